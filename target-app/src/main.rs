@@ -1,0 +1,3 @@
+//! Watches the mouse pointer and prints where it moved.
+
+fn main() {}

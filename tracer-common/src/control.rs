@@ -1,0 +1,95 @@
+//! What userspace tells the eBPF program about sites and probes, and what the
+//! program counts for each probe.
+
+/// The plan needs the thread's `fs_base` in its register.
+pub const NEEDS_FS_BASE: u32 = 1;
+
+/// One site; its index in the map is the attach cookie. Written by userspace.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
+pub struct SiteControl {
+    /// Index of the plan's first op.
+    pub first_op: u32,
+    /// Ops of the plan; 0 means that the site is not in use.
+    pub op_count: u32,
+    /// Probe that the site belongs to.
+    pub probe: u32,
+    /// `NEEDS_…` bits.
+    pub flags: u32,
+}
+
+/// Limits of one probe, decided before anything is read. Written by userspace.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
+pub struct ProbeControl {
+    /// 0: hits are counted as silenced and nothing else is done.
+    pub enabled: u32,
+    /// Zero.
+    pub reserved: u32,
+    /// `CLOCK_MONOTONIC` time in ns after which hits are counted as expired; 0: never.
+    pub expires_ns: u64,
+    /// Hits that may pass to the condition; 0: any number.
+    pub hit_budget: u64,
+    /// Nanoseconds between two hits at the allowed rate; 0: no rate limit.
+    pub interval_ns: u64,
+    /// How far ahead of the rate a burst may run, in ns (burst events × interval).
+    pub burst_ns: u64,
+}
+
+/// What the kernel side remembers of one probe, over all CPUs.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
+pub struct ProbeState {
+    /// Hits so far: the source of the record's hit number.
+    pub sequence: u64,
+    /// Theoretical arrival time of the rate limit (GCRA), in ns.
+    pub arrival_ns: u64,
+    /// Hits that passed the budget check.
+    pub budget_used: u64,
+    /// Zero.
+    pub reserved: u64,
+}
+
+/// Counters of one probe on one CPU.
+///
+/// `hits = events + lost + limited + rejected + faults + silenced + expired +
+/// over_budget` holds at any time that no hit is in progress.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
+pub struct ProbeCounters {
+    /// Times that the probed instruction was reached.
+    pub hits: u64,
+    /// Records sent.
+    pub events: u64,
+    /// Records that the ring had no room for, or hits that found no scratch area.
+    pub lost: u64,
+    /// Hits over the rate limit.
+    pub limited: u64,
+    /// Hits whose condition was false.
+    pub rejected: u64,
+    /// Hits whose condition could not be read.
+    pub faults: u64,
+    /// Hits while the probe was disabled.
+    pub silenced: u64,
+    /// Hits after the probe's time to live.
+    pub expired: u64,
+    /// Hits after the probe's hit budget was used.
+    pub over_budget: u64,
+    /// Reads that faulted in records that were sent.
+    pub read_faults: u64,
+    /// Records sent that were cut at a limit (room or steps).
+    pub cut: u64,
+    /// Time from probe entry to its end, in ns of `CLOCK_MONOTONIC`, summed.
+    ///
+    /// Source: two reads of `bpf_ktime_get_ns`; the trap itself is not in it.
+    pub bpf_ns: u64,
+}
+
+const _: () = assert!(size_of::<SiteControl>() == 16);
+const _: () = assert!(size_of::<ProbeControl>() == 40);
+const _: () = assert!(size_of::<ProbeState>() == 32);
+const _: () = assert!(size_of::<ProbeCounters>() == 96);

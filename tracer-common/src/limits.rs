@@ -1,0 +1,39 @@
+//! Limits of the capture machine: unit, reason, and what happens above each.
+
+/// Ops that all plans together may have; a plan that does not fit is refused.
+///
+/// 65,536 ops of 16 bytes are 1 MiB of kernel memory: over a thousand sites
+/// with sixty ops each.
+pub const MAX_OPS: u32 = 1 << 16;
+
+/// Sites that may be attached at once; one more is refused.
+pub const MAX_SITES: u32 = 1 << 14;
+
+/// Probes that may be installed at once; one more is refused.
+pub const MAX_PROBES: u32 = 1 << 10;
+
+/// Ops that one hit may execute, loops included.
+///
+/// At about 10 ns an op this bounds a hit to some 80 µs. Above it the record
+/// is sent as far as it got, with [`crate::record::FLAG_STEPS`] set.
+pub const MAX_STEPS: u32 = 1 << 13;
+
+/// Bytes of one record, header included.
+///
+/// Above it a chunk is left out with [`crate::record::CHUNK_NO_ROOM`]. A power
+/// of two, so that the verifier sees an offset bounded by a mask.
+pub const MAX_RECORD: u32 = 1 << 15;
+
+/// Bytes that one copy op may add; the planner splits longer copies.
+pub const MAX_COPY: u32 = 1 << 12;
+
+/// Registers of the capture machine: see [`crate::op`] for their roles.
+pub const REGISTERS: usize = 64;
+
+/// Scratch areas for each CPU. A hit claims one for as long as it runs; hits
+/// that preempt each other or sleep in a page fault on one CPU need one each.
+/// When all are taken the hit is counted as lost.
+pub const SCRATCH_PER_CPU: u32 = 4;
+
+/// CPUs beyond this share the scratch areas of the others.
+pub const MAX_CPUS: u32 = 256;

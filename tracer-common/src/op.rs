@@ -1,0 +1,148 @@
+//! Ops of the capture machine: what a plan tells the eBPF program to do.
+//!
+//! The machine has [`REGISTERS`](crate::limits::REGISTERS) 64-bit registers.
+//! Registers 0 to 31 are free for the plan; 32 + N holds the target's general
+//! register with DWARF number N (x86-64: 0 `rax`, 1 `rdx`, 2 `rcx`, 3 `rbx`,
+//! 4 `rsi`, 5 `rdi`, 6 `rbp`, 7 `rsp`, 8–15, 16 the address of the probed
+//! instruction), 49 `eflags`, 50 `fs_base`.
+//!
+//! A capture appends *chunks* to the record (see [`crate::record`]). Jumps are
+//! relative to the plan's first op; an op index outside the plan ends it.
+//! Backward jumps make loops, bounded by
+//! [`MAX_STEPS`](crate::limits::MAX_STEPS).
+
+/// First machine register that holds a register of the target.
+pub const TARGET_REGISTERS: u8 = 32;
+/// Machine register with the target's `eflags`.
+pub const EFLAGS: u8 = 49;
+/// Machine register with the base address of thread-local storage, filled on
+/// [`NEEDS_FS_BASE`](crate::control::NEEDS_FS_BASE) only.
+pub const FS_BASE: u8 = 50;
+
+/// Ends the plan; the record is sent.
+pub const END: u8 = 0;
+/// Ends the plan: its condition was false, nothing is sent.
+pub const REJECT: u8 = 1;
+/// Ends the plan: a read of its condition faulted, nothing is sent.
+pub const FAULT: u8 = 2;
+/// `r[dst] = wide`.
+pub const CONST: u8 = 3;
+/// `r[dst] = r[src] OP r[size]`, OP in `a` (see [`alu`]).
+pub const ALU: u8 = 4;
+/// `r[dst] = r[src] OP wide`, OP in `a` (see [`alu`]).
+pub const ALU_CONST: u8 = 5;
+/// `r[dst]` = sign- or zero-extend the low `size` bytes of `r[src]`; sign when `a` is 1.
+pub const EXTEND: u8 = 6;
+/// Jump to op `a`.
+pub const JUMP: u8 = 7;
+/// Jump to op `a` when `r[dst] COND r[src]`, COND in `size` (see [`cond`]).
+pub const JUMP_IF: u8 = 8;
+/// Jump to op `a` when `r[dst] COND wide`, COND in `size`.
+pub const JUMP_IF_CONST: u8 = 9;
+/// `r[dst]` = `size` (1, 2, 4, 8) bytes of user memory at `r[src] + offset`,
+/// zero-extended (sign-extended when `len` is 1). A fault jumps to op `a`.
+pub const LOAD: u8 = 10;
+/// The same from the record under construction, at byte `r[src] + offset` of
+/// it. Outside of what is written so far: jump to op `a`.
+pub const LOAD_RECORD: u8 = 11;
+/// Appends chunk `a`: `len` bytes of user memory at `r[src] + offset`.
+/// `r[dst]` = record offset of the chunk's data, or 0 when it has none.
+pub const COPY: u8 = 12;
+/// Appends chunk `a`: `min(r[size] * len, offset)` bytes (`len` the size of an
+/// element, `offset` the limit in bytes) of user memory at `r[src]`, in whole
+/// elements. `r[dst]` as for [`COPY`].
+pub const COPY_COUNTED: u8 = 13;
+/// Appends chunk `a`: user memory at `r[src] + offset` up to a zero byte,
+/// which is not part of the chunk, or `len` bytes ([`crate::record::CHUNK_CUT`]).
+/// `r[dst]` as for [`COPY`].
+pub const COPY_STRING: u8 = 14;
+/// Appends chunk `a`: up to `len` bytes of user memory at `r[src] + offset`,
+/// ending at the last readable page ([`crate::record::CHUNK_CUT`]).
+/// `r[dst]` as for [`COPY`].
+pub const COPY_PARTIAL: u8 = 15;
+/// Appends chunk `a`: the low `size` bytes of `r[src]`. `r[dst]` as for [`COPY`].
+pub const EMIT: u8 = 16;
+/// Appends chunk `a` without data, with status `size`.
+pub const MARK: u8 = 17;
+/// Adds to the data of the last chunk: the low `size` bytes of `r[src]`,
+/// for values that are assembled from pieces.
+pub const APPEND: u8 = 18;
+/// Adds `len` bytes of user memory at `r[src] + offset` to the data of the
+/// last chunk; on a fault the last chunk's status becomes
+/// [`crate::record::CHUNK_FAULT`] and its length 0.
+pub const APPEND_COPY: u8 = 19;
+
+/// Operations of [`ALU`] and [`ALU_CONST`]; all wrap at 64 bits.
+#[expect(missing_docs, reason = "the names say it")]
+pub mod alu {
+    pub const ADD: u32 = 0;
+    pub const SUB: u32 = 1;
+    pub const MUL: u32 = 2;
+    /// Unsigned; by zero gives zero (a plan checks first).
+    pub const DIV: u32 = 3;
+    /// Unsigned; by zero gives zero (a plan checks first).
+    pub const REM: u32 = 4;
+    pub const AND: u32 = 5;
+    pub const OR: u32 = 6;
+    pub const XOR: u32 = 7;
+    /// Shifts take the low 6 bits of the count.
+    pub const SHL: u32 = 8;
+    pub const SHR: u32 = 9;
+    pub const SAR: u32 = 10;
+    pub const SDIV: u32 = 11;
+    pub const SREM: u32 = 12;
+}
+
+/// Conditions of [`JUMP_IF`] and [`JUMP_IF_CONST`]; S means signed.
+#[expect(missing_docs, reason = "the names say it")]
+pub mod cond {
+    pub const EQ: u8 = 0;
+    pub const NE: u8 = 1;
+    pub const LT: u8 = 2;
+    pub const LE: u8 = 3;
+    pub const GT: u8 = 4;
+    pub const GE: u8 = 5;
+    pub const SLT: u8 = 6;
+    pub const SLE: u8 = 7;
+    pub const SGT: u8 = 8;
+    pub const SGE: u8 = 9;
+}
+
+/// One op: 16 bytes. The fields' meaning depends on the code; see the codes.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
+pub struct Op {
+    /// Which op.
+    pub code: u8,
+    /// Register that is written (or compared, for jumps).
+    pub dst: u8,
+    /// Register that is read.
+    pub src: u8,
+    /// Operand size in bytes, second source register, or condition.
+    pub size: u8,
+    /// Jump target, chunk slot, or ALU operation.
+    pub a: u32,
+    /// Signed byte offset, or low half of `wide`.
+    pub offset: i32,
+    /// Length in bytes, or high half of `wide`.
+    pub len: u32,
+}
+
+impl Op {
+    /// The 64-bit constant in `offset` and `len`.
+    #[must_use]
+    pub const fn wide(&self) -> u64 {
+        (self.offset as u32 as u64) | ((self.len as u64) << 32)
+    }
+
+    /// The same op with its 64-bit constant set.
+    #[must_use]
+    pub const fn with_wide(mut self, value: u64) -> Self {
+        self.offset = value as u32 as i32;
+        self.len = (value >> 32) as u32;
+        self
+    }
+}
+
+const _: () = assert!(size_of::<Op>() == 16 && align_of::<Op>() == 4);

@@ -1,0 +1,70 @@
+//! The bytes that one hit sends: a header, then chunks.
+//!
+//! Each chunk is a [`ChunkHeader`] and its data, zero-padded to a multiple of
+//! 8 bytes. Chunks stand in the order in which the plan made them, so that the
+//! decoder, which walks the same layout, meets them in its own order.
+
+/// The hit executed [`MAX_STEPS`](crate::limits::MAX_STEPS) ops and was cut off.
+pub const FLAG_STEPS: u32 = 1;
+/// At least one chunk did not fit ([`CHUNK_NO_ROOM`]).
+pub const FLAG_NO_ROOM: u32 = 2;
+/// At least one read faulted.
+pub const FLAG_FAULT: u32 = 4;
+
+/// The chunk has all the bytes that the plan asked for.
+pub const CHUNK_OK: u8 = 0;
+/// The page was not readable, even after it was asked for; no data.
+pub const CHUNK_FAULT: u8 = 1;
+/// The data ends before what the plan asked for.
+pub const CHUNK_CUT: u8 = 2;
+/// The record was full; no data.
+pub const CHUNK_NO_ROOM: u8 = 3;
+/// First of the values that a plan may give its own marks.
+pub const CHUNK_PLAN: u8 = 16;
+
+/// What every record begins with: 64 bytes.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
+pub struct RecordHeader {
+    /// Bytes of the record, this header included.
+    pub length: u32,
+    /// Site that was hit: the attach cookie.
+    pub site: u32,
+    /// Time of the hit, in nanoseconds of `CLOCK_MONOTONIC`.
+    ///
+    /// Source: `bpf_ktime_get_ns` at probe entry. Stands still during suspend.
+    pub ktime_ns: u64,
+    /// Number of this hit among those of its probe, from 1, over all threads.
+    pub hit: u64,
+    /// Process (thread group) id, as the initial pid namespace counts it.
+    pub pid: u32,
+    /// Thread id, as the initial pid namespace counts it.
+    pub tid: u32,
+    /// Thread name, zero-padded; hostile bytes.
+    pub comm: [u8; 16],
+    /// `FLAG_…` bits.
+    pub flags: u32,
+    /// Which probe, so that a record that outlives its site is still counted.
+    pub probe: u32,
+    /// Zero.
+    pub reserved: u64,
+}
+
+/// What every chunk begins with: 8 bytes.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
+pub struct ChunkHeader {
+    /// The plan's number for this chunk.
+    pub slot: u16,
+    /// `CHUNK_…`.
+    pub status: u8,
+    /// Zero.
+    pub reserved: u8,
+    /// Bytes of data, without padding.
+    pub length: u32,
+}
+
+const _: () = assert!(size_of::<RecordHeader>() == 64 && align_of::<RecordHeader>() == 8);
+const _: () = assert!(size_of::<ChunkHeader>() == 8 && align_of::<ChunkHeader>() == 4);

@@ -1,0 +1,53 @@
+//! Sites: the addresses at which a location of the source is in the code.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::address::LinkAddr;
+
+/// Names one source file of one module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FileId(pub u32);
+
+/// A place in the source.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SourceLine {
+    /// Absolute path as the debug information gives it (directory, comp_dir and name joined).
+    pub file: Arc<PathBuf>,
+    /// From 1.
+    pub line: u64,
+    /// From 1; 0 is unknown.
+    pub column: u64,
+}
+
+/// One address where a location is in the code.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Site {
+    /// First instruction of the statement; always a row of the line table.
+    pub address: LinkAddr,
+    /// What the line table says about `address`.
+    pub source: SourceLine,
+    /// Innermost function or inlined function at `address`, demangled.
+    pub function: String,
+    /// For a site in an inlined copy: the functions around it, innermost first,
+    /// each with the place of its call. The last one has code of its own.
+    pub inlined_into: Vec<InlinedInto>,
+}
+
+/// One step out of an inlined copy.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InlinedInto {
+    /// The function that contains the copy, demangled.
+    pub function: String,
+    /// Where it calls.
+    pub call: Option<SourceLine>,
+}
+
+/// The sites of one line, function or address.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sites {
+    /// At least one, by address.
+    pub sites: Vec<Site>,
+    /// Set when the line asked for has no row and the next statement's was taken.
+    pub moved_from: Option<u64>,
+}

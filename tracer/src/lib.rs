@@ -1,0 +1,19 @@
+//! Dynamic logpoints for running native programs, from outside.
+//!
+//! One direction only: text -> [`lang`] -> [`plan`] -> [`kernel`] -> (hit) ->
+//! record -> [`value`] -> [`event`] -> frontend ([`sink`], [`tui`]).
+//! [`lang`] knows no DWARF, [`debuginfo`] knows no process, [`kernel`] knows no
+//! types, and frontends know only the [`session`].
+
+pub mod address;
+pub mod debuginfo;
+pub mod event;
+pub mod kernel;
+pub mod lang;
+pub mod plan;
+pub mod session;
+pub mod sink;
+pub mod target;
+pub mod tui;
+pub mod unavailable;
+pub mod value;

@@ -1,0 +1,122 @@
+//! The live set of probes over one target; commands in, events out.
+//!
+//! All methods take `&self` and may be called from any thread; those that read
+//! debug information or attach probes may take tens of milliseconds, so a
+//! frontend with a screen calls them from a worker.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::event::{Counters, Notice, ProbeId};
+
+/// How a session is set up.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Events that may wait for a slow frontend; the oldest is dropped, and counted as lost, beyond.
+    pub queue: usize,
+}
+
+/// A source file that the debug information of a module names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceFile {
+    /// Path as the debug information gives it.
+    pub path: Arc<PathBuf>,
+    /// File name of the module that has code from it.
+    pub module: Arc<str>,
+    /// It can be read from here (through the target's root, then ours).
+    pub on_disk: bool,
+}
+
+/// One line of a source file that has code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LineInfo {
+    /// From 1.
+    pub line: u64,
+    /// Addresses where it begins.
+    pub sites: u32,
+}
+
+/// A variable in scope at a line, for display.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VariableInfo {
+    /// As the user would write it (`name#2` for a shadowed one).
+    pub name: String,
+    /// Type, as the source writes it.
+    pub ty: String,
+    /// `parameter`, `local`, `captured`, `static`.
+    pub kind: &'static str,
+    /// Where it lives, in words: `rbp-24`, `register rdi`, `pieces: …`.
+    pub place: String,
+    /// `None`: readable; else why not.
+    pub unavailable: Option<String>,
+}
+
+/// A probe as the frontend shows it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProbeStatus {
+    /// Its id.
+    pub id: ProbeId,
+    /// Name shown to the user: `p1` or what `as` says.
+    pub name: String,
+    /// The probe's text, as typed.
+    pub text: String,
+    /// Source file and line of its first site.
+    pub file: Arc<PathBuf>,
+    /// From 1.
+    pub line: u64,
+    /// Sites attached.
+    pub sites: u32,
+    /// Not silenced.
+    pub enabled: bool,
+    /// Now.
+    pub counters: Counters,
+    /// What the user should know of it: moved line, sites left out, limits reached.
+    pub notes: Vec<String>,
+}
+
+/// A mistake in a probe, or why it could not be installed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProbeError {
+    /// Lower case, no full stop.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+    /// Where in the probe's text.
+    pub span: Option<std::ops::Range<usize>>,
+}
+
+/// What a frontend asks of a session: the whole of what it may know.
+pub trait Control: Send + Sync {
+    /// Name of the target's executable and its pid.
+    fn target(&self) -> (String, u32);
+    /// Every source file of every module, sorted by path; those on disk first.
+    fn source_files(&self) -> Vec<SourceFile>;
+    /// The text of a source file, at most 8 MiB.
+    ///
+    /// # Errors
+    /// Says why it could not be read.
+    fn source_text(&self, file: &SourceFile) -> Result<String, ProbeError>;
+    /// The lines of a file that have code, by line.
+    ///
+    /// # Errors
+    /// The debug information could not be read.
+    fn lines(&self, file: &SourceFile) -> Result<Vec<LineInfo>, ProbeError>;
+    /// The variables in scope at a line (at its first site).
+    ///
+    /// # Errors
+    /// The line has no code, or the debug information could not be read.
+    fn variables(&self, file: &SourceFile, line: u64) -> Result<Vec<VariableInfo>, ProbeError>;
+    /// Parses, plans and attaches a probe.
+    ///
+    /// # Errors
+    /// See [`ProbeError`]; nothing is left attached.
+    fn add(&self, text: &str) -> Result<ProbeStatus, ProbeError>;
+    /// Silences a probe at once, detaches it, and gives its last state.
+    fn remove(&self, probe: ProbeId) -> Option<ProbeStatus>;
+    /// Silences or wakes a probe.
+    fn set_enabled(&self, probe: ProbeId, enabled: bool);
+    /// All probes, by id, with counters of now.
+    fn probes(&self) -> Vec<ProbeStatus>;
+    /// Up to `max` notices that wait, oldest first; returns at once.
+    fn take_notices(&self, max: usize) -> Vec<Notice>;
+}

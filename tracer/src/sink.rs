@@ -1,0 +1,1 @@
+//! Frontends that write lines: text and JSON.

@@ -1,0 +1,1 @@
+//! The process: modules, mappings, namespaces, liveness.

@@ -1,0 +1,51 @@
+//! Why a value cannot be shown: the reasons, and their words.
+
+use std::fmt;
+
+/// Why a value, or a part of it, is not known.
+///
+/// The text of each is stable: it stands in JSON as `{"$unavailable": "…"}`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Unavailable {
+    /// DWARF says that the variable has no place at this address.
+    OptimisedOut,
+    /// The value is in a register that the kernel does not expose to eBPF
+    /// (SSE, x87, …); the name is DWARF's.
+    Register(String),
+    /// The memory was not readable: run address, if known.
+    Unreadable(Option<u64>),
+    /// The record had no room for it.
+    NoRoom,
+    /// The hit ran out of steps before it got there.
+    Steps,
+    /// The pointer that leads to it is null.
+    Null,
+    /// It lies deeper than the depth limit.
+    Depth,
+    /// The place needs an operation that is not supported; what it is.
+    Unsupported(String),
+    /// The debug information is wrong or contradicts itself; how.
+    BadDebugInfo(String),
+    /// The bytes are no valid value of the type (a `bool` of 7, an unknown discriminant).
+    Invalid(String),
+}
+
+impl fmt::Display for Unavailable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OptimisedOut => f.write_str("optimised out"),
+            Self::Register(name) => {
+                write!(f, "in register {name}, which the kernel does not expose")
+            }
+            Self::Unreadable(Some(address)) => write!(f, "memory at {address:#x} not readable"),
+            Self::Unreadable(None) => f.write_str("memory not readable"),
+            Self::NoRoom => f.write_str("record full"),
+            Self::Steps => f.write_str("step limit of the hit reached"),
+            Self::Null => f.write_str("null pointer"),
+            Self::Depth => f.write_str("deeper than the depth limit"),
+            Self::Unsupported(what) => write!(f, "not supported: {what}"),
+            Self::BadDebugInfo(what) => write!(f, "bad debug information: {what}"),
+            Self::Invalid(what) => write!(f, "invalid value: {what}"),
+        }
+    }
+}

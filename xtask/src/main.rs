@@ -1,0 +1,3 @@
+//! Setup, build, demo, test and bench of the project.
+
+fn main() {}
