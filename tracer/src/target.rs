@@ -1,1 +1,363 @@
 //! The process: modules, mappings, namespaces, liveness.
+//!
+//! Reads `/proc` and a pidfd, never the process itself: no ptrace, no stop, no
+//! write. Everything that it reads is hostile text: a process chooses its name,
+//! its argument list and the names of the files it maps.
+
+mod list;
+mod maps;
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+pub use list::{ProcessEntry, list_processes, process_by_name};
+pub use maps::{Mapping, parse_maps};
+
+/// Why a process cannot be a target.
+#[derive(Debug, thiserror::Error)]
+pub enum TargetError {
+    /// Nothing has this pid.
+    #[error("no process has pid {pid}")]
+    NoSuchProcess {
+        /// As asked for.
+        pid: u32,
+    },
+    /// A thread of the kernel: it has no program.
+    #[error("pid {pid} (`{name}`) is a kernel thread")]
+    KernelThread {
+        /// As asked for.
+        pid: u32,
+        /// Its name.
+        name: String,
+    },
+    /// A thread, not a process.
+    #[error("{pid} is a thread of process {process}")]
+    Thread {
+        /// As asked for.
+        pid: u32,
+        /// The process that it belongs to.
+        process: u32,
+    },
+    /// A zombie, waiting for its parent.
+    #[error("process {pid} has exited already")]
+    Exited {
+        /// As asked for.
+        pid: u32,
+    },
+    /// It is our own process.
+    #[error("pid {pid} is this tracer itself")]
+    Ourselves {
+        /// As asked for.
+        pid: u32,
+    },
+    /// No process has this name.
+    #[error("no process is named `{name}`")]
+    NoSuchName {
+        /// As asked for.
+        name: String,
+    },
+    /// More than one process has this name.
+    #[error("{} processes are named `{name}`: {}", pids.len(), join(pids))]
+    AmbiguousName {
+        /// As asked for.
+        name: String,
+        /// Those that match.
+        pids: Vec<u32>,
+    },
+    /// `/proc` would not tell.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// What was read.
+        path: PathBuf,
+        /// Why it failed.
+        #[source]
+        source: io::Error,
+    },
+}
+
+fn join(pids: &[u32]) -> String {
+    let shown: Vec<String> = pids.iter().take(8).map(u32::to_string).collect();
+    let more = if pids.len() > 8 { ", …" } else { "" };
+    format!("{}{more}", shown.join(", "))
+}
+
+impl TargetError {
+    /// What the user can do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoSuchProcess { .. } | Self::Exited { .. } | Self::NoSuchName { .. } => {
+                Some("`ps -e` lists what runs; without `--pid` a picker opens".into())
+            }
+            Self::KernelThread { .. } => Some("only programs in user space can be traced".into()),
+            Self::Thread { process, .. } => Some(format!(
+                "use `--pid {process}`: a probe fires for every thread of the process"
+            )),
+            Self::Ourselves { .. } => None,
+            Self::AmbiguousName { .. } => Some("name one by its pid".into()),
+            Self::Read { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                Some("run it with sudo".into())
+            }
+            Self::Read { .. } => None,
+        }
+    }
+
+    /// The process is there, but this user may not look at it.
+    #[must_use]
+    pub fn is_permission(&self) -> bool {
+        matches!(self, Self::Read { source, .. } if source.kind() == io::ErrorKind::PermissionDenied)
+    }
+}
+
+/// A running process.
+#[derive(Debug)]
+pub struct Process {
+    pid: u32,
+    name: String,
+    exe: PathBuf,
+    exe_replaced: bool,
+    pidfd: OwnedFd,
+}
+
+/// A file that the process has mapped with code in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Module {
+    /// Where the process sees it; for display. May name another file by now.
+    pub path: PathBuf,
+    /// Last component of `path`.
+    pub name: String,
+    /// Where *we* open exactly the mapped file, even when it was replaced or
+    /// deleted, or lives in another mount namespace.
+    pub open_path: PathBuf,
+    /// The file is the process's own executable.
+    pub main: bool,
+    /// The file is not at `path` any more, or another one is.
+    pub replaced: bool,
+    /// Device and inode of the mapped file, as `/proc/PID/maps` gives them.
+    pub identity: (u64, u64),
+    /// Its mappings, by address.
+    pub mappings: Vec<Mapping>,
+}
+
+impl Process {
+    /// Takes hold of the process `pid`.
+    ///
+    /// # Errors
+    /// It is not there, has no program, or may not be looked at.
+    pub fn open(pid: u32) -> Result<Self, TargetError> {
+        if pid == std::process::id() {
+            return Err(TargetError::Ourselves { pid });
+        }
+        let status = read_text(pid, "status").map_err(|error| match error {
+            TargetError::Read { ref source, .. } if is_gone(source) => {
+                TargetError::NoSuchProcess { pid }
+            }
+            other => other,
+        })?;
+        let name = status_field(&status, "Name").unwrap_or_default().to_owned();
+        let tgid = status_field(&status, "Tgid").and_then(|field| field.parse().ok());
+        if let Some(process) = tgid.filter(|&tgid| tgid != pid) {
+            return Err(TargetError::Thread { pid, process });
+        }
+        if status_field(&status, "State").is_some_and(|state| state.starts_with(['Z', 'X'])) {
+            return Err(TargetError::Exited { pid });
+        }
+        let pidfd = open_pidfd(pid)?;
+        let link = PathBuf::from(format!("/proc/{pid}/exe"));
+        let exe = match fs::read_link(&link) {
+            Ok(exe) => exe,
+            // A kernel thread has no program, and so no address space.
+            Err(error) if is_gone(&error) && status_field(&status, "VmSize").is_none() => {
+                return Err(TargetError::KernelThread { pid, name });
+            }
+            Err(source) => return Err(TargetError::Read { path: link, source }),
+        };
+        let exe_replaced = is_replaced(pid, &exe, &link);
+        Ok(Self {
+            pid,
+            name,
+            exe: without_deleted(&exe),
+            exe_replaced,
+            pidfd,
+        })
+    }
+
+    /// Its process id, as our pid namespace counts.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Its name (at most 15 bytes, chosen by itself).
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its executable, as it sees it.
+    #[must_use]
+    pub fn exe(&self) -> &Path {
+        &self.exe
+    }
+
+    /// Another file, or none, stands at [`Self::exe`] by now.
+    #[must_use]
+    pub fn exe_replaced(&self) -> bool {
+        self.exe_replaced
+    }
+
+    /// The root directory that the process sees, from here.
+    #[must_use]
+    pub fn root(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/root", self.pid))
+    }
+
+    /// A file descriptor that becomes readable when the process exits.
+    #[must_use]
+    pub fn pidfd(&self) -> &OwnedFd {
+        &self.pidfd
+    }
+
+    /// The process has not exited.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        let mut poll = libc::pollfd {
+            fd: self.pidfd.as_raw_fd(),
+            events: libc::POLLIN,
+            revents: 0,
+        };
+        #[expect(unsafe_code, reason = "poll has no safe wrapper in std")]
+        // SAFETY: `poll` is one valid pollfd, and the count says one.
+        let ready = unsafe { libc::poll(&raw mut poll, 1, 0) };
+        ready == 0
+    }
+
+    /// The files with code that it has mapped now; its executable first.
+    ///
+    /// # Errors
+    /// It is gone, or its mappings may not be read.
+    pub fn modules(&self) -> Result<Vec<Module>, TargetError> {
+        let path = PathBuf::from(format!("/proc/{}/maps", self.pid));
+        let text = fs::read(&path).map_err(|source| TargetError::Read { path, source })?;
+        let exe = fs::metadata(format!("/proc/{}/exe", self.pid)).ok();
+        let exe_inode = exe.as_ref().map(MetadataExt::ino);
+        let mut modules: Vec<Module> = Vec::new();
+        for mapping in parse_maps(&text) {
+            let Some(file) = mapping.path.clone() else {
+                continue;
+            };
+            let identity = (mapping.device, mapping.inode);
+            match modules
+                .iter_mut()
+                .find(|module| module.identity == identity)
+            {
+                Some(module) => module.mappings.push(mapping),
+                None => modules.push(self.module(&file, mapping, exe_inode)),
+            }
+        }
+        modules.retain(|module| module.mappings.iter().any(|mapping| mapping.execute));
+        modules.sort_by_key(|module| !module.main);
+        Ok(modules)
+    }
+
+    fn module(&self, file: &Path, mapping: Mapping, exe_inode: Option<u64>) -> Module {
+        let path = without_deleted(file);
+        // Bind mounts and overlays give the executable another device number in
+        // maps than stat does, so path and inode together tell it.
+        let main = exe_inode == Some(mapping.inode) && path == self.exe;
+        let open_path = if main {
+            PathBuf::from(format!("/proc/{}/exe", self.pid))
+        } else {
+            // Opens the mapped file itself, whatever stands at its path by now.
+            PathBuf::from(format!(
+                "/proc/{}/map_files/{:x}-{:x}",
+                self.pid, mapping.start, mapping.end
+            ))
+        };
+        let name = path
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        let replaced = is_replaced(self.pid, file, &open_path);
+        Module {
+            identity: (mapping.device, mapping.inode),
+            mappings: vec![mapping],
+            path,
+            name,
+            open_path,
+            main,
+            replaced,
+        }
+    }
+}
+
+/// Another file than the one at `open_path` stands where the process saw it.
+fn is_replaced(pid: u32, path: &Path, open_path: &Path) -> bool {
+    let seen = Path::new("/proc")
+        .join(pid.to_string())
+        .join("root")
+        .join(relative(path));
+    match (fs::metadata(seen), fs::metadata(open_path)) {
+        (Ok(there), Ok(mapped)) => (there.dev(), there.ino()) != (mapped.dev(), mapped.ino()),
+        // Deleted, or unlinked and not yet written again.
+        (Err(_), Ok(_)) => true,
+        (_, Err(_)) => false,
+    }
+}
+
+fn relative(path: &Path) -> &Path {
+    path.strip_prefix("/").unwrap_or(path)
+}
+
+/// The kernel marks the path of an unlinked file; the mark is not part of it.
+fn without_deleted(path: &Path) -> PathBuf {
+    let bytes = path.as_os_str().as_bytes();
+    let bytes = bytes.strip_suffix(b" (deleted)").unwrap_or(bytes);
+    PathBuf::from(std::ffi::OsStr::from_bytes(bytes))
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ESRCH)
+}
+
+fn read_text(pid: u32, what: &str) -> Result<String, TargetError> {
+    let path = PathBuf::from(format!("/proc/{pid}/{what}"));
+    match fs::read(&path) {
+        Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+        Err(source) => Err(TargetError::Read { path, source }),
+    }
+}
+
+fn status_field<'a>(status: &'a str, field: &str) -> Option<&'a str> {
+    status.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        (name == field).then(|| value.trim())
+    })
+}
+
+fn open_pidfd(pid: u32) -> Result<OwnedFd, TargetError> {
+    #[expect(unsafe_code, reason = "pidfd_open has no safe wrapper in std")]
+    // SAFETY: the call takes two numbers and gives a new descriptor or -1.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    if fd < 0 {
+        let source = io::Error::last_os_error();
+        if is_gone(&source) {
+            return Err(TargetError::NoSuchProcess { pid });
+        }
+        return Err(TargetError::Read {
+            path: PathBuf::from(format!("/proc/{pid}")),
+            source,
+        });
+    }
+    let fd = i32::try_from(fd).expect("file descriptors are small numbers");
+    #[expect(unsafe_code, reason = "takes ownership of the descriptor")]
+    // SAFETY: `fd` was just made by the kernel for us and is owned by nobody else.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,89 @@
+//! The processes of this machine, for the picker and for `--pid NAME`.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+
+use super::{TargetError, status_field};
+
+/// One process that could be a target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProcessEntry {
+    /// Its pid.
+    pub pid: u32,
+    /// Its name (at most 15 bytes, chosen by itself).
+    pub name: String,
+    /// Its arguments, joined by spaces; empty when they may not be read.
+    pub command: String,
+    /// Numeric id of the user that it runs as.
+    pub uid: u32,
+}
+
+/// Every process with a program, by pid; kernel threads and this process left out.
+#[must_use]
+pub fn list_processes() -> Vec<ProcessEntry> {
+    let Ok(directory) = fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    let mut entries: Vec<ProcessEntry> = directory
+        .filter_map(Result::ok)
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter(|&pid| pid != std::process::id())
+        .filter_map(entry)
+        .collect();
+    entries.sort_by_key(|entry| entry.pid);
+    entries
+}
+
+fn entry(pid: u32) -> Option<ProcessEntry> {
+    let status = fs::read(format!("/proc/{pid}/status")).ok()?;
+    let status = String::from_utf8_lossy(&status);
+    // Kernel threads and zombies have no memory.
+    status_field(&status, "VmSize")?;
+    let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let command: Vec<String> = command
+        .split(|&byte| byte == 0)
+        .filter(|argument| !argument.is_empty())
+        .map(|argument| String::from_utf8_lossy(argument).into_owned())
+        .collect();
+    Some(ProcessEntry {
+        pid,
+        name: status_field(&status, "Name")?.to_owned(),
+        command: command.join(" "),
+        uid: fs::metadata(format!("/proc/{pid}")).ok()?.uid(),
+    })
+}
+
+/// The one process whose name, or whose executable's file name, is `name`.
+///
+/// # Errors
+/// None has it, or more than one.
+pub fn process_by_name(name: &str) -> Result<u32, TargetError> {
+    let matches = |entry: &ProcessEntry| {
+        entry.name == name || executable_name(entry.pid).as_deref() == Some(name)
+    };
+    let pids: Vec<u32> = list_processes()
+        .iter()
+        .filter(|entry| matches(entry))
+        .map(|entry| entry.pid)
+        .collect();
+    match pids.as_slice() {
+        [] => Err(TargetError::NoSuchName {
+            name: name.to_owned(),
+        }),
+        [pid] => Ok(*pid),
+        _ => Err(TargetError::AmbiguousName {
+            name: name.to_owned(),
+            pids,
+        }),
+    }
+}
+
+fn executable_name(pid: u32) -> Option<String> {
+    let exe = fs::read_link(format!("/proc/{pid}/exe")).ok()?;
+    Some(
+        super::without_deleted(&exe)
+            .file_name()?
+            .to_str()?
+            .to_owned(),
+    )
+}
