@@ -1,0 +1,94 @@
+//! What can go wrong with an ELF file and its debug information.
+
+use std::io;
+use std::path::PathBuf;
+
+/// Why a file, or something in it, cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DebugInfoError {
+    /// The file cannot be opened or read.
+    #[error("cannot read `{}`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// A directory, a device, a pipe.
+    #[error("`{}` is not a regular file", path.display())]
+    NotAFile {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It does not begin as an ELF file does.
+    #[error("`{}` is not an ELF file", path.display())]
+    NotElf {
+        /// The file.
+        path: PathBuf,
+    },
+    /// 32-bit code.
+    #[error("`{}` is a 32-bit program, which is not supported", path.display())]
+    Class32 {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Code for another processor.
+    #[error("`{}` is built for {machine}, not for x86-64", path.display())]
+    Machine {
+        /// The file.
+        path: PathBuf,
+        /// The processor, by its name or its ELF number.
+        machine: String,
+    },
+    /// ELF that contradicts itself.
+    #[error("`{}` is a damaged ELF file: {what}", path.display())]
+    BadElf {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
+    /// The file was cut short or could not be read while it was in use.
+    #[error("`{}` changed while it was being read", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A section is compressed in a way that is not supported, or too big.
+    #[error("the debug sections of `{}` cannot be unpacked: {what}", path.display())]
+    Compressed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
+    /// There is no DWARF in the file, nor in any file beside it.
+    #[error("`{}` has no debug information", path.display())]
+    NoDebugInfo {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A debug file that belongs to another build.
+    #[error("`{}` is the debug file of another build: {what}", path.display())]
+    Mismatch {
+        /// The debug file.
+        path: PathBuf,
+        /// What differs.
+        what: String,
+    },
+    /// DWARF that cannot be read.
+    #[error("bad debug information: {what}")]
+    BadDwarf {
+        /// What is wrong.
+        what: String,
+    },
+}
+
+impl From<gimli::Error> for DebugInfoError {
+    fn from(error: gimli::Error) -> Self {
+        Self::BadDwarf {
+            what: error.to_string(),
+        }
+    }
+}

@@ -1,0 +1,444 @@
+//! One ELF file with all that belongs to it: its debug file, its supplementary
+//! file, its split units.
+//!
+//! Owns the bytes; hands out DWARF that borrows from them. Leaves where to look
+//! for debug files to [`super::find`].
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use super::Slice;
+use super::error::DebugInfoError;
+use super::object::{ObjectFile, Section, Segment};
+use super::symbols::{Symbol, SymbolKind};
+use super::units::{
+    Space, Unit, UnitId, UnitInfo, UnitRanges, read_unit, read_units, unit_offsets,
+};
+use crate::address::{Bias, FileOffset, LinkAddr, RunAddr};
+
+/// Where to look for debug information that is not in the file itself.
+#[derive(Clone, Debug, Default)]
+pub struct DebugOptions {
+    /// The debug file, when the user names it.
+    pub debug_file: Option<PathBuf>,
+    /// Directories to search before the system's.
+    pub debug_dirs: Vec<PathBuf>,
+    /// Root of the target's files (`/proc/PID/root`), searched before the host's.
+    pub root: Option<PathBuf>,
+}
+
+/// One ELF file and its debug information.
+pub struct Module {
+    pub(super) main: ObjectFile,
+    pub(super) debug: Option<ObjectFile>,
+    pub(super) supplementary: Option<ObjectFile>,
+    units: OnceLock<Vec<UnitInfo>>,
+    unit_ranges: OnceLock<UnitRanges>,
+    supplementary_units: OnceLock<Vec<u64>>,
+}
+
+/// The thread-local block that a module adds to each thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TlsSegment {
+    /// Bytes in each thread.
+    pub memory_size: u64,
+    /// Alignment of the block.
+    pub align: u64,
+    /// Where its first values are.
+    pub address: LinkAddr,
+}
+
+/// A section that says how to unwind, with where it would be in memory.
+#[derive(Clone, Copy, Debug)]
+pub struct UnwindSection<'a> {
+    /// Its bytes.
+    pub bytes: &'a [u8],
+    /// Where the linker put it; 0 for `.debug_frame`, which is not loaded.
+    pub address: LinkAddr,
+}
+
+impl Module {
+    /// Opens a file with the system's places for debug information.
+    ///
+    /// # Errors
+    /// When it is no ELF file that can be read; never for want of debug information.
+    pub fn open(path: &Path) -> Result<Self, DebugInfoError> {
+        Self::open_as(path, path, &DebugOptions::default())
+    }
+
+    /// Opens the file at `path` (`/proc/PID/exe`, say), called `display` in messages.
+    ///
+    /// # Errors
+    /// As [`Module::open`].
+    pub fn open_as(
+        path: &Path,
+        display: &Path,
+        _options: &DebugOptions,
+    ) -> Result<Self, DebugInfoError> {
+        Ok(Self::of_object(ObjectFile::open(path, display)?))
+    }
+
+    pub(super) fn of_object(main: ObjectFile) -> Self {
+        Self {
+            main,
+            debug: None,
+            supplementary: None,
+            units: OnceLock::new(),
+            unit_ranges: OnceLock::new(),
+            supplementary_units: OnceLock::new(),
+        }
+    }
+
+    /// Its name in messages.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.main.path()
+    }
+
+    /// Its build id.
+    #[must_use]
+    pub fn build_id(&self) -> Option<&[u8]> {
+        self.main.build_id()
+    }
+
+    /// Whether no debug information was found, in it or beside it.
+    #[must_use]
+    pub fn is_stripped(&self) -> bool {
+        !self.dwarf_file().has_dwarf()
+    }
+
+    /// Its DWARF, or why there is none.
+    ///
+    /// # Errors
+    /// [`DebugInfoError::NoDebugInfo`], [`DebugInfoError::Compressed`].
+    pub fn require_dwarf(&self) -> Result<(), DebugInfoError> {
+        let file = self.dwarf_file();
+        if !file.has_dwarf() {
+            return Err(DebugInfoError::NoDebugInfo {
+                path: self.path().to_owned(),
+            });
+        }
+        file.dwarf_sections().map(drop)
+    }
+
+    /// Fails once a file of the module was cut short while it was read: what
+    /// was read of it since then is not to be trusted.
+    ///
+    /// # Errors
+    /// [`DebugInfoError::Changed`].
+    pub fn require_intact(&self) -> Result<(), DebugInfoError> {
+        let files = [
+            Some(&self.main),
+            self.debug.as_ref(),
+            self.supplementary.as_ref(),
+        ];
+        match files.into_iter().flatten().find(|file| !file.intact()) {
+            Some(file) => Err(file.changed()),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the kernel chooses where it is loaded.
+    #[must_use]
+    pub const fn position_independent(&self) -> bool {
+        self.main.position_independent()
+    }
+
+    /// Its program headers.
+    #[must_use]
+    pub fn segments(&self) -> &[Segment] {
+        self.main.segments()
+    }
+
+    /// Its sections.
+    #[must_use]
+    pub fn sections(&self) -> &[Section] {
+        self.main.sections()
+    }
+
+    /// Its thread-local block, if it has one.
+    #[must_use]
+    pub fn tls(&self) -> Option<TlsSegment> {
+        let tls = |segment: &&Segment| segment.kind == object::elf::PT_TLS.0;
+        self.segments().iter().find(tls).map(|segment| TlsSegment {
+            memory_size: segment.memory_size,
+            align: segment.align,
+            address: segment.address,
+        })
+    }
+
+    /// Where the code at `address` is in the file.
+    ///
+    /// `None` when no executable segment has it.
+    #[must_use]
+    pub fn file_offset(&self, address: LinkAddr) -> Option<FileOffset> {
+        self.code_segments().find_map(|segment| {
+            let distance = address.0.checked_sub(segment.address.0)?;
+            (distance < segment.file_size).then(|| segment.offset.add(distance))
+        })
+    }
+
+    /// The link address of the code at `offset` of the file.
+    ///
+    /// `None` when no executable segment has it.
+    #[must_use]
+    pub fn link_addr(&self, offset: FileOffset) -> Option<LinkAddr> {
+        self.code_segments().find_map(|segment| {
+            let distance = offset.0.checked_sub(segment.offset.0)?;
+            (distance < segment.file_size).then(|| segment.address.add(distance))
+        })
+    }
+
+    /// Whether `address` is code: in an executable segment, and in an
+    /// executable section where the file still names its sections.
+    #[must_use]
+    pub fn is_code(&self, address: LinkAddr) -> bool {
+        let mut sections = self
+            .sections()
+            .iter()
+            .filter(|section| section.executable)
+            .peekable();
+        let in_section = sections.peek().is_none()
+            || sections.any(|section| {
+                address
+                    .0
+                    .checked_sub(section.address.0)
+                    .is_some_and(|distance| distance < section.size)
+            });
+        in_section && self.file_offset(address).is_some()
+    }
+
+    /// What the process adds to link addresses, told by one of its executable
+    /// mappings of this file: `length` bytes from `offset` on, at `start`.
+    ///
+    /// `None` when that part of the file has no code. Segments can share a page
+    /// of the file, which is then mapped once for each: so only executable
+    /// mappings are of use.
+    #[must_use]
+    pub fn bias(&self, start: RunAddr, offset: FileOffset, length: u64) -> Option<Bias> {
+        let end = offset.0.checked_add(length)?;
+        let shared = |segment: &Segment| {
+            let first = segment.offset.0.max(offset.0);
+            let last = segment.offset.0.saturating_add(segment.file_size).min(end);
+            last.saturating_sub(first)
+        };
+        self.code_segments()
+            .filter(|segment| shared(segment) > 0)
+            .max_by_key(|segment| shared(segment))
+            .map(|segment| {
+                let run = start
+                    .0
+                    .wrapping_add(segment.offset.0.wrapping_sub(offset.0));
+                Bias(run.wrapping_sub(segment.address.0))
+            })
+    }
+
+    fn code_segments(&self) -> impl Iterator<Item = &Segment> {
+        self.segments()
+            .iter()
+            .filter(|segment| segment.executable())
+    }
+
+    /// Bytes that the program has at `address` before it runs.
+    ///
+    /// `None` outside of its segments; shorter where a segment's bytes in the file end.
+    #[must_use]
+    pub fn initial_bytes(&self, address: LinkAddr, length: usize) -> Option<&[u8]> {
+        let loaded = |segment: &&Segment| segment.kind == object::elf::PT_LOAD.0;
+        self.segments().iter().filter(loaded).find_map(|segment| {
+            let distance = address.0.checked_sub(segment.address.0)?;
+            let rest = segment
+                .file_size
+                .checked_sub(distance)
+                .filter(|rest| *rest > 0)?;
+            let length = length.min(usize::try_from(rest).ok()?);
+            let start = usize::try_from(segment.offset.0.checked_add(distance)?).ok()?;
+            self.main.bytes().get(start..start.checked_add(length)?)
+        })
+    }
+
+    /// `.eh_frame`.
+    #[must_use]
+    pub fn eh_frame(&self) -> Option<UnwindSection<'_>> {
+        self.unwind_section(".eh_frame")
+    }
+
+    /// `.eh_frame_hdr`: the table that leads into `.eh_frame`.
+    #[must_use]
+    pub fn eh_frame_hdr(&self) -> Option<UnwindSection<'_>> {
+        self.unwind_section(".eh_frame_hdr")
+    }
+
+    /// `.debug_frame`, of the file itself or of its debug file, unpacked.
+    #[must_use]
+    pub fn debug_frame(&self) -> Option<UnwindSection<'_>> {
+        [self.debug.as_ref(), Some(&self.main)]
+            .into_iter()
+            .flatten()
+            .filter_map(|file| file.debug_frame())
+            .find(|bytes| !bytes.is_empty())
+            .map(|bytes| UnwindSection {
+                bytes,
+                address: LinkAddr(0),
+            })
+    }
+
+    fn unwind_section(&self, name: &str) -> Option<UnwindSection<'_>> {
+        let section = self.main.section(name)?;
+        let bytes = self.main.section_bytes(section);
+        (!bytes.is_empty()).then_some(UnwindSection {
+            bytes,
+            address: section.address,
+        })
+    }
+
+    /// The DWARF of the module: of its debug file where it has one.
+    ///
+    /// Cheap: a handful of slices. Empty without debug information.
+    #[must_use]
+    pub fn dwarf(&self) -> gimli::Dwarf<Slice<'_>> {
+        let mut dwarf = self.dwarf_file().dwarf();
+        if let Some(supplementary) = &self.supplementary {
+            dwarf.set_sup(supplementary.dwarf());
+        }
+        dwarf
+    }
+
+    /// What the root of each unit says; read on first use.
+    #[must_use]
+    pub fn units(&self) -> &[UnitInfo] {
+        self.units.get_or_init(|| read_units(self))
+    }
+
+    /// Reads a unit. A unit that was split comes from its own file, where
+    /// that can be found; else its skeleton comes, without any function.
+    ///
+    /// # Errors
+    /// [`DebugInfoError::BadDwarf`].
+    pub fn unit(&self, id: UnitId) -> Result<Unit<'_>, DebugInfoError> {
+        self.unit_skeleton(id)
+    }
+
+    /// Which unit has the code at `address`.
+    #[must_use]
+    pub fn unit_at(&self, address: LinkAddr) -> Option<UnitId> {
+        self.unit_ranges
+            .get_or_init(|| UnitRanges::read(self))
+            .find(address)
+    }
+
+    /// Reads a unit from the main file, even when it is but a skeleton.
+    pub(super) fn unit_skeleton(&self, id: UnitId) -> Result<Unit<'_>, DebugInfoError> {
+        let info = self.unit_info(id)?;
+        let dwarf = self.dwarf();
+        let unit = read_unit(&dwarf, info.offset)?;
+        Ok(Unit::new(dwarf, unit, Space::Main))
+    }
+
+    /// What the root of the unit says.
+    ///
+    /// # Errors
+    /// When the module has no such unit.
+    pub fn unit_info(&self, id: UnitId) -> Result<&UnitInfo, DebugInfoError> {
+        usize::try_from(id.0)
+            .ok()
+            .and_then(|index| self.units().get(index))
+            .ok_or_else(|| DebugInfoError::BadDwarf {
+                what: format!("no unit {}", id.0),
+            })
+    }
+
+    /// The unit that has the DIE at `offset` (as [`Unit::die_offset`] and
+    /// [`super::types::TypeId`] count), and where in the unit that is.
+    ///
+    /// # Errors
+    /// [`DebugInfoError::BadDwarf`].
+    pub fn unit_of_die(
+        &self,
+        offset: u64,
+    ) -> Result<(Unit<'_>, gimli::UnitOffset), DebugInfoError> {
+        let nowhere = || DebugInfoError::BadDwarf {
+            what: format!("no unit has the entry at {offset:#x}"),
+        };
+        let (space, local) = Space::of(offset).ok_or_else(nowhere)?;
+        let unit = match space {
+            Space::Main => {
+                let units = self.units();
+                let index = units.partition_point(|unit| unit.offset <= local);
+                let info = index.checked_sub(1).and_then(|index| units.get(index));
+                let dwarf = self.dwarf();
+                let unit = read_unit(&dwarf, info.ok_or_else(nowhere)?.offset)?;
+                Unit::new(dwarf, unit, space)
+            }
+            Space::Supplementary => {
+                let file = self.supplementary.as_ref().ok_or_else(nowhere)?;
+                let dwarf = file.dwarf();
+                let units = self
+                    .supplementary_units
+                    .get_or_init(|| unit_offsets(&dwarf));
+                let index = units.partition_point(|unit| *unit <= local);
+                let start = index.checked_sub(1).and_then(|index| units.get(index));
+                let unit = read_unit(&dwarf, *start.ok_or_else(nowhere)?)?;
+                Unit::new(dwarf, unit, space)
+            }
+            Space::Split(_) => return Err(nowhere()),
+        };
+        let local = usize::try_from(local).map_err(|_| nowhere())?;
+        let in_unit = gimli::DebugInfoOffset(local)
+            .to_unit_offset(&unit.unit.header)
+            .ok_or_else(nowhere)?;
+        Ok((unit, in_unit))
+    }
+
+    /// All symbols of functions, objects and thread-locals, by address.
+    pub fn symbols(&self) -> impl Iterator<Item = Symbol<'_>> {
+        let file = self.symbol_file();
+        file.symbols()
+            .iter()
+            .map(|symbol| symbol.symbol(file.bytes()))
+    }
+
+    /// The symbol that `address` belongs to: the nearest one of code or data
+    /// at or before it, unless its size says that it ends before.
+    #[must_use]
+    pub fn symbol_at(&self, address: LinkAddr) -> Option<Symbol<'_>> {
+        let file = self.symbol_file();
+        let symbols = file.symbols();
+        let end = symbols.partition_point(|symbol| symbol.address <= address.0);
+        // Symbols may nest or be aliases; a bounded look back is enough.
+        symbols
+            .get(end.saturating_sub(64)..end)?
+            .iter()
+            .rev()
+            .filter(|symbol| symbol.kind != SymbolKind::Tls)
+            .find(|symbol| symbol.size == 0 || address.0 - symbol.address < symbol.size)
+            .map(|symbol| symbol.symbol(file.bytes()))
+    }
+
+    /// The symbols of exactly that (mangled) name.
+    #[must_use]
+    pub fn symbols_named(&self, name: &str) -> Vec<Symbol<'_>> {
+        self.symbols()
+            .filter(|symbol| symbol.name == name.as_bytes())
+            .collect()
+    }
+
+    /// The file that has the DWARF.
+    pub(super) fn dwarf_file(&self) -> &ObjectFile {
+        self.debug
+            .as_ref()
+            .filter(|debug| debug.has_dwarf())
+            .unwrap_or(&self.main)
+    }
+
+    fn symbol_file(&self) -> &ObjectFile {
+        // A stripped file has its dynamic symbols left; its debug file has all.
+        match &self.debug {
+            Some(debug) if self.main.section(".symtab").is_none() => debug,
+            _ => &self.main,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,138 @@
+//! Symbols of an ELF file: functions, objects, thread-locals, by address and by name.
+
+use std::ops::Range;
+
+use object::elf;
+use object::read::elf::{ElfFile64, Sym as _, SymbolTable};
+use object::{LittleEndian, SectionIndex};
+
+use crate::address::LinkAddr;
+
+/// Symbols kept of one file; big programs have some hundred thousand.
+const MAX_SYMBOLS: usize = 8 << 20;
+
+/// Bytes of a symbol's name that are looked at.
+const MAX_NAME_BYTES: usize = 16 << 10;
+
+/// What a symbol names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SymbolKind {
+    /// Code.
+    Function,
+    /// Code that chooses a function when the program is loaded (`STT_GNU_IFUNC`).
+    Indirect,
+    /// Data.
+    Object,
+    /// An offset in the thread-local block.
+    Tls,
+}
+
+/// One symbol that is defined in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Symbol<'a> {
+    /// As the linker wrote it, mangled.
+    pub name: &'a [u8],
+    /// Where it begins; for [`SymbolKind::Tls`] the offset in the block.
+    pub address: LinkAddr,
+    /// Bytes; 0 is unknown.
+    pub size: u64,
+    /// What it names.
+    pub kind: SymbolKind,
+    /// Whether other modules can see it.
+    pub global: bool,
+}
+
+/// A symbol whose name is a range of the file.
+#[derive(Clone, Debug)]
+pub(super) struct RawSymbol {
+    pub(super) address: u64,
+    pub(super) size: u64,
+    name: u64,
+    name_size: u32,
+    pub(super) kind: SymbolKind,
+    global: bool,
+}
+
+impl RawSymbol {
+    pub(super) fn symbol<'a>(&self, image: &'a [u8]) -> Symbol<'a> {
+        let name = usize::try_from(self.name).ok().and_then(|start| {
+            let size = usize::try_from(self.name_size).ok()?;
+            image.get(start..start.checked_add(size)?)
+        });
+        Symbol {
+            name: name.unwrap_or_default(),
+            address: LinkAddr(self.address),
+            size: self.size,
+            kind: self.kind,
+            global: self.global,
+        }
+    }
+}
+
+/// The symbols of `image` by address: `.symtab`, or `.dynsym` where that was stripped.
+pub(super) fn read_symbols(image: &[u8]) -> Vec<RawSymbol> {
+    let Ok(parsed) = ElfFile64::<LittleEndian>::parse(image) else {
+        return Vec::new();
+    };
+    let table = if parsed.elf_symbol_table().is_empty() {
+        parsed.elf_dynamic_symbol_table()
+    } else {
+        parsed.elf_symbol_table()
+    };
+    let strings = strings_of(&parsed, table, image);
+    let mut symbols: Vec<RawSymbol> = table
+        .iter()
+        .take(MAX_SYMBOLS)
+        .filter_map(|symbol| {
+            let kind = match symbol.st_type() {
+                elf::STT_FUNC => SymbolKind::Function,
+                elf::STT_GNU_IFUNC => SymbolKind::Indirect,
+                elf::STT_OBJECT => SymbolKind::Object,
+                elf::STT_TLS => SymbolKind::Tls,
+                _ => return None,
+            };
+            if symbol.st_shndx(LittleEndian).0 == elf::SHN_UNDEF.0 {
+                return None;
+            }
+            let start = strings
+                .start
+                .checked_add(usize::try_from(symbol.st_name(LittleEndian)).ok()?)?;
+            let names = image.get(start..strings.end)?;
+            let names = names.get(..MAX_NAME_BYTES).unwrap_or(names);
+            let size = names
+                .iter()
+                .position(|&byte| byte == 0)
+                .unwrap_or(names.len());
+            (size > 0).then_some(RawSymbol {
+                address: symbol.st_value(LittleEndian),
+                size: symbol.st_size(LittleEndian),
+                name: u64::try_from(start).ok()?,
+                name_size: u32::try_from(size).ok()?,
+                kind,
+                global: symbol.st_bind() != elf::STB_LOCAL,
+            })
+        })
+        .collect();
+    symbols.sort_by_key(|symbol| (symbol.address, !symbol.global));
+    symbols
+}
+
+fn strings_of(
+    parsed: &ElfFile64<'_, LittleEndian>,
+    table: &SymbolTable<'_, elf::FileHeader64<LittleEndian>>,
+    image: &[u8],
+) -> Range<usize> {
+    use object::read::elf::SectionHeader as _;
+    let index: SectionIndex = table.string_section();
+    let found = parsed
+        .elf_section_table()
+        .section(index)
+        .ok()
+        .and_then(|section| section.file_range(LittleEndian))
+        .and_then(|(offset, size)| {
+            let start = usize::try_from(offset).ok()?;
+            let end = start.checked_add(usize::try_from(size).ok()?)?;
+            (end <= image.len()).then_some(start..end)
+        });
+    found.unwrap_or_default()
+}
