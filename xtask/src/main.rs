@@ -1,3 +1,61 @@
-//! Setup, build, demo, test and bench of the project.
+//! Setup, build, install, demo and test of the project: `cargo xtask COMMAND`.
+//!
+//! This file reads the command line; each command has a file of its own. Every
+//! command first runs the steps of [`setup`] that it needs, so that none of
+//! them asks for another to be run before it.
 
-fn main() {}
+mod build;
+mod command;
+mod demo;
+mod failure;
+mod install;
+mod limits;
+mod machine;
+mod pointer;
+mod setup;
+mod test;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Everything that is done with this repository besides writing it
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Install what build, demo and tests need and this machine lacks
+    Setup(setup::Args),
+    /// Build `tracer` with its eBPF programs
+    Build(build::Args),
+    /// Install the binary, its manual page and shell completions
+    Install(install::Args),
+    /// Trace a running program at the line where its bug is
+    Demo(demo::Args),
+    /// Run every check: format, lints, tests, documentation
+    Test(test::Args),
+    /// Write docs/limits.md from the limits in the source
+    Limits(limits::Args),
+}
+
+fn main() -> ExitCode {
+    test::run_if_init();
+    let result = match Args::parse().command {
+        Command::Setup(args) => setup::run(&args),
+        Command::Build(args) => build::run(&args),
+        Command::Install(args) => install::run(&args),
+        Command::Demo(args) => demo::run(&args),
+        Command::Test(args) => test::run(&args),
+        Command::Limits(args) => limits::run(&args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failure::report(&error),
+    }
+}

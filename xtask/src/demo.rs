@@ -1,0 +1,148 @@
+//! `cargo xtask demo`: a running program is traced at the line where its bug is.
+//!
+//! The program is `target-app`: it prints *left* when the pointer goes right.
+//! Its pointer is moved along a path, the tracer attaches to it, and its terminal
+//! UI opens with a logpoint on the branch that decides. [`headless`] does the
+//! same without a terminal and checks what was printed.
+
+mod headless;
+mod target;
+
+use std::io::IsTerminal;
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context, Result};
+
+use crate::command::as_root;
+use crate::failure::{Failure, USAGE};
+use crate::machine::Need;
+use crate::pointer::{Display, Hand, path};
+use crate::{build, setup, workspace};
+use target::Target;
+
+/// Source file of the target, from the workspace's root.
+const SOURCE: &str = "target-app/src/main.rs";
+/// The branch whose messages are swapped.
+const BRANCH: &str = "if current.x > last.x {";
+/// What the logpoint shows; [`headless`] reads it back.
+const TEMPLATE: &str = "x {last.x} -> {current.x}, y {last.y} -> {current.y}";
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Print text instead of opening the terminal UI, and check it against the moves made
+    #[arg(long)]
+    headless: bool,
+    /// Trace the optimised build of the target
+    #[arg(long)]
+    release: bool,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let interactive = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    if !args.headless && !interactive {
+        return Err(Failure::new("the demo's terminal UI needs a terminal")
+            .hint("`cargo xtask demo --headless` prints text instead")
+            .code(USAGE)
+            .into());
+    }
+    let mut needs = vec![Need::Build];
+    if !Display::is_given() {
+        needs.push(Need::Display);
+    }
+    setup::ensure(&needs)?;
+    build::programs(args.release)?;
+
+    let display = match Display::given() {
+        Some(display) => display,
+        None => Display::start()?,
+    };
+    let hand = Hand::on(&display)?;
+    let target = Target::start(&display, args.release)?;
+    let probe = probe()?;
+    println!(
+        "target-app runs as process {} on display {}; nothing in it knows of tracing",
+        target.pid(),
+        display.name()
+    );
+    if args.headless {
+        headless::run(args.release, &hand, target, &probe)
+    } else {
+        interactive_session(args.release, &hand, target, &probe)
+    }
+}
+
+/// The logpoint on the branch, wherever in the source it is today.
+fn probe() -> Result<String> {
+    let file = workspace::root().join(SOURCE);
+    let line = line_of(&file, BRANCH)?;
+    Ok(format!("log {SOURCE}:{line} \"{TEMPLATE}\""))
+}
+
+fn line_of(file: &Path, text: &str) -> Result<usize> {
+    let source =
+        std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    source
+        .lines()
+        .position(|line| line.trim() == text)
+        .map(|index| index + 1)
+        .ok_or_else(|| Failure::new(format!("no line of {SOURCE} is `{text}`")).into())
+}
+
+/// `tracer attach` to the target, as root; the caller adds what is special.
+fn tracer(release: bool, target: &Target, probe: &str) -> Result<Command> {
+    let mut command = as_root(workspace::binary("tracer", release), "tracing")?;
+    command
+        .args(["attach", "--pid", &target.pid().to_string(), "-e", probe])
+        .current_dir(workspace::root());
+    Ok(command)
+}
+
+/// Opens the terminal UI, with the pointer moving until the user quits it.
+fn interactive_session(release: bool, hand: &Hand, target: Target, probe: &str) -> Result<()> {
+    let mut tracer = tracer(release, &target, probe)?;
+    tracer.args(["--output", "tui"]);
+    let quit = AtomicBool::new(false);
+    let status = std::thread::scope(|scope| {
+        let mover = scope.spawn(|| keep_moving(hand, &target, &quit));
+        let status = tracer.status().context("cannot run the tracer");
+        quit.store(true, Ordering::Relaxed);
+        // Its own failure shows in the target's output below.
+        let _ = mover.join();
+        status
+    })?;
+    println!("meanwhile, target-app printed:");
+    for line in target.last_lines(9) {
+        println!("  {line}");
+    }
+    println!("left for right, up for down: the messages of {SOURCE} are swapped");
+    if status.success() {
+        Ok(())
+    } else {
+        Err(Failure::new(format!("the tracer failed ({status})")).into())
+    }
+}
+
+/// Makes a move each time the target has printed the one before.
+fn keep_moving(hand: &Hand, target: &Target, quit: &AtomicBool) -> Result<()> {
+    for step in 0.. {
+        if quit.load(Ordering::Relaxed) {
+            break;
+        }
+        hand.move_to(path(step))?;
+        target.next_movement()?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn probe_names_a_line_of_the_source() {
+        assert!(probe().is_ok_and(|probe| probe.starts_with("log target-app/src/main.rs:")));
+    }
+}

@@ -1,0 +1,270 @@
+//! The demo without a terminal: text output for some seconds, and a check of it.
+//!
+//! Moves are made one by one, each after the target has printed the one before,
+//! until the tracer has shown as many as it was asked for. Then three stories
+//! of the same moves are compared: where the pointer was sent, what the target
+//! printed, and what the tracer read at the branch.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, ChildStdout, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use super::target::{Movement, Target};
+use crate::failure::Failure;
+use crate::pointer::{Hand, Point, path};
+
+/// Events after which the tracer ends: some four seconds of movement.
+const EVENTS: usize = 16;
+/// The tracer's own time limit, for when no events come.
+const TRACER_LIMIT: &str = "60s";
+/// When the demo is given up: past the tracer's limit.
+const LIMIT: Duration = Duration::from_secs(75);
+
+/// One hit of the logpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Hit {
+    last: Point,
+    current: Point,
+}
+
+/// Attaches, moves, compares, and prints what was compared.
+pub(super) fn run(release: bool, hand: &Hand, target: Target, probe: &str) -> Result<()> {
+    println!(
+        "the target's own log says the direction; the logpoint shows why it is wrong:\n  {probe}\n"
+    );
+    let mut command = super::tracer(release, &target, probe)?;
+    command
+        .args(["--output", "text", "--for", TRACER_LIMIT])
+        .args(["--events", &EVENTS.to_string()])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped());
+    let mut tracer = command.spawn().context("cannot run the tracer")?;
+    let stdout = tracer.stdout.take();
+    let reader = std::thread::spawn(move || print_lines(stdout));
+
+    let moves = move_until_ended(hand, &target, &mut tracer)?;
+    let lines = reader
+        .join()
+        .map_err(|_| Failure::new("the tracer's output could not be read"))?;
+    let status = tracer.wait().context("cannot wait for the tracer")?;
+    if !status.success() {
+        return Err(Failure::new(format!("the tracer failed ({status})")).into());
+    }
+    let hits = lines
+        .iter()
+        .map(|line| {
+            parse_hit(line).ok_or_else(|| Failure::new(format!("the tracer printed `{line}`")))
+        })
+        .collect::<Result<Vec<Hit>, Failure>>()?;
+    compare(&moves, &hits)?;
+    if target.next_movement()?.is_some() {
+        return Err(Failure::new("target-app printed a movement that was not made").into());
+    }
+    println!(
+        "target-app still runs, as the same process {}",
+        target.pid()
+    );
+    Ok(())
+}
+
+/// Passes the tracer's lines on as they come.
+fn print_lines(stdout: Option<ChildStdout>) -> Vec<String> {
+    stdout
+        .into_iter()
+        .flat_map(|stdout| BufReader::new(stdout).lines())
+        .map_while(Result::ok)
+        .inspect(|line| println!("{line}"))
+        .collect()
+}
+
+/// Moves along the path until the tracer ends; every move that the target saw.
+fn move_until_ended(
+    hand: &Hand,
+    target: &Target,
+    tracer: &mut Child,
+) -> Result<Vec<(Point, Movement)>> {
+    let started = Instant::now();
+    let mut moves = Vec::new();
+    for step in 0.. {
+        if tracer
+            .try_wait()
+            .context("cannot wait for the tracer")?
+            .is_some()
+        {
+            break;
+        }
+        if started.elapsed() > LIMIT {
+            // It runs as root where we may not: its own limit is the first resort.
+            let _ = tracer.kill();
+            return Err(Failure::new("the tracer did not end at its time limit").into());
+        }
+        let to = path(step);
+        hand.move_to(to)?;
+        match target.next_movement()? {
+            Some(movement) => moves.push((to, movement)),
+            // Before the first movement, the target had not looked yet.
+            None if moves.is_empty() => {}
+            None => return Err(Failure::new("target-app missed a move").into()),
+        }
+    }
+    Ok(moves)
+}
+
+/// Compares the three stories and prints what agreed.
+fn compare(moves: &[(Point, Movement)], hits: &[Hit]) -> Result<()> {
+    if hits.len() != EVENTS {
+        return Err(Failure::new(format!(
+            "the tracer showed {} events and not {EVENTS}",
+            hits.len()
+        ))
+        .into());
+    }
+    let first = hits.first().copied();
+    let start = (1..moves.len())
+        .find(|&index| first.is_some_and(|hit| made(moves, index) == Some(hit)))
+        .ok_or_else(|| Failure::new("the tracer's first event is none of the moves made"))?;
+    for (index, hit) in hits.iter().enumerate() {
+        let expected = made(moves, start + index)
+            .ok_or_else(|| Failure::new(format!("event {} is no move made", index + 1)))?;
+        if *hit != expected {
+            return Err(Failure::new(format!(
+                "event {} shows {hit:?}, and the move made was {expected:?}",
+                index + 1
+            ))
+            .into());
+        }
+        check_target(moves.get(start + index), hit)?;
+    }
+    println!("\nchecked {} moves, one after the other:", hits.len());
+    println!("  the coordinates in each event are those that the pointer was moved from and to");
+    println!("  target-app printed the same position for each");
+    println!("  target-app printed the wrong direction for each, on both axes");
+    Ok(())
+}
+
+/// What the tracer must show for a move: from the place of the one before.
+fn made(moves: &[(Point, Movement)], index: usize) -> Option<Hit> {
+    let (last, _) = moves.get(index.checked_sub(1)?)?;
+    let (current, _) = moves.get(index)?;
+    Some(Hit {
+        last: *last,
+        current: *current,
+    })
+}
+
+/// The bug: the target must have printed the position and both directions wrong.
+fn check_target(made: Option<&(Point, Movement)>, hit: &Hit) -> Result<()> {
+    let horizontal = if hit.current.x > hit.last.x {
+        "left"
+    } else {
+        "right"
+    };
+    let vertical = if hit.current.y > hit.last.y {
+        "up"
+    } else {
+        "down"
+    };
+    let expected = Movement {
+        to: hit.current,
+        horizontal: horizontal.to_owned(),
+        vertical: vertical.to_owned(),
+    };
+    match made {
+        Some((_, printed)) if *printed == expected => Ok(()),
+        printed => Err(Failure::new(format!(
+            "at {hit:?} target-app printed {printed:?} and not {expected:?}"
+        ))
+        .into()),
+    }
+}
+
+/// Reads a line of text output back: `… x 640 -> 812, y 400 -> 380`.
+fn parse_hit(line: &str) -> Option<Hit> {
+    let (_, values) = line.split_once(" x ")?;
+    let (x, y) = values.split_once(", y ")?;
+    let ((last_x, x), (last_y, y)) = (x.split_once(" -> ")?, y.split_once(" -> ")?);
+    Some(Hit {
+        last: Point {
+            x: last_x.parse().ok()?,
+            y: last_y.parse().ok()?,
+        },
+        current: Point {
+            x: x.parse().ok()?,
+            y: y.parse().ok()?,
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn point(x: i16, y: i16) -> Point {
+        Point { x, y }
+    }
+
+    /// Moves and hits of the path, as the buggy program prints them.
+    fn story() -> (Vec<(Point, Movement)>, Vec<Hit>) {
+        let moves: Vec<(Point, Movement)> = (0..EVENTS + 4)
+            .map(|step| {
+                let (from, to) = (path(step), path(step + 1));
+                let movement = Movement {
+                    to,
+                    horizontal: if to.x > from.x { "left" } else { "right" }.to_owned(),
+                    vertical: if to.y > from.y { "up" } else { "down" }.to_owned(),
+                };
+                (to, movement)
+            })
+            .collect();
+        let hits = (3..3 + EVENTS)
+            .filter_map(|index| made(&moves, index))
+            .collect();
+        (moves, hits)
+    }
+
+    #[test]
+    fn text_line_gives_its_hit() {
+        assert_eq!(
+            parse_hit("12:04:31.250117 Monitor/4711 main.rs:119 x 640 -> -812, y 4 -> 380"),
+            Some(Hit {
+                last: point(640, 4),
+                current: point(-812, 380)
+            })
+        );
+    }
+
+    #[test]
+    fn text_line_with_unreadable_value_gives_no_hit() {
+        let line = "12:04:31.250117 Monitor/4711 main.rs:119 x <optimised out> -> 1, y 4 -> 380";
+        assert_eq!(parse_hit(line), None);
+    }
+
+    #[test]
+    fn same_moves_in_all_stories_pass() {
+        let (moves, hits) = story();
+        assert!(compare(&moves, &hits).is_ok());
+    }
+
+    #[test]
+    fn coordinate_off_by_one_fails() {
+        let (moves, mut hits) = story();
+        hits[5].current.x += 1;
+        assert!(compare(&moves, &hits).is_err());
+    }
+
+    #[test]
+    fn missing_event_fails() {
+        let (moves, mut hits) = story();
+        hits.remove(7);
+        assert!(compare(&moves, &hits).is_err());
+    }
+
+    #[test]
+    fn right_direction_printed_fails() {
+        let (mut moves, hits) = story();
+        moves[8].1.horizontal = "sideways".to_owned();
+        assert!(compare(&moves, &hits).is_err());
+    }
+}

@@ -1,0 +1,170 @@
+//! An X server to work on, and a pointer moved from outside the target.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context, Result};
+use x11rb::connection::Connection;
+use x11rb::protocol::xproto::MOTION_NOTIFY_EVENT;
+use x11rb::protocol::xtest::ConnectionExt;
+use x11rb::rust_connection::RustConnection;
+
+use crate::failure::Failure;
+
+/// A place on the screen, in pixels from its upper left corner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Point {
+    pub(crate) x: i16,
+    pub(crate) y: i16,
+}
+
+/// A process that ends when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Running(pub(crate) Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Both fail only when it has ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// An X server: the user's, or one of our own.
+#[derive(Debug)]
+pub(crate) struct Display {
+    name: String,
+    /// Ends with us.
+    _server: Option<Running>,
+}
+
+impl Display {
+    /// Whether the environment names an X server.
+    pub(crate) fn is_given() -> bool {
+        std::env::var_os("DISPLAY").is_some_and(|display| !display.is_empty())
+    }
+
+    /// The server that the environment names.
+    pub(crate) fn given() -> Option<Self> {
+        let name = std::env::var("DISPLAY").ok()?;
+        (!name.is_empty()).then_some(Self {
+            name,
+            _server: None,
+        })
+    }
+
+    /// A server without a screen, on a display that is free; ready when this returns.
+    ///
+    /// # Errors
+    /// Xvfb could not be started.
+    pub(crate) fn start() -> Result<Self> {
+        let mut server = Command::new("Xvfb")
+            .args(["-displayfd", "1", "-screen", "0", "1280x800x24"])
+            .args(["-nolisten", "tcp"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .context("cannot start the X server Xvfb")?;
+        let stdout = server.stdout.take();
+        let server = Running(server);
+        // It writes the number once clients may connect.
+        let mut number = String::new();
+        if let Some(stdout) = stdout {
+            BufReader::new(stdout)
+                .read_line(&mut number)
+                .context("cannot read the number of Xvfb's display")?;
+        }
+        if number.trim().is_empty() {
+            return Err(Failure::new("the X server Xvfb found no display to serve").into());
+        }
+        Ok(Self {
+            name: format!(":{}", number.trim()),
+            _server: Some(server),
+        })
+    }
+
+    /// What `DISPLAY` must be for its clients.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// Moves the pointer of an X server as a device would, by its XTEST extension.
+pub(crate) struct Hand {
+    connection: RustConnection,
+    screen: usize,
+}
+
+impl Hand {
+    /// Connects to the server.
+    ///
+    /// # Errors
+    /// There is none, or it lacks the extension.
+    pub(crate) fn on(display: &Display) -> Result<Self> {
+        let (connection, screen) = x11rb::connect(Some(display.name()))
+            .with_context(|| format!("cannot connect to the X server `{}`", display.name()))?;
+        connection
+            .xtest_get_version(2, 2)
+            .context("cannot ask the X server")?
+            .reply()
+            .context("the X server has no XTEST extension to move the pointer with")?;
+        Ok(Self { connection, screen })
+    }
+
+    /// Moves the pointer; it is there when this returns.
+    ///
+    /// # Errors
+    /// The server is gone.
+    pub(crate) fn move_to(&self, to: Point) -> Result<()> {
+        let root = self.connection.setup().roots[self.screen].root;
+        self.connection
+            .xtest_fake_input(MOTION_NOTIFY_EVENT, 0, 0, root, to.x, to.y, 0)
+            .context("cannot ask the X server")?
+            .check()
+            .context("the X server did not move the pointer")
+    }
+}
+
+/// The `step`-th place of a path that never ends: each move changes both axes,
+/// all four pairs of directions come up, and no two places that follow each
+/// other are equal.
+pub(crate) fn path(step: usize) -> Point {
+    // A zigzag on each axis; their periods have no factor in common but two,
+    // so that the directions go through all pairs.
+    let zigzag = |period: usize| {
+        let phase = step % period;
+        i16::try_from(phase.min(period - phase)).unwrap_or(0)
+    };
+    Point {
+        x: 200 + zigzag(10) * 80,
+        y: 150 + zigzag(14) * 40,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::path;
+
+    #[test]
+    fn path_every_step_moves_on_both_axes_inside_the_screen() {
+        for step in 0..1000 {
+            let (from, to) = (path(step), path(step + 1));
+            assert!(from.x != to.x && from.y != to.y, "step {step}");
+            assert!((0..1280).contains(&to.x) && (0..800).contains(&to.y));
+        }
+    }
+
+    #[test]
+    fn path_goes_in_all_four_pairs_of_directions() {
+        let mut seen: Vec<(bool, bool)> = (0..70)
+            .map(|step| {
+                let (from, to) = (path(step), path(step + 1));
+                (to.x > from.x, to.y > from.y)
+            })
+            .collect();
+        seen.sort_unstable();
+        seen.dedup();
+        assert_eq!(seen.len(), 4);
+    }
+}

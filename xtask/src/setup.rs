@@ -1,0 +1,142 @@
+//! `cargo xtask setup`: installs what is missing of what the commands need.
+//!
+//! Packages come from the distribution (Debian and what derives from it), as
+//! root; bpf-linker from crates.io into the target directory. Where all is
+//! there it says so and changes nothing.
+
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::command::{as_root, find, run as run_command};
+use crate::failure::{Failure, USAGE};
+use crate::machine::{self, BPF_LINKER_VERSION, Missing, Need};
+use crate::workspace::cargo;
+
+/// What a machine without Debian's packages can do instead.
+const COMPILER_HINT: &str = "for eBPF, rustup's nightly will do: \
+    `rustup toolchain install nightly --component rust-src,clippy`";
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Only say what is missing; exit code 1 when something is
+    #[arg(long)]
+    check: bool,
+}
+
+/// Runs the command: everything that any command needs.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let needs = [Need::Build, Need::Display, Need::Tests, Need::Kernels];
+    if args.check {
+        return check(&needs);
+    }
+    ensure(&needs)?;
+    println!("setup: everything is there");
+    Ok(())
+}
+
+fn check(needs: &[Need]) -> Result<()> {
+    let mut missing: Vec<&str> = machine::missing(needs).iter().map(|m| m.what).collect();
+    if !machine::bpf_linker_is_there() {
+        missing.push("bpf-linker");
+    }
+    if missing.is_empty() {
+        println!("setup: everything is there");
+        return Ok(());
+    }
+    Err(Failure::new(format!("missing: {}", missing.join(", ")))
+        .hint("`cargo xtask setup` installs them")
+        .into())
+}
+
+/// Installs what is missing for these needs.
+///
+/// # Errors
+/// Something is missing and cannot be installed from here; says what, and how
+/// to get it.
+pub(crate) fn ensure(needs: &[Need]) -> Result<()> {
+    let missing = machine::missing(needs);
+    if !missing.is_empty() {
+        install_packages(&missing)?;
+        let still = machine::missing(needs);
+        if !still.is_empty() {
+            return Err(cannot_install(&still, "installing its packages did not bring").into());
+        }
+    }
+    if needs.contains(&Need::Build) && !machine::bpf_linker_is_there() {
+        install_bpf_linker()?;
+    }
+    Ok(())
+}
+
+fn install_packages(missing: &[Missing]) -> Result<()> {
+    let what: Vec<&str> = missing.iter().map(|missing| missing.what).collect();
+    println!("setup: missing: {}", what.join(", "));
+    if find("apt-get").is_none() {
+        return Err(cannot_install(missing, "this distribution has no `apt-get` to get").into());
+    }
+    let packages: Vec<&str> = missing
+        .iter()
+        .flat_map(|missing| missing.packages.iter().copied())
+        .collect();
+    println!("setup: installing the packages {}", packages.join(" "));
+    // Package lists may be missing or old: only then is fetching them worth its time.
+    if apt_install(&packages)?.is_err() {
+        println!("setup: that failed; fetching the package lists and trying again");
+        let mut update = as_root("apt-get", "installing packages")?;
+        // A broken list of some other source must not stop us.
+        if let Err(error) = run_command(update.args(["update", "-q"])) {
+            println!("setup: {error}; going on with what there is");
+        }
+        apt_install(&packages)?.map_err(|_| {
+            cannot_install(missing, "the package lists of this machine do not bring")
+        })?;
+    }
+    Ok(())
+}
+
+/// The outer error: apt could not be asked; the inner one: it could not install.
+fn apt_install(packages: &[&str]) -> Result<Result<()>> {
+    let mut apt = as_root("apt-get", "installing packages")?;
+    apt.env("DEBIAN_FRONTEND", "noninteractive")
+        .args(["install", "-q", "-y", "--no-install-recommends"])
+        .args(packages);
+    Ok(run_command(&mut apt))
+}
+
+fn cannot_install(missing: &[Missing], why: &str) -> Failure {
+    let what: Vec<&str> = missing.iter().map(|missing| missing.what).collect();
+    let packages: Vec<&str> = missing
+        .iter()
+        .flat_map(|missing| missing.packages.iter().copied())
+        .collect();
+    Failure::new(format!("{why} {}", what.join(", ")))
+        .hint(format!(
+            "install them by hand; Debian's packages are {}\n{COMPILER_HINT}",
+            packages.join(" ")
+        ))
+        .code(USAGE)
+}
+
+fn install_bpf_linker() -> Result<()> {
+    println!("setup: building bpf-linker {BPF_LINKER_VERSION} from crates.io (about a minute)");
+    let mut install = cargo("install");
+    install
+        .args([
+            "bpf-linker",
+            "--locked",
+            "--version",
+            BPF_LINKER_VERSION,
+            "--root",
+        ])
+        .arg(machine::bpf_linker_root());
+    without_our_environment(&mut install);
+    run_command(&mut install)
+}
+
+/// Keeps what cargo set for us from changing another package's build.
+fn without_our_environment(command: &mut Command) {
+    for name in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_TARGET_DIR"] {
+        command.env_remove(name);
+    }
+}

@@ -1,0 +1,234 @@
+//! `cargo xtask test`: everything that must hold, in the order of its cost.
+//!
+//! All steps build the whole workspace with the same features, so that each
+//! crate is compiled once to be checked and once to be run. A step that fails
+//! does not keep the others from running; the summary at the end has them all.
+
+mod guest;
+mod initramfs;
+mod kernels;
+
+use std::env::split_paths;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use clap::ValueEnum;
+
+pub(crate) use guest::run_if_init;
+
+use crate::command::{as_root, is_root, run as run_command};
+use crate::failure::Failure;
+use crate::machine::{self, Need};
+use crate::{setup, workspace};
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Only these steps
+    #[arg(value_enum)]
+    steps: Vec<Step>,
+    /// Only the kernel tests, in other kernels
+    #[arg(long, conflicts_with = "steps")]
+    kernels: bool,
+}
+
+/// One step; the order is that of running.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Step {
+    /// Sources are formatted
+    Format,
+    /// Lints of the host's crates, as errors
+    Clippy,
+    /// Lints of the eBPF programs, as errors
+    ClippyEbpf,
+    /// Tests inside of the crates
+    Unit,
+    /// The programs in this kernel, end to end
+    Integration,
+    /// The examples in the documentation
+    DocTests,
+    /// The documentation builds, without warnings
+    Docs,
+    /// The kernel tests in other kernels
+    Kernels,
+}
+
+/// The eBPF crate, which is no member of the workspace.
+const EBPF_MANIFEST: &str = "tracer-ebpf/Cargo.toml";
+
+/// How a step went.
+struct Outcome {
+    step: Step,
+    took: Duration,
+    error: Option<anyhow::Error>,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let steps = match (args.kernels, args.steps.as_slice()) {
+        (true, _) => &[Step::Kernels],
+        (false, []) => Step::value_variants(),
+        (false, steps) => steps,
+    };
+    let mut needs = vec![Need::Build, Need::Tests];
+    if steps.contains(&Step::Kernels) {
+        needs.push(Need::Kernels);
+    }
+    setup::ensure(&needs)?;
+
+    let outcomes: Vec<Outcome> = steps.iter().map(|&step| run_step(step)).collect();
+    summarise(&outcomes)
+}
+
+fn run_step(step: Step) -> Outcome {
+    eprintln!("\n== {}", name(step));
+    let started = Instant::now();
+    let result = match step {
+        Step::Format => format(),
+        Step::Clippy => clippy(),
+        Step::ClippyEbpf => clippy_ebpf(),
+        Step::Unit => unit(),
+        Step::Integration => integration(),
+        Step::DocTests => {
+            run_command(workspace::cargo("test").args(["--workspace", "--locked", "--doc"]))
+        }
+        Step::Docs => docs(),
+        Step::Kernels => kernels::run(),
+    };
+    if let Err(error) = &result {
+        eprintln!("{error:#}");
+    }
+    Outcome {
+        step,
+        took: started.elapsed(),
+        error: result.err(),
+    }
+}
+
+fn format() -> Result<()> {
+    run_command(workspace::cargo("fmt").args(["--all", "--check"]))?;
+    run_command(workspace::cargo("fmt").args(["--manifest-path", EBPF_MANIFEST, "--check"]))
+}
+
+fn clippy() -> Result<()> {
+    run_command(workspace::cargo("clippy").args([
+        "--workspace",
+        "--all-targets",
+        "--locked",
+        "--",
+        "-D",
+        "warnings",
+    ]))
+}
+
+/// Lints the eBPF crate with the compiler that builds it: its `core` for the
+/// kernel's virtual machine exists for no other.
+fn clippy_ebpf() -> Result<()> {
+    let nightly = machine::nightly_with_source();
+    let tools = nightly.as_ref().map_or_else(
+        || PathBuf::from("/usr/bin"),
+        |toolchain| toolchain.join("bin"),
+    );
+    // Cargo finds clippy, and clippy the compiler, by the path.
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::env::join_paths(std::iter::once(tools.clone()).chain(split_paths(&path)))?;
+    let mut clippy = Command::new(tools.join("cargo"));
+    clippy
+        .current_dir(workspace::root())
+        .env("PATH", path)
+        .env("RUSTC", tools.join("rustc"))
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env_remove("RUSTUP_TOOLCHAIN")
+        .args(["clippy", "--locked", "--manifest-path", EBPF_MANIFEST])
+        .args(["--target", machine::BPF_TARGET, "--target-dir"])
+        .arg(workspace::target().join("clippy-ebpf"));
+    if nightly.is_some() {
+        clippy.args(["-Z", "build-std=core"]);
+    }
+    run_command(clippy.args(["--", "-D", "warnings"]))
+}
+
+fn unit() -> Result<()> {
+    run_command(workspace::cargo("test").args(["--workspace", "--locked", "--lib", "--bins"]))
+}
+
+/// Tests of the built programs; as root, since they trace.
+fn integration() -> Result<()> {
+    // The tests trace the optimised build of the target beside the other one.
+    run_command(workspace::cargo("build").args(["--release", "--locked", "-p", "target-app"]))?;
+    let mut test = workspace::cargo("test");
+    test.args(["--workspace", "--locked", "--test", "*"]);
+    run_command(as_tests_need(&mut test))
+}
+
+/// Lets the test programs run as root where that can be had, and has them fail
+/// rather than skip when the kernel cannot do what they need.
+fn as_tests_need(test: &mut Command) -> &mut Command {
+    if is_root() || std::env::var_os("CI").is_some() {
+        test.env("REQUIRE_KERNEL", "1");
+    }
+    if !is_root() {
+        match as_root("env", "tracing in the tests") {
+            Ok(_) => {
+                test.env("REQUIRE_KERNEL", "1");
+                test.env(runner_variable(), "sudo -E --");
+            }
+            Err(error) => eprintln!("{error}: tests that trace say what they lack"),
+        }
+    }
+    test
+}
+
+/// The variable by which cargo takes a program to run tests with.
+fn runner_variable() -> String {
+    let arch = std::env::consts::ARCH.to_uppercase();
+    format!("CARGO_TARGET_{arch}_UNKNOWN_LINUX_GNU_RUNNER")
+}
+
+fn docs() -> Result<()> {
+    run_command(
+        workspace::cargo("doc")
+            .env("RUSTDOCFLAGS", "-D warnings")
+            .args(["--workspace", "--locked", "--no-deps"]),
+    )
+}
+
+/// Prints how each step went, and fails when one did.
+fn summarise(outcomes: &[Outcome]) -> Result<()> {
+    println!("\nsummary");
+    for outcome in outcomes {
+        let (mark, why) = match &outcome.error {
+            None => ("ok    ", String::new()),
+            Some(error) => ("FAILED", format!("  {error}")),
+        };
+        println!(
+            "  {mark} {:<42} {:>6.1} s{why}",
+            name(outcome.step),
+            outcome.took.as_secs_f64()
+        );
+    }
+    let total: Duration = outcomes.iter().map(|outcome| outcome.took).sum();
+    println!("  total {:>50.1} s", total.as_secs_f64());
+    match outcomes
+        .iter()
+        .filter(|outcome| outcome.error.is_some())
+        .count()
+    {
+        0 => Ok(()),
+        failed => Err(Failure::new(format!("{failed} of {} steps failed", outcomes.len())).into()),
+    }
+}
+
+fn name(step: Step) -> &'static str {
+    match step {
+        Step::Format => "format",
+        Step::Clippy => "clippy",
+        Step::ClippyEbpf => "clippy of the eBPF programs",
+        Step::Unit => "unit tests",
+        Step::Integration => "kernel and end-to-end tests",
+        Step::DocTests => "documentation tests",
+        Step::Docs => "documentation",
+        Step::Kernels => "kernel tests in other kernels",
+    }
+}
