@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use super::Slice;
+use super::code::CodeCache;
 use super::error::DebugInfoError;
+use super::index::SourceIndex;
 use super::object::{ObjectFile, Section, Segment};
 use super::symbols::{Symbol, SymbolKind};
 use super::units::{
@@ -32,8 +34,12 @@ pub struct Module {
     pub(super) main: ObjectFile,
     pub(super) debug: Option<ObjectFile>,
     pub(super) supplementary: Option<ObjectFile>,
+    /// Where code is, sorted and without overlap.
+    code_ranges: Vec<(u64, u64)>,
     units: OnceLock<Vec<UnitInfo>>,
     unit_ranges: OnceLock<UnitRanges>,
+    source_index: OnceLock<SourceIndex>,
+    code: CodeCache,
     supplementary_units: OnceLock<Vec<u64>>,
 }
 
@@ -80,11 +86,14 @@ impl Module {
 
     pub(super) fn of_object(main: ObjectFile) -> Self {
         Self {
+            code_ranges: code_ranges(&main),
             main,
             debug: None,
             supplementary: None,
             units: OnceLock::new(),
             unit_ranges: OnceLock::new(),
+            source_index: OnceLock::new(),
+            code: CodeCache::default(),
             supplementary_units: OnceLock::new(),
         }
     }
@@ -193,19 +202,13 @@ impl Module {
     /// executable section where the file still names its sections.
     #[must_use]
     pub fn is_code(&self, address: LinkAddr) -> bool {
-        let mut sections = self
-            .sections()
-            .iter()
-            .filter(|section| section.executable)
-            .peekable();
-        let in_section = sections.peek().is_none()
-            || sections.any(|section| {
-                address
-                    .0
-                    .checked_sub(section.address.0)
-                    .is_some_and(|distance| distance < section.size)
-            });
-        in_section && self.file_offset(address).is_some()
+        let after = self
+            .code_ranges
+            .partition_point(|(begin, _)| *begin <= address.0);
+        let range = after
+            .checked_sub(1)
+            .and_then(|index| self.code_ranges.get(index));
+        range.is_some_and(|(_, end)| address.0 < *end)
     }
 
     /// What the process adds to link addresses, told by one of its executable
@@ -327,6 +330,14 @@ impl Module {
             .find(address)
     }
 
+    pub(super) fn source_index(&self) -> &SourceIndex {
+        self.source_index.get_or_init(|| SourceIndex::read(self))
+    }
+
+    pub(super) const fn code_cache(&self) -> &CodeCache {
+        &self.code
+    }
+
     /// Reads a unit from the main file, even when it is but a skeleton.
     pub(super) fn unit_skeleton(&self, id: UnitId) -> Result<Unit<'_>, DebugInfoError> {
         let info = self.unit_info(id)?;
@@ -438,6 +449,43 @@ impl Module {
             _ => &self.main,
         }
     }
+}
+
+/// The executable sections, or segments where sections were stripped away.
+fn code_ranges(file: &ObjectFile) -> Vec<(u64, u64)> {
+    let segments: Vec<(u64, u64)> = file
+        .segments()
+        .iter()
+        .filter(|segment| segment.executable())
+        .map(|segment| {
+            let begin = segment.address.0;
+            (begin, begin.saturating_add(segment.file_size))
+        })
+        .collect();
+    let mut found: Vec<(u64, u64)> = file
+        .sections()
+        .iter()
+        .filter(|section| section.executable)
+        .flat_map(|section| {
+            let begin = section.address.0;
+            let end = begin.saturating_add(section.size);
+            let inside = move |&(first, last): &(u64, u64)| (begin.max(first), end.min(last));
+            segments.iter().map(inside)
+        })
+        .filter(|(begin, end)| begin < end)
+        .collect();
+    if found.is_empty() {
+        found = segments;
+    }
+    found.sort_unstable();
+    let mut merged: Vec<(u64, u64)> = Vec::new();
+    for (begin, end) in found {
+        match merged.last_mut() {
+            Some((_, last)) if begin <= *last => *last = end.max(*last),
+            _ => merged.push((begin, end)),
+        }
+    }
+    merged
 }
 
 #[cfg(test)]

@@ -20,6 +20,9 @@ use crate::address::{FileOffset, LinkAddr};
 /// Sections that are looked at; programs have some dozens.
 const MAX_SECTIONS: usize = 4096;
 
+/// Segments that are looked at; programs have a dozen.
+const MAX_SEGMENTS: usize = 256;
+
 /// Bytes of a section's name; those that matter have a dozen.
 const MAX_NAME_BYTES: usize = 128;
 
@@ -320,6 +323,7 @@ fn segments_of(parsed: &Elf<'_>) -> Vec<Segment> {
     parsed
         .elf_program_headers()
         .iter()
+        .take(MAX_SEGMENTS)
         .map(|header| Segment {
             kind: header.p_type(LittleEndian).0,
             flags: header.p_flags(LittleEndian).0,

@@ -1,6 +1,9 @@
 //! The units of a module's DWARF: where each begins, and what its root says.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use gimli::{AttributeValue, UnitOffset};
 use rayon::prelude::*;
@@ -9,11 +12,15 @@ use super::Slice;
 use super::error::DebugInfoError;
 use super::module::Module;
 use super::object::text;
+use super::ranges::die_ranges;
 use super::types::Language;
 use crate::address::LinkAddr;
 
 /// Units read of one file; Chromium has some 40,000.
 const MAX_UNITS: usize = 1 << 20;
+
+/// Ranges read of all units' roots; Chromium's have some two million.
+const MAX_RANGES: usize = 32 << 20;
 
 /// Bit of a DIE's offset that says: in the supplementary file.
 pub(super) const SUPPLEMENTARY: u64 = 1 << 62;
@@ -99,6 +106,13 @@ impl<'a> Unit<'a> {
             unit,
             base: space.base(),
         }
+    }
+
+    /// Names the unit in the module: where its header is, as [`Unit::die_offset`] counts.
+    #[must_use]
+    pub fn key(&self) -> u64 {
+        let header = self.unit.header.debug_info_offset();
+        self.base | header.map_or(0, |offset| offset.0 as u64)
     }
 
     /// The unit together with its sections, as gimli's methods want them.
@@ -250,7 +264,7 @@ fn read_root(dwarf: &gimli::Dwarf<Slice<'_>>, offset: u64) -> Result<UnitInfo, D
         name: unit.name.map(|name| text(name.slice())).unwrap_or_default(),
         directory: unit
             .comp_dir
-            .map(|name| text(name.slice()).into())
+            .map(|name| OsString::from_vec(name.slice().to_vec()).into())
             .unwrap_or_default(),
         language: language_of(root.attr_value(gimli::DW_AT_language)),
         line_program,
@@ -276,12 +290,13 @@ impl UnitRanges {
     /// Reads the address ranges of all units, on all processors.
     pub(super) fn read(module: &Module) -> Self {
         let count = u32::try_from(module.units().len()).unwrap_or(u32::MAX);
+        let read = AtomicUsize::new(0);
         let mut all: Vec<_> = (0..count)
             .into_par_iter()
             .flat_map_iter(|index| {
                 let id = UnitId(index);
                 let unit = module.unit_skeleton(id);
-                let ranges = unit.map(|unit| unit_ranges(module, &unit));
+                let ranges = unit.map(|unit| unit_ranges(module, &unit, &read));
                 ranges
                     .unwrap_or_default()
                     .into_iter()
@@ -306,15 +321,18 @@ impl UnitRanges {
 }
 
 /// The address ranges of one unit, without those that the linker dropped.
-fn unit_ranges(module: &Module, unit: &Unit<'_>) -> Vec<(LinkAddr, LinkAddr)> {
-    let mut found = Vec::new();
-    let Ok(mut ranges) = unit.reference().unit_ranges() else {
-        return found;
+fn unit_ranges(module: &Module, unit: &Unit<'_>, read: &AtomicUsize) -> Vec<(LinkAddr, LinkAddr)> {
+    let mut budget = MAX_RANGES.saturating_sub(read.load(Ordering::Relaxed));
+    let before = budget;
+    let mut entries = unit.unit.entries();
+    let mut ranges = match entries.next_dfs() {
+        Ok(Some(root)) => die_ranges(unit, root, &mut budget),
+        _ => Vec::new(),
     };
-    while let Ok(Some(range)) = ranges.next() {
-        if range.begin < range.end && module.is_code(LinkAddr(range.begin)) {
-            found.push((LinkAddr(range.begin), LinkAddr(range.end)));
-        }
-    }
-    found
+    read.fetch_add(before - budget, Ordering::Relaxed);
+    ranges.retain(|(begin, _)| module.is_code(LinkAddr(*begin)));
+    ranges
+        .into_iter()
+        .map(|(begin, end)| (LinkAddr(begin), LinkAddr(end)))
+        .collect()
 }

@@ -1,0 +1,617 @@
+//! The code of one unit: its functions, inlined copies and blocks by address,
+//! and their names.
+//!
+//! One walk over the unit's DIEs that looks at code only; variables and types
+//! are skipped. Kept for the units that were asked for last.
+
+use std::collections::{HashMap, VecDeque};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use gimli::{AttributeValue, DebuggingInformationEntry, EntriesRaw};
+
+use super::Slice;
+use super::error::DebugInfoError;
+use super::index::file_paths;
+use super::lines::UnitLines;
+use super::module::Module;
+use super::object::text;
+use super::ranges::die_ranges;
+use super::site::SourceLine;
+use super::types::Language;
+use super::units::Unit;
+use crate::address::LinkAddr;
+
+/// Depth of DIEs; compilers stay below a hundred. What lies deeper is not read.
+const MAX_DEPTH: usize = 1024;
+
+/// Ranges of one unit's DIEs, together.
+const MAX_UNIT_RANGES: usize = 4 << 20;
+
+/// Bytes of a name that are kept. C++ templates write long ones.
+const MAX_NAME_BYTES: usize = 4096;
+
+/// Weight of the units kept, in scopes and rows: some 100 MB at most.
+const CACHE_WEIGHT: usize = 1 << 20;
+
+/// What a scope is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ScopeKind {
+    /// A function with code of its own.
+    Function,
+    /// An inlined copy of a function.
+    Inlined,
+    /// A block; `true` when it declares something.
+    Block(bool),
+}
+
+/// A part of the code that the source sets apart.
+#[derive(Clone, Debug)]
+pub(super) struct Scope {
+    pub(super) kind: ScopeKind,
+    pub(super) parent: Option<u32>,
+    first_child: Option<u32>,
+    last_child: Option<u32>,
+    next_sibling: Option<u32>,
+    /// Its DIE.
+    pub(super) die: u64,
+    /// The DIE that has its name: its own, or what it is a copy of.
+    pub(super) origin: u64,
+    pub(super) ranges: Box<[(u64, u64)]>,
+    pub(super) entry: u64,
+    /// Of an inlined copy: file number, line and column of the call.
+    call: Option<(u64, u64, u64)>,
+}
+
+impl Scope {
+    fn contains(&self, address: u64) -> bool {
+        let inside = |&(begin, end): &(u64, u64)| begin <= address && address < end;
+        self.ranges.iter().any(inside)
+    }
+}
+
+/// What a `DW_TAG_subprogram` says about its name.
+#[derive(Clone, Debug)]
+struct Named {
+    path: u32,
+    name: Option<Box<str>>,
+    linkage: Option<Box<str>>,
+    /// `DW_AT_specification` or `DW_AT_abstract_origin`.
+    link: Option<u64>,
+    file: u64,
+    line: u64,
+}
+
+/// One step of the path that leads to a function.
+#[derive(Clone, Debug)]
+struct PathPart {
+    parent: u32,
+    name: Box<str>,
+    /// In a Rust `impl` block, whose own name says nothing.
+    in_impl: bool,
+}
+
+/// The name of a function, as the source has it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct FunctionName {
+    pub(super) name: Arc<str>,
+    pub(super) declared: Option<(Arc<PathBuf>, u64)>,
+}
+
+/// The code of one unit.
+pub(super) struct UnitCode {
+    pub(super) language: Language,
+    /// Compiled by GCC without optimisation.
+    pub(super) plain_gcc: bool,
+    files: Vec<Arc<PathBuf>>,
+    paths: Vec<PathPart>,
+    named: HashMap<u64, Named>,
+    pub(super) scopes: Vec<Scope>,
+    /// Ranges of the outermost scopes, sorted.
+    functions: Vec<(u64, u64, u32)>,
+}
+
+/// Units that were asked for last.
+#[derive(Default)]
+pub(super) struct CodeCache(Mutex<Kept>);
+
+#[derive(Default)]
+struct Kept {
+    code: HashMap<u64, Arc<UnitCode>>,
+    lines: HashMap<u64, Arc<UnitLines>>,
+    order: VecDeque<(u64, bool, usize)>,
+    weight: usize,
+}
+
+impl Kept {
+    fn make_room(&mut self, key: u64, is_code: bool, weight: usize) {
+        self.order.push_back((key, is_code, weight));
+        self.weight += weight;
+        while self.weight > CACHE_WEIGHT && self.order.len() > 1 {
+            let Some((key, is_code, weight)) = self.order.pop_front() else {
+                break;
+            };
+            self.weight -= weight;
+            if is_code {
+                self.code.remove(&key);
+            } else {
+                self.lines.remove(&key);
+            }
+        }
+    }
+}
+
+impl CodeCache {
+    /// The code of `unit`, read at most once while it is kept.
+    pub(super) fn code(&self, module: &Module, unit: &Unit<'_>) -> Arc<UnitCode> {
+        let key = unit.key();
+        let kept = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(code) = kept().code.get(&key) {
+            return code.clone();
+        }
+        let code = Arc::new(UnitCode::read(module, unit));
+        let mut kept = kept();
+        if kept.code.insert(key, code.clone()).is_none() {
+            kept.make_room(key, true, code.scopes.len() + code.named.len());
+        }
+        code
+    }
+
+    /// The rows of `unit`, read at most once while they are kept.
+    pub(super) fn lines(&self, module: &Module, unit: &Unit<'_>) -> Arc<UnitLines> {
+        let key = unit.key();
+        let kept = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(lines) = kept().lines.get(&key) {
+            return lines.clone();
+        }
+        let lines = Arc::new(UnitLines::read(module, unit));
+        let mut kept = kept();
+        if kept.lines.insert(key, lines.clone()).is_none() {
+            kept.make_room(key, false, lines.len() / 4);
+        }
+        lines
+    }
+}
+
+impl UnitCode {
+    /// Walks the unit; stops at the first DIE that makes no sense.
+    pub(super) fn read(module: &Module, unit: &Unit<'_>) -> Self {
+        let files = unit
+            .unit
+            .line_program
+            .as_ref()
+            .map(|program| file_paths(&unit.dwarf, program.header(), unit.unit.comp_dir));
+        let mut walk = Walk {
+            module,
+            unit,
+            budget: MAX_UNIT_RANGES,
+            levels: Vec::new(),
+            code: Self {
+                language: unit.language(),
+                plain_gcc: false,
+                files: files.unwrap_or_default(),
+                paths: vec![PathPart {
+                    parent: 0,
+                    name: Box::default(),
+                    in_impl: false,
+                }],
+                named: HashMap::new(),
+                scopes: Vec::new(),
+                functions: Vec::new(),
+            },
+        };
+        // What was read before the mistake is as good as it was.
+        let _ = walk.run();
+        let mut code = walk.code;
+        code.functions.sort_unstable();
+        code
+    }
+
+    /// The innermost scope around `address`.
+    pub(super) fn innermost(&self, address: LinkAddr) -> Option<u32> {
+        let address = address.0;
+        let end = self
+            .functions
+            .partition_point(|(begin, ..)| *begin <= address);
+        let mut scope = self
+            .functions
+            .get(end.saturating_sub(32)..end)?
+            .iter()
+            .rev()
+            .find(|(_, end, _)| address < *end)
+            .map(|(.., scope)| *scope)?;
+        loop {
+            let mut child = self.scope(scope)?.first_child;
+            while let Some(index) = child {
+                let candidate = self.scope(index)?;
+                if candidate.contains(address) {
+                    break;
+                }
+                child = candidate.next_sibling;
+            }
+            match child {
+                Some(index) => scope = index,
+                None => return Some(scope),
+            }
+        }
+    }
+
+    pub(super) fn scope(&self, index: u32) -> Option<&Scope> {
+        self.scopes.get(usize::try_from(index).ok()?)
+    }
+
+    /// From `scope` outwards.
+    pub(super) fn outwards(&self, scope: Option<u32>) -> impl Iterator<Item = (u32, &Scope)> {
+        let get = |index: u32| Some((index, self.scope(index)?));
+        std::iter::successors(scope.and_then(get), move |(_, scope)| {
+            scope.parent.and_then(get)
+        })
+    }
+
+    /// Where the function that is `scope` was inlined.
+    pub(super) fn call_of(&self, scope: &Scope) -> Option<SourceLine> {
+        let (file, line, column) = scope.call?;
+        let file = self.files.get(usize::try_from(file).ok()?)?.clone();
+        Some(SourceLine { file, line, column })
+    }
+
+    /// Names of all functions, without path and generic arguments.
+    pub(super) fn plain_names(&self) -> std::collections::HashSet<String> {
+        let names = self
+            .named
+            .values()
+            .filter_map(|named| named.name.as_deref());
+        names
+            .map(|name| super::names::without_generics(name).to_owned())
+            .collect()
+    }
+
+    /// Whether the DIE's own name is another than `last`, if it can be told here.
+    pub(super) fn surely_not_named(&self, die: u64, last: &str) -> bool {
+        match self.named.get(&die) {
+            Some(Named {
+                name: Some(name), ..
+            }) => super::names::without_generics(name) != last,
+            _ => false,
+        }
+    }
+}
+
+/// The name of the function whose DIE is at `die`.
+pub(super) fn function_name(module: &Module, code: &UnitCode, die: u64) -> FunctionName {
+    let mut declared = None;
+    let mut linkage = None;
+    let mut kept: Arc<UnitCode>;
+    let mut code = code;
+    let mut die = die;
+    for _ in 0..8 {
+        if !code.named.contains_key(&die) {
+            let Ok((unit, _)) = module.unit_of_die(die) else {
+                break;
+            };
+            kept = module.code_cache().code(module, &unit);
+            code = &kept;
+        }
+        let Some(named) = code.named.get(&die) else {
+            break;
+        };
+        if declared.is_none() && named.line != 0 {
+            let file = usize::try_from(named.file).ok();
+            let file = file.and_then(|file| code.files.get(file));
+            declared = file.map(|file| (file.clone(), named.line));
+        }
+        if linkage.is_none() {
+            linkage.clone_from(&named.linkage);
+        }
+        if let Some(name) = &named.name {
+            return FunctionName {
+                name: full_name(code, named.path, name, linkage.as_deref()).into(),
+                declared,
+            };
+        }
+        match named.link {
+            Some(link) => die = link,
+            None => break,
+        }
+    }
+    let name = linkage.map_or_else(
+        || "(unnamed)".to_owned(),
+        |name| super::names::demangle(name.as_bytes()),
+    );
+    FunctionName {
+        name: name.into(),
+        declared,
+    }
+}
+
+fn full_name(code: &UnitCode, path: u32, name: &str, linkage: Option<&str>) -> String {
+    let part = |index: u32| usize::try_from(index).ok().and_then(|i| code.paths.get(i));
+    if code.language == Language::Rust
+        && part(path).is_some_and(|part| part.in_impl)
+        && let Some(linkage) = linkage
+    {
+        return super::names::demangle(linkage.as_bytes());
+    }
+    let mut parts = vec![name];
+    let mut bytes = name.len();
+    let mut next = path;
+    while next != 0
+        && let Some(part) = part(next)
+    {
+        bytes += part.name.len() + 2;
+        if bytes > MAX_NAME_BYTES {
+            break;
+        }
+        parts.push(&part.name);
+        next = part.parent;
+    }
+    parts.reverse();
+    parts.join("::")
+}
+
+/// The walk over one unit.
+struct Walk<'w, 'a> {
+    module: &'w Module,
+    unit: &'w Unit<'a>,
+    budget: usize,
+    levels: Vec<Level>,
+    code: UnitCode,
+}
+
+/// What the children of a DIE are in.
+#[derive(Clone, Copy, Default)]
+struct Level {
+    scope: Option<u32>,
+    path: u32,
+}
+
+type Entry<'a> = DebuggingInformationEntry<Slice<'a>>;
+
+impl<'a> Walk<'_, 'a> {
+    fn run(&mut self) -> Result<(), DebugInfoError> {
+        let unit = self.unit;
+        let mut entries = unit.unit.entries_raw(None)?;
+        let mut entry = Entry::null();
+        let mut level = Level::default();
+        while !entries.is_empty() {
+            let offset = entries.next_offset();
+            let Some(abbreviation) = entries.read_abbreviation()? else {
+                match self.levels.pop() {
+                    Some(outer) => level = outer,
+                    None => break,
+                }
+                continue;
+            };
+            let outer = level;
+            if self.matters(abbreviation.tag(), level) {
+                entry.tag = abbreviation.tag();
+                entry.offset = offset;
+                entries.read_attributes(abbreviation.attributes(), &mut entry.attrs)?;
+                level = self.enter(&entry, level);
+            } else {
+                skip(&mut entries, abbreviation)?;
+            }
+            if abbreviation.has_children() {
+                if self.levels.len() == MAX_DEPTH {
+                    break;
+                }
+                self.levels.push(outer);
+            } else {
+                level = outer;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the attributes of such a DIE are of use here.
+    fn matters(&mut self, tag: gimli::DwTag, level: Level) -> bool {
+        match tag {
+            gimli::DW_TAG_compile_unit
+            | gimli::DW_TAG_namespace
+            | gimli::DW_TAG_module
+            | gimli::DW_TAG_structure_type
+            | gimli::DW_TAG_class_type
+            | gimli::DW_TAG_union_type
+            | gimli::DW_TAG_enumeration_type
+            | gimli::DW_TAG_interface_type
+            | gimli::DW_TAG_subprogram
+            | gimli::DW_TAG_inlined_subroutine
+            | gimli::DW_TAG_lexical_block => true,
+            gimli::DW_TAG_variable | gimli::DW_TAG_formal_parameter | gimli::DW_TAG_constant => {
+                let scopes = &mut self.code.scopes;
+                let scope = level.scope.and_then(|index| usize::try_from(index).ok());
+                if let Some(scope) = scope.and_then(|index| scopes.get_mut(index))
+                    && let ScopeKind::Block(declares) = &mut scope.kind
+                {
+                    *declares = true;
+                }
+                false
+            }
+            _ => false,
+        }
+    }
+
+    /// Takes in a DIE; gives what its children are in.
+    fn enter(&mut self, entry: &Entry<'a>, level: Level) -> Level {
+        match entry.tag {
+            gimli::DW_TAG_compile_unit => {
+                self.code.plain_gcc = self
+                    .string(entry, gimli::DW_AT_producer)
+                    .is_some_and(|producer| is_plain_gcc(&producer));
+                level
+            }
+            gimli::DW_TAG_subprogram => self.enter_function(entry, level),
+            gimli::DW_TAG_inlined_subroutine => Level {
+                scope: self.add_scope(entry, ScopeKind::Inlined, level.scope),
+                ..level
+            },
+            gimli::DW_TAG_lexical_block => Level {
+                scope: self.add_scope(entry, ScopeKind::Block(false), level.scope),
+                ..level
+            },
+            tag => {
+                let anonymous = || match tag {
+                    gimli::DW_TAG_namespace => "(anonymous namespace)".to_owned(),
+                    _ => "(anonymous)".to_owned(),
+                };
+                let name = self
+                    .string(entry, gimli::DW_AT_name)
+                    .unwrap_or_else(anonymous);
+                Level {
+                    path: self.add_path(level.path, name),
+                    ..level
+                }
+            }
+        }
+    }
+
+    fn enter_function(&mut self, entry: &Entry<'a>, level: Level) -> Level {
+        let name = self.string(entry, gimli::DW_AT_name);
+        let in_impl = usize::try_from(level.path)
+            .ok()
+            .and_then(|path| self.code.paths.get(path))
+            .is_some_and(|part| part.in_impl);
+        let linkage = (name.is_none() || in_impl).then(|| {
+            self.string(entry, gimli::DW_AT_linkage_name)
+                .or_else(|| self.string(entry, gimli::DW_AT_MIPS_linkage_name))
+        });
+        let path = match &name {
+            Some(name) => self.add_path(level.path, name.clone()),
+            None => level.path,
+        };
+        self.code.named.insert(
+            self.unit.die_offset(entry.offset),
+            Named {
+                path: level.path,
+                name: name.map(String::into_boxed_str),
+                linkage: linkage.flatten().map(String::into_boxed_str),
+                link: self.link(entry),
+                file: number(entry, gimli::DW_AT_decl_file),
+                line: number(entry, gimli::DW_AT_decl_line),
+            },
+        );
+        Level {
+            // A function inside of another one has nothing of its code.
+            scope: self.add_scope(entry, ScopeKind::Function, None),
+            path,
+        }
+    }
+
+    fn link(&self, entry: &Entry<'a>) -> Option<u64> {
+        [gimli::DW_AT_specification, gimli::DW_AT_abstract_origin]
+            .into_iter()
+            .filter_map(|name| entry.attr_value(name))
+            .find_map(|value| self.unit.referenced(&value))
+    }
+
+    /// Adds a scope that has code; one without is passed over, as are those in it.
+    fn add_scope(
+        &mut self,
+        entry: &Entry<'a>,
+        kind: ScopeKind,
+        parent: Option<u32>,
+    ) -> Option<u32> {
+        let mut ranges = die_ranges(self.unit, entry, &mut self.budget);
+        ranges.retain(|(begin, _)| self.module.is_code(LinkAddr(*begin)));
+        let first = ranges.first()?.0;
+        if kind != ScopeKind::Function && parent.is_none() {
+            return None;
+        }
+        let index = u32::try_from(self.code.scopes.len()).ok()?;
+        let die = self.unit.die_offset(entry.offset);
+        let entry_point = match entry.attr_value(gimli::DW_AT_entry_pc) {
+            Some(AttributeValue::Udata(distance)) => first.checked_add(distance),
+            Some(value) => self.unit.reference().attr_address(value).ok().flatten(),
+            None => None,
+        };
+        let inside = |address: &u64| {
+            ranges
+                .iter()
+                .any(|(begin, end)| (begin..end).contains(&address))
+        };
+        let call = (kind == ScopeKind::Inlined).then(|| {
+            (
+                number(entry, gimli::DW_AT_call_file),
+                number(entry, gimli::DW_AT_call_line),
+                number(entry, gimli::DW_AT_call_column),
+            )
+        });
+        if kind == ScopeKind::Function {
+            let functions = ranges.iter().map(|&(begin, end)| (begin, end, index));
+            self.code.functions.extend(functions);
+        }
+        self.code.scopes.push(Scope {
+            kind,
+            parent,
+            first_child: None,
+            last_child: None,
+            next_sibling: None,
+            die,
+            origin: match kind {
+                ScopeKind::Inlined => self.link(entry).unwrap_or(die),
+                _ => die,
+            },
+            entry: entry_point.filter(inside).unwrap_or(first),
+            ranges: ranges.into_boxed_slice(),
+            call,
+        });
+        self.adopt(parent, index);
+        Some(index)
+    }
+
+    /// Makes `child` the last child of `parent`.
+    fn adopt(&mut self, parent: Option<u32>, child: u32) {
+        let scopes = &mut self.code.scopes;
+        let position = |index: Option<u32>| usize::try_from(index?).ok();
+        let Some(parent) = position(parent).and_then(|index| scopes.get_mut(index)) else {
+            return;
+        };
+        let before = parent.last_child.replace(child);
+        parent.first_child.get_or_insert(child);
+        if let Some(before) = position(before).and_then(|index| scopes.get_mut(index)) {
+            before.next_sibling = Some(child);
+        }
+    }
+
+    fn add_path(&mut self, parent: u32, name: String) -> u32 {
+        let Ok(index) = u32::try_from(self.code.paths.len()) else {
+            return parent;
+        };
+        let of = usize::try_from(parent).ok();
+        let of = of.and_then(|parent| self.code.paths.get(parent));
+        let in_impl = name.starts_with("{impl#") || of.is_some_and(|part| part.in_impl);
+        self.code.paths.push(PathPart {
+            parent,
+            name: name.into_boxed_str(),
+            in_impl,
+        });
+        index
+    }
+
+    fn string(&self, entry: &Entry<'a>, name: gimli::DwAt) -> Option<String> {
+        let value = entry.attr_value(name)?;
+        let bytes = self.unit.reference().attr_string(value).ok()?.slice();
+        Some(text(bytes.get(..MAX_NAME_BYTES).unwrap_or(bytes)))
+    }
+}
+
+fn skip(
+    entries: &mut EntriesRaw<'_, Slice<'_>>,
+    abbreviation: &gimli::Abbreviation,
+) -> Result<(), DebugInfoError> {
+    Ok(entries.skip_attributes(abbreviation.attributes())?)
+}
+
+fn number(entry: &Entry<'_>, name: gimli::DwAt) -> u64 {
+    match entry.attr_value(name) {
+        Some(AttributeValue::FileIndex(number)) => number,
+        Some(value) => value.udata_value().unwrap_or(0),
+        None => 0,
+    }
+}
+
+/// Whether a producer is GCC and its options, which GCC writes down, do not optimise.
+fn is_plain_gcc(producer: &str) -> bool {
+    let optimises = |option: &str| option.starts_with("-O") && option != "-O0";
+    producer.starts_with("GNU ") && !producer.split_whitespace().any(optimises)
+}

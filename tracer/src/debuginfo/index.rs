@@ -1,0 +1,258 @@
+//! The source files of a module: names from the headers of its line programs.
+//!
+//! Reads no DIE beyond the root of each unit, on all processors. Leaves rows to
+//! [`super::lines`].
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use gimli::AttributeValue;
+use rayon::prelude::*;
+
+use super::Slice;
+use super::module::Module;
+use super::site::FileId;
+use super::units::UnitId;
+
+/// Bytes of a path; longer ones are cut.
+const MAX_PATH_BYTES: usize = 4096;
+
+/// Files that the units name, all together, counted once for each unit.
+/// Chromium's have some ten million.
+const MAX_NAMED: usize = 64 << 20;
+
+/// One source file that the debug information names.
+#[derive(Clone, Debug)]
+pub struct SourceFileInfo {
+    /// Its number.
+    pub id: FileId,
+    /// Absolute path, where the compiler gave the directory it ran in.
+    pub path: Arc<PathBuf>,
+    /// Units whose line tables name it. Not all of them have code from it.
+    pub units: Vec<UnitId>,
+}
+
+/// All source files of a module, by path.
+pub(super) struct SourceIndex {
+    files: Vec<SourceFileInfo>,
+    by_path: HashMap<Arc<PathBuf>, FileId>,
+}
+
+/// The parts of a path as the line table has them.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct RawPath<'a> {
+    start: &'a [u8],
+    directory: &'a [u8],
+    name: &'a [u8],
+}
+
+impl RawPath<'_> {
+    /// Joins the parts and takes `.` and `..` out of them.
+    fn join(self) -> PathBuf {
+        let part = |bytes: &[u8]| -> PathBuf {
+            let bytes = bytes.get(..MAX_PATH_BYTES).unwrap_or(bytes);
+            OsString::from_vec(bytes.to_vec()).into()
+        };
+        let whole = part(self.start)
+            .join(part(self.directory))
+            .join(part(self.name));
+        normalise(&whole)
+    }
+}
+
+fn normalise(path: &Path) -> PathBuf {
+    let mut clean = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                let last = clean.components().next_back();
+                match last {
+                    Some(Component::Normal(_)) => {
+                        clean.pop();
+                    }
+                    Some(Component::RootDir) => {}
+                    _ => clean.push(".."),
+                }
+            }
+            other => clean.push(other),
+        }
+    }
+    clean
+}
+
+/// Calls `found` with the number and the path of each file in a line program's header.
+fn each_file<'a>(
+    dwarf: &gimli::Dwarf<Slice<'a>>,
+    header: &gimli::LineProgramHeader<Slice<'a>>,
+    comp_dir: Option<Slice<'a>>,
+    mut found: impl FnMut(usize, RawPath<'a>),
+) {
+    let string = |value: AttributeValue<Slice<'a>>| {
+        dwarf
+            .attr_line_string(value)
+            .map(|name| name.slice())
+            .unwrap_or_default()
+    };
+    let start = comp_dir.map(|name| name.slice()).unwrap_or_default();
+    let first = usize::from(header.version() <= 4);
+    for (index, file) in header.file_names().iter().enumerate() {
+        let directory = file.directory(header).map(string).unwrap_or_default();
+        let path = RawPath {
+            start,
+            directory,
+            name: string(file.path_name()),
+        };
+        found(index + first, path);
+    }
+}
+
+/// The paths of a line program's files, by their number in it.
+pub(super) fn file_paths(
+    dwarf: &gimli::Dwarf<Slice<'_>>,
+    header: &gimli::LineProgramHeader<Slice<'_>>,
+    comp_dir: Option<Slice<'_>>,
+) -> Vec<Arc<PathBuf>> {
+    let mut paths = Vec::new();
+    each_file(dwarf, header, comp_dir, |index, path| {
+        paths.resize(index, Arc::new(PathBuf::new()));
+        paths.push(Arc::new(path.join()));
+    });
+    paths
+}
+
+impl SourceIndex {
+    /// Reads the headers of all line programs.
+    pub(super) fn read(module: &Module) -> Self {
+        let programs = distinct_programs(module);
+        let dwarf = module.dwarf();
+        let chunk = programs.len().div_ceil(rayon::current_num_threads() * 4);
+        let parts: Vec<HashMap<RawPath<'_>, Vec<UnitId>>> = programs
+            .par_chunks(chunk.max(1))
+            .map(|programs| {
+                let mut names: HashMap<RawPath<'_>, Vec<UnitId>> = HashMap::new();
+                let mut left = MAX_NAMED / 16;
+                for &(offset, id) in programs {
+                    let Ok(unit) = module.unit_info(id) else {
+                        continue;
+                    };
+                    let Ok(program) =
+                        dwarf
+                            .debug_line
+                            .program(gimli::DebugLineOffset(offset), 8, None, None)
+                    else {
+                        continue;
+                    };
+                    let start =
+                        Slice::new(unit.directory.as_os_str().as_bytes(), gimli::LittleEndian);
+                    each_file(&dwarf, program.header(), Some(start), |_, path| {
+                        if left > 0 {
+                            left -= 1;
+                            names.entry(path).or_default().push(id);
+                        }
+                    });
+                }
+                names
+            })
+            .collect();
+        Self::merge(parts)
+    }
+
+    fn merge(parts: Vec<HashMap<RawPath<'_>, Vec<UnitId>>>) -> Self {
+        let mut all: HashMap<PathBuf, Vec<UnitId>> = HashMap::new();
+        for part in parts {
+            for (raw, units) in part {
+                let path = raw.join();
+                if !path.as_os_str().is_empty() {
+                    all.entry(path).or_default().extend(units);
+                }
+            }
+        }
+        let mut all: Vec<_> = all.into_iter().collect();
+        all.sort_unstable();
+        let mut index = Self {
+            files: Vec::with_capacity(all.len()),
+            by_path: HashMap::with_capacity(all.len()),
+        };
+        for (number, (path, mut units)) in (0_u32..).zip(all) {
+            units.sort_unstable();
+            units.dedup();
+            let path = Arc::new(path);
+            index.by_path.insert(path.clone(), FileId(number));
+            index.files.push(SourceFileInfo {
+                id: FileId(number),
+                path,
+                units,
+            });
+        }
+        index
+    }
+}
+
+/// Line programs, each with the first unit that has it.
+fn distinct_programs(module: &Module) -> Vec<(usize, UnitId)> {
+    let mut programs: Vec<(usize, UnitId)> = (0_u32..)
+        .zip(module.units())
+        .filter_map(|(index, unit)| {
+            let offset = usize::try_from(unit.line_program?).ok()?;
+            Some((offset, UnitId(index)))
+        })
+        .collect();
+    programs.sort_unstable();
+    programs.dedup_by_key(|(offset, _)| *offset);
+    programs
+}
+
+impl Module {
+    /// All source files that the debug information names, by path.
+    ///
+    /// Read on first use. Empty without debug information.
+    #[must_use]
+    pub fn source_files(&self) -> &[SourceFileInfo] {
+        &self.source_index().files
+    }
+
+    /// The source file of that number.
+    #[must_use]
+    pub fn source_file(&self, id: FileId) -> Option<&SourceFileInfo> {
+        self.source_files().get(usize::try_from(id.0).ok()?)
+    }
+
+    /// The source file of exactly that path.
+    #[must_use]
+    pub fn file_of_path(&self, path: &Path) -> Option<FileId> {
+        self.source_index().by_path.get(&path.to_owned()).copied()
+    }
+
+    /// Source files whose path ends with `suffix`, by whole components
+    /// (`main.rs`, `src/main.rs`); an absolute one is the path itself.
+    #[must_use]
+    pub fn find_files(&self, suffix: &str) -> Vec<FileId> {
+        let suffix = normalise(Path::new(suffix));
+        if suffix.as_os_str().is_empty() {
+            return Vec::new();
+        }
+        self.source_files()
+            .iter()
+            .filter(|file| file.path.ends_with(&suffix))
+            .map(|file| file.id)
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn normalise_dots_are_taken_out() {
+        let clean = |path: &str| normalise(Path::new(path)).display().to_string();
+        assert_eq!(clean("/a/./b/../c.rs"), "/a/c.rs");
+        assert_eq!(clean("/../a"), "/a");
+        assert_eq!(clean("../a/../../b"), "../../b");
+        assert_eq!(clean("./main.rs"), "main.rs");
+    }
+}

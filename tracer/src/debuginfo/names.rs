@@ -1,0 +1,277 @@
+//! Function names: demangling, matching what the user types, near names.
+
+use std::fmt::Write as _;
+
+/// Bytes of a mangled name that are looked at.
+const MAX_MANGLED_BYTES: usize = 16 << 10;
+
+/// Bytes of a demangled name. C++ names can grow without bound when demangled.
+const MAX_DEMANGLED_BYTES: usize = 4096;
+
+/// Near names that are offered.
+const MAX_SUGGESTIONS: usize = 3;
+
+/// Characters of a name that are compared to find near names.
+const MAX_COMPARED: usize = 128;
+
+/// Text that stops growing at its limit.
+struct Bounded(String);
+
+impl std::fmt::Write for Bounded {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        if self.0.len() + text.len() > MAX_DEMANGLED_BYTES {
+            return Err(std::fmt::Error);
+        }
+        self.0.push_str(text);
+        Ok(())
+    }
+}
+
+/// The name that a linker symbol stands for: Rust (both manglings, without the
+/// hash), C++ (without parameters), or itself.
+#[must_use]
+pub fn demangle(symbol: &[u8]) -> String {
+    let symbol = symbol.get(..MAX_MANGLED_BYTES).unwrap_or(symbol);
+    let name = String::from_utf8_lossy(symbol).into_owned();
+    if let Ok(rust) = rustc_demangle::try_demangle(&name) {
+        let mut text = Bounded(String::new());
+        if write!(text, "{rust:#}").is_ok() {
+            return text.0;
+        }
+        return name;
+    }
+    if name.starts_with("_Z") || name.starts_with("__Z") {
+        let options = cpp_demangle::DemangleOptions::new()
+            .no_params()
+            .no_return_type();
+        let parsed = cpp_demangle::Symbol::new(name.as_bytes());
+        let mut text = Bounded(String::new());
+        if let Ok(symbol) = parsed
+            && symbol.structured_demangle(&mut text, &options).is_ok()
+        {
+            return text.0;
+        }
+    }
+    name
+}
+
+/// A name without its generic arguments: `foo<T>::bar<U>` is `foo::bar`.
+///
+/// Leaves `operator<` and `<A as B>::f` as they are.
+#[must_use]
+pub fn without_generics(name: &str) -> &str {
+    if name.starts_with('<') || name.starts_with("operator") {
+        return name;
+    }
+    match name.split_once('<') {
+        Some((before, _)) => before.trim_end_matches("::"),
+        None => name,
+    }
+}
+
+/// What the user typed to name functions: the end of a path.
+#[derive(Clone, Debug)]
+pub struct NamePattern {
+    parts: Vec<String>,
+}
+
+impl NamePattern {
+    /// `function`, `module::function`, `Type::function`, with generic
+    /// arguments or without; spaces do not matter.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        let parts = split_path(text.trim()).map(tidy).collect();
+        Self { parts }
+    }
+
+    /// The last part, without generic arguments.
+    #[must_use]
+    pub fn last(&self) -> &str {
+        self.parts.last().map_or("", |part| without_generics(part))
+    }
+
+    /// Whether `name`'s path ends so. Generic arguments count where the pattern has them.
+    #[must_use]
+    pub fn matches(&self, name: &str) -> bool {
+        let path: Vec<&str> = split_path(name).collect();
+        if self.matches_path(&path) {
+            return true;
+        }
+        // `<Type as Trait>::function` is `Type::function` and `Trait::function`.
+        let Some((first, rest)) = path.split_first() else {
+            return false;
+        };
+        let Some(inner) = first.strip_prefix('<').and_then(|f| f.strip_suffix('>')) else {
+            return false;
+        };
+        let sides = [Some(inner), None];
+        let split = top_level_as(inner);
+        let sides = split.map_or(sides, |(ty, of)| [Some(ty), Some(of)]);
+        sides.into_iter().flatten().any(|side| {
+            let mut path: Vec<&str> = split_path(side).collect();
+            path.extend(rest);
+            self.matches_path(&path)
+        })
+    }
+
+    fn matches_path(&self, path: &[&str]) -> bool {
+        let Some(skipped) = path.len().checked_sub(self.parts.len()) else {
+            return false;
+        };
+        !self.parts.is_empty()
+            && path
+                .iter()
+                .skip(skipped)
+                .zip(&self.parts)
+                .all(|(part, wanted)| {
+                    if without_generics(wanted).len() == wanted.len() {
+                        without_generics(part) == wanted || *part == wanted
+                    } else {
+                        tidy(part) == *wanted
+                    }
+                })
+    }
+}
+
+fn tidy(part: &str) -> String {
+    part.split_whitespace().collect()
+}
+
+/// The parts of a path between `::` that are not inside of brackets.
+fn split_path(name: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(name);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let bytes = text.as_bytes();
+        let mut depth = 0_i32;
+        let operator = text.starts_with("operator");
+        for (index, byte) in bytes.iter().enumerate() {
+            let arrow = index > 0 && bytes.get(index - 1) == Some(&b'-');
+            match byte {
+                b'<' | b'(' | b'[' | b'{' if !operator => depth += 1,
+                b'>' if arrow => {}
+                b'>' | b')' | b']' | b'}' if !operator => depth -= 1,
+                b':' if depth <= 0 && bytes.get(index + 1) == Some(&b':') => {
+                    rest = text.get(index + 2..);
+                    // `foo::<T>` is `foo<T>`, one part.
+                    return text.get(..index);
+                }
+                _ => {}
+            }
+        }
+        rest = None;
+        Some(text)
+    })
+}
+
+/// Splits `A as B` where `as` is not inside of brackets.
+fn top_level_as(text: &str) -> Option<(&str, &str)> {
+    let mut depth = 0_i32;
+    for (index, byte) in text.bytes().enumerate() {
+        match byte {
+            b'<' | b'(' | b'[' => depth += 1,
+            b'>' | b')' | b']' => depth -= 1,
+            b' ' if depth == 0 => {
+                if let Some(of) = text.get(index..).and_then(|rest| rest.strip_prefix(" as ")) {
+                    return Some((text.get(..index)?, of));
+                }
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+/// The names nearest to what was typed, nearest first; none when all are far.
+///
+/// For "did you mean": compares letters without their case, by edit distance
+/// with swaps, and accepts about one mistake in three letters.
+#[must_use]
+pub fn near_names<'n>(typed: &str, names: impl IntoIterator<Item = &'n str>) -> Vec<String> {
+    let wanted: Vec<char> = typed.to_lowercase().chars().take(MAX_COMPARED).collect();
+    let limit = (wanted.len() / 3).max(1);
+    let mut near: Vec<(usize, &str)> = Vec::new();
+    for name in names {
+        let letters: Vec<char> = name.to_lowercase().chars().take(MAX_COMPARED).collect();
+        if letters.len().abs_diff(wanted.len()) > limit {
+            continue;
+        }
+        let distance = edit_distance(&wanted, &letters);
+        if distance <= limit && !near.iter().any(|(_, other)| *other == name) {
+            near.push((distance, name));
+            near.sort_unstable();
+            near.truncate(MAX_SUGGESTIONS);
+        }
+    }
+    near.into_iter().map(|(_, name)| name.to_owned()).collect()
+}
+
+/// Insertions, deletions, replacements and swaps of neighbours between two words.
+fn edit_distance(left: &[char], right: &[char]) -> usize {
+    let mut before: Vec<usize> = Vec::new();
+    let mut above: Vec<usize> = (0..=right.len()).collect();
+    for (row, a) in left.iter().enumerate() {
+        let mut current = Vec::with_capacity(above.len());
+        current.push(row + 1);
+        for (column, b) in right.iter().enumerate() {
+            let at =
+                |line: &[usize], index: usize| line.get(index).copied().unwrap_or(usize::MAX / 2);
+            let mut best = (at(&above, column) + usize::from(a != b))
+                .min(at(&above, column + 1) + 1)
+                .min(at(&current, column) + 1);
+            if row > 0
+                && column > 0
+                && left.get(row - 1) == Some(b)
+                && right.get(column - 1) == Some(a)
+            {
+                best = best.min(at(&before, column - 1) + 1);
+            }
+            current.push(best);
+        }
+        before = std::mem::replace(&mut above, current);
+    }
+    above.last().copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn demangle_rust_and_cpp_names_are_read() {
+        let legacy = b"_ZN10target_app21report_mouse_movement17h0123456789abcdefE";
+        assert_eq!(demangle(legacy), "target_app::report_mouse_movement");
+        assert_eq!(demangle(b"_RNvC6_123foo3bar"), "123foo::bar");
+        assert_eq!(demangle(b"_ZN2ns5Shape4areaEi"), "ns::Shape::area");
+        assert_eq!(demangle(b"main"), "main");
+        assert_eq!(demangle(b"_Zgarbage"), "_Zgarbage");
+    }
+
+    #[test]
+    fn pattern_end_of_path_matches_by_whole_parts() {
+        let matches = |pattern: &str, name: &str| NamePattern::new(pattern).matches(name);
+        assert!(matches("report", "target_app::report"));
+        assert!(matches("target_app::report", "target_app::report"));
+        assert!(!matches("port", "target_app::report"));
+        assert!(!matches("other::report", "target_app::report"));
+        assert!(matches("push", "alloc::vec::Vec<T, A>::push"));
+        assert!(matches("Vec::push", "alloc::vec::Vec<T, A>::push"));
+        assert!(matches("largest", "app::largest<i32>"));
+        assert!(matches("largest<i32>", "app::largest<i32>"));
+        assert!(!matches("largest<u8>", "app::largest<i32>"));
+        assert!(matches("map<int,foo>::at", "std::map<int, foo>::at"));
+        assert!(matches("fmt", "<app::P as core::fmt::Debug>::fmt"));
+        assert!(matches("P::fmt", "<app::P as core::fmt::Debug>::fmt"));
+        assert!(matches("Debug::fmt", "<app::P as core::fmt::Debug>::fmt"));
+        assert!(matches("main::{closure#0}", "app::main::{closure#0}"));
+        assert!(!matches("", "app"));
+    }
+
+    #[test]
+    fn near_names_one_mistake_nearest_first() {
+        let names = ["current", "currant", "last", "cur"];
+        assert_eq!(near_names("curent", names), ["current", "currant"]);
+        assert_eq!(near_names("crurent", names), ["current"]);
+        assert!(near_names("position", names).is_empty());
+    }
+}
