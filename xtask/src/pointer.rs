@@ -39,12 +39,7 @@ pub(crate) struct Display {
 }
 
 impl Display {
-    /// Whether the environment names an X server.
-    pub(crate) fn is_given() -> bool {
-        std::env::var_os("DISPLAY").is_some_and(|display| !display.is_empty())
-    }
-
-    /// The server that the environment names.
+    /// The server that the environment names, if it names one.
     pub(crate) fn given() -> Option<Self> {
         let name = std::env::var("DISPLAY").ok()?;
         (!name.is_empty()).then_some(Self {

@@ -83,14 +83,23 @@ fn install_packages(missing: &[Missing]) -> Result<()> {
     // Package lists may be missing or old: only then is fetching them worth its time.
     if apt_install(&packages)?.is_err() {
         println!("setup: that failed; fetching the package lists and trying again");
-        let mut update = as_root("apt-get", "installing packages")?;
-        // A broken list of some other source must not stop us.
-        if let Err(error) = run_command(update.args(["update", "-q"])) {
-            println!("setup: {error}; going on with what there is");
-        }
+        fetch_package_lists()?;
         apt_install(&packages)?.map_err(|_| {
             cannot_install(missing, "the package lists of this machine do not bring")
         })?;
+    }
+    Ok(())
+}
+
+/// Brings the distribution's lists of packages up to date.
+///
+/// # Errors
+/// We cannot become root.
+pub(crate) fn fetch_package_lists() -> Result<()> {
+    let mut update = as_root("apt-get", "fetching package lists")?;
+    // One broken source among many must not stop us.
+    if let Err(error) = run_command(update.args(["update", "-q"])) {
+        println!("setup: {error}; going on with what there is");
     }
     Ok(())
 }

@@ -41,6 +41,10 @@ fn run() {
             println!("{MARK} cannot mount {kind} on {directory}: {error}");
         }
     }
+    println!(
+        "{MARK} Linux {}",
+        rustix::system::uname().release().to_string_lossy()
+    );
     let failed = match test_programs() {
         Ok(programs) => programs.iter().filter(|program| !passes(program)).count(),
         Err(error) => {

@@ -18,7 +18,7 @@ use super::initramfs::Initramfs;
 use crate::command::{find, output, run as run_command};
 use crate::failure::{Failure, USAGE};
 use crate::pointer::Running;
-use crate::workspace;
+use crate::{setup, workspace};
 
 /// Kernels that are booted, by the start of their version.
 const VERSIONS: &[&str] = &["6.1", "6.12"];
@@ -75,14 +75,14 @@ fn image(version: &str) -> Result<PathBuf> {
                 .into(),
         );
     }
-    let package = newest_package(version)?;
     std::fs::create_dir_all(&directory)
         .with_context(|| format!("cannot make {}", directory.display()))?;
-    run_command(
-        Command::new("apt-get")
-            .args(["download", "-q", &package])
-            .current_dir(&directory),
-    )?;
+    // The package lists may be missing, or name a package that is gone by now.
+    if let Err(error) = download(version, &directory) {
+        eprintln!("{error:#}; trying again with new package lists");
+        setup::fetch_package_lists()?;
+        download(version, &directory)?;
+    }
     for file in entries(&directory)? {
         if file.extension().is_some_and(|extension| extension == "deb") {
             run_command(Command::new("dpkg").arg("-x").arg(&file).arg(&directory))?;
@@ -91,7 +91,16 @@ fn image(version: &str) -> Result<PathBuf> {
         }
     }
     unpacked_image(&directory)
-        .ok_or_else(|| Failure::new(format!("the package {package} has no kernel in it")).into())
+        .ok_or_else(|| Failure::new("the downloaded package has no kernel in it").into())
+}
+
+fn download(version: &str, directory: &Path) -> Result<()> {
+    let package = newest_package(version)?;
+    run_command(
+        Command::new("apt-get")
+            .args(["download", "-q", &package])
+            .current_dir(directory),
+    )
 }
 
 fn unpacked_image(directory: &Path) -> Option<PathBuf> {
@@ -122,11 +131,7 @@ fn newest_package(version: &str) -> Result<String> {
         .filter_map(|line| line.split_whitespace().next())
         .max_by_key(|name| numbers(name))
         .map(str::to_owned)
-        .ok_or_else(|| {
-            Failure::new(format!("the package lists have no kernel {version}"))
-                .hint("`apt-get update` as root may bring it")
-                .into()
-        })
+        .ok_or_else(|| Failure::new(format!("the package lists have no kernel {version}")).into())
 }
 
 /// The numbers in a name, by which versions compare.
@@ -173,7 +178,16 @@ fn pack(tests: &[PathBuf]) -> Result<Vec<u8>> {
 fn boot(version: &str, image: &Path, initramfs: &Path) -> Result<()> {
     let mut emulator = Command::new("qemu-system-x86_64")
         .args(["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2"])
-        .args(["-m", "2048", "-nographic", "-no-reboot", "-nic", "none"])
+        .args([
+            "-m",
+            "2048",
+            "-no-reboot",
+            "-nic",
+            "none",
+            "-display",
+            "none",
+        ])
+        .args(["-serial", "stdio", "-monitor", "none"])
         .arg("-kernel")
         .arg(image)
         .arg("-initrd")
@@ -205,7 +219,7 @@ fn boot(version: &str, image: &Path, initramfs: &Path) -> Result<()> {
         let left = deadline.saturating_duration_since(Instant::now());
         match lines.recv_timeout(left) {
             Ok(line) => {
-                eprintln!("{version} | {line}");
+                eprintln!("{version} | {}", printable(&line));
                 match line.strip_prefix(MARK).map(str::trim) {
                     Some("passed") => return Ok(()),
                     Some("failed") => return Err(Failure::new("the kernel tests failed").into()),
@@ -220,6 +234,11 @@ fn boot(version: &str, image: &Path, initramfs: &Path) -> Result<()> {
             }
         }
     }
+}
+
+/// Without the firmware's control sequences, which would clear the user's screen.
+fn printable(line: &str) -> String {
+    line.chars().filter(|c| !c.is_control()).collect()
 }
 
 #[cfg(test)]
