@@ -1,0 +1,252 @@
+//! Beginnings and ends: of the tracer, by any signal, and of the target.
+
+use rustix::process::Signal;
+
+use crate::support::build::{c, probe_line};
+use crate::support::needs;
+use crate::support::program::Program;
+use crate::support::text::Text;
+use crate::support::tracer::{Finished, Tracer, assert_adds_up, counter, value};
+use crate::support::watch::Watch;
+
+const SOURCE: &str = "e2e_loop.c";
+
+fn probe(mark: &str) -> String {
+    let line = probe_line(SOURCE, mark);
+    match mark {
+        "work" => format!(r#"log {SOURCE}:{line} "{{number}} {{twice}}""#),
+        _ => format!(r#"log {SOURCE}:{line} "{{pair->number}}""#),
+    }
+}
+
+/// The fixture, calling once a millisecond until it is told to stop.
+fn pacing(exit_code: &str) -> Program {
+    let path = c("loop", SOURCE, &["-O0"]);
+    let mut program = Program::ready(&path, &["1", "0", "1000", exit_code]);
+    program.say("go");
+    program
+}
+
+fn assert_doubled(finished: &Finished) {
+    for event in finished.events() {
+        let number = value(&event, "number").as_i64().expect("a number");
+        assert_eq!(value(&event, "twice").as_i64(), Some(2 * number), "{event}");
+    }
+}
+
+/// The program still makes its calls.
+fn assert_goes_on(program: &Program) {
+    let from = program.stdout.count();
+    program
+        .stdout
+        .wait_line("`tick`", from, |line| line == "tick");
+}
+
+#[test]
+fn kill_9_leaves_target_running_without_probes() {
+    if !needs::kernel() {
+        return;
+    }
+    let mut program = pacing("0");
+    let watch = Watch::start(program.pid());
+    let text = Text::of_exe(program.pid());
+    let tracer = Tracer::json(program.pid(), &[&probe("work"), &probe("second")]);
+    tracer.wait_events(20);
+    assert!(text.changed().len() >= 2, "two sites are probed");
+    tracer.signal(Signal::KILL);
+    text.wait_restored();
+    assert_eq!(tracer.finish().code, None, "ended by the signal");
+    assert_goes_on(&program);
+    watch.assert_untouched();
+    assert!(program.is_running());
+}
+
+#[test]
+fn kill_9_while_attaching_leaves_nothing() {
+    if !needs::kernel() {
+        return;
+    }
+    let program = pacing("0");
+    let text = Text::of_exe(program.pid());
+    for _ in 0..3 {
+        let tracer = Tracer::json(program.pid(), &[&probe("work"), &probe("second")]);
+        text.wait_probed(1);
+        tracer.signal(Signal::KILL);
+        tracer.finish();
+        text.wait_restored();
+    }
+    assert_goes_on(&program);
+}
+
+#[test]
+fn termination_signals_end_with_summary() {
+    if !needs::kernel() {
+        return;
+    }
+    let program = pacing("0");
+    let text = Text::of_exe(program.pid());
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
+        let tracer = Tracer::json(program.pid(), &[&probe("work")]);
+        tracer.wait_events(3);
+        tracer.signal(signal);
+        let finished = tracer.finish();
+        assert!(!finished.events().is_empty());
+        finished.assert_code(0);
+        assert_adds_up(&finished.summary("p1"));
+        text.wait_restored();
+    }
+    assert_goes_on(&program);
+}
+
+#[test]
+fn two_tracers_on_one_target_do_not_disturb_each_other() {
+    if !needs::kernel() {
+        return;
+    }
+    let program = pacing("0");
+    let watch = Watch::start(program.pid());
+    let text = Text::of_exe(program.pid());
+    let first = Tracer::json(program.pid(), &[&probe("work")]);
+    first.wait_events(5);
+    let second = Tracer::json(program.pid(), &[&probe("work"), &probe("second")]);
+    second.wait_events(10);
+    let first = first.interrupt();
+    // The first one's end takes nothing from the second.
+    let so_far = second.stdout.count();
+    second.wait_events(so_far + 50);
+    let second = second.interrupt();
+    text.wait_restored();
+    watch.assert_untouched();
+    for finished in [&first, &second] {
+        finished.assert_code(0);
+        let summary = finished.summary("p1");
+        assert_adds_up(&summary);
+        assert_eq!(counter(&summary, "lost"), 0, "{summary}");
+    }
+    assert_doubled(&first);
+    // Both saw the very same calls in the time in which both were there.
+    let numbers = |finished: &Finished| -> Vec<i64> {
+        let events = finished.events();
+        let mine = events.iter().filter(|event| event["probe"] == "p1");
+        mine.map(|event| value(event, "number").as_i64().expect("a number"))
+            .collect()
+    };
+    let (first, second) = (numbers(&first), numbers(&second));
+    for numbers in [&first, &second] {
+        assert!(
+            numbers.windows(2).all(|pair| pair[1] == pair[0] + 1),
+            "{numbers:?}"
+        );
+    }
+    assert!(first.contains(&second[0]), "they overlap");
+}
+
+#[test]
+fn target_exit_ends_the_session_with_summary() {
+    if !needs::kernel() {
+        return;
+    }
+    let mut program = pacing("7");
+    let tracer = Tracer::json(program.pid(), &[&probe("work")]);
+    tracer.wait_events(5);
+    // Ends the loop, and then the program.
+    program.say("stop");
+    program.stdout.wait_line("`done`", 0, |line| line == "done");
+    program.say("exit");
+    assert_eq!(
+        program.wait().code(),
+        Some(7),
+        "tracing does not change how it ends"
+    );
+    let finished = tracer.finish();
+    finished.assert_code(0).assert_says(&["exited"]);
+    let summary = finished.summary("p1");
+    assert_adds_up(&summary);
+    assert_eq!(counter(&summary, "events"), finished.events().len() as u64);
+    assert_eq!(counter(&summary, "lost"), 0, "{summary}");
+    assert_doubled(&finished);
+}
+
+#[test]
+fn target_killed_ends_the_session_with_summary() {
+    if !needs::kernel() {
+        return;
+    }
+    let program = pacing("0");
+    let tracer = Tracer::attach(program.pid(), "text", &[&probe("work")], &[]);
+    tracer
+        .stdout
+        .wait_line("an event", 0, |line| line.contains("loop/"));
+    program.signal(Signal::KILL);
+    tracer.finish().assert_code(0).assert_says(&["p1", "hits"]);
+}
+
+#[test]
+fn attach_for_a_time_ends_by_itself() {
+    if !needs::kernel() {
+        return;
+    }
+    let program = pacing("0");
+    let text = Text::of_exe(program.pid());
+    let tracer = Tracer::attach(
+        program.pid(),
+        "json",
+        &[&probe("work")],
+        &["--for", "500ms"],
+    );
+    let finished = tracer.finish();
+    text.wait_restored();
+    finished.assert_code(0);
+    assert!(finished.took.as_millis() >= 500, "{finished}");
+    assert!(!finished.events().is_empty(), "{finished}");
+    assert_adds_up(&finished.summary("p1"));
+}
+
+#[test]
+fn nothing_captured_is_exit_code_1() {
+    if !needs::kernel() {
+        return;
+    }
+    let path = c("loop", SOURCE, &["-O0"]);
+    // It waits for a word, and so never reaches the line.
+    let program = Program::ready(&path, &["1", "0", "1000"]);
+    let args = ["--for", "200ms"];
+    let finished = Tracer::attach(program.pid(), "json", &[&probe("work")], &args).finish();
+    finished.assert_code(1);
+    assert_eq!(counter(&finished.summary("p1"), "hits"), 0);
+}
+
+#[test]
+fn closed_stdout_ends_the_tracer_quietly() {
+    if !needs::kernel() {
+        return;
+    }
+    let program = pacing("0");
+    let text = Text::of_exe(program.pid());
+    let mut command = std::process::Command::new("sh");
+    let line = r#""$0" attach --pid "$1" --output text -e "$2" | head -n 2"#;
+    command.args(["-c", line, crate::support::tracer::TRACER]);
+    command.args([program.pid().to_string(), probe("work")]);
+    let finished = Tracer::spawn(command).finish();
+    assert_eq!(finished.stdout.len(), 2, "{finished}");
+    assert!(
+        !finished.stderr.join(" ").contains("roken pipe"),
+        "{finished}"
+    );
+    text.wait_restored();
+}
+
+#[test]
+fn one_impossible_probe_is_told_and_the_others_run() {
+    if !needs::kernel() {
+        return;
+    }
+    let program = pacing("0");
+    let impossible = format!(r#"log {SOURCE}:9999 "never""#);
+    let tracer = Tracer::json(program.pid(), &[&impossible, &probe("work")]);
+    tracer.wait_events(3);
+    let finished = tracer.interrupt();
+    finished.assert_says(&["9999"]);
+    assert_ne!(finished.code, Some(0), "the exit code tells:\n{finished}");
+    assert_doubled(&finished);
+}

@@ -1,0 +1,244 @@
+//! Many hits: from all CPUs, faster than anybody reads, in the right order.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::support::build::{c, probe_line};
+use crate::support::needs;
+use crate::support::program::Program;
+use crate::support::text::Text;
+use crate::support::tracer::{Finished, Tracer, assert_adds_up, counter, value};
+
+const SOURCE: &str = "e2e_loop.c";
+
+/// Far above what the fixture can make, so that only the ring limits.
+const NO_RATE: &str = "rate 100000000/s";
+
+fn work_probe() -> String {
+    let line = probe_line(SOURCE, "work");
+    format!(r#"log {SOURCE}:{line} "{{number}} {{twice}} {{thread}}" {NO_RATE}"#)
+}
+
+fn second_probe() -> String {
+    let line = probe_line(SOURCE, "second");
+    format!(r#"log {SOURCE}:{line} "{{pair->number}} {{pair->twice}} {{pair->thread}}" {NO_RATE}"#)
+}
+
+/// The fixture in a tight loop: `threads` threads with `calls` calls each, once told.
+fn tight(threads: u32, calls: u32) -> Program {
+    let path = c("loop", SOURCE, &["-O0"]);
+    Program::ready(&path, &[&threads.to_string(), &calls.to_string(), "0"])
+}
+
+fn number(event: &Value, expr: &str) -> i64 {
+    value(event, expr).as_i64().expect("a number")
+}
+
+#[test]
+fn stopped_reader_loses_events_and_counts_each() {
+    if !needs::kernel() {
+        return;
+    }
+    // More than any sensible ring holds, in a few seconds.
+    let (threads, calls) = (2, 150_000);
+    let mut program = tight(threads, calls);
+    let text = Text::of_exe(program.pid());
+    let tracer = Tracer::json(program.pid(), &[&work_probe()]);
+    text.wait_probed(1);
+    tracer.signal(Signal::STOP);
+    program.say("go");
+    program.stdout.wait_line("`done`", 0, |line| line == "done");
+    tracer.signal(Signal::CONT);
+    let finished = tracer.interrupt();
+    text.wait_restored();
+    finished.assert_code(0).assert_says(&["lost"]);
+    let summary = finished.summary("p1");
+    let events = finished.events();
+    assert_eq!(
+        counter(&summary, "hits"),
+        u64::from(threads * calls),
+        "{summary}"
+    );
+    assert!(
+        counter(&summary, "lost") > 0,
+        "the ring was to overflow: {summary}"
+    );
+    assert_eq!(
+        counter(&summary, "events"),
+        events.len() as u64,
+        "{summary}"
+    );
+    assert_adds_up(&summary);
+    assert!(!events.is_empty(), "what the ring held is delivered");
+    for event in events.iter().step_by(97) {
+        assert_eq!(
+            number(event, "twice"),
+            2 * number(event, "number"),
+            "{event}"
+        );
+    }
+}
+
+#[test]
+fn exited_target_delivers_what_the_ring_holds() {
+    if !needs::kernel() {
+        return;
+    }
+    let mut program = tight(2, 500);
+    let text = Text::of_exe(program.pid());
+    let tracer = Tracer::json(program.pid(), &[&work_probe()]);
+    text.wait_probed(1);
+    tracer.signal(Signal::STOP);
+    program.say("go");
+    program.stdout.wait_line("`done`", 0, |line| line == "done");
+    program.say("exit");
+    program.wait();
+    tracer.signal(Signal::CONT);
+    let finished = tracer.finish();
+    finished.assert_code(0).assert_says(&["exited"]);
+    assert_eq!(finished.events().len(), 1000, "{finished}");
+    let summary = finished.summary("p1");
+    assert_eq!(counter(&summary, "hits"), 1000);
+    assert_eq!(counter(&summary, "lost"), 0);
+}
+
+#[test]
+fn many_threads_two_probes_lose_nothing_and_keep_order() {
+    if !needs::kernel() {
+        return;
+    }
+    let (threads, calls) = (8_u32, 1_000_u32);
+    let mut program = tight(threads, calls);
+    let text = Text::of_exe(program.pid());
+    let tracer = Tracer::json(program.pid(), &[&work_probe(), &second_probe()]);
+    text.wait_probed(2);
+    program.say("go");
+    let all = (threads * calls) as usize;
+    tracer.wait_events(2 * all);
+    let finished = tracer.interrupt();
+    let events = finished.assert_code(0).events();
+    assert_eq!(events.len(), 2 * all, "every hit once");
+    for probe in ["p1", "p2"] {
+        let summary = finished.summary(probe);
+        assert_eq!(counter(&summary, "hits"), all as u64, "{summary}");
+        assert_eq!(counter(&summary, "events"), all as u64, "{summary}");
+        assert_eq!(counter(&summary, "lost"), 0, "{summary}");
+        assert!(
+            counter(&summary, "bpf_ns") > 0,
+            "its cost is on display: {summary}"
+        );
+        assert_adds_up(&summary);
+        let hits: BTreeSet<u64> = of(&events, probe)
+            .map(|event| counter(event, "hit"))
+            .collect();
+        assert_eq!(
+            hits,
+            (1..=all as u64).collect(),
+            "hits are numbered 1, 2, …"
+        );
+    }
+    assert_time_order(&finished);
+    assert_each_thread_in_program_order(&events, threads, calls);
+}
+
+fn of<'a>(events: &'a [Value], probe: &'a str) -> impl Iterator<Item = &'a Value> {
+    events.iter().filter(move |event| event["probe"] == probe)
+}
+
+fn assert_time_order(finished: &Finished) {
+    let mut last = String::new();
+    for event in finished.events() {
+        let time = event["time"].as_str().expect("a time").to_owned();
+        // Equal length and zone: the order of texts is the order of times.
+        assert_eq!(time.len(), "2026-11-22T12:04:31.250117042Z".len(), "{time}");
+        assert!(time.ends_with('Z'), "{time}");
+        assert!(time >= last, "{time} after {last}");
+        last = time;
+    }
+}
+
+/// Calls of one thread come as it made them: work 1, second 1, work 2, ….
+fn assert_each_thread_in_program_order(events: &[Value], threads: u32, calls: u32) {
+    let mut seen: BTreeMap<i64, Vec<(i64, String)>> = BTreeMap::new();
+    let mut tids: BTreeMap<i64, BTreeSet<u64>> = BTreeMap::new();
+    for event in events {
+        let probe = event["probe"].as_str().expect("a probe").to_owned();
+        let (prefix, is_work) = match probe.as_str() {
+            "p1" => ("", true),
+            _ => ("pair->", false),
+        };
+        let read = |name: &str| number(event, &format!("{prefix}{name}"));
+        assert_eq!(
+            read("twice"),
+            2 * read("number"),
+            "values of one hit: {event}"
+        );
+        let thread = read("thread");
+        let call = if is_work { probe } else { "p2".to_owned() };
+        seen.entry(thread).or_default().push((read("number"), call));
+        let tid = event["tid"].as_u64().expect("a thread id");
+        tids.entry(thread).or_default().insert(tid);
+    }
+    assert_eq!(seen.len(), threads as usize);
+    for (thread, seen) in seen {
+        let expected: Vec<(i64, String)> = (1..=i64::from(calls))
+            .flat_map(|call| [(call, "p1".to_owned()), (call, "p2".to_owned())])
+            .collect();
+        assert!(seen == expected, "thread {thread} is out of order");
+        assert_eq!(tids[&thread].len(), 1, "one thread has one id");
+    }
+}
+
+#[test]
+fn rate_limit_is_kept_and_counted() {
+    if !needs::kernel() {
+        return;
+    }
+    let mut program = tight(2, 20_000);
+    let text = Text::of_exe(program.pid());
+    let line = probe_line(SOURCE, "work");
+    let probe = format!(r#"log {SOURCE}:{line} "{{number}}" rate 50/s"#);
+    let tracer = Tracer::json(program.pid(), &[&probe]);
+    text.wait_probed(1);
+    let started = std::time::Instant::now();
+    program.say("go");
+    program.stdout.wait_line("`done`", 0, |line| line == "done");
+    let seconds = started.elapsed().as_secs() + 1;
+    let finished = tracer.interrupt();
+    let summary = finished.assert_code(0).summary("p1");
+    assert_eq!(counter(&summary, "hits"), 40_000, "{summary}");
+    assert!(counter(&summary, "limited") > 0, "{summary}");
+    // A burst of one second's worth may come at once.
+    let allowed = 50 * (seconds + 1);
+    let events = counter(&summary, "events");
+    assert!(
+        (1..=allowed).contains(&events),
+        "{events} of {allowed}: {summary}"
+    );
+    assert_adds_up(&summary);
+}
+
+#[test]
+fn hit_limit_ends_the_events_not_the_count() {
+    if !needs::kernel() {
+        return;
+    }
+    let mut program = tight(1, 1_000);
+    let text = Text::of_exe(program.pid());
+    let line = probe_line(SOURCE, "work");
+    let probe = format!(r#"log {SOURCE}:{line} "{{number}}" hits 3"#);
+    let tracer = Tracer::json(program.pid(), &[&probe]);
+    text.wait_probed(1);
+    program.say("go");
+    program.stdout.wait_line("`done`", 0, |line| line == "done");
+    let finished = tracer.interrupt();
+    let numbers: Vec<i64> = finished
+        .events()
+        .iter()
+        .map(|event| number(event, "number"))
+        .collect();
+    assert_eq!(numbers, [1, 2, 3], "{finished}");
+    assert_adds_up(&finished.summary("p1"));
+}

@@ -1,0 +1,19 @@
+//! The tracer end to end: the real binary, the real kernel, a real X server.
+//!
+//! Every test starts its own programs and looks only at what a user sees: what
+//! the tracer prints, its exit code, its screen, and the target's memory.
+
+#![expect(clippy::panic, reason = "a test fails by a panic")]
+
+mod support;
+
+mod bad_input;
+mod corrupt_files;
+mod lifetime;
+mod linkers;
+mod load;
+mod places;
+mod shared_library;
+mod story;
+mod terminal;
+mod values;

@@ -1,0 +1,150 @@
+//! From a line to its sites and names: inlined copies, scopes, and what the
+//! optimiser took away.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::support::build::{c, probe_line};
+use crate::support::needs;
+use crate::support::program::Program;
+use crate::support::text::Text;
+use crate::support::tracer::{Tracer, tracer, value};
+
+const SOURCE: &str = "e2e_inline.c";
+
+fn path(level: &str) -> std::path::PathBuf {
+    c(&format!("inline{level}"), SOURCE, &[level])
+}
+
+fn events(program: &Program, probe: &str, count: usize) -> Vec<Value> {
+    let text = Text::of_exe(program.pid());
+    let tracer = Tracer::json(program.pid(), &[probe]);
+    tracer.wait_events(count);
+    let finished = tracer.interrupt();
+    finished.assert_code(0);
+    text.wait_restored();
+    finished.events()
+}
+
+#[test]
+fn inlined_copies_are_all_hit() {
+    if !needs::kernel() {
+        return;
+    }
+    let line = probe_line(SOURCE, "inlined");
+    for level in ["-O0", "-O2"] {
+        let program = Program::ready(&path(level), &[]);
+        let probe = format!(r#"log {SOURCE}:{line} "{{inlined}}""#);
+        let text = Text::of_exe(program.pid());
+        let tracer = Tracer::json(program.pid(), &[&probe]);
+        text.wait_probed(2);
+        tracer.wait_events(20);
+        let events = tracer.interrupt().events();
+        let functions: BTreeSet<&str> = events
+            .iter()
+            .map(|event| event["function"].as_str().expect("a function"))
+            .collect();
+        assert_eq!(functions, BTreeSet::from(["twice"]), "{level}");
+        // Neighbours in time come from the two copies in turn: 20, 30, 20, 30, ….
+        let values: Vec<&Value> = events.iter().map(|event| value(event, "inlined")).collect();
+        let known = |value: &Value| [20, 30].contains(&value.as_i64().unwrap_or(0));
+        if level == "-O0" {
+            assert!(values.iter().all(|value| known(value)), "{values:?}");
+            assert!(
+                values.windows(2).all(|pair| pair[0] != pair[1]),
+                "{values:?}"
+            );
+        } else {
+            // Known, or honestly not there.
+            let honest = |value: &Value| value["$unavailable"].is_string();
+            assert!(
+                values.iter().all(|value| known(value) || honest(value)),
+                "{values:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn inlined_copies_are_listed() {
+    let line = probe_line(SOURCE, "inlined");
+    let exe = path("-O2");
+    let exe = exe.to_str().expect("test paths are UTF-8");
+    let at = format!("{SOURCE}:{line}");
+    let lines = tracer(&["lines", "--exe", exe, &at, "--json"]);
+    lines.assert_code(0);
+    let addresses: BTreeSet<String> = hex_words(&lines.text());
+    assert_eq!(addresses.len(), 2, "two sites: {lines}");
+    let funcs = tracer(&["funcs", "--exe", exe, "twice"]);
+    funcs.assert_code(0);
+    assert!(funcs.text().contains("inline"), "{funcs}");
+}
+
+/// The addresses in a text.
+fn hex_words(text: &str) -> BTreeSet<String> {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric());
+    let words = words.filter(|word| word.starts_with("0x") && word.len() > 4);
+    words.map(str::to_owned).collect()
+}
+
+#[test]
+fn inner_variable_is_read_in_its_scope() {
+    if !needs::kernel() {
+        return;
+    }
+    let program = Program::ready(&path("-O0"), &[]);
+    let line = probe_line(SOURCE, "inner");
+    let probe = format!(r#"log {SOURCE}:{line} "{{only_here}} {{number}} {{sink}}""#);
+    for event in events(&program, &probe, 3) {
+        assert_eq!(value(&event, "only_here"), 5, "{event}");
+        assert_eq!(value(&event, "number"), 4, "{event}");
+        assert!(value(&event, "sink").is_i64(), "{event}");
+    }
+}
+
+#[test]
+fn log_without_template_shows_what_is_in_scope_and_no_more() {
+    if !needs::kernel() {
+        return;
+    }
+    let program = Program::ready(&path("-O0"), &[]);
+    let line = probe_line(SOURCE, "outer");
+    for event in events(&program, &format!("log {SOURCE}:{line}"), 2) {
+        assert_eq!(value(&event, "number"), 4);
+        assert_eq!(value(&event, "gone"), 28);
+        let message = event["message"].as_str().expect("a message");
+        assert!(message.contains("number = 4"), "{message}");
+        assert!(!message.contains("only_here"), "{message}");
+    }
+}
+
+#[test]
+fn unreadable_value_says_why_and_leaves_the_others() {
+    if !needs::kernel() {
+        return;
+    }
+    let program = Program::ready(&path("-O2"), &[]);
+    let line = probe_line(SOURCE, "outer");
+    let events = events(&program, &format!("log {SOURCE}:{line}"), 2);
+    let gone = value(&events[0], "gone");
+    let number = value(&events[0], "number");
+    // Right or refused with a reason, never anything else.
+    assert!(gone["$unavailable"].is_string() || gone == 28, "{gone}");
+    assert!(
+        number["$unavailable"].is_string() || number == 4,
+        "{number}"
+    );
+}
+
+#[test]
+fn function_is_a_location() {
+    if !needs::kernel() {
+        return;
+    }
+    let program = Program::ready(&path("-O0"), &[]);
+    for event in events(&program, r#"log scopes "{number}""#, 2) {
+        assert_eq!(value(&event, "number"), 4, "after the prologue: {event}");
+        assert_eq!(event["function"], "scopes");
+    }
+}

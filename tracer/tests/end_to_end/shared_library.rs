@@ -1,0 +1,119 @@
+//! Code in shared libraries, and processes that share a file with the target.
+
+use std::path::PathBuf;
+
+use crate::support::build::{c, probe_line};
+use crate::support::needs;
+use crate::support::program::Program;
+use crate::support::text::Text;
+use crate::support::tracer::{Finished, Tracer, value};
+
+const LIBRARY: &str = "e2e_shared_lib.c";
+const LIBRARY_FILE: &str = "libe2e_shared.so";
+
+fn library() -> PathBuf {
+    c(
+        LIBRARY_FILE,
+        LIBRARY,
+        &["-O0", "-shared", "-fPIC", "-Wl,-soname,libe2e_shared.so"],
+    )
+}
+
+fn linked() -> PathBuf {
+    let library = library();
+    let folder = library.parent().expect("a file is in a folder");
+    let rpath = format!("-Wl,-rpath,{}", folder.display());
+    let library = library.to_str().expect("test paths are UTF-8");
+    c(
+        "shared-linked",
+        "e2e_shared_main.c",
+        &["-O0", "-DLINKED", library, &rpath],
+    )
+}
+
+fn probe() -> String {
+    let line = probe_line(LIBRARY, "library");
+    format!(r#"log {LIBRARY}:{line} "{{input}} {{output}} {{calls}}""#)
+}
+
+/// Traces the library's line in `program`, whose input is `input`.
+fn trace(program: &Program, probe: &str, input: i64) -> Finished {
+    let text = Text::of(program.pid(), LIBRARY_FILE);
+    let tracer = Tracer::json(program.pid(), &[probe]);
+    tracer.wait_events(20);
+    let finished = tracer.interrupt();
+    text.wait_restored();
+    finished.assert_code(0);
+    let mut last_calls = 0;
+    for event in finished.events() {
+        assert_eq!(event["pid"], program.pid());
+        assert_eq!(value(&event, "input"), input, "{event}");
+        assert_eq!(value(&event, "output"), 2 * input, "{event}");
+        let calls = value(&event, "calls").as_i64().expect("a number");
+        assert!(
+            last_calls == 0 || calls == last_calls + 1,
+            "its static counts: {event}"
+        );
+        assert!(calls > 40, "{event}");
+        last_calls = calls;
+    }
+    finished
+}
+
+#[test]
+fn linked_library_line_is_traced_in_the_target_only() {
+    if !needs::kernel() {
+        return;
+    }
+    let path = linked();
+    let target = Program::ready(&path, &["21"]);
+    // The same program and library, with another input: it must not be seen.
+    let other = Program::ready(&path, &["1000"]);
+    let other_text = Text::of(other.pid(), LIBRARY_FILE);
+    trace(&target, &probe(), 21);
+    other_text.wait_restored();
+}
+
+#[test]
+fn dlopened_library_line_is_traced() {
+    if !needs::kernel() {
+        return;
+    }
+    let library = library();
+    let path = c("shared-dlopen", "e2e_shared_main.c", &["-O0", "-ldl"]);
+    let library = library.to_str().expect("test paths are UTF-8");
+    let target = Program::ready(&path, &["5", library]);
+    trace(&target, &probe(), 5);
+    // The module may be named, too.
+    let probe = probe().replace("log ", &format!("log {LIBRARY_FILE}!"));
+    trace(&target, &probe, 5);
+}
+
+#[test]
+fn other_process_of_the_same_binary_is_not_seen() {
+    if !needs::kernel() {
+        return;
+    }
+    let source = "e2e_loop.c";
+    let path = c("loop", source, &["-O0"]);
+    let mut target = Program::ready(&path, &["1", "0", "2000"]);
+    let mut other = Program::ready(&path, &["4", "0", "500"]);
+    let other_text = Text::of_exe(other.pid());
+    target.say("go");
+    other.say("go");
+    let line = probe_line(source, "work");
+    let probe = format!(r#"log {source}:{line} "{{number}}""#);
+    let tracer = Tracer::json(target.pid(), &[&probe]);
+    tracer.wait_events(50);
+    let events = tracer.interrupt().events();
+    let numbers: Vec<i64> = events
+        .iter()
+        .map(|event| value(event, "number").as_i64().expect("a number"))
+        .collect();
+    assert!(events.iter().all(|event| event["pid"] == target.pid()));
+    assert!(
+        numbers.windows(2).all(|pair| pair[1] == pair[0] + 1),
+        "{numbers:?}"
+    );
+    other_text.wait_restored();
+}

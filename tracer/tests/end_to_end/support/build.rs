@@ -1,0 +1,175 @@
+//! The programs to trace, built once.
+//!
+//! Fixtures are compiled into the folder that cargo gives integration tests,
+//! under a name that holds a hash of everything they are made of.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use super::program::run;
+
+/// How target-app is built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Profile {
+    /// Not optimised.
+    Dev,
+    /// Optimised, with debug info.
+    Release,
+}
+
+/// target-app of that profile, built now unless the environment names it.
+pub(crate) fn target_app(profile: Profile) -> PathBuf {
+    static BUILT: [OnceLock<PathBuf>; 2] = [OnceLock::new(), OnceLock::new()];
+    let (built, variable, folder) = match profile {
+        Profile::Dev => (&BUILT[0], "TRACER_TEST_TARGET_APP_DEV", "debug"),
+        Profile::Release => (&BUILT[1], "TRACER_TEST_TARGET_APP_RELEASE", "release"),
+    };
+    let path = built.get_or_init(|| match std::env::var_os(variable) {
+        Some(path) => PathBuf::from(path),
+        None => build_target_app(profile, folder),
+    });
+    path.clone()
+}
+
+fn build_target_app(profile: Profile, folder: &str) -> PathBuf {
+    let mut command = Command::new(env!("CARGO"));
+    command.current_dir(workspace()).args([
+        "build",
+        "--quiet",
+        "-p",
+        "target-app",
+        "--message-format=json",
+    ]);
+    if profile == Profile::Release {
+        command.arg("--release");
+    }
+    let output = command.output().expect("cargo runs: it runs this test");
+    assert!(
+        output.status.success(),
+        "cargo cannot build target-app: {output:?}"
+    );
+    let messages = String::from_utf8_lossy(&output.stdout).into_owned();
+    let messages = messages
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok());
+    let mut executables = messages.filter_map(|message: serde_json::Value| {
+        let executable = message["executable"].as_str();
+        executable.map(PathBuf::from)
+    });
+    let executable = executables.next();
+    executable.unwrap_or_else(|| panic!("cargo named no {folder} build of target-app"))
+}
+
+/// The workspace's folder.
+pub(crate) fn workspace() -> &'static Path {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.parent().expect("the package is in the workspace")
+}
+
+/// Where a file of the fixtures is.
+pub(crate) fn source(name: &str) -> PathBuf {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.join("tests").join("fixtures").join(name)
+}
+
+/// The number of the only line of `file` in which `mark` stands.
+#[track_caller]
+pub(crate) fn line_of(file: &Path, mark: &str) -> u64 {
+    let text = std::fs::read_to_string(file).expect("the source is there");
+    let mut lines = (1..)
+        .zip(text.lines())
+        .filter(|(_, line)| line.contains(mark));
+    let (number, _) = lines
+        .next()
+        .unwrap_or_else(|| panic!("no `{mark}` in {}", file.display()));
+    assert_eq!(lines.next(), None, "`{mark}` stands in two lines");
+    number
+}
+
+/// The line of a fixture that ends in the comment `PROBE name`.
+#[track_caller]
+pub(crate) fn probe_line(fixture: &str, name: &str) -> u64 {
+    let text = std::fs::read_to_string(source(fixture)).expect("the source is there");
+    let mark = format!("PROBE {name}");
+    let found = (1..).zip(text.lines()).find(|(_, line)| {
+        let line = line.trim_end().trim_end_matches("*/").trim_end();
+        line.ends_with(&mark)
+    });
+    found
+        .unwrap_or_else(|| panic!("no `{mark}` in {fixture}"))
+        .0
+}
+
+/// A fixture compiled with `compiler flags… SOURCE -o OUT`.
+///
+/// `name` is the name of the program; flags that name files must be absolute.
+#[track_caller]
+pub(crate) fn fixture(compiler: &str, name: &str, fixture: &str, flags: &[&str]) -> PathBuf {
+    let path = source(fixture);
+    let text = std::fs::read(&path).expect("the source is there");
+    let mut hasher = DefaultHasher::new();
+    (compiler, flags, text).hash(&mut hasher);
+    let folder = scratch(&format!("{fixture}-{:016x}", hasher.finish()));
+    let out = folder.join(name);
+    once(&out.clone(), || {
+        // Under another name first: a run that was cut off leaves no half program.
+        let unfinished = folder.join(format!("{name}.{}", std::process::id()));
+        let mut args: Vec<&std::ffi::OsStr> = flags.iter().map(std::ffi::OsStr::new).collect();
+        let last = ["-o".as_ref(), unfinished.as_os_str()];
+        args.insert(0, path.as_os_str());
+        args.extend(last);
+        run(compiler, args);
+        std::fs::rename(&unfinished, &out).expect("the compiler made it");
+    });
+    out
+}
+
+/// A C fixture.
+#[track_caller]
+pub(crate) fn c(name: &str, source: &str, flags: &[&str]) -> PathBuf {
+    let mut all = vec!["-g", "-pthread"];
+    all.extend(flags);
+    fixture("cc", name, source, &all)
+}
+
+/// A Rust fixture.
+#[track_caller]
+pub(crate) fn rust(name: &str, source: &str, flags: &[&str]) -> PathBuf {
+    // One name for each file, so that modules of two variants do not look alike.
+    let mut all = vec!["--edition=2021", "-g", "--crate-name", "fixture"];
+    all.extend(flags);
+    // The compiler beside cargo: a runner such as sudo may have changed the path.
+    let beside = Path::new(env!("CARGO")).with_file_name("rustc");
+    let compiler = if beside.exists() {
+        beside.to_str().expect("test paths are UTF-8")
+    } else {
+        "rustc"
+    };
+    fixture(compiler, name, source, &all)
+}
+
+/// A folder of this name for what tests make; stays for the next run.
+pub(crate) fn scratch(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .join("end_to_end")
+        .join(name);
+    std::fs::create_dir_all(&folder).expect("cargo's folder for tests is writable");
+    folder
+}
+
+/// Makes a file unless it is there, once at a time.
+fn once(path: &Path, make: impl FnOnce()) {
+    static LOCKS: OnceLock<Mutex<HashMap<PathBuf, Arc<Mutex<()>>>>> = OnceLock::new();
+    let locks = LOCKS.get_or_init(Mutex::default);
+    let lock = {
+        let mut locks = locks.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(locks.entry(path.to_owned()).or_default())
+    };
+    let _one = lock.lock().unwrap_or_else(PoisonError::into_inner);
+    if !path.exists() {
+        make();
+    }
+}

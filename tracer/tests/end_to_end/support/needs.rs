@@ -1,0 +1,69 @@
+//! What a test needs of the machine, and what it found.
+//!
+//! With `REQUIRE_KERNEL=1` in the environment, as CI sets it, a missing need
+//! fails the test; without, the test says why it is skipped.
+
+use std::fs;
+use std::path::Path;
+
+/// True when uprobes with eBPF can be tested here.
+///
+/// # Panics
+/// They cannot, and `REQUIRE_KERNEL=1` is set.
+#[track_caller]
+pub(crate) fn kernel() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let field = |name: &str| {
+        let line = status.lines().find(|line| line.starts_with(name));
+        line.and_then(|line| line.split_whitespace().nth(1))
+            .unwrap_or("0")
+            .to_owned()
+    };
+    let uid = field("Uid:");
+    let capabilities = u64::from_str_radix(&field("CapEff:"), 16).unwrap_or(0);
+    // CAP_SYS_ADMIN is bit 21: who has it has what CAP_BPF and CAP_PERFMON give.
+    let admin = capabilities & (1 << 21) != 0;
+    let btf = Path::new("/sys/kernel/btf/vmlinux").exists();
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    met(
+        uid == "0" && admin && btf,
+        "root with CAP_SYS_ADMIN and a kernel with BTF",
+        &format!(
+            "uid {uid}, CAP_SYS_ADMIN {admin}, BTF {btf}, Linux {}",
+            release.trim()
+        ),
+    )
+}
+
+/// True when every one of these programs is on the path.
+///
+/// # Panics
+/// One is not, and `REQUIRE_KERNEL=1` is set.
+#[track_caller]
+pub(crate) fn tools(names: &[&str]) -> bool {
+    let missing: Vec<&str> = names.iter().copied().filter(|name| !has(name)).collect();
+    met(
+        missing.is_empty(),
+        &format!("the tools {}", names.join(", ")),
+        &format!("no {}", missing.join(", no ")),
+    )
+}
+
+/// True when a program of this name is on the path.
+pub(crate) fn has(name: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(name).is_file())
+}
+
+#[track_caller]
+fn met(holds: bool, needs: &str, found: &str) -> bool {
+    let required = std::env::var_os("REQUIRE_KERNEL").is_some_and(|value| value == "1");
+    assert!(
+        holds || !required,
+        "this test needs {needs}; found: {found}"
+    );
+    if !holds {
+        eprintln!("skipped: this test needs {needs}; found: {found}");
+    }
+    holds
+}

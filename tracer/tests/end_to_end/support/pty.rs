@@ -1,0 +1,216 @@
+//! The tracer on a terminal: keys in, a screen out.
+
+use std::io::{Read, Write};
+use std::num::NonZeroU16;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+
+use super::PATIENCE;
+use super::tracer::TRACER;
+
+/// Sent by programs that leave the alternate screen.
+const LEAVE_ALTERNATE: &[u8] = b"\x1b[?1049l";
+
+struct Screen {
+    parser: vt100::Parser,
+    raw: Vec<u8>,
+    closed: bool,
+}
+
+/// The tracer's terminal UI, as a person sees it.
+pub(crate) struct Terminal {
+    master: Box<dyn MasterPty + Send>,
+    child: Box<dyn Child + Send + Sync>,
+    keys: Box<dyn Write + Send>,
+    screen: Arc<(Mutex<Screen>, Condvar)>,
+    modes_before: String,
+}
+
+impl Terminal {
+    /// Starts the tracer on a terminal of this size.
+    #[track_caller]
+    pub(crate) fn start(args: &[String], rows: u16, columns: u16) -> Self {
+        let pair = native_pty_system()
+            .openpty(size(rows, columns))
+            .expect("a pseudo-terminal can be had");
+        let mut command = CommandBuilder::new(TRACER);
+        command.args(args);
+        command.env("TERM", "xterm-256color");
+        command.env_remove("RUST_LOG");
+        command.env_remove("NO_COLOR");
+        let mut reader = pair.master.try_clone_reader().expect("it is readable");
+        let keys = pair.master.take_writer().expect("it is writable");
+        let modes_before = modes(&*pair.master);
+        let child = pair
+            .slave
+            .spawn_command(command)
+            .expect("the tracer is built");
+        let screen = Arc::new((
+            Mutex::new(Screen {
+                parser: vt100::Parser::new(cells(rows), cells(columns), 0),
+                raw: Vec::new(),
+                closed: false,
+            }),
+            Condvar::new(),
+        ));
+        let shared = Arc::clone(&screen);
+        std::thread::spawn(move || {
+            let mut bytes = [0; 1 << 14];
+            loop {
+                let length = reader.read(&mut bytes).unwrap_or(0);
+                let mut screen = lock(&shared.0);
+                screen.parser.process(&bytes[..length]);
+                screen.raw.extend(&bytes[..length]);
+                screen.closed = length == 0;
+                let closed = screen.closed;
+                drop(screen);
+                shared.1.notify_all();
+                if closed {
+                    return;
+                }
+            }
+        });
+        // The slave side goes with `pair`: the reader ends when the child does.
+        Self {
+            master: pair.master,
+            child,
+            keys,
+            screen,
+            modes_before,
+        }
+    }
+
+    /// Process id of the tracer.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.process_id().expect("it was started")
+    }
+
+    /// Types these keys.
+    #[track_caller]
+    pub(crate) fn keys(&mut self, keys: &str) {
+        self.keys.write_all(keys.as_bytes()).expect("it reads keys");
+        self.keys.flush().expect("it reads keys");
+    }
+
+    /// What the screen shows.
+    pub(crate) fn text(&self) -> String {
+        lock(&self.screen.0).parser.screen().contents()
+    }
+
+    /// Every byte that was sent to the terminal.
+    pub(crate) fn raw(&self) -> Vec<u8> {
+        lock(&self.screen.0).raw.clone()
+    }
+
+    /// Waits until the screen is as `is` wants it.
+    #[track_caller]
+    pub(crate) fn wait(&self, what: &str, is: impl Fn(&str) -> bool) -> String {
+        let end = Instant::now() + PATIENCE;
+        let mut screen = lock(&self.screen.0);
+        loop {
+            let text = screen.parser.screen().contents();
+            if is(&text) {
+                return text;
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() || screen.closed {
+                drop(screen);
+                panic!("waited for {what}; the screen shows:\n{text}");
+            }
+            // Bounded, since a screen that is as wanted already sends nothing more.
+            let left = left.min(Duration::from_millis(100));
+            let waited = self.screen.1.wait_timeout(screen, left);
+            screen = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Waits until the screen shows this.
+    #[track_caller]
+    pub(crate) fn wait_text(&self, text: &str) -> String {
+        self.wait(&format!("`{text}`"), |screen| screen.contains(text))
+    }
+
+    /// Gives the terminal another size, as a window manager does.
+    #[track_caller]
+    pub(crate) fn resize(&self, rows: u16, columns: u16) {
+        let mut screen = lock(&self.screen.0);
+        screen.parser.set_size(cells(rows), cells(columns));
+        self.master.resize(size(rows, columns)).expect("it is open");
+    }
+
+    /// Waits for the tracer's end: the code, with the terminal as it was before.
+    #[track_caller]
+    pub(crate) fn assert_restored(mut self) -> u32 {
+        let end = Instant::now() + PATIENCE;
+        let status = loop {
+            if let Some(status) = self.child.try_wait().expect("it is our child") {
+                break status;
+            }
+            assert!(Instant::now() < end, "it still runs:\n{}", self.text());
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        self.wait_closed();
+        let screen = lock(&self.screen.0);
+        let said = String::from_utf8_lossy(&screen.raw).into_owned();
+        let left = screen.raw.windows(LEAVE_ALTERNATE.len());
+        assert!(!said.contains("panicked"), "{said}");
+        assert!(left.into_iter().any(|bytes| bytes == LEAVE_ALTERNATE));
+        assert!(
+            !screen.parser.screen().alternate_screen(),
+            "alternate screen left"
+        );
+        assert!(!screen.parser.screen().hide_cursor(), "cursor shown");
+        assert_eq!(
+            screen.parser.screen().mouse_protocol_mode(),
+            vt100::MouseProtocolMode::None,
+            "mouse let go"
+        );
+        drop(screen);
+        assert_eq!(modes(&*self.master), self.modes_before, "terminal modes");
+        status.exit_code()
+    }
+
+    fn wait_closed(&self) {
+        let mut screen = lock(&self.screen.0);
+        let end = Instant::now() + PATIENCE;
+        while !screen.closed && Instant::now() < end {
+            let waited = self
+                .screen
+                .1
+                .wait_timeout(screen, Duration::from_millis(100));
+            screen = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn lock(screen: &Mutex<Screen>) -> std::sync::MutexGuard<'_, Screen> {
+    screen.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn cells(count: u16) -> NonZeroU16 {
+    NonZeroU16::new(count).expect("a terminal has cells")
+}
+
+fn size(rows: u16, cols: u16) -> PtySize {
+    PtySize {
+        rows,
+        cols,
+        pixel_width: 0,
+        pixel_height: 0,
+    }
+}
+
+/// The terminal's modes, as `stty` would tell them.
+fn modes(master: &dyn MasterPty) -> String {
+    let termios = master.get_termios().expect("it is a terminal");
+    format!("{termios:?}")
+}

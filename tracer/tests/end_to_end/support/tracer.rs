@@ -1,0 +1,295 @@
+//! The tracer, run as a user runs it.
+
+use std::ffi::OsStr;
+use std::fmt::Display;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use super::output::{Output, tail};
+use super::program::send;
+
+/// The binary under test.
+pub(crate) const TRACER: &str = env!("CARGO_BIN_EXE_tracer");
+
+/// No command may take longer; one that does is killed and fails its test.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// A tracer that runs.
+pub(crate) struct Tracer {
+    child: Child,
+    /// Data.
+    pub(crate) stdout: Output,
+    /// Talk.
+    pub(crate) stderr: Output,
+    what: String,
+    started: Instant,
+}
+
+impl Tracer {
+    /// Starts the tracer with these arguments.
+    #[track_caller]
+    pub(crate) fn start(args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
+        let mut command = Command::new(TRACER);
+        command.args(args);
+        Self::spawn(command)
+    }
+
+    /// Attaches these probes to `pid`, with JSON output.
+    #[track_caller]
+    pub(crate) fn json(pid: u32, probes: &[&str]) -> Self {
+        Self::attach(pid, "json", probes, &[])
+    }
+
+    /// Attaches these probes to `pid`.
+    #[track_caller]
+    pub(crate) fn attach(pid: impl Display, output: &str, probes: &[&str], more: &[&str]) -> Self {
+        Self::start(attach_args(pid, output, probes, more))
+    }
+
+    /// Runs any command that ends in the tracer.
+    #[track_caller]
+    pub(crate) fn spawn(mut command: Command) -> Self {
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .env_remove("RUST_LOG")
+            .env_remove("NO_COLOR")
+            .env_remove("RUST_BACKTRACE");
+        let what = format!("{command:?}");
+        let mut child = command.spawn().expect("the tracer is built");
+        let stdout = child.stdout.take().expect("piped");
+        let stderr = child.stderr.take().expect("piped");
+        let stderr = Output::read("the tracer's stderr", stderr);
+        Self {
+            child,
+            stdout: Output::read("the tracer's stdout", stdout).beside(&stderr),
+            stderr,
+            what,
+            started: Instant::now(),
+        }
+    }
+
+    /// Its process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        send(self.pid(), signal);
+    }
+
+    /// Waits for this many events in JSON.
+    #[track_caller]
+    pub(crate) fn wait_events(&self, count: usize) -> Vec<Value> {
+        self.stdout.wait(&format!("{count} events"), |lines| {
+            // Cheap first: parsing all lines at every new one is quadratic.
+            (lines.len() >= count).then(|| of_type(&parse(lines), "event"))?;
+            let events = of_type(&parse(lines), "event");
+            (events.len() >= count).then_some(events)
+        })
+    }
+
+    /// Ctrl-C, then its end.
+    #[track_caller]
+    pub(crate) fn interrupt(self) -> Finished {
+        self.signal(Signal::INT);
+        self.finish()
+    }
+
+    /// Waits for its end; kills it, and fails, when that takes too long.
+    #[track_caller]
+    pub(crate) fn finish(mut self) -> Finished {
+        let end = Instant::now() + DEADLINE;
+        let status = loop {
+            if let Some(status) = self.child.try_wait().expect("it is our child") {
+                break status;
+            }
+            if Instant::now() >= end {
+                let _ = self.child.kill();
+                let _ = self.child.wait();
+                let (what, said) = (&self.what, tail(&self.stderr.lines()));
+                panic!("{what} still ran after {DEADLINE:?}; it said:\n{said}");
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        };
+        let took = self.started.elapsed();
+        let finished = Finished {
+            what: self.what.clone(),
+            code: status.code(),
+            stdout: std::mem::replace(&mut self.stdout, empty()).finish(),
+            stderr: std::mem::replace(&mut self.stderr, empty()).finish(),
+            took,
+        };
+        let said = finished.stderr.join("\n");
+        assert!(!said.contains("panicked"), "{finished}");
+        finished
+    }
+}
+
+impl Drop for Tracer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn empty() -> Output {
+    Output::read("nothing", std::io::empty())
+}
+
+/// Arguments of `attach`.
+pub(crate) fn attach_args(
+    pid: impl Display,
+    output: &str,
+    probes: &[&str],
+    more: &[&str],
+) -> Vec<String> {
+    let mut args: Vec<String> = ["attach", "--pid"].map(str::to_owned).into();
+    args.push(pid.to_string());
+    args.extend(["--output".to_owned(), output.to_owned()]);
+    for probe in probes {
+        args.extend(["-e".to_owned(), (*probe).to_owned()]);
+    }
+    args.extend(more.iter().map(|&arg| arg.to_owned()));
+    args
+}
+
+/// Runs a command of the tracer to its end.
+#[track_caller]
+pub(crate) fn tracer(args: &[&str]) -> Finished {
+    Tracer::start(args).finish()
+}
+
+/// A tracer that has ended by itself.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    /// Command line, for messages.
+    pub(crate) what: String,
+    /// `None`: ended by a signal.
+    pub(crate) code: Option<i32>,
+    /// Lines of data.
+    pub(crate) stdout: Vec<String>,
+    /// Lines of talk.
+    pub(crate) stderr: Vec<String>,
+    /// From its start to its end.
+    pub(crate) took: Duration,
+}
+
+impl std::fmt::Display for Finished {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (out, err) = (tail(&self.stdout), tail(&self.stderr));
+        let (what, code, took) = (&self.what, self.code, self.took);
+        write!(
+            f,
+            "{what}\nexit code {code:?} after {took:?}\nstdout:\n{out}\nstderr:\n{err}"
+        )
+    }
+}
+
+impl Finished {
+    /// The exit code must be this.
+    #[track_caller]
+    pub(crate) fn assert_code(&self, code: i32) -> &Self {
+        assert_eq!(self.code, Some(code), "{self}");
+        self
+    }
+
+    /// stderr must hold each of these, whatever the case.
+    #[track_caller]
+    pub(crate) fn assert_says(&self, words: &[&str]) -> &Self {
+        let said = self.stderr.join("\n").to_lowercase();
+        for word in words {
+            assert!(
+                said.contains(&word.to_lowercase()),
+                "no `{word}` in\n{self}"
+            );
+        }
+        self
+    }
+
+    /// What it wrote on stdout.
+    pub(crate) fn text(&self) -> String {
+        self.stdout.join("\n")
+    }
+
+    /// The whole of stdout as one JSON value, or one a line as an array.
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        match serde_json::from_str(&self.text()) {
+            Ok(value) => value,
+            Err(_) => Value::Array(parse(&self.stdout)),
+        }
+    }
+
+    /// Its events.
+    #[track_caller]
+    pub(crate) fn events(&self) -> Vec<Value> {
+        of_type(&parse(&self.stdout), "event")
+    }
+
+    /// The summary of a probe; the only one of that name.
+    #[track_caller]
+    pub(crate) fn summary(&self, probe: &str) -> Value {
+        let summaries = of_type(&parse(&self.stdout), "summary");
+        let mut mine = summaries.iter().filter(|one| one["probe"] == probe);
+        let summary = mine.next().unwrap_or_else(|| panic!("no summary: {self}"));
+        assert!(mine.next().is_none(), "two summaries: {self}");
+        summary.clone()
+    }
+}
+
+#[track_caller]
+fn parse(lines: &[String]) -> Vec<Value> {
+    let values = lines.iter().map(|line| {
+        serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in `{line}`"))
+    });
+    values.collect()
+}
+
+fn of_type(values: &[Value], kind: &str) -> Vec<Value> {
+    let mine = values.iter().filter(|value| value["type"] == kind);
+    mine.cloned().collect()
+}
+
+/// The value of an expression in an event.
+#[track_caller]
+pub(crate) fn value<'a>(event: &'a Value, expr: &str) -> &'a Value {
+    let values = event["values"].as_array().expect("events have values");
+    let found = values.iter().find(|value| value["expr"] == expr);
+    &found.unwrap_or_else(|| panic!("no `{expr}` in {event}"))["value"]
+}
+
+/// A counter of a summary; one that is not there is zero.
+pub(crate) fn counter(summary: &Value, name: &str) -> u64 {
+    summary[name].as_u64().unwrap_or(0)
+}
+
+/// Every hit must be accounted for: sent, or left out for a reason that is counted.
+#[track_caller]
+pub(crate) fn assert_adds_up(summary: &Value) {
+    let ways = [
+        "events",
+        "lost",
+        "limited",
+        "rejected",
+        "faults",
+        "silenced",
+        "expired",
+        "over_budget",
+    ];
+    let sum: u64 = ways.iter().map(|way| counter(summary, way)).sum();
+    assert_eq!(counter(summary, "hits"), sum, "{summary}");
+}
+
+/// The tracer under another folder, where any user may run it.
+pub(crate) fn copy_for_everyone(folder: &Path) -> std::path::PathBuf {
+    let copy = folder.join("tracer");
+    std::fs::copy(TRACER, &copy).expect("the tracer is built");
+    copy
+}

@@ -1,0 +1,357 @@
+//! Values whose bytes are known, in Rust and in C, not optimised and optimised,
+//! as JSON and as text.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::support::build::{c, probe_line, rust};
+use crate::support::needs;
+use crate::support::program::Program;
+use crate::support::text::Text;
+use crate::support::tracer::{Tracer, value};
+
+/// One event with every variable at the line marked `look`.
+fn look(path: &Path, source: &str) -> Value {
+    let program = Program::ready(path, &[]);
+    let text = Text::of_exe(program.pid());
+    let line = probe_line(source, "look");
+    let tracer = Tracer::json(program.pid(), &[&format!("log {source}:{line}")]);
+    let mut events = tracer.wait_events(1);
+    tracer.interrupt().assert_code(0);
+    text.wait_restored();
+    events.swap_remove(0)
+}
+
+/// The message of one event in text output.
+fn message(path: &Path, source: &str, template: &str) -> String {
+    let program = Program::ready(path, &[]);
+    let line = probe_line(source, "look");
+    let probe = format!("log {source}:{line} \"{template}\"");
+    let tracer = Tracer::attach(program.pid(), "text", &[&probe], &["--events", "1"]);
+    let finished = tracer.finish();
+    finished.assert_code(0);
+    assert_eq!(finished.stdout.len(), 1, "one line an event: {finished}");
+    // TIME THREAD/TID FILE:LINE MESSAGE
+    let mut parts = finished.stdout[0].splitn(4, ' ');
+    parts.nth(3).unwrap_or_default().to_owned()
+}
+
+/// Collects every difference, so that one run shows them all.
+#[track_caller]
+fn assert_values(event: &Value, expected: &[(&str, Value)]) {
+    let mut wrong = Vec::new();
+    for (name, expected) in expected {
+        let found = value(event, name);
+        if found != expected {
+            wrong.push(format!("{name}: {found}, not {expected}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+fn rust_path(optimised: bool) -> std::path::PathBuf {
+    let flags: &[&str] = if optimised { &["-O"] } else { &[] };
+    let name = if optimised {
+        "values-rs-O"
+    } else {
+        "values-rs"
+    };
+    rust(name, "e2e_values.rs", flags)
+}
+
+fn rust_numbers() -> Vec<(&'static str, Value)> {
+    vec![
+        ("argument", json!(41)),
+        ("i8", json!(-128)),
+        ("u8", json!(255)),
+        ("i16", json!(-32768)),
+        ("u16", json!(65535)),
+        ("i32", json!(i32::MIN)),
+        ("u32", json!(u32::MAX)),
+        // Beyond 2^53 a number is a text.
+        ("i64", json!(i64::MIN.to_string())),
+        ("u64", json!(u64::MAX.to_string())),
+        ("i128", json!(i128::MIN.to_string())),
+        ("u128", json!(u128::MAX.to_string())),
+        ("size", json!(40_960)),
+        ("yes", json!(true)),
+        ("letter", json!("ß")),
+        ("single", json!(1.5)),
+        ("pi", json!(std::f64::consts::PI)),
+    ]
+}
+
+fn rust_aggregates() -> Vec<(&'static str, Value)> {
+    let point = json!({"$type": "Point", "x": 640, "y": -402});
+    vec![
+        ("point", point.clone()),
+        ("wrapper", json!({"$type": "Wrapper", "0": 7, "1": "\n"})),
+        ("unit", json!({"$type": "Unit"})),
+        ("tuple", json!([1, -2, true])),
+        ("array", json!([5, 6, 7])),
+        ("nested", json!([[1, 2], [3, 4]])),
+        ("state", json!({"$variant": "Failed"})),
+        ("idle", json!({"$variant": "Idle"})),
+        ("running", json!({"$variant": "Running"})),
+        ("empty", json!({"$variant": "Empty"})),
+        ("circle", json!({"$variant": "Circle", "radius": 2.5})),
+        (
+            "rectangle",
+            json!({"$variant": "Rectangle", "0": 3, "1": 4}),
+        ),
+        ("some", json!({"$variant": "Some", "0": 27})),
+        ("none", json!({"$variant": "None"})),
+        ("no_text", json!({"$variant": "None"})),
+        ("good", json!({"$variant": "Ok", "0": 9})),
+        ("no_box", json!({"$variant": "None"})),
+        ("reference", point),
+        ("boxed", json!(99)),
+    ]
+}
+
+fn rust_texts() -> Vec<(&'static str, Value)> {
+    vec![
+        ("text", json!("a \"quoted\" text")),
+        ("empty_text", json!("")),
+        ("string", json!("grüße")),
+        ("string_reference", json!("grüße")),
+        ("numbers", json!([1, 2, 3])),
+        ("no_numbers", json!([])),
+        ("slice", json!([2, 3])),
+        ("words", json!(["one", "two"])),
+        ("escape", json!("\u{1b}[31mred\u{7}")),
+        ("named", json!({"$variant": "Named", "0": "square"})),
+        ("some_text", json!({"$variant": "Some", "0": "inside"})),
+        ("bad", json!({"$variant": "Err", "0": "why"})),
+        ("some_box", json!({"$variant": "Some", "0": 12})),
+        (
+            "request",
+            json!({
+                "$type": "Request",
+                "name": "index",
+                "tags": ["a", "b"],
+                "shape": {"$variant": "Circle", "radius": 0.5},
+                "point": {"$type": "Point", "x": 640, "y": -402},
+            }),
+        ),
+    ]
+}
+
+#[test]
+fn rust_values_are_exact() {
+    if needs::kernel() {
+        let event = look(&rust_path(false), "e2e_values.rs");
+        let expected = [rust_numbers(), rust_aggregates(), rust_texts()].concat();
+        assert_values(&event, &expected);
+    }
+}
+
+#[test]
+fn rust_values_are_exact_when_optimised() {
+    if !needs::kernel() {
+        return;
+    }
+    let event = look(&rust_path(true), "e2e_values.rs");
+    let all = [rust_numbers(), rust_aggregates(), rust_texts()].concat();
+    // The optimiser may take a value away, but then it is not there: never another one.
+    let gone = |name: &str| value(&event, name)["$unavailable"].is_string();
+    let there: Vec<_> = all
+        .iter()
+        .filter(|(name, _)| !gone(name))
+        .cloned()
+        .collect();
+    assert_values(&event, &there);
+    let missing: Vec<&str> = all
+        .iter()
+        .map(|(name, _)| *name)
+        .filter(|name| gone(name))
+        .collect();
+    assert!(
+        missing.len() < 5,
+        "they are all in memory, yet: {missing:?} in {event}"
+    );
+}
+
+#[test]
+fn rust_types_are_written_as_in_the_source() {
+    if !needs::kernel() {
+        return;
+    }
+    let event = look(&rust_path(false), "e2e_values.rs");
+    let values = event["values"].as_array().expect("values");
+    let types = [
+        ("i128", "i128"),
+        ("letter", "char"),
+        ("text", "&str"),
+        ("numbers", "Vec<i32>"),
+        ("some", "Option<u32>"),
+        ("tuple", "(u8, i32, bool)"),
+        ("array", "[u16; 3]"),
+        ("reference", "&Point"),
+        ("slice", "&[i32]"),
+    ];
+    for (name, ty) in types {
+        let found = values.iter().find(|value| value["expr"] == name);
+        let found = found.expect("it is in scope")["type"]
+            .as_str()
+            .expect("a type");
+        // Paths may be written out or left away.
+        let short: String = found
+            .split("::")
+            .last()
+            .map_or(String::new(), str::to_owned);
+        assert!(
+            found == ty || ty.ends_with(&short),
+            "{name}: {found}, not {ty}"
+        );
+    }
+}
+
+#[test]
+fn rust_text_is_as_debug_writes_it() {
+    if !needs::kernel() {
+        return;
+    }
+    let path = rust_path(false);
+    let source = "e2e_values.rs";
+    let said = message(
+        &path,
+        source,
+        "{point} {tuple} {array} {state} {rectangle} {circle}",
+    );
+    assert_eq!(
+        said,
+        "Point { x: 640, y: -402 } (1, -2, true) [5, 6, 7] Failed Rectangle(3, 4) Circle { radius: 2.5 }"
+    );
+    let said = message(
+        &path,
+        source,
+        "{some} {none} {some_text} {good} {boxed} {reference}",
+    );
+    assert_eq!(
+        said,
+        "Some(27) None Some(\"inside\") Ok(9) 99 Point { x: 640, y: -402 }"
+    );
+    let said = message(
+        &path,
+        source,
+        "{string} {text} {letter} {words} {pi} {single} {u64} {i128}",
+    );
+    assert_eq!(
+        said,
+        "grüße a \\\"quoted\\\" text ß [\"one\", \"two\"] 3.141592653589793 1.5 \
+         18446744073709551615 -170141183460469231731687303715884105728"
+            .replace("\\\"", "\"")
+    );
+    let said = message(
+        &path,
+        source,
+        "{point.x} {request.point.y} {tuple.1} {{braces}} {argument:#x} {argument:04}",
+    );
+    assert_eq!(said, "640 -402 -2 {braces} 0x29 0041");
+}
+
+#[test]
+fn control_characters_of_the_target_are_escaped_in_text() {
+    if !needs::kernel() {
+        return;
+    }
+    let rust = message(&rust_path(false), "e2e_values.rs", "{escape} {wrapper}");
+    let c = message(&c_path("-O0"), "e2e_values.c", "{escape}");
+    for said in [rust, c] {
+        assert!(said.contains("[31mred"), "{said:?}");
+        assert!(!said.chars().any(char::is_control), "{said:?}");
+    }
+}
+
+fn c_path(level: &str) -> std::path::PathBuf {
+    c(&format!("values{level}"), "e2e_values.c", &[level])
+}
+
+fn c_values() -> Vec<(&'static str, Value)> {
+    vec![
+        ("argument", json!(41)),
+        ("i8", json!(-128)),
+        ("u8", json!(255)),
+        ("i16", json!(-32768)),
+        ("u16", json!(65535)),
+        ("i32", json!(i32::MIN)),
+        ("u32", json!(u32::MAX)),
+        ("i64", json!(i64::MIN.to_string())),
+        ("u64", json!(u64::MAX.to_string())),
+        ("yes", json!(true)),
+        ("single", json!(1.5)),
+        ("pi", json!(std::f64::consts::PI)),
+        ("colour", json!({"$variant": "BLUE"})),
+        ("array", json!([10, 20, 30, 40])),
+        ("packet", json!({"$type": "packet", "bytes": [1, 2, 3, 4]})),
+    ]
+}
+
+fn assert_c_values(event: &Value) {
+    assert_values(event, &c_values());
+    let first = value(event, "first");
+    let expected = [
+        ("$type", json!("outer")),
+        ("id", json!(1)),
+        (
+            "inner",
+            json!({"$type": "inner", "small": -7, "letter": first["inner"]["letter"]}),
+        ),
+        ("ratio", json!(0.1)),
+        ("flags", json!(5)),
+        ("level", json!(-3)),
+        ("colour", json!({"$variant": "GREEN"})),
+        ("grid", json!([[1, 2, 3], [4, 5, 6]])),
+    ];
+    for (field, expected) in expected {
+        assert_eq!(first[field], expected, "{field} of {first}");
+    }
+    let contains = |name: &str, what: &str| {
+        let text = value(event, name).to_string();
+        assert!(text.contains(what), "{name}: no {what} in {text}");
+    };
+    contains("letter", "x");
+    contains("text", "an argument");
+    contains("greeting", "hello");
+    contains("first", "\"first\"");
+    // One level of what a pointer points to.
+    contains("pointer", "\"id\":1");
+    contains("number", "16909060");
+    contains("nowhere", "0x8");
+    contains("wild", "0x8");
+    let null = value(event, "null").to_string();
+    assert!(!null.contains("\"id\""), "{null}");
+}
+
+#[test]
+fn c_values_are_exact() {
+    if needs::kernel() {
+        assert_c_values(&look(&c_path("-O0"), "e2e_values.c"));
+    }
+}
+
+#[test]
+fn c_values_are_exact_when_optimised() {
+    if needs::kernel() {
+        assert_c_values(&look(&c_path("-O2"), "e2e_values.c"));
+    }
+}
+
+#[test]
+fn c_text_shows_fields_through_pointers() {
+    if !needs::kernel() {
+        return;
+    }
+    let path = c_path("-O0");
+    let template = "{first.id} {pointer->ratio} {pointer->next->id} {first.grid[1][2]} {array[3]} {*pointer->next.label}";
+    // The last one dereferences a null pointer: unavailable, with its reason.
+    let said = message(&path, "e2e_values.c", template);
+    assert!(said.starts_with("1 0.1 2 6 40 "), "{said}");
+    assert!(said.contains("null"), "{said}");
+    let said = message(&path, "e2e_values.c", "{null->id} {wild} {*wild} {u8}");
+    assert!(said.contains("null pointer"), "{said}");
+    assert!(said.contains("not readable"), "{said}");
+    assert!(said.ends_with(" 255"), "the others are there: {said}");
+}
