@@ -3,6 +3,9 @@
 
 /// The plan needs the thread's `fs_base` in its register.
 pub const NEEDS_FS_BASE: u32 = 1;
+/// Bits of the flags from here on: bytes from the start of `task_struct` to the
+/// thread's `fs_base`; 0 is not known. Set by the loader.
+pub const FS_BASE_SHIFT: u32 = 8;
 
 /// One site; its index in the map is the attach cookie. Written by userspace.
 #[repr(C)]
@@ -93,3 +96,18 @@ const _: () = assert!(size_of::<SiteControl>() == 16);
 const _: () = assert!(size_of::<ProbeControl>() == 40);
 const _: () = assert!(size_of::<ProbeState>() == 32);
 const _: () = assert!(size_of::<ProbeCounters>() == 96);
+
+/// What the loader tells the programs before they are loaded.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
+pub struct Settings {
+    /// Device of the tracer's pid namespace; used when the inode is not 0.
+    pub pid_ns_dev: u64,
+    /// Inode of the tracer's pid namespace; 0: ids of the initial namespace are used.
+    pub pid_ns_ino: u64,
+    /// Bytes that may wait in the ring before its reader is woken.
+    pub wake_mark: u64,
+}
+
+const _: () = assert!(size_of::<Settings>() == 24);

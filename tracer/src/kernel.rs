@@ -1,2 +1,21 @@
 //! The kernel's side of a session: loads the eBPF programs, attaches sites,
 //! drains the ring.
+//!
+//! Knows ops, sites and bytes; knows no types, no DWARF, no text. Everything that it makes
+//! in the kernel hangs on file descriptors of this process, so nothing stays behind
+//! however it ends.
+
+mod bpf;
+mod btf;
+mod error;
+mod features;
+mod load;
+mod machine;
+mod ring;
+mod room;
+
+pub use error::KernelError;
+pub use features::{Feature, Features};
+pub use load::LoadOptions;
+pub use machine::{Machine, Reserved, SiteRequest};
+pub use ring::Ring;

@@ -1,0 +1,56 @@
+//! Atomic operations on map values.
+//!
+//! The BPF target of rustc has loads and stores only, so the instructions are written out
+//! (Linux 5.12, instruction set version 3). All are full barriers.
+
+use core::arch::asm;
+
+/// Adds without asking what was there.
+#[inline(always)]
+pub fn add(value: &u64, by: u64) {
+    let at = core::ptr::from_ref(value);
+    // SAFETY: map values are aligned and outlive the program's run.
+    unsafe { asm!("lock *(u64 *)({at} + 0) += {by}", at = in(reg) at, by = in(reg) by) }
+}
+
+/// Adds, and gives what was there before.
+#[inline(always)]
+pub fn fetch_add(value: &u64, by: u64) -> u64 {
+    let at = core::ptr::from_ref(value);
+    let before: u64;
+    // SAFETY: map values are aligned and outlive the program's run.
+    unsafe {
+        asm!(
+            "{by} = atomic_fetch_add((u64 *)({at} + 0), {by})",
+            at = in(reg) at,
+            by = inout(reg) by => before,
+        );
+    }
+    before
+}
+
+/// Writes `new` when `old` is there; gives what was there before.
+#[inline(always)]
+pub fn compare_exchange(value: &u64, old: u64, new: u64) -> u64 {
+    let at = core::ptr::from_ref(value);
+    let before: u64;
+    // SAFETY: map values are aligned and outlive the program's run.
+    unsafe {
+        asm!(
+            "r0 = cmpxchg_64({at} + 0, r0, {new})",
+            at = in(reg) at,
+            new = in(reg) new,
+            inout("r0") old => before,
+        );
+    }
+    before
+}
+
+/// Writes `new`.
+#[inline(always)]
+pub fn store(value: &u64, new: u64) {
+    let at = core::ptr::from_ref(value);
+    // SAFETY: map values are aligned and outlive the program's run. The exchange keeps all
+    // that was written before it before it.
+    unsafe { asm!("{new} = xchg_64({at} + 0, {new})", at = in(reg) at, new = inout(reg) new => _) }
+}

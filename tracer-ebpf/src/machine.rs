@@ -1,0 +1,302 @@
+//! One hit: limits first, then the plan's ops, then the record.
+
+use aya_ebpf::bindings::{bpf_pidns_info, pt_regs};
+use aya_ebpf::helpers::generated::{
+    bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_get_current_task,
+    bpf_get_ns_current_pid_tgid, bpf_get_smp_processor_id, bpf_ktime_get_ns, bpf_loop,
+    bpf_probe_read_kernel, bpf_ringbuf_output, bpf_ringbuf_query,
+};
+use tracer_common::control::{FS_BASE_SHIFT, NEEDS_FS_BASE, ProbeControl, ProbeCounters, ProbeState, SiteControl};
+use tracer_common::limits::{MAX_RECORD, MAX_STEPS, SCRATCH_PER_CPU};
+use tracer_common::op::{EFLAGS, FS_BASE, TARGET_REGISTERS};
+use tracer_common::record::{FLAG_FAULT, FLAG_NO_ROOM, FLAG_STEPS, RecordHeader};
+
+use crate::atomic;
+use crate::maps::{
+    EVENTS, PROBE_CONTROL, PROBE_COUNTERS, PROBE_STATE, SCRATCH, SITES, Scratch, settings,
+};
+use crate::outcome;
+use crate::step::{Run, step};
+
+/// Attempts to take part in the rate limit against other CPUs; after them the hit counts as limited.
+const RATE_ATTEMPTS: u32 = 4;
+const BPF_RB_NO_WAKEUP: u64 = 1;
+const BPF_RB_FORCE_WAKEUP: u64 = 2;
+const BPF_RB_AVAIL_DATA: u64 = 0;
+
+/// A site was hit.
+#[inline(always)]
+pub fn hit(registers: *const pt_regs, cookie: u32) {
+    // SAFETY: takes nothing, gives a time.
+    let now = unsafe { bpf_ktime_get_ns() };
+    let Some(site) = SITES.get(cookie) else { return };
+    let (Some(control), Some(state), Some(counters)) = (
+        PROBE_CONTROL.get(site.probe),
+        PROBE_STATE.get(site.probe),
+        PROBE_COUNTERS.get_ptr(site.probe),
+    ) else {
+        return;
+    };
+    // SAFETY: a map value of this CPU; only atomic additions are made to it.
+    let counters = unsafe { &*counters };
+    atomic::add(&counters.hits, 1);
+    let number = atomic::fetch_add(&state.sequence, 1).wrapping_add(1);
+    let mut ended = limits(now, control, state);
+    if ended == outcome::RUNNING {
+        ended = match claim() {
+            Some(scratch) => {
+                let header = RecordHeader {
+                    length: 0,
+                    site: cookie,
+                    ktime_ns: now,
+                    hit: number,
+                    pid: 0,
+                    tid: 0,
+                    comm: [0; 16],
+                    flags: 0,
+                    probe: site.probe,
+                    reserved: 0,
+                };
+                let ended = capture(registers, site, &header, control, state, counters, scratch);
+                release(scratch);
+                ended
+            }
+            None => outcome::LOST,
+        };
+    }
+    count(counters, ended);
+    // SAFETY: takes nothing, gives a time.
+    let end = unsafe { bpf_ktime_get_ns() };
+    atomic::add(&counters.bpf_ns, end.wrapping_sub(now));
+}
+
+/// Whether the limits let this hit through; nothing of the target is read for it.
+#[inline(always)]
+fn limits(now: u64, control: &ProbeControl, state: &ProbeState) -> u32 {
+    if control.enabled == 0 {
+        outcome::SILENCED
+    } else if control.expires_ns != 0 && now > control.expires_ns {
+        outcome::EXPIRED
+    } else if control.hit_budget != 0 && state.budget_used >= control.hit_budget {
+        outcome::OVER_BUDGET
+    } else if control.interval_ns != 0
+        && state.arrival_ns > now.wrapping_add(control.burst_ns)
+    {
+        outcome::LIMITED
+    } else {
+        outcome::RUNNING
+    }
+}
+
+/// Runs the plan and sends its record.
+#[inline(always)]
+fn capture(
+    registers: *const pt_regs,
+    site: &SiteControl,
+    header: &RecordHeader,
+    control: &ProbeControl,
+    state: &ProbeState,
+    counters: &ProbeCounters,
+    scratch: *mut Scratch,
+) -> u32 {
+    // SAFETY: this hit has claimed the area; nobody else touches it until `release`.
+    let area = unsafe { &mut *scratch };
+    copy_registers(registers, &mut area.registers);
+    if site.flags & NEEDS_FS_BASE != 0 {
+        area.registers[FS_BASE as usize] = fs_base(site.flags >> FS_BASE_SHIFT);
+    }
+    area.first = site.first_op;
+    area.next = site.first_op;
+    area.end = site.first_op.wrapping_add(site.op_count);
+    area.length = size_of::<RecordHeader>() as u32;
+    area.flags = 0;
+    area.ended = outcome::RUNNING;
+    let mut run = Run { scratch };
+    // SAFETY: the callback has the shape that the kernel asks for, and gets `run`.
+    unsafe {
+        bpf_loop(MAX_STEPS, step as *mut _, (&raw mut run).cast(), 0);
+    }
+    if area.ended == outcome::RUNNING {
+        area.flags |= FLAG_STEPS;
+    } else if area.ended != outcome::SENT {
+        return area.ended;
+    }
+    let ended = spend(header.ktime_ns, control, state);
+    if ended != outcome::SENT {
+        return ended;
+    }
+    if area.flags & (FLAG_STEPS | FLAG_NO_ROOM) != 0 {
+        atomic::add(&counters.cut, 1);
+    }
+    if area.flags & FLAG_FAULT != 0 {
+        atomic::add(&counters.read_faults, 1);
+    }
+    send(area, header)
+}
+
+/// Takes one event from the hit budget and from the rate, now that the condition has held.
+#[inline(always)]
+fn spend(now: u64, control: &ProbeControl, state: &ProbeState) -> u32 {
+    if control.interval_ns != 0 && !spend_rate(now, control, state) {
+        return outcome::LIMITED;
+    }
+    if control.hit_budget != 0 && atomic::fetch_add(&state.budget_used, 1) >= control.hit_budget {
+        return outcome::OVER_BUDGET;
+    }
+    outcome::SENT
+}
+
+/// The generic cell rate algorithm: one number, one compare-and-swap.
+#[inline(always)]
+fn spend_rate(now: u64, control: &ProbeControl, state: &ProbeState) -> bool {
+    let mut seen = state.arrival_ns;
+    for _ in 0..RATE_ATTEMPTS {
+        if seen > now.wrapping_add(control.burst_ns) {
+            return false;
+        }
+        let base = if seen > now { seen } else { now };
+        let next = base.wrapping_add(control.interval_ns);
+        let there = atomic::compare_exchange(&state.arrival_ns, seen, next);
+        if there == seen {
+            return true;
+        }
+        seen = there;
+    }
+    false
+}
+
+/// Fills in the header and hands the record to the ring.
+#[inline(always)]
+fn send(area: &mut Scratch, header: &RecordHeader) -> u32 {
+    let settings = settings();
+    let length = area.length;
+    let to = area.record.as_mut_ptr().cast::<RecordHeader>();
+    // SAFETY: the record begins with room for its header, aligned for it.
+    let out = unsafe { &mut *to };
+    out.length = length;
+    out.site = header.site;
+    out.ktime_ns = header.ktime_ns;
+    out.hit = header.hit;
+    out.flags = area.flags;
+    out.probe = header.probe;
+    out.reserved = 0;
+    let (pid, tid) = identity(settings.pid_ns_dev, settings.pid_ns_ino);
+    out.pid = pid;
+    out.tid = tid;
+    let ring = core::ptr::from_ref(&EVENTS).cast_mut().cast();
+    // SAFETY: the name has 16 bytes; the record has more than the masked length.
+    unsafe {
+        bpf_get_current_comm(out.comm.as_mut_ptr().cast(), 16);
+        let waiting = bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA);
+        let wake = if waiting > settings.wake_mark { BPF_RB_FORCE_WAKEUP } else { BPF_RB_NO_WAKEUP };
+        let bytes = u64::from(length) & u64::from(2 * MAX_RECORD - 1);
+        if bytes > u64::from(MAX_RECORD) {
+            return outcome::LOST;
+        }
+        if bpf_ringbuf_output(ring, area.record.as_mut_ptr().cast(), bytes, wake) != 0 {
+            return outcome::LOST;
+        }
+    }
+    outcome::SENT
+}
+
+/// Process and thread id in the tracer's pid namespace.
+#[inline(always)]
+fn identity(dev: u64, ino: u64) -> (u32, u32) {
+    // SAFETY: takes nothing, gives two numbers in one.
+    let both = unsafe { bpf_get_current_pid_tgid() };
+    if ino != 0 {
+        let mut ids = bpf_pidns_info { pid: 0, tgid: 0 };
+        // SAFETY: `ids` has the size that is said.
+        let failed = unsafe {
+            bpf_get_ns_current_pid_tgid(dev, ino, &raw mut ids, size_of::<bpf_pidns_info>() as u32)
+        };
+        if failed == 0 {
+            return (ids.tgid, ids.pid);
+        }
+    }
+    ((both >> 32) as u32, both as u32)
+}
+
+/// Copies what the target has in its general registers.
+#[inline(always)]
+fn copy_registers(from: *const pt_regs, to: &mut [u64; 64]) {
+    // SAFETY: the context of a uprobe program is a whole `pt_regs`.
+    let from = unsafe { &*from };
+    const R: usize = TARGET_REGISTERS as usize;
+    to[R] = from.rax;
+    to[R + 1] = from.rdx;
+    to[R + 2] = from.rcx;
+    to[R + 3] = from.rbx;
+    to[R + 4] = from.rsi;
+    to[R + 5] = from.rdi;
+    to[R + 6] = from.rbp;
+    to[R + 7] = from.rsp;
+    to[R + 8] = from.r8;
+    to[R + 9] = from.r9;
+    to[R + 10] = from.r10;
+    to[R + 11] = from.r11;
+    to[R + 12] = from.r12;
+    to[R + 13] = from.r13;
+    to[R + 14] = from.r14;
+    to[R + 15] = from.r15;
+    to[R + 16] = from.rip;
+    to[EFLAGS as usize] = from.eflags;
+}
+
+/// Base of the thread's thread-local storage; 0 when it cannot be read.
+#[inline(always)]
+fn fs_base(offset: u32) -> u64 {
+    let offset = u64::from(offset);
+    let mut base = 0_u64;
+    // SAFETY: `base` has 8 bytes. The offset is the running kernel's own, from its BTF; a wrong
+    // one makes the read fail or gives a number, and nothing else.
+    unsafe {
+        let task = bpf_get_current_task();
+        if offset != 0 {
+            bpf_probe_read_kernel((&raw mut base).cast(), 8, task.wrapping_add(offset) as *const _);
+        }
+    }
+    base
+}
+
+/// Claims a free scratch area.
+///
+/// Hits preempt each other, and sleep: they do not end in the order in which they began, so
+/// an area belongs to a hit until it gives it back.
+#[inline(always)]
+fn claim() -> Option<*mut Scratch> {
+    // SAFETY: takes nothing, gives a number.
+    let cpu = unsafe { bpf_get_smp_processor_id() };
+    let first = cpu.wrapping_mul(SCRATCH_PER_CPU);
+    for i in 0..SCRATCH_PER_CPU {
+        let scratch = SCRATCH.get_ptr_mut(first.wrapping_add(i))?;
+        // SAFETY: a map value, alive for as long as the program runs.
+        if atomic::compare_exchange(unsafe { &(*scratch).busy }, 0, 1) == 0 {
+            return Some(scratch);
+        }
+    }
+    None
+}
+
+#[inline(always)]
+fn release(scratch: *mut Scratch) {
+    // SAFETY: a map value, alive for as long as the program runs.
+    atomic::store(unsafe { &(*scratch).busy }, 0);
+}
+
+#[inline(always)]
+fn count(counters: &ProbeCounters, ended: u32) {
+    let counter = match ended {
+        outcome::SENT => &counters.events,
+        outcome::REJECTED => &counters.rejected,
+        outcome::FAULTED => &counters.faults,
+        outcome::LIMITED => &counters.limited,
+        outcome::SILENCED => &counters.silenced,
+        outcome::EXPIRED => &counters.expired,
+        outcome::OVER_BUDGET => &counters.over_budget,
+        _ => &counters.lost,
+    };
+    // Atomic although the counter is this CPU's: another task's hit may preempt this one.
+    atomic::add(counter, 1);
+}

@@ -1,0 +1,446 @@
+//! One op of a plan.
+
+use aya_ebpf::helpers::generated::bpf_copy_from_user;
+use tracer_common::limits::{MAX_COPY, MAX_RECORD};
+use tracer_common::op::{self, Op, alu, cond};
+use tracer_common::record::{
+    CHUNK_CUT, CHUNK_FAULT, CHUNK_NO_ROOM, CHUNK_OK, FLAG_FAULT, FLAG_NO_ROOM,
+};
+
+use crate::maps::{OPS, Scratch};
+use crate::memory::{read_user, read_user_string};
+use crate::outcome;
+
+/// Bytes of a chunk header.
+const HEADER: u32 = 8;
+/// Offsets in the record, as the verifier sees them.
+const OFFSET_MASK: u32 = MAX_RECORD - 1;
+/// Lengths of copies, as the verifier sees them: [`MAX_COPY`] itself must fit.
+const LENGTH_MASK: u32 = 2 * MAX_COPY - 1;
+const PAGE: u64 = 4096;
+
+/// What the loop hands to each step.
+#[repr(C)]
+pub struct Run {
+    /// The hit's own area. All that changes from step to step is in it, and not on the
+    /// stack: what the verifier knows nothing about, it need not follow through the loop.
+    pub scratch: *mut Scratch,
+}
+
+/// Runs the next op; 1 ends the loop.
+pub unsafe extern "C" fn step(_index: u32, run: *mut Run) -> i64 {
+    // SAFETY: the kernel hands on what `bpf_loop` was given.
+    let area = unsafe { &mut *(*run).scratch };
+    let at = area.next;
+    // Unsigned: an index before the first op is as far outside as one behind the last.
+    if at.wrapping_sub(area.first) >= area.end.wrapping_sub(area.first) {
+        area.ended = outcome::SENT;
+        return 1;
+    }
+    let Some(op) = OPS.get(at) else {
+        area.ended = outcome::SENT;
+        return 1;
+    };
+    area.next = at.wrapping_add(1);
+    execute(area, op);
+    i64::from(area.ended != outcome::RUNNING)
+}
+
+#[inline(always)]
+fn execute(area: &mut Scratch, op: &Op) {
+    match op.code {
+        op::COPY => {
+            let address = register(area, op.src).wrapping_add(op.offset as i64 as u64);
+            copy(area, op.dst, op.a, address, op.len, false);
+        }
+        op::EMIT => emit(area, op),
+        op::CONST => set(area, op.dst, op.wide()),
+        op::ALU => {
+            let value = calculate(op.a, register(area, op.src), register(area, op.size));
+            set(area, op.dst, value);
+        }
+        op::ALU_CONST => {
+            let value = calculate(op.a, register(area, op.src), op.wide());
+            set(area, op.dst, value);
+        }
+        op::EXTEND => {
+            let value = extend(register(area, op.src), op.size, op.a == 1);
+            set(area, op.dst, value);
+        }
+        op::JUMP => jump(area, op.a),
+        op::JUMP_IF => {
+            if holds(op.size, register(area, op.dst), register(area, op.src)) {
+                jump(area, op.a);
+            }
+        }
+        op::JUMP_IF_CONST => {
+            if holds(op.size, register(area, op.dst), op.wide()) {
+                jump(area, op.a);
+            }
+        }
+        op::LOAD => load(area, op),
+        op::LOAD_RECORD => load_record(area, op),
+        op::COPY_COUNTED => copy_counted(area, op),
+        op::COPY_STRING => copy_string(area, op),
+        op::COPY_PARTIAL => {
+            let address = register(area, op.src).wrapping_add(op.offset as i64 as u64);
+            copy(area, op.dst, op.a, address, op.len, true);
+        }
+        op::MARK => {
+            chunk(area, op.a, op.size, 0);
+        }
+        op::APPEND => append(area, op),
+        op::APPEND_COPY => append_copy(area, op),
+        op::REJECT => area.ended = outcome::REJECTED,
+        op::FAULT => area.ended = outcome::FAULTED,
+        _ => area.ended = outcome::SENT,
+    }
+}
+
+#[inline(always)]
+fn register(area: &Scratch, index: u8) -> u64 {
+    area.registers[usize::from(index & 63)]
+}
+
+#[inline(always)]
+fn set(area: &mut Scratch, index: u8, value: u64) {
+    area.registers[usize::from(index & 63)] = value;
+}
+
+#[inline(always)]
+fn jump(area: &mut Scratch, to: u32) {
+    area.next = area.first.wrapping_add(to);
+}
+
+/// Low `size` bytes of `value`.
+#[inline(always)]
+fn extend(value: u64, size: u8, signed: bool) -> u64 {
+    let shift = 64_u32.wrapping_sub(u32::from(size).wrapping_mul(8)) & 63;
+    let high = value.wrapping_shl(shift);
+    if signed { (high as i64).wrapping_shr(shift) as u64 } else { high.wrapping_shr(shift) }
+}
+
+#[inline(always)]
+fn calculate(operation: u32, a: u64, b: u64) -> u64 {
+    match operation {
+        alu::ADD => a.wrapping_add(b),
+        alu::SUB => a.wrapping_sub(b),
+        alu::MUL => a.wrapping_mul(b),
+        alu::DIV => if b == 0 { 0 } else { a / b },
+        alu::REM => if b == 0 { 0 } else { a % b },
+        alu::AND => a & b,
+        alu::OR => a | b,
+        alu::XOR => a ^ b,
+        alu::SHL => a.wrapping_shl(b as u32),
+        alu::SHR => a.wrapping_shr(b as u32),
+        alu::SAR => (a as i64).wrapping_shr(b as u32) as u64,
+        alu::SDIV => signed_divide(a, b),
+        alu::SREM => {
+            if b == 0 { 0 } else { a.wrapping_sub(signed_divide(a, b).wrapping_mul(b)) }
+        }
+        _ => 0,
+    }
+}
+
+/// Signed division by hand: the instruction came with Linux 6.6.
+#[inline(always)]
+fn signed_divide(a: u64, b: u64) -> u64 {
+    if b == 0 {
+        return 0;
+    }
+    let magnitude = |value: u64| if (value as i64) < 0 { value.wrapping_neg() } else { value };
+    let quotient = magnitude(a) / magnitude(b);
+    if ((a ^ b) as i64) < 0 { quotient.wrapping_neg() } else { quotient }
+}
+
+#[inline(always)]
+fn holds(condition: u8, a: u64, b: u64) -> bool {
+    match condition {
+        cond::EQ => a == b,
+        cond::NE => a != b,
+        cond::LT => a < b,
+        cond::LE => a <= b,
+        cond::GT => a > b,
+        cond::GE => a >= b,
+        cond::SLT => (a as i64) < (b as i64),
+        cond::SLE => (a as i64) <= (b as i64),
+        cond::SGT => (a as i64) > (b as i64),
+        cond::SGE => (a as i64) >= (b as i64),
+        _ => false,
+    }
+}
+
+#[inline(always)]
+fn load(area: &mut Scratch, op: &Op) {
+    let address = register(area, op.src).wrapping_add(op.offset as i64 as u64);
+    let mut value = 0_u64;
+    let size = u32::from(op.size) & 15;
+    // SAFETY: 8 bytes have room for a size of at most 8.
+    if size > 8 || !unsafe { read_user((&raw mut value).cast(), size, address) } {
+        area.flags |= FLAG_FAULT;
+        jump(area, op.a);
+        return;
+    }
+    set(area, op.dst, extend(value, op.size, op.len == 1));
+}
+
+#[inline(always)]
+fn load_record(area: &mut Scratch, op: &Op) {
+    let at = register(area, op.src).wrapping_add(op.offset as i64 as u64);
+    if at.wrapping_add(u64::from(op.size)) > u64::from(area.length) || at >= u64::from(MAX_RECORD) {
+        jump(area, op.a);
+        return;
+    }
+    let at = at as usize & OFFSET_MASK as usize;
+    // SAFETY: the mask keeps it in the record, which has room behind its last byte.
+    let value = unsafe { area.record.as_ptr().add(at).cast::<u64>().read_unaligned() };
+    set(area, op.dst, extend(value, op.size, op.len == 1));
+}
+
+/// Writes a chunk header for `length` bytes of data, which the caller has put behind it.
+#[inline(always)]
+fn chunk(area: &mut Scratch, slot: u32, status: u8, length: u32) -> u32 {
+    let at = area.length;
+    if at.wrapping_add(HEADER) > MAX_RECORD || at >= MAX_RECORD {
+        area.flags |= FLAG_NO_ROOM;
+        // Nothing that comes later could be told apart: the record ends here.
+        area.ended = outcome::SENT;
+        return 0;
+    }
+    let header = u64::from(slot & 0xffff) | u64::from(status) << 16 | u64::from(length) << 32;
+    // SAFETY: the mask keeps it in the record.
+    unsafe {
+        area.record.as_mut_ptr().add((at & OFFSET_MASK) as usize).cast::<u64>().write_unaligned(header);
+    }
+    area.chunk = at;
+    area.length = at.wrapping_add(HEADER).wrapping_add(length.wrapping_add(7) & !7);
+    at.wrapping_add(HEADER)
+}
+
+/// Whether a chunk of `length` bytes fits; else it is marked as left out.
+#[inline(always)]
+fn fits(area: &mut Scratch, dst: u8, slot: u32, length: u32) -> bool {
+    let end = area.length.wrapping_add(HEADER).wrapping_add(length.wrapping_add(7) & !7);
+    if length <= MAX_COPY && end <= MAX_RECORD {
+        return true;
+    }
+    area.flags |= FLAG_NO_ROOM;
+    chunk(area, slot, CHUNK_NO_ROOM, 0);
+    set(area, dst, 0);
+    false
+}
+
+/// Where the data of the next chunk goes, its last word zeroed for the padding.
+#[inline(always)]
+fn data(area: &mut Scratch, length: u32) -> *mut u8 {
+    let at = (area.length & OFFSET_MASK) as usize;
+    // SAFETY: the masks keep it in the record and the room behind it.
+    unsafe {
+        let data = area.record.as_mut_ptr().add(at + HEADER as usize);
+        let last = ((length.wrapping_add(7) & !7).wrapping_sub(8) & LENGTH_MASK) as usize;
+        data.add(last).cast::<u64>().write_unaligned(0);
+        data
+    }
+}
+
+#[inline(always)]
+fn copy(area: &mut Scratch, dst: u8, slot: u32, address: u64, length: u32, partial: bool) {
+    if !fits(area, dst, slot, length) {
+        return;
+    }
+    if length == 0 {
+        let at = chunk(area, slot, CHUNK_OK, 0);
+        set(area, dst, u64::from(at));
+        return;
+    }
+    let to = data(area, length);
+    // SAFETY: `data` has room for every masked length.
+    if unsafe { read_user(to, length & LENGTH_MASK, address) } {
+        let at = chunk(area, slot, CHUNK_OK, length);
+        set(area, dst, u64::from(at));
+        return;
+    }
+    if partial {
+        // Up to the end of the first page: what lies behind it is not readable.
+        let first = (PAGE - (address & (PAGE - 1))) as u32;
+        if first < length {
+            let to = data(area, first);
+            // SAFETY: as above.
+            if unsafe { read_user(to, first & LENGTH_MASK, address) } {
+                let at = chunk(area, slot, CHUNK_CUT, first);
+                set(area, dst, u64::from(at));
+                return;
+            }
+        }
+    }
+    area.flags |= FLAG_FAULT;
+    chunk(area, slot, CHUNK_FAULT, 0);
+    set(area, dst, 0);
+}
+
+#[inline(always)]
+fn copy_counted(area: &mut Scratch, op: &Op) {
+    let count = register(area, op.size);
+    let most = if op.len == 0 { 0 } else { op.offset as u32 / op.len };
+    let (count, cut) = if count > u64::from(most) { (most, true) } else { (count as u32, false) };
+    let length = count.wrapping_mul(op.len);
+    let address = register(area, op.src);
+    copy(area, op.dst, op.a, address, length, false);
+    if cut && register(area, op.dst) != 0 {
+        mark_cut(area);
+    }
+}
+
+/// Sets the status of the last chunk to [`CHUNK_CUT`].
+#[inline(always)]
+fn mark_cut(area: &mut Scratch) {
+    let at = (area.chunk & OFFSET_MASK) as usize;
+    // SAFETY: the mask keeps it in the record.
+    unsafe { area.record.as_mut_ptr().add(at + 2).write(CHUNK_CUT) };
+}
+
+#[inline(always)]
+fn copy_string(area: &mut Scratch, op: &Op) {
+    let most = op.len;
+    // One byte more, for the zero that ends it.
+    if most >= MAX_COPY || !fits(area, op.dst, op.a, most.wrapping_add(1)) {
+        if most >= MAX_COPY {
+            area.flags |= FLAG_NO_ROOM;
+            chunk(area, op.a, CHUNK_NO_ROOM, 0);
+            set(area, op.dst, 0);
+        }
+        return;
+    }
+    let address = register(area, op.src).wrapping_add(op.offset as i64 as u64);
+    let at = (area.length & OFFSET_MASK) as usize;
+    // SAFETY: the masks keep it in the record and the room behind it.
+    let to = unsafe { area.record.as_mut_ptr().add(at + HEADER as usize) };
+    let room = most.wrapping_add(1) & LENGTH_MASK;
+    // SAFETY: `to` has room for every masked length.
+    let mut read = unsafe { read_user_string(to, room, address) };
+    if read < 0 {
+        // A page may only not be resident: touch the first and the next, then once more.
+        let mut byte = 0_u8;
+        // SAFETY: one byte has room for one byte.
+        unsafe {
+            bpf_copy_from_user((&raw mut byte).cast(), 1, address as *const _);
+            let next = (address | (PAGE - 1)).wrapping_add(1);
+            if next.wrapping_sub(address) < u64::from(room) {
+                bpf_copy_from_user((&raw mut byte).cast(), 1, next as *const _);
+            }
+            read = read_user_string(to, room, address);
+        }
+    }
+    if read <= 0 {
+        area.flags |= FLAG_FAULT;
+        chunk(area, op.a, CHUNK_FAULT, 0);
+        set(area, op.dst, 0);
+        return;
+    }
+    // Whether the limit or the text's own zero ended it shows in the byte behind.
+    let length = (read as u32).wrapping_sub(1) & LENGTH_MASK;
+    let mut status = CHUNK_OK;
+    if length >= most {
+        let mut byte = 0_u8;
+        let behind = address.wrapping_add(u64::from(length));
+        // SAFETY: one byte has room for one byte.
+        if unsafe { !read_user(&raw mut byte, 1, behind) } || byte != 0 {
+            status = CHUNK_CUT;
+        }
+    }
+    // SAFETY: as above; zeroes the padding.
+    unsafe { to.add(length as usize).cast::<u64>().write_unaligned(0) };
+    let at = chunk(area, op.a, status, length);
+    set(area, op.dst, u64::from(at));
+}
+
+#[inline(always)]
+fn emit(area: &mut Scratch, op: &Op) {
+    let size = u32::from(op.size) & 15;
+    if !fits(area, op.dst, op.a, size) {
+        return;
+    }
+    let value = extend(register(area, op.src), op.size, false);
+    let at = (area.length & OFFSET_MASK) as usize;
+    // SAFETY: the mask keeps it in the record and the room behind it.
+    unsafe {
+        area.record.as_mut_ptr().add(at + HEADER as usize).cast::<u64>().write_unaligned(value);
+    }
+    let at = chunk(area, op.a, CHUNK_OK, size);
+    set(area, op.dst, u64::from(at));
+}
+
+/// Length of the last chunk's data, when it may grow by `by` bytes.
+#[inline(always)]
+fn grow(area: &mut Scratch, by: u32) -> Option<u32> {
+    let at = (area.chunk & OFFSET_MASK) as usize;
+    // SAFETY: the mask keeps it in the record.
+    let header = unsafe { area.record.as_ptr().add(at).cast::<u64>().read_unaligned() };
+    let status = (header >> 16) as u8;
+    let length = (header >> 32) as u32;
+    if status != CHUNK_OK && status != CHUNK_CUT {
+        return None;
+    }
+    let end = area.chunk.wrapping_add(HEADER).wrapping_add(length).wrapping_add(by);
+    if by > MAX_COPY || end.wrapping_add(7) & !7 > MAX_RECORD {
+        area.flags |= FLAG_NO_ROOM;
+        fail_last(area, CHUNK_NO_ROOM);
+        return None;
+    }
+    Some(length)
+}
+
+/// Takes the last chunk's data back and says why.
+#[inline(always)]
+fn fail_last(area: &mut Scratch, status: u8) {
+    let at = (area.chunk & OFFSET_MASK) as usize;
+    // SAFETY: the mask keeps it in the record.
+    unsafe {
+        let header = area.record.as_mut_ptr().add(at);
+        header.add(2).write(status);
+        header.add(4).cast::<u32>().write_unaligned(0);
+    }
+    area.length = area.chunk.wrapping_add(HEADER);
+}
+
+/// Sets the last chunk's length, and the record's with it.
+#[inline(always)]
+fn set_last(area: &mut Scratch, length: u32) {
+    let at = (area.chunk & OFFSET_MASK) as usize;
+    // SAFETY: the mask keeps it in the record.
+    unsafe { area.record.as_mut_ptr().add(at + 4).cast::<u32>().write_unaligned(length) };
+    area.length = area.chunk.wrapping_add(HEADER).wrapping_add(length.wrapping_add(7) & !7);
+}
+
+#[inline(always)]
+fn append(area: &mut Scratch, op: &Op) {
+    let size = u32::from(op.size) & 15;
+    let Some(length) = grow(area, size) else { return };
+    let value = extend(register(area, op.src), op.size, false);
+    let at = (area.chunk.wrapping_add(length) & OFFSET_MASK) as usize;
+    // SAFETY: the mask keeps it in the record and the room behind it.
+    unsafe {
+        area.record.as_mut_ptr().add(at + HEADER as usize).cast::<u64>().write_unaligned(value);
+    }
+    set_last(area, length.wrapping_add(size));
+}
+
+#[inline(always)]
+fn append_copy(area: &mut Scratch, op: &Op) {
+    let Some(length) = grow(area, op.len) else { return };
+    let address = register(area, op.src).wrapping_add(op.offset as i64 as u64);
+    let at = (area.chunk.wrapping_add(length) & OFFSET_MASK) as usize;
+    // SAFETY: the masks keep it in the record and the room behind it.
+    let read = unsafe {
+        let to = area.record.as_mut_ptr().add(at + HEADER as usize);
+        let done = op.len == 0 || read_user(to, op.len & LENGTH_MASK, address);
+        to.add((op.len & LENGTH_MASK) as usize).cast::<u64>().write_unaligned(0);
+        done
+    };
+    if read {
+        set_last(area, length.wrapping_add(op.len));
+    } else {
+        area.flags |= FLAG_FAULT;
+        fail_last(area, CHUNK_FAULT);
+    }
+}

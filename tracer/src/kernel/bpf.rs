@@ -1,0 +1,171 @@
+//! System calls that aya does not make: a program with an expected attach type of
+//! multi-uprobes, multi-uprobe links, statistics.
+
+use std::ffi::CStr;
+use std::io;
+use std::mem;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+use aya_obj::Function;
+use aya_obj::generated::{
+    BPF_F_SLEEPABLE, bpf_attach_type, bpf_attr, bpf_cmd, bpf_insn, bpf_prog_info, bpf_prog_type,
+    bpf_stats_type,
+};
+
+/// Makes the call; gives what the kernel answers when that is no error.
+fn call(command: bpf_cmd, attributes: &mut bpf_attr) -> io::Result<i64> {
+    #[expect(unsafe_code, reason = "bpf has no safe wrapper")]
+    // SAFETY: the attributes are a whole, initialised union of the size that is said; what they
+    // point to is borrowed by the callers for the time of the call.
+    let answer = unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            command as u32,
+            std::ptr::from_mut(attributes),
+            size_of::<bpf_attr>(),
+        )
+    };
+    if answer < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(answer)
+    }
+}
+
+/// For commands that give a new file descriptor.
+fn call_fd(command: bpf_cmd, attributes: &mut bpf_attr) -> io::Result<OwnedFd> {
+    let fd = call(command, attributes)?;
+    let fd = i32::try_from(fd).map_err(io::Error::other)?;
+    #[expect(unsafe_code, reason = "takes ownership of the descriptor")]
+    // SAFETY: the kernel just made it for us, and nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+fn attributes() -> bpf_attr {
+    #[expect(unsafe_code, reason = "a union of plain numbers")]
+    // SAFETY: all zeroes are a value of every member of the union.
+    unsafe {
+        mem::zeroed()
+    }
+}
+
+fn raw(fd: BorrowedFd<'_>) -> u32 {
+    fd.as_raw_fd().cast_unsigned()
+}
+
+/// Loads BTF.
+pub(super) fn load_btf(bytes: &[u8]) -> io::Result<OwnedFd> {
+    let mut attributes = attributes();
+    attributes.__bindgen_anon_7.btf = bytes.as_ptr() as u64;
+    attributes.__bindgen_anon_7.btf_size = u32::try_from(bytes.len()).map_err(io::Error::other)?;
+    call_fd(bpf_cmd::BPF_BTF_LOAD, &mut attributes)
+}
+
+/// Loads a sleepable program for multi-uprobe links (Linux 6.6).
+pub(super) fn load_multi(
+    function: &Function,
+    license: &CStr,
+    btf: BorrowedFd<'_>,
+) -> Result<OwnedFd, (io::Error, String)> {
+    let func_info = function.func_info.func_info_bytes();
+    let line_info = function.line_info.line_info_bytes();
+    let load = |log: &mut [u8]| {
+        let mut attributes = attributes();
+        #[expect(unsafe_code, reason = "a union of plain numbers")]
+        // SAFETY: the union was made of zeroes, which are a value of this member.
+        let load = unsafe { &mut attributes.__bindgen_anon_3 };
+        load.prog_type = bpf_prog_type::BPF_PROG_TYPE_KPROBE as u32;
+        load.expected_attach_type = bpf_attach_type::BPF_TRACE_UPROBE_MULTI as u32;
+        load.prog_flags = BPF_F_SLEEPABLE;
+        let instructions: &[bpf_insn] = &function.instructions;
+        load.insns = instructions.as_ptr() as u64;
+        load.insn_cnt = u32::try_from(instructions.len()).map_err(io::Error::other)?;
+        load.license = license.as_ptr() as u64;
+        load.prog_btf_fd = raw(btf);
+        load.func_info = func_info.as_ptr() as u64;
+        load.func_info_cnt = u32::try_from(function.func_info.len()).map_err(io::Error::other)?;
+        load.func_info_rec_size =
+            u32::try_from(function.func_info_rec_size).map_err(io::Error::other)?;
+        load.line_info = line_info.as_ptr() as u64;
+        load.line_info_cnt = u32::try_from(function.line_info.len()).map_err(io::Error::other)?;
+        load.line_info_rec_size =
+            u32::try_from(function.line_info_rec_size).map_err(io::Error::other)?;
+        for (to, from) in load.prog_name.iter_mut().zip(b"tracer_hit") {
+            *to = from.cast_signed();
+        }
+        if !log.is_empty() {
+            load.log_level = 1;
+            load.log_buf = log.as_mut_ptr() as u64;
+            load.log_size = u32::try_from(log.len()).map_err(io::Error::other)?;
+        }
+        call_fd(bpf_cmd::BPF_PROG_LOAD, &mut attributes)
+    };
+    load(&mut []).map_err(|error| {
+        // Once more, with the verifier's words.
+        let mut log = vec![0; 1 << 20];
+        let _ = load(&mut log);
+        let text = log.split(|&byte| byte == 0).next().unwrap_or_default();
+        (error, String::from_utf8_lossy(text).into_owned())
+    })
+}
+
+/// One link for many sites of one file (Linux 6.6).
+pub(super) fn link_multi(
+    program: BorrowedFd<'_>,
+    path: &CStr,
+    pid: u32,
+    offsets: &[u64],
+    cookies: &[u64],
+) -> io::Result<OwnedFd> {
+    debug_assert_eq!(offsets.len(), cookies.len());
+    let mut attributes = attributes();
+    attributes.link_create.__bindgen_anon_1.prog_fd = raw(program);
+    attributes.link_create.attach_type = bpf_attach_type::BPF_TRACE_UPROBE_MULTI as u32;
+    attributes.link_create.__bindgen_anon_3.uprobe_multi.path = path.as_ptr() as u64;
+    attributes.link_create.__bindgen_anon_3.uprobe_multi.offsets = offsets.as_ptr() as u64;
+    attributes.link_create.__bindgen_anon_3.uprobe_multi.cookies = cookies.as_ptr() as u64;
+    attributes.link_create.__bindgen_anon_3.uprobe_multi.cnt =
+        u32::try_from(offsets.len()).map_err(io::Error::other)?;
+    attributes.link_create.__bindgen_anon_3.uprobe_multi.pid = pid;
+    call_fd(bpf_cmd::BPF_LINK_CREATE, &mut attributes)
+}
+
+/// Writes `values` to the elements of an array map from `first` on.
+pub(super) fn update_array<T: bytemuck::Pod>(
+    map: BorrowedFd<'_>,
+    first: u32,
+    values: &[T],
+) -> io::Result<()> {
+    let count = u32::try_from(values.len()).map_err(io::Error::other)?;
+    let keys: Vec<u32> = (first..first.saturating_add(count)).collect();
+    let mut attributes = attributes();
+    attributes.batch.map_fd = raw(map);
+    attributes.batch.keys = keys.as_ptr() as u64;
+    attributes.batch.values = values.as_ptr() as u64;
+    attributes.batch.count = count;
+    if count > 0 {
+        call(bpf_cmd::BPF_MAP_UPDATE_BATCH, &mut attributes)?;
+    }
+    Ok(())
+}
+
+/// Makes the kernel count runs and run time of all programs for as long as it is open.
+pub(super) fn enable_run_time_stats() -> io::Result<OwnedFd> {
+    let mut attributes = attributes();
+    attributes.enable_stats.type_ = bpf_stats_type::BPF_STATS_RUN_TIME as u32;
+    call_fd(bpf_cmd::BPF_ENABLE_STATS, &mut attributes)
+}
+
+/// Runs of a program and the time that they took together, ns, while statistics were on.
+pub(super) fn run_time(program: BorrowedFd<'_>) -> io::Result<(u64, u64)> {
+    #[expect(unsafe_code, reason = "a struct of plain numbers")]
+    // SAFETY: all zeroes are a value of it.
+    let mut info: bpf_prog_info = unsafe { mem::zeroed() };
+    let mut attributes = attributes();
+    attributes.info.bpf_fd = raw(program);
+    attributes.info.info_len =
+        u32::try_from(size_of::<bpf_prog_info>()).map_err(io::Error::other)?;
+    attributes.info.info = std::ptr::from_mut(&mut info) as u64;
+    call(bpf_cmd::BPF_OBJ_GET_INFO_BY_FD, &mut attributes)?;
+    Ok((info.run_cnt, info.run_time_ns))
+}

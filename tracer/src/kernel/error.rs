@@ -1,0 +1,97 @@
+//! Why the kernel's side failed.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::address::FileOffset;
+
+/// Why the kernel's side failed.
+#[derive(Debug, thiserror::Error)]
+pub enum KernelError {
+    /// A privilege is missing.
+    #[error("the kernel does not let this user {what}")]
+    NotPermitted {
+        /// What was tried.
+        what: &'static str,
+        /// What it answered.
+        #[source]
+        source: io::Error,
+    },
+    /// The kernel lacks something that is needed.
+    #[error("this kernel cannot {what}")]
+    Unsupported {
+        /// What is missing.
+        what: &'static str,
+        /// What it answered.
+        #[source]
+        source: io::Error,
+    },
+    /// The eBPF object, which is a part of this binary, could not be loaded.
+    #[error("the eBPF programs could not be loaded: {reason}")]
+    Load {
+        /// The loader's or verifier's words.
+        reason: String,
+    },
+    /// A site was not taken.
+    #[error("cannot attach at {offset} of {}", path.display())]
+    Attach {
+        /// The file.
+        path: PathBuf,
+        /// Where in it.
+        offset: FileOffset,
+        /// What the kernel answered.
+        #[source]
+        source: io::Error,
+    },
+    /// A limit of the maps; see docs/limits.md.
+    #[error("no room for {what}: {wanted} more wanted, {free} left")]
+    Full {
+        /// Of what.
+        what: &'static str,
+        /// How many more.
+        wanted: usize,
+        /// How many are left.
+        free: usize,
+    },
+    /// Another call to the kernel failed.
+    #[error("cannot {what}")]
+    Call {
+        /// What was tried.
+        what: &'static str,
+        /// What the kernel answered.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl KernelError {
+    /// Sorts a failed call by what the user can do about it.
+    pub(super) fn call(what: &'static str, source: io::Error) -> Self {
+        match source.raw_os_error() {
+            Some(libc::EPERM | libc::EACCES) => Self::NotPermitted { what, source },
+            Some(libc::ENOSYS | libc::EOPNOTSUPP) => Self::Unsupported { what, source },
+            _ => Self::Call { what, source },
+        }
+    }
+
+    /// A privilege or a kernel feature is missing, so no other input would help.
+    #[must_use]
+    pub fn is_missing_privilege_or_feature(&self) -> bool {
+        !matches!(self, Self::Attach { .. } | Self::Full { .. })
+    }
+
+    /// What the user can do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NotPermitted { .. } => {
+                Some("run it with sudo; `tracer doctor` says which privilege is missing".into())
+            }
+            Self::Unsupported { .. } | Self::Load { .. } | Self::Call { .. } => Some(
+                "`tracer doctor` says what this kernel lacks; Linux 6.1 with BTF is needed".into(),
+            ),
+            Self::Full { .. } => Some("remove a probe, or name fewer lines".into()),
+            Self::Attach { .. } => None,
+        }
+    }
+}

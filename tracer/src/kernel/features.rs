@@ -1,0 +1,184 @@
+//! What the running kernel and this user's privileges allow.
+
+use std::fs;
+use std::path::Path;
+use std::sync::OnceLock;
+
+use tracer_common::control::{FS_BASE_SHIFT, NEEDS_FS_BASE};
+
+use super::btf::member_offset;
+
+const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
+/// `CAP_…` numbers of linux/capability.h.
+const CAPABILITIES: [(u32, &str, &str); 4] = [
+    (
+        21,
+        "CAP_SYS_ADMIN",
+        "opens files of other mount namespaces; replaces the others",
+    ),
+    (39, "CAP_BPF", "loads eBPF programs and maps"),
+    (
+        38,
+        "CAP_PERFMON",
+        "attaches uprobes, reads memory from eBPF",
+    ),
+    (
+        19,
+        "CAP_SYS_PTRACE",
+        "reads /proc of other users' processes",
+    ),
+];
+
+/// One thing that is needed or helps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Feature {
+    /// What it is.
+    pub name: String,
+    /// It is there.
+    pub present: bool,
+    /// Nothing works without it.
+    pub required: bool,
+    /// What was found.
+    pub found: String,
+    /// What to do when it is missing.
+    pub advice: Option<String>,
+}
+
+/// All of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Features {
+    /// In the order in which they should be looked at.
+    pub features: Vec<Feature>,
+}
+
+impl Features {
+    /// Looks at the running kernel and at this process's privileges.
+    #[must_use]
+    pub fn detect() -> Self {
+        let mut features = vec![kernel(), btf(), lockdown()];
+        features.extend(CAPABILITIES.map(|(number, name, use_)| capability(number, name, use_)));
+        features.push(load());
+        Self { features }
+    }
+
+    /// Everything that is required is there.
+    #[must_use]
+    pub fn complete(&self) -> bool {
+        self.features
+            .iter()
+            .all(|feature| feature.present || !feature.required)
+    }
+}
+
+fn kernel() -> Feature {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    Feature {
+        name: "Linux 6.1 or newer".into(),
+        present: kernel_release() >= (6, 1),
+        required: true,
+        found: format!("Linux {}", release.trim()),
+        advice: Some("boot a newer kernel".into()),
+    }
+}
+
+fn btf() -> Feature {
+    let present = Path::new(KERNEL_BTF).exists();
+    Feature {
+        name: "BTF of the kernel".into(),
+        present,
+        required: true,
+        found: if present {
+            KERNEL_BTF.into()
+        } else {
+            format!("no {KERNEL_BTF}")
+        },
+        advice: Some("use a kernel built with CONFIG_DEBUG_INFO_BTF=y, as distributions do".into()),
+    }
+}
+
+fn lockdown() -> Feature {
+    // Without the security filesystem there is no lockdown to ask about.
+    let text = fs::read_to_string("/sys/kernel/security/lockdown").unwrap_or_default();
+    let confidential = text.contains("[confidentiality]");
+    Feature {
+        name: "no lockdown of confidentiality".into(),
+        present: !confidential,
+        required: true,
+        found: if text.is_empty() { "no lockdown".into() } else { text.trim().into() },
+        advice: Some("this kernel forbids reading memory from eBPF; boot it without lockdown=confidentiality".into()),
+    }
+}
+
+fn capability(number: u32, name: &str, purpose: &str) -> Feature {
+    let present = has_capability(number);
+    Feature {
+        name: name.into(),
+        present,
+        required: false,
+        found: format!("{purpose}: {}", if present { "yes" } else { "no" }),
+        advice: Some("run it with sudo".into()),
+    }
+}
+
+fn load() -> Feature {
+    let result = super::Machine::load(&super::LoadOptions {
+        ring_bytes: 4096,
+        perf_events: false,
+    });
+    let (present, found, advice) = match result {
+        Ok(machine) if machine.has_multi_links() => (
+            true,
+            "loaded; multi-uprobe links: a thousand sites attach at once".into(),
+            None,
+        ),
+        Ok(_) => (
+            true,
+            "loaded; perf-event uprobes: some 10 ms for each site".into(),
+            None,
+        ),
+        Err(error) => (false, error.to_string(), error.hint()),
+    };
+    Feature {
+        name: "the eBPF programs load".into(),
+        present,
+        required: true,
+        found,
+        advice,
+    }
+}
+
+/// The effective set of this process has the capability.
+fn has_capability(number: u32) -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let bits = effective.and_then(|text| u64::from_str_radix(text.trim(), 16).ok());
+    bits.is_some_and(|bits| bits >> number & 1 == 1)
+}
+
+/// Major and minor number of the running kernel.
+pub(super) fn kernel_release() -> (u32, u32) {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let mut numbers = release
+        .split(['.', '-'])
+        .map_while(|part| part.trim().parse().ok());
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+}
+
+/// What a site's flags need to carry besides: where the kernel keeps a thread's `fs_base`.
+pub(super) fn site_flags(flags: u32) -> u32 {
+    static OFFSET: OnceLock<u32> = OnceLock::new();
+    if flags & NEEDS_FS_BASE == 0 {
+        return 0;
+    }
+    // Read when the first thread-local is asked for: the kernel's BTF has some megabytes.
+    let offset = OFFSET.get_or_init(|| {
+        let btf = fs::read(KERNEL_BTF).unwrap_or_default();
+        let thread = member_offset(&btf, "task_struct", "thread");
+        let base = member_offset(&btf, "thread_struct", "fsbase");
+        thread
+            .zip(base)
+            .and_then(|(thread, base)| thread.checked_add(base))
+            .unwrap_or(0)
+    });
+    offset << FS_BASE_SHIFT
+}

@@ -1,0 +1,249 @@
+//! Loads the eBPF object: maps by aya, the program for multi-uprobe links by ourselves.
+//!
+//! aya knows no multi-uprobes, so the object is parsed once more and relocated
+//! against the maps that aya made; two system calls do the rest.
+
+use std::collections::HashSet;
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
+
+use aya::maps::{Map, MapData, PerCpuArray, RingBuf};
+use aya::programs::UProbe;
+use aya::{Ebpf, EbpfLoader};
+use aya_obj::Object;
+use tracer_common::control::{ProbeCounters, Settings};
+use tracer_common::limits::{MAX_CPUS, SCRATCH_PER_CPU};
+
+use super::bpf;
+use super::error::KernelError;
+use super::ring::Ring;
+
+/// Name of the program in the object.
+const PROGRAM: &str = "hit";
+/// Inode number of the initial pid namespace (`PROC_PID_INIT_INO`).
+const INITIAL_PID_NS: u64 = 0xEFFF_FFFC;
+/// Bytes of the ring when nothing else is said: half a second of the cheapest hits.
+const DEFAULT_RING: u32 = 1 << 26;
+
+/// The object, aligned as an ELF file wants to be.
+static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("TRACER_EBPF_OBJECT"));
+
+/// What the loader is told.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LoadOptions {
+    /// Bytes of the ring, made a power of two and at least a page; 0 is the default, 64 MiB.
+    pub ring_bytes: u32,
+    /// Attach by perf events even where the kernel has multi-uprobe links.
+    pub perf_events: bool,
+}
+
+/// How sites are attached.
+pub(super) enum Flavour {
+    /// One link for all sites of a file.
+    Multi(OwnedFd),
+    /// One perf event for each site.
+    PerfEvent,
+}
+
+/// All that was loaded.
+pub(super) struct Loaded {
+    pub(super) ebpf: Ebpf,
+    pub(super) flavour: Flavour,
+    pub(super) ops: MapData,
+    pub(super) sites: MapData,
+    pub(super) control: MapData,
+    pub(super) state: MapData,
+    pub(super) counters: PerCpuArray<MapData, Value<ProbeCounters>>,
+    pub(super) ring: Option<Ring>,
+}
+
+/// A value of a map, as aya wants it marked.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub(super) struct Value<T>(pub(super) T);
+
+#[expect(unsafe_code, reason = "aya's marker for values of maps")]
+// SAFETY: bytemuck's derive has checked that `T` is plain bytes without padding.
+unsafe impl<T: bytemuck::Pod> aya::Pod for Value<T> {}
+
+/// Loads programs and maps.
+pub(super) fn load(options: &LoadOptions) -> Result<Loaded, KernelError> {
+    let settings = settings(options);
+    let scratch = cpus()?.saturating_mul(SCRATCH_PER_CPU);
+    let mut ebpf = EbpfLoader::new()
+        .override_global("SETTINGS", bytemuck::bytes_of(&settings), true)
+        .map_max_entries("SCRATCH", scratch)
+        .map_max_entries("EVENTS", ring_bytes(options))
+        .load(OBJECT)
+        .map_err(|error| load_error(&error))?;
+    let flavour = match if options.perf_events {
+        None
+    } else {
+        multi(&ebpf)?
+    } {
+        Some(program) => Flavour::Multi(program),
+        None => {
+            perf_program(&mut ebpf)?
+                .load()
+                .map_err(|error| load_error(&error))?;
+            Flavour::PerfEvent
+        }
+    };
+    let counters = take(&mut ebpf, "PROBE_COUNTERS")?;
+    let ring = take(&mut ebpf, "EVENTS")?;
+    Ok(Loaded {
+        flavour,
+        ops: take_array(&mut ebpf, "OPS")?,
+        sites: take_array(&mut ebpf, "SITES")?,
+        control: take_array(&mut ebpf, "PROBE_CONTROL")?,
+        state: take_array(&mut ebpf, "PROBE_STATE")?,
+        counters: counters
+            .try_into()
+            .map_err(|_| unexpected("PROBE_COUNTERS"))?,
+        ring: Some(Ring::new(
+            RingBuf::try_from(ring).map_err(|_| unexpected("EVENTS"))?,
+        )),
+        ebpf,
+    })
+}
+
+/// The program that perf-event uprobes run.
+pub(super) fn perf_program(ebpf: &mut Ebpf) -> Result<&mut UProbe, KernelError> {
+    ebpf.program_mut(PROGRAM)
+        .and_then(|program| program.try_into().ok())
+        .ok_or_else(|| unexpected(PROGRAM))
+}
+
+/// The program for multi-uprobe links; `None` where the kernel does not have them.
+fn multi(ebpf: &Ebpf) -> Result<Option<OwnedFd>, KernelError> {
+    // The filter by pid takes threads for processes before Linux 6.10.
+    if super::features::kernel_release() < (6, 10) {
+        return Ok(None);
+    }
+    let load = |reason: String| KernelError::Load { reason };
+    let mut object = Object::parse(OBJECT).map_err(|error| load(error.to_string()))?;
+    let features = aya::features();
+    let btf = features
+        .btf()
+        .map(|features| object.fixup_and_sanitize_btf(features))
+        .transpose();
+    let btf = btf
+        .map_err(|error| load(error.to_string()))?
+        .flatten()
+        .map(aya_obj::btf::Btf::to_bytes);
+    let Some(btf) = btf else { return Ok(None) };
+    let btf = bpf::load_btf(&btf).map_err(|error| KernelError::call("load BTF", error))?;
+    let maps = std::mem::take(&mut object.maps);
+    let fds = maps.iter().filter_map(|(name, map)| {
+        Some((
+            name.as_str(),
+            map_data(ebpf.map(name)?)?.fd().as_fd().as_raw_fd(),
+            map,
+        ))
+    });
+    let sections: HashSet<usize> = object
+        .functions
+        .keys()
+        .map(|(section, _)| *section)
+        .collect();
+    object
+        .relocate_maps(fds, &sections)
+        .map_err(|error| load(error.to_string()))?;
+    object
+        .relocate_calls(&sections)
+        .map_err(|error| load(error.to_string()))?;
+    object.sanitize_functions(features);
+    let program = object
+        .programs
+        .get(PROGRAM)
+        .ok_or_else(|| unexpected(PROGRAM))?;
+    let function = object
+        .functions
+        .get(&program.function_key())
+        .ok_or_else(|| unexpected(PROGRAM))?;
+    match bpf::load_multi(function, &program.license, btf.as_fd()) {
+        Ok(program) => Ok(Some(program)),
+        // A kernel built without them refuses the attach type.
+        Err((error, _)) if error.raw_os_error() == Some(libc::EINVAL) => Ok(None),
+        Err((error, log)) if log.is_empty() => Err(KernelError::call("load eBPF programs", error)),
+        Err((error, log)) => {
+            let last: Vec<&str> = log.lines().rev().take(6).collect();
+            let last: Vec<&str> = last.into_iter().rev().collect();
+            Err(load(format!("{error}: {}", last.join("; "))))
+        }
+    }
+}
+
+fn map_data(map: &Map) -> Option<&MapData> {
+    match map {
+        Map::Array(data) | Map::PerCpuArray(data) | Map::RingBuf(data) => Some(data),
+        _ => None,
+    }
+}
+
+fn take(ebpf: &mut Ebpf, name: &'static str) -> Result<Map, KernelError> {
+    ebpf.take_map(name).ok_or_else(|| unexpected(name))
+}
+
+fn take_array(ebpf: &mut Ebpf, name: &'static str) -> Result<MapData, KernelError> {
+    match take(ebpf, name)? {
+        Map::Array(data) => Ok(data),
+        _ => Err(unexpected(name)),
+    }
+}
+
+/// The object is a part of this binary: what is not in it is a mistake in the build.
+fn unexpected(name: &str) -> KernelError {
+    KernelError::Load {
+        reason: format!("the object has no `{name}` of the right kind"),
+    }
+}
+
+/// Finds the system call's answer in aya's errors.
+fn load_error(error: &(dyn std::error::Error + 'static)) -> KernelError {
+    let mut cause = Some(error);
+    while let Some(current) = cause {
+        if let Some(answer) = current.downcast_ref::<io::Error>()
+            && let Some(code) = answer.raw_os_error()
+        {
+            return KernelError::call("load eBPF programs", io::Error::from_raw_os_error(code));
+        }
+        cause = current.source();
+    }
+    KernelError::Load {
+        reason: error.to_string(),
+    }
+}
+
+fn settings(options: &LoadOptions) -> Settings {
+    let namespace = fs::metadata("/proc/self/ns/pid").ok();
+    let (dev, ino) = match namespace {
+        Some(namespace) if namespace.ino() != INITIAL_PID_NS => (namespace.dev(), namespace.ino()),
+        _ => (0, 0),
+    };
+    Settings {
+        pid_ns_dev: dev,
+        pid_ns_ino: ino,
+        wake_mark: u64::from(ring_bytes(options) / 4),
+    }
+}
+
+fn ring_bytes(options: &LoadOptions) -> u32 {
+    let bytes = if options.ring_bytes == 0 {
+        DEFAULT_RING
+    } else {
+        options.ring_bytes
+    };
+    bytes.clamp(4096, 1 << 30).next_power_of_two()
+}
+
+/// CPUs that may run a hit.
+fn cpus() -> Result<u32, KernelError> {
+    let cpus = aya::util::nr_cpus().map_err(|(_, source)| KernelError::Call {
+        what: "count the CPUs",
+        source,
+    })?;
+    Ok(u32::try_from(cpus).unwrap_or(MAX_CPUS).min(MAX_CPUS))
+}

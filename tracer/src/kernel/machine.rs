@@ -1,0 +1,443 @@
+//! The loaded machine: install probes, attach their sites, count, remove.
+
+use std::ffi::CString;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
+
+use aya::programs::uprobe::{UProbeAttachLocation, UProbeAttachPoint, UProbeLink, UProbeScope};
+use tracer_common::control::{ProbeControl, ProbeCounters, ProbeState, SiteControl};
+use tracer_common::limits::{MAX_OPS, MAX_PROBES, MAX_SITES};
+use tracer_common::op::Op;
+
+use super::bpf;
+use super::error::KernelError;
+use super::load::{Flavour, LoadOptions, Loaded, load, perf_program};
+use super::ring::Ring;
+use super::room::Room;
+use crate::address::FileOffset;
+
+/// One address to attach to.
+#[derive(Clone, Debug)]
+pub struct SiteRequest {
+    /// The file, by a path that opens exactly the mapped one.
+    pub path: PathBuf,
+    /// Where in it: the first byte of an instruction.
+    pub offset: FileOffset,
+    /// What a hit runs.
+    pub ops: Vec<Op>,
+    /// `NEEDS_…` of `tracer_common::control`.
+    pub flags: u32,
+}
+
+/// Room in the kernel's maps for one probe and its sites, not attached yet.
+#[derive(Debug)]
+pub struct Reserved {
+    /// The probe's index; records carry it.
+    pub slot: u32,
+    /// The sites' attach cookies, in the order of the requests; records carry them.
+    pub cookies: Vec<u32>,
+    ops: Vec<(u32, u32)>,
+}
+
+/// What holds a probe's sites.
+#[expect(dead_code, reason = "links are held to be dropped")]
+enum Link {
+    Multi(OwnedFd),
+    PerfEvent(UProbeLink),
+}
+
+struct Installed {
+    reserved: Reserved,
+    links: Vec<Link>,
+}
+
+/// The loaded machine.
+///
+/// Dropping it silences every probe and closes every link.
+pub struct Machine {
+    loaded: Loaded,
+    ring: Option<Ring>,
+    op_room: Room,
+    site_room: Room,
+    probe_room: Room,
+    installed: Vec<Installed>,
+    /// Closing links takes the kernel tens of milliseconds: nobody waits for it but the end.
+    closing: Vec<JoinHandle<()>>,
+}
+
+impl std::fmt::Debug for Machine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Machine")
+            .field("probes", &self.installed.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Machine {
+    /// Loads programs and maps; takes some ten milliseconds.
+    ///
+    /// # Errors
+    /// A privilege or a kernel feature is missing.
+    pub fn load(options: &LoadOptions) -> Result<Self, KernelError> {
+        let mut loaded = load(options)?;
+        Ok(Self {
+            ring: loaded.ring.take(),
+            loaded,
+            op_room: Room::new(MAX_OPS),
+            site_room: Room::new(MAX_SITES),
+            probe_room: Room::new(MAX_PROBES),
+            installed: Vec::new(),
+            closing: Vec::new(),
+        })
+    }
+
+    /// The reader's end of the ring; there is one.
+    pub fn take_ring(&mut self) -> Option<Ring> {
+        self.ring.take()
+    }
+
+    /// Sites are attached by multi-uprobe links, a thousand in one call.
+    #[must_use]
+    pub fn has_multi_links(&self) -> bool {
+        matches!(self.loaded.flavour, Flavour::Multi(_))
+    }
+
+    /// Writes a probe and its sites into the maps; nothing is attached yet.
+    ///
+    /// # Errors
+    /// The maps have no room, or could not be written.
+    pub fn reserve(
+        &mut self,
+        control: &ProbeControl,
+        sites: &[SiteRequest],
+    ) -> Result<Reserved, KernelError> {
+        let full = |what, wanted: usize, room: &Room| KernelError::Full {
+            what,
+            wanted,
+            free: room.left(),
+        };
+        let slot = self
+            .probe_room
+            .take(1)
+            .ok_or_else(|| full("probes", 1, &self.probe_room))?;
+        let mut reserved = Reserved {
+            slot,
+            cookies: Vec::new(),
+            ops: Vec::new(),
+        };
+        let result = self.fill(control, sites, &mut reserved);
+        if let Err(error) = result {
+            self.release(&reserved);
+            return Err(error);
+        }
+        Ok(reserved)
+    }
+
+    fn fill(
+        &mut self,
+        control: &ProbeControl,
+        sites: &[SiteRequest],
+        reserved: &mut Reserved,
+    ) -> Result<(), KernelError> {
+        let write = |what| move |source| KernelError::call(what, source);
+        let slot = reserved.slot;
+        self.reset_probe(slot)?;
+        self.set_control(slot, control)?;
+        for site in sites {
+            let count = u32::try_from(site.ops.len()).unwrap_or(u32::MAX);
+            // A plan without ops sends an empty record; its site still needs one.
+            let room = count.max(1);
+            let first = self.op_room.take(room).ok_or_else(|| KernelError::Full {
+                what: "ops",
+                wanted: site.ops.len(),
+                free: self.op_room.left(),
+            })?;
+            reserved.ops.push((first, room));
+            let ops = if site.ops.is_empty() {
+                &[Op::default()][..]
+            } else {
+                &site.ops[..]
+            };
+            bpf::update_array(self.loaded.ops.fd().as_fd(), first, ops)
+                .map_err(write("write ops to the kernel"))?;
+            let cookie = self.site_room.take(1).ok_or_else(|| KernelError::Full {
+                what: "sites",
+                wanted: sites.len(),
+                free: self.site_room.left(),
+            })?;
+            reserved.cookies.push(cookie);
+            let flags = site.flags | super::features::site_flags(site.flags);
+            let entry = SiteControl {
+                first_op: first,
+                op_count: room,
+                probe: slot,
+                flags,
+            };
+            bpf::update_array(self.loaded.sites.fd().as_fd(), cookie, &[entry])
+                .map_err(write("write a site to the kernel"))?;
+        }
+        Ok(())
+    }
+
+    fn reset_probe(&mut self, slot: u32) -> Result<(), KernelError> {
+        bpf::update_array(
+            self.loaded.state.fd().as_fd(),
+            slot,
+            &[ProbeState::default()],
+        )
+        .map_err(|source| KernelError::call("write a probe to the kernel", source))?;
+        let cpus = aya::util::nr_cpus().map_err(|(_, source)| KernelError::Call {
+            what: "count the CPUs",
+            source,
+        })?;
+        let zeroes = vec![super::load::Value(ProbeCounters::default()); cpus];
+        let failed = |error: aya::maps::MapError| KernelError::Load {
+            reason: error.to_string(),
+        };
+        let values =
+            aya::maps::PerCpuValues::try_from(zeroes).map_err(|source| KernelError::Call {
+                what: "count the CPUs",
+                source,
+            })?;
+        self.loaded.counters.set(slot, values, 0).map_err(failed)
+    }
+
+    /// Attaches the sites of a probe, in the order of `reserve`.
+    ///
+    /// Gives the sites that could not be attached, by their index, with the reason.
+    ///
+    /// # Errors
+    /// None could be attached; the probe is removed again.
+    pub fn attach(
+        &mut self,
+        pid: u32,
+        reserved: Reserved,
+        sites: &[SiteRequest],
+    ) -> Result<Vec<(usize, KernelError)>, KernelError> {
+        let mut failed = Vec::new();
+        let mut links = Vec::new();
+        for (path, members) in by_path(sites) {
+            let result = match &self.loaded.flavour {
+                Flavour::Multi(program) => {
+                    attach_multi(program, pid, path, &members, &reserved, sites)
+                }
+                Flavour::PerfEvent => Err(io::Error::from_raw_os_error(libc::EOPNOTSUPP)),
+            };
+            match result {
+                Ok(link) => links.push(Link::Multi(link)),
+                // One by one: by perf events, or to find out which one is refused.
+                Err(_) => {
+                    for index in members {
+                        match self.attach_one(pid, &reserved, sites, index) {
+                            Ok(link) => links.push(link),
+                            Err(error) => failed.push((index, error)),
+                        }
+                    }
+                }
+            }
+        }
+        if links.is_empty() && !failed.is_empty() {
+            self.release(&reserved);
+            return Err(failed.swap_remove(0).1);
+        }
+        self.installed.push(Installed { reserved, links });
+        Ok(failed)
+    }
+
+    fn attach_one(
+        &mut self,
+        pid: u32,
+        reserved: &Reserved,
+        sites: &[SiteRequest],
+        index: usize,
+    ) -> Result<Link, KernelError> {
+        let (Some(site), Some(&cookie)) = (sites.get(index), reserved.cookies.get(index)) else {
+            return Err(KernelError::Load {
+                reason: "a site that was not reserved".into(),
+            });
+        };
+        let refused = |source| KernelError::Attach {
+            path: site.path.clone(),
+            offset: site.offset,
+            source,
+        };
+        if let Flavour::Multi(program) = &self.loaded.flavour {
+            return attach_multi(program, pid, &site.path, &[index], reserved, sites)
+                .map(Link::Multi)
+                .map_err(refused);
+        }
+        let scope = std::num::NonZeroU32::new(pid)
+            .map_or(UProbeScope::AllProcesses, UProbeScope::OneProcess);
+        let point = UProbeAttachPoint {
+            location: UProbeAttachLocation::AbsoluteOffset(site.offset.0),
+            cookie: Some(u64::from(cookie)),
+        };
+        let program = perf_program(&mut self.loaded.ebpf)?;
+        let link = program
+            .attach(point, &site.path, scope)
+            .and_then(|id| program.take_link(id))
+            .map_err(|error| refused(io::Error::other(error)))?;
+        Ok(Link::PerfEvent(link))
+    }
+
+    /// Changes a probe's limits at once.
+    ///
+    /// # Errors
+    /// The kernel refused.
+    pub fn set_control(&mut self, slot: u32, control: &ProbeControl) -> Result<(), KernelError> {
+        bpf::update_array(self.loaded.control.fd().as_fd(), slot, &[*control])
+            .map_err(|source| KernelError::call("write a probe to the kernel", source))
+    }
+
+    /// A probe's counters, summed over all CPUs.
+    ///
+    /// # Errors
+    /// The kernel refused.
+    pub fn counters(&self, slot: u32) -> Result<ProbeCounters, KernelError> {
+        let values = self
+            .loaded
+            .counters
+            .get(&slot, 0)
+            .map_err(|error| KernelError::Load {
+                reason: error.to_string(),
+            })?;
+        Ok(values
+            .iter()
+            .fold(ProbeCounters::default(), |sum, value| add(&sum, &value.0)))
+    }
+
+    /// Silences a probe at once and closes its links in the background.
+    ///
+    /// Its counters can be read until [`Machine::forget`] is called: the last hits may still
+    /// be on their way.
+    pub fn detach(&mut self, slot: u32) {
+        // A map that cannot be written does not keep the links from closing.
+        let _ = self.set_control(slot, &ProbeControl::default());
+        let of_slot = |installed: &&mut Installed| installed.reserved.slot == slot;
+        let Some(installed) = self.installed.iter_mut().find(of_slot) else {
+            return;
+        };
+        let links = std::mem::take(&mut installed.links);
+        self.closing.retain(|thread| !thread.is_finished());
+        let close = move || drop(links);
+        self.closing.push(std::thread::spawn(close));
+    }
+
+    /// Waits until all links that are being closed are closed: no hit is in progress then.
+    pub fn wait_closed(&mut self) {
+        for thread in self.closing.drain(..) {
+            // A panic there would have been in a close, and what is open dies with us.
+            let _ = thread.join();
+        }
+    }
+
+    /// Gives the maps' room of a detached probe back. No record of it may be left in the ring.
+    pub fn forget(&mut self, slot: u32) {
+        let of_slot = |installed: &Installed| installed.reserved.slot == slot;
+        if let Some(index) = self.installed.iter().position(of_slot) {
+            let installed = self.installed.swap_remove(index);
+            self.release(&installed.reserved);
+        }
+    }
+
+    fn release(&mut self, reserved: &Reserved) {
+        self.probe_room.give(reserved.slot, 1);
+        for &cookie in &reserved.cookies {
+            self.site_room.give(cookie, 1);
+        }
+        for &(first, count) in &reserved.ops {
+            self.op_room.give(first, count);
+        }
+    }
+
+    /// Makes the kernel measure its programs' run time for as long as the descriptor is open.
+    ///
+    /// # Errors
+    /// The privilege is missing.
+    pub fn enable_run_time_stats() -> Result<OwnedFd, KernelError> {
+        bpf::enable_run_time_stats()
+            .map_err(|source| KernelError::call("measure run times", source))
+    }
+
+    /// Runs of the program, and the ns that they took together, while statistics were on.
+    ///
+    /// # Errors
+    /// The kernel refused.
+    pub fn run_time(&self) -> Result<(u64, u64), KernelError> {
+        let answer = match &self.loaded.flavour {
+            Flavour::Multi(program) => bpf::run_time(program.as_fd()),
+            Flavour::PerfEvent => match self
+                .loaded
+                .ebpf
+                .program("hit")
+                .map(aya::programs::Program::fd)
+            {
+                Some(Ok(fd)) => bpf::run_time(fd.as_fd()),
+                _ => Err(io::ErrorKind::NotFound.into()),
+            },
+        };
+        answer.map_err(|source| KernelError::call("read run times", source))
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        let slots: Vec<u32> = self
+            .installed
+            .iter()
+            .map(|installed| installed.reserved.slot)
+            .collect();
+        for slot in slots {
+            self.detach(slot);
+        }
+        self.wait_closed();
+    }
+}
+
+/// Indices of the sites of each file, in the order of the files' first site.
+fn by_path(sites: &[SiteRequest]) -> Vec<(&Path, Vec<usize>)> {
+    let mut groups: Vec<(&Path, Vec<usize>)> = Vec::new();
+    for (index, site) in sites.iter().enumerate() {
+        match groups.iter_mut().find(|(path, _)| *path == site.path) {
+            Some((_, members)) => members.push(index),
+            None => groups.push((&site.path, vec![index])),
+        }
+    }
+    groups
+}
+
+fn attach_multi(
+    program: &OwnedFd,
+    pid: u32,
+    path: &Path,
+    members: &[usize],
+    reserved: &Reserved,
+    sites: &[SiteRequest],
+) -> io::Result<OwnedFd> {
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    let offset = |&index: &usize| sites.get(index).map(|site| site.offset.0);
+    let cookie = |&index: &usize| reserved.cookies.get(index).map(|&cookie| u64::from(cookie));
+    let offsets: Vec<u64> = members.iter().filter_map(offset).collect();
+    let cookies: Vec<u64> = members.iter().filter_map(cookie).collect();
+    bpf::link_multi(program.as_fd(), &path, pid, &offsets, &cookies)
+}
+
+fn add(a: &ProbeCounters, b: &ProbeCounters) -> ProbeCounters {
+    ProbeCounters {
+        hits: a.hits + b.hits,
+        events: a.events + b.events,
+        lost: a.lost + b.lost,
+        limited: a.limited + b.limited,
+        rejected: a.rejected + b.rejected,
+        faults: a.faults + b.faults,
+        silenced: a.silenced + b.silenced,
+        expired: a.expired + b.expired,
+        over_budget: a.over_budget + b.over_budget,
+        read_faults: a.read_faults + b.read_faults,
+        cut: a.cut + b.cut,
+        bpf_ns: a.bpf_ns + b.bpf_ns,
+    }
+}

@@ -1,0 +1,38 @@
+//! The ring that records come through.
+
+use std::os::fd::{AsFd, BorrowedFd};
+
+use aya::maps::{MapData, RingBuf};
+
+/// Records that one drain takes at most, so that a flood does not keep its caller from all else.
+const MAX_DRAIN: usize = 1 << 16;
+
+/// The reader's end of the ring. Waiting is the caller's: see [`Ring::as_fd`].
+pub struct Ring(RingBuf<MapData>);
+
+impl Ring {
+    pub(super) fn new(ring: RingBuf<MapData>) -> Self {
+        Self(ring)
+    }
+
+    /// Hands each waiting record to `keep`, oldest first, and frees its room; at most 65,536.
+    pub fn drain(&mut self, mut keep: impl FnMut(&[u8])) {
+        for _ in 0..MAX_DRAIN {
+            let Some(record) = self.0.next() else { return };
+            keep(&record);
+        }
+    }
+}
+
+impl std::fmt::Debug for Ring {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ring").finish_non_exhaustive()
+    }
+}
+
+impl AsFd for Ring {
+    /// Readable while there are records; edges come only when the ring fills past its mark.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
