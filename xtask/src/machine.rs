@@ -33,6 +33,8 @@ pub(crate) struct Missing {
     pub(crate) what: &'static str,
     /// Debian's packages.
     pub(crate) packages: &'static [&'static str],
+    /// Part of the compiler for eBPF, which rustup can bring as well.
+    pub(crate) ebpf_compiler: bool,
 }
 
 /// Programs by need: name, what it is, packages.
@@ -83,19 +85,31 @@ const PROGRAMS: &[(Need, &str, Missing)] = &[
 ];
 
 /// Debian's Rust compiler with a prebuilt core for eBPF.
-const DEBIAN_COMPILER: Missing = missing_program(
+const DEBIAN_COMPILER: Missing = part_of_compiler(
     "a Rust compiler for eBPF",
     &["rustc-web", "cargo-web", "libstd-rust-web-dev-bpf"],
 );
 
 /// Clippy of the same version as [`DEBIAN_COMPILER`].
-const DEBIAN_CLIPPY: Missing = missing_program("clippy for eBPF", &["rust-web-clippy"]);
+const DEBIAN_CLIPPY: Missing = part_of_compiler("clippy for eBPF", &["rust-web-clippy"]);
 
 /// What bpf-linker loads when it does not come from rustup's nightly.
-const LIBLLVM: Missing = missing_program("libLLVM 22", &["libllvm22"]);
+const LIBLLVM: Missing = part_of_compiler("libLLVM 22", &["libllvm22"]);
 
 const fn missing_program(what: &'static str, packages: &'static [&'static str]) -> Missing {
-    Missing { what, packages }
+    Missing {
+        what,
+        packages,
+        ebpf_compiler: false,
+    }
+}
+
+const fn part_of_compiler(what: &'static str, packages: &'static [&'static str]) -> Missing {
+    Missing {
+        what,
+        packages,
+        ebpf_compiler: true,
+    }
 }
 
 /// What is missing for these needs, each thing once.

@@ -57,10 +57,15 @@ fn check(needs: &[Need]) -> Result<()> {
 pub(crate) fn ensure(needs: &[Need]) -> Result<()> {
     let missing = machine::missing(needs);
     if !missing.is_empty() {
-        install_packages(&missing)?;
+        let what: Vec<&str> = missing.iter().map(|missing| missing.what).collect();
+        println!("setup: missing: {}", what.join(", "));
+        let (compiler, others): (Vec<Missing>, Vec<Missing>) =
+            missing.iter().partition(|missing| missing.ebpf_compiler);
+        install_packages(&others)?;
+        install_compiler(&compiler)?;
         let still = machine::missing(needs);
         if !still.is_empty() {
-            return Err(cannot_install(&still, "installing its packages did not bring").into());
+            return Err(cannot_install(&still, "its packages did not bring it").into());
         }
     }
     if needs.contains(&Need::Build) && !machine::bpf_linker_is_there() {
@@ -69,11 +74,26 @@ pub(crate) fn ensure(needs: &[Need]) -> Result<()> {
     Ok(())
 }
 
+/// Debian's compiler for eBPF, or where there is none, rustup's.
+fn install_compiler(missing: &[Missing]) -> Result<()> {
+    let Err(error) = install_packages(missing) else {
+        return Ok(());
+    };
+    let Some(rustup) = find("rustup") else {
+        return Err(error);
+    };
+    println!("setup: {error:#}; trying rustup's nightly instead");
+    let mut install = Command::new(rustup);
+    install.args(["toolchain", "install", "nightly", "--profile", "minimal"]);
+    run_command(install.args(["--component", "rust-src,clippy"])).map_err(|_| error)
+}
+
 fn install_packages(missing: &[Missing]) -> Result<()> {
-    let what: Vec<&str> = missing.iter().map(|missing| missing.what).collect();
-    println!("setup: missing: {}", what.join(", "));
+    if missing.is_empty() {
+        return Ok(());
+    }
     if find("apt-get").is_none() {
-        return Err(cannot_install(missing, "this distribution has no `apt-get` to get").into());
+        return Err(cannot_install(missing, "this distribution has no `apt-get`").into());
     }
     let packages: Vec<&str> = missing
         .iter()
@@ -119,11 +139,12 @@ fn cannot_install(missing: &[Missing], why: &str) -> Failure {
         .iter()
         .flat_map(|missing| missing.packages.iter().copied())
         .collect();
-    Failure::new(format!("{why} {}", what.join(", ")))
-        .hint(format!(
-            "install them by hand; Debian's packages are {}\n{COMPILER_HINT}",
-            packages.join(" ")
-        ))
+    let mut hint = format!("install by hand what Debian has as {}", packages.join(" "));
+    if missing.iter().any(|missing| missing.ebpf_compiler) {
+        hint = format!("{hint}\n{COMPILER_HINT}");
+    }
+    Failure::new(format!("cannot install {}: {why}", what.join(", ")))
+        .hint(hint)
         .code(USAGE)
 }
 

@@ -19,6 +19,8 @@ use crate::pointer::{Hand, Point, path};
 const EVENTS: usize = 16;
 /// The tracer's own time limit, for when no events come.
 const TRACER_LIMIT: &str = "60s";
+/// Moves after which the target must have printed one.
+const PATIENCE: usize = 10;
 /// When the demo is given up: past the tracer's limit.
 const LIMIT: Duration = Duration::from_secs(75);
 
@@ -34,6 +36,10 @@ pub(super) fn run(release: bool, hand: &Hand, target: Target, probe: &str) -> Re
     println!(
         "the target's own log says the direction; the logpoint shows why it is wrong:\n  {probe}\n"
     );
+    // One movement is printed before the tracer comes: from there on, the place
+    // that each movement starts at is one that we chose.
+    let (step, first) = first_movement(hand, &target)?;
+    let mut moves = vec![first];
     let mut command = super::tracer(release, &target, probe)?;
     command
         .args(["--output", "text", "--for", TRACER_LIMIT])
@@ -44,7 +50,7 @@ pub(super) fn run(release: bool, hand: &Hand, target: Target, probe: &str) -> Re
     let stdout = tracer.stdout.take();
     let reader = std::thread::spawn(move || print_lines(stdout));
 
-    let moves = move_until_ended(hand, &target, &mut tracer)?;
+    move_until_ended(hand, &target, &mut tracer, step + 1, &mut moves)?;
     let lines = reader
         .join()
         .map_err(|_| Failure::new("the tracer's output could not be read"))?;
@@ -79,37 +85,47 @@ fn print_lines(stdout: Option<ChildStdout>) -> Vec<String> {
         .collect()
 }
 
-/// Moves along the path until the tracer ends; every move that the target saw.
+/// Moves along the path until the target has printed a movement: it may look
+/// for the first time only after the first moves. Gives the step of the path too.
+fn first_movement(hand: &Hand, target: &Target) -> Result<(usize, (Point, Movement))> {
+    for step in 0..PATIENCE {
+        let to = path(step);
+        hand.move_to(to)?;
+        if let Some(movement) = target.next_movement()? {
+            return Ok((step, (to, movement)));
+        }
+    }
+    Err(Failure::new("target-app never saw the pointer move").into())
+}
+
+/// Moves along the path from a step on, each time that the target has printed the move before,
+/// until the tracer ends.
 fn move_until_ended(
     hand: &Hand,
     target: &Target,
     tracer: &mut Child,
-) -> Result<Vec<(Point, Movement)>> {
+    first: usize,
+    moves: &mut Vec<(Point, Movement)>,
+) -> Result<()> {
     let started = Instant::now();
-    let mut moves = Vec::new();
-    for step in 0.. {
-        if tracer
-            .try_wait()
-            .context("cannot wait for the tracer")?
-            .is_some()
-        {
+    for step in first.. {
+        let ended = tracer.try_wait().context("cannot wait for the tracer")?;
+        if ended.is_some() {
             break;
         }
         if started.elapsed() > LIMIT {
-            // It runs as root where we may not: its own limit is the first resort.
+            // It may run as root where we do not: its own limit is the first resort.
             let _ = tracer.kill();
             return Err(Failure::new("the tracer did not end at its time limit").into());
         }
         let to = path(step);
         hand.move_to(to)?;
-        match target.next_movement()? {
-            Some(movement) => moves.push((to, movement)),
-            // Before the first movement, the target had not looked yet.
-            None if moves.is_empty() => {}
-            None => return Err(Failure::new("target-app missed a move").into()),
-        }
+        let movement = target
+            .next_movement()?
+            .ok_or_else(|| Failure::new("target-app missed a move"))?;
+        moves.push((to, movement));
     }
-    Ok(moves)
+    Ok(())
 }
 
 /// Compares the three stories and prints what agreed.
