@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::support::build::{c, probe_line, rust, scratch, source};
+use crate::support::build::{c, probe_line, scratch, source};
 use crate::support::needs;
 use crate::support::program::{Program, run, status_field};
 use crate::support::text::Text;
@@ -308,12 +308,6 @@ fn variable_optimised_out_is_said_to_be_so() {
     if !needs::kernel() {
         return;
     }
-    let path = rust("places-O", "e2e_places.rs", &["-O"]);
-    let line = probe_line("e2e_places.rs", "place");
-    let at = format!("e2e_places.rs:{line}");
-    let exe = path.to_str().expect("UTF-8");
-    tracer(&["vars", "--exe", exe, &at]).assert_code(0);
-    // In C, a value that nobody uses any more.
     let (program, text) = running("-O2");
     let line = probe_line(SOURCE, "outer");
     let probe = format!(r#"log {SOURCE}:{line} "{{gone}}""#);
@@ -322,6 +316,14 @@ fn variable_optimised_out_is_said_to_be_so() {
     let said = format!("{}{}", finished.text(), finished.stderr.join("\n"));
     assert!(said.contains("optimised out"), "{finished}");
     text.wait_restored();
+    let pid = program.pid().to_string();
+    let vars =
+        crate::support::tracer::tracer(&["vars", "--pid", &pid, &format!("{SOURCE}:{line}")]);
+    let gone = vars.stdout.iter().find(|line| line.contains("gone"));
+    assert!(
+        gone.is_some_and(|line| line.contains("optimised out")),
+        "{vars}"
+    );
 }
 
 /// A program of two files with one name.
