@@ -271,7 +271,6 @@ fn c_path(level: &str) -> std::path::PathBuf {
 
 fn c_values() -> Vec<(&'static str, Value)> {
     vec![
-        ("argument", json!(41)),
         ("i8", json!(-128)),
         ("u8", json!(255)),
         ("i16", json!(-32768)),
@@ -313,7 +312,6 @@ fn assert_c_values(event: &Value) {
         assert!(text.contains(what), "{name}: no {what} in {text}");
     };
     contains("letter", "x");
-    contains("text", "an argument");
     contains("greeting", "hello");
     contains("first", "\"first\"");
     // One level of what a pointer points to.
@@ -328,13 +326,17 @@ fn assert_c_values(event: &Value) {
 #[test]
 fn c_values_are_exact() {
     if needs::kernel() {
-        assert_c_values(&look(&c_path("-O0"), "e2e_values.c"));
+        let event = look(&c_path("-O0"), "e2e_values.c");
+        assert_c_values(&event);
+        assert_eq!(value(&event, "argument"), 41);
+        assert!(value(&event, "text").to_string().contains("an argument"));
     }
 }
 
 #[test]
 fn c_values_are_exact_when_optimised() {
     if needs::kernel() {
+        // The arguments are gone there, as gdb says too.
         assert_c_values(&look(&c_path("-O2"), "e2e_values.c"));
     }
 }
