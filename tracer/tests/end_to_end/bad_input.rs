@@ -216,7 +216,7 @@ fn stripped_binary_is_refused_with_the_reason() {
     let program = Program::ready(&path, &[]);
     let line = probe_line(SOURCE, "outer");
     let finished = refused(program.pid(), &format!("log {SOURCE}:{line}"));
-    finished.assert_says(&["no debug info", "stripped"]);
+    finished.assert_says(&["no debug info", "hint:"]);
     let finished = tracer(&["lines", "--exe", path.to_str().expect("UTF-8")]);
     assert_refusal(&finished, BAD);
     finished.assert_says(&["no debug info"]);

@@ -8,6 +8,7 @@
 mod support;
 
 mod bad_input;
+mod commands;
 mod corrupt_files;
 mod lifetime;
 mod linkers;
