@@ -1,2 +1,353 @@
 //! A probe compiled for one site: the ops for the kernel side and the layout
 //! that decodes what they send.
+//!
+//! Types come from the debug information, expressions from the user; what is
+//! read of the target at a hit is decided here, and nowhere else. Knows no
+//! process beyond the load address that it is told.
+
+mod asm;
+mod build;
+mod capture;
+mod collections;
+mod condition;
+mod cpp;
+mod decode;
+mod expr;
+mod ir;
+mod layout;
+mod limits;
+mod names;
+mod rust;
+mod shape;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use tracer_common::control::NEEDS_FS_BASE;
+use tracer_common::op::{FAULT, FS_BASE, Op, REJECT};
+
+pub use decode::{DecodeError, Symbols};
+pub use ir::TlsBlock;
+pub use layout::{Context, Decoded, Layout};
+pub use limits::Limits;
+
+use crate::address::Bias;
+use crate::debuginfo::types::{TypeId, TypeKind, TypeSource};
+use crate::debuginfo::variable::{Variable, VariableKind};
+use crate::lang::ast::{Expr, Format, ProbeSpec, Span, Special, Style, TemplatePart};
+use crate::unavailable::Unavailable;
+use crate::value::debug::DEBUG;
+use asm::{Asm, Exits};
+use build::Builder;
+use capture::Capture;
+use expr::{Number, NumberKind, Operand, Resolver, Scope};
+use ir::{Ir, Process, Spot, Spots};
+use layout::{Entry, Part, Source};
+use shape::Node;
+
+/// What a plan is made from.
+pub struct PlanInput<'a> {
+    /// Types of the module.
+    pub source: &'a dyn TypeSource,
+    /// Where the module is in the process.
+    pub bias: Bias,
+    /// Where its thread-local storage is, if known.
+    pub tls: Option<TlsBlock>,
+    /// In scope at the site.
+    pub variables: &'a [Variable],
+    /// Statics by name (`config::LIMIT`); asked when no variable has the name.
+    pub statics: &'a dyn Fn(&str) -> Option<Variable>,
+    /// Template and condition.
+    pub spec: &'a ProbeSpec,
+    /// How much of a value is read.
+    pub limits: Limits,
+}
+
+/// A probe compiled for one site.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// For the kernel side.
+    pub ops: Vec<Op>,
+    /// `NEEDS_…` bits.
+    pub flags: u32,
+    /// Decodes the records.
+    pub layout: Layout,
+    /// What the user should know: expressions that are unavailable at this site.
+    pub notes: Vec<String>,
+}
+
+/// Why a probe cannot be compiled for a site.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct PlanError {
+    /// Lower case, no full stop.
+    pub message: String,
+    /// What would fit.
+    pub hint: Option<String>,
+    /// Where in the probe's text.
+    pub span: Option<Span>,
+}
+
+impl PlanError {
+    fn at(expr: &Expr, message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            hint: None,
+            span: Some(expr.span.clone()),
+        }
+    }
+
+    fn hint(mut self, hint: Option<String>) -> Self {
+        self.hint = hint;
+        self
+    }
+}
+
+/// Compiles a probe for one site.
+///
+/// # Errors
+/// An expression makes no sense at the site, or all that the template asks for
+/// is unavailable there.
+pub fn compile(input: &PlanInput<'_>) -> Result<Plan, PlanError> {
+    let scope = Scope {
+        process: Process {
+            bias: input.bias,
+            tls: input.tls,
+        },
+        variables: input.variables,
+        statics: input.statics,
+    };
+    let mut compiler = Compiler {
+        builder: Builder::new(input.source, input.limits),
+        scope: &scope,
+        values: Vec::new(),
+        entries: Vec::new(),
+        parts: Vec::new(),
+        notes: Vec::new(),
+    };
+    let mut asm = Asm::new();
+    let condition = match &input.spec.condition {
+        Some(condition) => {
+            let mut resolver = Resolver::new(&compiler.builder, &scope);
+            let test = condition::truth(&mut resolver, condition)?;
+            let (reject, fault) = (asm.label(), asm.label());
+            let mut exits = Exits::to(fault);
+            asm.test(&test, reject, &mut exits)
+                .map_err(|why| PlanError::at(condition, why.to_string()))?;
+            Some((reject, fault))
+        }
+        None => None,
+    };
+    match &input.spec.template {
+        Some(template) => compiler.template(&input.spec.text, &template.parts)?,
+        None => compiler.all_variables(),
+    }
+    let values = std::mem::take(&mut compiler.values);
+    let captured = Capture::new(&mut asm, &mut compiler.builder).run(values);
+    if let Some((reject, fault)) = condition {
+        for (label, code) in [(reject, REJECT), (fault, FAULT)] {
+            asm.place(label);
+            asm.emit(Op {
+                code,
+                ..Op::default()
+            });
+        }
+    }
+    let ops = asm.finish();
+    // Sizes and statuses never have the register's number.
+    let fs = ops
+        .iter()
+        .any(|op| [op.dst, op.src, op.size].contains(&FS_BASE));
+    Ok(Plan {
+        ops,
+        flags: if fs { NEEDS_FS_BASE } else { 0 },
+        layout: Layout {
+            captured,
+            entries: compiler.entries,
+            parts: compiler.parts,
+        },
+        notes: compiler.notes,
+    })
+}
+
+struct Compiler<'a> {
+    builder: Builder<'a>,
+    scope: &'a Scope<'a>,
+    values: Vec<(Spots, Node)>,
+    entries: Vec<Entry>,
+    parts: Vec<Part>,
+    notes: Vec<String>,
+}
+
+impl Compiler<'_> {
+    /// `name = value, …` of everything in scope but statics.
+    fn all_variables(&mut self) {
+        let scope = self.scope;
+        let shown = scope
+            .variables
+            .iter()
+            .filter(|variable| variable.kind != VariableKind::Static && !variable.name.is_empty());
+        for (index, variable) in shown.enumerate() {
+            let name = match variable.shadow {
+                0 | 1 => variable.name.clone(),
+                shadow => format!("{}#{shadow}", variable.name),
+            };
+            let before = if index == 0 { "" } else { ", " };
+            self.parts.push(Part::Text(format!("{before}{name} = ")));
+            let resolver = Resolver::new(&self.builder, scope);
+            let operand = resolver.variable(variable);
+            self.value(&name, operand, DEBUG);
+        }
+    }
+
+    fn template(&mut self, text: &str, parts: &[TemplatePart]) -> Result<(), PlanError> {
+        let (mut holes, mut missing) = (0, None);
+        for part in parts {
+            let (expr, format) = match part {
+                TemplatePart::Text(text) => {
+                    self.parts.push(Part::Text(text.clone()));
+                    continue;
+                }
+                TemplatePart::Hole { expr, format } => (expr, *format),
+            };
+            let operand = Resolver::new(&self.builder, self.scope).operand(expr)?;
+            let operand = match operand {
+                Operand::Unknown(_, error) => return Err(error),
+                Operand::Place(spots, ty) if format.style == Style::Pointer => {
+                    self.address_of(expr, spots, ty)?
+                }
+                operand => operand,
+            };
+            let name = text.get(expr.span.clone()).unwrap_or_default();
+            holes += 1;
+            if let Some(why) = lost(&operand) {
+                self.notes
+                    .push(format!("`{name}` is unavailable here: {why}"));
+                missing = Some(PlanError::at(
+                    expr,
+                    format!("`{name}` is unavailable here: {why}"),
+                ));
+                holes -= 1;
+            }
+            self.value(name, operand, format);
+        }
+        match missing {
+            Some(error) if holes == 0 => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// What `{x:p}` shows: the pointer itself, or the address of the value.
+    fn address_of(&self, expr: &Expr, spots: Spots, ty: TypeId) -> Result<Operand, PlanError> {
+        let ir = match self.builder.resolve(ty).kind {
+            TypeKind::Pointer { .. } => spots
+                .number()
+                .map_err(|why| PlanError::at(expr, why.to_string()))?,
+            _ => match spots.address() {
+                Some(address) => address.clone(),
+                None => return Err(PlanError::at(expr, "this has no address here")),
+            },
+        };
+        Ok(Operand::Number(Number {
+            ir,
+            size: 8,
+            signed: false,
+            kind: NumberKind::Pointer,
+        }))
+    }
+
+    /// One more value of the event, shown in the message.
+    fn value(&mut self, name: &str, operand: Operand, format: Format) {
+        let (source, ty): (Source, Arc<str>) = match operand {
+            Operand::Place(spots, ty) => {
+                let node = self.builder.variable(ty);
+                let name = names::without_paths(&self.builder.resolve(ty).name);
+                (self.captured(spots, node), name.into())
+            }
+            Operand::Number(number) => {
+                let (node, ty) = number_node(&number);
+                let size = u64::from(number.size);
+                let spots = Spots::whole(size, Spot::Number(number.ir));
+                (self.captured(spots, node), ty.into())
+            }
+            Operand::Special(special) => (Source::Special(special), special_type(special).into()),
+            Operand::Text(text) => {
+                let len = text.len() as u64;
+                let spots = Spots::whole(len, Spot::Bytes(text.into_bytes()));
+                let node = Node::CharArray { len, of: len };
+                (self.captured(spots, node), "&str".into())
+            }
+            Operand::Null => {
+                let spots = Spots::whole(8, Spot::Number(Ir::Const(0)));
+                let pointer = Unavailable::Null;
+                let node = self.builder.pointer_to(Err(pointer), false);
+                (self.captured(spots, node), "null".into())
+            }
+            Operand::Unknown(_, error) => {
+                let node = Node::Missing(Unavailable::Unsupported(error.message));
+                (self.captured(Spots(Vec::new()), node), "".into())
+            }
+        };
+        self.parts.push(Part::Hole(self.entries.len(), format));
+        self.entries.push(Entry {
+            expr: name.into(),
+            ty,
+            source,
+        });
+    }
+
+    fn captured(&mut self, spots: Spots, node: Node) -> Source {
+        self.values.push((spots, node));
+        Source::Captured(self.values.len() - 1)
+    }
+}
+
+/// Why an operand is wholly unavailable.
+fn lost(operand: &Operand) -> Option<&Unavailable> {
+    match operand {
+        Operand::Place(spots, _) => match &spots.0[..] {
+            [(_, Spot::Missing(why))] => Some(why),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn number_node(number: &Number) -> (Node, &'static str) {
+    let (size, signed) = (number.size, number.signed);
+    match number.kind {
+        NumberKind::Bool => (
+            Node::Bool {
+                size,
+                strict: false,
+            },
+            "bool",
+        ),
+        NumberKind::Char => (Node::Char { size }, "char"),
+        NumberKind::Float => (Node::Float { size }, if size == 4 { "f32" } else { "f64" }),
+        NumberKind::Pointer => (Node::Function, "*const ()"),
+        NumberKind::Int => {
+            let ty = match (size, signed) {
+                (1, true) => "i8",
+                (1, false) => "u8",
+                (2, true) => "i16",
+                (2, false) => "u16",
+                (4, true) => "i32",
+                (4, false) => "u32",
+                (_, true) => "i64",
+                (_, false) => "u64",
+            };
+            (Node::Int { size, signed }, ty)
+        }
+    }
+}
+
+fn special_type(special: Special) -> &'static str {
+    match special {
+        Special::Pid | Special::Tid => "u32",
+        Special::Hit => "u64",
+        Special::Thread | Special::Time => "&str",
+        Special::Return | Special::Elapsed => "",
+    }
+}

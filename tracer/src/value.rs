@@ -2,6 +2,9 @@
 //!
 //! Each node is exact, or says why it is not there.
 
+pub mod debug;
+pub mod json;
+
 use crate::unavailable::Unavailable;
 
 /// A value as it was at the moment of the hit.
@@ -107,3 +110,10 @@ pub struct Pointer {
     /// A reference or smart pointer is written as its target (as `{:?}` does), a raw pointer as its address.
     pub transparent: bool,
 }
+
+/// Name of the struct that stands for `core::time::Duration`; it is written as `1.5s`.
+pub const DURATION: &str = "core::time::Duration";
+/// Name of the struct that stands for `core::ops::Range`; it is written as `a..b`.
+pub const RANGE: &str = "core::ops::Range";
+/// Name of the last field of a struct that has more which is not shown.
+pub const MORE: &str = "..";

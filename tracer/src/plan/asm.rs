@@ -1,0 +1,485 @@
+//! Writes ops: labels, registers, and the code of numbers and tests.
+//!
+//! Knows nothing of values and chunks beyond the ops that make them.
+
+use tracer_common::op::{
+    ALU, ALU_CONST, CONST, EXTEND, JUMP, JUMP_IF, JUMP_IF_CONST, LOAD, Op, alu, cond,
+};
+
+use super::ir::{Failure, Ir, Test, TextKind, TextTest};
+use super::limits::PLAN_OPS;
+use crate::unavailable::Unavailable;
+
+/// Takes the results that nobody needs.
+pub(super) const SINK: u8 = 31;
+/// Registers that are handed out.
+const FREE: u32 = (1 << SINK) - 1;
+
+/// A place in the ops that is jumped to, maybe before it is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Label(usize);
+
+/// A state of an [`Asm`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Checkpoint {
+    ops: usize,
+    free: u32,
+}
+
+/// Where a computation jumps that has no result.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Exits {
+    targets: Vec<(Failure, Label)>,
+    all: Option<Label>,
+}
+
+impl Exits {
+    /// Every failure goes to one label.
+    pub(super) fn to(label: Label) -> Self {
+        Self {
+            targets: Vec::new(),
+            all: Some(label),
+        }
+    }
+
+    fn label(&mut self, asm: &mut Asm, failure: Failure) -> Label {
+        if let Some(label) = self.all {
+            return label;
+        }
+        if let Some((_, label)) = self.targets.iter().find(|(known, _)| *known == failure) {
+            return *label;
+        }
+        let label = asm.label();
+        self.targets.push((failure, label));
+        label
+    }
+
+    /// The failures that can happen, each with its label.
+    pub(super) fn targets(&self) -> &[(Failure, Label)] {
+        &self.targets
+    }
+}
+
+/// The ops written so far.
+#[derive(Debug)]
+pub(super) struct Asm {
+    ops: Vec<Op>,
+    /// Op index of each label, once known.
+    labels: Vec<Option<u32>>,
+    /// Ops whose `a` is a label.
+    patches: Vec<(usize, Label)>,
+    free: u32,
+}
+
+impl Asm {
+    pub(super) fn new() -> Self {
+        Self {
+            ops: Vec::new(),
+            labels: Vec::new(),
+            patches: Vec::new(),
+            free: FREE,
+        }
+    }
+
+    /// What there is now, to come back to.
+    pub(super) fn checkpoint(&self) -> Checkpoint {
+        Checkpoint {
+            ops: self.ops.len(),
+            free: self.free,
+        }
+    }
+
+    /// Takes back all ops and registers since then.
+    pub(super) fn rollback(&mut self, checkpoint: Checkpoint) {
+        self.ops.truncate(checkpoint.ops);
+        self.patches.retain(|(at, _)| *at < checkpoint.ops);
+        self.free = checkpoint.free;
+    }
+
+    /// Whether a plan has room for more.
+    pub(super) fn has_room(&self) -> bool {
+        self.ops.len() < PLAN_OPS
+    }
+
+    /// Registers that can be taken.
+    pub(super) fn free_registers(&self) -> u32 {
+        self.free.count_ones()
+    }
+
+    /// A register of one's own, until it is given back.
+    pub(super) fn take(&mut self) -> Result<u8, Unavailable> {
+        let register = self.free.trailing_zeros();
+        if register >= u32::from(SINK) {
+            return Err(Unavailable::Unsupported("too many steps at once".into()));
+        }
+        self.free &= !(1 << register);
+        Ok(register as u8)
+    }
+
+    /// Gives a register back.
+    pub(super) fn give(&mut self, register: u8) {
+        if register < SINK {
+            self.free |= 1 << register;
+        }
+    }
+
+    pub(super) fn label(&mut self) -> Label {
+        self.labels.push(None);
+        Label(self.labels.len() - 1)
+    }
+
+    /// A label that is here.
+    pub(super) fn here(&mut self) -> Label {
+        let label = self.label();
+        self.place(label);
+        label
+    }
+
+    /// The label is here.
+    pub(super) fn place(&mut self, label: Label) {
+        let at = self.ops.len() as u32;
+        if let Some(slot) = self.labels.get_mut(label.0) {
+            *slot = Some(at);
+        }
+    }
+
+    pub(super) fn emit(&mut self, op: Op) {
+        self.ops.push(op);
+    }
+
+    /// An op whose `a` is where the label will be.
+    pub(super) fn emit_to(&mut self, op: Op, label: Label) {
+        self.patches.push((self.ops.len(), label));
+        self.ops.push(op);
+    }
+
+    pub(super) fn constant(&mut self, dst: u8, value: u64) {
+        let op = Op {
+            code: CONST,
+            dst,
+            ..Op::default()
+        };
+        self.emit(op.with_wide(value));
+    }
+
+    pub(super) fn alu_const(&mut self, operation: u32, dst: u8, src: u8, value: u64) {
+        let op = Op {
+            code: ALU_CONST,
+            dst,
+            src,
+            a: operation,
+            ..Op::default()
+        };
+        self.emit(op.with_wide(value));
+    }
+
+    pub(super) fn alu(&mut self, operation: u32, dst: u8, left: u8, right: u8) {
+        self.emit(Op {
+            code: ALU,
+            dst,
+            src: left,
+            size: right,
+            a: operation,
+            ..Op::default()
+        });
+    }
+
+    pub(super) fn jump(&mut self, label: Label) {
+        let op = Op {
+            code: JUMP,
+            ..Op::default()
+        };
+        self.emit_to(op, label);
+    }
+
+    pub(super) fn jump_if(&mut self, left: u8, condition: u8, right: u8, label: Label) {
+        let op = Op {
+            code: JUMP_IF,
+            dst: left,
+            src: right,
+            size: condition,
+            ..Op::default()
+        };
+        self.emit_to(op, label);
+    }
+
+    pub(super) fn jump_if_const(&mut self, left: u8, condition: u8, value: u64, label: Label) {
+        let op = Op {
+            code: JUMP_IF_CONST,
+            dst: left,
+            size: condition,
+            ..Op::default()
+        };
+        self.emit_to(op.with_wide(value), label);
+    }
+
+    /// The ops, with all labels resolved.
+    pub(super) fn finish(mut self) -> Vec<Op> {
+        for (at, label) in &self.patches {
+            let target = self.labels.get(label.0).copied().flatten();
+            if let (Some(op), Some(target)) = (self.ops.get_mut(*at), target) {
+                op.a = target;
+            }
+        }
+        self.ops
+    }
+
+    /// Register and offset of an address; the register is to be given back.
+    ///
+    /// # Errors
+    /// The expression needs more registers than there are.
+    pub(super) fn address(&mut self, ir: &Ir, exits: &mut Exits) -> Result<(u8, i32), Unavailable> {
+        if let Some(simple) = ir.simple_address() {
+            return Ok(simple);
+        }
+        if let Ir::Alu(alu::ADD, base, offset) = ir
+            && let Ir::Const(offset) = **offset
+            && let Ok(offset) = i32::try_from(offset as i64)
+        {
+            return Ok((self.value(base, exits)?, offset));
+        }
+        Ok((self.value(ir, exits)?, 0))
+    }
+
+    /// The register that holds a number; to be given back (which target
+    /// registers take no notice of).
+    ///
+    /// # Errors
+    /// As for [`Asm::address`].
+    pub(super) fn value(&mut self, ir: &Ir, exits: &mut Exits) -> Result<u8, Unavailable> {
+        match ir {
+            Ir::Register(register) => Ok(*register),
+            Ir::Const(value) => {
+                let dst = self.take()?;
+                self.constant(dst, *value);
+                Ok(dst)
+            }
+            Ir::Load {
+                address,
+                size,
+                signed,
+            } => {
+                let (base, offset) = self.address(address, exits)?;
+                self.give(base);
+                let dst = self.take()?;
+                let fault = exits.label(self, Failure::Fault);
+                let op = Op {
+                    code: LOAD,
+                    dst,
+                    src: base,
+                    size: *size,
+                    offset,
+                    len: u32::from(*signed),
+                    ..Op::default()
+                };
+                self.emit_to(op, fault);
+                Ok(dst)
+            }
+            Ir::Extend { of, size, signed } => {
+                let src = self.value(of, exits)?;
+                self.give(src);
+                let dst = self.take()?;
+                self.emit(Op {
+                    code: EXTEND,
+                    dst,
+                    src,
+                    size: *size,
+                    a: u32::from(*signed),
+                    ..Op::default()
+                });
+                Ok(dst)
+            }
+            Ir::Alu(operation, left, right) => self.binary(*operation, left, right, exits),
+            Ir::Truth(test) => {
+                let (no, end) = (self.label(), self.label());
+                self.test(test, no, exits)?;
+                let dst = self.take()?;
+                self.constant(dst, 1);
+                self.jump(end);
+                self.place(no);
+                self.constant(dst, 0);
+                self.place(end);
+                Ok(dst)
+            }
+            Ir::Guard(test, failure, then) => {
+                let exit = exits.label(self, *failure);
+                self.test(test, exit, exits)?;
+                self.value(then, exits)
+            }
+        }
+    }
+
+    fn binary(
+        &mut self,
+        operation: u32,
+        left: &Ir,
+        right: &Ir,
+        exits: &mut Exits,
+    ) -> Result<u8, Unavailable> {
+        let a = self.value(left, exits)?;
+        if let Ir::Const(value) = right {
+            self.give(a);
+            let dst = self.take()?;
+            self.alu_const(operation, dst, a, *value);
+            return Ok(dst);
+        }
+        let b = self.value(right, exits)?;
+        self.give(a);
+        self.give(b);
+        let dst = self.take()?;
+        self.alu(operation, dst, a, b);
+        Ok(dst)
+    }
+
+    /// Goes on when the test holds, jumps to `no` when not.
+    ///
+    /// # Errors
+    /// As for [`Asm::address`].
+    pub(super) fn test(
+        &mut self,
+        test: &Test,
+        no: Label,
+        exits: &mut Exits,
+    ) -> Result<(), Unavailable> {
+        self.branch(test, false, no, exits)
+    }
+
+    /// Jumps to `to` when the test's outcome is `when`, goes on otherwise.
+    fn branch(
+        &mut self,
+        test: &Test,
+        when: bool,
+        to: Label,
+        exits: &mut Exits,
+    ) -> Result<(), Unavailable> {
+        match test {
+            Test::Known(value) => {
+                if *value == when {
+                    self.jump(to);
+                }
+                Ok(())
+            }
+            Test::Compare(condition, left, right) => {
+                let condition = if when {
+                    *condition
+                } else {
+                    opposite(*condition)
+                };
+                let a = self.value(left, exits)?;
+                if let Ir::Const(value) = right {
+                    self.jump_if_const(a, condition, *value, to);
+                } else {
+                    let b = self.value(right, exits)?;
+                    self.jump_if(a, condition, b, to);
+                    self.give(b);
+                }
+                self.give(a);
+                Ok(())
+            }
+            Test::Not(inner) => self.branch(inner, !when, to, exits),
+            // "and" that must hold, "or" that must not: the second is only
+            // asked when the first does not decide.
+            Test::And(a, b) | Test::Or(a, b) => {
+                let and = matches!(test, Test::And(..));
+                if and != when {
+                    self.branch(a, when, to, exits)?;
+                    return self.branch(b, when, to, exits);
+                }
+                let past = self.label();
+                self.branch(a, !when, past, exits)?;
+                self.branch(b, when, to, exits)?;
+                self.place(past);
+                Ok(())
+            }
+            Test::Text(text) => {
+                let (different, end) = (self.label(), self.label());
+                self.text(text, different, exits)?;
+                if when {
+                    self.jump(to);
+                    self.place(different);
+                } else {
+                    self.jump(end);
+                    self.place(different);
+                    self.jump(to);
+                }
+                self.place(end);
+                Ok(())
+            }
+        }
+    }
+
+    /// Goes on when the text is as asked, jumps to `different` when not.
+    fn text(
+        &mut self,
+        test: &TextTest,
+        different: Label,
+        exits: &mut Exits,
+    ) -> Result<(), Unavailable> {
+        let wanted = test.text.len() as u64;
+        if let Some(length) = &test.length {
+            let register = self.value(length, exits)?;
+            let unlike = match test.kind {
+                TextKind::Equal => cond::NE,
+                TextKind::StartsWith => cond::LT,
+            };
+            self.jump_if_const(register, unlike, wanted, different);
+            self.give(register);
+        }
+        // A text that ends by a zero byte must not be read beyond it, so it is
+        // compared byte by byte; one of known length eight bytes at a time.
+        let ended = test.length.is_none();
+        let mut bytes = test.text.clone();
+        if ended && test.kind == TextKind::Equal {
+            bytes.push(0);
+        }
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let pointer = self.value(&test.pointer, exits)?;
+        let mut at = 0usize;
+        while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
+            let size = match rest.len() {
+                _ if ended => 1,
+                8.. => 8,
+                4.. => 4,
+                2.. => 2,
+                _ => 1,
+            };
+            let mut wide = [0; 8];
+            for (to, from) in wide.iter_mut().zip(rest.iter().take(size)) {
+                *to = *from;
+            }
+            let dst = self.take()?;
+            let fault = exits.label(self, Failure::Fault);
+            let op = Op {
+                code: LOAD,
+                dst,
+                src: pointer,
+                size: size as u8,
+                offset: at as i32,
+                ..Op::default()
+            };
+            self.emit_to(op, fault);
+            self.jump_if_const(dst, cond::NE, u64::from_le_bytes(wide), different);
+            self.give(dst);
+            at += size;
+        }
+        self.give(pointer);
+        Ok(())
+    }
+}
+
+fn opposite(condition: u8) -> u8 {
+    match condition {
+        cond::EQ => cond::NE,
+        cond::NE => cond::EQ,
+        cond::LT => cond::GE,
+        cond::LE => cond::GT,
+        cond::GT => cond::LE,
+        cond::GE => cond::LT,
+        cond::SLT => cond::SGE,
+        cond::SLE => cond::SGT,
+        cond::SGT => cond::SLE,
+        _ => cond::SLT,
+    }
+}

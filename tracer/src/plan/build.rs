@@ -1,0 +1,549 @@
+//! Makes the shape of a value from its type, within the limits.
+//!
+//! What all languages have is here; the collections and wrappers of the
+//! standard libraries are in `rust` and `cpp`.
+
+use std::sync::Arc;
+
+use super::limits::{Limits, NESTING, NODES};
+use super::shape::{
+    Arm, Block, EnumNode, Field, Node, PointerNode, Segment, Slot, TextNode, VariantsNode, merged,
+};
+use super::{cpp, limits, names, rust};
+use crate::debuginfo::types::{
+    BaseOffset, Language, Member, PointerKind, StructType, Type, TypeId, TypeKind, TypeSource,
+    VariantPart,
+};
+use crate::unavailable::Unavailable;
+
+/// Members that presenters look at lie within; sums of such offsets cannot overflow.
+const FURTHEST: u64 = 1 << 32;
+
+/// Makes shapes; gives each chunk of a plan its number.
+pub(super) struct Builder<'a> {
+    source: &'a dyn TypeSource,
+    limits: Limits,
+    slots: u32,
+    nodes: u32,
+    nesting: u32,
+}
+
+impl<'a> Builder<'a> {
+    pub(super) fn new(source: &'a dyn TypeSource, limits: Limits) -> Self {
+        Self {
+            source,
+            limits,
+            slots: 0,
+            nodes: 0,
+            nesting: 0,
+        }
+    }
+
+    /// A number for one more chunk.
+    pub(super) fn slot(&mut self) -> Result<Slot, Unavailable> {
+        let slot = Slot::try_from(self.slots).map_err(|_| Unavailable::NoRoom)?;
+        self.slots += 1;
+        Ok(slot)
+    }
+
+    pub(super) fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// The type behind its aliases, under the name that the source uses.
+    pub(super) fn resolve(&self, id: TypeId) -> Arc<Type> {
+        let first = self.source.type_of(id);
+        let mut ty = first.clone();
+        for _ in 0..NESTING {
+            let TypeKind::Alias(next) = ty.kind else {
+                if ty.name.is_empty() && !first.name.is_empty() {
+                    let mut named = (*ty).clone();
+                    named.name.clone_from(&first.name);
+                    return Arc::new(named);
+                }
+                return ty;
+            };
+            ty = self.source.type_of(next);
+        }
+        Arc::new(Type {
+            name: first.name.clone(),
+            size: None,
+            language: first.language,
+            kind: TypeKind::Unsupported("an alias of itself".into()),
+        })
+    }
+
+    /// Bytes of a value of the type.
+    pub(super) fn size(&self, id: TypeId) -> Option<u64> {
+        self.source
+            .type_of(id)
+            .size
+            .or_else(|| self.resolve(id).size)
+    }
+
+    /// The shape of one variable.
+    pub(super) fn variable(&mut self, ty: TypeId) -> Node {
+        self.nodes = NODES;
+        self.nesting = 0;
+        self.node(ty, self.limits.depth)
+    }
+
+    /// The shape of a value in memory of its own.
+    pub(super) fn block(&mut self, ty: TypeId, depth: u32) -> Result<Block, Unavailable> {
+        let Some(deeper) = depth.checked_sub(1) else {
+            return Err(Unavailable::Depth);
+        };
+        let node = self.node(ty, deeper);
+        if let Node::Missing(why) = node {
+            return Err(why);
+        }
+        self.block_of(node)
+    }
+
+    /// The reads that a shape needs.
+    pub(super) fn block_of(&mut self, node: Node) -> Result<Block, Unavailable> {
+        let mut ranges = Vec::new();
+        node.ranges(0, &mut ranges);
+        let most = u64::from(tracer_common::limits::MAX_COPY);
+        let segments = merged(ranges, limits::MERGE_GAP, most)
+            .into_iter()
+            .map(|(offset, len)| {
+                let slot = self.slot()?;
+                Ok(Segment { offset, len, slot })
+            })
+            .collect::<Result<Vec<_>, Unavailable>>()?;
+        Ok(Block { segments, node })
+    }
+
+    /// The shape of a value, `depth` levels of pointers followed.
+    pub(super) fn node(&mut self, id: TypeId, depth: u32) -> Node {
+        if self.nodes == 0 {
+            return Node::Missing(Unavailable::Unsupported("a value of so many parts".into()));
+        }
+        self.nodes -= 1;
+        if self.nesting >= NESTING {
+            return Node::Missing(Unavailable::BadDebugInfo("types nested too deeply".into()));
+        }
+        self.nesting += 1;
+        let ty = self.resolve(id);
+        let node = self.kind(&ty, depth);
+        self.nesting -= 1;
+        node
+    }
+
+    fn kind(&mut self, ty: &Type, depth: u32) -> Node {
+        match &ty.kind {
+            TypeKind::Void => Node::Unit,
+            TypeKind::Bool => match small(ty.size, 8) {
+                Some(size) => Node::Bool {
+                    size,
+                    strict: ty.language == Language::Rust,
+                },
+                None => unsized_value(),
+            },
+            TypeKind::Int { signed } => match small(ty.size, 16) {
+                Some(size) => Node::Int {
+                    size,
+                    signed: *signed,
+                },
+                None if ty.size == Some(0) => Node::Unit,
+                None => unsized_value(),
+            },
+            TypeKind::Float => match ty.size {
+                Some(size @ (4 | 8)) => Node::Float { size: size as u8 },
+                Some(10 | 12 | 16) if ty.name.contains("long double") => Node::Float { size: 10 },
+                Some(size) => {
+                    Node::Missing(Unavailable::Unsupported(format!("a float of {size} bytes")))
+                }
+                None => unsized_value(),
+            },
+            TypeKind::Char { signed } => char_node(ty, *signed),
+            TypeKind::Pointer { target, kind } => self.pointer(ty, *target, *kind, depth),
+            TypeKind::MemberPointer { .. } => match small(ty.size, 16) {
+                Some(size) => Node::Int { size, signed: true },
+                None => unsized_value(),
+            },
+            TypeKind::Struct(body) => self.structure(ty, body, depth),
+            TypeKind::Union(body) => self.union(ty, body, depth),
+            TypeKind::Enum {
+                size,
+                signed,
+                enumerators,
+            } => match small(Some(*size), 16) {
+                Some(size) => Node::Enum(Arc::new(EnumNode {
+                    name: names::short(&ty.name).into(),
+                    size,
+                    signed: *signed,
+                    names: enumerators
+                        .iter()
+                        .map(|(name, value)| (Arc::from(names::short(name)), *value))
+                        .collect(),
+                    open: ty.language != Language::Rust,
+                })),
+                None => unsized_value(),
+            },
+            TypeKind::Array {
+                element,
+                dimensions,
+            } => self.array(*element, dimensions, depth),
+            TypeKind::Function => Node::Missing(Unavailable::Unsupported("a function".into())),
+            TypeKind::Alias(_) => Node::Missing(Unavailable::BadDebugInfo("an alias".into())),
+            TypeKind::Unsupported(what) => Node::Missing(Unavailable::Unsupported(what.clone())),
+        }
+    }
+
+    fn structure(&mut self, ty: &Type, body: &StructType, depth: u32) -> Node {
+        let presented = match ty.language {
+            Language::Rust => rust::present(self, ty, body, depth),
+            Language::Cpp => cpp::present(self, ty, body, depth),
+            Language::C | Language::Other => None,
+        };
+        presented.unwrap_or_else(|| self.raw_struct(ty, body, depth))
+    }
+
+    /// Every field as it is, whatever the name says.
+    pub(super) fn raw_struct(&mut self, ty: &Type, body: &StructType, depth: u32) -> Node {
+        if ty.size.is_none() {
+            return unsized_value();
+        }
+        if let Some(part) = &body.variants {
+            return self.variants(ty, part, depth);
+        }
+        let mut fields = Vec::new();
+        for base in &body.bases {
+            let name: Arc<str> = names::short(&self.source.type_of(base.ty).name).into();
+            let (offset, node) = match base.offset {
+                BaseOffset::Fixed(offset) => (offset, self.node(base.ty, depth)),
+                BaseOffset::VtableSlot(_) => {
+                    let why = Unavailable::Unsupported("a virtual base".into());
+                    (0, Node::Missing(why))
+                }
+            };
+            if !matches!(&node, Node::Struct(_, inner) if inner.is_empty()) {
+                fields.push(Field { name, offset, node });
+            }
+        }
+        fields.extend(self.fields(&body.members, ty.language, depth));
+        if ty.language == Language::Rust && ty.name.starts_with('(') {
+            return if fields.is_empty() {
+                Node::Unit
+            } else {
+                Node::Tuple(fields)
+            };
+        }
+        Node::Struct(names::short(&ty.name).into(), fields)
+    }
+
+    fn union(&mut self, ty: &Type, body: &StructType, depth: u32) -> Node {
+        if ty.size.is_none() {
+            return unsized_value();
+        }
+        let name = names::short(&ty.name);
+        if ty.language == Language::Rust && names::path(&ty.name).ends_with("MaybeUninit") {
+            // Nothing says whether there is a value in it.
+            return Node::Struct(name.into(), Vec::new());
+        }
+        // Which member counts is not known, so no pointer in it is followed.
+        let _ = depth;
+        Node::Struct(name.into(), self.fields(&body.members, ty.language, 0))
+    }
+
+    /// Data members as fields; anonymous ones give theirs.
+    pub(super) fn fields(
+        &mut self,
+        members: &[Member],
+        language: Language,
+        depth: u32,
+    ) -> Vec<Field> {
+        let mut fields = Vec::new();
+        for member in members {
+            if member.artificial && language != Language::Rust {
+                continue;
+            }
+            let node = match member.bits {
+                Some((shift, bits)) => self.bit_field(member.ty, shift, bits),
+                None => self.node(member.ty, depth),
+            };
+            match node {
+                Node::Struct(_, inner) if member.name.is_empty() => {
+                    fields.extend(inner.into_iter().map(|mut field| {
+                        field.offset = field.offset.saturating_add(member.offset);
+                        field
+                    }));
+                }
+                node => fields.push(Field {
+                    name: names::field(&member.name).into(),
+                    offset: member.offset,
+                    node,
+                }),
+            }
+        }
+        fields
+    }
+
+    fn bit_field(&self, id: TypeId, shift: u64, bits: u64) -> Node {
+        let ty = self.resolve(id);
+        let signed = match ty.kind {
+            TypeKind::Int { signed } | TypeKind::Char { signed } => signed,
+            TypeKind::Enum { signed, .. } => signed,
+            _ => false,
+        };
+        if bits == 0 || bits > 64 || shift > 63 {
+            return Node::Missing(Unavailable::BadDebugInfo("bits of a bit field".into()));
+        }
+        Node::Bits {
+            shift: shift as u32,
+            bits: bits as u32,
+            signed,
+        }
+    }
+
+    fn variants(&mut self, ty: &Type, part: &VariantPart, depth: u32) -> Node {
+        let tag = match &part.discriminant {
+            None => None,
+            Some(member) => {
+                let size = self.size(member.ty).and_then(|size| small(Some(size), 16));
+                let Some(size) = size else {
+                    return Node::Missing(Unavailable::BadDebugInfo("discriminant".into()));
+                };
+                Some((member.offset, size))
+            }
+        };
+        let mask = tag.map_or(u128::MAX, |(_, size)| {
+            u128::MAX >> (128 - u32::from(size) * 8)
+        });
+        let mut arms = Vec::new();
+        for variant in &part.variants {
+            let fields = match &self.resolve(variant.ty).kind {
+                TypeKind::Struct(body) => self.fields(&body.members, ty.language, depth),
+                _ => Vec::new(),
+            };
+            arms.push(Arm {
+                name: variant.name.as_str().into(),
+                values: variant
+                    .values
+                    .iter()
+                    .map(|(low, high)| (low & mask, high & mask))
+                    .collect(),
+                fields,
+            });
+        }
+        let path = names::path(&ty.name);
+        Node::Variants(Box::new(VariantsNode {
+            name: names::short(&ty.name).into(),
+            tag,
+            arms,
+            transparent: path == "alloc::borrow::Cow",
+        }))
+    }
+
+    fn array(&mut self, element: TypeId, dimensions: &[Option<u64>], depth: u32) -> Node {
+        let Some((first, rest)) = dimensions.split_first() else {
+            return self.node(element, depth);
+        };
+        let Some(of) = *first else {
+            return Node::Missing(Unavailable::Unsupported(
+                "an array of unknown length".into(),
+            ));
+        };
+        let Some(size) = self.size(element) else {
+            return unsized_value();
+        };
+        let stride = rest.iter().try_fold(size, |product, dimension| {
+            dimension.and_then(|count| product.checked_mul(count))
+        });
+        let Some(stride) = stride else {
+            return unsized_value();
+        };
+        let text = matches!(
+            (&self.resolve(element).kind, size),
+            (TypeKind::Char { .. }, 1)
+        );
+        if text && rest.is_empty() && is_text_char(&self.resolve(element)) {
+            let len = of.min(self.limits.string_bytes);
+            return Node::CharArray { len, of };
+        }
+        let fit = self
+            .limits
+            .value_bytes
+            .checked_div(stride)
+            .unwrap_or(u64::MAX)
+            .max(1);
+        let count = of.min(self.limits.elements).min(fit);
+        if self.nodes == 0 || self.nesting >= NESTING {
+            return Node::Missing(Unavailable::Unsupported("a value of so many parts".into()));
+        }
+        self.nodes -= 1;
+        self.nesting += 1;
+        let element = self.array(element, rest, depth);
+        self.nesting -= 1;
+        Node::Array {
+            count,
+            of,
+            stride,
+            element: Box::new(element),
+        }
+    }
+
+    fn pointer(
+        &mut self,
+        ty: &Type,
+        target: Option<TypeId>,
+        kind: PointerKind,
+        depth: u32,
+    ) -> Node {
+        if ty.size.is_some_and(|size| size != 8) {
+            return Node::Missing(Unavailable::Unsupported(
+                "a pointer that is not 64 bits".into(),
+            ));
+        }
+        let rust = ty.language == Language::Rust;
+        let transparent = if rust {
+            !ty.name.starts_with('*')
+        } else {
+            kind != PointerKind::Raw
+        };
+        let Some(target) = target else {
+            return self.pointer_to(Err(Unavailable::Unsupported("no type".into())), transparent);
+        };
+        let pointee = self.resolve(target);
+        match &pointee.kind {
+            TypeKind::Function => return Node::Function,
+            TypeKind::Char { .. } if !rust && pointee.size == Some(1) && is_text_char(&pointee) => {
+                if depth > 0
+                    && kind == PointerKind::Raw
+                    && let Ok(slot) = self.slot()
+                {
+                    return Node::Text(Box::new(TextNode {
+                        pointer: 0,
+                        addend: 0,
+                        len: None,
+                        trim: 0,
+                        limit: self.limits.string_bytes,
+                        slot,
+                    }));
+                }
+            }
+            TypeKind::Void => {
+                let nothing = Err(Unavailable::Unsupported("no type".into()));
+                return self.pointer_to(nothing, transparent);
+            }
+            _ => {}
+        }
+        // A raw pointer shows one level of what it points to.
+        let level = if transparent { depth } else { depth.min(1) };
+        let block = self.block(target, level);
+        self.pointer_to(block, transparent)
+    }
+
+    /// A pointer at offset 0 to a block.
+    pub(super) fn pointer_to(&self, target: Result<Block, Unavailable>, transparent: bool) -> Node {
+        Node::Pointer(Box::new(PointerNode {
+            transparent,
+            target,
+            addend: 0,
+            vtable: None,
+        }))
+    }
+
+    /// A member by path, through base classes: its offset and type.
+    pub(super) fn find(&self, body: &StructType, path: &[&str]) -> Option<(u64, TypeId)> {
+        let (name, rest) = path.split_first()?;
+        let (offset, ty) = self.member(body, name, 0)?;
+        if rest.is_empty() {
+            return Some((offset, ty));
+        }
+        match &self.resolve(ty).kind {
+            TypeKind::Struct(inner) | TypeKind::Union(inner) => {
+                let (more, ty) = self.find(inner, rest)?;
+                Some((offset.checked_add(more)?, ty))
+            }
+            _ => None,
+        }
+    }
+
+    pub(super) fn member(
+        &self,
+        body: &StructType,
+        name: &str,
+        level: u32,
+    ) -> Option<(u64, TypeId)> {
+        if level > 8 {
+            return None;
+        }
+        if let Some(member) = body
+            .members
+            .iter()
+            .find(|member| member.name == name && member.bits.is_none())
+            .filter(|member| member.offset <= FURTHEST)
+        {
+            return Some((member.offset, member.ty));
+        }
+        let anonymous = body
+            .members
+            .iter()
+            .filter(|member| member.name.is_empty())
+            .map(|member| (member.offset, member.ty));
+        let bases = body.bases.iter().filter_map(|base| match base.offset {
+            BaseOffset::Fixed(offset) => Some((offset, base.ty)),
+            BaseOffset::VtableSlot(_) => None,
+        });
+        anonymous
+            .chain(bases)
+            .find_map(|(offset, ty)| match &self.resolve(ty).kind {
+                TypeKind::Struct(inner) | TypeKind::Union(inner) => {
+                    let (more, ty) = self.member(inner, name, level + 1)?;
+                    Some((offset.checked_add(more)?, ty))
+                }
+                _ => None,
+            })
+    }
+
+    /// Through structs of one member that matters to what is inside.
+    pub(super) fn peel(&self, mut id: TypeId) -> (u64, TypeId) {
+        let mut offset = 0u64;
+        for _ in 0..NESTING {
+            let ty = self.resolve(id);
+            let TypeKind::Struct(body) = &ty.kind else {
+                break;
+            };
+            let mut filled = body
+                .members
+                .iter()
+                .filter(|member| self.size(member.ty) != Some(0));
+            match (filled.next(), filled.next(), &body.variants) {
+                (Some(only), None, None) if body.bases.is_empty() && only.offset <= FURTHEST => {
+                    offset = offset.saturating_add(only.offset);
+                    id = only.ty;
+                }
+                _ => break,
+            }
+        }
+        (offset, id)
+    }
+}
+
+/// Plain `char` (and `char8_t`), which holds text; `signed char` and
+/// `unsigned char` hold numbers.
+fn is_text_char(ty: &Type) -> bool {
+    matches!(names::unqualified(&ty.name), "char" | "char8_t")
+}
+
+fn char_node(ty: &Type, signed: bool) -> Node {
+    match ty.size {
+        Some(1) if ty.language == Language::Rust || !is_text_char(ty) => {
+            Node::Int { size: 1, signed }
+        }
+        Some(size @ (1 | 2 | 4)) => Node::Char { size: size as u8 },
+        _ => unsized_value(),
+    }
+}
+
+fn small(size: Option<u64>, most: u64) -> Option<u8> {
+    size.filter(|size| (1..=most).contains(size))
+        .map(|size| size as u8)
+}
+
+pub(super) fn unsized_value() -> Node {
+    Node::Missing(Unavailable::Unsupported("a type of unknown size".into()))
+}

@@ -1,0 +1,410 @@
+//! What is true or false of the program's values: comparisons and their
+//! combinations, with the types that Rust, C and C++ would compare.
+
+use tracer_common::op::{alu, cond};
+
+use super::PlanError;
+use super::build::Builder;
+use super::expr::{Number, NumberKind, Operand, Resolver};
+use super::ir::{Ir, Spot, Spots, Test, TextKind, TextTest};
+use super::names;
+use crate::debuginfo::types::{TypeId, TypeKind, VariantPart};
+use crate::lang::ast::{BinaryOp, Expr, ExprKind, UnaryOp};
+use crate::unavailable::Unavailable;
+
+/// Bytes of a text that a condition compares with.
+const TEXT: usize = 256;
+
+/// The truth of an expression.
+///
+/// # Errors
+/// It is neither true nor false, or compares what cannot be compared.
+pub(super) fn truth(resolver: &mut Resolver<'_, '_>, expr: &Expr) -> Result<Test, PlanError> {
+    match &expr.kind {
+        ExprKind::Unary(UnaryOp::Not, inner) => Ok(truth_of(resolver, inner)?.negate()),
+        ExprKind::Binary(BinaryOp::And, left, right) => {
+            let left = truth_of(resolver, left)?;
+            let right = truth_of(resolver, right)?;
+            Ok(match (left, right) {
+                (Test::Known(true), other) => other,
+                (Test::Known(false), _) => Test::Known(false),
+                (left, right) => Test::And(Box::new(left), Box::new(right)),
+            })
+        }
+        ExprKind::Binary(BinaryOp::Or, left, right) => {
+            let left = truth_of(resolver, left)?;
+            let right = truth_of(resolver, right)?;
+            Ok(match (left, right) {
+                (Test::Known(false), other) => other,
+                (Test::Known(true), _) => Test::Known(true),
+                (left, right) => Test::Or(Box::new(left), Box::new(right)),
+            })
+        }
+        ExprKind::Binary(op, left, right) => match comparison(*op) {
+            Some(relation) => compare(resolver, expr, relation, left, right),
+            None => truth_of(resolver, expr),
+        },
+        ExprKind::StartsWith(base, text) => {
+            let ExprKind::Str(text) = &text.kind else {
+                return Err(PlanError::at(text, "this must be a text in quotes"));
+            };
+            let (spots, ty) = resolver.place(base)?;
+            text_test(resolver, base, &spots, ty, text, TextKind::StartsWith)
+        }
+        ExprKind::Contains(..) => Err(PlanError::at(expr, "`contains` cannot be evaluated yet")
+            .hint(Some("`starts_with` and `==` can".into()))),
+        _ => truth_of(resolver, expr),
+    }
+}
+
+/// The truth of an operand: a bool, or of C anything that can be zero.
+fn truth_of(resolver: &mut Resolver<'_, '_>, expr: &Expr) -> Result<Test, PlanError> {
+    let direct = match &expr.kind {
+        ExprKind::Unary(UnaryOp::Not, _) | ExprKind::StartsWith(..) | ExprKind::Contains(..) => {
+            true
+        }
+        ExprKind::Binary(op, ..) => {
+            comparison(*op).is_some() || matches!(op, BinaryOp::And | BinaryOp::Or)
+        }
+        _ => false,
+    };
+    if direct {
+        return truth(resolver, expr);
+    }
+    let number = resolver.number(expr)?;
+    if number.kind == NumberKind::Float {
+        return Err(PlanError::at(expr, "a float is neither true nor false"));
+    }
+    Ok(match number.ir {
+        Ir::Truth(test) => *test,
+        ir => Test::compare(cond::NE, ir, Ir::Const(0)),
+    })
+}
+
+/// The relation, for unsigned numbers; signed ones are six further on.
+fn comparison(op: BinaryOp) -> Option<u8> {
+    Some(match op {
+        BinaryOp::Eq => cond::EQ,
+        BinaryOp::Ne => cond::NE,
+        BinaryOp::Lt => cond::LT,
+        BinaryOp::Le => cond::LE,
+        BinaryOp::Gt => cond::GT,
+        BinaryOp::Ge => cond::GE,
+        _ => return None,
+    })
+}
+
+fn compare(
+    resolver: &mut Resolver<'_, '_>,
+    expr: &Expr,
+    relation: u8,
+    left: &Expr,
+    right: &Expr,
+) -> Result<Test, PlanError> {
+    let (a, b) = (resolver.operand(left)?, resolver.operand(right)?);
+    let equality = matches!(relation, cond::EQ | cond::NE);
+    let (place, place_expr, other, other_expr) = match (a, b) {
+        (Operand::Place(spots, ty), other) => ((spots, ty), left, other, right),
+        (other, Operand::Place(spots, ty)) if equality => ((spots, ty), right, other, left),
+        _ => return numbers(resolver, expr, relation, left, right),
+    };
+    let (spots, ty) = place;
+    let test = match other {
+        Operand::Unknown(name, error) => match variant(resolver.builder, &spots, ty, &name) {
+            Some(Ok(test)) => test,
+            Some(Err(why)) => return Err(PlanError::at(place_expr, why.to_string())),
+            None => {
+                return Err(unknown_variant(
+                    resolver.builder,
+                    ty,
+                    &name,
+                    other_expr,
+                    error,
+                ));
+            }
+        },
+        Operand::Null => match variant(resolver.builder, &spots, ty, "None") {
+            Some(Ok(test)) => test,
+            Some(Err(why)) => return Err(PlanError::at(place_expr, why.to_string())),
+            None => return numbers(resolver, expr, relation, left, right),
+        },
+        Operand::Text(text) => text_test(resolver, place_expr, &spots, ty, &text, TextKind::Equal)?,
+        _ => return numbers(resolver, expr, relation, left, right),
+    };
+    match relation {
+        cond::EQ => Ok(test),
+        cond::NE => Ok(test.negate()),
+        _ => Err(PlanError::at(expr, "these can only be equal or not")),
+    }
+}
+
+fn unknown_variant(
+    builder: &Builder<'_>,
+    ty: TypeId,
+    name: &str,
+    expr: &Expr,
+    error: PlanError,
+) -> PlanError {
+    let ty = builder.resolve(ty);
+    let known: Vec<&str> = match &ty.kind {
+        TypeKind::Enum { enumerators, .. } => enumerators
+            .iter()
+            .map(|(name, _)| names::short(name))
+            .collect(),
+        TypeKind::Struct(body) => body
+            .variants
+            .iter()
+            .flat_map(|part| &part.variants)
+            .map(|variant| variant.name.as_str())
+            .collect(),
+        _ => Vec::new(),
+    };
+    if known.is_empty() {
+        return error;
+    }
+    let type_name = names::short(&ty.name);
+    let error = PlanError::at(expr, format!("no variant `{name}` in `{type_name}`"));
+    error.hint(names::hint(names::short(name), known.into_iter()))
+}
+
+/// Whether an enum is at the variant of that name (its path ignored);
+/// `None` when the type has none such.
+fn variant(
+    builder: &Builder<'_>,
+    spots: &Spots,
+    ty: TypeId,
+    name: &str,
+) -> Option<Result<Test, Unavailable>> {
+    let name = names::short(name);
+    match &builder.resolve(ty).kind {
+        TypeKind::Enum {
+            enumerators,
+            size,
+            signed,
+            ..
+        } => {
+            let (_, value) = enumerators
+                .iter()
+                .find(|(known, _)| names::short(known) == name)?;
+            let size = u8::try_from(*size).ok().filter(|size| *size <= 8)?;
+            let number = spots.project(0, u64::from(size)).number();
+            Some(number.map(|number| {
+                let number = number.extend(size, *signed);
+                Test::compare(cond::EQ, number, Ir::Const(*value as u64))
+            }))
+        }
+        TypeKind::Struct(body) => {
+            let part = body.variants.as_ref()?;
+            part.variants.iter().find(|variant| variant.name == name)?;
+            Some(variant_test(builder, spots, part, name))
+        }
+        _ => None,
+    }
+}
+
+/// Whether an enum with data is at a variant.
+///
+/// # Errors
+/// Why its discriminant is not known.
+pub(super) fn variant_test(
+    builder: &Builder<'_>,
+    spots: &Spots,
+    part: &VariantPart,
+    name: &str,
+) -> Result<Test, Unavailable> {
+    let Some(discriminant) = &part.discriminant else {
+        return Ok(Test::Known(true));
+    };
+    let size = builder.size(discriminant.ty).unwrap_or(0);
+    let tag = spots.project(discriminant.offset, size).number()?;
+    let mask = u128::MAX >> (128 - size.clamp(1, 16) * 8);
+    let within = |values: &[(u128, u128)]| -> Test {
+        values.iter().fold(Test::Known(false), |test, (low, high)| {
+            let (low, high) = ((low & mask) as u64, (high & mask) as u64);
+            let one = if low == high {
+                Test::compare(cond::EQ, tag.clone(), Ir::Const(low))
+            } else {
+                let above = Test::compare(cond::GE, tag.clone(), Ir::Const(low));
+                let below = Test::compare(cond::LE, tag.clone(), Ir::Const(high));
+                Test::And(Box::new(above), Box::new(below))
+            };
+            match test {
+                Test::Known(false) => one,
+                test => Test::Or(Box::new(test), Box::new(one)),
+            }
+        })
+    };
+    let Some(wanted) = part.variants.iter().find(|variant| variant.name == name) else {
+        return Ok(Test::Known(false));
+    };
+    if !wanted.values.is_empty() {
+        return Ok(within(&wanted.values));
+    }
+    let others: Vec<(u128, u128)> = part
+        .variants
+        .iter()
+        .flat_map(|variant| variant.values.iter().copied())
+        .collect();
+    Ok(within(&others).negate())
+}
+
+fn numbers(
+    resolver: &mut Resolver<'_, '_>,
+    expr: &Expr,
+    relation: u8,
+    left: &Expr,
+    right: &Expr,
+) -> Result<Test, PlanError> {
+    let (a, b) = (resolver.number(left)?, resolver.number(right)?);
+    if a.kind == NumberKind::Float || b.kind == NumberKind::Float {
+        return Err(PlanError::at(expr, "floats cannot be compared yet"));
+    }
+    Ok(relate(relation, a, b))
+}
+
+/// `a RELATION b` of the numbers themselves, whatever their types.
+fn relate(relation: u8, a: Number, b: Number) -> Test {
+    if matches!(relation, cond::EQ | cond::NE) && a.signed == b.signed {
+        return Test::compare(relation, a.ir, b.ir);
+    }
+    let positive = |n: &Number| matches!(n.ir, Ir::Const(value) if value as i64 >= 0);
+    let fits = |n: &Number| n.signed || n.size < 8 || positive(n);
+    if (!a.signed || positive(&a)) && (!b.signed || positive(&b)) {
+        return Test::compare(relation, a.ir, b.ir);
+    }
+    if fits(&a) && fits(&b) {
+        return Test::compare(signed(relation), a.ir, b.ir);
+    }
+    // One may be negative, the other may be beyond the signed numbers.
+    let (negative, outcome) = if a.signed {
+        (
+            a.ir.clone(),
+            matches!(relation, cond::LT | cond::LE | cond::NE),
+        )
+    } else {
+        (
+            b.ir.clone(),
+            matches!(relation, cond::GT | cond::GE | cond::NE),
+        )
+    };
+    let below = Test::compare(cond::SLT, negative, Ir::Const(0));
+    let plain = Test::compare(relation, a.ir, b.ir);
+    if outcome {
+        Test::Or(Box::new(below), Box::new(plain))
+    } else {
+        Test::And(Box::new(below.negate()), Box::new(plain))
+    }
+}
+
+fn signed(relation: u8) -> u8 {
+    match relation {
+        cond::LT => cond::SLT,
+        cond::LE => cond::SLE,
+        cond::GT => cond::SGT,
+        cond::GE => cond::SGE,
+        other => other,
+    }
+}
+
+/// A text of the program against one of the probe.
+fn text_test(
+    resolver: &Resolver<'_, '_>,
+    expr: &Expr,
+    spots: &Spots,
+    ty: TypeId,
+    text: &str,
+    kind: TextKind,
+) -> Result<Test, PlanError> {
+    if text.len() > TEXT {
+        let message = format!("text of {} bytes, at most {TEXT} are compared", text.len());
+        return Err(PlanError::at(expr, message));
+    }
+    let (pointer, length) = text_parts(resolver.builder, spots, ty)
+        .ok_or_else(|| {
+            let name = names::without_paths(&resolver.builder.resolve(ty).name);
+            PlanError::at(expr, format!("`{name}` is no text"))
+        })?
+        .map_err(|why| PlanError::at(expr, why.to_string()))?;
+    Ok(Test::Text(TextTest {
+        pointer,
+        length,
+        text: text.as_bytes().to_vec(),
+        kind,
+    }))
+}
+
+/// Pointer and length of a text, through references.
+fn text_parts(
+    builder: &Builder<'_>,
+    spots: &Spots,
+    ty: TypeId,
+) -> Option<Result<(Ir, Option<Ir>), Unavailable>> {
+    let (mut spots, mut ty) = (spots.clone(), ty);
+    for _ in 0..4 {
+        let resolved = builder.resolve(ty);
+        match &resolved.kind {
+            TypeKind::Struct(body) => {
+                let path = |path: &[&str]| builder.find(body, path);
+                let (pointer, len) = [
+                    (path(&["data_ptr"]), path(&["length"])),
+                    (path(&["vec", "buf", "inner", "ptr"]), path(&["vec", "len"])),
+                    (path(&["vec", "buf", "ptr"]), path(&["vec", "len"])),
+                    (path(&["_M_dataplus", "_M_p"]), path(&["_M_string_length"])),
+                    (path(&["_M_str"]), path(&["_M_len"])),
+                ]
+                .into_iter()
+                .find_map(|(pointer, len)| pointer.zip(len))?;
+                let (more, _) = builder.peel(pointer.1);
+                let pointer = spots.project(pointer.0 + more, 8).number();
+                let len = spots.project(len.0, 8).number();
+                return Some(pointer.and_then(|pointer| Ok((pointer, Some(len?)))));
+            }
+            TypeKind::Array { element, .. } => {
+                matches!(builder.resolve(*element).kind, TypeKind::Char { .. }).then_some(())?;
+                let address = spots.address()?.clone();
+                return Some(Ok((address, None)));
+            }
+            TypeKind::Pointer {
+                target: Some(target),
+                ..
+            } => {
+                let pointer = match spots.project(0, 8).number() {
+                    Ok(pointer) => pointer,
+                    Err(why) => return Some(Err(why)),
+                };
+                if matches!(builder.resolve(*target).kind, TypeKind::Char { .. }) {
+                    return Some(Ok((pointer, None)));
+                }
+                let size = builder.size(*target).unwrap_or(0);
+                spots = Spots::whole(size, Spot::Memory(pointer));
+                ty = *target;
+            }
+            _ => return None,
+        }
+    }
+    None
+}
+
+impl Ir {
+    /// With both sides known, the result.
+    pub(super) fn folded(self) -> Self {
+        let Self::Alu(operation, left, right) = &self else {
+            return self;
+        };
+        let (Self::Const(a), Self::Const(b)) = (&**left, &**right) else {
+            return self;
+        };
+        let value = match *operation {
+            alu::ADD => a.wrapping_add(*b),
+            alu::SUB => a.wrapping_sub(*b),
+            alu::MUL => a.wrapping_mul(*b),
+            alu::AND => a & b,
+            alu::OR => a | b,
+            alu::XOR => a ^ b,
+            alu::SHL => a.wrapping_shl((*b & 63) as u32),
+            alu::SHR => a.wrapping_shr((*b & 63) as u32),
+            _ => return self,
+        };
+        Self::Const(value)
+    }
+}

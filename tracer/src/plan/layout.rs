@@ -1,0 +1,160 @@
+//! What a plan's records hold: values by name, and the message made of them.
+
+use std::sync::Arc;
+
+use tracer_common::record::{FLAG_NO_ROOM, FLAG_STEPS, RecordHeader};
+
+use super::capture::Captured;
+use super::decode::{Chunks, DecodeError, Decoder, Symbols};
+use crate::event::NamedValue;
+use crate::lang::ast::{Format, Special};
+use crate::unavailable::Unavailable;
+use crate::value::{Text, Value, debug};
+
+/// Decodes the records of one plan.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    pub(super) captured: Captured,
+    pub(super) entries: Vec<Entry>,
+    pub(super) parts: Vec<Part>,
+}
+
+/// One value of the event.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) expr: Arc<str>,
+    pub(super) ty: Arc<str>,
+    pub(super) source: Source,
+}
+
+/// Where a value comes from.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Source {
+    /// The captured value of that number.
+    Captured(usize),
+    /// The record's header.
+    Special(Special),
+}
+
+/// A part of the message.
+#[derive(Clone, Debug)]
+pub(super) enum Part {
+    Text(String),
+    /// The value of that number.
+    Hole(usize, Format),
+}
+
+/// What the decoder cannot see in the record.
+#[derive(Clone, Copy, Default)]
+pub struct Context<'a> {
+    /// Names functions and statics.
+    pub symbols: Option<&'a dyn Symbols>,
+    /// Process and thread id as the user sees them; else as the record has them.
+    pub ids: Option<(u32, u32)>,
+    /// Time of the hit in ns since the Unix epoch; else the monotonic clock's.
+    pub time_ns: Option<u64>,
+}
+
+/// The values of one hit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decoded {
+    /// The record's header.
+    pub header: RecordHeader,
+    /// The template filled in.
+    pub message: String,
+    /// The values in it.
+    pub values: Vec<NamedValue>,
+    /// The record was cut at a limit of the machine.
+    pub cut: bool,
+}
+
+impl Layout {
+    /// Decodes a record without knowing the process.
+    ///
+    /// # Errors
+    /// The record is not one of this plan.
+    pub fn decode(&self, record: &[u8]) -> Result<Decoded, DecodeError> {
+        self.decode_with(record, &Context::default())
+    }
+
+    /// Decodes a record.
+    ///
+    /// # Errors
+    /// The record is not one of this plan.
+    pub fn decode_with(
+        &self,
+        record: &[u8],
+        context: &Context<'_>,
+    ) -> Result<Decoded, DecodeError> {
+        let (header, chunks) = Chunks::of(record)?;
+        let mut decoder = Decoder::new(chunks, context.symbols, &self.captured);
+        let mut values = Vec::with_capacity(self.captured.roots.len());
+        for root in &self.captured.roots {
+            values.push(Some(decoder.root(root, &self.captured)?));
+        }
+        let values: Vec<NamedValue> = self
+            .entries
+            .iter()
+            .map(|entry| NamedValue {
+                expr: entry.expr.clone(),
+                ty: entry.ty.clone(),
+                value: match entry.source {
+                    Source::Captured(index) => values
+                        .get_mut(index)
+                        .and_then(Option::take)
+                        .unwrap_or(Value::Unavailable(Unavailable::OptimisedOut)),
+                    Source::Special(special) => special_value(special, &header, context),
+                },
+            })
+            .collect();
+        let mut message = String::new();
+        for part in &self.parts {
+            match part {
+                Part::Text(text) => message.push_str(text),
+                Part::Hole(index, format) => {
+                    if let Some(named) = values.get(*index) {
+                        // Writing to a string does not fail.
+                        let _ = debug::write(&mut message, &named.value, *format);
+                    }
+                }
+            }
+        }
+        Ok(Decoded {
+            header,
+            message,
+            values,
+            cut: header.flags & (FLAG_STEPS | FLAG_NO_ROOM) != 0,
+        })
+    }
+}
+
+fn special_value(special: Special, header: &RecordHeader, context: &Context<'_>) -> Value {
+    let (pid, tid) = context.ids.unwrap_or((header.pid, header.tid));
+    let text = |bytes: &[u8]| {
+        Value::Text(Text {
+            bytes: bytes.to_vec(),
+            cut: None,
+        })
+    };
+    match special {
+        Special::Pid => Value::Uint(u128::from(pid)),
+        Special::Tid => Value::Uint(u128::from(tid)),
+        Special::Hit => Value::Uint(u128::from(header.hit)),
+        Special::Thread => {
+            let name = header.comm.split(|byte| *byte == 0).next();
+            text(name.unwrap_or_default())
+        }
+        Special::Time => {
+            let stamp = context
+                .time_ns
+                .and_then(|ns| jiff::Timestamp::from_nanosecond(i128::from(ns)).ok());
+            match stamp {
+                Some(stamp) => text(stamp.to_string().as_bytes()),
+                None => Value::Uint(u128::from(header.ktime_ns)),
+            }
+        }
+        Special::Return | Special::Elapsed => {
+            Value::Unavailable(Unavailable::Unsupported("at this kind of probe".into()))
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! Limits of what one probe reads: unit, reason, and what happens above each.
+
+/// Bytes that two copies off the same register may lie apart to become one.
+///
+/// An op costs about 10 ns, a byte copied far less than one.
+pub(super) const MERGE_GAP: u64 = 32;
+
+/// Bytes of a copy that was made of several.
+pub(super) const MERGE_BYTES: u64 = 512;
+
+/// Ops of one plan; pointers that would need more are shown without their target.
+pub(super) const PLAN_OPS: usize = 4096;
+
+/// Terms of one location expression; a longer one is not supported.
+pub(super) const TERMS: usize = 128;
+
+/// Levels of structs in structs, and steps from alias to alias: a guard
+/// against types that contain themselves in broken debug information.
+pub(super) const NESTING: u32 = 24;
+
+/// Nodes that the shape of one value may have; the rest of a larger one is unavailable.
+pub(super) const NODES: u32 = 4096;
+
+/// How much of a value is read; what lies beyond is cut, and says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Levels of pointers that are followed, a string or vector being one.
+    /// Deeper pointers show their address.
+    pub depth: u32,
+    /// Elements of an array, slice or collection; more are cut.
+    pub elements: u64,
+    /// Bytes of a text; more are cut.
+    pub string_bytes: u64,
+    /// Bytes that one value may take before its pointers are followed; arrays are cut to fit.
+    pub value_bytes: u64,
+    /// Control bytes of a hash table that are looked at: buckets, full or not.
+    pub buckets: u64,
+}
+
+impl Default for Limits {
+    /// What fits on a screen, and in a record when there are several.
+    fn default() -> Self {
+        Self {
+            depth: 3,
+            elements: 64,
+            string_bytes: 256,
+            value_bytes: 4096,
+            buckets: 512,
+        }
+    }
+}

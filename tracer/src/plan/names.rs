@@ -1,0 +1,126 @@
+//! Names of types and variables: shortened for show, compared for hints.
+
+/// The path of a type name without its generic arguments:
+/// `alloc::vec::Vec` of `alloc::vec::Vec<u8, alloc::alloc::Global>`.
+pub(super) fn path(name: &str) -> &str {
+    let name = unqualified(name);
+    match name.find('<') {
+        Some(at) if at > 0 => name.get(..at).unwrap_or(name),
+        _ => name,
+    }
+}
+
+/// The last segment of a type's path: `Vec`.
+pub(super) fn short(name: &str) -> &str {
+    if name.starts_with(['(', '&', '*', '[']) {
+        return name;
+    }
+    let path = path(name);
+    path.rsplit("::").next().unwrap_or(path)
+}
+
+/// Without C's leading keywords.
+pub(super) fn unqualified(name: &str) -> &str {
+    let mut name = name;
+    for word in [
+        "const ",
+        "volatile ",
+        "struct ",
+        "union ",
+        "enum ",
+        "class ",
+    ] {
+        name = name.strip_prefix(word).unwrap_or(name);
+    }
+    name
+}
+
+/// A member's name as the source writes it: `0` of `__0`.
+pub(super) fn field(name: &str) -> &str {
+    match name.strip_prefix("__") {
+        Some(digits) if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) => digits,
+        _ => name,
+    }
+}
+
+/// A type's name without the paths in it: `Vec<Option<Point>>`, with the
+/// allocators that are the default left out.
+pub(crate) fn without_paths(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    let mut word = String::new();
+    let mut rest = name.chars().peekable();
+    while let Some(c) = rest.next() {
+        if c.is_alphanumeric() || c == '_' {
+            word.push(c);
+        } else if c == ':' && rest.peek() == Some(&':') {
+            rest.next();
+            word.clear();
+        } else {
+            out.push_str(&word);
+            word.clear();
+            out.push(c);
+        }
+    }
+    out.push_str(&word);
+    out.replace(", Global>", ">")
+}
+
+/// The names nearest to `wanted`, at most three.
+pub(super) fn near<'n>(wanted: &str, names: impl Iterator<Item = &'n str>) -> Vec<&'n str> {
+    let limit = (wanted.chars().count() / 3).max(1);
+    let mut found: Vec<(usize, &str)> = names
+        .filter_map(|name| {
+            let close = distance(wanted, name);
+            let part = wanted.len() >= 3 && (name.contains(wanted) || wanted.contains(name));
+            (close <= limit || (part && name.len() >= 2)).then_some((close, name))
+        })
+        .collect();
+    found.sort_unstable();
+    found.dedup();
+    found.truncate(3);
+    found.into_iter().map(|(_, name)| name).collect()
+}
+
+/// "did you mean …" for names that are near, or what there is.
+pub(super) fn hint<'n>(
+    wanted: &str,
+    names: impl Iterator<Item = &'n str> + Clone,
+) -> Option<String> {
+    let near = near(wanted, names.clone());
+    let quoted = |names: &[&str]| {
+        names
+            .iter()
+            .map(|name| format!("`{name}`"))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    if !near.is_empty() {
+        return Some(format!("did you mean {}?", quoted(&near)));
+    }
+    let some: Vec<&str> = names.filter(|name| !name.is_empty()).take(12).collect();
+    (!some.is_empty()).then(|| format!("there is {}", quoted(&some)))
+}
+
+/// Single-character edits between two names, ignoring case (Levenshtein),
+/// long names compared by their first 64 characters.
+fn distance(a: &str, b: &str) -> usize {
+    let fold = |name: &str| -> Vec<char> {
+        name.chars()
+            .take(64)
+            .map(|c| c.to_ascii_lowercase())
+            .collect()
+    };
+    let (a, b) = (fold(a), fold(b));
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.iter().enumerate() {
+        let mut next = vec![i + 1];
+        for (j, y) in b.iter().enumerate() {
+            let change = row.get(j).copied().unwrap_or(0) + usize::from(x != y);
+            let delete = row.get(j + 1).copied().unwrap_or(0) + 1;
+            let insert = next.last().copied().unwrap_or(0) + 1;
+            next.push(change.min(delete).min(insert));
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or(0)
+}

@@ -1,0 +1,645 @@
+//! Shapes of Rust's standard library: what `{:?}` shows instead of the fields.
+//!
+//! Chosen by name and by the members that the debug information shows; where
+//! these are not as expected the raw fields are shown.
+
+use super::build::Builder;
+use super::names;
+use super::shape::{
+    Field, Node, PointerNode, SeqLen, SeqNode, TableNode, TextNode, TreeNode, TreePart,
+};
+use crate::debuginfo::types::{StructType, Type, TypeId, TypeKind};
+use crate::unavailable::Unavailable;
+use crate::value::RANGE;
+
+/// Bytes of one counted copy.
+const MOST: u64 = tracer_common::limits::MAX_COPY as u64;
+
+/// The shape of a struct that is better shown otherwise.
+pub(super) fn present(
+    builder: &mut Builder<'_>,
+    ty: &Type,
+    body: &StructType,
+    depth: u32,
+) -> Option<Node> {
+    if body.variants.is_some() {
+        return None;
+    }
+    if let Some(node) = fat_pointer(builder, ty, body, depth) {
+        return Some(node);
+    }
+    let path = names::path(&ty.name);
+    let path = path.strip_prefix("std::").map_or(path, |_| path);
+    match path {
+        "alloc::string::String" => {
+            let (at, vec) = builder.find(body, &["vec"])?;
+            text_of_vec(builder, at, vec, depth)
+        }
+        "std::path::PathBuf" | "std::ffi::os_str::OsString" => {
+            let (at, vec) = vec_inside(builder, body, 0)?;
+            text_of_vec(builder, at, vec, depth)
+        }
+        "alloc::ffi::c_str::CString" => {
+            let (at, inner) = builder.find(body, &["inner"])?;
+            let TypeKind::Struct(inner) = &builder.resolve(inner).kind else {
+                return None;
+            };
+            let (pointer, len) = (
+                inner_at(builder, inner, "data_ptr")?,
+                inner_at(builder, inner, "length")?,
+            );
+            text(builder, at + pointer, 0, at + len, 1, depth)
+        }
+        "alloc::vec::Vec" => vec(builder, body, depth),
+        "alloc::collections::vec_deque::VecDeque" => deque(builder, body, depth),
+        "alloc::rc::Rc" | "alloc::sync::Arc" => counted(builder, body, depth),
+        "alloc::rc::Weak" | "alloc::sync::Weak" => Some(Node::Struct("(Weak)".into(), Vec::new())),
+        "alloc::boxed::Box" | "core::pin::Pin" => sole(builder, body, depth),
+        "core::cell::Cell" => renamed(builder, ty, body, "value", depth),
+        "core::cell::RefCell" => renamed(builder, ty, body, "value", depth),
+        "core::cell::UnsafeCell" => sole(builder, body, depth),
+        _ if path.starts_with("core::sync::atomic::Atomic") => atomic(builder, ty, body, depth),
+        _ if path.starts_with("std::sync::") && path.ends_with("::Mutex") => {
+            locked(builder, ty, body, depth)
+        }
+        _ if path.starts_with("std::sync::") && path.ends_with("::RwLock") => {
+            locked(builder, ty, body, depth)
+        }
+        _ if path.starts_with("core::num::nonzero::NonZero")
+            || path == "core::num::wrapping::Wrapping"
+            || path == "core::num::saturating::Saturating" =>
+        {
+            sole(builder, body, depth)
+        }
+        "core::ptr::non_null::NonNull" | "core::ptr::unique::Unique" => sole(builder, body, depth),
+        "core::marker::PhantomData" => {
+            let inner = ty.name.split_once('<').map_or("", |(_, inner)| inner);
+            Some(Node::Struct(
+                format!("PhantomData<{inner}").into(),
+                Vec::new(),
+            ))
+        }
+        "core::time::Duration" => duration(builder, body),
+        "std::time::Instant" | "std::time::SystemTime" => instant(builder, ty, body),
+        "core::ops::range::Range" => {
+            let mut fields = builder.fields(&body.members, ty.language, depth);
+            fields.sort_by_key(|field| field.name.to_string() != "start");
+            Some(Node::Struct(RANGE.into(), fields))
+        }
+        "std::collections::hash::map::HashMap" => {
+            let (at, table) = builder.find(body, &["base", "table"])?;
+            hash_table(builder, at, table, true, depth)
+        }
+        "std::collections::hash::set::HashSet" => {
+            let (at, table) = builder
+                .find(body, &["base", "map", "table"])
+                .or_else(|| builder.find(body, &["map", "base", "table"]))?;
+            hash_table(builder, at, table, false, depth)
+        }
+        "alloc::collections::btree::map::BTreeMap" => tree(builder, body, 0, true, depth),
+        "alloc::collections::btree::set::BTreeSet" => {
+            let (at, map) = builder.find(body, &["map"])?;
+            let map = builder.resolve(map);
+            let TypeKind::Struct(map) = &map.kind else {
+                return None;
+            };
+            tree(builder, map, at, false, depth)
+        }
+        _ => None,
+    }
+}
+
+fn inner_at(builder: &Builder<'_>, body: &StructType, name: &str) -> Option<u64> {
+    builder.find(body, &[name]).map(|(offset, _)| offset)
+}
+
+/// `&str`, `&[T]`, `Box<[T]>`, `&Path`, `&dyn Trait` ….
+fn fat_pointer(
+    builder: &mut Builder<'_>,
+    ty: &Type,
+    body: &StructType,
+    depth: u32,
+) -> Option<Node> {
+    if body.members.len() != 2 {
+        return None;
+    }
+    if let (Some(pointer), Some(vtable)) = (
+        inner_at(builder, body, "pointer"),
+        inner_at(builder, body, "vtable"),
+    ) {
+        let node = Node::Pointer(Box::new(PointerNode {
+            transparent: false,
+            target: Err(Unavailable::Unsupported("the type behind `dyn`".into())),
+            addend: 0,
+            vtable: Some(vtable.checked_sub(pointer)?),
+        }));
+        return (pointer == 0).then_some(node);
+    }
+    let (pointer, data) = builder.find(body, &["data_ptr"])?;
+    let (len, _) = builder.find(body, &["length"])?;
+    if ty.name.starts_with('*') {
+        return None;
+    }
+    let TypeKind::Pointer {
+        target: Some(element),
+        ..
+    } = builder.resolve(data).kind
+    else {
+        return None;
+    };
+    let name = &ty.name;
+    let ends = |what: &str| {
+        name.ends_with(what)
+            || name.contains(&format!("<{what},"))
+            || name.contains(&format!("<{what}>"))
+    };
+    if ends("str") && !ends("[str") || ends("std::path::Path") || ends("std::ffi::os_str::OsStr") {
+        return text(builder, pointer, 0, len, 0, depth);
+    }
+    if ends("core::ffi::c_str::CStr") {
+        return text(builder, pointer, 0, len, 1, depth);
+    }
+    if name.contains('[') {
+        return seq(builder, pointer, 0, SeqLen::Count(len), element, depth);
+    }
+    None
+}
+
+/// A text whose pointer and length are at these offsets.
+fn text(
+    builder: &mut Builder<'_>,
+    pointer: u64,
+    addend: i64,
+    len: u64,
+    trim: u64,
+    depth: u32,
+) -> Option<Node> {
+    if depth == 0 {
+        return Some(Node::Missing(Unavailable::Depth));
+    }
+    Some(Node::Text(Box::new(TextNode {
+        pointer,
+        addend,
+        len: Some(len),
+        trim,
+        limit: builder.limits().string_bytes.min(MOST),
+        slot: builder.slot().ok()?,
+    })))
+}
+
+/// Elements whose pointer and length are at these offsets.
+pub(super) fn seq(
+    builder: &mut Builder<'_>,
+    pointer: u64,
+    addend: i64,
+    len: SeqLen,
+    element: TypeId,
+    depth: u32,
+) -> Option<Node> {
+    let Some(deeper) = depth.checked_sub(1) else {
+        return Some(Node::Missing(Unavailable::Depth));
+    };
+    let stride = builder.size(element)?;
+    let limits = builder.limits();
+    let fit = MOST.checked_div(stride).unwrap_or(u64::MAX);
+    let slot = builder.slot().ok()?;
+    let element = builder.node(element, deeper);
+    Some(Node::Seq(Box::new(SeqNode {
+        pointer,
+        addend,
+        len,
+        stride,
+        limit: limits.elements.min(fit),
+        element,
+        slot,
+        set: false,
+    })))
+}
+
+/// Offsets of a `Vec`'s pointer and length.
+fn vec_parts(builder: &Builder<'_>, body: &StructType) -> Option<(u64, u64)> {
+    let (len, _) = builder.find(body, &["len"])?;
+    Some((raw_pointer(builder, body)?, len))
+}
+
+/// Offset of the pointer in the `buf` of a `Vec` or `VecDeque`.
+fn raw_pointer(builder: &Builder<'_>, body: &StructType) -> Option<u64> {
+    let (at, ty) = builder
+        .find(body, &["buf", "inner", "ptr"])
+        .or_else(|| builder.find(body, &["buf", "ptr"]))?;
+    let (more, inner) = builder.peel(ty);
+    matches!(builder.resolve(inner).kind, TypeKind::Pointer { .. }).then_some(at + more)
+}
+
+fn text_of_vec(builder: &mut Builder<'_>, at: u64, vec: TypeId, depth: u32) -> Option<Node> {
+    let ty = builder.resolve(vec);
+    let TypeKind::Struct(body) = &ty.kind else {
+        return None;
+    };
+    let (pointer, len) = vec_parts(builder, body)?;
+    text(builder, at + pointer, 0, at + len, 0, depth)
+}
+
+/// The only `Vec` in nested structs (`PathBuf`, `OsString`).
+fn vec_inside(builder: &Builder<'_>, body: &StructType, level: u32) -> Option<(u64, TypeId)> {
+    body.members.iter().find_map(|member| {
+        let ty = builder.resolve(member.ty);
+        if names::path(&ty.name) == "alloc::vec::Vec" {
+            return Some((member.offset, member.ty));
+        }
+        match &ty.kind {
+            TypeKind::Struct(inner) if level < 6 => {
+                let (offset, vec) = vec_inside(builder, inner, level + 1)?;
+                Some((member.offset + offset, vec))
+            }
+            _ => None,
+        }
+    })
+}
+
+/// The generic argument of that name, else the first.
+fn argument(body: &StructType, name: &str) -> Option<TypeId> {
+    let named = body.type_arguments.iter().find(|(known, _)| known == name);
+    named.map(|(_, ty)| *ty)
+}
+
+fn vec(builder: &mut Builder<'_>, body: &StructType, depth: u32) -> Option<Node> {
+    let element = argument(body, "T")?;
+    let (pointer, len) = vec_parts(builder, body)?;
+    seq(builder, pointer, 0, SeqLen::Count(len), element, depth)
+}
+
+fn deque(builder: &mut Builder<'_>, body: &StructType, depth: u32) -> Option<Node> {
+    let element = argument(body, "T")?;
+    let pointer = raw_pointer(builder, body)?;
+    let (len, _) = builder.find(body, &["len"])?;
+    let (head, _) = builder.find(body, &["head"])?;
+    let (cap, cap_type) = builder
+        .find(body, &["buf", "inner", "cap"])
+        .or_else(|| builder.find(body, &["buf", "cap"]))?;
+    let (more, _) = builder.peel(cap_type);
+    let cap = cap + more;
+    let slot = builder.slot().ok()?;
+    let ring = SeqLen::Ring {
+        len,
+        head,
+        cap,
+        slot,
+    };
+    seq(builder, pointer, 0, ring, element, depth)
+}
+
+/// `Rc` and `Arc`: a pointer to counts and the value.
+fn counted(builder: &mut Builder<'_>, body: &StructType, depth: u32) -> Option<Node> {
+    let (at, pointer) = builder.find(body, &["ptr"])?;
+    let (more, inner) = builder.peel(pointer);
+    let at = at + more;
+    let inner = builder.resolve(inner);
+    if let TypeKind::Struct(fat) = &inner.kind {
+        return counted_unsized(builder, at, fat, depth);
+    }
+    let TypeKind::Pointer {
+        target: Some(counts),
+        ..
+    } = inner.kind
+    else {
+        return None;
+    };
+    let counts = builder.resolve(counts);
+    let TypeKind::Struct(counts) = &counts.kind else {
+        return None;
+    };
+    let (offset, value) = builder
+        .find(counts, &["value"])
+        .or_else(|| builder.find(counts, &["data"]))?;
+    let target = builder.block(value, depth);
+    let node = Node::Pointer(Box::new(PointerNode {
+        transparent: true,
+        target,
+        addend: i64::try_from(offset).ok()?,
+        vtable: None,
+    }));
+    Some(at_offset(at, node))
+}
+
+/// `Rc<str>`, `Arc<[T]>`: the counts stand before the text or elements.
+fn counted_unsized(
+    builder: &mut Builder<'_>,
+    at: u64,
+    fat: &StructType,
+    depth: u32,
+) -> Option<Node> {
+    let (pointer, data) = builder.find(fat, &["data_ptr"])?;
+    let (len, _) = builder.find(fat, &["length"])?;
+    let TypeKind::Pointer {
+        target: Some(counts),
+        ..
+    } = builder.resolve(data).kind
+    else {
+        return None;
+    };
+    let counts = builder.resolve(counts);
+    let TypeKind::Struct(body) = &counts.kind else {
+        return None;
+    };
+    let (offset, value) = builder
+        .find(body, &["value"])
+        .or_else(|| builder.find(body, &["data"]))?;
+    let addend = i64::try_from(offset).ok()?;
+    let value = builder.resolve(value);
+    match &value.kind {
+        _ if value.name == "str" || counts.name.ends_with("<str>") => {
+            text(builder, at + pointer, addend, at + len, 0, depth)
+        }
+        TypeKind::Array { element, .. } => {
+            let count = SeqLen::Count(at + len);
+            seq(builder, at + pointer, addend, count, *element, depth)
+        }
+        _ => None,
+    }
+}
+
+/// A node that its parent sees at offset 0 but that is further on.
+fn at_offset(offset: u64, node: Node) -> Node {
+    if offset == 0 {
+        return node;
+    }
+    Node::Inside(offset, Box::new(node))
+}
+
+/// The only member that has bytes, in place of the struct.
+fn sole(builder: &mut Builder<'_>, body: &StructType, depth: u32) -> Option<Node> {
+    let mut filled = body
+        .members
+        .iter()
+        .filter(|member| builder.size(member.ty) != Some(0));
+    let (only, None) = (filled.next()?, filled.next()) else {
+        return None;
+    };
+    let (offset, ty) = (only.offset, only.ty);
+    let node = builder.node(ty, depth);
+    Some(at_offset(offset, node))
+}
+
+/// `Cell { value: … }`: one member of the struct, without its wrappers.
+fn renamed(
+    builder: &mut Builder<'_>,
+    ty: &Type,
+    body: &StructType,
+    name: &str,
+    depth: u32,
+) -> Option<Node> {
+    let (offset, inner) = builder.find(body, &[name])?;
+    let field = Field {
+        name: name.into(),
+        offset,
+        node: builder.node(inner, depth),
+    };
+    Some(Node::Struct(names::short(&ty.name).into(), vec![field]))
+}
+
+fn atomic(builder: &mut Builder<'_>, ty: &Type, body: &StructType, depth: u32) -> Option<Node> {
+    let (offset, inner) = builder
+        .find(body, &["v"])
+        .or_else(|| builder.find(body, &["p"]))?;
+    let (more, inner) = builder.peel(inner);
+    let boolean = names::short(&ty.name) == "AtomicBool" || ty.name.ends_with("Atomic<bool>");
+    let node = if boolean {
+        Node::Bool {
+            size: 1,
+            strict: true,
+        }
+    } else {
+        builder.node(inner, depth)
+    };
+    Some(at_offset(offset + more, node))
+}
+
+/// `Mutex { data: …, poisoned: false, .. }`; the data is shown even while locked.
+fn locked(builder: &mut Builder<'_>, ty: &Type, body: &StructType, depth: u32) -> Option<Node> {
+    let (data, inner) = builder.find(body, &["data"])?;
+    let mut fields = vec![Field {
+        name: "data".into(),
+        offset: data,
+        node: builder.node(inner, depth),
+    }];
+    if let Some((offset, flag)) = builder.find(body, &["poison", "failed"]) {
+        let (more, _) = builder.peel(flag);
+        fields.push(Field {
+            name: "poisoned".into(),
+            offset: offset + more,
+            node: Node::Bool {
+                size: 1,
+                strict: true,
+            },
+        });
+    }
+    fields.push(Field {
+        name: "..".into(),
+        offset: 0,
+        node: Node::Unit,
+    });
+    Some(Node::Struct(names::short(&ty.name).into(), fields))
+}
+
+fn duration(builder: &Builder<'_>, body: &StructType) -> Option<Node> {
+    let (secs, _) = builder.find(body, &["secs"])?;
+    let (nanos, inner) = builder.find(body, &["nanos"])?;
+    let (more, _) = builder.peel(inner);
+    Some(Node::Duration {
+        secs,
+        nanos: nanos + more,
+    })
+}
+
+fn instant(builder: &Builder<'_>, ty: &Type, body: &StructType) -> Option<Node> {
+    let first = body.members.first()?;
+    let (at, spec) = builder.peel(first.ty);
+    let spec = builder.resolve(spec);
+    let TypeKind::Struct(spec) = &spec.kind else {
+        return None;
+    };
+    let (secs, _) = builder.find(spec, &["tv_sec"])?;
+    let (nanos, inner) = builder.find(spec, &["tv_nsec"])?;
+    let (more, _) = builder.peel(inner);
+    let base = first.offset + at;
+    let field = |name: &str, offset, size, signed| Field {
+        name: name.into(),
+        offset,
+        node: Node::Int { size, signed },
+    };
+    let fields = vec![
+        field("tv_sec", base + secs, 8, true),
+        field("tv_nsec", base + nanos + more, 4, false),
+    ];
+    Some(Node::Struct(names::short(&ty.name).into(), fields))
+}
+
+/// A `hashbrown::raw::RawTable<T, A>` at an offset.
+fn hash_table(
+    builder: &mut Builder<'_>,
+    at: u64,
+    table: TypeId,
+    map: bool,
+    depth: u32,
+) -> Option<Node> {
+    let Some(deeper) = depth.checked_sub(1) else {
+        return Some(Node::Missing(Unavailable::Depth));
+    };
+    let ty = builder.resolve(table);
+    let TypeKind::Struct(body) = &ty.kind else {
+        return None;
+    };
+    let entry = argument(body, "T")?;
+    let stride = builder.size(entry)?;
+    let (ctrl, pointer) = builder.find(body, &["table", "ctrl"])?;
+    let (more, _) = builder.peel(pointer);
+    let (mask, _) = builder.find(body, &["table", "bucket_mask"])?;
+    let (items, _) = builder.find(body, &["table", "items"])?;
+    let entry_type = builder.resolve(entry);
+    let TypeKind::Struct(entry_body) = &entry_type.kind else {
+        return None;
+    };
+    let mut part = |name| {
+        let (offset, ty) = builder.find(entry_body, &[name])?;
+        Some((offset, builder.node(ty, deeper)))
+    };
+    let key = part("__0")?;
+    let value = if map { Some(part("__1")?) } else { None };
+    let limits = builder.limits();
+    if stride > MOST || stride == 0 {
+        return None;
+    }
+    Some(Node::Table(Box::new(TableNode {
+        ctrl: at + ctrl + more,
+        mask: at + mask,
+        items: at + items,
+        buckets: limits.buckets.min(MOST),
+        limit: limits.elements,
+        stride,
+        ctrl_slot: builder.slot().ok()?,
+        slot: builder.slot().ok()?,
+        key,
+        value,
+    })))
+}
+
+/// A `BTreeMap` at an offset.
+fn tree(
+    builder: &mut Builder<'_>,
+    body: &StructType,
+    at: u64,
+    map: bool,
+    depth: u32,
+) -> Option<Node> {
+    let Some(deeper) = depth.checked_sub(1) else {
+        return Some(Node::Missing(Unavailable::Depth));
+    };
+    let (length, _) = builder.find(body, &["length"])?;
+    let (root, root_type) = builder.find(body, &["root"])?;
+    let (node_at, height_at, leaf) = tree_root(builder, root_type)?;
+    let leaf_type = builder.resolve(leaf);
+    let TypeKind::Struct(leaf_body) = &leaf_type.kind else {
+        return None;
+    };
+    let (keys_at, keys) = builder.find(leaf_body, &["keys"])?;
+    let (values_at, values) = builder.find(leaf_body, &["vals"])?;
+    let (key, value) = (cells(builder, keys)?, cells(builder, values)?);
+    let internal = internal_node(builder, leaf_body)?;
+    let mut part = |offset, ty: TypeId| {
+        let stride = builder.size(ty).filter(|size| *size <= MOST)?;
+        let slot = builder.slot().ok()?;
+        let node = builder.node(ty, deeper);
+        Some(TreePart {
+            offset,
+            stride,
+            node,
+            slot,
+        })
+    };
+    let key = part(keys_at, key)?;
+    let value = if map {
+        Some(part(values_at, value)?)
+    } else {
+        None
+    };
+    Some(Node::Tree(Box::new(TreeNode {
+        root: at + root + node_at,
+        height: at + root + height_at,
+        length: at + length,
+        parent: builder.find(leaf_body, &["parent"])?.0,
+        parent_index: builder.find(leaf_body, &["parent_idx"])?.0,
+        entries: builder.find(leaf_body, &["len"])?.0,
+        edges: internal,
+        limit: builder.limits().elements,
+        key,
+        value,
+        end: builder.slot().ok()?,
+    })))
+}
+
+/// In an `Option<NodeRef<…>>`: offsets of node and height, and the leaf's type.
+fn tree_root(builder: &Builder<'_>, root: TypeId) -> Option<(u64, u64, TypeId)> {
+    let root = builder.resolve(root);
+    let TypeKind::Struct(option) = &root.kind else {
+        return None;
+    };
+    let some = option
+        .variants
+        .as_ref()?
+        .variants
+        .iter()
+        .find(|variant| variant.name == "Some")?;
+    let some = builder.resolve(some.ty);
+    let TypeKind::Struct(some) = &some.kind else {
+        return None;
+    };
+    let (height, _) = builder.find(some, &["__0", "height"])?;
+    let (node, pointer) = builder.find(some, &["__0", "node"])?;
+    let (more, pointer) = builder.peel(pointer);
+    match builder.resolve(pointer).kind {
+        TypeKind::Pointer {
+            target: Some(leaf), ..
+        } => Some((node + more, height, leaf)),
+        _ => None,
+    }
+}
+
+/// The type in `[MaybeUninit<K>; 11]`.
+fn cells(builder: &Builder<'_>, array: TypeId) -> Option<TypeId> {
+    let TypeKind::Array { element, .. } = builder.resolve(array).kind else {
+        return None;
+    };
+    match &builder.resolve(element).kind {
+        TypeKind::Union(cell) => argument(cell, "T"),
+        _ => None,
+    }
+}
+
+/// Offset of the edges in the internal node, which a leaf's parent points to.
+fn internal_node(builder: &Builder<'_>, leaf: &StructType) -> Option<u64> {
+    let (_, parent) = builder.find(leaf, &["parent"])?;
+    let parent = builder.resolve(parent);
+    let TypeKind::Struct(option) = &parent.kind else {
+        return None;
+    };
+    let variants = option.variants.as_ref()?;
+    let some = variants.variants.iter().find(|v| v.name == "Some")?;
+    let some = builder.resolve(some.ty);
+    let TypeKind::Struct(some) = &some.kind else {
+        return None;
+    };
+    let (_, pointer) = builder.find(some, &["__0"])?;
+    let (_, pointer) = builder.peel(pointer);
+    let TypeKind::Pointer {
+        target: Some(internal),
+        ..
+    } = builder.resolve(pointer).kind
+    else {
+        return None;
+    };
+    match &builder.resolve(internal).kind {
+        TypeKind::Struct(internal) => builder.find(internal, &["edges"]).map(|(at, _)| at),
+        _ => None,
+    }
+}

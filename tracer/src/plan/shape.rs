@@ -1,0 +1,390 @@
+//! The shape of a captured value: where its parts are in the bytes, and what
+//! is followed from there.
+//!
+//! One tree serves both sides. `capture` walks it depth first and writes ops,
+//! `decode` walks the same tree in the same order over the record's chunks.
+//! What one of them decides at a node (this pointer is null, that variant is
+//! not the one) the other decides from the same bytes, so that they agree.
+
+use std::sync::Arc;
+
+use crate::unavailable::Unavailable;
+
+/// Number of a chunk in its plan.
+pub(super) type Slot = u16;
+
+/// A part of a value, at an offset that its parent knows.
+#[derive(Clone, Debug)]
+pub(super) enum Node {
+    /// An integer of 1 to 16 bytes.
+    Int { size: u8, signed: bool },
+    /// An integer of some bits, within the 16 bytes from its offset.
+    Bits { shift: u32, bits: u32, signed: bool },
+    /// Zero or one; of C, any number.
+    Bool { size: u8, strict: bool },
+    /// Rust's `char` and `char32_t` (4), `char16_t` (2), C's `char` (1).
+    Char { size: u8 },
+    /// IEEE of 4 or 8 bytes, x87 of 10.
+    Float { size: u8 },
+    /// Nothing but a type: `()`.
+    Unit,
+    /// Named fields, of a name.
+    Struct(Arc<str>, Vec<Field>),
+    /// Fields by position, without a name.
+    Tuple(Vec<Field>),
+    /// Named integers.
+    Enum(Arc<EnumNode>),
+    /// One of several structs, by discriminant.
+    Variants(Box<VariantsNode>),
+    /// Elements in place.
+    Array {
+        count: u64,
+        of: u64,
+        stride: u64,
+        element: Box<Node>,
+    },
+    /// Text in place, ending at a zero byte or at the array's end.
+    CharArray { len: u64, of: u64 },
+    /// The address of a function.
+    Function,
+    /// An address, and what is there.
+    Pointer(Box<PointerNode>),
+    /// Bytes of a text elsewhere.
+    Text(Box<TextNode>),
+    /// Elements elsewhere.
+    Seq(Box<SeqNode>),
+    /// Buckets of a hash table.
+    Table(Box<TableNode>),
+    /// Entries of a B-tree.
+    Tree(Box<TreeNode>),
+    /// Seconds and nanoseconds, as `Duration` writes them.
+    Duration { secs: u64, nanos: u64 },
+    /// Another node, further on.
+    Inside(u64, Box<Node>),
+    /// Known to be not there.
+    Missing(Unavailable),
+}
+
+/// A named part.
+#[derive(Clone, Debug)]
+pub(super) struct Field {
+    pub(super) name: Arc<str>,
+    pub(super) offset: u64,
+    pub(super) node: Node,
+}
+
+/// Named integers.
+#[derive(Debug)]
+pub(super) struct EnumNode {
+    /// The enum's name.
+    pub(super) name: Arc<str>,
+    pub(super) size: u8,
+    pub(super) signed: bool,
+    pub(super) names: Vec<(Arc<str>, i128)>,
+    /// Other numbers are possible, and sums of names.
+    pub(super) open: bool,
+}
+
+/// The variants of an enum with data.
+#[derive(Clone, Debug)]
+pub(super) struct VariantsNode {
+    pub(super) name: Arc<str>,
+    /// Offset and size of the discriminant; `None`: one variant.
+    pub(super) tag: Option<(u64, u8)>,
+    pub(super) arms: Vec<Arm>,
+    /// Written as its only field (`Cow`).
+    pub(super) transparent: bool,
+}
+
+/// One variant.
+#[derive(Clone, Debug)]
+pub(super) struct Arm {
+    pub(super) name: Arc<str>,
+    /// Inclusive ranges of the discriminant; none: when no other one is.
+    pub(super) values: Vec<(u128, u128)>,
+    pub(super) fields: Vec<Field>,
+}
+
+impl VariantsNode {
+    /// The variant that a discriminant selects.
+    pub(super) fn select(&self, tag: u128) -> Option<&Arm> {
+        let within = |arm: &&Arm| {
+            arm.values
+                .iter()
+                .any(|(low, high)| (*low..=*high).contains(&tag))
+        };
+        self.arms
+            .iter()
+            .find(within)
+            .or_else(|| self.arms.iter().find(|arm| arm.values.is_empty()))
+    }
+}
+
+/// An address.
+#[derive(Clone, Debug)]
+pub(super) struct PointerNode {
+    /// Written as what it points to.
+    pub(super) transparent: bool,
+    /// What it points to: read from the address plus `addend` on.
+    pub(super) target: Result<Block, Unavailable>,
+    pub(super) addend: i64,
+    /// A second number beside the address, shown with it: the vtable of `dyn`.
+    pub(super) vtable: Option<u64>,
+}
+
+/// A value in memory of its own: what is read of it, and its shape.
+#[derive(Clone, Debug)]
+pub(super) struct Block {
+    /// By offset; each is a chunk.
+    pub(super) segments: Vec<Segment>,
+    pub(super) node: Node,
+}
+
+/// Bytes that are read in one go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Segment {
+    pub(super) offset: u64,
+    pub(super) len: u64,
+    pub(super) slot: Slot,
+}
+
+/// A text elsewhere.
+#[derive(Clone, Debug)]
+pub(super) struct TextNode {
+    /// Where the pointer is.
+    pub(super) pointer: u64,
+    /// Bytes from where it points to the text.
+    pub(super) addend: i64,
+    /// Where the number of bytes is; `None`: up to a zero byte.
+    pub(super) len: Option<u64>,
+    /// The length is one more than the text (a zero byte that is not part of it).
+    pub(super) trim: u64,
+    pub(super) limit: u64,
+    pub(super) slot: Slot,
+}
+
+/// Elements elsewhere.
+#[derive(Clone, Debug)]
+pub(super) struct SeqNode {
+    /// Where the pointer is.
+    pub(super) pointer: u64,
+    /// Bytes from where it points to the first element.
+    pub(super) addend: i64,
+    pub(super) len: SeqLen,
+    pub(super) stride: u64,
+    /// Elements that are read at most.
+    pub(super) limit: u64,
+    pub(super) element: Node,
+    pub(super) slot: Slot,
+    pub(super) set: bool,
+}
+
+/// How the number of elements is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SeqLen {
+    /// A 64-bit number at this offset.
+    Count(u64),
+    /// A pointer to the end at this offset; the difference is bytes.
+    End(u64),
+    /// A ring buffer: offsets of its length, its head and its capacity.
+    Ring {
+        len: u64,
+        head: u64,
+        cap: u64,
+        slot: Slot,
+    },
+}
+
+/// A hash table of `hashbrown`.
+#[derive(Clone, Debug)]
+pub(super) struct TableNode {
+    /// Offset of the pointer to the control bytes.
+    pub(super) ctrl: u64,
+    /// Offset of the number of buckets less one.
+    pub(super) mask: u64,
+    /// Offset of the number of entries.
+    pub(super) items: u64,
+    /// Control bytes that are read at most.
+    pub(super) buckets: u64,
+    /// Entries that are read at most.
+    pub(super) limit: u64,
+    pub(super) stride: u64,
+    pub(super) ctrl_slot: Slot,
+    pub(super) slot: Slot,
+    /// Offset and shape of the key in an entry.
+    pub(super) key: (u64, Node),
+    /// Of the value; `None` for a set.
+    pub(super) value: Option<(u64, Node)>,
+}
+
+/// A B-tree of Rust's standard library.
+#[derive(Clone, Debug)]
+pub(super) struct TreeNode {
+    /// Offset of the pointer to the root node; null when the tree is empty.
+    pub(super) root: u64,
+    /// Offset of the tree's height.
+    pub(super) height: u64,
+    /// Offset of the number of entries.
+    pub(super) length: u64,
+    /// Offsets in a node: parent, index in the parent, entries, first edge.
+    pub(super) parent: u64,
+    pub(super) parent_index: u64,
+    pub(super) entries: u64,
+    pub(super) edges: u64,
+    pub(super) limit: u64,
+    /// Offset of the first key in a node, bytes from key to key, shape, chunk.
+    pub(super) key: TreePart,
+    /// `None` for a set.
+    pub(super) value: Option<TreePart>,
+    /// Mark of the end.
+    pub(super) end: Slot,
+}
+
+/// Keys or values of a B-tree's node.
+#[derive(Clone, Debug)]
+pub(super) struct TreePart {
+    pub(super) offset: u64,
+    pub(super) stride: u64,
+    pub(super) node: Node,
+    pub(super) slot: Slot,
+}
+
+impl Node {
+    /// Whether anything is read beyond the bytes that hold it.
+    pub(super) fn follows(&self) -> bool {
+        match self {
+            Self::Struct(_, fields) | Self::Tuple(fields) => any_follows(fields),
+            Self::Variants(variants) => variants.arms.iter().any(|arm| any_follows(&arm.fields)),
+            Self::Array { element, .. } => element.follows(),
+            Self::Inside(_, inner) => inner.follows(),
+            Self::Pointer(pointer) => pointer.target.is_ok(),
+            Self::Text(_) | Self::Seq(_) | Self::Table(_) | Self::Tree(_) => true,
+            _ => false,
+        }
+    }
+
+    /// Adds the byte ranges (offset, length) that the value needs, from `at` on.
+    pub(super) fn ranges(&self, at: u64, out: &mut Vec<(u64, u64)>) {
+        let mut add = |offset: u64, len: u64| {
+            if len > 0 {
+                out.push((at.saturating_add(offset), len));
+            }
+        };
+        match self {
+            Self::Int { size, .. }
+            | Self::Bool { size, .. }
+            | Self::Char { size }
+            | Self::Float { size } => add(0, u64::from(*size)),
+            Self::Bits { shift, bits, .. } => {
+                let from = u64::from(shift / 8);
+                add(from, u64::from((shift + bits).div_ceil(8)) - from);
+            }
+            Self::Enum(node) => add(0, u64::from(node.size)),
+            Self::CharArray { len, .. } => add(0, *len),
+            Self::Function => add(0, 8),
+            Self::Pointer(pointer) => {
+                add(0, 8);
+                if let Some(vtable) = pointer.vtable {
+                    add(vtable, 8);
+                }
+            }
+            Self::Text(text) => {
+                add(text.pointer, 8);
+                if let Some(len) = text.len {
+                    add(len, 8);
+                }
+            }
+            Self::Seq(seq) => {
+                add(seq.pointer, 8);
+                match seq.len {
+                    SeqLen::Count(at) | SeqLen::End(at) => add(at, 8),
+                    SeqLen::Ring { len, head, cap, .. } => {
+                        add(len, 8);
+                        add(head, 8);
+                        add(cap, 8);
+                    }
+                }
+            }
+            Self::Table(table) => {
+                add(table.ctrl, 8);
+                add(table.mask, 8);
+                add(table.items, 8);
+            }
+            Self::Tree(tree) => {
+                add(tree.root, 8);
+                add(tree.height, 8);
+                add(tree.length, 8);
+            }
+            Self::Duration { secs, nanos } => {
+                add(*secs, 8);
+                add(*nanos, 4);
+            }
+            Self::Inside(offset, inner) => inner.ranges(at.saturating_add(*offset), out),
+            Self::Struct(_, fields) | Self::Tuple(fields) => field_ranges(fields, at, out),
+            Self::Variants(variants) => {
+                if let Some((offset, size)) = variants.tag {
+                    add(offset, u64::from(size));
+                }
+                for arm in &variants.arms {
+                    field_ranges(&arm.fields, at, out);
+                }
+            }
+            Self::Array {
+                count,
+                stride,
+                element,
+                ..
+            } => {
+                let mut inner = Vec::new();
+                element.ranges(0, &mut inner);
+                let dense = inner.iter().map(|(_, len)| len).sum::<u64>() >= *stride / 2;
+                if *count > 0 && dense {
+                    add(0, count.saturating_mul(*stride));
+                } else {
+                    for index in 0..*count {
+                        element.ranges(at.saturating_add(index.saturating_mul(*stride)), out);
+                    }
+                }
+            }
+            Self::Unit | Self::Missing(_) => {}
+        }
+    }
+}
+
+fn any_follows(fields: &[Field]) -> bool {
+    fields.iter().any(|field| field.node.follows())
+}
+
+fn field_ranges(fields: &[Field], at: u64, out: &mut Vec<(u64, u64)>) {
+    for field in fields {
+        field.node.ranges(at.saturating_add(field.offset), out);
+    }
+}
+
+/// Ranges sorted and merged where at most `gap` bytes lie between, none longer than `most`.
+pub(super) fn merged(mut ranges: Vec<(u64, u64)>, gap: u64, most: u64) -> Vec<(u64, u64)> {
+    ranges.sort_unstable();
+    let mut out: Vec<(u64, u64)> = Vec::new();
+    for (offset, len) in ranges {
+        let end = offset.saturating_add(len);
+        if let Some(last) = out.last_mut() {
+            let last_end = last.0.saturating_add(last.1);
+            if offset <= last_end.saturating_add(gap) {
+                last.1 = last_end.max(end) - last.0;
+                continue;
+            }
+        }
+        out.push((offset, len));
+    }
+    // Splitting after merging: a range longer than one copy may carry.
+    let mut split = Vec::new();
+    for (offset, len) in out {
+        let mut from = 0;
+        while from < len {
+            let part = (len - from).min(most);
+            split.push((offset.saturating_add(from), part));
+            from += part;
+        }
+    }
+    split
+}

@@ -1,0 +1,330 @@
+//! Plans, run by a machine in plain Rust and decoded: golden texts.
+
+mod fixture;
+mod machine;
+
+use fixture::{Fixture, hole, int, name, point, raw};
+use machine::{Machine, Outcome, Regions};
+
+use crate::debuginfo::place::{Binary, Expr as PlaceExpr, Piece, Place, Register, Source, Term};
+use crate::debuginfo::types::TypeKind;
+use crate::lang::ast::{BinaryOp, Expr, ExprKind, Special};
+use crate::unavailable::Unavailable;
+use crate::value::debug;
+use tracer_common::op;
+
+/// DWARF number of `rbp`.
+const RBP: u8 = 6;
+const STACK: u64 = 0x7fff_0000;
+
+fn at_frame(offset: i64) -> Place {
+    Place::whole(Source::Memory(PlaceExpr(vec![
+        Term::Register(Register(RBP)),
+        Term::Const(offset as u64),
+        Term::Binary(Binary::Add),
+    ])))
+}
+
+fn stack(bytes: &[u8]) -> Regions {
+    let mut memory = Regions::default();
+    memory.0.insert(STACK, bytes.to_vec());
+    memory
+}
+
+fn run(fixture: &Fixture, memory: &Regions) -> String {
+    let plan = fixture.plan().expect("compiles");
+    match Machine::new(memory)
+        .with(RBP, STACK)
+        .with(0, 5)
+        .run(&plan.ops)
+    {
+        Outcome::Sent(record) => plan.layout.decode(&record).expect("decodes").message,
+        other => format!("{other:?}"),
+    }
+}
+
+#[test]
+fn two_integers_off_one_register_cost_one_copy() {
+    let mut fixture = Fixture::default();
+    fixture.variable("a", int(4, true), at_frame(0));
+    fixture.variable("b", int(2, false), at_frame(12));
+    let plan = fixture.plan().expect("compiles");
+    let codes: Vec<u8> = plan.ops.iter().map(|op| op.code).collect();
+    assert_eq!(codes, [op::COPY, op::END]);
+    let mut bytes = (-3i32).to_le_bytes().to_vec();
+    bytes.extend([0; 8]);
+    bytes.extend(640u16.to_le_bytes());
+    assert_eq!(run(&fixture, &stack(&bytes)), "a = -3, b = 640");
+}
+
+#[test]
+fn integers_far_apart_are_copied_one_by_one() {
+    let mut fixture = Fixture::default();
+    fixture.variable("a", int(4, true), at_frame(0));
+    fixture.variable("b", int(4, true), at_frame(-400));
+    let plan = fixture.plan().expect("compiles");
+    assert_eq!(plan.ops.len(), 3);
+}
+
+#[test]
+fn struct_behind_a_reference_is_shown_as_rust_writes_it() {
+    let mut fixture = Fixture::default();
+    let ty = point(&mut fixture);
+    let reference = fixture.reference(ty, "&app::Pointer");
+    fixture.variable("current", reference, at_frame(0));
+    let mut memory = stack(&0x5000u64.to_le_bytes());
+    let mut bytes = 812i16.to_le_bytes().to_vec();
+    bytes.extend(402i16.to_le_bytes());
+    memory.0.insert(0x5000, bytes);
+    assert_eq!(
+        run(&fixture, &memory),
+        "current = Pointer { x: 812, y: 402 }"
+    );
+}
+
+#[test]
+fn pointee_that_is_unreadable_costs_only_itself() {
+    let mut fixture = Fixture::default();
+    let ty = point(&mut fixture);
+    let reference = fixture.reference(ty, "&app::Pointer");
+    fixture.variable("p", reference, at_frame(0));
+    fixture.variable("n", int(1, false), at_frame(8));
+    let mut bytes = 0x5000u64.to_le_bytes().to_vec();
+    bytes.push(9);
+    assert_eq!(
+        run(&fixture, &stack(&bytes)),
+        "p = <memory at 0x5000 not readable>, n = 9"
+    );
+}
+
+#[test]
+fn raw_pointer_shows_its_address_and_one_level() {
+    let mut fixture = Fixture::default();
+    let ty = point(&mut fixture);
+    let pointer = raw(&mut fixture, ty);
+    fixture.variable("p", pointer, at_frame(0));
+    fixture.variable("q", pointer, at_frame(8));
+    let mut bytes = 0x5000u64.to_le_bytes().to_vec();
+    bytes.extend([0; 8]);
+    let mut memory = stack(&bytes);
+    memory.0.insert(0x5000, vec![1, 0, 2, 0]);
+    assert_eq!(
+        run(&fixture, &memory),
+        "p = 0x5000 -> Pointer { x: 1, y: 2 }, q = 0x0"
+    );
+}
+
+#[test]
+fn pieces_show_what_is_there() {
+    let mut fixture = Fixture::default();
+    let ty = point(&mut fixture);
+    let pieces = vec![
+        Piece {
+            size: Some(2),
+            source: Source::Register(Register(0)),
+        },
+        Piece {
+            size: Some(2),
+            source: Source::Unavailable(Unavailable::OptimisedOut),
+        },
+    ];
+    fixture.variable("p", ty, Place { pieces });
+    assert_eq!(
+        run(&fixture, &Regions::default()),
+        "p = Pointer { x: 5, y: <optimised out> }"
+    );
+}
+
+#[test]
+fn constants_need_no_ops() {
+    let mut fixture = Fixture::default();
+    fixture.variable(
+        "k",
+        int(4, true),
+        Place::whole(Source::Bytes(vec![7, 0, 0, 0])),
+    );
+    assert_eq!(fixture.plan().expect("compiles").ops.len(), 1);
+    assert_eq!(run(&fixture, &Regions::default()), "k = 7");
+}
+
+#[test]
+fn str_is_read_up_to_its_length_and_cut_at_the_limit() {
+    let mut fixture = Fixture::default();
+    let ty = fixture.str();
+    fixture.variable("s", ty, at_frame(0));
+    fixture.limits.string_bytes = 4;
+    let mut bytes = 0x5000u64.to_le_bytes().to_vec();
+    bytes.extend(11u64.to_le_bytes());
+    let mut memory = stack(&bytes);
+    memory.0.insert(0x5000, b"hello\nworld".to_vec());
+    assert_eq!(run(&fixture, &memory), "s = \"hell\"… 11 bytes in all");
+    fixture.limits.string_bytes = 64;
+    assert_eq!(run(&fixture, &memory), "s = \"hello\\nworld\"");
+}
+
+#[test]
+fn str_of_absurd_length_is_invalid() {
+    let mut fixture = Fixture::default();
+    let ty = fixture.str();
+    fixture.variable("s", ty, at_frame(0));
+    let mut bytes = 0x5000u64.to_le_bytes().to_vec();
+    bytes.extend(u64::MAX.to_le_bytes());
+    let mut memory = stack(&bytes);
+    memory.0.insert(0x5000, vec![b'x'; 4096]);
+    assert_eq!(
+        run(&fixture, &memory),
+        format!("s = <invalid value: a length of {}>", u64::MAX)
+    );
+}
+
+#[test]
+fn enum_follows_the_active_variant_only() {
+    let mut fixture = Fixture::default();
+    let ty = fixture.option_of_reference();
+    fixture.variable("a", ty, at_frame(0));
+    fixture.variable("b", ty, at_frame(8));
+    let mut bytes = 0x5000u64.to_le_bytes().to_vec();
+    bytes.extend([0; 8]);
+    let mut memory = stack(&bytes);
+    memory.0.insert(0x5000, vec![1, 0, 2, 0]);
+    assert_eq!(
+        run(&fixture, &memory),
+        "a = Some(Pointer { x: 1, y: 2 }), b = None"
+    );
+}
+
+#[test]
+fn template_reads_fields_through_references() {
+    let mut fixture = Fixture::default();
+    let ty = point(&mut fixture);
+    let reference = fixture.reference(ty, "&app::Pointer");
+    fixture.variable("last", reference, at_frame(0));
+    let field = Expr {
+        kind: ExprKind::Field(Box::new(name("last")), "y".into()),
+        span: 0..0,
+    };
+    let thread = Expr {
+        kind: ExprKind::Special(Special::Thread),
+        span: 0..0,
+    };
+    fixture.template(vec![hole(field, debug::DEBUG), hole(thread, debug::DEBUG)]);
+    let mut memory = stack(&0x5000u64.to_le_bytes());
+    memory.0.insert(0x5000, vec![1, 0, 2, 0]);
+    assert_eq!(run(&fixture, &memory), "2\"Monitor\"");
+}
+
+#[test]
+fn unknown_names_are_answered_with_near_ones() {
+    let mut fixture = Fixture::default();
+    let ty = point(&mut fixture);
+    fixture.variable("current", ty, at_frame(0));
+    fixture.template(vec![hole(name("curent"), debug::DEBUG)]);
+    let error = fixture.plan().expect_err("no such name");
+    assert_eq!(error.message, "no `curent` in scope here");
+    assert_eq!(error.hint.as_deref(), Some("did you mean `current`?"));
+    let field = Expr {
+        kind: ExprKind::Field(Box::new(name("current")), "z".into()),
+        span: 3..8,
+    };
+    fixture.template(vec![hole(field, debug::DEBUG)]);
+    let error = fixture.plan().expect_err("no such field");
+    assert_eq!(error.message, "no field `z` in `Pointer`");
+    assert_eq!(error.span, Some(3..8));
+}
+
+fn binary(op: BinaryOp, left: Expr, right: Expr) -> Expr {
+    Expr {
+        kind: ExprKind::Binary(op, Box::new(left), Box::new(right)),
+        span: 0..0,
+    }
+}
+
+#[test]
+fn condition_decides_before_anything_is_copied() {
+    let mut fixture = Fixture::default();
+    fixture.variable("n", int(4, true), at_frame(0));
+    let number = |value| Expr {
+        kind: ExprKind::Int(value),
+        span: 0..0,
+    };
+    let above = binary(BinaryOp::Gt, name("n"), number(10));
+    let small = binary(BinaryOp::Lt, name("n"), number(100));
+    fixture.condition(binary(BinaryOp::And, above, small));
+    assert_eq!(run(&fixture, &stack(&50i32.to_le_bytes())), "n = 50");
+    assert_eq!(run(&fixture, &stack(&5i32.to_le_bytes())), "Rejected");
+    assert_eq!(run(&fixture, &stack(&(-5i32).to_le_bytes())), "Rejected");
+    assert_eq!(run(&fixture, &stack(&500i32.to_le_bytes())), "Rejected");
+    assert_eq!(run(&fixture, &Regions::default()), "Faulted");
+}
+
+#[test]
+fn condition_compares_texts_and_variants() {
+    let mut fixture = Fixture::default();
+    let text = fixture.str();
+    let option = fixture.option_of_reference();
+    fixture.variable("s", text, at_frame(0));
+    fixture.variable("o", option, at_frame(16));
+    let literal = Expr {
+        kind: ExprKind::Str("hello".into()),
+        span: 0..0,
+    };
+    let none = binary(BinaryOp::Eq, name("o"), name("None"));
+    fixture.condition(binary(
+        BinaryOp::And,
+        binary(BinaryOp::Eq, name("s"), literal),
+        none,
+    ));
+    fixture.template(vec![]);
+    let case = |text: &[u8], option: u64| {
+        let mut bytes = 0x5000u64.to_le_bytes().to_vec();
+        bytes.extend((text.len() as u64).to_le_bytes());
+        bytes.extend(option.to_le_bytes());
+        let mut memory = stack(&bytes);
+        memory.0.insert(0x5000, text.to_vec());
+        run(&fixture, &memory)
+    };
+    assert_eq!(case(b"hello", 0), "");
+    assert_eq!(case(b"hello", 0x5000), "Rejected");
+    assert_eq!(case(b"hellp", 0), "Rejected");
+    assert_eq!(case(b"hello!", 0), "Rejected");
+}
+
+#[test]
+fn foreign_records_are_errors() {
+    let mut fixture = Fixture::default();
+    fixture.variable("a", int(4, true), at_frame(0));
+    let plan = fixture.plan().expect("compiles");
+    let memory = stack(&[0; 16]);
+    let Outcome::Sent(record) = Machine::new(&memory).with(RBP, STACK).run(&plan.ops) else {
+        panic!("sent");
+    };
+    for end in 0..record.len() {
+        assert!(plan.layout.decode(&record[..end]).is_err(), "cut at {end}");
+    }
+    for at in 64..72 {
+        let mut other = record.clone();
+        other[at] ^= 0x55;
+        let decoded = plan.layout.decode(&other);
+        assert!(decoded.is_err() || at == 67, "byte {at}: {decoded:?}");
+    }
+}
+
+#[test]
+fn type_that_contains_itself_ends() {
+    let mut fixture = Fixture::default();
+    let ty = fixture.reserve();
+    let member = fixture::member("inner", ty, 0);
+    fixture.define(
+        ty,
+        "Loop",
+        Some(8),
+        TypeKind::Struct(fixture::structure(vec![member.clone(), member])),
+    );
+    fixture.variable("l", ty, at_frame(0));
+    let text = run(&fixture, &stack(&[0; 8]));
+    assert!(
+        text.contains("not supported"),
+        "{}",
+        &text[..200.min(text.len())]
+    );
+}

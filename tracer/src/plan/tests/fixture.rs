@@ -1,0 +1,210 @@
+//! Types and variables by hand, for plans in unit tests.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::super::{Limits, Plan, PlanError, PlanInput, compile};
+use crate::address::Bias;
+use crate::debuginfo::place::Place;
+use crate::debuginfo::types::{
+    Language, Member, PointerKind, StructType, Type, TypeId, TypeKind, TypeSource, Variant,
+    VariantPart,
+};
+use crate::debuginfo::variable::{Variable, VariableKind};
+use crate::lang::ast::{
+    Action, Expr, ExprKind, Format, Location, LocationKind, ProbeOptions, ProbeSpec, Template,
+    TemplatePart,
+};
+
+#[derive(Default)]
+pub(super) struct Fixture {
+    types: HashMap<TypeId, Arc<Type>>,
+    variables: Vec<Variable>,
+    template: Option<Template>,
+    condition: Option<Expr>,
+    pub(super) limits: Limits,
+}
+
+impl TypeSource for Fixture {
+    fn type_of(&self, id: TypeId) -> Arc<Type> {
+        if let Some(ty) = self.types.get(&id) {
+            return ty.clone();
+        }
+        let size = id.0 & 0xff;
+        let signed = id.0 & 0x100 != 0;
+        Arc::new(Type {
+            name: format!("{}{}", if signed { "i" } else { "u" }, size * 8),
+            size: Some(size),
+            language: Language::Rust,
+            kind: TypeKind::Int { signed },
+        })
+    }
+}
+
+/// An integer type, known without being defined.
+pub(super) fn int(size: u64, signed: bool) -> TypeId {
+    TypeId(size | if signed { 0x100 } else { 0 })
+}
+
+pub(super) fn member(name: &str, ty: TypeId, offset: u64) -> Member {
+    Member {
+        name: name.into(),
+        ty,
+        offset,
+        bits: None,
+        artificial: false,
+    }
+}
+
+pub(super) fn structure(members: Vec<Member>) -> StructType {
+    StructType {
+        members,
+        ..StructType::default()
+    }
+}
+
+impl Fixture {
+    pub(super) fn reserve(&mut self) -> TypeId {
+        let id = TypeId(0x1000 + self.types.len() as u64);
+        self.define(id, "", Some(0), TypeKind::Void);
+        id
+    }
+
+    pub(super) fn define(&mut self, id: TypeId, name: &str, size: Option<u64>, kind: TypeKind) {
+        let ty = Type {
+            name: name.into(),
+            size,
+            language: Language::Rust,
+            kind,
+        };
+        self.types.insert(id, Arc::new(ty));
+    }
+
+    pub(super) fn add(&mut self, name: &str, size: u64, kind: TypeKind) -> TypeId {
+        let id = self.reserve();
+        self.define(id, name, Some(size), kind);
+        id
+    }
+
+    pub(super) fn reference(&mut self, target: TypeId, name: &str) -> TypeId {
+        let kind = TypeKind::Pointer {
+            target: Some(target),
+            kind: PointerKind::Reference,
+        };
+        self.add(name, 8, kind)
+    }
+
+    pub(super) fn str(&mut self) -> TypeId {
+        let data = raw(self, int(1, false));
+        let members = vec![
+            member("data_ptr", data, 0),
+            member("length", int(8, false), 8),
+        ];
+        self.add("&str", 16, TypeKind::Struct(structure(members)))
+    }
+
+    pub(super) fn option_of_reference(&mut self) -> TypeId {
+        let point = point(self);
+        let reference = self.reference(point, "&app::Pointer");
+        let none = self.add("None", 8, TypeKind::Struct(structure(vec![])));
+        let payload = structure(vec![member("__0", reference, 0)]);
+        let some = self.add("Some", 8, TypeKind::Struct(payload));
+        let variant = |name: &str, values, ty| Variant {
+            name: name.into(),
+            values,
+            ty,
+            line: None,
+        };
+        let part = VariantPart {
+            discriminant: Some(member("", int(8, false), 0)),
+            variants: vec![
+                variant("None", vec![(0, 0)], none),
+                variant("Some", vec![], some),
+            ],
+        };
+        let body = StructType {
+            variants: Some(part),
+            ..StructType::default()
+        };
+        self.add(
+            "core::option::Option<&app::Pointer>",
+            8,
+            TypeKind::Struct(body),
+        )
+    }
+
+    pub(super) fn variable(&mut self, name: &str, ty: TypeId, place: Place) {
+        self.variables.push(Variable {
+            name: name.into(),
+            ty,
+            kind: VariableKind::Local,
+            place,
+            line: 1,
+            shadow: 1,
+        });
+    }
+
+    pub(super) fn template(&mut self, parts: Vec<TemplatePart>) {
+        self.template = Some(Template { parts });
+    }
+
+    pub(super) fn condition(&mut self, condition: Expr) {
+        self.condition = Some(condition);
+    }
+
+    pub(super) fn plan(&self) -> Result<Plan, PlanError> {
+        let spec = spec(self.template.clone(), self.condition.clone());
+        compile(&PlanInput {
+            source: self,
+            bias: Bias(0),
+            tls: None,
+            variables: &self.variables,
+            statics: &|_| None,
+            spec: &spec,
+            limits: self.limits,
+        })
+    }
+}
+
+pub(super) fn spec(template: Option<Template>, condition: Option<Expr>) -> ProbeSpec {
+    ProbeSpec {
+        text: String::new(),
+        action: Action::Log,
+        location: Location {
+            module: None,
+            kind: LocationKind::Address(0),
+            span: 0..0,
+        },
+        until: None,
+        template,
+        condition,
+        options: ProbeOptions::default(),
+    }
+}
+
+pub(super) fn point(fixture: &mut Fixture) -> TypeId {
+    let members = vec![member("x", int(2, true), 0), member("y", int(2, true), 2)];
+    fixture.add("app::Pointer", 4, TypeKind::Struct(structure(members)))
+}
+
+pub(super) fn raw(fixture: &mut Fixture, target: TypeId) -> TypeId {
+    let kind = TypeKind::Pointer {
+        target: Some(target),
+        kind: PointerKind::Raw,
+    };
+    fixture.add("*const T", 8, kind)
+}
+
+pub(super) fn name(path: &str) -> Expr {
+    Expr {
+        kind: ExprKind::Name {
+            path: path.into(),
+            shadow: 1,
+        },
+        span: 0..0,
+    }
+}
+
+pub(super) fn hole(expr: Expr, format: Format) -> TemplatePart {
+    TemplatePart::Hole { expr, format }
+}

@@ -1,0 +1,423 @@
+//! Writes values as text: what `{:?}` and `{:#?}` of Rust print, for the
+//! values of other languages in the same spirit.
+//!
+//! Debug style escapes control characters; display style gives text as it is,
+//! for the sinks to escape.
+
+use std::fmt::{self, Write};
+
+use super::{Cut, DURATION, MORE, Map, Pointer, RANGE, Sequence, Struct, Text, Value};
+use crate::lang::ast::{Align, Format, Style};
+
+/// Debug style on one line.
+pub const DEBUG: Format = Format {
+    style: Style::Debug,
+    alternate: false,
+    width: None,
+    zero: false,
+    precision: None,
+    align: None,
+};
+
+impl fmt::Display for Value {
+    /// As `{:?}` writes it, `{:#}` as `{:#?}` does.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let alternate = f.alternate();
+        write(f, self, Format { alternate, ..DEBUG })
+    }
+}
+
+/// Writes a value in a format.
+///
+/// # Errors
+/// The writer's.
+pub fn write(out: &mut dyn Write, value: &Value, format: Format) -> fmt::Result {
+    match (value, format.style) {
+        (Value::Text(text), Style::Display) => {
+            let text = plain(text);
+            pad(out, &text, format, Align::Left)
+        }
+        (Value::Char(c), Style::Display) => {
+            pad(out, c.encode_utf8(&mut [0; 4]), format, Align::Left)
+        }
+        (Value::Pointer(pointer), Style::Display)
+            if pointer.transparent && pointer.target.is_some() =>
+        {
+            match &pointer.target {
+                Some(target) => write(out, target, format),
+                None => Ok(()),
+            }
+        }
+        (Value::Pointer(pointer), Style::Pointer) => pad(
+            out,
+            &format!("{:#x}", pointer.address),
+            format,
+            Align::Right,
+        ),
+        (Value::Int(value), Style::Pointer) => write!(out, "{value:#x}"),
+        (Value::Uint(value), Style::Pointer) => write!(out, "{value:#x}"),
+        _ => Writer {
+            out,
+            format,
+            indent: 0,
+        }
+        .value(value),
+    }
+}
+
+/// A value in a format, as a string.
+#[must_use]
+pub fn to_string(value: &Value, format: Format) -> String {
+    let mut out = String::new();
+    // Writing to a string does not fail.
+    let _ = write(&mut out, value, format);
+    out
+}
+
+struct Writer<'w> {
+    out: &'w mut dyn Write,
+    format: Format,
+    indent: usize,
+}
+
+impl Writer<'_> {
+    fn value(&mut self, value: &Value) -> fmt::Result {
+        match value {
+            Value::Int(number) => self.integer(number.is_negative(), number.unsigned_abs()),
+            Value::Uint(number) => self.integer(false, *number),
+            Value::Bool(value) => pad(
+                self.out,
+                if *value { "true" } else { "false" },
+                self.format,
+                Align::Left,
+            ),
+            Value::Char(c) => write!(self.out, "{c:?}"),
+            Value::Float32(value) => self.float(f64::from(*value), *value),
+            Value::Float64(value) => self.float(*value, *value),
+            Value::Text(text) => quoted(self.out, text),
+            Value::Unit => self.out.write_str("()"),
+            Value::Struct(value) => self.structure(value),
+            Value::Tuple(items) => self.tuple(items),
+            Value::Variant(variant) => self.fields(&variant.name, &variant.fields),
+            Value::Sequence(sequence) => self.sequence(sequence),
+            Value::Map(map) => self.map(map),
+            Value::Pointer(pointer) => self.pointer(pointer),
+            Value::Unavailable(why) => write!(self.out, "<{why}>"),
+        }
+    }
+
+    fn integer(&mut self, negative: bool, number: u128) -> fmt::Result {
+        let format = self.format;
+        let (prefix, digits) = match format.style {
+            Style::LowerHex => ("0x", format!("{number:x}")),
+            Style::UpperHex => ("0x", format!("{number:X}")),
+            Style::Octal => ("0o", format!("{number:o}")),
+            Style::Binary => ("0b", format!("{number:b}")),
+            Style::LowerExp => ("", format!("{number:e}")),
+            Style::Display | Style::Debug | Style::Pointer => ("", number.to_string()),
+        };
+        let sign = if negative { "-" } else { "" };
+        let prefix = if format.alternate { prefix } else { "" };
+        zero_padded(self.out, sign, prefix, &digits, format)
+    }
+
+    fn float<F: fmt::Debug + fmt::Display + fmt::LowerExp>(
+        &mut self,
+        wide: f64,
+        value: F,
+    ) -> fmt::Result {
+        let text = match (self.format.style, self.format.precision) {
+            (Style::LowerExp, Some(digits)) => format!("{value:.*e}", usize::from(digits)),
+            (Style::LowerExp, None) => format!("{value:e}"),
+            (_, Some(digits)) => format!("{value:.*}", usize::from(digits)),
+            _ => format!("{value:?}"),
+        };
+        if !wide.is_finite() {
+            return pad(self.out, &text, self.format, Align::Right);
+        }
+        match text.strip_prefix('-') {
+            Some(digits) => zero_padded(self.out, "-", "", digits, self.format),
+            None => zero_padded(self.out, "", "", &text, self.format),
+        }
+    }
+
+    fn structure(&mut self, value: &Struct) -> fmt::Result {
+        match (value.name.as_str(), &value.fields[..]) {
+            (DURATION, [(_, Value::Uint(secs)), (_, Value::Uint(nanos))])
+                if *nanos < 1_000_000_000 =>
+            {
+                let secs = u64::try_from(*secs).unwrap_or(u64::MAX);
+                let value = std::time::Duration::new(secs, *nanos as u32);
+                let text = match self.format.precision {
+                    Some(digits) => format!("{value:.*?}", usize::from(digits)),
+                    None => format!("{value:?}"),
+                };
+                pad(self.out, &text, self.format, Align::Left)
+            }
+            (RANGE, [(_, start), (_, end)]) => {
+                self.value(start)?;
+                self.out.write_str("..")?;
+                self.value(end)
+            }
+            (name, fields) => self.fields(name, fields),
+        }
+    }
+
+    /// `Name`, `Name(a, b)`, `Name { x: a }`.
+    fn fields(&mut self, name: &str, fields: &[(String, Value)]) -> fmt::Result {
+        escaped(self.out, name)?;
+        if fields.is_empty() {
+            return if name.is_empty() {
+                self.out.write_str("{}")
+            } else {
+                Ok(())
+            };
+        }
+        let positional = fields
+            .iter()
+            .enumerate()
+            .all(|(index, (name, _))| name.parse() == Ok(index));
+        if positional {
+            self.out.write_char('(')?;
+            self.items(fields.len(), None, |writer, index| {
+                match fields.get(index) {
+                    Some((_, value)) => writer.value(value),
+                    None => Ok(()),
+                }
+            })?;
+            return self.out.write_char(')');
+        }
+        let pretty = self.format.alternate;
+        if !name.is_empty() {
+            self.out.write_char(' ')?;
+        }
+        self.out.write_str(if pretty { "{" } else { "{ " })?;
+        self.items(fields.len(), None, |writer, index| {
+            match fields.get(index) {
+                Some((name, Value::Unit)) if name == MORE => writer.out.write_str(MORE),
+                Some((name, value)) => {
+                    escaped(writer.out, name)?;
+                    writer.out.write_str(": ")?;
+                    writer.value(value)
+                }
+                None => Ok(()),
+            }
+        })?;
+        self.out.write_str(if pretty { "}" } else { " }" })
+    }
+
+    fn tuple(&mut self, items: &[Value]) -> fmt::Result {
+        self.out.write_char('(')?;
+        self.items(items.len(), None, |writer, index| match items.get(index) {
+            Some(value) => writer.value(value),
+            None => Ok(()),
+        })?;
+        if items.len() == 1 && !self.format.alternate {
+            self.out.write_char(',')?;
+        }
+        self.out.write_char(')')
+    }
+
+    fn sequence(&mut self, sequence: &Sequence) -> fmt::Result {
+        let (open, close) = if sequence.set { ('{', '}') } else { ('[', ']') };
+        self.out.write_char(open)?;
+        let items = &sequence.items;
+        self.items(items.len(), sequence.cut, |writer, index| {
+            match items.get(index) {
+                Some(value) => writer.value(value),
+                None => Ok(()),
+            }
+        })?;
+        self.out.write_char(close)
+    }
+
+    fn map(&mut self, map: &Map) -> fmt::Result {
+        self.out.write_char('{')?;
+        let entries = &map.entries;
+        self.items(entries.len(), map.cut, |writer, index| {
+            match entries.get(index) {
+                Some((key, value)) => {
+                    writer.value(key)?;
+                    writer.out.write_str(": ")?;
+                    writer.value(value)
+                }
+                None => Ok(()),
+            }
+        })?;
+        self.out.write_char('}')
+    }
+
+    /// Items with commas between, on lines of their own in pretty style.
+    fn items(
+        &mut self,
+        count: usize,
+        cut: Option<Cut>,
+        mut item: impl FnMut(&mut Self, usize) -> fmt::Result,
+    ) -> fmt::Result {
+        let pretty = self.format.alternate;
+        let all = count + usize::from(cut.is_some());
+        if all == 0 {
+            return Ok(());
+        }
+        self.indent += 1;
+        for index in 0..all {
+            if pretty {
+                self.line()?;
+            } else if index > 0 {
+                self.out.write_str(", ")?;
+            }
+            match cut {
+                Some(cut) if index == count => self.cut(cut)?,
+                _ => item(self, index)?,
+            }
+            if pretty {
+                self.out.write_char(',')?;
+            }
+        }
+        self.indent -= 1;
+        if pretty {
+            self.line()?;
+        }
+        Ok(())
+    }
+
+    fn cut(&mut self, cut: Cut) -> fmt::Result {
+        match cut.of {
+            Some(of) => write!(self.out, "… {of} in all"),
+            None => self.out.write_str("…"),
+        }
+    }
+
+    fn line(&mut self) -> fmt::Result {
+        self.out.write_char('\n')?;
+        for _ in 0..self.indent {
+            self.out.write_str("    ")?;
+        }
+        Ok(())
+    }
+
+    fn pointer(&mut self, pointer: &Pointer) -> fmt::Result {
+        if let (true, Some(target)) = (pointer.transparent, &pointer.target) {
+            return self.value(target);
+        }
+        write!(self.out, "{:#x}", pointer.address)?;
+        if let Some(symbol) = &pointer.symbol {
+            self.out.write_str(" <")?;
+            escaped(self.out, symbol)?;
+            self.out.write_char('>')?;
+        }
+        if let Some(target) = &pointer.target {
+            self.out.write_str(" -> ")?;
+            self.value(target)?;
+        }
+        Ok(())
+    }
+}
+
+/// A name of the debug information: no control characters.
+fn escaped(out: &mut dyn Write, name: &str) -> fmt::Result {
+    for c in name.chars() {
+        if c.is_control() {
+            write!(out, "{}", c.escape_default())?;
+        } else {
+            out.write_char(c)?;
+        }
+    }
+    Ok(())
+}
+
+/// Text in quotes as Rust escapes it; bytes that are no UTF-8 as `\xNN`.
+fn quoted(out: &mut dyn Write, text: &Text) -> fmt::Result {
+    out.write_char('"')?;
+    for chunk in whole(text).utf8_chunks() {
+        let quoted = format!("{:?}", chunk.valid());
+        let inner = quoted.get(1..quoted.len() - 1).unwrap_or_default();
+        out.write_str(inner)?;
+        for byte in chunk.invalid() {
+            write!(out, "\\x{byte:02x}")?;
+        }
+    }
+    out.write_char('"')?;
+    match text.cut {
+        Some(Cut { of: Some(of) }) => write!(out, "… {of} bytes in all"),
+        Some(Cut { of: None }) => out.write_str("…"),
+        None => Ok(()),
+    }
+}
+
+/// Text as it is; bytes that are no UTF-8 as `\xNN`.
+fn plain(text: &Text) -> String {
+    let mut out = String::with_capacity(text.bytes.len());
+    for chunk in whole(text).utf8_chunks() {
+        out.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            let _ = write!(out, "\\x{byte:02x}");
+        }
+    }
+    if text.cut.is_some() {
+        out.push('…');
+    }
+    out
+}
+
+/// The bytes of a text; where it was cut, without the pieces of a character at its end.
+fn whole(text: &Text) -> &[u8] {
+    match std::str::from_utf8(&text.bytes) {
+        Err(error) if text.cut.is_some() && error.error_len().is_none() => {
+            text.bytes.get(..error.valid_up_to()).unwrap_or_default()
+        }
+        _ => &text.bytes,
+    }
+}
+
+/// Text in a field of the format's width.
+fn pad(out: &mut dyn Write, text: &str, format: Format, default: Align) -> fmt::Result {
+    let text: &str = match format.precision {
+        Some(most) => text
+            .char_indices()
+            .nth(usize::from(most))
+            .and_then(|(at, _)| text.get(..at))
+            .unwrap_or(text),
+        None => text,
+    };
+    let missing = usize::from(format.width.unwrap_or(0)).saturating_sub(text.chars().count());
+    let before = match format.align.unwrap_or(default) {
+        Align::Left => 0,
+        Align::Center => missing / 2,
+        Align::Right => missing,
+    };
+    for _ in 0..before {
+        out.write_char(' ')?;
+    }
+    out.write_str(text)?;
+    for _ in before..missing {
+        out.write_char(' ')?;
+    }
+    Ok(())
+}
+
+/// A number in a field: zeros go between prefix and digits.
+fn zero_padded(
+    out: &mut dyn Write,
+    sign: &str,
+    prefix: &str,
+    digits: &str,
+    format: Format,
+) -> fmt::Result {
+    let used = sign.len() + prefix.len() + digits.len();
+    let width = usize::from(format.width.unwrap_or(0));
+    let format = Format {
+        precision: None,
+        ..format
+    };
+    if format.zero && used < width {
+        let zeros = "0".repeat(width - used);
+        return write!(out, "{sign}{prefix}{zeros}{digits}");
+    }
+    pad(
+        out,
+        &format!("{sign}{prefix}{digits}"),
+        format,
+        Align::Right,
+    )
+}
