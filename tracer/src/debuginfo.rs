@@ -4,24 +4,36 @@
 //! [`Module`] is one ELF file with all that belongs to it; everything else here
 //! asks it.
 
+mod cfi;
 mod code;
+mod die_cache;
+mod dies;
 pub mod error;
 pub mod image;
 pub mod index;
 mod lines;
+mod location;
 pub mod module;
+mod name_index;
 pub mod names;
 pub mod object;
 pub mod place;
 mod prologue;
 mod ranges;
 pub mod resolve;
+mod scope;
 mod sections;
 pub mod site;
 pub mod symbols;
+mod type_members;
+mod type_names;
+mod type_reader;
 pub mod types;
+mod unit_index;
 pub mod units;
 pub mod variable;
+mod variable_reader;
+mod variables;
 
 pub use error::DebugInfoError;
 pub use index::SourceFileInfo;

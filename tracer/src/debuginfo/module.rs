@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 
 use super::Slice;
 use super::code::CodeCache;
+use super::die_cache::DieCache;
 use super::error::DebugInfoError;
 use super::index::SourceIndex;
 use super::object::{ObjectFile, Section, Segment};
@@ -41,6 +42,7 @@ pub struct Module {
     source_index: OnceLock<SourceIndex>,
     code: CodeCache,
     supplementary_units: OnceLock<Vec<u64>>,
+    pub(super) dies: DieCache,
 }
 
 /// The thread-local block that a module adds to each thread.
@@ -95,6 +97,7 @@ impl Module {
             source_index: OnceLock::new(),
             code: CodeCache::default(),
             supplementary_units: OnceLock::new(),
+            dies: DieCache::default(),
         }
     }
 

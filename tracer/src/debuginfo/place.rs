@@ -1,6 +1,8 @@
 //! Where a variable is at one address: DWARF location descriptions, resolved
 //! as far as is possible without a process.
 
+mod text;
+
 use crate::address::LinkAddr;
 use crate::unavailable::Unavailable;
 

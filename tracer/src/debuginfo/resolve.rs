@@ -203,6 +203,15 @@ impl Module {
         self.concerned(id)?.site(self, address)
     }
 
+    /// The line that the line table has for the address; `None` where it has
+    /// none, or the code is the compiler's own.
+    #[must_use]
+    pub fn line_at(&self, address: LinkAddr) -> Option<u64> {
+        let lines = self.unit_lines(self.unit_at(address)?)?;
+        let line = lines.row_at(address.0)?.line;
+        (line != 0).then_some(u64::from(line))
+    }
+
     /// Whether a statement begins at the address, by the line table.
     #[must_use]
     pub fn is_row(&self, address: LinkAddr) -> bool {

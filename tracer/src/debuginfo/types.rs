@@ -7,6 +7,11 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TypeId(pub u64);
 
+impl TypeId {
+    /// `void`: what an absent type stands for.
+    pub const VOID: Self = Self(1 << 63);
+}
+
 /// Source language of the unit that a type or function comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "the names say it")]
@@ -116,7 +121,7 @@ pub enum PointerKind {
 /// Members of a struct, class or union, and the variants of an enum with data.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StructType {
-    /// Data members by offset; tuple fields are named `__0`, `__1`, … as rustc does.
+    /// Data members in the source's order; tuple fields are named `__0`, `__1`, … as rustc does.
     pub members: Vec<Member>,
     /// C++ base classes, in order.
     pub bases: Vec<Base>,

@@ -21,6 +21,15 @@ pub struct Variable {
     pub shadow: u32,
 }
 
+/// A function at an address, and what is in scope in it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scope {
+    /// Its full name; in C++ without its parameters.
+    pub function: String,
+    /// Innermost first.
+    pub variables: Vec<Variable>,
+}
+
 /// What a variable is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum VariableKind {

@@ -1,0 +1,262 @@
+//! Members, bases and variants of structs, classes and unions.
+
+use gimli::AttributeValue;
+
+use super::dies::{Die, DieId, Dies};
+use super::location::{Context, OBJECT, from_object};
+use super::place::{Binary, Expr, Term};
+use super::type_reader::number;
+use super::types::{Base, BaseOffset, Member, StructType, TypeId, Variant, VariantPart};
+
+/// Discriminant values of one variant.
+const MAX_VALUES: usize = 1 << 12;
+
+/// Data members, bases and type arguments of a struct, class or union.
+pub(super) fn read_struct<'a>(dies: &Dies<'a>, die: &Die<'a>) -> StructType {
+    let mut found = StructType {
+        polymorphic: die.attr(gimli::DW_AT_containing_type).is_some(),
+        ..StructType::default()
+    };
+    for child in dies.children(die) {
+        match child.tag() {
+            gimli::DW_TAG_member => found.members.extend(read_member(dies, &child)),
+            gimli::DW_TAG_inheritance => found.bases.extend(read_base(dies, &child)),
+            gimli::DW_TAG_template_type_parameter => {
+                found.type_arguments.push(type_argument(dies, &child));
+            }
+            gimli::DW_TAG_GNU_template_parameter_pack => {
+                for argument in dies.children(&child) {
+                    if argument.tag() == gimli::DW_TAG_template_type_parameter {
+                        found.type_arguments.push(type_argument(dies, &argument));
+                    }
+                }
+            }
+            gimli::DW_TAG_subprogram => {
+                let virtuality = child.attr(gimli::DW_AT_virtuality);
+                found.polymorphic |= virtuality.is_some_and(|virtuality| {
+                    virtuality != AttributeValue::Virtuality(gimli::DW_VIRTUALITY_none)
+                });
+            }
+            _ => {}
+        }
+    }
+    found.polymorphic |= found
+        .members
+        .iter()
+        .any(|member| member.name.starts_with("_vptr"))
+        || found
+            .bases
+            .iter()
+            .any(|base| matches!(base.offset, BaseOffset::VtableSlot(_)));
+    found
+}
+
+fn type_argument<'a>(dies: &Dies<'a>, die: &Die<'a>) -> (String, TypeId) {
+    let ty = dies.type_of(die).map_or(TypeId::VOID, DieId::as_type);
+    (dies.name(die).unwrap_or_default(), ty)
+}
+
+/// A data member; `None` for static members and such without a place.
+fn read_member<'a>(dies: &Dies<'a>, die: &Die<'a>) -> Option<Member> {
+    let is_static = die.flag(gimli::DW_AT_external) || die.flag(gimli::DW_AT_declaration);
+    if is_static {
+        return None;
+    }
+    let location = match die.attr(gimli::DW_AT_data_member_location) {
+        Some(value) => constant_offset(dies, die, value)?,
+        None => 0,
+    };
+    let (offset, bits) = match die.unsigned(gimli::DW_AT_bit_size) {
+        Some(size) => {
+            let first = first_bit(dies, die, location, size)?;
+            (first / 8, Some((first % 8, size)))
+        }
+        None => match die.unsigned(gimli::DW_AT_data_bit_offset) {
+            Some(first) if first % 8 == 0 => (location.checked_add(first / 8)?, None),
+            Some(_) => return None,
+            None => (location, None),
+        },
+    };
+    Some(Member {
+        name: dies.name(die).unwrap_or_default(),
+        ty: dies.type_of(die).map_or(TypeId::VOID, DieId::as_type),
+        offset,
+        bits,
+        artificial: die.flag(gimli::DW_AT_artificial),
+    })
+}
+
+/// First bit of a bit field, counted from the least significant bit of the
+/// containing value's first byte.
+fn first_bit<'a>(dies: &Dies<'a>, die: &Die<'a>, location: u64, size: u64) -> Option<u64> {
+    let base = location.checked_mul(8)?;
+    if let Some(first) = die.unsigned(gimli::DW_AT_data_bit_offset) {
+        return base.checked_add(first);
+    }
+    // DWARF 2 and 3 count from the most significant bit of a storage unit.
+    let Some(from_top) = die.attr(gimli::DW_AT_bit_offset) else {
+        return Some(base);
+    };
+    let from_top = match from_top {
+        AttributeValue::Sdata(value) => value,
+        other => i64::try_from(other.udata_value()?).ok()?,
+    };
+    let storage = die
+        .unsigned(gimli::DW_AT_byte_size)
+        .or_else(|| storage_size(dies, die))?;
+    let first = i64::try_from(base.checked_add(storage.checked_mul(8)?)?)
+        .ok()?
+        .checked_sub(from_top)?
+        .checked_sub(i64::try_from(size).ok()?)?;
+    u64::try_from(first).ok()
+}
+
+/// Bytes of the declared type of a bit field.
+fn storage_size<'a>(dies: &Dies<'a>, die: &Die<'a>) -> Option<u64> {
+    let mut ty = dies.die(dies.type_of(die)?)?;
+    for _ in 0..16 {
+        if let Some(size) = ty.unsigned(gimli::DW_AT_byte_size) {
+            return Some(size);
+        }
+        ty = dies.die(dies.type_of(&ty)?)?;
+    }
+    None
+}
+
+/// An offset that is a number, or an expression that adds one to the object's address.
+fn constant_offset<'a>(
+    dies: &Dies<'a>,
+    die: &Die<'a>,
+    value: super::dies::Attr<'a>,
+) -> Option<u64> {
+    if let Some(offset) = value.udata_value() {
+        return Some(offset);
+    }
+    match location(dies, die, value)?.0.as_slice() {
+        [term] if *term == OBJECT => Some(0),
+        [term, Term::Const(offset), Term::Binary(Binary::Add)] if *term == OBJECT => Some(*offset),
+        _ => None,
+    }
+}
+
+/// The address of a member or base, computed from [`OBJECT`].
+fn location<'a>(dies: &Dies<'a>, die: &Die<'a>, value: super::dies::Attr<'a>) -> Option<Expr> {
+    let bytecode = value.exprloc_value()?;
+    let context = Context::without_frame(dies);
+    from_object(&context, &die.unit, bytecode, OBJECT).ok()
+}
+
+fn read_base<'a>(dies: &Dies<'a>, die: &Die<'a>) -> Option<Base> {
+    let ty = dies.type_of(die)?.as_type();
+    let offset = match die.attr(gimli::DW_AT_data_member_location) {
+        None => BaseOffset::Fixed(0),
+        Some(value) => match constant_offset(dies, die, value) {
+            Some(offset) => BaseOffset::Fixed(offset),
+            None => vtable_slot(&location(dies, die, value)?)?,
+        },
+    };
+    Some(Base { ty, offset })
+}
+
+/// `object + *(*object + slot)`: how all compilers find a virtual base.
+fn vtable_slot(expr: &Expr) -> Option<BaseOffset> {
+    let [object, vtable @ .., Term::Binary(Binary::Add)] = expr.0.as_slice() else {
+        return None;
+    };
+    let [again, Term::Deref(8), slot @ .., Term::Deref(8)] = vtable else {
+        return None;
+    };
+    if *object != OBJECT || *again != OBJECT {
+        return None;
+    }
+    match slot {
+        [] => Some(BaseOffset::VtableSlot(0)),
+        [Term::Const(slot), Term::Binary(Binary::Add)] => {
+            Some(BaseOffset::VtableSlot(*slot as i64))
+        }
+        _ => None,
+    }
+}
+
+/// The variants of a Rust enum with data.
+pub(super) fn read_variants<'a>(dies: &Dies<'a>, die: &Die<'a>) -> Option<VariantPart> {
+    let part = dies
+        .children(die)
+        .into_iter()
+        .find(|child| child.tag() == gimli::DW_TAG_variant_part)?;
+    let discriminant = dies
+        .reference(&part, gimli::DW_AT_discr)
+        .and_then(|id| read_member(dies, &dies.die(id)?));
+    let width = discriminant
+        .as_ref()
+        .and_then(|member| storage_of(dies, member.ty))
+        .unwrap_or(16);
+    let mut variants = Vec::new();
+    for child in dies.children(&part) {
+        if child.tag() == gimli::DW_TAG_variant {
+            variants.extend(read_variant(dies, &child, width));
+        }
+    }
+    Some(VariantPart {
+        discriminant,
+        variants,
+    })
+}
+
+fn storage_of(dies: &Dies<'_>, ty: TypeId) -> Option<u64> {
+    dies.die(DieId(ty.0))?.unsigned(gimli::DW_AT_byte_size)
+}
+
+fn read_variant<'a>(dies: &Dies<'a>, die: &Die<'a>, width: u64) -> Option<Variant> {
+    let member = dies
+        .children(die)
+        .into_iter()
+        .find(|child| child.tag() == gimli::DW_TAG_member)?;
+    let ty = dies.type_of(&member)?;
+    let mut values = Vec::new();
+    if let Some(value) = die.attr(gimli::DW_AT_discr_value).and_then(number) {
+        let value = zero_extended(value, width);
+        values.push((value, value));
+    }
+    if let Some(AttributeValue::Block(list)) = die.attr(gimli::DW_AT_discr_list) {
+        values.extend(discriminants(list, width));
+    }
+    // Suspend points of coroutines are numbered; their structs have the name.
+    let named = |name: &String| !name.starts_with(|c: char| c.is_ascii_digit());
+    let name = dies.name(&member).filter(named);
+    let name = name
+        .or_else(|| dies.name(&dies.die(ty)?))
+        .unwrap_or_default();
+    Some(Variant {
+        name,
+        values,
+        ty: ty.as_type(),
+        line: member.unsigned(gimli::DW_AT_decl_line),
+    })
+}
+
+/// The ranges of a `DW_AT_discr_list`; its numbers are taken as unsigned.
+fn discriminants(mut list: super::Slice<'_>, width: u64) -> Vec<(u128, u128)> {
+    use gimli::Reader as _;
+    let mut found = Vec::new();
+    while found.len() < MAX_VALUES {
+        let Ok(kind) = list.read_u8() else { break };
+        let Ok(first) = list.read_uleb128() else {
+            break;
+        };
+        let first = zero_extended(first.into(), width);
+        let last = match gimli::DwDsc(kind) {
+            gimli::DW_DSC_range => match list.read_uleb128() {
+                Ok(last) => zero_extended(last.into(), width),
+                Err(_) => break,
+            },
+            _ => first,
+        };
+        found.push((first, last));
+    }
+    found
+}
+
+fn zero_extended(value: i128, width: u64) -> u128 {
+    super::type_reader::in_width(value, width, false) as u128
+}

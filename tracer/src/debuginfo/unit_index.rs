@@ -1,0 +1,299 @@
+//! One pass over a unit: what encloses what, functions by address, and the
+//! names of its types and statics.
+//!
+//! The pass reads only the entries that it keeps; all others are skipped.
+
+use gimli::{AttributeValue, DwTag, UnitOffset};
+
+use super::dies::{Dies, Entry, Sections, Slice, UnitAt, entry_ranges};
+
+/// Entries of each kind that the index of one unit may have.
+const MAX_ENTRIES: usize = 1 << 22;
+/// Levels of enclosing entries that are told apart.
+const MAX_DEPTH: usize = 512;
+/// No parent.
+const NONE: u32 = u32::MAX;
+
+/// See the module. Offsets count from the unit's header.
+#[derive(Default)]
+pub(super) struct UnitIndex {
+    /// In the order of the unit.
+    containers: Vec<Container>,
+    /// By first address.
+    functions: Vec<Function>,
+    /// Named types and statics.
+    pub(super) names: Vec<Named>,
+}
+
+/// An entry that names of others are qualified with.
+struct Container {
+    start: u32,
+    end: u32,
+    parent: u32,
+}
+
+/// A code range of a function.
+struct Function {
+    begin: u64,
+    end: u64,
+    offset: u32,
+}
+
+/// A named type or static.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Named {
+    /// [`hash`] of its name, without its path.
+    pub(super) hash: u32,
+    /// Where it is.
+    pub(super) offset: u32,
+    /// A type; else a static.
+    pub(super) is_type: bool,
+}
+
+impl UnitIndex {
+    /// Reads a unit.
+    pub(super) fn read<'a>(dies: &Dies<'a>, unit: &UnitAt<'a>) -> Self {
+        let mut pass = Pass {
+            index: Self::default(),
+            dies,
+            unit,
+            budget: MAX_ENTRIES as u64,
+            open: Vec::new(),
+        };
+        // What could be read before an error is as good as it gets.
+        let _ = pass.run();
+        pass.finish()
+    }
+
+    /// The entry that encloses the one at `offset` and names it: a namespace, a type, a function.
+    pub(super) fn parent(&self, offset: UnitOffset) -> Option<UnitOffset> {
+        let offset = u32::try_from(offset.0).ok()?;
+        let after = self
+            .containers
+            .partition_point(|container| container.start < offset);
+        let mut number = after.checked_sub(1)?;
+        for _ in 0..MAX_DEPTH {
+            let container = self.containers.get(number)?;
+            if offset < container.end {
+                return Some(UnitOffset(container.start as usize));
+            }
+            number = usize::try_from(container.parent).ok()?;
+        }
+        None
+    }
+
+    /// The innermost function with code at `address`.
+    pub(super) fn function(&self, address: u64) -> Option<UnitOffset> {
+        let after = self
+            .functions
+            .partition_point(|function| function.begin <= address);
+        let around = self.functions.get(..after)?.iter().rev().take(64);
+        around
+            .filter(|function| address < function.end)
+            .min_by_key(|function| function.end - function.begin)
+            .map(|function| UnitOffset(function.offset as usize))
+    }
+}
+
+struct Pass<'p, 'a> {
+    index: UnitIndex,
+    dies: &'p Dies<'a>,
+    unit: &'p UnitAt<'a>,
+    /// Code ranges that may still be read.
+    budget: u64,
+    /// Containers that are open: depth of the children, number.
+    open: Vec<(isize, u32)>,
+}
+
+impl<'a> Pass<'_, 'a> {
+    fn run(&mut self) -> Option<()> {
+        let unit = &self.unit.unit;
+        let mut raw = unit.entries_raw(None).ok()?;
+        let mut entry = Entry::null();
+        while !raw.is_empty() {
+            let offset = raw.next_offset();
+            let depth = raw.next_depth();
+            self.close(depth, offset);
+            // The look-ahead tells by the abbreviation alone what is skipped.
+            let mut ahead = raw.clone();
+            let Some(abbreviation) = ahead.read_abbreviation().ok()? else {
+                raw = ahead;
+                continue;
+            };
+            let kind = Kind::of(abbreviation.tag());
+            if kind == Kind::Other {
+                ahead.skip_attributes(abbreviation.attributes()).ok()?;
+                raw = ahead;
+                continue;
+            }
+            raw.read_entry(&mut entry).ok()?;
+            self.enter(kind, &entry, depth, offset)?;
+        }
+        Some(())
+    }
+
+    fn close(&mut self, depth: isize, offset: UnitOffset) {
+        while let Some((inside, number)) = self.open.last().copied() {
+            if depth >= inside {
+                break;
+            }
+            self.open.pop();
+            if let Some(container) = self.index.containers.get_mut(number as usize) {
+                container.end = offset.0 as u32;
+            }
+        }
+    }
+
+    fn enter(&mut self, kind: Kind, entry: &Entry<'a>, depth: isize, at: UnitOffset) -> Option<()> {
+        let offset = u32::try_from(at.0).ok()?;
+        if kind == Kind::Function {
+            self.function(entry, offset);
+        }
+        if kind == Kind::Type || (kind == Kind::Variable && self.is_static(entry)) {
+            self.name(entry, offset, kind == Kind::Type);
+        }
+        let container = matches!(kind, Kind::Function | Kind::Type | Kind::Namespace);
+        let count = self.index.containers.len();
+        if container && entry.has_children() && self.open.len() < MAX_DEPTH && count < MAX_ENTRIES {
+            let parent = self.open.last().map_or(NONE, |(_, number)| *number);
+            self.open.push((depth + 1, count as u32));
+            self.index.containers.push(Container {
+                start: offset,
+                end: u32::MAX,
+                parent,
+            });
+        }
+        Some(())
+    }
+
+    fn dwarf(&self) -> Option<Sections<'_, 'a>> {
+        self.dies.dwarf(self.unit.section.file)
+    }
+
+    fn function(&mut self, entry: &Entry<'a>, offset: u32) {
+        let mut budget = self.budget;
+        let ranges = self
+            .dwarf()
+            .and_then(|dwarf| entry_ranges(&dwarf, &self.unit.unit, entry, &mut budget));
+        self.budget = budget;
+        for (begin, end) in ranges.unwrap_or_default() {
+            if self.index.functions.len() < MAX_ENTRIES {
+                self.index.functions.push(Function { begin, end, offset });
+            }
+        }
+    }
+
+    /// Whether a variable is there without a frame: at an address, in
+    /// thread-local storage, or as a constant outside of functions.
+    fn is_static(&self, entry: &Entry<'a>) -> bool {
+        match entry.attr_value(gimli::DW_AT_location) {
+            Some(AttributeValue::Exprloc(expression)) => is_static(expression),
+            Some(_) => false,
+            None => {
+                entry.has_attr(gimli::DW_AT_const_value)
+                    && !self
+                        .open
+                        .last()
+                        .is_some_and(|(_, number)| self.is_function(*number))
+            }
+        }
+    }
+
+    fn is_function(&self, container: u32) -> bool {
+        let container = self.index.containers.get(container as usize);
+        container.is_some_and(|container| {
+            let entry = self.unit.unit.entry(UnitOffset(container.start as usize));
+            entry.is_ok_and(|entry| entry.tag() == gimli::DW_TAG_subprogram)
+        })
+    }
+
+    fn name(&mut self, entry: &Entry<'a>, offset: u32, is_type: bool) {
+        if self.index.names.len() >= MAX_ENTRIES || entry.has_attr(gimli::DW_AT_declaration) {
+            return;
+        }
+        let unit = &self.unit.unit;
+        let mut name = entry.attr_value(gimli::DW_AT_name);
+        for attr in [gimli::DW_AT_specification, gimli::DW_AT_abstract_origin] {
+            if name.is_none()
+                && let Some(AttributeValue::UnitRef(origin)) = entry.attr_value(attr)
+            {
+                let origin = unit.entry(origin).ok();
+                name = origin.and_then(|origin| origin.attr_value(gimli::DW_AT_name));
+            }
+        }
+        let text = name.and_then(|name| self.dwarf()?.attr_string(unit, name).ok());
+        if let Some(text) = text {
+            self.index.names.push(Named {
+                hash: hash(text.slice()),
+                offset,
+                is_type,
+            });
+        }
+    }
+
+    fn finish(mut self) -> UnitIndex {
+        self.index
+            .functions
+            .sort_by_key(|function| (function.begin, function.end));
+        self.index
+    }
+}
+
+/// What the pass does with an entry.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Namespace,
+    Function,
+    Type,
+    Variable,
+    Other,
+}
+
+impl Kind {
+    fn of(tag: DwTag) -> Self {
+        match tag {
+            gimli::DW_TAG_namespace | gimli::DW_TAG_module => Self::Namespace,
+            gimli::DW_TAG_subprogram => Self::Function,
+            gimli::DW_TAG_structure_type
+            | gimli::DW_TAG_class_type
+            | gimli::DW_TAG_union_type
+            | gimli::DW_TAG_enumeration_type
+            | gimli::DW_TAG_interface_type
+            | gimli::DW_TAG_typedef
+            | gimli::DW_TAG_base_type => Self::Type,
+            gimli::DW_TAG_variable => Self::Variable,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// Whether an expression gives an address without a frame.
+fn is_static(expression: gimli::Expression<Slice<'_>>) -> bool {
+    let bytes = expression.0.slice();
+    let (Some(first), Some(last)) = (bytes.first(), bytes.last()) else {
+        return false;
+    };
+    let address = [
+        gimli::DW_OP_addr.0,
+        gimli::DW_OP_addrx.0,
+        gimli::DW_OP_GNU_addr_index.0,
+    ];
+    let tls = [
+        gimli::DW_OP_form_tls_address.0,
+        gimli::DW_OP_GNU_push_tls_address.0,
+    ];
+    address.contains(first) || (bytes.len() > 2 && tls.contains(last))
+}
+
+/// Hash of a name (FNV-1a): only to find candidates by.
+pub(super) fn hash(name: &[u8]) -> u32 {
+    name.iter().fold(0x811c_9dc5, |hash, byte| {
+        (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
+    })
+}
+
+/// The index of a unit, made when first asked for.
+pub(super) fn index_of<'a>(dies: &Dies<'a>, unit: &UnitAt<'a>) -> std::sync::Arc<UnitIndex> {
+    dies.cache
+        .unit_index((unit.section, unit.start), || UnitIndex::read(dies, unit))
+}

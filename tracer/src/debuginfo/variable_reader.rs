@@ -1,0 +1,423 @@
+//! Entries of variables to [`Variable`]s: names, kinds, and places at one address.
+
+use std::collections::HashMap;
+
+use super::cfi::{Cfa, FrameSections};
+use super::dies::{Die, DieId, Dies};
+use super::location::symbolic::{add, then};
+use super::location::{Context, Evaluator, constant, number_of, place_of};
+use super::place::{Expr, Piece, Place, Source, Term};
+use super::scope::{Declared, Frame};
+use super::type_reader::Types;
+use super::types::{Language, Type, TypeId, TypeKind, TypeSource};
+use super::variable::{Variable, VariableKind};
+use crate::unavailable::Unavailable;
+
+/// Bytes of a general register, and of a computed value.
+const WORD: u64 = 8;
+/// Bytes of a value that is a constant in the debug information.
+const MAX_CONSTANT: u64 = 1 << 16;
+/// Typedefs and qualifiers followed.
+const MAX_CHAIN: usize = 32;
+
+/// Reads the variables of one address.
+pub(super) struct VariableReader<'v, 'a> {
+    /// Where from.
+    pub(super) dies: &'v Dies<'a>,
+    /// For frames whose base is the CFA.
+    pub(super) frame_sections: &'v FrameSections<'a>,
+    /// Link address of the site.
+    pub(super) address: u64,
+    /// The function at the address that has a frame of its own.
+    pub(super) function: Option<Die<'a>>,
+}
+
+/// A variable, and whether the source has declared it before the site.
+pub(super) struct Found {
+    /// The variable.
+    pub(super) variable: Variable,
+    /// False: only found when asked for by name.
+    pub(super) declared: bool,
+}
+
+impl<'a> VariableReader<'_, 'a> {
+    /// The variables of a frame, innermost first, with shadowed ones counted;
+    /// `line` is the site's.
+    pub(super) fn frame(&self, frame: &Frame<'a>, line: Option<u64>) -> Vec<Found> {
+        let mut found: Vec<Found> = Vec::new();
+        let function = self.dies.root_origin(&frame.function);
+        let closure = function.unit.language == Language::Rust
+            && self
+                .dies
+                .name(&function)
+                .is_some_and(|name| name.starts_with('{'));
+        for (level, block) in frame.blocks.iter().enumerate().rev() {
+            let mut of_block = Vec::new();
+            for declared in &block.variables {
+                let Some(mut variable) = self.variable(declared) else {
+                    continue;
+                };
+                if closure && level == 0 && is_captured(&variable) {
+                    variable.kind = VariableKind::Captured;
+                }
+                let declared = self.is_declared(&function, &declared.die, &variable, line);
+                of_block.push(Found { variable, declared });
+            }
+            found.extend(of_block);
+        }
+        let captured = self.captured_by_lambda(&found);
+        found.extend(captured.into_iter().map(|variable| Found {
+            variable,
+            declared: true,
+        }));
+        count_shadows(&mut found);
+        found
+    }
+
+    /// Whether the source declares a variable before the site's line. In Rust
+    /// each `let` has a block of its own, which says it better.
+    fn is_declared(
+        &self,
+        function: &Die<'a>,
+        die: &Die<'a>,
+        variable: &Variable,
+        line: Option<u64>,
+    ) -> bool {
+        let file = |die: &Die<'a>| {
+            let (_, value) = self.dies.inherited(die, gimli::DW_AT_decl_file)?;
+            match value {
+                gimli::AttributeValue::FileIndex(index) => Some(index),
+                other => other.udata_value(),
+            }
+        };
+        let Some(line) = line else { return true };
+        let here = function
+            .unsigned(gimli::DW_AT_decl_line)
+            .is_some_and(|first| first <= line);
+        variable.kind != VariableKind::Local
+            || function.unit.language == Language::Rust
+            || !here
+            || variable.line <= line
+            || file(function) != file(die)
+    }
+
+    /// One variable; `None` for one without a name.
+    fn variable(&self, declared: &Declared<'a>) -> Option<Variable> {
+        let die = &declared.die;
+        let name = self.dies.name(die).filter(|name| !name.is_empty())?;
+        let ty = self.dies.type_of(die).map_or(TypeId::VOID, DieId::as_type);
+        let place = self.place(die, ty, declared.dropped);
+        let kind = match die.tag() {
+            gimli::DW_TAG_formal_parameter => VariableKind::Parameter,
+            _ if is_static(&place) => VariableKind::Static,
+            _ => VariableKind::Local,
+        };
+        Some(self.assemble(die, name, ty, kind, place))
+    }
+
+    /// A static, under its full name or `name`.
+    pub(super) fn static_variable(&self, die: &Die<'a>, name: String) -> Variable {
+        let ty = self.dies.type_of(die).map_or(TypeId::VOID, DieId::as_type);
+        let place = self.place(die, ty, false);
+        self.assemble(die, name, ty, VariableKind::Static, place)
+    }
+
+    fn assemble(
+        &self,
+        die: &Die<'a>,
+        name: String,
+        ty: TypeId,
+        kind: VariableKind,
+        place: Place,
+    ) -> Variable {
+        let line = self.dies.inherited(die, gimli::DW_AT_decl_line);
+        Variable {
+            name,
+            ty,
+            kind,
+            place,
+            line: line.and_then(|(_, line)| line.udata_value()).unwrap_or(0),
+            shadow: 1,
+        }
+    }
+
+    fn types(&self) -> Types<'_, 'a> {
+        Types { dies: self.dies }
+    }
+
+    /// Runs `ask` with what locations may refer to at the site.
+    fn with_context<T>(&self, ask: impl FnOnce(&Context<'_, 'a>) -> T) -> T {
+        let cfa = |evaluator: &Evaluator<'_, '_, 'a>| self.cfa(evaluator);
+        ask(&Context {
+            dies: self.dies,
+            address: self.address,
+            function: self.function.as_ref(),
+            cfa: &cfa,
+        })
+    }
+
+    fn cfa(&self, evaluator: &Evaluator<'_, '_, 'a>) -> Result<Expr, Unavailable> {
+        match self.frame_sections.cfa(self.address)? {
+            Cfa::Expr(expr) => Ok(expr),
+            Cfa::Bytecode(bytecode, encoding) => evaluator.expr(bytecode, encoding),
+        }
+    }
+
+    /// Where the variable of `die` is.
+    fn place(&self, die: &Die<'a>, ty: TypeId, dropped: bool) -> Place {
+        let size = self.types().type_of(ty).size;
+        if let Some((_, value)) = self.dies.inherited(die, gimli::DW_AT_const_value) {
+            return constant_place(value, size);
+        }
+        let own = die
+            .attr(gimli::DW_AT_location)
+            .map(|value| (die.clone(), value));
+        let location = own.or_else(|| self.dies.inherited(die, gimli::DW_AT_location));
+        let Some((owner, value)) = location else {
+            return Place::unavailable(Unavailable::OptimisedOut);
+        };
+        let place = self.with_context(|context| place_of(context, &owner, value));
+        // What a dropped copy still has is what does not depend on the copy.
+        if dropped && !is_static(&place) {
+            return Place::unavailable(Unavailable::OptimisedOut);
+        }
+        fit(place, size)
+    }
+
+    /// Number of elements of each dimension of a variable-length array whose
+    /// size the program computes; `None` for what is constant or unknown.
+    pub(super) fn counts(&self, ty: TypeId) -> Vec<Option<Expr>> {
+        let mut die = self.dies.die(DieId(ty.0));
+        for _ in 0..MAX_CHAIN {
+            match die {
+                Some(found) if super::type_reader::is_alias(found.tag()) => {
+                    die = self.dies.type_of(&found).and_then(|id| self.dies.die(id));
+                }
+                other => {
+                    die = other;
+                    break;
+                }
+            }
+        }
+        let Some(array) = die.filter(|die| die.tag() == gimli::DW_TAG_array_type) else {
+            return Vec::new();
+        };
+        let dimensions = self.dies.children(&array).into_iter();
+        dimensions
+            .filter(|child| child.tag() == gimli::DW_TAG_subrange_type)
+            .take(MAX_CHAIN)
+            .map(|dimension| self.count(&dimension))
+            .collect()
+    }
+
+    fn count(&self, dimension: &Die<'a>) -> Option<Expr> {
+        let (value, more) = match dimension.attr(gimli::DW_AT_count) {
+            Some(count) => (count, 0),
+            None => (dimension.attr(gimli::DW_AT_upper_bound)?, 1),
+        };
+        if value.udata_value().is_some() {
+            return None;
+        }
+        let count = self.with_context(|context| number_of(context, dimension, value))?;
+        add(count, more).ok()
+    }
+
+    /// The captures of a C++ lambda that its debug information shows only as
+    /// members of the closure.
+    fn captured_by_lambda(&self, found: &[Found]) -> Vec<Variable> {
+        let closure = found.iter().map(|found| &found.variable).find(|variable| {
+            matches!(variable.name.as_str(), "this" | "__closure")
+                && variable.kind == VariableKind::Parameter
+        });
+        let Some(closure) = closure else {
+            return Vec::new();
+        };
+        let Some((class, _)) = self.pointee(closure.ty) else {
+            return Vec::new();
+        };
+        let lambda = class.name.rsplit("::").next().is_some_and(|name| {
+            name.starts_with("<lambda")
+                || name.starts_with("class {")
+                || name.starts_with("<nameless")
+        });
+        if !lambda {
+            return Vec::new();
+        }
+        let TypeKind::Struct(structure) = &class.kind else {
+            return Vec::new();
+        };
+        let known = |name: &str| found.iter().any(|found| found.variable.name == name);
+        let members = structure
+            .members
+            .iter()
+            .filter(|member| !member.name.is_empty());
+        members
+            .filter_map(|member| {
+                let name = member.name.strip_prefix("__").unwrap_or(&member.name);
+                (!known(name)).then(|| self.member_of(closure, name, member))?
+            })
+            .collect()
+    }
+
+    /// What a pointer type points to, and its id.
+    fn pointee(&self, mut ty: TypeId) -> Option<(std::sync::Arc<Type>, TypeId)> {
+        let mut pointers = 0;
+        for _ in 0..MAX_CHAIN {
+            let found = self.types().type_of(ty);
+            match found.kind {
+                TypeKind::Alias(next) => ty = next,
+                TypeKind::Pointer { target, .. } if pointers == 0 => {
+                    pointers = 1;
+                    ty = target?;
+                }
+                _ if pointers == 1 => return Some((found, ty)),
+                _ => return None,
+            }
+        }
+        None
+    }
+
+    /// A member of what `this` points to, as a variable of its own; bit fields are not.
+    fn member_of(
+        &self,
+        this: &Variable,
+        name: &str,
+        member: &super::types::Member,
+    ) -> Option<Variable> {
+        if member.bits.is_some() {
+            return None;
+        }
+        let address = match this.place.pieces.as_slice() {
+            [Piece { source, .. }] => match source.clone() {
+                Source::Memory(expr) => then(expr, Term::Deref(8)),
+                Source::Register(register) => Ok(Expr(vec![Term::Register(register)])),
+                Source::Value(expr) => Ok(expr),
+                Source::Unavailable(why) => Err(why),
+                _ => return None,
+            },
+            _ => return None,
+        };
+        let place = match address.and_then(|address| add(address, member.offset)) {
+            Ok(address) => Place::whole(Source::Memory(address)),
+            Err(why) => Place::unavailable(why),
+        };
+        Some(Variable {
+            name: name.to_owned(),
+            ty: member.ty,
+            kind: VariableKind::Captured,
+            place,
+            line: 0,
+            shadow: 1,
+        })
+    }
+
+    /// The member `name` of the object that a C++ member function works on.
+    pub(super) fn member_of_this(&self, found: &[Found], name: &str) -> Option<Variable> {
+        let this = found
+            .iter()
+            .map(|found| &found.variable)
+            .find(|variable| variable.name == "this")?;
+        let (class, _) = self.pointee(this.ty)?;
+        if class.language != Language::Cpp {
+            return None;
+        }
+        let (TypeKind::Struct(structure) | TypeKind::Union(structure)) = &class.kind else {
+            return None;
+        };
+        let member = structure
+            .members
+            .iter()
+            .find(|member| member.name == name)?;
+        self.member_of(this, name, member)
+    }
+}
+
+/// In a Rust closure or coroutine, each `let` has a block of its own: what
+/// stands outside of all is captured, or the compiler's.
+fn is_captured(variable: &Variable) -> bool {
+    variable.kind == VariableKind::Local && variable.name != "_task_context"
+}
+
+/// Numbers the variables of one name from the innermost on. Of two in one
+/// block, the later is the inner one.
+fn count_shadows(found: &mut [Found]) {
+    let mut seen: HashMap<String, u32> = HashMap::new();
+    for Found { variable, .. } in found {
+        let count = seen.entry(variable.name.clone()).or_default();
+        *count += 1;
+        variable.shadow = *count;
+    }
+}
+
+/// At an address that does not depend on a frame.
+fn is_static(place: &Place) -> bool {
+    place.pieces.iter().all(|piece| match &piece.source {
+        Source::Memory(expr) => match expr.0.as_slice() {
+            [Term::Address(_), ..] => !expr.0.iter().any(|term| matches!(term, Term::Register(_))),
+            [.., Term::Tls] => true,
+            _ => false,
+        },
+        _ => false,
+    })
+}
+
+/// The place of a constant, in the width of its type.
+fn constant_place(value: super::dies::Attr<'_>, size: Option<u64>) -> Place {
+    let Some(source) = constant(value) else {
+        let why = "this form of a constant".to_owned();
+        return Place::unavailable(Unavailable::Unsupported(why));
+    };
+    let Source::Bytes(mut bytes) = source else {
+        return Place::whole(source);
+    };
+    let Some(size) = size.filter(|size| *size <= MAX_CONSTANT) else {
+        return Place::whole(Source::Bytes(bytes));
+    };
+    let size = size as usize;
+    if size <= bytes.len() {
+        bytes.truncate(size);
+        return Place::whole(Source::Bytes(bytes));
+    }
+    let why = format!("a constant of {} bytes for a value of {size}", bytes.len());
+    Place::unavailable(Unavailable::BadDebugInfo(why))
+}
+
+/// Makes a place cover `size` bytes and not claim more than it holds.
+fn fit(mut place: Place, size: Option<u64>) -> Place {
+    let Some(size) = size else { return place };
+    if let [Piece { size: None, source }] = place.pieces.as_mut_slice() {
+        let holds = match source {
+            Source::Register(_) | Source::Value(_) | Source::ImplicitPointer(..) => WORD,
+            Source::Bytes(bytes) => {
+                if let Ok(size) = usize::try_from(size)
+                    && size < bytes.len()
+                {
+                    bytes.truncate(size);
+                }
+                bytes.len() as u64
+            }
+            Source::Memory(_) | Source::Unavailable(_) => return place,
+        };
+        if holds < size {
+            let why = format!("a location of {holds} bytes for a value of {size}");
+            return Place::unavailable(Unavailable::BadDebugInfo(why));
+        }
+        return place;
+    }
+    for piece in &mut place.pieces {
+        let wide = piece.size.is_some_and(|size| size > WORD);
+        if wide && matches!(piece.source, Source::Register(_) | Source::Value(_)) {
+            let why = "a piece that is wider than a register".to_owned();
+            piece.source = Source::Unavailable(Unavailable::BadDebugInfo(why));
+        }
+    }
+    let covered = place.pieces.iter().map(|piece| piece.size.unwrap_or(0));
+    let covered = covered.fold(0_u64, u64::saturating_add);
+    if covered < size {
+        place.pieces.push(Piece {
+            size: Some(size - covered),
+            source: Source::Unavailable(Unavailable::OptimisedOut),
+        });
+    }
+    place
+}

@@ -1,0 +1,337 @@
+//! What a module tells of its variables and types: the questions that others ask.
+
+use std::sync::Arc;
+
+use super::cfi::{Cfa, FrameSections};
+use super::dies::{Dies, Slice};
+use super::error::DebugInfoError;
+use super::location::from_bytecode;
+use super::module::{Module, UnwindSection};
+use super::name_index::{MAX_FOUND, find_in_unit, find_named};
+use super::place::Expr;
+use super::scope::{Frame, frames};
+use super::type_names::path_name;
+use super::type_reader::Types;
+use super::types::{Language, PointerKind, Type, TypeId, TypeKind, TypeSource};
+use super::variable::{Scope, Variable, VariableKind};
+use super::variable_reader::{Found, VariableReader};
+use crate::address::LinkAddr;
+use crate::unavailable::Unavailable;
+
+impl TypeSource for Module {
+    fn type_of(&self, id: TypeId) -> Arc<Type> {
+        Types {
+            dies: &Dies::new(self),
+        }
+        .type_of(id)
+    }
+}
+
+impl Module {
+    /// The variables that the source has in scope at `address`, innermost first.
+    ///
+    /// Those of the innermost function or inlined copy there. Those that C or
+    /// C++ declare further down in a block are left out;
+    /// [`Module::find_variable`] finds them.
+    ///
+    /// # Errors
+    /// There is no debug information, or none of a function at `address`.
+    pub fn variables_at(&self, address: LinkAddr) -> Result<Vec<Variable>, DebugInfoError> {
+        self.at(address, |question| {
+            let frame = question.frames.first();
+            let found = frame
+                .map(|frame| question.variables(frame))
+                .unwrap_or_default();
+            declared(found)
+        })
+    }
+
+    /// The functions at `address`, inlined copies innermost first, each with its variables.
+    ///
+    /// # Errors
+    /// As [`Module::variables_at`].
+    pub fn scopes_at(&self, address: LinkAddr) -> Result<Vec<Scope>, DebugInfoError> {
+        self.at(address, |question| {
+            let frames = question.frames.iter();
+            frames
+                .map(|frame| Scope {
+                    function: path_name(&question.dies, &frame.function),
+                    variables: declared(question.variables(frame)),
+                })
+                .collect()
+        })
+    }
+
+    /// The variable that `name` means at `address`: in scope there, else a
+    /// member of C++'s `this`, else a static of the unit, else of the module.
+    ///
+    /// `shadow` is N of `name#N`; statics and members have 1 alone.
+    ///
+    /// # Errors
+    /// As [`Module::variables_at`].
+    pub fn find_variable(
+        &self,
+        address: LinkAddr,
+        name: &str,
+        shadow: u32,
+    ) -> Result<Option<Variable>, DebugInfoError> {
+        self.at(address, |question| question.find(name, shadow))
+    }
+
+    /// Statics and constants whose full name is `path` or ends with `::path`;
+    /// the best match first. Looks through the whole module the first time.
+    #[must_use]
+    pub fn static_variable(&self, path: &str) -> Vec<Variable> {
+        let dies = Dies::new(self);
+        let sections = FrameSections::of(self);
+        let reader = VariableReader {
+            dies: &dies,
+            frame_sections: &sections,
+            address: 0,
+            function: None,
+        };
+        find_named(&dies, path, false, MAX_FOUND)
+            .iter()
+            .map(|die| reader.static_variable(die, path_name(&dies, die)))
+            .collect()
+    }
+
+    /// Statics and constants of the unit with the code at `address`, by full name.
+    ///
+    /// # Errors
+    /// As [`Module::variables_at`].
+    pub fn unit_statics(&self, address: LinkAddr) -> Result<Vec<Variable>, DebugInfoError> {
+        self.at(address, |question| question.unit_statics())
+    }
+
+    /// What the function at `address` (the innermost inlined copy) returns; `None` is nothing.
+    ///
+    /// # Errors
+    /// As [`Module::variables_at`].
+    pub fn function_return_type(
+        &self,
+        address: LinkAddr,
+    ) -> Result<Option<TypeId>, DebugInfoError> {
+        self.at(address, |question| {
+            let function = &question.frames.first()?.function;
+            question
+                .dies
+                .type_of(function)
+                .map(super::dies::DieId::as_type)
+        })
+    }
+
+    /// The type that the source calls `name` at `address`: of the unit there, else of the module.
+    ///
+    /// Full names, or ends of them (`Point` for `geometry::Point`); C's
+    /// `struct`, `union`, `enum` before the name are left away; `*` and `&`
+    /// behind it, or Rust's `*const`, `*mut` and `&` before it, make pointers.
+    #[must_use]
+    pub fn type_named(&self, name: &str, address: Option<LinkAddr>) -> Option<TypeId> {
+        let name = name.trim();
+        for (words, kind) in [
+            ("*const ", PointerKind::Raw),
+            ("*mut ", PointerKind::Raw),
+            ("&mut ", PointerKind::Reference),
+            ("&", PointerKind::Reference),
+        ] {
+            if let Some(target) = name.strip_prefix(words) {
+                return self.pointer_to(self.type_named(target, address)?, kind);
+            }
+        }
+        for (sign, kind) in [('*', PointerKind::Raw), ('&', PointerKind::Reference)] {
+            if let Some(target) = name.strip_suffix(sign) {
+                return self.pointer_to(self.type_named(target, address)?, kind);
+            }
+        }
+        if name == "void" {
+            return Some(TypeId::VOID);
+        }
+        let words = ["struct ", "union ", "enum ", "class "];
+        let bare = words
+            .iter()
+            .find_map(|word| name.strip_prefix(word))
+            .unwrap_or(name);
+        let bare = bare.trim_start();
+        let dies = Dies::new(self);
+        let unit = address.and_then(|address| dies.unit_at(address));
+        let near = unit.map(|unit| find_in_unit(&dies, &unit, bare, true));
+        let near = near.and_then(|found| found.into_iter().next());
+        let found = near.or_else(|| find_named(&dies, bare, true, 1).into_iter().next())?;
+        Some(found.id().as_type())
+    }
+
+    /// A pointer to `target`, whether or not the debug information has one.
+    #[must_use]
+    pub fn pointer_to(&self, target: TypeId, kind: PointerKind) -> Option<TypeId> {
+        let to = self.type_of(target);
+        let name = match (to.language, kind) {
+            (Language::Rust, PointerKind::Raw) => format!("*const {}", to.name),
+            (Language::Rust, _) => format!("&{}", to.name),
+            (_, PointerKind::Raw) => format!("{} *", to.name),
+            (_, PointerKind::Reference) => format!("{} &", to.name),
+            (_, PointerKind::RvalueReference) => format!("{} &&", to.name),
+        };
+        self.dies.make_type(Type {
+            name,
+            size: Some(8),
+            language: to.language,
+            kind: TypeKind::Pointer {
+                target: Some(target),
+                kind,
+            },
+        })
+    }
+
+    /// How many elements each dimension of an array type has, where the
+    /// program computes that (C's variable-length arrays); `None` where the
+    /// type says it or nobody knows.
+    ///
+    /// # Errors
+    /// As [`Module::variables_at`].
+    pub fn array_counts(
+        &self,
+        address: LinkAddr,
+        array: TypeId,
+    ) -> Result<Vec<Option<Expr>>, DebugInfoError> {
+        self.at(address, |question| question.reader().counts(array))
+    }
+
+    /// The canonical frame address at `address`: the stack pointer before the
+    /// call that made the frame.
+    ///
+    /// # Errors
+    /// There is no unwind information for the address, or it cannot be used.
+    pub fn cfa_at(&self, address: LinkAddr) -> Result<Expr, Unavailable> {
+        match FrameSections::of(self).cfa(address.0)? {
+            Cfa::Expr(expr) => Ok(expr),
+            Cfa::Bytecode(bytecode, encoding) => {
+                from_bytecode(&Dies::new(self), bytecode, encoding)
+            }
+        }
+    }
+
+    /// Asks something about an address that has a function with debug information.
+    fn at<'a, T>(
+        &'a self,
+        address: LinkAddr,
+        ask: impl FnOnce(&Question<'a>) -> T,
+    ) -> Result<T, DebugInfoError> {
+        self.require_dwarf()?;
+        let dies = Dies::new(self);
+        let unit = dies
+            .unit_at(address)
+            .ok_or_else(|| DebugInfoError::BadDwarf {
+                what: format!("no unit has code at {address}"),
+            })?;
+        let frames = frames(&dies, &unit, address.0);
+        let answer = ask(&Question {
+            sections: FrameSections::of(self),
+            address,
+            unit,
+            frames,
+            dies,
+        });
+        self.require_intact()?;
+        Ok(answer)
+    }
+}
+
+/// One address, and what is known of it.
+struct Question<'a> {
+    dies: Dies<'a>,
+    sections: FrameSections<'a>,
+    address: LinkAddr,
+    unit: std::rc::Rc<super::dies::UnitAt<'a>>,
+    frames: Vec<Frame<'a>>,
+}
+
+impl<'a> Question<'a> {
+    fn reader(&self) -> VariableReader<'_, 'a> {
+        VariableReader {
+            dies: &self.dies,
+            frame_sections: &self.sections,
+            address: self.address.0,
+            function: self.frames.last().map(|frame| frame.function.clone()),
+        }
+    }
+
+    fn variables(&self, frame: &Frame<'a>) -> Vec<Found> {
+        // Only the innermost frame is at the site's own line; what is declared
+        // further down is not in scope yet. Rust's blocks say so themselves.
+        let asked = self
+            .frames
+            .first()
+            .is_some_and(|first| std::ptr::eq(first, frame))
+            && self.unit.language != Language::Rust;
+        let line = asked
+            .then(|| self.dies.module.line_at(self.address))
+            .flatten();
+        self.reader().frame(frame, line)
+    }
+
+    fn find(&self, name: &str, shadow: u32) -> Option<Variable> {
+        let found = self
+            .frames
+            .first()
+            .map(|frame| self.variables(frame))
+            .unwrap_or_default();
+        let is = |found: &&Found| found.variable.name == name && found.variable.shadow == shadow;
+        if let Some(found) = found.iter().find(is) {
+            return Some(found.variable.clone());
+        }
+        if shadow != 1 {
+            return None;
+        }
+        let reader = self.reader();
+        if let Some(member) = reader.member_of_this(&found, name) {
+            return Some(member);
+        }
+        let near = find_in_unit(&self.dies, &self.unit, name, false);
+        let near = near.into_iter().next();
+        let die = near.or_else(|| find_named(&self.dies, name, false, 1).into_iter().next())?;
+        let variable = reader.static_variable(&die, path_name(&self.dies, &die));
+        (variable.kind == VariableKind::Static).then_some(variable)
+    }
+
+    fn unit_statics(&self) -> Vec<Variable> {
+        let reader = self.reader();
+        let index = super::unit_index::index_of(&self.dies, &self.unit);
+        let statics = index.names.iter().filter(|named| !named.is_type);
+        statics
+            .filter_map(|named| {
+                let id = self.unit.id(gimli::UnitOffset(named.offset as usize));
+                let die = self.dies.die(id)?;
+                Some(reader.static_variable(&die, path_name(&self.dies, &die)))
+            })
+            .collect()
+    }
+}
+
+impl<'a> FrameSections<'a> {
+    /// Of a module.
+    fn of(module: &'a Module) -> Self {
+        let section = |section: UnwindSection<'a>| {
+            (
+                Slice::new(section.bytes, gimli::LittleEndian),
+                section.address.0,
+            )
+        };
+        let text = module
+            .sections()
+            .iter()
+            .find(|section| section.name == ".text");
+        Self {
+            eh_frame: module.eh_frame().map(section),
+            eh_frame_hdr: module.eh_frame_hdr().map(section),
+            debug_frame: module.debug_frame().map(|frame| section(frame).0),
+            text: text.map_or(0, |text| text.address.0),
+        }
+    }
+}
+
+/// Without those that the source declares behind the site.
+fn declared(found: Vec<Found>) -> Vec<Variable> {
+    let declared = found.into_iter().filter(|found| found.declared);
+    declared.map(|found| found.variable).collect()
+}
