@@ -14,6 +14,8 @@ use std::process::Command;
 
 /// Version of `bpf-linker` that is known to work with the pinned crates.
 pub(crate) const BPF_LINKER_VERSION: &str = "0.10.3";
+/// The LLVM that this version of `bpf-linker` is made for.
+const LLVM_VERSION: u32 = 22;
 /// Rust's name for the kernel's virtual machine.
 const TARGET: &str = "bpfel-unknown-none";
 /// Where distributions keep rustc and shared libraries.
@@ -48,6 +50,8 @@ pub(crate) enum Missing {
     Compiler,
     /// No `bpf-linker`.
     Linker,
+    /// No LLVM that can read what the distribution's rustc writes.
+    Library,
 }
 
 impl std::fmt::Display for Missing {
@@ -55,6 +59,7 @@ impl std::fmt::Display for Missing {
         f.write_str(match self {
             Self::Compiler => "no Rust compiler for eBPF: neither a packaged one with a core for bpfel-unknown-none nor rustup's nightly with rust-src",
             Self::Linker => "no bpf-linker",
+            Self::Library => "no libLLVM of version 22 or newer",
         })
     }
 }
@@ -70,18 +75,24 @@ pub(crate) fn linker_root(workspace: &Path) -> PathBuf {
 /// # Errors
 /// The parts that are missing.
 pub(crate) fn find(workspace: &Path) -> Result<Toolchain, Vec<Missing>> {
-    match (find_compiler(), find_linker(workspace)) {
-        (Some(compiler), Some(linker)) => Ok(Toolchain { compiler, linker }),
-        (compiler, linker) => {
-            let mut missing = Vec::new();
-            if compiler.is_none() {
-                missing.push(Missing::Compiler);
-            }
-            if linker.is_none() {
-                missing.push(Missing::Linker);
-            }
-            Err(missing)
-        }
+    let compiler = find_compiler();
+    let linker = find_linker(workspace);
+    let mut missing = Vec::new();
+    // Rustup's toolchains bring their own library.
+    if matches!(compiler, Some(Compiler::System))
+        && newest_llvm().is_none_or(|(version, _)| version < LLVM_VERSION)
+    {
+        missing.push(Missing::Library);
+    }
+    if compiler.is_none() {
+        missing.push(Missing::Compiler);
+    }
+    if linker.is_none() {
+        missing.push(Missing::Linker);
+    }
+    match (compiler, linker) {
+        (Some(compiler), Some(linker)) if missing.is_empty() => Ok(Toolchain { compiler, linker }),
+        _ => Err(missing),
     }
 }
 
@@ -90,16 +101,7 @@ pub(crate) fn find(workspace: &Path) -> Result<Toolchain, Vec<Missing>> {
 /// # Errors
 /// The build failed; the compiler's words are in the error.
 pub(crate) fn build(toolchain: &Toolchain, workspace: &Path, out: &Path) -> io::Result<PathBuf> {
-    let source = workspace.join("tracer-ebpf");
-    let libraries = llvm_directory(out)?;
-    let mut command = cargo(toolchain, &libraries);
-    command
-        .current_dir(&source)
-        .args(["build", "--release", "--locked", "--target", TARGET]);
-    command.arg("--target-dir").arg(out);
-    if matches!(toolchain.compiler, Compiler::Nightly) {
-        command.args(["-Z", "build-std=core"]);
-    }
+    let mut command = command(toolchain, workspace, out, "build")?;
     let output = command.output()?;
     if !output.status.success() {
         let words = String::from_utf8_lossy(&output.stderr);
@@ -110,9 +112,31 @@ pub(crate) fn build(toolchain: &Toolchain, workspace: &Path, out: &Path) -> io::
     Ok(out.join(TARGET).join("release").join("tracer-ebpf"))
 }
 
+/// A subcommand of cargo for the programs, with its output below `out`.
+///
+/// # Errors
+/// `out` cannot be written to.
+pub(crate) fn command(
+    toolchain: &Toolchain,
+    workspace: &Path,
+    out: &Path,
+    subcommand: &str,
+) -> io::Result<Command> {
+    let libraries = llvm_directory(out)?;
+    let mut command = cargo(toolchain, &libraries);
+    command
+        .current_dir(workspace.join("tracer-ebpf"))
+        .args([subcommand, "--release", "--locked", "--target", TARGET])
+        .arg("--target-dir")
+        .arg(out);
+    if matches!(toolchain.compiler, Compiler::Nightly) {
+        command.args(["-Z", "build-std=core"]);
+    }
+    Ok(command)
+}
+
 /// Cargo, set up for the target.
-#[must_use]
-pub(crate) fn cargo(toolchain: &Toolchain, libraries: &Path) -> Command {
+fn cargo(toolchain: &Toolchain, libraries: &Path) -> Command {
     let mut command = match toolchain.compiler {
         Compiler::System => {
             let mut command = Command::new(SYSTEM_CARGO);
@@ -151,6 +175,11 @@ fn rustflags(linker: &Path) -> String {
         "-C debuginfo=2 -C linker={} -C link-arg=--btf -C target-cpu=v3 --cfg bpf_target_arch=\"x86_64\"",
         linker.display()
     )
+}
+
+/// Whether the compiler is the distribution's, which has its clippy in a package of its own.
+pub(crate) fn compiler_is_packaged() -> bool {
+    matches!(find_compiler(), Some(Compiler::System))
 }
 
 fn find_compiler() -> Option<Compiler> {
@@ -193,7 +222,7 @@ fn find_linker(workspace: &Path) -> Option<PathBuf> {
 ///
 /// `bpf-linker` loads the first libLLVM that it finds; an older one that is installed too
 /// cannot read what the compiler wrote.
-pub(crate) fn llvm_directory(out: &Path) -> io::Result<PathBuf> {
+fn llvm_directory(out: &Path) -> io::Result<PathBuf> {
     let directory = out.join("llvm");
     fs::create_dir_all(&directory)?;
     let Some((version, library)) = newest_llvm() else {

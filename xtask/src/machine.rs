@@ -2,16 +2,10 @@
 //! [`crate::setup`] for the installing. A look is a few file names, so that it
 //! costs nothing where all is there.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::command::find;
-use crate::workspace;
-
-/// The bpf-linker that `setup` installs; newer ones want a newer compiler.
-pub(crate) const BPF_LINKER_VERSION: &str = "0.10.3";
-
-/// The target that the eBPF programs are compiled for.
-pub(crate) const BPF_TARGET: &str = "bpfel-unknown-none";
+use crate::{ebpf, workspace};
 
 /// Something that a command needs of the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +18,25 @@ pub(crate) enum Need {
     Tests,
     /// Boot other kernels.
     Kernels,
+}
+
+/// What is not there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Lack {
+    /// What packages bring, each thing once.
+    pub(crate) packaged: Vec<Missing>,
+    /// bpf-linker, which comes from crates.io.
+    pub(crate) bpf_linker: bool,
+}
+
+impl Lack {
+    /// Everything in it, as a person calls it.
+    pub(crate) fn names(&self) -> Vec<&'static str> {
+        let packaged = self.packaged.iter().map(|missing| missing.what);
+        packaged
+            .chain(self.bpf_linker.then_some("bpf-linker"))
+            .collect()
+    }
 }
 
 /// One thing that is not there, and the Debian packages that bring it.
@@ -112,65 +125,33 @@ const fn part_of_compiler(what: &'static str, packages: &'static [&'static str])
     }
 }
 
-/// What is missing for these needs, each thing once.
-pub(crate) fn missing(needs: &[Need]) -> Vec<Missing> {
-    let mut missing: Vec<Missing> = PROGRAMS
-        .iter()
-        .filter(|(need, program, _)| needs.contains(need) && find(program).is_none())
-        .map(|(_, _, missing)| *missing)
-        .collect();
-    if needs.contains(&Need::Build) && nightly_with_source().is_none() {
-        if !debian_compiler_is_there() {
-            missing.push(DEBIAN_COMPILER);
-        }
-        if !libllvm_is_there() {
-            missing.push(LIBLLVM);
+/// What is missing for these needs.
+pub(crate) fn lack(needs: &[Need]) -> Lack {
+    let mut lack = Lack {
+        packaged: PROGRAMS
+            .iter()
+            .filter(|(need, program, _)| needs.contains(need) && find(program).is_none())
+            .map(|(_, _, missing)| *missing)
+            .collect(),
+        bpf_linker: false,
+    };
+    if needs.contains(&Need::Build)
+        && let Err(missing) = ebpf::find(&workspace::root())
+    {
+        for part in missing {
+            match part {
+                ebpf::Missing::Compiler => lack.packaged.extend([DEBIAN_COMPILER, LIBLLVM]),
+                ebpf::Missing::Library => lack.packaged.push(LIBLLVM),
+                ebpf::Missing::Linker => lack.bpf_linker = true,
+            }
         }
     }
     if needs.contains(&Need::Tests)
-        && nightly_with_source().is_none()
-        && !Path::new("/usr/bin/clippy-driver").exists()
+        && (lack.packaged.contains(&DEBIAN_COMPILER) || ebpf::compiler_is_packaged())
+        && !Path::new("/usr/bin/cargo-clippy").exists()
     {
-        missing.push(DEBIAN_CLIPPY);
+        lack.packaged.push(DEBIAN_CLIPPY);
     }
-    missing.dedup();
-    missing
-}
-
-/// Rustup's nightly toolchain, when it has the source of `core` to build it from.
-pub(crate) fn nightly_with_source() -> Option<PathBuf> {
-    let rustup = std::env::var_os("RUSTUP_HOME")
-        .map(PathBuf::from)
-        .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".rustup")))?;
-    std::fs::read_dir(rustup.join("toolchains"))
-        .ok()?
-        .filter_map(Result::ok)
-        .filter(|entry| entry.file_name().to_string_lossy().starts_with("nightly-"))
-        .map(|entry| entry.path())
-        .find(|toolchain| toolchain.join("lib/rustlib/src/rust/library/core").is_dir())
-}
-
-fn debian_compiler_is_there() -> bool {
-    ["/usr/bin/rustc", "/usr/bin/cargo"]
-        .iter()
-        .all(|program| Path::new(program).exists())
-        && Path::new("/usr/lib/rustlib").join(BPF_TARGET).is_dir()
-}
-
-fn libllvm_is_there() -> bool {
-    let triple = format!(
-        "/usr/lib/{}-linux-gnu/libLLVM.so.22.1",
-        std::env::consts::ARCH
-    );
-    Path::new(&triple).exists()
-}
-
-/// Where `setup` puts bpf-linker, and where the build looks for it.
-pub(crate) fn bpf_linker_root() -> PathBuf {
-    workspace::target().join("bpf-linker")
-}
-
-/// Whether bpf-linker is where `setup` puts it.
-pub(crate) fn bpf_linker_is_there() -> bool {
-    bpf_linker_root().join("bin/bpf-linker").exists()
+    lack.packaged.dedup();
+    lack
 }

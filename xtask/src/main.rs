@@ -7,6 +7,8 @@
 mod build;
 mod command;
 mod demo;
+#[expect(dead_code, reason = "the build script of `tracer` uses the rest of it")]
+mod ebpf;
 mod failure;
 mod install;
 mod limits;

@@ -9,9 +9,10 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::command::{as_root, find, run as run_command};
+use crate::ebpf;
 use crate::failure::{Failure, USAGE};
-use crate::machine::{self, BPF_LINKER_VERSION, Missing, Need};
-use crate::workspace::cargo;
+use crate::machine::{self, Lack, Missing, Need};
+use crate::workspace::{cargo, root};
 
 /// What a machine without Debian's packages can do instead.
 const COMPILER_HINT: &str = "for eBPF, rustup's nightly will do: \
@@ -36,10 +37,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 }
 
 fn check(needs: &[Need]) -> Result<()> {
-    let mut missing: Vec<&str> = machine::missing(needs).iter().map(|m| m.what).collect();
-    if !machine::bpf_linker_is_there() {
-        missing.push("bpf-linker");
-    }
+    let missing = machine::lack(needs).names();
     if missing.is_empty() {
         println!("setup: everything is there");
         return Ok(());
@@ -55,21 +53,26 @@ fn check(needs: &[Need]) -> Result<()> {
 /// Something is missing and cannot be installed from here; says what, and how
 /// to get it.
 pub(crate) fn ensure(needs: &[Need]) -> Result<()> {
-    let missing = machine::missing(needs);
-    if !missing.is_empty() {
-        let what: Vec<&str> = missing.iter().map(|missing| missing.what).collect();
-        println!("setup: missing: {}", what.join(", "));
-        let (compiler, others): (Vec<Missing>, Vec<Missing>) =
-            missing.iter().partition(|missing| missing.ebpf_compiler);
-        install_packages(&others)?;
-        install_compiler(&compiler)?;
-        let still = machine::missing(needs);
-        if !still.is_empty() {
-            return Err(cannot_install(&still, "its packages did not bring it").into());
-        }
+    let lack = machine::lack(needs);
+    if lack == Lack::default() {
+        return Ok(());
     }
-    if needs.contains(&Need::Build) && !machine::bpf_linker_is_there() {
+    println!("setup: missing: {}", lack.names().join(", "));
+    let (compiler, others): (Vec<Missing>, Vec<Missing>) = lack
+        .packaged
+        .iter()
+        .partition(|missing| missing.ebpf_compiler);
+    install_packages(&others)?;
+    install_compiler(&compiler)?;
+    if lack.bpf_linker {
         install_bpf_linker()?;
+    }
+    let still = machine::lack(needs);
+    if !still.packaged.is_empty() {
+        return Err(cannot_install(&still.packaged, "its packages did not bring it").into());
+    }
+    if still.bpf_linker {
+        return Err(Failure::new("bpf-linker is not where it was installed to").into());
     }
     Ok(())
 }
@@ -149,17 +152,12 @@ fn cannot_install(missing: &[Missing], why: &str) -> Failure {
 }
 
 fn install_bpf_linker() -> Result<()> {
-    println!("setup: building bpf-linker {BPF_LINKER_VERSION} from crates.io (about a minute)");
+    let version = ebpf::BPF_LINKER_VERSION;
+    println!("setup: building bpf-linker {version} from crates.io (about a minute)");
     let mut install = cargo("install");
     install
-        .args([
-            "bpf-linker",
-            "--locked",
-            "--version",
-            BPF_LINKER_VERSION,
-            "--root",
-        ])
-        .arg(machine::bpf_linker_root());
+        .args(["bpf-linker", "--locked", "--version", version, "--root"])
+        .arg(ebpf::linker_root(&root()));
     without_our_environment(&mut install);
     run_command(&mut install)
 }

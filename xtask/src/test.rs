@@ -13,15 +13,15 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::ValueEnum;
 
 pub(crate) use guest::run_if_init;
 
 use crate::command::{as_root, is_root, run as run_command};
 use crate::failure::Failure;
-use crate::machine::{self, Need};
-use crate::{setup, workspace};
+use crate::machine::Need;
+use crate::{ebpf, setup, workspace};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -125,27 +125,18 @@ fn clippy() -> Result<()> {
 /// Lints the eBPF crate with the compiler that builds it: its `core` for the
 /// kernel's virtual machine exists for no other.
 fn clippy_ebpf() -> Result<()> {
-    let nightly = machine::nightly_with_source();
-    let tools = nightly.as_ref().map_or_else(
-        || PathBuf::from("/usr/bin"),
-        |toolchain| toolchain.join("bin"),
-    );
-    // Cargo finds clippy, and clippy the compiler, by the path.
+    let root = workspace::root();
+    let toolchain = ebpf::find(&root).map_err(|missing| {
+        let words: Vec<String> = missing.iter().map(ToString::to_string).collect();
+        Failure::new(words.join("; "))
+    })?;
+    let out = workspace::target().join("clippy-ebpf");
+    let mut clippy = ebpf::command(&toolchain, &root, &out, "clippy")
+        .with_context(|| format!("cannot write to {}", out.display()))?;
+    // A packaged cargo looks for its clippy by the path, where rustup's is first.
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let path = std::env::join_paths(std::iter::once(tools.clone()).chain(split_paths(&path)))?;
-    let mut clippy = Command::new(tools.join("cargo"));
-    clippy
-        .current_dir(workspace::root())
-        .env("PATH", path)
-        .env("RUSTC", tools.join("rustc"))
-        .env("RUSTC_BOOTSTRAP", "1")
-        .env_remove("RUSTUP_TOOLCHAIN")
-        .args(["clippy", "--locked", "--manifest-path", EBPF_MANIFEST])
-        .args(["--target", machine::BPF_TARGET, "--target-dir"])
-        .arg(workspace::target().join("clippy-ebpf"));
-    if nightly.is_some() {
-        clippy.args(["-Z", "build-std=core"]);
-    }
+    let path = std::iter::once(PathBuf::from("/usr/bin")).chain(split_paths(&path));
+    clippy.env("PATH", std::env::join_paths(path)?);
     run_command(clippy.args(["--", "-D", "warnings"]))
 }
 
