@@ -1,0 +1,502 @@
+//! The events that are kept for reading: a bounded ring, what of it is shown, and holding it still.
+
+use std::collections::{HashMap, VecDeque};
+
+use super::list::List;
+use crate::event::{Event, ProbeId};
+use crate::value::Value;
+
+/// Events kept; the oldest goes when one more comes.
+pub(super) const KEPT: usize = 10_000;
+/// Estimated bytes of the events kept; above, the oldest go although there are fewer than [`KEPT`].
+const KEPT_BYTES: usize = 64 << 20;
+/// Depth to which the size of a value is estimated.
+const WEIGH_DEPTH: usize = 32;
+
+/// A row of the list.
+#[derive(Debug)]
+pub(super) struct Item {
+    /// What it shows.
+    pub(super) body: Body,
+    /// Number of the item before it of the same probe.
+    pub(super) before: Option<u64>,
+    weight: usize,
+}
+
+/// What a row shows.
+#[derive(Debug)]
+pub(super) enum Body {
+    /// A hit.
+    Event(Box<Event>),
+    /// Something that the session said.
+    Note(String),
+}
+
+/// Which events are shown.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Filter {
+    /// As typed.
+    pub(super) text: String,
+    words: Vec<String>,
+    probes: Vec<String>,
+}
+
+impl Filter {
+    /// Words that must all occur (case of letters does not count), and `@probe`s of which one must be it.
+    pub(super) fn new(text: &str) -> Self {
+        let (probes, words): (Vec<&str>, Vec<&str>) = text
+            .split_whitespace()
+            .partition(|word| word.starts_with('@'));
+        Self {
+            text: text.trim().to_owned(),
+            words: words.into_iter().map(str::to_owned).collect(),
+            probes: probes
+                .into_iter()
+                .filter_map(|word| word.strip_prefix('@'))
+                .filter(|name| !name.is_empty())
+                .map(str::to_owned)
+                .collect(),
+        }
+    }
+
+    /// Everything passes.
+    pub(super) fn is_empty(&self) -> bool {
+        self.words.is_empty() && self.probes.is_empty()
+    }
+
+    fn passes(&self, body: &Body) -> bool {
+        match body {
+            Body::Note(_) => true,
+            Body::Event(event) => {
+                let origin = &event.origin;
+                let probe = self.probes.is_empty()
+                    || self.probes.iter().any(|name| *name == origin.probe_name);
+                let file = origin.file.as_os_str().to_string_lossy();
+                probe
+                    && self.words.iter().all(|word| {
+                        [
+                            event.message.as_str(),
+                            event.thread.as_str(),
+                            origin.function.as_str(),
+                            &file,
+                        ]
+                        .iter()
+                        .any(|text| contains(text, word))
+                    })
+            }
+        }
+    }
+}
+
+/// Whether a text holds a word; the case of ASCII letters does not count.
+fn contains(text: &str, word: &str) -> bool {
+    let (text, word) = (text.as_bytes(), word.as_bytes());
+    word.is_empty()
+        || text
+            .windows(word.len())
+            .any(|window| window.eq_ignore_ascii_case(word))
+}
+
+/// The list of events.
+#[derive(Debug)]
+pub(super) struct Events {
+    ring: VecDeque<Item>,
+    bytes: usize,
+    capacity: usize,
+    /// Number that the next item gets.
+    next: u64,
+    last_of: HashMap<ProbeId, u64>,
+    shown: VecDeque<u64>,
+    /// What came since the list is held still.
+    held: VecDeque<Item>,
+    held_bytes: usize,
+    /// Items that came while held and for which there was no room, oldest first.
+    skipped: u64,
+    /// The list is held still.
+    pub(super) paused: bool,
+    /// The newest is always selected.
+    pub(super) follow: bool,
+    /// Which are shown.
+    pub(super) filter: Filter,
+    /// Selected and first row.
+    pub(super) list: List,
+    /// Columns that messages are scrolled to the right.
+    pub(super) shift: usize,
+}
+
+impl Events {
+    /// An empty list that keeps `capacity` items.
+    pub(super) fn new(capacity: usize) -> Self {
+        Self {
+            ring: VecDeque::new(),
+            bytes: 0,
+            capacity: capacity.max(1),
+            next: 0,
+            last_of: HashMap::new(),
+            shown: VecDeque::new(),
+            held: VecDeque::new(),
+            held_bytes: 0,
+            skipped: 0,
+            paused: false,
+            follow: true,
+            filter: Filter::default(),
+            list: List::default(),
+            shift: 0,
+        }
+    }
+
+    /// Takes one more item.
+    pub(super) fn push(&mut self, body: Body) {
+        let weight = match &body {
+            Body::Event(event) => weigh(event),
+            Body::Note(text) => text.len() + size_of::<Item>(),
+        };
+        let item = Item {
+            body,
+            before: None,
+            weight,
+        };
+        if !self.paused {
+            return self.keep(item);
+        }
+        self.held_bytes += weight;
+        self.held.push_back(item);
+        while self.held.len() > self.capacity || self.held_bytes > KEPT_BYTES {
+            let Some(gone) = self.held.pop_front() else {
+                break;
+            };
+            self.held_bytes -= gone.weight;
+            self.skipped += 1;
+        }
+    }
+
+    fn keep(&mut self, mut item: Item) {
+        let number = self.next;
+        self.next += 1;
+        if let Body::Event(event) = &item.body {
+            item.before = self.last_of.insert(event.origin.probe, number);
+        }
+        if self.filter.passes(&item.body) {
+            self.shown.push_back(number);
+        }
+        self.bytes += item.weight;
+        self.ring.push_back(item);
+        while self.ring.len() > self.capacity || self.bytes > KEPT_BYTES {
+            self.drop_oldest();
+        }
+    }
+
+    fn drop_oldest(&mut self) {
+        let oldest = self.first();
+        let Some(gone) = self.ring.pop_front() else {
+            return;
+        };
+        self.bytes -= gone.weight;
+        if self.shown.front() == Some(&oldest) {
+            self.shown.pop_front();
+            self.list.cursor = self.list.cursor.saturating_sub(1);
+            self.list.top = self.list.top.saturating_sub(1);
+        }
+    }
+
+    fn first(&self) -> u64 {
+        self.next - self.ring.len() as u64
+    }
+
+    /// An item by its number, if it is still kept.
+    pub(super) fn item(&self, number: u64) -> Option<&Item> {
+        let index = number.checked_sub(self.first())?;
+        self.ring.get(usize::try_from(index).ok()?)
+    }
+
+    /// Rows that pass the filter.
+    pub(super) fn len(&self) -> usize {
+        self.shown.len()
+    }
+
+    /// Number of the item on a row.
+    pub(super) fn number(&self, row: usize) -> Option<u64> {
+        self.shown.get(row).copied()
+    }
+
+    /// Row of an item.
+    pub(super) fn row_of(&self, number: u64) -> Option<usize> {
+        self.shown.binary_search(&number).ok()
+    }
+
+    /// Items kept, shown or not.
+    pub(super) fn kept(&self) -> usize {
+        self.ring.len()
+    }
+
+    /// Items that came since the list is held still.
+    pub(super) fn waiting(&self) -> u64 {
+        self.held.len() as u64 + self.skipped
+    }
+
+    /// The event on a row, and the one before it of the same probe.
+    pub(super) fn event(&self, row: usize) -> Option<(&Event, Option<&Event>)> {
+        let item = self.item(self.number(row)?)?;
+        let Body::Event(event) = &item.body else {
+            return None;
+        };
+        let before = item
+            .before
+            .and_then(|number| self.item(number))
+            .and_then(|item| match &item.body {
+                Body::Event(event) => Some(&**event),
+                Body::Note(_) => None,
+            });
+        Some((event, before))
+    }
+
+    /// Holds the list still, or lets it go on with what came in the meantime.
+    pub(super) fn pause(&mut self) {
+        self.paused = !self.paused;
+        if !self.paused {
+            for item in std::mem::take(&mut self.held) {
+                self.keep(item);
+            }
+            self.held_bytes = 0;
+            self.skipped = 0;
+        }
+    }
+
+    /// Forgets all items.
+    pub(super) fn clear(&mut self) {
+        self.ring.clear();
+        self.shown.clear();
+        self.held.clear();
+        self.last_of.clear();
+        (self.bytes, self.held_bytes, self.skipped) = (0, 0, 0);
+        self.list = List::default();
+        self.follow = true;
+    }
+
+    /// Shows other events; the selected one stays selected if it still is among them.
+    pub(super) fn set_filter(&mut self, filter: Filter) {
+        let selected = self.number(self.list.cursor);
+        self.filter = filter;
+        let first = self.first();
+        self.shown = (first..)
+            .zip(&self.ring)
+            .filter(|(_, item)| self.filter.passes(&item.body))
+            .map(|(number, _)| number)
+            .collect();
+        if let Some(selected) = selected {
+            let row = self.shown.partition_point(|number| *number < selected);
+            self.list = List {
+                cursor: row,
+                top: row.saturating_sub(self.list.cursor.saturating_sub(self.list.top)),
+            };
+        }
+    }
+
+    /// Moves the selection; the newest is followed again once it is reached.
+    pub(super) fn step(&mut self, rows: isize) {
+        self.list.step(rows);
+        self.follow = self.list.cursor + 1 >= self.len() && rows >= 0;
+    }
+
+    /// Puts cursor and screen in order.
+    pub(super) fn settle(&mut self, rows: usize) {
+        if self.follow {
+            self.list.cursor = self.len().saturating_sub(1);
+        }
+        self.list.settle(self.len(), rows);
+    }
+}
+
+/// Estimated bytes that an event takes.
+fn weigh(event: &Event) -> usize {
+    let values: usize = event
+        .values
+        .iter()
+        .map(|value| size_of_val(value) + weigh_value(&value.value, WEIGH_DEPTH))
+        .sum();
+    let stack: usize = event
+        .stack
+        .iter()
+        .map(|frame| size_of_val(frame) + frame.function.as_ref().map_or(0, String::len))
+        .sum();
+    size_of::<Item>()
+        + size_of::<Event>()
+        + event.message.len()
+        + event.thread.len()
+        + values
+        + stack
+}
+
+fn weigh_value(value: &Value, depth: usize) -> usize {
+    let Some(depth) = depth.checked_sub(1) else {
+        return 0;
+    };
+    let fields = |fields: &[(String, Value)]| -> usize {
+        fields
+            .iter()
+            .map(|(name, value)| {
+                name.len() + size_of::<(String, Value)>() + weigh_value(value, depth)
+            })
+            .sum()
+    };
+    match value {
+        Value::Text(text) => text.bytes.len(),
+        Value::Struct(inner) => inner.name.len() + fields(&inner.fields),
+        Value::Variant(inner) => inner.ty.len() + inner.name.len() + fields(&inner.fields),
+        Value::Tuple(items) => items
+            .iter()
+            .map(|item| size_of::<Value>() + weigh_value(item, depth))
+            .sum(),
+        Value::Sequence(inner) => inner
+            .items
+            .iter()
+            .map(|item| size_of::<Value>() + weigh_value(item, depth))
+            .sum(),
+        Value::Map(map) => map
+            .entries
+            .iter()
+            .map(|(key, value)| {
+                2 * size_of::<Value>() + weigh_value(key, depth) + weigh_value(value, depth)
+            })
+            .sum(),
+        Value::Pointer(pointer) => {
+            pointer.symbol.as_ref().map_or(0, String::len)
+                + pointer
+                    .target
+                    .as_ref()
+                    .map_or(0, |target| size_of::<Value>() + weigh_value(target, depth))
+        }
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fake::event;
+    use super::*;
+
+    fn filled(capacity: usize, count: u64) -> Events {
+        let mut events = Events::new(capacity);
+        for hit in 1..=count {
+            let probe = (hit % 2) as u32 + 1;
+            events.push(Body::Event(Box::new(event(
+                probe,
+                hit,
+                &format!("message {hit}"),
+            ))));
+        }
+        events.settle(5);
+        events
+    }
+
+    fn selected(events: &Events) -> u64 {
+        events
+            .event(events.list.cursor)
+            .map_or(0, |(event, _)| event.hit)
+    }
+
+    #[test]
+    fn push_beyond_the_bound_drops_the_oldest() {
+        let events = filled(10, 25);
+        assert_eq!((events.kept(), events.len()), (10, 10));
+        assert_eq!(events.event(0).map(|(event, _)| event.hit), Some(16));
+        assert_eq!(selected(&events), 25);
+    }
+
+    #[test]
+    fn push_of_huge_events_is_bounded_by_bytes() {
+        let mut events = Events::new(KEPT);
+        for hit in 0..100 {
+            events.push(Body::Event(Box::new(event(1, hit, &"x".repeat(1 << 20)))));
+        }
+        assert!((50..64).contains(&events.kept()), "{}", events.kept());
+    }
+
+    #[test]
+    fn selection_when_not_following_stays_on_its_event() {
+        let mut events = filled(10, 10);
+        events.step(-4);
+        events.settle(5);
+        assert_eq!((selected(&events), events.follow), (6, false));
+        events.push(Body::Event(Box::new(event(1, 11, "new"))));
+        events.settle(5);
+        assert_eq!(selected(&events), 6);
+    }
+
+    #[test]
+    fn step_to_the_last_follows_again() {
+        let mut events = filled(10, 10);
+        events.step(-1);
+        events.settle(5);
+        events.step(1);
+        assert!(events.follow);
+    }
+
+    #[test]
+    fn pause_holds_the_list_and_counts_what_came() {
+        let mut events = filled(10, 4);
+        events.pause();
+        for hit in 5..=30 {
+            events.push(Body::Event(Box::new(event(1, hit, "later"))));
+        }
+        events.settle(5);
+        assert_eq!(
+            (events.len(), events.waiting(), selected(&events)),
+            (4, 26, 4)
+        );
+        assert!(events.held.len() <= 10);
+        events.pause();
+        events.settle(5);
+        assert_eq!(
+            (events.kept(), events.waiting(), selected(&events)),
+            (10, 0, 30)
+        );
+    }
+
+    #[test]
+    fn filter_by_words_and_probe_shows_what_passes_both() {
+        let mut events = filled(100, 20);
+        events.set_filter(Filter::new("@p1 MESSAGE 1"));
+        let hits: Vec<u64> = (0..events.len())
+            .filter_map(|row| events.event(row))
+            .map(|(event, _)| event.hit)
+            .collect();
+        assert_eq!(hits, [10, 12, 14, 16, 18]);
+        events.push(Body::Event(Box::new(event(2, 21, "message 1"))));
+        assert_eq!(events.len(), 5);
+        events.push(Body::Event(Box::new(event(1, 22, "message 1"))));
+        assert_eq!(events.len(), 6);
+        events.set_filter(Filter::new(""));
+        assert_eq!(events.len(), 22);
+    }
+
+    #[test]
+    fn filter_of_other_text_keeps_the_selected_event() {
+        let mut events = filled(100, 20);
+        events.step(-6);
+        events.settle(5);
+        events.set_filter(Filter::new("@p1"));
+        events.settle(5);
+        assert_eq!(selected(&events), 14);
+    }
+
+    #[test]
+    fn event_knows_the_one_before_of_its_probe() {
+        let events = filled(10, 5);
+        let before = events
+            .event(4)
+            .and_then(|(_, before)| before)
+            .map(|event| event.hit);
+        assert_eq!(before, Some(3));
+    }
+
+    #[test]
+    fn clear_forgets_and_goes_on_with_fresh_items() {
+        let mut events = filled(10, 5);
+        events.clear();
+        events.push(Body::Event(Box::new(event(1, 6, "x"))));
+        events.settle(5);
+        assert_eq!((events.kept(), selected(&events)), (1, 6));
+        assert!(events.event(0).is_some_and(|(_, before)| before.is_none()));
+    }
+}

@@ -1,0 +1,397 @@
+//! A session without a target: for tests, and for looking at the screen.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use crate::event::{Counters, Event, Frame, NamedValue, Notice, Origin, ProbeId};
+use crate::session::{Control, LineInfo, ProbeError, ProbeStatus, SourceFile, VariableInfo};
+use crate::unavailable::Unavailable;
+use crate::value::{Struct, Text, Value};
+
+/// Source text of the made-up target.
+pub(crate) const SOURCE: &str = r#"//! Watches the pointer.
+
+use std::thread;
+use std::time::Duration;
+
+/// Where the pointer was.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Pointer {
+    x: i16,
+    y: i16,
+}
+
+const POLL: Duration = Duration::from_millis(250);
+
+fn report_mouse_movement(last: Pointer, current: Pointer) {
+    println!("Mouse Pointer Location Change: X: {}, Y: {}", current.x, current.y);
+    // Which way did it go? Compared with where it was a quarter of a second ago.
+    if current.x > last.x {
+        println!("Mouse moved left");
+    } else if current.x < last.x {
+        println!("Mouse moved right");
+    }
+    if current.y > last.y {
+        println!("Mouse moved up");
+    } else if current.y < last.y {
+        println!("Mouse moved down");
+    }
+}
+
+fn watch(connection: &impl Connection, root: Window) -> Result<(), Error> {
+	let mut last = query(connection, root)?; /* indented by a tab */
+    loop {
+        thread::sleep(POLL);
+        let current = query(connection, root)?;
+        if current != last {
+            report_mouse_movement(last, current);
+        }
+        last = current;
+    }
+}
+
+fn main() {
+    println!("Starting a background task that monitors the mouse position");
+    let seconds = std::env::args().nth(2).and_then(|n| n.parse().ok()).unwrap_or(60);
+    thread::Builder::new().name("Monitor".into()).spawn(|| watch(&connect()?, root()));
+    thread::sleep(Duration::from_secs(seconds)); // 日本語 wide characters in a comment
+}
+"#;
+
+/// A point, as the made-up target has it.
+pub(crate) fn point(x: i128, y: i128) -> Value {
+    Value::Struct(Struct {
+        name: "Pointer".into(),
+        fields: vec![("x".into(), Value::Int(x)), ("y".into(), Value::Int(y))],
+    })
+}
+
+/// A hit of a probe at line 18 of `src/main.rs`.
+pub(crate) fn event(probe: u32, hit: u64, message: &str) -> Event {
+    Event {
+        origin: Arc::new(Origin {
+            probe: ProbeId(probe),
+            probe_name: format!("p{probe}"),
+            action: "log",
+            file: Arc::new(PathBuf::from("/home/dev/target-app/src/main.rs")),
+            line: 18,
+            function: "target_app::report_mouse_movement".into(),
+            address: 0x1234,
+            site: (1, 1),
+        }),
+        time_ns: 1_700_000_000_000_000_000 + hit * 250_000_000,
+        pid: 4242,
+        tid: 4711,
+        thread: "Monitor".into(),
+        hit,
+        message: message.into(),
+        values: Vec::new(),
+        stack: Vec::new(),
+    }
+}
+
+/// An event with everything in it.
+pub(crate) fn full_event(probe: u32, hit: u64, line: u64) -> Event {
+    let x = 400 + (hit * 37 % 800) as i128;
+    let (last, current) = (point(x - 40, 300), point(x, 300 + (hit % 3) as i128));
+    let mut event = event(
+        probe,
+        hit,
+        &format!(
+            "last = Pointer {{ x: {}, y: 300 }}, current = Pointer {{ x: {x}, y: {} }}",
+            x - 40,
+            300 + hit % 3
+        ),
+    );
+    let mut origin = (*event.origin).clone();
+    origin.line = line;
+    event.origin = Arc::new(origin);
+    let named = |expr: &str, ty: &str, value| NamedValue {
+        expr: expr.into(),
+        ty: ty.into(),
+        value,
+    };
+    event.values = vec![
+        named("last", "Pointer", last),
+        named("current", "Pointer", current),
+        named(
+            "name",
+            "&str",
+            Value::Text(Text {
+                bytes: b"evil \x1b[31m\xff text".to_vec(),
+                cut: None,
+            }),
+        ),
+        named(
+            "scale",
+            "f64",
+            Value::Unavailable(Unavailable::Register("xmm0".into())),
+        ),
+    ];
+    event.stack = [
+        "target_app::report_mouse_movement",
+        "target_app::watch",
+        "std::sys::thread::start",
+    ]
+    .iter()
+    .enumerate()
+    .map(|(index, name)| Frame {
+        function: Some((*name).into()),
+        file: Some(Arc::new(PathBuf::from("/home/dev/target-app/src/main.rs"))),
+        line: Some(18 + 10 * index as u64),
+        inlined: index == 0,
+        address: 0x5555_0000 + index as u64,
+    })
+    .collect();
+    event
+}
+
+/// What the fake knows.
+#[derive(Debug, Default)]
+struct Inner {
+    probes: Vec<ProbeStatus>,
+    notices: VecDeque<Notice>,
+    last: u32,
+    log: Vec<String>,
+}
+
+/// The session; made-up answers, real bookkeeping of probes.
+#[derive(Debug, Default)]
+pub(crate) struct Fake {
+    inner: Mutex<Inner>,
+    extra_files: usize,
+}
+
+impl Fake {
+    /// With as many more files in the list.
+    pub(crate) fn new(extra_files: usize) -> Self {
+        Self {
+            extra_files,
+            ..Self::default()
+        }
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().expect("no holder of this lock panics")
+    }
+
+    /// Something for the frontend; events count as hits of their probe.
+    pub(crate) fn send(&self, notice: Notice) {
+        let mut inner = self.inner();
+        if let Notice::Event(event) = &notice
+            && let Some(probe) = inner
+                .probes
+                .iter_mut()
+                .find(|probe| probe.id == event.origin.probe)
+        {
+            probe.counters.hits += 1;
+            probe.counters.events += 1;
+            probe.counters.bpf_ns += 172;
+            if probe.counters.hits % 97 == 0 {
+                probe.counters.hits += 3;
+                probe.counters.lost += 3;
+            }
+        }
+        inner.notices.push_back(notice);
+        while inner.notices.len() > 100_000 {
+            inner.notices.pop_front();
+        }
+    }
+
+    /// What was asked of it: one text a call that changes something.
+    pub(crate) fn log(&self) -> Vec<String> {
+        self.inner().log.clone()
+    }
+}
+
+/// Path of the made-up main file.
+fn main_file() -> Arc<PathBuf> {
+    Arc::new(PathBuf::from("/home/dev/target-app/src/main.rs"))
+}
+
+/// Source files of the made-up target.
+pub(crate) fn files(extra: usize) -> Vec<SourceFile> {
+    let file = |path: &str, on_disk| SourceFile {
+        path: Arc::new(PathBuf::from(path)),
+        module: "target-app".into(),
+        on_disk,
+    };
+    let mut files = vec![
+        SourceFile {
+            path: main_file(),
+            module: "target-app".into(),
+            on_disk: true,
+        },
+        file("/home/dev/target-app/src/pointer.rs", true),
+        file("/home/dev/target-app/src/x11/connection.rs", true),
+    ];
+    files.extend((0..extra).map(|i| {
+        file(
+            &format!(
+                "/rustc/0123456789abcdef/library/core/src/part{}/unit_{i}.rs",
+                i % 17
+            ),
+            false,
+        )
+    }));
+    files.push(file(
+        "/rustc/0123456789abcdef/library/std/src/main.rs",
+        false,
+    ));
+    files
+}
+
+/// Lines with code of the made-up main file.
+pub(crate) fn lines() -> Vec<LineInfo> {
+    let code = [
+        15, 16, 18, 19, 20, 21, 23, 24, 25, 26, 30, 31, 33, 34, 35, 36, 38, 42, 43, 44, 45, 46,
+    ];
+    code.into_iter()
+        .map(|line| LineInfo {
+            line,
+            sites: if line == 34 { 3 } else { 1 },
+        })
+        .collect()
+}
+
+/// Variables at any line of the made-up main file.
+pub(crate) fn variables() -> Vec<VariableInfo> {
+    let variable =
+        |name: &str, ty: &str, kind, place: &str, unavailable: Option<&str>| VariableInfo {
+            name: name.into(),
+            ty: ty.into(),
+            kind,
+            place: place.into(),
+            unavailable: unavailable.map(str::to_owned),
+        };
+    vec![
+        variable("last", "Pointer", "parameter", "rbp-24", None),
+        variable("current", "Pointer", "parameter", "rbp-20", None),
+        variable(
+            "connection",
+            "&x11rb::rust_connection::RustConnection<DefaultStream>",
+            "parameter",
+            "register rdi",
+            None,
+        ),
+        variable(
+            "scale",
+            "f64",
+            "local",
+            "",
+            Some("in register xmm0, which the kernel does not expose"),
+        ),
+        variable("seconds", "u64", "local", "", Some("optimised out")),
+        variable("POLL", "core::time::Duration", "static", "0x4a8f0", None),
+    ]
+}
+
+impl Control for Fake {
+    fn target(&self) -> (String, u32) {
+        ("target-app".into(), 4242)
+    }
+
+    fn source_files(&self) -> Vec<SourceFile> {
+        files(self.extra_files)
+    }
+
+    fn source_text(&self, file: &SourceFile) -> Result<String, ProbeError> {
+        if file.on_disk {
+            return Ok(SOURCE.to_owned());
+        }
+        Err(ProbeError {
+            message: format!("`{}` is not on this machine", file.path.display()),
+            hint: Some("install the package with the sources, or choose lines by number".into()),
+            span: None,
+        })
+    }
+
+    fn lines(&self, _: &SourceFile) -> Result<Vec<LineInfo>, ProbeError> {
+        Ok(lines())
+    }
+
+    fn variables(&self, _: &SourceFile, line: u64) -> Result<Vec<VariableInfo>, ProbeError> {
+        if lines().iter().any(|info| info.line == line) {
+            return Ok(variables());
+        }
+        Err(ProbeError {
+            message: format!("no code for line {line}"),
+            hint: None,
+            span: None,
+        })
+    }
+
+    fn add(&self, text: &str) -> Result<ProbeStatus, ProbeError> {
+        let mut inner = self.inner();
+        inner.log.push(format!("add {text}"));
+        if let Some(at) = text.find("curent") {
+            return Err(ProbeError {
+                message: "no variable `curent` in scope at line 18".into(),
+                hint: Some("there is `current`".into()),
+                span: Some(at..at + 6),
+            });
+        }
+        let place = text
+            .split_whitespace()
+            .nth(1)
+            .and_then(|place| place.rsplit_once(':'));
+        let Some(line) = place.and_then(|(_, line)| line.parse().ok()) else {
+            return Err(ProbeError {
+                message: "expected `FILE:LINE`".into(),
+                hint: None,
+                span: Some(0..text.len()),
+            });
+        };
+        inner.last += 1;
+        let name = text
+            .split(" as ")
+            .nth(1)
+            .map_or(format!("p{}", inner.last), str::to_owned);
+        let status = ProbeStatus {
+            id: ProbeId(inner.last),
+            name,
+            text: text.to_owned(),
+            file: main_file(),
+            line,
+            sites: if line == 34 { 3 } else { 1 },
+            enabled: true,
+            counters: Counters::default(),
+            notes: if line == 34 {
+                vec!["3 sites: inlined copies".into()]
+            } else {
+                Vec::new()
+            },
+        };
+        inner.probes.push(status.clone());
+        Ok(status)
+    }
+
+    fn remove(&self, probe: ProbeId) -> Option<ProbeStatus> {
+        let mut inner = self.inner();
+        inner.log.push(format!("remove {probe}"));
+        let at = inner.probes.iter().position(|status| status.id == probe)?;
+        Some(inner.probes.remove(at))
+    }
+
+    fn set_enabled(&self, probe: ProbeId, enabled: bool) {
+        let mut inner = self.inner();
+        inner.log.push(format!(
+            "{} {probe}",
+            if enabled { "wake" } else { "silence" }
+        ));
+        if let Some(status) = inner.probes.iter_mut().find(|status| status.id == probe) {
+            status.enabled = enabled;
+        }
+    }
+
+    fn probes(&self) -> Vec<ProbeStatus> {
+        self.inner().probes.clone()
+    }
+
+    fn take_notices(&self, max: usize) -> Vec<Notice> {
+        let mut inner = self.inner();
+        let count = inner.notices.len().min(max);
+        inner.notices.drain(..count).collect()
+    }
+}

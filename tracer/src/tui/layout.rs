@@ -1,0 +1,250 @@
+//! Where each pane is on the screen: the same answer for drawing and for the mouse.
+
+use ratatui::layout::{Position, Rect};
+
+use super::action::Pane;
+
+/// From this width on, source and lists stand side by side.
+const SIDE_BY_SIDE_COLUMNS: u16 = 150;
+/// Below this height of the body only the pane with the focus is shown.
+const ALL_PANES_ROWS: u16 = 10;
+
+/// What the layout depends on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Needs {
+    /// Columns and rows of the terminal.
+    pub(super) size: (u16, u16),
+    /// The pane that is shown when there is room for one.
+    pub(super) focus: Pane,
+    /// Show that pane only.
+    pub(super) zoom: bool,
+    /// Probes in the table.
+    pub(super) probes: usize,
+}
+
+/// The areas; those that have no room are empty. A pane's first row is its rule.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Regions {
+    /// Target and totals.
+    pub(super) title: Rect,
+    /// Source text.
+    pub(super) source: Rect,
+    /// Variables at the current line. One row has no rule.
+    pub(super) variables: Rect,
+    /// Table of probes.
+    pub(super) probes: Rect,
+    /// Last values of the selected probe.
+    pub(super) history: Rect,
+    /// List of events.
+    pub(super) events: Rect,
+    /// Hints and messages.
+    pub(super) status: Rect,
+    /// Line between the columns.
+    pub(super) divider: Rect,
+}
+
+impl Regions {
+    /// Divides the screen.
+    pub(super) fn new(needs: Needs) -> Self {
+        let (width, height) = needs.size;
+        let mut this = Self::default();
+        let mut body = Rect::new(0, 0, width, height);
+        if height >= 4 {
+            this.title = Rect { height: 1, ..body };
+            body.y += 1;
+            body.height -= 1;
+        }
+        if height >= 3 {
+            body.height -= 1;
+            this.status = Rect {
+                y: body.bottom(),
+                height: 1,
+                ..body
+            };
+        }
+        if needs.zoom || body.height < ALL_PANES_ROWS {
+            *this.pane_mut(needs.focus) = body;
+        } else if width >= SIDE_BY_SIDE_COLUMNS && body.height >= 20 {
+            this.side_by_side(body, needs.probes);
+        } else {
+            this.stacked(body, needs.probes);
+        }
+        this
+    }
+
+    /// Area of a pane.
+    pub(super) fn pane(&self, pane: Pane) -> Rect {
+        match pane {
+            Pane::Source => self.source,
+            Pane::Probes => self.probes,
+            Pane::Events => self.events,
+        }
+    }
+
+    /// What is left of an area under its rule.
+    pub(super) fn inner(area: Rect) -> Rect {
+        Rect {
+            y: area.y.saturating_add(1),
+            height: area.height.saturating_sub(1),
+            ..area
+        }
+    }
+
+    /// Rows of a pane's list.
+    pub(super) fn rows(&self, pane: Pane) -> usize {
+        let head = if pane == Pane::Probes { 2 } else { 1 };
+        usize::from(self.pane(pane).height).saturating_sub(head)
+    }
+
+    /// The pane under a point, and the row in its list.
+    pub(super) fn at(&self, x: u16, y: u16) -> Option<(Pane, Option<usize>)> {
+        let point = Position::new(x, y);
+        for pane in Pane::ALL {
+            let area = self.pane(pane);
+            if area.contains(point) {
+                let head = if pane == Pane::Probes { 2 } else { 1 };
+                return Some((pane, usize::from(y - area.y).checked_sub(head)));
+            }
+        }
+        None
+    }
+
+    fn pane_mut(&mut self, pane: Pane) -> &mut Rect {
+        match pane {
+            Pane::Source => &mut self.source,
+            Pane::Probes => &mut self.probes,
+            Pane::Events => &mut self.events,
+        }
+    }
+
+    fn stacked(&mut self, body: Rect, probes: usize) {
+        let height = body.height;
+        let wanted = u16::try_from(probes).unwrap_or(u16::MAX).saturating_add(2);
+        let probes = wanted.clamp(3, (height / 4).max(3));
+        let variables = if height >= 30 { 5 } else { 1 };
+        let events = (height * 3 / 10).max(4);
+        let source = height.saturating_sub(probes + variables + events);
+        let mut y = body.y;
+        for (area, rows) in [
+            (&mut self.source, source),
+            (&mut self.variables, variables),
+            (&mut self.probes, probes),
+            (&mut self.events, events),
+        ] {
+            *area = Rect {
+                y,
+                height: rows,
+                ..body
+            };
+            y += rows;
+        }
+    }
+
+    fn side_by_side(&mut self, body: Rect, probes: usize) {
+        let left = Rect {
+            width: (u32::from(body.width) * 55 / 100) as u16,
+            ..body
+        };
+        self.divider = Rect {
+            x: left.right(),
+            width: 1,
+            ..body
+        };
+        let right = Rect {
+            x: left.right() + 1,
+            width: body.width - left.width - 1,
+            ..body
+        };
+        let variables = (body.height / 5).clamp(4, 12);
+        self.source = Rect {
+            height: left.height - variables,
+            ..left
+        };
+        self.variables = Rect {
+            y: self.source.bottom(),
+            height: variables,
+            ..left
+        };
+        let wanted = u16::try_from(probes).unwrap_or(u16::MAX).saturating_add(3);
+        let table = wanted.clamp(5, body.height / 3);
+        let history = if body.height >= 30 {
+            (body.height / 5).clamp(5, 10)
+        } else {
+            0
+        };
+        self.probes = Rect {
+            height: table,
+            ..right
+        };
+        self.history = Rect {
+            y: self.probes.bottom(),
+            height: history,
+            ..right
+        };
+        self.events = Rect {
+            y: self.history.bottom(),
+            height: right.height - table - history,
+            ..right
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn needs(size: (u16, u16)) -> Needs {
+        Needs {
+            size,
+            focus: Pane::Source,
+            zoom: false,
+            probes: 2,
+        }
+    }
+
+    #[test]
+    fn regions_at_80x24_show_all_three_panes() {
+        let regions = Regions::new(needs((80, 24)));
+        assert!(regions.rows(Pane::Source) >= 9);
+        assert!(regions.rows(Pane::Probes) >= 2);
+        assert!(regions.rows(Pane::Events) >= 5);
+        assert_eq!(regions.variables.height, 1);
+    }
+
+    #[test]
+    fn regions_at_200x60_stand_side_by_side() {
+        let regions = Regions::new(needs((200, 60)));
+        assert!(regions.source.right() < regions.events.x);
+        assert_eq!(regions.probes.x, regions.events.x);
+        assert!(regions.history.height > 0);
+    }
+
+    #[test]
+    fn regions_in_a_tiny_terminal_show_the_focus_only() {
+        let regions = Regions::new(Needs {
+            focus: Pane::Events,
+            ..needs((20, 5))
+        });
+        assert_eq!((regions.source.height, regions.events.height), (0, 3));
+    }
+
+    proptest! {
+        #[test]
+        fn regions_of_any_size_are_inside_and_apart(
+            width in 0u16..400, height in 0u16..200, probes in 0usize..100, zoom: bool, pane in 0usize..3,
+        ) {
+            let all = Regions::new(Needs { size: (width, height), focus: Pane::ALL[pane], zoom, probes });
+            let areas = [all.title, all.source, all.variables, all.probes, all.history, all.events, all.status, all.divider];
+            let screen = Rect::new(0, 0, width, height);
+            for (i, a) in areas.iter().enumerate() {
+                prop_assert!(a.is_empty() || screen.union(*a) == screen, "{a:?}");
+                for b in &areas[i + 1..] {
+                    prop_assert!(!a.intersects(*b) || a.is_empty() || b.is_empty(), "{a:?} {b:?}");
+                }
+            }
+            prop_assert_eq!(areas.iter().map(|a| a.area()).sum::<u32>(), screen.area());
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! The line editor: what is being typed, what for, and what was wrong with it.
+
+use crossterm::event::{Event as TerminalEvent, KeyEvent};
+use tui_input::backend::crossterm::to_input_request;
+use tui_input::{Input, InputRequest};
+
+use crate::event::ProbeId;
+use crate::session::{ProbeError, VariableInfo};
+
+/// Characters that a line may have: a probe's text is short, a paste may not be.
+const LENGTH: usize = 4096;
+/// Lines remembered.
+const REMEMBERED: usize = 100;
+/// Words that a probe can begin with or go on with.
+const WORDS: &[&str] = &[
+    "log", "snapshot", "count", "hist", "time", "if", "hits", "rate", "every", "for", "depth",
+    "as", "by",
+];
+
+/// What a line is typed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// A probe, or a line number.
+    Command,
+    /// A probe, already filled in.
+    Probe,
+    /// Another text for a probe.
+    Edit(ProbeId),
+    /// A line number.
+    GoTo,
+    /// A text in the source.
+    Search,
+    /// Which events are shown.
+    Filter,
+}
+
+impl Purpose {
+    /// What stands before the line.
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            Self::Command => ":",
+            Self::Probe => "new probe ",
+            Self::Edit(_) => "edit probe ",
+            Self::GoTo => "go to line ",
+            Self::Search => "/",
+            Self::Filter => "show events with ",
+        }
+    }
+
+    /// Whether the line is a probe.
+    pub(super) fn is_probe(self) -> bool {
+        matches!(self, Self::Command | Self::Probe | Self::Edit(_))
+    }
+}
+
+/// A line being typed.
+#[derive(Debug)]
+pub(super) struct Prompt {
+    /// What for.
+    pub(super) purpose: Purpose,
+    /// The line.
+    pub(super) input: Input,
+    /// What was wrong with the text that was tried.
+    pub(super) error: Option<ProbeError>,
+    /// The request that is under way for it.
+    pub(super) pending: Option<u64>,
+    /// Which remembered line is shown, from the end.
+    recalled: usize,
+    /// What was typed before remembered lines were looked at.
+    draft: String,
+}
+
+impl Prompt {
+    /// A prompt with a text and the cursor (in characters) in it.
+    pub(super) fn new(purpose: Purpose, text: String, cursor: usize) -> Self {
+        let input = Input::new(text).with_cursor(cursor);
+        Self {
+            purpose,
+            input,
+            error: None,
+            pending: None,
+            recalled: 0,
+            draft: String::new(),
+        }
+    }
+
+    /// An empty prompt.
+    pub(super) fn empty(purpose: Purpose) -> Self {
+        Self::new(purpose, String::new(), 0)
+    }
+
+    /// A key for the editor.
+    pub(super) fn edit(&mut self, key: KeyEvent) {
+        if let Some(request) = to_input_request(&TerminalEvent::Key(key)) {
+            self.request(request);
+        }
+    }
+
+    /// Inserts text at the cursor; line ends become blanks.
+    pub(super) fn insert(&mut self, text: &str) {
+        for c in text.trim_end_matches(['\r', '\n']).chars() {
+            self.request(InputRequest::InsertChar(if c.is_control() {
+                ' '
+            } else {
+                c
+            }));
+        }
+    }
+
+    fn request(&mut self, request: InputRequest) {
+        let grows = matches!(request, InputRequest::InsertChar(_));
+        if grows && self.input.value().len() >= LENGTH {
+            return;
+        }
+        if self
+            .input
+            .handle(request)
+            .is_some_and(|change| change.value)
+        {
+            // What is underlined would be another part of the text now.
+            self.error = None;
+        }
+    }
+
+    /// Shows what was typed before (`older`) or after.
+    pub(super) fn recall(&mut self, history: &History, older: bool) {
+        if self.recalled == 0 {
+            self.draft = self.input.value().to_owned();
+        }
+        let wanted = if older {
+            self.recalled + 1
+        } else {
+            self.recalled.saturating_sub(1)
+        };
+        let text = match wanted {
+            0 => Some(self.draft.clone()),
+            back => history.back(back).map(str::to_owned),
+        };
+        if let Some(text) = text {
+            self.recalled = wanted;
+            self.error = None;
+            self.input = Input::new(text);
+        }
+    }
+
+    /// The beginning of the word at the cursor.
+    pub(super) fn stem(&self) -> &str {
+        let value = self.input.value();
+        let end = value
+            .char_indices()
+            .nth(self.input.cursor())
+            .map_or(value.len(), |(at, _)| at);
+        let before = &value[..end];
+        let start = before
+            .rfind(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '#' | '$')))
+            .map_or(0, |at| {
+                at + before[at..].chars().next().map_or(1, char::len_utf8)
+            });
+        &before[start..]
+    }
+
+    /// What the word at the cursor could become, the best first.
+    pub(super) fn completions<'a>(&self, variables: &'a [VariableInfo]) -> Vec<&'a str> {
+        let stem = self.stem();
+        let names = variables
+            .iter()
+            .filter(|variable| variable.unavailable.is_none())
+            .map(|variable| variable.name.as_str());
+        let words: &'a [&'static str] = if stem.is_empty() { &[] } else { WORDS };
+        names
+            .chain(words.iter().copied())
+            .filter(|name| name.starts_with(stem) && *name != stem)
+            .collect()
+    }
+
+    /// Completes the word at the cursor as far as that is certain, or with the first that fits.
+    pub(super) fn complete(&mut self, variables: &[VariableInfo]) {
+        let stem = self.stem().to_owned();
+        let Some(rest) = self
+            .completions(variables)
+            .first()
+            .and_then(|name| name.strip_prefix(stem.as_str()))
+        else {
+            return;
+        };
+        let rest = rest.to_owned();
+        self.insert(&rest);
+    }
+}
+
+/// Lines typed before.
+#[derive(Debug, Default)]
+pub(super) struct History(Vec<String>);
+
+impl History {
+    /// Remembers a line.
+    pub(super) fn push(&mut self, text: &str) {
+        if text.is_empty() || self.0.last().is_some_and(|last| last == text) {
+            return;
+        }
+        if self.0.len() >= REMEMBERED {
+            self.0.remove(0);
+        }
+        self.0.push(text.to_owned());
+    }
+
+    fn back(&self, steps: usize) -> Option<&str> {
+        self.0
+            .len()
+            .checked_sub(steps)
+            .and_then(|index| self.0.get(index))
+            .map(String::as_str)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fake::variables;
+    use super::*;
+
+    #[test]
+    fn complete_of_a_stem_takes_the_variable() {
+        let mut prompt = Prompt::new(Purpose::Probe, "log a.rs:1 \"{cur}\"".into(), 16);
+        assert_eq!(prompt.stem(), "cur");
+        prompt.complete(&variables());
+        assert_eq!(prompt.input.value(), "log a.rs:1 \"{current}\"");
+    }
+
+    #[test]
+    fn completions_leave_out_what_cannot_be_read() {
+        let prompt = Prompt::new(Purpose::Probe, "s".into(), 1);
+        assert_eq!(prompt.completions(&variables()), ["snapshot"]);
+    }
+
+    #[test]
+    fn recall_goes_back_and_returns_to_the_draft() {
+        let mut history = History::default();
+        history.push("one");
+        history.push("two");
+        let mut prompt = Prompt::new(Purpose::Command, "draft".into(), 0);
+        let mut seen = Vec::new();
+        for older in [true, true, true, false, false, false] {
+            prompt.recall(&history, older);
+            seen.push(prompt.input.value().to_owned());
+        }
+        assert_eq!(seen, ["two", "one", "one", "two", "draft", "draft"]);
+    }
+
+    #[test]
+    fn insert_of_a_paste_with_controls_is_one_bounded_line() {
+        let mut prompt = Prompt::empty(Purpose::Command);
+        prompt.insert("a\nb\x1b\n");
+        assert_eq!(prompt.input.value(), "a b ");
+        prompt.insert(&"x".repeat(10_000));
+        assert_eq!(prompt.input.value().len(), LENGTH);
+    }
+}

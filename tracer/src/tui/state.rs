@@ -1,0 +1,443 @@
+//! All that the screen shows, and how it changes: no I/O, no clock.
+//!
+//! [`State::update`] takes one [`Action`] and the time, and returns what must
+//! be done elsewhere. Drawing is [`super::view`]'s.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::tz::TimeZone;
+
+use self::source::Source;
+use super::action::{Action, AddRequest, Effect, Pane, Reply};
+use super::changes::Trail;
+use super::events::{Body, Events, Filter};
+use super::fuzzy::Picker;
+use super::keymap::{self, Command, Mode};
+use super::layout::{Needs, Regions};
+use super::list::List;
+use super::prompt::{History, Prompt};
+use super::theme::Theme;
+use super::tree;
+use super::{Options, Outcome};
+use crate::event::{Notice, ProbeId};
+use crate::session::{ProbeError, ProbeStatus, SourceFile};
+
+mod commands;
+mod mouse;
+mod probes;
+mod prompts;
+pub(super) mod source;
+#[cfg(test)]
+mod tests;
+
+/// The counters are read this often.
+const REFRESH: Duration = Duration::from_millis(250);
+/// A message stays at the foot for this long.
+const MESSAGE_TIME: Duration = Duration::from_secs(8);
+/// A value that changed is marked for this long.
+pub(super) const CHANGE_TIME: Duration = Duration::from_millis(1500);
+
+/// What lies over the panes.
+#[derive(Debug)]
+pub(super) enum Overlay {
+    /// Nothing.
+    None,
+    /// Choose a source file.
+    Files(Picker),
+    /// A line to type.
+    Prompt(Prompt),
+    /// An event in full.
+    Event(Detail),
+    /// A probe in full.
+    Probe(ProbeId, usize),
+    /// The keys.
+    Help(usize),
+}
+
+/// An event in full.
+#[derive(Debug)]
+pub(super) struct Detail {
+    /// Its number in the list.
+    pub(super) number: u64,
+    /// Lines about it that stay the same.
+    pub(super) head: Vec<(String, String)>,
+    /// Its message.
+    pub(super) message: String,
+    /// Its values and stack.
+    pub(super) lines: Vec<tree::Line>,
+    /// First line shown.
+    pub(super) top: usize,
+}
+
+/// A message at the foot.
+#[derive(Debug)]
+pub(super) struct Message {
+    /// The text.
+    pub(super) text: String,
+    /// It tells of something wrong.
+    pub(super) bad: bool,
+    until: Instant,
+}
+
+/// Everything.
+#[derive(Debug)]
+pub(super) struct State {
+    /// Name and pid of the target.
+    pub(super) target: (String, u32),
+    /// How it looks.
+    pub(super) theme: Theme,
+    /// For the times of events.
+    pub(super) zone: TimeZone,
+    /// Columns and rows.
+    pub(super) size: (u16, u16),
+    /// The pane that keys go to.
+    pub(super) focus: Pane,
+    /// It has the whole screen.
+    pub(super) zoom: bool,
+    /// Over the panes.
+    pub(super) overlay: Overlay,
+    /// Every source file, once they are known.
+    pub(super) files: Option<Arc<[SourceFile]>>,
+    /// The open file.
+    pub(super) source: Option<Source>,
+    /// Probes, by id.
+    pub(super) probes: Vec<ProbeStatus>,
+    /// Selected and first row of their table.
+    pub(super) probes_list: List,
+    /// What is remembered of each.
+    pub(super) trails: HashMap<ProbeId, Trail>,
+    /// Everything is silenced.
+    pub(super) silenced: bool,
+    /// Those that were awake before.
+    awake: Vec<ProbeId>,
+    /// The events.
+    pub(super) events: Events,
+    /// At the foot.
+    pub(super) message: Option<Message>,
+    /// The target is gone.
+    pub(super) exited: Option<Option<i32>>,
+    /// The session is left.
+    pub(super) outcome: Option<Outcome>,
+    /// Requests that are under way.
+    pub(super) pending: Vec<AddRequest>,
+    /// Probes whose removal is under way.
+    removing: Vec<ProbeId>,
+    /// The time as last told.
+    pub(super) now: Instant,
+    /// What is searched for in the source.
+    pub(super) search: String,
+    typed: History,
+    generation: u64,
+    ticket: u64,
+    /// A file and line to open once the files are known.
+    wanted: Option<(Arc<std::path::PathBuf>, u64)>,
+    refreshed: Option<Instant>,
+    refreshing: bool,
+    /// Installed while the counters were being read: they may not know of it.
+    fresh: Vec<ProbeId>,
+    clicked: Option<(Instant, u16, u16)>,
+}
+
+impl State {
+    /// The first screen, and what must be done for it.
+    pub(super) fn new(
+        options: &Options,
+        target: (String, u32),
+        probes: Vec<ProbeStatus>,
+        size: (u16, u16),
+        now: Instant,
+    ) -> (Self, Vec<Effect>) {
+        let wanted = probes.first().map(|probe| (probe.file.clone(), probe.line));
+        let overlay = if wanted.is_some() {
+            Overlay::None
+        } else {
+            Overlay::Files(Picker::default())
+        };
+        let state = Self {
+            target,
+            theme: Theme::new(options.colours),
+            zone: options.time_zone.clone(),
+            size,
+            focus: Pane::Source,
+            zoom: false,
+            overlay,
+            files: None,
+            source: None,
+            probes,
+            probes_list: List::default(),
+            trails: HashMap::new(),
+            silenced: false,
+            awake: Vec::new(),
+            events: Events::new(options.events),
+            message: None,
+            exited: None,
+            outcome: None,
+            pending: Vec::new(),
+            removing: Vec::new(),
+            now,
+            search: String::new(),
+            typed: History::default(),
+            generation: 0,
+            ticket: 0,
+            wanted,
+            refreshed: None,
+            refreshing: false,
+            fresh: Vec::new(),
+            clicked: None,
+        };
+        (state, vec![Effect::LoadFiles])
+    }
+
+    /// What the keys go to.
+    pub(super) fn mode(&self) -> Mode {
+        match self.overlay {
+            Overlay::None => Mode::Main,
+            Overlay::Files(_) => Mode::Picker,
+            Overlay::Prompt(_) => Mode::Prompt,
+            Overlay::Event(_) | Overlay::Probe(..) => Mode::Detail,
+            Overlay::Help(_) => Mode::Help,
+        }
+    }
+
+    /// Where the panes are.
+    pub(super) fn regions(&self) -> Regions {
+        let probes = self.probes.len() + self.pending.len();
+        Regions::new(Needs {
+            size: self.size,
+            focus: self.focus,
+            zoom: self.zoom,
+            probes,
+        })
+    }
+
+    /// Takes what happened.
+    pub(super) fn update(&mut self, action: Action, now: Instant) -> Vec<Effect> {
+        self.now = now;
+        let effects = match action {
+            Action::Command(command) => self.command(command),
+            Action::Edit(key) => {
+                match &mut self.overlay {
+                    Overlay::Prompt(prompt) if prompt.pending.is_none() => prompt.edit(key),
+                    Overlay::Files(picker) => picker.type_key(key),
+                    _ => {}
+                }
+                self.typing();
+                Vec::new()
+            }
+            Action::Paste(text) => {
+                match &mut self.overlay {
+                    Overlay::Prompt(prompt) if prompt.pending.is_none() => prompt.insert(&text),
+                    Overlay::Files(picker) => picker.type_text(&text),
+                    _ => {}
+                }
+                self.typing();
+                Vec::new()
+            }
+            Action::Click { x, y } => self.click(x, y),
+            Action::Scroll { x, y, lines } => {
+                self.scroll(x, y, lines);
+                Vec::new()
+            }
+            Action::Resize(width, height) => {
+                self.size = (width, height);
+                Vec::new()
+            }
+            Action::Tick => self.tick(),
+            Action::Notices(notices) => {
+                notices.into_iter().for_each(|notice| self.notice(notice));
+                Vec::new()
+            }
+            Action::Terminate(signal) => {
+                self.outcome = Some(Outcome::Interrupted(signal));
+                Vec::new()
+            }
+            Action::Reply(reply) => self.reply(reply),
+        };
+        self.settle();
+        effects
+    }
+
+    /// Puts every cursor into its list and onto the screen.
+    fn settle(&mut self) {
+        let regions = self.regions();
+        if let Some(source) = &mut self.source {
+            source.settle(regions.rows(Pane::Source), self.now);
+        }
+        self.probes_list
+            .settle(self.probes.len(), regions.rows(Pane::Probes));
+        self.events.settle(regions.rows(Pane::Events));
+        let rows = self.overlay_rows();
+        let probe_lines = if let Overlay::Probe(id, _) = &self.overlay {
+            self.probe_lines(*id).len()
+        } else {
+            0
+        };
+        match &mut self.overlay {
+            Overlay::Files(picker) => {
+                let fits = picker.counts().0;
+                picker.list.settle(fits, rows);
+            }
+            Overlay::Event(detail) => {
+                let lines = detail.head.len() + detail.lines.len() + 2;
+                detail.top = detail.top.min(lines.saturating_sub(rows));
+            }
+            Overlay::Probe(_, top) => *top = (*top).min(probe_lines.saturating_sub(rows)),
+            Overlay::Help(top) => *top = (*top).min(super::view::help_len().saturating_sub(rows)),
+            Overlay::None | Overlay::Prompt(_) => {}
+        }
+    }
+
+    /// Rows of the list or text that lies over the panes.
+    pub(super) fn overlay_rows(&self) -> usize {
+        let area = super::view::overlay_area(self);
+        let head = if matches!(self.overlay, Overlay::Files(_)) {
+            2
+        } else {
+            0
+        };
+        usize::from(area.height).saturating_sub(2 + head)
+    }
+
+    fn tick(&mut self) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        if self
+            .message
+            .as_ref()
+            .is_some_and(|message| message.until <= self.now)
+        {
+            self.message = None;
+        }
+        let due = self
+            .refreshed
+            .is_none_or(|then| self.now.saturating_duration_since(then) >= REFRESH);
+        if due && !self.refreshing {
+            self.refreshed = Some(self.now);
+            self.refreshing = true;
+            effects.push(Effect::RefreshProbes);
+        }
+        effects.extend(self.ask_variables());
+        effects
+    }
+
+    fn notice(&mut self, notice: Notice) {
+        match notice {
+            Notice::Event(event) => {
+                self.trails
+                    .entry(event.origin.probe)
+                    .or_default()
+                    .hit(&event, self.now);
+                self.events.push(Body::Event(event));
+            }
+            Notice::Warning(text) => {
+                self.say(text.clone(), true);
+                self.events.push(Body::Note(text));
+            }
+            Notice::TargetExited(code) => {
+                self.exited = Some(code);
+                self.events.push(Body::Note(exit_text(code)));
+            }
+        }
+    }
+
+    /// Shows a message at the foot.
+    fn say(&mut self, text: impl Into<String>, bad: bool) {
+        self.message = Some(Message {
+            text: text.into(),
+            bad,
+            until: self.now + MESSAGE_TIME,
+        });
+    }
+
+    fn say_error(&mut self, error: &ProbeError) {
+        let text = match &error.hint {
+            Some(hint) => format!("{} ({hint})", error.message),
+            None => error.message.clone(),
+        };
+        self.say(text, true);
+    }
+
+    fn reply(&mut self, reply: Reply) -> Vec<Effect> {
+        match reply {
+            Reply::Files(files) => return self.files_known(files),
+            Reply::Text { generation, text } => return self.text_known(generation, text),
+            Reply::Lines { generation, lines } => {
+                if let Some(source) = self.open_source(generation) {
+                    source.set_lines(lines);
+                }
+            }
+            Reply::Highlighted {
+                generation,
+                from,
+                spans,
+            } => {
+                if let Some(source) = self.open_source(generation) {
+                    source.set_spans(from, spans);
+                }
+            }
+            Reply::Variables {
+                generation,
+                line,
+                variables,
+            } => {
+                if let Some(source) = self.open_source(generation) {
+                    source.set_variables(line, variables);
+                }
+            }
+            Reply::Added { request, result } => return self.added(&request, result),
+            Reply::Removed(id, last) => self.removed(id, last.as_deref()),
+            Reply::Probes(probes) => self.set_probes(probes),
+        }
+        Vec::new()
+    }
+
+    fn open_source(&mut self, generation: u64) -> Option<&mut Source> {
+        self.source
+            .as_mut()
+            .filter(|source| source.generation == generation)
+    }
+
+    /// The line typed has changed: what follows it at once.
+    fn typing(&mut self) {
+        match &mut self.overlay {
+            Overlay::Files(picker) => picker.search(),
+            Overlay::Prompt(prompt) if prompt.purpose == super::prompt::Purpose::Filter => {
+                let filter = Filter::new(prompt.input.value());
+                self.events.set_filter(filter);
+            }
+            _ => {}
+        }
+    }
+
+    /// What `key` means now.
+    pub(super) fn action_of(&self, key: crossterm::event::KeyEvent) -> Option<Action> {
+        let mode = self.mode();
+        match keymap::command(mode, key) {
+            Some(command) => Some(Action::Command(command)),
+            None if matches!(mode, Mode::Prompt | Mode::Picker) => Some(Action::Edit(key)),
+            None => None,
+        }
+    }
+
+    /// A value changed so lately that it is marked.
+    pub(super) fn is_fresh(&self, trail: &Trail) -> bool {
+        trail
+            .changed_at
+            .is_some_and(|at| self.now.saturating_duration_since(at) < CHANGE_TIME)
+    }
+
+    /// What it takes to install a key's meaning in hints: `t` for [`Command::Template`].
+    pub(super) fn hint(&self, command: Command) -> String {
+        keymap::hint(self.mode(), command)
+    }
+}
+
+/// The end of the target, in words.
+pub(super) fn exit_text(code: Option<i32>) -> String {
+    match code {
+        None => "the target has exited".into(),
+        Some(code) if code < 0 => format!("the target was ended by signal {}", code.unsigned_abs()),
+        Some(code) => format!("the target has exited with code {code}"),
+    }
+}

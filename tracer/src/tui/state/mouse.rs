@@ -1,0 +1,124 @@
+//! The mouse: the wheel scrolls what is under the pointer, a click selects, two toggle.
+
+use std::time::Duration;
+
+use super::super::action::{Effect, Pane};
+use super::super::layout::Regions;
+use super::{Overlay, State};
+
+/// Two clicks at one place within this time are a double click.
+const DOUBLE_CLICK: Duration = Duration::from_millis(400);
+
+impl State {
+    pub(super) fn scroll(&mut self, x: u16, y: u16, lines: isize) {
+        match &mut self.overlay {
+            Overlay::Files(picker) => picker.list.step(lines),
+            Overlay::Event(detail) => detail.top = detail.top.saturating_add_signed(lines),
+            Overlay::Probe(_, top) | Overlay::Help(top) => *top = top.saturating_add_signed(lines),
+            Overlay::None | Overlay::Prompt(_) => self.scroll_pane(x, y, lines),
+        }
+    }
+
+    fn scroll_pane(&mut self, x: u16, y: u16, lines: isize) {
+        let regions = self.regions();
+        let Some((pane, _)) = regions.at(x, y) else {
+            return;
+        };
+        let rows = regions.rows(pane);
+        match pane {
+            Pane::Source => {
+                if let Some(source) = &mut self.source {
+                    let len = source.len();
+                    source.list.scroll(lines, len, rows);
+                }
+            }
+            Pane::Probes => self.probes_list.scroll(lines, self.probes.len(), rows),
+            Pane::Events => {
+                let len = self.events.len();
+                self.events.list.scroll(lines, len, rows);
+                self.events.follow = lines > 0 && self.events.list.top + rows >= len;
+            }
+        }
+    }
+
+    pub(super) fn click(&mut self, x: u16, y: u16) -> Vec<Effect> {
+        let double = self.clicked.is_some_and(|(then, at_x, at_y)| {
+            at_y == y
+                && at_x.abs_diff(x) <= 1
+                && self.now.saturating_duration_since(then) < DOUBLE_CLICK
+        });
+        self.clicked = if double { None } else { Some((self.now, x, y)) };
+        match &mut self.overlay {
+            Overlay::None => self.click_pane(x, y, double),
+            Overlay::Files(_) => self.click_picker(x, y, double),
+            Overlay::Prompt(_) => Vec::new(),
+            Overlay::Event(_) | Overlay::Probe(..) | Overlay::Help(_) => {
+                if !super::super::view::overlay_area(self).contains((x, y).into()) {
+                    self.overlay = Overlay::None;
+                }
+                Vec::new()
+            }
+        }
+    }
+
+    fn click_picker(&mut self, x: u16, y: u16, double: bool) -> Vec<Effect> {
+        let area = super::super::view::overlay_area(self);
+        if !area.contains((x, y).into()) {
+            return Vec::new();
+        }
+        // Frame, line, rule.
+        let Some(row) = usize::from(y - area.y).checked_sub(3) else {
+            return Vec::new();
+        };
+        if let Overlay::Files(picker) = &mut self.overlay {
+            if picker.list.top + row >= picker.counts().0
+                || row >= usize::from(area.height).saturating_sub(4)
+            {
+                return Vec::new();
+            }
+            picker.list.cursor = picker.list.top + row;
+        }
+        if double {
+            self.command(super::Command::Activate)
+        } else {
+            Vec::new()
+        }
+    }
+
+    fn click_pane(&mut self, x: u16, y: u16, double: bool) -> Vec<Effect> {
+        let regions: Regions = self.regions();
+        let Some((pane, row)) = regions.at(x, y) else {
+            return Vec::new();
+        };
+        self.focus = pane;
+        let Some(row) = row else { return Vec::new() };
+        let hit = match pane {
+            Pane::Source => self.source.as_mut().is_some_and(|source| {
+                let len = source.len();
+                select(&mut source.list, row, len)
+            }),
+            Pane::Probes => select(&mut self.probes_list, row, self.probes.len()),
+            Pane::Events => {
+                let len = self.events.len();
+                let hit = select(&mut self.events.list, row, len);
+                if hit {
+                    self.events.follow = self.events.list.cursor + 1 == len;
+                }
+                hit
+            }
+        };
+        match (hit && double, pane) {
+            (false, _) => Vec::new(),
+            (true, Pane::Probes) => self.toggle_selected(),
+            (true, _) => self.activate(),
+        }
+    }
+}
+
+fn select(list: &mut super::List, row: usize, len: usize) -> bool {
+    let at = list.top + row;
+    if at < len {
+        list.cursor = at;
+    }
+    at < len
+}

@@ -1,0 +1,461 @@
+//! Installing, silencing and removing probes, and their counters.
+
+use std::path::Path;
+
+use super::super::action::{AddRequest, Effect, Pane};
+use super::super::events::Filter;
+use super::super::prompt::{Prompt, Purpose};
+use super::{Overlay, State};
+use crate::event::ProbeId;
+use crate::session::{ProbeError, ProbeStatus, SourceFile};
+
+impl State {
+    /// Probes whose first site is on a line of the open file.
+    pub(in super::super) fn probes_on(&self, line: u64) -> impl Iterator<Item = &ProbeStatus> {
+        let path = self.source.as_ref().map(|source| &source.file.path);
+        self.probes
+            .iter()
+            .filter(move |probe| probe.line == line && Some(&probe.file) == path)
+    }
+
+    /// The probe that a key means: on the current line, or selected in the table, or of the selected event.
+    pub(super) fn selected_probe(&self) -> Option<&ProbeStatus> {
+        match self.focus {
+            Pane::Source => self
+                .source
+                .as_ref()
+                .and_then(|source| self.probes_on(source.line()).last()),
+            Pane::Probes => self.probes.get(self.probes_list.cursor),
+            Pane::Events => {
+                let id = self.events.event(self.events.list.cursor)?.0.origin.probe;
+                self.probes.iter().find(|probe| probe.id == id)
+            }
+        }
+    }
+
+    /// The probe that the history is about.
+    pub(in super::super) fn watched_probe(&self) -> Option<&ProbeStatus> {
+        self.selected_probe()
+            .or_else(|| self.probes.get(self.probes_list.cursor))
+    }
+
+    /// Enter in the source: a logpoint on the line, or none.
+    pub(super) fn toggle_logpoint(&mut self) -> Vec<Effect> {
+        let Some(source) = &self.source else {
+            self.command_open_files();
+            return Vec::new();
+        };
+        let line = source.line();
+        let there: Vec<ProbeId> = self.probes_on(line).map(|probe| probe.id).collect();
+        if !there.is_empty() {
+            return there.into_iter().filter_map(|id| self.remove(id)).collect();
+        }
+        if source.code_known() && source.code_error.is_none() && !source.code.contains_key(&line) {
+            let near = [source.next_code(true), source.next_code(false)];
+            let near: Vec<String> = near.iter().flatten().map(u64::to_string).collect();
+            let text = match near.join(" and ") {
+                none if none.is_empty() => "this file has no line with code".into(),
+                near => format!("no code on line {line}; the nearest lines with code are {near}"),
+            };
+            self.say(text, true);
+            return Vec::new();
+        }
+        let text = format!("log {}", self.location_here());
+        self.request(text, None).into_iter().collect()
+    }
+
+    fn command_open_files(&mut self) {
+        self.command(super::Command::Files);
+    }
+
+    /// The current line as the probe language writes it: the shortest path that no other file shares.
+    pub(super) fn location_here(&self) -> String {
+        let Some(source) = &self.source else {
+            return String::new();
+        };
+        let files: &[SourceFile] = self.files.as_deref().unwrap_or(&[]);
+        format!("{}:{}", short_location(&source.file, files), source.line())
+    }
+
+    /// As [`Self::location_here`], for another line; without the module's name.
+    pub(in super::super) fn location_of(&self, line: u64) -> String {
+        let file = self
+            .source
+            .as_ref()
+            .and_then(|source| source.file.path.file_name());
+        format!("{}:{line} ", file.unwrap_or_default().to_string_lossy())
+    }
+
+    /// Asks for a message first.
+    pub(super) fn ask_template(&mut self) -> Vec<Effect> {
+        let Some(source) = &self.source else {
+            self.command_open_files();
+            return Vec::new();
+        };
+        let names: Vec<String> = source
+            .known_variables()
+            .iter()
+            .filter(|variable| variable.unavailable.is_none() && variable.kind != "static")
+            .take(3)
+            .map(|variable| format!("{0} {{{0}}}", variable.name))
+            .collect();
+        let text = format!("log {} \"{}\"", self.location_here(), names.join(" "));
+        let cursor = text.chars().count() - 1;
+        self.overlay = Overlay::Prompt(Prompt::new(Purpose::Probe, text, cursor));
+        Vec::new()
+    }
+
+    pub(super) fn edit_selected(&mut self) {
+        let Some(probe) = self.selected_probe() else {
+            return self.say_no_probe();
+        };
+        let end = probe.text.chars().count();
+        self.overlay = Overlay::Prompt(Prompt::new(
+            Purpose::Edit(probe.id),
+            probe.text.clone(),
+            end,
+        ));
+    }
+
+    pub(super) fn inspect(&mut self) {
+        match self.selected_probe() {
+            Some(probe) => self.overlay = Overlay::Probe(probe.id, 0),
+            None => self.say_no_probe(),
+        }
+    }
+
+    pub(super) fn only_selected(&mut self) {
+        let Some(name) = self
+            .selected_probe()
+            .map(|probe| format!("@{}", probe.name))
+        else {
+            if !self.events.filter.is_empty() {
+                self.events.set_filter(Filter::default());
+            }
+            return;
+        };
+        let text = if self.events.filter.text == name {
+            ""
+        } else {
+            name.as_str()
+        };
+        self.events.set_filter(Filter::new(text));
+    }
+
+    fn say_no_probe(&mut self) {
+        let text = match self.focus {
+            Pane::Source => "no probe on this line; Enter puts a logpoint on it",
+            Pane::Probes => "no probe yet; Enter on a line of the source puts a logpoint on it",
+            Pane::Events => "the probe of this event is gone",
+        };
+        self.say(text, false);
+    }
+
+    /// Installs a probe, in place of another one if that is given.
+    pub(super) fn request(&mut self, text: String, replaces: Option<ProbeId>) -> Option<Effect> {
+        if self
+            .pending
+            .iter()
+            .any(|request| request.text == text && replaces.is_none())
+        {
+            return None;
+        }
+        self.ticket += 1;
+        let request = AddRequest {
+            text,
+            replaces,
+            ticket: self.ticket,
+        };
+        self.pending.push(request.clone());
+        Some(Effect::Add(request))
+    }
+
+    /// A probe was tried: shows it, or the mistake in the text that was typed.
+    pub(super) fn added(
+        &mut self,
+        request: &AddRequest,
+        result: Result<Box<ProbeStatus>, ProbeError>,
+    ) -> Vec<Effect> {
+        self.pending
+            .retain(|pending| pending.ticket != request.ticket);
+        let waits = matches!(&self.overlay, Overlay::Prompt(prompt) if prompt.pending == Some(request.ticket));
+        match result {
+            Ok(status) => {
+                if waits {
+                    self.overlay = Overlay::None;
+                }
+                self.installed(request, *status)
+            }
+            Err(error) => {
+                self.refused(request, error, waits);
+                Vec::new()
+            }
+        }
+    }
+
+    fn installed(&mut self, request: &AddRequest, status: ProbeStatus) -> Vec<Effect> {
+        let note = status
+            .notes
+            .first()
+            .map(|note| format!(" ({note})"))
+            .unwrap_or_default();
+        self.say(
+            format!(
+                "{} is on {}:{}{note}",
+                status.name,
+                file_name(&status.file),
+                status.line
+            ),
+            false,
+        );
+        let mut effects = Vec::new();
+        if self.silenced {
+            self.awake.push(status.id);
+            effects.push(Effect::SetEnabled(vec![status.id], false));
+        }
+        let id = status.id;
+        if self.refreshing {
+            self.fresh.push(id);
+        }
+        self.probes.retain(|probe| probe.id != id);
+        self.probes.push(status);
+        self.probes.sort_by_key(|probe| probe.id);
+        self.probes_list.cursor = self
+            .probes
+            .iter()
+            .position(|probe| probe.id == id)
+            .unwrap_or(0);
+        effects.extend(request.replaces.and_then(|old| self.remove(old)));
+        effects
+    }
+
+    /// Nothing that was typed is lost: it comes back with the mistake marked.
+    fn refused(&mut self, request: &AddRequest, error: ProbeError, waits: bool) {
+        if !waits && !matches!(self.overlay, Overlay::None) {
+            return self.say_error(&error);
+        }
+        if !waits {
+            let purpose = request.replaces.map_or(Purpose::Probe, Purpose::Edit);
+            let end = request.text.chars().count();
+            self.overlay = Overlay::Prompt(Prompt::new(purpose, request.text.clone(), end));
+        }
+        if let Overlay::Prompt(prompt) = &mut self.overlay {
+            prompt.pending = None;
+            prompt.error = Some(error);
+        }
+    }
+
+    pub(super) fn remove_selected(&mut self) -> Vec<Effect> {
+        let Some(id) = self.selected_probe().map(|probe| probe.id) else {
+            self.say_no_probe();
+            return Vec::new();
+        };
+        self.remove(id).into_iter().collect()
+    }
+
+    fn remove(&mut self, id: ProbeId) -> Option<Effect> {
+        if self.removing.contains(&id) {
+            return None;
+        }
+        self.removing.push(id);
+        self.probes.retain(|probe| probe.id != id);
+        Some(Effect::Remove(id))
+    }
+
+    pub(super) fn removed(&mut self, id: ProbeId, last: Option<&ProbeStatus>) {
+        self.removing.retain(|removing| *removing != id);
+        self.awake.retain(|awake| *awake != id);
+        self.trails.remove(&id);
+        if let Some(last) = last {
+            let counters = last.counters;
+            let lost = if counters.lost > 0 {
+                format!(", {} lost", counters.lost)
+            } else {
+                String::new()
+            };
+            self.say(
+                format!(
+                    "{} removed: {} hits, {} events{lost}",
+                    last.name, counters.hits, counters.events
+                ),
+                false,
+            );
+        }
+    }
+
+    pub(super) fn toggle_selected(&mut self) -> Vec<Effect> {
+        let Some((id, enabled)) = self.selected_probe().map(|probe| (probe.id, probe.enabled))
+        else {
+            self.say_no_probe();
+            return Vec::new();
+        };
+        if enabled {
+            self.awake.retain(|awake| *awake != id)
+        } else {
+            self.silenced = false
+        }
+        self.set_enabled(vec![id], !enabled)
+    }
+
+    /// Silences all that are awake; the second time wakes these again.
+    pub(super) fn silence_all(&mut self) -> Vec<Effect> {
+        self.silenced = !self.silenced;
+        if self.silenced {
+            self.awake = self
+                .probes
+                .iter()
+                .filter(|probe| probe.enabled)
+                .map(|probe| probe.id)
+                .collect();
+            self.set_enabled(self.awake.clone(), false)
+        } else {
+            let awake = std::mem::take(&mut self.awake);
+            self.set_enabled(awake, true)
+        }
+    }
+
+    fn set_enabled(&mut self, ids: Vec<ProbeId>, enabled: bool) -> Vec<Effect> {
+        for probe in &mut self.probes {
+            if ids.contains(&probe.id) {
+                probe.enabled = enabled;
+            }
+        }
+        vec![Effect::SetEnabled(ids, enabled)]
+    }
+
+    /// Takes the counters as they are now.
+    pub(super) fn set_probes(&mut self, probes: Vec<ProbeStatus>) {
+        self.refreshing = false;
+        let selected = self
+            .probes
+            .get(self.probes_list.cursor)
+            .map(|probe| probe.id);
+        let before = std::mem::replace(&mut self.probes, probes);
+        let fresh = std::mem::take(&mut self.fresh);
+        let unknown = |probe: &ProbeStatus| {
+            fresh.contains(&probe.id) && !self.probes.iter().any(|known| known.id == probe.id)
+        };
+        let kept: Vec<ProbeStatus> = before.into_iter().filter(unknown).collect();
+        self.probes.extend(kept);
+        self.probes.sort_by_key(|probe| probe.id);
+        self.probes
+            .retain(|probe| !self.removing.contains(&probe.id));
+        for probe in &self.probes {
+            self.trails
+                .entry(probe.id)
+                .or_default()
+                .count(probe.counters.hits, self.now);
+        }
+        let known = |id: &ProbeId| self.probes.iter().any(|probe| probe.id == *id);
+        self.trails.retain(|id, _| known(id));
+        if let Some(at) =
+            selected.and_then(|id| self.probes.iter().position(|probe| probe.id == id))
+        {
+            self.probes_list.cursor = at;
+        }
+    }
+
+    /// Everything about a probe, as label and text.
+    pub(in super::super) fn probe_lines(&self, id: ProbeId) -> Vec<(String, String)> {
+        let Some(probe) = self.probes.iter().find(|probe| probe.id == id) else {
+            return vec![(String::new(), "this probe has been removed".into())];
+        };
+        let counters = &probe.counters;
+        let mut lines = vec![
+            ("probe".into(), probe.text.clone()),
+            (
+                "place".into(),
+                format!("{}:{}", probe.file.display(), probe.line),
+            ),
+            ("sites".into(), probe.sites.to_string()),
+            (
+                "state".into(),
+                if probe.enabled {
+                    "awake".into()
+                } else {
+                    "silenced".into()
+                },
+            ),
+        ];
+        lines.extend(probe.notes.iter().map(|note| ("note".into(), note.clone())));
+        let rate = self.trails.get(&id).map_or(0.0, |trail| trail.rate);
+        let cost = counters
+            .bpf_ns
+            .checked_div(counters.hits)
+            .map_or("-".into(), |ns| format!("{ns} ns a hit"));
+        lines.push(("rate".into(), format!("{rate:.1} hits a second")));
+        lines.push(("eBPF time".into(), cost));
+        for (name, count, meaning) in [
+            (
+                "hits",
+                counters.hits,
+                "times that a site was reached; the sum of the next eight",
+            ),
+            ("events", counters.events, "handed to this screen"),
+            ("lost", counters.lost, "no room on the way"),
+            ("limited", counters.limited, "over the rate limit"),
+            ("rejected", counters.rejected, "the condition was false"),
+            ("faults", counters.faults, "the condition could not be read"),
+            ("silenced", counters.silenced, "while silenced"),
+            ("expired", counters.expired, "after the time to live"),
+            ("over budget", counters.over_budget, "after the hit limit"),
+            (
+                "read faults",
+                counters.read_faults,
+                "reads that failed in events that were sent",
+            ),
+            ("cut", counters.cut, "events cut at the record's limit"),
+        ] {
+            lines.push((name.into(), format!("{count:<12} {meaning}")));
+        }
+        let past = self
+            .trails
+            .get(&id)
+            .map(|trail| trail.past.iter().rev())
+            .into_iter()
+            .flatten();
+        lines.extend(past.map(|past| {
+            (
+                super::super::view::short_time(past.time_ns, &self.zone, 6),
+                past.message.clone(),
+            )
+        }));
+        lines
+    }
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name()
+        .unwrap_or(path.as_os_str())
+        .to_string_lossy()
+        .into_owned()
+}
+
+/// The shortest end of a file's path that no other path has, with its module where another one has the same path.
+pub(in super::super) fn short_location(file: &SourceFile, files: &[SourceFile]) -> String {
+    let path = file.path.as_path();
+    let parts: Vec<_> = path.iter().filter(|part| *part != "/").collect();
+    let same_name: Vec<&SourceFile> = files
+        .iter()
+        .filter(|other| other.path.file_name() == path.file_name())
+        .collect();
+    let unique = |count: usize| {
+        let suffix: std::path::PathBuf = parts[parts.len() - count..].iter().collect();
+        let others = same_name
+            .iter()
+            .filter(|other| other.path != file.path && other.path.ends_with(&suffix))
+            .count();
+        (others == 0).then_some(suffix)
+    };
+    let shortest = (1..=parts.len())
+        .find_map(unique)
+        .unwrap_or_else(|| path.to_path_buf());
+    let elsewhere = same_name
+        .iter()
+        .any(|other| other.path == file.path && other.module != file.module);
+    if elsewhere && !file.module.is_empty() {
+        format!("{}!{}", file.module, shortest.display())
+    } else {
+        shortest.display().to_string()
+    }
+}

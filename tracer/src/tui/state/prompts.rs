@@ -1,0 +1,138 @@
+//! The line editor's keys, and what becomes of a line that was typed.
+
+use super::super::action::{Effect, Pane};
+use super::super::events::Filter;
+use super::super::keymap::Command;
+use super::super::prompt::{Prompt, Purpose};
+use super::{Outcome, Overlay, State};
+
+impl State {
+    pub(super) fn open_prompt(&mut self, purpose: Purpose) {
+        if matches!(purpose, Purpose::GoTo | Purpose::Search) && self.source.is_none() {
+            return self.say("no source file is open; f opens one", false);
+        }
+        self.overlay = Overlay::Prompt(Prompt::empty(purpose));
+    }
+
+    pub(super) fn prompt_command(&mut self, command: Command) -> Vec<Effect> {
+        let Overlay::Prompt(prompt) = &mut self.overlay else {
+            return Vec::new();
+        };
+        match command {
+            Command::Back => {
+                if prompt.purpose == Purpose::Filter {
+                    self.events.set_filter(Filter::default());
+                }
+                self.overlay = Overlay::None;
+            }
+            _ if prompt.pending.is_some() => {}
+            Command::Up | Command::Down if prompt.purpose.is_probe() => {
+                prompt.recall(&self.typed, command == Command::Up);
+            }
+            Command::Complete if prompt.purpose.is_probe() => {
+                let variables = self
+                    .source
+                    .as_ref()
+                    .map_or(&[][..], |source| source.known_variables());
+                prompt.complete(variables);
+            }
+            Command::Activate => {
+                let (purpose, text) = (prompt.purpose, prompt.input.value().trim().to_owned());
+                return self.submit(purpose, &text);
+            }
+            _ => {}
+        }
+        Vec::new()
+    }
+
+    fn submit(&mut self, purpose: Purpose, text: &str) -> Vec<Effect> {
+        if text.is_empty() {
+            if purpose == Purpose::Filter {
+                self.events.set_filter(Filter::default());
+            }
+            self.overlay = Overlay::None;
+            return Vec::new();
+        }
+        match purpose {
+            Purpose::Filter => {
+                self.overlay = Overlay::None;
+                self.events.set_filter(Filter::new(text));
+            }
+            Purpose::Search => {
+                self.overlay = Overlay::None;
+                self.search_for(text);
+            }
+            Purpose::GoTo => {
+                self.overlay = Overlay::None;
+                match text.parse() {
+                    Ok(line) => self.go_to(line),
+                    Err(_) => self.say(format!("`{text}` is not a line number"), true),
+                }
+            }
+            Purpose::Command => return self.submit_command(text),
+            Purpose::Probe => return self.submit_probe(text, None),
+            Purpose::Edit(id) => {
+                let same = self
+                    .probes
+                    .iter()
+                    .any(|probe| probe.id == id && probe.text == text);
+                if same {
+                    self.overlay = Overlay::None;
+                    return Vec::new();
+                }
+                let still_there = self.probes.iter().any(|probe| probe.id == id);
+                return self.submit_probe(text, still_there.then_some(id));
+            }
+        }
+        Vec::new()
+    }
+
+    fn submit_command(&mut self, text: &str) -> Vec<Effect> {
+        if let Ok(line) = text.parse() {
+            self.overlay = Overlay::None;
+            self.go_to(line);
+            return Vec::new();
+        }
+        match text {
+            "q" | "quit" => {
+                self.outcome = Some(self.exited.map_or(Outcome::Quit, Outcome::TargetExited));
+                Vec::new()
+            }
+            "help" => {
+                self.overlay = Overlay::Help(0);
+                Vec::new()
+            }
+            _ => self.submit_probe(text, None),
+        }
+    }
+
+    /// The line stays open until the probe is installed: a mistake is shown in it.
+    fn submit_probe(&mut self, text: &str, replaces: Option<crate::event::ProbeId>) -> Vec<Effect> {
+        self.typed.push(text);
+        let effect = self.request(text.to_owned(), replaces);
+        let ticket = self.ticket;
+        match &mut self.overlay {
+            Overlay::Prompt(prompt) if effect.is_some() => {
+                // Spans of the answer count in the trimmed text.
+                if prompt.input.value() != text {
+                    prompt.input = tui_input::Input::new(text.to_owned());
+                }
+                prompt.error = None;
+                prompt.pending = Some(ticket);
+            }
+            overlay => *overlay = Overlay::None,
+        }
+        effect.into_iter().collect()
+    }
+
+    fn go_to(&mut self, line: u64) {
+        let rows = self.regions().rows(Pane::Source);
+        match &mut self.source {
+            Some(source) => {
+                source.go_to(line, rows);
+                self.focus = Pane::Source;
+            }
+            None => self.say("no source file is open; f opens one", false),
+        }
+    }
+}

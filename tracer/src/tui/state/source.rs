@@ -1,0 +1,218 @@
+//! The open source file: text, lines with code, cursor, variables at the cursor.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::super::document::{Document, LineSpans};
+use super::super::list::List;
+use crate::session::{LineInfo, ProbeError, SourceFile, VariableInfo};
+
+/// The cursor must rest on a line for this long before its variables are asked for.
+const REST: Duration = Duration::from_millis(120);
+
+/// Text that may not be there yet.
+#[derive(Debug)]
+pub(in super::super) enum Loaded {
+    /// It is being read.
+    Waiting,
+    /// Here it is.
+    Text(Arc<Document>),
+    /// Why it is not.
+    Failed(ProbeError),
+}
+
+/// Variables at the cursor's line.
+#[derive(Debug)]
+pub(in super::super) enum Variables {
+    /// The line has no code, as far as is known.
+    None,
+    /// They were not asked for yet, or are being found.
+    Waiting,
+    /// Here they are.
+    Known(Vec<VariableInfo>),
+    /// Why they are not.
+    Failed(ProbeError),
+}
+
+/// The open file.
+#[derive(Debug)]
+pub(in super::super) struct Source {
+    /// Which.
+    pub(in super::super) file: SourceFile,
+    /// Numbers the files opened.
+    pub(in super::super) generation: u64,
+    /// Its text.
+    pub(in super::super) text: Loaded,
+    /// Lines with code (from 1) and the sites of each.
+    pub(in super::super) code: BTreeMap<u64, u32>,
+    /// Why the lines with code are not known.
+    pub(in super::super) code_error: Option<ProbeError>,
+    /// Syntax, as far as it is known.
+    pub(in super::super) spans: Vec<LineSpans>,
+    /// The cursor, from 0, and the first line shown.
+    pub(in super::super) list: List,
+    /// Columns scrolled to the right.
+    pub(in super::super) shift: usize,
+    /// At the cursor.
+    pub(in super::super) variables: Variables,
+    code_known: bool,
+    /// Line that the variables are for, and when the cursor came to it.
+    arrived: Option<(u64, Instant)>,
+    asked: bool,
+    /// Line to go to when the text is there.
+    wanted: Option<u64>,
+}
+
+impl Source {
+    /// A file whose text is being read.
+    pub(super) fn new(file: SourceFile, generation: u64, line: Option<u64>) -> Self {
+        Self {
+            file,
+            generation,
+            text: Loaded::Waiting,
+            code: BTreeMap::new(),
+            code_error: None,
+            spans: Vec::new(),
+            list: List::default(),
+            shift: 0,
+            variables: Variables::None,
+            code_known: false,
+            arrived: None,
+            asked: false,
+            wanted: line,
+        }
+    }
+
+    /// The cursor's line, from 1.
+    pub(in super::super) fn line(&self) -> u64 {
+        self.list.cursor as u64 + 1
+    }
+
+    /// Lines that can be gone to: those of the text, or up to the last with code.
+    pub(in super::super) fn len(&self) -> usize {
+        match &self.text {
+            Loaded::Text(document) => document.len(),
+            _ => self.code.last_key_value().map_or(0, |(line, _)| {
+                usize::try_from(*line).unwrap_or(0).min(1 << 24)
+            }),
+        }
+    }
+
+    pub(super) fn set_text(&mut self, text: Result<Arc<Document>, ProbeError>, rows: usize) {
+        self.text = match text {
+            Ok(document) => Loaded::Text(document),
+            Err(error) => Loaded::Failed(error),
+        };
+        self.go_to_wanted(rows);
+    }
+
+    fn go_to_wanted(&mut self, rows: usize) {
+        if let Some(line) = self.wanted
+            && self.len() > 0
+        {
+            self.go_to(line, rows);
+        }
+    }
+
+    pub(super) fn set_lines(&mut self, lines: Result<Vec<LineInfo>, ProbeError>) {
+        self.code_known = true;
+        match lines {
+            Ok(lines) => {
+                self.code = lines
+                    .into_iter()
+                    .map(|info| (info.line, info.sites))
+                    .collect()
+            }
+            Err(error) => self.code_error = Some(error),
+        }
+        if self.wanted.is_none()
+            && self.list.cursor == 0
+            && let Some((first, _)) = self.code.first_key_value()
+        {
+            // A file opens where its code begins.
+            self.list.cursor = usize::try_from(first.saturating_sub(1)).unwrap_or(0);
+        }
+        self.go_to_wanted(20);
+        self.arrived = None;
+    }
+
+    pub(super) fn set_spans(&mut self, from: usize, spans: Vec<LineSpans>) {
+        if from == self.spans.len() {
+            self.spans.extend(spans);
+        }
+    }
+
+    pub(super) fn set_variables(
+        &mut self,
+        line: u64,
+        variables: Result<Vec<VariableInfo>, ProbeError>,
+    ) {
+        if line == self.line() {
+            self.variables = match variables {
+                Ok(variables) => Variables::Known(variables),
+                Err(error) => Variables::Failed(error),
+            };
+        }
+    }
+
+    /// Puts the cursor on a line, from 1.
+    pub(super) fn go_to(&mut self, line: u64, rows: usize) {
+        let index = usize::try_from(line.saturating_sub(1))
+            .unwrap_or(usize::MAX)
+            .min(self.len().saturating_sub(1));
+        self.list.jump(index, rows);
+        if !matches!(self.text, Loaded::Waiting) {
+            self.wanted = None;
+        }
+    }
+
+    /// The next line with code after the cursor, or the one before.
+    pub(super) fn next_code(&self, back: bool) -> Option<u64> {
+        let line = self.line();
+        if back {
+            self.code.range(..line).next_back().map(|(line, _)| *line)
+        } else {
+            self.code.range(line + 1..).next().map(|(line, _)| *line)
+        }
+    }
+
+    pub(super) fn settle(&mut self, rows: usize, now: Instant) {
+        if self.wanted.is_none() || self.len() > 0 {
+            self.list.settle(self.len().max(1), rows);
+        }
+        let line = self.line();
+        if self.arrived.is_none_or(|(at, _)| at != line) {
+            self.arrived = Some((line, now));
+            self.asked = false;
+            self.variables = if self.code.contains_key(&line) {
+                Variables::Waiting
+            } else {
+                Variables::None
+            };
+        }
+    }
+
+    /// The line whose variables should be asked for now, if any; asks once.
+    pub(super) fn due(&mut self, now: Instant) -> Option<u64> {
+        let (line, at) = self.arrived?;
+        let due = !self.asked
+            && self.code.contains_key(&line)
+            && now.saturating_duration_since(at) >= REST;
+        self.asked |= due;
+        due.then_some(line)
+    }
+
+    /// The lines with code have been looked up.
+    pub(in super::super) fn code_known(&self) -> bool {
+        self.code_known
+    }
+
+    /// Variables at the cursor, where they are known.
+    pub(in super::super) fn known_variables(&self) -> &[VariableInfo] {
+        match &self.variables {
+            Variables::Known(variables) => variables,
+            _ => &[],
+        }
+    }
+}

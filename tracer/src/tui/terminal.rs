@@ -1,0 +1,163 @@
+//! The terminal while the screen is up, and its return to what it was, whatever happens.
+
+use std::io::{self, BufWriter, Stdout, Write};
+use std::panic;
+use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+
+use crossterm::event::{
+    DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture,
+};
+use crossterm::terminal::{
+    BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
+    disable_raw_mode, enable_raw_mode,
+};
+use crossterm::{cursor, execute, queue};
+use ratatui::backend::CrosstermBackend;
+use ratatui::{Frame, Terminal};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+
+use super::Error;
+
+/// The screen is up: the terminal is not as its user left it.
+static UP: AtomicBool = AtomicBool::new(false);
+static HOOK: Once = Once::new();
+
+/// The terminal in the state that the screen needs; dropped, it is as before.
+pub(super) struct Screen {
+    terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
+}
+
+impl Screen {
+    /// Takes the terminal.
+    pub(super) fn open(mouse: bool) -> Result<Self, Error> {
+        HOOK.call_once(|| {
+            let before = panic::take_hook();
+            panic::set_hook(Box::new(move |info| {
+                restore();
+                before(info);
+            }));
+        });
+        UP.store(true, Ordering::SeqCst);
+        let opened = Self::set_up(mouse);
+        if opened.is_err() {
+            restore();
+        }
+        opened
+    }
+
+    fn set_up(mouse: bool) -> Result<Self, Error> {
+        enable_raw_mode()?;
+        let mut out = BufWriter::with_capacity(1 << 16, io::stdout());
+        execute!(out, EnterAlternateScreen, EnableBracketedPaste)?;
+        if mouse {
+            execute!(out, EnableMouseCapture)?;
+        }
+        let mut terminal = Terminal::new(CrosstermBackend::new(out))?;
+        terminal.clear()?;
+        Ok(Self { terminal })
+    }
+
+    /// Columns and rows.
+    pub(super) fn size(&self) -> Result<(u16, u16), Error> {
+        let size = self.terminal.size()?;
+        Ok((size.width, size.height))
+    }
+
+    /// Draws one frame; what changed is written at once.
+    pub(super) fn draw(&mut self, draw: impl FnOnce(&mut Frame<'_>)) -> Result<(), Error> {
+        queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
+        self.terminal.draw(draw)?;
+        queue!(self.terminal.backend_mut(), EndSynchronizedUpdate)?;
+        self.terminal.backend_mut().flush()?;
+        Ok(())
+    }
+
+    /// A panic of another thread has already given the terminal back.
+    pub(super) fn is_lost(&self) -> bool {
+        !UP.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        restore();
+    }
+}
+
+/// Puts the terminal back; safe to call more than once. Nothing can be done about its errors.
+fn restore() {
+    if !UP.swap(false, Ordering::SeqCst) {
+        return;
+    }
+    let mut out = io::stdout();
+    let _ = execute!(
+        out,
+        EndSynchronizedUpdate,
+        DisableMouseCapture,
+        DisableBracketedPaste,
+        LeaveAlternateScreen,
+        cursor::Show
+    );
+    let _ = disable_raw_mode();
+}
+
+/// Signals that ask us to end, as numbers.
+pub(super) struct Signals {
+    received: Receiver<i32>,
+    /// Dropped, it ends the thread that waits for the signals.
+    _stop: oneshot::Sender<()>,
+}
+
+impl Signals {
+    /// Waits for SIGTERM, SIGHUP and SIGINT from now on.
+    pub(super) fn listen() -> Result<Self, Error> {
+        let (sender, received) = channel();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .build()?;
+        let (mut terminate, mut hangup, mut interrupt) = {
+            let _guard = runtime.enter();
+            (
+                signal(SignalKind::terminate())?,
+                signal(SignalKind::hangup())?,
+                signal(SignalKind::interrupt())?,
+            )
+        };
+        thread::Builder::new()
+            .name("tui-signals".into())
+            .spawn(move || {
+                runtime.block_on(async move {
+                    let wait = async {
+                        loop {
+                            let kind = tokio::select! {
+                                _ = terminate.recv() => SignalKind::terminate(),
+                                _ = hangup.recv() => SignalKind::hangup(),
+                                _ = interrupt.recv() => SignalKind::interrupt(),
+                            };
+                            if sender.send(kind.as_raw_value()).is_err() {
+                                return;
+                            }
+                        }
+                    };
+                    tokio::select! {
+                        () = wait => {}
+                        _ = stopped => {}
+                    }
+                });
+            })?;
+        Ok(Self {
+            received,
+            _stop: stop,
+        })
+    }
+
+    /// A signal that came.
+    pub(super) fn take(&self) -> Option<i32> {
+        self.received.try_recv().ok()
+    }
+}

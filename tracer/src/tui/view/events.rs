@@ -1,0 +1,196 @@
+//! The list of events.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use super::super::action::Pane;
+use super::super::changes::changed;
+use super::super::events::Body;
+use super::super::glyphs::{self, Pen, short_count};
+use super::super::layout::Regions;
+use super::super::state::State;
+use super::super::theme::Role;
+use crate::event::Event;
+
+/// Widths of what stands before the message.
+struct Columns {
+    digits: usize,
+    thread: usize,
+    place: usize,
+}
+
+impl Columns {
+    fn new(width: usize) -> Self {
+        match width {
+            0..=59 => Self {
+                digits: 3,
+                thread: 0,
+                place: 0,
+            },
+            60..=99 => Self {
+                digits: 3,
+                thread: 13,
+                place: 14,
+            },
+            _ => Self {
+                digits: 6,
+                thread: 20,
+                place: 20,
+            },
+        }
+    }
+}
+
+pub(super) fn draw(state: &State, buffer: &mut Buffer, area: Rect) {
+    if area.is_empty() {
+        return;
+    }
+    let events = &state.events;
+    super::rule(
+        state,
+        buffer,
+        area,
+        Some(Pane::Events),
+        "Events",
+        &parts(state),
+    );
+    let inner = Regions::inner(area);
+    if events.len() == 0 {
+        let text = match (state.probes.is_empty(), events.kept()) {
+            (true, 0) => "  events of the probes come here",
+            (false, 0) => "  waiting for the first hit…",
+            _ => "  none passes the filter",
+        };
+        Pen::new(buffer, inner, 0).text(text, state.theme.role(Role::Dim));
+        return;
+    }
+    let columns = Columns::new(usize::from(area.width));
+    for row in 0..inner.height {
+        let at = events.list.top + usize::from(row);
+        let Some(item) = events.number(at).and_then(|number| events.item(number)) else {
+            break;
+        };
+        let selected = at == events.list.cursor;
+        let base = super::row_style(state.theme, selected, state.focus == Pane::Events);
+        match &item.body {
+            Body::Event(event) => {
+                let before = events.event(at).and_then(|(_, before)| before);
+                event_row(state, buffer, inner, row, &columns, (event, before), base);
+            }
+            Body::Note(text) => {
+                let mut pen = Pen::new(buffer, inner, row);
+                let room = pen.room();
+                pen.fitted(
+                    &format!(" ! {text}"),
+                    room,
+                    state.theme.role(Role::Warn).patch(base),
+                )
+                .fill(' ', base);
+            }
+        }
+        if selected {
+            Pen::new(buffer, inner, row).text("›", base);
+        }
+    }
+}
+
+/// What the rule says: held or following, filter, count.
+fn parts(state: &State) -> Vec<(String, Role)> {
+    let events = &state.events;
+    let mut parts = Vec::new();
+    if events.paused {
+        let resume = state.hint_main(super::Command::Pause);
+        parts.push((
+            format!(
+                "‖ PAUSED, {} since; {resume} goes on",
+                short_count(events.waiting())
+            ),
+            Role::Warn,
+        ));
+    } else if !events.follow && events.len() > 0 {
+        let follow = state.hint_main(super::Command::Follow);
+        let below = events.len().saturating_sub(events.list.cursor + 1) as u64;
+        parts.push((
+            format!("{} newer; {follow} follows", short_count(below)),
+            Role::Plain,
+        ));
+    }
+    if !events.filter.is_empty() {
+        parts.push((
+            format!(
+                "with `{}`: {}",
+                events.filter.text,
+                short_count(events.len() as u64)
+            ),
+            Role::Warn,
+        ));
+    }
+    if events.kept() > 0 {
+        parts.push((
+            format!("{} kept", short_count(events.kept() as u64)),
+            Role::Dim,
+        ));
+    }
+    parts
+}
+
+fn event_row(
+    state: &State,
+    buffer: &mut Buffer,
+    area: Rect,
+    row: u16,
+    columns: &Columns,
+    (event, before): (&Event, Option<&Event>),
+    base: Style,
+) {
+    let theme = state.theme;
+    let style = |role| theme.role(role).patch(base);
+    let mut pen = Pen::new(buffer, area, row);
+    pen.text(" ", base).text(
+        &super::short_time(event.time_ns, &state.zone, columns.digits),
+        style(Role::Dim),
+    );
+    pen.text(" ", base);
+    if columns.thread > 0 {
+        let start = pen.x();
+        let tid = event.tid.to_string();
+        let name_room = columns.thread.saturating_sub(tid.len() + 2);
+        pen.fitted(&event.thread, name_room, base)
+            .text(&format!("/{tid}"), style(Role::Dim));
+        pen.blank_to(start + columns.thread as u16, base);
+        let start = pen.x();
+        let file = event
+            .origin
+            .file
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy();
+        let place = format!("{file}:{}", event.origin.line);
+        pen.fitted_tail(&place, columns.place - 1, style(Role::Accent))
+            .blank_to(start + columns.place as u16, base);
+    }
+    let marks = before
+        .map(|before| changed(&before.message, &event.message))
+        .unwrap_or_default();
+    let room = pen.room();
+    let text = skip_columns(&event.message, state.events.shift);
+    let offset = event.message.len() - text.len();
+    pen.fitted_painted(text, room, |at| {
+        let marked = marks.iter().any(|range| range.contains(&(at + offset)));
+        if marked { style(Role::Changed) } else { base }
+    });
+    pen.fill(' ', base);
+}
+
+/// The text without its first columns.
+fn skip_columns(text: &str, columns: usize) -> &str {
+    let mut used = 0;
+    for glyph in glyphs::glyphs(text) {
+        if used >= columns && text.is_char_boundary(glyph.at) {
+            return text.get(glyph.at..).unwrap_or("");
+        }
+        used += usize::from(glyph.width);
+    }
+    if columns == 0 { text } else { "" }
+}

@@ -1,0 +1,487 @@
+//! What lies over the panes: file picker, line editor, details, help.
+
+use std::sync::LazyLock;
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::{Modifier, Style};
+
+use super::super::fuzzy::Picker;
+use super::super::glyphs::{self, Pen};
+use super::super::keymap::{self, BINDINGS, Mode};
+use super::super::prompt::{Prompt, Purpose};
+use super::super::state::{Detail, Overlay, State};
+use super::super::theme::{Role, Theme};
+use super::super::tree::{self, Kind};
+
+/// Draws it; returns where the terminal's cursor belongs.
+pub(super) fn draw(state: &State, buffer: &mut Buffer) -> Option<(u16, u16)> {
+    let area = super::overlay_area(state);
+    if area.is_empty() {
+        return None;
+    }
+    match &state.overlay {
+        Overlay::None => None,
+        Overlay::Files(picker) => Some(files(state, picker, buffer, area)),
+        Overlay::Prompt(prompt) => Some(line_editor(state, prompt, buffer, area)),
+        Overlay::Event(detail) => {
+            event(state, detail, buffer, area);
+            None
+        }
+        Overlay::Probe(id, top) => {
+            let inner = frame(state.theme, buffer, area, " Probe ", "Esc back");
+            pairs(state.theme, buffer, inner, &state.probe_lines(*id), *top);
+            None
+        }
+        Overlay::Help(top) => {
+            let inner = frame(state.theme, buffer, area, " Keys ", "Esc back");
+            help(state.theme, buffer, inner, *top);
+            None
+        }
+    }
+}
+
+/// Clears an area and draws a frame; returns what is inside.
+pub(in super::super) fn frame(
+    theme: Theme,
+    buffer: &mut Buffer,
+    area: Rect,
+    name: &str,
+    foot: &str,
+) -> Rect {
+    let style = theme.role(Role::Accent);
+    for row in 0..area.height {
+        let mut pen = Pen::new(buffer, area, row);
+        let (left, fill, right) = match row {
+            0 => ('┏', '━', "┓"),
+            row if row + 1 == area.height => ('┗', '━', "┛"),
+            _ => ('┃', ' ', "┃"),
+        };
+        pen.text(&left.to_string(), style);
+        if row == 0 {
+            pen.text("━", style).text(name, style);
+        } else if row + 1 == area.height {
+            pen.text("━ ", style)
+                .text(foot, theme.role(Role::Dim))
+                .text(" ", style);
+        }
+        pen.fill(fill, style)
+            .go(area.right().saturating_sub(1))
+            .text(right, style);
+    }
+    Rect {
+        x: area.x + area.width.min(2),
+        y: area.y + area.height.min(1),
+        width: area.width.saturating_sub(4),
+        height: area.height.saturating_sub(2),
+    }
+}
+
+fn files(state: &State, picker: &Picker, buffer: &mut Buffer, area: Rect) -> (u16, u16) {
+    let theme = state.theme;
+    let inner = frame(
+        theme,
+        buffer,
+        area,
+        " Open a source file ",
+        "Enter opens  ↑↓ choose  Esc leaves  type some letters of the path",
+    );
+    let cursor = search_line(theme, picker, buffer, inner, state.files.is_none());
+    let Some(files) = &state.files else {
+        return cursor;
+    };
+    let rows = inner.height.saturating_sub(2);
+    for (row, (index, letters)) in picker.visible(usize::from(rows)).into_iter().enumerate() {
+        let Some(file) = files.get(index) else {
+            continue;
+        };
+        let selected = picker.list.top + row == picker.list.cursor;
+        let base = if selected {
+            theme.role(Role::Selected)
+        } else {
+            Style::new()
+        };
+        let weight = if file.on_disk {
+            base
+        } else {
+            theme.role(Role::Dim).patch(base)
+        };
+        let mut pen = Pen::new(buffer, inner, row as u16 + 2);
+        pen.text(if selected { "› " } else { "  " }, base);
+        let note = if file.on_disk {
+            file.module.to_string()
+        } else {
+            format!("not on disk  {}", file.module)
+        };
+        let note_width = glyphs::width(&note, 30) + 1;
+        let room = pen.room().saturating_sub(note_width + 1);
+        let path = file.path.to_string_lossy();
+        found_path(&mut pen, &path, room, &letters, theme, weight);
+        let note_at = inner.right().saturating_sub(note_width as u16);
+        pen.blank_to(note_at, base)
+            .fitted(&note, note_width, theme.role(Role::Dim).patch(base))
+            .fill(' ', base);
+    }
+    cursor
+}
+
+/// The line typed and how many fit; returns where the cursor belongs.
+pub(in super::super) fn search_line(
+    theme: Theme,
+    picker: &Picker,
+    buffer: &mut Buffer,
+    area: Rect,
+    waiting: bool,
+) -> (u16, u16) {
+    let mut pen = Pen::new(buffer, area, 0);
+    let (fits, all) = picker.counts();
+    let count = if waiting {
+        "reading…".into()
+    } else {
+        format!("{fits} of {all}")
+    };
+    pen.text("› ", theme.role(Role::Accent));
+    let room = pen.room().saturating_sub(count.len() + 2);
+    let start = pen.x();
+    let scroll = picker.input.visual_scroll(room.max(1));
+    let text_area = Rect {
+        x: start,
+        y: area.y,
+        width: room as u16,
+        height: 1,
+    };
+    Pen::new(buffer, text_area, 0)
+        .scrolled(scroll)
+        .text(picker.input.value(), Style::new());
+    let count_at = area.right().saturating_sub(count.len() as u16).max(start);
+    Pen::new(buffer, area, 0)
+        .go(count_at)
+        .text(&count, theme.role(Role::Dim));
+    Pen::new(buffer, area, 1).fill('─', theme.role(Role::Dim));
+    (
+        start + picker.input.visual_cursor().saturating_sub(scroll) as u16,
+        area.y,
+    )
+}
+
+/// A path with the letters that were found; its start is cut when there is no room.
+fn found_path(
+    pen: &mut Pen<'_>,
+    path: &str,
+    room: usize,
+    letters: &[u32],
+    theme: Theme,
+    base: Style,
+) {
+    let room = room.min(pen.room());
+    let too_long = glyphs::width(path, room + 1) > room;
+    let mut start = 0;
+    if too_long && room > 1 {
+        let all: Vec<_> = glyphs::glyphs(path).collect();
+        let mut used = 1;
+        for glyph in all.iter().rev() {
+            used += usize::from(glyph.width);
+            if used > room {
+                break;
+            }
+            start = glyph.at;
+        }
+        pen.text("…", base);
+    }
+    let found = offsets(path, letters);
+    let tail = path.get(start..).unwrap_or(path);
+    let room = if too_long {
+        room.saturating_sub(1)
+    } else {
+        room
+    };
+    pen.fitted_painted(tail, room, |at| {
+        let hit = found.binary_search(&(at + start)).is_ok();
+        if hit {
+            base.patch(theme.role(Role::Found))
+        } else {
+            base
+        }
+    });
+}
+
+/// A text with the letters that were found.
+pub(in super::super) fn found_text(
+    pen: &mut Pen<'_>,
+    text: &str,
+    letters: &[u32],
+    theme: Theme,
+    base: Style,
+) {
+    let found = offsets(text, letters);
+    let room = pen.room();
+    pen.fitted_painted(text, room, |at| {
+        if found.binary_search(&at).is_ok() {
+            base.patch(theme.role(Role::Found))
+        } else {
+            base
+        }
+    });
+}
+
+/// Byte offsets of characters given by number.
+fn offsets(text: &str, letters: &[u32]) -> Vec<usize> {
+    let all: Vec<usize> = text.char_indices().map(|(at, _)| at).collect();
+    letters
+        .iter()
+        .filter_map(|index| all.get(*index as usize).copied())
+        .collect()
+}
+
+fn line_editor(state: &State, prompt: &Prompt, buffer: &mut Buffer, area: Rect) -> (u16, u16) {
+    let theme = state.theme;
+    for row in 0..area.height {
+        Pen::new(buffer, area, row).fill(' ', Style::new());
+    }
+    Pen::new(buffer, area, 0).fill('━', theme.role(Role::Accent));
+    let label = prompt.purpose.label();
+    let mut pen = Pen::new(buffer, area, 1);
+    pen.text(label, theme.role(Role::Accent));
+    let (start, room) = (pen.x(), pen.room().saturating_sub(1));
+    let scroll = prompt.input.visual_scroll(room.max(1));
+    let text_area = Rect {
+        x: start,
+        y: area.y + 1,
+        width: room as u16,
+        height: 1,
+    }
+    .intersection(area);
+    let span = prompt
+        .error
+        .as_ref()
+        .and_then(|error| error.span.clone())
+        .unwrap_or(0..0);
+    let wrong = theme.role(Role::Bad).add_modifier(Modifier::UNDERLINED);
+    Pen::new(buffer, text_area, 0)
+        .scrolled(scroll)
+        .painted(prompt.input.value(), |at| {
+            if span.contains(&at) {
+                wrong
+            } else {
+                Style::new()
+            }
+        });
+    let cursor = (
+        start + prompt.input.visual_cursor().saturating_sub(scroll) as u16,
+        area.y + 1,
+    );
+    if prompt.purpose.is_probe() {
+        carets(
+            prompt,
+            buffer,
+            Rect {
+                x: start,
+                y: area.y + 2,
+                width: room as u16,
+                height: 1,
+            }
+            .intersection(area),
+            scroll,
+            wrong,
+        );
+        below(state, prompt, buffer, area);
+    }
+    cursor
+}
+
+/// Marks the mistake in the row under the text, for terminals that do not underline.
+fn carets(prompt: &Prompt, buffer: &mut Buffer, area: Rect, scroll: usize, style: Style) {
+    let Some(span) = prompt.error.as_ref().and_then(|error| error.span.clone()) else {
+        return;
+    };
+    let text = prompt.input.value();
+    let head = text.get(..span.start).unwrap_or(text);
+    let wrong = text.get(span.start..span.end.min(text.len())).unwrap_or("");
+    let (before, length) = (
+        glyphs::columns(head, 10_000),
+        glyphs::columns(wrong, 10_000).max(1),
+    );
+    let line = format!("{}{}", " ".repeat(before), "^".repeat(length));
+    Pen::new(buffer, area, 0)
+        .scrolled(scroll)
+        .text(&line, style.remove_modifier(Modifier::UNDERLINED));
+}
+
+/// Message, hint, and what can be written here.
+fn below(state: &State, prompt: &Prompt, buffer: &mut Buffer, area: Rect) {
+    let theme = state.theme;
+    let mut put = |row: u16, text: &str, role: Role| {
+        let mut pen = Pen::new(buffer, area, row);
+        let room = pen.room();
+        pen.fitted(text, room, theme.role(role));
+    };
+    let variables = state
+        .source
+        .as_ref()
+        .map_or(&[][..], |source| source.known_variables());
+    match (&prompt.error, prompt.pending) {
+        (Some(error), _) => {
+            put(3, &format!(" ! {}", error.message), Role::Bad);
+            if let Some(hint) = &error.hint {
+                put(4, &format!("   hint: {hint}"), Role::Warn);
+            }
+        }
+        (None, Some(_)) => put(3, " ◌ attaching…", Role::Warn),
+        (None, None) => {
+            let example = match prompt.purpose {
+                Purpose::Command => {
+                    " log FILE:LINE \"text {variable}\" if CONDITION rate N/s   or a line number, q, help"
+                }
+                _ => " \"text {variable} {struct.field:#?}\" if CONDITION hits N rate N/s as NAME",
+            };
+            put(3, example, Role::Dim);
+        }
+    }
+    let completions = prompt.completions(variables);
+    let text = if prompt.stem().is_empty() || completions.is_empty() {
+        let names: Vec<String> = variables
+            .iter()
+            .map(|variable| {
+                if variable.unavailable.is_none() {
+                    variable.name.clone()
+                } else {
+                    format!("✗{}", variable.name)
+                }
+            })
+            .collect();
+        if names.is_empty() {
+            String::new()
+        } else {
+            format!(" here: {}", names.join("  "))
+        }
+    } else {
+        format!(" Tab: {}", completions.join("  "))
+    };
+    put(5, &text, Role::Plain);
+}
+
+/// Rows of `label  text`, from row `top` of them.
+fn pairs(theme: Theme, buffer: &mut Buffer, area: Rect, lines: &[(String, String)], top: usize) {
+    let width = lines
+        .iter()
+        .map(|(label, _)| glyphs::width(label, 20))
+        .max()
+        .unwrap_or(0);
+    for (row, (label, text)) in lines
+        .iter()
+        .skip(top)
+        .take(usize::from(area.height))
+        .enumerate()
+    {
+        let mut pen = Pen::new(buffer, area, row as u16);
+        pen.fitted(label, width, theme.role(Role::Dim))
+            .blank_to(area.x + width as u16 + 2, Style::new());
+        let room = pen.room();
+        pen.fitted(text, room, Style::new());
+    }
+}
+
+fn event(state: &State, detail: &Detail, buffer: &mut Buffer, area: Rect) {
+    let theme = state.theme;
+    let inner = frame(
+        theme,
+        buffer,
+        area,
+        " Event ",
+        "Esc back  ←→ the one before, after  ↑↓ scroll",
+    );
+    let mut head = detail.head.clone();
+    head.push(("message".into(), detail.message.clone()));
+    pairs(theme, buffer, inner, &head, detail.top);
+    let above = head.len() + 1;
+    for row in 0..usize::from(inner.height) {
+        let Some(index) = (detail.top + row).checked_sub(above) else {
+            continue;
+        };
+        let Some(line) = detail.lines.get(index) else {
+            break;
+        };
+        tree_row(theme, &mut Pen::new(buffer, inner, row as u16), line);
+    }
+    let left = (detail.lines.len() + above).saturating_sub(detail.top + usize::from(inner.height));
+    if left > 0 {
+        let text = format!(" {left} more ↓ ");
+        let at = area.right().saturating_sub(text.chars().count() as u16 + 2);
+        Pen::new(buffer, area, area.height.saturating_sub(1))
+            .go(at.max(area.x))
+            .text(&text, theme.role(Role::Accent));
+    }
+}
+
+fn tree_row(theme: Theme, pen: &mut Pen<'_>, line: &tree::Line) {
+    if line.kind == Kind::Heading {
+        pen.text(&line.text, theme.role(Role::Heading));
+        return;
+    }
+    pen.text(
+        if line.changed { "≠ " } else { "  " },
+        theme.role(Role::Changed),
+    );
+    let depth = line.depth.min(pen.room() / 4);
+    pen.text(&"│ ".repeat(depth), theme.role(Role::Dim));
+    if !line.label.is_empty() {
+        let room = pen.room();
+        pen.fitted(&line.label, room * 2 / 3, theme.role(Role::Accent))
+            .text("  ", Style::new());
+    }
+    let role = match line.kind {
+        Kind::Unavailable | Kind::Note => Role::Warn,
+        Kind::Branch => Role::Heading,
+        _ if line.changed => Role::Changed,
+        _ => Role::Plain,
+    };
+    let room = pen.room();
+    pen.fitted(&line.text, room, theme.role(role));
+}
+
+/// The help's lines: heading, or keys and what they do.
+static HELP: LazyLock<Vec<(String, String)>> = LazyLock::new(|| {
+    let mut lines = vec![(
+        String::new(),
+        "In the source: · can be probed  ● probed  ○ silenced  ◌ attaching  ◂ latest value"
+            .to_owned(),
+    )];
+    for mode in Mode::ALL {
+        lines.push((String::new(), String::new()));
+        lines.push((String::new(), mode.heading().to_owned()));
+        let bindings = BINDINGS.iter().filter(|binding| binding.mode == mode);
+        lines
+            .extend(bindings.map(|binding| (keymap::label(binding.keys), binding.help.to_owned())));
+        if mode == Mode::Main {
+            lines.extend(
+                keymap::MOUSE
+                    .iter()
+                    .map(|(what, does)| ((*what).to_owned(), (*does).to_owned())),
+            );
+        }
+    }
+    lines
+});
+
+/// Number of lines of the help.
+pub(in super::super) fn help_len() -> usize {
+    HELP.len()
+}
+
+fn help(theme: Theme, buffer: &mut Buffer, area: Rect, top: usize) {
+    for (row, (keys, text)) in HELP
+        .iter()
+        .skip(top)
+        .take(usize::from(area.height))
+        .enumerate()
+    {
+        let mut pen = Pen::new(buffer, area, row as u16);
+        if keys.is_empty() {
+            pen.text(text, theme.role(Role::Heading));
+            continue;
+        }
+        pen.text(&format!("{keys:>16}  "), theme.role(Role::Accent));
+        let room = pen.room();
+        pen.fitted(text, room, Style::new());
+    }
+}

@@ -1,0 +1,395 @@
+//! The table of probes, the variables at the cursor, the last values of a probe.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use super::super::action::Pane;
+use super::super::changes::changed;
+use super::super::glyphs::{self, Pen, short_count};
+use super::super::layout::Regions;
+use super::super::state::State;
+use super::super::state::source::Variables;
+use super::super::theme::Role;
+use crate::session::{ProbeStatus, VariableInfo};
+
+/// Columns of the table: heading, width, first column of the terminal's width that has it.
+struct Columns {
+    place: usize,
+    bars: usize,
+    rest: usize,
+}
+
+impl Columns {
+    /// What the numbers take: hits, events, lost, limited, rate, cost.
+    const NUMBERS: usize = 7 + 7 + 6 + 8 + 8 + 7;
+    const NAME: usize = 9;
+
+    fn new(width: usize) -> Self {
+        let room = width.saturating_sub(Self::NUMBERS + Self::NAME);
+        let place = (room / 2).clamp(room.min(14), 28);
+        let bars = if room >= place + 7 {
+            (room - place - 1).min(14)
+        } else {
+            0
+        };
+        Self {
+            place,
+            bars,
+            rest: room.saturating_sub(place + bars + 2),
+        }
+    }
+}
+
+pub(super) fn probes(state: &State, buffer: &mut Buffer, area: Rect) {
+    if area.is_empty() {
+        return;
+    }
+    let mut parts = Vec::new();
+    let selected = state.probes.get(state.probes_list.cursor);
+    let rows = usize::from(area.height).saturating_sub(2);
+    if state.probes.len() > rows {
+        parts.push((
+            format!("{} of {}", state.probes_list.cursor + 1, state.probes.len()),
+            Role::Dim,
+        ));
+    }
+    if let Some(note) = selected.and_then(|probe| probe.notes.first()) {
+        parts.push((note.clone(), Role::Warn));
+    }
+    super::rule(state, buffer, area, Some(Pane::Probes), "Probes", &parts);
+    let columns = Columns::new(usize::from(area.width));
+    let inner = Regions::inner(area);
+    if state.probes.is_empty() && state.pending.is_empty() {
+        let enter = state.hint_main(super::Command::Activate);
+        let text =
+            format!("  none yet: {enter} on a line marked · logs its variables at every hit");
+        let mut pen = Pen::new(buffer, inner, 0);
+        let room = pen.room();
+        pen.fitted(&text, room, state.theme.role(Role::Dim));
+        return;
+    }
+    header(state, buffer, inner, &columns);
+    let body = Regions::inner(inner);
+    for (row, probe) in state
+        .probes
+        .iter()
+        .skip(state.probes_list.top)
+        .take(usize::from(body.height))
+        .enumerate()
+    {
+        let selected = state.probes_list.top + row == state.probes_list.cursor;
+        probe_row(state, buffer, body, row as u16, &columns, probe, selected);
+    }
+    let used = state.probes.len().saturating_sub(state.probes_list.top);
+    for (row, request) in (used..usize::from(body.height)).zip(&state.pending) {
+        let text = format!(" ◌ attaching  {}", request.text);
+        let mut pen = Pen::new(buffer, body, row as u16);
+        let room = pen.room();
+        pen.fitted(&text, room, state.theme.role(Role::Warn));
+    }
+}
+
+fn header(state: &State, buffer: &mut Buffer, area: Rect, columns: &Columns) {
+    let style = state.theme.role(Role::Dim);
+    let mut pen = Pen::new(buffer, area, 0);
+    pen.text("   probe ", style).text(
+        &format!("{:<width$}", "place", width = columns.place),
+        style,
+    );
+    for (name, width) in [
+        ("hits", 7),
+        ("events", 7),
+        ("lost", 6),
+        ("limited", 8),
+        ("per s", 8),
+    ] {
+        pen.text(&format!("{name:>width$}"), style);
+    }
+    pen.text(&format!("{:>7}", "ns/hit"), style);
+    if columns.bars > 0 {
+        pen.text(&format!(" {:<width$}", "rate", width = columns.bars), style);
+    }
+    if columns.rest > 8 {
+        pen.text(" probe", style);
+    }
+}
+
+fn probe_row(
+    state: &State,
+    buffer: &mut Buffer,
+    area: Rect,
+    row: u16,
+    columns: &Columns,
+    probe: &ProbeStatus,
+    selected: bool,
+) {
+    let theme = state.theme;
+    let base = super::row_style(theme, selected, state.focus == Pane::Probes);
+    let style = |role| theme.role(role).patch(base);
+    let counters = &probe.counters;
+    let trail = state.trails.get(&probe.id);
+    let (mark, role) = if probe.enabled {
+        ("●", Role::Bad)
+    } else {
+        ("○", Role::Warn)
+    };
+    let mut pen = Pen::new(buffer, area, row);
+    let left = area.x;
+    pen.text(if selected { "›" } else { " " }, base)
+        .text(mark, style(role))
+        .text(" ", base);
+    pen.fitted(&probe.name, Columns::NAME - 4, style(Role::Heading))
+        .blank_to(left + Columns::NAME as u16, base);
+    let file = probe
+        .file
+        .file_name()
+        .unwrap_or(probe.file.as_os_str())
+        .to_string_lossy();
+    let place = format!("{file}:{}", probe.line);
+    pen.fitted_tail(&place, columns.place.saturating_sub(1), base);
+    pen.blank_to(left + (Columns::NAME + columns.place) as u16, base);
+    let number = |count: u64, width: usize| format!("{:>width$}", short_count(count));
+    pen.text(&number(counters.hits, 7), base)
+        .text(&number(counters.events, 7), base);
+    let lost = if counters.lost > 0 {
+        Role::Bad
+    } else {
+        Role::Dim
+    };
+    pen.text(&number(counters.lost, 6), style(lost));
+    let limited = if counters.limited > 0 {
+        Role::Warn
+    } else {
+        Role::Dim
+    };
+    pen.text(&number(counters.limited, 8), style(limited));
+    let rate = trail.map_or(0.0, |trail| trail.rate);
+    pen.text(&format!("{:>8}", short_rate(rate)), base);
+    let cost = counters
+        .bpf_ns
+        .checked_div(counters.hits)
+        .map_or("-".into(), short_count);
+    pen.text(&format!("{cost:>7}"), base);
+    if columns.bars > 0 {
+        let bars = trail.map_or(String::new(), |trail| trail.bars(columns.bars));
+        pen.text(&format!(" {bars}"), style(Role::Good));
+    }
+    if columns.rest > 8 {
+        pen.text(" ", base)
+            .fitted(&probe.text, columns.rest, style(Role::Dim));
+    }
+    pen.fill(' ', base);
+}
+
+fn short_rate(rate: f64) -> String {
+    match rate {
+        rate if rate <= 0.0 => "0".into(),
+        rate if rate < 99.95 => format!("{rate:.1}"),
+        rate => short_count(rate.round() as u64),
+    }
+}
+
+pub(super) fn variables(state: &State, buffer: &mut Buffer, area: Rect) {
+    if area.is_empty() {
+        return;
+    }
+    if area.height == 1 {
+        return strip(state, buffer, area);
+    }
+    let (line, known) = state.source.as_ref().map_or((None, None), |source| {
+        (Some(source.line()), Some(&source.variables))
+    });
+    let name = line.map_or("Variables".into(), |line| {
+        format!("Variables at line {line}")
+    });
+    super::rule(state, buffer, area, None, &name, &[]);
+    let inner = Regions::inner(area);
+    match known {
+        Some(Variables::Known(variables)) if !variables.is_empty() => {
+            table(state, buffer, inner, variables)
+        }
+        known => {
+            let mut pen = Pen::new(buffer, inner, 0);
+            let room = pen.room();
+            let (text, role) = instead(known);
+            pen.fitted(&format!("  {text}"), room, state.theme.role(role));
+        }
+    }
+}
+
+/// What is said where there are no variables to show.
+fn instead(known: Option<&Variables>) -> (String, Role) {
+    match known {
+        None => (String::new(), Role::Dim),
+        Some(Variables::None) => ("no code on this line".into(), Role::Dim),
+        Some(Variables::Waiting) => ("…".into(), Role::Dim),
+        Some(Variables::Known(_)) => ("no variable is in scope here".into(), Role::Dim),
+        Some(Variables::Failed(error)) => (error.message.clone(), Role::Bad),
+    }
+}
+
+fn table(state: &State, buffer: &mut Buffer, area: Rect, variables: &[VariableInfo]) {
+    let theme = state.theme;
+    let rows = usize::from(area.height);
+    let name_width = variables
+        .iter()
+        .map(|variable| glyphs::width(&variable.name, 24))
+        .max()
+        .unwrap_or(0);
+    let type_width = variables
+        .iter()
+        .map(|variable| glyphs::width(&variable.ty, 40))
+        .max()
+        .unwrap_or(0);
+    let type_width = type_width.min(usize::from(area.width) / 3);
+    let shown = if variables.len() > rows {
+        rows.saturating_sub(1)
+    } else {
+        rows
+    };
+    for (row, variable) in variables.iter().take(shown).enumerate() {
+        let mut pen = Pen::new(buffer, area, row as u16);
+        let at = |columns: usize| area.x.saturating_add(columns as u16);
+        let (sign, role) = if variable.unavailable.is_none() {
+            ("✓", Role::Good)
+        } else {
+            ("✗", Role::Warn)
+        };
+        pen.text(" ", Style::new())
+            .text(sign, theme.role(role))
+            .text(" ", Style::new());
+        pen.fitted(&variable.name, name_width, theme.role(Role::Heading))
+            .blank_to(at(name_width + 5), Style::new());
+        pen.fitted(&variable.ty, type_width, Style::new())
+            .blank_to(at(name_width + type_width + 7), Style::new());
+        let (text, role) = match &variable.unavailable {
+            None => (format!("{}  {}", variable.kind, variable.place), Role::Dim),
+            Some(why) => (why.clone(), Role::Warn),
+        };
+        let room = pen.room();
+        pen.fitted(&text, room, theme.role(role));
+    }
+    if shown < variables.len() {
+        let text = format!(
+            "   … and {} more: {}",
+            variables.len() - shown,
+            names(&variables[shown..])
+        );
+        let mut pen = Pen::new(buffer, area, shown as u16);
+        let room = pen.room();
+        pen.fitted(&text, room, theme.role(Role::Dim));
+    }
+}
+
+fn names(variables: &[VariableInfo]) -> String {
+    variables
+        .iter()
+        .take(40)
+        .map(|variable| variable.name.as_str())
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// The variables in one row: those that can be read, then those that cannot.
+fn strip(state: &State, buffer: &mut Buffer, area: Rect) {
+    let theme = state.theme;
+    let mut pen = Pen::new(buffer, area, 0);
+    let Some(source) = &state.source else { return };
+    pen.text(
+        &format!(" at {} ", source.line()),
+        theme.role(Role::Heading),
+    );
+    let variables = match &source.variables {
+        Variables::Known(variables) if !variables.is_empty() => variables,
+        other => {
+            let (text, role) = instead(Some(other));
+            let room = pen.room();
+            pen.fitted(&text, room, theme.role(role));
+            return;
+        }
+    };
+    let (readable, not): (Vec<_>, Vec<_>) = variables
+        .iter()
+        .partition(|variable| variable.unavailable.is_none());
+    for variable in readable.iter().chain(&not) {
+        let room = pen.room();
+        if room < 6 {
+            pen.fill(' ', Style::new());
+            break;
+        }
+        match &variable.unavailable {
+            None => {
+                pen.fitted(
+                    &variable.name,
+                    room.saturating_sub(1),
+                    theme.role(Role::Accent),
+                );
+                let ty_room = pen.room().saturating_sub(2).min(24);
+                pen.text(": ", theme.role(Role::Dim))
+                    .fitted(&variable.ty, ty_room, Style::new());
+            }
+            Some(why) => {
+                pen.text("✗ ", theme.role(Role::Warn)).fitted(
+                    &variable.name,
+                    room.saturating_sub(3),
+                    theme.role(Role::Dim),
+                );
+                let why_room = pen.room().saturating_sub(3);
+                pen.text(" ", Style::new())
+                    .fitted(why, why_room, theme.role(Role::Warn));
+            }
+        }
+        pen.text("  ", Style::new());
+    }
+}
+
+pub(super) fn history(state: &State, buffer: &mut Buffer, area: Rect) {
+    if area.is_empty() {
+        return;
+    }
+    let theme = state.theme;
+    let probe = state.watched_probe();
+    let name = probe.map_or("Last values".into(), |probe| {
+        format!("Last values of {}", probe.name)
+    });
+    let parts: Vec<(String, Role)> = probe
+        .map(|probe| (probe.text.clone(), Role::Dim))
+        .into_iter()
+        .collect();
+    super::rule(state, buffer, area, None, &name, &parts);
+    let inner = Regions::inner(area);
+    let Some(trail) = probe.and_then(|probe| state.trails.get(&probe.id)) else {
+        return;
+    };
+    let past: Vec<_> = trail
+        .past
+        .iter()
+        .rev()
+        .take(usize::from(inner.height) + 1)
+        .collect();
+    for row in 0..inner.height {
+        let Some(now) = past.get(usize::from(row)) else {
+            break;
+        };
+        let marks = past
+            .get(usize::from(row) + 1)
+            .map(|before| changed(&before.message, &now.message))
+            .unwrap_or_default();
+        let mut pen = Pen::new(buffer, inner, row);
+        pen.text(" ", Style::new()).text(
+            &super::short_time(now.time_ns, &state.zone, 3),
+            theme.role(Role::Dim),
+        );
+        pen.text("  ", Style::new());
+        let room = pen.room();
+        pen.fitted_painted(&now.message, room, |at| {
+            let marked = marks.iter().any(|range| range.contains(&at));
+            if marked {
+                theme.role(Role::Changed)
+            } else {
+                Style::new()
+            }
+        });
+    }
+}
