@@ -5,3 +5,61 @@
 //! only names here.
 
 pub mod ast;
+pub mod diagnostic;
+mod expr;
+mod lexer;
+mod probe;
+mod template;
+
+pub(crate) use probe::parse_duration;
+pub use probe::{parse_location, parse_probe, parse_probe_file};
+pub use template::parse_template;
+
+use ast::{Expr, Span};
+use lexer::Cursor;
+
+/// Bytes of one probe's text; a longer one is refused.
+pub const MAX_TEXT: usize = 64 * 1024;
+/// Levels of parentheses, operators and indexes in one expression; more are refused.
+pub const MAX_NESTING: u32 = 64;
+
+/// A mistake in what was typed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct SyntaxError {
+    /// Lower case, no full stop.
+    pub message: String,
+    /// What to write instead.
+    pub hint: Option<String>,
+    /// Where in the text.
+    pub span: Span,
+}
+
+impl SyntaxError {
+    fn new(span: Span, message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            hint: None,
+            span,
+        }
+    }
+
+    fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+/// Parses an expression that stands alone.
+///
+/// # Errors
+/// It is no expression, or something stands behind it.
+pub fn parse_expr(text: &str) -> Result<Expr, SyntaxError> {
+    let mut cursor = Cursor::new(text, 0..text.len());
+    let expr = expr::parse(&mut cursor)?;
+    cursor.expect_end("the expression")?;
+    Ok(expr)
+}
+
+#[cfg(test)]
+mod tests;

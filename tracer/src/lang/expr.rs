@@ -1,0 +1,512 @@
+//! Expressions, by precedence climbing; the order of Rust's operators.
+
+use super::ast::{BinaryOp, Expr, ExprKind, Span, Special, UnaryOp};
+use super::lexer::{Cursor, Kind, Token};
+use super::{MAX_NESTING, SyntaxError};
+
+/// Operators with two sides: text, operator, and how strongly it binds.
+const BINARY: [(&str, BinaryOp, u8); 18] = [
+    ("||", BinaryOp::Or, 1),
+    ("&&", BinaryOp::And, 2),
+    ("==", BinaryOp::Eq, 3),
+    ("!=", BinaryOp::Ne, 3),
+    ("<", BinaryOp::Lt, 3),
+    ("<=", BinaryOp::Le, 3),
+    (">", BinaryOp::Gt, 3),
+    (">=", BinaryOp::Ge, 3),
+    ("|", BinaryOp::BitOr, 4),
+    ("^", BinaryOp::BitXor, 5),
+    ("&", BinaryOp::BitAnd, 6),
+    ("<<", BinaryOp::Shl, 7),
+    (">>", BinaryOp::Shr, 7),
+    ("+", BinaryOp::Add, 8),
+    ("-", BinaryOp::Sub, 8),
+    ("*", BinaryOp::Mul, 9),
+    ("/", BinaryOp::Div, 9),
+    ("%", BinaryOp::Rem, 9),
+];
+const COMPARISON: u8 = 3;
+
+/// Words of C's types: `(unsigned char)x` is a cast, `(x)` is not.
+const TYPE_WORDS: [&str; 12] = [
+    "unsigned", "signed", "char", "short", "int", "long", "float", "double", "struct", "union",
+    "enum", "const",
+];
+
+/// What may be asked of the probe itself.
+const SPECIALS: [(&str, Special); 7] = [
+    ("$pid", Special::Pid),
+    ("$tid", Special::Tid),
+    ("$thread", Special::Thread),
+    ("$time", Special::Time),
+    ("$hit", Special::Hit),
+    ("$return", Special::Return),
+    ("$elapsed", Special::Elapsed),
+];
+
+/// Parses an expression as far as it goes.
+pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Expr, SyntaxError> {
+    binary(cursor, 0)
+}
+
+fn nested<T>(
+    cursor: &mut Cursor<'_>,
+    parse: impl FnOnce(&mut Cursor<'_>) -> Result<T, SyntaxError>,
+) -> Result<T, SyntaxError> {
+    if cursor.depth >= MAX_NESTING {
+        let at = cursor.at();
+        return Err(SyntaxError::new(
+            at..at,
+            format!("nested more than {MAX_NESTING} levels deep"),
+        ));
+    }
+    cursor.depth += 1;
+    let result = parse(cursor);
+    cursor.depth -= 1;
+    result
+}
+
+fn spanned(kind: ExprKind, span: Span) -> Expr {
+    Expr { kind, span }
+}
+
+fn binary(cursor: &mut Cursor<'_>, least: u8) -> Result<Expr, SyntaxError> {
+    let mut left = cast(cursor)?;
+    let mut steps = 0;
+    while let Ok(Token {
+        kind: Kind::Punct(punct),
+        span,
+    }) = cursor.peek()
+    {
+        let Some(&(_, operator, strength)) = BINARY.iter().find(|(text, ..)| *text == punct) else {
+            break;
+        };
+        if strength <= least {
+            break;
+        }
+        steps += 1;
+        // Each step makes the tree one level deeper.
+        if steps > MAX_NESTING {
+            return Err(SyntaxError::new(
+                span,
+                format!("more than {MAX_NESTING} operators in a row"),
+            ));
+        }
+        cursor.advance(punct.len());
+        let right = nested(cursor, |cursor| binary(cursor, strength))?;
+        if strength == COMPARISON && is_comparison(&left) {
+            return Err(SyntaxError::new(span, "comparisons cannot be chained")
+                .hint("write `a < b && b < c`"));
+        }
+        let whole = left.span.start..right.span.end;
+        left = spanned(
+            ExprKind::Binary(operator, Box::new(left), Box::new(right)),
+            whole,
+        );
+    }
+    Ok(left)
+}
+
+/// A comparison that stands bare, without parentheres around it.
+fn is_comparison(expr: &Expr) -> bool {
+    let bare = match &expr.kind {
+        ExprKind::Binary(_, left, right) => {
+            expr.span.start == left.span.start && expr.span.end == right.span.end
+        }
+        _ => false,
+    };
+    use BinaryOp::{Eq, Ge, Gt, Le, Lt, Ne};
+    bare && matches!(
+        &expr.kind,
+        ExprKind::Binary(Eq | Ne | Lt | Le | Gt | Ge, ..)
+    )
+}
+
+fn cast(cursor: &mut Cursor<'_>) -> Result<Expr, SyntaxError> {
+    let mut expr = unary(cursor)?;
+    while cursor.peek_word() == Some("as") {
+        // `as` is an option of probes, too: `… as NAME`. A type's name looks the same, so the
+        // option wins at the end of a condition; parentheses make a cast of it.
+        if cursor.depth == 0 && option_follows(cursor) {
+            break;
+        }
+        cursor.take_word("as");
+        let ty = type_name(cursor)?;
+        let span = expr.span.start..cursor.last();
+        expr = spanned(ExprKind::Cast(Box::new(expr), ty), span);
+    }
+    Ok(expr)
+}
+
+/// Whether `as NAME` here ends the probe, so that it can be its option.
+fn option_follows(cursor: &Cursor<'_>) -> bool {
+    let mut ahead = cursor.clone();
+    ahead.take_word("as");
+    let Some(word) = ahead.peek_word() else {
+        return false;
+    };
+    if is_primitive(word) {
+        return false;
+    }
+    ahead.advance(word.len());
+    matches!(
+        ahead.peek(),
+        Ok(Token {
+            kind: Kind::End,
+            ..
+        })
+    ) || ahead
+        .peek_word()
+        .is_some_and(|word| super::probe::OPTIONS.contains(&word))
+}
+
+fn is_primitive(word: &str) -> bool {
+    const RUST: [&str; 17] = [
+        "i8", "i16", "i32", "i64", "i128", "isize", "u8", "u16", "u32", "u64", "u128", "usize",
+        "f32", "f64", "bool", "char", "str",
+    ];
+    RUST.contains(&word) || TYPE_WORDS.contains(&word)
+}
+
+fn type_name(cursor: &mut Cursor<'_>) -> Result<String, SyntaxError> {
+    let start = cursor.at();
+    while cursor.take("*") || cursor.take("&") {
+        if !cursor.take_word("const") {
+            cursor.take_word("mut");
+        }
+    }
+    loop {
+        let token = cursor.next()?;
+        if token.kind != Kind::Word {
+            return Err(SyntaxError::new(
+                token.span.clone(),
+                format!("expected a type{}", cursor.found(&token)),
+            ));
+        }
+        if cursor.take("::") {
+            continue;
+        }
+        // `unsigned long`, `struct point`.
+        let more = TYPE_WORDS.contains(&cursor.text(&token.span))
+            && cursor.peek_word().is_some_and(|word| {
+                TYPE_WORDS.contains(&word)
+                    || matches!(
+                        cursor.text(&token.span),
+                        "struct" | "union" | "enum" | "const"
+                    )
+            });
+        if !more {
+            break;
+        }
+    }
+    if cursor.take("<") {
+        let mut open = 1;
+        while open > 0 {
+            let token = cursor.next()?;
+            match token.kind {
+                Kind::Punct("<") => open += 1,
+                Kind::Punct(">") => open -= 1,
+                Kind::Punct(">>") => open -= 2,
+                Kind::End => {
+                    return Err(SyntaxError::new(
+                        token.span,
+                        "the `<` of this type is never closed",
+                    ));
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(cursor.text(&(start..cursor.last())).to_owned())
+}
+
+fn unary(cursor: &mut Cursor<'_>) -> Result<Expr, SyntaxError> {
+    let start = cursor.at();
+    let operators = [
+        ("*", UnaryOp::Deref),
+        ("&", UnaryOp::AddressOf),
+        ("-", UnaryOp::Neg),
+        ("!", UnaryOp::Not),
+        ("~", UnaryOp::BitNot),
+    ];
+    if cursor.take("&&") {
+        return nested(cursor, |cursor| {
+            let operand = unary(cursor)?;
+            let span = start..operand.span.end;
+            let inner = spanned(
+                ExprKind::Unary(UnaryOp::AddressOf, Box::new(operand)),
+                start + 1..span.end,
+            );
+            Ok(spanned(
+                ExprKind::Unary(UnaryOp::AddressOf, Box::new(inner)),
+                span,
+            ))
+        });
+    }
+    for (punct, operator) in operators {
+        if cursor.take(punct) {
+            let operand = nested(cursor, unary)?;
+            let span = start..operand.span.end;
+            return Ok(spanned(ExprKind::Unary(operator, Box::new(operand)), span));
+        }
+    }
+    if let Some(ty) = c_cast(cursor)? {
+        let operand = nested(cursor, unary)?;
+        let span = start..operand.span.end;
+        return Ok(spanned(ExprKind::Cast(Box::new(operand), ty), span));
+    }
+    postfix(cursor)
+}
+
+/// `(unsigned char)` and `(struct point *)` in front of an operand.
+fn c_cast(cursor: &mut Cursor<'_>) -> Result<Option<String>, SyntaxError> {
+    let mut ahead = cursor.clone();
+    if !ahead.take("(") {
+        return Ok(None);
+    }
+    let Some(word) = ahead.peek_word() else {
+        return Ok(None);
+    };
+    let start = ahead.at();
+    let keyword = TYPE_WORDS.contains(&word) || is_primitive(word);
+    let mut end = start;
+    while let Some(word) = ahead.peek_word() {
+        ahead.advance(word.len());
+        end = ahead.last();
+        while ahead.take("::") {}
+    }
+    let mut stars = false;
+    while ahead.take("*") {
+        stars = true;
+        end = ahead.last();
+    }
+    if !ahead.take(")") || !(keyword || stars) {
+        return Ok(None);
+    }
+    let ty = cursor.text(&(start..end)).to_owned();
+    *cursor = ahead;
+    Ok(Some(ty))
+}
+
+fn postfix(cursor: &mut Cursor<'_>) -> Result<Expr, SyntaxError> {
+    let mut expr = primary(cursor)?;
+    let start = expr.span.start;
+    let mut steps = 0;
+    loop {
+        let arrow = match cursor.peek()?.kind {
+            Kind::Punct("." | "[") => false,
+            Kind::Punct("->") => true,
+            _ => return Ok(expr),
+        };
+        steps += 1;
+        if steps > MAX_NESTING {
+            let at = cursor.at();
+            return Err(SyntaxError::new(
+                at..at + 1,
+                format!("more than {MAX_NESTING} steps in a row"),
+            ));
+        }
+        let kind = if cursor.take("[") {
+            index(cursor, expr)?
+        } else {
+            cursor.advance(if arrow { 2 } else { 1 });
+            member(cursor, expr, arrow)?
+        };
+        expr = spanned(kind, start..cursor.last());
+    }
+}
+
+/// What stands behind `base[`.
+fn index(cursor: &mut Cursor<'_>, base: Expr) -> Result<ExprKind, SyntaxError> {
+    let base = Box::new(base);
+    let open_end = |cursor: &Cursor<'_>| {
+        matches!(
+            cursor.peek(),
+            Ok(Token {
+                kind: Kind::Punct("]"),
+                ..
+            })
+        )
+    };
+    let kind = nested(cursor, |cursor| {
+        if cursor.take("..") {
+            let end = if open_end(cursor) {
+                None
+            } else {
+                Some(Box::new(parse(cursor)?))
+            };
+            return Ok(ExprKind::Slice(base, None, end));
+        }
+        let first = Box::new(parse(cursor)?);
+        if cursor.take("..") {
+            let end = if open_end(cursor) {
+                None
+            } else {
+                Some(Box::new(parse(cursor)?))
+            };
+            return Ok(ExprKind::Slice(base, Some(first), end));
+        }
+        Ok(ExprKind::Index(base, first))
+    })?;
+    cursor.expect("]", "behind the index")?;
+    Ok(kind)
+}
+
+/// What stands behind `base.` or `base->`.
+fn member(cursor: &mut Cursor<'_>, base: Expr, arrow: bool) -> Result<ExprKind, SyntaxError> {
+    // `t.0.1` has no floats in it.
+    let rest = cursor.rest();
+    let digits = rest
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(rest.len());
+    if digits > 0 {
+        let name = rest.get(..digits).unwrap_or_default().to_owned();
+        cursor.advance(digits);
+        return Ok(ExprKind::Field(Box::new(base), name));
+    }
+    let token = cursor.next()?;
+    if token.kind != Kind::Word {
+        let found = cursor.found(&token);
+        return Err(SyntaxError::new(
+            token.span,
+            format!("expected the name of a field{found}"),
+        ));
+    }
+    let name = cursor.text(&token.span).to_owned();
+    if !arrow && cursor.take("(") {
+        return method(cursor, base, &name, &token.span);
+    }
+    let base = Box::new(base);
+    Ok(if arrow {
+        ExprKind::Arrow(base, name)
+    } else {
+        ExprKind::Field(base, name)
+    })
+}
+
+/// What stands behind `base.name(`.
+fn method(
+    cursor: &mut Cursor<'_>,
+    base: Expr,
+    name: &str,
+    span: &Span,
+) -> Result<ExprKind, SyntaxError> {
+    let base = Box::new(base);
+    let kind = match name {
+        "len" => ExprKind::Len(base),
+        "starts_with" => ExprKind::StartsWith(base, Box::new(nested(cursor, parse)?)),
+        "contains" => ExprKind::Contains(base, Box::new(nested(cursor, parse)?)),
+        _ => return Err(no_call(name, span)),
+    };
+    cursor.expect(")", "behind the argument")?;
+    Ok(kind)
+}
+
+fn no_call(name: &str, span: &Span) -> SyntaxError {
+    SyntaxError::new(
+        span.clone(),
+        format!("`{name}` cannot be called: expressions only read"),
+    )
+    .hint("there are `len()`, `starts_with(\"…\")` and `contains(\"…\")`")
+}
+
+fn primary(cursor: &mut Cursor<'_>) -> Result<Expr, SyntaxError> {
+    let token = cursor.peek()?;
+    let span = token.span.clone();
+    let kind = match token.kind {
+        Kind::Int(value) => ExprKind::Int(value),
+        Kind::Float(value) => ExprKind::Float(value),
+        Kind::Str(text) => ExprKind::Str(text),
+        Kind::Char(c) => ExprKind::Char(c),
+        Kind::Special => {
+            let name = cursor.text(&span);
+            let found = SPECIALS.iter().find(|(text, _)| *text == name);
+            let (_, special) = found.ok_or_else(|| {
+                SyntaxError::new(span.clone(), format!("there is no `{name}`"))
+                    .hint("there are $pid, $tid, $thread, $time, $hit, $return and $elapsed")
+            })?;
+            ExprKind::Special(*special)
+        }
+        Kind::Punct("(") => {
+            cursor.advance(1);
+            let mut inner = nested(cursor, parse)?;
+            cursor.expect(")", "to close the parenthesis")?;
+            inner.span = span.start..cursor.last();
+            return Ok(inner);
+        }
+        Kind::Word => return word(cursor),
+        _ => {
+            let found = cursor.found(&token);
+            return Err(SyntaxError::new(
+                span,
+                format!("expected an expression{found}"),
+            ));
+        }
+    };
+    cursor.advance(span.len());
+    Ok(spanned(kind, span))
+}
+
+/// A name, a keyword, or `len(…)`.
+fn word(cursor: &mut Cursor<'_>) -> Result<Expr, SyntaxError> {
+    let start = cursor.at();
+    let first = cursor.next()?;
+    let name = cursor.text(&first.span);
+    let constant = match name {
+        "true" => Some(ExprKind::Bool(true)),
+        "false" => Some(ExprKind::Bool(false)),
+        "null" | "nullptr" | "NULL" | "None" => Some(ExprKind::Null),
+        _ => None,
+    };
+    if let Some(kind) = constant {
+        return Ok(spanned(kind, first.span));
+    }
+    if cursor.take("(") {
+        let kind = function(cursor, name, &first.span)?;
+        cursor.expect(")", "behind the arguments")?;
+        return Ok(spanned(kind, start..cursor.last()));
+    }
+    while cursor.take("::") {
+        let part = cursor.next()?;
+        if part.kind != Kind::Word {
+            let found = cursor.found(&part);
+            return Err(SyntaxError::new(
+                part.span,
+                format!("expected a name behind `::`{found}"),
+            ));
+        }
+    }
+    let path = cursor.text(&(start..cursor.last())).to_owned();
+    let mut shadow = 1;
+    if cursor.take("#") {
+        let number = cursor.next()?;
+        shadow = match number.kind {
+            Kind::Int(value) if value > 0 => u32::try_from(value).unwrap_or(u32::MAX),
+            _ => {
+                return Err(
+                    SyntaxError::new(number.span, "expected a number behind `#`")
+                        .hint("`name#2` is the variable that the innermost `name` hides"),
+                );
+            }
+        };
+    }
+    Ok(spanned(
+        ExprKind::Name { path, shadow },
+        start..cursor.last(),
+    ))
+}
+
+/// What stands behind `name(`.
+fn function(cursor: &mut Cursor<'_>, name: &str, span: &Span) -> Result<ExprKind, SyntaxError> {
+    let two = |cursor: &mut Cursor<'_>| {
+        let base = nested(cursor, parse)?;
+        cursor.expect(",", "between the arguments")?;
+        Ok((Box::new(base), Box::new(nested(cursor, parse)?)))
+    };
+    match name {
+        "len" => Ok(ExprKind::Len(Box::new(nested(cursor, parse)?))),
+        "starts_with" => two(cursor).map(|(base, text)| ExprKind::StartsWith(base, text)),
+        "contains" => two(cursor).map(|(base, text)| ExprKind::Contains(base, text)),
+        _ => Err(no_call(name, span)),
+    }
+}

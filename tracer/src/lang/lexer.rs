@@ -1,0 +1,372 @@
+//! Tokens of probes and expressions.
+
+use super::SyntaxError;
+use super::ast::Span;
+
+/// One token and where it stands.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Token {
+    pub(super) kind: Kind,
+    pub(super) span: Span,
+}
+
+/// What a token is.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Kind {
+    /// A name or keyword.
+    Word,
+    /// `$name`.
+    Special,
+    Int(u128),
+    Float(f64),
+    Str(String),
+    Char(char),
+    /// An operator or bracket.
+    Punct(&'static str),
+    End,
+}
+
+/// Longest first, so that `<<` is not two `<`.
+const PUNCTUATION: [&str; 33] = [
+    "->", "::", "..", "<<", ">>", "<=", ">=", "==", "!=", "&&", "||", "(", ")", "[", "]", "{", "}",
+    ".", ",", ":", "#", "+", "-", "*", "/", "%", "&", "|", "^", "!", "~", "<", ">",
+];
+
+/// A place in the text, and the token there.
+#[derive(Clone, Debug)]
+pub(super) struct Cursor<'t> {
+    text: &'t str,
+    at: usize,
+    end: usize,
+    /// End of the last token that was taken.
+    last: usize,
+    /// Levels of nesting so far; see [`super::MAX_NESTING`].
+    pub(super) depth: u32,
+}
+
+impl<'t> Cursor<'t> {
+    /// Reads the part `range` of `text`; spans count in the whole text.
+    pub(super) fn new(text: &'t str, range: Span) -> Self {
+        let mut cursor = Self {
+            text,
+            at: range.start,
+            end: range.end,
+            last: range.start,
+            depth: 0,
+        };
+        cursor.skip_space();
+        cursor
+    }
+
+    /// What is left.
+    pub(super) fn rest(&self) -> &'t str {
+        self.text.get(self.at..self.end).unwrap_or_default()
+    }
+
+    /// Where the next token begins.
+    pub(super) fn at(&self) -> usize {
+        self.at
+    }
+
+    /// Where the last token ended.
+    pub(super) fn last(&self) -> usize {
+        self.last
+    }
+
+    /// The text of a span.
+    pub(super) fn text(&self, span: &Span) -> &'t str {
+        self.text.get(span.clone()).unwrap_or_default()
+    }
+
+    /// Moves over `bytes` bytes, and the space behind them.
+    pub(super) fn advance(&mut self, bytes: usize) {
+        self.at = (self.at + bytes).min(self.end);
+        self.last = self.at;
+        self.skip_space();
+    }
+
+    fn skip_space(&mut self) {
+        let rest = self.rest();
+        self.at += rest.len() - rest.trim_start().len();
+    }
+
+    /// The next token, which stays.
+    pub(super) fn peek(&self) -> Result<Token, SyntaxError> {
+        let rest = self.rest();
+        let span = |length: usize| self.at..self.at + length;
+        let Some(first) = rest.chars().next() else {
+            return Ok(Token {
+                kind: Kind::End,
+                span: self.last..self.last,
+            });
+        };
+        if is_name_start(first) {
+            return Ok(Token {
+                kind: Kind::Word,
+                span: span(name_length(rest)),
+            });
+        }
+        if first == '$' {
+            let length = 1 + rest.get(1..).map_or(0, name_length);
+            return Ok(Token {
+                kind: Kind::Special,
+                span: span(length),
+            });
+        }
+        if first.is_ascii_digit() {
+            return number(rest, self.at);
+        }
+        if first == '"' {
+            let (text, length) = string(rest, self.at)?;
+            return Ok(Token {
+                kind: Kind::Str(text),
+                span: span(length),
+            });
+        }
+        if first == '\'' {
+            return character(rest, self.at);
+        }
+        match PUNCTUATION.iter().find(|punct| rest.starts_with(**punct)) {
+            Some(punct) => Ok(Token {
+                kind: Kind::Punct(punct),
+                span: span(punct.len()),
+            }),
+            None => Err(SyntaxError::new(
+                span(first.len_utf8()),
+                format!("`{}` means nothing here", first.escape_debug()),
+            )),
+        }
+    }
+
+    /// The next token, which is taken.
+    pub(super) fn next(&mut self) -> Result<Token, SyntaxError> {
+        let token = self.peek()?;
+        self.advance(token.span.len());
+        Ok(token)
+    }
+
+    /// Takes the punctuation when it is next.
+    pub(super) fn take(&mut self, punct: &str) -> bool {
+        let found =
+            matches!(self.peek(), Ok(Token { kind: Kind::Punct(found), .. }) if found == punct);
+        if found {
+            self.advance(punct.len());
+        }
+        found
+    }
+
+    /// Takes the word when it is next.
+    pub(super) fn take_word(&mut self, word: &str) -> bool {
+        let found = self.peek_word() == Some(word);
+        if found {
+            self.advance(word.len());
+        }
+        found
+    }
+
+    /// The next word, which stays.
+    pub(super) fn peek_word(&self) -> Option<&'t str> {
+        match self.peek() {
+            Ok(Token {
+                kind: Kind::Word,
+                span,
+            }) => Some(self.text(&span)),
+            _ => None,
+        }
+    }
+
+    /// Takes the punctuation.
+    pub(super) fn expect(&mut self, punct: &'static str, what: &str) -> Result<(), SyntaxError> {
+        if self.take(punct) {
+            return Ok(());
+        }
+        let found = self.peek()?;
+        Err(SyntaxError::new(
+            found.span.clone(),
+            format!("expected `{punct}` {what}{}", self.found(&found)),
+        ))
+    }
+
+    /// `, found …`, for messages.
+    pub(super) fn found(&self, token: &Token) -> String {
+        match token.kind {
+            Kind::End => ", but the text ends here".into(),
+            _ => format!(", found `{}`", self.text(&token.span).escape_debug()),
+        }
+    }
+
+    /// Nothing may be left.
+    pub(super) fn expect_end(&self, what: &str) -> Result<(), SyntaxError> {
+        let token = self.peek()?;
+        if token.kind == Kind::End {
+            return Ok(());
+        }
+        let text = self.text(&token.span).escape_debug();
+        Err(SyntaxError::new(
+            token.span.clone(),
+            format!("`{text}` makes no sense behind {what}"),
+        ))
+    }
+}
+
+pub(super) fn is_name_start(c: char) -> bool {
+    c == '_' || c.is_alphabetic()
+}
+
+/// Bytes of the name at the start of `text`.
+pub(super) fn name_length(text: &str) -> usize {
+    text.find(|c: char| c != '_' && !c.is_alphanumeric())
+        .unwrap_or(text.len())
+}
+
+fn number(rest: &str, at: usize) -> Result<Token, SyntaxError> {
+    let radix = match rest.get(..2) {
+        Some("0x" | "0X") => 16,
+        Some("0o") => 8,
+        Some("0b") => 2,
+        _ => 10,
+    };
+    let skip = if radix == 10 { 0 } else { 2 };
+    let body = rest.get(skip..).unwrap_or_default();
+    let digits = |text: &str| {
+        text.find(|c: char| c != '_' && !c.is_digit(radix))
+            .unwrap_or(text.len())
+    };
+    let mut length = digits(body);
+    if radix == 10
+        && let Some((fraction, exponent)) = float_tail(body.get(length..).unwrap_or_default())
+    {
+        length += fraction + exponent;
+        let text: String = body.get(..length).unwrap_or_default().replace('_', "");
+        let span = at..at + length;
+        return match text.parse() {
+            Ok(value) => Ok(Token {
+                kind: Kind::Float(value),
+                span,
+            }),
+            Err(_) => Err(SyntaxError::new(span, format!("`{text}` is no number"))),
+        };
+    }
+    let text = body.get(..length).unwrap_or_default().replace('_', "");
+    let span = at..at + skip + length;
+    match u128::from_str_radix(&text, radix) {
+        Ok(value) => Ok(Token {
+            kind: Kind::Int(value),
+            span,
+        }),
+        Err(_) if text.is_empty() => Err(SyntaxError::new(span, "this number has no digits")),
+        Err(_) => Err(SyntaxError::new(span, "this number has more than 128 bits")),
+    }
+}
+
+/// Bytes of `.5` and of `e-3`; `None` when neither is there. `1..2` and `1.len()` are no floats.
+fn float_tail(rest: &str) -> Option<(usize, usize)> {
+    let digits = |text: &str| {
+        text.find(|c: char| !c.is_ascii_digit() && c != '_')
+            .unwrap_or(text.len())
+    };
+    let fraction = match rest.strip_prefix('.') {
+        Some(after) if after.starts_with(|c: char| c.is_ascii_digit()) => 1 + digits(after),
+        _ => 0,
+    };
+    let after = rest.get(fraction..)?;
+    let exponent = after.strip_prefix(['e', 'E']).and_then(|power| {
+        let sign = usize::from(power.starts_with(['+', '-']));
+        let count = digits(power.get(sign..)?);
+        (count > 0).then_some(1 + sign + count)
+    });
+    let exponent = exponent.unwrap_or(0);
+    (fraction + exponent > 0).then_some((fraction, exponent))
+}
+
+/// A string with its quotes: what it says, and the bytes it takes.
+pub(super) fn string(rest: &str, at: usize) -> Result<(String, usize), SyntaxError> {
+    let mut text = String::new();
+    let mut inside = 1;
+    loop {
+        let left = rest.get(inside..).unwrap_or_default();
+        match left.chars().next() {
+            None => {
+                return Err(SyntaxError::new(at..at + 1, "this quote is never closed")
+                    .hint("put a `\"` behind the text"));
+            }
+            Some('"') => return Ok((text, inside + 1)),
+            Some('\\') => {
+                let (c, length) = escape(left, at + inside)?;
+                text.push(c);
+                inside += length;
+            }
+            Some(c) => {
+                text.push(c);
+                inside += c.len_utf8();
+            }
+        }
+    }
+}
+
+/// `\n` and its like at the start of `text`: the character, and the bytes it takes.
+pub(super) fn escape(text: &str, at: usize) -> Result<(char, usize), SyntaxError> {
+    let unknown = |length: usize| {
+        SyntaxError::new(at..at + length, "no such escape")
+            .hint("there are \\n, \\r, \\t, \\0, \\\\, \\\", \\', \\x7F and \\u{1F600}")
+    };
+    let Some(letter) = text.chars().nth(1) else {
+        return Err(unknown(1));
+    };
+    let simple = |c| Ok((c, 2));
+    match letter {
+        'n' => simple('\n'),
+        'r' => simple('\r'),
+        't' => simple('\t'),
+        '0' => simple('\0'),
+        '\\' | '"' | '\'' => simple(letter),
+        'x' => {
+            let code = text
+                .get(2..4)
+                .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+            code.filter(u8::is_ascii)
+                .map(|code| (char::from(code), 4))
+                .ok_or_else(|| unknown(2))
+        }
+        'u' => {
+            let digits = text
+                .get(2..)
+                .and_then(|rest| rest.strip_prefix('{'))
+                .and_then(|rest| rest.split_once('}'));
+            let (digits, _) = digits.ok_or_else(|| unknown(2))?;
+            let code = u32::from_str_radix(digits, 16)
+                .ok()
+                .and_then(char::from_u32);
+            code.map(|c| (c, digits.len() + 4))
+                .ok_or_else(|| unknown(2))
+        }
+        other => Err(unknown(1 + other.len_utf8())),
+    }
+}
+
+fn character(rest: &str, at: usize) -> Result<Token, SyntaxError> {
+    let inside = rest.get(1..).unwrap_or_default();
+    let (c, length) = match inside.chars().next() {
+        Some('\\') => escape(inside, at + 1)?,
+        Some(c) if c != '\'' => (c, c.len_utf8()),
+        _ => {
+            return Err(SyntaxError::new(
+                at..at + 1,
+                "a character stands between two `'`",
+            ));
+        }
+    };
+    if inside
+        .get(length..)
+        .is_some_and(|behind| behind.starts_with('\''))
+    {
+        return Ok(Token {
+            kind: Kind::Char(c),
+            span: at..at + length + 2,
+        });
+    }
+    Err(SyntaxError::new(
+        at..at + 1,
+        "a character stands between two `'`",
+    ))
+}

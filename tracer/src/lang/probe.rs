@@ -1,0 +1,390 @@
+//! Whole probes: action, location, template, condition, options.
+
+use std::time::Duration;
+
+use super::ast::{Action, Location, LocationKind, ProbeOptions, ProbeSpec, Span, Template};
+use super::lexer::{Cursor, Kind};
+use super::{MAX_TEXT, SyntaxError, expr, template};
+use crate::debuginfo::names::near_names;
+
+const ACTIONS: [&str; 5] = ["log", "snapshot", "count", "hist", "time"];
+/// Words that begin an option.
+pub(super) const OPTIONS: [&str; 6] = ["hits", "rate", "every", "for", "depth", "as"];
+/// Units of durations, in ns.
+const UNITS: [(&str, u64); 6] = [
+    ("ns", 1),
+    ("us", 1_000),
+    ("ms", 1_000_000),
+    ("s", 1_000_000_000),
+    ("m", 60_000_000_000),
+    ("h", 3_600_000_000_000),
+];
+
+/// Parses one probe.
+///
+/// # Errors
+/// The first mistake in it.
+pub fn parse_probe(text: &str) -> Result<ProbeSpec, SyntaxError> {
+    if text.len() > MAX_TEXT {
+        let message = format!(
+            "a probe of {} bytes; at most {MAX_TEXT} are read",
+            text.len()
+        );
+        return Err(SyntaxError::new(0..0, message));
+    }
+    let mut cursor = Cursor::new(text, 0..text.len());
+    let name = action_name(&mut cursor)?;
+    let mut action = match name {
+        "log" => Action::Log,
+        "snapshot" => Action::Snapshot,
+        "count" => Action::Count { by: None },
+        "time" => Action::Time,
+        // The location comes first, then the value.
+        _ => Action::Hist {
+            value: placeholder(),
+            step: None,
+        },
+    };
+    let (location, until) = location(&mut cursor, name == "time")?;
+    match &mut action {
+        Action::Count { by } if cursor.take_word("by") => *by = Some(expr::parse(&mut cursor)?),
+        Action::Hist { value, step } => {
+            *value = expr::parse(&mut cursor)?;
+            if cursor.take_word("step") {
+                *step = Some(positive(&mut cursor, "step")?);
+            }
+        }
+        _ => {}
+    }
+    let template = message(&mut cursor, text)?;
+    let condition = if cursor.take_word("if") {
+        Some(expr::parse(&mut cursor)?)
+    } else {
+        None
+    };
+    let options = options(&mut cursor)?;
+    Ok(ProbeSpec {
+        text: text.to_owned(),
+        action,
+        location,
+        until,
+        template,
+        condition,
+        options,
+    })
+}
+
+/// Parses a file of probes: one on each line, `#` begins a comment.
+///
+/// Gives the number of each line that has a probe, from 1, and the probe.
+#[must_use]
+pub fn parse_probe_file(text: &str) -> Vec<(usize, Result<ProbeSpec, SyntaxError>)> {
+    (1..)
+        .zip(text.lines())
+        .map(|(number, line)| (number, without_comment(line).trim()))
+        .filter(|(_, line)| !line.is_empty())
+        .map(|(number, line)| (number, parse_probe(line)))
+        .collect()
+}
+
+/// Parses a location that stands alone.
+///
+/// # Errors
+/// It is no location, or something stands behind it.
+pub fn parse_location(text: &str) -> Result<Location, SyntaxError> {
+    let mut cursor = Cursor::new(text, 0..text.len());
+    let (location, _) = location(&mut cursor, false)?;
+    cursor.expect_end("the location")?;
+    Ok(location)
+}
+
+/// The line up to a `#` that begins a word and is not inside quotes.
+fn without_comment(line: &str) -> &str {
+    let (mut quoted, mut escaped, mut before) = (false, false, ' ');
+    for (at, c) in line.char_indices() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' if quoted => escaped = true,
+            '"' => quoted = !quoted,
+            '#' if !quoted && before.is_whitespace() => return line.get(..at).unwrap_or(line),
+            _ => {}
+        }
+        before = c;
+    }
+    line
+}
+
+/// What a histogram's value is until it has been read.
+fn placeholder() -> super::Expr {
+    super::Expr {
+        kind: super::ast::ExprKind::Null,
+        span: 0..0,
+    }
+}
+
+fn action_name<'t>(cursor: &mut Cursor<'t>) -> Result<&'t str, SyntaxError> {
+    let token = cursor.peek()?;
+    let text = cursor.text(&token.span);
+    if ACTIONS.contains(&text) {
+        cursor.advance(text.len());
+        return Ok(text);
+    }
+    let hint = match near_names(text, ACTIONS).first() {
+        Some(near) if !text.is_empty() => format!("did you mean `{near}`?"),
+        _ => format!("a probe begins with one of {}", ACTIONS.join(", ")),
+    };
+    let message = match token.kind {
+        Kind::End => "a probe is missing".to_owned(),
+        _ => format!("`{}` is no action", text.escape_debug()),
+    };
+    Err(SyntaxError::new(token.span, message).hint(hint))
+}
+
+/// One location, or two with `..` between them.
+fn location(
+    cursor: &mut Cursor<'_>,
+    range: bool,
+) -> Result<(Location, Option<Location>), SyntaxError> {
+    let (start, text, quoted) = location_text(cursor)?;
+    if range
+        && !quoted
+        && let Some((first, second)) = text.split_once("..")
+    {
+        let at = start + first.len() + 2;
+        let first = one_location(first, start)?;
+        return Ok((first, Some(one_location(second, at)?)));
+    }
+    Ok((one_location(&text, start)?, None))
+}
+
+/// The text of a location: up to a space that is not inside quotes or brackets.
+fn location_text(cursor: &mut Cursor<'_>) -> Result<(usize, String, bool), SyntaxError> {
+    let start = cursor.at();
+    let rest = cursor.rest();
+    if let Some(inside) = rest.strip_prefix('"') {
+        // `"a file.c":12`: the line stands inside or behind the quotes.
+        let Some((file, behind)) = inside.split_once('"') else {
+            return Err(SyntaxError::new(
+                start..start + 1,
+                "this quote is never closed",
+            ));
+        };
+        let tail = behind.find(char::is_whitespace).unwrap_or(behind.len());
+        let text = format!("{file}{}", behind.get(..tail).unwrap_or_default());
+        cursor.advance(file.len() + 2 + tail);
+        return Ok((start + 1, text, true));
+    }
+    let mut open = 0_u32;
+    let mut end = rest.len();
+    for (at, c) in rest.char_indices() {
+        match c {
+            '<' | '(' | '{' => open += 1,
+            '>' | ')' | '}' => open = open.saturating_sub(1),
+            _ if c.is_whitespace() && open == 0 => {
+                end = at;
+                break;
+            }
+            _ => {}
+        }
+    }
+    let text = rest.get(..end).unwrap_or_default();
+    if text.is_empty() {
+        return Err(
+            SyntaxError::new(cursor.last()..cursor.last(), "the location is missing").hint(
+                "name a line (`main.rs:57`), a function (`parse`) or an address (`0x401136`)",
+            ),
+        );
+    }
+    cursor.advance(end);
+    Ok((start, text.to_owned(), false))
+}
+
+fn one_location(text: &str, start: usize) -> Result<Location, SyntaxError> {
+    let span = start..start + text.len();
+    let (module, rest) = match text.split_once('!') {
+        Some((module, rest)) if !module.is_empty() => (Some(module.to_owned()), rest),
+        _ => (None, text),
+    };
+    let kind = location_kind(rest, &span)?;
+    Ok(Location { module, kind, span })
+}
+
+fn location_kind(text: &str, span: &Span) -> Result<LocationKind, SyntaxError> {
+    let wrong = |message: &str| SyntaxError::new(span.clone(), message);
+    if text.is_empty() {
+        return Err(wrong("the location is missing"));
+    }
+    if let Some(digits) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        return u64::from_str_radix(digits, 16)
+            .map(LocationKind::Address)
+            .map_err(|_| wrong("an address is `0x` and up to 16 hexadecimal digits"));
+    }
+    if let Some(function) = text.strip_suffix("%return") {
+        return Ok(LocationKind::Return(function.to_owned()));
+    }
+    match text.rsplit_once(':') {
+        Some((file, _)) if file.is_empty() || file.ends_with(':') => {}
+        Some((file, line)) => {
+            return match line.parse() {
+                Ok(line) if line > 0 => Ok(LocationKind::Line {
+                    file: file.to_owned(),
+                    line,
+                }),
+                _ => Err(wrong("the number of a line is missing behind `:`")
+                    .hint(format!("write `{file}:57`; lines are counted from 1"))),
+            };
+        }
+        None if looks_like_file(text) => {
+            return Err(wrong("the number of a line is missing").hint(format!("write `{text}:57`")));
+        }
+        None => {}
+    }
+    Ok(LocationKind::Function(text.to_owned()))
+}
+
+fn looks_like_file(text: &str) -> bool {
+    const ENDINGS: [&str; 9] = [
+        ".rs", ".c", ".h", ".cc", ".cpp", ".cxx", ".hpp", ".go", ".zig",
+    ];
+    ENDINGS.iter().any(|ending| text.ends_with(ending))
+}
+
+/// The message, when one stands here.
+fn message(cursor: &mut Cursor<'_>, text: &str) -> Result<Option<Template>, SyntaxError> {
+    if !cursor.rest().starts_with('"') {
+        return Ok(None);
+    }
+    let start = cursor.at();
+    let inside = template::length(cursor.rest(), start)?;
+    let template = template::parse(text, start + 1..start + 1 + inside)?;
+    cursor.advance(inside + 2);
+    Ok(Some(template))
+}
+
+fn options(cursor: &mut Cursor<'_>) -> Result<ProbeOptions, SyntaxError> {
+    let mut options = ProbeOptions::default();
+    loop {
+        let token = cursor.peek()?;
+        if token.kind == Kind::End {
+            return Ok(options);
+        }
+        let word = cursor.text(&token.span).to_owned();
+        let given = match word.as_str() {
+            "hits" => options.hits.is_some(),
+            "rate" => options.rate.is_some(),
+            "every" => options.every.is_some(),
+            "for" => options.ttl.is_some(),
+            "depth" => options.depth.is_some(),
+            "as" => options.name.is_some(),
+            _ => return Err(unknown_option(&word, token.span)),
+        };
+        if given {
+            return Err(SyntaxError::new(
+                token.span,
+                format!("`{word}` is given twice"),
+            ));
+        }
+        cursor.advance(word.len());
+        match word.as_str() {
+            "hits" => options.hits = Some(positive(cursor, "hits")?),
+            "rate" => options.rate = Some(rate(cursor)?),
+            "every" => options.every = Some(duration(cursor)?),
+            "for" => options.ttl = Some(duration(cursor)?),
+            "depth" => {
+                let span = cursor.peek()?.span;
+                let frames = u32::try_from(positive(cursor, "depth")?);
+                let frames = frames.map_err(|_| SyntaxError::new(span, "too many frames"))?;
+                options.depth = Some(frames);
+            }
+            _ => options.name = Some(name(cursor)?),
+        }
+    }
+}
+
+fn unknown_option(word: &str, span: Span) -> SyntaxError {
+    let shown = word.escape_debug();
+    let mut known: Vec<&str> = OPTIONS.to_vec();
+    known.push("if");
+    let hint = match near_names(word, known.iter().copied()).first() {
+        Some(near) => format!("did you mean `{near}`?"),
+        None if word == "if" => "the condition stands before the options".into(),
+        None => format!("options are {}", OPTIONS.join(", ")),
+    };
+    SyntaxError::new(span, format!("`{shown}` makes no sense here")).hint(hint)
+}
+
+fn positive(cursor: &mut Cursor<'_>, option: &str) -> Result<u64, SyntaxError> {
+    let token = cursor.next()?;
+    match token.kind {
+        Kind::Int(value) if value > 0 && value <= u128::from(u64::MAX) => {
+            Ok(u64::try_from(value).unwrap_or(u64::MAX))
+        }
+        _ => {
+            let found = cursor.found(&token);
+            let message = format!("expected a number from 1 behind `{option}`{found}");
+            Err(SyntaxError::new(token.span, message))
+        }
+    }
+}
+
+/// `100/s`.
+fn rate(cursor: &mut Cursor<'_>) -> Result<u64, SyntaxError> {
+    let value = positive(cursor, "rate")?;
+    let at = cursor.last();
+    if cursor.take("/") && cursor.take_word("s") {
+        return Ok(value);
+    }
+    Err(
+        SyntaxError::new(at..cursor.last().max(at), "a rate is a number a second")
+            .hint(format!("write `rate {value}/s`")),
+    )
+}
+
+/// `500ms`, `1.5s`, `10m`.
+fn duration(cursor: &mut Cursor<'_>) -> Result<Duration, SyntaxError> {
+    let start = cursor.at();
+    let rest = cursor.rest();
+    let length = rest.find(char::is_whitespace).unwrap_or(rest.len());
+    let text = rest.get(..length).unwrap_or_default();
+    cursor.advance(length);
+    parse_duration(text).ok_or_else(|| {
+        SyntaxError::new(
+            start..start + length,
+            format!("`{}` is no duration", text.escape_debug()),
+        )
+        .hint("write a number and ns, us, ms, s, m or h: `500ms`, `1.5s`, `10m`")
+    })
+}
+
+/// Reads `500ms`, `1.5s`, `10m`; at most a year, and not nothing.
+#[must_use]
+pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
+    const YEAR: Duration = Duration::from_secs(366 * 24 * 3600);
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+    let (number, unit) = text.split_at_checked(digits)?;
+    let (_, nanoseconds) = UNITS.iter().find(|(name, _)| *name == unit)?;
+    let duration = match number.parse::<u64>() {
+        Ok(whole) => Duration::from_nanos(whole.checked_mul(*nanoseconds)?),
+        Err(_) => {
+            let unit = Duration::from_nanos(*nanoseconds).as_secs_f64();
+            Duration::try_from_secs_f64(number.parse::<f64>().ok()? * unit).ok()?
+        }
+    };
+    (duration > Duration::ZERO && duration <= YEAR).then_some(duration)
+}
+
+fn name(cursor: &mut Cursor<'_>) -> Result<String, SyntaxError> {
+    let start = cursor.at();
+    let rest = cursor.rest();
+    let length = rest.find(char::is_whitespace).unwrap_or(rest.len());
+    let text = rest.get(..length).unwrap_or_default().to_owned();
+    let fits = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
+    if text.is_empty() || text.len() > 64 || !text.chars().all(fits) {
+        return Err(SyntaxError::new(
+            start..start + length,
+            "a name is up to 64 letters, digits, `_`, `-` and `.`",
+        ));
+    }
+    cursor.advance(length);
+    Ok(text)
+}

@@ -1,0 +1,179 @@
+//! Messages with holes: `"x {last.x} -> {current.x:#x}"`.
+
+use super::ast::{Align, Format, Span, Style, Template, TemplatePart};
+use super::lexer::{Cursor, escape};
+use super::{MAX_TEXT, SyntaxError, expr};
+
+/// Parses a template that stands alone, without quotes.
+///
+/// # Errors
+/// The first mistake in it.
+pub fn parse_template(text: &str) -> Result<Template, SyntaxError> {
+    if text.len() > MAX_TEXT {
+        let message = format!(
+            "a message of {} bytes; at most {MAX_TEXT} are read",
+            text.len()
+        );
+        return Err(SyntaxError::new(0..0, message));
+    }
+    parse(text, 0..text.len())
+}
+
+/// Bytes of the template between the quotes at the start of `rest`.
+pub(super) fn length(rest: &str, at: usize) -> Result<usize, SyntaxError> {
+    let mut escaped = false;
+    for (index, c) in rest.char_indices().skip(1) {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '"' => return Ok(index - 1),
+            _ => {}
+        }
+    }
+    Err(SyntaxError::new(at..at + 1, "this quote is never closed")
+        .hint("put a `\"` behind the message"))
+}
+
+/// Parses the part `range` of `text`.
+pub(super) fn parse(text: &str, range: Span) -> Result<Template, SyntaxError> {
+    let mut parts = Vec::new();
+    let mut plain = String::new();
+    let mut at = range.start;
+    while let Some(c) = text.get(at..range.end).and_then(|rest| rest.chars().next()) {
+        let rest = text.get(at..range.end).unwrap_or_default();
+        match c {
+            '{' | '}' if rest.get(1..).is_some_and(|behind| behind.starts_with(c)) => {
+                plain.push(c);
+                at += 2;
+            }
+            '{' => {
+                if !plain.is_empty() {
+                    parts.push(TemplatePart::Text(std::mem::take(&mut plain)));
+                }
+                let (hole, end) = hole(text, at, range.end)?;
+                parts.push(hole);
+                at = end;
+            }
+            '}' => {
+                return Err(SyntaxError::new(at..at + 1, "this `}` closes nothing")
+                    .hint("a brace is written `}}`"));
+            }
+            '\\' => {
+                let (c, length) = escape(rest, at)?;
+                plain.push(c);
+                at += length;
+            }
+            _ => {
+                plain.push(c);
+                at += c.len_utf8();
+            }
+        }
+    }
+    if !plain.is_empty() {
+        parts.push(TemplatePart::Text(plain));
+    }
+    Ok(Template { parts })
+}
+
+/// The hole at `start`, and where it ends.
+fn hole(text: &str, start: usize, end: usize) -> Result<(TemplatePart, usize), SyntaxError> {
+    let unclosed = || {
+        SyntaxError::new(start..start + 1, "this `{` is never closed")
+            .hint("close it with `}`; a brace itself is written `{{`")
+    };
+    if !text.get(start..end).is_some_and(|rest| rest.contains('}')) {
+        return Err(unclosed());
+    }
+    let mut cursor = Cursor::new(text, start + 1..end);
+    if cursor.rest().starts_with('}') {
+        return Err(
+            SyntaxError::new(start..cursor.at() + 1, "this hole names nothing")
+                .hint("write a variable in it: `{x}`"),
+        );
+    }
+    let expr = expr::parse(&mut cursor)?;
+    let mut format = Format::default();
+    if cursor.rest().starts_with(':') {
+        let from = cursor.at() + 1;
+        let length = text
+            .get(from..end)
+            .and_then(|rest| rest.find('}'))
+            .ok_or_else(unclosed)?;
+        format = parse_format(text.get(from..from + length).unwrap_or_default(), from)?;
+        cursor.advance(1 + length);
+    }
+    if cursor.take("}") {
+        // Space behind the brace is part of the message.
+        return Ok((TemplatePart::Hole { expr, format }, cursor.last()));
+    }
+    if cursor.rest().is_empty() {
+        return Err(unclosed());
+    }
+    cursor.expect("}", "to close the hole")?;
+    Err(unclosed())
+}
+
+/// `[[fill]align]['#']['0'][width]['.' precision][style]`, without fill.
+fn parse_format(text: &str, at: usize) -> Result<Format, SyntaxError> {
+    let wrong = || {
+        SyntaxError::new(
+            at..at + text.len(),
+            format!("`{}` is no format", text.escape_debug()),
+        )
+        .hint("as in Rust: `?`, `#?`, `x`, `#x`, `X`, `o`, `b`, `e`, `p`, `>8`, `08x`, `.3`")
+    };
+    let mut format = Format::default();
+    let mut rest = text.trim_end();
+    for (sign, align) in [
+        ('<', Align::Left),
+        ('^', Align::Center),
+        ('>', Align::Right),
+    ] {
+        if let Some(behind) = rest.strip_prefix(sign) {
+            format.align = Some(align);
+            rest = behind;
+            break;
+        }
+    }
+    if let Some(behind) = rest.strip_prefix('#') {
+        format.alternate = true;
+        rest = behind;
+    }
+    if let Some(behind) = rest.strip_prefix('0') {
+        format.zero = true;
+        rest = behind;
+    }
+    (format.width, rest) = number(rest).ok_or_else(wrong)?;
+    if let Some(behind) = rest.strip_prefix('.') {
+        (format.precision, rest) = number(behind).ok_or_else(wrong)?;
+        if format.precision.is_none() {
+            return Err(wrong());
+        }
+    }
+    format.style = match rest {
+        "" => Style::Display,
+        "?" => Style::Debug,
+        "x" => Style::LowerHex,
+        "X" => Style::UpperHex,
+        "o" => Style::Octal,
+        "b" => Style::Binary,
+        "e" => Style::LowerExp,
+        "p" => Style::Pointer,
+        _ => return Err(wrong()),
+    };
+    Ok(format)
+}
+
+/// A number at the start, if there is one; `None` when it is too big.
+fn number(text: &str) -> Option<(Option<u16>, &str)> {
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (number, rest) = text.split_at_checked(digits)?;
+    if number.is_empty() {
+        return Some((None, rest));
+    }
+    // Wider than any terminal is a mistake, and would be costly.
+    let number = number.parse().ok().filter(|width| *width <= 4096)?;
+    Some((Some(number), rest))
+}

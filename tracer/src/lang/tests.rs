@@ -1,0 +1,231 @@
+//! Probes as users type them.
+
+use std::time::Duration;
+
+use super::ast::*;
+use super::*;
+
+fn probe(text: &str) -> ProbeSpec {
+    parse_probe(text).unwrap_or_else(|error| panic!("{text}: {error:?}"))
+}
+
+fn wrong(text: &str) -> (String, String, Option<String>) {
+    let error = parse_probe(text).expect_err(text);
+    (
+        error.message,
+        text.get(error.span).unwrap().to_owned(),
+        error.hint,
+    )
+}
+
+/// An expression with all its parentheses, as it was understood.
+fn shown(text: &str) -> String {
+    fn show(expr: &Expr) -> String {
+        match &expr.kind {
+            ExprKind::Name { path, shadow: 1 } => path.clone(),
+            ExprKind::Name { path, shadow } => format!("{path}#{shadow}"),
+            ExprKind::Int(value) => value.to_string(),
+            ExprKind::Field(base, name) => format!("{}.{name}", show(base)),
+            ExprKind::Arrow(base, name) => format!("{}->{name}", show(base)),
+            ExprKind::Index(base, index) => format!("{}[{}]", show(base), show(index)),
+            ExprKind::Unary(operator, base) => format!("({operator:?} {})", show(base)),
+            ExprKind::Binary(operator, left, right) => {
+                format!("({} {operator:?} {})", show(left), show(right))
+            }
+            ExprKind::Cast(base, ty) => format!("({} as {ty})", show(base)),
+            ExprKind::Len(base) => format!("{}.len()", show(base)),
+            other => format!("{other:?}"),
+        }
+    }
+    show(&parse_expr(text).unwrap_or_else(|error| panic!("{text}: {error:?}")))
+}
+
+#[test]
+fn log_with_template_condition_and_rate_is_read() {
+    let spec = probe(
+        "log src/main.rs:57 \"x {last.x} -> {current.x:#x}\" if current.x != last.x rate 100/s as moved",
+    );
+    assert_eq!(spec.action, Action::Log);
+    assert_eq!(
+        spec.location.kind,
+        LocationKind::Line {
+            file: "src/main.rs".into(),
+            line: 57
+        }
+    );
+    let parts = spec.template.unwrap().parts;
+    assert_eq!(parts.len(), 4);
+    let TemplatePart::Hole { format, expr } = &parts[3] else {
+        panic!("{parts:?}")
+    };
+    assert_eq!((format.style, format.alternate), (Style::LowerHex, true));
+    assert_eq!(&spec.text[expr.span.clone()], "current.x");
+    assert!(matches!(
+        spec.condition.unwrap().kind,
+        ExprKind::Binary(BinaryOp::Ne, ..)
+    ));
+    assert_eq!(
+        (spec.options.rate, spec.options.name.as_deref()),
+        (Some(100), Some("moved"))
+    );
+}
+
+#[test]
+fn each_action_of_the_contract_is_read() {
+    assert_eq!(
+        probe("snapshot worker.rs:88 if job.state == State::Failed hits 3")
+            .options
+            .hits,
+        Some(3)
+    );
+    assert!(matches!(
+        probe("count router.rs:120 by request.method").action,
+        Action::Count { by: Some(_) }
+    ));
+    assert!(matches!(
+        probe("hist cache.rs:41 entry.bytes.len() step 10").action,
+        Action::Hist { step: Some(10), .. }
+    ));
+    assert_eq!(
+        probe("time handle_request").location.kind,
+        LocationKind::Function("handle_request".into())
+    );
+    let range = probe("time db.rs:30..db.rs:52 for 10m");
+    assert_eq!(
+        range.until.unwrap().kind,
+        LocationKind::Line {
+            file: "db.rs".into(),
+            line: 52
+        }
+    );
+    assert_eq!(range.options.ttl, Some(Duration::from_secs(600)));
+}
+
+#[test]
+fn locations_of_each_kind_are_read() {
+    let kind = |text: &str| parse_location(text).unwrap().kind;
+    assert_eq!(kind("0x401136"), LocationKind::Address(0x40_1136));
+    assert_eq!(kind("parse%return"), LocationKind::Return("parse".into()));
+    assert_eq!(kind("a::b::f"), LocationKind::Function("a::b::f".into()));
+    assert_eq!(
+        kind("<Foo as Bar<u8>>::f"),
+        LocationKind::Function("<Foo as Bar<u8>>::f".into())
+    );
+    assert_eq!(
+        kind("\"my file.c\":3"),
+        LocationKind::Line {
+            file: "my file.c".into(),
+            line: 3
+        }
+    );
+    let library = parse_location("libfoo.so!foo.c:7").unwrap();
+    assert_eq!(library.module.as_deref(), Some("libfoo.so"));
+}
+
+#[test]
+fn operators_bind_as_in_rust() {
+    assert_eq!(
+        shown("a + b * c == d && !e || f"),
+        "((((a Add (b Mul c)) Eq d) And (Not e)) Or f)"
+    );
+    assert_eq!(
+        shown("*p.x[1].0.1 - -2"),
+        "((Deref p.x[1].0.1) Sub (Neg 2))"
+    );
+    assert_eq!(
+        shown("(a as u8) << 2 | b & 3"),
+        "(((a as u8) Shl 2) BitOr (b Mul 3))".replace("b Mul 3", "b BitAnd 3")
+    );
+    assert_eq!(
+        shown("(unsigned char)p->n % 2"),
+        "((p->n as unsigned char) Rem 2)"
+    );
+    assert_eq!(
+        shown("x#2 + len(v) + w.len()"),
+        "((x#2 Add v.len()) Add w.len())"
+    );
+    assert_eq!(shown("(a < b) == (c < d)"), "((a Lt b) Eq (c Lt d))");
+}
+
+#[test]
+fn slices_open_at_either_end_are_read() {
+    for (text, from, to) in [
+        ("v[..]", false, false),
+        ("v[1..]", true, false),
+        ("v[..2]", false, true),
+        ("v[1..2]", true, true),
+    ] {
+        let ExprKind::Slice(_, start, end) = parse_expr(text).unwrap().kind else {
+            panic!("{text}")
+        };
+        assert_eq!((start.is_some(), end.is_some()), (from, to), "{text}");
+    }
+}
+
+#[test]
+fn braces_and_escapes_in_a_template_are_text() {
+    let spec = probe(r#"log f "{{a}} \"q\" \t{x}""#);
+    let parts = spec.template.unwrap().parts;
+    assert_eq!(parts[0], TemplatePart::Text("{a} \"q\" \t".into()));
+    assert_eq!(parts.len(), 2);
+}
+
+#[test]
+fn mistakes_are_told_where_they_are() {
+    assert_eq!(wrong("lgo f").2.as_deref(), Some("did you mean `log`?"));
+    assert_eq!(wrong("log f \"a {x\"").1, "{");
+    assert_eq!(wrong("log f \"a } b\"").1, "}");
+    assert_eq!(wrong("log f \"abc").0, "this quote is never closed");
+    assert_eq!(wrong("log main.rs").0, "the number of a line is missing");
+    assert_eq!(wrong("log main.rs:0").1, "main.rs:0");
+    assert_eq!(
+        wrong("log f rat 5/s").2.as_deref(),
+        Some("did you mean `rate`?")
+    );
+    assert_eq!(wrong("log f rate 5").2.as_deref(), Some("write `rate 5/s`"));
+    assert_eq!(wrong("log f for 5 parsecs").1, "5");
+    assert_eq!(
+        wrong("log f if a < b < c").0,
+        "comparisons cannot be chained"
+    );
+    assert_eq!(wrong("log f if g(1)").1, "g");
+    assert_eq!(wrong("log f \"{x:q}\"").1, "q");
+    assert_eq!(wrong("log f hits 1 hits 2").0, "`hits` is given twice");
+    assert_eq!(wrong("log").0, "the location is missing");
+    assert_eq!(wrong("").0, "a probe is missing");
+    assert_eq!(wrong("log f if $foo").1, "$foo");
+}
+
+#[test]
+fn nesting_beyond_the_limit_is_refused() {
+    for text in [
+        format!("{}x", "(".repeat(5000)),
+        format!("{}x", "-".repeat(5000)),
+        format!("x{}", "[0]".repeat(5000)),
+        format!("x{}", " + x".repeat(5000)),
+    ] {
+        assert!(parse_expr(&text).is_err());
+    }
+}
+
+#[test]
+fn probe_file_skips_comments_and_keeps_line_numbers() {
+    let file = "# first\n\nlog a.c:1 \"# no comment\" # comment\nnonsense\n";
+    let probes = parse_probe_file(file);
+    assert_eq!(
+        probes.iter().map(|(line, _)| *line).collect::<Vec<_>>(),
+        [3, 4]
+    );
+    assert!(probes[0].1.is_ok() && probes[1].1.is_err());
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_text_is_parsed_or_refused(text in "\\PC{0,60}") {
+        let _ = parse_probe(&text);
+        let _ = parse_expr(&text);
+        if let Err(error) = parse_probe(&format!("log f {text}")) {
+            proptest::prop_assert!(error.span.end <= text.len() + 6);
+        }
+    }
+}
