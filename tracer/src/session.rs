@@ -4,16 +4,37 @@
 //! debug information or attach probes may take tens of milliseconds, so a
 //! frontend with a screen calls them from a worker.
 
+mod clock;
+mod error;
+mod live;
+mod modules;
+mod queue;
+mod reader;
+mod resolve;
+mod shared;
+mod wait;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use error::AttachError;
+pub use live::Session;
+
+use crate::debuginfo::DebugOptions;
 use crate::event::{Counters, Notice, ProbeId};
 
 /// How a session is set up.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Events that may wait for a slow frontend; the oldest is dropped, and counted as lost, beyond.
+    /// Events that may wait for a slow frontend; the oldest is dropped, and
+    /// counted as lost, beyond. 0 is the default.
     pub queue: usize,
+    /// Bytes of the ring between kernel and tracer; 0 is the default.
+    pub ring_bytes: u32,
+    /// Attach by perf events even where the kernel has multi-uprobe links.
+    pub perf_events: bool,
+    /// Where to look for debug information.
+    pub debug: DebugOptions,
 }
 
 /// A source file that the debug information of a module names.

@@ -16,11 +16,15 @@ impl Ring {
     }
 
     /// Hands each waiting record to `keep`, oldest first, and frees its room; at most 65,536.
-    pub fn drain(&mut self, mut keep: impl FnMut(&[u8])) {
+    /// True when it was emptied.
+    pub fn drain(&mut self, mut keep: impl FnMut(&[u8])) -> bool {
         for _ in 0..MAX_DRAIN {
-            let Some(record) = self.0.next() else { return };
+            let Some(record) = self.0.next() else {
+                return true;
+            };
             keep(&record);
         }
+        false
     }
 }
 

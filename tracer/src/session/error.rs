@@ -1,0 +1,57 @@
+//! Why a session cannot begin.
+
+use std::io;
+use std::sync::Arc;
+
+use crate::debuginfo::DebugInfoError;
+use crate::kernel::KernelError;
+use crate::target::TargetError;
+
+/// Why a session cannot begin.
+#[derive(Debug, thiserror::Error)]
+pub enum AttachError {
+    /// The process cannot be a target.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    /// The kernel's side could not be set up.
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+    /// The executable is nothing that can be read.
+    #[error(transparent)]
+    Executable(Arc<DebugInfoError>),
+    /// The process has mapped no file with code.
+    #[error("process {pid} has mapped no file with code")]
+    NoCode {
+        /// Its pid.
+        pid: u32,
+    },
+    /// The reader could not be started.
+    #[error("cannot start the reader")]
+    Reader {
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl AttachError {
+    /// What the user can do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Target(error) => error.hint(),
+            Self::Kernel(error) => error.hint(),
+            Self::Executable(_) | Self::NoCode { .. } | Self::Reader { .. } => None,
+        }
+    }
+
+    /// A privilege or a kernel feature is missing, so no other input would help.
+    #[must_use]
+    pub fn is_missing_privilege_or_feature(&self) -> bool {
+        match self {
+            Self::Target(error) => error.is_permission(),
+            Self::Kernel(error) => error.is_missing_privilege_or_feature(),
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,702 @@
+//! The session: probes come and go, the reader runs.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::io::Read as _;
+use std::os::fd::AsFd as _;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+
+use rayon::prelude::*;
+use tracer_common::control::ProbeControl;
+
+use super::clock::monotonic_ns;
+use super::modules::{Modules, TargetModule, readable_source};
+use super::queue::Queue;
+use super::resolve::{Resolved, resolve};
+use super::shared::{Shared, SiteEntry, lock};
+use super::wait::{Stopper, Waiter};
+use super::{
+    AttachError, Control, LineInfo, Options, ProbeError, ProbeStatus, SourceFile, VariableInfo,
+    reader,
+};
+use crate::debuginfo::place::{Place, Source};
+use crate::debuginfo::site::{FileId, Site};
+use crate::debuginfo::types::TypeSource as _;
+use crate::debuginfo::variable::{Variable, VariableKind};
+use crate::event::{Counters, Notice, Origin, ProbeId};
+use crate::kernel::{LoadOptions, Machine, Reserved, SiteRequest};
+use crate::lang::ast::{Action, ProbeOptions, ProbeSpec};
+use crate::lang::{SyntaxError, parse_probe};
+use crate::plan::{self, Layout, Plan, PlanError, PlanInput};
+use crate::target::Process;
+
+/// Events a second that a `log` sends when the user does not say `rate`.
+const DEFAULT_RATE: u64 = 1_000;
+/// How long a probe lives when the user does not say `for`, in ns: one hour.
+const DEFAULT_TTL_NS: u64 = 3_600_000_000_000;
+/// Bytes of a source file that are read.
+const MAX_SOURCE: u64 = 8 << 20;
+/// Sites whose failure is named one by one.
+const MAX_NAMED_FAILURES: usize = 3;
+
+/// A live set of probes over one target.
+///
+/// Dropping it ends it: probes are silenced and detached, the reader stops.
+pub struct Session {
+    process: Process,
+    modules: Mutex<Arc<Modules>>,
+    options: Options,
+    machine: Mutex<Machine>,
+    probes: Mutex<BTreeMap<ProbeId, Probe>>,
+    next: Mutex<u32>,
+    shared: Arc<Shared>,
+    stopper: Stopper,
+    reader: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// A probe that is installed, or was.
+struct Probe {
+    status: ProbeStatus,
+    slot: u32,
+    cookies: Vec<u32>,
+    control: ProbeControl,
+}
+
+/// A probe, ready to be attached.
+struct Prepared {
+    spec: ProbeSpec,
+    module: Arc<TargetModule>,
+    sites: Vec<(Site, Plan)>,
+    notes: Vec<String>,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session")
+            .field("pid", &self.process.pid())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Session {
+    /// Takes hold of a process and loads the kernel's side; no probe yet.
+    ///
+    /// # Errors
+    /// The process cannot be traced, or a privilege or kernel feature is missing.
+    pub fn attach(pid: u32, options: &Options) -> Result<Self, AttachError> {
+        let process = Process::open(pid)?;
+        let load = LoadOptions {
+            ring_bytes: options.ring_bytes,
+            perf_events: options.perf_events,
+        };
+        // The kernel verifies the programs while the executable's tables are read.
+        let (machine, modules) = std::thread::scope(|scope| {
+            let loading = scope.spawn(move || Machine::load(&load));
+            let modules = Modules::read(&process, &options.debug);
+            if let Some(main) = modules
+                .as_ref()
+                .ok()
+                .and_then(|modules| modules.all().first())
+                && let Ok(debug) = main.debug()
+            {
+                let _warm = debug.source_files();
+            }
+            (loading.join(), modules)
+        });
+        let mut machine = match machine {
+            Ok(machine) => machine?,
+            Err(panic) => std::panic::resume_unwind(panic),
+        };
+        let modules = modules?;
+        let main = modules.all().first().ok_or(AttachError::NoCode { pid })?;
+        main.debug()
+            .map_err(|error| AttachError::Executable(Arc::clone(error)))?;
+        let reader = |source| AttachError::Reader { source };
+        let ring = machine.take_ring().ok_or(AttachError::NoCode { pid })?;
+        let stopper = Stopper::new().map_err(reader)?;
+        let waiter =
+            Waiter::new(stopper.as_fd(), process.pidfd().as_fd(), ring.as_fd()).map_err(reader)?;
+        let shared = Arc::new(Shared::new(Queue::new(options.queue)));
+        let of_reader = Arc::clone(&shared);
+        let thread = std::thread::Builder::new()
+            .name("reader".into())
+            .spawn(move || reader::run(&of_reader, ring, &waiter))
+            .map_err(reader)?;
+        Ok(Self {
+            process,
+            modules: Mutex::new(Arc::new(modules)),
+            options: options.clone(),
+            machine: Mutex::new(machine),
+            probes: Mutex::default(),
+            next: Mutex::new(1),
+            shared,
+            stopper,
+            reader: Mutex::new(Some(thread)),
+        })
+    }
+
+    /// The target.
+    #[must_use]
+    pub fn process(&self) -> &Process {
+        &self.process
+    }
+
+    /// Installs a probe that has been parsed.
+    ///
+    /// # Errors
+    /// See [`ProbeError`]; nothing is left attached.
+    pub fn install(&self, spec: &ProbeSpec) -> Result<ProbeStatus, ProbeError> {
+        let prepared = self.prepare(spec)?;
+        self.start(prepared)
+    }
+
+    /// Completes when [`Control::take_notices`] has something to give.
+    pub fn notices_ready(&self) -> impl Future<Output = ()> + '_ {
+        self.shared.queue.filled()
+    }
+
+    /// Silences and detaches every probe, and reads the ring to its end. What is left to take
+    /// are the last events; the counters are final.
+    pub fn finish(&self) -> Vec<ProbeStatus> {
+        {
+            let mut machine = lock(&self.machine);
+            for probe in lock(&self.probes).values() {
+                machine.detach(probe.slot);
+            }
+            // When the links are closed no hit is in progress.
+            machine.wait_closed();
+        }
+        self.stopper.stop();
+        if let Some(reader) = lock(&self.reader).take() {
+            // A panic of the reader has been reported by the panic hook.
+            let _ = reader.join();
+        }
+        self.probes()
+    }
+
+    fn modules(&self) -> Arc<Modules> {
+        Arc::clone(&lock(&self.modules))
+    }
+
+    /// Everything that needs no kernel: resolve, type, compile.
+    fn prepare(&self, spec: &ProbeSpec) -> Result<Prepared, ProbeError> {
+        if !matches!(spec.action, Action::Log) {
+            return Err(ProbeError {
+                message: format!("this version cannot `{}` yet", spec.action.name()),
+                hint: Some("`log` shows the values at each hit".into()),
+                span: None,
+            });
+        }
+        let Resolved {
+            module,
+            sites,
+            mut notes,
+        } = match resolve(&self.modules(), &spec.location) {
+            Ok(resolved) => resolved,
+            // A library may have been loaded since.
+            Err(error) => match self.look_again() {
+                Some(modules) => resolve(&modules, &spec.location)?,
+                None => return Err(error),
+            },
+        };
+        let compiled: Vec<Result<(Site, Plan), PlanError>> = sites
+            .into_par_iter()
+            .map(|site| compile(spec, &module, &site).map(|plan| (site, plan)))
+            .collect();
+        let total = compiled.len();
+        let mut ready = Vec::new();
+        let mut failures = Vec::new();
+        for result in compiled {
+            match result {
+                Ok(site) => ready.push(site),
+                Err(error) => failures.push(error),
+            }
+        }
+        if ready.is_empty() {
+            let first = failures.into_iter().next();
+            return Err(first.map_or_else(
+                || ProbeError::new("the location has no code"),
+                ProbeError::from,
+            ));
+        }
+        if !failures.is_empty() {
+            notes.push(format!(
+                "left out {} of {total} sites: {}",
+                failures.len(),
+                failures[0]
+            ));
+        }
+        let mut seen = Vec::new();
+        for note in ready.iter().flat_map(|(_, plan)| &plan.notes) {
+            if !seen.contains(note) {
+                seen.push(note.clone());
+            }
+        }
+        notes.append(&mut seen);
+        Ok(Prepared {
+            spec: spec.clone(),
+            module,
+            sites: ready,
+            notes,
+        })
+    }
+
+    /// Reads the target's mappings once more; `None` when nothing is new.
+    fn look_again(&self) -> Option<Arc<Modules>> {
+        let now = Modules::read(&self.process, &self.options.debug).ok()?;
+        let mut modules = lock(&self.modules);
+        let merged = modules.with(now)?;
+        *modules = Arc::new(merged);
+        Some(Arc::clone(&modules))
+    }
+
+    fn start(&self, prepared: Prepared) -> Result<ProbeStatus, ProbeError> {
+        let Prepared {
+            spec,
+            module,
+            sites,
+            mut notes,
+        } = prepared;
+        let id = {
+            let mut next = lock(&self.next);
+            let id = ProbeId(*next);
+            *next += 1;
+            id
+        };
+        let name = spec.options.name.clone().unwrap_or_else(|| id.to_string());
+        let control = control(&spec.options);
+        let first = sites.first().map(|(site, _)| site.source.clone());
+        let mut requests = Vec::with_capacity(sites.len());
+        let mut entries = Vec::with_capacity(sites.len());
+        let total = u32::try_from(sites.len()).unwrap_or(u32::MAX);
+        for (number, (site, plan)) in (1..).zip(sites) {
+            requests.push(request(&module, &site, plan.ops, plan.flags)?);
+            entries.push((
+                origin(id, &name, &spec, &site, (number, total)),
+                plan.layout,
+            ));
+        }
+        let mut machine = lock(&self.machine);
+        self.forget(&mut machine);
+        let reserved = machine
+            .reserve(&control, &requests)
+            .map_err(ProbeError::kernel)?;
+        let (slot, cookies) = (reserved.slot, reserved.cookies.clone());
+        self.register(&reserved, entries);
+        match machine.attach(self.process.pid(), reserved, &requests) {
+            Ok(failed) => {
+                for (index, error) in failed.iter().take(MAX_NAMED_FAILURES) {
+                    notes.push(format!(
+                        "site {} is not attached: {}",
+                        index + 1,
+                        chain(error)
+                    ));
+                }
+                if failed.len() > MAX_NAMED_FAILURES {
+                    notes.push(format!("{} sites are not attached", failed.len()));
+                }
+            }
+            Err(error) => {
+                self.unregister(&cookies);
+                return Err(ProbeError::kernel(error));
+            }
+        }
+        drop(machine);
+        let status = ProbeStatus {
+            id,
+            name,
+            text: spec.text,
+            file: first
+                .as_ref()
+                .map_or_else(Arc::default, |source| Arc::clone(&source.file)),
+            line: first.map_or(0, |source| source.line),
+            sites: total,
+            enabled: true,
+            counters: Counters::default(),
+            notes,
+        };
+        lock(&self.probes).insert(
+            id,
+            Probe {
+                status: status.clone(),
+                slot,
+                cookies,
+                control,
+            },
+        );
+        Ok(status)
+    }
+
+    /// Tells the reader of sites before they can be hit.
+    fn register(&self, reserved: &Reserved, entries: Vec<(Origin, Layout)>) {
+        let mut table = self.shared.sites_mut();
+        for (&cookie, (origin, layout)) in reserved.cookies.iter().zip(entries) {
+            let origin = Arc::new(origin);
+            table.set(
+                cookie,
+                Some(SiteEntry {
+                    slot: reserved.slot,
+                    origin,
+                    layout,
+                }),
+            );
+        }
+    }
+
+    fn unregister(&self, cookies: &[u32]) {
+        let mut table = self.shared.sites_mut();
+        for &cookie in cookies {
+            table.set(cookie, None);
+        }
+    }
+
+    fn counters(&self, machine: &Machine, id: ProbeId, slot: u32) -> Counters {
+        // A map of our own that cannot be read shows nothing rather than something wrong.
+        let kernel = machine.counters(slot).unwrap_or_default();
+        let lost = self.shared.lost_on_the_way(id).min(kernel.events);
+        Counters {
+            hits: kernel.hits,
+            events: kernel.events - lost,
+            lost: kernel.lost + lost,
+            limited: kernel.limited,
+            rejected: kernel.rejected,
+            faults: kernel.faults,
+            silenced: kernel.silenced,
+            expired: kernel.expired,
+            over_budget: kernel.over_budget,
+            read_faults: kernel.read_faults,
+            cut: kernel.cut,
+            bpf_ns: kernel.bpf_ns,
+        }
+    }
+
+    /// Gives back the room of probes that were removed some time ago.
+    fn forget(&self, machine: &mut Machine) {
+        let gone = self.shared.take_forgotten();
+        if !gone.is_empty() {
+            machine.wait_closed();
+        }
+        for (slot, cookies) in gone {
+            self.unregister(&cookies);
+            machine.forget(slot);
+        }
+    }
+
+    /// The module that has code from a file, and the file's number in it.
+    fn file(&self, file: &SourceFile) -> Option<(Arc<TargetModule>, FileId)> {
+        self.modules()
+            .all()
+            .iter()
+            .filter(|module| *module.file.name == *file.module)
+            .find_map(|module| {
+                let id = module.debug().ok()?.file_of_path(&file.path)?;
+                Some((Arc::clone(module), id))
+            })
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+impl Control for Session {
+    fn target(&self) -> (String, u32) {
+        let name = self.process.exe().file_name().unwrap_or_default();
+        (name.to_string_lossy().into_owned(), self.process.pid())
+    }
+
+    fn source_files(&self) -> Vec<SourceFile> {
+        let root = self.process.root();
+        let modules = self.modules();
+        let mut files: Vec<SourceFile> = modules
+            .all()
+            .par_iter()
+            .filter_map(|module| Some((module, module.debug().ok()?)))
+            .flat_map_iter(|(module, debug)| {
+                let name: Arc<str> = module.file.name.as_str().into();
+                let root = &root;
+                debug.source_files().iter().map(move |file| SourceFile {
+                    path: Arc::clone(&file.path),
+                    module: Arc::clone(&name),
+                    on_disk: readable_source(root, &file.path).is_some(),
+                })
+            })
+            .collect();
+        files.sort_by(|a, b| b.on_disk.cmp(&a.on_disk).then_with(|| a.path.cmp(&b.path)));
+        files
+    }
+
+    fn source_text(&self, file: &SourceFile) -> Result<String, ProbeError> {
+        let unreadable = |why: String| ProbeError {
+            message: format!("cannot read `{}`: {why}", file.path.display()),
+            hint: Some(
+                "probes work without the source; the text must be where it was compiled".into(),
+            ),
+            span: None,
+        };
+        let path = readable_source(&self.process.root(), &file.path)
+            .ok_or_else(|| unreadable("there is no such file".into()))?;
+        let mut bytes = Vec::new();
+        std::fs::File::open(&path)
+            .and_then(|file| file.take(MAX_SOURCE).read_to_end(&mut bytes))
+            .map_err(|error| unreadable(error.to_string()))?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    fn lines(&self, file: &SourceFile) -> Result<Vec<LineInfo>, ProbeError> {
+        let (module, id) = self.file(file).ok_or_else(|| no_such_file(file))?;
+        let debug = module.debug().map_err(|error| ProbeError::new(error))?;
+        let lines = debug.lines(id).map_err(|error| ProbeError::new(&error))?;
+        let info = |(line, sites)| LineInfo {
+            line,
+            sites: u32::try_from(sites).unwrap_or(u32::MAX),
+        };
+        Ok(lines.into_iter().map(info).collect())
+    }
+
+    fn variables(&self, file: &SourceFile, line: u64) -> Result<Vec<VariableInfo>, ProbeError> {
+        let (module, id) = self.file(file).ok_or_else(|| no_such_file(file))?;
+        let debug = module.debug().map_err(|error| ProbeError::new(error))?;
+        let sites = debug
+            .sites(id, line)
+            .map_err(|error| ProbeError::new(&error))?;
+        let site = sites
+            .sites
+            .first()
+            .ok_or_else(|| ProbeError::new("the line has no code"))?;
+        let variables = debug
+            .variables_at(site.address)
+            .map_err(|error| ProbeError::new(&error))?;
+        let shown = variables
+            .iter()
+            .filter(|variable| variable.kind != VariableKind::Static);
+        Ok(shown
+            .map(|variable| variable_info(variable, &debug.type_of(variable.ty).name))
+            .collect())
+    }
+
+    fn add(&self, text: &str) -> Result<ProbeStatus, ProbeError> {
+        self.install(&parse_probe(text)?)
+    }
+
+    fn remove(&self, probe: ProbeId) -> Option<ProbeStatus> {
+        let removed = lock(&self.probes).remove(&probe)?;
+        let mut machine = lock(&self.machine);
+        machine.detach(removed.slot);
+        let counters = self.counters(&machine, probe, removed.slot);
+        // The maps' room is given back once the reader has seen all of its records.
+        self.shared.retire(removed.slot, removed.cookies);
+        self.forget(&mut machine);
+        Some(ProbeStatus {
+            counters,
+            enabled: false,
+            ..removed.status
+        })
+    }
+
+    fn set_enabled(&self, probe: ProbeId, enabled: bool) {
+        let mut probes = lock(&self.probes);
+        let Some(probe) = probes.get_mut(&probe) else {
+            return;
+        };
+        probe.control.enabled = u32::from(enabled);
+        // A map of our own that cannot be written leaves the probe as it was, and says so.
+        if lock(&self.machine)
+            .set_control(probe.slot, &probe.control)
+            .is_ok()
+        {
+            probe.status.enabled = enabled;
+        }
+    }
+
+    fn probes(&self) -> Vec<ProbeStatus> {
+        let probes = lock(&self.probes);
+        let machine = lock(&self.machine);
+        let status = |(id, probe): (&ProbeId, &Probe)| ProbeStatus {
+            counters: self.counters(&machine, *id, probe.slot),
+            ..probe.status.clone()
+        };
+        probes.iter().map(status).collect()
+    }
+
+    fn take_notices(&self, max: usize) -> Vec<Notice> {
+        self.shared.queue.take(max)
+    }
+}
+
+/// The plan of a probe at one site.
+fn compile(spec: &ProbeSpec, module: &TargetModule, site: &Site) -> Result<Plan, PlanError> {
+    let failed = |message: String| PlanError {
+        message,
+        hint: None,
+        span: None,
+    };
+    let debug = module.debug().map_err(|error| failed(error.to_string()))?;
+    let bias = module.bias().ok_or_else(|| {
+        failed(format!(
+            "`{}` is not mapped with code any more",
+            module.file.path.display()
+        ))
+    })?;
+    let variables = debug
+        .variables_at(site.address)
+        .map_err(|error| failed(error.to_string()))?;
+    plan::compile(&PlanInput {
+        source: &**debug,
+        bias,
+        tls: module.tls(),
+        variables: &variables,
+        statics: &|path| debug.static_variable(path).into_iter().next(),
+        spec,
+        limits: plan::Limits::default(),
+    })
+}
+
+/// Limits of a probe, as the kernel side wants them.
+fn control(options: &ProbeOptions) -> ProbeControl {
+    const SECOND: u64 = 1_000_000_000;
+    let nanoseconds =
+        |duration: std::time::Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+    let rate = options.rate.unwrap_or(DEFAULT_RATE).max(1);
+    let (interval_ns, burst_ns) = match options.every {
+        Some(every) => (nanoseconds(every), 0),
+        // A second's worth may come at once.
+        None => ((SECOND / rate).max(1), SECOND),
+    };
+    let ttl = options.ttl.map_or(DEFAULT_TTL_NS, nanoseconds);
+    ProbeControl {
+        enabled: 1,
+        reserved: 0,
+        expires_ns: monotonic_ns().saturating_add(ttl),
+        hit_budget: options.hits.unwrap_or(0),
+        interval_ns,
+        burst_ns,
+    }
+}
+
+fn request(
+    module: &TargetModule,
+    site: &Site,
+    ops: Vec<tracer_common::op::Op>,
+    flags: u32,
+) -> Result<SiteRequest, ProbeError> {
+    let debug = module.debug().map_err(|error| ProbeError::new(error))?;
+    let offset = debug
+        .file_offset(site.address)
+        .ok_or_else(|| ProbeError::new(format!("{} is in no segment of the file", site.address)))?;
+    Ok(SiteRequest {
+        path: module.file.open_path.clone(),
+        offset,
+        ops,
+        flags,
+    })
+}
+
+fn origin(id: ProbeId, name: &str, spec: &ProbeSpec, site: &Site, number: (u32, u32)) -> Origin {
+    Origin {
+        probe: id,
+        probe_name: name.to_owned(),
+        action: spec.action.name(),
+        file: Arc::clone(&site.source.file),
+        line: site.source.line,
+        function: site.function.clone(),
+        address: site.address.0,
+        site: number,
+    }
+}
+
+fn variable_info(variable: &Variable, ty: &str) -> VariableInfo {
+    let name = match variable.shadow {
+        0 | 1 => variable.name.clone(),
+        shadow => format!("{}#{shadow}", variable.name),
+    };
+    VariableInfo {
+        name,
+        ty: ty.to_owned(),
+        kind: kind_name(variable.kind),
+        place: variable.place.to_string(),
+        unavailable: wholly_unavailable(&variable.place),
+    }
+}
+
+/// The word for what a variable is.
+const fn kind_name(kind: VariableKind) -> &'static str {
+    match kind {
+        VariableKind::Parameter => "parameter",
+        VariableKind::Local => "local",
+        VariableKind::Captured => "captured",
+        VariableKind::Static => "static",
+    }
+}
+
+/// Why no byte of a place can be read; `None` when some can.
+fn wholly_unavailable(place: &Place) -> Option<String> {
+    let mut reasons = place.pieces.iter().map(|piece| match &piece.source {
+        Source::Unavailable(why) => Some(why.to_string()),
+        _ => None,
+    });
+    let first = reasons.next()??;
+    reasons.all(|reason| reason.is_some()).then_some(first)
+}
+
+fn no_such_file(file: &SourceFile) -> ProbeError {
+    ProbeError::new(format!(
+        "no debug information names `{}`",
+        PathBuf::as_path(&file.path).display()
+    ))
+}
+
+/// An error with its causes.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+impl ProbeError {
+    /// An error of that text, without a place in the probe's text.
+    pub(super) fn new(message: impl ToString) -> Self {
+        Self {
+            message: message.to_string(),
+            hint: None,
+            span: None,
+        }
+    }
+
+    fn kernel(error: crate::kernel::KernelError) -> Self {
+        Self {
+            message: chain(&error),
+            hint: error.hint(),
+            span: None,
+        }
+    }
+}
+
+impl From<PlanError> for ProbeError {
+    fn from(error: PlanError) -> Self {
+        Self {
+            message: error.message,
+            hint: error.hint,
+            span: error.span,
+        }
+    }
+}
+
+impl From<SyntaxError> for ProbeError {
+    fn from(error: SyntaxError) -> Self {
+        Self {
+            message: error.message,
+            hint: error.hint,
+            span: Some(error.span),
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! The target's modules with their debug information, opened when first needed.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use crate::address::{Bias, FileOffset, RunAddr};
+use crate::debuginfo::{DebugInfoError, DebugOptions, Module as DebugModule};
+use crate::plan::TlsBlock;
+use crate::target::{Module as MappedFile, Process, TargetError};
+
+/// One mapped file of the target.
+pub(super) struct TargetModule {
+    /// What the process has mapped.
+    pub(super) file: MappedFile,
+    options: DebugOptions,
+    debug: OnceLock<Result<Arc<DebugModule>, Arc<DebugInfoError>>>,
+}
+
+impl TargetModule {
+    /// Its ELF file and debug information, opened on first use.
+    pub(super) fn debug(&self) -> Result<&Arc<DebugModule>, &Arc<DebugInfoError>> {
+        let open = || {
+            DebugModule::open_as(&self.file.open_path, &self.file.path, &self.options)
+                .map(Arc::new)
+                .map_err(Arc::new)
+        };
+        self.debug.get_or_init(open).as_ref()
+    }
+
+    /// Run address minus link address.
+    ///
+    /// Taken from an executable mapping and the segment that it is a part of: linkers
+    /// may choose another difference of address and file offset for each segment.
+    pub(super) fn bias(&self) -> Option<Bias> {
+        let debug = self.debug().ok()?;
+        self.file
+            .mappings
+            .iter()
+            .filter(|mapping| mapping.execute)
+            .find_map(|mapping| {
+                let length = mapping.end.checked_sub(mapping.start)?;
+                debug.bias(RunAddr(mapping.start), FileOffset(mapping.offset), length)
+            })
+    }
+}
+
+impl TargetModule {
+    /// Where its thread-local storage is in each thread, when that is certain.
+    ///
+    /// The executable's block ends at the thread pointer, aligned as its segment wants it (the
+    /// x86-64 ABI's variant II). Where a library's block is only the dynamic linker knows.
+    pub(super) fn tls(&self) -> Option<TlsBlock> {
+        let segment = self.debug().ok()?.tls().filter(|_| self.file.main)?;
+        let align = segment.align.max(1);
+        let misaligned = segment.memory_size.wrapping_add(segment.address.0) % align;
+        let padding = if misaligned == 0 {
+            0
+        } else {
+            align - misaligned
+        };
+        let distance = i64::try_from(segment.memory_size.checked_add(padding)?).ok()?;
+        Some(TlsBlock::Static(-distance))
+    }
+}
+
+/// The modules of a process, as they were when last looked at.
+pub(super) struct Modules(Vec<Arc<TargetModule>>);
+
+impl Modules {
+    /// Reads what `process` has mapped; the executable comes first.
+    pub(super) fn read(process: &Process, options: &DebugOptions) -> Result<Self, TargetError> {
+        let options = DebugOptions {
+            root: Some(process.root()),
+            ..options.clone()
+        };
+        let module = |file| {
+            // A debug file that the user named belongs to the executable.
+            let mut options = options.clone();
+            let file: MappedFile = file;
+            if !file.main {
+                options.debug_file = None;
+            }
+            Arc::new(TargetModule {
+                file,
+                options,
+                debug: OnceLock::new(),
+            })
+        };
+        Ok(Self(process.modules()?.into_iter().map(module).collect()))
+    }
+
+    /// These, and those of `now` that are new; `None` when none is.
+    pub(super) fn with(&self, now: Self) -> Option<Self> {
+        let known = |module: &Arc<TargetModule>| {
+            self.0.iter().any(|old| {
+                old.file.identity == module.file.identity
+                    && old.file.mappings == module.file.mappings
+            })
+        };
+        let new: Vec<_> = now.0.into_iter().filter(|module| !known(module)).collect();
+        if new.is_empty() {
+            return None;
+        }
+        // A module that was mapped anew replaces what it was.
+        let replaced = |old: &&Arc<TargetModule>| {
+            new.iter()
+                .any(|module| module.file.identity == old.file.identity)
+        };
+        let kept = self.0.iter().filter(|old| !replaced(old)).cloned();
+        let mut all: Vec<_> = kept.chain(new.iter().cloned()).collect();
+        all.sort_by_key(|module| !module.file.main);
+        Some(Self(all))
+    }
+
+    /// All of them.
+    pub(super) fn all(&self) -> &[Arc<TargetModule>] {
+        &self.0
+    }
+
+    /// Those whose path or file name is `name`, or whose file name is `name` with
+    /// a version behind it (`libfoo` for `libfoo.so.1`); all without a name.
+    pub(super) fn named(&self, name: Option<&str>) -> Vec<&Arc<TargetModule>> {
+        let Some(name) = name else {
+            return self.0.iter().collect();
+        };
+        let matches = |module: &&Arc<TargetModule>| {
+            let behind = module.file.name.strip_prefix(name);
+            module.file.path == Path::new(name)
+                || behind.is_some_and(|behind| behind.is_empty() || behind.starts_with(['.', '-']))
+        };
+        self.0.iter().filter(matches).collect()
+    }
+
+    /// File names, for messages; at most a dozen.
+    pub(super) fn names(&self) -> String {
+        let names: Vec<&str> = self
+            .0
+            .iter()
+            .take(12)
+            .map(|module| &*module.file.name)
+            .collect();
+        names.join(", ")
+    }
+}
+
+/// A source file's path in the target's root, then in ours: the first that is there.
+pub(super) fn readable_source(root: &Path, path: &Path) -> Option<PathBuf> {
+    let inside = root.join(path.strip_prefix("/").unwrap_or(path));
+    [inside, path.to_path_buf()]
+        .into_iter()
+        .find(|candidate| candidate.is_file())
+}

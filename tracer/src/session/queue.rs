@@ -1,0 +1,209 @@
+//! The bounded queue between the reader and a frontend.
+//!
+//! The reader never waits for a frontend: when the queue is full the oldest
+//! event goes, and is counted as lost by its probe.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use crate::event::{Notice, ProbeId};
+
+/// Events that wait when the frontend does not say otherwise.
+///
+/// A frontend that writes to a pipe empties thousands in a millisecond; this
+/// many bridge a pause of about a tenth of a second at the highest rate.
+pub(super) const DEFAULT_CAPACITY: usize = 1 << 17;
+
+/// Notices on their way to the frontend.
+#[derive(Debug)]
+pub(super) struct Queue {
+    inner: Mutex<Inner>,
+    capacity: usize,
+    filled: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    notices: VecDeque<Notice>,
+    dropped: BTreeMap<ProbeId, u64>,
+}
+
+impl Queue {
+    /// An empty queue; a capacity of 0 means [`DEFAULT_CAPACITY`].
+    pub(super) fn new(capacity: usize) -> Self {
+        let capacity = if capacity == 0 {
+            DEFAULT_CAPACITY
+        } else {
+            capacity
+        };
+        Self {
+            inner: Mutex::default(),
+            capacity,
+            filled: Notify::new(),
+        }
+    }
+
+    /// Adds notices in order, dropping the oldest events beyond the capacity.
+    pub(super) fn extend(&self, notices: impl IntoIterator<Item = Notice>) {
+        let mut inner = self.lock();
+        inner.notices.extend(notices);
+        let excess = inner.notices.len().saturating_sub(self.capacity);
+        if excess > 0 {
+            inner.drop_oldest_events(excess);
+        }
+        let any = !inner.notices.is_empty();
+        drop(inner);
+        if any {
+            self.filled.notify_one();
+        }
+    }
+
+    /// Takes up to `max` of the oldest notices.
+    pub(super) fn take(&self, max: usize) -> Vec<Notice> {
+        let mut inner = self.lock();
+        let count = inner.notices.len().min(max);
+        inner.notices.drain(..count).collect()
+    }
+
+    /// Events of `probe` that were dropped here so far.
+    pub(super) fn dropped(&self, probe: ProbeId) -> u64 {
+        self.lock().dropped.get(&probe).copied().unwrap_or(0)
+    }
+
+    /// Completes when there is a notice to take.
+    pub(super) async fn filled(&self) {
+        loop {
+            let notified = self.filled.notified();
+            if !self.lock().notices.is_empty() {
+                return;
+            }
+            notified.await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // A panic elsewhere leaves the queue as it was between two calls.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn drop_oldest_events(&mut self, excess: usize) {
+        let mut left = excess;
+        let mut kept = VecDeque::new();
+        while left > 0 {
+            match self.notices.pop_front() {
+                Some(Notice::Event(event)) => {
+                    *self.dropped.entry(event.origin.probe).or_default() += 1;
+                    left -= 1;
+                }
+                // What is said once must not be lost.
+                Some(other) => kept.push_back(other),
+                None => break,
+            }
+        }
+        while let Some(notice) = kept.pop_back() {
+            self.notices.push_front(notice);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::event::{Event, Origin};
+
+    fn event(probe: u32, hit: u64) -> Notice {
+        let origin = Origin {
+            probe: ProbeId(probe),
+            probe_name: format!("p{probe}"),
+            action: "log",
+            file: Arc::new(PathBuf::from("a.c")),
+            line: 1,
+            function: "f".into(),
+            address: 0,
+            site: (1, 1),
+        };
+        Notice::Event(Box::new(Event {
+            origin: Arc::new(origin),
+            time_ns: 0,
+            pid: 1,
+            tid: 1,
+            thread: "t".into(),
+            hit,
+            message: String::new(),
+            values: Vec::new(),
+            stack: Vec::new(),
+        }))
+    }
+
+    fn hits(notices: &[Notice]) -> Vec<u64> {
+        let hit = |notice: &Notice| match notice {
+            Notice::Event(event) => Some(event.hit),
+            _ => None,
+        };
+        notices.iter().filter_map(hit).collect()
+    }
+
+    #[test]
+    fn queue_over_capacity_drops_oldest_and_counts_by_probe() {
+        let queue = Queue::new(3);
+        queue.extend([event(1, 1), event(2, 2), event(1, 3)]);
+        queue.extend([event(1, 4), event(1, 5)]);
+        assert_eq!(hits(&queue.take(10)), [3, 4, 5]);
+        assert_eq!(
+            (queue.dropped(ProbeId(1)), queue.dropped(ProbeId(2))),
+            (1, 1)
+        );
+    }
+
+    #[test]
+    fn queue_over_capacity_keeps_warnings() {
+        let queue = Queue::new(2);
+        queue.extend([
+            event(1, 1),
+            Notice::Warning("w".into()),
+            event(1, 2),
+            event(1, 3),
+        ]);
+        let left = queue.take(10);
+        assert!(matches!(&left[0], Notice::Warning(text) if text == "w"));
+        assert_eq!(hits(&left), [3]);
+        assert_eq!(queue.dropped(ProbeId(1)), 2);
+    }
+
+    #[test]
+    fn take_of_fewer_leaves_the_rest_in_order() {
+        let queue = Queue::new(0);
+        queue.extend((1..=5).map(|hit| event(1, hit)));
+        assert_eq!(hits(&queue.take(2)), [1, 2]);
+        assert_eq!(hits(&queue.take(9)), [3, 4, 5]);
+        assert_eq!(hits(&queue.take(9)), Vec::<u64>::new());
+    }
+
+    #[tokio::test]
+    async fn filled_completes_for_a_notice_that_was_there_before() {
+        let queue = Queue::new(0);
+        queue.extend([event(1, 1)]);
+        queue.filled().await;
+        assert_eq!(hits(&queue.take(1)), [1]);
+    }
+
+    #[tokio::test]
+    async fn filled_after_a_take_waits_for_the_next_notice() {
+        let queue = Arc::new(Queue::new(0));
+        queue.extend([event(1, 1)]);
+        queue.take(1);
+        let other = Arc::clone(&queue);
+        let waiter = tokio::spawn(async move { other.filled().await });
+        tokio::task::yield_now().await;
+        assert!(!waiter.is_finished());
+        queue.extend([event(1, 2)]);
+        waiter.await.unwrap();
+    }
+}

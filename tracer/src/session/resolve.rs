@@ -1,0 +1,248 @@
+//! From the location that the user typed to sites in the target's modules.
+
+use std::sync::Arc;
+
+use super::ProbeError;
+use super::modules::{Modules, TargetModule};
+use crate::address::LinkAddr;
+use crate::debuginfo::names::near_names;
+use crate::debuginfo::site::{FileId, Site, Sites};
+use crate::debuginfo::{DebugInfoError, Module as DebugModule, SiteError};
+use crate::lang::ast::{Location, LocationKind};
+
+/// Candidates that an ambiguous file name lists.
+const MAX_CANDIDATES: usize = 8;
+
+/// Sites of a location, all in one module.
+pub(super) struct Resolved {
+    /// The module that has them.
+    pub(super) module: Arc<TargetModule>,
+    /// At least one.
+    pub(super) sites: Vec<Site>,
+    /// What the user should know: the line was moved.
+    pub(super) notes: Vec<String>,
+}
+
+/// Finds the sites of `location`: in the executable first, then in the other modules.
+///
+/// # Errors
+/// Nothing, or more than one thing, fits what was typed.
+pub(super) fn resolve(modules: &Modules, location: &Location) -> Result<Resolved, ProbeError> {
+    let candidates = modules.named(location.module.as_deref());
+    if candidates.is_empty() {
+        let name = location.module.as_deref().unwrap_or_default();
+        return Err(ProbeError {
+            message: format!("the process has no module `{name}`"),
+            hint: Some(format!("it has {}", modules.names())),
+            span: Some(location.span.clone()),
+        });
+    }
+    let result = match &location.kind {
+        LocationKind::Line { file, line } => line_sites(&candidates, file, *line),
+        LocationKind::Function(name) => function_sites(&candidates, name),
+        LocationKind::Return(name) => Err(Fault::new(format!(
+            "`{name}%return` needs an action that pairs calls with returns, which this version has not"
+        ))),
+        LocationKind::Address(address) => address_sites(&candidates, LinkAddr(*address)),
+    };
+    result.map_err(|fault| ProbeError {
+        message: fault.message,
+        hint: fault.hint,
+        span: Some(location.span.clone()),
+    })
+}
+
+/// A mistake in a location, before it is known where in the text it stands.
+struct Fault {
+    message: String,
+    hint: Option<String>,
+}
+
+impl Fault {
+    fn new(message: String) -> Self {
+        Self {
+            message,
+            hint: None,
+        }
+    }
+
+    fn hint(mut self, hint: Option<String>) -> Self {
+        self.hint = hint;
+        self
+    }
+}
+
+impl From<SiteError> for Fault {
+    fn from(error: SiteError) -> Self {
+        Self {
+            message: error.to_string(),
+            hint: error.hint(),
+        }
+    }
+}
+
+impl From<&DebugInfoError> for Fault {
+    fn from(error: &DebugInfoError) -> Self {
+        Self {
+            message: error.to_string(),
+            hint: None,
+        }
+    }
+}
+
+/// The modules with DWARF; why there is none when none has any.
+fn with_dwarf<'a>(
+    candidates: &[&'a Arc<TargetModule>],
+) -> Result<Vec<(&'a Arc<TargetModule>, &'a Arc<DebugModule>)>, Fault> {
+    let mut first_fault = None;
+    let mut found = Vec::new();
+    for &module in candidates {
+        match module.debug() {
+            Ok(debug) => match debug.require_dwarf() {
+                Ok(()) => found.push((module, debug)),
+                Err(error) => {
+                    first_fault.get_or_insert_with(|| Fault::from(&error));
+                }
+            },
+            Err(error) => {
+                first_fault.get_or_insert_with(|| Fault::from(&**error));
+            }
+        }
+    }
+    match first_fault {
+        Some(fault) if found.is_empty() => Err(fault),
+        _ => Ok(found),
+    }
+}
+
+fn line_sites(candidates: &[&Arc<TargetModule>], file: &str, line: u64) -> Result<Resolved, Fault> {
+    // One module after the other: the executable nearly always has it, and the
+    // others need not be opened then.
+    for &candidate in candidates {
+        let Ok(debug) = candidate.debug() else {
+            continue;
+        };
+        let files = debug.find_files(file);
+        let id = match files.as_slice() {
+            [] => continue,
+            [id] => *id,
+            several => with_line(debug, several, line, file)?,
+        };
+        let Sites { sites, moved_from } = debug.sites(id, line)?;
+        let notes = moved_from.zip(sites.first()).map(|(from, site)| {
+            format!(
+                "line {from} has no code; the probe is on line {}",
+                site.source.line
+            )
+        });
+        return Ok(Resolved {
+            module: Arc::clone(candidate),
+            sites,
+            notes: notes.into_iter().collect(),
+        });
+    }
+    Err(no_file(candidates, file))
+}
+
+/// Of several files that match, the only one that has code for the line.
+fn with_line(
+    debug: &DebugModule,
+    files: &[FileId],
+    line: u64,
+    typed: &str,
+) -> Result<FileId, Fault> {
+    let has_line = |&&id: &&FileId| debug.lines(id).is_ok_and(|lines| lines.contains_key(&line));
+    let with_code: Vec<&FileId> = files.iter().filter(has_line).collect();
+    match with_code.as_slice() {
+        [id] => return Ok(**id),
+        [] => {}
+        _ => return Err(ambiguous(debug, with_code.iter().map(|id| **id), typed)),
+    }
+    Err(ambiguous(debug, files.iter().copied(), typed))
+}
+
+fn ambiguous(debug: &DebugModule, files: impl Iterator<Item = FileId>, typed: &str) -> Fault {
+    let paths: Vec<String> = files
+        .filter_map(|id| debug.source_file(id))
+        .map(|file| format!("`{}`", file.path.display()))
+        .collect();
+    let shown = paths
+        .iter()
+        .take(MAX_CANDIDATES)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join(", ");
+    let more = if paths.len() > MAX_CANDIDATES {
+        ", …"
+    } else {
+        ""
+    };
+    Fault::new(format!("`{typed}` names {} files", paths.len())).hint(Some(format!(
+        "name one with more of its path: {shown}{more}"
+    )))
+}
+
+fn no_file(candidates: &[&Arc<TargetModule>], file: &str) -> Fault {
+    let found = match with_dwarf(candidates) {
+        Ok(found) => found,
+        Err(fault) => return fault,
+    };
+    let names: Vec<String> = found
+        .iter()
+        .flat_map(|(_, debug)| debug.source_files())
+        .filter_map(|file| Some(file.path.file_name()?.to_string_lossy().into_owned()))
+        .collect();
+    let typed = file.rsplit('/').next().unwrap_or(file);
+    let mut near = near_names(typed, names.iter().map(String::as_str));
+    near.dedup();
+    near.truncate(3);
+    let near: Vec<String> = near.iter().map(|name| format!("`{name}`")).collect();
+    let hint = match near.as_slice() {
+        [] => "`tracer lines --pid PID` lists the files that have code".to_owned(),
+        _ => format!("did you mean {}?", near.join(" or ")),
+    };
+    Fault::new(format!("no debug information names a file `{file}`")).hint(Some(hint))
+}
+
+fn function_sites(candidates: &[&Arc<TargetModule>], name: &str) -> Result<Resolved, Fault> {
+    let found = with_dwarf(candidates)?;
+    let mut first_fault = None;
+    for (module, debug) in found {
+        match debug.function_sites(name) {
+            Ok(sites) => {
+                let module = Arc::clone(module);
+                return Ok(Resolved {
+                    module,
+                    sites: sites.sites,
+                    notes: Vec::new(),
+                });
+            }
+            Err(error) => {
+                // The executable's near names fit best.
+                first_fault.get_or_insert_with(|| Fault::from(error));
+            }
+        }
+    }
+    Err(first_fault.unwrap_or_else(|| Fault::new(format!("no function `{name}`"))))
+}
+
+fn address_sites(candidates: &[&Arc<TargetModule>], address: LinkAddr) -> Result<Resolved, Fault> {
+    let found = with_dwarf(candidates)?;
+    for (module, debug) in &found {
+        if debug.is_row(address)
+            && let Some(site) = debug.site_at(address)
+        {
+            return Ok(Resolved {
+                module: Arc::clone(module),
+                sites: vec![site],
+                notes: Vec::new(),
+            });
+        }
+    }
+    // Only rows of the line table are known to be the first byte of an instruction.
+    Err(
+        Fault::new(format!("{address} is not the beginning of a statement")).hint(Some(
+            "`tracer lines` lists the addresses that can be probed".into(),
+        )),
+    )
+}

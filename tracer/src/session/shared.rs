@@ -1,0 +1,141 @@
+//! What the session's threads share.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use super::queue::Queue;
+use crate::event::{Notice, Origin, ProbeId};
+use crate::plan::Layout;
+
+/// What the reader needs to know of an attached site.
+#[derive(Debug)]
+pub(super) struct SiteEntry {
+    /// Index of its probe in the kernel's maps.
+    pub(super) slot: u32,
+    /// What all of its events have in common.
+    pub(super) origin: Arc<Origin>,
+    /// What its records look like.
+    pub(super) layout: Layout,
+}
+
+/// Sites by their attach cookie.
+#[derive(Debug, Default)]
+pub(super) struct SiteTable(Vec<Option<SiteEntry>>);
+
+impl SiteTable {
+    /// The site with this cookie.
+    pub(super) fn get(&self, cookie: u32) -> Option<&SiteEntry> {
+        self.0.get(usize::try_from(cookie).ok()?)?.as_ref()
+    }
+
+    /// Registers a site.
+    pub(super) fn set(&mut self, cookie: u32, entry: Option<SiteEntry>) {
+        let Ok(index) = usize::try_from(cookie) else {
+            return;
+        };
+        if index >= self.0.len() {
+            self.0.resize_with(index + 1, || None);
+        }
+        if let Some(slot) = self.0.get_mut(index) {
+            *slot = entry;
+        }
+    }
+}
+
+/// How often the ring must have been empty after a removal before its room is used again. The
+/// links close some tens of milliseconds later; the looks are milliseconds apart, and a closed
+/// link is waited for besides.
+const LOOKS: u32 = 64;
+
+/// A probe that was removed, some of whose records may still be on their way.
+#[derive(Debug)]
+struct Retired {
+    slot: u32,
+    cookies: Vec<u32>,
+    looks: u32,
+}
+
+/// What the session's threads share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    /// On their way to the frontend.
+    pub(super) queue: Queue,
+    sites: RwLock<SiteTable>,
+    retired: Mutex<Vec<Retired>>,
+    undecodable: Mutex<BTreeMap<ProbeId, u64>>,
+    strays: AtomicU64,
+}
+
+impl Shared {
+    pub(super) fn new(queue: Queue) -> Self {
+        Self {
+            queue,
+            sites: RwLock::default(),
+            retired: Mutex::default(),
+            undecodable: Mutex::default(),
+            strays: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn sites(&self) -> RwLockReadGuard<'_, SiteTable> {
+        self.sites.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn sites_mut(&self) -> RwLockWriteGuard<'_, SiteTable> {
+        self.sites.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a record that could not be shown; `None`: of a probe that is gone.
+    pub(super) fn count_undecodable(&self, probe: Option<ProbeId>) {
+        match probe {
+            Some(probe) => *lock(&self.undecodable).entry(probe).or_default() += 1,
+            None => {
+                self.strays.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Events of `probe` that the kernel side sent and the frontend does not get.
+    pub(super) fn lost_on_the_way(&self, probe: ProbeId) -> u64 {
+        self.queue.dropped(probe) + lock(&self.undecodable).get(&probe).copied().unwrap_or(0)
+    }
+
+    /// Keeps what the kernel knows of a removed probe from being used again for now.
+    pub(super) fn retire(&self, slot: u32, cookies: Vec<u32>) {
+        lock(&self.retired).push(Retired {
+            slot,
+            cookies,
+            looks: 0,
+        });
+    }
+
+    /// The reader has emptied the ring once more.
+    pub(super) fn ring_was_emptied(&self) {
+        for retired in &mut *lock(&self.retired) {
+            retired.looks = retired.looks.saturating_add(1);
+        }
+    }
+
+    /// Removed probes of which no record can be left: slots, and cookies of sites.
+    pub(super) fn take_forgotten(&self) -> Vec<(u32, Vec<u32>)> {
+        let mut retired = lock(&self.retired);
+        let (gone, left) = retired
+            .drain(..)
+            .partition(|retired| retired.looks >= LOOKS);
+        *retired = left;
+        gone.into_iter()
+            .map(|retired: Retired| (retired.slot, retired.cookies))
+            .collect()
+    }
+
+    /// Tells the frontend that the target is gone.
+    pub(super) fn target_exited(&self) {
+        self.queue.extend([Notice::TargetExited(None)]);
+    }
+}
+
+/// Locks; a panic of another holder left the data as it was between two of its steps.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
