@@ -1,5 +1,6 @@
 //! Entries of variables to [`Variable`]s: names, kinds, and places at one address.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use super::cfi::{Cfa, FrameSections};
@@ -36,6 +37,8 @@ pub(super) struct VariableReader<'v, 'a> {
 pub(super) struct Found {
     /// The variable.
     pub(super) variable: Variable,
+    /// Number of its block; 0 is the function's own.
+    level: usize,
     /// False: only found when asked for by name.
     pub(super) declared: bool,
 }
@@ -61,13 +64,18 @@ impl<'a> VariableReader<'_, 'a> {
                     variable.kind = VariableKind::Captured;
                 }
                 let declared = self.is_declared(&function, &declared.die, &variable, line);
-                of_block.push(Found { variable, declared });
+                of_block.push(Found {
+                    variable,
+                    level,
+                    declared,
+                });
             }
             found.extend(of_block);
         }
         let captured = self.captured_by_lambda(&found);
         found.extend(captured.into_iter().map(|variable| Found {
             variable,
+            level: 0,
             declared: true,
         }));
         count_shadows(&mut found);
@@ -341,11 +349,18 @@ fn is_captured(variable: &Variable) -> bool {
 /// Numbers the variables of one name from the innermost on. Of two in one
 /// block, the later is the inner one.
 fn count_shadows(found: &mut [Found]) {
+    let mut order: Vec<_> = (0..found.len()).collect();
+    order.sort_by_key(|at| {
+        let level = found.get(*at).map_or(0, |found| found.level);
+        (Reverse(level), Reverse(*at))
+    });
     let mut seen: HashMap<String, u32> = HashMap::new();
-    for Found { variable, .. } in found {
-        let count = seen.entry(variable.name.clone()).or_default();
-        *count += 1;
-        variable.shadow = *count;
+    for at in order {
+        if let Some(Found { variable, .. }) = found.get_mut(at) {
+            let count = seen.entry(variable.name.clone()).or_default();
+            *count += 1;
+            variable.shadow = *count;
+        }
     }
 }
 

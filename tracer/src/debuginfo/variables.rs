@@ -18,6 +18,9 @@ use super::variable_reader::{Found, VariableReader};
 use crate::address::LinkAddr;
 use crate::unavailable::Unavailable;
 
+/// Statics of one unit that are listed.
+const MAX_STATICS: usize = 1 << 14;
+
 impl TypeSource for Module {
     fn type_of(&self, id: TypeId) -> Arc<Type> {
         Types {
@@ -299,6 +302,7 @@ impl<'a> Question<'a> {
         let index = super::unit_index::index_of(&self.dies, &self.unit);
         let statics = index.names.iter().filter(|named| !named.is_type);
         statics
+            .take(MAX_STATICS)
             .filter_map(|named| {
                 let id = self.unit.id(gimli::UnitOffset(named.offset as usize));
                 let die = self.dies.die(id)?;

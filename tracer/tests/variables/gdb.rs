@@ -149,7 +149,11 @@ fn c_places_are_gdbs() {
 #[test]
 fn optimised_c_places_are_gdbs() {
     let mut compared = 0;
-    for command in ["gcc -g -O2 -w c_types.c", "clang -g -O2 -w c_types.c"] {
+    for command in [
+        "gcc -g -O2 -w c_types.c",
+        "gcc -gdwarf-4 -O2 -w c_types.c",
+        "clang -g -O2 -w c_types.c",
+    ] {
         for label in [
             "site_locals",
             "site_after",

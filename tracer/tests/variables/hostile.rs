@@ -94,7 +94,10 @@ fn damage(command: &str, labels: &[&str], rounds: u64, started: Instant) {
             &addresses,
         );
         let took = before.elapsed();
-        assert!(took < Duration::from_secs(2), "round {round} took {took:?}");
+        assert!(
+            took < Duration::from_secs(10),
+            "round {round} took {took:?}"
+        );
         if started.elapsed() > Duration::from_secs(60) {
             break;
         }

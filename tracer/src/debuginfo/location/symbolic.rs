@@ -88,6 +88,9 @@ pub(super) fn binary(left: Expr, right: Expr, op: Binary) -> Result<Expr> {
         return Ok(Expr(vec![Term::Const(value)]));
     }
     match (op, constant_of(&right)) {
+        // More than the width leaves nothing, or the sign.
+        (Binary::Shl | Binary::Shr, Some(64..)) => return Ok(Expr(vec![Term::Const(0)])),
+        (Binary::Sar, Some(64..)) => return binary(left, Expr(vec![Term::Const(63)]), op),
         (Binary::Add, Some(b)) => return Ok(add_constant(left, b)),
         (Binary::Sub, Some(b)) => return Ok(add_constant(left, b.wrapping_neg())),
         (Binary::Div | Binary::Mod, Some(0)) => {

@@ -104,3 +104,158 @@ fn doubling_expressions_are_refused_in_time() {
     }
     panic!("no limit");
 }
+
+/// Locations at random, evaluated by us and by gimli with the same registers and memory.
+mod against_gimli {
+    use gimli::{DwOp, EvaluationResult, LittleEndian, Location, Value};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::debuginfo::Module;
+
+    /// One operation, as bytes.
+    fn operation() -> impl Strategy<Value = Vec<u8>> {
+        let plain = [
+            gimli::DW_OP_dup,
+            gimli::DW_OP_drop,
+            gimli::DW_OP_over,
+            gimli::DW_OP_swap,
+            gimli::DW_OP_rot,
+            gimli::DW_OP_abs,
+            gimli::DW_OP_and,
+            gimli::DW_OP_div,
+            gimli::DW_OP_minus,
+            gimli::DW_OP_mod,
+            gimli::DW_OP_mul,
+            gimli::DW_OP_neg,
+            gimli::DW_OP_not,
+            gimli::DW_OP_or,
+            gimli::DW_OP_plus,
+            gimli::DW_OP_shl,
+            gimli::DW_OP_shr,
+            gimli::DW_OP_shra,
+            gimli::DW_OP_xor,
+            gimli::DW_OP_eq,
+            gimli::DW_OP_ge,
+            gimli::DW_OP_gt,
+            gimli::DW_OP_le,
+            gimli::DW_OP_lt,
+            gimli::DW_OP_ne,
+            gimli::DW_OP_deref,
+            gimli::DW_OP_nop,
+        ];
+        let byte = |op: DwOp, operand: u8| vec![op.0, operand];
+        prop_oneof![
+            4 => proptest::sample::select(plain.to_vec()).prop_map(|op: DwOp| vec![op.0]),
+            2 => (0..32_u8).prop_map(|n| vec![gimli::DW_OP_lit0.0 + n]),
+            1 => any::<u8>().prop_map(move |n| byte(gimli::DW_OP_const1s, n)),
+            1 => any::<u64>().prop_map(|n| {
+                let mut bytes = vec![gimli::DW_OP_const8u.0];
+                bytes.extend(n.to_le_bytes());
+                bytes
+            }),
+            3 => (0..16_u8, 0..128_u8).prop_map(|(register, offset)| {
+                vec![gimli::DW_OP_breg0.0 + register, offset]
+            }),
+            1 => (0..128_u8).prop_map(move |n| byte(gimli::DW_OP_plus_uconst, n)),
+            1 => (0..4_u8).prop_map(move |n| byte(gimli::DW_OP_pick, n)),
+            1 => proptest::sample::select(vec![1_u8, 2, 4, 8])
+                .prop_map(move |n| byte(gimli::DW_OP_deref_size, n)),
+        ]
+    }
+
+    fn register_value(number: u64) -> u64 {
+        number.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (number << 60)
+    }
+
+    fn memory(address: u64, size: u8) -> u64 {
+        let bytes = address.wrapping_mul(0x2545_f491_4f6c_dd1d).rotate_left(23);
+        symbolic::zero_extend(bytes, size)
+    }
+
+    fn by_gimli(bytes: &[u8], encoding: gimli::Encoding) -> Option<u64> {
+        let mut evaluation =
+            gimli::Expression(Slice::new(bytes, LittleEndian)).evaluation(encoding);
+        evaluation.set_max_iterations(1000);
+        let mut state = evaluation.evaluate().ok()?;
+        loop {
+            state = match state {
+                EvaluationResult::Complete => break,
+                EvaluationResult::RequiresRegister { register, .. } => {
+                    let value = register_value(register.0.into());
+                    evaluation
+                        .resume_with_register(Value::Generic(value))
+                        .ok()?
+                }
+                EvaluationResult::RequiresMemory { address, size, .. } => {
+                    let value = memory(address, size);
+                    evaluation.resume_with_memory(Value::Generic(value)).ok()?
+                }
+                _ => return None,
+            };
+        }
+        match evaluation.result().first()?.location {
+            Location::Address { address } => Some(address),
+            Location::Value { value } => value.to_u64(u64::MAX).ok(),
+            _ => None,
+        }
+    }
+
+    /// What an expression comes to; `None` for a division by zero.
+    fn interpret(expr: &Expr) -> Option<u64> {
+        let mut stack = Vec::new();
+        for term in &expr.0 {
+            let value = match *term {
+                Term::Const(value) => value,
+                Term::Register(Register(number)) => register_value(number.into()),
+                Term::Deref(size) => memory(stack.pop()?, size),
+                Term::SignExtend(size) => symbolic::sign_extend(stack.pop()?, size),
+                Term::ZeroExtend(size) => symbolic::zero_extend(stack.pop()?, size),
+                Term::Binary(op) => {
+                    let (right, left) = (stack.pop()?, stack.pop()?);
+                    fold(left, right, op)?
+                }
+                Term::Address(_) | Term::ThreadPointer | Term::Tls => return None,
+            };
+            stack.push(value);
+        }
+        (stack.len() == 1).then(|| stack.pop())?
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn random_locations_come_to_the_same(
+            operations in proptest::collection::vec(operation(), 1..24),
+            is_value in any::<bool>(),
+        ) {
+            // Something to work on, so that most of them come to anything.
+            let mut bytes = vec![gimli::DW_OP_breg5.0, 1, gimli::DW_OP_lit9.0, gimli::DW_OP_breg3.0, 2];
+            bytes.extend(operations.concat());
+            if is_value {
+                bytes.push(gimli::DW_OP_stack_value.0);
+            }
+            static MODULE: std::sync::OnceLock<Module> = std::sync::OnceLock::new();
+            let module = MODULE.get_or_init(|| {
+                Module::open(&std::env::current_exe().expect("own path")).expect("own binary opens")
+            });
+            let dies = Dies::new(module);
+            let unit = dies.any_unit().expect("a unit");
+            let encoding = unit.unit.encoding();
+            // A copy that lives as long as the module, for the reader's sake.
+            let leaked: &'static [u8] = Box::leak(bytes.into_boxed_slice());
+            let expected = by_gimli(leaked, encoding);
+            let context = Context::without_frame(&dies);
+            let steps = std::cell::Cell::new(MAX_STEPS);
+            let evaluator = Evaluator { context: &context, unit, steps: &steps, depth: 0 };
+            let place = evaluator.place(gimli::Expression(Slice::new(leaked, LittleEndian)));
+            let sources = place.map(|place| place.pieces.into_iter().map(|p| p.source).collect::<Vec<_>>());
+            if let (Some(expected), Ok([Source::Memory(expr) | Source::Value(expr)])) =
+                (expected, sources.as_deref())
+            {
+                prop_assert_eq!(interpret(expr), Some(expected), "{} of {:x?}", expr, leaked);
+            }
+        }
+    }
+}
