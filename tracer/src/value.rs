@@ -4,6 +4,8 @@
 
 pub mod debug;
 pub mod json;
+#[cfg(test)]
+mod tests;
 
 use crate::unavailable::Unavailable;
 

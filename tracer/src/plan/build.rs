@@ -30,9 +30,17 @@ pub(super) struct Builder<'a> {
 
 impl<'a> Builder<'a> {
     pub(super) fn new(source: &'a dyn TypeSource, limits: Limits) -> Self {
+        // What one copy carries; a text read up to its zero needs room for that.
+        let copy = u64::from(tracer_common::limits::MAX_COPY);
         Self {
             source,
-            limits,
+            limits: Limits {
+                string_bytes: limits.string_bytes.min(copy - 1),
+                buckets: limits.buckets.min(copy),
+                value_bytes: limits.value_bytes.min(copy * 4),
+                elements: limits.elements.min(copy),
+                ..limits
+            },
             slots: 0,
             nodes: 0,
             nesting: 0,
