@@ -69,7 +69,7 @@ pub(super) fn present(
             || path == "core::num::wrapping::Wrapping"
             || path == "core::num::saturating::Saturating" =>
         {
-            sole(builder, body, depth)
+            inner_number(builder, body, depth)
         }
         "core::ptr::non_null::NonNull" | "core::ptr::unique::Unique" => sole(builder, body, depth),
         "core::marker::PhantomData" => {
@@ -342,18 +342,23 @@ fn counted_unsized(
     let TypeKind::Struct(body) = &counts.kind else {
         return None;
     };
-    let (offset, value) = builder
+    let (offset, value_type) = builder
         .find(body, &["value"])
         .or_else(|| builder.find(body, &["data"]))?;
     let addend = i64::try_from(offset).ok()?;
-    let value = builder.resolve(value);
+    let value = builder.resolve(value_type);
     match &value.kind {
         _ if value.name == "str" || counts.name.ends_with("<str>") => {
             text(builder, at + pointer, addend, at + len, 0, depth)
         }
-        TypeKind::Array { element, .. } => {
+        // The compiler describes `[T]` here by its element.
+        kind if counts.name.contains("<[") => {
+            let element = match kind {
+                TypeKind::Array { element, .. } => *element,
+                _ => value_type,
+            };
             let count = SeqLen::Count(at + len);
-            seq(builder, at + pointer, addend, count, *element, depth)
+            seq(builder, at + pointer, addend, count, element, depth)
         }
         _ => None,
     }
@@ -377,6 +382,17 @@ fn sole(builder: &mut Builder<'_>, body: &StructType, depth: u32) -> Option<Node
         return None;
     };
     let (offset, ty) = (only.offset, only.ty);
+    let node = builder.node(ty, depth);
+    Some(at_offset(offset, node))
+}
+
+/// The number within wrappers of any depth.
+fn inner_number(builder: &mut Builder<'_>, body: &StructType, depth: u32) -> Option<Node> {
+    let [only] = &body.members[..] else {
+        return None;
+    };
+    let (more, ty) = builder.peel(only.ty);
+    let offset = only.offset.checked_add(more)?;
     let node = builder.node(ty, depth);
     Some(at_offset(offset, node))
 }

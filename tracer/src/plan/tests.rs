@@ -2,6 +2,7 @@
 
 mod fixture;
 mod machine;
+mod own;
 
 use fixture::{Fixture, hole, int, name, point, raw};
 use machine::{Machine, Outcome, Regions};

@@ -1,0 +1,462 @@
+//! Real Rust values of the test process, read through its own debug
+//! information: ours against what `{:?}` prints.
+#![expect(
+    dead_code,
+    reason = "fields are read by Debug, and by us through the debug information"
+)]
+
+use std::borrow::Cow;
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::ffi::{CStr, CString, OsString};
+use std::marker::PhantomData;
+use std::num::{NonZeroU32, Wrapping};
+use std::path::{Path, PathBuf};
+use std::rc::{Rc, Weak};
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, Mutex, OnceLock, RwLock};
+use std::time::{Duration, Instant, SystemTime};
+
+use super::super::{Limits, PlanInput, compile};
+use super::fixture::spec;
+use super::machine::{Machine, Outcome, Own};
+use crate::address::Bias;
+use crate::debuginfo::module::Module;
+use crate::debuginfo::place::{Expr, Place, Source, Term};
+use crate::debuginfo::types::{TypeId, TypeKind, TypeSource};
+use crate::debuginfo::variable::{Variable, VariableKind};
+
+/// The test binary's own debug information, opened once.
+fn module() -> &'static Module {
+    static MODULE: OnceLock<Module> = OnceLock::new();
+    MODULE.get_or_init(|| {
+        let path = std::env::current_exe().expect("the test runs");
+        Module::open(&path).expect("the test binary opens")
+    })
+}
+
+/// A member of a struct of this file: its type.
+fn member(zoo: &str, name: &str) -> TypeId {
+    let ty = module().type_named(zoo, None);
+    let ty = module().type_of(ty.unwrap_or_else(|| panic!("`{zoo}` in the debug information")));
+    let TypeKind::Struct(body) = &ty.kind else {
+        panic!("{ty:?}");
+    };
+    let found = body.members.iter().find(|member| member.name == name);
+    found.unwrap_or_else(|| panic!("{name} in {body:?}")).ty
+}
+
+/// What a plan for a value at an address of this process shows.
+fn show(ty: TypeId, address: u64, limits: Limits) -> String {
+    let place = Place::whole(Source::Memory(Expr(vec![Term::Const(address)])));
+    let variables = [Variable {
+        name: "v".into(),
+        ty,
+        kind: VariableKind::Local,
+        place,
+        line: 1,
+        shadow: 1,
+    }];
+    let spec = spec(None, None);
+    let plan = compile(&PlanInput {
+        source: module(),
+        bias: Bias(0),
+        tls: None,
+        variables: &variables,
+        statics: &|_| None,
+        spec: &spec,
+        limits,
+    })
+    .expect("compiles");
+    let own = Own::open();
+    let Outcome::Sent(record) = Machine::new(&own).run(&plan.ops) else {
+        panic!("no record");
+    };
+    let decoded = plan.layout.decode(&record).expect("decodes");
+    decoded.values[0].value.to_string()
+}
+
+fn address_of<T>(value: &T) -> u64 {
+    std::ptr::from_ref(value) as u64
+}
+
+macro_rules! compare {
+    ($zoo:expr, $name:literal, [$($field:ident),* $(,)?]) => {{
+        let mut wrong = Vec::new();
+        $(
+            let ours = show(member($name, stringify!($field)), address_of(&$zoo.$field), Limits::default());
+            let real = format!("{:?}", $zoo.$field);
+            if ours != real {
+                wrong.push(format!("{}:\n  ours {ours}\n  real {real}", stringify!($field)));
+            }
+        )*
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }};
+}
+
+#[derive(Clone, Debug)]
+struct Point {
+    x: i16,
+    y: i16,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Plain {
+    Idle = 3,
+    Busy = -7,
+}
+
+#[derive(Clone, Debug)]
+enum Shape {
+    Empty,
+    Round(f32),
+    Named { name: String, at: Point },
+    Deep(Box<Shape>, Option<Rc<str>>),
+}
+
+#[derive(Debug)]
+struct Unit;
+
+#[derive(Debug)]
+struct Wrapper(u32, &'static str);
+
+#[derive(Debug)]
+struct Generic<T> {
+    inner: T,
+    nothing: PhantomData<T>,
+}
+
+#[derive(Debug)]
+struct Scalars {
+    i: i8,
+    u: u64,
+    huge: i128,
+    large: u128,
+    truth: bool,
+    letter: char,
+    accent: char,
+    single: f32,
+    double: f64,
+    tiny: f64,
+    nothing: (),
+    pair: (u8, i32),
+    one: (u8,),
+    unit: Unit,
+    wrapper: Wrapper,
+    plain: Plain,
+    busy: Plain,
+    point: Point,
+    array: [u16; 5],
+    grid: [[i8; 3]; 2],
+    none: [u32; 0],
+    points: [Point; 2],
+    generic: Generic<i32>,
+    nonzero: NonZeroU32,
+    wrapping: Wrapping<i64>,
+    duration: Duration,
+    now: Instant,
+    clock: SystemTime,
+    range: std::ops::Range<u32>,
+}
+
+#[test]
+fn scalars_and_structs_are_shown_as_rust_shows_them() {
+    let zoo = Scalars {
+        i: -128,
+        u: u64::MAX,
+        huge: i128::MIN,
+        large: u128::MAX,
+        truth: true,
+        letter: 'x',
+        accent: '\u{1F980}',
+        single: 0.1,
+        double: -1.5e300,
+        tiny: 1e-7,
+        nothing: (),
+        pair: (7, -9),
+        one: (1,),
+        unit: Unit,
+        wrapper: Wrapper(5, "five"),
+        plain: Plain::Idle,
+        busy: Plain::Busy,
+        point: Point { x: 812, y: -402 },
+        array: [1, 2, 3, 4, 5],
+        grid: [[1, 2, 3], [-4, -5, -6]],
+        none: [],
+        points: [Point { x: 1, y: 2 }, Point { x: 3, y: 4 }],
+        generic: Generic {
+            inner: 4,
+            nothing: PhantomData,
+        },
+        nonzero: NonZeroU32::MIN,
+        wrapping: Wrapping(-3),
+        duration: Duration::from_micros(1_234_567),
+        now: Instant::now(),
+        clock: SystemTime::now(),
+        range: 3..9,
+    };
+    compare!(
+        zoo,
+        "Scalars",
+        [
+            i, u, huge, large, truth, letter, accent, single, double, tiny, nothing, pair, one,
+            unit, wrapper, plain, busy, point, array, grid, none, points, generic, nonzero,
+            wrapping, duration, now, clock, range,
+        ]
+    );
+}
+
+#[derive(Debug)]
+struct Owners<'a> {
+    text: String,
+    empty: String,
+    slice: &'a str,
+    bytes: &'a [u8],
+    numbers: Vec<u32>,
+    texts: Vec<String>,
+    nested: Vec<Vec<Point>>,
+    units: Vec<()>,
+    boxed: Box<Point>,
+    boxed_text: Box<str>,
+    boxed_slice: Box<[i32]>,
+    reference: &'a Point,
+    twice: &'a &'a Point,
+    rc: Rc<Point>,
+    arc: Arc<String>,
+    rc_text: Rc<str>,
+    arc_slice: Arc<[u16]>,
+    weak: Weak<u8>,
+    queue: VecDeque<u32>,
+    texts_queue: VecDeque<String>,
+    path: PathBuf,
+    os: OsString,
+    c: CString,
+    c_slice: &'a CStr,
+    path_slice: &'a Path,
+    owned: Cow<'a, str>,
+    borrowed: Cow<'a, str>,
+}
+
+#[test]
+fn owners_and_references_are_shown_as_rust_shows_them() {
+    let point = Point { x: 1, y: -1 };
+    let reference = &point;
+    let mut queue: VecDeque<u32> = (0..7).collect();
+    let mut texts_queue: VecDeque<String> = (0..4).map(|n| format!("t{n}")).collect();
+    for n in 0..5 {
+        queue.pop_front();
+        queue.push_back(100 + n);
+        texts_queue.pop_front();
+        texts_queue.push_back(format!("u{n}"));
+    }
+    let zoo = Owners {
+        text: "héllo\n\"world\"\\".into(),
+        empty: String::new(),
+        slice: "slice",
+        bytes: b"\x00\x01\xff",
+        numbers: (0..10).collect(),
+        texts: vec!["a".into(), String::new(), "ccc".into()],
+        nested: vec![
+            vec![point.clone()],
+            vec![],
+            vec![point.clone(), point.clone()],
+        ],
+        units: vec![(); 3],
+        boxed: Box::new(point.clone()),
+        boxed_text: "boxed".into(),
+        boxed_slice: vec![1, -2].into(),
+        reference,
+        twice: &reference,
+        rc: Rc::new(point.clone()),
+        arc: Arc::new("arc".into()),
+        rc_text: "counted".into(),
+        arc_slice: vec![1, 2, 3].into(),
+        weak: Weak::new(),
+        queue,
+        texts_queue,
+        path: "/tmp/a b".into(),
+        os: "os".into(),
+        c: c"null-ended".into(),
+        c_slice: c"slice",
+        path_slice: Path::new("/etc"),
+        owned: Cow::Owned("owned".into()),
+        borrowed: Cow::Borrowed("borrowed"),
+    };
+    compare!(
+        zoo,
+        "Owners",
+        [
+            text,
+            empty,
+            slice,
+            bytes,
+            numbers,
+            texts,
+            nested,
+            units,
+            boxed,
+            boxed_text,
+            boxed_slice,
+            reference,
+            twice,
+            rc,
+            arc,
+            rc_text,
+            arc_slice,
+            weak,
+            queue,
+            texts_queue,
+            path,
+            os,
+            c,
+            c_slice,
+            path_slice,
+            owned,
+            borrowed,
+        ]
+    );
+}
+
+#[derive(Debug)]
+struct Choices<'a> {
+    some: Option<u32>,
+    none: Option<u32>,
+    niche: Option<&'a Point>,
+    no_niche: Option<&'a Point>,
+    boxed: Option<Box<u8>>,
+    nonzero: Option<NonZeroU32>,
+    text: Option<String>,
+    no_text: Option<String>,
+    truth: Option<bool>,
+    nested: Option<Option<bool>>,
+    ok: Result<u8, String>,
+    err: Result<u8, String>,
+    empty: Shape,
+    round: Shape,
+    named: Shape,
+    deep: Shape,
+    shapes: Vec<Shape>,
+    plain: Option<Plain>,
+    ordering: std::cmp::Ordering,
+    cell: Cell<u32>,
+    refcell: RefCell<Vec<u8>>,
+    mutex: Mutex<Point>,
+    rwlock: RwLock<String>,
+    flag: AtomicBool,
+    count: AtomicU64,
+    shared: Arc<Mutex<Vec<u32>>>,
+}
+
+#[test]
+fn enums_and_cells_are_shown_as_rust_shows_them() {
+    let point = Point { x: 5, y: 6 };
+    let named = Shape::Named {
+        name: "n".into(),
+        at: point.clone(),
+    };
+    let zoo = Choices {
+        some: Some(4),
+        none: None,
+        niche: Some(&point),
+        no_niche: None,
+        boxed: Some(Box::new(3)),
+        nonzero: NonZeroU32::new(9),
+        text: Some("t".into()),
+        no_text: None,
+        truth: Some(false),
+        nested: Some(None),
+        ok: Ok(1),
+        err: Err("bad".into()),
+        empty: Shape::Empty,
+        round: Shape::Round(1.25),
+        named: named.clone(),
+        deep: Shape::Deep(Box::new(named.clone()), Some("rc".into())),
+        shapes: vec![Shape::Empty, named, Shape::Round(0.5)],
+        plain: Some(Plain::Busy),
+        ordering: std::cmp::Ordering::Less,
+        cell: Cell::new(11),
+        refcell: RefCell::new(vec![1, 2]),
+        mutex: Mutex::new(point.clone()),
+        rwlock: RwLock::new("locked".into()),
+        flag: AtomicBool::new(true),
+        count: AtomicU64::new(77),
+        shared: Arc::new(Mutex::new(vec![1, 2, 3])),
+    };
+    compare!(
+        zoo,
+        "Choices",
+        [
+            some, none, niche, no_niche, boxed, nonzero, text, no_text, truth, nested, ok, err,
+            empty, round, named, deep, shapes, plain, ordering, cell, refcell, mutex, rwlock, flag,
+            count, shared,
+        ]
+    );
+}
+
+#[derive(Debug)]
+struct Collections {
+    map: HashMap<String, u32>,
+    empty_map: HashMap<u8, u8>,
+    set: HashSet<i16>,
+    deep: HashMap<u64, Vec<String>>,
+    tree: BTreeMap<u32, String>,
+    empty_tree: BTreeMap<u32, String>,
+    tall: BTreeMap<u16, u16>,
+    tree_set: BTreeSet<char>,
+    many: BTreeSet<u32>,
+}
+
+#[test]
+fn collections_are_shown_as_rust_shows_them() {
+    let zoo = Collections {
+        map: (0..9).map(|n| (format!("key{n}"), n)).collect(),
+        empty_map: HashMap::new(),
+        set: (0..30).map(|n| n * 7 - 50).collect(),
+        deep: (0..3)
+            .map(|n| (n, vec![format!("v{n}"); n as usize]))
+            .collect(),
+        tree: (0..5).map(|n| (n, n.to_string())).collect(),
+        empty_tree: BTreeMap::new(),
+        tall: (0..60).map(|n| (n, n * 2)).collect(),
+        tree_set: "tracer".chars().collect(),
+        many: (0..64).collect(),
+    };
+    compare!(
+        zoo,
+        "Collections",
+        [
+            map, empty_map, set, deep, tree, empty_tree, tall, tree_set, many
+        ]
+    );
+}
+
+#[test]
+fn long_collections_are_cut_with_their_count() {
+    let zoo = Collections {
+        map: HashMap::new(),
+        empty_map: HashMap::new(),
+        set: HashSet::new(),
+        deep: HashMap::new(),
+        tree: BTreeMap::new(),
+        empty_tree: BTreeMap::new(),
+        tall: (0..2000).map(|n| (n, n)).collect(),
+        tree_set: BTreeSet::new(),
+        many: (0..1000).collect(),
+    };
+    let limits = Limits {
+        elements: 3,
+        ..Limits::default()
+    };
+    let many = show(member("Collections", "many"), address_of(&zoo.many), limits);
+    assert_eq!(many, "{0, 1, 2, … 1000 in all}");
+    let tall = show(member("Collections", "tall"), address_of(&zoo.tall), limits);
+    assert_eq!(tall, "{0: 0, 1: 1, 2: 2, … 2000 in all}");
+    let first: Vec<u16> = zoo.tall.range(..64).map(|(key, _)| *key).collect();
+    let whole = show(
+        member("Collections", "tall"),
+        address_of(&zoo.tall),
+        Limits::default(),
+    );
+    assert!(whole.starts_with("{0: 0, 1: 1") && whole.ends_with("63: 63, … 2000 in all}"));
+    assert_eq!(first.len(), 64);
+}
