@@ -149,7 +149,15 @@ fn integration() -> Result<()> {
     // The tests trace the optimised build of the target beside the other one.
     run_command(workspace::cargo("build").args(["--release", "--locked", "-p", "target-app"]))?;
     let mut test = workspace::cargo("test");
-    test.args(["--workspace", "--locked", "--test", "*"]);
+    test.args(["--workspace", "--locked", "--test", "*"])
+        .env(
+            "TRACER_TEST_TARGET_APP_DEV",
+            workspace::binary("target-app", false),
+        )
+        .env(
+            "TRACER_TEST_TARGET_APP_RELEASE",
+            workspace::binary("target-app", true),
+        );
     run_command(as_tests_need(&mut test))
 }
 
