@@ -141,7 +141,13 @@ fn clippy_ebpf() -> Result<()> {
 }
 
 fn unit() -> Result<()> {
-    run_command(workspace::cargo("test").args(["--workspace", "--locked", "--lib", "--bins"]))
+    run_command(workspace::cargo("test").args([
+        "--workspace",
+        "--locked",
+        "--no-fail-fast",
+        "--lib",
+        "--bins",
+    ]))
 }
 
 /// Tests of the built programs; as root, since they trace.
@@ -149,7 +155,7 @@ fn integration() -> Result<()> {
     // The tests trace the optimised build of the target beside the other one.
     run_command(workspace::cargo("build").args(["--release", "--locked", "-p", "target-app"]))?;
     let mut test = workspace::cargo("test");
-    test.args(["--workspace", "--locked", "--test", "*"])
+    test.args(["--workspace", "--locked", "--no-fail-fast", "--test", "*"])
         .env(
             "TRACER_TEST_TARGET_APP_DEV",
             workspace::binary("target-app", false),
@@ -189,7 +195,13 @@ fn docs() -> Result<()> {
     run_command(
         workspace::cargo("doc")
             .env("RUSTDOCFLAGS", "-D warnings")
-            .args(["--workspace", "--locked", "--no-deps"]),
+            // Private items too: it is written for those who work on it.
+            .args([
+                "--workspace",
+                "--locked",
+                "--no-deps",
+                "--document-private-items",
+            ]),
     )
 }
 
