@@ -6,7 +6,9 @@ use aya_ebpf::helpers::generated::{
     bpf_get_ns_current_pid_tgid, bpf_get_smp_processor_id, bpf_ktime_get_ns, bpf_loop,
     bpf_probe_read_kernel, bpf_ringbuf_output, bpf_ringbuf_query,
 };
-use tracer_common::control::{FS_BASE_SHIFT, NEEDS_FS_BASE, ProbeControl, ProbeCounters, ProbeState, SiteControl};
+use tracer_common::control::{
+    FS_BASE_SHIFT, NEEDS_FS_BASE, ProbeControl, ProbeCounters, ProbeState, SiteControl,
+};
 use tracer_common::limits::{MAX_RECORD, MAX_STEPS, SCRATCH_PER_CPU};
 use tracer_common::op::{EFLAGS, FS_BASE, TARGET_REGISTERS};
 use tracer_common::record::{FLAG_FAULT, FLAG_NO_ROOM, FLAG_STEPS, RecordHeader};
@@ -29,7 +31,9 @@ const BPF_RB_AVAIL_DATA: u64 = 0;
 pub fn hit(registers: *const pt_regs, cookie: u32) {
     // SAFETY: takes nothing, gives a time.
     let now = unsafe { bpf_ktime_get_ns() };
-    let Some(site) = SITES.get(cookie) else { return };
+    let Some(site) = SITES.get(cookie) else {
+        return;
+    };
     let (Some(control), Some(state), Some(counters)) = (
         PROBE_CONTROL.get(site.probe),
         PROBE_STATE.get(site.probe),
@@ -79,9 +83,7 @@ fn limits(now: u64, control: &ProbeControl, state: &ProbeState) -> u32 {
         outcome::EXPIRED
     } else if control.hit_budget != 0 && state.budget_used >= control.hit_budget {
         outcome::OVER_BUDGET
-    } else if control.interval_ns != 0
-        && state.arrival_ns > now.wrapping_add(control.burst_ns)
-    {
+    } else if control.interval_ns != 0 && state.arrival_ns > now.wrapping_add(control.burst_ns) {
         outcome::LIMITED
     } else {
         outcome::RUNNING
@@ -188,7 +190,11 @@ fn send(area: &mut Scratch, header: &RecordHeader) -> u32 {
     unsafe {
         bpf_get_current_comm(out.comm.as_mut_ptr().cast(), 16);
         let waiting = bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA);
-        let wake = if waiting > settings.wake_mark { BPF_RB_FORCE_WAKEUP } else { BPF_RB_NO_WAKEUP };
+        let wake = if waiting > settings.wake_mark {
+            BPF_RB_FORCE_WAKEUP
+        } else {
+            BPF_RB_NO_WAKEUP
+        };
         let bytes = u64::from(length) & u64::from(2 * MAX_RECORD - 1);
         if bytes > u64::from(MAX_RECORD) {
             return outcome::LOST;
@@ -254,7 +260,11 @@ fn fs_base(offset: u32) -> u64 {
     unsafe {
         let task = bpf_get_current_task();
         if offset != 0 {
-            bpf_probe_read_kernel((&raw mut base).cast(), 8, task.wrapping_add(offset) as *const _);
+            bpf_probe_read_kernel(
+                (&raw mut base).cast(),
+                8,
+                task.wrapping_add(offset) as *const _,
+            );
         }
     }
     base

@@ -14,11 +14,11 @@ mod memory;
 mod outcome;
 mod step;
 
+use aya_ebpf::EbpfContext;
 use aya_ebpf::bindings::pt_regs;
 use aya_ebpf::helpers::generated::bpf_get_attach_cookie;
 use aya_ebpf::macros::uprobe;
 use aya_ebpf::programs::ProbeContext;
-use aya_ebpf::EbpfContext;
 
 /// A site was hit.
 #[uprobe(sleepable)]

@@ -65,7 +65,11 @@ pub static EVENTS: RingBuf = RingBuf::with_byte_size(1 << 20, 0);
 
 /// What the loader says once, before the programs are loaded.
 #[unsafe(no_mangle)]
-static SETTINGS: Settings = Settings { pid_ns_dev: 0, pid_ns_ino: 0, wake_mark: 1 << 19 };
+static SETTINGS: Settings = Settings {
+    pid_ns_dev: 0,
+    pid_ns_ino: 0,
+    wake_mark: 1 << 19,
+};
 
 /// What the loader says; constants for the verifier.
 #[inline(always)]

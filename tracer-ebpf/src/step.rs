@@ -117,7 +117,11 @@ fn jump(area: &mut Scratch, to: u32) {
 fn extend(value: u64, size: u8, signed: bool) -> u64 {
     let shift = 64_u32.wrapping_sub(u32::from(size).wrapping_mul(8)) & 63;
     let high = value.wrapping_shl(shift);
-    if signed { (high as i64).wrapping_shr(shift) as u64 } else { high.wrapping_shr(shift) }
+    if signed {
+        (high as i64).wrapping_shr(shift) as u64
+    } else {
+        high.wrapping_shr(shift)
+    }
 }
 
 #[inline(always)]
@@ -126,8 +130,14 @@ fn calculate(operation: u32, a: u64, b: u64) -> u64 {
         alu::ADD => a.wrapping_add(b),
         alu::SUB => a.wrapping_sub(b),
         alu::MUL => a.wrapping_mul(b),
-        alu::DIV => if b == 0 { 0 } else { a / b },
-        alu::REM => if b == 0 { 0 } else { a % b },
+        alu::DIV => a.checked_div(b).unwrap_or(0),
+        alu::REM => {
+            if b == 0 {
+                0
+            } else {
+                a % b
+            }
+        }
         alu::AND => a & b,
         alu::OR => a | b,
         alu::XOR => a ^ b,
@@ -136,7 +146,11 @@ fn calculate(operation: u32, a: u64, b: u64) -> u64 {
         alu::SAR => (a as i64).wrapping_shr(b as u32) as u64,
         alu::SDIV => signed_divide(a, b),
         alu::SREM => {
-            if b == 0 { 0 } else { a.wrapping_sub(signed_divide(a, b).wrapping_mul(b)) }
+            if b == 0 {
+                0
+            } else {
+                a.wrapping_sub(signed_divide(a, b).wrapping_mul(b))
+            }
         }
         _ => 0,
     }
@@ -148,9 +162,19 @@ fn signed_divide(a: u64, b: u64) -> u64 {
     if b == 0 {
         return 0;
     }
-    let magnitude = |value: u64| if (value as i64) < 0 { value.wrapping_neg() } else { value };
+    let magnitude = |value: u64| {
+        if (value as i64) < 0 {
+            value.wrapping_neg()
+        } else {
+            value
+        }
+    };
     let quotient = magnitude(a) / magnitude(b);
-    if ((a ^ b) as i64) < 0 { quotient.wrapping_neg() } else { quotient }
+    if ((a ^ b) as i64) < 0 {
+        quotient.wrapping_neg()
+    } else {
+        quotient
+    }
 }
 
 #[inline(always)]
@@ -210,17 +234,26 @@ fn chunk(area: &mut Scratch, slot: u32, status: u8, length: u32) -> u32 {
     let header = u64::from(slot & 0xffff) | u64::from(status) << 16 | u64::from(length) << 32;
     // SAFETY: the mask keeps it in the record.
     unsafe {
-        area.record.as_mut_ptr().add((at & OFFSET_MASK) as usize).cast::<u64>().write_unaligned(header);
+        area.record
+            .as_mut_ptr()
+            .add((at & OFFSET_MASK) as usize)
+            .cast::<u64>()
+            .write_unaligned(header);
     }
     area.chunk = at;
-    area.length = at.wrapping_add(HEADER).wrapping_add(length.wrapping_add(7) & !7);
+    area.length = at
+        .wrapping_add(HEADER)
+        .wrapping_add(length.wrapping_add(7) & !7);
     at.wrapping_add(HEADER)
 }
 
 /// Whether a chunk of `length` bytes fits; else it is marked as left out.
 #[inline(always)]
 fn fits(area: &mut Scratch, dst: u8, slot: u32, length: u32) -> bool {
-    let end = area.length.wrapping_add(HEADER).wrapping_add(length.wrapping_add(7) & !7);
+    let end = area
+        .length
+        .wrapping_add(HEADER)
+        .wrapping_add(length.wrapping_add(7) & !7);
     if length <= MAX_COPY && end <= MAX_RECORD {
         return true;
     }
@@ -281,8 +314,12 @@ fn copy(area: &mut Scratch, dst: u8, slot: u32, address: u64, length: u32, parti
 #[inline(always)]
 fn copy_counted(area: &mut Scratch, op: &Op) {
     let count = register(area, op.size);
-    let most = if op.len == 0 { 0 } else { op.offset as u32 / op.len };
-    let (count, cut) = if count > u64::from(most) { (most, true) } else { (count as u32, false) };
+    let most = (op.offset as u32).checked_div(op.len).unwrap_or(0);
+    let (count, cut) = if count > u64::from(most) {
+        (most, true)
+    } else {
+        (count as u32, false)
+    };
     let length = count.wrapping_mul(op.len);
     let address = register(area, op.src);
     copy(area, op.dst, op.a, address, length, false);
@@ -364,7 +401,11 @@ fn emit(area: &mut Scratch, op: &Op) {
     let at = (area.length & OFFSET_MASK) as usize;
     // SAFETY: the mask keeps it in the record and the room behind it.
     unsafe {
-        area.record.as_mut_ptr().add(at + HEADER as usize).cast::<u64>().write_unaligned(value);
+        area.record
+            .as_mut_ptr()
+            .add(at + HEADER as usize)
+            .cast::<u64>()
+            .write_unaligned(value);
     }
     let at = chunk(area, op.a, CHUNK_OK, size);
     set(area, op.dst, u64::from(at));
@@ -381,7 +422,11 @@ fn grow(area: &mut Scratch, by: u32) -> Option<u32> {
     if status != CHUNK_OK && status != CHUNK_CUT {
         return None;
     }
-    let end = area.chunk.wrapping_add(HEADER).wrapping_add(length).wrapping_add(by);
+    let end = area
+        .chunk
+        .wrapping_add(HEADER)
+        .wrapping_add(length)
+        .wrapping_add(by);
     if by > MAX_COPY || end.wrapping_add(7) & !7 > MAX_RECORD {
         area.flags |= FLAG_NO_ROOM;
         fail_last(area, CHUNK_NO_ROOM);
@@ -408,33 +453,52 @@ fn fail_last(area: &mut Scratch, status: u8) {
 fn set_last(area: &mut Scratch, length: u32) {
     let at = (area.chunk & OFFSET_MASK) as usize;
     // SAFETY: the mask keeps it in the record.
-    unsafe { area.record.as_mut_ptr().add(at + 4).cast::<u32>().write_unaligned(length) };
-    area.length = area.chunk.wrapping_add(HEADER).wrapping_add(length.wrapping_add(7) & !7);
+    unsafe {
+        area.record
+            .as_mut_ptr()
+            .add(at + 4)
+            .cast::<u32>()
+            .write_unaligned(length)
+    };
+    area.length = area
+        .chunk
+        .wrapping_add(HEADER)
+        .wrapping_add(length.wrapping_add(7) & !7);
 }
 
 #[inline(always)]
 fn append(area: &mut Scratch, op: &Op) {
     let size = u32::from(op.size) & 15;
-    let Some(length) = grow(area, size) else { return };
+    let Some(length) = grow(area, size) else {
+        return;
+    };
     let value = extend(register(area, op.src), op.size, false);
     let at = (area.chunk.wrapping_add(length) & OFFSET_MASK) as usize;
     // SAFETY: the mask keeps it in the record and the room behind it.
     unsafe {
-        area.record.as_mut_ptr().add(at + HEADER as usize).cast::<u64>().write_unaligned(value);
+        area.record
+            .as_mut_ptr()
+            .add(at + HEADER as usize)
+            .cast::<u64>()
+            .write_unaligned(value);
     }
     set_last(area, length.wrapping_add(size));
 }
 
 #[inline(always)]
 fn append_copy(area: &mut Scratch, op: &Op) {
-    let Some(length) = grow(area, op.len) else { return };
+    let Some(length) = grow(area, op.len) else {
+        return;
+    };
     let address = register(area, op.src).wrapping_add(op.offset as i64 as u64);
     let at = (area.chunk.wrapping_add(length) & OFFSET_MASK) as usize;
     // SAFETY: the masks keep it in the record and the room behind it.
     let read = unsafe {
         let to = area.record.as_mut_ptr().add(at + HEADER as usize);
         let done = op.len == 0 || read_user(to, op.len & LENGTH_MASK, address);
-        to.add((op.len & LENGTH_MASK) as usize).cast::<u64>().write_unaligned(0);
+        to.add((op.len & LENGTH_MASK) as usize)
+            .cast::<u64>()
+            .write_unaligned(0);
         done
     };
     if read {
