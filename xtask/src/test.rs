@@ -194,7 +194,10 @@ fn runner_variable() -> String {
 fn docs() -> Result<()> {
     run_command(
         workspace::cargo("doc")
-            .env("RUSTDOCFLAGS", "-D warnings")
+            .env(
+                "RUSTDOCFLAGS",
+                "-D warnings -A rustdoc::private-intra-doc-links",
+            )
             // Private items too: it is written for those who work on it.
             .args([
                 "--workspace",
