@@ -14,6 +14,7 @@ use crate::session::Control;
 
 mod action;
 mod changes;
+mod compact;
 mod document;
 mod events;
 #[cfg(test)]

@@ -80,6 +80,8 @@ pub(super) struct Past {
 pub(super) struct Trail {
     /// Last values, the newest at the back.
     pub(super) past: VecDeque<Past>,
+    /// The newest value in few columns, and the words in it that the one shown before had otherwise.
+    pub(super) brief: Option<(String, Vec<Range<usize>>)>,
     /// When the value last was another one than before.
     pub(super) changed_at: Option<Instant>,
     /// Hits a second, now.
@@ -107,6 +109,16 @@ impl Trail {
             time_ns: event.time_ns,
             message: message.to_owned(),
         });
+    }
+
+    /// Takes the newest value in few columns.
+    pub(super) fn set_brief(&mut self, brief: String) {
+        let marks = self
+            .brief
+            .as_ref()
+            .map(|(before, _)| changed(before, &brief))
+            .unwrap_or_default();
+        self.brief = Some((brief, marks));
     }
 
     /// The newest value, and the words in it that the one before has otherwise.

@@ -61,6 +61,37 @@ pub(super) fn columns(text: &str, limit: usize) -> usize {
     column
 }
 
+/// Rows of wrapped text at most.
+const WRAPPED: usize = 200;
+
+/// A text cut into rows of at most `columns`, at its line ends too.
+pub(super) fn wrap(text: &str, columns: usize) -> Vec<String> {
+    let columns = columns.max(8);
+    let mut rows = Vec::new();
+    for line in text.split('\n') {
+        let (mut start, mut used) = (0, 0);
+        for glyph in glyphs(line) {
+            used += usize::from(glyph.width);
+            if used > columns && glyph.at > start {
+                rows.push(line.get(start..glyph.at).unwrap_or("").to_owned());
+                start = glyph.at;
+                used = usize::from(glyph.width);
+            }
+            if rows.len() >= WRAPPED {
+                rows.push("…".into());
+                return rows;
+            }
+        }
+        rows.push(line.get(start..).unwrap_or("").to_owned());
+        if rows.len() >= WRAPPED {
+            rows.truncate(WRAPPED);
+            rows.push("…".into());
+            break;
+        }
+    }
+    rows
+}
+
 /// The visible form of one character, maybe several long.
 struct Expanded {
     chars: [char; 8],
@@ -457,6 +488,14 @@ mod tests {
             .scrolled(2)
             .painted("\ta\tb", |_| Style::new());
         assert_eq!(buffer, Buffer::with_lines(["  a   b "]));
+    }
+
+    #[test]
+    fn wrap_cuts_at_columns_and_line_ends_and_is_bounded() {
+        assert_eq!(wrap("0123456789\nab", 8), ["01234567", "89", "ab"]);
+        assert_eq!(wrap("日本語日本語", 8), ["日本語日", "本語"]);
+        assert_eq!(wrap(&"x".repeat(100_000), 10).len(), WRAPPED + 1);
+        assert_eq!(wrap(&"\n".repeat(100_000), 10).len(), WRAPPED + 1);
     }
 
     #[test]

@@ -120,7 +120,7 @@ const fn bind(mode: Mode, keys: &'static [Key], command: Command, help: &'static
 
 const UP: &[Key] = &[key(KeyCode::Up), ch('k')];
 const DOWN: &[Key] = &[key(KeyCode::Down), ch('j')];
-const PAGE_UP: &[Key] = &[key(KeyCode::PageUp), ctrl('b'), ctrl('u')];
+const PAGE_UP: &[Key] = &[key(KeyCode::PageUp), ctrl('u')];
 const PAGE_DOWN: &[Key] = &[key(KeyCode::PageDown), ctrl('d')];
 const TOP: &[Key] = &[key(KeyCode::Home)];
 const BOTTOM: &[Key] = &[key(KeyCode::End), ch('G')];
@@ -135,7 +135,7 @@ pub(super) static BINDINGS: &[Binding] = &[
         Mode::Main,
         ENTER,
         Command::Activate,
-        "source: put a logpoint on the line, or remove it; probes: go to its line; events: show all of it",
+        "source: logpoint; probes: go to; events: show in full",
     ),
     bind(
         Mode::Main,
@@ -372,7 +372,7 @@ pub(super) const MOUSE: &[(&str, &str)] = &[
     ("click", "select a line, a probe, an event"),
     (
         "double click",
-        "source: logpoint on or off; probes: silence or wake; events: show all of it",
+        "logpoint on or off; silence or wake; show in full",
     ),
 ];
 
@@ -446,6 +446,18 @@ mod tests {
                 assert!(!seen.contains(key), "{mode:?} {key}");
                 seen.push(*key);
             }
+        }
+    }
+
+    #[test]
+    fn help_of_every_binding_fits_80_columns() {
+        for binding in BINDINGS {
+            assert!(
+                label(binding.keys).chars().count() <= 17,
+                "{}",
+                binding.help
+            );
+            assert!(binding.help.chars().count() <= 53, "{}", binding.help);
         }
     }
 

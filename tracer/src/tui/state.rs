@@ -12,6 +12,7 @@ use jiff::tz::TimeZone;
 use self::source::Source;
 use super::action::{Action, AddRequest, Effect, Pane, Reply};
 use super::changes::Trail;
+use super::compact::compact;
 use super::events::{Body, Events, Filter};
 use super::fuzzy::Picker;
 use super::keymap::{self, Command, Mode};
@@ -21,7 +22,7 @@ use super::prompt::{History, Prompt};
 use super::theme::Theme;
 use super::tree;
 use super::{Options, Outcome};
-use crate::event::{Notice, ProbeId};
+use crate::event::{Event, Notice, ProbeId};
 use crate::session::{ProbeError, ProbeStatus, SourceFile};
 
 mod commands;
@@ -61,10 +62,8 @@ pub(super) enum Overlay {
 pub(super) struct Detail {
     /// Its number in the list.
     pub(super) number: u64,
-    /// Lines about it that stay the same.
+    /// What it is, where it comes from, its message: label and text of each row.
     pub(super) head: Vec<(String, String)>,
-    /// Its message.
-    pub(super) message: String,
     /// Its values and stack.
     pub(super) lines: Vec<tree::Line>,
     /// First line shown.
@@ -242,10 +241,14 @@ impl State {
             }
             Action::Resize(width, height) => {
                 self.size = (width, height);
+                if let Overlay::Event(Detail { number, .. }) = self.overlay {
+                    self.show_event(number);
+                }
                 Vec::new()
             }
             Action::Tick => self.tick(),
             Action::Notices(notices) => {
+                self.brief(&notices);
                 notices.into_iter().for_each(|notice| self.notice(notice));
                 Vec::new()
             }
@@ -265,6 +268,13 @@ impl State {
         if let Some(source) = &mut self.source {
             source.settle(regions.rows(Pane::Source), self.now);
         }
+        if self.focus == Pane::Source
+            && let Some(id) = self.selected_probe().map(|probe| probe.id)
+            && let Some(row) = self.probes.iter().position(|probe| probe.id == id)
+        {
+            // The table and the history show the probe under the cursor.
+            self.probes_list.cursor = row;
+        }
         self.probes_list
             .settle(self.probes.len(), regions.rows(Pane::Probes));
         self.events.settle(regions.rows(Pane::Events));
@@ -280,7 +290,7 @@ impl State {
                 picker.list.settle(fits, rows);
             }
             Overlay::Event(detail) => {
-                let lines = detail.head.len() + detail.lines.len() + 2;
+                let lines = detail.head.len() + detail.lines.len() + 1;
                 detail.top = detail.top.min(lines.saturating_sub(rows));
             }
             Overlay::Probe(_, top) => *top = (*top).min(probe_lines.saturating_sub(rows)),
@@ -319,6 +329,45 @@ impl State {
         }
         effects.extend(self.ask_variables());
         effects
+    }
+
+    /// Keeps the last values of each probe in few columns: for the last hit of each, not for all of a flood.
+    fn brief(&mut self, notices: &[Notice]) {
+        let mut seen: Vec<ProbeId> = Vec::new();
+        for notice in notices.iter().rev() {
+            let Notice::Event(event) = notice else {
+                continue;
+            };
+            let id = event.origin.probe;
+            if seen.contains(&id) {
+                continue;
+            }
+            seen.push(id);
+            if self.is_default_message(event) {
+                self.trails
+                    .entry(id)
+                    .or_default()
+                    .set_brief(compact(&event.values));
+            }
+            if seen.len() >= self.probes.len() {
+                break;
+            }
+        }
+    }
+
+    /// The message lists the values and says nothing else: the probe has no template.
+    pub(super) fn is_default_message(&self, event: &Event) -> bool {
+        let plain = |id| {
+            self.probes
+                .iter()
+                .any(|probe| probe.id == id && !probe.text.contains('"'))
+        };
+        event.values.first().is_some_and(|first| {
+            event
+                .message
+                .strip_prefix(&*first.expr)
+                .is_some_and(|rest| rest.starts_with(" = "))
+        }) && plain(event.origin.probe)
     }
 
     fn notice(&mut self, notice: Notice) {

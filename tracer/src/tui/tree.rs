@@ -1,8 +1,9 @@
 //! An event in full: its values as a tree of lines, as `{:#?}` would lay them out.
 
+use super::glyphs;
 use crate::event::{Event, Frame};
 use crate::unavailable::Unavailable;
-use crate::value::{Cut, Value};
+use crate::value::{Cut, DURATION, MORE, RANGE, Value};
 
 /// Lines of one event at most; what is beyond is counted, not shown.
 const LINES: usize = 5_000;
@@ -76,6 +77,33 @@ pub(super) fn event_lines(event: &Event, before: Option<&Event>) -> Vec<Line> {
     tree.lines
 }
 
+/// Puts what has no room in `columns` on rows below.
+pub(super) fn wrap(lines: &mut Vec<Line>, columns: usize) {
+    let mut out = Vec::with_capacity(lines.len());
+    for line in lines.drain(..) {
+        let depth = line.depth.min(columns / 8);
+        let label = glyphs::width(&line.label, columns * 2 / 3) + 2;
+        let room = columns.saturating_sub(2 + 2 * depth + label).max(16);
+        if line.kind == Kind::Heading || glyphs::width(&line.text, room + 1) <= room {
+            out.push(line);
+            continue;
+        }
+        for (row, text) in glyphs::wrap(&line.text, room).into_iter().enumerate() {
+            let label = if row == 0 {
+                line.label.clone()
+            } else {
+                " ".repeat(label - 2)
+            };
+            out.push(Line {
+                label,
+                text,
+                ..line.clone()
+            });
+        }
+    }
+    *lines = out;
+}
+
 fn frame_text(frame: &Frame) -> String {
     let function = frame
         .function
@@ -125,6 +153,10 @@ impl Tree {
             return self.push(depth, label, "…".into(), Kind::Note);
         }
         match value {
+            // These two are written in a form of their own.
+            Value::Struct(inner) if [DURATION, RANGE].contains(&&*inner.name) => {
+                self.push_marked(depth, label, value.to_string(), Kind::Leaf, changed);
+            }
             Value::Struct(inner) => {
                 let old = before.and_then(|old| {
                     if let Value::Struct(old) = old {
@@ -243,6 +275,10 @@ impl Tree {
         };
         self.push_marked(depth, label, head, kind, changed);
         for (index, (name, value)) in fields.iter().enumerate() {
+            if name == MORE {
+                self.push(depth + 1, "", "… more that is not shown".into(), Kind::Note);
+                continue;
+            }
             let old = old.and_then(|old| old.get(index)).map(|(_, old)| old);
             self.value(depth + 1, name, value, old);
         }
@@ -291,7 +327,7 @@ fn address(address: u64, symbol: Option<&str>) -> String {
 }
 
 /// A value without parts, as text.
-fn leaf(value: &Value) -> Option<(String, Kind)> {
+pub(super) fn leaf(value: &Value) -> Option<(String, Kind)> {
     let text = match value {
         Value::Int(n) => n.to_string(),
         Value::Uint(n) => n.to_string(),

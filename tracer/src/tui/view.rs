@@ -68,10 +68,15 @@ pub(super) fn overlay_area(state: &State) -> Rect {
             height.saturating_sub(4).max(height.min(8)),
         ),
         Overlay::Event(_) | Overlay::Probe(..) | Overlay::Help(_) => middle(
-            width.saturating_sub(4).min(130).max(width.min(40)),
+            overlay_width(width),
             height.saturating_sub(2).max(height.min(8)),
         ),
     }
+}
+
+/// Columns of a text that lies over the panes.
+pub(super) fn overlay_width(width: u16) -> u16 {
+    width.saturating_sub(4).min(130).max(width.min(40))
 }
 
 /// Time of day, with `digits` of its second.
@@ -182,6 +187,10 @@ fn plural(count: u64, thing: &str) -> String {
 /// The row at the foot: a message, or the keys that matter here.
 fn status(state: &State, buffer: &mut Buffer, area: Rect) {
     let theme = state.theme;
+    if !matches!(state.overlay, Overlay::None) {
+        // What lies over the panes names its own keys.
+        return;
+    }
     let mut pen = Pen::new(buffer, area, 0);
     if let Some(message) = &state.message {
         let (sign, role) = if message.bad {

@@ -6,9 +6,11 @@ use super::super::Outcome;
 use super::super::action::{Effect, Pane};
 use super::super::document::Document;
 use super::super::fuzzy::Picker;
+use super::super::glyphs;
 use super::super::keymap::Command;
 use super::super::prompt::{Prompt, Purpose};
 use super::super::tree;
+use super::super::view;
 use super::source::{Loaded, Source};
 use super::{Detail, Overlay, State};
 
@@ -145,7 +147,7 @@ impl State {
         Vec::new()
     }
 
-    fn show_event(&mut self, number: u64) {
+    pub(super) fn show_event(&mut self, number: u64) {
         let Some(row) = self.events.row_of(number) else {
             return;
         };
@@ -157,11 +159,8 @@ impl State {
             (_, 0 | 1) => String::new(),
             (at, of) => format!("  (site {at} of {of})"),
         };
-        let head = vec![
-            (
-                "time".into(),
-                super::super::view::full_time(event.time_ns, &self.zone),
-            ),
+        let mut head = vec![
+            ("time".into(), view::full_time(event.time_ns, &self.zone)),
             (
                 "thread".into(),
                 format!("{}/{}  of process {}", event.thread, event.tid, event.pid),
@@ -176,16 +175,31 @@ impl State {
             ),
             ("function".into(), format!("{}{site}", origin.function)),
         ];
-        let lines = tree::event_lines(event, before);
-        let message = event.message.clone();
+        let mut lines = tree::event_lines(event, before);
+        let top = match &self.overlay {
+            Overlay::Event(detail) if detail.number == number => detail.top,
+            _ => 0,
+        };
+        let room = usize::from(view::overlay_width(self.size.0)).saturating_sub(4);
+        let message = glyphs::wrap(&event.message, room.saturating_sub(10));
+        for (row, text) in message.into_iter().enumerate() {
+            head.push((
+                if row == 0 {
+                    "message".into()
+                } else {
+                    String::new()
+                },
+                text,
+            ));
+        }
+        tree::wrap(&mut lines, room);
         // What is read must not be taken away by what comes.
         self.events.follow = false;
         self.overlay = Overlay::Event(Detail {
             number,
             head,
-            message,
             lines,
-            top: 0,
+            top,
         });
     }
 

@@ -1,1 +1,822 @@
-//! Keys, mouse and screens.
+//! Keys, mouse and whole screens, over made-up answers.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use proptest::prelude::*;
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+
+use super::super::document::Document;
+use super::super::fake::{self, Fake};
+use super::super::keymap::BINDINGS;
+use super::super::prompt::Purpose;
+use super::super::{Options, view};
+use super::*;
+use crate::session::Control;
+
+/// A state whose effects a fake session answers at once.
+struct Desk {
+    state: State,
+    fake: Fake,
+    start: Instant,
+    now: Instant,
+    /// Effects that were asked for, in order, by name.
+    asked: Vec<String>,
+}
+
+impl Desk {
+    fn new(size: (u16, u16)) -> Self {
+        Self::with(Fake::new(30), size)
+    }
+
+    fn with(fake: Fake, size: (u16, u16)) -> Self {
+        let options = Options {
+            colours: true,
+            mouse: true,
+            time_zone: TimeZone::UTC,
+            events: 50,
+        };
+        let start = Instant::now();
+        let (state, effects) = State::new(&options, fake.target(), fake.probes(), size, start);
+        let mut desk = Self {
+            state,
+            fake,
+            start,
+            now: start,
+            asked: Vec::new(),
+        };
+        desk.answer(effects);
+        desk
+    }
+
+    /// With the main file open and the cursor on line 18.
+    fn open(size: (u16, u16)) -> Self {
+        let mut desk = Self::new(size);
+        desk.press(KeyCode::Enter);
+        desk.keys(":18");
+        desk.press(KeyCode::Enter);
+        desk
+    }
+
+    fn act(&mut self, action: Action) {
+        let effects = self.state.update(action, self.now);
+        self.answer(effects);
+    }
+
+    fn answer(&mut self, effects: Vec<Effect>) {
+        let mut queue = VecDeque::from(effects);
+        while let Some(effect) = queue.pop_front() {
+            let name = format!("{effect:?}");
+            self.asked
+                .push(name.split([' ', '(', '{']).next().unwrap_or("").to_owned());
+            for reply in replies(&self.fake, effect) {
+                queue.extend(self.state.update(Action::Reply(reply), self.now));
+            }
+        }
+    }
+
+    fn press(&mut self, code: KeyCode) {
+        self.press_with(code, KeyModifiers::NONE);
+    }
+
+    fn press_with(&mut self, code: KeyCode, modifiers: KeyModifiers) {
+        if let Some(action) = self.state.action_of(KeyEvent::new(code, modifiers)) {
+            self.act(action);
+        }
+    }
+
+    fn keys(&mut self, text: &str) {
+        text.chars().for_each(|c| self.press(KeyCode::Char(c)));
+    }
+
+    /// Time passes, a tick at a time.
+    fn wait(&mut self, time: Duration) {
+        let end = self.now + time;
+        while self.now < end {
+            self.now += Duration::from_millis(50);
+            self.act(Action::Tick);
+        }
+    }
+
+    /// As many hits of a probe, each told at once.
+    fn hit(&mut self, probe: u32, hits: std::ops::RangeInclusive<u64>, line: u64) {
+        for hit in hits {
+            self.fake
+                .send(Notice::Event(Box::new(fake::full_event(probe, hit, line))));
+        }
+        let notices = self.fake.take_notices(usize::MAX);
+        self.act(Action::Notices(notices));
+    }
+
+    fn click(&mut self, x: u16, y: u16) {
+        self.act(Action::Click { x, y });
+    }
+
+    fn line(&self) -> u64 {
+        self.state.source.as_ref().map_or(0, Source::line)
+    }
+
+    fn draw(&self) -> TestBackend {
+        let (width, height) = self.state.size;
+        let mut terminal =
+            Terminal::new(TestBackend::new(width, height)).expect("a test backend cannot fail");
+        terminal
+            .draw(|frame| view::draw(&self.state, frame))
+            .expect("a test backend cannot fail");
+        terminal.backend().clone()
+    }
+
+    fn screen(&self) -> String {
+        self.draw().to_string()
+    }
+}
+
+fn replies(fake: &Fake, effect: Effect) -> Vec<Reply> {
+    match effect {
+        Effect::LoadFiles => vec![Reply::Files(fake.source_files())],
+        Effect::LoadSource { generation, file } => {
+            let text = fake
+                .source_text(&file)
+                .map(|text| Arc::new(Document::new(text)));
+            vec![
+                Reply::Text { generation, text },
+                Reply::Lines {
+                    generation,
+                    lines: fake.lines(&file),
+                },
+            ]
+        }
+        Effect::Highlight {
+            generation,
+            document,
+            file,
+        } => {
+            let mut all = Vec::new();
+            super::super::document::highlight(&document, &file.path, |from, spans| {
+                all.push(Reply::Highlighted {
+                    generation,
+                    from,
+                    spans,
+                });
+                true
+            });
+            all
+        }
+        Effect::Variables {
+            generation,
+            file,
+            line,
+        } => {
+            vec![Reply::Variables {
+                generation,
+                line,
+                variables: fake.variables(&file, line),
+            }]
+        }
+        Effect::Add(request) => {
+            let result = fake.add(&request.text).map(Box::new);
+            vec![Reply::Added { request, result }]
+        }
+        Effect::Remove(id) => vec![Reply::Removed(id, fake.remove(id).map(Box::new))],
+        Effect::SetEnabled(ids, enabled) => {
+            ids.into_iter().for_each(|id| fake.set_enabled(id, enabled));
+            Vec::new()
+        }
+        Effect::RefreshProbes => vec![Reply::Probes(fake.probes())],
+    }
+}
+
+// Keys.
+
+#[test]
+fn first_screen_without_a_probe_is_the_file_picker() {
+    let desk = Desk::new((80, 24));
+    assert_eq!(desk.state.mode(), Mode::Picker);
+    assert_eq!(desk.asked, ["LoadFiles"]);
+}
+
+#[test]
+fn first_screen_with_a_probe_is_its_line() {
+    let fake = Fake::new(0);
+    fake.add("log main.rs:18").expect("the fake takes it");
+    let desk = Desk::with(fake, (80, 24));
+    assert_eq!((desk.state.mode(), desk.line()), (Mode::Main, 18));
+}
+
+#[test]
+fn picker_with_typed_letters_opens_the_file() {
+    let mut desk = Desk::new((80, 24));
+    desk.keys("conn");
+    desk.press(KeyCode::Enter);
+    let path = desk
+        .state
+        .source
+        .as_ref()
+        .map(|source| source.file.path.clone());
+    assert!(path.is_some_and(|path| path.ends_with("x11/connection.rs")));
+}
+
+#[test]
+fn file_opened_without_a_line_shows_where_its_code_begins() {
+    let mut desk = Desk::new((80, 24));
+    desk.press(KeyCode::Enter);
+    assert_eq!(desk.line(), 15);
+}
+
+#[test]
+fn enter_on_a_line_puts_a_logpoint_and_enter_again_removes_it() {
+    let mut desk = Desk::open((80, 24));
+    desk.press(KeyCode::Enter);
+    assert_eq!(desk.state.probes.len(), 1);
+    assert_eq!(desk.state.probes_on(18).count(), 1);
+    desk.press(KeyCode::Enter);
+    assert!(desk.state.probes.is_empty());
+    assert_eq!(
+        desk.fake.log(),
+        ["add log target-app/src/main.rs:18", "remove p1"]
+    );
+}
+
+#[test]
+fn enter_on_a_line_without_code_names_the_nearest() {
+    let mut desk = Desk::open((80, 24));
+    desk.keys(":17");
+    desk.press(KeyCode::Enter);
+    desk.press(KeyCode::Enter);
+    let message = desk
+        .state
+        .message
+        .as_ref()
+        .map(|message| message.text.as_str());
+    assert_eq!(
+        message,
+        Some("no code on line 17; the nearest lines with code are 16 and 18")
+    );
+    assert!(desk.fake.log().is_empty());
+}
+
+#[test]
+fn template_with_a_mistake_comes_back_with_it_marked_and_nothing_lost() {
+    let mut desk = Desk::open((80, 24));
+    desk.wait(Duration::from_millis(200));
+    desk.press(KeyCode::Char('t'));
+    desk.keys(" {curent.x}");
+    desk.press(KeyCode::Enter);
+    let Overlay::Prompt(prompt) = &desk.state.overlay else {
+        unreachable!("the prompt stays open")
+    };
+    let text = prompt.input.value().to_owned();
+    let span = prompt.error.as_ref().and_then(|error| error.span.clone());
+    assert_eq!(
+        span.and_then(|span| text.get(span).map(str::to_owned)),
+        Some("curent".to_owned())
+    );
+    let after = text.len() - text.find("ent.x").unwrap_or(0);
+    (0..after).for_each(|_| desk.press(KeyCode::Left));
+    desk.keys("r");
+    desk.press(KeyCode::Enter);
+    assert_eq!(desk.state.mode(), Mode::Main);
+    assert_eq!(
+        desk.state.probes[0].text,
+        "log target-app/src/main.rs:18 \"last {last} current {current} connection {connection} {current.x}\""
+    );
+}
+
+#[test]
+fn logpoint_that_is_refused_opens_the_editor_with_its_text() {
+    let mut desk = Desk::open((80, 24));
+    let error = ProbeError {
+        message: "no room".into(),
+        hint: None,
+        span: None,
+    };
+    let request = AddRequest {
+        text: "log main.rs:18".into(),
+        replaces: None,
+        ticket: 9,
+    };
+    desk.act(Action::Reply(Reply::Added {
+        request,
+        result: Err(error),
+    }));
+    let Overlay::Prompt(prompt) = &desk.state.overlay else {
+        unreachable!("the prompt opens")
+    };
+    assert_eq!(
+        (prompt.purpose, prompt.input.value()),
+        (Purpose::Probe, "log main.rs:18")
+    );
+}
+
+#[test]
+fn refusal_while_another_line_is_typed_leaves_that_line_alone() {
+    let mut desk = Desk::open((80, 24));
+    desk.keys("/abc");
+    let error = ProbeError {
+        message: "no room".into(),
+        hint: None,
+        span: None,
+    };
+    let request = AddRequest {
+        text: "log main.rs:18".into(),
+        replaces: None,
+        ticket: 9,
+    };
+    desk.act(Action::Reply(Reply::Added {
+        request,
+        result: Err(error),
+    }));
+    let Overlay::Prompt(prompt) = &desk.state.overlay else {
+        unreachable!("the prompt stays")
+    };
+    assert_eq!(
+        (prompt.purpose, prompt.input.value()),
+        (Purpose::Search, "abc")
+    );
+    assert!(
+        desk.state
+            .message
+            .as_ref()
+            .is_some_and(|message| message.bad)
+    );
+}
+
+#[test]
+fn command_line_takes_any_probe() {
+    let mut desk = Desk::open((80, 24));
+    desk.keys(":log main.rs:20 \"x\" if current.x > 3 as moved");
+    desk.press(KeyCode::Enter);
+    assert_eq!(
+        desk.state
+            .probes
+            .iter()
+            .map(|probe| probe.name.as_str())
+            .collect::<Vec<_>>(),
+        ["moved"]
+    );
+}
+
+#[test]
+fn edit_installs_the_new_text_before_the_old_probe_goes() {
+    let mut desk = Desk::open((80, 24));
+    desk.press(KeyCode::Enter);
+    desk.keys("e if last.x > 0");
+    desk.press(KeyCode::Enter);
+    assert_eq!(
+        desk.fake.log(),
+        [
+            "add log target-app/src/main.rs:18",
+            "add log target-app/src/main.rs:18 if last.x > 0",
+            "remove p1"
+        ]
+    );
+    assert_eq!(desk.state.probes.len(), 1);
+}
+
+#[test]
+fn edit_with_a_mistake_keeps_the_old_probe() {
+    let mut desk = Desk::open((80, 24));
+    desk.press(KeyCode::Enter);
+    desk.keys("e if curent.x");
+    desk.press(KeyCode::Enter);
+    assert_eq!(desk.state.mode(), Mode::Prompt);
+    desk.press(KeyCode::Esc);
+    assert_eq!(desk.state.probes.len(), 1);
+}
+
+#[test]
+fn space_silences_and_wakes_the_probe() {
+    let mut desk = Desk::open((80, 24));
+    desk.press(KeyCode::Enter);
+    desk.keys(" ");
+    assert!(!desk.state.probes[0].enabled && desk.screen().contains("18 ○"));
+    desk.keys(" ");
+    assert!(desk.state.probes[0].enabled && desk.screen().contains("18 ●"));
+}
+
+#[test]
+fn silence_all_wakes_only_those_that_were_awake() {
+    let mut desk = Desk::open((80, 24));
+    desk.press(KeyCode::Enter);
+    desk.keys("]");
+    desk.press(KeyCode::Enter);
+    desk.keys(" x");
+    assert!(desk.state.probes.iter().all(|probe| !probe.enabled));
+    assert!(desk.screen().contains("SILENCED"));
+    desk.keys("x");
+    assert_eq!(
+        desk.state
+            .probes
+            .iter()
+            .map(|probe| probe.enabled)
+            .collect::<Vec<_>>(),
+        [true, false]
+    );
+}
+
+#[test]
+fn probe_added_while_all_are_silenced_is_silenced_too() {
+    let mut desk = Desk::open((80, 24));
+    desk.keys("x");
+    desk.press(KeyCode::Enter);
+    assert!(!desk.fake.probes()[0].enabled);
+    desk.keys("x");
+    assert!(desk.fake.probes()[0].enabled);
+}
+
+#[test]
+fn delete_in_the_table_removes_the_selected_probe() {
+    let mut desk = Desk::open((80, 24));
+    desk.press(KeyCode::Enter);
+    desk.keys("]");
+    desk.press(KeyCode::Enter);
+    desk.keys("2kd");
+    assert_eq!(
+        desk.state
+            .probes
+            .iter()
+            .map(|probe| probe.line)
+            .collect::<Vec<_>>(),
+        [19]
+    );
+}
+
+#[test]
+fn enter_in_the_table_goes_to_the_line_of_the_probe() {
+    let mut desk = Desk::open((80, 24));
+    desk.press(KeyCode::Enter);
+    desk.keys("G2");
+    assert_ne!(desk.line(), 18);
+    desk.press(KeyCode::Enter);
+    assert_eq!(desk.line(), 18);
+}
+
+#[test]
+fn counters_read_before_a_probe_was_added_do_not_hide_it() {
+    let mut desk = Desk::open((80, 24));
+    let before = desk.fake.probes();
+    desk.state.refreshing = true;
+    desk.press(KeyCode::Enter);
+    desk.act(Action::Reply(Reply::Probes(before)));
+    assert_eq!(desk.state.probes.len(), 1);
+    desk.act(Action::Reply(Reply::Probes(desk.fake.probes())));
+    assert_eq!(desk.state.probes.len(), 1);
+}
+
+#[test]
+fn search_goes_round_and_n_goes_on() {
+    let mut desk = Desk::open((80, 24));
+    desk.keys("/moved");
+    desk.press(KeyCode::Enter);
+    assert_eq!(desk.line(), 19);
+    desk.keys("n");
+    assert_eq!(desk.line(), 21);
+    desk.keys("NN");
+    assert_eq!(desk.line(), 26);
+}
+
+#[test]
+fn go_to_line_beyond_the_end_goes_to_the_last() {
+    let mut desk = Desk::open((80, 24));
+    desk.keys("g99999999999999");
+    desk.press(KeyCode::Enter);
+    assert_eq!(desk.line(), 47);
+}
+
+#[test]
+fn variables_are_asked_for_once_the_cursor_rests() {
+    let mut desk = Desk::open((80, 24));
+    desk.wait(Duration::from_millis(100));
+    desk.keys("jj");
+    desk.wait(Duration::from_millis(100));
+    assert!(!desk.asked.contains(&"Variables".to_owned()));
+    desk.wait(Duration::from_millis(500));
+    assert_eq!(
+        desk.asked
+            .iter()
+            .filter(|name| *name == "Variables")
+            .count(),
+        1
+    );
+    assert!(
+        desk.screen()
+            .contains(" at 20 last: Pointer  current: Pointer")
+    );
+}
+
+#[test]
+fn pause_filter_and_clear_act_on_the_events() {
+    let mut desk = Desk::open((80, 24));
+    desk.press(KeyCode::Enter);
+    desk.hit(1, 1..=3, 18);
+    desk.keys("p");
+    desk.hit(1, 4..=9, 18);
+    assert_eq!(
+        (desk.state.events.len(), desk.state.events.waiting()),
+        (3, 6)
+    );
+    assert!(desk.screen().contains("PAUSED, 6 since"));
+    desk.keys("p3/nothing has this");
+    assert_eq!(desk.state.events.len(), 0);
+    desk.press(KeyCode::Esc);
+    assert_eq!(desk.state.events.len(), 9);
+    desk.keys("c");
+    assert_eq!(desk.state.events.kept(), 0);
+}
+
+#[test]
+fn only_toggles_the_filter_of_the_probe() {
+    let mut desk = Desk::open((80, 24));
+    desk.press(KeyCode::Enter);
+    desk.keys("o");
+    assert_eq!(desk.state.events.filter.text, "@p1");
+    desk.keys("o");
+    assert!(desk.state.events.filter.is_empty());
+}
+
+#[test]
+fn event_in_full_goes_on_to_its_neighbours() {
+    let mut desk = Desk::open((80, 24));
+    desk.press(KeyCode::Enter);
+    desk.hit(1, 1..=3, 18);
+    desk.press(KeyCode::Char('3'));
+    desk.press(KeyCode::Enter);
+    let number = |desk: &Desk| {
+        if let Overlay::Event(detail) = &desk.state.overlay {
+            Some(detail.number)
+        } else {
+            None
+        }
+    };
+    assert_eq!(number(&desk), Some(2));
+    desk.press(KeyCode::Left);
+    assert_eq!(number(&desk), Some(1));
+    desk.press(KeyCode::Right);
+    desk.press(KeyCode::Right);
+    assert_eq!(number(&desk), Some(2));
+    desk.press(KeyCode::Esc);
+    assert_eq!(desk.state.mode(), Mode::Main);
+}
+
+#[test]
+fn quit_ends_from_anywhere_with_control_c() {
+    for opening in ["f", ":", "?", "/", ""] {
+        let mut desk = Desk::open((80, 24));
+        desk.keys(opening);
+        desk.press_with(KeyCode::Char('c'), KeyModifiers::CONTROL);
+        assert_eq!(desk.state.outcome, Some(Outcome::Quit), "{opening}");
+    }
+}
+
+#[test]
+fn target_exit_is_told_and_everything_stays_to_read() {
+    let mut desk = Desk::open((80, 24));
+    desk.press(KeyCode::Enter);
+    desk.hit(1, 1..=3, 18);
+    desk.act(Action::Notices(vec![Notice::TargetExited(Some(-9))]));
+    assert!(desk.screen().contains("the target was ended by signal 9"));
+    assert_eq!((desk.state.outcome, desk.state.events.len()), (None, 4));
+    desk.keys("q");
+    assert_eq!(desk.state.outcome, Some(Outcome::TargetExited(Some(-9))));
+}
+
+#[test]
+fn reply_for_a_file_that_is_no_longer_open_is_dropped() {
+    let mut desk = Desk::open((80, 24));
+    let text = Ok(Arc::new(Document::new("other".into())));
+    desk.act(Action::Reply(Reply::Text {
+        generation: 0,
+        text,
+    }));
+    assert!(desk.screen().contains("report_mouse_movement"));
+}
+
+#[test]
+fn every_key_of_the_panes_is_listed_in_the_help() {
+    let mut desk = Desk::open((200, 120));
+    desk.keys("?");
+    let screen = desk.screen();
+    for binding in BINDINGS {
+        assert!(screen.contains(binding.help), "{}", binding.help);
+    }
+}
+
+#[test]
+fn event_in_full_wraps_what_is_long() {
+    let mut desk = Desk::open((80, 40));
+    let message = format!("{} the end", "word ".repeat(40));
+    desk.act(Action::Notices(vec![Notice::Event(Box::new(fake::event(
+        1, 1, &message,
+    )))]));
+    desk.press(KeyCode::Char('3'));
+    desk.press(KeyCode::Enter);
+    assert!(desk.screen().contains("the end"));
+    desk.act(Action::Resize(60, 40));
+    assert!(desk.screen().contains("the end"));
+}
+
+#[test]
+fn cursor_on_a_probed_line_selects_its_probe_in_the_table() {
+    let mut desk = Desk::open((80, 24));
+    desk.press(KeyCode::Enter);
+    desk.keys("]");
+    desk.press(KeyCode::Enter);
+    assert_eq!(desk.state.probes_list.cursor, 1);
+    desk.keys("[");
+    assert_eq!(desk.state.probes_list.cursor, 0);
+}
+
+// Mouse.
+
+#[test]
+fn double_click_on_a_source_line_toggles_a_logpoint() {
+    let mut desk = Desk::open((80, 24));
+    let row = desk.state.regions().source.y
+        + 1
+        + (17 - desk.state.source.as_ref().map_or(0, |s| s.list.top)) as u16;
+    desk.click(10, row);
+    assert!(desk.state.probes.is_empty());
+    desk.click(10, row);
+    assert_eq!(desk.state.probes_on(18).count(), 1);
+}
+
+#[test]
+fn slow_second_click_selects_only() {
+    let mut desk = Desk::open((80, 24));
+    desk.click(10, 3);
+    desk.wait(Duration::from_secs(1));
+    desk.click(10, 3);
+    assert!(desk.state.probes.is_empty());
+}
+
+#[test]
+fn wheel_scrolls_the_pane_under_the_pointer() {
+    let mut desk = Desk::open((80, 24));
+    desk.press(KeyCode::Enter);
+    desk.hit(1, 1..=40, 18);
+    let regions = desk.state.regions();
+    let top = desk.state.events.list.top;
+    desk.act(Action::Scroll {
+        x: 5,
+        y: regions.events.y + 2,
+        lines: -3,
+    });
+    assert_eq!(
+        (desk.state.events.list.top, desk.state.events.follow),
+        (top - 3, false)
+    );
+    assert_eq!((desk.line(), desk.state.focus), (18, Pane::Source));
+}
+
+// Screens.
+
+fn busy(size: (u16, u16)) -> Desk {
+    let mut desk = Desk::open(size);
+    desk.press(KeyCode::Enter);
+    desk.keys(":34");
+    desk.press(KeyCode::Enter);
+    desk.press(KeyCode::Enter);
+    desk.keys(":log main.rs:24 \"{current.y}\" as a_name_that_is_far_too_long");
+    desk.press(KeyCode::Enter);
+    desk.keys(":18");
+    desk.press(KeyCode::Enter);
+    for round in 0..6 {
+        desk.hit(1, round * 5 + 1..=round * 5 + 5, 18);
+        desk.hit(2, round * 3 + 1..=round * 3 + 3, 34);
+        desk.wait(Duration::from_millis(500));
+    }
+    let mut hostile = fake::event(3, 1, "\x1b]0;owned\x07 \u{202e}日本語\n\tτέλος \u{9b}2J");
+    hostile.thread = "wörker \x1b[5m".into();
+    desk.act(Action::Notices(vec![
+        Notice::Event(Box::new(hostile)),
+        Notice::Warning("p2: 1 site could not be attached".into()),
+    ]));
+    desk.wait(Duration::from_secs(9));
+    desk
+}
+
+#[test]
+fn screen_of_a_busy_session_at_80x24() {
+    insta::assert_snapshot!(busy((80, 24)).screen());
+}
+
+#[test]
+fn screen_of_a_busy_session_at_120x40() {
+    insta::assert_snapshot!(busy((120, 40)).screen());
+}
+
+#[test]
+fn screen_of_a_busy_session_at_200x60() {
+    insta::assert_snapshot!(busy((200, 60)).screen());
+}
+
+#[test]
+fn screen_of_the_file_picker() {
+    let mut desk = Desk::new((80, 24));
+    desk.keys("corepart1");
+    insta::assert_snapshot!(desk.screen());
+}
+
+#[test]
+fn screen_of_a_mistake() {
+    let mut desk = Desk::open((80, 24));
+    desk.wait(Duration::from_millis(200));
+    desk.keys("t {curent.x}");
+    desk.press(KeyCode::Enter);
+    insta::assert_snapshot!(desk.screen());
+}
+
+#[test]
+fn screen_of_an_event_in_full() {
+    let mut desk = busy((100, 40));
+    desk.keys("3kk");
+    desk.press(KeyCode::Enter);
+    insta::assert_snapshot!(desk.screen());
+}
+
+#[test]
+fn screen_of_the_help() {
+    let mut desk = Desk::open((100, 40));
+    desk.keys("?");
+    insta::assert_snapshot!(desk.screen());
+}
+
+#[test]
+fn screen_of_a_file_that_is_not_on_disk_lists_the_lines() {
+    let mut desk = Desk::new((80, 24));
+    desk.keys("stdmain");
+    desk.press(KeyCode::Enter);
+    assert!(desk.screen().contains("15 ·"));
+}
+
+// Anything.
+
+fn any_action() -> impl Strategy<Value = Action> {
+    let codes = prop_oneof![
+        (0x20u8..0x7f).prop_map(|byte| KeyCode::Char(char::from(byte))),
+        Just(KeyCode::Enter),
+        Just(KeyCode::Esc),
+        Just(KeyCode::Tab),
+        Just(KeyCode::BackTab),
+        Just(KeyCode::Backspace),
+        Just(KeyCode::Up),
+        Just(KeyCode::Down),
+        Just(KeyCode::Left),
+        Just(KeyCode::Right),
+        Just(KeyCode::PageUp),
+        Just(KeyCode::PageDown),
+        Just(KeyCode::Home),
+        Just(KeyCode::End),
+    ];
+    prop_oneof![
+        8 => codes.prop_map(|code| Action::Edit(KeyEvent::new(code, KeyModifiers::NONE))),
+        1 => (0u16..220, 0u16..70).prop_map(|(x, y)| Action::Click { x, y }),
+        1 => (0u16..220, 0u16..70, -5isize..6).prop_map(|(x, y, lines)| Action::Scroll { x, y, lines }),
+        1 => (1u16..220, 1u16..70).prop_map(|(width, height)| Action::Resize(width, height)),
+        1 => Just(()).prop_map(|()| Action::Tick),
+        1 => ".*".prop_map(Action::Paste),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+
+    #[test]
+    fn state_after_any_keys_at_any_size_can_be_drawn(
+        size in (1u16..220, 1u16..70),
+        actions in proptest::collection::vec(any_action(), 1..60),
+    ) {
+        let mut desk = Desk::open(size);
+        desk.press(KeyCode::Enter);
+        for (step, action) in actions.into_iter().enumerate() {
+            match action {
+                // A key goes the way of keys: what it means depends on what is shown.
+                Action::Edit(key) => desk.press(key.code),
+                other => desk.act(other),
+            }
+            desk.now += Duration::from_millis(80);
+            let hit = step as u64;
+            desk.hit(1, hit + 1..=hit + 1, 18);
+            if step % 7 == 0 {
+                desk.draw();
+            }
+        }
+        desk.draw();
+        prop_assert!(desk.state.events.kept() <= 50);
+        prop_assert!(desk.now > desk.start);
+    }
+
+    #[test]
+    fn busy_screen_at_any_size_can_be_drawn(width in 1u16..60, height in 1u16..30) {
+        let mut desk = Desk::open((width, height));
+        desk.press(KeyCode::Enter);
+        desk.hit(1, 1..=5, 18);
+        for keys in ["", "2", "3", "z", "?", "f", ":", "t", "i", "/"] {
+            desk.press(KeyCode::Esc);
+            desk.keys(keys);
+            desk.draw();
+        }
+    }
+}

@@ -6,6 +6,7 @@ use ratatui::style::Style;
 
 use super::super::action::Pane;
 use super::super::changes::changed;
+use super::super::compact::compact;
 use super::super::events::Body;
 use super::super::glyphs::{self, Pen, short_count};
 use super::super::layout::Regions;
@@ -21,25 +22,45 @@ struct Columns {
 }
 
 impl Columns {
-    fn new(width: usize) -> Self {
-        match width {
-            0..=59 => Self {
-                digits: 3,
-                thread: 0,
-                place: 0,
-            },
-            60..=99 => Self {
-                digits: 3,
-                thread: 13,
-                place: 14,
-            },
-            _ => Self {
-                digits: 6,
-                thread: 20,
-                place: 20,
-            },
+    /// As wide as the rows on the screen need, within bounds.
+    fn new(width: usize, state: &State, rows: usize) -> Self {
+        let (digits, thread, place) = match width {
+            0..=59 => {
+                return Self {
+                    digits: 3,
+                    thread: 0,
+                    place: 0,
+                };
+            }
+            60..=99 => (3, 13, 14),
+            _ => (6, 24, 24),
+        };
+        let top = state.events.list.top;
+        let events = (top..top + rows).filter_map(|row| Some(state.events.event(row)?.0));
+        let widest = events.fold((0, 0), |widest: (usize, usize), event| {
+            let name = glyphs::width(&event.thread, thread) + event.tid.to_string().len() + 2;
+            (
+                widest.0.max(name),
+                widest.1.max(glyphs::width(&place_of(event), place) + 1),
+            )
+        });
+        Self {
+            digits,
+            thread: widest.0.clamp(8, thread),
+            place: widest.1.clamp(6, place),
         }
     }
+}
+
+/// File name and line.
+fn place_of(event: &Event) -> String {
+    let file = event
+        .origin
+        .file
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy();
+    format!("{file}:{}", event.origin.line)
 }
 
 pub(super) fn draw(state: &State, buffer: &mut Buffer, area: Rect) {
@@ -65,7 +86,7 @@ pub(super) fn draw(state: &State, buffer: &mut Buffer, area: Rect) {
         Pen::new(buffer, inner, 0).text(text, state.theme.role(Role::Dim));
         return;
     }
-    let columns = Columns::new(usize::from(area.width));
+    let columns = Columns::new(usize::from(area.width), state, usize::from(inner.height));
     for row in 0..inner.height {
         let at = events.list.top + usize::from(row);
         let Some(item) = events.number(at).and_then(|number| events.item(number)) else {
@@ -160,22 +181,25 @@ fn event_row(
             .text(&format!("/{tid}"), style(Role::Dim));
         pen.blank_to(start + columns.thread as u16, base);
         let start = pen.x();
-        let file = event
-            .origin
-            .file
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy();
-        let place = format!("{file}:{}", event.origin.line);
+        let place = place_of(event);
         pen.fitted_tail(&place, columns.place - 1, style(Role::Accent))
             .blank_to(start + columns.place as u16, base);
     }
-    let marks = before
-        .map(|before| changed(&before.message, &event.message))
-        .unwrap_or_default();
     let room = pen.room();
-    let text = skip_columns(&event.message, state.events.shift);
-    let offset = event.message.len() - text.len();
+    let long = glyphs::width(&event.message, room + 1) > room && state.is_default_message(event);
+    let shown = |event: &'_ Event| {
+        if long {
+            compact(&event.values)
+        } else {
+            event.message.clone()
+        }
+    };
+    let message = shown(event);
+    let marks = before
+        .map(|before| changed(&shown(before), &message))
+        .unwrap_or_default();
+    let text = skip_columns(&message, state.events.shift);
+    let offset = message.len() - text.len();
     pen.fitted_painted(text, room, |at| {
         let marked = marks.iter().any(|range| range.contains(&(at + offset)));
         if marked { style(Role::Changed) } else { base }

@@ -390,10 +390,8 @@ fn event(state: &State, detail: &Detail, buffer: &mut Buffer, area: Rect) {
         " Event ",
         "Esc back  ←→ the one before, after  ↑↓ scroll",
     );
-    let mut head = detail.head.clone();
-    head.push(("message".into(), detail.message.clone()));
-    pairs(theme, buffer, inner, &head, detail.top);
-    let above = head.len() + 1;
+    pairs(theme, buffer, inner, &detail.head, detail.top);
+    let above = detail.head.len() + 1;
     for row in 0..usize::from(inner.height) {
         let Some(index) = (detail.top + row).checked_sub(above) else {
             continue;
@@ -480,7 +478,7 @@ fn help(theme: Theme, buffer: &mut Buffer, area: Rect, top: usize) {
             pen.text(text, theme.role(Role::Heading));
             continue;
         }
-        pen.text(&format!("{keys:>16}  "), theme.role(Role::Accent));
+        pen.text(&format!("{keys:>17}  "), theme.role(Role::Accent));
         let room = pen.room();
         pen.fitted(text, room, Style::new());
     }

@@ -159,10 +159,10 @@ impl Row<'_> {
 
     fn code(&self, buffer: &mut Buffer, area: Rect, text: Option<&str>, needle: Option<&Needle>) {
         let total = usize::from(area.width);
-        let values = self.values();
         let text = text.unwrap_or("");
         let shift = self.source.shift;
         let code_columns = glyphs::columns(text, total + shift + 1).saturating_sub(shift);
+        let values = self.values(total.saturating_sub(code_columns + 3));
         let wanted: usize = values
             .iter()
             .map(|value| glyphs::width(&value.text, total) + 3)
@@ -222,7 +222,7 @@ impl Row<'_> {
     }
 
     /// The latest value of each probe on the line.
-    fn values(&self) -> Vec<Value> {
+    fn values(&self, room: usize) -> Vec<Value> {
         let probes: Vec<&ProbeStatus> = self.state.probes_on(self.line).take(4).collect();
         let many = probes.len() > 1;
         probes
@@ -230,6 +230,11 @@ impl Row<'_> {
             .filter_map(|probe| {
                 let trail = self.state.trails.get(&probe.id)?;
                 let (past, changed) = trail.latest()?;
+                let long = glyphs::width(&past.message, room + 1) > room;
+                let (text, changed) = match &trail.brief {
+                    Some((brief, marks)) if long => (brief.as_str(), marks.clone()),
+                    _ => (past.message.as_str(), changed),
+                };
                 let name = if many {
                     format!("{} ", probe.name)
                 } else {
@@ -237,7 +242,7 @@ impl Row<'_> {
                 };
                 let offset = name.len();
                 Some(Value {
-                    text: format!("{name}{}", past.message),
+                    text: format!("{name}{}", text),
                     changed: changed
                         .into_iter()
                         .map(|range| range.start + offset..range.end + offset)

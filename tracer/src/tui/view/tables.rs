@@ -13,8 +13,9 @@ use super::super::state::source::Variables;
 use super::super::theme::Role;
 use crate::session::{ProbeStatus, VariableInfo};
 
-/// Columns of the table: heading, width, first column of the terminal's width that has it.
+/// Widths of the columns whose widths vary.
 struct Columns {
+    name: usize,
     place: usize,
     bars: usize,
     rest: usize,
@@ -23,10 +24,16 @@ struct Columns {
 impl Columns {
     /// What the numbers take: hits, events, lost, limited, rate, cost.
     const NUMBERS: usize = 7 + 7 + 6 + 8 + 8 + 7;
-    const NAME: usize = 9;
 
-    fn new(width: usize) -> Self {
-        let room = width.saturating_sub(Self::NUMBERS + Self::NAME);
+    fn new(width: usize, probes: &[ProbeStatus]) -> Self {
+        let most = if width >= 100 { 16 } else { 8 };
+        let widest = probes
+            .iter()
+            .map(|probe| glyphs::width(&probe.name, most))
+            .max()
+            .unwrap_or(0);
+        let name = widest.clamp(5, most) + 4;
+        let room = width.saturating_sub(Self::NUMBERS + name);
         let place = (room / 2).clamp(room.min(14), 28);
         let bars = if room >= place + 7 {
             (room - place - 1).min(14)
@@ -34,6 +41,7 @@ impl Columns {
             0
         };
         Self {
+            name,
             place,
             bars,
             rest: room.saturating_sub(place + bars + 2),
@@ -58,7 +66,7 @@ pub(super) fn probes(state: &State, buffer: &mut Buffer, area: Rect) {
         parts.push((note.clone(), Role::Warn));
     }
     super::rule(state, buffer, area, Some(Pane::Probes), "Probes", &parts);
-    let columns = Columns::new(usize::from(area.width));
+    let columns = Columns::new(usize::from(area.width), &state.probes);
     let inner = Regions::inner(area);
     if state.probes.is_empty() && state.pending.is_empty() {
         let enter = state.hint_main(super::Command::Activate);
@@ -93,7 +101,11 @@ pub(super) fn probes(state: &State, buffer: &mut Buffer, area: Rect) {
 fn header(state: &State, buffer: &mut Buffer, area: Rect, columns: &Columns) {
     let style = state.theme.role(Role::Dim);
     let mut pen = Pen::new(buffer, area, 0);
-    pen.text("   probe ", style).text(
+    pen.text(
+        &format!("   {:<width$}", "name", width = columns.name - 3),
+        style,
+    )
+    .text(
         &format!("{:<width$}", "place", width = columns.place),
         style,
     );
@@ -139,8 +151,8 @@ fn probe_row(
     pen.text(if selected { "›" } else { " " }, base)
         .text(mark, style(role))
         .text(" ", base);
-    pen.fitted(&probe.name, Columns::NAME - 4, style(Role::Heading))
-        .blank_to(left + Columns::NAME as u16, base);
+    pen.fitted(&probe.name, columns.name - 4, style(Role::Heading))
+        .blank_to(left + columns.name as u16, base);
     let file = probe
         .file
         .file_name()
@@ -148,7 +160,7 @@ fn probe_row(
         .to_string_lossy();
     let place = format!("{file}:{}", probe.line);
     pen.fitted_tail(&place, columns.place.saturating_sub(1), base);
-    pen.blank_to(left + (Columns::NAME + columns.place) as u16, base);
+    pen.blank_to(left + (columns.name + columns.place) as u16, base);
     let number = |count: u64, width: usize| format!("{:>width$}", short_count(count));
     pen.text(&number(counters.hits, 7), base)
         .text(&number(counters.events, 7), base);
