@@ -18,8 +18,10 @@ use crate::session::Control;
 pub(super) const FRAME: Duration = Duration::from_millis(33);
 /// Time between two ticks.
 const TICK: Duration = Duration::from_millis(50);
-/// Notices taken in one turn: some milliseconds of work.
-const NOTICES: usize = 2_000;
+/// A key is answered sooner: this long after the frame before at the least.
+const ANSWER: Duration = Duration::from_millis(8);
+/// Notices taken in one turn: about a millisecond of work.
+const NOTICES: usize = 500;
 /// Inputs taken in one turn.
 const INPUTS: usize = 256;
 /// Replies of workers taken in one turn.
@@ -31,6 +33,8 @@ struct Turn {
     state: State,
     workers: Workers,
     dirty: bool,
+    /// A key or the mouse wants its answer on the screen.
+    urgent: bool,
 }
 
 pub(super) fn run(control: Arc<dyn Control>, options: &Options) -> Result<Outcome, Error> {
@@ -51,6 +55,7 @@ pub(super) fn run(control: Arc<dyn Control>, options: &Options) -> Result<Outcom
         state,
         workers,
         dirty: true,
+        urgent: false,
     };
     let (mut drawn, mut ticked) = (None::<Instant>, None::<Instant>);
     let mut more = false;
@@ -84,9 +89,10 @@ pub(super) fn run(control: Arc<dyn Control>, options: &Options) -> Result<Outcom
         if screen.is_lost() {
             return Err(Error::Thread);
         }
-        if turn.dirty && drawn.is_none_or(|then| then.elapsed() >= FRAME) {
+        let rest = if turn.urgent { ANSWER } else { FRAME };
+        if turn.dirty && drawn.is_none_or(|then| then.elapsed() >= rest) {
             screen.draw(|frame| view::draw(&turn.state, frame))?;
-            turn.dirty = false;
+            (turn.dirty, turn.urgent) = (false, false);
             drawn = Some(Instant::now());
         }
     }
@@ -96,6 +102,7 @@ impl Turn {
     /// How long the loop may wait for input.
     fn patience(&self, drawn: Option<Instant>) -> Duration {
         match drawn {
+            Some(then) if self.urgent => ANSWER.saturating_sub(then.elapsed()),
             Some(then) if self.dirty => FRAME.saturating_sub(then.elapsed()),
             Some(_) => FRAME,
             None => Duration::ZERO,
@@ -109,6 +116,7 @@ impl Turn {
         for _ in 0..INPUTS {
             if let Some(action) = self.action(event::read()?) {
                 self.act(action)?;
+                self.urgent = true;
             }
             if self.state.outcome.is_some() || !event::poll(Duration::ZERO)? {
                 break;
