@@ -54,6 +54,7 @@ pub(super) struct Scope {
     last_child: Option<u32>,
     next_sibling: Option<u32>,
     /// Its DIE.
+    #[expect(dead_code, reason = "split units need it")]
     pub(super) die: u64,
     /// The DIE that has its name: its own, or what it is a copy of.
     pub(super) origin: u64,

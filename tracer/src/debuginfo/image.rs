@@ -63,6 +63,7 @@ impl Image {
 
     /// Bytes that are in memory already.
     #[cfg(test)]
+    #[expect(dead_code, reason = "for tests of package files")]
     pub(super) const fn of_bytes(bytes: Vec<u8>) -> Self {
         Self(Bytes::Copied(bytes))
     }

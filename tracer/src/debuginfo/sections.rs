@@ -75,6 +75,7 @@ impl ObjectFile {
     }
 
     /// Its units, when it is a `.dwp` file.
+    #[expect(dead_code, reason = "package files need it")]
     pub(super) fn package(&self) -> Option<gimli::DwarfPackage<Slice<'_>>> {
         let sections = self.dwarf_sections().ok()?.package.as_ref()?;
         sections

@@ -449,7 +449,7 @@ impl Control for Session {
 
     fn lines(&self, file: &SourceFile) -> Result<Vec<LineInfo>, ProbeError> {
         let (module, id) = self.file(file).ok_or_else(|| no_such_file(file))?;
-        let debug = module.debug().map_err(|error| ProbeError::new(error))?;
+        let debug = module.debug().map_err(ProbeError::new)?;
         let lines = debug.lines(id).map_err(|error| ProbeError::new(&error))?;
         let info = |(line, sites)| LineInfo {
             line,
@@ -460,7 +460,7 @@ impl Control for Session {
 
     fn variables(&self, file: &SourceFile, line: u64) -> Result<Vec<VariableInfo>, ProbeError> {
         let (module, id) = self.file(file).ok_or_else(|| no_such_file(file))?;
-        let debug = module.debug().map_err(|error| ProbeError::new(error))?;
+        let debug = module.debug().map_err(ProbeError::new)?;
         let sites = debug
             .sites(id, line)
             .map_err(|error| ProbeError::new(&error))?;
@@ -584,7 +584,7 @@ fn request(
     ops: Vec<tracer_common::op::Op>,
     flags: u32,
 ) -> Result<SiteRequest, ProbeError> {
-    let debug = module.debug().map_err(|error| ProbeError::new(error))?;
+    let debug = module.debug().map_err(ProbeError::new)?;
     let offset = debug
         .file_offset(site.address)
         .ok_or_else(|| ProbeError::new(format!("{} is in no segment of the file", site.address)))?;

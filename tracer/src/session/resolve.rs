@@ -90,10 +90,11 @@ impl From<&DebugInfoError> for Fault {
     }
 }
 
+/// A module and its debug information.
+type WithDwarf<'a> = (&'a Arc<TargetModule>, &'a Arc<DebugModule>);
+
 /// The modules with DWARF; why there is none when none has any.
-fn with_dwarf<'a>(
-    candidates: &[&'a Arc<TargetModule>],
-) -> Result<Vec<(&'a Arc<TargetModule>, &'a Arc<DebugModule>)>, Fault> {
+fn with_dwarf<'a>(candidates: &[&'a Arc<TargetModule>]) -> Result<Vec<WithDwarf<'a>>, Fault> {
     let mut first_fault = None;
     let mut found = Vec::new();
     for &module in candidates {

@@ -1,24 +1,30 @@
 //! What `/proc` says, read from real processes and from hostile text.
 
+use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
 
 use super::*;
 
-/// A child that waits on its standard input, killed when dropped.
+/// A copy of `cat` that waits on its standard input, killed when dropped.
 struct Waiting(Child);
 
 impl Waiting {
     fn start(program: &Path) -> Self {
-        let ours = fs::read_link("/proc/self/exe").unwrap();
-        let child = Command::new(program)
+        let mut child = Command::new(program)
             .stdin(Stdio::piped())
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        // Until exec is done the child is a copy of this test.
-        while fs::read_link(format!("/proc/{}/exe", child.id())).is_ok_and(|exe| exe == ours) {
-            std::thread::yield_now();
-        }
+        // The kernel says that exec is done before the program is mapped; an
+        // answer comes from the program itself.
+        child.stdin.as_mut().unwrap().write_all(b"?").unwrap();
+        let mut answer = [0];
+        child
+            .stdout
+            .as_mut()
+            .unwrap()
+            .read_exact(&mut answer)
+            .unwrap();
         Self(child)
     }
 }
