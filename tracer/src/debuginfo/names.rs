@@ -271,7 +271,8 @@ mod tests {
     fn near_names_one_mistake_nearest_first() {
         let names = ["current", "currant", "last", "cur"];
         assert_eq!(near_names("curent", names), ["current", "currant"]);
-        assert_eq!(near_names("crurent", names), ["current"]);
+        // A swap is one mistake; two in seven letters are still near.
+        assert_eq!(near_names("crurent", names), ["current", "currant"]);
         assert!(near_names("position", names).is_empty());
     }
 }
