@@ -34,6 +34,8 @@ pub struct Origin {
     pub address: u64,
     /// Number of this site, from 1, and sites of the probe.
     pub site: (u32, u32),
+    /// The message is meant to have many lines (`{:#?}`).
+    pub multiline: bool,
 }
 
 /// One hit that was sent.

@@ -11,7 +11,6 @@ mod lexer;
 mod probe;
 mod template;
 
-#[expect(unused_imports, reason = "the command line reads durations with it")]
 pub(crate) use probe::parse_duration;
 pub use probe::{parse_location, parse_probe, parse_probe_file};
 pub use template::parse_template;

@@ -6,14 +6,18 @@
 //! types, and frontends know only the [`session`].
 
 pub mod address;
+pub mod causes;
+pub mod cli;
 pub mod debuginfo;
 pub mod event;
 pub mod kernel;
 pub mod lang;
 pub mod plan;
 pub mod session;
+mod signals;
 pub mod sink;
 pub mod target;
 pub mod tui;
 pub mod unavailable;
 pub mod value;
+pub mod visible;

@@ -1,3 +1,7 @@
 //! The `tracer` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    tracer::cli::run(std::env::args_os())
+}

@@ -4,6 +4,7 @@
 //! debug information or attach probes may take tens of milliseconds, so a
 //! frontend with a screen calls them from a worker.
 
+mod catalog;
 mod clock;
 mod error;
 mod live;
@@ -17,6 +18,7 @@ mod wait;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use catalog::{Catalog, Located, ModuleInfo};
 pub use error::AttachError;
 pub use live::Session;
 

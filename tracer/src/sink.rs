@@ -1,1 +1,36 @@
-//! Frontends that write lines: text and JSON.
+//! Frontends that write lines: [`text`] for people, [`json`] for programs.
+//!
+//! Both take events one by one and write to any [`std::io::Write`]; neither
+//! knows anything below the session. What the target controls (messages, thread
+//! names, paths) is escaped here, since here it leaves us.
+
+pub mod json;
+mod stamp;
+pub mod summary;
+pub mod text;
+
+use std::io;
+
+use crate::event::Event;
+use crate::session::ProbeStatus;
+
+/// Something that events are written to, one line each.
+pub trait Sink: Send {
+    /// Writes one event.
+    ///
+    /// # Errors
+    /// The writer's.
+    fn event(&mut self, event: &Event) -> io::Result<()>;
+
+    /// Writes what there is to say of a probe at the end.
+    ///
+    /// # Errors
+    /// The writer's.
+    fn summary(&mut self, probe: &ProbeStatus) -> io::Result<()>;
+
+    /// Hands on what was written so far.
+    ///
+    /// # Errors
+    /// The writer's.
+    fn flush(&mut self) -> io::Result<()>;
+}

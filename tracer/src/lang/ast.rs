@@ -115,6 +115,19 @@ pub struct Template {
     pub parts: Vec<TemplatePart>,
 }
 
+impl Template {
+    /// A hole is written as `{:#?}` does, on many lines.
+    #[must_use]
+    pub fn is_multiline(&self) -> bool {
+        self.parts.iter().any(|part| match part {
+            TemplatePart::Text(_) => false,
+            TemplatePart::Hole { format, .. } => {
+                format.alternate && matches!(format.style, Style::Debug)
+            }
+        })
+    }
+}
+
 /// A part of a message.
 #[derive(Clone, Debug, PartialEq)]
 pub enum TemplatePart {

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use unicode_width::UnicodeWidthChar;
 
 use super::ast::Span;
+use crate::visible::Visible;
 
 const RED: &str = "\x1b[1;31m";
 const BLUE: &str = "\x1b[34m";
@@ -53,15 +54,7 @@ impl Diagnostic<'_> {
 
 /// The text with control characters written as escapes.
 fn visible(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() {
-            out.extend(c.escape_default())
-        } else {
-            out.push(c)
-        }
-    }
-    out
+    Visible(text).to_string()
 }
 
 /// Columns on a terminal.

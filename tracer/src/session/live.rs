@@ -2,17 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::io::Read as _;
 use std::os::fd::AsFd as _;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use rayon::prelude::*;
 use tracer_common::control::ProbeControl;
 
+use super::catalog::source_text;
 use super::clock::monotonic_ns;
-use super::modules::{Modules, TargetModule, readable_source};
+use super::modules::{Modules, TargetModule};
 use super::queue::Queue;
 use super::resolve::{Resolved, resolve};
 use super::shared::{Shared, SiteEntry, lock};
@@ -21,13 +20,11 @@ use super::{
     AttachError, Control, LineInfo, Options, ProbeError, ProbeStatus, SourceFile, VariableInfo,
     reader,
 };
-use crate::debuginfo::place::{Place, Source};
-use crate::debuginfo::site::{FileId, Site};
-use crate::debuginfo::types::TypeSource as _;
-use crate::debuginfo::variable::{Variable, VariableKind};
+use crate::causes::chain;
+use crate::debuginfo::site::Site;
 use crate::event::{Counters, Notice, Origin, ProbeId};
 use crate::kernel::{LoadOptions, Machine, Reserved, SiteRequest};
-use crate::lang::ast::{Action, ProbeOptions, ProbeSpec};
+use crate::lang::ast::{Action, ProbeOptions, ProbeSpec, Template};
 use crate::lang::{SyntaxError, parse_probe};
 use crate::plan::{self, Layout, Plan, PlanError, PlanInput};
 use crate::target::Process;
@@ -36,8 +33,6 @@ use crate::target::Process;
 const DEFAULT_RATE: u64 = 1_000;
 /// How long a probe lives when the user does not say `for`, in ns: one hour.
 const DEFAULT_TTL_NS: u64 = 3_600_000_000_000;
-/// Bytes of a source file that are read.
-const MAX_SOURCE: u64 = 8 << 20;
 /// Sites whose failure is named one by one.
 const MAX_NAMED_FAILURES: usize = 3;
 
@@ -150,6 +145,11 @@ impl Session {
     pub fn install(&self, spec: &ProbeSpec) -> Result<ProbeStatus, ProbeError> {
         let prepared = self.prepare(spec)?;
         self.start(prepared)
+    }
+
+    /// Puts something that the user should know among the notices.
+    pub fn warn(&self, text: String) {
+        self.shared.queue.extend([Notice::Warning(text)]);
     }
 
     /// Completes when [`Control::take_notices`] has something to give.
@@ -383,18 +383,6 @@ impl Session {
             machine.forget(slot);
         }
     }
-
-    /// The module that has code from a file, and the file's number in it.
-    fn file(&self, file: &SourceFile) -> Option<(Arc<TargetModule>, FileId)> {
-        self.modules()
-            .all()
-            .iter()
-            .filter(|module| *module.file.name == *file.module)
-            .find_map(|module| {
-                let id = module.debug().ok()?.file_of_path(&file.path)?;
-                Some((Arc::clone(module), id))
-            })
-    }
 }
 
 impl Drop for Session {
@@ -410,73 +398,19 @@ impl Control for Session {
     }
 
     fn source_files(&self) -> Vec<SourceFile> {
-        let root = self.process.root();
-        let modules = self.modules();
-        let mut files: Vec<SourceFile> = modules
-            .all()
-            .par_iter()
-            .filter_map(|module| Some((module, module.debug().ok()?)))
-            .flat_map_iter(|(module, debug)| {
-                let name: Arc<str> = module.file.name.as_str().into();
-                let root = &root;
-                debug.source_files().iter().map(move |file| SourceFile {
-                    path: Arc::clone(&file.path),
-                    module: Arc::clone(&name),
-                    on_disk: readable_source(root, &file.path).is_some(),
-                })
-            })
-            .collect();
-        files.sort_by(|a, b| b.on_disk.cmp(&a.on_disk).then_with(|| a.path.cmp(&b.path)));
-        files
+        self.modules().source_files(&self.process.root())
     }
 
     fn source_text(&self, file: &SourceFile) -> Result<String, ProbeError> {
-        let unreadable = |why: String| ProbeError {
-            message: format!("cannot read `{}`: {why}", file.path.display()),
-            hint: Some(
-                "probes work without the source; the text must be where it was compiled".into(),
-            ),
-            span: None,
-        };
-        let path = readable_source(&self.process.root(), &file.path)
-            .ok_or_else(|| unreadable("there is no such file".into()))?;
-        let mut bytes = Vec::new();
-        std::fs::File::open(&path)
-            .and_then(|file| file.take(MAX_SOURCE).read_to_end(&mut bytes))
-            .map_err(|error| unreadable(error.to_string()))?;
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
+        source_text(&self.process.root(), file)
     }
 
     fn lines(&self, file: &SourceFile) -> Result<Vec<LineInfo>, ProbeError> {
-        let (module, id) = self.file(file).ok_or_else(|| no_such_file(file))?;
-        let debug = module.debug().map_err(ProbeError::new)?;
-        let lines = debug.lines(id).map_err(|error| ProbeError::new(&error))?;
-        let info = |(line, sites)| LineInfo {
-            line,
-            sites: u32::try_from(sites).unwrap_or(u32::MAX),
-        };
-        Ok(lines.into_iter().map(info).collect())
+        self.modules().lines(file)
     }
 
     fn variables(&self, file: &SourceFile, line: u64) -> Result<Vec<VariableInfo>, ProbeError> {
-        let (module, id) = self.file(file).ok_or_else(|| no_such_file(file))?;
-        let debug = module.debug().map_err(ProbeError::new)?;
-        let sites = debug
-            .sites(id, line)
-            .map_err(|error| ProbeError::new(&error))?;
-        let site = sites
-            .sites
-            .first()
-            .ok_or_else(|| ProbeError::new("the line has no code"))?;
-        let variables = debug
-            .variables_at(site.address)
-            .map_err(|error| ProbeError::new(&error))?;
-        let shown = variables
-            .iter()
-            .filter(|variable| variable.kind != VariableKind::Static);
-        Ok(shown
-            .map(|variable| variable_info(variable, &debug.type_of(variable.ty).name))
-            .collect())
+        self.modules().variables(file, line)
     }
 
     fn add(&self, text: &str) -> Result<ProbeStatus, ProbeError> {
@@ -606,60 +540,8 @@ fn origin(id: ProbeId, name: &str, spec: &ProbeSpec, site: &Site, number: (u32, 
         function: site.function.clone(),
         address: site.address.0,
         site: number,
+        multiline: spec.template.as_ref().is_some_and(Template::is_multiline),
     }
-}
-
-fn variable_info(variable: &Variable, ty: &str) -> VariableInfo {
-    let name = match variable.shadow {
-        0 | 1 => variable.name.clone(),
-        shadow => format!("{}#{shadow}", variable.name),
-    };
-    VariableInfo {
-        name,
-        ty: ty.to_owned(),
-        kind: kind_name(variable.kind),
-        place: variable.place.to_string(),
-        unavailable: wholly_unavailable(&variable.place),
-    }
-}
-
-/// The word for what a variable is.
-const fn kind_name(kind: VariableKind) -> &'static str {
-    match kind {
-        VariableKind::Parameter => "parameter",
-        VariableKind::Local => "local",
-        VariableKind::Captured => "captured",
-        VariableKind::Static => "static",
-    }
-}
-
-/// Why no byte of a place can be read; `None` when some can.
-fn wholly_unavailable(place: &Place) -> Option<String> {
-    let mut reasons = place.pieces.iter().map(|piece| match &piece.source {
-        Source::Unavailable(why) => Some(why.to_string()),
-        _ => None,
-    });
-    let first = reasons.next()??;
-    reasons.all(|reason| reason.is_some()).then_some(first)
-}
-
-fn no_such_file(file: &SourceFile) -> ProbeError {
-    ProbeError::new(format!(
-        "no debug information names `{}`",
-        PathBuf::as_path(&file.path).display()
-    ))
-}
-
-/// An error with its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 impl ProbeError {

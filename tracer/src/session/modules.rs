@@ -89,6 +89,25 @@ impl Modules {
         Ok(Self(process.modules()?.into_iter().map(module).collect()))
     }
 
+    /// One file that no process has mapped.
+    pub(super) fn of_file(path: &Path, options: &DebugOptions) -> Self {
+        let name = path.file_name().unwrap_or_default();
+        let file = MappedFile {
+            path: path.to_owned(),
+            name: name.to_string_lossy().into_owned(),
+            open_path: path.to_owned(),
+            main: true,
+            replaced: false,
+            identity: (0, 0),
+            mappings: Vec::new(),
+        };
+        Self(vec![Arc::new(TargetModule {
+            file,
+            options: options.clone(),
+            debug: OnceLock::new(),
+        })])
+    }
+
     /// These, and those of `now` that are new; `None` when none is.
     pub(super) fn with(&self, now: Self) -> Option<Self> {
         let known = |module: &Arc<TargetModule>| {

@@ -128,6 +128,7 @@ mod tests {
             function: "f".into(),
             address: 0,
             site: (1, 1),
+            multiline: false,
         };
         Notice::Event(Box::new(Event {
             origin: Arc::new(origin),

@@ -1,5 +1,6 @@
 //! From the location that the user typed to sites in the target's modules.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::ProbeError;
@@ -53,7 +54,7 @@ pub(super) fn resolve(modules: &Modules, location: &Location) -> Result<Resolved
 }
 
 /// A mistake in a location, before it is known where in the text it stands.
-struct Fault {
+pub(super) struct Fault {
     message: String,
     hint: Option<String>,
 }
@@ -69,6 +70,16 @@ impl Fault {
     fn hint(mut self, hint: Option<String>) -> Self {
         self.hint = hint;
         self
+    }
+}
+
+impl From<Fault> for ProbeError {
+    fn from(fault: Fault) -> Self {
+        Self {
+            message: fault.message,
+            hint: fault.hint,
+            span: None,
+        }
     }
 }
 
@@ -91,10 +102,12 @@ impl From<&DebugInfoError> for Fault {
 }
 
 /// A module and its debug information.
-type WithDwarf<'a> = (&'a Arc<TargetModule>, &'a Arc<DebugModule>);
+pub(super) type WithDwarf<'a> = (&'a Arc<TargetModule>, &'a Arc<DebugModule>);
 
 /// The modules with DWARF; why there is none when none has any.
-fn with_dwarf<'a>(candidates: &[&'a Arc<TargetModule>]) -> Result<Vec<WithDwarf<'a>>, Fault> {
+pub(super) fn with_dwarf<'a>(
+    candidates: &[&'a Arc<TargetModule>],
+) -> Result<Vec<WithDwarf<'a>>, Fault> {
     let mut first_fault = None;
     let mut found = Vec::new();
     for &module in candidates {
@@ -114,6 +127,30 @@ fn with_dwarf<'a>(candidates: &[&'a Arc<TargetModule>]) -> Result<Vec<WithDwarf<
         Some(fault) if found.is_empty() => Err(fault),
         _ => Ok(found),
     }
+}
+
+/// The one file whose path ends with `suffix`: in the first module that has any.
+pub(super) fn file_of(
+    modules: &Modules,
+    suffix: &str,
+) -> Result<(Arc<TargetModule>, Arc<PathBuf>), ProbeError> {
+    let candidates = modules.named(None);
+    for &candidate in &candidates {
+        let Ok(debug) = candidate.debug() else {
+            continue;
+        };
+        let files = debug.find_files(suffix);
+        match files.as_slice() {
+            [] => {}
+            [id] => {
+                if let Some(file) = debug.source_file(*id) {
+                    return Ok((Arc::clone(candidate), Arc::clone(&file.path)));
+                }
+            }
+            several => return Err(ambiguous(debug, several.iter().copied(), suffix).into()),
+        }
+    }
+    Err(no_file(&candidates, suffix).into())
 }
 
 fn line_sites(candidates: &[&Arc<TargetModule>], file: &str, line: u64) -> Result<Resolved, Fault> {

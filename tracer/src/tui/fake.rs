@@ -79,6 +79,7 @@ pub(crate) fn event(probe: u32, hit: u64, message: &str) -> Event {
             function: "target_app::report_mouse_movement".into(),
             address: 0x1234,
             site: (1, 1),
+            multiline: false,
         }),
         time_ns: 1_700_000_000_000_000_000 + hit * 250_000_000,
         pid: 4242,

@@ -10,6 +10,8 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use unicode_width::UnicodeWidthChar;
 
+use crate::visible::reorders_or_hides;
+
 /// Columns between tab stops in source text.
 pub(super) const TAB: usize = 4;
 /// Combining marks that one cell may carry; more are dropped.
@@ -157,13 +159,6 @@ impl Iterator for Expanded {
         self.next += 1;
         Some((ch, self.width.unwrap_or(1)))
     }
-}
-
-/// Zero-width and bidirectional controls: text that is not what it looks like.
-fn reorders_or_hides(code: u32) -> bool {
-    matches!(code,
-        0xad | 0x61c | 0x115f..=0x1160 | 0x17b4..=0x17b5 | 0x180e | 0x200b..=0x200f | 0x2028..=0x202e
-        | 0x2060..=0x206f | 0x3164 | 0xfeff | 0xffa0 | 0xfff0..=0xfffb | 0xe0000..=0xe0fff)
 }
 
 /// Writes on one row of the screen, from left to right, never past its end.

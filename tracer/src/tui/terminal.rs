@@ -5,7 +5,6 @@ use std::panic;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, channel};
-use std::thread;
 
 use crossterm::event::{
     DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture,
@@ -17,10 +16,9 @@ use crossterm::terminal::{
 use crossterm::{cursor, execute, queue};
 use ratatui::backend::CrosstermBackend;
 use ratatui::{Frame, Terminal};
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::oneshot;
 
 use super::Error;
+use crate::signals;
 
 /// The screen is up: the terminal is not as its user left it.
 static UP: AtomicBool = AtomicBool::new(false);
@@ -108,51 +106,17 @@ fn restore() {
 /// Signals that ask us to end, as numbers.
 pub(super) struct Signals {
     received: Receiver<i32>,
-    /// Dropped, it ends the thread that waits for the signals.
-    _stop: oneshot::Sender<()>,
+    _listener: signals::Signals,
 }
 
 impl Signals {
     /// Waits for SIGTERM, SIGHUP and SIGINT from now on.
     pub(super) fn listen() -> Result<Self, Error> {
         let (sender, received) = channel();
-        let (stop, stopped) = oneshot::channel::<()>();
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_io()
-            .build()?;
-        let (mut terminate, mut hangup, mut interrupt) = {
-            let _guard = runtime.enter();
-            (
-                signal(SignalKind::terminate())?,
-                signal(SignalKind::hangup())?,
-                signal(SignalKind::interrupt())?,
-            )
-        };
-        thread::Builder::new()
-            .name("tui-signals".into())
-            .spawn(move || {
-                runtime.block_on(async move {
-                    let wait = async {
-                        loop {
-                            let kind = tokio::select! {
-                                _ = terminate.recv() => SignalKind::terminate(),
-                                _ = hangup.recv() => SignalKind::hangup(),
-                                _ = interrupt.recv() => SignalKind::interrupt(),
-                            };
-                            if sender.send(kind.as_raw_value()).is_err() {
-                                return;
-                            }
-                        }
-                    };
-                    tokio::select! {
-                        () = wait => {}
-                        _ = stopped => {}
-                    }
-                });
-            })?;
+        let listener = signals::Signals::listen(move |signal| sender.send(signal).is_ok())?;
         Ok(Self {
             received,
-            _stop: stop,
+            _listener: listener,
         })
     }
 

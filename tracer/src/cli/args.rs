@@ -1,0 +1,238 @@
+//! What can be typed: commands, options, their help.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+use crate::debuginfo::DebugOptions;
+use crate::lang::parse_duration;
+
+/// Dynamic logpoints for running native programs, from outside
+#[derive(Parser, Debug)]
+#[command(name = "tracer", version, max_term_width = 100)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    pub(super) command: Command,
+    /// Colour the output
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_possible_values = true,
+        long_help = "Colour the output: auto (on a terminal, unless NO_COLOR is set), always, never"
+    )]
+    pub(super) color: Colour,
+    /// Write what the tracer does itself to a file
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        long_help = "Write what the tracer does itself to a file; RUST_LOG filters it (default: debug)"
+    )]
+    pub(super) log_file: Option<PathBuf>,
+}
+
+/// When output is coloured.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Colour {
+    /// On a terminal, unless `NO_COLOR` is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+#[derive(Subcommand, Debug)]
+pub(super) enum Command {
+    /// Put logpoints on a running process and show their values
+    #[command(after_help = ATTACH_EXAMPLES)]
+    Attach(Attach),
+    /// List source files, their lines that can be probed, or the sites of one line
+    #[command(after_help = LINES_EXAMPLES)]
+    Lines(Lines),
+    /// List the variables in scope at a location: type, place, readable or why not
+    #[command(after_help = VARS_EXAMPLES)]
+    Vars(Vars),
+    /// List functions, with where they are declared and their inlined copies
+    Funcs(Funcs),
+    /// Say what this machine and a process allow, and what to do about what is missing
+    Doctor(Doctor),
+    /// Print a shell's completions
+    Completions {
+        /// For this shell
+        shell: Shell,
+    },
+    /// Print the manual page, of one command when it is named
+    Man {
+        /// The page of this command
+        command: Option<String>,
+    },
+}
+
+const ATTACH_EXAMPLES: &str = "\
+Examples:
+  sudo tracer attach                                   pick a process, a file and a line
+  sudo tracer attach --pid 4242                        pick a file and a line
+  sudo tracer attach --pid myservice -e 'log src/main.rs:57 \"x {last.x} -> {current.x}\"'
+  sudo tracer attach --pid 4242 -e 'log worker.rs:88 if job.retries > 3' --output json --for 1m
+
+The same probes can be typed in the terminal UI, behind `:`.";
+
+const LINES_EXAMPLES: &str = "\
+Examples:
+  tracer lines --pid 4242                 source files
+  tracer lines --exe ./app main.rs        lines of a file, with the number of sites
+  tracer lines --exe ./app main.rs:57     sites of a line";
+
+const VARS_EXAMPLES: &str = "\
+Examples:
+  tracer vars --pid 4242 main.rs:57
+  tracer vars --exe ./app app::handle_request";
+
+/// Put logpoints on a running process and show their values.
+#[derive(ClapArgs, Debug)]
+pub(super) struct Attach {
+    /// The process: its pid, or its name when just one process has it
+    #[arg(long, short, value_name = "PID")]
+    pub(super) pid: Option<String>,
+    /// A probe, as in `log main.rs:57 "x {x}" if x > 3`
+    #[arg(long = "probe", short = 'e', value_name = "PROBE")]
+    pub(super) probes: Vec<String>,
+    /// A file of probes, one on each line; `#` begins a comment
+    #[arg(long = "file", short = 'f', value_name = "FILE")]
+    pub(super) files: Vec<PathBuf>,
+    /// How to show events: tui (on a terminal), text, json
+    #[arg(long, short, value_name = "HOW", hide_possible_values = true)]
+    pub(super) output: Option<Output>,
+    /// End after this time: `500ms`, `10s`, `5m`
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
+    pub(super) time: Option<Duration>,
+    /// End after this many events
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) events: Option<u64>,
+    /// Bytes of the ring between kernel and tracer [default: 64 MiB]
+    #[arg(long, value_name = "BYTES", hide_short_help = true)]
+    pub(super) ring_bytes: Option<u32>,
+    /// Attach by perf events even where the kernel has multi-uprobe links
+    #[arg(long, hide_short_help = true)]
+    pub(super) perf_events: bool,
+}
+
+/// How events are shown.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Output {
+    /// Terminal UI
+    Tui,
+    /// One line an event
+    Text,
+    /// One JSON object an event
+    Json,
+}
+
+/// A process or a file, to look at.
+#[derive(ClapArgs, Debug)]
+#[group(required = true, multiple = false)]
+pub(super) struct Subject {
+    /// The process: its pid, or its name when just one process has it
+    #[arg(long, short, value_name = "PID")]
+    pub(super) pid: Option<String>,
+    /// A program or library that need not run
+    #[arg(long, value_name = "PATH")]
+    pub(super) exe: Option<PathBuf>,
+}
+
+/// List lines.
+#[derive(ClapArgs, Debug)]
+pub(super) struct Lines {
+    #[command(flatten)]
+    pub(super) subject: Subject,
+    /// A source file by the end of its path, and maybe a line of it
+    #[arg(value_name = "FILE[:LINE]")]
+    pub(super) location: Option<String>,
+    /// One JSON object a line
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// List variables.
+#[derive(ClapArgs, Debug)]
+pub(super) struct Vars {
+    #[command(flatten)]
+    pub(super) subject: Subject,
+    /// FILE:LINE, a function, or an address
+    #[arg(value_name = "LOCATION")]
+    pub(super) location: String,
+    /// One JSON object a site
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// List functions.
+#[derive(ClapArgs, Debug)]
+pub(super) struct Funcs {
+    #[command(flatten)]
+    pub(super) subject: Subject,
+    /// A part of the function's name: `report`, `app::report`
+    #[arg(value_name = "PATTERN")]
+    pub(super) pattern: Option<String>,
+    /// One JSON object a function
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// Look at machine and process.
+#[derive(ClapArgs, Debug)]
+pub(super) struct Doctor {
+    /// Look at this process too: its pid, or its name
+    #[arg(long, short, value_name = "PID")]
+    pub(super) pid: Option<String>,
+    /// One JSON object
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+impl Attach {
+    /// Where debug information is looked for.
+    pub(super) fn debug_options(&self) -> DebugOptions {
+        DebugOptions::default()
+    }
+}
+
+impl Subject {
+    /// Where debug information is looked for.
+    pub(super) fn debug_options(&self) -> DebugOptions {
+        DebugOptions::default()
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    parse_duration(text)
+        .ok_or_else(|| "write a number and ns, us, ms, s, m or h, as in `500ms`".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn arguments_are_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn probes_keep_their_order() {
+        let args =
+            Args::try_parse_from(["tracer", "attach", "-p", "1", "-e", "log a", "-e", "log b"])
+                .unwrap();
+        let Command::Attach(attach) = args.command else {
+            unreachable!("attach was typed");
+        };
+        assert_eq!(attach.probes, ["log a", "log b"]);
+    }
+}

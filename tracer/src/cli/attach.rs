@@ -1,0 +1,251 @@
+//! `tracer attach`: probes on a running process, shown in the terminal UI or
+//! written as lines.
+
+use std::collections::BTreeMap;
+use std::io::{self, IsTerminal as _};
+use std::sync::Arc;
+
+use super::args::{Attach, Output};
+use super::failure::Failure;
+use super::output::Colours;
+use super::probes::{self, Written};
+use super::stream::{self, Until};
+use super::{BAD_INPUT, DONE, NOTHING_CAPTURED};
+use crate::session::{Control as _, Options, ProbeStatus, Session};
+use crate::sink::summary::Summary;
+use crate::target::{list_processes, process_by_name};
+use crate::tui;
+use crate::visible::Visible;
+
+/// Runs the command.
+pub(super) fn run(args: Attach, colours: Colours) -> Result<u8, Failure> {
+    let how = output(&args)?;
+    let written = match probes::read(&args.probes, &args.files) {
+        Ok(written) => written,
+        Err(failures) => return Err(report_all(failures, colours)),
+    };
+    if written.is_empty() && how != Output::Tui {
+        return Err(Failure::new("text and JSON output need a probe").hint(
+            "name one with `-e`, as in `-e 'log main.rs:57'`, or leave `--output` away for the terminal UI"
+                .to_owned(),
+        ));
+    }
+    let Some(pid) = pid(&args, how, colours)? else {
+        return Ok(DONE);
+    };
+    let session = Arc::new(Session::attach(pid, &options(&args))?);
+    let installed = install(&session, &written, colours);
+    if let Some(failure) = installed.refused_all(&written) {
+        return Err(failure);
+    }
+    announce(&session, &installed.probes, how);
+    let until = Until {
+        time: args.time,
+        events: args.events,
+    };
+    let code = match how {
+        Output::Tui => in_terminal(&session, colours, &installed)?,
+        Output::Text | Output::Json => lines(&session, how, colours, until)?,
+    };
+    Ok(if installed.failures.is_empty() {
+        code
+    } else {
+        BAD_INPUT
+    })
+}
+
+fn options(args: &Attach) -> Options {
+    Options {
+        ring_bytes: args.ring_bytes.unwrap_or(0),
+        perf_events: args.perf_events,
+        debug: args.debug_options(),
+        ..Options::default()
+    }
+}
+
+/// How events are shown, and whether they can be.
+fn output(args: &Attach) -> Result<Output, Failure> {
+    let terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
+    match args.output {
+        Some(Output::Tui) if !terminal => Err(Failure::new("the terminal UI needs a terminal")
+            .hint("`--output text` or `--output json` write lines".to_owned())),
+        Some(how) => Ok(how),
+        None if terminal => Ok(Output::Tui),
+        None => Ok(Output::Text),
+    }
+}
+
+/// The target; `None` when the user left the choice.
+fn pid(args: &Attach, how: Output, colours: Colours) -> Result<Option<u32>, Failure> {
+    match &args.pid {
+        Some(named) => subject_pid(named).map(Some),
+        None if how == Output::Tui => choose_process(colours),
+        None => Err(Failure::new("no process is named")
+            .hint("`--pid PID` takes a pid, or a name that just one process has".to_owned())),
+    }
+}
+
+/// A pid, or the one process of that name.
+pub(super) fn subject_pid(named: &str) -> Result<u32, Failure> {
+    match named.parse() {
+        Ok(pid) => Ok(pid),
+        Err(_) => Ok(process_by_name(named)?),
+    }
+}
+
+/// What became of the probes of the command line.
+struct Installed {
+    probes: Vec<ProbeStatus>,
+    failures: Vec<Failure>,
+}
+
+impl Installed {
+    /// When there were probes and none runs: the last failure, with the others told already.
+    fn refused_all(&self, written: &[Written]) -> Option<Failure> {
+        (!written.is_empty() && self.probes.is_empty()).then(|| Failure::told(BAD_INPUT))
+    }
+}
+
+/// Installs probe by probe; what is impossible is told, and the others run.
+fn install(session: &Session, written: &[Written], colours: Colours) -> Installed {
+    let mut installed = Installed {
+        probes: Vec::new(),
+        failures: Vec::new(),
+    };
+    for Written { spec, place } in written {
+        match session.install(spec) {
+            Ok(probe) => installed.probes.push(probe),
+            Err(error) => {
+                let failure = Failure::of_probe(error, &spec.text).at(place.as_deref());
+                eprint!("{}", failure.render(colours.stderr));
+                installed.failures.push(failure);
+            }
+        }
+    }
+    installed
+}
+
+/// Says what is traced, where, and what the user should know of it.
+fn announce(session: &Session, probes: &[ProbeStatus], how: Output) {
+    let mut said = Vec::new();
+    if session.process().exe_replaced() {
+        said.push(format!(
+            "`{}` was replaced on disk since the process started; the program that runs is traced",
+            session.process().exe().display()
+        ));
+    }
+    for probe in probes {
+        said.extend(
+            probe
+                .notes
+                .iter()
+                .map(|note| format!("{}: {note}", probe.name)),
+        );
+    }
+    if how == Output::Tui {
+        said.into_iter().for_each(|text| session.warn(text));
+        return;
+    }
+    let (name, pid) = session.target();
+    let sites: u32 = probes.iter().map(|probe| probe.sites).sum();
+    eprintln!(
+        "tracing {} ({pid}): {} at {}",
+        Visible(&name),
+        counted(probes.len(), "probe"),
+        counted(sites.try_into().unwrap_or(usize::MAX), "site"),
+    );
+    for text in said {
+        eprintln!("note: {}", Visible(&text));
+    }
+}
+
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+/// Writes lines until something ends it, then the summary.
+fn lines(
+    session: &Arc<Session>,
+    how: Output,
+    colours: Colours,
+    until: Until,
+) -> Result<u8, Failure> {
+    let shown = stream::run(session, how, colours, until)?;
+    summarise(&shown.probes);
+    if shown.beyond > 0 {
+        eprintln!("{} more came before the probes were out", shown.beyond);
+    }
+    Ok(if shown.events > 0 {
+        DONE
+    } else {
+        NOTHING_CAPTURED
+    })
+}
+
+fn summarise(probes: &[ProbeStatus]) {
+    for probe in probes {
+        eprintln!("{}", Summary(probe));
+    }
+}
+
+fn tui_options(colours: Colours) -> tui::Options {
+    tui::Options {
+        colours: colours.stdout,
+        ..tui::Options::default()
+    }
+}
+
+fn in_terminal(
+    session: &Arc<Session>,
+    colours: Colours,
+    installed: &Installed,
+) -> Result<u8, Failure> {
+    for failure in &installed.failures {
+        session.warn(failure.message().to_owned());
+    }
+    let outcome = tui::run(Arc::clone(session) as Arc<_>, &tui_options(colours));
+    let probes = session.finish();
+    outcome.map_err(|error| Failure::new(crate::causes::chain(&error)))?;
+    summarise(&probes);
+    Ok(DONE)
+}
+
+/// Lets the user pick a process; `None` when they leave.
+fn choose_process(colours: Colours) -> Result<Option<u32>, Failure> {
+    let users = users();
+    let list = move || {
+        let entry = |process: crate::target::ProcessEntry| tui::ProcessEntry {
+            pid: process.pid,
+            name: process.name,
+            command: process.command,
+            user: users
+                .get(&process.uid)
+                .cloned()
+                .unwrap_or_else(|| process.uid.to_string()),
+            debug_info: None,
+        };
+        list_processes().into_iter().map(entry).collect()
+    };
+    tui::pick_process(list, &tui_options(colours))
+        .map_err(|error| Failure::new(crate::causes::chain(&error)))
+}
+
+/// Names of users by their ids, as the machine's own list has them.
+fn users() -> BTreeMap<u32, String> {
+    let text = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let user = |line: &str| {
+        let mut fields = line.split(':');
+        let name = fields.next()?.to_owned();
+        Some((fields.nth(1)?.parse().ok()?, name))
+    };
+    text.lines().filter_map(user).collect()
+}
+
+/// Reports all failures but the last, which is for the caller to report.
+fn report_all(mut failures: Vec<Failure>, colours: Colours) -> Failure {
+    let last = failures.pop();
+    for failure in failures {
+        eprint!("{}", failure.render(colours.stderr));
+    }
+    last.unwrap_or_else(|| Failure::told(BAD_INPUT))
+}

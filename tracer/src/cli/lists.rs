@@ -1,0 +1,418 @@
+//! `tracer lines`, `vars`, `funcs`: what can be probed in a process or a file.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::args::{Funcs, Lines, Subject, Vars};
+use super::attach::subject_pid;
+use super::failure::Failure;
+use super::output::print;
+use crate::debuginfo::FunctionInfo;
+use crate::debuginfo::site::{InlinedInto, Site, SourceLine};
+use crate::lang::parse_location;
+use crate::session::{Catalog, LineInfo, Located, SourceFile, VariableInfo};
+use crate::sink::json::write_object;
+use crate::target::Process;
+use crate::visible::Visible;
+
+/// Columns of a name before what follows is put on the next tab.
+const NAME_WIDTH: usize = 24;
+
+/// What a process or a file has.
+fn catalog(subject: &Subject) -> Result<Catalog, Failure> {
+    let options = subject.debug_options();
+    match (&subject.pid, &subject.exe) {
+        (Some(named), _) => {
+            let process = Process::open(subject_pid(named)?)?;
+            Ok(Catalog::of_process(&process, &options)?)
+        }
+        (None, Some(path)) => {
+            Catalog::of_file(path, &options).map_err(|error| Failure::from(&*error))
+        }
+        // clap requires one of them.
+        (None, None) => Err(Failure::new("neither a process nor a file is named")),
+    }
+}
+
+/// `tracer lines`.
+pub(super) fn lines(args: &Lines) -> Result<u8, Failure> {
+    let catalog = catalog(&args.subject)?;
+    match args.location.as_deref() {
+        None => {
+            let files = catalog.source_files()?;
+            print(|out| {
+                files
+                    .iter()
+                    .try_for_each(|file| write_file(out, file, args.json))
+            })
+        }
+        Some(typed) if has_line(typed) => {
+            let located = locate(&catalog, typed)?;
+            print(|out| write_sites(out, &located, args.json))
+        }
+        Some(typed) => {
+            let file = catalog.find_file(typed)?;
+            let lines = catalog.lines(&file)?;
+            let text = catalog.source_text(&file).unwrap_or_default();
+            print(|out| write_lines(out, &file, &lines, &text, args.json))
+        }
+    }
+}
+
+/// `FILE:LINE`, and not a file alone.
+fn has_line(typed: &str) -> bool {
+    typed.rsplit_once(':').is_some_and(|(_, line)| {
+        !line.is_empty() && line.chars().all(|digit| digit.is_ascii_digit())
+    })
+}
+
+fn locate(catalog: &Catalog, typed: &str) -> Result<Located, Failure> {
+    let location = parse_location(typed).map_err(|error| Failure::of_syntax(error, typed))?;
+    catalog
+        .locate(&location)
+        .map_err(|error| Failure::of_probe(error, typed))
+}
+
+/// `tracer vars`.
+pub(super) fn vars(args: &Vars) -> Result<u8, Failure> {
+    let catalog = catalog(&args.subject)?;
+    let located = locate(&catalog, &args.location)?;
+    let variables = located
+        .sites
+        .iter()
+        .map(|site| catalog.variables(&located.module, site))
+        .collect::<Result<Vec<_>, _>>()?;
+    print(|out| {
+        for note in located.notes.iter().filter(|_| !args.json) {
+            writeln!(out, "{}", Visible(note))?;
+        }
+        let count = located.sites.len();
+        for (index, (site, variables)) in located.sites.iter().zip(&variables).enumerate() {
+            let number = (index + 1, count);
+            if args.json {
+                write_object(
+                    &mut *out,
+                    &SiteLine::new(site, number, &located, Some(variables)),
+                )?;
+            } else {
+                write_site(out, site, number)?;
+                write_variables(out, variables)?;
+            }
+        }
+        Ok(())
+    })
+}
+
+/// `tracer funcs`.
+pub(super) fn funcs(args: &Funcs) -> Result<u8, Failure> {
+    let catalog = catalog(&args.subject)?;
+    let functions = catalog.functions(args.pattern.as_deref())?;
+    if let (true, Some(pattern)) = (functions.is_empty(), &args.pattern) {
+        let near = catalog.near_functions(pattern);
+        let near: Vec<String> = near.iter().map(|name| format!("`{name}`")).collect();
+        let hint = (!near.is_empty()).then(|| format!("did you mean {}?", near.join(" or ")));
+        return Err(Failure::new(format!("no function `{pattern}`")).hint(hint));
+    }
+    print(|out| {
+        functions.iter().try_for_each(|function| {
+            if args.json {
+                write_object(&mut *out, &FunctionLine::from(function))
+            } else {
+                write_function(out, function)
+            }
+        })
+    })
+}
+
+fn write_file(out: &mut impl Write, file: &SourceFile, json: bool) -> io::Result<()> {
+    let path = file.path.to_string_lossy();
+    if json {
+        return write_object(
+            out,
+            &FileLine {
+                r#type: "file",
+                file: &path,
+                module: &file.module,
+                on_disk: file.on_disk,
+            },
+        );
+    }
+    let absent = if file.on_disk { "" } else { "  (not on disk)" };
+    writeln!(out, "{}{absent}", Visible(&path))
+}
+
+fn write_lines(
+    out: &mut impl Write,
+    file: &SourceFile,
+    lines: &[LineInfo],
+    text: &str,
+    json: bool,
+) -> io::Result<()> {
+    let path = file.path.to_string_lossy();
+    if json {
+        return lines.iter().try_for_each(|line| {
+            write_object(
+                &mut *out,
+                &LineLine {
+                    r#type: "line",
+                    file: &path,
+                    line: line.line,
+                    sites: line.sites,
+                },
+            )
+        });
+    }
+    writeln!(out, "{}", Visible(&path))?;
+    let mut source = (1..).zip(text.lines()).peekable();
+    for line in lines {
+        let mut shown = "";
+        while let Some((_, text)) = source.next_if(|(number, _)| *number <= line.line) {
+            shown = text;
+        }
+        let sites = format!(
+            "{} site{}",
+            line.sites,
+            if line.sites == 1 { " " } else { "s" }
+        );
+        let row = format!(
+            "{:>6}  {sites:<9}  {}",
+            line.line,
+            Visible(&shown.replace('\t', "    "))
+        );
+        writeln!(out, "{}", row.trim_end())?;
+    }
+    Ok(())
+}
+
+fn write_sites(out: &mut impl Write, located: &Located, json: bool) -> io::Result<()> {
+    let count = located.sites.len();
+    for note in located.notes.iter().filter(|_| !json) {
+        writeln!(out, "{}", Visible(note))?;
+    }
+    for (index, site) in located.sites.iter().enumerate() {
+        let number = (index + 1, count);
+        if json {
+            write_object(&mut *out, &SiteLine::new(site, number, located, None))?;
+        } else {
+            write_site(out, site, number)?;
+        }
+    }
+    Ok(())
+}
+
+/// `main.rs:57  1 of 2  0x1234  app::twice, inlined into app::main at main.rs:80`
+fn write_site(
+    out: &mut impl Write,
+    site: &Site,
+    (number, count): (usize, usize),
+) -> io::Result<()> {
+    write!(
+        out,
+        "{}  {number} of {count}  {}  {}",
+        place(&site.source),
+        site.address,
+        Visible(&site.function)
+    )?;
+    for InlinedInto { function, call } in &site.inlined_into {
+        write!(out, ", inlined into {}", Visible(function))?;
+        if let Some(call) = call {
+            write!(out, " at {}", place(call))?;
+        }
+    }
+    writeln!(out)
+}
+
+fn place(source: &SourceLine) -> String {
+    let name = source
+        .file
+        .file_name()
+        .map(Path::new)
+        .unwrap_or(&source.file);
+    format!("{}:{}", Visible(&name.to_string_lossy()), source.line)
+}
+
+fn write_variables(out: &mut impl Write, variables: &[VariableInfo]) -> io::Result<()> {
+    if variables.is_empty() {
+        return writeln!(out, "    no variables in scope");
+    }
+    let width = |of: fn(&VariableInfo) -> &str| {
+        let longest = variables.iter().map(|one| of(one).chars().count()).max();
+        longest.unwrap_or(0).min(NAME_WIDTH)
+    };
+    let (names, types) = (width(|one| &one.name), width(|one| &one.ty));
+    for variable in variables {
+        let place = match &variable.unavailable {
+            None => variable.place.clone(),
+            Some(why) => format!("unavailable: {why}"),
+        };
+        writeln!(
+            out,
+            "    {:<names$}  {:<types$}  {:<9}  {}",
+            Visible(&variable.name).to_string(),
+            Visible(&variable.ty).to_string(),
+            variable.kind,
+            Visible(&place)
+        )?;
+    }
+    Ok(())
+}
+
+fn write_function(out: &mut impl Write, function: &FunctionInfo) -> io::Result<()> {
+    write!(out, "{}", Visible(&function.name))?;
+    if let Some(declared) = &function.declared {
+        let file = declared.file.to_string_lossy();
+        write!(out, "  {}:{}", Visible(&file), declared.line)?;
+    }
+    match function.addresses.as_slice() {
+        [] => {}
+        [address] => write!(out, "  {address}")?,
+        several => write!(out, "  {} instances", several.len())?,
+    }
+    match function.inlined.len() {
+        0 => {}
+        1 => write!(out, "  1 inlined copy")?,
+        count => write!(out, "  {count} inlined copies")?,
+    }
+    writeln!(out)
+}
+
+#[derive(Serialize)]
+struct FileLine<'l> {
+    r#type: &'static str,
+    file: &'l str,
+    module: &'l str,
+    on_disk: bool,
+}
+
+#[derive(Serialize)]
+struct LineLine<'l> {
+    r#type: &'static str,
+    file: &'l str,
+    line: u64,
+    sites: u32,
+}
+
+#[derive(Serialize)]
+struct SiteLine<'l> {
+    r#type: &'static str,
+    file: String,
+    line: u64,
+    site: usize,
+    of: usize,
+    address: String,
+    module: &'l str,
+    function: &'l str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    inlined_into: Vec<CallLine<'l>>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    notes: &'l [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    variables: Option<Vec<VariableLine<'l>>>,
+}
+
+#[derive(Serialize)]
+struct CallLine<'l> {
+    function: &'l str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct VariableLine<'l> {
+    name: &'l str,
+    r#type: &'l str,
+    kind: &'static str,
+    place: &'l str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unavailable: Option<&'l str>,
+}
+
+impl<'l> SiteLine<'l> {
+    fn new(
+        site: &'l Site,
+        (number, count): (usize, usize),
+        located: &'l Located,
+        variables: Option<&'l Vec<VariableInfo>>,
+    ) -> Self {
+        Self {
+            r#type: "site",
+            file: site.source.file.to_string_lossy().into_owned(),
+            line: site.source.line,
+            site: number,
+            of: count,
+            address: site.address.to_string(),
+            module: &located.module,
+            function: &site.function,
+            inlined_into: site.inlined_into.iter().map(CallLine::from).collect(),
+            notes: &located.notes,
+            variables: variables.map(|all| all.iter().map(VariableLine::from).collect()),
+        }
+    }
+}
+
+impl<'l> From<&'l InlinedInto> for CallLine<'l> {
+    fn from(step: &'l InlinedInto) -> Self {
+        let call = step.call.as_ref();
+        Self {
+            function: &step.function,
+            file: call.map(|call| call.file.to_string_lossy().into_owned()),
+            line: call.map(|call| call.line),
+        }
+    }
+}
+
+impl<'l> From<&'l VariableInfo> for VariableLine<'l> {
+    fn from(variable: &'l VariableInfo) -> Self {
+        Self {
+            name: &variable.name,
+            r#type: &variable.ty,
+            kind: variable.kind,
+            place: &variable.place,
+            unavailable: variable.unavailable.as_deref(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct FunctionLine<'l> {
+    r#type: &'static str,
+    name: &'l str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<u64>,
+    addresses: Vec<String>,
+    inlined: Vec<String>,
+}
+
+impl<'l> From<&'l FunctionInfo> for FunctionLine<'l> {
+    fn from(function: &'l FunctionInfo) -> Self {
+        let declared = function.declared.as_ref();
+        Self {
+            r#type: "function",
+            name: &function.name,
+            file: declared.map(|line| line.file.to_string_lossy().into_owned()),
+            line: declared.map(|line| line.line),
+            addresses: function.addresses.iter().map(ToString::to_string).collect(),
+            inlined: function.inlined.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn has_line_is_a_colon_and_digits() {
+        assert!(has_line("main.rs:57"));
+        assert!(has_line("libfoo.so!src/a.c:1"));
+        for typed in ["main.rs", "main.rs:", "std::vec", "main.rs:x1"] {
+            assert!(!has_line(typed), "{typed}");
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! Text and JSON: events to stdout as they come, until something ends it.
+//!
+//! Three threads: the session's reader fills a bounded queue; one here writes
+//! what is in it; the one that called waits for the end. So a pipe that nobody
+//! reads blocks neither the reading of the ring nor the taking of the probes out.
+
+use std::io::{self, BufWriter};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use tokio::sync::Notify;
+
+use super::args::Output;
+use super::failure::Failure;
+use super::output::Colours;
+use crate::event::Notice;
+use crate::session::{Control as _, ProbeStatus, Session};
+use crate::signals::Signals;
+use crate::sink::Sink;
+use crate::sink::json::JsonSink;
+use crate::sink::text::TextSink;
+use crate::visible::Visible;
+
+/// Notices taken from the queue at a time.
+const BATCH: usize = 1024;
+/// Bytes written to stdout at a time.
+const BUFFER: usize = 1 << 16;
+/// Exit code of a second Ctrl-C, which waits for nothing.
+const INTERRUPTED: i32 = 130;
+
+/// When to end, beside the target's exit and a signal.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Until {
+    /// After this time.
+    pub(super) time: Option<Duration>,
+    /// After this many events.
+    pub(super) events: Option<u64>,
+}
+
+/// What was shown.
+#[derive(Debug)]
+pub(super) struct Shown {
+    /// Probes with their last counters.
+    pub(super) probes: Vec<ProbeStatus>,
+    /// Events that were written.
+    pub(super) events: u64,
+    /// Events that came after the last one that was asked for.
+    pub(super) beyond: u64,
+}
+
+/// Why it ends.
+enum End {
+    Signal,
+    TargetExited(Option<i32>),
+    /// As many events as were asked for.
+    Enough,
+    /// stdout takes no more; `None`: its reader is gone.
+    Closed(Option<io::Error>),
+}
+
+/// Shows events until something ends it; the probes are gone then.
+pub(super) fn run(
+    session: &Arc<Session>,
+    how: Output,
+    colours: Colours,
+    until: Until,
+) -> Result<Shown, Failure> {
+    let (ended, ends) = mpsc::channel();
+    let signals = listen(ended.clone())
+        .map_err(|error| Failure::new(format!("cannot wait for signals: {error}")))?;
+    let finished = Arc::new(Finished::default());
+    let writer = Writer {
+        session: Arc::clone(session),
+        sink: sink(how, colours),
+        limit: until.events,
+        events: 0,
+        beyond: 0,
+        ended,
+        closed: false,
+    };
+    let of_writer = Arc::clone(&finished);
+    let writer = thread::Builder::new()
+        .name("writer".into())
+        .spawn(move || writer.run(&of_writer))
+        .map_err(|error| Failure::new(format!("cannot start a thread: {error}")))?;
+    let end = wait(&ends, until.time);
+    match &end {
+        Some(End::TargetExited(Some(code))) => eprintln!("the target exited with code {code}"),
+        Some(End::TargetExited(None)) => eprintln!("the target exited"),
+        _ => {}
+    }
+    let probes = session.finish();
+    finished.tell();
+    let Ok(mut writer) = writer.join() else {
+        return Err(Failure::new("the writer of events failed"));
+    };
+    drop(signals);
+    writer.summaries(&probes);
+    let closed = match end {
+        Some(End::Closed(error)) => error,
+        _ => None,
+    };
+    match closed.or_else(|| failure_among(&ends)) {
+        Some(error) => Err(Failure::new(format!("cannot write to stdout: {error}"))),
+        None => Ok(Shown {
+            probes,
+            events: writer.events,
+            beyond: writer.beyond,
+        }),
+    }
+}
+
+fn failure_among(ends: &Receiver<End>) -> Option<io::Error> {
+    ends.try_iter().find_map(|end| match end {
+        End::Closed(error) => error,
+        _ => None,
+    })
+}
+
+/// The first end that comes; `None` is the end of the time.
+fn wait(ends: &Receiver<End>, time: Option<Duration>) -> Option<End> {
+    match time {
+        None => ends.recv().ok(),
+        Some(time) => ends.recv_timeout(time).ok(),
+    }
+}
+
+/// The first signal ends the session; a second one ends the process at once. The kernel takes the
+/// probes out when our file descriptors go.
+fn listen(ended: Sender<End>) -> io::Result<Signals> {
+    let mut told = false;
+    Signals::listen(move |_| {
+        if told {
+            std::process::exit(INTERRUPTED);
+        }
+        told = true;
+        // Nobody listens any more when it ends already.
+        let _ = ended.send(End::Signal);
+        true
+    })
+}
+
+fn sink(how: Output, colours: Colours) -> Box<dyn Sink> {
+    let out = BufWriter::with_capacity(BUFFER, io::stdout());
+    match how {
+        Output::Json => Box::new(JsonSink::new(out)),
+        Output::Text | Output::Tui => {
+            Box::new(TextSink::new(out, TimeZone::system(), colours.stdout))
+        }
+    }
+}
+
+/// Tells the writer that no more notices come.
+#[derive(Default)]
+struct Finished {
+    flag: AtomicBool,
+    notify: Notify,
+}
+
+impl Finished {
+    fn tell(&self) {
+        self.flag.store(true, Ordering::Release);
+        self.notify.notify_one();
+    }
+
+    fn is_told(&self) -> bool {
+        self.flag.load(Ordering::Acquire)
+    }
+}
+
+/// What the thread that writes has.
+struct Writer {
+    session: Arc<Session>,
+    sink: Box<dyn Sink>,
+    limit: Option<u64>,
+    events: u64,
+    beyond: u64,
+    ended: Sender<End>,
+    closed: bool,
+}
+
+impl Writer {
+    fn run(mut self, finished: &Finished) -> Self {
+        loop {
+            // In this order: what came before the end is taken after the look at the flag.
+            let last = finished.is_told();
+            let notices = self.session.take_notices(BATCH);
+            if notices.is_empty() {
+                self.flush();
+                if last {
+                    return self;
+                }
+                self.wait(finished);
+            }
+            for notice in notices {
+                self.take(notice);
+            }
+        }
+    }
+
+    fn wait(&self, finished: &Finished) {
+        let ready = self.session.notices_ready();
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        if let Ok(runtime) = runtime {
+            runtime.block_on(async {
+                tokio::select! {
+                    () = ready => {}
+                    () = finished.notify.notified() => {}
+                }
+            });
+        }
+    }
+
+    fn take(&mut self, notice: Notice) {
+        match notice {
+            Notice::Event(_) if self.limit.is_some_and(|limit| self.events >= limit) => {
+                self.beyond += 1;
+            }
+            Notice::Event(event) => {
+                let written = self.sink.event(&event);
+                self.events += 1;
+                self.check(written);
+                if self.limit == Some(self.events) {
+                    self.flush();
+                    self.end(End::Enough);
+                }
+            }
+            Notice::Warning(text) => eprintln!("warning: {}", Visible(&text)),
+            Notice::TargetExited(code) => self.end(End::TargetExited(code)),
+        }
+    }
+
+    fn flush(&mut self) {
+        let flushed = self.sink.flush();
+        self.check(flushed);
+    }
+
+    /// Ends when stdout takes no more; quietly when its reader is gone.
+    fn check(&mut self, written: io::Result<()>) {
+        let Err(error) = written else { return };
+        if self.closed {
+            return;
+        }
+        self.closed = true;
+        let quiet = error.kind() == io::ErrorKind::BrokenPipe;
+        self.end(End::Closed((!quiet).then_some(error)));
+    }
+
+    fn end(&self, end: End) {
+        // Nobody listens any more when it ends already.
+        let _ = self.ended.send(end);
+    }
+
+    fn summaries(&mut self, probes: &[ProbeStatus]) {
+        for probe in probes {
+            let written = self.sink.summary(probe);
+            self.check(written);
+        }
+        self.flush();
+    }
+}

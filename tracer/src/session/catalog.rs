@@ -1,0 +1,366 @@
+//! What can be probed in a process or in a file: source files, lines, variables,
+//! functions. Attaches nothing and needs no privilege beyond reading the files.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use super::modules::{Modules, TargetModule, readable_source};
+use super::resolve::{Resolved, file_of, resolve, with_dwarf};
+use super::{LineInfo, ProbeError, SourceFile, VariableInfo};
+use crate::debuginfo::place::{Place, Source};
+use crate::debuginfo::site::{FileId, Site};
+use crate::debuginfo::types::TypeSource as _;
+use crate::debuginfo::variable::{Variable, VariableKind};
+use crate::debuginfo::{DebugInfoError, DebugOptions, FunctionInfo};
+use crate::lang::ast::Location;
+use crate::target::{Process, TargetError};
+
+/// Bytes of a source file that are read.
+const MAX_SOURCE: u64 = 8 << 20;
+
+/// What can be probed, without a session.
+pub struct Catalog {
+    modules: Modules,
+    root: PathBuf,
+}
+
+/// The sites of one location.
+#[derive(Debug)]
+pub struct Located {
+    /// File name of the module that has them.
+    pub module: Arc<str>,
+    /// At least one, by address.
+    pub sites: Vec<Site>,
+    /// What the user should know: the line was moved.
+    pub notes: Vec<String>,
+}
+
+/// One mapped file, and whether it can be read at source level.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModuleInfo {
+    /// Where the process sees it.
+    pub path: PathBuf,
+    /// It is the executable.
+    pub main: bool,
+    /// Another file, or none, is at its path by now.
+    pub replaced: bool,
+    /// In hexadecimal; `None` when it has none.
+    pub build_id: Option<String>,
+    /// Why its source lines cannot be probed; `None`: they can.
+    pub problem: Option<String>,
+}
+
+impl std::fmt::Debug for Catalog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Catalog").finish_non_exhaustive()
+    }
+}
+
+impl Catalog {
+    /// Of everything that a process has mapped.
+    ///
+    /// # Errors
+    /// The process is gone or may not be looked at.
+    pub fn of_process(process: &Process, options: &DebugOptions) -> Result<Self, TargetError> {
+        Ok(Self {
+            modules: Modules::read(process, options)?,
+            root: process.root(),
+        })
+    }
+
+    /// Of one file that need not run.
+    ///
+    /// # Errors
+    /// It is no ELF file that can be read.
+    pub fn of_file(path: &Path, options: &DebugOptions) -> Result<Self, Arc<DebugInfoError>> {
+        let modules = Modules::of_file(path, options);
+        for module in modules.all() {
+            module.debug().map_err(Arc::clone)?;
+        }
+        Ok(Self {
+            modules,
+            root: PathBuf::from("/"),
+        })
+    }
+
+    /// Every source file; those on disk first, by path.
+    ///
+    /// # Errors
+    /// No module has debug information.
+    pub fn source_files(&self) -> Result<Vec<SourceFile>, ProbeError> {
+        let all: Vec<&Arc<TargetModule>> = self.modules.all().iter().collect();
+        with_dwarf(&all)?;
+        Ok(self.modules.source_files(&self.root))
+    }
+
+    /// The one source file whose path ends with `suffix`.
+    ///
+    /// # Errors
+    /// None does, or several do; no module has debug information.
+    pub fn find_file(&self, suffix: &str) -> Result<SourceFile, ProbeError> {
+        let (module, path) = file_of(&self.modules, suffix)?;
+        let on_disk = readable_source(&self.root, &path).is_some();
+        Ok(SourceFile {
+            path,
+            module: module.file.name.as_str().into(),
+            on_disk,
+        })
+    }
+
+    /// The lines of a file that have code, by line.
+    ///
+    /// # Errors
+    /// The debug information cannot be read.
+    pub fn lines(&self, file: &SourceFile) -> Result<Vec<LineInfo>, ProbeError> {
+        self.modules.lines(file)
+    }
+
+    /// The text of a source file; `None` when it is not on disk.
+    #[must_use]
+    pub fn source_text(&self, file: &SourceFile) -> Option<String> {
+        source_text(&self.root, file).ok()
+    }
+
+    /// The sites of a location.
+    ///
+    /// # Errors
+    /// Nothing, or more than one thing, fits it.
+    pub fn locate(&self, location: &Location) -> Result<Located, ProbeError> {
+        let Resolved {
+            module,
+            sites,
+            notes,
+        } = resolve(&self.modules, location)?;
+        Ok(Located {
+            module: module.file.name.as_str().into(),
+            sites,
+            notes,
+        })
+    }
+
+    /// The variables in scope at a site of a module.
+    ///
+    /// # Errors
+    /// The debug information cannot be read.
+    pub fn variables(&self, module: &str, site: &Site) -> Result<Vec<VariableInfo>, ProbeError> {
+        self.modules
+            .all()
+            .iter()
+            .find(|candidate| candidate.file.name == module)
+            .map_or(Ok(Vec::new()), |module| variables_at(module, site))
+    }
+
+    /// The functions whose name contains `pattern`, by name; all without one. Capital letters
+    /// matter when the pattern has any.
+    ///
+    /// # Errors
+    /// No module has debug information, or it cannot be read.
+    pub fn functions(&self, pattern: Option<&str>) -> Result<Vec<FunctionInfo>, ProbeError> {
+        let pattern = pattern.unwrap_or_default();
+        let exact = pattern.chars().any(char::is_uppercase);
+        let fits = |function: &FunctionInfo| match exact {
+            true => function.name.contains(pattern),
+            false => function.name.to_lowercase().contains(pattern),
+        };
+        let all: Vec<&Arc<TargetModule>> = self.modules.all().iter().collect();
+        let mut functions = Vec::new();
+        let mut first_error = None;
+        for (_, debug) in with_dwarf(&all)? {
+            match debug.functions(None) {
+                Ok(found) => functions.extend(found.into_iter().filter(fits)),
+                Err(error) => {
+                    first_error.get_or_insert(ProbeError {
+                        message: error.to_string(),
+                        hint: error.hint(),
+                        span: None,
+                    });
+                }
+            }
+        }
+        match first_error {
+            Some(error) if functions.is_empty() => Err(error),
+            _ => Ok(functions),
+        }
+    }
+
+    /// Names near to one that no function has.
+    #[must_use]
+    pub fn near_functions(&self, pattern: &str) -> Vec<String> {
+        let all: Vec<&Arc<TargetModule>> = self.modules.all().iter().collect();
+        let near = |debug: &crate::debuginfo::Module| match debug.function_sites(pattern) {
+            Err(crate::debuginfo::SiteError::NoFunction { near, .. }) => near,
+            _ => Vec::new(),
+        };
+        let found = with_dwarf(&all).unwrap_or_default();
+        found
+            .into_iter()
+            .map(|(_, debug)| near(debug))
+            .find(|near| !near.is_empty())
+            .unwrap_or_default()
+    }
+
+    /// Every mapped file with code; the executable first.
+    #[must_use]
+    pub fn modules(&self) -> Vec<ModuleInfo> {
+        self.modules
+            .all()
+            .par_iter()
+            .map(|module| module_info(module))
+            .collect()
+    }
+}
+
+fn module_info(module: &TargetModule) -> ModuleInfo {
+    let (build_id, problem) = match module.debug() {
+        Ok(debug) => {
+            let id = debug
+                .build_id()
+                .map(|id| id.iter().map(|byte| format!("{byte:02x}")).collect());
+            let problem = debug.require_dwarf().err().map(|error| error.to_string());
+            (id, problem)
+        }
+        Err(error) => (None, Some(crate::causes::chain(&**error))),
+    };
+    ModuleInfo {
+        path: module.file.path.clone(),
+        main: module.file.main,
+        replaced: module.file.replaced,
+        build_id,
+        problem,
+    }
+}
+
+impl Modules {
+    /// Every source file of every module; those on disk first, by path.
+    pub(super) fn source_files(&self, root: &Path) -> Vec<SourceFile> {
+        let mut files: Vec<SourceFile> = self
+            .all()
+            .par_iter()
+            .filter_map(|module| Some((module, module.debug().ok()?)))
+            .flat_map_iter(|(module, debug)| {
+                let name: Arc<str> = module.file.name.as_str().into();
+                debug.source_files().iter().map(move |file| SourceFile {
+                    path: Arc::clone(&file.path),
+                    module: Arc::clone(&name),
+                    on_disk: readable_source(root, &file.path).is_some(),
+                })
+            })
+            .collect();
+        files.sort_by(|a, b| b.on_disk.cmp(&a.on_disk).then_with(|| a.path.cmp(&b.path)));
+        files
+    }
+
+    /// The lines of a file that have code, by line.
+    pub(super) fn lines(&self, file: &SourceFile) -> Result<Vec<LineInfo>, ProbeError> {
+        let (module, id) = self.file(file).ok_or_else(|| no_such_file(file))?;
+        let debug = module.debug().map_err(ProbeError::new)?;
+        let lines = debug.lines(id).map_err(|error| ProbeError::new(&error))?;
+        let info = |(line, sites)| LineInfo {
+            line,
+            sites: u32::try_from(sites).unwrap_or(u32::MAX),
+        };
+        Ok(lines.into_iter().map(info).collect())
+    }
+
+    /// The variables in scope at the first site of a line.
+    pub(super) fn variables(
+        &self,
+        file: &SourceFile,
+        line: u64,
+    ) -> Result<Vec<VariableInfo>, ProbeError> {
+        let (module, id) = self.file(file).ok_or_else(|| no_such_file(file))?;
+        let debug = module.debug().map_err(ProbeError::new)?;
+        let sites = debug
+            .sites(id, line)
+            .map_err(|error| ProbeError::new(&error))?;
+        match sites.sites.first() {
+            Some(site) => variables_at(&module, site),
+            None => Err(ProbeError::new("the line has no code")),
+        }
+    }
+
+    /// The module that has code from a file, and the file's number in it.
+    fn file(&self, file: &SourceFile) -> Option<(Arc<TargetModule>, FileId)> {
+        self.all()
+            .iter()
+            .filter(|module| *module.file.name == *file.module)
+            .find_map(|module| {
+                let id = module.debug().ok()?.file_of_path(&file.path)?;
+                Some((Arc::clone(module), id))
+            })
+    }
+}
+
+/// The text of a source file, at most 8 MiB: in the target's root, then in ours.
+pub(super) fn source_text(root: &Path, file: &SourceFile) -> Result<String, ProbeError> {
+    let unreadable = |why: String| ProbeError {
+        message: format!("cannot read `{}`: {why}", file.path.display()),
+        hint: Some("probes work without the source; the text must be where it was compiled".into()),
+        span: None,
+    };
+    let path = readable_source(root, &file.path)
+        .ok_or_else(|| unreadable("there is no such file".into()))?;
+    let mut bytes = Vec::new();
+    std::fs::File::open(&path)
+        .and_then(|file| file.take(MAX_SOURCE).read_to_end(&mut bytes))
+        .map_err(|error| unreadable(error.to_string()))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The variables in scope at a site; statics that are not of its function left out.
+fn variables_at(module: &TargetModule, site: &Site) -> Result<Vec<VariableInfo>, ProbeError> {
+    let debug = module.debug().map_err(ProbeError::new)?;
+    let variables = debug
+        .variables_at(site.address)
+        .map_err(|error| ProbeError::new(&error))?;
+    let shown = variables
+        .iter()
+        .filter(|variable| variable.kind != VariableKind::Static);
+    Ok(shown
+        .map(|variable| variable_info(variable, &debug.type_of(variable.ty).name))
+        .collect())
+}
+
+fn variable_info(variable: &Variable, ty: &str) -> VariableInfo {
+    let name = match variable.shadow {
+        0 | 1 => variable.name.clone(),
+        shadow => format!("{}#{shadow}", variable.name),
+    };
+    VariableInfo {
+        name,
+        ty: ty.to_owned(),
+        kind: kind_name(variable.kind),
+        place: variable.place.to_string(),
+        unavailable: wholly_unavailable(&variable.place),
+    }
+}
+
+/// The word for what a variable is.
+const fn kind_name(kind: VariableKind) -> &'static str {
+    match kind {
+        VariableKind::Parameter => "parameter",
+        VariableKind::Local => "local",
+        VariableKind::Captured => "captured",
+        VariableKind::Static => "static",
+    }
+}
+
+/// Why no byte of a place can be read; `None` when some can.
+fn wholly_unavailable(place: &Place) -> Option<String> {
+    let mut reasons = place.pieces.iter().map(|piece| match &piece.source {
+        Source::Unavailable(why) => Some(why.to_string()),
+        _ => None,
+    });
+    let first = reasons.next()??;
+    reasons.all(|reason| reason.is_some()).then_some(first)
+}
+
+fn no_such_file(file: &SourceFile) -> ProbeError {
+    ProbeError::new(format!(
+        "no debug information names `{}`",
+        file.path.display()
+    ))
+}

@@ -1,0 +1,54 @@
+//! Signals that ask us to end.
+
+use std::io;
+use std::thread;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+
+/// Listens for as long as it lives.
+pub(crate) struct Signals {
+    /// Dropped, it ends the thread that waits for the signals.
+    _stop: oneshot::Sender<()>,
+}
+
+impl Signals {
+    /// Calls `on` with the number of each SIGINT, SIGTERM and SIGHUP from now on, on a thread of
+    /// its own, until `on` gives false.
+    pub(crate) fn listen(mut on: impl FnMut(i32) -> bool + Send + 'static) -> io::Result<Self> {
+        let (stop, stopped) = oneshot::channel::<()>();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .build()?;
+        let (mut terminate, mut hangup, mut interrupt) = {
+            let _guard = runtime.enter();
+            (
+                signal(SignalKind::terminate())?,
+                signal(SignalKind::hangup())?,
+                signal(SignalKind::interrupt())?,
+            )
+        };
+        let run = async move {
+            let wait = async {
+                loop {
+                    let kind = tokio::select! {
+                        _ = terminate.recv() => SignalKind::terminate(),
+                        _ = hangup.recv() => SignalKind::hangup(),
+                        _ = interrupt.recv() => SignalKind::interrupt(),
+                    };
+                    if !on(kind.as_raw_value()) {
+                        return;
+                    }
+                }
+            };
+            tokio::select! {
+                () = wait => {}
+                _ = stopped => {}
+            }
+        };
+        thread::Builder::new()
+            .name("signals".into())
+            .spawn(move || runtime.block_on(run))?;
+        Ok(Self { _stop: stop })
+    }
+}

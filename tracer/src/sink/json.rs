@@ -1,0 +1,322 @@
+//! One JSON object a line, for programs. docs/output.md has the keys.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+use serde_json::ser::{CompactFormatter, Formatter};
+
+use super::Sink;
+use super::stamp::Stamp;
+use crate::event::{Event, Frame, NamedValue};
+use crate::session::ProbeStatus;
+use crate::value::Value;
+use crate::visible::is_hostile;
+
+/// Writes events and summaries as JSON, one object a line.
+pub struct JsonSink<W> {
+    out: W,
+    stamp: Stamp,
+    /// The line under way, kept for its allocation.
+    line: Vec<u8>,
+    time: String,
+}
+
+impl<W: Write + Send> JsonSink<W> {
+    /// A sink that writes to `out`.
+    pub fn new(out: W) -> Self {
+        Self {
+            out,
+            stamp: Stamp::utc(),
+            line: Vec::new(),
+            time: String::new(),
+        }
+    }
+
+    fn write(&mut self, object: &impl Serialize) -> io::Result<()> {
+        self.line.clear();
+        write_object(&mut self.line, object)?;
+        self.out.write_all(&self.line)
+    }
+}
+
+/// Appends an object and a line feed; characters that a terminal must not get are escaped.
+///
+/// # Errors
+/// The writer's.
+pub fn write_object(mut out: impl Write, object: &impl Serialize) -> io::Result<()> {
+    let mut serializer = serde_json::Serializer::with_formatter(&mut out, Printable);
+    object.serialize(&mut serializer)?;
+    out.write_all(b"\n")
+}
+
+/// Compact JSON in which what is hostile to terminals stands as `\uNNNN`.
+struct Printable;
+
+impl Formatter for Printable {
+    fn write_string_fragment<W: ?Sized + Write>(
+        &mut self,
+        out: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        if fragment.is_ascii() && !fragment.contains('\x7f') {
+            return CompactFormatter.write_string_fragment(out, fragment);
+        }
+        let mut rest = fragment;
+        while let Some((at, c)) = rest.char_indices().find(|&(_, c)| is_hostile(c)) {
+            out.write_all(rest.get(..at).unwrap_or_default().as_bytes())?;
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                write!(out, "\\u{unit:04x}")?;
+            }
+            rest = rest.get(at + c.len_utf8()..).unwrap_or_default();
+        }
+        out.write_all(rest.as_bytes())
+    }
+}
+
+#[derive(Serialize)]
+struct EventLine<'e> {
+    r#type: &'static str,
+    time: &'e str,
+    probe: &'e str,
+    action: &'static str,
+    file: &'e str,
+    line: u64,
+    function: &'e str,
+    pid: u32,
+    tid: u32,
+    thread: &'e str,
+    hit: u64,
+    message: &'e str,
+    values: Values<'e>,
+    #[serde(skip_serializing_if = "<[FrameLine<'_>]>::is_empty")]
+    stack: &'e [FrameLine<'e>],
+}
+
+/// The values, written one by one without a list of their own.
+struct Values<'e>(&'e [NamedValue]);
+
+impl Serialize for Values<'_> {
+    fn serialize<S: serde::Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        out.collect_seq(self.0.iter().map(|value| ValueLine {
+            expr: &value.expr,
+            r#type: &value.ty,
+            value: &value.value,
+        }))
+    }
+}
+
+#[derive(Serialize)]
+struct ValueLine<'e> {
+    expr: &'e str,
+    r#type: &'e str,
+    value: &'e Value,
+}
+
+#[derive(Serialize)]
+struct FrameLine<'e> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    function: Option<&'e str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<u64>,
+    inlined: bool,
+    address: String,
+}
+
+impl<'e> From<&'e Frame> for FrameLine<'e> {
+    fn from(frame: &'e Frame) -> Self {
+        let file = frame.file.as_ref();
+        Self {
+            function: frame.function.as_deref(),
+            file: file.map(|file| file.to_string_lossy().into_owned()),
+            line: frame.line,
+            inlined: frame.inlined,
+            address: format!("{:#x}", frame.address),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct SummaryLine<'e> {
+    r#type: &'static str,
+    probe: &'e str,
+    text: &'e str,
+    sites: u32,
+    hits: u64,
+    events: u64,
+    lost: u64,
+    limited: u64,
+    rejected: u64,
+    faults: u64,
+    silenced: u64,
+    expired: u64,
+    over_budget: u64,
+    read_faults: u64,
+    cut: u64,
+    bpf_ns: u64,
+}
+
+impl<W: Write + Send> Sink for JsonSink<W> {
+    fn event(&mut self, event: &Event) -> io::Result<()> {
+        use std::fmt::Write as _;
+
+        let origin = &event.origin;
+        let (clock, nanoseconds) = self.stamp.of(event.time_ns);
+        self.time.clear();
+        // Writing to a string does not fail.
+        let _ = write!(self.time, "{clock}.{nanoseconds:09}Z");
+        let time = std::mem::take(&mut self.time);
+        let stack: Vec<FrameLine<'_>> = event.stack.iter().map(FrameLine::from).collect();
+        let written = self.write(&EventLine {
+            r#type: "event",
+            time: &time,
+            probe: &origin.probe_name,
+            action: origin.action,
+            file: &origin.file.to_string_lossy(),
+            line: origin.line,
+            function: &origin.function,
+            pid: event.pid,
+            tid: event.tid,
+            thread: &event.thread,
+            hit: event.hit,
+            message: &event.message,
+            values: Values(&event.values),
+            stack: &stack,
+        });
+        self.time = time;
+        written
+    }
+
+    fn summary(&mut self, probe: &ProbeStatus) -> io::Result<()> {
+        let counters = probe.counters;
+        self.write(&SummaryLine {
+            r#type: "summary",
+            probe: &probe.name,
+            text: &probe.text,
+            sites: probe.sites,
+            hits: counters.hits,
+            events: counters.events,
+            lost: counters.lost,
+            limited: counters.limited,
+            rejected: counters.rejected,
+            faults: counters.faults,
+            silenced: counters.silenced,
+            expired: counters.expired,
+            over_budget: counters.over_budget,
+            read_faults: counters.read_faults,
+            cut: counters.cut,
+            bpf_ns: counters.bpf_ns,
+        })
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::event::{Counters, Origin, ProbeId};
+
+    /// An event as interface.md has it.
+    pub(in crate::sink) fn event() -> Event {
+        Event {
+            origin: Arc::new(Origin {
+                probe: ProbeId(1),
+                probe_name: "p1".into(),
+                action: "log",
+                file: Arc::new("/home/dev/app/src/main.rs".into()),
+                line: 57,
+                function: "target_app::report_mouse_movement".into(),
+                address: 0x1_2345,
+                site: (1, 1),
+                multiline: false,
+            }),
+            time_ns: 1_763_813_071_250_117_042,
+            pid: 4242,
+            tid: 4711,
+            thread: "Monitor".into(),
+            hit: 17,
+            message: "x 640 -> 812".into(),
+            values: vec![NamedValue {
+                expr: "last.x".into(),
+                ty: "i16".into(),
+                value: Value::Int(640),
+            }],
+            stack: Vec::new(),
+        }
+    }
+
+    fn written(event: &Event) -> String {
+        let mut out = Vec::new();
+        JsonSink::new(&mut out).event(event).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn event_has_the_keys_of_the_contract() {
+        assert_eq!(
+            written(&event()),
+            concat!(
+                r#"{"type":"event","time":"2025-11-22T12:04:31.250117042Z","probe":"p1","action":"log","#,
+                r#""file":"/home/dev/app/src/main.rs","line":57,"function":"target_app::report_mouse_movement","#,
+                r#""pid":4242,"tid":4711,"thread":"Monitor","hit":17,"message":"x 640 -> 812","#,
+                r#""values":[{"expr":"last.x","type":"i16","value":640}]}"#,
+                "\n"
+            )
+        );
+    }
+
+    #[test]
+    fn hostile_characters_are_escaped_and_read_back_the_same() {
+        let mut event = event();
+        event.message = "\x1b]0;x\x07 \u{7f}\u{9b}31m \u{202e}rtl \u{e0041} é \"q\" \\".into();
+        let line = written(&event);
+        assert!(!line.trim_end().chars().any(is_hostile), "{line}");
+        let read: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(read["message"], event.message.as_str());
+    }
+
+    #[test]
+    fn summary_has_every_counter() {
+        let mut out = Vec::new();
+        let probe = ProbeStatus {
+            id: ProbeId(1),
+            name: "mine".into(),
+            text: "log main.rs:57 as mine".into(),
+            file: Arc::new("main.rs".into()),
+            line: 57,
+            sites: 2,
+            enabled: true,
+            counters: Counters {
+                hits: 36,
+                events: 1,
+                lost: 2,
+                limited: 3,
+                rejected: 4,
+                faults: 5,
+                silenced: 6,
+                expired: 7,
+                over_budget: 8,
+                read_faults: 9,
+                cut: 10,
+                bpf_ns: 11,
+            },
+            notes: Vec::new(),
+        };
+        JsonSink::new(&mut out).summary(&probe).unwrap();
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            concat!(
+                r#"{"type":"summary","probe":"mine","text":"log main.rs:57 as mine","sites":2,"hits":36,"events":1,"#,
+                r#""lost":2,"limited":3,"rejected":4,"faults":5,"silenced":6,"expired":7,"over_budget":8,"#,
+                r#""read_faults":9,"cut":10,"bpf_ns":11}"#,
+                "\n"
+            )
+        );
+    }
+}

@@ -1,0 +1,125 @@
+//! What a probe did, on one line for people.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::event::Counters;
+use crate::session::ProbeStatus;
+use crate::visible::Visible;
+
+/// The line about one probe: `p1 main.rs:57: 20 hits, 17 events, 3 limited; 255 ns in eBPF a hit`.
+#[derive(Clone, Copy, Debug)]
+pub struct Summary<'p>(pub &'p ProbeStatus);
+
+impl fmt::Display for Summary<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(probe) = self;
+        let counters = &probe.counters;
+        let file = probe.file.file_name().unwrap_or_default().to_string_lossy();
+        write!(
+            f,
+            "{} {}:{}: {}",
+            Visible(&probe.name),
+            Visible(&file),
+            probe.line,
+            plural(counters.hits, "hit")
+        )?;
+        write!(f, ", {}", plural(counters.events, "event"))?;
+        for (count, what) in unsent(counters) {
+            if count > 0 {
+                write!(f, ", {count} {what}")?;
+            }
+        }
+        if counters.read_faults > 0 {
+            write!(
+                f,
+                "; {} with unreadable memory",
+                plural(counters.read_faults, "event")
+            )?;
+        }
+        if counters.cut > 0 {
+            write!(f, "; {} cut at a limit", plural(counters.cut, "event"))?;
+        }
+        if let Some(each) = counters.bpf_ns.checked_div(counters.hits) {
+            write!(f, "; {:?} in eBPF a hit", Duration::from_nanos(each))?;
+        }
+        Ok(())
+    }
+}
+
+/// Where the hits went that are no events.
+const fn unsent(counters: &Counters) -> [(u64, &'static str); 7] {
+    [
+        (counters.lost, "lost"),
+        (counters.limited, "over the rate limit"),
+        (counters.rejected, "with a false condition"),
+        (counters.faults, "with an unreadable condition"),
+        (counters.silenced, "while silenced"),
+        (counters.expired, "after its time"),
+        (counters.over_budget, "after its last hit"),
+    ]
+}
+
+fn plural(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::event::ProbeId;
+
+    fn summary(counters: Counters) -> String {
+        let probe = ProbeStatus {
+            id: ProbeId(1),
+            name: "p1".into(),
+            text: "log main.rs:57".into(),
+            file: Arc::new("/src/main.rs".into()),
+            line: 57,
+            sites: 1,
+            enabled: true,
+            counters,
+            notes: Vec::new(),
+        };
+        Summary(&probe).to_string()
+    }
+
+    #[test]
+    fn summary_without_loss_is_short() {
+        let counters = Counters {
+            hits: 6,
+            events: 6,
+            bpf_ns: 1530,
+            ..Counters::default()
+        };
+        assert_eq!(
+            summary(counters),
+            "p1 main.rs:57: 6 hits, 6 events; 255ns in eBPF a hit"
+        );
+        assert_eq!(
+            summary(Counters::default()),
+            "p1 main.rs:57: 0 hits, 0 events"
+        );
+    }
+
+    #[test]
+    fn summary_with_losses_names_each() {
+        let counters = Counters {
+            hits: 11,
+            events: 1,
+            lost: 2,
+            limited: 3,
+            rejected: 5,
+            read_faults: 1,
+            bpf_ns: 55_000,
+            ..Counters::default()
+        };
+        assert_eq!(
+            summary(counters),
+            "p1 main.rs:57: 11 hits, 1 event, 2 lost, 3 over the rate limit, 5 with a false condition; \
+             1 event with unreadable memory; 5µs in eBPF a hit"
+        );
+    }
+}

@@ -1,0 +1,185 @@
+//! One line an event, for people: local time, thread, place, message.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use jiff::tz::TimeZone;
+
+use super::Sink;
+use super::stamp::Stamp;
+use crate::event::{Event, Frame};
+use crate::session::ProbeStatus;
+use crate::visible::Visible;
+
+const DIM: &str = "\x1b[2m";
+const CYAN: &str = "\x1b[36m";
+const RESET: &str = "\x1b[0m";
+/// Before each further line of an event, so that no text of the target passes for an event.
+const CONTINUED: &str = "    ";
+
+/// Writes events as lines of text.
+pub struct TextSink<W> {
+    out: W,
+    colour: bool,
+    stamp: Stamp,
+}
+
+impl<W: Write + Send> TextSink<W> {
+    /// A sink that shows times in `zone`.
+    pub fn new(out: W, zone: TimeZone, colour: bool) -> Self {
+        Self {
+            out,
+            colour,
+            stamp: Stamp::clock(zone),
+        }
+    }
+
+    const fn paint(&self, code: &'static str) -> &'static str {
+        if self.colour { code } else { "" }
+    }
+
+    /// Writes a message: on one line, or on many when it is meant to be.
+    fn message(&mut self, message: &str, multiline: bool) -> io::Result<()> {
+        if !multiline {
+            return writeln!(self.out, "{}", Visible(message));
+        }
+        for (index, line) in message.split('\n').enumerate() {
+            let indent = if index == 0 { "" } else { CONTINUED };
+            writeln!(self.out, "{indent}{}", Visible(line))?;
+        }
+        Ok(())
+    }
+
+    fn frame(&mut self, frame: &Frame) -> io::Result<()> {
+        let (dim, reset) = (self.paint(DIM), self.paint(RESET));
+        match &frame.function {
+            Some(function) => write!(self.out, "{CONTINUED}at {}", Visible(function))?,
+            None => write!(self.out, "{CONTINUED}at {:#x}", frame.address)?,
+        }
+        if frame.inlined {
+            write!(self.out, "{dim} (inlined){reset}")?;
+        }
+        if let Some(file) = &frame.file {
+            let file = file.to_string_lossy();
+            write!(self.out, " {dim}{}", Visible(&file))?;
+            if let Some(line) = frame.line {
+                write!(self.out, ":{line}")?;
+            }
+            write!(self.out, "{reset}")?;
+        }
+        writeln!(self.out)
+    }
+}
+
+impl<W: Write + Send> Sink for TextSink<W> {
+    fn event(&mut self, event: &Event) -> io::Result<()> {
+        let (dim, cyan, reset) = (self.paint(DIM), self.paint(CYAN), self.paint(RESET));
+        let origin = &event.origin;
+        let (clock, nanoseconds) = self.stamp.of(event.time_ns);
+        write!(
+            self.out,
+            "{dim}{clock}.{:06}{reset} {}{dim}/{}{reset} {cyan}{}:{}{reset} ",
+            nanoseconds / 1_000,
+            Visible(&event.thread),
+            event.tid,
+            Visible(&file_name(&origin.file)),
+            origin.line,
+        )?;
+        self.message(&event.message, origin.multiline)?;
+        event.stack.iter().try_for_each(|frame| self.frame(frame))
+    }
+
+    /// Nothing: the summary is talk, and goes to stderr.
+    fn summary(&mut self, _probe: &ProbeStatus) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sink::json::tests::event;
+
+    fn written(event: &Event, colour: bool) -> String {
+        let mut out = Vec::new();
+        let mut sink = TextSink::new(&mut out, TimeZone::UTC, colour);
+        sink.event(event).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn event_is_one_line() {
+        assert_eq!(
+            written(&event(), false),
+            "12:04:31.250117 Monitor/4711 main.rs:57 x 640 -> 812\n"
+        );
+    }
+
+    #[test]
+    fn colour_surrounds_the_same_text() {
+        let plain = written(&event(), true)
+            .replace(DIM, "")
+            .replace(CYAN, "")
+            .replace(RESET, "");
+        assert_eq!(plain, written(&event(), false));
+    }
+
+    #[test]
+    fn hostile_thread_and_message_stay_on_their_line() {
+        let mut event = event();
+        event.thread = "ev\x1b[2Jil".into();
+        event.message = "a\n12:00:00.000000 forged/1 main.rs:1 b\u{9b}c".into();
+        assert_eq!(
+            written(&event, false),
+            "12:04:31.250117 ev\\u{1b}[2Jil/4711 main.rs:57 a\\n12:00:00.000000 forged/1 main.rs:1 b\\u{9b}c\n"
+        );
+    }
+
+    #[test]
+    fn message_of_many_lines_is_indented_where_it_was_asked_for() {
+        let mut event = event();
+        let mut origin = (*event.origin).clone();
+        origin.multiline = true;
+        event.origin = origin.into();
+        event.message = "Pointer {\n    x: 1,\n}".into();
+        assert_eq!(
+            written(&event, false),
+            "12:04:31.250117 Monitor/4711 main.rs:57 Pointer {\n        x: 1,\n    }\n"
+        );
+    }
+
+    #[test]
+    fn stack_stands_below_its_event() {
+        let mut event = event();
+        event.stack = vec![
+            Frame {
+                function: Some("app::run".into()),
+                file: Some(std::sync::Arc::new("/src/main.rs".into())),
+                line: Some(9),
+                inlined: true,
+                address: 0x1000,
+            },
+            Frame {
+                function: None,
+                file: None,
+                line: None,
+                inlined: false,
+                address: 0x7f00,
+            },
+        ];
+        assert!(
+            written(&event, false)
+                .ends_with("\n    at app::run (inlined) /src/main.rs:9\n    at 0x7f00\n")
+        );
+    }
+}
