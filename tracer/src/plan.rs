@@ -117,6 +117,7 @@ pub fn compile(input: &PlanInput<'_>) -> Result<Plan, PlanError> {
         },
         variables: input.variables,
         statics: input.statics,
+        text: &input.spec.text,
     };
     let mut compiler = Compiler {
         builder: Builder::new(input.source, input.limits),

@@ -121,7 +121,7 @@ impl From<TargetError> for Failure {
 
 impl From<&DebugInfoError> for Failure {
     fn from(error: &DebugInfoError) -> Self {
-        Self::of_error(error, None, false)
+        Self::of_error(error, error.hint(), false)
     }
 }
 

@@ -85,6 +85,20 @@ pub enum DebugInfoError {
     },
 }
 
+impl DebugInfoError {
+    /// What the user can do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoDebugInfo { .. } => Some(
+                "build it with `-g`, or with `debug = true` in its Cargo profile; the code stays the same"
+                    .into(),
+            ),
+            _ => None,
+        }
+    }
+}
+
 impl From<gimli::Error> for DebugInfoError {
     fn from(error: gimli::Error) -> Self {
         Self::BadDwarf {

@@ -435,8 +435,8 @@ impl<'a> Evaluator<'_, '_, 'a> {
             Operation::CallFrameCFA => {
                 Operand::generic((self.context.cfa)(&self.deeper(&self.unit)?)?)
             }
-            Operation::Address { address } => address_operand(address),
-            Operation::AddressIndex { index } => address_operand(self.indexed(index)?),
+            Operation::Address { address } => self.object(address)?,
+            Operation::AddressIndex { index } => self.object(self.indexed(index)?)?,
             Operation::ConstantIndex { index } => Operand::constant(self.indexed(index)?),
             Operation::TLS => Operand::generic(then(run.pop()?.expr, Term::Tls)?),
             Operation::TypedLiteral { base_type, value } => self.literal(base_type, value)?,
@@ -490,6 +490,17 @@ impl<'a> Evaluator<'_, '_, 'a> {
         let kind = self.kind(base_type)?;
         let expr = add(normalise(Expr(vec![term]), kind)?, offset as u64)?;
         Ok(Operand { expr, kind })
+    }
+
+    /// The address of a static. A linker that drops an object leaves 0 or another address where
+    /// nothing can be in its debug information, which must not pass for the object.
+    fn object(&self, address: u64) -> Result<Operand> {
+        if self.context.dies.module.is_dropped(LinkAddr(address)) {
+            return Err(Unavailable::OptimisedOut);
+        }
+        Ok(Operand::generic(Expr(vec![Term::Address(LinkAddr(
+            address,
+        ))])))
     }
 
     fn indexed(&self, index: gimli::DebugAddrIndex) -> Result<u64> {
@@ -798,10 +809,6 @@ pub(super) fn constant(value: Attr<'_>) -> Option<Source> {
             Source::Bytes(bytes)
         }
     })
-}
-
-fn address_operand(address: u64) -> Operand {
-    Operand::generic(Expr(vec![Term::Address(LinkAddr(address))]))
 }
 
 /// A register that the kernel hands to eBPF.

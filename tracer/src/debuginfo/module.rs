@@ -214,6 +214,22 @@ impl Module {
         range.is_some_and(|(_, end)| address.0 < *end)
     }
 
+    /// Whether nothing of the program can be at `address`, since no loaded section has it: a
+    /// linker that drops an object leaves such an address in its debug information.
+    pub(super) fn is_dropped(&self, address: LinkAddr) -> bool {
+        let mut loaded = self
+            .sections()
+            .iter()
+            .filter(|section| section.address.0 != 0)
+            .peekable();
+        // An object without bytes may stand at a section's end.
+        loaded.peek().is_some()
+            && !loaded.any(|section| {
+                let distance = address.0.checked_sub(section.address.0);
+                distance.is_some_and(|distance| distance <= section.size)
+            })
+    }
+
     /// What the process adds to link addresses, told by one of its executable
     /// mappings of this file: `length` bytes from `offset` on, at `start`.
     ///

@@ -68,6 +68,7 @@ impl SiteError {
                 let names: Vec<_> = near.iter().map(|name| format!("`{name}`")).collect();
                 Some(format!("did you mean {}?", names.join(" or ")))
             }
+            Self::DebugInfo(error) => error.hint(),
             _ => None,
         }
     }

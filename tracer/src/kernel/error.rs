@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::features::missing_capabilities;
 use crate::address::FileOffset;
 
 /// Why the kernel's side failed.
@@ -84,9 +85,10 @@ impl KernelError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::NotPermitted { .. } => {
-                Some("run it with sudo; `tracer doctor` says which privilege is missing".into())
-            }
+            Self::NotPermitted { .. } => Some(match missing_capabilities().as_slice() {
+                [] => "`tracer doctor` says what this kernel allows".into(),
+                missing => format!("run it with sudo; it lacks {}", missing.join(", ")),
+            }),
             Self::Unsupported { .. } | Self::Load { .. } | Self::Call { .. } => Some(
                 "`tracer doctor` says what this kernel lacks; Linux 6.1 with BTF is needed".into(),
             ),

@@ -116,7 +116,7 @@ fn capability(number: u32, name: &str, purpose: &str) -> Feature {
         present,
         required: false,
         found: format!("{purpose}: {}", if present { "yes" } else { "no" }),
-        advice: Some("run it with sudo".into()),
+        advice: Some("run it as root, or with sudo".into()),
     }
 }
 
@@ -145,6 +145,19 @@ fn load() -> Feature {
         found,
         advice,
     }
+}
+
+/// The capabilities that attaching needs and this process lacks, by name.
+pub(super) fn missing_capabilities() -> Vec<&'static str> {
+    // CAP_SYS_ADMIN stands for the others.
+    if has_capability(21) {
+        return Vec::new();
+    }
+    CAPABILITIES
+        .iter()
+        .filter(|(number, name, _)| *name != "CAP_SYS_ADMIN" && !has_capability(*number))
+        .map(|(_, name, _)| *name)
+        .collect()
 }
 
 /// The effective set of this process has the capability.

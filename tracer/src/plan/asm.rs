@@ -306,6 +306,18 @@ impl Asm {
                 self.test(test, exit, exits)?;
                 self.value(then, exits)
             }
+            Ir::NonNull(of) => {
+                let exit = exits.label(self, Failure::Null);
+                let value = self.value(of, exits)?;
+                let test = Op {
+                    code: JUMP_IF_CONST,
+                    dst: value,
+                    size: cond::EQ,
+                    ..Op::default()
+                };
+                self.emit_to(test.with_wide(0), exit);
+                Ok(value)
+            }
         }
     }
 

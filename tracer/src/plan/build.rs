@@ -64,7 +64,8 @@ impl<'a> Builder<'a> {
         let mut ty = first.clone();
         for _ in 0..NESTING {
             let TypeKind::Alias(next) = ty.kind else {
-                if ty.name.is_empty() && !first.name.is_empty() {
+                let anonymous = ty.name.is_empty() || ty.name.ends_with("{...}");
+                if anonymous && !first.name.is_empty() {
                     let mut named = (*ty).clone();
                     named.name.clone_from(&first.name);
                     return Arc::new(named);

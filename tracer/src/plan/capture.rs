@@ -175,6 +175,10 @@ impl<'a, 'b> Capture<'a, 'b> {
     }
 
     fn root(&mut self, spots: &Spots, mut node: Node) -> Root {
+        if let Some(why) = spots.nowhere() {
+            // One reason for the whole, rather than the same one for each field.
+            node = Node::Missing(why.clone());
+        }
         let follows = node.follows();
         let mut parts = Vec::new();
         let mut frame = Frame { parts: Vec::new() };

@@ -10,7 +10,7 @@ use super::build::Builder;
 use super::condition;
 use super::ir::{Failure, Ir, Process, Spot, Spots, Test, divide};
 use super::{PlanError, names};
-use crate::debuginfo::types::{Language, Type, TypeId, TypeKind};
+use crate::debuginfo::types::{Language, PointerKind, Type, TypeId, TypeKind};
 use crate::debuginfo::variable::Variable;
 use crate::lang::ast::{BinaryOp, Expr, ExprKind, Special, UnaryOp};
 use crate::unavailable::Unavailable;
@@ -63,6 +63,8 @@ pub(super) struct Scope<'a> {
     pub(super) process: Process,
     pub(super) variables: &'a [Variable],
     pub(super) statics: &'a dyn Fn(&str) -> Option<Variable>,
+    /// The probe's text, which the positions of expressions count in.
+    pub(super) text: &'a str,
 }
 
 /// Makes operands of expressions.
@@ -116,7 +118,7 @@ impl<'a, 'b> Resolver<'a, 'b> {
                 kind: NumberKind::Char,
             })),
             ExprKind::Str(text) => Ok(Operand::Text(text.clone())),
-            ExprKind::Null => Ok(Operand::Null),
+            ExprKind::Null => Ok(self.null(expr)),
             ExprKind::Float(_) => Err(PlanError::at(expr, "floats cannot be computed with")),
             ExprKind::Field(base, name) => {
                 let base_operand = self.place(base)?;
@@ -159,6 +161,13 @@ impl<'a, 'b> Resolver<'a, 'b> {
             Some(variable) => self.variable(&variable),
             None => Operand::Unknown(path.to_owned(), self.unknown_name(expr, path, shadow)),
         }
+    }
+
+    /// No pointer; or the variable of that name, where the word is one (`null` is no word of C's).
+    fn null(&self, expr: &Expr) -> Operand {
+        let word = self.scope.text.get(expr.span.clone()).unwrap_or_default();
+        let variable = self.scope.variables.iter().find(|one| one.name == word);
+        variable.map_or(Operand::Null, |variable| self.variable(variable))
     }
 
     /// Place and type of a variable.
@@ -216,7 +225,16 @@ impl<'a, 'b> Resolver<'a, 'b> {
             };
             return Ok(Some((object.project(from, size), target)));
         }
+        // A reference is never null; a pointer that is says so, rather than that page 0 cannot be read.
+        let may_be_null = matches!(
+            resolved.kind,
+            TypeKind::Pointer {
+                kind: PointerKind::Raw,
+                ..
+            }
+        );
         let spot = match pointer.number() {
+            Ok(address) if may_be_null => Spot::Memory(Ir::NonNull(Box::new(address)).plus(addend)),
             Ok(address) => Spot::Memory(address.plus(addend)),
             Err(why) => Spot::Missing(why),
         };
@@ -301,6 +319,9 @@ impl<'a, 'b> Resolver<'a, 'b> {
     }
 
     fn index(&mut self, expr: &Expr, base: &Expr, index: &Expr) -> Result<Operand, PlanError> {
+        if let Some(element) = self.grid_element(expr, base, index)? {
+            return Ok(element);
+        }
         let (mut spots, mut ty) = self.place(base)?;
         let index = self.number(index)?;
         for _ in 0..DEREFS {
@@ -326,6 +347,52 @@ impl<'a, 'b> Resolver<'a, 'b> {
         }
         let name = names::without_paths(&self.builder.resolve(ty).name);
         Err(PlanError::at(expr, format!("`{name}` has no elements")))
+    }
+
+    /// The element of an array of several dimensions, which takes its indexes together: debug
+    /// information has no type for a row. `None` when it is something else.
+    fn grid_element(
+        &mut self,
+        expr: &Expr,
+        base: &Expr,
+        index: &Expr,
+    ) -> Result<Option<Operand>, PlanError> {
+        let (mut root, mut indexes) = (base, vec![index]);
+        while let ExprKind::Index(inner, index) = &root.kind {
+            indexes.push(index);
+            root = inner;
+        }
+        if indexes.len() < 2 {
+            return Ok(None);
+        }
+        let (spots, ty) = self.place(root)?;
+        let TypeKind::Array {
+            element,
+            dimensions,
+        } = self.builder.resolve(ty).kind.clone()
+        else {
+            return Ok(None);
+        };
+        if dimensions.len() != indexes.len() {
+            return Ok(None);
+        }
+        let mut linear = Number {
+            ir: Ir::Const(0),
+            size: 8,
+            signed: false,
+            kind: NumberKind::Int,
+        };
+        for (index, count) in indexes.into_iter().rev().zip(dimensions) {
+            let at = self.number(index)?;
+            let at = match count {
+                Some(count) => in_bounds(index, at.ir, count)?,
+                None => at.ir,
+            };
+            let rows = Ir::alu(alu::MUL, linear.ir, Ir::Const(count.unwrap_or(0)));
+            linear.ir = Ir::alu(alu::ADD, rows, at);
+        }
+        self.element(expr, Elements::At(spots), element, None, linear)
+            .map(Some)
     }
 
     fn element(
@@ -635,6 +702,29 @@ impl<'a, 'b> Resolver<'a, 'b> {
 /// Where the first element of a collection is.
 enum Elements {
     At(Spots),
+}
+
+/// An index that is checked against the number of elements, now where both are known.
+fn in_bounds(expr: &Expr, index: Ir, count: u64) -> Result<Ir, PlanError> {
+    match index {
+        Ir::Const(at) if at < count => Ok(index),
+        Ir::Const(at) => Err(PlanError::at(
+            expr,
+            format!("index {at} of an array of {count}"),
+        )),
+        computed => {
+            let test = Test::compare(
+                tracer_common::op::cond::LT,
+                computed.clone(),
+                Ir::Const(count),
+            );
+            Ok(Ir::Guard(
+                Box::new(test),
+                Failure::Bounds,
+                Box::new(computed),
+            ))
+        }
+    }
 }
 
 fn is_test(op: BinaryOp) -> bool {

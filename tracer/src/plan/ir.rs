@@ -84,6 +84,8 @@ pub(super) enum Ir {
     Truth(Box<Test>),
     /// The second, after the test held.
     Guard(Box<Test>, Failure, Box<Ir>),
+    /// The same, which must not be 0.
+    NonNull(Box<Ir>),
 }
 
 /// A truth known at the hit; evaluated with short circuit.
@@ -321,6 +323,16 @@ impl Spots {
             spots.push((left, Spot::Missing(why)));
         }
         Self(spots)
+    }
+
+    /// Why no part of it is anywhere; `None` when some part is, or there is none.
+    pub(super) fn nowhere(&self) -> Option<&Unavailable> {
+        let mut reasons = self.0.iter().map(|(_, spot)| match spot {
+            Spot::Missing(why) => Some(why),
+            _ => None,
+        });
+        let first = reasons.next()??;
+        reasons.all(|reason| reason.is_some()).then_some(first)
     }
 
     /// The part of `size` bytes from `offset` on.

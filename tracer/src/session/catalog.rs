@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use super::modules::{Modules, TargetModule, readable_source};
+use super::modules::{MAX_SOURCE, Modules, TargetModule, readable_source};
 use super::resolve::{Resolved, file_of, resolve, with_dwarf};
 use super::{LineInfo, ProbeError, SourceFile, VariableInfo};
 use crate::debuginfo::place::{Place, Source};
@@ -17,9 +17,6 @@ use crate::debuginfo::variable::{Variable, VariableKind};
 use crate::debuginfo::{DebugInfoError, DebugOptions, FunctionInfo};
 use crate::lang::ast::Location;
 use crate::target::{Process, TargetError};
-
-/// Bytes of a source file that are read.
-const MAX_SOURCE: u64 = 8 << 20;
 
 /// What can be probed, without a session.
 pub struct Catalog {

@@ -41,7 +41,8 @@ impl AttachError {
         match self {
             Self::Target(error) => error.hint(),
             Self::Kernel(error) => error.hint(),
-            Self::Executable(_) | Self::NoCode { .. } | Self::Reader { .. } => None,
+            Self::Executable(error) => error.hint(),
+            Self::NoCode { .. } | Self::Reader { .. } => None,
         }
     }
 

@@ -1,12 +1,17 @@
 //! The target's modules with their debug information, opened when first needed.
 
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use crate::address::{Bias, FileOffset, RunAddr};
+use crate::debuginfo::site::FileId;
 use crate::debuginfo::{DebugInfoError, DebugOptions, Module as DebugModule};
 use crate::plan::TlsBlock;
 use crate::target::{Module as MappedFile, Process, TargetError};
+
+/// Bytes of a source file that are read.
+pub(super) const MAX_SOURCE: u64 = 8 << 20;
 
 /// One mapped file of the target.
 pub(super) struct TargetModule {
@@ -45,6 +50,17 @@ impl TargetModule {
 }
 
 impl TargetModule {
+    /// Whether the line of source is blank, a comment or lone punctuation: nothing that a
+    /// compiler could have made code from. False when the source is not there to be read.
+    pub(super) fn has_no_statement(&self, debug: &DebugModule, file: FileId, line: u64) -> bool {
+        let root = self.options.root.as_deref().unwrap_or(Path::new("/"));
+        debug
+            .source_file(file)
+            .and_then(|file| readable_source(root, &file.path))
+            .and_then(|path| source_line(&path, line))
+            .is_some_and(|text| is_no_statement(&text))
+    }
+
     /// Where its thread-local storage is in each thread, when that is certain.
     ///
     /// The executable's block ends at the thread pointer, aligned as its segment wants it (the
@@ -162,10 +178,62 @@ impl Modules {
     }
 }
 
+/// One line of a text file; `None` beyond its end, or beyond what is read of it.
+fn source_line(path: &Path, line: u64) -> Option<String> {
+    let file = std::fs::File::open(path).ok()?;
+    let lines = BufReader::new(file.take(MAX_SOURCE)).split(b'\n');
+    let index = usize::try_from(line.checked_sub(1)?).ok()?;
+    let bytes = lines.map_while(Result::ok).nth(index)?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Blank, a whole-line comment, or nothing but punctuation.
+fn is_no_statement(text: &str) -> bool {
+    let text = text.trim();
+    let comment = ["//", "/*", "*/", "* "]
+        .iter()
+        .any(|start| text.starts_with(start));
+    // Code may stand behind a comment that ends on its line.
+    let code_behind = text
+        .rsplit_once("*/")
+        .is_some_and(|(_, behind)| !behind.trim().is_empty());
+    (comment && !code_behind) || !text.chars().any(char::is_alphanumeric)
+}
+
 /// A source file's path in the target's root, then in ours: the first that is there.
 pub(super) fn readable_source(root: &Path, path: &Path) -> Option<PathBuf> {
     let inside = root.join(path.strip_prefix("/").unwrap_or(path));
     [inside, path.to_path_buf()]
         .into_iter()
         .find(|candidate| candidate.is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn is_no_statement_of_comments_blanks_and_braces() {
+        for text in [
+            "",
+            "  \t",
+            "// x = 1;",
+            "/* x */",
+            " * more of it",
+            "}",
+            "});",
+            "*/",
+        ] {
+            assert!(is_no_statement(text), "{text:?}");
+        }
+        for text in [
+            "let x = 1;",
+            "*x = 1;",
+            "/* why */ x = 1;",
+            "} else {",
+            "x += 1; // why",
+        ] {
+            assert!(!is_no_statement(text), "{text:?}");
+        }
+    }
 }

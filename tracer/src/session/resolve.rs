@@ -96,7 +96,7 @@ impl From<&DebugInfoError> for Fault {
     fn from(error: &DebugInfoError) -> Self {
         Self {
             message: error.to_string(),
-            hint: None,
+            hint: error.hint(),
         }
     }
 }
@@ -167,12 +167,10 @@ fn line_sites(candidates: &[&Arc<TargetModule>], file: &str, line: u64) -> Resul
             several => with_line(debug, several, line, file)?,
         };
         let Sites { sites, moved_from } = debug.sites(id, line)?;
-        let notes = moved_from.zip(sites.first()).map(|(from, site)| {
-            format!(
-                "line {from} has no code; the probe is on line {}",
-                site.source.line
-            )
-        });
+        if moved_from.is_some() && candidate.has_no_statement(debug, id, line) {
+            return Err(no_code(debug, id, line));
+        }
+        let notes = moved(line, moved_from.is_some(), &sites);
         return Ok(Resolved {
             module: Arc::clone(candidate),
             sites,
@@ -180,6 +178,34 @@ fn line_sites(candidates: &[&Arc<TargetModule>], file: &str, line: u64) -> Resul
         });
     }
     Err(no_file(candidates, file))
+}
+
+/// What to say when the sites are on another line than the one asked for.
+fn moved(line: u64, no_row: bool, sites: &[Site]) -> Option<String> {
+    let site = sites.iter().find(|site| site.source.line != line)?;
+    let to = site.source.line;
+    Some(if no_row {
+        format!("line {line} has no code of its own; the probe is on line {to}")
+    } else {
+        format!("line {line} begins a function; the probe is behind its prologue, on line {to}")
+    })
+}
+
+/// A line that has no code, with the nearest that have.
+fn no_code(debug: &DebugModule, id: FileId, line: u64) -> Fault {
+    let nearest = debug.lines(id).map(|lines| {
+        let before = lines.range(..line).next_back().map(|(line, _)| *line);
+        let after = lines.range(line..).next().map(|(line, _)| *line);
+        before.into_iter().chain(after).collect()
+    });
+    Fault::from(SiteError::NoCode {
+        file: debug
+            .source_file(id)
+            .map(|file| Arc::clone(&file.path))
+            .unwrap_or_default(),
+        line,
+        nearest: nearest.unwrap_or_default(),
+    })
 }
 
 /// Of several files that match, the only one that has code for the line.

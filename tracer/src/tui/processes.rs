@@ -69,7 +69,11 @@ pub(super) fn pick(
         }
         dirty = event::poll(FRAME)?;
         if dirty {
-            choice.input(event::read()?, Instant::now());
+            let event = event::read()?;
+            if matches!(event, TerminalEvent::Resize(..)) {
+                screen.forget()?;
+            }
+            choice.input(event, Instant::now());
         }
         if let Some(entries) = lists.try_iter().last() {
             choice.set_entries(entries);

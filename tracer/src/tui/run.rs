@@ -35,6 +35,8 @@ struct Turn {
     dirty: bool,
     /// A key or the mouse wants its answer on the screen.
     urgent: bool,
+    /// What the terminal shows is not what was drawn.
+    resized: bool,
 }
 
 pub(super) fn run(control: Arc<dyn Control>, options: &Options) -> Result<Outcome, Error> {
@@ -56,6 +58,7 @@ pub(super) fn run(control: Arc<dyn Control>, options: &Options) -> Result<Outcom
         workers,
         dirty: true,
         urgent: false,
+        resized: false,
     };
     let (mut drawn, mut ticked) = (None::<Instant>, None::<Instant>);
     let mut more = false;
@@ -91,8 +94,11 @@ pub(super) fn run(control: Arc<dyn Control>, options: &Options) -> Result<Outcom
         }
         let rest = if turn.urgent { ANSWER } else { FRAME };
         if turn.dirty && drawn.is_none_or(|then| then.elapsed() >= rest) {
+            if turn.resized {
+                screen.forget()?;
+            }
             screen.draw(|frame| view::draw(&turn.state, frame))?;
-            (turn.dirty, turn.urgent) = (false, false);
+            (turn.dirty, turn.urgent, turn.resized) = (false, false, false);
             drawn = Some(Instant::now());
         }
     }
@@ -115,6 +121,7 @@ impl Turn {
         }
         for _ in 0..INPUTS {
             if let Some(action) = self.action(event::read()?) {
+                self.resized |= matches!(action, Action::Resize(..));
                 self.act(action)?;
                 self.urgent = true;
             }

@@ -10,11 +10,12 @@ use crossterm::event::{
     DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture,
 };
 use crossterm::terminal::{
-    BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
-    disable_raw_mode, enable_raw_mode,
+    BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen,
+    LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
 use crossterm::{cursor, execute, queue};
 use ratatui::backend::CrosstermBackend;
+use ratatui::layout::{Position, Rect};
 use ratatui::{Frame, Terminal};
 
 use super::Error;
@@ -50,12 +51,18 @@ impl Screen {
     fn set_up(mouse: bool) -> Result<Self, Error> {
         enable_raw_mode()?;
         let mut out = BufWriter::with_capacity(1 << 16, io::stdout());
-        execute!(out, EnterAlternateScreen, EnableBracketedPaste)?;
+        execute!(
+            out,
+            EnterAlternateScreen,
+            Clear(ClearType::All),
+            EnableBracketedPaste
+        )?;
         if mouse {
             execute!(out, EnableMouseCapture)?;
         }
-        let mut terminal = Terminal::new(CrosstermBackend::new(out))?;
-        terminal.clear()?;
+        // The screen is empty, as the first frame takes it to be. `Terminal::clear` would ask the
+        // terminal where its cursor is, and not every terminal answers.
+        let terminal = Terminal::new(CrosstermBackend::new(out))?;
         Ok(Self { terminal })
     }
 
@@ -63,6 +70,14 @@ impl Screen {
     pub(super) fn size(&self) -> Result<(u16, u16), Error> {
         let size = self.terminal.size()?;
         Ok((size.width, size.height))
+    }
+
+    /// Has the next frame drawn whole. A terminal that was resized, even to the size that it had
+    /// before, shows something else than what was drawn.
+    pub(super) fn forget(&mut self) -> Result<(), Error> {
+        let size = self.terminal.size()?;
+        self.terminal.resize(Rect::from((Position::ORIGIN, size)))?;
+        Ok(())
     }
 
     /// Draws one frame; what changed is written at once.

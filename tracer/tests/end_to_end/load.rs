@@ -41,11 +41,12 @@ fn stopped_reader_loses_events_and_counts_each() {
     if !needs::kernel() {
         return;
     }
-    // More than any sensible ring holds, in a few seconds.
-    let (threads, calls) = (2, 150_000);
+    // More than a ring of a mebibyte holds.
+    let (threads, calls) = (2, 20_000);
     let mut program = tight(threads, calls);
     let text = Text::of_exe(program.pid());
-    let tracer = Tracer::json(program.pid(), &[&work_probe()]);
+    let small = ["--ring-bytes", "1048576"];
+    let tracer = Tracer::attach(program.pid(), "json", &[&work_probe()], &small);
     text.wait_probed(1);
     tracer.signal(Signal::STOP);
     program.say("go");

@@ -1,9 +1,11 @@
 //! The story that the tracer must always tell well: target-app prints the
 //! wrong direction, and a logpoint at the branch that decides shows why.
 
+use std::path::Path;
+
 use serde_json::Value;
 
-use crate::support::build::{Profile, line_of, target_app, workspace};
+use crate::support::build::{Profile, line_of, scratch, target_app, workspace};
 use crate::support::display::Display;
 use crate::support::needs;
 use crate::support::program::Program;
@@ -47,8 +49,13 @@ struct Stage {
 impl Stage {
     /// Starts target-app; returns when it has seen the pointer move.
     fn set(profile: Profile) -> Self {
+        Self::set_as(&target_app(profile))
+    }
+
+    /// The same with the program at another path.
+    fn set_as(path: &Path) -> Self {
         let display = Display::start();
-        let app = Program::start_with(&target_app(profile), &["--seconds", "300"], |command| {
+        let app = Program::start_with(path, &["--seconds", "300"], |command| {
             command.env("DISPLAY", &display.name);
         });
         // Its first answer is not printed, so it is not known when it came: move until it tells.
@@ -178,12 +185,12 @@ fn attach_by_name_without_template_shows_both_pointers() {
     if !needs::kernel() || !needs::tools(&["Xvfb"]) {
         return;
     }
-    let mut stage = Stage::set(Profile::Dev);
-    let pid = stage.app.pid();
-    let text = Text::of_exe(pid);
     // A name of its own, since other tests run target-app too.
-    let name = format!("e2e-{pid}");
-    std::fs::write(format!("/proc/{pid}/comm"), &name).expect("a process may be renamed");
+    let name = format!("e2e-{}", std::process::id());
+    let path = scratch("named").join(&name);
+    std::fs::copy(target_app(Profile::Dev), &path).expect("the program is built");
+    let mut stage = Stage::set_as(&path);
+    let text = Text::of_exe(stage.app.pid());
     let probe = format!("log main.rs:{} as moves", branch_line());
     let tracer = Tracer::attach(&name, "json", &[&probe], &[]);
     text.wait_probed(1);
@@ -201,6 +208,7 @@ fn attach_by_name_without_template_shows_both_pointers() {
         "{message}"
     );
     assert_eq!(counter(&finished.summary("moves"), "events"), 1);
+    std::fs::remove_file(path).expect("it is there");
 }
 
 #[test]

@@ -34,7 +34,7 @@ pub(super) fn draw(state: &State, buffer: &mut Buffer) -> Option<(u16, u16)> {
             None
         }
         Overlay::Help(top) => {
-            let inner = frame(state.theme, buffer, area, " Keys ", "Esc back");
+            let inner = frame(state.theme, buffer, area, " Help: keys ", "Esc back");
             help(state.theme, buffer, inner, *top);
             None
         }

@@ -15,6 +15,9 @@ use super::super::state::source::{Loaded, Source};
 use super::super::theme::Role;
 use crate::session::ProbeStatus;
 
+/// Columns beside a line of code that its values get before the line is shown whole.
+const VALUES: usize = 24;
+
 pub(super) fn draw(state: &State, buffer: &mut Buffer, area: Rect) {
     if area.is_empty() {
         return;
@@ -172,7 +175,7 @@ impl Row<'_> {
         } else {
             total
                 .saturating_sub(wanted)
-                .max(total * 45 / 100)
+                .max(total.saturating_sub(VALUES.max(total / 3)))
                 .min(code_columns)
         };
         let code_area = Rect {
