@@ -10,6 +10,7 @@ mod demo;
 #[expect(dead_code, reason = "the build script of `tracer` uses the rest of it")]
 mod ebpf;
 mod failure;
+mod fidelity;
 mod install;
 mod limits;
 mod machine;
@@ -42,6 +43,8 @@ enum Command {
     Demo(demo::Args),
     /// Run every check: format, lints, tests, documentation
     Test(test::Args),
+    /// Compare every variable with what gdb prints
+    Fidelity(fidelity::Args),
     /// Write docs/limits.md from the limits in the source
     Limits(limits::Args),
 }
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
         Command::Install(args) => install::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Test(args) => test::run(&args),
+        Command::Fidelity(args) => fidelity::run(&args),
         Command::Limits(args) => limits::run(&args),
     };
     match result {

@@ -21,7 +21,7 @@ pub(crate) use guest::run_if_init;
 use crate::command::{as_root, is_root, run as run_command};
 use crate::failure::Failure;
 use crate::machine::Need;
-use crate::{ebpf, setup, workspace};
+use crate::{ebpf, fidelity, setup, workspace};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -46,6 +46,8 @@ enum Step {
     Unit,
     /// The programs in this kernel, end to end
     Integration,
+    /// Values against those that gdb shows, on a part of the corpus
+    Fidelity,
     /// The examples in the documentation
     DocTests,
     /// The documentation builds, without warnings
@@ -90,6 +92,7 @@ fn run_step(step: Step) -> Outcome {
         Step::ClippyEbpf => clippy_ebpf(),
         Step::Unit => unit(),
         Step::Integration => integration(),
+        Step::Fidelity => fidelity::quick(),
         Step::DocTests => {
             run_command(workspace::cargo("test").args(["--workspace", "--locked", "--doc"]))
         }
@@ -241,6 +244,7 @@ fn name(step: Step) -> &'static str {
         Step::ClippyEbpf => "clippy of the eBPF programs",
         Step::Unit => "unit tests",
         Step::Integration => "kernel and end-to-end tests",
+        Step::Fidelity => "values against gdb's",
         Step::DocTests => "documentation tests",
         Step::Docs => "documentation",
         Step::Kernels => "kernel tests in other kernels",

@@ -1,0 +1,241 @@
+//! `cargo xtask fidelity`: every variable that `tracer` shows, against gdb.
+//!
+//! Each program of a corpus runs twice from the same start: under gdb, which
+//! stops at the first hit of every site and walks every variable in scope, and
+//! under `tracer`, which logs the same. Values are compared part by part.
+
+mod compare;
+mod corpus;
+mod listed;
+mod report;
+mod run;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use serde_json::Value;
+
+use crate::failure::{Failure, USAGE};
+use crate::machine::Need;
+use crate::{build, setup};
+use compare::{Outcome, compare};
+use corpus::Program;
+use report::{Found, Report};
+use run::{Ours, Site};
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// One JSON object on stdout, and nothing else there
+    #[arg(long)]
+    json: bool,
+    /// Only the part of the corpus that `cargo xtask test` runs
+    #[arg(long)]
+    quick: bool,
+    /// Only programs whose source, compiler or flags have this in them
+    #[arg(long, value_name = "TEXT")]
+    only: Option<String>,
+    /// One program that is not in the corpus; it must wait for a line on its
+    /// stdin before it does what is looked at, and do the same in every run
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["quick", "only"])]
+    program: Option<PathBuf>,
+    /// Source files of that program that are looked at, by the ends of their paths
+    #[arg(long, value_name = "FILE", requires = "program")]
+    source: Vec<String>,
+    /// Sites of that program that are looked at
+    #[arg(long, value_name = "N", default_value_t = 300, requires = "program")]
+    sites: usize,
+    /// Arguments of that program
+    #[arg(last = true, requires = "program")]
+    arguments: Vec<String>,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    setup::ensure(&[Need::Build, Need::Tests])?;
+    build::programs(false)?;
+    let report = look(args)?;
+    if args.json {
+        println!("{}", report.json());
+    } else {
+        print!("{}", report.table());
+    }
+    report.verdict()
+}
+
+/// The part that `cargo xtask test` runs; `tracer` must be built.
+///
+/// # Errors
+/// A value is wrong, or too many are lacking.
+pub(crate) fn quick() -> Result<()> {
+    let report = look(&Args {
+        json: false,
+        quick: true,
+        only: None,
+        program: None,
+        source: Vec::new(),
+        sites: 0,
+        arguments: Vec::new(),
+    })?;
+    print!("{}", report.table());
+    report.verdict()
+}
+
+fn look(args: &Args) -> Result<Report> {
+    let programs = match &args.program {
+        Some(exe) => vec![own_program(exe, args)?],
+        None => corpus::build(args.quick, args.only.as_deref())?,
+    };
+    let mut report = Report::default();
+    for program in &programs {
+        eprintln!("fidelity: {} {}", program.name, program.flags);
+        let found = look_into(program)?;
+        report.add(program, found);
+    }
+    Ok(report)
+}
+
+/// A program that is not in the corpus.
+fn own_program(exe: &Path, args: &Args) -> Result<Program> {
+    let exe = exe
+        .canonicalize()
+        .map_err(|error| Failure::new(format!("{}: {error}", exe.display())).code(USAGE))?;
+    let name = exe
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    let sources = if args.source.is_empty() {
+        run::own_sources(&exe)?
+    } else {
+        args.source.clone()
+    };
+    Ok(Program {
+        name,
+        language: "",
+        flags: String::new(),
+        modules: vec![(exe.clone(), sources)],
+        arguments: args.arguments.clone(),
+        sites: args.sites,
+        exe,
+    })
+}
+
+/// Both runs of a program, compared.
+fn look_into(program: &Program) -> Result<Vec<Found>> {
+    let sites = run::sites(program)?;
+    let theirs = run::gdb(program, &sites)?;
+    let statics = statics(&theirs);
+    let ours = run::ours(program, &sites, &statics)?;
+    let mut found = compared(&sites, &theirs, &statics, &ours);
+    if found.iter().any(|found| found.outcome.wrong.is_some()) {
+        let again = run::gdb(program, &sites)?;
+        drop_unsteady(&mut found, &theirs, &again);
+    }
+    Ok(found)
+}
+
+/// The statics that sites are asked for: those in scope there, which `log` leaves out.
+fn statics(theirs: &BTreeMap<usize, Value>) -> BTreeMap<usize, Vec<String>> {
+    let mut asked = BTreeSet::new();
+    let mut statics: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+    for (id, report) in theirs {
+        for variable in static_variables(report) {
+            let name = variable["name"].as_str().unwrap_or_default();
+            let function = report["function"].as_str().unwrap_or_default();
+            // Once for each function: a static is the same at all of its sites, but for its value.
+            if asked.insert((function.to_owned(), name.to_owned())) {
+                statics.entry(*id).or_default().push(name.to_owned());
+            }
+        }
+    }
+    statics
+}
+
+fn static_variables(report: &Value) -> impl Iterator<Item = &Value> {
+    let of = |key: &str| {
+        report[key]
+            .as_array()
+            .map(Vec::as_slice)
+            .unwrap_or_default()
+    };
+    let local = of("variables")
+        .iter()
+        .filter(|variable| variable["static"] == true);
+    local.chain(of("statics"))
+}
+
+fn compared(
+    sites: &[Site],
+    theirs: &BTreeMap<usize, Value>,
+    statics: &BTreeMap<usize, Vec<String>>,
+    ours: &Ours,
+) -> Vec<Found> {
+    let mut found = Vec::new();
+    for (id, report) in theirs {
+        let Some(site) = sites.get(*id) else { continue };
+        let found_at = |variable: String, gdb: &Value, outcome: Outcome| Found {
+            site: *id,
+            location: site.location(),
+            variable,
+            type_name: gdb["type"].as_str().unwrap_or_default().to_owned(),
+            outcome,
+        };
+        let event = ours.events.get(&format!("s{id}"));
+        let variables = report["variables"].as_array().into_iter().flatten();
+        for variable in variables.filter(|variable| variable["static"] != true) {
+            let name = name_of(variable);
+            let value = event.and_then(|event| event.get(&name));
+            let outcome = match (value, event) {
+                (Some(value), _) => compare(&variable["node"], value),
+                (None, None) => Outcome::lacking("no event"),
+                // Declared further down: in scope for gdb only.
+                (None, Some(_)) if variable["line"].as_u64() > Some(site.line) => continue,
+                (None, Some(_)) => Outcome::absent(&variable["node"], "not listed"),
+            };
+            found.push(found_at(name, variable, outcome));
+        }
+        for (number, name) in statics.get(id).into_iter().flatten().enumerate() {
+            let gdb = static_variables(report).find(|variable| variable["name"] == **name);
+            let event = ours.events.get(&format!("v{id}.{number}"));
+            let value = event.and_then(|event| event.values().next());
+            if let Some(gdb) = gdb {
+                let outcome = match value {
+                    Some(value) => compare(&gdb["node"], value),
+                    None => Outcome::absent(&gdb["node"], "static refused"),
+                };
+                found.push(found_at(format!("static {name}"), gdb, outcome));
+            }
+        }
+    }
+    found
+}
+
+/// As we name it: `name#2` for a shadowed one.
+fn name_of(variable: &Value) -> String {
+    let name = variable["name"].as_str().unwrap_or_default();
+    match variable["shadow"].as_u64() {
+        None | Some(0 | 1) => name.to_owned(),
+        Some(shadow) => format!("{name}#{shadow}"),
+    }
+}
+
+/// Leaves out what two runs of gdb itself do not agree on: what differs from run to run.
+fn drop_unsteady(
+    found: &mut Vec<Found>,
+    first: &BTreeMap<usize, Value>,
+    second: &BTreeMap<usize, Value>,
+) {
+    let node = |runs: &BTreeMap<usize, Value>, site: usize, name: &str| {
+        let report = runs.get(&site)?;
+        let name = name.strip_prefix("static ").unwrap_or(name);
+        let all = report["variables"].as_array().into_iter().flatten();
+        let all = all.chain(report["statics"].as_array().into_iter().flatten());
+        let mut named = all.filter(|variable| name_of(variable) == name);
+        named.next().map(|variable| variable["node"].clone())
+    };
+    found.retain(|found| {
+        found.outcome.wrong.is_none()
+            || node(first, found.site, &found.variable) == node(second, found.site, &found.variable)
+    });
+}

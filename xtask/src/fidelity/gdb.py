@@ -1,0 +1,794 @@
+"""Every variable in scope at the first hit of each site, as gdb sees it.
+
+Run as `gdb -nx -batch -x gdb.py` with FIDELITY_JOB naming a file of JSON:
+pid, sites (id, module, address, statics). Prints a line of JSON for each site.
+
+Values are walked as gdb.Value gives them: fields by name, pointers, arrays.
+Collections are read by what their fields mean; those of C++ by the printers
+that come with libstdc++, which are not ours.
+"""
+
+import json
+import os
+import struct
+import sys
+
+import gdb
+
+MOST_ITEMS = 64
+MOST_TEXT = 256
+DEPTH = 8
+NODES = 6000
+
+
+class Left(Exception):
+    """No room for more of a value."""
+
+
+class Walk:
+    """One variable."""
+
+    def __init__(self, rust):
+        self.rust = rust
+        self.nodes = NODES
+
+    def node(self, value, depth=DEPTH):
+        self.nodes -= 1
+        if self.nodes <= 0:
+            return {"k": "any", "why": "large"}
+        try:
+            return self.of(value, depth)
+        except gdb.MemoryError as error:
+            return {"k": "unavailable", "why": str(error)}
+        except (gdb.error, RuntimeError, OverflowError, IndexError) as error:
+            return {"k": "unavailable", "why": str(error)}
+
+    def of(self, value, depth):
+        ty = value.type.strip_typedefs()
+        code = ty.code
+        if code in (gdb.TYPE_CODE_REF, gdb.TYPE_CODE_RVALUE_REF):
+            return {"k": "ref", "target": self.node(value.referenced_value(), depth - 1)}
+        if code == gdb.TYPE_CODE_ARRAY:
+            return self.array(value, ty, depth)
+        if code in (gdb.TYPE_CODE_STRUCT, gdb.TYPE_CODE_UNION):
+            return self.structure(value, ty, depth)
+        if value.is_optimized_out:
+            return {"k": "unavailable", "why": "optimized out"}
+        return self.scalar(value, ty, depth)
+
+    # Scalars
+
+    def scalar(self, value, ty, depth):
+        code = ty.code
+        name = ty.name or str(ty)
+        if code == gdb.TYPE_CODE_PTR:
+            return self.pointer(value, ty, depth)
+        if code == gdb.TYPE_CODE_VOID or ty.sizeof == 0:
+            return {"k": "unit"}
+        if code == gdb.TYPE_CODE_BOOL:
+            return {"k": "bool", "v": int.from_bytes(raw(value), "little")}
+        if code == gdb.TYPE_CODE_FLT:
+            return {"k": "float", "bits": raw(value).hex(), "size": ty.sizeof}
+        if code == gdb.TYPE_CODE_ENUM:
+            number = integer(value)
+            known = {last(f.name): str(f.enumval) for f in ty.fields()[:200]}
+            return {"k": "enum", "names": known, "v": str(number)}
+        if code == gdb.TYPE_CODE_FLAGS or code in (gdb.TYPE_CODE_MEMBERPTR, gdb.TYPE_CODE_METHODPTR):
+            return {"k": "any", "why": "member pointer"} if code == gdb.TYPE_CODE_METHODPTR else {
+                "k": "int", "v": str(int.from_bytes(raw(value), "little", signed=True))}
+        if code == gdb.TYPE_CODE_CHAR or name in ("char", "char8_t", "char16_t", "char32_t", "wchar_t"):
+            number = integer(value) & ((1 << (8 * ty.sizeof)) - 1)
+            return {"k": "char", "v": number, "size": ty.sizeof}
+        if code == gdb.TYPE_CODE_INT or code == gdb.TYPE_CODE_RANGE:
+            return {"k": "int", "v": str(integer(value))}
+        if code == gdb.TYPE_CODE_FUNC:
+            return {"k": "any", "why": "function"}
+        return {"k": "any", "why": "type code %d" % code}
+
+    def pointer(self, value, ty, depth):
+        address = int.from_bytes(raw(value), "little")
+        name = str(ty)
+        target = ty.target().strip_typedefs()
+        node = {"k": "ptr", "address": hex(address), "reference": self.rust and name.startswith("&")}
+        if target.code in (gdb.TYPE_CODE_FUNC, gdb.TYPE_CODE_METHOD):
+            return node
+        if address == 0 or depth <= 0 or target.code == gdb.TYPE_CODE_VOID:
+            return node
+        if not self.rust and target.name == "char" and target.sizeof == 1:
+            node["text"] = c_string(address)
+            if node["text"] is None:
+                return {"k": "unavailable", "why": "Cannot access memory at address %#x" % address}
+            return node
+        if target.sizeof == 0 and target.code != gdb.TYPE_CODE_STRUCT:
+            return node
+        if not self.rust and target.code == gdb.TYPE_CODE_STRUCT and polymorphic(target):
+            try:
+                dynamic = value.dynamic_type
+                if dynamic != value.type:
+                    node["dynamic"] = self.node(value.cast(dynamic).dereference(), depth - 1)
+            except gdb.error:
+                pass
+        node["target"] = self.node(value.dereference(), depth - 1)
+        return node
+
+    # Aggregates
+
+    def array(self, value, ty, depth):
+        element = ty.target().strip_typedefs()
+        low, high = ty.range()
+        count = high - low + 1
+        if element.name == "char" and not self.rust and element.sizeof == 1:
+            if value.is_optimized_out:
+                return {"k": "unavailable", "why": "optimized out"}
+            return {"k": "chars", "hex": raw(value)[: MOST_TEXT].hex(), "of": count}
+        items = [self.node(value[low + n], depth) for n in range(max(0, min(count, MOST_ITEMS)))]
+        return {"k": "seq", "items": items, "of": max(0, count)}
+
+    def structure(self, value, ty, depth):
+        name = ty.name or ""
+        if self.rust:
+            special = rust(self, value, ty, name, depth)
+        else:
+            special = cpp(self, value, ty, name, depth)
+        if special is not None:
+            return special
+        return self.raw_struct(value, ty, name, depth)
+
+    def raw_struct(self, value, ty, name, depth):
+        fields = []
+        union = ty.code == gdb.TYPE_CODE_UNION
+        for field in ty.fields():
+            if not hasattr(field, "bitpos") and not field.is_base_class:
+                continue
+            if field.artificial or (field.name or "").startswith("_vptr"):
+                continue
+            if field.type.strip_typedefs().sizeof == 0 and self.rust:
+                continue
+            inner = self.field(value, field, 0 if union else depth)
+            anonymous = not field.name
+            if anonymous and inner["k"] == "struct":
+                fields.extend(inner["fields"])
+            else:
+                fields.append([("base " if field.is_base_class else "") + (field.name or ""), inner])
+        if self.rust and name.startswith("("):
+            return {"k": "tuple", "items": [node for _, node in fields]} if fields else {"k": "unit"}
+        return {"k": "struct", "name": name, "fields": fields, "union": union}
+
+    def field(self, value, field, depth):
+        try:
+            if getattr(field, "bitsize", 0):
+                return self.bits(value[field])
+            return self.node(value[field], depth)
+        except gdb.error as error:
+            return {"k": "unavailable", "why": str(error)}
+
+    def bits(self, value):
+        """A bit field: gdb gives its number, and no bytes."""
+        if value.is_optimized_out:
+            return {"k": "unavailable", "why": "optimized out"}
+        return {"k": "int", "v": str(int(value))}
+
+    def items(self, values, of, depth):
+        nodes = []
+        for value in values:
+            if len(nodes) >= MOST_ITEMS:
+                break
+            nodes.append(self.node(value, depth))
+        return {"k": "seq", "items": nodes, "of": of}
+
+
+def raw(value):
+    """The bytes of a value, wherever it is."""
+    size = value.type.sizeof
+    try:
+        return bytes(value.bytes)
+    except AttributeError:
+        pass
+    if value.address is not None and not getattr(value, "is_bitfield", False):
+        return bytes(gdb.selected_inferior().read_memory(int(value.address), size))
+    code = value.type.strip_typedefs().code
+    if code == gdb.TYPE_CODE_FLT:
+        number = float(value)
+        if size == 4:
+            return struct.pack("<f", number)
+        if size == 8:
+            return struct.pack("<d", number)
+        raise gdb.error("a wide float in registers")
+    return (int(value) & ((1 << (8 * size)) - 1)).to_bytes(size, "little")
+
+
+def integer(value):
+    ty = value.type.strip_typedefs()
+    if ty.sizeof > 8:
+        return int.from_bytes(raw(value), "little", signed=is_signed(ty))
+    return int(value)
+
+
+def is_signed(ty):
+    return bool(getattr(ty, "is_signed", not (ty.name or "").startswith(("u", "unsigned"))))
+
+
+def last(name):
+    depth, at = 0, 0
+    for n, c in enumerate(name):
+        if c in "<(":
+            depth += 1
+        elif c in ">)":
+            depth -= 1
+        elif c == ":" and depth == 0:
+            at = n + 1
+    return name[at:]
+
+
+def c_string(address):
+    memory = gdb.selected_inferior()
+    data = b""
+    while len(data) < MOST_TEXT:
+        try:
+            byte = bytes(memory.read_memory(address + len(data), 1))
+        except gdb.MemoryError:
+            return None
+        if byte == b"\0":
+            return {"hex": data.hex(), "whole": True}
+        data += byte
+    return {"hex": data.hex(), "whole": False}
+
+
+def polymorphic(ty):
+    try:
+        return ty.is_dynamic or any((f.name or "").startswith("_vptr") for f in all_fields(ty))
+    except (AttributeError, gdb.error):
+        return any((f.name or "").startswith("_vptr") for f in all_fields(ty))
+
+
+def all_fields(ty, level=0):
+    for field in ty.fields():
+        yield field
+        if field.is_base_class and level < 8:
+            yield from all_fields(field.type.strip_typedefs(), level + 1)
+
+
+def text(address, length, trim=0):
+    if length < 0 or length > 1 << 40:
+        return {"k": "unavailable", "why": "a length of %d" % length}
+    shown = min(length, MOST_TEXT)
+    data = bytes(gdb.selected_inferior().read_memory(address, shown)) if shown else b""
+    if trim:
+        data, length = data[: length - trim], length - trim
+    return {"k": "text", "hex": data.hex(), "of": length}
+
+
+# Rust
+
+
+def peel(value):
+    """Through structs with one field that has bytes."""
+    while value.type.strip_typedefs().code == gdb.TYPE_CODE_STRUCT:
+        ty = value.type.strip_typedefs()
+        fields = [f for f in ty.fields() if f.type.strip_typedefs().sizeof > 0]
+        if len(fields) != 1 or fields[0].artificial:
+            break
+        value = value[fields[0]]
+    return value
+
+
+def path(name):
+    return name.split("<")[0]
+
+
+def run_of(start, count, element):
+    """Elements in a row at an address."""
+    pointer = gdb.Value(start).cast(element.pointer())
+    for n in range(count):
+        yield (pointer + n).dereference()
+
+
+def vec_parts(value):
+    buf = value["buf"]
+    inner = buf["inner"] if has(buf, "inner") else buf
+    return int.from_bytes(raw(peel(inner["ptr"])), "little"), int(value["len"])
+
+
+def has(value, name):
+    return any(f.name == name for f in value.type.strip_typedefs().fields())
+
+
+def rust_enum(walk, value, ty, name, depth):
+    fields = ty.fields()
+    if fields and fields[0].artificial and (fields[0].name is None or "__state" in fields[0].name):
+        if len(fields) < 2:
+            return {"k": "unavailable", "why": "no variant"}
+        field = fields[1]
+    elif len(fields) == 1 and fields[0].type.name == "%s::%s" % (name, fields[0].name):
+        field = fields[0]
+    else:
+        return None
+    inner = value[field]
+    shape = walk.raw_struct(inner, inner.type.strip_typedefs(), "", depth)
+    variant = {"k": "variant", "name": last(field.type.name or field.name), "fields": shape.get("fields", [])}
+    if path(name) == "alloc::borrow::Cow":
+        return variant["fields"][0][1]
+    return variant
+
+
+def rust(walk, value, ty, name, depth):
+    try:
+        found = rust_enum(walk, value, ty, name, depth)
+        if found is not None:
+            return found
+        return rust_struct(walk, value, ty, name, depth)
+    except gdb.MemoryError:
+        raise
+    except gdb.error as error:
+        if "optimized out" in str(error):
+            return {"k": "unavailable", "why": "optimized out"}
+        raise
+
+
+def rust_struct(walk, value, ty, name, depth):
+    fields = {f.name: f for f in ty.fields() if f.name}
+    base = path(name)
+    if set(fields) == {"data_ptr", "length"}:
+        return rust_slice(walk, value, name, depth)
+    if set(fields) == {"pointer", "vtable"}:
+        return rust_dyn(walk, value, name, depth)
+    if base == "alloc::string::String":
+        return text(*vec_parts(value["vec"]))
+    if base in ("std::path::PathBuf", "std::ffi::os_str::OsString"):
+        inner = peel_to(value, "alloc::vec::Vec")
+        return text(*vec_parts(inner))
+    if base == "alloc::ffi::c_str::CString":
+        return text(int.from_bytes(raw(value["inner"]["data_ptr"]), "little"), int(value["inner"]["length"]), 1)
+    if base == "alloc::vec::Vec":
+        start, count = vec_parts(value)
+        return walk.items(run_of(start, min(count, MOST_ITEMS), ty.template_argument(0)), count, depth - 1)
+    if base == "alloc::collections::vec_deque::VecDeque":
+        return rust_deque(walk, value, ty, depth)
+    if base in ("alloc::rc::Rc", "alloc::sync::Arc"):
+        return rust_counted(walk, value, name, depth)
+    if base in ("alloc::rc::Weak", "alloc::sync::Weak"):
+        return {"k": "weak"}
+    if base in ("alloc::boxed::Box", "core::pin::Pin", "core::cell::UnsafeCell", "core::ptr::non_null::NonNull",
+                "core::ptr::unique::Unique", "core::mem::manually_drop::ManuallyDrop"):
+        filled = [f for f in ty.fields() if f.type.strip_typedefs().sizeof > 0]
+        if len(filled) == 1:
+            return walk.node(value[filled[0]], depth)
+        return None
+    if base.startswith("core::sync::atomic::Atomic"):
+        inner = peel(value)
+        if name.endswith(("AtomicBool", "Atomic<bool>")):
+            return {"k": "bool", "v": int.from_bytes(raw(inner), "little")}
+        return walk.node(inner, depth)
+    if base in ("core::cell::Cell", "core::cell::RefCell"):
+        return {"k": "struct", "name": name, "fields": [["value", walk.node(value["value"], depth)]]}
+    if base in ("core::cell::Ref", "core::cell::RefMut"):
+        return walk.node(peel(value["value"]).dereference(), depth)
+    if base.startswith("std::sync::") and base.endswith(("::Mutex", "::RwLock")):
+        flag = int.from_bytes(raw(peel(value["poison"])), "little")
+        return {"k": "struct", "name": name, "fields": [
+            ["data", walk.node(value["data"], depth)], ["poisoned", {"k": "bool", "v": flag}]]}
+    if base.startswith("std::sync::poison::") and base.endswith(("MutexGuard", "RwLockWriteGuard")):
+        return walk.node(value["lock"].dereference()["data"], depth)
+    if base in ("core::cell::once::OnceCell",):
+        return rust_once(walk, walk.node(value["inner"], depth), "OnceCell")
+    if base in ("std::sync::once_lock::OnceLock",):
+        done = int(peel(value["once"])) == 0
+        inner = {"k": "any", "why": "not set"}
+        if done:
+            inner = walk.node(initialised(value["value"]["value"]), depth)
+        return {"k": "once", "set": done, "value": inner}
+    if base.startswith(("core::num::nonzero::NonZero",)) or base in (
+            "core::num::wrapping::Wrapping", "core::num::saturating::Saturating"):
+        return walk.node(peel(value), depth)
+    if base == "core::time::Duration":
+        return {"k": "duration", "secs": str(int(value["secs"])), "nanos": str(int(peel(value["nanos"])))}
+    if base in ("std::time::Instant", "std::time::SystemTime"):
+        spec = value
+        while not has(spec, "tv_sec"):
+            spec = spec[spec.type.strip_typedefs().fields()[0]]
+        return {"k": "struct", "name": name, "fields": [
+            ["tv_sec", {"k": "int", "v": str(int(spec["tv_sec"]))}],
+            ["tv_nsec", {"k": "int", "v": str(int(peel(spec["tv_nsec"])))}]]}
+    if base == "std::collections::hash::map::HashMap":
+        return rust_table(walk, value["base"]["table"], True, depth)
+    if base == "std::collections::hash::set::HashSet":
+        return rust_table(walk, value["base"]["map"]["table"], False, depth)
+    if base == "alloc::collections::btree::map::BTreeMap":
+        return rust_tree(walk, value, True, depth)
+    if base == "alloc::collections::btree::set::BTreeSet":
+        return rust_tree(walk, value["map"], False, depth)
+    if base == "alloc::collections::binary_heap::BinaryHeap":
+        return walk.node(value["data"], depth)
+    if base == "alloc::collections::linked_list::LinkedList":
+        return rust_list(walk, value, depth)
+    if base.endswith("MaybeUninit"):
+        return {"k": "any", "why": "maybe uninitialised"}
+    if base == "core::marker::PhantomData":
+        return {"k": "any", "why": "nothing"}
+    if base.endswith("::RandomState"):
+        return {"k": "any", "why": "differs from run to run"}
+    return None
+
+
+def initialised(value):
+    """What is in a MaybeUninit."""
+    value = value["value"]
+    while path(value.type.strip_typedefs().name or "").endswith(("::ManuallyDrop", "::MaybeDangling")):
+        value = value[value.type.strip_typedefs().fields()[0]]
+    return value
+
+
+def rust_once(walk, node, name):
+    some = node.get("name") == "Some"
+    return {"k": "once", "set": some, "value": node["fields"][0][1] if some else {"k": "any", "why": "not set"}}
+
+
+def peel_to(value, wanted):
+    while path(value.type.strip_typedefs().name or "") != wanted:
+        filled = [f for f in value.type.strip_typedefs().fields() if f.type.strip_typedefs().sizeof > 0]
+        value = value[filled[0]]
+    return value
+
+
+def rust_slice(walk, value, name, depth):
+    start = int.from_bytes(raw(value["data_ptr"]), "little")
+    count = int(value["length"])
+    element = value["data_ptr"].type.target()
+    if name.startswith("*"):
+        return walk.raw_struct(value, value.type.strip_typedefs(), name, depth)
+    inner = name
+    if any(inner.endswith(e) or "<%s>" % e in inner or "<%s," % e in inner
+           for e in ("str", "std::path::Path", "std::ffi::os_str::OsStr")) and not inner.endswith("CStr"):
+        return text(start, count)
+    if "core::ffi::c_str::CStr" in inner:
+        return text(start, count, 1)
+    if "[" in inner:
+        return walk.items(run_of(start, min(count, MOST_ITEMS), element), count, depth - 1)
+    return None
+
+
+def rust_dyn(walk, value, name, depth):
+    node = {"k": "dyn", "address": hex(int.from_bytes(raw(value["pointer"]), "little"))}
+    try:
+        # In Rust, gdb finds the concrete type by the vtable's entry when it dereferences.
+        gdb.set_convenience_variable("fidelity", value)
+        node["target"] = walk.node(gdb.parse_and_eval("*$fidelity"), depth - 1)
+    except gdb.error:
+        pass
+    return node
+
+
+def rust_counted(walk, value, name, depth):
+    pointer = peel(value["ptr"])
+    if pointer.type.strip_typedefs().code == gdb.TYPE_CODE_STRUCT:
+        if not has(pointer, "data_ptr"):
+            return {"k": "any", "why": "dyn"}
+        start = int.from_bytes(raw(pointer["data_ptr"]), "little")
+        counts = pointer["data_ptr"].type.target().strip_typedefs()
+        count = int(pointer["length"])
+        field = [f for f in counts.fields() if f.name in ("value", "data")][0]
+        start += field.bitpos // 8
+        element = field.type
+        if "<str" in name:
+            return text(start, count)
+        return walk.items(run_of(start, min(count, MOST_ITEMS), element), count, depth - 1)
+    inner = pointer.dereference()
+    return walk.node(inner["value" if has(inner, "value") else "data"], depth - 1)
+
+
+def rust_deque(walk, value, ty, depth):
+    buf = value["buf"]
+    inner = buf["inner"] if has(buf, "inner") else buf
+    start = int.from_bytes(raw(peel(inner["ptr"])), "little")
+    cap = int(peel(inner["cap"]))
+    head, count = int(value["head"]), int(value["len"])
+    element = ty.template_argument(0)
+    pointer = gdb.Value(start).cast(element.pointer())
+    items = ((pointer + (head + n) % cap).dereference() for n in range(min(count, MOST_ITEMS)))
+    return walk.items(items, count, depth - 1)
+
+
+def rust_table(walk, table, is_map, depth):
+    ty = table.type.strip_typedefs()
+    entry = ty.template_argument(0)
+    inner = table["table"]
+    control = int.from_bytes(raw(peel(inner["ctrl"])), "little")
+    mask, count = int(inner["bucket_mask"]), int(inner["items"])
+    entries = []
+    if count and entry.sizeof:
+        flags = bytes(gdb.selected_inferior().read_memory(control, mask + 1))
+        for n, flag in enumerate(flags):
+            if flag < 0x80 and len(entries) < MOST_ITEMS:
+                pointer = gdb.Value(control - (n + 1) * entry.sizeof).cast(entry.pointer())
+                entries.append(pointer.dereference())
+    elif count:
+        return {"k": "any", "why": "entries without bytes"}
+    if not is_map:
+        return {"k": "seq", "items": [walk.node(e["__0"], depth - 1) for e in entries], "of": count}
+    return {"k": "map", "of": count, "entries": [
+        [walk.node(e["__0"], depth - 1), walk.node(e["__1"], depth - 1)] for e in entries]}
+
+
+def rust_tree(walk, value, is_map, depth):
+    count = int(value["length"])
+    pairs = []
+
+    def cell(array, index):
+        return initialised(array[index])
+
+    def visit(node, height):
+        leaf = node.dereference()
+        data = leaf
+        length = int(data["len"])
+        edges = None
+        if height > 0:
+            parent = node.dereference()["parent"]
+            internal = [f for f in parent.type.strip_typedefs().fields()]
+            del internal
+            edges = node.cast(internal_type(leaf).pointer()).dereference()["edges"]
+        for n in range(length + 1):
+            if edges is not None:
+                visit(peel(initialised(edges[n])), height - 1)
+            if n < length and len(pairs) < MOST_ITEMS:
+                key = cell(data["keys"], n)
+                pairs.append((key, cell(data["vals"], n) if is_map else None))
+
+    def internal_type(leaf):
+        name = leaf.type.strip_typedefs().name.replace("LeafNode", "InternalNode", 1)
+        return gdb.lookup_type(name)
+
+    root = value["root"]
+    fields = root.type.strip_typedefs().fields()
+    if count and len(fields) > 1 and fields[1].name == "Some":
+        some = root[fields[1]]["__0"]
+        visit(peel(some["node"]), int(some["height"]))
+    if is_map:
+        return {"k": "map", "of": count, "entries": [
+            [walk.node(k, depth - 1), walk.node(v, depth - 1)] for k, v in pairs]}
+    return {"k": "seq", "of": count, "items": [walk.node(k, depth - 1) for k, _ in pairs]}
+
+
+def rust_list(walk, value, depth):
+    count = int(value["len"])
+    items = []
+    here = value["head"]
+    while len(items) < min(count, MOST_ITEMS):
+        fields = here.type.strip_typedefs().fields()
+        if len(fields) < 2 or fields[1].name != "Some":
+            break
+        node = peel(here[fields[1]]["__0"]).dereference()
+        items.append(node["element"])
+        here = node["next"]
+    return walk.items(items, count, depth - 1)
+
+
+# C++
+
+
+def cpp(walk, value, ty, name, depth):
+    if not name.startswith("std::"):
+        return None
+    try:
+        visitor = gdb.default_visualizer(value)
+    except (gdb.error, ValueError):
+        visitor = None
+    base = path(name.replace("std::__cxx11::", "std::"))
+    if base == "std::array":
+        elements = value["_M_elems"]
+        return walk.array(elements, elements.type.strip_typedefs(), depth)
+    if visitor is None:
+        return None
+    try:
+        return cpp_presented(walk, value, ty, name, base, visitor, depth)
+    except gdb.MemoryError as error:
+        # Before its constructor ran: where the walk fails says nothing of the parts.
+        return {"k": "unavailable", "why": "a container without contents: %s" % type(error).__name__}
+
+
+def cpp_presented(walk, value, ty, name, base, visitor, depth):
+    if base in ("std::basic_string", "std::basic_string_view"):
+        return cpp_text(value, base)
+    if base in ("std::unique_ptr", "std::shared_ptr", "std::weak_ptr"):
+        children = list(visitor.children())
+        if base == "std::weak_ptr":
+            address = int(value["_M_ptr"])
+            return {"k": "ptr", "address": hex(address), "smart": True}
+        if not children:
+            return {"k": "ptr", "address": "0x0", "smart": True, "weak": base == "std::weak_ptr"}
+        pointer = children[0][1]
+        if path(str(ty.template_argument(0))).endswith("[]") or "[]" in name.split(",")[0]:
+            return {"k": "ptr", "address": hex(int(pointer)), "smart": True}
+        node = walk.pointer(pointer, pointer.type.strip_typedefs(), depth)
+        node["smart"] = True
+        node["weak"] = base == "std::weak_ptr"
+        return node
+    if base in ("std::optional",):
+        children = list(visitor.children())
+        if not children:
+            return {"k": "variant", "name": "nullopt", "fields": []}
+        return {"k": "variant", "name": "optional", "fields": [["0", walk.node(children[0][1], depth)]]}
+    if base == "std::variant":
+        children = list(visitor.children())
+        index = int(value["_M_index"])
+        if not children:
+            return {"k": "variant", "name": "valueless", "fields": []}
+        return {"k": "alternative", "index": index, "value": walk.node(children[0][1], depth)}
+    if base == "std::pair":
+        return None
+    if base == "std::tuple":
+        return {"k": "tuple", "items": [walk.node(v, depth) for _, v in visitor.children()]}
+    if base in ("std::vector", "std::deque", "std::list", "std::forward_list", "std::array", "std::set",
+                "std::multiset", "std::unordered_set", "std::unordered_multiset", "std::stack", "std::queue",
+                "std::priority_queue"):
+        return cpp_items(walk, visitor, base, depth)
+    if base in ("std::map", "std::multimap", "std::unordered_map", "std::unordered_multimap"):
+        return cpp_map(walk, visitor, depth)
+    if base == "std::bitset":
+        return {"k": "any", "why": "a bitset"}
+    if base == "std::atomic":
+        return None
+    return None
+
+
+def cpp_text(value, base):
+    if base == "std::basic_string":
+        pointer, count = value["_M_dataplus"]["_M_p"], int(value["_M_string_length"])
+    else:
+        pointer, count = value["_M_str"], int(value["_M_len"])
+    size = pointer.type.strip_typedefs().target().sizeof
+    if size == 1:
+        return text(int(pointer), count)
+    shown = min(count, MOST_TEXT // size)
+    data = bytes(gdb.selected_inferior().read_memory(int(pointer), shown * size)) if shown else b""
+    units = [int.from_bytes(data[n:n + size], "little") for n in range(0, len(data), size)]
+    return {"k": "wide", "units": units, "size": size, "of": count}
+
+
+def cpp_items(walk, visitor, base, depth):
+    items, count = [], 0
+    for _, child in visitor.children():
+        if len(items) < MOST_ITEMS:
+            items.append(walk.node(child if isinstance(child, gdb.Value) else gdb.Value(child), depth - 1))
+        count += 1
+        if count > 5000:
+            break
+    return {"k": "seq", "items": items, "of": count if count <= 5000 else None}
+
+
+def cpp_map(walk, visitor, depth):
+    entries, count, key = [], 0, None
+    for index, (_, child) in enumerate(visitor.children()):
+        if index % 2 == 0:
+            key = child
+            continue
+        if len(entries) < MOST_ITEMS:
+            entries.append([walk.node(key, depth - 1), walk.node(child, depth - 1)])
+        count += 1
+        if count > 5000:
+            break
+    return {"k": "map", "entries": entries, "of": count if count <= 5000 else None}
+
+
+# Sites
+
+
+def is_static(symbol):
+    return symbol.addr_class == gdb.SYMBOL_LOC_STATIC or (
+        not symbol.needs_frame and symbol.addr_class not in (
+            gdb.SYMBOL_LOC_CONST, gdb.SYMBOL_LOC_CONST_BYTES, gdb.SYMBOL_LOC_OPTIMIZED_OUT))
+
+
+def read(frame, symbol, rust):
+    """A variable as a node; C++ bit patterns of what gdb cannot read as the reason."""
+    try:
+        value = frame.read_var(symbol)
+    except (gdb.error, RuntimeError) as error:
+        return {"k": "unavailable", "why": str(error)}, str(symbol.type)
+    return Walk(rust).node(value), str(value.type)
+
+
+def variables(frame, rust):
+    block = gdb.block_for_pc(frame.pc())
+    found, seen = [], {}
+    while block is not None:
+        # gdb merges blocks of which only constants are left: the later declaration is the inner one.
+        for symbol in sorted(block, key=lambda symbol: -symbol.line):
+            if not (symbol.is_variable or symbol.is_argument) or not symbol.name:
+                continue
+            if symbol.addr_class == gdb.SYMBOL_LOC_TYPEDEF:
+                continue
+            found.append((symbol, block))
+        if block.function is not None:
+            break
+        block = block.superblock
+    out = []
+    for symbol, _ in found:
+        count = seen[symbol.name] = seen.get(symbol.name, 0) + 1
+        node, ty = read(frame, symbol, rust)
+        out.append({"name": symbol.name, "shadow": count, "type": ty, "static": is_static(symbol),
+                    "line": symbol.line, "node": node, "argument": symbol.is_argument})
+    return out
+
+
+def statics(frame, rust):
+    out = []
+    table = gdb.block_for_pc(frame.pc())
+    for block in (table.static_block, table.global_block):
+        for symbol in block:
+            if not symbol.is_variable or symbol.addr_class == gdb.SYMBOL_LOC_TYPEDEF or len(out) >= 200:
+                continue
+            name = symbol.name
+            if "{" in name or "<" in name or name.startswith(("_", "std::", "core::", "alloc::", "vtable")):
+                continue
+            node, ty = read(frame, symbol, rust)
+            out.append({"name": name, "shadow": 1, "type": ty, "static": True, "line": symbol.line,
+                        "node": node, "argument": False})
+    return out
+
+
+class Site(gdb.Breakpoint):
+    def __init__(self, site, address):
+        super().__init__("*%d" % address, internal=True)
+        self.site = site
+        self.silent = True
+
+    def stop(self):
+        try:
+            frame = gdb.newest_frame()
+            language = frame.language()
+            rust = language == "rust"
+            report = {"id": self.site["id"], "language": language, "function": frame.name(),
+                      "variables": variables(frame, rust)}
+            if self.site.get("statics"):
+                report["statics"] = statics(frame, rust)
+        except Exception as error:  # One site must not cost the others.
+            report = {"id": self.site["id"], "error": "%s: %s" % (type(error).__name__, error)}
+        OUT.write(json.dumps(report) + "\n")
+        self.enabled = False
+        return False
+
+
+def bias(pid, module):
+    """Run address less link address of a module."""
+    with open(module, "rb") as file:
+        head = file.read(64)
+        offset, = struct.unpack_from("<Q", head, 32)
+        size, count = struct.unpack_from("<HH", head, 54)
+        file.seek(offset)
+        table = file.read(size * count)
+    first = None
+    for n in range(count):
+        kind, _, at, address = struct.unpack_from("<IIQQ", table, n * size)
+        if kind == 1:
+            first = (at & ~4095, address & ~4095)
+            break
+    with open("/proc/%d/maps" % pid) as maps:
+        for line in maps:
+            words = line.split(None, 5)
+            if len(words) == 6 and words[5].strip() == module and int(words[2], 16) == first[0]:
+                return int(words[0].split("-")[0], 16) - first[1]
+    raise gdb.error("%s is not mapped" % module)
+
+
+def main():
+    with open(os.environ["FIDELITY_JOB"]) as file:
+        job = json.load(file)
+    for setting in ("pagination off", "confirm off", "width 0", "print object off", "max-value-size unlimited",
+                    "debuginfod enabled off", "print thread-events off", "startup-with-shell off"):
+        try:
+            gdb.execute("set " + setting)
+        except gdb.error:
+            pass
+    gdb.execute("attach %d" % job["pid"], to_string=True)
+    kept = []
+    for site in job["sites"]:
+        kept.append(Site(site, bias(job["pid"], site["module"]) + int(site["address"], 16)))
+    OUT.write(json.dumps({"ready": True}) + "\n")
+    OUT.flush()
+    gdb.execute("continue", to_string=True)
+
+
+OUT = open(os.environ["FIDELITY_OUT"], "w")
+main()
+OUT.flush()
+sys.stdout.flush()

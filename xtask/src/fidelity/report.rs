@@ -1,0 +1,288 @@
+//! What was found: counted, as a table and as JSON.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use anyhow::Result;
+use serde_json::{Value, json};
+
+use super::compare::{Difference, Outcome};
+use super::corpus::Program;
+use super::listed::LISTED;
+use crate::failure::Failure;
+
+/// One variable at one site.
+pub(super) struct Found {
+    /// Number of the site.
+    pub(super) site: usize,
+    /// The site, for people.
+    pub(super) location: String,
+    /// Its name.
+    pub(super) variable: String,
+    /// Its type, as gdb writes it.
+    pub(super) type_name: String,
+    /// How it compares.
+    pub(super) outcome: Outcome,
+}
+
+/// Counts of one program, or of all.
+#[derive(Default)]
+struct Counts {
+    sites: usize,
+    equal: usize,
+    neither: usize,
+    ours_only: usize,
+    lacking: BTreeMap<String, usize>,
+    wrong: usize,
+}
+
+impl Counts {
+    fn lacking(&self) -> usize {
+        self.lacking.values().sum()
+    }
+
+    /// Of what gdb prints, how much we print, the same.
+    fn share(&self) -> f64 {
+        let all = self.equal + self.lacking() + self.wrong;
+        if all == 0 {
+            return 1.0;
+        }
+        self.equal as f64 / all as f64
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.sites += other.sites;
+        self.equal += other.equal;
+        self.neither += other.neither;
+        self.ours_only += other.ours_only;
+        self.wrong += other.wrong;
+        for (why, count) in &other.lacking {
+            *self.lacking.entry(why.clone()).or_default() += count;
+        }
+    }
+
+    fn json(&self) -> Value {
+        json!({
+            "sites": self.sites,
+            "equal": self.equal,
+            "unavailable_in_both": self.neither,
+            "unavailable_in_gdb": self.ours_only,
+            "unavailable_in_ours": self.lacking,
+            "wrong": self.wrong,
+        })
+    }
+}
+
+/// A line of the list of differences.
+struct Line {
+    program: String,
+    location: String,
+    variable: String,
+    difference: Difference,
+    why: Option<&'static str>,
+}
+
+/// What was found in all programs.
+#[derive(Default)]
+pub(super) struct Report {
+    programs: Vec<(String, String, &'static str, Counts)>,
+    lines: Vec<Line>,
+    /// An example of each reason for which we lack something.
+    examples: BTreeMap<String, String>,
+}
+
+impl Report {
+    /// Adds what was found in a program.
+    pub(super) fn add(&mut self, program: &Program, found: Vec<Found>) {
+        let mut counts = Counts::default();
+        let mut sites: Vec<usize> = found.iter().map(|found| found.site).collect();
+        sites.dedup();
+        counts.sites = sites.len();
+        for found in found {
+            self.count(program, found, &mut counts);
+        }
+        let name = program.name.clone();
+        self.programs
+            .push((name, program.flags.clone(), program.language, counts));
+    }
+
+    fn count(&mut self, program: &Program, found: Found, counts: &mut Counts) {
+        let Outcome {
+            equal,
+            neither,
+            ours_only,
+            lacking,
+            wrong,
+        } = found.outcome;
+        let name = format!("{} {}", program.name, program.flags);
+        if let Some(difference) = wrong {
+            let listed = LISTED.iter().find(|listed| {
+                listed.is(
+                    &program.name,
+                    &program.flags,
+                    &found.variable,
+                    &found.type_name,
+                )
+            });
+            if listed.is_none() {
+                counts.wrong += 1;
+            }
+            self.lines.push(Line {
+                program: name,
+                location: found.location,
+                variable: format!("{}{}: {}", found.variable, difference.part, found.type_name),
+                difference,
+                why: listed.map(|listed| listed.why),
+            });
+        } else if let Some(why) = lacking {
+            let why = without_numbers(&why);
+            let example = format!(
+                "{name}, {}, {}: {}",
+                found.location, found.variable, found.type_name
+            );
+            self.examples.entry(why.clone()).or_insert(example);
+            *counts.lacking.entry(why).or_default() += 1;
+        } else if equal > 0 || (neither == 0 && ours_only == 0) {
+            counts.equal += 1;
+        } else if ours_only > 0 {
+            counts.ours_only += 1;
+        } else {
+            counts.neither += 1;
+        }
+    }
+
+    fn total(&self) -> Counts {
+        let mut total = Counts::default();
+        for (.., counts) in &self.programs {
+            total.add(counts);
+        }
+        total
+    }
+
+    /// For programs: see interface.
+    pub(super) fn json(&self) -> Value {
+        let programs: Vec<Value> = self
+            .programs
+            .iter()
+            .map(|(name, flags, language, counts)| {
+                let mut object = counts.json();
+                object["program"] = json!(name);
+                object["language"] = json!(language);
+                object["flags"] = json!(flags);
+                object
+            })
+            .collect();
+        let line = |line: &Line| {
+            json!({
+                "program": line.program, "location": line.location, "variable": line.variable,
+                "gdb": line.difference.gdb, "ours": line.difference.ours,
+            })
+        };
+        let listed = |line: &Line| {
+            json!({
+                "program": line.program, "location": line.location, "variable": line.variable,
+                "why gdb is wrong": line.why,
+            })
+        };
+        json!({
+            "programs": programs,
+            "total": self.total().json(),
+            "wrong": self.lines.iter().filter(|line| line.why.is_none()).map(line).collect::<Vec<_>>(),
+            "listed": self.lines.iter().filter(|line| line.why.is_some()).map(listed).collect::<Vec<_>>(),
+        })
+    }
+
+    /// For people.
+    pub(super) fn table(&self) -> String {
+        let mut out = String::new();
+        let _ = writeln!(
+            out,
+            "{:<58} {:>5} {:>6} {:>7} {:>7} {:>7} {:>6} {:>7}",
+            "program", "sites", "equal", "neither", "gdb not", "we not", "WRONG", "printed"
+        );
+        let total = self.total();
+        let rows = self
+            .programs
+            .iter()
+            .map(|(name, flags, _, counts)| (format!("{name} {flags}"), counts));
+        for (name, counts) in rows.chain([("total".to_owned(), &total)]) {
+            let _ = writeln!(
+                out,
+                "{name:<58} {:>5} {:>6} {:>7} {:>7} {:>7} {:>6} {:>6.1}%",
+                counts.sites,
+                counts.equal,
+                counts.neither,
+                counts.ours_only,
+                counts.lacking(),
+                counts.wrong,
+                100.0 * counts.share()
+            );
+        }
+        for (why, count) in &total.lacking {
+            let example = self.examples.get(why).map_or("", String::as_str);
+            let _ = writeln!(out, "lacking {count}: {why}\n    as in {example}");
+        }
+        out.push_str(&self.differences());
+        let mut listed: BTreeMap<&str, usize> = BTreeMap::new();
+        for line in &self.lines {
+            if let Some(why) = line.why {
+                *listed.entry(why).or_default() += 1;
+            }
+        }
+        for (why, count) in listed {
+            let _ = writeln!(out, "listed {count}: {why}");
+        }
+        out
+    }
+
+    /// What is wrong: of a variable that is so at many sites, the first.
+    fn differences(&self) -> String {
+        let mut out = String::new();
+        let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+        let wrong = || self.lines.iter().filter(|line| line.why.is_none());
+        for line in wrong() {
+            *counts.entry((&line.program, &line.variable)).or_default() += 1;
+        }
+        for line in wrong() {
+            let Some(count) = counts.remove(&(line.program.as_str(), line.variable.as_str()))
+            else {
+                continue;
+            };
+            let more = match count {
+                1 => String::new(),
+                count => format!(" (and at {} more sites)", count - 1),
+            };
+            let Difference { gdb, ours, .. } = &line.difference;
+            let _ = writeln!(
+                out,
+                "WRONG {}, {}, {}{more}\n    gdb:  {gdb}\n    ours: {ours}",
+                line.program, line.location, line.variable
+            );
+        }
+        out
+    }
+
+    /// An error when a value is wrong.
+    pub(super) fn verdict(&self) -> Result<()> {
+        let total = self.total();
+        if total.wrong > 0 {
+            return Err(Failure::new(format!("{} values are wrong", total.wrong)).into());
+        }
+        if total.equal == 0 {
+            return Err(Failure::new("nothing was compared").into());
+        }
+        Ok(())
+    }
+}
+
+/// A reason without the addresses and numbers in it, to be counted.
+fn without_numbers(why: &str) -> String {
+    let words = why.split(' ').map(|word| {
+        if word.starts_with("0x") {
+            "0x…"
+        } else {
+            word
+        }
+    });
+    words.collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,366 @@
+//! Runs a program twice from the same start: once under gdb, once under
+//! `tracer`, and gives what each saw at the first hit of each site.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Read, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+use super::corpus::Program;
+use crate::failure::Failure;
+use crate::workspace;
+
+/// No step of one program may take longer.
+const DEADLINE: Duration = Duration::from_secs(120);
+/// gdb's side.
+const SCRIPT: &str = include_str!("gdb.py");
+
+/// One address that is looked at.
+pub(crate) struct Site {
+    pub(crate) module: PathBuf,
+    /// Link address, as text in hex.
+    pub(crate) address: String,
+    pub(crate) file: String,
+    pub(crate) line: u64,
+    pub(crate) function: String,
+}
+
+impl Site {
+    /// As a person would write it.
+    pub(crate) fn location(&self) -> String {
+        let file = self.file.rsplit('/').next().unwrap_or(&self.file);
+        format!(
+            "{file}:{} ({} in {})",
+            self.line, self.address, self.function
+        )
+    }
+
+    /// As a probe's location.
+    fn probe(&self) -> String {
+        let module = self
+            .module
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy();
+        format!("{module}!{}", self.address)
+    }
+}
+
+/// The sites of a program that can be probed, evenly chosen when there are too many.
+///
+/// # Errors
+/// `tracer lines` fails.
+pub(crate) fn sites(program: &Program) -> Result<Vec<Site>> {
+    let mut sites = Vec::new();
+    for (module, files) in &program.modules {
+        for file in files {
+            let lines = list(module, std::slice::from_ref(file))?;
+            let locations: Vec<String> = lines
+                .iter()
+                .map(|line| format!("{}:{}", text(&line["file"]), line["line"]))
+                .collect();
+            for chunk in locations.chunks(500) {
+                for site in list(module, chunk)? {
+                    sites.push(Site {
+                        module: module.clone(),
+                        address: text(&site["address"]),
+                        file: text(&site["file"]),
+                        line: site["line"].as_u64().unwrap_or(0),
+                        function: text(&site["function"]),
+                    });
+                }
+            }
+        }
+    }
+    // One address may be the site of several lines' copies.
+    let mut seen = std::collections::HashSet::new();
+    sites.retain(|site| seen.insert((site.module.clone(), site.address.clone())));
+    let every = sites.len().div_ceil(program.sites.max(1)).max(1);
+    Ok(sites.into_iter().step_by(every).collect())
+}
+
+/// The source files of a program that are on disk and are nobody's library.
+///
+/// # Errors
+/// `tracer lines` fails.
+pub(crate) fn own_sources(exe: &Path) -> Result<Vec<String>> {
+    let foreign = ["/usr/", "/rustc/", "/.cargo/", "/rustlib/"];
+    let files = list(exe, &[])?;
+    let own = files.iter().filter(|file| file["on_disk"] == true);
+    let own = own.map(|file| text(&file["file"]));
+    Ok(own
+        .filter(|file| !foreign.iter().any(|part| file.contains(part)))
+        .collect())
+}
+
+/// What `tracer lines` prints of these locations.
+fn list(module: &Path, locations: &[String]) -> Result<Vec<Value>> {
+    let mut command = Command::new(workspace::binary("tracer", false));
+    command
+        .args(["lines", "--json", "--exe"])
+        .arg(module)
+        .args(locations);
+    let output = command
+        .stderr(Stdio::inherit())
+        .output()
+        .context("cannot run tracer")?;
+    if !output.status.success() {
+        let what = format!("`tracer lines` of {} failed", module.display());
+        return Err(Failure::new(what).into());
+    }
+    let lines = String::from_utf8(output.stdout)?;
+    let lines = lines.lines().map(|line| Ok(serde_json::from_str(line)?));
+    lines.collect()
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+/// A program that waits for a line on its stdin, its addresses the same in every run.
+struct Target(Child);
+
+impl Target {
+    fn start(program: &Program) -> Result<Self> {
+        let mut command = Command::new("setarch");
+        command.arg("-R").arg(&program.exe).args(&program.arguments);
+        let child = command
+            .env_clear()
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .with_context(|| format!("cannot start {}", program.exe.display()))?;
+        let target = Self(child);
+        target.wait_until_it_waits(&program.exe)?;
+        Ok(target)
+    }
+
+    /// Until it is the program itself, and sleeps.
+    fn wait_until_it_waits(&self, exe: &Path) -> Result<()> {
+        let (own, wanted) = (format!("/proc/{}/exe", self.0.id()), exe.canonicalize()?);
+        let stat = format!("/proc/{}/stat", self.0.id());
+        let asleep = || {
+            let stat = std::fs::read_to_string(&stat).unwrap_or_default();
+            stat.rsplit(')')
+                .next()
+                .is_some_and(|rest| rest.starts_with(" S"))
+        };
+        let until = Instant::now() + DEADLINE;
+        let mut seen = 0;
+        while Instant::now() < until {
+            let is_it = std::fs::read_link(&own).is_ok_and(|exe| exe == wanted);
+            // Asleep more than once in a row: in its read, not in a page fault on the way.
+            seen = if is_it && asleep() { seen + 1 } else { 0 };
+            if seen >= 5 {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Err(Failure::new(format!("{} does not wait for its input", exe.display())).into())
+    }
+
+    fn go(&mut self) -> Result<()> {
+        if let Some(mut stdin) = self.0.stdin.take() {
+            stdin.write_all(b"go\n")?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Waits for a child's end; kills it when that takes too long.
+fn finish(child: &mut Child, what: &str) -> Result<()> {
+    let until = Instant::now() + DEADLINE;
+    while child.try_wait()?.is_none() {
+        if Instant::now() > until {
+            let _ = child.kill();
+            let _ = child.wait();
+            return Err(Failure::new(format!("{what} does not end")).into());
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    Ok(())
+}
+
+/// What gdb saw, by number of the site; statics at the last that was hit.
+pub(crate) fn gdb(program: &Program, sites: &[Site]) -> Result<BTreeMap<usize, Value>> {
+    let directory = program_directory(program)?;
+    let (job, out) = (directory.join("job.json"), directory.join("gdb.json"));
+    let script = directory.join("gdb.py");
+    std::fs::write(&script, SCRIPT)?;
+    let _ = std::fs::remove_file(&out);
+    let mut target = Target::start(program)?;
+    let list: Vec<Value> = sites
+        .iter()
+        .enumerate()
+        .map(|(id, site)| {
+            let module = site.module.canonicalize().unwrap_or_else(|_| site.module.clone());
+            json!({"id": id, "module": module, "address": site.address, "statics": wants_statics(site)})
+        })
+        .collect();
+    std::fs::write(
+        &job,
+        json!({"pid": target.0.id(), "sites": list}).to_string(),
+    )?;
+    let mut gdb = Command::new("gdb")
+        .args(["-nx", "-batch", "-x"])
+        .arg(&script)
+        .env("FIDELITY_JOB", &job)
+        .env("FIDELITY_OUT", &out)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(std::fs::File::create(directory.join("gdb.err"))?)
+        .spawn()
+        .context("cannot run gdb")?;
+    let ready = || std::fs::read_to_string(&out).is_ok_and(|text| text.contains("ready"));
+    wait_for(&mut gdb, "gdb", ready)?;
+    target.go()?;
+    finish(&mut gdb, "gdb")?;
+    let mut seen = BTreeMap::new();
+    for line in std::fs::read_to_string(&out)?.lines() {
+        let report: Value = serde_json::from_str(line).context("gdb's report")?;
+        if let Some(id) = report["id"].as_u64() {
+            seen.insert(id as usize, report);
+        }
+    }
+    Ok(seen)
+}
+
+/// Statics are looked at where the program begins.
+fn wants_statics(site: &Site) -> bool {
+    site.function == "main"
+        || site.function.ends_with("::main")
+        || site.function.starts_with("main(")
+}
+
+fn program_directory(program: &Program) -> Result<PathBuf> {
+    let directory = match program.exe.parent() {
+        Some(parent) if parent.starts_with(workspace::target().join("fidelity")) => {
+            parent.to_owned()
+        }
+        _ => workspace::target().join("fidelity/other"),
+    };
+    std::fs::create_dir_all(&directory)?;
+    Ok(directory)
+}
+
+/// Until something is the case while a child runs.
+fn wait_for(child: &mut Child, what: &str, ready: impl Fn() -> bool) -> Result<()> {
+    let until = Instant::now() + DEADLINE;
+    while !ready() {
+        if child.try_wait()?.is_some() {
+            return Err(Failure::new(format!("{what} ended before it was ready")).into());
+        }
+        if Instant::now() > until {
+            let _ = child.kill();
+            let _ = child.wait();
+            return Err(Failure::new(format!("{what} is not ready")).into());
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Ok(())
+}
+
+/// What we saw, by name of the probe: `s` and the site's number for its
+/// variables, `v` and the number for the statics that were asked for.
+#[derive(Default)]
+pub(crate) struct Ours {
+    /// Values by name, by probe.
+    pub(crate) events: BTreeMap<String, BTreeMap<String, Value>>,
+}
+
+/// Traces the program; `statics` are names that sites are asked for beside what is in scope.
+pub(crate) fn ours(
+    program: &Program,
+    sites: &[Site],
+    statics: &BTreeMap<usize, Vec<String>>,
+) -> Result<Ours> {
+    let directory = program_directory(program)?;
+    let mut probes = String::new();
+    for (id, site) in sites.iter().enumerate() {
+        probes.push_str(&format!("log {} depth 6 hits 1 as s{id}\n", site.probe()));
+        for (number, name) in statics.get(&id).into_iter().flatten().enumerate() {
+            probes.push_str(&format!(
+                "log {} \"{{{name}}}\" depth 6 hits 1 as v{id}.{number}\n",
+                site.probe()
+            ));
+        }
+    }
+    let file = directory.join("probes");
+    std::fs::write(&file, probes)?;
+    let mut target = Target::start(program)?;
+    let mut tracer = Command::new(workspace::binary("tracer", false))
+        .args([
+            "attach",
+            "--output",
+            "json",
+            "--pid",
+            &target.0.id().to_string(),
+            "-f",
+        ])
+        .arg(&file)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .context("cannot run tracer")?;
+    let said = lines(tracer.stderr.take());
+    let wrote = lines(tracer.stdout.take());
+    let attached = || {
+        said.lock()
+            .is_ok_and(|said| said.iter().any(|line| line.starts_with("tracing ")))
+    };
+    wait_for(&mut tracer, "tracer", attached)?;
+    target.go()?;
+    finish(&mut tracer, "tracer")?;
+    let mut ours = Ours::default();
+    for line in taken(&wrote) {
+        let event: Value = serde_json::from_str(&line).context("an event of tracer")?;
+        if event["type"] != "event" {
+            continue;
+        }
+        let values = event["values"].as_array().into_iter().flatten();
+        let values = values.map(|value| (text(&value["expr"]), value["value"].clone()));
+        ours.events.insert(text(&event["probe"]), values.collect());
+    }
+    Ok(ours)
+}
+
+type Lines = Arc<Mutex<Vec<String>>>;
+
+/// Reads lines in a thread of its own, so that no pipe fills.
+fn lines(from: Option<impl Read + Send + 'static>) -> Lines {
+    let lines = Lines::default();
+    let to = Arc::clone(&lines);
+    if let Some(from) = from {
+        std::thread::spawn(move || {
+            for line in BufReader::new(from).lines().map_while(std::io::Result::ok) {
+                if let Ok(mut lines) = to.lock() {
+                    lines.push(line);
+                }
+            }
+        });
+    }
+    lines
+}
+
+fn taken(lines: &Lines) -> Vec<String> {
+    // The reader ends when the child's end of the pipe is closed.
+    let until = Instant::now() + Duration::from_secs(2);
+    while Arc::strong_count(lines) > 1 && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    lines.lock().map(|lines| lines.clone()).unwrap_or_default()
+}
