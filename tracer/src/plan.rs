@@ -8,9 +8,11 @@
 mod asm;
 mod build;
 mod capture;
+mod chains;
 mod collections;
 mod condition;
 mod cpp;
+mod cpp_collections;
 mod decode;
 mod expr;
 mod ir;

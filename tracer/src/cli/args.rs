@@ -150,9 +150,9 @@ pub(super) struct Subject {
 pub(super) struct Lines {
     #[command(flatten)]
     pub(super) subject: Subject,
-    /// A source file by the end of its path, and maybe a line of it
+    /// Source files by the end of their paths, and maybe a line of each
     #[arg(value_name = "FILE[:LINE]")]
-    pub(super) location: Option<String>,
+    pub(super) locations: Vec<String>,
     /// One JSON object a line
     #[arg(long)]
     pub(super) json: bool,

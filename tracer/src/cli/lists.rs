@@ -39,26 +39,31 @@ fn catalog(subject: &Subject) -> Result<Catalog, Failure> {
 /// `tracer lines`.
 pub(super) fn lines(args: &Lines) -> Result<u8, Failure> {
     let catalog = catalog(&args.subject)?;
-    match args.location.as_deref() {
-        None => {
-            let files = catalog.source_files()?;
-            print(|out| {
-                files
-                    .iter()
-                    .try_for_each(|file| write_file(out, file, args.json))
-            })
-        }
-        Some(typed) if has_line(typed) => {
-            let located = locate(&catalog, typed)?;
-            print(|out| write_sites(out, &located, args.json))
-        }
-        Some(typed) => {
-            let file = catalog.find_file(typed)?;
-            let lines = catalog.lines(&file)?;
-            let text = catalog.source_text(&file).unwrap_or_default();
-            print(|out| write_lines(out, &file, &lines, &text, args.json))
-        }
+    if args.locations.is_empty() {
+        let files = catalog.source_files()?;
+        return print(|out| {
+            files
+                .iter()
+                .try_for_each(|file| write_file(out, file, args.json))
+        });
     }
+    let mut code = super::DONE;
+    for typed in &args.locations {
+        code = code.max(lines_of(&catalog, typed, args.json)?);
+    }
+    Ok(code)
+}
+
+/// The lines of a file, or the sites of a line.
+fn lines_of(catalog: &Catalog, typed: &str, json: bool) -> Result<u8, Failure> {
+    if has_line(typed) {
+        let located = locate(catalog, typed)?;
+        return print(|out| write_sites(out, &located, json));
+    }
+    let file = catalog.find_file(typed)?;
+    let lines = catalog.lines(&file)?;
+    let text = catalog.source_text(&file).unwrap_or_default();
+    print(|out| write_lines(out, &file, &lines, &text, json))
 }
 
 /// `FILE:LINE`, and not a file alone.

@@ -29,6 +29,13 @@ pub trait TypeSource {
     /// A type that cannot be read is a [`TypeKind::Unsupported`], not an error:
     /// one bad DIE must not cost the rest of an event.
     fn type_of(&self, id: TypeId) -> Arc<Type>;
+
+    /// The type of that full name, where the module defines one: for what is
+    /// reached by pointers without a type of their own.
+    fn named(&self, name: &str) -> Option<TypeId> {
+        let _ = name;
+        None
+    }
 }
 
 /// One type.

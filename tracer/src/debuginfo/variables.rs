@@ -28,6 +28,11 @@ impl TypeSource for Module {
         }
         .type_of(id)
     }
+
+    fn named(&self, name: &str) -> Option<TypeId> {
+        self.type_named(name, None)
+            .filter(|id| self.type_of(*id).name == name)
+    }
 }
 
 impl Module {

@@ -82,6 +82,16 @@ impl<'a> Builder<'a> {
         })
     }
 
+    /// The name of the type behind its aliases.
+    pub(super) fn resolve_name(&self, id: TypeId) -> String {
+        self.resolve(id).name.clone()
+    }
+
+    /// The type of a full name.
+    pub(super) fn named(&self, name: &str) -> Option<TypeId> {
+        self.source.named(name)
+    }
+
     /// Bytes of a value of the type.
     pub(super) fn size(&self, id: TypeId) -> Option<u64> {
         self.source
@@ -429,6 +439,7 @@ impl<'a> Builder<'a> {
                         len: None,
                         trim: 0,
                         limit: self.limits.string_bytes,
+                        unit: 1,
                         slot,
                     }));
                 }

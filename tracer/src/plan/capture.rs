@@ -4,6 +4,7 @@
 //! cannot be captured (no registers left, no room for ops) is taken out of the
 //! shape here, with the reason, so that the decoder does not look for it.
 
+mod chains;
 mod collections;
 mod frame;
 
@@ -20,7 +21,7 @@ use super::shape::{Block, Field, Node, PointerNode, Slot, TextNode, merged};
 use crate::unavailable::Unavailable;
 
 /// Registers that the code of one node may need beside those of the nodes around it.
-const REGISTERS: u32 = 8;
+const REGISTERS: u32 = 12;
 
 /// One captured value: its bytes, in parts, and their shape.
 #[derive(Clone, Debug)]
@@ -329,6 +330,9 @@ impl<'a, 'b> Capture<'a, 'b> {
                 Node::Seq(seq) => self.seq(seq, frame, at),
                 Node::Table(table) => self.table(table, frame, at),
                 Node::Tree(tree) => self.tree(tree, frame, at),
+                Node::Chain(chain) => self.chain(chain, frame, at),
+                Node::Blocks(blocks) => self.blocks(blocks, frame, at),
+                Node::BitRow(row) => self.bit_row(row, frame, at),
                 Node::Variants(_) => self.variants(node, frame, at),
                 Node::Array { .. } => self.array(node, frame, at),
                 _ => Ok(()),
@@ -415,7 +419,7 @@ impl<'a, 'b> Capture<'a, 'b> {
                 self.asm
                     .alu_const(alu::ADD, pointer, pointer, addend as u64);
             }
-            self.counted(node.slot, SINK, pointer, count, 1, limit);
+            self.counted(node.slot, SINK, pointer, count, u64::from(node.unit), limit);
             self.asm.give(count);
         } else {
             self.asm.jump_if_const(pointer, cond::EQ, 0, skip);
@@ -569,7 +573,13 @@ fn unfollow(node: &mut Node, why: &Unavailable) {
         Node::Array { element, .. } => unfollow(element, why),
         Node::Inside(_, inner) => unfollow(inner, why),
         Node::Pointer(pointer) => pointer.target = Err(why.clone()),
-        Node::Text(_) | Node::Seq(_) | Node::Table(_) | Node::Tree(_) => {
+        Node::Text(_)
+        | Node::Seq(_)
+        | Node::Table(_)
+        | Node::Tree(_)
+        | Node::Chain(_)
+        | Node::Blocks(_)
+        | Node::BitRow(_) => {
             *node = Node::Missing(why.clone());
         }
         _ => {}

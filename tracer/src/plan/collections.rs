@@ -109,7 +109,7 @@ fn cell(decoder: &mut Decoder<'_, '_>, part: &TreePart) -> Result<Value, DecodeE
     }
 }
 
-fn collection(entries: Vec<(Value, Value)>, of: u64, map: bool) -> Value {
+pub(super) fn collection(entries: Vec<(Value, Value)>, of: u64, map: bool) -> Value {
     if map {
         let cut = (of > entries.len() as u64).then_some(Cut { of: Some(of) });
         return Value::Map(Map { entries, cut });

@@ -5,10 +5,11 @@
 //! these are not as expected the raw members are shown.
 
 use super::build::Builder;
+use super::cpp_collections;
 use super::names;
 use super::rust::seq;
 use super::shape::{Arm, Field, Node, SeqLen, TextNode, VariantsNode};
-use crate::debuginfo::types::{StructType, Type, TypeId, TypeKind};
+use crate::debuginfo::types::{BaseOffset, StructType, Type, TypeId, TypeKind};
 use crate::unavailable::Unavailable;
 
 /// The shape of a struct that is better shown otherwise.
@@ -34,21 +35,140 @@ pub(super) fn present(
         }
         "vector" => {
             let (start, pointer) = builder.find(body, &["_M_impl", "_M_start"])?;
-            let (finish, _) = builder.find(body, &["_M_impl", "_M_finish"])?;
+            let (finish, finish_type) = builder.find(body, &["_M_impl", "_M_finish"])?;
+            if let TypeKind::Struct(_) = builder.resolve(pointer).kind {
+                return cpp_collections::bits(
+                    builder,
+                    (start, pointer),
+                    (finish, finish_type),
+                    depth,
+                );
+            }
             let element = target(builder, pointer)?;
             seq(builder, start, 0, SeqLen::End(finish), element, depth)
         }
+        "array" => {
+            let (offset, elements) = builder.find(body, &["_M_elems"])?;
+            let node = builder.node(elements, depth);
+            Some(Node::Inside(offset, Box::new(node)))
+        }
+        "stack" | "queue" | "priority_queue" => {
+            let (offset, inner) = builder.find(body, &["c"])?;
+            let node = builder.node(inner, depth);
+            Some(Node::Inside(offset, Box::new(node)))
+        }
         "unique_ptr" => {
             let (offset, pointer) = head(builder, body, 0)?;
+            if ty.name.contains("[]") {
+                // How many there are is written nowhere.
+                return Some(address_only(builder, offset));
+            }
             smart(builder, offset, pointer, depth)
         }
         "shared_ptr" => {
             let (offset, pointer) = builder.find(body, &["_M_ptr"])?;
             smart(builder, offset, pointer, depth)
         }
+        "weak_ptr" => {
+            let (offset, _) = builder.find(body, &["_M_ptr"])?;
+            Some(address_only(builder, offset))
+        }
         "optional" => optional(builder, body, depth),
-        _ => None,
+        "variant" => variant(builder, body, depth),
+        "tuple" => {
+            let mut parts = Vec::new();
+            tuple_parts(builder, body, 0, 0, &mut parts);
+            parts.sort_by_key(|(index, ..)| *index);
+            let fields = parts.into_iter().map(|(index, offset, ty)| Field {
+                name: index.to_string().into(),
+                offset,
+                node: builder.node(ty, depth),
+            });
+            Some(Node::Tuple(fields.collect()))
+        }
+        _ => cpp_collections::present(builder, plain, body, depth),
     }
+}
+
+/// A pointer that is not followed.
+fn address_only(builder: &Builder<'_>, offset: u64) -> Node {
+    let target = Err(Unavailable::Unsupported("what it points to".into()));
+    Node::Inside(offset, Box::new(builder.pointer_to(target, false)))
+}
+
+/// The elements of a tuple by number, deep in its bases.
+fn tuple_parts(
+    builder: &Builder<'_>,
+    body: &StructType,
+    at: u64,
+    level: u32,
+    out: &mut Vec<(u32, u64, TypeId)>,
+) {
+    if level > 32 || out.len() > 64 {
+        return;
+    }
+    for base in &body.bases {
+        let BaseOffset::Fixed(offset) = base.offset else {
+            continue;
+        };
+        let Some(at) = at.checked_add(offset) else {
+            continue;
+        };
+        let ty = builder.resolve(base.ty);
+        let TypeKind::Struct(inner) = &ty.kind else {
+            continue;
+        };
+        match ty.name.strip_prefix("std::_Head_base<") {
+            Some(arguments) => {
+                let number = arguments.split([',', 'u']).next().unwrap_or_default();
+                let head = builder.find(inner, &["_M_head_impl"]);
+                if let (Ok(index), Some((offset, ty))) = (number.parse(), head) {
+                    out.push((index, at.saturating_add(offset), ty));
+                }
+            }
+            None => tuple_parts(builder, inner, at, level + 1, out),
+        }
+    }
+}
+
+/// `variant`: written as the alternative that it holds.
+fn variant(builder: &mut Builder<'_>, body: &StructType, depth: u32) -> Option<Node> {
+    let (index, index_type) = builder.find(body, &["_M_index"])?;
+    let size = u8::try_from(builder.size(index_type)?).ok()?;
+    let (mut at, mut union) = builder.find(body, &["_M_u"])?;
+    let mut arms = Vec::new();
+    for (number, (_, ty)) in body.type_arguments.iter().enumerate() {
+        let resolved = builder.resolve(union);
+        let (TypeKind::Struct(inner) | TypeKind::Union(inner)) = &resolved.kind else {
+            return None;
+        };
+        let (offset, _) = builder.find(inner, &["_M_first"])?;
+        arms.push(Arm {
+            name: number.to_string().into(),
+            values: vec![(number as u128, number as u128)],
+            fields: vec![Field {
+                name: "0".into(),
+                offset: at.checked_add(offset)?,
+                node: builder.node(*ty, depth),
+            }],
+        });
+        if let Some((offset, rest)) = builder.find(inner, &["_M_rest"]) {
+            at = at.checked_add(offset)?;
+            union = rest;
+        }
+    }
+    let none = u128::MAX >> (128 - 8 * u32::from(size).clamp(1, 16));
+    arms.push(Arm {
+        name: "valueless".into(),
+        values: vec![(none, none)],
+        fields: Vec::new(),
+    });
+    Some(Node::Variants(Box::new(VariantsNode {
+        name: "variant".into(),
+        tag: Some((index, size)),
+        transparent: true,
+        arms,
+    })))
 }
 
 fn target(builder: &Builder<'_>, pointer: TypeId) -> Option<TypeId> {
@@ -58,7 +178,7 @@ fn target(builder: &Builder<'_>, pointer: TypeId) -> Option<TypeId> {
     }
 }
 
-/// A text of single-byte characters.
+/// A text of characters of one, two or four bytes.
 fn text(
     builder: &mut Builder<'_>,
     body: &StructType,
@@ -67,9 +187,10 @@ fn text(
     depth: u32,
 ) -> Option<Node> {
     let (_, first) = body.type_arguments.first()?;
-    if builder.size(*first) != Some(1) {
-        return None;
-    }
+    let unit = match builder.size(*first) {
+        Some(unit @ (1 | 2 | 4)) => unit as u8,
+        _ => return None,
+    };
     if depth == 0 {
         return Some(Node::Missing(Unavailable::Depth));
     }
@@ -78,7 +199,8 @@ fn text(
         addend: 0,
         len: Some(len),
         trim: 0,
-        limit: builder.limits().string_bytes,
+        limit: builder.limits().string_bytes / u64::from(unit) * u64::from(unit),
+        unit,
         slot: builder.slot().ok()?,
     })))
 }
@@ -93,13 +215,18 @@ fn head(builder: &Builder<'_>, body: &StructType, level: u32) -> Option<(u64, Ty
     if level > 8 {
         return None;
     }
-    body.members.iter().find_map(|member| {
-        let ty = builder.resolve(member.ty);
+    let members = body.members.iter().map(|member| (member.offset, member.ty));
+    let bases = body.bases.iter().filter_map(|base| match base.offset {
+        BaseOffset::Fixed(offset) => Some((offset, base.ty)),
+        BaseOffset::VtableSlot(_) => None,
+    });
+    members.chain(bases).find_map(|(at, ty)| {
+        let ty = builder.resolve(ty);
         let TypeKind::Struct(inner) = &ty.kind else {
             return None;
         };
         let (offset, ty) = head(builder, inner, level + 1)?;
-        Some((member.offset.checked_add(offset)?, ty))
+        Some((at.checked_add(offset)?, ty))
     })
 }
 

@@ -13,11 +13,11 @@ use tracer_common::record::{
 };
 
 use super::capture::{Captured, PartData, Root};
-use super::collections;
 use super::ir::Failure;
 use super::shape::{
     Arm, Block, EnumNode, Field, Node, PointerNode, SeqLen, SeqNode, Slot, TextNode, VariantsNode,
 };
+use super::{chains, collections};
 use crate::unavailable::Unavailable;
 use crate::value::{Cut, DURATION, Pointer, Sequence, Struct, Text, Value, Variant};
 
@@ -115,6 +115,11 @@ impl<'r> Chunks<'r> {
             have: self.bytes.len(),
         })?;
         Ok(Some(bytemuck::pod_read_unaligned(header)))
+    }
+
+    /// The record was not cut at a limit of the machine.
+    pub(super) fn is_whole(&self) -> bool {
+        self.flags & (FLAG_STEPS | FLAG_NO_ROOM) == 0
     }
 
     /// Number of the next chunk.
@@ -338,6 +343,9 @@ impl<'r, 's> Decoder<'r, 's> {
             Node::Seq(seq) => return self.seq(seq, view, at),
             Node::Table(table) => return collections::table(self, table, view, at),
             Node::Tree(tree) => return collections::tree(self, tree, view, at),
+            Node::Chain(node) => return chains::chain(self, node, view, at),
+            Node::Blocks(node) => return chains::blocks(self, node, view, at),
+            Node::BitRow(node) => return chains::bit_row(self, node, view, at),
             Node::Function => view.word(at).map(|address| {
                 Value::Pointer(Pointer {
                     address,
@@ -473,13 +481,17 @@ impl<'r, 's> Decoder<'r, 's> {
             Ok(data) => data,
             Err(why) => return Ok(Value::Unavailable(located(why, pointer))),
         };
-        let need = len.min(node.limit);
+        let unit = u64::from(node.unit.max(1));
+        let need = len.saturating_mul(unit).min(node.limit);
         if data.len() as u64 != need {
             return Err(DecodeError::Length {
                 slot: node.slot,
                 need,
                 have: data.len() as u64,
             });
+        }
+        if unit > 1 {
+            return Ok(wide_text(data, unit, len));
         }
         let all = len.saturating_sub(node.trim);
         let shown = data.get(..data.len().min(all as usize)).unwrap_or(data);
@@ -580,6 +592,30 @@ impl<'r, 's> Decoder<'r, 's> {
         }
         Ok(None)
     }
+}
+
+/// Text of UTF-16 or UTF-32 as UTF-8; `all` counts its units.
+fn wide_text(data: &[u8], unit: u64, all: u64) -> Value {
+    let text: Option<String> = if unit == 2 {
+        let units: Vec<u16> = data
+            .chunks_exact(2)
+            .filter_map(|pair| pair.try_into().ok().map(u16::from_le_bytes))
+            .collect();
+        String::from_utf16(&units).ok()
+    } else {
+        let units = data.chunks_exact(4);
+        let units = units.filter_map(|unit| unit.try_into().ok().map(u32::from_le_bytes));
+        units.map(char::from_u32).collect()
+    };
+    let Some(text) = text else {
+        let why = format!("UTF-{}", unit * 8);
+        return Value::Unavailable(Unavailable::Invalid(why));
+    };
+    let cut = (all > data.len() as u64 / unit).then_some(Cut { of: None });
+    Value::Text(Text {
+        bytes: text.into_bytes(),
+        cut,
+    })
 }
 
 /// Elements, with how many there are in all when that is more.

@@ -6,7 +6,8 @@
 use super::build::Builder;
 use super::names;
 use super::shape::{
-    Field, Node, PointerNode, SeqLen, SeqNode, TableNode, TextNode, TreeNode, TreePart,
+    ChainNode, Field, Node, PointerNode, SeqLen, SeqNode, Step, TableNode, TextNode, TreeNode,
+    TreePart,
 };
 use crate::debuginfo::types::{StructType, Type, TypeId, TypeKind};
 use crate::unavailable::Unavailable;
@@ -54,6 +55,23 @@ pub(super) fn present(
         "alloc::collections::vec_deque::VecDeque" => deque(builder, body, depth),
         "alloc::rc::Rc" | "alloc::sync::Arc" => counted(builder, body, depth),
         "alloc::rc::Weak" | "alloc::sync::Weak" => Some(Node::Struct("(Weak)".into(), Vec::new())),
+        "alloc::collections::binary_heap::BinaryHeap" => {
+            let (offset, data) = builder.find(body, &["data"])?;
+            let node = builder.node(data, depth);
+            Some(at_offset(offset, node))
+        }
+        "alloc::collections::linked_list::LinkedList" => linked_list(builder, body, depth),
+        "core::cell::once::OnceCell" => once_cell(builder, body, depth),
+        "core::cell::Ref" | "core::cell::RefMut" => {
+            let (offset, value) = builder.find(body, &["value"])?;
+            let (more, pointer) = builder.peel(value);
+            reference(builder, offset + more, pointer, depth)
+        }
+        _ if path.starts_with("std::sync::")
+            && (path.ends_with("::MutexGuard") || path.ends_with("::RwLockWriteGuard")) =>
+        {
+            guard(builder, body, depth)
+        }
         "alloc::boxed::Box" | "core::pin::Pin" => sole(builder, body, depth),
         "core::cell::Cell" => renamed(builder, ty, body, "value", depth),
         "core::cell::RefCell" => renamed(builder, ty, body, "value", depth),
@@ -183,6 +201,7 @@ fn text(
         len: Some(len),
         trim,
         limit: builder.limits().string_bytes.min(MOST),
+        unit: 1,
         slot: builder.slot().ok()?,
     })))
 }
@@ -384,6 +403,129 @@ fn sole(builder: &mut Builder<'_>, body: &StructType, depth: u32) -> Option<Node
     let (offset, ty) = (only.offset, only.ty);
     let node = builder.node(ty, depth);
     Some(at_offset(offset, node))
+}
+
+/// A pointer that is written as what it points to.
+fn reference(builder: &mut Builder<'_>, offset: u64, pointer: TypeId, depth: u32) -> Option<Node> {
+    let TypeKind::Pointer {
+        target: Some(target),
+        ..
+    } = builder.resolve(pointer).kind
+    else {
+        return None;
+    };
+    let block = builder.block(target, depth);
+    let node = builder.pointer_to(block, true);
+    Some(at_offset(offset, node))
+}
+
+/// The guard of a lock: written as what the lock holds.
+fn guard(builder: &mut Builder<'_>, body: &StructType, depth: u32) -> Option<Node> {
+    let (at, lock) = builder.find(body, &["lock"])?;
+    let TypeKind::Pointer {
+        target: Some(lock), ..
+    } = builder.resolve(lock).kind
+    else {
+        return None;
+    };
+    let lock = builder.resolve(lock);
+    let TypeKind::Struct(lock) = &lock.kind else {
+        return None;
+    };
+    let (data, value) = builder.find(lock, &["data"])?;
+    let target = builder.block(value, depth);
+    let node = Node::Pointer(Box::new(PointerNode {
+        transparent: true,
+        target,
+        addend: i64::try_from(data).ok()?,
+        vtable: None,
+    }));
+    Some(at_offset(at, node))
+}
+
+/// `OnceCell(…)`, by the `Option` in it.
+fn once_cell(builder: &mut Builder<'_>, body: &StructType, depth: u32) -> Option<Node> {
+    let (offset, option) = builder.find(body, &["inner"])?;
+    let (more, option) = builder.peel(option);
+    let Node::Variants(mut variants) = builder.node(option, depth) else {
+        return None;
+    };
+    for arm in &mut variants.arms {
+        match &*arm.name {
+            "Some" => arm.name = "OnceCell".into(),
+            "None" => {
+                arm.name = "OnceCell".into();
+                arm.fields = vec![Field {
+                    name: "0".into(),
+                    offset: 0,
+                    node: Node::Struct("<uninit>".into(), Vec::new()),
+                }];
+            }
+            _ => return None,
+        }
+    }
+    Some(at_offset(offset + more, Node::Variants(variants)))
+}
+
+/// Elements of a doubly linked list.
+fn linked_list(builder: &mut Builder<'_>, body: &StructType, depth: u32) -> Option<Node> {
+    let Some(deeper) = depth.checked_sub(1) else {
+        return Some(Node::Missing(Unavailable::Depth));
+    };
+    let (first, head) = builder.find(body, &["head"])?;
+    let (count, _) = builder.find(body, &["len"])?;
+    let node = some_pointer_target(builder, head)?;
+    let TypeKind::Struct(node) = &node.kind else {
+        return None;
+    };
+    let (next, _) = builder.find(node, &["next"])?;
+    let (payload, element) = builder.find(node, &["element"])?;
+    let stride = builder
+        .size(element)
+        .filter(|size| (1..=MOST).contains(size))?;
+    Some(Node::Chain(Box::new(ChainNode {
+        first,
+        count: Some(count),
+        step: Step::Next(next),
+        payload,
+        stride,
+        key: (0, builder.node(element, deeper)),
+        value: None,
+        set: false,
+        limit: builder.limits().elements,
+        slot: builder.slot().ok()?,
+        end: builder.slot().ok()?,
+    })))
+}
+
+/// What an `Option<NonNull<T>>` of eight bytes points to.
+fn some_pointer_target(builder: &Builder<'_>, option: TypeId) -> Option<std::sync::Arc<Type>> {
+    let option = builder.resolve(option);
+    let TypeKind::Struct(body) = &option.kind else {
+        return None;
+    };
+    let variants = body.variants.as_ref().filter(|_| option.size == Some(8))?;
+    let some = variants
+        .variants
+        .iter()
+        .find(|variant| variant.name == "Some")?;
+    let some = builder.resolve(some.ty);
+    let TypeKind::Struct(some) = &some.kind else {
+        return None;
+    };
+    let (0, pointer) = builder.find(some, &["__0"])? else {
+        return None;
+    };
+    let (0, pointer) = builder.peel(pointer) else {
+        return None;
+    };
+    match builder.resolve(pointer).kind {
+        TypeKind::Pointer {
+            target: Some(target),
+            ..
+        } => Some(builder.resolve(target)),
+        _ => None,
+    }
 }
 
 /// The number within wrappers of any depth.

@@ -57,6 +57,12 @@ pub(super) enum Node {
     Table(Box<TableNode>),
     /// Entries of a B-tree.
     Tree(Box<TreeNode>),
+    /// Entries that are linked to each other.
+    Chain(Box<ChainNode>),
+    /// Elements in blocks.
+    Blocks(Box<BlocksNode>),
+    /// Truth values, each a bit.
+    BitRow(Box<BitRowNode>),
     /// Seconds and nanoseconds, as `Duration` writes them.
     Duration { secs: u64, nanos: u64 },
     /// Another node, further on.
@@ -160,6 +166,8 @@ pub(super) struct TextNode {
     /// The length is one more than the text (a zero byte that is not part of it).
     pub(super) trim: u64,
     pub(super) limit: u64,
+    /// Bytes of a character: 1 (UTF-8, if anything), 2 (UTF-16) or 4 (UTF-32).
+    pub(super) unit: u8,
     pub(super) slot: Slot,
 }
 
@@ -249,6 +257,70 @@ pub(super) struct TreePart {
     pub(super) slot: Slot,
 }
 
+/// Entries in nodes of their own that refer to each other.
+#[derive(Clone, Debug)]
+pub(super) struct ChainNode {
+    /// Offset of the pointer to the first node; null when there is none.
+    pub(super) first: u64,
+    /// Offset of the number of entries; `None`: as many as there are before a null pointer.
+    pub(super) count: Option<u64>,
+    pub(super) step: Step,
+    /// Bytes from where a node begins to its entry, and bytes of an entry.
+    pub(super) payload: u64,
+    pub(super) stride: u64,
+    /// Offset and shape of the key in an entry.
+    pub(super) key: (u64, Node),
+    /// Of the value; `None` when entries are no pairs.
+    pub(super) value: Option<(u64, Node)>,
+    /// Written in braces.
+    pub(super) set: bool,
+    pub(super) limit: u64,
+    pub(super) slot: Slot,
+    /// Mark of the end.
+    pub(super) end: Slot,
+}
+
+/// How the next node is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// By the pointer at this offset.
+    Next(u64),
+    /// In the order of a binary tree: offsets of the pointers to the node's
+    /// left and right children and its parent.
+    Tree { left: u64, right: u64, parent: u64 },
+}
+
+/// Elements in blocks of one size, which an array of pointers lists
+/// (`std::deque`): offsets of the two iterators' members.
+#[derive(Clone, Debug)]
+pub(super) struct BlocksNode {
+    pub(super) cur: u64,
+    pub(super) first: u64,
+    pub(super) last: u64,
+    pub(super) node: u64,
+    pub(super) end_cur: u64,
+    pub(super) end_first: u64,
+    pub(super) end_node: u64,
+    pub(super) stride: u64,
+    pub(super) element: Node,
+    pub(super) limit: u64,
+    pub(super) slot: Slot,
+    /// Mark of the end.
+    pub(super) end: Slot,
+}
+
+/// Bits from a pointer to a pointer and a number of bits (`std::vector<bool>`).
+#[derive(Clone, Debug)]
+pub(super) struct BitRowNode {
+    pub(super) start: u64,
+    pub(super) end: u64,
+    /// Offset of the number of bits beyond `end`; four bytes.
+    pub(super) rest: u64,
+    /// Bits that are read at most.
+    pub(super) limit: u64,
+    pub(super) slot: Slot,
+}
+
 impl Node {
     /// Whether anything is read beyond the bytes that hold it.
     pub(super) fn follows(&self) -> bool {
@@ -258,7 +330,13 @@ impl Node {
             Self::Array { element, .. } => element.follows(),
             Self::Inside(_, inner) => inner.follows(),
             Self::Pointer(pointer) => pointer.target.is_ok(),
-            Self::Text(_) | Self::Seq(_) | Self::Table(_) | Self::Tree(_) => true,
+            Self::Text(_)
+            | Self::Seq(_)
+            | Self::Table(_)
+            | Self::Tree(_)
+            | Self::Chain(_)
+            | Self::Blocks(_)
+            | Self::BitRow(_) => true,
             _ => false,
         }
     }
@@ -314,6 +392,30 @@ impl Node {
                 add(tree.root, 8);
                 add(tree.height, 8);
                 add(tree.length, 8);
+            }
+            Self::Chain(chain) => {
+                add(chain.first, 8);
+                if let Some(count) = chain.count {
+                    add(count, 8);
+                }
+            }
+            Self::Blocks(blocks) => {
+                for offset in [
+                    blocks.cur,
+                    blocks.first,
+                    blocks.last,
+                    blocks.node,
+                    blocks.end_cur,
+                    blocks.end_first,
+                    blocks.end_node,
+                ] {
+                    add(offset, 8);
+                }
+            }
+            Self::BitRow(row) => {
+                add(row.start, 8);
+                add(row.end, 8);
+                add(row.rest, 4);
             }
             Self::Duration { secs, nanos } => {
                 add(*secs, 8);

@@ -70,21 +70,37 @@ impl Capture<'_, '_> {
         pointer: u8,
         count: u8,
     ) -> Result<(), Unavailable> {
-        let bytes = node.limit.saturating_mul(node.stride);
-        if !node.element.follows() {
-            self.counted(slot, SINK, pointer, count, node.stride, bytes);
+        self.elements(
+            (&mut node.element, node.stride, node.limit),
+            slot,
+            pointer,
+            count,
+        )
+    }
+
+    /// The same for a shape, bytes from element to element, and elements at most.
+    pub(super) fn elements(
+        &mut self,
+        (element, stride, limit): (&mut Node, u64, u64),
+        slot: Slot,
+        pointer: u8,
+        count: u8,
+    ) -> Result<(), Unavailable> {
+        let bytes = limit.saturating_mul(stride);
+        if !element.follows() {
+            self.counted(slot, SINK, pointer, count, stride, bytes);
             return Ok(());
         }
         let base = self.asm.take()?;
-        self.counted(slot, base, pointer, count, node.stride, bytes);
+        self.counted(slot, base, pointer, count, stride, bytes);
         let none = self.asm.label();
         self.asm.jump_if_const(base, cond::EQ, 0, none);
         let end = self.asm.take()?;
         self.asm.alu_const(alu::ADD, end, count, 0);
-        self.at_most(end, node.limit);
-        self.asm.alu_const(alu::MUL, end, end, node.stride);
+        self.at_most(end, limit);
+        self.asm.alu_const(alu::MUL, end, end, stride);
         self.asm.alu(alu::ADD, end, end, base);
-        self.each(&mut node.element, base, end, node.stride);
+        self.each(element, base, end, stride);
         self.asm.give(end);
         self.asm.give(base);
         self.asm.place(none);

@@ -1,0 +1,191 @@
+//! Follows what a linked list, a binary tree or a deque refers to: the loops.
+//!
+//! `plan::chains` makes the same steps over the chunks.
+
+use tracer_common::op::{COPY, MARK, Op, alu, cond};
+use tracer_common::record::CHUNK_PLAN;
+
+use super::super::asm::SINK;
+use super::super::shape::{BitRowNode, BlocksNode, ChainNode, Slot, Step};
+use super::{Capture, Frame, too_far};
+use crate::unavailable::Unavailable;
+
+impl Capture<'_, '_> {
+    /// Node by node: the entry, what it refers to, the way to the next.
+    pub(super) fn chain(
+        &mut self,
+        node: &mut ChainNode,
+        frame: &Frame,
+        at: u64,
+    ) -> Result<(), Unavailable> {
+        let (skip, end) = (self.asm.label(), self.asm.label());
+        let here = frame.load(self.asm, at.saturating_add(node.first), 8, skip)?;
+        let left = match node.count {
+            Some(count) => {
+                let left = frame.load(self.asm, at.saturating_add(count), 8, skip)?;
+                self.at_most(left, node.limit);
+                left
+            }
+            None => {
+                // One more tells whether there are more.
+                let left = self.asm.take()?;
+                self.asm.constant(left, node.limit.saturating_add(1));
+                left
+            }
+        };
+        let next = self.asm.here();
+        self.asm.jump_if_const(here, cond::EQ, 0, end);
+        self.asm.jump_if_const(left, cond::EQ, 0, end);
+        self.entry(node, here)?;
+        self.asm.alu_const(alu::SUB, left, left, 1);
+        self.asm.jump_if_const(left, cond::EQ, 0, end);
+        match node.step {
+            Step::Next(offset) => {
+                self.load_user(here, here, offset, 8, end)?;
+                self.asm.jump(next);
+            }
+            Step::Tree {
+                left: smaller,
+                right: greater,
+                parent,
+            } => {
+                let (work, other) = (self.asm.take()?, self.asm.take()?);
+                let up = self.asm.label();
+                self.load_user(work, here, greater, 8, end)?;
+                self.asm.jump_if_const(work, cond::EQ, 0, up);
+                // The smallest of those that are greater.
+                let down = self.asm.here();
+                self.asm.alu_const(alu::ADD, here, work, 0);
+                self.load_user(work, here, smaller, 8, end)?;
+                self.asm.jump_if_const(work, cond::NE, 0, down);
+                self.asm.jump(next);
+                // The first parent that we are not a greater child of.
+                self.asm.place(up);
+                self.load_user(work, here, parent, 8, end)?;
+                self.asm.jump_if_const(work, cond::EQ, 0, end);
+                self.load_user(other, work, greater, 8, end)?;
+                self.asm.alu(alu::SUB, other, other, here);
+                self.asm.alu_const(alu::ADD, here, work, 0);
+                self.asm.jump_if_const(other, cond::EQ, 0, up);
+                self.asm.jump(next);
+                self.asm.give(work);
+                self.asm.give(other);
+            }
+        }
+        self.asm.place(end);
+        self.mark(node.end);
+        self.asm.give(here);
+        self.asm.give(left);
+        self.asm.place(skip);
+        Ok(())
+    }
+
+    fn entry(&mut self, node: &mut ChainNode, here: u8) -> Result<(), Unavailable> {
+        let value = node.value.as_ref().is_some_and(|(_, node)| node.follows());
+        let follows = node.key.1.follows() || value;
+        let base = if follows { self.asm.take()? } else { SINK };
+        self.asm.emit(Op {
+            code: COPY,
+            dst: base,
+            src: here,
+            a: u32::from(node.slot),
+            offset: i32::try_from(node.payload).map_err(|_| too_far())?,
+            len: node.stride as u32,
+            ..Op::default()
+        });
+        if follows {
+            let done = self.asm.label();
+            self.asm.jump_if_const(base, cond::EQ, 0, done);
+            let frame = Frame::at(base, node.stride);
+            self.follow(&mut node.key.1, &frame, node.key.0);
+            if let Some((offset, value)) = &mut node.value {
+                self.follow(value, &frame, *offset);
+            }
+            self.asm.place(done);
+            self.asm.give(base);
+        }
+        Ok(())
+    }
+
+    fn mark(&mut self, slot: Slot) {
+        self.asm.emit(Op {
+            code: MARK,
+            dst: SINK,
+            size: CHUNK_PLAN,
+            a: u32::from(slot),
+            ..Op::default()
+        });
+    }
+
+    /// Block by block.
+    pub(super) fn blocks(
+        &mut self,
+        node: &mut BlocksNode,
+        frame: &Frame,
+        at: u64,
+    ) -> Result<(), Unavailable> {
+        let (skip, end) = (self.asm.label(), self.asm.label());
+        let load = |capture: &mut Self, offset: u64| {
+            frame.load(capture.asm, at.saturating_add(offset), 8, skip)
+        };
+        let (cur, last) = (load(self, node.cur)?, load(self, node.last)?);
+        let (here, size) = (load(self, node.node)?, load(self, node.first)?);
+        let (end_cur, end_node) = (load(self, node.end_cur)?, load(self, node.end_node)?);
+        let (left, count) = (self.asm.take()?, self.asm.take()?);
+        self.asm.alu(alu::SUB, size, last, size);
+        self.asm.constant(left, node.limit);
+        let next = self.asm.here();
+        let (inner, fits) = (self.asm.label(), self.asm.label());
+        self.asm.jump_if(here, cond::NE, end_node, inner);
+        self.asm.alu_const(alu::ADD, last, end_cur, 0);
+        self.asm.place(inner);
+        self.asm.alu(alu::SUB, count, last, cur);
+        self.asm.alu_const(alu::DIV, count, count, node.stride);
+        self.asm.jump_if(count, cond::LE, left, fits);
+        self.asm.alu_const(alu::ADD, count, left, 0);
+        self.asm.place(fits);
+        self.elements(
+            (&mut node.element, node.stride, node.limit),
+            node.slot,
+            cur,
+            count,
+        )?;
+        self.asm.alu(alu::SUB, left, left, count);
+        self.asm.jump_if_const(left, cond::EQ, 0, end);
+        self.asm.jump_if(here, cond::EQ, end_node, end);
+        self.asm.alu_const(alu::ADD, here, here, 8);
+        self.load_user(cur, here, 0, 8, end)?;
+        self.asm.alu(alu::ADD, last, cur, size);
+        self.asm.jump(next);
+        self.asm.place(end);
+        self.mark(node.end);
+        for register in [cur, last, here, size, end_cur, end_node, left, count] {
+            self.asm.give(register);
+        }
+        self.asm.place(skip);
+        Ok(())
+    }
+
+    /// The bytes with the bits.
+    pub(super) fn bit_row(
+        &mut self,
+        node: &BitRowNode,
+        frame: &Frame,
+        at: u64,
+    ) -> Result<(), Unavailable> {
+        let skip = self.asm.label();
+        let start = frame.load(self.asm, at.saturating_add(node.start), 8, skip)?;
+        let count = frame.load(self.asm, at.saturating_add(node.end), 8, skip)?;
+        let rest = frame.load(self.asm, at.saturating_add(node.rest), 4, skip)?;
+        self.asm.alu(alu::SUB, count, count, start);
+        self.asm.alu_const(alu::ADD, rest, rest, 7);
+        self.asm.alu_const(alu::SHR, rest, rest, 3);
+        self.asm.alu(alu::ADD, count, count, rest);
+        self.counted(node.slot, SINK, start, count, 1, node.limit.div_ceil(8));
+        for register in [start, count, rest] {
+            self.asm.give(register);
+        }
+        self.asm.place(skip);
+        Ok(())
+    }
+}

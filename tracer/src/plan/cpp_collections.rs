@@ -1,0 +1,230 @@
+//! Shapes of libstdc++'s containers whose elements are not in one row.
+//!
+//! Their nodes are reached through pointers to a base of them; the node's own
+//! type is looked up by the name that the library gives it.
+
+use super::build::Builder;
+use super::shape::{BitRowNode, BlocksNode, ChainNode, Node, Step};
+use crate::debuginfo::types::{StructType, TypeId, TypeKind};
+use crate::unavailable::Unavailable;
+
+/// Bytes of one copy.
+const MOST: u64 = tracer_common::limits::MAX_COPY as u64;
+
+/// The shape of a container of this name.
+pub(super) fn present(
+    builder: &mut Builder<'_>,
+    name: &str,
+    body: &StructType,
+    depth: u32,
+) -> Option<Node> {
+    match name {
+        "list" => {
+            let (_, element) = *body.type_arguments.first()?;
+            let first = builder.find(body, &["_M_impl", "_M_node", "_M_next"])?.0;
+            let count = builder.find(body, &["_M_impl", "_M_node", "_M_size"])?.0;
+            let node = node_type(builder, "std::_List_node", element, "")?;
+            let next = builder.find(&node, &["_M_next"])?.0;
+            let links = (first, Some(count), Step::Next(next));
+            chain(builder, links, &node, element, Kind::List, depth)
+        }
+        "forward_list" => {
+            let (_, element) = *body.type_arguments.first()?;
+            let first = builder.find(body, &["_M_impl", "_M_head", "_M_next"])?.0;
+            let node = node_type(builder, "std::_Fwd_list_node", element, "")?;
+            let next = builder.find(&node, &["_M_next"])?.0;
+            let links = (first, None, Step::Next(next));
+            chain(builder, links, &node, element, Kind::List, depth)
+        }
+        "map" | "multimap" => tree(builder, body, Kind::Map, depth),
+        "set" | "multiset" => tree(builder, body, Kind::Set, depth),
+        "unordered_map" | "unordered_multimap" => hash(builder, body, Kind::Map, depth),
+        "unordered_set" | "unordered_multiset" => hash(builder, body, Kind::Set, depth),
+        "deque" => deque(builder, body, depth),
+        _ => None,
+    }
+}
+
+/// How entries are written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    List,
+    Set,
+    Map,
+}
+
+/// The type `NAME<ELEMENT, MORE>`.
+fn node_type(builder: &Builder<'_>, name: &str, element: TypeId, more: &str) -> Option<StructType> {
+    let element = builder.resolve_name(element);
+    // Pointers are written without a space in arguments of templates.
+    let element = element.replace(" *", "*").replace(" &", "&");
+    let space = if element.ends_with('>') && more.is_empty() {
+        " "
+    } else {
+        ""
+    };
+    let ty = builder.named(&format!("{name}<{element}{more}{space}>"))?;
+    match &builder.resolve(ty).kind {
+        TypeKind::Struct(body) => Some(body.clone()),
+        _ => None,
+    }
+}
+
+/// `map`, `set`: a red-black tree.
+fn tree(builder: &mut Builder<'_>, body: &StructType, kind: Kind, depth: u32) -> Option<Node> {
+    let (at, tree) = builder.find(body, &["_M_t"])?;
+    let tree = builder.resolve(tree);
+    let TypeKind::Struct(tree) = &tree.kind else {
+        return None;
+    };
+    let (_, element) = *tree.type_arguments.get(1)?;
+    let first = builder.find(tree, &["_M_impl", "_M_header", "_M_left"])?.0;
+    let count = builder.find(tree, &["_M_impl", "_M_node_count"])?.0;
+    let node = node_type(builder, "std::_Rb_tree_node", element, "")?;
+    let step = Step::Tree {
+        left: builder.find(&node, &["_M_left"])?.0,
+        right: builder.find(&node, &["_M_right"])?.0,
+        parent: builder.find(&node, &["_M_parent"])?.0,
+    };
+    let links = (at.checked_add(first)?, Some(at.checked_add(count)?), step);
+    chain(builder, links, &node, element, kind, depth)
+}
+
+/// `unordered_map`, `unordered_set`: all nodes are in one list.
+fn hash(builder: &mut Builder<'_>, body: &StructType, kind: Kind, depth: u32) -> Option<Node> {
+    let (at, table) = builder.find(body, &["_M_h"])?;
+    let table = builder.resolve(table);
+    let TypeKind::Struct(table) = &table.kind else {
+        return None;
+    };
+    let (_, element) = *table.type_arguments.get(1)?;
+    let first = builder.find(table, &["_M_before_begin", "_M_nxt"])?.0;
+    let count = builder.find(table, &["_M_element_count"])?.0;
+    // Whether the nodes keep hashes, the traits say.
+    let name = "std::__detail::_Hash_node";
+    let traits = table.type_arguments.iter().find_map(|(_, ty)| {
+        let name = builder.resolve_name(*ty);
+        let arguments = name.strip_prefix("std::__detail::_Hashtable_traits<")?;
+        Some(arguments.starts_with("true"))
+    })?;
+    let node = node_type(
+        builder,
+        name,
+        element,
+        if traits { ", true" } else { ", false" },
+    )?;
+    let next = builder.find(&node, &["_M_nxt"])?.0;
+    let links = (
+        at.checked_add(first)?,
+        Some(at.checked_add(count)?),
+        Step::Next(next),
+    );
+    chain(builder, links, &node, element, kind, depth)
+}
+
+fn chain(
+    builder: &mut Builder<'_>,
+    (first, count, step): (u64, Option<u64>, Step),
+    node: &StructType,
+    element: TypeId,
+    kind: Kind,
+    depth: u32,
+) -> Option<Node> {
+    let (payload, _) = builder
+        .find(node, &["_M_storage"])
+        .or_else(|| builder.find(node, &["_M_value_field"]))?;
+    let Some(deeper) = depth.checked_sub(1) else {
+        return Some(Node::Missing(Unavailable::Depth));
+    };
+    let stride = builder
+        .size(element)
+        .filter(|size| (1..=MOST).contains(size))?;
+    let pair = builder.resolve(element);
+    let (key, value) = match (&pair.kind, kind) {
+        (TypeKind::Struct(pair), Kind::Map) => {
+            let (key, value) = (
+                builder.find(pair, &["first"])?,
+                builder.find(pair, &["second"])?,
+            );
+            let key = (key.0, builder.node(key.1, deeper));
+            (key, Some((value.0, builder.node(value.1, deeper))))
+        }
+        (_, Kind::Map) => return None,
+        _ => ((0, builder.node(element, deeper)), None),
+    };
+    Some(Node::Chain(Box::new(ChainNode {
+        first,
+        count,
+        step,
+        payload,
+        stride,
+        key,
+        value,
+        set: kind == Kind::Set,
+        limit: builder.limits().elements,
+        slot: builder.slot().ok()?,
+        end: builder.slot().ok()?,
+    })))
+}
+
+fn deque(builder: &mut Builder<'_>, body: &StructType, depth: u32) -> Option<Node> {
+    let Some(deeper) = depth.checked_sub(1) else {
+        return Some(Node::Missing(Unavailable::Depth));
+    };
+    let (_, element) = *body.type_arguments.first()?;
+    let stride = builder
+        .size(element)
+        .filter(|size| (1..=MOST).contains(size))?;
+    let of = |iterator: &str, member: &str| {
+        builder
+            .find(body, &["_M_impl", iterator, member])
+            .map(|(offset, _)| offset)
+    };
+    let start = |member| of("_M_start", member);
+    let finish = |member| of("_M_finish", member);
+    let (cur, first, last) = (start("_M_cur")?, start("_M_first")?, start("_M_last")?);
+    let (node, end_node) = (start("_M_node")?, finish("_M_node")?);
+    let (end_cur, end_first) = (finish("_M_cur")?, finish("_M_first")?);
+    Some(Node::Blocks(Box::new(BlocksNode {
+        cur,
+        first,
+        last,
+        node,
+        end_cur,
+        end_first,
+        end_node,
+        stride,
+        limit: builder.limits().elements.min(MOST / stride),
+        element: builder.node(element, deeper),
+        slot: builder.slot().ok()?,
+        end: builder.slot().ok()?,
+    })))
+}
+
+/// `vector<bool>`: two iterators of a pointer and a number of bits.
+pub(super) fn bits(
+    builder: &mut Builder<'_>,
+    (start, start_type): (u64, TypeId),
+    (finish, finish_type): (u64, TypeId),
+    depth: u32,
+) -> Option<Node> {
+    if depth == 0 {
+        return Some(Node::Missing(Unavailable::Depth));
+    }
+    let (start_type, finish_type) = (builder.resolve(start_type), builder.resolve(finish_type));
+    let (TypeKind::Struct(start_body), TypeKind::Struct(finish_body)) =
+        (&start_type.kind, &finish_type.kind)
+    else {
+        return None;
+    };
+    let (start_at, _) = builder.find(start_body, &["_M_p"])?;
+    let (end_at, _) = builder.find(finish_body, &["_M_p"])?;
+    let (rest, _) = builder.find(finish_body, &["_M_offset"])?;
+    Some(Node::BitRow(Box::new(BitRowNode {
+        start: start.checked_add(start_at)?,
+        end: finish.checked_add(end_at)?,
+        rest: finish.checked_add(rest)?,
+        limit: builder.limits().elements,
+        slot: builder.slot().ok()?,
+    })))
+}
