@@ -3,6 +3,8 @@
 
 /// The plan needs the thread's `fs_base` in its register.
 pub const NEEDS_FS_BASE: u32 = 1;
+/// The site has no plan: its hits are counted once the limits let them through.
+pub const COUNTS: u32 = 2;
 /// Bits of the flags from here on: bytes from the start of `task_struct` to the
 /// thread's `fs_base`; 0 is not known. Set by the loader.
 pub const FS_BASE_SHIFT: u32 = 8;
@@ -52,8 +54,8 @@ pub struct ProbeState {
     pub arrival_ns: u64,
     /// Hits that passed the budget check.
     pub budget_used: u64,
-    /// Zero.
-    pub reserved: u64,
+    /// Entries that were made for the probe's keys.
+    pub keys: u64,
 }
 
 /// Counters of one probe on one CPU.
@@ -66,7 +68,7 @@ pub struct ProbeState {
 pub struct ProbeCounters {
     /// Times that the probed instruction was reached.
     pub hits: u64,
-    /// Records sent.
+    /// Records sent, and hits that were added up instead.
     pub events: u64,
     /// Records that the ring had no room for, or hits that found no scratch area.
     pub lost: u64,
@@ -86,6 +88,8 @@ pub struct ProbeCounters {
     pub read_faults: u64,
     /// Records sent that were cut at a limit (room or steps).
     pub cut: u64,
+    /// Hits among the events whose key found no room for an entry.
+    pub other: u64,
     /// Time from probe entry to its end, in ns of `CLOCK_MONOTONIC`, summed.
     ///
     /// Source: two reads of `bpf_ktime_get_ns`; the trap itself is not in it.
@@ -95,7 +99,7 @@ pub struct ProbeCounters {
 const _: () = assert!(size_of::<SiteControl>() == 16);
 const _: () = assert!(size_of::<ProbeControl>() == 40);
 const _: () = assert!(size_of::<ProbeState>() == 32);
-const _: () = assert!(size_of::<ProbeCounters>() == 96);
+const _: () = assert!(size_of::<ProbeCounters>() == 104);
 
 /// What the loader tells the programs before they are loaded.
 #[repr(C)]

@@ -8,6 +8,7 @@
 //! No types of the target, no DWARF, no policy.
 #![no_std]
 
+pub mod aggregate;
 pub mod control;
 pub mod limits;
 pub mod op;

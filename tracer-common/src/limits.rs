@@ -37,3 +37,13 @@ pub const SCRATCH_PER_CPU: u32 = 4;
 
 /// CPUs beyond this share the scratch areas of the others.
 pub const MAX_CPUS: u32 = 256;
+
+/// Keys that one probe may count by, all sites together. Hits of further keys
+/// are counted as `other`.
+pub const MAX_KEYS: u64 = 1 << 12;
+
+/// Numbers that all probes together may count by: 16 bytes and a counter each.
+pub const MAX_NUMBERS: u32 = 1 << 15;
+
+/// Texts and other values that all probes together may count by: 128 bytes and a counter each.
+pub const MAX_VALUES: u32 = 1 << 13;

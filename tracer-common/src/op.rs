@@ -72,6 +72,15 @@ pub const APPEND: u8 = 18;
 /// [`crate::record::CHUNK_FAULT`] and its length 0.
 pub const APPEND_COPY: u8 = 19;
 
+/// Ends the plan: the hit is counted, nothing is sent.
+pub const COUNT: u8 = 20;
+/// Ends the plan: adds one to the number entry of (site, status `a`, `r[src]`),
+/// see [`crate::aggregate`]; nothing is sent.
+pub const TALLY: u8 = 21;
+/// The same for the entry of the record's bytes behind its header, at most
+/// [`KEY_BYTES`](crate::aggregate::KEY_BYTES) of them.
+pub const TALLY_RECORD: u8 = 22;
+
 /// Operations of [`ALU`] and [`ALU_CONST`]; all wrap at 64 bits.
 #[expect(missing_docs, reason = "the names say it")]
 pub mod alu {
@@ -91,6 +100,12 @@ pub mod alu {
     pub const SAR: u32 = 10;
     pub const SDIV: u32 = 11;
     pub const SREM: u32 = 12;
+    /// Signed division that rounds down; by zero gives zero.
+    pub const FLOOR: u32 = 13;
+    /// Bits of `a`, unsigned: 0 for 0, else 1 + the power of two below. Takes no notice of `b`.
+    pub const BITS: u32 = 14;
+    /// The same for signed numbers: minus the bits of `-a` when `a` is negative.
+    pub const SBITS: u32 = 15;
 }
 
 /// Conditions of [`JUMP_IF`] and [`JUMP_IF_CONST`]; S means signed.

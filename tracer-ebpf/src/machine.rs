@@ -7,7 +7,7 @@ use aya_ebpf::helpers::generated::{
     bpf_probe_read_kernel, bpf_ringbuf_output, bpf_ringbuf_query,
 };
 use tracer_common::control::{
-    FS_BASE_SHIFT, NEEDS_FS_BASE, ProbeControl, ProbeCounters, ProbeState, SiteControl,
+    COUNTS, FS_BASE_SHIFT, NEEDS_FS_BASE, ProbeControl, ProbeCounters, ProbeState, SiteControl,
 };
 use tracer_common::limits::{MAX_RECORD, MAX_STEPS, SCRATCH_PER_CPU};
 use tracer_common::op::{EFLAGS, FS_BASE, TARGET_REGISTERS};
@@ -19,6 +19,7 @@ use crate::maps::{
 };
 use crate::outcome;
 use crate::step::{Run, step};
+use crate::tally;
 
 /// Attempts to take part in the rate limit against other CPUs; after them the hit counts as limited.
 const RATE_ATTEMPTS: u32 = 4;
@@ -46,7 +47,9 @@ pub fn hit(registers: *const pt_regs, cookie: u32) {
     atomic::add(&counters.hits, 1);
     let number = atomic::fetch_add(&state.sequence, 1).wrapping_add(1);
     let mut ended = limits(now, control, state);
-    if ended == outcome::RUNNING {
+    if ended == outcome::RUNNING && site.flags & COUNTS != 0 {
+        ended = spend(now, control, state);
+    } else if ended == outcome::RUNNING {
         ended = match claim() {
             Some(scratch) => {
                 let header = RecordHeader {
@@ -120,12 +123,16 @@ fn capture(
     }
     if area.ended == outcome::RUNNING {
         area.flags |= FLAG_STEPS;
-    } else if area.ended != outcome::SENT {
+    } else if area.ended != outcome::SENT && area.ended < outcome::COUNTED {
         return area.ended;
     }
     let ended = spend(header.ktime_ns, control, state);
     if ended != outcome::SENT {
         return ended;
+    }
+    if area.ended >= outcome::COUNTED {
+        tally::add(area, header.site, state, counters);
+        return outcome::SENT;
     }
     if area.flags & (FLAG_STEPS | FLAG_NO_ROOM) != 0 {
         atomic::add(&counters.cut, 1);

@@ -13,6 +13,7 @@ mod maps;
 mod memory;
 mod outcome;
 mod step;
+mod tally;
 
 use aya_ebpf::EbpfContext;
 use aya_ebpf::bindings::pt_regs;

@@ -1,10 +1,12 @@
 //! Maps that userspace and the programs share.
 
 use aya_ebpf::macros::map;
-use aya_ebpf::maps::{Array, PerCpuArray, RingBuf};
+use aya_ebpf::maps::{Array, HashMap, PerCpuArray, RingBuf};
+use tracer_common::aggregate::{BytesKey, NumberKey};
 use tracer_common::control::{ProbeControl, ProbeCounters, ProbeState, Settings, SiteControl};
 use tracer_common::limits::{
-    MAX_COPY, MAX_OPS, MAX_PROBES, MAX_RECORD, MAX_SITES, REGISTERS, SCRATCH_PER_CPU,
+    MAX_COPY, MAX_NUMBERS, MAX_OPS, MAX_PROBES, MAX_RECORD, MAX_SITES, MAX_VALUES, REGISTERS,
+    SCRATCH_PER_CPU,
 };
 use tracer_common::op::Op;
 
@@ -27,7 +29,10 @@ pub struct Scratch {
     pub flags: u32,
     /// How the hit ended (`outcome`), or `RUNNING`.
     pub ended: u32,
-    pub reserved: u32,
+    /// Why the number of a tally is not there, or 0.
+    pub status: u32,
+    /// The number of a tally.
+    pub number: u64,
     /// See `tracer_common::op`.
     pub registers: [u64; REGISTERS],
     /// The record; the longest copy that begins at its last byte still fits.
@@ -54,6 +59,14 @@ pub static PROBE_STATE: Array<ProbeState> = Array::with_max_entries(MAX_PROBES, 
 #[map(name = "PROBE_COUNTERS")]
 pub static PROBE_COUNTERS: PerCpuArray<ProbeCounters> =
     PerCpuArray::with_max_entries(MAX_PROBES, 0);
+
+/// Hits by number. Its room is made when it is loaded, as sleepable programs need it.
+#[map(name = "NUMBERS")]
+pub static NUMBERS: HashMap<NumberKey, u64> = HashMap::with_max_entries(MAX_NUMBERS, 0);
+
+/// Hits by text and other bytes.
+#[map(name = "VALUES")]
+pub static VALUES: HashMap<BytesKey, u64> = HashMap::with_max_entries(MAX_VALUES, 0);
 
 /// `SCRATCH_PER_CPU` for each CPU; the loader sets the number.
 #[map(name = "SCRATCH")]

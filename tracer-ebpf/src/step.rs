@@ -91,6 +91,13 @@ fn execute(area: &mut Scratch, op: &Op) {
         }
         op::APPEND => append(area, op),
         op::APPEND_COPY => append_copy(area, op),
+        op::COUNT => area.ended = outcome::COUNTED,
+        op::TALLY => {
+            area.status = op.a;
+            area.number = register(area, op.src);
+            area.ended = outcome::TALLIED;
+        }
+        op::TALLY_RECORD => area.ended = outcome::TALLIED_RECORD,
         op::REJECT => area.ended = outcome::REJECTED,
         op::FAULT => area.ended = outcome::FAULTED,
         _ => area.ended = outcome::SENT,
@@ -152,8 +159,61 @@ fn calculate(operation: u32, a: u64, b: u64) -> u64 {
                 a.wrapping_sub(signed_divide(a, b).wrapping_mul(b))
             }
         }
+        alu::FLOOR => floor_divide(a, b),
+        alu::BITS => bits(a),
+        alu::SBITS => {
+            if (a as i64) < 0 {
+                bits(a.wrapping_neg()).wrapping_neg()
+            } else {
+                bits(a)
+            }
+        }
         _ => 0,
     }
+}
+
+/// Signed division that rounds down.
+#[inline(always)]
+fn floor_divide(a: u64, b: u64) -> u64 {
+    let quotient = signed_divide(a, b);
+    let rest = a.wrapping_sub(quotient.wrapping_mul(b));
+    if b != 0 && rest != 0 && ((rest ^ b) as i64) < 0 {
+        quotient.wrapping_sub(1)
+    } else {
+        quotient
+    }
+}
+
+/// Bits that a number needs.
+#[inline(always)]
+fn bits(value: u64) -> u64 {
+    let mut left = value;
+    let mut bits = 0;
+    if left >> 32 != 0 {
+        left >>= 32;
+        bits += 32;
+    }
+    if left >> 16 != 0 {
+        left >>= 16;
+        bits += 16;
+    }
+    if left >> 8 != 0 {
+        left >>= 8;
+        bits += 8;
+    }
+    if left >> 4 != 0 {
+        left >>= 4;
+        bits += 4;
+    }
+    if left >> 2 != 0 {
+        left >>= 2;
+        bits += 2;
+    }
+    if left >> 1 != 0 {
+        left >>= 1;
+        bits += 1;
+    }
+    bits + left
 }
 
 /// Signed division by hand: the instruction came with Linux 6.6.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::unavailable::Unavailable;
 use crate::value::Value;
 
 /// Names a probe of a session: `p1`, `p2`, … in the order of installing; never used again.
@@ -91,6 +92,65 @@ pub struct Frame {
     pub address: u64,
 }
 
+/// What a probe has added up in the kernel so far.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Aggregate {
+    /// The probe.
+    pub probe: ProbeId,
+    /// Name that the user gave it, else `p1` ….
+    pub probe_name: String,
+    /// `count`, `hist`, `time`.
+    pub action: &'static str,
+    /// The expression that hits are told apart by, as typed; empty when they are only counted.
+    pub expr: Arc<str>,
+    /// Hits that were added up.
+    pub total: u64,
+    /// Hits among them whose key found no room.
+    pub other: u64,
+    /// Hits by key.
+    pub body: AggregateBody,
+}
+
+/// Hits by key.
+#[derive(Clone, Debug, PartialEq)]
+pub enum AggregateBody {
+    /// By value, the most frequent first. A value that could not be read is one of them.
+    Count(Vec<CountRow>),
+    /// By range of numbers.
+    Histogram(Histogram),
+}
+
+/// How often a value was there.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CountRow {
+    /// The value.
+    pub value: Value,
+    /// Hits.
+    pub count: u64,
+}
+
+/// How often a number was in a range.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Histogram {
+    /// Width of the buckets; `None`: powers of two.
+    pub step: Option<u64>,
+    /// Those with hits, by number.
+    pub buckets: Vec<Bucket>,
+    /// Hits whose number could not be read, by reason.
+    pub unavailable: Vec<(Unavailable, u64)>,
+}
+
+/// A range of numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bucket {
+    /// Lowest number in it.
+    pub low: i128,
+    /// Highest number in it.
+    pub high: i128,
+    /// Hits.
+    pub count: u64,
+}
+
 /// Counters of one probe, summed over its sites and all CPUs.
 ///
 /// hits = events + lost + limited + rejected + faults + silenced + expired + over_budget.
@@ -98,7 +158,7 @@ pub struct Frame {
 pub struct Counters {
     /// Times that a site was reached.
     pub hits: u64,
-    /// Events handed to the frontend.
+    /// Events handed to the frontend, and hits that were added up in the kernel instead.
     pub events: u64,
     /// Events lost: no room in the ring, no scratch area, a full queue to a slow frontend, undecodable.
     pub lost: u64,

@@ -17,5 +17,5 @@ mod room;
 pub use error::KernelError;
 pub use features::{Feature, Features};
 pub use load::LoadOptions;
-pub use machine::{Machine, Reserved, SiteRequest};
+pub use machine::{Machine, Reserved, SiteRequest, Tallies};
 pub use ring::Ring;

@@ -5,6 +5,7 @@
 //! read of the target at a hit is decided here, and nowhere else. Knows no
 //! process beyond the load address that it is told.
 
+mod aggregate;
 mod asm;
 mod build;
 mod capture;
@@ -29,6 +30,7 @@ use std::sync::Arc;
 use tracer_common::control::NEEDS_FS_BASE;
 use tracer_common::op::{FAULT, FS_BASE, Op, REJECT};
 
+pub use aggregate::{Buckets, Key};
 pub use decode::{DecodeError, Symbols};
 pub use ir::TlsBlock;
 pub use layout::{Context, Decoded, Layout};
@@ -42,7 +44,7 @@ use crate::unavailable::Unavailable;
 use crate::value::debug::DEBUG;
 use asm::{Asm, Exits};
 use build::Builder;
-use capture::Capture;
+use capture::{Capture, Captured};
 use expr::{Number, NumberKind, Operand, Resolver, Scope};
 use ir::{Ir, Process, Spot, Spots};
 use layout::{Entry, Part, Source};
@@ -75,6 +77,8 @@ pub struct Plan {
     pub flags: u32,
     /// Decodes the records.
     pub layout: Layout,
+    /// What the keys mean that hits are added up by; `None`: each hit sends a record.
+    pub key: Option<Key>,
     /// What the user should know: expressions that are unavailable at this site.
     pub notes: Vec<String>,
 }
@@ -142,12 +146,17 @@ pub fn compile(input: &PlanInput<'_>) -> Result<Plan, PlanError> {
         }
         None => None,
     };
-    match &input.spec.template {
-        Some(template) => compiler.template(&input.spec.text, &template.parts)?,
-        None => compiler.all_variables(),
-    }
-    let values = std::mem::take(&mut compiler.values);
-    let captured = Capture::new(&mut asm, &mut compiler.builder).run(values);
+    let (key, counts) = aggregate::compile(&mut compiler, &mut asm, input.spec)?.unzip();
+    let captured = if key.is_some() {
+        Captured::default()
+    } else {
+        match &input.spec.template {
+            Some(template) => compiler.template(&input.spec.text, &template.parts)?,
+            None => compiler.all_variables(),
+        }
+        let values = std::mem::take(&mut compiler.values);
+        Capture::new(&mut asm, &mut compiler.builder).run(values)
+    };
     if let Some((reject, fault)) = condition {
         for (label, code) in [(reject, REJECT), (fault, FAULT)] {
             asm.place(label);
@@ -164,12 +173,13 @@ pub fn compile(input: &PlanInput<'_>) -> Result<Plan, PlanError> {
         .any(|op| [op.dst, op.src, op.size].contains(&FS_BASE));
     Ok(Plan {
         ops,
-        flags: if fs { NEEDS_FS_BASE } else { 0 },
+        flags: counts.unwrap_or(0) | if fs { NEEDS_FS_BASE } else { 0 },
         layout: Layout {
             captured,
             entries: compiler.entries,
             parts: compiler.parts,
         },
+        key,
         notes: compiler.notes,
     })
 }

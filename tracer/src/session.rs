@@ -4,6 +4,7 @@
 //! debug information or attach probes may take tens of milliseconds, so a
 //! frontend with a screen calls them from a worker.
 
+mod aggregates;
 mod catalog;
 mod clock;
 mod error;
@@ -23,7 +24,7 @@ pub use error::AttachError;
 pub use live::Session;
 
 use crate::debuginfo::DebugOptions;
-use crate::event::{Counters, Notice, ProbeId};
+use crate::event::{Aggregate, Counters, Notice, ProbeId};
 
 /// How a session is set up.
 #[derive(Clone, Debug, Default)]
@@ -140,6 +141,8 @@ pub trait Control: Send + Sync {
     fn set_enabled(&self, probe: ProbeId, enabled: bool);
     /// All probes, by id, with counters of now.
     fn probes(&self) -> Vec<ProbeStatus>;
+    /// What probes that add hits up have so far, by probe.
+    fn aggregates(&self) -> Vec<Aggregate>;
     /// Up to `max` notices that wait, oldest first; returns at once.
     fn take_notices(&self, max: usize) -> Vec<Notice>;
 }

@@ -4,6 +4,7 @@
 //! knows anything below the session. What the target controls (messages, thread
 //! names, paths) is escaped here, since here it leaves us.
 
+pub mod aggregate;
 pub mod json;
 mod stamp;
 pub mod summary;
@@ -11,7 +12,7 @@ pub mod text;
 
 use std::io;
 
-use crate::event::Event;
+use crate::event::{Aggregate, Event};
 use crate::session::ProbeStatus;
 
 /// Something that events are written to, one line each.
@@ -21,6 +22,12 @@ pub trait Sink: Send {
     /// # Errors
     /// The writer's.
     fn event(&mut self, event: &Event) -> io::Result<()>;
+
+    /// Writes what a probe has added up by a time, in ns since the Unix epoch.
+    ///
+    /// # Errors
+    /// The writer's.
+    fn aggregate(&mut self, aggregate: &Aggregate, time_ns: u64) -> io::Result<()>;
 
     /// Writes what there is to say of a probe at the end.
     ///

@@ -111,6 +111,9 @@ pub(super) struct Attach {
     /// End after this time: `500ms`, `10s`, `5m`
     #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
     pub(super) time: Option<Duration>,
+    /// Show what `count` and `hist` have so far each time this has passed, and at the end
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(super) every: Option<Duration>,
     /// End after this many events
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) events: Option<u64>,

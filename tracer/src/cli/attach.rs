@@ -9,7 +9,7 @@ use super::args::{Attach, Output};
 use super::failure::Failure;
 use super::output::Colours;
 use super::probes::{self, Written};
-use super::stream::{self, Until};
+use super::stream::{self, Style, Until};
 use super::{BAD_INPUT, DONE, NOTHING_CAPTURED};
 use crate::session::{Control as _, Options, ProbeStatus, Session};
 use crate::sink::summary::Summary;
@@ -45,7 +45,14 @@ pub(super) fn run(args: Attach, colours: Colours) -> Result<u8, Failure> {
     };
     let code = match how {
         Output::Tui => in_terminal(&session, colours, &installed)?,
-        Output::Text | Output::Json => lines(&session, how, colours, until)?,
+        Output::Text | Output::Json => {
+            let style = Style {
+                how,
+                colours,
+                every: args.every,
+            };
+            lines(&session, style, until)?
+        }
     };
     Ok(if installed.failures.is_empty() {
         code
@@ -164,18 +171,14 @@ fn counted(count: usize, what: &str) -> String {
 }
 
 /// Writes lines until something ends it, then the summary.
-fn lines(
-    session: &Arc<Session>,
-    how: Output,
-    colours: Colours,
-    until: Until,
-) -> Result<u8, Failure> {
-    let shown = stream::run(session, how, colours, until)?;
+fn lines(session: &Arc<Session>, style: Style, until: Until) -> Result<u8, Failure> {
+    let shown = stream::run(session, style, until)?;
     summarise(&shown.probes);
     if shown.beyond > 0 {
         eprintln!("{} more came before the probes were out", shown.beyond);
     }
-    Ok(if shown.events > 0 {
+    let added_up = session.aggregates().iter().any(|one| one.total > 0);
+    Ok(if shown.events > 0 || added_up {
         DONE
     } else {
         NOTHING_CAPTURED

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 use jiff::tz::TimeZone;
 use tokio::sync::Notify;
@@ -41,6 +41,17 @@ pub(super) struct Until {
     pub(super) events: Option<u64>,
 }
 
+/// How lines are written.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Style {
+    /// Text or JSON.
+    pub(super) how: Output,
+    /// Whether text is coloured.
+    pub(super) colours: Colours,
+    /// How often what was added up is shown, beside the end.
+    pub(super) every: Option<Duration>,
+}
+
 /// What was shown.
 #[derive(Debug)]
 pub(super) struct Shown {
@@ -63,19 +74,16 @@ enum End {
 }
 
 /// Shows events until something ends it; the probes are gone then.
-pub(super) fn run(
-    session: &Arc<Session>,
-    how: Output,
-    colours: Colours,
-    until: Until,
-) -> Result<Shown, Failure> {
+pub(super) fn run(session: &Arc<Session>, style: Style, until: Until) -> Result<Shown, Failure> {
     let (ended, ends) = mpsc::channel();
     let signals = listen(ended.clone())
         .map_err(|error| Failure::new(format!("cannot wait for signals: {error}")))?;
     let finished = Arc::new(Finished::default());
     let writer = Writer {
         session: Arc::clone(session),
-        sink: sink(how, colours),
+        sink: sink(style.how, style.colours),
+        every: style.every,
+        shown: Instant::now(),
         limit: until.events,
         events: 0,
         beyond: 0,
@@ -99,6 +107,7 @@ pub(super) fn run(
         return Err(Failure::new("the writer of events failed"));
     };
     drop(signals);
+    writer.aggregates();
     writer.summaries(&probes);
     let closed = match end {
         Some(End::Closed(error)) => error,
@@ -181,6 +190,9 @@ struct Writer {
     beyond: u64,
     ended: Sender<End>,
     closed: bool,
+    every: Option<Duration>,
+    /// When what was added up was shown last.
+    shown: Instant,
 }
 
 impl Writer {
@@ -199,17 +211,31 @@ impl Writer {
             for notice in notices {
                 self.take(notice);
             }
+            if self.until_aggregates() == Some(Duration::ZERO) {
+                self.aggregates();
+                self.flush();
+            }
         }
     }
 
     fn wait(&self, finished: &Finished) {
         let ready = self.session.notices_ready();
-        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        let left = self.until_aggregates();
+        let due = async move {
+            match left {
+                Some(left) => tokio::time::sleep(left).await,
+                None => std::future::pending().await,
+            }
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build();
         if let Ok(runtime) = runtime {
             runtime.block_on(async {
                 tokio::select! {
                     () = ready => {}
                     () = finished.notify.notified() => {}
+                    () = due => {}
                 }
             });
         }
@@ -253,6 +279,23 @@ impl Writer {
     fn end(&self, end: End) {
         // Nobody listens any more when it ends already.
         let _ = self.ended.send(end);
+    }
+
+    /// Time until what was added up is to be shown again.
+    fn until_aggregates(&self) -> Option<Duration> {
+        let every = self.every?;
+        Some(every.saturating_sub(self.shown.elapsed()))
+    }
+
+    /// Writes what probes have added up.
+    fn aggregates(&mut self) {
+        self.shown = Instant::now();
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let now = now.map_or(0, |now| u64::try_from(now.as_nanos()).unwrap_or(u64::MAX));
+        for aggregate in self.session.aggregates() {
+            let written = self.sink.aggregate(&aggregate, now);
+            self.check(written);
+        }
     }
 
     fn summaries(&mut self, probes: &[ProbeStatus]) {

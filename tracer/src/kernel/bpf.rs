@@ -149,6 +149,48 @@ pub(super) fn update_array<T: bytemuck::Pod>(
     Ok(())
 }
 
+/// All entries of a hash map of at most `most`, as far as they stay while they are read.
+pub(super) fn entries<K: bytemuck::Pod, V: bytemuck::Pod>(
+    map: BorrowedFd<'_>,
+    most: u32,
+) -> io::Result<Vec<(K, V)>> {
+    let room = most as usize;
+    let (mut keys, mut values) = (vec![K::zeroed(); room], vec![V::zeroed(); room]);
+    let mut next = 0_u64;
+    let mut attributes = attributes();
+    attributes.batch.map_fd = raw(map);
+    attributes.batch.out_batch = std::ptr::from_mut(&mut next) as u64;
+    attributes.batch.keys = keys.as_mut_ptr() as u64;
+    attributes.batch.values = values.as_mut_ptr() as u64;
+    attributes.batch.count = most;
+    // The end of the map is an error by name.
+    match call(bpf_cmd::BPF_MAP_LOOKUP_BATCH, &mut attributes) {
+        Err(error) if error.raw_os_error() != Some(libc::ENOENT) => return Err(error),
+        _ => {}
+    }
+    #[expect(unsafe_code, reason = "a union of plain numbers")]
+    // SAFETY: the kernel wrote this member: how many entries there are.
+    let count = unsafe { attributes.batch.count };
+    keys.truncate(count as usize);
+    Ok(keys.into_iter().zip(values).collect())
+}
+
+/// Removes entries of a hash map; those that are not there are no error.
+pub(super) fn remove<K: bytemuck::Pod>(map: BorrowedFd<'_>, keys: &[K]) -> io::Result<()> {
+    for key in keys {
+        let mut attributes = attributes();
+        // The batch ends at the first key that is missing, so one by one.
+        attributes.batch.map_fd = raw(map);
+        attributes.batch.keys = std::ptr::from_ref(key) as u64;
+        attributes.batch.count = 1;
+        match call(bpf_cmd::BPF_MAP_DELETE_BATCH, &mut attributes) {
+            Err(error) if error.raw_os_error() != Some(libc::ENOENT) => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// Makes the kernel count runs and run time of all programs for as long as it is open.
 pub(super) fn enable_run_time_stats() -> io::Result<OwnedFd> {
     let mut attributes = attributes();

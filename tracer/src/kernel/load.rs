@@ -55,6 +55,8 @@ pub(super) struct Loaded {
     pub(super) sites: MapData,
     pub(super) control: MapData,
     pub(super) state: MapData,
+    pub(super) numbers: MapData,
+    pub(super) values: MapData,
     pub(super) counters: PerCpuArray<MapData, Value<ProbeCounters>>,
     pub(super) ring: Option<Ring>,
 }
@@ -99,6 +101,8 @@ pub(super) fn load(options: &LoadOptions) -> Result<Loaded, KernelError> {
         sites: take_array(&mut ebpf, "SITES")?,
         control: take_array(&mut ebpf, "PROBE_CONTROL")?,
         state: take_array(&mut ebpf, "PROBE_STATE")?,
+        numbers: take_hash(&mut ebpf, "NUMBERS")?,
+        values: take_hash(&mut ebpf, "VALUES")?,
         counters: counters
             .try_into()
             .map_err(|_| unexpected("PROBE_COUNTERS"))?,
@@ -178,7 +182,9 @@ fn multi(ebpf: &Ebpf) -> Result<Option<OwnedFd>, KernelError> {
 
 fn map_data(map: &Map) -> Option<&MapData> {
     match map {
-        Map::Array(data) | Map::PerCpuArray(data) | Map::RingBuf(data) => Some(data),
+        Map::Array(data) | Map::PerCpuArray(data) | Map::HashMap(data) | Map::RingBuf(data) => {
+            Some(data)
+        }
         _ => None,
     }
 }
@@ -190,6 +196,13 @@ fn take(ebpf: &mut Ebpf, name: &'static str) -> Result<Map, KernelError> {
 fn take_array(ebpf: &mut Ebpf, name: &'static str) -> Result<MapData, KernelError> {
     match take(ebpf, name)? {
         Map::Array(data) => Ok(data),
+        _ => Err(unexpected(name)),
+    }
+}
+
+fn take_hash(ebpf: &mut Ebpf, name: &'static str) -> Result<MapData, KernelError> {
+    match take(ebpf, name)? {
+        Map::HashMap(data) => Ok(data),
         _ => Err(unexpected(name)),
     }
 }

@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
 use aya::programs::uprobe::{UProbeAttachLocation, UProbeAttachPoint, UProbeLink, UProbeScope};
+use tracer_common::aggregate::{BytesKey, NumberKey};
 use tracer_common::control::{ProbeControl, ProbeCounters, ProbeState, SiteControl};
-use tracer_common::limits::{MAX_OPS, MAX_PROBES, MAX_SITES};
-use tracer_common::op::Op;
+use tracer_common::limits::{MAX_NUMBERS, MAX_OPS, MAX_PROBES, MAX_SITES, MAX_VALUES};
+use tracer_common::op::{Op, TALLY, TALLY_RECORD};
 
 use super::bpf;
 use super::error::KernelError;
@@ -40,6 +41,17 @@ pub struct Reserved {
     /// The sites' attach cookies, in the order of the requests; records carry them.
     pub cookies: Vec<u32>,
     ops: Vec<(u32, u32)>,
+    /// It adds hits up by key.
+    tallies: bool,
+}
+
+/// What hits were added up by, of all probes, with the number of hits.
+#[derive(Debug, Default)]
+pub struct Tallies {
+    /// By number.
+    pub numbers: Vec<(NumberKey, u64)>,
+    /// By the bytes of a value.
+    pub values: Vec<(BytesKey, u64)>,
 }
 
 /// What holds a probe's sites.
@@ -127,6 +139,10 @@ impl Machine {
             slot,
             cookies: Vec::new(),
             ops: Vec::new(),
+            tallies: sites
+                .iter()
+                .flat_map(|site| &site.ops)
+                .any(|op| matches!(op.code, TALLY | TALLY_RECORD)),
         };
         let result = self.fill(control, sites, &mut reserved);
         if let Err(error) = result {
@@ -309,6 +325,33 @@ impl Machine {
             .fold(ProbeCounters::default(), |sum, value| add(&sum, &value.0)))
     }
 
+    /// What hits were added up by so far.
+    ///
+    /// # Errors
+    /// The kernel refused.
+    pub fn tallies(&self) -> Result<Tallies, KernelError> {
+        let failed = |source| KernelError::call("read what was counted", source);
+        Ok(Tallies {
+            numbers: bpf::entries(self.loaded.numbers.fd().as_fd(), MAX_NUMBERS).map_err(failed)?,
+            values: bpf::entries(self.loaded.values.fd().as_fd(), MAX_VALUES).map_err(failed)?,
+        })
+    }
+
+    /// Removes the entries of sites that are gone.
+    ///
+    /// # Errors
+    /// The kernel refused. The sites' numbers must not be used again then: their next probe
+    /// would show keys that are not its own.
+    fn forget_tallies(&self, cookies: &[u32]) -> Result<(), KernelError> {
+        let Tallies { numbers, values } = self.tallies()?;
+        let mine = |site: u32| cookies.contains(&site);
+        let numbers: Vec<NumberKey> = keys(numbers, |key| mine(key.site));
+        let values: Vec<BytesKey> = keys(values, |key| mine(key.site));
+        bpf::remove(self.loaded.numbers.fd().as_fd(), &numbers)
+            .and_then(|()| bpf::remove(self.loaded.values.fd().as_fd(), &values))
+            .map_err(|source| KernelError::call("forget what was counted", source))
+    }
+
     /// Silences a probe at once and closes its links in the background.
     ///
     /// Its counters can be read until [`Machine::forget`] is called: the last hits may still
@@ -345,8 +388,10 @@ impl Machine {
 
     fn release(&mut self, reserved: &Reserved) {
         self.probe_room.give(reserved.slot, 1);
-        for &cookie in &reserved.cookies {
-            self.site_room.give(cookie, 1);
+        if !reserved.tallies || self.forget_tallies(&reserved.cookies).is_ok() {
+            for &cookie in &reserved.cookies {
+                self.site_room.give(cookie, 1);
+            }
         }
         for &(first, count) in &reserved.ops {
             self.op_room.give(first, count);
@@ -397,6 +442,12 @@ impl Drop for Machine {
     }
 }
 
+/// The keys that are asked for.
+fn keys<K>(entries: Vec<(K, u64)>, wanted: impl Fn(&K) -> bool) -> Vec<K> {
+    let keys = entries.into_iter().map(|(key, _)| key);
+    keys.filter(wanted).collect()
+}
+
 /// Indices of the sites of each file, in the order of the files' first site.
 fn by_path(sites: &[SiteRequest]) -> Vec<(&Path, Vec<usize>)> {
     let mut groups: Vec<(&Path, Vec<usize>)> = Vec::new();
@@ -438,6 +489,7 @@ fn add(a: &ProbeCounters, b: &ProbeCounters) -> ProbeCounters {
         over_budget: a.over_budget + b.over_budget,
         read_faults: a.read_faults + b.read_faults,
         cut: a.cut + b.cut,
+        other: a.other + b.other,
         bpf_ns: a.bpf_ns + b.bpf_ns,
     }
 }

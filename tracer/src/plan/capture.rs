@@ -101,8 +101,17 @@ impl<'a, 'b> Capture<'a, 'b> {
         }
     }
 
-    /// Captures values, each at its place and of its shape.
-    pub(super) fn run(mut self, values: Vec<(Spots, Node)>) -> Captured {
+    /// Captures values, each at its place and of its shape; the record is sent.
+    pub(super) fn run(self, values: Vec<(Spots, Node)>) -> Captured {
+        self.values(values, |asm| asm.emit(Op::default()))
+    }
+
+    /// Captures values; what happens with the record is written by `end`.
+    pub(super) fn values(
+        mut self,
+        values: Vec<(Spots, Node)>,
+        end: impl FnOnce(&mut Asm),
+    ) -> Captured {
         let values: Vec<_> = values.into_iter().map(implicit).collect();
         self.share(&values);
         let roots = values
@@ -110,7 +119,7 @@ impl<'a, 'b> Capture<'a, 'b> {
             .map(|(spots, node)| self.root(&spots, node))
             .collect();
         // The ops go on into the end of the plan; what follows is only jumped to.
-        self.asm.emit(Op::default());
+        end(self.asm);
         for stub in std::mem::take(&mut self.stubs) {
             self.asm.place(stub.label);
             if let Some(base) = stub.base {

@@ -334,7 +334,7 @@ fn text_test(
 }
 
 /// Pointer and length of a text, through references.
-fn text_parts(
+pub(super) fn text_parts(
     builder: &Builder<'_>,
     spots: &Spots,
     ty: TypeId,

@@ -206,6 +206,11 @@ impl Ir {
         Self::Alu(operation, Box::new(left), Box::new(right))
     }
 
+    /// `self OP other` as it is: for operations that folding knows nothing of.
+    pub(super) fn raw(operation: u32, left: Self, right: Self) -> Self {
+        Self::Alu(operation, Box::new(left), Box::new(right))
+    }
+
     /// The 64-bit number in memory at `self`.
     pub(super) fn load(self, size: u8, signed: bool) -> Self {
         Self::Load {

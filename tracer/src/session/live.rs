@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 use rayon::prelude::*;
 use tracer_common::control::ProbeControl;
 
+use super::aggregates::{Adding, aggregates};
 use super::catalog::source_text;
 use super::clock::monotonic_ns;
 use super::modules::{Modules, TargetModule};
@@ -22,11 +23,11 @@ use super::{
 };
 use crate::causes::chain;
 use crate::debuginfo::site::Site;
-use crate::event::{Counters, Notice, Origin, ProbeId};
+use crate::event::{Aggregate, Counters, Notice, Origin, ProbeId};
 use crate::kernel::{LoadOptions, Machine, Reserved, SiteRequest};
-use crate::lang::ast::{Action, ProbeOptions, ProbeSpec, Template};
+use crate::lang::ast::{Action, ProbeSpec, Template};
 use crate::lang::{SyntaxError, parse_probe};
-use crate::plan::{self, Layout, Plan, PlanError, PlanInput};
+use crate::plan::{self, Key, Layout, Plan, PlanError, PlanInput};
 use crate::target::Process;
 
 /// Events a second that a `log` sends when the user does not say `rate`.
@@ -182,7 +183,10 @@ impl Session {
 
     /// Everything that needs no kernel: resolve, type, compile.
     fn prepare(&self, spec: &ProbeSpec) -> Result<Prepared, ProbeError> {
-        if !matches!(spec.action, Action::Log) {
+        if !matches!(
+            spec.action,
+            Action::Log | Action::Count { .. } | Action::Hist { .. }
+        ) {
             return Err(ProbeError {
                 message: format!("this version cannot `{}` yet", spec.action.name()),
                 hint: Some("`log` shows the values at each hit".into()),
@@ -266,7 +270,7 @@ impl Session {
             id
         };
         let name = spec.options.name.clone().unwrap_or_else(|| id.to_string());
-        let control = control(&spec.options);
+        let control = control(&spec);
         let first = sites.first().map(|(site, _)| site.source.clone());
         let mut requests = Vec::with_capacity(sites.len());
         let mut entries = Vec::with_capacity(sites.len());
@@ -276,6 +280,7 @@ impl Session {
             entries.push((
                 origin(id, &name, &spec, &site, (number, total)),
                 plan.layout,
+                plan.key,
             ));
         }
         let mut machine = lock(&self.machine);
@@ -330,9 +335,9 @@ impl Session {
     }
 
     /// Tells the reader of sites before they can be hit.
-    fn register(&self, reserved: &Reserved, entries: Vec<(Origin, Layout)>) {
+    fn register(&self, reserved: &Reserved, entries: Vec<(Origin, Layout, Option<Key>)>) {
         let mut table = self.shared.sites_mut();
-        for (&cookie, (origin, layout)) in reserved.cookies.iter().zip(entries) {
+        for (&cookie, (origin, layout, key)) in reserved.cookies.iter().zip(entries) {
             let origin = Arc::new(origin);
             table.set(
                 cookie,
@@ -340,6 +345,7 @@ impl Session {
                     slot: reserved.slot,
                     origin,
                     layout,
+                    key,
                 }),
             );
         }
@@ -457,6 +463,19 @@ impl Control for Session {
         probes.iter().map(status).collect()
     }
 
+    fn aggregates(&self) -> Vec<Aggregate> {
+        let probes = lock(&self.probes);
+        let adding = |(id, probe): (&ProbeId, &Probe)| Adding {
+            id: *id,
+            name: probe.status.name.clone(),
+            slot: probe.slot,
+            cookies: probe.cookies.clone(),
+        };
+        let probes: Vec<Adding> = probes.iter().map(adding).collect();
+        let machine = lock(&self.machine);
+        aggregates(&machine, &self.shared.sites(), probes)
+    }
+
     fn take_notices(&self, max: usize) -> Vec<Notice> {
         self.shared.queue.take(max)
     }
@@ -491,15 +510,19 @@ fn compile(spec: &ProbeSpec, module: &TargetModule, site: &Site) -> Result<Plan,
 }
 
 /// Limits of a probe, as the kernel side wants them.
-fn control(options: &ProbeOptions) -> ProbeControl {
+fn control(spec: &ProbeSpec) -> ProbeControl {
     const SECOND: u64 = 1_000_000_000;
     let nanoseconds =
         |duration: std::time::Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-    let rate = options.rate.unwrap_or(DEFAULT_RATE).max(1);
-    let (interval_ns, burst_ns) = match options.every {
-        Some(every) => (nanoseconds(every), 0),
+    let options = &spec.options;
+    // What is added up in the kernel floods nobody.
+    let adds_up = matches!(spec.action, Action::Count { .. } | Action::Hist { .. });
+    let rate = options.rate.or((!adds_up).then_some(DEFAULT_RATE));
+    let (interval_ns, burst_ns) = match (options.every, rate) {
+        (Some(every), _) => (nanoseconds(every), 0),
         // A second's worth may come at once.
-        None => ((SECOND / rate).max(1), SECOND),
+        (None, Some(rate)) => ((SECOND / rate.max(1)).max(1), SECOND),
+        (None, None) => (0, 0),
     };
     let ttl = options.ttl.map_or(DEFAULT_TTL_NS, nanoseconds);
     ProbeControl {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 
 use super::queue::Queue;
 use crate::event::{Notice, Origin, ProbeId};
-use crate::plan::Layout;
+use crate::plan::{Key, Layout};
 
 /// What the reader needs to know of an attached site.
 #[derive(Debug)]
@@ -17,6 +17,8 @@ pub(super) struct SiteEntry {
     pub(super) origin: Arc<Origin>,
     /// What its records look like.
     pub(super) layout: Layout,
+    /// What the keys mean that its hits are added up by.
+    pub(super) key: Option<Key>,
 }
 
 /// Sites by their attach cookie.

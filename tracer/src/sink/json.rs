@@ -7,8 +7,9 @@ use serde_json::ser::{CompactFormatter, Formatter};
 
 use super::Sink;
 use super::stamp::Stamp;
-use crate::event::{Event, Frame, NamedValue};
+use crate::event::{Aggregate, AggregateBody, Bucket, CountRow, Event, Frame, NamedValue};
 use crate::session::ProbeStatus;
+use crate::unavailable::Unavailable;
 use crate::value::Value;
 use crate::visible::is_hostile;
 
@@ -137,6 +138,63 @@ impl<'e> From<&'e Frame> for FrameLine<'e> {
     }
 }
 
+/// What `count` has added up.
+#[derive(Serialize)]
+struct CountLine<'e> {
+    r#type: &'static str,
+    time: &'e str,
+    probe: &'e str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    by: &'e str,
+    total: u64,
+    rows: &'e [CountRowLine<'e>],
+    other: u64,
+}
+
+#[derive(Serialize)]
+struct CountRowLine<'e> {
+    value: &'e Value,
+    count: u64,
+}
+
+impl<'e> From<&'e CountRow> for CountRowLine<'e> {
+    fn from(row: &'e CountRow) -> Self {
+        Self {
+            value: &row.value,
+            count: row.count,
+        }
+    }
+}
+
+/// What `hist` has added up.
+#[derive(Serialize)]
+struct HistogramLine<'e> {
+    r#type: &'static str,
+    time: &'e str,
+    probe: &'e str,
+    expr: &'e str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    step: Option<u64>,
+    total: u64,
+    buckets: &'e [BucketLine],
+    unavailable: &'e [ReasonLine],
+    other: u64,
+}
+
+/// Both ends are in the bucket.
+#[derive(Serialize)]
+struct BucketLine {
+    low: Value,
+    high: Value,
+    count: u64,
+}
+
+#[derive(Serialize)]
+struct ReasonLine {
+    reason: String,
+    count: u64,
+}
+
 #[derive(Serialize)]
 struct SummaryLine<'e> {
     r#type: &'static str,
@@ -186,6 +244,49 @@ impl<W: Write + Send> Sink for JsonSink<W> {
         });
         self.time = time;
         written
+    }
+
+    fn aggregate(&mut self, aggregate: &Aggregate, time_ns: u64) -> io::Result<()> {
+        let (clock, nanoseconds) = self.stamp.of(time_ns);
+        let time = format!("{clock}.{nanoseconds:09}Z");
+        match &aggregate.body {
+            AggregateBody::Count(rows) => {
+                let rows: Vec<CountRowLine<'_>> = rows.iter().map(CountRowLine::from).collect();
+                self.write(&CountLine {
+                    r#type: "count",
+                    time: &time,
+                    probe: &aggregate.probe_name,
+                    by: &aggregate.expr,
+                    total: aggregate.total,
+                    rows: &rows,
+                    other: aggregate.other,
+                })
+            }
+            AggregateBody::Histogram(histogram) => {
+                let bucket = |bucket: &Bucket| BucketLine {
+                    low: Value::Int(bucket.low),
+                    high: Value::Int(bucket.high),
+                    count: bucket.count,
+                };
+                let reason = |(why, count): &(Unavailable, u64)| ReasonLine {
+                    reason: why.to_string(),
+                    count: *count,
+                };
+                let buckets: Vec<BucketLine> = histogram.buckets.iter().map(bucket).collect();
+                let reasons: Vec<ReasonLine> = histogram.unavailable.iter().map(reason).collect();
+                self.write(&HistogramLine {
+                    r#type: "hist",
+                    time: &time,
+                    probe: &aggregate.probe_name,
+                    expr: &aggregate.expr,
+                    step: histogram.step,
+                    total: aggregate.total,
+                    buckets: &buckets,
+                    unavailable: &reasons,
+                    other: aggregate.other,
+                })
+            }
+        }
     }
 
     fn summary(&mut self, probe: &ProbeStatus) -> io::Result<()> {
@@ -279,6 +380,64 @@ pub(super) mod tests {
         assert!(!line.trim_end().chars().any(is_hostile), "{line}");
         let read: serde_json::Value = serde_json::from_str(&line).unwrap();
         assert_eq!(read["message"], event.message.as_str());
+    }
+
+    fn aggregate(action: &'static str, body: AggregateBody) -> Aggregate {
+        Aggregate {
+            probe: ProbeId(1),
+            probe_name: "p1".into(),
+            action,
+            expr: "x".into(),
+            total: 5,
+            other: 0,
+            body,
+        }
+    }
+
+    fn added_up(aggregate: &Aggregate) -> String {
+        let mut out = Vec::new();
+        let mut sink = JsonSink::new(&mut out);
+        sink.aggregate(aggregate, 1_763_813_071_000_000_001)
+            .unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn count_has_a_row_for_each_value() {
+        let row = |value, count| CountRow { value, count };
+        let rows = vec![
+            row(Value::Bool(true), 4),
+            row(Value::Unavailable(Unavailable::Null), 1),
+        ];
+        assert_eq!(
+            added_up(&aggregate("count", AggregateBody::Count(rows))),
+            concat!(
+                r#"{"type":"count","time":"2025-11-22T12:04:31.000000001Z","probe":"p1","by":"x","total":5,"#,
+                r#""rows":[{"value":true,"count":4},{"value":{"$unavailable":"null pointer"},"count":1}],"other":0}"#,
+                "\n"
+            )
+        );
+    }
+
+    #[test]
+    fn histogram_has_both_ends_of_each_bucket() {
+        let body = AggregateBody::Histogram(crate::event::Histogram {
+            step: Some(10),
+            buckets: vec![Bucket {
+                low: -10,
+                high: -1,
+                count: 5,
+            }],
+            unavailable: vec![(Unavailable::Null, 2)],
+        });
+        assert_eq!(
+            added_up(&aggregate("hist", body)),
+            concat!(
+                r#"{"type":"hist","time":"2025-11-22T12:04:31.000000001Z","probe":"p1","expr":"x","step":10,"total":5,"#,
+                r#""buckets":[{"low":-10,"high":-1,"count":5}],"unavailable":[{"reason":"null pointer","count":2}],"other":0}"#,
+                "\n"
+            )
+        );
     }
 
     #[test]

@@ -6,8 +6,9 @@ use std::path::Path;
 use jiff::tz::TimeZone;
 
 use super::Sink;
+use super::aggregate::Table;
 use super::stamp::Stamp;
-use crate::event::{Event, Frame};
+use crate::event::{Aggregate, Event, Frame};
 use crate::session::ProbeStatus;
 use crate::visible::Visible;
 
@@ -90,6 +91,17 @@ impl<W: Write + Send> Sink for TextSink<W> {
     }
 
     /// Nothing: the summary is talk, and goes to stderr.
+    fn aggregate(&mut self, aggregate: &Aggregate, time_ns: u64) -> io::Result<()> {
+        let (dim, reset) = (self.paint(DIM), self.paint(RESET));
+        let (clock, nanoseconds) = self.stamp.of(time_ns);
+        write!(
+            self.out,
+            "{dim}{clock}.{:06}{reset} {}",
+            nanoseconds / 1000,
+            Table(aggregate)
+        )
+    }
+
     fn summary(&mut self, _probe: &ProbeStatus) -> io::Result<()> {
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use crate::event::{Counters, Event, Frame, NamedValue, Notice, Origin, ProbeId};
+use crate::event::{Aggregate, Counters, Event, Frame, NamedValue, Notice, Origin, ProbeId};
 use crate::session::{Control, LineInfo, ProbeError, ProbeStatus, SourceFile, VariableInfo};
 use crate::unavailable::Unavailable;
 use crate::value::{Struct, Text, Value};
@@ -153,6 +153,7 @@ pub(crate) fn full_event(probe: u32, hit: u64, line: u64) -> Event {
 struct Inner {
     probes: Vec<ProbeStatus>,
     notices: VecDeque<Notice>,
+    aggregates: Vec<Aggregate>,
     last: u32,
     log: Vec<String>,
 }
@@ -388,6 +389,10 @@ impl Control for Fake {
 
     fn probes(&self) -> Vec<ProbeStatus> {
         self.inner().probes.clone()
+    }
+
+    fn aggregates(&self) -> Vec<Aggregate> {
+        self.inner().aggregates.clone()
     }
 
     fn take_notices(&self, max: usize) -> Vec<Notice> {

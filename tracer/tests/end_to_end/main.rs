@@ -7,6 +7,7 @@
 
 mod support;
 
+mod aggregates;
 mod bad_input;
 mod commands;
 mod corrupt_files;

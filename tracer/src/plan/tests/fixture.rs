@@ -22,6 +22,7 @@ pub(super) struct Fixture {
     variables: Vec<Variable>,
     template: Option<Template>,
     condition: Option<Expr>,
+    action: Option<Action>,
     pub(super) limits: Limits,
 }
 
@@ -152,8 +153,13 @@ impl Fixture {
         self.condition = Some(condition);
     }
 
+    pub(super) fn action(&mut self, action: Action) {
+        self.action = Some(action);
+    }
+
     pub(super) fn plan(&self) -> Result<Plan, PlanError> {
-        let spec = spec(self.template.clone(), self.condition.clone());
+        let mut spec = spec(self.template.clone(), self.condition.clone());
+        spec.action = self.action.clone().unwrap_or(Action::Log);
         compile(&PlanInput {
             source: self,
             bias: Bias(0),

@@ -58,6 +58,12 @@ pub(super) enum Outcome {
     Sent(Vec<u8>),
     Rejected,
     Faulted,
+    /// Counted; nothing is sent.
+    Counted,
+    /// Added to the entry of this status and number.
+    Tallied(u32, u64),
+    /// Added to the entry of these chunks.
+    TalliedRecord(Vec<u8>),
 }
 
 pub(super) struct Machine<'m> {
@@ -96,6 +102,9 @@ impl<'m> Machine<'m> {
                 op::END => return self.send(),
                 op::REJECT => return Outcome::Rejected,
                 op::FAULT => return Outcome::Faulted,
+                op::COUNT => return Outcome::Counted,
+                op::TALLY => return Outcome::Tallied(op.a, self.get(op.src)),
+                op::TALLY_RECORD => return Outcome::TalliedRecord(self.record[64..].to_vec()),
                 _ => {
                     if let Some(target) = self.step(op) {
                         at = target as usize;
@@ -269,6 +278,19 @@ fn compute(operation: u32, a: u64, b: u64) -> u64 {
         alu::SAR => ((a as i64) >> (b & 63)) as u64,
         alu::SDIV => (a as i64).checked_div(b as i64).unwrap_or(0) as u64,
         alu::SREM => (a as i64).checked_rem(b as i64).unwrap_or(0) as u64,
+        alu::FLOOR => {
+            let (a, b) = (i128::from(a as i64), i128::from(b as i64));
+            match b {
+                0 => 0,
+                b if a % b != 0 && (a < 0) != (b < 0) => (a / b - 1) as u64,
+                b => (a / b) as u64,
+            }
+        }
+        alu::BITS => u64::from(64 - a.leading_zeros()),
+        alu::SBITS => {
+            let bits = i64::from(64 - (a as i64).unsigned_abs().leading_zeros());
+            (bits * (a as i64).signum()) as u64
+        }
         other => panic!("operation {other}"),
     }
 }

@@ -1,0 +1,83 @@
+//! Hits that are added up and not sent: one counter for each key.
+
+use aya_ebpf::maps::HashMap;
+use tracer_common::aggregate::{BytesKey, KEY_BYTES, NumberKey};
+use tracer_common::control::{ProbeCounters, ProbeState};
+use tracer_common::limits::MAX_KEYS;
+use tracer_common::record::RecordHeader;
+
+use crate::atomic;
+use crate::maps::{NUMBERS, Scratch, VALUES};
+use crate::outcome;
+
+const BPF_NOEXIST: u64 = 1;
+/// Where the key of a record's bytes begins: its first word is the header's last.
+const KEY_AT: usize = size_of::<RecordHeader>() - 8;
+
+/// Adds the hit to the entry of its key.
+#[inline(always)]
+pub fn add(area: &mut Scratch, site: u32, state: &ProbeState, counters: &ProbeCounters) {
+    if area.ended == outcome::TALLIED {
+        let key = NumberKey {
+            site,
+            status: area.status,
+            value: area.number,
+        };
+        add_to(&NUMBERS, &key, state, counters);
+    } else if area.ended == outcome::TALLIED_RECORD {
+        let length = area.length.wrapping_sub(size_of::<RecordHeader>() as u32);
+        if length > KEY_BYTES as u32 {
+            atomic::add(&counters.other, 1);
+            return;
+        }
+        // SAFETY: the record has room for a key behind its header, which is not written yet.
+        let key = unsafe { &mut *area.record.as_mut_ptr().add(KEY_AT).cast::<BytesKey>() };
+        key.site = site;
+        key.length = length;
+        clear(key, length);
+        add_to(&VALUES, key, state, counters);
+    }
+}
+
+/// Zeroes the words of a key behind its bytes.
+#[inline(always)]
+fn clear(key: &mut BytesKey, length: u32) {
+    for (index, word) in key.words.iter_mut().enumerate() {
+        if index as u32 * 8 >= length {
+            *word = 0;
+        }
+    }
+}
+
+#[inline(always)]
+fn add_to<K>(
+    map: &'static HashMap<K, u64>,
+    key: &K,
+    state: &ProbeState,
+    counters: &ProbeCounters,
+) {
+    if !add_there(map, key) && !insert(map, key, state) && !add_there(map, key) {
+        atomic::add(&counters.other, 1);
+    }
+}
+
+/// Adds to an entry that is there.
+#[inline(always)]
+fn add_there<K>(map: &'static HashMap<K, u64>, key: &K) -> bool {
+    match map.get_ptr(key) {
+        Some(count) => {
+            // SAFETY: a map value; only atomic additions are made to it.
+            atomic::add(unsafe { &*count }, 1);
+            true
+        }
+        None => false,
+    }
+}
+
+/// Makes the entry; false when another hit was faster, or there is no room.
+#[inline(always)]
+fn insert<K>(map: &'static HashMap<K, u64>, key: &K, state: &ProbeState) -> bool {
+    state.keys < MAX_KEYS
+        && atomic::fetch_add(&state.keys, 1) < MAX_KEYS
+        && map.insert(key, &1, BPF_NOEXIST).is_ok()
+}

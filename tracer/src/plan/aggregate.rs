@@ -1,0 +1,460 @@
+//! Hits that the kernel adds up: which op makes the key, and what a key means.
+//!
+//! A number is a key by itself; a text and other small values are keys by
+//! the bytes that a record would have had.
+
+use std::sync::Arc;
+
+use tracer_common::aggregate::KEY_BYTES;
+use tracer_common::control::COUNTS;
+use tracer_common::op::{COPY_COUNTED, COPY_STRING, COUNT, Op, TALLY, TALLY_RECORD, alu};
+use tracer_common::record::{ChunkHeader, RecordHeader};
+
+use super::asm::{Exits, SINK};
+use super::capture::{Capture, Captured};
+use super::condition::text_parts;
+use super::decode::{Chunks, DecodeError, Decoder, View};
+use super::expr::{Number, NumberKind, Operand, Resolver};
+use super::ir::{Ir, Spots};
+use super::shape::{Node, Slot};
+use super::{Asm, Compiler, PlanError, names, number_node};
+use crate::debuginfo::types::{TypeId, TypeKind};
+use crate::lang::ast::{Action, Expr, ProbeSpec};
+use crate::unavailable::Unavailable;
+use crate::value::{Cut, Text, Value};
+
+/// Bytes of a text that hits are told apart by; the rest of a longer one is cut.
+const TEXT: u64 = 96;
+/// Bytes of any other value that hits are counted by.
+const BYTES: u64 = 96;
+
+/// What the keys of one site mean.
+#[derive(Clone, Debug)]
+pub struct Key {
+    /// The expression, as typed; empty where hits are only counted.
+    pub expr: Arc<str>,
+    /// Its type.
+    pub ty: Arc<str>,
+    kind: Kind,
+}
+
+#[derive(Clone, Debug)]
+enum Kind {
+    /// There are none.
+    Hits,
+    /// A number of so many bytes.
+    Number(u8, Node),
+    /// The chunk of a text.
+    Text(Slot),
+    /// The chunks of a value.
+    Record(Captured),
+    /// Number of a bucket.
+    Bucket(Buckets),
+}
+
+/// How numbers fall into buckets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Buckets {
+    /// By powers of two: 0, 1, 2 to 3, 4 to 7, …, and the same below zero.
+    Powers,
+    /// By multiples of a width, from the multiple itself on.
+    Steps(u64),
+}
+
+impl Buckets {
+    /// Lowest and highest number of a bucket.
+    #[must_use]
+    pub fn range(self, bucket: i64) -> (i128, i128) {
+        match self {
+            Self::Steps(step) => {
+                let low = i128::from(bucket) * i128::from(step);
+                (low, low + i128::from(step) - 1)
+            }
+            Self::Powers if bucket == 0 => (0, 0),
+            Self::Powers => {
+                let bits = bucket.unsigned_abs().min(64) as u32;
+                let (near, far) = (1i128 << (bits - 1), (1i128 << bits) - 1);
+                if bucket > 0 {
+                    (near, far)
+                } else {
+                    (-far, -near)
+                }
+            }
+        }
+    }
+}
+
+impl Key {
+    /// Hits that are only counted.
+    fn hits() -> Self {
+        Self {
+            expr: "".into(),
+            ty: "".into(),
+            kind: Kind::Hits,
+        }
+    }
+
+    /// How numbers fall into buckets; `None`: they are not put into any.
+    #[must_use]
+    pub const fn buckets(&self) -> Option<Buckets> {
+        match self.kind {
+            Kind::Bucket(buckets) => Some(buckets),
+            _ => None,
+        }
+    }
+
+    /// The value of a number's key; of a histogram, the number of the bucket.
+    ///
+    /// # Errors
+    /// The key is none of this plan.
+    pub fn of_number(&self, status: u32, value: u64) -> Result<Value, DecodeError> {
+        let status = status.to_le_bytes()[0];
+        let (size, node) = match &self.kind {
+            Kind::Number(size, node) => (*size, node.clone()),
+            _ => (
+                8,
+                Node::Int {
+                    size: 8,
+                    signed: true,
+                },
+            ),
+        };
+        let data = if status == 0 {
+            value
+                .to_le_bytes()
+                .get(..usize::from(size))
+                .unwrap_or_default()
+                .to_vec()
+        } else {
+            Vec::new()
+        };
+        let record = record(&[chunk(0, status, &data)]);
+        let (_, mut chunks) = Chunks::of(&record)?;
+        let bytes = match chunks.next(0)? {
+            (Ok(bytes), _) => bytes,
+            (Err(why), _) => return Ok(Value::Unavailable(why)),
+        };
+        Decoder::new(chunks, None, &Captured::default()).value(&node, &View::row(bytes), 0)
+    }
+
+    /// The value of a key of bytes.
+    ///
+    /// # Errors
+    /// The key is none of this plan.
+    pub fn of_bytes(&self, bytes: &[u8]) -> Result<Value, DecodeError> {
+        let record = record(&[bytes.to_vec()]);
+        let (_, mut chunks) = Chunks::of(&record)?;
+        match &self.kind {
+            Kind::Record(captured) => {
+                let mut decoder = Decoder::new(chunks, None, captured);
+                let mut value = Value::Unavailable(Unavailable::OptimisedOut);
+                for root in &captured.roots {
+                    value = decoder.root(root, captured)?;
+                }
+                Ok(value)
+            }
+            Kind::Text(slot) => Ok(match chunks.next(*slot)? {
+                (Ok(bytes), cut) => Value::Text(Text {
+                    bytes: bytes.to_vec(),
+                    cut: cut.then_some(Cut { of: None }),
+                }),
+                (Err(why), _) => Value::Unavailable(why),
+            }),
+            _ => Ok(Value::Unavailable(Unavailable::OptimisedOut)),
+        }
+    }
+}
+
+fn chunk(slot: Slot, status: u8, data: &[u8]) -> Vec<u8> {
+    let header = ChunkHeader {
+        slot,
+        status,
+        reserved: 0,
+        length: u32::try_from(data.len()).unwrap_or(0),
+    };
+    let mut bytes = bytemuck::bytes_of(&header).to_vec();
+    bytes.extend_from_slice(data);
+    bytes
+}
+
+fn record(chunks: &[Vec<u8>]) -> Vec<u8> {
+    let length: usize = chunks.iter().map(Vec::len).sum();
+    let header = RecordHeader {
+        length: u32::try_from(size_of::<RecordHeader>() + length).unwrap_or(0),
+        ..RecordHeader::default()
+    };
+    let mut bytes = bytemuck::bytes_of(&header).to_vec();
+    chunks
+        .iter()
+        .for_each(|chunk| bytes.extend_from_slice(chunk));
+    bytes
+}
+
+/// Writes the ops of an action that adds hits up; `None` when the action is none of these.
+///
+/// Gives the key and the site's flags.
+pub(super) fn compile(
+    compiler: &mut Compiler<'_>,
+    asm: &mut Asm,
+    spec: &ProbeSpec,
+) -> Result<Option<(Key, u32)>, PlanError> {
+    let key = match &spec.action {
+        Action::Count { by: None } => {
+            // Without a condition there is nothing to run.
+            let flags = if spec.condition.is_some() {
+                end(asm, COUNT);
+                0
+            } else {
+                COUNTS
+            };
+            (Key::hits(), flags)
+        }
+        Action::Count { by: Some(by) } => (count_by(compiler, asm, spec, by)?, 0),
+        Action::Hist { value, step } => (histogram(compiler, asm, spec, value, *step)?, 0),
+        _ => return Ok(None),
+    };
+    if let Some(template) = &spec.template {
+        let message = format!("`{}` adds hits up and shows no message", spec.action.name());
+        let _ = template;
+        return Err(PlanError {
+            message,
+            hint: Some("leave the text out, or use `log`".into()),
+            span: None,
+        });
+    }
+    Ok(Some(key))
+}
+
+fn end(asm: &mut Asm, code: u8) {
+    asm.emit(Op {
+        code,
+        ..Op::default()
+    });
+}
+
+fn count_by(
+    compiler: &mut Compiler<'_>,
+    asm: &mut Asm,
+    spec: &ProbeSpec,
+    by: &Expr,
+) -> Result<Key, PlanError> {
+    let expr: Arc<str> = spec.text.get(by.span.clone()).unwrap_or_default().into();
+    let operand = Resolver::new(&compiler.builder, compiler.scope).operand(by)?;
+    let (spots, ty) = match operand {
+        Operand::Unknown(_, error) => return Err(error),
+        Operand::Number(number) => return number_key(asm, by, expr, &number),
+        Operand::Place(spots, ty) => (spots, ty),
+        Operand::Special(_) | Operand::Text(_) | Operand::Null => {
+            return Err(PlanError::at(by, "hits cannot be counted by this"));
+        }
+    };
+    if let Some(parts) = text_parts(&compiler.builder, &spots, ty) {
+        let (pointer, length) = parts.map_err(|why| PlanError::at(by, why.to_string()))?;
+        let name = type_name(compiler, ty);
+        return text_key(compiler, asm, by, (expr, name), (&pointer, length.as_ref()));
+    }
+    value_key(compiler, asm, by, expr, (spots, ty))
+}
+
+fn type_name(compiler: &Compiler<'_>, ty: TypeId) -> Arc<str> {
+    names::without_paths(&compiler.builder.resolve(ty).name).into()
+}
+
+/// A key of any value without pointers; of a reference, of what it refers to.
+fn value_key(
+    compiler: &mut Compiler<'_>,
+    asm: &mut Asm,
+    by: &Expr,
+    expr: Arc<str>,
+    (spots, ty): (Spots, TypeId),
+) -> Result<Key, PlanError> {
+    let size = compiler.builder.size(ty).unwrap_or(0);
+    let node = compiler.builder.variable(ty);
+    let name = type_name(compiler, ty);
+    let pointer = matches!(compiler.builder.resolve(ty).kind, TypeKind::Pointer { .. });
+    if pointer || node.follows() {
+        // A pointer that is a number counts as one.
+        let number = Resolver::new(&compiler.builder, compiler.scope).number_at(by, &spots, ty);
+        return match number {
+            Ok(number) => number_key(asm, by, expr, &number),
+            Err(_) => Err(PlanError::at(
+                by,
+                format!("`{name}` has parts elsewhere, hits cannot be counted by it"),
+            )
+            .hint(Some("name one of its fields".into()))),
+        };
+    }
+    if matches!(size, 1 | 2 | 4 | 8)
+        && let Ok(ir) = spots.number()
+    {
+        tally(asm, by, &ir)?;
+        return Ok(Key {
+            expr,
+            ty: name,
+            kind: Kind::Number(size as u8, node),
+        });
+    }
+    if size > BYTES {
+        let message = format!("`{name}` has {size} bytes, at most {BYTES} are counted by");
+        return Err(PlanError::at(by, message));
+    }
+    let captured = Capture::new(asm, &mut compiler.builder).values(vec![(spots, node)], |asm| {
+        end(asm, TALLY_RECORD);
+    });
+    Ok(Key {
+        expr,
+        ty: name,
+        kind: Kind::Record(captured),
+    })
+}
+
+fn number_key(asm: &mut Asm, by: &Expr, expr: Arc<str>, number: &Number) -> Result<Key, PlanError> {
+    tally(asm, by, &number.ir)?;
+    let (node, ty) = number_node(number);
+    Ok(Key {
+        expr,
+        ty: ty.into(),
+        kind: Kind::Number(number.size, node),
+    })
+}
+
+/// Adds to the entry of a number; when it cannot be known, to the entry of the reason.
+fn tally(asm: &mut Asm, expr: &Expr, ir: &Ir) -> Result<(), PlanError> {
+    let mut exits = Exits::default();
+    let register = asm
+        .value(ir, &mut exits)
+        .map_err(|why| PlanError::at(expr, why.to_string()))?;
+    asm.emit(Op {
+        code: TALLY,
+        src: register,
+        ..Op::default()
+    });
+    asm.give(register);
+    for (failure, label) in exits.targets() {
+        asm.place(*label);
+        asm.constant(SINK, 0);
+        asm.emit(Op {
+            code: TALLY,
+            src: SINK,
+            a: *failure as u32,
+            ..Op::default()
+        });
+    }
+    Ok(())
+}
+
+fn text_key(
+    compiler: &mut Compiler<'_>,
+    asm: &mut Asm,
+    by: &Expr,
+    (expr, ty): (Arc<str>, Arc<str>),
+    (pointer, length): (&Ir, Option<&Ir>),
+) -> Result<Key, PlanError> {
+    let failed = |why: Unavailable| PlanError::at(by, why.to_string());
+    let slot = compiler.builder.slot().map_err(failed)?;
+    let mut exits = Exits::default();
+    let src = asm.value(pointer, &mut exits).map_err(failed)?;
+    let mut op = Op {
+        code: COPY_STRING,
+        dst: SINK,
+        src,
+        a: u32::from(slot),
+        len: TEXT as u32,
+        ..Op::default()
+    };
+    if let Some(length) = length {
+        op.size = asm.value(length, &mut exits).map_err(failed)?;
+        op.code = COPY_COUNTED;
+        op.offset = TEXT as i32;
+        op.len = 1;
+        asm.give(op.size);
+    }
+    asm.emit(op);
+    asm.give(src);
+    end(asm, TALLY_RECORD);
+    for (failure, label) in exits.targets() {
+        asm.place(*label);
+        asm.emit(Op {
+            code: tracer_common::op::MARK,
+            dst: SINK,
+            size: *failure as u8,
+            a: u32::from(slot),
+            ..Op::default()
+        });
+        end(asm, TALLY_RECORD);
+    }
+    Ok(Key {
+        expr,
+        ty,
+        kind: Kind::Text(slot),
+    })
+}
+
+fn histogram(
+    compiler: &mut Compiler<'_>,
+    asm: &mut Asm,
+    spec: &ProbeSpec,
+    value: &Expr,
+    step: Option<u64>,
+) -> Result<Key, PlanError> {
+    let number = Resolver::new(&compiler.builder, compiler.scope).number(value)?;
+    if number.kind == NumberKind::Float {
+        return Err(
+            PlanError::at(value, "a float cannot be put into buckets in the kernel").hint(Some(
+                "eBPF has no floating point; `log` shows the values".into(),
+            )),
+        );
+    }
+    let (ty, signed) = (number_node(&number).1, number.signed);
+    let (ir, buckets) = match step {
+        None => {
+            let operation = if signed { alu::SBITS } else { alu::BITS };
+            (Ir::raw(operation, number.ir, Ir::Const(0)), Buckets::Powers)
+        }
+        Some(step) => {
+            let operation = if signed { alu::FLOOR } else { alu::DIV };
+            if signed && i64::try_from(step).is_err() || !signed && step == 1 && number.size == 8 {
+                return Err(PlanError::at(
+                    value,
+                    "buckets of that width do not fit this number",
+                ));
+            }
+            (
+                Ir::raw(operation, number.ir, Ir::Const(step)),
+                Buckets::Steps(step),
+            )
+        }
+    };
+    tally(asm, value, &ir)?;
+    Ok(Key {
+        expr: spec.text.get(value.span.clone()).unwrap_or_default().into(),
+        ty: ty.into(),
+        kind: Kind::Bucket(buckets),
+    })
+}
+
+const _: () = assert!(TEXT as usize + size_of::<ChunkHeader>() <= KEY_BYTES);
+const _: () = assert!(BYTES as usize + 3 * size_of::<ChunkHeader>() <= KEY_BYTES);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn powers_of_two_meet_without_gaps() {
+        let mut next = -((1i128 << 64) - 1);
+        for bucket in -64..=64 {
+            let (low, high) = Buckets::Powers.range(bucket);
+            assert_eq!(low, next, "bucket {bucket}");
+            next = high + 1;
+        }
+        assert_eq!(next, 1i128 << 64);
+    }
+
+    #[test]
+    fn steps_begin_at_multiples_below_zero_too() {
+        assert_eq!(Buckets::Steps(10).range(0), (0, 9));
+        assert_eq!(Buckets::Steps(10).range(-1), (-10, -1));
+        assert_eq!(Buckets::Steps(10).range(3), (30, 39));
+    }
+}

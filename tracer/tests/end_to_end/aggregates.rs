@@ -1,0 +1,201 @@
+//! Hits that are added up in the kernel: exact counts and buckets, no event a hit.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::support::build::{c, probe_line};
+use crate::support::needs;
+use crate::support::program::Program;
+use crate::support::text::Text;
+use crate::support::tracer::{Finished, Tracer, assert_adds_up, counter};
+
+const SOURCE: &str = "e2e_loop.c";
+
+/// Runs `threads` threads with `calls` calls each under the probes, to their end.
+fn observe(threads: u32, calls: u32, probes: &[String]) -> Finished {
+    let path = c("loop", SOURCE, &["-O0"]);
+    let mut program = Program::ready(&path, &[&threads.to_string(), &calls.to_string(), "0"]);
+    let text = Text::of_exe(program.pid());
+    let probes: Vec<&str> = probes.iter().map(String::as_str).collect();
+    let tracer = Tracer::json(program.pid(), &probes);
+    // All probes are at the same line.
+    text.wait_probed(1);
+    tracer.stderr.wait("all probes", |lines| {
+        lines
+            .iter()
+            .any(|line| line.starts_with("tracing "))
+            .then_some(())
+    });
+    program.say("go");
+    program.stdout.wait_line("`done`", 0, |line| line == "done");
+    let finished = tracer.interrupt();
+    text.wait_restored();
+    finished.assert_code(0);
+    finished
+}
+
+/// The one line of that type about a probe.
+#[track_caller]
+fn added_up(finished: &Finished, kind: &str, probe: &str) -> Value {
+    let lines = finished
+        .stdout
+        .iter()
+        .map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    let mut mine: Vec<Value> = lines
+        .filter(|line| line["type"] == kind && line["probe"] == probe)
+        .collect();
+    assert_eq!(mine.len(), 1, "{finished}");
+    mine.remove(0)
+}
+
+/// Value and count of each row.
+fn rows(count: &Value) -> BTreeMap<String, u64> {
+    let rows = count["rows"].as_array().expect("rows");
+    rows.iter()
+        .map(|row| (row["value"].to_string(), counter(row, "count")))
+        .collect()
+}
+
+/// Ends and count of each bucket.
+fn buckets(hist: &Value) -> Vec<(i64, i64, u64)> {
+    let buckets = hist["buckets"].as_array().expect("buckets");
+    let end = |bucket: &Value, end| bucket[end].as_i64().expect("a number");
+    buckets
+        .iter()
+        .map(|one| (end(one, "low"), end(one, "high"), counter(one, "count")))
+        .collect()
+}
+
+fn at_work(action: &str, rest: &str) -> String {
+    let line = probe_line(SOURCE, "work");
+    format!("{action} {SOURCE}:{line} {rest}")
+}
+
+#[test]
+fn counts_of_all_threads_are_exact() {
+    if !needs::kernel() {
+        return;
+    }
+    let (threads, calls) = (4_u32, 5_000_u32);
+    let all = u64::from(threads * calls);
+    let probes = [
+        at_work("count", ""),
+        at_work("count", "by thread"),
+        at_work("count", "if number <= 100"),
+        at_work("count", "by number % 3 if number > 10"),
+    ];
+    let finished = observe(threads, calls, &probes);
+    assert!(finished.events().is_empty(), "no event for a hit");
+    assert_eq!(counter(&added_up(&finished, "count", "p1"), "total"), all);
+    let by_thread = added_up(&finished, "count", "p2");
+    let each = |key: u32| (key.to_string(), u64::from(calls));
+    assert_eq!(rows(&by_thread), (0..threads).map(each).collect());
+    assert_eq!(by_thread["by"], "thread");
+    assert_eq!(counter(&by_thread, "other"), 0);
+    let few = added_up(&finished, "count", "p3");
+    assert_eq!(counter(&few, "total"), u64::from(threads) * 100);
+    let rests: BTreeMap<String, u64> = (11..=calls).fold(BTreeMap::new(), |mut rests, number| {
+        *rests.entry((number % 3).to_string()).or_default() += u64::from(threads);
+        rests
+    });
+    assert_eq!(rows(&added_up(&finished, "count", "p4")), rests);
+    for probe in ["p1", "p2", "p3", "p4"] {
+        let summary = finished.summary(probe);
+        assert_eq!(counter(&summary, "hits"), all, "{summary}");
+        assert_adds_up(&summary);
+    }
+    let rejected = counter(&finished.summary("p3"), "rejected");
+    assert_eq!(rejected, u64::from(threads * (calls - 100)));
+}
+
+#[test]
+fn keys_beyond_the_limit_are_counted_as_other() {
+    if !needs::kernel() {
+        return;
+    }
+    let keys = tracer_common::limits::MAX_KEYS;
+    let calls = u32::try_from(keys).expect("small") + 500;
+    let finished = observe(1, calls, &[at_work("count", "by number")]);
+    let count = added_up(&finished, "count", "p1");
+    assert_eq!(rows(&count).len() as u64, keys);
+    assert_eq!(counter(&count, "other"), 500);
+    assert_eq!(counter(&count, "total"), u64::from(calls));
+    assert_eq!(counter(&finished.summary("p1"), "events"), u64::from(calls));
+}
+
+#[test]
+fn histograms_have_exact_buckets_below_zero_too() {
+    if !needs::kernel() {
+        return;
+    }
+    let calls = 1_000_u32;
+    let probes = [
+        at_work("hist", "number"),
+        at_work("hist", "number - 500"),
+        at_work("hist", "number - 500 step 100"),
+    ];
+    let finished = observe(2, calls, &probes);
+    let numbers = || 1..=i64::from(calls);
+    assert_eq!(
+        buckets(&added_up(&finished, "hist", "p1")),
+        expected(numbers(), power)
+    );
+    assert_eq!(
+        buckets(&added_up(&finished, "hist", "p2")),
+        expected(numbers().map(|number| number - 500), power)
+    );
+    let steps = |number: i64| {
+        let low = number.div_euclid(100) * 100;
+        (low, low + 99)
+    };
+    let hist = added_up(&finished, "hist", "p3");
+    assert_eq!(
+        buckets(&hist),
+        expected(numbers().map(|number| number - 500), steps)
+    );
+    assert_eq!(counter(&hist, "step"), 100);
+    assert_eq!(counter(&hist, "total"), 2 * u64::from(calls));
+}
+
+/// Lowest and highest number of the power of two that a number is in.
+fn power(number: i64) -> (i64, i64) {
+    if number == 0 {
+        return (0, 0);
+    }
+    let low = 1_i64 << number.abs().ilog2();
+    if number > 0 {
+        (low, 2 * low - 1)
+    } else {
+        (1 - 2 * low, -low)
+    }
+}
+
+/// The buckets of numbers that each of two threads has.
+fn expected(
+    numbers: impl Iterator<Item = i64>,
+    bucket: impl Fn(i64) -> (i64, i64),
+) -> Vec<(i64, i64, u64)> {
+    let mut found: BTreeMap<(i64, i64), u64> = BTreeMap::new();
+    for number in numbers {
+        *found.entry(bucket(number)).or_default() += 2;
+    }
+    found
+        .into_iter()
+        .map(|((low, high), count)| (low, high, count))
+        .collect()
+}
+
+#[test]
+fn budget_bounds_what_is_counted() {
+    if !needs::kernel() {
+        return;
+    }
+    let finished = observe(2, 1_000, &[at_work("count", "by thread hits 150")]);
+    let count = added_up(&finished, "count", "p1");
+    assert_eq!(counter(&count, "total"), 150);
+    assert_eq!(rows(&count).values().sum::<u64>(), 150);
+    let summary = finished.summary("p1");
+    assert_eq!(counter(&summary, "over_budget"), 2_000 - 150);
+    assert_adds_up(&summary);
+}
