@@ -50,12 +50,7 @@ fn clear(key: &mut BytesKey, length: u32) {
 }
 
 #[inline(always)]
-fn add_to<K>(
-    map: &'static HashMap<K, u64>,
-    key: &K,
-    state: &ProbeState,
-    counters: &ProbeCounters,
-) {
+fn add_to<K>(map: &'static HashMap<K, u64>, key: &K, state: &ProbeState, counters: &ProbeCounters) {
     if !add_there(map, key) && !insert(map, key, state) && !add_there(map, key) {
         atomic::add(&counters.other, 1);
     }
