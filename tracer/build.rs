@@ -41,5 +41,6 @@ fn object(workspace: &Path, out: &Path) -> Result<PathBuf, String> {
         let words: Vec<String> = missing.iter().map(ToString::to_string).collect();
         format!("{}; run `cargo xtask setup`", words.join("; "))
     })?;
-    ebpf::build(&toolchain, workspace, &out.join("ebpf")).map_err(|error| error.to_string())
+    ebpf::build(&toolchain, workspace, ebpf::TRACER, &out.join("ebpf"))
+        .map_err(|error| error.to_string())
 }

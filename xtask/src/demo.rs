@@ -82,7 +82,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 }
 
 /// The logpoint on the branch, wherever in the source it is today.
-fn probe() -> Result<String> {
+///
+/// # Errors
+/// The source is not there, or has no such branch.
+pub(crate) fn probe() -> Result<String> {
     let file = workspace::root().join(SOURCE);
     let line = line_of(&file, BRANCH)?;
     Ok(format!("log {SOURCE}:{line} \"{TEMPLATE}\""))

@@ -1,4 +1,4 @@
-//! Builds `tracer-ebpf` for the kernel's virtual machine.
+//! Builds eBPF programs written in Rust, for the kernel's virtual machine.
 //!
 //! Used twice: by `xtask`, and by `tracer/build.rs`, which includes this file.
 //! So it is plain `std`. Two tool-chains can do it: a distribution's rustc with a
@@ -16,6 +16,10 @@ use std::process::Command;
 pub(crate) const BPF_LINKER_VERSION: &str = "0.10.3";
 /// The LLVM that this version of `bpf-linker` is made for.
 const LLVM_VERSION: u32 = 22;
+/// Where the tracer's programs are, from the workspace's root.
+pub(crate) const TRACER: &str = "tracer-ebpf";
+/// Where the programs are that `cargo xtask bench` measures the tracer against.
+pub(crate) const BENCH: &str = "xtask/bench-ebpf";
 /// Rust's name for the kernel's virtual machine.
 const TARGET: &str = "bpfel-unknown-none";
 /// Where distributions keep rustc and shared libraries.
@@ -96,12 +100,18 @@ pub(crate) fn find(workspace: &Path) -> Result<Toolchain, Vec<Missing>> {
     }
 }
 
-/// Builds the programs; gives the path of the object.
+/// Builds the programs of a crate; gives the path of the object, which has the name of the crate's
+/// directory.
 ///
 /// # Errors
 /// The build failed; the compiler's words are in the error.
-pub(crate) fn build(toolchain: &Toolchain, workspace: &Path, out: &Path) -> io::Result<PathBuf> {
-    let mut command = command(toolchain, workspace, out, "build")?;
+pub(crate) fn build(
+    toolchain: &Toolchain,
+    workspace: &Path,
+    programs: &str,
+    out: &Path,
+) -> io::Result<PathBuf> {
+    let mut command = command(toolchain, workspace, programs, out, "build")?;
     let output = command.output()?;
     if !output.status.success() {
         let words = String::from_utf8_lossy(&output.stderr);
@@ -109,7 +119,11 @@ pub(crate) fn build(toolchain: &Toolchain, workspace: &Path, out: &Path) -> io::
             "the eBPF programs do not build:\n{words}"
         )));
     }
-    Ok(out.join(TARGET).join("release").join("tracer-ebpf"))
+    Ok(out.join(TARGET).join("release").join(
+        Path::new(programs)
+            .file_name()
+            .unwrap_or_else(|| programs.as_ref()),
+    ))
 }
 
 /// A subcommand of cargo for the programs, with its output below `out`.
@@ -119,13 +133,14 @@ pub(crate) fn build(toolchain: &Toolchain, workspace: &Path, out: &Path) -> io::
 pub(crate) fn command(
     toolchain: &Toolchain,
     workspace: &Path,
+    programs: &str,
     out: &Path,
     subcommand: &str,
 ) -> io::Result<Command> {
     let libraries = llvm_directory(out)?;
     let mut command = cargo(toolchain, &libraries);
     command
-        .current_dir(workspace.join("tracer-ebpf"))
+        .current_dir(workspace.join(programs))
         .args([subcommand, "--release", "--locked", "--target", TARGET])
         .arg("--target-dir")
         .arg(out);

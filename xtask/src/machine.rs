@@ -18,6 +18,8 @@ pub(crate) enum Need {
     Tests,
     /// Boot other kernels.
     Kernels,
+    /// Other tracers, to be measured beside ours.
+    Peers,
 }
 
 /// What is not there.
@@ -95,6 +97,17 @@ const PROGRAMS: &[(Need, &str, Missing)] = &[
         "qemu-system-x86_64",
         missing_program("qemu", &["qemu-system-x86"]),
     ),
+    (
+        Need::Peers,
+        "bpftrace",
+        missing_program("bpftrace", &["bpftrace"]),
+    ),
+    (
+        Need::Peers,
+        "perf",
+        missing_program("perf", &["linux-perf"]),
+    ),
+    (Need::Peers, "gdb", missing_program("gdb", &["gdb"])),
 ];
 
 /// Debian's Rust compiler with a prebuilt core for eBPF.

@@ -4,10 +4,10 @@
 //! command first runs the steps of [`setup`] that it needs, so that none of
 //! them asks for another to be run before it.
 
+mod bench;
 mod build;
 mod command;
 mod demo;
-#[expect(dead_code, reason = "the build script of `tracer` uses the rest of it")]
 mod ebpf;
 mod failure;
 mod fidelity;
@@ -41,6 +41,8 @@ enum Command {
     Install(install::Args),
     /// Trace a running program at the line where its bug is
     Demo(demo::Args),
+    /// Measure what a hit costs, how fast a trace starts and ends
+    Bench(bench::Args),
     /// Run every check: format, lints, tests, documentation
     Test(test::Args),
     /// Compare every variable with what gdb prints
@@ -56,6 +58,7 @@ fn main() -> ExitCode {
         Command::Build(args) => build::run(&args),
         Command::Install(args) => install::run(&args),
         Command::Demo(args) => demo::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Fidelity(args) => fidelity::run(&args),
         Command::Limits(args) => limits::run(&args),

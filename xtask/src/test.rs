@@ -56,8 +56,8 @@ enum Step {
     Kernels,
 }
 
-/// The eBPF crate, which is no member of the workspace.
-const EBPF_MANIFEST: &str = "tracer-ebpf/Cargo.toml";
+/// The eBPF crates, which are no members of the workspace.
+const EBPF: [&str; 2] = [ebpf::TRACER, ebpf::BENCH];
 
 /// How a step went.
 struct Outcome {
@@ -111,7 +111,11 @@ fn run_step(step: Step) -> Outcome {
 
 fn format() -> Result<()> {
     run_command(workspace::cargo("fmt").args(["--all", "--check"]))?;
-    run_command(workspace::cargo("fmt").args(["--manifest-path", EBPF_MANIFEST, "--check"]))
+    for programs in EBPF {
+        let manifest = format!("{programs}/Cargo.toml");
+        run_command(workspace::cargo("fmt").args(["--manifest-path", &manifest, "--check"]))?;
+    }
+    Ok(())
 }
 
 fn clippy() -> Result<()> {
@@ -125,7 +129,7 @@ fn clippy() -> Result<()> {
     ]))
 }
 
-/// Lints the eBPF crate with the compiler that builds it: its `core` for the
+/// Lints the eBPF crates with the compiler that builds it: its `core` for the
 /// kernel's virtual machine exists for no other.
 fn clippy_ebpf() -> Result<()> {
     let root = workspace::root();
@@ -134,13 +138,16 @@ fn clippy_ebpf() -> Result<()> {
         Failure::new(words.join("; "))
     })?;
     let out = workspace::target().join("clippy-ebpf");
-    let mut clippy = ebpf::command(&toolchain, &root, &out, "clippy")
-        .with_context(|| format!("cannot write to {}", out.display()))?;
     // A packaged cargo looks for its clippy by the path, where rustup's is first.
     let path = std::env::var_os("PATH").unwrap_or_default();
     let path = std::iter::once(PathBuf::from("/usr/bin")).chain(split_paths(&path));
-    clippy.env("PATH", std::env::join_paths(path)?);
-    run_command(clippy.args(["--", "-D", "warnings"]))
+    let path = std::env::join_paths(path)?;
+    for programs in EBPF {
+        let mut clippy = ebpf::command(&toolchain, &root, programs, &out, "clippy")
+            .with_context(|| format!("cannot write to {}", out.display()))?;
+        run_command(clippy.env("PATH", &path).args(["--", "-D", "warnings"]))?;
+    }
+    Ok(())
 }
 
 fn unit() -> Result<()> {

@@ -1,0 +1,228 @@
+//! `cargo xtask bench`: what a hit costs, how fast a trace starts and ends.
+//!
+//! Everything is seen from outside: the target says what its calls took, the kernel how
+//! long eBPF programs ran, the observers' output what they delivered. Every time is measured beside
+//! an eBPF program that does nothing, in the same run. See docs/performance.md.
+
+mod code;
+mod hits;
+mod observed;
+mod observer;
+mod page;
+mod peers;
+mod programs;
+mod real;
+mod report;
+mod sites;
+mod start;
+mod statistics;
+mod table;
+mod target;
+
+use std::fs::File;
+use std::io::Write;
+use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result};
+use clap::ValueEnum;
+
+use crate::command::{as_root, is_root};
+use crate::failure::Failure;
+use crate::machine::Need;
+use crate::{build, setup, workspace};
+use report::{Host, Report};
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+    /// Fewer and shorter runs, with one hitting thread
+    #[arg(long)]
+    quick: bool,
+    /// Measure other tracers too: bpftrace, perf, gdb
+    #[arg(long)]
+    peers: bool,
+    /// Write the result to docs/performance.md
+    #[arg(long)]
+    write_docs: bool,
+    /// Only these parts
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Part>,
+    /// Everything is built: what the bench tells itself when it goes on as root
+    #[arg(long, hide = true)]
+    built: bool,
+}
+
+/// One part of the bench.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// What a hit costs
+    Hits,
+    /// From start to first event, and to the end
+    Start,
+    /// A line that is in the code many times
+    Sites,
+    /// How much a real program is slowed
+    Real,
+}
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug)]
+struct Extent {
+    repeats: u32,
+    milliseconds: u64,
+    threads: &'static [u32],
+    peers: bool,
+}
+
+impl Extent {
+    fn of(args: &Args) -> Self {
+        if args.quick {
+            Self {
+                repeats: 3,
+                milliseconds: 200,
+                threads: &[1],
+                peers: args.peers,
+            }
+        } else {
+            // In a tight loop at the cheapest kind of site, a million hits.
+            Self {
+                repeats: 5,
+                milliseconds: 800,
+                threads: &[1, 2],
+                peers: args.peers,
+            }
+        }
+    }
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let out = quiet_stdout()?;
+    if !args.built {
+        prepare(args)?;
+    }
+    if !is_root() {
+        return go_on_as_root(&out);
+    }
+    let mut report = Report {
+        host: host()?,
+        ..Report::default()
+    };
+    measure(args, &mut report)?;
+    if args.write_docs {
+        page::write(&report)?;
+    }
+    let text = if args.json {
+        serde_json::to_string(&report)? + "\n"
+    } else {
+        table::text(&report)
+    };
+    let mut out = out;
+    out.write_all(text.as_bytes())
+        .context("cannot write the result")
+}
+
+/// Keeps stdout for the result: whatever else is printed goes to stderr.
+fn quiet_stdout() -> Result<File> {
+    let out = rustix::io::dup(rustix::stdio::stdout()).context("there is no stdout")?;
+    rustix::stdio::dup2_stdout(rustix::stdio::stderr()).context("there is no stderr")?;
+    Ok(File::from(out))
+}
+
+/// Installs and builds what is measured.
+fn prepare(args: &Args) -> Result<()> {
+    setup::ensure(&[Need::Build, Need::Display])?;
+    if args.peers
+        && let Err(error) = setup::ensure(&[Need::Peers])
+    {
+        eprintln!("bench: {error:#}; going on with the peers that there are");
+    }
+    build::programs(true)?;
+    build::programs(false)?;
+    sites::build()
+}
+
+/// The same command once more, as root: it loads eBPF programs.
+fn go_on_as_root(out: &File) -> Result<()> {
+    let exe = std::env::current_exe().context("cannot find this program")?;
+    let mut command: Command = as_root("env", "measuring eBPF")?;
+    command
+        .arg(format!(
+            "CARGO_TARGET_DIR={}",
+            workspace::target().display()
+        ))
+        .arg(exe)
+        .args(std::env::args_os().skip(1))
+        .arg("--built")
+        .stdout(out.try_clone().context("there is no stdout")?);
+    let status = command.status().context("cannot run as root")?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(Failure::new(format!("the bench failed ({status})")).into())
+    }
+}
+
+fn measure(args: &Args, report: &mut Report) -> Result<()> {
+    let extent = Extent::of(args);
+    let wanted = |part| args.only.is_empty() || args.only.contains(&part);
+    if wanted(Part::Hits) {
+        hits::measure(report, &extent)?;
+    }
+    if wanted(Part::Start) {
+        start::measure(report, &extent);
+    }
+    if wanted(Part::Sites)
+        && let Err(error) = sites::measure(report, &extent)
+    {
+        report.note("many sites", &error);
+    }
+    if wanted(Part::Real)
+        && let Err(error) = real::measure(report, &extent)
+    {
+        report.note("a real program", &error);
+    }
+    Ok(())
+}
+
+fn host() -> Result<Host> {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .context("the clock is before 1970")?;
+    Ok(Host {
+        kernel: rustix::system::uname().release().to_string_lossy().into(),
+        cpus: std::thread::available_parallelism()?.get(),
+        date: date(now.as_secs() / 86_400),
+    })
+}
+
+/// Year, month and day of a day since 1970-01-01, by Howard Hinnant's `civil_from_days`.
+fn date(days: u64) -> String {
+    let shifted = days + 719_468;
+    let era = shifted / 146_097;
+    let day_of_era = shifted % 146_097;
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    // Months from March on, so that a leap day comes last.
+    let month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::date;
+
+    #[test]
+    fn days_have_their_dates() {
+        assert_eq!(date(0), "1970-01-01");
+        assert_eq!(date(11_016), "2000-02-29");
+        assert_eq!(date(20_781), "2026-11-24");
+    }
+}

@@ -1,0 +1,174 @@
+//! The code of a running process: where an address is in its file, and whether a
+//! breakpoint is there.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use crate::failure::Failure;
+
+/// Longest that any observer takes to attach, or to take its breakpoints away.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Between two looks at the code.
+const LOOK: Duration = Duration::from_micros(500);
+
+/// A stretch of a process's code, as it was before anybody observed.
+pub(super) struct Code {
+    pid: u32,
+    memory: File,
+    address: u64,
+    before: Vec<u8>,
+}
+
+impl Code {
+    /// Remembers `length` bytes of code from an address on.
+    ///
+    /// # Errors
+    /// The process or the code is not there.
+    pub(super) fn at(pid: u32, address: u64, length: usize) -> Result<Self> {
+        let path = format!("/proc/{pid}/mem");
+        let memory = File::open(&path).with_context(|| format!("cannot open {path}"))?;
+        let mut before = vec![0; length];
+        memory
+            .read_exact_at(&mut before, address)
+            .with_context(|| format!("cannot read the code of process {pid}"))?;
+        Ok(Self {
+            pid,
+            memory,
+            address,
+            before,
+        })
+    }
+
+    /// Remembers the code that a process has from its own file.
+    ///
+    /// # Errors
+    /// The process is not there.
+    pub(super) fn of_exe(pid: u32) -> Result<Self> {
+        let exe = std::fs::read_link(format!("/proc/{pid}/exe"))
+            .with_context(|| format!("there is no process {pid}"))?;
+        let path = format!("/proc/{pid}/maps");
+        let maps = std::fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
+        let exe = exe.to_string_lossy();
+        let (start, end) = maps
+            .lines()
+            .filter(|line| line.ends_with(&*exe))
+            .find_map(code_range)
+            .ok_or_else(|| Failure::new(format!("process {pid} has no code of `{exe}`")))?;
+        Self::at(pid, start, usize::try_from(end - start)?)
+    }
+
+    /// Bytes that are not what they were.
+    fn changed(&self) -> Result<usize> {
+        let mut now = vec![0; self.before.len()];
+        self.memory
+            .read_exact_at(&mut now, self.address)
+            .with_context(|| format!("process {} is gone", self.pid))?;
+        let pairs = self.before.iter().zip(&now);
+        Ok(pairs.filter(|(before, now)| before != now).count())
+    }
+
+    /// Waits until at least so many breakpoints are in the code, or `ended` says why none will come.
+    ///
+    /// # Errors
+    /// They do not come.
+    pub(super) fn wait_probed(
+        &self,
+        breakpoints: usize,
+        mut ended: impl FnMut() -> Result<()>,
+    ) -> Result<()> {
+        self.wait("no probe came into the target's code", |changed| {
+            ended()?;
+            Ok(changed >= breakpoints)
+        })
+    }
+
+    /// Waits until the code is what it was.
+    ///
+    /// # Errors
+    /// It stays changed.
+    pub(super) fn wait_restored(&self) -> Result<()> {
+        self.wait("a probe stays in the target's code", |changed| {
+            Ok(changed == 0)
+        })
+    }
+
+    fn wait(&self, failure: &str, mut done: impl FnMut(usize) -> Result<bool>) -> Result<()> {
+        let started = Instant::now();
+        while !done(self.changed()?)? {
+            if started.elapsed() > PATIENCE {
+                return Err(Failure::new(format!("{failure} in {PATIENCE:?}")).into());
+            }
+            std::thread::sleep(LOOK);
+        }
+        Ok(())
+    }
+}
+
+/// Offset in its file of what a process has at an address.
+///
+/// # Errors
+/// The process is gone, or has no file there.
+pub(super) fn file_offset(pid: u32, address: u64) -> Result<u64> {
+    let path = format!("/proc/{pid}/maps");
+    let maps = std::fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
+    maps.lines()
+        .find_map(|line| offset_in(line, address))
+        .ok_or_else(|| Failure::new(format!("process {pid} has no code at {address:#x}")).into())
+}
+
+/// Start and end of an executable mapping, from its line of `maps`.
+fn code_range(line: &str) -> Option<(u64, u64)> {
+    let mut fields = line.split_whitespace();
+    let (start, end) = fields.next()?.split_once('-')?;
+    let start = u64::from_str_radix(start, 16).ok()?;
+    let end = u64::from_str_radix(end, 16).ok()?;
+    (fields.next()?.contains('x') && end > start).then_some((start, end))
+}
+
+/// The offset when a line of `maps` has the address.
+fn offset_in(line: &str, address: u64) -> Option<u64> {
+    let mut fields = line.split_whitespace();
+    let (start, end) = fields.next()?.split_once('-')?;
+    let start = u64::from_str_radix(start, 16).ok()?;
+    let end = u64::from_str_radix(end, 16).ok()?;
+    let offset = u64::from_str_radix(fields.nth(1)?, 16).ok()?;
+    (start..end)
+        .contains(&address)
+        .then(|| address - start + offset)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINE: &str = "55abce630000-55abce631000 r-xp 00001000 fe:00 1234   /tmp/target";
+
+    #[test]
+    fn address_in_a_mapping_has_its_file_offset() {
+        assert_eq!(offset_in(LINE, 0x55ab_ce63_0480), Some(0x1480));
+    }
+
+    #[test]
+    fn address_behind_a_mapping_has_none() {
+        assert_eq!(offset_in(LINE, 0x55ab_ce63_1000), None);
+    }
+
+    #[test]
+    fn mapping_without_execution_is_no_code() {
+        let start = 0x55ab_ce63_0000;
+        assert_eq!(code_range(LINE), Some((start, start + 0x1000)));
+        assert_eq!(code_range(&LINE.replace("r-xp", "r--p")), None);
+    }
+
+    #[test]
+    fn code_of_a_function_of_ours_has_an_offset_and_is_unchanged() {
+        let pid = std::process::id();
+        let address = offset_in as *const () as u64;
+        assert!(file_offset(pid, address).is_ok());
+        let code = Code::at(pid, address, 16).unwrap();
+        assert!(code.wait_restored().is_ok());
+    }
+}

@@ -1,0 +1,435 @@
+//! An observer that is a process of its own: started, watched, interrupted.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant, SystemTime};
+
+use anyhow::{Context, Result};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::failure::Failure;
+use crate::pointer::Running;
+use crate::workspace;
+
+/// Longest that an observer takes to end, or to write down what it has.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Output that has not grown for so long is all of it.
+const QUIET: Duration = Duration::from_millis(60);
+/// Between two looks at an output.
+const LOOK: Duration = Duration::from_millis(10);
+/// Between two looks for a line whose time matters.
+const LINE_LOOK: Duration = Duration::from_micros(300);
+/// Bytes of a first line; a longer one is not asked for.
+const MAX_LINE: u64 = 64 << 10;
+/// Between two looks at whether a process has ended.
+const END_LOOK: Duration = Duration::from_micros(500);
+
+/// A moment, by both clocks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct When {
+    pub(super) instant: Instant,
+    pub(super) wall: SystemTime,
+}
+
+/// Runs of eBPF programs, and the time that they took together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct RunTime {
+    pub(super) runs: u64,
+    pub(super) ns: u64,
+}
+
+impl RunTime {
+    /// Time of a run since an earlier reading; `None` when there was no run.
+    pub(super) fn ns_each_since(self, earlier: Self) -> Option<f64> {
+        let runs = self.runs.checked_sub(earlier.runs)?;
+        let ns = self.ns.checked_sub(earlier.ns)?;
+        (runs > 0).then(|| ns as f64 / runs as f64)
+    }
+}
+
+/// A process, with its output in files that go with it.
+pub(super) struct Observed {
+    process: Running,
+    started: Instant,
+    out: Scratch,
+    said: Scratch,
+}
+
+impl Observed {
+    /// Starts it.
+    ///
+    /// # Errors
+    /// It is not there.
+    pub(super) fn spawn(command: &mut Command) -> Result<Self> {
+        let out = Scratch::new("out")?;
+        let said = Scratch::new("said")?;
+        let name = Path::new(command.get_program())
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        command
+            .stdin(Stdio::null())
+            .stdout(out.create()?)
+            .stderr(said.create()?);
+        let started = Instant::now();
+        let process = command
+            .spawn()
+            .with_context(|| format!("cannot start `{name}`"))?;
+        Ok(Self {
+            process: Running(process),
+            started,
+            out,
+            said,
+        })
+    }
+
+    /// When it was started.
+    pub(super) fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// Its process id.
+    pub(super) fn pid(&self) -> u32 {
+        self.process.0.id()
+    }
+
+    /// Fails when it has ended, with what it said.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub(super) fn check_runs(&mut self) -> Result<()> {
+        match self.process.0.try_wait().context("cannot wait")? {
+            None => Ok(()),
+            Some(status) => {
+                let said = std::fs::read_to_string(&self.said.0).unwrap_or_default();
+                let line = said.lines().find(|line| !line.trim().is_empty());
+                let line = line.unwrap_or("it said nothing").trim();
+                Err(Failure::new(format!("it ended early ({status}): {line}")).into())
+            }
+        }
+    }
+
+    /// Waits until it says something beside its output: that it is at work.
+    ///
+    /// # Errors
+    /// It ended instead, or stays silent.
+    pub(super) fn wait_said(&mut self) -> Result<Instant> {
+        let (_, when) = self.wait_for_line(|this| &this.said.0)?;
+        Ok(when.instant)
+    }
+
+    /// Waits for the first whole line of its output.
+    ///
+    /// # Errors
+    /// It ended instead, or stays silent.
+    pub(super) fn wait_line(&mut self) -> Result<(String, When)> {
+        self.wait_for_line(|this| &this.out.0)
+    }
+
+    fn wait_for_line(&mut self, file: fn(&Self) -> &Path) -> Result<(String, When)> {
+        let started = Instant::now();
+        loop {
+            let text = first_line(file(self))?;
+            let when = When {
+                instant: Instant::now(),
+                wall: SystemTime::now(),
+            };
+            if let Some(line) = text {
+                return Ok((line, when));
+            }
+            self.check_runs()?;
+            if started.elapsed() > PATIENCE {
+                return Err(Failure::new("it said nothing").into());
+            }
+            std::thread::sleep(LINE_LOOK);
+        }
+    }
+
+    /// CPU time of all its threads so far.
+    pub(super) fn cpu(&self) -> Option<Duration> {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.pid())).ok()?;
+        let mut total = 0;
+        for task in tasks {
+            total += cpu_ns_of(&task.ok()?.path().join("schedstat"))?;
+        }
+        Some(Duration::from_nanos(total))
+    }
+
+    /// The most memory that it has had at once, in megabytes (10⁶ bytes).
+    pub(super) fn peak_rss_mb(&self) -> Option<f64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).ok()?;
+        parse_peak(&status)
+    }
+
+    /// Runs of all eBPF programs that it has open, while statistics are on.
+    pub(super) fn run_time(&self) -> Option<RunTime> {
+        run_time_of(&self.pid().to_string())
+    }
+
+    /// Waits until its output stays as it is.
+    pub(super) fn settle(&mut self) -> Result<()> {
+        let (started, mut grew, mut size) = (Instant::now(), Instant::now(), None);
+        while grew.elapsed() < QUIET && started.elapsed() < PATIENCE {
+            std::thread::sleep(LOOK);
+            let now = std::fs::metadata(&self.out.0).ok().map(|file| file.len());
+            if now != size {
+                (size, grew) = (now, Instant::now());
+            }
+        }
+        self.check_runs()
+    }
+
+    /// Interrupts it as Ctrl-C does, and waits for its end.
+    ///
+    /// # Errors
+    /// It does not end; it is killed.
+    pub(super) fn interrupt(mut self) -> Result<Ended> {
+        let interrupted = Instant::now();
+        let pid = i32::try_from(self.pid()).ok().and_then(Pid::from_raw);
+        if let Some(pid) = pid {
+            kill_process(pid, Signal::INT).context("cannot interrupt an observer")?;
+        }
+        while self
+            .process
+            .0
+            .try_wait()
+            .context("cannot wait for an observer")?
+            .is_none()
+        {
+            if interrupted.elapsed() > PATIENCE {
+                return Err(Failure::new("it did not end when interrupted").into());
+            }
+            std::thread::sleep(END_LOOK);
+        }
+        Ok(Ended {
+            took: interrupted.elapsed(),
+            out: self.out,
+            said: self.said,
+        })
+    }
+}
+
+/// What is left of a process that has ended.
+pub(super) struct Ended {
+    /// From the interrupt on.
+    pub(super) took: Duration,
+    out: Scratch,
+    said: Scratch,
+}
+
+impl Ended {
+    /// Its output, line by line.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub(super) fn for_each_line(&self, line: impl FnMut(&str)) -> Result<()> {
+        for_each_line(&self.out.0, line)
+    }
+
+    /// What it said beside its output, line by line.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub(super) fn for_each_said(&self, line: impl FnMut(&str)) -> Result<()> {
+        for_each_line(&self.said.0, line)
+    }
+}
+
+/// The first line of a file, once it is whole.
+fn first_line(path: &Path) -> Result<Option<String>> {
+    let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let mut bytes = Vec::new();
+    BufReader::new(file.take(MAX_LINE)).read_until(b'\n', &mut bytes)?;
+    Ok(bytes
+        .strip_suffix(b"\n")
+        .map(|line| String::from_utf8_lossy(line).into_owned()))
+}
+
+fn for_each_line(path: &Path, mut line: impl FnMut(&str)) -> Result<()> {
+    let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let mut reader = BufReader::with_capacity(1 << 20, file);
+    let mut bytes = Vec::new();
+    while reader.read_until(b'\n', &mut bytes)? > 0 {
+        line(String::from_utf8_lossy(&bytes).trim_end());
+        bytes.clear();
+    }
+    Ok(())
+}
+
+/// A file that is removed with this: in memory where there is room for such.
+pub(super) struct Scratch(PathBuf);
+
+impl Scratch {
+    /// A name that nobody else has.
+    ///
+    /// # Errors
+    /// There is no directory for it.
+    pub(super) fn new(name: &str) -> Result<Self> {
+        use std::sync::atomic::{AtomicU64, Ordering};
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let memory = Path::new("/dev/shm");
+        let directory = if memory.is_dir() {
+            memory.to_owned()
+        } else {
+            let directory = workspace::target().join("bench");
+            std::fs::create_dir_all(&directory)
+                .with_context(|| format!("cannot make {}", directory.display()))?;
+            directory
+        };
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let pid = std::process::id();
+        Ok(Self(
+            directory.join(format!("tracer-bench-{pid}-{number}-{name}")),
+        ))
+    }
+
+    /// Makes it, empty.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub(super) fn create(&self) -> Result<File> {
+        File::create(&self.0).with_context(|| format!("cannot write {}", self.0.display()))
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // It may never have been made.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// Runs of the eBPF programs that a process (a pid, or `self`) has open.
+pub(super) fn run_time_of(process: &str) -> Option<RunTime> {
+    let mut programs = std::collections::BTreeMap::new();
+    for file in std::fs::read_dir(format!("/proc/{process}/fdinfo")).ok()? {
+        // A descriptor that is closed meanwhile is no program of interest.
+        let Ok(text) = std::fs::read_to_string(file.ok()?.path()) else {
+            continue;
+        };
+        if let Some((id, time)) = parse_fdinfo(&text) {
+            programs.insert(id, time);
+        }
+    }
+    (!programs.is_empty()).then(|| {
+        programs
+            .values()
+            .fold(RunTime::default(), |sum, time| RunTime {
+                runs: sum.runs + time.runs,
+                ns: sum.ns + time.ns,
+            })
+    })
+}
+
+/// What the kernel says of a descriptor of an eBPF program.
+fn parse_fdinfo(text: &str) -> Option<(u64, RunTime)> {
+    let number = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+        line.strip_prefix(':')?.trim().parse().ok()
+    };
+    let time = RunTime {
+        runs: number("run_cnt")?,
+        ns: number("run_time_ns")?,
+    };
+    Some((number("prog_id")?, time))
+}
+
+/// CPU time of a thread, in nanoseconds, from its `schedstat`.
+fn cpu_ns_of(schedstat: &Path) -> Option<u64> {
+    parse_schedstat(&std::fs::read_to_string(schedstat).ok()?)
+}
+
+/// Nanoseconds on a CPU: the first number.
+fn parse_schedstat(text: &str) -> Option<u64> {
+    text.split_whitespace().next()?.parse().ok()
+}
+
+fn parse_peak(status: &str) -> Option<f64> {
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: f64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kib * 1024.0 / 1e6)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn descriptor_of_a_program_has_its_run_time() {
+        let text = "pos:\t0\nflags:\t02000002\nprog_type:\t2\nprog_id:\t33\n\
+                    run_time_ns:\t5100\nrun_cnt:\t30\nrecursion_misses:\t0\n";
+        let time = RunTime { runs: 30, ns: 5100 };
+        assert_eq!(parse_fdinfo(text), Some((33, time)));
+        assert_eq!(time.ns_each_since(RunTime::default()), Some(170.0));
+        assert_eq!(time.ns_each_since(time), None);
+    }
+
+    #[test]
+    fn descriptor_of_a_link_has_none() {
+        assert_eq!(parse_fdinfo("link_id:\t4\nprog_id:\t33\n"), None);
+    }
+
+    #[test]
+    fn status_has_the_peak_in_megabytes() {
+        assert_eq!(
+            parse_peak("VmPeak:\t 9 kB\nVmHWM:\t  1000 kB\n"),
+            Some(1.024)
+        );
+        assert_eq!(parse_peak("VmPeak:\t 9 kB\n"), None);
+    }
+
+    #[test]
+    fn schedstat_has_the_time_first() {
+        assert_eq!(parse_schedstat("6591282 12 1\n"), Some(6_591_282));
+    }
+
+    #[test]
+    fn interrupted_process_leaves_its_lines_and_no_file() {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "echo one; echo two; echo talk >&2; exec sleep 60"]);
+        let mut process = Observed::spawn(&mut shell).unwrap();
+        let out = process.out.0.clone();
+        while !std::fs::read_to_string(&out).unwrap().contains("two") {
+            process.check_runs().unwrap();
+            std::thread::sleep(LOOK);
+        }
+        let ended = process.interrupt().unwrap();
+        let (mut lines, mut said) = (Vec::new(), Vec::new());
+        ended
+            .for_each_line(|line| lines.push(line.to_owned()))
+            .unwrap();
+        ended
+            .for_each_said(|line| said.push(line.to_owned()))
+            .unwrap();
+        assert_eq!(
+            (lines, said),
+            (vec!["one".into(), "two".into()], vec!["talk".to_owned()])
+        );
+        drop(ended);
+        assert!(!out.exists());
+    }
+
+    #[test]
+    fn process_that_ended_early_says_why() {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "echo no probe >&2; exit 2"]);
+        let mut process = Observed::spawn(&mut shell).unwrap();
+        let error = loop {
+            if let Err(error) = process.check_runs() {
+                break error.to_string();
+            }
+            std::thread::sleep(LOOK);
+        };
+        assert!(error.ends_with(": no probe"), "{error}");
+    }
+}

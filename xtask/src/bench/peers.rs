@@ -1,0 +1,314 @@
+//! The same observation by other tracers, where they are installed.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use super::observed::{Ended, Observed, RunTime, Scratch};
+use super::observer::{Counts, Observer};
+use super::report::{Site, Tool, What};
+use super::target::{Hitter, function};
+use crate::command::{find, output, run as run_command};
+use crate::failure::Failure;
+
+/// Where the kernel's list of probes is; `perf probe` needs it.
+const TRACEFS: &str = "/sys/kernel/tracing";
+/// Name of our probes in that list.
+const GROUP: &str = "tracer_bench";
+
+/// Starts a peer on the hitting program.
+///
+/// # Errors
+/// It is not installed, or cannot do this.
+pub(super) fn start(
+    tool: Tool,
+    what: What,
+    hitter: &Hitter,
+    site: Site,
+) -> Result<Box<dyn Observer>> {
+    Ok(match tool {
+        Tool::Bpftrace => Box::new(bpftrace(what, hitter, site)?),
+        Tool::Perf => Box::new(Perf::start(hitter, site)?),
+        Tool::Gdb => Box::new(gdb(hitter, site)?),
+        _ => return Err(Failure::new("that is no peer").into()),
+    })
+}
+
+fn installed(name: &str) -> Result<PathBuf> {
+    find(name).ok_or_else(|| Failure::new(format!("`{name}` is not installed")).into())
+}
+
+/// A peer that writes one line for each event.
+struct Peer {
+    process: Observed,
+    count: fn(&Ended) -> Result<Counts>,
+}
+
+impl Observer for Peer {
+    fn check_runs(&mut self) -> Result<()> {
+        self.process.check_runs()
+    }
+
+    fn cpu(&self) -> Option<Duration> {
+        self.process.cpu()
+    }
+
+    fn run_time(&self) -> Option<RunTime> {
+        self.process.run_time()
+    }
+
+    fn settle(&mut self) -> Result<()> {
+        self.process.settle()
+    }
+
+    fn stop(self: Box<Self>) -> Result<Counts> {
+        (self.count)(&self.process.interrupt()?)
+    }
+}
+
+fn bpftrace(what: What, hitter: &Hitter, site: Site) -> Result<Peer> {
+    const LOG: &str = r#"{ printf("%d %d\n", (int32)arg0, (int32)arg1); }"#;
+    let action = match what {
+        What::Log2 => LOG.to_owned(),
+        What::Rejected => format!("/(int32)arg0 == -1/ {LOG}"),
+        What::Count => "{ @hits = count(); }".to_owned(),
+        _ => return Err(Failure::new("bpftrace is not asked for that").into()),
+    };
+    let (path, name) = (hitter.path().display(), function(site));
+    let mut command = Command::new(installed("bpftrace")?);
+    command
+        .args(["-p", &hitter.pid().to_string(), "-e"])
+        .arg(format!("uprobe:{path}:{name} {action}"));
+    Ok(Peer {
+        process: Observed::spawn(&mut command)?,
+        count: if what == What::Count {
+            counted_by_bpftrace
+        } else {
+            logged_by_bpftrace
+        },
+    })
+}
+
+fn counted_by_bpftrace(ended: &Ended) -> Result<Counts> {
+    let mut hits = None;
+    ended.for_each_line(|line| hits = hits.or(after(line, "@hits: ")))?;
+    Ok(Counts {
+        delivered: hits,
+        lost: Some(0),
+    })
+}
+
+fn logged_by_bpftrace(ended: &Ended) -> Result<Counts> {
+    let (mut delivered, mut lost) = (0, 0);
+    let mut take = |line: &str| {
+        if is_pair(line) {
+            delivered += 1;
+        } else if let Some(count) = after(line, "Lost ") {
+            lost += count;
+        }
+    };
+    ended.for_each_line(&mut take)?;
+    ended.for_each_said(&mut take)?;
+    Ok(Counts {
+        delivered: Some(delivered),
+        lost: Some(lost),
+    })
+}
+
+fn gdb(hitter: &Hitter, site: Site) -> Result<Peer> {
+    let mut command = Command::new(installed("gdb")?);
+    command
+        .args(["-nx", "-batch", "-p", &hitter.pid().to_string()])
+        .args(["-ex", "set debuginfod enabled off"])
+        .args([
+            "-ex",
+            &format!(
+                r#"dprintf *{:#x},"%d %d\n",left,right"#,
+                hitter.address(site)
+            ),
+        ])
+        .args(["-ex", "continue"]);
+    Ok(Peer {
+        process: Observed::spawn(&mut command)?,
+        count: logged_by_gdb,
+    })
+}
+
+fn logged_by_gdb(ended: &Ended) -> Result<Counts> {
+    let mut delivered = 0;
+    ended.for_each_line(|line| delivered += u64::from(is_pair(line)))?;
+    Ok(Counts {
+        delivered: Some(delivered),
+        lost: Some(0),
+    })
+}
+
+/// Whether a line is two integers: one of our events.
+fn is_pair(line: &str) -> bool {
+    let mut words = line.split(' ').map(str::parse::<i32>);
+    matches!(
+        (words.next(), words.next(), words.next()),
+        (Some(Ok(_)), Some(Ok(_)), None)
+    )
+}
+
+/// The number behind a text.
+fn after(line: &str, text: &str) -> Option<u64> {
+    let (_, rest) = line.split_once(text)?;
+    let digits = rest.split(|c: char| !c.is_ascii_digit()).next()?;
+    digits.parse().ok()
+}
+
+/// `perf record` on a probe that `perf probe` made.
+struct Perf {
+    // In this order: the recording ends before its probe goes.
+    process: Observed,
+    data: Scratch,
+    _probe: PerfProbe,
+}
+
+impl Perf {
+    fn start(hitter: &Hitter, site: Site) -> Result<Self> {
+        let probe = PerfProbe::add(hitter.path(), function(site))?;
+        let data = Scratch::new("perf.data")?;
+        let mut command = Command::new(installed("perf")?);
+        command
+            .args(["record", "-q", "-p", &hitter.pid().to_string(), "-e"])
+            .arg(format!("{GROUP}:{}", function(site)))
+            .arg("-o")
+            .arg(data.path());
+        Ok(Self {
+            process: Observed::spawn(&mut command)?,
+            data,
+            _probe: probe,
+        })
+    }
+}
+
+impl Observer for Perf {
+    fn check_runs(&mut self) -> Result<()> {
+        self.process.check_runs()
+    }
+
+    fn cpu(&self) -> Option<Duration> {
+        self.process.cpu()
+    }
+
+    fn run_time(&self) -> Option<RunTime> {
+        None
+    }
+
+    fn settle(&mut self) -> Result<()> {
+        self.process.settle()
+    }
+
+    fn stop(self: Box<Self>) -> Result<Counts> {
+        let this = *self;
+        this.process.interrupt()?;
+        let mut script = Command::new(installed("perf")?);
+        script
+            .args(["script", "--show-lost-events", "-i"])
+            .arg(this.data.path());
+        let text = output(&mut script)?;
+        Ok(count_script(&String::from_utf8_lossy(&text)))
+    }
+}
+
+/// Events and losses in what `perf script` prints.
+fn count_script(text: &str) -> Counts {
+    let (mut delivered, mut lost) = (0, 0);
+    for line in text.lines() {
+        if line.contains(" left=") {
+            delivered += 1;
+        } else if line.contains("PERF_RECORD_LOST") {
+            lost += after(line, "lost ").unwrap_or(0);
+        }
+    }
+    Counts {
+        delivered: Some(delivered),
+        lost: Some(lost),
+    }
+}
+
+/// A probe in the kernel's list, and the list's file system where we had to mount it.
+struct PerfProbe {
+    name: String,
+    mounted: bool,
+}
+
+impl PerfProbe {
+    fn add(program: &Path, function: &str) -> Result<Self> {
+        let perf = installed("perf")?;
+        let mounted = !Path::new(TRACEFS).join("uprobe_events").exists();
+        if mounted {
+            run_command(Command::new("mount").args(["-t", "tracefs", "nodev", TRACEFS]))
+                .context("`perf probe` needs tracefs")?;
+        }
+        let probe = Self {
+            name: format!("{GROUP}:{function}"),
+            mounted,
+        };
+        // One that a bench left behind when it was killed would be in the way.
+        probe.delete();
+        let mut add = Command::new(perf);
+        add.args(["probe", "-q", "-x"])
+            .arg(program)
+            .arg("--add")
+            .arg(format!(
+                "{}={function} left=%di:s32 right=%si:s32",
+                probe.name
+            ));
+        output(&mut add)?;
+        Ok(probe)
+    }
+
+    fn delete(&self) {
+        let _ = Command::new("perf")
+            .args(["probe", "-q", "--del", &self.name])
+            .output();
+    }
+}
+
+impl Drop for PerfProbe {
+    fn drop(&mut self) {
+        self.delete();
+        if self.mounted {
+            let _ = Command::new("umount").arg(TRACEFS).output();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_lines_of_two_integers() {
+        assert!(is_pair("12 -7"));
+        for other in ["Attaching 1 probe...", "12", "1 2 3", "", "Lost 12 events"] {
+            assert!(!is_pair(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn losses_and_counts_are_read_from_their_lines() {
+        assert_eq!(after("Lost 44 events", "Lost "), Some(44));
+        assert_eq!(after("@hits: 120", "@hits: "), Some(120));
+        assert_eq!(after("@hits: ", "@hits: "), None);
+    }
+
+    #[test]
+    fn script_gives_events_and_losses() {
+        let text = "target 1 [000] 1.0: tracer_bench:one_trap: (55ab) left=1 right=2\n\
+                    target 1 [000] 1.1: PERF_RECORD_LOST lost 12\n";
+        assert_eq!(
+            count_script(text),
+            Counts {
+                delivered: Some(1),
+                lost: Some(12)
+            }
+        );
+    }
+}

@@ -1,0 +1,228 @@
+//! How fast a trace starts and ends, on small and large programs.
+
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use super::Extent;
+use super::observed::Observed;
+use super::observer::{NO_RATE, attach, tracer};
+use super::report::{Report, StartRow, Tool};
+use super::statistics::{median, round};
+use super::target::{Answering, HITTER, compile, line_of, marked_line};
+use crate::demo;
+use crate::failure::Failure;
+use crate::pointer::{Display, Hand, Running, path};
+use crate::workspace;
+
+/// The source of the large target that is probed, and a line of it that it passes every few milliseconds.
+const LARGE_SOURCE: &str = "tracer/src/session/reader.rs";
+const LARGE_LINE: &str = "let now = monotonic_ns();";
+/// How long the small target hits for one observation.
+const HITTING_MS: u64 = 3_000;
+/// Between two moves of the pointer, so that each look of target-app finds one.
+const MOVE: Duration = Duration::from_millis(50);
+
+/// Measures starts on one target, so many times.
+type Measure = fn(u32) -> Result<StartRow>;
+
+/// One start and end.
+struct Times {
+    first_event_ms: f64,
+    peak_rss_mb: f64,
+    exit_ms: f64,
+}
+
+/// Measures on all targets.
+///
+/// # Errors
+/// None: what fails is noted.
+pub(super) fn measure(report: &mut Report, extent: &Extent) {
+    let targets: [(&str, Measure); 4] = [
+        ("small_c", small),
+        ("target_app_debug", |repeats| target_app(false, repeats)),
+        ("target_app_release", |repeats| target_app(true, repeats)),
+        ("large", large),
+    ];
+    for (name, measure) in targets {
+        eprintln!("bench: start on {name}");
+        match measure(extent.repeats) {
+            Ok(row) => report.start.push(row),
+            Err(error) => report.note(&format!("start on {name}"), &error),
+        }
+    }
+}
+
+/// The hitting program, at 4,000 hits a second.
+fn small(repeats: u32) -> Result<StartRow> {
+    let mut program = Answering::start(&mut Command::new(compile(HITTER)?))?;
+    program.answer("ready")?;
+    let line = marked_line(HITTER, "one_trap")?;
+    let probe = format!(r#"log {HITTER}:{line} "{{left}} {{right}}" {NO_RATE}"#);
+    let mut times = Vec::new();
+    for _ in 0..repeats {
+        program.say(&format!("run one_trap 4k 1 {HITTING_MS}"))?;
+        let once = once(program.pid(), &probe);
+        program.answer("done")?;
+        times.push(once?);
+    }
+    row("small_c", &times)
+}
+
+/// The target of the demo, with a pointer that moves.
+fn target_app(release: bool, repeats: u32) -> Result<StartRow> {
+    let display = Display::start()?;
+    let hand = Hand::on(&display)?;
+    let app = Command::new(workspace::binary("target-app", release))
+        .args(["--seconds", "3600"])
+        .env("DISPLAY", display.name())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .context("cannot start target-app")?;
+    let app = Running(app);
+    let probe = demo::probe()?;
+    let done = AtomicBool::new(false);
+    let times = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for step in 0.. {
+                if done.load(Ordering::Relaxed) || hand.move_to(path(step)).is_err() {
+                    break;
+                }
+                std::thread::sleep(MOVE);
+            }
+        });
+        let times: Result<Vec<Times>> = (0..repeats).map(|_| once(app.0.id(), &probe)).collect();
+        done.store(true, Ordering::Relaxed);
+        times
+    })?;
+    let name = if release {
+        "target_app_release"
+    } else {
+        "target_app_debug"
+    };
+    row(name, &times)
+}
+
+/// The tracer's own dev build, at work.
+fn large(repeats: u32) -> Result<StartRow> {
+    let mut program = Answering::start(&mut Command::new(compile(HITTER)?))?;
+    program.answer("ready")?;
+    let line = marked_line(HITTER, "one_trap")?;
+    let idle = format!("log {HITTER}:{line}");
+    let mut target = attach(&tracer(false), program.pid(), &idle);
+    target
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    let mut target: Child = target.spawn().context("cannot start the large target")?;
+    let said = target.stderr.take();
+    let target = Running(target);
+    // It says so when it is at work.
+    let mut first = String::new();
+    if let Some(said) = said {
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(said), &mut first)?;
+    }
+    let source = workspace::root().join(LARGE_SOURCE);
+    let text = std::fs::read_to_string(&source)
+        .with_context(|| format!("cannot read {}", source.display()))?;
+    let line = line_of(&text, LARGE_LINE)
+        .ok_or_else(|| Failure::new(format!("no line of {LARGE_SOURCE} is `{LARGE_LINE}`")))?;
+    let probe = format!(r#"log {LARGE_SOURCE}:{line} "{{last}}" {NO_RATE}"#);
+    let times: Result<Vec<Times>> = (0..repeats).map(|_| once(target.0.id(), &probe)).collect();
+    row("large", &times?)
+}
+
+/// Starts tracer, waits for its first event, and interrupts it.
+fn once(pid: u32, probe: &str) -> Result<Times> {
+    let exe: PathBuf = tracer(true);
+    let mut process = Observed::spawn(&mut attach(&exe, pid, probe))?;
+    let attached = process.wait_said()?;
+    let started = process.started();
+    let (line, came) = process.wait_line()?;
+    let event: Value = serde_json::from_str(&line).context("the first line is no JSON")?;
+    let hit = event
+        .get("time")
+        .and_then(Value::as_str)
+        .and_then(second_of_day)
+        .ok_or_else(|| Failure::new("the first event has no time"))?;
+    let wrote = second_of_today(came.wall)?;
+    // A hit at the end of a day is written on the next.
+    let mut delay = Duration::from_secs_f64((wrote - hit).rem_euclid(86_400.0));
+    let whole = came.instant.duration_since(started);
+    let before = attached.duration_since(started);
+    // A hit before tracer said that it was attached: nothing was waited for.
+    delay = delay.min(whole.saturating_sub(before));
+    let peak_rss_mb = process
+        .peak_rss_mb()
+        .ok_or_else(|| Failure::new("the kernel does not say how much memory was used"))?;
+    let ended = process.interrupt()?;
+    Ok(Times {
+        first_event_ms: (before + delay).as_secs_f64() * 1e3,
+        peak_rss_mb,
+        exit_ms: ended.took.as_secs_f64() * 1e3,
+    })
+}
+
+fn row(target: &'static str, times: &[Times]) -> Result<StartRow> {
+    let middle = |value: fn(&Times) -> f64| {
+        let values: Vec<f64> = times.iter().map(value).collect();
+        median(&values).context("there was no repeat")
+    };
+    Ok(StartRow {
+        tool: Tool::Tracer,
+        target,
+        first_event_ms: round(middle(|times| times.first_event_ms)?, 1),
+        peak_rss_mb: round(middle(|times| times.peak_rss_mb)?, 1),
+        exit_ms: round(middle(|times| times.exit_ms)?, 1),
+    })
+}
+
+/// Seconds since midnight, of a time as `2026-11-22T12:04:31.250117042Z`.
+fn second_of_day(time: &str) -> Option<f64> {
+    let (_, clock) = time.strip_suffix('Z')?.split_once('T')?;
+    let mut parts = clock.splitn(3, ':');
+    let hours: f64 = parts.next()?.parse().ok()?;
+    let minutes: f64 = parts.next()?.parse().ok()?;
+    let seconds: f64 = parts.next()?.parse().ok()?;
+    Some((hours * 60.0 + minutes) * 60.0 + seconds)
+}
+
+fn second_of_today(time: SystemTime) -> Result<f64> {
+    let since = time
+        .duration_since(UNIX_EPOCH)
+        .context("the clock is before 1970")?;
+    let nanoseconds = since.as_nanos() % 86_400_000_000_000;
+    Ok(nanoseconds as f64 / 1e9)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_of_an_event_is_read() {
+        assert_eq!(
+            second_of_day("2026-11-22T12:04:31.250000000Z"),
+            Some(43_471.25)
+        );
+        assert_eq!(second_of_day("12:04:31"), None);
+    }
+
+    #[test]
+    fn both_ways_to_the_second_of_the_day_agree() {
+        let time = UNIX_EPOCH + Duration::from_millis(20_781 * 86_400_000 + 43_471_250);
+        let second = second_of_today(time).unwrap();
+        assert_eq!(Some(second), second_of_day("2026-11-24T12:04:31.250Z"));
+    }
+
+    #[test]
+    fn probed_line_of_the_large_target_is_there() {
+        let source = std::fs::read_to_string(workspace::root().join(LARGE_SOURCE)).unwrap();
+        assert!(line_of(&source, LARGE_LINE).is_some());
+    }
+}

@@ -1,0 +1,269 @@
+//! The report as tables, for people.
+
+use super::report::{HitRow, Report, Tool};
+
+/// One table: its headings, and rows of as many cells.
+pub(super) struct Table {
+    pub(super) title: &'static str,
+    pub(super) headings: Vec<&'static str>,
+    pub(super) rows: Vec<Vec<String>>,
+}
+
+/// All tables that have rows.
+pub(super) fn tables(report: &Report) -> Vec<Table> {
+    let all = [hits(report), start(report), sites(report), real(report)];
+    all.into_iter()
+        .filter(|table| !table.rows.is_empty())
+        .collect()
+}
+
+/// The report for a terminal.
+pub(super) fn text(report: &Report) -> String {
+    let host = &report.host;
+    let mut text = format!("Linux {}, {} CPUs, {}\n", host.kernel, host.cpus, host.date);
+    for table in tables(report) {
+        text.push_str(&format!("\n{}\n", table.title));
+        let widths = widths(&table);
+        for row in std::iter::once(&owned(&table.headings)).chain(&table.rows) {
+            let cells = row.iter().zip(&widths).enumerate();
+            let cells = cells.map(|(column, (cell, &width))| {
+                if is_text(&table, column) {
+                    format!("{cell:<width$}")
+                } else {
+                    format!("{cell:>width$}")
+                }
+            });
+            let line = cells.collect::<Vec<_>>().join("  ");
+            text.push_str(line.trim_end());
+            text.push('\n');
+        }
+    }
+    if !report.absent.is_empty() {
+        text.push_str("\nnot measured\n");
+        for absent in &report.absent {
+            text.push_str(&format!("{absent}\n"));
+        }
+    }
+    text
+}
+
+/// The tables as Markdown.
+pub(super) fn markdown(report: &Report) -> String {
+    let mut text = String::new();
+    for table in tables(report) {
+        let rule: Vec<&str> = (0..table.headings.len())
+            .map(|column| {
+                if is_text(&table, column) {
+                    "---"
+                } else {
+                    "--:"
+                }
+            })
+            .collect();
+        text.push_str(&format!("\n### {}\n\n", table.title));
+        text.push_str(&format!("| {} |\n", table.headings.join(" | ")));
+        text.push_str(&format!("| {} |\n", rule.join(" | ")));
+        for row in &table.rows {
+            text.push_str(&format!("| {} |\n", row.join(" | ")));
+        }
+    }
+    text
+}
+
+fn owned(cells: &[&str]) -> Vec<String> {
+    cells.iter().map(|&cell| cell.to_owned()).collect()
+}
+
+fn widths(table: &Table) -> Vec<usize> {
+    let width = |column: usize| {
+        let cells = table.rows.iter().filter_map(|row| row.get(column));
+        let heading = table
+            .headings
+            .get(column)
+            .map_or(0, |cell| cell.chars().count());
+        cells
+            .map(|cell| cell.chars().count())
+            .fold(heading, usize::max)
+    };
+    (0..table.headings.len()).map(width).collect()
+}
+
+/// Whether a column has words and not numbers.
+fn is_text(table: &Table, column: usize) -> bool {
+    table
+        .rows
+        .iter()
+        .filter_map(|row| row.get(column))
+        .any(|cell| cell.starts_with(|c: char| c.is_ascii_alphabetic()) || cell.ends_with('k'))
+}
+
+fn hits(report: &Report) -> Table {
+    // Beside each other what is compared: all tools at one site and pace.
+    let mut rows: Vec<&HitRow> = report.hits.iter().collect();
+    rows.sort_by_key(|row| (row.threads, row.pace, row.site));
+    Table {
+        title: "What a hit costs",
+        headings: vec![
+            "site",
+            "pace",
+            "threads",
+            "tool",
+            "what",
+            "ns/hit",
+            "× empty",
+            "eBPF ns",
+            "hits",
+            "delivered",
+            "lost",
+            "CPU µs/event",
+        ],
+        rows: rows.into_iter().map(hit).collect(),
+    }
+}
+
+fn hit(row: &HitRow) -> Vec<String> {
+    vec![
+        word(row.site),
+        word(row.pace),
+        row.threads.to_string(),
+        word(row.tool),
+        word(row.what),
+        format!("{:.0}", row.ns_per_hit),
+        row.ratio_to_empty
+            .filter(|_| row.tool != Tool::Empty)
+            .map_or_else(String::new, |ratio| format!("{ratio:.2}")),
+        maybe(row.bpf_ns, 0),
+        row.hits.to_string(),
+        count(row.delivered),
+        count(row.lost),
+        maybe(row.cpu_us_per_event, 2),
+    ]
+}
+
+fn start(report: &Report) -> Table {
+    let row = |row: &super::report::StartRow| {
+        vec![
+            word(row.tool),
+            row.target.to_owned(),
+            format!("{:.0}", row.first_event_ms),
+            format!("{:.0}", row.peak_rss_mb),
+            format!("{:.0}", row.exit_ms),
+        ]
+    };
+    Table {
+        title: "Start and end",
+        headings: vec!["tool", "target", "first event ms", "peak MB", "exit ms"],
+        rows: report.start.iter().map(row).collect(),
+    }
+}
+
+fn sites(report: &Report) -> Table {
+    let row = |row: &super::report::SitesRow| {
+        vec![
+            row.count.to_string(),
+            format!("{:.1}", row.attach_ms),
+            format!("{:.1}", row.detach_ms),
+        ]
+    };
+    Table {
+        title: "Many sites",
+        headings: vec!["sites", "attach ms", "detach ms"],
+        rows: report.sites.iter().map(row).collect(),
+    }
+}
+
+fn real(report: &Report) -> Table {
+    let row = |row: &super::report::RealRow| {
+        vec![
+            row.program.to_owned(),
+            row.function.to_owned(),
+            word(row.tool),
+            word(row.what),
+            row.hits_per_task.to_string(),
+            format!("{:.0}", row.task_us),
+            format!("{:.2}", row.slowdown),
+            count(row.delivered),
+            count(row.lost),
+        ]
+    };
+    Table {
+        title: "A real program",
+        headings: vec![
+            "program",
+            "function",
+            "tool",
+            "what",
+            "hits/task",
+            "task µs",
+            "× untraced",
+            "delivered",
+            "lost",
+        ],
+        rows: report.real.iter().map(row).collect(),
+    }
+}
+
+/// As the JSON has it.
+pub(super) fn word(value: impl serde::Serialize) -> String {
+    serde_json::to_value(value)
+        .ok()
+        .and_then(|value| value.as_str().map(str::to_owned))
+        .unwrap_or_default()
+}
+
+fn maybe(value: Option<f64>, places: usize) -> String {
+    value.map_or_else(String::new, |value| format!("{value:.places$}"))
+}
+
+fn count(value: Option<u64>) -> String {
+    value.map_or_else(String::new, |value| value.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::report::{Host, SitesRow};
+    use super::*;
+
+    fn report() -> Report {
+        Report {
+            host: Host {
+                kernel: "6.18".into(),
+                cpus: 2,
+                date: "2026-11-24".into(),
+            },
+            sites: vec![
+                SitesRow {
+                    count: 1,
+                    attach_ms: 0.5,
+                    detach_ms: 21.25,
+                },
+                SitesRow {
+                    count: 1000,
+                    attach_ms: 9.0,
+                    detach_ms: 36.0,
+                },
+            ],
+            ..Report::default()
+        }
+    }
+
+    #[test]
+    fn text_has_its_columns_under_each_other() {
+        assert_eq!(
+            text(&report()),
+            "Linux 6.18, 2 CPUs, 2026-11-24\n\nMany sites\n\
+             sites  attach ms  detach ms\n    \
+                 1        0.5       21.2\n \
+              1000        9.0       36.0\n"
+        );
+    }
+
+    #[test]
+    fn markdown_has_a_rule_and_no_empty_tables() {
+        assert_eq!(
+            markdown(&report()),
+            "\n### Many sites\n\n| sites | attach ms | detach ms |\n| --: | --: | --: |\n\
+             | 1 | 0.5 | 21.2 |\n| 1000 | 9.0 | 36.0 |\n"
+        );
+    }
+}

@@ -1,0 +1,254 @@
+//! The programs that the bench observes: compiled from C, started, spoken with.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{ChildStdin, ChildStdout, Command, Stdio};
+
+use anyhow::{Context, Result};
+
+use super::code::{Code, file_offset};
+use super::report::{Pace, Site};
+use crate::command::run as run_command;
+use crate::failure::Failure;
+use crate::pointer::Running;
+use crate::workspace;
+
+/// Where the sources are, from the workspace's root.
+const SOURCES: &str = "xtask/bench";
+/// The hitting program.
+pub(super) const HITTER: &str = "target.c";
+
+/// Where the bench puts what it makes.
+///
+/// # Errors
+/// It cannot be made.
+pub(super) fn directory() -> Result<PathBuf> {
+    let directory = workspace::target().join("bench");
+    std::fs::create_dir_all(&directory)
+        .with_context(|| format!("cannot make {}", directory.display()))?;
+    Ok(directory)
+}
+
+/// Compiles a source of the bench, optimised and with debug information.
+///
+/// # Errors
+/// The compiler failed.
+pub(super) fn compile(source: &str) -> Result<PathBuf> {
+    let from = workspace::root().join(SOURCES).join(source);
+    let to = directory()?.join(source.trim_end_matches(".c"));
+    let mut compiler = Command::new("cc");
+    // Without landing pads for indirect branches, which would be the first instruction.
+    compiler
+        .args(["-O2", "-g", "-fcf-protection=none", "-pthread", "-o"])
+        .args([&to, &from]);
+    run_command(&mut compiler)?;
+    Ok(to)
+}
+
+/// The line of a source that is marked `PROBE name`, from 1.
+///
+/// # Errors
+/// There is none.
+pub(super) fn marked_line(source: &str, name: &str) -> Result<usize> {
+    let path = workspace::root().join(SOURCES).join(source);
+    let text = std::fs::read_to_string(&path)
+        .with_context(|| format!("cannot read {}", path.display()))?;
+    line_of(&text, &format!("/* PROBE {name} */"))
+        .ok_or_else(|| Failure::new(format!("no line of {source} is marked `{name}`")).into())
+}
+
+/// The first line with a text, from 1.
+pub(super) fn line_of(source: &str, text: &str) -> Option<usize> {
+    let index = source.lines().position(|line| line.contains(text))?;
+    Some(index + 1)
+}
+
+/// A program that answers each line on its input with one on its output.
+pub(super) struct Answering {
+    process: Running,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+impl Answering {
+    /// Starts it.
+    ///
+    /// # Errors
+    /// It is not there.
+    pub(super) fn start(command: &mut Command) -> Result<Self> {
+        let mut process = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("cannot start a program of the bench")?;
+        let (input, output) = (process.stdin.take(), process.stdout.take());
+        let process = Running(process);
+        let (Some(input), Some(output)) = (input, output) else {
+            return Err(Failure::new("a program of the bench has no input or output").into());
+        };
+        Ok(Self {
+            process,
+            input,
+            output: BufReader::new(output),
+        })
+    }
+
+    /// Its process id.
+    pub(super) fn pid(&self) -> u32 {
+        self.process.0.id()
+    }
+
+    /// The words of its next line, which must begin with `first`.
+    ///
+    /// # Errors
+    /// It ended, or said something else.
+    pub(super) fn answer(&mut self, first: &str) -> Result<Vec<String>> {
+        let mut line = String::new();
+        self.output
+            .read_line(&mut line)
+            .context("cannot read what a program of the bench says")?;
+        let mut words = line.split_whitespace();
+        if words.next() != Some(first) {
+            let said = line.trim();
+            return Err(Failure::new(format!("a program of the bench said `{said}`")).into());
+        }
+        Ok(words.map(str::to_owned).collect())
+    }
+
+    /// Gives it a line.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub(super) fn say(&mut self, line: &str) -> Result<()> {
+        writeln!(self.input, "{line}").context("a program of the bench has ended")
+    }
+}
+
+/// The hitting program, running.
+pub(super) struct Hitter {
+    program: Answering,
+    path: PathBuf,
+    one_trap: u64,
+    two_trap: u64,
+}
+
+/// What a run of it says.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hits {
+    pub(super) count: u64,
+    pub(super) ns: f64,
+}
+
+impl Hitter {
+    /// Starts it.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub(super) fn start(path: &Path) -> Result<Self> {
+        let mut program = Answering::start(&mut Command::new(path))?;
+        let words = program.answer("ready")?;
+        let address = |index: usize| {
+            let word = words.get(index).and_then(|word| word.strip_prefix("0x"));
+            word.and_then(|hex| u64::from_str_radix(hex, 16).ok())
+                .ok_or_else(|| Failure::new("the hitting program names no address"))
+        };
+        Ok(Self {
+            one_trap: address(0)?,
+            two_trap: address(1)?,
+            path: path.to_owned(),
+            program,
+        })
+    }
+
+    /// Its process id.
+    pub(super) fn pid(&self) -> u32 {
+        self.program.pid()
+    }
+
+    /// Its file.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The address of the probed instruction.
+    pub(super) fn address(&self, site: Site) -> u64 {
+        match site {
+            Site::OneTrap => self.one_trap,
+            Site::TwoTrap => self.two_trap,
+        }
+    }
+
+    /// Its offset in the file.
+    ///
+    /// # Errors
+    /// The process is gone.
+    pub(super) fn offset(&self, site: Site) -> Result<u64> {
+        file_offset(self.pid(), self.address(site))
+    }
+
+    /// The code of the probed instruction.
+    ///
+    /// # Errors
+    /// The process is gone.
+    pub(super) fn code(&self, site: Site) -> Result<Code> {
+        Code::at(self.pid(), self.address(site), 1)
+    }
+
+    /// Lets it hit.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub(super) fn run(
+        &mut self,
+        site: Site,
+        pace: Pace,
+        threads: u32,
+        milliseconds: u64,
+    ) -> Result<Hits> {
+        let site = function(site);
+        let pace = match pace {
+            Pace::Tight => "tight",
+            Pace::FourThousand => "4k",
+        };
+        self.program
+            .say(&format!("run {site} {pace} {threads} {milliseconds}"))?;
+        parse_hits(&self.program.answer("done")?)
+            .ok_or_else(|| Failure::new("the hitting program says no numbers").into())
+    }
+}
+
+/// The probed function.
+pub(super) fn function(site: Site) -> &'static str {
+    match site {
+        Site::OneTrap => "one_trap",
+        Site::TwoTrap => "two_trap",
+    }
+}
+
+fn parse_hits(words: &[String]) -> Option<Hits> {
+    Some(Hits {
+        count: words.first()?.parse().ok()?,
+        ns: words.get(1)?.parse().ok()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answer_gives_hits_and_time() {
+        let words = ["520".to_owned(), "15.53".to_owned()];
+        let hits = parse_hits(&words).unwrap();
+        assert_eq!((hits.count, hits.ns), (520, 15.53));
+        assert!(parse_hits(&words[..1]).is_none());
+    }
+
+    #[test]
+    fn both_probed_lines_are_marked() {
+        assert!(
+            marked_line(HITTER, "one_trap").unwrap() < marked_line(HITTER, "two_trap").unwrap()
+        );
+        assert!(marked_line(HITTER, "three_trap").is_err());
+    }
+}
