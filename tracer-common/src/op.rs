@@ -43,7 +43,7 @@ pub const JUMP_IF_CONST: u8 = 9;
 /// zero-extended (sign-extended when `len` is 1). A fault jumps to op `a`.
 pub const LOAD: u8 = 10;
 /// The same from the record under construction, at byte `r[src] + offset` of
-/// it. Outside of what is written so far: jump to op `a`.
+/// it. Outside of the chunks written so far: jump to op `a`.
 pub const LOAD_RECORD: u8 = 11;
 /// Appends chunk `a`: `len` bytes of user memory at `r[src] + offset`.
 /// `r[dst]` = record offset of the chunk's data, or 0 when it has none.
@@ -53,7 +53,8 @@ pub const COPY: u8 = 12;
 /// elements. `r[dst]` as for [`COPY`].
 pub const COPY_COUNTED: u8 = 13;
 /// Appends chunk `a`: user memory at `r[src] + offset` up to a zero byte,
-/// which is not part of the chunk, or `len` bytes ([`crate::record::CHUNK_CUT`]).
+/// which is not part of the chunk, or `len` bytes ([`crate::record::CHUNK_CUT`]). The byte
+/// behind the limit must be readable too.
 /// `r[dst]` as for [`COPY`].
 pub const COPY_STRING: u8 = 14;
 /// Appends chunk `a`: up to `len` bytes of user memory at `r[src] + offset`,

@@ -7,7 +7,8 @@ use aya_ebpf::helpers::generated::{
     bpf_probe_read_kernel, bpf_ringbuf_output, bpf_ringbuf_query,
 };
 use tracer_common::control::{
-    COUNTS, FS_BASE_SHIFT, NEEDS_FS_BASE, ProbeControl, ProbeCounters, ProbeState, SiteControl,
+    COUNTS, FS_BASE_SHIFT, NEEDS_FS_BASE, ProbeControl, ProbeCounters, ProbeState, Settings,
+    SiteControl,
 };
 use tracer_common::limits::{MAX_RECORD, MAX_STEPS, SCRATCH_PER_CPU};
 use tracer_common::op::{EFLAGS, FS_BASE, TARGET_REGISTERS};
@@ -23,6 +24,9 @@ use crate::tally;
 
 /// Attempts to take part in the rate limit against other CPUs; after them the hit counts as limited.
 const RATE_ATTEMPTS: u32 = 4;
+/// Bits that an outcome needs beside the number of a hit.
+const OUTCOME_BITS: u32 = 4;
+const OUTCOME_MASK: u32 = (1 << OUTCOME_BITS) - 1;
 const BPF_RB_NO_WAKEUP: u64 = 1;
 const BPF_RB_FORCE_WAKEUP: u64 = 2;
 const BPF_RB_AVAIL_DATA: u64 = 0;
@@ -35,46 +39,56 @@ pub fn hit(registers: *const pt_regs, cookie: u32) {
     let Some(site) = SITES.get(cookie) else {
         return;
     };
-    let (Some(control), Some(state), Some(counters)) = (
-        PROBE_CONTROL.get(site.probe),
-        PROBE_STATE.get(site.probe),
-        PROBE_COUNTERS.get_ptr(site.probe),
-    ) else {
+    let Some(counters) = PROBE_COUNTERS.get_ptr(site.probe) else {
         return;
     };
     // SAFETY: a map value of this CPU; only atomic additions are made to it.
     let counters = unsafe { &*counters };
     atomic::add(&counters.hits, 1);
-    let number = atomic::fetch_add(&state.sequence, 1).wrapping_add(1);
-    let mut ended = limits(now, control, state);
+    let (mut ended, number) = admit(site.probe, now);
     if ended == outcome::RUNNING && site.flags & COUNTS != 0 {
-        ended = spend(now, control, state);
+        ended = spend(site.probe, now);
     } else if ended == outcome::RUNNING {
-        ended = match claim() {
-            Some(scratch) => {
-                let header = RecordHeader {
-                    length: 0,
-                    site: cookie,
-                    ktime_ns: now,
-                    hit: number,
-                    pid: 0,
-                    tid: 0,
-                    comm: [0; 16],
-                    flags: 0,
-                    probe: site.probe,
-                    reserved: 0,
-                };
-                let ended = capture(registers, site, &header, control, state, counters, scratch);
-                release(scratch);
-                ended
+        ended = outcome::LOST;
+        let scratch = claim();
+        // SAFETY: this hit has claimed the area; nobody else touches it until `release`.
+        if let Some(area) = unsafe { scratch.as_mut() } {
+            let header = area.header();
+            header.ktime_ns = now;
+            header.hit = number;
+            header.site = cookie;
+            header.probe = site.probe;
+            ended = capture(registers, site, area);
+            if ended == outcome::SENT {
+                count_flags(counters, area.flags);
+            } else if ended >= outcome::COUNTED {
+                tally::add(area, counters);
+                ended = outcome::SENT;
             }
-            None => outcome::LOST,
-        };
+            release(scratch);
+        }
     }
     count(counters, ended);
     // SAFETY: takes nothing, gives a time.
     let end = unsafe { bpf_ktime_get_ns() };
     atomic::add(&counters.bpf_ns, end.wrapping_sub(now));
+}
+
+/// Numbers the hit, and asks the limits.
+#[inline(always)]
+fn admit(probe: u32, now: u64) -> (u32, u64) {
+    let packed = number_and_limits(probe, now);
+    (packed as u32 & OUTCOME_MASK, packed >> OUTCOME_BITS)
+}
+
+/// The hit's number, and in the low bits how the limits end it.
+#[inline(never)]
+fn number_and_limits(probe: u32, now: u64) -> u64 {
+    let (Some(control), Some(state)) = (PROBE_CONTROL.get(probe), PROBE_STATE.get(probe)) else {
+        return u64::from(outcome::LOST);
+    };
+    let number = atomic::fetch_add(&state.sequence, 1).wrapping_add(1);
+    number << OUTCOME_BITS | u64::from(limits(now, control, state))
 }
 
 /// Whether the limits let this hit through; nothing of the target is read for it.
@@ -94,29 +108,22 @@ fn limits(now: u64, control: &ProbeControl, state: &ProbeState) -> u32 {
 }
 
 /// Runs the plan and sends its record.
-#[inline(always)]
-fn capture(
-    registers: *const pt_regs,
-    site: &SiteControl,
-    header: &RecordHeader,
-    control: &ProbeControl,
-    state: &ProbeState,
-    counters: &ProbeCounters,
-    scratch: *mut Scratch,
-) -> u32 {
-    // SAFETY: this hit has claimed the area; nobody else touches it until `release`.
-    let area = unsafe { &mut *scratch };
+///
+/// A function of its own, for the stack's sake: see the crate's documentation.
+#[inline(never)]
+fn capture(registers: *const pt_regs, site: &SiteControl, area: &mut Scratch) -> u32 {
     copy_registers(registers, &mut area.registers);
     if site.flags & NEEDS_FS_BASE != 0 {
-        area.registers[FS_BASE as usize] = fs_base(site.flags >> FS_BASE_SHIFT);
+        read_fs_base(site.flags >> FS_BASE_SHIFT, area);
     }
     area.first = site.first_op;
     area.next = site.first_op;
     area.end = site.first_op.wrapping_add(site.op_count);
     area.length = size_of::<RecordHeader>() as u32;
+    area.chunk = 0;
     area.flags = 0;
     area.ended = outcome::RUNNING;
-    let mut run = Run { scratch };
+    let mut run = Run { scratch: area };
     // SAFETY: the callback has the shape that the kernel asks for, and gets `run`.
     unsafe {
         bpf_loop(MAX_STEPS, step as *mut _, (&raw mut run).cast(), 0);
@@ -126,26 +133,22 @@ fn capture(
     } else if area.ended != outcome::SENT && area.ended < outcome::COUNTED {
         return area.ended;
     }
-    let ended = spend(header.ktime_ns, control, state);
+    let ended = spend(site.probe, area.header().ktime_ns);
     if ended != outcome::SENT {
         return ended;
     }
     if area.ended >= outcome::COUNTED {
-        tally::add(area, header.site, state, counters);
-        return outcome::SENT;
+        return area.ended;
     }
-    if area.flags & (FLAG_STEPS | FLAG_NO_ROOM) != 0 {
-        atomic::add(&counters.cut, 1);
-    }
-    if area.flags & FLAG_FAULT != 0 {
-        atomic::add(&counters.read_faults, 1);
-    }
-    send(area, header)
+    send(area)
 }
 
 /// Takes one event from the hit budget and from the rate, now that the condition has held.
 #[inline(always)]
-fn spend(now: u64, control: &ProbeControl, state: &ProbeState) -> u32 {
+fn spend(probe: u32, now: u64) -> u32 {
+    let (Some(control), Some(state)) = (PROBE_CONTROL.get(probe), PROBE_STATE.get(probe)) else {
+        return outcome::LOST;
+    };
     if control.interval_ns != 0 && !spend_rate(now, control, state) {
         return outcome::LIMITED;
     }
@@ -176,26 +179,21 @@ fn spend_rate(now: u64, control: &ProbeControl, state: &ProbeState) -> bool {
 
 /// Fills in the header and hands the record to the ring.
 #[inline(always)]
-fn send(area: &mut Scratch, header: &RecordHeader) -> u32 {
+fn send(area: &mut Scratch) -> u32 {
     let settings = settings();
     let length = area.length;
-    let to = area.record.as_mut_ptr().cast::<RecordHeader>();
-    // SAFETY: the record begins with room for its header, aligned for it.
-    let out = unsafe { &mut *to };
+    let flags = area.flags;
+    let ids = identity(&settings, &mut area.word);
+    let out = area.header();
     out.length = length;
-    out.site = header.site;
-    out.ktime_ns = header.ktime_ns;
-    out.hit = header.hit;
-    out.flags = area.flags;
-    out.probe = header.probe;
+    out.flags = flags;
     out.reserved = 0;
-    let (pid, tid) = identity(settings.pid_ns_dev, settings.pid_ns_ino);
-    out.pid = pid;
-    out.tid = tid;
+    out.pid = (ids >> 32) as u32;
+    out.tid = ids as u32;
     let ring = core::ptr::from_ref(&EVENTS).cast_mut().cast();
     // SAFETY: the name has 16 bytes; the record has more than the masked length.
     unsafe {
-        bpf_get_current_comm(out.comm.as_mut_ptr().cast(), 16);
+        bpf_get_current_comm(area.header().comm.as_mut_ptr().cast(), 16);
         let waiting = bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA);
         let wake = if waiting > settings.wake_mark {
             BPF_RB_FORCE_WAKEUP
@@ -213,22 +211,19 @@ fn send(area: &mut Scratch, header: &RecordHeader) -> u32 {
     outcome::SENT
 }
 
-/// Process and thread id in the tracer's pid namespace.
+/// Process and thread id in the tracer's pid namespace, in the high and the low half.
 #[inline(always)]
-fn identity(dev: u64, ino: u64) -> (u32, u32) {
-    // SAFETY: takes nothing, gives two numbers in one.
-    let both = unsafe { bpf_get_current_pid_tgid() };
-    if ino != 0 {
-        let mut ids = bpf_pidns_info { pid: 0, tgid: 0 };
-        // SAFETY: `ids` has the size that is said.
-        let failed = unsafe {
-            bpf_get_ns_current_pid_tgid(dev, ino, &raw mut ids, size_of::<bpf_pidns_info>() as u32)
-        };
-        if failed == 0 {
-            return (ids.tgid, ids.pid);
+fn identity(settings: &Settings, word: &mut u64) -> u64 {
+    if settings.pid_ns_ino != 0 {
+        let ids = core::ptr::from_mut(word).cast::<bpf_pidns_info>();
+        let (dev, ino) = (settings.pid_ns_dev, settings.pid_ns_ino);
+        // SAFETY: the word has the size of `bpf_pidns_info`, thread before process.
+        if unsafe { bpf_get_ns_current_pid_tgid(dev, ino, ids, 8) } == 0 {
+            return *word;
         }
     }
-    ((both >> 32) as u32, both as u32)
+    // SAFETY: takes nothing, gives two numbers in one.
+    unsafe { bpf_get_current_pid_tgid() }
 }
 
 /// Copies what the target has in its general registers.
@@ -257,43 +252,52 @@ fn copy_registers(from: *const pt_regs, to: &mut [u64; 64]) {
     to[EFLAGS as usize] = from.eflags;
 }
 
-/// Base of the thread's thread-local storage; 0 when it cannot be read.
+/// Reads the base of the thread's thread-local storage; 0 when it cannot be read.
 #[inline(always)]
-fn fs_base(offset: u32) -> u64 {
-    let offset = u64::from(offset);
-    let mut base = 0_u64;
-    // SAFETY: `base` has 8 bytes. The offset is the running kernel's own, from its BTF; a wrong
+fn read_fs_base(offset: u32, area: &mut Scratch) {
+    let to = &mut area.registers[FS_BASE as usize];
+    *to = 0;
+    // SAFETY: `to` has 8 bytes. The offset is the running kernel's own, from its BTF; a wrong
     // one makes the read fail or gives a number, and nothing else.
     unsafe {
         let task = bpf_get_current_task();
         if offset != 0 {
-            bpf_probe_read_kernel(
-                (&raw mut base).cast(),
-                8,
-                task.wrapping_add(offset) as *const _,
-            );
+            let from = task.wrapping_add(u64::from(offset));
+            bpf_probe_read_kernel(core::ptr::from_mut(to).cast(), 8, from as *const _);
         }
     }
-    base
 }
 
-/// Claims a free scratch area.
+/// Claims a free scratch area; null when there is none.
 ///
 /// Hits preempt each other, and sleep: they do not end in the order in which they began, so
 /// an area belongs to a hit until it gives it back.
-#[inline(always)]
-fn claim() -> Option<*mut Scratch> {
+#[inline(never)]
+fn claim() -> *mut Scratch {
     // SAFETY: takes nothing, gives a number.
     let cpu = unsafe { bpf_get_smp_processor_id() };
     let first = cpu.wrapping_mul(SCRATCH_PER_CPU);
     for i in 0..SCRATCH_PER_CPU {
-        let scratch = SCRATCH.get_ptr_mut(first.wrapping_add(i))?;
+        let Some(scratch) = SCRATCH.get_ptr_mut(first.wrapping_add(i)) else {
+            break;
+        };
         // SAFETY: a map value, alive for as long as the program runs.
         if atomic::compare_exchange(unsafe { &(*scratch).busy }, 0, 1) == 0 {
-            return Some(scratch);
+            return scratch;
         }
     }
-    None
+    core::ptr::null_mut()
+}
+
+/// Counts what a record that was sent lacks.
+#[inline(always)]
+fn count_flags(counters: &ProbeCounters, flags: u32) {
+    if flags & (FLAG_STEPS | FLAG_NO_ROOM) != 0 {
+        atomic::add(&counters.cut, 1);
+    }
+    if flags & FLAG_FAULT != 0 {
+        atomic::add(&counters.read_faults, 1);
+    }
 }
 
 #[inline(always)]

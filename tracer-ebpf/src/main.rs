@@ -3,6 +3,15 @@
 //! Userspace writes ops, sites and limits into maps (see `tracer-common`); each
 //! attached site carries its index as the attach cookie. The program is
 //! verified once, when it is loaded, so that no probe can fail in the verifier.
+//!
+//! # Stack
+//!
+//! No function here may use 49 bytes of stack or more. Linux 6.13 and newer give a larger one
+//! a *private stack*: one for each CPU, made for programs that end before another begins. Ours
+//! sleep, and are preempted; two hits on such a stack overwrite each other's pointers, and
+//! write where those lead, the target's registers included. So what is rare is a function of its own
+//! (`#[inline(never)]`), what helpers write goes to the scratch area, and a test of the
+//! loader measures the object.
 #![no_std]
 #![no_main]
 #![feature(asm_experimental_arch)]

@@ -9,6 +9,7 @@ use tracer_common::limits::{
     SCRATCH_PER_CPU,
 };
 use tracer_common::op::Op;
+use tracer_common::record::RecordHeader;
 
 /// What one hit works with, from its start to its end.
 #[repr(C)]
@@ -23,7 +24,7 @@ pub struct Scratch {
     pub end: u32,
     /// Bytes of the record so far, a multiple of 8.
     pub length: u32,
-    /// Where the header of the last chunk is.
+    /// Where the header of the last chunk is; 0: there is none.
     pub chunk: u32,
     /// The record's flags.
     pub flags: u32,
@@ -33,10 +34,21 @@ pub struct Scratch {
     pub status: u32,
     /// The number of a tally.
     pub number: u64,
+    /// What a helper writes, and the stack has no room for (see `step`).
+    pub word: u64,
     /// See `tracer_common::op`.
     pub registers: [u64; REGISTERS],
     /// The record; the longest copy that begins at its last byte still fits.
     pub record: [u8; (MAX_RECORD + 2 * MAX_COPY + 16) as usize],
+}
+
+impl Scratch {
+    /// The record's header.
+    #[inline(always)]
+    pub fn header(&mut self) -> &mut RecordHeader {
+        // SAFETY: the record begins with room for its header, aligned for it.
+        unsafe { &mut *self.record.as_mut_ptr().cast() }
+    }
 }
 
 /// Ops of all plans.

@@ -4,7 +4,7 @@ use aya_ebpf::helpers::generated::bpf_copy_from_user;
 use tracer_common::limits::{MAX_COPY, MAX_RECORD};
 use tracer_common::op::{self, Op, alu, cond};
 use tracer_common::record::{
-    CHUNK_CUT, CHUNK_FAULT, CHUNK_NO_ROOM, CHUNK_OK, FLAG_FAULT, FLAG_NO_ROOM,
+    CHUNK_CUT, CHUNK_FAULT, CHUNK_NO_ROOM, CHUNK_OK, FLAG_FAULT, FLAG_NO_ROOM, RecordHeader,
 };
 
 use crate::maps::{OPS, Scratch};
@@ -51,7 +51,7 @@ fn execute(area: &mut Scratch, op: &Op) {
     match op.code {
         op::COPY => {
             let address = register(area, op.src).wrapping_add(op.offset as i64 as u64);
-            copy(area, op.dst, op.a, address, op.len, false);
+            copy(area, op, address, op.len, CHUNK_OK);
         }
         op::EMIT => emit(area, op),
         op::CONST => set(area, op.dst, op.wide()),
@@ -82,10 +82,7 @@ fn execute(area: &mut Scratch, op: &Op) {
         op::LOAD_RECORD => load_record(area, op),
         op::COPY_COUNTED => copy_counted(area, op),
         op::COPY_STRING => copy_string(area, op),
-        op::COPY_PARTIAL => {
-            let address = register(area, op.src).wrapping_add(op.offset as i64 as u64);
-            copy(area, op.dst, op.a, address, op.len, true);
-        }
+        op::COPY_PARTIAL => copy_partial(area, op),
         op::MARK => {
             chunk(area, op.a, op.size, 0);
         }
@@ -117,6 +114,12 @@ fn set(area: &mut Scratch, index: u8, value: u64) {
 #[inline(always)]
 fn jump(area: &mut Scratch, to: u32) {
     area.next = area.first.wrapping_add(to);
+}
+
+/// Bytes of a number that is appended: at most 8.
+#[inline(always)]
+fn number_size(size: u8) -> u32 {
+    if size > 8 { 8 } else { u32::from(size) }
 }
 
 /// Low `size` bytes of `value`.
@@ -257,21 +260,27 @@ fn holds(condition: u8, a: u64, b: u64) -> bool {
 #[inline(always)]
 fn load(area: &mut Scratch, op: &Op) {
     let address = register(area, op.src).wrapping_add(op.offset as i64 as u64);
-    let mut value = 0_u64;
     let size = u32::from(op.size) & 15;
+    area.word = 0;
     // SAFETY: 8 bytes have room for a size of at most 8.
-    if size > 8 || !unsafe { read_user((&raw mut value).cast(), size, address) } {
+    if size > 8 || !unsafe { read_user((&raw mut area.word).cast(), size, address) } {
         area.flags |= FLAG_FAULT;
         jump(area, op.a);
         return;
     }
-    set(area, op.dst, extend(value, op.size, op.len == 1));
+    let value = extend(area.word, op.size, op.len == 1);
+    set(area, op.dst, value);
 }
 
-#[inline(always)]
+#[inline(never)]
 fn load_record(area: &mut Scratch, op: &Op) {
     let at = register(area, op.src).wrapping_add(op.offset as i64 as u64);
-    if at.wrapping_add(u64::from(op.size)) > u64::from(area.length) || at >= u64::from(MAX_RECORD) {
+    let size = u64::from(op.size);
+    // The header is written last: it is no part of what can be read.
+    let outside = at < size_of::<RecordHeader>() as u64
+        || at >= u64::from(MAX_RECORD)
+        || at.wrapping_add(size) > u64::from(area.length);
+    if outside || size == 0 || size > 8 {
         jump(area, op.a);
         return;
     }
@@ -336,67 +345,68 @@ fn data(area: &mut Scratch, length: u32) -> *mut u8 {
     }
 }
 
+/// Appends a chunk of `length` bytes at `address`, with the status `ok` when they can be read.
 #[inline(always)]
-fn copy(area: &mut Scratch, dst: u8, slot: u32, address: u64, length: u32, partial: bool) {
-    if !fits(area, dst, slot, length) {
+fn copy(area: &mut Scratch, op: &Op, address: u64, length: u32, ok: u8) {
+    if !fits(area, op.dst, op.a, length) {
         return;
     }
     if length == 0 {
-        let at = chunk(area, slot, CHUNK_OK, 0);
-        set(area, dst, u64::from(at));
+        let at = chunk(area, op.a, ok, 0);
+        set(area, op.dst, u64::from(at));
         return;
     }
     let to = data(area, length);
     // SAFETY: `data` has room for every masked length.
     if unsafe { read_user(to, length & LENGTH_MASK, address) } {
-        let at = chunk(area, slot, CHUNK_OK, length);
-        set(area, dst, u64::from(at));
+        let at = chunk(area, op.a, ok, length);
+        set(area, op.dst, u64::from(at));
         return;
     }
-    if partial {
-        // Up to the end of the first page: what lies behind it is not readable.
-        let first = (PAGE - (address & (PAGE - 1))) as u32;
-        if first < length {
-            let to = data(area, first);
-            // SAFETY: as above.
-            if unsafe { read_user(to, first & LENGTH_MASK, address) } {
-                let at = chunk(area, slot, CHUNK_CUT, first);
-                set(area, dst, u64::from(at));
-                return;
-            }
-        }
-    }
     area.flags |= FLAG_FAULT;
-    chunk(area, slot, CHUNK_FAULT, 0);
-    set(area, dst, 0);
+    chunk(area, op.a, CHUNK_FAULT, 0);
+    set(area, op.dst, 0);
 }
 
-#[inline(always)]
+/// The same, out of line.
+#[inline(never)]
+fn copy_rare(area: &mut Scratch, op: &Op, address: u64, length: u32, ok: u8) {
+    copy(area, op, address, length, ok);
+}
+
+#[inline(never)]
+fn copy_partial(area: &mut Scratch, op: &Op) {
+    let address = register(area, op.src).wrapping_add(op.offset as i64 as u64);
+    if !fits(area, op.dst, op.a, op.len) {
+        return;
+    }
+    let first = (PAGE - (address & (PAGE - 1))) as u32;
+    let (mut length, mut ok) = (op.len, CHUNK_OK);
+    if first < length {
+        let to = data(area, length);
+        // SAFETY: `data` has room for every masked length.
+        if unsafe { !read_user(to, length & LENGTH_MASK, address) } {
+            // Up to the end of the first page: what lies behind it is not readable.
+            (length, ok) = (first, CHUNK_CUT);
+        }
+    }
+    copy_rare(area, op, address, length, ok);
+}
+
+#[inline(never)]
 fn copy_counted(area: &mut Scratch, op: &Op) {
     let count = register(area, op.size);
     let most = (op.offset as u32).checked_div(op.len).unwrap_or(0);
-    let (count, cut) = if count > u64::from(most) {
-        (most, true)
+    let (count, ok) = if count > u64::from(most) {
+        (most, CHUNK_CUT)
     } else {
-        (count as u32, false)
+        (count as u32, CHUNK_OK)
     };
-    let length = count.wrapping_mul(op.len);
     let address = register(area, op.src);
-    copy(area, op.dst, op.a, address, length, false);
-    if cut && register(area, op.dst) != 0 {
-        mark_cut(area);
-    }
+    copy_rare(area, op, address, count.wrapping_mul(op.len), ok);
 }
 
-/// Sets the status of the last chunk to [`CHUNK_CUT`].
-#[inline(always)]
-fn mark_cut(area: &mut Scratch) {
-    let at = (area.chunk & OFFSET_MASK) as usize;
-    // SAFETY: the mask keeps it in the record.
-    unsafe { area.record.as_mut_ptr().add(at + 2).write(CHUNK_CUT) };
-}
-
-#[inline(always)]
+#[inline(never)]
 fn copy_string(area: &mut Scratch, op: &Op) {
     let most = op.len;
     // One byte more, for the zero that ends it.
@@ -453,11 +463,11 @@ fn copy_string(area: &mut Scratch, op: &Op) {
 
 #[inline(always)]
 fn emit(area: &mut Scratch, op: &Op) {
-    let size = u32::from(op.size) & 15;
+    let size = number_size(op.size);
     if !fits(area, op.dst, op.a, size) {
         return;
     }
-    let value = extend(register(area, op.src), op.size, false);
+    let value = extend(register(area, op.src), size as u8, false);
     let at = (area.length & OFFSET_MASK) as usize;
     // SAFETY: the mask keeps it in the record and the room behind it.
     unsafe {
@@ -474,6 +484,9 @@ fn emit(area: &mut Scratch, op: &Op) {
 /// Length of the last chunk's data, when it may grow by `by` bytes.
 #[inline(always)]
 fn grow(area: &mut Scratch, by: u32) -> Option<u32> {
+    if area.chunk == 0 {
+        return None;
+    }
     let at = (area.chunk & OFFSET_MASK) as usize;
     // SAFETY: the mask keeps it in the record.
     let header = unsafe { area.record.as_ptr().add(at).cast::<u64>().read_unaligned() };
@@ -526,26 +539,28 @@ fn set_last(area: &mut Scratch, length: u32) {
         .wrapping_add(length.wrapping_add(7) & !7);
 }
 
-#[inline(always)]
+#[inline(never)]
 fn append(area: &mut Scratch, op: &Op) {
-    let size = u32::from(op.size) & 15;
+    let size = number_size(op.size);
     let Some(length) = grow(area, size) else {
         return;
     };
-    let value = extend(register(area, op.src), op.size, false);
+    if size == 0 {
+        return;
+    }
+    let value = extend(register(area, op.src), size as u8, false);
     let at = (area.chunk.wrapping_add(length) & OFFSET_MASK) as usize;
     // SAFETY: the mask keeps it in the record and the room behind it.
     unsafe {
-        area.record
-            .as_mut_ptr()
-            .add(at + HEADER as usize)
-            .cast::<u64>()
-            .write_unaligned(value);
+        let to = area.record.as_mut_ptr().add(at + HEADER as usize);
+        to.cast::<u64>().write_unaligned(value);
+        // The padding of a value that ends in the next word.
+        to.add(8).cast::<u64>().write_unaligned(0);
     }
     set_last(area, length.wrapping_add(size));
 }
 
-#[inline(always)]
+#[inline(never)]
 fn append_copy(area: &mut Scratch, op: &Op) {
     let Some(length) = grow(area, op.len) else {
         return;

@@ -7,7 +7,7 @@ use tracer_common::limits::MAX_KEYS;
 use tracer_common::record::RecordHeader;
 
 use crate::atomic;
-use crate::maps::{NUMBERS, Scratch, VALUES};
+use crate::maps::{NUMBERS, PROBE_STATE, Scratch, VALUES};
 use crate::outcome;
 
 const BPF_NOEXIST: u64 = 1;
@@ -15,8 +15,12 @@ const BPF_NOEXIST: u64 = 1;
 const KEY_AT: usize = size_of::<RecordHeader>() - 8;
 
 /// Adds the hit to the entry of its key.
-#[inline(always)]
-pub fn add(area: &mut Scratch, site: u32, state: &ProbeState, counters: &ProbeCounters) {
+#[inline(never)]
+pub fn add(area: &mut Scratch, counters: &ProbeCounters) {
+    let (site, probe) = (area.header().site, area.header().probe);
+    let Some(state) = PROBE_STATE.get(probe) else {
+        return;
+    };
     if area.ended == outcome::TALLIED {
         let key = NumberKey {
             site,

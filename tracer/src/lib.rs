@@ -13,6 +13,8 @@ pub mod event;
 pub mod kernel;
 pub mod lang;
 pub mod plan;
+#[doc(hidden)]
+pub mod reference;
 pub mod session;
 mod signals;
 pub mod sink;

@@ -59,6 +59,8 @@ pub(super) struct Loaded {
     pub(super) values: MapData,
     pub(super) counters: PerCpuArray<MapData, Value<ProbeCounters>>,
     pub(super) ring: Option<Ring>,
+    /// CPUs that the kernel keeps counters for.
+    pub(super) cpus: usize,
 }
 
 /// A value of a map, as aya wants it marked.
@@ -73,7 +75,12 @@ unsafe impl<T: bytemuck::Pod> aya::Pod for Value<T> {}
 /// Loads programs and maps.
 pub(super) fn load(options: &LoadOptions) -> Result<Loaded, KernelError> {
     let settings = settings(options);
-    let scratch = cpus()?.saturating_mul(SCRATCH_PER_CPU);
+    let cpus = aya::util::nr_cpus().map_err(|(_, source)| KernelError::Call {
+        what: "count the CPUs",
+        source,
+    })?;
+    let with_scratch = u32::try_from(cpus).unwrap_or(MAX_CPUS).min(MAX_CPUS);
+    let scratch = with_scratch.saturating_mul(SCRATCH_PER_CPU);
     let mut ebpf = EbpfLoader::new()
         .override_global("SETTINGS", bytemuck::bytes_of(&settings), true)
         .map_max_entries("SCRATCH", scratch)
@@ -109,6 +116,7 @@ pub(super) fn load(options: &LoadOptions) -> Result<Loaded, KernelError> {
         ring: Some(Ring::new(
             RingBuf::try_from(ring).map_err(|_| unexpected("EVENTS"))?,
         )),
+        cpus,
         ebpf,
     })
 }
@@ -252,11 +260,78 @@ fn ring_bytes(options: &LoadOptions) -> u32 {
     bytes.clamp(4096, 1 << 30).next_power_of_two()
 }
 
-/// CPUs that may run a hit.
-fn cpus() -> Result<u32, KernelError> {
-    let cpus = aya::util::nr_cpus().map_err(|(_, source)| KernelError::Call {
-        what: "count the CPUs",
-        source,
-    })?;
-    Ok(u32::try_from(cpus).unwrap_or(MAX_CPUS).min(MAX_CPUS))
+#[cfg(test)]
+mod tests {
+    use aya_obj::Function;
+    use aya_obj::generated::bpf_insn;
+
+    use super::*;
+
+    /// From this many bytes of stack on Linux 6.13 gives a function one stack for each CPU, and
+    /// rounds up by 16 before it compares (`BPF_PRIV_STACK_MIN_SIZE`, kernel/bpf/verifier.c).
+    const PRIVATE_STACK: i32 = 64 - 15;
+    const FRAME_POINTER: u8 = 10;
+
+    /// Bytes of stack that a function uses, by the offsets from the frame pointer in it.
+    fn stack(function: &Function) -> i32 {
+        let mut lowest = 0;
+        let mut copies = [false; 16];
+        for insn in &function.instructions {
+            let (dst, src) = (insn.dst_reg(), insn.src_reg());
+            let class = insn.code & 7;
+            let (is_load, is_store) = (class == 1, class == 2 || class == 3);
+            if (is_load && src == FRAME_POINTER) || (is_store && dst == FRAME_POINTER) {
+                lowest = lowest.min(i32::from(insn.off));
+            }
+            let copied = copies.get_mut(usize::from(dst)).expect("a register");
+            // `dst = r10`, then `dst += constant`.
+            match insn.code {
+                0xbf => *copied = src == FRAME_POINTER,
+                0x07 if *copied => {
+                    lowest = lowest.min(insn.imm);
+                    *copied = false;
+                }
+                _ => {}
+            }
+        }
+        -lowest
+    }
+
+    #[test]
+    fn stack_of_each_function_is_too_small_to_be_shared_by_hits() {
+        let object = Object::parse(OBJECT).expect("the object parses");
+        assert!(object.functions.len() > 3);
+        for ((section, address), function) in &object.functions {
+            let used = stack(function);
+            assert!(
+                used < PRIVATE_STACK,
+                "{} (section {section}, {address:#x}) has {used} bytes of stack",
+                function.name
+            );
+        }
+    }
+
+    #[test]
+    fn stack_of_a_function_is_found_by_its_lowest_offset() {
+        let object = Object::parse(OBJECT).expect("the object parses");
+        let mut function = object.functions.values().next().expect("one").clone();
+        let insn = |code: u8, registers: u8, off: i16, imm: i32| {
+            let mut insn = bpf_insn {
+                code,
+                off,
+                imm,
+                ..function.instructions[0]
+            };
+            insn.set_dst_reg(registers & 15);
+            insn.set_src_reg(registers >> 4);
+            insn
+        };
+        // `*(u64 *)(r10 - 24) = r1`, and `r2 = r10; r2 += -64`.
+        let stored = insn(0x7b, 0x1a, -24, 0);
+        let passed = [insn(0xbf, 0xa2, 0, 0), insn(0x07, 0x02, 0, -64)];
+        function.instructions = vec![stored];
+        assert_eq!(stack(&function), 24);
+        function.instructions.extend(passed);
+        assert_eq!(stack(&function), 64);
+    }
 }

@@ -205,11 +205,7 @@ impl Machine {
             &[ProbeState::default()],
         )
         .map_err(|source| KernelError::call("write a probe to the kernel", source))?;
-        let cpus = aya::util::nr_cpus().map_err(|(_, source)| KernelError::Call {
-            what: "count the CPUs",
-            source,
-        })?;
-        let zeroes = vec![super::load::Value(ProbeCounters::default()); cpus];
+        let zeroes = vec![super::load::Value(ProbeCounters::default()); self.loaded.cpus];
         let failed = |error: aya::maps::MapError| KernelError::Load {
             reason: error.to_string(),
         };

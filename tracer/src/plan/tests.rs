@@ -1,11 +1,10 @@
 //! Plans, run by a machine in plain Rust and decoded: golden texts.
 
 mod fixture;
-mod machine;
 mod own;
 
+use crate::reference::{Machine, Outcome, Regions};
 use fixture::{Fixture, hole, int, name, point, raw};
-use machine::{Machine, Outcome, Regions};
 
 use crate::debuginfo::place::{Binary, Expr as PlaceExpr, Piece, Place, Register, Source, Term};
 use crate::debuginfo::types::TypeKind;

@@ -19,12 +19,12 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::super::{Limits, PlanInput, compile};
 use super::fixture::spec;
-use super::machine::{Machine, Outcome, Own};
 use crate::address::Bias;
 use crate::debuginfo::module::Module;
 use crate::debuginfo::place::{Expr, Place, Source, Term};
 use crate::debuginfo::types::{TypeId, TypeKind, TypeSource};
 use crate::debuginfo::variable::{Variable, VariableKind};
+use crate::reference::{Machine, Outcome, Own};
 
 /// The test binary's own debug information, opened once.
 fn module() -> &'static Module {
@@ -68,7 +68,7 @@ fn show(ty: TypeId, address: u64, limits: Limits) -> String {
         limits,
     })
     .expect("compiles");
-    let own = Own::open();
+    let own = Own::open().expect("own memory opens");
     let Outcome::Sent(record) = Machine::new(&own).run(&plan.ops) else {
         panic!("no record");
     };

@@ -1,0 +1,485 @@
+//! The capture machine in plain Rust, as `tracer_common::op` documents it.
+//!
+//! The reference: unit tests run plans on it without a kernel, and the kernel tests hold the
+//! eBPF machine against it, op by op. It knows no probe and no limit; it is slow, and no
+//! part of a running session.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+
+use tracer_common::limits::{MAX_COPY, MAX_RECORD, MAX_STEPS, REGISTERS};
+use tracer_common::op::{self, Op, alu, cond};
+use tracer_common::record::{
+    CHUNK_CUT, CHUNK_FAULT, CHUNK_NO_ROOM, CHUNK_OK, ChunkHeader, FLAG_FAULT, FLAG_NO_ROOM,
+    FLAG_STEPS, RecordHeader,
+};
+
+/// Bytes of a record's header.
+const HEADER: usize = size_of::<RecordHeader>();
+/// Bytes of a chunk's header.
+const CHUNK: usize = size_of::<ChunkHeader>();
+const PAGE: u64 = 4096;
+
+/// Memory that ops read.
+pub trait Memory {
+    /// Fills `bytes` from `address` on; false when one of them cannot be read.
+    fn read(&self, address: u64, bytes: &mut [u8]) -> bool;
+}
+
+/// Made-up memory: regions by address.
+#[derive(Debug, Default)]
+pub struct Regions(pub BTreeMap<u64, Vec<u8>>);
+
+impl Memory for Regions {
+    fn read(&self, address: u64, bytes: &mut [u8]) -> bool {
+        let Some((start, region)) = self.0.range(..=address).next_back() else {
+            return false;
+        };
+        let Ok(from) = usize::try_from(address - start) else {
+            return false;
+        };
+        match region.get(from..from.saturating_add(bytes.len())) {
+            Some(found) => {
+                bytes.copy_from_slice(found);
+                true
+            }
+            None => false,
+        }
+    }
+}
+
+/// This process's own memory.
+#[derive(Debug)]
+pub struct Own(File);
+
+impl Own {
+    /// Opens it.
+    ///
+    /// # Errors
+    /// `/proc` is not there.
+    pub fn open() -> io::Result<Self> {
+        File::open("/proc/self/mem").map(Self)
+    }
+}
+
+impl Memory for Own {
+    fn read(&self, address: u64, bytes: &mut [u8]) -> bool {
+        self.0.read_exact_at(bytes, address).is_ok()
+    }
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// With this record. Of its header, length and flags are the machine's.
+    Sent(Vec<u8>),
+    /// The condition was false.
+    Rejected,
+    /// The condition could not be read.
+    Faulted,
+    /// Counted; nothing is sent.
+    Counted,
+    /// Added to the entry of this status and number.
+    Tallied(u32, u64),
+    /// Added to the entry of these chunks.
+    TalliedRecord(Vec<u8>),
+}
+
+/// One run of a plan.
+pub struct Machine<'m> {
+    registers: [u64; REGISTERS],
+    memory: &'m dyn Memory,
+    record: Vec<u8>,
+    flags: u32,
+    /// Where the header of the last chunk is; 0: there is none.
+    last: usize,
+    /// The record takes nothing more.
+    full: bool,
+}
+
+impl std::fmt::Debug for Machine<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Machine")
+            .field("registers", &self.registers)
+            .field("record", &self.record)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'m> Machine<'m> {
+    /// All registers zero.
+    #[must_use]
+    pub fn new(memory: &'m dyn Memory) -> Self {
+        Self {
+            registers: [0; REGISTERS],
+            memory,
+            record: vec![0; HEADER],
+            flags: 0,
+            last: 0,
+            full: false,
+        }
+    }
+
+    /// Sets the target's register with this DWARF number.
+    #[must_use]
+    pub fn with(mut self, register: u8, value: u64) -> Self {
+        self.set(op::TARGET_REGISTERS.wrapping_add(register), value);
+        self
+    }
+
+    /// Runs to the plan's end, or to the limit of steps.
+    #[must_use]
+    pub fn run(mut self, ops: &[Op]) -> Outcome {
+        let mut at = 0_u32;
+        for _ in 0..MAX_STEPS {
+            let Some(op) = usize::try_from(at).ok().and_then(|at| ops.get(at)) else {
+                return self.send();
+            };
+            at = at.wrapping_add(1);
+            match op.code {
+                op::REJECT => return Outcome::Rejected,
+                op::FAULT => return Outcome::Faulted,
+                op::COUNT => return Outcome::Counted,
+                op::TALLY => return Outcome::Tallied(op.a, self.get(op.src)),
+                op::TALLY_RECORD => {
+                    return Outcome::TalliedRecord(self.record.split_off(HEADER));
+                }
+                op::CONST..=op::APPEND_COPY => {
+                    if let Some(target) = self.step(op) {
+                        at = target;
+                    }
+                    if self.full {
+                        return self.send();
+                    }
+                }
+                _ => return self.send(),
+            }
+        }
+        self.flags |= FLAG_STEPS;
+        self.send()
+    }
+
+    fn send(mut self) -> Outcome {
+        let header = RecordHeader {
+            length: narrow(self.record.len()),
+            hit: 7,
+            pid: 41,
+            tid: 42,
+            comm: *b"Monitor\0\0\0\0\0\0\0\0\0",
+            flags: self.flags,
+            ..RecordHeader::default()
+        };
+        self.put(0, bytemuck::bytes_of(&header));
+        Outcome::Sent(self.record)
+    }
+
+    fn get(&self, register: u8) -> u64 {
+        let index = usize::from(register) % REGISTERS;
+        self.registers.get(index).copied().unwrap_or(0)
+    }
+
+    fn set(&mut self, register: u8, value: u64) {
+        let index = usize::from(register) % REGISTERS;
+        if let Some(there) = self.registers.get_mut(index) {
+            *there = value;
+        }
+    }
+
+    /// Runs one op; gives where it jumps to.
+    fn step(&mut self, op: &Op) -> Option<u32> {
+        let source = self.get(op.src);
+        let address = source.wrapping_add_signed(i64::from(op.offset));
+        match op.code {
+            op::CONST => self.set(op.dst, op.wide()),
+            op::ALU => self.set(op.dst, compute(op.a, source, self.get(op.size))),
+            op::ALU_CONST => self.set(op.dst, compute(op.a, source, op.wide())),
+            op::EXTEND => self.set(op.dst, extended(source, op.size, op.a == 1)),
+            op::JUMP => return Some(op.a),
+            op::JUMP_IF => return holds(op.size, self.get(op.dst), source).then_some(op.a),
+            op::JUMP_IF_CONST => {
+                return holds(op.size, self.get(op.dst), op.wide()).then_some(op.a);
+            }
+            op::LOAD => return self.load(op, address),
+            op::LOAD_RECORD => return self.load_record(op, address),
+            op::MARK => self.chunk(op.a, op.size, &[]),
+            op::EMIT => {
+                let bytes = low_bytes(source, op.size);
+                self.keep(op, CHUNK_OK, &bytes);
+            }
+            op::COPY | op::COPY_PARTIAL => self.copy(op, address, u64::from(op.len)),
+            op::COPY_COUNTED => self.copy_counted(op, source),
+            op::COPY_STRING => self.string(op, address),
+            op::APPEND => {
+                let bytes = low_bytes(source, op.size);
+                self.append(bytes.len(), |_| Some(bytes));
+            }
+            op::APPEND_COPY => {
+                let length = usize::try_from(op.len).unwrap_or(usize::MAX);
+                self.append(length, |memory| {
+                    let mut bytes = vec![0; length];
+                    (length == 0 || memory.read(address, &mut bytes)).then_some(bytes)
+                });
+            }
+            _ => {}
+        }
+        None
+    }
+
+    fn load(&mut self, op: &Op, address: u64) -> Option<u32> {
+        let mut bytes = [0; 8];
+        let wanted = bytes.get_mut(..usize::from(op.size & 15));
+        if !wanted.is_some_and(|bytes| bytes.is_empty() || self.memory.read(address, bytes)) {
+            self.flags |= FLAG_FAULT;
+            return Some(op.a);
+        }
+        let value = u64::from_le_bytes(bytes);
+        self.set(op.dst, extended(value, op.size, op.len == 1));
+        None
+    }
+
+    fn load_record(&mut self, op: &Op, at: u64) -> Option<u32> {
+        let size = usize::from(op.size);
+        let found = usize::try_from(at)
+            .ok()
+            .filter(|&at| at >= HEADER && (1..=8).contains(&size))
+            .and_then(|at| self.record.get(at..at.checked_add(size)?));
+        let Some(found) = found else {
+            return Some(op.a);
+        };
+        let value = number(found);
+        self.set(op.dst, extended(value, op.size, op.len == 1));
+        None
+    }
+
+    fn copy_counted(&mut self, op: &Op, address: u64) {
+        let most = u64::from(op.offset.cast_unsigned().checked_div(op.len).unwrap_or(0));
+        let count = self.get(op.size);
+        let length = count.min(most) * u64::from(op.len);
+        self.copy(op, address, length);
+        if count > most && self.get(op.dst) != 0 {
+            self.put(self.last + 2, &[CHUNK_CUT]);
+        }
+    }
+
+    fn copy(&mut self, op: &Op, address: u64, length: u64) {
+        if !self.fits(op, length) {
+            return;
+        }
+        let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
+        if bytes.is_empty() || self.memory.read(address, &mut bytes) {
+            return self.keep(op, CHUNK_OK, &bytes);
+        }
+        let first = PAGE - address % PAGE;
+        if op.code == op::COPY_PARTIAL && first < length {
+            bytes.truncate(usize::try_from(first).unwrap_or(0));
+            if self.memory.read(address, &mut bytes) {
+                return self.keep(op, CHUNK_CUT, &bytes);
+            }
+        }
+        self.fail(op);
+    }
+
+    fn string(&mut self, op: &Op, address: u64) {
+        let most = u64::from(op.len);
+        if !self.fits(op, most + 1) {
+            return;
+        }
+        let mut bytes = Vec::new();
+        // The byte behind the limit is read too: it tells whether the text ends there.
+        for at in 0..=most {
+            let mut byte = [0];
+            if !self.memory.read(address.wrapping_add(at), &mut byte) {
+                return self.fail(op);
+            }
+            if byte == [0] {
+                return self.keep(op, CHUNK_OK, &bytes);
+            }
+            if at < most {
+                bytes.extend_from_slice(&byte);
+            }
+        }
+        self.keep(op, CHUNK_CUT, &bytes);
+    }
+
+    /// Whether a chunk of `length` bytes fits; else it is marked as left out.
+    fn fits(&mut self, op: &Op, length: u64) -> bool {
+        let room = MAX_RECORD as usize - self.record.len();
+        let wanted = usize::try_from(length).map(|length| CHUNK + length.next_multiple_of(8));
+        if length <= u64::from(MAX_COPY) && wanted.is_ok_and(|wanted| wanted <= room) {
+            return true;
+        }
+        self.flags |= FLAG_NO_ROOM;
+        self.chunk(op.a, CHUNK_NO_ROOM, &[]);
+        self.set(op.dst, 0);
+        false
+    }
+
+    fn fail(&mut self, op: &Op) {
+        self.flags |= FLAG_FAULT;
+        self.chunk(op.a, CHUNK_FAULT, &[]);
+        self.set(op.dst, 0);
+    }
+
+    /// Appends a chunk with data and says where they are.
+    fn keep(&mut self, op: &Op, status: u8, data: &[u8]) {
+        if self.fits(op, data.len() as u64) {
+            self.chunk(op.a, status, data);
+            self.set(op.dst, (self.last + CHUNK) as u64);
+        }
+    }
+
+    fn chunk(&mut self, slot: u32, status: u8, data: &[u8]) {
+        if self.record.len() + CHUNK > MAX_RECORD as usize {
+            self.flags |= FLAG_NO_ROOM;
+            self.full = true;
+            return;
+        }
+        let header = ChunkHeader {
+            slot: slot as u16,
+            status,
+            reserved: 0,
+            length: narrow(data.len()),
+        };
+        self.last = self.record.len();
+        self.record.extend_from_slice(bytemuck::bytes_of(&header));
+        self.record.extend_from_slice(data);
+        self.pad();
+    }
+
+    /// Adds to the last chunk's data what `read` gives; on nothing, takes the data back.
+    fn append(&mut self, by: usize, read: impl FnOnce(&dyn Memory) -> Option<Vec<u8>>) {
+        let status = self.record.get(self.last + 2).copied();
+        if self.last == 0 || !matches!(status, Some(CHUNK_OK | CHUNK_CUT)) {
+            return;
+        }
+        let at = self.last + 4;
+        let length = self.record.get(at..at + 4).map_or(0, number);
+        let data = self.last + CHUNK;
+        let length = usize::try_from(length).unwrap_or(0);
+        let end = (data + length + by).next_multiple_of(8);
+        let added = if by > MAX_COPY as usize || end > MAX_RECORD as usize {
+            Err((FLAG_NO_ROOM, CHUNK_NO_ROOM))
+        } else {
+            read(self.memory).ok_or((FLAG_FAULT, CHUNK_FAULT))
+        };
+        match added {
+            Ok(bytes) => {
+                self.record.truncate(data + length);
+                self.record.extend_from_slice(&bytes);
+                self.put(self.last + 4, &narrow(length + by).to_le_bytes());
+                self.pad();
+            }
+            Err((flag, status)) => {
+                self.flags |= flag;
+                self.record.truncate(data);
+                self.put(self.last + 2, &[status]);
+                self.put(self.last + 4, &[0; 4]);
+            }
+        }
+    }
+
+    fn pad(&mut self) {
+        self.record.resize(self.record.len().next_multiple_of(8), 0);
+    }
+
+    fn put(&mut self, at: usize, bytes: &[u8]) {
+        if let Some(there) = self.record.get_mut(at..at + bytes.len()) {
+            there.copy_from_slice(bytes);
+        }
+    }
+}
+
+/// Records are far below 4 GiB.
+fn narrow(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
+}
+
+/// At most 8 bytes, little endian, zero-extended.
+fn number(bytes: &[u8]) -> u64 {
+    bytes
+        .iter()
+        .rev()
+        .fold(0, |value, &byte| value << 8 | u64::from(byte))
+}
+
+/// The low `size` bytes; sizes above 8 are 8.
+fn low_bytes(value: u64, size: u8) -> Vec<u8> {
+    let mut bytes = value.to_le_bytes().to_vec();
+    bytes.truncate(usize::from(size).min(8));
+    bytes
+}
+
+/// The low `size` bytes of `value`, extended; sizes count modulo 8, and 0 is all.
+fn extended(value: u64, size: u8, signed: bool) -> u64 {
+    let shift = match u32::from(size % 8) {
+        0 => 0,
+        bytes => 64 - bytes * 8,
+    };
+    if signed {
+        ((value << shift).cast_signed() >> shift).cast_unsigned()
+    } else {
+        (value << shift) >> shift
+    }
+}
+
+fn compute(operation: u32, a: u64, b: u64) -> u64 {
+    let (x, y) = (a.cast_signed(), b.cast_signed());
+    match operation {
+        alu::ADD => a.wrapping_add(b),
+        alu::SUB => a.wrapping_sub(b),
+        alu::MUL => a.wrapping_mul(b),
+        alu::DIV => a.checked_div(b).unwrap_or(0),
+        alu::REM => a.checked_rem(b).unwrap_or(0),
+        alu::AND => a & b,
+        alu::OR => a | b,
+        alu::XOR => a ^ b,
+        alu::SHL => a << (b & 63),
+        alu::SHR => a >> (b & 63),
+        alu::SAR => (x >> (b & 63)).cast_unsigned(),
+        alu::SDIV if b != 0 => x.wrapping_div(y).cast_unsigned(),
+        alu::SREM if b != 0 => x.wrapping_rem(y).cast_unsigned(),
+        alu::FLOOR if b != 0 => {
+            let inexact = x.wrapping_rem(y) != 0 && (x < 0) != (y < 0);
+            x.wrapping_div(y)
+                .wrapping_sub(i64::from(inexact))
+                .cast_unsigned()
+        }
+        alu::BITS => u64::from(64 - a.leading_zeros()),
+        alu::SBITS => {
+            let bits = i64::from(64 - x.unsigned_abs().leading_zeros());
+            (bits * x.signum()).cast_unsigned()
+        }
+        _ => 0,
+    }
+}
+
+fn holds(condition: u8, a: u64, b: u64) -> bool {
+    let (x, y) = (a.cast_signed(), b.cast_signed());
+    match condition {
+        cond::EQ => a == b,
+        cond::NE => a != b,
+        cond::LT => a < b,
+        cond::LE => a <= b,
+        cond::GT => a > b,
+        cond::GE => a >= b,
+        cond::SLT => x < y,
+        cond::SLE => x <= y,
+        cond::SGT => x > y,
+        cond::SGE => x >= y,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn condition_codes_hold_as_their_names_say() {
+        let minus = (-1_i64).cast_unsigned();
+        assert!(holds(cond::GT, minus, 1) && holds(cond::SLT, minus, 1));
+        assert!(holds(cond::SGE, 3, 3) && !holds(cond::NE, 3, 3) && holds(cond::LE, 2, 3));
+    }
+}

@@ -1,0 +1,450 @@
+//! The eBPF machine computes what the reference computes.
+//!
+//! Random programs, hostile ones among them, over the same registers and memory. Hundreds are
+//! attached at once, each to a site of its own, and one call passes them all.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tracer::reference::{Machine, Outcome, Regions};
+use tracer_common::limits::{MAX_COPY, MAX_RECORD, MAX_STEPS};
+use tracer_common::op::{self, Op};
+use tracer_common::record::{FLAG_FAULT, FLAG_NO_ROOM, FLAG_STEPS};
+
+use crate::support::random::Random;
+use crate::support::rig::{RDI, RSI, Rig, UNLIMITED, WAYS, Way, copy, emit};
+use crate::support::site::{row, row_address, row_offset};
+
+/// Programs of one call: records of all of them fit into the ring.
+const BATCH: usize = 400;
+const RING: u32 = 16 << 20;
+/// Registers of the machine that random programs use; each is set at their start.
+const OWN: u8 = 8;
+const HEADER: usize = 64;
+
+/// Memory that programs read, with nothing readable around it.
+struct Arena {
+    map: mapped::Map,
+    regions: Regions,
+}
+
+impl Arena {
+    fn new(random: &mut Random) -> Self {
+        let mut map = mapped::Map::new();
+        for byte in map.bytes() {
+            // Texts end now and then.
+            *byte = if random.one_in(100) {
+                0
+            } else {
+                random.next() as u8
+            };
+        }
+        let regions = Regions(BTreeMap::from([(map.address(), map.bytes().to_vec())]));
+        Self { map, regions }
+    }
+
+    fn end(&self) -> u64 {
+        self.map.address() + mapped::LENGTH as u64
+    }
+}
+
+/// Anonymous memory between two pages that cannot be read.
+mod mapped {
+    #![expect(unsafe_code, reason = "maps memory")]
+
+    const PAGE: usize = 4096;
+    /// Where it is: so far from all else that no offset of an op leads to another mapping.
+    const ADDRESS: usize = 0x1000_0000_0000;
+    /// Bytes that can be read.
+    pub(super) const LENGTH: usize = 8 * PAGE;
+
+    pub(super) struct Map(*mut u8);
+
+    impl Map {
+        pub(super) fn new() -> Self {
+            let whole = LENGTH + 2 * PAGE;
+            // SAFETY: a new mapping where there is none, and a change of its middle.
+            unsafe {
+                let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE;
+                let wanted = std::ptr::without_provenance_mut(ADDRESS);
+                let start = libc::mmap(wanted, whole, libc::PROT_NONE, flags, -1, 0);
+                assert_eq!(start, wanted);
+                let middle = start.cast::<u8>().add(PAGE);
+                let open = libc::PROT_READ | libc::PROT_WRITE;
+                assert_eq!(libc::mprotect(middle.cast(), LENGTH, open), 0);
+                Self(middle)
+            }
+        }
+
+        pub(super) fn address(&self) -> u64 {
+            self.0 as u64
+        }
+
+        pub(super) fn bytes(&mut self) -> &mut [u8] {
+            // SAFETY: mapped with this length until dropped, and borrowed from us.
+            unsafe { std::slice::from_raw_parts_mut(self.0, LENGTH) }
+        }
+    }
+
+    impl Drop for Map {
+        fn drop(&mut self) {
+            // SAFETY: the mapping that `new` made.
+            unsafe { libc::munmap(self.0.sub(PAGE).cast(), LENGTH + 2 * PAGE) };
+        }
+    }
+}
+
+/// A number that is an address, a small number, or anything.
+fn number(random: &mut Random, arena: &Arena) -> u64 {
+    let start = arena.map.address();
+    match random.below(10) {
+        0..=3 => start + random.below(mapped::LENGTH as u64),
+        4 => arena.end() - random.below(64),
+        5 => random.below(300),
+        6 => random.pick(&[0, 1, 4095, 4096, 1 << 31, 1 << 63, u64::MAX]),
+        // The kernel's memory, and what is no address at all.
+        7 => random.pick(&[0xffff_8880_0000_0000, 0x8000_0000_0000_0000, !0xfff]),
+        8 => random.next() >> random.below(64),
+        _ => random.next(),
+    }
+}
+
+fn register(random: &mut Random) -> u8 {
+    match random.below(8) {
+        0 => RDI,
+        1 => RSI,
+        // Numbers above the last register count from the first again.
+        2 => random.pick(&[64, 128, 192]) + random.below(u64::from(OWN)) as u8,
+        _ => random.below(u64::from(OWN)) as u8,
+    }
+}
+
+fn random_op(random: &mut Random, at: u32, end: u32) -> Op {
+    let code = match random.below(40) {
+        0 => 200 + random.below(56) as u8,
+        1 => op::END,
+        2 => random.pick(&[
+            op::REJECT,
+            op::FAULT,
+            op::COUNT,
+            op::TALLY,
+            op::TALLY_RECORD,
+        ]),
+        _ => op::CONST + random.below(u64::from(op::APPEND_COPY - op::CONST + 1)) as u8,
+    };
+    let jump = match random.below(10) {
+        0 => random.next() as u32,
+        1 => random.below(u64::from(end)) as u32,
+        _ => at + 1 + random.below(u64::from(end - at)) as u32,
+    };
+    let (size, a) = match code {
+        op::ALU => (register(random), random.below(17) as u32),
+        op::ALU_CONST => (random.next() as u8, random.below(17) as u32),
+        op::JUMP | op::JUMP_IF | op::JUMP_IF_CONST => (random.below(11) as u8, jump),
+        op::LOAD | op::LOAD_RECORD => (size(random), jump),
+        op::COPY_COUNTED => (register(random), random.next() as u32),
+        op::EXTEND => (size(random), random.below(3) as u32),
+        _ => (size(random), random.next() as u32),
+    };
+    let mut op = Op {
+        code,
+        dst: register(random),
+        src: register(random),
+        size,
+        a,
+        offset: match random.below(4) {
+            0 => random.next() as i32,
+            1 => 64 + random.below(128) as i32,
+            _ => random.below(64) as i32 - 32,
+        },
+        len: match random.below(6) {
+            0 => random.next() as u32,
+            1 => MAX_COPY - 1 + random.below(3) as u32,
+            2 => 1,
+            _ => random.below(400) as u32,
+        },
+    };
+    if matches!(code, op::CONST | op::ALU_CONST | op::JUMP_IF_CONST) && random.one_in(2) {
+        op = op.with_wide(random.below(16));
+    }
+    op
+}
+
+fn size(random: &mut Random) -> u8 {
+    match random.below(12) {
+        0 => random.below(18) as u8,
+        1 => random.next() as u8,
+        _ => random.pick(&[1, 2, 4, 8]),
+    }
+}
+
+fn program(random: &mut Random, arena: &Arena) -> Vec<Op> {
+    let mut ops: Vec<Op> = (0..OWN)
+        .map(|dst| {
+            let op = Op {
+                code: op::CONST,
+                dst,
+                ..Op::default()
+            };
+            op.with_wide(number(random, arena))
+        })
+        .collect();
+    let end = u32::from(OWN) + 1 + random.below(24) as u32;
+    ops.extend((u32::from(OWN)..end).map(|at| random_op(random, at, end)));
+    ops
+}
+
+/// What the tests of a batch found, to see that they tried what they say.
+#[derive(Debug, Default)]
+struct Seen {
+    sent: usize,
+    counted: usize,
+    rejected: usize,
+    faulted: usize,
+    steps: usize,
+    no_room: usize,
+    read_faults: usize,
+    codes: BTreeSet<u8>,
+}
+
+/// Runs programs in the kernel and compares each with the reference.
+fn check(rig: &mut Rig, arena: &Arena, programs: &[Vec<Op>], seen: &mut Seen, name: &str) {
+    let sites: Vec<_> = programs
+        .iter()
+        .enumerate()
+        .map(|(index, ops)| (row_offset(index), ops.clone()))
+        .collect();
+    let (slot, cookies) = rig.probe(&UNLIMITED, &sites);
+    let arguments = [arena.map.address(), 77, 2, 3, 4, 5];
+    row().pass(arguments);
+    let mut records: BTreeMap<u32, Vec<u8>> = BTreeMap::new();
+    for record in rig.records() {
+        assert_eq!(record.header.length as usize, record.bytes.len(), "{name}");
+        assert_eq!(record.header.probe, slot, "{name}");
+        let twice = records.insert(record.header.site, record.bytes);
+        assert!(twice.is_none(), "{name}: two records of one hit");
+    }
+    let (mut rejected, mut faulted, mut counted) = (0, 0, 0);
+    for (index, (ops, cookie)) in programs.iter().zip(&cookies).enumerate() {
+        let machine = Machine::new(&arena.regions)
+            .with(5, arguments[0])
+            .with(4, arguments[1])
+            .with(1, arguments[2])
+            .with(2, arguments[3])
+            .with(8, arguments[4])
+            .with(9, arguments[5])
+            .with(16, row_address(index));
+        let got = records.remove(cookie);
+        for op in ops {
+            seen.codes.insert(op.code);
+        }
+        match machine.run(ops) {
+            Outcome::Sent(wanted) => {
+                let got = got.unwrap_or_default();
+                same(&wanted, &got, &format!("{name} {index}"), ops);
+                let flags = u32::from_le_bytes(wanted[48..52].try_into().expect("flags"));
+                seen.sent += 1;
+                seen.steps += usize::from(flags & FLAG_STEPS != 0);
+                seen.no_room += usize::from(flags & FLAG_NO_ROOM != 0);
+                seen.read_faults += usize::from(flags & FLAG_FAULT != 0);
+            }
+            Outcome::Counted | Outcome::Tallied(..) | Outcome::TalliedRecord(_) => {
+                counted += 1;
+                assert!(got.is_none(), "{name} {index}: a counted hit was sent");
+            }
+            Outcome::Rejected => {
+                rejected += 1;
+                assert!(got.is_none(), "{name} {index}: a rejected hit was sent");
+            }
+            Outcome::Faulted => {
+                faulted += 1;
+                assert!(got.is_none(), "{name} {index}: a faulted hit was sent");
+            }
+        }
+    }
+    let counters = rig.counters(slot);
+    assert_eq!(counters.hits, programs.len() as u64, "{name}");
+    assert_eq!(
+        (counters.rejected, counters.faults, counters.lost),
+        (rejected, faulted, 0),
+        "{name}"
+    );
+    seen.counted += counted;
+    seen.rejected += rejected as usize;
+    seen.faulted += faulted as usize;
+    rig.remove(slot);
+}
+
+/// Fails when the records differ in their flags or in what is behind the header.
+fn same(wanted: &[u8], got: &[u8], name: &str, ops: &[Op]) {
+    let flags = |record: &[u8]| record.get(48..52).map(<[u8]>::to_vec);
+    let data = |record: &[u8]| record.get(HEADER..).map(<[u8]>::to_vec);
+    let at = wanted
+        .iter()
+        .zip(got)
+        .skip(HEADER)
+        .position(|(a, b)| a != b);
+    assert!(
+        flags(wanted) == flags(got) && data(wanted) == data(got),
+        "{name}: {} bytes wanted, {} got, flags {:?} and {:?}, other bytes from {:?} on\n{ops:#?}",
+        wanted.len(),
+        got.len(),
+        flags(wanted),
+        flags(got),
+        at.map(|at| at + HEADER),
+    );
+}
+
+/// Batches that fit the time: emulated machines are slower by ten.
+fn batches(way: Way) -> u64 {
+    let emulated = std::env::var_os("TRACER_TEST_EMULATED").is_some();
+    match (way, emulated) {
+        (Way::Best, false) => 10,
+        (Way::Best, true) => 2,
+        (Way::PerfEvents, _) => 1,
+    }
+}
+
+#[test]
+fn random_programs_send_what_the_reference_sends() {
+    for way in WAYS {
+        let Some(mut rig) = Rig::load(way, RING) else {
+            return;
+        };
+        let batch = if way == Way::Best && rig.machine.has_multi_links() {
+            BATCH
+        } else {
+            BATCH / 8
+        };
+        let mut seen = Seen::default();
+        for seed in 0..batches(way) {
+            let mut random = Random::new(seed);
+            let arena = Arena::new(&mut random);
+            let programs: Vec<_> = (0..batch).map(|_| program(&mut random, &arena)).collect();
+            let name = format!("{way:?}, seed {seed}, program");
+            check(&mut rig, &arena, &programs, &mut seen, &name);
+        }
+        eprintln!(
+            "{way:?}: {} sent, {} rejected, {} faulted, {} at the limit of steps, {} out of room, {} with faults",
+            seen.sent,
+            seen.counted,
+            seen.rejected,
+            seen.faulted,
+            seen.steps,
+            seen.no_room,
+            seen.read_faults
+        );
+        if batch == BATCH {
+            let missing = (op::END..=op::TALLY_RECORD).find(|code| !seen.codes.contains(code));
+            assert_eq!(missing, None, "an op that was never tried");
+            let each = [
+                seen.sent,
+                seen.counted,
+                seen.rejected,
+                seen.faulted,
+                seen.steps,
+            ];
+            assert!(each.iter().all(|&count| count > 0), "{seen:?}");
+            assert!(seen.no_room > 0 && seen.read_faults > 0, "{seen:?}");
+        }
+    }
+}
+
+/// Programs that reach each limit, to the step and to the byte.
+fn at_limits(arena: &Arena) -> Vec<Vec<Op>> {
+    let constant = |dst, value| {
+        let op = Op {
+            code: op::CONST,
+            dst,
+            ..Op::default()
+        };
+        op.with_wide(value)
+    };
+    let count_down = Op {
+        code: op::ALU_CONST,
+        dst: 0,
+        src: 0,
+        a: op::alu::SUB,
+        ..Op::default()
+    };
+    let until_zero = |to| Op {
+        code: op::JUMP_IF_CONST,
+        dst: 0,
+        size: op::cond::NE,
+        a: to,
+        ..Op::default()
+    };
+    // One op before, then two a round: exactly the limit, one less, one more.
+    let rounds = u64::from(MAX_STEPS) / 2;
+    let mut programs: Vec<Vec<Op>> = (rounds - 2..rounds + 2)
+        .flat_map(|rounds| {
+            let looped = vec![
+                constant(0, rounds),
+                count_down.with_wide(1),
+                until_zero(1),
+                emit(1, 0),
+            ];
+            let mut shifted = looped.clone();
+            shifted.insert(0, constant(1, 1));
+            shifted[3].a = 2;
+            [looped, shifted]
+        })
+        .collect();
+    let whole = |bytes| copy(7, RDI, bytes);
+    // Full records: with a last chunk that fits, that does not, that leaves no room for a header.
+    for last in [0, 8, 3976, 3984, 3992, 4000, 4008, MAX_COPY, MAX_COPY + 1] {
+        let mut ops = vec![whole(MAX_COPY); 7];
+        ops.extend([whole(last), emit(1, RSI), emit(2, RSI)]);
+        programs.push(ops);
+    }
+    // Texts, cut at the limit and at the end of what is mapped.
+    for (back, len) in [(10, 9), (10, 10), (10, 11), (1, 0), (4000, MAX_COPY)] {
+        programs.push(vec![
+            constant(0, arena.end() - back),
+            Op {
+                code: op::COPY_STRING,
+                src: 0,
+                len,
+                a: 3,
+                ..Op::default()
+            },
+        ]);
+    }
+    // Up to the last page that can be read.
+    for (back, len) in [(10, 11), (4096, 4096), (4095, 4096), (1, 2)] {
+        programs.push(vec![
+            constant(0, arena.end() - back),
+            Op {
+                code: op::COPY_PARTIAL,
+                src: 0,
+                len,
+                a: 3,
+                ..Op::default()
+            },
+        ]);
+    }
+    programs.push(Vec::new());
+    programs.push(vec![Op {
+        code: op::JUMP,
+        a: u32::MAX,
+        ..Op::default()
+    }]);
+    programs
+}
+
+#[test]
+fn programs_at_a_limit_end_as_the_reference_ends() {
+    for way in WAYS {
+        let Some(mut rig) = Rig::load(way, RING) else {
+            return;
+        };
+        let mut arena = Arena::new(&mut Random::new(1));
+        arena.map.bytes().fill(b'x');
+        let filled = arena.map.bytes().to_vec();
+        arena.regions = Regions(BTreeMap::from([(arena.map.address(), filled)]));
+        let programs = at_limits(&arena);
+        let mut seen = Seen::default();
+        check(&mut rig, &arena, &programs, &mut seen, &format!("{way:?}"));
+        assert!(seen.steps > 0 && seen.no_room > 0, "{seen:?}");
+        assert!(seen.sent > 20 && MAX_RECORD > 0, "{seen:?}");
+    }
+}

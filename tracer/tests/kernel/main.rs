@@ -1,0 +1,13 @@
+//! The eBPF machine in a real kernel, through the library: what it computes, what it
+//! counts, and what is left of it.
+//!
+//! The probed instructions are in this very program. `cargo xtask test` runs it in the running
+//! kernel and in the other kernels that are supported.
+
+mod agreement;
+mod leftovers;
+mod limits;
+mod overload;
+mod paging;
+mod sites;
+mod support;

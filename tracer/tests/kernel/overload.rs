@@ -1,0 +1,147 @@
+//! More than the machine can send, from several threads on all CPUs: every hit is in one counter.
+
+use std::thread;
+
+use tracer_common::control::ProbeControl;
+use tracer_common::op::{self, Op};
+
+use crate::support::rig::{RDI, RSI, Rig, UNLIMITED, WAYS, copy, emit};
+use crate::support::site::SITES;
+
+const THREADS: u64 = 6;
+const ROUNDS: u64 = 3_000;
+
+/// Rejects even `rdi`; sends the rest with 512 bytes at `rsi`.
+fn odd_with_bytes() -> Vec<Op> {
+    vec![
+        Op {
+            code: op::ALU_CONST,
+            dst: 0,
+            src: RDI,
+            a: op::alu::AND,
+            ..Op::default()
+        }
+        .with_wide(1),
+        Op {
+            code: op::JUMP_IF_CONST,
+            dst: 0,
+            size: op::cond::NE,
+            a: 3,
+            ..Op::default()
+        },
+        Op {
+            code: op::REJECT,
+            ..Op::default()
+        },
+        emit(1, RDI),
+        copy(2, RSI, 512),
+    ]
+}
+
+/// A condition that cannot be read.
+fn faulting() -> Vec<Op> {
+    vec![
+        Op {
+            code: op::LOAD,
+            dst: 0,
+            src: RDI,
+            size: 8,
+            a: 1,
+            ..Op::default()
+        },
+        Op {
+            code: op::FAULT,
+            ..Op::default()
+        },
+    ]
+}
+
+#[test]
+fn every_hit_of_a_flood_is_in_one_counter() {
+    for way in WAYS {
+        // So small that most is lost: nobody reads it.
+        let Some(mut rig) = Rig::load(way, 1 << 16) else {
+            return;
+        };
+        let controls = [
+            UNLIMITED,
+            ProbeControl {
+                interval_ns: 1_000_000,
+                burst_ns: 5_000_000,
+                ..UNLIMITED
+            },
+            ProbeControl {
+                hit_budget: 500,
+                ..UNLIMITED
+            },
+            UNLIMITED,
+        ];
+        let slots: Vec<u32> = SITES
+            .iter()
+            .zip(controls)
+            .enumerate()
+            .map(|(index, (site, control))| {
+                let ops = if index == 3 {
+                    faulting()
+                } else {
+                    odd_with_bytes()
+                };
+                rig.probe(&control, &[(site.offset(), ops)]).0
+            })
+            .collect();
+        thread::scope(|scope| {
+            for thread in 0..THREADS {
+                scope.spawn(move || {
+                    let bytes = [thread as u8; 512];
+                    for round in 0..ROUNDS {
+                        for site in SITES {
+                            site.pass([round, bytes.as_ptr() as u64, 0, 0, 0, 0]);
+                        }
+                    }
+                });
+            }
+        });
+        let counters: Vec<_> = slots.iter().map(|&slot| rig.counters(slot)).collect();
+        for counters in &counters {
+            assert_eq!(counters.hits, THREADS * ROUNDS, "{way:?}");
+        }
+        let sent: u64 = counters.iter().map(|counters| counters.events).sum();
+        let mut numbers: Vec<(u32, u64)> = Vec::new();
+        for record in rig.records() {
+            numbers.push((record.header.probe, record.header.hit));
+            let fill = record.bytes[80 + 8..][..512].to_vec();
+            assert!(fill.iter().all(|&byte| byte == fill[0]), "torn: {fill:?}");
+        }
+        assert_eq!(numbers.len() as u64, sent, "{way:?}");
+        numbers.sort_unstable();
+        numbers.dedup();
+        assert_eq!(
+            numbers.len() as u64,
+            sent,
+            "{way:?}: a hit number came twice"
+        );
+        let [free, rate, budget, fault] = &counters[..] else {
+            panic!("four probes");
+        };
+        let half = THREADS * ROUNDS / 2;
+        assert_eq!(
+            free.events + free.lost,
+            THREADS * ROUNDS - free.rejected,
+            "{way:?}"
+        );
+        assert!(free.lost > 0 && free.rejected <= half, "{free:?}");
+        assert!(rate.limited > 0, "{rate:?}");
+        assert!(
+            budget.events + budget.lost <= budget.rejected + 500 + THREADS,
+            "{budget:?}"
+        );
+        assert!(budget.over_budget > 0, "{budget:?}");
+        // Where no scratch area was free the condition was not looked at.
+        assert_eq!(
+            fault.faults + fault.lost + fault.events,
+            THREADS * ROUNDS,
+            "{fault:?}"
+        );
+        assert!(fault.faults > 0, "{fault:?}");
+    }
+}

@@ -1,0 +1,8 @@
+//! What the tests share.
+
+#[path = "../end_to_end/support/needs.rs"]
+#[expect(dead_code, reason = "the end-to-end tests use the rest of it")]
+pub(crate) mod needs;
+pub(crate) mod random;
+pub(crate) mod rig;
+pub(crate) mod site;
