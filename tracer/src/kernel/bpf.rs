@@ -191,6 +191,42 @@ pub(super) fn remove<K: bytemuck::Pod>(map: BorrowedFd<'_>, keys: &[K]) -> io::R
     Ok(())
 }
 
+/// An element of a per-CPU array map: one value for each possible CPU.
+pub(super) fn read_cpus<T: bytemuck::Pod>(
+    map: BorrowedFd<'_>,
+    key: u32,
+    cpus: usize,
+) -> io::Result<Vec<T>> {
+    let mut values = vec![T::zeroed(); cpus];
+    element(bpf_cmd::BPF_MAP_LOOKUP_ELEM, map, key, &mut values)?;
+    Ok(values)
+}
+
+/// Writes an element of a per-CPU array map: one value for each possible CPU.
+pub(super) fn write_cpus<T: bytemuck::Pod>(
+    map: BorrowedFd<'_>,
+    key: u32,
+    values: &mut [T],
+) -> io::Result<()> {
+    element(bpf_cmd::BPF_MAP_UPDATE_ELEM, map, key, values)
+}
+
+/// Passes the values of one element, of which there is one for each possible CPU.
+fn element<T: bytemuck::Pod>(
+    command: bpf_cmd,
+    map: BorrowedFd<'_>,
+    key: u32,
+    values: &mut [T],
+) -> io::Result<()> {
+    // The kernel rounds each up to 8 bytes.
+    const { assert!(size_of::<T>().is_multiple_of(8)) };
+    let mut attributes = attributes();
+    attributes.__bindgen_anon_2.map_fd = raw(map);
+    attributes.__bindgen_anon_2.key = std::ptr::from_ref(&key) as u64;
+    attributes.__bindgen_anon_2.__bindgen_anon_1.value = values.as_mut_ptr() as u64;
+    call(command, &mut attributes).map(drop)
+}
+
 /// Makes the kernel count runs and run time of all programs for as long as it is open.
 pub(super) fn enable_run_time_stats() -> io::Result<OwnedFd> {
     let mut attributes = attributes();

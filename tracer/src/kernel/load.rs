@@ -9,11 +9,11 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 
-use aya::maps::{Map, MapData, PerCpuArray, RingBuf};
+use aya::maps::{Map, MapData, RingBuf};
 use aya::programs::UProbe;
 use aya::{Ebpf, EbpfLoader};
 use aya_obj::Object;
-use tracer_common::control::{ProbeCounters, Settings};
+use tracer_common::control::Settings;
 use tracer_common::limits::{MAX_CPUS, SCRATCH_PER_CPU};
 
 use super::bpf;
@@ -57,20 +57,11 @@ pub(super) struct Loaded {
     pub(super) state: MapData,
     pub(super) numbers: MapData,
     pub(super) values: MapData,
-    pub(super) counters: PerCpuArray<MapData, Value<ProbeCounters>>,
+    pub(super) counters: MapData,
     pub(super) ring: Option<Ring>,
     /// CPUs that the kernel keeps counters for.
     pub(super) cpus: usize,
 }
-
-/// A value of a map, as aya wants it marked.
-#[derive(Clone, Copy)]
-#[repr(transparent)]
-pub(super) struct Value<T>(pub(super) T);
-
-#[expect(unsafe_code, reason = "aya's marker for values of maps")]
-// SAFETY: bytemuck's derive has checked that `T` is plain bytes without padding.
-unsafe impl<T: bytemuck::Pod> aya::Pod for Value<T> {}
 
 /// Loads programs and maps.
 pub(super) fn load(options: &LoadOptions) -> Result<Loaded, KernelError> {
@@ -100,7 +91,9 @@ pub(super) fn load(options: &LoadOptions) -> Result<Loaded, KernelError> {
             Flavour::PerfEvent
         }
     };
-    let counters = take(&mut ebpf, "PROBE_COUNTERS")?;
+    let Map::PerCpuArray(counters) = take(&mut ebpf, "PROBE_COUNTERS")? else {
+        return Err(unexpected("PROBE_COUNTERS"));
+    };
     let ring = take(&mut ebpf, "EVENTS")?;
     Ok(Loaded {
         flavour,
@@ -110,9 +103,7 @@ pub(super) fn load(options: &LoadOptions) -> Result<Loaded, KernelError> {
         state: take_array(&mut ebpf, "PROBE_STATE")?,
         numbers: take_hash(&mut ebpf, "NUMBERS")?,
         values: take_hash(&mut ebpf, "VALUES")?,
-        counters: counters
-            .try_into()
-            .map_err(|_| unexpected("PROBE_COUNTERS"))?,
+        counters,
         ring: Some(Ring::new(
             RingBuf::try_from(ring).map_err(|_| unexpected("EVENTS"))?,
         )),

@@ -205,16 +205,9 @@ impl Machine {
             &[ProbeState::default()],
         )
         .map_err(|source| KernelError::call("write a probe to the kernel", source))?;
-        let zeroes = vec![super::load::Value(ProbeCounters::default()); self.loaded.cpus];
-        let failed = |error: aya::maps::MapError| KernelError::Load {
-            reason: error.to_string(),
-        };
-        let values =
-            aya::maps::PerCpuValues::try_from(zeroes).map_err(|source| KernelError::Call {
-                what: "count the CPUs",
-                source,
-            })?;
-        self.loaded.counters.set(slot, values, 0).map_err(failed)
+        let mut zeroes = vec![ProbeCounters::default(); self.loaded.cpus];
+        bpf::write_cpus(self.loaded.counters.fd().as_fd(), slot, &mut zeroes)
+            .map_err(|source| KernelError::call("write a probe to the kernel", source))
     }
 
     /// Attaches the sites of a probe, in the order of `reserve`.
@@ -309,16 +302,12 @@ impl Machine {
     /// # Errors
     /// The kernel refused.
     pub fn counters(&self, slot: u32) -> Result<ProbeCounters, KernelError> {
-        let values = self
-            .loaded
-            .counters
-            .get(&slot, 0)
-            .map_err(|error| KernelError::Load {
-                reason: error.to_string(),
-            })?;
+        let counters = self.loaded.counters.fd().as_fd();
+        let values = bpf::read_cpus::<ProbeCounters>(counters, slot, self.loaded.cpus)
+            .map_err(|source| KernelError::call("read counters", source))?;
         Ok(values
             .iter()
-            .fold(ProbeCounters::default(), |sum, value| add(&sum, &value.0)))
+            .fold(ProbeCounters::default(), |sum, value| add(&sum, value)))
     }
 
     /// What hits were added up by so far.

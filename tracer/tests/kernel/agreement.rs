@@ -324,7 +324,7 @@ fn random_programs_send_what_the_reference_sends() {
             check(&mut rig, &arena, &programs, &mut seen, &name);
         }
         eprintln!(
-            "{way:?}: {} sent, {} rejected, {} faulted, {} at the limit of steps, {} out of room, {} with faults",
+            "{way:?}: {} sent, {} counted, {} rejected, {} faulted, {} at the limit of steps, {} out of room, {} with faults",
             seen.sent,
             seen.counted,
             seen.rejected,

@@ -62,10 +62,12 @@ fn thousand_sites_attach_and_detach_in_one_go() {
 }
 
 #[test]
-fn adding_a_probe_takes_no_longer_than_its_attach() {
+fn adding_a_probe_verifies_nothing_again() {
+    let started = Instant::now();
     let Some(mut rig) = Rig::load(Way::Best, 1 << 20) else {
         return;
     };
+    let load = started.elapsed();
     rig.probe(&UNLIMITED, &[(SITES[0].offset(), vec![emit(1, RDI)])]);
     let (mut prepare, mut attach) = (Duration::MAX, Duration::MAX);
     for _ in 0..TRIES {
@@ -80,9 +82,9 @@ fn adding_a_probe_takes_no_longer_than_its_attach() {
         assert!(failed.expect("attached").is_empty());
         rig.remove(slot);
     }
-    eprintln!("a second probe: {prepare:?} for the maps, {attach:?} for the attach");
-    // Nothing is compiled or verified: what is not the attach is a few map updates.
-    assert!(prepare <= attach, "{prepare:?} before {attach:?}");
+    eprintln!("{load:?} to load; a second probe: {prepare:?} for the maps, {attach:?} to attach");
+    // What is not the attach are a few map updates.
+    assert!(prepare < load / 20, "{prepare:?}, and {load:?} to load");
     SITES[0].pass([1, 0, 0, 0, 0, 0]);
     assert_eq!(rig.records().len(), 1, "the first probe went on");
 }
