@@ -1,7 +1,7 @@
 /* A program that does something real: parses a JSON document over and over.
  *
  * Prints `ready`, and for each line `run MILLISECONDS` on its input `done DOCUMENTS NS VALUES`:
- * documents parsed, the median of the time that one took, and the values in one. */
+ * documents parsed, the median of the CPU time that one took, and the values in one. */
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -114,10 +114,11 @@ static char *document(void)
     return text;
 }
 
-static long long now(void)
+/* Of this thread alone: a document takes long enough for others to come between. */
+static long long cpu_time(void)
 {
     struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
     return time.tv_sec * 1000000000LL + time.tv_nsec;
 }
 
@@ -137,13 +138,13 @@ int main(void)
     while (scanf(" run %ld", &milliseconds) == 1) {
         struct totals totals = {0, 0, 0};
         long documents = 0;
-        long long end = now() + milliseconds * 1000000LL;
-        for (long long from = now(); from < end && documents < MAX_DOCUMENTS; documents++) {
+        long long end = cpu_time() + milliseconds * 1000000LL;
+        for (long long from = cpu_time(); from < end && documents < MAX_DOCUMENTS; documents++) {
             totals = (struct totals){0, 0, 0};
             if (parse_document(text, &totals) != 0) {
                 return 1;
             }
-            long long until = now();
+            long long until = cpu_time();
             took[documents] = until - from;
             from = until;
         }

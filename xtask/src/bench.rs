@@ -141,8 +141,7 @@ fn prepare(args: &Args) -> Result<()> {
         eprintln!("bench: {error:#}; going on with the peers that there are");
     }
     build::programs(true)?;
-    build::programs(false)?;
-    sites::build()
+    build::programs(false)
 }
 
 /// The same command once more, as root: it loads eBPF programs.

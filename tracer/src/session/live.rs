@@ -5,6 +5,7 @@ use std::future::Future;
 use std::os::fd::AsFd as _;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use rayon::prelude::*;
 use tracer_common::control::ProbeControl;
@@ -144,8 +145,12 @@ impl Session {
     /// # Errors
     /// See [`ProbeError`]; nothing is left attached.
     pub fn install(&self, spec: &ProbeSpec) -> Result<ProbeStatus, ProbeError> {
+        let started = Instant::now();
         let prepared = self.prepare(spec)?;
-        self.start(prepared)
+        let status = self.start(prepared)?;
+        let took_ms = milliseconds(started);
+        tracing::debug!(sites = status.sites, took_ms, "probe attached");
+        Ok(status)
     }
 
     /// Puts something that the user should know among the notices.
@@ -162,12 +167,14 @@ impl Session {
     /// are the last events; the counters are final.
     pub fn finish(&self) -> Vec<ProbeStatus> {
         {
+            let started = Instant::now();
             let mut machine = lock(&self.machine);
             for probe in lock(&self.probes).values() {
                 machine.detach(probe.slot);
             }
             // When the links are closed no hit is in progress.
             machine.wait_closed();
+            tracing::debug!(took_ms = milliseconds(started), "probes detached");
         }
         self.stopper.stop();
         if let Some(reader) = lock(&self.reader).take() {
@@ -479,6 +486,10 @@ impl Control for Session {
     fn take_notices(&self, max: usize) -> Vec<Notice> {
         self.shared.queue.take(max)
     }
+}
+
+fn milliseconds(since: Instant) -> f64 {
+    since.elapsed().as_secs_f64() * 1e3
 }
 
 /// The plan of a probe at one site.

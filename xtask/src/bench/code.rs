@@ -42,46 +42,23 @@ impl Code {
         })
     }
 
-    /// Remembers the code that a process has from its own file.
-    ///
-    /// # Errors
-    /// The process is not there.
-    pub(super) fn of_exe(pid: u32) -> Result<Self> {
-        let exe = std::fs::read_link(format!("/proc/{pid}/exe"))
-            .with_context(|| format!("there is no process {pid}"))?;
-        let path = format!("/proc/{pid}/maps");
-        let maps = std::fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
-        let exe = exe.to_string_lossy();
-        let (start, end) = maps
-            .lines()
-            .filter(|line| line.ends_with(&*exe))
-            .find_map(code_range)
-            .ok_or_else(|| Failure::new(format!("process {pid} has no code of `{exe}`")))?;
-        Self::at(pid, start, usize::try_from(end - start)?)
-    }
-
-    /// Bytes that are not what they were.
-    fn changed(&self) -> Result<usize> {
+    /// Whether it is not what it was.
+    fn changed(&self) -> Result<bool> {
         let mut now = vec![0; self.before.len()];
         self.memory
             .read_exact_at(&mut now, self.address)
             .with_context(|| format!("process {} is gone", self.pid))?;
-        let pairs = self.before.iter().zip(&now);
-        Ok(pairs.filter(|(before, now)| before != now).count())
+        Ok(now != self.before)
     }
 
-    /// Waits until at least so many breakpoints are in the code, or `ended` says why none will come.
+    /// Waits until a breakpoint is in the code, or `ended` says why none will come.
     ///
     /// # Errors
-    /// They do not come.
-    pub(super) fn wait_probed(
-        &self,
-        breakpoints: usize,
-        mut ended: impl FnMut() -> Result<()>,
-    ) -> Result<()> {
+    /// It does not come.
+    pub(super) fn wait_probed(&self, mut ended: impl FnMut() -> Result<()>) -> Result<()> {
         self.wait("no probe came into the target's code", |changed| {
             ended()?;
-            Ok(changed >= breakpoints)
+            Ok(changed)
         })
     }
 
@@ -90,12 +67,10 @@ impl Code {
     /// # Errors
     /// It stays changed.
     pub(super) fn wait_restored(&self) -> Result<()> {
-        self.wait("a probe stays in the target's code", |changed| {
-            Ok(changed == 0)
-        })
+        self.wait("a probe stays in the target's code", |changed| Ok(!changed))
     }
 
-    fn wait(&self, failure: &str, mut done: impl FnMut(usize) -> Result<bool>) -> Result<()> {
+    fn wait(&self, failure: &str, mut done: impl FnMut(bool) -> Result<bool>) -> Result<()> {
         let started = Instant::now();
         while !done(self.changed()?)? {
             if started.elapsed() > PATIENCE {
@@ -117,15 +92,6 @@ pub(super) fn file_offset(pid: u32, address: u64) -> Result<u64> {
     maps.lines()
         .find_map(|line| offset_in(line, address))
         .ok_or_else(|| Failure::new(format!("process {pid} has no code at {address:#x}")).into())
-}
-
-/// Start and end of an executable mapping, from its line of `maps`.
-fn code_range(line: &str) -> Option<(u64, u64)> {
-    let mut fields = line.split_whitespace();
-    let (start, end) = fields.next()?.split_once('-')?;
-    let start = u64::from_str_radix(start, 16).ok()?;
-    let end = u64::from_str_radix(end, 16).ok()?;
-    (fields.next()?.contains('x') && end > start).then_some((start, end))
 }
 
 /// The offset when a line of `maps` has the address.
@@ -154,13 +120,6 @@ mod tests {
     #[test]
     fn address_behind_a_mapping_has_none() {
         assert_eq!(offset_in(LINE, 0x55ab_ce63_1000), None);
-    }
-
-    #[test]
-    fn mapping_without_execution_is_no_code() {
-        let start = 0x55ab_ce63_0000;
-        assert_eq!(code_range(LINE), Some((start, start + 0x1000)));
-        assert_eq!(code_range(&LINE.replace("r-xp", "r--p")), None);
     }
 
     #[test]

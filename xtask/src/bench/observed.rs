@@ -21,6 +21,8 @@ const QUIET: Duration = Duration::from_millis(60);
 const LOOK: Duration = Duration::from_millis(10);
 /// Between two looks for a line whose time matters.
 const LINE_LOOK: Duration = Duration::from_micros(300);
+/// How tracer's line begins that says that its probes are in place.
+const ATTACHED: &str = "tracing ";
 /// Bytes of a first line; a longer one is not asked for.
 const MAX_LINE: u64 = 64 << 10;
 /// Between two looks at whether a process has ended.
@@ -112,13 +114,17 @@ impl Observed {
         }
     }
 
-    /// Waits until it says something beside its output: that it is at work.
+    /// Waits until tracer says that its probes are in place.
     ///
     /// # Errors
-    /// It ended instead, or stays silent.
-    pub(super) fn wait_said(&mut self) -> Result<Instant> {
-        let (_, when) = self.wait_for_line(|this| &this.said.0)?;
-        Ok(when.instant)
+    /// It says something else, ended, or stays silent.
+    pub(super) fn wait_attached(&mut self) -> Result<Instant> {
+        let (line, when) = self.wait_for_line(|this| &this.said.0)?;
+        if line.starts_with(ATTACHED) {
+            Ok(when.instant)
+        } else {
+            Err(Failure::new(format!("it said `{}`", line.trim())).into())
+        }
     }
 
     /// Waits for the first whole line of its output.

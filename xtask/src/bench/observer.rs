@@ -58,7 +58,7 @@ pub(super) fn start(
         Tool::Tracer => Box::new(Tracer::start(what, hitter, site)?),
         Tool::Bpftrace | Tool::Perf | Tool::Gdb => peers::start(tool, what, hitter, site)?,
     };
-    code.wait_probed(1, || observer.check_runs())?;
+    code.wait_probed(|| observer.check_runs())?;
     Ok(observer)
 }
 

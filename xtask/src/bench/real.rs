@@ -85,16 +85,13 @@ fn row(
 fn watch(pid: u32, function: &str, what: What) -> Result<Observed> {
     let line = marked_line(SOURCE, function)?;
     let condition = match what {
-        What::Rejected => "if depth == -1 ",
+        What::Rejected => "if totals->values == -1 ",
         _ => "",
     };
-    let values = match function {
-        "parse_value" => "{depth} {totals->values}",
-        _ => "{totals->values} {totals->text}",
-    };
+    let values = "{totals->values} {totals->text}";
     let probe = format!(r#"log {SOURCE}:{line} "{values}" {condition}{NO_RATE}"#);
     let mut process = Observed::spawn(&mut attach(&tracer(true), pid, &probe))?;
-    process.wait_said()?;
+    process.wait_attached()?;
     Ok(process)
 }
 

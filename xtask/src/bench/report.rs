@@ -148,7 +148,7 @@ pub(super) struct RealRow {
     pub(super) function: &'static str,
     pub(super) tool: Tool,
     pub(super) what: What,
-    /// Of one run of its task.
+    /// CPU time of one run of its task.
     pub(super) task_us: f64,
     /// To the same task with nobody watching, in the same repeat.
     pub(super) slowdown: f64,

@@ -1,57 +1,42 @@
 //! A line that is in the code many times: how long its probe takes to come and to go.
 
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
 use super::Extent;
-use super::code::Code;
-use super::observer::NO_RATE;
+use super::observed::{Observed, Scratch};
+use super::observer::{NO_RATE, attach, tracer};
 use super::report::{Report, SitesRow};
 use super::statistics::{median, round};
 use super::target::{Answering, compile, marked_line};
-use crate::command::run as run_command;
 use crate::failure::Failure;
-use crate::workspace;
 
 const SOURCE: &str = "sites.c";
 /// Sites of the marked lines.
 const COUNTS: &[u32] = &[1, 100, 1000];
 
-/// Builds the session that says its times.
-///
-/// # Errors
-/// The build failed.
-pub(super) fn build() -> Result<()> {
-    run_command(workspace::cargo("build").args([
-        "--release",
-        "--locked",
-        "-p",
-        "tracer",
-        "--example",
-        "session_times",
-    ]))
+/// What tracer's log says of one session.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Times {
+    sites: u32,
+    attach_ms: f64,
+    detach_ms: f64,
 }
 
-/// Measures all counts in one session, in turn.
+/// Measures all counts in turn.
 ///
 /// # Errors
-/// The session failed, or a line has another number of sites.
+/// Tracer failed, or a line has another number of sites.
 pub(super) fn measure(report: &mut Report, extent: &Extent) -> Result<()> {
     let mut target = Answering::start(&mut Command::new(compile(SOURCE)?))?;
     target.answer("ready")?;
-    let code = Code::of_exe(target.pid())?;
-    let example = workspace::target().join("release/examples/session_times");
-    let mut session = Answering::start(Command::new(example).arg(target.pid().to_string()))?;
-    // The first probe has the debug information read.
-    cycle(&mut session, &code, 1)?;
     let mut times = vec![(Vec::new(), Vec::new()); COUNTS.len()];
     for _ in 0..extent.repeats {
         for (&count, (attach, detach)) in COUNTS.iter().zip(&mut times) {
-            let (came, went) = cycle(&mut session, &code, count)?;
-            attach.push(came);
-            detach.push(went.as_secs_f64() * 1e3);
+            let once = once(target.pid(), count)?;
+            attach.push(once.attach_ms);
+            detach.push(once.detach_ms);
         }
     }
     for (&count, (attach, detach)) in COUNTS.iter().zip(&times) {
@@ -65,30 +50,50 @@ pub(super) fn measure(report: &mut Report, extent: &Extent) -> Result<()> {
     Ok(())
 }
 
-/// Adds a probe and takes it away: what the session says that adding took, in ms, and
-/// how long it was until the code was as before.
-fn cycle(session: &mut Answering, code: &Code, count: u32) -> Result<(f64, Duration)> {
-    let line = marked_line(SOURCE, &format!("sites_{count}"))?;
-    session.say(&format!(r#"add log {SOURCE}:{line} "x" {NO_RATE}"#))?;
-    let (sites, attach_ms) = parse_added(&session.answer("added")?)
-        .ok_or_else(|| Failure::new("the session says no numbers"))?;
-    if sites != count {
+/// One session with two probes: the first has the debug information read, the second is measured.
+fn once(pid: u32, count: u32) -> Result<Times> {
+    let probe = |count| -> Result<String> {
+        let line = marked_line(SOURCE, &format!("sites_{count}"))?;
+        Ok(format!(r#"log {SOURCE}:{line} "x" {NO_RATE}"#))
+    };
+    let log = Scratch::new("log")?;
+    let mut command = attach(&tracer(true), pid, &probe(1)?);
+    command
+        .args(["-e", &probe(count)?])
+        .arg("--log")
+        .arg(log.path());
+    let mut process = Observed::spawn(&mut command)?;
+    process.wait_attached()?;
+    process.interrupt()?;
+    let text = std::fs::read_to_string(log.path()).context("tracer wrote no log")?;
+    let times = parse(&text).ok_or_else(|| Failure::new("tracer's log says no times"))?;
+    if times.sites != count {
         return Err(Failure::new(format!(
-            "line {line} of {SOURCE} has {sites} sites and not {count}"
+            "a line of {SOURCE} has {} sites and not {count}",
+            times.sites
         ))
         .into());
     }
-    code.wait_probed(count as usize, || Ok(()))?;
-    let started = Instant::now();
-    session.say("remove")?;
-    code.wait_restored()?;
-    let took = started.elapsed();
-    session.answer("removed")?;
-    Ok((attach_ms, took))
+    Ok(times)
 }
 
-fn parse_added(words: &[String]) -> Option<(u32, f64)> {
-    Some((words.first()?.parse().ok()?, words.get(1)?.parse().ok()?))
+/// The last probe that was attached, and the detaching of all.
+fn parse(log: &str) -> Option<Times> {
+    let attached = log
+        .lines()
+        .rfind(|line| line.contains(": probe attached "))?;
+    let detached = log
+        .lines()
+        .rfind(|line| line.contains(": probes detached "))?;
+    Some(Times {
+        sites: field(attached, "sites=")?.parse().ok()?,
+        attach_ms: field(attached, "took_ms=")?.parse().ok()?,
+        detach_ms: field(detached, "took_ms=")?.parse().ok()?,
+    })
+}
+
+fn field<'l>(line: &'l str, name: &str) -> Option<&'l str> {
+    line.split(' ').find_map(|word| word.strip_prefix(name))
 }
 
 #[cfg(test)]
@@ -96,10 +101,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn answer_gives_sites_and_time() {
-        let words = ["1000".to_owned(), "9.5".to_owned()];
-        assert_eq!(parse_added(&words), Some((1000, 9.5)));
-        assert_eq!(parse_added(&words[..1]), None);
+    fn log_gives_the_second_probe_and_the_end() {
+        let log = "2026-11-24T12:00:00.1Z DEBUG tracer::session::live: probe attached sites=1 took_ms=3.5\n\
+                   2026-11-24T12:00:00.2Z DEBUG tracer::session::live: probe attached sites=1000 took_ms=9.25\n\
+                   2026-11-24T12:00:00.3Z DEBUG tracer::session::live: probes detached took_ms=36.5\n";
+        let expected = Times {
+            sites: 1000,
+            attach_ms: 9.25,
+            detach_ms: 36.5,
+        };
+        assert_eq!(parse(log), Some(expected));
+        assert_eq!(parse("probe attached"), None);
     }
 
     #[test]

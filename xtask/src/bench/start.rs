@@ -141,7 +141,7 @@ fn large(repeats: u32) -> Result<StartRow> {
 fn once(pid: u32, probe: &str) -> Result<Times> {
     let exe: PathBuf = tracer(true);
     let mut process = Observed::spawn(&mut attach(&exe, pid, probe))?;
-    let attached = process.wait_said()?;
+    let attached = process.wait_attached()?;
     let started = process.started();
     let (line, came) = process.wait_line()?;
     let event: Value = serde_json::from_str(&line).context("the first line is no JSON")?;
