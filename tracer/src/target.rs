@@ -14,7 +14,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-pub use list::{ProcessEntry, list_processes, process_by_name};
+pub use list::{ProcessEntry, has_debug_info, list_processes, process_by_name};
 pub use maps::{Mapping, parse_maps};
 
 /// Why a process cannot be a target.

@@ -13,7 +13,7 @@ use super::stream::{self, Style, Until};
 use super::{BAD_INPUT, DONE, NOTHING_CAPTURED};
 use crate::session::{Control as _, Options, ProbeStatus, Session};
 use crate::sink::summary::Summary;
-use crate::target::{list_processes, process_by_name};
+use crate::target::{has_debug_info, list_processes, process_by_name};
 use crate::tui;
 use crate::visible::Visible;
 
@@ -225,9 +225,12 @@ fn choose_process(colours: Colours) -> Result<Option<u32>, Failure> {
                 .get(&process.uid)
                 .cloned()
                 .unwrap_or_else(|| process.uid.to_string()),
-            debug_info: None,
+            debug_info: has_debug_info(process.pid),
         };
-        list_processes().into_iter().map(entry).collect()
+        let mut entries: Vec<tui::ProcessEntry> = list_processes().into_iter().map(entry).collect();
+        // Those whose lines can be probed come first.
+        entries.sort_by_key(|entry| entry.debug_info != Some(true));
+        entries
     };
     tui::pick_process(list, &tui_options(colours))
         .map_err(|error| Failure::new(crate::causes::chain(&error)))

@@ -231,7 +231,7 @@ fn module_info(module: &TargetModule) -> ModuleInfo {
 }
 
 impl Modules {
-    /// Every source file of every module; those on disk first, by path.
+    /// Every source file of every module: those on disk first, and of them the program's own.
     pub(super) fn source_files(&self, root: &Path) -> Vec<SourceFile> {
         let mut files: Vec<SourceFile> = self
             .all()
@@ -246,7 +246,7 @@ impl Modules {
                 })
             })
             .collect();
-        files.sort_by(|a, b| b.on_disk.cmp(&a.on_disk).then_with(|| a.path.cmp(&b.path)));
+        files.sort_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| a.path.cmp(&b.path)));
         files
     }
 
@@ -289,6 +289,17 @@ impl Modules {
                 Some((Arc::clone(module), id))
             })
     }
+}
+
+/// Where a file stands in a list: what can be read before what cannot, and the program's own
+/// before headers and sources of the system, the compiler and packages.
+fn rank(file: &SourceFile) -> (bool, bool) {
+    const ROOTS: [&str; 2] = ["/usr/", "/rustc/"];
+    const PARTS: [&str; 2] = ["/.cargo/registry/", "/lib/rustlib/"];
+    let path = file.path.to_string_lossy();
+    let foreign = ROOTS.iter().any(|root| path.starts_with(root))
+        || PARTS.iter().any(|part| path.contains(part));
+    (!file.on_disk, foreign)
 }
 
 /// The text of a source file, at most 8 MiB: in the target's root, then in ours.
@@ -360,4 +371,30 @@ fn no_such_file(file: &SourceFile) -> ProbeError {
         "no debug information names `{}`",
         file.path.display()
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rank_of_own_sources_comes_before_headers_and_packages() {
+        let file = |path: &str, on_disk| SourceFile {
+            path: Arc::new(path.into()),
+            module: "app".into(),
+            on_disk,
+        };
+        let mut files = [
+            file("/home/dev/app/src/gone.rs", false),
+            file("/home/dev/.cargo/registry/src/serde-1.0/src/lib.rs", true),
+            file("/usr/include/stdio.h", true),
+            file("/home/dev/app/src/main.rs", true),
+        ];
+        files.sort_by_key(rank);
+        let names: Vec<_> = files
+            .iter()
+            .filter_map(|file| file.path.file_name())
+            .collect();
+        assert_eq!(names, ["main.rs", "lib.rs", "stdio.h", "gone.rs"]);
+    }
 }

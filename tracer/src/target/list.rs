@@ -3,6 +3,8 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
+use object::Object as _;
+
 use super::{TargetError, status_field};
 
 /// One process that could be a target.
@@ -76,6 +78,18 @@ pub fn process_by_name(name: &str) -> Result<u32, TargetError> {
             pids,
         }),
     }
+}
+
+/// Whether the executable of a process has DWARF in itself; `None` when it cannot be looked at.
+///
+/// Reads the section headers only. Debug information in a file of its own is not looked for.
+#[must_use]
+pub fn has_debug_info(pid: u32) -> Option<bool> {
+    let file = fs::File::open(format!("/proc/{pid}/exe")).ok()?;
+    let cache = object::ReadCache::new(file);
+    let elf = object::File::parse(&cache).ok()?;
+    let there = |name| elf.section_by_name(name).is_some();
+    Some(there(".debug_info") || there(".zdebug_info"))
 }
 
 fn executable_name(pid: u32) -> Option<String> {

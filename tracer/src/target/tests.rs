@@ -166,3 +166,11 @@ fn maps_of_nonsense_are_empty() {
         assert_eq!(parse_maps(text), Vec::new());
     }
 }
+
+#[test]
+fn has_debug_info_of_this_test_is_known_and_of_cat_is_not_there() {
+    assert_eq!(has_debug_info(std::process::id()), Some(true));
+    let child = Waiting::start(Path::new("/bin/cat"));
+    assert_eq!(has_debug_info(child.0.id()), Some(false));
+    assert_eq!(has_debug_info(u32::MAX >> 2), None);
+}
