@@ -31,6 +31,7 @@ mod type_reader;
 pub mod types;
 mod unit_index;
 pub mod units;
+pub mod unwind;
 pub mod variable;
 mod variable_reader;
 mod variables;

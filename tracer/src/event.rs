@@ -62,8 +62,17 @@ pub struct Event {
     pub message: String,
     /// The values in it.
     pub values: Vec<NamedValue>,
-    /// Call stack, innermost first; empty unless asked for.
-    pub stack: Vec<Frame>,
+    /// Call stack; empty unless asked for.
+    pub stack: Stack,
+}
+
+/// A call stack.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Stack {
+    /// Innermost first, inlined copies among them.
+    pub frames: Vec<Frame>,
+    /// Why there are no more frames; `None`: these are all, or all that were asked for.
+    pub stopped: Option<String>,
 }
 
 /// One value of an event.

@@ -18,6 +18,7 @@ pub mod reference;
 pub mod session;
 mod signals;
 pub mod sink;
+pub mod stack;
 pub mod target;
 pub mod tui;
 pub mod unavailable;

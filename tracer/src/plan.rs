@@ -22,6 +22,7 @@ mod limits;
 mod names;
 mod rust;
 mod shape;
+mod stack;
 #[cfg(test)]
 mod tests;
 
@@ -35,6 +36,7 @@ pub use decode::{DecodeError, Symbols};
 pub use ir::TlsBlock;
 pub use layout::{Context, Decoded, Layout};
 pub use limits::Limits;
+pub use stack::depth as stack_depth;
 
 use crate::address::Bias;
 use crate::debuginfo::types::{TypeId, TypeKind, TypeSource};
@@ -147,15 +149,23 @@ pub fn compile(input: &PlanInput<'_>) -> Result<Plan, PlanError> {
         None => None,
     };
     let (key, counts) = aggregate::compile(&mut compiler, &mut asm, input.spec)?.unzip();
-    let captured = if key.is_some() {
-        Captured::default()
+    let (captured, stack) = if key.is_some() {
+        (Captured::default(), None)
     } else {
         match &input.spec.template {
             Some(template) => compiler.template(&input.spec.text, &template.parts)?,
             None => compiler.all_variables(),
         }
         let values = std::mem::take(&mut compiler.values);
-        Capture::new(&mut asm, &mut compiler.builder).run(values)
+        let mut stack = None;
+        let capture = Capture::new(&mut asm, &mut compiler.builder);
+        let captured = capture.values(values, |asm, builder| {
+            if stack::depth(input.spec) > 0 {
+                stack = stack::capture(asm, builder).ok();
+            }
+            asm.emit(Op::default());
+        });
+        (captured, stack)
     };
     if let Some((reject, fault)) = condition {
         for (label, code) in [(reject, REJECT), (fault, FAULT)] {
@@ -178,6 +188,7 @@ pub fn compile(input: &PlanInput<'_>) -> Result<Plan, PlanError> {
             captured,
             entries: compiler.entries,
             parts: compiler.parts,
+            stack,
         },
         key,
         notes: compiler.notes,

@@ -8,6 +8,7 @@ mod aggregates;
 mod catalog;
 mod clock;
 mod error;
+mod frames;
 mod live;
 mod modules;
 mod queue;

@@ -1,13 +1,14 @@
 //! The canonical frame address (CFA) at an address, from call frame information.
 //!
 //! `.eh_frame` (through its header's table where there is one) before
-//! `.debug_frame`. Leaves unwinding to others.
+//! `.debug_frame`. Leaves unwinding to [`super::unwind`].
 
-use gimli::{BaseAddresses, CfaRule, EhFrame, UnwindContext, UnwindSection};
+use gimli::{BaseAddresses, CfaRule, EhFrame, LittleEndian, UnwindContext, UnwindSection};
 
 use super::dies::Slice;
 use super::location::symbolic::add;
 use super::location::visible;
+use super::module::{Module, UnwindSection as Bytes};
 use super::place::{Expr, Register, Term};
 use crate::unavailable::Unavailable;
 
@@ -32,18 +33,38 @@ pub(super) enum Cfa<'a> {
 }
 
 impl<'a> FrameSections<'a> {
+    /// Of a module.
+    pub(super) fn of(module: &'a Module) -> Self {
+        let section =
+            |section: Bytes<'a>| (Slice::new(section.bytes, LittleEndian), section.address.0);
+        let text = module
+            .sections()
+            .iter()
+            .find(|section| section.name == ".text");
+        Self {
+            eh_frame: module.eh_frame().map(section),
+            eh_frame_hdr: module.eh_frame_hdr().map(section),
+            debug_frame: module.debug_frame().map(|frame| section(frame).0),
+            text: text.map_or(0, |text| text.address.0),
+        }
+    }
+
     /// How the CFA is computed at `address`.
     ///
     /// # Errors
     /// There is no rule for the address, or it needs a register that the kernel does not expose.
     pub(super) fn cfa(&self, address: u64) -> Result<Cfa<'a>, Unavailable> {
-        let found = self.in_eh_frame(address);
-        let found = found.or_else(|| self.in_debug_frame(address));
-        found.unwrap_or_else(|| {
+        self.row(address, CfaReader).unwrap_or_else(|| {
             Err(Unavailable::BadDebugInfo(format!(
                 "no frame rule at {address:#x}"
             )))
         })
+    }
+
+    /// What `reader` makes of the entry for `address`; `None` when there is none.
+    pub(super) fn row<R: RowReader<'a>>(&self, address: u64, reader: R) -> Option<R::Row> {
+        let found = self.in_eh_frame(address, reader);
+        found.or_else(|| self.in_debug_frame(address, reader))
     }
 
     fn bases(&self) -> BaseAddresses {
@@ -57,7 +78,7 @@ impl<'a> FrameSections<'a> {
         bases
     }
 
-    fn in_eh_frame(&self, address: u64) -> Option<Result<Cfa<'a>, Unavailable>> {
+    fn in_eh_frame<R: RowReader<'a>>(&self, address: u64, reader: R) -> Option<R::Row> {
         let (bytes, _) = self.eh_frame?;
         let mut section = EhFrame::from(bytes);
         section.set_address_size(8);
@@ -75,42 +96,66 @@ impl<'a> FrameSections<'a> {
                 .fde_for_address(&bases, address, EhFrame::cie_from_offset)
                 .ok()?,
         };
-        Some(rule(&section, &bases, &fde, address))
+        Some(reader.read(&section, &bases, &fde, address))
     }
 
-    fn in_debug_frame(&self, address: u64) -> Option<Result<Cfa<'a>, Unavailable>> {
+    fn in_debug_frame<R: RowReader<'a>>(&self, address: u64, reader: R) -> Option<R::Row> {
         let mut section = gimli::DebugFrame::from(self.debug_frame?);
         section.set_address_size(8);
         let bases = self.bases();
         let fde = section
             .fde_for_address(&bases, address, gimli::DebugFrame::cie_from_offset)
             .ok()?;
-        Some(rule(&section, &bases, &fde, address))
+        Some(reader.read(&section, &bases, &fde, address))
     }
 }
 
-fn rule<'a, S: UnwindSection<Slice<'a>>>(
-    section: &S,
-    bases: &BaseAddresses,
-    fde: &gimli::FrameDescriptionEntry<Slice<'a>>,
-    address: u64,
-) -> Result<Cfa<'a>, Unavailable> {
-    let bad = |error: gimli::Error| Unavailable::BadDebugInfo(error.to_string());
-    let mut context = Box::new(UnwindContext::new());
-    let row = fde
-        .unwind_info_for_address(section, bases, &mut context, address)
-        .map_err(bad)?;
-    match row.cfa() {
-        CfaRule::RegisterAndOffset { register, offset } => {
-            let register: Register = visible(*register)?;
-            Ok(Cfa::Expr(add(
-                Expr(vec![Term::Register(register)]),
-                *offset as u64,
-            )?))
+/// Reads one row of the unwind table.
+pub(super) trait RowReader<'a>: Copy {
+    /// What is made of it.
+    type Row;
+
+    /// Reads the row for `address` of the entry that has it.
+    fn read<S: UnwindSection<Slice<'a>>>(
+        self,
+        section: &S,
+        bases: &BaseAddresses,
+        fde: &gimli::FrameDescriptionEntry<Slice<'a>>,
+        address: u64,
+    ) -> Self::Row;
+}
+
+/// Reads the rule of the CFA only.
+#[derive(Clone, Copy)]
+struct CfaReader;
+
+impl<'a> RowReader<'a> for CfaReader {
+    type Row = Result<Cfa<'a>, Unavailable>;
+
+    fn read<S: UnwindSection<Slice<'a>>>(
+        self,
+        section: &S,
+        bases: &BaseAddresses,
+        fde: &gimli::FrameDescriptionEntry<Slice<'a>>,
+        address: u64,
+    ) -> Self::Row {
+        let bad = |error: gimli::Error| Unavailable::BadDebugInfo(error.to_string());
+        let mut context = Box::new(UnwindContext::new());
+        let row = fde
+            .unwind_info_for_address(section, bases, &mut context, address)
+            .map_err(bad)?;
+        match row.cfa() {
+            CfaRule::RegisterAndOffset { register, offset } => {
+                let register: Register = visible(*register)?;
+                Ok(Cfa::Expr(add(
+                    Expr(vec![Term::Register(register)]),
+                    *offset as u64,
+                )?))
+            }
+            CfaRule::Expression(expression) => Ok(Cfa::Bytecode(
+                expression.get(section).map_err(bad)?,
+                fde.cie().encoding(),
+            )),
         }
-        CfaRule::Expression(expression) => Ok(Cfa::Bytecode(
-            expression.get(section).map_err(bad)?,
-            fde.cie().encoding(),
-        )),
     }
 }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::cfi::{Cfa, FrameSections};
-use super::dies::{Dies, Slice};
+use super::dies::Dies;
 use super::error::DebugInfoError;
 use super::location::from_bytecode;
-use super::module::{Module, UnwindSection};
+use super::module::Module;
 use super::name_index::{MAX_FOUND, find_in_unit, find_named};
 use super::place::Expr;
 use super::scope::{Frame, frames};
@@ -314,28 +314,6 @@ impl<'a> Question<'a> {
                 Some(reader.static_variable(&die, path_name(&self.dies, &die)))
             })
             .collect()
-    }
-}
-
-impl<'a> FrameSections<'a> {
-    /// Of a module.
-    fn of(module: &'a Module) -> Self {
-        let section = |section: UnwindSection<'a>| {
-            (
-                Slice::new(section.bytes, gimli::LittleEndian),
-                section.address.0,
-            )
-        };
-        let text = module
-            .sections()
-            .iter()
-            .find(|section| section.name == ".text");
-        Self {
-            eh_frame: module.eh_frame().map(section),
-            eh_frame_hdr: module.eh_frame_hdr().map(section),
-            debug_frame: module.debug_frame().map(|frame| section(frame).0),
-            text: text.map_or(0, |text| text.address.0),
-        }
     }
 }
 

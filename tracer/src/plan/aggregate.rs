@@ -298,9 +298,10 @@ fn value_key(
         let message = format!("`{name}` has {size} bytes, at most {BYTES} are counted by");
         return Err(PlanError::at(by, message));
     }
-    let captured = Capture::new(asm, &mut compiler.builder).values(vec![(spots, node)], |asm| {
-        end(asm, TALLY_RECORD);
-    });
+    let captured =
+        Capture::new(asm, &mut compiler.builder).values(vec![(spots, node)], |asm, _| {
+            end(asm, TALLY_RECORD);
+        });
     Ok(Key {
         expr,
         ty: name,

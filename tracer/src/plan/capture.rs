@@ -101,16 +101,12 @@ impl<'a, 'b> Capture<'a, 'b> {
         }
     }
 
-    /// Captures values, each at its place and of its shape; the record is sent.
-    pub(super) fn run(self, values: Vec<(Spots, Node)>) -> Captured {
-        self.values(values, |asm| asm.emit(Op::default()))
-    }
-
-    /// Captures values; what happens with the record is written by `end`.
+    /// Captures values, each at its place and of its shape; what comes behind them, and what
+    /// happens with the record, is written by `end`.
     pub(super) fn values(
         mut self,
         values: Vec<(Spots, Node)>,
-        end: impl FnOnce(&mut Asm),
+        end: impl FnOnce(&mut Asm, &mut Builder<'b>),
     ) -> Captured {
         let values: Vec<_> = values.into_iter().map(implicit).collect();
         self.share(&values);
@@ -119,7 +115,7 @@ impl<'a, 'b> Capture<'a, 'b> {
             .map(|(spots, node)| self.root(&spots, node))
             .collect();
         // The ops go on into the end of the plan; what follows is only jumped to.
-        end(self.asm);
+        end(self.asm, self.builder);
         for stub in std::mem::take(&mut self.stubs) {
             self.asm.place(stub.label);
             if let Some(base) = stub.base {

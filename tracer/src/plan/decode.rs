@@ -17,7 +17,9 @@ use super::ir::Failure;
 use super::shape::{
     Arm, Block, EnumNode, Field, Node, PointerNode, SeqLen, SeqNode, Slot, TextNode, VariantsNode,
 };
+use super::stack::StackSlots;
 use super::{chains, collections};
+use crate::stack::CapturedStack;
 use crate::unavailable::Unavailable;
 use crate::value::{Cut, DURATION, Pointer, Sequence, Struct, Text, Value, Variant};
 
@@ -260,6 +262,11 @@ impl<'r, 's> Decoder<'r, 's> {
             symbols,
             shared: vec![None; captured.shared.len()],
         }
+    }
+
+    /// The captured stack, which comes behind the values.
+    pub(super) fn stack(&mut self, slots: &StackSlots) -> Result<CapturedStack, DecodeError> {
+        slots.decode(&mut self.chunks)
     }
 
     /// The next captured value.

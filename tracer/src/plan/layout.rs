@@ -6,8 +6,10 @@ use tracer_common::record::{FLAG_NO_ROOM, FLAG_STEPS, RecordHeader};
 
 use super::capture::Captured;
 use super::decode::{Chunks, DecodeError, Decoder, Symbols};
+use super::stack::StackSlots;
 use crate::event::NamedValue;
 use crate::lang::ast::{Format, Special};
+use crate::stack::CapturedStack;
 use crate::unavailable::Unavailable;
 use crate::value::{Text, Value, debug};
 
@@ -17,6 +19,7 @@ pub struct Layout {
     pub(super) captured: Captured,
     pub(super) entries: Vec<Entry>,
     pub(super) parts: Vec<Part>,
+    pub(super) stack: Option<StackSlots>,
 }
 
 /// One value of the event.
@@ -66,6 +69,8 @@ pub struct Decoded {
     pub values: Vec<NamedValue>,
     /// The record was cut at a limit of the machine.
     pub cut: bool,
+    /// The stack, when the probe asks for it.
+    pub stack: Option<CapturedStack>,
 }
 
 impl Layout {
@@ -92,6 +97,8 @@ impl Layout {
         for root in &self.captured.roots {
             values.push(Some(decoder.root(root, &self.captured)?));
         }
+        let stack = self.stack.as_ref();
+        let stack = stack.map(|slots| decoder.stack(slots)).transpose()?;
         let values: Vec<NamedValue> = self
             .entries
             .iter()
@@ -124,6 +131,7 @@ impl Layout {
             message,
             values,
             cut: header.flags & (FLAG_STEPS | FLAG_NO_ROOM) != 0,
+            stack,
         })
     }
 }

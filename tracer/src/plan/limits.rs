@@ -11,6 +11,12 @@ pub(super) const MERGE_BYTES: u64 = 512;
 /// Ops of one plan; pointers that would need more are shown without their target.
 pub(super) const PLAN_OPS: usize = 4096;
 
+/// Bytes of stack that are captured with a call stack; frames beyond are not shown.
+///
+/// Half a record, so that the values have the other half; it holds some hundred
+/// ordinary frames.
+pub(super) const STACK_BYTES: u32 = 16 << 10;
+
 /// Terms of one location expression; a longer one is not supported.
 pub(super) const TERMS: usize = 128;
 

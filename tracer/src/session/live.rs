@@ -43,7 +43,6 @@ const MAX_NAMED_FAILURES: usize = 3;
 /// Dropping it ends it: probes are silenced and detached, the reader stops.
 pub struct Session {
     process: Process,
-    modules: Mutex<Arc<Modules>>,
     options: Options,
     machine: Mutex<Machine>,
     probes: Mutex<BTreeMap<ProbeId, Probe>>,
@@ -115,7 +114,7 @@ impl Session {
         let stopper = Stopper::new().map_err(reader)?;
         let waiter =
             Waiter::new(stopper.as_fd(), process.pidfd().as_fd(), ring.as_fd()).map_err(reader)?;
-        let shared = Arc::new(Shared::new(Queue::new(options.queue)));
+        let shared = Arc::new(Shared::new(Queue::new(options.queue), Arc::new(modules)));
         let of_reader = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("reader".into())
@@ -123,7 +122,6 @@ impl Session {
             .map_err(reader)?;
         Ok(Self {
             process,
-            modules: Mutex::new(Arc::new(modules)),
             options: options.clone(),
             machine: Mutex::new(machine),
             probes: Mutex::default(),
@@ -185,14 +183,14 @@ impl Session {
     }
 
     fn modules(&self) -> Arc<Modules> {
-        Arc::clone(&lock(&self.modules))
+        self.shared.modules()
     }
 
     /// Everything that needs no kernel: resolve, type, compile.
     fn prepare(&self, spec: &ProbeSpec) -> Result<Prepared, ProbeError> {
         if !matches!(
             spec.action,
-            Action::Log | Action::Count { .. } | Action::Hist { .. }
+            Action::Log | Action::Snapshot | Action::Count { .. } | Action::Hist { .. }
         ) {
             return Err(ProbeError {
                 message: format!("this version cannot `{}` yet", spec.action.name()),
@@ -257,10 +255,10 @@ impl Session {
     /// Reads the target's mappings once more; `None` when nothing is new.
     fn look_again(&self) -> Option<Arc<Modules>> {
         let now = Modules::read(&self.process, &self.options.debug).ok()?;
-        let mut modules = lock(&self.modules);
-        let merged = modules.with(now)?;
-        *modules = Arc::new(merged);
-        Some(Arc::clone(&modules))
+        self.shared.update_modules(|modules| {
+            *modules = Arc::new(modules.with(now)?);
+            Some(Arc::clone(modules))
+        })
     }
 
     fn start(&self, prepared: Prepared) -> Result<ProbeStatus, ProbeError> {
@@ -296,7 +294,7 @@ impl Session {
             .reserve(&control, &requests)
             .map_err(ProbeError::kernel)?;
         let (slot, cookies) = (reserved.slot, reserved.cookies.clone());
-        self.register(&reserved, entries);
+        self.register(&reserved, entries, plan::stack_depth(&spec));
         match machine.attach(self.process.pid(), reserved, &requests) {
             Ok(failed) => {
                 for (index, error) in failed.iter().take(MAX_NAMED_FAILURES) {
@@ -342,7 +340,12 @@ impl Session {
     }
 
     /// Tells the reader of sites before they can be hit.
-    fn register(&self, reserved: &Reserved, entries: Vec<(Origin, Layout, Option<Key>)>) {
+    fn register(
+        &self,
+        reserved: &Reserved,
+        entries: Vec<(Origin, Layout, Option<Key>)>,
+        depth: u32,
+    ) {
         let mut table = self.shared.sites_mut();
         for (&cookie, (origin, layout, key)) in reserved.cookies.iter().zip(entries) {
             let origin = Arc::new(origin);
@@ -353,6 +356,7 @@ impl Session {
                     origin,
                     layout,
                     key,
+                    depth,
                 }),
             );
         }
@@ -540,7 +544,11 @@ fn control(spec: &ProbeSpec) -> ProbeControl {
         enabled: 1,
         reserved: 0,
         expires_ns: monotonic_ns().saturating_add(ttl),
-        hit_budget: options.hits.unwrap_or(0),
+        hit_budget: options.hits.unwrap_or(match spec.action {
+            // A snapshot is much to read; one tells what it is for.
+            Action::Snapshot => 1,
+            _ => 0,
+        }),
         interval_ns,
         burst_ns,
     }

@@ -139,7 +139,7 @@ mod tests {
             hit,
             message: String::new(),
             values: Vec::new(),
-            stack: Vec::new(),
+            stack: crate::event::Stack::default(),
         }))
     }
 

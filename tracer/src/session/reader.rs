@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use tracer_common::record::RecordHeader;
 
 use super::clock::{WallOffset, monotonic_ns};
+use super::frames;
 use super::shared::{Shared, SiteEntry};
 use super::wait::{Waiter, Woken};
 use crate::event::{Event, Notice};
@@ -135,7 +136,7 @@ impl<'a> Reader<'a> {
                 .get(header.site)
                 .filter(|entry| entry.slot == header.probe)
             {
-                Some(entry) => match event(entry, &header, record, self.offset) {
+                Some(entry) => match event(self.shared, entry, &header, record, self.offset) {
                     Some(event) => self.notices.push(Notice::Event(Box::new(event))),
                     None => self.shared.count_undecodable(Some(entry.origin.probe)),
                 },
@@ -161,6 +162,7 @@ fn header_of(record: &[u8]) -> Option<RecordHeader> {
 }
 
 fn event(
+    shared: &Shared,
     entry: &SiteEntry,
     header: &RecordHeader,
     record: &[u8],
@@ -177,6 +179,11 @@ fn event(
         .split(|&byte| byte == 0)
         .next()
         .unwrap_or_default();
+    let stack = decoded.stack.map(|captured| {
+        let modules = shared.modules();
+        frames::stack(&modules, &captured, entry.depth)
+    });
+    let stack = stack.unwrap_or_default();
     Some(Event {
         origin: Arc::clone(&entry.origin),
         time_ns,
@@ -186,6 +193,6 @@ fn event(
         hit: header.hit,
         message: decoded.message,
         values: decoded.values,
-        stack: Vec::new(),
+        stack,
     })
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use super::modules::Modules;
 use super::queue::Queue;
 use crate::event::{Notice, Origin, ProbeId};
 use crate::plan::{Key, Layout};
@@ -19,6 +20,8 @@ pub(super) struct SiteEntry {
     pub(super) layout: Layout,
     /// What the keys mean that its hits are added up by.
     pub(super) key: Option<Key>,
+    /// Frames of its events' stacks.
+    pub(super) depth: u32,
 }
 
 /// Sites by their attach cookie.
@@ -59,25 +62,36 @@ struct Retired {
 }
 
 /// What the session's threads share.
-#[derive(Debug)]
 pub(super) struct Shared {
     /// On their way to the frontend.
     pub(super) queue: Queue,
     sites: RwLock<SiteTable>,
+    modules: Mutex<Arc<Modules>>,
     retired: Mutex<Vec<Retired>>,
     undecodable: Mutex<BTreeMap<ProbeId, u64>>,
     strays: AtomicU64,
 }
 
 impl Shared {
-    pub(super) fn new(queue: Queue) -> Self {
+    pub(super) fn new(queue: Queue, modules: Arc<Modules>) -> Self {
         Self {
             queue,
             sites: RwLock::default(),
+            modules: Mutex::new(modules),
             retired: Mutex::default(),
             undecodable: Mutex::default(),
             strays: AtomicU64::new(0),
         }
+    }
+
+    /// The modules of the target, as they were when last looked at.
+    pub(super) fn modules(&self) -> Arc<Modules> {
+        Arc::clone(&lock(&self.modules))
+    }
+
+    /// Looks at the target's modules and puts others in their place.
+    pub(super) fn update_modules<T>(&self, update: impl FnOnce(&mut Arc<Modules>) -> T) -> T {
+        update(&mut lock(&self.modules))
     }
 
     pub(super) fn sites(&self) -> RwLockReadGuard<'_, SiteTable> {

@@ -91,6 +91,8 @@ struct EventLine<'e> {
     values: Values<'e>,
     #[serde(skip_serializing_if = "<[FrameLine<'_>]>::is_empty")]
     stack: &'e [FrameLine<'e>],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stack_stopped: Option<&'e str>,
 }
 
 /// The values, written one by one without a list of their own.
@@ -225,7 +227,7 @@ impl<W: Write + Send> Sink for JsonSink<W> {
         // Writing to a string does not fail.
         let _ = write!(self.time, "{clock}.{nanoseconds:09}Z");
         let time = std::mem::take(&mut self.time);
-        let stack: Vec<FrameLine<'_>> = event.stack.iter().map(FrameLine::from).collect();
+        let stack: Vec<FrameLine<'_>> = event.stack.frames.iter().map(FrameLine::from).collect();
         let written = self.write(&EventLine {
             r#type: "event",
             time: &time,
@@ -241,6 +243,7 @@ impl<W: Write + Send> Sink for JsonSink<W> {
             message: &event.message,
             values: Values(&event.values),
             stack: &stack,
+            stack_stopped: event.stack.stopped.as_deref(),
         });
         self.time = time;
         written
@@ -348,7 +351,7 @@ pub(super) mod tests {
                 ty: "i16".into(),
                 value: Value::Int(640),
             }],
-            stack: Vec::new(),
+            stack: crate::event::Stack::default(),
         }
     }
 

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use super::Sink;
 use super::aggregate::Table;
 use super::stamp::Stamp;
-use crate::event::{Aggregate, Event, Frame};
+use crate::event::{Aggregate, Event, Frame, Stack};
 use crate::session::ProbeStatus;
 use crate::visible::Visible;
 
@@ -51,6 +51,20 @@ impl<W: Write + Send> TextSink<W> {
         Ok(())
     }
 
+    fn stack(&mut self, stack: &Stack) -> io::Result<()> {
+        stack
+            .frames
+            .iter()
+            .try_for_each(|frame| self.frame(frame))?;
+        match &stack.stopped {
+            Some(why) => {
+                let (dim, reset) = (self.paint(DIM), self.paint(RESET));
+                writeln!(self.out, "{CONTINUED}{dim}no more: {}{reset}", Visible(why))
+            }
+            None => Ok(()),
+        }
+    }
+
     fn frame(&mut self, frame: &Frame) -> io::Result<()> {
         let (dim, reset) = (self.paint(DIM), self.paint(RESET));
         match &frame.function {
@@ -87,7 +101,7 @@ impl<W: Write + Send> Sink for TextSink<W> {
             origin.line,
         )?;
         self.message(&event.message, origin.multiline)?;
-        event.stack.iter().try_for_each(|frame| self.frame(frame))
+        self.stack(&event.stack)
     }
 
     /// Nothing: the summary is talk, and goes to stderr.
@@ -173,7 +187,7 @@ mod tests {
     #[test]
     fn stack_stands_below_its_event() {
         let mut event = event();
-        event.stack = vec![
+        event.stack.frames = vec![
             Frame {
                 function: Some("app::run".into()),
                 file: Some(std::sync::Arc::new("/src/main.rs".into())),
@@ -189,9 +203,9 @@ mod tests {
                 address: 0x7f00,
             },
         ];
-        assert!(
-            written(&event, false)
-                .ends_with("\n    at app::run (inlined) /src/main.rs:9\n    at 0x7f00\n")
-        );
+        event.stack.stopped = Some("no call frame information for 0x7f00".into());
+        assert!(written(&event, false).ends_with(
+            "\n    at app::run (inlined) /src/main.rs:9\n    at 0x7f00\n    no more: no call frame information for 0x7f00\n"
+        ));
     }
 }

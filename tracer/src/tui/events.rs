@@ -316,6 +316,7 @@ fn weigh(event: &Event) -> usize {
         .sum();
     let stack: usize = event
         .stack
+        .frames
         .iter()
         .map(|frame| size_of_val(frame) + frame.function.as_ref().map_or(0, String::len))
         .sum();

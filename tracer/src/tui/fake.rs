@@ -88,7 +88,7 @@ pub(crate) fn event(probe: u32, hit: u64, message: &str) -> Event {
         hit,
         message: message.into(),
         values: Vec::new(),
-        stack: Vec::new(),
+        stack: crate::event::Stack::default(),
     }
 }
 
@@ -130,7 +130,7 @@ pub(crate) fn full_event(probe: u32, hit: u64, line: u64) -> Event {
             Value::Unavailable(Unavailable::Register("xmm0".into())),
         ),
     ];
-    event.stack = [
+    event.stack.frames = [
         "target_app::report_mouse_movement",
         "target_app::watch",
         "std::sys::thread::start",

@@ -58,10 +58,13 @@ pub(super) fn event_lines(event: &Event, before: Option<&Event>) -> Vec<Line> {
             .filter(|old| old.expr == value.expr);
         tree.value(0, &label, &value.value, old.map(|old| &old.value));
     }
-    if !event.stack.is_empty() {
+    if !event.stack.frames.is_empty() {
         tree.push(0, "", "stack, innermost first".into(), Kind::Heading);
-        for (index, frame) in event.stack.iter().enumerate() {
+        for (index, frame) in event.stack.frames.iter().enumerate() {
             tree.push(0, &format!("#{index}"), frame_text(frame), Kind::Leaf);
+        }
+        if let Some(why) = &event.stack.stopped {
+            tree.push(0, "", format!("no more: {why}"), Kind::Note);
         }
     }
     if tree.left_out > 0 {

@@ -16,6 +16,7 @@ mod linkers;
 mod load;
 mod places;
 mod shared_library;
+mod stacks;
 mod story;
 mod terminal;
 mod values;

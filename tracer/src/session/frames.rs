@@ -1,0 +1,80 @@
+//! Names for the frames of a captured stack: functions with their inlined
+//! copies, files and lines.
+
+use std::sync::Arc;
+
+use super::modules::Modules;
+use crate::address::RunAddr;
+use crate::debuginfo::names::demangle;
+use crate::debuginfo::site::{Site, SourceLine};
+use crate::event::{Frame, Stack};
+use crate::stack::{CapturedStack, Placed, RawFrame, walk};
+
+/// The call stack of a hit: at most `depth` frames that have code of their own, each with the
+/// inlined copies in it.
+pub(super) fn stack(modules: &Modules, captured: &CapturedStack, depth: u32) -> Stack {
+    let depth = usize::try_from(depth).unwrap_or(usize::MAX);
+    let walk = walk(captured, depth, &|address| modules.placed(address));
+    Stack {
+        frames: walk.frames.iter().flat_map(named).collect(),
+        stopped: walk.stopped,
+    }
+}
+
+impl Modules {
+    /// The module that has code at a run address.
+    fn placed(&self, address: RunAddr) -> Option<Placed> {
+        let module = self.all().iter().find(|module| {
+            let mut mappings = module.file.mappings.iter();
+            mappings.any(|mapping| (mapping.start..mapping.end).contains(&address.0))
+        })?;
+        Some(Placed {
+            module: Arc::clone(module.debug().ok()?),
+            bias: module.bias()?,
+        })
+    }
+}
+
+/// A frame and the inlined copies in it, innermost first.
+fn named(raw: &RawFrame) -> Vec<Frame> {
+    let Some(placed) = &raw.placed else {
+        return vec![unnamed(raw)];
+    };
+    match placed.module.site_at(raw.lookup) {
+        Some(site) => of_site(raw, &site),
+        None => match placed.module.symbol_at(raw.lookup) {
+            Some(symbol) => vec![Frame {
+                function: Some(demangle(symbol.name)),
+                ..unnamed(raw)
+            }],
+            None => vec![unnamed(raw)],
+        },
+    }
+}
+
+fn unnamed(raw: &RawFrame) -> Frame {
+    Frame {
+        function: None,
+        file: None,
+        line: None,
+        inlined: false,
+        address: raw.address.0,
+    }
+}
+
+fn of_site(raw: &RawFrame, site: &Site) -> Vec<Frame> {
+    let frame = |function: &str, at: Option<&SourceLine>, inlined| Frame {
+        function: Some(function.to_owned()),
+        file: at.map(|at| Arc::clone(&at.file)),
+        // The compiler gives line 0 to code of its own.
+        line: at.map(|at| at.line).filter(|line| *line != 0),
+        inlined,
+        address: raw.address.0,
+    };
+    let outer = site.inlined_into.len();
+    let mut frames = vec![frame(&site.function, Some(&site.source), outer > 0)];
+    for (index, step) in (1..).zip(&site.inlined_into) {
+        frames.push(frame(&step.function, step.call.as_ref(), index < outer));
+    }
+    frames
+}
