@@ -9,6 +9,7 @@ mod code;
 mod die_cache;
 mod dies;
 pub mod error;
+pub mod find;
 pub mod image;
 pub mod index;
 mod lines;
@@ -24,6 +25,7 @@ pub mod resolve;
 mod scope;
 mod sections;
 pub mod site;
+mod split;
 pub mod symbols;
 mod type_members;
 mod type_names;
@@ -37,9 +39,12 @@ mod variable_reader;
 mod variables;
 
 pub use error::DebugInfoError;
+pub use find::debuginfod::Servers;
+pub use find::{DebugOptions, Looked, Outcome, Wanted};
 pub use index::SourceFileInfo;
-pub use module::{DebugOptions, Module};
+pub use module::Module;
 pub use resolve::{FunctionInfo, SiteError};
+pub use split::SplitUnits;
 pub use units::{Unit, UnitId, UnitInfo};
 
 /// The reader that all DWARF is parsed with: a slice of a module's bytes.

@@ -91,6 +91,13 @@ const PROGRAMS: &[(Need, &str, Missing)] = &[
         "objcopy",
         missing_program("binutils", &["binutils"]),
     ),
+    (
+        Need::Tests,
+        "dwp",
+        missing_program("binutils", &["binutils"]),
+    ),
+    (Need::Tests, "llvm-dwp", missing_program("llvm", &["llvm"])),
+    (Need::Tests, "dwz", missing_program("dwz", &["dwz"])),
     (Need::Tests, "gdb", missing_program("gdb", &["gdb"])),
     (
         Need::Kernels,

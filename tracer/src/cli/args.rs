@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use crate::debuginfo::DebugOptions;
+use crate::debuginfo::{DebugOptions, Servers};
 use crate::lang::parse_duration;
 
 /// Dynamic logpoints for running native programs, from outside
@@ -117,6 +117,8 @@ pub(super) struct Attach {
     /// End after this many events
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) events: Option<u64>,
+    #[command(flatten)]
+    pub(super) debug: DebugArgs,
     /// Bytes of the ring between kernel and tracer [default: 64 MiB]
     #[arg(long, value_name = "BYTES", hide_short_help = true)]
     pub(super) ring_bytes: Option<u32>,
@@ -136,6 +138,21 @@ pub(super) enum Output {
     Json,
 }
 
+/// Where debug information is that is not in the program's file.
+#[derive(ClapArgs, Debug)]
+#[command(next_help_heading = "Debug information")]
+pub(super) struct DebugArgs {
+    /// The program's debug information is in this file
+    #[arg(long, value_name = "FILE")]
+    pub(super) debug_file: Option<PathBuf>,
+    /// Look for debug files in this directory first; may be given more than once
+    #[arg(long = "debug-dir", value_name = "DIR")]
+    pub(super) debug_dirs: Vec<PathBuf>,
+    /// Take a debug file of another build too: values may be wrong
+    #[arg(long)]
+    pub(super) ignore_build_id: bool,
+}
+
 /// A process or a file, to look at.
 #[derive(ClapArgs, Debug)]
 #[group(required = true, multiple = false)]
@@ -153,6 +170,8 @@ pub(super) struct Subject {
 pub(super) struct Lines {
     #[command(flatten)]
     pub(super) subject: Subject,
+    #[command(flatten)]
+    pub(super) debug: DebugArgs,
     /// Source files by the end of their paths, and maybe a line of each
     #[arg(value_name = "FILE[:LINE]")]
     pub(super) locations: Vec<String>,
@@ -166,6 +185,8 @@ pub(super) struct Lines {
 pub(super) struct Vars {
     #[command(flatten)]
     pub(super) subject: Subject,
+    #[command(flatten)]
+    pub(super) debug: DebugArgs,
     /// FILE:LINE, a function, or an address
     #[arg(value_name = "LOCATION")]
     pub(super) location: String,
@@ -179,6 +200,8 @@ pub(super) struct Vars {
 pub(super) struct Funcs {
     #[command(flatten)]
     pub(super) subject: Subject,
+    #[command(flatten)]
+    pub(super) debug: DebugArgs,
     /// A part of the function's name: `report`, `app::report`
     #[arg(value_name = "PATTERN")]
     pub(super) pattern: Option<String>,
@@ -193,22 +216,23 @@ pub(super) struct Doctor {
     /// Look at this process too: its pid, or its name
     #[arg(long, short, value_name = "PID")]
     pub(super) pid: Option<String>,
+    #[command(flatten)]
+    pub(super) debug: DebugArgs,
     /// One JSON object
     #[arg(long)]
     pub(super) json: bool,
 }
 
-impl Attach {
+impl DebugArgs {
     /// Where debug information is looked for.
-    pub(super) fn debug_options(&self) -> DebugOptions {
-        DebugOptions::default()
-    }
-}
-
-impl Subject {
-    /// Where debug information is looked for.
-    pub(super) fn debug_options(&self) -> DebugOptions {
-        DebugOptions::default()
+    pub(super) fn options(&self) -> DebugOptions {
+        DebugOptions {
+            debug_file: self.debug_file.clone(),
+            debug_dirs: self.debug_dirs.clone(),
+            root: None,
+            ignore_build_id: self.ignore_build_id,
+            debuginfod: Servers::of_environment(),
+        }
     }
 }
 

@@ -65,7 +65,7 @@ fn options(args: &Attach) -> Options {
     Options {
         ring_bytes: args.ring_bytes.unwrap_or(0),
         perf_events: args.perf_events,
-        debug: args.debug_options(),
+        debug: args.debug.options(),
         ..Options::default()
     }
 }

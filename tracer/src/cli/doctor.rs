@@ -9,16 +9,22 @@ use super::attach::subject_pid;
 use super::failure::Failure;
 use super::output::print;
 use super::{DONE, MISSING};
-use crate::debuginfo::DebugOptions;
+use crate::debuginfo::{DebugOptions, Looked, Outcome, Wanted};
 use crate::kernel::{Feature, Features};
 use crate::session::{Catalog, ModuleInfo};
 use crate::sink::json::write_object;
 use crate::target::Process;
 use crate::visible::Visible;
 
+/// Missing `.dwo` files that are named.
+const MISSING_SHOWN: usize = 4;
+
 /// Runs the command.
 pub(super) fn run(args: &Doctor) -> Result<u8, Failure> {
-    let subject = args.pid.as_deref().map(look).transpose()?;
+    let subject = args.pid.as_deref();
+    let subject = subject
+        .map(|named| look(named, &args.debug.options()))
+        .transpose()?;
     let features = Features::detect();
     let code = if features.complete() { DONE } else { MISSING };
     print(|out| {
@@ -37,9 +43,9 @@ struct Subject {
     modules: Vec<ModuleInfo>,
 }
 
-fn look(named: &str) -> Result<Subject, Failure> {
+fn look(named: &str, options: &DebugOptions) -> Result<Subject, Failure> {
     let process = Process::open(subject_pid(named)?)?;
-    let catalog = Catalog::of_process(&process, &DebugOptions::default())?;
+    let catalog = Catalog::of_process(&process, options)?;
     Ok(Subject {
         modules: catalog.modules(),
         process,
@@ -104,6 +110,7 @@ fn write_module(out: &mut impl Write, module: &ModuleInfo) -> io::Result<()> {
     if let Some(id) = &module.build_id {
         writeln!(out, "          build id {id}")?;
     }
+    write_search(out, module)?;
     if module.replaced {
         writeln!(
             out,
@@ -113,8 +120,43 @@ fn write_module(out: &mut impl Write, module: &ModuleInfo) -> io::Result<()> {
     if module.main && module.problem.is_some() {
         writeln!(
             out,
-            "          hint: build it with `-g`, or `debug = true` in Cargo's profile; the code stays the same"
+            "          hint: build it with `-g`, or `debug = true` in Cargo's profile; the code stays the same; or name its debug file with `--debug-file`, `--debug-dir`"
         )?;
+    }
+    Ok(())
+}
+
+/// Where the debug information was looked for, unless it was just in the file.
+fn write_search(out: &mut impl Write, module: &ModuleInfo) -> io::Result<()> {
+    let told = |looked: &&Looked| {
+        // Split units may be thousands: those that miss are told below.
+        looked.place != module.path && looked.wanted != Wanted::Split
+    };
+    for looked in module.looked.iter().filter(told) {
+        let place = looked.place.to_string_lossy();
+        let whose = if looked.in_target { " (target's)" } else { "" };
+        write!(
+            out,
+            "          {} {}{whose}: ",
+            looked.wanted,
+            Visible(&place)
+        )?;
+        match &looked.outcome {
+            Outcome::Used => writeln!(out, "in use")?,
+            Outcome::Absent => writeln!(out, "not there")?,
+            Outcome::Refused(why) => writeln!(out, "refused: {}", Visible(why))?,
+        }
+    }
+    if module.split.missing > 0 {
+        writeln!(
+            out,
+            "          {} of {} split units have no `.dwo` file: their lines can be probed, their variables not read",
+            module.split.missing, module.split.units
+        )?;
+        for file in module.split.missing_files.iter().take(MISSING_SHOWN) {
+            let file = file.to_string_lossy();
+            writeln!(out, "          split unit {}: not there", Visible(&file))?;
+        }
     }
     Ok(())
 }
@@ -156,6 +198,37 @@ struct ModuleLine<'r> {
     debug_info: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<&'r str>,
+    /// Where debug information was looked for, in that order.
+    looked: Vec<LookedLine<'r>>,
+    split_units: usize,
+    split_units_missing: usize,
+}
+
+#[derive(Serialize)]
+struct LookedLine<'r> {
+    wanted: String,
+    place: String,
+    in_target: bool,
+    outcome: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<&'r str>,
+}
+
+impl<'r> From<&'r Looked> for LookedLine<'r> {
+    fn from(looked: &'r Looked) -> Self {
+        let (outcome, why) = match &looked.outcome {
+            Outcome::Used => ("used", None),
+            Outcome::Absent => ("absent", None),
+            Outcome::Refused(why) => ("refused", Some(why.as_str())),
+        };
+        Self {
+            wanted: looked.wanted.to_string(),
+            place: looked.place.to_string_lossy().into_owned(),
+            in_target: looked.in_target,
+            outcome,
+            why,
+        }
+    }
 }
 
 fn write_json(
@@ -204,6 +277,9 @@ impl<'r> From<&'r ModuleInfo> for ModuleLine<'r> {
             build_id: module.build_id.as_deref(),
             debug_info: module.problem.is_none(),
             problem: module.problem.as_deref(),
+            looked: module.looked.iter().map(LookedLine::from).collect(),
+            split_units: module.split.units,
+            split_units_missing: module.split.missing,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::args::{Funcs, Lines, Subject, Vars};
+use super::args::{DebugArgs, Funcs, Lines, Subject, Vars};
 use super::attach::subject_pid;
 use super::failure::Failure;
 use super::output::print;
@@ -21,8 +21,8 @@ use crate::visible::Visible;
 const NAME_WIDTH: usize = 24;
 
 /// What a process or a file has.
-fn catalog(subject: &Subject) -> Result<Catalog, Failure> {
-    let options = subject.debug_options();
+fn catalog(subject: &Subject, debug: &DebugArgs) -> Result<Catalog, Failure> {
+    let options = debug.options();
     match (&subject.pid, &subject.exe) {
         (Some(named), _) => {
             let process = Process::open(subject_pid(named)?)?;
@@ -38,7 +38,7 @@ fn catalog(subject: &Subject) -> Result<Catalog, Failure> {
 
 /// `tracer lines`.
 pub(super) fn lines(args: &Lines) -> Result<u8, Failure> {
-    let catalog = catalog(&args.subject)?;
+    let catalog = catalog(&args.subject, &args.debug)?;
     if args.locations.is_empty() {
         let files = catalog.source_files()?;
         return print(|out| {
@@ -82,7 +82,7 @@ fn locate(catalog: &Catalog, typed: &str) -> Result<Located, Failure> {
 
 /// `tracer vars`.
 pub(super) fn vars(args: &Vars) -> Result<u8, Failure> {
-    let catalog = catalog(&args.subject)?;
+    let catalog = catalog(&args.subject, &args.debug)?;
     let located = locate(&catalog, &args.location)?;
     let variables = located
         .sites
@@ -112,7 +112,7 @@ pub(super) fn vars(args: &Vars) -> Result<u8, Failure> {
 
 /// `tracer funcs`.
 pub(super) fn funcs(args: &Funcs) -> Result<u8, Failure> {
-    let catalog = catalog(&args.subject)?;
+    let catalog = catalog(&args.subject, &args.debug)?;
     let functions = catalog.functions(args.pattern.as_deref())?;
     if let (true, Some(pattern)) = (functions.is_empty(), &args.pattern) {
         let near = catalog.near_functions(pattern);

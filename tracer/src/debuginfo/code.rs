@@ -53,9 +53,6 @@ pub(super) struct Scope {
     first_child: Option<u32>,
     last_child: Option<u32>,
     next_sibling: Option<u32>,
-    /// Its DIE.
-    #[expect(dead_code, reason = "split units need it")]
-    pub(super) die: u64,
     /// The DIE that has its name: its own, or what it is a copy of.
     pub(super) origin: u64,
     pub(super) ranges: Box<[(u64, u64)]>,
@@ -547,7 +544,6 @@ impl<'a> Walk<'_, 'a> {
             first_child: None,
             last_child: None,
             next_sibling: None,
-            die,
             origin: match kind {
                 ScopeKind::Inlined => self.link(entry).unwrap_or(die),
                 _ => die,

@@ -94,6 +94,10 @@ impl DebugInfoError {
                 "build it with `-g`, or with `debug = true` in its Cargo profile; the code stays the same"
                     .into(),
             ),
+            Self::Mismatch { .. } => Some(
+                "the file of the same build is needed; `--ignore-build-id` takes this one, and values may be wrong"
+                    .into(),
+            ),
             _ => None,
         }
     }

@@ -47,25 +47,30 @@ impl Image {
             .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC)
             .open(path)
             .map_err(failed)?;
+        Self::of_open(&file, path)
+    }
+
+    /// Reads or maps a regular file that is open; `path` is its name in messages.
+    ///
+    /// # Errors
+    /// [`DebugInfoError::Read`] and [`DebugInfoError::NotAFile`].
+    pub(super) fn of_open(file: &File, path: &Path) -> Result<Self, DebugInfoError> {
+        let failed = |source| DebugInfoError::Read {
+            path: path.to_owned(),
+            source,
+        };
         let metadata = file.metadata().map_err(failed)?;
         if !metadata.is_file() {
             return Err(DebugInfoError::NotAFile {
                 path: path.to_owned(),
             });
         }
-        Self::of_file(&file, metadata.len()).map_err(failed)
+        Self::of_file(file, metadata.len()).map_err(failed)
     }
 
     /// No bytes.
     pub(super) const fn empty() -> Self {
         Self(Bytes::Copied(Vec::new()))
-    }
-
-    /// Bytes that are in memory already.
-    #[cfg(test)]
-    #[expect(dead_code, reason = "for tests of package files")]
-    pub(super) const fn of_bytes(bytes: Vec<u8>) -> Self {
-        Self(Bytes::Copied(bytes))
     }
 
     fn of_file(file: &File, length: u64) -> io::Result<Self> {

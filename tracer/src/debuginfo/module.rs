@@ -4,37 +4,31 @@
 //! Owns the bytes; hands out DWARF that borrows from them. Leaves where to look
 //! for debug files to [`super::find`].
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::OnceLock;
 
 use super::Slice;
 use super::code::CodeCache;
 use super::die_cache::DieCache;
 use super::error::DebugInfoError;
+use super::find::{DebugOptions, Found, Looked, find};
 use super::index::SourceIndex;
 use super::object::{ObjectFile, Section, Segment};
+use super::split::SplitFiles;
 use super::symbols::{Symbol, SymbolKind};
 use super::units::{
     Space, Unit, UnitId, UnitInfo, UnitRanges, read_unit, read_units, unit_offsets,
 };
 use crate::address::{Bias, FileOffset, LinkAddr, RunAddr};
 
-/// Where to look for debug information that is not in the file itself.
-#[derive(Clone, Debug, Default)]
-pub struct DebugOptions {
-    /// The debug file, when the user names it.
-    pub debug_file: Option<PathBuf>,
-    /// Directories to search before the system's.
-    pub debug_dirs: Vec<PathBuf>,
-    /// Root of the target's files (`/proc/PID/root`), searched before the host's.
-    pub root: Option<PathBuf>,
-}
-
 /// One ELF file and its debug information.
 pub struct Module {
     pub(super) main: ObjectFile,
     pub(super) debug: Option<ObjectFile>,
     pub(super) supplementary: Option<ObjectFile>,
+    pub(super) splits: SplitFiles,
+    pub(super) options: DebugOptions,
+    looked: Vec<Looked>,
     /// Where code is, sorted and without overlap.
     code_ranges: Vec<(u64, u64)>,
     units: OnceLock<Vec<UnitInfo>>,
@@ -66,7 +60,7 @@ pub struct UnwindSection<'a> {
 }
 
 impl Module {
-    /// Opens a file with the system's places for debug information.
+    /// Opens a file and looks for its debug information in the system's places.
     ///
     /// # Errors
     /// When it is no ELF file that can be read; never for want of debug information.
@@ -76,22 +70,31 @@ impl Module {
 
     /// Opens the file at `path` (`/proc/PID/exe`, say), called `display` in messages.
     ///
+    /// `display` also says which directory it is in, in the target's eyes where
+    /// the options name the target's root.
+    ///
     /// # Errors
-    /// As [`Module::open`].
+    /// As [`Module::open`]; and when the debug file that the options name cannot be
+    /// read, or is another build's.
     pub fn open_as(
         path: &Path,
         display: &Path,
-        _options: &DebugOptions,
+        options: &DebugOptions,
     ) -> Result<Self, DebugInfoError> {
-        Ok(Self::of_object(ObjectFile::open(path, display)?))
+        let main = ObjectFile::open(path, display)?;
+        let found = find(&main, options)?;
+        Ok(Self::of_files(main, found, options.clone()))
     }
 
-    pub(super) fn of_object(main: ObjectFile) -> Self {
+    fn of_files(main: ObjectFile, found: Found, options: DebugOptions) -> Self {
         Self {
             code_ranges: code_ranges(&main),
             main,
-            debug: None,
-            supplementary: None,
+            debug: found.debug,
+            supplementary: found.supplementary,
+            splits: SplitFiles::default(),
+            options,
+            looked: found.looked,
             units: OnceLock::new(),
             unit_ranges: OnceLock::new(),
             source_index: OnceLock::new(),
@@ -117,6 +120,15 @@ impl Module {
     #[must_use]
     pub fn is_stripped(&self) -> bool {
         !self.dwarf_file().has_dwarf()
+    }
+
+    /// Where its debug information was looked for, and what was found, in that order.
+    ///
+    /// The files of split units are looked for when they are needed; see
+    /// [`Module::looked_for_split_units`].
+    #[must_use]
+    pub fn looked(&self) -> &[Looked] {
+        &self.looked
     }
 
     /// Its DWARF, or why there is none.
@@ -146,7 +158,10 @@ impl Module {
         ];
         match files.into_iter().flatten().find(|file| !file.intact()) {
             Some(file) => Err(file.changed()),
-            None => Ok(()),
+            None => match self.splits.changed() {
+                Some(file) => Err(file.changed()),
+                None => Ok(()),
+            },
         }
     }
 
@@ -338,7 +353,10 @@ impl Module {
     /// # Errors
     /// [`DebugInfoError::BadDwarf`].
     pub fn unit(&self, id: UnitId) -> Result<Unit<'_>, DebugInfoError> {
-        self.unit_skeleton(id)
+        match self.split_unit(id)? {
+            Some(unit) => Ok(unit),
+            None => self.unit_skeleton(id),
+        }
     }
 
     /// Which unit has the code at `address`.
@@ -411,7 +429,20 @@ impl Module {
                 let unit = read_unit(&dwarf, *start.ok_or_else(nowhere)?)?;
                 Unit::new(dwarf, unit, space)
             }
-            Space::Split(_) => return Err(nowhere()),
+            Space::Split(id) => {
+                let unit = self.split_unit(id)?.ok_or_else(nowhere)?;
+                let start = usize::try_from(local).map_err(|_| nowhere())?;
+                let inside = gimli::DebugInfoOffset(start).to_unit_offset(&unit.unit.header);
+                if inside.is_some() {
+                    unit
+                } else {
+                    let units = unit_offsets(&unit.dwarf);
+                    let index = units.partition_point(|unit| *unit <= local);
+                    let start = index.checked_sub(1).and_then(|index| units.get(index));
+                    let other = read_unit(&unit.dwarf, *start.ok_or_else(nowhere)?)?;
+                    Unit::new(unit.dwarf, other, space)
+                }
+            }
         };
         let local = usize::try_from(local).map_err(|_| nowhere())?;
         let in_unit = gimli::DebugInfoOffset(local)

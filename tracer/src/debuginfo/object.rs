@@ -43,8 +43,20 @@ pub struct ObjectFile {
     build_id: Option<Vec<u8>>,
     debug_link: Option<(String, u32)>,
     alt_link: Option<(String, Vec<u8>)>,
+    sup: Option<SupNote>,
     symbols: OnceLock<Vec<RawSymbol>>,
     pub(super) dwarf: OnceLock<Result<Sections, String>>,
+}
+
+/// What `.debug_sup` says (DWARF 5, 7.3.6).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct SupNote {
+    /// The file is a supplementary file itself.
+    pub(super) is_supplementary: bool,
+    /// The supplementary file that it needs.
+    pub(super) name: String,
+    /// What both files have in common.
+    pub(super) checksum: Vec<u8>,
 }
 
 /// A part of the file that is mapped when the program runs, or describes one.
@@ -133,6 +145,7 @@ impl ObjectFile {
             build_id: None,
             debug_link: None,
             alt_link: None,
+            sup: None,
             symbols: OnceLock::new(),
             dwarf: OnceLock::new(),
             image: Image::empty(),
@@ -152,6 +165,7 @@ impl ObjectFile {
         };
         let debug_link = named(".gnu_debuglink").and_then(parse_debug_link);
         let alt_link = named(".gnu_debugaltlink").and_then(parse_alt_link);
+        let sup = named(".debug_sup").and_then(parse_sup);
         let build_id = named(".note.gnu.build-id")
             .and_then(parse_build_id)
             .or_else(|| {
@@ -164,6 +178,7 @@ impl ObjectFile {
             });
         self.debug_link = debug_link;
         self.alt_link = alt_link;
+        self.sup = sup;
         self.build_id = build_id;
     }
 
@@ -236,6 +251,11 @@ impl ObjectFile {
         self.alt_link
             .as_ref()
             .map(|(name, id)| (name.as_str(), id.as_slice()))
+    }
+
+    /// `.debug_sup`: which supplementary file it needs, or is.
+    pub(super) const fn sup(&self) -> Option<&SupNote> {
+        self.sup.as_ref()
     }
 
     /// Whether it has DWARF of its own.
@@ -421,6 +441,25 @@ fn parse_alt_link(bytes: &[u8]) -> Option<(String, Vec<u8>)> {
         text(name),
         id.get(..MAX_BUILD_ID_BYTES).unwrap_or(id).to_vec(),
     ))
+}
+
+fn parse_sup(bytes: &[u8]) -> Option<SupNote> {
+    let (&[low, high, is_supplementary], rest) = bytes.split_first_chunk::<3>()?;
+    if u16::from_le_bytes([low, high]) != 5 {
+        return None;
+    }
+    let (name, rest) = split_name(rest)?;
+    // A length below 128 is one byte of LEB128; checksums are shorter.
+    let (&length, rest) = rest.split_first()?;
+    let length = usize::from(length);
+    if length > MAX_BUILD_ID_BYTES {
+        return None;
+    }
+    Some(SupNote {
+        is_supplementary: is_supplementary != 0,
+        name: text(name),
+        checksum: rest.get(..length)?.to_vec(),
+    })
 }
 
 /// The description of the first `NT_GNU_BUILD_ID` note in a note section.

@@ -75,7 +75,6 @@ impl ObjectFile {
     }
 
     /// Its units, when it is a `.dwp` file.
-    #[expect(dead_code, reason = "package files need it")]
     pub(super) fn package(&self) -> Option<gimli::DwarfPackage<Slice<'_>>> {
         let sections = self.dwarf_sections().ok()?.package.as_ref()?;
         sections
@@ -111,23 +110,40 @@ impl Sections {
             .par_iter()
             .map(|&(index, section)| Ok((index, unpack(file, section)?)))
             .collect::<Result<std::collections::HashMap<_, _>, String>>()?;
+        let load = |index: usize, section: &Section| {
+            unpacked.get(&index).map_or_else(
+                || Loaded::InFile(section.file.clone()),
+                |bytes| Loaded::Unpacked(bytes.clone()),
+            )
+        };
         let find = |name: &str| -> Loaded {
             let plain = |section: &Section| {
                 section.name == name || section.name.strip_prefix(".z") == name.strip_prefix('.')
             };
             // A stripped file keeps the headers of sections that went elsewhere.
-            let found = file
+            let mut found = file
                 .sections()
                 .iter()
                 .enumerate()
-                .find(|(_, section)| plain(section) && !section.file.is_empty());
-            match found {
-                Some((index, section)) => unpacked.get(&index).map_or_else(
-                    || Loaded::InFile(section.file.clone()),
-                    |bytes| Loaded::Unpacked(bytes.clone()),
-                ),
-                None => Loaded::InFile(0..0),
+                .filter(|(_, section)| plain(section) && !section.file.is_empty())
+                .map(|(index, section)| load(index, section));
+            let Some(first) = found.next() else {
+                return Loaded::InFile(0..0);
+            };
+            let more: Vec<Loaded> = found.collect();
+            if more.is_empty() || !name.ends_with(".dwo") {
+                return first;
             }
+            // A compiler's own output has each type unit in a section of its own.
+            let mut all = Vec::new();
+            for part in std::iter::once(&first).chain(&more) {
+                let bytes = part.slice(file.bytes()).slice();
+                if (all.len() + bytes.len()) as u64 > MAX_UNPACKED_BYTES {
+                    break;
+                }
+                all.extend_from_slice(bytes);
+            }
+            Loaded::Unpacked(all.into())
         };
         let split = file
             .section(".debug_info")

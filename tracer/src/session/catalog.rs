@@ -14,7 +14,7 @@ use crate::debuginfo::place::{Place, Source};
 use crate::debuginfo::site::{FileId, Site};
 use crate::debuginfo::types::TypeSource as _;
 use crate::debuginfo::variable::{Variable, VariableKind};
-use crate::debuginfo::{DebugInfoError, DebugOptions, FunctionInfo};
+use crate::debuginfo::{DebugInfoError, DebugOptions, FunctionInfo, Looked, SplitUnits};
 use crate::lang::ast::Location;
 use crate::target::{Process, TargetError};
 
@@ -48,6 +48,10 @@ pub struct ModuleInfo {
     pub build_id: Option<String>,
     /// Why its source lines cannot be probed; `None`: they can.
     pub problem: Option<String>,
+    /// Where debug information was looked for, and what was found, in that order.
+    pub looked: Vec<Looked>,
+    /// What was found of its split units.
+    pub split: SplitUnits,
 }
 
 impl std::fmt::Debug for Catalog {
@@ -211,23 +215,28 @@ impl Catalog {
 }
 
 fn module_info(module: &TargetModule) -> ModuleInfo {
-    let (build_id, problem) = match module.debug() {
-        Ok(debug) => {
-            let id = debug
-                .build_id()
-                .map(|id| id.iter().map(|byte| format!("{byte:02x}")).collect());
-            let problem = debug.require_dwarf().err().map(|error| error.to_string());
-            (id, problem)
-        }
-        Err(error) => (None, Some(crate::causes::chain(&**error))),
-    };
-    ModuleInfo {
+    let mut info = ModuleInfo {
         path: module.file.path.clone(),
         main: module.file.main,
         replaced: module.file.replaced,
-        build_id,
-        problem,
+        build_id: None,
+        problem: None,
+        looked: Vec::new(),
+        split: SplitUnits::default(),
+    };
+    match module.debug() {
+        Ok(debug) => {
+            info.build_id = debug
+                .build_id()
+                .map(|id| id.iter().map(|byte| format!("{byte:02x}")).collect());
+            info.problem = debug.require_dwarf().err().map(|error| error.to_string());
+            info.split = debug.split_units();
+            info.looked = debug.looked().to_vec();
+            info.looked.extend(debug.looked_for_split_units());
+        }
+        Err(error) => info.problem = Some(crate::causes::chain(&**error)),
     }
+    info
 }
 
 impl Modules {

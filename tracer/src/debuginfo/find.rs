@@ -1,0 +1,499 @@
+//! Where a module's debug information is: in the file, in a separate debug file,
+//! in a supplementary file.
+//!
+//! Looks by build id, by `.gnu_debuglink`, by `.gnu_debugaltlink` and
+//! `.debug_sup`, in the target's own files first, then in ours, then at the
+//! debuginfod servers that the user has set. Every place is written down, with
+//! what was found there. A file that belongs to another build is refused.
+//!
+//! Leaves split units (`.dwo`, `.dwp`) to [`super::split`].
+
+pub mod debuginfod;
+mod roots;
+
+use std::ffi::OsString;
+use std::fmt;
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::{Component, Path, PathBuf};
+
+use super::error::DebugInfoError;
+use super::image::Image;
+use super::object::ObjectFile;
+use debuginfod::Servers;
+pub(super) use roots::Root;
+
+/// Where distributions put debug files.
+const SYSTEM_DIRECTORY: &str = "/usr/lib/debug";
+
+/// Places that are written down for one module.
+const MAX_LOOKED: usize = 256;
+
+/// Bytes of a separate debug file; above it, it is refused. Chromium's has 5 GB.
+const MAX_FILE_BYTES: usize = 32 << 30;
+
+/// Where to look for debug information that is not in the file itself.
+#[derive(Clone, Debug, Default)]
+pub struct DebugOptions {
+    /// The debug file, when the user names it.
+    pub debug_file: Option<PathBuf>,
+    /// Directories to search before the system's.
+    pub debug_dirs: Vec<PathBuf>,
+    /// Root of the target's files (`/proc/PID/root`), searched before the host's.
+    pub root: Option<PathBuf>,
+    /// Takes a debug file of another build too, which may show wrong values.
+    pub ignore_build_id: bool,
+    /// Servers to ask when no file is here.
+    pub debuginfod: Option<Servers>,
+}
+
+/// What was looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// The file with the DWARF.
+    DebugFile,
+    /// The file with DWARF that several debug files share.
+    Supplementary,
+    /// The file with all split units (`.dwp`).
+    Package,
+    /// A file with split units (`.dwo`).
+    Split,
+}
+
+impl fmt::Display for Wanted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::DebugFile => "debug file",
+            Self::Supplementary => "supplementary file",
+            Self::Package => "package of split units",
+            Self::Split => "split unit",
+        })
+    }
+}
+
+/// What was found in one place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// What was wanted; it is in use.
+    Used,
+    /// Nothing.
+    Absent,
+    /// Something that is not in use, because …
+    Refused(String),
+}
+
+/// One place where something was looked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Looked {
+    /// What for.
+    pub wanted: Wanted,
+    /// Where: a path, or the address of a server. As the target sees it when
+    /// `in_target`, else as we do.
+    pub place: PathBuf,
+    /// The place is in the target's mount namespace.
+    pub in_target: bool,
+    /// What was there.
+    pub outcome: Outcome,
+}
+
+/// The files that were found for a module, and where they were looked for.
+#[derive(Default)]
+pub(super) struct Found {
+    pub(super) debug: Option<ObjectFile>,
+    pub(super) supplementary: Option<ObjectFile>,
+    pub(super) looked: Vec<Looked>,
+}
+
+/// Looks for what `main` has not itself.
+///
+/// # Errors
+/// When the debug file that the user named cannot be used.
+pub(super) fn find(main: &ObjectFile, options: &DebugOptions) -> Result<Found, DebugInfoError> {
+    let mut finder = Finder::new(options);
+    let mut debug = match &options.debug_file {
+        Some(path) => Some(finder.named_by_user(main, path)?),
+        None => None,
+    };
+    if debug.is_none() && main.has_dwarf() {
+        finder.note(
+            Wanted::DebugFile,
+            main.path(),
+            options.root.is_some(),
+            Outcome::Used,
+        );
+    } else if debug.is_none() {
+        debug = finder.debug_file(main);
+    }
+    let supplementary = finder.supplementary(debug.as_ref().unwrap_or(main));
+    Ok(Found {
+        debug,
+        supplementary,
+        looked: finder.looked,
+    })
+}
+
+/// The directory that files beside `path` are in: of the file itself, not of a
+/// link to it, as far as that can be told from here.
+pub(super) fn real_path(path: &Path, root: Option<&Path>) -> PathBuf {
+    match root {
+        // The kernel has resolved it, in the target's namespace.
+        Some(_) => path.to_owned(),
+        None => std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()),
+    }
+}
+
+/// Opens the candidates one after the other, and writes down each.
+pub(super) struct Finder<'o> {
+    options: &'o DebugOptions,
+    roots: Vec<Root>,
+    pub(super) looked: Vec<Looked>,
+}
+
+/// What proves that a file is the one that was wanted.
+enum Proof<'p> {
+    /// Its build id.
+    BuildId(&'p [u8]),
+    /// Its build id as far as both have one, and the checksum of its bytes.
+    Checksum(Option<&'p [u8]>, u32),
+}
+
+impl<'o> Finder<'o> {
+    pub(super) fn new(options: &'o DebugOptions) -> Self {
+        let mut looked = Vec::new();
+        let mut roots = Vec::new();
+        if let Some(root) = &options.root {
+            match Root::of_target(root) {
+                Ok(root) => roots.push(root),
+                Err(error) => looked.push(Looked {
+                    wanted: Wanted::DebugFile,
+                    place: root.clone(),
+                    in_target: false,
+                    outcome: Outcome::Refused(error.to_string()),
+                }),
+            }
+        }
+        roots.push(Root::Host);
+        Self {
+            options,
+            roots,
+            looked,
+        }
+    }
+
+    pub(super) fn note(&mut self, wanted: Wanted, path: &Path, in_target: bool, outcome: Outcome) {
+        // What the target shares with us is told once.
+        let known = |looked: &Looked| {
+            looked.place == path && looked.wanted == wanted && looked.outcome == outcome
+        };
+        if self.looked.len() < MAX_LOOKED && !self.looked.iter().any(known) {
+            self.looked.push(Looked {
+                wanted,
+                place: path.to_owned(),
+                in_target,
+                outcome,
+            });
+        }
+    }
+
+    /// Opens one candidate and asks `accept`; writes down what came of it.
+    fn try_one(
+        &mut self,
+        wanted: Wanted,
+        root: usize,
+        path: &Path,
+        accept: impl FnOnce(&ObjectFile) -> Result<(), String>,
+    ) -> Option<ObjectFile> {
+        let root = self.roots.get(root)?;
+        let in_target = root.is_target();
+        let opened = open_in(root, path).and_then(|found| {
+            let Some(object) = found else {
+                return Ok(None);
+            };
+            accept(&object).map(|()| Some(object))
+        });
+        let (object, outcome) = match opened {
+            Ok(Some(object)) => (Some(object), Outcome::Used),
+            Ok(None) => (None, Outcome::Absent),
+            Err(why) => (None, Outcome::Refused(why)),
+        };
+        self.note(wanted, path, in_target, outcome);
+        object
+    }
+
+    /// Tries `paths` in each root, the target's first.
+    pub(super) fn try_all(
+        &mut self,
+        wanted: Wanted,
+        paths: &[PathBuf],
+        mut accept: impl FnMut(&ObjectFile) -> Result<(), String>,
+    ) -> Option<ObjectFile> {
+        (0..self.roots.len()).find_map(|root| {
+            paths
+                .iter()
+                .find_map(|path| self.try_one(wanted, root, path, &mut accept))
+        })
+    }
+
+    /// Tries `paths` among our own files only.
+    pub(super) fn try_host(
+        &mut self,
+        wanted: Wanted,
+        paths: &[PathBuf],
+        mut accept: impl FnMut(&ObjectFile) -> Result<(), String>,
+    ) -> Option<ObjectFile> {
+        let host = self.roots.iter().position(|root| !root.is_target())?;
+        paths
+            .iter()
+            .find_map(|path| self.try_one(wanted, host, path, &mut accept))
+    }
+
+    fn named_by_user(
+        &mut self,
+        main: &ObjectFile,
+        path: &Path,
+    ) -> Result<ObjectFile, DebugInfoError> {
+        let object = ObjectFile::open(path, path)?;
+        if !object.has_dwarf() {
+            return Err(DebugInfoError::NoDebugInfo {
+                path: path.to_owned(),
+            });
+        }
+        if !self.options.ignore_build_id {
+            same_build(main.build_id(), object.build_id()).map_err(|what| {
+                DebugInfoError::Mismatch {
+                    path: path.to_owned(),
+                    what,
+                }
+            })?;
+        }
+        self.note(Wanted::DebugFile, path, false, Outcome::Used);
+        Ok(object)
+    }
+
+    fn debug_file(&mut self, main: &ObjectFile) -> Option<ObjectFile> {
+        if let Some(id) = main.build_id()
+            && let Some(found) = self.by_build_id(Wanted::DebugFile, id)
+        {
+            return Some(found);
+        }
+        if let Some(found) = self.by_debug_link(main) {
+            return Some(found);
+        }
+        self.by_server(Wanted::DebugFile, main.build_id()?)
+    }
+
+    fn by_build_id(&mut self, wanted: Wanted, id: &[u8]) -> Option<ObjectFile> {
+        let name = build_id_path(id)?;
+        let proof = Proof::BuildId(id);
+        let ignore = self.options.ignore_build_id;
+        let users: Vec<PathBuf> = self
+            .options
+            .debug_dirs
+            .iter()
+            .map(|directory| directory.join(&name))
+            .collect();
+        let system = [Path::new(SYSTEM_DIRECTORY).join(&name)];
+        self.try_host(wanted, &users, |object| proof.accept(object, ignore))
+            .or_else(|| self.try_all(wanted, &system, |object| proof.accept(object, ignore)))
+    }
+
+    fn by_debug_link(&mut self, main: &ObjectFile) -> Option<ObjectFile> {
+        let (name, checksum) = main.debug_link()?;
+        let path = real_path(main.path(), self.options.root.as_deref());
+        let Some(name) = file_name(name) else {
+            let outcome = Outcome::Refused("`.gnu_debuglink` is not a file name".to_owned());
+            self.note(Wanted::DebugFile, &path, false, outcome);
+            return None;
+        };
+        let directory = path.parent()?;
+        let inside = directory.strip_prefix("/").unwrap_or(directory);
+        let users: Vec<PathBuf> = self
+            .options
+            .debug_dirs
+            .iter()
+            .flat_map(|users| [users.join(inside).join(&name), users.join(&name)])
+            .collect();
+        let system = [
+            directory.join(&name),
+            directory.join(".debug").join(&name),
+            Path::new(SYSTEM_DIRECTORY).join(inside).join(&name),
+        ];
+        let proof = Proof::Checksum(main.build_id(), checksum);
+        let ignore = self.options.ignore_build_id;
+        self.try_host(Wanted::DebugFile, &users, |object| {
+            proof.accept(object, ignore)
+        })
+        .or_else(|| {
+            self.try_all(Wanted::DebugFile, &system, |object| {
+                proof.accept(object, ignore)
+            })
+        })
+    }
+
+    fn by_server(&mut self, wanted: Wanted, id: &[u8]) -> Option<ObjectFile> {
+        let servers = self.options.debuginfod.as_ref()?;
+        let proof = Proof::BuildId(id);
+        let (object, tried) = servers.fetch(id, |object| proof.accept(object, false));
+        for (place, outcome) in tried {
+            self.note(wanted, Path::new(&place), false, outcome);
+        }
+        object
+    }
+
+    /// The supplementary file that `file` needs, if it needs one.
+    fn supplementary(&mut self, file: &ObjectFile) -> Option<ObjectFile> {
+        let (name, id) = match (file.alt_link(), file.sup()) {
+            (Some((name, id)), _) => (name.to_owned(), id.to_vec()),
+            (None, Some(sup)) if !sup.is_supplementary => (sup.name.clone(), sup.checksum.clone()),
+            _ => return None,
+        };
+        let path = real_path(file.path(), self.options.root.as_deref());
+        let name = PathBuf::from(OsString::from(name));
+        let beside = path
+            .parent()
+            .map_or_else(|| name.clone(), |path| path.join(&name));
+        let ignore = self.options.ignore_build_id;
+        let users: Vec<PathBuf> = self
+            .options
+            .debug_dirs
+            .iter()
+            .filter_map(|directory| Some(directory.join(".dwz").join(name.file_name()?)))
+            .collect();
+        let accept = |object: &ObjectFile| accept_supplementary(object, &id, ignore);
+        self.try_host(Wanted::Supplementary, &users, accept)
+            .or_else(|| self.try_all(Wanted::Supplementary, &[beside], accept))
+            .or_else(|| self.by_build_id(Wanted::Supplementary, &id))
+            .or_else(|| self.by_server(Wanted::Supplementary, &id))
+    }
+}
+
+/// Opens a regular file as ELF; `None` when nothing is there.
+fn open_in(root: &Root, path: &Path) -> Result<Option<ObjectFile>, String> {
+    let file = match root.open(path) {
+        Ok(Some(file)) => file,
+        Ok(None) => return Ok(None),
+        Err(error) => return Err(error.to_string()),
+    };
+    let image = Image::of_open(&file, path).map_err(|error| error.to_string())?;
+    if image.len() > MAX_FILE_BYTES {
+        return Err(format!(
+            "it has {} bytes, over the limit of {MAX_FILE_BYTES}",
+            image.len()
+        ));
+    }
+    ObjectFile::of_image(image, path)
+        .map(Some)
+        .map_err(|error| error.to_string())
+}
+
+impl Proof<'_> {
+    fn accept(&self, object: &ObjectFile, ignore: bool) -> Result<(), String> {
+        if !object.has_dwarf() {
+            return Err("it has no debug information".to_owned());
+        }
+        if ignore {
+            return Ok(());
+        }
+        match *self {
+            Self::BuildId(id) => same_build(Some(id), object.build_id()),
+            Self::Checksum(id, wanted) => {
+                if let (Some(_), Some(_)) = (id, object.build_id()) {
+                    same_build(id, object.build_id())?;
+                }
+                let found = crc32fast::hash(object.bytes());
+                if found == wanted {
+                    Ok(())
+                } else {
+                    Err(format!(
+                        "its checksum is {found:#010x}, wanted is {wanted:#010x}"
+                    ))
+                }
+            }
+        }
+    }
+}
+
+fn accept_supplementary(object: &ObjectFile, id: &[u8], ignore: bool) -> Result<(), String> {
+    if !object.has_dwarf() {
+        return Err("it has no debug information".to_owned());
+    }
+    let own = object.sup().map(|sup| sup.checksum.as_slice());
+    if ignore || own == Some(id) {
+        return Ok(());
+    }
+    same_build(Some(id), object.build_id())
+}
+
+/// Whether two build ids are of one build; two files without any cannot be told apart.
+fn same_build(wanted: Option<&[u8]>, found: Option<&[u8]>) -> Result<(), String> {
+    if wanted == found {
+        return Ok(());
+    }
+    let text = |id: Option<&[u8]>| id.map_or_else(|| "none".to_owned(), hex);
+    Err(format!(
+        "its build id is {}, wanted is {}",
+        text(found),
+        text(wanted)
+    ))
+}
+
+/// Bytes as hexadecimal digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+/// `.build-id/xx/yyyy.debug`
+fn build_id_path(id: &[u8]) -> Option<PathBuf> {
+    let (first, rest) = id.split_first()?;
+    if rest.is_empty() {
+        return None;
+    }
+    Some(
+        Path::new(".build-id")
+            .join(hex(&[*first]))
+            .join(format!("{}.debug", hex(rest))),
+    )
+}
+
+/// A name that is one component of a path.
+fn file_name(name: &str) -> Option<PathBuf> {
+    let path = PathBuf::from(OsString::from_vec(name.as_bytes().to_vec()));
+    let mut components = path.components();
+    let one =
+        matches!(components.next(), Some(Component::Normal(_))) && components.next().is_none();
+    (one && !name.contains('/')).then_some(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn build_id_path_first_byte_is_the_directory() {
+        let path = build_id_path(&[0xab, 0x01, 0xcd]).expect("path");
+        assert_eq!(path, Path::new(".build-id/ab/01cd.debug"));
+        assert_eq!(build_id_path(&[0xab]), None);
+        assert_eq!(build_id_path(&[]), None);
+    }
+
+    #[test]
+    fn file_name_with_directories_is_refused() {
+        assert_eq!(file_name("a.debug"), Some(PathBuf::from("a.debug")));
+        for name in ["", ".", "..", "/etc/shadow", "../a", "a/b", "a/"] {
+            assert_eq!(file_name(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn same_build_missing_id_is_another_build() {
+        assert!(same_build(None, None).is_ok());
+        assert!(same_build(Some(&[1, 2]), Some(&[1, 2])).is_ok());
+        assert!(same_build(Some(&[1, 2]), None).is_err());
+        let why = same_build(Some(&[1, 2]), Some(&[1, 3])).expect_err("differ");
+        assert_eq!(why, "its build id is 0103, wanted is 0102");
+    }
+}

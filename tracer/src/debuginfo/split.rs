@@ -1,0 +1,269 @@
+//! Units whose DWARF is in files of their own (split DWARF): `.dwo` files, one for
+//! each unit, or a `.dwp` package with all of them.
+//!
+//! A file is opened when a unit in it is asked for, and kept. What is not found, or
+//! is another build's, leaves its skeleton: its lines, and nothing else.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use gimli::DwoId;
+
+use super::Slice;
+use super::error::DebugInfoError;
+use super::find::{Finder, Looked, Wanted, real_path};
+use super::module::Module;
+use super::object::ObjectFile;
+use super::units::{Space, Unit, UnitId, read_unit};
+
+/// Bytes of all `.dwo` files of a module that are kept; units beyond stay skeletons.
+const MAX_KEPT_BYTES: u64 = 8 << 30;
+
+/// Units of one `.dwo` file that are looked at to find the one that was asked for.
+const MAX_UNITS: usize = 1 << 16;
+
+/// Places that are written down for one module.
+const MAX_LOOKED: usize = 256;
+
+/// The split files of a module, opened on first use.
+#[derive(Default)]
+pub(super) struct SplitFiles {
+    package: OnceLock<Option<ObjectFile>>,
+    /// By the number of the skeleton.
+    files: OnceLock<Box<[OnceLock<Option<ObjectFile>>]>>,
+    looked: Mutex<Vec<Looked>>,
+    kept_bytes: AtomicU64,
+}
+
+impl SplitFiles {
+    /// The first file that was cut short while it was read.
+    pub(super) fn changed(&self) -> Option<&ObjectFile> {
+        let package = self.package.get().into_iter().flatten();
+        let files = self.files.get().into_iter().flatten();
+        let files = files.filter_map(OnceLock::get).flatten();
+        package.chain(files).find(|file| !file.intact())
+    }
+}
+
+/// Names of a split file that a compiler gave.
+struct Names<'n> {
+    /// `DW_AT_dwo_name`.
+    name: &'n Path,
+    /// `DW_AT_comp_dir`.
+    directory: &'n Path,
+}
+
+impl Module {
+    /// Reads a split unit; `None` when its file cannot be found.
+    ///
+    /// # Errors
+    /// [`DebugInfoError::BadDwarf`].
+    pub(super) fn split_unit(&self, id: UnitId) -> Result<Option<Unit<'_>>, DebugInfoError> {
+        let info = self.unit_info(id)?;
+        let Some((name, dwo)) = &info.split else {
+            return Ok(None);
+        };
+        let parent = self.dwarf();
+        let names = Names {
+            name,
+            directory: &info.directory,
+        };
+        let Some(dwarf) = self.split_dwarf(id, &names, *dwo, &parent)? else {
+            return Ok(None);
+        };
+        let skeleton = read_unit(&parent, info.offset)?;
+        let Some(unit) = unit_of_id(&dwarf, *dwo) else {
+            return Ok(None);
+        };
+        Ok(Some(joined(dwarf, unit, &parent, skeleton, id)))
+    }
+
+    /// The sections of the split file of a unit, together with its parent's.
+    fn split_dwarf<'a>(
+        &'a self,
+        id: UnitId,
+        names: &Names<'_>,
+        dwo: DwoId,
+        parent: &gimli::Dwarf<Slice<'a>>,
+    ) -> Result<Option<gimli::Dwarf<Slice<'a>>>, DebugInfoError> {
+        let package = self.splits.package.get_or_init(|| self.open_package());
+        if let Some(package) = package.as_ref().and_then(ObjectFile::package)
+            && let Some(dwarf) = package.find_cu(dwo, parent)?
+        {
+            return Ok(Some(dwarf));
+        }
+        let files = self
+            .splits
+            .files
+            .get_or_init(|| self.units().iter().map(|_| OnceLock::new()).collect());
+        let index = usize::try_from(id.0).unwrap_or(usize::MAX);
+        let Some(slot) = files.get(index) else {
+            return Ok(None);
+        };
+        let file = slot.get_or_init(|| self.open_split(names, dwo));
+        Ok(file.as_ref().map(|file| {
+            let mut dwarf = file.dwarf();
+            dwarf.make_dwo(parent);
+            dwarf
+        }))
+    }
+
+    fn open_package(&self) -> Option<ObjectFile> {
+        let root = self.options.root.as_deref();
+        let with_suffix = |path: &Path| {
+            let mut name = path.as_os_str().to_owned();
+            name.push(".dwp");
+            PathBuf::from(name)
+        };
+        let files = [Some(&self.main), self.debug.as_ref()];
+        let paths: Vec<PathBuf> = files
+            .into_iter()
+            .flatten()
+            .map(|file| with_suffix(&real_path(file.path(), root)))
+            .collect();
+        let users = self.in_users_directories(paths.first().map(PathBuf::as_path));
+        self.look(Wanted::Package, &paths, &users, |file| {
+            match file.package() {
+                Some(_) => Ok(()),
+                None => Err("it is no package of split units".to_owned()),
+            }
+        })
+    }
+
+    fn open_split(&self, names: &Names<'_>, dwo: DwoId) -> Option<ObjectFile> {
+        if self.splits.kept_bytes.load(Ordering::Relaxed) > MAX_KEPT_BYTES {
+            return None;
+        }
+        let mut paths = vec![names.directory.join(names.name)];
+        let main = real_path(self.main.path(), self.options.root.as_deref());
+        // Build trees are moved, and `.dwo` files copied next to the program.
+        if let (Some(directory), Some(name)) = (main.parent(), names.name.file_name()) {
+            paths.push(directory.join(name));
+        }
+        let users = self.in_users_directories(Some(names.name));
+        let file = self.look(Wanted::Split, &paths, &users, |file| {
+            match unit_of_id(&file.dwarf(), dwo) {
+                Some(_) => Ok(()),
+                None => Err(format!("it has no unit {:#018x}", dwo.0)),
+            }
+        })?;
+        let bytes = u64::try_from(file.bytes().len()).unwrap_or(u64::MAX);
+        self.splits.kept_bytes.fetch_add(bytes, Ordering::Relaxed);
+        Some(file)
+    }
+
+    /// A file's name in each directory that the user gave.
+    fn in_users_directories(&self, path: Option<&Path>) -> Vec<PathBuf> {
+        let Some(name) = path.and_then(Path::file_name) else {
+            return Vec::new();
+        };
+        let directories = self.options.debug_dirs.iter();
+        directories.map(|directory| directory.join(name)).collect()
+    }
+
+    fn look(
+        &self,
+        wanted: Wanted,
+        paths: &[PathBuf],
+        users: &[PathBuf],
+        accept: impl Fn(&ObjectFile) -> Result<(), String>,
+    ) -> Option<ObjectFile> {
+        let mut finder = Finder::new(&self.options);
+        let found = finder
+            .try_host(wanted, users, &accept)
+            .or_else(|| finder.try_all(wanted, paths, &accept));
+        let mut looked = self
+            .splits
+            .looked
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        for place in finder.looked {
+            if looked.len() < MAX_LOOKED {
+                looked.push(place);
+            }
+        }
+        found
+    }
+
+    /// Where the files of split units were looked for so far, and what was found.
+    #[must_use]
+    pub fn looked_for_split_units(&self) -> Vec<Looked> {
+        let looked = self.splits.looked.lock();
+        looked.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Looks for the files of all split units.
+    #[must_use]
+    pub fn split_units(&self) -> SplitUnits {
+        let mut found = SplitUnits::default();
+        let mut missing = HashSet::new();
+        for (id, info) in (0_u32..).zip(self.units()) {
+            let Some((name, _)) = &info.split else {
+                continue;
+            };
+            found.units += 1;
+            if !matches!(self.split_unit(UnitId(id)), Ok(Some(_))) {
+                found.missing += 1;
+                missing.insert(info.directory.join(name));
+            }
+        }
+        found.missing_files = missing.into_iter().collect();
+        found.missing_files.sort_unstable();
+        found
+    }
+}
+
+/// What was found of a module's split units.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SplitUnits {
+    /// Units whose DWARF is in other files.
+    pub units: usize,
+    /// Those of them without their file.
+    pub missing: usize,
+    /// The files that they should be in.
+    pub missing_files: Vec<PathBuf>,
+}
+
+/// The unit with that number in a `.dwo` file.
+fn unit_of_id<'a>(dwarf: &gimli::Dwarf<Slice<'a>>, id: DwoId) -> Option<gimli::Unit<Slice<'a>>> {
+    let mut units = dwarf.units();
+    for _ in 0..MAX_UNITS {
+        let header = units.next().ok()??;
+        match header.type_() {
+            gimli::UnitType::SplitCompilation(own) if own == id => {
+                return dwarf.unit(header).ok();
+            }
+            // DWARF 4 has the number in the root.
+            gimli::UnitType::Compilation => {
+                let unit = dwarf.unit(header).ok()?;
+                if unit.dwo_id == Some(id) {
+                    return Some(unit);
+                }
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+/// A split unit with what its skeleton knows: addresses, and the line program.
+fn joined<'a>(
+    mut dwarf: gimli::Dwarf<Slice<'a>>,
+    mut unit: gimli::Unit<Slice<'a>>,
+    parent: &gimli::Dwarf<Slice<'a>>,
+    skeleton: gimli::Unit<Slice<'a>>,
+    id: UnitId,
+) -> Unit<'a> {
+    unit.copy_relocated_attributes(&skeleton);
+    if skeleton.line_program.is_some() {
+        // Files are numbered as in the skeleton's program, whose names are in the parent.
+        unit.line_program = skeleton.line_program;
+        dwarf.debug_line_str = parent.debug_line_str;
+        dwarf.debug_line = parent.debug_line;
+    }
+    unit.comp_dir = unit.comp_dir.or(skeleton.comp_dir);
+    unit.name = unit.name.or(skeleton.name);
+    Unit::new(dwarf, unit, Space::Split(id))
+}
