@@ -11,6 +11,7 @@ mod demo;
 mod ebpf;
 mod failure;
 mod fidelity;
+mod fuzz;
 mod install;
 mod limits;
 mod machine;
@@ -47,6 +48,8 @@ enum Command {
     Test(test::Args),
     /// Compare every variable with what gdb prints
     Fidelity(fidelity::Args),
+    /// Feed damaged input to every parser of foreign bytes
+    Fuzz(fuzz::Args),
     /// Write docs/limits.md from the limits in the source
     Limits(limits::Args),
 }
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
         Command::Bench(args) => bench::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Fidelity(args) => fidelity::run(&args),
+        Command::Fuzz(args) => fuzz::run(&args),
         Command::Limits(args) => limits::run(&args),
     };
     match result {

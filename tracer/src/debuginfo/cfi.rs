@@ -79,15 +79,20 @@ impl<'a> FrameSections<'a> {
     }
 
     fn in_eh_frame<R: RowReader<'a>>(&self, address: u64, reader: R) -> Option<R::Row> {
-        let (bytes, _) = self.eh_frame?;
+        let (bytes, start) = self.eh_frame?;
         let mut section = EhFrame::from(bytes);
         section.set_address_size(8);
         let bases = self.bases();
         let by_table = self.eh_frame_hdr.and_then(|(header, _)| {
             let header = gimli::EhFrameHdr::from(header).parse(&bases, 8).ok()?;
             let table = header.table()?;
-            table
-                .fde_for_address(&section, &bases, address, EhFrame::cie_from_offset)
+            // gimli's own way from here on panics when the table points before the section.
+            let gimli::Pointer::Direct(found) = table.lookup(address, &bases).ok()? else {
+                return None;
+            };
+            let offset = usize::try_from(found.checked_sub(start)?).ok()?;
+            section
+                .fde_from_offset(&bases, offset.into(), EhFrame::cie_from_offset)
                 .ok()
         });
         let fde = match by_table {
