@@ -15,6 +15,7 @@ pub mod index;
 mod lines;
 mod location;
 pub mod module;
+mod name_filter;
 mod name_index;
 pub mod names;
 pub mod object;

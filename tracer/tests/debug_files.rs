@@ -11,6 +11,8 @@ use tracer::debuginfo::{DebugInfoError, DebugOptions, Looked, Module, Outcome, W
 
 #[path = "debug_files/commands.rs"]
 mod commands;
+#[path = "debug_files/names.rs"]
+mod names;
 #[path = "debug_files/separate.rs"]
 mod separate;
 #[path = "debug_files/server.rs"]

@@ -253,17 +253,6 @@ impl UnitCode {
         Some(SourceLine { file, line, column })
     }
 
-    /// Names of all functions, without path and generic arguments.
-    pub(super) fn plain_names(&self) -> std::collections::HashSet<String> {
-        let names = self
-            .named
-            .values()
-            .filter_map(|named| named.name.as_deref());
-        names
-            .map(|name| super::names::without_generics(name).to_owned())
-            .collect()
-    }
-
     /// Whether the DIE's own name is another than `last`, if it can be told here.
     pub(super) fn surely_not_named(&self, die: u64, last: &str) -> bool {
         match self.named.get(&die) {

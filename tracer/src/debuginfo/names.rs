@@ -9,7 +9,7 @@ const MAX_MANGLED_BYTES: usize = 16 << 10;
 const MAX_DEMANGLED_BYTES: usize = 4096;
 
 /// Near names that are offered.
-const MAX_SUGGESTIONS: usize = 3;
+pub(super) const MAX_SUGGESTIONS: usize = 3;
 
 /// Characters of a name that are compared to find near names.
 const MAX_COMPARED: usize = 128;
@@ -188,6 +188,15 @@ fn top_level_as(text: &str) -> Option<(&str, &str)> {
 /// with swaps, and accepts about one mistake in three letters.
 #[must_use]
 pub fn near_names<'n>(typed: &str, names: impl IntoIterator<Item = &'n str>) -> Vec<String> {
+    nearest_names(typed, names, MAX_SUGGESTIONS)
+}
+
+/// As [`near_names`], at most `most`.
+pub(super) fn nearest_names<'n>(
+    typed: &str,
+    names: impl IntoIterator<Item = &'n str>,
+    most: usize,
+) -> Vec<String> {
     let wanted: Vec<char> = typed.to_lowercase().chars().take(MAX_COMPARED).collect();
     let limit = (wanted.len() / 3).max(1);
     let mut near: Vec<(usize, &str)> = Vec::new();
@@ -200,7 +209,7 @@ pub fn near_names<'n>(typed: &str, names: impl IntoIterator<Item = &'n str>) -> 
         if distance <= limit && !near.iter().any(|(_, other)| *other == name) {
             near.push((distance, name));
             near.sort_unstable();
-            near.truncate(MAX_SUGGESTIONS);
+            near.truncate(most);
         }
     }
     near.into_iter().map(|(_, name)| name.to_owned()).collect()

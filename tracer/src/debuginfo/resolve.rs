@@ -14,11 +14,16 @@ use super::code::{FunctionName, Scope, ScopeKind, UnitCode, function_name};
 use super::error::DebugInfoError;
 use super::lines::{UnitLines, statement_lines};
 use super::module::Module;
-use super::names::{NamePattern, near_names};
+use super::name_filter::{NameFilter, strings};
+use super::names::{MAX_SUGGESTIONS, NamePattern, demangle, nearest_names};
 use super::prologue::after_prologue;
 use super::site::{FileId, InlinedInto, Site, Sites, SourceLine};
+use super::symbols::SymbolKind;
 use super::units::{Unit, UnitId};
 use crate::address::LinkAddr;
+
+/// Near names that are tried whether they are functions.
+const MAX_CANDIDATES: usize = 12;
 
 /// Steps of an inlined copy's call path.
 const MAX_INLINED: usize = 256;
@@ -232,9 +237,11 @@ impl Module {
     pub fn function_sites(&self, pattern: &str) -> Result<Sites, SiteError> {
         self.require_dwarf()?;
         let wanted = NamePattern::new(pattern);
+        let filter = NameFilter::new(self, wanted.last());
         let mut sites: Vec<Site> = self
             .unit_ids()
             .into_par_iter()
+            .filter(|id| filter.passes(self, *id))
             .flat_map_iter(|id| self.function_sites_in(id, &wanted))
             .collect();
         self.require_intact()?;
@@ -256,9 +263,14 @@ impl Module {
     pub fn functions(&self, pattern: Option<&str>) -> Result<Vec<FunctionInfo>, SiteError> {
         self.require_dwarf()?;
         let wanted = pattern.map(NamePattern::new);
+        let filter = wanted
+            .as_ref()
+            .map(|wanted| NameFilter::new(self, wanted.last()));
+        let passes = |id: &UnitId| filter.as_ref().is_none_or(|f| f.passes(self, *id));
         let parts: Vec<_> = self
             .unit_ids()
             .into_par_iter()
+            .filter(passes)
             .map(|id| self.functions_in(id, wanted.as_ref()))
             .collect();
         let mut all: BTreeMap<FunctionName, FunctionInfo> = BTreeMap::new();
@@ -298,21 +310,39 @@ impl Module {
     }
 
     fn no_function(&self, typed: &str, wanted: &NamePattern) -> SiteError {
-        let names: HashSet<String> = self
-            .unit_ids()
-            .into_par_iter()
-            .filter_map(|id| {
-                let unit = self.unit(id).ok()?;
-                Some(UnitCode::read(self, &unit).plain_names())
-            })
-            .reduce(HashSet::new, |mut all, part| {
-                all.extend(part);
-                all
+        // Most strings of the module are names of other things than functions.
+        let mut names = strings(self);
+        if self.units().iter().any(|unit| unit.split.is_some()) {
+            let symbols = self.symbols().filter(|symbol| {
+                matches!(symbol.kind, SymbolKind::Function | SymbolKind::Indirect)
             });
+            let names_of_symbols = symbols.map(|symbol| demangle(symbol.name));
+            names.extend(names_of_symbols.map(|name| NamePattern::new(&name).last().to_owned()));
+        }
+        let near = nearest_names(
+            wanted.last(),
+            names.iter().map(String::as_str),
+            MAX_CANDIDATES,
+        );
         SiteError::NoFunction {
             name: typed.to_owned(),
-            near: near_names(wanted.last(), names.iter().map(String::as_str)),
+            near: near
+                .into_iter()
+                .filter(|name| self.has_function(name))
+                .take(MAX_SUGGESTIONS)
+                .collect(),
         }
+    }
+
+    fn has_function(&self, name: &str) -> bool {
+        let wanted = NamePattern::new(name);
+        let filter = NameFilter::new(self, wanted.last());
+        self.unit_ids().into_par_iter().any(|id| {
+            filter.passes(self, id)
+                && self
+                    .unit(id)
+                    .is_ok_and(|unit| !self.matching(&unit, Some(&wanted)).1.is_empty())
+        })
     }
 
     fn unit_lines(&self, id: UnitId) -> Option<Arc<UnitLines>> {

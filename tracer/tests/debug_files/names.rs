@@ -1,0 +1,51 @@
+//! Functions by name: the units that are skipped have none of that name.
+
+use std::collections::BTreeMap;
+
+use super::*;
+
+#[test]
+fn every_function_is_found_by_its_name_however_names_are_stored() {
+    let builds = [
+        // Names by offset, inline, by index, in a supplementary file, over all units.
+        "gcc -g -O2 -w -o app $FIXTURES/variables/c_types.c",
+        "gcc -gdwarf-4 -O1 -w -o app $FIXTURES/lines.c",
+        "clang -g -O1 -w -o app $FIXTURES/variables/c_types.c",
+        "g++ -g -O1 -w -o app $FIXTURES/variables/cpp_types.cpp",
+        "g++ -g -O1 -w -o app $FIXTURES/variables/cpp_types.cpp; cp app b; dwz -r -m c app b",
+        "rustc --edition 2021 -g -C codegen-units=4 -O -o app $FIXTURES/lines.rs",
+        "rustc --edition 2021 -g -C lto=fat -O -o app $FIXTURES/lines.rs",
+        "gcc -g -gsplit-dwarf -O1 -w -o app $FIXTURES/lines.c",
+    ];
+    for build in builds {
+        let bench = Bench::new();
+        bench.run(build);
+        let module = bench.module("app");
+        let all = module.functions(None).expect("functions");
+        assert!(all.len() > 5, "{build}");
+        let mut by_name = BTreeMap::<_, usize>::new();
+        for function in &all {
+            *by_name.entry(function.name.as_str()).or_default() += 1;
+        }
+        // The library of Rust has thousands: its own are enough.
+        let own = |name: &&str| !build.starts_with("rustc") || name.starts_with("lines::");
+        for name in by_name.keys().filter(|name| own(name)) {
+            let found = module.functions(Some(name)).expect("functions");
+            let exact = found.iter().filter(|function| function.name == **name);
+            assert_eq!(exact.count(), by_name[name], "{build}: {name}");
+        }
+    }
+}
+
+#[test]
+fn name_that_is_missing_brings_near_functions_and_no_other_names() {
+    let bench = Bench::new();
+    bench.run("gcc -g -O1 -w -o app $FIXTURES/variables/c_types.c");
+    let module = bench.module("app");
+    let error = module.function_sites("all_typos").expect_err("no function");
+    let hint = error.hint();
+    assert_eq!(hint.as_deref(), Some("did you mean `all_types`?"));
+    // A variable of nearly that name is no function.
+    let error = module.function_sites("argumant").expect_err("no function");
+    assert_eq!(error.hint(), None);
+}
