@@ -99,6 +99,8 @@ pub struct Frame {
     pub inlined: bool,
     /// Run address.
     pub address: u64,
+    /// Variables in scope, of a snapshot's callers.
+    pub values: Vec<NamedValue>,
 }
 
 /// What a probe has added up in the kernel so far.

@@ -5,6 +5,7 @@
 //! frontend with a screen calls them from a worker.
 
 mod aggregates;
+mod callers;
 mod catalog;
 mod clock;
 mod error;

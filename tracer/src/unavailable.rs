@@ -14,6 +14,10 @@ pub enum Unavailable {
     Register(String),
     /// The memory was not readable: run address, if known.
     Unreadable(Option<u64>),
+    /// In a caller's frame: outside of the stack that was captured.
+    NotCaptured,
+    /// In a caller's frame: in a register that was not kept over the call.
+    NotKept,
     /// The record had no room for it.
     NoRoom,
     /// The hit ran out of steps before it got there.
@@ -39,6 +43,8 @@ impl fmt::Display for Unavailable {
             }
             Self::Unreadable(Some(address)) => write!(f, "memory at {address:#x} not readable"),
             Self::Unreadable(None) => f.write_str("memory not readable"),
+            Self::NotCaptured => f.write_str("not in the captured stack"),
+            Self::NotKept => f.write_str("in a register that was not kept over the call"),
             Self::NoRoom => f.write_str("record full"),
             Self::Steps => f.write_str("step limit of the hit reached"),
             Self::Null => f.write_str("null pointer"),

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::callers;
 use super::modules::Modules;
 use crate::address::RunAddr;
 use crate::debuginfo::names::demangle;
@@ -11,12 +12,33 @@ use crate::event::{Frame, Stack};
 use crate::stack::{CapturedStack, Placed, RawFrame, walk};
 
 /// The call stack of a hit: at most `depth` frames that have code of their own, each with the
-/// inlined copies in it.
-pub(super) fn stack(modules: &Modules, captured: &CapturedStack, depth: u32) -> Stack {
+/// inlined copies in it; with the callers' variables when `variables` is set.
+pub(super) fn stack(
+    modules: &Modules,
+    captured: &CapturedStack,
+    depth: u32,
+    variables: bool,
+) -> Stack {
     let depth = usize::try_from(depth).unwrap_or(usize::MAX);
     let walk = walk(captured, depth, &|address| modules.placed(address));
     Stack {
-        frames: walk.frames.iter().flat_map(named).collect(),
+        frames: walk
+            .frames
+            .iter()
+            .enumerate()
+            .flat_map(|(index, raw)| {
+                let mut frames = named(raw);
+                // The innermost function's are the event's own.
+                if variables {
+                    let values = callers::values(raw, captured);
+                    let own = usize::from(index == 0);
+                    for (frame, values) in frames.iter_mut().zip(values).skip(own) {
+                        frame.values = values;
+                    }
+                }
+                frames
+            })
+            .collect(),
         stopped: walk.stopped,
     }
 }
@@ -59,6 +81,7 @@ fn unnamed(raw: &RawFrame) -> Frame {
         line: None,
         inlined: false,
         address: raw.address.0,
+        values: Vec::new(),
     }
 }
 
@@ -70,6 +93,7 @@ fn of_site(raw: &RawFrame, site: &Site) -> Vec<Frame> {
         line: at.map(|at| at.line).filter(|line| *line != 0),
         inlined,
         address: raw.address.0,
+        values: Vec::new(),
     };
     let outer = site.inlined_into.len();
     let mut frames = vec![frame(&site.function, Some(&site.source), outer > 0)];

@@ -181,7 +181,8 @@ fn event(
         .unwrap_or_default();
     let stack = decoded.stack.map(|captured| {
         let modules = shared.modules();
-        frames::stack(&modules, &captured, entry.depth)
+        let variables = entry.origin.action == "snapshot";
+        frames::stack(&modules, &captured, entry.depth, variables)
     });
     let stack = stack.unwrap_or_default();
     Some(Event {

@@ -98,6 +98,12 @@ struct EventLine<'e> {
 /// The values, written one by one without a list of their own.
 struct Values<'e>(&'e [NamedValue]);
 
+impl Values<'_> {
+    const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
 impl Serialize for Values<'_> {
     fn serialize<S: serde::Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
         out.collect_seq(self.0.iter().map(|value| ValueLine {
@@ -125,6 +131,8 @@ struct FrameLine<'e> {
     line: Option<u64>,
     inlined: bool,
     address: String,
+    #[serde(skip_serializing_if = "Values::is_empty")]
+    values: Values<'e>,
 }
 
 impl<'e> From<&'e Frame> for FrameLine<'e> {
@@ -136,6 +144,7 @@ impl<'e> From<&'e Frame> for FrameLine<'e> {
             line: frame.line,
             inlined: frame.inlined,
             address: format!("{:#x}", frame.address),
+            values: Values(&frame.values),
         }
     }
 }

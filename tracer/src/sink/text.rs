@@ -82,7 +82,17 @@ impl<W: Write + Send> TextSink<W> {
             }
             write!(self.out, "{reset}")?;
         }
-        writeln!(self.out)
+        writeln!(self.out)?;
+        for named in &frame.values {
+            let value = named.value.to_string();
+            writeln!(
+                self.out,
+                "{CONTINUED}{CONTINUED}{} = {}",
+                Visible(&named.expr),
+                Visible(&value)
+            )?;
+        }
+        Ok(())
     }
 }
 
@@ -194,6 +204,11 @@ mod tests {
                 line: Some(9),
                 inlined: true,
                 address: 0x1000,
+                values: vec![crate::event::NamedValue {
+                    expr: "n".into(),
+                    ty: "i32".into(),
+                    value: crate::value::Value::Int(4),
+                }],
             },
             Frame {
                 function: None,
@@ -201,11 +216,12 @@ mod tests {
                 line: None,
                 inlined: false,
                 address: 0x7f00,
+                values: Vec::new(),
             },
         ];
         event.stack.stopped = Some("no call frame information for 0x7f00".into());
         assert!(written(&event, false).ends_with(
-            "\n    at app::run (inlined) /src/main.rs:9\n    at 0x7f00\n    no more: no call frame information for 0x7f00\n"
+            "\n    at app::run (inlined) /src/main.rs:9\n        n = 4\n    at 0x7f00\n    no more: no call frame information for 0x7f00\n"
         ));
     }
 }

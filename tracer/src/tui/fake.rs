@@ -143,6 +143,7 @@ pub(crate) fn full_event(probe: u32, hit: u64, line: u64) -> Event {
         line: Some(18 + 10 * index as u64),
         inlined: index == 0,
         address: 0x5555_0000 + index as u64,
+        values: Vec::new(),
     })
     .collect();
     event

@@ -62,6 +62,9 @@ pub(super) fn event_lines(event: &Event, before: Option<&Event>) -> Vec<Line> {
         tree.push(0, "", "stack, innermost first".into(), Kind::Heading);
         for (index, frame) in event.stack.frames.iter().enumerate() {
             tree.push(0, &format!("#{index}"), frame_text(frame), Kind::Leaf);
+            for named in &frame.values {
+                tree.value(1, &named.expr, &named.value, None);
+            }
         }
         if let Some(why) = &event.stack.stopped {
             tree.push(0, "", format!("no more: {why}"), Kind::Note);

@@ -142,6 +142,21 @@ fn snapshot_is_one_hit_with_everything() {
     assert_eq!(event["action"], "snapshot");
     assert_eq!(event["values"][0]["value"], 7, "{event}");
     assert_frames(&event, &recursion()[1..]);
+    // The callers' variables: the depth of each recursion, and main's.
+    let value = |index: usize, name: &str| -> Value {
+        let values = frames(&event)[index]["values"].as_array();
+        let mut values = values.expect("callers have values").iter();
+        let found = values.find(|value| value["expr"] == name);
+        found.expect("it is in scope")["value"].clone()
+    };
+    for (index, depth) in (1..5).zip(0..) {
+        assert_eq!(value(index, "depth"), depth, "{event}");
+    }
+    assert_eq!(value(5, "two"), serde_json::json!([2, 1]), "{event}");
+    assert!(
+        frames(&event)[0].get("values").is_none(),
+        "its own are the event's"
+    );
 }
 
 /// What gdb shows of the same stop: function and line of each frame up to main.
