@@ -20,6 +20,7 @@ mod ir;
 mod layout;
 mod limits;
 mod names;
+pub mod placement;
 mod rust;
 mod shape;
 mod stack;

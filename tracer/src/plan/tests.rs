@@ -1,6 +1,7 @@
 //! Plans, run by a machine in plain Rust and decoded: golden texts.
 
 mod fixture;
+mod moved;
 mod own;
 
 use crate::reference::{Machine, Outcome, Regions};

@@ -1,0 +1,70 @@
+//! What the debug information knows of a function as a piece of code: its
+//! ranges, its language, and where statements begin in it.
+
+use super::code::ScopeKind;
+use super::module::Module;
+use super::types::Language;
+use crate::address::LinkAddr;
+
+/// A function that has code of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FunctionCode {
+    /// Its entry.
+    pub entry: LinkAddr,
+    /// Beginning and end of each of its parts.
+    pub ranges: Vec<(LinkAddr, LinkAddr)>,
+    /// What it was compiled from.
+    pub language: Language,
+}
+
+/// A place where a statement begins, by the line table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Statement {
+    /// Its first instruction.
+    pub address: LinkAddr,
+    /// Number of the file in its unit.
+    pub file: u32,
+    /// From 1; 0 is code of the compiler's own.
+    pub line: u32,
+}
+
+impl Module {
+    /// The function with the code at `address`, copies inlined into it included.
+    #[must_use]
+    pub fn function_code_at(&self, address: LinkAddr) -> Option<FunctionCode> {
+        let unit = self.unit(self.unit_at(address)?).ok()?;
+        let code = self.code_cache().code(self, &unit);
+        let (_, function) = code
+            .outwards(code.innermost(address))
+            .find(|(_, scope)| scope.kind == ScopeKind::Function)?;
+        let range = |&(begin, end): &(u64, u64)| (LinkAddr(begin), LinkAddr(end));
+        Some(FunctionCode {
+            entry: LinkAddr(function.entry),
+            ranges: function.ranges.iter().map(range).collect(),
+            language: code.language,
+        })
+    }
+
+    /// The statements that begin from `begin` to `last`, both included, by address.
+    #[must_use]
+    pub fn statements_between(&self, begin: LinkAddr, last: LinkAddr) -> Vec<Statement> {
+        let Some(unit) = self
+            .unit_at(begin)
+            .and_then(|id| self.unit_skeleton(id).ok())
+        else {
+            return Vec::new();
+        };
+        let lines = self.code_cache().lines(self, &unit);
+        lines
+            .rows_from(begin.0)
+            .iter()
+            .take_while(|row| row.address <= last.0)
+            .filter(|row| row.address >= begin.0 && row.statement)
+            .map(|row| Statement {
+                address: LinkAddr(row.address),
+                file: row.file,
+                line: row.line,
+            })
+            .collect()
+    }
+}

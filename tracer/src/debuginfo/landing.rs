@@ -1,0 +1,148 @@
+//! Landing pads: where unwinding (a C++ exception, a Rust panic) enters a
+//! function again, from the tables in `.gcc_except_table` that the call frame
+//! information points to.
+//!
+//! Nothing in the code itself leads there, so whoever asks which instructions
+//! can be entered has to ask here too.
+
+use gimli::{BaseAddresses, EhFrame, Pointer, Reader as _, UnwindSection as _};
+
+use super::Slice;
+use super::cfi::FrameSections;
+use super::module::Module;
+use crate::address::LinkAddr;
+
+/// Call sites of one function that are read; a table with more is not understood.
+const MAX_CALL_SITES: usize = 1 << 20;
+
+/// Bytes of one table that are looked at.
+const MAX_TABLE_BYTES: usize = 16 << 20;
+
+impl Module {
+    /// Every landing pad of the code in `ranges`.
+    ///
+    /// `None` when a table is there and cannot be read for certain.
+    #[must_use]
+    pub fn landing_pads(&self, ranges: &[(u64, u64)]) -> Option<Vec<LinkAddr>> {
+        let sections = FrameSections::of(self);
+        let mut pads = Vec::new();
+        for &(begin, end) in ranges {
+            let mut at = begin;
+            // A range may have several entries, one behind the other.
+            while at < end {
+                let Some(fde) = sections.eh_frame_entry(at) else {
+                    // Without an entry nothing unwinds through here.
+                    break;
+                };
+                match fde.lsda() {
+                    None => {}
+                    Some(Pointer::Direct(table)) => {
+                        self.table(LinkAddr(table), fde.initial_address(), &mut pads)?;
+                    }
+                    Some(Pointer::Indirect(_)) => return None,
+                }
+                let next = fde.initial_address().checked_add(fde.len())?;
+                if next <= at {
+                    return None;
+                }
+                at = next;
+            }
+        }
+        Some(pads)
+    }
+
+    /// The landing pads of one language-specific data area.
+    fn table(&self, table: LinkAddr, function: u64, pads: &mut Vec<LinkAddr>) -> Option<()> {
+        let bytes = self.initial_bytes(table, MAX_TABLE_BYTES)?;
+        let mut reader = Slice::new(bytes, gimli::LittleEndian);
+        // The base of the pads is the function, unless the table says otherwise,
+        // which compilers for this processor do not.
+        let omitted = gimli::DW_EH_PE_omit.0;
+        if reader.read_u8().ok()? != omitted {
+            return None;
+        }
+        if reader.read_u8().ok()? != omitted {
+            reader.read_uleb128().ok()?;
+        }
+        let encoding = gimli::DwEhPe(reader.read_u8().ok()?);
+        let length = usize::try_from(reader.read_uleb128().ok()?).ok()?;
+        let mut sites = reader.split(length).ok()?;
+        let mut count = 0_usize;
+        while !sites.is_empty() {
+            count += 1;
+            if count > MAX_CALL_SITES {
+                return None;
+            }
+            let _start = number(&mut sites, encoding)?;
+            let _length = number(&mut sites, encoding)?;
+            let pad = number(&mut sites, encoding)?;
+            let _action = sites.read_uleb128().ok()?;
+            if pad != 0 {
+                pads.push(LinkAddr(function.checked_add(pad)?));
+            }
+        }
+        Some(())
+    }
+}
+
+fn number(reader: &mut Slice<'_>, encoding: gimli::DwEhPe) -> Option<u64> {
+    let value = match encoding {
+        gimli::DW_EH_PE_uleb128 => reader.read_uleb128().ok()?,
+        gimli::DW_EH_PE_udata2 => reader.read_u16().ok()?.into(),
+        gimli::DW_EH_PE_udata4 => reader.read_u32().ok()?.into(),
+        gimli::DW_EH_PE_udata8 => reader.read_u64().ok()?,
+        _ => return None,
+    };
+    Some(value)
+}
+
+impl<'a> FrameSections<'a> {
+    /// The entry of `.eh_frame` that covers `address`.
+    fn eh_frame_entry(&self, address: u64) -> Option<gimli::FrameDescriptionEntry<Slice<'a>>> {
+        let (bytes, start) = self.eh_frame?;
+        let mut section = EhFrame::from(bytes);
+        section.set_address_size(8);
+        let mut bases = BaseAddresses::default()
+            .set_text(self.text)
+            .set_eh_frame(start);
+        if let Some((header, start)) = self.eh_frame_hdr {
+            bases = bases.set_eh_frame_hdr(start);
+            let header = gimli::EhFrameHdr::from(header).parse(&bases, 8).ok();
+            if let Some(table) = header.as_ref().and_then(|header| header.table()) {
+                // The table has every entry: what it does not find is not there.
+                return table
+                    .fde_for_address(&section, &bases, address, EhFrame::cie_from_offset)
+                    .ok()
+                    .filter(|fde| fde.contains(address));
+            }
+        }
+        section
+            .fde_for_address(&bases, address, EhFrame::cie_from_offset)
+            .ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::debuginfo::symbols::SymbolKind;
+
+    #[test]
+    fn own_functions_landing_pads_are_inside_of_them() {
+        let path = std::env::current_exe().expect("own path");
+        let module = Module::open(&path).expect("own binary opens");
+        let mut found = 0;
+        let functions = module
+            .symbols()
+            .filter(|symbol| symbol.kind == SymbolKind::Function && symbol.size > 64);
+        for function in functions.step_by(37).take(200) {
+            let range = (function.address.0, function.address.0 + function.size);
+            let pads = module.landing_pads(&[range]).expect("tables are read");
+            for pad in &pads {
+                assert!((range.0..range.1).contains(&pad.0), "{pad} in {range:x?}");
+            }
+            found += pads.len();
+        }
+        assert!(found > 20, "{found} landing pads");
+    }
+}

@@ -1,0 +1,395 @@
+//! The straight run of code around a site, walked forwards and backwards: how
+//! far a probe can be carried, and why no further.
+
+use iced_x86::{FlowControl, Instruction, InstructionInfoFactory};
+use object::elf;
+
+use super::effect::{Access, Effect, Place, StackChange};
+use super::entries::Entries;
+use super::function::Function;
+use super::needs::{Needs, Read};
+use super::{SiteKind, Stay};
+use crate::address::{Bias, LinkAddr};
+use crate::debuginfo::Module;
+use crate::debuginfo::place::{Binary, Expr, Term};
+
+/// Instructions that a probe is carried across, at most.
+const MAX_STEPS: usize = 48;
+
+/// Bytes below the stack pointer that belong to the function: the red zone of the ABI.
+const RED_ZONE: i64 = 128;
+
+/// Bytes above a function's frame that are taken for its own arguments.
+const ARGUMENTS: i64 = 4096;
+
+/// Bytes of a frame that are taken for mapped, off a register whose distance
+/// from the frame's ends is not known.
+const FRAME: i64 = 1 << 20;
+
+const RBP: u8 = 6;
+const RSP: u8 = 7;
+
+/// What is known of `rbp` at a place of the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Frame {
+    /// It is what it was at the site, and that is the frame pointer.
+    Pointer,
+    /// It is this far from what the stack pointer was at the site.
+    Stack(i64),
+    /// It is some number of the program's.
+    Unknown,
+}
+
+/// Memory, named so that it can be compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Memory {
+    /// Off the stack pointer at the site.
+    Stack(i64),
+    /// Off the frame pointer at the site.
+    Frame(i64),
+    /// At a link address.
+    Static(u64),
+    /// In the thread's own block.
+    Thread,
+}
+
+/// What the walk looks at.
+pub(super) struct Run<'a> {
+    pub(super) module: &'a Module,
+    pub(super) entries: &'a Entries,
+    pub(super) function: &'a Function,
+    pub(super) needs: &'a Needs,
+    pub(super) bias: Bias,
+    /// Index of the site's instruction.
+    pub(super) site: usize,
+    /// Whether the probe may be at this instruction.
+    pub(super) allowed: &'a dyn Fn(&Instruction) -> bool,
+    /// Whether the probe may be carried past a place, from the lower address to the higher.
+    pub(super) passable: &'a dyn Fn(LinkAddr, LinkAddr) -> bool,
+}
+
+/// Where the walk is.
+struct State {
+    /// The stack pointer, less what it was at the site.
+    stack: Option<i64>,
+    frame: Frame,
+}
+
+impl<'a> Run<'a> {
+    fn at(&self, index: usize) -> Option<&'a Instruction> {
+        self.function.instructions.get(index)
+    }
+
+    fn one_trap(&self, instruction: &Instruction) -> bool {
+        let length = instruction.len();
+        let bytes = self
+            .module
+            .initial_bytes(LinkAddr(instruction.ip()), length)
+            .unwrap_or_default();
+        SiteKind::of(instruction, bytes) == SiteKind::OneTrap && (self.allowed)(instruction)
+    }
+
+    /// The nearest one-trap instruction behind the site.
+    ///
+    /// # Errors
+    /// Why there is none that is the same.
+    pub(super) fn forward(&self, factory: &mut InstructionInfoFactory) -> Result<LinkAddr, Stay> {
+        let (mut state, site) = self.start().ok_or(Stay::Undecodable)?;
+        let mut current = site;
+        for step in 1..MAX_STEPS {
+            let next = self
+                .at(self.site.saturating_add(step))
+                .filter(|next| next.ip() == current.next_ip())
+                .ok_or(Stay::Leaves)?;
+            let effect = Effect::of(current, factory).ok_or(Stay::instruction(current))?;
+            self.cross(&effect, &mut state)?;
+            let (from, to) = (LinkAddr(current.ip()), LinkAddr(next.ip()));
+            if self.entered(from, to) {
+                return Err(Stay::Entered);
+            }
+            if !(self.passable)(from, to) {
+                return Err(Stay::OtherLine);
+            }
+            if self.one_trap(next) {
+                return Ok(to);
+            }
+            current = next;
+        }
+        Err(Stay::Leaves)
+    }
+
+    /// A one-trap instruction before the site: on the straight way to it, or
+    /// the only jump that leads to it.
+    ///
+    /// # Errors
+    /// Why there is none that is the same.
+    pub(super) fn backward(&self, factory: &mut InstructionInfoFactory) -> Result<LinkAddr, Stay> {
+        let (mut state, site) = self.start().ok_or(Stay::Undecodable)?;
+        let mut current = site;
+        for step in 1..MAX_STEPS {
+            let before = self
+                .site
+                .checked_sub(step)
+                .and_then(|index| self.at(index))
+                .filter(|before| before.next_ip() == current.ip());
+            let here = LinkAddr(current.ip());
+            if here == self.function.entry {
+                return Err(Stay::Entered);
+            }
+            let falls = before.is_none_or(falls_through);
+            if !falls || before.is_none() {
+                return self.only_jump(here, before.is_some());
+            }
+            let before = before.ok_or(Stay::Leaves)?;
+            let from = LinkAddr(before.ip());
+            if self.entered(from, here) {
+                return Err(Stay::Entered);
+            }
+            if !(self.passable)(from, here) {
+                return Err(Stay::OtherLine);
+            }
+            let effect = Effect::of(before, factory).ok_or(Stay::instruction(before))?;
+            self.cross_back(&effect, &mut state)?;
+            if self.one_trap(before) {
+                return Ok(from);
+            }
+            current = before;
+        }
+        Err(Stay::Leaves)
+    }
+
+    /// The only way to `here`, when that is a jump.
+    fn only_jump(&self, here: LinkAddr, decoded_before: bool) -> Result<LinkAddr, Stay> {
+        let from = self.function.only_jump_to(here).ok_or(Stay::Entered)?;
+        let jump = self
+            .function
+            .index_of(from)
+            .and_then(|index| self.at(index))
+            .ok_or(Stay::Entered)?;
+        // What the whole module's bytes name must be this very jump.
+        let of_module = usize::from(jump.len() >= 5);
+        let only = decoded_before
+            && self.function.targets_at(here) == 1
+            && self.entries.count_at(here) == of_module;
+        if !only {
+            return Err(Stay::Entered);
+        }
+        if !(self.passable)(from, here) {
+            return Err(Stay::OtherLine);
+        }
+        if self.one_trap(jump) {
+            Ok(from)
+        } else {
+            Err(Stay::Leaves)
+        }
+    }
+
+    fn start(&self) -> Option<(State, &'a Instruction)> {
+        let site = self.at(self.site)?;
+        let state = State {
+            stack: Some(0),
+            frame: match self.canonical(site) {
+                Some((RBP, _)) => Frame::Pointer,
+                _ => Frame::Unknown,
+            },
+        };
+        Some((state, site))
+    }
+
+    /// The register that the canonical frame address is off at an instruction, and by how much.
+    fn canonical(&self, instruction: &Instruction) -> Option<(u8, i64)> {
+        let Expr(terms) = self.module.cfa_at(LinkAddr(instruction.ip())).ok()?;
+        match terms.as_slice() {
+            [
+                Term::Register(register),
+                Term::Const(offset),
+                Term::Binary(Binary::Add),
+            ] => Some((register.0, *offset as i64)),
+            _ => None,
+        }
+    }
+
+    fn entered(&self, after: LinkAddr, last: LinkAddr) -> bool {
+        self.function.any_target_between(after, last) || self.entries.any_between(after, last)
+    }
+
+    /// Checks that an instruction can be crossed, and does what it does.
+    fn cross(&self, effect: &Effect, state: &mut State) -> Result<(), Stay> {
+        self.check(effect, state)?;
+        match effect.stack {
+            StackChange::None => {}
+            StackChange::Add(bytes) => {
+                state.stack = state.stack.and_then(|stack| stack.checked_add(bytes));
+            }
+            StackChange::Unknown => state.stack = None,
+        }
+        if effect.writes & (1 << RBP) != 0 {
+            state.frame = match state.stack {
+                Some(stack) if effect.frame_set => Frame::Stack(stack),
+                _ => Frame::Unknown,
+            };
+        }
+        Ok(())
+    }
+
+    /// The same for an instruction that has been executed when the site is reached.
+    fn cross_back(&self, effect: &Effect, state: &mut State) -> Result<(), Stay> {
+        match effect.stack {
+            StackChange::None => {}
+            StackChange::Add(bytes) => {
+                state.stack = state.stack.and_then(|stack| stack.checked_sub(bytes));
+            }
+            StackChange::Unknown => state.stack = None,
+        }
+        if effect.writes & (1 << RBP) != 0 {
+            state.frame = Frame::Unknown;
+        }
+        self.check(effect, state)
+    }
+
+    fn check(&self, effect: &Effect, state: &State) -> Result<(), Stay> {
+        if effect.writes & self.needs.registers != 0 {
+            return Err(Stay::Register);
+        }
+        let gives_back = match effect.stack {
+            StackChange::Add(bytes) => bytes > 0,
+            StackChange::Unknown => true,
+            StackChange::None => false,
+        };
+        if gives_back && self.needs.reads_beyond_statics() {
+            // What is below the stack pointer any signal may overwrite.
+            return Err(Stay::Memory);
+        }
+        for access in &effect.memory {
+            let memory = self.locate(access, state).ok_or(Stay::Faults)?;
+            if access.write && self.may_read(memory, access.size) {
+                return Err(Stay::Memory);
+            }
+        }
+        Ok(())
+    }
+
+    /// Where an access is, when it cannot fault.
+    fn locate(&self, access: &Access, state: &State) -> Option<Memory> {
+        let size = i64::try_from(access.size).ok()?;
+        match access.place {
+            Place::Stack(offset) if !access.aligned => {
+                let ends = offset.checked_add(size)?;
+                if offset < -RED_ZONE || ends > self.above_stack(state) {
+                    return None;
+                }
+                Some(Memory::Stack(state.stack?.checked_add(offset)?))
+            }
+            Place::Frame(offset) if !access.aligned => {
+                let ends = offset.checked_add(size)?;
+                if !(-FRAME..=ARGUMENTS).contains(&offset) || ends > ARGUMENTS {
+                    return None;
+                }
+                match state.frame {
+                    Frame::Pointer => Some(Memory::Frame(offset)),
+                    Frame::Stack(stack) => Some(Memory::Stack(stack.checked_add(offset)?)),
+                    Frame::Unknown => None,
+                }
+            }
+            Place::Static(address) => {
+                let fits = !access.aligned || address % access.size.max(1) == 0;
+                (fits && self.mapped(address, access.size, access.write))
+                    .then_some(Memory::Static(address))
+            }
+            // The stack protector's canary, and the thread's pointer to itself.
+            Place::Thread(0 | 0x28) if !access.write && access.size == 8 => Some(Memory::Thread),
+            _ => None,
+        }
+    }
+
+    /// How far above the stack pointer the stack is mapped for certain.
+    fn above_stack(&self, state: &State) -> i64 {
+        let site = self.at(self.site);
+        match (site.and_then(|site| self.canonical(site)), state.stack) {
+            (Some((RSP, offset)), Some(stack)) => {
+                offset.saturating_sub(stack).saturating_add(ARGUMENTS)
+            }
+            _ => FRAME,
+        }
+    }
+
+    /// Whether a part of the module's image is always there, and can be written.
+    fn mapped(&self, address: u64, size: u64, write: bool) -> bool {
+        let holds = |segment: &crate::debuginfo::object::Segment| {
+            address
+                .checked_sub(segment.address.0)
+                .and_then(|distance| distance.checked_add(size))
+                .is_some_and(|end| end <= segment.memory_size)
+        };
+        let segments = self.module.segments();
+        let loaded = segments.iter().any(|segment| {
+            let needed = if write { elf::PF_W.0 } else { elf::PF_R.0 };
+            segment.kind == elf::PT_LOAD.0 && segment.flags & needed != 0 && holds(segment)
+        });
+        let sealed = segments.iter().any(|segment| {
+            segment.kind == elf::PT_GNU_RELRO.0
+                && address < segment.address.0.saturating_add(segment.memory_size)
+                && segment.address.0 < address.saturating_add(size)
+        });
+        loaded && !(write && sealed)
+    }
+
+    /// Whether the plan could read any of the `size` bytes.
+    fn may_read(&self, memory: Memory, size: u64) -> bool {
+        self.needs
+            .reads
+            .iter()
+            .any(|read| self.overlaps(read, memory, size))
+    }
+
+    fn overlaps(&self, read: &Read, memory: Memory, size: u64) -> bool {
+        let (place, length) = match *read {
+            Read::Anywhere => return true,
+            Read::Register(RSP, offset, length) => (Memory::Stack(offset), length),
+            Read::Register(RBP, offset, length) => {
+                let framed = self
+                    .at(self.site)
+                    .and_then(|site| self.canonical(site))
+                    .is_some_and(|(register, _)| register == RBP);
+                if !framed {
+                    return true;
+                }
+                (Memory::Frame(offset), length)
+            }
+            Read::Register(..) => return true,
+            Read::Absolute(address, length) => {
+                let link = self.bias.link(crate::address::RunAddr(address));
+                if !self.mapped(link.0, length, false) {
+                    return true;
+                }
+                (Memory::Static(link.0), length)
+            }
+        };
+        match (place, memory) {
+            (Memory::Stack(a), Memory::Stack(b)) | (Memory::Frame(a), Memory::Frame(b)) => {
+                meet(a.into(), length, b.into(), size)
+            }
+            (Memory::Static(a), Memory::Static(b)) => meet(a.into(), length, b.into(), size),
+            // The image and the stacks are apart; so is the thread's block, which is not written.
+            (Memory::Static(_), _) | (_, Memory::Static(_)) | (_, Memory::Thread) => false,
+            // How far the frame pointer is from the stack pointer is not known.
+            _ => true,
+        }
+    }
+}
+
+/// Whether two pieces of memory have a byte in common.
+fn meet(a: i128, a_size: u64, b: i128, b_size: u64) -> bool {
+    a < b + i128::from(b_size) && b < a + i128::from(a_size)
+}
+
+/// Whether the next instruction can follow.
+fn falls_through(instruction: &Instruction) -> bool {
+    !matches!(
+        instruction.flow_control(),
+        FlowControl::UnconditionalBranch
+            | FlowControl::IndirectBranch
+            | FlowControl::Return
+            | FlowControl::Exception
+    )
+}

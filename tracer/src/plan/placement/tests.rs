@@ -1,0 +1,217 @@
+//! Placement on code that is written by hand.
+
+use std::process::Command;
+
+use super::*;
+use crate::debuginfo::module::Module;
+
+const SOURCE: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/tests/fixtures/placement/assembled.c"
+);
+
+const RAX: u8 = 0;
+const RDI: u8 = 5;
+const RSP: u8 = 7;
+
+struct Code {
+    module: Module,
+    map: CodeMap,
+}
+
+impl Code {
+    fn build() -> Self {
+        let directory = tempfile::tempdir().expect("temporary directory");
+        let path = directory.path().join("assembled");
+        let status = Command::new("cc")
+            .args(["-g", "-O1", "-fcf-protection=none", SOURCE, "-o"])
+            .arg(&path)
+            .status();
+        assert!(status.expect("the compiler runs").success());
+        Self {
+            module: Module::open(&path).expect("opens"),
+            map: CodeMap::default(),
+        }
+    }
+
+    fn symbol(&self, name: &str) -> LinkAddr {
+        let found = self.module.symbols_named(name);
+        found.first().unwrap_or_else(|| panic!("{name}")).address
+    }
+
+    fn instruction(&self, function: &str, index: usize) -> LinkAddr {
+        let function = self
+            .map
+            .function(&self.module, self.symbol(function))
+            .expect("is understood");
+        LinkAddr(function.instructions[index].ip())
+    }
+
+    fn placed(&self, function: &str, site: usize, needs: &Needs) -> Placed {
+        let rules = Rules {
+            bias: Bias(0),
+            calls: true,
+            rewrites_nops: true,
+            passable: &|_, _| true,
+            free: &|_| true,
+        };
+        let site = self.instruction(function, site);
+        self.map.place(&self.module, site, needs, &rules)
+    }
+
+    /// The index of the place, or why the probe stays.
+    fn place(&self, function: &str, site: usize, needs: &Needs) -> Result<usize, Stay> {
+        let placed = self.placed(function, site, needs);
+        match placed.stays {
+            Some(why) => Err(why),
+            None => Ok((0..)
+                .find(|index| self.instruction(function, *index) == placed.address)
+                .expect("an instruction")),
+        }
+    }
+}
+
+fn registers(numbers: &[u8]) -> Needs {
+    Needs {
+        registers: numbers.iter().map(|number| 1 << number).sum(),
+        ..Needs::default()
+    }
+}
+
+fn memory(read: Read) -> Needs {
+    Needs {
+        reads: vec![read],
+        ..Needs::default()
+    }
+}
+
+fn nothing() -> Needs {
+    Needs::nothing()
+}
+
+#[test]
+fn run_without_effect_on_the_plan_is_crossed_to_the_call() {
+    let code = Code::build();
+    assert_eq!(code.place("call_ahead", 0, &nothing()), Ok(2));
+    assert_eq!(code.place("call_ahead", 0, &registers(&[RDI])), Ok(2));
+    assert_eq!(code.place("stack_load", 0, &nothing()), Ok(1));
+    assert_eq!(code.place("stack_store", 0, &nothing()), Ok(1));
+    assert_eq!(code.place("pushes", 0, &nothing()), Ok(1));
+    assert_eq!(code.place("grows", 0, &nothing()), Ok(2));
+    assert_eq!(code.place("shrinks", 0, &nothing()), Ok(2));
+    assert_eq!(code.place("compares", 0, &nothing()), Ok(1));
+    assert_eq!(code.place("static_store", 0, &nothing()), Ok(1));
+    assert_eq!(
+        code.placed("shared_flags", 1, &nothing()).stays,
+        Some(Stay::Cheapest)
+    );
+}
+
+#[test]
+fn what_the_plan_reads_is_not_written_in_between() {
+    let code = Code::build();
+    let stack = |offset| memory(Read::Register(RSP, offset, 8));
+    assert_eq!(
+        code.place("call_ahead", 0, &registers(&[RAX])),
+        Err(Stay::Register)
+    );
+    assert_eq!(code.place("stack_store", 0, &stack(-8)), Err(Stay::Memory));
+    assert_eq!(code.place("stack_store", 0, &stack(-12)), Err(Stay::Memory));
+    assert_eq!(code.place("stack_store", 0, &stack(-16)), Ok(1));
+    assert_eq!(code.place("stack_store", 0, &stack(-4)), Ok(1));
+    assert_eq!(
+        code.place("stack_store", 0, &memory(Read::Anywhere)),
+        Err(Stay::Memory)
+    );
+    let followed = memory(Read::Register(RDI, 0, 4));
+    assert_eq!(code.place("stack_store", 0, &followed), Err(Stay::Memory));
+    assert_eq!(
+        code.place("grows", 0, &registers(&[RSP])),
+        Err(Stay::Register)
+    );
+    assert_eq!(code.place("grows", 0, &stack(-8)), Err(Stay::Memory));
+    assert_eq!(
+        code.place("shrinks", 0, &memory(Read::Anywhere)),
+        Err(Stay::Memory)
+    );
+    let flags = Needs {
+        registers: 1 << 16,
+        ..Needs::default()
+    };
+    assert_eq!(code.place("compares", 0, &flags), Err(Stay::Register));
+    let statics = |name| memory(Read::Absolute(code.symbol(name).0, 4));
+    assert_eq!(
+        code.place("static_store", 0, &statics("first_static")),
+        Err(Stay::Memory)
+    );
+    assert_eq!(
+        code.place("static_store", 0, &statics("second_static")),
+        Ok(1)
+    );
+    assert_eq!(
+        code.place("stack_store", 0, &statics("first_static")),
+        Ok(1)
+    );
+    let fixed = Needs {
+        fixed: true,
+        ..Needs::default()
+    };
+    assert_eq!(code.place("call_ahead", 0, &fixed), Err(Stay::Fixed));
+}
+
+#[test]
+fn what_can_fault_or_leave_is_not_crossed() {
+    let code = Code::build();
+    assert_eq!(code.place("pointer_load", 0, &nothing()), Err(Stay::Faults));
+    assert_eq!(code.place("far_below", 0, &nothing()), Err(Stay::Faults));
+    assert_eq!(code.place("aligned", 0, &nothing()), Err(Stay::Faults));
+    assert_eq!(code.place("sealed_store", 0, &nothing()), Err(Stay::Faults));
+    assert_eq!(code.place("divides", 0, &nothing()), Err(Stay::Instruction));
+    let kernel = code.place("asks_kernel", 0, &nothing());
+    assert!(
+        matches!(kernel, Err(Stay::Leaves | Stay::Instruction)),
+        "{kernel:?}"
+    );
+}
+
+#[test]
+fn run_that_is_entered_is_not_crossed() {
+    let code = Code::build();
+    assert_eq!(code.place("loops", 0, &nothing()), Err(Stay::Entered));
+    assert_eq!(code.place("loops", 1, &nothing()), Ok(3));
+    assert_eq!(code.place("label_taken", 1, &nothing()), Err(Stay::Entered));
+    assert_eq!(
+        code.place("label_in_data", 0, &nothing()),
+        Err(Stay::Entered)
+    );
+    assert_eq!(
+        code.place("from_elsewhere", 0, &nothing()),
+        Err(Stay::Entered)
+    );
+    assert_eq!(code.place("table", 5, &nothing()), Err(Stay::Entered));
+    let computed = code.module.function_code_at(code.symbol("computed"));
+    let read = Function::read(&code.module, &computed.expect("a function"));
+    assert_eq!(read.err(), Some(Stay::ComputedJump));
+}
+
+#[test]
+fn only_way_to_a_site_is_the_same_moment() {
+    let code = Code::build();
+    assert_eq!(code.place("only_jump", 2, &nothing()), Ok(0));
+    assert_eq!(code.place("two_jumps", 4, &nothing()), Err(Stay::Faults));
+    assert_eq!(code.place("prologue", 2, &nothing()), Ok(0));
+    let frame = memory(Read::Register(6, -8, 4));
+    assert_eq!(code.place("prologue", 2, &frame), Err(Stay::Faults));
+}
+
+#[test]
+fn five_byte_nop_is_probed_at_a_function_entry_only() {
+    let code = Code::build();
+    let at = |function, site| code.placed(function, site, &nothing());
+    let inside = at("nop_inside", 1);
+    assert!(inside.refused, "{inside:?}");
+    assert_eq!(code.place("nop_movable", 1, &nothing()), Ok(2));
+    let entry = at("nop_entry", 0);
+    assert_eq!((entry.kind, entry.refused), (SiteKind::Nop5, false));
+    assert!(at("nop_looped", 0).refused);
+}
