@@ -11,7 +11,7 @@ use tracer_common::op::{self, Op};
 use tracer_common::record::{FLAG_FAULT, FLAG_NO_ROOM, FLAG_STEPS};
 
 use crate::support::random::Random;
-use crate::support::rig::{RDI, RSI, Rig, UNLIMITED, WAYS, Way, copy, emit};
+use crate::support::rig::{RDI, RSI, Rig, UNLIMITED, Way, copy, emit, emulated, ways};
 use crate::support::site::{row, row_address, row_offset};
 
 /// Programs of one call: records of all of them fit into the ring.
@@ -296,8 +296,7 @@ fn same(wanted: &[u8], got: &[u8], name: &str, ops: &[Op]) {
 
 /// Batches that fit the time: emulated machines are slower by ten.
 fn batches(way: Way) -> u64 {
-    let emulated = std::env::var_os("TRACER_TEST_EMULATED").is_some();
-    match (way, emulated) {
+    match (way, emulated()) {
         (Way::Best, false) => 10,
         (Way::Best, true) => 2,
         (Way::PerfEvents, _) => 1,
@@ -306,7 +305,7 @@ fn batches(way: Way) -> u64 {
 
 #[test]
 fn random_programs_send_what_the_reference_sends() {
-    for way in WAYS {
+    for &way in ways() {
         let Some(mut rig) = Rig::load(way, RING) else {
             return;
         };
@@ -433,7 +432,7 @@ fn at_limits(arena: &Arena) -> Vec<Vec<Op>> {
 
 #[test]
 fn programs_at_a_limit_end_as_the_reference_ends() {
-    for way in WAYS {
+    for &way in ways() {
         let Some(mut rig) = Rig::load(way, RING) else {
             return;
         };

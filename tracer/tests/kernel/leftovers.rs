@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tracer::kernel::{LoadOptions, Machine};
 
 use crate::support::needs;
-use crate::support::rig::{RDI, Rig, UNLIMITED, WAYS, Way, emit, requests};
+use crate::support::rig::{RDI, Rig, UNLIMITED, Way, emit, requests, ways};
 use crate::support::site::{SITES, Site};
 
 /// What the kernel writes over a probed instruction.
@@ -30,7 +30,7 @@ fn wait_for_byte(site: Site, wanted: u8) -> bool {
 
 #[test]
 fn dropping_the_machine_restores_the_instruction() {
-    for way in WAYS {
+    for &way in ways() {
         let [_, site, ..] = SITES;
         let before = site.byte();
         let Some(mut rig) = Rig::load(way, 1 << 16) else {
@@ -94,7 +94,7 @@ fn killing_the_tracer_restores_the_instructions() {
     if !needs::kernel() {
         return;
     }
-    for way in WAYS {
+    for &way in ways() {
         // Keeps the other tests from probing the same sites.
         let Some(_turn) = Rig::load(way, 1 << 12) else {
             return;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tracer_common::control::ProbeControl;
 use tracer_common::op::{self, Op};
 
-use crate::support::rig::{RDI, Rig, UNLIMITED, WAYS, emit};
+use crate::support::rig::{RDI, Rig, UNLIMITED, emit, ways};
 use crate::support::site::SITES;
 
 const RING: u32 = 1 << 20;
@@ -49,7 +49,7 @@ fn odd() -> Vec<Op> {
 /// Hits a probe with this control 100 times; gives events and the named counter, and the hit
 /// numbers of the records.
 fn hundred(control: ProbeControl, count: fn(&tracer_common::control::ProbeCounters) -> u64) {
-    for way in WAYS {
+    for &way in ways() {
         let Some(mut rig) = Rig::load(way, RING) else {
             return;
         };
@@ -145,7 +145,7 @@ fn probe_with_a_rate_sends_one_burst_at_once() {
 
 #[test]
 fn rate_comes_back_with_time() {
-    for way in WAYS {
+    for &way in ways() {
         let Some(mut rig) = Rig::load(way, RING) else {
             return;
         };
@@ -176,7 +176,7 @@ fn rate_comes_back_with_time() {
 
 #[test]
 fn control_of_a_live_probe_changes_at_the_next_hit() {
-    let Some(mut rig) = Rig::load(WAYS[0], RING) else {
+    let Some(mut rig) = Rig::load(ways()[0], RING) else {
         return;
     };
     let [site, ..] = SITES;

@@ -5,11 +5,10 @@ use std::thread;
 use tracer_common::control::ProbeControl;
 use tracer_common::op::{self, Op};
 
-use crate::support::rig::{RDI, RSI, Rig, UNLIMITED, WAYS, copy, emit};
+use crate::support::rig::{RDI, RSI, Rig, UNLIMITED, copy, emit, rounds, ways};
 use crate::support::site::SITES;
 
 const THREADS: u64 = 6;
-const ROUNDS: u64 = 3_000;
 
 /// Rejects even `rdi`; sends the rest with 512 bytes at `rsi`.
 fn odd_with_bytes() -> Vec<Op> {
@@ -58,7 +57,7 @@ fn faulting() -> Vec<Op> {
 
 #[test]
 fn every_hit_of_a_flood_is_in_one_counter() {
-    for way in WAYS {
+    for &way in ways() {
         // So small that most is lost: nobody reads it.
         let Some(mut rig) = Rig::load(way, 1 << 16) else {
             return;
@@ -76,6 +75,7 @@ fn every_hit_of_a_flood_is_in_one_counter() {
             },
             UNLIMITED,
         ];
+        let total = rounds(3_000);
         let slots: Vec<u32> = SITES
             .iter()
             .zip(controls)
@@ -93,7 +93,7 @@ fn every_hit_of_a_flood_is_in_one_counter() {
             for thread in 0..THREADS {
                 scope.spawn(move || {
                     let bytes = [thread as u8; 512];
-                    for round in 0..ROUNDS {
+                    for round in 0..total {
                         for site in SITES {
                             site.pass([round, bytes.as_ptr() as u64, 0, 0, 0, 0]);
                         }
@@ -103,7 +103,7 @@ fn every_hit_of_a_flood_is_in_one_counter() {
         });
         let counters: Vec<_> = slots.iter().map(|&slot| rig.counters(slot)).collect();
         for counters in &counters {
-            assert_eq!(counters.hits, THREADS * ROUNDS, "{way:?}");
+            assert_eq!(counters.hits, THREADS * total, "{way:?}");
         }
         let sent: u64 = counters.iter().map(|counters| counters.events).sum();
         let mut numbers: Vec<(u32, u64)> = Vec::new();
@@ -123,10 +123,10 @@ fn every_hit_of_a_flood_is_in_one_counter() {
         let [free, rate, budget, fault] = &counters[..] else {
             panic!("four probes");
         };
-        let half = THREADS * ROUNDS / 2;
+        let half = THREADS * total / 2;
         assert_eq!(
             free.events + free.lost,
-            THREADS * ROUNDS - free.rejected,
+            THREADS * total - free.rejected,
             "{way:?}"
         );
         assert!(free.lost > 0 && free.rejected <= half, "{free:?}");
@@ -139,7 +139,7 @@ fn every_hit_of_a_flood_is_in_one_counter() {
         // Where no scratch area was free the condition was not looked at.
         assert_eq!(
             fault.faults + fault.lost + fault.events,
-            THREADS * ROUNDS,
+            THREADS * total,
             "{fault:?}"
         );
         assert!(fault.faults > 0, "{fault:?}");

@@ -9,14 +9,13 @@ use std::thread;
 
 use tracer_common::record::{CHUNK_OK, FLAG_FAULT};
 
-use crate::support::rig::{RDI, RSI, Rig, UNLIMITED, WAYS, copy, emit};
+use crate::support::rig::{RDI, RSI, Rig, UNLIMITED, copy, emit, rounds, ways};
 use crate::support::site::SITES;
 
 const PAGE: usize = 4096;
 /// Pages of one thread's file.
 const PAGES: usize = 6;
 const THREADS: u8 = 8;
-const ROUNDS: u64 = 300;
 
 /// A file of one byte value, mapped.
 struct Paged {
@@ -79,7 +78,7 @@ impl Drop for Paged {
 
 #[test]
 fn page_that_is_not_resident_is_brought_in() {
-    for way in WAYS {
+    for &way in ways() {
         let Some(mut rig) = Rig::load(way, 1 << 20) else {
             return;
         };
@@ -111,7 +110,8 @@ fn pin_to_cpu_0() {
 
 #[test]
 fn hits_that_sleep_and_preempt_each_other_on_one_cpu_do_not_mix() {
-    for way in WAYS {
+    let total = rounds(300);
+    for &way in ways() {
         let Some(mut rig) = Rig::load(way, 1 << 26) else {
             return;
         };
@@ -130,7 +130,7 @@ fn hits_that_sleep_and_preempt_each_other_on_one_cpu_do_not_mix() {
                     pin_to_cpu_0();
                     let paged = Paged::new(fill);
                     let site = if fill % 2 == 0 { first } else { second };
-                    for _ in 0..ROUNDS {
+                    for _ in 0..total {
                         paged.forget();
                         site.pass([paged.start as u64, u64::from(fill), 0, 0, 0, 0]);
                     }
@@ -153,7 +153,7 @@ fn hits_that_sleep_and_preempt_each_other_on_one_cpu_do_not_mix() {
             }
         }
         let counters = [rig.counters(one), rig.counters(two)];
-        let hits = u64::from(THREADS) * ROUNDS;
+        let hits = u64::from(THREADS) * total;
         assert_eq!(counters[0].hits + counters[1].hits, hits, "{way:?}");
         let sent = counters[0].events + counters[1].events;
         assert_eq!(records.len() as u64, sent, "{way:?}");

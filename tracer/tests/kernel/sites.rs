@@ -2,16 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::rig::{RDI, Rig, UNLIMITED, Way, emit, requests};
+use crate::support::rig::{RDI, Rig, UNLIMITED, Way, emit, emulated, requests};
 use crate::support::site::{ROW, SITES, row, row_offset};
 
 /// Times are best of some: the machine has other things to do.
 const TRIES: usize = 5;
-
-/// Whether times mean anything here.
-fn emulated() -> bool {
-    std::env::var_os("TRACER_TEST_EMULATED").is_some()
-}
 
 #[test]
 fn thousand_sites_attach_and_detach_in_one_go() {

@@ -33,8 +33,25 @@ pub(crate) enum Way {
     PerfEvents,
 }
 
-/// Both ways.
-pub(crate) const WAYS: [Way; 2] = [Way::Best, Way::PerfEvents];
+/// The ways that are tried. In an emulated machine, where each load takes seconds, only the
+/// best: the oldest kernel there has perf events, the newer one more.
+pub(crate) fn ways() -> &'static [Way] {
+    if emulated() {
+        &[Way::Best]
+    } else {
+        &[Way::Best, Way::PerfEvents]
+    }
+}
+
+/// Whether the machine is emulated: `cargo xtask test` says so to the tests in its guests.
+pub(crate) fn emulated() -> bool {
+    std::env::var_os("TRACER_TEST_EMULATED").is_some()
+}
+
+/// As many rounds, or a fifth of them in an emulated machine.
+pub(crate) fn rounds(wanted: u64) -> u64 {
+    if emulated() { wanted / 5 } else { wanted }
+}
 
 /// The loaded machine with its ring.
 pub(crate) struct Rig {
