@@ -40,6 +40,7 @@ pub mod unwind;
 pub mod variable;
 mod variable_reader;
 mod variables;
+mod vtables;
 
 pub use error::DebugInfoError;
 pub use find::debuginfod::Servers;

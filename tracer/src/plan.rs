@@ -26,6 +26,7 @@ mod shape;
 mod stack;
 #[cfg(test)]
 mod tests;
+mod trait_objects;
 
 use std::sync::Arc;
 
@@ -40,6 +41,7 @@ pub use limits::Limits;
 pub use stack::depth as stack_depth;
 
 use crate::address::Bias;
+use crate::debuginfo::place::{Place, Source as PlaceSource};
 use crate::debuginfo::types::{TypeId, TypeKind, TypeSource};
 use crate::debuginfo::variable::{Variable, VariableKind};
 use crate::lang::ast::{Expr, Format, ProbeSpec, Span, Special, Style, TemplatePart};
@@ -129,7 +131,7 @@ pub fn compile(input: &PlanInput<'_>) -> Result<Plan, PlanError> {
         text: &input.spec.text,
     };
     let mut compiler = Compiler {
-        builder: Builder::new(input.source, input.limits),
+        builder: Builder::new(input.source, input.bias, input.limits),
         scope: &scope,
         values: Vec::new(),
         entries: Vec::new(),
@@ -222,7 +224,15 @@ impl Compiler<'_> {
             self.parts.push(Part::Text(format!("{before}{name} = ")));
             let resolver = Resolver::new(&self.builder, scope);
             let operand = resolver.variable(variable);
-            self.value(&name, operand, DEBUG);
+            match self.counted(variable) {
+                Some((spots, node)) => {
+                    let ty = self.builder.resolve_name(variable.ty);
+                    let ty = names::without_paths(&ty).into();
+                    let source = self.captured(spots, node);
+                    self.entry(&name, ty, source, DEBUG);
+                }
+                None => self.value(&name, operand, DEBUG),
+            }
         }
     }
 
@@ -314,6 +324,10 @@ impl Compiler<'_> {
                 (self.captured(Spots(Vec::new()), node), "".into())
             }
         };
+        self.entry(name, ty, source, format);
+    }
+
+    fn entry(&mut self, name: &str, ty: Arc<str>, source: Source, format: Format) {
         self.parts.push(Part::Hole(self.entries.len(), format));
         self.entries.push(Entry {
             expr: name.into(),
@@ -322,10 +336,31 @@ impl Compiler<'_> {
         });
     }
 
+    /// A variable-length array, as an address and a number of elements.
+    fn counted(&mut self, variable: &Variable) -> Option<(Spots, Node)> {
+        let [Some(count), inner @ ..] = &variable.counts[..] else {
+            return None;
+        };
+        if inner.iter().any(Option::is_some) {
+            return None;
+        }
+        let process = self.scope.process;
+        let count = Spots::of(&value_of(count), 8, process).number().ok()?;
+        let address = Spots::of(&variable.place, 0, process).address()?.clone();
+        let node = self.builder.counted_array(variable.ty)?;
+        let spots = Spots(vec![(8, Spot::Number(address)), (8, Spot::Number(count))]);
+        Some((spots, node))
+    }
+
     fn captured(&mut self, spots: Spots, node: Node) -> Source {
         self.values.push((spots, node));
         Source::Captured(self.values.len() - 1)
     }
+}
+
+/// The place of a number that is computed.
+fn value_of(expr: &crate::debuginfo::place::Expr) -> Place {
+    Place::whole(PlaceSource::Value(expr.clone()))
 }
 
 /// Why an operand is wholly unavailable.

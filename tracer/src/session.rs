@@ -16,6 +16,7 @@ mod queue;
 mod reader;
 mod resolve;
 mod shared;
+mod symbols;
 mod wait;
 
 use std::path::PathBuf;
@@ -27,6 +28,7 @@ pub use live::Session;
 
 use crate::debuginfo::DebugOptions;
 use crate::event::{Aggregate, Counters, Notice, ProbeId};
+use crate::plan;
 
 /// How a session is set up.
 #[derive(Clone, Debug, Default)]
@@ -40,6 +42,8 @@ pub struct Options {
     pub perf_events: bool,
     /// Where to look for debug information.
     pub debug: DebugOptions,
+    /// How much of a value is read.
+    pub limits: plan::Limits,
 }
 
 /// A source file that the debug information of a module names.

@@ -33,7 +33,7 @@ pub(crate) struct Args {
     #[arg(long)]
     quick: bool,
     /// Only programs whose source, compiler or flags have this in them
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     only: Option<String>,
     /// One program that is not in the corpus; it must wait for a line on its
     /// stdin before it does what is looked at, and do the same in every run

@@ -119,12 +119,38 @@ pub(super) struct Attach {
     pub(super) events: Option<u64>,
     #[command(flatten)]
     pub(super) debug: DebugArgs,
+    /// Levels of pointers, strings and collections that are followed [default: 3]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..=16))]
+    max_depth: Option<u32>,
+    /// Elements that are read of an array or collection [default: 64]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=4096))]
+    max_elements: Option<u64>,
+    /// Bytes that are read of a text [default: 256]
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u64).range(1..=4095))]
+    max_string: Option<u64>,
+    /// Bytes that are read of one value before its pointers are followed [default: 4096]
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u64).range(1..=16384))]
+    max_value: Option<u64>,
     /// Bytes of the ring between kernel and tracer [default: 64 MiB]
     #[arg(long, value_name = "BYTES", hide_short_help = true)]
     pub(super) ring_bytes: Option<u32>,
     /// Attach by perf events even where the kernel has multi-uprobe links
     #[arg(long, hide_short_help = true)]
     pub(super) perf_events: bool,
+}
+
+impl Attach {
+    /// How much of a value is read.
+    pub(super) fn limits(&self) -> crate::plan::Limits {
+        let default = crate::plan::Limits::default();
+        crate::plan::Limits {
+            depth: self.max_depth.unwrap_or(default.depth),
+            elements: self.max_elements.unwrap_or(default.elements),
+            string_bytes: self.max_string.unwrap_or(default.string_bytes),
+            value_bytes: self.max_value.unwrap_or(default.value_bytes),
+            ..default
+        }
+    }
 }
 
 /// How events are shown.

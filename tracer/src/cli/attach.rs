@@ -66,6 +66,7 @@ fn options(args: &Attach) -> Options {
         ring_bytes: args.ring_bytes.unwrap_or(0),
         perf_events: args.perf_events,
         debug: args.debug.options(),
+        limits: args.limits(),
         ..Options::default()
     }
 }

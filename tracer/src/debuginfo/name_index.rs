@@ -22,6 +22,8 @@ pub(super) const MAX_FOUND: usize = 64;
 pub(super) struct NameIndex {
     /// By hash.
     names: Vec<Entry>,
+    /// Virtual tables of Rust's trait objects, by address of their entries.
+    pub(super) vtables: Vec<DieId>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,29 +37,37 @@ impl NameIndex {
     /// Reads all units of a module.
     pub(super) fn read(module: &Module) -> Self {
         let units = units(module);
-        let mut names: Vec<Entry> = units
+        let read: Vec<(Vec<Entry>, Vec<DieId>)> = units
             .par_chunks(
                 units
                     .len()
                     .div_ceil(rayon::current_num_threads() * 8)
                     .max(1),
             )
-            .flat_map_iter(|units| {
+            .map(|units| {
                 let dies = Dies::new(module);
-                let mut names = Vec::new();
+                let (mut names, mut vtables) = (Vec::new(), Vec::new());
                 for (section, start) in units {
                     let Some(unit) = dies.unit(*section, *start) else {
                         continue;
                     };
                     let index = UnitIndex::read(&dies, &unit);
                     names.extend(index.names.iter().map(|named| entry(&unit, *named)));
+                    let at = |offset: &u32| unit.id(gimli::UnitOffset(*offset as usize));
+                    vtables.extend(index.vtables.iter().map(at));
                 }
-                names
+                (names, vtables)
             })
             .collect();
+        let (mut names, mut vtables) = (Vec::new(), Vec::new());
+        for (of_names, of_vtables) in read {
+            names.extend(of_names);
+            vtables.extend(of_vtables);
+        }
         names.truncate(MAX_NAMES);
         names.par_sort_unstable();
-        Self { names }
+        vtables.sort_unstable();
+        Self { names, vtables }
     }
 
     fn candidates(&self, hash: u32, is_type: bool) -> impl Iterator<Item = DieId> {

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::address::LinkAddr;
+
 /// Names one type of one module: the DIE's offset in `.debug_info`
 /// (bit 62 set: in the supplementary file, bit 63: a type of our own making).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -22,6 +24,17 @@ pub enum Language {
     Other,
 }
 
+/// A type that implements a trait.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Implementer {
+    /// The type.
+    pub ty: TypeId,
+    /// Where the virtual tables are that trait objects of it refer to.
+    pub tables: Vec<LinkAddr>,
+    /// Of its values, in bytes: a power of two.
+    pub align: u64,
+}
+
 /// Gives types by id. Implemented by a module; by a map in tests.
 pub trait TypeSource {
     /// The type, read on first use and kept.
@@ -29,6 +42,19 @@ pub trait TypeSource {
     /// A type that cannot be read is a [`TypeKind::Unsupported`], not an error:
     /// one bad DIE must not cost the rest of an event.
     fn type_of(&self, id: TypeId) -> Arc<Type>;
+
+    /// The types that implement a Rust trait, as its virtual tables say: each
+    /// with the link addresses of its tables and its alignment in bytes.
+    /// At most `most` types, or none when there are more.
+    fn implementers(&self, of: &str, most: usize) -> Vec<Implementer> {
+        let _ = (of, most);
+        Vec::new()
+    }
+
+    /// Version of the Rust compiler that made the module: `(1, 95)`.
+    fn rust_version(&self) -> Option<(u32, u32)> {
+        None
+    }
 
     /// The type of that full name, where the module defines one: for what is
     /// reached by pointers without a type of their own.

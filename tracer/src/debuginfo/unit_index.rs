@@ -23,7 +23,12 @@ pub(super) struct UnitIndex {
     functions: Vec<Function>,
     /// Named types and statics.
     pub(super) names: Vec<Named>,
+    /// Offsets of the virtual tables of Rust's trait objects.
+    pub(super) vtables: Vec<u32>,
 }
+
+/// How rustc names a virtual table.
+const VTABLE: &[u8] = b">::{vtable}";
 
 /// An entry that names of others are qualified with.
 struct Container {
@@ -223,6 +228,9 @@ impl<'a> Pass<'_, 'a> {
         }
         let text = name.and_then(|name| self.dwarf()?.attr_string(unit, name).ok());
         if let Some(text) = text {
+            if !is_type && text.slice().ends_with(VTABLE) {
+                self.index.vtables.push(offset);
+            }
             self.index.names.push(Named {
                 hash: hash(text.slice()),
                 offset,

@@ -1,6 +1,6 @@
 //! Variables in scope at an address: name, type, and where they are.
 
-use super::place::Place;
+use super::place::{Expr, Place};
 use super::types::TypeId;
 
 /// One variable in scope at one address.
@@ -16,6 +16,9 @@ pub struct Variable {
     pub place: Place,
     /// Line of its declaration; 0 is unknown.
     pub line: u64,
+    /// Of a variable-length array: elements of each dimension where the program
+    /// computes that; empty for all else.
+    pub counts: Vec<Option<Expr>>,
     /// 1 for the innermost variable of this name, 2 for the one that it
     /// shadows (`name#2`), and so on.
     pub shadow: u32,

@@ -145,6 +145,11 @@ impl<'a> VariableReader<'_, 'a> {
             kind,
             place,
             line: line.and_then(|(_, line)| line.udata_value()).unwrap_or(0),
+            // Only what has no size of its own is counted by the program.
+            counts: match self.types().type_of(ty).size {
+                None => self.counts(ty),
+                Some(_) => Vec::new(),
+            },
             shadow: 1,
         }
     }
@@ -315,6 +320,7 @@ impl<'a> VariableReader<'_, 'a> {
             kind: VariableKind::Captured,
             place,
             line: 0,
+            counts: Vec::new(),
             shadow: 1,
         })
     }

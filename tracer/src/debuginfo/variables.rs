@@ -12,12 +12,15 @@ use super::place::Expr;
 use super::scope::{Frame, frames};
 use super::type_names::path_name;
 use super::type_reader::Types;
-use super::types::{Language, PointerKind, Type, TypeId, TypeKind, TypeSource};
+use super::types::{Implementer, Language, PointerKind, Type, TypeId, TypeKind, TypeSource};
 use super::variable::{Scope, Variable, VariableKind};
 use super::variable_reader::{Found, VariableReader};
+use super::vtables;
 use crate::address::LinkAddr;
 use crate::unavailable::Unavailable;
 
+/// Units that are asked for their compiler.
+const MAX_UNITS: usize = 1 << 10;
 /// Statics of one unit that are listed.
 const MAX_STATICS: usize = 1 << 14;
 
@@ -27,6 +30,25 @@ impl TypeSource for Module {
             dies: &Dies::new(self),
         }
         .type_of(id)
+    }
+
+    fn implementers(&self, of: &str, most: usize) -> Vec<Implementer> {
+        vtables::implementers(self, of, most)
+    }
+
+    fn rust_version(&self) -> Option<(u32, u32)> {
+        // All units of Rust in a program are of one compiler, since the standard library is.
+        let dies = Dies::new(self);
+        let units = self.units().iter().take(MAX_UNITS);
+        units.into_iter().find_map(|info| {
+            let section = super::dies::MAIN;
+            let unit = dies.unit(section, info.offset)?;
+            let entry = unit.unit.entry(unit.unit.header.root_offset()).ok()?;
+            let producer = entry.attr_value(gimli::DW_AT_producer)?;
+            let producer = dies.dwarf(section.file)?.attr_string(&unit.unit, producer);
+            let producer = producer.ok()?;
+            rust_version_of(&String::from_utf8_lossy(producer.slice()))
+        })
     }
 
     fn named(&self, name: &str) -> Option<TypeId> {
@@ -315,6 +337,13 @@ impl<'a> Question<'a> {
             })
             .collect()
     }
+}
+
+/// `(1, 95)` of `clang LLVM (rustc version 1.95.0 (59807616e 2026-04-14))`.
+fn rust_version_of(producer: &str) -> Option<(u32, u32)> {
+    let (_, version) = producer.split_once("rustc version ")?;
+    let mut numbers = version.split('.');
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
 
 /// Without those that the source declares behind the site.

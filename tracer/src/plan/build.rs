@@ -7,9 +7,11 @@ use std::sync::Arc;
 
 use super::limits::{Limits, NESTING, NODES};
 use super::shape::{
-    Arm, Block, EnumNode, Field, Node, PointerNode, Segment, Slot, TextNode, VariantsNode, merged,
+    Arm, Block, EnumNode, Field, Node, PointerNode, Segment, SeqLen, SeqNode, Slot, TextNode,
+    VariantsNode, merged,
 };
 use super::{cpp, limits, names, rust};
+use crate::address::{Bias, LinkAddr};
 use crate::debuginfo::types::{
     BaseOffset, Language, Member, PointerKind, StructType, Type, TypeId, TypeKind, TypeSource,
     VariantPart,
@@ -22,6 +24,7 @@ const FURTHEST: u64 = 1 << 32;
 /// Makes shapes; gives each chunk of a plan its number.
 pub(super) struct Builder<'a> {
     source: &'a dyn TypeSource,
+    bias: Bias,
     limits: Limits,
     slots: u32,
     nodes: u32,
@@ -29,11 +32,12 @@ pub(super) struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    pub(super) fn new(source: &'a dyn TypeSource, limits: Limits) -> Self {
+    pub(super) fn new(source: &'a dyn TypeSource, bias: Bias, limits: Limits) -> Self {
         // What one copy carries; a text read up to its zero needs room for that.
         let copy = u64::from(tracer_common::limits::MAX_COPY);
         Self {
             source,
+            bias,
             limits: Limits {
                 string_bytes: limits.string_bytes.min(copy - 1),
                 buckets: limits.buckets.min(copy),
@@ -87,6 +91,21 @@ impl<'a> Builder<'a> {
         self.resolve(id).name.clone()
     }
 
+    /// Types that implement a trait, with the run addresses of their tables.
+    pub(super) fn implementers(&self, of: &str) -> Vec<(TypeId, Vec<u64>, u64)> {
+        let found = self.source.implementers(of, limits::IMPLEMENTERS);
+        let run = |table: &LinkAddr| self.bias.run(*table).0;
+        found
+            .into_iter()
+            .map(|one| (one.ty, one.tables.iter().map(run).collect(), one.align))
+            .collect()
+    }
+
+    /// Version of the Rust compiler.
+    pub(super) fn rust_version(&self) -> Option<(u32, u32)> {
+        self.source.rust_version()
+    }
+
     /// The type of a full name.
     pub(super) fn named(&self, name: &str) -> Option<TypeId> {
         self.source.named(name)
@@ -104,7 +123,13 @@ impl<'a> Builder<'a> {
     pub(super) fn variable(&mut self, ty: TypeId) -> Node {
         self.nodes = NODES;
         self.nesting = 0;
-        self.node(ty, self.limits.depth)
+        match self.node(ty, self.limits.depth) {
+            // As a member it has no length; as a variable somebody knows it.
+            Node::Flexible => Node::Missing(Unavailable::Unsupported(
+                "an array of unknown length".into(),
+            )),
+            node => node,
+        }
     }
 
     /// The shape of a value in memory of its own.
@@ -361,9 +386,7 @@ impl<'a> Builder<'a> {
             return self.node(element, depth);
         };
         let Some(of) = *first else {
-            return Node::Missing(Unavailable::Unsupported(
-                "an array of unknown length".into(),
-            ));
+            return Node::Flexible;
         };
         let Some(size) = self.size(element) else {
             return unsized_value();
@@ -404,6 +427,52 @@ impl<'a> Builder<'a> {
         }
     }
 
+    /// An array whose first dimension is a number beside its address: at offsets 8 and 0.
+    pub(super) fn counted_array(&mut self, array: TypeId) -> Option<Node> {
+        self.nodes = NODES;
+        self.nesting = 0;
+        let ty = self.resolve(array);
+        let TypeKind::Array {
+            element,
+            dimensions,
+        } = &ty.kind
+        else {
+            return None;
+        };
+        let (None, inner) = dimensions.split_first()? else {
+            return None;
+        };
+        let size = self.size(*element)?;
+        let stride = inner.iter().try_fold(size, |size, count| {
+            count.and_then(|count| size.checked_mul(count))
+        })?;
+        let most = u64::from(tracer_common::limits::MAX_COPY);
+        if inner.is_empty() && stride == 1 && is_text_char(&self.resolve(*element)) {
+            return Some(Node::Text(Box::new(TextNode {
+                pointer: 0,
+                addend: 0,
+                len: Some(8),
+                trim: 0,
+                zero_ends: true,
+                limit: self.limits.string_bytes,
+                unit: 1,
+                slot: self.slot().ok()?,
+            })));
+        }
+        let depth = self.limits.depth;
+        let slot = self.slot().ok()?;
+        Some(Node::Seq(Box::new(SeqNode {
+            pointer: 0,
+            addend: 0,
+            len: SeqLen::Count(8),
+            stride,
+            limit: self.limits.elements.min(most.checked_div(stride)?),
+            element: self.array(*element, inner, depth),
+            slot,
+            set: false,
+        })))
+    }
+
     fn pointer(
         &mut self,
         ty: &Type,
@@ -438,6 +507,7 @@ impl<'a> Builder<'a> {
                         addend: 0,
                         len: None,
                         trim: 0,
+                        zero_ends: false,
                         limit: self.limits.string_bytes,
                         unit: 1,
                         slot,

@@ -199,6 +199,7 @@ fn text(
         addend: 0,
         len: Some(len),
         trim: 0,
+        zero_ends: false,
         limit: builder.limits().string_bytes / u64::from(unit) * u64::from(unit),
         unit,
         slot: builder.slot().ok()?,

@@ -315,6 +315,11 @@ impl<'r, 's> Decoder<'r, 's> {
     ) -> Result<Value, DecodeError> {
         let value = match node {
             Node::Unit => Ok(Value::Unit),
+            Node::Flexible => Ok(Value::Sequence(Sequence {
+                items: Vec::new(),
+                cut: Some(Cut { of: None }),
+                set: false,
+            })),
             Node::Missing(why) => Err(why.clone()),
             Node::Struct(name, fields) => {
                 return Ok(Value::Struct(Struct {
@@ -502,6 +507,12 @@ impl<'r, 's> Decoder<'r, 's> {
         }
         let all = len.saturating_sub(node.trim);
         let shown = data.get(..data.len().min(all as usize)).unwrap_or(data);
+        if node.zero_ends
+            && let Some(end) = shown.iter().position(|byte| *byte == 0)
+        {
+            let bytes = shown.get(..end).unwrap_or_default().to_vec();
+            return Ok(Value::Text(Text { bytes, cut: None }));
+        }
         Ok(Value::Text(Text {
             bytes: shown.to_vec(),
             cut: (all > shown.len() as u64).then_some(Cut { of: Some(all) }),
@@ -664,9 +675,7 @@ fn scalar(node: &Node, view: &View<'_>, at: u64) -> Result<Value, Unavailable> {
         Node::Char { size } => character(view.number(at, *size)? as u32, *size)?,
         Node::Float { size: 4 } => Value::Float32(f32::from_bits(view.number(at, 4)? as u32)),
         Node::Float { size: 8 } => Value::Float64(f64::from_bits(view.word(at)?)),
-        Node::Float { .. } => {
-            return Err(Unavailable::Unsupported("a float of 80 bits".into()));
-        }
+        Node::Float { .. } => extended(view.number(at, 10)?)?,
         Node::Enum(node) => named(node, view.number(at, node.size)?)?,
         Node::Duration { secs, nanos } => {
             let secs = view.word(at.saturating_add(*secs))?;
@@ -694,6 +703,37 @@ fn scalar(node: &Node, view: &View<'_>, at: u64) -> Result<Value, Unavailable> {
         }
         _ => return Err(Unavailable::Unsupported("this kind of value".into())),
     })
+}
+
+/// An x87 float, where 64 bits hold the same number.
+fn extended(bits: u128) -> Result<Value, Unavailable> {
+    let (mantissa, top) = (bits as u64, (bits >> 64) as u16);
+    let sign = if top & 0x8000 == 0 { 1.0 } else { -1.0 };
+    let exponent = i32::from(top & 0x7fff);
+    if exponent == 0x7fff {
+        let infinite = mantissa << 1 == 0;
+        let value = if infinite { f64::INFINITY } else { f64::NAN };
+        return Ok(Value::Float64(sign * value));
+    }
+    if mantissa == 0 && exponent == 0 {
+        return Ok(Value::Float64(sign * 0.0));
+    }
+    if (mantissa >> 63 == 0) != (exponent == 0) {
+        return Err(Unavailable::Invalid("a float of 80 bits".into()));
+    }
+    // A number in 53 bits, and within the range that has all of them.
+    let exponent = exponent - 16_383 - 63;
+    let zeros = mantissa.trailing_zeros();
+    let (digits, exponent) = (mantissa >> zeros, exponent + zeros as i32);
+    let wide = 64 - digits.leading_zeros();
+    if wide > 53 || exponent + (wide as i32) > 1024 || exponent < -1022 {
+        let why = "a float of 80 bits that 64 do not hold";
+        return Err(Unavailable::Unsupported(why.into()));
+    }
+    // In two steps: the power alone may be beyond the range.
+    let half = exponent / 2;
+    let value = digits as f64 * 2f64.powi(half) * 2f64.powi(exponent - half);
+    Ok(Value::Float64(sign * value))
 }
 
 fn integer(number: u128, bits: u32, signed: bool) -> Value {

@@ -332,6 +332,10 @@ impl Spots {
 
     /// Why no part of it is anywhere; `None` when some part is, or there is none.
     pub(super) fn nowhere(&self) -> Option<&Unavailable> {
+        if self.0.iter().all(|(size, _)| *size == 0) {
+            // A value without bytes needs no place.
+            return None;
+        }
         let mut reasons = self.0.iter().map(|(_, spot)| match spot {
             Spot::Missing(why) => Some(why),
             _ => None,

@@ -27,6 +27,10 @@ pub(super) const NESTING: u32 = 24;
 /// Nodes that the shape of one value may have; the rest of a larger one is unavailable.
 pub(super) const NODES: u32 = 4096;
 
+/// Types behind one `dyn Trait` that a plan is prepared for, each with ops of
+/// its own; of a trait with more, the address and the table are shown.
+pub(super) const IMPLEMENTERS: usize = 24;
+
 /// How much of a value is read; what lies beyond is cut, and says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {

@@ -6,12 +6,16 @@
 use super::build::Builder;
 use super::names;
 use super::shape::{
-    ChainNode, Field, Node, PointerNode, SeqLen, SeqNode, Step, TableNode, TextNode, TreeNode,
-    TreePart,
+    Arm, ChainNode, Field, Node, PointerNode, SeqLen, SeqNode, Step, TableNode, TextNode, TreeNode,
+    TreePart, VariantsNode,
 };
+use super::trait_objects;
 use crate::debuginfo::types::{StructType, Type, TypeId, TypeKind};
 use crate::unavailable::Unavailable;
 use crate::value::RANGE;
+
+/// Bytes of the two counts before what `Rc` and `Arc` of a trait object hold.
+const COUNTS: u64 = 16;
 
 /// Bytes of one counted copy.
 const MOST: u64 = tracer_common::limits::MAX_COPY as u64;
@@ -53,7 +57,7 @@ pub(super) fn present(
         }
         "alloc::vec::Vec" => vec(builder, body, depth),
         "alloc::collections::vec_deque::VecDeque" => deque(builder, body, depth),
-        "alloc::rc::Rc" | "alloc::sync::Arc" => counted(builder, body, depth),
+        "alloc::rc::Rc" | "alloc::sync::Arc" => counted(builder, ty, body, depth),
         "alloc::rc::Weak" | "alloc::sync::Weak" => Some(Node::Struct("(Weak)".into(), Vec::new())),
         "alloc::collections::binary_heap::BinaryHeap" => {
             let (offset, data) = builder.find(body, &["data"])?;
@@ -61,6 +65,7 @@ pub(super) fn present(
             Some(at_offset(offset, node))
         }
         "alloc::collections::linked_list::LinkedList" => linked_list(builder, body, depth),
+        "std::sync::once_lock::OnceLock" => once_lock(builder, body, depth),
         "core::cell::once::OnceCell" => once_cell(builder, body, depth),
         "core::cell::Ref" | "core::cell::RefMut" => {
             let (offset, value) = builder.find(body, &["value"])?;
@@ -145,13 +150,7 @@ fn fat_pointer(
         inner_at(builder, body, "pointer"),
         inner_at(builder, body, "vtable"),
     ) {
-        let node = Node::Pointer(Box::new(PointerNode {
-            transparent: false,
-            target: Err(Unavailable::Unsupported("the type behind `dyn`".into())),
-            addend: 0,
-            vtable: Some(vtable.checked_sub(pointer)?),
-        }));
-        return (pointer == 0).then_some(node);
+        return trait_objects::node(builder, &ty.name, (pointer, vtable), None, depth);
     }
     let (pointer, data) = builder.find(body, &["data_ptr"])?;
     let (len, _) = builder.find(body, &["length"])?;
@@ -200,6 +199,7 @@ fn text(
         addend,
         len: Some(len),
         trim,
+        zero_ends: false,
         limit: builder.limits().string_bytes.min(MOST),
         unit: 1,
         slot: builder.slot().ok()?,
@@ -309,13 +309,13 @@ fn deque(builder: &mut Builder<'_>, body: &StructType, depth: u32) -> Option<Nod
 }
 
 /// `Rc` and `Arc`: a pointer to counts and the value.
-fn counted(builder: &mut Builder<'_>, body: &StructType, depth: u32) -> Option<Node> {
+fn counted(builder: &mut Builder<'_>, ty: &Type, body: &StructType, depth: u32) -> Option<Node> {
     let (at, pointer) = builder.find(body, &["ptr"])?;
     let (more, inner) = builder.peel(pointer);
     let at = at + more;
     let inner = builder.resolve(inner);
     if let TypeKind::Struct(fat) = &inner.kind {
-        return counted_unsized(builder, at, fat, depth);
+        return counted_unsized(builder, &ty.name, at, fat, depth);
     }
     let TypeKind::Pointer {
         target: Some(counts),
@@ -344,10 +344,20 @@ fn counted(builder: &mut Builder<'_>, body: &StructType, depth: u32) -> Option<N
 /// `Rc<str>`, `Arc<[T]>`: the counts stand before the text or elements.
 fn counted_unsized(
     builder: &mut Builder<'_>,
+    name: &str,
     at: u64,
     fat: &StructType,
     depth: u32,
 ) -> Option<Node> {
+    if let (Some(pointer), Some(vtable)) = (
+        inner_at(builder, fat, "pointer"),
+        inner_at(builder, fat, "vtable"),
+    ) {
+        let counts = name.contains("::Rc<") || name.contains("::Arc<");
+        let before = counts.then_some(COUNTS)?;
+        let places = (at + pointer, at + vtable);
+        return trait_objects::node(builder, name, places, Some(before), depth);
+    }
     let (pointer, data) = builder.find(fat, &["data_ptr"])?;
     let (len, _) = builder.find(fat, &["length"])?;
     let TypeKind::Pointer {
@@ -465,6 +475,51 @@ fn once_cell(builder: &mut Builder<'_>, body: &StructType, depth: u32) -> Option
         }
     }
     Some(at_offset(offset + more, Node::Variants(variants)))
+}
+
+/// `OnceLock(…)`, by the state of the `Once` in it.
+///
+/// The number that means "done" is in no debug information, and has been
+/// another one; of compilers before the one that it was checked with, the
+/// fields are shown.
+fn once_lock(builder: &mut Builder<'_>, body: &StructType, depth: u32) -> Option<Node> {
+    const DONE: u128 = 0;
+    if builder.rust_version()? < (1, 95) {
+        return None;
+    }
+    let (once, once_type) = builder.find(body, &["once"])?;
+    let (more, state) = builder.peel(once_type);
+    let size = builder.size(state).filter(|size| *size == 4)?;
+    let (value, value_type) = builder.find(body, &["value"])?;
+    let (inner, value_type) = builder.peel(value_type);
+    let uninit = builder.resolve(value_type);
+    let TypeKind::Union(union) = &uninit.kind else {
+        return None;
+    };
+    let ty = argument(union, "T")?;
+    let field = |offset, node| {
+        vec![Field {
+            name: "0".into(),
+            offset,
+            node,
+        }]
+    };
+    let arm = |values, fields| Arm {
+        name: "OnceLock".into(),
+        values,
+        fields,
+    };
+    let unset = Node::Struct("<uninit>".into(), Vec::new());
+    let set = builder.node(ty, depth);
+    Some(Node::Variants(Box::new(VariantsNode {
+        name: "OnceLock".into(),
+        tag: Some((once + more, size as u8)),
+        arms: vec![
+            arm(vec![(DONE, DONE)], field(value + inner, set)),
+            arm(Vec::new(), field(0, unset)),
+        ],
+        transparent: false,
+    })))
 }
 
 /// Elements of a doubly linked list.

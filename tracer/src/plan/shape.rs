@@ -43,6 +43,8 @@ pub(super) enum Node {
         stride: u64,
         element: Box<Node>,
     },
+    /// Elements in place whose number is written nowhere.
+    Flexible,
     /// Text in place, ending at a zero byte or at the array's end.
     CharArray { len: u64, of: u64 },
     /// The address of a function.
@@ -165,6 +167,8 @@ pub(super) struct TextNode {
     pub(super) len: Option<u64>,
     /// The length is one more than the text (a zero byte that is not part of it).
     pub(super) trim: u64,
+    /// The text ends at a zero byte, if there is one before.
+    pub(super) zero_ends: bool,
     pub(super) limit: u64,
     /// Bytes of a character: 1 (UTF-8, if anything), 2 (UTF-16) or 4 (UTF-32).
     pub(super) unit: u8,
@@ -448,7 +452,7 @@ impl Node {
                     }
                 }
             }
-            Self::Unit | Self::Missing(_) => {}
+            Self::Unit | Self::Flexible | Self::Missing(_) => {}
         }
     }
 }

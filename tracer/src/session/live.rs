@@ -17,6 +17,7 @@ use super::modules::{Modules, TargetModule};
 use super::queue::Queue;
 use super::resolve::{Resolved, resolve};
 use super::shared::{Shared, SiteEntry, lock};
+use super::symbols::ModuleSymbols;
 use super::wait::{Stopper, Waiter};
 use super::{
     AttachError, Control, LineInfo, Options, ProbeError, ProbeStatus, SourceFile, VariableInfo,
@@ -212,7 +213,10 @@ impl Session {
         };
         let compiled: Vec<Result<(Site, Plan), PlanError>> = sites
             .into_par_iter()
-            .map(|site| compile(spec, &module, &site).map(|plan| (site, plan)))
+            .map(|site| {
+                let plan = compile(spec, &module, &site, self.options.limits)?;
+                Ok((site, plan))
+            })
             .collect();
         let total = compiled.len();
         let mut ready = Vec::new();
@@ -346,6 +350,7 @@ impl Session {
         entries: Vec<(Origin, Layout, Option<Key>)>,
         depth: u32,
     ) {
+        let symbols = Arc::new(ModuleSymbols::new(self.modules()));
         let mut table = self.shared.sites_mut();
         for (&cookie, (origin, layout, key)) in reserved.cookies.iter().zip(entries) {
             let origin = Arc::new(origin);
@@ -355,6 +360,7 @@ impl Session {
                     slot: reserved.slot,
                     origin,
                     layout,
+                    symbols: Arc::clone(&symbols),
                     key,
                     depth,
                 }),
@@ -497,7 +503,12 @@ fn milliseconds(since: Instant) -> f64 {
 }
 
 /// The plan of a probe at one site.
-fn compile(spec: &ProbeSpec, module: &TargetModule, site: &Site) -> Result<Plan, PlanError> {
+fn compile(
+    spec: &ProbeSpec,
+    module: &TargetModule,
+    site: &Site,
+    limits: plan::Limits,
+) -> Result<Plan, PlanError> {
     let failed = |message: String| PlanError {
         message,
         hint: None,
@@ -520,7 +531,7 @@ fn compile(spec: &ProbeSpec, module: &TargetModule, site: &Site) -> Result<Plan,
         variables: &variables,
         statics: &|path| debug.static_variable(path).into_iter().next(),
         spec,
-        limits: plan::Limits::default(),
+        limits,
     })
 }
 

@@ -171,6 +171,7 @@ fn event(
     let time_ns = offset.wall(header.ktime_ns);
     let context = Context {
         time_ns: Some(time_ns),
+        symbols: Some(&*entry.symbols),
         ..Context::default()
     };
     let decoded = entry.layout.decode_with(record, &context).ok()?;

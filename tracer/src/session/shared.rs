@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 
 use super::modules::Modules;
 use super::queue::Queue;
+use super::symbols::ModuleSymbols;
 use crate::event::{Notice, Origin, ProbeId};
 use crate::plan::{Key, Layout};
 
@@ -18,6 +19,8 @@ pub(super) struct SiteEntry {
     pub(super) origin: Arc<Origin>,
     /// What its records look like.
     pub(super) layout: Layout,
+    /// Names what pointers of its values point to.
+    pub(super) symbols: Arc<ModuleSymbols>,
     /// What the keys mean that its hits are added up by.
     pub(super) key: Option<Key>,
     /// Frames of its events' stacks.

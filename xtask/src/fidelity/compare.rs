@@ -57,7 +57,7 @@ impl Outcome {
 
     /// We do not show it: a lack when gdb does.
     pub(crate) fn absent(gdb: &Value, why: &str) -> Self {
-        if gdb["k"] == "unavailable" {
+        if is_nowhere(gdb) {
             return Self {
                 neither: 1,
                 ..Self::default()
@@ -90,6 +90,10 @@ impl Outcome {
         match (kind, why) {
             ("any", _) => return,
             ("unavailable", Some(_)) => {
+                self.neither += 1;
+                return;
+            }
+            (_, Some(_)) if is_nowhere(gdb) => {
                 self.neither += 1;
                 return;
             }
@@ -241,7 +245,7 @@ impl Outcome {
     }
 
     fn pointer(&mut self, gdb: &Value, ours: &Value, part: &mut String) {
-        let target = gdb.get("dynamic").or_else(|| gdb.get("target"));
+        let target = seen_as(gdb, ours);
         match ours.get("$address") {
             Some(address) => {
                 self.check(address == &gdb["address"], part, gdb, ours);
@@ -312,6 +316,21 @@ fn has_gap(ours: &Value) -> bool {
     }
 }
 
+/// Whether gdb has no part of it: as a whole, or each.
+fn is_nowhere(gdb: &Value) -> bool {
+    let parts = |key: &str| gdb[key].as_array().filter(|parts| !parts.is_empty());
+    match gdb["k"].as_str() {
+        Some("unavailable") => true,
+        Some("ptr") => gdb.get("text").is_some_and(Value::is_null),
+        Some("struct" | "variant") => {
+            parts("fields").is_some_and(|fields| fields.iter().all(|field| is_nowhere(&field[1])))
+        }
+        Some("seq" | "tuple") => parts("items").is_some_and(|items| items.iter().all(is_nowhere)),
+        Some("ref") => is_nowhere(&gdb["target"]),
+        _ => false,
+    }
+}
+
 /// Nothing in it that could be a lie.
 fn is_hollow(ours: &Value) -> bool {
     match ours {
@@ -326,6 +345,15 @@ fn is_hollow(ours: &Value) -> bool {
         Value::Null => true,
         _ => false,
     }
+}
+
+/// What a pointer refers to: of a polymorphic object, as ours sees it.
+fn seen_as<'g>(gdb: &'g Value, ours: &Value) -> Option<&'g Value> {
+    let own = ours.get("$target").unwrap_or(ours);
+    let own = own["$type"].as_str();
+    let is = |target: &&Value| target["name"].as_str().map(short) == own;
+    let dynamic = gdb.get("dynamic");
+    dynamic.filter(is).or_else(|| gdb.get("target"))
 }
 
 /// Without any part of its own.

@@ -96,8 +96,6 @@ class Walk:
             return node
         if not self.rust and target.name == "char" and target.sizeof == 1:
             node["text"] = c_string(address)
-            if node["text"] is None:
-                return {"k": "unavailable", "why": "Cannot access memory at address %#x" % address}
             return node
         if target.sizeof == 0 and target.code != gdb.TYPE_CODE_STRUCT:
             return node
@@ -115,6 +113,8 @@ class Walk:
 
     def array(self, value, ty, depth):
         element = ty.target().strip_typedefs()
+        if str(ty).endswith("[]"):
+            return {"k": "any", "why": "elements without a number"}
         low, high = ty.range()
         count = high - low + 1
         if element.name == "char" and not self.rust and element.sizeof == 1:
@@ -177,9 +177,18 @@ class Walk:
         return {"k": "seq", "items": nodes, "of": of}
 
 
+def number(value):
+    """An integer that the program has: gdb makes zeros of what it has not."""
+    if isinstance(value, gdb.Value) and (value.is_optimized_out or "<synthetic pointer>" in str(value)):
+        raise gdb.error("optimized out")
+    return int(value)
+
+
 def raw(value):
     """The bytes of a value, wherever it is."""
     size = value.type.sizeof
+    if value.is_optimized_out:
+        raise gdb.error("optimized out")
     try:
         return bytes(value.bytes)
     except AttributeError:
@@ -286,7 +295,7 @@ def run_of(start, count, element):
 def vec_parts(value):
     buf = value["buf"]
     inner = buf["inner"] if has(buf, "inner") else buf
-    return int.from_bytes(raw(peel(inner["ptr"])), "little"), int(value["len"])
+    return int.from_bytes(raw(peel(inner["ptr"])), "little"), number(value["len"])
 
 
 def has(value, name):
@@ -338,7 +347,7 @@ def rust_struct(walk, value, ty, name, depth):
         inner = peel_to(value, "alloc::vec::Vec")
         return text(*vec_parts(inner))
     if base == "alloc::ffi::c_str::CString":
-        return text(int.from_bytes(raw(value["inner"]["data_ptr"]), "little"), int(value["inner"]["length"]), 1)
+        return text(int.from_bytes(raw(value["inner"]["data_ptr"]), "little"), number(value["inner"]["length"]), 1)
     if base == "alloc::vec::Vec":
         start, count = vec_parts(value)
         return walk.items(run_of(start, min(count, MOST_ITEMS), ty.template_argument(0)), count, depth - 1)
@@ -372,7 +381,7 @@ def rust_struct(walk, value, ty, name, depth):
     if base in ("core::cell::once::OnceCell",):
         return rust_once(walk, walk.node(value["inner"], depth), "OnceCell")
     if base in ("std::sync::once_lock::OnceLock",):
-        done = int(peel(value["once"])) == 0
+        done = number(peel(value["once"])) == 0
         inner = {"k": "any", "why": "not set"}
         if done:
             inner = walk.node(initialised(value["value"]["value"]), depth)
@@ -381,14 +390,14 @@ def rust_struct(walk, value, ty, name, depth):
             "core::num::wrapping::Wrapping", "core::num::saturating::Saturating"):
         return walk.node(peel(value), depth)
     if base == "core::time::Duration":
-        return {"k": "duration", "secs": str(int(value["secs"])), "nanos": str(int(peel(value["nanos"])))}
+        return {"k": "duration", "secs": str(number(value["secs"])), "nanos": str(number(peel(value["nanos"])))}
     if base in ("std::time::Instant", "std::time::SystemTime"):
         spec = value
         while not has(spec, "tv_sec"):
             spec = spec[spec.type.strip_typedefs().fields()[0]]
         return {"k": "struct", "name": name, "fields": [
-            ["tv_sec", {"k": "int", "v": str(int(spec["tv_sec"]))}],
-            ["tv_nsec", {"k": "int", "v": str(int(peel(spec["tv_nsec"])))}]]}
+            ["tv_sec", {"k": "int", "v": str(number(spec["tv_sec"]))}],
+            ["tv_nsec", {"k": "int", "v": str(number(peel(spec["tv_nsec"])))}]]}
     if base == "std::collections::hash::map::HashMap":
         return rust_table(walk, value["base"]["table"], True, depth)
     if base == "std::collections::hash::set::HashSet":
@@ -432,7 +441,7 @@ def peel_to(value, wanted):
 
 def rust_slice(walk, value, name, depth):
     start = int.from_bytes(raw(value["data_ptr"]), "little")
-    count = int(value["length"])
+    count = number(value["length"])
     element = value["data_ptr"].type.target()
     if name.startswith("*"):
         return walk.raw_struct(value, value.type.strip_typedefs(), name, depth)
@@ -465,7 +474,7 @@ def rust_counted(walk, value, name, depth):
             return {"k": "any", "why": "dyn"}
         start = int.from_bytes(raw(pointer["data_ptr"]), "little")
         counts = pointer["data_ptr"].type.target().strip_typedefs()
-        count = int(pointer["length"])
+        count = number(pointer["length"])
         field = [f for f in counts.fields() if f.name in ("value", "data")][0]
         start += field.bitpos // 8
         element = field.type
@@ -480,8 +489,8 @@ def rust_deque(walk, value, ty, depth):
     buf = value["buf"]
     inner = buf["inner"] if has(buf, "inner") else buf
     start = int.from_bytes(raw(peel(inner["ptr"])), "little")
-    cap = int(peel(inner["cap"]))
-    head, count = int(value["head"]), int(value["len"])
+    cap = number(peel(inner["cap"]))
+    head, count = number(value["head"]), number(value["len"])
     element = ty.template_argument(0)
     pointer = gdb.Value(start).cast(element.pointer())
     items = ((pointer + (head + n) % cap).dereference() for n in range(min(count, MOST_ITEMS)))
@@ -493,7 +502,7 @@ def rust_table(walk, table, is_map, depth):
     entry = ty.template_argument(0)
     inner = table["table"]
     control = int.from_bytes(raw(peel(inner["ctrl"])), "little")
-    mask, count = int(inner["bucket_mask"]), int(inner["items"])
+    mask, count = number(inner["bucket_mask"]), number(inner["items"])
     entries = []
     if count and entry.sizeof:
         flags = bytes(gdb.selected_inferior().read_memory(control, mask + 1))
@@ -510,7 +519,7 @@ def rust_table(walk, table, is_map, depth):
 
 
 def rust_tree(walk, value, is_map, depth):
-    count = int(value["length"])
+    count = number(value["length"])
     pairs = []
 
     def cell(array, index):
@@ -519,7 +528,7 @@ def rust_tree(walk, value, is_map, depth):
     def visit(node, height):
         leaf = node.dereference()
         data = leaf
-        length = int(data["len"])
+        length = number(data["len"])
         edges = None
         if height > 0:
             parent = node.dereference()["parent"]
@@ -541,7 +550,7 @@ def rust_tree(walk, value, is_map, depth):
     fields = root.type.strip_typedefs().fields()
     if count and len(fields) > 1 and fields[1].name == "Some":
         some = root[fields[1]]["__0"]
-        visit(peel(some["node"]), int(some["height"]))
+        visit(peel(some["node"]), number(some["height"]))
     if is_map:
         return {"k": "map", "of": count, "entries": [
             [walk.node(k, depth - 1), walk.node(v, depth - 1)] for k, v in pairs]}
@@ -549,7 +558,7 @@ def rust_tree(walk, value, is_map, depth):
 
 
 def rust_list(walk, value, depth):
-    count = int(value["len"])
+    count = number(value["len"])
     items = []
     here = value["head"]
     while len(items) < min(count, MOST_ITEMS):
@@ -591,13 +600,13 @@ def cpp_presented(walk, value, ty, name, base, visitor, depth):
     if base in ("std::unique_ptr", "std::shared_ptr", "std::weak_ptr"):
         children = list(visitor.children())
         if base == "std::weak_ptr":
-            address = int(value["_M_ptr"])
+            address = number(value["_M_ptr"])
             return {"k": "ptr", "address": hex(address), "smart": True}
         if not children:
             return {"k": "ptr", "address": "0x0", "smart": True, "weak": base == "std::weak_ptr"}
         pointer = children[0][1]
         if path(str(ty.template_argument(0))).endswith("[]") or "[]" in name.split(",")[0]:
-            return {"k": "ptr", "address": hex(int(pointer)), "smart": True}
+            return {"k": "ptr", "address": hex(number(pointer)), "smart": True}
         node = walk.pointer(pointer, pointer.type.strip_typedefs(), depth)
         node["smart"] = True
         node["weak"] = base == "std::weak_ptr"
@@ -609,7 +618,7 @@ def cpp_presented(walk, value, ty, name, base, visitor, depth):
         return {"k": "variant", "name": "optional", "fields": [["0", walk.node(children[0][1], depth)]]}
     if base == "std::variant":
         children = list(visitor.children())
-        index = int(value["_M_index"])
+        index = number(value["_M_index"])
         if not children:
             return {"k": "variant", "name": "valueless", "fields": []}
         return {"k": "alternative", "index": index, "value": walk.node(children[0][1], depth)}
@@ -632,14 +641,14 @@ def cpp_presented(walk, value, ty, name, base, visitor, depth):
 
 def cpp_text(value, base):
     if base == "std::basic_string":
-        pointer, count = value["_M_dataplus"]["_M_p"], int(value["_M_string_length"])
+        pointer, count = value["_M_dataplus"]["_M_p"], number(value["_M_string_length"])
     else:
-        pointer, count = value["_M_str"], int(value["_M_len"])
+        pointer, count = value["_M_str"], number(value["_M_len"])
     size = pointer.type.strip_typedefs().target().sizeof
     if size == 1:
-        return text(int(pointer), count)
+        return text(number(pointer), count)
     shown = min(count, MOST_TEXT // size)
-    data = bytes(gdb.selected_inferior().read_memory(int(pointer), shown * size)) if shown else b""
+    data = bytes(gdb.selected_inferior().read_memory(number(pointer), shown * size)) if shown else b""
     units = [int.from_bytes(data[n:n + size], "little") for n in range(0, len(data), size)]
     return {"k": "wide", "units": units, "size": size, "of": count}
 
@@ -693,9 +702,12 @@ def variables(frame, rust):
     while block is not None:
         # gdb merges blocks of which only constants are left: the later declaration is the inner one.
         for symbol in sorted(block, key=lambda symbol: -symbol.line):
-            if not (symbol.is_variable or symbol.is_argument) or not symbol.name:
+            if not (symbol.is_variable or symbol.is_argument or symbol.is_constant) or not symbol.name:
                 continue
             if symbol.addr_class == gdb.SYMBOL_LOC_TYPEDEF:
+                continue
+            if symbol.is_constant and symbol.type.code == gdb.TYPE_CODE_ENUM and not rust:
+                # A name of an enumeration that is declared in the block.
                 continue
             found.append((symbol, block))
         if block.function is not None:

@@ -11,6 +11,9 @@ use super::corpus::Program;
 use super::listed::LISTED;
 use crate::failure::Failure;
 
+/// Variables that are named for each reason why we lack them.
+const EXAMPLES: usize = 3;
+
 /// One variable at one site.
 pub(super) struct Found {
     /// Number of the site.
@@ -88,7 +91,7 @@ pub(super) struct Report {
     programs: Vec<(String, String, &'static str, Counts)>,
     lines: Vec<Line>,
     /// An example of each reason for which we lack something.
-    examples: BTreeMap<String, String>,
+    examples: BTreeMap<String, Vec<String>>,
 }
 
 impl Report {
@@ -140,7 +143,10 @@ impl Report {
                 "{name}, {}, {}: {}",
                 found.location, found.variable, found.type_name
             );
-            self.examples.entry(why.clone()).or_insert(example);
+            let examples = self.examples.entry(why.clone()).or_default();
+            if examples.len() < EXAMPLES {
+                examples.push(example);
+            }
             *counts.lacking.entry(why).or_default() += 1;
         } else if equal > 0 || (neither == 0 && ours_only == 0) {
             counts.equal += 1;
@@ -219,8 +225,10 @@ impl Report {
             );
         }
         for (why, count) in &total.lacking {
-            let example = self.examples.get(why).map_or("", String::as_str);
-            let _ = writeln!(out, "lacking {count}: {why}\n    as in {example}");
+            let _ = writeln!(out, "lacking {count}: {why}");
+            for example in self.examples.get(why).into_iter().flatten() {
+                let _ = writeln!(out, "    as in {example}");
+            }
         }
         out.push_str(&self.differences());
         let mut listed: BTreeMap<&str, usize> = BTreeMap::new();

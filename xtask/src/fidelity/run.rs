@@ -290,10 +290,10 @@ pub(crate) fn ours(
     let directory = program_directory(program)?;
     let mut probes = String::new();
     for (id, site) in sites.iter().enumerate() {
-        probes.push_str(&format!("log {} depth 6 hits 1 as s{id}\n", site.probe()));
+        probes.push_str(&format!("log {} hits 1 as s{id}\n", site.probe()));
         for (number, name) in statics.get(&id).into_iter().flatten().enumerate() {
             probes.push_str(&format!(
-                "log {} \"{{{name}}}\" depth 6 hits 1 as v{id}.{number}\n",
+                "log {} \"{{{name}}}\" hits 1 as v{id}.{number}\n",
                 site.probe()
             ));
         }
@@ -304,6 +304,8 @@ pub(crate) fn ours(
     let mut tracer = Command::new(workspace::binary("tracer", false))
         .args([
             "attach",
+            "--max-depth",
+            "6",
             "--output",
             "json",
             "--pid",

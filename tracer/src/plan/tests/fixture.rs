@@ -141,6 +141,7 @@ impl Fixture {
             kind: VariableKind::Local,
             place,
             line: 1,
+            counts: Vec::new(),
             shadow: 1,
         });
     }

@@ -6,15 +6,15 @@
 )]
 
 use std::borrow::Cow;
-use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::cell::{Cell, OnceCell, Ref, RefCell, RefMut};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet, LinkedList, VecDeque};
 use std::ffi::{CStr, CString, OsString};
 use std::marker::PhantomData;
 use std::num::{NonZeroU32, Wrapping};
 use std::path::{Path, PathBuf};
 use std::rc::{Rc, Weak};
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::{Arc, Mutex, OnceLock, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, RwLock, RwLockWriteGuard};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::super::{Limits, PlanInput, compile};
@@ -55,12 +55,13 @@ fn show(ty: TypeId, address: u64, limits: Limits) -> String {
         kind: VariableKind::Local,
         place,
         line: 1,
+        counts: Vec::new(),
         shadow: 1,
     }];
     let spec = spec(None, None);
     let plan = compile(&PlanInput {
         source: module(),
-        bias: Bias(0),
+        bias: bias(),
         tls: None,
         variables: &variables,
         statics: &|_| None,
@@ -74,6 +75,21 @@ fn show(ty: TypeId, address: u64, limits: Limits) -> String {
     };
     let decoded = plan.layout.decode(&record).expect("decodes");
     decoded.values[0].value.to_string()
+}
+
+/// Something whose link address and run address are both known.
+static ANCHOR: u32 = 0x5eed;
+
+/// Where this process has the test binary.
+fn bias() -> Bias {
+    let found = module().static_variable("own::ANCHOR");
+    match &found[0].place.pieces[0].source {
+        Source::Memory(Expr(terms)) => match terms[..] {
+            [Term::Address(link)] => Bias(address_of(&ANCHOR).wrapping_sub(link.0)),
+            _ => panic!("{terms:?}"),
+        },
+        other => panic!("{other:?}"),
+    }
 }
 
 fn address_of<T>(value: &T) -> u64 {
@@ -459,4 +475,120 @@ fn long_collections_are_cut_with_their_count() {
     );
     assert!(whole.starts_with("{0: 0, 1: 1") && whole.ends_with("63: 63, … 2000 in all}"));
     assert_eq!(first.len(), 64);
+}
+
+trait Speak: std::fmt::Debug {}
+
+#[derive(Debug)]
+struct Dog {
+    name: String,
+    age: u8,
+}
+
+/// Aligned beyond the counts that stand before it in an `Rc`.
+#[derive(Debug)]
+#[repr(align(64))]
+struct Cat(u16);
+
+#[derive(Debug)]
+struct Nobody;
+
+impl Speak for Dog {}
+impl Speak for Cat {}
+impl Speak for Nobody {}
+
+#[derive(Debug)]
+struct TraitObjects {
+    boxed: Box<dyn Speak>,
+    empty: Box<dyn Speak + Send>,
+    shared: Rc<dyn Speak>,
+    aligned: Arc<dyn Speak>,
+    list: Vec<Box<dyn Speak>>,
+    reference: &'static dyn Speak,
+    none: Option<&'static dyn Speak>,
+}
+
+#[test]
+fn trait_objects_are_shown_as_what_they_are() {
+    let dog = |age| Dog {
+        name: "Rex".into(),
+        age,
+    };
+    let zoo = TraitObjects {
+        boxed: Box::new(dog(3)),
+        empty: Box::new(Nobody),
+        shared: Rc::new(dog(4)),
+        aligned: Arc::new(Cat(7)),
+        list: vec![Box::new(Cat(1)), Box::new(dog(2))],
+        reference: &Nobody,
+        none: None,
+    };
+    compare!(
+        zoo,
+        "TraitObjects",
+        [boxed, empty, shared, aligned, list, reference, none]
+    );
+}
+
+#[derive(Debug)]
+struct Wrapped {
+    heap: BinaryHeap<u8>,
+    list: LinkedList<String>,
+    no_list: LinkedList<u8>,
+    once: OnceCell<u16>,
+    no_once: OnceCell<u16>,
+    lock: OnceLock<String>,
+    no_lock: OnceLock<u8>,
+    borrowed: Ref<'static, Vec<u8>>,
+    mutable: RefMut<'static, u32>,
+    guard: MutexGuard<'static, String>,
+    writing: RwLockWriteGuard<'static, [i8; 2]>,
+}
+
+#[test]
+fn lists_cells_and_guards_are_shown_as_what_they_hold() {
+    let cell: &'static RefCell<Vec<u8>> = Box::leak(Box::default());
+    let number: &'static RefCell<u32> = Box::leak(Box::new(RefCell::new(5)));
+    let mutex: &'static Mutex<String> = Box::leak(Box::new(Mutex::new("held".into())));
+    let rwlock: &'static RwLock<[i8; 2]> = Box::leak(Box::new(RwLock::new([1, -1])));
+    let zoo = Wrapped {
+        heap: BinaryHeap::from(vec![3, 1, 2]),
+        list: LinkedList::from(["one".to_owned(), String::new()]),
+        no_list: LinkedList::new(),
+        once: OnceCell::from(6),
+        no_once: OnceCell::new(),
+        lock: OnceLock::from("set".to_owned()),
+        no_lock: OnceLock::new(),
+        borrowed: cell.borrow(),
+        mutable: number.borrow_mut(),
+        guard: mutex.lock().expect("nobody panics"),
+        writing: rwlock.write().expect("nobody panics"),
+    };
+    compare!(
+        zoo,
+        "Wrapped",
+        [
+            heap, list, no_list, once, no_once, lock, no_lock, borrowed, mutable, guard, writing
+        ]
+    );
+}
+
+#[test]
+fn chain_that_is_shorter_than_its_count_is_no_list() {
+    let list = LinkedList::from([1_u8, 2]);
+    let mut bytes = [0_u8; size_of::<LinkedList<u8>>()];
+    let memory = std::fs::File::open("/proc/self/mem").expect("our own memory");
+    std::os::unix::fs::FileExt::read_exact_at(&memory, &mut bytes, address_of(&list))
+        .expect("the list's bytes");
+    let place = bytes
+        .chunks_exact(8)
+        .position(|word| word == 2_u64.to_le_bytes());
+    let at = place.expect("the number of entries") * 8;
+    bytes[at] = 9;
+    let shown = show(
+        member("Wrapped", "no_list"),
+        address_of(&bytes),
+        Limits::default(),
+    );
+    assert_eq!(shown, "<invalid value: 2 entries in a chain of 9>");
 }
