@@ -108,10 +108,13 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         return go_on_as_root(&out);
     }
     let mut report = Report {
-        host: host()?,
+        host: host(&Extent::of(args))?,
         ..Report::default()
     };
     measure(args, &mut report)?;
+    report.host.load = std::fs::read_to_string("/proc/loadavg")
+        .ok()
+        .and_then(|text| load(&text));
     if args.write_docs {
         page::write(&report)?;
     }
@@ -187,7 +190,7 @@ fn measure(args: &Args, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-fn host() -> Result<Host> {
+fn host(extent: &Extent) -> Result<Host> {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .context("the clock is before 1970")?;
@@ -195,7 +198,15 @@ fn host() -> Result<Host> {
         kernel: rustix::system::uname().release().to_string_lossy().into(),
         cpus: std::thread::available_parallelism()?.get(),
         date: date(now.as_secs() / 86_400),
+        repeats: extent.repeats,
+        milliseconds: extent.milliseconds,
+        load: None,
     })
+}
+
+/// The average over five minutes: the second number of `/proc/loadavg`.
+fn load(text: &str) -> Option<f64> {
+    text.split_whitespace().nth(1)?.parse().ok()
 }
 
 /// Year, month and day of a day since 1970-01-01, by Howard Hinnant's `civil_from_days`.
@@ -216,7 +227,13 @@ fn date(days: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::date;
+    use super::{date, load};
+
+    #[test]
+    fn load_is_that_of_five_minutes() {
+        assert_eq!(load("8.06 8.34 8.68 3/217 2001"), Some(8.34));
+        assert_eq!(load(""), None);
+    }
 
     #[test]
     fn days_have_their_dates() {

@@ -68,10 +68,15 @@ fn second_trap(report: &Report) -> Option<String> {
 fn page(report: &Report) -> String {
     let host = &report.host;
     let mut page = format!(
-        "{HEADER}\n## A run\n\n{}: Linux {}, {} CPUs.{}\n{}",
+        "{HEADER}\n## A run\n\n{}: Linux {}, {} CPUs, {} repeats with {} ms of hits each.{}{}\n{}",
         host.date,
         host.kernel,
         host.cpus,
+        host.repeats,
+        host.milliseconds,
+        host.load.map_or_else(String::new, |load| format!(
+            " The load average in its last five minutes was {load:.1}; the bench alone makes 1 to 2."
+        )),
         second_trap(report).unwrap_or_default(),
         table::markdown(report)
     );

@@ -1,10 +1,14 @@
 //! The same observation by other tracers, where they are installed.
 
+use std::fs::File;
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use rustix::fs::{CWD, Mode, OFlags, mkfifoat};
 
 use super::observed::{Ended, Observed, RunTime, Scratch};
 use super::observer::{Counts, Observer};
@@ -15,6 +19,10 @@ use crate::failure::Failure;
 
 /// Where the kernel's list of probes is; `perf probe` needs it.
 const TRACEFS: &str = "/sys/kernel/tracing";
+/// Longest that perf takes to begin.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Between two looks at a pipe.
+const LOOK: Duration = Duration::from_millis(1);
 /// Name of our probes in that list.
 const GROUP: &str = "tracer_bench";
 
@@ -173,14 +181,22 @@ impl Perf {
     fn start(hitter: &Hitter, site: Site) -> Result<Self> {
         let probe = PerfProbe::add(hitter.path(), function(site))?;
         let data = Scratch::new("perf.data")?;
+        let mut control = Fifo::new("control")?;
+        let mut answers = Fifo::new("answers")?;
         let mut command = Command::new(installed("perf")?);
+        // It records nothing until it is told to: its probe is there long before.
         command
-            .args(["record", "-q", "-p", &hitter.pid().to_string(), "-e"])
+            .args(["record", "-q", "-D", "-1", "--control"])
+            .arg(format!("fifo:{},{}", control.path(), answers.path()))
+            .args(["-p", &hitter.pid().to_string(), "-e"])
             .arg(format!("{GROUP}:{}", function(site)))
             .arg("-o")
             .arg(data.path());
+        let mut process = Observed::spawn(&mut command)?;
+        control.write("enable\n")?;
+        answers.wait("ack", || process.check_runs())?;
         Ok(Self {
-            process: Observed::spawn(&mut command)?,
+            process,
             data,
             _probe: probe,
         })
@@ -216,6 +232,59 @@ impl Observer for Perf {
     }
 }
 
+/// A named pipe.
+struct Fifo {
+    name: Scratch,
+    file: File,
+}
+
+impl Fifo {
+    fn new(name: &str) -> Result<Self> {
+        let name = Scratch::new(name)?;
+        mkfifoat(CWD, name.path(), Mode::RUSR | Mode::WUSR).context("cannot make a named pipe")?;
+        // For both ways: so it can be opened before the other side is there.
+        let flags = i32::try_from(OFlags::NONBLOCK.bits())?;
+        let file = File::options()
+            .read(true)
+            .write(true)
+            .custom_flags(flags)
+            .open(name.path())
+            .context("cannot open a named pipe")?;
+        Ok(Self { name, file })
+    }
+
+    fn path(&self) -> std::path::Display<'_> {
+        self.name.path().display()
+    }
+
+    fn write(&mut self, text: &str) -> Result<()> {
+        self.file
+            .write_all(text.as_bytes())
+            .context("cannot write to a named pipe")
+    }
+
+    /// Waits until a text comes, or `ended` says why it will not.
+    fn wait(&mut self, text: &str, mut ended: impl FnMut() -> Result<()>) -> Result<()> {
+        let started = Instant::now();
+        let mut came = Vec::new();
+        while !String::from_utf8_lossy(&came).contains(text) {
+            ended()?;
+            if started.elapsed() > PATIENCE {
+                return Err(Failure::new("it did not begin").into());
+            }
+            let mut bytes = [0; 64];
+            match self.file.read(&mut bytes) {
+                Ok(length) => came.extend(bytes.iter().take(length)),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    std::thread::sleep(LOOK);
+                }
+                Err(error) => return Err(error).context("cannot read from a named pipe"),
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Events and losses in what `perf script` prints.
 fn count_script(text: &str) -> Counts {
     let (mut delivered, mut lost) = (0, 0);
@@ -228,7 +297,8 @@ fn count_script(text: &str) -> Counts {
     }
     Counts {
         delivered: Some(delivered),
-        lost: Some(lost),
+        // It counts lost chunks too, in which nobody knows how many events were.
+        lost: (lost > 0).then_some(lost),
     }
 }
 
@@ -297,6 +367,18 @@ mod tests {
         assert_eq!(after("Lost 44 events", "Lost "), Some(44));
         assert_eq!(after("@hits: 120", "@hits: "), Some(120));
         assert_eq!(after("@hits: ", "@hits: "), None);
+    }
+
+    #[test]
+    fn pipe_gives_what_was_written_and_leaves_no_file() {
+        let mut pipe = Fifo::new("test").unwrap();
+        let path = pipe.name.path().to_owned();
+        pipe.write("ack\n").unwrap();
+        pipe.wait("ack", || Ok(())).unwrap();
+        let ended = pipe.wait("more", || Err(Failure::new("ended").into()));
+        assert!(ended.is_err());
+        drop(pipe);
+        assert!(!path.exists());
     }
 
     #[test]

@@ -37,6 +37,13 @@ pub(super) struct Host {
     pub(super) cpus: usize,
     /// Year, month and day, in UTC.
     pub(super) date: String,
+    /// Of everything.
+    pub(super) repeats: u32,
+    /// Of hitting in a tight loop, for one observation.
+    pub(super) milliseconds: u64,
+    /// The load average over the last five minutes of the run: a quiet machine has as much as it measures, 1 or 2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) load: Option<f64>,
 }
 
 /// Who observes.
@@ -211,7 +218,7 @@ mod tests {
         );
         assert_eq!(
             serde_json::to_value(Report::default()).unwrap(),
-            json!({"host":{"kernel":"","cpus":0,"date":""}})
+            json!({"host":{"kernel":"","cpus":0,"date":"","repeats":0,"milliseconds":0}})
         );
     }
 }

@@ -60,10 +60,12 @@ fn once(pid: u32, count: u32) -> Result<Times> {
     let mut command = attach(&tracer(true), pid, &probe(1)?);
     command
         .args(["-e", &probe(count)?])
-        .arg("--log")
+        .arg("--log-file")
         .arg(log.path());
     let mut process = Observed::spawn(&mut command)?;
     process.wait_attached()?;
+    // It listens for the interrupt a moment later.
+    process.settle()?;
     process.interrupt()?;
     let text = std::fs::read_to_string(log.path()).context("tracer wrote no log")?;
     let times = parse(&text).ok_or_else(|| Failure::new("tracer's log says no times"))?;
@@ -82,9 +84,10 @@ fn parse(log: &str) -> Option<Times> {
     let attached = log
         .lines()
         .rfind(|line| line.contains(": probe attached "))?;
+    // A session ends twice: the second time there is nothing left.
     let detached = log
         .lines()
-        .rfind(|line| line.contains(": probes detached "))?;
+        .find(|line| line.contains(": probes detached "))?;
     Some(Times {
         sites: field(attached, "sites=")?.parse().ok()?,
         attach_ms: field(attached, "took_ms=")?.parse().ok()?,
@@ -104,7 +107,8 @@ mod tests {
     fn log_gives_the_second_probe_and_the_end() {
         let log = "2026-11-24T12:00:00.1Z DEBUG tracer::session::live: probe attached sites=1 took_ms=3.5\n\
                    2026-11-24T12:00:00.2Z DEBUG tracer::session::live: probe attached sites=1000 took_ms=9.25\n\
-                   2026-11-24T12:00:00.3Z DEBUG tracer::session::live: probes detached took_ms=36.5\n";
+                   2026-11-24T12:00:00.3Z DEBUG tracer::session::live: probes detached took_ms=36.5\n\
+                   2026-11-24T12:00:00.4Z DEBUG tracer::session::live: probes detached took_ms=0.1\n";
         let expected = Times {
             sites: 1000,
             attach_ms: 9.25,

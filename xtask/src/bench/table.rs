@@ -230,6 +230,9 @@ mod tests {
                 kernel: "6.18".into(),
                 cpus: 2,
                 date: "2026-11-24".into(),
+                repeats: 5,
+                milliseconds: 800,
+                load: None,
             },
             sites: vec![
                 SitesRow {
