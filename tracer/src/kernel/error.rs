@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::features::missing_capabilities;
+use super::features::{missing_capabilities, perf_event_hint};
 use crate::address::FileOffset;
 
 /// Why the kernel's side failed.
@@ -93,7 +93,40 @@ impl KernelError {
                 "`tracer doctor` says what this kernel lacks; Linux 6.1 with BTF is needed".into(),
             ),
             Self::Full { .. } => Some("remove a probe, or name fewer lines".into()),
+            Self::Attach { source, .. } if is_refused(source) => perf_event_hint(),
             Self::Attach { .. } => None,
         }
+    }
+}
+
+/// Whether the kernel's answer, at the end of the chain, is that a privilege is missing.
+fn is_refused(error: &io::Error) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(current) = cause {
+        let answer = current.downcast_ref::<io::Error>();
+        // An answer of the kernel's has a number; one that wraps another error has none.
+        if let Some(code) = answer.and_then(io::Error::raw_os_error) {
+            return matches!(code, libc::EPERM | libc::EACCES);
+        }
+        cause = match answer.and_then(io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => current.source(),
+        };
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusal_is_found_below_the_errors_that_wrap_it() {
+        let kernel = |code| io::Error::from_raw_os_error(code);
+        assert!(is_refused(&kernel(libc::EACCES)));
+        let wrapped = io::Error::other(KernelError::call("attach", kernel(libc::EPERM)));
+        assert!(is_refused(&wrapped));
+        assert!(!is_refused(&kernel(libc::EINVAL)));
+        assert!(!is_refused(&io::Error::other("words")));
     }
 }

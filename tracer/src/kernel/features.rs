@@ -9,13 +9,10 @@ use tracer_common::control::{FS_BASE_SHIFT, NEEDS_FS_BASE};
 use super::btf::member_offset;
 
 const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
-/// `CAP_…` numbers of linux/capability.h.
+/// Number of `CAP_SYS_ADMIN`.
+const SYS_ADMIN: u32 = 21;
+/// `CAP_…` numbers of linux/capability.h, and what each is for.
 const CAPABILITIES: [(u32, &str, &str); 4] = [
-    (
-        21,
-        "CAP_SYS_ADMIN",
-        "opens files of other mount namespaces; replaces the others",
-    ),
     (39, "CAP_BPF", "loads eBPF programs and maps"),
     (
         38,
@@ -26,6 +23,12 @@ const CAPABILITIES: [(u32, &str, &str); 4] = [
         19,
         "CAP_SYS_PTRACE",
         "reads /proc of other users' processes",
+    ),
+    (
+        SYS_ADMIN,
+        "CAP_SYS_ADMIN",
+        "attaches perf-event uprobes, where there are no multi-uprobe links (before Linux 6.10) \
+         and the kernel is of mid-2025 or newer; stands for CAP_BPF and CAP_PERFMON",
     ),
 ];
 
@@ -111,12 +114,17 @@ fn lockdown() -> Feature {
 
 fn capability(number: u32, name: &str, purpose: &str) -> Feature {
     let present = has_capability(number);
+    let advice = if number == SYS_ADMIN {
+        "not needed where multi-uprobe links are loaded; else run it with sudo".into()
+    } else {
+        format!("run it with sudo, or give it {name} (see docs/troubleshooting.md)")
+    };
     Feature {
         name: name.into(),
         present,
         required: false,
         found: format!("{purpose}: {}", if present { "yes" } else { "no" }),
-        advice: Some("run it as root, or with sudo".into()),
+        advice: Some(advice),
     }
 }
 
@@ -149,15 +157,20 @@ fn load() -> Feature {
 
 /// The capabilities that attaching needs and this process lacks, by name.
 pub(super) fn missing_capabilities() -> Vec<&'static str> {
-    // CAP_SYS_ADMIN stands for the others.
-    if has_capability(21) {
-        return Vec::new();
-    }
+    let admin = has_capability(SYS_ADMIN);
     CAPABILITIES
         .iter()
-        .filter(|(number, name, _)| *name != "CAP_SYS_ADMIN" && !has_capability(*number))
+        .filter(|(number, ..)| *number != SYS_ADMIN && !has_capability(*number))
+        // CAP_SYS_ADMIN stands for these two, and not for the right to look at processes.
+        .filter(|(_, name, _)| !(admin && matches!(*name, "CAP_BPF" | "CAP_PERFMON")))
         .map(|(_, name, _)| *name)
         .collect()
+}
+
+/// What a refused perf-event uprobe wants, when it is this.
+pub(super) fn perf_event_hint() -> Option<String> {
+    let lacks = !has_capability(SYS_ADMIN);
+    lacks.then(|| "perf-event uprobes want CAP_SYS_ADMIN on this kernel: run it with sudo".into())
 }
 
 /// The effective set of this process has the capability.
