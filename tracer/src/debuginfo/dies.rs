@@ -281,10 +281,14 @@ impl<'a> Dies<'a> {
     /// Offsets of the units of a section, ascending.
     pub(super) fn unit_starts(&self, section: SectionKey) -> Option<Arc<[u64]>> {
         let dwarf = self.dwarf(section.file)?;
-        Some(
-            self.cache
-                .unit_starts(section, || starts_of(&dwarf, section.types)),
-        )
+        Some(self.cache.unit_starts(section, || {
+            if section == MAIN {
+                // Known already, without a walk over the whole section.
+                let units = self.module.units().iter();
+                return units.map(|unit| unit.offset).collect();
+            }
+            starts_of(&dwarf, section.types)
+        }))
     }
 
     /// The unit whose header is at `start`.

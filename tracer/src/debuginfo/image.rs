@@ -85,6 +85,15 @@ impl Image {
         Ok(Self(Bytes::Copied(bytes)))
     }
 
+    /// Takes what was read so far out of our memory; reading on brings it back.
+    ///
+    /// For after a pass over the whole file, of which little is needed again.
+    pub(super) fn release(&self) {
+        if let Bytes::Mapped(map) = &self.0 {
+            map.release();
+        }
+    }
+
     /// Whether all bytes so far were the file's own.
     ///
     /// False once the file has become shorter under our eyes, or a disk failed.
@@ -142,6 +151,10 @@ mod tests {
         file.as_file().set_len(1 << 20).expect("truncate");
         assert_eq!(image[5 << 20], 0);
         assert_eq!(image[(6 << 20) - 1], 0);
+        assert_eq!(image[1000], 7);
+        assert!(!image.intact());
+        image.release();
+        assert_eq!(image[5 << 20], 0);
         assert_eq!(image[1000], 7);
         assert!(!image.intact());
         assert!(other.intact(), "its bytes were not asked for yet");

@@ -155,10 +155,13 @@ impl SourceIndex {
                         }
                     });
                 }
+                module.release();
                 names
             })
             .collect();
-        Self::merge(parts)
+        let index = Self::merge(parts);
+        module.release();
+        index
     }
 
     fn merge(parts: Vec<HashMap<RawPath<'_>, Vec<UnitId>>>) -> Self {

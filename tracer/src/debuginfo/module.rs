@@ -371,6 +371,14 @@ impl Module {
         self.source_index.get_or_init(|| SourceIndex::read(self))
     }
 
+    /// Gives back the memory that a pass over all of the DWARF has touched.
+    pub(super) fn release(&self) {
+        let files = [Some(&self.main), self.debug.as_ref()];
+        for file in files.into_iter().flatten() {
+            file.release();
+        }
+    }
+
     pub(super) const fn code_cache(&self) -> &CodeCache {
         &self.code
     }

@@ -56,6 +56,7 @@ impl NameIndex {
                     let at = |offset: &u32| unit.id(gimli::UnitOffset(*offset as usize));
                     vtables.extend(index.vtables.iter().map(at));
                 }
+                module.release();
                 (names, vtables)
             })
             .collect();

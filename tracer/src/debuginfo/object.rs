@@ -200,6 +200,11 @@ impl ObjectFile {
         self.image.intact()
     }
 
+    /// See [`Image::release`].
+    pub(super) fn release(&self) {
+        self.image.release();
+    }
+
     /// Whether it is loaded at an address of the kernel's choice
     /// (position-independent executable, shared library).
     #[must_use]
@@ -271,7 +276,11 @@ impl ObjectFile {
 
     /// Its symbols of functions, objects and thread-locals, by address.
     pub(super) fn symbols(&self) -> &[RawSymbol] {
-        self.symbols.get_or_init(|| read_symbols(&self.image))
+        self.symbols.get_or_init(|| {
+            let symbols = read_symbols(&self.image);
+            self.release();
+            symbols
+        })
     }
 
     pub(super) fn changed(&self) -> DebugInfoError {

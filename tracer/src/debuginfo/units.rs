@@ -219,15 +219,11 @@ pub(super) fn read_units(module: &Module) -> Vec<UnitInfo> {
     let dwarf = module.dwarf();
     let offsets = unit_offsets(&dwarf);
     drop(dwarf);
-    let chunk = offsets
-        .len()
-        .div_ceil(rayon::current_num_threads() * 8)
-        .max(1);
     offsets
-        .par_chunks(chunk)
+        .par_chunks(chunk_of(offsets.len()))
         .flat_map_iter(|offsets| {
             let dwarf = module.dwarf();
-            offsets
+            let units = offsets
                 .iter()
                 .map(|&offset| {
                     read_root(&dwarf, offset).unwrap_or_else(|_| UnitInfo {
@@ -240,9 +236,16 @@ pub(super) fn read_units(module: &Module) -> Vec<UnitInfo> {
                         readable: false,
                     })
                 })
-                .collect::<Vec<_>>()
+                .collect::<Vec<_>>();
+            module.release();
+            units
         })
         .collect()
+}
+
+/// Units that one step of a pass over all of them reads.
+fn chunk_of(units: usize) -> usize {
+    units.div_ceil(rayon::current_num_threads() * 16).max(1)
 }
 
 fn read_root(dwarf: &gimli::Dwarf<Slice<'_>>, offset: u64) -> Result<UnitInfo, DebugInfoError> {
@@ -291,16 +294,19 @@ impl UnitRanges {
     pub(super) fn read(module: &Module) -> Self {
         let count = u32::try_from(module.units().len()).unwrap_or(u32::MAX);
         let read = AtomicUsize::new(0);
-        let mut all: Vec<_> = (0..count)
-            .into_par_iter()
-            .flat_map_iter(|index| {
-                let id = UnitId(index);
-                let unit = module.unit_skeleton(id);
-                let ranges = unit.map(|unit| unit_ranges(module, &unit, &read));
-                ranges
-                    .unwrap_or_default()
-                    .into_iter()
-                    .map(move |(begin, end)| (begin, end, id))
+        let ids: Vec<UnitId> = (0..count).map(UnitId).collect();
+        let mut all: Vec<_> = ids
+            .par_chunks(chunk_of(ids.len()))
+            .flat_map_iter(|ids| {
+                let mut found = Vec::new();
+                for &id in ids {
+                    let unit = module.unit_skeleton(id);
+                    let ranges = unit.map(|unit| unit_ranges(module, &unit, &read));
+                    let ranges = ranges.unwrap_or_default().into_iter();
+                    found.extend(ranges.map(|(begin, end)| (begin, end, id)));
+                }
+                module.release();
+                found
             })
             .collect();
         all.par_sort_unstable();

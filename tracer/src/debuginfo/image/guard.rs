@@ -74,6 +74,16 @@ impl GuardedMap {
         Ok(Some(Self { map, slot }))
     }
 
+    /// Gives the pages back to the kernel's cache; they come again when they are read.
+    pub(super) fn release(&self) {
+        use memmap2::UncheckedAdvice::DontNeed;
+        // SAFETY: the map is read-only and of a file: whoever holds a slice of it reads
+        // the same bytes of the file afterwards. Where the handler put zeros, a page of
+        // the file comes back, or the handler again; `intact` stays false.
+        // That the kernel refuses only means that memory stays in use.
+        let _ = unsafe { self.map.unchecked_advise(DontNeed) };
+    }
+
     /// Whether the handler never had to fill in zeros.
     pub(super) fn intact(&self) -> bool {
         !self.slot.cut.load(Ordering::Relaxed)
