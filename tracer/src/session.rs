@@ -12,6 +12,7 @@ mod error;
 mod frames;
 mod live;
 mod modules;
+mod placing;
 mod queue;
 mod reader;
 mod resolve;
@@ -25,6 +26,7 @@ use std::sync::Arc;
 pub use catalog::{Catalog, Located, ModuleInfo};
 pub use error::AttachError;
 pub use live::Session;
+pub use placing::SiteCost;
 
 use crate::debuginfo::DebugOptions;
 use crate::event::{Aggregate, Counters, Notice, ProbeId};
@@ -40,10 +42,22 @@ pub struct Options {
     pub ring_bytes: u32,
     /// Attach by perf events even where the kernel has multi-uprobe links.
     pub perf_events: bool,
+    /// Which instruction of a line is probed.
+    pub site: SiteChoice,
     /// Where to look for debug information.
     pub debug: DebugOptions,
     /// How much of a value is read.
     pub limits: plan::Limits,
+}
+
+/// Which instruction of a line is probed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SiteChoice {
+    /// The cheapest one at which hits and values are proven to be the same.
+    #[default]
+    Cheapest,
+    /// The first one.
+    First,
 }
 
 /// A source file that the debug information of a module names.

@@ -137,6 +137,25 @@ pub(super) struct Attach {
     /// Attach by perf events even where the kernel has multi-uprobe links
     #[arg(long, hide_short_help = true)]
     pub(super) perf_events: bool,
+    /// Which instruction of a line is probed: cheapest (where hits and values are proven to be
+    /// the same as at the first), first
+    #[arg(
+        long,
+        value_name = "WHICH",
+        default_value = "cheapest",
+        hide_possible_values = true,
+        hide_short_help = true
+    )]
+    pub(super) site: SiteArg,
+}
+
+/// Which instruction of a line is probed.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SiteArg {
+    /// The cheapest that is the same
+    Cheapest,
+    /// The first
+    First,
 }
 
 impl Attach {

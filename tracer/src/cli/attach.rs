@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use std::io::{self, IsTerminal as _};
 use std::sync::Arc;
 
-use super::args::{Attach, Output};
+use super::args::{Attach, Output, SiteArg};
 use super::failure::Failure;
 use super::output::Colours;
 use super::probes::{self, Written};
 use super::stream::{self, Style, Until};
 use super::{BAD_INPUT, DONE, NOTHING_CAPTURED};
-use crate::session::{Control as _, Options, ProbeStatus, Session};
+use crate::session::{Control as _, Options, ProbeStatus, Session, SiteChoice};
 use crate::sink::summary::Summary;
 use crate::target::{has_debug_info, list_processes, process_by_name};
 use crate::tui;
@@ -34,6 +34,10 @@ pub(super) fn run(args: Attach, colours: Colours) -> Result<u8, Failure> {
         return Ok(DONE);
     };
     let session = Arc::new(Session::attach(pid, &options(&args))?);
+    if how != Output::Tui {
+        // Nothing can be added later.
+        session.announce(written.iter().map(|written| &written.spec));
+    }
     let installed = install(&session, &written, colours);
     if let Some(failure) = installed.refused_all(&written) {
         return Err(failure);
@@ -65,6 +69,10 @@ fn options(args: &Attach) -> Options {
     Options {
         ring_bytes: args.ring_bytes.unwrap_or(0),
         perf_events: args.perf_events,
+        site: match args.site {
+            SiteArg::Cheapest => SiteChoice::Cheapest,
+            SiteArg::First => SiteChoice::First,
+        },
         debug: args.debug.options(),
         limits: args.limits(),
         ..Options::default()

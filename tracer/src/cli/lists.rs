@@ -12,7 +12,8 @@ use super::output::print;
 use crate::debuginfo::FunctionInfo;
 use crate::debuginfo::site::{InlinedInto, Site, SourceLine};
 use crate::lang::parse_location;
-use crate::session::{Catalog, LineInfo, Located, SourceFile, VariableInfo};
+use crate::plan::placement::Stay;
+use crate::session::{Catalog, LineInfo, Located, SiteCost, SourceFile, VariableInfo};
 use crate::sink::json::write_object;
 use crate::target::Process;
 use crate::visible::Visible;
@@ -58,7 +59,12 @@ pub(super) fn lines(args: &Lines) -> Result<u8, Failure> {
 fn lines_of(catalog: &Catalog, typed: &str, json: bool) -> Result<u8, Failure> {
     if has_line(typed) {
         let located = locate(catalog, typed)?;
-        return print(|out| write_sites(out, &located, json));
+        let costs: Vec<_> = located
+            .sites
+            .iter()
+            .map(|site| catalog.cost(&located.module, site))
+            .collect();
+        return print(|out| write_sites(out, &located, &costs, json));
     }
     let file = catalog.find_file(typed)?;
     let lines = catalog.lines(&file)?;
@@ -191,17 +197,27 @@ fn write_lines(
     Ok(())
 }
 
-fn write_sites(out: &mut impl Write, located: &Located, json: bool) -> io::Result<()> {
+fn write_sites(
+    out: &mut impl Write,
+    located: &Located,
+    costs: &[Option<SiteCost>],
+    json: bool,
+) -> io::Result<()> {
     let count = located.sites.len();
     for note in located.notes.iter().filter(|_| !json) {
         writeln!(out, "{}", Visible(note))?;
     }
-    for (index, site) in located.sites.iter().enumerate() {
+    for (index, (site, cost)) in located.sites.iter().zip(costs).enumerate() {
         let number = (index + 1, count);
         if json {
-            write_object(&mut *out, &SiteLine::new(site, number, located, None))?;
+            let mut line = SiteLine::new(site, number, located, None);
+            line.set_cost(cost.as_ref());
+            write_object(&mut *out, &line)?;
         } else {
             write_site(out, site, number)?;
+            if let Some(cost) = cost {
+                write_cost(out, cost)?;
+            }
         }
     }
     Ok(())
@@ -227,6 +243,16 @@ fn write_site(
         }
     }
     writeln!(out)
+}
+
+/// What a hit there is for the kernel, and where it could be had for less.
+fn write_cost(out: &mut impl Write, cost: &SiteCost) -> io::Result<()> {
+    write!(out, "    {}", cost.first.name())?;
+    match (cost.cheapest, cost.stays) {
+        (Some((place, kind)), _) => writeln!(out, ", {} at {place} at best", kind.name()),
+        (None, Some(Stay::Cheapest) | None) => writeln!(out),
+        (None, Some(why)) => writeln!(out, ": {why}"),
+    }
 }
 
 fn place(source: &SourceLine) -> String {
@@ -309,6 +335,12 @@ struct SiteLine<'l> {
     address: String,
     module: &'l str,
     function: &'l str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cheapest: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cheapest_cost: Option<&'static str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     inlined_into: Vec<CallLine<'l>>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
@@ -352,10 +384,22 @@ impl<'l> SiteLine<'l> {
             address: site.address.to_string(),
             module: &located.module,
             function: &site.function,
+            cost: None,
+            cheapest: None,
+            cheapest_cost: None,
             inlined_into: site.inlined_into.iter().map(CallLine::from).collect(),
             notes: &located.notes,
             variables: variables.map(|all| all.iter().map(VariableLine::from).collect()),
         }
+    }
+}
+
+impl SiteLine<'_> {
+    fn set_cost(&mut self, cost: Option<&SiteCost>) {
+        self.cost = cost.map(|cost| cost.first.name());
+        let cheapest = cost.and_then(|cost| cost.cheapest);
+        self.cheapest = cheapest.map(|(place, _)| place.to_string());
+        self.cheapest_cost = cheapest.map(|(_, kind)| kind.name());
     }
 }
 

@@ -45,6 +45,19 @@ impl Module {
         })
     }
 
+    /// The statement that the code at `address` belongs to.
+    #[must_use]
+    pub fn statement_at(&self, address: LinkAddr) -> Option<Statement> {
+        let unit = self.unit_skeleton(self.unit_at(address)?).ok()?;
+        let lines = self.code_cache().lines(self, &unit);
+        let row = lines.row_at(address.0)?;
+        Some(Statement {
+            address: LinkAddr(row.address),
+            file: row.file,
+            line: row.line,
+        })
+    }
+
     /// The statements that begin from `begin` to `last`, both included, by address.
     #[must_use]
     pub fn statements_between(&self, begin: LinkAddr, last: LinkAddr) -> Vec<Statement> {

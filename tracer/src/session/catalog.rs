@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use super::modules::{MAX_SOURCE, Modules, TargetModule, readable_source};
 use super::resolve::{Resolved, file_of, resolve, with_dwarf};
-use super::{LineInfo, ProbeError, SourceFile, VariableInfo};
+use super::{LineInfo, ProbeError, SiteCost, SourceFile, VariableInfo};
 use crate::debuginfo::place::{Place, Source};
 use crate::debuginfo::site::{FileId, Site};
 use crate::debuginfo::types::TypeSource as _;
@@ -140,6 +140,14 @@ impl Catalog {
             sites,
             notes,
         })
+    }
+
+    /// What a probe that reads nothing costs at a site of a module.
+    #[must_use]
+    pub fn cost(&self, module: &str, site: &Site) -> Option<SiteCost> {
+        let has_it = |candidate: &&Arc<TargetModule>| candidate.file.name == module;
+        let module = self.modules.all().iter().find(has_it)?;
+        super::placing::cost(module.code(), module.debug().ok()?, site.address)
     }
 
     /// The variables in scope at a site of a module.

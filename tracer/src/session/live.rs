@@ -14,6 +14,7 @@ use super::aggregates::{Adding, aggregates};
 use super::catalog::source_text;
 use super::clock::monotonic_ns;
 use super::modules::{Modules, TargetModule};
+use super::placing::Placing;
 use super::queue::Queue;
 use super::resolve::{Resolved, resolve};
 use super::shared::{Shared, SiteEntry, lock};
@@ -23,6 +24,7 @@ use super::{
     AttachError, Control, LineInfo, Options, ProbeError, ProbeStatus, SourceFile, VariableInfo,
     reader,
 };
+use crate::address::LinkAddr;
 use crate::causes::chain;
 use crate::debuginfo::site::Site;
 use crate::event::{Aggregate, Counters, Notice, Origin, ProbeId};
@@ -48,6 +50,7 @@ pub struct Session {
     machine: Mutex<Machine>,
     probes: Mutex<BTreeMap<ProbeId, Probe>>,
     next: Mutex<u32>,
+    placing: Mutex<Placing>,
     shared: Arc<Shared>,
     stopper: Stopper,
     reader: Mutex<Option<JoinHandle<()>>>,
@@ -65,7 +68,7 @@ struct Probe {
 struct Prepared {
     spec: ProbeSpec,
     module: Arc<TargetModule>,
-    sites: Vec<(Site, Plan)>,
+    sites: Vec<(Site, Plan, LinkAddr)>,
     notes: Vec<String>,
 }
 
@@ -121,7 +124,9 @@ impl Session {
             .name("reader".into())
             .spawn(move || reader::run(&of_reader, ring, &waiter))
             .map_err(reader)?;
+        let placing = Placing::new(process.pid(), options.site);
         Ok(Self {
+            placing: Mutex::new(placing),
             process,
             options: options.clone(),
             machine: Mutex::new(machine),
@@ -145,11 +150,26 @@ impl Session {
     /// See [`ProbeError`]; nothing is left attached.
     pub fn install(&self, spec: &ProbeSpec) -> Result<ProbeStatus, ProbeError> {
         let started = Instant::now();
-        let prepared = self.prepare(spec)?;
-        let status = self.start(prepared)?;
+        let mut placing = lock(&self.placing);
+        let prepared = self.prepare(spec, &placing)?;
+        let status = self.start(prepared, &mut placing)?;
         let took_ms = milliseconds(started);
         tracing::debug!(sites = status.sites, took_ms, "probe attached");
         Ok(status)
+    }
+
+    /// Says that there will be no other probes than these, which gives each more places to be.
+    pub fn announce<'p>(&self, specs: impl Iterator<Item = &'p ProbeSpec>) {
+        let modules = self.modules();
+        let sites = specs
+            .filter_map(|spec| resolve(&modules, &spec.location).ok())
+            .flat_map(|Resolved { module, sites, .. }| {
+                let path = module.file.path.clone();
+                sites
+                    .into_iter()
+                    .map(move |site| (path.clone(), site.address))
+            });
+        lock(&self.placing).announce(sites);
     }
 
     /// Puts something that the user should know among the notices.
@@ -188,7 +208,7 @@ impl Session {
     }
 
     /// Everything that needs no kernel: resolve, type, compile.
-    fn prepare(&self, spec: &ProbeSpec) -> Result<Prepared, ProbeError> {
+    fn prepare(&self, spec: &ProbeSpec, placing: &Placing) -> Result<Prepared, ProbeError> {
         if !matches!(
             spec.action,
             Action::Log | Action::Snapshot | Action::Count { .. } | Action::Hist { .. }
@@ -211,11 +231,14 @@ impl Session {
                 None => return Err(error),
             },
         };
-        let compiled: Vec<Result<(Site, Plan), PlanError>> = sites
+        let own: Vec<LinkAddr> = sites.iter().map(|site| site.address).collect();
+        let compiled: Vec<Result<(Site, Plan, LinkAddr), PlanError>> = sites
             .into_par_iter()
             .map(|site| {
                 let plan = compile(spec, &module, &site, self.options.limits)?;
-                Ok((site, plan))
+                let bias = module.bias().unwrap_or_default();
+                let place = placing.place(&module, bias, site.address, &plan, &own);
+                Ok((site, plan, place.map_err(failed)?))
             })
             .collect();
         let total = compiled.len();
@@ -242,7 +265,7 @@ impl Session {
             ));
         }
         let mut seen = Vec::new();
-        for note in ready.iter().flat_map(|(_, plan)| &plan.notes) {
+        for note in ready.iter().flat_map(|(_, plan, _)| &plan.notes) {
             if !seen.contains(note) {
                 seen.push(note.clone());
             }
@@ -265,7 +288,7 @@ impl Session {
         })
     }
 
-    fn start(&self, prepared: Prepared) -> Result<ProbeStatus, ProbeError> {
+    fn start(&self, prepared: Prepared, placing: &mut Placing) -> Result<ProbeStatus, ProbeError> {
         let Prepared {
             spec,
             module,
@@ -280,12 +303,16 @@ impl Session {
         };
         let name = spec.options.name.clone().unwrap_or_else(|| id.to_string());
         let control = control(&spec);
-        let first = sites.first().map(|(site, _)| site.source.clone());
+        let first = sites.first().map(|(site, ..)| site.source.clone());
+        let places: Vec<_> = sites
+            .iter()
+            .map(|(site, _, place)| (site.address, *place))
+            .collect();
         let mut requests = Vec::with_capacity(sites.len());
         let mut entries = Vec::with_capacity(sites.len());
         let total = u32::try_from(sites.len()).unwrap_or(u32::MAX);
-        for (number, (site, plan)) in (1..).zip(sites) {
-            requests.push(request(&module, &site, plan.ops, plan.flags)?);
+        for (number, (site, plan, place)) in (1..).zip(sites) {
+            requests.push(request(&module, place, plan.ops, plan.flags)?);
             entries.push((
                 origin(id, &name, &spec, &site, (number, total)),
                 plan.layout,
@@ -318,6 +345,7 @@ impl Session {
             }
         }
         drop(machine);
+        placing.add(id, &module, places.into_iter());
         let status = ProbeStatus {
             id,
             name,
@@ -442,6 +470,7 @@ impl Control for Session {
 
     fn remove(&self, probe: ProbeId) -> Option<ProbeStatus> {
         let removed = lock(&self.probes).remove(&probe)?;
+        lock(&self.placing).remove(probe);
         let mut machine = lock(&self.machine);
         machine.detach(removed.slot);
         let counters = self.counters(&machine, probe, removed.slot);
@@ -502,6 +531,15 @@ fn milliseconds(since: Instant) -> f64 {
     since.elapsed().as_secs_f64() * 1e3
 }
 
+/// A site that cannot be probed.
+fn failed(message: String) -> PlanError {
+    PlanError {
+        message,
+        hint: None,
+        span: None,
+    }
+}
+
 /// The plan of a probe at one site.
 fn compile(
     spec: &ProbeSpec,
@@ -509,11 +547,6 @@ fn compile(
     site: &Site,
     limits: plan::Limits,
 ) -> Result<Plan, PlanError> {
-    let failed = |message: String| PlanError {
-        message,
-        hint: None,
-        span: None,
-    };
     let debug = module.debug().map_err(|error| failed(error.to_string()))?;
     let bias = module.bias().ok_or_else(|| {
         failed(format!(
@@ -567,14 +600,14 @@ fn control(spec: &ProbeSpec) -> ProbeControl {
 
 fn request(
     module: &TargetModule,
-    site: &Site,
+    place: LinkAddr,
     ops: Vec<tracer_common::op::Op>,
     flags: u32,
 ) -> Result<SiteRequest, ProbeError> {
     let debug = module.debug().map_err(ProbeError::new)?;
     let offset = debug
-        .file_offset(site.address)
-        .ok_or_else(|| ProbeError::new(format!("{} is in no segment of the file", site.address)))?;
+        .file_offset(place)
+        .ok_or_else(|| ProbeError::new(format!("{place} is in no segment of the file")))?;
     Ok(SiteRequest {
         path: module.file.open_path.clone(),
         offset,

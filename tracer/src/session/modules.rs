@@ -8,6 +8,7 @@ use crate::address::{Bias, FileOffset, RunAddr};
 use crate::debuginfo::site::FileId;
 use crate::debuginfo::{DebugInfoError, DebugOptions, Module as DebugModule};
 use crate::plan::TlsBlock;
+use crate::plan::placement::CodeMap;
 use crate::target::{Module as MappedFile, Process, TargetError};
 
 /// Bytes of a source file that are read.
@@ -19,6 +20,7 @@ pub(super) struct TargetModule {
     pub(super) file: MappedFile,
     options: DebugOptions,
     debug: OnceLock<Result<Arc<DebugModule>, Arc<DebugInfoError>>>,
+    code: CodeMap,
 }
 
 impl TargetModule {
@@ -30,6 +32,11 @@ impl TargetModule {
                 .map_err(Arc::new)
         };
         self.debug.get_or_init(open).as_ref()
+    }
+
+    /// What is known of its code.
+    pub(super) fn code(&self) -> &CodeMap {
+        &self.code
     }
 
     /// Run address minus link address.
@@ -100,6 +107,7 @@ impl Modules {
                 file,
                 options,
                 debug: OnceLock::new(),
+                code: CodeMap::default(),
             })
         };
         Ok(Self(process.modules()?.into_iter().map(module).collect()))
@@ -121,6 +129,7 @@ impl Modules {
             file,
             options: options.clone(),
             debug: OnceLock::new(),
+            code: CodeMap::default(),
         })])
     }
 

@@ -15,6 +15,7 @@ mod lifetime;
 mod linkers;
 mod load;
 mod places;
+mod placing;
 mod shared_library;
 mod stacks;
 mod story;

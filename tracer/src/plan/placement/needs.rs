@@ -57,6 +57,15 @@ impl Needs {
         Self::default()
     }
 
+    /// Bound to the site, whatever it reads.
+    #[must_use]
+    pub fn fixed() -> Self {
+        Self {
+            fixed: true,
+            ..Self::default()
+        }
+    }
+
     /// What `ops` read, with the site's `flags`.
     #[must_use]
     pub fn of(ops: &[Op], flags: u32) -> Self {
