@@ -5,6 +5,8 @@
 pub const NEEDS_FS_BASE: u32 = 1;
 /// The site has no plan: its hits are counted once the limits let them through.
 pub const COUNTS: u32 = 2;
+/// The plan needs ids and name of the thread, number and time of the hit in their registers.
+pub const NEEDS_TASK: u32 = 4;
 /// Bits of the flags from here on: bytes from the start of `task_struct` to the
 /// thread's `fs_base`; 0 is not known. Set by the loader.
 pub const FS_BASE_SHIFT: u32 = 8;

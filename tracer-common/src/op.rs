@@ -4,7 +4,7 @@
 //! Registers 0 to 31 are free for the plan; 32 + N holds the target's general
 //! register with DWARF number N (x86-64: 0 `rax`, 1 `rdx`, 2 `rcx`, 3 `rbx`,
 //! 4 `rsi`, 5 `rdi`, 6 `rbp`, 7 `rsp`, 8–15, 16 the address of the probed
-//! instruction), 49 `eflags`, 50 `fs_base`.
+//! instruction), 49 `eflags`, 50 `fs_base`, 51 to 55 what is known of the thread.
 //!
 //! A capture appends *chunks* to the record (see [`crate::record`]). Jumps are
 //! relative to the plan's first op; an op index outside the plan ends it.
@@ -18,6 +18,16 @@ pub const EFLAGS: u8 = 49;
 /// Machine register with the base address of thread-local storage, filled on
 /// [`NEEDS_FS_BASE`](crate::control::NEEDS_FS_BASE) only.
 pub const FS_BASE: u8 = 50;
+
+/// Machine register with the process id, and the following ones on
+/// [`NEEDS_TASK`](crate::control::NEEDS_TASK) only.
+pub const PID: u8 = 51;
+/// Machine register with the thread id.
+pub const TID: u8 = 52;
+/// Machine register with the number of the hit.
+pub const HIT: u8 = 53;
+/// First of two machine registers with the thread's name, zero-padded.
+pub const COMM: u8 = 54;
 
 /// Ends the plan; the record is sent.
 pub const END: u8 = 0;

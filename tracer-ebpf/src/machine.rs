@@ -7,11 +7,11 @@ use aya_ebpf::helpers::generated::{
     bpf_probe_read_kernel, bpf_ringbuf_output, bpf_ringbuf_query,
 };
 use tracer_common::control::{
-    COUNTS, FS_BASE_SHIFT, NEEDS_FS_BASE, ProbeControl, ProbeCounters, ProbeState, Settings,
-    SiteControl,
+    COUNTS, FS_BASE_SHIFT, NEEDS_FS_BASE, NEEDS_TASK, ProbeControl, ProbeCounters, ProbeState,
+    Settings, SiteControl,
 };
 use tracer_common::limits::{MAX_RECORD, MAX_STEPS, SCRATCH_PER_CPU};
-use tracer_common::op::{EFLAGS, FS_BASE, TARGET_REGISTERS};
+use tracer_common::op::{COMM, EFLAGS, FS_BASE, HIT, PID, TARGET_REGISTERS, TID};
 use tracer_common::record::{FLAG_FAULT, FLAG_NO_ROOM, FLAG_STEPS, RecordHeader};
 
 use crate::atomic;
@@ -116,6 +116,9 @@ fn capture(registers: *const pt_regs, site: &SiteControl, area: &mut Scratch) ->
     if site.flags & NEEDS_FS_BASE != 0 {
         read_fs_base(site.flags >> FS_BASE_SHIFT, area);
     }
+    if site.flags & NEEDS_TASK != 0 {
+        describe_task(area);
+    }
     area.first = site.first_op;
     area.next = site.first_op;
     area.end = site.first_op.wrapping_add(site.op_count);
@@ -209,6 +212,18 @@ fn send(area: &mut Scratch) -> u32 {
         }
     }
     outcome::SENT
+}
+
+/// Fills the registers that say who hit, and for which time.
+#[inline(never)]
+fn describe_task(area: &mut Scratch) {
+    let ids = identity(&settings(), &mut area.word);
+    area.registers[PID as usize] = ids >> 32;
+    area.registers[TID as usize] = ids & 0xffff_ffff;
+    area.registers[HIT as usize] = area.header().hit;
+    let comm = (&raw mut area.registers[COMM as usize]).cast();
+    // SAFETY: two registers have the 16 bytes of the name.
+    unsafe { bpf_get_current_comm(comm, 16) };
 }
 
 /// Process and thread id in the tracer's pid namespace, in the high and the low half.

@@ -13,6 +13,7 @@ pub mod event;
 pub mod kernel;
 pub mod lang;
 pub mod plan;
+pub mod redact;
 #[doc(hidden)]
 pub mod reference;
 pub mod session;

@@ -16,6 +16,7 @@ mod cpp;
 mod cpp_collections;
 mod decode;
 mod expr;
+mod float;
 mod ir;
 mod layout;
 mod limits;
@@ -30,8 +31,8 @@ mod trait_objects;
 
 use std::sync::Arc;
 
-use tracer_common::control::NEEDS_FS_BASE;
-use tracer_common::op::{FAULT, FS_BASE, Op, REJECT};
+use tracer_common::control::{NEEDS_FS_BASE, NEEDS_TASK};
+use tracer_common::op::{COMM, FAULT, FS_BASE, Op, PID, REJECT};
 
 pub use aggregate::{Buckets, Key};
 pub use decode::{DecodeError, Symbols};
@@ -45,6 +46,7 @@ use crate::debuginfo::place::{Place, Source as PlaceSource};
 use crate::debuginfo::types::{TypeId, TypeKind, TypeSource};
 use crate::debuginfo::variable::{Variable, VariableKind};
 use crate::lang::ast::{Expr, Format, ProbeSpec, Span, Special, Style, TemplatePart};
+use crate::redact::Redactor;
 use crate::unavailable::Unavailable;
 use crate::value::debug::DEBUG;
 use asm::{Asm, Exits};
@@ -71,6 +73,8 @@ pub struct PlanInput<'a> {
     pub spec: &'a ProbeSpec,
     /// How much of a value is read.
     pub limits: Limits,
+    /// What no output gets.
+    pub redactor: &'a Redactor,
 }
 
 /// A probe compiled for one site.
@@ -151,7 +155,8 @@ pub fn compile(input: &PlanInput<'_>) -> Result<Plan, PlanError> {
         }
         None => None,
     };
-    let (key, counts) = aggregate::compile(&mut compiler, &mut asm, input.spec)?.unzip();
+    let (key, counts) =
+        aggregate::compile(&mut compiler, &mut asm, input.spec, input.redactor)?.unzip();
     let (captured, stack) = if key.is_some() {
         (Captured::default(), None)
     } else {
@@ -180,18 +185,27 @@ pub fn compile(input: &PlanInput<'_>) -> Result<Plan, PlanError> {
         }
     }
     let ops = asm.finish();
-    // Sizes and statuses never have the register's number.
-    let fs = ops
-        .iter()
-        .any(|op| [op.dst, op.src, op.size].contains(&FS_BASE));
+    // Sizes and statuses never have the registers' numbers.
+    let needs = |wanted: std::ops::RangeInclusive<u8>| {
+        ops.iter()
+            .flat_map(|op| [op.dst, op.src, op.size])
+            .any(|register| wanted.contains(&register))
+    };
+    let fs = if needs(FS_BASE..=FS_BASE) {
+        NEEDS_FS_BASE
+    } else {
+        0
+    };
+    let task = if needs(PID..=COMM + 1) { NEEDS_TASK } else { 0 };
     Ok(Plan {
         ops,
-        flags: counts.unwrap_or(0) | if fs { NEEDS_FS_BASE } else { 0 },
+        flags: counts.unwrap_or(0) | fs | task,
         layout: Layout {
             captured,
             entries: compiler.entries,
             parts: compiler.parts,
             stack,
+            redactor: input.redactor.clone(),
         },
         key,
         notes: compiler.notes,

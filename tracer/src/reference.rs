@@ -129,6 +129,18 @@ impl<'m> Machine<'m> {
         self
     }
 
+    /// Sets what is known of the thread and the hit; of the name the first 16 bytes.
+    #[must_use]
+    pub fn with_thread(mut self, pid: u32, tid: u32, hit: u64, name: &str) -> Self {
+        let byte = |at: usize| name.as_bytes().get(at).copied().unwrap_or(0);
+        let word = |at: usize| u64::from_le_bytes(std::array::from_fn(|index| byte(at + index)));
+        let words = [u64::from(pid), u64::from(tid), hit, word(0), word(8)];
+        for (register, word) in (op::PID..).zip(words) {
+            self.set(register, word);
+        }
+        self
+    }
+
     /// Runs to the plan's end, or to the limit of steps.
     #[must_use]
     pub fn run(mut self, ops: &[Op]) -> Outcome {

@@ -31,6 +31,7 @@ pub use placing::SiteCost;
 use crate::debuginfo::DebugOptions;
 use crate::event::{Aggregate, Counters, Notice, ProbeId};
 use crate::plan;
+use crate::redact::Redactor;
 
 /// How a session is set up.
 #[derive(Clone, Debug, Default)]
@@ -48,6 +49,8 @@ pub struct Options {
     pub debug: DebugOptions,
     /// How much of a value is read.
     pub limits: plan::Limits,
+    /// Names whose values no output gets.
+    pub redactor: Redactor,
 }
 
 /// Which instruction of a line is probed.

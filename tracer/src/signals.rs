@@ -13,6 +13,31 @@ pub(crate) struct Signals {
 }
 
 impl Signals {
+    /// Calls `on` at each SIGUSR1 from now on, on a thread of its own, until `on` gives false.
+    pub(crate) fn listen_silence(
+        mut on: impl FnMut() -> bool + Send + 'static,
+    ) -> io::Result<Self> {
+        let (stop, stopped) = oneshot::channel::<()>();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .build()?;
+        let mut silence = {
+            let _guard = runtime.enter();
+            signal(SignalKind::user_defined1())?
+        };
+        let run = async move {
+            let wait = async { while silence.recv().await.is_some() && on() {} };
+            tokio::select! {
+                () = wait => {}
+                _ = stopped => {}
+            }
+        };
+        thread::Builder::new()
+            .name("silence".into())
+            .spawn(move || runtime.block_on(run))?;
+        Ok(Self { _stop: stop })
+    }
+
     /// Calls `on` with the number of each SIGINT, SIGTERM and SIGHUP from now on, on a thread of
     /// its own, until `on` gives false.
     pub(crate) fn listen(mut on: impl FnMut(i32) -> bool + Send + 'static) -> io::Result<Self> {

@@ -30,6 +30,8 @@ pub enum Unavailable {
     Unsupported(String),
     /// The debug information is wrong or contradicts itself; how.
     BadDebugInfo(String),
+    /// Its name is one that no output gets the values of.
+    Redacted,
     /// The bytes are no valid value of the type (a `bool` of 7, an unknown discriminant).
     Invalid(String),
 }
@@ -48,6 +50,7 @@ impl fmt::Display for Unavailable {
             Self::NoRoom => f.write_str("record full"),
             Self::Steps => f.write_str("step limit of the hit reached"),
             Self::Null => f.write_str("null pointer"),
+            Self::Redacted => f.write_str("redacted"),
             Self::Depth => f.write_str("deeper than the depth limit"),
             Self::Unsupported(what) => write!(f, "not supported: {what}"),
             Self::BadDebugInfo(what) => write!(f, "bad debug information: {what}"),

@@ -131,6 +131,12 @@ pub(super) struct Attach {
     /// Bytes that are read of one value before its pointers are followed [default: 4096]
     #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u64).range(1..=16384))]
     max_value: Option<u64>,
+    /// Redact the values of these names too, beside `password`, `token`, `secret`, …
+    #[arg(long, value_name = "NAME")]
+    pub(super) redact: Vec<String>,
+    /// Show the values of every name
+    #[arg(long, conflicts_with = "redact")]
+    pub(super) no_redact: bool,
     /// Bytes of the ring between kernel and tracer [default: 64 MiB]
     #[arg(long, value_name = "BYTES", hide_short_help = true)]
     pub(super) ring_bytes: Option<u32>,

@@ -11,7 +11,9 @@ use super::output::Colours;
 use super::probes::{self, Written};
 use super::stream::{self, Style, Until};
 use super::{BAD_INPUT, DONE, NOTHING_CAPTURED};
+use crate::redact::Redactor;
 use crate::session::{Control as _, Options, ProbeStatus, Session, SiteChoice};
+use crate::signals::Signals;
 use crate::sink::summary::Summary;
 use crate::target::{has_debug_info, list_processes, process_by_name};
 use crate::tui;
@@ -42,6 +44,7 @@ pub(super) fn run(args: Attach, colours: Colours) -> Result<u8, Failure> {
     if let Some(failure) = installed.refused_all(&written) {
         return Err(failure);
     }
+    let _silencing = silence_on_signal(&session)?;
     announce(&session, &installed.probes, how);
     let until = Until {
         time: args.time,
@@ -75,8 +78,28 @@ fn options(args: &Attach) -> Options {
         },
         debug: args.debug.options(),
         limits: args.limits(),
+        redactor: if args.no_redact {
+            Redactor::nothing()
+        } else {
+            Redactor::default().with(&args.redact)
+        },
         ..Options::default()
     }
+}
+
+/// Silences every probe at once when SIGUSR1 comes, or wakes them when all are silent.
+fn silence_on_signal(session: &Arc<Session>) -> Result<Signals, Failure> {
+    let session = Arc::downgrade(session);
+    Signals::listen_silence(move || {
+        let Some(session) = session.upgrade() else {
+            return false;
+        };
+        let silenced = session.silence_all();
+        let what = if silenced { "silenced" } else { "awake again" };
+        session.warn(format!("SIGUSR1: all probes are {what}"));
+        true
+    })
+    .map_err(|error| Failure::new(format!("cannot wait for signals: {error}")))
 }
 
 /// How events are shown, and whether they can be.

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use tracer_common::aggregate::KEY_BYTES;
 use tracer_common::control::COUNTS;
-use tracer_common::op::{COPY_COUNTED, COPY_STRING, COUNT, Op, TALLY, TALLY_RECORD, alu};
+use tracer_common::op::{
+    APPEND, COMM, COPY_COUNTED, COPY_STRING, COUNT, EMIT, Op, TALLY, TALLY_RECORD, alu,
+};
 use tracer_common::record::{ChunkHeader, RecordHeader};
 
 use super::asm::{Exits, SINK};
@@ -19,7 +21,8 @@ use super::ir::{Ir, Spots};
 use super::shape::{Node, Slot};
 use super::{Asm, Compiler, PlanError, names, number_node};
 use crate::debuginfo::types::{TypeId, TypeKind};
-use crate::lang::ast::{Action, Expr, ProbeSpec};
+use crate::lang::ast::{Action, Expr, ProbeSpec, Special};
+use crate::redact::Redactor;
 use crate::unavailable::Unavailable;
 use crate::value::{Cut, Text, Value};
 
@@ -36,6 +39,7 @@ pub struct Key {
     /// Its type.
     pub ty: Arc<str>,
     kind: Kind,
+    redactor: Redactor,
 }
 
 #[derive(Clone, Debug)]
@@ -46,6 +50,8 @@ enum Kind {
     Number(u8, Node),
     /// The chunk of a text.
     Text(Slot),
+    /// The chunk of a thread's name, filled up with zeroes.
+    Thread(Slot),
     /// The chunks of a value.
     Record(Captured),
     /// Number of a bucket.
@@ -91,6 +97,7 @@ impl Key {
             expr: "".into(),
             ty: "".into(),
             kind: Kind::Hits,
+            redactor: Redactor::nothing(),
         }
     }
 
@@ -134,7 +141,10 @@ impl Key {
             (Ok(bytes), _) => bytes,
             (Err(why), _) => return Ok(Value::Unavailable(why)),
         };
-        Decoder::new(chunks, None, &Captured::default()).value(&node, &View::row(bytes), 0)
+        let mut decoder = Decoder::new(chunks, None, &Captured::default());
+        let mut value = decoder.value(&node, &View::row(bytes), 0)?;
+        self.redactor.value(&mut value, 0);
+        Ok(value)
     }
 
     /// The value of a key of bytes.
@@ -151,8 +161,16 @@ impl Key {
                 for root in &captured.roots {
                     value = decoder.root(root, captured)?;
                 }
+                self.redactor.value(&mut value, 0);
                 Ok(value)
             }
+            Kind::Thread(slot) => Ok(match chunks.next(*slot)? {
+                (Ok(bytes), _) => Value::Text(Text {
+                    bytes: without_padding(bytes).to_vec(),
+                    cut: None,
+                }),
+                (Err(why), _) => Value::Unavailable(why),
+            }),
             Kind::Text(slot) => Ok(match chunks.next(*slot)? {
                 (Ok(bytes), cut) => Value::Text(Text {
                     bytes: bytes.to_vec(),
@@ -163,6 +181,12 @@ impl Key {
             _ => Ok(Value::Unavailable(Unavailable::OptimisedOut)),
         }
     }
+}
+
+/// The bytes up to the zeroes at their end.
+fn without_padding(bytes: &[u8]) -> &[u8] {
+    let end = bytes.iter().rposition(|&byte| byte != 0);
+    end.and_then(|end| bytes.get(..=end)).unwrap_or_default()
 }
 
 fn chunk(slot: Slot, status: u8, data: &[u8]) -> Vec<u8> {
@@ -197,8 +221,15 @@ pub(super) fn compile(
     compiler: &mut Compiler<'_>,
     asm: &mut Asm,
     spec: &ProbeSpec,
+    redactor: &Redactor,
 ) -> Result<Option<(Key, u32)>, PlanError> {
-    let key = match &spec.action {
+    if let Action::Count { by: Some(expr) } | Action::Hist { value: expr, .. } = &spec.action
+        && redactor.hides_expr(spec.text.get(expr.span.clone()).unwrap_or_default())
+    {
+        let error = PlanError::at(expr, "values of this name are redacted");
+        return Err(error.hint(Some("`--no-redact` shows them".into())));
+    }
+    let (mut key, flags) = match &spec.action {
         Action::Count { by: None } => {
             // Without a condition there is nothing to run.
             let flags = if spec.condition.is_some() {
@@ -222,7 +253,8 @@ pub(super) fn compile(
             span: None,
         });
     }
-    Ok(Some(key))
+    key.redactor = redactor.clone();
+    Ok(Some((key, flags)))
 }
 
 fn end(asm: &mut Asm, code: u8) {
@@ -244,7 +276,12 @@ fn count_by(
         Operand::Unknown(_, error) => return Err(error),
         Operand::Number(number) => return number_key(asm, by, expr, &number),
         Operand::Place(spots, ty) => (spots, ty),
-        Operand::Special(_) | Operand::Text(_) | Operand::Null => {
+        Operand::Special(Special::Thread) => return thread_key(compiler, asm, by, expr),
+        Operand::Special(_) => {
+            let number = Resolver::new(&compiler.builder, compiler.scope).number(by)?;
+            return number_key(asm, by, expr, &number);
+        }
+        Operand::Text(_) | Operand::Null => {
             return Err(PlanError::at(by, "hits cannot be counted by this"));
         }
     };
@@ -292,6 +329,7 @@ fn value_key(
             expr,
             ty: name,
             kind: Kind::Number(size as u8, node),
+            redactor: Redactor::nothing(),
         });
     }
     if size > BYTES {
@@ -306,6 +344,7 @@ fn value_key(
         expr,
         ty: name,
         kind: Kind::Record(captured),
+        redactor: Redactor::nothing(),
     })
 }
 
@@ -316,6 +355,7 @@ fn number_key(asm: &mut Asm, by: &Expr, expr: Arc<str>, number: &Number) -> Resu
         expr,
         ty: ty.into(),
         kind: Kind::Number(number.size, node),
+        redactor: Redactor::nothing(),
     })
 }
 
@@ -388,6 +428,35 @@ fn text_key(
         expr,
         ty,
         kind: Kind::Text(slot),
+        redactor: Redactor::nothing(),
+    })
+}
+
+/// A key of the thread's name.
+fn thread_key(
+    compiler: &mut Compiler<'_>,
+    asm: &mut Asm,
+    by: &Expr,
+    expr: Arc<str>,
+) -> Result<Key, PlanError> {
+    let slot = compiler.builder.slot();
+    let slot = slot.map_err(|why| PlanError::at(by, why.to_string()))?;
+    for (code, register) in [(EMIT, COMM), (APPEND, COMM + 1)] {
+        asm.emit(Op {
+            code,
+            dst: SINK,
+            src: register,
+            size: 8,
+            a: u32::from(slot),
+            ..Op::default()
+        });
+    }
+    end(asm, TALLY_RECORD);
+    Ok(Key {
+        expr,
+        ty: "&str".into(),
+        kind: Kind::Thread(slot),
+        redactor: Redactor::nothing(),
     })
 }
 
@@ -431,6 +500,7 @@ fn histogram(
         expr: spec.text.get(value.span.clone()).unwrap_or_default().into(),
         ty: ty.into(),
         kind: Kind::Bucket(buckets),
+        redactor: Redactor::nothing(),
     })
 }
 

@@ -10,6 +10,8 @@ use super::ir::{Failure, Ir, Test, TextKind, TextTest};
 use super::limits::PLAN_OPS;
 use crate::unavailable::Unavailable;
 
+/// Places at which a text is looked for in another, some two ops each.
+const SEARCHED: u64 = 1024;
 /// Takes the results that nobody needs.
 pub(super) const SINK: u8 = 31;
 /// Registers that are handed out.
@@ -428,11 +430,14 @@ impl Asm {
         exits: &mut Exits,
     ) -> Result<(), Unavailable> {
         let wanted = test.text.len() as u64;
+        if test.kind == TextKind::Contains {
+            return self.contains(test, different, exits);
+        }
         if let Some(length) = &test.length {
             let register = self.value(length, exits)?;
             let unlike = match test.kind {
                 TextKind::Equal => cond::NE,
-                TextKind::StartsWith => cond::LT,
+                TextKind::StartsWith | TextKind::Contains => cond::LT,
             };
             self.jump_if_const(register, unlike, wanted, different);
             self.give(register);
@@ -448,37 +453,106 @@ impl Asm {
             return Ok(());
         }
         let pointer = self.value(&test.pointer, exits)?;
-        let mut at = 0usize;
-        while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
-            let size = match rest.len() {
-                _ if ended => 1,
-                8.. => 8,
-                4.. => 4,
-                2.. => 2,
-                _ => 1,
-            };
-            let mut wide = [0; 8];
-            for (to, from) in wide.iter_mut().zip(rest.iter().take(size)) {
-                *to = *from;
-            }
+        for (offset, size, number) in words(&bytes, ended) {
             let dst = self.take()?;
-            let fault = exits.label(self, Failure::Fault);
-            let op = Op {
-                code: LOAD,
-                dst,
-                src: pointer,
-                size: size as u8,
-                offset: at as i32,
-                ..Op::default()
-            };
-            self.emit_to(op, fault);
-            self.jump_if_const(dst, cond::NE, u64::from_le_bytes(wide), different);
+            self.load(dst, pointer, (offset, size), exits);
+            self.jump_if_const(dst, cond::NE, number, different);
             self.give(dst);
-            at += size;
         }
         self.give(pointer);
         Ok(())
     }
+}
+
+impl Asm {
+    /// Goes on when the text has the known one, jumps to `different` when not. What is too long
+    /// to be looked through is a fault.
+    fn contains(
+        &mut self,
+        test: &TextTest,
+        different: Label,
+        exits: &mut Exits,
+    ) -> Result<(), Unavailable> {
+        let wanted = test.text.len() as u64;
+        let (found, absent) = (self.label(), self.label());
+        let too_long = exits.label(self, Failure::Long);
+        let (at, end) = (self.take()?, self.take()?);
+        match &test.length {
+            Some(length) => {
+                let length = self.value(length, exits)?;
+                self.jump_if_const(length, cond::LT, wanted, absent);
+                // One behind the last place where it can begin.
+                self.alu_const(alu::SUB, end, length, wanted.wrapping_sub(1));
+                self.give(length);
+            }
+            None => self.constant(end, u64::MAX),
+        }
+        let pointer = self.value(&test.pointer, exits)?;
+        self.constant(at, 0);
+        let again = self.here();
+        self.jump_if(at, cond::GE, end, absent);
+        self.jump_if_const(at, cond::GE, SEARCHED, too_long);
+        let (here, next) = (self.take()?, self.label());
+        self.alu(alu::ADD, here, pointer, at);
+        let byte = self.take()?;
+        if test.length.is_none() {
+            // Byte by byte, so that nothing behind the zero is read.
+            self.load(byte, here, (0, 1), exits);
+            if wanted > 0 {
+                self.jump_if_const(byte, cond::EQ, 0, absent);
+            }
+        }
+        for (offset, size, number) in words(&test.text, test.length.is_none()) {
+            self.load(byte, here, (offset, size), exits);
+            self.jump_if_const(byte, cond::NE, number, next);
+        }
+        self.jump(found);
+        self.place(next);
+        self.alu_const(alu::ADD, at, at, 1);
+        self.jump(again);
+        self.place(absent);
+        self.jump(different);
+        self.place(found);
+        for register in [at, end, pointer, here, byte] {
+            self.give(register);
+        }
+        Ok(())
+    }
+
+    /// `size` bytes at `offset` from what a register points to.
+    fn load(&mut self, dst: u8, src: u8, (offset, size): (usize, u8), exits: &mut Exits) {
+        let fault = exits.label(self, Failure::Fault);
+        let op = Op {
+            code: LOAD,
+            dst,
+            src,
+            size,
+            offset: offset as i32,
+            ..Op::default()
+        };
+        self.emit_to(op, fault);
+    }
+}
+
+/// Bytes in the pieces that they are compared in: offset, size, number.
+fn words(bytes: &[u8], single: bool) -> Vec<(usize, u8, u64)> {
+    let (mut pieces, mut at) = (Vec::new(), 0);
+    while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
+        let size = match rest.len() {
+            _ if single => 1,
+            8.. => 8,
+            4.. => 4,
+            2.. => 2,
+            _ => 1,
+        };
+        let mut wide = [0; 8];
+        for (to, from) in wide.iter_mut().zip(rest.iter().take(size)) {
+            *to = *from;
+        }
+        pieces.push((at, size as u8, u64::from_le_bytes(wide)));
+        at += size;
+    }
+    pieces
 }
 
 fn opposite(condition: u8) -> u8 {

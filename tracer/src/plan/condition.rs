@@ -1,19 +1,21 @@
 //! What is true or false of the program's values: comparisons and their
 //! combinations, with the types that Rust, C and C++ would compare.
 
-use tracer_common::op::{alu, cond};
+use tracer_common::op::{COMM, alu, cond};
 
 use super::PlanError;
 use super::build::Builder;
 use super::expr::{Number, NumberKind, Operand, Resolver};
 use super::ir::{Ir, Spot, Spots, Test, TextKind, TextTest};
-use super::names;
+use super::{float, names};
 use crate::debuginfo::types::{TypeId, TypeKind, VariantPart};
-use crate::lang::ast::{BinaryOp, Expr, ExprKind, UnaryOp};
+use crate::lang::ast::{BinaryOp, Expr, ExprKind, Special, UnaryOp};
 use crate::unavailable::Unavailable;
 
 /// Bytes of a text that a condition compares with.
 const TEXT: usize = 256;
+/// Bytes that the name of a thread may have.
+const THREAD_NAME: usize = 15;
 
 /// The truth of an expression.
 ///
@@ -21,7 +23,13 @@ const TEXT: usize = 256;
 /// It is neither true nor false, or compares what cannot be compared.
 pub(super) fn truth(resolver: &mut Resolver<'_, '_>, expr: &Expr) -> Result<Test, PlanError> {
     match &expr.kind {
-        ExprKind::Unary(UnaryOp::Not, inner) => Ok(truth_of(resolver, inner)?.negate()),
+        ExprKind::Unary(UnaryOp::Not, inner) => match resolver.rust_integer(inner)? {
+            Some(number) => {
+                let not = resolver.bit_not(number);
+                Ok(Test::compare(cond::NE, not.ir, Ir::Const(0)))
+            }
+            None => Ok(truth_of(resolver, inner)?.negate()),
+        },
         ExprKind::Binary(BinaryOp::And, left, right) => {
             let left = truth_of(resolver, left)?;
             let right = truth_of(resolver, right)?;
@@ -44,17 +52,63 @@ pub(super) fn truth(resolver: &mut Resolver<'_, '_>, expr: &Expr) -> Result<Test
             Some(relation) => compare(resolver, expr, relation, left, right),
             None => truth_of(resolver, expr),
         },
-        ExprKind::StartsWith(base, text) => {
-            let ExprKind::Str(text) = &text.kind else {
-                return Err(PlanError::at(text, "this must be a text in quotes"));
-            };
-            let (spots, ty) = resolver.place(base)?;
-            text_test(resolver, base, &spots, ty, text, TextKind::StartsWith)
-        }
-        ExprKind::Contains(..) => Err(PlanError::at(expr, "`contains` cannot be evaluated yet")
-            .hint(Some("`starts_with` and `==` can".into()))),
+        ExprKind::StartsWith(base, text) => asks(resolver, base, text, TextKind::StartsWith),
+        ExprKind::Contains(base, text) => asks(resolver, base, text, TextKind::Contains),
         _ => truth_of(resolver, expr),
     }
+}
+
+/// Whether a text of the program begins with, or has, a text in quotes.
+fn asks(
+    resolver: &mut Resolver<'_, '_>,
+    base: &Expr,
+    text: &Expr,
+    kind: TextKind,
+) -> Result<Test, PlanError> {
+    let ExprKind::Str(wanted) = &text.kind else {
+        return Err(PlanError::at(text, "this must be a text in quotes"));
+    };
+    if let Operand::Special(Special::Thread) = resolver.operand(base)? {
+        return thread_name(text, wanted, kind);
+    }
+    let (spots, ty) = resolver.place(base)?;
+    text_test(resolver, base, &spots, ty, wanted, kind)
+}
+
+/// A test of the thread's name, which is in two registers.
+fn thread_name(expr: &Expr, wanted: &str, kind: TextKind) -> Result<Test, PlanError> {
+    let bytes = wanted.as_bytes();
+    if bytes.len() > THREAD_NAME {
+        return Ok(Test::Known(false));
+    }
+    if kind == TextKind::Contains {
+        let error = PlanError::at(expr, "`contains` cannot look into the thread's name");
+        return Err(error.hint(Some("`starts_with` and `==` can".into())));
+    }
+    let compared = match kind {
+        TextKind::Equal => THREAD_NAME + 1,
+        _ => bytes.len(),
+    };
+    let mut test = Test::Known(true);
+    for (register, at) in [(COMM, 0), (COMM + 1, 8)] {
+        let (mut word, mut mask) = ([0; 8], [0; 8]);
+        for (index, (word, mask)) in word.iter_mut().zip(&mut mask).enumerate() {
+            *word = bytes.get(at + index).copied().unwrap_or(0);
+            *mask = if at + index < compared { 0xff } else { 0 };
+        }
+        let (word, mask) = (u64::from_le_bytes(word), u64::from_le_bytes(mask));
+        let name = match mask {
+            0 => continue,
+            u64::MAX => Ir::Register(register),
+            mask => Ir::alu(alu::AND, Ir::Register(register), Ir::Const(mask)),
+        };
+        let same = Test::compare(cond::EQ, name, Ir::Const(word));
+        test = match test {
+            Test::Known(true) => same,
+            test => Test::And(Box::new(test), Box::new(same)),
+        };
+    }
+    Ok(test)
 }
 
 /// The truth of an operand: a bool, or of C anything that can be zero.
@@ -101,8 +155,22 @@ fn compare(
     left: &Expr,
     right: &Expr,
 ) -> Result<Test, PlanError> {
+    if let Some(test) = float::compare(resolver, relation, left, right)? {
+        return Ok(test);
+    }
     let (a, b) = (resolver.operand(left)?, resolver.operand(right)?);
     let equality = matches!(relation, cond::EQ | cond::NE);
+    if let (Operand::Special(Special::Thread), Operand::Text(text))
+    | (Operand::Text(text), Operand::Special(Special::Thread)) = (&a, &b)
+        && equality
+    {
+        let test = thread_name(expr, text, TextKind::Equal)?;
+        return Ok(if relation == cond::EQ {
+            test
+        } else {
+            test.negate()
+        });
+    }
     let (place, place_expr, other, other_expr) = match (a, b) {
         (Operand::Place(spots, ty), other) => ((spots, ty), left, other, right),
         (other, Operand::Place(spots, ty)) if equality => ((spots, ty), right, other, left),
@@ -257,7 +325,11 @@ fn numbers(
 ) -> Result<Test, PlanError> {
     let (a, b) = (resolver.number(left)?, resolver.number(right)?);
     if a.kind == NumberKind::Float || b.kind == NumberKind::Float {
-        return Err(PlanError::at(expr, "floats cannot be compared yet"));
+        let error = PlanError::at(
+            expr,
+            "a float can be compared with a float of its size only",
+        );
+        return Err(error.hint(Some("compare it with a number: `x > 1.5`".into())));
     }
     Ok(relate(relation, a, b))
 }
@@ -289,10 +361,11 @@ fn relate(relation: u8, a: Number, b: Number) -> Test {
     };
     let below = Test::compare(cond::SLT, negative, Ir::Const(0));
     let plain = Test::compare(relation, a.ir, b.ir);
+    // The plain comparison first: it reads both sides, so that neither fault is passed over.
     if outcome {
-        Test::Or(Box::new(below), Box::new(plain))
+        Test::Or(Box::new(plain), Box::new(below))
     } else {
-        Test::And(Box::new(below.negate()), Box::new(plain))
+        Test::And(Box::new(plain), Box::new(below.negate()))
     }
 }
 

@@ -4,7 +4,7 @@
 //! Gives places and numbers; `condition` has what is true or false,
 //! `capture` brings the results into the record.
 
-use tracer_common::op::alu;
+use tracer_common::op::{HIT, PID, TID, alu};
 
 use super::build::Builder;
 use super::condition;
@@ -119,7 +119,10 @@ impl<'a, 'b> Resolver<'a, 'b> {
             })),
             ExprKind::Str(text) => Ok(Operand::Text(text.clone())),
             ExprKind::Null => Ok(self.null(expr)),
-            ExprKind::Float(_) => Err(PlanError::at(expr, "floats cannot be computed with")),
+            ExprKind::Float(_) => Err(PlanError::at(
+                expr,
+                "floats cannot be computed with in the kernel",
+            )),
             ExprKind::Field(base, name) => {
                 let base_operand = self.place(base)?;
                 self.field(expr, base_operand, name)
@@ -516,10 +519,13 @@ impl<'a, 'b> Resolver<'a, 'b> {
             Operand::Place(spots, ty) => self.number_at(expr, &spots, ty),
             Operand::Null => Ok(Number::unsigned(Ir::Const(0), 8)),
             Operand::Unknown(_, error) => Err(error),
-            Operand::Special(_) => Err(PlanError::at(
-                expr,
-                "this is known only when the event is shown",
-            )),
+            Operand::Special(special) => match special_number(special) {
+                Some(number) => Ok(number),
+                None => Err(PlanError::at(
+                    expr,
+                    "this is known only when the event is shown",
+                )),
+            },
             Operand::Text(_) => Err(PlanError::at(expr, "a text is no number")),
         }
     }
@@ -611,28 +617,51 @@ impl<'a, 'b> Resolver<'a, 'b> {
                 }))
             }
             UnaryOp::Not => {
+                if let Some(number) = self.rust_integer(inner)? {
+                    return Ok(Operand::Number(self.bit_not(number)));
+                }
                 let test = condition::truth(self, expr)?;
                 Ok(Operand::Number(Number::truth(test)))
             }
             UnaryOp::BitNot => {
                 let number = self.computable(inner)?;
-                let (size, signed) = (number.size, number.signed);
-                let ir = Ir::alu(alu::XOR, number.ir, Ir::Const(u64::MAX));
-                Ok(Operand::Number(Number {
-                    ir: ir.extend(size, signed),
-                    size,
-                    signed,
-                    kind: NumberKind::Int,
-                }))
+                Ok(Operand::Number(self.bit_not(number)))
             }
         }
+    }
+
+    /// All bits the other way round.
+    #[expect(clippy::unused_self, reason = "a step of an expression as the others")]
+    pub(super) fn bit_not(&self, number: Number) -> Number {
+        let (size, signed) = (number.size, number.signed);
+        let ir = Ir::alu(alu::XOR, number.ir, Ir::Const(u64::MAX));
+        Number {
+            ir: ir.extend(size, signed),
+            size,
+            signed,
+            kind: NumberKind::Int,
+        }
+    }
+
+    /// An integer of a Rust program, of which `!` turns the bits.
+    pub(super) fn rust_integer(&mut self, expr: &Expr) -> Result<Option<Number>, PlanError> {
+        let Operand::Place(spots, ty) = self.operand(expr)? else {
+            return Ok(None);
+        };
+        let resolved = self.builder.resolve(ty);
+        let integer = matches!(resolved.kind, TypeKind::Int { .. });
+        if !integer || resolved.language != Language::Rust {
+            return Ok(None);
+        }
+        self.number_at(expr, &spots, ty).map(Some)
     }
 
     /// A number that arithmetic makes sense for.
     fn computable(&mut self, expr: &Expr) -> Result<Number, PlanError> {
         let number = self.number(expr)?;
         if number.kind == NumberKind::Float {
-            return Err(PlanError::at(expr, "floats cannot be computed with"));
+            let error = PlanError::at(expr, "floats cannot be computed with in the kernel");
+            return Err(error.hint(Some("they can be compared: `x > 1.5`".into())));
         }
         Ok(number)
     }
@@ -697,6 +726,17 @@ impl<'a, 'b> Resolver<'a, 'b> {
             kind: NumberKind::Int,
         }))
     }
+}
+
+/// The register of what the kernel side knows of a hit; `None`: it does not, or it is no number.
+fn special_number(special: Special) -> Option<Number> {
+    let (register, size) = match special {
+        Special::Pid => (PID, 4),
+        Special::Tid => (TID, 4),
+        Special::Hit => (HIT, 8),
+        _ => return None,
+    };
+    Some(Number::unsigned(Ir::Register(register), size))
 }
 
 /// Where the first element of a collection is.

@@ -35,11 +35,19 @@ pub(super) enum Failure {
     Division = tracer_common::record::CHUNK_PLAN + 2,
     /// The variant that has the field is not the one there is.
     Variant = tracer_common::record::CHUNK_PLAN + 3,
+    /// A text was too long to be looked through.
+    Long = tracer_common::record::CHUNK_PLAN + 4,
 }
 
 impl Failure {
     /// All but [`Failure::Fault`].
-    pub(super) const MARKS: [Self; 4] = [Self::Null, Self::Bounds, Self::Division, Self::Variant];
+    pub(super) const MARKS: [Self; 5] = [
+        Self::Null,
+        Self::Bounds,
+        Self::Division,
+        Self::Variant,
+        Self::Long,
+    ];
 
     /// What the user is told.
     pub(super) fn reason(self) -> Unavailable {
@@ -48,6 +56,7 @@ impl Failure {
             Self::Null => Unavailable::Null,
             Self::Bounds => Unavailable::Invalid("index out of bounds".into()),
             Self::Division => Unavailable::Invalid("division by zero".into()),
+            Self::Long => Unavailable::Unsupported("a text as long to look through".into()),
             Self::Variant => Unavailable::Invalid("another variant is active".into()),
         }
     }
@@ -125,6 +134,8 @@ pub(super) enum TextKind {
     Equal,
     /// It begins with the known text.
     StartsWith,
+    /// It has the known text somewhere.
+    Contains,
 }
 
 impl Test {

@@ -9,6 +9,7 @@ use super::decode::{Chunks, DecodeError, Decoder, Symbols};
 use super::stack::StackSlots;
 use crate::event::NamedValue;
 use crate::lang::ast::{Format, Special};
+use crate::redact::Redactor;
 use crate::stack::CapturedStack;
 use crate::unavailable::Unavailable;
 use crate::value::{Text, Value, debug};
@@ -20,6 +21,7 @@ pub struct Layout {
     pub(super) entries: Vec<Entry>,
     pub(super) parts: Vec<Part>,
     pub(super) stack: Option<StackSlots>,
+    pub(super) redactor: Redactor,
 }
 
 /// One value of the event.
@@ -99,7 +101,7 @@ impl Layout {
         }
         let stack = self.stack.as_ref();
         let stack = stack.map(|slots| decoder.stack(slots)).transpose()?;
-        let values: Vec<NamedValue> = self
+        let mut values: Vec<NamedValue> = self
             .entries
             .iter()
             .map(|entry| NamedValue {
@@ -114,6 +116,7 @@ impl Layout {
                 },
             })
             .collect();
+        self.redactor.redact(&mut values);
         let mut message = String::new();
         for part in &self.parts {
             match part {

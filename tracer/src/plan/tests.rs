@@ -1,8 +1,10 @@
 //! Plans, run by a machine in plain Rust and decoded: golden texts.
 
 mod fixture;
+mod floats;
 mod moved;
 mod own;
+mod random;
 
 use crate::reference::{Machine, Outcome, Regions};
 use fixture::{Fixture, hole, int, name, point, raw};
@@ -415,4 +417,83 @@ fn histogram_of_a_float_is_refused() {
     });
     let error = fixture.plan().expect_err("floats have no buckets");
     assert!(error.message.contains("float"), "{error}");
+}
+
+/// Whether a condition over the text `t` holds; `None` is a fault.
+fn text_holds(condition: &str, text: &[u8]) -> Option<bool> {
+    let mut fixture = Fixture::default();
+    let ty = fixture.str();
+    fixture.variable("t", ty, at_frame(0));
+    let probe = format!("log 0x0 \"hit\" if {condition}");
+    let parsed = crate::lang::parse_probe(&probe).expect("parses");
+    fixture.condition(parsed.condition.expect("one"));
+    fixture.template(Vec::new());
+    let plan = fixture.plan().expect("compiles");
+    let mut bytes = 0x5000_u64.to_le_bytes().to_vec();
+    bytes.extend((text.len() as u64).to_le_bytes());
+    let mut memory = stack(&bytes);
+    memory.0.insert(0x5000, text.to_vec());
+    let machine = Machine::new(&memory).with(RBP, STACK);
+    match machine.with_thread(41, 42, 7, "worker-1").run(&plan.ops) {
+        Outcome::Sent(_) => Some(true),
+        Outcome::Rejected => Some(false),
+        _ => None,
+    }
+}
+
+#[test]
+fn text_is_found_anywhere_and_only_where_it_is() {
+    let text = b"GET /index.html HTTP/1.1";
+    for part in [
+        "GET",
+        "/index.html",
+        "1.1",
+        "",
+        "G",
+        "GET /index.html HTTP/1.1",
+    ] {
+        assert_eq!(
+            text_holds(&format!("t.contains(\"{part}\")"), text),
+            Some(true),
+            "{part}"
+        );
+    }
+    for part in ["get", "1.12", "GET /index.html HTTP/1.1 ", "zz"] {
+        assert_eq!(
+            text_holds(&format!("t.contains(\"{part}\")"), text),
+            Some(false),
+            "{part}"
+        );
+    }
+    assert_eq!(
+        text_holds("t.contains(\"x\")", &[b'.'; 5000]),
+        None,
+        "too long to say no"
+    );
+    assert_eq!(text_holds("t.contains(\"x\")", b""), Some(false));
+}
+
+#[test]
+fn thread_and_numbers_of_the_hit_are_known_to_conditions() {
+    for (condition, wanted) in [
+        ("$pid == 41 && $tid == 42 && $hit == 7", true),
+        ("$hit % 2 == 0", false),
+        ("$thread == \"worker-1\"", true),
+        ("$thread == \"worker-\"", false),
+        ("$thread != \"worker-12\"", true),
+        ("$thread.starts_with(\"worker-\")", true),
+        ("$thread.starts_with(\"worker-12\")", false),
+        ("$thread == \"a name of more than fifteen\"", false),
+    ] {
+        assert_eq!(text_holds(condition, b""), Some(wanted), "{condition}");
+    }
+}
+
+#[test]
+fn exclamation_mark_turns_the_bits_of_a_rust_integer() {
+    let mut fixture = Fixture::default();
+    fixture.variable("n", int(1, false), at_frame(0));
+    let probe = crate::lang::parse_probe("log 0x0 \"{!n}\"").expect("parses");
+    fixture.template(probe.template.expect("one").parts);
+    assert_eq!(run(&fixture, &stack(&[5])), "250");
 }

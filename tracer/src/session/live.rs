@@ -32,6 +32,7 @@ use crate::kernel::{LoadOptions, Machine, Reserved, SiteRequest};
 use crate::lang::ast::{Action, ProbeSpec, Template};
 use crate::lang::{SyntaxError, parse_probe};
 use crate::plan::{self, Key, Layout, Plan, PlanError, PlanInput};
+use crate::redact::Redactor;
 use crate::target::Process;
 
 /// Events a second that a `log` sends when the user does not say `rate`.
@@ -172,6 +173,20 @@ impl Session {
         lock(&self.placing).announce(sites);
     }
 
+    /// Silences every probe at once; wakes them when all are silent already. True when they are
+    /// silent now.
+    pub fn silence_all(&self) -> bool {
+        let probes: Vec<(ProbeId, bool)> = lock(&self.probes)
+            .iter()
+            .map(|(id, probe)| (*id, probe.status.enabled))
+            .collect();
+        let silence = probes.iter().any(|(_, enabled)| *enabled);
+        for (probe, _) in probes {
+            self.set_enabled(probe, !silence);
+        }
+        silence
+    }
+
     /// Puts something that the user should know among the notices.
     pub fn warn(&self, text: String) {
         self.shared.queue.extend([Notice::Warning(text)]);
@@ -235,7 +250,7 @@ impl Session {
         let compiled: Vec<Result<(Site, Plan, LinkAddr), PlanError>> = sites
             .into_par_iter()
             .map(|site| {
-                let plan = compile(spec, &module, &site, self.options.limits)?;
+                let plan = compile(spec, &module, &site, &self.options)?;
                 let bias = module.bias().unwrap_or_default();
                 let place = placing.place(&module, bias, site.address, &plan, &own);
                 Ok((site, plan, place.map_err(failed)?))
@@ -545,7 +560,7 @@ fn compile(
     spec: &ProbeSpec,
     module: &TargetModule,
     site: &Site,
-    limits: plan::Limits,
+    options: &Options,
 ) -> Result<Plan, PlanError> {
     let debug = module.debug().map_err(|error| failed(error.to_string()))?;
     let bias = module.bias().ok_or_else(|| {
@@ -564,7 +579,8 @@ fn compile(
         variables: &variables,
         statics: &|path| debug.static_variable(path).into_iter().next(),
         spec,
-        limits,
+        limits: options.limits,
+        redactor: &options.redactor,
     })
 }
 

@@ -11,6 +11,7 @@ mod aggregates;
 mod bad_input;
 mod commands;
 mod corrupt_files;
+mod language;
 mod lifetime;
 mod linkers;
 mod load;

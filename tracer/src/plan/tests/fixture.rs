@@ -15,6 +15,7 @@ use crate::lang::ast::{
     Action, Expr, ExprKind, Format, Location, LocationKind, ProbeOptions, ProbeSpec, Template,
     TemplatePart,
 };
+use crate::redact::Redactor;
 
 #[derive(Default)]
 pub(super) struct Fixture {
@@ -169,6 +170,7 @@ impl Fixture {
             statics: &|_| None,
             spec: &spec,
             limits: self.limits,
+            redactor: &Redactor::default(),
         })
     }
 }

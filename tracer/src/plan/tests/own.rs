@@ -67,6 +67,7 @@ fn show(ty: TypeId, address: u64, limits: Limits) -> String {
         statics: &|_| None,
         spec: &spec,
         limits,
+        redactor: &crate::redact::Redactor::default(),
     })
     .expect("compiles");
     let own = Own::open().expect("own memory opens");
