@@ -181,6 +181,8 @@ fn needs(module: &Module, site: LinkAddr) -> [Needs; 3] {
             statics: &|_| None,
             spec: &spec,
             limits: Limits::default(),
+            returned: None,
+            redactor: &tracer::redact::Redactor::default(),
         })
         .ok()?;
         Some(Needs::of(&plan.ops, plan.flags))

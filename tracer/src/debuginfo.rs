@@ -25,6 +25,7 @@ pub mod place;
 mod prologue;
 mod ranges;
 pub mod resolve;
+mod returns;
 mod scope;
 mod sections;
 pub mod site;

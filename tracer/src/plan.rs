@@ -22,6 +22,7 @@ mod layout;
 mod limits;
 mod names;
 pub mod placement;
+mod returned;
 mod rust;
 mod shape;
 mod stack;
@@ -39,6 +40,7 @@ pub use decode::{DecodeError, Symbols};
 pub use ir::TlsBlock;
 pub use layout::{Context, Decoded, Layout};
 pub use limits::Limits;
+pub use returned::Returned;
 pub use stack::depth as stack_depth;
 
 use crate::address::Bias;
@@ -73,6 +75,8 @@ pub struct PlanInput<'a> {
     pub spec: &'a ProbeSpec,
     /// How much of a value is read.
     pub limits: Limits,
+    /// At an exit of a function: what it returns.
+    pub returned: Option<Returned>,
     /// What no output gets.
     pub redactor: &'a Redactor,
 }
@@ -133,6 +137,7 @@ pub fn compile(input: &PlanInput<'_>) -> Result<Plan, PlanError> {
         variables: input.variables,
         statics: input.statics,
         text: &input.spec.text,
+        returned: input.returned,
     };
     let mut compiler = Compiler {
         builder: Builder::new(input.source, input.bias, input.limits),
@@ -162,6 +167,7 @@ pub fn compile(input: &PlanInput<'_>) -> Result<Plan, PlanError> {
     } else {
         match &input.spec.template {
             Some(template) => compiler.template(&input.spec.text, &template.parts)?,
+            None if input.returned.is_some() => compiler.returned(),
             None => compiler.all_variables(),
         }
         let values = std::mem::take(&mut compiler.values);
@@ -247,6 +253,20 @@ impl Compiler<'_> {
                 }
                 None => self.value(&name, operand, DEBUG),
             }
+        }
+    }
+
+    /// `$return = value`, for a function that returns anything.
+    fn returned(&mut self) {
+        let scope = self.scope;
+        if let Some(Returned {
+            ty: Some(ty),
+            by_jump,
+        }) = scope.returned
+        {
+            self.parts.push(Part::Text("$return = ".into()));
+            let spots = returned::place(&self.builder, ty, by_jump);
+            self.value("$return", Operand::Place(spots, ty), DEBUG);
         }
     }
 

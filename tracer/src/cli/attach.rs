@@ -45,20 +45,23 @@ pub(super) fn run(args: Attach, colours: Colours) -> Result<u8, Failure> {
         return Err(failure);
     }
     let _silencing = silence_on_signal(&session)?;
-    announce(&session, &installed.probes, how);
+    let announce = || announce(&session, &installed.probes, how);
     let until = Until {
         time: args.time,
         events: args.events,
     };
     let code = match how {
-        Output::Tui => in_terminal(&session, colours, &installed)?,
+        Output::Tui => {
+            announce();
+            in_terminal(&session, colours, &installed)?
+        }
         Output::Text | Output::Json => {
             let style = Style {
                 how,
                 colours,
                 every: args.every,
             };
-            lines(&session, style, until)?
+            lines(&session, style, until, announce)?
         }
     };
     Ok(if installed.failures.is_empty() {
@@ -203,8 +206,13 @@ fn counted(count: usize, what: &str) -> String {
 }
 
 /// Writes lines until something ends it, then the summary.
-fn lines(session: &Arc<Session>, style: Style, until: Until) -> Result<u8, Failure> {
-    let shown = stream::run(session, style, until)?;
+fn lines(
+    session: &Arc<Session>,
+    style: Style,
+    until: Until,
+    announce: impl FnOnce(),
+) -> Result<u8, Failure> {
+    let shown = stream::run(session, style, until, announce)?;
     summarise(&shown.probes);
     if shown.beyond > 0 {
         eprintln!("{} more came before the probes were out", shown.beyond);

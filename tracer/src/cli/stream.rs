@@ -73,11 +73,18 @@ enum End {
     Closed(Option<io::Error>),
 }
 
-/// Shows events until something ends it; the probes are gone then.
-pub(super) fn run(session: &Arc<Session>, style: Style, until: Until) -> Result<Shown, Failure> {
+/// Shows events until something ends it; the probes are gone then. `announce` is called once
+/// signals end it as they should.
+pub(super) fn run(
+    session: &Arc<Session>,
+    style: Style,
+    until: Until,
+    announce: impl FnOnce(),
+) -> Result<Shown, Failure> {
     let (ended, ends) = mpsc::channel();
     let signals = listen(ended.clone())
         .map_err(|error| Failure::new(format!("cannot wait for signals: {error}")))?;
+    announce();
     let finished = Arc::new(Finished::default());
     let writer = Writer {
         session: Arc::clone(session),

@@ -52,6 +52,14 @@ pub enum SiteError {
         /// Names that are like it.
         near: Vec<String>,
     },
+    /// Its returns are not all known.
+    #[error("the returns of `{name}` cannot be observed: {why}")]
+    Returns {
+        /// The function.
+        name: String,
+        /// Why not.
+        why: String,
+    },
     /// The debug information cannot be read.
     #[error(transparent)]
     DebugInfo(#[from] DebugInfoError),
@@ -93,9 +101,9 @@ pub struct FunctionInfo {
 }
 
 /// The rows and the code of one unit together.
-struct Concerned {
-    lines: Arc<UnitLines>,
-    code: Arc<UnitCode>,
+pub(super) struct Concerned {
+    pub(super) lines: Arc<UnitLines>,
+    pub(super) code: Arc<UnitCode>,
 }
 
 /// What one unit has to say about a line.
@@ -302,7 +310,7 @@ impl Module {
         Ok(all)
     }
 
-    fn unit_ids(&self) -> Vec<UnitId> {
+    pub(super) fn unit_ids(&self) -> Vec<UnitId> {
         (0_u32..)
             .zip(self.units())
             .map(|(id, _)| UnitId(id))
@@ -410,24 +418,34 @@ impl Module {
             .collect()
     }
 
-    fn function_sites_in(&self, id: UnitId, wanted: &NamePattern) -> Vec<Site> {
-        let Ok(unit) = self.unit(id) else {
-            return Vec::new();
-        };
+    /// The functions of a unit that have a name, by number of their scope.
+    pub(super) fn functions_named(
+        &self,
+        id: UnitId,
+        wanted: &NamePattern,
+    ) -> Option<(Concerned, Vec<u32>)> {
+        let unit = self.unit(id).ok()?;
         let (code, found) = self.matching(&unit, Some(wanted));
         if found.is_empty() {
-            return Vec::new();
+            return None;
         }
-        let Some(lines) = self.unit_lines(id) else {
-            return Vec::new();
-        };
         let concerned = Concerned {
-            lines,
+            lines: self.unit_lines(id)?,
             code: Arc::new(code),
+        };
+        Some((
+            concerned,
+            found.into_iter().map(|(index, _)| index).collect(),
+        ))
+    }
+
+    fn function_sites_in(&self, id: UnitId, wanted: &NamePattern) -> Vec<Site> {
+        let Some((concerned, found)) = self.functions_named(id, wanted) else {
+            return Vec::new();
         };
         found
             .into_iter()
-            .filter_map(|(index, _)| {
+            .filter_map(|index| {
                 let scope = concerned.code.scope(index)?;
                 let address = concerned.start_of(self, scope)?;
                 concerned.site(self, address)
@@ -551,7 +569,7 @@ impl Concerned {
     }
 
     /// What is at `address`.
-    fn site(&self, module: &Module, address: LinkAddr) -> Option<Site> {
+    pub(super) fn site(&self, module: &Module, address: LinkAddr) -> Option<Site> {
         let row = self.lines.row_at(address.0)?;
         let innermost = self.code.innermost(address);
         let mut site = Site {
@@ -563,6 +581,7 @@ impl Concerned {
             },
             function: String::new(),
             inlined_into: Vec::new(),
+            exit: None,
         };
         let functions = self
             .code

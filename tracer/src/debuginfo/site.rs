@@ -32,6 +32,17 @@ pub struct Site {
     /// For a site in an inlined copy: the functions around it, innermost first,
     /// each with the place of its call. The last one has code of its own.
     pub inlined_into: Vec<InlinedInto>,
+    /// How the function is left here; `None`: it is not, or that was not asked for.
+    pub exit: Option<Exit>,
+}
+
+/// How a function is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// By a return: its value is there.
+    Return,
+    /// By a jump to another function, which returns for it.
+    Jump,
 }
 
 /// One step out of an inlined copy.

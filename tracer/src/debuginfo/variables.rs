@@ -151,6 +151,20 @@ impl Module {
         })
     }
 
+    /// What the function with the code at `address` returns, whatever is inlined there.
+    ///
+    /// # Errors
+    /// As [`Module::variables_at`].
+    pub fn outer_return_type(&self, address: LinkAddr) -> Result<Option<TypeId>, DebugInfoError> {
+        self.at(address, |question| {
+            let function = &question.frames.last()?.function;
+            question
+                .dies
+                .type_of(function)
+                .map(super::dies::DieId::as_type)
+        })
+    }
+
     /// The type that the source calls `name` at `address`: of the unit there, else of the module.
     ///
     /// Full names, or ends of them (`Point` for `geometry::Point`); C's

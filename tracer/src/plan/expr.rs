@@ -9,6 +9,7 @@ use tracer_common::op::{HIT, PID, TID, alu};
 use super::build::Builder;
 use super::condition;
 use super::ir::{Failure, Ir, Process, Spot, Spots, Test, divide};
+use super::returned::{self, Returned};
 use super::{PlanError, names};
 use crate::debuginfo::types::{Language, PointerKind, Type, TypeId, TypeKind};
 use crate::debuginfo::variable::Variable;
@@ -65,6 +66,8 @@ pub(super) struct Scope<'a> {
     pub(super) statics: &'a dyn Fn(&str) -> Option<Variable>,
     /// The probe's text, which the positions of expressions count in.
     pub(super) text: &'a str,
+    /// At an exit of a function: what it returns.
+    pub(super) returned: Option<Returned>,
 }
 
 /// Makes operands of expressions.
@@ -100,6 +103,18 @@ impl<'a, 'b> Resolver<'a, 'b> {
     fn kind(&mut self, expr: &Expr) -> Result<Operand, PlanError> {
         match &expr.kind {
             ExprKind::Name { path, shadow } => Ok(self.name(expr, path, *shadow)),
+            ExprKind::Special(Special::Return) => match self.scope.returned {
+                Some(Returned {
+                    ty: Some(ty),
+                    by_jump,
+                }) => {
+                    let spots = returned::place(self.builder, ty, by_jump);
+                    Ok(Operand::Place(spots, ty))
+                }
+                Some(_) => Err(PlanError::at(expr, "the function returns nothing")),
+                None => Err(PlanError::at(expr, "`$return` is known at returns only")
+                    .hint(Some("name them by `FUNCTION%return`".into()))),
+            },
             ExprKind::Special(special) => Ok(Operand::Special(*special)),
             ExprKind::Int(value) => match u64::try_from(*value) {
                 Ok(value) => Ok(Operand::Number(Number {
@@ -191,6 +206,11 @@ impl<'a, 'b> Resolver<'a, 'b> {
             let error = PlanError::at(expr, format!("no `{path}#{shadow}` in scope here"));
             let plural = if same == 1 { "is one" } else { "are that many" };
             return error.hint(Some(format!("there {plural} of that name: {same}")));
+        }
+        if self.scope.returned.is_some() {
+            let message = format!("`{path}` is not known any more at a return");
+            return PlanError::at(expr, message)
+                .hint(Some("there are `$return` and statics".into()));
         }
         let names = self.scope.variables.iter().map(|v| v.name.as_str());
         PlanError::at(expr, format!("no `{path}` in scope here")).hint(names::hint(path, names))

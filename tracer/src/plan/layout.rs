@@ -76,6 +76,12 @@ pub struct Decoded {
 }
 
 impl Layout {
+    /// What is replaced in the values before anybody gets them.
+    #[must_use]
+    pub fn redactor(&self) -> &Redactor {
+        &self.redactor
+    }
+
     /// Decodes a record without knowing the process.
     ///
     /// # Errors

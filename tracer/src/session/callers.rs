@@ -11,6 +11,7 @@ use crate::event::NamedValue;
 use crate::lang::ast::ProbeSpec;
 use crate::lang::parse_probe;
 use crate::plan::{self, PlanInput};
+use crate::redact::Redactor;
 use crate::reference::{Machine, Memory, Outcome};
 use crate::stack::{CapturedStack, RawFrame};
 use crate::unavailable::Unavailable;
@@ -35,7 +36,11 @@ impl Memory for Captured<'_> {
 }
 
 /// The variables of each function at a frame: inlined copies innermost first, as its names are.
-pub(super) fn values(frame: &RawFrame, captured: &CapturedStack) -> Vec<Vec<NamedValue>> {
+pub(super) fn values(
+    frame: &RawFrame,
+    captured: &CapturedStack,
+    redactor: &Redactor,
+) -> Vec<Vec<NamedValue>> {
     let Some(placed) = &frame.placed else {
         return Vec::new();
     };
@@ -46,7 +51,7 @@ pub(super) fn values(frame: &RawFrame, captured: &CapturedStack) -> Vec<Vec<Name
     let scopes = placed.module.scopes_at(frame.lookup).unwrap_or_default();
     scopes
         .iter()
-        .map(|scope| in_scope(scope, frame, captured, &spec).unwrap_or_default())
+        .map(|scope| in_scope(scope, frame, captured, (&spec, redactor)).unwrap_or_default())
         .collect()
 }
 
@@ -54,7 +59,7 @@ fn in_scope(
     scope: &Scope,
     frame: &RawFrame,
     captured: &CapturedStack,
-    spec: &ProbeSpec,
+    (spec, redactor): (&ProbeSpec, &Redactor),
 ) -> Option<Vec<NamedValue>> {
     let placed = frame.placed.as_ref()?;
     let variables: Vec<Variable> = scope
@@ -71,6 +76,8 @@ fn in_scope(
         statics: &|_| None,
         spec,
         limits: plan::Limits::default(),
+        returned: None,
+        redactor,
     })
     .ok()?;
     let memory = Captured(captured);

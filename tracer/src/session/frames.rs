@@ -9,15 +9,16 @@ use crate::address::RunAddr;
 use crate::debuginfo::names::demangle;
 use crate::debuginfo::site::{Site, SourceLine};
 use crate::event::{Frame, Stack};
+use crate::redact::Redactor;
 use crate::stack::{CapturedStack, Placed, RawFrame, walk};
 
 /// The call stack of a hit: at most `depth` frames that have code of their own, each with the
-/// inlined copies in it; with the callers' variables when `variables` is set.
+/// inlined copies in it; with the callers' variables, as redacted, when `variables` is set.
 pub(super) fn stack(
     modules: &Modules,
     captured: &CapturedStack,
     depth: u32,
-    variables: bool,
+    variables: Option<&Redactor>,
 ) -> Stack {
     let depth = usize::try_from(depth).unwrap_or(usize::MAX);
     let walk = walk(captured, depth, &|address| modules.placed(address));
@@ -29,8 +30,8 @@ pub(super) fn stack(
             .flat_map(|(index, raw)| {
                 let mut frames = named(raw);
                 // The innermost function's are the event's own.
-                if variables {
-                    let values = callers::values(raw, captured);
+                if let Some(redactor) = variables {
+                    let values = callers::values(raw, captured, redactor);
                     let own = usize::from(index == 0);
                     for (frame, values) in frames.iter_mut().zip(values).skip(own) {
                         frame.values = values;

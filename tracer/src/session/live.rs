@@ -26,13 +26,13 @@ use super::{
 };
 use crate::address::LinkAddr;
 use crate::causes::chain;
-use crate::debuginfo::site::Site;
+use crate::debuginfo::site::{Exit, Site};
+use crate::debuginfo::variable::VariableKind;
 use crate::event::{Aggregate, Counters, Notice, Origin, ProbeId};
 use crate::kernel::{LoadOptions, Machine, Reserved, SiteRequest};
 use crate::lang::ast::{Action, ProbeSpec, Template};
 use crate::lang::{SyntaxError, parse_probe};
-use crate::plan::{self, Key, Layout, Plan, PlanError, PlanInput};
-use crate::redact::Redactor;
+use crate::plan::{self, Key, Layout, Plan, PlanError, PlanInput, Returned};
 use crate::target::Process;
 
 /// Events a second that a `log` sends when the user does not say `rate`.
@@ -569,9 +569,21 @@ fn compile(
             module.file.path.display()
         ))
     })?;
-    let variables = debug
+    let mut variables = debug
         .variables_at(site.address)
         .map_err(|error| failed(error.to_string()))?;
+    let returned = match site.exit {
+        Some(exit) => {
+            // The frame is gone: what the debug information still says of it is not to be trusted.
+            variables.retain(|variable| variable.kind == VariableKind::Static);
+            let ty = debug.outer_return_type(site.address);
+            Some(Returned {
+                ty: ty.map_err(|error| failed(error.to_string()))?,
+                by_jump: exit == Exit::Jump,
+            })
+        }
+        None => None,
+    };
     plan::compile(&PlanInput {
         source: &**debug,
         bias,
@@ -580,6 +592,7 @@ fn compile(
         statics: &|path| debug.static_variable(path).into_iter().next(),
         spec,
         limits: options.limits,
+        returned,
         redactor: &options.redactor,
     })
 }

@@ -182,7 +182,8 @@ fn event(
         .unwrap_or_default();
     let stack = decoded.stack.map(|captured| {
         let modules = shared.modules();
-        let variables = entry.origin.action == "snapshot";
+        let snapshot = entry.origin.action == "snapshot";
+        let variables = snapshot.then(|| entry.layout.redactor());
         frames::stack(&modules, &captured, entry.depth, variables)
     });
     let stack = stack.unwrap_or_default();

@@ -40,10 +40,12 @@ pub(super) fn resolve(modules: &Modules, location: &Location) -> Result<Resolved
     }
     let result = match &location.kind {
         LocationKind::Line { file, line } => line_sites(&candidates, file, *line),
-        LocationKind::Function(name) => function_sites(&candidates, name),
-        LocationKind::Return(name) => Err(Fault::new(format!(
-            "`{name}%return` needs an action that pairs calls with returns, which this version has not"
-        ))),
+        LocationKind::Function(name) => named_sites(&candidates, name, |debug| {
+            debug.function_sites(name).map(|sites| sites.sites)
+        }),
+        LocationKind::Return(name) => {
+            named_sites(&candidates, name, |debug| debug.return_sites(name))
+        }
         LocationKind::Address(address) => address_sites(&candidates, LinkAddr(*address)),
     };
     result.map_err(|fault| ProbeError {
@@ -268,16 +270,20 @@ fn no_file(candidates: &[&Arc<TargetModule>], file: &str) -> Fault {
     Fault::new(format!("no debug information names a file `{file}`")).hint(Some(hint))
 }
 
-fn function_sites(candidates: &[&Arc<TargetModule>], name: &str) -> Result<Resolved, Fault> {
+fn named_sites(
+    candidates: &[&Arc<TargetModule>],
+    name: &str,
+    find: impl Fn(&DebugModule) -> Result<Vec<Site>, SiteError>,
+) -> Result<Resolved, Fault> {
     let found = with_dwarf(candidates)?;
     let mut first_fault = None;
     for (module, debug) in found {
-        match debug.function_sites(name) {
+        match find(debug) {
             Ok(sites) => {
                 let module = Arc::clone(module);
                 return Ok(Resolved {
                     module,
-                    sites: sites.sites,
+                    sites,
                     notes: Vec::new(),
                 });
             }

@@ -17,6 +17,7 @@ mod linkers;
 mod load;
 mod places;
 mod placing;
+mod returns;
 mod shared_library;
 mod stacks;
 mod story;

@@ -170,6 +170,7 @@ impl Fixture {
             statics: &|_| None,
             spec: &spec,
             limits: self.limits,
+            returned: None,
             redactor: &Redactor::default(),
         })
     }

@@ -108,6 +108,8 @@ fn pairs_at(module: &Module, bias: Bias, map: &CodeMap, site: LinkAddr) -> Vec<P
             statics: &|_| None,
             spec: &spec,
             limits: Limits::default(),
+            returned: None,
+            redactor: &crate::redact::Redactor::default(),
         };
         let plan = compile(&input).ok()?;
         Some((plan.ops, plan.flags))

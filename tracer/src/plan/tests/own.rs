@@ -67,6 +67,7 @@ fn show(ty: TypeId, address: u64, limits: Limits) -> String {
         statics: &|_| None,
         spec: &spec,
         limits,
+        returned: None,
         redactor: &crate::redact::Redactor::default(),
     })
     .expect("compiles");
