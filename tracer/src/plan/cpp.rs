@@ -78,6 +78,10 @@ pub(super) fn present(
         "tuple" => {
             let mut parts = Vec::new();
             tuple_parts(builder, body, 0, 0, &mut parts);
+            if parts.len() != body.type_arguments.len() {
+                // Not all of it was found: then the members as they are.
+                return None;
+            }
             parts.sort_by_key(|(index, ..)| *index);
             let fields = parts.into_iter().map(|(index, offset, ty)| Field {
                 name: index.to_string().into(),
@@ -120,7 +124,8 @@ fn tuple_parts(
         };
         match ty.name.strip_prefix("std::_Head_base<") {
             Some(arguments) => {
-                let number = arguments.split([',', 'u']).next().unwrap_or_default();
+                let digits = arguments.find(|c: char| !c.is_ascii_digit());
+                let number = arguments.get(..digits.unwrap_or(0)).unwrap_or_default();
                 let head = builder.find(inner, &["_M_head_impl"]);
                 if let (Ok(index), Some((offset, ty))) = (number.parse(), head) {
                     out.push((index, at.saturating_add(offset), ty));
