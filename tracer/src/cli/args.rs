@@ -137,7 +137,7 @@ pub(super) struct Attach {
     /// Show the values of every name
     #[arg(long, conflicts_with = "redact")]
     pub(super) no_redact: bool,
-    /// Bytes of the ring between kernel and tracer [default: 64 MiB]
+    /// Bytes of the ring between kernel and tracer [default: 16 MiB]
     #[arg(long, value_name = "BYTES", hide_short_help = true)]
     pub(super) ring_bytes: Option<u32>,
     /// Attach by perf events even where the kernel has multi-uprobe links

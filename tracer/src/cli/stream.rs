@@ -96,6 +96,10 @@ pub(super) fn run(
         beyond: 0,
         ended,
         closed: false,
+        runtime: tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .map_err(|error| Failure::new(format!("cannot wait for events: {error}")))?,
     };
     let of_writer = Arc::clone(&finished);
     let writer = thread::Builder::new()
@@ -200,6 +204,8 @@ struct Writer {
     every: Option<Duration>,
     /// When what was added up was shown last.
     shown: Instant,
+    /// Waits for the session and for the end at once.
+    runtime: tokio::runtime::Runtime,
 }
 
 impl Writer {
@@ -234,18 +240,13 @@ impl Writer {
                 None => std::future::pending().await,
             }
         };
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .build();
-        if let Ok(runtime) = runtime {
-            runtime.block_on(async {
-                tokio::select! {
-                    () = ready => {}
-                    () = finished.notify.notified() => {}
-                    () = due => {}
-                }
-            });
-        }
+        self.runtime.block_on(async {
+            tokio::select! {
+                () = ready => {}
+                () = finished.notify.notified() => {}
+                () = due => {}
+            }
+        });
     }
 
     fn take(&mut self, notice: Notice) {

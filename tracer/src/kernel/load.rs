@@ -24,8 +24,9 @@ use super::ring::Ring;
 const PROGRAM: &str = "hit";
 /// Inode number of the initial pid namespace (`PROC_PID_INIT_INO`).
 const INITIAL_PID_NS: u64 = 0xEFFF_FFFC;
-/// Bytes of the ring when nothing else is said: half a second of the cheapest hits.
-const DEFAULT_RING: u32 = 1 << 26;
+/// Bytes of the ring when nothing else is said: a tenth of a second of the cheapest hits, where
+/// the reader looks every few milliseconds. All of it is resident, twice in our address space.
+const DEFAULT_RING: u32 = 1 << 24;
 
 /// The object, aligned as an ELF file wants to be.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("TRACER_EBPF_OBJECT"));
@@ -33,7 +34,7 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("TRACER_EBPF_OBJECT"));
 /// What the loader is told.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LoadOptions {
-    /// Bytes of the ring, made a power of two and at least a page; 0 is the default, 64 MiB.
+    /// Bytes of the ring, made a power of two and at least a page; 0 is the default, 16 MiB.
     pub ring_bytes: u32,
     /// Attach by perf events even where the kernel has multi-uprobe links.
     pub perf_events: bool,
@@ -73,6 +74,9 @@ pub(super) fn load(options: &LoadOptions) -> Result<Loaded, KernelError> {
     let with_scratch = u32::try_from(cpus).unwrap_or(MAX_CPUS).min(MAX_CPUS);
     let scratch = with_scratch.saturating_mul(SCRATCH_PER_CPU);
     let mut ebpf = EbpfLoader::new()
+        // The programs read no kernel structure by name, so the kernel's megabytes of BTF can stay
+        // where they are.
+        .btf(None)
         .override_global("SETTINGS", bytemuck::bytes_of(&settings), true)
         .map_max_entries("SCRATCH", scratch)
         .map_max_entries("EVENTS", ring_bytes(options))
