@@ -92,16 +92,18 @@ pub struct ProbeCounters {
     pub cut: u64,
     /// Hits among the events whose key found no room for an entry.
     pub other: u64,
-    /// Time from probe entry to its end, in ns of `CLOCK_MONOTONIC`, summed.
+    /// Time from probe entry to its end, in ns of `CLOCK_MONOTONIC`, summed over the timed hits.
     ///
     /// Source: two reads of `bpf_ktime_get_ns`; the trap itself is not in it.
     pub bpf_ns: u64,
+    /// Hits whose time is in `bpf_ns`: the first of each [`SAMPLED`](crate::limits::SAMPLED).
+    pub timed: u64,
 }
 
 const _: () = assert!(size_of::<SiteControl>() == 16);
 const _: () = assert!(size_of::<ProbeControl>() == 40);
 const _: () = assert!(size_of::<ProbeState>() == 32);
-const _: () = assert!(size_of::<ProbeCounters>() == 104);
+const _: () = assert!(size_of::<ProbeCounters>() == 112);
 
 /// What the loader tells the programs before they are loaded.
 #[repr(C)]

@@ -10,7 +10,7 @@ use tracer_common::control::{
     COUNTS, FS_BASE_SHIFT, NEEDS_FS_BASE, NEEDS_TASK, ProbeControl, ProbeCounters, ProbeState,
     Settings, SiteControl,
 };
-use tracer_common::limits::{MAX_RECORD, MAX_STEPS, SCRATCH_PER_CPU};
+use tracer_common::limits::{MAX_RECORD, MAX_STEPS, SAMPLED, SCRATCH_PER_CPU};
 use tracer_common::op::{COMM, EFLAGS, FS_BASE, HIT, PID, TARGET_REGISTERS, TID};
 use tracer_common::record::{FLAG_FAULT, FLAG_NO_ROOM, FLAG_STEPS, RecordHeader};
 
@@ -69,9 +69,18 @@ pub fn hit(registers: *const pt_regs, cookie: u32) {
         }
     }
     count(counters, ended);
-    // SAFETY: takes nothing, gives a time.
-    let end = unsafe { bpf_ktime_get_ns() };
-    atomic::add(&counters.bpf_ns, end.wrapping_sub(now));
+    if is_sampled(number) {
+        // SAFETY: takes nothing, gives a time.
+        let end = unsafe { bpf_ktime_get_ns() };
+        atomic::add(&counters.bpf_ns, end.wrapping_sub(now));
+        atomic::add(&counters.timed, 1);
+    }
+}
+
+/// Whether this hit does what is too dear for each: the first one does.
+#[inline(always)]
+fn is_sampled(number: u64) -> bool {
+    number & (SAMPLED - 1) == 1
 }
 
 /// Numbers the hit, and asks the limits.
@@ -197,8 +206,9 @@ fn send(area: &mut Scratch) -> u32 {
     // SAFETY: the name has 16 bytes; the record has more than the masked length.
     unsafe {
         bpf_get_current_comm(area.header().comm.as_mut_ptr().cast(), 16);
-        let waiting = bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA);
-        let wake = if waiting > settings.wake_mark {
+        let full = is_sampled(area.header().hit)
+            && bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) > settings.wake_mark;
+        let wake = if full {
             BPF_RB_FORCE_WAKEUP
         } else {
             BPF_RB_NO_WAKEUP

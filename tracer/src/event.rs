@@ -189,7 +189,7 @@ pub struct Counters {
     pub read_faults: u64,
     /// Events whose record was cut at its limit.
     pub cut: u64,
-    /// Time in eBPF, ns, summed.
+    /// Time in eBPF of all hits, ns: estimated from one hit in sixteen, which are timed.
     pub bpf_ns: u64,
 }
 

@@ -476,5 +476,6 @@ fn add(a: &ProbeCounters, b: &ProbeCounters) -> ProbeCounters {
         cut: a.cut + b.cut,
         other: a.other + b.other,
         bpf_ns: a.bpf_ns + b.bpf_ns,
+        timed: a.timed + b.timed,
     }
 }

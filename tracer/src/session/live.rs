@@ -434,7 +434,7 @@ impl Session {
             over_budget: kernel.over_budget,
             read_faults: kernel.read_faults,
             cut: kernel.cut,
-            bpf_ns: kernel.bpf_ns,
+            bpf_ns: estimated(kernel.bpf_ns, kernel.timed, kernel.hits),
         }
     }
 
@@ -595,6 +595,13 @@ fn compile(
         returned,
         redactor: &options.redactor,
     })
+}
+
+/// The time of all hits, from that of some of them.
+fn estimated(timed_ns: u64, timed: u64, hits: u64) -> u64 {
+    let all = u128::from(timed_ns) * u128::from(hits);
+    let all = all.checked_div(u128::from(timed)).unwrap_or(0);
+    u64::try_from(all).unwrap_or(u64::MAX)
 }
 
 /// Limits of a probe, as the kernel side wants them.
