@@ -20,6 +20,8 @@ const MAX_MADE: usize = 1 << 16;
 const MAX_INDEXES: usize = 512;
 /// Abbreviation tables that are kept; when there are more, all are forgotten.
 const MAX_ABBREVIATIONS: usize = 1 << 14;
+/// Functions with many blocks whose list is kept; when there are more, all are forgotten.
+const MAX_BLOCKS: usize = 256;
 /// Set in the id of a type of our own making.
 const MADE: u64 = 1 << 63;
 
@@ -33,12 +35,54 @@ pub(super) struct DieCache {
     signatures: Shared<FileNumber, Arc<HashMap<u64, DieId>>>,
     indexes: Shared<(SectionKey, u64), Arc<UnitIndex>>,
     types: Shared<TypeId, Arc<Type>>,
+    blocks: Shared<DieId, Arc<Blocks>>,
     made: RwLock<Vec<Arc<Type>>>,
     /// Names of the whole module, made when first asked for.
     pub(super) names: OnceLock<NameIndex>,
 }
 
+/// What stands in a function or block: entries of variables, and blocks with their addresses.
+#[derive(Debug, Default)]
+pub(super) struct Blocks {
+    /// In the order of the entries.
+    pub(super) variables: Vec<DieId>,
+    /// Blocks and inlined copies, in the order of the entries.
+    pub(super) inside: Vec<Inside>,
+}
+
+/// One block or inlined copy.
+#[derive(Debug)]
+pub(super) struct Inside {
+    /// Its entry.
+    pub(super) die: DieId,
+    /// A copy, and not a block.
+    pub(super) inlined: bool,
+    /// Where its code is; `None`: it says nothing of that.
+    pub(super) ranges: Option<Vec<(u64, u64)>>,
+}
+
+impl Blocks {
+    /// Worth keeping from one address to the next, and not too large for that.
+    fn is_kept(&self) -> bool {
+        (32..1 << 12).contains(&self.inside.len()) && self.variables.len() < 1 << 12
+    }
+}
+
 impl DieCache {
+    /// The blocks of one entry; lists of ordinary length are read each time.
+    pub(super) fn blocks(&self, die: DieId, read: impl FnOnce() -> Blocks) -> Arc<Blocks> {
+        let kept = self.blocks.read().ok();
+        if let Some(blocks) = kept.and_then(|kept| kept.get(&die).cloned()) {
+            return blocks;
+        }
+        let blocks = Arc::new(read());
+        if blocks.is_kept() {
+            let again = || Some(Arc::clone(&blocks));
+            return keep(&self.blocks, MAX_BLOCKS, die, again).unwrap_or_default();
+        }
+        blocks
+    }
+
     /// Offsets of a section's units; `read` finds them the first time.
     pub(super) fn unit_starts(
         &self,

@@ -6,6 +6,7 @@
 use std::collections::HashSet;
 use std::rc::Rc;
 
+use super::die_cache::{Blocks, Inside};
 use super::dies::{Die, DieId, Dies, UnitAt};
 use super::unit_index::index_of;
 
@@ -85,24 +86,34 @@ impl<'a> Walk<'_, 'a> {
         if depth >= MAX_DEPTH {
             return false;
         }
-        let mut inside = Vec::new();
-        for child in self.dies.children(parent) {
-            match child.tag() {
-                gimli::DW_TAG_formal_parameter | gimli::DW_TAG_variable => self.declare(child),
-                gimli::DW_TAG_lexical_block
-                | gimli::DW_TAG_try_block
-                | gimli::DW_TAG_catch_block
-                | gimli::DW_TAG_inlined_subroutine => inside.push(child),
-                _ => {}
+        let dies = self.dies;
+        let blocks = dies.cache.blocks(parent.id(), || blocks(dies, parent));
+        for &variable in &blocks.variables {
+            if let Some(die) = dies.die(variable) {
+                self.declare(die);
             }
         }
-        for child in inside {
-            let inlined = child.tag() == gimli::DW_TAG_inlined_subroutine;
-            match self.dies.ranges(&child) {
+        for Inside {
+            die,
+            inlined,
+            ranges,
+        } in &blocks.inside
+        {
+            match ranges {
                 // A block without addresses is only there in the source.
-                None if !inlined && self.block(&child, depth + 1) => return true,
-                Some(ranges) if self.contains(&ranges) => {
-                    if inlined {
+                None if !inlined => {
+                    if dies
+                        .die(*die)
+                        .is_some_and(|child| self.block(&child, depth + 1))
+                    {
+                        return true;
+                    }
+                }
+                Some(ranges) if self.contains(ranges) => {
+                    let Some(child) = dies.die(*die) else {
+                        return true;
+                    };
+                    if *inlined {
                         self.open(&child);
                     } else if let Some(frame) = self.frames.last_mut() {
                         frame.blocks.push(Block::default());
@@ -140,6 +151,28 @@ impl<'a> Walk<'_, 'a> {
             });
         }
     }
+}
+
+/// What stands in a function or block.
+fn blocks<'a>(dies: &Dies<'a>, parent: &Die<'a>) -> Blocks {
+    let mut blocks = Blocks::default();
+    for child in dies.children(parent) {
+        match child.tag() {
+            gimli::DW_TAG_formal_parameter | gimli::DW_TAG_variable => {
+                blocks.variables.push(child.id());
+            }
+            tag @ (gimli::DW_TAG_lexical_block
+            | gimli::DW_TAG_try_block
+            | gimli::DW_TAG_catch_block
+            | gimli::DW_TAG_inlined_subroutine) => blocks.inside.push(Inside {
+                die: child.id(),
+                inlined: tag == gimli::DW_TAG_inlined_subroutine,
+                ranges: dies.ranges(&child),
+            }),
+            _ => {}
+        }
+    }
+    blocks
 }
 
 /// Adds the variables of the abstract function that this copy has no entry for.
