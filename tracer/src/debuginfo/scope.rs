@@ -101,14 +101,7 @@ impl<'a> Walk<'_, 'a> {
         {
             match ranges {
                 // A block without addresses is only there in the source.
-                None if !inlined => {
-                    if dies
-                        .die(*die)
-                        .is_some_and(|child| self.block(&child, depth + 1))
-                    {
-                        return true;
-                    }
-                }
+                None if !inlined && self.block_of(*die, depth) => return true,
                 Some(ranges) if self.contains(ranges) => {
                     let Some(child) = dies.die(*die) else {
                         return true;
@@ -126,6 +119,13 @@ impl<'a> Walk<'_, 'a> {
             }
         }
         false
+    }
+
+    /// Goes into a block; true when there is one around the address.
+    fn block_of(&mut self, die: DieId, depth: usize) -> bool {
+        self.dies
+            .die(die)
+            .is_some_and(|block| self.block(&block, depth + 1))
     }
 
     fn contains(&self, ranges: &[(u64, u64)]) -> bool {

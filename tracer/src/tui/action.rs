@@ -6,7 +6,7 @@ use crossterm::event::KeyEvent;
 
 use super::document::{Document, LineSpans};
 use super::keymap::Command;
-use crate::event::{Notice, ProbeId};
+use crate::event::{Aggregate, Notice, ProbeId};
 use crate::session::{LineInfo, ProbeError, ProbeStatus, SourceFile, VariableInfo};
 
 /// The panes that can have the focus.
@@ -116,6 +116,8 @@ pub(super) enum Reply {
     Removed(ProbeId, Option<Box<ProbeStatus>>),
     /// All probes, counters of now.
     Probes(Vec<ProbeStatus>),
+    /// What the probes have added up by now.
+    Aggregates(Vec<Aggregate>),
 }
 
 /// A probe to be installed.
@@ -167,4 +169,6 @@ pub(super) enum Effect {
     SetEnabled(Vec<ProbeId>, bool),
     /// Read the counters.
     RefreshProbes,
+    /// Ask for what the probes have added up.
+    RefreshAggregates,
 }

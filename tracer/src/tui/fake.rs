@@ -179,6 +179,12 @@ impl Fake {
         self.inner.lock().expect("no holder of this lock panics")
     }
 
+    /// Has a probe added something up.
+    #[cfg(test)]
+    pub(crate) fn add_up(&self, aggregate: Aggregate) {
+        self.inner().aggregates.push(aggregate);
+    }
+
     /// Something for the frontend; events count as hits of their probe.
     pub(crate) fn send(&self, notice: Notice) {
         let mut inner = self.inner();

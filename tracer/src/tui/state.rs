@@ -22,7 +22,7 @@ use super::prompt::{History, Prompt};
 use super::theme::Theme;
 use super::tree;
 use super::{Options, Outcome};
-use crate::event::{Event, Notice, ProbeId};
+use crate::event::{Aggregate, Event, Notice, ProbeId};
 use crate::session::{ProbeError, ProbeStatus, SourceFile};
 
 mod commands;
@@ -103,6 +103,8 @@ pub(super) struct State {
     pub(super) source: Option<Source>,
     /// Probes, by id.
     pub(super) probes: Vec<ProbeStatus>,
+    /// What they have added up, as last asked for.
+    pub(super) aggregates: Vec<Aggregate>,
     /// Selected and first row of their table.
     pub(super) probes_list: List,
     /// What is remembered of each.
@@ -165,6 +167,7 @@ impl State {
             files: None,
             source: None,
             probes,
+            aggregates: Vec::new(),
             probes_list: List::default(),
             trails: HashMap::new(),
             silenced: false,
@@ -326,6 +329,9 @@ impl State {
             self.refreshed = Some(self.now);
             self.refreshing = true;
             effects.push(Effect::RefreshProbes);
+            if matches!(self.overlay, Overlay::Probe(..)) {
+                effects.push(Effect::RefreshAggregates);
+            }
         }
         effects.extend(self.ask_variables());
         effects
@@ -437,6 +443,7 @@ impl State {
             Reply::Added { request, result } => return self.added(&request, result),
             Reply::Removed(id, last) => self.removed(id, last.as_deref()),
             Reply::Probes(probes) => self.set_probes(probes),
+            Reply::Aggregates(aggregates) => self.aggregates = aggregates,
         }
         Vec::new()
     }

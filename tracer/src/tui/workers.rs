@@ -33,7 +33,7 @@ struct Worker {
 fn lane(effect: &Effect) -> usize {
     match effect {
         Effect::Add(_) | Effect::Remove(_) => 0,
-        Effect::SetEnabled(..) | Effect::RefreshProbes => 1,
+        Effect::SetEnabled(..) | Effect::RefreshProbes | Effect::RefreshAggregates => 1,
         Effect::LoadFiles | Effect::LoadSource { .. } | Effect::Variables { .. } => 2,
         Effect::Highlight { .. } => 3,
     }
@@ -164,6 +164,7 @@ impl Worker {
                 return true;
             }
             Effect::RefreshProbes => Reply::Probes(self.control.probes()),
+            Effect::RefreshAggregates => Reply::Aggregates(self.control.aggregates()),
         };
         self.send(reply)
     }

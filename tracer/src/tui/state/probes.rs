@@ -8,6 +8,7 @@ use super::super::prompt::{Prompt, Purpose};
 use super::{Overlay, State};
 use crate::event::ProbeId;
 use crate::session::{ProbeError, ProbeStatus, SourceFile};
+use crate::sink::aggregate::Table;
 
 impl State {
     /// Probes whose first site is on a line of the open file.
@@ -383,6 +384,13 @@ impl State {
             .bpf_ns
             .checked_div(counters.hits)
             .map_or("-".into(), |ns| format!("{ns} ns a hit"));
+        let added_up = self.aggregates.iter().find(|one| one.probe == id);
+        if let Some(aggregate) = added_up {
+            // The first line says what the probe's text says.
+            let table = Table(aggregate).to_string();
+            let rows = table.lines().skip(1).filter(|row| !row.is_empty());
+            lines.extend(rows.map(|row| (String::new(), row.to_owned())));
+        }
         lines.push(("rate".into(), format!("{rate:.1} hits a second")));
         lines.push(("eBPF time".into(), cost));
         for (name, count, meaning) in [

@@ -14,7 +14,9 @@ use super::super::keymap::BINDINGS;
 use super::super::prompt::Purpose;
 use super::super::{Options, view};
 use super::*;
+use crate::event::{AggregateBody, CountRow};
 use crate::session::Control;
+use crate::value::Value;
 
 /// A state whose effects a fake session answers at once.
 struct Desk {
@@ -185,6 +187,7 @@ fn replies(fake: &Fake, effect: Effect) -> Vec<Reply> {
             Vec::new()
         }
         Effect::RefreshProbes => vec![Reply::Probes(fake.probes())],
+        Effect::RefreshAggregates => vec![Reply::Aggregates(fake.aggregates())],
     }
 }
 
@@ -819,4 +822,25 @@ proptest! {
             desk.draw();
         }
     }
+}
+
+#[test]
+fn probe_in_full_shows_what_it_has_added_up() {
+    let mut desk = Desk::open((80, 24));
+    desk.press(KeyCode::Enter);
+    desk.fake.add_up(Aggregate {
+        probe: ProbeId(1),
+        probe_name: "p1".into(),
+        action: "count",
+        expr: "kind".into(),
+        total: 7,
+        other: 0,
+        body: AggregateBody::Count(vec![CountRow {
+            value: Value::Uint(41),
+            count: 7,
+        }]),
+    });
+    desk.keys("i");
+    desk.wait(Duration::from_secs(1));
+    assert!(desk.screen().contains("7  41"), "{}", desk.screen());
 }
