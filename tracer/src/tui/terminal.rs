@@ -4,7 +4,9 @@ use std::io::{self, BufWriter, Stdout, Write};
 use std::panic;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+use std::time::Duration;
 
 use crossterm::event::{
     DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture,
@@ -20,6 +22,9 @@ use ratatui::{Frame, Terminal};
 
 use super::Error;
 use crate::signals;
+
+/// How long the loop has to end by itself once the terminal is gone.
+const GRACE: Duration = Duration::from_millis(300);
 
 /// The screen is up: the terminal is not as its user left it.
 static UP: AtomicBool = AtomicBool::new(false);
@@ -128,6 +133,7 @@ impl Signals {
     /// Waits for SIGTERM, SIGHUP and SIGINT from now on.
     pub(super) fn listen() -> Result<Self, Error> {
         let (sender, received) = channel();
+        watch_for_hangup(sender.clone())?;
         let listener = signals::Signals::listen(move |signal| sender.send(signal).is_ok())?;
         Ok(Self {
             received,
@@ -138,5 +144,45 @@ impl Signals {
     /// A signal that came.
     pub(super) fn take(&self) -> Option<i32> {
         self.received.try_recv().ok()
+    }
+}
+
+/// Ends the process when the terminal goes away, as when its window is closed.
+///
+/// Reading keys from a terminal that is gone never returns (crossterm 0.29 reads its end again and
+/// again), so the loop may not be able to. The kernel takes the probes out with our file descriptors.
+fn watch_for_hangup(ended: Sender<i32>) -> io::Result<()> {
+    thread::Builder::new()
+        .name("tui-hangup".into())
+        .spawn(move || {
+            if wait_for_hangup() && ended.send(libc::SIGHUP).is_ok() {
+                thread::sleep(GRACE);
+                // Nobody receives any more where the loop has ended.
+                if ended.send(libc::SIGHUP).is_ok() {
+                    std::process::exit(128 + libc::SIGHUP);
+                }
+            }
+        })
+        .map(drop)
+}
+
+/// Returns once stdin has no other side any more; false when it cannot be asked.
+fn wait_for_hangup() -> bool {
+    loop {
+        let mut stdin = libc::pollfd {
+            fd: libc::STDIN_FILENO,
+            // Hang-ups and errors are always told, and nothing else is asked for.
+            events: 0,
+            revents: 0,
+        };
+        #[expect(unsafe_code, reason = "poll has no safe wrapper in std")]
+        // SAFETY: `stdin` is one valid pollfd, and the count says one.
+        let ready = unsafe { libc::poll(&raw mut stdin, 1, -1) };
+        if ready > 0 {
+            return stdin.revents & libc::POLLHUP != 0;
+        }
+        if io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
+            return false;
+        }
     }
 }

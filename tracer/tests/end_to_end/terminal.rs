@@ -187,6 +187,21 @@ fn signal_restores_the_terminal() {
 }
 
 #[test]
+fn closed_terminal_ends_the_tracer() {
+    if !needs::kernel() {
+        return;
+    }
+    let program = pacing("hung-up");
+    let text = Text::of_exe(program.pid());
+    let line = probe_line(SOURCE, "work");
+    let probe = format!(r#"log {SOURCE}:{line} "call {{number}}""#);
+    let pid = program.pid().to_string();
+    let args = ["attach", "--pid", &pid, "-e", &probe];
+    Terminal::close_once_shown(&args, "call ");
+    text.wait_restored();
+}
+
+#[test]
 fn target_exit_is_shown_and_the_screen_stays() {
     if !needs::kernel() {
         return;

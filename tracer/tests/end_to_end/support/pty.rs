@@ -82,6 +82,37 @@ impl Terminal {
         }
     }
 
+    /// Starts the tracer, closes its terminal once it shows `text`, and waits for its end.
+    #[track_caller]
+    pub(crate) fn close_once_shown(args: &[&str], text: &str) {
+        let pair = native_pty_system()
+            .openpty(size(24, 80))
+            .expect("a pseudo-terminal can be had");
+        let mut command = CommandBuilder::new(TRACER);
+        command.args(args);
+        command.env("TERM", "xterm-256color");
+        let mut reader = pair.master.try_clone_reader().expect("it is readable");
+        let mut child = pair
+            .slave
+            .spawn_command(command)
+            .expect("the tracer is built");
+        let mut seen = Vec::new();
+        let mut bytes = [0; 1 << 12];
+        while !String::from_utf8_lossy(&seen).contains(text) {
+            let length = reader.read(&mut bytes).expect("it is open");
+            seen.extend(&bytes[..length]);
+        }
+        drop((reader, pair));
+        let end = Instant::now() + PATIENCE;
+        while child.try_wait().expect("it is our child").is_none() {
+            if Instant::now() >= end {
+                child.kill().expect("it is our child");
+                panic!("it still runs without a terminal");
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     /// Process id of the tracer.
     pub(crate) fn pid(&self) -> u32 {
         self.child.process_id().expect("it was started")
