@@ -115,9 +115,9 @@ fn lockdown() -> Feature {
 fn capability(number: u32, name: &str, purpose: &str) -> Feature {
     let present = has_capability(number);
     let advice = if number == SYS_ADMIN {
-        "not needed where multi-uprobe links are loaded; else run it with sudo".into()
+        "not needed where multi-uprobe links are loaded; else run it as root, with sudo".into()
     } else {
-        format!("run it with sudo, or give it {name} (see docs/troubleshooting.md)")
+        format!("run it as root, with sudo, or give it {name} (see docs/troubleshooting.md)")
     };
     Feature {
         name: name.into(),

@@ -9,6 +9,9 @@ use std::fmt::{self, Write};
 use super::{Cut, DURATION, MORE, Map, Pointer, RANGE, Sequence, Struct, Text, Value};
 use crate::lang::ast::{Align, Format, Style};
 
+/// Name of a struct of C that has none.
+const ANONYMOUS: &str = "{...}";
+
 /// Debug style on one line.
 pub const DEBUG: Format = Format {
     style: Style::Debug,
@@ -159,6 +162,8 @@ impl Writer<'_> {
                 self.out.write_str("..")?;
                 self.value(end)
             }
+            // A struct that the source gives no name.
+            (ANONYMOUS, fields) => self.fields("", fields),
             (name, fields) => self.fields(name, fields),
         }
     }
