@@ -78,5 +78,5 @@ fn add_there<K>(map: &'static HashMap<K, u64>, key: &K) -> bool {
 fn insert<K>(map: &'static HashMap<K, u64>, key: &K, state: &ProbeState) -> bool {
     state.keys < MAX_KEYS
         && atomic::fetch_add(&state.keys, 1) < MAX_KEYS
-        && map.insert(key, &1, BPF_NOEXIST).is_ok()
+        && map.insert(key, 1, BPF_NOEXIST).is_ok()
 }

@@ -78,11 +78,11 @@ pub(super) fn present(
         "tuple" => {
             let mut parts = Vec::new();
             tuple_parts(builder, body, 0, 0, &mut parts);
-            if parts.len() != body.type_arguments.len() {
+            parts.sort_by_key(|(index, ..)| *index);
+            if !are_all(&parts) && !body.bases.is_empty() {
                 // Not all of it was found: then the members as they are.
                 return None;
             }
-            parts.sort_by_key(|(index, ..)| *index);
             let fields = parts.into_iter().map(|(index, offset, ty)| Field {
                 name: index.to_string().into(),
                 offset,
@@ -100,6 +100,15 @@ fn address_only(builder: &Builder<'_>, offset: u64) -> Node {
     Node::Inside(offset, Box::new(builder.pointer_to(target, false)))
 }
 
+/// Number of an element that is there and cannot be told.
+const NOT_FOUND: u32 = u32::MAX;
+
+/// Whether these are the elements of a tuple from the first on, none left out.
+fn are_all(parts: &[(u32, u64, TypeId)]) -> bool {
+    let mut numbers = (0..).zip(parts);
+    !parts.is_empty() && numbers.all(|(number, (index, ..))| *index == number)
+}
+
 /// The elements of a tuple by number, deep in its bases.
 fn tuple_parts(
     builder: &Builder<'_>,
@@ -109,6 +118,7 @@ fn tuple_parts(
     out: &mut Vec<(u32, u64, TypeId)>,
 ) {
     if level > 32 || out.len() > 64 {
+        out.push((NOT_FOUND, 0, TypeId::VOID));
         return;
     }
     for base in &body.bases {
@@ -127,9 +137,10 @@ fn tuple_parts(
                 let digits = arguments.find(|c: char| !c.is_ascii_digit());
                 let number = arguments.get(..digits.unwrap_or(0)).unwrap_or_default();
                 let head = builder.find(inner, &["_M_head_impl"]);
-                if let (Ok(index), Some((offset, ty))) = (number.parse(), head) {
-                    out.push((index, at.saturating_add(offset), ty));
-                }
+                out.push(match (number.parse(), head) {
+                    (Ok(index), Some((offset, ty))) => (index, at.saturating_add(offset), ty),
+                    _ => (NOT_FOUND, 0, base.ty),
+                });
             }
             None => tuple_parts(builder, inner, at, level + 1, out),
         }
