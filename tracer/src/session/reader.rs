@@ -86,7 +86,13 @@ impl<'a> Reader<'a> {
     /// it is the `last` look. True when there was anything.
     fn look(&mut self, ring: &mut Ring, last: bool) -> bool {
         let now = monotonic_ns();
-        let emptied = ring.drain(|record| self.keep(record));
+        // One drain is bounded; what the last one leaves would be events that nobody gets or counts.
+        let emptied = loop {
+            let emptied = ring.drain(|record| self.keep(record));
+            if emptied || !last {
+                break emptied;
+            }
+        };
         if emptied && self.records.is_empty() {
             self.shared.ring_was_emptied();
             return false;
