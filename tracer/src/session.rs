@@ -13,6 +13,7 @@ mod frames;
 mod live;
 mod modules;
 mod placing;
+mod prepare;
 mod queue;
 mod reader;
 mod resolve;

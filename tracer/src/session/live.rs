@@ -7,14 +7,13 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use rayon::prelude::*;
 use tracer_common::control::ProbeControl;
 
 use super::aggregates::{Adding, aggregates};
 use super::catalog::source_text;
-use super::clock::monotonic_ns;
 use super::modules::{Modules, TargetModule};
 use super::placing::Placing;
+use super::prepare::{self, Prepared, ReadySite, control};
 use super::queue::Queue;
 use super::resolve::{Resolved, resolve};
 use super::shared::{Shared, SiteEntry, lock};
@@ -26,19 +25,14 @@ use super::{
 };
 use crate::address::LinkAddr;
 use crate::causes::chain;
-use crate::debuginfo::site::{Exit, Site};
-use crate::debuginfo::variable::VariableKind;
+use crate::debuginfo::site::Site;
 use crate::event::{Aggregate, Counters, Notice, Origin, ProbeId};
 use crate::kernel::{LoadOptions, Machine, Reserved, SiteRequest};
-use crate::lang::ast::{Action, ProbeSpec, Template};
+use crate::lang::ast::{ProbeSpec, Template};
 use crate::lang::{SyntaxError, parse_probe};
-use crate::plan::{self, Key, Layout, Plan, PlanError, PlanInput, Returned};
+use crate::plan::{self, Key, Layout, PlanError};
 use crate::target::Process;
 
-/// Events a second that a `log` sends when the user does not say `rate`.
-const DEFAULT_RATE: u64 = 1_000;
-/// How long a probe lives when the user does not say `for`, in ns: one hour.
-const DEFAULT_TTL_NS: u64 = 3_600_000_000_000;
 /// Sites whose failure is named one by one.
 const MAX_NAMED_FAILURES: usize = 3;
 
@@ -63,14 +57,6 @@ struct Probe {
     slot: u32,
     cookies: Vec<u32>,
     control: ProbeControl,
-}
-
-/// A probe, ready to be attached.
-struct Prepared {
-    spec: ProbeSpec,
-    module: Arc<TargetModule>,
-    sites: Vec<(Site, Plan, LinkAddr)>,
-    notes: Vec<String>,
 }
 
 impl std::fmt::Debug for Session {
@@ -224,21 +210,8 @@ impl Session {
 
     /// Everything that needs no kernel: resolve, type, compile.
     fn prepare(&self, spec: &ProbeSpec, placing: &Placing) -> Result<Prepared, ProbeError> {
-        if !matches!(
-            spec.action,
-            Action::Log | Action::Snapshot | Action::Count { .. } | Action::Hist { .. }
-        ) {
-            return Err(ProbeError {
-                message: format!("this version cannot `{}` yet", spec.action.name()),
-                hint: Some("`log` shows the values at each hit".into()),
-                span: None,
-            });
-        }
-        let Resolved {
-            module,
-            sites,
-            mut notes,
-        } = match resolve(&self.modules(), &spec.location) {
+        prepare::refuse_unknown(spec)?;
+        let resolved = match resolve(&self.modules(), &spec.location) {
             Ok(resolved) => resolved,
             // A library may have been loaded since.
             Err(error) => match self.look_again() {
@@ -246,52 +219,7 @@ impl Session {
                 None => return Err(error),
             },
         };
-        let own: Vec<LinkAddr> = sites.iter().map(|site| site.address).collect();
-        let compiled: Vec<Result<(Site, Plan, LinkAddr), PlanError>> = sites
-            .into_par_iter()
-            .map(|site| {
-                let plan = compile(spec, &module, &site, &self.options)?;
-                let bias = module.bias().unwrap_or_default();
-                let place = placing.place(&module, bias, site.address, &plan, &own);
-                Ok((site, plan, place.map_err(failed)?))
-            })
-            .collect();
-        let total = compiled.len();
-        let mut ready = Vec::new();
-        let mut failures = Vec::new();
-        for result in compiled {
-            match result {
-                Ok(site) => ready.push(site),
-                Err(error) => failures.push(error),
-            }
-        }
-        if ready.is_empty() {
-            let first = failures.into_iter().next();
-            return Err(first.map_or_else(
-                || ProbeError::new("the location has no code"),
-                ProbeError::from,
-            ));
-        }
-        if !failures.is_empty() {
-            notes.push(format!(
-                "left out {} of {total} sites: {}",
-                failures.len(),
-                failures[0]
-            ));
-        }
-        let mut seen = Vec::new();
-        for note in ready.iter().flat_map(|(_, plan, _)| &plan.notes) {
-            if !seen.contains(note) {
-                seen.push(note.clone());
-            }
-        }
-        notes.append(&mut seen);
-        Ok(Prepared {
-            spec: spec.clone(),
-            module,
-            sites: ready,
-            notes,
-        })
+        prepare::prepare(spec, resolved, placing, &self.options)
     }
 
     /// Reads the target's mappings once more; `None` when nothing is new.
@@ -318,16 +246,17 @@ impl Session {
         };
         let name = spec.options.name.clone().unwrap_or_else(|| id.to_string());
         let control = control(&spec);
-        let first = sites.first().map(|(site, ..)| site.source.clone());
+        let first = sites.first().map(|site| site.site.source.clone());
         let places: Vec<_> = sites
             .iter()
-            .map(|(site, _, place)| (site.address, *place))
+            .map(|site| (site.site.address, site.place.address))
             .collect();
         let mut requests = Vec::with_capacity(sites.len());
         let mut entries = Vec::with_capacity(sites.len());
         let total = u32::try_from(sites.len()).unwrap_or(u32::MAX);
-        for (number, (site, plan, place)) in (1..).zip(sites) {
-            requests.push(request(&module, place, plan.ops, plan.flags)?);
+        for (number, ready) in (1..).zip(sites) {
+            let ReadySite { site, plan, place } = ready;
+            requests.push(request(&module, place.address, plan.ops, plan.flags)?);
             entries.push((
                 origin(id, &name, &spec, &site, (number, total)),
                 plan.layout,
@@ -546,92 +475,11 @@ fn milliseconds(since: Instant) -> f64 {
     since.elapsed().as_secs_f64() * 1e3
 }
 
-/// A site that cannot be probed.
-fn failed(message: String) -> PlanError {
-    PlanError {
-        message,
-        hint: None,
-        span: None,
-    }
-}
-
-/// The plan of a probe at one site.
-fn compile(
-    spec: &ProbeSpec,
-    module: &TargetModule,
-    site: &Site,
-    options: &Options,
-) -> Result<Plan, PlanError> {
-    let debug = module.debug().map_err(|error| failed(error.to_string()))?;
-    let bias = module.bias().ok_or_else(|| {
-        failed(format!(
-            "`{}` is not mapped with code any more",
-            module.file.path.display()
-        ))
-    })?;
-    let mut variables = debug
-        .variables_at(site.address)
-        .map_err(|error| failed(error.to_string()))?;
-    let returned = match site.exit {
-        Some(exit) => {
-            // The frame is gone: what the debug information still says of it is not to be trusted.
-            variables.retain(|variable| variable.kind == VariableKind::Static);
-            let ty = debug.outer_return_type(site.address);
-            Some(Returned {
-                ty: ty.map_err(|error| failed(error.to_string()))?,
-                by_jump: exit == Exit::Jump,
-            })
-        }
-        None => None,
-    };
-    plan::compile(&PlanInput {
-        source: &**debug,
-        bias,
-        tls: module.tls(),
-        variables: &variables,
-        statics: &|path| debug.static_variable(path).into_iter().next(),
-        spec,
-        limits: options.limits,
-        returned,
-        redactor: &options.redactor,
-    })
-}
-
 /// The time of all hits, from that of some of them.
 fn estimated(timed_ns: u64, timed: u64, hits: u64) -> u64 {
     let all = u128::from(timed_ns) * u128::from(hits);
     let all = all.checked_div(u128::from(timed)).unwrap_or(0);
     u64::try_from(all).unwrap_or(u64::MAX)
-}
-
-/// Limits of a probe, as the kernel side wants them.
-fn control(spec: &ProbeSpec) -> ProbeControl {
-    const SECOND: u64 = 1_000_000_000;
-    let nanoseconds =
-        |duration: std::time::Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-    let options = &spec.options;
-    // What is added up in the kernel floods nobody.
-    let adds_up = matches!(spec.action, Action::Count { .. } | Action::Hist { .. });
-    let rate = options.rate.or((!adds_up).then_some(DEFAULT_RATE));
-    let (interval_ns, burst_ns) = match (options.every, rate) {
-        (Some(every), _) => (nanoseconds(every), 0),
-        // A second's worth may come at once.
-        (None, Some(rate)) => ((SECOND / rate.max(1)).max(1), SECOND),
-        (None, None) => (0, 0),
-    };
-    let ttl = options.ttl.map_or(DEFAULT_TTL_NS, nanoseconds);
-    ProbeControl {
-        enabled: 1,
-        reserved: 0,
-        expires_ns: monotonic_ns().saturating_add(ttl),
-        hit_budget: options.hits.unwrap_or(match spec.action {
-            // A snapshot is much to read; one tells what it is for.
-            Action::Snapshot => 1,
-            _ => 0,
-        }),
-        interval_ns,
-        burst_ns,
-    }
 }
 
 fn request(

@@ -91,9 +91,9 @@ impl Placing {
         site: LinkAddr,
         plan: &Plan,
         own: &[LinkAddr],
-    ) -> Result<LinkAddr, String> {
+    ) -> Result<Placed, String> {
         let Ok(debug) = module.debug() else {
-            return Ok(site);
+            return Err("the module has no debug information".into());
         };
         let others: Vec<&Span> = self
             .spans
@@ -143,7 +143,7 @@ impl Placing {
                 placed.address, span.probe, span.site
             ));
         }
-        Ok(placed.address)
+        Ok(placed)
     }
 
     /// A probe was attached.
