@@ -7,6 +7,7 @@
 
 mod bpf;
 mod btf;
+mod calibrate;
 mod error;
 mod features;
 mod load;
@@ -14,6 +15,7 @@ mod machine;
 mod ring;
 mod room;
 
+pub use calibrate::TrapCost;
 pub use error::KernelError;
 pub use features::{Feature, Features};
 pub use load::LoadOptions;

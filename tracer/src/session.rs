@@ -5,11 +5,14 @@
 //! frontend with a screen calls them from a worker.
 
 mod aggregates;
+mod budget;
 mod callers;
 mod catalog;
 mod clock;
+mod cost;
 mod error;
 mod frames;
+mod keeper;
 mod live;
 mod modules;
 mod placing;
@@ -25,6 +28,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use catalog::{Catalog, Located, ModuleInfo};
+pub use cost::{expected_trap_cost, trap_ns};
 pub use error::AttachError;
 pub use live::Session;
 pub use placing::SiteCost;
@@ -32,6 +36,7 @@ pub use placing::SiteCost;
 use crate::debuginfo::DebugOptions;
 use crate::event::{Aggregate, Counters, Notice, ProbeId};
 use crate::plan;
+use crate::plan::placement::SiteKind;
 use crate::redact::Redactor;
 
 /// How a session is set up.
@@ -52,6 +57,8 @@ pub struct Options {
     pub limits: plan::Limits,
     /// Names whose values no output gets.
     pub redactor: Redactor,
+    /// CPUs that all probes together may cost the target, the traps included; `None`: any.
+    pub max_cpu: Option<f64>,
 }
 
 /// Which instruction of a line is probed.
@@ -118,8 +125,32 @@ pub struct ProbeStatus {
     pub enabled: bool,
     /// Now.
     pub counters: Counters,
+    /// What its hits cost the target.
+    pub cost: Cost,
     /// What the user should know of it: moved line, sites left out, limits reached.
     pub notes: Vec<String>,
+}
+
+/// What a probe costs the target.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Cost {
+    /// What the dearest of the probe's instructions is for the kernel; `None`: no site yet.
+    pub kind: Option<SiteKind>,
+    /// The trap of one hit, in ns, at the dearest of the probe's instructions; `None`: not measured.
+    ///
+    /// Source: [`crate::kernel::TrapCost`]. The time in eBPF is not in it.
+    pub trap_ns: Option<u64>,
+    /// CPUs that traps and eBPF program took over about the last second; `None`: not known yet.
+    pub cpus: Option<f64>,
+}
+
+impl Cost {
+    /// Everything that the hits took so far, in ns; `None` when the trap's cost is not known.
+    #[must_use]
+    pub fn total_ns(&self, counters: &Counters) -> Option<u64> {
+        let traps = self.trap_ns?.saturating_mul(counters.hits);
+        Some(traps.saturating_add(counters.bpf_ns))
+    }
 }
 
 /// A mistake in a probe, or why it could not be installed.

@@ -7,7 +7,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::debuginfo::{DebugOptions, Servers};
-use crate::lang::parse_duration;
+use crate::lang::{parse_duration, parse_share};
 
 /// Dynamic logpoints for running native programs, from outside
 #[derive(Parser, Debug)]
@@ -137,6 +137,15 @@ pub(super) struct Attach {
     /// Show the values of every name
     #[arg(long, conflicts_with = "redact")]
     pub(super) no_redact: bool,
+    /// CPU time that all probes together may cost the target, traps included; `off`: any
+    #[arg(
+        long,
+        value_name = "PERCENT",
+        default_value = "25%",
+        value_parser = max_cpu,
+        long_help = "CPU time that all probes together may cost the target, their traps included, as a percentage of one CPU; `off`: any. Probes that cost more for some seconds are silenced and taken out, the dearest first, and you are told. `cpu N%` in a probe limits that probe alone"
+    )]
+    pub(super) max_cpu: MaxCpu,
     /// Bytes of the ring between kernel and tracer [default: 16 MiB]
     #[arg(long, value_name = "BYTES", hide_short_help = true)]
     pub(super) ring_bytes: Option<u32>,
@@ -285,6 +294,20 @@ impl DebugArgs {
             debuginfod: Servers::of_environment(),
         }
     }
+}
+
+/// CPUs that all probes may cost; `None`: any.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct MaxCpu(pub(super) Option<f64>);
+
+fn max_cpu(text: &str) -> Result<MaxCpu, String> {
+    if text == "off" {
+        return Ok(MaxCpu(None));
+    }
+    let percent = format!("{}%", text.trim_end_matches('%'));
+    parse_share(&percent)
+        .map(|share| MaxCpu(Some(share)))
+        .ok_or_else(|| "write a percentage of one CPU, as in `25%`, or `off`".into())
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

@@ -35,7 +35,7 @@ pub(super) fn run(args: Attach, colours: Colours) -> Result<u8, Failure> {
     let Some(pid) = pid(&args, how, colours)? else {
         return Ok(DONE);
     };
-    let session = Arc::new(Session::attach(pid, &options(&args))?);
+    let session = Session::attach(pid, &options(&args))?;
     if how != Output::Tui {
         // Nothing can be added later.
         session.announce(written.iter().map(|written| &written.spec));
@@ -81,6 +81,7 @@ fn options(args: &Attach) -> Options {
         },
         debug: args.debug.options(),
         limits: args.limits(),
+        max_cpu: args.max_cpu.0,
         redactor: if args.no_redact {
             Redactor::nothing()
         } else {

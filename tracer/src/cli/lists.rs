@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::path::Path;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -11,9 +12,12 @@ use super::failure::Failure;
 use super::output::print;
 use crate::debuginfo::FunctionInfo;
 use crate::debuginfo::site::{InlinedInto, Site, SourceLine};
+use crate::kernel::TrapCost;
 use crate::lang::parse_location;
-use crate::plan::placement::Stay;
-use crate::session::{Catalog, LineInfo, Located, SiteCost, SourceFile, VariableInfo};
+use crate::plan::placement::{SiteKind, Stay};
+use crate::session::{
+    Catalog, LineInfo, Located, SiteCost, SourceFile, VariableInfo, expected_trap_cost, trap_ns,
+};
 use crate::sink::json::write_object;
 use crate::target::Process;
 use crate::visible::Visible;
@@ -64,7 +68,8 @@ fn lines_of(catalog: &Catalog, typed: &str, json: bool) -> Result<u8, Failure> {
             .iter()
             .map(|site| catalog.cost(&located.module, site))
             .collect();
-        return print(|out| write_sites(out, &located, &costs, json));
+        let trap = expected_trap_cost();
+        return print(|out| write_sites(out, &located, &costs, trap.as_ref(), json));
     }
     let file = catalog.find_file(typed)?;
     let lines = catalog.lines(&file)?;
@@ -201,6 +206,7 @@ fn write_sites(
     out: &mut impl Write,
     located: &Located,
     costs: &[Option<SiteCost>],
+    trap: Option<&TrapCost>,
     json: bool,
 ) -> io::Result<()> {
     let count = located.sites.len();
@@ -211,12 +217,12 @@ fn write_sites(
         let number = (index + 1, count);
         if json {
             let mut line = SiteLine::new(site, number, located, None);
-            line.set_cost(cost.as_ref());
+            line.set_cost(cost.as_ref(), trap);
             write_object(&mut *out, &line)?;
         } else {
             write_site(out, site, number)?;
             if let Some(cost) = cost {
-                write_cost(out, cost)?;
+                write_cost(out, cost, trap)?;
             }
         }
     }
@@ -246,12 +252,21 @@ fn write_site(
 }
 
 /// What a hit there is for the kernel, and where it could be had for less.
-fn write_cost(out: &mut impl Write, cost: &SiteCost) -> io::Result<()> {
-    write!(out, "    {}", cost.first.name())?;
+fn write_cost(out: &mut impl Write, cost: &SiteCost, trap: Option<&TrapCost>) -> io::Result<()> {
+    write!(out, "    {}", kind(cost.first, trap))?;
     match (cost.cheapest, cost.stays) {
-        (Some((place, kind)), _) => writeln!(out, ", {} at {place} at best", kind.name()),
+        (Some((place, at)), _) => writeln!(out, ", {} at {place} at best", kind(at, trap)),
         (None, Some(Stay::Cheapest) | None) => writeln!(out),
         (None, Some(why)) => writeln!(out, ": {why}"),
+    }
+}
+
+/// `one trap (450ns)`: what an instruction is for the kernel, and what that costs here.
+pub(super) fn kind(kind: SiteKind, trap: Option<&TrapCost>) -> String {
+    let name = kind.name();
+    match trap.map(|trap| trap_ns(trap, kind)) {
+        Some(ns) => format!("{name} ({:?})", Duration::from_nanos(ns)),
+        None => name.to_owned(),
     }
 }
 
@@ -338,9 +353,13 @@ struct SiteLine<'l> {
     #[serde(skip_serializing_if = "Option::is_none")]
     cost: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    trap_ns: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     cheapest: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cheapest_cost: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cheapest_trap_ns: Option<u64>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     inlined_into: Vec<CallLine<'l>>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
@@ -385,8 +404,10 @@ impl<'l> SiteLine<'l> {
             module: &located.module,
             function: &site.function,
             cost: None,
+            trap_ns: None,
             cheapest: None,
             cheapest_cost: None,
+            cheapest_trap_ns: None,
             inlined_into: site.inlined_into.iter().map(CallLine::from).collect(),
             notes: &located.notes,
             variables: variables.map(|all| all.iter().map(VariableLine::from).collect()),
@@ -395,11 +416,14 @@ impl<'l> SiteLine<'l> {
 }
 
 impl SiteLine<'_> {
-    fn set_cost(&mut self, cost: Option<&SiteCost>) {
+    fn set_cost(&mut self, cost: Option<&SiteCost>, trap: Option<&TrapCost>) {
+        let ns = |kind| trap.map(|trap| trap_ns(trap, kind));
         self.cost = cost.map(|cost| cost.first.name());
         let cheapest = cost.and_then(|cost| cost.cheapest);
         self.cheapest = cheapest.map(|(place, _)| place.to_string());
         self.cheapest_cost = cheapest.map(|(_, kind)| kind.name());
+        self.trap_ns = cost.and_then(|cost| ns(cost.first));
+        self.cheapest_trap_ns = cheapest.and_then(|(_, kind)| ns(kind));
     }
 }
 

@@ -222,12 +222,64 @@ impl Machine {
         reserved: Reserved,
         sites: &[SiteRequest],
     ) -> Result<Vec<(usize, KernelError)>, KernelError> {
+        let (links, mut failed) = self.link(pid, &reserved, sites);
+        if links.is_empty() && !failed.is_empty() {
+            self.release(&reserved);
+            return Err(failed.swap_remove(0).1);
+        }
+        self.installed.push(Installed { reserved, links });
+        Ok(failed)
+    }
+
+    /// Attaches a detached probe again, with the limits of `control`.
+    ///
+    /// Gives the sites that could not be attached, by their index, with the reason.
+    ///
+    /// # Errors
+    /// None could be attached; the probe stays detached.
+    pub fn reattach(
+        &mut self,
+        pid: u32,
+        slot: u32,
+        control: &ProbeControl,
+        sites: &[SiteRequest],
+    ) -> Result<Vec<(usize, KernelError)>, KernelError> {
+        let of_slot = |installed: &Installed| installed.reserved.slot == slot;
+        let Some(index) = self.installed.iter().position(of_slot) else {
+            return Err(KernelError::Load {
+                reason: "a probe that is not installed".into(),
+            });
+        };
+        let mut installed = self.installed.swap_remove(index);
+        if !installed.links.is_empty() {
+            self.installed.push(installed);
+            self.set_control(slot, control)?;
+            return Ok(Vec::new());
+        }
+        let (links, mut failed) = self.link(pid, &installed.reserved, sites);
+        let refused = links.is_empty() && !failed.is_empty();
+        installed.links.extend(links);
+        self.installed.push(installed);
+        if refused {
+            return Err(failed.swap_remove(0).1);
+        }
+        self.set_control(slot, control)?;
+        Ok(failed)
+    }
+
+    /// The links of all sites that can be attached, and those that cannot.
+    fn link(
+        &mut self,
+        pid: u32,
+        reserved: &Reserved,
+        sites: &[SiteRequest],
+    ) -> (Vec<Link>, Vec<(usize, KernelError)>) {
         let mut failed = Vec::new();
         let mut links = Vec::new();
         for (path, members) in by_path(sites) {
             let result = match &self.loaded.flavour {
                 Flavour::Multi(program) => {
-                    attach_multi(program, pid, path, &members, &reserved, sites)
+                    attach_multi(program, pid, path, &members, reserved, sites)
                 }
                 Flavour::PerfEvent => Err(io::Error::from_raw_os_error(libc::EOPNOTSUPP)),
             };
@@ -236,7 +288,7 @@ impl Machine {
                 // One by one: by perf events, or to find out which one is refused.
                 Err(_) => {
                     for index in members {
-                        match self.attach_one(pid, &reserved, sites, index) {
+                        match self.attach_one(pid, reserved, sites, index) {
                             Ok(link) => links.push(link),
                             Err(error) => failed.push((index, error)),
                         }
@@ -244,12 +296,7 @@ impl Machine {
                 }
             }
         }
-        if links.is_empty() && !failed.is_empty() {
-            self.release(&reserved);
-            return Err(failed.swap_remove(0).1);
-        }
-        self.installed.push(Installed { reserved, links });
-        Ok(failed)
+        (links, failed)
     }
 
     fn attach_one(

@@ -104,6 +104,8 @@ pub struct ProbeOptions {
     pub ttl: Option<Duration>,
     /// `depth N`: frames of call stack.
     pub depth: Option<u32>,
+    /// `cpu N%`: CPUs that it may cost.
+    pub cpu: Option<f64>,
     /// `as NAME`.
     pub name: Option<String>,
 }

@@ -9,7 +9,7 @@ use crate::debuginfo::names::near_names;
 
 const ACTIONS: [&str; 5] = ["log", "snapshot", "count", "hist", "time"];
 /// Words that begin an option.
-pub(super) const OPTIONS: [&str; 6] = ["hits", "rate", "every", "for", "depth", "as"];
+pub(super) const OPTIONS: [&str; 7] = ["hits", "rate", "every", "for", "depth", "cpu", "as"];
 /// Units of durations, in ns.
 const UNITS: [(&str, u64); 6] = [
     ("ns", 1),
@@ -275,6 +275,7 @@ fn options(cursor: &mut Cursor<'_>) -> Result<ProbeOptions, SyntaxError> {
             "every" => options.every.is_some(),
             "for" => options.ttl.is_some(),
             "depth" => options.depth.is_some(),
+            "cpu" => options.cpu.is_some(),
             "as" => options.name.is_some(),
             _ => return Err(unknown_option(&word, token.span)),
         };
@@ -296,6 +297,7 @@ fn options(cursor: &mut Cursor<'_>) -> Result<ProbeOptions, SyntaxError> {
                 let frames = frames.map_err(|_| SyntaxError::new(span, "too many frames"))?;
                 options.depth = Some(frames);
             }
+            "cpu" => options.cpu = Some(share(cursor)?),
             _ => options.name = Some(name(cursor)?),
         }
     }
@@ -354,6 +356,33 @@ fn duration(cursor: &mut Cursor<'_>) -> Result<Duration, SyntaxError> {
         )
         .hint("write a number and ns, us, ms, s, m or h: `500ms`, `1.5s`, `10m`")
     })
+}
+
+/// `25%`, `0.5%`, of one CPU.
+fn share(cursor: &mut Cursor<'_>) -> Result<f64, SyntaxError> {
+    let start = cursor.at();
+    let rest = cursor.rest();
+    let length = rest.find(char::is_whitespace).unwrap_or(rest.len());
+    let text = rest.get(..length).unwrap_or_default();
+    cursor.advance(length);
+    parse_share(text).ok_or_else(|| {
+        SyntaxError::new(
+            start..start + length,
+            format!("`{}` is no share of a CPU", text.escape_debug()),
+        )
+        .hint("write a percentage of one CPU: `cpu 5%`, `cpu 0.5%`")
+    })
+}
+
+/// Reads `25%` as a quarter; of nothing to 100 CPUs.
+#[must_use]
+pub(crate) fn parse_share(text: &str) -> Option<f64> {
+    let number = text.strip_suffix('%')?;
+    if !number.starts_with(|c: char| c.is_ascii_digit()) {
+        return None;
+    }
+    let percent: f64 = number.parse().ok()?;
+    (percent > 0.0 && percent <= 10_000.0).then_some(percent / 100.0)
 }
 
 /// Reads `500ms`, `1.5s`, `10m`; at most a year, and not nothing.

@@ -102,6 +102,24 @@ fn each_action_of_the_contract_is_read() {
 }
 
 #[test]
+fn share_of_a_cpu_is_a_percentage() {
+    let share = |text: &str| probe(text).options.cpu;
+    assert_eq!(share("log main.rs:1 cpu 5%"), Some(0.05));
+    assert_eq!(share("log main.rs:1 cpu 0.5% as x"), Some(0.005));
+    for text in [
+        "cpu",
+        "cpu 5",
+        "cpu 0%",
+        "cpu x%",
+        "cpu nan%",
+        "cpu 5% cpu 6%",
+    ] {
+        let error = parse_probe(&format!("log main.rs:1 {text}")).unwrap_err();
+        assert!(error.span.start >= 14, "{text}: {error:?}");
+    }
+}
+
+#[test]
 fn locations_of_each_kind_are_read() {
     let kind = |text: &str| parse_location(text).unwrap().kind;
     assert_eq!(kind("0x401136"), LocationKind::Address(0x40_1136));

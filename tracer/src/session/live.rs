@@ -3,14 +3,17 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::os::fd::AsFd as _;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tracer_common::control::ProbeControl;
 
 use super::aggregates::{Adding, aggregates};
+use super::budget::{self, Budget, Over, Spent};
 use super::catalog::source_text;
+use super::cost::{known_trap_cost, trap_cost, trap_ns};
+use super::keeper::{self, Keeper};
 use super::modules::{Modules, TargetModule};
 use super::placing::Placing;
 use super::prepare::{self, Prepared, ReadySite, control};
@@ -20,16 +23,17 @@ use super::shared::{Shared, SiteEntry, lock};
 use super::symbols::ModuleSymbols;
 use super::wait::{Stopper, Waiter};
 use super::{
-    AttachError, Control, LineInfo, Options, ProbeError, ProbeStatus, SourceFile, VariableInfo,
-    reader,
+    AttachError, Control, Cost, LineInfo, Options, ProbeError, ProbeStatus, SourceFile,
+    VariableInfo, reader,
 };
 use crate::address::LinkAddr;
 use crate::causes::chain;
 use crate::debuginfo::site::Site;
 use crate::event::{Aggregate, Counters, Notice, Origin, ProbeId};
-use crate::kernel::{LoadOptions, Machine, Reserved, SiteRequest};
+use crate::kernel::{LoadOptions, Machine, Reserved, SiteRequest, TrapCost};
 use crate::lang::ast::{ProbeSpec, Template};
 use crate::lang::{SyntaxError, parse_probe};
+use crate::plan::placement::SiteKind;
 use crate::plan::{self, Key, Layout, PlanError};
 use crate::target::Process;
 
@@ -49,6 +53,10 @@ pub struct Session {
     shared: Arc<Shared>,
     stopper: Stopper,
     reader: Mutex<Option<JoinHandle<()>>>,
+    budget: Mutex<Budget>,
+    /// `None` inside: it could not be measured.
+    trap: OnceLock<Option<TrapCost>>,
+    _keeper: Keeper,
 }
 
 /// A probe that is installed, or was.
@@ -57,6 +65,12 @@ struct Probe {
     slot: u32,
     cookies: Vec<u32>,
     control: ProbeControl,
+    /// Its sites, without their plans, to attach them again.
+    requests: Vec<SiteRequest>,
+    /// What the dearest of its instructions is for the kernel.
+    kind: SiteKind,
+    /// CPUs that it may cost.
+    limit: Option<f64>,
 }
 
 impl std::fmt::Debug for Session {
@@ -72,7 +86,7 @@ impl Session {
     ///
     /// # Errors
     /// The process cannot be traced, or a privilege or kernel feature is missing.
-    pub fn attach(pid: u32, options: &Options) -> Result<Self, AttachError> {
+    pub fn attach(pid: u32, options: &Options) -> Result<Arc<Self>, AttachError> {
         let process = Process::open(pid)?;
         let load = LoadOptions {
             ring_bytes: options.ring_bytes,
@@ -112,7 +126,12 @@ impl Session {
             .spawn(move || reader::run(&of_reader, ring, &waiter))
             .map_err(reader)?;
         let placing = Placing::new(process.pid(), options.site);
-        Ok(Self {
+        let trap = OnceLock::new();
+        if let Some(known) = known_trap_cost() {
+            let _new = trap.set(Some(known));
+        }
+        let (keeper, told) = Keeper::new();
+        let session = Arc::new(Self {
             placing: Mutex::new(placing),
             process,
             options: options.clone(),
@@ -122,7 +141,12 @@ impl Session {
             shared,
             stopper,
             reader: Mutex::new(Some(thread)),
-        })
+            budget: Mutex::new(Budget::new(options.max_cpu)),
+            trap,
+            _keeper: keeper,
+        });
+        keeper::start(&session, told).map_err(reader)?;
+        Ok(session)
     }
 
     /// The target.
@@ -251,11 +275,13 @@ impl Session {
             .iter()
             .map(|site| (site.site.address, site.place.address))
             .collect();
+        let mut kind = SiteKind::Nop5;
         let mut requests = Vec::with_capacity(sites.len());
         let mut entries = Vec::with_capacity(sites.len());
         let total = u32::try_from(sites.len()).unwrap_or(u32::MAX);
         for (number, ready) in (1..).zip(sites) {
             let ReadySite { site, plan, place } = ready;
+            kind = dearer(kind, place.kind);
             requests.push(request(&module, place.address, plan.ops, plan.flags)?);
             entries.push((
                 origin(id, &name, &spec, &site, (number, total)),
@@ -301,8 +327,16 @@ impl Session {
             sites: total,
             enabled: true,
             counters: Counters::default(),
+            cost: Cost {
+                kind: Some(kind),
+                trap_ns: self.trap_ns(kind),
+                cpus: None,
+            },
             notes,
         };
+        for request in &mut requests {
+            request.ops = Vec::new();
+        }
         lock(&self.probes).insert(
             id,
             Probe {
@@ -310,6 +344,9 @@ impl Session {
                 slot,
                 cookies,
                 control,
+                requests,
+                kind,
+                limit: spec.options.cpu,
             },
         );
         Ok(status)
@@ -367,6 +404,96 @@ impl Session {
         }
     }
 
+    /// What the trap of one hit costs, once that is known.
+    fn trap_ns(&self, kind: SiteKind) -> Option<u64> {
+        let cost = self.trap.get()?.as_ref()?;
+        Some(trap_ns(cost, kind))
+    }
+
+    /// Silences a probe and takes its sites out of the target, or puts them back.
+    fn switch(&self, probe: &mut Probe, enabled: bool) {
+        let control = ProbeControl {
+            enabled: u32::from(enabled),
+            ..probe.control
+        };
+        let mut machine = lock(&self.machine);
+        if enabled {
+            match machine.reattach(self.process.pid(), probe.slot, &control, &probe.requests) {
+                Ok(failed) => failed
+                    .iter()
+                    .take(MAX_NAMED_FAILURES)
+                    .for_each(|(site, error)| {
+                        let name = &probe.status.name;
+                        let number = site + 1;
+                        self.warn(format!(
+                            "{name}: site {number} is not attached: {}",
+                            chain(error)
+                        ));
+                    }),
+                Err(error) => {
+                    self.warn(format!("{}: {}", probe.status.name, chain(&error)));
+                    return;
+                }
+            }
+        } else {
+            machine.detach(probe.slot);
+        }
+        probe.control = control;
+        probe.status.enabled = enabled;
+        if enabled {
+            probe.status.notes.retain(|note| !budget::is_note(note));
+        }
+    }
+
+    /// Looks after the probes: what they cost since the last time, `passed` ago.
+    pub(super) fn keep(&self, passed: Duration) {
+        if lock(&self.probes).is_empty() {
+            return;
+        }
+        self.trap.get_or_init(|| match trap_cost(&self.machine) {
+            Ok(cost) => Some(cost),
+            Err(error) => {
+                self.warn(format!(
+                    "what a trap costs here is not known, so costs are those of the eBPF program alone: {}",
+                    chain(&error)
+                ));
+                None
+            }
+        });
+        let probes = self.probes();
+        let limits = lock(&self.probes);
+        let spent = |probe: &ProbeStatus| Spent {
+            probe: probe.id,
+            ns: probe
+                .cost
+                .total_ns(&probe.counters)
+                .unwrap_or(probe.counters.bpf_ns),
+            limit: limits.get(&probe.id).and_then(|probe| probe.limit),
+        };
+        let spent: Vec<Spent> = probes.iter().map(spent).collect();
+        drop(limits);
+        let over = lock(&self.budget).charge(passed, &spent);
+        for over in over {
+            self.stop_for_cost(&over);
+        }
+    }
+
+    /// Silences a probe that costs too much, and says so.
+    fn stop_for_cost(&self, over: &Over) {
+        let mut probes = lock(&self.probes);
+        let Some(probe) = probes
+            .get_mut(&over.probe)
+            .filter(|probe| probe.status.enabled)
+        else {
+            return;
+        };
+        self.switch(probe, false);
+        let note = over.to_string();
+        self.warn(format!("{}: {note}", probe.status.name));
+        // The newest first: a row of a table has room for one.
+        probe.status.notes.insert(0, note);
+    }
+
     /// Gives back the room of probes that were removed some time ago.
     fn forget(&self, machine: &mut Machine) {
         let gone = self.shared.take_forgotten();
@@ -418,36 +545,40 @@ impl Control for Session {
         let mut machine = lock(&self.machine);
         machine.detach(removed.slot);
         let counters = self.counters(&machine, probe, removed.slot);
+        let trap_ns = self.trap_ns(removed.kind);
         // The maps' room is given back once the reader has seen all of its records.
         self.shared.retire(removed.slot, removed.cookies);
         self.forget(&mut machine);
         Some(ProbeStatus {
             counters,
             enabled: false,
+            cost: Cost {
+                kind: Some(removed.kind),
+                trap_ns,
+                cpus: None,
+            },
             ..removed.status
         })
     }
 
     fn set_enabled(&self, probe: ProbeId, enabled: bool) {
         let mut probes = lock(&self.probes);
-        let Some(probe) = probes.get_mut(&probe) else {
-            return;
-        };
-        probe.control.enabled = u32::from(enabled);
-        // A map of our own that cannot be written leaves the probe as it was, and says so.
-        if lock(&self.machine)
-            .set_control(probe.slot, &probe.control)
-            .is_ok()
-        {
-            probe.status.enabled = enabled;
+        if let Some(probe) = probes.get_mut(&probe) {
+            self.switch(probe, enabled);
         }
     }
 
     fn probes(&self) -> Vec<ProbeStatus> {
         let probes = lock(&self.probes);
         let machine = lock(&self.machine);
+        let budget = lock(&self.budget);
         let status = |(id, probe): (&ProbeId, &Probe)| ProbeStatus {
             counters: self.counters(&machine, *id, probe.slot),
+            cost: Cost {
+                kind: Some(probe.kind),
+                trap_ns: self.trap_ns(probe.kind),
+                cpus: budget.share(*id),
+            },
             ..probe.status.clone()
         };
         probes.iter().map(status).collect()
@@ -473,6 +604,15 @@ impl Control for Session {
 
 fn milliseconds(since: Instant) -> f64 {
     since.elapsed().as_secs_f64() * 1e3
+}
+
+/// The one of two kinds at which a hit costs more.
+const fn dearer(a: SiteKind, b: SiteKind) -> SiteKind {
+    match (a, b) {
+        (SiteKind::TwoTraps, _) | (_, SiteKind::TwoTraps) => SiteKind::TwoTraps,
+        (SiteKind::OneTrap, _) | (_, SiteKind::OneTrap) => SiteKind::OneTrap,
+        (SiteKind::Nop5, SiteKind::Nop5) => SiteKind::Nop5,
+    }
 }
 
 /// The time of all hits, from that of some of them.

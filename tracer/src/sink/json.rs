@@ -224,6 +224,9 @@ struct SummaryLine<'e> {
     read_faults: u64,
     cut: u64,
     bpf_ns: u64,
+    /// Of all hits together, at the dearest of the probe's instructions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trap_ns: Option<u64>,
 }
 
 impl<W: Write + Send> Sink for JsonSink<W> {
@@ -320,6 +323,10 @@ impl<W: Write + Send> Sink for JsonSink<W> {
             read_faults: counters.read_faults,
             cut: counters.cut,
             bpf_ns: counters.bpf_ns,
+            trap_ns: probe
+                .cost
+                .trap_ns
+                .map(|trap| trap.saturating_mul(counters.hits)),
         })
     }
 
@@ -334,6 +341,7 @@ pub(super) mod tests {
 
     use super::*;
     use crate::event::{Counters, Origin, ProbeId};
+    use crate::session::Cost;
 
     /// An event as interface.md has it.
     pub(in crate::sink) fn event() -> Event {
@@ -477,6 +485,10 @@ pub(super) mod tests {
                 cut: 10,
                 bpf_ns: 11,
             },
+            cost: Cost {
+                trap_ns: Some(450),
+                ..Cost::default()
+            },
             notes: Vec::new(),
         };
         JsonSink::new(&mut out).summary(&probe).unwrap();
@@ -485,7 +497,7 @@ pub(super) mod tests {
             concat!(
                 r#"{"type":"summary","probe":"mine","text":"log main.rs:57 as mine","sites":2,"hits":36,"events":1,"#,
                 r#""lost":2,"limited":3,"rejected":4,"faults":5,"silenced":6,"expired":7,"over_budget":8,"#,
-                r#""read_faults":9,"cut":10,"bpf_ns":11}"#,
+                r#""read_faults":9,"cut":10,"bpf_ns":11,"trap_ns":16200}"#,
                 "\n"
             )
         );

@@ -40,9 +40,13 @@ impl fmt::Display for Summary<'_> {
         if counters.cut > 0 {
             write!(f, "; {} cut at a limit", plural(counters.cut, "event"))?;
         }
-        if let Some(each) = counters.bpf_ns.checked_div(counters.hits) {
-            write!(f, "; {:?} in eBPF a hit", Duration::from_nanos(each))?;
-        }
+        let each = |ns: u64| ns.checked_div(counters.hits).map(Duration::from_nanos);
+        let total = probe.cost.total_ns(counters);
+        match (total.and_then(each), each(counters.bpf_ns)) {
+            (Some(all), Some(ebpf)) => write!(f, "; {all:?} a hit, {ebpf:?} of it in eBPF"),
+            (None, Some(ebpf)) => write!(f, "; {ebpf:?} in eBPF a hit"),
+            _ => Ok(()),
+        }?;
         Ok(())
     }
 }
@@ -70,8 +74,13 @@ mod tests {
 
     use super::*;
     use crate::event::ProbeId;
+    use crate::session::Cost;
 
     fn summary(counters: Counters) -> String {
+        summary_with(counters, Cost::default())
+    }
+
+    fn summary_with(counters: Counters, cost: Cost) -> String {
         let probe = ProbeStatus {
             id: ProbeId(1),
             name: "p1".into(),
@@ -81,6 +90,7 @@ mod tests {
             sites: 1,
             enabled: true,
             counters,
+            cost,
             notes: Vec::new(),
         };
         Summary(&probe).to_string()
@@ -101,6 +111,24 @@ mod tests {
         assert_eq!(
             summary(Counters::default()),
             "p1 main.rs:57: 0 hits, 0 events"
+        );
+    }
+
+    #[test]
+    fn summary_with_a_known_trap_says_what_the_target_paid() {
+        let counters = Counters {
+            hits: 2,
+            events: 2,
+            bpf_ns: 500,
+            ..Counters::default()
+        };
+        let cost = Cost {
+            trap_ns: Some(750),
+            ..Cost::default()
+        };
+        assert_eq!(
+            summary_with(counters, cost),
+            "p1 main.rs:57: 2 hits, 2 events; 1µs a hit, 250ns of it in eBPF"
         );
     }
 

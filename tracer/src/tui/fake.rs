@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::event::{Aggregate, Counters, Event, Frame, NamedValue, Notice, Origin, ProbeId};
-use crate::session::{Control, LineInfo, ProbeError, ProbeStatus, SourceFile, VariableInfo};
+use crate::session::{Control, Cost, LineInfo, ProbeError, ProbeStatus, SourceFile, VariableInfo};
 use crate::unavailable::Unavailable;
 use crate::value::{Struct, Text, Value};
 
@@ -366,6 +366,7 @@ impl Control for Fake {
             sites: if line == 34 { 3 } else { 1 },
             enabled: true,
             counters: Counters::default(),
+            cost: Cost::default(),
             notes: if line == 34 {
                 vec!["3 sites: inlined copies".into()]
             } else {

@@ -14,7 +14,7 @@ const REMEMBERED: usize = 100;
 /// Words that a probe can begin with or go on with.
 const WORDS: &[&str] = &[
     "log", "snapshot", "count", "hist", "time", "if", "hits", "rate", "every", "for", "depth",
-    "as", "by",
+    "cpu", "as", "by",
 ];
 
 /// What a line is typed for.

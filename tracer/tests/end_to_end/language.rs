@@ -177,18 +177,27 @@ fn signal_silences_all_probes_and_wakes_them() {
     }
     let path = c("requests", SOURCE, &["-O0"]);
     let mut program = Program::ready(&path, &[&CALLS.to_string()]);
+    let text = Text::of_exe(program.pid());
     let tracer = Tracer::json(program.pid(), &[&at_handle("log", "\"{number}\"")]);
     tracer
         .stderr
         .wait_line("the probe", 0, |line| line.starts_with("tracing "));
+    text.wait_probed(1);
     tracer.signal(Signal::USR1);
     tracer
         .stderr
         .wait_line("silenced", 0, |line| line.contains("silenced"));
+    // Nothing of it is left in the target that it could stumble over.
+    text.wait_restored();
+    tracer.signal(Signal::USR1);
+    tracer
+        .stderr
+        .wait_line("awake", 0, |line| line.contains("awake"));
+    text.wait_probed(1);
     program.say("go");
     program.stdout.wait_line("`done`", 0, |line| line == "done");
     let finished = tracer.interrupt();
     let summary = finished.summary("p1");
-    assert_eq!(counter(&summary, "silenced"), CALLS as u64, "{summary}");
+    assert_eq!(counter(&summary, "events"), CALLS as u64, "{summary}");
     assert_adds_up(&summary);
 }

@@ -9,6 +9,7 @@ mod support;
 
 mod aggregates;
 mod bad_input;
+mod budget;
 mod commands;
 mod corrupt_files;
 mod language;

@@ -118,6 +118,8 @@ pub(super) fn attach(tracer: &Path, pid: u32, probe: &str) -> Command {
     let mut command = Command::new(tracer);
     command
         .args(["attach", "--pid", &pid.to_string(), "--output", "json"])
+        // What hits cost is measured here, and not what may be spent on them.
+        .args(["--max-cpu", "off"])
         .args(["-e", probe])
         .env_remove("RUST_LOG");
     command

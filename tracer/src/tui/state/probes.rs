@@ -380,10 +380,15 @@ impl State {
         ];
         lines.extend(probe.notes.iter().map(|note| ("note".into(), note.clone())));
         let rate = self.trails.get(&id).map_or(0.0, |trail| trail.rate);
-        let cost = counters
-            .bpf_ns
-            .checked_div(counters.hits)
-            .map_or("-".into(), |ns| format!("{ns} ns a hit"));
+        let each = |ns: u64| match ns.checked_div(counters.hits) {
+            Some(ns) => format!("{ns} ns a hit"),
+            None => "-".into(),
+        };
+        let cost = match (probe.cost.total_ns(counters), probe.cost.cpus) {
+            (Some(ns), Some(cpus)) => format!("{}, {:.1}% of a CPU", each(ns), cpus * 100.0),
+            (Some(ns), None) => each(ns),
+            (None, _) => "the cost of a trap is not known yet".into(),
+        };
         let added_up = self.aggregates.iter().find(|one| one.probe == id);
         if let Some(aggregate) = added_up {
             // The first line says what the probe's text says.
@@ -392,7 +397,11 @@ impl State {
             lines.extend(rows.map(|row| (String::new(), row.to_owned())));
         }
         lines.push(("rate".into(), format!("{rate:.1} hits a second")));
-        lines.push(("eBPF time".into(), cost));
+        if let Some(kind) = probe.cost.kind {
+            lines.push(("instruction".into(), kind.name().into()));
+        }
+        lines.push(("cost".into(), cost));
+        lines.push(("in eBPF".into(), each(counters.bpf_ns)));
         for (name, count, meaning) in [
             (
                 "hits",

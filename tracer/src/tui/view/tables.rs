@@ -62,6 +62,14 @@ pub(super) fn probes(state: &State, buffer: &mut Buffer, area: Rect) {
             Role::Dim,
         ));
     }
+    let cpus: f64 = state
+        .probes
+        .iter()
+        .filter_map(|probe| probe.cost.cpus)
+        .sum();
+    if cpus > 0.0 {
+        parts.push((format!("{} of a CPU", short_share(cpus)), Role::Dim));
+    }
     if let Some(note) = selected.and_then(|probe| probe.notes.first()) {
         parts.push((note.clone(), Role::Warn));
     }
@@ -178,8 +186,10 @@ fn probe_row(
     pen.text(&number(counters.limited, 8), style(limited));
     let rate = trail.map_or(0.0, |trail| trail.rate);
     pen.text(&format!("{:>8}", short_rate(rate)), base);
-    let cost = counters
-        .bpf_ns
+    let cost = probe
+        .cost
+        .total_ns(counters)
+        .unwrap_or(counters.bpf_ns)
         .checked_div(counters.hits)
         .map_or("-".into(), short_count);
     pen.text(&format!("{cost:>7}"), base);
@@ -192,6 +202,15 @@ fn probe_row(
             .fitted(&probe.text, columns.rest, style(Role::Dim));
     }
     pen.fill(' ', base);
+}
+
+/// `12%`, `0.3%`, `<0.1%`.
+fn short_share(cpus: f64) -> String {
+    match cpus * 100.0 {
+        percent if percent < 0.05 => "<0.1%".into(),
+        percent if percent < 9.95 => format!("{percent:.1}%"),
+        percent => format!("{percent:.0}%"),
+    }
 }
 
 fn short_rate(rate: f64) -> String {

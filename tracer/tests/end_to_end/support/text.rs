@@ -76,6 +76,14 @@ impl Text {
         });
     }
 
+    /// Waits until just `sites` bytes of the code are not as they were.
+    #[track_caller]
+    pub(crate) fn wait_changed(&self, sites: usize) {
+        wait_for(&format!("{sites} breakpoints left in the target"), || {
+            (self.changed().len() == sites).then_some(())
+        });
+    }
+
     /// Waits until the code is as it was.
     #[track_caller]
     pub(crate) fn wait_restored(&self) {

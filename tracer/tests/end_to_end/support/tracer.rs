@@ -156,6 +156,10 @@ pub(crate) fn attach_args(
     for probe in probes {
         args.extend(["-e".to_owned(), (*probe).to_owned()]);
     }
+    // Programs of tests hit as fast as they can; what that may cost is a test of its own.
+    if !more.contains(&"--max-cpu") {
+        args.extend(["--max-cpu", "off"].map(str::to_owned));
+    }
     args.extend(more.iter().map(|&arg| arg.to_owned()));
     args
 }

@@ -1,0 +1,266 @@
+//! How much of a CPU probes may cost, and which of them cost more.
+//!
+//! What a probe costs is its hits times the trap of its kind of instruction, and the time in eBPF.
+//! Each probe, and the session, has an account: it is charged with the cost and credited with its
+//! share of the time that passed. A probe whose account is [`BURST_S`] seconds' worth of its share
+//! behind is over its budget; so a short burst passes, and twice the share is stopped
+//! after as many seconds.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use crate::event::ProbeId;
+
+/// Seconds' worth of its share that an account may be behind.
+const BURST_S: f64 = 2.0;
+/// How a note begins that says that a probe was stopped for its cost.
+const SILENCED: &str = "silenced: ";
+/// Time constant of the share that is shown, in seconds.
+const SMOOTHING_S: f64 = 1.0;
+
+/// What one probe has cost up to now.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Spent {
+    pub(super) probe: ProbeId,
+    /// Nanoseconds since it was installed, over all CPUs.
+    pub(super) ns: u64,
+    /// The share of one CPU that it may cost; `None`: as much as the session.
+    pub(super) limit: Option<f64>,
+}
+
+/// A probe that costs too much.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Over {
+    pub(super) probe: ProbeId,
+    /// What it costs, in CPUs.
+    pub(super) share: f64,
+    /// What it may cost, in CPUs.
+    pub(super) limit: f64,
+    /// It is not over a limit of its own, but the dearest when all probes together are over theirs.
+    pub(super) together: bool,
+}
+
+impl fmt::Display for Over {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let share = self.share * 100.0;
+        // To a thousandth, without zeros behind it: `25`, `0.5`.
+        let limit = format!("{:.3}", self.limit * 100.0);
+        let limit = limit.trim_end_matches('0').trim_end_matches('.');
+        if self.together {
+            write!(
+                f,
+                "{SILENCED}all probes together cost more than {limit}% of a CPU, and this one most of it ({share:.0}%); `--max-cpu` raises what they may cost"
+            )
+        } else {
+            write!(
+                f,
+                "{SILENCED}its hits cost {share:.0}% of a CPU, and {limit}% is what it may cost; `cpu N%` in the probe, or `--max-cpu`, raises that"
+            )
+        }
+    }
+}
+
+/// Whether the note says that a probe was stopped for its cost.
+pub(super) fn is_note(note: &str) -> bool {
+    note.starts_with(SILENCED)
+}
+
+/// The accounts of a session.
+#[derive(Debug)]
+pub(super) struct Budget {
+    /// The share of one CPU that all probes together may cost; `None`: any.
+    limit: Option<f64>,
+    /// CPU seconds that the session is behind.
+    behind: f64,
+    accounts: BTreeMap<ProbeId, Account>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Account {
+    seen_ns: u64,
+    /// CPU seconds that it is behind.
+    behind: f64,
+    /// CPUs, smoothed.
+    share: f64,
+}
+
+impl Budget {
+    /// Of a session that may cost `limit` CPUs.
+    pub(super) fn new(limit: Option<f64>) -> Self {
+        Self {
+            limit,
+            behind: 0.0,
+            accounts: BTreeMap::new(),
+        }
+    }
+
+    /// CPUs that a probe cost lately; `None` when it is new.
+    pub(super) fn share(&self, probe: ProbeId) -> Option<f64> {
+        self.accounts.get(&probe).map(|account| account.share)
+    }
+
+    /// Charges what probes have cost since the last time, `passed` ago. Gives those that are over:
+    /// they are to be stopped, and have a new account.
+    pub(super) fn charge(&mut self, passed: Duration, spent: &[Spent]) -> Vec<Over> {
+        let passed = passed.as_secs_f64().max(1e-9);
+        self.accounts
+            .retain(|id, _| spent.iter().any(|spent| spent.probe == *id));
+        let mut over = Vec::new();
+        let mut all = 0.0;
+        for spent in spent {
+            let account = self.accounts.entry(spent.probe).or_default();
+            let cost = spent.ns.saturating_sub(account.seen_ns) as f64 / 1e9;
+            account.seen_ns = spent.ns;
+            let weight = 1.0 - (-passed / SMOOTHING_S).exp();
+            account.share += (cost / passed - account.share) * weight;
+            all += cost;
+            if let Some(limit) = spent.limit.or(self.limit) {
+                account.behind = (account.behind + cost - limit * passed).max(0.0);
+                if account.behind > limit * BURST_S {
+                    over.push(Over {
+                        probe: spent.probe,
+                        share: cost / passed,
+                        limit,
+                        together: false,
+                    });
+                }
+            }
+        }
+        over.extend(self.together(passed, all, spent, &over));
+        for Over { probe, .. } in &over {
+            if let Some(account) = self.accounts.get_mut(probe) {
+                account.behind = 0.0;
+            }
+        }
+        over
+    }
+
+    /// The dearest probe, when all together are over and none is alone.
+    fn together(&mut self, passed: f64, all: f64, spent: &[Spent], over: &[Over]) -> Option<Over> {
+        let limit = self.limit?;
+        self.behind = (self.behind + all - limit * passed).max(0.0);
+        if self.behind <= limit * BURST_S {
+            return None;
+        }
+        self.behind = 0.0;
+        if !over.is_empty() {
+            return None;
+        }
+        let share = |spent: &&Spent| self.share(spent.probe).unwrap_or(0.0);
+        let dearest = spent.iter().max_by(|a, b| share(a).total_cmp(&share(b)))?;
+        Some(Over {
+            probe: dearest.probe,
+            share: share(&dearest),
+            limit,
+            together: true,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TICK: Duration = Duration::from_millis(250);
+
+    fn spent(probe: u32, ns: u64, limit: Option<f64>) -> Spent {
+        Spent {
+            probe: ProbeId(probe),
+            ns,
+            limit,
+        }
+    }
+
+    /// Ticks until something is over, at a constant cost of each probe in CPUs.
+    fn ticks_until_over(
+        budget: &mut Budget,
+        costs: &[(u32, f64, Option<f64>)],
+    ) -> (u32, Vec<Over>) {
+        for tick in 1..400 {
+            let spent: Vec<Spent> = costs
+                .iter()
+                .map(|&(probe, cpus, limit)| {
+                    let ns = cpus * f64::from(tick) * TICK.as_nanos() as f64;
+                    spent(probe, ns as u64, limit)
+                })
+                .collect();
+            let over = budget.charge(TICK, &spent);
+            if !over.is_empty() {
+                return (tick, over);
+            }
+        }
+        (400, Vec::new())
+    }
+
+    #[test]
+    fn charge_within_the_limit_is_never_over() {
+        let mut budget = Budget::new(Some(0.25));
+        assert_eq!(
+            ticks_until_over(&mut budget, &[(1, 0.1, None), (2, 0.14, None)]).1,
+            []
+        );
+        assert!((budget.share(ProbeId(1)).unwrap() - 0.1).abs() < 0.01);
+    }
+
+    #[test]
+    fn charge_of_twice_the_limit_is_over_after_two_seconds() {
+        let mut budget = Budget::new(Some(0.25));
+        let (tick, over) = ticks_until_over(&mut budget, &[(1, 0.5, None)]);
+        assert_eq!(tick, 9);
+        assert_eq!(over[0].probe, ProbeId(1));
+        assert!(!over[0].together);
+        assert!((over[0].share - 0.5).abs() < 0.01);
+    }
+
+    #[test]
+    fn charge_of_a_burst_is_forgiven() {
+        let mut budget = Budget::new(Some(0.25));
+        // A whole CPU for a quarter of a second.
+        assert_eq!(budget.charge(TICK, &[spent(1, 250_000_000, None)]), []);
+        for _ in 0..40 {
+            assert_eq!(budget.charge(TICK, &[spent(1, 250_000_000, None)]), []);
+        }
+    }
+
+    #[test]
+    fn charge_over_its_own_limit_names_the_probe() {
+        let mut budget = Budget::new(Some(0.25));
+        let costs = [(1, 0.1, Some(0.05)), (2, 0.01, None)];
+        let (_, over) = ticks_until_over(&mut budget, &costs);
+        assert_eq!((over[0].probe, over[0].limit), (ProbeId(1), 0.05));
+    }
+
+    #[test]
+    fn charge_over_the_sessions_limit_names_the_dearest_probe() {
+        let mut budget = Budget::new(Some(0.25));
+        let costs = [(1, 0.12, None), (2, 0.2, None), (3, 0.1, None)];
+        let (_, over) = ticks_until_over(&mut budget, &costs);
+        assert_eq!(over.len(), 1);
+        assert_eq!((over[0].probe, over[0].together), (ProbeId(2), true));
+    }
+
+    #[test]
+    fn over_says_what_it_costs_and_what_raises_the_limit() {
+        let mut over = Over {
+            probe: ProbeId(1),
+            share: 0.874,
+            limit: 0.07,
+            together: false,
+        };
+        assert_eq!(
+            over.to_string(),
+            "silenced: its hits cost 87% of a CPU, and 7% is what it may cost; \
+             `cpu N%` in the probe, or `--max-cpu`, raises that"
+        );
+        over.together = true;
+        over.limit = 0.005;
+        assert!(over.to_string().contains("more than 0.5% of a CPU"));
+    }
+
+    #[test]
+    fn charge_without_a_limit_stops_nothing() {
+        let mut budget = Budget::new(None);
+        assert_eq!(ticks_until_over(&mut budget, &[(1, 2.0, None)]).1, []);
+    }
+}

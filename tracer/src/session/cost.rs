@@ -1,0 +1,136 @@
+//! What traps cost on this machine: measured once, then kept for as long as it runs.
+//!
+//! Kept in `/run`, which is empty after each start of the machine, under the
+//! boot's own id, so that another kernel never gets the numbers of this one.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Mutex;
+
+use crate::kernel::{KernelError, LoadOptions, Machine, TrapCost};
+use crate::plan::placement::SiteKind;
+
+/// Where the numbers are kept.
+const KEPT: &str = "/run/tracer/trap-cost";
+/// Bytes that are read of them: three numbers and an id.
+const MAX_KEPT: usize = 256;
+
+/// The cost that was measured since the machine was started, if it was.
+pub(super) fn known_trap_cost() -> Option<TrapCost> {
+    let text = fs::read_to_string(KEPT).ok()?;
+    parse(text.get(..text.len().min(MAX_KEPT))?, &boot_id()?)
+}
+
+/// The known cost; measures it, with probes on a child of our own, when there is none.
+///
+/// # Errors
+/// It could not be measured.
+pub(super) fn trap_cost(machine: &Mutex<Machine>) -> Result<TrapCost, KernelError> {
+    if let Some(known) = known_trap_cost() {
+        return Ok(known);
+    }
+    let cost = TrapCost::measure(machine)?;
+    if let Err(error) = keep(&cost) {
+        // Measured again by the next session: nothing is wrong with the numbers.
+        tracing::debug!(%error, path = KEPT, "the cost of a trap is not kept");
+    }
+    tracing::debug!(?cost, "a trap's cost was measured");
+    Ok(cost)
+}
+
+/// The known cost; measured now, where the kernel lets us, when there is none.
+#[must_use]
+pub fn expected_trap_cost() -> Option<TrapCost> {
+    let measured = || {
+        // Nothing is sent: the least ring there is.
+        let options = LoadOptions {
+            ring_bytes: 4096,
+            ..LoadOptions::default()
+        };
+        let machine = Machine::load(&options).ok()?;
+        trap_cost(&Mutex::new(machine)).ok()
+    };
+    known_trap_cost().or_else(measured)
+}
+
+/// What the trap of one hit costs at an instruction of this kind, in ns.
+#[must_use]
+pub const fn trap_ns(cost: &TrapCost, kind: SiteKind) -> u64 {
+    match kind {
+        SiteKind::OneTrap => cost.one_trap_ns,
+        SiteKind::TwoTraps => cost.two_traps_ns,
+        SiteKind::Nop5 => cost.nop5_ns,
+    }
+}
+
+fn keep(cost: &TrapCost) -> std::io::Result<()> {
+    let boot = boot_id().ok_or(std::io::ErrorKind::NotFound)?;
+    let path = Path::new(KEPT);
+    if let Some(directory) = path.parent() {
+        fs::create_dir_all(directory)?;
+    }
+    // Renamed into place: another session never reads half of it.
+    let new = path.with_extension(std::process::id().to_string());
+    fs::write(&new, format(cost, &boot))?;
+    fs::rename(&new, path)
+}
+
+fn boot_id() -> Option<String> {
+    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(id.trim().to_owned())
+}
+
+fn format(cost: &TrapCost, boot: &str) -> String {
+    let TrapCost {
+        one_trap_ns,
+        two_traps_ns,
+        nop5_ns,
+    } = cost;
+    format!("{boot} {one_trap_ns} {two_traps_ns} {nop5_ns}\n")
+}
+
+fn parse(text: &str, boot: &str) -> Option<TrapCost> {
+    let mut words = text.strip_suffix('\n')?.split(' ');
+    if words.next()? != boot {
+        return None;
+    }
+    let mut number = || words.next()?.parse().ok();
+    let cost = TrapCost {
+        one_trap_ns: number()?,
+        two_traps_ns: number()?,
+        nop5_ns: number()?,
+    };
+    words.next().is_none().then_some(cost)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COST: TrapCost = TrapCost {
+        one_trap_ns: 450,
+        two_traps_ns: 16_000,
+        nop5_ns: 213,
+    };
+
+    #[test]
+    fn kept_numbers_are_those_of_this_boot_alone() {
+        let text = format(&COST, "boot-a");
+        assert_eq!(parse(&text, "boot-a"), Some(COST));
+        assert_eq!(parse(&text, "boot-b"), None);
+    }
+
+    #[test]
+    fn kept_numbers_that_make_no_sense_are_none() {
+        for text in [
+            "",
+            "boot-a\n",
+            "boot-a 1 2\n",
+            "boot-a 1 2 3",
+            "boot-a 1 2 3 4\n",
+            "boot-a 1 2 x\n",
+        ] {
+            assert_eq!(parse(text, "boot-a"), None, "{text:?}");
+        }
+    }
+}
