@@ -5,6 +5,7 @@
 
 mod args;
 mod attach;
+mod check;
 mod doctor;
 mod failure;
 mod lists;

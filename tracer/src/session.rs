@@ -8,6 +8,7 @@ mod aggregates;
 mod budget;
 mod callers;
 mod catalog;
+mod check;
 mod clock;
 mod cost;
 mod error;
@@ -28,6 +29,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use catalog::{Catalog, Located, ModuleInfo};
+pub use check::{Checked, CheckedSite};
 pub use cost::{expected_trap_cost, trap_ns};
 pub use error::AttachError;
 pub use live::Session;

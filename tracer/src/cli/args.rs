@@ -78,6 +78,7 @@ Examples:
   sudo tracer attach                                   pick a process, a file and a line
   sudo tracer attach --pid 4242                        pick a file and a line
   sudo tracer attach --pid myservice -e 'log src/main.rs:57 \"x {last.x} -> {current.x}\"'
+  tracer attach --check --exe ./app -f probes.txt       what these probes would be; attaches nothing
   sudo tracer attach --pid 4242 -e 'log worker.rs:88 if job.retries > 3' --output json --for 1m
 
 The same probes can be typed in the terminal UI, behind `:`.";
@@ -105,6 +106,12 @@ pub(super) struct Attach {
     /// A file of probes, one on each line; `#` begins a comment
     #[arg(long = "file", short = 'f', value_name = "FILE")]
     pub(super) files: Vec<PathBuf>,
+    /// Say what the probes would be (sites, values, cost) and attach nothing
+    #[arg(long)]
+    pub(super) check: bool,
+    /// With --check: a program or library that need not run, instead of a process
+    #[arg(long, value_name = "PATH", requires = "check", conflicts_with = "pid")]
+    pub(super) exe: Option<PathBuf>,
     /// How to show events: tui (on a terminal), text, json
     #[arg(long, short, value_name = "HOW", hide_possible_values = true)]
     pub(super) output: Option<Output>,

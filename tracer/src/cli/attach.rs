@@ -6,6 +6,7 @@ use std::io::{self, IsTerminal as _};
 use std::sync::Arc;
 
 use super::args::{Attach, Output, SiteArg};
+use super::check;
 use super::failure::Failure;
 use super::output::Colours;
 use super::probes::{self, Written};
@@ -21,6 +22,9 @@ use crate::visible::Visible;
 
 /// Runs the command.
 pub(super) fn run(args: Attach, colours: Colours) -> Result<u8, Failure> {
+    if args.check {
+        return check::run(&args, colours);
+    }
     let how = output(&args)?;
     let written = match probes::read(&args.probes, &args.files) {
         Ok(written) => written,
@@ -71,7 +75,7 @@ pub(super) fn run(args: Attach, colours: Colours) -> Result<u8, Failure> {
     })
 }
 
-fn options(args: &Attach) -> Options {
+pub(super) fn options(args: &Attach) -> Options {
     Options {
         ring_bytes: args.ring_bytes.unwrap_or(0),
         perf_events: args.perf_events,
@@ -202,7 +206,7 @@ fn announce(session: &Session, probes: &[ProbeStatus], how: Output) {
     }
 }
 
-fn counted(count: usize, what: &str) -> String {
+pub(super) fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
@@ -289,7 +293,7 @@ fn users() -> BTreeMap<u32, String> {
 }
 
 /// Reports all failures but the last, which is for the caller to report.
-fn report_all(mut failures: Vec<Failure>, colours: Colours) -> Failure {
+pub(super) fn report_all(mut failures: Vec<Failure>, colours: Colours) -> Failure {
     let last = failures.pop();
     for failure in failures {
         eprint!("{}", failure.render(colours.stderr));

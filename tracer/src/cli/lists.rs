@@ -270,7 +270,7 @@ pub(super) fn kind(kind: SiteKind, trap: Option<&TrapCost>) -> String {
     }
 }
 
-fn place(source: &SourceLine) -> String {
+pub(super) fn place(source: &SourceLine) -> String {
     let name = source
         .file
         .file_name()

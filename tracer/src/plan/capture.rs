@@ -30,6 +30,21 @@ pub(super) struct Root {
     pub(super) node: Node,
 }
 
+impl Root {
+    /// Why nothing of the value will be there.
+    pub(super) fn missing(&self) -> Option<Unavailable> {
+        if let Node::Missing(why) = &self.node {
+            return Some(why.clone());
+        }
+        let why = |part: &Part| match &part.data {
+            PartData::Missing(why) => Some(why.clone()),
+            _ => None,
+        };
+        let all: Option<Vec<Unavailable>> = self.parts.iter().map(why).collect();
+        all?.into_iter().next()
+    }
+}
+
 /// Some bytes of a value.
 #[derive(Clone, Debug)]
 pub(super) struct Part {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tracer_common::record::{FLAG_NO_ROOM, FLAG_STEPS, RecordHeader};
 
-use super::capture::Captured;
+use super::capture::{Captured, Root};
 use super::decode::{Chunks, DecodeError, Decoder, Symbols};
 use super::stack::StackSlots;
 use crate::event::NamedValue;
@@ -75,7 +75,32 @@ pub struct Decoded {
     pub stack: Option<CapturedStack>,
 }
 
+/// A value of an event, before there is one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedValue {
+    /// The expression, as typed, or the variable's name.
+    pub expr: Arc<str>,
+    /// Its type, as the source writes it.
+    pub ty: Arc<str>,
+    /// Why no event will have it; `None`: events will, as far as memory can be read.
+    pub unavailable: Option<Unavailable>,
+}
+
 impl Layout {
+    /// The values of each event, in the order of the message.
+    #[must_use]
+    pub fn planned(&self) -> Vec<PlannedValue> {
+        let planned = |entry: &Entry| PlannedValue {
+            expr: entry.expr.clone(),
+            ty: entry.ty.clone(),
+            unavailable: match entry.source {
+                Source::Captured(index) => self.captured.roots.get(index).and_then(Root::missing),
+                Source::Special(_) => None,
+            },
+        };
+        self.entries.iter().map(planned).collect()
+    }
+
     /// What is replaced in the values before anybody gets them.
     #[must_use]
     pub fn redactor(&self) -> &Redactor {

@@ -87,6 +87,10 @@ impl Catalog {
         })
     }
 
+    pub(super) fn modules_of(&self) -> &Modules {
+        &self.modules
+    }
+
     /// Every source file; those on disk first, by path.
     ///
     /// # Errors

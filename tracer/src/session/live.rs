@@ -15,10 +15,10 @@ use super::catalog::source_text;
 use super::cost::{known_trap_cost, trap_cost, trap_ns};
 use super::keeper::{self, Keeper};
 use super::modules::{Modules, TargetModule};
-use super::placing::Placing;
+use super::placing::{Placing, announced};
 use super::prepare::{self, Prepared, ReadySite, control};
 use super::queue::Queue;
-use super::resolve::{Resolved, resolve};
+use super::resolve::resolve;
 use super::shared::{Shared, SiteEntry, lock};
 use super::symbols::ModuleSymbols;
 use super::wait::{Stopper, Waiter};
@@ -125,7 +125,7 @@ impl Session {
             .name("reader".into())
             .spawn(move || reader::run(&of_reader, ring, &waiter))
             .map_err(reader)?;
-        let placing = Placing::new(process.pid(), options.site);
+        let placing = Placing::new(Some(process.pid()), options.site);
         let trap = OnceLock::new();
         if let Some(known) = known_trap_cost() {
             let _new = trap.set(Some(known));
@@ -172,14 +172,7 @@ impl Session {
     /// Says that there will be no other probes than these, which gives each more places to be.
     pub fn announce<'p>(&self, specs: impl Iterator<Item = &'p ProbeSpec>) {
         let modules = self.modules();
-        let sites = specs
-            .filter_map(|spec| resolve(&modules, &spec.location).ok())
-            .flat_map(|Resolved { module, sites, .. }| {
-                let path = module.file.path.clone();
-                sites
-                    .into_iter()
-                    .map(move |site| (path.clone(), site.address))
-            });
+        let sites = announced(&modules, specs);
         lock(&self.placing).announce(sites);
     }
 

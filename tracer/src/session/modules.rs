@@ -45,6 +45,10 @@ impl TargetModule {
     /// may choose another difference of address and file offset for each segment.
     pub(super) fn bias(&self) -> Option<Bias> {
         let debug = self.debug().ok()?;
+        if self.file.mappings.is_empty() {
+            // No process has it: it is looked at as it was linked.
+            return Some(Bias(0));
+        }
         self.file
             .mappings
             .iter()

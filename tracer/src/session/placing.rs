@@ -12,11 +12,13 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use super::SiteChoice;
-use super::modules::TargetModule;
+use super::modules::{Modules, TargetModule};
+use super::resolve::{Resolved, resolve};
 use crate::address::{Bias, LinkAddr};
 use crate::debuginfo::Module as DebugModule;
 use crate::debuginfo::flow::Statement;
 use crate::event::ProbeId;
+use crate::lang::ast::ProbeSpec;
 use crate::plan::Plan;
 use crate::plan::placement::{CodeMap, Needs, Placed, Rules, SiteKind, Stay};
 
@@ -53,11 +55,12 @@ pub(super) struct Placing {
 }
 
 impl Placing {
-    /// For a process, on this kernel.
-    pub(super) fn new(pid: u32, choice: SiteChoice) -> Self {
+    /// On this kernel, for a process, or for a file that none runs.
+    pub(super) fn new(pid: Option<u32>, choice: SiteChoice) -> Self {
         let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
         let version = version(&release).unwrap_or_default();
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let status = pid.map(|pid| std::fs::read_to_string(format!("/proc/{pid}/status")));
+        let status = status.and_then(Result::ok).unwrap_or_default();
         let shadow_stack = status
             .lines()
             .filter_map(|line| line.strip_prefix("x86_Thread_features:"))
@@ -165,6 +168,21 @@ impl Placing {
     pub(super) fn remove(&mut self, probe: ProbeId) {
         self.spans.retain(|span| span.probe != probe);
     }
+}
+
+/// Every site of some probes, with its file.
+pub(super) fn announced<'p>(
+    modules: &Modules,
+    specs: impl Iterator<Item = &'p ProbeSpec>,
+) -> impl Iterator<Item = (PathBuf, LinkAddr)> {
+    specs
+        .filter_map(|spec| resolve(modules, &spec.location).ok())
+        .flat_map(|Resolved { module, sites, .. }| {
+            let path = module.file.path.clone();
+            sites
+                .into_iter()
+                .map(move |site| (path.clone(), site.address))
+        })
 }
 
 /// Whether a statement of another line than that one begins behind `from`, up to `to`.
