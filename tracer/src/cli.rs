@@ -12,6 +12,7 @@ mod lists;
 mod manual;
 mod output;
 mod probes;
+mod reload;
 mod stream;
 
 use std::ffi::OsString;

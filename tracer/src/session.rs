@@ -20,6 +20,7 @@ mod placing;
 mod prepare;
 mod queue;
 mod reader;
+mod removed;
 mod resolve;
 mod shared;
 mod symbols;
@@ -34,6 +35,7 @@ pub use cost::{expected_trap_cost, trap_ns};
 pub use error::AttachError;
 pub use live::Session;
 pub use placing::SiteCost;
+pub use removed::Removed;
 
 use crate::debuginfo::DebugOptions;
 use crate::event::{Aggregate, Counters, Notice, ProbeId};

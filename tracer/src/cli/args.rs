@@ -103,7 +103,7 @@ pub(super) struct Attach {
     /// A probe, as in `log main.rs:57 "x {x}" if x > 3`
     #[arg(long = "probe", short = 'e', value_name = "PROBE")]
     pub(super) probes: Vec<String>,
-    /// A file of probes, one on each line; `#` begins a comment
+    /// A file of probes, one on each line; `#` begins a comment. Saved again, it changes the probes
     #[arg(long = "file", short = 'f', value_name = "FILE")]
     pub(super) files: Vec<PathBuf>,
     /// Say what the probes would be (sites, values, cost) and attach nothing

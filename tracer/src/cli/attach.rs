@@ -10,6 +10,7 @@ use super::check;
 use super::failure::Failure;
 use super::output::Colours;
 use super::probes::{self, Written};
+use super::reload::{self, OfFile};
 use super::stream::{self, Style, Until};
 use super::{BAD_INPUT, DONE, NOTHING_CAPTURED};
 use crate::redact::Redactor;
@@ -40,7 +41,7 @@ pub(super) fn run(args: Attach, colours: Colours) -> Result<u8, Failure> {
         return Ok(DONE);
     };
     let session = Session::attach(pid, &options(&args))?;
-    if how != Output::Tui {
+    if how != Output::Tui && args.files.is_empty() {
         // Nothing can be added later.
         session.announce(written.iter().map(|written| &written.spec));
     }
@@ -49,6 +50,8 @@ pub(super) fn run(args: Attach, colours: Colours) -> Result<u8, Failure> {
         return Err(failure);
     }
     let _silencing = silence_on_signal(&session)?;
+    reload::watch(&session, &args.files, installed.of_files.clone())
+        .map_err(|error| Failure::new(format!("cannot watch the files of probes: {error}")))?;
     let announce = || announce(&session, &installed.probes, how);
     let until = Until {
         time: args.time,
@@ -144,6 +147,8 @@ pub(super) fn subject_pid(named: &str) -> Result<u32, Failure> {
 struct Installed {
     probes: Vec<ProbeStatus>,
     failures: Vec<Failure>,
+    /// Those that stand in files.
+    of_files: Vec<OfFile>,
 }
 
 impl Installed {
@@ -158,9 +163,17 @@ fn install(session: &Session, written: &[Written], colours: Colours) -> Installe
     let mut installed = Installed {
         probes: Vec::new(),
         failures: Vec::new(),
+        of_files: Vec::new(),
     };
     for Written { spec, place } in written {
-        match session.install(spec) {
+        let result = session.install(spec);
+        if place.is_some() {
+            installed.of_files.push(OfFile {
+                text: spec.text.trim().to_owned(),
+                probe: result.as_ref().ok().map(|probe| probe.id),
+            });
+        }
+        match result {
             Ok(probe) => installed.probes.push(probe),
             Err(error) => {
                 let failure = Failure::of_probe(error, &spec.text).at(place.as_deref());
@@ -253,6 +266,8 @@ fn in_terminal(
     }
     let outcome = tui::run(Arc::clone(session) as Arc<_>, &tui_options(colours));
     let probes = session.finish();
+    let removed = session.take_removed().into_iter().map(|gone| gone.status);
+    let probes: Vec<ProbeStatus> = removed.chain(probes).collect();
     outcome.map_err(|error| Failure::new(crate::causes::chain(&error)))?;
     summarise(&probes);
     Ok(DONE)

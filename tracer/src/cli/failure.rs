@@ -45,6 +45,11 @@ impl Failure {
         &self.message
     }
 
+    /// What the user can do about it.
+    pub(super) fn advice(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
     /// With advice.
     pub(super) fn hint(mut self, hint: impl Into<Option<String>>) -> Self {
         self.hint = hint.into();

@@ -18,7 +18,7 @@ use super::args::Output;
 use super::failure::Failure;
 use super::output::Colours;
 use crate::event::Notice;
-use crate::session::{Control as _, ProbeStatus, Session};
+use crate::session::{Control as _, ProbeStatus, Removed, Session};
 use crate::signals::Signals;
 use crate::sink::Sink;
 use crate::sink::json::JsonSink;
@@ -118,7 +118,9 @@ pub(super) fn run(
         return Err(Failure::new("the writer of events failed"));
     };
     drop(signals);
+    let removed = writer.removed();
     writer.aggregates();
+    let probes: Vec<ProbeStatus> = removed.into_iter().chain(probes).collect();
     writer.summaries(&probes);
     let closed = match end {
         Some(End::Closed(error)) => error,
@@ -172,6 +174,12 @@ fn sink(how: Output, colours: Colours) -> Box<dyn Sink> {
             Box::new(TextSink::new(out, TimeZone::system(), colours.stdout))
         }
     }
+}
+
+/// Nanoseconds since the Unix epoch.
+fn now_ns() -> u64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    now.map_or(0, |now| u64::try_from(now.as_nanos()).unwrap_or(u64::MAX))
 }
 
 /// Tells the writer that no more notices come.
@@ -298,12 +306,25 @@ impl Writer {
     /// Writes what probes have added up.
     fn aggregates(&mut self) {
         self.shown = Instant::now();
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        let now = now.map_or(0, |now| u64::try_from(now.as_nanos()).unwrap_or(u64::MAX));
+        let now = now_ns();
         for aggregate in self.session.aggregates() {
             let written = self.sink.aggregate(&aggregate, now);
             self.check(written);
         }
+    }
+
+    /// Writes what probes had added up that were removed, and gives their last states.
+    fn removed(&mut self) -> Vec<ProbeStatus> {
+        let now = now_ns();
+        let mut probes = Vec::new();
+        for Removed { status, aggregate } in self.session.take_removed() {
+            if let Some(aggregate) = aggregate {
+                let written = self.sink.aggregate(&aggregate, now);
+                self.check(written);
+            }
+            probes.push(status);
+        }
+        probes
     }
 
     fn summaries(&mut self, probes: &[ProbeStatus]) {

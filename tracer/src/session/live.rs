@@ -18,6 +18,7 @@ use super::modules::{Modules, TargetModule};
 use super::placing::{Placing, announced};
 use super::prepare::{self, Prepared, ReadySite, control};
 use super::queue::Queue;
+use super::removed::Removed;
 use super::resolve::resolve;
 use super::shared::{Shared, SiteEntry, lock};
 use super::symbols::ModuleSymbols;
@@ -50,9 +51,11 @@ pub struct Session {
     probes: Mutex<BTreeMap<ProbeId, Probe>>,
     next: Mutex<u32>,
     placing: Mutex<Placing>,
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     stopper: Stopper,
     reader: Mutex<Option<JoinHandle<()>>>,
+    /// Probes that are gone, with what they did.
+    pub(super) removed: Mutex<Vec<Removed>>,
     budget: Mutex<Budget>,
     /// `None` inside: it could not be measured.
     trap: OnceLock<Option<TrapCost>>,
@@ -141,6 +144,7 @@ impl Session {
             shared,
             stopper,
             reader: Mutex::new(Some(thread)),
+            removed: Mutex::default(),
             budget: Mutex::new(Budget::new(options.max_cpu)),
             trap,
             _keeper: keeper,
@@ -218,6 +222,7 @@ impl Session {
             // A panic of the reader has been reported by the panic hook.
             let _ = reader.join();
         }
+        self.forget(&mut lock(&self.machine), false);
         self.probes()
     }
 
@@ -283,7 +288,7 @@ impl Session {
             ));
         }
         let mut machine = lock(&self.machine);
-        self.forget(&mut machine);
+        self.forget(&mut machine, true);
         let reserved = machine
             .reserve(&control, &requests)
             .map_err(ProbeError::kernel)?;
@@ -370,14 +375,14 @@ impl Session {
         }
     }
 
-    fn unregister(&self, cookies: &[u32]) {
+    pub(super) fn unregister(&self, cookies: &[u32]) {
         let mut table = self.shared.sites_mut();
         for &cookie in cookies {
             table.set(cookie, None);
         }
     }
 
-    fn counters(&self, machine: &Machine, id: ProbeId, slot: u32) -> Counters {
+    pub(super) fn counters(&self, machine: &Machine, id: ProbeId, slot: u32) -> Counters {
         // A map of our own that cannot be read shows nothing rather than something wrong.
         let kernel = machine.counters(slot).unwrap_or_default();
         let lost = self.shared.lost_on_the_way(id).min(kernel.events);
@@ -440,6 +445,7 @@ impl Session {
 
     /// Looks after the probes: what they cost since the last time, `passed` ago.
     pub(super) fn keep(&self, passed: Duration) {
+        self.forget(&mut lock(&self.machine), true);
         if lock(&self.probes).is_empty() {
             return;
         }
@@ -486,18 +492,6 @@ impl Session {
         // The newest first: a row of a table has room for one.
         probe.status.notes.insert(0, note);
     }
-
-    /// Gives back the room of probes that were removed some time ago.
-    fn forget(&self, machine: &mut Machine) {
-        let gone = self.shared.take_forgotten();
-        if !gone.is_empty() {
-            machine.wait_closed();
-        }
-        for (slot, cookies) in gone {
-            self.unregister(&cookies);
-            machine.forget(slot);
-        }
-    }
 }
 
 impl Drop for Session {
@@ -537,21 +531,21 @@ impl Control for Session {
         lock(&self.placing).remove(probe);
         let mut machine = lock(&self.machine);
         machine.detach(removed.slot);
-        let counters = self.counters(&machine, probe, removed.slot);
-        let trap_ns = self.trap_ns(removed.kind);
-        // The maps' room is given back once the reader has seen all of its records.
-        self.shared.retire(removed.slot, removed.cookies);
-        self.forget(&mut machine);
-        Some(ProbeStatus {
-            counters,
+        let status = ProbeStatus {
+            counters: self.counters(&machine, probe, removed.slot),
             enabled: false,
             cost: Cost {
                 kind: Some(removed.kind),
-                trap_ns,
+                trap_ns: self.trap_ns(removed.kind),
                 cpus: None,
             },
             ..removed.status
-        })
+        };
+        // The maps' room is given back once the reader has seen all of its records.
+        self.shared
+            .retire(status.clone(), removed.slot, removed.cookies);
+        self.forget(&mut machine, true);
+        Some(status)
     }
 
     fn set_enabled(&self, probe: ProbeId, enabled: bool) {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use super::ProbeStatus;
 use super::modules::Modules;
 use super::queue::Queue;
 use super::symbols::ModuleSymbols;
@@ -58,9 +59,13 @@ const LOOKS: u32 = 64;
 
 /// A probe that was removed, some of whose records may still be on their way.
 #[derive(Debug)]
-struct Retired {
-    slot: u32,
-    cookies: Vec<u32>,
+pub(super) struct Retired {
+    /// As it was when it was removed.
+    pub(super) status: ProbeStatus,
+    /// Its index in the kernel's maps.
+    pub(super) slot: u32,
+    /// Those of its sites.
+    pub(super) cookies: Vec<u32>,
     looks: u32,
 }
 
@@ -121,8 +126,9 @@ impl Shared {
     }
 
     /// Keeps what the kernel knows of a removed probe from being used again for now.
-    pub(super) fn retire(&self, slot: u32, cookies: Vec<u32>) {
+    pub(super) fn retire(&self, status: ProbeStatus, slot: u32, cookies: Vec<u32>) {
         lock(&self.retired).push(Retired {
+            status,
             slot,
             cookies,
             looks: 0,
@@ -136,16 +142,14 @@ impl Shared {
         }
     }
 
-    /// Removed probes of which no record can be left: slots, and cookies of sites.
-    pub(super) fn take_forgotten(&self) -> Vec<(u32, Vec<u32>)> {
+    /// Removed probes of which no record can be left; all of them when there are no more `looks`.
+    pub(super) fn take_forgotten(&self, looks: bool) -> Vec<Retired> {
         let mut retired = lock(&self.retired);
         let (gone, left) = retired
             .drain(..)
-            .partition(|retired| retired.looks >= LOOKS);
+            .partition(|retired| !looks || retired.looks >= LOOKS);
         *retired = left;
-        gone.into_iter()
-            .map(|retired: Retired| (retired.slot, retired.cookies))
-            .collect()
+        gone
     }
 
     /// Tells the frontend that the target is gone.

@@ -18,6 +18,7 @@ mod linkers;
 mod load;
 mod places;
 mod placing;
+mod reload;
 mod returns;
 mod shared_library;
 mod stacks;

@@ -1,0 +1,264 @@
+//! Files of probes that change while the session runs: what was added to them is installed, what
+//! was taken out is removed, and the others go on as they are.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
+use std::thread;
+
+use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
+
+use super::failure::Failure;
+use super::probes::{self, Written};
+use crate::event::ProbeId;
+use crate::session::{Control as _, ProbeStatus, Session};
+
+/// Bytes of events that are read at a time.
+const BUFFER: usize = 4096;
+
+/// A probe of a file that is installed; `None`: it could not be.
+#[derive(Clone, Debug)]
+pub(super) struct OfFile {
+    /// Its text, trimmed.
+    pub(super) text: String,
+    /// What it is in the session.
+    pub(super) probe: Option<ProbeId>,
+}
+
+/// Watches `files` from now on, whose probes are `known`, on a thread that keeps no session alive and
+/// ends with the process, or at the first change after the session.
+///
+/// # Errors
+/// The kernel gives no watch.
+pub(super) fn watch(
+    session: &Arc<Session>,
+    files: &[PathBuf],
+    known: Vec<OfFile>,
+) -> io::Result<()> {
+    if files.is_empty() {
+        return Ok(());
+    }
+    let watch = Watch::new(files)?;
+    let session = Arc::downgrade(session);
+    let files = files.to_vec();
+    thread::Builder::new()
+        .name("probe-files".into())
+        .spawn(move || run(&session, &watch, &files, known))?;
+    Ok(())
+}
+
+fn run(session: &Weak<Session>, watch: &Watch, files: &[PathBuf], mut known: Vec<OfFile>) {
+    let mut buffer = [MaybeUninit::uninit(); BUFFER];
+    let mut events = inotify::Reader::new(&watch.inotify, &mut buffer);
+    loop {
+        // What the read gives is looked at as a whole: one save makes several events.
+        let mut changed = false;
+        loop {
+            match events.next() {
+                Ok(event) => {
+                    let name = event.file_name().map(|name| name.to_bytes().to_vec());
+                    changed |= watch.is_meant(event.wd(), name);
+                }
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => {
+                    if let Some(session) = session.upgrade() {
+                        session.warn(format!("files of probes are not watched any more: {error}"));
+                    }
+                    return;
+                }
+            }
+            if events.is_buffer_empty() {
+                break;
+            }
+        }
+        let Some(session) = session.upgrade() else {
+            return;
+        };
+        if changed {
+            reload(&session, files, &mut known);
+        }
+    }
+}
+
+/// Makes the session's probes those that the files have now.
+fn reload(session: &Session, files: &[PathBuf], known: &mut Vec<OfFile>) {
+    let written = match probes::read(&[], files) {
+        Ok(written) => written,
+        Err(failures) => {
+            // Half a file is no reason to lose probes that run.
+            for failure in failures {
+                session.warn(plain(&failure));
+            }
+            session.warn("the probes are left as they were".into());
+            return;
+        }
+    };
+    let Changes { gone, new } = changes(known, written);
+    for OfFile { text, probe } in gone {
+        if let Some(removed) = probe.and_then(|probe| session.remove(probe)) {
+            session.warn(format!("{} is removed: `{text}`", removed.name));
+        }
+    }
+    for Written { spec, place } in new {
+        let text = spec.text.trim().to_owned();
+        let probe = match session.install(&spec) {
+            Ok(status) => {
+                say_added(session, &status);
+                Some(status.id)
+            }
+            Err(error) => {
+                let failure = Failure::of_probe(error, &spec.text).at(place.as_deref());
+                session.warn(plain(&failure));
+                None
+            }
+        };
+        known.push(OfFile { text, probe });
+    }
+}
+
+fn say_added(session: &Session, status: &ProbeStatus) {
+    let name = &status.name;
+    session.warn(format!("{name} is added: `{}`", status.text.trim()));
+    for note in &status.notes {
+        session.warn(format!("{name}: {note}"));
+    }
+}
+
+/// A failure as one line: message and hint.
+fn plain(failure: &Failure) -> String {
+    match failure.advice() {
+        Some(hint) => format!("{} ({hint})", failure.message()),
+        None => failure.message().to_owned(),
+    }
+}
+
+/// What is to be done.
+struct Changes {
+    gone: Vec<OfFile>,
+    new: Vec<Written>,
+}
+
+/// Takes from `known` what is not written any more. A text that stands several times is
+/// as many probes.
+fn changes(known: &mut Vec<OfFile>, written: Vec<Written>) -> Changes {
+    let mut wanted: BTreeMap<String, usize> = BTreeMap::new();
+    for written in &written {
+        *wanted
+            .entry(written.spec.text.trim().to_owned())
+            .or_default() += 1;
+    }
+    let mut stays = |of_file: &OfFile| match wanted.get_mut(&of_file.text) {
+        // What could not be installed is tried again: the reason may be gone.
+        Some(count) if *count > 0 && of_file.probe.is_some() => {
+            *count -= 1;
+            true
+        }
+        _ => false,
+    };
+    let (kept, gone) = known.drain(..).partition(|of_file| stays(of_file));
+    *known = kept;
+    let mut new = written;
+    new.retain(|written| match wanted.get_mut(written.spec.text.trim()) {
+        Some(count) if *count > 0 => {
+            *count -= 1;
+            true
+        }
+        _ => false,
+    });
+    Changes { gone, new }
+}
+
+/// The folders of the files: an editor may put another file at the place of the old one.
+struct Watch {
+    inotify: OwnedFd,
+    /// Folder and name of each file.
+    names: Vec<(i32, OsString)>,
+}
+
+impl Watch {
+    fn new(files: &[PathBuf]) -> io::Result<Self> {
+        let inotify = inotify::init(CreateFlags::CLOEXEC)?;
+        let mut names = Vec::new();
+        for file in files {
+            let folder = match file.parent() {
+                Some(folder) if folder != Path::new("") => folder,
+                _ => Path::new("."),
+            };
+            let Some(name) = file.file_name() else {
+                continue;
+            };
+            let flags = WatchFlags::CLOSE_WRITE | WatchFlags::MOVED_TO;
+            let folder = inotify::add_watch(&inotify, folder, flags)?;
+            names.push((folder, name.to_owned()));
+        }
+        Ok(Self { inotify, names })
+    }
+
+    fn is_meant(&self, folder: i32, name: Option<Vec<u8>>) -> bool {
+        let Some(name) = name.map(OsString::from_vec) else {
+            return false;
+        };
+        self.names
+            .iter()
+            .any(|meant| meant.0 == folder && meant.1 == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lang::parse_probe;
+
+    fn known(texts: &[(&str, Option<u32>)]) -> Vec<OfFile> {
+        let of_file = |&(text, probe): &(&str, Option<u32>)| OfFile {
+            text: text.into(),
+            probe: probe.map(ProbeId),
+        };
+        texts.iter().map(of_file).collect()
+    }
+
+    fn written(texts: &[&str]) -> Vec<Written> {
+        let written = |text: &&str| Written {
+            spec: parse_probe(text).unwrap(),
+            place: None,
+        };
+        texts.iter().map(written).collect()
+    }
+
+    fn shown(changes: &Changes) -> (Vec<&str>, Vec<&str>) {
+        (
+            changes.gone.iter().map(|gone| &*gone.text).collect(),
+            changes.new.iter().map(|new| &*new.spec.text).collect(),
+        )
+    }
+
+    #[test]
+    fn changes_are_what_came_and_what_went() {
+        let mut before = known(&[("log a.c:1", Some(1)), ("log a.c:2", Some(2))]);
+        let changes = changes(&mut before, written(&["log a.c:3", "log a.c:2"]));
+        assert_eq!(shown(&changes), (vec!["log a.c:1"], vec!["log a.c:3"]));
+        assert_eq!(before.len(), 1);
+    }
+
+    #[test]
+    fn changes_count_equal_texts() {
+        let mut before = known(&[("log a.c:1", Some(1)), ("log a.c:1", Some(2))]);
+        let more = changes(&mut before, written(&["log a.c:1"; 3]));
+        assert_eq!(shown(&more), (vec![], vec!["log a.c:1"]));
+        let mut before = known(&[("log a.c:1", Some(1)), ("log a.c:1", Some(2))]);
+        let fewer = changes(&mut before, written(&["log a.c:1"]));
+        assert_eq!(shown(&fewer), (vec!["log a.c:1"], vec![]));
+    }
+
+    #[test]
+    fn changes_try_again_what_was_refused() {
+        let mut before = known(&[("log a.c:1", None)]);
+        let again = changes(&mut before, written(&["log a.c:1"]));
+        assert_eq!(shown(&again), (vec!["log a.c:1"], vec!["log a.c:1"]));
+    }
+}

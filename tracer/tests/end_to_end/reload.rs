@@ -1,0 +1,96 @@
+//! Files of probes that change while their probes run.
+
+use std::fs;
+use std::path::Path;
+
+use crate::support::build::{c, probe_line};
+use crate::support::needs;
+use crate::support::program::Program;
+use crate::support::text::Text;
+use crate::support::tracer::{Tracer, assert_adds_up, counter};
+
+const SOURCE: &str = "e2e_loop.c";
+
+/// As an editor saves: another file is moved to the place of the old one.
+fn save(path: &Path, text: &str) {
+    let new = path.with_extension("new");
+    fs::write(&new, text).expect("the folder is ours");
+    fs::rename(&new, path).expect("the folder is ours");
+}
+
+#[test]
+fn changed_file_changes_its_probes_and_no_others() {
+    if !needs::kernel() {
+        return;
+    }
+    let program_path = c("loop", SOURCE, &["-O0"]);
+    let mut program = Program::ready(&program_path, &["1", "0", "500"]);
+    let text = Text::of_exe(program.pid());
+    program.say("go");
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("probes");
+    let at = |action: &str, mark: &str, rest: &str| {
+        format!("{action} {SOURCE}:{} {rest}", probe_line(SOURCE, mark))
+    };
+    let stays = at("log", "work", r#""{number}" as stays"#);
+    let goes = at("count", "second", "by pair->thread as goes");
+    fs::write(&file, format!("{stays}\n{goes}\n")).expect("the folder is ours");
+    let file_name = file.to_str().expect("test paths are UTF-8");
+    let tracer = Tracer::attach(program.pid(), "json", &[], &["-f", file_name]);
+    text.wait_probed(2);
+    tracer.wait_events(3);
+
+    // Half of an edit: nothing changes.
+    save(&file, "log \n");
+    let left = |line: &str| line.contains("left as they were");
+    let said = tracer.stderr.wait_line("an error", 0, left);
+    assert_eq!(text.changed().len(), 2);
+
+    let comes = at("log", "second", r#""{pair->number}" as comes"#);
+    save(&file, &format!("{stays}\n# {goes}\n{comes}\n"));
+    tracer.stderr.wait_line("the new probe", said, |line| {
+        line.contains("comes is added")
+    });
+    tracer.stdout.wait("events of the new probe", |lines| {
+        let mine = |line: &&String| line.contains(r#""probe":"comes""#);
+        (lines.iter().filter(mine).count() >= 3).then_some(())
+    });
+    let finished = tracer.interrupt();
+    text.wait_restored();
+    finished.assert_code(0).assert_says(&["goes is removed"]);
+    for name in ["stays", "goes", "comes"] {
+        let summary = finished.summary(name);
+        assert_adds_up(&summary);
+        assert!(counter(&summary, "hits") > 0, "{finished}");
+        let events = finished.events();
+        let mine = events.iter().filter(|event| event["probe"] == name).count();
+        let sent = if name == "goes" {
+            0
+        } else {
+            counter(&summary, "events")
+        };
+        assert_eq!(mine as u64, sent, "{name}: {finished}");
+    }
+    // No hit of the probe that stayed is missing: the numbers follow each other.
+    let hits: Vec<u64> = finished
+        .events()
+        .iter()
+        .filter(|event| event["probe"] == "stays")
+        .map(|event| counter(event, "hit"))
+        .collect();
+    assert!(
+        hits.windows(2).all(|pair| pair[0] + 1 == pair[1]),
+        "{hits:?}"
+    );
+    // What the removed one had counted is told.
+    let counted = finished
+        .stdout
+        .iter()
+        .find(|line| line.contains(r#""type":"count""#));
+    let counted: serde_json::Value =
+        serde_json::from_str(counted.expect("what was counted")).expect("JSON");
+    assert_eq!(
+        counter(&counted, "total"),
+        counter(&finished.summary("goes"), "events")
+    );
+}
