@@ -3,13 +3,16 @@
 //! `.eh_frame` (through its header's table where there is one) before
 //! `.debug_frame`. Leaves unwinding to [`super::unwind`].
 
-use gimli::{BaseAddresses, CfaRule, EhFrame, LittleEndian, UnwindContext, UnwindSection};
+use gimli::{
+    BaseAddresses, CfaRule, EhFrame, LittleEndian, RegisterRule, UnwindContext, UnwindSection,
+};
 
 use super::dies::Slice;
 use super::location::symbolic::add;
 use super::location::visible;
 use super::module::{Module, UnwindSection as Bytes};
 use super::place::{Expr, Register, Term};
+use super::unwind::CALLEE_SAVED;
 use crate::unavailable::Unavailable;
 
 /// Call frame sections of a module.
@@ -22,6 +25,17 @@ pub(super) struct FrameSections<'a> {
     pub(super) debug_frame: Option<Slice<'a>>,
     /// Link address of `.text`.
     pub(super) text: u64,
+}
+
+/// Where a register of the caller is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Saved {
+    /// Still in the register.
+    Same,
+    /// In memory, this many bytes from the CFA.
+    At(i64),
+    /// Lost, or not as simple.
+    Unknown,
 }
 
 /// How the CFA is computed.
@@ -59,6 +73,11 @@ impl<'a> FrameSections<'a> {
                 "no frame rule at {address:#x}"
             )))
         })
+    }
+
+    /// Where the frame at `address` keeps its caller's registers, by DWARF number.
+    pub(super) fn saved(&self, address: u64) -> Option<[Saved; 17]> {
+        self.row(address, SavedReader)?
     }
 
     /// What `reader` makes of the entry for `address`; `None` when there is none.
@@ -162,5 +181,39 @@ impl<'a> RowReader<'a> for CfaReader {
                 fde.cie().encoding(),
             )),
         }
+    }
+}
+
+/// Reads the rules of the caller's registers.
+#[derive(Clone, Copy)]
+struct SavedReader;
+
+impl<'a> RowReader<'a> for SavedReader {
+    type Row = Option<[Saved; 17]>;
+
+    fn read<S: UnwindSection<Slice<'a>>>(
+        self,
+        section: &S,
+        bases: &BaseAddresses,
+        fde: &gimli::FrameDescriptionEntry<Slice<'a>>,
+        address: u64,
+    ) -> Self::Row {
+        let mut context = Box::new(UnwindContext::new());
+        let row = fde
+            .unwind_info_for_address(section, bases, &mut context, address)
+            .ok()?;
+        if fde.is_signal_trampoline() {
+            return None;
+        }
+        let mut saved = [Saved::Unknown; 17];
+        for (number, saved) in (0..).zip(&mut saved) {
+            *saved = match row.register(gimli::Register(number)) {
+                None if CALLEE_SAVED.contains(&usize::from(number)) => Saved::Same,
+                Some(RegisterRule::SameValue) => Saved::Same,
+                Some(RegisterRule::Offset(offset)) => Saved::At(offset),
+                _ => Saved::Unknown,
+            };
+        }
+        Some(saved)
     }
 }

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, OnceLock, RwLock};
 
+use super::calls::Calls;
 use super::dies::{DieId, FileNumber, SectionKey};
 use super::name_index::NameIndex;
 use super::types::{Type, TypeId};
@@ -35,6 +36,9 @@ pub(super) struct DieCache {
     signatures: Shared<FileNumber, Arc<HashMap<u64, DieId>>>,
     indexes: Shared<(SectionKey, u64), Arc<UnitIndex>>,
     types: Shared<TypeId, Arc<Type>>,
+    calls: Shared<(SectionKey, u64), Arc<Calls>>,
+    /// By entry: whether a function may come to be entered again by jumps.
+    entered: Shared<u64, bool>,
     blocks: Shared<DieId, Arc<Blocks>>,
     made: RwLock<Vec<Arc<Type>>>,
     /// Names of the whole module, made when first asked for.
@@ -120,6 +124,16 @@ impl DieCache {
         read: impl FnOnce() -> UnitIndex,
     ) -> Arc<UnitIndex> {
         keep(&self.indexes, MAX_INDEXES, key, || Some(Arc::new(read()))).unwrap_or_default()
+    }
+
+    /// The calls of one unit.
+    pub(super) fn calls(&self, key: (SectionKey, u64), read: impl FnOnce() -> Calls) -> Arc<Calls> {
+        keep(&self.calls, MAX_INDEXES, key, || Some(Arc::new(read()))).unwrap_or_default()
+    }
+
+    /// Whether the function at an entry may come to be entered again by jumps.
+    pub(super) fn enters_itself(&self, entry: u64, look: impl FnOnce() -> bool) -> bool {
+        keep(&self.entered, MAX_TYPES, entry, || Some(look())).unwrap_or(true)
     }
 
     /// One type; `read` reads it the first time.

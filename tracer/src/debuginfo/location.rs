@@ -1,10 +1,11 @@
 //! DWARF location descriptions to [`Place`]s, evaluated as far as that is
 //! possible without a process.
 //!
-//! Branches must be decided by constants; all else that only the target knows
-//! stays in the expression. Total on hostile bytes: steps, stack, depth and
+//! What only the target knows stays in the expression. Total on hostile bytes: steps, stack, depth and
 //! length of expressions are bounded.
 
+mod branch;
+mod entry_value;
 pub(super) mod symbolic;
 #[cfg(test)]
 mod tests;
@@ -13,7 +14,7 @@ use std::rc::Rc;
 
 use gimli::{AttributeValue, Operation, Reader as _};
 
-use self::symbolic::{Kind, Operand, add, binary, constant_of, normalise, then, typed};
+use self::symbolic::{Kind, Operand, add, binary, normalise, then, typed};
 use super::dies::{Attr, Die, DieId, Dies, Slice, UnitAt};
 use super::place::{Binary, Expr, Piece, Place, Register, Source, Term};
 use crate::address::LinkAddr;
@@ -168,6 +169,8 @@ struct Run<'a> {
     complete: Option<Complete<'a>>,
     pieces: Vec<Piece>,
     depth: u32,
+    /// Conditions on the way here that only the target can decide.
+    forks: u32,
 }
 
 enum Complete<'a> {
@@ -277,13 +280,29 @@ impl<'a> Evaluator<'_, '_, 'a> {
 
     /// Runs all operations; pieces that cannot be had do not cost the others.
     fn run(&self, code: Slice<'a>, encoding: gimli::Encoding, run: &mut Run<'a>) -> Result<()> {
-        let mut rest = code;
+        self.run_from(code, code, encoding, run)
+    }
+
+    /// The same for what is left of them.
+    fn run_from(
+        &self,
+        code: Slice<'a>,
+        mut rest: Slice<'a>,
+        encoding: gimli::Encoding,
+        run: &mut Run<'a>,
+    ) -> Result<()> {
         while !rest.is_empty() {
             self.step()?;
             let operation = Operation::parse(&mut rest, encoding).map_err(unknown)?;
             let done = match operation {
                 Operation::Skip { target } => jump(code, &mut rest, target),
-                Operation::Bra { target } => self.branch(run, code, &mut rest, target),
+                Operation::Bra { target } => {
+                    match self.branch(run, code, &mut rest, target, encoding) {
+                        Ok(true) => return Ok(()),
+                        Ok(false) => Ok(()),
+                        Err(why) => Err(why),
+                    }
+                }
                 Operation::Piece {
                     size_in_bits,
                     bit_offset,
@@ -322,22 +341,6 @@ impl<'a> Evaluator<'_, '_, 'a> {
             }
         }
         Err(why)
-    }
-
-    fn branch(
-        &self,
-        run: &mut Run<'a>,
-        code: Slice<'a>,
-        rest: &mut Slice<'a>,
-        target: i16,
-    ) -> Result<()> {
-        match constant_of(&run.pop()?.expr) {
-            Some(0) => Ok(()),
-            Some(_) => jump(code, rest, target),
-            None => Err(Unavailable::Unsupported(
-                "a location with a condition".to_owned(),
-            )),
-        }
     }
 
     fn operation(&self, run: &mut Run<'a>, operation: Operation<Slice<'a>>) -> Result<()> {
@@ -459,7 +462,7 @@ impl<'a> Evaluator<'_, '_, 'a> {
                 Operand::generic(self.value_of(id)?)
             }
             Operation::EntryValue { expression } => self.entry_value(expression)?,
-            Operation::ParameterRef { .. } => return Err(entry_value()),
+            Operation::ParameterRef { offset } => self.parameter(offset)?,
             other => return Err(Unavailable::Unsupported(name_of(&other).to_owned())),
         };
         run.push(operand)
@@ -599,28 +602,6 @@ impl<'a> Evaluator<'_, '_, 'a> {
         let done = evaluator.run(code.0, die.unit.unit.encoding(), run);
         run.depth -= 1;
         done
-    }
-
-    /// The value that an expression had when the function was entered: at its
-    /// first instruction that is the value now.
-    fn entry_value(&self, expression: Slice<'a>) -> Result<Operand> {
-        let function = self.context.function.ok_or_else(entry_value)?;
-        let low = function.attr(gimli::DW_AT_low_pc);
-        let dwarf = self.context.dies.dwarf_of(function).ok_or_else(missing)?;
-        let low = low.and_then(|low| dwarf.attr_address(&function.unit.unit, low).ok().flatten());
-        if low != Some(self.context.address) {
-            return Err(entry_value());
-        }
-        let place = self
-            .deeper(&self.unit)?
-            .place(gimli::Expression(expression))?;
-        match place.pieces.into_iter().next().map(|piece| piece.source) {
-            Some(Source::Register(register)) => {
-                Ok(Operand::generic(Expr(vec![Term::Register(register)])))
-            }
-            Some(Source::Memory(expr) | Source::Value(expr)) => Ok(Operand::generic(expr)),
-            _ => Err(entry_value()),
-        }
     }
 
     /// The address that `DW_OP_fbreg` counts from.
@@ -837,10 +818,6 @@ fn underflow() -> Unavailable {
 
 fn missing() -> Unavailable {
     Unavailable::BadDebugInfo("a location that refers to nothing".to_owned())
-}
-
-fn entry_value() -> Unavailable {
-    Unavailable::Unsupported("the value at the function's entry".to_owned())
 }
 
 fn unknown(error: gimli::Error) -> Unavailable {

@@ -65,8 +65,8 @@ pub enum Source {
 
 /// An expression in postfix order; leaves one 64-bit number.
 ///
-/// Small and total: no jumps, no calls. Everything that DWARF can say with
-/// those is evaluated while the place is made.
+/// Small and total: no jumps, no calls. What DWARF can say with those is
+/// evaluated while the place is made, or becomes a choice.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Expr(pub Vec<Term>);
 
@@ -92,6 +92,12 @@ pub enum Term {
     ZeroExtend(u8),
     /// Replace the two topmost (second OP top) by the result; wraps.
     Binary(Binary),
+    /// Replace the three topmost (yes, no, number) by `yes` where the number is
+    /// not 0, else by `no`. Only the one that is taken is computed.
+    Choose,
+    /// Replace the two topmost (value, number) by the value, which is not known
+    /// where the number is 0: the function was called from elsewhere.
+    KnownCaller,
 }
 
 /// Two-operand operations; comparisons give 1 or 0 and are signed.

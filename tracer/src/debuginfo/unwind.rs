@@ -20,7 +20,7 @@ pub const RSP: usize = 7;
 /// DWARF number of the return address, and of `rip`.
 pub const RIP: usize = 16;
 /// Registers that a function leaves as they were unless its rules say otherwise (System V ABI).
-const CALLEE_SAVED: [usize; 6] = [3, 6, 12, 13, 14, 15];
+pub(super) const CALLEE_SAVED: [usize; 6] = [3, 6, 12, 13, 14, 15];
 /// Operations of one expression in call frame information.
 const MAX_ITERATIONS: u32 = 4096;
 

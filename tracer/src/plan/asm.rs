@@ -308,6 +308,7 @@ impl Asm {
                 self.test(test, exit, exits)?;
                 self.value(then, exits)
             }
+            Ir::Choose(test, yes, no) => self.choice(test, yes, no, exits),
             Ir::NonNull(of) => {
                 let exit = exits.label(self, Failure::Null);
                 let value = self.value(of, exits)?;
@@ -320,6 +321,34 @@ impl Asm {
                 self.emit_to(test.with_wide(0), exit);
                 Ok(value)
             }
+        }
+    }
+
+    fn choice(
+        &mut self,
+        test: &Test,
+        yes: &Ir,
+        no: &Ir,
+        exits: &mut Exits,
+    ) -> Result<u8, Unavailable> {
+        let (other, end) = (self.label(), self.label());
+        self.test(test, other, exits)?;
+        let first = self.value(yes, exits)?;
+        self.give(first);
+        let dst = self.take()?;
+        self.copied(dst, first);
+        self.jump(end);
+        self.place(other);
+        let second = self.value(no, exits)?;
+        self.copied(dst, second);
+        self.give(second);
+        self.place(end);
+        Ok(dst)
+    }
+
+    fn copied(&mut self, dst: u8, src: u8) {
+        if dst != src {
+            self.alu_const(alu::ADD, dst, src, 0);
         }
     }
 

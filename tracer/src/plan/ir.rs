@@ -37,16 +37,19 @@ pub(super) enum Failure {
     Variant = tracer_common::record::CHUNK_PLAN + 3,
     /// A text was too long to be looked through.
     Long = tracer_common::record::CHUNK_PLAN + 4,
+    /// No caller that says what it passed.
+    Caller = tracer_common::record::CHUNK_PLAN + 5,
 }
 
 impl Failure {
     /// All but [`Failure::Fault`].
-    pub(super) const MARKS: [Self; 5] = [
+    pub(super) const MARKS: [Self; 6] = [
         Self::Null,
         Self::Bounds,
         Self::Division,
         Self::Variant,
         Self::Long,
+        Self::Caller,
     ];
 
     /// What the user is told.
@@ -57,6 +60,10 @@ impl Failure {
             Self::Bounds => Unavailable::Invalid("index out of bounds".into()),
             Self::Division => Unavailable::Invalid("division by zero".into()),
             Self::Long => Unavailable::Unsupported("a text as long to look through".into()),
+            Self::Caller => {
+                let what = "the value at the function's entry, called from there";
+                Unavailable::Unsupported(what.into())
+            }
             Self::Variant => Unavailable::Invalid("another variant is active".into()),
         }
     }
@@ -95,6 +102,8 @@ pub(super) enum Ir {
     Guard(Box<Test>, Failure, Box<Ir>),
     /// The same, which must not be 0.
     NonNull(Box<Ir>),
+    /// The first when the test holds, else the second; the other is not computed.
+    Choose(Box<Test>, Box<Ir>, Box<Ir>),
 }
 
 /// A truth known at the hit; evaluated with short circuit.
@@ -518,10 +527,29 @@ fn tree(expr: &Expr, process: Process) -> Result<Ir, Unavailable> {
                 let left = stack.pop().ok_or_else(bad)?;
                 binary(operation, left, right)
             }
+            Term::Choose => {
+                let test = truth(stack.pop().ok_or_else(bad)?);
+                let no = stack.pop().ok_or_else(bad)?;
+                let yes = stack.pop().ok_or_else(bad)?;
+                Ir::Choose(Box::new(test), Box::new(yes), Box::new(no))
+            }
+            Term::KnownCaller => {
+                let test = truth(stack.pop().ok_or_else(bad)?);
+                let value = stack.pop().ok_or_else(bad)?;
+                Ir::Guard(Box::new(test), Failure::Caller, Box::new(value))
+            }
         };
         stack.push(value);
     }
     stack.pop().ok_or_else(bad)
+}
+
+/// Whether a number is not 0.
+fn truth(number: Ir) -> Test {
+    match number {
+        Ir::Truth(test) => *test,
+        number => Test::compare(cond::NE, number, Ir::Const(0)),
+    }
 }
 
 fn deref(address: Ir, size: u8) -> Result<Ir, Unavailable> {

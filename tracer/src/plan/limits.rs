@@ -18,7 +18,7 @@ pub(super) const PLAN_OPS: usize = 4096;
 pub(super) const STACK_BYTES: u32 = 16 << 10;
 
 /// Terms of one location expression; a longer one is not supported.
-pub(super) const TERMS: usize = 128;
+pub(super) const TERMS: usize = 512;
 
 /// Levels of structs in structs, and steps from alias to alias: a guard
 /// against types that contain themselves in broken debug information.

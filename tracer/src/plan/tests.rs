@@ -138,6 +138,61 @@ fn pieces_show_what_is_there() {
     );
 }
 
+/// A value of eight bytes that is computed.
+fn computed(fixture: &mut Fixture, name: &str, terms: Vec<Term>) {
+    let place = Place::whole(Source::Value(PlaceExpr(terms)));
+    fixture.variable(name, int(8, false), place);
+}
+
+#[test]
+fn choice_computes_only_what_is_taken() {
+    let mut fixture = Fixture::default();
+    let rax = || Term::Register(Register(0));
+    // What is not taken could not be read.
+    let unreadable = [Term::Const(16), Term::Deref(8)];
+    let is_five = |number| [rax(), Term::Const(number), Term::Binary(Binary::Eq)];
+    let chosen = |number| {
+        let mut terms = vec![rax()];
+        terms.extend(unreadable);
+        terms.extend(is_five(number));
+        terms.push(Term::Choose);
+        terms
+    };
+    computed(&mut fixture, "yes", chosen(5));
+    computed(&mut fixture, "no", chosen(6));
+    let mut within = chosen(5);
+    within.extend([Term::Const(7), Term::Binary(Binary::Add)]);
+    computed(&mut fixture, "within", within);
+    assert_eq!(
+        run(&fixture, &Regions::default()),
+        "yes = 5, no = <memory not readable>, within = 12"
+    );
+}
+
+#[test]
+fn value_that_a_caller_passed_is_known_for_that_caller_only() {
+    let mut fixture = Fixture::default();
+    let back = [Term::Register(Register(RBP)), Term::Deref(8)];
+    let from = |site: u64| {
+        let mut terms = back.to_vec();
+        terms.extend([Term::Const(site), Term::Binary(Binary::Eq)]);
+        terms
+    };
+    let mut terms = vec![Term::Const(41), Term::Const(42)];
+    terms.extend(from(0x1000));
+    terms.push(Term::KnownCaller);
+    terms.extend(from(0x2000));
+    terms.push(Term::Choose);
+    computed(&mut fixture, "passed", terms);
+    let at = |site: u64| run(&fixture, &stack(&site.to_le_bytes()));
+    assert_eq!(at(0x2000), "passed = 41");
+    assert_eq!(at(0x1000), "passed = 42");
+    assert_eq!(
+        at(0x3000),
+        "passed = <not supported: the value at the function's entry, called from there>"
+    );
+}
+
 #[test]
 fn constants_need_no_ops() {
     let mut fixture = Fixture::default();

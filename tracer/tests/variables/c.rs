@@ -279,3 +279,39 @@ fn cfa_in_function_body_counts_from_a_register() {
     let module = fixture(GCC);
     assert!(module.cfa_at(LinkAddr(1)).is_err());
 }
+
+#[test]
+fn parameter_that_is_gone_is_what_the_callers_passed() {
+    for command in ["gcc -g -O1 -w c_calls.c", "gcc -gdwarf-4 -O2 -w c_calls.c"] {
+        let module = fixture(command);
+        let found = variables(&module, "site_passed");
+        let constant = named(&found, "constant").place.to_string();
+        // A constant of one caller, of the other what it keeps in a register.
+        assert!(
+            constant.contains("? -6 : (passed "),
+            "{command}: {constant}"
+        );
+    }
+}
+
+#[test]
+fn parameter_of_a_function_that_jumps_back_to_itself_is_not_known() {
+    let module = fixture("gcc -g -O2 -w c_calls.c");
+    let found = variables(&module, "site_mutual");
+    let why = "the value at the function's entry".to_owned();
+    let place = Place::unavailable(Unavailable::Unsupported(why));
+    assert_eq!(named(&found, "tag").place, place);
+    // Without those jumps it is.
+    let module = fixture("gcc -g -O1 -w c_calls.c");
+    let found = variables(&module, "site_mutual");
+    let tag = named(&found, "tag").place.to_string();
+    assert!(tag.contains("? 3 : (passed 3)"), "{tag}");
+}
+
+#[test]
+fn place_with_a_condition_is_a_choice() {
+    let module = fixture("gcc -g -O2 -w c_calls.c");
+    let found = variables(&module, "site_conditional");
+    let smaller = named(&found, "smaller").place.to_string();
+    assert_eq!(smaller, "value (((rsi << 32) < (rdi << 32)) ? rsi : rdi)");
+}

@@ -112,6 +112,17 @@ fn in_gdb(expr: &Expr) -> Option<String> {
             Term::ZeroExtend(4) => format!("(unsigned long)(unsigned int)({})", stack.pop()?),
             Term::Binary(op) => {
                 let (right, left) = (stack.pop()?, stack.pop()?);
+                let signed = match op {
+                    Binary::Lt => Some("<"),
+                    Binary::Gt => Some(">"),
+                    Binary::Le => Some("<="),
+                    Binary::Ge => Some(">="),
+                    _ => None,
+                };
+                if let Some(sign) = signed {
+                    stack.push(format!("((long)({left}) {sign} (long)({right}))"));
+                    continue;
+                }
                 let sign = match op {
                     Binary::Add => "+",
                     Binary::Sub => "-",
@@ -121,15 +132,38 @@ fn in_gdb(expr: &Expr) -> Option<String> {
                     Binary::Xor => "^",
                     Binary::Shl => "<<",
                     Binary::Shr => ">>",
+                    Binary::Eq => "==",
                     _ => return None,
                 };
                 format!("({left} {sign} {right})")
+            }
+            Term::Choose => {
+                let (number, no, yes) = (stack.pop()?, stack.pop()?, stack.pop()?);
+                format!("(({number}) ? ({yes}) : ({no}))")
+            }
+            // From elsewhere, a number that no variable has.
+            Term::KnownCaller => {
+                let (number, value) = (stack.pop()?, stack.pop()?);
+                format!("(({number}) ? ({value}) : 0xdeadul)")
             }
             _ => return None,
         };
         stack.push(text);
     }
     stack.pop()
+}
+
+#[test]
+fn passed_and_conditional_places_are_gdbs() {
+    for command in [
+        "gcc -g -O1 -w c_calls.c",
+        "gcc -gdwarf-4 -O2 -w c_calls.c",
+        "clang -g -O2 -w c_calls.c",
+    ] {
+        for label in ["site_passed", "site_conditional"] {
+            compare(command, label);
+        }
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use super::super::place::{Binary, Expr, Term};
 use crate::unavailable::Unavailable;
 
 /// Terms of one expression; longer ones are refused.
-const MAX_TERMS: usize = 256;
+const MAX_TERMS: usize = 512;
 
 /// Type of an operand on DWARF's stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +71,28 @@ pub(in crate::debuginfo) fn then(mut expr: Expr, term: Term) -> Result<Expr> {
         return Err(too_long());
     }
     expr.0.push(term);
+    Ok(expr)
+}
+
+/// `yes` where the number is not 0, else `no`; only the one that is taken is computed.
+pub(super) fn choose(yes: Expr, no: Expr, number: Expr) -> Result<Expr> {
+    match constant_of(&number) {
+        Some(0) => return Ok(no),
+        Some(_) => return Ok(yes),
+        None => {}
+    }
+    let mut terms = yes.0;
+    terms.extend(no.0);
+    terms.extend(number.0);
+    terms.push(Term::Choose);
+    bounded(Expr(terms))
+}
+
+/// The same, unless it has too many terms.
+pub(super) fn bounded(expr: Expr) -> Result<Expr> {
+    if expr.0.len() > MAX_TERMS {
+        return Err(too_long());
+    }
     Ok(expr)
 }
 

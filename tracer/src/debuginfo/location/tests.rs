@@ -1,4 +1,4 @@
-use super::symbolic::fold;
+use super::symbolic::{constant_of, fold};
 use super::*;
 
 fn register(number: u8) -> Expr {
@@ -201,25 +201,44 @@ mod against_gimli {
         }
     }
 
-    /// What an expression comes to; `None` for a division by zero.
+    /// What an expression comes to; `None` for a division by zero on the way that is taken.
     fn interpret(expr: &Expr) -> Option<u64> {
-        let mut stack = Vec::new();
+        let mut stack: Vec<Option<u64>> = Vec::new();
         for term in &expr.0 {
             let value = match *term {
-                Term::Const(value) => value,
-                Term::Register(Register(number)) => register_value(number.into()),
-                Term::Deref(size) => memory(stack.pop()?, size),
-                Term::SignExtend(size) => symbolic::sign_extend(stack.pop()?, size),
-                Term::ZeroExtend(size) => symbolic::zero_extend(stack.pop()?, size),
+                Term::Const(value) => Some(value),
+                Term::Register(Register(number)) => Some(register_value(number.into())),
+                Term::Deref(size) => stack.pop()?.map(|at| memory(at, size)),
+                Term::SignExtend(size) => stack.pop()?.map(|n| symbolic::sign_extend(n, size)),
+                Term::ZeroExtend(size) => stack.pop()?.map(|n| symbolic::zero_extend(n, size)),
                 Term::Binary(op) => {
                     let (right, left) = (stack.pop()?, stack.pop()?);
-                    fold(left, right, op)?
+                    left.zip(right)
+                        .and_then(|(left, right)| fold(left, right, op))
                 }
-                Term::Address(_) | Term::ThreadPointer | Term::Tls => return None,
+                Term::Choose => {
+                    let (number, no, yes) = (stack.pop()?, stack.pop()?, stack.pop()?);
+                    if number? == 0 { no } else { yes }
+                }
+                Term::Address(_) | Term::ThreadPointer | Term::Tls | Term::KnownCaller => {
+                    return None;
+                }
             };
             stack.push(value);
         }
-        (stack.len() == 1).then(|| stack.pop())?
+        if stack.len() == 1 { stack.pop()? } else { None }
+    }
+
+    /// One operation, or one that is only done when a number is 0.
+    fn step() -> impl Strategy<Value = Vec<u8>> {
+        prop_oneof![
+            6 => operation(),
+            1 => operation().prop_map(|skipped| {
+                let mut bytes = vec![gimli::DW_OP_bra.0, skipped.len() as u8, 0];
+                bytes.extend(skipped);
+                bytes
+            }),
+        ]
     }
 
     proptest! {
@@ -227,7 +246,7 @@ mod against_gimli {
 
         #[test]
         fn random_locations_come_to_the_same(
-            operations in proptest::collection::vec(operation(), 1..24),
+            operations in proptest::collection::vec(step(), 1..24),
             is_value in any::<bool>(),
         ) {
             // Something to work on, so that most of them come to anything.

@@ -70,6 +70,14 @@ impl Display for Expr {
                     let left = stack.pop().unwrap_or_default();
                     operation(*op, &left, &right)
                 }
+                (Term::Choose, Some(number)) => {
+                    let no = stack.pop().unwrap_or_default();
+                    let yes = stack.pop().unwrap_or_default();
+                    format!("({number} ? {yes} : {no})")
+                }
+                (Term::KnownCaller, Some(_)) => {
+                    format!("(passed {})", stack.pop().unwrap_or_default())
+                }
                 (Term::Tls, Some(offset)) => format!("tls+{offset}"),
                 (Term::Deref(8), Some(address)) => format!("*({address})"),
                 (Term::Deref(size), Some(address)) => format!("*{size}({address})"),

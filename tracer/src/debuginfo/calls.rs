@@ -1,0 +1,172 @@
+//! Calls within a unit, by the function that they call: which address each
+//! returns to, and the entry that says what was passed.
+//!
+//! The callee is what the instruction says, not what the debug information
+//! calls its origin: of a function with several copies, each is its own.
+
+use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction};
+
+use super::dies::{Dies, Entry, UnitAt};
+use super::module::Module;
+use crate::address::LinkAddr;
+
+/// Calls of one unit that are kept.
+const MAX_CALLS: usize = 1 << 20;
+/// Bytes of `call rel32`.
+const CALL_BYTES: u64 = 5;
+/// Its first byte.
+const CALL: u8 = 0xe8;
+/// Bytes of one function that are looked through.
+const MAX_FUNCTION: u64 = 1 << 20;
+/// Functions that are looked through for ways back into the first.
+const MAX_FUNCTIONS: usize = 32;
+
+/// One call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Call {
+    target: u64,
+    /// Link address of the instruction behind it.
+    pub(super) returns_to: u64,
+    /// Its entry in the unit.
+    pub(super) site: gimli::UnitOffset,
+}
+
+/// The calls of a unit.
+#[derive(Debug, Default)]
+pub(super) struct Calls(Vec<Call>);
+
+impl Calls {
+    /// Those that call the function at `entry`.
+    pub(super) fn to(&self, entry: LinkAddr) -> impl Iterator<Item = &Call> {
+        let from = self.0.partition_point(|call| call.target < entry.0);
+        let rest = self.0.get(from..).unwrap_or_default();
+        rest.iter().take_while(move |call| call.target == entry.0)
+    }
+
+    fn read<'a>(dies: &Dies<'a>, unit: &UnitAt<'a>) -> Self {
+        let mut calls = Self::default();
+        // What could be read before an error is as good as it gets.
+        let _ = calls.add_all(dies, unit);
+        calls.0.sort_by_key(|call| (call.target, call.returns_to));
+        calls
+    }
+
+    fn add_all<'a>(&mut self, dies: &Dies<'a>, unit: &UnitAt<'a>) -> Option<()> {
+        let dwarf = dies.dwarf(unit.section.file)?;
+        let mut raw = unit.unit.entries_raw(None).ok()?;
+        let mut entry = Entry::null();
+        while !raw.is_empty() && self.0.len() < MAX_CALLS {
+            let site = raw.next_offset();
+            let mut ahead = raw.clone();
+            let Some(abbreviation) = ahead.read_abbreviation().ok()? else {
+                raw = ahead;
+                continue;
+            };
+            let tag = abbreviation.tag();
+            if tag != gimli::DW_TAG_call_site && tag != gimli::DW_TAG_GNU_call_site {
+                ahead.skip_attributes(abbreviation.attributes()).ok()?;
+                raw = ahead;
+                continue;
+            }
+            raw.read_entry(&mut entry).ok()?;
+            let returns_to = entry
+                .attr_value(gimli::DW_AT_call_return_pc)
+                .or_else(|| entry.attr_value(gimli::DW_AT_low_pc))
+                .and_then(|value| dwarf.attr_address(&unit.unit, value).ok().flatten());
+            if let Some(returns_to) = returns_to
+                && let Some(target) = target_before(dies.module, returns_to)
+            {
+                self.0.push(Call {
+                    target,
+                    returns_to,
+                    site,
+                });
+            }
+        }
+        Some(())
+    }
+}
+
+/// The calls of a unit, read when first asked for.
+pub(super) fn calls_of<'a>(dies: &Dies<'a>, unit: &UnitAt<'a>) -> std::sync::Arc<Calls> {
+    dies.cache
+        .calls((unit.section, unit.start), || Calls::read(dies, unit))
+}
+
+/// What the direct call before an address calls.
+fn target_before(module: &Module, returns_to: u64) -> Option<u64> {
+    let call = LinkAddr(returns_to.checked_sub(CALL_BYTES)?);
+    if !module.is_code(call) {
+        return None;
+    }
+    match *module.initial_bytes(call, CALL_BYTES as usize)? {
+        [CALL, a, b, c, d] => {
+            let distance = i32::from_le_bytes([a, b, c, d]);
+            Some(returns_to.wrapping_add_signed(distance.into()))
+        }
+        _ => None,
+    }
+}
+
+/// Whether a function could come to be entered again by jumps, its own or of
+/// what it jumps to, so that its return address does not tell what was passed.
+/// True where that is not known.
+pub(super) fn may_enter_itself(module: &Module, entry: LinkAddr) -> bool {
+    let (mut asked, mut next) = (vec![entry.0], 0);
+    while let Some(function) = asked.get(next).copied() {
+        next += 1;
+        let Some(targets) = jumps_out(module, LinkAddr(function)) else {
+            return true;
+        };
+        for target in targets {
+            if target == entry.0 || asked.len() >= MAX_FUNCTIONS {
+                return true;
+            }
+            if !asked.contains(&target) {
+                asked.push(target);
+            }
+        }
+    }
+    false
+}
+
+/// Where the jumps of a function lead that leave it, or go back to its entry;
+/// `None` when that is not known of one.
+fn jumps_out(module: &Module, entry: LinkAddr) -> Option<Vec<u64>> {
+    let function = module
+        .function_code_at(entry)
+        .filter(|function| function.entry == entry)?;
+    let inside = |address: u64| {
+        let mut ranges = function.ranges.iter();
+        address != entry.0 && ranges.any(|(begin, end)| (begin.0..end.0).contains(&address))
+    };
+    let mut targets = Vec::new();
+    for (begin, end) in &function.ranges {
+        let length = end
+            .0
+            .checked_sub(begin.0)
+            .filter(|length| *length <= MAX_FUNCTION)?;
+        let bytes = module
+            .initial_bytes(*begin, usize::try_from(length).ok()?)
+            .filter(|bytes| bytes.len() as u64 == length)?;
+        let mut decoder = Decoder::with_ip(64, bytes, begin.0, DecoderOptions::NONE);
+        let mut instruction = Instruction::default();
+        while decoder.can_decode() {
+            decoder.decode_out(&mut instruction);
+            if instruction.is_invalid() {
+                return None;
+            }
+            match instruction.flow_control() {
+                FlowControl::UnconditionalBranch | FlowControl::ConditionalBranch => {
+                    let target = instruction.near_branch_target();
+                    if !inside(target) {
+                        targets.push(target);
+                    }
+                }
+                FlowControl::IndirectBranch => return None,
+                _ => {}
+            }
+        }
+    }
+    Some(targets)
+}
