@@ -15,10 +15,11 @@ use tracer_common::record::{
 use super::capture::{Captured, PartData, Root};
 use super::ir::Failure;
 use super::shape::{
-    Arm, Block, EnumNode, Field, Node, PointerNode, SeqLen, SeqNode, Slot, TextNode, VariantsNode,
+    Arm, Block, EnumNode, Field, Node, PointerNode, SeqLen, SeqNode, Slot,
+    TextNode, VariantsNode,
 };
 use super::stack::StackSlots;
-use super::{chains, collections};
+use super::{breakpoints, chains, collections};
 use crate::stack::CapturedStack;
 use crate::unavailable::Unavailable;
 use crate::value::{Cut, DURATION, Pointer, Sequence, Struct, Text, Value, Variant};
@@ -69,6 +70,13 @@ pub enum DecodeError {
 pub trait Symbols {
     /// Demangled name of what begins at, or contains, a run address.
     fn name(&self, address: u64) -> Option<String>;
+
+    /// The code that the target's file has at a run address: at most `length`
+    /// bytes; `None` when none is mapped there.
+    fn code(&self, address: u64, length: usize) -> Option<Vec<u8>> {
+        let _ = (address, length);
+        None
+    }
 }
 
 /// Bytes of a chunk, or why there are none.
@@ -375,6 +383,15 @@ impl<'r, 's> Decoder<'r, 's> {
         self.symbols.filter(|_| address != 0)?.name(address)
     }
 
+    /// Bytes of a run address as the program has them, without our breakpoints.
+    fn without_breakpoints<'b>(&self, address: u64, bytes: &'b [u8]) -> Cow<'b, [u8]> {
+        let symbols = self.symbols.filter(|_| breakpoints::possible(bytes));
+        match symbols.and_then(|symbols| symbols.code(address, bytes.len())) {
+            Some(file) => Cow::Owned(breakpoints::without(bytes, &file)),
+            None => Cow::Borrowed(bytes),
+        }
+    }
+
     fn fields(
         &mut self,
         fields: &[Field],
@@ -463,9 +480,10 @@ impl<'r, 's> Decoder<'r, 's> {
         let mut parts = Vec::with_capacity(block.segments.len());
         for segment in &block.segments {
             let data = self.chunks.exact(segment.slot, segment.len)?;
+            let from = address.wrapping_add(segment.offset);
             let data = data
-                .map(Cow::Borrowed)
-                .map_err(|why| located(why, address.wrapping_add(segment.offset)));
+                .map(|bytes| self.without_breakpoints(from, bytes))
+                .map_err(|why| located(why, from));
             parts.push((segment.offset, segment.len, data));
         }
         if let [(_, _, Err(why))] = &parts[..] {
@@ -505,6 +523,7 @@ impl<'r, 's> Decoder<'r, 's> {
         if unit > 1 {
             return Ok(wide_text(data, unit, len));
         }
+        let data = &*self.without_breakpoints(pointer.wrapping_add(node.addend as u64), data);
         let all = len.saturating_sub(node.trim);
         let shown = data.get(..data.len().min(all as usize)).unwrap_or(data);
         if node.zero_ends
@@ -526,7 +545,7 @@ impl<'r, 's> Decoder<'r, 's> {
             let (data, cut) = self.chunks.next(node.slot)?;
             Some(Box::new(match data {
                 Ok(bytes) => Value::Text(Text {
-                    bytes: bytes.to_vec(),
+                    bytes: self.without_breakpoints(address, bytes).into_owned(),
                     cut: cut.then_some(Cut { of: None }),
                 }),
                 Err(why) => Value::Unavailable(located(why, address)),
@@ -604,6 +623,7 @@ impl<'r, 's> Decoder<'r, 's> {
             Ok(data) => data,
             Err(why) => return Ok(Some(located(why, address))),
         };
+        let data = self.without_breakpoints(address, data);
         let stride = usize::try_from(node.stride).unwrap_or(usize::MAX).max(1);
         for element in data.chunks_exact(stride) {
             items.push(self.value(&node.element, &View::row(element), 0)?);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::modules::Modules;
+use super::modules::{Modules, TargetModule};
 use crate::address::RunAddr;
 use crate::debuginfo::names::demangle;
 use crate::plan::Symbols;
@@ -14,6 +14,14 @@ impl ModuleSymbols {
     pub(super) fn new(modules: Arc<Modules>) -> Self {
         Self(modules)
     }
+
+    /// The module that is mapped at a run address.
+    fn module(&self, address: u64) -> Option<&Arc<TargetModule>> {
+        self.0.all().iter().find(|module| {
+            let mut mappings = module.file.mappings.iter();
+            mappings.any(|mapping| (mapping.start..mapping.end).contains(&address))
+        })
+    }
 }
 
 impl std::fmt::Debug for ModuleSymbols {
@@ -24,10 +32,7 @@ impl std::fmt::Debug for ModuleSymbols {
 
 impl Symbols for ModuleSymbols {
     fn name(&self, address: u64) -> Option<String> {
-        let module = self.0.all().iter().find(|module| {
-            let mut mappings = module.file.mappings.iter();
-            mappings.any(|mapping| (mapping.start..mapping.end).contains(&address))
-        })?;
+        let module = self.module(address)?;
         let link = module.bias()?.link(RunAddr(address));
         let symbol = module.debug().ok()?.symbol_at(link)?;
         let name = demangle(symbol.name);
@@ -35,5 +40,15 @@ impl Symbols for ModuleSymbols {
             0 => Some(name),
             offset => Some(format!("{name}+{offset:#x}")),
         }
+    }
+
+    fn code(&self, address: u64, length: usize) -> Option<Vec<u8>> {
+        let module = self.module(address)?;
+        let link = module.bias()?.link(RunAddr(address));
+        let debug = module.debug().ok()?;
+        let bytes = debug
+            .is_code(link)
+            .then(|| debug.initial_bytes(link, length))?;
+        bytes.map(<[u8]>::to_vec)
     }
 }
