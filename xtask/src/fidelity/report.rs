@@ -12,7 +12,9 @@ use super::listed::LISTED;
 use crate::failure::Failure;
 
 /// Variables that are named for each reason why we lack them.
-const EXAMPLES: usize = 3;
+const EXAMPLES: usize = 40;
+/// Of these, in the table.
+const SHOWN: usize = 3;
 
 /// One variable at one site.
 pub(super) struct Found {
@@ -194,6 +196,7 @@ impl Report {
             "programs": programs,
             "total": self.total().json(),
             "wrong": self.lines.iter().filter(|line| line.why.is_none()).map(line).collect::<Vec<_>>(),
+            "lacking": self.examples,
             "listed": self.lines.iter().filter(|line| line.why.is_some()).map(listed).collect::<Vec<_>>(),
         })
     }
@@ -224,9 +227,10 @@ impl Report {
                 100.0 * counts.share()
             );
         }
+        out.push_str(&self.summary());
         for (why, count) in &total.lacking {
             let _ = writeln!(out, "lacking {count}: {why}");
-            for example in self.examples.get(why).into_iter().flatten() {
+            for example in self.examples.get(why).into_iter().flatten().take(SHOWN) {
                 let _ = writeln!(out, "    as in {example}");
             }
         }
@@ -270,7 +274,7 @@ impl Report {
         out
     }
 
-    /// An error when a value is wrong.
+    /// An error when a value is wrong, or when too many are not printed.
     pub(super) fn verdict(&self) -> Result<()> {
         let total = self.total();
         if total.wrong > 0 {
@@ -279,8 +283,60 @@ impl Report {
         if total.equal == 0 {
             return Err(Failure::new("nothing was compared").into());
         }
+        for (language, optimised, counts) in self.groups() {
+            let (share, least) = (counts.share(), least(optimised));
+            if share < least {
+                let what = if optimised { "optimised" } else { "-O0" };
+                return Err(Failure::new(format!(
+                    "of {language} {what}, {:.1} % of what gdb prints is printed, at least {:.0} % is promised",
+                    100.0 * share,
+                    100.0 * least
+                ))
+                .into());
+            }
+        }
         Ok(())
     }
+
+    /// Counts by language, optimised or not; of programs that are not of the corpus none.
+    fn groups(&self) -> Vec<(&'static str, bool, Counts)> {
+        let mut groups: BTreeMap<(&str, bool), Counts> = BTreeMap::new();
+        let known = self.programs.iter();
+        for (_, flags, language, counts) in known.filter(|(.., language, _)| !language.is_empty()) {
+            let plain = flags.contains("-O0") || flags.contains("opt-level=0");
+            groups.entry((language, !plain)).or_default().add(counts);
+        }
+        let groups = groups.into_iter();
+        groups
+            .map(|((language, optimised), counts)| (language, optimised, counts))
+            .collect()
+    }
+
+    /// The groups as lines of the table.
+    fn summary(&self) -> String {
+        let mut out = String::new();
+        for (language, optimised, counts) in self.groups() {
+            let what = if optimised { "optimised" } else { "-O0" };
+            let _ = writeln!(
+                out,
+                "{:<58} {:>5} {:>6} {:>7} {:>7} {:>7} {:>6} {:>6.1}%",
+                format!("all of {language}, {what}"),
+                counts.sites,
+                counts.equal,
+                counts.neither,
+                counts.ours_only,
+                counts.lacking(),
+                counts.wrong,
+                100.0 * counts.share()
+            );
+        }
+        out
+    }
+}
+
+/// The share of what gdb prints that we promise to print.
+const fn least(optimised: bool) -> f64 {
+    if optimised { 0.95 } else { 0.99 }
 }
 
 /// A reason without the addresses and numbers in it, to be counted.
@@ -293,4 +349,31 @@ fn without_numbers(why: &str) -> String {
         }
     });
     words.collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(flags: &str, equal: usize, lacking: usize) -> Report {
+        let counts = Counts {
+            equal,
+            lacking: BTreeMap::from([("a reason".to_owned(), lacking)]),
+            ..Counts::default()
+        };
+        Report {
+            programs: vec![("a.c".into(), flags.into(), "c", counts)],
+            ..Report::default()
+        }
+    }
+
+    #[test]
+    fn verdict_fails_below_what_is_promised() {
+        assert!(report("gcc -O0", 99, 1).verdict().is_ok());
+        assert!(report("gcc -O0", 98, 2).verdict().is_err());
+        assert!(report("gcc -O2", 95, 5).verdict().is_ok());
+        assert!(report("gcc -O2", 94, 6).verdict().is_err());
+        assert!(report("rustc -C opt-level=0", 98, 2).verdict().is_err());
+        assert!(report("rustc -C opt-level=3", 96, 4).verdict().is_ok());
+    }
 }
