@@ -75,6 +75,7 @@ fn elf(_: &[u8], path: &Path) {
             ask_at(&module, address.add(9));
         }
     }
+    black_box(module.derived("geometry::Shape", 8));
     for file in module.source_files().iter().take(4) {
         let lines = module.lines(file.id).unwrap_or_default();
         for line in lines.keys().take(MAX_LINES) {

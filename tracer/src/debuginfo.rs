@@ -6,6 +6,7 @@
 
 mod calls;
 mod cfi;
+mod classes;
 mod code;
 mod die_cache;
 mod dies;

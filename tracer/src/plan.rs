@@ -16,6 +16,7 @@ mod condition;
 mod cpp;
 mod cpp_collections;
 mod decode;
+mod dynamic;
 mod expr;
 mod float;
 mod ir;

@@ -8,6 +8,7 @@ use std::hash::Hash;
 use std::sync::{Arc, OnceLock, RwLock};
 
 use super::calls::Calls;
+use super::classes::ClassIndex;
 use super::dies::{DieId, FileNumber, SectionKey};
 use super::name_index::NameIndex;
 use super::types::{Type, TypeId};
@@ -43,6 +44,8 @@ pub(super) struct DieCache {
     made: RwLock<Vec<Arc<Type>>>,
     /// Names of the whole module, made when first asked for.
     pub(super) names: OnceLock<NameIndex>,
+    /// Classes of C++ by their bases, made when first asked for.
+    pub(super) classes: OnceLock<ClassIndex>,
 }
 
 /// What stands in a function or block: entries of variables, and blocks with their addresses.

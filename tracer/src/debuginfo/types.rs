@@ -35,6 +35,15 @@ pub struct Implementer {
     pub align: u64,
 }
 
+/// A class of C++ that derives from another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Derived {
+    /// The class.
+    pub ty: TypeId,
+    /// Its type information (`typeinfo for C`), which the virtual tables of its objects name.
+    pub info: LinkAddr,
+}
+
 /// Gives types by id. Implemented by a module; by a map in tests.
 pub trait TypeSource {
     /// The type, read on first use and kept.
@@ -48,6 +57,13 @@ pub trait TypeSource {
     /// At most `most` types, or none when there are more.
     fn implementers(&self, of: &str, most: usize) -> Vec<Implementer> {
         let _ = (of, most);
+        Vec::new()
+    }
+
+    /// The classes of C++ that derive from the one of that full name, at any
+    /// level: at most `most`, or none when there are more.
+    fn derived(&self, class: &str, most: usize) -> Vec<Derived> {
+        let _ = (class, most);
         Vec::new()
     }
 

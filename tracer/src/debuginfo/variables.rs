@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::cfi::{Cfa, FrameSections};
+use super::classes::ClassIndex;
 use super::dies::Dies;
 use super::error::DebugInfoError;
 use super::location::from_bytecode;
@@ -12,7 +13,9 @@ use super::place::Expr;
 use super::scope::{Frame, frames};
 use super::type_names::path_name;
 use super::type_reader::Types;
-use super::types::{Implementer, Language, PointerKind, Type, TypeId, TypeKind, TypeSource};
+use super::types::{
+    Derived, Implementer, Language, PointerKind, Type, TypeId, TypeKind, TypeSource,
+};
 use super::variable::{Scope, Variable, VariableKind};
 use super::variable_reader::{Found, VariableReader};
 use super::vtables;
@@ -34,6 +37,11 @@ impl TypeSource for Module {
 
     fn implementers(&self, of: &str, most: usize) -> Vec<Implementer> {
         vtables::implementers(self, of, most)
+    }
+
+    fn derived(&self, class: &str, most: usize) -> Vec<Derived> {
+        let index = self.dies.classes.get_or_init(|| ClassIndex::read(self));
+        index.derived(class, most)
     }
 
     fn rust_version(&self) -> Option<(u32, u32)> {

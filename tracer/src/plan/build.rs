@@ -7,14 +7,14 @@ use std::sync::Arc;
 
 use super::limits::{Limits, NESTING, NODES};
 use super::shape::{
-    Arm, Block, EnumNode, Field, Node, PointerNode, Segment, SeqLen, SeqNode, Slot, TextNode,
-    VariantsNode, merged,
+    Arm, BesideNode, Block, EnumNode, Field, Node, PointerNode, Segment, SeqLen, SeqNode, Slot,
+    TextNode, VariantsNode, merged,
 };
-use super::{cpp, limits, names, rust};
+use super::{cpp, dynamic, limits, names, rust};
 use crate::address::{Bias, LinkAddr};
 use crate::debuginfo::types::{
-    BaseOffset, Language, Member, PointerKind, StructType, Type, TypeId, TypeKind, TypeSource,
-    VariantPart,
+    BaseOffset, Derived, Language, Member, PointerKind, StructType, Type, TypeId, TypeKind,
+    TypeSource, VariantPart,
 };
 use crate::unavailable::Unavailable;
 
@@ -29,6 +29,8 @@ pub(super) struct Builder<'a> {
     slots: u32,
     nodes: u32,
     nesting: u32,
+    /// Within an attempt: there are none in it.
+    attempting: bool,
 }
 
 impl<'a> Builder<'a> {
@@ -48,6 +50,7 @@ impl<'a> Builder<'a> {
             slots: 0,
             nodes: 0,
             nesting: 0,
+            attempting: false,
         }
     }
 
@@ -101,6 +104,34 @@ impl<'a> Builder<'a> {
             .collect()
     }
 
+    /// Classes that derive from one, with the run addresses of their type information.
+    pub(super) fn derived(&self, class: &str) -> Vec<(TypeId, u64)> {
+        let found = self.source.derived(class, limits::IMPLEMENTERS);
+        let run = |one: &Derived| (one.ty, self.bias.run(one.info).0);
+        found.iter().map(run).collect()
+    }
+
+    /// Runs `make` with half of the nodes that are left; `None`, and nothing
+    /// taken, when these are not enough.
+    pub(super) fn attempt<T>(&mut self, make: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
+        if self.attempting {
+            return None;
+        }
+        self.attempting = true;
+        let (nodes, slots) = (self.nodes, self.slots);
+        let share = nodes / 2;
+        self.nodes = share;
+        let made = make(self).filter(|_| self.nodes > 0);
+        let used = share - self.nodes;
+        self.nodes = nodes;
+        match made {
+            Some(_) => self.nodes -= used,
+            None => self.slots = slots,
+        }
+        self.attempting = false;
+        made
+    }
+
     /// Version of the Rust compiler.
     pub(super) fn rust_version(&self) -> Option<(u32, u32)> {
         self.source.rust_version()
@@ -141,6 +172,7 @@ impl<'a> Builder<'a> {
         if let Node::Missing(why) = node {
             return Err(why);
         }
+        let node = dynamic::node(self, ty, node, deeper);
         self.block_of(node)
     }
 
@@ -258,10 +290,7 @@ impl<'a> Builder<'a> {
             let name: Arc<str> = names::short(&self.source.type_of(base.ty).name).into();
             let (offset, node) = match base.offset {
                 BaseOffset::Fixed(offset) => (offset, self.node(base.ty, depth)),
-                BaseOffset::VtableSlot(_) => {
-                    let why = Unavailable::Unsupported("a virtual base".into());
-                    (0, Node::Missing(why))
-                }
+                BaseOffset::VtableSlot(slot) => (0, self.virtual_base(base.ty, slot, depth)),
             };
             if !matches!(&node, Node::Struct(_, inner) if inner.is_empty()) {
                 fields.push(Field { name, offset, node });
@@ -276,6 +305,25 @@ impl<'a> Builder<'a> {
             };
         }
         Node::Struct(names::short(&ty.name).into(), fields)
+    }
+
+    /// A base class that is as far from the object as its virtual table says.
+    fn virtual_base(&mut self, ty: TypeId, in_table: i64, depth: u32) -> Node {
+        match self.node(ty, depth) {
+            node @ Node::Missing(_) => node,
+            Node::Struct(name, fields) if fields.is_empty() => Node::Struct(name, fields),
+            node => {
+                let made = self.block_of(node).and_then(|block| {
+                    let slot = self.slot()?;
+                    Ok(BesideNode {
+                        in_table,
+                        block,
+                        slot,
+                    })
+                });
+                made.map_or_else(Node::Missing, |beside| Node::Beside(Box::new(beside)))
+            }
+        }
     }
 
     fn union(&mut self, ty: &Type, body: &StructType, depth: u32) -> Node {
@@ -378,6 +426,7 @@ impl<'a> Builder<'a> {
             tag,
             arms,
             transparent: path == "alloc::borrow::Cow",
+            adds: false,
         }))
     }
 

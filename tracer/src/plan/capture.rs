@@ -4,6 +4,7 @@
 //! cannot be captured (no registers left, no room for ops) is taken out of the
 //! shape here, with the reason, so that the decoder does not look for it.
 
+mod beside;
 mod chains;
 mod collections;
 mod frame;
@@ -11,7 +12,7 @@ mod frame;
 use tracer_common::limits::MAX_COPY;
 use tracer_common::op::{COPY, COPY_COUNTED, COPY_STRING, EMIT, MARK, Op, alu, cond};
 
-use frame::{At, Frame};
+use frame::{At, Frame, Origin};
 
 use super::asm::{Asm, Exits, Label, SINK};
 use super::build::Builder;
@@ -98,6 +99,8 @@ pub(super) struct Capture<'a, 'b> {
     builder: &'a mut Builder<'b>,
     shared: Vec<Shared>,
     stubs: Vec<Stub>,
+    /// Holds the address of the value that is captured.
+    held: Option<u8>,
 }
 
 /// A part before it has its chunk.
@@ -113,6 +116,7 @@ impl<'a, 'b> Capture<'a, 'b> {
             builder,
             shared: Vec::new(),
             stubs: Vec::new(),
+            held: None,
         }
     }
 
@@ -202,8 +206,14 @@ impl<'a, 'b> Capture<'a, 'b> {
         }
         let follows = node.follows();
         let mut parts = Vec::new();
-        let mut frame = Frame { parts: Vec::new() };
-        for (offset, len, spot) in wanted(spots, &node) {
+        let mut frame = Frame {
+            parts: Vec::new(),
+            origin: None,
+        };
+        let (spots, address) = self.located(spots, &node);
+        frame.origin = address.map(|(register, offset)| Origin::of(register, offset.into()));
+        self.held = address.map(|(register, _)| register);
+        for (offset, len, spot) in wanted(&spots, &node) {
             let shared = if follows {
                 None
             } else {
@@ -227,6 +237,9 @@ impl<'a, 'b> Capture<'a, 'b> {
                     self.asm.give(*register);
                 }
             }
+        }
+        if let Some(register) = self.held.take() {
+            self.asm.give(register);
         }
         Root { parts, node }
     }
@@ -314,7 +327,9 @@ impl<'a, 'b> Capture<'a, 'b> {
             offset,
             len: if code == COPY { len as u32 } else { 0 },
         });
-        self.asm.give(src);
+        if self.held != Some(src) {
+            self.asm.give(src);
+        }
         let resume = self.asm.here();
         for (failure, label) in exits.targets() {
             self.stubs.push(Stub {
@@ -354,12 +369,19 @@ impl<'a, 'b> Capture<'a, 'b> {
                 Node::Blocks(blocks) => self.blocks(blocks, frame, at),
                 Node::BitRow(row) => self.bit_row(row, frame, at),
                 Node::Variants(_) => self.variants(node, frame, at),
+                Node::Beside(beside) => self.beside(beside, frame, at),
+                Node::Dynamic(dynamic) => self.dynamic(dynamic, frame, at),
                 Node::Array { .. } => self.array(node, frame, at),
                 _ => Ok(()),
             }
         };
         if let Err(why) = done {
             self.asm.rollback(checkpoint);
+            if let Node::Dynamic(dynamic) = node {
+                // No room for what it may be: then what it is at least.
+                *node = std::mem::replace(&mut dynamic.plain, Node::Unit);
+                return self.follow(node, frame, at);
+            }
             unfollow(node, &why);
         }
     }
@@ -414,7 +436,8 @@ impl<'a, 'b> Capture<'a, 'b> {
             ));
         }
         if follows {
-            let mut frame = Frame { parts };
+            let origin = Some(Origin::of(address, addend));
+            let mut frame = Frame { parts, origin };
             let end = self.asm.label();
             frame.check(self.asm, end);
             self.follow(&mut block.node, &frame, 0);
@@ -497,9 +520,20 @@ impl<'a, 'b> Capture<'a, 'b> {
         let (from, end) = (self.asm.take()?, self.asm.take()?);
         self.asm.alu_const(alu::ADD, from, base, delta);
         self.asm.alu_const(alu::ADD, end, from, bytes);
-        self.each(element, from, end, *stride);
-        self.asm.give(from);
-        self.asm.give(end);
+        let distance = match frame.origin.filter(|_| element.needs_address()) {
+            Some(origin) => {
+                let distance = self.asm.take()?;
+                self.asm.constant(distance, 0);
+                origin.add_to(self.asm, distance, at);
+                self.asm.alu(alu::SUB, distance, distance, from);
+                Some(distance)
+            }
+            None => None,
+        };
+        self.each(element, (from, end, distance), *stride);
+        for register in [Some(from), Some(end), distance].into_iter().flatten() {
+            self.asm.give(register);
+        }
         self.asm.place(done);
         Ok(())
     }
@@ -593,13 +627,18 @@ fn unfollow(node: &mut Node, why: &Unavailable) {
         Node::Array { element, .. } => unfollow(element, why),
         Node::Inside(_, inner) => unfollow(inner, why),
         Node::Pointer(pointer) => pointer.target = Err(why.clone()),
+        Node::Dynamic(dynamic) => {
+            *node = std::mem::replace(&mut dynamic.plain, Node::Unit);
+            unfollow(node, why);
+        }
         Node::Text(_)
         | Node::Seq(_)
         | Node::Table(_)
         | Node::Tree(_)
         | Node::Chain(_)
         | Node::Blocks(_)
-        | Node::BitRow(_) => {
+        | Node::BitRow(_)
+        | Node::Beside(_) => {
             *node = Node::Missing(why.clone());
         }
         _ => {}

@@ -183,6 +183,7 @@ fn variant(builder: &mut Builder<'_>, body: &StructType, depth: u32) -> Option<N
         name: "variant".into(),
         tag: Some((index, size)),
         transparent: true,
+        adds: false,
         arms,
     })))
 }
@@ -267,6 +268,7 @@ fn optional(builder: &mut Builder<'_>, body: &StructType, depth: u32) -> Option<
         name: "optional".into(),
         tag: Some((engaged, 1)),
         transparent: false,
+        adds: false,
         arms: vec![
             Arm {
                 name: "nullopt".into(),

@@ -15,7 +15,7 @@ use tracer_common::record::{
 use super::capture::{Captured, PartData, Root};
 use super::ir::Failure;
 use super::shape::{
-    Arm, Block, EnumNode, Field, Node, PointerNode, SeqLen, SeqNode, Slot,
+    Arm, BesideNode, Block, DynamicNode, EnumNode, Field, Node, PointerNode, SeqLen, SeqNode, Slot,
     TextNode, VariantsNode,
 };
 use super::stack::StackSlots;
@@ -345,6 +345,8 @@ impl<'r, 's> Decoder<'r, 's> {
                 return self.value(inner, view, at.saturating_add(*offset));
             }
             Node::Variants(variants) => return self.variants(variants, view, at),
+            Node::Beside(beside) => return self.beside(beside, view, at),
+            Node::Dynamic(dynamic) => return self.dynamic(dynamic, view, at),
             Node::Array {
                 count,
                 of,
@@ -427,6 +429,11 @@ impl<'r, 's> Decoder<'r, 's> {
         };
         let arm = match arm {
             Ok(arm) => arm,
+            // Of a choice that only adds to a value, there is what it adds to.
+            Err(_) if variants.adds => match variants.arms.first() {
+                Some(plain) => plain,
+                None => return Ok(Value::Unavailable(Unavailable::OptimisedOut)),
+            },
             Err(why) => return Ok(Value::Unavailable(why)),
         };
         let mut fields = self.fields(&arm.fields, view, at)?;
@@ -490,6 +497,46 @@ impl<'r, 's> Decoder<'r, 's> {
             return Ok(Value::Unavailable(why.clone()));
         }
         self.value(&block.node, &View { parts }, 0)
+    }
+
+    fn beside(
+        &mut self,
+        node: &BesideNode,
+        view: &View<'_>,
+        at: u64,
+    ) -> Result<Value, DecodeError> {
+        if let Err(why) = view.word(at) {
+            return Ok(Value::Unavailable(why));
+        }
+        self.there(node.slot, &node.block)
+    }
+
+    fn dynamic(
+        &mut self,
+        node: &DynamicNode,
+        view: &View<'_>,
+        at: u64,
+    ) -> Result<Value, DecodeError> {
+        if view.word(at).is_ok()
+            && let Ok(info) = self.chunks.exact(node.slot, 8)?
+        {
+            let info = info.try_into().map_or(0, u64::from_le_bytes);
+            if let Some(class) = node.classes.iter().find(|class| class.info == info) {
+                return self.there(class.slot, &class.block);
+            }
+        }
+        self.value(&node.plain, view, at)
+    }
+
+    /// A block at the address that a chunk has.
+    fn there(&mut self, slot: Slot, block: &Block) -> Result<Value, DecodeError> {
+        match self.chunks.exact(slot, 8)? {
+            Err(why) => Ok(Value::Unavailable(why)),
+            Ok(address) => {
+                let address = address.try_into().map_or(0, u64::from_le_bytes);
+                self.block(block, address)
+            }
+        }
     }
 
     fn text(&mut self, node: &TextNode, view: &View<'_>, at: u64) -> Result<Value, DecodeError> {

@@ -519,6 +519,7 @@ fn once_lock(builder: &mut Builder<'_>, body: &StructType, depth: u32) -> Option
             arm(Vec::new(), field(0, unset)),
         ],
         transparent: false,
+        adds: false,
     })))
 }
 

@@ -69,6 +69,10 @@ pub(super) enum Node {
     Duration { secs: u64, nanos: u64 },
     /// Another node, further on.
     Inside(u64, Box<Node>),
+    /// A part of the object that is not within its bytes.
+    Beside(Box<BesideNode>),
+    /// What it really is, its virtual table tells.
+    Dynamic(Box<DynamicNode>),
     /// Known to be not there.
     Missing(Unavailable),
 }
@@ -102,6 +106,8 @@ pub(super) struct VariantsNode {
     pub(super) arms: Vec<Arm>,
     /// Written as its only field (`Cow`).
     pub(super) transparent: bool,
+    /// The first variant holds whatever the discriminant is; the others know more.
+    pub(super) adds: bool,
 }
 
 /// One variant.
@@ -138,6 +144,39 @@ pub(super) struct PointerNode {
     pub(super) addend: i64,
     /// A second number beside the address, shown with it: the vtable of `dyn`.
     pub(super) vtable: Option<u64>,
+}
+
+/// A virtual base class: as far from the object as its virtual table says.
+#[derive(Clone, Debug)]
+pub(super) struct BesideNode {
+    /// Where the table has the distance: bytes from where the pointer at the
+    /// object's start points.
+    pub(super) in_table: i64,
+    pub(super) block: Block,
+    /// The address, or why there is none.
+    pub(super) slot: Slot,
+}
+
+/// An object of C++ that is at least of one class, and may be of one that
+/// derives from it: its virtual table names the type information.
+#[derive(Clone, Debug)]
+pub(super) struct DynamicNode {
+    /// Seen as the class that is known.
+    pub(super) plain: Node,
+    /// The address of the type information, or why it is not known.
+    pub(super) slot: Slot,
+    pub(super) classes: Vec<DynamicClass>,
+}
+
+/// One class that an object may really be of.
+#[derive(Clone, Debug)]
+pub(super) struct DynamicClass {
+    /// Run address of its type information.
+    pub(super) info: u64,
+    /// The whole object.
+    pub(super) block: Block,
+    /// Its address, or why it is not known.
+    pub(super) slot: Slot,
 }
 
 /// A value in memory of its own: what is read of it, and its shape.
@@ -340,7 +379,22 @@ impl Node {
             | Self::Tree(_)
             | Self::Chain(_)
             | Self::Blocks(_)
-            | Self::BitRow(_) => true,
+            | Self::BitRow(_)
+            | Self::Beside(_)
+            | Self::Dynamic(_) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether it has to be known where in memory its bytes are.
+    pub(super) fn needs_address(&self) -> bool {
+        let any = |fields: &[Field]| fields.iter().any(|field| field.node.needs_address());
+        match self {
+            Self::Beside(_) | Self::Dynamic(_) => true,
+            Self::Struct(_, fields) | Self::Tuple(fields) => any(fields),
+            Self::Variants(variants) => variants.arms.iter().any(|arm| any(&arm.fields)),
+            Self::Array { element, .. } => element.needs_address(),
+            Self::Inside(_, inner) => inner.needs_address(),
             _ => false,
         }
     }
@@ -421,6 +475,11 @@ impl Node {
                 add(row.end, 8);
                 add(row.rest, 4);
             }
+            Self::Beside(_) => add(0, 8),
+            Self::Dynamic(dynamic) => {
+                add(0, 8);
+                dynamic.plain.ranges(at, out);
+            }
             Self::Duration { secs, nanos } => {
                 add(*secs, 8);
                 add(*nanos, 4);
@@ -444,7 +503,8 @@ impl Node {
                 let mut inner = Vec::new();
                 element.ranges(0, &mut inner);
                 let dense = inner.iter().map(|(_, len)| len).sum::<u64>() >= *stride / 2;
-                if *count > 0 && dense {
+                // What is followed from element to element has to lie in one row.
+                if *count > 0 && (dense || element.follows()) {
                     add(0, count.saturating_mul(*stride));
                 } else {
                     for index in 0..*count {

@@ -68,6 +68,7 @@ pub(super) fn node(
         tag: Some((vtable, 8)),
         arms,
         transparent: true,
+        adds: true,
     })))
 }
 

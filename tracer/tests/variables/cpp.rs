@@ -164,3 +164,20 @@ fn captures_of_lambda_are_variables() {
         }
     }
 }
+
+#[test]
+fn classes_that_derive_from_another_are_found_by_their_type_information() {
+    for command in ALL {
+        let module = fixture(command);
+        let derived = module.derived("geometry::Shape", 8);
+        let names: Vec<_> = derived
+            .iter()
+            .map(|derived| module.type_of(derived.ty).name.clone())
+            .collect();
+        assert_eq!(names, ["geometry::Square"], "{command}");
+        let info = module.symbols_named("_ZTIN8geometry6SquareE");
+        assert_eq!(derived[0].info, info[0].address);
+        assert_eq!(module.derived("geometry::Square", 8), []);
+        assert_eq!(module.derived("geometry::Shape", 0), []);
+    }
+}

@@ -6,7 +6,7 @@
 
 mod leaf;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use leaf::{bytes_of_ours, float, hex, integer, numeric, text};
 
@@ -140,7 +140,10 @@ impl Outcome {
             "map" => self.entries(gdb, ours, part),
             "text" | "chars" | "wide" => self.check(text(gdb, ours), part, gdb, ours),
             "ptr" => self.pointer(gdb, ours, part),
-            "ref" => self.node(&gdb["target"], ours, part),
+            "ref" => {
+                let (theirs, ours) = seen_as(gdb, ours);
+                self.node(theirs.unwrap_or(&Value::Null), ours, part);
+            }
             "dyn" => self.dynamic(gdb, ours, part),
             "weak" => self.check(ours["$type"] == "(Weak)", part, gdb, ours),
             "once" => self.once(gdb, ours, part),
@@ -157,7 +160,11 @@ impl Outcome {
     /// gdb has nothing: then we must not have what the program does not have.
     fn gdb_lacks(&mut self, gdb: &Value, ours: &Value, part: &str) {
         let why = gdb["why"].as_str().unwrap_or_default();
-        let lie = if why.contains("optimized out") {
+        let null = why.ends_with("at address 0x0") && ours == &json!({"$address": "0x0"});
+        let lie = if null {
+            // A reference to nothing: there is its address to show, and no more.
+            false
+        } else if why.contains("optimized out") {
             !is_hollow(ours)
         } else {
             why.contains("Cannot access memory") && !has_gap(ours)
@@ -245,14 +252,15 @@ impl Outcome {
     }
 
     fn pointer(&mut self, gdb: &Value, ours: &Value, part: &mut String) {
-        let target = seen_as(gdb, ours);
+        let own = ours.get("$target").unwrap_or(ours);
+        let (target, own) = seen_as(gdb, own);
         match ours.get("$address") {
             Some(address) => {
                 self.check(address == &gdb["address"], part, gdb, ours);
-                if let (Some(theirs), Some(target)) = (target, ours.get("$target")) {
+                if let (Some(theirs), true) = (target, ours.get("$target").is_some()) {
                     let length = part.len();
                     part.push_str(".*");
-                    self.node(theirs, target, part);
+                    self.node(theirs, own, part);
                     part.truncate(length);
                 }
             }
@@ -267,7 +275,7 @@ impl Outcome {
                 self.check(same, part, gdb, ours);
             }
             None => match target {
-                Some(target) => self.node(target, ours, part),
+                Some(target) => self.node(target, own, part),
                 None => self.differ(part, gdb, ours),
             },
         }
@@ -347,13 +355,33 @@ fn is_hollow(ours: &Value) -> bool {
     }
 }
 
-/// What a pointer refers to: of a polymorphic object, as ours sees it.
-fn seen_as<'g>(gdb: &'g Value, ours: &Value) -> Option<&'g Value> {
-    let own = ours.get("$target").unwrap_or(ours);
-    let own = own["$type"].as_str();
+/// What a pointer refers to, of gdb and of ours: of a polymorphic object the
+/// same class of both, which in ours may be a base of the one that is shown.
+fn seen_as<'g, 'o>(gdb: &'g Value, ours: &'o Value) -> (Option<&'g Value>, &'o Value) {
+    let own = ours["$type"].as_str();
     let is = |target: &&Value| target["name"].as_str().map(short) == own;
-    let dynamic = gdb.get("dynamic");
-    dynamic.filter(is).or_else(|| gdb.get("target"))
+    if let Some(dynamic) = gdb.get("dynamic").filter(is) {
+        return (Some(dynamic), ours);
+    }
+    let target = gdb.get("target");
+    let name = target
+        .filter(|target| !is(target))
+        .and_then(|target| target["name"].as_str());
+    let base = name.and_then(|name| base_named(ours, short(name), 0));
+    (target, base.unwrap_or(ours))
+}
+
+/// The base class of that name within an object.
+fn base_named<'o>(ours: &'o Value, name: &str, level: u32) -> Option<&'o Value> {
+    let fields = ours.as_object().filter(|_| level < 8)?;
+    let is_base = |key: &str, value: &Value| value["$type"].as_str() == Some(key);
+    let mut bases = fields.iter().filter(|(key, value)| is_base(key, value));
+    bases.find_map(|(key, value)| {
+        if key == name {
+            return Some(value);
+        }
+        base_named(value, name, level + 1)
+    })
 }
 
 /// Without any part of its own.
@@ -451,7 +479,6 @@ fn shown(value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     fn wrong(gdb: Value, ours: Value) -> bool {
         compare(&gdb, &ours).wrong.is_some()
@@ -470,6 +497,26 @@ mod tests {
         assert!(wrong(gdb.clone(), json!(5)));
         let outcome = compare(&gdb, &json!({"$unavailable": "optimised out"}));
         assert_eq!((outcome.neither, outcome.wrong), (1, None));
+    }
+
+    #[test]
+    fn reference_to_nothing_may_show_its_address_alone() {
+        let gdb = json!({"k": "unavailable", "why": "Cannot access memory at address 0x0"});
+        assert!(!wrong(gdb.clone(), json!({"$address": "0x0"})));
+        assert!(wrong(gdb.clone(), json!({"$address": "0x8"})));
+        assert!(wrong(gdb, json!(0)));
+    }
+
+    #[test]
+    fn polymorphic_object_is_compared_as_the_class_that_both_have() {
+        let int = |v: &str| json!({"k": "int", "v": v});
+        let of = |name: &str, field: &str, v: &str| json!({"k": "struct", "name": name, "fields": [[field, int(v)]]});
+        let ours = |base: u64| json!({"$type": "Derived", "Base": {"$type": "Base", "base": base}, "own": 7});
+        let mut gdb = json!({"k": "ref", "target": of("app::Base", "base", "1")});
+        assert!(!wrong(gdb.clone(), ours(1)));
+        assert!(wrong(gdb.clone(), ours(2)));
+        gdb["dynamic"] = of("app::Derived", "own", "8");
+        assert!(wrong(gdb, ours(1)));
     }
 
     #[test]

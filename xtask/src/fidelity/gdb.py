@@ -47,7 +47,17 @@ class Walk:
         ty = value.type.strip_typedefs()
         code = ty.code
         if code in (gdb.TYPE_CODE_REF, gdb.TYPE_CODE_RVALUE_REF):
-            return {"k": "ref", "target": self.node(value.referenced_value(), depth - 1)}
+            node = {"k": "ref"}
+            target = ty.target().strip_typedefs()
+            if not self.rust and target.code == gdb.TYPE_CODE_STRUCT and polymorphic(target):
+                try:
+                    dynamic = value.dynamic_type
+                    if dynamic != value.type:
+                        node["dynamic"] = self.node(value.cast(dynamic).referenced_value(), depth - 1)
+                except gdb.error:
+                    pass
+            node["target"] = self.node(value.referenced_value(), depth - 1)
+            return node
         if code == gdb.TYPE_CODE_ARRAY:
             return self.array(value, ty, depth)
         if code in (gdb.TYPE_CODE_STRUCT, gdb.TYPE_CODE_UNION):
@@ -158,6 +168,8 @@ class Walk:
         try:
             if getattr(field, "bitsize", 0):
                 return self.bits(value[field])
+            if field.is_base_class:
+                return self.node(base_of(value, field), depth)
             return self.node(value[field], depth)
         except gdb.error as error:
             return {"k": "unavailable", "why": str(error)}
@@ -175,6 +187,16 @@ class Walk:
                 break
             nodes.append(self.node(value, depth))
         return {"k": "seq", "items": nodes, "of": of}
+
+
+def base_of(value, field):
+    """A base class. By its place where that is fixed: gdb would look at the type
+    information of the whole object first, which garbage does not have."""
+    place = getattr(field, "bitpos", None)
+    if value.address is None or place is None:
+        return value[field]
+    pointer = gdb.Value(int(value.address) + place // 8)
+    return pointer.cast(field.type.pointer()).dereference()
 
 
 def number(value):

@@ -96,23 +96,39 @@ impl Capture<'_, '_> {
         let none = self.asm.label();
         self.asm.jump_if_const(base, cond::EQ, 0, none);
         let end = self.asm.take()?;
+        let distance = if element.needs_address() {
+            let distance = self.asm.take()?;
+            self.asm.alu(alu::SUB, distance, pointer, base);
+            Some(distance)
+        } else {
+            None
+        };
         self.asm.alu_const(alu::ADD, end, count, 0);
         self.at_most(end, limit);
         self.asm.alu_const(alu::MUL, end, end, stride);
         self.asm.alu(alu::ADD, end, end, base);
-        self.each(element, base, end, stride);
+        self.each(element, (base, end, distance), stride);
+        if let Some(distance) = distance {
+            self.asm.give(distance);
+        }
         self.asm.give(end);
         self.asm.give(base);
         self.asm.place(none);
         Ok(())
     }
 
-    /// Follows elements from record offset `at` (which moves on) to `end`.
-    pub(super) fn each(&mut self, element: &mut Node, at: u8, end: u8, stride: u64) {
+    /// Follows elements from record offset `at` (which moves on) to `end`,
+    /// which lie in memory at a distance from there.
+    pub(super) fn each(
+        &mut self,
+        element: &mut Node,
+        (at, end, distance): (u8, u8, Option<u8>),
+        stride: u64,
+    ) {
         let done = self.asm.label();
         let next = self.asm.here();
         self.asm.jump_if(at, cond::GE, end, done);
-        self.follow(element, &Frame::at(at, stride), 0);
+        self.follow(element, &Frame::element(at, stride, distance), 0);
         self.asm.alu_const(alu::ADD, at, at, stride);
         self.asm.jump(next);
         self.asm.place(done);

@@ -1,6 +1,6 @@
 //! Where the bytes of a value are in the record while its pointers are followed.
 
-use tracer_common::op::{LOAD_RECORD, Op, cond};
+use tracer_common::op::{LOAD_RECORD, Op, alu, cond};
 
 use super::super::asm::{Asm, Label};
 use super::too_far;
@@ -9,6 +9,39 @@ use crate::unavailable::Unavailable;
 /// Where the bytes of a value are while its pointers are followed.
 pub(super) struct Frame {
     pub(super) parts: Vec<(u64, u64, At)>,
+    /// Where in the target the value is, when that is known and asked for.
+    pub(super) origin: Option<Origin>,
+}
+
+/// A run address: the sum of these.
+#[derive(Clone, Copy)]
+pub(super) struct Origin {
+    pub(super) base: u8,
+    pub(super) more: Option<u8>,
+    pub(super) addend: i64,
+}
+
+impl Origin {
+    /// The address in a register.
+    pub(super) fn of(base: u8, addend: i64) -> Self {
+        Self {
+            base,
+            more: None,
+            addend,
+        }
+    }
+
+    /// `register += self + at`.
+    pub(super) fn add_to(self, asm: &mut Asm, register: u8, at: u64) {
+        asm.alu(alu::ADD, register, register, self.base);
+        if let Some(more) = self.more {
+            asm.alu(alu::ADD, register, register, more);
+        }
+        let addend = (self.addend as u64).wrapping_add(at);
+        if addend != 0 {
+            asm.alu_const(alu::ADD, register, register, addend);
+        }
+    }
 }
 
 #[derive(Clone)]
@@ -28,6 +61,20 @@ impl Frame {
         let checked = true;
         Self {
             parts: vec![(0, len, At::Record { register, checked })],
+            origin: None,
+        }
+    }
+
+    /// The same of an element that is `distance` (a register) from its place in the record.
+    pub(super) fn element(register: u8, len: u64, distance: Option<u8>) -> Self {
+        let origin = distance.map(|distance| Origin {
+            base: register,
+            more: Some(distance),
+            addend: 0,
+        });
+        Self {
+            origin,
+            ..Self::at(register, len)
         }
     }
 

@@ -7,8 +7,8 @@ use super::super::{Limits, Plan, PlanError, PlanInput, compile};
 use crate::address::Bias;
 use crate::debuginfo::place::Place;
 use crate::debuginfo::types::{
-    Language, Member, PointerKind, StructType, Type, TypeId, TypeKind, TypeSource, Variant,
-    VariantPart,
+    Derived, Language, Member, PointerKind, StructType, Type, TypeId, TypeKind, TypeSource,
+    Variant, VariantPart,
 };
 use crate::debuginfo::variable::{Variable, VariableKind};
 use crate::lang::ast::{
@@ -20,6 +20,8 @@ use crate::redact::Redactor;
 #[derive(Default)]
 pub(super) struct Fixture {
     types: HashMap<TypeId, Arc<Type>>,
+    /// Classes by the name of their base.
+    pub(super) derived: Vec<(&'static str, Derived)>,
     variables: Vec<Variable>,
     template: Option<Template>,
     condition: Option<Expr>,
@@ -40,6 +42,15 @@ impl TypeSource for Fixture {
             language: Language::Rust,
             kind: TypeKind::Int { signed },
         })
+    }
+
+    fn derived(&self, class: &str, most: usize) -> Vec<Derived> {
+        let of = self.derived.iter().filter(|(base, _)| *base == class);
+        let found: Vec<_> = of.map(|(_, derived)| *derived).collect();
+        if found.len() > most {
+            return Vec::new();
+        }
+        found
     }
 }
 
@@ -80,6 +91,35 @@ impl Fixture {
             kind,
         };
         self.types.insert(id, Arc::new(ty));
+    }
+
+    /// A class of C++.
+    pub(super) fn class(&mut self, name: &str, size: u64, body: StructType) -> TypeId {
+        let id = self.reserve();
+        let ty = Type {
+            name: name.into(),
+            size: Some(size),
+            language: Language::Cpp,
+            kind: TypeKind::Struct(body),
+        };
+        self.types.insert(id, Arc::new(ty));
+        id
+    }
+
+    /// A raw pointer of C++.
+    pub(super) fn cpp_pointer(&mut self, target: TypeId) -> TypeId {
+        let id = self.reserve();
+        let ty = Type {
+            name: "T *".into(),
+            size: Some(8),
+            language: Language::Cpp,
+            kind: TypeKind::Pointer {
+                target: Some(target),
+                kind: PointerKind::Raw,
+            },
+        };
+        self.types.insert(id, Arc::new(ty));
+        id
     }
 
     pub(super) fn add(&mut self, name: &str, size: u64, kind: TypeKind) -> TypeId {

@@ -1,0 +1,136 @@
+//! Classes of C++ by what they derive from, each with its type information
+//! (`typeinfo for C`), which tells what an object of a base really is.
+//!
+//! Only classes that are the same all over the module are listed: those of
+//! anonymous namespaces and of functions are not.
+
+use std::collections::HashMap;
+
+use super::module::Module;
+use super::symbols::SymbolKind;
+use super::types::{Derived, Language, Type, TypeId, TypeKind, TypeSource as _};
+use crate::address::LinkAddr;
+
+/// Classes with type information; of a module with more, none is known.
+const MAX_CLASSES: usize = 1 << 12;
+/// Levels of base classes.
+const MAX_LEVELS: usize = 16;
+/// Bases of one class, all levels together.
+const MAX_BASES: usize = 64;
+/// Typedefs and qualifiers followed.
+const MAX_ALIASES: usize = 16;
+/// How the type information of a class is named.
+const TYPE_INFO: &[u8] = b"_ZTI";
+
+/// See the module.
+#[derive(Default)]
+pub(super) struct ClassIndex {
+    /// By full name of the base.
+    derived: HashMap<String, Vec<Derived>>,
+}
+
+impl ClassIndex {
+    /// Reads all classes of a module that have type information.
+    pub(super) fn read(module: &Module) -> Self {
+        let mut found = Vec::new();
+        for symbol in module.symbols() {
+            let named = symbol.kind == SymbolKind::Object && symbol.name.starts_with(TYPE_INFO);
+            if !named || !symbol.global {
+                continue;
+            }
+            if found.len() >= MAX_CLASSES {
+                return Self::default();
+            }
+            found.push((class_of(symbol.name), symbol.address));
+        }
+        let mut index = Self::default();
+        for (name, info) in found {
+            if let Some(name) = name {
+                index.add(module, &name, info);
+            }
+        }
+        index
+    }
+
+    fn add(&mut self, module: &Module, name: &str, info: LinkAddr) {
+        let Some(ty) = module.named(name) else {
+            return;
+        };
+        let class = module.type_of(ty);
+        if class.size.is_none() || class.language != Language::Cpp {
+            return;
+        }
+        let mut bases = Vec::new();
+        collect(module, &class, 0, &mut bases);
+        for base in bases {
+            let known = self.derived.entry(base).or_default();
+            if !known.iter().any(|known| known.info == info) {
+                known.push(Derived { ty, info });
+            }
+        }
+    }
+
+    /// See [`super::types::TypeSource::derived`].
+    pub(super) fn derived(&self, class: &str, most: usize) -> Vec<Derived> {
+        let found = self.derived.get(class).map(Vec::as_slice);
+        let few = found.filter(|found| found.len() <= most);
+        few.unwrap_or_default().to_vec()
+    }
+}
+
+/// Full names of all bases of a class.
+fn collect(module: &Module, class: &Type, level: usize, out: &mut Vec<String>) {
+    let TypeKind::Struct(body) = &class.kind else {
+        return;
+    };
+    for base in &body.bases {
+        if level >= MAX_LEVELS || out.len() >= MAX_BASES {
+            return;
+        }
+        let base = behind_aliases(module, base.ty);
+        // Once each: bases of damaged debug information may be their own.
+        if !out.contains(&base.name) {
+            out.push(base.name.clone());
+            collect(module, &base, level + 1, out);
+        }
+    }
+}
+
+fn behind_aliases(module: &Module, id: TypeId) -> std::sync::Arc<Type> {
+    let mut ty = module.type_of(id);
+    for _ in 0..MAX_ALIASES {
+        let TypeKind::Alias(next) = ty.kind else {
+            break;
+        };
+        ty = module.type_of(next);
+    }
+    ty
+}
+
+/// `C` of `typeinfo for C`; `None` when it can mean several.
+fn class_of(symbol: &[u8]) -> Option<String> {
+    let rest = symbol.strip_prefix(TYPE_INFO)?;
+    // As the name of something in that scope, which the demangler writes without more.
+    let mangled = [b"_Z".as_slice(), rest].concat();
+    let name = super::names::demangle(&mangled);
+    let unnamed = ["_GLOBAL__N", "(anonymous", "{"];
+    let plain = !name.starts_with("_Z") && !unnamed.iter().any(|part| name.contains(part));
+    plain.then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::class_of;
+
+    #[test]
+    fn class_of_type_information_is_its_full_name() {
+        assert_eq!(class_of(b"_ZTI4Base").as_deref(), Some("Base"));
+        assert_eq!(
+            class_of(b"_ZTIN8geometry5ShapeE").as_deref(),
+            Some("geometry::Shape")
+        );
+        assert_eq!(class_of(b"_ZTI3BoxIiLi3EE").as_deref(), Some("Box<int, 3>"));
+        assert_eq!(class_of(b"_ZTIN12_GLOBAL__N_14ImplE"), None);
+        assert_eq!(class_of(b"_ZTV4Base"), None);
+    }
+}
