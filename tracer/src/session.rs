@@ -12,6 +12,7 @@ mod check;
 mod clock;
 mod cost;
 mod error;
+mod following;
 mod frames;
 mod keeper;
 mod live;
@@ -23,6 +24,7 @@ mod reader;
 mod removed;
 mod resolve;
 mod shared;
+mod spending;
 mod symbols;
 mod wait;
 

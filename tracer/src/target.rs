@@ -143,6 +143,13 @@ pub struct Module {
     pub mappings: Vec<Mapping>,
 }
 
+/// Tells one execution of a program from the next: the file, and where it is mapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ImageId {
+    file: (u64, u64),
+    start: u64,
+}
+
 impl Process {
     /// Takes hold of the process `pid`.
     ///
@@ -236,6 +243,17 @@ impl Process {
         ready == 0
     }
 
+    /// What it executes now; `None` when it is gone, or in between two programs.
+    #[must_use]
+    pub fn image(&self) -> Option<ImageId> {
+        let file = fs::metadata(format!("/proc/{}/exe", self.pid)).ok()?;
+        let stat = read_text(self.pid, "stat").ok()?;
+        Some(ImageId {
+            file: (file.dev(), file.ino()),
+            start: start_code(&stat)?,
+        })
+    }
+
     /// The files with code that it has mapped now; its executable first.
     ///
     /// # Errors
@@ -245,6 +263,10 @@ impl Process {
         let text = fs::read(&path).map_err(|source| TargetError::Read { path, source })?;
         let exe = fs::metadata(format!("/proc/{}/exe", self.pid)).ok();
         let exe_inode = exe.as_ref().map(MetadataExt::ino);
+        // Not what it was when it was opened: it may have executed another program since.
+        let exe_path = fs::read_link(format!("/proc/{}/exe", self.pid));
+        let exe_path = exe_path.map_or_else(|_| self.exe.clone(), |path| without_deleted(&path));
+        let exe = (exe_path.as_path(), exe_inode);
         let mut modules: Vec<Module> = Vec::new();
         for mapping in parse_maps(&text) {
             let Some(file) = mapping.path.clone() else {
@@ -256,7 +278,7 @@ impl Process {
                 .find(|module| module.identity == identity)
             {
                 Some(module) => module.mappings.push(mapping),
-                None => modules.push(self.module(&file, mapping, exe_inode)),
+                None => modules.push(self.module(&file, mapping, exe)),
             }
         }
         modules.retain(|module| module.mappings.iter().any(|mapping| mapping.execute));
@@ -264,11 +286,12 @@ impl Process {
         Ok(modules)
     }
 
-    fn module(&self, file: &Path, mapping: Mapping, exe_inode: Option<u64>) -> Module {
+    fn module(&self, file: &Path, mapping: Mapping, exe: (&Path, Option<u64>)) -> Module {
+        let (exe_path, exe_inode) = exe;
         let path = without_deleted(file);
         // Bind mounts and overlays give the executable another device number in
         // maps than stat does, so path and inode together tell it.
-        let main = exe_inode == Some(mapping.inode) && path == self.exe;
+        let main = exe_inode == Some(mapping.inode) && path == exe_path;
         let open_path = if main {
             PathBuf::from(format!("/proc/{}/exe", self.pid))
         } else {
@@ -330,6 +353,13 @@ fn read_text(pid: u32, what: &str) -> Result<String, TargetError> {
         Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
         Err(source) => Err(TargetError::Read { path, source }),
     }
+}
+
+/// Run address of the program's first code, from `/proc/PID/stat`.
+fn start_code(stat: &str) -> Option<u64> {
+    // The second field is the name, in brackets, with anything in it; startcode is the 26th.
+    let (_, fields) = stat.rsplit_once(')')?;
+    fields.split_whitespace().nth(23)?.parse().ok()
 }
 
 fn status_field<'a>(status: &'a str, field: &str) -> Option<&'a str> {

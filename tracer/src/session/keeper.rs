@@ -9,14 +9,14 @@ use std::{io, thread};
 
 use super::Session;
 
-/// Between two looks at the cost of probes.
+/// Between two looks at the cost of probes, and at the program that the target executes.
 const TICK: Duration = Duration::from_millis(250);
 
-/// Ends the thread when it is dropped.
-#[derive(Debug)]
-pub(super) struct Keeper(#[expect(dead_code, reason = "held to be dropped")] Sender<()>);
+/// Wakes the thread; when the last one is dropped it ends.
+#[derive(Clone, Debug)]
+pub(super) struct Keeper(Sender<()>);
 
-/// The end of a keeper that its thread listens to.
+/// The end that the thread listens to.
 pub(super) struct Told(Receiver<()>);
 
 impl Keeper {
@@ -24,6 +24,12 @@ impl Keeper {
     pub(super) fn new() -> (Self, Told) {
         let (tell, told) = channel();
         (Self(tell), Told(told))
+    }
+
+    /// Has the thread look at the target's modules now.
+    pub(super) fn wake(&self) {
+        // Nobody listens any more when the session ends.
+        let _ = self.0.send(());
     }
 }
 
@@ -38,10 +44,21 @@ pub(super) fn start(session: &Arc<Session>, told: Told) -> io::Result<()> {
 
 fn run(session: &Weak<Session>, Told(told): &Told) {
     let mut last = Instant::now();
-    while told.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+    loop {
+        let woken = match told.recv_timeout(TICK.saturating_sub(last.elapsed())) {
+            Ok(()) => true,
+            Err(RecvTimeoutError::Timeout) => false,
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
         let Some(session) = session.upgrade() else {
             return;
         };
+        if woken {
+            // One library makes several calls.
+            while told.try_recv().is_ok() {}
+            session.follow_modules();
+            continue;
+        }
         let now = Instant::now();
         session.keep(now - last);
         last = now;

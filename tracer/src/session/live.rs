@@ -5,14 +5,15 @@ use std::future::Future;
 use std::os::fd::AsFd as _;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tracer_common::control::ProbeControl;
 
 use super::aggregates::{Adding, aggregates};
-use super::budget::{self, Budget, Over, Spent};
+use super::budget::{self, Budget};
 use super::catalog::source_text;
-use super::cost::{known_trap_cost, trap_cost, trap_ns};
+use super::cost::known_trap_cost;
+use super::following::Waiting;
 use super::keeper::{self, Keeper};
 use super::modules::{Modules, TargetModule};
 use super::placing::{Placing, announced};
@@ -36,7 +37,7 @@ use crate::lang::ast::{ProbeSpec, Template};
 use crate::lang::{SyntaxError, parse_probe};
 use crate::plan::placement::SiteKind;
 use crate::plan::{self, Key, Layout, PlanError};
-use crate::target::Process;
+use crate::target::{ImageId, Process};
 
 /// Sites whose failure is named one by one.
 const MAX_NAMED_FAILURES: usize = 3;
@@ -45,35 +46,41 @@ const MAX_NAMED_FAILURES: usize = 3;
 ///
 /// Dropping it ends it: probes are silenced and detached, the reader stops.
 pub struct Session {
-    process: Process,
-    options: Options,
-    machine: Mutex<Machine>,
-    probes: Mutex<BTreeMap<ProbeId, Probe>>,
+    pub(super) process: Process,
+    pub(super) options: Options,
+    pub(super) machine: Mutex<Machine>,
+    pub(super) probes: Mutex<BTreeMap<ProbeId, Probe>>,
     next: Mutex<u32>,
-    placing: Mutex<Placing>,
+    pub(super) placing: Mutex<Placing>,
+    /// Probes of modules that the target has not loaded.
+    pub(super) waiting: Mutex<BTreeMap<ProbeId, Waiting>>,
+    /// The probe that tells when the target loads a library.
+    pub(super) loader: Mutex<Option<u32>>,
+    /// The program that the target executes.
+    pub(super) image: Mutex<Option<ImageId>>,
     pub(super) shared: Arc<Shared>,
     stopper: Stopper,
     reader: Mutex<Option<JoinHandle<()>>>,
     /// Probes that are gone, with what they did.
     pub(super) removed: Mutex<Vec<Removed>>,
-    budget: Mutex<Budget>,
+    pub(super) budget: Mutex<Budget>,
     /// `None` inside: it could not be measured.
-    trap: OnceLock<Option<TrapCost>>,
-    _keeper: Keeper,
+    pub(super) trap: OnceLock<Option<TrapCost>>,
 }
 
 /// A probe that is installed, or was.
-struct Probe {
-    status: ProbeStatus,
+pub(super) struct Probe {
+    pub(super) status: ProbeStatus,
+    pub(super) spec: ProbeSpec,
+    /// Has its sites.
+    pub(super) module: Arc<TargetModule>,
     slot: u32,
     cookies: Vec<u32>,
     control: ProbeControl,
     /// Its sites, without their plans, to attach them again.
     requests: Vec<SiteRequest>,
     /// What the dearest of its instructions is for the kernel.
-    kind: SiteKind,
-    /// CPUs that it may cost.
-    limit: Option<f64>,
+    pub(super) kind: SiteKind,
 }
 
 impl std::fmt::Debug for Session {
@@ -122,7 +129,9 @@ impl Session {
         let stopper = Stopper::new().map_err(reader)?;
         let waiter =
             Waiter::new(stopper.as_fd(), process.pidfd().as_fd(), ring.as_fd()).map_err(reader)?;
-        let shared = Arc::new(Shared::new(Queue::new(options.queue), Arc::new(modules)));
+        let (keeper, told) = Keeper::new();
+        let queue = Queue::new(options.queue);
+        let shared = Arc::new(Shared::new(queue, Arc::new(modules), keeper.clone()));
         let of_reader = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("reader".into())
@@ -133,9 +142,11 @@ impl Session {
         if let Some(known) = known_trap_cost() {
             let _new = trap.set(Some(known));
         }
-        let (keeper, told) = Keeper::new();
         let session = Arc::new(Self {
             placing: Mutex::new(placing),
+            waiting: Mutex::default(),
+            loader: Mutex::default(),
+            image: Mutex::new(process.image()),
             process,
             options: options.clone(),
             machine: Mutex::new(machine),
@@ -147,7 +158,6 @@ impl Session {
             removed: Mutex::default(),
             budget: Mutex::new(Budget::new(options.max_cpu)),
             trap,
-            _keeper: keeper,
         });
         keeper::start(&session, told).map_err(reader)?;
         Ok(session)
@@ -166,8 +176,11 @@ impl Session {
     pub fn install(&self, spec: &ProbeSpec) -> Result<ProbeStatus, ProbeError> {
         let started = Instant::now();
         let mut placing = lock(&self.placing);
-        let prepared = self.prepare(spec, &placing)?;
-        let status = self.start(prepared, &mut placing)?;
+        let prepared = match self.prepare(spec, &placing) {
+            Ok(prepared) => prepared,
+            Err(error) => return self.wait_for(spec).ok_or(error),
+        };
+        let status = self.start(prepared, self.next_id(), &mut placing)?;
         let took_ms = milliseconds(started);
         tracing::debug!(sites = status.sites, took_ms, "probe attached");
         Ok(status)
@@ -183,9 +196,10 @@ impl Session {
     /// Silences every probe at once; wakes them when all are silent already. True when they are
     /// silent now.
     pub fn silence_all(&self) -> bool {
-        let probes: Vec<(ProbeId, bool)> = lock(&self.probes)
+        let probes: Vec<(ProbeId, bool)> = self
+            .probes()
             .iter()
-            .map(|(id, probe)| (*id, probe.status.enabled))
+            .map(|probe| (probe.id, probe.enabled))
             .collect();
         let silence = probes.iter().any(|(_, enabled)| *enabled);
         for (probe, _) in probes {
@@ -213,6 +227,9 @@ impl Session {
             for probe in lock(&self.probes).values() {
                 machine.detach(probe.slot);
             }
+            if let Some(slot) = *lock(&self.loader) {
+                machine.detach(slot);
+            }
             // When the links are closed no hit is in progress.
             machine.wait_closed();
             tracing::debug!(took_ms = milliseconds(started), "probes detached");
@@ -226,12 +243,16 @@ impl Session {
         self.probes()
     }
 
-    fn modules(&self) -> Arc<Modules> {
+    pub(super) fn modules(&self) -> Arc<Modules> {
         self.shared.modules()
     }
 
     /// Everything that needs no kernel: resolve, type, compile.
-    fn prepare(&self, spec: &ProbeSpec, placing: &Placing) -> Result<Prepared, ProbeError> {
+    pub(super) fn prepare(
+        &self,
+        spec: &ProbeSpec,
+        placing: &Placing,
+    ) -> Result<Prepared, ProbeError> {
         prepare::refuse_unknown(spec)?;
         let resolved = match resolve(&self.modules(), &spec.location) {
             Ok(resolved) => resolved,
@@ -245,7 +266,7 @@ impl Session {
     }
 
     /// Reads the target's mappings once more; `None` when nothing is new.
-    fn look_again(&self) -> Option<Arc<Modules>> {
+    pub(super) fn look_again(&self) -> Option<Arc<Modules>> {
         let now = Modules::read(&self.process, &self.options.debug).ok()?;
         self.shared.update_modules(|modules| {
             *modules = Arc::new(modules.with(now)?);
@@ -253,19 +274,27 @@ impl Session {
         })
     }
 
-    fn start(&self, prepared: Prepared, placing: &mut Placing) -> Result<ProbeStatus, ProbeError> {
+    /// A number that no probe has had.
+    pub(super) fn next_id(&self) -> ProbeId {
+        let mut next = lock(&self.next);
+        let id = ProbeId(*next);
+        *next += 1;
+        id
+    }
+
+    /// Attaches a probe under this number.
+    pub(super) fn start(
+        &self,
+        prepared: Prepared,
+        id: ProbeId,
+        placing: &mut Placing,
+    ) -> Result<ProbeStatus, ProbeError> {
         let Prepared {
             spec,
             module,
             sites,
             mut notes,
         } = prepared;
-        let id = {
-            let mut next = lock(&self.next);
-            let id = ProbeId(*next);
-            *next += 1;
-            id
-        };
         let name = spec.options.name.clone().unwrap_or_else(|| id.to_string());
         let control = control(&spec);
         let first = sites.first().map(|site| site.site.source.clone());
@@ -317,7 +346,7 @@ impl Session {
         let status = ProbeStatus {
             id,
             name,
-            text: spec.text,
+            text: spec.text.clone(),
             file: first
                 .as_ref()
                 .map_or_else(Arc::default, |source| Arc::clone(&source.file)),
@@ -344,7 +373,8 @@ impl Session {
                 control,
                 requests,
                 kind,
-                limit: spec.options.cpu,
+                module,
+                spec,
             },
         );
         Ok(status)
@@ -402,14 +432,8 @@ impl Session {
         }
     }
 
-    /// What the trap of one hit costs, once that is known.
-    fn trap_ns(&self, kind: SiteKind) -> Option<u64> {
-        let cost = self.trap.get()?.as_ref()?;
-        Some(trap_ns(cost, kind))
-    }
-
     /// Silences a probe and takes its sites out of the target, or puts them back.
-    fn switch(&self, probe: &mut Probe, enabled: bool) {
+    pub(super) fn switch(&self, probe: &mut Probe, enabled: bool) {
         let control = ProbeControl {
             enabled: u32::from(enabled),
             ..probe.control
@@ -441,56 +465,6 @@ impl Session {
         if enabled {
             probe.status.notes.retain(|note| !budget::is_note(note));
         }
-    }
-
-    /// Looks after the probes: what they cost since the last time, `passed` ago.
-    pub(super) fn keep(&self, passed: Duration) {
-        self.forget(&mut lock(&self.machine), true);
-        if lock(&self.probes).is_empty() {
-            return;
-        }
-        self.trap.get_or_init(|| match trap_cost(&self.machine) {
-            Ok(cost) => Some(cost),
-            Err(error) => {
-                self.warn(format!(
-                    "what a trap costs here is not known, so costs are those of the eBPF program alone: {}",
-                    chain(&error)
-                ));
-                None
-            }
-        });
-        let probes = self.probes();
-        let limits = lock(&self.probes);
-        let spent = |probe: &ProbeStatus| Spent {
-            probe: probe.id,
-            ns: probe
-                .cost
-                .total_ns(&probe.counters)
-                .unwrap_or(probe.counters.bpf_ns),
-            limit: limits.get(&probe.id).and_then(|probe| probe.limit),
-        };
-        let spent: Vec<Spent> = probes.iter().map(spent).collect();
-        drop(limits);
-        let over = lock(&self.budget).charge(passed, &spent);
-        for over in over {
-            self.stop_for_cost(&over);
-        }
-    }
-
-    /// Silences a probe that costs too much, and says so.
-    fn stop_for_cost(&self, over: &Over) {
-        let mut probes = lock(&self.probes);
-        let Some(probe) = probes
-            .get_mut(&over.probe)
-            .filter(|probe| probe.status.enabled)
-        else {
-            return;
-        };
-        self.switch(probe, false);
-        let note = over.to_string();
-        self.warn(format!("{}: {note}", probe.status.name));
-        // The newest first: a row of a table has room for one.
-        probe.status.notes.insert(0, note);
     }
 }
 
@@ -527,6 +501,9 @@ impl Control for Session {
     }
 
     fn remove(&self, probe: ProbeId) -> Option<ProbeStatus> {
+        if let Some(waited) = lock(&self.waiting).remove(&probe) {
+            return Some(waited.status);
+        }
         let removed = lock(&self.probes).remove(&probe)?;
         lock(&self.placing).remove(probe);
         let mut machine = lock(&self.machine);
@@ -549,6 +526,10 @@ impl Control for Session {
     }
 
     fn set_enabled(&self, probe: ProbeId, enabled: bool) {
+        if let Some(waiting) = lock(&self.waiting).get_mut(&probe) {
+            waiting.status.enabled = enabled;
+            return;
+        }
         let mut probes = lock(&self.probes);
         if let Some(probe) = probes.get_mut(&probe) {
             self.switch(probe, enabled);
@@ -568,7 +549,13 @@ impl Control for Session {
             },
             ..probe.status.clone()
         };
-        probes.iter().map(status).collect()
+        let mut all: Vec<ProbeStatus> = probes.iter().map(status).collect();
+        let waiting = lock(&self.waiting);
+        if !waiting.is_empty() {
+            all.extend(waiting.values().map(|one| one.status.clone()));
+            all.sort_by_key(|probe| probe.id);
+        }
+        all
     }
 
     fn aggregates(&self) -> Vec<Aggregate> {

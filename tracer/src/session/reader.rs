@@ -138,6 +138,9 @@ impl<'a> Reader<'a> {
             let Some(header) = header_of(record) else {
                 continue;
             };
+            if self.shared.is_of_loader(header.site) {
+                continue;
+            }
             match sites
                 .get(header.site)
                 .filter(|entry| entry.slot == header.probe)

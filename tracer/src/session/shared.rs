@@ -1,10 +1,11 @@
 //! What the session's threads share.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::ProbeStatus;
+use super::keeper::Keeper;
 use super::modules::Modules;
 use super::queue::Queue;
 use super::symbols::ModuleSymbols;
@@ -57,6 +58,9 @@ impl SiteTable {
 /// link is waited for besides.
 const LOOKS: u32 = 64;
 
+/// No attach cookie: there are not that many sites.
+const NO_SITE: u32 = u32::MAX;
+
 /// A probe that was removed, some of whose records may still be on their way.
 #[derive(Debug)]
 pub(super) struct Retired {
@@ -78,11 +82,16 @@ pub(super) struct Shared {
     retired: Mutex<Vec<Retired>>,
     undecodable: Mutex<BTreeMap<ProbeId, u64>>,
     strays: AtomicU64,
+    keeper: Keeper,
+    /// The site in the target's dynamic linker; [`NO_SITE`]: there is none.
+    loader: AtomicU32,
 }
 
 impl Shared {
-    pub(super) fn new(queue: Queue, modules: Arc<Modules>) -> Self {
+    pub(super) fn new(queue: Queue, modules: Arc<Modules>, keeper: Keeper) -> Self {
         Self {
+            keeper,
+            loader: AtomicU32::new(NO_SITE),
             queue,
             sites: RwLock::default(),
             modules: Mutex::new(modules),
@@ -108,6 +117,20 @@ impl Shared {
 
     pub(super) fn sites_mut(&self) -> RwLockWriteGuard<'_, SiteTable> {
         self.sites.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says which site is hit when the target loads a library.
+    pub(super) fn set_loader(&self, cookie: u32) {
+        self.loader.store(cookie, Ordering::Relaxed);
+    }
+
+    /// Tells the keeper when the site is the dynamic linker's; false for all others.
+    pub(super) fn is_of_loader(&self, cookie: u32) -> bool {
+        let is = self.loader.load(Ordering::Relaxed) == cookie;
+        if is {
+            self.keeper.wake();
+        }
+        is
     }
 
     /// Counts a record that could not be shown; `None`: of a probe that is gone.

@@ -12,6 +12,7 @@ mod bad_input;
 mod budget;
 mod commands;
 mod corrupt_files;
+mod following;
 mod language;
 mod lifetime;
 mod linkers;

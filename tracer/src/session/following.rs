@@ -1,0 +1,300 @@
+//! A target that changes: libraries that it loads later, or elsewhere, and another program that
+//! it executes.
+
+use std::time::Duration;
+
+use tracer_common::control::ProbeControl;
+
+use super::live::{Probe, Session};
+use super::modules::Modules;
+use super::placing::Placing;
+use super::shared::lock;
+use super::{Control as _, Cost, ProbeError, ProbeStatus};
+use crate::event::{Counters, ProbeId};
+use crate::kernel::SiteRequest;
+use crate::lang::ast::ProbeSpec;
+use crate::plan::placement::{CodeMap, SiteKind};
+
+/// What a dynamic linker calls when it has mapped or unmapped something, for debuggers to know:
+/// glibc and musl have it.
+const LINKER_CALLS: [&str; 2] = ["_dl_debug_state", "dl_debug_state"];
+
+/// A probe whose module is not there.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) status: ProbeStatus,
+    spec: ProbeSpec,
+}
+
+impl Session {
+    /// Looks after the session: what changed in the target, what the probes cost since the last
+    /// time, `passed` ago.
+    pub(super) fn keep(&self, passed: Duration) {
+        self.forget(&mut lock(&self.machine), true);
+        if !self.follow_exec() {
+            self.follow_modules();
+        }
+        self.spend(passed);
+    }
+
+    /// Has a probe wait for the module that it names; `None` when it names none, or one that is there.
+    pub(super) fn wait_for(&self, spec: &ProbeSpec) -> Option<ProbeStatus> {
+        let module = self.absent_module(spec)?;
+        let id = self.next_id();
+        let name = spec.options.name.clone();
+        let note = format!(
+            "waits for `{module}` to be loaded; loaded are {}",
+            self.modules().names()
+        );
+        let waiting = self.wait_as(id, name.unwrap_or_else(|| id.to_string()), spec, note);
+        self.watch_loader();
+        Some(waiting)
+    }
+
+    /// The module that a probe names and the target has not.
+    fn absent_module<'s>(&self, spec: &'s ProbeSpec) -> Option<&'s str> {
+        let module = spec.location.module.as_deref()?;
+        let absent = self.modules().named(Some(module)).is_empty();
+        absent.then_some(module)
+    }
+
+    fn wait_as(&self, id: ProbeId, name: String, spec: &ProbeSpec, note: String) -> ProbeStatus {
+        let status = ProbeStatus {
+            id,
+            name,
+            text: spec.text.clone(),
+            file: Default::default(),
+            line: 0,
+            sites: 0,
+            enabled: true,
+            counters: Counters::default(),
+            cost: Cost::default(),
+            notes: vec![note],
+        };
+        let spec = spec.clone();
+        let waiting = Waiting {
+            status: status.clone(),
+            spec,
+        };
+        lock(&self.waiting).insert(id, waiting);
+        status
+    }
+
+    /// Probes the function that the target's dynamic linker calls at each load, so that nobody has to look
+    /// again and again. Where there is none, the keeper's looks find the library a moment later.
+    fn watch_loader(&self) {
+        let mut loader = lock(&self.loader);
+        if loader.is_some() {
+            return;
+        }
+        let Some(request) = linker_call(&self.modules()) else {
+            return;
+        };
+        let control = ProbeControl {
+            enabled: 1,
+            ..ProbeControl::default()
+        };
+        let mut machine = lock(&self.machine);
+        let requests = [request];
+        let attached = machine.reserve(&control, &requests).and_then(|reserved| {
+            let slot = reserved.slot;
+            if let Some(&cookie) = reserved.cookies.first() {
+                self.shared.set_loader(cookie);
+            }
+            machine.attach(self.process.pid(), reserved, &requests)?;
+            Ok(slot)
+        });
+        match attached {
+            Ok(slot) => *loader = Some(slot),
+            Err(error) => tracing::debug!(%error, "the dynamic linker is not watched"),
+        }
+    }
+
+    /// Attaches what waited for modules that are there now, and places probes anew whose module
+    /// is somewhere else now.
+    pub(super) fn follow_modules(&self) {
+        let in_libraries = || {
+            let probes = lock(&self.probes);
+            probes.values().any(|probe| !probe.module.file.main)
+        };
+        if lock(&self.waiting).is_empty() && !in_libraries() {
+            return;
+        }
+        if self.look_again().is_none() {
+            return;
+        }
+        self.place_anew(|session, probe| session.has_moved(probe));
+        let ids: Vec<ProbeId> = lock(&self.waiting).keys().copied().collect();
+        for id in ids {
+            self.start_waiting(id);
+        }
+    }
+
+    /// Whether the module of a probe is not where its plan thinks.
+    fn has_moved(&self, probe: &Probe) -> bool {
+        let modules = self.modules();
+        let identity = probe.module.file.identity;
+        let now = modules
+            .all()
+            .iter()
+            .find(|now| now.file.identity == identity);
+        // A library that was unloaded has no hits; when it comes again it is looked at again.
+        let bias = now.and_then(|module| module.bias());
+        bias.is_some_and(|bias| Some(bias) != probe.module.bias())
+    }
+
+    /// Attaches a probe that waited, when its module is there.
+    fn start_waiting(&self, id: ProbeId) {
+        let mut placing = lock(&self.placing);
+        let (spec, name, enabled) = match lock(&self.waiting).get(&id) {
+            Some(Waiting { spec, status }) if self.absent_module(spec).is_none() => {
+                (spec.clone(), status.name.clone(), status.enabled)
+            }
+            _ => return,
+        };
+        let started = self
+            .prepare(&spec, &placing)
+            .and_then(|prepared| self.start(prepared, id, &mut placing));
+        drop(placing);
+        let mut waiting = lock(&self.waiting);
+        match started {
+            Ok(status) => {
+                waiting.remove(&id);
+                drop(waiting);
+                let module = spec.location.module.as_deref().unwrap_or_default();
+                let sites = status.sites;
+                let plural = if sites == 1 { "" } else { "s" };
+                self.warn(format!(
+                    "{name}: `{module}` is loaded: {sites} site{plural}"
+                ));
+                if !enabled {
+                    self.set_enabled(id, false);
+                }
+            }
+            Err(error) => {
+                if let Some(waiting) = waiting.get_mut(&id) {
+                    let note = with_hint(&error);
+                    // Told once, not at each look.
+                    if waiting.status.notes.first() != Some(&note) {
+                        self.warn(format!("{name}: {note}"));
+                        waiting.status.notes = vec![note];
+                    }
+                }
+            }
+        }
+    }
+
+    /// Places every probe anew when the target has executed another program, or the same one
+    /// again. True when it has.
+    fn follow_exec(&self) -> bool {
+        let now = self.process.image();
+        {
+            let mut image = lock(&self.image);
+            if now.is_none() || *image == now {
+                return false;
+            }
+            *image = now;
+        }
+        let Ok(modules) = Modules::read(&self.process, &self.options.debug) else {
+            // It is gone: the reader tells.
+            return false;
+        };
+        let name = modules.all().first().map(|main| main.file.name.clone());
+        self.warn(format!(
+            "the target has executed `{}`: its probes are placed anew",
+            name.unwrap_or_default()
+        ));
+        self.shared
+            .update_modules(|old| *old = std::sync::Arc::new(modules));
+        *lock(&self.placing) = Placing::new(Some(self.process.pid()), self.options.site);
+        self.unwatch_loader();
+        self.place_anew(|_, _| true);
+        let ids: Vec<ProbeId> = lock(&self.waiting).keys().copied().collect();
+        for id in ids {
+            self.start_waiting(id);
+        }
+        if !lock(&self.waiting).is_empty() {
+            self.watch_loader();
+        }
+        true
+    }
+
+    fn unwatch_loader(&self) {
+        if let Some(slot) = lock(&self.loader).take() {
+            self.shared.set_loader(u32::MAX);
+            let mut machine = lock(&self.machine);
+            machine.detach(slot);
+        }
+    }
+
+    /// Takes probes out and puts them where their locations are now. Those that have no place any
+    /// more wait for one.
+    fn place_anew(&self, which: impl Fn(&Self, &Probe) -> bool) {
+        let moved: Vec<(ProbeId, String, ProbeSpec, bool)> = {
+            let probes = lock(&self.probes);
+            let moved = probes.values().filter(|probe| which(self, probe));
+            let kept = |probe: &Probe| {
+                let status = &probe.status;
+                let name = status.name.clone();
+                (status.id, name, probe.spec.clone(), status.enabled)
+            };
+            moved.map(kept).collect()
+        };
+        for (old, name, mut spec, enabled) in moved {
+            self.remove(old);
+            // The same probe to its user: under its old name.
+            spec.options.name = Some(name.clone());
+            let mut placing = lock(&self.placing);
+            let id = self.next_id();
+            let started = self
+                .prepare(&spec, &placing)
+                .and_then(|prepared| self.start(prepared, id, &mut placing));
+            drop(placing);
+            match started {
+                Ok(status) => {
+                    self.warn(format!(
+                        "{name}: placed anew, its module is somewhere else now"
+                    ));
+                    if !enabled {
+                        self.set_enabled(status.id, false);
+                    }
+                }
+                Err(error) => {
+                    let note = with_hint(&error);
+                    self.warn(format!("{name}: {note}"));
+                    self.wait_as(id, name, &spec, note);
+                }
+            }
+        }
+    }
+}
+
+fn with_hint(error: &ProbeError) -> String {
+    match &error.hint {
+        Some(hint) => format!("{} ({hint})", error.message),
+        None => error.message.clone(),
+    }
+}
+
+/// The function that the target's dynamic linker calls at each load.
+fn linker_call(modules: &Modules) -> Option<SiteRequest> {
+    let is_linker = |name: &str| name.starts_with("ld-") || name.starts_with("ld.so");
+    let linker = modules
+        .all()
+        .iter()
+        .find(|module| is_linker(&module.file.name))?;
+    let debug = linker.debug().ok()?;
+    let address = LINKER_CALLS
+        .iter()
+        .find_map(|name| Some(debug.symbols_named(name).first()?.address))?;
+    // A 5-byte nop would be rewritten to a call.
+    if CodeMap::kind(debug, address)? == SiteKind::Nop5 {
+        return None;
+    }
+    Some(SiteRequest {
+        path: linker.file.open_path.clone(),
+        offset: debug.file_offset(address)?,
+        ops: Vec::new(),
+        flags: 0,
+    })
+}

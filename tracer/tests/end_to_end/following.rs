@@ -1,0 +1,112 @@
+//! Targets that change under their probes: libraries that come later, or again somewhere else, and
+//! programs that execute themselves.
+
+use serde_json::Value;
+
+use crate::support::build::{c, probe_line};
+use crate::support::needs;
+use crate::support::program::Program;
+use crate::support::tracer::{Tracer, assert_adds_up, counter, value};
+
+const LIBRARY: &str = "e2e_shared_lib.c";
+const LIBRARY_FILE: &str = "libe2e_plugin.so";
+const SOURCE: &str = "e2e_plugin.c";
+
+/// A program that has not loaded its library yet.
+fn plugin() -> Program {
+    let library = c(LIBRARY_FILE, LIBRARY, &["-O0", "-shared", "-fPIC"]);
+    let path = c("plugin", SOURCE, &["-O0", "-ldl"]);
+    let library = library.to_str().expect("test paths are UTF-8");
+    Program::ready(&path, &[library])
+}
+
+/// Has the program do something, and waits until it is done.
+#[track_caller]
+fn tell(program: &mut Program, what: &str, done: &str) {
+    let from = program.stdout.lines().len();
+    program.say(what);
+    program.stdout.wait_line(done, from, |line| line == done);
+}
+
+fn library_probe() -> String {
+    let line = probe_line(LIBRARY, "library");
+    format!(r#"log {LIBRARY_FILE}!{LIBRARY}:{line} "{{input}} {{calls}}" as lib"#)
+}
+
+fn own_probe() -> String {
+    let line = probe_line(SOURCE, "own");
+    format!(r#"log {SOURCE}:{line} "{{own_calls}}" as own"#)
+}
+
+fn numbers(events: &[Value], probe: &str, expr: &str) -> Vec<i64> {
+    let mine = events.iter().filter(|event| event["probe"] == probe);
+    mine.map(|event| value(event, expr).as_i64().expect("a number"))
+        .collect()
+}
+
+#[test]
+fn probe_waits_for_its_library_and_follows_it_to_another_address() {
+    if !needs::kernel() {
+        return;
+    }
+    let mut program = plugin();
+    let tracer = Tracer::json(program.pid(), &[&library_probe()]);
+    let waits = |line: &str| line.contains("lib: waits for `libe2e_plugin.so` to be loaded");
+    tracer.stderr.wait_line("the waiting", 0, waits);
+    tell(&mut program, "load", "done");
+    let loaded = |line: &str| line.contains("`libe2e_plugin.so` is loaded: 1 site");
+    let said = tracer.stderr.wait_line("the library", 0, loaded);
+    tell(&mut program, "call", "done");
+    tell(&mut program, "call", "done");
+    tracer.wait_events(2);
+    // Its static is somewhere else in the next life of the library, and begins anew.
+    tell(&mut program, "unload", "done");
+    tell(&mut program, "load", "done");
+    let anew = |line: &str| line.contains("placed anew");
+    tracer.stderr.wait_line("the new place", said, anew);
+    tell(&mut program, "call", "done");
+    tracer.wait_events(3);
+    let finished = tracer.interrupt();
+    finished.assert_code(0);
+    assert_eq!(numbers(&finished.events(), "lib", "input"), [7, 7, 7]);
+    assert_eq!(numbers(&finished.events(), "lib", "calls"), [41, 42, 41]);
+}
+
+#[test]
+fn probes_follow_the_target_into_the_program_that_it_executes() {
+    if !needs::kernel() {
+        return;
+    }
+    let mut program = plugin();
+    let tracer = Tracer::json(program.pid(), &[&own_probe()]);
+    tracer
+        .stderr
+        .wait_line("the probe", 0, |line| line.starts_with("tracing "));
+    for _ in 0..3 {
+        tell(&mut program, "call", "done");
+    }
+    tracer.wait_events(3);
+    tell(&mut program, "exec", "ready");
+    let executed = |line: &str| line.contains("the target has executed `");
+    let said = tracer.stderr.wait_line("the execution", 0, executed);
+    let anew = |line: &str| line.contains("placed anew, ");
+    tracer.stderr.wait_line("the new place", said, anew);
+    tell(&mut program, "call", "done");
+    tracer.wait_events(4);
+    let finished = tracer.interrupt();
+    finished.assert_code(0);
+    assert_eq!(
+        numbers(&finished.events(), "own", "own_calls"),
+        [1, 2, 3, 1]
+    );
+    // One summary for each of its lives.
+    let summaries: Vec<Value> = finished
+        .stdout
+        .iter()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .filter(|line: &Value| line["type"] == "summary")
+        .collect();
+    let events: Vec<u64> = summaries.iter().map(|one| counter(one, "events")).collect();
+    assert_eq!(events, [3, 1], "{finished}");
+    summaries.iter().for_each(assert_adds_up);
+}
