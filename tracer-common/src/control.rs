@@ -7,9 +7,40 @@ pub const NEEDS_FS_BASE: u32 = 1;
 pub const COUNTS: u32 = 2;
 /// The plan needs ids and name of the thread, number and time of the hit in their registers.
 pub const NEEDS_TASK: u32 = 4;
+/// The plan adds hits up, which no time is needed for; one that sends a record all the same
+/// takes its time then. Set by the loader.
+pub const ADDS_UP: u32 = 8;
 /// Bits of the flags from here on: bytes from the start of `task_struct` to the
 /// thread's `fs_base`; 0 is not known. Set by the loader.
 pub const FS_BASE_SHIFT: u32 = 8;
+
+/// The guard looks at a general register of the target.
+pub const GUARD_REGISTER: u8 = 1;
+/// The guard looks at user memory at a general register of the target and an offset.
+pub const GUARD_MEMORY: u8 = 2;
+/// The guard's number is signed: extended with its sign before it is compared.
+pub const GUARD_SIGNED: u8 = 4;
+
+/// The first comparison of a plan, when it is one of a number with a constant: hits that it
+/// rejects cost neither a scratch area nor an op. The others run the whole plan, as they do
+/// when the memory is not resident.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
+pub struct Guard {
+    /// `GUARD_…`, one of the places with or without the sign; 0: there is no guard.
+    pub kind: u8,
+    /// DWARF number of a general register: 0 to 15.
+    pub register: u8,
+    /// Bytes of the number: 1, 2, 4 or 8.
+    pub size: u8,
+    /// `cond`: the hit is rejected when the number compares so with `value`.
+    pub rejects: u8,
+    /// From the register to the memory, in bytes.
+    pub offset: i32,
+    /// The constant.
+    pub value: u64,
+}
 
 /// One site; its index in the map is the attach cookie. Written by userspace.
 #[repr(C)]
@@ -24,6 +55,12 @@ pub struct SiteControl {
     pub probe: u32,
     /// `NEEDS_…` bits.
     pub flags: u32,
+    /// What is decided before the plan runs.
+    pub guard: Guard,
+    /// The attach cookie, for the record.
+    pub cookie: u32,
+    /// Zero.
+    pub reserved: u32,
 }
 
 /// Limits of one probe, decided before anything is read. Written by userspace.
@@ -35,7 +72,8 @@ pub struct ProbeControl {
     pub enabled: u32,
     /// Zero.
     pub reserved: u32,
-    /// `CLOCK_MONOTONIC` time in ns after which hits are counted as expired; 0: never.
+    /// `CLOCK_MONOTONIC` time in ns after which hits are counted as expired, to the kernel's
+    /// tick (1 to 10 ms); 0: never.
     pub expires_ns: u64,
     /// Hits that may pass to the condition; 0: any number.
     pub hit_budget: u64,
@@ -50,7 +88,7 @@ pub struct ProbeControl {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
 pub struct ProbeState {
-    /// Hits so far: the source of the record's hit number.
+    /// Hits so far of the sites with plans: the source of the record's hit number.
     pub sequence: u64,
     /// Theoretical arrival time of the rate limit (GCRA), in ns.
     pub arrival_ns: u64,
@@ -58,6 +96,11 @@ pub struct ProbeState {
     pub budget_used: u64,
     /// Entries that were made for the probe's keys.
     pub keys: u64,
+    /// The kernel's tick in which a hit has read the clock last.
+    pub tick: u64,
+    /// What it read, in ns of `CLOCK_MONOTONIC`: no hit of the same tick is earlier by more than
+    /// another CPU's delay.
+    pub tick_ns: u64,
 }
 
 /// Counters of one probe on one CPU.
@@ -68,7 +111,8 @@ pub struct ProbeState {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
 pub struct ProbeCounters {
-    /// Times that the probed instruction was reached.
+    /// Times that the probed instruction was reached. The kernel side counts here only the hits
+    /// of sites that [`COUNTS`]; those of the others are in [`ProbeState::sequence`].
     pub hits: u64,
     /// Records sent, and hits that were added up instead.
     pub events: u64,
@@ -100,9 +144,10 @@ pub struct ProbeCounters {
     pub timed: u64,
 }
 
-const _: () = assert!(size_of::<SiteControl>() == 16);
+const _: () = assert!(size_of::<Guard>() == 16);
+const _: () = assert!(size_of::<SiteControl>() == 40);
 const _: () = assert!(size_of::<ProbeControl>() == 40);
-const _: () = assert!(size_of::<ProbeState>() == 32);
+const _: () = assert!(size_of::<ProbeState>() == 48);
 const _: () = assert!(size_of::<ProbeCounters>() == 112);
 
 /// What the loader tells the programs before they are loaded.

@@ -1,13 +1,15 @@
 //! One hit: limits first, then the plan's ops, then the record.
 
+use core::arch::asm;
+
 use aya_ebpf::bindings::{bpf_pidns_info, pt_regs};
 use aya_ebpf::helpers::generated::{
     bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_get_current_task,
-    bpf_get_ns_current_pid_tgid, bpf_get_smp_processor_id, bpf_ktime_get_ns, bpf_loop,
+    bpf_get_ns_current_pid_tgid, bpf_get_smp_processor_id, bpf_jiffies64, bpf_ktime_get_ns, bpf_loop,
     bpf_probe_read_kernel, bpf_ringbuf_output, bpf_ringbuf_query,
 };
 use tracer_common::control::{
-    COUNTS, FS_BASE_SHIFT, NEEDS_FS_BASE, NEEDS_TASK, ProbeControl, ProbeCounters, ProbeState,
+    ADDS_UP, COUNTS, FS_BASE_SHIFT, NEEDS_FS_BASE, NEEDS_TASK, ProbeControl, ProbeCounters, ProbeState,
     Settings, SiteControl,
 };
 use tracer_common::limits::{MAX_RECORD, MAX_STEPS, SAMPLED, SCRATCH_PER_CPU};
@@ -15,18 +17,18 @@ use tracer_common::op::{COMM, EFLAGS, FS_BASE, HIT, PID, TARGET_REGISTERS, TID};
 use tracer_common::record::{FLAG_FAULT, FLAG_NO_ROOM, FLAG_STEPS, RecordHeader};
 
 use crate::atomic;
+use crate::guard;
 use crate::maps::{
     EVENTS, PROBE_CONTROL, PROBE_COUNTERS, PROBE_STATE, SCRATCH, SITES, Scratch, settings,
 };
 use crate::outcome;
-use crate::step::{Run, step};
+use crate::step::{Run, Step, next_common, step};
 use crate::tally;
 
 /// Attempts to take part in the rate limit against other CPUs; after them the hit counts as limited.
 const RATE_ATTEMPTS: u32 = 4;
-/// Bits that an outcome needs beside the number of a hit.
-const OUTCOME_BITS: u32 = 4;
-const OUTCOME_MASK: u32 = (1 << OUTCOME_BITS) - 1;
+/// Ops that run before the kernel's loop is asked for more.
+const FIRST_STEPS: u32 = 8;
 const BPF_RB_NO_WAKEUP: u64 = 1;
 const BPF_RB_FORCE_WAKEUP: u64 = 2;
 const BPF_RB_AVAIL_DATA: u64 = 0;
@@ -34,47 +36,75 @@ const BPF_RB_AVAIL_DATA: u64 = 0;
 /// A site was hit.
 #[inline(always)]
 pub fn hit(registers: *const pt_regs, cookie: u32) {
-    // SAFETY: takes nothing, gives a time.
-    let now = unsafe { bpf_ktime_get_ns() };
     let Some(site) = SITES.get(cookie) else {
         return;
     };
-    let Some(counters) = PROBE_COUNTERS.get_ptr(site.probe) else {
+    let (Some(counters), Some(control), Some(state)) = (
+        PROBE_COUNTERS.get_ptr(site.probe),
+        PROBE_CONTROL.get(site.probe),
+        PROBE_STATE.get(site.probe),
+    ) else {
         return;
     };
     // SAFETY: a map value of this CPU; only atomic additions are made to it.
     let counters = unsafe { &*counters };
-    atomic::add(&counters.hits, 1);
-    let (mut ended, number) = admit(site.probe, now);
-    if ended == outcome::RUNNING && site.flags & COUNTS != 0 {
-        ended = spend(site.probe, now);
-    } else if ended == outcome::RUNNING {
-        ended = outcome::LOST;
-        let scratch = claim();
-        // SAFETY: this hit has claimed the area; nobody else touches it until `release`.
-        if let Some(area) = unsafe { scratch.as_mut() } {
-            let header = area.header();
-            header.ktime_ns = now;
-            header.hit = number;
-            header.site = cookie;
-            header.probe = site.probe;
-            ended = capture(registers, site, area);
-            if ended == outcome::SENT {
-                count_flags(counters, area.flags);
-            } else if ended >= outcome::COUNTED {
-                tally::add(area, counters);
-                ended = outcome::SENT;
+    // Each hit is counted once where it begins, and once where it ends. A counter that all CPUs
+    // share is dearer, and only a record needs its number.
+    let hits = if site.flags & COUNTS != 0 { &counters.hits } else { &state.sequence };
+    let number = atomic::fetch_add(hits, 1).wrapping_add(1);
+    let start = if is_sampled(number) { now() } else { 0 };
+    let mut ended = limits(control, state);
+    if ended == outcome::RUNNING {
+        let site = anew_ref(site);
+        ended = if site.flags & COUNTS != 0 {
+            if control.interval_ns | control.hit_budget == 0 {
+                outcome::SENT
+            } else {
+                spend_counted(control, state)
             }
-            release(scratch);
-        }
+        } else if guard::rejects(registers, &site.guard) {
+            outcome::REJECTED
+        } else {
+            fire(registers, site, counters, number)
+        };
     }
     count(counters, ended);
-    if is_sampled(number) {
-        // SAFETY: takes nothing, gives a time.
-        let end = unsafe { bpf_ktime_get_ns() };
-        atomic::add(&counters.bpf_ns, end.wrapping_sub(now));
+    if start != 0 {
+        atomic::add(&counters.bpf_ns, now().wrapping_sub(start));
         atomic::add(&counters.timed, 1);
     }
+}
+
+/// The same pointer, of which the compiler knows nothing: it loads behind it when it needs to,
+/// and keeps neither that nor addresses in it on the stack until then.
+#[inline(always)]
+fn anew<T>(pointer: *mut T) -> *mut T {
+    let same: *mut T;
+    // SAFETY: copies a register. (With no instruction at all, two lines of the source would be at
+    // one instruction, which the kernel refuses.)
+    unsafe {
+        asm!(
+            "{same} = {pointer}",
+            same = out(reg) same,
+            pointer = in(reg) pointer,
+            options(nostack, preserves_flags),
+        );
+    }
+    same
+}
+
+/// The same for a map value.
+#[inline(always)]
+fn anew_ref<T>(value: &T) -> &T {
+    // SAFETY: the pointer of a reference that lives as long.
+    unsafe { &*anew(core::ptr::from_ref(value).cast_mut()) }
+}
+
+/// The time, in ns of `CLOCK_MONOTONIC`. Dearer than all else that each hit does.
+#[inline(always)]
+fn now() -> u64 {
+    // SAFETY: takes nothing, gives a time.
+    unsafe { bpf_ktime_get_ns() }
 }
 
 /// Whether this hit does what is too dear for each: the first one does.
@@ -83,44 +113,104 @@ fn is_sampled(number: u64) -> bool {
     number & (SAMPLED - 1) == 1
 }
 
-/// Numbers the hit, and asks the limits.
-#[inline(always)]
-fn admit(probe: u32, now: u64) -> (u32, u64) {
-    let packed = number_and_limits(probe, now);
-    (packed as u32 & OUTCOME_MASK, packed >> OUTCOME_BITS)
-}
-
-/// The hit's number, and in the low bits how the limits end it.
-#[inline(never)]
-fn number_and_limits(probe: u32, now: u64) -> u64 {
-    let (Some(control), Some(state)) = (PROBE_CONTROL.get(probe), PROBE_STATE.get(probe)) else {
-        return u64::from(outcome::LOST);
-    };
-    let number = atomic::fetch_add(&state.sequence, 1).wrapping_add(1);
-    number << OUTCOME_BITS | u64::from(limits(now, control, state))
-}
-
 /// Whether the limits let this hit through; nothing of the target is read for it.
 #[inline(always)]
-fn limits(now: u64, control: &ProbeControl, state: &ProbeState) -> u32 {
+fn limits(control: &ProbeControl, state: &ProbeState) -> u32 {
     if control.enabled == 0 {
-        outcome::SILENCED
-    } else if control.expires_ns != 0 && now > control.expires_ns {
-        outcome::EXPIRED
-    } else if control.hit_budget != 0 && state.budget_used >= control.hit_budget {
-        outcome::OVER_BUDGET
-    } else if control.interval_ns != 0 && state.arrival_ns > now.wrapping_add(control.burst_ns) {
-        outcome::LIMITED
-    } else {
-        outcome::RUNNING
+        return outcome::SILENCED;
     }
+    if control.expires_ns | control.interval_ns != 0 {
+        let ended = limits_of_time(control, state);
+        if ended != outcome::RUNNING {
+            return ended;
+        }
+    }
+    let control = anew_ref(control);
+    if control.hit_budget != 0 && state.budget_used >= control.hit_budget {
+        return outcome::OVER_BUDGET;
+    }
+    outcome::RUNNING
 }
 
-/// Runs the plan and sends its record.
+/// The limits that depend on the time.
+///
+/// The clock is read once a tick for all hits. That is never later than the present, so who is
+/// let through at that time is now, too; who is not asks again.
+#[inline(always)]
+fn limits_of_time(control: &ProbeControl, state: &ProbeState) -> u32 {
+    let control = anew_ref(control);
+    // SAFETY: takes nothing, gives a number; the kernel makes it a load.
+    let tick = unsafe { bpf_jiffies64() };
+    let then = if state.tick == tick {
+        state.tick_ns
+    } else {
+        read_clock(state, tick)
+    };
+    let control = anew_ref(control);
+    if control.expires_ns != 0 && then > control.expires_ns {
+        return outcome::EXPIRED;
+    }
+    if control.interval_ns != 0 && is_over(control, state, then) && is_over_now(control, state) {
+        return outcome::LIMITED;
+    }
+    outcome::RUNNING
+}
+
+/// The time, for all hits of this tick.
+#[inline(never)]
+fn read_clock(state: &ProbeState, tick: u64) -> u64 {
+    let now = now();
+    // In this order: who sees the tick sees its time, or one that is newer.
+    atomic::store(&state.tick_ns, now);
+    atomic::store(&state.tick, tick);
+    now
+}
+
+/// Whether the rate has no room now.
+#[inline(never)]
+fn is_over_now(control: &ProbeControl, state: &ProbeState) -> bool {
+    is_over(control, state, now())
+}
+
+/// Whether the rate has no room at that time.
+#[inline(always)]
+fn is_over(control: &ProbeControl, state: &ProbeState, now: u64) -> bool {
+    state.arrival_ns > now.wrapping_add(control.burst_ns)
+}
+
+/// Runs the plan in a scratch area of its own.
 ///
 /// A function of its own, for the stack's sake: see the crate's documentation.
 #[inline(never)]
-fn capture(registers: *const pt_regs, site: &SiteControl, area: &mut Scratch) -> u32 {
+fn fire(
+    registers: *const pt_regs,
+    site: &SiteControl,
+    counters: &ProbeCounters,
+    number: u64,
+) -> u32 {
+    let scratch = claim();
+    // SAFETY: this hit has claimed the area; nobody else touches it until `release`.
+    let Some(area) = (unsafe { scratch.as_mut() }) else {
+        return outcome::LOST;
+    };
+    let header = area.header();
+    header.ktime_ns = if site.flags & ADDS_UP == 0 { now() } else { 0 };
+    header.hit = number;
+    header.site = site.cookie;
+    header.probe = site.probe;
+    let ended = capture(registers, site, area, counters);
+    release(scratch);
+    ended
+}
+
+/// Runs the plan, and sends its record or adds up what is not sent.
+#[inline(always)]
+fn capture(
+    registers: *const pt_regs,
+    site: &SiteControl,
+    area: &mut Scratch,
+    counters: &ProbeCounters,
+) -> u32 {
     copy_registers(registers, &mut area.registers);
     if site.flags & NEEDS_FS_BASE != 0 {
         read_fs_base(site.flags >> FS_BASE_SHIFT, area);
@@ -135,32 +225,72 @@ fn capture(registers: *const pt_regs, site: &SiteControl, area: &mut Scratch) ->
     area.chunk = 0;
     area.flags = 0;
     area.ended = outcome::RUNNING;
-    let mut run = Run { scratch: area };
-    // SAFETY: the callback has the shape that the kernel asks for, and gets `run`.
-    unsafe {
-        bpf_loop(MAX_STEPS, step as *mut _, (&raw mut run).cast(), 0);
-    }
-    if area.ended == outcome::RUNNING {
-        area.flags |= FLAG_STEPS;
-    } else if area.ended != outcome::SENT && area.ended < outcome::COUNTED {
+    run(area);
+    if area.ended != outcome::SENT && area.ended < outcome::COUNTED {
         return area.ended;
     }
-    let ended = spend(site.probe, area.header().ktime_ns);
+    let probe = area.header().probe;
+    let (Some(control), Some(state)) = (PROBE_CONTROL.get(probe), PROBE_STATE.get(probe)) else {
+        return outcome::LOST;
+    };
+    let is_timeless = area.header().ktime_ns == 0;
+    if is_timeless && (area.ended < outcome::COUNTED || control.interval_ns != 0) {
+        area.header().ktime_ns = now();
+    }
+    let ended = spend(control, state, area.header().ktime_ns);
     if ended != outcome::SENT {
         return ended;
     }
     if area.ended >= outcome::COUNTED {
-        return area.ended;
+        tally::add(area, counters);
+        return outcome::SENT;
     }
-    send(area)
+    let ended = send(area);
+    if ended == outcome::SENT {
+        count_flags(counters, area.flags);
+    }
+    ended
+}
+
+/// Runs the ops, the first ones without the kernel's loop: a step of that is a call, which
+/// mitigations of processors make as dear as an op.
+#[inline(never)]
+fn run(area: &mut Scratch) {
+    let mut area = core::ptr::from_mut(area);
+    for done in 0..FIRST_STEPS {
+        area = anew(area);
+        // SAFETY: the area, which is the caller's and ours alone.
+        match next_common(unsafe { &mut *area }) {
+            Step::Done => {}
+            Step::Last => return,
+            Step::Other => {
+                run_on(area, MAX_STEPS - done);
+                return;
+            }
+        }
+    }
+    run_on(area, MAX_STEPS - FIRST_STEPS);
+}
+
+/// Runs the ops that are left, at most so many.
+#[inline(never)]
+fn run_on(scratch: *mut Scratch, steps: u32) {
+    let mut run = Run { scratch };
+    // SAFETY: the callback has the shape that the kernel asks for, and gets `run`.
+    unsafe {
+        bpf_loop(steps, step as *mut _, (&raw mut run).cast(), 0);
+    }
+    // SAFETY: as `scratch`.
+    let area = unsafe { &mut *run.scratch };
+    if area.ended == outcome::RUNNING {
+        area.flags |= FLAG_STEPS;
+        area.ended = outcome::SENT;
+    }
 }
 
 /// Takes one event from the hit budget and from the rate, now that the condition has held.
 #[inline(always)]
-fn spend(probe: u32, now: u64) -> u32 {
-    let (Some(control), Some(state)) = (PROBE_CONTROL.get(probe), PROBE_STATE.get(probe)) else {
-        return outcome::LOST;
-    };
+fn spend(control: &ProbeControl, state: &ProbeState, now: u64) -> u32 {
     if control.interval_ns != 0 && !spend_rate(now, control, state) {
         return outcome::LIMITED;
     }
@@ -168,6 +298,12 @@ fn spend(probe: u32, now: u64) -> u32 {
         return outcome::OVER_BUDGET;
     }
     outcome::SENT
+}
+
+/// The same for a hit that is only counted.
+#[inline(never)]
+fn spend_counted(control: &ProbeControl, state: &ProbeState) -> u32 {
+    spend(control, state, now())
 }
 
 /// The generic cell rate algorithm: one number, one compare-and-swap.
@@ -297,7 +433,7 @@ fn read_fs_base(offset: u32, area: &mut Scratch) {
 ///
 /// Hits preempt each other, and sleep: they do not end in the order in which they began, so
 /// an area belongs to a hit until it gives it back.
-#[inline(never)]
+#[inline(always)]
 fn claim() -> *mut Scratch {
     // SAFETY: takes nothing, gives a number.
     let cpu = unsafe { bpf_get_smp_processor_id() };

@@ -17,6 +17,7 @@
 #![feature(asm_experimental_arch)]
 
 mod atomic;
+mod guard;
 mod machine;
 mod maps;
 mod memory;

@@ -30,20 +30,86 @@ pub struct Run {
 /// Runs the next op; 1 ends the loop.
 pub unsafe extern "C" fn step(_index: u32, run: *mut Run) -> i64 {
     // SAFETY: the kernel hands on what `bpf_loop` was given.
-    let area = unsafe { &mut *(*run).scratch };
-    let at = area.next;
-    // Unsigned: an index before the first op is as far outside as one behind the last.
-    if at.wrapping_sub(area.first) >= area.end.wrapping_sub(area.first) {
-        area.ended = outcome::SENT;
-        return 1;
-    }
-    let Some(op) = OPS.get(at) else {
+    next(unsafe { &mut *(*run).scratch })
+}
+
+/// Runs the next op; 1 when it was the last.
+#[inline(always)]
+fn next(area: &mut Scratch) -> i64 {
+    let Some(op) = fetch(area) else {
         area.ended = outcome::SENT;
         return 1;
     };
-    area.next = at.wrapping_add(1);
+    area.next = area.next.wrapping_add(1);
     execute(area, op);
     i64::from(area.ended != outcome::RUNNING)
+}
+
+/// The next op; `None` behind the plan's last.
+#[inline(always)]
+fn fetch(area: &Scratch) -> Option<&'static Op> {
+    let at = area.next;
+    // Unsigned: an index before the first op is as far outside as one behind the last.
+    if at.wrapping_sub(area.first) >= area.end.wrapping_sub(area.first) {
+        return None;
+    }
+    OPS.get(at)
+}
+
+/// Runs the next op if it is one of the few that most plans are made of: the verifier goes
+/// through this once for each step that is made without the kernel's loop.
+#[inline(always)]
+pub fn next_common(area: &mut Scratch) -> Step {
+    let Some(op) = fetch(area) else {
+        area.ended = outcome::SENT;
+        return Step::Last;
+    };
+    let next = area.next.wrapping_add(1);
+    match op.code {
+        op::EMIT => emit(area, op),
+        op::COPY => {
+            let address = register(area, op.src).wrapping_add(op.offset as i64 as u64);
+            copy(area, op, address, op.len, CHUNK_OK);
+        }
+        op::EXTEND => {
+            let value = extend(register(area, op.src), op.size, op.a == 1);
+            set(area, op.dst, value);
+        }
+        op::LOAD => {
+            area.next = next;
+            load(area, op);
+            return Step::Done;
+        }
+        op::JUMP_IF_CONST => {
+            area.next = next;
+            if holds(op.size, register(area, op.dst), op.wide()) {
+                jump(area, op.a);
+            }
+            return Step::Done;
+        }
+        op::END => area.ended = outcome::SENT,
+        op::REJECT => area.ended = outcome::REJECTED,
+        op::COUNT => area.ended = outcome::COUNTED,
+        op::TALLY => tally(area, op),
+        _ => return Step::Other,
+    }
+    area.next = next;
+    if area.ended == outcome::RUNNING {
+        Step::Done
+    } else {
+        Step::Last
+    }
+}
+
+/// What became of an op.
+#[derive(PartialEq, Eq)]
+pub enum Step {
+    /// It was run; others follow.
+    Done,
+    /// It was the last.
+    Last,
+    /// It is none of the common ones, and was not run.
+    Other,
 }
 
 #[inline(always)]
@@ -89,16 +155,19 @@ fn execute(area: &mut Scratch, op: &Op) {
         op::APPEND => append(area, op),
         op::APPEND_COPY => append_copy(area, op),
         op::COUNT => area.ended = outcome::COUNTED,
-        op::TALLY => {
-            area.status = op.a;
-            area.number = register(area, op.src);
-            area.ended = outcome::TALLIED;
-        }
+        op::TALLY => tally(area, op),
         op::TALLY_RECORD => area.ended = outcome::TALLIED_RECORD,
         op::REJECT => area.ended = outcome::REJECTED,
         op::FAULT => area.ended = outcome::FAULTED,
         _ => area.ended = outcome::SENT,
     }
+}
+
+#[inline(always)]
+fn tally(area: &mut Scratch, op: &Op) {
+    area.status = op.a;
+    area.number = register(area, op.src);
+    area.ended = outcome::TALLIED;
 }
 
 #[inline(always)]
@@ -124,7 +193,7 @@ fn number_size(size: u8) -> u32 {
 
 /// Low `size` bytes of `value`.
 #[inline(always)]
-fn extend(value: u64, size: u8, signed: bool) -> u64 {
+pub fn extend(value: u64, size: u8, signed: bool) -> u64 {
     let shift = 64_u32.wrapping_sub(u32::from(size).wrapping_mul(8)) & 63;
     let high = value.wrapping_shl(shift);
     if signed {
@@ -240,8 +309,9 @@ fn signed_divide(a: u64, b: u64) -> u64 {
     }
 }
 
+/// Whether `a` compares so with `b`.
 #[inline(always)]
-fn holds(condition: u8, a: u64, b: u64) -> bool {
+pub fn holds(condition: u8, a: u64, b: u64) -> bool {
     match condition {
         cond::EQ => a == b,
         cond::NE => a != b,
@@ -346,7 +416,9 @@ fn data(area: &mut Scratch, length: u32) -> *mut u8 {
 }
 
 /// Appends a chunk of `length` bytes at `address`, with the status `ok` when they can be read.
-#[inline(always)]
+///
+/// Out of line: inlined, it would want more stack than the loop around it may have.
+#[inline(never)]
 fn copy(area: &mut Scratch, op: &Op, address: u64, length: u32, ok: u8) {
     if !fits(area, op.dst, op.a, length) {
         return;
@@ -368,12 +440,6 @@ fn copy(area: &mut Scratch, op: &Op, address: u64, length: u32, ok: u8) {
     set(area, op.dst, 0);
 }
 
-/// The same, out of line.
-#[inline(never)]
-fn copy_rare(area: &mut Scratch, op: &Op, address: u64, length: u32, ok: u8) {
-    copy(area, op, address, length, ok);
-}
-
 #[inline(never)]
 fn copy_partial(area: &mut Scratch, op: &Op) {
     let address = register(area, op.src).wrapping_add(op.offset as i64 as u64);
@@ -390,7 +456,7 @@ fn copy_partial(area: &mut Scratch, op: &Op) {
             (length, ok) = (first, CHUNK_CUT);
         }
     }
-    copy_rare(area, op, address, length, ok);
+    copy(area, op, address, length, ok);
 }
 
 #[inline(never)]
@@ -403,7 +469,7 @@ fn copy_counted(area: &mut Scratch, op: &Op) {
         (count as u32, CHUNK_OK)
     };
     let address = register(area, op.src);
-    copy_rare(area, op, address, count.wrapping_mul(op.len), ok);
+    copy(area, op, address, count.wrapping_mul(op.len), ok);
 }
 
 #[inline(never)]

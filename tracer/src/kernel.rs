@@ -10,6 +10,7 @@ mod btf;
 mod calibrate;
 mod error;
 mod features;
+mod guard;
 mod load;
 mod machine;
 mod ring;

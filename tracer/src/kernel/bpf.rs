@@ -149,6 +149,14 @@ pub(super) fn update_array<T: bytemuck::Pod>(
     Ok(())
 }
 
+/// An element of an array map.
+pub(super) fn read_array<T: bytemuck::Pod>(map: BorrowedFd<'_>, key: u32) -> io::Result<T> {
+    let mut value = [T::zeroed()];
+    element(bpf_cmd::BPF_MAP_LOOKUP_ELEM, map, key, &mut value)?;
+    let [value] = value;
+    Ok(value)
+}
+
 /// All entries of a hash map of at most `most`, as far as they stay while they are read.
 pub(super) fn entries<K: bytemuck::Pod, V: bytemuck::Pod>(
     map: BorrowedFd<'_>,
@@ -211,7 +219,7 @@ pub(super) fn write_cpus<T: bytemuck::Pod>(
     element(bpf_cmd::BPF_MAP_UPDATE_ELEM, map, key, values)
 }
 
-/// Passes the values of one element, of which there is one for each possible CPU.
+/// Passes the values of one element: of a per-CPU array one for each possible CPU.
 fn element<T: bytemuck::Pod>(
     command: bpf_cmd,
     map: BorrowedFd<'_>,

@@ -9,12 +9,13 @@ use std::thread::JoinHandle;
 
 use aya::programs::uprobe::{UProbeAttachLocation, UProbeAttachPoint, UProbeLink, UProbeScope};
 use tracer_common::aggregate::{BytesKey, NumberKey};
-use tracer_common::control::{ProbeControl, ProbeCounters, ProbeState, SiteControl};
+use tracer_common::control::{ADDS_UP, ProbeControl, ProbeCounters, ProbeState, SiteControl};
 use tracer_common::limits::{MAX_NUMBERS, MAX_OPS, MAX_PROBES, MAX_SITES, MAX_VALUES};
-use tracer_common::op::{Op, TALLY, TALLY_RECORD};
+use tracer_common::op::{COUNT, Op, TALLY, TALLY_RECORD};
 
 use super::bpf;
 use super::error::KernelError;
+use super::guard;
 use super::load::{Flavour, LoadOptions, Loaded, load, perf_program};
 use super::ring::Ring;
 use super::room::Room;
@@ -185,12 +186,15 @@ impl Machine {
                 free: self.site_room.left(),
             })?;
             reserved.cookies.push(cookie);
-            let flags = site.flags | super::features::site_flags(site.flags);
+            let flags = site.flags | super::features::site_flags(site.flags) | adds_up(&site.ops);
             let entry = SiteControl {
                 first_op: first,
                 op_count: room,
                 probe: slot,
                 flags,
+                guard: guard::of(&site.ops),
+                cookie,
+                reserved: 0,
             };
             bpf::update_array(self.loaded.sites.fd().as_fd(), cookie, &[entry])
                 .map_err(write("write a site to the kernel"))?;
@@ -349,12 +353,17 @@ impl Machine {
     /// # Errors
     /// The kernel refused.
     pub fn counters(&self, slot: u32) -> Result<ProbeCounters, KernelError> {
+        let failed = |source| KernelError::call("read counters", source);
         let counters = self.loaded.counters.fd().as_fd();
-        let values = bpf::read_cpus::<ProbeCounters>(counters, slot, self.loaded.cpus)
-            .map_err(|source| KernelError::call("read counters", source))?;
-        Ok(values
+        let values = bpf::read_cpus::<ProbeCounters>(counters, slot, self.loaded.cpus);
+        // After the counters of how hits ended: a hit in progress may only be one too many.
+        let state = bpf::read_array::<ProbeState>(self.loaded.state.fd().as_fd(), slot);
+        let (values, state) = (values.map_err(failed)?, state.map_err(failed)?);
+        let mut sum = values
             .iter()
-            .fold(ProbeCounters::default(), |sum, value| add(&sum, value)))
+            .fold(ProbeCounters::default(), |sum, value| add(&sum, value));
+        sum.hits += state.sequence;
+        Ok(sum)
     }
 
     /// What hits were added up by so far.
@@ -478,6 +487,17 @@ impl Drop for Machine {
 fn keys<K>(entries: Vec<(K, u64)>, wanted: impl Fn(&K) -> bool) -> Vec<K> {
     let keys = entries.into_iter().map(|(key, _)| key);
     keys.filter(wanted).collect()
+}
+
+/// [`ADDS_UP`] for a plan that ends so, and has only ops that take no notice of the time.
+fn adds_up(ops: &[Op]) -> u32 {
+    let ends_so = |op: &Op| matches!(op.code, COUNT | TALLY | TALLY_RECORD);
+    let is_timeless = |op: &Op| op.code <= TALLY_RECORD;
+    if ops.iter().any(ends_so) && ops.iter().all(is_timeless) {
+        ADDS_UP
+    } else {
+        0
+    }
 }
 
 /// Indices of the sites of each file, in the order of the files' first site.

@@ -177,7 +177,60 @@ fn size(random: &mut Random) -> u8 {
     }
 }
 
+/// A plan that begins with a comparison, which the kernel side decides before it runs the ops.
+fn guarded(random: &mut Random, arena: &Arena) -> Vec<Op> {
+    let signed = random.one_in(2);
+    let width = random.pick(&[1, 2, 4, 8]);
+    let number = if random.one_in(2) {
+        Op {
+            code: op::EXTEND,
+            src: random.pick(&[RDI, RSI, op::TARGET_REGISTERS + 1, op::TARGET_REGISTERS + 9]),
+            size: width,
+            a: u32::from(signed),
+            ..Op::default()
+        }
+    } else {
+        Op {
+            code: op::LOAD,
+            src: RDI,
+            size: width,
+            // Where a fault goes: to the fault, or anywhere.
+            a: random.pick(&[4, 5, 2]),
+            offset: random.pick(&[0, 8, 4096, -8, i32::MIN]),
+            len: u32::from(signed),
+            ..Op::default()
+        }
+    };
+    let test = Op {
+        code: op::JUMP_IF_CONST,
+        size: random.below(11) as u8,
+        a: random.pick(&[3, 4, 4, 9]),
+        ..Op::default()
+    };
+    let value = match random.below(4) {
+        0 => random.pick(&[77, 2, 5, 0, u64::MAX]),
+        1 => random.below(256),
+        2 => arena.map.address(),
+        _ => random.next(),
+    };
+    let end = |code| Op {
+        code,
+        ..Op::default()
+    };
+    vec![
+        number,
+        test.with_wide(value),
+        end(random.pick(&[op::END, op::REJECT, op::MARK])),
+        emit(3, RSI),
+        end(random.pick(&[op::REJECT, op::REJECT, op::FAULT])),
+        end(op::FAULT),
+    ]
+}
+
 fn program(random: &mut Random, arena: &Arena) -> Vec<Op> {
+    if random.one_in(4) {
+        return guarded(random, arena);
+    }
     let mut ops: Vec<Op> = (0..OWN)
         .map(|dst| {
             let op = Op {

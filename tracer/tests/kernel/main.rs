@@ -5,6 +5,7 @@
 //! kernel and in the other kernels that are supported.
 
 mod agreement;
+mod cost;
 mod leftovers;
 mod limits;
 mod overload;

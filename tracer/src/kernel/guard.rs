@@ -1,0 +1,138 @@
+//! Finds the guard of a plan: its first comparison, when that alone can reject a hit.
+
+use tracer_common::control::{GUARD_MEMORY, GUARD_REGISTER, GUARD_SIGNED, Guard};
+use tracer_common::op::{EXTEND, JUMP_IF_CONST, LOAD, Op, REJECT, TARGET_REGISTERS, cond};
+
+/// General registers of the target that a guard can look at.
+const GENERAL: u8 = 16;
+
+/// The guard of a plan; one of kind 0 when it has none.
+///
+/// A plan that begins with a number of the target (a register, or memory at one), compares it
+/// with a constant, and ends in [`REJECT`] on one side.
+pub(super) fn of(ops: &[Op]) -> Guard {
+    guard(ops).unwrap_or_default()
+}
+
+fn guard(ops: &[Op]) -> Option<Guard> {
+    let [number, test, ..] = ops else {
+        return None;
+    };
+    let register = number.src.checked_sub(TARGET_REGISTERS)?;
+    if register >= GENERAL || !matches!(number.size, 1 | 2 | 4 | 8) {
+        return None;
+    }
+    let (place, signed, offset) = match number.code {
+        EXTEND => (GUARD_REGISTER, number.a == 1, 0),
+        LOAD => (GUARD_MEMORY, number.len == 1, number.offset),
+        _ => return None,
+    };
+    if test.code != JUMP_IF_CONST || test.dst != number.dst {
+        return None;
+    }
+    let rejects_at = |at: usize| ops.get(at).is_some_and(|op| op.code == REJECT);
+    let rejects = if rejects_at(usize::try_from(test.a).ok()?) {
+        known(test.size)?
+    } else if rejects_at(2) {
+        opposite(test.size)?
+    } else {
+        return None;
+    };
+    Some(Guard {
+        kind: place | if signed { GUARD_SIGNED } else { 0 },
+        register,
+        size: number.size,
+        rejects,
+        offset,
+        value: test.wide(),
+    })
+}
+
+fn known(condition: u8) -> Option<u8> {
+    opposite(condition).and_then(opposite)
+}
+
+fn opposite(condition: u8) -> Option<u8> {
+    Some(match condition {
+        cond::EQ => cond::NE,
+        cond::NE => cond::EQ,
+        cond::LT => cond::GE,
+        cond::LE => cond::GT,
+        cond::GT => cond::LE,
+        cond::GE => cond::LT,
+        cond::SLT => cond::SGE,
+        cond::SLE => cond::SGT,
+        cond::SGT => cond::SLE,
+        cond::SGE => cond::SLT,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `r0 = (i32)rdi; if r0 < 7 goto 3; MARK; REJECT`, with the ops at 2 and 3 as they are asked for.
+    fn plan(number: Op, third: u8, fourth: u8) -> Vec<Op> {
+        let test = Op {
+            code: JUMP_IF_CONST,
+            size: cond::SLT,
+            a: 3,
+            ..Op::default()
+        };
+        let end = |code| Op {
+            code,
+            ..Op::default()
+        };
+        vec![number, test.with_wide(7), end(third), end(fourth)]
+    }
+
+    fn rdi() -> Op {
+        Op {
+            code: EXTEND,
+            src: TARGET_REGISTERS + 5,
+            size: 4,
+            a: 1,
+            ..Op::default()
+        }
+    }
+
+    #[test]
+    fn guard_rejects_where_the_plan_jumps_to_a_rejection_and_where_it_falls_into_one() {
+        let wanted = Guard {
+            kind: GUARD_REGISTER | GUARD_SIGNED,
+            register: 5,
+            size: 4,
+            rejects: cond::SLT,
+            offset: 0,
+            value: 7,
+        };
+        assert_eq!(of(&plan(rdi(), 0, REJECT)), wanted);
+        let falls = Guard {
+            rejects: cond::SGE,
+            ..wanted
+        };
+        assert_eq!(of(&plan(rdi(), REJECT, 0)), falls);
+    }
+
+    #[test]
+    fn plan_without_a_first_comparison_that_rejects_has_no_guard() {
+        assert_eq!(of(&plan(rdi(), 0, 0)), Guard::default());
+        assert_eq!(of(&[]), Guard::default());
+        for number in [
+            Op { src: 3, ..rdi() },
+            Op {
+                src: TARGET_REGISTERS + GENERAL,
+                ..rdi()
+            },
+            Op { size: 3, ..rdi() },
+            Op { dst: 1, ..rdi() },
+            Op {
+                code: REJECT,
+                ..rdi()
+            },
+        ] {
+            assert_eq!(of(&plan(number, 0, REJECT)), Guard::default());
+        }
+    }
+}
