@@ -216,17 +216,12 @@ impl<'a> Pass<'_, 'a> {
         if self.index.names.len() >= MAX_ENTRIES || entry.has_attr(gimli::DW_AT_declaration) {
             return;
         }
-        let unit = &self.unit.unit;
-        let mut name = entry.attr_value(gimli::DW_AT_name);
-        for attr in [gimli::DW_AT_specification, gimli::DW_AT_abstract_origin] {
-            if name.is_none()
-                && let Some(AttributeValue::UnitRef(origin)) = entry.attr_value(attr)
-            {
-                let origin = unit.entry(origin).ok();
-                name = origin.and_then(|origin| origin.attr_value(gimli::DW_AT_name));
-            }
-        }
-        let text = name.and_then(|name| self.dwarf()?.attr_string(unit, name).ok());
+        let text = match entry.attr_value(gimli::DW_AT_name) {
+            Some(name) => self
+                .dwarf()
+                .and_then(|dwarf| dwarf.attr_string(&self.unit.unit, name).ok()),
+            None => self.name_of_origin(entry),
+        };
         if let Some(text) = text {
             if !is_type && text.slice().ends_with(VTABLE) {
                 self.index.vtables.push(offset);
@@ -237,6 +232,26 @@ impl<'a> Pass<'_, 'a> {
                 is_type,
             });
         }
+    }
+
+    /// The name of what an entry defines or is an instance of, which may stand in
+    /// another unit (as gcc's link-time optimiser has it).
+    fn name_of_origin(&self, entry: &Entry<'a>) -> Option<Slice<'a>> {
+        let origin = entry
+            .attr_value(gimli::DW_AT_specification)
+            .or_else(|| entry.attr_value(gimli::DW_AT_abstract_origin))?;
+        if let AttributeValue::UnitRef(offset) = origin {
+            let origin = self.unit.unit.entry(offset).ok()?;
+            if let Some(name) = origin.attr_value(gimli::DW_AT_name) {
+                return self.dwarf()?.attr_string(&self.unit.unit, name).ok();
+            }
+        }
+        let origin = self.dies.die(self.dies.resolve(self.unit, origin)?)?;
+        let (owner, name) = self.dies.inherited(&origin, gimli::DW_AT_name)?;
+        self.dies
+            .dwarf_of(&owner)?
+            .attr_string(&owner.unit.unit, name)
+            .ok()
     }
 
     fn finish(mut self) -> UnitIndex {
