@@ -62,7 +62,7 @@ class Walk:
             return self.array(value, ty, depth)
         if code in (gdb.TYPE_CODE_STRUCT, gdb.TYPE_CODE_UNION):
             return self.structure(value, ty, depth)
-        if value.is_optimized_out:
+        if value.is_optimized_out or is_made_up(value, ty):
             return {"k": "unavailable", "why": "optimized out"}
         return self.scalar(value, ty, depth)
 
@@ -176,7 +176,7 @@ class Walk:
 
     def bits(self, value):
         """A bit field: gdb gives its number, and no bytes."""
-        if value.is_optimized_out:
+        if value.is_optimized_out or is_made_up(value, value.type.strip_typedefs()):
             return {"k": "unavailable", "why": "optimized out"}
         return {"k": "int", "v": str(int(value))}
 
@@ -187,6 +187,13 @@ class Walk:
                 break
             nodes.append(self.node(value, depth))
         return {"k": "seq", "items": nodes, "of": of}
+
+
+def is_made_up(value, ty):
+    """A number that the pieces of its place do not cover: gdb prints `<synthetic pointer>`,
+    and gives a zero that the program does not have. (Asked of pointers it may crash.)"""
+    numbers = (gdb.TYPE_CODE_INT, gdb.TYPE_CODE_BOOL, gdb.TYPE_CODE_CHAR, gdb.TYPE_CODE_ENUM)
+    return ty.code in numbers and value.address is None and "<synthetic pointer>" in str(value)
 
 
 def base_of(value, field):
@@ -244,7 +251,7 @@ def last(name):
     for n, c in enumerate(name):
         if c in "<(":
             depth += 1
-        elif c in ">)":
+        elif c in ">)" and name[n - 1 : n] != "-":
             depth -= 1
         elif c == ":" and depth == 0:
             at = n + 1
@@ -402,12 +409,17 @@ def rust_struct(walk, value, ty, name, depth):
         return walk.node(value["lock"].dereference()["data"], depth)
     if base in ("core::cell::once::OnceCell",):
         return rust_once(walk, walk.node(value["inner"], depth), "OnceCell")
-    if base in ("std::sync::once_lock::OnceLock",):
+    if base in ("std::sync::once_lock::OnceLock", "std::sync::lazy_lock::LazyLock"):
         done = number(peel(value["once"])) == 0
         inner = {"k": "any", "why": "not set"}
         if done:
-            inner = walk.node(initialised(value["value"]["value"]), depth)
+            cell = value["data"] if "lazy" in base else value["value"]
+            inner = walk.node(initialised(cell["value"]), depth)
         return {"k": "once", "set": done, "value": inner}
+    if base == "core::cell::lazy::LazyCell":
+        state = walk.node(value["state"]["value"], depth)
+        done = state.get("name") == "Init"
+        return {"k": "once", "set": done, "value": state["fields"][0][1] if done else {"k": "any", "why": "not set"}}
     if base.startswith(("core::num::nonzero::NonZero",)) or base in (
             "core::num::wrapping::Wrapping", "core::num::saturating::Saturating"):
         return walk.node(peel(value), depth)
