@@ -23,6 +23,7 @@ mod ir;
 mod layout;
 mod limits;
 mod names;
+mod once;
 pub mod placement;
 mod returned;
 mod rust;

@@ -117,5 +117,7 @@ pub struct Pointer {
 pub const DURATION: &str = "core::time::Duration";
 /// Name of the struct that stands for `core::ops::Range`; it is written as `a..b`.
 pub const RANGE: &str = "core::ops::Range";
+/// Name of the field with the source line at which a coroutine waits.
+pub const LINE: &str = "$line";
 /// Name of the last field of a struct that has more which is not shown.
 pub const MORE: &str = "..";

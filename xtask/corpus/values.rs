@@ -4,7 +4,7 @@
 #![allow(dead_code, unused_variables, clippy::all)]
 
 use std::borrow::Cow;
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, LazyCell, OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet, LinkedList, VecDeque};
 use std::ffi::{CStr, CString, OsStr, OsString};
 use std::fmt::Debug;
@@ -15,7 +15,7 @@ use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 use std::rc::{self, Rc};
 use std::sync::atomic::{AtomicBool, AtomicI8, AtomicPtr, AtomicU64, AtomicUsize};
-use std::sync::{Arc, Mutex, OnceLock, RwLock};
+use std::sync::{Arc, LazyLock, Mutex, OnceLock, RwLock};
 use std::time::{Duration, Instant, SystemTime};
 
 static COUNT: AtomicU64 = AtomicU64::new(41);
@@ -292,6 +292,11 @@ fn cells(number: u32) -> u32 {
     let rwlock = RwLock::new(Point { x: 1, y: 2 });
     let once_lock: OnceLock<u32> = OnceLock::new();
     let filled: OnceLock<String> = OnceLock::from(String::from("filled"));
+    let lazy_cell: LazyCell<u16> = LazyCell::new(|| 77);
+    let lazy_lock: LazyLock<String> = LazyLock::new(|| String::from("lazy"));
+    let unforced: LazyLock<Vec<u8>> = LazyLock::new(Vec::new);
+    black_box((&lazy_cell, &lazy_lock, &unforced));
+    let forced = lazy_lock.len() + usize::from(*lazy_cell);
     let flag = AtomicBool::new(true);
     let byte = AtomicI8::new(-3);
     let size = AtomicUsize::new(12);
@@ -313,6 +318,7 @@ fn cells(number: u32) -> u32 {
     black_box((&cell, &ref_cell, &once, &mutex, &rwlock, &once_lock, &filled, &flag, &byte));
     black_box((&size, &pointer, &nonzero, &wrapping, &saturating, &boxed, &rc, &weak, &dangling));
     black_box((&arc, &arc_weak, &arc_dead, &shared_cell, &guard, &borrowed, &second));
+    black_box((&lazy_cell, &lazy_lock, &unforced, forced));
     cell.get()
 }
 

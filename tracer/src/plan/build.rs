@@ -17,6 +17,10 @@ use crate::debuginfo::types::{
     TypeSource, VariantPart,
 };
 use crate::unavailable::Unavailable;
+use crate::value::LINE;
+
+/// How rustc names the states of a coroutine that waits.
+const SUSPENDED: &str = "Suspend";
 
 /// Members that presenters look at lie within; sums of such offsets cannot overflow.
 const FURTHEST: u64 = 1 << 32;
@@ -406,10 +410,18 @@ impl<'a> Builder<'a> {
         });
         let mut arms = Vec::new();
         for variant in &part.variants {
-            let fields = match &self.resolve(variant.ty).kind {
+            let mut fields = match &self.resolve(variant.ty).kind {
                 TypeKind::Struct(body) => self.fields(&body.members, ty.language, depth),
                 _ => Vec::new(),
             };
+            if let Some(line) = variant.line.filter(|_| variant.name.starts_with(SUSPENDED)) {
+                let field = Field {
+                    name: LINE.into(),
+                    offset: 0,
+                    node: Node::Known(line),
+                };
+                fields.insert(0, field);
+            }
             arms.push(Arm {
                 name: variant.name.as_str().into(),
                 values: variant

@@ -323,6 +323,7 @@ impl<'r, 's> Decoder<'r, 's> {
     ) -> Result<Value, DecodeError> {
         let value = match node {
             Node::Unit => Ok(Value::Unit),
+            Node::Known(number) => Ok(Value::Uint(u128::from(*number))),
             Node::Flexible => Ok(Value::Sequence(Sequence {
                 items: Vec::new(),
                 cut: Some(Cut { of: None }),

@@ -5,9 +5,10 @@
 
 use super::build::Builder;
 use super::names;
+use super::once;
 use super::shape::{
-    Arm, ChainNode, Field, Node, PointerNode, SeqLen, SeqNode, Step, TableNode, TextNode, TreeNode,
-    TreePart, VariantsNode,
+    ChainNode, Field, Node, PointerNode, SeqLen, SeqNode, Step, TableNode, TextNode, TreeNode,
+    TreePart,
 };
 use super::trait_objects;
 use crate::debuginfo::types::{StructType, Type, TypeId, TypeKind};
@@ -65,8 +66,10 @@ pub(super) fn present(
             Some(at_offset(offset, node))
         }
         "alloc::collections::linked_list::LinkedList" => linked_list(builder, body, depth),
-        "std::sync::once_lock::OnceLock" => once_lock(builder, body, depth),
-        "core::cell::once::OnceCell" => once_cell(builder, body, depth),
+        "std::sync::once_lock::OnceLock" => once::lock(builder, body, ("OnceLock", "value"), depth),
+        "std::sync::lazy_lock::LazyLock" => once::lock(builder, body, ("LazyLock", "data"), depth),
+        "core::cell::once::OnceCell" => once::cell(builder, body, depth),
+        "core::cell::lazy::LazyCell" => once::lazy_cell(builder, body, depth),
         "core::cell::Ref" | "core::cell::RefMut" => {
             let (offset, value) = builder.find(body, &["value"])?;
             let (more, pointer) = builder.peel(value);
@@ -277,7 +280,7 @@ fn vec_inside(builder: &Builder<'_>, body: &StructType, level: u32) -> Option<(u
 }
 
 /// The generic argument of that name, else the first.
-fn argument(body: &StructType, name: &str) -> Option<TypeId> {
+pub(super) fn argument(body: &StructType, name: &str) -> Option<TypeId> {
     let named = body.type_arguments.iter().find(|(known, _)| known == name);
     named.map(|(_, ty)| *ty)
 }
@@ -394,7 +397,7 @@ fn counted_unsized(
 }
 
 /// A node that its parent sees at offset 0 but that is further on.
-fn at_offset(offset: u64, node: Node) -> Node {
+pub(super) fn at_offset(offset: u64, node: Node) -> Node {
     if offset == 0 {
         return node;
     }
@@ -451,76 +454,6 @@ fn guard(builder: &mut Builder<'_>, body: &StructType, depth: u32) -> Option<Nod
         vtable: None,
     }));
     Some(at_offset(at, node))
-}
-
-/// `OnceCell(…)`, by the `Option` in it.
-fn once_cell(builder: &mut Builder<'_>, body: &StructType, depth: u32) -> Option<Node> {
-    let (offset, option) = builder.find(body, &["inner"])?;
-    let (more, option) = builder.peel(option);
-    let Node::Variants(mut variants) = builder.node(option, depth) else {
-        return None;
-    };
-    for arm in &mut variants.arms {
-        match &*arm.name {
-            "Some" => arm.name = "OnceCell".into(),
-            "None" => {
-                arm.name = "OnceCell".into();
-                arm.fields = vec![Field {
-                    name: "0".into(),
-                    offset: 0,
-                    node: Node::Struct("<uninit>".into(), Vec::new()),
-                }];
-            }
-            _ => return None,
-        }
-    }
-    Some(at_offset(offset + more, Node::Variants(variants)))
-}
-
-/// `OnceLock(…)`, by the state of the `Once` in it.
-///
-/// The number that means "done" is in no debug information, and has been
-/// another one; of compilers before the one that it was checked with, the
-/// fields are shown.
-fn once_lock(builder: &mut Builder<'_>, body: &StructType, depth: u32) -> Option<Node> {
-    const DONE: u128 = 0;
-    if builder.rust_version()? < (1, 95) {
-        return None;
-    }
-    let (once, once_type) = builder.find(body, &["once"])?;
-    let (more, state) = builder.peel(once_type);
-    let size = builder.size(state).filter(|size| *size == 4)?;
-    let (value, value_type) = builder.find(body, &["value"])?;
-    let (inner, value_type) = builder.peel(value_type);
-    let uninit = builder.resolve(value_type);
-    let TypeKind::Union(union) = &uninit.kind else {
-        return None;
-    };
-    let ty = argument(union, "T")?;
-    let field = |offset, node| {
-        vec![Field {
-            name: "0".into(),
-            offset,
-            node,
-        }]
-    };
-    let arm = |values, fields| Arm {
-        name: "OnceLock".into(),
-        values,
-        fields,
-    };
-    let unset = Node::Struct("<uninit>".into(), Vec::new());
-    let set = builder.node(ty, depth);
-    Some(Node::Variants(Box::new(VariantsNode {
-        name: "OnceLock".into(),
-        tag: Some((once + more, size as u8)),
-        arms: vec![
-            arm(vec![(DONE, DONE)], field(value + inner, set)),
-            arm(Vec::new(), field(0, unset)),
-        ],
-        transparent: false,
-        adds: false,
-    })))
 }
 
 /// Elements of a doubly linked list.

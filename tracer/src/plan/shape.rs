@@ -73,6 +73,8 @@ pub(super) enum Node {
     Beside(Box<BesideNode>),
     /// What it really is, its virtual table tells.
     Dynamic(Box<DynamicNode>),
+    /// A number that the debug information has: no byte of the value.
+    Known(u64),
     /// Known to be not there.
     Missing(Unavailable),
 }
@@ -512,7 +514,7 @@ impl Node {
                     }
                 }
             }
-            Self::Unit | Self::Flexible | Self::Missing(_) => {}
+            Self::Unit | Self::Flexible | Self::Known(_) | Self::Missing(_) => {}
         }
     }
 }

@@ -6,7 +6,9 @@
 
 use std::fmt::{self, Write};
 
-use super::{Cut, DURATION, MORE, Map, Pointer, RANGE, Sequence, Struct, Text, Value};
+use super::{
+    Cut, DURATION, LINE, MORE, Map, Pointer, RANGE, Sequence, Struct, Text, Value, Variant,
+};
 use crate::lang::ast::{Align, Format, Style};
 
 /// Name of a struct of C that has none.
@@ -101,7 +103,7 @@ impl Writer<'_> {
             Value::Unit => self.out.write_str("()"),
             Value::Struct(value) => self.structure(value),
             Value::Tuple(items) => self.tuple(items),
-            Value::Variant(variant) => self.fields(&variant.name, &variant.fields),
+            Value::Variant(variant) => self.variant(variant),
             Value::Sequence(sequence) => self.sequence(sequence),
             Value::Map(map) => self.map(map),
             Value::Pointer(pointer) => self.pointer(pointer),
@@ -165,6 +167,16 @@ impl Writer<'_> {
             // A struct that the source gives no name.
             (ANONYMOUS, fields) => self.fields("", fields),
             (name, fields) => self.fields(name, fields),
+        }
+    }
+
+    /// A variant; of a coroutine that waits, `Suspend0 at line 63 { … }`.
+    fn variant(&mut self, variant: &Variant) -> fmt::Result {
+        match &variant.fields[..] {
+            [(name, Value::Uint(line)), fields @ ..] if name == LINE => {
+                self.fields(&format!("{} at line {line}", variant.name), fields)
+            }
+            fields => self.fields(&variant.name, fields),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Golden texts and JSON of values, against what Rust's own formatting prints.
 
 use super::debug::{DEBUG, to_string};
-use super::{Cut, Map, Pointer, Sequence, Struct, Text, Value, Variant};
+use super::{Cut, LINE, Map, Pointer, Sequence, Struct, Text, Value, Variant};
 use crate::lang::ast::{Align, Format, Style};
 use crate::unavailable::Unavailable;
 
@@ -47,6 +47,23 @@ fn nested_struct_is_written_as_rust_writes_it() {
     };
     assert_eq!(named().to_string(), format!("{real:?}"));
     assert_eq!(format!("{:#}", named()), format!("{real:#?}"));
+}
+
+#[test]
+fn coroutine_that_waits_is_written_with_its_line() {
+    let suspended = |fields: Vec<(String, Value)>| {
+        let line = (LINE.to_owned(), Value::Uint(63));
+        Value::Variant(Variant {
+            ty: "{async_fn_env#0}".into(),
+            name: "Suspend0".into(),
+            fields: [vec![line], fields].concat(),
+        })
+    };
+    let with = suspended(vec![("seed".into(), Value::Uint(3))]);
+    assert_eq!(with.to_string(), "Suspend0 at line 63 { seed: 3 }");
+    assert_eq!(suspended(vec![]).to_string(), "Suspend0 at line 63");
+    let json = serde_json::to_string(&with).expect("serialises");
+    assert_eq!(json, r#"{"$variant":"Suspend0","$line":63,"seed":3}"#);
 }
 
 #[test]

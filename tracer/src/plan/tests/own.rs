@@ -6,7 +6,7 @@
 )]
 
 use std::borrow::Cow;
-use std::cell::{Cell, OnceCell, Ref, RefCell, RefMut};
+use std::cell::{Cell, LazyCell, OnceCell, Ref, RefCell, RefMut};
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet, LinkedList, VecDeque};
 use std::ffi::{CStr, CString, OsString};
 use std::marker::PhantomData;
@@ -14,7 +14,7 @@ use std::num::{NonZeroU32, Wrapping};
 use std::path::{Path, PathBuf};
 use std::rc::{Rc, Weak};
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, RwLock, RwLockWriteGuard};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, RwLock, RwLockWriteGuard};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::super::{Limits, PlanInput, compile};
@@ -541,6 +541,10 @@ struct Wrapped {
     no_once: OnceCell<u16>,
     lock: OnceLock<String>,
     no_lock: OnceLock<u8>,
+    lazy: LazyLock<String>,
+    no_lazy: LazyLock<String>,
+    lazy_cell: LazyCell<u32>,
+    no_lazy_cell: LazyCell<u32>,
     borrowed: Ref<'static, Vec<u8>>,
     mutable: RefMut<'static, u32>,
     guard: MutexGuard<'static, String>,
@@ -561,16 +565,36 @@ fn lists_cells_and_guards_are_shown_as_what_they_hold() {
         no_once: OnceCell::new(),
         lock: OnceLock::from("set".to_owned()),
         no_lock: OnceLock::new(),
+        lazy: LazyLock::new(|| "made".to_owned()),
+        no_lazy: LazyLock::new(String::new),
+        lazy_cell: LazyCell::new(|| 7),
+        no_lazy_cell: LazyCell::new(|| 8),
         borrowed: cell.borrow(),
         mutable: number.borrow_mut(),
         guard: mutex.lock().expect("nobody panics"),
         writing: rwlock.write().expect("nobody panics"),
     };
+    LazyLock::force(&zoo.lazy);
+    LazyCell::force(&zoo.lazy_cell);
     compare!(
         zoo,
         "Wrapped",
         [
-            heap, list, no_list, once, no_once, lock, no_lock, borrowed, mutable, guard, writing
+            heap,
+            list,
+            no_list,
+            once,
+            no_once,
+            lock,
+            no_lock,
+            lazy,
+            no_lazy,
+            lazy_cell,
+            no_lazy_cell,
+            borrowed,
+            mutable,
+            guard,
+            writing
         ]
     );
 }
