@@ -11,6 +11,7 @@ mod failure;
 mod lists;
 mod manual;
 mod output;
+mod privileges;
 mod probes;
 mod reload;
 mod stream;
@@ -49,7 +50,14 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let colour = output::Colours::of(args.color);
-    let result = start_log(args.log_file.as_deref()).and_then(|()| match args.command {
+    let result = start_log(args.log_file.as_deref());
+    match &args.command {
+        // Says what it was given.
+        Command::Doctor(_) => {}
+        Command::Attach(attach) => privileges::give_up(attach.perf_events),
+        _ => privileges::give_up(false),
+    }
+    let result = result.and_then(|()| match args.command {
         Command::Attach(attach) => attach::run(attach, colour),
         Command::Lines(lines) => lists::lines(&lines),
         Command::Vars(vars) => lists::vars(&vars),

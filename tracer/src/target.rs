@@ -295,11 +295,7 @@ impl Process {
         let open_path = if main {
             PathBuf::from(format!("/proc/{}/exe", self.pid))
         } else {
-            // Opens the mapped file itself, whatever stands at its path by now.
-            PathBuf::from(format!(
-                "/proc/{}/map_files/{:x}-{:x}",
-                self.pid, mapping.start, mapping.end
-            ))
+            self.mapped_file(&path, &mapping)
         };
         let name = path
             .file_name()
@@ -314,6 +310,26 @@ impl Process {
             open_path,
             main,
             replaced,
+        }
+    }
+}
+
+impl Process {
+    /// Opens the mapped file itself, whatever stands at its path by now.
+    fn mapped_file(&self, path: &Path, mapping: &Mapping) -> PathBuf {
+        let mapped = PathBuf::from(format!(
+            "/proc/{}/map_files/{:x}-{:x}",
+            self.pid, mapping.start, mapping.end
+        ));
+        let refused = |error: io::Error| error.kind() == io::ErrorKind::PermissionDenied;
+        if !fs::metadata(&mapped).is_err_and(refused) {
+            return mapped;
+        }
+        // Those are CAP_CHECKPOINT_RESTORE's to open: by its path then, while it is the same file.
+        let at_path = self.root().join(relative(path));
+        match fs::metadata(&at_path) {
+            Ok(there) if there.ino() == mapping.inode => at_path,
+            _ => mapped,
         }
     }
 }

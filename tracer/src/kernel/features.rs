@@ -11,8 +11,10 @@ use super::btf::member_offset;
 const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
 /// Number of `CAP_SYS_ADMIN`.
 const SYS_ADMIN: u32 = 21;
+/// Number of `CAP_CHECKPOINT_RESTORE`.
+const CHECKPOINT_RESTORE: u32 = 40;
 /// `CAP_…` numbers of linux/capability.h, and what each is for.
-const CAPABILITIES: [(u32, &str, &str); 4] = [
+const CAPABILITIES: [(u32, &str, &str); 5] = [
     (39, "CAP_BPF", "loads eBPF programs and maps"),
     (
         38,
@@ -23,6 +25,11 @@ const CAPABILITIES: [(u32, &str, &str); 4] = [
         19,
         "CAP_SYS_PTRACE",
         "reads /proc of other users' processes",
+    ),
+    (
+        CHECKPOINT_RESTORE,
+        "CAP_CHECKPOINT_RESTORE",
+        "opens libraries that were replaced since they were loaded; others are opened by path",
     ),
     (
         SYS_ADMIN,
@@ -160,7 +167,8 @@ pub(super) fn missing_capabilities() -> Vec<&'static str> {
     let admin = has_capability(SYS_ADMIN);
     CAPABILITIES
         .iter()
-        .filter(|(number, ..)| *number != SYS_ADMIN && !has_capability(*number))
+        .filter(|(number, ..)| !matches!(*number, SYS_ADMIN | CHECKPOINT_RESTORE))
+        .filter(|(number, ..)| !has_capability(*number))
         // CAP_SYS_ADMIN stands for these two, and not for the right to look at processes.
         .filter(|(_, name, _)| !(admin && matches!(*name, "CAP_BPF" | "CAP_PERFMON")))
         .map(|(_, name, _)| *name)
@@ -170,7 +178,7 @@ pub(super) fn missing_capabilities() -> Vec<&'static str> {
 /// What a refused perf-event uprobe wants, when it is this.
 pub(super) fn perf_event_hint() -> Option<String> {
     let lacks = !has_capability(SYS_ADMIN);
-    lacks.then(|| "perf-event uprobes want CAP_SYS_ADMIN on this kernel: run it with sudo".into())
+    lacks.then(|| "perf-event uprobes want CAP_SYS_ADMIN on this kernel: run it with sudo, and `--perf-events`".into())
 }
 
 /// The effective set of this process has the capability.

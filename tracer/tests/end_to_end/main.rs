@@ -19,6 +19,7 @@ mod linkers;
 mod load;
 mod places;
 mod placing;
+mod privileges;
 mod reload;
 mod returns;
 mod shared_library;

@@ -1,0 +1,69 @@
+//! Gives up the privileges that no command needs, before anything of the target is read.
+//!
+//! A mistake in a parser of the target's files is then not all of root's. What
+//! stays is what probes need that are added later, too: the terminal UI and files of probes add them at any time.
+
+use rustix::io::Errno;
+use rustix::thread::{
+    CapabilitySet, CapabilitySets, capabilities, remove_capability_from_bounding_set,
+    set_capabilities, set_no_new_privs,
+};
+
+/// What commands need: eBPF, uprobes, `/proc` of other users' processes, files that only their
+/// owner may read, and the files that a process has mapped (`map_files`).
+const KEPT: CapabilitySet = CapabilitySet::BPF
+    .union(CapabilitySet::PERFMON)
+    .union(CapabilitySet::SYS_PTRACE)
+    .union(CapabilitySet::DAC_READ_SEARCH)
+    .union(CapabilitySet::CHECKPOINT_RESTORE);
+/// The first Linux whose multi-uprobe links are used; perf events want `CAP_SYS_ADMIN`.
+const MULTI_LINKS: (u32, u32) = (6, 10);
+
+/// Keeps the privileges that commands need, of those that this process has. To be called before
+/// there are other threads: each has its own.
+pub(super) fn give_up(perf_events: bool) {
+    let kept = if perf_events || kernel() < Some(MULTI_LINKS) {
+        KEPT | CapabilitySet::SYS_ADMIN
+    } else {
+        KEPT
+    };
+    if let Err(error) = keep(kept) {
+        // As it was without this: more than is needed, and nothing fails for it.
+        tracing::debug!(%error, "privileges are kept");
+    }
+}
+
+fn keep(kept: CapabilitySet) -> rustix::io::Result<()> {
+    // Nothing is executed that could want more.
+    set_no_new_privs(true)?;
+    let now = capabilities(None)?;
+    // The bounding set is SETPCAP's to change; without it there is nothing to gain either.
+    if now.effective.contains(CapabilitySet::SETPCAP) {
+        for number in 0..u64::BITS {
+            let capability = CapabilitySet::from_bits_retain(1 << number);
+            if kept.contains(capability) {
+                continue;
+            }
+            match remove_capability_from_bounding_set(capability) {
+                // The kernel knows no more of them.
+                Err(Errno::INVAL) => break,
+                result => result?,
+            }
+        }
+    }
+    set_capabilities(
+        None,
+        CapabilitySets {
+            effective: now.effective & kept,
+            permitted: now.permitted & kept,
+            inheritable: now.inheritable & kept,
+        },
+    )
+}
+
+/// Version of the running kernel.
+fn kernel() -> Option<(u32, u32)> {
+    let name = rustix::system::uname();
+    let mut parts = name.release().to_str().ok()?.split(['.', '-', '+']);
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}
