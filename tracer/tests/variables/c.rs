@@ -319,7 +319,7 @@ fn place_with_a_condition_is_a_choice() {
 #[test]
 fn static_whose_name_stands_in_another_unit_is_found() {
     // As gcc's link-time optimiser writes it: the place in one unit, the name in another.
-    let module = fixture("gcc -g -O2 -flto -w c_types.c");
+    let module = fixture("gcc -g -O0 -flto -w c_types.c");
     let found = module.static_variable("global_counter");
     assert_eq!(found.len(), 1, "{found:#?}");
     let symbol = module.symbols_named("global_counter");
