@@ -33,6 +33,7 @@ mod sections;
 pub mod site;
 mod split;
 pub mod symbols;
+pub mod tls;
 mod type_members;
 mod type_names;
 mod type_reader;

@@ -320,6 +320,11 @@ impl Module {
             })
     }
 
+    /// The bytes that a section of the file itself has.
+    pub(super) fn loaded_section(&self, name: &str) -> Option<&[u8]> {
+        Some(self.main.section_bytes(self.main.section(name)?))
+    }
+
     fn unwind_section(&self, name: &str) -> Option<UnwindSection<'_>> {
         let section = self.main.section(name)?;
         let bytes = self.main.section_bytes(section);

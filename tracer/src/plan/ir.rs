@@ -17,8 +17,17 @@ pub enum TlsBlock {
     /// This many bytes from the thread pointer (negative on x86-64): executables
     /// and libraries loaded at start.
     Static(i64),
-    /// Through the thread's vector of blocks (glibc's `dtv`), by module number.
-    Dynamic(u64),
+    /// Through the thread's vector of blocks (glibc's `dtv`); the number of the
+    /// module in it is in the word at this run address.
+    Vector(u64),
+    /// Byte `of` of the block is as far from the thread pointer as the word at
+    /// this run address says.
+    Distance {
+        /// Where the word is.
+        word: u64,
+        /// Which byte.
+        of: u64,
+    },
 }
 
 /// Why a computation has no result, as the record marks it.
@@ -39,17 +48,20 @@ pub(super) enum Failure {
     Long = tracer_common::record::CHUNK_PLAN + 4,
     /// No caller that says what it passed.
     Caller = tracer_common::record::CHUNK_PLAN + 5,
+    /// The thread-local block was not laid out with the thread.
+    Thread = tracer_common::record::CHUNK_PLAN + 6,
 }
 
 impl Failure {
     /// All but [`Failure::Fault`].
-    pub(super) const MARKS: [Self; 6] = [
+    pub(super) const MARKS: [Self; 7] = [
         Self::Null,
         Self::Bounds,
         Self::Division,
         Self::Variant,
         Self::Long,
         Self::Caller,
+        Self::Thread,
     ];
 
     /// What the user is told.
@@ -62,6 +74,10 @@ impl Failure {
             Self::Long => Unavailable::Unsupported("a text as long to look through".into()),
             Self::Caller => {
                 let what = "the value at the function's entry, called from there";
+                Unavailable::Unsupported(what.into())
+            }
+            Self::Thread => {
+                let what = "thread-local storage that was not made with its thread";
                 Unavailable::Unsupported(what.into())
             }
             Self::Variant => Unavailable::Invalid("another variant is active".into()),
@@ -574,18 +590,40 @@ fn thread_local(offset: Ir, tls: Option<TlsBlock>) -> Result<Ir, Unavailable> {
             Ir::Register(FS_BASE).plus(block as u64),
             offset,
         )),
-        Some(TlsBlock::Dynamic(module)) => {
-            let vector = Ir::Register(FS_BASE).plus(8).load(8, false);
-            let block = vector.plus(module.wrapping_mul(16)).load(8, false);
-            // A block that the thread has not touched yet is marked by all ones.
-            let there = Test::Compare(cond::NE, block.clone(), Ir::Const(u64::MAX));
-            let address = Ir::alu(alu::ADD, block, offset);
-            Ok(Ir::Guard(Box::new(there), Failure::Null, Box::new(address)))
+        Some(TlsBlock::Distance { word, of }) => {
+            let distance = Ir::Const(word).load(8, false);
+            let block = Ir::alu(alu::ADD, Ir::Register(FS_BASE), distance);
+            let block = Ir::alu(alu::SUB, block, Ir::Const(of));
+            Ok(Ir::alu(alu::ADD, block, offset))
         }
+        Some(TlsBlock::Vector(word)) => Ok(Ir::alu(alu::ADD, in_vector(word), offset)),
         None => Err(Unavailable::Unsupported(
             "thread-local storage of this module".into(),
         )),
     }
+}
+
+/// A module's block by the thread's vector: entries of 16 bytes, the first of
+/// which counts generations; their number stands before it.
+///
+/// Only a block that was laid out with the thread is certain to be the
+/// module's: entries of others may be left over from a module that is gone.
+/// Such a block is in the room below the thread pointer.
+fn in_vector(word: u64) -> Ir {
+    const ROOM: u64 = 64 << 10;
+    let module = Ir::Const(word).load(8, false);
+    let vector = Ir::Register(FS_BASE).plus(8).load(8, false);
+    let entry = Ir::alu(alu::MUL, module.clone(), Ir::Const(16));
+    let block = Ir::alu(alu::ADD, vector.clone(), entry).load(8, false);
+    let count = vector.plus(16_u64.wrapping_neg()).load(8, false);
+    let known = Test::And(
+        Box::new(Test::Compare(cond::NE, module.clone(), Ir::Const(0))),
+        Box::new(Test::Compare(cond::LE, module, count)),
+    );
+    let below = Ir::alu(alu::SUB, Ir::Register(FS_BASE), block.clone());
+    let laid_out = Test::Compare(cond::LE, below, Ir::Const(ROOM));
+    let test = Test::And(Box::new(known), Box::new(laid_out));
+    Ir::Guard(Box::new(test), Failure::Thread, Box::new(block))
 }
 
 fn binary(operation: Binary, left: Ir, right: Ir) -> Ir {

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::address::{Bias, FileOffset, RunAddr};
 use crate::debuginfo::site::FileId;
+use crate::debuginfo::tls::TlsWord;
 use crate::debuginfo::{DebugInfoError, DebugOptions, Module as DebugModule};
 use crate::plan::TlsBlock;
 use crate::plan::placement::CodeMap;
@@ -75,9 +76,21 @@ impl TargetModule {
     /// Where its thread-local storage is in each thread, when that is certain.
     ///
     /// The executable's block ends at the thread pointer, aligned as its segment wants it (the
-    /// x86-64 ABI's variant II). Where a library's block is only the dynamic linker knows.
+    /// x86-64 ABI's variant II). Where a library's block is only the dynamic linker knows, which
+    /// tells the library by a word of its data.
     pub(super) fn tls(&self) -> Option<TlsBlock> {
-        let segment = self.debug().ok()?.tls().filter(|_| self.file.main)?;
+        let debug = self.debug().ok()?;
+        if !self.file.main {
+            let bias = self.bias()?;
+            return Some(match debug.tls_word()? {
+                TlsWord::Module(word) => TlsBlock::Vector(bias.run(word).0),
+                TlsWord::Distance { word, of } => TlsBlock::Distance {
+                    word: bias.run(word).0,
+                    of,
+                },
+            });
+        }
+        let segment = debug.tls()?;
         let align = segment.align.max(1);
         let misaligned = segment.memory_size.wrapping_add(segment.address.0) % align;
         let padding = if misaligned == 0 {

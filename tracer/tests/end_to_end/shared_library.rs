@@ -89,6 +89,46 @@ fn dlopened_library_line_is_traced() {
     trace(&target, &probe, 5);
 }
 
+/// What the library's own thread-local counter is shown as, beside its static one.
+fn by_thread(program: &Program) -> Vec<(i64, serde_json::Value)> {
+    let line = probe_line(LIBRARY, "library");
+    let probe = format!(r#"log {LIBRARY}:{line} "{{calls}} {{by_thread}}""#);
+    let tracer = Tracer::json(program.pid(), &[&probe]);
+    tracer.wait_events(3);
+    let events = tracer.interrupt().events();
+    let calls = |event| value(event, "calls").as_i64().expect("a number");
+    let both = |event| (calls(event), value(event, "by_thread").clone());
+    events.iter().map(both).collect()
+}
+
+#[test]
+fn thread_local_of_a_linked_library_is_the_threads_own() {
+    if !needs::kernel() {
+        return;
+    }
+    let target = Program::ready(&linked(), &["21"]);
+    // One thread calls: both count the same, from 40 and from 7.
+    for (calls, by_thread) in by_thread(&target) {
+        assert_eq!(by_thread, calls - 33);
+    }
+}
+
+#[test]
+fn thread_local_of_an_opened_library_is_exact_or_unavailable() {
+    if !needs::kernel() {
+        return;
+    }
+    let library = library();
+    let path = c("shared-dlopen", "e2e_shared_main.c", &["-O0", "-ldl"]);
+    let library = library.to_str().expect("test paths are UTF-8");
+    let target = Program::ready(&path, &["5", library]);
+    for (calls, by_thread) in by_thread(&target) {
+        let why = "not supported: thread-local storage that was not made with its thread";
+        let gone = serde_json::json!({ "$unavailable": why });
+        assert!(by_thread == gone || by_thread == calls - 33, "{by_thread}");
+    }
+}
+
 #[test]
 fn other_process_of_the_same_binary_is_not_seen() {
     if !needs::kernel() {

@@ -238,9 +238,10 @@ pub(crate) fn gdb(program: &Program, sites: &[Site]) -> Result<BTreeMap<usize, V
     Ok(seen)
 }
 
-/// Statics are looked at where the program begins.
+/// Statics are looked at where the program begins, and in its library.
 fn wants_statics(site: &Site) -> bool {
     site.function == "main"
+        || site.function == "shared_call"
         || site.function.ends_with("::main")
         || site.function.starts_with("main(")
 }
