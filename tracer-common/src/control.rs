@@ -10,6 +10,12 @@ pub const NEEDS_TASK: u32 = 4;
 /// The plan adds hits up, which no time is needed for; one that sends a record all the same
 /// takes its time then. Set by the loader.
 pub const ADDS_UP: u32 = 8;
+/// What is timed begins here ([`ENTER`](crate::op::ENTER)); hits are no hits of the probe.
+pub const BEGINS: u32 = 16;
+/// What is timed ends here ([`LEAVE`](crate::op::LEAVE)).
+pub const ENDS: u32 = 32;
+/// What is timed cannot go on beyond here ([`FORGET`](crate::op::FORGET)); hits are no hits.
+pub const FORGETS: u32 = 64;
 /// Bits of the flags from here on: bytes from the start of `task_struct` to the
 /// thread's `fs_base`; 0 is not known. Set by the loader.
 pub const FS_BASE_SHIFT: u32 = 8;
@@ -106,7 +112,9 @@ pub struct ProbeState {
 /// Counters of one probe on one CPU.
 ///
 /// `hits = events + lost + limited + rejected + faults + silenced + expired +
-/// over_budget` holds at any time that no hit is in progress.
+/// over_budget` holds at any time that no hit is in progress. A probe that times
+/// counts as a hit each end whose beginning is known; for what else it reaches see
+/// [`TimeCounters`](crate::timing::TimeCounters).
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
@@ -142,13 +150,15 @@ pub struct ProbeCounters {
     pub bpf_ns: u64,
     /// Hits whose time is in `bpf_ns`: the first of each [`SAMPLED`](crate::limits::SAMPLED).
     pub timed: u64,
+    /// Times that a site was reached and that were no hits: see [`crate::timing::TimeCounters`].
+    pub passed: u64,
 }
 
 const _: () = assert!(size_of::<Guard>() == 16);
 const _: () = assert!(size_of::<SiteControl>() == 40);
 const _: () = assert!(size_of::<ProbeControl>() == 40);
 const _: () = assert!(size_of::<ProbeState>() == 48);
-const _: () = assert!(size_of::<ProbeCounters>() == 112);
+const _: () = assert!(size_of::<ProbeCounters>() == 120);
 
 /// What the loader tells the programs before they are loaded.
 #[repr(C)]

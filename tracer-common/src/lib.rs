@@ -13,3 +13,4 @@ pub mod control;
 pub mod limits;
 pub mod op;
 pub mod record;
+pub mod timing;

@@ -54,3 +54,18 @@ pub const MAX_VALUES: u32 = 1 << 13;
 /// hits is estimated from one in this many. A power of two. So many of the
 /// longest records are a small part of the ring.
 pub const SAMPLED: u64 = 16;
+
+/// Beginnings without an end yet that all probes together may have: calls in progress, and those
+/// that were left by a panic or `longjmp` and whose frame was not used since. One more is not timed.
+///
+/// Memory is taken as they come: some hundred bytes each.
+pub const MAX_BEGUN: u32 = 1 << 14;
+
+/// The same, of probes whose events show what was known at the beginning: some 1,200 bytes each.
+pub const MAX_BEGUN_KEPT: u32 = 1 << 13;
+
+/// Bytes of the values that are kept from where a time begins to where it ends; the rest is cut.
+pub const KEPT_BYTES: usize = 1 << 10;
+
+/// Inlined copies of one function in another whose times are told apart; further ones are left out.
+pub const MAX_GROUPS: u32 = 16;

@@ -4,7 +4,8 @@
 //! Registers 0 to 31 are free for the plan; 32 + N holds the target's general
 //! register with DWARF number N (x86-64: 0 `rax`, 1 `rdx`, 2 `rcx`, 3 `rbx`,
 //! 4 `rsi`, 5 `rdi`, 6 `rbp`, 7 `rsp`, 8–15, 16 the address of the probed
-//! instruction), 49 `eflags`, 50 `fs_base`, 51 to 55 what is known of the thread.
+//! instruction), 49 `eflags`, 50 `fs_base`, 51 to 55 what is known of the thread, 56 the
+//! time that something took.
 //!
 //! A capture appends *chunks* to the record (see [`crate::record`]). Jumps are
 //! relative to the plan's first op; an op index outside the plan ends it.
@@ -28,6 +29,8 @@ pub const TID: u8 = 52;
 pub const HIT: u8 = 53;
 /// First of two machine registers with the thread's name, zero-padded.
 pub const COMM: u8 = 54;
+/// Machine register with the time from [`ENTER`] to [`LEAVE`] in ns, filled by the latter.
+pub const ELAPSED: u8 = 56;
 
 /// Ends the plan; the record is sent.
 pub const END: u8 = 0;
@@ -91,6 +94,22 @@ pub const TALLY: u8 = 21;
 /// The same for the entry of the record's bytes behind its header, at most
 /// [`KEY_BYTES`](crate::aggregate::KEY_BYTES) of them.
 pub const TALLY_RECORD: u8 = 22;
+
+/// Something that is timed begins: that of the frame `r[src] + offset` and the group `a`. The
+/// plan goes on; at its end the record's chunks are kept with the beginning when `size` is 1
+/// (at most [`KEPT_BYTES`](crate::limits::KEPT_BYTES)), and nothing is sent. What has begun
+/// there already did not end; when `dst` is 1 it goes on, and this is no beginning.
+///
+/// See [`crate::timing`]; the site's flags must say the same as the op.
+pub const ENTER: u8 = 23;
+/// It ends: `r[ELAPSED]` = ns since the beginning in the frame `r[src] + offset` and group `a`,
+/// which is over with the plan's end. Ends the plan when there was none. `size` as for [`ENTER`].
+pub const LEAVE: u8 = 24;
+/// Ends the plan: what has begun in the frame `r[src] + offset` does not end, in the groups
+/// from 0 to `a`.
+pub const FORGET: u8 = 25;
+/// Appends the chunks that were kept at [`ENTER`].
+pub const KEPT: u8 = 26;
 
 /// Operations of [`ALU`] and [`ALU_CONST`]; all wrap at 64 bits.
 #[expect(missing_docs, reason = "the names say it")]

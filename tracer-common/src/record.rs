@@ -11,6 +11,9 @@ pub const FLAG_NO_ROOM: u32 = 2;
 /// At least one read faulted.
 pub const FLAG_FAULT: u32 = 4;
 
+/// Something that was timed ended: see [`RecordHeader::begun_at`].
+pub const FLAG_TIMED: u32 = 8;
+
 /// The chunk has all the bytes that the plan asked for.
 pub const CHUNK_OK: u8 = 0;
 /// The page was not readable, even after it was asked for; no data.
@@ -47,8 +50,10 @@ pub struct RecordHeader {
     pub flags: u32,
     /// Which probe, so that a record that outlives its site is still counted.
     pub probe: u32,
-    /// Zero.
-    pub reserved: u64,
+    /// Of something that was timed, the site at which it began; else 0.
+    pub begun_at: u32,
+    /// Bytes of the chunks that were kept there; they come first.
+    pub begun_bytes: u32,
 }
 
 /// What every chunk begins with: 8 bytes.

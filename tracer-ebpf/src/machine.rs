@@ -9,7 +9,7 @@ use aya_ebpf::helpers::generated::{
     bpf_probe_read_kernel, bpf_ringbuf_output, bpf_ringbuf_query,
 };
 use tracer_common::control::{
-    ADDS_UP, COUNTS, FS_BASE_SHIFT, NEEDS_FS_BASE, NEEDS_TASK, ProbeControl, ProbeCounters, ProbeState,
+    ADDS_UP, BEGINS, COUNTS, ENDS, FORGETS, FS_BASE_SHIFT, NEEDS_FS_BASE, NEEDS_TASK, ProbeControl, ProbeCounters, ProbeState,
     Settings, SiteControl,
 };
 use tracer_common::limits::{MAX_RECORD, MAX_STEPS, SAMPLED, SCRATCH_PER_CPU};
@@ -24,9 +24,12 @@ use crate::maps::{
 use crate::outcome;
 use crate::step::{Run, Step, next_common, step};
 use crate::tally;
+use crate::timing;
 
 /// Attempts to take part in the rate limit against other CPUs; after them the hit counts as limited.
 const RATE_ATTEMPTS: u32 = 4;
+/// The site belongs to a probe that times.
+const TIMED: u32 = BEGINS | ENDS | FORGETS;
 /// Ops that run before the kernel's loop is asked for more.
 const FIRST_STEPS: u32 = 8;
 const BPF_RB_NO_WAKEUP: u64 = 1;
@@ -48,12 +51,18 @@ pub fn hit(registers: *const pt_regs, cookie: u32) {
     };
     // SAFETY: a map value of this CPU; only atomic additions are made to it.
     let counters = unsafe { &*counters };
-    // Each hit is counted once where it begins, and once where it ends. A counter that all CPUs
-    // share is dearer, and only a record needs its number.
-    let hits = if site.flags & COUNTS != 0 { &counters.hits } else { &state.sequence };
-    let number = atomic::fetch_add(hits, 1).wrapping_add(1);
+    let (number, mut ended);
+    if site.flags & TIMED != 0 {
+        number = timing::number(site, counters);
+        ended = timing::admit(site, control, state);
+    } else {
+        // Each hit is counted once where it begins, and once where it ends. A counter that all
+        // CPUs share is dearer, and only a record needs its number.
+        let hits = if site.flags & COUNTS != 0 { &counters.hits } else { &state.sequence };
+        number = atomic::fetch_add(hits, 1).wrapping_add(1);
+        ended = limits(control, state);
+    }
     let start = if is_sampled(number) { now() } else { 0 };
-    let mut ended = limits(control, state);
     if ended == outcome::RUNNING {
         let site = anew_ref(site);
         ended = if site.flags & COUNTS != 0 {
@@ -71,7 +80,8 @@ pub fn hit(registers: *const pt_regs, cookie: u32) {
     count(counters, ended);
     if start != 0 {
         atomic::add(&counters.bpf_ns, now().wrapping_sub(start));
-        atomic::add(&counters.timed, 1);
+        // The time of a beginning belongs to the hit at its end.
+        atomic::add(&counters.timed, u64::from(ended != outcome::NO_HIT));
     }
 }
 
@@ -139,13 +149,7 @@ fn limits(control: &ProbeControl, state: &ProbeState) -> u32 {
 #[inline(always)]
 fn limits_of_time(control: &ProbeControl, state: &ProbeState) -> u32 {
     let control = anew_ref(control);
-    // SAFETY: takes nothing, gives a number; the kernel makes it a load.
-    let tick = unsafe { bpf_jiffies64() };
-    let then = if state.tick == tick {
-        state.tick_ns
-    } else {
-        read_clock(state, tick)
-    };
+    let then = time_of_tick(state);
     let control = anew_ref(control);
     if control.expires_ns != 0 && then > control.expires_ns {
         return outcome::EXPIRED;
@@ -154,6 +158,24 @@ fn limits_of_time(control: &ProbeControl, state: &ProbeState) -> u32 {
         return outcome::LIMITED;
     }
     outcome::RUNNING
+}
+
+/// The time that was read first in this tick.
+#[inline(always)]
+pub fn time_of_tick(state: &ProbeState) -> u64 {
+    // SAFETY: takes nothing, gives a number; the kernel makes it a load.
+    let tick = unsafe { bpf_jiffies64() };
+    if state.tick == tick {
+        state.tick_ns
+    } else {
+        read_clock(state, tick)
+    }
+}
+
+/// The same for where something ends that is timed.
+#[inline(never)]
+pub fn limits_at_end(control: &ProbeControl, state: &ProbeState) -> u32 {
+    limits(control, state)
 }
 
 /// The time, for all hits of this tick.
@@ -191,13 +213,15 @@ fn fire(
     let scratch = claim();
     // SAFETY: this hit has claimed the area; nobody else touches it until `release`.
     let Some(area) = (unsafe { scratch.as_mut() }) else {
-        return outcome::LOST;
+        return if site.flags & TIMED != 0 { timing::lost(site) } else { outcome::LOST };
     };
     let header = area.header();
     header.ktime_ns = if site.flags & ADDS_UP == 0 { now() } else { 0 };
     header.hit = number;
     header.site = site.cookie;
     header.probe = site.probe;
+    header.begun_at = 0;
+    header.begun_bytes = 0;
     let ended = capture(registers, site, area, counters);
     release(scratch);
     ended
@@ -224,8 +248,12 @@ fn capture(
     area.length = size_of::<RecordHeader>() as u32;
     area.chunk = 0;
     area.flags = 0;
+    area.timed = 0;
     area.ended = outcome::RUNNING;
     run(area);
+    if site.flags & TIMED != 0 && timing::end(area, counters) {
+        return outcome::NO_HIT;
+    }
     if area.ended != outcome::SENT && area.ended < outcome::COUNTED {
         return area.ended;
     }
@@ -335,7 +363,6 @@ fn send(area: &mut Scratch) -> u32 {
     let out = area.header();
     out.length = length;
     out.flags = flags;
-    out.reserved = 0;
     out.pid = (ids >> 32) as u32;
     out.tid = ids as u32;
     let ring = core::ptr::from_ref(&EVENTS).cast_mut().cast();
@@ -477,6 +504,7 @@ fn count(counters: &ProbeCounters, ended: u32) {
         outcome::SILENCED => &counters.silenced,
         outcome::EXPIRED => &counters.expired,
         outcome::OVER_BUDGET => &counters.over_budget,
+        outcome::NO_HIT => &counters.passed,
         _ => &counters.lost,
     };
     // Atomic although the counter is this CPU's: another task's hit may preempt this one.

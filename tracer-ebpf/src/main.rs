@@ -24,6 +24,7 @@ mod memory;
 mod outcome;
 mod step;
 mod tally;
+mod timing;
 
 use aya_ebpf::EbpfContext;
 use aya_ebpf::bindings::pt_regs;

@@ -10,6 +10,7 @@ use tracer_common::limits::{
 };
 use tracer_common::op::Op;
 use tracer_common::record::RecordHeader;
+use tracer_common::timing::BegunKey;
 
 /// What one hit works with, from its start to its end.
 #[repr(C)]
@@ -36,6 +37,20 @@ pub struct Scratch {
     pub number: u64,
     /// What a helper writes, and the stack has no room for (see `step`).
     pub word: u64,
+    /// Op that timed something (see `timing`), or 0.
+    pub timed: u32,
+    /// 1: chunks are kept from the beginning to the end.
+    pub keeps: u32,
+    /// 1: what has begun already goes on.
+    pub goes_on: u32,
+    /// Zero.
+    pub reserved: u32,
+    /// Which beginning it is.
+    pub key: BegunKey,
+    /// Address of its beginning in the map.
+    pub begun: u64,
+    /// ns since then.
+    pub elapsed: u64,
     /// See `tracer_common::op`.
     pub registers: [u64; REGISTERS],
     /// The record; the longest copy that begins at its last byte still fits.

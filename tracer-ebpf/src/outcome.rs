@@ -18,9 +18,11 @@ pub const EXPIRED: u32 = 6;
 pub const OVER_BUDGET: u32 = 7;
 /// No room in the ring, or no scratch area free.
 pub const LOST: u32 = 8;
+/// It is no hit of the probe: something that is timed begins, or ends without a beginning.
+pub const NO_HIT: u32 = 9;
 /// To be counted; there is nothing to send.
-pub const COUNTED: u32 = 9;
+pub const COUNTED: u32 = 10;
 /// To be added to the entry of a number.
-pub const TALLIED: u32 = 10;
+pub const TALLIED: u32 = 11;
 /// To be added to the entry of the record's bytes.
-pub const TALLIED_RECORD: u32 = 11;
+pub const TALLIED_RECORD: u32 = 12;

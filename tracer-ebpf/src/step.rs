@@ -10,6 +10,7 @@ use tracer_common::record::{
 use crate::maps::{OPS, Scratch};
 use crate::memory::{read_user, read_user_string};
 use crate::outcome;
+use crate::timing;
 
 /// Bytes of a chunk header.
 const HEADER: u32 = 8;
@@ -157,6 +158,7 @@ fn execute(area: &mut Scratch, op: &Op) {
         op::COUNT => area.ended = outcome::COUNTED,
         op::TALLY => tally(area, op),
         op::TALLY_RECORD => area.ended = outcome::TALLIED_RECORD,
+        op::ENTER | op::LEAVE | op::FORGET | op::KEPT => timing::run(area, op),
         op::REJECT => area.ended = outcome::REJECTED,
         op::FAULT => area.ended = outcome::FAULTED,
         _ => area.ended = outcome::SENT,
@@ -171,7 +173,7 @@ fn tally(area: &mut Scratch, op: &Op) {
 }
 
 #[inline(always)]
-fn register(area: &Scratch, index: u8) -> u64 {
+pub fn register(area: &Scratch, index: u8) -> u64 {
     area.registers[usize::from(index & 63)]
 }
 

@@ -43,6 +43,17 @@ pub fn add(area: &mut Scratch, counters: &ProbeCounters) {
     }
 }
 
+/// Adds a hit to the entry of a number.
+#[inline(never)]
+pub fn add_number(site: u32, value: u64, state: &ProbeState, counters: &ProbeCounters) {
+    let key = NumberKey {
+        site,
+        status: 0,
+        value,
+    };
+    add_to(&NUMBERS, &key, state, counters);
+}
+
 /// Zeroes the words of a key behind its bytes.
 #[inline(always)]
 fn clear(key: &mut BytesKey, length: u32) {

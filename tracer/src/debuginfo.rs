@@ -23,6 +23,7 @@ mod name_filter;
 mod name_index;
 pub mod names;
 pub mod object;
+mod paths;
 pub mod place;
 mod prologue;
 mod ranges;

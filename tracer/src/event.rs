@@ -129,6 +129,8 @@ pub enum AggregateBody {
     Count(Vec<CountRow>),
     /// By range of numbers.
     Histogram(Histogram),
+    /// By how long it took.
+    Times(Times),
 }
 
 /// How often a value was there.
@@ -149,6 +151,94 @@ pub struct Histogram {
     pub buckets: Vec<Bucket>,
     /// Hits whose number could not be read, by reason.
     pub unavailable: Vec<(Unavailable, u64)>,
+}
+
+/// Times from a beginning to an end.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Times {
+    /// In ns, those with hits, by time: eight to each power of two.
+    pub buckets: Vec<Bucket>,
+    /// The shortest and the longest in ns, exact; `None`: there is none yet.
+    pub extremes_ns: Option<(u64, u64)>,
+    /// Sum of all, ns.
+    pub sum_ns: u64,
+    /// Beginnings whose end has not come.
+    pub in_progress: u64,
+    /// Beginnings whose end will not come: left by a panic, an exception, `longjmp`, the thread's end.
+    pub unfinished: u64,
+    /// Ends whose beginning is not known: it was before the probe, or one of the following.
+    pub unpaired: u64,
+    /// Beginnings while the probe was disabled, or after its time to live.
+    pub off: u64,
+    /// Beginnings whose condition was false.
+    pub rejected: u64,
+    /// Beginnings whose condition could not be read.
+    pub faults: u64,
+    /// Beginnings that could not be looked at.
+    pub lost: u64,
+    /// Beginnings that found no room.
+    pub full: u64,
+}
+
+impl Times {
+    /// Between which times in ns the hit is that `percent` of all are not slower than; both
+    /// ends may be it. `None`: there is none.
+    #[must_use]
+    pub fn percentile(&self, percent: u64) -> Option<(u64, u64)> {
+        let (shortest, longest) = self.extremes_ns?;
+        let total: u128 = self.buckets.iter().map(|one| u128::from(one.count)).sum();
+        let rank = (total * u128::from(percent)).div_ceil(100).max(1);
+        let mut below = 0;
+        let bucket = self.buckets.iter().find(|bucket| {
+            below += u128::from(bucket.count);
+            below >= rank
+        })?;
+        let within = |ns: i128| u64::try_from(ns).unwrap_or(u64::MAX);
+        Some((
+            within(bucket.low).max(shortest),
+            within(bucket.high).min(longest),
+        ))
+    }
+
+    /// What began or ended and has no time, in words.
+    #[must_use]
+    pub const fn others(&self) -> [(u64, &'static str); 8] {
+        [
+            (self.in_progress, "without an end so far"),
+            (
+                self.unfinished,
+                "unfinished: left by a panic, an exception, longjmp, or the thread's end",
+            ),
+            (self.rejected, "with a false condition where they began"),
+            (self.faults, "with an unreadable condition where they began"),
+            (self.off, "began while silenced, or after the probe's time"),
+            (self.lost, "lost where they began"),
+            (self.full, "not timed: too many in progress"),
+            (self.unpaired, "ended without a beginning that was timed"),
+        ]
+    }
+
+    /// The buckets joined to powers of two.
+    #[must_use]
+    pub fn powers(&self) -> Vec<Bucket> {
+        let mut powers: Vec<Bucket> = Vec::new();
+        for bucket in &self.buckets {
+            let bits = u128::BITS - bucket.low.unsigned_abs().leading_zeros();
+            let (low, high) = match bits {
+                0 => (0, 0),
+                bits => (1 << (bits - 1), (1 << bits) - 1),
+            };
+            match powers.last_mut() {
+                Some(last) if last.low == low => last.count += bucket.count,
+                _ => powers.push(Bucket {
+                    low,
+                    high,
+                    count: bucket.count,
+                }),
+            }
+        }
+        powers
+    }
 }
 
 /// A range of numbers.
@@ -191,6 +281,8 @@ pub struct Counters {
     pub cut: u64,
     /// Time in eBPF of all hits, ns: estimated from one hit in sixteen, which are timed.
     pub bpf_ns: u64,
+    /// Times that a site was reached that were no hits: where what is timed begins.
+    pub passed: u64,
 }
 
 /// Everything that a session tells its frontend.
@@ -202,4 +294,40 @@ pub enum Notice {
     Warning(String),
     /// The target is gone: exit code or signal when that is known. The session is over.
     TargetExited(Option<i32>),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn times(counts: &[(i128, i128, u64)], extremes_ns: (u64, u64)) -> Times {
+        let bucket = |&(low, high, count): &(i128, i128, u64)| Bucket { low, high, count };
+        Times {
+            buckets: counts.iter().map(bucket).collect(),
+            extremes_ns: Some(extremes_ns),
+            ..Times::default()
+        }
+    }
+
+    #[test]
+    fn percentile_is_the_bucket_of_its_rank_within_the_extremes() {
+        let times = times(&[(8, 8, 50), (16, 17, 49), (32, 35, 1)], (8, 33));
+        assert_eq!(times.percentile(50), Some((8, 8)));
+        assert_eq!(times.percentile(51), Some((16, 17)));
+        assert_eq!(times.percentile(99), Some((16, 17)));
+        assert_eq!(times.percentile(100), Some((32, 33)));
+        assert_eq!(times.percentile(0), Some((8, 8)));
+        assert_eq!(Times::default().percentile(50), None);
+    }
+
+    #[test]
+    fn buckets_join_to_powers_of_two() {
+        let times = times(&[(0, 0, 1), (9, 9, 2), (14, 14, 3), (16, 17, 4)], (0, 17));
+        let joined: Vec<(i128, i128, u64)> = times
+            .powers()
+            .iter()
+            .map(|one| (one.low, one.high, one.count))
+            .collect();
+        assert_eq!(joined, [(0, 0, 1), (8, 15, 5), (16, 31, 4)]);
+    }
 }

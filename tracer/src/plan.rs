@@ -31,6 +31,7 @@ mod shape;
 mod stack;
 #[cfg(test)]
 mod tests;
+pub mod timing;
 mod trait_objects;
 
 use std::sync::Arc;
@@ -54,13 +55,14 @@ use crate::lang::ast::{Expr, Format, ProbeSpec, Span, Special, Style, TemplatePa
 use crate::redact::Redactor;
 use crate::unavailable::Unavailable;
 use crate::value::debug::DEBUG;
-use asm::{Asm, Exits};
+use asm::{Asm, Exits, Label};
 use build::Builder;
 use capture::{Capture, Captured};
 use expr::{Number, NumberKind, Operand, Resolver, Scope};
 use ir::{Ir, Process, Spot, Spots};
 use layout::{Entry, Part, Source};
 use shape::Node;
+use stack::StackSlots;
 
 /// What a plan is made from.
 pub struct PlanInput<'a> {
@@ -132,24 +134,8 @@ impl PlanError {
 /// An expression makes no sense at the site, or all that the template asks for
 /// is unavailable there.
 pub fn compile(input: &PlanInput<'_>) -> Result<Plan, PlanError> {
-    let scope = Scope {
-        process: Process {
-            bias: input.bias,
-            tls: input.tls,
-        },
-        variables: input.variables,
-        statics: input.statics,
-        text: &input.spec.text,
-        returned: input.returned,
-    };
-    let mut compiler = Compiler {
-        builder: Builder::new(input.source, input.bias, input.limits),
-        scope: &scope,
-        values: Vec::new(),
-        entries: Vec::new(),
-        parts: Vec::new(),
-        notes: Vec::new(),
-    };
+    let scope = scope(input);
+    let mut compiler = Compiler::new(input, &scope);
     let mut asm = Asm::new();
     let condition = match &input.spec.condition {
         Some(condition) => {
@@ -185,15 +171,39 @@ pub fn compile(input: &PlanInput<'_>) -> Result<Plan, PlanError> {
         (captured, stack)
     };
     if let Some((reject, fault)) = condition {
-        for (label, code) in [(reject, REJECT), (fault, FAULT)] {
-            asm.place(label);
-            asm.emit(Op {
-                code,
-                ..Op::default()
-            });
-        }
+        ends(&mut asm, reject, fault);
     }
-    let ops = asm.finish();
+    Ok(compiler.finish(asm, (captured, stack), (counts.unwrap_or(0), key)))
+}
+
+/// Where a condition goes that is false, or cannot be read.
+fn ends(asm: &mut Asm, reject: Label, fault: Label) {
+    for (label, code) in [(reject, REJECT), (fault, FAULT)] {
+        asm.place(label);
+        asm.emit(Op {
+            code,
+            ..Op::default()
+        });
+    }
+}
+
+/// What names mean at the site.
+fn scope<'a>(input: &PlanInput<'a>) -> Scope<'a> {
+    Scope {
+        process: Process {
+            bias: input.bias,
+            tls: input.tls,
+        },
+        variables: input.variables,
+        statics: input.statics,
+        text: &input.spec.text,
+        returned: input.returned,
+        elapsed: false,
+    }
+}
+
+/// `NEEDS_…` bits of a plan.
+fn needs(ops: &[Op]) -> u32 {
     // Sizes and statuses never have the registers' numbers.
     let needs = |wanted: std::ops::RangeInclusive<u8>| {
         ops.iter()
@@ -206,19 +216,7 @@ pub fn compile(input: &PlanInput<'_>) -> Result<Plan, PlanError> {
         0
     };
     let task = if needs(PID..=COMM + 1) { NEEDS_TASK } else { 0 };
-    Ok(Plan {
-        ops,
-        flags: counts.unwrap_or(0) | fs | task,
-        layout: Layout {
-            captured,
-            entries: compiler.entries,
-            parts: compiler.parts,
-            stack,
-            redactor: input.redactor.clone(),
-        },
-        key,
-        notes: compiler.notes,
-    })
+    fs | task
 }
 
 struct Compiler<'a> {
@@ -228,9 +226,46 @@ struct Compiler<'a> {
     entries: Vec<Entry>,
     parts: Vec<Part>,
     notes: Vec<String>,
+    redactor: &'a Redactor,
 }
 
-impl Compiler<'_> {
+impl<'a> Compiler<'a> {
+    fn new(input: &PlanInput<'a>, scope: &'a Scope<'a>) -> Self {
+        Self {
+            builder: Builder::new(input.source, input.bias, input.limits),
+            scope,
+            values: Vec::new(),
+            entries: Vec::new(),
+            parts: Vec::new(),
+            notes: Vec::new(),
+            redactor: input.redactor,
+        }
+    }
+
+    /// The plan of these ops, with what they leave in the record, flags beside the needs, and
+    /// the key.
+    fn finish(
+        self,
+        asm: Asm,
+        (captured, stack): (Captured, Option<StackSlots>),
+        (flags, key): (u32, Option<Key>),
+    ) -> Plan {
+        let ops = asm.finish();
+        Plan {
+            flags: flags | needs(&ops),
+            ops,
+            layout: Layout {
+                captured,
+                entries: self.entries,
+                parts: self.parts,
+                stack,
+                redactor: self.redactor.clone(),
+            },
+            key,
+            notes: self.notes,
+        }
+    }
+
     /// `name = value, …` of everything in scope but statics.
     fn all_variables(&mut self) {
         let scope = self.scope;
@@ -283,31 +318,37 @@ impl Compiler<'_> {
                 }
                 TemplatePart::Hole { expr, format } => (expr, *format),
             };
-            let operand = Resolver::new(&self.builder, self.scope).operand(expr)?;
-            let operand = match operand {
-                Operand::Unknown(_, error) => return Err(error),
-                Operand::Place(spots, ty) if format.style == Style::Pointer => {
-                    self.address_of(expr, spots, ty)?
-                }
-                operand => operand,
-            };
-            let name = text.get(expr.span.clone()).unwrap_or_default();
-            holes += 1;
-            if let Some(why) = lost(&operand) {
-                self.notes
-                    .push(format!("`{name}` is unavailable here: {why}"));
-                missing = Some(PlanError::at(
-                    expr,
-                    format!("`{name}` is unavailable here: {why}"),
-                ));
-                holes -= 1;
+            match self.hole(text, expr, format)? {
+                None => holes += 1,
+                lost => missing = lost,
             }
-            self.value(name, operand, format);
         }
         match missing {
             Some(error) if holes == 0 => Err(error),
             _ => Ok(()),
         }
+    }
+
+    /// One hole of a template; gives why its value is wholly unavailable.
+    fn hole(
+        &mut self,
+        text: &str,
+        expr: &Expr,
+        format: Format,
+    ) -> Result<Option<PlanError>, PlanError> {
+        let operand = Resolver::new(&self.builder, self.scope).operand(expr)?;
+        let operand = match operand {
+            Operand::Unknown(_, error) => return Err(error),
+            Operand::Place(spots, ty) if format.style == Style::Pointer => {
+                self.address_of(expr, spots, ty)?
+            }
+            operand => operand,
+        };
+        let name = text.get(expr.span.clone()).unwrap_or_default();
+        let missing = lost(&operand).map(|why| format!("`{name}` is unavailable here: {why}"));
+        self.notes.extend(missing.clone());
+        self.value(name, operand, format);
+        Ok(missing.map(|message| PlanError::at(expr, message)))
     }
 
     /// What `{x:p}` shows: the pointer itself, or the address of the value.
@@ -424,6 +465,7 @@ fn number_node(number: &Number) -> (Node, &'static str) {
         NumberKind::Char => (Node::Char { size }, "char"),
         NumberKind::Float => (Node::Float { size }, if size == 4 { "f32" } else { "f64" }),
         NumberKind::Pointer => (Node::Function, "*const ()"),
+        NumberKind::Duration => (Node::Nanoseconds, "ns"),
         NumberKind::Int => {
             let ty = match (size, signed) {
                 (1, true) => "i8",

@@ -154,6 +154,9 @@ impl<'m> Machine<'m> {
                 op::REJECT => return Outcome::Rejected,
                 op::FAULT => return Outcome::Faulted,
                 op::COUNT => return Outcome::Counted,
+                // What begins and ends is not followed here.
+                op::ENTER | op::LEAVE | op::KEPT => {}
+                op::FORGET => return Outcome::Rejected,
                 op::TALLY => return Outcome::Tallied(op.a, self.get(op.src)),
                 op::TALLY_RECORD => {
                     return Outcome::TalliedRecord(self.record.split_off(HEADER));

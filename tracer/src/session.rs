@@ -26,6 +26,7 @@ mod resolve;
 mod shared;
 mod spending;
 mod symbols;
+mod timing;
 mod wait;
 
 use std::path::PathBuf;
@@ -154,8 +155,14 @@ impl Cost {
     /// Everything that the hits took so far, in ns; `None` when the trap's cost is not known.
     #[must_use]
     pub fn total_ns(&self, counters: &Counters) -> Option<u64> {
-        let traps = self.trap_ns?.saturating_mul(counters.hits);
-        Some(traps.saturating_add(counters.bpf_ns))
+        Some(self.traps_ns(counters)?.saturating_add(counters.bpf_ns))
+    }
+
+    /// The traps of it; those at which something begins that is timed are among them.
+    #[must_use]
+    pub fn traps_ns(&self, counters: &Counters) -> Option<u64> {
+        let traps = counters.hits.saturating_add(counters.passed);
+        Some(self.trap_ns?.saturating_mul(traps))
     }
 }
 

@@ -16,6 +16,8 @@ pub enum Value {
     Int(i128),
     /// An integer of at most 128 bits, unsigned.
     Uint(u128),
+    /// A time span in ns; written as `1.5ms`, in JSON as the number.
+    Nanoseconds(u64),
     /// A truth value.
     Bool(bool),
     /// A character.

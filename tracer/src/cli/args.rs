@@ -118,7 +118,7 @@ pub(super) struct Attach {
     /// End after this time: `500ms`, `10s`, `5m`
     #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
     pub(super) time: Option<Duration>,
-    /// Show what `count` and `hist` have so far each time this has passed, and at the end
+    /// Show what `count`, `hist` and `time` have so far each time this has passed, and at the end
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(super) every: Option<Duration>,
     /// End after this many events

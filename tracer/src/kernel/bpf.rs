@@ -183,6 +183,29 @@ pub(super) fn entries<K: bytemuck::Pod, V: bytemuck::Pod>(
     Ok(keys.into_iter().zip(values).collect())
 }
 
+/// All keys of a hash map, at most `most`, as far as they stay while they are read.
+pub(super) fn keys<K: bytemuck::Pod>(map: BorrowedFd<'_>, most: u32) -> io::Result<Vec<K>> {
+    let mut found: Vec<K> = Vec::new();
+    while found.len() < most as usize {
+        let mut next = K::zeroed();
+        let mut attributes = attributes();
+        attributes.__bindgen_anon_2.map_fd = raw(map);
+        // Without a key, the first one.
+        attributes.__bindgen_anon_2.key = found
+            .last()
+            .map_or(0, |last| std::ptr::from_ref(last) as u64);
+        attributes.__bindgen_anon_2.__bindgen_anon_1.next_key =
+            std::ptr::from_mut(&mut next) as u64;
+        match call(bpf_cmd::BPF_MAP_GET_NEXT_KEY, &mut attributes) {
+            Ok(_) => found.push(next),
+            // The end of the map is an error by name.
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(found)
+}
+
 /// Removes entries of a hash map; those that are not there are no error.
 pub(super) fn remove<K: bytemuck::Pod>(map: BorrowedFd<'_>, keys: &[K]) -> io::Result<()> {
     for key in keys {

@@ -58,6 +58,10 @@ pub(super) struct Loaded {
     pub(super) state: MapData,
     pub(super) numbers: MapData,
     pub(super) values: MapData,
+    pub(super) begun: MapData,
+    pub(super) begun_kept: MapData,
+    pub(super) time_state: MapData,
+    pub(super) times: MapData,
     pub(super) counters: MapData,
     pub(super) ring: Option<Ring>,
     /// CPUs that the kernel keeps counters for.
@@ -95,9 +99,6 @@ pub(super) fn load(options: &LoadOptions) -> Result<Loaded, KernelError> {
             Flavour::PerfEvent
         }
     };
-    let Map::PerCpuArray(counters) = take(&mut ebpf, "PROBE_COUNTERS")? else {
-        return Err(unexpected("PROBE_COUNTERS"));
-    };
     let ring = take(&mut ebpf, "EVENTS")?;
     Ok(Loaded {
         flavour,
@@ -107,7 +108,11 @@ pub(super) fn load(options: &LoadOptions) -> Result<Loaded, KernelError> {
         state: take_array(&mut ebpf, "PROBE_STATE")?,
         numbers: take_hash(&mut ebpf, "NUMBERS")?,
         values: take_hash(&mut ebpf, "VALUES")?,
-        counters,
+        begun: take_hash(&mut ebpf, "BEGUN")?,
+        begun_kept: take_hash(&mut ebpf, "BEGUN_KEPT")?,
+        time_state: take_array(&mut ebpf, "TIME_STATE")?,
+        times: take_per_cpu(&mut ebpf, "TIMES")?,
+        counters: take_per_cpu(&mut ebpf, "PROBE_COUNTERS")?,
         ring: Some(Ring::new(
             RingBuf::try_from(ring).map_err(|_| unexpected("EVENTS"))?,
         )),
@@ -199,6 +204,13 @@ fn take(ebpf: &mut Ebpf, name: &'static str) -> Result<Map, KernelError> {
 fn take_array(ebpf: &mut Ebpf, name: &'static str) -> Result<MapData, KernelError> {
     match take(ebpf, name)? {
         Map::Array(data) => Ok(data),
+        _ => Err(unexpected(name)),
+    }
+}
+
+fn take_per_cpu(ebpf: &mut Ebpf, name: &'static str) -> Result<MapData, KernelError> {
+    match take(ebpf, name)? {
+        Map::PerCpuArray(data) => Ok(data),
         _ => Err(unexpected(name)),
     }
 }

@@ -9,9 +9,14 @@ use std::thread::JoinHandle;
 
 use aya::programs::uprobe::{UProbeAttachLocation, UProbeAttachPoint, UProbeLink, UProbeScope};
 use tracer_common::aggregate::{BytesKey, NumberKey};
-use tracer_common::control::{ADDS_UP, ProbeControl, ProbeCounters, ProbeState, SiteControl};
-use tracer_common::limits::{MAX_NUMBERS, MAX_OPS, MAX_PROBES, MAX_SITES, MAX_VALUES};
-use tracer_common::op::{COUNT, Op, TALLY, TALLY_RECORD};
+use tracer_common::control::{
+    ADDS_UP, BEGINS, ENDS, FORGETS, ProbeControl, ProbeCounters, ProbeState, SiteControl,
+};
+use tracer_common::limits::{
+    MAX_BEGUN, MAX_BEGUN_KEPT, MAX_NUMBERS, MAX_OPS, MAX_PROBES, MAX_SITES, MAX_VALUES,
+};
+use tracer_common::op::{COUNT, LEAVE, Op, TALLY, TALLY_RECORD};
+use tracer_common::timing::{BegunKey, TimeCounters, TimeState};
 
 use super::bpf;
 use super::error::KernelError;
@@ -44,6 +49,8 @@ pub struct Reserved {
     ops: Vec<(u32, u32)>,
     /// It adds hits up by key.
     tallies: bool,
+    /// It times.
+    times: bool,
 }
 
 /// What hits were added up by, of all probes, with the number of hits.
@@ -79,6 +86,8 @@ pub struct Machine {
     installed: Vec<Installed>,
     /// Closing links takes the kernel tens of milliseconds: nobody waits for it but the end.
     closing: Vec<JoinHandle<()>>,
+    /// Of the last probe that times; see [`TimeState::generation`].
+    generation: u64,
 }
 
 impl std::fmt::Debug for Machine {
@@ -104,6 +113,7 @@ impl Machine {
             probe_room: Room::new(MAX_PROBES),
             installed: Vec::new(),
             closing: Vec::new(),
+            generation: 0,
         })
     }
 
@@ -143,7 +153,8 @@ impl Machine {
             tallies: sites
                 .iter()
                 .flat_map(|site| &site.ops)
-                .any(|op| matches!(op.code, TALLY | TALLY_RECORD)),
+                .any(|op| matches!(op.code, TALLY | TALLY_RECORD | LEAVE)),
+            times: sites.iter().any(|site| site.flags & (BEGINS | ENDS) != 0),
         };
         let result = self.fill(control, sites, &mut reserved);
         if let Err(error) = result {
@@ -162,6 +173,9 @@ impl Machine {
         let write = |what| move |source| KernelError::call(what, source);
         let slot = reserved.slot;
         self.reset_probe(slot)?;
+        if reserved.times {
+            self.reset_times(slot)?;
+        }
         self.set_control(slot, control)?;
         for site in sites {
             let count = u32::try_from(site.ops.len()).unwrap_or(u32::MAX);
@@ -186,7 +200,7 @@ impl Machine {
                 free: self.site_room.left(),
             })?;
             reserved.cookies.push(cookie);
-            let flags = site.flags | super::features::site_flags(site.flags) | adds_up(&site.ops);
+            let flags = site.flags | super::features::site_flags(site.flags) | adds_up(site);
             let entry = SiteControl {
                 first_op: first,
                 op_count: room,
@@ -211,6 +225,24 @@ impl Machine {
         .map_err(|source| KernelError::call("write a probe to the kernel", source))?;
         let mut zeroes = vec![ProbeCounters::default(); self.loaded.cpus];
         bpf::write_cpus(self.loaded.counters.fd().as_fd(), slot, &mut zeroes)
+            .map_err(|source| KernelError::call("write a probe to the kernel", source))
+    }
+
+    fn reset_times(&mut self, slot: u32) -> Result<(), KernelError> {
+        self.distrust(slot)?;
+        let mut zeroes = vec![TimeCounters::default(); self.loaded.cpus];
+        bpf::write_cpus(self.loaded.times.fd().as_fd(), slot, &mut zeroes)
+            .map_err(|source| KernelError::call("write a probe to the kernel", source))
+    }
+
+    /// What has begun so far is taken for the beginning of nothing that ends from now on.
+    fn distrust(&mut self, slot: u32) -> Result<(), KernelError> {
+        // Far from what hits make of it, so that nothing of an earlier probe is taken for this one's.
+        self.generation = self.generation.wrapping_add(1 << 32);
+        let state = TimeState {
+            generation: self.generation,
+        };
+        bpf::update_array(self.loaded.time_state.fd().as_fd(), slot, &[state])
             .map_err(|source| KernelError::call("write a probe to the kernel", source))
     }
 
@@ -259,6 +291,10 @@ impl Machine {
             self.installed.push(installed);
             self.set_control(slot, control)?;
             return Ok(Vec::new());
+        }
+        if installed.reserved.times {
+            // Ends that passed meanwhile were not seen.
+            self.distrust(slot)?;
         }
         let (links, mut failed) = self.link(pid, &installed.reserved, sites);
         let refused = links.is_empty() && !failed.is_empty();
@@ -366,6 +402,19 @@ impl Machine {
         Ok(sum)
     }
 
+    /// What a probe that times has counted beside its hits, over all CPUs.
+    ///
+    /// # Errors
+    /// The kernel refused.
+    pub fn times(&self, slot: u32) -> Result<TimeCounters, KernelError> {
+        let times = self.loaded.times.fd().as_fd();
+        let values = bpf::read_cpus::<TimeCounters>(times, slot, self.loaded.cpus)
+            .map_err(|source| KernelError::call("read counters", source))?;
+        Ok(values
+            .iter()
+            .fold(TimeCounters::default(), |sum, value| add_times(&sum, value)))
+    }
+
     /// What hits were added up by so far.
     ///
     /// # Errors
@@ -391,6 +440,19 @@ impl Machine {
         bpf::remove(self.loaded.numbers.fd().as_fd(), &numbers)
             .and_then(|()| bpf::remove(self.loaded.values.fd().as_fd(), &values))
             .map_err(|source| KernelError::call("forget what was counted", source))
+    }
+
+    /// Gives back the room of what has begun and will not end.
+    fn forget_begun(&self, slot: u32) -> io::Result<()> {
+        for (map, most) in [
+            (&self.loaded.begun, MAX_BEGUN),
+            (&self.loaded.begun_kept, MAX_BEGUN_KEPT),
+        ] {
+            let mut keys: Vec<BegunKey> = bpf::keys(map.fd().as_fd(), most)?;
+            keys.retain(|key| key.probe == slot);
+            bpf::remove(map.fd().as_fd(), &keys)?;
+        }
+        Ok(())
     }
 
     /// Silences a probe at once and closes its links in the background.
@@ -429,6 +491,10 @@ impl Machine {
 
     fn release(&mut self, reserved: &Reserved) {
         self.probe_room.give(reserved.slot, 1);
+        if reserved.times {
+            // What stays takes room, and is taken for nobody's.
+            let _ = self.forget_begun(reserved.slot);
+        }
         if !reserved.tallies || self.forget_tallies(&reserved.cookies).is_ok() {
             for &cookie in &reserved.cookies {
                 self.site_room.give(cookie, 1);
@@ -490,7 +556,12 @@ fn keys<K>(entries: Vec<(K, u64)>, wanted: impl Fn(&K) -> bool) -> Vec<K> {
 }
 
 /// [`ADDS_UP`] for a plan that ends so, and has only ops that take no notice of the time.
-fn adds_up(ops: &[Op]) -> u32 {
+fn adds_up(site: &SiteRequest) -> u32 {
+    if site.flags & (BEGINS | FORGETS) != 0 {
+        // What begins has its time from when all else has been done.
+        return ADDS_UP;
+    }
+    let ops = &site.ops;
     let ends_so = |op: &Op| matches!(op.code, COUNT | TALLY | TALLY_RECORD);
     let is_timeless = |op: &Op| op.code <= TALLY_RECORD;
     if ops.iter().any(ends_so) && ops.iter().all(is_timeless) {
@@ -528,6 +599,23 @@ fn attach_multi(
     bpf::link_multi(program.as_fd(), &path, pid, &offsets, &cookies)
 }
 
+fn add_times(a: &TimeCounters, b: &TimeCounters) -> TimeCounters {
+    TimeCounters {
+        begun: a.begun + b.begun,
+        ended: a.ended + b.ended,
+        unfinished: a.unfinished + b.unfinished,
+        unpaired: a.unpaired + b.unpaired,
+        off: a.off + b.off,
+        rejected: a.rejected + b.rejected,
+        faults: a.faults + b.faults,
+        lost: a.lost + b.lost,
+        full: a.full + b.full,
+        sum_ns: a.sum_ns.saturating_add(b.sum_ns),
+        longest_ns: a.longest_ns.max(b.longest_ns),
+        shortest_ns_inverse: a.shortest_ns_inverse.max(b.shortest_ns_inverse),
+    }
+}
+
 fn add(a: &ProbeCounters, b: &ProbeCounters) -> ProbeCounters {
     ProbeCounters {
         hits: a.hits + b.hits,
@@ -544,5 +632,6 @@ fn add(a: &ProbeCounters, b: &ProbeCounters) -> ProbeCounters {
         other: a.other + b.other,
         bpf_ns: a.bpf_ns + b.bpf_ns,
         timed: a.timed + b.timed,
+        passed: a.passed + b.passed,
     }
 }

@@ -208,7 +208,7 @@ pub enum ExprKind {
     },
     /// `$pid`, `$tid`, `$thread`, `$time`, `$hit`, `$return`, `$elapsed`.
     Special(Special),
-    /// `42`, `0x2a`, `1_000`.
+    /// `42`, `0x2a`, `1_000`; `5ms` in ns.
     Int(u128),
     /// `1.5`.
     Float(f64),

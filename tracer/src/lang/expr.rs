@@ -415,6 +415,7 @@ fn primary(cursor: &mut Cursor<'_>) -> Result<Expr, SyntaxError> {
     let span = token.span.clone();
     let kind = match token.kind {
         Kind::Int(value) => ExprKind::Int(value),
+        Kind::Duration(ns) => ExprKind::Int(ns.into()),
         Kind::Float(value) => ExprKind::Float(value),
         Kind::Str(text) => ExprKind::Str(text),
         Kind::Char(c) => ExprKind::Char(c),

@@ -19,6 +19,8 @@ pub(super) enum Kind {
     Special,
     Int(u128),
     Float(f64),
+    /// `5ms`, in ns.
+    Duration(u64),
     Str(String),
     Char(char),
     /// An operator or bracket.
@@ -226,6 +228,14 @@ fn number(rest: &str, at: usize) -> Result<Token, SyntaxError> {
         Some("0b") => 2,
         _ => 10,
     };
+    if radix == 10
+        && let Some((duration, length)) = super::probe::leading_duration(rest)
+    {
+        return Ok(Token {
+            kind: Kind::Duration(duration),
+            span: at..at + length,
+        });
+    }
     let skip = if radix == 10 { 0 } else { 2 };
     let body = rest.get(skip..).unwrap_or_default();
     let digits = |text: &str| {

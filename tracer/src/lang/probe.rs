@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::ast::{Action, Location, LocationKind, ProbeOptions, ProbeSpec, Span, Template};
-use super::lexer::{Cursor, Kind};
+use super::lexer::{Cursor, Kind, name_length};
 use super::{MAX_TEXT, SyntaxError, expr, template};
 use crate::debuginfo::names::near_names;
 
@@ -400,6 +400,14 @@ pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
         }
     };
     (duration > Duration::ZERO && duration <= YEAR).then_some(duration)
+}
+
+/// The duration that a text begins with, in ns, and its bytes; `None`: it begins with another number.
+pub(super) fn leading_duration(text: &str) -> Option<(u64, usize)> {
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+    let length = digits + name_length(text.get(digits..)?);
+    let duration = parse_duration(text.get(..length)?)?;
+    Some((u64::try_from(duration.as_nanos()).ok()?, length))
 }
 
 fn name(cursor: &mut Cursor<'_>) -> Result<String, SyntaxError> {

@@ -247,3 +247,21 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn durations_in_expressions_are_nanoseconds() {
+    for (text, understood) in [
+        ("$elapsed > 5ms", "(Special(Elapsed) Gt 5000000)"),
+        ("1.5us + 2s", "(1500 Add 2000000000)"),
+        ("x - 1ns", "(x Sub 1)"),
+        ("5", "5"),
+        ("t.0.1", "t.0.1"),
+    ] {
+        assert_eq!(shown(text), understood);
+    }
+    // No unit, and no number that anything else takes.
+    assert!(parse_expr("5msx").is_err());
+    let (message, at, _) = wrong("log f hits 5s");
+    assert!(message.contains("expected a number"), "{message}");
+    assert_eq!(at, "5s");
+}

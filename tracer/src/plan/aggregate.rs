@@ -56,6 +56,8 @@ enum Kind {
     Record(Captured),
     /// Number of a bucket.
     Bucket(Buckets),
+    /// Number of a time's bucket.
+    Time,
 }
 
 /// How numbers fall into buckets.
@@ -99,6 +101,22 @@ impl Key {
             kind: Kind::Hits,
             redactor: Redactor::nothing(),
         }
+    }
+
+    /// Times, in the buckets of [`tracer_common::timing`].
+    pub(super) fn times(redactor: &Redactor) -> Self {
+        Self {
+            expr: "".into(),
+            ty: "ns".into(),
+            kind: Kind::Time,
+            redactor: redactor.clone(),
+        }
+    }
+
+    /// Whether they are times.
+    #[must_use]
+    pub const fn is_time(&self) -> bool {
+        matches!(self.kind, Kind::Time)
     }
 
     /// How numbers fall into buckets; `None`: they are not put into any.

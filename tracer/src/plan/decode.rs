@@ -740,6 +740,7 @@ fn scalar(node: &Node, view: &View<'_>, at: u64) -> Result<Value, Unavailable> {
             other if *strict => return Err(Unavailable::Invalid(format!("a bool of {other}"))),
             other => Value::Uint(other),
         },
+        Node::Nanoseconds => Value::Nanoseconds(view.word(at)?),
         Node::Char { size } => character(view.number(at, *size)? as u32, *size)?,
         Node::Float { size: 4 } => Value::Float32(f32::from_bits(view.number(at, 4)? as u32)),
         Node::Float { size: 8 } => Value::Float64(f64::from_bits(view.word(at)?)),

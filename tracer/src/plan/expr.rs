@@ -4,7 +4,7 @@
 //! Gives places and numbers; `condition` has what is true or false,
 //! `capture` brings the results into the record.
 
-use tracer_common::op::{HIT, PID, TID, alu};
+use tracer_common::op::{ELAPSED, HIT, PID, TID, alu};
 
 use super::build::Builder;
 use super::condition;
@@ -55,6 +55,8 @@ pub(super) enum NumberKind {
     Bool,
     Char,
     Pointer,
+    /// A time span in ns.
+    Duration,
     /// Its bytes are IEEE, not to be computed with.
     Float,
 }
@@ -68,6 +70,8 @@ pub(super) struct Scope<'a> {
     pub(super) text: &'a str,
     /// At an exit of a function: what it returns.
     pub(super) returned: Option<Returned>,
+    /// At the end of what is timed.
+    pub(super) elapsed: bool,
 }
 
 /// Makes operands of expressions.
@@ -115,6 +119,18 @@ impl<'a, 'b> Resolver<'a, 'b> {
                 None => Err(PlanError::at(expr, "`$return` is known at returns only")
                     .hint(Some("name them by `FUNCTION%return`".into()))),
             },
+            ExprKind::Special(Special::Elapsed) if self.scope.elapsed => {
+                Ok(Operand::Number(Number {
+                    ir: Ir::Register(ELAPSED),
+                    size: 8,
+                    signed: true,
+                    kind: NumberKind::Duration,
+                }))
+            }
+            ExprKind::Special(Special::Elapsed) => {
+                let error = PlanError::at(expr, "`$elapsed` is known only where a time ends");
+                Err(error.hint(Some("`time FUNCTION` and `time A..B` measure it".into())))
+            }
             ExprKind::Special(special) => Ok(Operand::Special(*special)),
             ExprKind::Int(value) => match u64::try_from(*value) {
                 Ok(value) => Ok(Operand::Number(Number {
@@ -206,6 +222,12 @@ impl<'a, 'b> Resolver<'a, 'b> {
             let error = PlanError::at(expr, format!("no `{path}#{shadow}` in scope here"));
             let plural = if same == 1 { "is one" } else { "are that many" };
             return error.hint(Some(format!("there {plural} of that name: {same}")));
+        }
+        if self.scope.elapsed {
+            let message = format!("`{path}` is known where the time begins, not where it ends");
+            return PlanError::at(expr, message).hint(Some(
+                "an expression has either variables or `$elapsed` and `$return`; `&&` joins conditions".into(),
+            ));
         }
         if self.scope.returned.is_some() {
             let message = format!("`{path}` is not known any more at a return");

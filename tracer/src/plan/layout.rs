@@ -7,6 +7,7 @@ use tracer_common::record::{FLAG_NO_ROOM, FLAG_STEPS, RecordHeader};
 use super::capture::{Captured, Root};
 use super::decode::{Chunks, DecodeError, Decoder, Symbols};
 use super::stack::StackSlots;
+use super::timing;
 use crate::event::NamedValue;
 use crate::lang::ast::{Format, Special};
 use crate::redact::Redactor;
@@ -39,6 +40,8 @@ pub(super) enum Source {
     Captured(usize),
     /// The record's header.
     Special(Special),
+    /// The value of that number among those of the end of what is timed.
+    End(usize),
 }
 
 /// A part of the message.
@@ -95,10 +98,12 @@ impl Layout {
             ty: entry.ty.clone(),
             unavailable: match entry.source {
                 Source::Captured(index) => self.captured.roots.get(index).and_then(Root::missing),
-                Source::Special(_) => None,
+                Source::Special(_) | Source::End(_) => None,
             },
         };
-        self.entries.iter().map(planned).collect()
+        // What is known at the end is of the end's own plan.
+        let own = |entry: &&Entry| !matches!(entry.source, Source::End(_));
+        self.entries.iter().filter(own).map(planned).collect()
     }
 
     /// What is replaced in the values before anybody gets them.
@@ -124,30 +129,72 @@ impl Layout {
         record: &[u8],
         context: &Context<'_>,
     ) -> Result<Decoded, DecodeError> {
+        let (header, values, stack) = self.values(record, context, Vec::new())?;
+        Ok(self.shown(header, values, stack))
+    }
+
+    /// Decodes the record that was sent at the end of what is timed; `begin` has the template,
+    /// and what was known at the beginning.
+    ///
+    /// # Errors
+    /// The record is not one of these plans.
+    pub fn decode_timed(
+        &self,
+        begin: &Self,
+        record: &[u8],
+        context: &Context<'_>,
+    ) -> Result<Decoded, DecodeError> {
+        let (kept, rest) = timing::split(record)?;
+        let (header, values, stack) = self.values(&rest, context, Vec::new())?;
+        let (_, values, _) = begin.values(&kept, context, values)?;
+        Ok(begin.shown(header, values, stack))
+    }
+
+    /// The values of a record, and its stack; `end` has those of the end of what is timed.
+    fn values(
+        &self,
+        record: &[u8],
+        context: &Context<'_>,
+        end: Vec<NamedValue>,
+    ) -> Result<(RecordHeader, Vec<NamedValue>, Option<CapturedStack>), DecodeError> {
         let (header, chunks) = Chunks::of(record)?;
         let mut decoder = Decoder::new(chunks, context.symbols, &self.captured);
         let mut values = Vec::with_capacity(self.captured.roots.len());
         for root in &self.captured.roots {
             values.push(Some(decoder.root(root, &self.captured)?));
         }
+        let mut end: Vec<Option<NamedValue>> = end.into_iter().map(Some).collect();
         let stack = self.stack.as_ref();
         let stack = stack.map(|slots| decoder.stack(slots)).transpose()?;
-        let mut values: Vec<NamedValue> = self
-            .entries
-            .iter()
-            .map(|entry| NamedValue {
+        let take =
+            |value: Option<Value>| value.unwrap_or(Value::Unavailable(Unavailable::OptimisedOut));
+        let mut named: Vec<NamedValue> = Vec::with_capacity(self.entries.len());
+        for entry in &self.entries {
+            let value = match entry.source {
+                Source::Captured(index) => take(values.get_mut(index).and_then(Option::take)),
+                Source::Special(special) => special_value(special, &header, context),
+                Source::End(index) => {
+                    named.extend(end.get_mut(index).and_then(Option::take));
+                    continue;
+                }
+            };
+            named.push(NamedValue {
                 expr: entry.expr.clone(),
                 ty: entry.ty.clone(),
-                value: match entry.source {
-                    Source::Captured(index) => values
-                        .get_mut(index)
-                        .and_then(Option::take)
-                        .unwrap_or(Value::Unavailable(Unavailable::OptimisedOut)),
-                    Source::Special(special) => special_value(special, &header, context),
-                },
-            })
-            .collect();
-        self.redactor.redact(&mut values);
+                value,
+            });
+        }
+        self.redactor.redact(&mut named);
+        Ok((header, named, stack))
+    }
+
+    /// Fills the template in.
+    fn shown(
+        &self,
+        header: RecordHeader,
+        values: Vec<NamedValue>,
+        stack: Option<CapturedStack>,
+    ) -> Decoded {
         let mut message = String::new();
         for part in &self.parts {
             match part {
@@ -160,13 +207,13 @@ impl Layout {
                 }
             }
         }
-        Ok(Decoded {
+        Decoded {
             header,
             message,
             values,
             cut: header.flags & (FLAG_STEPS | FLAG_NO_ROOM) != 0,
             stack,
-        })
+        }
     }
 }
 

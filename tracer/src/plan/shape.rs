@@ -67,6 +67,8 @@ pub(super) enum Node {
     BitRow(Box<BitRowNode>),
     /// Seconds and nanoseconds, as `Duration` writes them.
     Duration { secs: u64, nanos: u64 },
+    /// A time span in eight bytes.
+    Nanoseconds,
     /// Another node, further on.
     Inside(u64, Box<Node>),
     /// A part of the object that is not within its bytes.
@@ -486,6 +488,7 @@ impl Node {
                 add(*secs, 8);
                 add(*nanos, 4);
             }
+            Self::Nanoseconds => add(0, 8),
             Self::Inside(offset, inner) => inner.ranges(at.saturating_add(*offset), out),
             Self::Struct(_, fields) | Self::Tuple(fields) => field_ranges(fields, at, out),
             Self::Variants(variants) => {

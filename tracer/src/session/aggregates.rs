@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use tracer_common::timing::bucket_range;
+
 use super::shared::{SiteEntry, SiteTable};
-use crate::event::{Aggregate, AggregateBody, Bucket, CountRow, Histogram, ProbeId};
+use crate::event::{Aggregate, AggregateBody, Bucket, CountRow, Histogram, ProbeId, Times};
 use crate::kernel::{Machine, Tallies};
 use crate::plan::{Buckets, Key};
 use crate::unavailable::Unavailable;
@@ -101,12 +103,13 @@ fn aggregate(
     let events = machine
         .counters(probe.slot)
         .map_or(0, |counters| counters.events);
-    let total = if key.expr.is_empty() {
+    let total = if key.expr.is_empty() && !key.is_time() {
         events
     } else {
         rows.iter().map(|(_, count)| count).sum::<u64>() + other
     };
     let body = match key.buckets() {
+        _ if key.is_time() => AggregateBody::Times(times(machine, probe.slot, rows)),
         Some(buckets) => AggregateBody::Histogram(histogram(rows, buckets)),
         None => AggregateBody::Count(count(rows)),
     };
@@ -136,6 +139,40 @@ fn count(rows: Vec<(Value, u64)>) -> Vec<CountRow> {
     let mut rows: Vec<CountRow> = joined.into_values().collect();
     rows.sort_by_key(|row| std::cmp::Reverse(row.count));
     rows
+}
+
+fn times(machine: &Machine, slot: u32, rows: Vec<(Value, u64)>) -> Times {
+    let mut found: BTreeMap<u64, u64> = BTreeMap::new();
+    for (value, count) in rows {
+        if let Value::Int(bucket) = value {
+            // A bucket's number was read from eight bytes.
+            *found.entry(bucket as u64).or_default() += count;
+        }
+    }
+    let bucket = |(bucket, count): (u64, u64)| {
+        let (low, high) = bucket_range(bucket)?;
+        let (low, high) = (i128::from(low), i128::from(high));
+        Some(Bucket { low, high, count })
+    };
+    // A map of our own that cannot be read shows nothing rather than something wrong.
+    let counters = machine.times(slot).unwrap_or_default();
+    let inverse = counters.shortest_ns_inverse;
+    Times {
+        buckets: found.into_iter().filter_map(bucket).collect(),
+        extremes_ns: (inverse > 0).then_some((!inverse, counters.longest_ns)),
+        sum_ns: counters.sum_ns,
+        in_progress: counters
+            .begun
+            .saturating_sub(counters.ended)
+            .saturating_sub(counters.unfinished),
+        unfinished: counters.unfinished,
+        unpaired: counters.unpaired,
+        off: counters.off,
+        rejected: counters.rejected,
+        faults: counters.faults,
+        lost: counters.lost,
+        full: counters.full,
+    }
 }
 
 fn histogram(rows: Vec<(Value, u64)>, buckets: Buckets) -> Histogram {

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use super::catalog::Catalog;
 use super::modules::Modules;
 use super::placing::{Placing, announced};
-use super::prepare::{self, Prepared, ReadySite, control};
-use super::resolve::resolve;
+use super::prepare::{self, Prepared, ReadySite, control, locate};
 use super::{Options, ProbeError};
 use crate::debuginfo::site::Site;
 use crate::lang::ast::ProbeSpec;
@@ -66,14 +65,13 @@ fn check(
     placing: &Placing,
     options: &Options,
 ) -> Result<Checked, ProbeError> {
-    prepare::refuse_unknown(spec)?;
-    let resolved = resolve(modules, &spec.location)?;
+    let located = locate(modules, spec)?;
     let Prepared {
         module,
         sites,
         notes,
         ..
-    } = prepare::prepare(spec, resolved, placing, options)?;
+    } = prepare::prepare(spec, located, placing, options)?;
     let site = |ready: ReadySite| CheckedSite {
         values: ready.plan.layout.planned(),
         ops: ready.plan.ops.len(),

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use tracer_common::control::ProbeControl;
+use tracer_common::control::{ENDS, ProbeControl};
 
 use super::aggregates::{Adding, aggregates};
 use super::budget::{self, Budget};
@@ -17,10 +17,9 @@ use super::following::Waiting;
 use super::keeper::{self, Keeper};
 use super::modules::{Modules, TargetModule};
 use super::placing::{Placing, announced};
-use super::prepare::{self, Prepared, ReadySite, control};
+use super::prepare::{self, Prepared, ReadySite, control, locate};
 use super::queue::Queue;
 use super::removed::Removed;
-use super::resolve::resolve;
 use super::shared::{Shared, SiteEntry, lock};
 use super::symbols::ModuleSymbols;
 use super::wait::{Stopper, Waiter};
@@ -253,16 +252,15 @@ impl Session {
         spec: &ProbeSpec,
         placing: &Placing,
     ) -> Result<Prepared, ProbeError> {
-        prepare::refuse_unknown(spec)?;
-        let resolved = match resolve(&self.modules(), &spec.location) {
-            Ok(resolved) => resolved,
+        let located = match locate(&self.modules(), spec) {
+            Ok(located) => located,
             // A library may have been loaded since.
             Err(error) => match self.look_again() {
-                Some(modules) => resolve(&modules, &spec.location)?,
+                Some(modules) => locate(&modules, spec)?,
                 None => return Err(error),
             },
         };
-        prepare::prepare(spec, resolved, placing, &self.options)
+        prepare::prepare(spec, located, placing, &self.options)
     }
 
     /// Reads the target's mappings once more; `None` when nothing is new.
@@ -297,7 +295,12 @@ impl Session {
         } = prepared;
         let name = spec.options.name.clone().unwrap_or_else(|| id.to_string());
         let control = control(&spec);
-        let first = sites.first().map(|site| site.site.source.clone());
+        // Of a time, where it begins.
+        let first = sites
+            .iter()
+            .find(|site| site.plan.flags & ENDS == 0)
+            .or(sites.first())
+            .map(|site| site.site.source.clone());
         let places: Vec<_> = sites
             .iter()
             .map(|site| (site.site.address, site.place.address))
@@ -429,6 +432,7 @@ impl Session {
             read_faults: kernel.read_faults,
             cut: kernel.cut,
             bpf_ns: estimated(kernel.bpf_ns, kernel.timed, kernel.hits),
+            passed: kernel.passed,
         }
     }
 

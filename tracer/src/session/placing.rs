@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 use super::SiteChoice;
 use super::modules::{Modules, TargetModule};
-use super::resolve::{Resolved, resolve};
+use super::prepare::locate;
 use crate::address::{Bias, LinkAddr};
 use crate::debuginfo::Module as DebugModule;
 use crate::debuginfo::flow::Statement;
@@ -176,12 +176,11 @@ pub(super) fn announced<'p>(
     specs: impl Iterator<Item = &'p ProbeSpec>,
 ) -> impl Iterator<Item = (PathBuf, LinkAddr)> {
     specs
-        .filter_map(|spec| resolve(modules, &spec.location).ok())
-        .flat_map(|Resolved { module, sites, .. }| {
+        .filter_map(|spec| locate(modules, spec).ok())
+        .flat_map(|located| {
+            let (module, sites) = located.addresses();
             let path = module.file.path.clone();
-            sites
-                .into_iter()
-                .map(move |site| (path.clone(), site.address))
+            sites.into_iter().map(move |site| (path.clone(), site))
         })
 }
 

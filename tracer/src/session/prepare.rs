@@ -7,9 +7,10 @@ use rayon::prelude::*;
 use tracer_common::control::ProbeControl;
 
 use super::clock::monotonic_ns;
-use super::modules::TargetModule;
+use super::modules::{Modules, TargetModule};
 use super::placing::Placing;
-use super::resolve::Resolved;
+use super::resolve::{Resolved, resolve};
+use super::timing::{Role, Timed, TimedSite, resolve_timed};
 use super::{Options, ProbeError};
 use crate::address::LinkAddr;
 use crate::debuginfo::site::{Exit, Site};
@@ -42,45 +43,130 @@ pub(super) struct ReadySite {
     pub(super) place: Placed,
 }
 
-/// Says no to actions that nothing can do yet.
-pub(super) fn refuse_unknown(spec: &ProbeSpec) -> Result<(), ProbeError> {
-    match spec.action {
-        Action::Log | Action::Snapshot | Action::Count { .. } | Action::Hist { .. } => Ok(()),
-        _ => Err(ProbeError {
-            message: format!("this version cannot `{}` yet", spec.action.name()),
-            hint: Some("`log` shows the values at each hit".into()),
-            span: None,
-        }),
+/// Where a probe is.
+pub(super) enum Located {
+    /// The same happens at each of its sites.
+    Alike(Resolved),
+    /// It times.
+    Timed(Timed),
+}
+
+impl Located {
+    /// Its module, and the addresses of its sites in it.
+    pub(super) fn addresses(&self) -> (&TargetModule, Vec<LinkAddr>) {
+        match self {
+            Self::Alike(Resolved { module, sites, .. }) => {
+                (module, sites.iter().map(|site| site.address).collect())
+            }
+            Self::Timed(Timed { module, sites, .. }) => {
+                let addresses = sites.iter().map(|timed| timed.site.address);
+                (module, addresses.collect())
+            }
+        }
+    }
+}
+
+/// Finds where a probe is.
+///
+/// # Errors
+/// Nothing, or more than one thing, fits what was typed.
+pub(super) fn locate(modules: &Modules, spec: &ProbeSpec) -> Result<Located, ProbeError> {
+    if spec.action == Action::Time {
+        resolve_timed(modules, spec).map(Located::Timed)
+    } else {
+        resolve(modules, &spec.location).map(Located::Alike)
     }
 }
 
 /// Compiles a probe for each of its sites and finds their places.
 ///
 /// # Errors
-/// It makes sense at none of them.
+/// It makes sense at none of them; one that times, not everywhere.
 pub(super) fn prepare(
     spec: &ProbeSpec,
-    resolved: Resolved,
+    located: Located,
     placing: &Placing,
     options: &Options,
 ) -> Result<Prepared, ProbeError> {
     let Resolved {
         module,
         sites,
-        mut notes,
-    } = resolved;
+        notes,
+    } = match located {
+        Located::Alike(resolved) => resolved,
+        Located::Timed(timed) => return prepare_timed(spec, timed, placing, options),
+    };
     let own: Vec<LinkAddr> = sites.iter().map(|site| site.address).collect();
     let compiled: Vec<Result<ReadySite, PlanError>> = sites
         .into_par_iter()
         .map(|site| {
-            let plan = compile(spec, &module, &site, options)?;
-            let bias = module.bias().unwrap_or_default();
-            let place = placing
-                .place(&module, bias, site.address, &plan, &own)
-                .map_err(failed)?;
-            Ok(ReadySite { site, plan, place })
+            let plan = at_site(spec, &module, &site, options, plan::compile)?;
+            placed(&module, site, plan, placing, &own)
         })
         .collect();
+    gather(spec, module, compiled, notes)
+}
+
+/// The same for a probe that times.
+fn prepare_timed(
+    spec: &ProbeSpec,
+    timed: Timed,
+    placing: &Placing,
+    options: &Options,
+) -> Result<Prepared, ProbeError> {
+    let Timed {
+        module,
+        sites,
+        notes,
+    } = timed;
+    let own: Vec<LinkAddr> = sites.iter().map(|timed| timed.site.address).collect();
+    let returns = sites.iter().find(|timed| timed.site.exit.is_some());
+    let returns = match returns {
+        Some(timed) => at_site(spec, &module, &timed.site, options, |input| {
+            Ok(input.returned)
+        })?,
+        None => None,
+    };
+    let compiled: Vec<Result<ReadySite, PlanError>> = sites
+        .into_par_iter()
+        .map(|TimedSite { site, role }| {
+            let plan = at_site(spec, &module, &site, options, |input| match &role {
+                Role::Begin { moment, once } => plan::timing::begin(input, moment, *once, returns),
+                Role::End { moment } => plan::timing::end(input, moment),
+                Role::Guard { moment } => plan::timing::forget(input, moment),
+            })?;
+            placed(&module, site, plan, placing, &own)
+        })
+        .collect();
+    // One that is left out would leave ends without a beginning, or take the wrong one for it.
+    if let Some(Err(error)) = compiled.iter().find(|site| site.is_err()) {
+        return Err(error.clone().into());
+    }
+    gather(spec, module, compiled, notes)
+}
+
+/// A site with the place that it is put at.
+fn placed(
+    module: &TargetModule,
+    site: Site,
+    plan: Plan,
+    placing: &Placing,
+    own: &[LinkAddr],
+) -> Result<ReadySite, PlanError> {
+    let bias = module.bias().unwrap_or_default();
+    let place = placing
+        .place(module, bias, site.address, &plan, own)
+        .map_err(failed)?;
+    Ok(ReadySite { site, plan, place })
+}
+
+/// The sites that were compiled, with what there is to say of the others.
+fn gather(
+    spec: &ProbeSpec,
+    module: Arc<TargetModule>,
+    compiled: Vec<Result<ReadySite, PlanError>>,
+    mut notes: Vec<String>,
+) -> Result<Prepared, ProbeError> {
     let total = compiled.len();
     let mut ready = Vec::new();
     let mut failures = Vec::new();
@@ -128,13 +214,14 @@ fn failed(message: String) -> PlanError {
     }
 }
 
-/// The plan of a probe at one site.
-fn compile(
+/// What `compile` makes of a probe at one site.
+fn at_site<T>(
     spec: &ProbeSpec,
     module: &TargetModule,
     site: &Site,
     options: &Options,
-) -> Result<Plan, PlanError> {
+    compile: impl FnOnce(&PlanInput<'_>) -> Result<T, PlanError>,
+) -> Result<T, PlanError> {
     let debug = module.debug().map_err(|error| failed(error.to_string()))?;
     let bias = module.bias().ok_or_else(|| {
         failed(format!(
@@ -157,7 +244,7 @@ fn compile(
         }
         None => None,
     };
-    plan::compile(&PlanInput {
+    compile(&PlanInput {
         source: &**debug,
         bias,
         tls: module.tls(),
@@ -176,7 +263,11 @@ pub(super) fn control(spec: &ProbeSpec) -> ProbeControl {
     let nanoseconds = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
     let options = &spec.options;
     // What is added up in the kernel floods nobody.
-    let adds_up = matches!(spec.action, Action::Count { .. } | Action::Hist { .. });
+    let adds_up = match spec.action {
+        Action::Count { .. } | Action::Hist { .. } => true,
+        Action::Time => !plan::timing::has_events(spec),
+        Action::Log | Action::Snapshot => false,
+    };
     let rate = options.rate.or((!adds_up).then_some(DEFAULT_RATE));
     let (interval_ns, burst_ns) = match (options.every, rate) {
         (Some(every), _) => (nanoseconds(every), 0),

@@ -9,11 +9,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tracer_common::record::RecordHeader;
+use tracer_common::record::{FLAG_TIMED, RecordHeader};
 
 use super::clock::{WallOffset, monotonic_ns};
 use super::frames;
-use super::shared::{Shared, SiteEntry};
+use super::shared::{Shared, SiteEntry, SiteTable};
 use super::wait::{Waiter, Woken};
 use crate::event::{Event, Notice};
 use crate::kernel::Ring;
@@ -145,10 +145,12 @@ impl<'a> Reader<'a> {
                 .get(header.site)
                 .filter(|entry| entry.slot == header.probe)
             {
-                Some(entry) => match event(self.shared, entry, &header, record, self.offset) {
-                    Some(event) => self.notices.push(Notice::Event(Box::new(event))),
-                    None => self.shared.count_undecodable(Some(entry.origin.probe)),
-                },
+                Some(entry) => {
+                    match event(self.shared, &sites, entry, (&header, record), self.offset) {
+                        Some(event) => self.notices.push(Notice::Event(Box::new(event))),
+                        None => self.shared.count_undecodable(Some(entry.origin.probe)),
+                    }
+                }
                 None => self.shared.count_undecodable(None),
             }
         }
@@ -172,9 +174,9 @@ fn header_of(record: &[u8]) -> Option<RecordHeader> {
 
 fn event(
     shared: &Shared,
+    sites: &SiteTable,
     entry: &SiteEntry,
-    header: &RecordHeader,
-    record: &[u8],
+    (header, record): (&RecordHeader, &[u8]),
     offset: WallOffset,
 ) -> Option<Event> {
     let time_ns = offset.wall(header.ktime_ns);
@@ -183,7 +185,16 @@ fn event(
         symbols: Some(&*entry.symbols),
         ..Context::default()
     };
-    let decoded = entry.layout.decode_with(record, &context).ok()?;
+    let (origin, decoded) = if header.flags & FLAG_TIMED == 0 {
+        let decoded = entry.layout.decode_with(record, &context);
+        (&entry.origin, decoded.ok()?)
+    } else {
+        // Something that was timed: it is called by where it began.
+        let begin = sites.get(header.begun_at)?;
+        let begin = (begin.slot == header.probe).then_some(begin)?;
+        let decoded = entry.layout.decode_timed(&begin.layout, record, &context);
+        (&begin.origin, decoded.ok()?)
+    };
     let name = header
         .comm
         .split(|&byte| byte == 0)
@@ -197,7 +208,7 @@ fn event(
     });
     let stack = stack.unwrap_or_default();
     Some(Event {
-        origin: Arc::clone(&entry.origin),
+        origin: Arc::clone(origin),
         time_ns,
         pid: header.pid,
         tid: header.tid,

@@ -1,8 +1,9 @@
 //! What was added up, for people: a table of counts, a histogram with bars.
 
 use std::fmt;
+use std::time::Duration;
 
-use crate::event::{Aggregate, AggregateBody, CountRow, Histogram};
+use crate::event::{Aggregate, AggregateBody, Bucket, CountRow, Histogram, Times};
 use crate::value::debug;
 use crate::visible::Visible;
 
@@ -10,6 +11,8 @@ use crate::visible::Visible;
 const BAR: u32 = 40;
 /// Rows of a table that are shown to people; the others are summed up.
 const ROWS: usize = 50;
+/// Percent of the times that are not slower than what is shown.
+pub(super) const PERCENTILES: [u64; 3] = [50, 90, 99];
 /// Characters of a value in a table.
 const VALUE: usize = 80;
 
@@ -21,7 +24,12 @@ impl fmt::Display for Table<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(aggregate) = self;
         let name = Visible(&aggregate.probe_name);
-        let hits = if aggregate.total == 1 { "hit" } else { "hits" };
+        let hits = match (&aggregate.body, aggregate.total) {
+            (AggregateBody::Times(_), 1) => "time",
+            (AggregateBody::Times(_), _) => "times",
+            (_, 1) => "hit",
+            _ => "hits",
+        };
         write!(f, "{name} {}", aggregate.action)?;
         if !aggregate.expr.is_empty() {
             let by = if matches!(aggregate.body, AggregateBody::Count(_)) {
@@ -34,7 +42,8 @@ impl fmt::Display for Table<'_> {
         writeln!(f, ": {} {hits}", aggregate.total)?;
         match &aggregate.body {
             AggregateBody::Count(rows) => counts(f, rows)?,
-            AggregateBody::Histogram(histogram) => bars(f, histogram)?,
+            AggregateBody::Histogram(histogram) => histogram_of(f, histogram)?,
+            AggregateBody::Times(times) => times_of(f, aggregate.total, times)?,
         }
         if aggregate.other > 0 {
             writeln!(f, "  {:>12}  other keys, beyond the limit", aggregate.other)?;
@@ -61,22 +70,77 @@ fn counts(f: &mut fmt::Formatter<'_>, rows: &[CountRow]) -> fmt::Result {
     Ok(())
 }
 
-fn bars(f: &mut fmt::Formatter<'_>, histogram: &Histogram) -> fmt::Result {
-    let most = histogram.buckets.iter().map(|bucket| bucket.count).max();
-    let ranges: Vec<String> = histogram
-        .buckets
-        .iter()
-        .map(|bucket| range(bucket.low, bucket.high))
-        .collect();
-    let width = ranges.iter().map(String::len).max().unwrap_or(0);
-    for (bucket, range) in histogram.buckets.iter().zip(&ranges) {
-        let bar = bar(bucket.count, most.unwrap_or(1));
-        writeln!(f, "  {range:>width$} {:>12} |{bar:<40}|", bucket.count)?;
-    }
+fn histogram_of(f: &mut fmt::Formatter<'_>, histogram: &Histogram) -> fmt::Result {
+    bars(f, &histogram.buckets, range)?;
     for (why, count) in &histogram.unavailable {
         writeln!(f, "  {count:>12}  {}", Visible(&format!("<{why}>")))?;
     }
     Ok(())
+}
+
+fn bars(
+    f: &mut fmt::Formatter<'_>,
+    buckets: &[Bucket],
+    range: fn(i128, i128) -> String,
+) -> fmt::Result {
+    let most = buckets.iter().map(|bucket| bucket.count).max();
+    let ranges: Vec<String> = buckets
+        .iter()
+        .map(|bucket| range(bucket.low, bucket.high))
+        .collect();
+    let width = ranges.iter().map(|range| range.chars().count()).max();
+    let width = width.unwrap_or(0);
+    for (bucket, range) in buckets.iter().zip(&ranges) {
+        let bar = bar(bucket.count, most.unwrap_or(1));
+        writeln!(f, "  {range:>width$} {:>12} |{bar:<40}|", bucket.count)?;
+    }
+    Ok(())
+}
+
+fn times_of(f: &mut fmt::Formatter<'_>, total: u64, times: &Times) -> fmt::Result {
+    if let (Some((shortest, longest)), Some(mean)) =
+        (times.extremes_ns, times.sum_ns.checked_div(total))
+    {
+        write!(f, "  min {}, mean {}", span(shortest), span(mean))?;
+        for percent in PERCENTILES {
+            if let Some((low, high)) = times.percentile(percent) {
+                write!(f, ", p{percent} {}", between(low, high))?;
+            }
+        }
+        writeln!(f, ", max {}", span(longest))?;
+    }
+    bars(f, &times.powers(), |low, high| {
+        // The next power of two reads better than what is just below it.
+        let ns = |ns: i128| u64::try_from(ns).unwrap_or(u64::MAX);
+        format!("[{}, {})", span(ns(low)), span(ns(high + 1)))
+    })?;
+    for (count, what) in times.others() {
+        if count > 0 {
+            writeln!(f, "  {count:>12}  {what}")?;
+        }
+    }
+    Ok(())
+}
+
+/// A time span with up to four digits: `1.05ms`.
+#[must_use]
+pub fn span(ns: u64) -> String {
+    let exact = Duration::from_nanos(ns);
+    if ns < 1_000 {
+        format!("{exact:?}")
+    } else {
+        format!("{exact:.2?}")
+    }
+}
+
+/// One time span, or two that something is between.
+fn between(low: u64, high: u64) -> String {
+    let (low, high) = (span(low), span(high));
+    if low == high {
+        low
+    } else {
+        format!("{low} to {high}")
+    }
 }
 
 /// `7`, or `[4, 7]`: lowest and highest number.
@@ -149,5 +213,40 @@ mod tests {
             lines[2],
             format!("  [2, 3] {:>12} |{}|", 10, "@".repeat(40))
         );
+    }
+
+    #[test]
+    fn times_are_shown_with_their_extremes_and_what_has_none() {
+        let bucket = |low, high, count| Bucket { low, high, count };
+        let body = AggregateBody::Times(Times {
+            buckets: vec![
+                bucket(1_536, 1_663, 10),
+                bucket(1_920, 2_047, 1),
+                bucket(2_883_584, 3_145_727, 2),
+            ],
+            extremes_ns: Some((1_600, 3_000_000)),
+            sum_ns: 6_500_000,
+            unfinished: 3,
+            ..Times::default()
+        });
+        let mut times = aggregate("time", body);
+        (times.expr, times.other) = ("".into(), 0);
+        let text = Table(&times).to_string();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(
+            lines[..2],
+            [
+                "p1 time: 13 times",
+                "  min 1.60µs, mean 500.00µs, p50 1.60µs to 1.66µs, p90 2.88ms to 3.00ms, \
+                 p99 2.88ms to 3.00ms, max 3.00ms",
+            ]
+        );
+        assert_eq!(
+            lines[2],
+            format!("  [1.02µs, 2.05µs) {:>12} |{}|", 11, "@".repeat(40))
+        );
+        assert!(lines[3].starts_with("  [2.10ms, 4.19ms) "), "{text}");
+        assert!(lines[4].trim_start().starts_with("3  unfinished"), "{text}");
+        assert_eq!(lines.len(), 5);
     }
 }

@@ -1,11 +1,13 @@
 //! One JSON object a line, for programs. docs/output.md has the keys.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use serde::Serialize;
 use serde_json::ser::{CompactFormatter, Formatter};
 
 use super::Sink;
+use super::aggregate::PERCENTILES;
 use super::stamp::Stamp;
 use crate::event::{Aggregate, AggregateBody, Bucket, CountRow, Event, Frame, NamedValue};
 use crate::session::ProbeStatus;
@@ -192,12 +194,56 @@ struct HistogramLine<'e> {
     other: u64,
 }
 
+/// What `time` has added up.
+#[derive(Serialize)]
+struct TimesLine<'e> {
+    r#type: &'static str,
+    time: &'e str,
+    probe: &'e str,
+    total: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    min_ns: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mean_ns: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_ns: Option<u64>,
+    #[serde(flatten)]
+    percentiles: BTreeMap<String, RangeLine>,
+    buckets: &'e [BucketLine],
+    in_progress: u64,
+    unfinished: u64,
+    unpaired: u64,
+    rejected: u64,
+    faults: u64,
+    off: u64,
+    lost: u64,
+    full: u64,
+    other: u64,
+}
+
+/// Both ends may be it.
+#[derive(Serialize)]
+struct RangeLine {
+    low: u64,
+    high: u64,
+}
+
 /// Both ends are in the bucket.
 #[derive(Serialize)]
 struct BucketLine {
     low: Value,
     high: Value,
     count: u64,
+}
+
+impl From<&Bucket> for BucketLine {
+    fn from(bucket: &Bucket) -> Self {
+        Self {
+            low: Value::Int(bucket.low),
+            high: Value::Int(bucket.high),
+            count: bucket.count,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -277,17 +323,40 @@ impl<W: Write + Send> Sink for JsonSink<W> {
                     other: aggregate.other,
                 })
             }
+            AggregateBody::Times(times) => {
+                let percentiles = PERCENTILES.iter().filter_map(|&percent| {
+                    let (low, high) = times.percentile(percent)?;
+                    Some((format!("p{percent}_ns"), RangeLine { low, high }))
+                });
+                let buckets: Vec<BucketLine> = times.buckets.iter().map(BucketLine::from).collect();
+                self.write(&TimesLine {
+                    r#type: "time",
+                    time: &time,
+                    probe: &aggregate.probe_name,
+                    total: aggregate.total,
+                    min_ns: times.extremes_ns.map(|(shortest, _)| shortest),
+                    mean_ns: times.sum_ns.checked_div(aggregate.total),
+                    max_ns: times.extremes_ns.map(|(_, longest)| longest),
+                    percentiles: percentiles.collect(),
+                    buckets: &buckets,
+                    in_progress: times.in_progress,
+                    unfinished: times.unfinished,
+                    unpaired: times.unpaired,
+                    rejected: times.rejected,
+                    faults: times.faults,
+                    off: times.off,
+                    lost: times.lost,
+                    full: times.full,
+                    other: aggregate.other,
+                })
+            }
             AggregateBody::Histogram(histogram) => {
-                let bucket = |bucket: &Bucket| BucketLine {
-                    low: Value::Int(bucket.low),
-                    high: Value::Int(bucket.high),
-                    count: bucket.count,
-                };
                 let reason = |(why, count): &(Unavailable, u64)| ReasonLine {
                     reason: why.to_string(),
                     count: *count,
                 };
-                let buckets: Vec<BucketLine> = histogram.buckets.iter().map(bucket).collect();
+                let buckets: Vec<BucketLine> =
+                    histogram.buckets.iter().map(BucketLine::from).collect();
                 let reasons: Vec<ReasonLine> = histogram.unavailable.iter().map(reason).collect();
                 self.write(&HistogramLine {
                     r#type: "hist",
@@ -323,10 +392,7 @@ impl<W: Write + Send> Sink for JsonSink<W> {
             read_faults: counters.read_faults,
             cut: counters.cut,
             bpf_ns: counters.bpf_ns,
-            trap_ns: probe
-                .cost
-                .trap_ns
-                .map(|trap| trap.saturating_mul(counters.hits)),
+            trap_ns: probe.cost.traps_ns(&counters),
         })
     }
 
@@ -484,6 +550,7 @@ pub(super) mod tests {
                 read_faults: 9,
                 cut: 10,
                 bpf_ns: 11,
+                passed: 0,
             },
             cost: Cost {
                 trap_ns: Some(450),

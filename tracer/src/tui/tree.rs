@@ -337,6 +337,7 @@ pub(super) fn leaf(value: &Value) -> Option<(String, Kind)> {
     let text = match value {
         Value::Int(n) => n.to_string(),
         Value::Uint(n) => n.to_string(),
+        Value::Nanoseconds(_) => value.to_string(),
         Value::Bool(b) => b.to_string(),
         Value::Char(c) => format!("{c:?}"),
         Value::Float32(x) => format!("{x:?}"),

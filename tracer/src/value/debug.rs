@@ -5,6 +5,7 @@
 //! for the sinks to escape.
 
 use std::fmt::{self, Write};
+use std::time::Duration;
 
 use super::{
     Cut, DURATION, LINE, MORE, Map, Pointer, RANGE, Sequence, Struct, Text, Value, Variant,
@@ -90,6 +91,7 @@ impl Writer<'_> {
         match value {
             Value::Int(number) => self.integer(number.is_negative(), number.unsigned_abs()),
             Value::Uint(number) => self.integer(false, *number),
+            Value::Nanoseconds(ns) => self.duration(Duration::from_nanos(*ns)),
             Value::Bool(value) => pad(
                 self.out,
                 if *value { "true" } else { "false" },
@@ -146,18 +148,21 @@ impl Writer<'_> {
         }
     }
 
+    fn duration(&mut self, value: Duration) -> fmt::Result {
+        let text = match self.format.precision {
+            Some(digits) => format!("{value:.*?}", usize::from(digits)),
+            None => format!("{value:?}"),
+        };
+        pad(self.out, &text, self.format, Align::Left)
+    }
+
     fn structure(&mut self, value: &Struct) -> fmt::Result {
         match (value.name.as_str(), &value.fields[..]) {
             (DURATION, [(_, Value::Uint(secs)), (_, Value::Uint(nanos))])
                 if *nanos < 1_000_000_000 =>
             {
                 let secs = u64::try_from(*secs).unwrap_or(u64::MAX);
-                let value = std::time::Duration::new(secs, *nanos as u32);
-                let text = match self.format.precision {
-                    Some(digits) => format!("{value:.*?}", usize::from(digits)),
-                    None => format!("{value:?}"),
-                };
-                pad(self.out, &text, self.format, Align::Left)
+                self.duration(Duration::new(secs, *nanos as u32))
             }
             (RANGE, [(_, start), (_, end)]) => {
                 self.value(start)?;

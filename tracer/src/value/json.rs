@@ -23,6 +23,7 @@ impl Serialize for Value {
                 Ok(small) if *number <= EXACT => out.serialize_u64(small),
                 _ => out.collect_str(number),
             },
+            Self::Nanoseconds(number) => Self::Uint(u128::from(*number)).serialize(out),
             Self::Bool(value) => out.serialize_bool(*value),
             Self::Char(c) => out.serialize_char(*c),
             Self::Float32(value) if value.is_finite() => out.serialize_f32(*value),

@@ -26,4 +26,5 @@ mod shared_library;
 mod stacks;
 mod story;
 mod terminal;
+mod timing;
 mod values;

@@ -5,11 +5,12 @@
 //! constant or as a register of the target and an offset for as long as that is
 //! certain. Whatever is not known to point elsewhere may point anywhere.
 
-use tracer_common::control::{COUNTS, FS_BASE_SHIFT, NEEDS_FS_BASE};
+use tracer_common::control::{BEGINS, COUNTS, ENDS, FORGETS, FS_BASE_SHIFT, NEEDS_FS_BASE};
 use tracer_common::op::{
     ALU, ALU_CONST, APPEND, APPEND_COPY, CONST, COPY, COPY_COUNTED, COPY_PARTIAL, COPY_STRING,
-    COUNT, EFLAGS, EMIT, END, EXTEND, FAULT, FS_BASE, JUMP, JUMP_IF, JUMP_IF_CONST, LOAD,
-    LOAD_RECORD, MARK, Op, REJECT, TALLY, TALLY_RECORD, TARGET_REGISTERS, alu,
+    COUNT, EFLAGS, ELAPSED, EMIT, END, ENTER, EXTEND, FAULT, FORGET, FS_BASE, JUMP, JUMP_IF,
+    JUMP_IF_CONST, KEPT, LEAVE, LOAD, LOAD_RECORD, MARK, Op, REJECT, TALLY, TALLY_RECORD,
+    TARGET_REGISTERS, alu,
 };
 
 /// Machine register with the address of the probed instruction.
@@ -69,7 +70,8 @@ impl Needs {
     /// What `ops` read, with the site's `flags`.
     #[must_use]
     pub fn of(ops: &[Op], flags: u32) -> Self {
-        let understood = NEEDS_FS_BASE | COUNTS | (u32::MAX << FS_BASE_SHIFT);
+        let understood =
+            NEEDS_FS_BASE | COUNTS | BEGINS | ENDS | FORGETS | (u32::MAX << FS_BASE_SHIFT);
         let mut needs = Self {
             fixed: flags & !understood != 0,
             ..Self::default()
@@ -102,6 +104,8 @@ impl Needs {
             EFLAGS => self.registers |= FLAGS,
             // The thread pointer does not change in a straight run.
             FS_BASE => {}
+            // Made by the machine itself.
+            ELAPSED => {}
             TARGET_REGISTERS..ADDRESS => self.registers |= 1 << (register - TARGET_REGISTERS),
             register if register < TARGET_REGISTERS => {}
             _ => self.fixed = true,
@@ -125,8 +129,8 @@ impl Needs {
 
     fn step(&mut self, op: &Op, state: &mut State) {
         match op.code {
-            END | REJECT | FAULT | JUMP | MARK | COUNT | TALLY_RECORD => {}
-            TALLY => self.uses(op.src),
+            END | REJECT | FAULT | JUMP | MARK | COUNT | TALLY_RECORD | KEPT => {}
+            TALLY | ENTER | LEAVE | FORGET => self.uses(op.src),
             CONST => state.set(op.dst, Known::Constant(op.wide())),
             ALU => {
                 self.uses(op.src);

@@ -1,0 +1,113 @@
+//! Ways through one function: what its branches lead back to, and what every
+//! way to a place passes first.
+
+use std::collections::HashMap;
+
+use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, OpKind};
+
+use super::module::Module;
+use crate::address::LinkAddr;
+
+/// Bytes of one function that are looked through.
+const MAX_BYTES: u64 = 1 << 20;
+
+impl Module {
+    /// Whether a direct branch of the function at `entry` that stands at `from` or behind leads
+    /// to `first`, `last`, or in between; `None` where its code cannot be read.
+    #[must_use]
+    pub fn leads_back(
+        &self,
+        entry: LinkAddr,
+        from: LinkAddr,
+        (first, last): (LinkAddr, LinkAddr),
+    ) -> Option<bool> {
+        let code = self.function_code_at(entry)?;
+        let instructions = instructions(self, &code.ranges)?;
+        Some(instructions.values().any(|instruction| {
+            let behind = instruction.ip() >= from.0 || instruction.ip() < entry.0;
+            behind
+                && instruction.op0_kind() == OpKind::NearBranch64
+                && matches!(
+                    instruction.flow_control(),
+                    FlowControl::ConditionalBranch | FlowControl::UnconditionalBranch
+                )
+                && (first.0..=last.0).contains(&instruction.near_branch_target())
+        }))
+    }
+
+    /// Whether every way from the function's entry to `to` is certain to pass one of `through`.
+    ///
+    /// Landing pads of exceptions count as entries; where the function computes a jump, or its
+    /// code is not understood, nothing is certain.
+    #[must_use]
+    pub fn always_passes(&self, through: &[LinkAddr], to: LinkAddr) -> bool {
+        self.reaches_without(through, to) == Some(false)
+    }
+
+    fn reaches_without(&self, through: &[LinkAddr], to: LinkAddr) -> Option<bool> {
+        let code = self.function_code_at(to)?;
+        let ranges: Vec<(u64, u64)> = code
+            .ranges
+            .iter()
+            .map(|(begin, end)| (begin.0, end.0))
+            .collect();
+        let instructions = instructions(self, &code.ranges)?;
+        let pads = self.landing_pads(&ranges)?;
+        let mut left: Vec<u64> = pads.iter().map(|pad| pad.0).collect();
+        left.push(code.entry.0);
+        let mut seen = std::collections::HashSet::new();
+        while let Some(at) = left.pop() {
+            if through.contains(&LinkAddr(at)) || !seen.insert(at) {
+                continue;
+            }
+            if at == to.0 {
+                return Some(true);
+            }
+            let Some(instruction) = instructions.get(&at) else {
+                // Out of the function, and not back.
+                continue;
+            };
+            match instruction.flow_control() {
+                FlowControl::Next
+                | FlowControl::Call
+                | FlowControl::IndirectCall
+                | FlowControl::Interrupt => left.push(instruction.next_ip()),
+                FlowControl::ConditionalBranch => {
+                    left.push(instruction.next_ip());
+                    left.push(instruction.near_branch_target());
+                }
+                FlowControl::UnconditionalBranch => left.push(instruction.near_branch_target()),
+                FlowControl::Return | FlowControl::Exception => {}
+                FlowControl::IndirectBranch | FlowControl::XbeginXabortXend => return None,
+            }
+        }
+        Some(false)
+    }
+}
+
+/// The instructions of some ranges, by address; `None` where some bytes are no code.
+fn instructions(
+    module: &Module,
+    ranges: &[(LinkAddr, LinkAddr)],
+) -> Option<HashMap<u64, Instruction>> {
+    let mut found = HashMap::new();
+    for (begin, end) in ranges {
+        let length = end
+            .0
+            .checked_sub(begin.0)
+            .filter(|&length| length <= MAX_BYTES)?;
+        let length = usize::try_from(length).ok()?;
+        let bytes = module
+            .initial_bytes(*begin, length)
+            .filter(|bytes| bytes.len() == length)?;
+        let mut decoder = Decoder::with_ip(64, bytes, begin.0, DecoderOptions::NONE);
+        while decoder.can_decode() {
+            let instruction = decoder.decode();
+            if instruction.is_invalid() {
+                return None;
+            }
+            found.insert(instruction.ip(), instruction);
+        }
+    }
+    Some(found)
+}

@@ -1,0 +1,372 @@
+//! Where `time` begins and ends: sites in pairs, each with what tells its frame.
+
+use std::sync::Arc;
+
+use tracer_common::limits::MAX_GROUPS;
+
+use super::ProbeError;
+use super::modules::{Modules, TargetModule};
+use super::resolve::{Resolved, resolve};
+use crate::address::LinkAddr;
+use crate::debuginfo::Module as DebugModule;
+use crate::debuginfo::site::{InlinedInto, Site};
+use crate::lang::ast::{Location, LocationKind, ProbeSpec};
+use crate::plan::timing::{Frame, Moment, reads_at_begin};
+
+/// Bytes from the stack pointer to the frame address where the return address is on top.
+const RETURN_ADDRESS: u64 = 8;
+
+/// What happens at a site.
+#[derive(Clone, Debug)]
+pub(super) enum Role {
+    /// It begins. What has begun in the frame goes on when `once` is true.
+    Begin { moment: Moment, once: bool },
+    /// It ends.
+    End { moment: Moment },
+    /// What has begun in the frame cannot go on.
+    Guard { moment: Moment },
+}
+
+/// A site of a probe that times.
+#[derive(Clone, Debug)]
+pub(super) struct TimedSite {
+    pub(super) site: Site,
+    pub(super) role: Role,
+}
+
+/// The sites of a probe that times: ends first, so that none is missed once the
+/// beginnings are attached.
+pub(super) struct Timed {
+    /// The module that has them.
+    pub(super) module: Arc<TargetModule>,
+    pub(super) sites: Vec<TimedSite>,
+    /// What the user should know.
+    pub(super) notes: Vec<String>,
+}
+
+/// Finds where a probe's times begin and end.
+///
+/// # Errors
+/// Nothing fits what was typed, or calls and frames cannot be told apart there.
+pub(super) fn resolve_timed(modules: &Modules, spec: &ProbeSpec) -> Result<Timed, ProbeError> {
+    match (&spec.until, &spec.location.kind) {
+        (Some(until), _) => between(modules, &spec.location, until),
+        (None, LocationKind::Function(name)) => function(modules, spec, name),
+        (None, _) => Err(ProbeError {
+            message: "`time` takes a function, or two places".into(),
+            hint: Some("`time handle_request`, `time db.rs:30..db.rs:52`".into()),
+            span: Some(spec.location.span.clone()),
+        }),
+    }
+}
+
+fn wrong(location: &Location, message: String) -> ProbeError {
+    ProbeError {
+        message,
+        hint: None,
+        span: Some(location.span.clone()),
+    }
+}
+
+fn debug_of<'m>(
+    module: &'m TargetModule,
+    location: &Location,
+) -> Result<&'m Arc<DebugModule>, ProbeError> {
+    let debug = module.debug();
+    debug.map_err(|error| wrong(location, error.to_string()))
+}
+
+/// From each call of a function to its return.
+fn function(modules: &Modules, spec: &ProbeSpec, name: &str) -> Result<Timed, ProbeError> {
+    let location = &spec.location;
+    let returns = Location {
+        kind: LocationKind::Return(name.to_owned()),
+        ..location.clone()
+    };
+    let Resolved {
+        module,
+        sites: exits,
+        mut notes,
+    } = resolve(modules, &returns)?;
+    let debug = debug_of(&module, location)?;
+    let failed = |error: crate::debuginfo::SiteError| ProbeError {
+        message: error.to_string(),
+        hint: error.hint(),
+        span: Some(location.span.clone()),
+    };
+    let entries = debug.entry_sites(name).map_err(failed)?;
+    let starts = debug.function_sites(name).map_err(failed)?.sites;
+    let copies = starts
+        .iter()
+        .filter(|site| !site.inlined_into.is_empty())
+        .count();
+    if copies > 0 {
+        notes.push(format!(
+            "{copies} inlined {} of `{name}` not timed",
+            if copies == 1 { "copy is" } else { "copies are" }
+        ));
+    }
+    let mut sites: Vec<TimedSite> = exits
+        .into_iter()
+        .map(|site| TimedSite {
+            site,
+            role: Role::End {
+                moment: above(RETURN_ADDRESS),
+            },
+        })
+        .collect();
+    for entry in entries {
+        begins(debug, spec, entry, &starts, &mut sites)?;
+    }
+    Ok(Timed {
+        module,
+        sites,
+        notes,
+    })
+}
+
+const fn above(bytes: u64) -> Moment {
+    Moment {
+        frame: Frame::Above(bytes),
+        group: 0,
+    }
+}
+
+/// The sites at which a call of the function at `entry` begins.
+///
+/// Its time does so at the first instruction. Parameters may come to where the debug information
+/// says that they are only in the prologue; then it begins behind that.
+fn begins(
+    debug: &DebugModule,
+    spec: &ProbeSpec,
+    entry: Site,
+    starts: &[Site],
+    sites: &mut Vec<TimedSite>,
+) -> Result<(), ProbeError> {
+    let address = entry.address;
+    match debug.leads_back(address, address, (address, address)) {
+        Some(false) => {}
+        Some(true) => {
+            return Err(wrong(
+                &spec.location,
+                format!(
+                    "`{}` begins with a loop: its calls cannot be told from the loop's rounds",
+                    entry.function
+                ),
+            ));
+        }
+        None => {
+            let message = format!("the code of `{}` cannot be read", entry.function);
+            return Err(wrong(&spec.location, message));
+        }
+    }
+    let of_this = |site: &&Site| {
+        site.inlined_into.is_empty()
+            && debug
+                .function_code_at(site.address)
+                .is_some_and(|code| code.entry == address)
+    };
+    let start = starts
+        .iter()
+        .find(of_this)
+        .filter(|start| reads_at_begin(spec) && start.address != address);
+    let Some(start) = start else {
+        sites.push(TimedSite {
+            site: entry,
+            role: Role::Begin {
+                moment: above(RETURN_ADDRESS),
+                once: false,
+            },
+        });
+        return Ok(());
+    };
+    let frame = debug.cfa_at(start.address).map_err(|why| {
+        let message = format!("the frame of `{}` is not known: {why}", entry.function);
+        wrong(&spec.location, message)
+    })?;
+    let once = debug.leads_back(address, start.address, (address, start.address)) != Some(false);
+    sites.push(TimedSite {
+        site: start.clone(),
+        role: Role::Begin {
+            moment: Moment {
+                frame: Frame::Cfa(frame),
+                group: 0,
+            },
+            once,
+        },
+    });
+    if once {
+        sites.push(TimedSite {
+            site: entry,
+            role: Role::Guard {
+                moment: above(RETURN_ADDRESS),
+            },
+        });
+    }
+    Ok(())
+}
+
+/// Which copy of a function's code a site is in.
+#[derive(PartialEq)]
+struct Copy {
+    /// Entry of the function with code of its own.
+    outer: LinkAddr,
+    /// Function and calls, innermost first; `None`: any.
+    chain: Option<(String, Vec<InlinedInto>)>,
+}
+
+/// From each pass of one place to the next one of another, in the same frame.
+fn between(modules: &Modules, from: &Location, to: &Location) -> Result<Timed, ProbeError> {
+    let first = resolve(modules, from)?;
+    let second = resolve(modules, to)?;
+    let module = first.module;
+    if module.file.path != second.module.file.path {
+        let message = "the two places are in different modules".to_owned();
+        return Err(wrong(to, message));
+    }
+    let mut notes = first.notes;
+    notes.extend(second.notes);
+    let debug = debug_of(&module, from)?;
+    let located = |sites: Vec<Site>, whole: bool| -> Vec<(Copy, Site)> {
+        let copy = |site: Site| {
+            let outer = debug.function_code_at(site.address)?.entry;
+            let chain = whole.then(|| (site.function.clone(), site.inlined_into.clone()));
+            Some((Copy { outer, chain }, site))
+        };
+        sites.into_iter().filter_map(copy).collect()
+    };
+    // Where the two are in one function, its copies are told apart; else what has both around.
+    let same = first.sites.iter().any(|one| {
+        second
+            .sites
+            .iter()
+            .any(|other| one.function == other.function)
+    });
+    let begins = located(first.sites, same);
+    let ends = located(second.sites, same);
+    let pairs = Pairs { begins, ends };
+    let sites = pairs.sites(debug, &mut notes);
+    if sites.is_empty() {
+        let error = wrong(to, "no function has both places".into());
+        return Err(ProbeError {
+            hint: Some("a time is taken from one place of a function to another".into()),
+            ..error
+        });
+    }
+    if let Some(both) = both_at_once(&sites) {
+        return Err(wrong(to, format!("it would begin and end at {both}")));
+    }
+    Ok(Timed {
+        module,
+        sites,
+        notes,
+    })
+}
+
+/// An instruction at which it begins and ends.
+fn both_at_once(sites: &[TimedSite]) -> Option<LinkAddr> {
+    let at = |wanted: fn(&Role) -> bool| {
+        sites
+            .iter()
+            .filter(move |site| wanted(&site.role))
+            .map(|site| site.site.address)
+    };
+    let begins: Vec<LinkAddr> = at(|role| matches!(role, Role::Begin { .. })).collect();
+    at(|role| matches!(role, Role::End { .. })).find(|end| begins.contains(end))
+}
+
+/// Sites at which it begins, and ends, by copy.
+struct Pairs {
+    begins: Vec<(Copy, Site)>,
+    ends: Vec<(Copy, Site)>,
+}
+
+impl Pairs {
+    /// Those that have each other, ends first, then begins, then what guards them.
+    fn sites(&self, debug: &DebugModule, notes: &mut Vec<String>) -> Vec<TimedSite> {
+        let mut copies: Vec<&Copy> = Vec::new();
+        for (copy, _) in &self.begins {
+            if !copies.contains(&copy) && self.ends.iter().any(|(end, _)| end == copy) {
+                copies.push(copy);
+            }
+        }
+        let (mut ends, mut begins, mut guards) = (Vec::new(), Vec::new(), Vec::new());
+        let mut guarded: Vec<LinkAddr> = Vec::new();
+        let mut left_out = 0;
+        for (index, copy) in copies.iter().enumerate() {
+            // Groups are counted in each function of its own: other functions have other frames.
+            let group = copies
+                .iter()
+                .take(index)
+                .filter(|other| other.outer == copy.outer)
+                .count();
+            let Some(group) = u32::try_from(group)
+                .ok()
+                .filter(|&group| group < MAX_GROUPS)
+            else {
+                left_out += 1;
+                continue;
+            };
+            let of = |sites: &[(Copy, Site)]| -> Vec<Site> {
+                let mine = sites.iter().filter(|(other, _)| other == *copy);
+                mine.map(|(_, site)| site.clone()).collect()
+            };
+            let mut unknown = |site: &Site, why: &crate::unavailable::Unavailable| {
+                notes.push(format!("left out {}: {why}", site.address));
+            };
+            let moment = |site: &Site| {
+                debug.cfa_at(site.address).map(|frame| Moment {
+                    frame: Frame::Cfa(frame),
+                    group,
+                })
+            };
+            let starts: Vec<LinkAddr> = of(&self.begins).iter().map(|site| site.address).collect();
+            for site in of(&self.ends) {
+                let certain = debug.always_passes(&starts, site.address);
+                if !certain && !guarded.contains(&copy.outer) {
+                    guarded.push(copy.outer);
+                }
+                match moment(&site) {
+                    Ok(moment) => ends.push(timed(site, Role::End { moment })),
+                    Err(why) => unknown(&site, &why),
+                }
+            }
+            for site in of(&self.begins) {
+                match moment(&site) {
+                    Ok(moment) => {
+                        let once = false;
+                        begins.push(timed(site, Role::Begin { moment, once }));
+                    }
+                    Err(why) => unknown(&site, &why),
+                }
+            }
+        }
+        for outer in guarded {
+            if let Some(site) = debug.site_at(outer) {
+                let moment = Moment {
+                    frame: Frame::Above(RETURN_ADDRESS),
+                    group: MAX_GROUPS - 1,
+                };
+                guards.push(timed(site, Role::Guard { moment }));
+            }
+        }
+        let alone = |sites: &[(Copy, Site)], others: &[(Copy, Site)]| {
+            let has = |copy: &Copy| others.iter().any(|(other, _)| other == copy);
+            sites.iter().filter(|(copy, _)| !has(copy)).count()
+        };
+        left_out += alone(&self.begins, &self.ends) + alone(&self.ends, &self.begins);
+        if left_out > 0 && !ends.is_empty() {
+            notes.push(format!(
+                "left out {left_out} places that have no counterpart in the same copy of the function"
+            ));
+        }
+        if begins.is_empty() || ends.is_empty() {
+            return Vec::new();
+        }
+        ends.into_iter().chain(begins).chain(guards).collect()
+    }
+}
+
+const fn timed(site: Site, role: Role) -> TimedSite {
+    TimedSite { site, role }
+}

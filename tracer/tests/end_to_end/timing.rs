@@ -1,0 +1,270 @@
+//! Times: each call paired with its own end, whatever way the others took.
+
+use serde_json::Value;
+
+use crate::support::build::{c, probe_line};
+use crate::support::needs;
+use crate::support::program::Program;
+use crate::support::text::Text;
+use crate::support::tracer::{Finished, Tracer, assert_adds_up, counter, value};
+
+const SOURCE: &str = "e2e_time.c";
+const CALLS: u64 = 30;
+/// What the fixture sleeps, ns.
+const NAP: u64 = 3_000_000;
+
+/// Runs the fixture under the probes, to its end; gives what it printed, too.
+fn observe(optimise: &str, probes: &[&str], more: &[&str]) -> (Finished, Vec<String>) {
+    let path = c("time", SOURCE, &[optimise]);
+    let mut program = Program::ready(&path, &[&CALLS.to_string()]);
+    let text = Text::of_exe(program.pid());
+    let tracer = Tracer::attach(program.pid(), "json", probes, more);
+    tracer
+        .stderr
+        .wait_line("the probes", 0, |line| line.starts_with("tracing "));
+    program.say("go");
+    program.stdout.wait_line("`done`", 0, |line| line == "done");
+    let finished = tracer.interrupt();
+    text.wait_restored();
+    (finished, program.stdout.lines())
+}
+
+/// The one line about a probe's times.
+#[track_caller]
+fn times(finished: &Finished, probe: &str) -> Value {
+    let lines = finished.stdout.iter();
+    let lines = lines.map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    let mut mine: Vec<Value> = lines
+        .filter(|line| line["type"] == "time" && line["probe"] == probe)
+        .collect();
+    assert_eq!(mine.len(), 1, "{finished}");
+    let times = mine.remove(0);
+    let counted: u64 = buckets(&times).iter().map(|(_, _, count)| count).sum();
+    assert_eq!(counted + counter(&times, "other"), counter(&times, "total"));
+    assert_adds_up(&finished.summary(probe));
+    assert_eq!(
+        counter(&finished.summary(probe), "hits"),
+        counter(&times, "total"),
+        "all ended while the probe was awake: {times}"
+    );
+    times
+}
+
+fn buckets(times: &Value) -> Vec<(u64, u64, u64)> {
+    let buckets = times["buckets"].as_array().expect("buckets");
+    let one = |one| {
+        (
+            counter(one, "low"),
+            counter(one, "high"),
+            counter(one, "count"),
+        )
+    };
+    buckets.iter().map(one).collect()
+}
+
+/// Total, those left in another way (noticed or not), and ends without a beginning.
+fn counts(times: &Value) -> (u64, u64, u64) {
+    let left = counter(times, "unfinished") + counter(times, "in_progress");
+    (counter(times, "total"), left, counter(times, "unpaired"))
+}
+
+#[test]
+fn each_call_is_paired_with_its_own_return() {
+    if !needs::kernel() {
+        return;
+    }
+    let probes = [
+        "time handle",
+        "time recurse",
+        "time escape",
+        "time end_thread",
+        "time spin",
+    ];
+    for perf_events in [false, true] {
+        let more: &[&str] = if perf_events { &["--perf-events"] } else { &[] };
+        let (finished, _) = observe("-O0", &probes, more);
+        finished.assert_code(0);
+        assert!(finished.events().is_empty(), "no event for a call");
+        let counts = |probe| counts(&times(&finished, probe));
+        assert_eq!(counts("p1"), (CALLS, 0, 0));
+        let recursive: u64 = (1..=CALLS).map(|n| u64::from(n.ilog2()) + 1).sum();
+        // Four threads call 50 times, each 8 calls within each other.
+        assert_eq!(counts("p2"), (recursive + 4 * 50 * 8, 0, 0));
+        // Each fifth is left by `longjmp`.
+        assert_eq!(counts("p3"), (CALLS - CALLS / 5, CALLS / 5, 0));
+        // Two of four threads end in it.
+        assert_eq!(counts("p4"), (2, 2, 0));
+        assert_eq!(counts("p5"), (CALLS, 0, 0));
+    }
+}
+
+#[test]
+fn times_are_between_what_was_slept_and_what_the_program_measures() {
+    if !needs::kernel() {
+        return;
+    }
+    let probes = [
+        "time handle",
+        "time handle \"{id} {name} {$elapsed} {$return}\" if $elapsed > 2ms",
+        "time handle if id % 10 == 0 && $elapsed >= 3ms",
+        "time handle if id > 20",
+    ];
+    for optimise in ["-O0", "-O2"] {
+        let (finished, printed) = observe(optimise, &probes, &[]);
+        finished.assert_code(0);
+        // slow ID NAME RESULT OUTER
+        let slow: Vec<Vec<&str>> = printed
+            .iter()
+            .filter_map(|line| Some(line.strip_prefix("slow ")?.split(' ').collect()))
+            .collect();
+        assert_eq!(slow.len() as u64, CALLS / 10);
+        let outer = |fields: &[&str]| fields[3].parse::<u64>().expect("a number");
+        let all = times(&finished, "p1");
+        let longest = slow.iter().map(|fields| outer(fields)).max();
+        assert!(counter(&all, "max_ns") >= NAP, "{all}");
+        assert!(counter(&all, "mean_ns") >= NAP / 10, "{all}");
+        let least = counter(&all, "min_ns");
+        assert!(
+            least > 0 && least <= counter(&all["p50_ns"], "low"),
+            "{all}"
+        );
+        assert!(
+            counter(&all["p99_ns"], "high") <= counter(&all, "max_ns"),
+            "{all}"
+        );
+        let napped = buckets(&all)
+            .into_iter()
+            .filter(|(_, high, _)| *high >= NAP);
+        assert!(
+            napped.map(|(_, _, count)| count).sum::<u64>() >= CALLS / 10,
+            "{all}"
+        );
+
+        let events = finished.events();
+        let of = |probe: &str| -> Vec<&Value> {
+            events
+                .iter()
+                .filter(|event| event["probe"] == probe)
+                .collect()
+        };
+        for fields in &slow {
+            let id: i64 = fields[0].parse().expect("a number");
+            for probe in ["p2", "p3"] {
+                let mine = of(probe)
+                    .into_iter()
+                    .find(|event| *value(event, "id") == id);
+                let event = mine.unwrap_or_else(|| panic!("no {id} of {probe}: {finished}"));
+                // What the arguments were, although they were overwritten since.
+                let result: i64 = fields[2].parse().expect("a number");
+                assert_eq!(*value(event, "$return"), result, "{event}");
+                let elapsed = value(event, "$elapsed").as_u64().expect("a number");
+                assert!(
+                    elapsed >= NAP && elapsed <= outer(fields),
+                    "{event} {fields:?}"
+                );
+                assert!(longest >= Some(elapsed));
+                let name = value(event, "name")
+                    .as_str()
+                    .or(value(event, "name")["$target"].as_str());
+                assert_eq!(name, Some(fields[1]), "{event}");
+            }
+            let text = format!("{id} {} ", fields[1]);
+            let said = |event: &&Value| {
+                event["message"]
+                    .as_str()
+                    .is_some_and(|one| one.starts_with(&text))
+            };
+            let line = of("p2").into_iter().find(said).expect("its message");
+            let message = line["message"].as_str().unwrap_or_default();
+            assert!(message.contains("ms "), "a duration: {message}");
+        }
+        // Every call is in the distribution, whatever the condition on the time.
+        assert_eq!(counts(&times(&finished, "p2")), (CALLS, 0, 0));
+        // A condition on arguments says which calls are timed.
+        let tenth = times(&finished, "p3");
+        assert_eq!(counts(&tenth), (CALLS / 10, 0, CALLS - CALLS / 10));
+        assert_eq!(counter(&tenth, "rejected"), CALLS - CALLS / 10);
+        assert_eq!(counts(&times(&finished, "p4")), (CALLS - 20, 0, 20));
+        assert!(of("p4").is_empty(), "nothing asks for events");
+    }
+}
+
+#[test]
+fn lines_are_paired_in_their_frame_and_copy() {
+    if !needs::kernel() {
+        return;
+    }
+    let pair = |first: &str, second: &str| {
+        let (first, second) = (probe_line(SOURCE, first), probe_line(SOURCE, second));
+        format!("time {SOURCE}:{first}..{SOURCE}:{second}")
+    };
+    let probes = [
+        pair("first", "second"),
+        pair("before", "behind"),
+        pair("copied", "copied too"),
+        format!("{} \"{{number}} {{round}}\"", pair("first", "second")),
+    ];
+    let probes: Vec<&str> = probes.iter().map(String::as_str).collect();
+    for optimise in ["-O0", "-O2"] {
+        let (finished, _) = observe(optimise, &probes, &[]);
+        finished.assert_code(0);
+        let sevenths = CALLS / 7;
+        // Three rounds begin and two end, but for each seventh number, which only ends.
+        let rounds = (2 * (CALLS - sevenths), CALLS - sevenths, 2 * sevenths);
+        assert_eq!(counts(&times(&finished, "p1")), rounds, "{optimise}");
+        let of = |rest: u64| (1..=CALLS).filter(|n| n % 4 == rest).count() as u64;
+        let skipping = (of(0), of(1), of(2));
+        assert_eq!(counts(&times(&finished, "p2")), skipping, "{optimise}");
+        // One of two numbers in a row is even.
+        assert_eq!(
+            counts(&times(&finished, "p3")),
+            (CALLS, CALLS, 0),
+            "{optimise}"
+        );
+        let events = finished.events();
+        let shown: Vec<&str> = events
+            .iter()
+            .filter_map(|event| event["message"].as_str())
+            .collect();
+        let expected: Vec<String> = (1..=CALLS)
+            .filter(|number| number % 7 != 0)
+            .flat_map(|number| (1..=2).map(move |round| format!("{number} {round}")))
+            .collect();
+        assert_eq!(shown, expected, "{optimise}");
+    }
+}
+
+#[test]
+fn what_cannot_be_timed_is_refused_with_the_reason() {
+    if !needs::kernel() {
+        return;
+    }
+    let line = |mark| format!("{SOURCE}:{}", probe_line(SOURCE, mark));
+    let refused = [
+        ("time no_such_function".to_owned(), "no function"),
+        (format!("time {}", line("first")), "two places"),
+        (
+            format!("time {}..{}", line("first"), line("behind")),
+            "no function has both",
+        ),
+        (
+            format!("time {}..{}", line("first"), line("first")),
+            "begin and end at",
+        ),
+        (
+            "time handle \"{$elapsed / id}\"".to_owned(),
+            "where the time begins",
+        ),
+        (
+            "time handle if nobody == 3".to_owned(),
+            "no `nobody` in scope",
+        ),
+        ("log handle \"{$elapsed}\"".to_owned(), "where a time ends"),
+    ];
+    for (probe, words) in refused {
+        let path = c("time", SOURCE, &["-O0"]);
+        let program = Program::ready(&path, &["1"]);
+        let finished = Tracer::json(program.pid(), &[&probe]).finish();
+        finished.assert_code(2).assert_says(&[words]);
+    }
+}
