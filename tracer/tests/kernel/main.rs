@@ -12,3 +12,4 @@ mod overload;
 mod paging;
 mod sites;
 mod support;
+mod timing;

@@ -1,0 +1,195 @@
+//! Beginnings and ends: what is paired, what is not, and what is left.
+
+use tracer::kernel::SiteRequest;
+use tracer_common::control::{BEGINS, ENDS, FORGETS, ProbeControl};
+use tracer_common::limits::MAX_BEGUN;
+use tracer_common::op::{self, Op};
+use tracer_common::record::ChunkHeader;
+use tracer_common::timing::TimeCounters;
+
+use crate::support::rig::{RDI, RSI, Rig, UNLIMITED, emit, requests, ways};
+use crate::support::site::SITES;
+
+const RING: u32 = 1 << 20;
+
+/// What runs at a site: its frame is what is in `rdi`.
+fn timed(code: u8, keeps: bool) -> Op {
+    Op {
+        code,
+        src: RDI,
+        size: u8::from(keeps),
+        ..Op::default()
+    }
+}
+
+/// Sites at which something begins (and keeps `rsi`), ends, and cannot go on.
+fn sites(keeps: bool) -> Vec<SiteRequest> {
+    let [begin, end, forget, _] = SITES;
+    let mut at_begin = vec![timed(op::ENTER, keeps)];
+    let mut at_end = vec![timed(op::LEAVE, keeps)];
+    if keeps {
+        at_begin.push(emit(0, RSI));
+        at_end.push(Op {
+            code: op::KEPT,
+            ..Op::default()
+        });
+    }
+    at_end.push(emit(0, op::ELAPSED));
+    let mut requests = requests(&[
+        (begin.offset(), at_begin),
+        (end.offset(), at_end),
+        (forget.offset(), vec![timed(op::FORGET, keeps)]),
+    ]);
+    for (request, flags) in requests.iter_mut().zip([BEGINS, ENDS, FORGETS]) {
+        request.flags = flags;
+    }
+    requests
+}
+
+fn install(rig: &mut Rig, keeps: bool) -> (u32, Vec<u32>) {
+    let requests = sites(keeps);
+    let reserved = rig.machine.reserve(&UNLIMITED, &requests).expect("room");
+    let known = (reserved.slot, reserved.cookies.clone());
+    let attached = rig.machine.attach(std::process::id(), reserved, &requests);
+    assert!(attached.expect("attached").is_empty());
+    known
+}
+
+fn begin(frame: u64, kept: u64) {
+    SITES[0].pass([frame, kept, 0, 0, 0, 0]);
+}
+
+fn end(frame: u64) {
+    SITES[1].pass([frame, 0, 0, 0, 0, 0]);
+}
+
+fn forget(frame: u64) {
+    SITES[2].pass([frame, 0, 0, 0, 0, 0]);
+}
+
+fn times(rig: &Rig, slot: u32) -> TimeCounters {
+    rig.machine.times(slot).expect("counters")
+}
+
+#[test]
+fn ends_find_the_beginning_of_their_frame_and_what_it_kept() {
+    for &way in ways() {
+        let Some(mut rig) = Rig::load(way, RING) else {
+            return;
+        };
+        let (slot, cookies) = install(&mut rig, true);
+        // One within the other, and one that begins anew.
+        begin(1, 10);
+        begin(2, 20);
+        end(2);
+        begin(3, 30);
+        begin(3, 31);
+        end(3);
+        end(1);
+        // Nothing has begun there, or not any more.
+        end(1);
+        end(4);
+        begin(5, 50);
+        forget(5);
+        end(5);
+        begin(6, 60);
+        let kept: Vec<(u64, u64)> = rig
+            .records()
+            .iter()
+            .map(|record| {
+                assert_eq!(record.header.begun_at, cookies[0]);
+                assert_eq!(record.header.begun_bytes, 16);
+                let chunk = size_of::<ChunkHeader>();
+                let word = |at: usize| {
+                    let at = 64 + at + chunk;
+                    u64::from_le_bytes(record.bytes[at..at + 8].try_into().expect("eight"))
+                };
+                (word(0), word(16))
+            })
+            .collect();
+        let (values, elapsed): (Vec<u64>, Vec<u64>) = kept.into_iter().unzip();
+        assert_eq!(values, [20, 31, 10]);
+        assert!(elapsed.iter().all(|&ns| ns > 0), "{elapsed:?}");
+        let found = times(&rig, slot);
+        assert_eq!(
+            (found.begun, found.ended, found.unfinished, found.unpaired),
+            (6, 3, 2, 3)
+        );
+        assert_eq!(found.sum_ns, elapsed.iter().sum::<u64>());
+        assert_eq!(Some(&found.longest_ns), elapsed.iter().max());
+        assert_eq!(Some(&!found.shortest_ns_inverse), elapsed.iter().min());
+        let counters = rig.counters(slot);
+        assert_eq!(
+            (counters.hits, counters.events, counters.passed),
+            (3, 3, 10)
+        );
+        let tallies = rig.machine.tallies().expect("tallies").numbers;
+        assert!(tallies.iter().all(|(key, _)| key.site == cookies[1]));
+        assert_eq!(tallies.iter().map(|(_, count)| count).sum::<u64>(), 3);
+    }
+}
+
+#[test]
+fn silence_and_removal_leave_no_beginning_to_later_ends() {
+    for &way in ways() {
+        let Some(mut rig) = Rig::load(way, RING) else {
+            return;
+        };
+        let (slot, _) = install(&mut rig, false);
+        begin(1, 0);
+        begin(2, 0);
+        let silent = ProbeControl {
+            enabled: 0,
+            ..UNLIMITED
+        };
+        rig.machine.set_control(slot, &silent).expect("set");
+        // It ends while the probe is silent: a hit, of which nothing is kept.
+        end(2);
+        // Its end passes unseen, as far as the probe knows.
+        begin(3, 0);
+        rig.machine.set_control(slot, &UNLIMITED).expect("set");
+        end(1);
+        let found = times(&rig, slot);
+        assert_eq!(
+            (found.begun, found.ended, found.off, found.unpaired),
+            (2, 1, 1, 1)
+        );
+        assert_eq!(found.sum_ns, 0);
+        let counters = rig.counters(slot);
+        assert_eq!((counters.hits, counters.silenced), (1, 1));
+        begin(4, 0);
+        rig.remove(slot);
+        let (again, _) = install(&mut rig, false);
+        assert_eq!(again, slot, "the room is used again");
+        end(4);
+        let found = times(&rig, again);
+        assert_eq!((found.begun, found.ended, found.unpaired), (0, 0, 1));
+    }
+}
+
+#[test]
+fn beginnings_beyond_the_room_are_counted_and_not_timed() {
+    for &way in ways() {
+        let Some(mut rig) = Rig::load(way, RING) else {
+            return;
+        };
+        let (slot, _) = install(&mut rig, false);
+        let room = u64::from(MAX_BEGUN);
+        for frame in 0..room + 100 {
+            begin(frame, 0);
+        }
+        for frame in 0..room + 100 {
+            end(frame);
+        }
+        let found = times(&rig, slot);
+        assert_eq!(found.begun + found.full, room + 100);
+        assert!(found.full >= 100, "{found:?}");
+        assert_eq!((found.ended, found.unpaired), (found.begun, found.full));
+        rig.remove(slot);
+        // All of the room is there again.
+        let (slot, _) = install(&mut rig, false);
+        begin(1, 0);
+        end(1);
+        assert_eq!(times(&rig, slot).ended, 1);
+    }
+}
