@@ -122,7 +122,9 @@ impl PlanError {
         }
     }
 
-    fn hint(mut self, hint: Option<String>) -> Self {
+    /// The same with other advice.
+    #[must_use]
+    pub fn hint(mut self, hint: Option<String>) -> Self {
         self.hint = hint;
         self
     }

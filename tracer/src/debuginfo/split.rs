@@ -17,6 +17,7 @@ use super::find::{Finder, Looked, Wanted, real_path};
 use super::module::Module;
 use super::object::ObjectFile;
 use super::units::{Space, Unit, UnitId, read_unit};
+use crate::address::LinkAddr;
 
 /// Bytes of all `.dwo` files of a module that are kept; units beyond stay skeletons.
 const MAX_KEPT_BYTES: u64 = 8 << 30;
@@ -192,6 +193,17 @@ impl Module {
     pub fn looked_for_split_units(&self) -> Vec<Looked> {
         let looked = self.splits.looked.lock();
         looked.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The file that should have the variables of the code at `address`, when
+    /// it is not to be found.
+    #[must_use]
+    pub fn missing_split_file(&self, address: LinkAddr) -> Option<PathBuf> {
+        let id = self.unit_at(address)?;
+        let info = self.unit_info(id).ok()?;
+        let (name, _) = info.split.as_ref()?;
+        let found = matches!(self.split_unit(id), Ok(Some(_)));
+        (!found).then(|| info.directory.join(name))
     }
 
     /// Looks for the files of all split units.

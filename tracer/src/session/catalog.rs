@@ -339,12 +339,24 @@ pub(super) fn source_text(root: &Path, file: &SourceFile) -> Result<String, Prob
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
+/// What is said where the variables are in a file that is not to be found.
+pub(super) fn missing_split(file: &Path) -> String {
+    format!("the split debug file `{}` is missing", file.display())
+}
+
 /// The variables in scope at a site; statics that are not of its function left out.
 fn variables_at(module: &TargetModule, site: &Site) -> Result<Vec<VariableInfo>, ProbeError> {
     let debug = module.debug().map_err(ProbeError::new)?;
     let variables = debug
         .variables_at(site.address)
         .map_err(|error| ProbeError::new(&error))?;
+    if let Some(file) = debug.missing_split_file(site.address) {
+        return Err(ProbeError {
+            message: missing_split(&file),
+            hint: Some("it has the variables; `--debug-dir` names a directory that has it".into()),
+            span: None,
+        });
+    }
     let shown = variables
         .iter()
         .filter(|variable| variable.kind != VariableKind::Static);

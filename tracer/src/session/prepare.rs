@@ -6,6 +6,7 @@ use std::time::Duration;
 use rayon::prelude::*;
 use tracer_common::control::ProbeControl;
 
+use super::catalog::missing_split;
 use super::clock::monotonic_ns;
 use super::modules::{Modules, TargetModule};
 use super::placing::Placing;
@@ -254,6 +255,10 @@ fn at_site<T>(
         limits: options.limits,
         returned,
         redactor: &options.redactor,
+    })
+    .map_err(|error| match debug.missing_split_file(site.address) {
+        Some(file) => error.hint(Some(missing_split(&file))),
+        None => error,
     })
 }
 

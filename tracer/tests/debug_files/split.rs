@@ -61,6 +61,11 @@ fn dwo_file_that_is_missing_or_of_another_build_leaves_the_lines() {
         .iter()
         .find(|looked| matches!(&looked.outcome, Outcome::Refused(why) if why.contains("no unit")));
     assert!(refused.is_some(), "{looked:?}");
+    let main = module.symbols_named("main")[0].address;
+    let missing = module.missing_split_file(main);
+    assert!(missing.is_some_and(|file| file.ends_with("app-c_types.dwo")));
+    bench.run("mv kept app-c_types.dwo");
+    assert_eq!(bench.module("app").missing_split_file(main), None);
     let file = module.find_files("c_types.c")[0];
     assert!(module.lines(file).expect("lines").len() > 20);
 }
