@@ -67,6 +67,9 @@ pub struct SiteControl {
     pub cookie: u32,
     /// Zero.
     pub reserved: u32,
+    /// Run address that the plan is for: a hit elsewhere is lost, since the module was mapped
+    /// anew and what the plan knows of its addresses is wrong. 0: any.
+    pub address: u64,
 }
 
 /// Limits of one probe, decided before anything is read. Written by userspace.
@@ -155,7 +158,7 @@ pub struct ProbeCounters {
 }
 
 const _: () = assert!(size_of::<Guard>() == 16);
-const _: () = assert!(size_of::<SiteControl>() == 40);
+const _: () = assert!(size_of::<SiteControl>() == 48);
 const _: () = assert!(size_of::<ProbeControl>() == 40);
 const _: () = assert!(size_of::<ProbeState>() == 48);
 const _: () = assert!(size_of::<ProbeCounters>() == 120);

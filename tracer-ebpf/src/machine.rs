@@ -210,7 +210,10 @@ fn fire(
     counters: &ProbeCounters,
     number: u64,
 ) -> u32 {
-    let scratch = claim();
+    // SAFETY: the context of a uprobe program is a whole `pt_regs`.
+    let at = unsafe { (*registers).rip };
+    let elsewhere = site.address != 0 && at != site.address;
+    let scratch = if elsewhere { core::ptr::null_mut() } else { claim() };
     // SAFETY: this hit has claimed the area; nobody else touches it until `release`.
     let Some(area) = (unsafe { scratch.as_mut() }) else {
         return if site.flags & TIMED != 0 { timing::lost(site) } else { outcome::LOST };

@@ -105,6 +105,7 @@ fn attach(machine: &mut Machine, child: &Child, index: usize) -> Result<u32, Ker
         offset: file_offset(address).map_err(failed)?,
         ops: Vec::new(),
         flags: COUNTS,
+        address: None,
     }];
     let control = ProbeControl {
         enabled: 1,

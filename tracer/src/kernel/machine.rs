@@ -24,7 +24,7 @@ use super::guard;
 use super::load::{Flavour, LoadOptions, Loaded, load, perf_program};
 use super::ring::Ring;
 use super::room::Room;
-use crate::address::FileOffset;
+use crate::address::{FileOffset, RunAddr};
 
 /// One address to attach to.
 #[derive(Clone, Debug)]
@@ -37,6 +37,8 @@ pub struct SiteRequest {
     pub ops: Vec<Op>,
     /// `NEEDS_…` of `tracer_common::control`.
     pub flags: u32,
+    /// Where it is in the process, as the ops think; a hit anywhere else is lost. `None`: anywhere.
+    pub address: Option<RunAddr>,
 }
 
 /// Room in the kernel's maps for one probe and its sites, not attached yet.
@@ -209,6 +211,7 @@ impl Machine {
                 guard: guard::of(&site.ops),
                 cookie,
                 reserved: 0,
+                address: site.address.map_or(0, |address| address.0),
             };
             bpf::update_array(self.loaded.sites.fd().as_fd(), cookie, &[entry])
                 .map_err(write("write a site to the kernel"))?;

@@ -296,5 +296,6 @@ fn linker_call(modules: &Modules) -> Option<SiteRequest> {
         offset: debug.file_offset(address)?,
         ops: Vec::new(),
         flags: 0,
+        address: None,
     })
 }

@@ -615,6 +615,7 @@ fn request(
         offset,
         ops,
         flags,
+        address: module.bias().map(|bias| bias.run(place)),
     })
 }
 

@@ -73,6 +73,35 @@ fn probe_waits_for_its_library_and_follows_it_to_another_address() {
 }
 
 #[test]
+fn library_that_moves_before_anybody_looks_gives_no_wrong_value() {
+    if !needs::kernel() {
+        return;
+    }
+    let mut program = plugin();
+    tell(&mut program, "load", "done");
+    let tracer = Tracer::json(program.pid(), &[&library_probe()]);
+    tracer
+        .stderr
+        .wait_line("the probe", 0, |line| line.starts_with("tracing "));
+    tell(&mut program, "call", "done");
+    tracer.wait_events(1);
+    // Stopped, so that the plan is the old one for certain.
+    tracer.signal(rustix::process::Signal::STOP);
+    for step in ["unload", "load", "call", "call"] {
+        tell(&mut program, step, "done");
+    }
+    tracer.signal(rustix::process::Signal::CONT);
+    let anew = |line: &str| line.contains("placed anew");
+    tracer.stderr.wait_line("the new place", 0, anew);
+    tell(&mut program, "call", "done");
+    tracer.wait_events(2);
+    let finished = tracer.interrupt();
+    finished.assert_code(0);
+    // The two in between are counted, and not shown with what is at the old address.
+    assert_eq!(numbers(&finished.events(), "lib", "calls"), [41, 43]);
+}
+
+#[test]
 fn probes_follow_the_target_into_the_program_that_it_executes() {
     if !needs::kernel() {
         return;

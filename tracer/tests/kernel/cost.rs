@@ -128,6 +128,7 @@ fn cost(rig: &mut Rig, ops: &[Op], flags: u32, enabled: u32) -> f64 {
         offset: site.offset(),
         ops: ops.to_vec(),
         flags,
+        address: None,
     }];
     let control = ProbeControl {
         enabled,

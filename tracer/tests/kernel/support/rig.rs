@@ -148,6 +148,7 @@ pub(crate) fn requests(sites: &[(FileOffset, Vec<Op>)]) -> Vec<SiteRequest> {
         offset: *offset,
         ops: ops.clone(),
         flags: 0,
+        address: None,
     };
     sites.iter().map(request).collect()
 }
