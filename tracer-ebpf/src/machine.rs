@@ -17,6 +17,7 @@ use tracer_common::op::{COMM, EFLAGS, FS_BASE, HIT, PID, TARGET_REGISTERS, TID};
 use tracer_common::record::{FLAG_FAULT, FLAG_NO_ROOM, FLAG_STEPS, RecordHeader};
 
 use crate::atomic;
+use crate::diagnostics;
 use crate::guard;
 use crate::maps::{
     EVENTS, PROBE_CONTROL, PROBE_COUNTERS, PROBE_STATE, SCRATCH, SITES, Scratch, settings,
@@ -40,6 +41,7 @@ const BPF_RB_AVAIL_DATA: u64 = 0;
 #[inline(always)]
 pub fn hit(registers: *const pt_regs, cookie: u32) {
     let Some(site) = SITES.get(cookie) else {
+        diagnostics::no_site(cookie);
         return;
     };
     let (Some(counters), Some(control), Some(state)) = (
@@ -216,6 +218,7 @@ fn fire(
     let scratch = if elsewhere { core::ptr::null_mut() } else { claim() };
     // SAFETY: this hit has claimed the area; nobody else touches it until `release`.
     let Some(area) = (unsafe { scratch.as_mut() }) else {
+        diagnostics::no_scratch(site.cookie);
         return if site.flags & TIMED != 0 { timing::lost(site) } else { outcome::LOST };
     };
     let header = area.header();
@@ -226,6 +229,7 @@ fn fire(
     header.begun_at = 0;
     header.begun_bytes = 0;
     let ended = capture(registers, site, area, counters);
+    diagnostics::ended(area.header().site, ended);
     release(scratch);
     ended
 }

@@ -17,6 +17,7 @@
 #![feature(asm_experimental_arch)]
 
 mod atomic;
+mod diagnostics;
 mod guard;
 mod machine;
 mod maps;

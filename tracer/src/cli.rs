@@ -50,7 +50,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let colour = output::Colours::of(args.color);
-    let result = start_log(args.log_file.as_deref());
+    let result = start_log(args.log_file.as_deref(), args.log_kernel);
     match &args.command {
         // Says what it was given.
         Command::Doctor(_) => {}
@@ -76,11 +76,17 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 /// Sends what the tracer says of itself to a file, as `RUST_LOG` filters it.
-fn start_log(file: Option<&Path>) -> Result<(), Failure> {
+fn start_log(file: Option<&Path>, kernel: bool) -> Result<(), Failure> {
     let Some(path) = file else { return Ok(()) };
     let log = std::fs::File::create(path)
         .map_err(|error| Failure::new(format!("cannot write `{}`: {error}", path.display())))?;
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("debug"));
+    // The kernel side writes for hits, so it does only when it is asked to.
+    let all = if kernel {
+        "debug,tracer_ebpf=trace"
+    } else {
+        "debug,tracer_ebpf=off"
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(all));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::sync::Mutex::new(log))

@@ -8,6 +8,7 @@
 mod bpf;
 mod btf;
 mod calibrate;
+mod diagnostics;
 mod error;
 mod features;
 mod guard;

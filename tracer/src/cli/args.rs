@@ -33,6 +33,14 @@ pub(super) struct Args {
         long_help = "Write what the tracer does itself to a file; RUST_LOG filters it (default: debug)"
     )]
     pub(super) log_file: Option<PathBuf>,
+    /// Have the kernel side write there too
+    #[arg(
+        long,
+        global = true,
+        requires = "log_file",
+        long_help = "Have the kernel side write there too: each hit that is lost, each condition that cannot be read, how each plan ends. Costs each hit some time; RUST_LOG=tracer_ebpf=debug has only what is wrong"
+    )]
+    pub(super) log_kernel: bool,
 }
 
 /// When output is coloured.

@@ -17,6 +17,7 @@ use tracer_common::control::Settings;
 use tracer_common::limits::{MAX_CPUS, SCRATCH_PER_CPU};
 
 use super::bpf;
+use super::diagnostics;
 use super::error::KernelError;
 use super::ring::Ring;
 
@@ -84,6 +85,8 @@ pub(super) fn load(options: &LoadOptions) -> Result<Loaded, KernelError> {
         .override_global("SETTINGS", bytemuck::bytes_of(&settings), true)
         .map_max_entries("SCRATCH", scratch)
         .map_max_entries("EVENTS", ring_bytes(options))
+        .override_global(aya_log::LEVEL, &diagnostics::level(), true)
+        .map_max_entries(diagnostics::MAP, diagnostics::ring_bytes())
         .load(OBJECT)
         .map_err(|error| load_error(&error))?;
     let flavour = match if options.perf_events {
@@ -100,6 +103,7 @@ pub(super) fn load(options: &LoadOptions) -> Result<Loaded, KernelError> {
         }
     };
     let ring = take(&mut ebpf, "EVENTS")?;
+    let log = diagnostics::open(&mut ebpf)?;
     Ok(Loaded {
         flavour,
         ops: take_array(&mut ebpf, "OPS")?,
@@ -115,6 +119,7 @@ pub(super) fn load(options: &LoadOptions) -> Result<Loaded, KernelError> {
         counters: take_per_cpu(&mut ebpf, "PROBE_COUNTERS")?,
         ring: Some(Ring::new(
             RingBuf::try_from(ring).map_err(|_| unexpected("EVENTS"))?,
+            log,
         )),
         cpus,
         ebpf,
@@ -223,7 +228,7 @@ fn take_hash(ebpf: &mut Ebpf, name: &'static str) -> Result<MapData, KernelError
 }
 
 /// The object is a part of this binary: what is not in it is a mistake in the build.
-fn unexpected(name: &str) -> KernelError {
+pub(super) fn unexpected(name: &str) -> KernelError {
     KernelError::Load {
         reason: format!("the object has no `{name}` of the right kind"),
     }

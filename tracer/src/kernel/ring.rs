@@ -4,22 +4,30 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use aya::maps::{MapData, RingBuf};
 
+use super::diagnostics::Diagnostics;
+
 /// Records that one drain takes at most, so that a flood does not keep its caller from all else.
 const MAX_DRAIN: usize = 1 << 16;
 
 /// The reader's end of the ring. Waiting is the caller's: see [`Ring::as_fd`].
-pub struct Ring(RingBuf<MapData>);
+pub struct Ring {
+    records: RingBuf<MapData>,
+    log: Option<Diagnostics>,
+}
 
 impl Ring {
-    pub(super) fn new(ring: RingBuf<MapData>) -> Self {
-        Self(ring)
+    pub(super) fn new(records: RingBuf<MapData>, log: Option<Diagnostics>) -> Self {
+        Self { records, log }
     }
 
     /// Hands each waiting record to `keep`, oldest first, and frees its room; at most 65,536.
-    /// True when it was emptied.
+    /// True when it was emptied. What the kernel side has to say of itself is written to the log.
     pub fn drain(&mut self, mut keep: impl FnMut(&[u8])) -> bool {
+        if let Some(log) = &mut self.log {
+            log.flush();
+        }
         for _ in 0..MAX_DRAIN {
-            let Some(record) = self.0.next() else {
+            let Some(record) = self.records.next() else {
                 return true;
             };
             keep(&record);
@@ -37,6 +45,6 @@ impl std::fmt::Debug for Ring {
 impl AsFd for Ring {
     /// Readable while there are records; edges come only when the ring fills past its mark.
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.records.as_fd()
     }
 }

@@ -85,6 +85,34 @@ fn conditions_let_exactly_their_hits_through() {
 }
 
 #[test]
+fn kernel_side_says_what_it_does_when_it_is_asked() {
+    if !needs::kernel() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let log = |name: &str, more: &[&str]| {
+        let path = folder.path().join(name);
+        let path = path.to_str().expect("plain").to_owned();
+        let probe = at_handle("count", "if request->user->name == \"ada\"");
+        let finished = observe(&[probe], &[&["--log-file", &path][..], more].concat());
+        finished.assert_code(0);
+        assert_eq!(counter(&finished.summary("p1"), "faults"), 50);
+        std::fs::read_to_string(path).expect("a log")
+    };
+    let asked = log("asked", &["--log-kernel"]);
+    let lines = |words: &str| asked.lines().filter(|line| line.contains(words)).count();
+    assert_eq!(
+        lines("DEBUG tracer_ebpf: the condition of site"),
+        50,
+        "{asked}"
+    );
+    assert_eq!(lines("TRACE tracer_ebpf: a plan of site"), 50, "{asked}");
+    let silent = log("silent", &[]);
+    assert!(silent.contains("DEBUG tracer::"), "{silent}");
+    assert!(!silent.contains(" tracer_ebpf: "), "{silent}");
+}
+
+#[test]
 fn counts_by_enum_text_and_thread_have_a_row_for_each() {
     if !needs::kernel() {
         return;

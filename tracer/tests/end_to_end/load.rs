@@ -106,6 +106,31 @@ fn exited_target_delivers_what_the_ring_holds() {
 }
 
 #[test]
+fn interrupted_reader_delivers_more_than_one_drain_takes() {
+    if !needs::kernel() {
+        return;
+    }
+    // A drain takes 65,536 records, the default ring holds some 130,000 of these.
+    let (threads, calls) = (2, 40_000);
+    let mut program = tight(threads, calls);
+    let text = Text::of_exe(program.pid());
+    let tracer = Tracer::json(program.pid(), &[&work_probe()]);
+    text.wait_probed(1);
+    tracer.signal(Signal::STOP);
+    program.say("go");
+    program.stdout.wait_line("`done`", 0, |line| line == "done");
+    // Pending before it goes on: the next look is the last.
+    tracer.signal(Signal::INT);
+    tracer.signal(Signal::CONT);
+    let finished = tracer.finish();
+    finished.assert_code(0);
+    let summary = finished.summary("p1");
+    assert_eq!(counter(&summary, "hits"), 80_000, "{summary}");
+    assert_eq!(counter(&summary, "events"), 80_000, "{summary}");
+    assert_eq!(finished.events().len(), 80_000, "a line for each event");
+}
+
+#[test]
 fn many_threads_two_probes_lose_nothing_and_keep_order() {
     if !needs::kernel() {
         return;

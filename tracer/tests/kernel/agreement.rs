@@ -336,14 +336,22 @@ fn same(wanted: &[u8], got: &[u8], name: &str, ops: &[Op]) {
         .zip(got)
         .skip(HEADER)
         .position(|(a, b)| a != b);
+    let near = |record: &[u8]| {
+        let from = at.map_or(0, |at| (at + HEADER) / 8 * 8);
+        record
+            .get(from..record.len().min(from + 24))
+            .map(<[u8]>::to_vec)
+    };
     assert!(
         flags(wanted) == flags(got) && data(wanted) == data(got),
-        "{name}: {} bytes wanted, {} got, flags {:?} and {:?}, other bytes from {:?} on\n{ops:#?}",
+        "{name}: {} bytes wanted, {} got, flags {:?} and {:?}, other bytes from {:?} on, {:?} and {:?}\n{ops:#?}",
         wanted.len(),
         got.len(),
         flags(wanted),
         flags(got),
         at.map(|at| at + HEADER),
+        near(wanted),
+        near(got),
     );
 }
 
