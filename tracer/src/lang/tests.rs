@@ -1,5 +1,7 @@
 //! Probes as users type them.
 
+mod round_trip;
+
 use std::time::Duration;
 
 use super::ast::*;
