@@ -21,8 +21,9 @@
 //!   next one in memory, and to nowhere else. Only kinds of instructions are
 //!   crossed for which that is known (`effect`): no call, jump, trap or system
 //!   call, nothing that faults by its operands (division; floating point, whose
-//!   exceptions can be unmasked; vector accesses that must be aligned), nothing
-//!   that the processor may not have.
+//!   exceptions can be unmasked; vector accesses that must be aligned and are not known to be),
+//!   nothing that the processor may not have. Aligned is what the call frame information puts at a
+//!   multiple of 16 from the canonical frame address, which the ABI aligns.
 //! - Memory is only touched where it is certain to be there: in the function's
 //!   own frame, at fixed addresses in a segment of the module with the right
 //!   permission, and at the two fixed words of the thread's block (the canary

@@ -273,21 +273,24 @@ impl<'a> Run<'a> {
     fn locate(&self, access: &Access, state: &State) -> Option<Memory> {
         let size = i64::try_from(access.size).ok()?;
         match access.place {
-            Place::Stack(offset) if !access.aligned => {
+            Place::Stack(offset) => {
                 let ends = offset.checked_add(size)?;
                 if offset < -RED_ZONE || ends > self.above_stack(state) {
                     return None;
                 }
-                Some(Memory::Stack(state.stack?.checked_add(offset)?))
+                self.on_stack(state.stack?.checked_add(offset)?, access)
             }
-            Place::Frame(offset) if !access.aligned => {
+            Place::Frame(offset) => {
                 let ends = offset.checked_add(size)?;
                 if !(-FRAME..=ARGUMENTS).contains(&offset) || ends > ARGUMENTS {
                     return None;
                 }
                 match state.frame {
-                    Frame::Pointer => Some(Memory::Frame(offset)),
-                    Frame::Stack(stack) => Some(Memory::Stack(stack.checked_add(offset)?)),
+                    Frame::Pointer => {
+                        let fits = !access.aligned || self.is_aligned(RBP, offset, access.size);
+                        fits.then_some(Memory::Frame(offset))
+                    }
+                    Frame::Stack(stack) => self.on_stack(stack.checked_add(offset)?, access),
                     Frame::Unknown => None,
                 }
             }
@@ -299,6 +302,25 @@ impl<'a> Run<'a> {
             // The stack protector's canary, and the thread's pointer to itself.
             Place::Thread(0 | 0x28) if !access.write && access.size == 8 => Some(Memory::Thread),
             _ => None,
+        }
+    }
+
+    /// Memory off the stack pointer at the site, when the access does not fault for its alignment.
+    fn on_stack(&self, offset: i64, access: &Access) -> Option<Memory> {
+        let fits = !access.aligned || self.is_aligned(RSP, offset, access.size);
+        fits.then_some(Memory::Stack(offset))
+    }
+
+    /// Whether memory off a register at the site is aligned to its size: the canonical frame address is
+    /// a multiple of 16, as the ABI wants it of the stack at each call.
+    fn is_aligned(&self, register: u8, offset: i64, size: u64) -> bool {
+        let canonical = self.at(self.site).and_then(|site| self.canonical(site));
+        match canonical {
+            Some((base, to_frame)) if base == register => {
+                let distance = i128::from(offset) - i128::from(to_frame);
+                matches!(size, 1 | 2 | 4 | 8 | 16) && distance.rem_euclid(i128::from(size)) == 0
+            }
+            _ => false,
         }
     }
 

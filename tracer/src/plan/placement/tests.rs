@@ -164,7 +164,8 @@ fn what_can_fault_or_leave_is_not_crossed() {
     let code = Code::build();
     assert_eq!(code.place("pointer_load", 0, &nothing()), Err(Stay::Faults));
     assert_eq!(code.place("far_below", 0, &nothing()), Err(Stay::Faults));
-    assert_eq!(code.place("aligned", 0, &nothing()), Err(Stay::Faults));
+    assert_eq!(code.place("aligned", 0, &nothing()), Ok(1));
+    assert_eq!(code.place("misaligned", 0, &nothing()), Err(Stay::Faults));
     assert_eq!(code.place("sealed_store", 0, &nothing()), Err(Stay::Faults));
     assert_eq!(code.place("divides", 0, &nothing()), Err(Stay::Instruction));
     let kernel = code.place("asks_kernel", 0, &nothing());
