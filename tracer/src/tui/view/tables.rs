@@ -166,7 +166,11 @@ fn probe_row(
         .file_name()
         .unwrap_or(probe.file.as_os_str())
         .to_string_lossy();
-    let place = format!("{file}:{}", probe.line);
+    let place = if probe.sites == 0 {
+        "waits".to_owned()
+    } else {
+        format!("{file}:{}", probe.line)
+    };
     pen.fitted_tail(&place, columns.place.saturating_sub(1), base);
     pen.blank_to(left + (columns.name + columns.place) as u16, base);
     let number = |count: u64, width: usize| format!("{:>width$}", short_count(count));
