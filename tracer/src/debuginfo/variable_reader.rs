@@ -370,16 +370,23 @@ fn count_shadows(found: &mut [Found]) {
     }
 }
 
-/// At an address that does not depend on a frame.
+/// At an address that does not depend on a frame; of one in pieces, some may be constants.
 fn is_static(place: &Place) -> bool {
-    place.pieces.iter().all(|piece| match &piece.source {
+    let at_address = |source: &Source| match source {
         Source::Memory(expr) => match expr.0.as_slice() {
             [Term::Address(_), ..] => !expr.0.iter().any(|term| matches!(term, Term::Register(_))),
             [.., Term::Tls] => true,
             _ => false,
         },
         _ => false,
-    })
+    };
+    let constant = |source: &Source| match source {
+        Source::Bytes(_) => true,
+        Source::Value(expr) => matches!(expr.0.as_slice(), [Term::Const(_)]),
+        _ => false,
+    };
+    let sources = || place.pieces.iter().map(|piece| &piece.source);
+    sources().any(at_address) && sources().all(|source| at_address(source) || constant(source))
 }
 
 /// The place of a constant, in the width of its type.
