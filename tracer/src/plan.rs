@@ -7,6 +7,7 @@
 
 mod aggregate;
 mod asm;
+mod bases;
 mod breakpoints;
 mod build;
 mod capture;

@@ -10,7 +10,7 @@ use super::build::Builder;
 use super::condition;
 use super::ir::{Failure, Ir, Process, Spot, Spots, Test, divide};
 use super::returned::{self, Returned};
-use super::{PlanError, names};
+use super::{PlanError, bases, names};
 use crate::debuginfo::types::{Language, PointerKind, Type, TypeId, TypeKind};
 use crate::debuginfo::variable::Variable;
 use crate::lang::ast::{BinaryOp, Expr, ExprKind, Special, UnaryOp};
@@ -332,6 +332,9 @@ impl<'a, 'b> Resolver<'a, 'b> {
         if let Some((offset, member)) = spelled(body) {
             let size = self.builder.size(member).unwrap_or(0);
             return Some((spots.project(offset, size), member));
+        }
+        if let Some(found) = bases::member(self.builder, spots, body, name, 0) {
+            return Some(found);
         }
         let part = body.variants.as_ref()?;
         let mut having = part.variants.iter().filter_map(|variant| {

@@ -1,11 +1,13 @@
 //! Virtual bases and dynamic types of C++: golden texts.
 
-use super::fixture::{Fixture, int, member};
+use super::fixture::{Fixture, hole, int, member, name};
 use super::{RBP, STACK, at_frame, run, stack};
 use crate::address::LinkAddr;
 use crate::debuginfo::place::{Expr, Place, Register, Source, Term};
 use crate::debuginfo::types::{Base, BaseOffset, Derived, Member, StructType, TypeId};
+use crate::lang::ast::{Expr as LangExpr, ExprKind};
 use crate::reference::Regions;
+use crate::value::debug::DEBUG;
 
 /// Where the virtual table of an object points to.
 const TABLE: u64 = 0x9000;
@@ -121,6 +123,33 @@ fn virtual_base_of_elements_is_found_for_each() {
         run(&fixture, &memory),
         "x = [Left { Root: Root { root: 2 }, left: 1 }, Left { Root: Root { root: 4 }, left: 3 }]"
     );
+}
+
+#[test]
+fn member_of_a_virtual_base_is_found_by_its_bare_name() {
+    let mut fixture = Fixture::default();
+    let left = left(&mut fixture);
+    // A class that has it as a base of its own.
+    let inherited = Base {
+        ty: left,
+        offset: BaseOffset::Fixed(0),
+    };
+    let lower = fixture.class("Lower", 32, body(vec![], vec![inherited]));
+    fixture.variable("x", lower, at_frame(0));
+    let root = ExprKind::Field(Box::new(name("x")), "root".into());
+    let root = hole(
+        LangExpr {
+            kind: root,
+            span: 0..0,
+        },
+        DEBUG,
+    );
+    fixture.template(vec![root]);
+    let mut memory = stack(&object(6, 5));
+    table(&mut memory, 16, 0, 0);
+    assert_eq!(run(&fixture, &memory), "5");
+    memory.0.remove(&(TABLE - 24));
+    assert_eq!(run(&fixture, &memory), "<memory not readable>");
 }
 
 /// `struct Base { vptr; int base; }`, and `struct Derived : …, Base` with the base at 16.
