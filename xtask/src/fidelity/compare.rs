@@ -97,6 +97,11 @@ impl Outcome {
                 self.neither += 1;
                 return;
             }
+            // An address where nothing can be read: ours says it in the reason.
+            ("ptr", Some(why)) if why.starts_with("memory at") && is_nowhere(&gdb["target"]) => {
+                self.neither += 1;
+                return;
+            }
             ("unavailable", None) => return self.gdb_lacks(gdb, ours, part),
             (_, Some(why)) if LIMITS.contains(&why) => return,
             (_, Some(why)) if why.starts_with("invalid value") => {
@@ -330,13 +335,19 @@ fn is_nowhere(gdb: &Value) -> bool {
     match gdb["k"].as_str() {
         Some("unavailable") => true,
         Some("ptr") => gdb.get("text").is_some_and(Value::is_null),
-        Some("struct" | "variant") => {
-            parts("fields").is_some_and(|fields| fields.iter().all(|field| is_nowhere(&field[1])))
-        }
-        Some("seq" | "tuple") => parts("items").is_some_and(|items| items.iter().all(is_nowhere)),
+        Some("struct" | "variant") => parts("fields")
+            .is_some_and(|fields| all_nowhere(&mut fields.iter().map(|field| &field[1]))),
+        Some("seq" | "tuple") => parts("items").is_some_and(|items| all_nowhere(&mut items.iter())),
         Some("ref") => is_nowhere(&gdb["target"]),
         _ => false,
     }
+}
+
+/// Whether gdb has none of these parts; of what it does not look into, as members without
+/// a number of elements, nothing is known.
+fn all_nowhere(parts: &mut dyn Iterator<Item = &Value>) -> bool {
+    let mut known = parts.filter(|part| part["k"] != "any").peekable();
+    known.peek().is_some() && known.all(is_nowhere)
 }
 
 /// Nothing in it that could be a lie.
@@ -517,6 +528,18 @@ mod tests {
         assert!(wrong(gdb.clone(), ours(2)));
         gdb["dynamic"] = of("app::Derived", "own", "8");
         assert!(wrong(gdb, ours(1)));
+    }
+
+    #[test]
+    fn pointer_to_what_nobody_can_read_is_no_lack() {
+        let gone = json!({"k": "unavailable", "why": "Cannot access memory at address 0x40"});
+        let target = json!({"k": "struct", "fields": [["a", gone], ["b", {"k": "any"}]]});
+        let gdb = json!({"k": "ptr", "address": "0x40", "target": target});
+        let ours = |why: &str| json!({"$unavailable": why});
+        let outcome = compare(&gdb, &ours("memory at 0x40 not readable"));
+        assert_eq!((outcome.neither, outcome.lacking), (1, None));
+        let outcome = compare(&gdb, &ours("optimised out"));
+        assert!(outcome.lacking.is_some());
     }
 
     #[test]
