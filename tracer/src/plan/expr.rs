@@ -4,16 +4,19 @@
 //! Gives places and numbers; `condition` has what is true or false,
 //! `capture` brings the results into the record.
 
-use tracer_common::op::{ELAPSED, HIT, PID, TID, alu};
+mod arithmetic;
+mod elements;
+
+use tracer_common::op::{ELAPSED, HIT, PID, TID};
 
 use super::build::Builder;
 use super::condition;
-use super::ir::{Failure, Ir, Process, Spot, Spots, Test, divide};
+use super::ir::{Failure, Ir, Process, Spot, Spots, Test};
 use super::returned::{self, Returned};
 use super::{PlanError, bases, names};
 use crate::debuginfo::types::{Language, PointerKind, Type, TypeId, TypeKind};
 use crate::debuginfo::variable::Variable;
-use crate::lang::ast::{BinaryOp, Expr, ExprKind, Special, UnaryOp};
+use crate::lang::ast::{Expr, ExprKind, Special};
 use crate::unavailable::Unavailable;
 
 /// Pointers that are followed on the way to a field.
@@ -366,197 +369,6 @@ impl<'a, 'b> Resolver<'a, 'b> {
         Some((Spots(guarded.collect()), member))
     }
 
-    fn index(&mut self, expr: &Expr, base: &Expr, index: &Expr) -> Result<Operand, PlanError> {
-        if let Some(element) = self.grid_element(expr, base, index)? {
-            return Ok(element);
-        }
-        let (mut spots, mut ty) = self.place(base)?;
-        let index = self.number(index)?;
-        for _ in 0..DEREFS {
-            let resolved = self.builder.resolve(ty);
-            if let Some(elements) = self.elements(&spots, &resolved) {
-                let (first, element, count) =
-                    elements.map_err(|why| PlanError::at(base, why.to_string()))?;
-                return self.element(expr, first, element, count, index);
-            }
-            let pointer = matches!(resolved.kind, TypeKind::Pointer { .. });
-            let next = self
-                .pointee(&spots, ty)
-                .map_err(|why| PlanError::at(base, why.to_string()))?;
-            let Some((there, target)) = next else {
-                break;
-            };
-            if pointer && resolved.language != Language::Rust {
-                // A C pointer counts in elements; how many there are is not known.
-                let element = Elements::At(there);
-                return self.element(expr, element, target, None, index);
-            }
-            (spots, ty) = (there, target);
-        }
-        let name = names::without_paths(&self.builder.resolve(ty).name);
-        Err(PlanError::at(expr, format!("`{name}` has no elements")))
-    }
-
-    /// The element of an array of several dimensions, which takes its indexes together: debug
-    /// information has no type for a row. `None` when it is something else.
-    fn grid_element(
-        &mut self,
-        expr: &Expr,
-        base: &Expr,
-        index: &Expr,
-    ) -> Result<Option<Operand>, PlanError> {
-        let (mut root, mut indexes) = (base, vec![index]);
-        while let ExprKind::Index(inner, index) = &root.kind {
-            indexes.push(index);
-            root = inner;
-        }
-        if indexes.len() < 2 {
-            return Ok(None);
-        }
-        let (spots, ty) = self.place(root)?;
-        let TypeKind::Array {
-            element,
-            dimensions,
-        } = self.builder.resolve(ty).kind.clone()
-        else {
-            return Ok(None);
-        };
-        if dimensions.len() != indexes.len() {
-            return Ok(None);
-        }
-        let mut linear = Number {
-            ir: Ir::Const(0),
-            size: 8,
-            signed: false,
-            kind: NumberKind::Int,
-        };
-        for (index, count) in indexes.into_iter().rev().zip(dimensions) {
-            let at = self.number(index)?;
-            let at = match count {
-                Some(count) => in_bounds(index, at.ir, count)?,
-                None => at.ir,
-            };
-            let rows = Ir::alu(alu::MUL, linear.ir, Ir::Const(count.unwrap_or(0)));
-            linear.ir = Ir::alu(alu::ADD, rows, at);
-        }
-        self.element(expr, Elements::At(spots), element, None, linear)
-            .map(Some)
-    }
-
-    fn element(
-        &self,
-        expr: &Expr,
-        first: Elements,
-        element: TypeId,
-        count: Option<Ir>,
-        index: Number,
-    ) -> Result<Operand, PlanError> {
-        let Some(stride) = self.builder.size(element) else {
-            return Err(PlanError::at(expr, "elements of unknown size"));
-        };
-        let guard = |ir: Ir| match &count {
-            Some(count) => {
-                let test =
-                    Test::compare(tracer_common::op::cond::LT, index.ir.clone(), count.clone());
-                match test {
-                    Test::Known(true) => ir,
-                    test => Ir::Guard(Box::new(test), Failure::Bounds, Box::new(ir)),
-                }
-            }
-            None => ir,
-        };
-        if let (Some(Ir::Const(count)), Ir::Const(index)) = (&count, &index.ir)
-            && index >= count
-        {
-            let message = format!("index {index} of an array of {count}");
-            return Err(PlanError::at(expr, message));
-        }
-        let Elements::At(spots) = first;
-        let spots = match (&index.ir, spots.address()) {
-            (_, Some(address)) => {
-                let offset = Ir::alu(alu::MUL, index.ir.clone(), Ir::Const(stride));
-                let address = guard(Ir::alu(alu::ADD, address.clone(), offset));
-                Spots::whole(stride, Spot::Memory(address))
-            }
-            (Ir::Const(index), None) => spots.project(index.saturating_mul(stride), stride),
-            (_, None) => {
-                let why = "an index that is computed needs elements in memory";
-                return Err(PlanError::at(expr, why));
-            }
-        };
-        Ok(Operand::Place(spots, element))
-    }
-
-    /// First element, element type and number of elements of a collection.
-    #[expect(clippy::type_complexity, reason = "three facts, used twice")]
-    fn elements(
-        &self,
-        spots: &Spots,
-        ty: &Type,
-    ) -> Option<Result<(Elements, TypeId, Option<Ir>), Unavailable>> {
-        match &ty.kind {
-            TypeKind::Array {
-                element,
-                dimensions,
-            } if dimensions.len() == 1 => {
-                let count = dimensions.first().copied().flatten().map(Ir::Const);
-                Some(Ok((Elements::At(spots.clone()), *element, count)))
-            }
-            TypeKind::Struct(body) => {
-                let (pointer, len, element) = row_parts(self.builder, ty, body)?;
-                let read = |offset| spots.project(offset, 8).number();
-                Some(read(pointer).and_then(|address| {
-                    let size = self.builder.size(element).unwrap_or(0);
-                    let first = Spots::whole(size, Spot::Memory(address));
-                    Ok((Elements::At(first), element, Some(read(len)?)))
-                }))
-            }
-            _ => None,
-        }
-    }
-
-    /// How many elements or bytes a value has.
-    pub(super) fn length(&self, expr: &Expr, spots: &Spots, ty: TypeId) -> Result<Ir, PlanError> {
-        let (mut spots, mut ty) = (spots.clone(), ty);
-        for _ in 0..DEREFS {
-            let resolved = self.builder.resolve(ty);
-            match &resolved.kind {
-                TypeKind::Array { dimensions, .. } => {
-                    if let Some(Some(count)) = dimensions.first() {
-                        return Ok(Ir::Const(*count));
-                    }
-                }
-                TypeKind::Struct(body) => {
-                    const PATHS: [&[&str]; 9] = [
-                        &["length"],
-                        &["len"],
-                        &["vec", "len"],
-                        &["_M_string_length"],
-                        &["_M_len"],
-                        &["base", "table", "table", "items"],
-                        &["base", "map", "table", "table", "items"],
-                        &["map", "length"],
-                        &["_M_h", "_M_element_count"],
-                    ];
-                    let found = PATHS.iter().find_map(|path| self.builder.find(body, path));
-                    if let Some((offset, _)) = found {
-                        return spots
-                            .project(offset, 8)
-                            .number()
-                            .map_err(|why| PlanError::at(expr, why.to_string()));
-                    }
-                }
-                _ => {}
-            }
-            match self.pointee(&spots, ty) {
-                Ok(Some(next)) => (spots, ty) = next,
-                _ => break,
-            }
-        }
-        let name = names::without_paths(&self.builder.resolve(ty).name);
-        Err(PlanError::at(expr, format!("`{name}` has no length")))
-    }
-
     /// An expression that is a number.
     pub(super) fn number(&mut self, expr: &Expr) -> Result<Number, PlanError> {
         match self.operand(expr)? {
@@ -632,145 +444,6 @@ impl<'a, 'b> Resolver<'a, 'b> {
         let name = names::without_paths(&self.builder.resolve(ty).name);
         Err(PlanError::at(expr, format!("`{name}` is no number")))
     }
-
-    fn unary(&mut self, expr: &Expr, op: UnaryOp, inner: &Expr) -> Result<Operand, PlanError> {
-        match op {
-            UnaryOp::Deref => {
-                let (spots, ty) = self.place(inner)?;
-                let (spots, ty) = self.deref(inner, &spots, ty)?;
-                Ok(Operand::Place(spots, ty))
-            }
-            UnaryOp::AddressOf => {
-                let (spots, _) = self.place(inner)?;
-                match spots.address() {
-                    Some(address) => Ok(Operand::Number(Number {
-                        ir: address.clone(),
-                        size: 8,
-                        signed: false,
-                        kind: NumberKind::Pointer,
-                    })),
-                    None => Err(PlanError::at(inner, "this has no address here")),
-                }
-            }
-            UnaryOp::Neg => {
-                let number = self.computable(inner)?;
-                Ok(Operand::Number(Number {
-                    ir: Ir::alu(alu::SUB, Ir::Const(0), number.ir).folded(),
-                    size: 8,
-                    signed: true,
-                    kind: NumberKind::Int,
-                }))
-            }
-            UnaryOp::Not => {
-                if let Some(number) = self.rust_integer(inner)? {
-                    return Ok(Operand::Number(self.bit_not(number)));
-                }
-                let test = condition::truth(self, expr)?;
-                Ok(Operand::Number(Number::truth(test)))
-            }
-            UnaryOp::BitNot => {
-                let number = self.computable(inner)?;
-                Ok(Operand::Number(self.bit_not(number)))
-            }
-        }
-    }
-
-    /// All bits the other way round.
-    #[expect(clippy::unused_self, reason = "a step of an expression as the others")]
-    pub(super) fn bit_not(&self, number: Number) -> Number {
-        let (size, signed) = (number.size, number.signed);
-        let ir = Ir::alu(alu::XOR, number.ir, Ir::Const(u64::MAX));
-        Number {
-            ir: ir.extend(size, signed),
-            size,
-            signed,
-            kind: NumberKind::Int,
-        }
-    }
-
-    /// An integer of a Rust program, of which `!` turns the bits.
-    pub(super) fn rust_integer(&mut self, expr: &Expr) -> Result<Option<Number>, PlanError> {
-        let Operand::Place(spots, ty) = self.operand(expr)? else {
-            return Ok(None);
-        };
-        let resolved = self.builder.resolve(ty);
-        let integer = matches!(resolved.kind, TypeKind::Int { .. });
-        if !integer || resolved.language != Language::Rust {
-            return Ok(None);
-        }
-        self.number_at(expr, &spots, ty).map(Some)
-    }
-
-    /// A number that arithmetic makes sense for.
-    fn computable(&mut self, expr: &Expr) -> Result<Number, PlanError> {
-        let number = self.number(expr)?;
-        if number.kind == NumberKind::Float {
-            let error = PlanError::at(expr, "floats cannot be computed with in the kernel");
-            return Err(error.hint(Some("they can be compared: `x > 1.5`".into())));
-        }
-        Ok(number)
-    }
-
-    fn binary(
-        &mut self,
-        expr: &Expr,
-        op: BinaryOp,
-        left: &Expr,
-        right: &Expr,
-    ) -> Result<Operand, PlanError> {
-        if is_test(op) {
-            let test = condition::truth(self, expr)?;
-            return Ok(Operand::Number(Number::truth(test)));
-        }
-        let (a, b) = (self.computable(left)?, self.computable(right)?);
-        let small = a.size < 8 && b.size < 8;
-        // What one of them cannot hold as a signed number makes the result unsigned.
-        let holds = |number: &Number| number.signed || number.size < 8;
-        let mixed = (a.signed || b.signed) && holds(&a) && holds(&b);
-        let signed = mixed || (small && op == BinaryOp::Sub);
-        let ir = match op {
-            BinaryOp::Add => Ir::alu(alu::ADD, a.ir, b.ir),
-            BinaryOp::Sub => Ir::alu(alu::SUB, a.ir, b.ir),
-            BinaryOp::Mul => Ir::alu(alu::MUL, a.ir, b.ir),
-            BinaryOp::Div => divide(if signed { alu::SDIV } else { alu::DIV }, a.ir, b.ir),
-            BinaryOp::Rem => divide(if signed { alu::SREM } else { alu::REM }, a.ir, b.ir),
-            BinaryOp::BitAnd => Ir::alu(alu::AND, a.ir, b.ir),
-            BinaryOp::BitOr => Ir::alu(alu::OR, a.ir, b.ir),
-            BinaryOp::BitXor => Ir::alu(alu::XOR, a.ir, b.ir),
-            BinaryOp::Shl => Ir::alu(alu::SHL, a.ir, b.ir),
-            _ => Ir::alu(if a.signed { alu::SAR } else { alu::SHR }, a.ir, b.ir),
-        };
-        Ok(Operand::Number(Number {
-            ir: ir.folded(),
-            size: 8,
-            signed,
-            kind: NumberKind::Int,
-        }))
-    }
-
-    fn cast(&mut self, expr: &Expr, inner: &Expr, ty: &str) -> Result<Operand, PlanError> {
-        let (size, signed) = match ty {
-            "u8" | "uint8_t" | "unsigned char" => (1, false),
-            "i8" | "int8_t" | "signed char" | "char" => (1, true),
-            "u16" | "uint16_t" | "unsigned short" => (2, false),
-            "i16" | "int16_t" | "short" => (2, true),
-            "u32" | "uint32_t" | "unsigned int" | "unsigned" => (4, false),
-            "i32" | "int32_t" | "int" => (4, true),
-            "u64" | "uint64_t" | "unsigned long" | "usize" | "size_t" => (8, false),
-            "i64" | "int64_t" | "long" | "isize" | "ssize_t" => (8, true),
-            _ => {
-                let error = PlanError::at(expr, format!("no cast to `{ty}`"));
-                return Err(error.hint(Some("casts are to integers: `i32`, `u64`, …".into())));
-            }
-        };
-        let number = self.computable(inner)?;
-        Ok(Operand::Number(Number {
-            ir: number.ir.extend(size, signed),
-            size,
-            signed,
-            kind: NumberKind::Int,
-        }))
-    }
 }
 
 /// The register of what the kernel side knows of a hit; `None`: it does not, or it is no number.
@@ -782,42 +455,6 @@ fn special_number(special: Special) -> Option<Number> {
         _ => return None,
     };
     Some(Number::unsigned(Ir::Register(register), size))
-}
-
-/// Where the first element of a collection is.
-enum Elements {
-    At(Spots),
-}
-
-/// An index that is checked against the number of elements, now where both are known.
-fn in_bounds(expr: &Expr, index: Ir, count: u64) -> Result<Ir, PlanError> {
-    match index {
-        Ir::Const(at) if at < count => Ok(index),
-        Ir::Const(at) => Err(PlanError::at(
-            expr,
-            format!("index {at} of an array of {count}"),
-        )),
-        computed => {
-            let test = Test::compare(
-                tracer_common::op::cond::LT,
-                computed.clone(),
-                Ir::Const(count),
-            );
-            Ok(Ir::Guard(
-                Box::new(test),
-                Failure::Bounds,
-                Box::new(computed),
-            ))
-        }
-    }
-}
-
-fn is_test(op: BinaryOp) -> bool {
-    use BinaryOp as B;
-    matches!(
-        op,
-        B::Eq | B::Ne | B::Lt | B::Le | B::Gt | B::Ge | B::And | B::Or
-    )
 }
 
 impl Number {
@@ -881,37 +518,6 @@ fn smart(builder: &Builder<'_>, ty: &Type) -> Option<(u64, u64, TypeId)> {
         }
         _ => None,
     }
-}
-
-/// Offsets of pointer and length, and the element type, of slices and vectors.
-fn row_parts(
-    builder: &Builder<'_>,
-    ty: &Type,
-    body: &crate::debuginfo::types::StructType,
-) -> Option<(u64, u64, TypeId)> {
-    if let (Some((pointer, data)), Some((len, _))) = (
-        builder.find(body, &["data_ptr"]),
-        builder.find(body, &["length"]),
-    ) {
-        let TypeKind::Pointer {
-            target: Some(element),
-            ..
-        } = builder.resolve(data).kind
-        else {
-            return None;
-        };
-        return Some((pointer, len, element));
-    }
-    if names::path(&ty.name) == "alloc::vec::Vec" {
-        let (len, _) = builder.find(body, &["len"])?;
-        let (at, pointer) = builder
-            .find(body, &["buf", "inner", "ptr"])
-            .or_else(|| builder.find(body, &["buf", "ptr"]))?;
-        let (more, _) = builder.peel(pointer);
-        let element = body.type_arguments.iter().find(|(name, _)| name == "T")?;
-        return Some((at + more, len, element.1));
-    }
-    None
 }
 
 /// Names that `.` could be followed by.

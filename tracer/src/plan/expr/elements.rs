@@ -1,0 +1,273 @@
+//! Elements of arrays and collections: by index, in bounds, and how many there are.
+
+use tracer_common::op::alu;
+
+use super::super::build::Builder;
+use super::super::ir::{Failure, Ir, Spot, Spots, Test};
+use super::super::{PlanError, names};
+use super::{DEREFS, Number, NumberKind, Operand, Resolver};
+use crate::debuginfo::types::{Language, Type, TypeId, TypeKind};
+use crate::lang::ast::{Expr, ExprKind};
+use crate::unavailable::Unavailable;
+
+impl Resolver<'_, '_> {
+    pub(super) fn index(
+        &mut self,
+        expr: &Expr,
+        base: &Expr,
+        index: &Expr,
+    ) -> Result<Operand, PlanError> {
+        if let Some(element) = self.grid_element(expr, base, index)? {
+            return Ok(element);
+        }
+        let (mut spots, mut ty) = self.place(base)?;
+        let index = self.number(index)?;
+        for _ in 0..DEREFS {
+            let resolved = self.builder.resolve(ty);
+            if let Some(elements) = self.elements(&spots, &resolved) {
+                let (first, element, count) =
+                    elements.map_err(|why| PlanError::at(base, why.to_string()))?;
+                return self.element(expr, first, element, count, index);
+            }
+            let pointer = matches!(resolved.kind, TypeKind::Pointer { .. });
+            let next = self
+                .pointee(&spots, ty)
+                .map_err(|why| PlanError::at(base, why.to_string()))?;
+            let Some((there, target)) = next else {
+                break;
+            };
+            if pointer && resolved.language != Language::Rust {
+                // A C pointer counts in elements; how many there are is not known.
+                let element = Elements::At(there);
+                return self.element(expr, element, target, None, index);
+            }
+            (spots, ty) = (there, target);
+        }
+        let name = names::without_paths(&self.builder.resolve(ty).name);
+        Err(PlanError::at(expr, format!("`{name}` has no elements")))
+    }
+
+    /// The element of an array of several dimensions, which takes its indexes together: debug
+    /// information has no type for a row. `None` when it is something else.
+    fn grid_element(
+        &mut self,
+        expr: &Expr,
+        base: &Expr,
+        index: &Expr,
+    ) -> Result<Option<Operand>, PlanError> {
+        let (mut root, mut indexes) = (base, vec![index]);
+        while let ExprKind::Index(inner, index) = &root.kind {
+            indexes.push(index);
+            root = inner;
+        }
+        if indexes.len() < 2 {
+            return Ok(None);
+        }
+        let (spots, ty) = self.place(root)?;
+        let TypeKind::Array {
+            element,
+            dimensions,
+        } = self.builder.resolve(ty).kind.clone()
+        else {
+            return Ok(None);
+        };
+        if dimensions.len() != indexes.len() {
+            return Ok(None);
+        }
+        let mut linear = Number {
+            ir: Ir::Const(0),
+            size: 8,
+            signed: false,
+            kind: NumberKind::Int,
+        };
+        for (index, count) in indexes.into_iter().rev().zip(dimensions) {
+            let at = self.number(index)?;
+            let at = match count {
+                Some(count) => in_bounds(index, at.ir, count)?,
+                None => at.ir,
+            };
+            let rows = Ir::alu(alu::MUL, linear.ir, Ir::Const(count.unwrap_or(0)));
+            linear.ir = Ir::alu(alu::ADD, rows, at);
+        }
+        self.element(expr, Elements::At(spots), element, None, linear)
+            .map(Some)
+    }
+
+    fn element(
+        &self,
+        expr: &Expr,
+        first: Elements,
+        element: TypeId,
+        count: Option<Ir>,
+        index: Number,
+    ) -> Result<Operand, PlanError> {
+        let Some(stride) = self.builder.size(element) else {
+            return Err(PlanError::at(expr, "elements of unknown size"));
+        };
+        let guard = |ir: Ir| match &count {
+            Some(count) => {
+                let test =
+                    Test::compare(tracer_common::op::cond::LT, index.ir.clone(), count.clone());
+                match test {
+                    Test::Known(true) => ir,
+                    test => Ir::Guard(Box::new(test), Failure::Bounds, Box::new(ir)),
+                }
+            }
+            None => ir,
+        };
+        if let (Some(Ir::Const(count)), Ir::Const(index)) = (&count, &index.ir)
+            && index >= count
+        {
+            let message = format!("index {index} of an array of {count}");
+            return Err(PlanError::at(expr, message));
+        }
+        let Elements::At(spots) = first;
+        let spots = match (&index.ir, spots.address()) {
+            (_, Some(address)) => {
+                let offset = Ir::alu(alu::MUL, index.ir.clone(), Ir::Const(stride));
+                let address = guard(Ir::alu(alu::ADD, address.clone(), offset));
+                Spots::whole(stride, Spot::Memory(address))
+            }
+            (Ir::Const(index), None) => spots.project(index.saturating_mul(stride), stride),
+            (_, None) => {
+                let why = "an index that is computed needs elements in memory";
+                return Err(PlanError::at(expr, why));
+            }
+        };
+        Ok(Operand::Place(spots, element))
+    }
+
+    /// First element, element type and number of elements of a collection.
+    #[expect(clippy::type_complexity, reason = "three facts, used twice")]
+    fn elements(
+        &self,
+        spots: &Spots,
+        ty: &Type,
+    ) -> Option<Result<(Elements, TypeId, Option<Ir>), Unavailable>> {
+        match &ty.kind {
+            TypeKind::Array {
+                element,
+                dimensions,
+            } if dimensions.len() == 1 => {
+                let count = dimensions.first().copied().flatten().map(Ir::Const);
+                Some(Ok((Elements::At(spots.clone()), *element, count)))
+            }
+            TypeKind::Struct(body) => {
+                let (pointer, len, element) = row_parts(self.builder, ty, body)?;
+                let read = |offset| spots.project(offset, 8).number();
+                Some(read(pointer).and_then(|address| {
+                    let size = self.builder.size(element).unwrap_or(0);
+                    let first = Spots::whole(size, Spot::Memory(address));
+                    Ok((Elements::At(first), element, Some(read(len)?)))
+                }))
+            }
+            _ => None,
+        }
+    }
+
+    /// How many elements or bytes a value has.
+    pub(in crate::plan) fn length(
+        &self,
+        expr: &Expr,
+        spots: &Spots,
+        ty: TypeId,
+    ) -> Result<Ir, PlanError> {
+        let (mut spots, mut ty) = (spots.clone(), ty);
+        for _ in 0..DEREFS {
+            let resolved = self.builder.resolve(ty);
+            match &resolved.kind {
+                TypeKind::Array { dimensions, .. } => {
+                    if let Some(Some(count)) = dimensions.first() {
+                        return Ok(Ir::Const(*count));
+                    }
+                }
+                TypeKind::Struct(body) => {
+                    const PATHS: [&[&str]; 9] = [
+                        &["length"],
+                        &["len"],
+                        &["vec", "len"],
+                        &["_M_string_length"],
+                        &["_M_len"],
+                        &["base", "table", "table", "items"],
+                        &["base", "map", "table", "table", "items"],
+                        &["map", "length"],
+                        &["_M_h", "_M_element_count"],
+                    ];
+                    let found = PATHS.iter().find_map(|path| self.builder.find(body, path));
+                    if let Some((offset, _)) = found {
+                        return spots
+                            .project(offset, 8)
+                            .number()
+                            .map_err(|why| PlanError::at(expr, why.to_string()));
+                    }
+                }
+                _ => {}
+            }
+            match self.pointee(&spots, ty) {
+                Ok(Some(next)) => (spots, ty) = next,
+                _ => break,
+            }
+        }
+        let name = names::without_paths(&self.builder.resolve(ty).name);
+        Err(PlanError::at(expr, format!("`{name}` has no length")))
+    }
+}
+
+/// Where the first element of a collection is.
+enum Elements {
+    At(Spots),
+}
+
+/// An index that is checked against the number of elements, now where both are known.
+fn in_bounds(expr: &Expr, index: Ir, count: u64) -> Result<Ir, PlanError> {
+    match index {
+        Ir::Const(at) if at < count => Ok(index),
+        Ir::Const(at) => Err(PlanError::at(
+            expr,
+            format!("index {at} of an array of {count}"),
+        )),
+        computed => {
+            let test = Test::compare(
+                tracer_common::op::cond::LT,
+                computed.clone(),
+                Ir::Const(count),
+            );
+            Ok(Ir::Guard(
+                Box::new(test),
+                Failure::Bounds,
+                Box::new(computed),
+            ))
+        }
+    }
+}
+
+/// Offsets of pointer and length, and the element type, of slices and vectors.
+fn row_parts(
+    builder: &Builder<'_>,
+    ty: &Type,
+    body: &crate::debuginfo::types::StructType,
+) -> Option<(u64, u64, TypeId)> {
+    if let (Some((pointer, data)), Some((len, _))) = (
+        builder.find(body, &["data_ptr"]),
+        builder.find(body, &["length"]),
+    ) {
+        let TypeKind::Pointer {
+            target: Some(element),
+            ..
+        } = builder.resolve(data).kind
+        else {
+            return None;
+        };
+        return Some((pointer, len, element));
+    }
+    if names::path(&ty.name) == "alloc::vec::Vec" {
+        let (len, _) = builder.find(body, &["len"])?;
+        let (at, pointer) = builder
+            .find(body, &["buf", "inner", "ptr"])
+            .or_else(|| builder.find(body, &["buf", "ptr"]))?;
+        let (more, _) = builder.peel(pointer);
+        let element = body.type_arguments.iter().find(|(name, _)| name == "T")?;
+        return Some((at + more, len, element.1));
+    }
+    None
+}
