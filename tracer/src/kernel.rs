@@ -14,6 +14,7 @@ mod features;
 mod guard;
 mod load;
 mod machine;
+mod perf;
 mod ring;
 mod room;
 

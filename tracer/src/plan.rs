@@ -300,13 +300,9 @@ impl<'a> Compiler<'a> {
     /// `$return = value`, for a function that returns anything.
     fn returned(&mut self) {
         let scope = self.scope;
-        if let Some(Returned {
-            ty: Some(ty),
-            by_jump,
-        }) = scope.returned
-        {
+        if let Some(returned @ Returned { ty: Some(ty), .. }) = scope.returned {
             self.parts.push(Part::Text("$return = ".into()));
-            let spots = returned::place(&self.builder, ty, by_jump);
+            let spots = returned::place(&self.builder, ty, returned);
             self.value("$return", Operand::Place(spots, ty), DEBUG);
         }
     }

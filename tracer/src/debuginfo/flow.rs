@@ -45,6 +45,24 @@ impl Module {
         })
     }
 
+    /// Whether the function with the code at `address` has copies of others inlined into it: it is
+    /// optimised then.
+    #[must_use]
+    pub fn has_inlined_code(&self, address: LinkAddr) -> bool {
+        let unit = self.unit_at(address).and_then(|id| self.unit(id).ok());
+        let (Some(unit), Some(function)) = (unit, self.function_code_at(address)) else {
+            return false;
+        };
+        let code = self.code_cache().code(self, &unit);
+        let inside = |entry: u64| {
+            let mut ranges = function.ranges.iter();
+            ranges.any(|(begin, end)| (begin.0..end.0).contains(&entry))
+        };
+        code.scopes
+            .iter()
+            .any(|scope| scope.kind == ScopeKind::Inlined && inside(scope.entry))
+    }
+
     /// The statement that the code at `address` belongs to.
     #[must_use]
     pub fn statement_at(&self, address: LinkAddr) -> Option<Statement> {

@@ -70,6 +70,9 @@ impl SiteError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
+            Self::Returns { why, .. } if !why.contains("inlined") => Some(
+                "`trampoline` behind the probe sees them all, and breaks programs that unwind or switch stacks".to_owned(),
+            ),
             Self::NoCode { nearest, .. } => match nearest.as_slice() {
                 [] => Some("no line of this file has code".to_owned()),
                 [line] => Some(format!("the nearest line with code is {line}")),

@@ -9,6 +9,7 @@ use rayon::prelude::*;
 
 use super::code::{Scope, ScopeKind, function_name};
 use super::module::Module;
+use super::name_filter::NameFilter;
 use super::names::NamePattern;
 use super::resolve::{Concerned, SiteError};
 use super::site::{Exit, Site};
@@ -42,6 +43,19 @@ impl Module {
         })
     }
 
+    /// The same as a place to wait for each return to the caller from, by the kernel's trampoline:
+    /// whatever way the function takes to there, tail calls and jumps that are not understood included.
+    ///
+    /// # Errors
+    /// No function has that name and code of its own.
+    pub fn trampoline_sites(&self, pattern: &str) -> Result<Vec<Site>, SiteError> {
+        let mut sites = self.entry_sites(pattern)?;
+        sites
+            .iter_mut()
+            .for_each(|site| site.exit = Some(Exit::Trampoline));
+        Ok(sites)
+    }
+
     fn exits_or_entries(
         &self,
         pattern: &str,
@@ -49,9 +63,11 @@ impl Module {
     ) -> Result<Vec<Site>, SiteError> {
         self.require_dwarf()?;
         let wanted = NamePattern::new(pattern);
+        let filter = NameFilter::new(self, wanted.last());
         let found: Vec<Vec<Site>> = self
             .unit_ids()
             .into_par_iter()
+            .filter(|id| filter.passes(self, *id))
             .map(|id| self.places_in(id, &wanted, &find))
             .collect::<Result<_, SiteError>>()?;
         self.require_intact()?;

@@ -43,6 +43,8 @@ pub enum Exit {
     Return,
     /// By a jump to another function, which returns for it.
     Jump,
+    /// By any return to its caller, which the kernel's return trampoline sees; the site is its entry.
+    Trampoline,
 }
 
 /// One step out of an inlined copy.

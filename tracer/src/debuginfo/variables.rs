@@ -173,6 +173,25 @@ impl Module {
         })
     }
 
+    /// Whether the compiler says that the function with the code at `address` is not called by its
+    /// convention any more: LLVM does where it took parts of its value or its arguments away.
+    #[must_use]
+    pub fn has_changed_calls(&self, address: LinkAddr) -> bool {
+        let changed = self.at(address, |question| {
+            let function = &question.frames.last()?.function;
+            let own = question
+                .dies
+                .inherited(function, gimli::DW_AT_calling_convention)?;
+            match own.1 {
+                gimli::AttributeValue::CallingConvention(convention) => {
+                    Some(convention == gimli::DW_CC_nocall)
+                }
+                value => Some(value.udata_value() == Some(u64::from(gimli::DW_CC_nocall.0))),
+            }
+        });
+        changed.ok().flatten().unwrap_or(false)
+    }
+
     /// The type that the source calls `name` at `address`: of the unit there, else of the module.
     ///
     /// Full names, or ends of them (`Point` for `geometry::Point`); C's

@@ -109,10 +109,13 @@ pub(super) fn load_multi(
     })
 }
 
-/// One link for many sites of one file (Linux 6.6).
+/// Of a multi-uprobe link: returns of the functions at the offsets.
+const BPF_F_UPROBE_MULTI_RETURN: u32 = 1;
+
+/// One link for many sites of one file, or for returns of the functions that begin there (Linux 6.6).
 pub(super) fn link_multi(
     program: BorrowedFd<'_>,
-    path: &CStr,
+    (path, returns): (&CStr, bool),
     pid: u32,
     offsets: &[u64],
     cookies: &[u64],
@@ -127,6 +130,27 @@ pub(super) fn link_multi(
     attributes.link_create.__bindgen_anon_3.uprobe_multi.cnt =
         u32::try_from(offsets.len()).map_err(io::Error::other)?;
     attributes.link_create.__bindgen_anon_3.uprobe_multi.pid = pid;
+    if returns {
+        attributes.link_create.__bindgen_anon_3.uprobe_multi.flags = BPF_F_UPROBE_MULTI_RETURN;
+    }
+    call_fd(bpf_cmd::BPF_LINK_CREATE, &mut attributes)
+}
+
+/// Runs a program at an event, for as long as the link is open; the event may be closed (Linux 5.15).
+pub(super) fn link_event(
+    program: BorrowedFd<'_>,
+    event: BorrowedFd<'_>,
+    cookie: u64,
+) -> io::Result<OwnedFd> {
+    let mut attributes = attributes();
+    attributes.link_create.__bindgen_anon_1.prog_fd = raw(program);
+    attributes.link_create.__bindgen_anon_2.target_fd = raw(event);
+    attributes.link_create.attach_type = bpf_attach_type::BPF_PERF_EVENT as u32;
+    attributes
+        .link_create
+        .__bindgen_anon_3
+        .perf_event
+        .bpf_cookie = cookie;
     call_fd(bpf_cmd::BPF_LINK_CREATE, &mut attributes)
 }
 

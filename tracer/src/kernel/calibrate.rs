@@ -106,6 +106,7 @@ fn attach(machine: &mut Machine, child: &Child, index: usize) -> Result<u32, Ker
         ops: Vec::new(),
         flags: COUNTS,
         address: None,
+        returns: false,
     }];
     let control = ProbeControl {
         enabled: 1,

@@ -4,7 +4,7 @@ use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::thread::JoinHandle;
 
 use aya::programs::uprobe::{UProbeAttachLocation, UProbeAttachPoint, UProbeLink, UProbeScope};
@@ -22,6 +22,7 @@ use super::bpf;
 use super::error::KernelError;
 use super::guard;
 use super::load::{Flavour, LoadOptions, Loaded, load, perf_program};
+use super::perf;
 use super::ring::Ring;
 use super::room::Room;
 use crate::address::{FileOffset, RunAddr};
@@ -39,6 +40,8 @@ pub struct SiteRequest {
     pub flags: u32,
     /// Where it is in the process, as the ops think; a hit anywhere else is lost. `None`: anywhere.
     pub address: Option<RunAddr>,
+    /// At the entry of a function: a hit is each return of it, by the kernel's return trampoline.
+    pub returns: bool,
 }
 
 /// Room in the kernel's maps for one probe and its sites, not attached yet.
@@ -69,6 +72,7 @@ pub struct Tallies {
 enum Link {
     Multi(OwnedFd),
     PerfEvent(UProbeLink),
+    Return(OwnedFd),
 }
 
 struct Installed {
@@ -319,10 +323,10 @@ impl Machine {
     ) -> (Vec<Link>, Vec<(usize, KernelError)>) {
         let mut failed = Vec::new();
         let mut links = Vec::new();
-        for (path, members) in by_path(sites) {
+        for (members, of) in groups(sites) {
             let result = match &self.loaded.flavour {
                 Flavour::Multi(program) => {
-                    attach_multi(program, pid, path, &members, reserved, sites)
+                    attach_multi(program, pid, of, &members, reserved, sites)
                 }
                 Flavour::PerfEvent => Err(io::Error::from_raw_os_error(libc::EOPNOTSUPP)),
             };
@@ -360,8 +364,17 @@ impl Machine {
             source,
         };
         if let Flavour::Multi(program) = &self.loaded.flavour {
-            return attach_multi(program, pid, &site.path, &[index], reserved, sites)
+            return attach_multi(program, pid, site, &[index], reserved, sites)
                 .map(Link::Multi)
+                .map_err(refused);
+        }
+        if site.returns {
+            let program = perf_program(&mut self.loaded.ebpf)?;
+            let fd = program
+                .fd()
+                .map_err(|error| refused(io::Error::other(error)))?;
+            return perf::link_return(fd.as_fd(), pid, site, u64::from(cookie))
+                .map(Link::Return)
                 .map_err(refused);
         }
         let scope = std::num::NonZeroU32::new(pid)
@@ -574,13 +587,15 @@ fn adds_up(site: &SiteRequest) -> u32 {
     }
 }
 
-/// Indices of the sites of each file, in the order of the files' first site.
-fn by_path(sites: &[SiteRequest]) -> Vec<(&Path, Vec<usize>)> {
-    let mut groups: Vec<(&Path, Vec<usize>)> = Vec::new();
+/// Indices of the sites of each file, entries and returns apart, with one of them; in the order of
+/// the first of each.
+fn groups(sites: &[SiteRequest]) -> Vec<(Vec<usize>, &SiteRequest)> {
+    let mut groups: Vec<(Vec<usize>, &SiteRequest)> = Vec::new();
     for (index, site) in sites.iter().enumerate() {
-        match groups.iter_mut().find(|(path, _)| *path == site.path) {
-            Some((_, members)) => members.push(index),
-            None => groups.push((&site.path, vec![index])),
+        let alike = |of: &SiteRequest| of.path == site.path && of.returns == site.returns;
+        match groups.iter_mut().find(|(_, of)| alike(of)) {
+            Some((members, _)) => members.push(index),
+            None => groups.push((vec![index], site)),
         }
     }
     groups
@@ -589,17 +604,23 @@ fn by_path(sites: &[SiteRequest]) -> Vec<(&Path, Vec<usize>)> {
 fn attach_multi(
     program: &OwnedFd,
     pid: u32,
-    path: &Path,
+    of: &SiteRequest,
     members: &[usize],
     reserved: &Reserved,
     sites: &[SiteRequest],
 ) -> io::Result<OwnedFd> {
-    let path = CString::new(path.as_os_str().as_bytes())?;
+    let path = CString::new(of.path.as_os_str().as_bytes())?;
     let offset = |&index: &usize| sites.get(index).map(|site| site.offset.0);
     let cookie = |&index: &usize| reserved.cookies.get(index).map(|&cookie| u64::from(cookie));
     let offsets: Vec<u64> = members.iter().filter_map(offset).collect();
     let cookies: Vec<u64> = members.iter().filter_map(cookie).collect();
-    bpf::link_multi(program.as_fd(), &path, pid, &offsets, &cookies)
+    bpf::link_multi(
+        program.as_fd(),
+        (&path, of.returns),
+        pid,
+        &offsets,
+        &cookies,
+    )
 }
 
 fn add_times(a: &TimeCounters, b: &TimeCounters) -> TimeCounters {

@@ -87,6 +87,8 @@ pub enum LocationKind {
     Function(String),
     /// Every return of a function.
     Return(String),
+    /// Every return of a function to its caller, by the kernel's return trampoline.
+    Trampoline(String),
     /// A link address.
     Address(u64),
 }
@@ -106,6 +108,8 @@ pub struct ProbeOptions {
     pub depth: Option<u32>,
     /// `cpu N%`: CPUs that it may cost.
     pub cpu: Option<f64>,
+    /// `trampoline`: returns are seen by the kernel's return trampoline.
+    pub trampoline: bool,
     /// `as NAME`.
     pub name: Option<String>,
 }

@@ -9,7 +9,16 @@ use crate::debuginfo::names::near_names;
 
 const ACTIONS: [&str; 5] = ["log", "snapshot", "count", "hist", "time"];
 /// Words that begin an option.
-pub(super) const OPTIONS: [&str; 7] = ["hits", "rate", "every", "for", "depth", "cpu", "as"];
+pub(super) const OPTIONS: [&str; 8] = [
+    "hits",
+    "rate",
+    "every",
+    "for",
+    "depth",
+    "cpu",
+    "trampoline",
+    "as",
+];
 /// Units of durations, in ns.
 const UNITS: [(&str, u64); 6] = [
     ("ns", 1),
@@ -45,7 +54,7 @@ pub fn parse_probe(text: &str) -> Result<ProbeSpec, SyntaxError> {
             step: None,
         },
     };
-    let (location, until) = location(&mut cursor, name == "time")?;
+    let (mut location, until) = location(&mut cursor, name == "time")?;
     match &mut action {
         Action::Count { by } if cursor.take_word("by") => *by = Some(expr::parse(&mut cursor)?),
         Action::Hist { value, step } => {
@@ -62,7 +71,17 @@ pub fn parse_probe(text: &str) -> Result<ProbeSpec, SyntaxError> {
     } else {
         None
     };
-    let options = options(&mut cursor)?;
+    let returns = match &location.kind {
+        LocationKind::Return(_) => until.is_none(),
+        LocationKind::Function(_) => until.is_none() && action == Action::Time,
+        _ => false,
+    };
+    let options = options(&mut cursor, returns)?;
+    if options.trampoline
+        && let LocationKind::Return(function) = location.kind
+    {
+        location.kind = LocationKind::Trampoline(function);
+    }
     Ok(ProbeSpec {
         text: text.to_owned(),
         action,
@@ -261,7 +280,8 @@ fn message(cursor: &mut Cursor<'_>, text: &str) -> Result<Option<Template>, Synt
     Ok(Some(template))
 }
 
-fn options(cursor: &mut Cursor<'_>) -> Result<ProbeOptions, SyntaxError> {
+/// `returns`: the probe observes returns of functions.
+fn options(cursor: &mut Cursor<'_>, returns: bool) -> Result<ProbeOptions, SyntaxError> {
     let mut options = ProbeOptions::default();
     loop {
         let token = cursor.peek()?;
@@ -276,6 +296,7 @@ fn options(cursor: &mut Cursor<'_>) -> Result<ProbeOptions, SyntaxError> {
             "for" => options.ttl.is_some(),
             "depth" => options.depth.is_some(),
             "cpu" => options.cpu.is_some(),
+            "trampoline" => options.trampoline,
             "as" => options.name.is_some(),
             _ => return Err(unknown_option(&word, token.span)),
         };
@@ -298,6 +319,16 @@ fn options(cursor: &mut Cursor<'_>) -> Result<ProbeOptions, SyntaxError> {
                 options.depth = Some(frames);
             }
             "cpu" => options.cpu = Some(share(cursor)?),
+            "trampoline" => {
+                if !returns {
+                    return Err(SyntaxError::new(
+                        token.span,
+                        "only returns of functions are seen by a trampoline",
+                    )
+                    .hint("it stands behind `FUNCTION%return` and `time FUNCTION`"));
+                }
+                options.trampoline = true;
+            }
             _ => options.name = Some(name(cursor)?),
         }
     }

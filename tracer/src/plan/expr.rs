@@ -111,11 +111,8 @@ impl<'a, 'b> Resolver<'a, 'b> {
         match &expr.kind {
             ExprKind::Name { path, shadow } => Ok(self.name(expr, path, *shadow)),
             ExprKind::Special(Special::Return) => match self.scope.returned {
-                Some(Returned {
-                    ty: Some(ty),
-                    by_jump,
-                }) => {
-                    let spots = returned::place(self.builder, ty, by_jump);
+                Some(returned @ Returned { ty: Some(ty), .. }) => {
+                    let spots = returned::place(self.builder, ty, returned);
                     Ok(Operand::Place(spots, ty))
                 }
                 Some(_) => Err(PlanError::at(expr, "the function returns nothing")),

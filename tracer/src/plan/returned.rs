@@ -8,7 +8,7 @@ use tracer_common::op::TARGET_REGISTERS;
 
 use super::build::Builder;
 use super::ir::{Ir, Spot, Spots};
-use crate::debuginfo::types::{BaseOffset, Language, TypeId, TypeKind};
+use crate::debuginfo::types::{BaseOffset, Language, TypeId, TypeKind, VariantPart};
 use crate::unavailable::Unavailable;
 
 /// `rax` and `rdx`, in the order in which parts are returned.
@@ -25,37 +25,65 @@ pub struct Returned {
     pub ty: Option<TypeId>,
     /// The function leaves by a jump to another, whose value is not there yet.
     pub by_jump: bool,
+    /// The compiler says that it changed how the function is called.
+    pub changed: bool,
+    /// The function's parameters are in memory, and nothing is inlined into it: as in code that is
+    /// not optimised.
+    pub homed: bool,
 }
 
 /// A number somewhere in a value.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 struct Leaf {
     offset: u64,
     size: u64,
-    float: bool,
+    kind: LeafKind,
+    /// In an array or a union, of which Rust makes other things than of the number alone.
+    joined: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum LeafKind {
+    Number,
+    Pointer,
+    Float,
+    /// Which variant it is; of some enums, some values of a number in one of them.
+    Tag,
+}
+
+impl Leaf {
+    fn is_float(&self) -> bool {
+        self.kind == LeafKind::Float
+    }
 }
 
 /// The place of a value of that type.
-pub(super) fn place(builder: &Builder<'_>, ty: TypeId, by_jump: bool) -> Spots {
+pub(super) fn place(builder: &Builder<'_>, ty: TypeId, returned: Returned) -> Spots {
     let size = builder.size(ty).unwrap_or(0);
     let missing =
         |why: &str| Spots::whole(size, Spot::Missing(Unavailable::Unsupported(why.into())));
-    if by_jump {
+    if returned.by_jump {
         return missing("a value that the function jumped to returns");
+    }
+    if returned.changed {
+        return missing("a value of a function whose calls the compiler changed");
     }
     let resolved = builder.resolve(ty);
     let Some(leaves) = leaves(builder, ty) else {
         return match resolved.language {
             Language::C | Language::Cpp if size > 16 => in_memory(size),
-            Language::Rust if size > 32 => in_memory(size),
+            Language::Rust if size > 32 && returned.homed => in_memory(size),
             _ => missing("a returned value of such parts"),
         };
     };
     if size > 16 {
         // Rust returns two 128-bit numbers in registers.
         let wide = leaves.iter().any(|leaf| leaf.size > 8);
-        return if wide && resolved.language == Language::Rust {
+        return if resolved.language == Language::Rust && wide && size <= 32 {
             missing("a returned value of such parts")
+        } else if resolved.language == Language::Rust && !returned.homed {
+            // Optimised, Rust's functions do not always give the address back.
+            missing("where optimised Rust returns a value of this size")
         } else {
             in_memory(size)
         };
@@ -68,14 +96,61 @@ pub(super) fn place(builder: &Builder<'_>, ty: TypeId, by_jump: bool) -> Spots {
         _ if leaves.is_empty() => Spots::whole(size, Spot::Bytes(Vec::new())),
         Language::C => parts(size, &leaves),
         _ if !aggregate => parts(size, &leaves),
-        Language::Rust => match leaves.as_slice() {
-            [one] if one.offset == 0 && one.size == size => parts(size, &leaves),
-            [a, b] if a.size == 8 && b.size == 8 && size == 16 && !a.float && !b.float => {
-                parts(size, &leaves)
-            }
-            _ => missing("where Rust returns such a value"),
-        },
+        Language::Rust => {
+            pair(size, &leaves).unwrap_or_else(|| missing("where Rust returns such a value"))
+        }
         _ => missing("where C++ returns a class of at most 16 bytes"),
+    }
+}
+
+/// What Rust treats as one number or as two, whatever the version: each is in a register of its own.
+///
+/// That is a struct of no more than two numbers, and an enum whose variants have no more than one
+/// each, all of one kind and at one place, behind the number that says which variant it is.
+fn pair(size: u64, leaves: &[Leaf]) -> Option<Spots> {
+    let mut scalars: Vec<Leaf> = Vec::new();
+    for leaf in leaves.iter().filter(|leaf| leaf.kind != LeafKind::Tag) {
+        let same = |other: &&Leaf| (other.offset, other.size) == (leaf.offset, leaf.size);
+        match scalars.iter().find(same) {
+            Some(other) if other.kind != leaf.kind => return None,
+            Some(_) => {}
+            None => scalars.push(*leaf),
+        }
+    }
+    for tag in leaves.iter().filter(|leaf| leaf.kind == LeafKind::Tag) {
+        let covered = |leaf: &Leaf| (leaf.offset, leaf.size) == (tag.offset, tag.size);
+        if !scalars.iter().any(covered) {
+            scalars.push(*tag);
+        }
+    }
+    if scalars.iter().any(|leaf| leaf.joined || leaf.size > 8) {
+        return None;
+    }
+    scalars.sort_by_key(|leaf| leaf.offset);
+    let spot = |leaf: &Leaf, register: u8| match leaf.is_float() {
+        true => Spot::Missing(Unavailable::Register("xmm0".into())),
+        false => Spot::Number(Ir::Register(register)),
+    };
+    let [first, second] = REGISTERS;
+    match scalars.as_slice() {
+        [one] if one.offset == 0 && one.size == size => Some(Spots::whole(size, spot(one, first))),
+        [a, b] => {
+            let behind = (a.offset + a.size).next_multiple_of(b.size.max(1));
+            let whole = (b.offset + b.size).next_multiple_of(a.size.max(b.size).max(1));
+            let laid_out = a.offset == 0 && b.offset == behind && size == whole;
+            // Two floats, or one of them, share the registers in other ways.
+            if !laid_out || a.is_float() || b.is_float() {
+                return None;
+            }
+            let mut spots = vec![(a.size, spot(a, first))];
+            let gap = |bytes| (bytes, Spot::Missing(Unavailable::OptimisedOut));
+            let padding = [b.offset - a.size, size - b.offset - b.size];
+            spots.extend((padding[0] > 0).then(|| gap(padding[0])));
+            spots.push((b.size, spot(b, second)));
+            spots.extend((padding[1] > 0).then(|| gap(padding[1])));
+            Some(Spots(spots))
+        }
+        _ => None,
     }
 }
 
@@ -100,9 +175,9 @@ fn parts(size: u64, leaves: &[Leaf]) -> Spots {
             Spot::Missing(Unavailable::Unsupported(
                 "a returned value of packed parts".into(),
             ))
-        } else if leaves.iter().any(|leaf| leaf.float && leaf.size > 8) {
+        } else if leaves.iter().any(|leaf| leaf.is_float() && leaf.size > 8) {
             Spot::Missing(Unavailable::Register("st0".into()))
-        } else if mine.peek().is_none() || mine.all(|leaf| leaf.float) {
+        } else if mine.peek().is_none() || mine.all(|leaf| leaf.is_float()) {
             floats += 1;
             Spot::Missing(Unavailable::Register(format!("xmm{}", floats - 1)))
         } else {
@@ -117,17 +192,17 @@ fn parts(size: u64, leaves: &[Leaf]) -> Spots {
     Spots(spots)
 }
 
-/// The numbers that a value is made of; `None`: it has variants, or too many.
+/// The numbers that a value is made of, of an enum those of all variants; `None`: too many.
 fn leaves(builder: &Builder<'_>, ty: TypeId) -> Option<Vec<Leaf>> {
     let mut found = Vec::new();
-    collect(builder, ty, 0, DEPTH, &mut found)?;
+    collect(builder, ty, (0, false), DEPTH, &mut found)?;
     Some(found)
 }
 
 fn collect(
     builder: &Builder<'_>,
     ty: TypeId,
-    offset: u64,
+    (offset, joined): (u64, bool),
     depth: u32,
     found: &mut Vec<Leaf>,
 ) -> Option<()> {
@@ -137,20 +212,27 @@ fn collect(
     match &resolved.kind {
         TypeKind::Void => {}
         TypeKind::Struct(body) | TypeKind::Union(body) => {
-            if body.variants.is_some() {
-                return None;
+            let joined = joined || matches!(resolved.kind, TypeKind::Union(_));
+            if let Some(part) = &body.variants {
+                variants(builder, part, (offset, joined), depth, found)?;
             }
             for base in &body.bases {
                 let BaseOffset::Fixed(at) = base.offset else {
                     return None;
                 };
-                collect(builder, base.ty, offset.checked_add(at)?, depth, found)?;
+                collect(
+                    builder,
+                    base.ty,
+                    (offset.checked_add(at)?, joined),
+                    depth,
+                    found,
+                )?;
             }
             for member in &body.members {
                 collect(
                     builder,
                     member.ty,
-                    offset.checked_add(member.offset)?,
+                    (offset.checked_add(member.offset)?, joined),
                     depth,
                     found,
                 )?;
@@ -172,7 +254,7 @@ fn collect(
                 collect(
                     builder,
                     *element,
-                    offset.checked_add(index * stride)?,
+                    (offset.checked_add(index * stride)?, true),
                     depth,
                     found,
                 )?;
@@ -182,8 +264,54 @@ fn collect(
         kind => found.push(Leaf {
             offset,
             size,
-            float: matches!(kind, TypeKind::Float),
+            kind: match kind {
+                TypeKind::Float => LeafKind::Float,
+                TypeKind::Pointer { .. } => LeafKind::Pointer,
+                _ => LeafKind::Number,
+            },
+            joined,
         }),
     }
     (found.len() <= MAX_LEAVES).then_some(())
+}
+
+/// The numbers of an enum's variants, and the one that says which it is.
+fn variants(
+    builder: &Builder<'_>,
+    part: &VariantPart,
+    (offset, joined): (u64, bool),
+    depth: u32,
+    found: &mut Vec<Leaf>,
+) -> Option<()> {
+    let first = found.len();
+    let mut data = Vec::new();
+    for variant in &part.variants {
+        let before = found.len();
+        collect(builder, variant.ty, (offset, joined), depth, found)?;
+        data.push(found.len() - before);
+    }
+    let Some(member) = &part.discriminant else {
+        return Some(());
+    };
+    let tag = Leaf {
+        offset: offset.checked_add(member.offset)?,
+        size: builder.size(member.ty)?,
+        kind: LeafKind::Tag,
+        joined,
+    };
+    let mine = found.get_mut(first..)?;
+    let niche = mine
+        .iter()
+        .any(|leaf| leaf.offset < tag.offset + tag.size && tag.offset < leaf.offset + leaf.size);
+    // Else Rust takes the whole for a row of bytes, and where that goes depends on its version.
+    let numbers = if niche {
+        data.iter().filter(|&&count| count > 0).count() <= 1
+    } else {
+        data.iter().all(|&count| count <= 1)
+    };
+    if !numbers {
+        mine.iter_mut().for_each(|leaf| leaf.joined = true);
+    }
+    found.push(tag);
+    Some(())
 }

@@ -303,12 +303,8 @@ impl Compiler<'_> {
         if let Ok(operand) = Resolver::new(&self.builder, scope).operand(&elapsed) {
             self.value("$elapsed", operand, DEBUG);
         }
-        if let Some(Returned {
-            ty: Some(ty),
-            by_jump,
-        }) = scope.returned
-        {
-            let operand = Operand::Place(returned::place(&self.builder, ty, by_jump), ty);
+        if let Some(returned @ Returned { ty: Some(ty), .. }) = scope.returned {
+            let operand = Operand::Place(returned::place(&self.builder, ty, returned), ty);
             if let Some(why) = lost(&operand) {
                 self.notes
                     .push(format!("`$return` is unavailable at a return: {why}"));

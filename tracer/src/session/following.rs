@@ -297,5 +297,6 @@ fn linker_call(modules: &Modules) -> Option<SiteRequest> {
         ops: Vec::new(),
         flags: 0,
         address: None,
+        returns: false,
     })
 }

@@ -29,7 +29,7 @@ use super::{
 };
 use crate::address::LinkAddr;
 use crate::causes::chain;
-use crate::debuginfo::site::Site;
+use crate::debuginfo::site::{Exit, Site};
 use crate::event::{Aggregate, Counters, Notice, Origin, ProbeId};
 use crate::kernel::{LoadOptions, Machine, Reserved, SiteRequest, TrapCost};
 use crate::lang::ast::{ProbeSpec, Template};
@@ -312,7 +312,12 @@ impl Session {
         for (number, ready) in (1..).zip(sites) {
             let ReadySite { site, plan, place } = ready;
             kind = dearer(kind, place.kind);
-            requests.push(request(&module, place.address, plan.ops, plan.flags)?);
+            let mut request = request(&module, place.address, plan.ops, plan.flags)?;
+            if site.exit == Some(Exit::Trampoline) {
+                // A hit is where the function returns to.
+                (request.returns, request.address) = (true, None);
+            }
+            requests.push(request);
             entries.push((
                 origin(id, &name, &spec, &site, (number, total)),
                 plan.layout,
@@ -616,6 +621,7 @@ fn request(
         ops,
         flags,
         address: module.bias().map(|bias| bias.run(place)),
+        returns: false,
     })
 }
 

@@ -14,10 +14,11 @@ use super::resolve::{Resolved, resolve};
 use super::timing::{Role, Timed, TimedSite, resolve_timed};
 use super::{Options, ProbeError};
 use crate::address::LinkAddr;
+use crate::debuginfo::place::Source;
 use crate::debuginfo::site::{Exit, Site};
-use crate::debuginfo::variable::VariableKind;
+use crate::debuginfo::variable::{Variable, VariableKind};
 use crate::lang::ast::{Action, ProbeSpec};
-use crate::plan::placement::Placed;
+use crate::plan::placement::{CodeMap, Placed, SiteKind, Stay};
 use crate::plan::{self, Plan, PlanError, PlanInput, Returned};
 
 /// Events a second that a `log` sends when the user does not say `rate`.
@@ -154,11 +155,29 @@ fn placed(
     placing: &Placing,
     own: &[LinkAddr],
 ) -> Result<ReadySite, PlanError> {
+    if site.exit == Some(Exit::Trampoline) {
+        let place = trampoline(module, site.address);
+        return Ok(ReadySite { site, plan, place });
+    }
     let bias = module.bias().unwrap_or_default();
     let place = placing
         .place(module, bias, site.address, &plan, own)
         .map_err(failed)?;
     Ok(ReadySite { site, plan, place })
+}
+
+/// The entry of a function whose returns are seen by a trampoline.
+fn trampoline(module: &TargetModule, entry: LinkAddr) -> Placed {
+    let kind = module
+        .debug()
+        .ok()
+        .and_then(|debug| CodeMap::kind(debug, entry));
+    Placed {
+        address: entry,
+        kind: kind.unwrap_or(SiteKind::TwoTraps),
+        stays: Some(Stay::Fixed),
+        refused: false,
+    }
 }
 
 /// The sites that were compiled, with what there is to say of the others.
@@ -206,6 +225,22 @@ fn gather(
     })
 }
 
+/// Whether there are parameters, and all are in memory.
+fn is_homed(variables: &[Variable]) -> bool {
+    let in_memory = |variable: &Variable| {
+        let pieces = variable.place.pieces.iter();
+        pieces.len() > 0
+            && pieces
+                .clone()
+                .all(|piece| matches!(piece.source, Source::Memory(_)))
+    };
+    let mut parameters = variables
+        .iter()
+        .filter(|variable| variable.kind == VariableKind::Parameter)
+        .peekable();
+    parameters.peek().is_some() && parameters.all(in_memory)
+}
+
 /// A site that cannot be probed.
 fn failed(message: String) -> PlanError {
     PlanError {
@@ -235,12 +270,15 @@ fn at_site<T>(
         .map_err(|error| failed(error.to_string()))?;
     let returned = match site.exit {
         Some(exit) => {
+            let homed = is_homed(&variables) && !debug.has_inlined_code(site.address);
             // The frame is gone: what the debug information still says of it is not to be trusted.
             variables.retain(|variable| variable.kind == VariableKind::Static);
             let ty = debug.outer_return_type(site.address);
             Some(Returned {
                 ty: ty.map_err(|error| failed(error.to_string()))?,
                 by_jump: exit == Exit::Jump,
+                changed: debug.has_changed_calls(site.address),
+                homed,
             })
         }
         None => None,

@@ -46,6 +46,9 @@ pub(super) fn resolve(modules: &Modules, location: &Location) -> Result<Resolved
         LocationKind::Return(name) => {
             named_sites(&candidates, name, |debug| debug.return_sites(name))
         }
+        LocationKind::Trampoline(name) => {
+            named_sites(&candidates, name, |debug| debug.trampoline_sites(name))
+        }
         LocationKind::Address(address) => address_sites(&candidates, LinkAddr(*address)),
     };
     result.map_err(|fault| ProbeError {

@@ -79,8 +79,14 @@ fn debug_of<'m>(
 /// From each call of a function to its return.
 fn function(modules: &Modules, spec: &ProbeSpec, name: &str) -> Result<Timed, ProbeError> {
     let location = &spec.location;
+    // A trampoline runs when the return address has been taken from the stack.
+    let (kind, above_end) = if spec.options.trampoline {
+        (LocationKind::Trampoline(name.to_owned()), 0)
+    } else {
+        (LocationKind::Return(name.to_owned()), RETURN_ADDRESS)
+    };
     let returns = Location {
-        kind: LocationKind::Return(name.to_owned()),
+        kind,
         ..location.clone()
     };
     let Resolved {
@@ -111,7 +117,7 @@ fn function(modules: &Modules, spec: &ProbeSpec, name: &str) -> Result<Timed, Pr
         .map(|site| TimedSite {
             site,
             role: Role::End {
-                moment: above(RETURN_ADDRESS),
+                moment: above(above_end),
             },
         })
         .collect();

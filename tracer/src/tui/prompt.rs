@@ -13,8 +13,21 @@ const LENGTH: usize = 4096;
 const REMEMBERED: usize = 100;
 /// Words that a probe can begin with or go on with.
 const WORDS: &[&str] = &[
-    "log", "snapshot", "count", "hist", "time", "if", "hits", "rate", "every", "for", "depth",
-    "cpu", "as", "by",
+    "log",
+    "snapshot",
+    "count",
+    "hist",
+    "time",
+    "if",
+    "hits",
+    "rate",
+    "every",
+    "for",
+    "depth",
+    "cpu",
+    "trampoline",
+    "as",
+    "by",
 ];
 
 /// What a line is typed for.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::build::c;
+use crate::support::build::{c, fixture, rust};
 use crate::support::needs;
 use crate::support::program::Program;
 use crate::support::text::Text;
@@ -117,5 +117,95 @@ fn what_is_not_known_at_a_return_is_refused_with_the_reason() {
         let program = Program::ready(&path, &["1"]);
         let finished = Tracer::json(program.pid(), &[probe]).finish();
         finished.assert_code(2).assert_says(&[words]);
+    }
+}
+
+/// Runs a fixture that prints what its functions return, with a probe at each of their returns.
+fn told(path: &std::path::Path, functions: &[&str], display: &str) -> (Finished, Vec<String>) {
+    let mut program = Program::ready(path, &[]);
+    let probes: Vec<String> = functions
+        .iter()
+        .map(|name| format!("log {name}%return \"{{$return{display}}}\" as {name}"))
+        .collect();
+    let probes: Vec<&str> = probes.iter().map(String::as_str).collect();
+    let tracer = Tracer::json(program.pid(), &probes);
+    tracer
+        .stderr
+        .wait_line("the probes", 0, |line| line.starts_with("tracing "));
+    program.say("go");
+    program.stdout.wait_line("`done`", 0, |line| line == "done");
+    (tracer.interrupt(), program.stdout.lines())
+}
+
+#[test]
+fn rust_returns_are_what_the_program_prints_or_unavailable() {
+    if !needs::kernel() {
+        return;
+    }
+    const CERTAIN: [&str; 6] = ["integer", "truth", "letter", "pair", "slice", "good"];
+    const UNOPTIMISED: [&str; 5] = ["halves", "large", "maybe", "nothing_there", "maybe_text"];
+    // In memory, of functions that have others inlined into them: right, or not shown.
+    const UNCERTAIN: [&str; 2] = ["text", "bad"];
+    // A probe of a value that is nowhere is refused, with the reason.
+    const REFUSED: [&str; 3] = ["unit", "float", "array"];
+    let all: Vec<&str> = [&CERTAIN[..], &UNOPTIMISED, &UNCERTAIN, &REFUSED].concat();
+    for optimised in [false, true] {
+        let flags: &[&str] = if optimised { &["-O"] } else { &[] };
+        let path = rust("returns-rs", "e2e_returns.rs", flags);
+        let (finished, printed) = told(&path, &all, ":?");
+        finished.assert_code(2).assert_says(&[
+            "returns nothing",
+            "xmm0",
+            "where Rust returns such a value",
+        ]);
+        let events = finished.events();
+        for name in &all {
+            let returned = printed
+                .iter()
+                .find_map(|line| line.strip_prefix(&format!("{name} ")))
+                .expect("it is printed");
+            match events.iter().find(|event| event["probe"] == *name) {
+                Some(event) => assert_eq!(event["message"], returned, "{name} {optimised}"),
+                None => assert!(
+                    [&REFUSED[..], &UNCERTAIN].concat().contains(name)
+                        || optimised && UNOPTIMISED.contains(name),
+                    "{name} {optimised}: {finished}"
+                ),
+            }
+        }
+    }
+}
+
+#[test]
+fn cpp_returns_are_exact_or_unavailable() {
+    if !needs::kernel() {
+        return;
+    }
+    for optimise in ["-O0", "-O2"] {
+        let path = fixture("c++", "returns-cpp", "e2e_returns.cpp", &["-g", optimise]);
+        let functions = [
+            "integer", "truth", "word", "large", "guarded", "text", "small", "real", "nothing",
+        ];
+        let (finished, _) = told(&path, &functions, ":?");
+        finished.assert_code(2).assert_says(&[
+            "where C++ returns a class of at most 16 bytes",
+            "xmm0",
+            "returns nothing",
+        ]);
+        let events = finished.events();
+        let of = |name: &str| -> Option<&Value> {
+            let event = events.iter().find(|event| event["probe"] == name)?;
+            Some(value(event, "$return"))
+        };
+        assert_eq!(of("integer"), Some(&json!(5)), "{optimise}");
+        assert_eq!(of("truth"), Some(&json!(true)), "{optimise}");
+        let word = of("word").expect("a pointer");
+        assert!(word.to_string().contains("some"), "{word}");
+        let large = of("large").expect("a struct in memory");
+        assert_eq!(large["numbers"], json!([5, 10, 15]), "{optimise}");
+        assert_eq!(of("text"), Some(&json!("text 5")), "{optimise}");
+        for name in ["small", "guarded", "real", "nothing"] {
+            assert_eq!(of(name), None, "{name} {optimise}: {finished}");
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::build::{c, probe_line};
+use crate::support::build::{c, fixture, probe_line, rust};
 use crate::support::needs;
 use crate::support::program::Program;
 use crate::support::text::Text;
@@ -266,5 +266,110 @@ fn what_cannot_be_timed_is_refused_with_the_reason() {
         let program = Program::ready(&path, &["1"]);
         let finished = Tracer::json(program.pid(), &[&probe]).finish();
         finished.assert_code(2).assert_says(&[words]);
+    }
+}
+
+/// Runs a fixture that unwinds ten of thirty calls under the probes, to its end.
+fn unwind(path: &std::path::Path, probes: &[&str], more: &[&str]) -> Finished {
+    let mut program = Program::ready(path, &[]);
+    let text = Text::of_exe(program.pid());
+    let tracer = Tracer::attach(program.pid(), "json", probes, more);
+    tracer
+        .stderr
+        .wait_line("the probes", 0, |line| line.starts_with("tracing "));
+    program.say("go");
+    program.stdout.wait_line("`done`", 0, |line| line == "done");
+    let finished = tracer.interrupt();
+    text.wait_restored();
+    finished
+}
+
+#[test]
+fn calls_that_a_panic_or_an_exception_leaves_have_no_time() {
+    if !needs::kernel() {
+        return;
+    }
+    let rust = |flags: &[&str]| rust("returns-rs", "e2e_returns.rs", flags);
+    let cpp = |flag| fixture("c++", "returns-cpp", "e2e_returns.cpp", &["-g", flag]);
+    let programs = [
+        (rust(&[]), "unwinds"),
+        (rust(&["-O"]), "unwinds"),
+        (cpp("-O0"), "throws"),
+        (cpp("-O2"), "throws"),
+    ];
+    for (path, inner) in programs {
+        let probes = [
+            "time around".to_owned(),
+            format!("time {inner}"),
+            format!("time {inner} \"{{n}}\" if n % 3 == 1"),
+        ];
+        let probes: Vec<&str> = probes.iter().map(String::as_str).collect();
+        let finished = unwind(&path, &probes, &[]);
+        finished.assert_code(0);
+        assert_eq!(
+            counts(&times(&finished, "p1")),
+            (20, 10, 0),
+            "{}",
+            path.display()
+        );
+        assert_eq!(
+            counts(&times(&finished, "p2")),
+            (20, 10, 0),
+            "{}",
+            path.display()
+        );
+        assert_eq!(
+            counts(&times(&finished, "p3")),
+            (10, 0, 10),
+            "{}",
+            path.display()
+        );
+        let events = finished.events();
+        let shown: Vec<&str> = events
+            .iter()
+            .filter_map(|event| event["message"].as_str())
+            .collect();
+        let expected: Vec<String> = (1..=30).step_by(3).map(|n| n.to_string()).collect();
+        assert_eq!(shown, expected, "{}", path.display());
+    }
+}
+
+#[test]
+fn trampolines_see_returns_when_they_are_asked_for() {
+    if !needs::kernel() {
+        return;
+    }
+    for perf_events in [false, true] {
+        let more: &[&str] = if perf_events { &["--perf-events"] } else { &[] };
+        let probes = [
+            "time recurse trampoline",
+            "time handle \"{id} {$return}\" if $elapsed > 2ms trampoline",
+            "log handle%return \"{$return}\" trampoline",
+            "log handle%return \"{$return}\"",
+        ];
+        let (finished, printed) = observe("-O0", &probes, more);
+        finished.assert_code(0);
+        let recursive: u64 = (1..=CALLS).map(|n| u64::from(n.ilog2()) + 1).sum();
+        assert_eq!(
+            counts(&times(&finished, "p1")),
+            (recursive + 4 * 50 * 8, 0, 0)
+        );
+        let events = finished.events();
+        let of = |probe: &str| -> Vec<&str> {
+            let mine = events.iter().filter(|event| event["probe"] == probe);
+            mine.filter_map(|event| event["message"].as_str()).collect()
+        };
+        let slow: Vec<String> = printed
+            .iter()
+            .filter_map(|line| {
+                let mut fields = line.strip_prefix("slow ")?.split(' ');
+                Some(format!("{} {}", fields.next()?, fields.nth(1)?))
+            })
+            .collect();
+        for line in &slow {
+            assert!(of("p2").contains(&line.as_str()), "{line} in {finished}");
+        }
+        assert_eq!(of("p3").len() as u64, CALLS);
+        assert_eq!(of("p3"), of("p4"), "as at the function's own instructions");
     }
 }

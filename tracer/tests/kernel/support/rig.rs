@@ -149,6 +149,7 @@ pub(crate) fn requests(sites: &[(FileOffset, Vec<Op>)]) -> Vec<SiteRequest> {
         ops: ops.clone(),
         flags: 0,
         address: None,
+        returns: false,
     };
     sites.iter().map(request).collect()
 }

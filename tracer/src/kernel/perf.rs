@@ -1,0 +1,70 @@
+//! Returns of functions by perf events: aya makes these of programs that were loaded for returns
+//! only, and ours is one for both.
+
+use std::ffi::CString;
+use std::fs;
+use std::io;
+use std::mem;
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+
+use aya_obj::generated::perf_event_attr;
+
+use super::bpf;
+use super::machine::SiteRequest;
+
+/// What the kernel says of its uprobes.
+const UPROBES: &str = "/sys/bus/event_source/devices/uprobe";
+/// The event is closed in programs that we start.
+const PERF_FLAG_FD_CLOEXEC: u64 = 8;
+
+/// Runs the program at each return of the function at a site.
+pub(super) fn link_return(
+    program: BorrowedFd<'_>,
+    pid: u32,
+    site: &SiteRequest,
+    cookie: u64,
+) -> io::Result<OwnedFd> {
+    let path = CString::new(site.path.as_os_str().as_bytes())?;
+    #[expect(unsafe_code, reason = "a struct of plain numbers")]
+    // SAFETY: all zeroes are a value of it.
+    let mut event: perf_event_attr = unsafe { mem::zeroed() };
+    event.type_ = number(&fs::read_to_string(format!("{UPROBES}/type"))?)?;
+    event.size = u32::try_from(size_of::<perf_event_attr>()).map_err(io::Error::other)?;
+    // `config:0`: the bit that says returns.
+    let format = fs::read_to_string(format!("{UPROBES}/format/retprobe"))?;
+    let bit = number(format.trim().strip_prefix("config:").unwrap_or_default())?;
+    event.config = 1_u64.checked_shl(bit).unwrap_or(0);
+    event.__bindgen_anon_3.uprobe_path = path.as_ptr() as u64;
+    event.__bindgen_anon_4.probe_offset = site.offset.0;
+    // Of one process on any CPU; of all processes it takes one event on any CPU.
+    let (pid, cpu) = if pid == 0 {
+        (-1, 0)
+    } else {
+        (i32::try_from(pid).map_err(io::Error::other)?, -1)
+    };
+    #[expect(unsafe_code, reason = "perf_event_open has no safe wrapper")]
+    // SAFETY: the attributes are whole, and say their size; the path lives until the call is over.
+    let fd = unsafe {
+        libc::syscall(
+            libc::SYS_perf_event_open,
+            &raw const event,
+            pid,
+            cpu,
+            -1,
+            PERF_FLAG_FD_CLOEXEC,
+        )
+    };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let fd = i32::try_from(fd).map_err(io::Error::other)?;
+    #[expect(unsafe_code, reason = "takes ownership of the descriptor")]
+    // SAFETY: the kernel just made it for us, and nobody else has it.
+    let event = unsafe { OwnedFd::from_raw_fd(fd) };
+    bpf::link_event(program, event.as_fd(), cookie)
+}
+
+fn number(text: &str) -> io::Result<u32> {
+    text.trim().parse().map_err(io::Error::other)
+}
