@@ -9,6 +9,8 @@ use super::dies::{Dies, Entry, Sections, Slice, UnitAt, entry_ranges};
 
 /// Entries of each kind that the index of one unit may have.
 const MAX_ENTRIES: usize = 1 << 22;
+/// Operations of a place in pieces that are looked at.
+const MAX_OPERATIONS: usize = 64;
 /// Levels of enclosing entries that are told apart.
 const MAX_DEPTH: usize = 512;
 /// No parent.
@@ -192,7 +194,9 @@ impl<'a> Pass<'_, 'a> {
     /// thread-local storage, or as a constant outside of functions.
     fn is_static(&self, entry: &Entry<'a>) -> bool {
         match entry.attr_value(gimli::DW_AT_location) {
-            Some(AttributeValue::Exprloc(expression)) => is_static(expression),
+            Some(AttributeValue::Exprloc(expression)) => {
+                is_static(expression) || self.has_static_piece(expression)
+            }
             Some(_) => false,
             None => {
                 entry.has_attr(gimli::DW_AT_const_value)
@@ -202,6 +206,26 @@ impl<'a> Pass<'_, 'a> {
                         .is_some_and(|(_, number)| self.is_function(*number))
             }
         }
+    }
+
+    /// Whether some piece of a place that begins with one is at an address: of
+    /// the others the optimiser has made constants, or nothing.
+    fn has_static_piece(&self, expression: gimli::Expression<Slice<'a>>) -> bool {
+        use gimli::Operation::{Address, AddressIndex, Piece};
+        let mut operations = expression.operations(self.unit.unit.encoding());
+        let mut next = || operations.next().ok().flatten();
+        let first = next();
+        let constants = [gimli::DW_OP_implicit_value.0, gimli::DW_OP_stack_value.0];
+        let pieces = matches!(first, Some(Piece { .. }))
+            || expression
+                .0
+                .slice()
+                .iter()
+                .any(|byte| constants.contains(byte));
+        pieces
+            && (0..MAX_OPERATIONS)
+                .map_while(|_| next())
+                .any(|operation| matches!(operation, Address { .. } | AddressIndex { .. }))
     }
 
     fn is_function(&self, container: u32) -> bool {

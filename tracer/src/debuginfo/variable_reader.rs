@@ -370,7 +370,7 @@ fn count_shadows(found: &mut [Found]) {
     }
 }
 
-/// At an address that does not depend on a frame; of one in pieces, some may be constants.
+/// At an address that does not depend on a frame; of one in pieces, some may be constants or gone.
 fn is_static(place: &Place) -> bool {
     let at_address = |source: &Source| match source {
         Source::Memory(expr) => match expr.0.as_slice() {
@@ -381,7 +381,7 @@ fn is_static(place: &Place) -> bool {
         _ => false,
     };
     let constant = |source: &Source| match source {
-        Source::Bytes(_) => true,
+        Source::Bytes(_) | Source::Unavailable(_) => true,
         Source::Value(expr) => matches!(expr.0.as_slice(), [Term::Const(_)]),
         _ => false,
     };

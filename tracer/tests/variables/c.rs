@@ -326,3 +326,17 @@ fn static_whose_name_stands_in_another_unit_is_found() {
     let place = Place::whole(Source::Memory(Expr(vec![Term::Address(symbol[0].address)])));
     assert_eq!(found[0].place, place);
 }
+
+#[test]
+fn static_array_of_which_a_part_is_gone_is_found() {
+    let module = fixture("clang -g -O2 -w c_calls.c");
+    let found = module.static_variable("halves");
+    let kinds: Vec<_> = found.iter().map(|found| found.kind).collect();
+    assert_eq!(kinds, [VariableKind::Static], "{found:#?}");
+    let [gone, kept] = found[0].place.pieces.as_slice() else {
+        panic!("{found:#?}");
+    };
+    let gone = &gone.source;
+    assert_eq!(*gone, Source::Unavailable(Unavailable::OptimisedOut));
+    assert!(matches!(kept.source, Source::Memory(_)));
+}
