@@ -268,3 +268,47 @@ fn hit_limit_ends_the_events_not_the_count() {
     assert_eq!(numbers, [1, 2, 3], "{finished}");
     assert_adds_up(&finished.summary("p1"));
 }
+
+#[test]
+fn events_are_apart_by_what_every_says() {
+    if !needs::kernel() {
+        return;
+    }
+    // A call each millisecond or less often.
+    let path = c("every", SOURCE, &["-O0"]);
+    let mut program = Program::ready(&path, &["2", "300", "1000"]);
+    let text = Text::of_exe(program.pid());
+    let line = probe_line(SOURCE, "work");
+    let probe = format!(r#"log {SOURCE}:{line} "{{number}}" every 50ms"#);
+    let tracer = Tracer::json(program.pid(), &[&probe]);
+    text.wait_probed(1);
+    let started = std::time::Instant::now();
+    program.say("go");
+    program.stdout.wait_line("`done`", 0, |line| line == "done");
+    let took = started.elapsed();
+    let finished = tracer.interrupt();
+    let events = finished.assert_code(0).events();
+    let times: Vec<jiff::Timestamp> = events
+        .iter()
+        .map(|event| {
+            event["time"]
+                .as_str()
+                .expect("a time")
+                .parse()
+                .expect("a time")
+        })
+        .collect();
+    // The wall clock may be set a little slower meanwhile.
+    let least = jiff::SignedDuration::from_millis(49);
+    for pair in times.windows(2) {
+        let apart = pair[1].duration_since(pair[0]);
+        assert!(apart >= least, "{apart} between two events: {finished}");
+    }
+    // One at once, and then one in each 50 ms.
+    let most = took.as_millis() / 50 + 1;
+    assert!((2..=most).contains(&(events.len() as u128)), "{finished}");
+    let summary = finished.summary("p1");
+    assert_eq!(counter(&summary, "hits"), 600, "{summary}");
+    assert!(counter(&summary, "limited") > 0, "{summary}");
+    assert_adds_up(&summary);
+}
