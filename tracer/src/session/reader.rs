@@ -1,7 +1,7 @@
 //! The thread that drains the ring: records in, notices out.
 //!
-//! Nobody wakes it for an event: it looks every few milliseconds, sooner while
-//! events flow, and at once when the ring fills past its mark or the target
+//! Nobody wakes it for an event: it looks every few milliseconds, sooner for
+//! what the last look left behind, and at once when the ring fills past its mark or the target
 //! exits. Records are shown in the order of their times: what one look finds is
 //! sorted, and the youngest wait for the next look, since a hit that began
 //! earlier on another CPU may still be on its way.
@@ -19,10 +19,11 @@ use crate::event::{Event, Notice};
 use crate::kernel::Ring;
 use crate::plan::Context;
 
-/// Between two looks while nothing happens: the most that a rare event waits.
-const IDLE: Duration = Duration::from_millis(8);
-/// Between two looks while events flow.
-const BUSY: Duration = Duration::from_millis(3);
+/// Between two looks: the most that a rare event waits. A look that finds a few events costs
+/// more than they do, so they are not looked for more often; a flood wakes the reader itself.
+const PAUSE: Duration = Duration::from_millis(8);
+/// Until the next look when the last one left records behind.
+const LEFT_PAUSE: Duration = Duration::from_millis(3);
 /// How long a record waits for older ones from other CPUs, in ns. A hit that
 /// sleeps in a page fault for longer comes late, with its right time.
 const SETTLE_NS: u64 = 500_000;
@@ -32,14 +33,14 @@ const CLOCK_PERIOD: Duration = Duration::from_secs(1);
 /// Drains `ring` until the session stops or the target exits.
 pub(super) fn run(shared: &Shared, mut ring: Ring, waiter: &Waiter) {
     let mut reader = Reader::new(shared);
-    let mut pause = IDLE;
+    let mut pause = PAUSE;
     loop {
         let woken = waiter.wait(pause);
         let last = woken != Woken::Look;
         pause = if reader.look(&mut ring, last) {
-            BUSY
+            LEFT_PAUSE
         } else {
-            IDLE
+            PAUSE
         };
         match woken {
             Woken::Look => {}
@@ -83,7 +84,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes what the ring has and hands on what is old enough; all of it when
-    /// it is the `last` look. True when there was anything.
+    /// it is the `last` look. True when records are left for the next one.
     fn look(&mut self, ring: &mut Ring, last: bool) -> bool {
         let now = monotonic_ns();
         // One drain is bounded; what the last one leaves would be events that nobody gets or counts.
@@ -111,7 +112,7 @@ impl<'a> Reader<'a> {
             .records
             .partition_point(|found| found.ktime_ns <= settled);
         self.hand_on(ready);
-        true
+        !emptied || !self.records.is_empty()
     }
 
     fn keep(&mut self, record: &[u8]) {
