@@ -5,6 +5,7 @@
 //! frontend with a screen calls them from a worker.
 
 mod aggregates;
+mod backlog;
 mod budget;
 mod callers;
 mod catalog;
@@ -52,6 +53,9 @@ pub struct Options {
     /// Events that may wait for a slow frontend; the oldest is dropped, and
     /// counted as lost, beyond. 0 is the default.
     pub queue: usize,
+    /// The frontend wants every event and takes its time: what finds no room waits as a record
+    /// first, up to 128 MiB of them.
+    pub patient: bool,
     /// Bytes of the ring between kernel and tracer; 0 is the default.
     pub ring_bytes: u32,
     /// Attach by perf events even where the kernel has multi-uprobe links.

@@ -40,7 +40,11 @@ pub(super) fn run(args: Attach, colours: Colours) -> Result<u8, Failure> {
     let Some(pid) = pid(&args, how, colours)? else {
         return Ok(DONE);
     };
-    let session = Session::attach(pid, &options(&args))?;
+    let options = Options {
+        patient: how != Output::Tui,
+        ..options(&args)
+    };
+    let session = Session::attach(pid, &options)?;
     if how != Output::Tui && args.files.is_empty() {
         // Nothing can be added later.
         session.announce(written.iter().map(|written| &written.spec));

@@ -129,7 +129,7 @@ impl Session {
         let waiter =
             Waiter::new(stopper.as_fd(), process.pidfd().as_fd(), ring.as_fd()).map_err(reader)?;
         let (keeper, told) = Keeper::new();
-        let queue = Queue::new(options.queue);
+        let queue = Queue::new(options.queue, options.patient);
         let shared = Arc::new(Shared::new(queue, Arc::new(modules), keeper.clone()));
         let of_reader = Arc::clone(&shared);
         let thread = std::thread::Builder::new()

@@ -1,10 +1,12 @@
 //! The bounded queue between the reader and a frontend.
 //!
-//! The reader never waits for a frontend: when the queue is full the oldest
-//! event goes, and is counted as lost by its probe.
+//! The reader never waits for a frontend: when the queue of an impatient one is
+//! full the oldest event goes, and is counted as lost by its probe. For a
+//! patient one it keeps records until there is room.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
@@ -21,7 +23,10 @@ pub(super) const DEFAULT_CAPACITY: usize = 1 << 17;
 pub(super) struct Queue {
     inner: Mutex<Inner>,
     capacity: usize,
+    /// Whoever adds asks for room first; else the oldest makes room.
+    patient: bool,
     filled: Notify,
+    emptied: Condvar,
 }
 
 #[derive(Debug, Default)]
@@ -32,7 +37,7 @@ struct Inner {
 
 impl Queue {
     /// An empty queue; a capacity of 0 means [`DEFAULT_CAPACITY`].
-    pub(super) fn new(capacity: usize) -> Self {
+    pub(super) fn new(capacity: usize, patient: bool) -> Self {
         let capacity = if capacity == 0 {
             DEFAULT_CAPACITY
         } else {
@@ -41,8 +46,49 @@ impl Queue {
         Self {
             inner: Mutex::default(),
             capacity,
+            patient,
             filled: Notify::new(),
+            emptied: Condvar::new(),
         }
+    }
+
+    /// Events that may be added without dropping others: 0 while the queue is more than half
+    /// full, so that they come in bulk. Any number for an impatient frontend.
+    pub(super) fn room(&self) -> usize {
+        self.room_beside(&self.lock())
+    }
+
+    /// The same, once there is room; 0 when nothing was taken for so long.
+    pub(super) fn wait_room(&self, patience: Duration) -> usize {
+        let mut inner = self.lock();
+        loop {
+            let room = self.room_beside(&inner);
+            if room > 0 {
+                return room;
+            }
+            let waited = self.emptied.wait_timeout(inner, patience);
+            let (after, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+            if timeout.timed_out() {
+                return 0;
+            }
+            inner = after;
+        }
+    }
+
+    fn room_beside(&self, inner: &Inner) -> usize {
+        let waiting = inner.notices.len();
+        if !self.patient {
+            usize::MAX
+        } else if waiting > self.capacity / 2 {
+            0
+        } else {
+            self.capacity - waiting
+        }
+    }
+
+    /// Counts an event of `probe` that was dropped before it came here.
+    pub(super) fn count_dropped(&self, probe: ProbeId) {
+        *self.lock().dropped.entry(probe).or_default() += 1;
     }
 
     /// Adds notices in order, dropping the oldest events beyond the capacity.
@@ -64,7 +110,10 @@ impl Queue {
     pub(super) fn take(&self, max: usize) -> Vec<Notice> {
         let mut inner = self.lock();
         let count = inner.notices.len().min(max);
-        inner.notices.drain(..count).collect()
+        let taken = inner.notices.drain(..count).collect();
+        drop(inner);
+        self.emptied.notify_one();
+        taken
     }
 
     /// Events of `probe` that were dropped here so far.
@@ -153,7 +202,7 @@ mod tests {
 
     #[test]
     fn queue_over_capacity_drops_oldest_and_counts_by_probe() {
-        let queue = Queue::new(3);
+        let queue = Queue::new(3, false);
         queue.extend([event(1, 1), event(2, 2), event(1, 3)]);
         queue.extend([event(1, 4), event(1, 5)]);
         assert_eq!(hits(&queue.take(10)), [3, 4, 5]);
@@ -165,7 +214,7 @@ mod tests {
 
     #[test]
     fn queue_over_capacity_keeps_warnings() {
-        let queue = Queue::new(2);
+        let queue = Queue::new(2, false);
         queue.extend([
             event(1, 1),
             Notice::Warning("w".into()),
@@ -179,8 +228,25 @@ mod tests {
     }
 
     #[test]
+    fn patient_queue_has_room_when_half_of_it_is_taken() {
+        let queue = Queue::new(4, true);
+        assert_eq!(queue.room(), 4);
+        queue.extend([event(1, 1), event(1, 2), event(1, 3)]);
+        assert_eq!(queue.room(), 0);
+        assert_eq!(
+            queue.wait_room(Duration::from_millis(1)),
+            0,
+            "nothing taken"
+        );
+        queue.take(1);
+        assert_eq!(queue.wait_room(Duration::from_secs(60)), 2);
+        queue.count_dropped(ProbeId(1));
+        assert_eq!(queue.dropped(ProbeId(1)), 1);
+    }
+
+    #[test]
     fn take_of_fewer_leaves_the_rest_in_order() {
-        let queue = Queue::new(0);
+        let queue = Queue::new(0, false);
         queue.extend((1..=5).map(|hit| event(1, hit)));
         assert_eq!(hits(&queue.take(2)), [1, 2]);
         assert_eq!(hits(&queue.take(9)), [3, 4, 5]);
@@ -189,7 +255,7 @@ mod tests {
 
     #[tokio::test]
     async fn filled_completes_for_a_notice_that_was_there_before() {
-        let queue = Queue::new(0);
+        let queue = Queue::new(0, false);
         queue.extend([event(1, 1)]);
         queue.filled().await;
         assert_eq!(hits(&queue.take(1)), [1]);
@@ -197,7 +263,7 @@ mod tests {
 
     #[tokio::test]
     async fn filled_after_a_take_waits_for_the_next_notice() {
-        let queue = Arc::new(Queue::new(0));
+        let queue = Arc::new(Queue::new(0, false));
         queue.extend([event(1, 1)]);
         queue.take(1);
         let other = Arc::clone(&queue);

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use tracer_common::record::{FLAG_TIMED, RecordHeader};
 
+use super::backlog::Backlog;
 use super::clock::{WallOffset, monotonic_ns};
 use super::frames;
 use super::shared::{Shared, SiteEntry, SiteTable};
@@ -27,6 +28,13 @@ const LEFT_PAUSE: Duration = Duration::from_millis(3);
 /// How long a record waits for older ones from other CPUs, in ns. A hit that
 /// sleeps in a page fault for longer comes late, with its right time.
 const SETTLE_NS: u64 = 500_000;
+/// Bytes of records that wait while the frontend has no room: a million of the smallest. Above
+/// it the older half is given up.
+const MAX_BACKLOG: usize = 128 << 20;
+/// Records that are decoded before the ring is looked at again: some ten milliseconds' worth.
+const MAX_DECODED: usize = 1 << 13;
+/// How long the last look waits for a frontend that takes nothing.
+const LAST_PATIENCE: Duration = Duration::from_secs(5);
 /// Between two readings of the clocks' difference.
 const CLOCK_PERIOD: Duration = Duration::from_secs(1);
 
@@ -58,17 +66,8 @@ struct Reader<'a> {
     shared: &'a Shared,
     offset: WallOffset,
     offset_read: Instant,
-    bytes: Vec<u8>,
-    records: Vec<Found>,
+    backlog: Backlog,
     notices: Vec<Notice>,
-}
-
-/// One record in the reader's bytes.
-#[derive(Clone, Copy)]
-struct Found {
-    ktime_ns: u64,
-    start: usize,
-    end: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -77,24 +76,23 @@ impl<'a> Reader<'a> {
             shared,
             offset: WallOffset::now(),
             offset_read: Instant::now(),
-            bytes: Vec::new(),
-            records: Vec::new(),
+            backlog: Backlog::default(),
             notices: Vec::new(),
         }
     }
 
-    /// Takes what the ring has and hands on what is old enough; all of it when
+    /// Takes what the ring has and hands on what is old enough and has room; all of it when
     /// it is the `last` look. True when records are left for the next one.
     fn look(&mut self, ring: &mut Ring, last: bool) -> bool {
         let now = monotonic_ns();
         // One drain is bounded; what the last one leaves would be events that nobody gets or counts.
-        let emptied = loop {
+        let mut emptied = loop {
             let emptied = ring.drain(|record| self.keep(record));
             if emptied || !last {
                 break emptied;
             }
         };
-        if emptied && self.records.is_empty() {
+        if emptied && self.backlog.is_empty() {
             self.shared.ring_was_emptied();
             return false;
         }
@@ -102,68 +100,84 @@ impl<'a> Reader<'a> {
             self.offset = WallOffset::now();
             self.offset_read = Instant::now();
         }
-        self.records.sort_by_key(|found| found.ktime_ns);
-        let settled = if last {
-            u64::MAX
-        } else {
-            now.saturating_sub(SETTLE_NS)
-        };
-        let ready = self
-            .records
-            .partition_point(|found| found.ktime_ns <= settled);
-        self.hand_on(ready);
-        !emptied || !self.records.is_empty()
+        if last {
+            self.hand_on_all();
+            return false;
+        }
+        let room = self.shared.queue.room();
+        if room > 0 {
+            let ready = self.backlog.ready(now.saturating_sub(SETTLE_NS));
+            let mut left = ready.min(room);
+            while left > 0 {
+                let count = left.min(MAX_DECODED);
+                self.hand_on(count);
+                left -= count;
+                if left > 0 {
+                    emptied = ring.drain(|record| self.keep(record));
+                }
+            }
+        } else if self.backlog.bytes() > MAX_BACKLOG {
+            self.drop_oldest();
+        }
+        !emptied || !self.backlog.is_empty()
     }
 
     fn keep(&mut self, record: &[u8]) {
-        let Some(header) = header_of(record) else {
-            self.shared.count_undecodable(None);
-            return;
-        };
-        let start = self.bytes.len();
-        self.bytes.extend_from_slice(record);
-        self.records.push(Found {
-            ktime_ns: header.ktime_ns,
-            start,
-            end: self.bytes.len(),
+        match header_of(record) {
+            Some(header) => self.backlog.keep(header.ktime_ns, record),
+            None => self.shared.count_undecodable(None),
+        }
+    }
+
+    /// Hands on as the frontend takes; at once what it does not take for too long.
+    fn hand_on_all(&mut self) {
+        while !self.backlog.is_empty() {
+            let room = match self.shared.queue.wait_room(LAST_PATIENCE) {
+                0 => usize::MAX,
+                room => room,
+            };
+            let ready = self.backlog.ready(u64::MAX);
+            self.hand_on(ready.min(room));
+        }
+    }
+
+    /// Gives up the older half, counted as lost by its probes.
+    fn drop_oldest(&mut self) {
+        let all = self.backlog.ready(u64::MAX);
+        let (shared, sites) = (self.shared, self.shared.sites());
+        self.backlog.take(all / 2, |record| {
+            let entry = header_of(record).and_then(|header| {
+                let entry = sites.get(header.site);
+                entry.filter(|entry| entry.slot == header.probe)
+            });
+            match entry {
+                Some(entry) => shared.queue.count_dropped(entry.origin.probe),
+                None => shared.count_undecodable(None),
+            }
         });
     }
 
-    /// Decodes the first `ready` records, and moves the others to the front.
-    fn hand_on(&mut self, ready: usize) {
-        let sites = self.shared.sites();
-        for found in self.records.drain(..ready) {
-            let Some(record) = self.bytes.get(found.start..found.end) else {
-                continue;
-            };
+    /// Decodes the first `count` records.
+    fn hand_on(&mut self, count: usize) {
+        let (shared, offset, sites) = (self.shared, self.offset, self.shared.sites());
+        let notices = &mut self.notices;
+        self.backlog.take(count, |record| {
             let Some(header) = header_of(record) else {
-                continue;
+                return;
             };
-            if self.shared.is_of_loader(header.site) {
-                continue;
+            if shared.is_of_loader(header.site) {
+                return;
             }
-            match sites
-                .get(header.site)
-                .filter(|entry| entry.slot == header.probe)
-            {
-                Some(entry) => {
-                    match event(self.shared, &sites, entry, (&header, record), self.offset) {
-                        Some(event) => self.notices.push(Notice::Event(Box::new(event))),
-                        None => self.shared.count_undecodable(Some(entry.origin.probe)),
-                    }
-                }
-                None => self.shared.count_undecodable(None),
+            let entry = sites.get(header.site);
+            match entry.filter(|entry| entry.slot == header.probe) {
+                Some(entry) => match event(shared, &sites, entry, (&header, record), offset) {
+                    Some(event) => notices.push(Notice::Event(Box::new(event))),
+                    None => shared.count_undecodable(Some(entry.origin.probe)),
+                },
+                None => shared.count_undecodable(None),
             }
-        }
+        });
         drop(sites);
-        let mut bytes = Vec::new();
-        for found in &mut self.records {
-            let start = bytes.len();
-            bytes.extend_from_slice(self.bytes.get(found.start..found.end).unwrap_or_default());
-            (found.start, found.end) = (start, bytes.len());
-        }
-        self.bytes.truncate(0);
-        self.bytes.extend_from_slice(&bytes);
         self.shared.queue.extend(self.notices.drain(..));
     }
 }
