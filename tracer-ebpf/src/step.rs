@@ -506,14 +506,15 @@ fn copy_string(area: &mut Scratch, op: &Op) {
             read = read_user_string(to, room, address);
         }
     }
-    if read <= 0 {
+    if read < 0 {
         area.flags |= FLAG_FAULT;
         chunk(area, op.a, CHUNK_FAULT, 0);
         set(area, op.dst, 0);
         return;
     }
     // Whether the limit or the text's own zero ended it shows in the byte behind.
-    let length = (read as u32).wrapping_sub(1) & LENGTH_MASK;
+    // Of an empty text some kernels (6.12 is one) say 0 bytes, and others 1.
+    let length = if read == 0 { 0 } else { (read as u32).wrapping_sub(1) & LENGTH_MASK };
     let mut status = CHUNK_OK;
     if length >= most {
         let mut byte = 0_u8;
