@@ -339,8 +339,8 @@ fn unknown_option(word: &str, span: Span) -> SyntaxError {
     let mut known: Vec<&str> = OPTIONS.to_vec();
     known.push("if");
     let hint = match near_names(word, known.iter().copied()).first() {
+        _ if word == "if" => "the condition stands before the options".into(),
         Some(near) => format!("did you mean `{near}`?"),
-        None if word == "if" => "the condition stands before the options".into(),
         None => format!("options are {}", OPTIONS.join(", ")),
     };
     SyntaxError::new(span, format!("`{shown}` makes no sense here")).hint(hint)

@@ -104,6 +104,15 @@ fn each_action_of_the_contract_is_read() {
 }
 
 #[test]
+fn condition_behind_the_options_is_told_where_it_belongs() {
+    let (_, at, hint) = wrong("log main.rs:1 as x if y > 1");
+    assert_eq!(
+        (&*at, hint.as_deref()),
+        ("if", Some("the condition stands before the options"))
+    );
+}
+
+#[test]
 fn share_of_a_cpu_is_a_percentage() {
     let share = |text: &str| probe(text).options.cpu;
     assert_eq!(share("log main.rs:1 cpu 5%"), Some(0.05));

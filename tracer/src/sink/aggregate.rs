@@ -101,13 +101,13 @@ fn times_of(f: &mut fmt::Formatter<'_>, total: u64, times: &Times) -> fmt::Resul
     if let (Some((shortest, longest)), Some(mean)) =
         (times.extremes_ns, times.sum_ns.checked_div(total))
     {
-        write!(f, "  min {}, mean {}", span(shortest), span(mean))?;
-        for percent in PERCENTILES {
-            if let Some((low, high)) = times.percentile(percent) {
-                write!(f, ", p{percent} {}", between(low, high))?;
-            }
-        }
-        writeln!(f, ", max {}", span(longest))?;
+        let (shortest, mean, longest) = (span(shortest), span(mean), span(longest));
+        writeln!(f, "  min {shortest}, mean {mean}, max {longest}")?;
+        let ranks = PERCENTILES.iter().filter_map(|&percent| {
+            let (low, high) = times.percentile(percent)?;
+            Some(format!("p{percent} {}", between(low, high)))
+        });
+        writeln!(f, "  {}", ranks.collect::<Vec<_>>().join(", "))?;
     }
     bars(f, &times.powers(), |low, high| {
         // The next power of two reads better than what is just below it.
@@ -234,19 +234,19 @@ mod tests {
         let text = Table(&times).to_string();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(
-            lines[..2],
+            lines[..3],
             [
                 "p1 time: 13 times",
-                "  min 1.60µs, mean 500.00µs, p50 1.60µs to 1.66µs, p90 2.88ms to 3.00ms, \
-                 p99 2.88ms to 3.00ms, max 3.00ms",
+                "  min 1.60µs, mean 500.00µs, max 3.00ms",
+                "  p50 1.60µs to 1.66µs, p90 2.88ms to 3.00ms, p99 2.88ms to 3.00ms",
             ]
         );
         assert_eq!(
-            lines[2],
+            lines[3],
             format!("  [1.02µs, 2.05µs) {:>12} |{}|", 11, "@".repeat(40))
         );
-        assert!(lines[3].starts_with("  [2.10ms, 4.19ms) "), "{text}");
-        assert!(lines[4].trim_start().starts_with("3  unfinished"), "{text}");
-        assert_eq!(lines.len(), 5);
+        assert!(lines[4].starts_with("  [2.10ms, 4.19ms) "), "{text}");
+        assert!(lines[5].trim_start().starts_with("3  unfinished"), "{text}");
+        assert_eq!(lines.len(), 6);
     }
 }

@@ -116,6 +116,50 @@ fn probe_of_the_command_line_is_shown_at_once() {
 }
 
 #[test]
+fn probe_that_times_is_edited_silenced_and_removed_by_keys() {
+    if !needs::kernel() {
+        return;
+    }
+    for size in SIZES {
+        let program = pacing("times");
+        let text = Text::of_exe(program.pid());
+        let mut terminal = start(
+            &[
+                "--pid",
+                &program.pid().to_string(),
+                "-e",
+                "time second_step",
+            ],
+            size,
+        );
+        // Where it begins, and where it returns.
+        text.wait_probed(2);
+        terminal.wait_text("e2e_loop.c:26");
+        terminal.keys("2i");
+        for latencies in ["mean ", "p99 ", "|@"] {
+            terminal.wait_text(latencies);
+        }
+        terminal.keys("\x1b");
+        terminal.wait("the view to close", |text| !text.contains("p99 "));
+        // Each call is slower than that: an event with the arguments and what was returned.
+        terminal.keys("e");
+        terminal.wait_text("edit probe");
+        terminal.keys(&format!(" if $elapsed > 1ns{ENTER}"));
+        terminal.wait("the line to close", |text| !text.contains("edit probe"));
+        terminal.wait_text("$elapsed=");
+        terminal.keys("2 ");
+        text.wait_restored();
+        terminal.keys(" ");
+        text.wait_probed(2);
+        terminal.keys("d");
+        text.wait_restored();
+        terminal.wait_text("none yet");
+        terminal.keys("q");
+        assert_eq!(terminal.assert_restored(), 0);
+    }
+}
+
+#[test]
 fn mistake_on_the_command_line_of_the_screen_is_shown() {
     if !needs::kernel() {
         return;
