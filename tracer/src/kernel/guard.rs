@@ -15,7 +15,7 @@ pub(super) fn of(ops: &[Op]) -> Guard {
 }
 
 fn guard(ops: &[Op]) -> Option<Guard> {
-    let [number, test, ..] = ops else {
+    let [number, second, ..] = ops else {
         return None;
     };
     let register = number.src.checked_sub(TARGET_REGISTERS)?;
@@ -27,13 +27,25 @@ fn guard(ops: &[Op]) -> Option<Guard> {
         LOAD => (GUARD_MEMORY, number.len == 1, number.offset),
         _ => return None,
     };
+    // A plan first takes the bytes that the number has, and then makes a number of its type.
+    let narrows = second.code == EXTEND
+        && (second.src, second.dst) == (number.dst, number.dst)
+        && matches!(second.size, 1 | 2 | 4 | 8)
+        // Of memory the plan reads all that it says: what cannot be read is no rejection.
+        && (second.size == number.size || (number.code == EXTEND && second.size < number.size));
+    let (size, signed, at) = if narrows {
+        (second.size, second.a == 1, 2)
+    } else {
+        (number.size, signed, 1)
+    };
+    let test = ops.get(at)?;
     if test.code != JUMP_IF_CONST || test.dst != number.dst {
         return None;
     }
     let rejects_at = |at: usize| ops.get(at).is_some_and(|op| op.code == REJECT);
     let rejects = if rejects_at(usize::try_from(test.a).ok()?) {
         known(test.size)?
-    } else if rejects_at(2) {
+    } else if rejects_at(at + 1) {
         opposite(test.size)?
     } else {
         return None;
@@ -41,7 +53,7 @@ fn guard(ops: &[Op]) -> Option<Guard> {
     Some(Guard {
         kind: place | if signed { GUARD_SIGNED } else { 0 },
         register,
-        size: number.size,
+        size,
         rejects,
         offset,
         value: test.wide(),
@@ -113,6 +125,39 @@ mod tests {
             ..wanted
         };
         assert_eq!(of(&plan(rdi(), REJECT, 0)), falls);
+    }
+
+    #[test]
+    fn guard_takes_the_type_that_a_second_extension_gives() {
+        let bytes = Op { a: 0, ..rdi() };
+        let typed = |size: u8, src: u8| Op {
+            code: EXTEND,
+            src,
+            size,
+            a: 1,
+            ..Op::default()
+        };
+        let with = |second: Op| {
+            let mut ops = plan(bytes, 0, REJECT);
+            ops.insert(1, second);
+            for op in &mut ops {
+                op.a += u32::from(op.code == JUMP_IF_CONST);
+            }
+            of(&ops)
+        };
+        let wanted = Guard {
+            kind: GUARD_REGISTER | GUARD_SIGNED,
+            register: 5,
+            size: 2,
+            rejects: cond::SLT,
+            offset: 0,
+            value: 7,
+        };
+        assert_eq!(with(typed(2, 0)), wanted);
+        assert_eq!(with(typed(4, 0)), Guard { size: 4, ..wanted });
+        // More bytes than there are, and another register.
+        assert_eq!(with(typed(8, 0)), Guard::default());
+        assert_eq!(with(typed(2, 1)), Guard::default());
     }
 
     #[test]
