@@ -6,10 +6,12 @@
 
 mod code;
 mod hits;
+mod lookup;
 mod observed;
 mod observer;
 mod page;
 mod peers;
+mod placement;
 mod programs;
 mod real;
 mod report;
@@ -50,9 +52,22 @@ pub(crate) struct Args {
     /// Only these parts
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Part>,
+    /// Of this program alone, for the placement part, which is all that runs then
+    #[arg(long, value_name = "FILE")]
+    program: Option<std::path::PathBuf>,
     /// Everything is built: what the bench tells itself when it goes on as root
     #[arg(long, hide = true)]
     built: bool,
+}
+
+impl Args {
+    fn wants(&self, part: Part) -> bool {
+        match (&self.program, self.only.as_slice()) {
+            (Some(_), _) => part == Part::Placement,
+            (None, []) => true,
+            (None, only) => only.contains(&part),
+        }
+    }
 }
 
 /// One part of the bench.
@@ -66,6 +81,10 @@ enum Part {
     Sites,
     /// How much a real program is slowed
     Real,
+    /// How fast a line of a large binary is looked up
+    Lookup,
+    /// How many lines have a cheap site
+    Placement,
 }
 
 /// How much is measured.
@@ -144,7 +163,11 @@ fn prepare(args: &Args) -> Result<()> {
         eprintln!("bench: {error:#}; going on with the peers that there are");
     }
     build::programs(true)?;
-    build::programs(false)
+    build::programs(false)?;
+    if args.wants(Part::Placement) {
+        build::example(placement::EXAMPLE)?;
+    }
+    Ok(())
 }
 
 /// The same command once more, as root: it loads eBPF programs.
@@ -170,7 +193,7 @@ fn go_on_as_root(out: &File) -> Result<()> {
 
 fn measure(args: &Args, report: &mut Report) -> Result<()> {
     let extent = Extent::of(args);
-    let wanted = |part| args.only.is_empty() || args.only.contains(&part);
+    let wanted = |part| args.wants(part);
     if wanted(Part::Hits) {
         hits::measure(report, &extent)?;
     }
@@ -186,6 +209,16 @@ fn measure(args: &Args, report: &mut Report) -> Result<()> {
         && let Err(error) = real::measure(report, &extent)
     {
         report.note("a real program", &error);
+    }
+    if wanted(Part::Lookup)
+        && let Err(error) = lookup::measure(report, &extent)
+    {
+        report.note("looking up a line", &error);
+    }
+    if wanted(Part::Placement)
+        && let Err(error) = placement::measure(report, args.quick, args.program.as_deref())
+    {
+        report.note("lines with a cheap site", &error);
     }
     Ok(())
 }

@@ -24,6 +24,23 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
+/// Builds an example of the package `tracer`, optimised.
+///
+/// # Errors
+/// The build failed.
+pub(crate) fn example(name: &str) -> Result<()> {
+    let mut build = workspace::cargo("build");
+    build.args([
+        "--release",
+        "--locked",
+        "--package",
+        "tracer",
+        "--example",
+        name,
+    ]);
+    run_command(&mut build)
+}
+
 /// Builds `tracer` and `target-app`; what they need must be there.
 ///
 /// # Errors

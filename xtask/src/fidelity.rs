@@ -5,7 +5,7 @@
 //! under `tracer`, which logs the same. Values are compared part by part.
 
 mod compare;
-mod corpus;
+pub(crate) mod corpus;
 mod listed;
 mod report;
 mod run;

@@ -36,6 +36,9 @@ const METHOD: &str = "
 - **CPU** is that of the observer's process for one event that it delivered. perf's does not have `perf script`, which its events need to be read.
 - **task µs** of the real program is its own CPU time for one task: a JSON document of 1,601 values, probed once a document and once a value.
 - **attach** and **detach** are what tracer's log says of a probe whose debug information is read already; the detaching takes one more site along.
+- **A line of a large binary** is `tracer lines FILE:LINE` and `gdb -nx -batch -ex 'info line FILE:LINE'` on tracer's own dev build, in turns.
+- **Lines with a site of one trap** are those of the fidelity corpus (with `--quick` of a part of it), or of `--program FILE`: at the line's first instruction, and at the one that is chosen for a log of two integers
+  when it is the only probe.
 - **first event** is from the start of the tool to its first line of output, without the time that the program took to pass the line once the probe was
   there; **exit** is from Ctrl-C to the end of the process.
 ";

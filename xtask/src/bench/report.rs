@@ -16,6 +16,10 @@ pub(super) struct Report {
     pub(super) sites: Vec<SitesRow>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) real: Vec<RealRow>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) lookup: Vec<LookupRow>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) placement: Vec<PlacementRow>,
     /// What could not be measured, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) absent: Vec<String>,
@@ -164,6 +168,31 @@ pub(super) struct RealRow {
     pub(super) delivered: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) lost: Option<u64>,
+}
+
+/// One line of a large binary, looked up.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct LookupRow {
+    pub(super) tool: Tool,
+    pub(super) binary_mb: f64,
+    /// From the tool's start to its end.
+    pub(super) ms: f64,
+    pub(super) peak_rss_mb: f64,
+}
+
+/// Lines of a program with a site that costs one trap.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct PlacementRow {
+    /// `all`: every program of the profile, line by line.
+    pub(super) program: String,
+    pub(super) flags: String,
+    /// `debug` is without optimisation.
+    pub(super) profile: &'static str,
+    pub(super) lines: u64,
+    /// At the first instruction of the line: a share of 1.
+    pub(super) one_trap_first: f64,
+    /// At the instruction that is chosen for a log of two integers.
+    pub(super) one_trap_chosen: f64,
 }
 
 #[cfg(test)]

@@ -127,14 +127,20 @@ fn large(repeats: u32) -> Result<StartRow> {
     if let Some(said) = said {
         std::io::BufRead::read_line(&mut std::io::BufReader::new(said), &mut first)?;
     }
+    let (_, line) = large_line()?;
+    let probe = format!(r#"log {LARGE_SOURCE}:{line} "{{last}}" {NO_RATE}"#);
+    let times: Result<Vec<Times>> = (0..repeats).map(|_| once(target.0.id(), &probe)).collect();
+    row("large", &times?)
+}
+
+/// A source of the large target, and a line of it.
+pub(super) fn large_line() -> Result<(&'static str, usize)> {
     let source = workspace::root().join(LARGE_SOURCE);
     let text = std::fs::read_to_string(&source)
         .with_context(|| format!("cannot read {}", source.display()))?;
     let line = line_of(&text, LARGE_LINE)
         .ok_or_else(|| Failure::new(format!("no line of {LARGE_SOURCE} is `{LARGE_LINE}`")))?;
-    let probe = format!(r#"log {LARGE_SOURCE}:{line} "{{last}}" {NO_RATE}"#);
-    let times: Result<Vec<Times>> = (0..repeats).map(|_| once(target.0.id(), &probe)).collect();
-    row("large", &times?)
+    Ok((LARGE_SOURCE, line))
 }
 
 /// Starts tracer, waits for its first event, and interrupts it.

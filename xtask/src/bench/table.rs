@@ -11,7 +11,14 @@ pub(super) struct Table {
 
 /// All tables that have rows.
 pub(super) fn tables(report: &Report) -> Vec<Table> {
-    let all = [hits(report), start(report), sites(report), real(report)];
+    let all = [
+        hits(report),
+        start(report),
+        sites(report),
+        real(report),
+        lookup(report),
+        placement(report),
+    ];
     all.into_iter()
         .filter(|table| !table.rows.is_empty())
         .collect()
@@ -169,6 +176,42 @@ fn sites(report: &Report) -> Table {
         title: "Many sites",
         headings: vec!["sites", "attach ms", "detach ms"],
         rows: report.sites.iter().map(row).collect(),
+    }
+}
+
+fn lookup(report: &Report) -> Table {
+    let row = |row: &super::report::LookupRow| {
+        vec![
+            word(row.tool),
+            format!("{:.0}", row.binary_mb),
+            format!("{:.0}", row.ms),
+            format!("{:.0}", row.peak_rss_mb),
+        ]
+    };
+    Table {
+        title: "A line of a large binary",
+        headings: vec!["tool", "binary MB", "ms", "peak MB"],
+        rows: report.lookup.iter().map(row).collect(),
+    }
+}
+
+fn placement(report: &Report) -> Table {
+    let row = |row: &super::report::PlacementRow| {
+        vec![
+            row.program.clone(),
+            row.flags.clone(),
+            row.profile.to_owned(),
+            row.lines.to_string(),
+            format!("{:.1}", row.one_trap_first * 100.0),
+            format!("{:.1}", row.one_trap_chosen * 100.0),
+        ]
+    };
+    Table {
+        title: "Lines with a site of one trap",
+        headings: vec![
+            "program", "flags", "profile", "lines", "% first", "% chosen",
+        ],
+        rows: report.placement.iter().map(row).collect(),
     }
 }
 
