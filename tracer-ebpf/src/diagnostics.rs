@@ -47,12 +47,18 @@ fn write_no_site(cookie: u32) {
 
 #[inline(never)]
 fn write_no_scratch(site: u32) {
-    debug!((), "a hit of site {} finds no scratch area and is lost", site);
+    debug!(
+        (),
+        "a hit of site {} finds no scratch area and is lost", site
+    );
 }
 
 #[inline(never)]
 fn write_no_room(site: u32) {
-    debug!((), "a hit of site {} finds no room in the ring and is lost", site);
+    debug!(
+        (),
+        "a hit of site {} finds no room in the ring and is lost", site
+    );
 }
 
 #[inline(never)]

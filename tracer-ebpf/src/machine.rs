@@ -5,12 +5,12 @@ use core::arch::asm;
 use aya_ebpf::bindings::{bpf_pidns_info, pt_regs};
 use aya_ebpf::helpers::generated::{
     bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_get_current_task,
-    bpf_get_ns_current_pid_tgid, bpf_get_smp_processor_id, bpf_jiffies64, bpf_ktime_get_ns, bpf_loop,
-    bpf_probe_read_kernel, bpf_ringbuf_output, bpf_ringbuf_query,
+    bpf_get_ns_current_pid_tgid, bpf_get_smp_processor_id, bpf_jiffies64, bpf_ktime_get_ns,
+    bpf_loop, bpf_probe_read_kernel, bpf_ringbuf_output, bpf_ringbuf_query,
 };
 use tracer_common::control::{
-    ADDS_UP, BEGINS, COUNTS, ENDS, FORGETS, FS_BASE_SHIFT, NEEDS_FS_BASE, NEEDS_TASK, ProbeControl, ProbeCounters, ProbeState,
-    Settings, SiteControl,
+    ADDS_UP, BEGINS, COUNTS, ENDS, FORGETS, FS_BASE_SHIFT, NEEDS_FS_BASE, NEEDS_TASK, ProbeControl,
+    ProbeCounters, ProbeState, Settings, SiteControl,
 };
 use tracer_common::limits::{MAX_RECORD, MAX_STEPS, SAMPLED, SCRATCH_PER_CPU};
 use tracer_common::op::{COMM, EFLAGS, FS_BASE, HIT, PID, TARGET_REGISTERS, TID};
@@ -60,7 +60,11 @@ pub fn hit(registers: *const pt_regs, cookie: u32) {
     } else {
         // Each hit is counted once where it begins, and once where it ends. A counter that all
         // CPUs share is dearer, and only a record needs its number.
-        let hits = if site.flags & COUNTS != 0 { &counters.hits } else { &state.sequence };
+        let hits = if site.flags & COUNTS != 0 {
+            &counters.hits
+        } else {
+            &state.sequence
+        };
         number = atomic::fetch_add(hits, 1).wrapping_add(1);
         ended = limits(control, state);
     }
@@ -215,11 +219,19 @@ fn fire(
     // SAFETY: the context of a uprobe program is a whole `pt_regs`.
     let at = unsafe { (*registers).rip };
     let elsewhere = site.address != 0 && at != site.address;
-    let scratch = if elsewhere { core::ptr::null_mut() } else { claim() };
+    let scratch = if elsewhere {
+        core::ptr::null_mut()
+    } else {
+        claim()
+    };
     // SAFETY: this hit has claimed the area; nobody else touches it until `release`.
     let Some(area) = (unsafe { scratch.as_mut() }) else {
         diagnostics::no_scratch(site.cookie);
-        return if site.flags & TIMED != 0 { timing::lost(site) } else { outcome::LOST };
+        return if site.flags & TIMED != 0 {
+            timing::lost(site)
+        } else {
+            outcome::LOST
+        };
     };
     let header = area.header();
     header.ktime_ns = if site.flags & ADDS_UP == 0 { now() } else { 0 };

@@ -514,7 +514,11 @@ fn copy_string(area: &mut Scratch, op: &Op) {
     }
     // Whether the limit or the text's own zero ended it shows in the byte behind.
     // Of an empty text some kernels (6.12 is one) say 0 bytes, and others 1.
-    let length = if read == 0 { 0 } else { (read as u32).wrapping_sub(1) & LENGTH_MASK };
+    let length = if read == 0 {
+        0
+    } else {
+        (read as u32).wrapping_sub(1) & LENGTH_MASK
+    };
     let mut status = CHUNK_OK;
     if length >= most {
         let mut byte = 0_u8;

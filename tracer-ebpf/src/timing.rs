@@ -4,15 +4,20 @@
 //! looked at there, and changed once the plan has run. Only the thread that runs in a frame
 //! passes the sites of that frame, so nobody else touches its entry in between.
 
+#![expect(
+    clippy::needless_borrows_for_generic_args,
+    reason = "a key by value would be copied to the stack, which is too small for it"
+)]
+
 use aya_ebpf::helpers::generated::{
     bpf_get_current_pid_tgid, bpf_ktime_get_ns, bpf_probe_read_kernel,
 };
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, PerCpuArray};
-use tracer_common::control::{
-    BEGINS, ENDS, ProbeControl, ProbeCounters, ProbeState, SiteControl,
+use tracer_common::control::{BEGINS, ENDS, ProbeControl, ProbeCounters, ProbeState, SiteControl};
+use tracer_common::limits::{
+    KEPT_BYTES, MAX_BEGUN, MAX_BEGUN_KEPT, MAX_GROUPS, MAX_PROBES, MAX_RECORD,
 };
-use tracer_common::limits::{KEPT_BYTES, MAX_GROUPS, MAX_BEGUN, MAX_BEGUN_KEPT, MAX_PROBES, MAX_RECORD};
 use tracer_common::op::{self, ELAPSED, HIT, Op};
 use tracer_common::record::{FLAG_NO_ROOM, FLAG_TIMED, RecordHeader};
 use tracer_common::timing::{Begun, BegunKey, TimeCounters, TimeState, bucket};
@@ -198,8 +203,15 @@ fn append_kept(area: &mut Scratch) {
     let from = area.begun.wrapping_add(size_of::<Begun>() as u64);
     // SAFETY: the masks keep it in the record and the room behind it.
     unsafe {
-        let to = area.record.as_mut_ptr().add((at & (MAX_RECORD - 1)) as usize);
-        bpf_probe_read_kernel(to.cast(), length & (2 * KEPT_BYTES as u32 - 1), from as *const _);
+        let to = area
+            .record
+            .as_mut_ptr()
+            .add((at & (MAX_RECORD - 1)) as usize);
+        bpf_probe_read_kernel(
+            to.cast(),
+            length & (2 * KEPT_BYTES as u32 - 1),
+            from as *const _,
+        );
     }
     area.length = at.wrapping_add(length);
 }
