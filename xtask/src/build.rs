@@ -33,8 +33,8 @@ pub(crate) fn example(name: &str) -> Result<()> {
     build.args([
         "--release",
         "--locked",
-        "--package",
-        "tracer",
+        // With the features of the whole, for which everything is built already.
+        "--workspace",
         "--example",
         name,
     ]);
