@@ -25,6 +25,7 @@ use tracing_subscriber::EnvFilter;
 
 use args::{Args, Command};
 use failure::Failure;
+use output::tell;
 
 /// Everything went well.
 const DONE: u8 = 0;
@@ -69,7 +70,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match result {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
-            eprint!("{}", failure.render(colour.stderr));
+            tell(&failure.render(colour.stderr));
             ExitCode::from(failure.code())
         }
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::args::{Attach, Output, SiteArg};
 use super::check;
 use super::failure::Failure;
-use super::output::Colours;
+use super::output::{Colours, say, tell};
 use super::probes::{self, Written};
 use super::reload::{self, OfFile};
 use super::stream::{self, Style, Until};
@@ -181,7 +181,7 @@ fn install(session: &Session, written: &[Written], colours: Colours) -> Installe
             Ok(probe) => installed.probes.push(probe),
             Err(error) => {
                 let failure = Failure::of_probe(error, &spec.text).at(place.as_deref());
-                eprint!("{}", failure.render(colours.stderr));
+                tell(&failure.render(colours.stderr));
                 installed.failures.push(failure);
             }
         }
@@ -212,14 +212,14 @@ fn announce(session: &Session, probes: &[ProbeStatus], how: Output) {
     }
     let (name, pid) = session.target();
     let sites: u32 = probes.iter().map(|probe| probe.sites).sum();
-    eprintln!(
+    say!(
         "tracing {} ({pid}): {} at {}",
         Visible(&name),
         counted(probes.len(), "probe"),
         counted(sites.try_into().unwrap_or(usize::MAX), "site"),
     );
     for text in said {
-        eprintln!("note: {}", Visible(&text));
+        say!("note: {}", Visible(&text));
     }
 }
 
@@ -237,7 +237,7 @@ fn lines(
     let shown = stream::run(session, style, until, announce)?;
     summarise(&shown.probes);
     if shown.beyond > 0 {
-        eprintln!("{} more came before the probes were out", shown.beyond);
+        say!("{} more came before the probes were out", shown.beyond);
     }
     let added_up = session.aggregates().iter().any(|one| one.total > 0);
     Ok(if shown.events > 0 || added_up {
@@ -249,7 +249,7 @@ fn lines(
 
 fn summarise(probes: &[ProbeStatus]) {
     for probe in probes {
-        eprintln!("{}", Summary(probe));
+        say!("{}", Summary(probe));
     }
 }
 
@@ -315,7 +315,7 @@ fn users() -> BTreeMap<u32, String> {
 pub(super) fn report_all(mut failures: Vec<Failure>, colours: Colours) -> Failure {
     let last = failures.pop();
     for failure in failures {
-        eprint!("{}", failure.render(colours.stderr));
+        tell(&failure.render(colours.stderr));
     }
     last.unwrap_or_else(|| Failure::told(BAD_INPUT))
 }

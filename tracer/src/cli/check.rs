@@ -9,7 +9,7 @@ use super::args::{Attach, Output};
 use super::attach::{counted, options, report_all, subject_pid};
 use super::failure::Failure;
 use super::lists::{kind, place};
-use super::output::{Colours, print};
+use super::output::{Colours, print, tell};
 use super::probes::{self, Written};
 use super::{BAD_INPUT, DONE};
 use crate::kernel::TrapCost;
@@ -70,7 +70,7 @@ pub(super) fn run(args: &Attach, colours: Colours) -> Result<u8, Failure> {
             code = BAD_INPUT;
             if !json {
                 let failure = Failure::of_probe(error, &spec.text).at(place.as_deref());
-                eprint!("{}", failure.render(colours.stderr));
+                tell(&failure.render(colours.stderr));
             }
         }
     }

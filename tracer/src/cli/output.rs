@@ -6,6 +6,21 @@ use super::DONE;
 use super::args::Colour;
 use super::failure::Failure;
 
+/// Writes a line of talk to stderr. Where nobody listens any more there is nobody to tell, and
+/// what runs goes on: `eprintln!` would end it.
+macro_rules! say {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), $($text)*);
+    }};
+}
+pub(super) use say;
+
+/// Writes a text with its own line ends to stderr, as `say!` does.
+pub(super) fn tell(text: &str) {
+    let _ = io::stderr().write_all(text.as_bytes());
+}
+
 /// Whether each stream is coloured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Colours {

@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 
 use super::args::Output;
 use super::failure::Failure;
-use super::output::Colours;
+use super::output::{Colours, say};
 use crate::event::Notice;
 use crate::session::{Control as _, ProbeStatus, Removed, Session};
 use crate::signals::Signals;
@@ -108,8 +108,8 @@ pub(super) fn run(
         .map_err(|error| Failure::new(format!("cannot start a thread: {error}")))?;
     let end = wait(&ends, until.time);
     match &end {
-        Some(End::TargetExited(Some(code))) => eprintln!("the target exited with code {code}"),
-        Some(End::TargetExited(None)) => eprintln!("the target exited"),
+        Some(End::TargetExited(Some(code))) => say!("the target exited with code {code}"),
+        Some(End::TargetExited(None)) => say!("the target exited"),
         _ => {}
     }
     let probes = session.finish();
@@ -271,7 +271,7 @@ impl Writer {
                     self.end(End::Enough);
                 }
             }
-            Notice::Warning(text) => eprintln!("warning: {}", Visible(&text)),
+            Notice::Warning(text) => say!("warning: {}", Visible(&text)),
             Notice::TargetExited(code) => self.end(End::TargetExited(code)),
         }
     }

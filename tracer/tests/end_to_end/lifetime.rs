@@ -1,12 +1,17 @@
 //! Beginnings and ends: of the tracer, by any signal, and of the target.
 
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
+
 use rustix::process::Signal;
 
 use crate::support::build::{c, probe_line};
 use crate::support::needs;
-use crate::support::program::Program;
+use crate::support::program::{Program, send};
 use crate::support::text::Text;
-use crate::support::tracer::{Finished, Tracer, assert_adds_up, counter, value};
+use crate::support::tracer::{
+    Finished, TRACER, Tracer, assert_adds_up, attach_args, counter, value,
+};
 use crate::support::watch::Watch;
 
 const SOURCE: &str = "e2e_loop.c";
@@ -249,4 +254,43 @@ fn one_impossible_probe_is_told_and_the_others_run() {
     finished.assert_says(&["9999"]);
     assert_ne!(finished.code, Some(0), "the exit code tells:\n{finished}");
     assert_doubled(&finished);
+}
+
+#[test]
+fn closed_stderr_ends_nothing() {
+    if !needs::kernel() {
+        return;
+    }
+    let path = c("loop", "e2e_loop.c", &["-O0"]);
+    let mut program = Program::ready(&path, &["1", "0", "500"]);
+    let text = Text::of_exe(program.pid());
+    program.say("go");
+    let line = probe_line("e2e_loop.c", "work");
+    let probe = format!(r#"log e2e_loop.c:{line} "{{number}}""#);
+    let mut tracer = Command::new(TRACER)
+        .args(attach_args(program.pid(), "json", &[&probe], &[]))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the tracer is built");
+    let mut first = String::new();
+    let mut stderr = BufReader::new(tracer.stderr.take().expect("piped"));
+    stderr
+        .read_line(&mut first)
+        .expect("it says that it traces");
+    drop(stderr);
+    // Both are told on stderr. One after the other: two signals that wait are one.
+    text.wait_probed(1);
+    send(tracer.id(), Signal::USR1);
+    text.wait_restored();
+    send(tracer.id(), Signal::USR1);
+    text.wait_probed(1);
+    let mut lines = BufReader::new(tracer.stdout.take().expect("piped")).lines();
+    for _ in 0..20 {
+        lines.next().expect("it goes on").expect("UTF-8");
+    }
+    send(tracer.id(), Signal::INT);
+    let last = lines.map_while(Result::ok).last().expect("more lines");
+    assert!(last.contains(r#""type":"summary""#), "{last}");
+    assert!(tracer.wait().expect("it is our child").success());
 }
