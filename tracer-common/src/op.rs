@@ -151,6 +151,24 @@ pub mod cond {
     pub const SLE: u8 = 7;
     pub const SGT: u8 = 8;
     pub const SGE: u8 = 9;
+
+    /// The condition that holds when this one does not; `None` of a number that is no condition.
+    #[must_use]
+    pub const fn opposite(condition: u8) -> Option<u8> {
+        Some(match condition {
+            EQ => NE,
+            NE => EQ,
+            LT => GE,
+            LE => GT,
+            GT => LE,
+            GE => LT,
+            SLT => SGE,
+            SLE => SGT,
+            SGT => SLE,
+            SGE => SLT,
+            _ => return None,
+        })
+    }
 }
 
 /// One op: 16 bytes. The fields' meaning depends on the code; see the codes.

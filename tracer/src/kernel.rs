@@ -20,7 +20,7 @@ mod room;
 
 pub use calibrate::TrapCost;
 pub use error::KernelError;
-pub use features::{Feature, Features};
+pub use features::{Feature, Features, MULTI_LINKS, kernel_release};
 pub use load::LoadOptions;
 pub use machine::{Machine, Reserved, SiteRequest, Tallies};
 pub use ring::Ring;

@@ -11,7 +11,7 @@ mod lexer;
 mod probe;
 mod template;
 
-pub(crate) use probe::{parse_duration, parse_share};
+pub(crate) use probe::{parse_duration, parse_share, words};
 pub use probe::{parse_location, parse_probe, parse_probe_file};
 pub use template::parse_template;
 

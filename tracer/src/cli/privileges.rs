@@ -9,6 +9,8 @@ use rustix::thread::{
     set_capabilities, set_no_new_privs,
 };
 
+use crate::kernel::{MULTI_LINKS, kernel_release};
+
 /// What commands need: eBPF, uprobes, `/proc` of other users' processes, files that only their
 /// owner may read, and the files that a process has mapped (`map_files`).
 const KEPT: CapabilitySet = CapabilitySet::BPF
@@ -16,13 +18,12 @@ const KEPT: CapabilitySet = CapabilitySet::BPF
     .union(CapabilitySet::SYS_PTRACE)
     .union(CapabilitySet::DAC_READ_SEARCH)
     .union(CapabilitySet::CHECKPOINT_RESTORE);
-/// The first Linux whose multi-uprobe links are used; perf events want `CAP_SYS_ADMIN`.
-const MULTI_LINKS: (u32, u32) = (6, 10);
 
 /// Keeps the privileges that commands need, of those that this process has. To be called before
 /// there are other threads: each has its own.
 pub(super) fn give_up(perf_events: bool) {
-    let kept = if perf_events || kernel() < Some(MULTI_LINKS) {
+    // Perf events want it.
+    let kept = if perf_events || kernel_release() < MULTI_LINKS {
         KEPT | CapabilitySet::SYS_ADMIN
     } else {
         KEPT
@@ -59,11 +60,4 @@ fn keep(kept: CapabilitySet) -> rustix::io::Result<()> {
             inheritable: now.inheritable & kept,
         },
     )
-}
-
-/// Version of the running kernel.
-fn kernel() -> Option<(u32, u32)> {
-    let name = rustix::system::uname();
-    let mut parts = name.release().to_str().ok()?.split(['.', '-', '+']);
-    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }

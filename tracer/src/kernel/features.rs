@@ -9,6 +9,8 @@ use tracer_common::control::{FS_BASE_SHIFT, NEEDS_FS_BASE};
 use super::btf::member_offset;
 
 const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
+/// The first Linux whose multi-uprobe links are used: before, their pid filter was wrong.
+pub const MULTI_LINKS: (u32, u32) = (6, 10);
 /// Number of `CAP_SYS_ADMIN`.
 const SYS_ADMIN: u32 = 21;
 /// Number of `CAP_CHECKPOINT_RESTORE`.
@@ -190,11 +192,17 @@ fn has_capability(number: u32) -> bool {
 }
 
 /// Major and minor number of the running kernel.
-pub(super) fn kernel_release() -> (u32, u32) {
-    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let mut numbers = release
-        .split(['.', '-'])
-        .map_while(|part| part.trim().parse().ok());
+#[must_use]
+pub fn kernel_release() -> (u32, u32) {
+    release_of(&fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default())
+}
+
+/// `6.18.44-cloud` as numbers.
+fn release_of(text: &str) -> (u32, u32) {
+    let mut numbers = text
+        .trim()
+        .split(['.', '-', '+'])
+        .map_while(|part| part.parse().ok());
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
 }
 
@@ -215,4 +223,17 @@ pub(super) fn site_flags(flags: u32) -> u32 {
             .unwrap_or(0)
     });
     offset << FS_BASE_SHIFT
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kernel_releases_are_read_as_numbers() {
+        assert_eq!(release_of("6.18.44-fc-v782\n"), (6, 18));
+        assert_eq!(release_of("6.1-rc3"), (6, 1));
+        assert_eq!(release_of("6.1+"), (6, 1));
+        assert_eq!(release_of("x"), (0, 0));
+    }
 }

@@ -44,9 +44,9 @@ fn guard(ops: &[Op]) -> Option<Guard> {
     }
     let rejects_at = |at: usize| ops.get(at).is_some_and(|op| op.code == REJECT);
     let rejects = if rejects_at(usize::try_from(test.a).ok()?) {
-        known(test.size)?
+        cond::opposite(test.size).map(|_| test.size)?
     } else if rejects_at(at + 1) {
-        opposite(test.size)?
+        cond::opposite(test.size)?
     } else {
         return None;
     };
@@ -57,26 +57,6 @@ fn guard(ops: &[Op]) -> Option<Guard> {
         rejects,
         offset,
         value: test.wide(),
-    })
-}
-
-fn known(condition: u8) -> Option<u8> {
-    opposite(condition).and_then(opposite)
-}
-
-fn opposite(condition: u8) -> Option<u8> {
-    Some(match condition {
-        cond::EQ => cond::NE,
-        cond::NE => cond::EQ,
-        cond::LT => cond::GE,
-        cond::LE => cond::GT,
-        cond::GT => cond::LE,
-        cond::GE => cond::LT,
-        cond::SLT => cond::SGE,
-        cond::SLE => cond::SGT,
-        cond::SGT => cond::SLE,
-        cond::SGE => cond::SLT,
-        _ => return None,
     })
 }
 

@@ -136,7 +136,7 @@ pub(super) fn perf_program(ebpf: &mut Ebpf) -> Result<&mut UProbe, KernelError> 
 /// The program for multi-uprobe links; `None` where the kernel does not have them.
 fn multi(ebpf: &Ebpf) -> Result<Option<OwnedFd>, KernelError> {
     // The filter by pid takes threads for processes before Linux 6.10.
-    if super::features::kernel_release() < (6, 10) {
+    if super::features::kernel_release() < super::features::MULTI_LINKS {
         return Ok(None);
     }
     let load = |reason: String| KernelError::Load { reason };

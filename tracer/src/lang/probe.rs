@@ -19,6 +19,11 @@ pub(super) const OPTIONS: [&str; 8] = [
     "trampoline",
     "as",
 ];
+/// Words that a probe can begin with or go on with.
+pub(crate) fn words() -> impl Iterator<Item = &'static str> {
+    ACTIONS.into_iter().chain(["if", "by"]).chain(OPTIONS)
+}
+
 /// Units of durations, in ns.
 const UNITS: [(&str, u64); 6] = [
     ("ns", 1),

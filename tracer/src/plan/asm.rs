@@ -406,7 +406,8 @@ impl Asm {
                 let condition = if when {
                     *condition
                 } else {
-                    opposite(*condition)
+                    // A test is made of conditions alone.
+                    cond::opposite(*condition).unwrap_or(*condition)
                 };
                 let a = self.value(left, exits)?;
                 if let Ir::Const(value) = right {
@@ -582,19 +583,4 @@ fn words(bytes: &[u8], single: bool) -> Vec<(usize, u8, u64)> {
         at += size;
     }
     pieces
-}
-
-fn opposite(condition: u8) -> u8 {
-    match condition {
-        cond::EQ => cond::NE,
-        cond::NE => cond::EQ,
-        cond::LT => cond::GE,
-        cond::LE => cond::GT,
-        cond::GT => cond::LE,
-        cond::GE => cond::LT,
-        cond::SLT => cond::SGE,
-        cond::SLE => cond::SGT,
-        cond::SGT => cond::SLE,
-        _ => cond::SLT,
-    }
 }

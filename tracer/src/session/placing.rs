@@ -18,6 +18,7 @@ use crate::address::{Bias, LinkAddr};
 use crate::debuginfo::Module as DebugModule;
 use crate::debuginfo::flow::Statement;
 use crate::event::ProbeId;
+use crate::kernel::kernel_release;
 use crate::lang::ast::ProbeSpec;
 use crate::plan::Plan;
 use crate::plan::placement::{CodeMap, Needs, Placed, Rules, SiteKind, Stay};
@@ -57,8 +58,7 @@ pub(super) struct Placing {
 impl Placing {
     /// On this kernel, for a process, or for a file that none runs.
     pub(super) fn new(pid: Option<u32>, choice: SiteChoice) -> Self {
-        let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-        let version = version(&release).unwrap_or_default();
+        let version = kernel_release();
         let status = pid.map(|pid| std::fs::read_to_string(format!("/proc/{pid}/status")));
         let status = status.and_then(Result::ok).unwrap_or_default();
         let shadow_stack = status
@@ -199,12 +199,6 @@ fn begins_another(
         .any(|row| own != Some((row.file, row.line)))
 }
 
-/// `6.18.44-cloud` as numbers.
-fn version(release: &str) -> Option<(u32, u32)> {
-    let mut parts = release.trim().split(['.', '-', '+']);
-    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
-}
-
 /// What a site costs, for lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SiteCost {
@@ -243,13 +237,6 @@ pub(super) fn cost(map: &CodeMap, debug: &DebugModule, address: LinkAddr) -> Opt
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn kernel_releases_are_read_as_numbers() {
-        assert_eq!(version("6.18.44-fc-v782\n"), Some((6, 18)));
-        assert_eq!(version("6.1-rc3"), Some((6, 1)));
-        assert_eq!(version("x"), None);
-    }
 
     #[test]
     fn span_meets_what_reaches_into_it() {

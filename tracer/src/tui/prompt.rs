@@ -5,30 +5,13 @@ use tui_input::backend::crossterm::to_input_request;
 use tui_input::{Input, InputRequest};
 
 use crate::event::ProbeId;
+use crate::lang::words;
 use crate::session::{ProbeError, VariableInfo};
 
 /// Characters that a line may have: a probe's text is short, a paste may not be.
 const LENGTH: usize = 4096;
 /// Lines remembered.
 const REMEMBERED: usize = 100;
-/// Words that a probe can begin with or go on with.
-const WORDS: &[&str] = &[
-    "log",
-    "snapshot",
-    "count",
-    "hist",
-    "time",
-    "if",
-    "hits",
-    "rate",
-    "every",
-    "for",
-    "depth",
-    "cpu",
-    "trampoline",
-    "as",
-    "by",
-];
 
 /// What a line is typed for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -179,9 +162,12 @@ impl Prompt {
             .iter()
             .filter(|variable| variable.unavailable.is_none())
             .map(|variable| variable.name.as_str());
-        let words: &'a [&'static str] = if stem.is_empty() { &[] } else { WORDS };
         names
-            .chain(words.iter().copied())
+            .chain(
+                words()
+                    .filter(|_| !stem.is_empty())
+                    .map(|word| -> &'a str { word }),
+            )
             .filter(|name| name.starts_with(stem) && *name != stem)
             .collect()
     }
