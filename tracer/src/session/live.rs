@@ -222,11 +222,14 @@ impl Session {
     pub fn finish(&self) -> Vec<ProbeStatus> {
         {
             let started = Instant::now();
+            // Before the machine: the keeper takes the locks in this order as well.
+            let mut slots: Vec<u32> = lock(&self.probes)
+                .values()
+                .map(|probe| probe.slot)
+                .collect();
+            slots.extend(*lock(&self.loader));
             let mut machine = lock(&self.machine);
-            for probe in lock(&self.probes).values() {
-                machine.detach(probe.slot);
-            }
-            if let Some(slot) = *lock(&self.loader) {
+            for slot in slots {
                 machine.detach(slot);
             }
             // When the links are closed no hit is in progress.
