@@ -34,6 +34,7 @@ mod sections;
 pub mod site;
 mod split;
 pub mod symbols;
+pub mod thread_db;
 pub mod tls;
 mod type_members;
 mod type_names;

@@ -32,6 +32,7 @@ mod shape;
 mod stack;
 #[cfg(test)]
 mod tests;
+mod thread_local;
 pub mod timing;
 mod trait_objects;
 
@@ -42,11 +43,11 @@ use tracer_common::op::{COMM, FAULT, FS_BASE, Op, PID, REJECT};
 
 pub use aggregate::{Buckets, Key};
 pub use decode::{DecodeError, Symbols};
-pub use ir::TlsBlock;
 pub use layout::{Context, Decoded, Layout, PlannedValue};
 pub use limits::Limits;
 pub use returned::Returned;
 pub use stack::depth as stack_depth;
+pub use thread_local::{TlsBlock, TlsTables};
 
 use crate::address::Bias;
 use crate::debuginfo::place::{Place, Source as PlaceSource};

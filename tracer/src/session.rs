@@ -16,6 +16,7 @@ mod error;
 mod following;
 mod frames;
 mod keeper;
+mod linker;
 mod live;
 mod modules;
 mod placing;

@@ -24,6 +24,8 @@ pub enum Unavailable {
     Steps,
     /// The pointer that leads to it is null.
     Null,
+    /// Thread-local, and the thread has no copy of its own yet.
+    Untouched,
     /// It lies deeper than the depth limit.
     Depth,
     /// The place needs an operation that is not supported; what it is.
@@ -50,6 +52,7 @@ impl fmt::Display for Unavailable {
             Self::NoRoom => f.write_str("record full"),
             Self::Steps => f.write_str("step limit of the hit reached"),
             Self::Null => f.write_str("null pointer"),
+            Self::Untouched => f.write_str("not used by this thread yet"),
             Self::Redacted => f.write_str("redacted"),
             Self::Depth => f.write_str("deeper than the depth limit"),
             Self::Unsupported(what) => write!(f, "not supported: {what}"),

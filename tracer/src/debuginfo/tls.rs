@@ -24,6 +24,9 @@ const GLIBC: [&[u8]; 2] = [b"ld-linux-x86-64.so.2", b"libc.so.6"];
 pub enum TlsWord {
     /// Has the module's number in each thread's vector of blocks.
     Module(LinkAddr),
+    /// Has the number of the module that has a symbol: this one, unless another one that
+    /// has it too came first.
+    ModuleOf(LinkAddr),
     /// Has the distance of byte `of` of the block from the thread pointer.
     Distance {
         /// Where the word is.
@@ -46,42 +49,57 @@ impl Module {
         }
         let symbols = self.loaded_section(".dynsym").unwrap_or_default();
         let relocations = self.loaded_section(".rela.dyn")?;
-        relocations
-            .chunks_exact(RELOCATION)
-            .take(MAX_RELOCATIONS)
-            .find_map(|relocation| word_of(relocation, symbols))
+        let words = || {
+            let relocations = relocations.chunks_exact(RELOCATION);
+            relocations
+                .take(MAX_RELOCATIONS)
+                .filter_map(|relocation| word_of(relocation, symbols))
+        };
+        let certain = words().find(|word| !matches!(word, TlsWord::ModuleOf(_)));
+        certain.or_else(|| words().next())
     }
 }
 
 /// What a relocation says of the module's own block, if anything.
 fn word_of(relocation: &[u8], symbols: &[u8]) -> Option<TlsWord> {
     let (word, info) = (number(relocation, 0)?, number(relocation, 8)?);
-    let kind = info as u32;
-    let of = match kind {
-        DTPMOD64 | TPOFF64 => own_symbol(symbols, info >> 32)?,
-        _ => return None,
-    };
     let word = LinkAddr(word);
-    Some(if kind == DTPMOD64 {
-        TlsWord::Module(word)
-    } else {
-        let of = of.wrapping_add(number(relocation, 16)?);
-        TlsWord::Distance { word, of }
-    })
+    match (info as u32, symbol(symbols, info >> 32)?) {
+        (DTPMOD64, Symbol::Own(_)) => Some(TlsWord::Module(word)),
+        (DTPMOD64, Symbol::Defined) => Some(TlsWord::ModuleOf(word)),
+        (TPOFF64, Symbol::Own(of)) => {
+            let of = of.wrapping_add(number(relocation, 16)?);
+            Some(TlsWord::Distance { word, of })
+        }
+        _ => None,
+    }
 }
 
-/// Where in the block a symbol is that no other module can have in its place:
-/// none at all, or a local, hidden or protected one.
-fn own_symbol(symbols: &[u8], index: u64) -> Option<u64> {
+/// What a relocation is about.
+enum Symbol {
+    /// This byte of the module's block: no other module can have the symbol in its place.
+    /// That is so without a symbol, and of a local, hidden or protected one.
+    Own(u64),
+    /// The module defines it, as others may.
+    Defined,
+}
+
+fn symbol(symbols: &[u8], index: u64) -> Option<Symbol> {
     if index == 0 {
-        return Some(0);
+        return Some(Symbol::Own(0));
     }
     let at = usize::try_from(index).ok()?.checked_mul(SYMBOL)?;
     let symbol = symbols.get(at..at.checked_add(SYMBOL)?)?;
     let (binding, visibility) = (symbol.get(4)? >> 4, symbol.get(5)? & 3);
     let defined = symbol.get(6..8)? != [0, 0];
-    let own = defined && (binding == 0 || visibility != 0);
-    own.then(|| number(symbol, 8))?
+    if !defined {
+        return None;
+    }
+    Some(if binding == 0 || visibility != 0 {
+        Symbol::Own(number(symbol, 8)?)
+    } else {
+        Symbol::Defined
+    })
 }
 
 fn number(bytes: &[u8], at: usize) -> Option<u64> {
@@ -122,7 +140,14 @@ mod tests {
             Some(TlsWord::Distance { word, of: 0x24 })
         );
         // Another module may have this one in its place.
-        assert_eq!(of(relocation(0x4000, DTPMOD64, 1, 0), &symbols(1, 0)), None);
+        assert_eq!(
+            of(relocation(0x4000, DTPMOD64, 1, 0), &symbols(1, 0)),
+            Some(TlsWord::ModuleOf(word))
+        );
+        assert_eq!(of(relocation(0x4000, TPOFF64, 1, 0), &symbols(1, 0)), None);
+        let mut elsewhere = symbols(1, 0);
+        elsewhere[SYMBOL + 6] = 0;
+        assert_eq!(of(relocation(0x4000, DTPMOD64, 1, 0), &elsewhere), None);
         assert_eq!(of(relocation(0x4000, DTPMOD64, 7, 0), &symbols(1, 2)), None);
         assert_eq!(of(relocation(0x4000, 8, 0, 0), &[]), None);
         assert_eq!(of(vec![0; 5], &[]), None);

@@ -7,28 +7,10 @@
 use tracer_common::op::{FS_BASE, TARGET_REGISTERS, alu, cond};
 
 use super::limits::TERMS;
+use super::thread_local::{self, TlsBlock};
 use crate::address::Bias;
 use crate::debuginfo::place::{Binary, Expr, Piece, Place, Source, Term};
 use crate::unavailable::Unavailable;
-
-/// Where this module's block of thread-local storage is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TlsBlock {
-    /// This many bytes from the thread pointer (negative on x86-64): executables
-    /// and libraries loaded at start.
-    Static(i64),
-    /// Through the thread's vector of blocks (glibc's `dtv`); the number of the
-    /// module in it is in the word at this run address.
-    Vector(u64),
-    /// Byte `of` of the block is as far from the thread pointer as the word at
-    /// this run address says.
-    Distance {
-        /// Where the word is.
-        word: u64,
-        /// Which byte.
-        of: u64,
-    },
-}
 
 /// Why a computation has no result, as the record marks it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,13 +30,15 @@ pub(super) enum Failure {
     Long = tracer_common::record::CHUNK_PLAN + 4,
     /// No caller that says what it passed.
     Caller = tracer_common::record::CHUNK_PLAN + 5,
-    /// The thread-local block was not laid out with the thread.
+    /// It is not certain that the thread-local block is the module's.
     Thread = tracer_common::record::CHUNK_PLAN + 6,
+    /// The thread has no thread-local block of the module yet.
+    Untouched = tracer_common::record::CHUNK_PLAN + 7,
 }
 
 impl Failure {
     /// All but [`Failure::Fault`].
-    pub(super) const MARKS: [Self; 7] = [
+    pub(super) const MARKS: [Self; 8] = [
         Self::Null,
         Self::Bounds,
         Self::Division,
@@ -62,6 +46,7 @@ impl Failure {
         Self::Long,
         Self::Caller,
         Self::Thread,
+        Self::Untouched,
     ];
 
     /// What the user is told.
@@ -77,9 +62,10 @@ impl Failure {
                 Unavailable::Unsupported(what.into())
             }
             Self::Thread => {
-                let what = "thread-local storage that was not made with its thread";
+                let what = "thread-local storage that may be another module's";
                 Unavailable::Unsupported(what.into())
             }
+            Self::Untouched => Unavailable::Untouched,
             Self::Variant => Unavailable::Invalid("another variant is active".into()),
         }
     }
@@ -534,7 +520,7 @@ fn tree(expr: &Expr, process: Process) -> Result<Ir, Unavailable> {
             Term::Address(link) => Ir::Const(process.bias.run(link).0),
             Term::Register(register) => machine_register(register.0)?,
             Term::ThreadPointer => Ir::Register(FS_BASE),
-            Term::Tls => thread_local(stack.pop().ok_or_else(bad)?, process.tls)?,
+            Term::Tls => thread_local::address(stack.pop().ok_or_else(bad)?, process.tls)?,
             Term::Deref(size) => deref(stack.pop().ok_or_else(bad)?, size)?,
             Term::SignExtend(size) => stack.pop().ok_or_else(bad)?.extend(size, true),
             Term::ZeroExtend(size) => stack.pop().ok_or_else(bad)?.extend(size, false),
@@ -581,49 +567,6 @@ fn deref(address: Ir, size: u8) -> Result<Ir, Unavailable> {
         }
         _ => Err(Unavailable::BadDebugInfo(format!("a read of {size} bytes"))),
     }
-}
-
-fn thread_local(offset: Ir, tls: Option<TlsBlock>) -> Result<Ir, Unavailable> {
-    match tls {
-        Some(TlsBlock::Static(block)) => Ok(Ir::alu(
-            alu::ADD,
-            Ir::Register(FS_BASE).plus(block as u64),
-            offset,
-        )),
-        Some(TlsBlock::Distance { word, of }) => {
-            let distance = Ir::Const(word).load(8, false);
-            let block = Ir::alu(alu::ADD, Ir::Register(FS_BASE), distance);
-            let block = Ir::alu(alu::SUB, block, Ir::Const(of));
-            Ok(Ir::alu(alu::ADD, block, offset))
-        }
-        Some(TlsBlock::Vector(word)) => Ok(Ir::alu(alu::ADD, in_vector(word), offset)),
-        None => Err(Unavailable::Unsupported(
-            "thread-local storage of this module".into(),
-        )),
-    }
-}
-
-/// A module's block by the thread's vector: entries of 16 bytes, the first of
-/// which counts generations; their number stands before it.
-///
-/// Only a block that was laid out with the thread is certain to be the
-/// module's: entries of others may be left over from a module that is gone.
-/// Such a block is in the room below the thread pointer.
-fn in_vector(word: u64) -> Ir {
-    const ROOM: u64 = 64 << 10;
-    let module = Ir::Const(word).load(8, false);
-    let vector = Ir::Register(FS_BASE).plus(8).load(8, false);
-    let entry = Ir::alu(alu::MUL, module.clone(), Ir::Const(16));
-    let block = Ir::alu(alu::ADD, vector.clone(), entry).load(8, false);
-    let count = vector.plus(16_u64.wrapping_neg()).load(8, false);
-    let known = Test::And(
-        Box::new(Test::Compare(cond::NE, module.clone(), Ir::Const(0))),
-        Box::new(Test::Compare(cond::LE, module, count)),
-    );
-    let below = Ir::alu(alu::SUB, Ir::Register(FS_BASE), block.clone());
-    let laid_out = Test::Compare(cond::LE, below, Ir::Const(ROOM));
-    let test = Test::And(Box::new(known), Box::new(laid_out));
-    Ir::Guard(Box::new(test), Failure::Thread, Box::new(block))
 }
 
 fn binary(operation: Binary, left: Ir, right: Ir) -> Ir {

@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use super::linker::Linker;
 use crate::address::{Bias, FileOffset, RunAddr};
 use crate::debuginfo::site::FileId;
 use crate::debuginfo::tls::TlsWord;
@@ -20,6 +21,7 @@ pub(super) struct TargetModule {
     /// What the process has mapped.
     pub(super) file: MappedFile,
     options: DebugOptions,
+    linker: Arc<Linker>,
     debug: OnceLock<Result<Arc<DebugModule>, Arc<DebugInfoError>>>,
     code: CodeMap,
 }
@@ -45,19 +47,7 @@ impl TargetModule {
     /// Taken from an executable mapping and the segment that it is a part of: linkers
     /// may choose another difference of address and file offset for each segment.
     pub(super) fn bias(&self) -> Option<Bias> {
-        let debug = self.debug().ok()?;
-        if self.file.mappings.is_empty() {
-            // No process has it: it is looked at as it was linked.
-            return Some(Bias(0));
-        }
-        self.file
-            .mappings
-            .iter()
-            .filter(|mapping| mapping.execute)
-            .find_map(|mapping| {
-                let length = mapping.end.checked_sub(mapping.start)?;
-                debug.bias(RunAddr(mapping.start), FileOffset(mapping.offset), length)
-            })
+        bias_of(self.debug().ok()?, &self.file)
     }
 }
 
@@ -83,7 +73,15 @@ impl TargetModule {
         if !self.file.main {
             let bias = self.bias()?;
             return Some(match debug.tls_word()? {
-                TlsWord::Module(word) => TlsBlock::Vector(bias.run(word).0),
+                TlsWord::Module(word) => TlsBlock::Vector {
+                    word: bias.run(word).0,
+                    tables: self.linker.tables(bias),
+                },
+                // Whose number it is, the linker must say.
+                TlsWord::ModuleOf(word) => TlsBlock::Vector {
+                    word: bias.run(word).0,
+                    tables: Some(self.linker.tables(bias)?),
+                },
                 TlsWord::Distance { word, of } => TlsBlock::Distance {
                     word: bias.run(word).0,
                     of,
@@ -103,6 +101,19 @@ impl TargetModule {
     }
 }
 
+/// See [`TargetModule::bias`].
+pub(super) fn bias_of(debug: &DebugModule, file: &MappedFile) -> Option<Bias> {
+    if file.mappings.is_empty() {
+        // No process has it: it is looked at as it was linked.
+        return Some(Bias(0));
+    }
+    let mut code = file.mappings.iter().filter(|mapping| mapping.execute);
+    code.find_map(|mapping| {
+        let length = mapping.end.checked_sub(mapping.start)?;
+        debug.bias(RunAddr(mapping.start), FileOffset(mapping.offset), length)
+    })
+}
+
 /// The modules of a process, as they were when last looked at.
 pub(super) struct Modules(Vec<Arc<TargetModule>>);
 
@@ -113,6 +124,8 @@ impl Modules {
             root: Some(process.root()),
             ..options.clone()
         };
+        let files = process.modules()?;
+        let linker = Arc::new(Linker::of(&files, &options));
         let module = |file| {
             // A debug file that the user named belongs to the executable.
             let mut options = options.clone();
@@ -123,11 +136,12 @@ impl Modules {
             Arc::new(TargetModule {
                 file,
                 options,
+                linker: Arc::clone(&linker),
                 debug: OnceLock::new(),
                 code: CodeMap::default(),
             })
         };
-        Ok(Self(process.modules()?.into_iter().map(module).collect()))
+        Ok(Self(files.into_iter().map(module).collect()))
     }
 
     /// One file that no process has mapped.
@@ -145,6 +159,7 @@ impl Modules {
         Self(vec![Arc::new(TargetModule {
             file,
             options: options.clone(),
+            linker: Arc::default(),
             debug: OnceLock::new(),
             code: CodeMap::default(),
         })])

@@ -9,6 +9,7 @@ use crate::support::text::Text;
 use crate::support::tracer::{Finished, Tracer, value};
 
 const LIBRARY: &str = "e2e_shared_lib.c";
+const TLS_LIBRARY: &str = "e2e_tls_lib.c";
 const LIBRARY_FILE: &str = "libe2e_shared.so";
 
 fn library() -> PathBuf {
@@ -114,7 +115,7 @@ fn thread_local_of_a_linked_library_is_the_threads_own() {
 }
 
 #[test]
-fn thread_local_of_an_opened_library_is_exact_or_unavailable() {
+fn thread_local_of_an_opened_library_is_the_threads_own() {
     if !needs::kernel() {
         return;
     }
@@ -123,10 +124,87 @@ fn thread_local_of_an_opened_library_is_exact_or_unavailable() {
     let library = library.to_str().expect("test paths are UTF-8");
     let target = Program::ready(&path, &["5", library]);
     for (calls, by_thread) in by_thread(&target) {
-        let why = "not supported: thread-local storage that was not made with its thread";
-        let gone = serde_json::json!({ "$unavailable": why });
-        assert!(by_thread == gone || by_thread == calls - 33, "{by_thread}");
+        assert_eq!(by_thread, calls - 33);
     }
+}
+
+#[test]
+fn thread_local_of_an_opened_library_is_never_that_of_one_that_is_gone() {
+    if !needs::kernel() {
+        return;
+    }
+    let flags = ["-O0", "-shared", "-fPIC", "-DOWN", "-DVALUE=70"];
+    let first = c(
+        "libe2e_tls_first.so",
+        TLS_LIBRARY,
+        &["-O0", "-shared", "-fPIC"],
+    );
+    let second = c("libe2e_tls_second.so", TLS_LIBRARY, &flags);
+    let path = c("tls", "e2e_tls_main.c", &["-O0", "-ldl"]);
+    let paths = [&first, &second].map(|path| path.to_str().expect("test paths are UTF-8"));
+    let mut target = Program::ready(&path, &paths);
+    // The thread gets a block of the first library, whose number the second one takes over.
+    for line in ["open 1", "call 1", "call 1", "close", "open 2"] {
+        tell(&mut target, line);
+    }
+    let line = probe_line(TLS_LIBRARY, "tls");
+    let probe = format!(
+        r#"log libe2e_tls_second.so!{TLS_LIBRARY}:{line} "{{touch}} {{exported}} {{own}}""#
+    );
+    let tracer = Tracer::json(target.pid(), &[&probe]);
+    tracer
+        .stderr
+        .wait_line("the probe", 0, |line| line.starts_with("tracing "));
+    for line in ["call 0", "call 1", "call 0"] {
+        tell(&mut target, line);
+    }
+    tracer.wait_events(3);
+    let events = tracer.interrupt().events();
+    let shown = |name: &str| -> Vec<serde_json::Value> {
+        events
+            .iter()
+            .map(|event| value(event, name).clone())
+            .collect()
+    };
+    let why = "not used by this thread yet";
+    let unused = serde_json::json!({ "$unavailable": why });
+    assert_eq!(shown("exported"), [unused.clone(), 71.into(), 71.into()]);
+    assert_eq!(shown("own"), [unused, 72.into(), 72.into()]);
+}
+
+#[test]
+fn thread_local_that_others_may_have_in_its_place_is_shown() {
+    if !needs::kernel() {
+        return;
+    }
+    let library = c(
+        "libe2e_tls_first.so",
+        TLS_LIBRARY,
+        &["-O0", "-shared", "-fPIC"],
+    );
+    let path = c("tls", "e2e_tls_main.c", &["-O0", "-ldl"]);
+    let mut target = Program::ready(&path, &[library.to_str().expect("test paths are UTF-8")]);
+    tell(&mut target, "open 1");
+    let line = probe_line(TLS_LIBRARY, "tls");
+    let probe = format!(r#"log {TLS_LIBRARY}:{line} "{{exported}}""#);
+    let tracer = Tracer::json(target.pid(), &[&probe]);
+    tracer
+        .stderr
+        .wait_line("the probe", 0, |line| line.starts_with("tracing "));
+    tell(&mut target, "call 1");
+    tell(&mut target, "call 1");
+    tracer.wait_events(2);
+    let events = tracer.interrupt().events();
+    let numbers = events.iter().map(|event| value(event, "exported").clone());
+    assert_eq!(numbers.collect::<Vec<_>>(), [8, 9]);
+}
+
+/// Has the program do something, and waits until it is done.
+#[track_caller]
+fn tell(program: &mut Program, what: &str) {
+    let from = program.stdout.lines().len();
+    program.say(what);
+    program.stdout.wait_line(what, from, |line| line == "done");
 }
 
 #[test]
