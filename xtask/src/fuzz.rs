@@ -1,41 +1,165 @@
-//! `cargo xtask fuzz`: damaged input for every parser of foreign bytes, for a while.
+//! `cargo xtask fuzz`: hostile input for every parser of foreign bytes, for a while.
 //!
-//! The work is done by `tracer/examples/fuzz.rs`; this builds and starts it.
+//! Two ways. libFuzzer looks for input that reaches new code, from the seeds in
+//! `tracer/fuzz/corpus` on; what it finds it keeps below the target directory. With
+//! `--damaged`, `tracer/examples/damage.rs` damages whole programs blindly, by the
+//! thousand, each in a process that is watched from outside.
 
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::command;
-use crate::workspace;
+use crate::failure::{Failure, USAGE};
+use crate::machine::{self, Need};
+use crate::{setup, workspace};
+
+/// Where the targets are, from the workspace's root.
+pub(crate) const CRATE: &str = "tracer/fuzz";
+/// Time that one input may take, in seconds.
+const INPUT_SECONDS: u64 = 2;
+/// Memory that the fuzzer may have, in MiB.
+const MEMORY_MIB: u64 = 512;
+/// Targets whose seeds are the ELF files of another one.
+const READ_ELF: [&str; 2] = ["lines", "variables"];
+/// The machine that the targets are compiled for.
+const MACHINE: &str = "x86_64-unknown-linux-gnu";
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
+    /// Only this target; may be given several times
+    #[arg(long = "target", value_name = "TARGET", conflicts_with = "damaged")]
+    targets: Vec<String>,
     /// Time for each target
     #[arg(long, value_name = "N", default_value_t = 60)]
     seconds: u64,
-    /// Begin with this seed: the same one gives the same inputs
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    /// Damage whole programs blindly instead, each in a process of its own
+    #[arg(long)]
+    damaged: bool,
+    /// With --damaged, begin with this seed: the same one gives the same inputs
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "damaged")]
     seed: u64,
-    /// Only these: elf, maps, probe, names
-    #[arg(value_name = "TARGET")]
-    targets: Vec<String>,
 }
 
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let mut fuzz = Command::new("cargo");
-    fuzz.args([
-        "run",
-        "--package",
-        "tracer",
-        "--example",
-        "fuzz",
-        "--locked",
-    ])
-    .arg("--")
-    .args([args.seconds.to_string(), args.seed.to_string()])
-    .args(&args.targets)
-    .current_dir(workspace::root());
+    if args.damaged {
+        return damage(args);
+    }
+    let targets = chosen(&args.targets)?;
+    setup::ensure(&[Need::Build, Need::Tests, Need::Fuzz])?;
+    build(&args.targets)?;
+    let mut failed = Vec::new();
+    for target in &targets {
+        if let Err(error) = fuzz(target, args.seconds) {
+            eprintln!("{target}: {error:#}");
+            failed.push(target.as_str());
+        }
+    }
+    println!(
+        "fuzz: {} targets, {} s each: {} failed",
+        targets.len(),
+        args.seconds,
+        failed.len()
+    );
+    if failed.is_empty() {
+        return Ok(());
+    }
+    Err(
+        Failure::new(format!("input was found for {}", failed.join(", ")))
+            .hint(format!("it is below {}", artifacts("").display()))
+            .into(),
+    )
+}
+
+/// The targets that were named, or all that there are.
+fn chosen(named: &[String]) -> Result<Vec<String>> {
+    let directory = workspace::root().join(CRATE).join("fuzz_targets");
+    let entries =
+        fs::read_dir(&directory).with_context(|| format!("cannot read {}", directory.display()))?;
+    let mut all: Vec<String> = entries
+        .filter_map(|entry| {
+            let path = entry.ok()?.path();
+            Some(path.file_stem()?.to_string_lossy().into_owned())
+        })
+        .collect();
+    all.sort();
+    match named.iter().find(|name| !all.contains(name)) {
+        Some(name) => Err(Failure::new(format!("no fuzz target `{name}`"))
+            .hint(format!("there are {}", all.join(", ")))
+            .code(USAGE)
+            .into()),
+        None if named.is_empty() => Ok(all),
+        None => Ok(named.to_vec()),
+    }
+}
+
+/// Builds the targets, instrumented.
+///
+/// Without the address sanitizer: there is next to no unsafe code to find with it, and the
+/// memory that it takes itself would count against the limit.
+fn build(named: &[String]) -> Result<()> {
+    let cargo_fuzz = machine::cargo_fuzz().context("cargo-fuzz is gone")?;
+    let mut build = Command::new("rustup");
+    build
+        .args(["run", "nightly"])
+        .arg(cargo_fuzz)
+        .args(["fuzz", "build", "--sanitizer", "none"])
+        .args(["--codegen-units", "16", "--target", MACHINE])
+        .arg("--fuzz-dir")
+        .arg(workspace::root().join(CRATE))
+        .arg("--target-dir")
+        .arg(directory())
+        .current_dir(workspace::root());
+    // One target at a time, or all.
+    if let [target] = named {
+        build.arg(target);
+    }
+    // What the outer cargo set is for another compiler.
+    for name in ["CARGO", "RUSTC", "RUSTUP_TOOLCHAIN"] {
+        build.env_remove(name);
+    }
+    command::run(&mut build)
+}
+
+/// Runs one target for a while.
+fn fuzz(target: &str, seconds: u64) -> Result<()> {
+    let (found, kept) = (directory().join("corpus").join(target), artifacts(target));
+    for directory in [&found, &kept] {
+        fs::create_dir_all(directory)
+            .with_context(|| format!("cannot make {}", directory.display()))?;
+    }
+    let seeds = |name: &str| workspace::root().join(CRATE).join("corpus").join(name);
+    let mut fuzz = Command::new(directory().join(MACHINE).join("release").join(target));
+    // New inputs go into the first directory.
+    fuzz.arg(&found)
+        .arg(format!("-max_total_time={seconds}"))
+        .arg(format!("-timeout={INPUT_SECONDS}"))
+        .arg(format!("-rss_limit_mb={MEMORY_MIB}"))
+        .arg(format!("-artifact_prefix={}/", kept.display()))
+        .args(["-print_final_stats=1", "-verbosity=1"]);
+    let shared = READ_ELF.contains(&target).then(|| seeds("elf"));
+    let seeds = [Some(seeds(target)), shared].into_iter().flatten();
+    fuzz.args(seeds.filter(|path| path.is_dir()));
+    command::run(&mut fuzz)
+}
+
+/// Where all of it is kept.
+fn directory() -> PathBuf {
+    workspace::target().join("fuzz")
+}
+
+/// Where input is kept that a target fails on.
+fn artifacts(target: &str) -> PathBuf {
+    directory().join(Path::new("artifacts").join(target))
+}
+
+fn damage(args: &Args) -> Result<()> {
+    let mut fuzz = workspace::cargo("run");
+    fuzz.args(["--package", "tracer", "--example", "damage", "--locked"])
+        .arg("--")
+        .args([args.seconds.to_string(), args.seed.to_string()]);
     command::run(&mut fuzz)
 }

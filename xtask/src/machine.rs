@@ -2,7 +2,8 @@
 //! [`crate::setup`] for the installing. A look is a few file names, so that it
 //! costs nothing where all is there.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::command::find;
 use crate::{ebpf, workspace};
@@ -20,6 +21,8 @@ pub(crate) enum Need {
     Kernels,
     /// Other tracers, to be measured beside ours.
     Peers,
+    /// Coverage-guided fuzzing: rustup's nightly, cargo-fuzz, a C++ compiler for libFuzzer.
+    Fuzz,
 }
 
 /// What is not there.
@@ -29,6 +32,10 @@ pub(crate) struct Lack {
     pub(crate) packaged: Vec<Missing>,
     /// bpf-linker, which comes from crates.io.
     pub(crate) bpf_linker: bool,
+    /// cargo-fuzz, which comes from crates.io.
+    pub(crate) cargo_fuzz: bool,
+    /// A nightly toolchain, which comes from rustup.
+    pub(crate) nightly: bool,
 }
 
 impl Lack {
@@ -37,6 +44,8 @@ impl Lack {
         let packaged = self.packaged.iter().map(|missing| missing.what);
         packaged
             .chain(self.bpf_linker.then_some("bpf-linker"))
+            .chain(self.nightly.then_some("a nightly toolchain of rustup"))
+            .chain(self.cargo_fuzz.then_some("cargo-fuzz"))
             .collect()
     }
 }
@@ -115,6 +124,7 @@ const PROGRAMS: &[(Need, &str, Missing)] = &[
         missing_program("perf", &["linux-perf"]),
     ),
     (Need::Peers, "gdb", missing_program("gdb", &["gdb"])),
+    (Need::Fuzz, "g++", missing_program("g++", &["g++"])),
 ];
 
 /// Debian's Rust compiler with a prebuilt core for eBPF.
@@ -153,8 +163,12 @@ pub(crate) fn lack(needs: &[Need]) -> Lack {
             .filter(|(need, program, _)| needs.contains(need) && find(program).is_none())
             .map(|(_, _, missing)| *missing)
             .collect(),
-        bpf_linker: false,
+        ..Lack::default()
     };
+    if needs.contains(&Need::Fuzz) {
+        lack.nightly = !has_nightly();
+        lack.cargo_fuzz = cargo_fuzz().is_none();
+    }
     if needs.contains(&Need::Build)
         && let Err(missing) = ebpf::find(&workspace::root())
     {
@@ -174,4 +188,27 @@ pub(crate) fn lack(needs: &[Need]) -> Lack {
     }
     lack.packaged.dedup();
     lack
+}
+
+/// Where `cargo xtask fuzz` installs cargo-fuzz.
+pub(crate) fn cargo_fuzz_root() -> PathBuf {
+    workspace::target().join("cargo-fuzz")
+}
+
+/// cargo-fuzz: the one that was installed for us, or the user's own.
+pub(crate) fn cargo_fuzz() -> Option<PathBuf> {
+    let ours = cargo_fuzz_root().join("bin/cargo-fuzz");
+    let home = std::env::var_os("HOME").map(|home| Path::new(&home).join(".cargo/bin/cargo-fuzz"));
+    [ours]
+        .into_iter()
+        .chain(find("cargo-fuzz"))
+        .chain(home)
+        .find(|path| path.is_file())
+}
+
+fn has_nightly() -> bool {
+    let output = Command::new("rustup")
+        .args(["run", "nightly", "rustc", "--version"])
+        .output();
+    output.is_ok_and(|output| output.status.success())
 }

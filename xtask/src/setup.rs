@@ -1,8 +1,8 @@
 //! `cargo xtask setup`: installs what is missing of what the commands need.
 //!
 //! Packages come from the distribution (Debian and what derives from it), as
-//! root; bpf-linker from crates.io into the target directory. Where all is
-//! there it says so and changes nothing.
+//! root; bpf-linker and cargo-fuzz from crates.io into the target directory. Where
+//! all is there it says so and changes nothing.
 
 use std::process::Command;
 
@@ -17,6 +17,9 @@ use crate::workspace::{cargo, root};
 /// What a machine without Debian's packages can do instead.
 const COMPILER_HINT: &str = "for eBPF, rustup's nightly will do: \
     `rustup toolchain install nightly --component rust-src,clippy`";
+
+/// The version of cargo-fuzz that the targets were last run with.
+const CARGO_FUZZ_VERSION: &str = "0.13.2";
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -67,12 +70,21 @@ pub(crate) fn ensure(needs: &[Need]) -> Result<()> {
     if lack.bpf_linker {
         install_bpf_linker()?;
     }
+    if lack.nightly {
+        install_nightly()?;
+    }
+    if lack.cargo_fuzz {
+        install_cargo_fuzz()?;
+    }
     let still = machine::lack(needs);
     if !still.packaged.is_empty() {
         return Err(cannot_install(&still.packaged, "its packages did not bring it").into());
     }
     if still.bpf_linker {
         return Err(Failure::new("bpf-linker is not where it was installed to").into());
+    }
+    if still.cargo_fuzz {
+        return Err(Failure::new("cargo-fuzz is not where it was installed to").into());
     }
     Ok(())
 }
@@ -160,6 +172,38 @@ fn install_bpf_linker() -> Result<()> {
         .arg(ebpf::linker_root(&root()));
     without_our_environment(&mut install);
     run_command(&mut install)
+}
+
+/// The compiler that can count which code an input reaches.
+fn install_nightly() -> Result<()> {
+    let without = |why: &str| {
+        Failure::new(format!(
+            "coverage-guided fuzzing needs Rust's nightly: {why}"
+        ))
+        .hint(
+            "`rustup toolchain install nightly`; without it there is `cargo xtask fuzz --damaged`",
+        )
+        .code(USAGE)
+    };
+    let rustup = find("rustup").ok_or_else(|| without("there is no `rustup` here"))?;
+    let mut install = Command::new(rustup);
+    install.args(["toolchain", "install", "nightly", "--profile", "minimal"]);
+    run_command(&mut install).map_err(|error| without(&error.to_string()).into())
+}
+
+fn install_cargo_fuzz() -> Result<()> {
+    println!("setup: building cargo-fuzz {CARGO_FUZZ_VERSION} from crates.io (about a minute)");
+    let mut install = cargo("install");
+    install
+        .args(["cargo-fuzz", "--locked", "--version", CARGO_FUZZ_VERSION])
+        .arg("--root")
+        .arg(machine::cargo_fuzz_root());
+    without_our_environment(&mut install);
+    run_command(&mut install).map_err(|error| {
+        Failure::new(format!("cargo-fuzz cannot be installed: {error}"))
+            .hint("`cargo xtask fuzz --damaged` does without it")
+            .into()
+    })
 }
 
 /// Keeps what cargo set for us from changing another package's build.

@@ -21,7 +21,7 @@ pub(crate) use guest::run_if_init;
 use crate::command::{as_root, is_root, run as run_command};
 use crate::failure::Failure;
 use crate::machine::Need;
-use crate::{ebpf, fidelity, setup, workspace};
+use crate::{ebpf, fidelity, fuzz, setup, workspace};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -111,8 +111,8 @@ fn run_step(step: Step) -> Outcome {
 
 fn format() -> Result<()> {
     run_command(workspace::cargo("fmt").args(["--all", "--check"]))?;
-    for programs in EBPF {
-        let manifest = format!("{programs}/Cargo.toml");
+    for part in EBPF.into_iter().chain([fuzz::CRATE]) {
+        let manifest = format!("{part}/Cargo.toml");
         run_command(workspace::cargo("fmt").args(["--manifest-path", &manifest, "--check"]))?;
     }
     Ok(())

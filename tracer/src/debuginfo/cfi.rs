@@ -38,6 +38,9 @@ pub(super) enum Saved {
     Unknown,
 }
 
+/// What `.eh_frame` says of one function.
+pub(super) type Entry<'a> = gimli::FrameDescriptionEntry<Slice<'a>>;
+
 /// How the CFA is computed.
 pub(super) enum Cfa<'a> {
     /// Register and offset.
@@ -86,7 +89,7 @@ impl<'a> FrameSections<'a> {
         found.or_else(|| self.in_debug_frame(address, reader))
     }
 
-    fn bases(&self) -> BaseAddresses {
+    pub(super) fn bases(&self) -> BaseAddresses {
         let mut bases = BaseAddresses::default().set_text(self.text);
         if let Some((_, address)) = self.eh_frame {
             bases = bases.set_eh_frame(address);
@@ -98,13 +101,36 @@ impl<'a> FrameSections<'a> {
     }
 
     fn in_eh_frame<R: RowReader<'a>>(&self, address: u64, reader: R) -> Option<R::Row> {
-        let (bytes, start) = self.eh_frame?;
+        let (bytes, _) = self.eh_frame?;
         let mut section = EhFrame::from(bytes);
         section.set_address_size(8);
         let bases = self.bases();
-        let by_table = self.eh_frame_hdr.and_then(|(header, _)| {
-            let header = gimli::EhFrameHdr::from(header).parse(&bases, 8).ok()?;
-            let table = header.table()?;
+        let by_table = self.entry_by_table(&section, address).flatten();
+        let fde = match by_table {
+            Some(fde) => fde,
+            None => section
+                .fde_for_address(&bases, address, EhFrame::cie_from_offset)
+                .ok()?,
+        };
+        Some(reader.read(&section, &bases, &fde, address))
+    }
+
+    /// The entry for `address` by the table of `.eh_frame_hdr`: `Some(None)` when the table has
+    /// none, `None` without a table.
+    pub(super) fn entry_by_table(
+        &self,
+        section: &EhFrame<Slice<'a>>,
+        address: u64,
+    ) -> Option<Option<Entry<'a>>> {
+        let (bases, (header, _)) = (self.bases(), self.eh_frame_hdr?);
+        let (_, start) = self.eh_frame?;
+        // gimli multiplies the number of entries unchecked: linkers write it in 4 bytes.
+        if header.get(2) != Some(&gimli::DW_EH_PE_udata4.0) {
+            return None;
+        }
+        let header = gimli::EhFrameHdr::from(header).parse(&bases, 8).ok()?;
+        let table = header.table()?;
+        let find = || {
             // gimli's own way from here on panics when the table points before the section.
             let gimli::Pointer::Direct(found) = table.lookup(address, &bases).ok()? else {
                 return None;
@@ -113,14 +139,9 @@ impl<'a> FrameSections<'a> {
             section
                 .fde_from_offset(&bases, offset.into(), EhFrame::cie_from_offset)
                 .ok()
-        });
-        let fde = match by_table {
-            Some(fde) if fde.contains(address) => fde,
-            _ => section
-                .fde_for_address(&bases, address, EhFrame::cie_from_offset)
-                .ok()?,
+                .filter(|entry| entry.contains(address))
         };
-        Some(reader.read(&section, &bases, &fde, address))
+        Some(find())
     }
 
     fn in_debug_frame<R: RowReader<'a>>(&self, address: u64, reader: R) -> Option<R::Row> {

@@ -5,10 +5,10 @@
 //! Nothing in the code itself leads there, so whoever asks which instructions
 //! can be entered has to ask here too.
 
-use gimli::{BaseAddresses, EhFrame, Pointer, Reader as _, UnwindSection as _};
+use gimli::{EhFrame, Pointer, Reader as _, UnwindSection as _};
 
 use super::Slice;
-use super::cfi::FrameSections;
+use super::cfi::{Entry, FrameSections};
 use super::module::Module;
 use crate::address::LinkAddr;
 
@@ -98,27 +98,16 @@ fn number(reader: &mut Slice<'_>, encoding: gimli::DwEhPe) -> Option<u64> {
 
 impl<'a> FrameSections<'a> {
     /// The entry of `.eh_frame` that covers `address`.
-    fn eh_frame_entry(&self, address: u64) -> Option<gimli::FrameDescriptionEntry<Slice<'a>>> {
-        let (bytes, start) = self.eh_frame?;
+    fn eh_frame_entry(&self, address: u64) -> Option<Entry<'a>> {
+        let (bytes, _) = self.eh_frame?;
         let mut section = EhFrame::from(bytes);
         section.set_address_size(8);
-        let mut bases = BaseAddresses::default()
-            .set_text(self.text)
-            .set_eh_frame(start);
-        if let Some((header, start)) = self.eh_frame_hdr {
-            bases = bases.set_eh_frame_hdr(start);
-            let header = gimli::EhFrameHdr::from(header).parse(&bases, 8).ok();
-            if let Some(table) = header.as_ref().and_then(|header| header.table()) {
-                // The table has every entry: what it does not find is not there.
-                return table
-                    .fde_for_address(&section, &bases, address, EhFrame::cie_from_offset)
-                    .ok()
-                    .filter(|fde| fde.contains(address));
-            }
-        }
-        section
-            .fde_for_address(&bases, address, EhFrame::cie_from_offset)
-            .ok()
+        // The table has every entry: what it does not find is not there.
+        self.entry_by_table(&section, address).unwrap_or_else(|| {
+            section
+                .fde_for_address(&self.bases(), address, EhFrame::cie_from_offset)
+                .ok()
+        })
     }
 }
 
@@ -144,5 +133,44 @@ mod tests {
             found += pads.len();
         }
         assert!(found > 20, "{found} landing pads");
+    }
+
+    /// A small library, with its table of entries changed.
+    fn with_table(change: impl FnOnce(&mut [u8])) -> (Module, Vec<(u64, u64)>) {
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/fuzz/corpus/elf/c-gcc-O1-dwarf5"
+        );
+        let mut bytes = std::fs::read(path).expect("a seed of the fuzzer");
+        let module = Module::open(path.as_ref()).expect("it opens");
+        let header = module.main.section(".eh_frame_hdr").expect("a table");
+        change(&mut bytes[header.file.clone()]);
+        let directory = tempfile::tempdir().expect("a directory");
+        let damaged = directory.path().join("damaged");
+        std::fs::write(&damaged, bytes).expect("it can be written");
+        let damaged = Module::open(&damaged).expect("it opens");
+        (damaged, module.code_ranges)
+    }
+
+    #[test]
+    fn table_that_points_before_its_section_leads_nowhere() {
+        let (module, code) = with_table(|table| {
+            // Behind the numbers of the header: pairs of addresses, relative to the table.
+            for pair in table[12..].chunks_exact_mut(8) {
+                pair[4..].copy_from_slice(&4_i32.to_le_bytes());
+            }
+        });
+        assert_eq!(module.landing_pads(&code), Some(Vec::new()));
+    }
+
+    #[test]
+    fn table_with_more_entries_than_numbers_count_is_not_used() {
+        let (module, code) = with_table(|table| {
+            // The count's encoding, and all bytes of a count that long.
+            table[2] = gimli::DW_EH_PE_udata8.0;
+            table[8..16].fill(0xff);
+        });
+        assert_eq!(module.landing_pads(&code), Some(Vec::new()));
+        assert!(module.cfa_at(LinkAddr(code[code.len() - 1].0)).is_ok());
     }
 }

@@ -30,7 +30,7 @@ pub struct Module {
     pub(super) options: DebugOptions,
     looked: Vec<Looked>,
     /// Where code is, sorted and without overlap.
-    code_ranges: Vec<(u64, u64)>,
+    pub(super) code_ranges: Vec<(u64, u64)>,
     units: OnceLock<Vec<UnitInfo>>,
     unit_ranges: OnceLock<UnitRanges>,
     source_index: OnceLock<SourceIndex>,

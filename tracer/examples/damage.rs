@@ -1,103 +1,37 @@
-//! Feeds damaged input to everything that reads a stranger's bytes, for a while.
+//! Feeds damaged programs to everything that reads a module, for a while.
 //!
-//! `cargo xtask fuzz` runs it. The process that is started watches workers: a worker
+//! `cargo xtask fuzz --damaged` runs it. The process that is started watches workers: a worker
 //! that panics, hangs or takes too much memory ends, and the input that it was at is
-//! kept. Inputs are damaged copies of seeds: programs that the compilers at hand build,
-//! and the files of the corpus.
+//! kept. Inputs are damaged copies of programs that the compilers at hand build, and of
+//! the fuzzer's seeds; they are larger than what the fuzzer tries, and no code is counted.
 
 use std::fs;
-use std::hint::black_box;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
-use tracer::address::LinkAddr;
-use tracer::debuginfo::Module;
-use tracer::debuginfo::types::TypeSource as _;
+#[path = "../fuzz/src/lib.rs"]
+#[expect(
+    dead_code,
+    unreachable_pub,
+    reason = "a library of its own, of which this program uses a part"
+)]
+mod targets;
 
 /// Time that one input may take.
 const INPUT_TIME: Duration = Duration::from_secs(2);
 /// Memory that a worker may have touched, in KiB.
 const MEMORY_KIB: u64 = 512 << 10;
-/// Functions of one damaged program whose variables are read.
-const MAX_FUNCTIONS: usize = 40;
-/// Lines of one damaged program whose sites are looked for.
-const MAX_LINES: usize = 40;
+/// The fuzz targets that read a module.
+const READ_MODULES: [&str; 3] = ["elf", "lines", "variables"];
 
-/// One parser of foreign bytes.
-struct Target {
-    name: &'static str,
-    /// Reads one input, which is also in the file.
-    run: fn(&[u8], &Path),
-}
-
-const TARGETS: [Target; 4] = [
-    Target {
-        name: "elf",
-        run: elf,
-    },
-    Target {
-        name: "maps",
-        run: |bytes, _| {
-            black_box(tracer::target::parse_maps(bytes));
-        },
-    },
-    Target {
-        name: "probe",
-        run: |bytes, _| {
-            let text = String::from_utf8_lossy(bytes);
-            black_box(tracer::lang::parse_probe(&text)).ok();
-            black_box(tracer::lang::parse_probe_file(&text));
-        },
-    },
-    Target {
-        name: "names",
-        run: |bytes, _| {
-            let name = tracer::debuginfo::names::demangle(bytes);
-            let pattern = tracer::debuginfo::names::NamePattern::new(&name);
-            black_box(pattern.matches(&name));
-        },
-    },
-];
-
-/// An ELF file with its debug information: asks all that a session asks.
-fn elf(_: &[u8], path: &Path) {
-    let Ok(module) = Module::open(path) else {
-        return;
-    };
-    black_box(module.symbols().count());
-    let functions = module.functions(None).unwrap_or_default();
-    for function in functions.iter().take(MAX_FUNCTIONS) {
-        black_box(module.function_sites(&function.name)).ok();
-        for &address in function.addresses.iter().take(2) {
-            ask_at(&module, address);
-            ask_at(&module, address.add(9));
+/// Reads the bytes of a module.
+fn read(bytes: &[u8]) {
+    for (name, run) in targets::TARGETS {
+        if READ_MODULES.contains(&name) {
+            run(bytes);
         }
-    }
-    black_box(module.derived("geometry::Shape", 8));
-    for file in module.source_files().iter().take(4) {
-        let lines = module.lines(file.id).unwrap_or_default();
-        for line in lines.keys().take(MAX_LINES) {
-            for site in module
-                .sites(file.id, *line)
-                .map(|sites| sites.sites)
-                .unwrap_or_default()
-            {
-                ask_at(&module, site.address);
-            }
-        }
-    }
-    black_box(module.static_variable("global"));
-    black_box(module.type_named("everything", None));
-}
-
-fn ask_at(module: &Module, address: LinkAddr) {
-    black_box(module.site_at(address));
-    black_box(module.cfa_at(address)).ok();
-    for variable in module.variables_at(address).unwrap_or_default() {
-        black_box(variable.place.to_string());
-        black_box(module.type_of(variable.ty));
     }
 }
 
@@ -187,7 +121,7 @@ fn peak_kib() -> u64 {
 }
 
 /// Runs inputs until the time is over; the input is in `directory` before it is read.
-fn work(target: &Target, seeds: &[PathBuf], directory: &Path, seed: u64, time: Duration) -> u64 {
+fn work(seeds: &[PathBuf], directory: &Path, seed: u64, time: Duration) -> u64 {
     let began = Instant::now();
     let mut random = Random(seed | 1);
     let input = directory.join("input");
@@ -204,7 +138,7 @@ fn work(target: &Target, seeds: &[PathBuf], directory: &Path, seed: u64, time: D
         let bytes = damaged(seed, parts, &mut random);
         fs::write(&input, &bytes).expect("the input can be written");
         let started = Instant::now();
-        let result = catch_unwind(AssertUnwindSafe(|| (target.run)(&bytes, &input)));
+        let result = catch_unwind(AssertUnwindSafe(|| read(&bytes)));
         if result.is_err() {
             std::process::exit(3);
         }
@@ -252,29 +186,27 @@ fn programs(directory: &Path) -> Vec<PathBuf> {
     built
 }
 
-fn seeds(target: &Target, directory: &Path) -> Vec<PathBuf> {
-    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus");
-    let files = fs::read_dir(corpus.join(target.name));
+fn seeds(directory: &Path) -> Vec<PathBuf> {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/elf");
+    let files = fs::read_dir(corpus);
     let mut seeds: Vec<PathBuf> = files
         .into_iter()
         .flatten()
         .filter_map(|entry| Some(entry.ok()?.path()))
         .collect();
     seeds.sort();
-    if target.name == "elf" {
-        seeds.extend(programs(directory));
-    }
+    seeds.extend(programs(directory));
     seeds
 }
 
-/// Watches one worker after the other on a target; gives the number of inputs that failed.
-fn watch(target: &Target, seconds: u64, first_seed: u64) -> usize {
+/// Watches one worker after the other; gives the number of inputs that failed.
+fn watch(seconds: u64, first_seed: u64) -> usize {
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let seeds = seeds(target, directory.path());
-    assert!(!seeds.is_empty(), "no seeds for `{}`", target.name);
+    let seeds = seeds(directory.path());
+    assert!(!seeds.is_empty(), "no program to damage");
     let kept = std::env::current_dir()
         .unwrap_or_default()
-        .join("target/fuzz");
+        .join("target/fuzz/artifacts/damaged");
     let end = Instant::now() + Duration::from_secs(seconds);
     let (mut failures, mut inputs, mut seed) = (0, 0_u64, first_seed);
     while Instant::now() < end {
@@ -288,12 +220,7 @@ fn watch(target: &Target, seconds: u64, first_seed: u64) -> usize {
         let output = Command::new("timeout")
             .arg((slice + 10).to_string())
             .arg(own)
-            .args([
-                "--worker",
-                target.name,
-                &seed.to_string(),
-                &slice.to_string(),
-            ])
+            .args(["--worker", &seed.to_string(), &slice.to_string()])
             .arg(directory.path())
             .args(&seeds)
             .output()
@@ -303,12 +230,11 @@ fn watch(target: &Target, seconds: u64, first_seed: u64) -> usize {
         inputs += text.trim().parse::<u64>().unwrap_or(0);
         if !output.status.success() {
             failures += 1;
-            let path = kept.join(format!("{}-{}", target.name, seed - 1));
+            let path = kept.join((seed - 1).to_string());
             let saved = fs::create_dir_all(&kept)
                 .and_then(|()| fs::copy(directory.path().join("input"), &path));
             eprintln!(
-                "{}: {}: {}\n  input: {} ({saved:?})",
-                target.name,
+                "{}: {}\n  input: {} ({saved:?})",
                 output.status,
                 String::from_utf8_lossy(&output.stderr).trim_end(),
                 path.display()
@@ -316,8 +242,7 @@ fn watch(target: &Target, seconds: u64, first_seed: u64) -> usize {
         }
     }
     println!(
-        "{}: {inputs} inputs of {} seeds in {seconds} s, {failures} failed",
-        target.name,
+        "{inputs} damaged copies of {} programs in {seconds} s, {failures} failed",
         seeds.len()
     );
     failures
@@ -326,42 +251,34 @@ fn watch(target: &Target, seconds: u64, first_seed: u64) -> usize {
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
-    let find = |name: &str| TARGETS.iter().find(|target| target.name == name);
     match words.as_slice() {
-        ["--worker", name, seed, seconds, directory, seeds @ ..] => {
-            let target = find(name).expect("a target");
+        ["--worker", seed, seconds, directory, seeds @ ..] => {
             let seeds: Vec<PathBuf> = seeds.iter().map(PathBuf::from).collect();
             let seed: u64 = seed.parse().expect("a number");
             let seconds = seconds.parse().expect("a number");
             let mix = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
             let time = Duration::from_secs(seconds);
-            println!("{}", work(target, &seeds, Path::new(directory), mix, time));
+            println!("{}", work(&seeds, Path::new(directory), mix, time));
             ExitCode::SUCCESS
         }
-        ["--input", name, path] => {
+        ["--input", path] => {
             let bytes = fs::read(path).expect("the input");
             let started = Instant::now();
-            (find(name).expect("a target").run)(&bytes, Path::new(path));
+            read(&bytes);
             println!("{:?}, {} KiB", started.elapsed(), peak_kib());
             ExitCode::SUCCESS
         }
-        [seconds, seed, names @ ..] => {
-            let seconds = seconds.parse().expect("seconds for each target");
+        [seconds, seed] => {
+            let seconds = seconds.parse().expect("seconds");
             let seed = seed.parse().expect("a seed");
-            let wanted = |target: &&Target| names.is_empty() || names.contains(&target.name);
-            let failures: usize = TARGETS
-                .iter()
-                .filter(wanted)
-                .map(|target| watch(target, seconds, seed))
-                .sum();
-            if failures == 0 {
+            if watch(seconds, seed) == 0 {
                 ExitCode::SUCCESS
             } else {
                 ExitCode::FAILURE
             }
         }
         _ => {
-            eprintln!("fuzz SECONDS SEED [TARGET]... | fuzz --input TARGET FILE");
+            eprintln!("damage SECONDS SEED | damage --input FILE");
             ExitCode::from(2)
         }
     }

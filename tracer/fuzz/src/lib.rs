@@ -1,0 +1,202 @@
+//! What each fuzz target does with its bytes.
+//!
+//! One function for each parser of foreign bytes: the file of a module, its lines, its
+//! variables, its unwind information, its code, one location expression, the memory of the
+//! target, a record of the kernel, and text. `fuzz_targets/` hands them to libFuzzer, for
+//! `cargo xtask fuzz`. `tracer/tests/fuzz_corpus.rs` replays `corpus/` with the stable
+//! compiler, and `tracer/examples/damage.rs` damages whole programs: both have this file as
+//! a module of theirs.
+
+mod bytes;
+mod dwarf;
+mod elf_file;
+mod memory;
+mod module;
+pub mod programs;
+
+use std::hint::black_box;
+
+use tracer::address::{Bias, LinkAddr, RunAddr};
+use tracer::debuginfo::unwind::Registers;
+use tracer::lang::{parse_expr, parse_location, parse_probe, parse_probe_file, parse_template};
+use tracer::plan::placement::{CodeMap, Needs, Rules};
+use tracer::stack::{CapturedStack, Placed, walk};
+
+use self::bytes::Bytes;
+use self::memory::Made;
+
+/// A target: its name, and what it does with one input.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All of them.
+pub const TARGETS: [Target; 12] = [
+    ("elf", elf),
+    ("lines", lines),
+    ("variables", variables),
+    ("code", code),
+    ("unwind", unwind),
+    ("location", location),
+    ("values", values),
+    ("record", record),
+    ("probe", probe),
+    ("plan", plan),
+    ("names", names),
+    ("maps", maps),
+];
+
+/// Frames of one stack.
+const FRAMES: usize = 64;
+
+/// An ELF file: its headers, sections, segments, symbols and relocations.
+pub fn elf(bytes: &[u8]) {
+    if let Some(module) = module::open(bytes) {
+        module::ask_file(&module);
+    }
+}
+
+/// An ELF file: its line table and its functions.
+pub fn lines(bytes: &[u8]) {
+    if let Some(module) = module::open(bytes) {
+        module::ask_lines(&module);
+    }
+}
+
+/// An ELF file: its scopes, variables, locations and types.
+pub fn variables(bytes: &[u8]) {
+    if let Some(module) = module::open(bytes) {
+        module::ask_variables(&module);
+    }
+}
+
+/// Machine code, at all of whose instructions a probe is to be placed.
+pub fn code(bytes: &[u8]) {
+    let Some(module) = module::open(&dwarf::with_code(bytes)) else {
+        return;
+    };
+    let map = CodeMap::default();
+    for distance in (0..bytes.len().min(64) as u64).step_by(3) {
+        let (begin, site) = (dwarf::FUNCTION, dwarf::FUNCTION.add(distance));
+        black_box(CodeMap::kind(&module, site));
+        black_box(module.always_passes(&[begin], site));
+        black_box(module.leads_back(begin, site, (begin, site)));
+        for needs in [Needs::nothing(), Needs::default()] {
+            black_box(map.place(
+                &module,
+                site,
+                &needs,
+                &Rules {
+                    bias: Bias(0),
+                    calls: true,
+                    rewrites_nops: true,
+                    passable: &|_, _| true,
+                    free: &|_| true,
+                },
+            ));
+        }
+    }
+}
+
+/// Call frame information, and the registers and the stack that it is used on.
+pub fn unwind(bytes: &[u8]) {
+    let mut bytes = Bytes(bytes);
+    let in_debug_frame = bytes.byte() & 1 != 0;
+    let at = LinkAddr(elf_file::CODE.0 + u64::from(bytes.byte()));
+    let stack = bytes.split();
+    let Some(module) = module::open(&elf_file::with_frames(in_debug_frame, bytes.0)) else {
+        return;
+    };
+    let made = Made(stack);
+    let mut registers = [None; 17];
+    for (number, register) in registers.iter_mut().enumerate() {
+        *register = Some(made.word(number as u64));
+    }
+    registers[16] = Some(at.0);
+    black_box(module.cfa_at(at)).ok();
+    black_box(module.landing_pads(&[(elf_file::CODE.0, elf_file::CODE.0 + 256)]));
+    black_box(module.caller(at, &Registers(registers), &|address| {
+        Some(made.word(address))
+    }))
+    .ok();
+    let placed = Placed {
+        module: std::sync::Arc::new(module),
+        bias: Bias(0),
+    };
+    let captured = CapturedStack {
+        registers,
+        memory: stack.to_vec(),
+        ended: false,
+    };
+    black_box(walk(&captured, FRAMES, &|_: RunAddr| Some(placed.clone())));
+}
+
+/// Location expressions: a variable's, a frame's, a call site's; and what a plan reads by them.
+pub fn location(bytes: &[u8]) {
+    let mut bytes = Bytes(bytes);
+    let parts = dwarf::Parts {
+        frame_base: bytes.split(),
+        passed: bytes.split(),
+        count: bytes.split(),
+        location: bytes.0,
+    };
+    let Some(module) = module::open(&dwarf::with_locations(&parts)) else {
+        return;
+    };
+    for at in [dwarf::FUNCTION, dwarf::INSIDE] {
+        black_box(module.find_variable(at, "parameter", 1)).ok();
+        for plan in programs::plans_at(&module, at) {
+            programs::run(&plan, &Made(parts.location), &module);
+        }
+    }
+}
+
+/// The memory and registers of a target, read for the variables of real programs.
+pub fn values(bytes: &[u8]) {
+    let mut bytes = Bytes(bytes);
+    let number = usize::from(bytes.byte()) << 8 | usize::from(bytes.byte());
+    if let Some((module, plan)) = programs::plan(number) {
+        programs::run(plan, &Made(bytes.0), module);
+    }
+}
+
+/// A record, as if the kernel had sent it.
+pub fn record(bytes: &[u8]) {
+    let mut bytes = Bytes(bytes);
+    let number = usize::from(bytes.byte()) << 8 | usize::from(bytes.byte());
+    if let Some((module, plan)) = programs::plan(number) {
+        programs::show(plan, bytes.0, module);
+    }
+}
+
+/// The text of probes.
+pub fn probe(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    black_box(parse_probe(&text)).ok();
+    black_box(parse_location(&text)).ok();
+    black_box(parse_expr(&text)).ok();
+    black_box(parse_template(&text)).ok();
+    black_box(parse_probe_file(&text));
+}
+
+/// The text of a probe, for a site of a real program.
+pub fn plan(bytes: &[u8]) {
+    let mut bytes = Bytes(bytes);
+    let number = usize::from(bytes.byte());
+    programs::compile_text(number, &String::from_utf8_lossy(bytes.0));
+}
+
+/// The names of symbols.
+pub fn names(bytes: &[u8]) {
+    let name = tracer::debuginfo::names::demangle(bytes);
+    let pattern = tracer::debuginfo::names::NamePattern::new(&name);
+    black_box(pattern.matches(&name));
+    black_box(tracer::debuginfo::names::without_generics(&name));
+    black_box(tracer::debuginfo::names::near_names(
+        &name,
+        [name.as_str(), "main"],
+    ));
+}
+
+/// `/proc/PID/maps`.
+pub fn maps(bytes: &[u8]) {
+    black_box(tracer::target::parse_maps(bytes));
+}

@@ -1,0 +1,78 @@
+//! Replays the inputs of `fuzz/corpus`, what the fuzzer once failed on among
+//! them: each is read without a panic, and in time.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+#[path = "../fuzz/src/lib.rs"]
+#[expect(
+    unreachable_pub,
+    reason = "a library of its own, beside being a part of this test"
+)]
+mod targets;
+
+/// Time that one input may take: as under `cargo xtask fuzz`, but unoptimised,
+/// and beside other tests.
+const TIME: Duration = Duration::from_secs(10);
+
+fn fuzz() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz")
+}
+
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).expect("the directory is in git");
+    let mut files: Vec<PathBuf> = entries
+        .map(|entry| entry.expect("it can be listed").path())
+        .collect();
+    files.sort();
+    files
+}
+
+/// Inputs for a target: those that read ELF files share theirs.
+fn seeds(target: &str) -> Vec<PathBuf> {
+    let corpus = fuzz().join("corpus");
+    let shared = match target {
+        "lines" | "variables" => files(&corpus.join("elf")),
+        _ => Vec::new(),
+    };
+    let own = corpus.join(target);
+    let own = if own.is_dir() {
+        files(&own)
+    } else {
+        Vec::new()
+    };
+    own.into_iter().chain(shared).collect()
+}
+
+#[test]
+fn inputs_of_every_target_are_read_without_a_panic_and_in_time() {
+    targets::programs::prepare();
+    for (name, run) in targets::TARGETS {
+        let seeds = seeds(name);
+        assert!(!seeds.is_empty(), "no seeds for `{name}`");
+        for seed in seeds {
+            let bytes = fs::read(&seed).expect("a seed");
+            let started = Instant::now();
+            run(&bytes);
+            let took = started.elapsed();
+            assert!(took < TIME, "{name}: {} took {took:?}", seed.display());
+        }
+    }
+}
+
+#[test]
+fn fuzzer_has_every_target() {
+    let name = |path: &PathBuf| path.file_stem().map(|name| name.to_string_lossy().into());
+    let built: BTreeSet<String> = files(&fuzz().join("fuzz_targets"))
+        .iter()
+        .filter_map(name)
+        .collect();
+    let there = targets::TARGETS.map(|(name, _)| name.to_owned());
+    assert_eq!(built, BTreeSet::from(there));
+    let manifest = fs::read_to_string(fuzz().join("Cargo.toml")).expect("a manifest");
+    for name in built {
+        assert!(manifest.contains(&format!("name = \"{name}\"")), "{name}");
+    }
+}
