@@ -30,6 +30,13 @@ mod rust;
 
 const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/variables");
 
+/// A function and its callers, in units of their own.
+const ELSEWHERE: [&str; 3] = [
+    "gcc -g -O1 -w c_called.c c_callers.c",
+    "gcc -gdwarf-4 -O2 -w c_called.c c_callers.c",
+    "gcc -g -O2 -w c_callers.c c_called.c",
+];
+
 /// Builds a fixture once per set of flags and test run.
 fn built(command: &str) -> PathBuf {
     static BUILT: OnceLock<(tempfile::TempDir, Mutex<HashMap<String, PathBuf>>)> = OnceLock::new();

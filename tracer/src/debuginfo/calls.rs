@@ -1,8 +1,13 @@
-//! Calls within a unit, by the function that they call: which address each
-//! returns to, and the entry that says what was passed.
+//! Calls, by the function that they call: which address each returns to, and the
+//! entry that says what was passed.
+//!
+//! Of a unit all its calls are listed. Which units have calls of a function at all the code
+//! tells: no entry of a unit is read that has none.
 //!
 //! The callee is what the instruction says, not what the debug information
 //! calls its origin: of a function with several copies, each is its own.
+
+use std::rc::Rc;
 
 use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction};
 
@@ -18,6 +23,10 @@ const CALL_BYTES: u64 = 5;
 const CALL: u8 = 0xe8;
 /// Bytes of one function that are looked through.
 const MAX_FUNCTION: u64 = 1 << 20;
+/// Bytes of a module's code that are looked through for calls from other units.
+const MAX_CODE: u64 = 256 << 20;
+/// Bytes of code above which the memory that looking through it took is given back.
+const KEPT_CODE: u64 = 4 << 20;
 /// Functions that are looked through for ways back into the first.
 const MAX_FUNCTIONS: usize = 32;
 
@@ -41,6 +50,11 @@ impl Calls {
         let from = self.0.partition_point(|call| call.target < entry.0);
         let rest = self.0.get(from..).unwrap_or_default();
         rest.iter().take_while(move |call| call.target == entry.0)
+    }
+
+    /// The one that returns to an address.
+    fn returning_to(&self, address: u64) -> Option<&Call> {
+        self.0.iter().find(|call| call.returns_to == address)
     }
 
     fn read<'a>(dies: &Dies<'a>, unit: &UnitAt<'a>) -> Self {
@@ -91,6 +105,59 @@ impl Calls {
 pub(super) fn calls_of<'a>(dies: &Dies<'a>, unit: &UnitAt<'a>) -> std::sync::Arc<Calls> {
     dies.cache
         .calls((unit.section, unit.start), || Calls::read(dies, unit))
+}
+
+/// Calls of the function at `entry` from code of other units than its own, at most so many.
+pub(super) fn from_other_units<'a>(
+    dies: &Dies<'a>,
+    entry: LinkAddr,
+    most: usize,
+) -> Vec<(Rc<UnitAt<'a>>, Call)> {
+    let look = || direct_calls(dies.module, entry, most);
+    let returns = dies.cache.callers(entry.0, look);
+    let known = returns.iter().filter_map(|&returns_to| {
+        // The call itself is in the unit; what is behind it need not be.
+        let other = dies.unit_at(LinkAddr(returns_to.checked_sub(1)?))?;
+        let call = *calls_of(dies, &other).returning_to(returns_to)?;
+        (call.target == entry.0).then_some((other, call))
+    });
+    known.collect()
+}
+
+/// Where direct calls of `entry` return to, by the code alone: bytes that only look like a call
+/// are among them.
+fn direct_calls(module: &Module, entry: LinkAddr, most: usize) -> Vec<u64> {
+    let ranges = &module.code_ranges;
+    let total: u64 = ranges.iter().map(|(begin, end)| end - begin).sum();
+    if total > MAX_CODE {
+        return Vec::new();
+    }
+    let own = module.unit_at(entry);
+    let is_own = |at: u64| module.unit_at(LinkAddr(at)) == own;
+    let mut found = Vec::new();
+    for &(begin, end) in ranges {
+        let length = usize::try_from(end - begin).unwrap_or(0);
+        let code = module.initial_bytes(LinkAddr(begin), length);
+        let code = code.unwrap_or_default();
+        for at in memchr::memchr_iter(CALL, code) {
+            let Some(&[a, b, c, d]) = code.get(at + 1..).and_then(|rest| rest.first_chunk()) else {
+                break;
+            };
+            let returns_to = begin.saturating_add(at as u64 + CALL_BYTES);
+            let distance = i32::from_le_bytes([a, b, c, d]);
+            if returns_to.wrapping_add_signed(distance.into()) == entry.0 && !is_own(returns_to - 1)
+            {
+                found.push(returns_to);
+                if found.len() >= most {
+                    return found;
+                }
+            }
+        }
+    }
+    if total > KEPT_CODE {
+        module.release();
+    }
+    found
 }
 
 /// What the direct call before an address calls.

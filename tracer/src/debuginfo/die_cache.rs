@@ -40,6 +40,8 @@ pub(super) struct DieCache {
     calls: Shared<(SectionKey, u64), Arc<Calls>>,
     /// By entry: whether a function may come to be entered again by jumps.
     entered: Shared<u64, bool>,
+    /// By entry: where calls of a function from other units return to.
+    callers: Shared<u64, Arc<[u64]>>,
     blocks: Shared<DieId, Arc<Blocks>>,
     made: RwLock<Vec<Arc<Type>>>,
     /// Names of the whole module, made when first asked for.
@@ -137,6 +139,11 @@ impl DieCache {
     /// Whether the function at an entry may come to be entered again by jumps.
     pub(super) fn enters_itself(&self, entry: u64, look: impl FnOnce() -> bool) -> bool {
         keep(&self.entered, MAX_TYPES, entry, || Some(look())).unwrap_or(true)
+    }
+
+    /// Where calls of the function at an entry return to, from units other than its own.
+    pub(super) fn callers(&self, entry: u64, look: impl FnOnce() -> Vec<u64>) -> Arc<[u64]> {
+        keep(&self.callers, MAX_TYPES, entry, || Some(look().into())).unwrap_or_default()
     }
 
     /// One type; `read` reads it the first time.

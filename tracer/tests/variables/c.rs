@@ -295,6 +295,19 @@ fn parameter_that_is_gone_is_what_the_callers_passed() {
 }
 
 #[test]
+fn parameter_that_is_gone_is_what_callers_in_other_units_passed() {
+    for command in ELSEWHERE {
+        let module = fixture(command);
+        let found = variables(&module, "site_elsewhere");
+        let constant = named(&found, "constant").place.to_string();
+        assert!(
+            constant.contains("? -6 : (passed "),
+            "{command}: {constant}"
+        );
+    }
+}
+
+#[test]
 fn parameter_of_a_function_that_jumps_back_to_itself_is_not_known() {
     let module = fixture("gcc -g -O2 -w c_calls.c");
     let found = variables(&module, "site_mutual");

@@ -164,6 +164,9 @@ fn passed_and_conditional_places_are_gdbs() {
             compare(command, label);
         }
     }
+    for command in ELSEWHERE {
+        assert!(compare(command, "site_elsewhere") > 0, "{command}");
+    }
 }
 
 #[test]

@@ -12,7 +12,7 @@ use gimli::Operation;
 
 use super::super::calls::{self, Call};
 use super::super::cfi::{Cfa, FrameSections, Saved};
-use super::super::dies::{Attr, Die, DieId, Slice, UnitAt};
+use super::super::dies::{Attr, Die, DieId, Dies, Slice, UnitAt};
 use super::super::place::{Binary, Expr, Register, Source, Term};
 use super::super::unit_index::index_of;
 use super::symbolic::{Operand, add, binary, choose, then};
@@ -86,10 +86,9 @@ impl<'a> Evaluator<'_, '_, 'a> {
         let frame = self.frame()?;
         let back = frame.of(RETURN)?;
         let unit = &self.context.function.ok_or_else(entry_value)?.unit;
-        let known = calls::calls_of(dies, unit);
         let mut value: Option<Expr> = None;
-        for call in known.to(entry).take(MAX_CALLERS) {
-            let Ok(passed) = self.passed_by(unit, call, wanted, &frame) else {
+        for (unit, call) in callers(dies, unit, entry) {
+            let Ok(passed) = self.passed_by(&unit, &call, wanted, &frame) else {
                 continue;
             };
             let from = Expr(vec![Term::Address(LinkAddr(call.returns_to))]);
@@ -200,6 +199,26 @@ impl<'a> Evaluator<'_, '_, 'a> {
             saved: saved.ok_or_else(entry_value)?,
         })
     }
+}
+
+/// Calls of the function at `entry`, those of its own unit first.
+fn callers<'a>(
+    dies: &Dies<'a>,
+    unit: &Rc<UnitAt<'a>>,
+    entry: LinkAddr,
+) -> Vec<(Rc<UnitAt<'a>>, Call)> {
+    let own = calls::calls_of(dies, unit);
+    let own = own.to(entry).take(MAX_CALLERS);
+    let mut found: Vec<_> = own.map(|call| (Rc::clone(unit), *call)).collect();
+    let left = MAX_CALLERS.saturating_sub(found.len());
+    if left > 0 {
+        found.extend(
+            calls::from_other_units(dies, entry, MAX_CALLERS)
+                .into_iter()
+                .take(left),
+        );
+    }
+    found
 }
 
 /// A frame, by what it keeps of its caller's registers.
