@@ -1,6 +1,8 @@
 //! What userspace tells the eBPF program about sites and probes, and what the
 //! program counts for each probe.
 
+use crate::fetch::Fetches;
+
 /// The plan needs the thread's `fs_base` in its register.
 pub const NEEDS_FS_BASE: u32 = 1;
 /// The site has no plan: its hits are counted once the limits let them through.
@@ -28,8 +30,8 @@ pub const GUARD_MEMORY: u8 = 2;
 pub const GUARD_SIGNED: u8 = 4;
 
 /// The first comparison of a plan, when it is one of a number with a constant: hits that it
-/// rejects cost neither a scratch area nor an op. The others run the whole plan, as they do
-/// when the memory is not resident.
+/// rejects cost neither a scratch area nor an op. The others run the whole plan (or only fetch, see
+/// [`Fetches`]), as they do when the memory is not resident.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
@@ -63,6 +65,8 @@ pub struct SiteControl {
     pub flags: u32,
     /// What is decided before the plan runs.
     pub guard: Guard,
+    /// What is captured without it, when the guard lets the hit pass.
+    pub fetches: Fetches,
     /// The attach cookie, for the record.
     pub cookie: u32,
     /// Zero.
@@ -158,7 +162,7 @@ pub struct ProbeCounters {
 }
 
 const _: () = assert!(size_of::<Guard>() == 16);
-const _: () = assert!(size_of::<SiteControl>() == 48);
+const _: () = assert!(size_of::<SiteControl>() == 120);
 const _: () = assert!(size_of::<ProbeControl>() == 40);
 const _: () = assert!(size_of::<ProbeState>() == 48);
 const _: () = assert!(size_of::<ProbeCounters>() == 120);
@@ -174,6 +178,17 @@ pub struct Settings {
     pub pid_ns_ino: u64,
     /// Bytes that may wait in the ring before its reader is woken.
     pub wake_mark: u64,
+    /// 1: the programs have the offsets of [`TASK_TGID`] and the others, and ids are those of the
+    /// initial pid namespace; 0: helpers are asked for ids and name.
+    pub task_members: u64,
 }
 
-const _: () = assert!(size_of::<Settings>() == 24);
+/// Stands in the programs for the offset of `task_struct.tgid`, until the loader puts the
+/// running kernel's there: no load of ours is that far from where it begins.
+pub const TASK_TGID: i16 = 0x7f10;
+/// The same for `task_struct.pid`.
+pub const TASK_PID: i16 = 0x7f20;
+/// The same for `task_struct.comm`; its second half is 8 further.
+pub const TASK_COMM: i16 = 0x7f30;
+
+const _: () = assert!(size_of::<Settings>() == 32);

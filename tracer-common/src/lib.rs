@@ -10,6 +10,7 @@
 
 pub mod aggregate;
 pub mod control;
+pub mod fetch;
 pub mod limits;
 pub mod op;
 pub mod record;

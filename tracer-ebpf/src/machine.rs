@@ -2,15 +2,14 @@
 
 use core::arch::asm;
 
-use aya_ebpf::bindings::{bpf_pidns_info, pt_regs};
+use aya_ebpf::bindings::pt_regs;
 use aya_ebpf::helpers::generated::{
-    bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_get_current_task,
-    bpf_get_ns_current_pid_tgid, bpf_get_smp_processor_id, bpf_jiffies64, bpf_ktime_get_ns,
-    bpf_loop, bpf_probe_read_kernel, bpf_ringbuf_output, bpf_ringbuf_query,
+    bpf_get_current_comm, bpf_get_current_task, bpf_get_smp_processor_id, bpf_jiffies64,
+    bpf_ktime_get_ns, bpf_loop, bpf_probe_read_kernel, bpf_ringbuf_output, bpf_ringbuf_query,
 };
 use tracer_common::control::{
     ADDS_UP, BEGINS, COUNTS, ENDS, FORGETS, FS_BASE_SHIFT, NEEDS_FS_BASE, NEEDS_TASK, ProbeControl,
-    ProbeCounters, ProbeState, Settings, SiteControl,
+    ProbeCounters, ProbeState, SiteControl,
 };
 use tracer_common::limits::{MAX_RECORD, MAX_STEPS, SAMPLED, SCRATCH_PER_CPU};
 use tracer_common::op::{COMM, EFLAGS, FS_BASE, HIT, PID, TARGET_REGISTERS, TID};
@@ -18,13 +17,15 @@ use tracer_common::record::{FLAG_FAULT, FLAG_NO_ROOM, FLAG_STEPS, RecordHeader};
 
 use crate::atomic;
 use crate::diagnostics;
-use crate::guard;
+use crate::fetch;
+use crate::guard::{self, Verdict};
 use crate::maps::{
     EVENTS, PROBE_CONTROL, PROBE_COUNTERS, PROBE_STATE, SCRATCH, SITES, Scratch, settings,
 };
 use crate::outcome;
 use crate::step::{Run, Step, next_common, step};
 use crate::tally;
+use crate::task;
 use crate::timing;
 
 /// Attempts to take part in the rate limit against other CPUs; after them the hit counts as limited.
@@ -33,7 +34,7 @@ const RATE_ATTEMPTS: u32 = 4;
 const TIMED: u32 = BEGINS | ENDS | FORGETS;
 /// Ops that run before the kernel's loop is asked for more.
 const FIRST_STEPS: u32 = 8;
-const BPF_RB_NO_WAKEUP: u64 = 1;
+pub const NO_WAKEUP: u64 = 1;
 const BPF_RB_FORCE_WAKEUP: u64 = 2;
 const BPF_RB_AVAIL_DATA: u64 = 0;
 
@@ -77,11 +78,12 @@ pub fn hit(registers: *const pt_regs, cookie: u32) {
             } else {
                 spend_counted(control, state)
             }
-        } else if guard::rejects(registers, &site.guard) {
-            outcome::REJECTED
         } else {
-            fire(registers, site, counters, number)
+            plan(registers, site, number)
         };
+        if ended == outcome::RUNNING {
+            ended = fire(registers, anew_ref(site), counters, number);
+        }
     }
     count(counters, ended);
     if start != 0 {
@@ -91,10 +93,20 @@ pub fn hit(registers: *const pt_regs, cookie: u32) {
     }
 }
 
+/// Decides and captures what needs no machine; `RUNNING` when the rest is the machine's.
+#[inline(always)]
+fn plan(registers: *const pt_regs, site: &SiteControl, number: u64) -> u32 {
+    match guard::verdict(registers, &site.guard) {
+        Verdict::Rejects => outcome::REJECTED,
+        Verdict::Passes if site.fetches.words != 0 => fetch::send(registers, site, number),
+        _ => outcome::RUNNING,
+    }
+}
+
 /// The same pointer, of which the compiler knows nothing: it loads behind it when it needs to,
 /// and keeps neither that nor addresses in it on the stack until then.
 #[inline(always)]
-fn anew<T>(pointer: *mut T) -> *mut T {
+pub fn anew<T>(pointer: *mut T) -> *mut T {
     let same: *mut T;
     // SAFETY: copies a register. (With no instruction at all, two lines of the source would be at
     // one instruction, which the kernel refuses.)
@@ -111,14 +123,14 @@ fn anew<T>(pointer: *mut T) -> *mut T {
 
 /// The same for a map value.
 #[inline(always)]
-fn anew_ref<T>(value: &T) -> &T {
+pub fn anew_ref<T>(value: &T) -> &T {
     // SAFETY: the pointer of a reference that lives as long.
     unsafe { &*anew(core::ptr::from_ref(value).cast_mut()) }
 }
 
 /// The time, in ns of `CLOCK_MONOTONIC`. Dearer than all else that each hit does.
 #[inline(always)]
-fn now() -> u64 {
+pub fn now() -> u64 {
     // SAFETY: takes nothing, gives a time.
     unsafe { bpf_ktime_get_ns() }
 }
@@ -337,7 +349,7 @@ fn run_on(scratch: *mut Scratch, steps: u32) {
 
 /// Takes one event from the hit budget and from the rate, now that the condition has held.
 #[inline(always)]
-fn spend(control: &ProbeControl, state: &ProbeState, now: u64) -> u32 {
+pub fn spend(control: &ProbeControl, state: &ProbeState, now: u64) -> u32 {
     if control.interval_ns != 0 && !spend_rate(now, control, state) {
         return outcome::LIMITED;
     }
@@ -375,62 +387,55 @@ fn spend_rate(now: u64, control: &ProbeControl, state: &ProbeState) -> bool {
 /// Fills in the header and hands the record to the ring.
 #[inline(always)]
 fn send(area: &mut Scratch) -> u32 {
-    let settings = settings();
     let length = area.length;
     let flags = area.flags;
-    let ids = identity(&settings, &mut area.word);
     let out = area.header();
     out.length = length;
     out.flags = flags;
-    out.pid = (ids >> 32) as u32;
-    out.tid = ids as u32;
-    let ring = core::ptr::from_ref(&EVENTS).cast_mut().cast();
-    // SAFETY: the name has 16 bytes; the record has more than the masked length.
+    task::describe(area.record.as_mut_ptr().cast(), &raw mut area.word);
+    let wake = wake(area.header().hit);
+    // SAFETY: the record has more than the masked length.
     unsafe {
-        bpf_get_current_comm(area.header().comm.as_mut_ptr().cast(), 16);
-        let full = is_sampled(area.header().hit)
-            && bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) > settings.wake_mark;
-        let wake = if full {
-            BPF_RB_FORCE_WAKEUP
-        } else {
-            BPF_RB_NO_WAKEUP
-        };
         let bytes = u64::from(length) & u64::from(2 * MAX_RECORD - 1);
         if bytes > u64::from(MAX_RECORD) {
             return outcome::LOST;
         }
-        if bpf_ringbuf_output(ring, area.record.as_mut_ptr().cast(), bytes, wake) != 0 {
+        if bpf_ringbuf_output(ring(), area.record.as_mut_ptr().cast(), bytes, wake) != 0 {
             return outcome::LOST;
         }
     }
     outcome::SENT
 }
 
+/// The ring that records leave through.
+#[inline(always)]
+pub fn ring() -> *mut core::ffi::c_void {
+    core::ptr::from_ref(&EVENTS).cast_mut().cast()
+}
+
+/// Whether the ring's reader is woken for this hit's record: only when the ring fills.
+#[inline(always)]
+pub fn wake(number: u64) -> u64 {
+    // SAFETY: the ring, of which a number is asked.
+    if is_sampled(number)
+        && unsafe { bpf_ringbuf_query(ring(), BPF_RB_AVAIL_DATA) } > settings().wake_mark
+    {
+        BPF_RB_FORCE_WAKEUP
+    } else {
+        NO_WAKEUP
+    }
+}
+
 /// Fills the registers that say who hit, and for which time.
 #[inline(never)]
 fn describe_task(area: &mut Scratch) {
-    let ids = identity(&settings(), &mut area.word);
+    let ids = task::ids(&raw mut area.word);
     area.registers[PID as usize] = ids >> 32;
     area.registers[TID as usize] = ids & 0xffff_ffff;
     area.registers[HIT as usize] = area.header().hit;
     let comm = (&raw mut area.registers[COMM as usize]).cast();
     // SAFETY: two registers have the 16 bytes of the name.
     unsafe { bpf_get_current_comm(comm, 16) };
-}
-
-/// Process and thread id in the tracer's pid namespace, in the high and the low half.
-#[inline(always)]
-fn identity(settings: &Settings, word: &mut u64) -> u64 {
-    if settings.pid_ns_ino != 0 {
-        let ids = core::ptr::from_mut(word).cast::<bpf_pidns_info>();
-        let (dev, ino) = (settings.pid_ns_dev, settings.pid_ns_ino);
-        // SAFETY: the word has the size of `bpf_pidns_info`, thread before process.
-        if unsafe { bpf_get_ns_current_pid_tgid(dev, ino, ids, 8) } == 0 {
-            return *word;
-        }
-    }
-    // SAFETY: takes nothing, gives two numbers in one.
-    unsafe { bpf_get_current_pid_tgid() }
 }
 
 /// Copies what the target has in its general registers.

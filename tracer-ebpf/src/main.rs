@@ -18,13 +18,16 @@
 
 mod atomic;
 mod diagnostics;
+mod fetch;
 mod guard;
 mod machine;
 mod maps;
 mod memory;
 mod outcome;
+mod registers;
 mod step;
 mod tally;
+mod task;
 mod timing;
 
 use aya_ebpf::EbpfContext;

@@ -109,6 +109,7 @@ static SETTINGS: Settings = Settings {
     pid_ns_dev: 0,
     pid_ns_ino: 0,
     wake_mark: 1 << 19,
+    task_members: 0,
 };
 
 /// What the loader says; constants for the verifier.

@@ -11,12 +11,14 @@ mod calibrate;
 mod diagnostics;
 mod error;
 mod features;
+mod fetch;
 mod guard;
 mod load;
 mod machine;
 mod perf;
 mod ring;
 mod room;
+mod task;
 
 pub use calibrate::TrapCost;
 pub use error::KernelError;

@@ -7,6 +7,15 @@ const STRUCT: u32 = 4;
 ///
 /// Source: the raw BTF that `/sys/kernel/btf/vmlinux` gives (Linux 5.4).
 pub(super) fn member_offset(btf: &[u8], name: &str, member: &str) -> Option<u32> {
+    member_offsets(btf, name, [member]).map(|[offset]| offset)
+}
+
+/// The same for several members; `None` when one is not there.
+pub(super) fn member_offsets<const N: usize>(
+    btf: &[u8],
+    name: &str,
+    members: [&str; N],
+) -> Option<[u32; N]> {
     if u16::from_le_bytes(btf.get(..2)?.try_into().ok()?) != MAGIC {
         return None;
     }
@@ -18,17 +27,21 @@ pub(super) fn member_offset(btf: &[u8], name: &str, member: &str) -> Option<u32>
         let (kind, count) = (info >> 24 & 0x1f, info & 0xffff);
         let body = at + 12;
         if kind == STRUCT && text(strings, name_at) == Some(name.as_bytes()) {
-            let found = (0..count).map(|index| body + index * 12).find(|&entry| {
-                word(types, entry).and_then(|at| text(strings, at)) == Some(member.as_bytes())
-            })?;
-            let bits = word(types, found + 8)?;
-            // With the kind flag the high byte is the size of a bit field.
-            let bits = if info >> 31 == 1 {
-                bits & 0x00ff_ffff
-            } else {
-                bits
-            };
-            return Some(bits / 8);
+            let mut offsets = [0; N];
+            for (member, offset) in members.iter().zip(&mut offsets) {
+                let found = (0..count).map(|index| body + index * 12).find(|&entry| {
+                    word(types, entry).and_then(|at| text(strings, at)) == Some(member.as_bytes())
+                })?;
+                let bits = word(types, found + 8)?;
+                // With the kind flag the high byte is the size of a bit field.
+                let bits = if info >> 31 == 1 {
+                    bits & 0x00ff_ffff
+                } else {
+                    bits
+                };
+                *offset = bits / 8;
+            }
+            return Some(offsets);
         }
         at = body.checked_add(body_size(kind, count)?)?;
     }
@@ -78,7 +91,14 @@ mod tests {
         let thread = member_offset(&btf, "task_struct", "thread").unwrap();
         assert!(thread > 0);
         assert!(member_offset(&btf, "thread_struct", "fsbase").is_some());
-        assert_eq!(member_offset(&btf, "task_struct", "no such member"), None);
+        assert_eq!(
+            member_offsets(&btf, "task_struct", ["pid", "thread"]).map(|[_, thread]| thread),
+            Some(thread)
+        );
+        assert_eq!(
+            member_offsets(&btf, "task_struct", ["thread", "no such member"]),
+            None
+        );
         assert_eq!(member_offset(&btf, "no such struct", "thread"), None);
     }
 

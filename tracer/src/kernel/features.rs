@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use tracer_common::control::{FS_BASE_SHIFT, NEEDS_FS_BASE};
 
-use super::btf::member_offset;
+use super::btf::{member_offset, member_offsets};
 
 const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
 /// The first Linux whose multi-uprobe links are used: before, their pid filter was wrong.
@@ -223,6 +223,12 @@ pub(super) fn site_flags(flags: u32) -> u32 {
             .unwrap_or(0)
     });
     offset << FS_BASE_SHIFT
+}
+
+/// Where `task_struct` has `tgid`, `pid` and `comm`; `None` when the kernel's BTF does not say.
+pub(super) fn task_members() -> Option<[u32; 3]> {
+    let btf = fs::read(KERNEL_BTF).ok()?;
+    member_offsets(&btf, "task_struct", ["tgid", "pid", "comm"])
 }
 
 #[cfg(test)]

@@ -6,15 +6,16 @@ use tracer_common::op::{EXTEND, JUMP_IF_CONST, LOAD, Op, REJECT, TARGET_REGISTER
 /// General registers of the target that a guard can look at.
 const GENERAL: u8 = 16;
 
-/// The guard of a plan; one of kind 0 when it has none.
+/// The guard of a plan, and the op at which the plan goes on when it lets a hit pass; one of
+/// kind 0, and the first op, when it has none.
 ///
 /// A plan that begins with a number of the target (a register, or memory at one), compares it
 /// with a constant, and ends in [`REJECT`] on one side.
-pub(super) fn of(ops: &[Op]) -> Guard {
+pub(super) fn of(ops: &[Op]) -> (Guard, usize) {
     guard(ops).unwrap_or_default()
 }
 
-fn guard(ops: &[Op]) -> Option<Guard> {
+fn guard(ops: &[Op]) -> Option<(Guard, usize)> {
     let [number, second, ..] = ops else {
         return None;
     };
@@ -43,21 +44,23 @@ fn guard(ops: &[Op]) -> Option<Guard> {
         return None;
     }
     let rejects_at = |at: usize| ops.get(at).is_some_and(|op| op.code == REJECT);
-    let rejects = if rejects_at(usize::try_from(test.a).ok()?) {
-        cond::opposite(test.size).map(|_| test.size)?
+    let target = usize::try_from(test.a).ok()?;
+    let (rejects, passes_to) = if rejects_at(target) {
+        (cond::opposite(test.size).map(|_| test.size)?, at + 1)
     } else if rejects_at(at + 1) {
-        cond::opposite(test.size)?
+        (cond::opposite(test.size)?, target)
     } else {
         return None;
     };
-    Some(Guard {
+    let guard = Guard {
         kind: place | if signed { GUARD_SIGNED } else { 0 },
         register,
         size,
         rejects,
         offset,
         value: test.wide(),
-    })
+    };
+    Some((guard, passes_to))
 }
 
 #[cfg(test)]
@@ -99,12 +102,12 @@ mod tests {
             offset: 0,
             value: 7,
         };
-        assert_eq!(of(&plan(rdi(), 0, REJECT)), wanted);
+        assert_eq!(of(&plan(rdi(), 0, REJECT)), (wanted, 2));
         let falls = Guard {
             rejects: cond::SGE,
             ..wanted
         };
-        assert_eq!(of(&plan(rdi(), REJECT, 0)), falls);
+        assert_eq!(of(&plan(rdi(), REJECT, 0)), (falls, 3));
     }
 
     #[test]
@@ -123,7 +126,7 @@ mod tests {
             for op in &mut ops {
                 op.a += u32::from(op.code == JUMP_IF_CONST);
             }
-            of(&ops)
+            of(&ops).0
         };
         let wanted = Guard {
             kind: GUARD_REGISTER | GUARD_SIGNED,
@@ -142,8 +145,9 @@ mod tests {
 
     #[test]
     fn plan_without_a_first_comparison_that_rejects_has_no_guard() {
-        assert_eq!(of(&plan(rdi(), 0, 0)), Guard::default());
-        assert_eq!(of(&[]), Guard::default());
+        let none = (Guard::default(), 0);
+        assert_eq!(of(&plan(rdi(), 0, 0)), none);
+        assert_eq!(of(&[]), none);
         for number in [
             Op { src: 3, ..rdi() },
             Op {
@@ -157,7 +161,7 @@ mod tests {
                 ..rdi()
             },
         ] {
-            assert_eq!(of(&plan(number, 0, REJECT)), Guard::default());
+            assert_eq!(of(&plan(number, 0, REJECT)), none);
         }
     }
 }

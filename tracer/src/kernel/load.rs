@@ -3,6 +3,7 @@
 //! aya knows no multi-uprobes, so the object is parsed once more and relocated
 //! against the maps that aya made; two system calls do the rest.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fs;
 use std::io;
@@ -19,7 +20,9 @@ use tracer_common::limits::{MAX_CPUS, SCRATCH_PER_CPU};
 use super::bpf;
 use super::diagnostics;
 use super::error::KernelError;
+use super::features;
 use super::ring::Ring;
+use super::task;
 
 /// Name of the program in the object.
 const PROGRAM: &str = "hit";
@@ -30,7 +33,7 @@ const INITIAL_PID_NS: u64 = 0xEFFF_FFFC;
 const DEFAULT_RING: u32 = 1 << 24;
 
 /// The object, aligned as an ELF file wants to be.
-static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("TRACER_EBPF_OBJECT"));
+pub(super) static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("TRACER_EBPF_OBJECT"));
 
 /// What the loader is told.
 #[derive(Clone, Copy, Debug, Default)]
@@ -71,7 +74,16 @@ pub(super) struct Loaded {
 
 /// Loads programs and maps.
 pub(super) fn load(options: &LoadOptions) -> Result<Loaded, KernelError> {
-    let settings = settings(options);
+    let mut settings = settings(options);
+    let mut object = Cow::Borrowed(OBJECT);
+    // Ids of another namespace are the kernel's to tell.
+    if settings.pid_ns_ino == 0
+        && let Some(members) = features::task_members()
+        && let Some(with_members) = task::with_members(OBJECT, members)
+    {
+        object = Cow::Owned(with_members);
+        settings.task_members = 1;
+    }
     let cpus = aya::util::nr_cpus().map_err(|(_, source)| KernelError::Call {
         what: "count the CPUs",
         source,
@@ -87,12 +99,12 @@ pub(super) fn load(options: &LoadOptions) -> Result<Loaded, KernelError> {
         .map_max_entries("EVENTS", ring_bytes(options))
         .override_global(aya_log::LEVEL, &diagnostics::level(), true)
         .map_max_entries(diagnostics::MAP, diagnostics::ring_bytes())
-        .load(OBJECT)
+        .load(&object)
         .map_err(|error| load_error(&error))?;
     let flavour = match if options.perf_events {
         None
     } else {
-        multi(&ebpf)?
+        multi(&ebpf, &object)?
     } {
         Some(program) => Flavour::Multi(program),
         None => {
@@ -134,15 +146,15 @@ pub(super) fn perf_program(ebpf: &mut Ebpf) -> Result<&mut UProbe, KernelError> 
 }
 
 /// The program for multi-uprobe links; `None` where the kernel does not have them.
-fn multi(ebpf: &Ebpf) -> Result<Option<OwnedFd>, KernelError> {
+fn multi(ebpf: &Ebpf, object: &[u8]) -> Result<Option<OwnedFd>, KernelError> {
     // The filter by pid takes threads for processes before Linux 6.10.
-    if super::features::kernel_release() < super::features::MULTI_LINKS {
+    if features::kernel_release() < features::MULTI_LINKS {
         return Ok(None);
     }
     let load = |reason: String| KernelError::Load { reason };
-    let mut object = Object::parse(OBJECT).map_err(|error| load(error.to_string()))?;
-    let features = aya::features();
-    let btf = features
+    let mut object = Object::parse(object).map_err(|error| load(error.to_string()))?;
+    let known = aya::features();
+    let btf = known
         .btf()
         .map(|features| object.fixup_and_sanitize_btf(features))
         .transpose();
@@ -171,7 +183,7 @@ fn multi(ebpf: &Ebpf) -> Result<Option<OwnedFd>, KernelError> {
     object
         .relocate_calls(&sections)
         .map_err(|error| load(error.to_string()))?;
-    object.sanitize_functions(features);
+    object.sanitize_functions(known);
     let program = object
         .programs
         .get(PROGRAM)
@@ -260,6 +272,7 @@ fn settings(options: &LoadOptions) -> Settings {
         pid_ns_dev: dev,
         pid_ns_ino: ino,
         wake_mark: u64::from(ring_bytes(options) / 4),
+        task_members: 0,
     }
 }
 

@@ -20,6 +20,7 @@ use tracer_common::timing::{BegunKey, TimeCounters, TimeState};
 
 use super::bpf;
 use super::error::KernelError;
+use super::fetch;
 use super::guard;
 use super::load::{Flavour, LoadOptions, Loaded, load, perf_program};
 use super::perf;
@@ -207,12 +208,14 @@ impl Machine {
             })?;
             reserved.cookies.push(cookie);
             let flags = site.flags | super::features::site_flags(site.flags) | adds_up(site);
+            let (guard, passes_to) = guard::of(&site.ops);
             let entry = SiteControl {
                 first_op: first,
                 op_count: room,
                 probe: slot,
                 flags,
-                guard: guard::of(&site.ops),
+                guard,
+                fetches: fetch::of(site.ops.get(passes_to..).unwrap_or_default(), flags),
                 cookie,
                 reserved: 0,
                 address: site.address.map_or(0, |address| address.0),

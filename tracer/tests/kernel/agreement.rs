@@ -38,6 +38,21 @@ impl Arena {
                 random.next() as u8
             };
         }
+        // Pointers into it, one behind it, and a null one.
+        let (start, end) = (map.address(), map.address() + mapped::LENGTH as u64);
+        let pointers = [
+            start,
+            start + 3,
+            start + 4090,
+            start + 100,
+            0,
+            end - 8,
+            end,
+            8,
+        ];
+        for (word, pointer) in map.bytes().chunks_exact_mut(8).zip(pointers) {
+            word.copy_from_slice(&pointer.to_le_bytes());
+        }
         let regions = Regions(BTreeMap::from([(map.address(), map.bytes().to_vec())]));
         Self { map, regions }
     }
@@ -227,9 +242,122 @@ fn guarded(random: &mut Random, arena: &Arena) -> Vec<Op> {
     ]
 }
 
+/// A plan that only fetches, which the kernel side does without the ops, and plans that nearly are
+/// one: too long, too many chunks, unreadable and null pointers.
+fn fetching(random: &mut Random) -> Vec<Op> {
+    const GENERAL: [u8; 7] = [5, 4, 1, 2, 8, 9, 16];
+    let mut ops = Vec::new();
+    for _ in 0..1 + random.below(5) {
+        let src = op::TARGET_REGISTERS + random.pick(&GENERAL);
+        let offset = match random.below(12) {
+            0 => -8,
+            1 => 8 * 4096 - 4,
+            2 => random.next() as i32,
+            _ => random.below(8 * 4096) as i32,
+        };
+        let len = match random.below(8) {
+            0 => random.below(80) as u32,
+            1 => random.pick(&[0, 63, 64, 65]),
+            _ => 1 + random.below(8) as u32,
+        };
+        let dst = random.below(u64::from(OWN)) as u8;
+        let jump = random.below(8) as u32;
+        let null_check = |dst| Op {
+            code: op::JUMP_IF_CONST,
+            dst,
+            size: op::cond::EQ,
+            a: jump,
+            ..Op::default()
+        };
+        let slot = random.next() as u32;
+        match random.below(5) {
+            0 | 1 => ops.push(Op {
+                code: op::EMIT,
+                dst,
+                src,
+                size: random.below(10) as u8,
+                a: slot,
+                ..Op::default()
+            }),
+            2 => {
+                // The pointer is one of the arena's: see `check`.
+                ops.push(Op {
+                    code: op::LOAD,
+                    dst,
+                    src: RDI,
+                    size: 8,
+                    offset: 8 * random.below(8) as i32,
+                    ..Op::default()
+                });
+                if slot & 1 == 0 {
+                    ops.push(null_check(dst));
+                }
+                ops.push(Op {
+                    code: op::COPY,
+                    dst,
+                    src: dst,
+                    a: slot,
+                    offset: offset / 2,
+                    len,
+                    ..Op::default()
+                });
+            }
+            _ => {
+                // What is around the instruction, the reference does not know.
+                let is_rip = src == op::TARGET_REGISTERS + 16;
+                let src = if slot & 3 == 0 && !is_rip { src } else { RDI };
+                if slot & 4 == 0 {
+                    ops.push(null_check(src));
+                }
+                ops.push(Op {
+                    code: op::COPY,
+                    dst,
+                    src,
+                    a: slot,
+                    offset,
+                    len,
+                    ..Op::default()
+                });
+            }
+        }
+    }
+    let last = ops.len() as u32;
+    ops.push(Op {
+        code: random.pick(&[op::END, op::END, op::END, op::REJECT]),
+        ..Op::default()
+    });
+    // Behind a condition, in one of two.
+    if random.one_in(2) {
+        return ops;
+    }
+    for op in &mut ops {
+        op.a += if op.code == op::JUMP_IF_CONST { 2 } else { 0 };
+    }
+    let number = Op {
+        code: op::EXTEND,
+        src: random.pick(&[RDI, RSI]),
+        size: 8,
+        ..Op::default()
+    };
+    let test = Op {
+        code: op::JUMP_IF_CONST,
+        size: random.pick(&[op::cond::EQ, op::cond::NE]),
+        a: last + 3,
+        ..Op::default()
+    };
+    ops.splice(0..0, [number, test.with_wide(77)]);
+    ops.push(Op {
+        code: op::REJECT,
+        ..Op::default()
+    });
+    ops
+}
+
 fn program(random: &mut Random, arena: &Arena) -> Vec<Op> {
-    if random.one_in(4) {
-        return guarded(random, arena);
+    match random.below(8) {
+        0 | 1 => return guarded(random, arena),
+        2 | 3 => return fetching(random),
+        _ => {}
     }
     let mut ops: Vec<Op> = (0..OWN)
         .map(|dst| {
