@@ -27,6 +27,7 @@ mod paths;
 pub mod place;
 mod prologue;
 mod ranges;
+mod relocated;
 pub mod resolve;
 mod returns;
 mod scope;

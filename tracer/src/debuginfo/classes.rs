@@ -1,8 +1,10 @@
 //! Classes of C++ by what they derive from, each with its type information
 //! (`typeinfo for C`), which tells what an object of a base really is.
 //!
-//! Only classes that are the same all over the module are listed: those of
-//! anonymous namespaces and of functions are not.
+//! Those that are the same all over the module are known by their names, those of anonymous
+//! namespaces by their virtual tables; those of functions are not listed.
+
+mod hidden;
 
 use std::collections::HashMap;
 
@@ -19,6 +21,10 @@ const MAX_LEVELS: usize = 16;
 const MAX_BASES: usize = 64;
 /// Typedefs and qualifiers followed.
 const MAX_ALIASES: usize = 16;
+/// What stands for the name of an anonymous namespace.
+const ANONYMOUS: &str = "(anonymous namespace)";
+/// How its name is mangled.
+const MANGLED_ANONYMOUS: &str = "_GLOBAL__N_1::";
 /// How the type information of a class is named.
 const TYPE_INFO: &[u8] = b"_ZTI";
 
@@ -45,17 +51,17 @@ impl ClassIndex {
         }
         let mut index = Self::default();
         for (name, info) in found {
-            if let Some(name) = name {
-                index.add(module, &name, info);
+            if let Some(ty) = name.and_then(|name| module.named(&name)) {
+                index.add(module, ty, info);
             }
+        }
+        for (ty, info) in hidden::read(module) {
+            index.add(module, ty, info);
         }
         index
     }
 
-    fn add(&mut self, module: &Module, name: &str, info: LinkAddr) {
-        let Some(ty) = module.named(name) else {
-            return;
-        };
+    fn add(&mut self, module: &Module, ty: TypeId, info: LinkAddr) {
         let class = module.type_of(ty);
         if class.size.is_none() || class.language != Language::Cpp {
             return;
@@ -109,18 +115,23 @@ fn behind_aliases(module: &Module, id: TypeId) -> std::sync::Arc<Type> {
 
 /// `C` of `typeinfo for C`; `None` when it can mean several.
 fn class_of(symbol: &[u8]) -> Option<String> {
+    full_name(symbol).filter(|name| !name.contains(ANONYMOUS))
+}
+
+/// `C` of `typeinfo for C`, which several units may have.
+fn full_name(symbol: &[u8]) -> Option<String> {
     let rest = symbol.strip_prefix(TYPE_INFO)?;
     // As the name of something in that scope, which the demangler writes without more.
     let mangled = [b"_Z".as_slice(), rest].concat();
     let name = super::names::demangle(&mangled);
-    let unnamed = ["_GLOBAL__N", "(anonymous", "{"];
-    let plain = !name.starts_with("_Z") && !unnamed.iter().any(|part| name.contains(part));
+    let name = name.replace(MANGLED_ANONYMOUS, "(anonymous namespace)::");
+    let plain = !name.starts_with("_Z") && !name.contains('{') && !name.contains("_GLOBAL__N");
     plain.then_some(name)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::class_of;
+    use super::{class_of, full_name};
 
     #[test]
     fn class_of_type_information_is_its_full_name() {
@@ -130,7 +141,10 @@ mod tests {
             Some("geometry::Shape")
         );
         assert_eq!(class_of(b"_ZTI3BoxIiLi3EE").as_deref(), Some("Box<int, 3>"));
-        assert_eq!(class_of(b"_ZTIN12_GLOBAL__N_14ImplE"), None);
+        let hidden = b"_ZTIN12_GLOBAL__N_14ImplE";
+        assert_eq!(class_of(hidden), None);
+        let name = full_name(hidden);
+        assert_eq!(name.as_deref(), Some("(anonymous namespace)::Impl"));
         assert_eq!(class_of(b"_ZTV4Base"), None);
     }
 }

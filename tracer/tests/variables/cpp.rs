@@ -181,3 +181,36 @@ fn classes_that_derive_from_another_are_found_by_their_type_information() {
         assert_eq!(module.derived("geometry::Shape", 0), []);
     }
 }
+
+#[test]
+fn class_of_an_anonymous_namespace_is_that_of_its_own_unit() {
+    for flags in ["-O0", "-O1 -gdwarf-4 -fdebug-types-section", "-O2 -no-pie"] {
+        for compiler in ["g++", "clang++"] {
+            let units = "cpp_hidden.cpp cpp_hidden_other.cpp";
+            let command = format!("{compiler} -g {flags} -w {units}");
+            let module = fixture(&command);
+            let derived = module.derived("Base", 8);
+            let mut found: Vec<(String, Option<u64>)> = derived
+                .iter()
+                .map(|class| {
+                    let ty = module.type_of(class.ty);
+                    let own = structure(&ty).members.last().expect("a member");
+                    (own.name.clone(), ty.size)
+                })
+                .collect();
+            found.sort();
+            let expected = [
+                ("first".to_owned(), Some(16)),
+                ("second".to_owned(), Some(32)),
+            ];
+            assert_eq!(found, expected, "{command}");
+            // Each with the type information that its own table names.
+            let infos = module.symbols_named("_ZTIN12_GLOBAL__N_14ImplE");
+            assert_eq!(infos.len(), 2, "{command}");
+            for class in &derived {
+                assert!(infos.iter().any(|info| info.address == class.info));
+            }
+            assert_ne!(derived[0].info, derived[1].info);
+        }
+    }
+}
