@@ -29,6 +29,7 @@ pub mod placement;
 mod returned;
 mod rust;
 mod shape;
+mod size;
 mod stack;
 #[cfg(test)]
 mod tests;

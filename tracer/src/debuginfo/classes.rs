@@ -6,15 +6,16 @@
 
 mod hidden;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+
+use rayon::prelude::*;
 
 use super::module::Module;
 use super::symbols::SymbolKind;
 use super::types::{Derived, Language, Type, TypeId, TypeKind, TypeSource as _};
-use crate::address::LinkAddr;
 
 /// Classes with type information; of a module with more, none is known.
-const MAX_CLASSES: usize = 1 << 12;
+const MAX_CLASSES: usize = 1 << 14;
 /// Levels of base classes.
 const MAX_LEVELS: usize = 16;
 /// Bases of one class, all levels together.
@@ -49,30 +50,30 @@ impl ClassIndex {
             }
             found.push((class_of(symbol.name), symbol.address));
         }
+        let named = found.into_par_iter().filter_map(|(name, info)| {
+            let ty = module.named(&name?)?;
+            Some((ty, info))
+        });
+        let hidden = hidden::read(module).into_par_iter();
+        // In order, so that the same module gives the same list.
+        let read: Vec<_> = named
+            .chain(hidden)
+            .filter_map(|(ty, info)| Some((Derived { ty, info }, bases_of(module, ty)?)))
+            .collect();
         let mut index = Self::default();
-        for (name, info) in found {
-            if let Some(ty) = name.and_then(|name| module.named(&name)) {
-                index.add(module, ty, info);
+        // A symbol may have aliases.
+        let mut known = HashSet::new();
+        for (class, bases) in read {
+            if known.insert(class.info) {
+                index.add(class, bases);
             }
-        }
-        for (ty, info) in hidden::read(module) {
-            index.add(module, ty, info);
         }
         index
     }
 
-    fn add(&mut self, module: &Module, ty: TypeId, info: LinkAddr) {
-        let class = module.type_of(ty);
-        if class.size.is_none() || class.language != Language::Cpp {
-            return;
-        }
-        let mut bases = Vec::new();
-        collect(module, &class, 0, &mut bases);
+    fn add(&mut self, class: Derived, bases: Vec<String>) {
         for base in bases {
-            let known = self.derived.entry(base).or_default();
-            if !known.iter().any(|known| known.info == info) {
-                known.push(Derived { ty, info });
-            }
+            self.derived.entry(base).or_default().push(class);
         }
     }
 
@@ -84,7 +85,18 @@ impl ClassIndex {
     }
 }
 
-/// Full names of all bases of a class.
+/// Full names of all bases of a class of C++.
+fn bases_of(module: &Module, ty: TypeId) -> Option<Vec<String>> {
+    let class = module.type_of(ty);
+    if class.size.is_none() || class.language != Language::Cpp {
+        return None;
+    }
+    let mut bases = Vec::new();
+    collect(module, &class, 0, &mut bases);
+    Some(bases)
+}
+
+/// Those of one class, and of its bases.
 fn collect(module: &Module, class: &Type, level: usize, out: &mut Vec<String>) {
     let TypeKind::Struct(body) = &class.kind else {
         return;

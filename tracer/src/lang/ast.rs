@@ -200,6 +200,18 @@ pub struct Expr {
     pub span: Span,
 }
 
+impl Expr {
+    /// Whether it is a number, whatever it is a number of: nothing that has a place.
+    #[must_use]
+    pub const fn is_computed(&self) -> bool {
+        match &self.kind {
+            ExprKind::Unary(op, _) => !matches!(op, UnaryOp::Deref),
+            ExprKind::Binary(..) | ExprKind::Cast(..) => true,
+            _ => false,
+        }
+    }
+}
+
 /// What an expression is.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ExprKind {

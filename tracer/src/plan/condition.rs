@@ -158,6 +158,10 @@ fn compare(
     if let Some(test) = float::compare(resolver, relation, left, right)? {
         return Ok(test);
     }
+    // What has no place is computed once: more would double with each level.
+    if left.is_computed() || right.is_computed() {
+        return numbers(resolver, expr, relation, left, right);
+    }
     let (a, b) = (resolver.operand(left)?, resolver.operand(right)?);
     let equality = matches!(relation, cond::EQ | cond::NE);
     if let (Operand::Special(Special::Thread), Operand::Text(text))

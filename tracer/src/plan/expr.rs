@@ -104,7 +104,16 @@ impl<'a, 'b> Resolver<'a, 'b> {
         self.depth += 1;
         let operand = self.kind(expr);
         self.depth -= 1;
-        operand
+        let operand = operand?;
+        let too_large = match &operand {
+            Operand::Number(number) => number.ir.is_too_large(),
+            Operand::Place(spots, _) => spots.is_too_large(),
+            _ => false,
+        };
+        if too_large {
+            return Err(PlanError::at(expr, "this takes too many steps to compute"));
+        }
+        Ok(operand)
     }
 
     fn kind(&mut self, expr: &Expr) -> Result<Operand, PlanError> {

@@ -55,6 +55,7 @@ fn side(resolver: &mut Resolver<'_, '_>, expr: &Expr) -> Result<Option<Side>, Pl
             Some(Side::Known(value)) => Some(Side::Known(-value)),
             _ => None,
         },
+        _ if expr.is_computed() => None,
         _ => {
             // Whatever it is else, and whatever is wrong with it, is for others.
             let Ok(Operand::Place(spots, ty)) = resolver.operand(expr) else {

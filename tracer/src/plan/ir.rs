@@ -510,7 +510,7 @@ fn machine_register(number: u8) -> Result<Ir, Unavailable> {
 /// The tree of a postfix expression.
 fn tree(expr: &Expr, process: Process) -> Result<Ir, Unavailable> {
     if expr.0.len() > TERMS {
-        return Err(Unavailable::Unsupported("a location of many steps".into()));
+        return Err(many_steps());
     }
     let bad = || Unavailable::BadDebugInfo("location expression out of operands".into());
     let mut stack: Vec<Ir> = Vec::new();
@@ -541,9 +541,18 @@ fn tree(expr: &Expr, process: Process) -> Result<Ir, Unavailable> {
                 Ir::Guard(Box::new(test), Failure::Caller, Box::new(value))
             }
         };
+        // What some terms use twice.
+        let twice = matches!(term, Term::Binary(_) | Term::Deref(_) | Term::Tls);
+        if twice && value.is_too_large() {
+            return Err(many_steps());
+        }
         stack.push(value);
     }
     stack.pop().ok_or_else(bad)
+}
+
+fn many_steps() -> Unavailable {
+    Unavailable::Unsupported("a location of many steps".into())
 }
 
 /// Whether a number is not 0.

@@ -20,6 +20,10 @@ pub(super) const STACK_BYTES: u32 = 16 << 10;
 /// Terms of one location expression; a longer one is not supported.
 pub(super) const TERMS: usize = 512;
 
+/// Steps of one computed number: a guard against divisions of divisions, each of which
+/// is two computations of the divisor; a larger one is not supported.
+pub(super) const COMPUTED: u32 = 4096;
+
 /// Levels of structs in structs, and steps from alias to alias: a guard
 /// against types that contain themselves in broken debug information.
 pub(super) const NESTING: u32 = 24;

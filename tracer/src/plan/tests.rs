@@ -4,6 +4,7 @@ mod classes;
 mod fixture;
 mod floats;
 mod moved;
+mod nested;
 mod own;
 mod random;
 

@@ -75,6 +75,10 @@ impl Resolver<'_, '_> {
         &mut self,
         expr: &Expr,
     ) -> Result<Option<Number>, PlanError> {
+        // What has no place is not looked into twice: that would double with each `!`.
+        if expr.is_computed() {
+            return Ok(None);
+        }
         let Operand::Place(spots, ty) = self.operand(expr)? else {
             return Ok(None);
         };

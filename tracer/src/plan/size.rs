@@ -1,0 +1,75 @@
+//! How large a computation is.
+//!
+//! Some operations use an operand twice: nested in each other they would double with each level.
+
+use super::ir::{Ir, Spot, Spots, Test};
+use super::limits::COMPUTED;
+
+impl Ir {
+    /// Whether it has more steps than are computed.
+    pub(super) fn is_too_large(&self) -> bool {
+        let mut left = COMPUTED;
+        !self.fits(&mut left)
+    }
+
+    /// Takes its steps from `left`; false when there are not as many.
+    fn fits(&self, left: &mut u32) -> bool {
+        let Some(rest) = left.checked_sub(1) else {
+            return false;
+        };
+        *left = rest;
+        match self {
+            Self::Const(_) | Self::Register(_) => true,
+            Self::Load { address: of, .. } | Self::Extend { of, .. } | Self::NonNull(of) => {
+                of.fits(left)
+            }
+            Self::Alu(_, a, b) => a.fits(left) && b.fits(left),
+            Self::Truth(test) => test.fits(left),
+            Self::Guard(test, _, then) => test.fits(left) && then.fits(left),
+            Self::Choose(test, yes, no) => test.fits(left) && yes.fits(left) && no.fits(left),
+        }
+    }
+}
+
+impl Test {
+    fn fits(&self, left: &mut u32) -> bool {
+        match self {
+            Self::Known(_) => true,
+            Self::Compare(_, a, b) => a.fits(left) && b.fits(left),
+            Self::Not(of) => of.fits(left),
+            Self::And(a, b) | Self::Or(a, b) => a.fits(left) && b.fits(left),
+            Self::Text(text) => {
+                text.pointer.fits(left) && text.length.as_ref().is_none_or(|of| of.fits(left))
+            }
+        }
+    }
+}
+
+impl Spots {
+    /// Whether it takes more steps to find it than are computed.
+    pub(super) fn is_too_large(&self) -> bool {
+        self.0.iter().any(|(_, spot)| match spot {
+            Spot::Memory(of) | Spot::Number(of) => of.is_too_large(),
+            Spot::Bytes(_) | Spot::Implicit(..) | Spot::Missing(_) => false,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracer_common::op::alu;
+
+    use super::super::ir::divide;
+    use super::*;
+
+    #[test]
+    fn nested_divisions_soon_are_too_large() {
+        let mut number = Ir::Register(1);
+        let mut levels = 0;
+        while !number.is_too_large() {
+            number = divide(alu::DIV, Ir::Register(2), number);
+            levels += 1;
+        }
+        assert!((8..16).contains(&levels), "{levels}");
+    }
+}
