@@ -412,6 +412,7 @@ impl<'a> Compiler<'a> {
             expr: name.into(),
             ty,
             source,
+            hidden: self.redactor.hides_expr(name),
         });
     }
 

@@ -6,7 +6,6 @@
 
 use std::sync::Arc;
 
-use crate::event::NamedValue;
 use crate::unavailable::Unavailable;
 use crate::value::Value;
 
@@ -64,10 +63,22 @@ impl Redactor {
         if self.0.is_empty() {
             return false;
         }
-        let words = words(name);
-        self.0
-            .iter()
-            .any(|pattern| words.windows(pattern.len()).any(|row| row == pattern))
+        // Each name of each event goes through here: nothing is allocated.
+        let mut from = Words::of(name);
+        loop {
+            let begins = |pattern: &Vec<String>| {
+                let mut words = from.clone();
+                pattern
+                    .iter()
+                    .all(|wanted| words.next().is_some_and(|word| is_same(word, wanted)))
+            };
+            if self.0.iter().any(begins) {
+                return true;
+            }
+            if from.next().is_none() {
+                return false;
+            }
+        }
     }
 
     /// Whether an expression names anything that is redacted.
@@ -77,22 +88,11 @@ impl Redactor {
             .any(|name| self.hides(name))
     }
 
-    /// Replaces what is redacted in the values of an event.
-    pub fn redact(&self, values: &mut [NamedValue]) {
+    /// Replaces what is redacted within a value.
+    pub fn value(&self, value: &mut Value, depth: u32) {
         if self.0.is_empty() {
             return;
         }
-        for named in values {
-            if self.hides_expr(&named.expr) {
-                named.value = Value::Unavailable(Unavailable::Redacted);
-            } else {
-                self.value(&mut named.value, 0);
-            }
-        }
-    }
-
-    /// Replaces what is redacted within a value.
-    pub fn value(&self, value: &mut Value, depth: u32) {
         if depth > DEPTH {
             *value = Value::Unavailable(Unavailable::Redacted);
             return;
@@ -142,25 +142,62 @@ impl Redactor {
 
 /// The words of a name, in lower case.
 fn words(name: &str) -> Vec<String> {
-    let mut words = vec![String::new()];
-    let mut before = ' ';
-    let letters: Vec<char> = name.chars().collect();
-    for (index, &c) in letters.iter().enumerate() {
-        let follows = letters
-            .get(index + 1)
-            .is_some_and(|next| next.is_lowercase());
-        let begins = c.is_uppercase()
-            && (before.is_lowercase() || before.is_numeric() || before.is_uppercase() && follows);
-        if !c.is_alphanumeric() || begins {
-            words.push(String::new());
-        }
-        if let (true, Some(word)) = (c.is_alphanumeric(), words.last_mut()) {
-            word.extend(c.to_lowercase());
-        }
-        before = c;
+    Words::of(name)
+        .map(|word| word.chars().flat_map(char::to_lowercase).collect())
+        .collect()
+}
+
+/// Whether a word is one that is in lower case.
+fn is_same(word: &str, lower: &str) -> bool {
+    if word.is_ascii() {
+        return word.eq_ignore_ascii_case(lower);
     }
-    words.retain(|word| !word.is_empty());
-    words
+    word.chars().flat_map(char::to_lowercase).eq(lower.chars())
+}
+
+/// The words of a name, as it spells them.
+#[derive(Clone)]
+struct Words<'a> {
+    rest: &'a str,
+    /// The character before the rest.
+    before: char,
+}
+
+impl<'a> Words<'a> {
+    const fn of(name: &'a str) -> Self {
+        Self {
+            rest: name,
+            before: ' ',
+        }
+    }
+}
+
+impl<'a> Iterator for Words<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        let skipped = self.rest.find(char::is_alphanumeric)?;
+        if let Some(before) = self.rest.get(..skipped)?.chars().next_back() {
+            self.before = before;
+        }
+        let word = self.rest.get(skipped..)?;
+        let mut letters = word.char_indices().peekable();
+        let mut end = word.len();
+        while let Some((at, c)) = letters.next() {
+            let follows = letters.peek().is_some_and(|(_, next)| next.is_lowercase());
+            let begins = c.is_uppercase()
+                && (self.before.is_lowercase()
+                    || self.before.is_numeric()
+                    || self.before.is_uppercase() && follows);
+            if at > 0 && (begins || !c.is_alphanumeric()) {
+                end = at;
+                break;
+            }
+            self.before = c;
+        }
+        self.rest = word.get(end..)?;
+        word.get(..end)
+    }
 }
 
 #[cfg(test)]
@@ -215,21 +252,31 @@ mod tests {
             ],
             cut: None,
         });
-        let mut values = vec![
-            NamedValue {
-                expr: "request".into(),
-                ty: "Request".into(),
-                value: Value::Tuple(vec![inner, map]),
-            },
-            NamedValue {
-                expr: "config.secret.len()".into(),
-                ty: "usize".into(),
-                value: Value::Uint(9),
-            },
-        ];
-        Redactor::default().redact(&mut values);
-        let shown = format!("{values:?}");
-        assert_eq!(shown.matches("Redacted").count(), 3, "{shown}");
+        let mut value = Value::Tuple(vec![inner, map]);
+        let usual = Redactor::default();
+        usual.value(&mut value, 0);
+        let shown = format!("{value:?}");
+        assert_eq!(shown.matches("Redacted").count(), 2, "{shown}");
         assert!(!shown.contains("Bearer"), "{shown}");
+        assert!(usual.hides_expr("config.secret.len()") && !usual.hides_expr("request"));
+    }
+
+    #[test]
+    fn words_of_a_name_are_those_of_each_spelling() {
+        for (name, wanted) in [
+            ("", &[][..]),
+            ("__", &[]),
+            ("_a", &["a"]),
+            ("api_key", &["api", "key"]),
+            ("APIKey", &["api", "key"]),
+            ("x-api-key", &["x", "api", "key"]),
+            ("dbPassword2Hash", &["db", "password2", "hash"]),
+            ("HTTPServer", &["http", "server"]),
+            ("straßeÜber", &["straße", "über"]),
+            ("a.b::C", &["a", "b", "c"]),
+        ] {
+            assert_eq!(words(name), wanted, "{name}");
+        }
+        assert!(Redactor::nothing().with(["über"]).hides("straßeÜber"));
     }
 }

@@ -76,9 +76,19 @@ pub(super) struct Loaded {
 pub(super) fn load(options: &LoadOptions) -> Result<Loaded, KernelError> {
     let mut settings = settings(options);
     let mut object = Cow::Borrowed(OBJECT);
+    // Both read the kernel's megabytes of BTF: aya's loader without being asked to.
+    let (mut loader, members) = std::thread::scope(|scope| {
+        let members = scope.spawn(features::task_members);
+        let loader = EbpfLoader::new();
+        let members = members.join();
+        (
+            loader,
+            members.unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+        )
+    });
     // Ids of another namespace are the kernel's to tell.
     if settings.pid_ns_ino == 0
-        && let Some(members) = features::task_members()
+        && let Some(members) = members
         && let Some(with_members) = task::with_members(OBJECT, members)
     {
         object = Cow::Owned(with_members);
@@ -90,9 +100,8 @@ pub(super) fn load(options: &LoadOptions) -> Result<Loaded, KernelError> {
     })?;
     let with_scratch = u32::try_from(cpus).unwrap_or(MAX_CPUS).min(MAX_CPUS);
     let scratch = with_scratch.saturating_mul(SCRATCH_PER_CPU);
-    let mut ebpf = EbpfLoader::new()
-        // The programs read no kernel structure by name, so the kernel's megabytes of BTF can stay
-        // where they are.
+    let mut ebpf = loader
+        // What the programs read of kernel structures is put in above: nothing to relocate.
         .btf(None)
         .override_global("SETTINGS", bytemuck::bytes_of(&settings), true)
         .map_max_entries("SCRATCH", scratch)

@@ -31,6 +31,8 @@ pub(super) struct Entry {
     pub(super) expr: Arc<str>,
     pub(super) ty: Arc<str>,
     pub(super) source: Source,
+    /// The expression names what is redacted: nobody gets the value.
+    pub(super) hidden: bool,
 }
 
 /// Where a value comes from.
@@ -170,7 +172,7 @@ impl Layout {
             |value: Option<Value>| value.unwrap_or(Value::Unavailable(Unavailable::OptimisedOut));
         let mut named: Vec<NamedValue> = Vec::with_capacity(self.entries.len());
         for entry in &self.entries {
-            let value = match entry.source {
+            let mut value = match entry.source {
                 Source::Captured(index) => take(values.get_mut(index).and_then(Option::take)),
                 Source::Special(special) => special_value(special, &header, context),
                 Source::End(index) => {
@@ -178,13 +180,17 @@ impl Layout {
                     continue;
                 }
             };
+            if entry.hidden {
+                value = Value::Unavailable(Unavailable::Redacted);
+            } else {
+                self.redactor.value(&mut value, 0);
+            }
             named.push(NamedValue {
                 expr: entry.expr.clone(),
                 ty: entry.ty.clone(),
                 value,
             });
         }
-        self.redactor.redact(&mut named);
         Ok((header, named, stack))
     }
 

@@ -279,6 +279,8 @@ impl Compiler<'_> {
             expr: "".into(),
             ty: "".into(),
             source: Source::End(index),
+            // It was, or was not, where it ended.
+            hidden: false,
         });
     }
 

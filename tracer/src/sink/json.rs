@@ -1,15 +1,18 @@
 //! One JSON object a line, for programs. docs/output.md has the keys.
 
+mod event;
+
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use serde::Serialize;
 use serde_json::ser::{CompactFormatter, Formatter};
 
+use event::EventLines;
+
 use super::Sink;
 use super::aggregate::PERCENTILES;
-use super::stamp::Stamp;
-use crate::event::{Aggregate, AggregateBody, Bucket, CountRow, Event, Frame, NamedValue};
+use crate::event::{Aggregate, AggregateBody, Bucket, CountRow, Event};
 use crate::session::ProbeStatus;
 use crate::unavailable::Unavailable;
 use crate::value::Value;
@@ -18,10 +21,9 @@ use crate::visible::is_hostile;
 /// Writes events and summaries as JSON, one object a line.
 pub struct JsonSink<W> {
     out: W,
-    stamp: Stamp,
+    events: EventLines,
     /// The line under way, kept for its allocation.
     line: Vec<u8>,
-    time: String,
 }
 
 impl<W: Write + Send> JsonSink<W> {
@@ -29,9 +31,8 @@ impl<W: Write + Send> JsonSink<W> {
     pub fn new(out: W) -> Self {
         Self {
             out,
-            stamp: Stamp::utc(),
+            events: EventLines::new(),
             line: Vec::new(),
-            time: String::new(),
         }
     }
 
@@ -73,81 +74,6 @@ impl Formatter for Printable {
             rest = rest.get(at + c.len_utf8()..).unwrap_or_default();
         }
         out.write_all(rest.as_bytes())
-    }
-}
-
-#[derive(Serialize)]
-struct EventLine<'e> {
-    r#type: &'static str,
-    time: &'e str,
-    probe: &'e str,
-    action: &'static str,
-    file: &'e str,
-    line: u64,
-    function: &'e str,
-    pid: u32,
-    tid: u32,
-    thread: &'e str,
-    hit: u64,
-    message: &'e str,
-    values: Values<'e>,
-    #[serde(skip_serializing_if = "<[FrameLine<'_>]>::is_empty")]
-    stack: &'e [FrameLine<'e>],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    stack_stopped: Option<&'e str>,
-}
-
-/// The values, written one by one without a list of their own.
-struct Values<'e>(&'e [NamedValue]);
-
-impl Values<'_> {
-    const fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
-impl Serialize for Values<'_> {
-    fn serialize<S: serde::Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        out.collect_seq(self.0.iter().map(|value| ValueLine {
-            expr: &value.expr,
-            r#type: &value.ty,
-            value: &value.value,
-        }))
-    }
-}
-
-#[derive(Serialize)]
-struct ValueLine<'e> {
-    expr: &'e str,
-    r#type: &'e str,
-    value: &'e Value,
-}
-
-#[derive(Serialize)]
-struct FrameLine<'e> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    function: Option<&'e str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    file: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    line: Option<u64>,
-    inlined: bool,
-    address: String,
-    #[serde(skip_serializing_if = "Values::is_empty")]
-    values: Values<'e>,
-}
-
-impl<'e> From<&'e Frame> for FrameLine<'e> {
-    fn from(frame: &'e Frame) -> Self {
-        let file = frame.file.as_ref();
-        Self {
-            function: frame.function.as_deref(),
-            file: file.map(|file| file.to_string_lossy().into_owned()),
-            line: frame.line,
-            inlined: frame.inlined,
-            address: format!("{:#x}", frame.address),
-            values: Values(&frame.values),
-        }
     }
 }
 
@@ -277,39 +203,13 @@ struct SummaryLine<'e> {
 
 impl<W: Write + Send> Sink for JsonSink<W> {
     fn event(&mut self, event: &Event) -> io::Result<()> {
-        use std::fmt::Write as _;
-
-        let origin = &event.origin;
-        let (clock, nanoseconds) = self.stamp.of(event.time_ns);
-        self.time.clear();
-        // Writing to a string does not fail.
-        let _ = write!(self.time, "{clock}.{nanoseconds:09}Z");
-        let time = std::mem::take(&mut self.time);
-        let stack: Vec<FrameLine<'_>> = event.stack.frames.iter().map(FrameLine::from).collect();
-        let written = self.write(&EventLine {
-            r#type: "event",
-            time: &time,
-            probe: &origin.probe_name,
-            action: origin.action,
-            file: &origin.file.to_string_lossy(),
-            line: origin.line,
-            function: &origin.function,
-            pid: event.pid,
-            tid: event.tid,
-            thread: &event.thread,
-            hit: event.hit,
-            message: &event.message,
-            values: Values(&event.values),
-            stack: &stack,
-            stack_stopped: event.stack.stopped.as_deref(),
-        });
-        self.time = time;
-        written
+        self.line.clear();
+        self.events.event(&mut self.line, event)?;
+        self.out.write_all(&self.line)
     }
 
     fn aggregate(&mut self, aggregate: &Aggregate, time_ns: u64) -> io::Result<()> {
-        let (clock, nanoseconds) = self.stamp.of(time_ns);
-        let time = format!("{clock}.{nanoseconds:09}Z");
+        let time = self.events.time(time_ns);
         match &aggregate.body {
             AggregateBody::Count(rows) => {
                 let rows: Vec<CountRowLine<'_>> = rows.iter().map(CountRowLine::from).collect();
@@ -406,6 +306,7 @@ pub(super) mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::event::NamedValue;
     use crate::event::{Counters, Origin, ProbeId};
     use crate::session::Cost;
 
@@ -456,6 +357,30 @@ pub(super) mod tests {
                 "\n"
             )
         );
+    }
+
+    #[test]
+    fn events_of_several_origins_and_values_keep_their_own_keys() {
+        let mut events = vec![event(), event(), event()];
+        events[1].origin = Arc::new(Origin {
+            probe_name: "other \"p\"".into(),
+            ..(*events[0].origin).clone()
+        });
+        // Of one origin, and yet not the values that its events had so far.
+        events[2].origin = Arc::clone(&events[0].origin);
+        let mut more = events[2].values[0].clone();
+        more.expr = "last.y".into();
+        events[2].values.insert(0, more);
+        let mut out = Vec::new();
+        let mut sink = JsonSink::new(&mut out);
+        for _ in 0..2 {
+            for event in &events {
+                sink.event(event).unwrap();
+            }
+        }
+        drop(sink);
+        let alone: String = events.iter().map(written).collect();
+        assert_eq!(String::from_utf8(out).unwrap(), alone.repeat(2));
     }
 
     #[test]

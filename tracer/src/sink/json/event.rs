@@ -1,0 +1,223 @@
+//! Events as lines. What all events of a site share is put into JSON once and copied from then on.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::Printable;
+use crate::event::{Event, Frame, NamedValue, Origin};
+use crate::sink::stamp::Stamp;
+use crate::value::Value;
+
+/// Origins that are kept; more of them, and all are made anew.
+const MOST_ORIGINS: usize = 1 << 10;
+
+/// Makes the lines of events.
+pub(super) struct EventLines {
+    stamp: Stamp,
+    /// By the address of the origin, which it keeps.
+    known: HashMap<usize, Known>,
+}
+
+/// What the events of one origin share.
+struct Known {
+    /// Held, so that its address is no other's.
+    _origin: Arc<Origin>,
+    /// From the probe's name to the function's.
+    origin_keys: Vec<u8>,
+    values: Vec<KnownValue>,
+}
+
+/// What a value of all these events has.
+struct KnownValue {
+    expr: Arc<str>,
+    ty: Arc<str>,
+    /// Expression and type.
+    keys: Vec<u8>,
+}
+
+impl EventLines {
+    pub(super) fn new() -> Self {
+        Self {
+            stamp: Stamp::utc(),
+            known: HashMap::new(),
+        }
+    }
+
+    /// The time as all lines have it.
+    pub(super) fn time(&mut self, time_ns: u64) -> String {
+        let mut out = Vec::new();
+        self.write_time(&mut out, time_ns);
+        String::from_utf8_lossy(&out).into_owned()
+    }
+
+    fn write_time(&mut self, out: &mut Vec<u8>, time_ns: u64) {
+        let (clock, nanoseconds) = self.stamp.of(time_ns);
+        out.extend_from_slice(clock.as_bytes());
+        out.push(b'.');
+        let mut digits = *b"000000000";
+        let mut left = nanoseconds;
+        for digit in digits.iter_mut().rev() {
+            *digit += (left % 10) as u8;
+            left /= 10;
+        }
+        out.extend_from_slice(&digits);
+        out.push(b'Z');
+    }
+
+    /// Appends the event's line to `out`.
+    ///
+    /// # Errors
+    /// A value's, of which there is none.
+    pub(super) fn event(&mut self, out: &mut Vec<u8>, event: &Event) -> io::Result<()> {
+        out.extend_from_slice(br#"{"type":"event","time":""#);
+        self.write_time(out, event.time_ns);
+        let known = self.known(&event.origin)?;
+        out.extend_from_slice(&known.origin_keys);
+        key(out, "pid", &event.pid)?;
+        key(out, "tid", &event.tid)?;
+        key(out, "thread", &event.thread)?;
+        key(out, "hit", &event.hit)?;
+        key(out, "message", &event.message)?;
+        out.extend_from_slice(br#","values":["#);
+        for (index, named) in event.values.iter().enumerate() {
+            if index > 0 {
+                out.push(b',');
+            }
+            out.extend_from_slice(known.value(index, named)?);
+            append(out, &named.value)?;
+            out.push(b'}');
+        }
+        out.push(b']');
+        if !event.stack.frames.is_empty() {
+            let frames: Vec<FrameLine<'_>> =
+                event.stack.frames.iter().map(FrameLine::from).collect();
+            key(out, "stack", &frames)?;
+        }
+        if let Some(stopped) = &event.stack.stopped {
+            key(out, "stack_stopped", stopped)?;
+        }
+        out.extend_from_slice(b"}\n");
+        Ok(())
+    }
+
+    fn known(&mut self, origin: &Arc<Origin>) -> io::Result<&mut Known> {
+        let address = Arc::as_ptr(origin).addr();
+        if self.known.len() >= MOST_ORIGINS && !self.known.contains_key(&address) {
+            self.known.clear();
+        }
+        Ok(match self.known.entry(address) {
+            std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
+            std::collections::hash_map::Entry::Vacant(entry) => {
+                entry.insert(Known::of(Arc::clone(origin))?)
+            }
+        })
+    }
+}
+
+impl Known {
+    fn of(origin: Arc<Origin>) -> io::Result<Self> {
+        let mut keys = vec![b'"'];
+        key(&mut keys, "probe", &origin.probe_name)?;
+        key(&mut keys, "action", &origin.action)?;
+        key(&mut keys, "file", &origin.file.to_string_lossy())?;
+        key(&mut keys, "line", &origin.line)?;
+        key(&mut keys, "function", &origin.function)?;
+        Ok(Self {
+            _origin: origin,
+            origin_keys: keys,
+            values: Vec::new(),
+        })
+    }
+
+    /// All of a value's object that stands before the value.
+    fn value(&mut self, index: usize, named: &NamedValue) -> io::Result<&[u8]> {
+        let is_it = |known: &KnownValue| {
+            Arc::ptr_eq(&known.expr, &named.expr) && Arc::ptr_eq(&known.ty, &named.ty)
+        };
+        if !self.values.get(index).is_some_and(is_it) {
+            let mut keys = br#"{"expr":"#.to_vec();
+            append(&mut keys, &*named.expr)?;
+            key(&mut keys, "type", &*named.ty)?;
+            keys.extend_from_slice(br#","value":"#);
+            // Values come in order, so all before this one are there.
+            self.values.truncate(index);
+            self.values.push(KnownValue {
+                expr: Arc::clone(&named.expr),
+                ty: Arc::clone(&named.ty),
+                keys,
+            });
+        }
+        Ok(self.values.get(index).map_or(&[], |known| &known.keys))
+    }
+}
+
+/// Appends `,"name":value`.
+fn key(out: &mut Vec<u8>, name: &str, value: &(impl Serialize + ?Sized)) -> io::Result<()> {
+    out.extend_from_slice(b",\"");
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\":");
+    append(out, value)
+}
+
+fn append(out: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) -> io::Result<()> {
+    let mut serializer = serde_json::Serializer::with_formatter(out, Printable);
+    value.serialize(&mut serializer)?;
+    Ok(())
+}
+
+/// The values, written one by one without a list of their own.
+struct Values<'e>(&'e [NamedValue]);
+
+impl Values<'_> {
+    const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Serialize for Values<'_> {
+    fn serialize<S: serde::Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        out.collect_seq(self.0.iter().map(|value| ValueLine {
+            expr: &value.expr,
+            r#type: &value.ty,
+            value: &value.value,
+        }))
+    }
+}
+
+#[derive(Serialize)]
+struct ValueLine<'e> {
+    expr: &'e str,
+    r#type: &'e str,
+    value: &'e Value,
+}
+
+#[derive(Serialize)]
+struct FrameLine<'e> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    function: Option<&'e str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<u64>,
+    inlined: bool,
+    address: String,
+    #[serde(skip_serializing_if = "Values::is_empty")]
+    values: Values<'e>,
+}
+
+impl<'e> From<&'e Frame> for FrameLine<'e> {
+    fn from(frame: &'e Frame) -> Self {
+        let file = frame.file.as_ref();
+        Self {
+            function: frame.function.as_deref(),
+            file: file.map(|file| file.to_string_lossy().into_owned()),
+            line: frame.line,
+            inlined: frame.inlined,
+            address: format!("{:#x}", frame.address),
+            values: Values(&frame.values),
+        }
+    }
+}
