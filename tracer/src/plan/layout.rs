@@ -15,6 +15,9 @@ use crate::stack::CapturedStack;
 use crate::unavailable::Unavailable;
 use crate::value::{Text, Value, debug};
 
+/// Bytes that most messages fit into.
+const MESSAGE: usize = 64;
+
 /// Decodes the records of one plan.
 #[derive(Clone, Debug)]
 pub struct Layout {
@@ -201,7 +204,7 @@ impl Layout {
         values: Vec<NamedValue>,
         stack: Option<CapturedStack>,
     ) -> Decoded {
-        let mut message = String::new();
+        let mut message = String::with_capacity(MESSAGE);
         for part in &self.parts {
             match part {
                 Part::Text(text) => message.push_str(text),

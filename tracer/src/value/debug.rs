@@ -115,6 +115,15 @@ impl Writer<'_> {
 
     fn integer(&mut self, negative: bool, number: u128) -> fmt::Result {
         let format = self.format;
+        let is_plain = matches!(format.style, Style::Display | Style::Debug | Style::Pointer);
+        if is_plain && format.width.is_none() {
+            // What most events are made of: no text between the number and the message.
+            let sign = if negative { "-" } else { "" };
+            return match u64::try_from(number) {
+                Ok(number) => write!(self.out, "{sign}{number}"),
+                Err(_) => write!(self.out, "{sign}{number}"),
+            };
+        }
         let (prefix, digits) = match format.style {
             Style::LowerHex => ("0x", format!("{number:x}")),
             Style::UpperHex => ("0x", format!("{number:X}")),
