@@ -11,6 +11,7 @@
 pub mod aggregate;
 pub mod control;
 pub mod fetch;
+pub mod forks;
 pub mod limits;
 pub mod op;
 pub mod record;

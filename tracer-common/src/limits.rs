@@ -69,3 +69,7 @@ pub const KEPT_BYTES: usize = 1 << 10;
 
 /// Inlined copies of one function in another whose times are told apart; further ones are left out.
 pub const MAX_GROUPS: u32 = 16;
+
+/// Processes that are followed at once, the target among them. What is forked beyond has no probes,
+/// and is counted as missed.
+pub const MAX_PROCESSES: u32 = 1 << 10;

@@ -19,6 +19,7 @@
 mod atomic;
 mod diagnostics;
 mod fetch;
+mod forks;
 mod guard;
 mod machine;
 mod maps;

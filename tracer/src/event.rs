@@ -66,6 +66,20 @@ pub struct Event {
     pub stack: Stack,
 }
 
+impl Event {
+    /// What tells its thread, behind the thread's name: the id, behind that of the process where
+    /// events are of several.
+    #[must_use]
+    pub fn ids(&self, processes: bool) -> String {
+        let Self { pid, tid, .. } = self;
+        if processes {
+            format!("{pid}/{tid}")
+        } else {
+            tid.to_string()
+        }
+    }
+}
+
 /// A call stack.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Stack {

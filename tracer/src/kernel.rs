@@ -10,6 +10,7 @@ mod btf;
 mod calibrate;
 mod diagnostics;
 mod error;
+mod family;
 mod features;
 mod fetch;
 mod guard;
@@ -22,6 +23,7 @@ mod task;
 
 pub use calibrate::TrapCost;
 pub use error::KernelError;
+pub use family::{Family, Member};
 pub use features::{Feature, Features, MULTI_LINKS, kernel_release};
 pub use load::LoadOptions;
 pub use machine::{Machine, Reserved, SiteRequest, Tallies};

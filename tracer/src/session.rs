@@ -13,6 +13,7 @@ mod check;
 mod clock;
 mod cost;
 mod error;
+mod family;
 mod following;
 mod frames;
 mod keeper;
@@ -38,6 +39,7 @@ pub use catalog::{Catalog, Located, ModuleInfo};
 pub use check::{Checked, CheckedSite};
 pub use cost::{expected_trap_cost, trap_ns};
 pub use error::AttachError;
+pub use family::Followed;
 pub use live::Session;
 pub use placing::SiteCost;
 pub use removed::Removed;
@@ -61,6 +63,8 @@ pub struct Options {
     pub ring_bytes: u32,
     /// Attach by perf events even where the kernel has multi-uprobe links.
     pub perf_events: bool,
+    /// Probe the processes that the target forks, too.
+    pub follow_forks: bool,
     /// Which instruction of a line is probed.
     pub site: SiteChoice,
     /// Where to look for debug information.

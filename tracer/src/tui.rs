@@ -45,6 +45,8 @@ pub struct Options {
     pub mouse: bool,
     /// Time zone in which times are shown.
     pub time_zone: TimeZone,
+    /// Say of which process each event is.
+    pub processes: bool,
     /// Events that are kept for reading; the oldest goes when one more comes.
     pub events: usize,
 }
@@ -56,6 +58,7 @@ impl Default for Options {
             colours: std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
             mouse: true,
             time_zone: TimeZone::system(),
+            processes: false,
             events: events::KEPT,
         }
     }

@@ -123,6 +123,12 @@ pub(super) struct Attach {
     /// How to show events: tui (on a terminal), text, json
     #[arg(long, short, value_name = "HOW", hide_possible_values = true)]
     pub(super) output: Option<Output>,
+    /// Probe the processes that the target forks from now on, too
+    #[arg(
+        long,
+        long_help = "Probe the processes that the target forks from now on, too, from some moments after their start until they end or execute another program; the session ends with the last of them"
+    )]
+    pub(super) follow_fork: bool,
     /// End after this time: `500ms`, `10s`, `5m`
     #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
     pub(super) time: Option<Duration>,

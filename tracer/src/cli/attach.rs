@@ -64,13 +64,14 @@ pub(super) fn run(args: Attach, colours: Colours) -> Result<u8, Failure> {
     let code = match how {
         Output::Tui => {
             announce();
-            in_terminal(&session, colours, &installed)?
+            in_terminal(&session, tui_options(&args, colours), &installed)?
         }
         Output::Text | Output::Json => {
             let style = Style {
                 how,
                 colours,
                 every: args.every,
+                processes: args.follow_fork,
             };
             lines(&session, style, until, announce)?
         }
@@ -86,6 +87,7 @@ pub(super) fn options(args: &Attach) -> Options {
     Options {
         ring_bytes: args.ring_bytes.unwrap_or(0),
         perf_events: args.perf_events,
+        follow_forks: args.follow_fork,
         site: match args.site {
             SiteArg::Cheapest => SiteChoice::Cheapest,
             SiteArg::First => SiteChoice::First,
@@ -133,7 +135,7 @@ fn output(args: &Attach) -> Result<Output, Failure> {
 fn pid(args: &Attach, how: Output, colours: Colours) -> Result<Option<u32>, Failure> {
     match &args.pid {
         Some(named) => subject_pid(named).map(Some),
-        None if how == Output::Tui => choose_process(colours),
+        None if how == Output::Tui => choose_process(args, colours),
         None => Err(Failure::new("no process is named")
             .hint("`--pid PID` takes a pid, or a name that just one process has".to_owned())),
     }
@@ -235,7 +237,7 @@ fn lines(
     announce: impl FnOnce(),
 ) -> Result<u8, Failure> {
     let shown = stream::run(session, style, until, announce)?;
-    summarise(&shown.probes);
+    summarise(session, &shown.probes);
     if shown.beyond > 0 {
         say!("{} more came before the probes were out", shown.beyond);
     }
@@ -247,38 +249,42 @@ fn lines(
     })
 }
 
-fn summarise(probes: &[ProbeStatus]) {
+fn summarise(session: &Session, probes: &[ProbeStatus]) {
     for probe in probes {
         say!("{}", Summary(probe));
     }
+    if let Some(followed) = session.followed() {
+        say!("{followed}");
+    }
 }
 
-fn tui_options(colours: Colours) -> tui::Options {
+fn tui_options(args: &Attach, colours: Colours) -> tui::Options {
     tui::Options {
         colours: colours.stdout,
+        processes: args.follow_fork,
         ..tui::Options::default()
     }
 }
 
 fn in_terminal(
     session: &Arc<Session>,
-    colours: Colours,
+    options: tui::Options,
     installed: &Installed,
 ) -> Result<u8, Failure> {
     for failure in &installed.failures {
         session.warn(failure.message().to_owned());
     }
-    let outcome = tui::run(Arc::clone(session) as Arc<_>, &tui_options(colours));
+    let outcome = tui::run(Arc::clone(session) as Arc<_>, &options);
     let probes = session.finish();
     let removed = session.take_removed().into_iter().map(|gone| gone.status);
     let probes: Vec<ProbeStatus> = removed.chain(probes).collect();
     outcome.map_err(|error| Failure::new(crate::causes::chain(&error)))?;
-    summarise(&probes);
+    summarise(session, &probes);
     Ok(DONE)
 }
 
 /// Lets the user pick a process; `None` when they leave.
-fn choose_process(colours: Colours) -> Result<Option<u32>, Failure> {
+fn choose_process(args: &Attach, colours: Colours) -> Result<Option<u32>, Failure> {
     let users = users();
     let list = move || {
         let entry = |process: crate::target::ProcessEntry| tui::ProcessEntry {
@@ -296,7 +302,7 @@ fn choose_process(colours: Colours) -> Result<Option<u32>, Failure> {
         entries.sort_by_key(|entry| entry.debug_info != Some(true));
         entries
     };
-    tui::pick_process(list, &tui_options(colours))
+    tui::pick_process(list, &tui_options(args, colours))
         .map_err(|error| Failure::new(crate::causes::chain(&error)))
 }
 

@@ -48,6 +48,8 @@ pub(super) struct Style {
     pub(super) how: Output,
     /// Whether text is coloured.
     pub(super) colours: Colours,
+    /// Whether text says of which process each event is.
+    pub(super) processes: bool,
     /// How often what was added up is shown, beside the end.
     pub(super) every: Option<Duration>,
 }
@@ -88,7 +90,7 @@ pub(super) fn run(
     let finished = Arc::new(Finished::default());
     let writer = Writer {
         session: Arc::clone(session),
-        sink: sink(style.how, style.colours),
+        sink: sink(style),
         every: style.every,
         shown: Instant::now(),
         limit: until.events,
@@ -166,12 +168,13 @@ fn listen(ended: Sender<End>) -> io::Result<Signals> {
     })
 }
 
-fn sink(how: Output, colours: Colours) -> Box<dyn Sink> {
+fn sink(style: Style) -> Box<dyn Sink> {
     let out = BufWriter::with_capacity(BUFFER, io::stdout());
-    match how {
+    match style.how {
         Output::Json => Box::new(JsonSink::new(out)),
         Output::Text | Output::Tui => {
-            Box::new(TextSink::new(out, TimeZone::system(), colours.stdout))
+            let sink = TextSink::new(out, TimeZone::system(), style.colours.stdout);
+            Box::new(sink.with_processes(style.processes))
         }
     }
 }

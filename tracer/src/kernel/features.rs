@@ -8,7 +8,8 @@ use tracer_common::control::{FS_BASE_SHIFT, NEEDS_FS_BASE};
 
 use super::btf::{member_offset, member_offsets};
 
-const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
+/// The kernel's own BTF.
+pub(super) const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
 /// The first Linux whose multi-uprobe links are used: before, their pid filter was wrong.
 pub const MULTI_LINKS: (u32, u32) = (6, 10);
 /// Number of `CAP_SYS_ADMIN`.
@@ -140,7 +141,7 @@ fn capability(number: u32, name: &str, purpose: &str) -> Feature {
 fn load() -> Feature {
     let result = super::Machine::load(&super::LoadOptions {
         ring_bytes: 4096,
-        perf_events: false,
+        ..super::LoadOptions::default()
     });
     let (present, found, advice) = match result {
         Ok(machine) if machine.has_multi_links() => (

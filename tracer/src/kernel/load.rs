@@ -15,12 +15,14 @@ use aya::programs::UProbe;
 use aya::{Ebpf, EbpfLoader};
 use aya_obj::Object;
 use tracer_common::control::Settings;
+use tracer_common::forks::TaskLayout;
 use tracer_common::limits::{MAX_CPUS, SCRATCH_PER_CPU};
 
 use super::bpf;
 use super::diagnostics;
 use super::error::KernelError;
 use super::features;
+use super::family::{self, Family};
 use super::ring::Ring;
 use super::task;
 
@@ -42,6 +44,8 @@ pub struct LoadOptions {
     pub ring_bytes: u32,
     /// Attach by perf events even where the kernel has multi-uprobe links.
     pub perf_events: bool,
+    /// Have the kernel tell what processes fork.
+    pub follow_forks: bool,
 }
 
 /// How sites are attached.
@@ -68,6 +72,7 @@ pub(super) struct Loaded {
     pub(super) times: MapData,
     pub(super) counters: MapData,
     pub(super) ring: Option<Ring>,
+    pub(super) family: Option<Family>,
     /// CPUs that the kernel keeps counters for.
     pub(super) cpus: usize,
 }
@@ -100,10 +105,17 @@ pub(super) fn load(options: &LoadOptions) -> Result<Loaded, KernelError> {
     })?;
     let with_scratch = u32::try_from(cpus).unwrap_or(MAX_CPUS).min(MAX_CPUS);
     let scratch = with_scratch.saturating_mul(SCRATCH_PER_CPU);
+    let task_layout = if options.follow_forks {
+        family::task_layout()?
+    } else {
+        TaskLayout::default()
+    };
     let mut ebpf = loader
         // What the programs read of kernel structures is put in above: nothing to relocate.
         .btf(None)
         .override_global("SETTINGS", bytemuck::bytes_of(&settings), true)
+        .override_global("TASK_LAYOUT", bytemuck::bytes_of(&task_layout), true)
+        .map_max_entries("FAMILY_MESSAGES", family::ring_bytes(options.follow_forks))
         .map_max_entries("SCRATCH", scratch)
         .map_max_entries("EVENTS", ring_bytes(options))
         .override_global(aya_log::LEVEL, &diagnostics::level(), true)
@@ -125,6 +137,10 @@ pub(super) fn load(options: &LoadOptions) -> Result<Loaded, KernelError> {
     };
     let ring = take(&mut ebpf, "EVENTS")?;
     let log = diagnostics::open(&mut ebpf)?;
+    let family = options
+        .follow_forks
+        .then(|| Family::open(&mut ebpf))
+        .transpose()?;
     Ok(Loaded {
         flavour,
         ops: take_array(&mut ebpf, "OPS")?,
@@ -142,6 +158,7 @@ pub(super) fn load(options: &LoadOptions) -> Result<Loaded, KernelError> {
             RingBuf::try_from(ring).map_err(|_| unexpected("EVENTS"))?,
             log,
         )),
+        family,
         cpus,
         ebpf,
     })
@@ -256,7 +273,7 @@ pub(super) fn unexpected(name: &str) -> KernelError {
 }
 
 /// Finds the system call's answer in aya's errors.
-fn load_error(error: &(dyn std::error::Error + 'static)) -> KernelError {
+pub(super) fn load_error(error: &(dyn std::error::Error + 'static)) -> KernelError {
     let mut cause = Some(error);
     while let Some(current) = cause {
         if let Some(answer) = current.downcast_ref::<io::Error>()

@@ -21,12 +21,17 @@ use tracer_common::timing::{BegunKey, TimeCounters, TimeState};
 use super::bpf;
 use super::error::KernelError;
 use super::fetch;
+use super::family::{Family, Held, Member};
 use super::guard;
 use super::load::{Flavour, LoadOptions, Loaded, load, perf_program};
 use super::perf;
 use super::ring::Ring;
 use super::room::Room;
 use crate::address::{FileOffset, RunAddr};
+
+/// Threads that close links at once. Each waits for the kernel some tens of milliseconds; of
+/// processes that come and go more of them end than one thread could follow.
+const MAX_CLOSING: usize = 16;
 
 /// One address to attach to.
 #[derive(Clone, Debug)]
@@ -46,7 +51,7 @@ pub struct SiteRequest {
 }
 
 /// Room in the kernel's maps for one probe and its sites, not attached yet.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Reserved {
     /// The probe's index; records carry it.
     pub slot: u32,
@@ -56,7 +61,7 @@ pub struct Reserved {
     /// It adds hits up by key.
     tallies: bool,
     /// It times.
-    times: bool,
+    pub(super) times: bool,
 }
 
 /// What hits were added up by, of all probes, with the number of hits.
@@ -70,15 +75,21 @@ pub struct Tallies {
 
 /// What holds a probe's sites.
 #[expect(dead_code, reason = "links are held to be dropped")]
-enum Link {
+pub(super) enum Link {
     Multi(OwnedFd),
     PerfEvent(UProbeLink),
     Return(OwnedFd),
 }
 
-struct Installed {
-    reserved: Reserved,
+pub(super) struct Installed {
+    pub(super) reserved: Reserved,
     links: Vec<Link>,
+    /// It is not detached.
+    pub(super) attached: bool,
+    /// Its sites in the processes that are followed.
+    pub(super) others: Vec<(u32, Vec<Link>)>,
+    /// What those are attached by; `None`: it is for the target alone.
+    pub(super) held: Option<Held>,
 }
 
 /// The loaded machine.
@@ -90,7 +101,11 @@ pub struct Machine {
     op_room: Room,
     site_room: Room,
     probe_room: Room,
-    installed: Vec<Installed>,
+    pub(super) installed: Vec<Installed>,
+    /// Processes that are followed beside the target.
+    pub(super) members: Vec<Member>,
+    pub(super) family: Option<Family>,
+    pub(super) follows: bool,
     /// Closing links takes the kernel tens of milliseconds: nobody waits for it but the end.
     closing: Vec<JoinHandle<()>>,
     /// Of the last probe that times; see [`TimeState::generation`].
@@ -114,6 +129,9 @@ impl Machine {
         let mut loaded = load(options)?;
         Ok(Self {
             ring: loaded.ring.take(),
+            follows: loaded.family.is_some(),
+            family: loaded.family.take(),
+            members: Vec::new(),
             loaded,
             op_room: Room::new(MAX_OPS),
             site_room: Room::new(MAX_SITES),
@@ -273,8 +291,24 @@ impl Machine {
             self.release(&reserved);
             return Err(failed.swap_remove(0).1);
         }
-        self.installed.push(Installed { reserved, links });
+        self.installed.push(Installed {
+            reserved,
+            links,
+            attached: true,
+            others: Vec::new(),
+            held: self.hold(sites),
+        });
+        self.link_last();
         Ok(failed)
+    }
+
+    /// Attaches the probe that was installed last to the processes that are followed.
+    fn link_last(&mut self) {
+        let last = self.installed.len().saturating_sub(1);
+        for (process, error) in self.link_members(last) {
+            // It may have just exited.
+            tracing::debug!(process, %error, "a process that is followed has not the new probe");
+        }
     }
 
     /// Attaches a detached probe again, with the limits of `control`.
@@ -297,7 +331,7 @@ impl Machine {
             });
         };
         let mut installed = self.installed.swap_remove(index);
-        if !installed.links.is_empty() {
+        if installed.attached {
             self.installed.push(installed);
             self.set_control(slot, control)?;
             return Ok(Vec::new());
@@ -309,8 +343,12 @@ impl Machine {
         let (links, mut failed) = self.link(pid, &installed.reserved, sites);
         let refused = links.is_empty() && !failed.is_empty();
         installed.links.extend(links);
+        installed.attached = true;
         self.installed.push(installed);
-        if refused {
+        self.link_last();
+        let last = self.installed.last_mut();
+        if let Some(installed) = last.filter(|installed| refused && !installed.is_in_others()) {
+            installed.attached = false;
             return Err(failed.swap_remove(0).1);
         }
         self.set_control(slot, control)?;
@@ -318,7 +356,7 @@ impl Machine {
     }
 
     /// The links of all sites that can be attached, and those that cannot.
-    fn link(
+    pub(super) fn link(
         &mut self,
         pid: u32,
         reserved: &Reserved,
@@ -462,13 +500,13 @@ impl Machine {
     }
 
     /// Gives back the room of what has begun and will not end.
-    fn forget_begun(&self, slot: u32) -> io::Result<()> {
+    pub(super) fn forget_begun(&self, which: impl Fn(&BegunKey) -> bool) -> io::Result<()> {
         for (map, most) in [
             (&self.loaded.begun, MAX_BEGUN),
             (&self.loaded.begun_kept, MAX_BEGUN_KEPT),
         ] {
             let mut keys: Vec<BegunKey> = bpf::keys(map.fd().as_fd(), most)?;
-            keys.retain(|key| key.probe == slot);
+            keys.retain(|key| which(key));
             bpf::remove(map.fd().as_fd(), &keys)?;
         }
         Ok(())
@@ -485,10 +523,24 @@ impl Machine {
         let Some(installed) = self.installed.iter_mut().find(of_slot) else {
             return;
         };
-        let links = std::mem::take(&mut installed.links);
+        let mut links = std::mem::take(&mut installed.links);
+        let others = std::mem::take(&mut installed.others);
+        links.extend(others.into_iter().flat_map(|(_, links)| links));
+        installed.attached = false;
+        self.close_later(links);
+    }
+
+    /// Closes links in the background.
+    pub(super) fn close_later(&mut self, links: Vec<Link>) {
+        if links.is_empty() {
+            return;
+        }
         self.closing.retain(|thread| !thread.is_finished());
-        let close = move || drop(links);
-        self.closing.push(std::thread::spawn(close));
+        if self.closing.len() >= MAX_CLOSING {
+            // A panic there would have been in a close, and what is open dies with us.
+            let _ = self.closing.remove(0).join();
+        }
+        self.closing.push(std::thread::spawn(move || drop(links)));
     }
 
     /// Waits until all links that are being closed are closed: no hit is in progress then.
@@ -512,7 +564,7 @@ impl Machine {
         self.probe_room.give(reserved.slot, 1);
         if reserved.times {
             // What stays takes room, and is taken for nobody's.
-            let _ = self.forget_begun(reserved.slot);
+            let _ = self.forget_begun(|key| key.probe == reserved.slot);
         }
         if !reserved.tallies || self.forget_tallies(&reserved.cookies).is_ok() {
             for &cookie in &reserved.cookies {
@@ -551,6 +603,13 @@ impl Machine {
             },
         };
         answer.map_err(|source| KernelError::call("read run times", source))
+    }
+}
+
+impl Installed {
+    /// A process that is followed has a site of it.
+    fn is_in_others(&self) -> bool {
+        self.others.iter().any(|(_, links)| !links.is_empty())
     }
 }
 

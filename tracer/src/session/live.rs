@@ -13,6 +13,7 @@ use super::aggregates::{Adding, aggregates};
 use super::budget::{self, Budget};
 use super::catalog::source_text;
 use super::cost::known_trap_cost;
+use super::family::{self, Followed, Following};
 use super::following::Waiting;
 use super::keeper::{self, Keeper};
 use super::modules::{Modules, TargetModule};
@@ -65,6 +66,8 @@ pub struct Session {
     pub(super) budget: Mutex<Budget>,
     /// `None` inside: it could not be measured.
     pub(super) trap: OnceLock<Option<TrapCost>>,
+    /// Follows what the target forks, where that is asked for.
+    following: OnceLock<Following>,
 }
 
 /// A probe that is installed, or was.
@@ -100,6 +103,7 @@ impl Session {
         let load = LoadOptions {
             ring_bytes: options.ring_bytes,
             perf_events: options.perf_events,
+            follow_forks: options.follow_forks,
         };
         // The kernel verifies the programs while the executable's tables are read.
         let (machine, modules) = std::thread::scope(|scope| {
@@ -126,8 +130,14 @@ impl Session {
         let reader = |source| AttachError::Reader { source };
         let ring = machine.take_ring().ok_or(AttachError::NoCode { pid })?;
         let stopper = Stopper::new().map_err(reader)?;
-        let waiter =
-            Waiter::new(stopper.as_fd(), process.pidfd().as_fd(), ring.as_fd()).map_err(reader)?;
+        let family = machine
+            .take_family()
+            .map(|family| family::Prepared::new(family, pid, process.pidfd().as_fd()))
+            .transpose()?;
+        let exited = family
+            .as_ref()
+            .map_or(process.pidfd().as_fd(), family::Prepared::all_gone);
+        let waiter = Waiter::new(stopper.as_fd(), exited, ring.as_fd()).map_err(reader)?;
         let (keeper, told) = Keeper::new();
         let queue = Queue::new(options.queue, options.patient);
         let shared = Arc::new(Shared::new(queue, Arc::new(modules), keeper.clone()));
@@ -157,8 +167,13 @@ impl Session {
             removed: Mutex::default(),
             budget: Mutex::new(Budget::new(options.max_cpu)),
             trap,
+            following: OnceLock::new(),
         });
         keeper::start(&session, told).map_err(reader)?;
+        if let Some(family) = family {
+            let following = family.start(Arc::downgrade(&session)).map_err(reader)?;
+            let _new = session.following.set(following);
+        }
         Ok(session)
     }
 
@@ -166,6 +181,12 @@ impl Session {
     #[must_use]
     pub fn process(&self) -> &Process {
         &self.process
+    }
+
+    /// What became of the processes that the target has forked; `None`: they are not followed.
+    #[must_use]
+    pub fn followed(&self) -> Option<Followed> {
+        self.following.get().map(Following::counts)
     }
 
     /// Installs a probe that has been parsed.
@@ -326,6 +347,14 @@ impl Session {
                 plan.layout,
                 plan.key,
             ));
+        }
+        if !self.process.is_alive() {
+            return Err(ProbeError {
+                hint: self.following.get().map(|_| {
+                    "the probes that are there go on in the processes that it forked".into()
+                }),
+                ..ProbeError::new("the target has exited")
+            });
         }
         let mut machine = lock(&self.machine);
         self.forget(&mut machine, true);

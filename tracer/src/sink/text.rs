@@ -22,6 +22,8 @@ const CONTINUED: &str = "    ";
 pub struct TextSink<W> {
     out: W,
     colour: bool,
+    /// Before the thread's id stands that of its process.
+    processes: bool,
     stamp: Stamp,
 }
 
@@ -31,8 +33,15 @@ impl<W: Write + Send> TextSink<W> {
         Self {
             out,
             colour,
+            processes: false,
             stamp: Stamp::clock(zone),
         }
+    }
+
+    /// The same, which says of which process each event is.
+    #[must_use]
+    pub fn with_processes(self, processes: bool) -> Self {
+        Self { processes, ..self }
     }
 
     const fn paint(&self, code: &'static str) -> &'static str {
@@ -106,7 +115,7 @@ impl<W: Write + Send> Sink for TextSink<W> {
             "{dim}{clock}.{:06}{reset} {}{dim}/{}{reset} {cyan}{}:{}{reset} ",
             nanoseconds / 1_000,
             Visible(&event.thread),
-            event.tid,
+            event.ids(self.processes),
             Visible(&file_name(&origin.file)),
             origin.line,
         )?;

@@ -89,6 +89,8 @@ pub(super) struct State {
     pub(super) theme: Theme,
     /// For the times of events.
     pub(super) zone: TimeZone,
+    /// Events are of several processes.
+    pub(super) processes: bool,
     /// Columns and rows.
     pub(super) size: (u16, u16),
     /// The pane that keys go to.
@@ -160,6 +162,7 @@ impl State {
             target,
             theme: Theme::new(options.colours),
             zone: options.time_zone.clone(),
+            processes: options.processes,
             size,
             focus: Pane::Source,
             zoom: false,

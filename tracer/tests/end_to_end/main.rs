@@ -13,6 +13,7 @@ mod budget;
 mod commands;
 mod corrupt_files;
 mod following;
+mod forks;
 mod language;
 mod lifetime;
 mod linkers;

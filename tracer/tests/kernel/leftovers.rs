@@ -55,6 +55,7 @@ fn holder_of_probes() {
     let options = LoadOptions {
         ring_bytes: 1 << 16,
         perf_events: way == format!("{:?}", Way::PerfEvents),
+        ..LoadOptions::default()
     };
     let mut machine = Machine::load(&options).expect("the programs load");
     let sites: Vec<_> = SITES

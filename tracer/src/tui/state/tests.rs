@@ -38,6 +38,7 @@ impl Desk {
             colours: true,
             mouse: true,
             time_zone: TimeZone::UTC,
+            processes: false,
             events: 50,
         };
         let start = Instant::now();

@@ -35,10 +35,13 @@ impl Columns {
             60..=99 => (3, 13, 14),
             _ => (6, 24, 24),
         };
+        // Room for one more id.
+        let thread = if state.processes { thread + 7 } else { thread };
         let top = state.events.list.top;
         let events = (top..top + rows).filter_map(|row| Some(state.events.event(row)?.0));
         let widest = events.fold((0, 0), |widest: (usize, usize), event| {
-            let name = glyphs::width(&event.thread, thread) + event.tid.to_string().len() + 2;
+            let ids = event.ids(state.processes);
+            let name = glyphs::width(&event.thread, thread) + ids.len() + 2;
             (
                 widest.0.max(name),
                 widest.1.max(glyphs::width(&place_of(event), place) + 1),
@@ -175,10 +178,10 @@ fn event_row(
     pen.text(" ", base);
     if columns.thread > 0 {
         let start = pen.x();
-        let tid = event.tid.to_string();
-        let name_room = columns.thread.saturating_sub(tid.len() + 2);
+        let ids = event.ids(state.processes);
+        let name_room = columns.thread.saturating_sub(ids.len() + 2);
         pen.fitted(&event.thread, name_room, base)
-            .text(&format!("/{tid}"), style(Role::Dim));
+            .text(&format!("/{ids}"), style(Role::Dim));
         pen.blank_to(start + columns.thread as u16, base);
         let start = pen.x();
         let place = place_of(event);

@@ -80,6 +80,11 @@ impl Program {
         stdin.flush().expect("the program reads its input");
     }
 
+    /// Ends its standard input.
+    pub(crate) fn close_input(&mut self) {
+        self.child.stdin = None;
+    }
+
     /// Sends it a signal.
     pub(crate) fn signal(&self, signal: Signal) {
         send(self.pid(), signal);

@@ -95,6 +95,12 @@ impl Tracer {
         })
     }
 
+    /// The events so far, in JSON.
+    #[track_caller]
+    pub(crate) fn events(&self) -> Vec<Value> {
+        of_type(&parse(&self.stdout.lines()), "event")
+    }
+
     /// Ctrl-C, then its end.
     #[track_caller]
     pub(crate) fn interrupt(self) -> Finished {

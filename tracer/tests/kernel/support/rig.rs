@@ -77,6 +77,7 @@ impl Rig {
         let options = LoadOptions {
             ring_bytes,
             perf_events: way == Way::PerfEvents,
+            ..LoadOptions::default()
         };
         let mut machine = Machine::load(&options).expect("the programs load");
         let ring = machine.take_ring().expect("the ring");

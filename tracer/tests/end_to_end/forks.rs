@@ -1,0 +1,398 @@
+//! Targets that fork: their children have the probes, and nothing else has.
+
+use std::collections::BTreeMap;
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::support::build::{c, probe_line};
+use crate::support::program::{Program, send, status_field};
+use crate::support::text::Text;
+use crate::support::tracer::{Tracer, assert_adds_up, counter, value};
+use crate::support::{needs, wait_for};
+
+const SOURCE: &str = "e2e_fork.c";
+
+fn forking() -> Program {
+    Program::ready(&c("fork", SOURCE, &["-O0"]), &[])
+}
+
+fn work() -> String {
+    let line = probe_line(SOURCE, "work");
+    format!(r#"log {SOURCE}:{line} "{{number}} {{$pid}}" rate 1000000/s"#)
+}
+
+/// The tracer with its probes in place.
+fn follow(program: &Program, probes: &[&str], more: &[&str]) -> Tracer {
+    let args: Vec<&str> = [&["--follow-fork"], more].concat();
+    let tracer = Tracer::attach(program.pid(), "json", probes, &args);
+    let traces = |line: &str| line.starts_with("tracing ");
+    tracer.stderr.wait_line("the probes", 0, traces);
+    tracer
+}
+
+/// Has the program do something, and waits until it is done. Gives what it said meanwhile.
+#[track_caller]
+fn tell(program: &mut Program, what: &str) -> Vec<String> {
+    let from = program.stdout.count();
+    program.say(what);
+    let done = program
+        .stdout
+        .wait_line("`done`", from, |line| line == "done");
+    program.stdout.lines()[from..done].to_vec()
+}
+
+/// The processes that lines such as `forked 12` name.
+fn named(lines: &[String], what: &str) -> Vec<u32> {
+    let named = lines.iter().filter_map(|line| line.strip_prefix(what));
+    named
+        .map(|number| number.trim().parse().expect("a pid"))
+        .collect()
+}
+
+/// Forks, and waits until the new processes have the probes.
+#[track_caller]
+fn fork(program: &mut Program, tracer: &Tracer, count: usize, calls: u32) -> Vec<u32> {
+    let processes = named(&tell(program, &format!("fork {count} {calls}")), "forked ");
+    assert_eq!(processes.len(), count);
+    processes
+        .iter()
+        .for_each(|&process| followed(tracer, process));
+    processes
+}
+
+/// Waits until a process has the probes.
+#[track_caller]
+fn followed(tracer: &Tracer, process: u32) {
+    let begin = format!("warning: process {process} is followed, forked by ");
+    let says = |line: &str| line.starts_with(&begin);
+    tracer.stderr.wait_line("a process to be followed", 0, says);
+}
+
+/// Lets all children call, and waits until so many have.
+#[track_caller]
+fn go(program: &mut Program, count: usize) {
+    let from = program.stdout.count();
+    tell(program, "go");
+    program.stdout.wait("the calls", |lines| {
+        (named(&lines[from..], "called ").len() == count).then_some(())
+    });
+}
+
+/// The numbers that each process has called with, in order; `$pid` must be that of the event.
+fn by_process(events: &[Value]) -> BTreeMap<u32, Vec<i64>> {
+    let mut all: BTreeMap<u32, Vec<i64>> = BTreeMap::new();
+    for event in events.iter().filter(|event| event["action"] == "log") {
+        let number = value(event, "number").as_i64().expect("a number");
+        let process = event["pid"].as_u64().expect("a number");
+        assert_eq!(value(event, "$pid").as_u64(), Some(process), "{event}");
+        let process = u32::try_from(process).expect("a pid");
+        all.entry(process).or_default().push(number);
+    }
+    all
+}
+
+fn up_to(last: i64) -> Vec<i64> {
+    (1..=last).collect()
+}
+
+fn children_have_the_probes(more: &[&str]) {
+    if !needs::kernel() {
+        return;
+    }
+    let mut program = forking();
+    // What was there before is no child of what is followed.
+    let earlier = named(&tell(&mut program, "fork 1 3"), "forked ");
+    let tracer = follow(&program, &[&work()], more);
+    let children = fork(&mut program, &tracer, 3, 10);
+    go(&mut program, 4);
+    tell(&mut program, "call 5");
+    tracer.wait_events(35);
+    let finished = tracer.interrupt();
+    tell(&mut program, "end");
+    finished.assert_code(0);
+    finished.assert_says(&["followed 3 processes that the target forked"]);
+    let mut expected: BTreeMap<u32, Vec<i64>> =
+        children.iter().map(|&child| (child, up_to(10))).collect();
+    expected.insert(program.pid(), up_to(5));
+    assert!(!expected.contains_key(&earlier[0]));
+    assert_eq!(by_process(&finished.events()), expected, "{finished}");
+    let summary = finished.summary("p1");
+    assert_adds_up(&summary);
+    assert_eq!(counter(&summary, "hits"), 35, "{summary}");
+}
+
+#[test]
+fn children_have_the_probes_and_events_say_which() {
+    children_have_the_probes(&[]);
+}
+
+#[test]
+fn children_have_the_probes_by_perf_events() {
+    children_have_the_probes(&["--perf-events"]);
+}
+
+#[test]
+fn children_are_left_alone_without_the_option() {
+    if !needs::kernel() {
+        return;
+    }
+    let mut program = forking();
+    let tracer = Tracer::json(program.pid(), &[&work()]);
+    let traces = |line: &str| line.starts_with("tracing ");
+    tracer.stderr.wait_line("the probes", 0, traces);
+    tell(&mut program, "fork 2 10");
+    go(&mut program, 2);
+    tell(&mut program, "call 5");
+    tracer.wait_events(5);
+    let finished = tracer.interrupt();
+    tell(&mut program, "end");
+    let expected = BTreeMap::from([(program.pid(), up_to(5))]);
+    assert_eq!(by_process(&finished.events()), expected);
+}
+
+#[test]
+fn children_of_children_are_followed() {
+    if !needs::kernel() {
+        return;
+    }
+    let mut program = forking();
+    let tracer = follow(&program, &[&work()], &[]);
+    let [child] = fork(&mut program, &tracer, 1, 4)[..] else {
+        panic!("one was forked");
+    };
+    tell(&mut program, "grandchild");
+    let grandchild = program.stdout.wait("the grandchild", |lines| {
+        named(lines, "grandchild ").first().copied()
+    });
+    followed(&tracer, grandchild);
+    go(&mut program, 1);
+    // Its parent, which waited for it, has orders again.
+    go(&mut program, 1);
+    tracer.wait_events(8);
+    let finished = tracer.interrupt();
+    let expected = BTreeMap::from([(child, up_to(4)), (grandchild, up_to(4))]);
+    assert_eq!(by_process(&finished.events()), expected, "{finished}");
+    finished.assert_says(&[&format!("{grandchild} is followed, forked by {child}")]);
+}
+
+#[test]
+fn text_output_says_which_process() {
+    if !needs::kernel() {
+        return;
+    }
+    let mut program = forking();
+    let args = ["--follow-fork"];
+    let tracer = Tracer::attach(program.pid(), "text", &[&work()], &args);
+    let traces = |line: &str| line.starts_with("tracing ");
+    tracer.stderr.wait_line("the probes", 0, traces);
+    let [child] = fork(&mut program, &tracer, 1, 1)[..] else {
+        panic!("one was forked");
+    };
+    go(&mut program, 1);
+    let ids = format!(" fork/{child}/{child} {SOURCE}:");
+    let is_of_child = |line: &str| line.contains(&ids);
+    tracer.stdout.wait_line("its event", 0, is_of_child);
+    tracer.interrupt().assert_code(0);
+}
+
+#[test]
+fn child_that_executes_a_program_is_left() {
+    if !needs::kernel() {
+        return;
+    }
+    let mut program = forking();
+    let text = Text::of_exe(program.pid());
+    let tracer = follow(&program, &[&work()], &[]);
+    let [executes, stays] = fork(&mut program, &tracer, 2, 5)[..] else {
+        panic!("two were forked");
+    };
+    // The same program anew, at other addresses.
+    let from = program.stdout.count();
+    tell(&mut program, "exec");
+    program.stdout.wait("its calls", |lines| {
+        (named(&lines[from..], "called ") == [executes]).then_some(())
+    });
+    text.in_process(executes).wait_restored();
+    text.in_process(stays).wait_changed(1);
+    go(&mut program, 1);
+    let finished = tracer.interrupt();
+    tell(&mut program, "end");
+    finished.assert_says(&["followed 2 processes", "1 of them until another program"]);
+    let seen = by_process(&finished.events());
+    assert_eq!(seen, BTreeMap::from([(stays, up_to(5))]), "{finished}");
+    assert_adds_up(&finished.summary("p1"));
+}
+
+#[test]
+fn programs_that_are_spawned_are_not_followed() {
+    if !needs::kernel() {
+        return;
+    }
+    let mut program = forking();
+    let tracer = follow(&program, &[&work()], &[]);
+    tell(&mut program, "spawn 50");
+    tell(&mut program, "call 5");
+    tracer.wait_events(5);
+    let finished = tracer.interrupt();
+    finished.assert_code(0);
+    finished.assert_says(&["followed 0 processes"]);
+    let expected = BTreeMap::from([(program.pid(), up_to(5))]);
+    assert_eq!(by_process(&finished.events()), expected, "{finished}");
+}
+
+/// File descriptors that a process has open.
+fn descriptors(pid: u32) -> usize {
+    let all = std::fs::read_dir(format!("/proc/{pid}/fd")).expect("the process runs");
+    all.count()
+}
+
+#[test]
+fn storm_of_short_children_leaves_nothing() {
+    const CALLS: i64 = 20;
+    if !needs::kernel() {
+        return;
+    }
+    let mut program = forking();
+    let text = Text::of_exe(program.pid());
+    let tracer = follow(&program, &[&work()], &[]);
+    let before = descriptors(tracer.pid());
+    let said = tell(&mut program, "storm 300 20");
+    assert_eq!(named(&said, "failed "), [0], "a child was harmed");
+    // Ends are seen, and links closed, behind the children.
+    wait_for("the descriptors to be closed", || {
+        (descriptors(tracer.pid()) <= before).then_some(())
+    });
+    tell(&mut program, "call 3");
+    wait_for("the target's calls", || {
+        let seen = by_process(&tracer.events());
+        (seen.get(&program.pid()) == Some(&up_to(3))).then_some(())
+    });
+    let finished = tracer.interrupt();
+    text.wait_restored();
+    finished.assert_code(0);
+    let mut seen = by_process(&finished.events());
+    seen.remove(&program.pid());
+    for (process, numbers) in &seen {
+        // Some of the calls before and while it got the probe are missing; none is there twice.
+        let in_order = numbers.windows(2).all(|pair| pair[0] < pair[1]);
+        assert!(in_order, "process {process}: {numbers:?}");
+        assert!((1..=CALLS).contains(&numbers[0]), "{numbers:?}");
+        assert!(numbers.len() <= 20 && numbers[numbers.len() - 1] <= CALLS);
+    }
+    let summary = finished.summary("p1");
+    assert_adds_up(&summary);
+    assert_eq!(counter(&summary, "lost"), 0, "{summary}");
+    let events = finished.events().len() as u64;
+    assert_eq!(counter(&summary, "hits"), events, "{summary}");
+    // Each child is in one of the numbers.
+    let all: u64 = finished
+        .stderr
+        .iter()
+        .find(|line| line.starts_with("followed "))
+        .expect("it says what it followed")
+        .split([' ', ';'])
+        .filter_map(|word| word.parse::<u64>().ok())
+        .sum();
+    assert_eq!(all, 300, "{finished}");
+}
+
+#[test]
+fn session_goes_on_until_the_last_process_has_exited() {
+    if !needs::kernel() {
+        return;
+    }
+    let mut program = forking();
+    let tracer = follow(&program, &[&work()], &[]);
+    let said = tell(&mut program, "daemon 7");
+    let [daemon] = named(&said, "forked ")[..] else {
+        panic!("one was forked: {said:?}");
+    };
+    followed(&tracer, daemon);
+    program.close_input();
+    program.wait();
+    let finished = tracer.finish();
+    finished.assert_code(0);
+    let expected = BTreeMap::from([(daemon, up_to(7))]);
+    assert_eq!(by_process(&finished.events()), expected, "{finished}");
+    assert_adds_up(&finished.summary("p1"));
+}
+
+#[test]
+fn kill_9_leaves_the_children_running_without_probes() {
+    if !needs::kernel() {
+        return;
+    }
+    let mut program = forking();
+    let text = Text::of_exe(program.pid());
+    let tracer = follow(&program, &[&work()], &[]);
+    let children = fork(&mut program, &tracer, 4, 5);
+    for &child in &children {
+        text.in_process(child).wait_changed(1);
+    }
+    tracer.signal(Signal::KILL);
+    tracer.finish();
+    text.wait_restored();
+    for &child in &children {
+        text.in_process(child).wait_restored();
+        assert_eq!(status_field(child, "TracerPid").as_deref(), Some("0"));
+    }
+    go(&mut program, 4);
+    tell(&mut program, "end");
+}
+
+#[test]
+fn probes_of_children_go_and_come_with_the_targets() {
+    if !needs::kernel() {
+        return;
+    }
+    let mut program = forking();
+    let text = Text::of_exe(program.pid());
+    let tracer = follow(&program, &[&work()], &[]);
+    let [first] = fork(&mut program, &tracer, 1, 5)[..] else {
+        panic!("one was forked");
+    };
+    send(tracer.pid(), Signal::USR1);
+    text.in_process(first).wait_restored();
+    // One that comes while the probe is out has it when it is in again.
+    let [second] = fork(&mut program, &tracer, 1, 5)[..] else {
+        panic!("one was forked");
+    };
+    text.in_process(second).wait_restored();
+    go(&mut program, 2);
+    send(tracer.pid(), Signal::USR1);
+    for child in [first, second] {
+        text.in_process(child).wait_changed(1);
+    }
+    go(&mut program, 2);
+    tracer.wait_events(10);
+    let finished = tracer.interrupt();
+    tell(&mut program, "end");
+    let expected = BTreeMap::from([(first, up_to(5)), (second, up_to(5))]);
+    assert_eq!(by_process(&finished.events()), expected, "{finished}");
+    assert_adds_up(&finished.summary("p1"));
+}
+
+#[test]
+fn times_of_children_are_their_own() {
+    if !needs::kernel() {
+        return;
+    }
+    let mut program = forking();
+    let tracer = follow(&program, &[r#"time slow "{number}""#], &[]);
+    let children = fork(&mut program, &tracer, 3, 6);
+    go(&mut program, 3);
+    let events = tracer.wait_events(3);
+    let finished = tracer.interrupt();
+    tell(&mut program, "end");
+    let mut seen: Vec<u64> = events
+        .iter()
+        .map(|event| event["pid"].as_u64().expect("a pid"))
+        .collect();
+    seen.sort_unstable();
+    let children: Vec<u64> = children.iter().map(|&child| u64::from(child)).collect();
+    assert_eq!(seen, children, "{finished}");
+    let summary = finished.summary("p1");
+    assert_adds_up(&summary);
+    assert_eq!(counter(&summary, "hits"), 3, "{summary}");
+}
