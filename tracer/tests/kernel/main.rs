@@ -6,6 +6,7 @@
 
 mod agreement;
 mod cost;
+mod expressions;
 mod leftovers;
 mod limits;
 mod overload;

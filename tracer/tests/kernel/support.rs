@@ -1,8 +1,13 @@
 //! What the tests share.
 
+pub(crate) mod expressions;
 #[path = "../end_to_end/support/needs.rs"]
 #[expect(dead_code, reason = "the end-to-end tests use the rest of it")]
 pub(crate) mod needs;
 pub(crate) mod random;
 pub(crate) mod rig;
 pub(crate) mod site;
+
+// What `expressions` is made from.
+use random as numbers;
+use tracer::lang::ast;

@@ -1,0 +1,281 @@
+//! Expressions that users write give in the kernel what the reference gives, and what a straight
+//! evaluation of the text's tree gives.
+//!
+//! Each is printed, parsed, compiled, and attached to a site of its own, four hundred at once; one
+//! call passes them all, over the registers and the memory of that call.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tracer::address::Bias;
+use tracer::debuginfo::place::{Binary, Expr as PlaceExpr, Place, Register, Source, Term};
+use tracer::debuginfo::types::{Language, Type, TypeId, TypeKind, TypeSource};
+use tracer::debuginfo::variable::{Variable, VariableKind};
+use tracer::lang::parse_probe;
+use tracer::plan::{Limits, Plan, PlanInput, compile};
+use tracer::redact::Redactor;
+use tracer::reference::{Machine, Outcome, Regions};
+
+use crate::support::expressions::{
+    FRAME, Fault, VARIABLES, bare, evaluate, frame, guarded, holds, number, print, truth,
+};
+use crate::support::random::Random;
+use crate::support::rig::{Rig, UNLIMITED, Way, emulated, ways};
+use crate::support::site::{row, row_address, row_offset};
+use tracer::lang::ast::Expr;
+
+/// Expressions of one call.
+const BATCH: usize = 400;
+/// Calls; two thousand expressions.
+const BATCHES: u64 = 5;
+const RING: u32 = 4 << 20;
+/// DWARF numbers of `rdi`, which has the address of the frames, and of registers that variables are in.
+const RDI: u8 = 5;
+const RSI: u8 = 4;
+const RDX: u8 = 1;
+const RCX: u8 = 2;
+/// The variables that are in registers, whose upper bytes have something else.
+const IN_REGISTERS: [(&str, u8); 3] = [("e", RSI), ("f", RDX), ("h", RCX)];
+
+/// Integers only: their size, and 256 for a sign.
+struct Integers;
+
+impl TypeSource for Integers {
+    fn type_of(&self, id: TypeId) -> Arc<Type> {
+        let (size, signed) = (id.0 & 0xff, id.0 & 0x100 != 0);
+        Arc::new(Type {
+            name: format!("{}{}", if signed { "i" } else { "u" }, size * 8),
+            size: Some(size),
+            language: Language::Rust,
+            kind: TypeKind::Int { signed },
+        })
+    }
+}
+
+/// One expression, its frame, and what must come of it.
+struct Case {
+    text: String,
+    plan: Plan,
+    /// `None`: it has no condition.
+    condition: Option<Expr>,
+    /// `None`: it has no value.
+    value: Option<Expr>,
+    frame: Vec<u8>,
+}
+
+impl Case {
+    /// The `index`th of a batch, whose variables are in its own part of the frames, or in the registers
+    /// of all.
+    fn new(random: &mut Random, index: usize, registers: &[u8]) -> Self {
+        let condition = match random.below(8) {
+            0 => None,
+            1..=3 => Some(guarded(random)),
+            _ => Some(truth(random, 3)),
+        };
+        // One without a condition has a value.
+        let has_value = condition.is_none() || random.below(2) == 0;
+        let value = has_value.then(|| number(random, 4));
+        let hole = value
+            .as_ref()
+            .map_or_else(|| "hit".to_owned(), |value| format!("{{{}}}", print(value)));
+        let test = condition
+            .as_ref()
+            .map_or_else(String::new, |condition| format!(" if {}", print(condition)));
+        let text = format!("log 0x0 \"{hole}\"{test}");
+        let mut own = frame(random);
+        let in_registers = random.below(2) == 0;
+        if in_registers {
+            for (name, register) in IN_REGISTERS {
+                let (_, size, _, at) = variable(name);
+                let from = usize::from(register) * 8;
+                own[at..at + size as usize].copy_from_slice(&registers[from..from + size as usize]);
+            }
+        }
+        let variables: Vec<Variable> = VARIABLES
+            .iter()
+            .map(|&(name, size, signed, at)| {
+                let register = IN_REGISTERS.iter().find(|(other, _)| *other == name);
+                let place = match register.filter(|_| in_registers) {
+                    Some((_, register)) => Place::whole(Source::Register(Register(*register))),
+                    None => at_frame(index * FRAME + at),
+                };
+                integer(name, TypeId(size | u64::from(signed) << 8), place)
+            })
+            .collect();
+        let spec = parse_probe(&text).unwrap_or_else(|error| panic!("{text}: {error:?}"));
+        assert_eq!(spec.condition.as_ref().map(bare), condition, "{text}");
+        let plan = compile(&PlanInput {
+            source: &Integers,
+            bias: Bias(0),
+            tls: None,
+            variables: &variables,
+            statics: &|_| None,
+            spec: &spec,
+            limits: Limits::default(),
+            returned: None,
+            redactor: &Redactor::default(),
+        });
+        Self {
+            plan: plan.unwrap_or_else(|error| panic!("{text}: {error}")),
+            text,
+            condition,
+            value,
+            frame: own,
+        }
+    }
+
+    /// What a straight evaluation gives: the message; whether it is rejected or faults.
+    fn wanted(&self) -> Wanted {
+        match self.condition.as_ref().map(|tree| holds(tree, &self.frame)) {
+            None | Some(Ok(true)) => {}
+            Some(Ok(false)) => return Wanted::Rejected,
+            Some(Err(Fault)) => return Wanted::Faulted,
+        }
+        let Some(value) = &self.value else {
+            return Wanted::Sent(Some("hit".to_owned()));
+        };
+        let value = evaluate(value, &self.frame).ok();
+        Wanted::Sent(value.map(|value| value.whole().to_string()))
+    }
+}
+
+/// How a hit must end.
+#[derive(Debug, PartialEq)]
+enum Wanted {
+    /// With this message; `None`: the value is unavailable.
+    Sent(Option<String>),
+    Rejected,
+    Faulted,
+}
+
+fn variable(name: &str) -> (&'static str, u64, bool, usize) {
+    let found = VARIABLES.iter().find(|(other, ..)| *other == name);
+    *found.expect("one of ours")
+}
+
+fn integer(name: &str, ty: TypeId, place: Place) -> Variable {
+    Variable {
+        name: name.into(),
+        ty,
+        kind: VariableKind::Local,
+        place,
+        line: 1,
+        counts: Vec::new(),
+        shadow: 1,
+    }
+}
+
+fn at_frame(offset: usize) -> Place {
+    Place::whole(Source::Memory(PlaceExpr(vec![
+        Term::Register(Register(RDI)),
+        Term::Const(offset as u64),
+        Term::Binary(Binary::Add),
+    ])))
+}
+
+/// Whether a message is what is wanted.
+fn is_message(plan: &Plan, record: &[u8], wanted: Option<&str>) -> bool {
+    let decoded = plan.layout.decode(record).expect("decodes");
+    match wanted {
+        Some(wanted) => decoded.message == wanted,
+        None => decoded.message.starts_with('<'),
+    }
+}
+
+/// Attaches a batch, passes it once, and compares. Gives how many were sent, rejected, faulted.
+fn check(rig: &mut Rig, seed: u64, count: usize) -> [u64; 3] {
+    let mut random = Random::new(seed);
+    let mut arguments = [0; 6];
+    // Variables are in some of them: with what they have in their lower bytes, and above.
+    for argument in &mut arguments {
+        *argument = random.next() >> (random.below(8) * 8);
+    }
+    let dwarf = [RDI, RSI, RDX, RCX, 8, 9];
+    let mut registers = vec![0; 17 * 8];
+    for (register, argument) in dwarf.iter().zip(arguments).skip(1) {
+        let at = usize::from(*register) * 8;
+        registers[at..at + 8].copy_from_slice(&u64::to_le_bytes(argument));
+    }
+    let cases: Vec<Case> = (0..count)
+        .map(|index| Case::new(&mut random, index, &registers))
+        .collect();
+    let frames: Vec<u8> = cases.iter().flat_map(|case| case.frame.clone()).collect();
+    arguments[0] = frames.as_ptr() as u64;
+    let memory = Regions(BTreeMap::from([(arguments[0], frames.clone())]));
+    let sites: Vec<_> = (0..)
+        .zip(&cases)
+        .map(|(index, case)| (row_offset(index), case.plan.ops.clone()))
+        .collect();
+    let (slot, cookies) = rig.probe(&UNLIMITED, &sites);
+    row().pass(arguments);
+    let mut records: BTreeMap<u32, Vec<u8>> = rig
+        .records()
+        .into_iter()
+        .map(|record| (record.header.site, record.bytes))
+        .collect();
+    let mut ended = [0; 3];
+    for ((index, case), cookie) in cases.iter().enumerate().zip(&cookies) {
+        let name = || {
+            format!(
+                "seed {seed}, case {index}: {} over {:x?}",
+                case.text, case.frame
+            )
+        };
+        let machine = dwarf
+            .iter()
+            .zip(arguments)
+            .fold(Machine::new(&memory), |machine, (register, argument)| {
+                machine.with(*register, argument)
+            })
+            .with(16, row_address(index));
+        let reference = machine.run(&case.plan.ops);
+        let got = records.remove(cookie);
+        match (case.wanted(), reference, got) {
+            (Wanted::Sent(message), Outcome::Sent(reference), Some(got)) => {
+                let message = message.as_deref();
+                assert!(is_message(&case.plan, &reference, message), "{}", name());
+                assert!(is_message(&case.plan, &got, message), "{}", name());
+                ended[0] += 1;
+            }
+            (Wanted::Rejected, Outcome::Rejected, None) => ended[1] += 1,
+            (Wanted::Faulted, Outcome::Faulted, None) => ended[2] += 1,
+            (wanted, reference, got) => panic!(
+                "{}: {wanted:?} is wanted, the reference has {reference:?}, the kernel {got:?}",
+                name()
+            ),
+        }
+    }
+    let counters = rig.counters(slot);
+    // Which of those without a record were rejected is known by their number alone.
+    assert_eq!(
+        [counters.events, counters.rejected, counters.faults],
+        ended,
+        "seed {seed}"
+    );
+    rig.remove(slot);
+    ended
+}
+
+#[test]
+fn random_expressions_end_in_the_kernel_as_they_must() {
+    for &way in ways() {
+        let Some(mut rig) = Rig::load(way, RING) else {
+            return;
+        };
+        let whole = way == Way::Best && rig.machine.has_multi_links();
+        let (count, batches) = match (whole, emulated()) {
+            (true, false) => (BATCH, BATCHES),
+            (true, true) => (BATCH, 1),
+            (false, _) => (BATCH / 8, 1),
+        };
+        let mut all = [0; 3];
+        for seed in 0..batches {
+            for (all, ended) in all.iter_mut().zip(check(&mut rig, seed, count)) {
+                *all += ended;
+            }
+        }
+        eprintln!("{way:?}: {all:?} sent, rejected, faulted");
+        assert_eq!(all.iter().sum::<u64>(), batches * count as u64);
+        assert!(all.iter().all(|&one| one > 0), "{all:?}");
+    }
+}
