@@ -10,6 +10,7 @@ mod support;
 mod aggregates;
 mod bad_input;
 mod budget;
+mod churn;
 mod commands;
 mod corrupt_files;
 mod following;

@@ -9,6 +9,8 @@ pub(crate) mod needs;
 pub(crate) mod output;
 pub(crate) mod program;
 pub(crate) mod pty;
+#[path = "../kernel/support/random.rs"]
+pub(crate) mod random;
 pub(crate) mod text;
 pub(crate) mod tracer;
 pub(crate) mod watch;

@@ -243,6 +243,12 @@ impl Finished {
         of_type(&parse(&self.stdout), "event")
     }
 
+    /// All of its summaries.
+    #[track_caller]
+    pub(crate) fn summaries(&self) -> Vec<Value> {
+        of_type(&parse(&self.stdout), "summary")
+    }
+
     /// The summary of a probe; the only one of that name.
     #[track_caller]
     pub(crate) fn summary(&self, probe: &str) -> Value {
