@@ -36,6 +36,7 @@ mod tests;
 mod thread_local;
 pub mod timing;
 mod trait_objects;
+mod wide;
 
 use std::sync::Arc;
 

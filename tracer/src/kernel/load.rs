@@ -21,8 +21,8 @@ use tracer_common::limits::{MAX_CPUS, SCRATCH_PER_CPU};
 use super::bpf;
 use super::diagnostics;
 use super::error::KernelError;
-use super::features;
 use super::family::{self, Family};
+use super::features;
 use super::ring::Ring;
 use super::task;
 

@@ -20,8 +20,8 @@ use tracer_common::timing::{BegunKey, TimeCounters, TimeState};
 
 use super::bpf;
 use super::error::KernelError;
-use super::fetch;
 use super::family::{Family, Held, Member};
+use super::fetch;
 use super::guard;
 use super::load::{Flavour, LoadOptions, Loaded, load, perf_program};
 use super::perf;

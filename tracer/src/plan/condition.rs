@@ -7,6 +7,7 @@ use super::PlanError;
 use super::build::Builder;
 use super::expr::{Number, NumberKind, Operand, Resolver};
 use super::ir::{Ir, Spot, Spots, Test, TextKind, TextTest};
+use super::wide::{self, Side};
 use super::{float, names};
 use crate::debuginfo::types::{TypeId, TypeKind, VariantPart};
 use crate::lang::ast::{BinaryOp, Expr, ExprKind, Special, UnaryOp};
@@ -125,7 +126,10 @@ fn truth_of(resolver: &mut Resolver<'_, '_>, expr: &Expr) -> Result<Test, PlanEr
     if direct {
         return truth(resolver, expr);
     }
-    let number = resolver.number(expr)?;
+    let number = match Side::new(resolver, expr)? {
+        Side::Wide(wide) => return Ok(wide.non_zero()),
+        Side::Other(operand) => resolver.number_of(expr, operand)?,
+    };
     if number.kind == NumberKind::Float {
         return Err(PlanError::at(expr, "a float is neither true nor false"));
     }
@@ -159,10 +163,26 @@ fn compare(
         return Ok(test);
     }
     // What has no place is computed once: more would double with each level.
-    if left.is_computed() || right.is_computed() {
-        return numbers(resolver, expr, relation, left, right);
+    if left.is_computed()
+        || right.is_computed()
+        || wide::is_literal(left)
+        || wide::is_literal(right)
+    {
+        let sides = (Side::new(resolver, left)?, Side::new(resolver, right)?);
+        return match wide::compare(resolver, relation, sides, (left, right))? {
+            Ok(test) => Ok(test),
+            Err((a, b)) => {
+                let (a, b) = (resolver.number_of(left, a)?, resolver.number_of(right, b)?);
+                numbers(expr, relation, a, b)
+            }
+        };
     }
     let (a, b) = (resolver.operand(left)?, resolver.operand(right)?);
+    let sides = (Side::of(resolver, a), Side::of(resolver, b));
+    let (a, b) = match wide::compare(resolver, relation, sides, (left, right))? {
+        Ok(test) => return Ok(test),
+        Err(operands) => operands,
+    };
     let equality = matches!(relation, cond::EQ | cond::NE);
     if let (Operand::Special(Special::Thread), Operand::Text(text))
     | (Operand::Text(text), Operand::Special(Special::Thread)) = (&a, &b)
@@ -178,7 +198,7 @@ fn compare(
     let (place, place_expr, other, other_expr) = match (a, b) {
         (Operand::Place(spots, ty), other) => ((spots, ty), left, other, right),
         (other, Operand::Place(spots, ty)) if equality => ((spots, ty), right, other, left),
-        _ => return numbers(resolver, expr, relation, left, right),
+        _ => return anew(resolver, expr, relation, left, right),
     };
     let (spots, ty) = place;
     let test = match other {
@@ -198,10 +218,10 @@ fn compare(
         Operand::Null => match variant(resolver.builder, &spots, ty, "None") {
             Some(Ok(test)) => test,
             Some(Err(why)) => return Err(PlanError::at(place_expr, why.to_string())),
-            None => return numbers(resolver, expr, relation, left, right),
+            None => return anew(resolver, expr, relation, left, right),
         },
         Operand::Text(text) => text_test(resolver, place_expr, &spots, ty, &text, TextKind::Equal)?,
-        _ => return numbers(resolver, expr, relation, left, right),
+        _ => return anew(resolver, expr, relation, left, right),
     };
     match relation {
         cond::EQ => Ok(test),
@@ -320,7 +340,8 @@ pub(super) fn variant_test(
     Ok(within(&others).negate())
 }
 
-fn numbers(
+/// The two sides as numbers, which they have not been looked at as.
+fn anew(
     resolver: &mut Resolver<'_, '_>,
     expr: &Expr,
     relation: u8,
@@ -328,6 +349,10 @@ fn numbers(
     right: &Expr,
 ) -> Result<Test, PlanError> {
     let (a, b) = (resolver.number(left)?, resolver.number(right)?);
+    numbers(expr, relation, a, b)
+}
+
+fn numbers(expr: &Expr, relation: u8, a: Number, b: Number) -> Result<Test, PlanError> {
     if a.kind == NumberKind::Float || b.kind == NumberKind::Float {
         let error = PlanError::at(
             expr,

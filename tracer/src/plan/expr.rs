@@ -13,7 +13,7 @@ use super::build::Builder;
 use super::condition;
 use super::ir::{Failure, Ir, Process, Spot, Spots, Test};
 use super::returned::{self, Returned};
-use super::{PlanError, bases, names};
+use super::{PlanError, bases, names, wide};
 use crate::debuginfo::types::{Language, PointerKind, Type, TypeId, TypeKind};
 use crate::debuginfo::variable::Variable;
 use crate::lang::ast::{Expr, ExprKind, Special};
@@ -47,6 +47,16 @@ pub(super) struct Number {
     pub(super) ir: Ir,
     /// Bytes of its type.
     pub(super) size: u8,
+    pub(super) signed: bool,
+    pub(super) kind: NumberKind,
+}
+
+/// A scalar of the program.
+pub(super) struct Scalar {
+    pub(super) spots: Spots,
+    pub(super) ty: TypeId,
+    /// Bytes.
+    pub(super) size: u64,
     pub(super) signed: bool,
     pub(super) kind: NumberKind,
 }
@@ -148,7 +158,7 @@ impl<'a, 'b> Resolver<'a, 'b> {
                     signed: i64::try_from(value).is_ok(),
                     kind: NumberKind::Int,
                 })),
-                Err(_) => Err(PlanError::at(expr, "integer of more than 64 bits")),
+                Err(_) => Err(wide::too_wide(expr, "numbers of more than 64 bits")),
             },
             ExprKind::Bool(value) => Ok(Operand::Number(Number::truth(Test::Known(*value)))),
             ExprKind::Char(c) => Ok(Operand::Number(Number {
@@ -377,7 +387,12 @@ impl<'a, 'b> Resolver<'a, 'b> {
 
     /// An expression that is a number.
     pub(super) fn number(&mut self, expr: &Expr) -> Result<Number, PlanError> {
-        match self.operand(expr)? {
+        let operand = self.operand(expr)?;
+        self.number_of(expr, operand)
+    }
+
+    pub(super) fn number_of(&self, expr: &Expr, operand: Operand) -> Result<Number, PlanError> {
+        match operand {
             Operand::Number(number) => Ok(number),
             Operand::Place(spots, ty) => self.number_at(expr, &spots, ty),
             Operand::Null => Ok(Number::unsigned(Ir::Const(0), 8)),
@@ -400,10 +415,42 @@ impl<'a, 'b> Resolver<'a, 'b> {
         spots: &Spots,
         ty: TypeId,
     ) -> Result<Number, PlanError> {
+        let scalar = match self.scalar_at(spots, ty) {
+            Some(Ok(scalar)) => scalar,
+            Some(Err(name)) => {
+                let name = names::without_paths(&name).to_owned();
+                return Err(PlanError::at(expr, format!("`{name}` is no number")));
+            }
+            None => return Err(PlanError::at(expr, "references nested too deeply")),
+        };
+        let Scalar {
+            spots,
+            size,
+            signed,
+            kind,
+            ..
+        } = scalar;
+        if size > 8 {
+            return Err(wide::too_wide(expr, &format!("numbers of {size} bytes")));
+        }
+        let ir = spots
+            .number()
+            .map_err(|why| PlanError::at(expr, why.to_string()))?
+            .extend(size as u8, signed);
+        Ok(Number {
+            ir,
+            size: size as u8,
+            signed,
+            kind,
+        })
+    }
+
+    /// The scalar that is the value at a place, of any size; or the name of a type that is none.
+    /// `None`: it is behind too many references.
+    pub(super) fn scalar_at(&self, spots: &Spots, ty: TypeId) -> Option<Result<Scalar, String>> {
         let (mut spots, mut ty) = (spots.clone(), ty);
         for _ in 0..DEREFS {
             let resolved = self.builder.resolve(ty);
-            let size = resolved.size.unwrap_or(0);
             let (signed, kind) = match &resolved.kind {
                 TypeKind::Int { signed } => (*signed, NumberKind::Int),
                 TypeKind::Enum { signed, .. } => (*signed, NumberKind::Int),
@@ -420,7 +467,7 @@ impl<'a, 'b> Resolver<'a, 'b> {
                         (spots, ty) = next;
                         continue;
                     }
-                    _ => break,
+                    _ => return Some(Err(resolved.name.clone())),
                 },
                 TypeKind::Struct(_) => match self.builder.peel(ty) {
                     (offset, inner) if inner != ty => {
@@ -428,27 +475,19 @@ impl<'a, 'b> Resolver<'a, 'b> {
                         (spots, ty) = (spots.project(offset, size), inner);
                         continue;
                     }
-                    _ => break,
+                    _ => return Some(Err(resolved.name.clone())),
                 },
-                _ => break,
+                _ => return Some(Err(resolved.name.clone())),
             };
-            if size > 8 {
-                let message = format!("a number of {size} bytes cannot be computed with");
-                return Err(PlanError::at(expr, message));
-            }
-            let ir = spots
-                .number()
-                .map_err(|why| PlanError::at(expr, why.to_string()))?
-                .extend(size as u8, signed);
-            return Ok(Number {
-                ir,
-                size: size as u8,
+            return Some(Ok(Scalar {
+                spots,
+                ty,
+                size: resolved.size.unwrap_or(0),
                 signed,
                 kind,
-            });
+            }));
         }
-        let name = names::without_paths(&self.builder.resolve(ty).name);
-        Err(PlanError::at(expr, format!("`{name}` is no number")))
+        None
     }
 }
 

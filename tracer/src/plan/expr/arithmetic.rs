@@ -5,6 +5,7 @@ use tracer_common::op::alu;
 use super::super::PlanError;
 use super::super::condition;
 use super::super::ir::{Ir, divide};
+use super::super::wide::{self, Side};
 use super::{Number, NumberKind, Operand, Resolver};
 use crate::debuginfo::types::{Language, TypeKind};
 use crate::lang::ast::{BinaryOp, Expr, UnaryOp};
@@ -34,25 +35,28 @@ impl Resolver<'_, '_> {
                     None => Err(PlanError::at(inner, "this has no address here")),
                 }
             }
-            UnaryOp::Neg => {
-                let number = self.computable(inner)?;
-                Ok(Operand::Number(Number {
-                    ir: Ir::alu(alu::SUB, Ir::Const(0), number.ir).folded(),
-                    size: 8,
-                    signed: true,
-                    kind: NumberKind::Int,
-                }))
-            }
+            UnaryOp::Neg | UnaryOp::BitNot => match Side::new(self, inner)? {
+                Side::Wide(wide) => wide::unary(op, wide)
+                    .ok_or_else(|| wide::too_wide(expr, "numbers of more than 64 bits")),
+                side => {
+                    let number = side.number(self, inner)?;
+                    Ok(Operand::Number(match op {
+                        UnaryOp::Neg => Number {
+                            ir: Ir::alu(alu::SUB, Ir::Const(0), number.ir).folded(),
+                            size: 8,
+                            signed: true,
+                            kind: NumberKind::Int,
+                        },
+                        _ => self.bit_not(number),
+                    }))
+                }
+            },
             UnaryOp::Not => {
                 if let Some(number) = self.rust_integer(inner)? {
                     return Ok(Operand::Number(self.bit_not(number)));
                 }
                 let test = condition::truth(self, expr)?;
                 Ok(Operand::Number(Number::truth(test)))
-            }
-            UnaryOp::BitNot => {
-                let number = self.computable(inner)?;
-                Ok(Operand::Number(self.bit_not(number)))
             }
         }
     }
@@ -91,8 +95,12 @@ impl Resolver<'_, '_> {
     }
 
     /// A number that arithmetic makes sense for.
-    pub(super) fn computable(&mut self, expr: &Expr) -> Result<Number, PlanError> {
-        let number = self.number(expr)?;
+    pub(in crate::plan) fn computable_of(
+        &self,
+        expr: &Expr,
+        operand: Operand,
+    ) -> Result<Number, PlanError> {
+        let number = self.number_of(expr, operand)?;
         if number.kind == NumberKind::Float {
             let error = PlanError::at(expr, "floats cannot be computed with in the kernel");
             return Err(error.hint(Some("they can be compared: `x > 1.5`".into())));
@@ -111,7 +119,10 @@ impl Resolver<'_, '_> {
             let test = condition::truth(self, expr)?;
             return Ok(Operand::Number(Number::truth(test)));
         }
-        let (a, b) = (self.computable(left)?, self.computable(right)?);
+        let (a, b) = match wide::binary(self, expr, op, left, right)? {
+            Ok(operand) => return Ok(operand),
+            Err(numbers) => numbers,
+        };
         let small = a.size < 8 && b.size < 8;
         // What one of them cannot hold as a signed number makes the result unsigned.
         let holds = |number: &Number| number.signed || number.size < 8;
@@ -157,9 +168,12 @@ impl Resolver<'_, '_> {
                 return Err(error.hint(Some("casts are to integers: `i32`, `u64`, …".into())));
             }
         };
-        let number = self.computable(inner)?;
+        let ir = match Side::new(self, inner)? {
+            Side::Wide(wide) => wide.narrowed(size, signed),
+            side => side.number(self, inner)?.ir.extend(size, signed),
+        };
         Ok(Operand::Number(Number {
-            ir: number.ir.extend(size, signed),
+            ir,
             size,
             signed,
             kind: NumberKind::Int,

@@ -1,0 +1,310 @@
+//! Integers of 128 bits, in two halves: comparisons, sums and differences, and bits.
+//!
+//! What is computed has the type of the program's own integer in it, so that it can be shown,
+//! compared and computed with like one. Beside one of 128 bits, a number of up to 64 is extended
+//! by its sign. Products, quotients and shifts are refused: they would be long loops of ops.
+
+use tracer_common::op::{alu, cond};
+
+use super::PlanError;
+use super::expr::{Number, NumberKind, Operand, Resolver};
+use super::ir::{Ir, Spot, Spots, Test};
+use crate::debuginfo::types::TypeId;
+use crate::lang::ast::{BinaryOp, Expr, ExprKind, UnaryOp};
+
+/// Bytes of them.
+pub(super) const SIZE: u64 = 16;
+
+/// An integer of 128 bits.
+#[derive(Clone, Debug)]
+pub(super) struct Wide {
+    low: Ir,
+    high: Ir,
+    /// It may be below zero.
+    signed: bool,
+    /// It may be beyond the signed numbers.
+    large: bool,
+    /// The program's type; `None`: a number of the probe's, or one of fewer bits.
+    ty: Option<TypeId>,
+}
+
+impl Wide {
+    fn known(value: u128, signed: bool) -> Self {
+        Self {
+            low: Ir::Const(value as u64),
+            high: Ir::Const((value >> 64) as u64),
+            signed,
+            large: !signed && i128::try_from(value).is_err(),
+            ty: None,
+        }
+    }
+
+    fn extended(number: Number) -> Self {
+        let high = match &number.ir {
+            _ if !number.signed => Ir::Const(0),
+            Ir::Const(value) => Ir::Const(((*value as i64) >> 63) as u64),
+            ir => Ir::alu(alu::SAR, ir.clone(), Ir::Const(63)),
+        };
+        Self {
+            low: number.ir,
+            high,
+            signed: number.signed,
+            large: false,
+            ty: None,
+        }
+    }
+
+    /// The low half, as far as a number of `size` bytes has it.
+    pub(super) fn narrowed(self, size: u8, signed: bool) -> Ir {
+        self.low.extend(size, signed)
+    }
+
+    /// It is not zero.
+    pub(super) fn non_zero(self) -> Test {
+        let any = Ir::alu(alu::OR, self.low, self.high);
+        Test::compare(cond::NE, any, Ir::Const(0))
+    }
+}
+
+/// A side of an operator, which is looked at once.
+pub(super) enum Side {
+    Wide(Wide),
+    Other(Operand),
+}
+
+impl Side {
+    /// # Errors
+    /// The expression makes no sense.
+    pub(super) fn new(resolver: &mut Resolver<'_, '_>, expr: &Expr) -> Result<Self, PlanError> {
+        if let Some(wide) = literal(expr, u64::MAX) {
+            return Ok(Self::Wide(wide));
+        }
+        let operand = resolver.operand(expr)?;
+        Ok(Self::of(resolver, operand))
+    }
+
+    /// What has been looked at.
+    pub(super) fn of(resolver: &Resolver<'_, '_>, operand: Operand) -> Self {
+        match of_program(resolver, &operand) {
+            Some(wide) => Self::Wide(wide),
+            None => Self::Other(operand),
+        }
+    }
+
+    const fn is_wide(&self) -> bool {
+        matches!(self, Self::Wide(_))
+    }
+
+    /// As a number of 64 bits.
+    ///
+    /// # Errors
+    /// It has more, or is none.
+    pub(super) fn number(
+        self,
+        resolver: &Resolver<'_, '_>,
+        expr: &Expr,
+    ) -> Result<Number, PlanError> {
+        match self {
+            Self::Wide(_) => Err(too_wide(expr, "numbers of more than 64 bits")),
+            Self::Other(operand) => resolver.computable_of(expr, operand),
+        }
+    }
+
+    fn wide(self, resolver: &Resolver<'_, '_>, expr: &Expr) -> Result<Wide, PlanError> {
+        match self {
+            Self::Wide(wide) => Ok(wide),
+            // Beside 128 bits, a negative number is what it is, where 64 would wrap it.
+            Self::Other(operand) => match literal(expr, i64::MAX as u64) {
+                Some(wide) => Ok(wide),
+                None => Ok(Wide::extended(resolver.computable_of(expr, operand)?)),
+            },
+        }
+    }
+}
+
+/// A number in the probe's text that is beyond `most`, or beyond it below zero.
+fn literal(expr: &Expr, most: u64) -> Option<Wide> {
+    let is_beyond = |value: u128| value > u128::from(most);
+    match &expr.kind {
+        ExprKind::Int(value) if is_beyond(*value) => Some(Wide::known(*value, false)),
+        ExprKind::Unary(UnaryOp::Neg, inner) => match inner.kind {
+            ExprKind::Int(value) if is_beyond(value) && value <= 1 << 127 => {
+                Some(Wide::known(value.wrapping_neg(), true))
+            }
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// An integer of the program's that has 128 bits.
+fn of_program(resolver: &Resolver<'_, '_>, operand: &Operand) -> Option<Wide> {
+    let Operand::Place(spots, ty) = operand else {
+        return None;
+    };
+    let scalar = resolver.scalar_at(spots, *ty)?.ok()?;
+    let half = |at| scalar.spots.project(at, 8).number().ok();
+    (scalar.size == SIZE && scalar.kind == NumberKind::Int).then_some(())?;
+    Some(Wide {
+        low: half(0)?,
+        high: half(8)?,
+        signed: scalar.signed,
+        large: !scalar.signed,
+        ty: Some(scalar.ty),
+    })
+}
+
+/// Whether the expression is a number that needs more than 64 bits.
+pub(super) fn is_literal(expr: &Expr) -> bool {
+    literal(expr, u64::MAX).is_some()
+}
+
+/// `left RELATION right` of the numbers themselves, when one of them is of 128 bits; else the two
+/// as they are.
+///
+/// # Errors
+/// The other one is no number.
+pub(super) fn compare(
+    resolver: &Resolver<'_, '_>,
+    relation: u8,
+    sides: (Side, Side),
+    (left, right): (&Expr, &Expr),
+) -> Result<Result<Test, (Operand, Operand)>, PlanError> {
+    let (a, b) = match sides {
+        (Side::Other(a), Side::Other(b)) => return Ok(Err((a, b))),
+        (a, b) => (a.wide(resolver, left)?, b.wide(resolver, right)?),
+    };
+    Ok(Ok(compared(relation, a, b)))
+}
+
+fn compared(relation: u8, a: Wide, b: Wide) -> Test {
+    if !a.signed && !b.signed {
+        return relate(relation, false, a, b);
+    }
+    if !a.large && !b.large {
+        return relate(relation, true, a, b);
+    }
+    // One may be negative, the other may be beyond the signed numbers.
+    let (negative, outcome) = if a.signed {
+        (&a, matches!(relation, cond::LT | cond::LE | cond::NE))
+    } else {
+        (&b, matches!(relation, cond::GT | cond::GE | cond::NE))
+    };
+    let below = Test::compare(cond::SLT, negative.high.clone(), Ir::Const(0));
+    let plain = relate(relation, false, a, b);
+    if outcome {
+        Test::Or(Box::new(plain), Box::new(below))
+    } else {
+        Test::And(Box::new(plain), Box::new(below.negate()))
+    }
+}
+
+/// The high halves decide, and where they are the same the low ones do.
+fn relate(relation: u8, signed: bool, a: Wide, b: Wide) -> Test {
+    let same = Test::compare(cond::EQ, a.high.clone(), b.high.clone());
+    let low = Test::compare(relation, a.low, b.low);
+    let (same, low) = (Box::new(same), Box::new(low));
+    let strict = match (relation, signed) {
+        (cond::EQ, _) => return Test::And(same, low),
+        (cond::NE, _) => return Test::Or(Box::new(same.negate()), low),
+        (cond::LT | cond::LE, false) => cond::LT,
+        (cond::LT | cond::LE, true) => cond::SLT,
+        (_, false) => cond::GT,
+        (_, true) => cond::SGT,
+    };
+    let high = Test::compare(strict, a.high, b.high);
+    Test::Or(Box::new(high), Box::new(Test::And(same, low)))
+}
+
+/// `left OP right`: of 128 bits, or the two numbers of 64.
+///
+/// # Errors
+/// A side is no number, the operation is too much for the kernel, or none of them has a type
+/// that the program knows.
+pub(super) fn binary(
+    resolver: &mut Resolver<'_, '_>,
+    expr: &Expr,
+    op: BinaryOp,
+    left: &Expr,
+    right: &Expr,
+) -> Result<Result<Operand, (Number, Number)>, PlanError> {
+    let (a, b) = (Side::new(resolver, left)?, Side::new(resolver, right)?);
+    if !a.is_wide() && !b.is_wide() {
+        let (a, b) = (a.number(resolver, left)?, b.number(resolver, right)?);
+        return Ok(Err((a, b)));
+    }
+    let (a, b) = (a.wide(resolver, left)?, b.wide(resolver, right)?);
+    let Some(ty) = a.ty.or(b.ty) else {
+        return Err(too_wide(expr, "numbers of more than 64 bits"));
+    };
+    let each = |operation| {
+        (
+            Ir::alu(operation, a.low.clone(), b.low.clone()).folded(),
+            Ir::alu(operation, a.high.clone(), b.high.clone()).folded(),
+        )
+    };
+    let carried = |(low, high): (Ir, Ir), operation, carry: Test| {
+        let carry = match carry {
+            Test::Known(known) => Ir::Const(u64::from(known)),
+            test => Ir::Truth(Box::new(test)),
+        };
+        (low, Ir::alu(operation, high, carry))
+    };
+    let (low, high) = match op {
+        BinaryOp::Add => {
+            let sum = each(alu::ADD);
+            let carry = Test::compare(cond::LT, sum.0.clone(), b.low.clone());
+            carried(sum, alu::ADD, carry)
+        }
+        BinaryOp::Sub => {
+            let borrow = Test::compare(cond::LT, a.low.clone(), b.low.clone());
+            carried(each(alu::SUB), alu::SUB, borrow)
+        }
+        BinaryOp::BitAnd => each(alu::AND),
+        BinaryOp::BitOr => each(alu::OR),
+        BinaryOp::BitXor => each(alu::XOR),
+        _ => {
+            let error = PlanError::at(
+                expr,
+                "numbers of 128 bits cannot be multiplied, divided or shifted",
+            );
+            return Err(error.hint(Some(
+                "`+`, `-`, `&`, `|`, `^` and comparisons can be; `x as u64` has the low half"
+                    .into(),
+            )));
+        }
+    };
+    Ok(Ok(place(low, high, ty)))
+}
+
+/// `-` or `~` of one; `None`: the program has no type for it.
+pub(super) fn unary(op: UnaryOp, wide: Wide) -> Option<Operand> {
+    let ty = wide.ty?;
+    let (low, high) = if op == UnaryOp::Neg {
+        let borrow = Test::compare(cond::NE, wide.low.clone(), Ir::Const(0));
+        let high = Ir::alu(alu::SUB, Ir::Const(0), wide.high);
+        (
+            Ir::alu(alu::SUB, Ir::Const(0), wide.low),
+            Ir::alu(alu::SUB, high, Ir::Truth(Box::new(borrow))),
+        )
+    } else {
+        (
+            Ir::alu(alu::XOR, wide.low, Ir::Const(u64::MAX)),
+            Ir::alu(alu::XOR, wide.high, Ir::Const(u64::MAX)),
+        )
+    };
+    Some(place(low, high, ty))
+}
+
+fn place(low: Ir, high: Ir, ty: TypeId) -> Operand {
+    let halves = vec![(8, Spot::Number(low)), (8, Spot::Number(high))];
+    Operand::Place(Spots(halves), ty)
+}
+
+/// A number of more than 64 bits is asked for where only 64 can be computed with.
+pub(super) fn too_wide(expr: &Expr, what: &str) -> PlanError {
+    let error = PlanError::at(expr, format!("{what} cannot be computed with here"));
+    error.hint(Some(
+        "integers of 128 bits can be shown, compared, added and subtracted; `x as u64` has the low half".into(),
+    ))
+}
