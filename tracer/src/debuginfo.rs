@@ -43,6 +43,7 @@ mod type_reader;
 pub mod types;
 mod unit_index;
 pub mod units;
+mod unread;
 pub mod unwind;
 pub mod variable;
 mod variable_reader;

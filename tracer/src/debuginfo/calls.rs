@@ -20,7 +20,7 @@ const MAX_CALLS: usize = 1 << 20;
 /// Bytes of `call rel32`.
 const CALL_BYTES: u64 = 5;
 /// Its first byte.
-const CALL: u8 = 0xe8;
+pub(super) const CALL: u8 = 0xe8;
 /// Bytes of one function that are looked through.
 const MAX_FUNCTION: u64 = 1 << 20;
 /// Bytes of a module's code that are looked through for calls from other units.
@@ -113,7 +113,9 @@ pub(super) fn from_other_units<'a>(
     entry: LinkAddr,
     most: usize,
 ) -> Vec<(Rc<UnitAt<'a>>, Call)> {
-    let look = || direct_calls(dies.module, entry, most);
+    let own = dies.module.unit_at(entry);
+    let is_other = |returns_to: u64| dies.module.unit_at(LinkAddr(returns_to - 1)) != own;
+    let look = || direct_calls(dies.module, (CALL, entry), most, is_other);
     let returns = dies.cache.callers(entry.0, look);
     let known = returns.iter().filter_map(|&returns_to| {
         // The call itself is in the unit; what is behind it need not be.
@@ -124,29 +126,31 @@ pub(super) fn from_other_units<'a>(
     known.collect()
 }
 
-/// Where direct calls of `entry` return to, by the code alone: bytes that only look like a call
-/// are among them.
-fn direct_calls(module: &Module, entry: LinkAddr, most: usize) -> Vec<u64> {
+/// What is behind the direct calls of `entry` that are `wanted`, or behind the jumps there, by the
+/// code alone: bytes that only look like one are among them.
+pub(super) fn direct_calls(
+    module: &Module,
+    (opcode, entry): (u8, LinkAddr),
+    most: usize,
+    wanted: impl Fn(u64) -> bool,
+) -> Vec<u64> {
     let ranges = &module.code_ranges;
     let total: u64 = ranges.iter().map(|(begin, end)| end - begin).sum();
     if total > MAX_CODE {
         return Vec::new();
     }
-    let own = module.unit_at(entry);
-    let is_own = |at: u64| module.unit_at(LinkAddr(at)) == own;
     let mut found = Vec::new();
     for &(begin, end) in ranges {
         let length = usize::try_from(end - begin).unwrap_or(0);
         let code = module.initial_bytes(LinkAddr(begin), length);
         let code = code.unwrap_or_default();
-        for at in memchr::memchr_iter(CALL, code) {
+        for at in memchr::memchr_iter(opcode, code) {
             let Some(&[a, b, c, d]) = code.get(at + 1..).and_then(|rest| rest.first_chunk()) else {
                 break;
             };
             let returns_to = begin.saturating_add(at as u64 + CALL_BYTES);
             let distance = i32::from_le_bytes([a, b, c, d]);
-            if returns_to.wrapping_add_signed(distance.into()) == entry.0 && !is_own(returns_to - 1)
-            {
+            if returns_to.wrapping_add_signed(distance.into()) == entry.0 && wanted(returns_to) {
                 found.push(returns_to);
                 if found.len() >= most {
                     return found;

@@ -27,6 +27,8 @@ pub struct Returned {
     pub by_jump: bool,
     /// The compiler says that it changed how the function is called.
     pub changed: bool,
+    /// No caller reads the register, and nobody else can call the function.
+    pub unread: bool,
     /// The function's parameters are in memory, and nothing is inlined into it: as in code that is
     /// not optimised.
     pub homed: bool,
@@ -92,15 +94,20 @@ pub(super) fn place(builder: &Builder<'_>, ty: TypeId, returned: Returned) -> Sp
         resolved.kind,
         TypeKind::Struct(_) | TypeKind::Union(_) | TypeKind::Array { .. }
     );
-    match resolved.language {
-        _ if leaves.is_empty() => Spots::whole(size, Spot::Bytes(Vec::new())),
+    let spots = match resolved.language {
+        _ if leaves.is_empty() => return Spots::whole(size, Spot::Bytes(Vec::new())),
         Language::C => parts(size, &leaves),
         _ if !aggregate => parts(size, &leaves),
         Language::Rust => {
             pair(size, &leaves).unwrap_or_else(|| missing("where Rust returns such a value"))
         }
         _ => missing("where C++ returns a class of at most 16 bytes"),
+    };
+    let is_there = |(_, spot): &(u64, Spot)| !matches!(spot, Spot::Missing(_));
+    if returned.unread && spots.0.iter().any(is_there) {
+        return missing("a value that no caller reads, which the compiler may have left away");
     }
+    spots
 }
 
 /// What Rust treats as one number or as two, whatever the version: each is in a register of its own.

@@ -278,6 +278,7 @@ fn at_site<T>(
                 ty: ty.map_err(|error| failed(error.to_string()))?,
                 by_jump: exit == Exit::Jump,
                 changed: debug.has_changed_calls(site.address),
+                unread: !homed && debug.may_lack_value(site.address),
                 homed,
             })
         }

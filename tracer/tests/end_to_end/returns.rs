@@ -209,3 +209,67 @@ fn cpp_returns_are_exact_or_unavailable() {
         }
     }
 }
+
+#[test]
+fn value_that_the_compiler_may_have_left_away_is_exact_or_unavailable() {
+    const CALLS: usize = 20;
+    if !needs::kernel() {
+        return;
+    }
+    let functions = [
+        "constant",
+        "argument",
+        "ignored",
+        "reads",
+        "passes_on",
+        "global",
+    ];
+    let probes =
+        functions.map(|name| format!(r#"log {name}%return "{{$return}} {{$hit}}" as {name}"#));
+    let probes: Vec<&str> = probes.iter().map(String::as_str).collect();
+    for (compiler, left_away) in [
+        ("gcc", &["ignored"][..]),
+        ("clang", &["constant", "argument", "ignored"]),
+    ] {
+        if !needs::tools(&[compiler]) {
+            continue;
+        }
+        let path = fixture(compiler, "unread", "e2e_unread.c", &["-g", "-O2"]);
+        let mut program = Program::ready(&path, &[&CALLS.to_string()]);
+        let tracer = Tracer::json(program.pid(), &probes);
+        let traces = |line: &str| line.starts_with("tracing ");
+        tracer.stderr.wait_line("the probes", 0, traces);
+        program.say("go");
+        let done = program.stdout.wait_line("`done`", 0, |line| line == "done");
+        let finished = tracer.interrupt();
+        let printed = program.stdout.lines();
+        let printed: Vec<Value> = printed[1..done]
+            .iter()
+            .map(|line| json!(line.parse::<i64>().expect("a number")))
+            .collect();
+        assert_eq!(printed.len(), CALLS);
+        for name in functions {
+            let values = returned(&finished, name);
+            if left_away.contains(&name) {
+                let is_missing = |value: &Value| value["$unavailable"].is_string();
+                assert!(
+                    values.iter().all(is_missing),
+                    "{compiler} {name}: {values:?}"
+                );
+                continue;
+            }
+            let wanted = match name {
+                "constant" => vec![json!(7); CALLS],
+                "argument" => vec![json!(4); CALLS],
+                "global" => vec![json!(5); CALLS],
+                _ => printed.clone(),
+            };
+            // A function that leaves by a jump has another's value.
+            let is_jump = |value: &Value| value["$unavailable"].is_string();
+            if name == "passes_on" && values.iter().all(is_jump) {
+                continue;
+            }
+            assert_eq!(values, wanted, "{compiler} {name}");
+        }
+    }
+}
