@@ -200,10 +200,21 @@ def base_of(value, field):
     """A base class. By its place where that is fixed: gdb would look at the type
     information of the whole object first, which garbage does not have."""
     place = getattr(field, "bitpos", None)
-    if value.address is None or place is None:
+    if value.address is None:
+        return value[field]
+    if place is None:
+        if not has_table(value):
+            raise gdb.error("its virtual table is not set yet")
         return value[field]
     pointer = gdb.Value(int(value.address) + place // 8)
     return pointer.cast(field.type.pointer()).dereference()
+
+
+def has_table(value):
+    """Whether an object has a virtual table. Where none is set yet gdb reads the distance to a
+    virtual base from whatever stands there, and keeps its low 32 bits."""
+    table = int.from_bytes(gdb.selected_inferior().read_memory(int(value.address), 8), "little")
+    return "vtable" in gdb.execute("info symbol %d" % table, to_string=True)
 
 
 def number(value):
