@@ -1,5 +1,7 @@
-use super::symbolic::{constant_of, fold};
+use super::super::place::Binary;
+use super::symbolic::{Kind, add, binary, constant_of, fold, typed};
 use super::*;
+use crate::address::LinkAddr;
 
 fn register(number: u8) -> Expr {
     Expr(vec![Term::Register(Register(number))])
