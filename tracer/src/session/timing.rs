@@ -153,13 +153,16 @@ fn begins(
     match debug.leads_back(address, address, (address, address)) {
         Some(false) => {}
         Some(true) => {
-            return Err(wrong(
-                &spec.location,
-                format!(
-                    "`{}` begins with a loop: its calls cannot be told from the loop's rounds",
-                    entry.function
+            let message = format!(
+                "`{}` begins with a loop: its calls cannot be told from the loop's rounds",
+                entry.function
+            );
+            return Err(ProbeError {
+                hint: Some(
+                    "`time FILE:LINE..FILE:LINE` takes the time between two of its lines".into(),
                 ),
-            ));
+                ..wrong(&spec.location, message)
+            });
         }
         None => {
             let message = format!("the code of `{}` cannot be read", entry.function);
