@@ -5,32 +5,17 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::support::build::{c, probe_line};
-use crate::support::needs;
 use crate::support::program::Program;
-use crate::support::text::Text;
-use crate::support::tracer::{Finished, Tracer, assert_adds_up, counter};
+use crate::support::tracer::{Finished, assert_adds_up, counter};
+use crate::support::{needs, observe};
 
 const SOURCE: &str = "e2e_loop.c";
 
 /// Runs `threads` threads with `calls` calls each under the probes, to their end.
 fn observe(threads: u32, calls: u32, probes: &[String]) -> Finished {
     let path = c("loop", SOURCE, &["-O0"]);
-    let mut program = Program::ready(&path, &[&threads.to_string(), &calls.to_string(), "0"]);
-    let text = Text::of_exe(program.pid());
-    let probes: Vec<&str> = probes.iter().map(String::as_str).collect();
-    let tracer = Tracer::json(program.pid(), &probes);
-    // All probes are at the same line.
-    text.wait_probed(1);
-    tracer.stderr.wait("all probes", |lines| {
-        lines
-            .iter()
-            .any(|line| line.starts_with("tracing "))
-            .then_some(())
-    });
-    program.say("go");
-    program.stdout.wait_line("`done`", 0, |line| line == "done");
-    let finished = tracer.interrupt();
-    text.wait_restored();
+    let program = Program::ready(&path, &[&threads.to_string(), &calls.to_string(), "0"]);
+    let finished = observe::observe(program, probes, &[]).finished;
     finished.assert_code(0);
     finished
 }

@@ -204,8 +204,7 @@ fn probes_that_come_and_go_leave_nothing_and_count_all() {
 /// Waits for a part of the time that a tracer needs to start, or that long from when it traces on.
 fn some_time(random: &mut Random, tracer: &Tracer) {
     if random.one_in(2) {
-        let traces = |line: &str| line.starts_with("tracing ");
-        tracer.stderr.wait_line("the probes", 0, traces);
+        tracer.wait_tracing();
     }
     // The moment is what is random; there is nothing to wait for.
     std::thread::sleep(Duration::from_micros(random.below(300_000)));

@@ -80,9 +80,7 @@ fn library_that_moves_before_anybody_looks_gives_no_wrong_value() {
     let mut program = plugin();
     tell(&mut program, "load", "done");
     let tracer = Tracer::json(program.pid(), &[&library_probe()]);
-    tracer
-        .stderr
-        .wait_line("the probe", 0, |line| line.starts_with("tracing "));
+    tracer.wait_tracing();
     tell(&mut program, "call", "done");
     tracer.wait_events(1);
     // Stopped, so that the plan is the old one for certain.
@@ -108,9 +106,7 @@ fn probes_follow_the_target_into_the_program_that_it_executes() {
     }
     let mut program = plugin();
     let tracer = Tracer::json(program.pid(), &[&own_probe()]);
-    tracer
-        .stderr
-        .wait_line("the probe", 0, |line| line.starts_with("tracing "));
+    tracer.wait_tracing();
     for _ in 0..3 {
         tell(&mut program, "call", "done");
     }

@@ -26,8 +26,7 @@ fn work() -> String {
 fn follow(program: &Program, probes: &[&str], more: &[&str]) -> Tracer {
     let args: Vec<&str> = [&["--follow-fork"], more].concat();
     let tracer = Tracer::attach(program.pid(), "json", probes, &args);
-    let traces = |line: &str| line.starts_with("tracing ");
-    tracer.stderr.wait_line("the probes", 0, traces);
+    tracer.wait_tracing();
     tracer
 }
 
@@ -139,8 +138,7 @@ fn children_are_left_alone_without_the_option() {
     }
     let mut program = forking();
     let tracer = Tracer::json(program.pid(), &[&work()]);
-    let traces = |line: &str| line.starts_with("tracing ");
-    tracer.stderr.wait_line("the probes", 0, traces);
+    tracer.wait_tracing();
     tell(&mut program, "fork 2 10");
     go(&mut program, 2);
     tell(&mut program, "call 5");
@@ -184,8 +182,7 @@ fn text_output_says_which_process() {
     let mut program = forking();
     let args = ["--follow-fork"];
     let tracer = Tracer::attach(program.pid(), "text", &[&work()], &args);
-    let traces = |line: &str| line.starts_with("tracing ");
-    tracer.stderr.wait_line("the probes", 0, traces);
+    tracer.wait_tracing();
     let [child] = fork(&mut program, &tracer, 1, 1)[..] else {
         panic!("one was forked");
     };

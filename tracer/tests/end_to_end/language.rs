@@ -6,10 +6,10 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::support::build::{c, probe_line};
-use crate::support::needs;
 use crate::support::program::Program;
 use crate::support::text::Text;
 use crate::support::tracer::{Finished, Tracer, assert_adds_up, counter, value};
+use crate::support::{needs, observe};
 
 const SOURCE: &str = "e2e_requests.c";
 const CALLS: i64 = 100;
@@ -22,19 +22,8 @@ fn at_handle(action: &str, rest: &str) -> String {
 /// Runs the fixture under the probes, to its end.
 fn observe(probes: &[String], more: &[&str]) -> Finished {
     let path = c("requests", SOURCE, &["-O0"]);
-    let mut program = Program::ready(&path, &[&CALLS.to_string()]);
-    let text = Text::of_exe(program.pid());
-    let probes: Vec<&str> = probes.iter().map(String::as_str).collect();
-    let tracer = Tracer::attach(program.pid(), "json", &probes, more);
-    tracer.stderr.wait("all probes", |lines| {
-        let told = lines.iter().any(|line| line.starts_with("tracing "));
-        told.then_some(())
-    });
-    program.say("go");
-    program.stdout.wait_line("`done`", 0, |line| line == "done");
-    let finished = tracer.interrupt();
-    text.wait_restored();
-    finished
+    let program = Program::ready(&path, &[&CALLS.to_string()]);
+    observe::observe(program, probes, more).finished
 }
 
 #[test]
@@ -207,9 +196,7 @@ fn signal_silences_all_probes_and_wakes_them() {
     let mut program = Program::ready(&path, &[&CALLS.to_string()]);
     let text = Text::of_exe(program.pid());
     let tracer = Tracer::json(program.pid(), &[&at_handle("log", "\"{number}\"")]);
-    tracer
-        .stderr
-        .wait_line("the probe", 0, |line| line.starts_with("tracing "));
+    tracer.wait_tracing();
     text.wait_probed(1);
     tracer.signal(Signal::USR1);
     tracer

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::support::build::{c, probe_line};
 use crate::support::needs;
+use crate::support::observe::{Observed, observe};
 use crate::support::program::Program;
 use crate::support::text::Text;
 use crate::support::tracer::{Finished, Tracer, assert_adds_up, counter, value};
@@ -222,17 +223,10 @@ fn rate_limit_is_kept_and_counted() {
     if !needs::kernel() {
         return;
     }
-    let mut program = tight(2, 20_000);
-    let text = Text::of_exe(program.pid());
     let line = probe_line(SOURCE, "work");
     let probe = format!(r#"log {SOURCE}:{line} "{{number}}" rate 50/s"#);
-    let tracer = Tracer::json(program.pid(), &[&probe]);
-    text.wait_probed(1);
-    let started = std::time::Instant::now();
-    program.say("go");
-    program.stdout.wait_line("`done`", 0, |line| line == "done");
-    let seconds = started.elapsed().as_secs() + 1;
-    let finished = tracer.interrupt();
+    let Observed { finished, took, .. } = observe(tight(2, 20_000), &[probe], &[]);
+    let seconds = took.as_secs() + 1;
     let summary = finished.assert_code(0).summary("p1");
     assert_eq!(counter(&summary, "hits"), 40_000, "{summary}");
     assert!(counter(&summary, "limited") > 0, "{summary}");
@@ -251,15 +245,9 @@ fn hit_limit_ends_the_events_not_the_count() {
     if !needs::kernel() {
         return;
     }
-    let mut program = tight(1, 1_000);
-    let text = Text::of_exe(program.pid());
     let line = probe_line(SOURCE, "work");
     let probe = format!(r#"log {SOURCE}:{line} "{{number}}" hits 3"#);
-    let tracer = Tracer::json(program.pid(), &[&probe]);
-    text.wait_probed(1);
-    program.say("go");
-    program.stdout.wait_line("`done`", 0, |line| line == "done");
-    let finished = tracer.interrupt();
+    let Observed { finished, .. } = observe(tight(1, 1_000), &[probe], &[]);
     let numbers: Vec<i64> = finished
         .events()
         .iter()
@@ -276,17 +264,10 @@ fn events_are_apart_by_what_every_says() {
     }
     // A call each millisecond or less often.
     let path = c("every", SOURCE, &["-O0"]);
-    let mut program = Program::ready(&path, &["2", "300", "1000"]);
-    let text = Text::of_exe(program.pid());
+    let program = Program::ready(&path, &["2", "300", "1000"]);
     let line = probe_line(SOURCE, "work");
     let probe = format!(r#"log {SOURCE}:{line} "{{number}}" every 50ms"#);
-    let tracer = Tracer::json(program.pid(), &[&probe]);
-    text.wait_probed(1);
-    let started = std::time::Instant::now();
-    program.say("go");
-    program.stdout.wait_line("`done`", 0, |line| line == "done");
-    let took = started.elapsed();
-    let finished = tracer.interrupt();
+    let Observed { finished, took, .. } = observe(program, &[probe], &[]);
     let events = finished.assert_code(0).events();
     let times: Vec<jiff::Timestamp> = events
         .iter()

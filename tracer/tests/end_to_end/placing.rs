@@ -4,31 +4,17 @@
 use serde_json::Value;
 
 use crate::support::build::{c, probe_line};
-use crate::support::needs;
 use crate::support::program::Program;
-use crate::support::text::Text;
-use crate::support::tracer::{Finished, Tracer, assert_adds_up, counter, tracer, value};
+use crate::support::tracer::{Finished, assert_adds_up, counter, tracer, value};
+use crate::support::{needs, observe};
 
 const SOURCE: &str = "e2e_loop.c";
 
 /// One thread makes `calls` calls under the probes, to its end.
 fn observe(level: &str, calls: u32, probes: &[String], site: &str) -> Finished {
     let path = c(&format!("loop{level}"), SOURCE, &[level]);
-    let mut program = Program::ready(&path, &["1", &calls.to_string(), "0"]);
-    let text = Text::of_exe(program.pid());
-    let probes: Vec<&str> = probes.iter().map(String::as_str).collect();
-    let tracer = Tracer::attach(program.pid(), "json", &probes, &["--site", site]);
-    text.wait_probed(1);
-    tracer.stderr.wait("all probes", |lines| {
-        lines
-            .iter()
-            .any(|line| line.starts_with("tracing "))
-            .then_some(())
-    });
-    program.say("go");
-    program.stdout.wait_line("`done`", 0, |line| line == "done");
-    let finished = tracer.interrupt();
-    text.wait_restored();
+    let program = Program::ready(&path, &["1", &calls.to_string(), "0"]);
+    let finished = observe::observe(program, probes, &["--site", site]).finished;
     finished.assert_code(0);
     finished
 }

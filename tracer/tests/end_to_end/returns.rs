@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 
 use crate::support::build::{c, fixture, rust};
-use crate::support::needs;
+use crate::support::observe::Observed;
 use crate::support::program::Program;
-use crate::support::text::Text;
 use crate::support::tracer::{Finished, Tracer, assert_adds_up, counter, value};
+use crate::support::{needs, observe};
 
 const SOURCE: &str = "e2e_requests.c";
 const CALLS: i64 = 100;
@@ -14,17 +14,8 @@ const CALLS: i64 = 100;
 /// Runs the fixture under the probes, to its end.
 fn observe(optimise: &str, probes: &[&str]) -> Finished {
     let path = c("requests", SOURCE, &[optimise]);
-    let mut program = Program::ready(&path, &[&CALLS.to_string()]);
-    let text = Text::of_exe(program.pid());
-    let tracer = Tracer::json(program.pid(), probes);
-    tracer
-        .stderr
-        .wait_line("the probes", 0, |line| line.starts_with("tracing "));
-    program.say("go");
-    program.stdout.wait_line("`done`", 0, |line| line == "done");
-    let finished = tracer.interrupt();
-    text.wait_restored();
-    finished
+    let program = Program::ready(&path, &[&CALLS.to_string()]);
+    observe::observe(program, probes, &[]).finished
 }
 
 fn returned(finished: &Finished, probe: &str) -> Vec<Value> {
@@ -122,19 +113,12 @@ fn what_is_not_known_at_a_return_is_refused_with_the_reason() {
 
 /// Runs a fixture that prints what its functions return, with a probe at each of their returns.
 fn told(path: &std::path::Path, functions: &[&str], display: &str) -> (Finished, Vec<String>) {
-    let mut program = Program::ready(path, &[]);
     let probes: Vec<String> = functions
         .iter()
         .map(|name| format!("log {name}%return \"{{$return{display}}}\" as {name}"))
         .collect();
-    let probes: Vec<&str> = probes.iter().map(String::as_str).collect();
-    let tracer = Tracer::json(program.pid(), &probes);
-    tracer
-        .stderr
-        .wait_line("the probes", 0, |line| line.starts_with("tracing "));
-    program.say("go");
-    program.stdout.wait_line("`done`", 0, |line| line == "done");
-    (tracer.interrupt(), program.stdout.lines())
+    let observed = observe::observe(Program::ready(path, &[]), &probes, &[]);
+    (observed.finished, observed.printed)
 }
 
 #[test]
@@ -226,7 +210,6 @@ fn value_that_the_compiler_may_have_left_away_is_exact_or_unavailable() {
     ];
     let probes =
         functions.map(|name| format!(r#"log {name}%return "{{$return}} {{$hit}}" as {name}"#));
-    let probes: Vec<&str> = probes.iter().map(String::as_str).collect();
     for (compiler, left_away) in [
         ("gcc", &["ignored"][..]),
         ("clang", &["constant", "argument", "ignored"]),
@@ -235,15 +218,11 @@ fn value_that_the_compiler_may_have_left_away_is_exact_or_unavailable() {
             continue;
         }
         let path = fixture(compiler, "unread", "e2e_unread.c", &["-g", "-O2"]);
-        let mut program = Program::ready(&path, &[&CALLS.to_string()]);
-        let tracer = Tracer::json(program.pid(), &probes);
-        let traces = |line: &str| line.starts_with("tracing ");
-        tracer.stderr.wait_line("the probes", 0, traces);
-        program.say("go");
-        let done = program.stdout.wait_line("`done`", 0, |line| line == "done");
-        let finished = tracer.interrupt();
-        let printed = program.stdout.lines();
-        let printed: Vec<Value> = printed[1..done]
+        let program = Program::ready(&path, &[&CALLS.to_string()]);
+        let Observed {
+            finished, printed, ..
+        } = observe::observe(program, &probes, &[]);
+        let printed: Vec<Value> = printed[1..printed.len() - 1]
             .iter()
             .map(|line| json!(line.parse::<i64>().expect("a number")))
             .collect();

@@ -152,9 +152,7 @@ fn thread_local_of_an_opened_library_is_never_that_of_one_that_is_gone() {
         r#"log libe2e_tls_second.so!{TLS_LIBRARY}:{line} "{{touch}} {{exported}} {{own}}""#
     );
     let tracer = Tracer::json(target.pid(), &[&probe]);
-    tracer
-        .stderr
-        .wait_line("the probe", 0, |line| line.starts_with("tracing "));
+    tracer.wait_tracing();
     for line in ["call 0", "call 1", "call 0"] {
         tell(&mut target, line);
     }
@@ -188,9 +186,7 @@ fn thread_local_that_others_may_have_in_its_place_is_shown() {
     let line = probe_line(TLS_LIBRARY, "tls");
     let probe = format!(r#"log {TLS_LIBRARY}:{line} "{{exported}}""#);
     let tracer = Tracer::json(target.pid(), &[&probe]);
-    tracer
-        .stderr
-        .wait_line("the probe", 0, |line| line.starts_with("tracing "));
+    tracer.wait_tracing();
     tell(&mut target, "call 1");
     tell(&mut target, "call 1");
     tracer.wait_events(2);

@@ -6,6 +6,7 @@
 pub(crate) mod build;
 pub(crate) mod display;
 pub(crate) mod needs;
+pub(crate) mod observe;
 pub(crate) mod output;
 pub(crate) mod program;
 pub(crate) mod pty;

@@ -3,10 +3,9 @@
 use serde_json::Value;
 
 use crate::support::build::{c, fixture, probe_line, rust};
-use crate::support::needs;
 use crate::support::program::Program;
-use crate::support::text::Text;
 use crate::support::tracer::{Finished, Tracer, assert_adds_up, counter, value};
+use crate::support::{needs, observe};
 
 const SOURCE: &str = "e2e_time.c";
 const CALLS: u64 = 30;
@@ -16,17 +15,9 @@ const NAP: u64 = 3_000_000;
 /// Runs the fixture under the probes, to its end; gives what it printed, too.
 fn observe(optimise: &str, probes: &[&str], more: &[&str]) -> (Finished, Vec<String>) {
     let path = c("time", SOURCE, &[optimise]);
-    let mut program = Program::ready(&path, &[&CALLS.to_string()]);
-    let text = Text::of_exe(program.pid());
-    let tracer = Tracer::attach(program.pid(), "json", probes, more);
-    tracer
-        .stderr
-        .wait_line("the probes", 0, |line| line.starts_with("tracing "));
-    program.say("go");
-    program.stdout.wait_line("`done`", 0, |line| line == "done");
-    let finished = tracer.interrupt();
-    text.wait_restored();
-    (finished, program.stdout.lines())
+    let program = Program::ready(&path, &[&CALLS.to_string()]);
+    let observed = observe::observe(program, probes, more);
+    (observed.finished, observed.printed)
 }
 
 /// The one line about a probe's times.
@@ -271,17 +262,7 @@ fn what_cannot_be_timed_is_refused_with_the_reason() {
 
 /// Runs a fixture that unwinds ten of thirty calls under the probes, to its end.
 fn unwind(path: &std::path::Path, probes: &[&str], more: &[&str]) -> Finished {
-    let mut program = Program::ready(path, &[]);
-    let text = Text::of_exe(program.pid());
-    let tracer = Tracer::attach(program.pid(), "json", probes, more);
-    tracer
-        .stderr
-        .wait_line("the probes", 0, |line| line.starts_with("tracing "));
-    program.say("go");
-    program.stdout.wait_line("`done`", 0, |line| line == "done");
-    let finished = tracer.interrupt();
-    text.wait_restored();
-    finished
+    observe::observe(Program::ready(path, &[]), probes, more).finished
 }
 
 #[test]

@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use tracer_common::control::ProbeControl;
-use tracer_common::op::{self, Op};
 
-use crate::support::rig::{RDI, Rig, UNLIMITED, emit, ways};
+use crate::support::rig::{RDI, Rig, UNLIMITED, emit, odd, ways};
 use crate::support::site::SITES;
 
 const RING: u32 = 1 << 20;
@@ -18,32 +17,6 @@ fn now() -> u64 {
         u32::try_from(time.tv_nsec).expect("below a second"),
     )
     .as_nanos() as u64
-}
-
-/// Sends the hits whose `rdi` is odd.
-fn odd() -> Vec<Op> {
-    vec![
-        Op {
-            code: op::ALU_CONST,
-            dst: 0,
-            src: RDI,
-            a: op::alu::AND,
-            ..Op::default()
-        }
-        .with_wide(1),
-        Op {
-            code: op::JUMP_IF_CONST,
-            dst: 0,
-            size: op::cond::NE,
-            a: 3,
-            ..Op::default()
-        },
-        Op {
-            code: op::REJECT,
-            ..Op::default()
-        },
-        emit(1, RDI),
-    ]
 }
 
 /// Hits a probe with this control 100 times; gives events and the named counter, and the hit

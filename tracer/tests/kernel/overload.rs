@@ -5,36 +5,16 @@ use std::thread;
 use tracer_common::control::ProbeControl;
 use tracer_common::op::{self, Op};
 
-use crate::support::rig::{RDI, RSI, Rig, UNLIMITED, copy, emit, rounds, ways};
+use crate::support::rig::{RDI, RSI, Rig, UNLIMITED, copy, odd, rounds, ways};
 use crate::support::site::SITES;
 
 const THREADS: u64 = 6;
 
 /// Rejects even `rdi`; sends the rest with 512 bytes at `rsi`.
 fn odd_with_bytes() -> Vec<Op> {
-    vec![
-        Op {
-            code: op::ALU_CONST,
-            dst: 0,
-            src: RDI,
-            a: op::alu::AND,
-            ..Op::default()
-        }
-        .with_wide(1),
-        Op {
-            code: op::JUMP_IF_CONST,
-            dst: 0,
-            size: op::cond::NE,
-            a: 3,
-            ..Op::default()
-        },
-        Op {
-            code: op::REJECT,
-            ..Op::default()
-        },
-        emit(1, RDI),
-        copy(2, RSI, 512),
-    ]
+    let mut ops = odd();
+    ops.push(copy(2, RSI, 512));
+    ops
 }
 
 /// A condition that cannot be read.

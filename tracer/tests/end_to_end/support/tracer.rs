@@ -74,6 +74,13 @@ impl Tracer {
         }
     }
 
+    /// Waits until all probes that can be are attached.
+    #[track_caller]
+    pub(crate) fn wait_tracing(&self) {
+        let traces = |line: &str| line.starts_with("tracing ");
+        self.stderr.wait_line("the probes", 0, traces);
+    }
+
     /// Its process id.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()

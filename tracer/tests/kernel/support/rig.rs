@@ -181,3 +181,29 @@ pub(crate) fn copy(slot: u32, src: u8, len: u32) -> Op {
         ..Op::default()
     }
 }
+
+/// Sends the hits whose `rdi` is odd.
+pub(crate) fn odd() -> Vec<Op> {
+    vec![
+        Op {
+            code: op::ALU_CONST,
+            dst: 0,
+            src: RDI,
+            a: op::alu::AND,
+            ..Op::default()
+        }
+        .with_wide(1),
+        Op {
+            code: op::JUMP_IF_CONST,
+            dst: 0,
+            size: op::cond::NE,
+            a: 3,
+            ..Op::default()
+        },
+        Op {
+            code: op::REJECT,
+            ..Op::default()
+        },
+        emit(1, RDI),
+    ]
+}
