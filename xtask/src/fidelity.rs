@@ -7,6 +7,7 @@
 mod compare;
 pub(crate) mod corpus;
 mod listed;
+mod moved;
 mod report;
 mod run;
 
@@ -29,6 +30,10 @@ pub(crate) struct Args {
     /// One JSON object on stdout, and nothing else there
     #[arg(long)]
     json: bool,
+    /// Compare no values with gdb's, but probes where they are placed with the same probes at the
+    /// first instruction of their lines: every hit, and the values of the first ones
+    #[arg(long, conflicts_with_all = ["json", "program"])]
+    moved: bool,
     /// Only the part of the corpus that `cargo xtask test` runs
     #[arg(long)]
     quick: bool,
@@ -54,6 +59,9 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<()> {
     setup::ensure(&[Need::Build, Need::Tests])?;
     build::programs(false)?;
+    if args.moved {
+        return moved(args.quick, args.only.as_deref());
+    }
     let report = look(args)?;
     if args.json {
         println!("{}", report.json());
@@ -70,6 +78,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 pub(crate) fn quick() -> Result<()> {
     let report = look(&Args {
         json: false,
+        moved: false,
         quick: true,
         only: None,
         program: None,
@@ -77,6 +86,22 @@ pub(crate) fn quick() -> Result<()> {
         sites: 0,
         arguments: Vec::new(),
     })?;
+    print!("{}", report.table());
+    report.verdict()?;
+    moved(true, None)
+}
+
+/// Compares placed probes with those that stay.
+fn moved(quick: bool, only: Option<&str>) -> Result<()> {
+    let mut report = moved::Report::default();
+    for program in &corpus::build(quick, only)? {
+        eprintln!(
+            "fidelity of placed probes: {} {}",
+            program.name, program.flags
+        );
+        let groups = if quick { 1 } else { moved::GROUPS };
+        moved::look_into(program, &run::sites(program)?, groups, &mut report)?;
+    }
     print!("{}", report.table());
     report.verdict()
 }

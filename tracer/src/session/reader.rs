@@ -1,8 +1,8 @@
 //! The thread that drains the ring: records in, notices out.
 //!
 //! Nobody wakes it for an event: it looks every few milliseconds, sooner for
-//! what the last look left behind, and at once when the ring fills past its mark or the target
-//! exits. Records are shown in the order of their times: what one look finds is
+//! what the last look left behind, later while events flow, and at once when the ring fills past
+//! its mark or the target exits. Records are shown in the order of their times: what one look finds is
 //! sorted, and the youngest wait for the next look, since a hit that began
 //! earlier on another CPU may still be on its way.
 
@@ -25,6 +25,11 @@ use crate::plan::Context;
 const PAUSE: Duration = Duration::from_millis(8);
 /// Until the next look when the last one left records behind.
 const LEFT_PAUSE: Duration = Duration::from_millis(3);
+/// The same while events flow, at a thousand a second and more: a look, the waking of the writer
+/// and its write cost as much as dozens of events, and nobody reads them one by one.
+const FLOWING_PAUSE: Duration = Duration::from_millis(20);
+/// Events of one look that are a flow.
+const FLOWING: usize = 16;
 /// How long a record waits for older ones from other CPUs, in ns. A hit that
 /// sleeps in a page fault for longer comes late, with its right time.
 const SETTLE_NS: u64 = 500_000;
@@ -45,11 +50,7 @@ pub(super) fn run(shared: &Shared, mut ring: Ring, waiter: &Waiter) {
     loop {
         let woken = waiter.wait(pause);
         let last = woken != Woken::Look;
-        pause = if reader.look(&mut ring, last) {
-            LEFT_PAUSE
-        } else {
-            PAUSE
-        };
+        pause = reader.look(&mut ring, last);
         match woken {
             Woken::Look => {}
             Woken::Stop => return,
@@ -82,8 +83,8 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes what the ring has and hands on what is old enough and has room; all of it when
-    /// it is the `last` look. True when records are left for the next one.
-    fn look(&mut self, ring: &mut Ring, last: bool) -> bool {
+    /// it is the `last` look. Gives how long to wait for the next one.
+    fn look(&mut self, ring: &mut Ring, last: bool) -> Duration {
         let now = monotonic_ns();
         // One drain is bounded; what the last one leaves would be events that nobody gets or counts.
         let mut emptied = loop {
@@ -94,7 +95,7 @@ impl<'a> Reader<'a> {
         };
         if emptied && self.backlog.is_empty() {
             self.shared.ring_was_emptied();
-            return false;
+            return PAUSE;
         }
         if self.offset_read.elapsed() > CLOCK_PERIOD {
             self.offset = WallOffset::now();
@@ -102,12 +103,15 @@ impl<'a> Reader<'a> {
         }
         if last {
             self.hand_on_all();
-            return false;
+            return PAUSE;
         }
+        let mut is_flowing = false;
         let room = self.shared.queue.room();
         if room > 0 {
             let ready = self.backlog.ready(now.saturating_sub(SETTLE_NS));
             let mut left = ready.min(room);
+            // What has no room is looked at again as soon as it may have some.
+            is_flowing = (FLOWING..=room).contains(&ready);
             while left > 0 {
                 let count = left.min(MAX_DECODED);
                 self.hand_on(count);
@@ -119,7 +123,13 @@ impl<'a> Reader<'a> {
         } else if self.backlog.bytes() > MAX_BACKLOG {
             self.drop_oldest();
         }
-        !emptied || !self.backlog.is_empty()
+        if emptied && is_flowing {
+            FLOWING_PAUSE
+        } else if emptied && self.backlog.is_empty() {
+            PAUSE
+        } else {
+            LEFT_PAUSE
+        }
     }
 
     fn keep(&mut self, record: &[u8]) {

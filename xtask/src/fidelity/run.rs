@@ -2,6 +2,7 @@
 //! `tracer`, and gives what each saw at the first hit of each site.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -41,7 +42,7 @@ impl Site {
     }
 
     /// As a probe's location.
-    fn probe(&self) -> String {
+    pub(super) fn probe(&self) -> String {
         let module = self
             .module
             .file_name()
@@ -301,19 +302,27 @@ pub(crate) fn ours(
     }
     let file = directory.join("probes");
     std::fs::write(&file, probes)?;
+    let arguments = ["-f".into(), file.into_os_string()];
+    let mut ours = Ours::default();
+    for event in trace(program, &arguments)? {
+        if event["type"] != "event" {
+            continue;
+        }
+        let values = event["values"].as_array().into_iter().flatten();
+        let values = values.map(|value| (text(&value["expr"]), value["value"].clone()));
+        ours.events.insert(text(&event["probe"]), values.collect());
+    }
+    Ok(ours)
+}
+
+/// Traces a run of the program, from its start to its end; `arguments` are the probes. Gives
+/// what tracer writes as JSON.
+pub(super) fn trace(program: &Program, arguments: &[OsString]) -> Result<Vec<Value>> {
     let mut target = Target::start(program)?;
     let mut tracer = Command::new(workspace::binary("tracer", false))
-        .args([
-            "attach",
-            "--max-depth",
-            "6",
-            "--output",
-            "json",
-            "--pid",
-            &target.0.id().to_string(),
-            "-f",
-        ])
-        .arg(&file)
+        .args(["attach", "--max-depth", "6", "--output", "json", "--pid"])
+        .arg(target.0.id().to_string())
+        .args(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -328,17 +337,28 @@ pub(crate) fn ours(
     wait_for(&mut tracer, "tracer", attached)?;
     target.go()?;
     finish(&mut tracer, "tracer")?;
-    let mut ours = Ours::default();
-    for line in taken(&wrote) {
-        let event: Value = serde_json::from_str(&line).context("an event of tracer")?;
-        if event["type"] != "event" {
-            continue;
-        }
-        let values = event["values"].as_array().into_iter().flatten();
-        let values = values.map(|value| (text(&value["expr"]), value["value"].clone()));
-        ours.events.insert(text(&event["probe"]), values.collect());
-    }
-    Ok(ours)
+    let written = taken(&wrote);
+    let values = written
+        .iter()
+        .map(|line| serde_json::from_str(line).context("a line of tracer"));
+    values.collect()
+}
+
+/// What `attach --check` says of probes in the program.
+pub(super) fn check(program: &Program, arguments: &[OsString]) -> Result<Vec<Value>> {
+    let output = Command::new(workspace::binary("tracer", false))
+        .args(["attach", "--max-depth", "6", "--check", "--output", "json"])
+        .arg("--exe")
+        .arg(&program.exe)
+        .args(arguments)
+        .stderr(Stdio::null())
+        .output()
+        .context("cannot run tracer")?;
+    let lines = String::from_utf8(output.stdout)?;
+    let values = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).context("a line of tracer"));
+    values.collect()
 }
 
 type Lines = Arc<Mutex<Vec<String>>>;
