@@ -171,6 +171,17 @@ mod tests {
     }
 
     #[test]
+    fn event_of_several_processes_names_its_own() {
+        let mut out = Vec::new();
+        let sink = TextSink::new(&mut out, TimeZone::UTC, false);
+        sink.with_processes(true).event(&event()).unwrap();
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "12:04:31.250117 Monitor/4242/4711 main.rs:57 x 640 -> 812\n"
+        );
+    }
+
+    #[test]
     fn colour_surrounds_the_same_text() {
         let plain = written(&event(), true)
             .replace(DIM, "")

@@ -9,6 +9,7 @@
 mod agreement;
 mod cost;
 mod expressions;
+mod family;
 mod leftovers;
 mod limits;
 mod overload;
