@@ -12,8 +12,8 @@ use tracer::debuginfo::{DebugOptions, Module};
 
 /// How much of one module is asked about.
 const MAX_SYMBOLS: usize = 32;
-const MAX_FUNCTIONS: usize = 12;
-const MAX_LINES: usize = 12;
+const MAX_FUNCTIONS: usize = 6;
+const MAX_LINES: usize = 6;
 const MAX_TYPES: usize = 400;
 
 /// Opens these bytes as a file.
