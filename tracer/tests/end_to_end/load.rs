@@ -49,6 +49,8 @@ fn stopped_reader_loses_events_and_counts_each() {
     let small = ["--ring-bytes", "1048576"];
     let tracer = Tracer::attach(program.pid(), "json", &[&work_probe()], &small);
     text.wait_probed(1);
+    // Ends by signals as it should from then on.
+    tracer.wait_tracing();
     tracer.signal(Signal::STOP);
     program.say("go");
     program.stdout.wait_line("`done`", 0, |line| line == "done");

@@ -34,6 +34,7 @@ fn tracer_keeps_the_privileges_that_it_needs_and_no_others() {
     let line = probe_line("e2e_loop.c", "work");
     let tracer = Tracer::json(program.pid(), &[&format!("log e2e_loop.c:{line}")]);
     text.wait_probed(1);
+    tracer.wait_tracing();
     for field in ["CapEff:", "CapPrm:", "CapBnd:"] {
         let threads = of_threads(tracer.pid(), field);
         assert!(threads.len() > 2, "{threads:x?}");
