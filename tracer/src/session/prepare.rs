@@ -301,6 +301,10 @@ fn at_site<T>(
     })
 }
 
+/// Events a second from which on a rate is no limit: all hits of a probe count up one number,
+/// which CPUs together do not do as often.
+const UNREACHED_RATE: u64 = 100_000_000;
+
 /// Limits of a probe, as the kernel side wants them.
 pub(super) fn control(spec: &ProbeSpec) -> ProbeControl {
     const SECOND: u64 = 1_000_000_000;
@@ -315,6 +319,8 @@ pub(super) fn control(spec: &ProbeSpec) -> ProbeControl {
     let rate = options.rate.or((!adds_up).then_some(DEFAULT_RATE));
     let (interval_ns, burst_ns) = match (options.every, rate) {
         (Some(every), _) => (nanoseconds(every), 0),
+        // No hits come so fast, whatever is asked for: there is nothing to decide at each.
+        (None, Some(UNREACHED_RATE..)) => (0, 0),
         // A second's worth may come at once.
         (None, Some(rate)) => ((SECOND / rate.max(1)).max(1), SECOND),
         (None, None) => (0, 0),
@@ -331,5 +337,25 @@ pub(super) fn control(spec: &ProbeSpec) -> ProbeControl {
         }),
         interval_ns,
         burst_ns,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rate_that_no_hits_reach_is_no_limit() {
+        let limits = |text: &str| {
+            let control = control(&crate::lang::parse_probe(text).expect("a probe"));
+            (control.interval_ns, control.burst_ns)
+        };
+        assert_eq!(limits("log main.rs:1 \"x\""), (1_000_000, 1_000_000_000));
+        assert_eq!(
+            limits("log main.rs:1 \"x\" rate 99999999/s"),
+            (10, 1_000_000_000)
+        );
+        assert_eq!(limits("log main.rs:1 \"x\" rate 100000000/s"), (0, 0));
+        assert_eq!(limits("count main.rs:1"), (0, 0));
     }
 }
