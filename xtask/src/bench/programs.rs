@@ -22,7 +22,7 @@ use crate::failure::Failure;
 use crate::{ebpf, workspace};
 
 /// Between two looks at the ring: what tracer's reader has while events flow.
-const DRAIN: Duration = Duration::from_millis(3);
+const DRAIN: Duration = Duration::from_millis(20);
 
 /// Compiles the programs; gives the object.
 ///
