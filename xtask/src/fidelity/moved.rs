@@ -18,8 +18,12 @@ use crate::failure::Failure;
 pub(super) const GROUPS: usize = 4;
 /// Events of a probe that are compared; of further hits only the number.
 const EVENTS: usize = 20;
+/// Runs of each kind after which a difference is one.
+const RUNS: usize = 4;
 /// Differences that are printed.
 const MOST_LINES: usize = 20;
+/// Characters that are printed of values that differ.
+const MOST_TEXT: usize = 160;
 
 /// What was compared.
 #[derive(Default)]
@@ -29,18 +33,21 @@ pub(super) struct Report {
     hit: usize,
     hits: u64,
     events: usize,
+    /// Probes whose values are not the same in runs of one kind.
+    unsteady: usize,
     differences: Vec<String>,
 }
 
 impl Report {
     pub(super) fn table(&self) -> String {
         let mut text = format!(
-            "{} probes, {} of them placed elsewhere than at their line's first instruction: {} hit, {} hits and {} events compared, {} differences\n",
+            "{} probes, {} of them placed elsewhere than at their line's first instruction: {} hit, {} hits and {} events compared, {} of them unsteady by themselves, {} differences\n",
             self.probes,
             self.moved,
             self.hit,
             self.hits,
             self.events,
+            self.unsteady,
             self.differences.len()
         );
         for line in self.differences.iter().take(MOST_LINES) {
@@ -53,9 +60,9 @@ impl Report {
     /// # Errors
     /// Something differs, or there was nothing that could.
     pub(super) fn verdict(&self) -> Result<()> {
-        if !self.differences.is_empty() {
+        if let Some(difference) = self.differences.first() {
             let what = format!(
-                "{} placed probes are not what they are at the first instruction",
+                "{} placed probes are not what they are at the first instruction: {difference}",
                 self.differences.len()
             );
             return Err(Failure::new(what).into());
@@ -137,31 +144,86 @@ fn compare(
             differing.push((name, site));
         }
     }
-    if differing.is_empty() {
-        return Ok(());
-    }
-    // What differs from run to run by itself says nothing.
-    let again = seen(&run::trace(program, &at_first)?);
-    for (name, site) in differing {
-        let (first, again, cheapest) = (first.get(&name), again.get(&name), cheapest.get(&name));
-        if first == again {
-            let hits = |seen: Option<&Seen>| seen.map_or(0, |seen| seen.hits);
-            report.differences.push(format!(
-                "{} {}: {action} {}: {} hits at the first instruction, {} where it is placed",
-                program.name,
-                program.flags,
-                site.location(),
-                hits(first),
-                hits(cheapest)
-            ));
+    // What differs from run to run by itself says nothing: programs leave what is random, and
+    // what depends on when they were preempted, where a variable has no value yet.
+    let (mut firsts, mut cheapests) = (vec![first], vec![cheapest]);
+    for _ in 1..RUNS {
+        if differing.is_empty() {
+            return Ok(());
         }
+        firsts.push(seen(&run::trace(program, &at_first)?));
+        cheapests.push(seen(&run::trace(program, &probes)?));
+        let before = differing.len();
+        differing.retain(|(name, _)| differs(name, &firsts, &cheapests));
+        report.unsteady += before - differing.len();
+    }
+    for (name, site) in differing {
+        let (first, cheapest) = (firsts[0].get(&name), cheapests[0].get(&name));
+        report.differences.push(format!(
+            "{} {}: {action} {}: {}",
+            program.name,
+            program.flags,
+            site.location(),
+            difference(first, cheapest)
+        ));
     }
     Ok(())
 }
 
+type Run = BTreeMap<String, Seen>;
+
+/// Whether a probe saw the same in all runs of the one kind, and never that in the other. A hit
+/// more or less is a difference whenever it occurs.
+fn differs(name: &str, firsts: &[Run], cheapests: &[Run]) -> bool {
+    let first = firsts[0].get(name);
+    let steady = firsts.iter().all(|run| run.get(name) == first);
+    let hits = |run: &Run| run.get(name).map(|seen| seen.hits);
+    let other = |run: &Run| run.get(name) != first;
+    steady
+        && (cheapests.iter().all(other)
+            || cheapests.iter().any(|run| hits(run) != hits(&firsts[0])))
+}
+
+/// Where two runs part, in words.
+fn difference(first: Option<&Seen>, cheapest: Option<&Seen>) -> String {
+    let (Some(first), Some(cheapest)) = (first, cheapest) else {
+        return "seen in one of both runs".to_owned();
+    };
+    if first.hits != cheapest.hits {
+        return format!(
+            "{} hits at the first instruction, {} where it is placed",
+            first.hits, cheapest.hits
+        );
+    }
+    let mut pairs = first.events.iter().zip(&cheapest.events);
+    let Some((one, other)) = pairs.find(|(one, other)| one != other) else {
+        return format!(
+            "{} events at the first instruction, {} where it is placed",
+            first.events.len(),
+            cheapest.events.len()
+        );
+    };
+    let same = one
+        .chars()
+        .zip(other.chars())
+        .take_while(|(a, b)| a == b)
+        .count();
+    let part = |text: &str| -> String {
+        text.chars()
+            .skip(same.saturating_sub(MOST_TEXT / 2))
+            .take(MOST_TEXT)
+            .collect()
+    };
+    format!(
+        "`{}` at the first instruction, `{}` where it is placed",
+        part(one),
+        part(other)
+    )
+}
+
 /// By name of the probe.
-fn seen(lines: &[Value]) -> BTreeMap<String, Seen> {
-    let mut seen: BTreeMap<String, Seen> = BTreeMap::new();
+fn seen(lines: &[Value]) -> Run {
+    let mut seen = Run::new();
     for line in lines {
         let Some(probe) = line["probe"].as_str() else {
             continue;
@@ -199,6 +261,40 @@ mod tests {
         assert!(seen(&run([1, 2], 7)) == seen(&run([2, 1], 7)));
         assert!(seen(&run([1, 2], 7)) != seen(&run([1, 2], 8)));
         assert!(seen(&run([1, 2], 7)) != seen(&run([1, 3], 7)));
+    }
+
+    #[test]
+    fn difference_is_what_is_steady_on_one_side_and_never_there_on_the_other() {
+        let runs = |values: &[[u64; 2]]| -> Vec<Run> {
+            values.iter().map(|&values| seen(&run(values, 7))).collect()
+        };
+        assert!(differs(
+            "s1",
+            &runs(&[[1, 2], [1, 2]]),
+            &runs(&[[1, 3], [1, 4]])
+        ));
+        assert!(!differs(
+            "s1",
+            &runs(&[[1, 2], [1, 2]]),
+            &runs(&[[1, 3], [1, 2]])
+        ));
+        assert!(!differs(
+            "s1",
+            &runs(&[[1, 2], [1, 5]]),
+            &runs(&[[1, 3], [1, 4]])
+        ));
+        let cheapest = [seen(&run([1, 2], 8)), seen(&run([1, 2], 7))];
+        assert!(differs("s1", &runs(&[[1, 2], [1, 2]]), &cheapest));
+    }
+
+    #[test]
+    fn difference_says_where_the_runs_part() {
+        let (one, more) = (seen(&run([1, 2], 7)), seen(&run([1, 2], 8)));
+        let other = seen(&run([1, 3], 7));
+        let of = |other: &Run| difference(one.get("s1"), other.get("s1"));
+        assert!(of(&more).contains("7 hits at the first instruction, 8 where"));
+        assert!(of(&other).contains(r#""value":2"#) && of(&other).contains(r#""value":3"#));
+        assert!(difference(None, one.get("s1")).contains("one of both"));
     }
 
     #[test]

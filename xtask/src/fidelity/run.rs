@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -330,15 +330,12 @@ pub(super) fn trace(program: &Program, arguments: &[OsString]) -> Result<Vec<Val
         .context("cannot run tracer")?;
     let said = lines(tracer.stderr.take());
     let wrote = lines(tracer.stdout.take());
-    let attached = || {
-        said.lock()
-            .is_ok_and(|said| said.iter().any(|line| line.starts_with("tracing ")))
-    };
+    let attached = || said.try_iter().any(|line| line.starts_with("tracing "));
     wait_for(&mut tracer, "tracer", attached)?;
     target.go()?;
     finish(&mut tracer, "tracer")?;
-    let written = taken(&wrote);
-    let values = written
+    let values = all(&wrote, "what tracer writes")?;
+    let values = values
         .iter()
         .map(|line| serde_json::from_str(line).context("a line of tracer"));
     values.collect()
@@ -361,17 +358,14 @@ pub(super) fn check(program: &Program, arguments: &[OsString]) -> Result<Vec<Val
     values.collect()
 }
 
-type Lines = Arc<Mutex<Vec<String>>>;
-
 /// Reads lines in a thread of its own, so that no pipe fills.
-fn lines(from: Option<impl Read + Send + 'static>) -> Lines {
-    let lines = Lines::default();
-    let to = Arc::clone(&lines);
+fn lines(from: Option<impl Read + Send + 'static>) -> Receiver<String> {
+    let (to, lines) = mpsc::channel();
     if let Some(from) = from {
         std::thread::spawn(move || {
             for line in BufReader::new(from).lines().map_while(std::io::Result::ok) {
-                if let Ok(mut lines) = to.lock() {
-                    lines.push(line);
+                if to.send(line).is_err() {
+                    break;
                 }
             }
         });
@@ -379,11 +373,16 @@ fn lines(from: Option<impl Read + Send + 'static>) -> Lines {
     lines
 }
 
-fn taken(lines: &Lines) -> Vec<String> {
-    // The reader ends when the child's end of the pipe is closed.
-    let until = Instant::now() + Duration::from_secs(2);
-    while Arc::strong_count(lines) > 1 && Instant::now() < until {
-        std::thread::sleep(Duration::from_millis(1));
+/// All lines to the end of what a child wrote.
+fn all(lines: &Receiver<String>, what: &str) -> Result<Vec<String>> {
+    let mut all = Vec::new();
+    loop {
+        match lines.recv_timeout(DEADLINE) {
+            Ok(line) => all.push(line),
+            Err(RecvTimeoutError::Disconnected) => return Ok(all),
+            Err(RecvTimeoutError::Timeout) => {
+                return Err(Failure::new(format!("{what} does not end")).into());
+            }
+        }
     }
-    lines.lock().map(|lines| lines.clone()).unwrap_or_default()
 }
