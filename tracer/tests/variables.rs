@@ -6,15 +6,15 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use tracer::address::LinkAddr;
-use tracer::debuginfo::Module;
+use tracer::address::{Bias, LinkAddr};
 use tracer::debuginfo::place::{Binary, Expr, Place, Source, Term};
 use tracer::debuginfo::types::{
     BaseOffset, Language, PointerKind, StructType, Type, TypeId, TypeKind, TypeSource,
 };
 use tracer::debuginfo::variable::{Variable, VariableKind};
+use tracer::debuginfo::{Module, Neighbour};
 use tracer::unavailable::Unavailable;
 
 #[path = "variables/c.rs"]

@@ -12,6 +12,7 @@ use std::rc::Rc;
 use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction};
 
 use super::dies::{Dies, Entry, UnitAt};
+use super::imports::word_before;
 use super::module::Module;
 use crate::address::LinkAddr;
 
@@ -24,7 +25,7 @@ pub(super) const CALL: u8 = 0xe8;
 /// Bytes of one function that are looked through.
 const MAX_FUNCTION: u64 = 1 << 20;
 /// Bytes of a module's code that are looked through for calls from other units.
-const MAX_CODE: u64 = 256 << 20;
+pub(super) const MAX_CODE: u64 = 256 << 20;
 /// Bytes of code above which the memory that looking through it took is given back.
 const KEPT_CODE: u64 = 4 << 20;
 /// Functions that are looked through for ways back into the first.
@@ -42,26 +43,39 @@ pub(super) struct Call {
 
 /// The calls of a unit.
 #[derive(Debug, Default)]
-pub(super) struct Calls(Vec<Call>);
+pub(super) struct Calls {
+    /// Those whose target the instruction says, by target.
+    direct: Vec<Call>,
+    /// Those through a word, by where they return to; the word is their target.
+    through: Vec<Call>,
+}
 
 impl Calls {
     /// Those that call the function at `entry`.
     pub(super) fn to(&self, entry: LinkAddr) -> impl Iterator<Item = &Call> {
-        let from = self.0.partition_point(|call| call.target < entry.0);
-        let rest = self.0.get(from..).unwrap_or_default();
+        let direct = &self.direct;
+        let from = direct.partition_point(|call| call.target < entry.0);
+        let rest = direct.get(from..).unwrap_or_default();
         rest.iter().take_while(move |call| call.target == entry.0)
     }
 
     /// The one that returns to an address.
-    fn returning_to(&self, address: u64) -> Option<&Call> {
-        self.0.iter().find(|call| call.returns_to == address)
+    pub(super) fn returning_to(&self, address: u64) -> Option<&Call> {
+        let through = self
+            .through
+            .binary_search_by_key(&address, |call| call.returns_to);
+        let through = through.ok().and_then(|index| self.through.get(index));
+        let mut direct = self.direct.iter();
+        through.or_else(|| direct.find(|call| call.returns_to == address))
     }
 
     fn read<'a>(dies: &Dies<'a>, unit: &UnitAt<'a>) -> Self {
         let mut calls = Self::default();
         // What could be read before an error is as good as it gets.
         let _ = calls.add_all(dies, unit);
-        calls.0.sort_by_key(|call| (call.target, call.returns_to));
+        let direct = &mut calls.direct;
+        direct.sort_by_key(|call| (call.target, call.returns_to));
+        calls.through.sort_by_key(|call| call.returns_to);
         calls
     }
 
@@ -69,7 +83,7 @@ impl Calls {
         let dwarf = dies.dwarf(unit.section.file)?;
         let mut raw = unit.unit.entries_raw(None).ok()?;
         let mut entry = Entry::null();
-        while !raw.is_empty() && self.0.len() < MAX_CALLS {
+        while !raw.is_empty() && self.direct.len() + self.through.len() < MAX_CALLS {
             let site = raw.next_offset();
             let mut ahead = raw.clone();
             let Some(abbreviation) = ahead.read_abbreviation().ok()? else {
@@ -87,14 +101,18 @@ impl Calls {
                 .attr_value(gimli::DW_AT_call_return_pc)
                 .or_else(|| entry.attr_value(gimli::DW_AT_low_pc))
                 .and_then(|value| dwarf.attr_address(&unit.unit, value).ok().flatten());
-            if let Some(returns_to) = returns_to
-                && let Some(target) = target_before(dies.module, returns_to)
-            {
-                self.0.push(Call {
-                    target,
-                    returns_to,
-                    site,
-                });
+            let Some(returns_to) = returns_to else {
+                continue;
+            };
+            let call = |target| Call {
+                target,
+                returns_to,
+                site,
+            };
+            if let Some(target) = target_before(dies.module, returns_to) {
+                self.direct.push(call(target));
+            } else if let Some(word) = word_before(dies.module, returns_to) {
+                self.through.push(call(word.0));
             }
         }
         Some(())
@@ -118,12 +136,18 @@ pub(super) fn from_other_units<'a>(
     let look = || direct_calls(dies.module, (CALL, entry), most, is_other);
     let returns = dies.cache.callers(entry.0, look);
     let known = returns.iter().filter_map(|&returns_to| {
-        // The call itself is in the unit; what is behind it need not be.
-        let other = dies.unit_at(LinkAddr(returns_to.checked_sub(1)?))?;
-        let call = *calls_of(dies, &other).returning_to(returns_to)?;
+        let (other, call) = returning_to(dies, returns_to)?;
         (call.target == entry.0).then_some((other, call))
     });
     known.collect()
+}
+
+/// The call that returns to an address, if its unit has an entry for it.
+pub(super) fn returning_to<'a>(dies: &Dies<'a>, returns_to: u64) -> Option<(Rc<UnitAt<'a>>, Call)> {
+    // The call itself is in the unit; what is behind it need not be.
+    let unit = dies.unit_at(LinkAddr(returns_to.checked_sub(1)?))?;
+    let call = *calls_of(dies, &unit).returning_to(returns_to)?;
+    Some((unit, call))
 }
 
 /// What is behind the direct calls of `entry` that are `wanted`, or behind the jumps there, by the
@@ -158,10 +182,15 @@ pub(super) fn direct_calls(
             }
         }
     }
+    release_code(module, total);
+    found
+}
+
+/// Gives back the memory of so many bytes of code that were looked through, when that pays.
+pub(super) fn release_code(module: &Module, total: u64) {
     if total > KEPT_CODE {
         module.release();
     }
-    found
 }
 
 /// What the direct call before an address calls.

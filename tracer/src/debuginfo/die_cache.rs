@@ -10,6 +10,7 @@ use std::sync::{Arc, OnceLock, RwLock};
 use super::calls::Calls;
 use super::classes::ClassIndex;
 use super::dies::{DieId, FileNumber, SectionKey};
+use super::imports::Imported;
 use super::name_index::NameIndex;
 use super::types::{Type, TypeId};
 use super::unit_index::UnitIndex;
@@ -24,6 +25,8 @@ const MAX_INDEXES: usize = 512;
 const MAX_ABBREVIATIONS: usize = 1 << 14;
 /// Functions with many blocks whose list is kept; when there are more, all are forgotten.
 const MAX_BLOCKS: usize = 256;
+/// Names of imports, and functions with such names, that are kept; when there are more, all are forgotten.
+const MAX_IMPORTS: usize = 1 << 12;
 /// Set in the id of a type of our own making.
 const MADE: u64 = 1 << 63;
 
@@ -42,6 +45,10 @@ pub(super) struct DieCache {
     entered: Shared<u64, bool>,
     /// By entry: where calls of a function from other units return to.
     callers: Shared<u64, Arc<[u64]>>,
+    /// By entry: the names that others can import a function by.
+    exported: Shared<u64, Arc<[Vec<u8>]>>,
+    /// By name: calls of what is imported under it; `None`: nothing is.
+    imports: Shared<Vec<u8>, Option<Arc<[Imported]>>>,
     blocks: Shared<DieId, Arc<Blocks>>,
     made: RwLock<Vec<Arc<Type>>>,
     /// Names of the whole module, made when first asked for.
@@ -144,6 +151,24 @@ impl DieCache {
     /// Where calls of the function at an entry return to, from units other than its own.
     pub(super) fn callers(&self, entry: u64, look: impl FnOnce() -> Vec<u64>) -> Arc<[u64]> {
         keep(&self.callers, MAX_TYPES, entry, || Some(look().into())).unwrap_or_default()
+    }
+
+    /// The names that others can import the function at an entry by.
+    pub(super) fn exported_names(
+        &self,
+        entry: u64,
+        look: impl FnOnce() -> Arc<[Vec<u8>]>,
+    ) -> Arc<[Vec<u8>]> {
+        keep(&self.exported, MAX_IMPORTS, entry, || Some(look())).unwrap_or_default()
+    }
+
+    /// Calls of what is imported under a name, if anything is.
+    pub(super) fn imports(
+        &self,
+        name: &[u8],
+        look: impl FnOnce() -> Option<Arc<[Imported]>>,
+    ) -> Option<Arc<[Imported]>> {
+        keep(&self.imports, MAX_IMPORTS, name.to_vec(), || Some(look())).flatten()
     }
 
     /// One type; `read` reads it the first time.

@@ -19,6 +19,7 @@ use gimli::{Operation, Reader as _};
 
 use self::symbolic::Operand;
 use super::dies::{Attr, Die, DieId, Dies, Slice, UnitAt};
+use super::neighbours::{Neighbours, alone};
 use super::place::{Expr, Piece, Place, Register, Source, Term};
 use crate::unavailable::Unavailable;
 pub(super) use pieces::{constant, visible};
@@ -46,6 +47,8 @@ pub(super) struct Context<'c, 'a> {
     pub(super) function: Option<&'c Die<'a>>,
     /// The canonical frame address at the site.
     pub(super) cfa: &'c dyn Fn(&Evaluator<'_, '_, 'a>) -> Result<Expr>,
+    /// The other modules of the process.
+    pub(super) neighbours: Neighbours<'c>,
 }
 
 impl<'c, 'a> Context<'c, 'a> {
@@ -56,6 +59,7 @@ impl<'c, 'a> Context<'c, 'a> {
             address: 0,
             function: None,
             cfa: &|_| Err(Unavailable::BadDebugInfo("no frame".to_owned())),
+            neighbours: &alone,
         }
     }
 }

@@ -7,6 +7,7 @@ use super::cfi::{Cfa, FrameSections};
 use super::dies::{Die, DieId, Dies};
 use super::location::symbolic::{add, then};
 use super::location::{Context, Evaluator, constant, number_of, place_of};
+use super::neighbours::Neighbours;
 use super::place::{Expr, Piece, Place, Source, Term};
 use super::scope::{Declared, Frame};
 use super::type_reader::Types;
@@ -31,6 +32,8 @@ pub(super) struct VariableReader<'v, 'a> {
     pub(super) address: u64,
     /// The function at the address that has a frame of its own.
     pub(super) function: Option<Die<'a>>,
+    /// The other modules of the process.
+    pub(super) neighbours: Neighbours<'v>,
 }
 
 /// A variable, and whether the source has declared it before the site.
@@ -166,6 +169,7 @@ impl<'a> VariableReader<'_, 'a> {
             address: self.address,
             function: self.function.as_ref(),
             cfa: &cfa,
+            neighbours: self.neighbours,
         })
     }
 

@@ -9,6 +9,7 @@ use super::error::DebugInfoError;
 use super::location::from_bytecode;
 use super::module::Module;
 use super::name_index::{MAX_FOUND, find_in_unit, find_named};
+use super::neighbours::{Neighbours, alone};
 use super::place::Expr;
 use super::scope::{Frame, frames};
 use super::type_names::path_name;
@@ -75,7 +76,20 @@ impl Module {
     /// # Errors
     /// There is no debug information, or none of a function at `address`.
     pub fn variables_at(&self, address: LinkAddr) -> Result<Vec<Variable>, DebugInfoError> {
-        self.at(address, |question| {
+        self.variables_in(address, &alone)
+    }
+
+    /// The same in a process that has other modules too: where they may be needed, `neighbours`
+    /// gives them. The places are then those of that process alone.
+    ///
+    /// # Errors
+    /// As [`Module::variables_at`].
+    pub fn variables_in(
+        &self,
+        address: LinkAddr,
+        neighbours: Neighbours<'_>,
+    ) -> Result<Vec<Variable>, DebugInfoError> {
+        self.with_neighbours(address, neighbours, |question| {
             let frame = question.frames.first();
             let found = frame
                 .map(|frame| question.variables(frame))
@@ -127,6 +141,7 @@ impl Module {
             frame_sections: &sections,
             address: 0,
             function: None,
+            neighbours: &alone,
         };
         find_named(&dies, path, false, MAX_FOUND)
             .iter()
@@ -288,6 +303,15 @@ impl Module {
         address: LinkAddr,
         ask: impl FnOnce(&Question<'a>) -> T,
     ) -> Result<T, DebugInfoError> {
+        self.with_neighbours(address, &alone, ask)
+    }
+
+    fn with_neighbours<'a, T>(
+        &'a self,
+        address: LinkAddr,
+        neighbours: Neighbours<'a>,
+        ask: impl FnOnce(&Question<'a>) -> T,
+    ) -> Result<T, DebugInfoError> {
         self.require_dwarf()?;
         let dies = Dies::new(self);
         let unit = dies
@@ -302,6 +326,7 @@ impl Module {
             unit,
             frames,
             dies,
+            neighbours,
         });
         self.require_intact()?;
         Ok(answer)
@@ -315,6 +340,7 @@ struct Question<'a> {
     address: LinkAddr,
     unit: std::rc::Rc<super::dies::UnitAt<'a>>,
     frames: Vec<Frame<'a>>,
+    neighbours: Neighbours<'a>,
 }
 
 impl<'a> Question<'a> {
@@ -324,6 +350,7 @@ impl<'a> Question<'a> {
             frame_sections: &self.sections,
             address: self.address.0,
             function: self.frames.last().map(|frame| frame.function.clone()),
+            neighbours: self.neighbours,
         }
     }
 

@@ -163,7 +163,7 @@ impl Catalog {
             .all()
             .iter()
             .find(|candidate| candidate.file.name == module)
-            .map_or(Ok(Vec::new()), |module| variables_at(module, site))
+            .map_or(Ok(Vec::new()), |module| self.modules.at(module, site))
     }
 
     /// The functions whose name contains `pattern`, by name; all without one. Capital letters
@@ -295,9 +295,32 @@ impl Modules {
             .sites(id, line)
             .map_err(|error| ProbeError::new(&error))?;
         match sites.sites.first() {
-            Some(site) => variables_at(&module, site),
+            Some(site) => self.at(&module, site),
             None => Err(ProbeError::new("the line has no code")),
         }
+    }
+
+    /// The variables in scope at a site; statics that are not of its function left out.
+    fn at(&self, module: &TargetModule, site: &Site) -> Result<Vec<VariableInfo>, ProbeError> {
+        let debug = module.debug().map_err(ProbeError::new)?;
+        let variables = debug
+            .variables_in(site.address, &|| self.neighbours(module))
+            .map_err(|error| ProbeError::new(&error))?;
+        if let Some(file) = debug.missing_split_file(site.address) {
+            return Err(ProbeError {
+                message: missing_split(&file),
+                hint: Some(
+                    "it has the variables; `--debug-dir` names a directory that has it".into(),
+                ),
+                span: None,
+            });
+        }
+        let shown = variables
+            .iter()
+            .filter(|variable| variable.kind != VariableKind::Static);
+        Ok(shown
+            .map(|variable| variable_info(variable, &debug.type_of(variable.ty).name))
+            .collect())
     }
 
     /// The module that has code from a file, and the file's number in it.
@@ -342,27 +365,6 @@ pub(super) fn source_text(root: &Path, file: &SourceFile) -> Result<String, Prob
 /// What is said where the variables are in a file that is not to be found.
 pub(super) fn missing_split(file: &Path) -> String {
     format!("the split debug file `{}` is missing", file.display())
-}
-
-/// The variables in scope at a site; statics that are not of its function left out.
-fn variables_at(module: &TargetModule, site: &Site) -> Result<Vec<VariableInfo>, ProbeError> {
-    let debug = module.debug().map_err(ProbeError::new)?;
-    let variables = debug
-        .variables_at(site.address)
-        .map_err(|error| ProbeError::new(&error))?;
-    if let Some(file) = debug.missing_split_file(site.address) {
-        return Err(ProbeError {
-            message: missing_split(&file),
-            hint: Some("it has the variables; `--debug-dir` names a directory that has it".into()),
-            span: None,
-        });
-    }
-    let shown = variables
-        .iter()
-        .filter(|variable| variable.kind != VariableKind::Static);
-    Ok(shown
-        .map(|variable| variable_info(variable, &debug.type_of(variable.ty).name))
-        .collect())
 }
 
 fn variable_info(variable: &Variable, ty: &str) -> VariableInfo {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::catalog::Catalog;
 use super::modules::Modules;
 use super::placing::{Placing, announced};
-use super::prepare::{self, Prepared, ReadySite, control, locate};
+use super::prepare::{self, Prepared, ReadySite, Setting, control, locate};
 use super::{Options, ProbeError};
 use crate::debuginfo::site::Site;
 use crate::lang::ast::ProbeSpec;
@@ -71,7 +71,15 @@ fn check(
         sites,
         notes,
         ..
-    } = prepare::prepare(spec, located, placing, options)?;
+    } = prepare::prepare(
+        spec,
+        located,
+        Setting {
+            modules,
+            placing,
+            options,
+        },
+    )?;
     let site = |ready: ReadySite| CheckedSite {
         values: ready.plan.layout.planned(),
         ops: ready.plan.ops.len(),

@@ -18,7 +18,7 @@ use super::following::Waiting;
 use super::keeper::{self, Keeper};
 use super::modules::{Modules, TargetModule};
 use super::placing::{Placing, announced};
-use super::prepare::{self, Prepared, ReadySite, control, locate};
+use super::prepare::{self, Prepared, ReadySite, Setting, control, locate};
 use super::queue::Queue;
 use super::removed::Removed;
 use super::shared::{Shared, SiteEntry, lock};
@@ -276,15 +276,21 @@ impl Session {
         spec: &ProbeSpec,
         placing: &Placing,
     ) -> Result<Prepared, ProbeError> {
-        let located = match locate(&self.modules(), spec) {
+        let mut modules = self.modules();
+        let located = match locate(&modules, spec) {
             Ok(located) => located,
             // A library may have been loaded since.
-            Err(error) => match self.look_again() {
-                Some(modules) => locate(&modules, spec)?,
-                None => return Err(error),
-            },
+            Err(error) => {
+                modules = self.look_again().ok_or(error)?;
+                locate(&modules, spec)?
+            }
         };
-        prepare::prepare(spec, located, placing, &self.options)
+        let setting = Setting {
+            modules: &modules,
+            placing,
+            options: &self.options,
+        };
+        prepare::prepare(spec, located, setting)
     }
 
     /// Reads the target's mappings once more; `None` when nothing is new.

@@ -8,7 +8,7 @@ use super::linker::Linker;
 use crate::address::{Bias, FileOffset, RunAddr};
 use crate::debuginfo::site::FileId;
 use crate::debuginfo::tls::TlsWord;
-use crate::debuginfo::{DebugInfoError, DebugOptions, Module as DebugModule};
+use crate::debuginfo::{DebugInfoError, DebugOptions, Module as DebugModule, Neighbour};
 use crate::plan::TlsBlock;
 use crate::plan::placement::CodeMap;
 use crate::target::{Module as MappedFile, Process, TargetError};
@@ -191,6 +191,18 @@ impl Modules {
     /// All of them.
     pub(super) fn all(&self) -> &[Arc<TargetModule>] {
         &self.0
+    }
+
+    /// The others than `module`, with where they are; of those that cannot be read none.
+    pub(super) fn neighbours(&self, module: &TargetModule) -> Vec<Neighbour> {
+        let others = self.0.iter().filter(|other| other.file != module.file);
+        let neighbour = |other: &Arc<TargetModule>| {
+            Some(Neighbour {
+                module: Arc::clone(other.debug().ok()?),
+                bias: other.bias()?,
+            })
+        };
+        others.filter_map(neighbour).collect()
     }
 
     /// Those whose path or file name is `name`, or whose file name is `name` with

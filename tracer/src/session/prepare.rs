@@ -45,6 +45,17 @@ pub(super) struct ReadySite {
     pub(super) place: Placed,
 }
 
+/// What probes are prepared with.
+#[derive(Clone, Copy)]
+pub(super) struct Setting<'s> {
+    /// Of the target.
+    pub(super) modules: &'s Modules,
+    /// Where others are attached.
+    pub(super) placing: &'s Placing,
+    /// The session's.
+    pub(super) options: &'s Options,
+}
+
 /// Where a probe is.
 pub(super) enum Located {
     /// The same happens at each of its sites.
@@ -87,8 +98,7 @@ pub(super) fn locate(modules: &Modules, spec: &ProbeSpec) -> Result<Located, Pro
 pub(super) fn prepare(
     spec: &ProbeSpec,
     located: Located,
-    placing: &Placing,
-    options: &Options,
+    setting: Setting<'_>,
 ) -> Result<Prepared, ProbeError> {
     let Resolved {
         module,
@@ -96,14 +106,14 @@ pub(super) fn prepare(
         notes,
     } = match located {
         Located::Alike(resolved) => resolved,
-        Located::Timed(timed) => return prepare_timed(spec, timed, placing, options),
+        Located::Timed(timed) => return prepare_timed(spec, timed, setting),
     };
     let own: Vec<LinkAddr> = sites.iter().map(|site| site.address).collect();
     let compiled: Vec<Result<ReadySite, PlanError>> = sites
         .into_par_iter()
         .map(|site| {
-            let plan = at_site(spec, &module, &site, options, plan::compile)?;
-            placed(&module, site, plan, placing, &own)
+            let plan = at_site(spec, &module, &site, setting, plan::compile)?;
+            placed(&module, site, plan, setting.placing, &own)
         })
         .collect();
     gather(spec, module, compiled, notes)
@@ -113,8 +123,7 @@ pub(super) fn prepare(
 fn prepare_timed(
     spec: &ProbeSpec,
     timed: Timed,
-    placing: &Placing,
-    options: &Options,
+    setting: Setting<'_>,
 ) -> Result<Prepared, ProbeError> {
     let Timed {
         module,
@@ -124,7 +133,7 @@ fn prepare_timed(
     let own: Vec<LinkAddr> = sites.iter().map(|timed| timed.site.address).collect();
     let returns = sites.iter().find(|timed| timed.site.exit.is_some());
     let returns = match returns {
-        Some(timed) => at_site(spec, &module, &timed.site, options, |input| {
+        Some(timed) => at_site(spec, &module, &timed.site, setting, |input| {
             Ok(input.returned)
         })?,
         None => None,
@@ -132,12 +141,12 @@ fn prepare_timed(
     let compiled: Vec<Result<ReadySite, PlanError>> = sites
         .into_par_iter()
         .map(|TimedSite { site, role }| {
-            let plan = at_site(spec, &module, &site, options, |input| match &role {
+            let plan = at_site(spec, &module, &site, setting, |input| match &role {
                 Role::Begin { moment, once } => plan::timing::begin(input, moment, *once, returns),
                 Role::End { moment } => plan::timing::end(input, moment),
                 Role::Guard { moment } => plan::timing::forget(input, moment),
             })?;
-            placed(&module, site, plan, placing, &own)
+            placed(&module, site, plan, setting.placing, &own)
         })
         .collect();
     // One that is left out would leave ends without a beginning, or take the wrong one for it.
@@ -255,7 +264,7 @@ fn at_site<T>(
     spec: &ProbeSpec,
     module: &TargetModule,
     site: &Site,
-    options: &Options,
+    setting: Setting<'_>,
     compile: impl FnOnce(&PlanInput<'_>) -> Result<T, PlanError>,
 ) -> Result<T, PlanError> {
     let debug = module.debug().map_err(|error| failed(error.to_string()))?;
@@ -265,8 +274,9 @@ fn at_site<T>(
             module.file.path.display()
         ))
     })?;
+    let options = setting.options;
     let mut variables = debug
-        .variables_at(site.address)
+        .variables_in(site.address, &|| setting.modules.neighbours(module))
         .map_err(|error| failed(error.to_string()))?;
     let returned = match site.exit {
         Some(exit) => {

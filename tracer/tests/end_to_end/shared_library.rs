@@ -90,6 +90,97 @@ fn dlopened_library_line_is_traced() {
     trace(&target, &probe, 5);
 }
 
+const ENTRY_LIBRARY: &str = "e2e_entry_lib.c";
+const ENTRY_PROGRAM: &str = "e2e_entry_main.c";
+
+fn entry_library() -> String {
+    let library = c(
+        "libe2e_entry.so",
+        ENTRY_LIBRARY,
+        &["-O2", "-shared", "-fPIC"],
+    );
+    library.to_str().expect("test paths are UTF-8").to_owned()
+}
+
+/// What the parameters of the library's function are shown as in a program: those that it passes
+/// from two places, or through a pointer.
+fn entered(program: &std::path::Path) -> Vec<(serde_json::Value, serde_json::Value)> {
+    let target = Program::ready(program, &[]);
+    let line = probe_line(ENTRY_LIBRARY, "entered");
+    let probe = format!(r#"log libe2e_entry.so!{ENTRY_LIBRARY}:{line} "{{constant}} {{kept}}""#);
+    let tracer = Tracer::json(target.pid(), &[&probe]);
+    tracer.wait_events(30);
+    let events = tracer.interrupt().events();
+    let both = |event| {
+        (
+            value(event, "constant").clone(),
+            value(event, "kept").clone(),
+        )
+    };
+    events.iter().map(both).collect()
+}
+
+#[test]
+fn parameters_that_another_module_passed_are_those_of_the_caller() {
+    if !needs::kernel() {
+        return;
+    }
+    let library = entry_library();
+    let unknown = "not supported: the value at the function's entry, called from there";
+    let unknown = serde_json::json!({ "$unavailable": unknown });
+    for flags in ["-fPIE -pie", "-no-pie -fno-pie", "-fno-plt", "-Wl,-z,now"] {
+        let mut all: Vec<&str> = flags.split_whitespace().collect();
+        all.extend(["-O2", &library]);
+        let program = c("entry", ENTRY_PROGRAM, &all);
+        let (mut seen, mut last) = ([0; 3], None);
+        for (constant, kept) in entered(&program) {
+            match constant.as_i64() {
+                Some(-6) => {
+                    seen[0] += 1;
+                    let round = kept.as_i64().expect("a number");
+                    assert!(last.is_none_or(|last| last + 1 == round), "{flags}: {kept}");
+                    last = Some(round);
+                }
+                Some(-7) => {
+                    seen[1] += 1;
+                    let round = kept.as_i64().map(|kept| -kept);
+                    assert!(last.is_none() || round == last, "{flags}: {kept}");
+                }
+                // Which function a pointer leads to the call does not say.
+                _ => {
+                    seen[2] += 1;
+                    assert_eq!((&constant, &kept), (&unknown, &unknown), "{flags}");
+                }
+            }
+        }
+        assert!(seen.iter().all(|seen| *seen >= 8), "{flags}: {seen:?}");
+    }
+}
+
+#[test]
+fn parameters_that_a_function_in_between_changed_are_not_those_of_the_caller() {
+    if !needs::kernel() {
+        return;
+    }
+    let library = entry_library();
+    let wrapper = c(
+        "libe2e_wrapper.so",
+        ENTRY_LIBRARY,
+        &["-O2", "-shared", "-fPIC", "-DWRAPPER"],
+    );
+    let wrapper = wrapper.to_str().expect("test paths are UTF-8");
+    // The wrapper comes first, so that the program calls that one.
+    let flags = ["-O2", "-Wl,--no-as-needed", wrapper, &library];
+    let program = c("entry", ENTRY_PROGRAM, &flags);
+    for (constant, kept) in entered(&program) {
+        // It returns to the program all the same, since the wrapper jumps.
+        for value in [constant, kept] {
+            let why = value["$unavailable"].as_str().unwrap_or_default();
+            assert!(why.contains("called from there"), "{value}");
+        }
+    }
+}
+
 /// What the library's own thread-local counter is shown as, beside its static one.
 fn by_thread(program: &Program) -> Vec<(i64, serde_json::Value)> {
     let line = probe_line(LIBRARY, "library");

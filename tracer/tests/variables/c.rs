@@ -307,12 +307,83 @@ fn parameter_that_is_gone_is_what_callers_in_other_units_passed() {
     }
 }
 
+/// The place of what the function had at its entry, and which is not known for that reason.
+fn no_entry_value(why: &str) -> Place {
+    let why = format!("the value at the function's entry, {why}");
+    Place::unavailable(Unavailable::Unsupported(why))
+}
+
+#[test]
+fn parameter_that_a_library_passes_to_itself_through_the_linker_is_known() {
+    // Each linker writes stubs of its own; without stubs, the call itself names the word.
+    let flags = [
+        "",
+        "-fuse-ld=lld",
+        "-fuse-ld=mold",
+        "-fno-plt",
+        "-fcf-protection",
+    ];
+    for flags in flags {
+        let command = format!("gcc -g -O1 -w -shared -fPIC {flags} c_called.c c_callers.c");
+        let module = fixture(&command);
+        let found = variables(&module, "site_elsewhere");
+        let constant = named(&found, "constant").place.to_string();
+        // Each where the return address, and the word's content, say so.
+        let passed = constant.matches("(passed ").count();
+        assert_eq!(passed, 3, "{command}: {constant}");
+        assert!(constant.contains("(passed -6)"), "{command}: {constant}");
+        assert!(!constant.contains("-9"), "{command}: {constant}");
+    }
+}
+
+#[test]
+fn parameter_that_another_module_passed_is_known_with_that_module() {
+    let library = "gcc -g -O1 -w -shared -fPIC c_called.c";
+    let at = site(&fixture(library), "site_elsewhere");
+    let path = built(library).display().to_string();
+    let bias = Bias(0x7000_0000_0000);
+    let constant = |neighbours: &[String]| {
+        let open = |command: &String| Neighbour {
+            module: Arc::new(fixture(command)),
+            bias,
+        };
+        let neighbours: Vec<Neighbour> = neighbours.iter().map(open).collect();
+        let found = fixture(library).variables_in(at, &|| neighbours.clone());
+        named(&found.expect("variables"), "constant").place.clone()
+    };
+    for flags in ["-g -O1", "-g -O1 -no-pie", "-gdwarf-4 -O2 -fno-plt"] {
+        let program = format!("gcc {flags} -w c_callers.c {path}");
+        let place = constant(&[program]);
+        let text = place.to_string();
+        assert!(text.contains("(passed -6)"), "{flags}: {text}");
+        let Source::Value(expr) = &place.pieces[0].source else {
+            panic!("{flags}: {place:?}");
+        };
+        // The other module's addresses are the process's, not those of this one.
+        let in_process = |term: &&Term| matches!(term, Term::Const(at) if *at >> 44 == 7);
+        assert_eq!(expr.0.iter().filter(in_process).count(), 4, "{expr:?}");
+        let own = |term: &&Term| matches!(term, Term::Address(_));
+        let callee = Term::Address(fixture(library).symbols_named("callee")[0].address);
+        assert!(expr.0.iter().filter(own).all(|term| *term == callee));
+    }
+    let why = "of which no direct call is known";
+    assert_eq!(constant(&[]), no_entry_value(why));
+    assert_eq!(
+        constant(&["gcc -g -w c_calls.c".to_owned()]),
+        no_entry_value(why)
+    );
+    let why = "called from a module whose debug information has no call sites";
+    assert_eq!(
+        constant(&[format!("gcc -O1 -w c_callers.c {path}")]),
+        no_entry_value(why)
+    );
+}
+
 #[test]
 fn parameter_of_a_function_that_jumps_back_to_itself_is_not_known() {
     let module = fixture("gcc -g -O2 -w c_calls.c");
     let found = variables(&module, "site_mutual");
-    let why = "the value at the function's entry".to_owned();
-    let place = Place::unavailable(Unavailable::Unsupported(why));
+    let place = no_entry_value("which jumps may have led back to");
     assert_eq!(named(&found, "tag").place, place);
     // Without those jumps it is.
     let module = fixture("gcc -g -O1 -w c_calls.c");
