@@ -57,7 +57,7 @@ pub use find::debuginfod::Servers;
 pub use find::{DebugOptions, Looked, Outcome, Wanted};
 pub use index::SourceFileInfo;
 pub use module::Module;
-pub use neighbours::{Neighbour, Neighbours};
+pub use neighbours::{Identity, Neighbour, Neighbours};
 pub use resolve::{FunctionInfo, SiteError};
 pub use split::SplitUnits;
 pub use units::{Unit, UnitId, UnitInfo};

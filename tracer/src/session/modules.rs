@@ -200,6 +200,7 @@ impl Modules {
             Some(Neighbour {
                 module: Arc::clone(other.debug().ok()?),
                 bias: other.bias()?,
+                lasts: other.file.main,
             })
         };
         others.filter_map(neighbour).collect()

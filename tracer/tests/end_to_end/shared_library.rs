@@ -158,6 +158,53 @@ fn parameters_that_another_module_passed_are_those_of_the_caller() {
 }
 
 #[test]
+fn parameter_that_another_build_of_a_library_passes_is_not_that_of_the_first() {
+    if !needs::kernel() {
+        return;
+    }
+    let library = entry_library();
+    let plugin = |number: &str, more: &str| {
+        let flags = ["-O2", "-shared", "-fPIC", number, &library, more];
+        let path = c("libe2e_plugin.so", "e2e_entry_plugin.c", &flags);
+        path.to_str().expect("test paths are UTF-8").to_owned()
+    };
+    let (first, second) = (plugin("-DNUMBER=-6", "-g"), plugin("-DNUMBER=-7", "-g"));
+    let flags = ["-O0", "-ldl", "-Wl,--no-as-needed", &library];
+    let program = c("entry-plugin", "e2e_tls_main.c", &flags);
+    let mut target = Program::ready(&program, &[&first, &second]);
+    let place = |target: &Program| {
+        let maps = std::fs::read_to_string(format!("/proc/{}/maps", target.pid()));
+        let maps = maps.expect("the target runs");
+        let line = maps.lines().find(|line| line.ends_with("libe2e_plugin.so"));
+        line.map(|line| line.split('-').next().map(str::to_owned))
+    };
+    tell(&mut target, "open 1");
+    let was = place(&target);
+    let line = probe_line(ENTRY_LIBRARY, "entered");
+    let probe = format!(r#"log libe2e_entry.so!{ENTRY_LIBRARY}:{line} "{{constant}}""#);
+    let tracer = Tracer::json(target.pid(), &[&probe]);
+    tracer.wait_tracing();
+    for line in [
+        "call 1", "close", "open 2", "call 1", "close", "open 1", "call 1",
+    ] {
+        tell(&mut target, line);
+        assert!(
+            line != "open 2" || place(&target) == was,
+            "it must be where the first was"
+        );
+    }
+    tracer.wait_events(3);
+    let events = tracer.interrupt().events();
+    let numbers: Vec<_> = events
+        .iter()
+        .map(|event| value(event, "constant"))
+        .collect();
+    let unknown = "not supported: the value at the function's entry, called from there";
+    let unknown = serde_json::json!({ "$unavailable": unknown });
+    assert_eq!(numbers, [&(-6).into(), &unknown, &(-6).into()]);
+}
+
+#[test]
 fn parameters_that_a_function_in_between_changed_are_not_those_of_the_caller() {
     if !needs::kernel() {
         return;

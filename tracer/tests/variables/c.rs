@@ -346,6 +346,7 @@ fn parameter_that_another_module_passed_is_known_with_that_module() {
         let open = |command: &String| Neighbour {
             module: Arc::new(fixture(command)),
             bias,
+            lasts: false,
         };
         let neighbours: Vec<Neighbour> = neighbours.iter().map(open).collect();
         let found = fixture(library).variables_in(at, &|| neighbours.clone());
@@ -353,7 +354,7 @@ fn parameter_that_another_module_passed_is_known_with_that_module() {
     };
     for flags in ["-g -O1", "-g -O1 -no-pie", "-gdwarf-4 -O2 -fno-plt"] {
         let program = format!("gcc {flags} -w c_callers.c {path}");
-        let place = constant(&[program]);
+        let place = constant(std::slice::from_ref(&program));
         let text = place.to_string();
         assert!(text.contains("(passed -6)"), "{flags}: {text}");
         let Source::Value(expr) = &place.pieces[0].source else {
@@ -361,7 +362,15 @@ fn parameter_that_another_module_passed_is_known_with_that_module() {
         };
         // The other module's addresses are the process's, not those of this one.
         let in_process = |term: &&Term| matches!(term, Term::Const(at) if *at >> 44 == 7);
-        assert_eq!(expr.0.iter().filter(in_process).count(), 4, "{expr:?}");
+        assert_eq!(expr.0.iter().filter(in_process).count(), 6, "{expr:?}");
+        // Whether it is still there its build id tells.
+        let id = fixture(&program).build_id().expect("a build id").to_vec();
+        let id = Term::Const(u64::from_le_bytes(id[..8].try_into().expect("its length")));
+        assert_eq!(
+            expr.0.iter().filter(|term| **term == id).count(),
+            2,
+            "{expr:?}"
+        );
         let own = |term: &&Term| matches!(term, Term::Address(_));
         let callee = Term::Address(fixture(library).symbols_named("callee")[0].address);
         assert!(expr.0.iter().filter(own).all(|term| *term == callee));
@@ -370,6 +379,13 @@ fn parameter_that_another_module_passed_is_known_with_that_module() {
     assert_eq!(constant(&[]), no_entry_value(why));
     assert_eq!(
         constant(&["gcc -g -w c_calls.c".to_owned()]),
+        no_entry_value(why)
+    );
+    let why = "called from a library without a build id";
+    assert_eq!(
+        constant(&[format!(
+            "gcc -g -O1 -Wl,--build-id=none -w c_callers.c {path}"
+        )]),
         no_entry_value(why)
     );
     let why = "called from a module whose debug information has no call sites";

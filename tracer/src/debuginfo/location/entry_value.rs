@@ -19,7 +19,7 @@ use super::super::cfi::{Cfa, FrameSections, Saved};
 use super::super::dies::{Attr, Die, DieId, Dies, Slice, UnitAt};
 use super::super::imports;
 use super::super::module::Module;
-use super::super::neighbours::{Neighbour, Neighbours, alone};
+use super::super::neighbours::{Identity, Neighbour, Neighbours, alone};
 use super::super::place::{Binary, Expr, Register, Source, Term};
 use super::super::unit_index::index_of;
 use super::symbolic::{Operand, add, binary, choose, then};
@@ -56,6 +56,8 @@ enum Why {
     NoCaller,
     /// What calls it has no call sites.
     NoSites,
+    /// What calls it may be replaced, and there is nothing to tell it by.
+    NoIdentity,
     /// The callers do not say it, or in terms of what is gone.
     Unsaid,
 }
@@ -68,6 +70,7 @@ impl Why {
             Self::NoFrame => "whose caller's registers are not known",
             Self::NoCaller => "of which no direct call is known",
             Self::NoSites => "called from a module whose debug information has no call sites",
+            Self::NoIdentity => "called from a library without a build id",
             Self::Unsaid => "which no caller describes by what it keeps",
         };
         Unavailable::Unsupported(format!("the value at the function's entry, {why}"))
@@ -186,10 +189,18 @@ impl<'a> Evaluator<'_, '_, 'a> {
         let Some(imported) = imports::calls_of(module, name, MAX_CALLERS) else {
             return Ok(());
         };
+        let identity = match neighbour {
+            Some(neighbour) => neighbour.identity(),
+            None => Some(Identity::Lasting),
+        };
+        let Some(identity) = identity else {
+            known.instead_of_none(Why::NoIdentity);
+            return Ok(());
+        };
         let dies = Dies::new(module);
         for imported in imported.iter() {
             let Some((unit, call)) = calls::returning_to(&dies, imported.returns_to) else {
-                known.lacks_sites();
+                known.instead_of_none(Why::NoSites);
                 continue;
             };
             known.why = Why::Unsaid;
@@ -202,10 +213,11 @@ impl<'a> Evaluator<'_, '_, 'a> {
             let Ok(passed) = passed else {
                 continue;
             };
-            let word = place(imported.word, bias);
-            let held = then(Expr(vec![word]), Term::Deref(8))?;
-            let own = Expr(vec![Term::Address(entry)]);
-            let passed = then_if(passed, binary(held, own, Binary::Eq)?)?;
+            let passed = match identity {
+                Identity::Lasting => passed,
+                Identity::Word { at, is } => if_held(passed, Term::Const(at.0), Term::Const(is))?,
+            };
+            let passed = if_held(passed, place(imported.word, bias), Term::Address(entry))?;
             known.add(passed, place(LinkAddr(imported.returns_to), bias))?;
         }
         Ok(())
@@ -337,10 +349,10 @@ impl Known {
         Ok(())
     }
 
-    /// There is a call of which the debug information says nothing.
-    fn lacks_sites(&mut self) {
+    /// There are callers, which do not count.
+    fn instead_of_none(&mut self, why: Why) {
         if matches!(self.why, Why::NoCaller) {
-            self.why = Why::NoSites;
+            self.why = why;
         }
     }
 }
@@ -422,4 +434,10 @@ fn then_if(value: Expr, condition: Expr) -> Result<Expr> {
     terms.extend(condition.0);
     terms.push(Term::KnownCaller);
     super::symbolic::bounded(Expr(terms))
+}
+
+/// A value that is known only when the word at an address has that content.
+fn if_held(value: Expr, at: Term, content: Term) -> Result<Expr> {
+    let held = then(Expr(vec![at]), Term::Deref(8))?;
+    then_if(value, binary(held, Expr(vec![content]), Binary::Eq)?)
 }
