@@ -176,6 +176,7 @@ fn needs(module: &Module, site: LinkAddr) -> [Needs; 3] {
         let plan = compile(&PlanInput {
             source: module,
             bias: Bias(0),
+            neighbours: &Vec::new,
             tls: None,
             variables: &variables,
             statics: &|_| None,

@@ -18,6 +18,7 @@ mod cpp;
 mod cpp_collections;
 mod decode;
 mod dynamic;
+mod elsewhere;
 mod expr;
 mod float;
 mod ir;
@@ -52,6 +53,7 @@ pub use stack::depth as stack_depth;
 pub use thread_local::{TlsBlock, TlsTables};
 
 use crate::address::Bias;
+use crate::debuginfo::Neighbours;
 use crate::debuginfo::place::{Place, Source as PlaceSource};
 use crate::debuginfo::types::{TypeId, TypeKind, TypeSource};
 use crate::debuginfo::variable::{Variable, VariableKind};
@@ -74,6 +76,8 @@ pub struct PlanInput<'a> {
     pub source: &'a dyn TypeSource,
     /// Where the module is in the process.
     pub bias: Bias,
+    /// The other modules of the process, asked when they matter.
+    pub neighbours: Neighbours<'a>,
     /// Where its thread-local storage is, if known.
     pub tls: Option<TlsBlock>,
     /// In scope at the site.
@@ -238,7 +242,7 @@ struct Compiler<'a> {
 impl<'a> Compiler<'a> {
     fn new(input: &PlanInput<'a>, scope: &'a Scope<'a>) -> Self {
         Self {
-            builder: Builder::new(input.source, input.bias, input.limits),
+            builder: Builder::new(input.source, (input.bias, input.neighbours), input.limits),
             scope,
             values: Vec::new(),
             entries: Vec::new(),

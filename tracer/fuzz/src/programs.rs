@@ -162,6 +162,7 @@ fn compile_spec(
     let input = PlanInput {
         source: module,
         bias: Bias(0),
+        neighbours: &Vec::new,
         tls: Some(TlsBlock::Static(-64)),
         variables,
         statics: &|path| module.static_variable(path).into_iter().next(),

@@ -10,6 +10,7 @@ use std::collections::{HashMap, HashSet};
 
 use rayon::prelude::*;
 
+use super::imports;
 use super::module::Module;
 use super::symbols::SymbolKind;
 use super::types::{Derived, Language, Type, TypeId, TypeKind, TypeSource as _};
@@ -82,6 +83,21 @@ impl ClassIndex {
         let found = self.derived.get(class).map(Vec::as_slice);
         let few = found.filter(|found| found.len() <= most);
         few.unwrap_or_default().to_vec()
+    }
+}
+
+impl Module {
+    /// Whether it defines or uses type information of a class of that full name, which classes
+    /// that derive from it need; told without reading any entry.
+    pub(crate) fn names_class(&self, class: &str) -> bool {
+        if self.is_stripped() {
+            return false;
+        }
+        let read = || {
+            let named = imports::names(self).filter(|name| name.starts_with(TYPE_INFO));
+            named.take(MAX_CLASSES).filter_map(class_of).collect()
+        };
+        self.dies.named_classes.get_or_init(read).contains(class)
     }
 }
 

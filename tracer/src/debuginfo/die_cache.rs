@@ -3,7 +3,7 @@
 //!
 //! Owns no bytes of the file, so that a module can own both.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::sync::{Arc, OnceLock, RwLock};
 
@@ -55,6 +55,8 @@ pub(super) struct DieCache {
     pub(super) names: OnceLock<NameIndex>,
     /// Classes of C++ by their bases, made when first asked for.
     pub(super) classes: OnceLock<ClassIndex>,
+    /// Full names of classes of C++ that it exports or imports, made when first asked for.
+    pub(super) named_classes: OnceLock<HashSet<String>>,
 }
 
 /// What stands in a function or block: entries of variables, and blocks with their addresses.

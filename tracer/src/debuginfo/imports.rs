@@ -76,6 +76,14 @@ pub(super) fn calls_of(module: &Module, name: &[u8], most: usize) -> Option<Arc<
     })
 }
 
+/// The names of all that a module exports or imports.
+pub(super) fn names(module: &Module) -> impl Iterator<Item = &[u8]> {
+    let strings = module.loaded_section(".dynstr").unwrap_or_default();
+    let symbols = module.loaded_section(".dynsym").unwrap_or_default();
+    let symbols = symbols.chunks_exact(SYMBOL).take(MAX_SYMBOLS);
+    symbols.filter_map(move |symbol| name(symbol, strings))
+}
+
 /// The words that the dynamic linker fills with the address of what has that name.
 fn words_of(module: &Module, wanted: &[u8]) -> Vec<LinkAddr> {
     let strings = module.loaded_section(".dynstr").unwrap_or_default();

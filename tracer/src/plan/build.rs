@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::elsewhere::Types;
 use super::limits::{Limits, NESTING, NODES};
 use super::shape::{
     Arm, BesideNode, Block, EnumNode, Field, Node, PointerNode, Segment, SeqLen, SeqNode, Slot,
@@ -12,6 +13,7 @@ use super::shape::{
 };
 use super::{cpp, dynamic, limits, names, rust};
 use crate::address::{Bias, LinkAddr};
+use crate::debuginfo::Neighbours;
 use crate::debuginfo::types::{
     BaseOffset, Derived, Language, Member, PointerKind, StructType, Type, TypeId, TypeKind,
     TypeSource, VariantPart,
@@ -27,8 +29,11 @@ const FURTHEST: u64 = 1 << 32;
 
 /// Makes shapes; gives each chunk of a plan its number.
 pub(super) struct Builder<'a> {
-    source: &'a dyn TypeSource,
-    bias: Bias,
+    pub(super) types: Types<'a>,
+    pub(super) bias: Bias,
+    /// Those of the module of the site, whatever is being made.
+    pub(super) own: (&'a dyn TypeSource, Bias),
+    pub(super) neighbours: Neighbours<'a>,
     limits: Limits,
     slots: u32,
     nodes: u32,
@@ -38,12 +43,18 @@ pub(super) struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    pub(super) fn new(source: &'a dyn TypeSource, bias: Bias, limits: Limits) -> Self {
+    pub(super) fn new(
+        source: &'a dyn TypeSource,
+        (bias, neighbours): (Bias, Neighbours<'a>),
+        limits: Limits,
+    ) -> Self {
         // What one copy carries; a text read up to its zero needs room for that.
         let copy = u64::from(tracer_common::limits::MAX_COPY);
         Self {
-            source,
+            types: Types::Own(source),
             bias,
+            own: (source, bias),
+            neighbours,
             limits: Limits {
                 string_bytes: limits.string_bytes.min(copy - 1),
                 buckets: limits.buckets.min(copy),
@@ -55,6 +66,13 @@ impl<'a> Builder<'a> {
             nodes: 0,
             nesting: 0,
             attempting: false,
+        }
+    }
+
+    fn source(&self) -> &dyn TypeSource {
+        match &self.types {
+            Types::Own(source) => *source,
+            Types::Other(module) => &**module,
         }
     }
 
@@ -71,7 +89,7 @@ impl<'a> Builder<'a> {
 
     /// The type behind its aliases, under the name that the source uses.
     pub(super) fn resolve(&self, id: TypeId) -> Arc<Type> {
-        let first = self.source.type_of(id);
+        let first = self.source().type_of(id);
         let mut ty = first.clone();
         for _ in 0..NESTING {
             let TypeKind::Alias(next) = ty.kind else {
@@ -83,7 +101,7 @@ impl<'a> Builder<'a> {
                 }
                 return ty;
             };
-            ty = self.source.type_of(next);
+            ty = self.source().type_of(next);
         }
         Arc::new(Type {
             name: first.name.clone(),
@@ -100,7 +118,7 @@ impl<'a> Builder<'a> {
 
     /// Types that implement a trait, with the run addresses of their tables.
     pub(super) fn implementers(&self, of: &str) -> Vec<(TypeId, Vec<u64>, u64)> {
-        let found = self.source.implementers(of, limits::IMPLEMENTERS);
+        let found = self.source().implementers(of, limits::IMPLEMENTERS);
         let run = |table: &LinkAddr| self.bias.run(*table).0;
         found
             .into_iter()
@@ -110,7 +128,7 @@ impl<'a> Builder<'a> {
 
     /// Classes that derive from one, with the run addresses of their type information.
     pub(super) fn derived(&self, class: &str) -> Vec<(TypeId, u64)> {
-        let found = self.source.derived(class, limits::IMPLEMENTERS);
+        let found = self.source().derived(class, limits::IMPLEMENTERS);
         let run = |one: &Derived| (one.ty, self.bias.run(one.info).0);
         found.iter().map(run).collect()
     }
@@ -138,17 +156,17 @@ impl<'a> Builder<'a> {
 
     /// Version of the Rust compiler.
     pub(super) fn rust_version(&self) -> Option<(u32, u32)> {
-        self.source.rust_version()
+        self.source().rust_version()
     }
 
     /// The type of a full name.
     pub(super) fn named(&self, name: &str) -> Option<TypeId> {
-        self.source.named(name)
+        self.source().named(name)
     }
 
     /// Bytes of a value of the type.
     pub(super) fn size(&self, id: TypeId) -> Option<u64> {
-        self.source
+        self.source()
             .type_of(id)
             .size
             .or_else(|| self.resolve(id).size)
@@ -206,7 +224,10 @@ impl<'a> Builder<'a> {
         }
         self.nesting += 1;
         let ty = self.resolve(id);
-        let node = self.kind(&ty, depth);
+        let node = match self.defined_here(&ty, depth) {
+            Some(node) => node,
+            None => self.kind(&ty, depth),
+        };
         self.nesting -= 1;
         node
     }
@@ -291,7 +312,7 @@ impl<'a> Builder<'a> {
         }
         let mut fields = Vec::new();
         for base in &body.bases {
-            let name: Arc<str> = names::short(&self.source.type_of(base.ty).name).into();
+            let name: Arc<str> = names::short(&self.source().type_of(base.ty).name).into();
             let (offset, node) = match base.offset {
                 BaseOffset::Fixed(offset) => (offset, self.node(base.ty, depth)),
                 BaseOffset::VtableSlot(slot) => (0, self.virtual_base(base.ty, slot, depth)),

@@ -1,8 +1,11 @@
 //! Shapes of what a pointer to a polymorphic class of C++ leads to: the object
-//! as the class that its virtual table names, where the module knows that.
+//! as the class that its virtual table names, where the module or another one of the
+//! process knows that.
 
 use super::build::Builder;
+use super::limits;
 use super::shape::{DynamicClass, DynamicNode, Node};
+use crate::debuginfo::Identity;
 use crate::debuginfo::types::{Language, TypeId, TypeKind};
 
 /// `plain` (the shape of `ty`), or a choice between it and the classes that derive from it.
@@ -19,7 +22,9 @@ pub(super) fn node(builder: &mut Builder<'_>, ty: TypeId, plain: Node, depth: u3
         return plain;
     }
     let derived = builder.derived(&class.name);
-    if derived.is_empty() {
+    let left = limits::IMPLEMENTERS.saturating_sub(derived.len());
+    let elsewhere = builder.derived_elsewhere(&class.name, left);
+    if derived.is_empty() && elsewhere.is_empty() {
         return plain;
     }
     let made = builder.attempt(|builder| {
@@ -28,6 +33,16 @@ pub(super) fn node(builder: &mut Builder<'_>, ty: TypeId, plain: Node, depth: u3
             let node = builder.node(ty, depth);
             classes.push(DynamicClass {
                 info,
+                identity: Identity::Lasting,
+                block: builder.block_of(node).ok()?,
+                slot: builder.slot().ok()?,
+            });
+        }
+        for class in elsewhere {
+            let node = builder.within(&class.neighbour, |builder| builder.node(class.ty, depth));
+            classes.push(DynamicClass {
+                info: class.info,
+                identity: class.identity,
                 block: builder.block_of(node).ok()?,
                 slot: builder.slot().ok()?,
             });

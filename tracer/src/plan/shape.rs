@@ -8,6 +8,7 @@
 
 use std::sync::Arc;
 
+use crate::debuginfo::Identity;
 use crate::unavailable::Unavailable;
 
 /// Number of a chunk in its plan.
@@ -177,6 +178,8 @@ pub(super) struct DynamicNode {
 pub(super) struct DynamicClass {
     /// Run address of its type information.
     pub(super) info: u64,
+    /// What tells that its module is still there.
+    pub(super) identity: Identity,
     /// The whole object.
     pub(super) block: Block,
     /// Its address, or why it is not known.

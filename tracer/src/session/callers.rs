@@ -71,6 +71,7 @@ fn in_scope(
     let plan = plan::compile(&PlanInput {
         source: &*placed.module,
         bias: placed.bias,
+        neighbours: &Vec::new,
         tls: None,
         variables: &variables,
         statics: &|_| None,

@@ -275,8 +275,9 @@ fn at_site<T>(
         ))
     })?;
     let options = setting.options;
+    let neighbours = || setting.modules.neighbours(module);
     let mut variables = debug
-        .variables_in(site.address, &|| setting.modules.neighbours(module))
+        .variables_in(site.address, &neighbours)
         .map_err(|error| failed(error.to_string()))?;
     let returned = match site.exit {
         Some(exit) => {
@@ -297,6 +298,7 @@ fn at_site<T>(
     compile(&PlanInput {
         source: &**debug,
         bias,
+        neighbours: &neighbours,
         tls: module.tls(),
         variables: &variables,
         statics: &|path| debug.static_variable(path).into_iter().next(),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::support::build::{c, probe_line};
+use crate::support::build::{c, fixture, probe_line};
 use crate::support::needs;
 use crate::support::program::Program;
 use crate::support::text::Text;
@@ -157,6 +157,15 @@ fn parameters_that_another_module_passed_are_those_of_the_caller() {
     }
 }
 
+/// Where the plugin is.
+fn plugin_at(target: &Program) -> Option<String> {
+    let maps = std::fs::read_to_string(format!("/proc/{}/maps", target.pid()));
+    let maps = maps.expect("the target runs");
+    let mut lines = maps.lines();
+    let line = lines.find(|line| line.ends_with("libe2e_plugin.so"))?;
+    line.split('-').next().map(str::to_owned)
+}
+
 #[test]
 fn parameter_that_another_build_of_a_library_passes_is_not_that_of_the_first() {
     if !needs::kernel() {
@@ -172,14 +181,8 @@ fn parameter_that_another_build_of_a_library_passes_is_not_that_of_the_first() {
     let flags = ["-O0", "-ldl", "-Wl,--no-as-needed", &library];
     let program = c("entry-plugin", "e2e_tls_main.c", &flags);
     let mut target = Program::ready(&program, &[&first, &second]);
-    let place = |target: &Program| {
-        let maps = std::fs::read_to_string(format!("/proc/{}/maps", target.pid()));
-        let maps = maps.expect("the target runs");
-        let line = maps.lines().find(|line| line.ends_with("libe2e_plugin.so"));
-        line.map(|line| line.split('-').next().map(str::to_owned))
-    };
     tell(&mut target, "open 1");
-    let was = place(&target);
+    let was = plugin_at(&target);
     let line = probe_line(ENTRY_LIBRARY, "entered");
     let probe = format!(r#"log libe2e_entry.so!{ENTRY_LIBRARY}:{line} "{{constant}}""#);
     let tracer = Tracer::json(target.pid(), &[&probe]);
@@ -189,7 +192,7 @@ fn parameter_that_another_build_of_a_library_passes_is_not_that_of_the_first() {
     ] {
         tell(&mut target, line);
         assert!(
-            line != "open 2" || place(&target) == was,
+            line != "open 2" || plugin_at(&target) == was,
             "it must be where the first was"
         );
     }
@@ -331,6 +334,56 @@ fn thread_local_that_others_may_have_in_its_place_is_shown() {
     let events = tracer.interrupt().events();
     let numbers = events.iter().map(|event| value(event, "exported").clone());
     assert_eq!(numbers.collect::<Vec<_>>(), [8, 9]);
+}
+
+const CLASSES: &str = "e2e_classes_lib.cpp";
+
+fn cpp(name: &str, source: &str, flags: &[&str]) -> String {
+    let path = fixture("g++", name, source, &[&["-g"], flags].concat());
+    path.to_str().expect("test paths are UTF-8").to_owned()
+}
+
+#[test]
+fn object_of_a_class_of_another_module_is_shown_as_what_it_is() {
+    if !needs::kernel() {
+        return;
+    }
+    // The header is no part of what names a build; it does not change alone.
+    let library = cpp("libe2e_classes.so", CLASSES, &["-shared", "-fPIC"]);
+    let plugin = |define: &str| {
+        let flags = ["-shared", "-fPIC", define, &library];
+        cpp("libe2e_plugin.so", "e2e_classes_plugin.cpp", &flags)
+    };
+    let (first, second) = (plugin("-DFIRST"), plugin("-DSECOND"));
+    let flags = [&*library, "-ldl"];
+    let program = cpp("classes", "e2e_classes_main.cpp", &flags);
+    let mut target = Program::ready(program.as_ref(), &[&first, &second]);
+    tell(&mut target, "open 1");
+    let was = plugin_at(&target);
+    let line = probe_line(CLASSES, "visit");
+    let probe = format!(r#"log {CLASSES}:{line} "{{shape}}""#);
+    let tracer = Tracer::json(target.pid(), &[&probe]);
+    tracer.wait_tracing();
+    for line in [
+        "own", "call", "close", "open 2", "call", "own", "close", "open 1", "call",
+    ] {
+        tell(&mut target, line);
+        assert!(
+            line != "open 2" || plugin_at(&target) == was,
+            "it must be where the first was"
+        );
+    }
+    tracer.wait_events(5);
+    let events = tracer.interrupt().events();
+    let shown: Vec<_> = events
+        .iter()
+        .map(|event| &value(event, "shape")["$target"])
+        .collect();
+    let base = serde_json::json!({"$type": "Shape", "id": 1});
+    let square = serde_json::json!({"$type": "Square", "Shape": base, "edge": 7});
+    let round = serde_json::json!({"$type": "Round", "Shape": base, "radius": 20});
+    // Of the other build no more is shown than what the library itself knows.
+    assert_eq!(shown, [&square, &round, &base, &square, &round]);
 }
 
 /// Has the program do something, and waits until it is done.

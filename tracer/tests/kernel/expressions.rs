@@ -107,6 +107,7 @@ impl Case {
         let plan = compile(&PlanInput {
             source: &Integers,
             bias: Bias(0),
+            neighbours: &Vec::new,
             tls: None,
             variables: &variables,
             statics: &|_| None,

@@ -5,9 +5,10 @@ use tracer_common::op::{EMIT, LOAD, MARK, Op, alu, cond};
 
 use super::super::asm::{Exits, Label, SINK};
 use super::super::ir::{Failure, Ir, Spot, Spots};
-use super::super::shape::{BesideNode, DynamicNode, Node, Slot};
+use super::super::shape::{BesideNode, DynamicClass, DynamicNode, Node, Slot};
 use super::frame::Frame;
 use super::{Capture, too_far};
+use crate::debuginfo::Identity;
 use crate::unavailable::Unavailable;
 
 /// An address that nothing can be at, on any x86-64.
@@ -97,6 +98,7 @@ impl Capture<'_, '_> {
         let table = frame.load(self.asm, at, 8, skip)?;
         let info = self.asm.take()?;
         self.of_table(info, table, INFO_AT, fault);
+        self.forget_replaced(&node.classes, info)?;
         self.tell(node.slot, info);
         let mut labels = Vec::new();
         for class in &node.classes {
@@ -125,6 +127,45 @@ impl Capture<'_, '_> {
         self.follow(&mut node.plain, frame, at);
         self.asm.place(end);
         self.asm.place(skip);
+        Ok(())
+    }
+
+    /// Makes 0 of the address of the type information of a class whose module is not the one
+    /// that had it there.
+    fn forget_replaced(&mut self, classes: &[DynamicClass], info: u8) -> Result<(), Unavailable> {
+        let (gone, known) = (self.asm.label(), self.asm.label());
+        let mut checks: Vec<(u64, u64, Label)> = Vec::new();
+        for class in classes {
+            let Identity::Word { at, is } = class.identity else {
+                continue;
+            };
+            let asked = checks.iter().find(|(known, ..)| *known == at.0);
+            let label = match asked {
+                Some((.., label)) => *label,
+                None => {
+                    let label = self.asm.label();
+                    checks.push((at.0, is, label));
+                    label
+                }
+            };
+            self.asm.jump_if_const(info, cond::EQ, class.info, label);
+        }
+        if checks.is_empty() {
+            return Ok(());
+        }
+        self.asm.jump(known);
+        for (at, is, label) in checks {
+            self.asm.place(label);
+            let word = self.asm.take()?;
+            self.asm.constant(word, at);
+            self.of_table(word, word, 0, gone);
+            self.asm.jump_if_const(word, cond::EQ, is, known);
+            self.asm.give(word);
+            self.asm.jump(gone);
+        }
+        self.asm.place(gone);
+        self.asm.constant(info, 0);
+        self.asm.place(known);
         Ok(())
     }
 

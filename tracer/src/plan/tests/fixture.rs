@@ -205,6 +205,7 @@ impl Fixture {
         compile(&PlanInput {
             source: self,
             bias: Bias(0),
+            neighbours: &Vec::new,
             tls: None,
             variables: &self.variables,
             statics: &|_| None,

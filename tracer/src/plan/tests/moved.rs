@@ -103,6 +103,7 @@ fn pairs_at(module: &Module, bias: Bias, map: &CodeMap, site: LinkAddr) -> Vec<P
         let input = PlanInput {
             source: module,
             bias,
+            neighbours: &Vec::new,
             tls: None,
             variables: &variables,
             statics: &|_| None,

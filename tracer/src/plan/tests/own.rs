@@ -62,6 +62,7 @@ fn show(ty: TypeId, address: u64, limits: Limits) -> String {
     let plan = compile(&PlanInput {
         source: module(),
         bias: bias(),
+        neighbours: &Vec::new,
         tls: None,
         variables: &variables,
         statics: &|_| None,
