@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal as _};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::args::{Attach, Output, SiteArg};
 use super::check;
@@ -11,7 +11,7 @@ use super::failure::Failure;
 use super::output::{Colours, say, tell};
 use super::probes::{self, Written};
 use super::reload::{self, OfFile};
-use super::stream::{self, Style, Until};
+use super::stream::{self, Ends, Style, Until};
 use super::{BAD_INPUT, DONE, NOTHING_CAPTURED};
 use crate::redact::Redactor;
 use crate::session::{Control as _, Options, ProbeStatus, Session, SiteChoice};
@@ -44,6 +44,12 @@ pub(super) fn run(args: Attach, colours: Colours) -> Result<u8, Failure> {
         patient: how != Output::Tui,
         ..options(&args)
     };
+    // Before anything is attached: what comes meanwhile counts, too.
+    let ends = match how {
+        Output::Tui => None,
+        Output::Text | Output::Json => Some(Ends::listen()?),
+    };
+    let silencer = Silencer::listen()?;
     let session = Session::attach(pid, &options)?;
     if how != Output::Tui && args.files.is_empty() {
         // Nothing can be added later.
@@ -53,27 +59,24 @@ pub(super) fn run(args: Attach, colours: Colours) -> Result<u8, Failure> {
     if let Some(failure) = installed.refused_all(&written) {
         return Err(failure);
     }
-    let _silencing = silence_on_signal(&session)?;
+    silencer.over(&session);
     reload::watch(&session, &args.files, installed.of_files.clone())
         .map_err(|error| Failure::new(format!("cannot watch the files of probes: {error}")))?;
-    let announce = || announce(&session, &installed.probes, how);
+    announce(&session, &installed.probes, how);
     let until = Until {
         time: args.time,
         events: args.events,
     };
-    let code = match how {
-        Output::Tui => {
-            announce();
-            in_terminal(&session, tui_options(&args, colours), &installed)?
-        }
-        Output::Text | Output::Json => {
+    let code = match ends {
+        None => in_terminal(&session, tui_options(&args, colours), &installed)?,
+        Some(ends) => {
             let style = Style {
                 how,
                 colours,
                 every: args.every,
                 processes: args.follow_fork,
             };
-            lines(&session, style, until, announce)?
+            lines(&session, style, until, ends)?
         }
     };
     Ok(if installed.failures.is_empty() {
@@ -105,18 +108,57 @@ pub(super) fn options(args: &Attach) -> Options {
 }
 
 /// Silences every probe at once when SIGUSR1 comes, or wakes them when all are silent.
-fn silence_on_signal(session: &Arc<Session>) -> Result<Signals, Failure> {
-    let session = Arc::downgrade(session);
-    Signals::listen_silence(move || {
-        let Some(session) = session.upgrade() else {
-            return false;
-        };
-        let silenced = session.silence_all();
-        let what = if silenced { "silenced" } else { "awake again" };
-        session.warn(format!("SIGUSR1: all probes are {what}"));
-        true
-    })
-    .map_err(|error| Failure::new(format!("cannot wait for signals: {error}")))
+struct Silencer {
+    asked: Arc<Mutex<Asked>>,
+    _signals: Signals,
+}
+
+/// Whom SIGUSR1 is for.
+enum Asked {
+    /// The probes are not there yet; whether they are to be silent then.
+    Before(bool),
+    Of(Weak<Session>),
+}
+
+impl Silencer {
+    /// From now on the signal does not end the process.
+    fn listen() -> Result<Self, Failure> {
+        let asked = Arc::new(Mutex::new(Asked::Before(false)));
+        let of_signal = Arc::clone(&asked);
+        let signals = Signals::listen_silence(move || {
+            let mut asked = of_signal.lock().unwrap_or_else(PoisonError::into_inner);
+            match &mut *asked {
+                Asked::Before(silent) => {
+                    *silent = !*silent;
+                    true
+                }
+                Asked::Of(session) => {
+                    let session = session.upgrade();
+                    session.as_deref().map(silence).is_some()
+                }
+            }
+        })
+        .map_err(|error| Failure::new(format!("cannot wait for signals: {error}")))?;
+        Ok(Self {
+            asked,
+            _signals: signals,
+        })
+    }
+
+    /// The signal is for this session's probes, which are installed.
+    fn over(&self, session: &Arc<Session>) {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*asked, Asked::Before(true)) {
+            silence(session);
+        }
+        *asked = Asked::Of(Arc::downgrade(session));
+    }
+}
+
+fn silence(session: &Session) {
+    let silenced = session.silence_all();
+    let what = if silenced { "silenced" } else { "awake again" };
+    session.warn(format!("SIGUSR1: all probes are {what}"));
 }
 
 /// How events are shown, and whether they can be.
@@ -234,9 +276,9 @@ fn lines(
     session: &Arc<Session>,
     style: Style,
     until: Until,
-    announce: impl FnOnce(),
+    ends: Ends,
 ) -> Result<u8, Failure> {
-    let shown = stream::run(session, style, until, announce)?;
+    let shown = stream::run(session, style, until, ends)?;
     summarise(session, &shown.probes);
     if shown.beyond > 0 {
         say!("{} more came before the probes were out", shown.beyond);

@@ -31,6 +31,9 @@ const BATCH: usize = 1024;
 const BUFFER: usize = 1 << 16;
 /// Exit code of a second Ctrl-C, which waits for nothing.
 const INTERRUPTED: i32 = 130;
+/// Signals that come so soon after the first are the same wish: `timeout` tells the process and
+/// then its group, and a terminal's Ctrl-C may be passed on by a parent besides.
+const SAME_WISH: Duration = Duration::from_millis(250);
 
 /// When to end, beside the target's exit and a signal.
 #[derive(Clone, Copy, Debug)]
@@ -75,18 +78,40 @@ enum End {
     Closed(Option<io::Error>),
 }
 
-/// Shows events until something ends it; the probes are gone then. `announce` is called once
-/// signals end it as they should.
+/// What ends it, signals among it from now on.
+pub(super) struct Ends {
+    ended: Sender<End>,
+    ends: Receiver<End>,
+    signals: Signals,
+}
+
+impl Ends {
+    /// Listens for signals: to be called before anything is attached, so that one that comes
+    /// meanwhile ends the session with its summary, too.
+    pub(super) fn listen() -> Result<Self, Failure> {
+        let (ended, ends) = mpsc::channel();
+        let signals = listen(ended.clone())
+            .map_err(|error| Failure::new(format!("cannot wait for signals: {error}")))?;
+        Ok(Self {
+            ended,
+            ends,
+            signals,
+        })
+    }
+}
+
+/// Shows events until something ends it; the probes are gone then.
 pub(super) fn run(
     session: &Arc<Session>,
     style: Style,
     until: Until,
-    announce: impl FnOnce(),
+    ends: Ends,
 ) -> Result<Shown, Failure> {
-    let (ended, ends) = mpsc::channel();
-    let signals = listen(ended.clone())
-        .map_err(|error| Failure::new(format!("cannot wait for signals: {error}")))?;
-    announce();
+    let Ends {
+        ended,
+        ends,
+        signals,
+    } = ends;
     let finished = Arc::new(Finished::default());
     let writer = Writer {
         session: Arc::clone(session),
@@ -156,12 +181,13 @@ fn wait(ends: &Receiver<End>, time: Option<Duration>) -> Option<End> {
 /// The first signal ends the session; a second one ends the process at once. The kernel takes the
 /// probes out when our file descriptors go.
 fn listen(ended: Sender<End>) -> io::Result<Signals> {
-    let mut told = false;
+    let mut first: Option<Instant> = None;
     Signals::listen(move |_| {
-        if told {
-            std::process::exit(INTERRUPTED);
+        match first {
+            None => first = Some(Instant::now()),
+            Some(first) if first.elapsed() < SAME_WISH => return true,
+            Some(_) => std::process::exit(INTERRUPTED),
         }
-        told = true;
         // Nobody listens any more when it ends already.
         let _ = ended.send(End::Signal);
         true

@@ -1,10 +1,15 @@
 //! Beginnings and ends: of the tracer, by any signal, and of the target.
 
-use std::io::{BufRead as _, BufReader};
+use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
 
 use rustix::process::Signal;
 
+use crate::support::PATIENCE;
 use crate::support::build::{c, probe_line};
 use crate::support::needs;
 use crate::support::program::{Program, send};
@@ -100,6 +105,76 @@ fn termination_signals_end_with_summary() {
         assert_adds_up(&finished.summary("p1"));
         text.wait_restored();
     }
+    assert_goes_on(&program);
+}
+
+/// Waits for the request of a debug file, and answers it with that file when it is told to.
+fn hold_back(id: &str, file: Vec<u8>) -> (String, mpsc::Receiver<()>, mpsc::Sender<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let id = id.to_owned();
+    let url = format!("http://{}", listener.local_addr().expect("its address"));
+    let (asks, asked) = mpsc::channel();
+    let (answer, answered) = mpsc::channel();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.expect("a connection");
+            let mut request = String::new();
+            let mut reader = BufReader::new(stream.try_clone().expect("a connection"));
+            reader.read_line(&mut request).expect("a request");
+            // The program's own; no library's.
+            let mine = request.contains(&id) && request.contains("/debuginfo ");
+            let (status, body) = if mine {
+                asks.send(()).expect("the test waits");
+                answered.recv().expect("the test tells");
+                ("200 OK", &file[..])
+            } else {
+                ("404 Not Found", &[][..])
+            };
+            let length = body.len();
+            let head = format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n\r\n");
+            stream.write_all(head.as_bytes()).expect("it listens");
+            stream.write_all(body).expect("it listens");
+        }
+    });
+    (url, asked, answer)
+}
+
+#[test]
+fn signals_that_come_while_attaching_end_with_summary_and_silence() {
+    if !needs::kernel() {
+        return;
+    }
+    let path = c("loop_by_id", SOURCE, &["-O0", "-Wl,--build-id=0xfeed0c0de0"]);
+    let folder = tempfile::tempdir().expect("a directory");
+    let stripped = folder.path().join("loop_stripped");
+    let stripping = Command::new("objcopy")
+        .arg("--strip-debug")
+        .args([&path, &stripped])
+        .status();
+    assert!(stripping.expect("objcopy runs").success());
+    let mut program = Program::ready(&stripped, &["1", "0", "1000", "0"]);
+    program.say("go");
+    let text = Text::of_exe(program.pid());
+    let (url, asked, answer) = hold_back("feed0c0de0", fs::read(&path).expect("the program's file"));
+    let mut command = Command::new(TRACER);
+    command
+        .args(attach_args(program.pid(), "json", &[&probe("work")], &[]))
+        .env("DEBUGINFOD_URLS", url)
+        .env("DEBUGINFOD_CACHE_PATH", folder.path());
+    let tracer = Tracer::spawn(command);
+    asked.recv_timeout(PATIENCE).expect("it asks");
+    // As many as silence all probes; then what `timeout -s INT` sends: to it, and to its group.
+    tracer.signal(Signal::USR1);
+    tracer.signal(Signal::INT);
+    tracer.signal(Signal::INT);
+    answer.send(()).expect("it waits");
+    let finished = tracer.finish();
+    assert!(finished.code.is_some(), "ended by a signal: {finished}");
+    assert_adds_up(&finished.summary("p1"));
+    finished.assert_says(&["SIGUSR1: all probes are silenced"]);
+    assert_eq!(counter(&finished.summary("p1"), "events"), 0);
+    finished.assert_code(1);
+    text.wait_restored();
     assert_goes_on(&program);
 }
 
