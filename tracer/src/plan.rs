@@ -8,6 +8,7 @@
 mod aggregate;
 mod asm;
 mod bases;
+mod bit_fields;
 mod breakpoints;
 mod build;
 mod capture;

@@ -12,8 +12,8 @@ use crate::unavailable::Unavailable;
 /// A value as it was at the moment of the hit.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
-    /// An integer of at most 128 bits, signed.
-    Int(i128),
+    /// An integer of at most 128 bits, signed; how many its type has.
+    Int(i128, u32),
     /// An integer of at most 128 bits, unsigned.
     Uint(u128),
     /// A time span in ns; written as `1.5ms`, in JSON as the number.

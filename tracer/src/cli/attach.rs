@@ -272,12 +272,7 @@ pub(super) fn counted(count: usize, what: &str) -> String {
 }
 
 /// Writes lines until something ends it, then the summary.
-fn lines(
-    session: &Arc<Session>,
-    style: Style,
-    until: Until,
-    ends: Ends,
-) -> Result<u8, Failure> {
+fn lines(session: &Arc<Session>, style: Style, until: Until, ends: Ends) -> Result<u8, Failure> {
     let shown = stream::run(session, style, until, ends)?;
     summarise(session, &shown.probes);
     if shown.beyond > 0 {

@@ -201,6 +201,15 @@ pub struct Expr {
 }
 
 impl Expr {
+    /// `x` of `&x`.
+    #[must_use]
+    pub fn addressed(&self) -> Option<&Self> {
+        match &self.kind {
+            ExprKind::Unary(UnaryOp::AddressOf, object) => Some(object),
+            _ => None,
+        }
+    }
+
     /// Whether it is a number, whatever it is a number of: nothing that has a place.
     #[must_use]
     pub const fn is_computed(&self) -> bool {

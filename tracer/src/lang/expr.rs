@@ -126,8 +126,8 @@ fn cast(cursor: &mut Cursor<'_>) -> Result<Expr, SyntaxError> {
     let mut expr = unary(cursor)?;
     while cursor.peek_word() == Some("as") {
         // `as` is an option of probes, too: `… as NAME`. A type's name looks the same, so the
-        // option wins at the end of a condition; parentheses make a cast of it.
-        if cursor.depth == 0 && option_follows(cursor) {
+        // option wins at the end of an expression; parentheses make a cast of it.
+        if option_follows(cursor) {
             break;
         }
         cursor.take_word("as");
@@ -148,7 +148,8 @@ fn option_follows(cursor: &Cursor<'_>) -> bool {
     if is_primitive(word) {
         return false;
     }
-    ahead.advance(word.len());
+    let length = ahead.rest().find(|c| !super::probe::is_of_name(c));
+    ahead.advance(length.unwrap_or(ahead.rest().len()));
     matches!(
         ahead.peek(),
         Ok(Token {
@@ -165,7 +166,22 @@ fn is_primitive(word: &str) -> bool {
         "i8", "i16", "i32", "i64", "i128", "isize", "u8", "u16", "u32", "u64", "u128", "usize",
         "f32", "f64", "bool", "char", "str",
     ];
-    RUST.contains(&word) || TYPE_WORDS.contains(&word)
+    const C: [&str; 13] = [
+        "int8_t",
+        "int16_t",
+        "int32_t",
+        "int64_t",
+        "uint8_t",
+        "uint16_t",
+        "uint32_t",
+        "uint64_t",
+        "size_t",
+        "ssize_t",
+        "intptr_t",
+        "uintptr_t",
+        "ptrdiff_t",
+    ];
+    RUST.contains(&word) || TYPE_WORDS.contains(&word) || C.contains(&word)
 }
 
 fn type_name(cursor: &mut Cursor<'_>) -> Result<String, SyntaxError> {

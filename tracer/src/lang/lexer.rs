@@ -34,6 +34,14 @@ const PUNCTUATION: [&str; 33] = [
     ".", ",", ":", "#", "+", "-", "*", "/", "%", "&", "|", "^", "!", "~", "<", ">",
 ];
 
+/// Behind the digits of an integer, in Rust and C; what it is computed with has 64 bits anyway.
+const SUFFIXES: [&str; 19] = [
+    "i8", "i16", "i32", "i64", "i128", "isize", "u8", "u16", "u32", "u64", "u128", "usize", "u",
+    "l", "ul", "lu", "ll", "ull", "llu",
+];
+/// The same of a float.
+const FLOAT_SUFFIXES: [&str; 3] = ["f32", "f64", "f"];
+
 /// A place in the text, and the token there.
 #[derive(Clone, Debug)]
 pub(super) struct Cursor<'t> {
@@ -248,7 +256,8 @@ fn number(rest: &str, at: usize) -> Result<Token, SyntaxError> {
     {
         length += fraction + exponent;
         let text: String = body.get(..length).unwrap_or_default().replace('_', "");
-        let span = at..at + length;
+        let suffix = suffix(body.get(length..).unwrap_or_default(), &FLOAT_SUFFIXES);
+        let span = at..at + length + suffix;
         return match text.parse() {
             Ok(value) => Ok(Token {
                 kind: Kind::Float(value),
@@ -258,7 +267,16 @@ fn number(rest: &str, at: usize) -> Result<Token, SyntaxError> {
         };
     }
     let text = body.get(..length).unwrap_or_default().replace('_', "");
-    let span = at..at + skip + length;
+    let behind = body.get(length..).unwrap_or_default();
+    let span = at..at + skip + length + suffix(behind, &SUFFIXES);
+    if radix == 10 && text.len() > 1 && text.starts_with('0') {
+        let digits = text.trim_start_matches('0');
+        return Err(SyntaxError::new(
+            span,
+            "a number with a 0 in front is octal in C, and not in Rust",
+        )
+        .hint(format!("write `0o{digits}`, or `{digits}`")));
+    }
     match u128::from_str_radix(&text, radix) {
         Ok(value) => Ok(Token {
             kind: Kind::Int(value),
@@ -267,6 +285,14 @@ fn number(rest: &str, at: usize) -> Result<Token, SyntaxError> {
         Err(_) if text.is_empty() => Err(SyntaxError::new(span, "this number has no digits")),
         Err(_) => Err(SyntaxError::new(span, "this number has more than 128 bits")),
     }
+}
+
+/// Bytes of one of the suffixes that begins `text` and ends there.
+fn suffix(text: &str, of: &[&str]) -> usize {
+    let length = name_length(text);
+    let word = text.get(..length).unwrap_or_default();
+    let known = of.iter().any(|one| one.eq_ignore_ascii_case(word));
+    if known { length } else { 0 }
 }
 
 /// Bytes of `.5` and of `e-3`; `None` when neither is there. `1..2` and `1.len()` are no floats.

@@ -124,15 +124,17 @@ pub fn parse_location(text: &str) -> Result<Location, SyntaxError> {
 
 /// The line up to a `#` that begins a word and is not inside quotes.
 fn without_comment(line: &str) -> &str {
-    let (mut quoted, mut escaped, mut before) = (false, false, ' ');
-    for (at, c) in line.char_indices() {
-        match c {
-            _ if escaped => escaped = false,
-            '\\' if quoted => escaped = true,
-            '"' => quoted = !quoted,
-            '#' if !quoted && before.is_whitespace() => return line.get(..at).unwrap_or(line),
-            _ => {}
+    let (mut at, mut before) = (0, ' ');
+    while let Some(c) = line.get(at..).and_then(|rest| rest.chars().next()) {
+        if c == '#' && before.is_whitespace() {
+            return line.get(..at).unwrap_or(line);
         }
+        let rest = line.get(at..).unwrap_or_default();
+        at += match c {
+            // What is never closed is told when the probe is read.
+            '"' => template::length(rest, at).map_or(rest.len(), |inside| inside + 2),
+            _ => c.len_utf8(),
+        };
         before = c;
     }
     line
@@ -446,13 +448,17 @@ pub(super) fn leading_duration(text: &str) -> Option<(u64, usize)> {
     Some((u64::try_from(duration.as_nanos()).ok()?, length))
 }
 
+/// What names of probes are made of.
+pub(super) fn is_of_name(c: char) -> bool {
+    c.is_alphanumeric() || matches!(c, '_' | '-' | '.')
+}
+
 fn name(cursor: &mut Cursor<'_>) -> Result<String, SyntaxError> {
     let start = cursor.at();
     let rest = cursor.rest();
     let length = rest.find(char::is_whitespace).unwrap_or(rest.len());
     let text = rest.get(..length).unwrap_or_default().to_owned();
-    let fits = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
-    if text.is_empty() || text.len() > 64 || !text.chars().all(fits) {
+    if text.is_empty() || text.len() > 64 || !text.chars().all(is_of_name) {
         return Err(SyntaxError::new(
             start..start + length,
             "a name is up to 64 letters, digits, `_`, `-` and `.`",

@@ -21,17 +21,44 @@ pub fn parse_template(text: &str) -> Result<Template, SyntaxError> {
 
 /// Bytes of the template between the quotes at the start of `rest`.
 pub(super) fn length(rest: &str, at: usize) -> Result<usize, SyntaxError> {
-    let mut escaped = false;
-    for (index, c) in rest.char_indices().skip(1) {
-        match c {
-            _ if escaped => escaped = false,
-            '\\' => escaped = true,
-            '"' => return Ok(index - 1),
-            _ => {}
-        }
+    // A brace that is never closed is told as that, so the text ends before the next quote then.
+    let end = end(rest, true).or_else(|| end(rest, false));
+    end.map(|end| end - 1).ok_or_else(|| unclosed(at))
+}
+
+fn unclosed(at: usize) -> SyntaxError {
+    SyntaxError::new(at..at + 1, "this quote is never closed").hint("put a `\"` behind the message")
+}
+
+/// Where the quote is that ends the text; with `holes`, quotes in holes are those of texts there.
+fn end(rest: &str, holes: bool) -> Option<usize> {
+    #[derive(Clone, Copy, PartialEq)]
+    enum In {
+        Text,
+        Hole,
+        /// `"…"` or `'…'` in a hole.
+        Quoted(char),
     }
-    Err(SyntaxError::new(at..at + 1, "this quote is never closed")
-        .hint("put a `\"` behind the message"))
+    let mut place = In::Text;
+    let mut characters = rest.char_indices().skip(1).peekable();
+    while let Some((index, c)) = characters.next() {
+        place = match (place, c) {
+            (In::Text | In::Quoted(_), '\\') => {
+                characters.next();
+                place
+            }
+            (In::Text, '"') => return Some(index),
+            (In::Text, '{') if holes => match characters.next_if(|(_, next)| *next == '{') {
+                Some(_) => In::Text,
+                None => In::Hole,
+            },
+            (In::Hole, '}') => In::Text,
+            (In::Hole, '"' | '\'') => In::Quoted(c),
+            (In::Quoted(quote), _) if c == quote => In::Hole,
+            _ => place,
+        };
+    }
+    None
 }
 
 /// Parses the part `range` of `text`.

@@ -43,6 +43,54 @@ fn shown(text: &str) -> String {
 }
 
 #[test]
+fn name_ends_a_probe_behind_any_expression() {
+    for text in [
+        "count f by n % 2 as small-ones",
+        "log f \"x\" if n > 3 as small-ones",
+        "log f if a && b.c[1] == d as small-ones rate 3/s",
+        "hist f -n as small-ones",
+        "hist f n as u8 as small-ones",
+    ] {
+        let spec = probe(text);
+        assert_eq!(spec.options.name.as_deref(), Some("small-ones"), "{text}");
+    }
+    assert_eq!(probe("hist f n + 1 as u8").options.name, None);
+    assert_eq!(probe("hist f n + 1 as size_t").options.name, None);
+    assert_eq!(shown("a + b as Thing > 3"), "((a Add (b as Thing)) Gt 3)");
+}
+
+#[test]
+fn texts_may_stand_in_holes() {
+    let spec = probe(r#"log f "is {s == "a}\"b"} {c == '"'} {{\"" if t == "{" as named"#);
+    assert_eq!(spec.options.name.as_deref(), Some("named"));
+    let parts = spec.template.expect("a template").parts;
+    assert_eq!(parts.len(), 5);
+    assert_eq!(parts[4], TemplatePart::Text(" {\"".into()));
+    let file = "log f \"{s.contains(\" # \")}\" # a comment\n";
+    let probes = parse_probe_file(file);
+    assert!(probes[0].1.is_ok(), "{probes:?}");
+}
+
+#[test]
+fn numbers_may_have_suffixes_and_no_leading_zero() {
+    assert_eq!(
+        shown("1u8 + 0x1fUL + 2_i64 + 5LL"),
+        "(((1 Add 31) Add 2) Add 5)"
+    );
+    assert_eq!(parse_expr("1.5f").unwrap(), {
+        let mut same = parse_expr("1.5").unwrap();
+        same.span = 0..4;
+        same
+    });
+    let (message, at, hint) = wrong("log f if mode == 0644");
+    assert!(message.contains("octal"), "{message}");
+    assert_eq!(
+        (at.as_str(), hint.as_deref()),
+        ("0644", Some("write `0o644`, or `644`"))
+    );
+}
+
+#[test]
 fn log_with_template_condition_and_rate_is_read() {
     let spec = probe(
         "log src/main.rs:57 \"x {last.x} -> {current.x:#x}\" if current.x != last.x rate 100/s as moved",

@@ -174,10 +174,14 @@ impl<'a, 'b> Resolver<'a, 'b> {
                 "floats cannot be computed with in the kernel",
             )),
             ExprKind::Field(base, name) => {
-                let base_operand = self.place(base)?;
+                let base_operand = self.place(base.addressed().unwrap_or(base))?;
                 self.field(expr, base_operand, name)
             }
             ExprKind::Arrow(base, name) => {
+                if let Some(object) = base.addressed() {
+                    let object = self.place(object)?;
+                    return self.field(expr, object, name);
+                }
                 let (spots, ty) = self.place(base)?;
                 let pointee = self.deref(base, &spots, ty)?;
                 self.field(expr, pointee, name)
@@ -309,8 +313,13 @@ impl<'a, 'b> Resolver<'a, 'b> {
         match self.pointee(spots, ty) {
             Ok(Some(found)) => Ok(found),
             Ok(None) => {
-                let name = names::without_paths(&self.builder.resolve(ty).name);
-                Err(PlanError::at(expr, format!("`{name}` is no pointer")))
+                let resolved = self.builder.resolve(ty);
+                let name = names::without_paths(&resolved.name);
+                let why = match resolved.kind {
+                    TypeKind::Pointer { target: None, .. } => "does not say what it points to",
+                    _ => "is no pointer",
+                };
+                Err(PlanError::at(expr, format!("`{name}` {why}")))
             }
             Err(why) => Err(PlanError::at(expr, why.to_string())),
         }
@@ -351,6 +360,11 @@ impl<'a, 'b> Resolver<'a, 'b> {
         if let Some((offset, member)) = spelled(body) {
             let size = self.builder.size(member).unwrap_or(0);
             return Some((spots.project(offset, size), member));
+        }
+        if let Some(size) = ty.size
+            && let Some(field) = self.builder.bit_member(body, name, 0)
+        {
+            return Some((field.spots(spots, size), field.ty));
         }
         if let Some(found) = bases::member(self.builder, spots, body, name, 0) {
             return Some(found);

@@ -433,7 +433,10 @@ fn counted_number_that_is_unreadable_is_a_key_of_its_own() {
         Outcome::Tallied(status, number) => key.of_number(status, number).expect("decodes"),
         other => panic!("{other:?}"),
     };
-    assert_eq!(shown(run(&stack(&(-3_i16).to_le_bytes()))), Value::Int(-3));
+    assert_eq!(
+        shown(run(&stack(&(-3_i16).to_le_bytes()))),
+        Value::Int(-3, 16)
+    );
     assert_eq!(
         shown(run(&Regions::default())),
         Value::Unavailable(Unavailable::Unreadable(None))

@@ -144,7 +144,7 @@ fn count(rows: Vec<(Value, u64)>) -> Vec<CountRow> {
 fn times(machine: &Machine, slot: u32, rows: Vec<(Value, u64)>) -> Times {
     let mut found: BTreeMap<u64, u64> = BTreeMap::new();
     for (value, count) in rows {
-        if let Value::Int(bucket) = value {
+        if let Value::Int(bucket, _) = value {
             // A bucket's number was read from eight bytes.
             *found.entry(bucket as u64).or_default() += count;
         }
@@ -180,7 +180,7 @@ fn histogram(rows: Vec<(Value, u64)>, buckets: Buckets) -> Histogram {
     let mut unavailable: Vec<(Unavailable, u64)> = Vec::new();
     for (value, count) in rows {
         match value {
-            Value::Int(bucket) => {
+            Value::Int(bucket, _) => {
                 // A bucket's number was read from eight bytes.
                 *found.entry(bucket as i64).or_default() += count;
             }
@@ -211,20 +211,24 @@ mod tests {
 
     #[test]
     fn equal_values_of_several_sites_are_one_row() {
-        let rows = vec![(Value::Int(3), 2), (Value::Int(4), 9), (Value::Int(3), 5)];
+        let rows = vec![
+            (Value::Int(3, 32), 2),
+            (Value::Int(4, 32), 9),
+            (Value::Int(3, 32), 5),
+        ];
         let joined: Vec<(Value, u64)> = count(rows)
             .into_iter()
             .map(|row| (row.value, row.count))
             .collect();
-        assert_eq!(joined, [(Value::Int(4), 9), (Value::Int(3), 7)]);
+        assert_eq!(joined, [(Value::Int(4, 32), 9), (Value::Int(3, 32), 7)]);
     }
 
     #[test]
     fn histogram_keeps_what_could_not_be_read_apart() {
         let rows = vec![
-            (Value::Int(2), 4),
+            (Value::Int(2, 32), 4),
             (Value::Unavailable(Unavailable::Null), 1),
-            (Value::Int(-1), 2),
+            (Value::Int(-1, 32), 2),
             (Value::Unavailable(Unavailable::Null), 1),
         ];
         let histogram = histogram(rows, Buckets::Powers);

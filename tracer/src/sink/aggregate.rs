@@ -186,7 +186,7 @@ mod tests {
     fn counts_are_a_table_with_what_found_no_room() {
         let row = |value, count| CountRow { value, count };
         let body = AggregateBody::Count(vec![
-            row(Value::Int(7), 10),
+            row(Value::Int(7, 32), 10),
             row(Value::Unavailable(Unavailable::Null), 1),
         ]);
         assert_eq!(

@@ -165,8 +165,8 @@ struct BucketLine {
 impl From<&Bucket> for BucketLine {
     fn from(bucket: &Bucket) -> Self {
         Self {
-            low: Value::Int(bucket.low),
-            high: Value::Int(bucket.high),
+            low: Value::Int(bucket.low, 128),
+            high: Value::Int(bucket.high, 128),
             count: bucket.count,
         }
     }
@@ -333,7 +333,7 @@ pub(super) mod tests {
             values: vec![NamedValue {
                 expr: "last.x".into(),
                 ty: "i16".into(),
-                value: Value::Int(640),
+                value: Value::Int(640, 32),
             }],
             stack: crate::event::Stack::default(),
         }

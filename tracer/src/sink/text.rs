@@ -227,7 +227,7 @@ mod tests {
                 values: vec![crate::event::NamedValue {
                     expr: "n".into(),
                     ty: "i32".into(),
-                    value: crate::value::Value::Int(4),
+                    value: crate::value::Value::Int(4, 32),
                 }],
             },
             Frame {

@@ -141,7 +141,7 @@ mod tests {
         let some = Variant {
             ty: "Option".into(),
             name: "Some".into(),
-            fields: vec![("0".into(), Value::Int(3))],
+            fields: vec![("0".into(), Value::Int(3, 32))],
         };
         assert_eq!(short(Value::Variant(some)), "v=Some(3)");
         let none = Variant {
@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn compact_of_much_is_bounded() {
         let row = Value::Sequence(Sequence {
-            items: vec![Value::Int(7); 10_000],
+            items: vec![Value::Int(7, 32); 10_000],
             cut: None,
             set: false,
         });

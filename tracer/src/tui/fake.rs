@@ -63,7 +63,10 @@ fn main() {
 pub(crate) fn point(x: i128, y: i128) -> Value {
     Value::Struct(Struct {
         name: "Pointer".into(),
-        fields: vec![("x".into(), Value::Int(x)), ("y".into(), Value::Int(y))],
+        fields: vec![
+            ("x".into(), Value::Int(x, 32)),
+            ("y".into(), Value::Int(y, 32)),
+        ],
     })
 }
 

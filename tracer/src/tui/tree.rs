@@ -335,7 +335,7 @@ fn address(address: u64, symbol: Option<&str>) -> String {
 /// A value without parts, as text.
 pub(super) fn leaf(value: &Value) -> Option<(String, Kind)> {
     let text = match value {
-        Value::Int(n) => n.to_string(),
+        Value::Int(n, _) => n.to_string(),
         Value::Uint(n) => n.to_string(),
         Value::Nanoseconds(_) => value.to_string(),
         Value::Bool(b) => b.to_string(),
@@ -430,7 +430,7 @@ mod tests {
     #[test]
     fn map_with_plain_keys_has_them_as_labels() {
         let map = Value::Map(Map {
-            entries: vec![(Value::Int(1), Value::Unit), (point(1, 2), Value::Unit)],
+            entries: vec![(Value::Int(1, 32), Value::Unit), (point(1, 2), Value::Unit)],
             cut: None,
         });
         assert_eq!(
@@ -441,7 +441,7 @@ mod tests {
 
     #[test]
     fn pointers_nested_without_end_are_cut_at_the_depth() {
-        let mut value = Value::Int(0);
+        let mut value = Value::Int(0, 32);
         for _ in 0..10_000 {
             value = Value::Pointer(Pointer {
                 address: 16,

@@ -60,7 +60,7 @@ pub fn write(out: &mut dyn Write, value: &Value, format: Format) -> fmt::Result 
             format,
             Align::Right,
         ),
-        (Value::Int(value), Style::Pointer) => write!(out, "{value:#x}"),
+        (Value::Int(value, _), Style::Pointer) => write!(out, "{value:#x}"),
         (Value::Uint(value), Style::Pointer) => write!(out, "{value:#x}"),
         _ => Writer {
             out,
@@ -89,7 +89,15 @@ struct Writer<'w> {
 impl Writer<'_> {
     fn value(&mut self, value: &Value) -> fmt::Result {
         match value {
-            Value::Int(number) => self.integer(number.is_negative(), number.unsigned_abs()),
+            Value::Int(number, bits) if number.is_negative() && self.is_of_bits() => {
+                // As Rust and C show them: the bits that the number has in its type.
+                let unused = 128_u32.saturating_sub(*bits);
+                let number = (*number as u128)
+                    .unbounded_shl(unused)
+                    .unbounded_shr(unused);
+                self.integer(false, number)
+            }
+            Value::Int(number, _) => self.integer(number.is_negative(), number.unsigned_abs()),
             Value::Uint(number) => self.integer(false, *number),
             Value::Nanoseconds(ns) => self.duration(Duration::from_nanos(*ns)),
             Value::Bool(value) => pad(
@@ -111,6 +119,14 @@ impl Writer<'_> {
             Value::Pointer(pointer) => self.pointer(pointer),
             Value::Unavailable(why) => write!(self.out, "<{why}>"),
         }
+    }
+
+    /// Whether the format shows the bits of integers.
+    const fn is_of_bits(&self) -> bool {
+        matches!(
+            self.format.style,
+            Style::LowerHex | Style::UpperHex | Style::Octal | Style::Binary
+        )
     }
 
     fn integer(&mut self, negative: bool, number: u128) -> fmt::Result {

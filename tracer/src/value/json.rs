@@ -15,7 +15,7 @@ const EXACT: u128 = 1 << 53;
 impl Serialize for Value {
     fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
         match self {
-            Self::Int(number) => match i64::try_from(*number) {
+            Self::Int(number, _) => match i64::try_from(*number) {
                 Ok(small) if number.unsigned_abs() <= EXACT => out.serialize_i64(small),
                 _ => out.collect_str(number),
             },

@@ -21,7 +21,7 @@ fn named() -> Value {
     Value::Struct(Struct {
         name: "Named".into(),
         fields: vec![
-            ("x".into(), Value::Int(-5)),
+            ("x".into(), Value::Int(-5, 32)),
             (
                 "t".into(),
                 Value::Tuple(vec![Value::Uint(3), Value::Float64(1e21)]),
@@ -84,7 +84,14 @@ fn numbers_follow_the_format() {
     let centre = format(Style::Display, false, false, Some(7), Some(Align::Center));
     assert_eq!(to_string(&value, centre), format!("{:^7}", 0x2a));
     let zeros = format(Style::Debug, false, true, Some(6), None);
-    assert_eq!(to_string(&Value::Int(-7), zeros), format!("{:06?}", -7));
+    assert_eq!(to_string(&Value::Int(-7, 32), zeros), format!("{:06?}", -7));
+    assert_eq!(to_string(&Value::Int(-7, 32), hex), format!("{:#08x}", -7));
+    assert_eq!(
+        to_string(&Value::Int(-7, 8), binary),
+        format!("{:8b}", -7_i8)
+    );
+    let wide = Value::Int(i128::MIN, 128);
+    assert_eq!(to_string(&wide, hex), format!("{:#08x}", i128::MIN));
     assert_eq!(
         to_string(&Value::Float32(0.1), DEBUG),
         format!("{:?}", 0.1f32)
@@ -134,7 +141,10 @@ fn json_loses_nothing() {
     let json = |value: &Value| serde_json::to_string(value).expect("writes");
     assert_eq!(json(&Value::Uint(1 << 53)), "9007199254740992");
     assert_eq!(json(&Value::Uint((1 << 53) + 1)), "\"9007199254740993\"");
-    assert_eq!(json(&Value::Int(i128::MIN)), format!("\"{}\"", i128::MIN));
+    assert_eq!(
+        json(&Value::Int(i128::MIN, 32)),
+        format!("\"{}\"", i128::MIN)
+    );
     assert_eq!(json(&Value::Float64(f64::INFINITY)), "\"inf\"");
     assert_eq!(
         json(&Value::Unavailable(Unavailable::OptimisedOut)),

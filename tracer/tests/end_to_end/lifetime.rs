@@ -144,7 +144,11 @@ fn signals_that_come_while_attaching_end_with_summary_and_silence() {
     if !needs::kernel() {
         return;
     }
-    let path = c("loop_by_id", SOURCE, &["-O0", "-Wl,--build-id=0xfeed0c0de0"]);
+    let path = c(
+        "loop_by_id",
+        SOURCE,
+        &["-O0", "-Wl,--build-id=0xfeed0c0de0"],
+    );
     let folder = tempfile::tempdir().expect("a directory");
     let stripped = folder.path().join("loop_stripped");
     let stripping = Command::new("objcopy")
@@ -155,7 +159,8 @@ fn signals_that_come_while_attaching_end_with_summary_and_silence() {
     let mut program = Program::ready(&stripped, &["1", "0", "1000", "0"]);
     program.say("go");
     let text = Text::of_exe(program.pid());
-    let (url, asked, answer) = hold_back("feed0c0de0", fs::read(&path).expect("the program's file"));
+    let (url, asked, answer) =
+        hold_back("feed0c0de0", fs::read(&path).expect("the program's file"));
     let mut command = Command::new(TRACER);
     command
         .args(attach_args(program.pid(), "json", &[&probe("work")], &[]))

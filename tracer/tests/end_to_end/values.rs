@@ -9,7 +9,7 @@ use crate::support::build::{c, probe_line, rust};
 use crate::support::needs;
 use crate::support::program::Program;
 use crate::support::text::Text;
-use crate::support::tracer::{Tracer, value};
+use crate::support::tracer::{Tracer, tracer, value};
 
 /// One event with every variable at the line marked `look`.
 fn look(path: &Path, source: &str) -> Value {
@@ -262,6 +262,86 @@ fn control_characters_of_the_target_are_escaped_in_text() {
     for said in [rust, c] {
         assert!(said.contains("[31mred"), "{said:?}");
         assert!(!said.chars().any(char::is_control), "{said:?}");
+    }
+}
+
+/// Each of these, as text.
+fn assert_shown(path: &std::path::Path, source: &str, expected: &[(&str, &str)]) {
+    let holes: Vec<String> = expected
+        .iter()
+        .map(|(hole, _)| format!("{{{hole}}}"))
+        .collect();
+    let said = message(path, source, &holes.join("|"));
+    let said: Vec<&str> = said.split('|').collect();
+    assert_eq!(said.len(), expected.len(), "{said:?}");
+    for ((hole, expected), said) in expected.iter().zip(said) {
+        assert_eq!(said, *expected, "{hole}");
+    }
+}
+
+#[test]
+fn c_expressions_mean_what_they_mean_in_c() {
+    if !needs::kernel() {
+        return;
+    }
+    let expected = [
+        // Pointers count in what they point to.
+        ("fourth - third", "1"),
+        ("third - fourth", "-1"),
+        ("*(third + 1)", "40"),
+        ("*(third - 2)", "10"),
+        ("(1 + third)[0]", "40"),
+        ("(pointer + 0)->id", "1"),
+        ("(wild + 2) as u64", "16"),
+        ("wild as u64 + 2", "10"),
+        // `&` and `*` cancel; an array is a pointer to its first element.
+        ("*&argument == argument", "true"),
+        ("(&first)->id", "1"),
+        ("(&first.inner)->small", "-7"),
+        ("*array", "10"),
+        // Small numbers are an `int` to `~`.
+        ("~u8", "-256"),
+        ("~u32", "0"),
+        ("~i8", "127"),
+        ("~(unsigned char)i32", "-1"),
+        // Bit fields, alone.
+        ("first.flags", "5"),
+        ("first.level", "-3"),
+        ("first.flags + first.level", "2"),
+        ("pointer->level < 0 && pointer->flags == 5", "true"),
+        ("first.flags & 0x4u", "4"),
+        // Casts by the words of C.
+        ("(unsigned long long)i8", "18446744073709551488"),
+        ("(short int)u32", "-1"),
+        ("(char)65", "A"),
+        // Bits of negative numbers are those of their type.
+        ("i8:x", "80"),
+        ("i16:#x", "0x8000"),
+        ("i32:o", "20000000000"),
+        ("first.inner.small:b", "1111111111111001"),
+        // Texts in holes.
+        (r#"greeting.starts_with("hel")"#, "true"),
+        (r#"text == "}""#, "false"),
+    ];
+    assert_shown(&c_path("-O0"), "e2e_values.c", &expected);
+}
+
+#[test]
+fn c_expressions_that_would_be_guessed_are_refused() {
+    for (hole, why) in [
+        ("third * 2", "cannot be computed with a pointer"),
+        ("nowhere + 1", "cannot be computed with a pointer"),
+        ("&array[1] + 1", "cannot be computed with a pointer"),
+        ("*nowhere", "does not say what it points to"),
+        ("array[0 - 1]", "index -1 of an array of 4"),
+        ("u8 + 010", "octal in C"),
+    ] {
+        let path = c_path("-O0");
+        let line = probe_line("e2e_values.c", "look");
+        let probe = format!("log e2e_values.c:{line} \"{{{hole}}}\"");
+        let path = path.to_str().expect("UTF-8");
+        let finished = tracer(&["attach", "--check", "--exe", path, "-e", &probe]);
+        finished.assert_code(2).assert_says(&[why]);
     }
 }
 

@@ -100,7 +100,7 @@ fn integer(number: u128, bits: u32, signed: bool) -> Value {
     }
     let shift = 128 - bits;
     if signed {
-        Value::Int(((number << shift) as i128) >> shift)
+        Value::Int(((number << shift) as i128) >> shift, bits)
     } else {
         Value::Uint((number << shift) >> shift)
     }
@@ -123,7 +123,7 @@ fn character(code: u32, size: u8) -> Result<Value, Unavailable> {
 fn named(node: &EnumNode, number: u128) -> Result<Value, Unavailable> {
     let plain = integer(number, u32::from(node.size) * 8, node.signed);
     let wide = match plain {
-        Value::Int(value) => value,
+        Value::Int(value, _) => value,
         Value::Uint(value) => value as i128,
         _ => 0,
     };

@@ -4,11 +4,11 @@ use tracer_common::op::alu;
 
 use super::super::PlanError;
 use super::super::condition;
-use super::super::ir::{Ir, divide};
+use super::super::ir::{Ir, Spot, Spots, divide};
 use super::super::wide::{self, Side};
 use super::{Number, NumberKind, Operand, Resolver};
-use crate::debuginfo::types::{Language, TypeKind};
-use crate::lang::ast::{BinaryOp, Expr, UnaryOp};
+use crate::debuginfo::types::{Language, TypeId, TypeKind};
+use crate::lang::ast::{BinaryOp, Expr, ExprKind, UnaryOp};
 
 impl Resolver<'_, '_> {
     pub(super) fn unary(
@@ -19,7 +19,13 @@ impl Resolver<'_, '_> {
     ) -> Result<Operand, PlanError> {
         match op {
             UnaryOp::Deref => {
+                if let Some(object) = inner.addressed() {
+                    return self.operand(object);
+                }
                 let (spots, ty) = self.place(inner)?;
+                if let Some(first) = self.first_of_array(expr, &spots, ty)? {
+                    return Ok(first);
+                }
                 let (spots, ty) = self.deref(inner, &spots, ty)?;
                 Ok(Operand::Place(spots, ty))
             }
@@ -40,6 +46,10 @@ impl Resolver<'_, '_> {
                     .ok_or_else(|| wide::too_wide(expr, "numbers of more than 64 bits")),
                 side => {
                     let number = side.number(self, inner)?;
+                    let number = match op {
+                        UnaryOp::BitNot => self.promoted(inner, number)?,
+                        _ => number,
+                    };
                     Ok(Operand::Number(match op {
                         UnaryOp::Neg => Number {
                             ir: Ir::alu(alu::SUB, Ir::Const(0), number.ir).folded(),
@@ -72,6 +82,28 @@ impl Resolver<'_, '_> {
             signed,
             kind: NumberKind::Int,
         }
+    }
+
+    /// The number as the source's `~` takes it: C's are an `int` at least.
+    fn promoted(&mut self, expr: &Expr, number: Number) -> Result<Number, PlanError> {
+        let of_c = match &expr.kind {
+            ExprKind::Cast(inner, _) => self.is_c_cast(expr, inner),
+            // What has no place is not looked into twice: that would double with each operator.
+            _ if expr.is_computed() => false,
+            _ => match self.operand(expr)? {
+                Operand::Place(_, ty) => self.builder.resolve(ty).language != Language::Rust,
+                _ => false,
+            },
+        };
+        if number.size >= 4 || !of_c {
+            return Ok(number);
+        }
+        Ok(Number {
+            size: 4,
+            signed: true,
+            kind: NumberKind::Int,
+            ..number
+        })
     }
 
     /// An integer of a Rust program, of which `!` turns the bits.
@@ -123,6 +155,9 @@ impl Resolver<'_, '_> {
             Ok(operand) => return Ok(operand),
             Err(numbers) => numbers,
         };
+        if a.kind == NumberKind::Pointer || b.kind == NumberKind::Pointer {
+            return self.pointers(expr, op, (left, a), (right, b));
+        }
         let small = a.size < 8 && b.size < 8;
         // What one of them cannot hold as a signed number makes the result unsigned.
         let holds = |number: &Number| number.signed || number.size < 8;
@@ -148,25 +183,106 @@ impl Resolver<'_, '_> {
         }))
     }
 
+    /// Sums and differences of pointers, which C and C++ count in what they point to.
+    fn pointers(
+        &mut self,
+        expr: &Expr,
+        op: BinaryOp,
+        (left, a): (&Expr, Number),
+        (right, b): (&Expr, Number),
+    ) -> Result<Operand, PlanError> {
+        let (of_left, of_right) = (self.stride(left)?, self.stride(right)?);
+        let is_int = |number: &Number| number.kind == NumberKind::Int;
+        let scaled = |count: Ir, stride| Ir::alu(alu::MUL, count, Ir::Const(stride));
+        let (ir, ty) = match (op, of_left, of_right) {
+            (BinaryOp::Add, Some((stride, ty)), None) if is_int(&b) => {
+                (Ir::alu(alu::ADD, a.ir, scaled(b.ir, stride)), ty)
+            }
+            (BinaryOp::Add, None, Some((stride, ty))) if is_int(&a) => {
+                (Ir::alu(alu::ADD, b.ir, scaled(a.ir, stride)), ty)
+            }
+            (BinaryOp::Sub, Some((stride, ty)), None) if is_int(&b) => {
+                (Ir::alu(alu::SUB, a.ir, scaled(b.ir, stride)), ty)
+            }
+            (BinaryOp::Sub, Some((stride, _)), Some((same, _))) if stride == same => {
+                let apart = Ir::alu(alu::SUB, a.ir, b.ir);
+                return Ok(Operand::Number(Number {
+                    ir: divide(alu::SDIV, apart, Ir::Const(stride)).folded(),
+                    size: 8,
+                    signed: true,
+                    kind: NumberKind::Int,
+                }));
+            }
+            _ => {
+                let error = PlanError::at(expr, "this cannot be computed with a pointer");
+                return Err(error.hint(Some(
+                    "`p as u64` is its address; `&p[1]` is where the next one is".into(),
+                )));
+            }
+        };
+        Ok(Operand::Place(
+            Spots::whole(8, Spot::Number(ir.folded())),
+            ty,
+        ))
+    }
+
+    /// Bytes between elements, and the type, of a pointer of C or C++ in the program.
+    fn stride(&mut self, expr: &Expr) -> Result<Option<(u64, TypeId)>, PlanError> {
+        // What has no place is not looked into twice: that would double with each operator.
+        if expr.is_computed() {
+            return Ok(None);
+        }
+        let Operand::Place(_, ty) = self.operand(expr)? else {
+            return Ok(None);
+        };
+        let resolved = self.builder.resolve(ty);
+        let TypeKind::Pointer {
+            target: Some(target),
+            ..
+        } = resolved.kind
+        else {
+            return Ok(None);
+        };
+        let size = self.builder.size(target).filter(|size| *size > 0);
+        Ok(size
+            .filter(|_| resolved.language != Language::Rust)
+            .map(|size| (size, ty)))
+    }
+
+    /// Whether a cast stands in front of what it casts.
+    fn is_c_cast(&self, expr: &Expr, inner: &Expr) -> bool {
+        let before = self.scope.text.get(expr.span.start..inner.span.start);
+        before.is_some_and(|text| text.contains(char::is_alphabetic))
+    }
+
+    /// `x as char` of Rust, and C's `(char)x`, by the language of `x`.
+    fn character(&mut self, expr: &Expr, inner: &Expr) -> Result<Operand, PlanError> {
+        let is_rust = match self.rust_integer(inner)? {
+            Some(_) => true,
+            None => inner.is_computed() && !self.is_c_cast(expr, inner),
+        };
+        let number = Side::new(self, inner)?.number(self, inner)?;
+        let (size, signed) = if is_rust { (4, false) } else { (1, true) };
+        Ok(Operand::Number(Number {
+            ir: number.ir.extend(size, signed),
+            size,
+            signed,
+            kind: NumberKind::Char,
+        }))
+    }
+
     pub(super) fn cast(
         &mut self,
         expr: &Expr,
         inner: &Expr,
         ty: &str,
     ) -> Result<Operand, PlanError> {
-        let (size, signed) = match ty {
-            "u8" | "uint8_t" | "unsigned char" => (1, false),
-            "i8" | "int8_t" | "signed char" | "char" => (1, true),
-            "u16" | "uint16_t" | "unsigned short" => (2, false),
-            "i16" | "int16_t" | "short" => (2, true),
-            "u32" | "uint32_t" | "unsigned int" | "unsigned" => (4, false),
-            "i32" | "int32_t" | "int" => (4, true),
-            "u64" | "uint64_t" | "unsigned long" | "usize" | "size_t" => (8, false),
-            "i64" | "int64_t" | "long" | "isize" | "ssize_t" => (8, true),
-            _ => {
-                let error = PlanError::at(expr, format!("no cast to `{ty}`"));
-                return Err(error.hint(Some("casts are to integers: `i32`, `u64`, …".into())));
-            }
+        if ty == "char" {
+            return self.character(expr, inner);
+        }
+        let Some((size, signed)) = integer_type(ty) else {
+            let error = PlanError::at(expr, format!("no cast to `{ty}`"));
+            return Err(error.hint(Some("casts are to integers: `i32`, `u64`, …".into())));
         };
         let ir = match Side::new(self, inner)? {
             Side::Wide(wide) => wide.narrowed(size, signed),
@@ -178,6 +294,43 @@ impl Resolver<'_, '_> {
             signed,
             kind: NumberKind::Int,
         }))
+    }
+}
+
+/// Bytes and sign of the integer type of that name.
+fn integer_type(ty: &str) -> Option<(u8, bool)> {
+    Some(match ty {
+        "u8" | "uint8_t" => (1, false),
+        "i8" | "int8_t" => (1, true),
+        "u16" | "uint16_t" => (2, false),
+        "i16" | "int16_t" => (2, true),
+        "u32" | "uint32_t" => (4, false),
+        "i32" | "int32_t" => (4, true),
+        "u64" | "uint64_t" | "usize" | "size_t" | "uintptr_t" => (8, false),
+        "i64" | "int64_t" | "isize" | "ssize_t" | "intptr_t" | "ptrdiff_t" => (8, true),
+        _ => return c_integer(ty),
+    })
+}
+
+/// Bytes and sign of an integer by its words in C, in any order.
+fn c_integer(ty: &str) -> Option<(u8, bool)> {
+    let count = |wanted| ty.split_whitespace().filter(|word| *word == wanted).count();
+    let known = ["unsigned", "signed", "char", "short", "int", "long"];
+    let all = ty.split_whitespace().count();
+    if all == 0 || known.into_iter().map(count).sum::<usize>() != all {
+        return None;
+    }
+    let size = match (count("char"), count("short"), count("long"), count("int")) {
+        (1, 0, 0, 0) => 1,
+        (0, 1, 0, 0 | 1) => 2,
+        (0, 0, 0, 0 | 1) => 4,
+        (0, 0, 1 | 2, 0 | 1) => 8,
+        _ => return None,
+    };
+    match (count("unsigned"), count("signed")) {
+        (0, 0 | 1) => Some((size, true)),
+        (1, 0) => Some((size, false)),
+        _ => None,
     }
 }
 

@@ -93,6 +93,26 @@ impl Resolver<'_, '_> {
             .map(Some)
     }
 
+    /// What an array of C is where a pointer is meant: its first element.
+    pub(super) fn first_of_array(
+        &self,
+        expr: &Expr,
+        spots: &Spots,
+        ty: TypeId,
+    ) -> Result<Option<Operand>, PlanError> {
+        let resolved = self.builder.resolve(ty);
+        if resolved.language == Language::Rust || !matches!(resolved.kind, TypeKind::Array { .. }) {
+            return Ok(None);
+        }
+        let Some(elements) = self.elements(spots, &resolved) else {
+            return Ok(None);
+        };
+        let (first, element, count) =
+            elements.map_err(|why| PlanError::at(expr, why.to_string()))?;
+        let index = Number::unsigned(Ir::Const(0), 8);
+        self.element(expr, first, element, count, index).map(Some)
+    }
+
     fn element(
         &self,
         expr: &Expr,
@@ -118,8 +138,7 @@ impl Resolver<'_, '_> {
         if let (Some(Ir::Const(count)), Ir::Const(index)) = (&count, &index.ir)
             && index >= count
         {
-            let message = format!("index {index} of an array of {count}");
-            return Err(PlanError::at(expr, message));
+            return Err(out_of_bounds(expr, *index, *count));
         }
         let Elements::At(spots) = first;
         let spots = match (&index.ir, spots.address()) {
@@ -218,14 +237,20 @@ enum Elements {
     At(Spots),
 }
 
+fn out_of_bounds(expr: &Expr, index: u64, count: u64) -> PlanError {
+    // One from below zero is meant as that.
+    let index = match index as i64 {
+        below @ ..0 => below.to_string(),
+        _ => index.to_string(),
+    };
+    PlanError::at(expr, format!("index {index} of an array of {count}"))
+}
+
 /// An index that is checked against the number of elements, now where both are known.
 fn in_bounds(expr: &Expr, index: Ir, count: u64) -> Result<Ir, PlanError> {
     match index {
         Ir::Const(at) if at < count => Ok(index),
-        Ir::Const(at) => Err(PlanError::at(
-            expr,
-            format!("index {at} of an array of {count}"),
-        )),
+        Ir::Const(at) => Err(out_of_bounds(expr, at, count)),
         computed => {
             let test = Test::compare(
                 tracer_common::op::cond::LT,
