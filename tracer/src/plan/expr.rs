@@ -309,6 +309,23 @@ impl<'a, 'b> Resolver<'a, 'b> {
         Ok(Some((Spots::whole(size, spot), target)))
     }
 
+    /// What C++ means by the name of a reference: what it refers to.
+    fn referent(
+        &self,
+        expr: &Expr,
+        (mut spots, mut ty): (Spots, TypeId),
+    ) -> Result<(Spots, TypeId), PlanError> {
+        for _ in 0..DEREFS {
+            let resolved = self.builder.resolve(ty);
+            let pointer = matches!(resolved.kind, TypeKind::Pointer { .. });
+            if !pointer || resolved.language == Language::Rust || is_address(&resolved) {
+                break;
+            }
+            (spots, ty) = self.deref(expr, &spots, ty)?;
+        }
+        Ok((spots, ty))
+    }
+
     fn deref(&self, expr: &Expr, spots: &Spots, ty: TypeId) -> Result<(Spots, TypeId), PlanError> {
         match self.pointee(spots, ty) {
             Ok(Some(found)) => Ok(found),
@@ -471,11 +488,7 @@ impl<'a, 'b> Resolver<'a, 'b> {
                 TypeKind::Bool => (false, NumberKind::Bool),
                 TypeKind::Char { signed } => (*signed, NumberKind::Char),
                 TypeKind::Float => (false, NumberKind::Float),
-                TypeKind::Pointer { .. }
-                    if resolved.language != Language::Rust || resolved.name.starts_with('*') =>
-                {
-                    (false, NumberKind::Pointer)
-                }
+                TypeKind::Pointer { .. } if is_address(&resolved) => (false, NumberKind::Pointer),
                 TypeKind::Pointer { .. } => match self.pointee(&spots, ty) {
                     Ok(Some(next)) => {
                         (spots, ty) = next;
@@ -502,6 +515,15 @@ impl<'a, 'b> Resolver<'a, 'b> {
             }));
         }
         None
+    }
+}
+
+/// Whether a pointer is a value by itself, and no reference to one.
+fn is_address(pointer: &Type) -> bool {
+    match (&pointer.kind, pointer.language) {
+        (_, Language::Rust) => pointer.name.starts_with('*'),
+        (TypeKind::Pointer { kind, .. }, _) => *kind == PointerKind::Raw,
+        _ => false,
     }
 }
 

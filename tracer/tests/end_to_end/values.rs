@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::support::build::{c, probe_line, rust};
+use crate::support::build::{c, fixture, probe_line, rust};
 use crate::support::needs;
 use crate::support::program::Program;
 use crate::support::text::Text;
@@ -343,6 +343,50 @@ fn c_expressions_that_would_be_guessed_are_refused() {
         let finished = tracer(&["attach", "--check", "--exe", path, "-e", &probe]);
         finished.assert_code(2).assert_says(&[why]);
     }
+}
+
+#[test]
+fn cpp_references_are_what_they_refer_to() {
+    if !needs::kernel() {
+        return;
+    }
+    let expected = [
+        ("number", "41"),
+        ("number + 1", "42"),
+        ("number == 41", "true"),
+        ("moved > number", "true"),
+        ("~number", "-42"),
+        ("object.bits * 2", "10"),
+        ("object.high - object.low", "5"),
+        ("pointer->bits", "5"),
+        ("(*pointer).low", "4"),
+        ("pointer + 1 == null", "false"),
+        ("&object == pointer", "true"),
+        ("row[1]", "2"),
+        ("row[number - 39]", "3"),
+        ("row[3]", "<invalid value: index out of bounds>"),
+        ("none[0]", "<invalid value: index out of bounds>"),
+        ("row.len()", "3"),
+        ("none.len() + three.len()", "3"),
+        ("three[2]", "-9"),
+        ("text[4]", "o"),
+        ("text.len() + view.len()", "10"),
+        ("view[0] == 'h'", "true"),
+    ];
+    let path = fixture(
+        "c++",
+        "values-cpp",
+        "e2e_values.cpp",
+        &["-g", "-O0", "-std=c++17"],
+    );
+    assert_shown(&path, "e2e_values.cpp", &expected);
+    let program = Program::ready(&path, &[]);
+    let line = probe_line("e2e_values.cpp", "look");
+    let condition = "if number == 41 && row.len() == 3 && row[2] > 2 hits 1";
+    let probe = format!("log e2e_values.cpp:{line} \"{{number}}\" {condition}");
+    let tracer = Tracer::json(program.pid(), &[&probe]);
+    assert_eq!(value(&tracer.wait_events(1)[0], "number"), 41);
+    tracer.interrupt().assert_code(0);
 }
 
 fn c_path(level: &str) -> std::path::PathBuf {

@@ -22,7 +22,8 @@ impl Resolver<'_, '_> {
                 if let Some(object) = inner.addressed() {
                     return self.operand(object);
                 }
-                let (spots, ty) = self.place(inner)?;
+                let place = self.place(inner)?;
+                let (spots, ty) = self.referent(inner, place)?;
                 if let Some(first) = self.first_of_array(expr, &spots, ty)? {
                     return Ok(first);
                 }
@@ -30,7 +31,8 @@ impl Resolver<'_, '_> {
                 Ok(Operand::Place(spots, ty))
             }
             UnaryOp::AddressOf => {
-                let (spots, _) = self.place(inner)?;
+                let place = self.place(inner)?;
+                let (spots, _) = self.referent(inner, place)?;
                 match spots.address() {
                     Some(address) => Ok(Operand::Number(Number {
                         ir: address.clone(),
@@ -232,9 +234,10 @@ impl Resolver<'_, '_> {
         if expr.is_computed() {
             return Ok(None);
         }
-        let Operand::Place(_, ty) = self.operand(expr)? else {
+        let Operand::Place(spots, ty) = self.operand(expr)? else {
             return Ok(None);
         };
+        let (_, ty) = self.referent(expr, (spots, ty))?;
         let resolved = self.builder.resolve(ty);
         let TypeKind::Pointer {
             target: Some(target),

@@ -3,10 +3,10 @@
 use tracer_common::op::alu;
 
 use super::super::build::Builder;
-use super::super::ir::{Failure, Ir, Spot, Spots, Test};
+use super::super::ir::{Failure, Ir, Spot, Spots, Test, divide};
 use super::super::{PlanError, names};
-use super::{DEREFS, Number, NumberKind, Operand, Resolver};
-use crate::debuginfo::types::{Language, Type, TypeId, TypeKind};
+use super::{DEREFS, Number, NumberKind, Operand, Resolver, is_address};
+use crate::debuginfo::types::{Language, StructType, Type, TypeId, TypeKind};
 use crate::lang::ast::{Expr, ExprKind};
 use crate::unavailable::Unavailable;
 
@@ -29,7 +29,8 @@ impl Resolver<'_, '_> {
                     elements.map_err(|why| PlanError::at(base, why.to_string()))?;
                 return self.element(expr, first, element, count, index);
             }
-            let pointer = matches!(resolved.kind, TypeKind::Pointer { .. });
+            let pointer =
+                matches!(resolved.kind, TypeKind::Pointer { .. }) && is_address(&resolved);
             let next = self
                 .pointee(&spots, ty)
                 .map_err(|why| PlanError::at(base, why.to_string()))?;
@@ -172,6 +173,9 @@ impl Resolver<'_, '_> {
                 Some(Ok((Elements::At(spots.clone()), *element, count)))
             }
             TypeKind::Struct(body) => {
+                if let Some(found) = self.cpp_row(spots, ty, body) {
+                    return Some(found);
+                }
                 let (pointer, len, element) = row_parts(self.builder, ty, body)?;
                 let read = |offset| spots.project(offset, 8).number();
                 Some(read(pointer).and_then(|address| {
@@ -182,6 +186,60 @@ impl Resolver<'_, '_> {
             }
             _ => None,
         }
+    }
+
+    /// The same of `std::vector`, `std::array` and the strings of C++.
+    #[expect(clippy::type_complexity, reason = "three facts, as above")]
+    fn cpp_row(
+        &self,
+        spots: &Spots,
+        ty: &Type,
+        body: &StructType,
+    ) -> Option<Result<(Elements, TypeId, Option<Ir>), Unavailable>> {
+        let plain = names::path(&ty.name).strip_prefix("std::")?;
+        let plain = plain.strip_prefix("__cxx11::").unwrap_or(plain);
+        let find = |path| self.builder.find(body, path);
+        let (start, pointer) = match plain {
+            "vector" => find(&["_M_impl", "_M_start"])?,
+            "basic_string" | "string" => find(&["_M_dataplus", "_M_p"])?,
+            "basic_string_view" | "string_view" => find(&["_M_str"])?,
+            "array" => {
+                let (offset, elements) = find(&["_M_elems"])?;
+                let elements = self.builder.resolve(elements);
+                let size = elements.size.unwrap_or(0);
+                return match elements.kind {
+                    TypeKind::Array { .. } => {
+                        self.elements(&spots.project(offset, size), &elements)
+                    }
+                    _ => None,
+                };
+            }
+            _ => return None,
+        };
+        let TypeKind::Pointer {
+            target: Some(element),
+            ..
+        } = self.builder.resolve(pointer).kind
+        else {
+            return None;
+        };
+        let size = self.builder.size(element).filter(|size| *size > 0)?;
+        let read = |offset| spots.project(offset, 8).number();
+        let count = match plain {
+            "vector" => {
+                let (finish, _) = find(&["_M_impl", "_M_finish"])?;
+                read(finish).and_then(|finish| {
+                    let bytes = Ir::alu(alu::SUB, finish, read(start)?);
+                    Ok(divide(alu::DIV, bytes, Ir::Const(size)))
+                })
+            }
+            "basic_string" | "string" => read(find(&["_M_string_length"])?.0),
+            _ => read(find(&["_M_len"])?.0),
+        };
+        Some(read(start).and_then(|address| {
+            let first = Spots::whole(size, Spot::Memory(address));
+            Ok((Elements::At(first), element, Some(count?)))
+        }))
     }
 
     /// How many elements or bytes a value has.
@@ -201,6 +259,11 @@ impl Resolver<'_, '_> {
                     }
                 }
                 TypeKind::Struct(body) => {
+                    if let Some(row) = self.cpp_row(&spots, &resolved, body) {
+                        let (_, _, count) =
+                            row.map_err(|why| PlanError::at(expr, why.to_string()))?;
+                        return count.ok_or_else(|| PlanError::at(expr, "it has no length"));
+                    }
                     const PATHS: [&[&str]; 9] = [
                         &["length"],
                         &["len"],
