@@ -24,6 +24,7 @@ mod expr;
 mod float;
 mod ir;
 mod layout;
+mod libcxx;
 mod limits;
 mod names;
 mod once;

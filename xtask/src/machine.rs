@@ -155,6 +155,9 @@ const fn part_of_compiler(what: &'static str, packages: &'static [&'static str])
     }
 }
 
+/// The other standard library of C++.
+const LIBCXX: Missing = missing_program("libc++", &["libc++-dev", "libc++abi-dev"]);
+
 /// What is missing for these needs.
 pub(crate) fn lack(needs: &[Need]) -> Lack {
     let mut lack = Lack {
@@ -165,6 +168,9 @@ pub(crate) fn lack(needs: &[Need]) -> Lack {
             .collect(),
         ..Lack::default()
     };
+    if needs.contains(&Need::Tests) && !has_libcxx() {
+        lack.packaged.push(LIBCXX);
+    }
     if needs.contains(&Need::Fuzz) {
         lack.nightly = !has_nightly();
         lack.cargo_fuzz = cargo_fuzz().is_none();
@@ -204,6 +210,15 @@ pub(crate) fn cargo_fuzz() -> Option<PathBuf> {
         .chain(find("cargo-fuzz"))
         .chain(home)
         .find(|path| path.is_file())
+}
+
+/// Whether clang finds libc++: of what it does not find it prints no more than the name.
+fn has_libcxx() -> bool {
+    let mut command = Command::new("clang++");
+    command.args(["-stdlib=libc++", "-print-file-name=libc++.so"]);
+    command
+        .output()
+        .is_ok_and(|output| output.status.success() && output.stdout.contains(&b'/'))
 }
 
 fn has_nightly() -> bool {

@@ -538,6 +538,7 @@ impl<'a> Builder<'a> {
                 zero_ends: true,
                 limit: self.limits.string_bytes,
                 unit: 1,
+                short: None,
                 slot: self.slot().ok()?,
             })));
         }
@@ -592,6 +593,7 @@ impl<'a> Builder<'a> {
                         zero_ends: false,
                         limit: self.limits.string_bytes,
                         unit: 1,
+                        short: None,
                         slot,
                     }));
                 }

@@ -453,6 +453,12 @@ impl<'a, 'b> Capture<'a, 'b> {
 
     fn text(&mut self, node: &TextNode, frame: &Frame, at: u64) -> Result<(), Unavailable> {
         let skip = self.asm.label();
+        if let Some(short) = node.short {
+            let tag = frame.load(self.asm, at.saturating_add(short.tag), 1, skip)?;
+            self.asm.alu_const(alu::AND, tag, tag, 1);
+            self.asm.jump_if_const(tag, cond::EQ, 0, skip);
+            self.asm.give(tag);
+        }
         let pointer = frame.load(self.asm, at.saturating_add(node.pointer), 8, skip)?;
         let addend = i32::try_from(node.addend).map_err(|_| too_far())?;
         let limit = node.limit.min(u64::from(MAX_COPY));

@@ -1,14 +1,15 @@
-//! Shapes of the C++ standard library (libstdc++): what a reader wants to see
-//! instead of the members.
+//! Shapes of the C++ standard library: what a reader wants to see instead of the
+//! members. Those of libstdc++ are here; libc++ has a namespace of its own.
 //!
 //! Chosen by name and by the members that the debug information shows; where
 //! these are not as expected the raw members are shown.
 
 use super::build::Builder;
 use super::cpp_collections;
+use super::libcxx;
 use super::names;
 use super::rust::seq;
-use super::shape::{Arm, Field, Node, SeqLen, TextNode, VariantsNode};
+use super::shape::{Arm, Field, Node, SeqLen, ShortText, TextNode, VariantsNode};
 use crate::debuginfo::types::{BaseOffset, StructType, Type, TypeId, TypeKind};
 use crate::unavailable::Unavailable;
 
@@ -21,17 +22,20 @@ pub(super) fn present(
 ) -> Option<Node> {
     let path = names::path(&ty.name);
     let plain = path.strip_prefix("std::")?;
+    if let Some(plain) = plain.strip_prefix("__1::") {
+        return libcxx::present(builder, (plain, &ty.name), body, depth);
+    }
     let plain = plain.strip_prefix("__cxx11::").unwrap_or(plain);
     match plain {
         "basic_string" | "string" => {
             let (pointer, _) = builder.find(body, &["_M_dataplus", "_M_p"])?;
             let (len, _) = builder.find(body, &["_M_string_length"])?;
-            text(builder, body, pointer, len, depth)
+            text(builder, body, (pointer, len, None), depth)
         }
         "basic_string_view" | "string_view" => {
             let (pointer, _) = builder.find(body, &["_M_str"])?;
             let (len, _) = builder.find(body, &["_M_len"])?;
-            text(builder, body, pointer, len, depth)
+            text(builder, body, (pointer, len, None), depth)
         }
         "vector" => {
             let (start, pointer) = builder.find(body, &["_M_impl", "_M_start"])?;
@@ -73,29 +77,36 @@ pub(super) fn present(
             let (offset, _) = builder.find(body, &["_M_ptr"])?;
             Some(address_only(builder, offset))
         }
-        "optional" => optional(builder, body, depth),
-        "variant" => variant(builder, body, depth),
-        "tuple" => {
-            let mut parts = Vec::new();
-            tuple_parts(builder, body, 0, 0, &mut parts);
-            parts.sort_by_key(|(index, ..)| *index);
-            if !are_all(&parts) && !body.bases.is_empty() {
-                // Not all of it was found: then the members as they are.
-                return None;
-            }
-            let fields = parts.into_iter().map(|(index, offset, ty)| Field {
-                name: index.to_string().into(),
-                offset,
-                node: builder.node(ty, depth),
-            });
-            Some(Node::Tuple(fields.collect()))
+        "optional" => {
+            let value = ["_M_payload", "_M_payload", "_M_value"];
+            optional(
+                builder,
+                body,
+                (&["_M_payload", "_M_engaged"], &value),
+                depth,
+            )
         }
+        "variant" => {
+            let names = VariantNames {
+                index: &["_M_index"],
+                union: &["_M_u"],
+                first: &["_M_first"],
+                rest: "_M_rest",
+            };
+            variant(builder, body, &names, depth)
+        }
+        "tuple" => tuple(
+            builder,
+            body,
+            (0, "std::_Head_base<", "_M_head_impl"),
+            depth,
+        ),
         _ => cpp_collections::present(builder, plain, body, depth),
     }
 }
 
 /// A pointer that is not followed.
-fn address_only(builder: &Builder<'_>, offset: u64) -> Node {
+pub(super) fn address_only(builder: &Builder<'_>, offset: u64) -> Node {
     let target = Err(Unavailable::Unsupported("what it points to".into()));
     Node::Inside(offset, Box::new(builder.pointer_to(target, false)))
 }
@@ -109,12 +120,34 @@ fn are_all(parts: &[(u32, u64, TypeId)]) -> bool {
     !parts.is_empty() && numbers.all(|(number, (index, ..))| *index == number)
 }
 
+/// `tuple`: its elements are in bases, whose names begin with `head` and the element's number.
+pub(super) fn tuple(
+    builder: &mut Builder<'_>,
+    body: &StructType,
+    (at, head, member): (u64, &str, &str),
+    depth: u32,
+) -> Option<Node> {
+    let mut parts = Vec::new();
+    tuple_parts(builder, body, (head, member), (at, 0), &mut parts);
+    parts.sort_by_key(|(index, ..)| *index);
+    if !are_all(&parts) && !body.bases.is_empty() {
+        // Not all of it was found: then the members as they are.
+        return None;
+    }
+    let fields = parts.into_iter().map(|(index, offset, ty)| Field {
+        name: index.to_string().into(),
+        offset,
+        node: builder.node(ty, depth),
+    });
+    Some(Node::Tuple(fields.collect()))
+}
+
 /// The elements of a tuple by number, deep in its bases.
 fn tuple_parts(
     builder: &Builder<'_>,
     body: &StructType,
-    at: u64,
-    level: u32,
+    (head, member): (&str, &str),
+    (at, level): (u64, u32),
     out: &mut Vec<(u32, u64, TypeId)>,
 ) {
     if level > 32 || out.len() > 64 {
@@ -132,33 +165,48 @@ fn tuple_parts(
         let TypeKind::Struct(inner) = &ty.kind else {
             continue;
         };
-        match ty.name.strip_prefix("std::_Head_base<") {
+        match ty.name.strip_prefix(head) {
             Some(arguments) => {
                 let digits = arguments.find(|c: char| !c.is_ascii_digit());
                 let number = arguments.get(..digits.unwrap_or(0)).unwrap_or_default();
-                let head = builder.find(inner, &["_M_head_impl"]);
-                out.push(match (number.parse(), head) {
+                let found = builder.find(inner, &[member]);
+                out.push(match (number.parse(), found) {
                     (Ok(index), Some((offset, ty))) => (index, at.saturating_add(offset), ty),
                     _ => (NOT_FOUND, 0, base.ty),
                 });
             }
-            None => tuple_parts(builder, inner, at, level + 1, out),
+            None => tuple_parts(builder, inner, (head, member), (at, level + 1), out),
         }
     }
 }
 
+/// How a library calls the parts of a `variant`.
+pub(super) struct VariantNames<'n> {
+    /// Number of the alternative.
+    pub(super) index: &'n [&'n str],
+    /// Union of the first alternative and of the rest.
+    pub(super) union: &'n [&'n str],
+    pub(super) first: &'n [&'n str],
+    pub(super) rest: &'n str,
+}
+
 /// `variant`: written as the alternative that it holds.
-fn variant(builder: &mut Builder<'_>, body: &StructType, depth: u32) -> Option<Node> {
-    let (index, index_type) = builder.find(body, &["_M_index"])?;
+pub(super) fn variant(
+    builder: &mut Builder<'_>,
+    body: &StructType,
+    names: &VariantNames<'_>,
+    depth: u32,
+) -> Option<Node> {
+    let (index, index_type) = builder.find(body, names.index)?;
     let size = u8::try_from(builder.size(index_type)?).ok()?;
-    let (mut at, mut union) = builder.find(body, &["_M_u"])?;
+    let (mut at, mut union) = builder.find(body, names.union)?;
     let mut arms = Vec::new();
     for (number, (_, ty)) in body.type_arguments.iter().enumerate() {
         let resolved = builder.resolve(union);
         let (TypeKind::Struct(inner) | TypeKind::Union(inner)) = &resolved.kind else {
             return None;
         };
-        let (offset, _) = builder.find(inner, &["_M_first"])?;
+        let (offset, _) = builder.find(inner, names.first)?;
         arms.push(Arm {
             name: number.to_string().into(),
             values: vec![(number as u128, number as u128)],
@@ -168,7 +216,7 @@ fn variant(builder: &mut Builder<'_>, body: &StructType, depth: u32) -> Option<N
                 node: builder.node(*ty, depth),
             }],
         });
-        if let Some((offset, rest)) = builder.find(inner, &["_M_rest"]) {
+        if let Some((offset, rest)) = builder.find(inner, &[names.rest]) {
             at = at.checked_add(offset)?;
             union = rest;
         }
@@ -188,7 +236,7 @@ fn variant(builder: &mut Builder<'_>, body: &StructType, depth: u32) -> Option<N
     })))
 }
 
-fn target(builder: &Builder<'_>, pointer: TypeId) -> Option<TypeId> {
+pub(super) fn target(builder: &Builder<'_>, pointer: TypeId) -> Option<TypeId> {
     match builder.resolve(pointer).kind {
         TypeKind::Pointer { target, .. } => target,
         _ => None,
@@ -196,11 +244,10 @@ fn target(builder: &Builder<'_>, pointer: TypeId) -> Option<TypeId> {
 }
 
 /// A text of characters of one, two or four bytes.
-fn text(
+pub(super) fn text(
     builder: &mut Builder<'_>,
     body: &StructType,
-    pointer: u64,
-    len: u64,
+    (pointer, len, short): (u64, u64, Option<ShortText>),
     depth: u32,
 ) -> Option<Node> {
     let (_, first) = body.type_arguments.first()?;
@@ -219,6 +266,7 @@ fn text(
         zero_ends: false,
         limit: builder.limits().string_bytes / u64::from(unit) * u64::from(unit),
         unit,
+        short,
         slot: builder.slot().ok()?,
     })))
 }
@@ -248,7 +296,12 @@ fn head(builder: &Builder<'_>, body: &StructType, level: u32) -> Option<(u64, Ty
     })
 }
 
-fn smart(builder: &mut Builder<'_>, offset: u64, pointer: TypeId, depth: u32) -> Option<Node> {
+pub(super) fn smart(
+    builder: &mut Builder<'_>,
+    offset: u64,
+    pointer: TypeId,
+    depth: u32,
+) -> Option<Node> {
     let target = target(builder, pointer)?;
     let block = builder.block(target, depth);
     let node = builder.pointer_to(block, true);
@@ -256,9 +309,14 @@ fn smart(builder: &mut Builder<'_>, offset: u64, pointer: TypeId, depth: u32) ->
 }
 
 /// `optional`: a value that counts when its flag is set.
-fn optional(builder: &mut Builder<'_>, body: &StructType, depth: u32) -> Option<Node> {
-    let (engaged, _) = builder.find(body, &["_M_payload", "_M_engaged"])?;
-    let (offset, payload) = builder.find(body, &["_M_payload", "_M_payload", "_M_value"])?;
+pub(super) fn optional(
+    builder: &mut Builder<'_>,
+    body: &StructType,
+    (engaged, value): (&[&str], &[&str]),
+    depth: u32,
+) -> Option<Node> {
+    let (engaged, _) = builder.find(body, engaged)?;
+    let (offset, payload) = builder.find(body, value)?;
     let field = Field {
         name: "0".into(),
         offset,

@@ -205,6 +205,7 @@ fn text(
         zero_ends: false,
         limit: builder.limits().string_bytes.min(MOST),
         unit: 1,
+        short: None,
         slot: builder.slot().ok()?,
     })))
 }

@@ -218,7 +218,20 @@ pub(super) struct TextNode {
     pub(super) limit: u64,
     /// Bytes of a character: 1 (UTF-8, if anything), 2 (UTF-16) or 4 (UTF-32).
     pub(super) unit: u8,
+    /// Where it is when it is not elsewhere.
+    pub(super) short: Option<ShortText>,
     pub(super) slot: Slot,
+}
+
+/// A text within the bytes of its value, which have the pointer and the length else.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ShortText {
+    /// A byte that is even when the text is here: twice its characters.
+    pub(super) tag: u64,
+    /// Where the first character is.
+    pub(super) data: u64,
+    /// Characters at most.
+    pub(super) most: u64,
 }
 
 /// Elements elsewhere.
@@ -435,6 +448,10 @@ impl Node {
                 add(text.pointer, 8);
                 if let Some(len) = text.len {
                     add(len, 8);
+                }
+                if let Some(short) = text.short {
+                    add(short.tag, 1);
+                    add(short.data, short.most.saturating_mul(text.unit.into()));
                 }
             }
             Self::Seq(seq) => {

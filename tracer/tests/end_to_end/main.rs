@@ -16,6 +16,7 @@ mod corrupt_files;
 mod following;
 mod forks;
 mod language;
+mod libcxx;
 mod lifetime;
 mod linkers;
 mod load;

@@ -1,6 +1,6 @@
 //! Texts and elements in a row.
 
-use super::super::shape::{Node, SeqLen, SeqNode, Slot, TextNode};
+use super::super::shape::{Node, SeqLen, SeqNode, ShortText, Slot, TextNode};
 use super::{DecodeError, Decoder, MOST_LENGTH, View, located};
 use crate::unavailable::Unavailable;
 use crate::value::{Cut, Pointer, Sequence, Text, Value};
@@ -12,6 +12,16 @@ impl Decoder<'_, '_> {
         view: &View<'_>,
         at: u64,
     ) -> Result<Value, DecodeError> {
+        if let Some(short) = node.short {
+            match view.number(at.saturating_add(short.tag), 1) {
+                Err(why) => return Ok(Value::Unavailable(why)),
+                Ok(tag) if tag & 1 == 0 => {
+                    let text = short_text(node, short, view, at, tag as u64 / 2);
+                    return Ok(text.unwrap_or_else(Value::Unavailable));
+                }
+                Ok(_) => {}
+            }
+        }
         let pointer = view.word(at.saturating_add(node.pointer));
         let len = node.len.map(|len| view.word(at.saturating_add(len)));
         let (pointer, len) = match (pointer, len.transpose()) {
@@ -157,6 +167,29 @@ impl Decoder<'_, '_> {
 }
 
 /// Text of UTF-16 or UTF-32 as UTF-8; `all` counts its units.
+/// A text of so many characters within the value.
+fn short_text(
+    node: &TextNode,
+    short: ShortText,
+    view: &View<'_>,
+    at: u64,
+    len: u64,
+) -> Result<Value, Unavailable> {
+    if len > short.most {
+        return Err(Unavailable::Invalid(format!("a length of {len}")));
+    }
+    let unit = u64::from(node.unit.max(1));
+    let shown = (len * unit).min(node.limit);
+    let data = view.bytes(at.saturating_add(short.data), shown)?;
+    if unit > 1 {
+        return Ok(wide_text(&data, unit, len));
+    }
+    Ok(Value::Text(Text {
+        bytes: data.to_vec(),
+        cut: (len > shown).then_some(Cut { of: Some(len) }),
+    }))
+}
+
 fn wide_text(data: &[u8], unit: u64, all: u64) -> Value {
     let text: Option<String> = if unit == 2 {
         let units: Vec<u16> = data

@@ -49,6 +49,20 @@ pub(crate) fn tools(names: &[&str]) -> bool {
     )
 }
 
+/// True when clang finds libc++: of what it does not find it prints no more than the name.
+///
+/// # Panics
+/// It does not, and `REQUIRE_KERNEL=1` is set.
+#[track_caller]
+pub(crate) fn libcxx() -> bool {
+    let mut clang = std::process::Command::new("clang++");
+    clang.args(["-stdlib=libc++", "-print-file-name=libc++.so"]);
+    let found = clang
+        .output()
+        .is_ok_and(|output| output.status.success() && output.stdout.contains(&b'/'));
+    met(found, "clang and libc++", "one of them is missing")
+}
+
 /// True when a program of this name is on the path.
 pub(crate) fn has(name: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
