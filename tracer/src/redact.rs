@@ -1,8 +1,8 @@
 //! Values that no output gets, by the names that lead to them.
 //!
 //! A name is taken apart into words (`apiKey`, `api_key`, `API_KEY` are all `api
-//! key`); it is redacted when it has the words of a pattern in a row. What
-//! is decoded goes through here before a message is made of it.
+//! key`); it is redacted when it has the words of a pattern in a row. A pattern
+//! with `*` is for whole names, whatever their words are. What is decoded goes through here before a message is made of it.
 
 use std::sync::Arc;
 
@@ -33,7 +33,16 @@ const DEPTH: u32 = 64;
 
 /// Names whose values no output gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Redactor(Arc<[Vec<String>]>);
+pub struct Redactor(Arc<[Pattern]>);
+
+/// What a name is redacted by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Pattern {
+    /// Words in a row, in lower case.
+    Words(Vec<String>),
+    /// The whole name, in lower case; `*` is any letters.
+    Whole(Vec<char>),
+}
 
 impl Default for Redactor {
     /// The usual names of secrets.
@@ -52,9 +61,11 @@ impl Redactor {
     /// The same with more names.
     #[must_use]
     pub fn with(&self, names: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
-        let more = names.into_iter().map(|name| words(name.as_ref()));
-        let all = self.0.iter().cloned().chain(more);
-        Self(all.filter(|words| !words.is_empty()).collect())
+        let more = names.into_iter().map(|name| Pattern::of(name.as_ref()));
+        let is_any =
+            |pattern: &Pattern| !matches!(pattern, Pattern::Words(words) if words.is_empty());
+        let all = self.0.iter().cloned().chain(more.filter(is_any));
+        Self(all.collect())
     }
 
     /// Whether the value of that name is redacted.
@@ -64,11 +75,19 @@ impl Redactor {
             return false;
         }
         // Each name of each event goes through here: nothing is allocated.
+        let is_whole =
+            |pattern: &Pattern| matches!(pattern, Pattern::Whole(whole) if fits(name, whole));
+        if self.0.iter().any(is_whole) {
+            return true;
+        }
         let mut from = Words::of(name);
         loop {
-            let begins = |pattern: &Vec<String>| {
+            let begins = |pattern: &Pattern| {
+                let Pattern::Words(wanted) = pattern else {
+                    return false;
+                };
                 let mut words = from.clone();
-                pattern
+                wanted
                     .iter()
                     .all(|wanted| words.next().is_some_and(|word| is_same(word, wanted)))
             };
@@ -136,6 +155,42 @@ impl Redactor {
             *value = Value::Unavailable(Unavailable::Redacted);
         } else {
             self.value(value, depth + 1);
+        }
+    }
+}
+
+impl Pattern {
+    fn of(text: &str) -> Self {
+        if text.contains('*') {
+            return Self::Whole(text.chars().flat_map(char::to_lowercase).collect());
+        }
+        Self::Words(words(text))
+    }
+}
+
+/// Whether the whole name is what the pattern says; its letters are compared one by one, and the
+/// last `*` takes one more where they differ.
+fn fits(name: &str, pattern: &[char]) -> bool {
+    let mut letters = name.chars().flat_map(char::to_lowercase);
+    let mut at = 0;
+    let mut again = None;
+    loop {
+        if pattern.get(at) == Some(&'*') {
+            at += 1;
+            again = Some((at, letters.clone()));
+            continue;
+        }
+        match (letters.next(), pattern.get(at)) {
+            (None, None) => return true,
+            (Some(letter), Some(wanted)) if letter == *wanted => at += 1,
+            (None, _) => return false,
+            _ => {
+                let Some((behind, from)) = &mut again else {
+                    return false;
+                };
+                from.next();
+                (at, letters) = (*behind, from.clone());
+            }
         }
     }
 }
@@ -210,6 +265,26 @@ mod tests {
             bytes: text.as_bytes().to_vec(),
             cut: None,
         })
+    }
+
+    #[test]
+    fn patterns_with_stars_are_for_whole_names() {
+        let mine = Redactor::nothing().with(["card*", "*_PIN", "a*b*c", "**"].iter().take(3));
+        for name in [
+            "card",
+            "cardNumber",
+            "user_pin",
+            "_pin",
+            "abc",
+            "a1b2b3c",
+            "aBC",
+        ] {
+            assert!(mine.hides(name), "{name}");
+        }
+        for name in ["discard", "pin", "pins", "ab", "xabc", "a1b2b3", ""] {
+            assert!(!mine.hides(name), "{name}");
+        }
+        assert!(Redactor::nothing().with(["*"]).hides("anything"));
     }
 
     #[test]

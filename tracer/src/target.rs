@@ -326,7 +326,7 @@ impl Process {
             return mapped;
         }
         // Those are CAP_CHECKPOINT_RESTORE's to open: by its path then, while it is the same file.
-        let at_path = self.root().join(relative(path));
+        let at_path = self.root().join(below(&self.root(), path));
         match fs::metadata(&at_path) {
             Ok(there) if there.ino() == mapping.inode => at_path,
             _ => mapped,
@@ -336,10 +336,8 @@ impl Process {
 
 /// Another file than the one at `open_path` stands where the process saw it.
 fn is_replaced(pid: u32, path: &Path, open_path: &Path) -> bool {
-    let seen = Path::new("/proc")
-        .join(pid.to_string())
-        .join("root")
-        .join(relative(path));
+    let root = PathBuf::from(format!("/proc/{pid}/root"));
+    let seen = root.join(below(&root, path));
     match (fs::metadata(seen), fs::metadata(open_path)) {
         (Ok(there), Ok(mapped)) => (there.dev(), there.ino()) != (mapped.dev(), mapped.ino()),
         // Deleted, or unlinked and not yet written again.
@@ -348,8 +346,14 @@ fn is_replaced(pid: u32, path: &Path, open_path: &Path) -> bool {
     }
 }
 
-fn relative(path: &Path) -> &Path {
-    path.strip_prefix("/").unwrap_or(path)
+/// A path of `/proc/PID`, as it is below the process's root directory.
+///
+/// The kernel writes both as the reader sees them: after `chroot`, the path has that of the root
+/// in front.
+fn below(root: &Path, path: &Path) -> PathBuf {
+    let seen = fs::read_link(root).unwrap_or_else(|_| PathBuf::from("/"));
+    let path = path.strip_prefix(&seen).unwrap_or(path);
+    path.strip_prefix("/").unwrap_or(path).to_owned()
 }
 
 /// The kernel marks the path of an unlinked file; the mark is not part of it.

@@ -152,7 +152,8 @@ pub(super) struct Attach {
     /// Bytes that are read of one value before its pointers are followed [default: 4096]
     #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u64).range(1..=16384))]
     max_value: Option<u64>,
-    /// Redact the values of these names too, beside `password`, `token`, `secret`, …
+    /// Redact the values of these names too, beside `password`, `token`, `secret`, …; `card*` is
+    /// each that begins so
     #[arg(long, value_name = "NAME")]
     pub(super) redact: Vec<String>,
     /// Show the values of every name

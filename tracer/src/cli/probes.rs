@@ -1,5 +1,6 @@
 //! The probes of the command line: those behind `-e`, then those of the files behind `-f`.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::failure::Failure;
@@ -38,6 +39,16 @@ pub(super) fn read(
         match read_file(file.as_ref()) {
             Ok(text) => of_file(file.as_ref(), &text, &mut probes, &mut failures),
             Err(failure) => failures.push(failure),
+        }
+    }
+    let mut names = BTreeSet::new();
+    for Written { spec, place } in &probes {
+        if let Some(name) = &spec.options.name
+            && !names.insert(name)
+        {
+            let failure = Failure::new(format!("two probes have the name `{name}`"));
+            let hint = "output tells probes apart by their names".to_owned();
+            failures.push(failure.hint(hint).at(place.as_deref()));
         }
     }
     if failures.is_empty() {
@@ -92,6 +103,15 @@ mod tests {
         assert!(texts[1].starts_with("log main.rs:2"), "{texts:?}");
         assert_eq!(probes[0].place, None);
         assert_eq!(probes[1].place, Some(format!("{}:3", file.display())));
+    }
+
+    #[test]
+    fn read_refuses_two_probes_of_one_name() {
+        let files: [&Path; 0] = [];
+        let texts = |names: [&str; 2]| names.map(|name| format!("log main.rs:1 as {name}"));
+        assert!(read(&texts(["a", "b"]), &files).is_ok());
+        let failures = read(&texts(["a", "a"]), &files).unwrap_err();
+        assert!(failures[0].message().contains("name `a`"), "{failures:?}");
     }
 
     #[test]

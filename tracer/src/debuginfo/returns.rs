@@ -77,12 +77,23 @@ impl Module {
         if !sites.is_empty() {
             return Ok(sites);
         }
-        // It has inlined copies, which return nowhere, or there is none.
+        // It never returns, or has inlined copies, which return nowhere, or there is none.
         match self.function_sites(pattern) {
-            Ok(_) => Err(SiteError::Returns {
-                name: pattern.to_owned(),
-                why: "it has only inlined copies, which have no return of their own".into(),
-            }),
+            Ok(entries) => {
+                let own = entries
+                    .sites
+                    .iter()
+                    .any(|site| site.inlined_into.is_empty());
+                let why = if own {
+                    "it has no instruction that returns"
+                } else {
+                    "it has only inlined copies, which have no return of their own"
+                };
+                Err(SiteError::Returns {
+                    name: pattern.to_owned(),
+                    why: why.into(),
+                })
+            }
             Err(error) => Err(error),
         }
     }

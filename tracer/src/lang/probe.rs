@@ -180,6 +180,18 @@ fn location(
         let first = one_location(first, start)?;
         return Ok((first, Some(one_location(second, at)?)));
     }
+    if !quoted && let Some((first, second)) = text.split_once("..") {
+        let places = [first, second]
+            .into_iter()
+            .filter(|text| text.contains(':'));
+        if places.count() == 2 {
+            let span = start..start + text.len();
+            let error = SyntaxError::new(span, "two places have a time between them, and no hit");
+            return Err(error.hint(format!(
+                "`time {text}` measures it; other actions take one place"
+            )));
+        }
+    }
     Ok((one_location(&text, start)?, None))
 }
 

@@ -60,6 +60,14 @@ fn name_ends_a_probe_behind_any_expression() {
 }
 
 #[test]
+fn two_places_are_for_times_only() {
+    let (message, at, hint) = wrong("log db.rs:30..db.rs:52");
+    assert!(message.contains("two places"), "{message}");
+    assert_eq!(at, "db.rs:30..db.rs:52");
+    assert!(hint.is_some_and(|hint| hint.contains("`time db.rs:30..db.rs:52`")));
+}
+
+#[test]
 fn texts_may_stand_in_holes() {
     let spec = probe(r#"log f "is {s == "a}\"b"} {c == '"'} {{\"" if t == "{" as named"#);
     assert_eq!(spec.options.name.as_deref(), Some("named"));

@@ -25,6 +25,8 @@ use crate::plan::{self, Plan, PlanError, PlanInput, Returned};
 const DEFAULT_RATE: u64 = 1_000;
 /// How long a probe lives when the user does not say `for`, in ns: one hour.
 const DEFAULT_TTL_NS: u64 = 3_600_000_000_000;
+/// Sites that are told one by one when they are left out.
+const LEFT_OUT: usize = 4;
 
 /// A probe, ready to be attached.
 pub(super) struct Prepared {
@@ -109,11 +111,13 @@ pub(super) fn prepare(
         Located::Timed(timed) => return prepare_timed(spec, timed, setting),
     };
     let own: Vec<LinkAddr> = sites.iter().map(|site| site.address).collect();
-    let compiled: Vec<Result<ReadySite, PlanError>> = sites
+    let compiled: Vec<Compiled> = sites
         .into_par_iter()
         .map(|site| {
-            let plan = at_site(spec, &module, &site, setting, plan::compile)?;
-            placed(&module, site, plan, setting.placing, &own)
+            let plan = at_site(spec, &module, &site, setting, plan::compile);
+            let plan = plan.map_err(|error| (which(&site), error))?;
+            let which = which(&site);
+            placed(&module, site, plan, setting.placing, &own).map_err(|error| (which, error))
         })
         .collect();
     gather(spec, module, compiled, notes)
@@ -153,7 +157,11 @@ fn prepare_timed(
     if let Some(Err(error)) = compiled.iter().find(|site| site.is_err()) {
         return Err(error.clone().into());
     }
-    gather(spec, module, compiled, notes)
+    // None is an error any more.
+    let compiled = compiled
+        .into_iter()
+        .map(|site| site.map_err(|error| (String::new(), error)));
+    gather(spec, module, compiled.collect(), notes)
 }
 
 /// A site with the place that it is put at.
@@ -189,11 +197,33 @@ fn trampoline(module: &TargetModule, entry: LinkAddr) -> Placed {
     }
 }
 
+/// A site that is ready; or which it is, and why it is not.
+type Compiled = Result<ReadySite, (String, PlanError)>;
+
+/// A site as the user finds it again.
+fn which(site: &Site) -> String {
+    let function = crate::visible::Visible(&site.function);
+    format!("{function} ({})", site.address)
+}
+
+/// Some of the sites that are left out, each with its reason.
+fn each_reason(failures: &[(String, PlanError)]) -> String {
+    let told = failures.iter().take(LEFT_OUT);
+    let told: Vec<String> = told.map(|(which, why)| format!("{which}: {why}")).collect();
+    let more = failures.len() - told.len();
+    let more = if more > 0 {
+        format!("; and {more} more")
+    } else {
+        String::new()
+    };
+    told.join("; ") + &more
+}
+
 /// The sites that were compiled, with what there is to say of the others.
 fn gather(
     spec: &ProbeSpec,
     module: Arc<TargetModule>,
-    compiled: Vec<Result<ReadySite, PlanError>>,
+    compiled: Vec<Compiled>,
     mut notes: Vec<String>,
 ) -> Result<Prepared, ProbeError> {
     let total = compiled.len();
@@ -209,14 +239,14 @@ fn gather(
         let first = failures.into_iter().next();
         return Err(first.map_or_else(
             || ProbeError::new("the location has no code"),
-            ProbeError::from,
+            |(_, error)| ProbeError::from(error),
         ));
     }
     if !failures.is_empty() {
         notes.push(format!(
             "left out {} of {total} sites: {}",
             failures.len(),
-            failures[0]
+            each_reason(&failures)
         ));
     }
     let mut seen = Vec::new();

@@ -12,6 +12,7 @@ mod bad_input;
 mod budget;
 mod churn;
 mod commands;
+mod containers;
 mod corrupt_files;
 mod following;
 mod forks;

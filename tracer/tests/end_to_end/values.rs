@@ -389,6 +389,30 @@ fn cpp_references_are_what_they_refer_to() {
     tracer.interrupt().assert_code(0);
 }
 
+#[test]
+fn sites_that_are_left_out_and_functions_that_never_return_are_told() {
+    let path = fixture(
+        "c++",
+        "values-cpp",
+        "e2e_values.cpp",
+        &["-g", "-O0", "-std=c++17"],
+    );
+    let path = path.to_str().expect("UTF-8");
+    let check = |probe: &str| tracer(&["attach", "--check", "--exe", path, "-e", probe]);
+    let generic = check("log twice \"{once & 1}\"");
+    generic.assert_code(0);
+    let said = generic.text();
+    assert!(
+        said.contains("left out 1 of 2 sites: twice<double>"),
+        "{generic}"
+    );
+    assert!(said.contains("floats cannot be computed with"), "{generic}");
+    let endless = check("time main");
+    endless
+        .assert_code(2)
+        .assert_says(&["`main`", "no instruction that returns"]);
+}
+
 fn c_path(level: &str) -> std::path::PathBuf {
     c(&format!("values{level}"), "e2e_values.c", &[level])
 }
