@@ -98,7 +98,9 @@ impl Outcome {
                 return;
             }
             // An address where nothing can be read: ours says it in the reason.
-            ("ptr", Some(why)) if why.starts_with("memory at") && is_nowhere(&gdb["target"]) => {
+            ("ptr" | "dyn", Some(why))
+                if why.starts_with("memory at") && is_nowhere(&gdb["target"]) =>
+            {
                 self.neither += 1;
                 return;
             }
@@ -540,6 +542,19 @@ mod tests {
         assert_eq!((outcome.neither, outcome.lacking), (1, None));
         let outcome = compare(&gdb, &ours("optimised out"));
         assert!(outcome.lacking.is_some());
+    }
+
+    #[test]
+    fn trait_object_that_nobody_can_read_is_no_lack() {
+        let gone = json!({"k": "unavailable", "why": "Cannot access memory at address 0x38"});
+        let target = json!({"k": "struct", "fields": [["age", gone]]});
+        let mut gdb = json!({"k": "dyn", "address": "0x20", "target": target});
+        // Only what is shown of it is read, which may begin further on.
+        let ours = json!({"$unavailable": "memory at 0x28 not readable"});
+        let outcome = compare(&gdb, &ours);
+        assert_eq!((outcome.neither, outcome.lacking), (1, None));
+        gdb["target"]["fields"][0][1] = json!({"k": "int", "v": "1"});
+        assert!(compare(&gdb, &ours).lacking.is_some());
     }
 
     #[test]
