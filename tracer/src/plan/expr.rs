@@ -14,7 +14,9 @@ use super::condition;
 use super::ir::{Failure, Ir, Process, Spot, Spots, Test};
 use super::returned::{self, Returned};
 use super::{PlanError, bases, names, wide};
-use crate::debuginfo::types::{Language, PointerKind, Type, TypeId, TypeKind};
+use crate::debuginfo::types::{
+    Language, PointerKind, Type, TypeId, TypeKind, Variant, VariantPart,
+};
 use crate::debuginfo::variable::Variable;
 use crate::lang::ast::{Expr, ExprKind, Special};
 use crate::unavailable::Unavailable;
@@ -351,6 +353,10 @@ impl<'a, 'b> Resolver<'a, 'b> {
             if let Some((spots, ty)) = self.member(&spots, &resolved, name) {
                 return Ok(Operand::Place(spots, ty));
             }
+            if let Some(hint) = of_which_variant(self.builder, &resolved, name) {
+                let message = format!("field `{name}` is in more than one variant");
+                return Err(PlanError::at(expr, message).hint(Some(hint)));
+            }
             known.extend(member_names(self.builder, &resolved));
             match self.pointee(&spots, ty) {
                 Ok(Some(next)) => (spots, ty) = next,
@@ -387,33 +393,57 @@ impl<'a, 'b> Resolver<'a, 'b> {
             return Some(found);
         }
         let part = body.variants.as_ref()?;
-        let mut having = part.variants.iter().filter_map(|variant| {
-            match &self.builder.resolve(variant.ty).kind {
-                TypeKind::Struct(body) => spelled(body).map(|found| (variant, found)),
-                _ => None,
-            }
-        });
+        let mut named = part.variants.iter().filter(|one| one.name == name);
+        // One without fields has no bytes that could be asked for: `==` tells whether it is active.
+        let has_fields = |ty| match &self.builder.resolve(ty).kind {
+            TypeKind::Struct(body) => !body.members.is_empty(),
+            _ => false,
+        };
+        if let Some(variant) = named.find(|one| has_fields(one.ty)) {
+            return Some((self.active(spots, part, variant, 0, variant.ty), variant.ty));
+        }
+        let mut having = having(self.builder, part, name);
         let (variant, (offset, member)) = having.next()?;
         if having.next().is_some() {
             return None;
         }
-        let size = self.builder.size(member).unwrap_or(0);
-        let place = spots.project(offset, size);
+        let place = self.active(spots, part, variant, offset, member);
+        Some((place, member))
+    }
+
+    /// What lies `offset` bytes into an enum, as long as the variant is the active one.
+    fn active(
+        &self,
+        spots: &Spots,
+        part: &VariantPart,
+        variant: &Variant,
+        offset: u64,
+        ty: TypeId,
+    ) -> Spots {
+        let whole = self.builder.size(ty).unwrap_or(0);
+        let missing = |why| Spots::whole(whole, Spot::Missing(why));
+        let place = spots.project(offset, whole);
         let active = match condition::variant_test(self.builder, spots, part, &variant.name) {
-            Ok(Test::Known(true)) => return Some((place, member)),
+            Ok(Test::Known(true)) => return place,
+            Ok(Test::Known(false)) => return missing(Failure::Variant.reason()),
             Ok(test) => test,
-            Err(why) => return Some((Spots::whole(size, Spot::Missing(why)), member)),
+            Err(why) => return missing(why),
         };
+        let guard = |ir| Ir::Guard(Box::new(active.clone()), Failure::Variant, Box::new(ir));
         let guarded = place.0.into_iter().map(|(size, spot)| {
-            let guard = |ir| Ir::Guard(Box::new(active.clone()), Failure::Variant, Box::new(ir));
             let spot = match spot {
                 Spot::Memory(address) => Spot::Memory(guard(address)),
                 Spot::Number(number) => Spot::Number(guard(number)),
-                spot => spot,
+                Spot::Missing(why) => Spot::Missing(why),
+                // Known whatever is active: what it is then can be asked of numbers only.
+                known => match Spots::whole(size, known).number() {
+                    Ok(number) => Spot::Number(guard(number)),
+                    Err(why) => Spot::Missing(why),
+                },
             };
             (size, spot)
         });
-        Some((Spots(guarded.collect()), member))
+        Spots(guarded.collect())
     }
 
     /// An expression that is a number.
@@ -599,6 +629,37 @@ fn smart(builder: &Builder<'_>, ty: &Type) -> Option<(u64, u64, TypeId)> {
         }
         _ => None,
     }
+}
+
+/// The variants that have a field of that name, with its offset and type.
+fn having<'v>(
+    builder: &Builder<'_>,
+    part: &'v VariantPart,
+    name: &str,
+) -> impl Iterator<Item = (&'v Variant, (u64, TypeId))> {
+    let tuple = format!("__{name}");
+    part.variants
+        .iter()
+        .filter_map(move |variant| match &builder.resolve(variant.ty).kind {
+            TypeKind::Struct(body) => builder
+                .member(body, name, 0)
+                .or_else(|| builder.member(body, &tuple, 0))
+                .map(|found| (variant, found)),
+            _ => None,
+        })
+}
+
+/// What to write where several variants have the field.
+fn of_which_variant(builder: &Builder<'_>, ty: &Type, name: &str) -> Option<String> {
+    let TypeKind::Struct(body) = &ty.kind else {
+        return None;
+    };
+    let having = having(builder, body.variants.as_ref()?, name);
+    let names: Vec<String> = having
+        .take(4)
+        .map(|(variant, _)| format!("`{}.{name}`", variant.name))
+        .collect();
+    (names.len() > 1).then(|| format!("name the variant: {}", names.join(", ")))
 }
 
 /// Names that `.` could be followed by.

@@ -413,6 +413,35 @@ fn sites_that_are_left_out_and_functions_that_never_return_are_told() {
         .assert_says(&["`main`", "no instruction that returns"]);
 }
 
+#[test]
+fn fields_of_variants_are_those_of_the_active_one() {
+    if !needs::kernel() {
+        return;
+    }
+    let inactive = "<invalid value: another variant is active>";
+    let expected = [
+        ("rectangle.Rectangle.1 + 1", "5"),
+        ("rectangle.1", "4"),
+        ("circle.Circle.radius", "2.5"),
+        ("circle.Rectangle.1", inactive),
+        ("named.Named.0", "square"),
+        ("circle.Named.0", inactive),
+        ("empty.radius", inactive),
+    ];
+    assert_shown(&rust_path(false), "e2e_values.rs", &expected);
+    let line = probe_line("e2e_values.rs", "look");
+    let probe = |hole: &str| format!("log e2e_values.rs:{line} \"{{{hole}}}\"");
+    let path = rust_path(false);
+    let path = path.to_str().expect("UTF-8");
+    for (hole, words) in [
+        ("named.0", ["in more than one variant", "`Named.0`"]),
+        ("named.Empty", ["no field `Empty`", "Shape"]),
+    ] {
+        let finished = tracer(&["attach", "--check", "--exe", path, "-e", &probe(hole)]);
+        finished.assert_code(2).assert_says(&words);
+    }
+}
+
 fn c_path(level: &str) -> std::path::PathBuf {
     c(&format!("values{level}"), "e2e_values.c", &[level])
 }
