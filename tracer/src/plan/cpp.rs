@@ -272,7 +272,7 @@ pub(super) fn text(
 }
 
 /// The pointer of a `unique_ptr`, deep in its tuple's bases.
-fn head(builder: &Builder<'_>, body: &StructType, level: u32) -> Option<(u64, TypeId)> {
+pub(super) fn head(builder: &Builder<'_>, body: &StructType, level: u32) -> Option<(u64, TypeId)> {
     if let Some(found) = builder.member(body, "_M_head_impl", 0)
         && target(builder, found.1).is_some()
     {

@@ -13,7 +13,7 @@ use super::build::Builder;
 use super::condition;
 use super::ir::{Failure, Ir, Process, Spot, Spots, Test};
 use super::returned::{self, Returned};
-use super::{PlanError, bases, names, wide};
+use super::{PlanError, bases, cpp, names, wide};
 use crate::debuginfo::types::{
     Language, PointerKind, Type, TypeId, TypeKind, Variant, VariantPart,
 };
@@ -211,6 +211,12 @@ impl<'a, 'b> Resolver<'a, 'b> {
             .variables
             .iter()
             .find(|variable| variable.name == path && variable.shadow == shadow.max(1));
+        if found.is_none()
+            && shadow <= 1
+            && let Some(member) = self.own_member(expr, path)
+        {
+            return member;
+        }
         let found = match found {
             Some(variable) => Some(variable.clone()),
             None if shadow <= 1 => (self.scope.statics)(path),
@@ -220,6 +226,18 @@ impl<'a, 'b> Resolver<'a, 'b> {
             Some(variable) => self.variable(&variable),
             None => Operand::Unknown(path.to_owned(), self.unknown_name(expr, path, shadow)),
         }
+    }
+
+    /// A member of the object that a method of C++ is called on, by its bare name.
+    fn own_member(&self, expr: &Expr, name: &str) -> Option<Operand> {
+        let this = self.scope.variables.iter().find(|one| one.name == "this")?;
+        if self.builder.resolve(this.ty).language == Language::Rust {
+            return None;
+        }
+        let Operand::Place(spots, ty) = self.variable(this) else {
+            return None;
+        };
+        self.field(expr, (spots, ty), name).ok()
     }
 
     /// No pointer; or the variable of that name, where the word is one (`null` is no word of C's).
@@ -604,11 +622,14 @@ fn smart(builder: &Builder<'_>, ty: &Type) -> Option<(u64, u64, TypeId)> {
         "alloc::boxed::Box" => &["__0"],
         "core::pin::Pin" => &["__pointer"],
         "core::ptr::non_null::NonNull" => &["pointer"],
-        "std::unique_ptr" => &["_M_t", "_M_t", "_M_head_impl"],
+        "std::unique_ptr" => &[],
         "std::shared_ptr" => &["_M_ptr"],
         _ => return None,
     };
-    let (at, pointer) = builder.find(body, member)?;
+    let (at, pointer) = match member {
+        [] => cpp::head(builder, body, 0)?,
+        path => builder.find(body, path)?,
+    };
     let (more, pointer) = builder.peel(pointer);
     let TypeKind::Pointer {
         target: Some(target),

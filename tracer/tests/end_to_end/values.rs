@@ -25,8 +25,12 @@ fn look(path: &Path, source: &str) -> Value {
 
 /// The message of one event in text output.
 fn message(path: &Path, source: &str, template: &str) -> String {
+    message_at(path, source, "look", template)
+}
+
+fn message_at(path: &Path, source: &str, mark: &str, template: &str) -> String {
     let program = Program::ready(path, &[]);
-    let line = probe_line(source, "look");
+    let line = probe_line(source, mark);
     let probe = format!("log {source}:{line} \"{template}\"");
     let tracer = Tracer::attach(program.pid(), "text", &[&probe], &["--events", "1"]);
     let finished = tracer.finish();
@@ -387,6 +391,23 @@ fn cpp_references_are_what_they_refer_to() {
     let tracer = Tracer::json(program.pid(), &[&probe]);
     assert_eq!(value(&tracer.wait_events(1)[0], "number"), 41);
     tracer.interrupt().assert_code(0);
+}
+
+#[test]
+fn members_are_in_scope_in_methods_of_cpp() {
+    if !needs::kernel() {
+        return;
+    }
+    let path = fixture(
+        "c++",
+        "values-cpp",
+        "e2e_values.cpp",
+        &["-g", "-O0", "-std=c++17"],
+    );
+    // A parameter hides the member of its name.
+    let template = "{port} {low} {this->low} {port + low == 81} {*own} {shared->low}";
+    let said = message_at(&path, "e2e_values.cpp", "serve", template);
+    assert_eq!(said, "80 1 4 true 6 4");
 }
 
 #[test]
