@@ -318,9 +318,19 @@ impl Modules {
         let shown = variables
             .iter()
             .filter(|variable| variable.kind != VariableKind::Static);
-        Ok(shown
-            .map(|variable| variable_info(variable, &debug.type_of(variable.ty).name))
-            .collect())
+        let info = |variable| {
+            let info = variable_info(variable, &debug.type_of(variable.ty).name);
+            match site.exit {
+                // The frame is gone: what the debug information still says of it is no place.
+                Some(_) => VariableInfo {
+                    place: String::new(),
+                    unavailable: Some("not known any more at a return".into()),
+                    ..info
+                },
+                None => info,
+            }
+        };
+        Ok(shown.map(info).collect())
     }
 
     /// The module that has code from a file, and the file's number in it.

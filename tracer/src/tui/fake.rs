@@ -185,7 +185,9 @@ impl Fake {
     /// Has a probe added something up.
     #[cfg(test)]
     pub(crate) fn add_up(&self, aggregate: Aggregate) {
-        self.inner().aggregates.push(aggregate);
+        let mut inner = self.inner();
+        inner.aggregates.retain(|one| one.probe != aggregate.probe);
+        inner.aggregates.push(aggregate);
     }
 
     /// Something for the frontend; events count as hits of their probe.

@@ -332,7 +332,8 @@ impl State {
             self.refreshed = Some(self.now);
             self.refreshing = true;
             effects.push(Effect::RefreshProbes);
-            if matches!(self.overlay, Overlay::Probe(..)) {
+            let beside = self.regions().history.height > 0;
+            if beside || matches!(self.overlay, Overlay::Probe(..)) {
                 effects.push(Effect::RefreshAggregates);
             }
         }

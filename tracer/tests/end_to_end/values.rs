@@ -394,6 +394,26 @@ fn cpp_references_are_what_they_refer_to() {
 }
 
 #[test]
+fn variables_are_gone_where_the_function_returns() {
+    let path = c_path("-O0");
+    let path = path.to_str().expect("UTF-8");
+    let vars = tracer(&["vars", "--json", "--exe", path, "look%return"]);
+    vars.assert_code(0);
+    let variables = vars.json()["variables"].clone();
+    let variables = variables.as_array().expect("a list");
+    assert!(
+        variables.iter().any(|one| one["name"] == "argument"),
+        "{vars}"
+    );
+    for one in variables {
+        assert_eq!(
+            one["unavailable"], "not known any more at a return",
+            "{one}"
+        );
+    }
+}
+
+#[test]
 fn members_are_in_scope_in_methods_of_cpp() {
     if !needs::kernel() {
         return;

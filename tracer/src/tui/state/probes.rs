@@ -40,6 +40,17 @@ impl State {
             .or_else(|| self.probes.get(self.probes_list.cursor))
     }
 
+    /// What a probe has added up, row by row.
+    pub(in super::super) fn added_up(&self, id: ProbeId) -> Vec<String> {
+        let Some(aggregate) = self.aggregates.iter().find(|one| one.probe == id) else {
+            return Vec::new();
+        };
+        // The first line says what the probe's text says.
+        let table = Table(aggregate).to_string();
+        let rows = table.lines().skip(1).filter(|row| !row.is_empty());
+        rows.map(str::to_owned).collect()
+    }
+
     /// Enter in the source: a logpoint on the line, or none.
     pub(super) fn toggle_logpoint(&mut self) -> Vec<Effect> {
         let Some(source) = &self.source else {
@@ -389,13 +400,8 @@ impl State {
             (Some(ns), None) => each(ns),
             (None, _) => "the cost of a trap is not known yet".into(),
         };
-        let added_up = self.aggregates.iter().find(|one| one.probe == id);
-        if let Some(aggregate) = added_up {
-            // The first line says what the probe's text says.
-            let table = Table(aggregate).to_string();
-            let rows = table.lines().skip(1).filter(|row| !row.is_empty());
-            lines.extend(rows.map(|row| (String::new(), row.to_owned())));
-        }
+        let rows = self.added_up(id).into_iter();
+        lines.extend(rows.map(|row| (String::new(), row)));
         lines.push(("rate".into(), format!("{rate:.1} hits a second")));
         if let Some(kind) = probe.cost.kind {
             lines.push(("instruction".into(), kind.name().into()));

@@ -826,22 +826,28 @@ proptest! {
 }
 
 #[test]
-fn probe_in_full_shows_what_it_has_added_up() {
-    let mut desk = Desk::open((80, 24));
-    desk.press(KeyCode::Enter);
-    desk.fake.add_up(Aggregate {
-        probe: ProbeId(1),
-        probe_name: "p1".into(),
-        action: "count",
-        expr: "kind".into(),
-        total: 7,
-        other: 0,
-        body: AggregateBody::Count(vec![CountRow {
-            value: Value::Uint(41),
-            count: 7,
-        }]),
-    });
-    desk.keys("i");
-    desk.wait(Duration::from_secs(1));
-    assert!(desk.screen().contains("7  41"), "{}", desk.screen());
+fn what_a_probe_adds_up_is_shown_live() {
+    // Beside the source where there is room, else of the probe in full.
+    for (size, keys) in [((80, 24), "i"), ((200, 60), "")] {
+        let mut desk = Desk::open(size);
+        desk.press(KeyCode::Enter);
+        desk.keys(keys);
+        for count in [7, 8] {
+            desk.fake.add_up(Aggregate {
+                probe: ProbeId(1),
+                probe_name: "p1".into(),
+                action: "count",
+                expr: "kind".into(),
+                total: count,
+                other: 0,
+                body: AggregateBody::Count(vec![CountRow {
+                    value: Value::Uint(41),
+                    count,
+                }]),
+            });
+            desk.wait(Duration::from_secs(1));
+            let row = format!("{count}  41");
+            assert!(desk.screen().contains(&row), "{}", desk.screen());
+        }
+    }
 }

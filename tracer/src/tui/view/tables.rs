@@ -393,7 +393,17 @@ pub(super) fn history(state: &State, buffer: &mut Buffer, area: Rect) {
         .into_iter()
         .collect();
     super::rule(state, buffer, area, None, &name, &parts);
-    let inner = Regions::inner(area);
+    let mut inner = Regions::inner(area);
+    let added_up = probe.map(|probe| state.added_up(probe.id));
+    for row in added_up.unwrap_or_default() {
+        if inner.is_empty() {
+            return;
+        }
+        let mut pen = Pen::new(buffer, inner, 0);
+        let room = pen.text(" ", Style::new()).room();
+        pen.fitted(&row, room, Style::new());
+        (inner.y, inner.height) = (inner.y + 1, inner.height - 1);
+    }
     let Some(trail) = probe.and_then(|probe| state.trails.get(&probe.id)) else {
         return;
     };
