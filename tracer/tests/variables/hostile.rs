@@ -55,10 +55,22 @@ fn parts(ty: &Type) -> Vec<TypeId> {
     }
 }
 
-/// Where the debug information and unwind tables are in the file.
+/// Where the debug information, the unwind tables and what the dynamic linker reads are in the file.
 fn targets(bytes: &[u8]) -> Vec<std::ops::Range<usize>> {
+    const LINKERS: [&str; 6] = [
+        ".dynsym",
+        ".dynstr",
+        ".rela.dyn",
+        ".rela.plt",
+        ".plt",
+        ".text",
+    ];
     let file = object::File::parse(bytes).expect("fixture parses");
-    let wanted = |name: &str| name.starts_with(".debug_") || name == ".eh_frame";
+    let library = file.section_by_name(".rela.plt").is_some();
+    let wanted = |name: &str| {
+        let linkers = library && LINKERS.contains(&name);
+        linkers || name.starts_with(".debug_") || name == ".eh_frame"
+    };
     file.sections()
         .filter(|section| section.name().is_ok_and(wanted))
         .filter_map(|section| section.file_range())
@@ -89,10 +101,17 @@ fn damage(command: &str, labels: &[&str], rounds: u64, started: Instant) {
         }
         std::fs::write(&path, &bytes).expect("write");
         let before = Instant::now();
-        ask_everything(
-            &Module::open(&path).expect("the ELF tables are sound"),
-            &addresses,
-        );
+        let damaged = Arc::new(Module::open(&path).expect("the ELF tables are sound"));
+        ask_everything(&damaged, &addresses);
+        // As what another module is called from.
+        let neighbour = Neighbour {
+            module: Arc::clone(&damaged),
+            bias: Bias(0x7000_0000_0000),
+            lasts: round % 2 == 0,
+        };
+        for address in &addresses {
+            let _ = module.variables_in(*address, &|| vec![neighbour.clone()]);
+        }
         let took = before.elapsed();
         assert!(
             took < Duration::from_secs(10),
@@ -111,6 +130,8 @@ fn flipped_bits_in_c_and_cpp_never_panic_and_never_hang() {
     damage("gcc -g -O0 -w c_types.c", &c, 120, started);
     damage("gcc -g -O2 -w c_types.c", &c, 120, started);
     damage("clang -gdwarf-4 -O0 -no-pie -w c_types.c", &c, 120, started);
+    let library = "gcc -g -O1 -w -shared -fPIC c_called.c c_callers.c";
+    damage(library, &["site_elsewhere"], 240, started);
     let cpp = ["site_use", "site_area", "site_lambda"];
     damage(
         "g++ -gdwarf-5 -fdebug-types-section -O0 -w cpp_types.cpp",
