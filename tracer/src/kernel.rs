@@ -16,6 +16,7 @@ mod fetch;
 mod guard;
 mod load;
 mod machine;
+mod object;
 mod perf;
 mod ring;
 mod room;

@@ -1,5 +1,5 @@
-//! System calls that aya does not make: a program with an expected attach type of
-//! multi-uprobes, multi-uprobe links, statistics.
+//! System calls that aya does not make, or makes only with its own loader: programs, links,
+//! maps by the batch, statistics.
 
 use std::ffi::CStr;
 use std::io;
@@ -61,11 +61,23 @@ pub(super) fn load_btf(bytes: &[u8]) -> io::Result<OwnedFd> {
     call_fd(bpf_cmd::BPF_BTF_LOAD, &mut attributes)
 }
 
-/// Loads a sleepable program for multi-uprobe links (Linux 6.6).
-pub(super) fn load_multi(
+/// What a program is loaded for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Multi-uprobe links (Linux 6.6). It may sleep.
+    MultiUprobe,
+    /// Perf-event uprobes. It may sleep (Linux 6.0).
+    Uprobe,
+    /// A tracepoint of the kernel.
+    RawTracepoint,
+}
+
+/// Loads a program. An error comes with the verifier's words, when it has any.
+pub(super) fn load(
     function: &Function,
     license: &CStr,
-    btf: BorrowedFd<'_>,
+    btf: Option<BorrowedFd<'_>>,
+    kind: Kind,
 ) -> Result<OwnedFd, (io::Error, String)> {
     let func_info = function.func_info.func_info_bytes();
     let line_info = function.line_info.line_info_bytes();
@@ -74,23 +86,36 @@ pub(super) fn load_multi(
         #[expect(unsafe_code, reason = "a union of plain numbers")]
         // SAFETY: the union was made of zeroes, which are a value of this member.
         let load = unsafe { &mut attributes.__bindgen_anon_3 };
-        load.prog_type = bpf_prog_type::BPF_PROG_TYPE_KPROBE as u32;
-        load.expected_attach_type = bpf_attach_type::BPF_TRACE_UPROBE_MULTI as u32;
-        load.prog_flags = BPF_F_SLEEPABLE;
+        load.prog_type = match kind {
+            Kind::MultiUprobe | Kind::Uprobe => bpf_prog_type::BPF_PROG_TYPE_KPROBE,
+            Kind::RawTracepoint => bpf_prog_type::BPF_PROG_TYPE_RAW_TRACEPOINT,
+        } as u32;
+        if kind == Kind::MultiUprobe {
+            load.expected_attach_type = bpf_attach_type::BPF_TRACE_UPROBE_MULTI as u32;
+        }
+        if kind != Kind::RawTracepoint {
+            load.prog_flags = BPF_F_SLEEPABLE;
+        }
         let instructions: &[bpf_insn] = &function.instructions;
         load.insns = instructions.as_ptr() as u64;
         load.insn_cnt = u32::try_from(instructions.len()).map_err(io::Error::other)?;
         load.license = license.as_ptr() as u64;
-        load.prog_btf_fd = raw(btf);
-        load.func_info = func_info.as_ptr() as u64;
-        load.func_info_cnt = u32::try_from(function.func_info.len()).map_err(io::Error::other)?;
-        load.func_info_rec_size =
-            u32::try_from(function.func_info_rec_size).map_err(io::Error::other)?;
-        load.line_info = line_info.as_ptr() as u64;
-        load.line_info_cnt = u32::try_from(function.line_info.len()).map_err(io::Error::other)?;
-        load.line_info_rec_size =
-            u32::try_from(function.line_info_rec_size).map_err(io::Error::other)?;
-        for (to, from) in load.prog_name.iter_mut().zip(b"tracer_hit") {
+        if let Some(btf) = btf {
+            load.prog_btf_fd = raw(btf);
+            load.func_info = func_info.as_ptr() as u64;
+            load.func_info_cnt =
+                u32::try_from(function.func_info.len()).map_err(io::Error::other)?;
+            load.func_info_rec_size =
+                u32::try_from(function.func_info_rec_size).map_err(io::Error::other)?;
+            load.line_info = line_info.as_ptr() as u64;
+            load.line_info_cnt =
+                u32::try_from(function.line_info.len()).map_err(io::Error::other)?;
+            load.line_info_rec_size =
+                u32::try_from(function.line_info_rec_size).map_err(io::Error::other)?;
+        }
+        // The last byte ends the name.
+        let name = b"tracer_".iter().chain(function.name.as_bytes()).take(15);
+        for (to, from) in load.prog_name.iter_mut().zip(name) {
             *to = from.cast_signed();
         }
         if !log.is_empty() {
@@ -107,6 +132,31 @@ pub(super) fn load_multi(
         let text = log.split(|&byte| byte == 0).next().unwrap_or_default();
         (error, String::from_utf8_lossy(text).into_owned())
     })
+}
+
+/// Runs a program at a tracepoint of the kernel, for as long as the link is open.
+pub(super) fn link_raw_tracepoint(program: BorrowedFd<'_>, name: &CStr) -> io::Result<OwnedFd> {
+    let mut attributes = attributes();
+    attributes.raw_tracepoint.name = name.as_ptr() as u64;
+    attributes.raw_tracepoint.prog_fd = raw(program);
+    call_fd(bpf_cmd::BPF_RAW_TRACEPOINT_OPEN, &mut attributes)
+}
+
+/// Lets user space change a map no more: what is in it is a constant to the verifier.
+pub(super) fn freeze(map: BorrowedFd<'_>) -> io::Result<()> {
+    let mut attributes = attributes();
+    attributes.__bindgen_anon_2.map_fd = raw(map);
+    call(bpf_cmd::BPF_MAP_FREEZE, &mut attributes).map(drop)
+}
+
+/// Writes the one element of a map of globals.
+pub(super) fn write_globals(map: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<()> {
+    let key = 0_u32;
+    let mut attributes = attributes();
+    attributes.__bindgen_anon_2.map_fd = raw(map);
+    attributes.__bindgen_anon_2.key = std::ptr::from_ref(&key) as u64;
+    attributes.__bindgen_anon_2.__bindgen_anon_1.value = bytes.as_ptr() as u64;
+    call(bpf_cmd::BPF_MAP_UPDATE_ELEM, &mut attributes).map(drop)
 }
 
 /// Of a multi-uprobe link: returns of the functions at the offsets.

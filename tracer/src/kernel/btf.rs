@@ -1,7 +1,49 @@
 //! Where a struct of the kernel has a member, by the kernel's own BTF.
 
+use std::fs::{self, File};
+use std::io;
+use std::ops::Deref;
+
+use memmap2::{Mmap, MmapOptions};
+
+use super::features::KERNEL_BTF;
+
 const MAGIC: u16 = 0xEB9F;
 const STRUCT: u32 = 4;
+
+/// The running kernel's BTF: some megabytes.
+pub(super) enum KernelBtf {
+    /// As the kernel has it (Linux 6.16).
+    Mapped(Mmap),
+    /// A copy, of a page at a time.
+    Read(Vec<u8>),
+}
+
+impl KernelBtf {
+    /// # Errors
+    /// The kernel has none, or does not give it.
+    pub(super) fn open() -> io::Result<Self> {
+        let file = File::open(KERNEL_BTF)?;
+        #[expect(unsafe_code, reason = "maps a file")]
+        // SAFETY: the kernel's own, of which neither bytes nor length ever change.
+        let mapped = unsafe { MmapOptions::new().map_copy_read_only(&file) };
+        match mapped {
+            Ok(mapped) => Ok(Self::Mapped(mapped)),
+            Err(_) => fs::read(KERNEL_BTF).map(Self::Read),
+        }
+    }
+}
+
+impl Deref for KernelBtf {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Mapped(mapped) => mapped,
+            Self::Read(read) => read,
+        }
+    }
+}
 
 /// Bytes from the start of struct `name` to its direct member `member`.
 ///
@@ -87,7 +129,8 @@ mod tests {
 
     #[test]
     fn offset_of_a_member_of_task_struct_is_found_in_this_kernel() {
-        let btf = std::fs::read("/sys/kernel/btf/vmlinux").unwrap();
+        let btf = KernelBtf::open().unwrap();
+        assert_eq!(*btf, fs::read(KERNEL_BTF).unwrap());
         let thread = member_offset(&btf, "task_struct", "thread").unwrap();
         assert!(thread > 0);
         assert!(member_offset(&btf, "thread_struct", "fsbase").is_some());

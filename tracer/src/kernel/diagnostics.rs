@@ -1,19 +1,22 @@
 //! What the kernel side says of itself, by aya-log: into our own log, when that wants it.
 
-use aya::Ebpf;
+use std::os::fd::{AsFd as _, OwnedFd};
+
+use aya::EbpfLoader;
+use aya::maps::Map;
 use aya_log::{EbpfLogger, Level};
 use log::{Log, Metadata, Record};
 use tracing::Level as Wanted;
 
 use super::error::KernelError;
-use super::load::unexpected;
+use super::load::{load_error, unexpected};
 
 /// The ring that the kernel side writes to.
 pub(super) const MAP: &str = "AYA_LOGS";
 /// Bytes of it when something is written: some seven hundred messages. What finds no room is dropped.
 const RING: u32 = 1 << 18;
-/// Bytes of it when nothing is: the least that the kernel makes.
-const NO_RING: u32 = 1 << 12;
+/// The least that the kernel makes.
+const LEAST_RING: u32 = 1 << 12;
 
 /// The reader's end of the messages.
 pub(super) type Diagnostics = EbpfLogger<Tracing>;
@@ -48,20 +51,34 @@ pub(super) fn level() -> [u8; 1] {
     [level]
 }
 
-/// Bytes of the ring of messages.
-pub(super) fn ring_bytes() -> u32 {
-    if level() == [0] { NO_RING } else { RING }
-}
-
-/// The messages; `None` when there will be none.
+/// The messages, and the ring that the programs are to write them to; `None` when there will be
+/// none.
+///
+/// aya-log reads the ring of an object that aya's loader has loaded: here one whose programs never
+/// run, with as little room as its maps can have.
 ///
 /// # Errors
-/// The object has no room for them.
-pub(super) fn open(ebpf: &mut Ebpf) -> Result<Option<Diagnostics>, KernelError> {
+/// The kernel refused, or the object has no such ring.
+pub(super) fn open(elf: &[u8]) -> Result<Option<(Diagnostics, OwnedFd)>, KernelError> {
     if level() == [0] {
         return Ok(None);
     }
-    EbpfLogger::init_with_logger(ebpf, Tracing)
-        .map(Some)
-        .map_err(|_| unexpected(MAP))
+    let mut loader = EbpfLoader::new();
+    loader.map_max_entries("EVENTS", LEAST_RING);
+    loader.map_max_entries("FAMILY_MESSAGES", LEAST_RING);
+    loader.map_max_entries(MAP, RING);
+    for map in ["SCRATCH", "NUMBERS", "VALUES"] {
+        loader.map_max_entries(map, 1);
+    }
+    let mut ebpf = loader
+        .btf(None)
+        .load(elf)
+        .map_err(|error| load_error(&error))?;
+    let Some(Map::RingBuf(ring)) = ebpf.map(MAP) else {
+        return Err(unexpected(MAP));
+    };
+    let ring = ring.fd().as_fd().try_clone_to_owned();
+    let ring = ring.map_err(|error| KernelError::call("open the ring of messages", error))?;
+    let log = EbpfLogger::init_with_logger(&mut ebpf, Tracing).map_err(|_| unexpected(MAP))?;
+    Ok(Some((log, ring)))
 }

@@ -1,23 +1,21 @@
 //! The processes that the target forks: told by the kernel, and probed like the target.
 
-use std::fs;
+use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use aya::Ebpf;
 use aya::maps::{HashMap, Map, MapData, RingBuf};
-use aya::programs::RawTracePoint;
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracer_common::forks::{FamilyMessage, TARGET, TaskLayout};
 
-use super::bpf;
-use super::btf::member_offset;
+use super::bpf::{self, Kind};
+use super::btf::{KernelBtf, member_offset};
 use super::error::KernelError;
-use super::features::KERNEL_BTF;
 use super::load::{load_error, unexpected};
 use super::machine::{Link, Machine, SiteRequest};
+use super::object::Programs;
 
 /// Bytes of the ring of messages: ten thousand of them.
 const RING: u32 = 1 << 18;
@@ -26,9 +24,9 @@ const NO_RING: u32 = 1 << 12;
 /// Messages that are taken at a time.
 const MAX_MESSAGES: usize = 1 << 10;
 /// The programs, and the tracepoints that they run at (Linux 3.4).
-const PROGRAMS: [(&str, &str); 2] = [
-    ("forked", "sched_process_fork"),
-    ("executed", "sched_process_exec"),
+const PROGRAMS: [(&str, &CStr); 2] = [
+    ("forked", c"sched_process_fork"),
+    ("executed", c"sched_process_exec"),
 ];
 
 /// A process that is followed.
@@ -45,6 +43,8 @@ pub struct Family {
     messages: RingBuf<MapData>,
     members: HashMap<MapData, u32, u32>,
     missed: MapData,
+    #[expect(dead_code, reason = "links are held to be dropped")]
+    links: Vec<OwnedFd>,
 }
 
 impl std::fmt::Debug for Family {
@@ -55,26 +55,21 @@ impl std::fmt::Debug for Family {
 
 impl Family {
     /// Loads the programs and lets them run.
-    pub(super) fn open(ebpf: &mut Ebpf) -> Result<Self, KernelError> {
+    pub(super) fn open(object: &mut Programs) -> Result<Self, KernelError> {
+        let mut links = Vec::new();
         for (name, tracepoint) in PROGRAMS {
-            let program: &mut RawTracePoint = ebpf
-                .program_mut(name)
-                .and_then(|program| program.try_into().ok())
-                .ok_or_else(|| unexpected(name))?;
-            program.load().map_err(|error| load_error(&error))?;
-            program
-                .attach(tracepoint)
-                .map_err(|error| load_error(&error))?;
+            let program = object.load(name, Kind::RawTracepoint)?;
+            let link = bpf::link_raw_tracepoint(program.as_fd(), tracepoint);
+            links.push(link.map_err(|error| KernelError::call("attach to a tracepoint", error))?);
         }
-        let mut take = |name: &'static str| ebpf.take_map(name).ok_or_else(|| unexpected(name));
-        let (messages, members) = (take("FAMILY_MESSAGES")?, take("FAMILY")?);
-        let Map::Array(missed) = take("FAMILY_MISSED")? else {
-            return Err(unexpected("FAMILY_MISSED"));
-        };
+        let messages = Map::RingBuf(object.take("FAMILY_MESSAGES")?);
+        let members = Map::HashMap(object.take("FAMILY")?);
+        let missed = object.take("FAMILY_MISSED")?;
         Ok(Self {
             messages: RingBuf::try_from(messages).map_err(|_| unexpected("FAMILY_MESSAGES"))?,
             members: HashMap::try_from(members).map_err(|_| unexpected("FAMILY"))?,
             missed,
+            links,
         })
     }
 
@@ -133,7 +128,7 @@ pub(super) const fn ring_bytes(follow: bool) -> u32 {
 /// Its BTF does not say.
 pub(super) fn task_layout() -> Result<TaskLayout, KernelError> {
     let failed = |source| KernelError::call("read the kernel's BTF", source);
-    let btf = fs::read(KERNEL_BTF).map_err(failed)?;
+    let btf = KernelBtf::open().map_err(failed)?;
     let of = |name: &str, member: &str| {
         member_offset(&btf, name, member).ok_or_else(|| KernelError::Load {
             reason: format!(

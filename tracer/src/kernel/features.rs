@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use tracer_common::control::{FS_BASE_SHIFT, NEEDS_FS_BASE};
 
-use super::btf::{member_offset, member_offsets};
+use super::btf::{KernelBtf, member_offset, member_offsets};
 
 /// The kernel's own BTF.
 pub(super) const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
@@ -215,11 +215,11 @@ pub(super) fn site_flags(flags: u32) -> u32 {
     }
     // Read when the first thread-local is asked for: the kernel's BTF has some megabytes.
     let offset = OFFSET.get_or_init(|| {
-        let btf = fs::read(KERNEL_BTF).unwrap_or_default();
-        let thread = member_offset(&btf, "task_struct", "thread");
-        let base = member_offset(&btf, "thread_struct", "fsbase");
+        let btf = KernelBtf::open().ok();
+        let member = |name, member| member_offset(btf.as_ref()?, name, member);
+        let thread = member("task_struct", "thread");
         thread
-            .zip(base)
+            .zip(member("thread_struct", "fsbase"))
             .and_then(|(thread, base)| thread.checked_add(base))
             .unwrap_or(0)
     });
@@ -228,7 +228,7 @@ pub(super) fn site_flags(flags: u32) -> u32 {
 
 /// Where `task_struct` has `tgid`, `pid` and `comm`; `None` when the kernel's BTF does not say.
 pub(super) fn task_members() -> Option<[u32; 3]> {
-    let btf = fs::read(KERNEL_BTF).ok()?;
+    let btf = KernelBtf::open().ok()?;
     member_offsets(&btf, "task_struct", ["tgid", "pid", "comm"])
 }
 

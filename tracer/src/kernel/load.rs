@@ -1,30 +1,22 @@
-//! Loads the eBPF object: maps by aya, the program for multi-uprobe links by ourselves.
-//!
-//! aya knows no multi-uprobes, so the object is parsed once more and relocated
-//! against the maps that aya made; two system calls do the rest.
+//! Loads what a session needs of the eBPF object.
 
-use std::borrow::Cow;
-use std::collections::HashSet;
 use std::fs;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 
 use aya::maps::{Map, MapData, RingBuf};
-use aya::programs::UProbe;
-use aya::{Ebpf, EbpfLoader};
-use aya_obj::Object;
 use tracer_common::control::Settings;
 use tracer_common::forks::TaskLayout;
 use tracer_common::limits::{MAX_CPUS, SCRATCH_PER_CPU};
 
-use super::bpf;
+use super::bpf::Kind;
 use super::diagnostics;
 use super::error::KernelError;
 use super::family::{self, Family};
 use super::features;
+use super::object::Programs;
 use super::ring::Ring;
-use super::task;
 
 /// Name of the program in the object.
 const PROGRAM: &str = "hit";
@@ -48,17 +40,16 @@ pub struct LoadOptions {
     pub follow_forks: bool,
 }
 
-/// How sites are attached.
+/// How sites are attached, with the program that they run.
 pub(super) enum Flavour {
     /// One link for all sites of a file.
     Multi(OwnedFd),
     /// One perf event for each site.
-    PerfEvent,
+    PerfEvent(OwnedFd),
 }
 
 /// All that was loaded.
 pub(super) struct Loaded {
-    pub(super) ebpf: Ebpf,
     pub(super) flavour: Flavour,
     pub(super) ops: MapData,
     pub(super) sites: MapData,
@@ -79,189 +70,94 @@ pub(super) struct Loaded {
 
 /// Loads programs and maps.
 pub(super) fn load(options: &LoadOptions) -> Result<Loaded, KernelError> {
-    let mut settings = settings(options);
-    let mut object = Cow::Borrowed(OBJECT);
-    // Both read the kernel's megabytes of BTF: aya's loader without being asked to.
-    let (mut loader, members) = std::thread::scope(|scope| {
-        let members = scope.spawn(features::task_members);
-        let loader = EbpfLoader::new();
-        let members = members.join();
-        (
-            loader,
-            members.unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
-        )
-    });
+    let settings = settings(options);
     // Ids of another namespace are the kernel's to tell.
-    if settings.pid_ns_ino == 0
-        && let Some(members) = members
-        && let Some(with_members) = task::with_members(OBJECT, members)
-    {
-        object = Cow::Owned(with_members);
-        settings.task_members = 1;
-    }
+    let wants_members = settings.pid_ns_ino == 0;
     let cpus = aya::util::nr_cpus().map_err(|(_, source)| KernelError::Call {
         what: "count the CPUs",
         source,
     })?;
     let with_scratch = u32::try_from(cpus).unwrap_or(MAX_CPUS).min(MAX_CPUS);
-    let scratch = with_scratch.saturating_mul(SCRATCH_PER_CPU);
     let task_layout = if options.follow_forks {
         family::task_layout()?
     } else {
         TaskLayout::default()
     };
-    let mut ebpf = loader
-        // What the programs read of kernel structures is put in above: nothing to relocate.
-        .btf(None)
-        .override_global("SETTINGS", bytemuck::bytes_of(&settings), true)
-        .override_global("TASK_LAYOUT", bytemuck::bytes_of(&task_layout), true)
-        .map_max_entries("FAMILY_MESSAGES", family::ring_bytes(options.follow_forks))
-        .map_max_entries("SCRATCH", scratch)
-        .map_max_entries("EVENTS", ring_bytes(options))
-        .override_global(aya_log::LEVEL, &diagnostics::level(), true)
-        .map_max_entries(diagnostics::MAP, diagnostics::ring_bytes())
-        .load(&object)
-        .map_err(|error| load_error(&error))?;
+    let (log, messages) = diagnostics::open(OBJECT)?.unzip();
+    let entries = [
+        ("FAMILY_MESSAGES", family::ring_bytes(options.follow_forks)),
+        ("SCRATCH", with_scratch.saturating_mul(SCRATCH_PER_CPU)),
+        ("EVENTS", ring_bytes(options)),
+    ];
+    // The kernel's BTF has megabytes, and the ring pages to be cleared: side by side.
+    let (object, members) = std::thread::scope(|scope| {
+        let members = scope.spawn(|| wants_members.then(features::task_members).flatten());
+        let object = Programs::new(OBJECT, &entries, messages);
+        let members = members.join();
+        (
+            object,
+            members.unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+        )
+    });
+    let mut object = object?;
+    let has_members = members.is_some_and(|members| object.put_members(members));
+    let settings = Settings {
+        task_members: u64::from(has_members),
+        ..settings
+    };
+    object.set_globals(&[
+        ("SETTINGS", bytemuck::bytes_of(&settings)),
+        ("TASK_LAYOUT", bytemuck::bytes_of(&task_layout)),
+        (aya_log::LEVEL, &diagnostics::level()),
+    ])?;
     let flavour = match if options.perf_events {
         None
     } else {
-        multi(&ebpf, &object)?
+        multi(&object)?
     } {
         Some(program) => Flavour::Multi(program),
-        None => {
-            perf_program(&mut ebpf)?
-                .load()
-                .map_err(|error| load_error(&error))?;
-            Flavour::PerfEvent
-        }
+        None => Flavour::PerfEvent(object.load(PROGRAM, Kind::Uprobe)?),
     };
-    let ring = take(&mut ebpf, "EVENTS")?;
-    let log = diagnostics::open(&mut ebpf)?;
+    let ring = Map::RingBuf(object.take("EVENTS")?);
     let family = options
         .follow_forks
-        .then(|| Family::open(&mut ebpf))
+        .then(|| Family::open(&mut object))
         .transpose()?;
     Ok(Loaded {
         flavour,
-        ops: take_array(&mut ebpf, "OPS")?,
-        sites: take_array(&mut ebpf, "SITES")?,
-        control: take_array(&mut ebpf, "PROBE_CONTROL")?,
-        state: take_array(&mut ebpf, "PROBE_STATE")?,
-        numbers: take_hash(&mut ebpf, "NUMBERS")?,
-        values: take_hash(&mut ebpf, "VALUES")?,
-        begun: take_hash(&mut ebpf, "BEGUN")?,
-        begun_kept: take_hash(&mut ebpf, "BEGUN_KEPT")?,
-        time_state: take_array(&mut ebpf, "TIME_STATE")?,
-        times: take_per_cpu(&mut ebpf, "TIMES")?,
-        counters: take_per_cpu(&mut ebpf, "PROBE_COUNTERS")?,
+        ops: object.take("OPS")?,
+        sites: object.take("SITES")?,
+        control: object.take("PROBE_CONTROL")?,
+        state: object.take("PROBE_STATE")?,
+        numbers: object.take("NUMBERS")?,
+        values: object.take("VALUES")?,
+        begun: object.take("BEGUN")?,
+        begun_kept: object.take("BEGUN_KEPT")?,
+        time_state: object.take("TIME_STATE")?,
+        times: object.take("TIMES")?,
+        counters: object.take("PROBE_COUNTERS")?,
         ring: Some(Ring::new(
             RingBuf::try_from(ring).map_err(|_| unexpected("EVENTS"))?,
             log,
         )),
         family,
         cpus,
-        ebpf,
     })
 }
 
-/// The program that perf-event uprobes run.
-pub(super) fn perf_program(ebpf: &mut Ebpf) -> Result<&mut UProbe, KernelError> {
-    ebpf.program_mut(PROGRAM)
-        .and_then(|program| program.try_into().ok())
-        .ok_or_else(|| unexpected(PROGRAM))
-}
-
 /// The program for multi-uprobe links; `None` where the kernel does not have them.
-fn multi(ebpf: &Ebpf, object: &[u8]) -> Result<Option<OwnedFd>, KernelError> {
+fn multi(object: &Programs) -> Result<Option<OwnedFd>, KernelError> {
     // The filter by pid takes threads for processes before Linux 6.10.
     if features::kernel_release() < features::MULTI_LINKS {
         return Ok(None);
     }
-    let load = |reason: String| KernelError::Load { reason };
-    let mut object = Object::parse(object).map_err(|error| load(error.to_string()))?;
-    let known = aya::features();
-    let btf = known
-        .btf()
-        .map(|features| object.fixup_and_sanitize_btf(features))
-        .transpose();
-    let btf = btf
-        .map_err(|error| load(error.to_string()))?
-        .flatten()
-        .map(aya_obj::btf::Btf::to_bytes);
-    let Some(btf) = btf else { return Ok(None) };
-    let btf = bpf::load_btf(&btf).map_err(|error| KernelError::call("load BTF", error))?;
-    let maps = std::mem::take(&mut object.maps);
-    let fds = maps.iter().filter_map(|(name, map)| {
-        Some((
-            name.as_str(),
-            map_data(ebpf.map(name)?)?.fd().as_fd().as_raw_fd(),
-            map,
-        ))
-    });
-    let sections: HashSet<usize> = object
-        .functions
-        .keys()
-        .map(|(section, _)| *section)
-        .collect();
-    object
-        .relocate_maps(fds, &sections)
-        .map_err(|error| load(error.to_string()))?;
-    object
-        .relocate_calls(&sections)
-        .map_err(|error| load(error.to_string()))?;
-    object.sanitize_functions(known);
-    let program = object
-        .programs
-        .get(PROGRAM)
-        .ok_or_else(|| unexpected(PROGRAM))?;
-    let function = object
-        .functions
-        .get(&program.function_key())
-        .ok_or_else(|| unexpected(PROGRAM))?;
-    match bpf::load_multi(function, &program.license, btf.as_fd()) {
+    match object.load(PROGRAM, Kind::MultiUprobe) {
         Ok(program) => Ok(Some(program)),
         // A kernel built without them refuses the attach type.
-        Err((error, _)) if error.raw_os_error() == Some(libc::EINVAL) => Ok(None),
-        Err((error, log)) if log.is_empty() => Err(KernelError::call("load eBPF programs", error)),
-        Err((error, log)) => {
-            let last: Vec<&str> = log.lines().rev().take(6).collect();
-            let last: Vec<&str> = last.into_iter().rev().collect();
-            Err(load(format!("{error}: {}", last.join("; "))))
+        Err(KernelError::Call { source, .. }) if source.raw_os_error() == Some(libc::EINVAL) => {
+            Ok(None)
         }
-    }
-}
-
-fn map_data(map: &Map) -> Option<&MapData> {
-    match map {
-        Map::Array(data) | Map::PerCpuArray(data) | Map::HashMap(data) | Map::RingBuf(data) => {
-            Some(data)
-        }
-        _ => None,
-    }
-}
-
-fn take(ebpf: &mut Ebpf, name: &'static str) -> Result<Map, KernelError> {
-    ebpf.take_map(name).ok_or_else(|| unexpected(name))
-}
-
-fn take_array(ebpf: &mut Ebpf, name: &'static str) -> Result<MapData, KernelError> {
-    match take(ebpf, name)? {
-        Map::Array(data) => Ok(data),
-        _ => Err(unexpected(name)),
-    }
-}
-
-fn take_per_cpu(ebpf: &mut Ebpf, name: &'static str) -> Result<MapData, KernelError> {
-    match take(ebpf, name)? {
-        Map::PerCpuArray(data) => Ok(data),
-        _ => Err(unexpected(name)),
-    }
-}
-
-fn take_hash(ebpf: &mut Ebpf, name: &'static str) -> Result<MapData, KernelError> {
-    match take(ebpf, name)? {
-        Map::HashMap(data) => Ok(data),
-        _ => Err(unexpected(name)),
+        Err(error) => Err(error),
     }
 }
 
@@ -313,8 +209,8 @@ fn ring_bytes(options: &LoadOptions) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use aya_obj::Function;
     use aya_obj::generated::bpf_insn;
+    use aya_obj::{Function, Object};
 
     use super::*;
 

@@ -7,7 +7,6 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::thread::JoinHandle;
 
-use aya::programs::uprobe::{UProbeAttachLocation, UProbeAttachPoint, UProbeLink, UProbeScope};
 use tracer_common::aggregate::{BytesKey, NumberKey};
 use tracer_common::control::{
     ADDS_UP, BEGINS, ENDS, FORGETS, ProbeControl, ProbeCounters, ProbeState, SiteControl,
@@ -23,7 +22,7 @@ use super::error::KernelError;
 use super::family::{Family, Held, Member};
 use super::fetch;
 use super::guard;
-use super::load::{Flavour, LoadOptions, Loaded, load, perf_program};
+use super::load::{Flavour, LoadOptions, Loaded, load};
 use super::perf;
 use super::ring::Ring;
 use super::room::Room;
@@ -77,8 +76,7 @@ pub struct Tallies {
 #[expect(dead_code, reason = "links are held to be dropped")]
 pub(super) enum Link {
     Multi(OwnedFd),
-    PerfEvent(UProbeLink),
-    Return(OwnedFd),
+    PerfEvent(OwnedFd),
 }
 
 pub(super) struct Installed {
@@ -369,7 +367,7 @@ impl Machine {
                 Flavour::Multi(program) => {
                     attach_multi(program, pid, of, &members, reserved, sites)
                 }
-                Flavour::PerfEvent => Err(io::Error::from_raw_os_error(libc::EOPNOTSUPP)),
+                Flavour::PerfEvent(_) => Err(io::Error::from_raw_os_error(libc::EOPNOTSUPP)),
             };
             match result {
                 Ok(link) => links.push(Link::Multi(link)),
@@ -404,32 +402,15 @@ impl Machine {
             offset: site.offset,
             source,
         };
-        if let Flavour::Multi(program) = &self.loaded.flavour {
-            return attach_multi(program, pid, site, &[index], reserved, sites)
-                .map(Link::Multi)
-                .map_err(refused);
+        match &self.loaded.flavour {
+            Flavour::Multi(program) => {
+                attach_multi(program, pid, site, &[index], reserved, sites).map(Link::Multi)
+            }
+            Flavour::PerfEvent(program) => {
+                perf::link(program.as_fd(), pid, site, u64::from(cookie)).map(Link::PerfEvent)
+            }
         }
-        if site.returns {
-            let program = perf_program(&mut self.loaded.ebpf)?;
-            let fd = program
-                .fd()
-                .map_err(|error| refused(io::Error::other(error)))?;
-            return perf::link_return(fd.as_fd(), pid, site, u64::from(cookie))
-                .map(Link::Return)
-                .map_err(refused);
-        }
-        let scope = std::num::NonZeroU32::new(pid)
-            .map_or(UProbeScope::AllProcesses, UProbeScope::OneProcess);
-        let point = UProbeAttachPoint {
-            location: UProbeAttachLocation::AbsoluteOffset(site.offset.0),
-            cookie: Some(u64::from(cookie)),
-        };
-        let program = perf_program(&mut self.loaded.ebpf)?;
-        let link = program
-            .attach(point, &site.path, scope)
-            .and_then(|id| program.take_link(id))
-            .map_err(|error| refused(io::Error::other(error)))?;
-        Ok(Link::PerfEvent(link))
+        .map_err(refused)
     }
 
     /// Changes a probe's limits at once.
@@ -590,19 +571,8 @@ impl Machine {
     /// # Errors
     /// The kernel refused.
     pub fn run_time(&self) -> Result<(u64, u64), KernelError> {
-        let answer = match &self.loaded.flavour {
-            Flavour::Multi(program) => bpf::run_time(program.as_fd()),
-            Flavour::PerfEvent => match self
-                .loaded
-                .ebpf
-                .program("hit")
-                .map(aya::programs::Program::fd)
-            {
-                Some(Ok(fd)) => bpf::run_time(fd.as_fd()),
-                _ => Err(io::ErrorKind::NotFound.into()),
-            },
-        };
-        answer.map_err(|source| KernelError::call("read run times", source))
+        let (Flavour::Multi(program) | Flavour::PerfEvent(program)) = &self.loaded.flavour;
+        bpf::run_time(program.as_fd()).map_err(|source| KernelError::call("read run times", source))
     }
 }
 

@@ -1,5 +1,4 @@
-//! Returns of functions by perf events: aya makes these of programs that were loaded for returns
-//! only, and ours is one for both.
+//! Uprobes by perf events, one for each site: where there are no multi-uprobe links.
 
 use std::ffi::CString;
 use std::fs;
@@ -18,8 +17,8 @@ const UPROBES: &str = "/sys/bus/event_source/devices/uprobe";
 /// The event is closed in programs that we start.
 const PERF_FLAG_FD_CLOEXEC: u64 = 8;
 
-/// Runs the program at each return of the function at a site.
-pub(super) fn link_return(
+/// Runs the program at a site, or at each return of the function there.
+pub(super) fn link(
     program: BorrowedFd<'_>,
     pid: u32,
     site: &SiteRequest,
@@ -31,10 +30,12 @@ pub(super) fn link_return(
     let mut event: perf_event_attr = unsafe { mem::zeroed() };
     event.type_ = number(&fs::read_to_string(format!("{UPROBES}/type"))?)?;
     event.size = u32::try_from(size_of::<perf_event_attr>()).map_err(io::Error::other)?;
-    // `config:0`: the bit that says returns.
-    let format = fs::read_to_string(format!("{UPROBES}/format/retprobe"))?;
-    let bit = number(format.trim().strip_prefix("config:").unwrap_or_default())?;
-    event.config = 1_u64.checked_shl(bit).unwrap_or(0);
+    if site.returns {
+        // `config:0`: the bit that says returns.
+        let format = fs::read_to_string(format!("{UPROBES}/format/retprobe"))?;
+        let bit = number(format.trim().strip_prefix("config:").unwrap_or_default())?;
+        event.config = 1_u64.checked_shl(bit).unwrap_or(0);
+    }
     event.__bindgen_anon_3.uprobe_path = path.as_ptr() as u64;
     event.__bindgen_anon_4.probe_offset = site.offset.0;
     // Of one process on any CPU; of all processes it takes one event on any CPU.
