@@ -23,7 +23,7 @@ use crate::maps::{
     EVENTS, PROBE_CONTROL, PROBE_COUNTERS, PROBE_STATE, SCRATCH, SITES, Scratch, settings,
 };
 use crate::outcome;
-use crate::step::{Run, Step, next_common, step};
+use crate::step::{Run, Step, next_common, step, step_common};
 use crate::tally;
 use crate::task;
 use crate::timing;
@@ -39,8 +39,11 @@ const BPF_RB_FORCE_WAKEUP: u64 = 2;
 const BPF_RB_AVAIL_DATA: u64 = 0;
 
 /// A site was hit.
+///
+/// Not `WHOLE`: what plans that fetch or count need, of which the verifier is done in a third of the
+/// time. Their ops are common ones; userspace attaches this to no other plan.
 #[inline(always)]
-pub fn hit(registers: *const pt_regs, cookie: u32) {
+pub fn hit<const WHOLE: bool>(registers: *const pt_regs, cookie: u32) {
     let Some(site) = SITES.get(cookie) else {
         diagnostics::no_site(cookie);
         return;
@@ -55,7 +58,7 @@ pub fn hit(registers: *const pt_regs, cookie: u32) {
     // SAFETY: a map value of this CPU; only atomic additions are made to it.
     let counters = unsafe { &*counters };
     let (number, mut ended);
-    if site.flags & TIMED != 0 {
+    if WHOLE && site.flags & TIMED != 0 {
         number = timing::number(site, counters);
         ended = timing::admit(site, control, state);
     } else {
@@ -82,7 +85,7 @@ pub fn hit(registers: *const pt_regs, cookie: u32) {
             plan(registers, site, number)
         };
         if ended == outcome::RUNNING {
-            ended = fire(registers, anew_ref(site), counters, number);
+            ended = fire::<WHOLE>(registers, anew_ref(site), counters, number);
         }
     }
     count(counters, ended);
@@ -222,7 +225,7 @@ fn is_over(control: &ProbeControl, state: &ProbeState, now: u64) -> bool {
 ///
 /// A function of its own, for the stack's sake: see the crate's documentation.
 #[inline(never)]
-fn fire(
+fn fire<const WHOLE: bool>(
     registers: *const pt_regs,
     site: &SiteControl,
     counters: &ProbeCounters,
@@ -239,7 +242,7 @@ fn fire(
     // SAFETY: this hit has claimed the area; nobody else touches it until `release`.
     let Some(area) = (unsafe { scratch.as_mut() }) else {
         diagnostics::no_scratch(site.cookie);
-        return if site.flags & TIMED != 0 {
+        return if WHOLE && site.flags & TIMED != 0 {
             timing::lost(site)
         } else {
             outcome::LOST
@@ -252,7 +255,7 @@ fn fire(
     header.probe = site.probe;
     header.begun_at = 0;
     header.begun_bytes = 0;
-    let ended = capture(registers, site, area, counters);
+    let ended = capture::<WHOLE>(registers, site, area, counters);
     diagnostics::ended(area.header().site, ended);
     release(scratch);
     ended
@@ -260,17 +263,17 @@ fn fire(
 
 /// Runs the plan, and sends its record or adds up what is not sent.
 #[inline(always)]
-fn capture(
+fn capture<const WHOLE: bool>(
     registers: *const pt_regs,
     site: &SiteControl,
     area: &mut Scratch,
     counters: &ProbeCounters,
 ) -> u32 {
     copy_registers(registers, &mut area.registers);
-    if site.flags & NEEDS_FS_BASE != 0 {
+    if WHOLE && site.flags & NEEDS_FS_BASE != 0 {
         read_fs_base(site.flags >> FS_BASE_SHIFT, area);
     }
-    if site.flags & NEEDS_TASK != 0 {
+    if WHOLE && site.flags & NEEDS_TASK != 0 {
         describe_task(area);
     }
     area.first = site.first_op;
@@ -281,8 +284,12 @@ fn capture(
     area.flags = 0;
     area.timed = 0;
     area.ended = outcome::RUNNING;
-    run(area);
-    if site.flags & TIMED != 0 && timing::end(area, counters) {
+    if WHOLE {
+        run(area);
+    } else {
+        run_common(area);
+    }
+    if WHOLE && site.flags & TIMED != 0 && timing::end(area, counters) {
         return outcome::NO_HIT;
     }
     if area.ended != outcome::SENT && area.ended < outcome::COUNTED {
@@ -301,7 +308,9 @@ fn capture(
         return ended;
     }
     if area.ended >= outcome::COUNTED {
-        tally::add(area, counters);
+        if WHOLE {
+            tally::add(area, counters);
+        }
         return outcome::SENT;
     }
     let ended = send(area);
@@ -319,7 +328,7 @@ fn run(area: &mut Scratch) {
     for done in 0..FIRST_STEPS {
         area = anew(area);
         // SAFETY: the area, which is the caller's and ours alone.
-        match next_common(unsafe { &mut *area }) {
+        match next_common::<true>(unsafe { &mut *area }) {
             Step::Done => {}
             Step::Last => return,
             Step::Other => {
@@ -340,7 +349,24 @@ fn run_on(scratch: *mut Scratch, steps: u32) {
         bpf_loop(steps, step as *mut _, (&raw mut run).cast(), 0);
     }
     // SAFETY: as `scratch`.
-    let area = unsafe { &mut *run.scratch };
+    cut_off(unsafe { &mut *run.scratch });
+}
+
+/// Runs a plan of common ops.
+#[inline(never)]
+fn run_common(scratch: *mut Scratch) {
+    let mut run = Run { scratch };
+    // SAFETY: as in `run_on`.
+    unsafe {
+        bpf_loop(MAX_STEPS, step_common as *mut _, (&raw mut run).cast(), 0);
+    }
+    // SAFETY: as `scratch`.
+    cut_off(unsafe { &mut *run.scratch });
+}
+
+/// A plan that has not ended by itself ends here.
+#[inline(always)]
+fn cut_off(area: &mut Scratch) {
     if area.ended == outcome::RUNNING {
         area.flags |= FLAG_STEPS;
         area.ended = outcome::SENT;

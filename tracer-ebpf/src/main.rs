@@ -42,7 +42,16 @@ use aya_ebpf::programs::ProbeContext;
 pub fn hit(ctx: ProbeContext) -> u32 {
     // SAFETY: the context is the one that the kernel gave to this program.
     let cookie = unsafe { bpf_get_attach_cookie(ctx.as_ptr()) };
-    machine::hit(ctx.as_ptr().cast::<pt_regs>(), cookie as u32);
+    machine::hit::<true>(ctx.as_ptr().cast::<pt_regs>(), cookie as u32);
+    0
+}
+
+/// A site was hit whose plan fetches or counts, and no more.
+#[uprobe(sleepable)]
+pub fn plain(ctx: ProbeContext) -> u32 {
+    // SAFETY: as in `hit`.
+    let cookie = unsafe { bpf_get_attach_cookie(ctx.as_ptr()) };
+    machine::hit::<false>(ctx.as_ptr().cast::<pt_regs>(), cookie as u32);
     0
 }
 

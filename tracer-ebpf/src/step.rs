@@ -34,6 +34,21 @@ pub unsafe extern "C" fn step(_index: u32, run: *mut Run) -> i64 {
     next(unsafe { &mut *(*run).scratch })
 }
 
+/// Runs the next op of a plan of common ones; 1 ends the loop.
+pub unsafe extern "C" fn step_common(_index: u32, run: *mut Run) -> i64 {
+    // SAFETY: as in `step`.
+    let area = unsafe { &mut *(*run).scratch };
+    match next_common::<false>(area) {
+        Step::Done => 0,
+        Step::Last => 1,
+        // Userspace gives this program no such plan.
+        Step::Other => {
+            area.ended = outcome::LOST;
+            1
+        }
+    }
+}
+
 /// Runs the next op; 1 when it was the last.
 #[inline(always)]
 fn next(area: &mut Scratch) -> i64 {
@@ -58,9 +73,10 @@ fn fetch(area: &Scratch) -> Option<&'static Op> {
 }
 
 /// Runs the next op if it is one of the few that most plans are made of: the verifier goes
-/// through this once for each step that is made without the kernel's loop.
+/// through this once for each step that is made without the kernel's loop. `WHOLE`: the program
+/// adds hits up by number.
 #[inline(always)]
-pub fn next_common(area: &mut Scratch) -> Step {
+pub fn next_common<const WHOLE: bool>(area: &mut Scratch) -> Step {
     let Some(op) = fetch(area) else {
         area.ended = outcome::SENT;
         return Step::Last;
@@ -91,7 +107,7 @@ pub fn next_common(area: &mut Scratch) -> Step {
         op::END => area.ended = outcome::SENT,
         op::REJECT => area.ended = outcome::REJECTED,
         op::COUNT => area.ended = outcome::COUNTED,
-        op::TALLY => tally(area, op),
+        op::TALLY if WHOLE => tally(area, op),
         _ => return Step::Other,
     }
     area.next = next;

@@ -18,6 +18,7 @@ mod load;
 mod machine;
 mod object;
 mod perf;
+mod programs;
 mod ring;
 mod room;
 mod task;

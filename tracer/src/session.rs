@@ -65,6 +65,8 @@ pub struct Options {
     pub perf_events: bool,
     /// Probe the processes that the target forks, too.
     pub follow_forks: bool,
+    /// Probes are added later, too.
+    pub more_probes: bool,
     /// Which instruction of a line is probed.
     pub site: SiteChoice,
     /// Where to look for debug information.

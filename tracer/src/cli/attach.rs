@@ -13,6 +13,7 @@ use super::probes::{self, Written};
 use super::reload::{self, OfFile};
 use super::stream::{self, Ends, Style, Until};
 use super::{BAD_INPUT, DONE, NOTHING_CAPTURED};
+use crate::lang::ast::{Action, ProbeSpec};
 use crate::redact::Redactor;
 use crate::session::{Control as _, Options, ProbeStatus, Session, SiteChoice};
 use crate::signals::Signals;
@@ -42,6 +43,9 @@ pub(super) fn run(args: Attach, colours: Colours) -> Result<u8, Failure> {
     };
     let options = Options {
         patient: how != Output::Tui,
+        more_probes: how == Output::Tui
+            || !args.files.is_empty()
+            || !written.iter().all(|written| is_plain(&written.spec)),
         ..options(&args)
     };
     // Before anything is attached: what comes meanwhile counts, too.
@@ -84,6 +88,16 @@ pub(super) fn run(args: Attach, colours: Colours) -> Result<u8, Failure> {
     } else {
         BAD_INPUT
     })
+}
+
+/// Whether a probe looks as if the least of the kernel's programs would do: a wrong guess costs
+/// some milliseconds.
+fn is_plain(spec: &ProbeSpec) -> bool {
+    match &spec.action {
+        Action::Log => spec.template.is_some(),
+        Action::Count { by } => by.is_none(),
+        Action::Snapshot | Action::Hist { .. } | Action::Time => false,
+    }
 }
 
 pub(super) fn options(args: &Attach) -> Options {

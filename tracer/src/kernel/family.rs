@@ -15,7 +15,7 @@ use super::btf::{KernelBtf, member_offset};
 use super::error::KernelError;
 use super::load::{load_error, unexpected};
 use super::machine::{Link, Machine, SiteRequest};
-use super::object::Programs;
+use super::object::Image;
 
 /// Bytes of the ring of messages: ten thousand of them.
 const RING: u32 = 1 << 18;
@@ -55,7 +55,7 @@ impl std::fmt::Debug for Family {
 
 impl Family {
     /// Loads the programs and lets them run.
-    pub(super) fn open(object: &mut Programs) -> Result<Self, KernelError> {
+    pub(super) fn open(object: &mut Image) -> Result<Self, KernelError> {
         let mut links = Vec::new();
         for (name, tracepoint) in PROGRAMS {
             let program = object.load(name, Kind::RawTracepoint)?;

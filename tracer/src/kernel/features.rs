@@ -139,9 +139,13 @@ fn capability(number: u32, name: &str, purpose: &str) -> Feature {
 }
 
 fn load() -> Feature {
-    let result = super::Machine::load(&super::LoadOptions {
+    let options = super::LoadOptions {
         ring_bytes: 4096,
         ..super::LoadOptions::default()
+    };
+    let result = super::Machine::load(&options).and_then(|mut machine| {
+        machine.complete()?;
+        Ok(machine)
     });
     let (present, found, advice) = match result {
         Ok(machine) if machine.has_multi_links() => (

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 
 use aya::maps::{Map, MapData, RingBuf};
@@ -10,16 +9,14 @@ use tracer_common::control::Settings;
 use tracer_common::forks::TaskLayout;
 use tracer_common::limits::{MAX_CPUS, SCRATCH_PER_CPU};
 
-use super::bpf::Kind;
 use super::diagnostics;
 use super::error::KernelError;
 use super::family::{self, Family};
 use super::features;
-use super::object::Programs;
+use super::object::Image;
+use super::programs::Programs;
 use super::ring::Ring;
 
-/// Name of the program in the object.
-const PROGRAM: &str = "hit";
 /// Inode number of the initial pid namespace (`PROC_PID_INIT_INO`).
 const INITIAL_PID_NS: u64 = 0xEFFF_FFFC;
 /// Bytes of the ring when nothing else is said: a tenth of a second of the cheapest hits, where
@@ -38,19 +35,13 @@ pub struct LoadOptions {
     pub perf_events: bool,
     /// Have the kernel tell what processes fork.
     pub follow_forks: bool,
-}
-
-/// How sites are attached, with the program that they run.
-pub(super) enum Flavour {
-    /// One link for all sites of a file.
-    Multi(OwnedFd),
-    /// One perf event for each site.
-    PerfEvent(OwnedFd),
+    /// Probes of any kind may come later: what the kernel has to verify for them is begun now.
+    pub more_probes: bool,
 }
 
 /// All that was loaded.
 pub(super) struct Loaded {
-    pub(super) flavour: Flavour,
+    pub(super) programs: Programs,
     pub(super) ops: MapData,
     pub(super) sites: MapData,
     pub(super) control: MapData,
@@ -92,7 +83,7 @@ pub(super) fn load(options: &LoadOptions) -> Result<Loaded, KernelError> {
     // The kernel's BTF has megabytes, and the ring pages to be cleared: side by side.
     let (object, members) = std::thread::scope(|scope| {
         let members = scope.spawn(|| wants_members.then(features::task_members).flatten());
-        let object = Programs::new(OBJECT, &entries, messages);
+        let object = Image::new(OBJECT, &entries, messages);
         let members = members.join();
         (
             object,
@@ -110,21 +101,12 @@ pub(super) fn load(options: &LoadOptions) -> Result<Loaded, KernelError> {
         ("TASK_LAYOUT", bytemuck::bytes_of(&task_layout)),
         (aya_log::LEVEL, &diagnostics::level()),
     ])?;
-    let flavour = match if options.perf_events {
-        None
-    } else {
-        multi(&object)?
-    } {
-        Some(program) => Flavour::Multi(program),
-        None => Flavour::PerfEvent(object.load(PROGRAM, Kind::Uprobe)?),
-    };
     let ring = Map::RingBuf(object.take("EVENTS")?);
     let family = options
         .follow_forks
         .then(|| Family::open(&mut object))
         .transpose()?;
     Ok(Loaded {
-        flavour,
         ops: object.take("OPS")?,
         sites: object.take("SITES")?,
         control: object.take("PROBE_CONTROL")?,
@@ -142,23 +124,8 @@ pub(super) fn load(options: &LoadOptions) -> Result<Loaded, KernelError> {
         )),
         family,
         cpus,
+        programs: Programs::load(object, options)?,
     })
-}
-
-/// The program for multi-uprobe links; `None` where the kernel does not have them.
-fn multi(object: &Programs) -> Result<Option<OwnedFd>, KernelError> {
-    // The filter by pid takes threads for processes before Linux 6.10.
-    if features::kernel_release() < features::MULTI_LINKS {
-        return Ok(None);
-    }
-    match object.load(PROGRAM, Kind::MultiUprobe) {
-        Ok(program) => Ok(Some(program)),
-        // A kernel built without them refuses the attach type.
-        Err(KernelError::Call { source, .. }) if source.raw_os_error() == Some(libc::EINVAL) => {
-            Ok(None)
-        }
-        Err(error) => Err(error),
-    }
 }
 
 /// The object is a part of this binary: what is not in it is a mistake in the build.

@@ -2,7 +2,7 @@
 
 use std::ffi::CString;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::thread::JoinHandle;
@@ -22,8 +22,9 @@ use super::error::KernelError;
 use super::family::{Family, Held, Member};
 use super::fetch;
 use super::guard;
-use super::load::{Flavour, LoadOptions, Loaded, load};
+use super::load::{LoadOptions, Loaded, load};
 use super::perf;
+use super::programs::Which;
 use super::ring::Ring;
 use super::room::Room;
 use crate::address::{FileOffset, RunAddr};
@@ -140,6 +141,14 @@ impl Machine {
         })
     }
 
+    /// Loads what is otherwise loaded when a site needs it.
+    ///
+    /// # Errors
+    /// The kernel refused.
+    pub(super) fn complete(&mut self) -> Result<(), KernelError> {
+        self.loaded.programs.get(Which::Whole).map(drop)
+    }
+
     /// The reader's end of the ring; there is one.
     pub fn take_ring(&mut self) -> Option<Ring> {
         self.ring.take()
@@ -148,7 +157,7 @@ impl Machine {
     /// Sites are attached by multi-uprobe links, a thousand in one call.
     #[must_use]
     pub fn has_multi_links(&self) -> bool {
-        matches!(self.loaded.flavour, Flavour::Multi(_))
+        self.loaded.programs.has_multi_links()
     }
 
     /// Writes a probe and its sites into the maps; nothing is attached yet.
@@ -362,19 +371,13 @@ impl Machine {
     ) -> (Vec<Link>, Vec<(usize, KernelError)>) {
         let mut failed = Vec::new();
         let mut links = Vec::new();
-        for (members, of) in groups(sites) {
-            let result = match &self.loaded.flavour {
-                Flavour::Multi(program) => {
-                    attach_multi(program, pid, of, &members, reserved, sites)
-                }
-                Flavour::PerfEvent(_) => Err(io::Error::from_raw_os_error(libc::EOPNOTSUPP)),
-            };
-            match result {
-                Ok(link) => links.push(Link::Multi(link)),
+        for (members, of, which) in groups(sites) {
+            match self.link_group(pid, (of, which), &members, reserved, sites) {
+                Ok(link) => links.push(link),
                 // One by one: by perf events, or to find out which one is refused.
                 Err(_) => {
                     for index in members {
-                        match self.attach_one(pid, reserved, sites, index) {
+                        match self.link_group(pid, (of, which), &[index], reserved, sites) {
                             Ok(link) => links.push(link),
                             Err(error) => failed.push((index, error)),
                         }
@@ -385,32 +388,39 @@ impl Machine {
         (links, failed)
     }
 
-    fn attach_one(
+    /// The link of sites of one file that run the same program; of one alone where there are no
+    /// multi-uprobe links.
+    fn link_group(
         &mut self,
         pid: u32,
+        (of, which): (&SiteRequest, Which),
+        members: &[usize],
         reserved: &Reserved,
         sites: &[SiteRequest],
-        index: usize,
     ) -> Result<Link, KernelError> {
-        let (Some(site), Some(&cookie)) = (sites.get(index), reserved.cookies.get(index)) else {
-            return Err(KernelError::Load {
-                reason: "a site that was not reserved".into(),
-            });
+        let is_multi = self.has_multi_links();
+        let program = self.loaded.programs.get(which)?;
+        let site = match members {
+            [index] => sites.get(*index).unwrap_or(of),
+            _ => of,
         };
-        let refused = |source| KernelError::Attach {
+        let link = match members {
+            _ if is_multi => {
+                attach_multi(program, pid, site, members, reserved, sites).map(Link::Multi)
+            }
+            [index] => match reserved.cookies.get(*index) {
+                Some(&cookie) => {
+                    perf::link(program, pid, site, u64::from(cookie)).map(Link::PerfEvent)
+                }
+                None => Err(io::ErrorKind::NotFound.into()),
+            },
+            _ => Err(io::Error::from_raw_os_error(libc::EOPNOTSUPP)),
+        };
+        link.map_err(|source| KernelError::Attach {
             path: site.path.clone(),
             offset: site.offset,
             source,
-        };
-        match &self.loaded.flavour {
-            Flavour::Multi(program) => {
-                attach_multi(program, pid, site, &[index], reserved, sites).map(Link::Multi)
-            }
-            Flavour::PerfEvent(program) => {
-                perf::link(program.as_fd(), pid, site, u64::from(cookie)).map(Link::PerfEvent)
-            }
-        }
-        .map_err(refused)
+        })
     }
 
     /// Changes a probe's limits at once.
@@ -566,13 +576,18 @@ impl Machine {
             .map_err(|source| KernelError::call("measure run times", source))
     }
 
-    /// Runs of the program, and the ns that they took together, while statistics were on.
+    /// Runs of the programs, and the ns that they took together, while statistics were on.
     ///
     /// # Errors
     /// The kernel refused.
     pub fn run_time(&self) -> Result<(u64, u64), KernelError> {
-        let (Flavour::Multi(program) | Flavour::PerfEvent(program)) = &self.loaded.flavour;
-        bpf::run_time(program.as_fd()).map_err(|source| KernelError::call("read run times", source))
+        let mut sum = (0, 0);
+        for program in self.loaded.programs.loaded() {
+            let (runs, ns) = bpf::run_time(program)
+                .map_err(|source| KernelError::call("read run times", source))?;
+            sum = (sum.0 + runs, sum.1 + ns);
+        }
+        Ok(sum)
     }
 }
 
@@ -619,22 +634,27 @@ fn adds_up(site: &SiteRequest) -> u32 {
     }
 }
 
-/// Indices of the sites of each file, entries and returns apart, with one of them; in the order of
-/// the first of each.
-fn groups(sites: &[SiteRequest]) -> Vec<(Vec<usize>, &SiteRequest)> {
-    let mut groups: Vec<(Vec<usize>, &SiteRequest)> = Vec::new();
+/// Indices of the sites of each file that run the same program, entries and returns apart, with one of
+/// them; in the order of the first of each.
+fn groups(sites: &[SiteRequest]) -> Vec<(Vec<usize>, &SiteRequest, Which)> {
+    let mut groups: Vec<(Vec<usize>, &SiteRequest, Which)> = Vec::new();
     for (index, site) in sites.iter().enumerate() {
+        let which = Which::of(site);
         let alike = |of: &SiteRequest| of.path == site.path && of.returns == site.returns;
-        match groups.iter_mut().find(|(_, of)| alike(of)) {
-            Some((members, _)) => members.push(index),
-            None => groups.push((vec![index], site)),
+        let group = groups.iter_mut();
+        match group
+            .into_iter()
+            .find(|(_, of, runs)| *runs == which && alike(of))
+        {
+            Some((members, ..)) => members.push(index),
+            None => groups.push((vec![index], site, which)),
         }
     }
     groups
 }
 
 fn attach_multi(
-    program: &OwnedFd,
+    program: BorrowedFd<'_>,
     pid: u32,
     of: &SiteRequest,
     members: &[usize],
@@ -646,13 +666,7 @@ fn attach_multi(
     let cookie = |&index: &usize| reserved.cookies.get(index).map(|&cookie| u64::from(cookie));
     let offsets: Vec<u64> = members.iter().filter_map(offset).collect();
     let cookies: Vec<u64> = members.iter().filter_map(cookie).collect();
-    bpf::link_multi(
-        program.as_fd(),
-        (&path, of.returns),
-        pid,
-        &offsets,
-        &cookies,
-    )
+    bpf::link_multi(program, (&path, of.returns), pid, &offsets, &cookies)
 }
 
 fn add_times(a: &TimeCounters, b: &TimeCounters) -> TimeCounters {

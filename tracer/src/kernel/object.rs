@@ -1,4 +1,4 @@
-//! The eBPF object: its maps made, its programs loaded.
+//! The eBPF object: makes its maps, loads its programs.
 //!
 //! aya has a loader, which knows no multi-uprobes, and parses the kernel's BTF, which
 //! nothing here needs: a third of the time from start to the first event. So the parts that it is
@@ -20,8 +20,8 @@ use super::task;
 /// The map that is made beside the others: its pages take as long as all of theirs.
 const LARGEST: &str = "EVENTS";
 
-/// The object.
-pub(super) struct Programs {
+/// The object, in the kernel but for the programs that nobody has asked for.
+pub(super) struct Image {
     object: Object,
     /// What describes the programs to the kernel.
     btf: Option<OwnedFd>,
@@ -34,7 +34,7 @@ pub(super) struct Programs {
     messages: Option<OwnedFd>,
 }
 
-impl Programs {
+impl Image {
     /// Parses the object and makes its maps, with so many entries as is said here or there.
     ///
     /// # Errors
@@ -45,6 +45,9 @@ impl Programs {
         messages: Option<OwnedFd>,
     ) -> Result<Self, KernelError> {
         let mut object = Object::parse(elf).map_err(|error| load_error(&error))?;
+        if messages.is_none() {
+            diagnostics::leave_out(&mut object);
+        }
         let btf = load_btf(&mut object)?;
         let mut constants = Vec::new();
         let mut made = Vec::new();

@@ -104,6 +104,7 @@ impl Session {
             ring_bytes: options.ring_bytes,
             perf_events: options.perf_events,
             follow_forks: options.follow_forks,
+            more_probes: options.more_probes,
         };
         // The kernel verifies the programs while the executable's tables are read.
         let (machine, modules) = std::thread::scope(|scope| {
