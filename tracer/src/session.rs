@@ -186,6 +186,8 @@ pub struct ProbeError {
     pub hint: Option<String>,
     /// Where in the probe's text.
     pub span: Option<std::ops::Range<usize>>,
+    /// A privilege is missing, so no other probe would help.
+    pub missing: bool,
 }
 
 /// What a frontend asks of a session: the whole of what it may know.

@@ -12,7 +12,7 @@ use super::output::{Colours, say, tell};
 use super::probes::{self, Written};
 use super::reload::{self, OfFile};
 use super::stream::{self, Ends, Style, Until};
-use super::{BAD_INPUT, DONE, NOTHING_CAPTURED};
+use super::{BAD_INPUT, DONE, MISSING, NOTHING_CAPTURED};
 use crate::lang::ast::{Action, ProbeSpec};
 use crate::redact::Redactor;
 use crate::session::{Control as _, Options, ProbeStatus, Session, SiteChoice};
@@ -216,7 +216,12 @@ struct Installed {
 impl Installed {
     /// When there were probes and none runs: the last failure, with the others told already.
     fn refused_all(&self, written: &[Written]) -> Option<Failure> {
-        (!written.is_empty() && self.probes.is_empty()).then(|| Failure::told(BAD_INPUT))
+        let missing = self
+            .failures
+            .iter()
+            .all(|failure| failure.code() == MISSING);
+        let code = if missing { MISSING } else { BAD_INPUT };
+        (!written.is_empty() && self.probes.is_empty()).then(|| Failure::told(code))
     }
 }
 

@@ -62,6 +62,7 @@ impl Failure {
         Self {
             hint: error.hint,
             typed,
+            code: if error.missing { MISSING } else { BAD_INPUT },
             ..Self::new(error.message)
         }
     }

@@ -81,6 +81,15 @@ impl KernelError {
         !matches!(self, Self::Attach { .. } | Self::Full { .. })
     }
 
+    /// The kernel does not let this user attach.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        match self {
+            Self::Attach { source, .. } => is_refused(source),
+            _ => false,
+        }
+    }
+
     /// What the user can do about it.
     #[must_use]
     pub fn hint(&self) -> Option<String> {

@@ -189,6 +189,7 @@ impl Catalog {
                         message: error.to_string(),
                         hint: error.hint(),
                         span: None,
+                        missing: false,
                     });
                 }
             }
@@ -313,6 +314,7 @@ impl Modules {
                     "it has the variables; `--debug-dir` names a directory that has it".into(),
                 ),
                 span: None,
+                missing: false,
             });
         }
         let shown = variables
@@ -362,6 +364,7 @@ pub(super) fn source_text(root: &Path, file: &SourceFile) -> Result<String, Prob
         message: format!("cannot read `{}`: {why}", file.path.display()),
         hint: Some("probes work without the source; the text must be where it was compiled".into()),
         span: None,
+        missing: false,
     };
     let path = readable_source(root, &file.path)
         .ok_or_else(|| unreadable("there is no such file".into()))?;

@@ -685,6 +685,7 @@ impl ProbeError {
             message: message.to_string(),
             hint: None,
             span: None,
+            missing: false,
         }
     }
 
@@ -693,6 +694,7 @@ impl ProbeError {
             message: chain(&error),
             hint: error.hint(),
             span: None,
+            missing: error.is_refused(),
         }
     }
 }
@@ -703,6 +705,7 @@ impl From<PlanError> for ProbeError {
             message: error.message,
             hint: error.hint,
             span: error.span,
+            missing: false,
         }
     }
 }
@@ -713,6 +716,7 @@ impl From<SyntaxError> for ProbeError {
             message: error.message,
             hint: error.hint,
             span: Some(error.span),
+            missing: false,
         }
     }
 }

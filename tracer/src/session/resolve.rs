@@ -36,6 +36,7 @@ pub(super) fn resolve(modules: &Modules, location: &Location) -> Result<Resolved
             message: format!("the process has no module `{name}`"),
             hint: Some(format!("it has {}", modules.names())),
             span: Some(location.span.clone()),
+            missing: false,
         });
     }
     let result = match &location.kind {
@@ -55,6 +56,7 @@ pub(super) fn resolve(modules: &Modules, location: &Location) -> Result<Resolved
         message: fault.message,
         hint: fault.hint,
         span: Some(location.span.clone()),
+        missing: false,
     })
 }
 
@@ -83,6 +85,7 @@ impl From<Fault> for ProbeError {
         Self {
             message: fault.message,
             hint: fault.hint,
+            missing: false,
             span: None,
         }
     }

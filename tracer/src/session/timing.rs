@@ -55,6 +55,7 @@ pub(super) fn resolve_timed(modules: &Modules, spec: &ProbeSpec) -> Result<Timed
         (None, _) => Err(ProbeError {
             message: "`time` takes a function, or two places".into(),
             hint: Some("`time handle_request`, `time db.rs:30..db.rs:52`".into()),
+            missing: false,
             span: Some(spec.location.span.clone()),
         }),
     }
@@ -65,6 +66,7 @@ fn wrong(location: &Location, message: String) -> ProbeError {
         message,
         hint: None,
         span: Some(location.span.clone()),
+        missing: false,
     }
 }
 
@@ -99,6 +101,7 @@ fn function(modules: &Modules, spec: &ProbeSpec, name: &str) -> Result<Timed, Pr
         message: error.to_string(),
         hint: error.hint(),
         span: Some(location.span.clone()),
+        missing: false,
     };
     let entries = debug.entry_sites(name).map_err(failed)?;
     let starts = debug.function_sites(name).map_err(failed)?.sites;

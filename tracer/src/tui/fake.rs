@@ -318,6 +318,7 @@ impl Control for Fake {
             message: format!("`{}` is not on this machine", file.path.display()),
             hint: Some("install the package with the sources, or choose lines by number".into()),
             span: None,
+            missing: false,
         })
     }
 
@@ -333,6 +334,7 @@ impl Control for Fake {
             message: format!("no code for line {line}"),
             hint: None,
             span: None,
+            missing: false,
         })
     }
 
@@ -343,6 +345,7 @@ impl Control for Fake {
             return Err(ProbeError {
                 message: "no variable `curent` in scope at line 18".into(),
                 hint: Some("there is `current`".into()),
+                missing: false,
                 span: Some(at..at + 6),
             });
         }
@@ -354,6 +357,7 @@ impl Control for Fake {
             return Err(ProbeError {
                 message: "expected `FILE:LINE`".into(),
                 hint: None,
+                missing: false,
                 span: Some(0..text.len()),
             });
         };

@@ -80,3 +80,24 @@ fn three_capabilities_are_enough_for_a_program_and_its_libraries() {
     finished.assert_code(0);
     assert_eq!(finished.events().len(), 2, "{finished}");
 }
+
+#[test]
+fn perf_events_without_their_capability_are_a_privilege_that_is_missing() {
+    if !needs::kernel() || !needs::tools(&["setpriv"]) {
+        return;
+    }
+    let path = c("loop", "e2e_loop.c", &["-O0"]);
+    let program = Program::ready(&path, &["1", "1", "0"]);
+    let line = probe_line("e2e_loop.c", "work");
+    let three = "-all,+bpf,+perfmon,+sys_ptrace";
+    let mut command = Command::new("setpriv");
+    command.args(["--bounding-set", three, "--inh-caps", three, TRACER]);
+    let probe = format!("log e2e_loop.c:{line}");
+    let more = ["--perf-events", "--events", "1"];
+    command.args(attach_args(program.pid(), "json", &[&probe], &more));
+    let finished = Tracer::spawn(command).finish();
+    // Kernels before mid-2025 let it attach.
+    if finished.code != Some(0) {
+        finished.assert_code(77).assert_says(&["CAP_SYS_ADMIN"]);
+    }
+}

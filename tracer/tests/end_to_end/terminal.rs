@@ -136,12 +136,13 @@ fn probe_that_times_is_edited_silenced_and_removed_by_keys() {
         text.wait_probed(2);
         terminal.wait_text("e2e_loop.c:26");
         terminal.keys("2i");
+        terminal.wait_text("Esc back");
         for latencies in ["mean ", "p99 ", "|@"] {
             terminal.wait_text(latencies);
         }
         terminal.keys("\x1b");
         terminal.wait("the view to close", |text| !text.contains("Esc back"));
-        if size.0 >= 200 {
+        if size.1 >= 200 {
             // They stand beside the source, too.
             terminal.wait_text("p99 ");
         }

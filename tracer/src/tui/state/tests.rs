@@ -295,6 +295,7 @@ fn logpoint_that_is_refused_opens_the_editor_with_its_text() {
         message: "no room".into(),
         hint: None,
         span: None,
+        missing: false,
     };
     let request = AddRequest {
         text: "log main.rs:18".into(),
@@ -322,6 +323,7 @@ fn refusal_while_another_line_is_typed_leaves_that_line_alone() {
         message: "no room".into(),
         hint: None,
         span: None,
+        missing: false,
     };
     let request = AddRequest {
         text: "log main.rs:18".into(),
