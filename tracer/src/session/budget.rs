@@ -43,21 +43,29 @@ pub(super) struct Over {
 
 impl fmt::Display for Over {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let share = self.share * 100.0;
-        // To a thousandth, without zeros behind it: `25`, `0.5`.
-        let limit = format!("{:.3}", self.limit * 100.0);
-        let limit = limit.trim_end_matches('0').trim_end_matches('.');
+        let (share, limit) = (percent(self.share), percent(self.limit));
         if self.together {
             write!(
                 f,
-                "{SILENCED}all probes together cost more than {limit}% of a CPU, and this one most of it ({share:.0}%); `--max-cpu` raises what they may cost"
+                "{SILENCED}all probes together cost more than {limit}% of a CPU, and this one most of it ({share}%); `--max-cpu` raises what they may cost"
             )
         } else {
             write!(
                 f,
-                "{SILENCED}its hits cost {share:.0}% of a CPU, and {limit}% is what it may cost; `cpu N%` in the probe, or `--max-cpu`, raises that"
+                "{SILENCED}its hits cost {share}% of a CPU, and {limit}% is what it may cost; `cpu N%` in the probe, or `--max-cpu`, raises that"
             )
         }
+    }
+}
+
+/// A share of a CPU in percent, to two digits: `87`, `7.5`, `0.012`.
+fn percent(share: f64) -> String {
+    let percent = share * 100.0;
+    let leading = percent.log10().floor().clamp(-6.0, 1.0);
+    let text = format!("{percent:.*}", (1.0 - leading) as usize);
+    match text.split_once('.') {
+        Some(_) => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        None => text,
     }
 }
 
@@ -256,6 +264,18 @@ mod tests {
         over.together = true;
         over.limit = 0.005;
         assert!(over.to_string().contains("more than 0.5% of a CPU"));
+        let shares = [0.0, 1e-9, 0.000_001_2, 0.000_3, 0.0751, 0.25, 1.0, 12.345];
+        let said = [
+            "0",
+            "0.0000001",
+            "0.00012",
+            "0.03",
+            "7.5",
+            "25",
+            "100",
+            "1234",
+        ];
+        assert_eq!(shares.map(percent), said.map(str::to_owned));
     }
 
     #[test]
