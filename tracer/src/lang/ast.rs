@@ -163,6 +163,10 @@ pub struct Format {
     pub precision: Option<u16>,
     /// `<`, `^`, `>`.
     pub align: Option<Align>,
+    /// What stands before `<`, `^` or `>`: fills the width, where spaces would.
+    pub fill: Option<char>,
+    /// `+`: positive numbers have a sign, too.
+    pub plus: bool,
 }
 
 /// The letter of a format.

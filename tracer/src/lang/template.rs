@@ -140,17 +140,22 @@ fn hole(text: &str, start: usize, end: usize) -> Result<(TemplatePart, usize), S
     Err(unclosed())
 }
 
-/// `[[fill]align]['#']['0'][width]['.' precision][style]`, without fill.
+/// `[[fill]align]['+']['#']['0'][width]['.' precision][style]`.
 fn parse_format(text: &str, at: usize) -> Result<Format, SyntaxError> {
     let wrong = || {
         SyntaxError::new(
             at..at + text.len(),
             format!("`{}` is no format", text.escape_debug()),
         )
-        .hint("as in Rust: `?`, `#?`, `x`, `#x`, `X`, `o`, `b`, `e`, `p`, `>8`, `08x`, `.3`")
+        .hint("as in Rust: `?`, `#?`, `x`, `#x`, `X`, `o`, `b`, `e`, `p`, `>8`, `*^8`, `+`, `08x`, `.3`")
     };
     let mut format = Format::default();
     let mut rest = text.trim_end();
+    let mut letters = rest.chars();
+    if let (Some(fill), Some('<' | '^' | '>')) = (letters.next(), letters.next()) {
+        format.fill = Some(fill);
+        rest = rest.get(fill.len_utf8()..).unwrap_or_default();
+    }
     for (sign, align) in [
         ('<', Align::Left),
         ('^', Align::Center),
@@ -161,6 +166,10 @@ fn parse_format(text: &str, at: usize) -> Result<Format, SyntaxError> {
             rest = behind;
             break;
         }
+    }
+    if let Some(behind) = rest.strip_prefix('+') {
+        format.plus = true;
+        rest = behind;
     }
     if let Some(behind) = rest.strip_prefix('#') {
         format.alternate = true;

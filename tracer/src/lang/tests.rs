@@ -60,6 +60,23 @@ fn name_ends_a_probe_behind_any_expression() {
 }
 
 #[test]
+fn formats_have_fill_and_sign() {
+    let format = |text: &str| match &parse_template(text).unwrap().parts[0] {
+        TemplatePart::Hole { format, .. } => *format,
+        other => panic!("{other:?}"),
+    };
+    let filled = format("{x:-^+#8}");
+    assert_eq!(
+        (filled.fill, filled.align),
+        (Some('-'), Some(Align::Center))
+    );
+    assert!(filled.plus && filled.alternate && filled.width == Some(8));
+    assert_eq!(format("{x:é<3}").fill, Some('é'));
+    assert_eq!(format("{x:<3}").fill, None);
+    assert_eq!(format("{x:<<3}").fill, Some('<'));
+}
+
+#[test]
 fn two_places_are_for_times_only() {
     let (message, at, hint) = wrong("log db.rs:30..db.rs:52");
     assert!(message.contains("two places"), "{message}");

@@ -23,6 +23,8 @@ pub const DEBUG: Format = Format {
     zero: false,
     precision: None,
     align: None,
+    fill: None,
+    plus: false,
 };
 
 impl fmt::Display for Value {
@@ -132,7 +134,7 @@ impl Writer<'_> {
     fn integer(&mut self, negative: bool, number: u128) -> fmt::Result {
         let format = self.format;
         let is_plain = matches!(format.style, Style::Display | Style::Debug | Style::Pointer);
-        if is_plain && format.width.is_none() {
+        if is_plain && format.width.is_none() && !format.plus {
             // What most events are made of: no text between the number and the message.
             let sign = if negative { "-" } else { "" };
             return match u64::try_from(number) {
@@ -148,7 +150,10 @@ impl Writer<'_> {
             Style::LowerExp => ("", format!("{number:e}")),
             Style::Display | Style::Debug | Style::Pointer => ("", number.to_string()),
         };
-        let sign = if negative { "-" } else { "" };
+        let sign = match negative {
+            true => "-",
+            false => plus(format),
+        };
         let prefix = if format.alternate { prefix } else { "" };
         zero_padded(self.out, sign, prefix, &digits, format)
     }
@@ -169,7 +174,7 @@ impl Writer<'_> {
         }
         match text.strip_prefix('-') {
             Some(digits) => zero_padded(self.out, "-", "", digits, self.format),
-            None => zero_padded(self.out, "", "", &text, self.format),
+            None => zero_padded(self.out, plus(self.format), "", &text, self.format),
         }
     }
 
@@ -417,6 +422,11 @@ fn whole(text: &Text) -> &[u8] {
     }
 }
 
+/// The sign of a number that is not negative.
+const fn plus(format: Format) -> &'static str {
+    if format.plus { "+" } else { "" }
+}
+
 /// Text in a field of the format's width.
 fn pad(out: &mut dyn Write, text: &str, format: Format, default: Align) -> fmt::Result {
     let text: &str = match format.precision {
@@ -433,12 +443,13 @@ fn pad(out: &mut dyn Write, text: &str, format: Format, default: Align) -> fmt::
         Align::Center => missing / 2,
         Align::Right => missing,
     };
+    let fill = format.fill.unwrap_or(' ');
     for _ in 0..before {
-        out.write_char(' ')?;
+        out.write_char(fill)?;
     }
     out.write_str(text)?;
     for _ in before..missing {
-        out.write_char(' ')?;
+        out.write_char(fill)?;
     }
     Ok(())
 }

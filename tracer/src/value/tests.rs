@@ -74,7 +74,7 @@ fn numbers_follow_the_format() {
         zero,
         width,
         align,
-        precision: None,
+        ..Format::default()
     };
     let value = Value::Uint(0x2a);
     let hex = format(Style::LowerHex, true, true, Some(8), None);
@@ -83,6 +83,20 @@ fn numbers_follow_the_format() {
     assert_eq!(to_string(&value, binary), format!("{:8b}", 0x2a));
     let centre = format(Style::Display, false, false, Some(7), Some(Align::Center));
     assert_eq!(to_string(&value, centre), format!("{:^7}", 0x2a));
+    let filled = Format {
+        fill: Some('*'),
+        plus: true,
+        ..centre
+    };
+    assert_eq!(to_string(&value, filled), format!("{:*^+7}", 0x2a));
+    assert_eq!(
+        to_string(&Value::Int(-7, 32), filled),
+        format!("{:*^+7}", -7)
+    );
+    assert_eq!(
+        to_string(&Value::Float64(1.5), filled),
+        format!("{:*^+7}", 1.5)
+    );
     let zeros = format(Style::Debug, false, true, Some(6), None);
     assert_eq!(to_string(&Value::Int(-7, 32), zeros), format!("{:06?}", -7));
     assert_eq!(to_string(&Value::Int(-7, 32), hex), format!("{:#08x}", -7));
