@@ -360,11 +360,18 @@ pub(super) fn control(spec: &ProbeSpec) -> ProbeControl {
     };
     let rate = options.rate.or((!adds_up).then_some(DEFAULT_RATE));
     let (interval_ns, burst_ns) = match (options.every, rate) {
-        (Some(every), _) => (nanoseconds(every), 0),
+        // Both hold then: none comes sooner than either says.
+        (Some(every), _) => {
+            let spaced = options.rate.map_or(0, |rate| SECOND / rate.max(1));
+            (nanoseconds(every).max(spaced), 0)
+        }
         // No hits come so fast, whatever is asked for: there is nothing to decide at each.
         (None, Some(UNREACHED_RATE..)) => (0, 0),
-        // A second's worth may come at once.
-        (None, Some(rate)) => ((SECOND / rate.max(1)).max(1), SECOND),
+        // A second's worth may come at once: the first, and so many ahead of their time.
+        (None, Some(rate)) => {
+            let interval = (SECOND / rate.max(1)).max(1);
+            (interval, SECOND - interval)
+        }
         (None, None) => (0, 0),
     };
     let ttl = options.ttl.map_or(DEFAULT_TTL_NS, nanoseconds);
@@ -392,10 +399,16 @@ mod tests {
             let control = control(&crate::lang::parse_probe(text).expect("a probe"));
             (control.interval_ns, control.burst_ns)
         };
-        assert_eq!(limits("log main.rs:1 \"x\""), (1_000_000, 1_000_000_000));
+        assert_eq!(limits("log main.rs:1 \"x\""), (1_000_000, 999_000_000));
+        assert_eq!(limits("log main.rs:1 rate 1/s"), (1_000_000_000, 0));
+        assert_eq!(limits("log main.rs:1 every 1ms rate 4/s"), (250_000_000, 0));
+        assert_eq!(
+            limits("log main.rs:1 every 1s rate 4/s"),
+            (1_000_000_000, 0)
+        );
         assert_eq!(
             limits("log main.rs:1 \"x\" rate 99999999/s"),
-            (10, 1_000_000_000)
+            (10, 999_999_990)
         );
         assert_eq!(limits("log main.rs:1 \"x\" rate 100000000/s"), (0, 0));
         assert_eq!(limits("count main.rs:1"), (0, 0));

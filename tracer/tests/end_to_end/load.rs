@@ -243,6 +243,29 @@ fn rate_limit_is_kept_and_counted() {
 }
 
 #[test]
+fn no_more_than_a_seconds_worth_comes_at_once() {
+    if !needs::kernel() {
+        return;
+    }
+    let line = probe_line(SOURCE, "work");
+    // All hits come within much less than the fifth of a second that the next event takes.
+    let probe = format!(r#"log {SOURCE}:{line} "{{number}}" rate 5/s"#);
+    let Observed { finished, .. } = observe(tight(1, 100), &[probe], &[]);
+    let summary = finished.assert_code(0).summary("p1");
+    let times: Vec<String> = finished
+        .events()
+        .iter()
+        .map(|one| one["time"].to_string())
+        .collect();
+    let at_once = times
+        .iter()
+        .filter(|time| time.get(..22) == times[0].get(..22))
+        .count();
+    assert!(at_once <= 5, "{times:?}");
+    assert_adds_up(&summary);
+}
+
+#[test]
 fn hit_limit_ends_the_events_not_the_count() {
     if !needs::kernel() {
         return;
