@@ -6,6 +6,10 @@ use std::sync::Arc;
 use crate::unavailable::Unavailable;
 use crate::value::Value;
 
+/// Bytes of the message, and values, of an event whose room is kept for another.
+const REUSABLE_MESSAGE: usize = 256;
+const REUSABLE_VALUES: usize = 8;
+
 /// Names a probe of a session: `p1`, `p2`, … in the order of installing; never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ProbeId(pub u32);
@@ -67,6 +71,28 @@ pub struct Event {
 }
 
 impl Event {
+    /// Its room is worth keeping for another: little, and nothing hangs on it.
+    pub(crate) fn is_reusable(&self) -> bool {
+        let is_small = |named: &NamedValue| {
+            matches!(
+                named.value,
+                Value::Int(..)
+                    | Value::Uint(_)
+                    | Value::Nanoseconds(_)
+                    | Value::Bool(_)
+                    | Value::Char(_)
+                    | Value::Float32(_)
+                    | Value::Float64(_)
+                    | Value::Unit
+            )
+        };
+        self.stack.frames.is_empty()
+            && self.stack.stopped.is_none()
+            && self.message.capacity() <= REUSABLE_MESSAGE
+            && self.values.len() <= REUSABLE_VALUES
+            && self.values.iter().all(is_small)
+    }
+
     /// What tells its thread, behind the thread's name: the id, behind that of the process where
     /// events are of several.
     #[must_use]
@@ -79,6 +105,10 @@ impl Event {
         }
     }
 }
+
+/// An event that was shown, and is given back for its room.
+#[derive(Debug)]
+pub struct Used(pub Box<Event>);
 
 /// A call stack.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -98,6 +128,13 @@ pub struct NamedValue {
     pub ty: Arc<str>,
     /// What it was.
     pub value: Value,
+}
+
+impl NamedValue {
+    /// Expression and type are these very ones.
+    pub(crate) fn is_named(&self, expr: &Arc<str>, ty: &Arc<str>) -> bool {
+        Arc::ptr_eq(&self.expr, expr) && Arc::ptr_eq(&self.ty, ty)
+    }
 }
 
 /// One frame of a call stack.

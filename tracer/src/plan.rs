@@ -48,7 +48,7 @@ use tracer_common::op::{COMM, FAULT, FS_BASE, Op, PID, REJECT};
 
 pub use aggregate::{Buckets, Key};
 pub use decode::{DecodeError, Symbols};
-pub use layout::{Context, Decoded, Layout, PlannedValue};
+pub use layout::{Context, Decoded, Layout, PlannedValue, Room, Scratch};
 pub use limits::Limits;
 pub use returned::Returned;
 pub use stack::depth as stack_depth;

@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 use super::args::Output;
 use super::failure::Failure;
 use super::output::{Colours, say};
-use crate::event::Notice;
+use crate::event::{Notice, Used};
 use crate::session::{Control as _, ProbeStatus, Removed, Session};
 use crate::signals::Signals;
 use crate::sink::Sink;
@@ -117,6 +117,7 @@ pub(super) fn run(
         session: Arc::clone(session),
         sink: sink(style),
         every: style.every,
+        shown_events: Vec::new(),
         shown: Instant::now(),
         limit: until.events,
         events: 0,
@@ -239,6 +240,8 @@ struct Writer {
     ended: Sender<End>,
     closed: bool,
     every: Option<Duration>,
+    /// Events that were written: the session wants their room back.
+    shown_events: Vec<Used>,
     /// When what was added up was shown last.
     shown: Instant,
     /// Waits for the session and for the end at once.
@@ -261,6 +264,7 @@ impl Writer {
             for notice in notices {
                 self.take(notice);
             }
+            self.session.give_back(&mut self.shown_events);
             if self.until_aggregates() == Some(Duration::ZERO) {
                 self.aggregates();
                 self.flush();
@@ -293,6 +297,7 @@ impl Writer {
             }
             Notice::Event(event) => {
                 let written = self.sink.event(&event);
+                self.shown_events.push(Used(event));
                 self.events += 1;
                 self.check(written);
                 if self.limit == Some(self.events) {

@@ -20,8 +20,8 @@ use crate::stack::CapturedStack;
 use crate::unavailable::Unavailable;
 use crate::value::{Cut, Pointer, Sequence, Struct, Value, Variant};
 
-use chunks::outside;
 pub(super) use chunks::{Chunks, Data, View};
+use chunks::{ViewPart, outside};
 use scalars::scalar;
 pub(super) use sequences::sequence;
 
@@ -85,6 +85,8 @@ pub(super) struct Decoder<'r, 's> {
     pub(super) chunks: Chunks<'r>,
     symbols: Option<&'s dyn Symbols>,
     shared: Vec<Option<Data<'r>>>,
+    /// Of the last root, empty: its room is used again.
+    parts: Vec<ViewPart<'r>>,
 }
 
 impl<'r, 's> Decoder<'r, 's> {
@@ -97,6 +99,7 @@ impl<'r, 's> Decoder<'r, 's> {
             chunks,
             symbols,
             shared: vec![None; captured.shared.len()],
+            parts: Vec::new(),
         }
     }
 
@@ -107,7 +110,8 @@ impl<'r, 's> Decoder<'r, 's> {
 
     /// The next captured value.
     pub(super) fn root(&mut self, root: &Root, captured: &Captured) -> Result<Value, DecodeError> {
-        let mut parts = Vec::with_capacity(root.parts.len());
+        let mut parts = std::mem::take(&mut self.parts);
+        parts.clear();
         for part in &root.parts {
             let data = match &part.data {
                 PartData::Known(bytes) => Ok(Cow::Owned(bytes.clone())),
@@ -124,7 +128,10 @@ impl<'r, 's> Decoder<'r, 's> {
             };
             parts.push((part.offset, part.len, data));
         }
-        self.value(&root.node, &View { parts }, 0)
+        let view = View { parts };
+        let value = self.value(&root.node, &view, 0);
+        self.parts = view.parts;
+        value
     }
 
     fn shared(&mut self, index: usize, captured: &Captured) -> Result<Data<'r>, DecodeError> {

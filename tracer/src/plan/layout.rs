@@ -83,6 +83,21 @@ pub struct Decoded {
     pub stack: Option<CapturedStack>,
 }
 
+/// The room of an event that is not needed any more.
+#[derive(Debug, Default)]
+pub struct Room {
+    /// Of its message.
+    pub message: String,
+    /// Of its values.
+    pub values: Vec<NamedValue>,
+}
+
+/// Room that decoding needs for itself, from record to record.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    values: Vec<Option<Value>>,
+}
+
 /// A value of an event, before there is one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlannedValue {
@@ -134,8 +149,24 @@ impl Layout {
         record: &[u8],
         context: &Context<'_>,
     ) -> Result<Decoded, DecodeError> {
-        let (header, values, stack) = self.values(record, context, Vec::new())?;
-        Ok(self.shown(header, values, stack))
+        self.decode_into(record, context, Room::default(), &mut Scratch::default())
+    }
+
+    /// The same, in the room of what is not needed any more.
+    ///
+    /// # Errors
+    /// The record is not one of this plan.
+    pub fn decode_into(
+        &self,
+        record: &[u8],
+        context: &Context<'_>,
+        room: Room,
+        scratch: &mut Scratch,
+    ) -> Result<Decoded, DecodeError> {
+        let Room { message, values } = room;
+        let (header, values, stack) =
+            self.values(record, context, (Vec::new(), values), scratch)?;
+        Ok(self.shown(header, values, stack, message))
     }
 
     /// Decodes the record that was sent at the end of what is timed; `begin` has the template,
@@ -150,21 +181,27 @@ impl Layout {
         context: &Context<'_>,
     ) -> Result<Decoded, DecodeError> {
         let (kept, rest) = timing::split(record)?;
-        let (header, values, stack) = self.values(&rest, context, Vec::new())?;
-        let (_, values, _) = begin.values(&kept, context, values)?;
-        Ok(begin.shown(header, values, stack))
+        let mut scratch = Scratch::default();
+        let nothing = || (Vec::new(), Vec::new());
+        let (header, values, stack) = self.values(&rest, context, nothing(), &mut scratch)?;
+        let end = (values, Vec::new());
+        let (_, values, _) = begin.values(&kept, context, end, &mut scratch)?;
+        Ok(begin.shown(header, values, stack, String::new()))
     }
 
-    /// The values of a record, and its stack; `end` has those of the end of what is timed.
+    /// The values of a record, and its stack; `end` has those of the end of what is timed, `named`
+    /// what is not needed any more.
     fn values(
         &self,
         record: &[u8],
         context: &Context<'_>,
-        end: Vec<NamedValue>,
+        (end, mut named): (Vec<NamedValue>, Vec<NamedValue>),
+        scratch: &mut Scratch,
     ) -> Result<(RecordHeader, Vec<NamedValue>, Option<CapturedStack>), DecodeError> {
         let (header, chunks) = Chunks::of(record)?;
         let mut decoder = Decoder::new(chunks, context.symbols, &self.captured);
-        let mut values = Vec::with_capacity(self.captured.roots.len());
+        let values = &mut scratch.values;
+        values.clear();
         for root in &self.captured.roots {
             values.push(Some(decoder.root(root, &self.captured)?));
         }
@@ -173,13 +210,15 @@ impl Layout {
         let stack = stack.map(|slots| decoder.stack(slots)).transpose()?;
         let take =
             |value: Option<Value>| value.unwrap_or(Value::Unavailable(Unavailable::OptimisedOut));
-        let mut named: Vec<NamedValue> = Vec::with_capacity(self.entries.len());
+        let mut count = 0;
         for entry in &self.entries {
             let mut value = match entry.source {
                 Source::Captured(index) => take(values.get_mut(index).and_then(Option::take)),
                 Source::Special(special) => special_value(special, &header, context),
                 Source::End(index) => {
+                    named.truncate(count);
                     named.extend(end.get_mut(index).and_then(Option::take));
+                    count = named.len();
                     continue;
                 }
             };
@@ -188,12 +227,22 @@ impl Layout {
             } else {
                 self.redactor.value(&mut value, 0);
             }
-            named.push(NamedValue {
-                expr: entry.expr.clone(),
-                ty: entry.ty.clone(),
-                value,
-            });
+            match named.get_mut(count) {
+                // Names are shared with whoever had the last event: to count that once more, and
+                // once less, is dearer than the rest of it.
+                Some(old) if old.is_named(&entry.expr, &entry.ty) => old.value = value,
+                _ => {
+                    named.truncate(count);
+                    named.push(NamedValue {
+                        expr: entry.expr.clone(),
+                        ty: entry.ty.clone(),
+                        value,
+                    });
+                }
+            }
+            count += 1;
         }
+        named.truncate(count);
         Ok((header, named, stack))
     }
 
@@ -203,8 +252,10 @@ impl Layout {
         header: RecordHeader,
         values: Vec<NamedValue>,
         stack: Option<CapturedStack>,
+        mut message: String,
     ) -> Decoded {
-        let mut message = String::with_capacity(MESSAGE);
+        message.clear();
+        message.reserve(MESSAGE);
         for part in &self.parts {
             match part {
                 Part::Text(text) => message.push_str(text),

@@ -12,6 +12,7 @@ mod wide;
 use crate::reference::{Machine, Outcome, Regions};
 use fixture::{Fixture, hole, int, name, point, raw};
 
+use super::{Context, Room, Scratch};
 use crate::debuginfo::place::{Binary, Expr as PlaceExpr, Piece, Place, Register, Source, Term};
 use crate::debuginfo::types::TypeKind;
 use crate::lang::ast::{Action, BinaryOp, Expr, ExprKind, Special};
@@ -348,6 +349,37 @@ fn condition_compares_texts_and_variants() {
     assert_eq!(case(b"hello", 0x5000), "Rejected");
     assert_eq!(case(b"hellp", 0), "Rejected");
     assert_eq!(case(b"hello!", 0), "Rejected");
+}
+
+#[test]
+fn event_in_the_room_of_another_has_nothing_of_it() {
+    let bytes: Vec<u8> = (1..=16).collect();
+    let memory = stack(&bytes);
+    let plan_of = |names: &[&str]| {
+        let mut fixture = Fixture::default();
+        for (index, name) in names.iter().enumerate() {
+            fixture.variable(name, int(4, true), at_frame(4 * index as i64));
+        }
+        let plan = fixture.plan().expect("compiles");
+        let Outcome::Sent(record) = Machine::new(&memory).with(RBP, STACK).run(&plan.ops) else {
+            panic!("sent");
+        };
+        (plan.layout, record)
+    };
+    let plans = [&["a"][..], &["b", "c", "d"], &["a", "b"]].map(plan_of);
+    let mut scratch = Scratch::default();
+    for (before, record_before) in &plans {
+        for (layout, record) in &plans {
+            let used = before.decode(record_before).expect("decodes");
+            let room = Room {
+                message: used.message,
+                values: used.values,
+            };
+            let context = Context::default();
+            let shown = layout.decode_into(record, &context, room, &mut scratch);
+            assert_eq!(shown, layout.decode(record));
+        }
+    }
 }
 
 #[test]

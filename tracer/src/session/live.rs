@@ -31,7 +31,7 @@ use super::{
 use crate::address::LinkAddr;
 use crate::causes::chain;
 use crate::debuginfo::site::{Exit, Site};
-use crate::event::{Aggregate, Counters, Notice, Origin, ProbeId};
+use crate::event::{Aggregate, Counters, Notice, Origin, ProbeId, Used};
 use crate::kernel::{LoadOptions, Machine, Reserved, SiteRequest, TrapCost};
 use crate::lang::ast::{ProbeSpec, Template};
 use crate::lang::{SyntaxError, parse_probe};
@@ -232,6 +232,12 @@ impl Session {
     /// Puts something that the user should know among the notices.
     pub fn warn(&self, text: String) {
         self.shared.queue.extend([Notice::Warning(text)]);
+    }
+
+    /// Takes events that have been shown back: the next ones are made in their room. The list is
+    /// empty then.
+    pub fn give_back(&self, events: &mut Vec<Used>) {
+        self.shared.queue.give_back(events);
     }
 
     /// Completes when [`Control::take_notices`] has something to give.

@@ -10,13 +10,16 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use crate::event::{Notice, ProbeId};
+use crate::event::{Notice, ProbeId, Used};
 
 /// Events that wait when the frontend does not say otherwise.
 ///
 /// A frontend that writes to a pipe empties thousands in a millisecond; this
 /// many bridge a pause of about a tenth of a second at the highest rate.
 pub(super) const DEFAULT_CAPACITY: usize = 1 << 17;
+
+/// Events whose room is kept: some more than a frontend takes at a time.
+const MOST_USED: usize = 1 << 13;
 
 /// Notices on their way to the frontend.
 #[derive(Debug)]
@@ -27,6 +30,8 @@ pub(super) struct Queue {
     patient: bool,
     filled: Notify,
     emptied: Condvar,
+    /// Events that have been shown, whose room is used again.
+    used: Mutex<Vec<Used>>,
 }
 
 #[derive(Debug, Default)]
@@ -49,7 +54,25 @@ impl Queue {
             patient,
             filled: Notify::new(),
             emptied: Condvar::new(),
+            used: Mutex::default(),
         }
+    }
+
+    /// Takes events that have been shown back, for their room; the caller's list is empty then.
+    pub(super) fn give_back(&self, events: &mut Vec<Used>) {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = MOST_USED.saturating_sub(used.len());
+        used.extend(
+            events
+                .drain(..)
+                .filter(|event| event.0.is_reusable())
+                .take(room),
+        );
+    }
+
+    /// The events that were given back.
+    pub(super) fn used(&self) -> Vec<Used> {
+        std::mem::take(&mut *self.used.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Events that may be added without dropping others: 0 while the queue is more than half
@@ -272,5 +295,27 @@ mod tests {
         assert!(!waiter.is_finished());
         queue.extend([event(1, 2)]);
         waiter.await.unwrap();
+    }
+
+    #[test]
+    fn used_events_come_back_as_far_as_they_are_small_and_have_room() {
+        let queue = Queue::new(4, true);
+        let boxed = |hit| match event(1, hit) {
+            Notice::Event(event) => Used(event),
+            other => panic!("{other:?}"),
+        };
+        let mut large = boxed(1);
+        large.0.message = "x".repeat(1 << 10);
+        let mut many = boxed(2);
+        many.0.stack.stopped = Some("no unwind information".into());
+        let mut used = vec![large, boxed(3), many];
+        queue.give_back(&mut used);
+        assert!(used.is_empty());
+        let back: Vec<u64> = queue.used().iter().map(|event| event.0.hit).collect();
+        assert_eq!(back, [3]);
+        assert!(queue.used().is_empty());
+        used.extend((0..=MOST_USED as u64).map(boxed));
+        queue.give_back(&mut used);
+        assert_eq!(queue.used().len(), MOST_USED);
     }
 }

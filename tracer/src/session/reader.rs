@@ -16,9 +16,9 @@ use super::clock::{WallOffset, monotonic_ns};
 use super::frames;
 use super::shared::{Shared, SiteEntry, SiteTable};
 use super::wait::{Waiter, Woken};
-use crate::event::{Event, Notice};
+use crate::event::{Event, Notice, Origin, Stack, Used};
 use crate::kernel::Ring;
-use crate::plan::Context;
+use crate::plan::{Context, Room, Scratch};
 
 /// Between two looks: the most that a rare event waits. A look that finds a few events costs
 /// more than they do, so they are not looked for more often; a flood wakes the reader itself.
@@ -69,6 +69,9 @@ struct Reader<'a> {
     offset_read: Instant,
     backlog: Backlog,
     notices: Vec<Notice>,
+    /// Events that have been shown, for their room.
+    used: Vec<Used>,
+    scratch: Scratch,
 }
 
 impl<'a> Reader<'a> {
@@ -79,6 +82,8 @@ impl<'a> Reader<'a> {
             offset_read: Instant::now(),
             backlog: Backlog::default(),
             notices: Vec::new(),
+            used: Vec::new(),
+            scratch: Scratch::default(),
         }
     }
 
@@ -170,7 +175,10 @@ impl<'a> Reader<'a> {
     /// Decodes the first `count` records.
     fn hand_on(&mut self, count: usize) {
         let (shared, offset, sites) = (self.shared, self.offset, self.shared.sites());
-        let notices = &mut self.notices;
+        if self.used.len() < count {
+            self.used.extend(shared.queue.used());
+        }
+        let (notices, used, scratch) = (&mut self.notices, &mut self.used, &mut self.scratch);
         self.backlog.take(count, |record| {
             let Some(header) = header_of(record) else {
                 return;
@@ -180,10 +188,17 @@ impl<'a> Reader<'a> {
             }
             let entry = sites.get(header.site);
             match entry.filter(|entry| entry.slot == header.probe) {
-                Some(entry) => match event(shared, &sites, entry, (&header, record), offset) {
-                    Some(event) => notices.push(Notice::Event(Box::new(event))),
-                    None => shared.count_undecodable(Some(entry.origin.probe)),
-                },
+                Some(entry) => {
+                    let hit = Hit {
+                        header: &header,
+                        record,
+                        time_ns: offset.wall(header.ktime_ns),
+                    };
+                    match event(shared, &sites, entry, &hit, (used.pop(), scratch)) {
+                        Some(event) => notices.push(Notice::Event(event)),
+                        None => shared.count_undecodable(Some(entry.origin.probe)),
+                    }
+                }
                 None => shared.count_undecodable(None),
             }
         });
@@ -197,21 +212,35 @@ fn header_of(record: &[u8]) -> Option<RecordHeader> {
     Some(bytemuck::pod_read_unaligned(bytes))
 }
 
+/// A record, and the wall clock's time of its hit.
+struct Hit<'a> {
+    header: &'a RecordHeader,
+    record: &'a [u8],
+    time_ns: u64,
+}
+
+/// The event of a record, in the room of a used one where there is one.
 fn event(
     shared: &Shared,
     sites: &SiteTable,
     entry: &SiteEntry,
-    (header, record): (&RecordHeader, &[u8]),
-    offset: WallOffset,
-) -> Option<Event> {
-    let time_ns = offset.wall(header.ktime_ns);
+    hit: &Hit<'_>,
+    (used, scratch): (Option<Used>, &mut Scratch),
+) -> Option<Box<Event>> {
+    let Hit { header, record, .. } = *hit;
     let context = Context {
-        time_ns: Some(time_ns),
+        time_ns: Some(hit.time_ns),
         symbols: Some(&*entry.symbols),
         ..Context::default()
     };
+    let mut event = used.map_or_else(|| Box::new(empty(&entry.origin)), |used| used.0);
     let (origin, decoded) = if header.flags & FLAG_TIMED == 0 {
-        let decoded = entry.layout.decode_with(record, &context);
+        let room = Room {
+            message: std::mem::take(&mut event.message),
+            values: std::mem::take(&mut event.values),
+        };
+        let layout = &entry.layout;
+        let decoded = layout.decode_into(record, &context, room, scratch);
         (&entry.origin, decoded.ok()?)
     } else {
         // Something that was timed: it is called by where it began.
@@ -231,16 +260,32 @@ fn event(
         let variables = snapshot.then(|| entry.layout.redactor());
         frames::stack(&modules, &captured, entry.depth, variables)
     });
-    let stack = stack.unwrap_or_default();
-    Some(Event {
+    if !Arc::ptr_eq(&event.origin, origin) {
+        event.origin = Arc::clone(origin);
+    }
+    event.time_ns = hit.time_ns;
+    event.pid = header.pid;
+    event.tid = header.tid;
+    event.thread.clear();
+    event.thread.push_str(&String::from_utf8_lossy(name));
+    event.hit = header.hit;
+    event.message = decoded.message;
+    event.values = decoded.values;
+    event.stack = stack.unwrap_or_default();
+    Some(event)
+}
+
+/// An event of which nothing but its origin is known.
+fn empty(origin: &Arc<Origin>) -> Event {
+    Event {
         origin: Arc::clone(origin),
-        time_ns,
-        pid: header.pid,
-        tid: header.tid,
-        thread: String::from_utf8_lossy(name).into_owned(),
-        hit: header.hit,
-        message: decoded.message,
-        values: decoded.values,
-        stack,
-    })
+        time_ns: 0,
+        pid: 0,
+        tid: 0,
+        thread: String::new(),
+        hit: 0,
+        message: String::new(),
+        values: Vec::new(),
+        stack: Stack::default(),
+    }
 }

@@ -127,9 +127,11 @@ impl<'r> Chunks<'r> {
 
 /// The bytes of one value, in parts.
 pub(in crate::plan) struct View<'r> {
-    /// Offset, length and bytes of each part.
-    pub(super) parts: Vec<(u64, u64, Bytes<'r>)>,
+    pub(super) parts: Vec<ViewPart<'r>>,
 }
+
+/// Offset, length and bytes of a part.
+pub(super) type ViewPart<'r> = (u64, u64, Bytes<'r>);
 
 impl<'r> View<'r> {
     /// Bytes in one row.

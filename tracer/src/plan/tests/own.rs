@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, RwLock, RwLockWriteGuard};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::super::{Limits, PlanInput, compile};
+use super::super::{Context, Limits, PlanInput, Room, Scratch, compile};
 use super::fixture::spec;
 use crate::address::Bias;
 use crate::debuginfo::module::Module;
@@ -77,6 +77,13 @@ fn show(ty: TypeId, address: u64, limits: Limits) -> String {
         panic!("no record");
     };
     let decoded = plan.layout.decode(&record).expect("decodes");
+    let room = Room {
+        message: decoded.message.clone(),
+        values: decoded.values.clone(),
+    };
+    let mut scratch = Scratch::default();
+    let again = (plan.layout).decode_into(&record, &Context::default(), room, &mut scratch);
+    assert_eq!(again.as_ref(), Ok(&decoded), "in the room of the same");
     decoded.values[0].value.to_string()
 }
 
