@@ -138,6 +138,8 @@ pub(super) struct State {
     wanted: Option<(Arc<std::path::PathBuf>, u64)>,
     refreshed: Option<Instant>,
     refreshing: bool,
+    /// Probes were silenced or woken since the counters were asked for.
+    toggled: bool,
     /// Installed while the counters were being read: they may not know of it.
     fresh: Vec<ProbeId>,
     clicked: Option<(Instant, u16, u16)>,
@@ -189,6 +191,7 @@ impl State {
             wanted,
             refreshed: None,
             refreshing: false,
+            toggled: false,
             fresh: Vec::new(),
             clicked: None,
         };
@@ -331,6 +334,7 @@ impl State {
         if due && !self.refreshing {
             self.refreshed = Some(self.now);
             self.refreshing = true;
+            self.toggled = false;
             effects.push(Effect::RefreshProbes);
             let beside = self.regions().history.height > 0;
             if beside || matches!(self.overlay, Overlay::Probe(..)) {

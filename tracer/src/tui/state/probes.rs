@@ -332,6 +332,7 @@ impl State {
                 probe.enabled = enabled;
             }
         }
+        self.toggled = true;
         vec![Effect::SetEnabled(ids, enabled)]
     }
 
@@ -343,6 +344,13 @@ impl State {
             .get(self.probes_list.cursor)
             .map(|probe| probe.id);
         let before = std::mem::replace(&mut self.probes, probes);
+        if self.toggled {
+            // What was looked at before is no answer to what was wanted since.
+            for probe in &mut self.probes {
+                let known = before.iter().find(|known| known.id == probe.id);
+                probe.enabled = known.map_or(probe.enabled, |known| known.enabled);
+            }
+        }
         let fresh = std::mem::take(&mut self.fresh);
         let unknown = |probe: &ProbeStatus| {
             fresh.contains(&probe.id) && !self.probes.iter().any(|known| known.id == probe.id)

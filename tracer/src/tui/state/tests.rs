@@ -472,6 +472,20 @@ fn counters_read_before_a_probe_was_added_do_not_hide_it() {
 }
 
 #[test]
+fn counters_read_before_a_probe_was_silenced_do_not_wake_it() {
+    let mut desk = Desk::open((80, 24));
+    desk.press(KeyCode::Enter);
+    let before = desk.fake.probes();
+    desk.keys(" ");
+    desk.act(Action::Reply(Reply::Probes(before)));
+    assert!(!desk.state.probes[0].enabled);
+    // What is looked at since then counts: it may have been woken by a signal.
+    desk.fake.set_enabled(ProbeId(1), true);
+    desk.wait(Duration::from_secs(1));
+    assert!(desk.state.probes[0].enabled);
+}
+
+#[test]
 fn search_goes_round_and_n_goes_on() {
     let mut desk = Desk::open((80, 24));
     desk.keys("/moved");
