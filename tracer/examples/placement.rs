@@ -74,7 +74,7 @@ fn report(path: &Path, why: bool, own_line: bool) -> Result<(), DebugInfoError> 
             let (mut first, mut chosen) = (true, [true; 3]);
             for site in &sites.sites {
                 own.sites += 1;
-                let kind = CodeMap::kind(&module, site.address);
+                let kind = CodeMap::kind(&module, site.address, true);
                 let cheap = kind == Some(SiteKind::OneTrap);
                 first &= cheap;
                 own.sites_first += u64::from(cheap);

@@ -76,7 +76,7 @@ pub fn code(bytes: &[u8]) {
     let map = CodeMap::default();
     for distance in (0..bytes.len().min(64) as u64).step_by(3) {
         let (begin, site) = (dwarf::FUNCTION, dwarf::FUNCTION.add(distance));
-        black_box(CodeMap::kind(&module, site));
+        black_box(CodeMap::kind(&module, site, true));
         black_box(module.always_passes(&[begin], site));
         black_box(module.leads_back(begin, site, (begin, site)));
         for needs in [Needs::nothing(), Needs::default()] {

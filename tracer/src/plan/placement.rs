@@ -26,10 +26,19 @@
 //!   multiple of 16 from the canonical frame address, which the ABI aligns.
 //! - Memory is only touched where it is certain to be there: in the function's
 //!   own frame, at fixed addresses in a segment of the module with the right
-//!   permission, and at the two fixed words of the thread's block (the canary
-//!   and the self pointer). A pointer may lead to nothing, however sure the
-//!   compiler is of it: the last line before a crash is the one that matters
-//!   most, so a probe is never carried across a load through a pointer.
+//!   permission, in an executable's own thread-locals, and at the two fixed words
+//!   of the thread's block (the canary and the self pointer). A pointer may lead
+//!   to nothing, however sure the compiler is of it: the last line before a crash
+//!   is the one that matters most. So a probe is carried across an access through
+//!   a pointer only where the code shows where the pointer leads (`touched`): it was made
+//!   from one of the addresses above, or on every way to the access, a few
+//!   instructions before, the thread has touched bytes at that same pointer that
+//!   are on the same pages, writing them if it is to write. "The object is as
+//!   large as its type" proves nothing: a loop that runs off the end of its array
+//!   crashes in the middle of an element. In between is no call, and nothing that
+//!   orders memory between threads. What is left is a thread that unmaps what
+//!   this one is using at that moment; a file mapped there that is cut short at that moment is the
+//!   same (and so for the module's own file, at any time).
 //! - The frame is: from the red zone up to the arguments above the canonical
 //!   frame address, off `rsp`; and off `rbp` where the call frame information
 //!   says that the canonical frame address is off `rbp`, or the run itself has
@@ -59,8 +68,11 @@
 //! included, or memory that it may read. Memory off `rsp` or the frame pointer
 //! is compared by offset, through what the run does to `rsp`; where one is off
 //! `rsp` and the other off `rbp` they may be the same. Once the plan follows a
-//! pointer, it may read anything: no store is crossed at all. A store to the
-//! stack does not reach a static, nor the other way around. And when the run
+//! pointer, it may read anything: no store is crossed at all; nor does a plan that
+//! reads any memory cross a store through a pointer, which may lead there. A store to the
+//! stack does not reach a static, nor the other way around. After a locked
+//! instruction or an exchange, memory may be another thread's that was this one's
+//! before: a plan that reads any is not carried across those. And when the run
 //! gives stack back, what was there is any signal handler's: a plan that reads
 //! the stack is not carried across that.
 //!
@@ -71,7 +83,7 @@
 //!
 //! # Nops of five bytes
 //!
-//! From Linux 6.18 on the kernel rewrites a probed 5-byte nop to a call, which
+//! From Linux 6.18 on the kernel rewrites a probed 5-byte nop, in whatever form, to a call, which
 //! writes below the stack pointer: harmless at the very entry of a function,
 //! where nothing can be there, and the cheapest place of all. Elsewhere it
 //! destroys the red zone of the target, so such a nop is never chosen, and a
@@ -85,6 +97,7 @@ mod needs;
 mod run;
 #[cfg(test)]
 mod tests;
+mod touched;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -185,7 +198,7 @@ pub struct Rules<'a> {
     /// Probes may be carried to calls. Before Linux 6.18, emulating one in a thread
     /// with a shadow stack kills it.
     pub calls: bool,
-    /// The kernel rewrites 5-byte nops.
+    /// The kernel rewrites 5-byte nops and emulates all others, as Linux does from 6.18 on.
     pub rewrites_nops: bool,
     /// Whether a probe may be carried between two addresses that follow each
     /// other; the first is never that of the higher of site and place.
@@ -208,15 +221,16 @@ impl std::fmt::Debug for CodeMap {
 }
 
 impl CodeMap {
-    /// What the instruction at `address` is for the kernel; `None` where there is none.
+    /// What the instruction at `address` is for a kernel that `emulates_nops` of
+    /// several bytes; `None` where there is none.
     #[must_use]
-    pub fn kind(module: &Module, address: LinkAddr) -> Option<SiteKind> {
+    pub fn kind(module: &Module, address: LinkAddr, emulates_nops: bool) -> Option<SiteKind> {
         let bytes = module.initial_bytes(address, 15)?;
         let mut decoder =
             iced_x86::Decoder::with_ip(64, bytes, address.0, iced_x86::DecoderOptions::NONE);
         let instruction = decoder.decode();
         let bytes = bytes.get(..instruction.len())?;
-        (!instruction.is_invalid()).then(|| SiteKind::of(&instruction, bytes))
+        (!instruction.is_invalid()).then(|| SiteKind::of(&instruction, bytes, emulates_nops))
     }
 
     /// The cheapest place for a probe whose site is at `site` and that reads `needs`.
@@ -228,7 +242,7 @@ impl CodeMap {
         needs: &Needs,
         rules: &Rules<'_>,
     ) -> Placed {
-        let kind = Self::kind(module, site).unwrap_or(SiteKind::TwoTraps);
+        let kind = Self::kind(module, site, rules.rewrites_nops).unwrap_or(SiteKind::TwoTraps);
         let stay = |why| Placed {
             address: site,
             kind,
@@ -289,6 +303,7 @@ impl CodeMap {
             needs,
             bias: rules.bias,
             site: index,
+            emulates_nops: rules.rewrites_nops,
             allowed: &allowed,
             passable: rules.passable,
         };

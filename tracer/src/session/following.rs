@@ -288,7 +288,7 @@ fn linker_call(modules: &Modules) -> Option<SiteRequest> {
         .iter()
         .find_map(|name| Some(debug.symbols_named(name).first()?.address))?;
     // A 5-byte nop would be rewritten to a call.
-    if CodeMap::kind(debug, address)? == SiteKind::Nop5 {
+    if CodeMap::kind(debug, address, false)? == SiteKind::Nop5 {
         return None;
     }
     Some(SiteRequest {

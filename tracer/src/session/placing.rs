@@ -23,8 +23,8 @@ use crate::lang::ast::ProbeSpec;
 use crate::plan::Plan;
 use crate::plan::placement::{CodeMap, Needs, Placed, Rules, SiteKind, Stay};
 
-/// The first Linux that rewrites probed 5-byte nops, and that emulates calls in
-/// threads with a shadow stack without killing them.
+/// The first Linux that rewrites probed 5-byte nops, that emulates all others, and
+/// that emulates calls in threads with a shadow stack without killing them.
 const LINUX_6_18: (u32, u32) = (6, 18);
 
 /// A site and where it is attached.
@@ -199,6 +199,11 @@ fn begins_another(
         .any(|row| own != Some((row.file, row.line)))
 }
 
+/// Whether this kernel emulates nops of several bytes.
+pub(super) fn emulates_nops() -> bool {
+    kernel_release() >= LINUX_6_18
+}
+
 /// What a site costs, for lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SiteCost {
@@ -212,12 +217,12 @@ pub struct SiteCost {
 
 /// What the site at `address` costs; `None` where there is no code.
 pub(super) fn cost(map: &CodeMap, debug: &DebugModule, address: LinkAddr) -> Option<SiteCost> {
-    let first = CodeMap::kind(debug, address)?;
+    let first = CodeMap::kind(debug, address, emulates_nops())?;
     let line = debug.statement_at(address);
     let rules = Rules {
         bias: Bias(0),
         calls: true,
-        rewrites_nops: true,
+        rewrites_nops: emulates_nops(),
         passable: &|from, to| !begins_another(debug, line, from, to),
         free: &|place| !begins_another(debug, line, LinkAddr(place.0.wrapping_sub(1)), place),
     };

@@ -9,7 +9,7 @@ use tracer_common::control::ProbeControl;
 use super::catalog::missing_split;
 use super::clock::monotonic_ns;
 use super::modules::{Modules, TargetModule};
-use super::placing::Placing;
+use super::placing::{Placing, emulates_nops};
 use super::resolve::{Resolved, resolve};
 use super::timing::{Role, Timed, TimedSite, resolve_timed};
 use super::{Options, ProbeError};
@@ -188,7 +188,7 @@ fn trampoline(module: &TargetModule, entry: LinkAddr) -> Placed {
     let kind = module
         .debug()
         .ok()
-        .and_then(|debug| CodeMap::kind(debug, entry));
+        .and_then(|debug| CodeMap::kind(debug, entry, emulates_nops()));
     Placed {
         address: entry,
         kind: kind.unwrap_or(SiteKind::TwoTraps),

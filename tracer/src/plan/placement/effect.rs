@@ -1,7 +1,7 @@
 //! What one instruction does, as far as a probe may be carried across it.
 //!
 //! Only instructions are known here that always go on to the next one: those
-//! that move and compute on integers, and move or mix vector registers. What
+//! that move and compute on integers, locked too, and move or mix vector registers. What
 //! can raise an exception by its operands (division; floating point, where a
 //! program may have unmasked its exceptions; vector loads that fault when not
 //! aligned) is not among them, nor is anything that calls, jumps, traps, waits,
@@ -14,6 +14,7 @@ use iced_x86::{
 };
 
 use super::needs::FLAGS;
+use super::touched::Sum;
 
 /// What an instruction that always goes on to the next one does.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,6 +25,9 @@ pub(super) struct Effect {
     pub(super) memory: Vec<Access>,
     /// What becomes of the stack pointer.
     pub(super) stack: StackChange,
+    /// It orders this thread's memory with that of others: after it, they may own
+    /// what this one has let go.
+    pub(super) orders: bool,
     /// What becomes of `rbp`, when it is set from the stack pointer: `rbp = rsp`.
     pub(super) frame_set: bool,
 }
@@ -47,6 +51,8 @@ pub(super) struct Access {
     /// Bytes.
     pub(super) size: u64,
     pub(super) write: bool,
+    /// It is touched whenever the instruction is executed.
+    pub(super) certain: bool,
     /// It faults when it is not aligned to its size.
     pub(super) aligned: bool,
 }
@@ -62,6 +68,8 @@ pub(super) enum Place {
     Static(u64),
     /// An offset from the thread pointer.
     Thread(i64),
+    /// Where registers lead.
+    Pointer(Sum),
     /// Somewhere else.
     Other,
 }
@@ -100,13 +108,16 @@ impl Effect {
         if !known(instruction.mnemonic())
             || has_system_register(instruction)
             || unusual(instruction)
-            || instruction.has_lock_prefix()
             || instruction.has_rep_prefix()
             || instruction.has_repne_prefix()
         {
             return None;
         }
         let mut effect = Self::default();
+        let to_memory =
+            instruction.op0_kind() == OpKind::Memory || instruction.op1_kind() == OpKind::Memory;
+        effect.orders = instruction.has_lock_prefix()
+            || (instruction.mnemonic() == Mnemonic::Xchg && to_memory);
         let info = factory.info_options(instruction, InstructionInfoOptions::NONE);
         for used in info.used_registers() {
             if written(used.access()) {
@@ -115,7 +126,8 @@ impl Effect {
         }
         for used in info.used_memory() {
             if used.access() != OpAccess::NoMemAccess {
-                let aligned = wants_alignment(instruction.mnemonic());
+                // Locked across two lines of the cache it may trap.
+                let aligned = effect.orders || wants_alignment(instruction.mnemonic());
                 effect.memory.push(access(used, aligned)?);
             }
         }
@@ -183,12 +195,20 @@ fn access(used: &UsedMemory, aligned: bool) -> Option<Access> {
             Place::Static(used.displacement())
         }
         (Register::FS, Register::None) if plain => Place::Thread(displacement),
+        (Register::DS | Register::SS, base) => {
+            Sum::of(base, used.index(), used.scale(), used.displacement())
+                .map_or(Place::Other, Place::Pointer)
+        }
         _ => Place::Other,
     };
     Some(Access {
         place,
         size,
         write: written(used.access()),
+        certain: matches!(
+            used.access(),
+            OpAccess::Read | OpAccess::Write | OpAccess::ReadWrite
+        ),
         aligned,
     })
 }
@@ -250,6 +270,9 @@ fn known(mnemonic: Mnemonic) -> bool {
             | M::Shrd
             | M::Rol
             | M::Ror
+            | M::Xchg
+            | M::Xadd
+            | M::Cmpxchg
             | M::Imul
             | M::Mul
             | M::Bt

@@ -24,8 +24,12 @@ pub(super) struct Function {
     /// Where branches, jump tables and landing pads lead, sorted; each as often
     /// as something leads there.
     targets: Vec<u64>,
-    /// Direct unconditional jumps: target and place, sorted.
-    jumps: Vec<(u64, u64)>,
+    /// Direct branches that are no calls: target and place, sorted.
+    branches: Vec<(u64, u64)>,
+    /// Where jump tables lead; also in `targets`.
+    table_entries: Vec<u64>,
+    /// Jumps to addresses that are computed.
+    pub(super) computed: Vec<LinkAddr>,
 }
 
 impl Function {
@@ -53,14 +57,16 @@ impl Function {
             entry: code.entry,
             instructions,
             targets: Vec::new(),
-            jumps: Vec::new(),
+            branches: Vec::new(),
+            table_entries: Vec::new(),
+            computed: Vec::new(),
         };
-        function.branches();
+        function.find_branches();
         function.tables(module, &ranges)?;
         let pads = module.landing_pads(&ranges).ok_or(Stay::LandingPads)?;
         function.targets.extend(pads.iter().map(|pad| pad.0));
         function.targets.sort_unstable();
-        function.jumps.sort_unstable();
+        function.branches.sort_unstable();
         Ok(function)
     }
 
@@ -86,29 +92,46 @@ impl Function {
         after.saturating_sub(first)
     }
 
-    /// The direct unconditional jump to `address`, when there is just one.
-    pub(super) fn only_jump_to(&self, address: LinkAddr) -> Option<LinkAddr> {
-        let first = self
-            .jumps
-            .partition_point(|(target, _)| *target < address.0);
-        let after = self
-            .jumps
-            .partition_point(|(target, _)| *target <= address.0);
-        match self.jumps.get(first..after) {
-            Some([(_, from)]) => Some(LinkAddr(*from)),
-            _ => None,
-        }
+    /// How many entries of jump tables lead to `address`.
+    pub(super) fn table_entries_at(&self, address: LinkAddr) -> usize {
+        let entries = &self.table_entries;
+        let first = entries.partition_point(|target| *target < address.0);
+        let after = entries.partition_point(|target| *target <= address.0);
+        after.saturating_sub(first)
     }
 
-    fn branches(&mut self) {
+    /// The direct unconditional jump to `address`, when no other branch leads there.
+    pub(super) fn only_jump_to(&self, address: LinkAddr) -> Option<LinkAddr> {
+        let [from] = *self.branches_to(address) else {
+            return None;
+        };
+        let jump = self.instructions.get(self.index_of(from)?)?;
+        (jump.flow_control() == FlowControl::UnconditionalBranch).then_some(from)
+    }
+
+    /// Where the direct branches to `address` are, conditional or not.
+    pub(super) fn branches_to(&self, address: LinkAddr) -> Vec<LinkAddr> {
+        let first = self
+            .branches
+            .partition_point(|(target, _)| *target < address.0);
+        let to = self.branches.get(first..).unwrap_or_default().iter();
+        to.take_while(|(target, _)| *target == address.0)
+            .map(|(_, from)| LinkAddr(*from))
+            .collect()
+    }
+
+    fn find_branches(&mut self) {
         for instruction in &self.instructions {
             if instruction.op0_kind() != OpKind::NearBranch64 {
                 continue;
             }
             let target = instruction.near_branch_target();
             self.targets.push(target);
-            if instruction.flow_control() == FlowControl::UnconditionalBranch {
-                self.jumps.push((target, instruction.ip()));
+            if matches!(
+                instruction.flow_control(),
+                FlowControl::UnconditionalBranch | FlowControl::ConditionalBranch
+            ) {
+                self.branches.push((target, instruction.ip()));
             }
         }
     }
@@ -124,7 +147,9 @@ impl Function {
         let computed = |instruction: &Instruction| {
             instruction.code() == Code::Jmp_rm64 && instruction.op0_kind() == OpKind::Register
         };
-        if !self.instructions.iter().any(computed) {
+        let jumps = self.instructions.iter().filter(|jump| computed(jump));
+        self.computed = jumps.map(|jump| LinkAddr(jump.ip())).collect();
+        if self.computed.is_empty() {
             return Ok(());
         }
         let mut tables: Vec<u64> = Vec::new();
@@ -149,6 +174,8 @@ impl Function {
                 && instruction.op1_kind() == OpKind::Memory
                 && instruction.memory_index_scale() == 4
         };
+        self.table_entries = self.targets.get(before..).unwrap_or_default().to_vec();
+        self.table_entries.sort_unstable();
         if self.targets.len() == before && self.instructions.iter().any(indexed) {
             return Err(Stay::ComputedJump);
         }

@@ -8,6 +8,7 @@ use super::effect::{Access, Effect, Place, StackChange};
 use super::entries::Entries;
 use super::function::Function;
 use super::needs::{Needs, Read};
+use super::touched::{Found, Sum};
 use super::{SiteKind, Stay};
 use crate::address::{Bias, LinkAddr};
 use crate::debuginfo::Module;
@@ -51,6 +52,8 @@ enum Memory {
     Static(u64),
     /// In the thread's own block.
     Thread,
+    /// Where a pointer leads.
+    Pointer,
 }
 
 /// What the walk looks at.
@@ -62,6 +65,8 @@ pub(super) struct Run<'a> {
     pub(super) bias: Bias,
     /// Index of the site's instruction.
     pub(super) site: usize,
+    /// Whether the kernel emulates nops of several bytes.
+    pub(super) emulates_nops: bool,
     /// Whether the probe may be at this instruction.
     pub(super) allowed: &'a dyn Fn(&Instruction) -> bool,
     /// Whether the probe may be carried past a place, from the lower address to the higher.
@@ -76,7 +81,7 @@ struct State {
 }
 
 impl<'a> Run<'a> {
-    fn at(&self, index: usize) -> Option<&'a Instruction> {
+    pub(super) fn at(&self, index: usize) -> Option<&'a Instruction> {
         self.function.instructions.get(index)
     }
 
@@ -86,7 +91,8 @@ impl<'a> Run<'a> {
             .module
             .initial_bytes(LinkAddr(instruction.ip()), length)
             .unwrap_or_default();
-        SiteKind::of(instruction, bytes) == SiteKind::OneTrap && (self.allowed)(instruction)
+        SiteKind::of(instruction, bytes, self.emulates_nops) == SiteKind::OneTrap
+            && (self.allowed)(instruction)
     }
 
     /// The nearest one-trap instruction behind the site.
@@ -102,7 +108,8 @@ impl<'a> Run<'a> {
                 .filter(|next| next.ip() == current.next_ip())
                 .ok_or(Stay::Leaves)?;
             let effect = Effect::of(current, factory).ok_or(Stay::instruction(current))?;
-            self.cross(&effect, &mut state)?;
+            let crossed = self.site.saturating_add(step).saturating_sub(1);
+            self.cross(crossed, &effect, &mut state)?;
             let (from, to) = (LinkAddr(current.ip()), LinkAddr(next.ip()));
             if self.entered(from, to) {
                 return Err(Stay::Entered);
@@ -149,7 +156,7 @@ impl<'a> Run<'a> {
                 return Err(Stay::OtherLine);
             }
             let effect = Effect::of(before, factory).ok_or(Stay::instruction(before))?;
-            self.cross_back(&effect, &mut state)?;
+            self.cross_back(self.site.saturating_sub(step), &effect, &mut state)?;
             if self.one_trap(before) {
                 return Ok(from);
             }
@@ -209,13 +216,13 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn entered(&self, after: LinkAddr, last: LinkAddr) -> bool {
+    pub(super) fn entered(&self, after: LinkAddr, last: LinkAddr) -> bool {
         self.function.any_target_between(after, last) || self.entries.any_between(after, last)
     }
 
     /// Checks that an instruction can be crossed, and does what it does.
-    fn cross(&self, effect: &Effect, state: &mut State) -> Result<(), Stay> {
-        self.check(effect, state)?;
+    fn cross(&self, index: usize, effect: &Effect, state: &mut State) -> Result<(), Stay> {
+        self.check(index, effect, state)?;
         match effect.stack {
             StackChange::None => {}
             StackChange::Add(bytes) => {
@@ -233,7 +240,7 @@ impl<'a> Run<'a> {
     }
 
     /// The same for an instruction that has been executed when the site is reached.
-    fn cross_back(&self, effect: &Effect, state: &mut State) -> Result<(), Stay> {
+    fn cross_back(&self, index: usize, effect: &Effect, state: &mut State) -> Result<(), Stay> {
         match effect.stack {
             StackChange::None => {}
             StackChange::Add(bytes) => {
@@ -244,12 +251,15 @@ impl<'a> Run<'a> {
         if effect.writes & (1 << RBP) != 0 {
             state.frame = Frame::Unknown;
         }
-        self.check(effect, state)
+        self.check(index, effect, state)
     }
 
-    fn check(&self, effect: &Effect, state: &State) -> Result<(), Stay> {
+    fn check(&self, index: usize, effect: &Effect, state: &State) -> Result<(), Stay> {
         if effect.writes & self.needs.registers != 0 {
             return Err(Stay::Register);
+        }
+        if effect.orders && !self.needs.reads.is_empty() {
+            return Err(Stay::Memory);
         }
         let gives_back = match effect.stack {
             StackChange::Add(bytes) => bytes > 0,
@@ -261,7 +271,7 @@ impl<'a> Run<'a> {
             return Err(Stay::Memory);
         }
         for access in &effect.memory {
-            let memory = self.locate(access, state).ok_or(Stay::Faults)?;
+            let memory = self.locate(index, access, state).ok_or(Stay::Faults)?;
             if access.write && self.may_read(memory, access.size) {
                 return Err(Stay::Memory);
             }
@@ -269,8 +279,8 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Where an access is, when it cannot fault.
-    fn locate(&self, access: &Access, state: &State) -> Option<Memory> {
+    /// Where an access of the instruction at `index` is, when it cannot fault.
+    fn locate(&self, index: usize, access: &Access, state: &State) -> Option<Memory> {
         let size = i64::try_from(access.size).ok()?;
         match access.place {
             Place::Stack(offset) => {
@@ -279,6 +289,9 @@ impl<'a> Run<'a> {
                     return None;
                 }
                 self.on_stack(state.stack?.checked_add(offset)?, access)
+            }
+            Place::Frame(offset) if state.frame == Frame::Unknown => {
+                self.locate_pointer(index, Sum::off(RBP, offset), access, state)
             }
             Place::Frame(offset) => {
                 let ends = offset.checked_add(size)?;
@@ -294,15 +307,53 @@ impl<'a> Run<'a> {
                     Frame::Unknown => None,
                 }
             }
-            Place::Static(address) => {
-                let fits = !access.aligned || address % access.size.max(1) == 0;
-                (fits && self.mapped(address, access.size, access.write))
-                    .then_some(Memory::Static(address))
-            }
+            Place::Static(address) => self.on_image(address, access),
+            Place::Pointer(address) => self.locate_pointer(index, address, access, state),
             // The stack protector's canary, and the thread's pointer to itself.
             Place::Thread(0 | 0x28) if !access.write && access.size == 8 => Some(Memory::Thread),
+            Place::Thread(offset) if !access.aligned && self.own_thread_local(offset, size) => {
+                Some(match access.write {
+                    true => Memory::Pointer,
+                    false => Memory::Thread,
+                })
+            }
             _ => None,
         }
+    }
+
+    /// Whether bytes off the thread pointer are of the module's own block of thread-locals,
+    /// which in an executable ends at that pointer. Code that knows a number for such an
+    /// offset is an executable's.
+    fn own_thread_local(&self, offset: i64, size: i64) -> bool {
+        let mut segments = self.module.segments().iter();
+        let block = segments.find(|segment| segment.kind == elf::PT_TLS.0);
+        let length = block.and_then(|block| i64::try_from(block.memory_size).ok());
+        length.is_some_and(|length| {
+            offset >= -length && offset.checked_add(size).is_some_and(|end| end <= 0)
+        })
+    }
+
+    /// The same where it is registers that lead to it.
+    fn locate_pointer(
+        &self,
+        index: usize,
+        address: Sum,
+        access: &Access,
+        state: &State,
+    ) -> Option<Memory> {
+        let place = match self.found(index, address, access) {
+            Found::Stack(offset) => Place::Stack(offset),
+            Found::Static(address) => return self.on_image(address, access),
+            Found::Thread(offset) => Place::Thread(offset),
+            Found::Touched => return (!access.aligned).then_some(Memory::Pointer),
+            Found::Nothing => return None,
+        };
+        self.locate(index, &Access { place, ..*access }, state)
+    }
+
+    fn on_image(&self, address: u64, access: &Access) -> Option<Memory> {
+        let fits = !access.aligned || address.is_multiple_of(access.size.max(1));
+        (fits && self.mapped(address, access.size, access.write)).then_some(Memory::Static(address))
     }
 
     /// Memory off the stack pointer at the site, when the access does not fault for its alignment.
@@ -392,6 +443,7 @@ impl<'a> Run<'a> {
                 meet(a.into(), length, b.into(), size)
             }
             (Memory::Static(a), Memory::Static(b)) => meet(a.into(), length, b.into(), size),
+            (_, Memory::Pointer) => true,
             // The image and the stacks are apart; so is the thread's block, which is not written.
             (Memory::Static(_), _) | (_, Memory::Static(_)) | (_, Memory::Thread) => false,
             // How far the frame pointer is from the stack pointer is not known.

@@ -101,6 +101,8 @@ fn run_without_effect_on_the_plan_is_crossed_to_the_call() {
     assert_eq!(code.place("shrinks", 0, &nothing()), Ok(2));
     assert_eq!(code.place("compares", 0, &nothing()), Ok(1));
     assert_eq!(code.place("static_store", 0, &nothing()), Ok(1));
+    assert_eq!(code.place("static_lock", 0, &nothing()), Ok(1));
+    assert_eq!(code.place("static_exchange", 0, &nothing()), Ok(1));
     assert_eq!(
         code.placed("shared_flags", 1, &nothing()).stays,
         Some(Stay::Cheapest)
@@ -152,6 +154,16 @@ fn what_the_plan_reads_is_not_written_in_between() {
         code.place("stack_store", 0, &statics("first_static")),
         Ok(1)
     );
+    // Another thread may own what this one has let go.
+    for released in ["static_lock", "static_exchange"] {
+        let other = code.place(released, 0, &statics("second_static"));
+        assert_eq!(other, Err(Stay::Memory), "{released}");
+        assert_eq!(code.place(released, 0, &stack(-8)), Err(Stay::Memory));
+    }
+    assert_eq!(
+        code.place("static_exchange", 0, &registers(&[RAX])),
+        Err(Stay::Register)
+    );
     let fixed = Needs {
         fixed: true,
         ..Needs::default()
@@ -167,6 +179,8 @@ fn what_can_fault_or_leave_is_not_crossed() {
     assert_eq!(code.place("aligned", 0, &nothing()), Ok(1));
     assert_eq!(code.place("misaligned", 0, &nothing()), Err(Stay::Faults));
     assert_eq!(code.place("sealed_store", 0, &nothing()), Err(Stay::Faults));
+    let split = code.place("split_lock", 0, &nothing());
+    assert_eq!(split, Err(Stay::Faults));
     assert_eq!(code.place("divides", 0, &nothing()), Err(Stay::Instruction));
     let kernel = code.place("asks_kernel", 0, &nothing());
     assert!(
@@ -215,4 +229,71 @@ fn five_byte_nop_is_probed_at_a_function_entry_only() {
     let entry = at("nop_entry", 0);
     assert_eq!((entry.kind, entry.refused), (SiteKind::Nop5, false));
     assert!(at("nop_looped", 0).refused);
+}
+
+#[test]
+fn pointer_that_led_there_before_does_not_fault() {
+    let code = Code::build();
+    for (function, site, place) in [
+        ("touched", 2, 3),
+        ("touched_copy", 3, 4),
+        ("touched_index", 2, 3),
+        // Its memory is read whatever the condition is.
+        ("touched_by_cmov", 1, 2),
+        ("written_twice", 1, 2),
+        ("switched", 6, 7),
+        ("touched_branch", 4, 5),
+        ("touched_both_ways", 5, 6),
+        ("spilled", 3, 4),
+        ("stack_address", 1, 2),
+        ("static_address", 1, 2),
+        ("thread_block", 1, 2),
+    ] {
+        assert_eq!(
+            code.place(function, site, &nothing()),
+            Ok(place),
+            "{function}"
+        );
+    }
+    // Through a pointer anything may be written.
+    let stack = |offset| memory(Read::Register(RSP, offset, 8));
+    for needs in [memory(Read::Anywhere), stack(-8)] {
+        assert_eq!(code.place("written_twice", 1, &needs), Err(Stay::Memory));
+    }
+    assert_eq!(code.place("touched", 2, &memory(Read::Anywhere)), Ok(3));
+    assert_eq!(
+        code.place("stack_address", 1, &stack(-16)),
+        Err(Stay::Memory)
+    );
+    assert_eq!(code.place("stack_address", 1, &stack(-8)), Ok(2));
+}
+
+#[test]
+fn pointer_that_may_lead_elsewhere_now_can_fault() {
+    let code = Code::build();
+    for (function, site) in [
+        ("touched", 1),
+        ("touched_far", 2),
+        ("touched_stale", 3),
+        ("touched_half", 1),
+        ("touched_index_size", 1),
+        ("read_then_written", 1),
+        ("touched_call", 2),
+        ("touched_lock", 2),
+        ("touched_one_way", 5),
+        ("touched_other_way", 5),
+        ("touched_entered", 1),
+        ("spill_changed", 4),
+        ("spill_aliased", 4),
+        ("thread_beyond", 1),
+    ] {
+        let place = code.place(function, site, &nothing());
+        assert_eq!(place, Err(Stay::Faults), "{function}");
+    }
+}
+
+#[test]
+fn nop_of_several_bytes_is_a_place_where_the_kernel_emulates_it() {
+    let code = Code::build();
+    assert_eq!(code.place("nop_ahead", 0, &nothing()), Ok(1));
 }

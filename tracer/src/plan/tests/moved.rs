@@ -81,7 +81,7 @@ fn moved(
 
 /// The plans that are moved off a site: two integers, all variables, nothing.
 fn pairs_at(module: &Module, bias: Bias, map: &CodeMap, site: LinkAddr) -> Vec<Pair> {
-    if CodeMap::kind(module, site) == Some(SiteKind::OneTrap) {
+    if CodeMap::kind(module, site, true) == Some(SiteKind::OneTrap) {
         return Vec::new();
     }
     let variables = module.variables_at(site).unwrap_or_default();
