@@ -135,6 +135,32 @@ impl Observed {
         self.wait_for_line(|this| &this.out.0)
     }
 
+    /// Waits for a whole line of its output, near its beginning, that is wanted.
+    ///
+    /// # Errors
+    /// It ended instead, or does not write one.
+    pub(super) fn wait_wanted(&mut self, wanted: impl Fn(&str) -> bool) -> Result<Instant> {
+        let started = Instant::now();
+        loop {
+            let mut text = Vec::new();
+            let file = File::open(&self.out.0).context("cannot read an output")?;
+            file.take(MAX_LINE).read_to_end(&mut text)?;
+            let now = Instant::now();
+            let text = String::from_utf8_lossy(&text);
+            let mut whole = text
+                .split_inclusive('\n')
+                .filter(|line| line.ends_with('\n'));
+            if whole.any(|line| wanted(line.trim_end())) {
+                return Ok(now);
+            }
+            self.check_runs()?;
+            if started.elapsed() > PATIENCE {
+                return Err(Failure::new("it wrote no event").into());
+            }
+            std::thread::sleep(LINE_LOOK);
+        }
+    }
+
     fn wait_for_line(&mut self, file: fn(&Self) -> &Path) -> Result<(String, When)> {
         let started = Instant::now();
         loop {

@@ -40,7 +40,8 @@ const METHOD: &str = "
 - **Lines with a site of one trap** are those of the fidelity corpus (with `--quick` of a part of it), or of `--program FILE`: at the line's first instruction, and at the one that is chosen for a log of two integers
   when it is the only probe.
 - **first event** is from the start of the tool to its first line of output, without the time that the program took to pass the line once the probe was
-  there; **exit** is from Ctrl-C to the end of the process.
+  there (of peers up to 10 ms of that is in it; perf shows nothing before its end, so it is interrupted at once, and its end and `perf script` are in it too); **exit** is from
+  Ctrl-C to the end of the process.
 ";
 
 /// Writes the page.

@@ -13,6 +13,7 @@ use rustix::fs::{CWD, Mode, OFlags, mkfifoat};
 use super::observed::{Ended, Observed, RunTime, Scratch};
 use super::observer::{Counts, Observer};
 use super::report::{Site, Tool, What};
+use super::start::Times;
 use super::target::{Hitter, function};
 use crate::command::{find, output, run as run_command};
 use crate::failure::Failure;
@@ -42,6 +43,56 @@ pub(super) fn start(
         Tool::Gdb => Box::new(gdb(hitter, site)?),
         _ => return Err(Failure::new("that is no peer").into()),
     })
+}
+
+/// Starts a peer on the hitting program while that hits, waits for its first event, and interrupts it.
+///
+/// # Errors
+/// It is not installed, or shows no event.
+pub(super) fn once(tool: Tool, hitter: &Hitter) -> Result<Times> {
+    let started = Instant::now();
+    let (mut process, perf) = match tool {
+        Tool::Bpftrace => (bpftrace(What::Log2, hitter, Site::OneTrap)?.process, None),
+        Tool::Gdb => (gdb(hitter, Site::OneTrap)?.process, None),
+        Tool::Perf => {
+            let Perf {
+                process,
+                data,
+                _probe: probe,
+            } = Perf::start(hitter, Site::OneTrap)?;
+            (process, Some((data, probe)))
+        }
+        _ => return Err(Failure::new("that is no peer").into()),
+    };
+    let mut first = match perf {
+        Some(_) => started.elapsed(),
+        None => process.wait_wanted(is_pair)?.duration_since(started),
+    };
+    let peak_rss_mb = process
+        .peak_rss_mb()
+        .ok_or_else(|| Failure::new("the kernel does not say how much memory was used"))?;
+    let exit = process.interrupt()?.took;
+    if let Some((data, _probe)) = perf {
+        // It shows nothing before its end.
+        let ended = Instant::now();
+        script(&data)?;
+        first += exit + ended.elapsed();
+    }
+    Ok(Times {
+        first_event_ms: first.as_secs_f64() * 1e3,
+        peak_rss_mb,
+        exit_ms: exit.as_secs_f64() * 1e3,
+    })
+}
+
+/// What `perf script` prints of a recording.
+fn script(data: &Scratch) -> Result<String> {
+    let mut script = Command::new(installed("perf")?);
+    script
+        .args(["script", "--show-lost-events", "-i"])
+        .arg(data.path());
+    let text = output(&mut script)?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
 fn installed(name: &str) -> Result<PathBuf> {
@@ -223,12 +274,7 @@ impl Observer for Perf {
     fn stop(self: Box<Self>) -> Result<Counts> {
         let this = *self;
         this.process.interrupt()?;
-        let mut script = Command::new(installed("perf")?);
-        script
-            .args(["script", "--show-lost-events", "-i"])
-            .arg(this.data.path());
-        let text = output(&mut script)?;
-        Ok(count_script(&String::from_utf8_lossy(&text)))
+        Ok(count_script(&script(&this.data)?))
     }
 }
 

@@ -11,9 +11,11 @@ use serde_json::Value;
 use super::Extent;
 use super::observed::Observed;
 use super::observer::{NO_RATE, attach, tracer};
-use super::report::{Report, StartRow, Tool};
+use super::peers;
+use super::report::{Pace, Report, Site, StartRow, Tool};
 use super::statistics::{median, round};
-use super::target::{Answering, HITTER, compile, line_of, marked_line};
+use super::table::word;
+use super::target::{Answering, HITTER, Hitter, compile, line_of, marked_line};
 use crate::demo;
 use crate::failure::Failure;
 use crate::pointer::{Display, Hand, Running, path};
@@ -31,10 +33,10 @@ const MOVE: Duration = Duration::from_millis(50);
 type Measure = fn(u32) -> Result<StartRow>;
 
 /// One start and end.
-struct Times {
-    first_event_ms: f64,
-    peak_rss_mb: f64,
-    exit_ms: f64,
+pub(super) struct Times {
+    pub(super) first_event_ms: f64,
+    pub(super) peak_rss_mb: f64,
+    pub(super) exit_ms: f64,
 }
 
 /// Measures on all targets.
@@ -55,22 +57,44 @@ pub(super) fn measure(report: &mut Report, extent: &Extent) {
             Err(error) => report.note(&format!("start on {name}"), &error),
         }
     }
+    if extent.peers {
+        for tool in [Tool::Bpftrace, Tool::Perf, Tool::Gdb] {
+            let name = format!("start of {} on small_c", word(tool));
+            eprintln!("bench: {name}");
+            match peer(tool, extent.repeats) {
+                Ok(row) => report.start.push(row),
+                Err(error) => report.note(&name, &error),
+            }
+        }
+    }
 }
 
 /// The hitting program, at 4,000 hits a second.
 fn small(repeats: u32) -> Result<StartRow> {
-    let mut program = Answering::start(&mut Command::new(compile(HITTER)?))?;
-    program.answer("ready")?;
     let line = marked_line(HITTER, "one_trap")?;
     let probe = format!(r#"log {HITTER}:{line} "{{left}} {{right}}" {NO_RATE}"#);
+    on_hitter(Tool::Tracer, repeats, |hitter| once(hitter.pid(), &probe))
+}
+
+/// The same by another tool.
+fn peer(tool: Tool, repeats: u32) -> Result<StartRow> {
+    on_hitter(tool, repeats, |hitter| peers::once(tool, hitter))
+}
+
+fn on_hitter(
+    tool: Tool,
+    repeats: u32,
+    once: impl Fn(&Hitter) -> Result<Times>,
+) -> Result<StartRow> {
+    let mut hitter = Hitter::start(&compile(HITTER)?)?;
     let mut times = Vec::new();
     for _ in 0..repeats {
-        program.say(&format!("run one_trap 4k 1 {HITTING_MS}"))?;
-        let once = once(program.pid(), &probe);
-        program.answer("done")?;
+        hitter.begin(Site::OneTrap, Pace::FourThousand, 1, HITTING_MS)?;
+        let once = once(&hitter);
+        hitter.end()?;
         times.push(once?);
     }
-    row("small_c", &times)
+    row(tool, "small_c", &times)
 }
 
 /// The target of the demo, with a pointer that moves.
@@ -105,7 +129,7 @@ fn target_app(release: bool, repeats: u32) -> Result<StartRow> {
     } else {
         "target_app_debug"
     };
-    row(name, &times)
+    row(Tool::Tracer, name, &times)
 }
 
 /// The tracer's own dev build, at work.
@@ -130,7 +154,7 @@ fn large(repeats: u32) -> Result<StartRow> {
     let (_, line) = large_line()?;
     let probe = format!(r#"log {LARGE_SOURCE}:{line} "{{last}}" {NO_RATE}"#);
     let times: Result<Vec<Times>> = (0..repeats).map(|_| once(target.0.id(), &probe)).collect();
-    row("large", &times?)
+    row(Tool::Tracer, "large", &times?)
 }
 
 /// A source of the large target, and a line of it.
@@ -174,13 +198,13 @@ fn once(pid: u32, probe: &str) -> Result<Times> {
     })
 }
 
-fn row(target: &'static str, times: &[Times]) -> Result<StartRow> {
+fn row(tool: Tool, target: &'static str, times: &[Times]) -> Result<StartRow> {
     let middle = |value: fn(&Times) -> f64| {
         let values: Vec<f64> = times.iter().map(value).collect();
         median(&values).context("there was no repeat")
     };
     Ok(StartRow {
-        tool: Tool::Tracer,
+        tool,
         target,
         first_event_ms: round(middle(|times| times.first_event_ms)?, 1),
         peak_rss_mb: round(middle(|times| times.peak_rss_mb)?, 1),

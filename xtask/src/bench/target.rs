@@ -205,13 +205,35 @@ impl Hitter {
         threads: u32,
         milliseconds: u64,
     ) -> Result<Hits> {
+        self.begin(site, pace, threads, milliseconds)?;
+        self.end()
+    }
+
+    /// Lets it hit, and does not wait for the end.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub(super) fn begin(
+        &mut self,
+        site: Site,
+        pace: Pace,
+        threads: u32,
+        milliseconds: u64,
+    ) -> Result<()> {
         let site = function(site);
         let pace = match pace {
             Pace::Tight => "tight",
             Pace::FourThousand => "4k",
         };
         self.program
-            .say(&format!("run {site} {pace} {threads} {milliseconds}"))?;
+            .say(&format!("run {site} {pace} {threads} {milliseconds}"))
+    }
+
+    /// Waits until it has hit for as long as it was to.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub(super) fn end(&mut self) -> Result<Hits> {
         parse_hits(&self.program.answer("done")?)
             .ok_or_else(|| Failure::new("the hitting program says no numbers").into())
     }
