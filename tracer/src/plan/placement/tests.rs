@@ -282,6 +282,7 @@ fn pointer_that_may_lead_elsewhere_now_can_fault() {
         ("touched_lock", 2),
         ("touched_one_way", 5),
         ("touched_other_way", 5),
+        ("touched_loop", 3),
         ("touched_entered", 1),
         ("spill_changed", 4),
         ("spill_aliased", 4),

@@ -164,7 +164,12 @@ impl Run<'_> {
         *left = fewer;
         walk.steps += 1;
         if instruction.flow_control() != FlowControl::Next {
-            return None;
+            // Branches write no register, but for those that count.
+            let counts = matches!(
+                instruction.mnemonic(),
+                Mnemonic::Loop | Mnemonic::Loope | Mnemonic::Loopne
+            );
+            return counts.then_some(Found::Nothing);
         }
         let Some(effect) = Effect::of(instruction, factory) else {
             return Some(Found::Nothing);
