@@ -309,19 +309,29 @@ impl Asm {
                 self.value(then, exits)
             }
             Ir::Choose(test, yes, no) => self.choice(test, yes, no, exits),
-            Ir::NonNull(of) => {
-                let exit = exits.label(self, Failure::Null);
-                let value = self.value(of, exits)?;
-                let test = Op {
-                    code: JUMP_IF_CONST,
-                    dst: value,
-                    size: cond::EQ,
-                    ..Op::default()
-                };
-                self.emit_to(test.with_wide(0), exit);
-                Ok(value)
-            }
+            Ir::NonNull(of) => self.unless(of, (cond::EQ, 0), Failure::Null, exits),
+            Ir::Below(of, limit, failure) => self.unless(of, (cond::GE, *limit), *failure, exits),
         }
+    }
+
+    /// A number, unless it is so to a constant.
+    fn unless(
+        &mut self,
+        of: &Ir,
+        (condition, constant): (u8, u64),
+        failure: Failure,
+        exits: &mut Exits,
+    ) -> Result<u8, Unavailable> {
+        let exit = exits.label(self, failure);
+        let value = self.value(of, exits)?;
+        let test = Op {
+            code: JUMP_IF_CONST,
+            dst: value,
+            size: condition,
+            ..Op::default()
+        };
+        self.emit_to(test.with_wide(constant), exit);
+        Ok(value)
     }
 
     fn choice(

@@ -505,6 +505,7 @@ impl Ir {
             alu::XOR => a ^ b,
             alu::SHL => a.wrapping_shl((*b & 63) as u32),
             alu::SHR => a.wrapping_shr((*b & 63) as u32),
+            alu::SAR => ((*a as i64) >> (b & 63)) as u64,
             _ => return self,
         };
         Self::Const(value)

@@ -34,11 +34,13 @@ pub(super) enum Failure {
     Thread = tracer_common::record::CHUNK_PLAN + 6,
     /// The thread has no thread-local block of the module yet.
     Untouched = tracer_common::record::CHUNK_PLAN + 7,
+    /// A shift by as many bits as the number has, or more.
+    Shift = tracer_common::record::CHUNK_PLAN + 8,
 }
 
 impl Failure {
     /// All but [`Failure::Fault`].
-    pub(super) const MARKS: [Self; 8] = [
+    pub(super) const MARKS: [Self; 9] = [
         Self::Null,
         Self::Bounds,
         Self::Division,
@@ -47,6 +49,7 @@ impl Failure {
         Self::Caller,
         Self::Thread,
         Self::Untouched,
+        Self::Shift,
     ];
 
     /// What the user is told.
@@ -56,6 +59,7 @@ impl Failure {
             Self::Null => Unavailable::Null,
             Self::Bounds => Unavailable::Invalid("index out of bounds".into()),
             Self::Division => Unavailable::Invalid("division by zero".into()),
+            Self::Shift => Unavailable::Invalid("shift by all bits of the number or more".into()),
             Self::Long => Unavailable::Unsupported("a text as long to look through".into()),
             Self::Caller => {
                 let what = "the value at the function's entry, called from there";
@@ -104,6 +108,8 @@ pub(super) enum Ir {
     Guard(Box<Test>, Failure, Box<Ir>),
     /// The same, which must not be 0.
     NonNull(Box<Ir>),
+    /// The same, which must be below a limit.
+    Below(Box<Ir>, u64, Failure),
     /// The first when the test holds, else the second; the other is not computed.
     Choose(Box<Test>, Box<Ir>, Box<Ir>),
 }
@@ -231,6 +237,33 @@ impl Ir {
     /// `self OP other` as it is: for operations that folding knows nothing of.
     pub(super) fn raw(operation: u32, left: Self, right: Self) -> Self {
         Self::Alu(operation, Box::new(left), Box::new(right))
+    }
+
+    /// The same, which fails at `limit` and above.
+    ///
+    /// It is looked at once, so that it cannot change between the test and its use.
+    pub(super) fn below(self, limit: u64, failure: Failure) -> Self {
+        if self.most() < limit {
+            return self;
+        }
+        Self::Below(Box::new(self), limit, failure)
+    }
+
+    /// What it cannot be above, as far as its operations say so.
+    fn most(&self) -> u64 {
+        match self {
+            Self::Const(value) => *value,
+            Self::Truth(_) => 1,
+            Self::Alu(alu::AND, a, b) => a.most().min(b.most()),
+            Self::Alu(alu::REM, a, b) => match **b {
+                Self::Const(by @ 1..) => a.most().min(by - 1),
+                _ => u64::MAX,
+            },
+            Self::Extend {
+                of, signed: false, ..
+            } => of.most(),
+            _ => u64::MAX,
+        }
     }
 
     /// The 64-bit number in memory at `self`.
@@ -617,11 +650,7 @@ fn shift(operation: u32, left: Ir, right: Ir) -> Ir {
         }
         Ir::Const(count) if count >= 64 => Ir::Const(0),
         Ir::Const(_) => Ir::alu(operation, left, right),
-        right => {
-            let small = Test::Compare(cond::LT, right.clone(), Ir::Const(64));
-            let value = Ir::alu(operation, left, right);
-            Ir::Guard(Box::new(small), Failure::Division, Box::new(value))
-        }
+        right => Ir::alu(operation, left, right.below(64, Failure::Shift)),
     }
 }
 

@@ -20,9 +20,10 @@ impl Ir {
         *left = rest;
         match self {
             Self::Const(_) | Self::Register(_) => true,
-            Self::Load { address: of, .. } | Self::Extend { of, .. } | Self::NonNull(of) => {
-                of.fits(left)
-            }
+            Self::Load { address: of, .. }
+            | Self::Extend { of, .. }
+            | Self::NonNull(of)
+            | Self::Below(of, ..) => of.fits(left),
             Self::Alu(_, a, b) => a.fits(left) && b.fits(left),
             Self::Truth(test) => test.fits(left),
             Self::Guard(test, _, then) => test.fits(left) && then.fits(left),

@@ -7,6 +7,7 @@ mod moved;
 mod nested;
 mod own;
 mod random;
+mod shifts;
 mod wide;
 
 use crate::reference::{Machine, Outcome, Regions};

@@ -222,13 +222,12 @@ fn relate(relation: u8, signed: bool, a: Wide, b: Wide) -> Test {
 /// A side is no number, the operation is too much for the kernel, or none of them has a type
 /// that the program knows.
 pub(super) fn binary(
-    resolver: &mut Resolver<'_, '_>,
+    resolver: &Resolver<'_, '_>,
     expr: &Expr,
     op: BinaryOp,
-    left: &Expr,
-    right: &Expr,
+    (a, b): (Side, Side),
+    (left, right): (&Expr, &Expr),
 ) -> Result<Result<Operand, (Number, Number)>, PlanError> {
-    let (a, b) = (Side::new(resolver, left)?, Side::new(resolver, right)?);
     if !a.is_wide() && !b.is_wide() {
         let (a, b) = (a.number(resolver, left)?, b.number(resolver, right)?);
         return Ok(Err((a, b)));

@@ -4,7 +4,7 @@ use tracer_common::op::alu;
 
 use super::super::PlanError;
 use super::super::condition;
-use super::super::ir::{Ir, Spot, Spots, divide};
+use super::super::ir::{Failure, Ir, Spot, Spots, divide};
 use super::super::wide::{self, Side};
 use super::{Number, NumberKind, Operand, Resolver};
 use crate::debuginfo::types::{Language, TypeId, TypeKind};
@@ -47,11 +47,8 @@ impl Resolver<'_, '_> {
                 Side::Wide(wide) => wide::unary(op, wide)
                     .ok_or_else(|| wide::too_wide(expr, "numbers of more than 64 bits")),
                 side => {
+                    let of_c = self.is_of_c(inner, &side);
                     let number = side.number(self, inner)?;
-                    let number = match op {
-                        UnaryOp::BitNot => self.promoted(inner, number)?,
-                        _ => number,
-                    };
                     Ok(Operand::Number(match op {
                         UnaryOp::Neg => Number {
                             ir: Ir::alu(alu::SUB, Ir::Const(0), number.ir).folded(),
@@ -59,6 +56,7 @@ impl Resolver<'_, '_> {
                             signed: true,
                             kind: NumberKind::Int,
                         },
+                        _ if of_c => self.bit_not(number.promoted()),
                         _ => self.bit_not(number),
                     }))
                 }
@@ -86,26 +84,15 @@ impl Resolver<'_, '_> {
         }
     }
 
-    /// The number as the source's `~` takes it: C's are an `int` at least.
-    fn promoted(&mut self, expr: &Expr, number: Number) -> Result<Number, PlanError> {
-        let of_c = match &expr.kind {
-            ExprKind::Cast(inner, _) => self.is_c_cast(expr, inner),
-            // What has no place is not looked into twice: that would double with each operator.
-            _ if expr.is_computed() => false,
-            _ => match self.operand(expr)? {
-                Operand::Place(_, ty) => self.builder.resolve(ty).language != Language::Rust,
-                _ => false,
-            },
-        };
-        if number.size >= 4 || !of_c {
-            return Ok(number);
+    /// Whether it is a number of C or C++, which computes with no fewer bits than an `int` has.
+    fn is_of_c(&self, expr: &Expr, side: &Side) -> bool {
+        match (&expr.kind, side) {
+            (ExprKind::Cast(inner, _), _) => self.is_c_cast(expr, inner),
+            (_, Side::Other(Operand::Place(_, ty))) => {
+                self.builder.resolve(*ty).language != Language::Rust
+            }
+            _ => false,
         }
-        Ok(Number {
-            size: 4,
-            signed: true,
-            kind: NumberKind::Int,
-            ..number
-        })
     }
 
     /// An integer of a Rust program, of which `!` turns the bits.
@@ -153,7 +140,9 @@ impl Resolver<'_, '_> {
             let test = condition::truth(self, expr)?;
             return Ok(Operand::Number(Number::truth(test)));
         }
-        let (a, b) = match wide::binary(self, expr, op, left, right)? {
+        let sides = (Side::new(self, left)?, Side::new(self, right)?);
+        let of_c = self.is_of_c(left, &sides.0);
+        let (a, b) = match wide::binary(self, expr, op, sides, (left, right))? {
             Ok(operand) => return Ok(operand),
             Err(numbers) => numbers,
         };
@@ -174,8 +163,15 @@ impl Resolver<'_, '_> {
             BinaryOp::BitAnd => Ir::alu(alu::AND, a.ir, b.ir),
             BinaryOp::BitOr => Ir::alu(alu::OR, a.ir, b.ir),
             BinaryOp::BitXor => Ir::alu(alu::XOR, a.ir, b.ir),
-            BinaryOp::Shl => Ir::alu(alu::SHL, a.ir, b.ir),
-            _ => Ir::alu(if a.signed { alu::SAR } else { alu::SHR }, a.ir, b.ir),
+            _ => {
+                let count = shift_count(expr, &a, of_c, b)?;
+                let operation = match op {
+                    BinaryOp::Shl => alu::SHL,
+                    _ if a.signed => alu::SAR,
+                    _ => alu::SHR,
+                };
+                Ir::alu(operation, a.ir, count)
+            }
         };
         Ok(Operand::Number(Number {
             ir: ir.folded(),
@@ -297,6 +293,50 @@ impl Resolver<'_, '_> {
             signed,
             kind: NumberKind::Int,
         }))
+    }
+}
+
+impl Number {
+    /// As C and C++ compute with it: what is smaller than an `int` becomes one.
+    fn promoted(self) -> Self {
+        if self.size >= 4 {
+            return self;
+        }
+        Self {
+            size: 4,
+            signed: true,
+            kind: NumberKind::Int,
+            ..self
+        }
+    }
+}
+
+/// By how many bits a number is shifted: fewer than it has, since more are undefined in C and C++
+/// and a panic in Rust.
+fn shift_count(expr: &Expr, shifted: &Number, of_c: bool, count: Number) -> Result<Ir, PlanError> {
+    // Rust shifts no truths.
+    let least = if of_c || shifted.kind == NumberKind::Bool {
+        4
+    } else {
+        1
+    };
+    let bits = u64::from(shifted.size.max(least)) * 8;
+    match count.ir.folded() {
+        Ir::Const(known) if known >= bits => {
+            let by = if count.signed {
+                (known as i64).to_string()
+            } else {
+                known.to_string()
+            };
+            let message = format!("a shift by {by} of a number of {bits} bits");
+            let mut hint = format!("it can be shifted by 0 to {}", bits - 1);
+            if (bits..64).contains(&known) {
+                let wider = if shifted.signed { "i64" } else { "u64" };
+                hint = format!("{hint}; behind `as {wider}` it has 64 bits");
+            }
+            Err(PlanError::at(expr, message).hint(Some(hint)))
+        }
+        count => Ok(count.below(bits, Failure::Shift)),
     }
 }
 

@@ -26,6 +26,8 @@ pub(super) struct Fixture {
     template: Option<Template>,
     condition: Option<Expr>,
     action: Option<Action>,
+    /// The probe's text, which casts of C are told by.
+    pub(super) text: String,
     pub(super) limits: Limits,
 }
 
@@ -101,6 +103,19 @@ impl Fixture {
             size: Some(size),
             language: Language::Cpp,
             kind: TypeKind::Struct(body),
+        };
+        self.types.insert(id, Arc::new(ty));
+        id
+    }
+
+    /// An integer of C.
+    pub(super) fn c_int(&mut self, name: &str, size: u64, signed: bool) -> TypeId {
+        let id = self.reserve();
+        let ty = Type {
+            name: name.into(),
+            size: Some(size),
+            language: Language::C,
+            kind: TypeKind::Int { signed },
         };
         self.types.insert(id, Arc::new(ty));
         id
@@ -202,6 +217,7 @@ impl Fixture {
     pub(super) fn plan(&self) -> Result<Plan, PlanError> {
         let mut spec = spec(self.template.clone(), self.condition.clone());
         spec.action = self.action.clone().unwrap_or(Action::Log);
+        spec.text.clone_from(&self.text);
         compile(&PlanInput {
             source: self,
             bias: Bias(0),

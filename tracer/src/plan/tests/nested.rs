@@ -57,7 +57,6 @@ fn nested_expressions_take_no_time() {
 fn location_of_nested_divisions_is_refused() {
     for (term, levels) in [
         (Term::Binary(Binary::Div), 60),
-        (Term::Binary(Binary::Shl), 60),
         (Term::Deref(3), 400),
         (Term::Deref(7), 400),
     ] {

@@ -62,10 +62,7 @@ pub(crate) fn number(random: &mut Random, depth: u32) -> Expr {
     if depth == 0 || random.below(5) == 0 {
         return match random.below(3) {
             0 => expr(ExprKind::Int(u128::from(interesting(random)))),
-            _ => expr(ExprKind::Name {
-                path: random.pick(&VARIABLES).0.to_owned(),
-                shadow: 1,
-            }),
+            _ => variable(random),
         };
     }
     let inner = Box::new(number(random, depth - 1));
@@ -74,10 +71,39 @@ pub(crate) fn number(random: &mut Random, depth: u32) -> Expr {
         1 => expr(ExprKind::Unary(UnaryOp::BitNot, inner)),
         2 => expr(ExprKind::Cast(inner, random.pick(&TYPES).to_owned())),
         _ => {
-            let right = Box::new(number(random, depth - 1));
-            expr(ExprKind::Binary(random.pick(&OPERATORS), inner, right))
+            let operator = random.pick(&OPERATORS);
+            let right = match operator {
+                B::Shl | B::Shr => count(random, depth - 1),
+                _ => number(random, depth - 1),
+            };
+            expr(ExprKind::Binary(operator, inner, Box::new(right)))
         }
     }
+}
+
+/// By how much something is shifted: no constant that is too large for a byte, which is refused.
+fn count(random: &mut Random, depth: u32) -> Expr {
+    let most = Box::new(expr(ExprKind::Int(7)));
+    match random.below(4) {
+        0 => expr(ExprKind::Int(u128::from(random.below(8)))),
+        1 => {
+            let inner = Box::new(number(random, depth));
+            expr(ExprKind::Binary(BinaryOp::BitAnd, inner, most))
+        }
+        2 => {
+            let bits = Box::new(expr(ExprKind::Int(63)));
+            let inner = Box::new(variable(random));
+            expr(ExprKind::Binary(BinaryOp::BitAnd, inner, bits))
+        }
+        _ => variable(random),
+    }
+}
+
+fn variable(random: &mut Random) -> Expr {
+    expr(ExprKind::Name {
+        path: random.pick(&VARIABLES).0.to_owned(),
+        shadow: 1,
+    })
 }
 
 /// A truth.
@@ -213,7 +239,7 @@ impl Typed {
     }
 }
 
-/// A fault: a division by zero.
+/// A fault: a division by zero, a shift by too many bits.
 #[derive(Debug)]
 pub(crate) struct Fault;
 
@@ -259,7 +285,12 @@ fn arithmetic(op: BinaryOp, a: Typed, b: Typed) -> Result<Typed, Fault> {
     let fits = |one: Typed| one.signed || one.size < 8;
     let small = a.size < 8 && b.size < 8;
     let signed = (a.signed || b.signed) && fits(a) && fits(b) || small && op == B::Sub;
-    let count = (b.bits & 63) as u32;
+    let in_range = b.bits < a.size * 8;
+    let shiftable = if in_range {
+        Ok(b.bits as u32)
+    } else {
+        Err(Fault)
+    };
     let divisible = if b.bits == 0 { Err(Fault) } else { Ok(()) };
     let bits = match op {
         B::Add => a.bits.wrapping_add(b.bits),
@@ -284,9 +315,9 @@ fn arithmetic(op: BinaryOp, a: Typed, b: Typed) -> Result<Typed, Fault> {
         B::BitAnd => a.bits & b.bits,
         B::BitOr => a.bits | b.bits,
         B::BitXor => a.bits ^ b.bits,
-        B::Shl => a.bits << count,
-        _ if a.signed => ((a.bits as i64) >> count) as u64,
-        _ => a.bits >> count,
+        B::Shl => a.bits << shiftable?,
+        _ if a.signed => ((a.bits as i64) >> shiftable?) as u64,
+        _ => a.bits >> shiftable?,
     };
     Ok(Typed {
         bits,
