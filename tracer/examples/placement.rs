@@ -180,6 +180,7 @@ fn needs(module: &Module, site: LinkAddr) -> [Needs; 3] {
             tls: None,
             variables: &variables,
             statics: &|_| None,
+            types: &|_| Vec::new(),
             spec: &spec,
             limits: Limits::default(),
             returned: None,

@@ -86,6 +86,8 @@ pub struct PlanInput<'a> {
     pub variables: &'a [Variable],
     /// Statics by name (`config::LIMIT`); asked when no variable has the name.
     pub statics: &'a dyn Fn(&str) -> Option<Variable>,
+    /// Types by name (`list::Node`), of the unit of the site before others; asked for casts.
+    pub types: &'a dyn Fn(&str) -> Vec<TypeId>,
     /// Template and condition.
     pub spec: &'a ProbeSpec,
     /// How much of a value is read.
@@ -208,6 +210,7 @@ fn scope<'a>(input: &PlanInput<'a>) -> Scope<'a> {
         },
         variables: input.variables,
         statics: input.statics,
+        types: input.types,
         text: &input.spec.text,
         returned: input.returned,
         elapsed: false,

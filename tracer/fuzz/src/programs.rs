@@ -166,6 +166,7 @@ fn compile_spec(
         tls: Some(TlsBlock::Static(-64)),
         variables,
         statics: &|path| module.static_variable(path).into_iter().next(),
+        types: &|name| module.types_named(name, None),
         spec,
         limits: Limits::default(),
         returned: None,

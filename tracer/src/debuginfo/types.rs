@@ -72,6 +72,12 @@ pub trait TypeSource {
         None
     }
 
+    /// A pointer to a type, as casts make it; `None`: there are too many.
+    fn pointer(&self, target: TypeId) -> Option<TypeId> {
+        let _ = target;
+        None
+    }
+
     /// The type of that full name, where the module defines one: for what is
     /// reached by pointers without a type of their own.
     fn named(&self, name: &str) -> Option<TypeId> {

@@ -64,6 +64,10 @@ impl TypeSource for Module {
         self.type_named(name, None)
             .filter(|id| self.type_of(*id).name == name)
     }
+
+    fn pointer(&self, target: TypeId) -> Option<TypeId> {
+        self.pointer_to(target, PointerKind::Raw)
+    }
 }
 
 impl Module {
@@ -245,6 +249,28 @@ impl Module {
         let near = near.and_then(|found| found.into_iter().next());
         let found = near.or_else(|| find_named(&dies, bare, true, 1).into_iter().next())?;
         Some(found.id().as_type())
+    }
+
+    /// All types that the unit at `address` calls `name`, else all that the module does: by their
+    /// full names, else by the ends of them (`Point` for `geometry::Point`).
+    ///
+    /// None when the module has more than can be told apart.
+    #[must_use]
+    pub fn types_named(&self, name: &str, address: Option<LinkAddr>) -> Vec<TypeId> {
+        let dies = Dies::new(self);
+        let unit = address.and_then(|address| dies.unit_at(address));
+        let near = unit.map_or_else(Vec::new, |unit| find_in_unit(&dies, &unit, name, true));
+        let mut found = match near.is_empty() {
+            false => near,
+            true => find_named(&dies, name, true, MAX_FOUND),
+        };
+        if found.len() >= MAX_FOUND {
+            return Vec::new();
+        }
+        if found.iter().any(|die| path_name(&dies, die) == name) {
+            found.retain(|die| path_name(&dies, die) == name);
+        }
+        found.iter().map(|die| die.id().as_type()).collect()
     }
 
     /// A pointer to `target`, whether or not the debug information has one.

@@ -299,6 +299,24 @@ fn mistakes_are_told_where_they_are() {
 }
 
 #[test]
+fn cast_to_a_name_ends_a_hole_and_not_a_probe() {
+    let of_hole = |text: &str| {
+        let spec = parse_probe(text).unwrap_or_else(|error| panic!("{text}: {error:?}"));
+        match spec.template.expect("one").parts.remove(0) {
+            TemplatePart::Hole { expr, .. } => match expr.kind {
+                ExprKind::Cast(_, ty) => ty,
+                kind => panic!("{kind:?}"),
+            },
+            part => panic!("{part:?}"),
+        }
+    };
+    assert_eq!(of_hole("log f \"{n as State}\""), "State");
+    assert_eq!(of_hole("log f \"{n as State:?}\" as p"), "State");
+    let spec = parse_probe("log f if n as State").expect("parses");
+    assert_eq!(spec.options.name.as_deref(), Some("State"));
+}
+
+#[test]
 fn nesting_beyond_the_limit_is_refused() {
     for text in [
         format!("{}x", "(".repeat(5000)),

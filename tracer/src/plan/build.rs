@@ -159,6 +159,16 @@ impl<'a> Builder<'a> {
         self.source().rust_version()
     }
 
+    /// A pointer to a type, whether or not the program has one.
+    pub(super) fn raw_pointer(&self, target: TypeId) -> Option<TypeId> {
+        self.source().pointer(target)
+    }
+
+    /// What a type is before its aliases are followed.
+    pub(super) fn declared(&self, id: TypeId) -> TypeKind {
+        self.source().type_of(id).kind.clone()
+    }
+
     /// The type of a full name.
     pub(super) fn named(&self, name: &str) -> Option<TypeId> {
         self.source().named(name)

@@ -159,27 +159,12 @@ fn compare(
     left: &Expr,
     right: &Expr,
 ) -> Result<Test, PlanError> {
-    if let Some(test) = float::compare(resolver, relation, left, right)? {
+    // Each side is looked at once: more would double with each level.
+    let (a, b) = (Side::new(resolver, left), Side::new(resolver, right));
+    if let Some(test) = float::compare(resolver, relation, (left, &a), (right, &b)) {
         return Ok(test);
     }
-    // What has no place is computed once: more would double with each level.
-    if left.is_computed()
-        || right.is_computed()
-        || wide::is_literal(left)
-        || wide::is_literal(right)
-    {
-        let sides = (Side::new(resolver, left)?, Side::new(resolver, right)?);
-        return match wide::compare(resolver, relation, sides, (left, right))? {
-            Ok(test) => Ok(test),
-            Err((a, b)) => {
-                let (a, b) = (resolver.number_of(left, a)?, resolver.number_of(right, b)?);
-                numbers(expr, relation, a, b)
-            }
-        };
-    }
-    let (a, b) = (resolver.operand(left)?, resolver.operand(right)?);
-    let sides = (Side::of(resolver, a), Side::of(resolver, b));
-    let (a, b) = match wide::compare(resolver, relation, sides, (left, right))? {
+    let (a, b) = match wide::compare(resolver, relation, (a?, b?), (left, right))? {
         Ok(test) => return Ok(test),
         Err(operands) => operands,
     };
@@ -195,33 +180,37 @@ fn compare(
             test.negate()
         });
     }
-    let (place, place_expr, other, other_expr) = match (a, b) {
-        (Operand::Place(spots, ty), other) => ((spots, ty), left, other, right),
-        (other, Operand::Place(spots, ty)) if equality => ((spots, ty), right, other, left),
-        _ => return anew(resolver, expr, relation, left, right),
+    let numbers = |resolver: &Resolver<'_, '_>, a, b| {
+        let (a, b) = (resolver.number_of(left, a)?, resolver.number_of(right, b)?);
+        numbers(expr, relation, a, b)
+    };
+    let (place, place_expr, other, other_expr) = match (&a, &b) {
+        (Operand::Place(spots, ty), other) => ((spots, *ty), left, other, right),
+        (other, Operand::Place(spots, ty)) if equality => ((spots, *ty), right, other, left),
+        _ => return numbers(resolver, a, b),
     };
     let (spots, ty) = place;
     let test = match other {
-        Operand::Unknown(name, error) => match variant(resolver.builder, &spots, ty, &name) {
+        Operand::Unknown(name, error) => match variant(resolver.builder, spots, ty, name) {
             Some(Ok(test)) => test,
             Some(Err(why)) => return Err(PlanError::at(place_expr, why.to_string())),
             None => {
                 return Err(unknown_variant(
                     resolver.builder,
                     ty,
-                    &name,
+                    name,
                     other_expr,
-                    error,
+                    error.clone(),
                 ));
             }
         },
-        Operand::Null => match variant(resolver.builder, &spots, ty, "None") {
+        Operand::Null => match variant(resolver.builder, spots, ty, "None") {
             Some(Ok(test)) => test,
             Some(Err(why)) => return Err(PlanError::at(place_expr, why.to_string())),
-            None => return anew(resolver, expr, relation, left, right),
+            None => return numbers(resolver, a, b),
         },
-        Operand::Text(text) => text_test(resolver, place_expr, &spots, ty, &text, TextKind::Equal)?,
-        _ => return anew(resolver, expr, relation, left, right),
+        Operand::Text(text) => text_test(resolver, place_expr, spots, ty, text, TextKind::Equal)?,
+        _ => return numbers(resolver, a, b),
     };
     match relation {
         cond::EQ => Ok(test),
@@ -338,18 +327,6 @@ pub(super) fn variant_test(
         .flat_map(|variant| variant.values.iter().copied())
         .collect();
     Ok(within(&others).negate())
-}
-
-/// The two sides as numbers, which they have not been looked at as.
-fn anew(
-    resolver: &mut Resolver<'_, '_>,
-    expr: &Expr,
-    relation: u8,
-    left: &Expr,
-    right: &Expr,
-) -> Result<Test, PlanError> {
-    let (a, b) = (resolver.number(left)?, resolver.number(right)?);
-    numbers(expr, relation, a, b)
 }
 
 fn numbers(expr: &Expr, relation: u8, a: Number, b: Number) -> Result<Test, PlanError> {

@@ -5,6 +5,7 @@
 //! `capture` brings the results into the record.
 
 mod arithmetic;
+mod casts;
 mod elements;
 
 use tracer_common::op::{ELAPSED, HIT, PID, TID};
@@ -81,6 +82,7 @@ pub(super) struct Scope<'a> {
     pub(super) process: Process,
     pub(super) variables: &'a [Variable],
     pub(super) statics: &'a dyn Fn(&str) -> Option<Variable>,
+    pub(super) types: &'a dyn Fn(&str) -> Vec<TypeId>,
     /// The probe's text, which the positions of expressions count in.
     pub(super) text: &'a str,
     /// At an exit of a function: what it returns.

@@ -9,6 +9,7 @@ use tracer_common::op::{alu, cond};
 use super::PlanError;
 use super::expr::{NumberKind, Operand, Resolver};
 use super::ir::{Ir, Test};
+use super::wide;
 use crate::lang::ast::{Expr, ExprKind, UnaryOp};
 
 /// One side of a comparison.
@@ -19,61 +20,56 @@ enum Side {
     Known(f64),
 }
 
-/// `left RELATION right` when one of them is a float of the program; `None` when none is.
-///
-/// # Errors
-/// The other side is nothing that a float can be compared with.
+/// An expression, and what it was found to be.
+type Seen<'s> = (&'s Expr, &'s Result<wide::Side, PlanError>);
+
+/// `left RELATION right` when one of them is a float of the program that can be compared with the
+/// other; `None` when none is.
 pub(super) fn compare(
-    resolver: &mut Resolver<'_, '_>,
+    resolver: &Resolver<'_, '_>,
     relation: u8,
-    left: &Expr,
-    right: &Expr,
-) -> Result<Option<Test>, PlanError> {
-    let (Some(a), Some(b)) = (side(resolver, left)?, side(resolver, right)?) else {
-        return Ok(None);
-    };
+    left: Seen<'_>,
+    right: Seen<'_>,
+) -> Option<Test> {
+    let (a, b) = (side(resolver, left)?, side(resolver, right)?);
     match (a, b) {
-        (Side::Value(a, size), Side::Known(b)) => Ok(Some(with_known(relation, a, size, b))),
-        (Side::Known(a), Side::Value(b, size)) => {
-            Ok(Some(with_known(mirrored(relation), b, size, a)))
-        }
+        (Side::Value(a, size), Side::Known(b)) => Some(with_known(relation, a, size, b)),
+        (Side::Known(a), Side::Value(b, size)) => Some(with_known(mirrored(relation), b, size, a)),
         (Side::Value(a, size), Side::Value(b, other)) if size == other => {
             let numbers = Test::And(Box::new(is_number(&a, size)), Box::new(is_number(&b, size)));
             let ordered = Test::compare(order(relation), key(a), key(b));
-            Ok(Some(apart_from_nan(relation, numbers, ordered)))
+            Some(apart_from_nan(relation, numbers, ordered))
         }
-        (Side::Known(a), Side::Known(b)) => Ok(Some(Test::Known(holds(relation, a, b)))),
-        _ => Ok(None),
+        (Side::Known(a), Side::Known(b)) => Some(Test::Known(holds(relation, a, b))),
+        _ => None,
     }
 }
 
-fn side(resolver: &mut Resolver<'_, '_>, expr: &Expr) -> Result<Option<Side>, PlanError> {
-    Ok(match &expr.kind {
-        ExprKind::Float(value) => Some(Side::Known(*value)),
-        ExprKind::Int(value) if *value <= 1 << 53 => Some(Side::Known(*value as f64)),
-        ExprKind::Unary(UnaryOp::Neg, inner) => match side(resolver, inner)? {
-            Some(Side::Known(value)) => Some(Side::Known(-value)),
-            _ => None,
-        },
-        _ if expr.is_computed() => None,
-        _ => {
-            // Whatever it is else, and whatever is wrong with it, is for others.
-            let Ok(Operand::Place(spots, ty)) = resolver.operand(expr) else {
-                return Ok(None);
-            };
-            match resolver.number_at(expr, &spots, ty) {
-                Ok(number) if number.kind == NumberKind::Float => {
-                    let shift = 64 - u64::from(number.size) * 8;
-                    let bits = match shift {
-                        0 => number.ir,
-                        shift => Ir::alu(alu::SHL, number.ir, Ir::Const(shift)),
-                    };
-                    Some(Side::Value(bits, number.size))
-                }
-                _ => None,
-            }
-        }
-    })
+fn side(resolver: &Resolver<'_, '_>, (expr, seen): Seen<'_>) -> Option<Side> {
+    if let Some(known) = literal(expr) {
+        return Some(Side::Known(known));
+    }
+    // Whatever it is else, and whatever is wrong with it, is for others.
+    let Ok(wide::Side::Other(Operand::Place(spots, ty))) = seen else {
+        return None;
+    };
+    let number = resolver.number_at(expr, spots, *ty).ok()?;
+    (number.kind == NumberKind::Float).then_some(())?;
+    let shift = 64 - u64::from(number.size) * 8;
+    let bits = match shift {
+        0 => number.ir,
+        shift => Ir::alu(alu::SHL, number.ir, Ir::Const(shift)),
+    };
+    Some(Side::Value(bits, number.size))
+}
+
+fn literal(expr: &Expr) -> Option<f64> {
+    match &expr.kind {
+        ExprKind::Float(value) => Some(*value),
+        ExprKind::Int(value) if *value <= 1 << 53 => Some(*value as f64),
+        ExprKind::Unary(UnaryOp::Neg, inner) => literal(inner).map(|value| -value),
+        _ => None,
+    }
 }
 
 /// Signed numbers that stand in the order of the floats.

@@ -154,11 +154,6 @@ fn of_program(resolver: &Resolver<'_, '_>, operand: &Operand) -> Option<Wide> {
     })
 }
 
-/// Whether the expression is a number that needs more than 64 bits.
-pub(super) fn is_literal(expr: &Expr) -> bool {
-    literal(expr, u64::MAX).is_some()
-}
-
 /// `left RELATION right` of the numbers themselves, when one of them is of 128 bits; else the two
 /// as they are.
 ///

@@ -75,6 +75,7 @@ fn in_scope(
         tls: None,
         variables: &variables,
         statics: &|_| None,
+        types: &|_| Vec::new(),
         spec,
         limits: plan::Limits::default(),
         returned: None,

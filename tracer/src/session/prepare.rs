@@ -332,6 +332,7 @@ fn at_site<T>(
         tls: module.tls(),
         variables: &variables,
         statics: &|path| debug.static_variable(path).into_iter().next(),
+        types: &|name| debug.types_named(name, Some(site.address)),
         spec,
         limits: options.limits,
         returned,

@@ -483,6 +483,40 @@ fn fields_of_variants_are_those_of_the_active_one() {
     }
 }
 
+#[test]
+fn casts_are_to_types_that_the_program_names() {
+    if !needs::kernel() {
+        return;
+    }
+    let of_c = [
+        ("(enum colour)(argument - 36)", "GREEN"),
+        ("(enum colour)(argument - 35) == BLUE", "true"),
+        ("((struct outer *)(pointer as u64))->id", "1"),
+        ("((struct outer *)(void *)pointer)->next->id", "2"),
+        ("((packet *)&number)->bytes[0]", "4"),
+        ("*(uint16_t *)&number", "772"),
+        ("*(unsigned short *)&number", "772"),
+        ("*(unsigned long *)&u64", "18446744073709551615"),
+        ("*((int *)array + 2)", "30"),
+    ];
+    assert_shown(&c_path("-O0"), "e2e_values.c", &of_c);
+    let of_rust = [
+        ("1 as State", "Running"),
+        ("(argument - 39) as State == State::Failed", "true"),
+        ("(reference as *const Point).y", "-402"),
+        ("((&point as u64) as *const Point).x", "640"),
+        ("*(&u32 as *const i32)", "-1"),
+    ];
+    assert_shown(&rust_path(false), "e2e_values.rs", &of_rust);
+    let path = c_path("-O0");
+    let line = probe_line("e2e_values.c", "look");
+    let probe = format!("log e2e_values.c:{line} \"{{(struct nowhere *)pointer}}\"");
+    let path = path.to_str().expect("UTF-8");
+    let finished = tracer(&["attach", "--check", "--exe", path, "-e", &probe]);
+    let words = ["no cast to `struct nowhere *`", "names no type `nowhere`"];
+    finished.assert_code(2).assert_says(&words);
+}
+
 fn c_path(level: &str) -> std::path::PathBuf {
     c(&format!("values{level}"), "e2e_values.c", &[level])
 }

@@ -111,6 +111,7 @@ impl Case {
             tls: None,
             variables: &variables,
             statics: &|_| None,
+            types: &|_| Vec::new(),
             spec: &spec,
             limits: Limits::default(),
             returned: None,

@@ -10,6 +10,9 @@ use super::{Number, NumberKind, Operand, Resolver};
 use crate::debuginfo::types::{Language, TypeId, TypeKind};
 use crate::lang::ast::{BinaryOp, Expr, ExprKind, UnaryOp};
 
+/// Bytes between the elements that a pointer points to, and its type.
+type Stride = (u64, TypeId);
+
 impl Resolver<'_, '_> {
     pub(super) fn unary(
         &mut self,
@@ -86,11 +89,11 @@ impl Resolver<'_, '_> {
 
     /// Whether it is a number of C or C++, which computes with no fewer bits than an `int` has.
     fn is_of_c(&self, expr: &Expr, side: &Side) -> bool {
-        match (&expr.kind, side) {
-            (ExprKind::Cast(inner, _), _) => self.is_c_cast(expr, inner),
-            (_, Side::Other(Operand::Place(_, ty))) => {
+        match (side, &expr.kind) {
+            (Side::Other(Operand::Place(_, ty)), _) => {
                 self.builder.resolve(*ty).language != Language::Rust
             }
+            (_, ExprKind::Cast(inner, _)) => self.is_c_cast(expr, inner),
             _ => false,
         }
     }
@@ -142,12 +145,13 @@ impl Resolver<'_, '_> {
         }
         let sides = (Side::new(self, left)?, Side::new(self, right)?);
         let of_c = self.is_of_c(left, &sides.0);
+        let strides = (self.stride(left, &sides.0), self.stride(right, &sides.1));
         let (a, b) = match wide::binary(self, expr, op, sides, (left, right))? {
             Ok(operand) => return Ok(operand),
             Err(numbers) => numbers,
         };
         if a.kind == NumberKind::Pointer || b.kind == NumberKind::Pointer {
-            return self.pointers(expr, op, (left, a), (right, b));
+            return self.pointers(expr, op, (a, strides.0), (b, strides.1));
         }
         let small = a.size < 8 && b.size < 8;
         // What one of them cannot hold as a signed number makes the result unsigned.
@@ -182,14 +186,14 @@ impl Resolver<'_, '_> {
     }
 
     /// Sums and differences of pointers, which C and C++ count in what they point to.
+    #[expect(clippy::unused_self, reason = "a step of an expression as the others")]
     fn pointers(
-        &mut self,
+        &self,
         expr: &Expr,
         op: BinaryOp,
-        (left, a): (&Expr, Number),
-        (right, b): (&Expr, Number),
+        (a, of_left): (Number, Option<Stride>),
+        (b, of_right): (Number, Option<Stride>),
     ) -> Result<Operand, PlanError> {
-        let (of_left, of_right) = (self.stride(left)?, self.stride(right)?);
         let is_int = |number: &Number| number.kind == NumberKind::Int;
         let scaled = |count: Ir, stride| Ir::alu(alu::MUL, count, Ir::Const(stride));
         let (ir, ty) = match (op, of_left, of_right) {
@@ -224,28 +228,23 @@ impl Resolver<'_, '_> {
         ))
     }
 
-    /// Bytes between elements, and the type, of a pointer of C or C++ in the program.
-    fn stride(&mut self, expr: &Expr) -> Result<Option<(u64, TypeId)>, PlanError> {
-        // What has no place is not looked into twice: that would double with each operator.
-        if expr.is_computed() {
-            return Ok(None);
-        }
-        let Operand::Place(spots, ty) = self.operand(expr)? else {
-            return Ok(None);
+    /// Bytes between elements, and the type, of a pointer of C or C++.
+    fn stride(&self, expr: &Expr, side: &Side) -> Option<Stride> {
+        let Side::Other(Operand::Place(spots, ty)) = side else {
+            return None;
         };
-        let (_, ty) = self.referent(expr, (spots, ty))?;
+        let (_, ty) = self.referent(expr, (spots.clone(), *ty)).ok()?;
         let resolved = self.builder.resolve(ty);
         let TypeKind::Pointer {
             target: Some(target),
             ..
         } = resolved.kind
         else {
-            return Ok(None);
+            return None;
         };
         let size = self.builder.size(target).filter(|size| *size > 0);
-        Ok(size
-            .filter(|_| resolved.language != Language::Rust)
-            .map(|size| (size, ty)))
+        size.filter(|_| resolved.language != Language::Rust)
+            .map(|size| (size, ty))
     }
 
     /// Whether a cast stands in front of what it casts.
@@ -280,8 +279,7 @@ impl Resolver<'_, '_> {
             return self.character(expr, inner);
         }
         let Some((size, signed)) = integer_type(ty) else {
-            let error = PlanError::at(expr, format!("no cast to `{ty}`"));
-            return Err(error.hint(Some("casts are to integers: `i32`, `u64`, …".into())));
+            return self.named_cast(expr, inner, ty);
         };
         let ir = match Side::new(self, inner)? {
             Side::Wide(wide) => wide.narrowed(size, signed),
@@ -356,7 +354,7 @@ fn integer_type(ty: &str) -> Option<(u8, bool)> {
 }
 
 /// Bytes and sign of an integer by its words in C, in any order.
-fn c_integer(ty: &str) -> Option<(u8, bool)> {
+pub(super) fn c_integer(ty: &str) -> Option<(u8, bool)> {
     let count = |wanted| ty.split_whitespace().filter(|word| *word == wanted).count();
     let known = ["unsigned", "signed", "char", "short", "int", "long"];
     let all = ty.split_whitespace().count();

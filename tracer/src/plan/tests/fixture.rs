@@ -31,10 +31,30 @@ pub(super) struct Fixture {
     pub(super) limits: Limits,
 }
 
+/// More than the number of a type: a pointer to that one.
+const POINTER: u64 = 1 << 40;
+
 impl TypeSource for Fixture {
     fn type_of(&self, id: TypeId) -> Arc<Type> {
         if let Some(ty) = self.types.get(&id) {
             return ty.clone();
+        }
+        if let Some(target) = id.0.checked_sub(POINTER) {
+            let target = TypeId(target);
+            let to = self.type_of(target);
+            let name = match to.language {
+                Language::Rust => format!("*const {}", to.name),
+                _ => format!("{} *", to.name),
+            };
+            return Arc::new(Type {
+                name,
+                size: Some(8),
+                language: to.language,
+                kind: TypeKind::Pointer {
+                    target: Some(target),
+                    kind: PointerKind::Raw,
+                },
+            });
         }
         let size = id.0 & 0xff;
         let signed = id.0 & 0x100 != 0;
@@ -44,6 +64,10 @@ impl TypeSource for Fixture {
             language: Language::Rust,
             kind: TypeKind::Int { signed },
         })
+    }
+
+    fn pointer(&self, target: TypeId) -> Option<TypeId> {
+        Some(TypeId(target.0 + POINTER))
     }
 
     fn derived(&self, class: &str, most: usize) -> Vec<Derived> {
@@ -108,17 +132,30 @@ impl Fixture {
         id
     }
 
-    /// An integer of C.
-    pub(super) fn c_int(&mut self, name: &str, size: u64, signed: bool) -> TypeId {
+    /// Types by name, as casts ask for them.
+    fn named(&self, name: &str) -> Vec<TypeId> {
+        let mut found: Vec<TypeId> = self.types.keys().copied().collect();
+        found.retain(|id| self.types.get(id).is_some_and(|ty| ty.name == name));
+        found.sort_unstable();
+        found
+    }
+
+    /// A type of C.
+    pub(super) fn c_type(&mut self, name: &str, size: u64, kind: TypeKind) -> TypeId {
         let id = self.reserve();
         let ty = Type {
             name: name.into(),
             size: Some(size),
             language: Language::C,
-            kind: TypeKind::Int { signed },
+            kind,
         };
         self.types.insert(id, Arc::new(ty));
         id
+    }
+
+    /// An integer of C.
+    pub(super) fn c_int(&mut self, name: &str, size: u64, signed: bool) -> TypeId {
+        self.c_type(name, size, TypeKind::Int { signed })
     }
 
     /// A raw pointer of C++.
@@ -225,6 +262,7 @@ impl Fixture {
             tls: None,
             variables: &self.variables,
             statics: &|_| None,
+            types: &|name| self.named(name),
             spec: &spec,
             limits: self.limits,
             returned: None,

@@ -107,6 +107,7 @@ fn pairs_at(module: &Module, bias: Bias, map: &CodeMap, site: LinkAddr) -> Vec<P
             tls: None,
             variables: &variables,
             statics: &|_| None,
+            types: &|_| Vec::new(),
             spec: &spec,
             limits: Limits::default(),
             returned: None,

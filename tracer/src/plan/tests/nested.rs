@@ -21,6 +21,7 @@ fn nested_expressions_take_no_time() {
         dimensions: vec![Some(9)],
     };
     let array = fixture.add("[i32; 9]", 36, array);
+    fixture.c_int("unsigned char", 1, false);
     fixture.variable("n", int(4, true), at_frame(-8));
     fixture.variable("a", array, at_frame(-64));
     let nested = |before: &str, after: &str, levels: usize| {
@@ -41,6 +42,11 @@ fn nested_expressions_take_no_time() {
             nested("!(n>1&&", ")", levels),
             nested("(n as u8)+(", ")", levels),
             nested("*&", "", levels),
+            nested("*(unsigned char *)(1==", ")", levels),
+            nested("*(unsigned char *)(1+", ")", levels),
+            nested("1==*(unsigned char *)(2<<", ")", levels),
+            nested("a[1==", "]", levels),
+            nested("a[1<<~", "]", levels),
         ] {
             let Ok(condition) = parse_expr(&text) else {
                 continue;

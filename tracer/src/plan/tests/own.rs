@@ -66,6 +66,7 @@ fn show(ty: TypeId, address: u64, limits: Limits) -> String {
         tls: None,
         variables: &variables,
         statics: &|_| None,
+        types: &|_| Vec::new(),
         spec: &spec,
         limits,
         returned: None,
