@@ -69,10 +69,11 @@
 //! is compared by offset, through what the run does to `rsp`; where one is off
 //! `rsp` and the other off `rbp` they may be the same. Once the plan follows a
 //! pointer, it may read anything: no store is crossed at all; nor does a plan that
-//! reads any memory cross a store through a pointer, which may lead there. A store to the
-//! stack does not reach a static, nor the other way around. After a locked
-//! instruction or an exchange, memory may be another thread's that was this one's
-//! before: a plan that reads any is not carried across those. And when the run
+//! reads any memory cross a store through a pointer, which may lead there, or one to a static,
+//! which may be what another thread waits for before it writes what the plan reads; nor a
+//! locked instruction or an exchange, for the same reason. (A variable of the frame that
+//! another thread waits for is not looked for: of the frame's stores only those to what
+//! the plan reads count.) A store to the stack does not reach a static. And when the run
 //! gives stack back, what was there is any signal handler's: a plan that reads
 //! the stack is not carried across that.
 //!

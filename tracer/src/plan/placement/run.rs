@@ -272,7 +272,8 @@ impl<'a> Run<'a> {
         }
         for access in &effect.memory {
             let memory = self.locate(index, access, state).ok_or(Stay::Faults)?;
-            if access.write && self.may_read(memory, access.size) {
+            let is_seen = matches!(memory, Memory::Static(_)) && !self.needs.reads.is_empty();
+            if access.write && (is_seen || self.may_read(memory, access.size)) {
                 return Err(Stay::Memory);
             }
         }
