@@ -34,6 +34,9 @@ pub(crate) struct Args {
     /// first instruction of their lines: every hit, and the values of the first ones
     #[arg(long, conflicts_with_all = ["json", "program"])]
     moved: bool,
+    /// Look at the release build of `tracer`
+    #[arg(long)]
+    release: bool,
     /// Only the part of the corpus that `cargo xtask test` runs
     #[arg(long)]
     quick: bool,
@@ -58,7 +61,10 @@ pub(crate) struct Args {
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> Result<()> {
     setup::ensure(&[Need::Build, Need::Tests])?;
-    build::programs(false)?;
+    build::programs(args.release)?;
+    if args.release {
+        run::use_release();
+    }
     if args.moved {
         return moved(args.quick, args.only.as_deref());
     }
@@ -77,6 +83,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 /// A value is wrong, or too many are lacking.
 pub(crate) fn quick() -> Result<()> {
     let report = look(&Args {
+        release: false,
         json: false,
         moved: false,
         quick: true,

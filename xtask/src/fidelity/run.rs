@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,18 @@ use crate::workspace;
 const DEADLINE: Duration = Duration::from_secs(120);
 /// gdb's side.
 const SCRIPT: &str = include_str!("gdb.py");
+
+/// The release build of `tracer` is looked at.
+static RELEASE: AtomicBool = AtomicBool::new(false);
+
+/// Looks at the release build from now on: the same code, faster.
+pub(super) fn use_release() {
+    RELEASE.store(true, Ordering::Relaxed);
+}
+
+fn tracer() -> PathBuf {
+    workspace::binary("tracer", RELEASE.load(Ordering::Relaxed))
+}
 
 /// One address that is looked at.
 pub(crate) struct Site {
@@ -101,7 +114,7 @@ pub(crate) fn own_sources(exe: &Path) -> Result<Vec<String>> {
 
 /// What `tracer lines` prints of these locations.
 fn list(module: &Path, locations: &[String]) -> Result<Vec<Value>> {
-    let mut command = Command::new(workspace::binary("tracer", false));
+    let mut command = Command::new(tracer());
     command
         .args(["lines", "--json", "--exe"])
         .arg(module)
@@ -319,7 +332,7 @@ pub(crate) fn ours(
 /// what tracer writes as JSON.
 pub(super) fn trace(program: &Program, arguments: &[OsString]) -> Result<Vec<Value>> {
     let mut target = Target::start(program)?;
-    let mut tracer = Command::new(workspace::binary("tracer", false))
+    let mut tracer = Command::new(tracer())
         .args(["attach", "--max-depth", "6", "--output", "json", "--pid"])
         .arg(target.0.id().to_string())
         .args(arguments)
@@ -343,7 +356,7 @@ pub(super) fn trace(program: &Program, arguments: &[OsString]) -> Result<Vec<Val
 
 /// What `attach --check` says of probes in the program.
 pub(super) fn check(program: &Program, arguments: &[OsString]) -> Result<Vec<Value>> {
-    let output = Command::new(workspace::binary("tracer", false))
+    let output = Command::new(tracer())
         .args(["attach", "--max-depth", "6", "--check", "--output", "json"])
         .arg("--exe")
         .arg(&program.exe)
