@@ -140,10 +140,6 @@ fn cast(cursor: &mut Cursor<'_>) -> Result<Expr, SyntaxError> {
 
 /// Whether `as NAME` here ends the probe, so that it can be its option.
 fn option_follows(cursor: &Cursor<'_>) -> bool {
-    // A hole of a template has no options behind it.
-    if cursor.is_of_part() {
-        return false;
-    }
     let mut ahead = cursor.clone();
     ahead.take_word("as");
     let Some(word) = ahead.peek_word() else {

@@ -68,11 +68,6 @@ impl<'t> Cursor<'t> {
         cursor
     }
 
-    /// Whether it ends before the text does.
-    pub(super) fn is_of_part(&self) -> bool {
-        self.end < self.text.len()
-    }
-
     /// What is left.
     pub(super) fn rest(&self) -> &'t str {
         self.text.get(self.at..self.end).unwrap_or_default()
