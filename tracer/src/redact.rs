@@ -80,24 +80,25 @@ impl Redactor {
         if self.0.iter().any(is_whole) {
             return true;
         }
-        let mut from = Words::of(name);
-        loop {
+        let mut words = Words::of(name);
+        while let Some(first) = words.next() {
             let begins = |pattern: &Pattern| {
                 let Pattern::Words(wanted) = pattern else {
                     return false;
                 };
-                let mut words = from.clone();
-                wanted
-                    .iter()
-                    .all(|wanted| words.next().is_some_and(|word| is_same(word, wanted)))
+                let Some((head, more)) = wanted.split_first() else {
+                    return false;
+                };
+                let mut words = words.clone();
+                is_same(first, head)
+                    && (more.iter())
+                        .all(|wanted| words.next().is_some_and(|word| is_same(word, wanted)))
             };
             if self.0.iter().any(begins) {
                 return true;
             }
-            if from.next().is_none() {
-                return false;
-            }
         }
+        false
     }
 
     /// Whether an expression names anything that is redacted.
