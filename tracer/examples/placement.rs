@@ -28,6 +28,8 @@ struct Sums {
     sites: u64,
     first: u64,
     chosen: [u64; 3],
+    any_first: u64,
+    any_chosen: [u64; 3],
     sites_first: u64,
     sites_chosen: [u64; 3],
     why: BTreeMap<(usize, String), u64>,
@@ -72,11 +74,13 @@ fn report(path: &Path, why: bool, own_line: bool) -> Result<(), DebugInfoError> 
                 ..Sums::default()
             };
             let (mut first, mut chosen) = (true, [true; 3]);
+            let (mut any_first, mut any_chosen) = (false, [false; 3]);
             for site in &sites.sites {
                 own.sites += 1;
                 let kind = CodeMap::kind(&module, site.address, true);
                 let cheap = kind == Some(SiteKind::OneTrap);
                 first &= cheap;
+                any_first |= cheap;
                 own.sites_first += u64::from(cheap);
                 for (plan, needs) in needs(&module, site.address).iter().enumerate() {
                     let placed = map.place(
@@ -93,12 +97,17 @@ fn report(path: &Path, why: bool, own_line: bool) -> Result<(), DebugInfoError> 
                     );
                     let cheap = placed.kind == SiteKind::OneTrap;
                     chosen[plan] &= cheap;
+                    any_chosen[plan] |= cheap;
                     own.sites_chosen[plan] += u64::from(cheap);
                     let stay = placed.stays.map_or("moved".into(), |stay| stay.to_string());
                     *own.why.entry((plan, stay)).or_default() += 1;
                 }
             }
             own.first += u64::from(first);
+            own.any_first += u64::from(any_first);
+            for (sum, chosen) in own.any_chosen.iter_mut().zip(any_chosen) {
+                *sum += u64::from(chosen);
+            }
             for (sum, chosen) in own.chosen.iter_mut().zip(chosen) {
                 *sum += u64::from(chosen);
             }
@@ -118,6 +127,7 @@ fn report(path: &Path, why: bool, own_line: bool) -> Result<(), DebugInfoError> 
             "one_trap_first": share(sums.first),
             "one_trap_chosen": share(sums.chosen[0]),
             "log": share(sums.chosen[1]), "count": share(sums.chosen[2]),
+            "any_first": share(sums.any_first), "any_chosen": share(sums.any_chosen[0]),
             "sites_first": of_sites(sums.sites_first),
             "sites_chosen": sums.sites_chosen.map(of_sites),
         })
@@ -135,9 +145,11 @@ impl Sums {
         self.lines += other.lines;
         self.sites += other.sites;
         self.first += other.first;
+        self.any_first += other.any_first;
         self.sites_first += other.sites_first;
         for plan in 0..3 {
             self.chosen[plan] += other.chosen[plan];
+            self.any_chosen[plan] += other.any_chosen[plan];
             self.sites_chosen[plan] += other.sites_chosen[plan];
         }
         for (why, count) in other.why {

@@ -38,7 +38,7 @@ const METHOD: &str = "
 - **attach** and **detach** are what tracer's log says of a probe whose debug information is read already; the detaching takes one more site along.
 - **A line of a large binary** is `tracer lines FILE:LINE` and `gdb -nx -batch -ex 'info line FILE:LINE'` on tracer's own dev build, in turns.
 - **Lines with a site of one trap** are those of the fidelity corpus (with `--quick` of a part of it), or of `--program FILE`: at the line's first instruction, and at the one that is chosen for a log of two integers
-  when it is the only probe.
+  when it is the only probe. A line may have many sites, as where it was inlined: *first* and *chosen* are lines all of whose sites are so, *any* those that have one.
 - **first event** is from the start of the tool to its first line of output, without the time that the program took to pass the line once the probe was
   there (of peers up to 10 ms of that is in it; perf shows nothing before its end, so it is interrupted at once, and its end and `perf script` are in it too); **exit** is from
   Ctrl-C to the end of the process.

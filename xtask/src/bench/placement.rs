@@ -62,6 +62,8 @@ fn row(name: &str, flags: &str, exe: &Path) -> Result<PlacementRow> {
         lines: number("lines")? as u64,
         one_trap_first: number("one_trap_first")?,
         one_trap_chosen: number("one_trap_chosen")?,
+        any_first: number("any_first")?,
+        any_chosen: number("any_chosen")?,
     })
 }
 
@@ -90,6 +92,8 @@ fn sum(rows: &[PlacementRow], profile: &'static str) -> Option<PlacementRow> {
         lines,
         one_trap_first: share(|row| row.one_trap_first),
         one_trap_chosen: share(|row| row.one_trap_chosen),
+        any_first: share(|row| row.any_first),
+        any_chosen: share(|row| row.any_chosen),
     })
 }
 
@@ -106,6 +110,8 @@ mod tests {
             lines,
             one_trap_first: 0.1,
             one_trap_chosen: chosen,
+            any_first: 0.2,
+            any_chosen: chosen,
         };
         let rows = [
             row("debug", 100, 0.4),

@@ -193,6 +193,11 @@ pub(super) struct PlacementRow {
     pub(super) one_trap_first: f64,
     /// At the instruction that is chosen for a log of two integers.
     pub(super) one_trap_chosen: f64,
+    /// The same of lines of which at least one site is so.
+    #[serde(rename = "one_trap_any_first")]
+    pub(super) any_first: f64,
+    #[serde(rename = "one_trap_any_chosen")]
+    pub(super) any_chosen: f64,
 }
 
 #[cfg(test)]

@@ -204,12 +204,21 @@ fn placement(report: &Report) -> Table {
             row.lines.to_string(),
             format!("{:.1}", row.one_trap_first * 100.0),
             format!("{:.1}", row.one_trap_chosen * 100.0),
+            format!("{:.1}", row.any_first * 100.0),
+            format!("{:.1}", row.any_chosen * 100.0),
         ]
     };
     Table {
         title: "Lines with a site of one trap",
         headings: vec![
-            "program", "flags", "profile", "lines", "% first", "% chosen",
+            "program",
+            "flags",
+            "profile",
+            "lines",
+            "% first",
+            "% chosen",
+            "% first, any",
+            "% chosen, any",
         ],
         rows: report.placement.iter().map(row).collect(),
     }
