@@ -2,9 +2,9 @@
 
 use tracer_common::op::alu;
 
-use super::build::Builder;
+use super::build::{Builder, nested};
 use super::ir::{Ir, Spot, Spots};
-use crate::debuginfo::types::{BaseOffset, StructType, TypeId, TypeKind};
+use crate::debuginfo::types::{StructType, TypeId, TypeKind};
 use crate::unavailable::Unavailable;
 
 /// Levels of anonymous members and base classes.
@@ -46,22 +46,14 @@ impl Builder<'_> {
                 signed,
             });
         }
-        let members = body.members.iter().filter(|member| member.name.is_empty());
-        let anonymous = members.map(|member| (member.offset, member.ty));
-        let bases = body.bases.iter().filter_map(|base| match base.offset {
-            BaseOffset::Fixed(offset) => Some((offset, base.ty)),
-            BaseOffset::VtableSlot(_) => None,
-        });
-        anonymous
-            .chain(bases)
-            .find_map(|(offset, ty)| match &self.resolve(ty).kind {
-                TypeKind::Struct(inner) | TypeKind::Union(inner) => {
-                    let found = self.bit_member(inner, name, level + 1)?;
-                    let offset = offset.checked_add(found.offset)?;
-                    Some(BitField { offset, ..found })
-                }
-                _ => None,
-            })
+        nested(body).find_map(|(offset, ty)| match &self.resolve(ty).kind {
+            TypeKind::Struct(inner) | TypeKind::Union(inner) => {
+                let found = self.bit_member(inner, name, level + 1)?;
+                let offset = offset.checked_add(found.offset)?;
+                Some(BitField { offset, ..found })
+            }
+            _ => None,
+        })
     }
 }
 

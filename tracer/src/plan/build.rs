@@ -663,24 +663,13 @@ impl<'a> Builder<'a> {
         {
             return Some((member.offset, member.ty));
         }
-        let anonymous = body
-            .members
-            .iter()
-            .filter(|member| member.name.is_empty())
-            .map(|member| (member.offset, member.ty));
-        let bases = body.bases.iter().filter_map(|base| match base.offset {
-            BaseOffset::Fixed(offset) => Some((offset, base.ty)),
-            BaseOffset::VtableSlot(_) => None,
-        });
-        anonymous
-            .chain(bases)
-            .find_map(|(offset, ty)| match &self.resolve(ty).kind {
-                TypeKind::Struct(inner) | TypeKind::Union(inner) => {
-                    let (more, ty) = self.member(inner, name, level + 1)?;
-                    Some((offset.checked_add(more)?, ty))
-                }
-                _ => None,
-            })
+        nested(body).find_map(|(offset, ty)| match &self.resolve(ty).kind {
+            TypeKind::Struct(inner) | TypeKind::Union(inner) => {
+                let (more, ty) = self.member(inner, name, level + 1)?;
+                Some((offset.checked_add(more)?, ty))
+            }
+            _ => None,
+        })
     }
 
     /// Through structs of one member that matters to what is inside.
@@ -730,4 +719,17 @@ fn small(size: Option<u64>, most: u64) -> Option<u8> {
 
 pub(super) fn unsized_value() -> Node {
     Node::Missing(Unavailable::Unsupported("a type of unknown size".into()))
+}
+
+/// What a struct has the members of as its own, with the offset: anonymous members, and bases that
+/// are at the same place in each object.
+pub(super) fn nested(body: &StructType) -> impl Iterator<Item = (u64, TypeId)> + '_ {
+    let anonymous = (body.members.iter())
+        .filter(|member| member.name.is_empty())
+        .map(|member| (member.offset, member.ty));
+    let bases = body.bases.iter().filter_map(|base| match base.offset {
+        BaseOffset::Fixed(offset) => Some((offset, base.ty)),
+        BaseOffset::VtableSlot(_) => None,
+    });
+    anonymous.chain(bases)
 }

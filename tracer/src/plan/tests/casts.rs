@@ -3,7 +3,6 @@
 use super::fixture::{Fixture, int, member, point, structure};
 use super::{Machine, Outcome, RBP, STACK, at_frame, stack};
 use crate::debuginfo::types::{PointerKind, TypeId, TypeKind};
-use crate::lang::parse_probe;
 use crate::plan::{Plan, PlanError};
 
 fn colours() -> TypeKind {
@@ -71,12 +70,7 @@ fn fixture() -> Fixture {
 }
 
 fn plan_of(mut fixture: Fixture, text: &str) -> Result<Plan, PlanError> {
-    let spec = parse_probe(text).unwrap_or_else(|error| panic!("{text}: {error:?}"));
-    if let Some(condition) = spec.condition {
-        fixture.condition(condition);
-    }
-    fixture.template(spec.template.expect("one").parts);
-    fixture.text = text.to_owned();
+    fixture.probe(text);
     fixture.plan()
 }
 

@@ -15,6 +15,7 @@ use crate::lang::ast::{
     Action, Expr, ExprKind, Format, Location, LocationKind, ProbeOptions, ProbeSpec, Template,
     TemplatePart,
 };
+use crate::lang::parse_probe;
 use crate::redact::Redactor;
 
 #[derive(Default)]
@@ -237,6 +238,16 @@ impl Fixture {
             counts: Vec::new(),
             shadow: 1,
         });
+    }
+
+    /// The message and the condition of a probe as it is typed.
+    pub(super) fn probe(&mut self, text: &str) {
+        let spec = parse_probe(text).unwrap_or_else(|error| panic!("{text}: {error:?}"));
+        if let Some(condition) = spec.condition {
+            self.condition(condition);
+        }
+        self.template(spec.template.expect("one").parts);
+        self.text = text.to_owned();
     }
 
     pub(super) fn template(&mut self, parts: Vec<TemplatePart>) {

@@ -2,7 +2,6 @@
 
 use super::fixture::{Fixture, int};
 use super::{Machine, Outcome, RBP, STACK, at_frame, stack};
-use crate::lang::parse_probe;
 use crate::plan::{Plan, PlanError};
 
 /// `byte`, `small`, `word` and `count` of Rust, `letter` of C; the frame has one after another.
@@ -23,12 +22,7 @@ fn plan(text: &str) -> Result<Plan, PlanError> {
         };
         fixture.variable(name, ty, at_frame(at));
     }
-    let spec = parse_probe(text).unwrap_or_else(|error| panic!("{text}: {error:?}"));
-    if let Some(condition) = spec.condition {
-        fixture.condition(condition);
-    }
-    fixture.template(spec.template.expect("one").parts);
-    fixture.text = text.to_owned();
+    fixture.probe(text);
     fixture.plan()
 }
 
