@@ -23,6 +23,8 @@ pub struct FamilyMessage {
     pub initial: u32,
     /// Of a new process, the one that forked it, in the tracer's pid namespace.
     pub parent: u32,
+    /// When, in ns of `CLOCK_MONOTONIC`: of a new process, before its first instruction.
+    pub ktime_ns: u64,
 }
 
 /// Where the kernel has what is asked of a process: bytes from the beginning of each struct, by the
@@ -43,7 +45,13 @@ pub struct TaskLayout {
     pub numbers: u32,
     /// The inode's number in a `pid_namespace`.
     pub inum: u32,
+    /// `task_struct.group_leader`.
+    pub group_leader: u32,
+    /// `task_struct.signal`.
+    pub signal: u32,
+    /// `signal_struct.live`: threads that have not begun to exit.
+    pub live: u32,
 }
 
-const _: () = assert!(size_of::<FamilyMessage>() == 16);
-const _: () = assert!(size_of::<TaskLayout>() == 24);
+const _: () = assert!(size_of::<FamilyMessage>() == 24);
+const _: () = assert!(size_of::<TaskLayout>() == 36);

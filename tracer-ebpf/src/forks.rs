@@ -1,13 +1,12 @@
-//! The target's family: which processes it forks, told to userspace, which attaches them.
+//! The target's family: which processes it forks.
 //!
 //! Loaded only where forks are followed. A process is in the family from before its first
-//! instruction on, so nothing that it forks itself is missed; its probes come later, when
-//! userspace has attached them.
+//! instruction until it executes another program or has exited, so nothing that it forks itself is
+//! missed. Userspace is told of it, and attaches it a moment later; or the probes are in all
+//! processes that run the file, and each hit asks here whether it is one of the family's.
 
-use aya_ebpf::bindings::bpf_pidns_info;
 use aya_ebpf::helpers::generated::{
-    bpf_get_current_pid_tgid, bpf_get_current_task, bpf_get_ns_current_pid_tgid,
-    bpf_probe_read_kernel,
+    bpf_get_current_pid_tgid, bpf_get_current_task, bpf_probe_read_kernel,
 };
 use aya_ebpf::macros::{map, raw_tracepoint};
 use aya_ebpf::maps::{Array, HashMap, RingBuf};
@@ -16,6 +15,7 @@ use tracer_common::forks::{CHILD, EXECUTED, FORKED, FamilyMessage, TARGET, TaskL
 use tracer_common::limits::MAX_PROCESSES;
 
 use crate::atomic;
+use crate::machine::now;
 use crate::maps::settings;
 
 /// Pid namespaces in each other, at most (`MAX_PID_NS_LEVEL`).
@@ -45,6 +45,9 @@ static TASK_LAYOUT: TaskLayout = TaskLayout {
     level: 0,
     numbers: 0,
     inum: 0,
+    group_leader: 0,
+    signal: 0,
+    live: 0,
 };
 
 /// One number of it: a constant for the verifier.
@@ -53,6 +56,13 @@ macro_rules! layout {
         // SAFETY: a static of plain numbers; volatile, since the loader changes it.
         unsafe { core::ptr::read_volatile(&raw const TASK_LAYOUT.$field) }
     };
+}
+
+/// Whether the process that runs is of the family.
+#[inline(never)]
+pub fn is_member() -> bool {
+    // SAFETY: only whether it is there is looked at.
+    unsafe { FAMILY.get(current()) }.is_some()
 }
 
 /// `sched_process_fork(parent, child)`, in the context of the process that forks, before the
@@ -113,19 +123,35 @@ pub fn executed(_ctx: RawTracePointContext) -> i32 {
     0
 }
 
+/// `sched_process_exit(task)`, in the context of the thread that exits: its id is nobody else's
+/// before it has left the family with the last of its threads.
+#[raw_tracepoint(tracepoint = "sched_process_exit")]
+pub fn exited(_ctx: RawTracePointContext) -> i32 {
+    let process = current();
+    // SAFETY: only whether it is there is looked at.
+    if unsafe { FAMILY.get(process) }.is_none() {
+        return 0;
+    }
+    // SAFETY: takes nothing, gives a pointer that is only read with.
+    let signal = read_word(unsafe { bpf_get_current_task() }, layout!(signal));
+    if read_half(signal, layout!(live)) == 0 {
+        let _gone = FAMILY.remove(process);
+    }
+    0
+}
+
 /// Id of the process that runs, in the tracer's pid namespace; 0: it is not in there.
 #[inline(always)]
 fn current() -> u32 {
-    let settings = settings();
-    if settings.pid_ns_ino == 0 {
+    if settings().pid_ns_ino == 0 {
         // SAFETY: takes nothing, gives two numbers in one.
         return (unsafe { bpf_get_current_pid_tgid() } >> 32) as u32;
     }
-    let mut ids = bpf_pidns_info { pid: 0, tgid: 0 };
-    let (dev, ino) = (settings.pid_ns_dev, settings.pid_ns_ino);
-    // SAFETY: `ids` has its own size. A process of another namespace leaves zeroes.
-    unsafe { bpf_get_ns_current_pid_tgid(dev, ino, &raw mut ids, 8) };
-    ids.tgid
+    // The kernel's helper knows only of processes whose own namespace it is, not of those in
+    // namespaces below.
+    // SAFETY: takes nothing, gives a pointer that is only read with.
+    let leader = read_word(unsafe { bpf_get_current_task() }, layout!(group_leader));
+    number_in_namespace(read_word(leader, layout!(thread_pid)))
 }
 
 /// The number that a `struct pid` has in the tracer's namespace; 0: none.
@@ -178,6 +204,7 @@ fn tell(kind: u32, process: u32, initial: u32, parent: u32) -> bool {
         process,
         initial,
         parent,
+        ktime_ns: now(),
     });
     message.submit(0);
     true

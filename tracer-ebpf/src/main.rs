@@ -55,6 +55,31 @@ pub fn plain(ctx: ProbeContext) -> u32 {
     0
 }
 
+/// The same as `hit` where the site is in all processes that run its file: those that are not of the
+/// family are left at once.
+#[uprobe(sleepable)]
+pub fn hit_of(ctx: ProbeContext) -> u32 {
+    if !forks::is_member() {
+        return 0;
+    }
+    // SAFETY: as in `hit`.
+    let cookie = unsafe { bpf_get_attach_cookie(ctx.as_ptr()) };
+    machine::hit::<true>(ctx.as_ptr().cast::<pt_regs>(), cookie as u32);
+    0
+}
+
+/// The same as `plain`, likewise.
+#[uprobe(sleepable)]
+pub fn plain_of(ctx: ProbeContext) -> u32 {
+    if !forks::is_member() {
+        return 0;
+    }
+    // SAFETY: as in `hit`.
+    let cookie = unsafe { bpf_get_attach_cookie(ctx.as_ptr()) };
+    machine::hit::<false>(ctx.as_ptr().cast::<pt_regs>(), cookie as u32);
+    0
+}
+
 #[cfg(not(test))]
 #[panic_handler]
 fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {

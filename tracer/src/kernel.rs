@@ -27,6 +27,6 @@ pub use calibrate::TrapCost;
 pub use error::KernelError;
 pub use family::{Family, Member};
 pub use features::{Feature, Features, MULTI_LINKS, kernel_release};
-pub use load::LoadOptions;
+pub use load::{Forks, LoadOptions};
 pub use machine::{Machine, Reserved, SiteRequest, Tallies};
 pub use ring::Ring;

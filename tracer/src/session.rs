@@ -39,10 +39,12 @@ pub use catalog::{Catalog, Located, ModuleInfo};
 pub use check::{Checked, CheckedSite};
 pub use cost::{expected_trap_cost, trap_ns};
 pub use error::AttachError;
-pub use family::Followed;
+pub use family::{Followed, Unseen};
 pub use live::Session;
 pub use placing::SiteCost;
 pub use removed::Removed;
+
+pub use crate::kernel::Forks;
 
 use crate::debuginfo::DebugOptions;
 use crate::event::{Aggregate, Counters, Notice, ProbeId};
@@ -63,8 +65,8 @@ pub struct Options {
     pub ring_bytes: u32,
     /// Attach by perf events even where the kernel has multi-uprobe links.
     pub perf_events: bool,
-    /// Probe the processes that the target forks, too.
-    pub follow_forks: bool,
+    /// What becomes of the processes that the target forks.
+    pub forks: Forks,
     /// Probes are added later, too.
     pub more_probes: bool,
     /// Which instruction of a line is probed.

@@ -13,7 +13,7 @@ pub mod text;
 use std::io;
 
 use crate::event::{Aggregate, Event};
-use crate::session::ProbeStatus;
+use crate::session::{Followed, ProbeStatus};
 
 /// Something that events are written to, one line each.
 pub trait Sink: Send {
@@ -34,6 +34,12 @@ pub trait Sink: Send {
     /// # Errors
     /// The writer's.
     fn summary(&mut self, probe: &ProbeStatus) -> io::Result<()>;
+
+    /// Writes what became of the processes that the target has forked, at the end.
+    ///
+    /// # Errors
+    /// The writer's.
+    fn followed(&mut self, followed: &Followed) -> io::Result<()>;
 
     /// Hands on what was written so far.
     ///

@@ -123,12 +123,17 @@ pub(super) struct Attach {
     /// How to show events: tui (on a terminal), text, json
     #[arg(long, short, value_name = "HOW", hide_possible_values = true)]
     pub(super) output: Option<Output>,
-    /// Probe the processes that the target forks from now on, too
+    /// Probe the processes that the target forks from now on, too: cheap, exact [default: cheap]
     #[arg(
         long,
-        long_help = "Probe the processes that the target forks from now on, too, from some moments after their start until they end or execute another program; the session ends with the last of them"
+        value_name = "HOW",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "cheap",
+        hide_possible_values = true,
+        long_help = "Probe the processes that the target forks from now on, too, until they end or execute another program; the session ends with the last of them. cheap: from some moments after their start, nobody else is touched, and what was not seen is told. exact: from their first instruction; the probes' instructions are breakpoints in every process of the machine that runs the same file, and each that is none of the family's pays a trap whenever it passes one, which no counter and no --max-cpu knows of [default, without a value: cheap]"
     )]
-    pub(super) follow_fork: bool,
+    pub(super) follow_fork: Option<FollowArg>,
     /// End after this time: `500ms`, `10s`, `5m`
     #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
     pub(super) time: Option<Duration>,
@@ -195,7 +200,26 @@ pub(super) enum SiteArg {
     First,
 }
 
+/// From when on processes that are forked have the probes.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FollowArg {
+    /// From some moments after their start
+    Cheap,
+    /// From their first instruction
+    Exact,
+}
+
 impl Attach {
+    /// What becomes of processes that are forked.
+    pub(super) fn forks(&self) -> crate::session::Forks {
+        use crate::session::Forks;
+        match self.follow_fork {
+            None => Forks::Left,
+            Some(FollowArg::Cheap) => Forks::Told,
+            Some(FollowArg::Exact) => Forks::Exact,
+        }
+    }
+
     /// How much of a value is read.
     pub(super) fn limits(&self) -> crate::plan::Limits {
         let default = crate::plan::Limits::default();

@@ -78,7 +78,7 @@ pub(super) fn run(args: Attach, colours: Colours) -> Result<u8, Failure> {
                 how,
                 colours,
                 every: args.every,
-                processes: args.follow_fork,
+                processes: args.forks().are_told(),
             };
             lines(&session, style, until, ends)?
         }
@@ -104,7 +104,7 @@ pub(super) fn options(args: &Attach) -> Options {
     Options {
         ring_bytes: args.ring_bytes.unwrap_or(0),
         perf_events: args.perf_events,
-        follow_forks: args.follow_fork,
+        forks: args.forks(),
         site: match args.site {
             SiteArg::Cheapest => SiteChoice::Cheapest,
             SiteArg::First => SiteChoice::First,
@@ -317,7 +317,7 @@ fn summarise(session: &Session, probes: &[ProbeStatus]) {
 fn tui_options(args: &Attach, colours: Colours) -> tui::Options {
     tui::Options {
         colours: colours.stdout,
-        processes: args.follow_fork,
+        processes: args.forks().are_told(),
         ..tui::Options::default()
     }
 }

@@ -366,6 +366,10 @@ impl Writer {
             let written = self.sink.summary(probe);
             self.check(written);
         }
+        if let Some(followed) = self.session.followed() {
+            let written = self.sink.followed(&followed);
+            self.check(written);
+        }
         self.flush();
     }
 }

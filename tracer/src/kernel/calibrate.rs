@@ -107,6 +107,7 @@ fn attach(machine: &mut Machine, child: &Child, index: usize) -> Result<u32, Ker
         flags: COUNTS,
         address: None,
         returns: false,
+        alone: false,
     }];
     let control = ProbeControl {
         enabled: 1,

@@ -13,7 +13,7 @@ use tracer_common::forks::{FamilyMessage, TARGET, TaskLayout};
 use super::bpf::{self, Kind};
 use super::btf::{KernelBtf, member_offset};
 use super::error::KernelError;
-use super::load::{load_error, unexpected};
+use super::load::{Forks, load_error, unexpected};
 use super::machine::{Link, Machine, SiteRequest};
 use super::object::Image;
 
@@ -24,9 +24,10 @@ const NO_RING: u32 = 1 << 12;
 /// Messages that are taken at a time.
 const MAX_MESSAGES: usize = 1 << 10;
 /// The programs, and the tracepoints that they run at (Linux 3.4).
-const PROGRAMS: [(&str, &CStr); 2] = [
+const PROGRAMS: [(&str, &CStr); 3] = [
     ("forked", c"sched_process_fork"),
     ("executed", c"sched_process_exec"),
+    ("exited", c"sched_process_exit"),
 ];
 
 /// A process that is followed.
@@ -83,7 +84,8 @@ impl Family {
             .map_err(|error| load_error(&error))
     }
 
-    /// What such a process forks is told no more.
+    /// What such a process forks is told no more. One that has exited is removed by the kernel's
+    /// side, and its number may be another's.
     pub fn remove(&mut self, process: u32) {
         // One that is not in there, as after `exec`, is removed already.
         let _ = self.members.remove(&process);
@@ -143,6 +145,9 @@ pub(super) fn task_layout() -> Result<TaskLayout, KernelError> {
         level: of("pid", "level")?,
         numbers: of("pid", "numbers")?,
         inum: of("pid_namespace", "ns")?.saturating_add(of("ns_common", "inum")?),
+        group_leader: of("task_struct", "group_leader")?,
+        signal: of("task_struct", "signal")?,
+        live: of("signal_struct", "live")?,
     })
 }
 
@@ -204,12 +209,16 @@ impl Machine {
         Some(family)
     }
 
-    /// Attaches all probes to another process, and from now on each new one.
+    /// Attaches all probes to another process, and from now on each new one. Where sites are in all
+    /// processes, they are there.
     ///
     /// # Errors
     /// A probe could not be attached there; none is then.
     pub fn follow(&mut self, member: Member) -> Result<(), KernelError> {
         self.members.push(member);
+        if self.forks == Forks::Exact {
+            return Ok(());
+        }
         for index in 0..self.installed.len() {
             if let Err(error) = self.link_member(index, member.process) {
                 self.leave(&[member.process], true);
@@ -287,7 +296,7 @@ impl Machine {
 
     /// Keeps the files of a probe that is attached to the target, where forks are followed.
     pub(super) fn hold(&self, sites: &[SiteRequest]) -> Option<Held> {
-        if !self.follows {
+        if self.forks != Forks::Told {
             return None;
         }
         match Held::open(sites) {

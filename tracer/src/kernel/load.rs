@@ -33,10 +33,31 @@ pub struct LoadOptions {
     pub ring_bytes: u32,
     /// Attach by perf events even where the kernel has multi-uprobe links.
     pub perf_events: bool,
-    /// Have the kernel tell what processes fork.
-    pub follow_forks: bool,
+    /// What becomes of processes that are forked.
+    pub forks: Forks,
     /// Probes of any kind may come later: what the kernel has to verify for them is begun now.
     pub more_probes: bool,
+}
+
+/// What becomes of the processes that the target forks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Forks {
+    /// They are left alone.
+    #[default]
+    Left,
+    /// The kernel tells of them, and they are attached a moment after their start.
+    Told,
+    /// The kernel tells of them, and has them probed from their first instruction on: sites are in
+    /// all processes that run the file.
+    Exact,
+}
+
+impl Forks {
+    /// The kernel tells of them.
+    #[must_use]
+    pub const fn are_told(self) -> bool {
+        !matches!(self, Self::Left)
+    }
 }
 
 /// All that was loaded.
@@ -69,14 +90,17 @@ pub(super) fn load(options: &LoadOptions) -> Result<Loaded, KernelError> {
         source,
     })?;
     let with_scratch = u32::try_from(cpus).unwrap_or(MAX_CPUS).min(MAX_CPUS);
-    let task_layout = if options.follow_forks {
+    let task_layout = if options.forks.are_told() {
         family::task_layout()?
     } else {
         TaskLayout::default()
     };
     let (log, messages) = diagnostics::open(OBJECT)?.unzip();
     let entries = [
-        ("FAMILY_MESSAGES", family::ring_bytes(options.follow_forks)),
+        (
+            "FAMILY_MESSAGES",
+            family::ring_bytes(options.forks.are_told()),
+        ),
         ("SCRATCH", with_scratch.saturating_mul(SCRATCH_PER_CPU)),
         ("EVENTS", ring_bytes(options)),
     ];
@@ -103,7 +127,8 @@ pub(super) fn load(options: &LoadOptions) -> Result<Loaded, KernelError> {
     ])?;
     let ring = Map::RingBuf(object.take("EVENTS")?);
     let family = options
-        .follow_forks
+        .forks
+        .are_told()
         .then(|| Family::open(&mut object))
         .transpose()?;
     Ok(Loaded {

@@ -22,7 +22,7 @@ use super::error::KernelError;
 use super::family::{Family, Held, Member};
 use super::fetch;
 use super::guard;
-use super::load::{LoadOptions, Loaded, load};
+use super::load::{Forks, LoadOptions, Loaded, load};
 use super::perf;
 use super::programs::Which;
 use super::ring::Ring;
@@ -48,6 +48,8 @@ pub struct SiteRequest {
     pub address: Option<RunAddr>,
     /// At the entry of a function: a hit is each return of it, by the kernel's return trampoline.
     pub returns: bool,
+    /// In the target alone, whatever becomes of what it forks.
+    pub alone: bool,
 }
 
 /// Room in the kernel's maps for one probe and its sites, not attached yet.
@@ -104,7 +106,7 @@ pub struct Machine {
     /// Processes that are followed beside the target.
     pub(super) members: Vec<Member>,
     pub(super) family: Option<Family>,
-    pub(super) follows: bool,
+    pub(super) forks: Forks,
     /// Closing links takes the kernel tens of milliseconds: nobody waits for it but the end.
     closing: Vec<JoinHandle<()>>,
     /// Of the last probe that times; see [`TimeState::generation`].
@@ -128,7 +130,7 @@ impl Machine {
         let mut loaded = load(options)?;
         Ok(Self {
             ring: loaded.ring.take(),
-            follows: loaded.family.is_some(),
+            forks: options.forks,
             family: loaded.family.take(),
             members: Vec::new(),
             loaded,
@@ -398,6 +400,12 @@ impl Machine {
         reserved: &Reserved,
         sites: &[SiteRequest],
     ) -> Result<Link, KernelError> {
+        // All processes that map the file, where the program asks whose hit it is.
+        let pid = if self.forks == Forks::Exact && !of.alone {
+            0
+        } else {
+            pid
+        };
         let is_multi = self.has_multi_links();
         let program = self.loaded.programs.get(which)?;
         let site = match members {

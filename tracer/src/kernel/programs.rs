@@ -2,7 +2,8 @@
 //!
 //! A plain one does all that most logs and counts need; the kernel has verified it in a third of
 //! the time that the whole one takes, which is loaded when a site needs it, or ahead where
-//! probes may come later.
+//! probes may come later. Where sites are in processes that are none of the session's, both are others
+//! that ask first whose hit it is: the check costs nobody else.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -14,14 +15,13 @@ use tracer_common::op::{COPY, COUNT, EMIT, END, EXTEND, JUMP_IF_CONST, LOAD, REJ
 use super::bpf::Kind;
 use super::error::KernelError;
 use super::features;
-use super::load::LoadOptions;
+use super::load::{Forks, LoadOptions};
 use super::machine::SiteRequest;
 use super::object::Image;
 use super::{fetch, guard};
 
-/// Their names in the object.
-const PLAIN: &str = "plain";
-const WHOLE: &str = "hit";
+/// Their names in the object: as they are, and for sites that are in processes of others, too.
+const NAMES: [(&str, &str); 2] = [("plain", "hit"), ("plain_of", "hit_of")];
 /// Flags of what only the whole one does.
 const NOT_PLAIN: u32 = NEEDS_FS_BASE | NEEDS_TASK | BEGINS | ENDS | FORGETS;
 
@@ -58,6 +58,8 @@ impl Which {
 pub(super) struct Programs {
     object: Arc<Image>,
     kind: Kind,
+    /// Name of the whole one.
+    name: &'static str,
     plain: OwnedFd,
     whole: Whole,
 }
@@ -77,21 +79,28 @@ impl Programs {
         // The filter by pid takes threads for processes before Linux 6.10.
         let may_be_multi =
             !options.perf_events && features::kernel_release() >= features::MULTI_LINKS;
-        let multi = may_be_multi.then(|| object.load(PLAIN, Kind::MultiUprobe));
+        let [own, of_family] = NAMES;
+        let (small, name) = if options.forks == Forks::Exact {
+            of_family
+        } else {
+            own
+        };
+        let multi = may_be_multi.then(|| object.load(small, Kind::MultiUprobe));
         let (kind, plain) = match multi {
             Some(Ok(program)) => (Kind::MultiUprobe, program),
             // A kernel built without them refuses the attach type.
             Some(Err(KernelError::Call { source, .. }))
                 if source.raw_os_error() == Some(libc::EINVAL) =>
             {
-                (Kind::Uprobe, object.load(PLAIN, Kind::Uprobe)?)
+                (Kind::Uprobe, object.load(small, Kind::Uprobe)?)
             }
-            None => (Kind::Uprobe, object.load(PLAIN, Kind::Uprobe)?),
+            None => (Kind::Uprobe, object.load(small, Kind::Uprobe)?),
             Some(Err(error)) => return Err(error),
         };
         let mut programs = Self {
             object: Arc::new(object),
             kind,
+            name,
             plain,
             whole: Whole::No,
         };
@@ -104,8 +113,8 @@ impl Programs {
     /// Begins to load the whole one, unless that is done.
     fn begin(&mut self) {
         if matches!(self.whole, Whole::No) {
-            let (object, kind) = (Arc::clone(&self.object), self.kind);
-            let load = move || object.load(WHOLE, kind);
+            let (object, name, kind) = (Arc::clone(&self.object), self.name, self.kind);
+            let load = move || object.load(name, kind);
             self.whole = Whole::Coming(std::thread::spawn(load));
         }
     }
@@ -129,7 +138,7 @@ impl Programs {
         };
         match &self.whole {
             Whole::Loaded(program) => Ok(program.as_fd()),
-            _ => Err(super::load::unexpected(WHOLE)),
+            _ => Err(super::load::unexpected(self.name)),
         }
     }
 

@@ -3,7 +3,11 @@
 //!
 //! The kernel tells of a new process before that runs its first instruction; the thread here
 //! attaches the probes a moment later. What the process hits in between is not seen, and no counter
-//! knows of it; of what it hits while they are being attached, some is. The session lives as long as one of the family does.
+//! knows of it; of what it hits while they are being attached, some is. How long that was is measured, and told.
+//!
+//! Or the sites are in all processes that run the file, and the kernel side knows the family: then a
+//! new process has the probes before its first instruction, and nothing is left for the thread but to
+//! know who lives. The session lives as long as one of the family does.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,9 +21,10 @@ use rustix::event::{PollFd, PollFlags, Timespec, epoll, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tracer_common::forks::{EXECUTED, FORKED, FamilyMessage};
 
-use super::Session;
+use super::clock::monotonic_ns;
 use super::shared::lock;
 use super::wait::Stopper;
+use super::{Forks, Session};
 use crate::causes::chain;
 use crate::kernel::{Family, KernelError, Member};
 
@@ -45,6 +50,62 @@ pub struct Followed {
     pub executed: u64,
     /// They never had them: too many at once, or the kernel refused.
     pub missed: u64,
+    /// They had them from their first instruction on; none is too short then.
+    pub exact: bool,
+    /// From their starts to when they had them; `None` while there is none, or nothing is unseen.
+    pub unseen: Option<Unseen>,
+}
+
+/// How long processes ran before they had the probes, in ns of `CLOCK_MONOTONIC`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unseen {
+    /// Of the one that had them soonest.
+    pub shortest_ns: u64,
+    /// Of the one that had them latest.
+    pub longest_ns: u64,
+}
+
+impl Unseen {
+    /// The same with one process more.
+    fn with(of_others: Option<Self>, ns: u64) -> Self {
+        let others = of_others.unwrap_or(Self {
+            shortest_ns: ns,
+            longest_ns: ns,
+        });
+        Self {
+            shortest_ns: others.shortest_ns.min(ns),
+            longest_ns: others.longest_ns.max(ns),
+        }
+    }
+}
+
+impl fmt::Display for Unseen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (shortest, longest) = (
+            Milliseconds(self.shortest_ns),
+            Milliseconds(self.longest_ns),
+        );
+        if shortest.to_string() == longest.to_string() {
+            return write!(f, "{longest} ms");
+        }
+        write!(f, "{shortest} to {longest} ms")
+    }
+}
+
+/// Nanoseconds as milliseconds, to two digits that count.
+struct Milliseconds(u64);
+
+impl fmt::Display for Milliseconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let microseconds = self.0.div_ceil(1_000);
+        let (whole, rest) = (microseconds / 1_000, microseconds % 1_000);
+        match whole {
+            0 if rest < 100 => write!(f, "0.{rest:03}"),
+            0 => write!(f, "0.{:02}", rest / 10),
+            1..10 => write!(f, "{whole}.{}", rest / 100),
+            _ => write!(f, "{whole}"),
+        }
+    }
 }
 
 impl fmt::Display for Followed {
@@ -55,6 +116,8 @@ impl fmt::Display for Followed {
             too_short,
             executed,
             missed,
+            exact,
+            unseen,
         } = *self;
         write!(
             f,
@@ -63,6 +126,15 @@ impl fmt::Display for Followed {
         )?;
         if executed > 0 {
             write!(f, ", {executed} of them until another program was executed")?;
+        }
+        if exact {
+            f.write_str(", each from its first instruction")?;
+        }
+        if let Some(unseen) = unseen {
+            write!(
+                f,
+                "; what each did in its first {unseen} was not seen (`--follow-fork=exact` sees it, at a price: `--help`)"
+            )?;
         }
         if too_short > 0 {
             write!(f, "; {too_short} more ended before the probes were there")?;
@@ -100,6 +172,7 @@ pub(super) struct Prepared {
     epoll: OwnedFd,
     target: (u32, OwnedFd),
     all_gone: Stopper,
+    exact: bool,
 }
 
 impl Prepared {
@@ -108,6 +181,7 @@ impl Prepared {
         mut family: Family,
         pid: u32,
         pidfd: BorrowedFd<'_>,
+        forks: Forks,
     ) -> Result<Self, KernelError> {
         family.begin(pid)?;
         let call = |source: io::Error| KernelError::Call {
@@ -125,6 +199,7 @@ impl Prepared {
             epoll,
             target: (pid, target),
             all_gone: Stopper::new().map_err(call)?,
+            exact: forks == Forks::Exact,
         })
     }
 
@@ -137,7 +212,10 @@ impl Prepared {
     pub(super) fn start(self, session: Weak<Session>) -> io::Result<Following> {
         let stop = Stopper::new()?;
         watch(&self.epoll, stop.as_fd(), STOP)?;
-        let counts = Arc::new(Mutex::default());
+        let counts = Arc::new(Mutex::new(Followed {
+            exact: self.exact,
+            ..Followed::default()
+        }));
         let mut follower = Follower {
             session,
             stop: stop.as_fd().try_clone_to_owned()?,
@@ -149,6 +227,7 @@ impl Prepared {
             processes: BTreeMap::new(),
             next: FIRST_PROCESS,
             missed: 0,
+            exact: self.exact,
             counts: Arc::clone(&counts),
         };
         thread::Builder::new()
@@ -167,7 +246,6 @@ fn watch(epoll: &OwnedFd, fd: BorrowedFd<'_>, number: u64) -> io::Result<()> {
 struct Process {
     process: u32,
     /// Readable when it has exited.
-    #[expect(dead_code, reason = "held to be dropped")]
     pidfd: OwnedFd,
 }
 
@@ -186,6 +264,8 @@ struct Follower {
     next: u64,
     /// That the kernel has counted so far.
     missed: u64,
+    /// Processes have the probes without us.
+    exact: bool,
     counts: Arc<Mutex<Followed>>,
 }
 
@@ -241,12 +321,10 @@ impl Follower {
         for number in numbers {
             if *number == TARGET {
                 self.target_lives = false;
-                self.family.remove(self.target.0);
                 // It stays readable for ever.
                 let _ = epoll::delete(&self.epoll, &self.target.1);
             }
             if let Some(process) = self.processes.remove(number) {
-                self.family.remove(process.process);
                 gone.push(process.process);
             }
         }
@@ -265,14 +343,22 @@ impl Follower {
         if let Some(number) = earlier.map(|(number, _)| *number) {
             self.take_ends(session, &[number]);
         }
-        let Some(pidfd) = open(process).filter(|pidfd| !has_exited(pidfd)) else {
-            self.family.remove(process);
-            lock(&self.counts).too_short += 1;
-            return;
-        };
         let member = Member {
             process,
             initial: message.initial,
+        };
+        let Some(pidfd) = open(process).filter(|pidfd| !has_exited(pidfd)) else {
+            if self.exact {
+                // What it has begun is left behind.
+                let mut machine = lock(&session.machine);
+                if machine.follow(member).is_ok() {
+                    machine.leave(&[process], true);
+                }
+                self.is_followed(session, message);
+            } else {
+                lock(&self.counts).too_short += 1;
+            }
+            return;
         };
         let followed = lock(&session.machine)
             .follow(member)
@@ -285,12 +371,12 @@ impl Follower {
             })
         });
         if let Err(error) = followed {
-            self.family.remove(process);
             let mut counts = lock(&self.counts);
             if has_exited(&pidfd) {
                 counts.too_short += 1;
                 return;
             }
+            self.family.remove(process);
             counts.missed += 1;
             if counts.missed <= MAX_NAMED {
                 session.warn(format!("process {process} cannot be followed: {error}"));
@@ -299,17 +385,29 @@ impl Follower {
         }
         self.next += 1;
         self.processes.insert(number, Process { process, pidfd });
+        self.is_followed(session, message);
+    }
+
+    /// Counts a process that has the probes now, or had them, and tells of it.
+    fn is_followed(&self, session: &Session, message: &FamilyMessage) {
+        let unseen_ns = (!self.exact).then(|| monotonic_ns().saturating_sub(message.ktime_ns));
         let mut counts = lock(&self.counts);
         counts.followed += 1;
+        if let Some(ns) = unseen_ns {
+            counts.unseen = Some(Unseen::with(counts.unseen, ns));
+        }
         if counts.followed <= MAX_NAMED {
-            let parent = message.parent;
+            let (process, parent) = (message.process, message.parent);
+            let unseen = unseen_ns.map_or_else(String::new, |ns| {
+                format!("; its first {} ms were not seen", Milliseconds(ns))
+            });
             let last = if counts.followed == MAX_NAMED {
                 "; further ones are followed without a word"
             } else {
                 ""
             };
             session.warn(format!(
-                "process {process} is followed, forked by {parent}{last}"
+                "process {process} is followed, forked by {parent}{unseen}{last}"
             ));
         }
     }
@@ -331,8 +429,10 @@ impl Follower {
             return;
         }
         let processes: Vec<u32> = left.iter().map(|one| one.process).collect();
-        for one in &left {
-            self.family.remove(one.process);
+        if process == self.target.0 {
+            // The others that execute, and those that exit, have left by themselves.
+            let live = left.iter().filter(|one| !has_exited(&one.pidfd));
+            live.for_each(|one| self.family.remove(one.process));
         }
         lock(&session.machine).leave(&processes, false);
         if process == self.target.0 {
@@ -380,11 +480,37 @@ mod tests {
             too_short: 3,
             executed: 2,
             missed: 1,
+            exact: false,
+            unseen: Some(Unseen {
+                shortest_ns: 212_400,
+                longest_ns: 1_960_000,
+            }),
         };
         assert_eq!(
             followed.to_string(),
             "followed 12 processes that the target forked, 2 of them until another program was executed; \
+             what each did in its first 0.21 to 1.9 ms was not seen (`--follow-fork=exact` sees it, at a price: `--help`); \
              3 more ended before the probes were there; 1 more could not be followed"
         );
+        followed = Followed {
+            followed: 2,
+            exact: true,
+            ..Followed::default()
+        };
+        assert_eq!(
+            followed.to_string(),
+            "followed 2 processes that the target forked, each from its first instruction"
+        );
+    }
+
+    #[test]
+    fn unseen_is_the_shortest_and_the_longest_of_all() {
+        let all = [3_000_000, 41_000, 22_500_000];
+        let unseen = all
+            .iter()
+            .fold(None, |seen, &ns| Some(Unseen::with(seen, ns)));
+        let unseen = unseen.expect("some");
+        assert_eq!(unseen.to_string(), "0.041 to 22 ms");
+        assert_eq!(Unseen::with(None, 3_000_000).to_string(), "3.0 ms");
     }
 }

@@ -298,5 +298,7 @@ fn linker_call(modules: &Modules) -> Option<SiteRequest> {
         flags: 0,
         address: None,
         returns: false,
+        // Every program that is started passes here.
+        alone: true,
     })
 }

@@ -103,7 +103,7 @@ impl Session {
         let load = LoadOptions {
             ring_bytes: options.ring_bytes,
             perf_events: options.perf_events,
-            follow_forks: options.follow_forks,
+            forks: options.forks,
             more_probes: options.more_probes,
         };
         // The kernel verifies the programs while the executable's tables are read.
@@ -133,7 +133,9 @@ impl Session {
         let stopper = Stopper::new().map_err(reader)?;
         let family = machine
             .take_family()
-            .map(|family| family::Prepared::new(family, pid, process.pidfd().as_fd()))
+            .map(|family| {
+                family::Prepared::new(family, pid, process.pidfd().as_fd(), options.forks)
+            })
             .transpose()?;
         let exited = family
             .as_ref()
@@ -667,6 +669,7 @@ fn request(
         flags,
         address: module.bias().map(|bias| bias.run(place)),
         returns: false,
+        alone: false,
     })
 }
 

@@ -12,7 +12,7 @@ use super::modules::{Modules, TargetModule};
 use super::placing::{Placing, emulates_nops};
 use super::resolve::{Resolved, resolve};
 use super::timing::{Role, Timed, TimedSite, resolve_timed};
-use super::{Options, ProbeError};
+use super::{Forks, Options, ProbeError};
 use crate::address::LinkAddr;
 use crate::debuginfo::place::Source;
 use crate::debuginfo::site::{Exit, Site};
@@ -102,6 +102,12 @@ pub(super) fn prepare(
     located: Located,
     setting: Setting<'_>,
 ) -> Result<Prepared, ProbeError> {
+    if spec.options.trampoline && setting.options.forks == Forks::Exact {
+        return Err(ProbeError::new(
+            "`trampoline` would replace return addresses in every process that runs the file, as \
+             `--follow-fork=exact` reaches all of them",
+        ));
+    }
     let Resolved {
         module,
         sites,

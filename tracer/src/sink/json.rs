@@ -13,7 +13,7 @@ use event::EventLines;
 use super::Sink;
 use super::aggregate::PERCENTILES;
 use crate::event::{Aggregate, AggregateBody, Bucket, CountRow, Event};
-use crate::session::ProbeStatus;
+use crate::session::{Followed, ProbeStatus};
 use crate::unavailable::Unavailable;
 use crate::value::Value;
 use crate::visible::is_hostile;
@@ -201,6 +201,25 @@ struct SummaryLine<'e> {
     trap_ns: Option<u64>,
 }
 
+#[derive(Serialize)]
+struct FollowedLine {
+    r#type: &'static str,
+    exact: bool,
+    followed: u64,
+    executed: u64,
+    too_short: u64,
+    missed: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unseen_ns: Option<UnseenLine>,
+}
+
+/// What each process did before it had the probes, by the time from its start.
+#[derive(Serialize)]
+struct UnseenLine {
+    min: u64,
+    max: u64,
+}
+
 impl<W: Write + Send> Sink for JsonSink<W> {
     fn event(&mut self, event: &Event) -> io::Result<()> {
         self.line.clear();
@@ -293,6 +312,21 @@ impl<W: Write + Send> Sink for JsonSink<W> {
             cut: counters.cut,
             bpf_ns: counters.bpf_ns,
             trap_ns: probe.cost.traps_ns(&counters),
+        })
+    }
+
+    fn followed(&mut self, followed: &Followed) -> io::Result<()> {
+        self.write(&FollowedLine {
+            r#type: "followed",
+            exact: followed.exact,
+            followed: followed.followed,
+            executed: followed.executed,
+            too_short: followed.too_short,
+            missed: followed.missed,
+            unseen_ns: followed.unseen.map(|unseen| UnseenLine {
+                min: unseen.shortest_ns,
+                max: unseen.longest_ns,
+            }),
         })
     }
 

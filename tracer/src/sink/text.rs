@@ -9,7 +9,7 @@ use super::Sink;
 use super::aggregate::Table;
 use super::stamp::Stamp;
 use crate::event::{Aggregate, Event, Frame, Stack};
-use crate::session::ProbeStatus;
+use crate::session::{Followed, ProbeStatus};
 use crate::visible::Visible;
 
 const DIM: &str = "\x1b[2m";
@@ -136,6 +136,10 @@ impl<W: Write + Send> Sink for TextSink<W> {
     }
 
     fn summary(&mut self, _probe: &ProbeStatus) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn followed(&mut self, _followed: &Followed) -> io::Result<()> {
         Ok(())
     }
 

@@ -289,15 +289,115 @@ fn storm_of_short_children_leaves_nothing() {
     let events = finished.events().len() as u64;
     assert_eq!(counter(&summary, "hits"), events, "{summary}");
     // Each child is in one of the numbers.
-    let all: u64 = finished
-        .stderr
-        .iter()
-        .find(|line| line.starts_with("followed "))
-        .expect("it says what it followed")
-        .split([' ', ';'])
-        .filter_map(|word| word.parse::<u64>().ok())
-        .sum();
+    let followed = finished.followed();
+    let all = counter(&followed, "followed") + counter(&followed, "too_short");
     assert_eq!(all, 300, "{finished}");
+}
+
+#[test]
+fn what_children_did_before_they_had_the_probes_is_told() {
+    if !needs::kernel() {
+        return;
+    }
+    let mut program = forking();
+    let tracer = follow(&program, &[&work()], &[]);
+    fork(&mut program, &tracer, 3, 1);
+    let finished = tracer.interrupt();
+    tell(&mut program, "end");
+    finished.assert_says(&[
+        " ms were not seen",
+        "what each did in its first ",
+        "was not seen (`--follow-fork=exact` sees it",
+    ]);
+    let line = finished.followed();
+    assert_eq!(
+        (&line["exact"], &line["followed"]),
+        (&false.into(), &3.into())
+    );
+    let of = |key: &str| line["unseen_ns"][key].as_u64().expect("a number");
+    // A system call at the least, and less than a second.
+    assert!((1_000..=of("max")).contains(&of("min")), "{line}");
+    assert!(of("max") < 1_000_000_000, "{line}");
+}
+
+fn exact_sees_all(more: &[&str]) {
+    const CHILDREN: usize = 200;
+    if !needs::kernel() {
+        return;
+    }
+    let mut program = forking();
+    let mut other = forking();
+    let text = Text::of_exe(program.pid());
+    let line = probe_line(SOURCE, "work");
+    let count = format!("count {SOURCE}:{line} as calls");
+    let probes = [&work(), &count, "time slow as slow"];
+    let args = [&["--follow-fork=exact"], more].concat();
+    let tracer = Tracer::attach(program.pid(), "json", &probes, &args);
+    tracer.wait_tracing();
+    let said = tell(&mut program, &format!("burst {CHILDREN} 20"));
+    assert_eq!(named(&said, "failed "), [0], "a child was harmed");
+    // The same program, which is nobody's child here, and a program that a child executes.
+    tell(&mut other, "burst 3 20");
+    tell(&mut other, "call 7");
+    tell(&mut program, "fork 1 9");
+    let from = program.stdout.count();
+    tell(&mut program, "exec");
+    program.stdout.wait("its calls", |lines| {
+        (named(&lines[from..], "called ").len() == 1).then_some(())
+    });
+    tell(&mut program, "call 3");
+    tracer.wait_events(CHILDREN * 20 + 3);
+    let finished = tracer.interrupt();
+    text.wait_restored();
+    tell(&mut program, "end");
+    finished.assert_code(0);
+    let mut seen = by_process(&finished.events());
+    assert_eq!(seen.remove(&program.pid()), Some(up_to(3)));
+    assert_eq!(seen.len(), CHILDREN, "{:?}", seen.keys());
+    for (process, numbers) in &seen {
+        assert_eq!(*numbers, up_to(20), "process {process}");
+    }
+    let hits = |probe: &str| {
+        let summary = finished.summary(probe);
+        assert_adds_up(&summary);
+        assert_eq!(counter(&summary, "lost"), 0, "{summary}");
+        counter(&summary, "hits")
+    };
+    let calls = CHILDREN as u64 * 20 + 3;
+    assert_eq!((hits("p1"), hits("calls")), (calls, calls));
+    assert_eq!(hits("slow"), CHILDREN as u64 + 1);
+    let line = finished.followed();
+    assert_eq!(line["followed"], CHILDREN as u64 + 1, "{line}");
+    assert_eq!(line["executed"], 1, "{line}");
+    assert_eq!(
+        (&line["too_short"], &line["missed"]),
+        (&0.into(), &0.into())
+    );
+    assert_eq!(line.get("unseen_ns"), None, "{line}");
+    finished.assert_says(&["followed 201 processes", "each from its first instruction"]);
+}
+
+#[test]
+fn exact_sees_each_call_of_each_child_and_of_nobody_else() {
+    exact_sees_all(&[]);
+}
+
+#[test]
+fn exact_sees_each_call_by_perf_events() {
+    exact_sees_all(&["--perf-events"]);
+}
+
+#[test]
+fn exact_refuses_trampolines_in_processes_of_others() {
+    if !needs::kernel() {
+        return;
+    }
+    let program = forking();
+    let probe = "time slow trampoline";
+    let tracer = Tracer::attach(program.pid(), "json", &[probe], &["--follow-fork=exact"]);
+    let finished = tracer.finish();
+    finished.assert_code(2);
+    finished.assert_says(&["would replace return addresses in every process"]);
 }
 
 #[test]

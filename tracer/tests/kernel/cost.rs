@@ -130,6 +130,7 @@ fn cost(rig: &mut Rig, ops: &[Op], flags: u32, enabled: u32) -> f64 {
         flags,
         address: None,
         returns: false,
+        alone: false,
     }];
     let control = ProbeControl {
         enabled,

@@ -5,7 +5,7 @@
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 
-use tracer::kernel::{Family, LoadOptions, Machine};
+use tracer::kernel::{Family, Forks, LoadOptions, Machine};
 use tracer_common::forks::{EXECUTED, FORKED, FamilyMessage};
 
 use crate::support::needs;
@@ -14,7 +14,7 @@ use crate::support::needs;
 fn family() -> (Machine, Family) {
     let options = LoadOptions {
         ring_bytes: 1 << 12,
-        follow_forks: true,
+        forks: Forks::Told,
         ..LoadOptions::default()
     };
     let mut machine = Machine::load(&options).expect("the programs load");

@@ -250,6 +250,16 @@ impl Finished {
         of_type(&parse(&self.stdout), "event")
     }
 
+    /// What it says at the end of processes that were forked.
+    #[track_caller]
+    pub(crate) fn followed(&self) -> Value {
+        let said = of_type(&parse(&self.stdout), "followed");
+        let [one] = &said[..] else {
+            panic!("not one: {self}");
+        };
+        one.clone()
+    }
+
     /// All of its summaries.
     #[track_caller]
     pub(crate) fn summaries(&self) -> Vec<Value> {

@@ -151,6 +151,7 @@ pub(crate) fn requests(sites: &[(FileOffset, Vec<Op>)]) -> Vec<SiteRequest> {
         flags: 0,
         address: None,
         returns: false,
+        alone: false,
     };
     sites.iter().map(request).collect()
 }
