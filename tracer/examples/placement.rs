@@ -187,6 +187,7 @@ fn needs(module: &Module, site: LinkAddr) -> [Needs; 3] {
         let spec = parse_probe(text).ok()?;
         let plan = compile(&PlanInput {
             source: module,
+            language: module.language_at(site),
             bias: Bias(0),
             neighbours: &Vec::new,
             tls: None,

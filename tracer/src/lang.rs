@@ -8,6 +8,7 @@ pub mod ast;
 pub mod diagnostic;
 mod expr;
 mod lexer;
+mod order;
 mod probe;
 mod template;
 

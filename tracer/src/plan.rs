@@ -57,9 +57,10 @@ pub use thread_local::{TlsBlock, TlsTables};
 use crate::address::Bias;
 use crate::debuginfo::Neighbours;
 use crate::debuginfo::place::{Place, Source as PlaceSource};
-use crate::debuginfo::types::{TypeId, TypeKind, TypeSource};
+use crate::debuginfo::types::{Language, TypeId, TypeKind, TypeSource};
 use crate::debuginfo::variable::{Variable, VariableKind};
-use crate::lang::ast::{Expr, Format, ProbeSpec, Span, Special, Style, TemplatePart};
+use crate::lang::SyntaxError;
+use crate::lang::ast::{Expr, Format, ProbeSpec, Span, Special, Style, Syntax, TemplatePart};
 use crate::redact::Redactor;
 use crate::unavailable::Unavailable;
 use crate::value::debug::DEBUG;
@@ -76,6 +77,8 @@ use stack::StackSlots;
 pub struct PlanInput<'a> {
     /// Types of the module.
     pub source: &'a dyn TypeSource,
+    /// What the source is written in at the site: expressions are read as it reads them.
+    pub language: Language,
     /// Where the module is in the process.
     pub bias: Bias,
     /// The other modules of the process, asked when they matter.
@@ -96,6 +99,16 @@ pub struct PlanInput<'a> {
     pub returned: Option<Returned>,
     /// What no output gets.
     pub redactor: &'a Redactor,
+}
+
+impl PlanInput<'_> {
+    /// The probe as the language of the site reads it.
+    fn ordered(&self) -> Result<ProbeSpec, SyntaxError> {
+        self.spec.ordered(match self.language {
+            Language::C | Language::Cpp => Syntax::C,
+            Language::Rust | Language::Other => Syntax::Rust,
+        })
+    }
 }
 
 /// A probe compiled for one site.
@@ -142,6 +155,16 @@ impl PlanError {
     }
 }
 
+impl From<SyntaxError> for PlanError {
+    fn from(error: SyntaxError) -> Self {
+        Self {
+            message: error.message,
+            hint: error.hint,
+            span: Some(error.span),
+        }
+    }
+}
+
 /// Compiles a probe for one site.
 ///
 /// # Errors
@@ -149,9 +172,10 @@ impl PlanError {
 /// is unavailable there.
 pub fn compile(input: &PlanInput<'_>) -> Result<Plan, PlanError> {
     let scope = scope(input);
+    let spec = &input.ordered()?;
     let mut compiler = Compiler::new(input, &scope);
     let mut asm = Asm::new();
-    let condition = match &input.spec.condition {
+    let condition = match &spec.condition {
         Some(condition) => {
             let mut resolver = Resolver::new(&compiler.builder, &scope);
             let test = condition::truth(&mut resolver, condition)?;
@@ -163,13 +187,12 @@ pub fn compile(input: &PlanInput<'_>) -> Result<Plan, PlanError> {
         }
         None => None,
     };
-    let (key, counts) =
-        aggregate::compile(&mut compiler, &mut asm, input.spec, input.redactor)?.unzip();
+    let (key, counts) = aggregate::compile(&mut compiler, &mut asm, spec, input.redactor)?.unzip();
     let (captured, stack) = if key.is_some() {
         (Captured::default(), None)
     } else {
-        match &input.spec.template {
-            Some(template) => compiler.template(&input.spec.text, &template.parts)?,
+        match &spec.template {
+            Some(template) => compiler.template(&spec.text, &template.parts)?,
             None if input.returned.is_some() => compiler.returned(),
             None => compiler.all_variables(),
         }
@@ -177,7 +200,7 @@ pub fn compile(input: &PlanInput<'_>) -> Result<Plan, PlanError> {
         let mut stack = None;
         let capture = Capture::new(&mut asm, &mut compiler.builder);
         let captured = capture.values(values, |asm, builder| {
-            if stack::depth(input.spec) > 0 {
+            if stack::depth(spec) > 0 {
                 stack = stack::capture(asm, builder).ok();
             }
             asm.emit(Op::default());

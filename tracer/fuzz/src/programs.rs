@@ -68,7 +68,7 @@ pub fn plan(number: usize) -> Option<(&'static Module, &'static Plan)> {
 /// Plans for all that is in scope at an address.
 pub fn plans_at(module: &Module, at: LinkAddr) -> Vec<Plan> {
     let variables = module.variables_at(at).unwrap_or_default();
-    let plan = |text: &&str| compile_spec(module, &variables, &parse_probe(text).ok()?).ok();
+    let plan = |text: &&str| compile_spec((module, at), &variables, &parse_probe(text).ok()?).ok();
     PROBES.iter().filter_map(plan).collect()
 }
 
@@ -86,7 +86,7 @@ pub fn compile_text(number: usize, text: &str) {
         return;
     };
     let variables = program.module.variables_at(*site).unwrap_or_default();
-    if let Ok(plan) = compile_spec(&program.module, &variables, &spec) {
+    if let Ok(plan) = compile_spec((&program.module, *site), &variables, &spec) {
         run(&plan, &Made(text.as_bytes()), &program.module);
     }
 }
@@ -154,13 +154,14 @@ fn sources() -> Option<PathBuf> {
 }
 
 fn compile_spec(
-    module: &Module,
+    (module, at): (&Module, LinkAddr),
     variables: &[Variable],
     spec: &ProbeSpec,
 ) -> Result<Plan, PlanError> {
     let redactor = Redactor::default();
     let input = PlanInput {
         source: module,
+        language: module.language_at(at),
         bias: Bias(0),
         neighbours: &Vec::new,
         tls: Some(TlsBlock::Static(-64)),

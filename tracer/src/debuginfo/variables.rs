@@ -192,6 +192,17 @@ impl Module {
         })
     }
 
+    /// What the source at `address` is written in: that of the function, or of the one whose copy
+    /// is inlined there.
+    #[must_use]
+    pub fn language_at(&self, address: LinkAddr) -> Language {
+        let found = self.at(address, |question| match question.frames.first() {
+            Some(frame) => question.dies.root_origin(&frame.function).unit.language,
+            None => question.unit.language,
+        });
+        found.unwrap_or(Language::Other)
+    }
+
     /// Whether the compiler says that the function with the code at `address` is not called by its
     /// convention any more: LLVM does where it took parts of its value or its arguments away.
     #[must_use]

@@ -219,10 +219,85 @@ impl Expr {
     pub const fn is_computed(&self) -> bool {
         match &self.kind {
             ExprKind::Unary(op, _) => !matches!(op, UnaryOp::Deref),
-            ExprKind::Binary(..) | ExprKind::Cast(..) => true,
+            ExprKind::Binary(..) | ExprKind::Chain(..) | ExprKind::Cast(..) => true,
             _ => false,
         }
     }
+
+    /// The expressions that it is made of.
+    #[must_use]
+    pub fn parts(&self) -> Vec<&Self> {
+        use ExprKind as E;
+        match &self.kind {
+            E::Name { .. }
+            | E::Special(_)
+            | E::Int(_)
+            | E::Float(_)
+            | E::Str(_)
+            | E::Char(_)
+            | E::Bool(_)
+            | E::Null => Vec::new(),
+            E::Field(a, _) | E::Arrow(a, _) | E::Len(a) | E::Unary(_, a) | E::Cast(a, _) => vec![a],
+            E::Index(a, b) | E::StartsWith(a, b) | E::Contains(a, b) | E::Binary(_, a, b) => {
+                vec![a, b]
+            }
+            E::Slice(base, from, to) => {
+                let ends = from.iter().chain(to).map(|end| &**end);
+                std::iter::once(&**base).chain(ends).collect()
+            }
+            E::Chain(first, links) => {
+                let rights = links.iter().map(|link| &link.right);
+                std::iter::once(&**first).chain(rights).collect()
+            }
+        }
+    }
+
+    /// The expressions that it is made of.
+    pub(super) fn parts_mut(&mut self) -> Vec<&mut Self> {
+        use ExprKind as E;
+        match &mut self.kind {
+            E::Name { .. }
+            | E::Special(_)
+            | E::Int(_)
+            | E::Float(_)
+            | E::Str(_)
+            | E::Char(_)
+            | E::Bool(_)
+            | E::Null => Vec::new(),
+            E::Field(a, _) | E::Arrow(a, _) | E::Len(a) | E::Unary(_, a) | E::Cast(a, _) => vec![a],
+            E::Index(a, b) | E::StartsWith(a, b) | E::Contains(a, b) | E::Binary(_, a, b) => {
+                vec![a, b]
+            }
+            E::Slice(base, from, to) => {
+                let ends = from.iter_mut().chain(to).map(|end| &mut **end);
+                std::iter::once(&mut **base).chain(ends).collect()
+            }
+            E::Chain(first, links) => {
+                let rights = links.iter_mut().map(|link| &mut link.right);
+                std::iter::once(&mut **first).chain(rights).collect()
+            }
+        }
+    }
+}
+
+/// An operator of a chain, and what stands behind it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Link {
+    /// Never `&&` or `||`, which bind weakest in all languages.
+    pub op: BinaryOp,
+    /// Where the operator stands in the text.
+    pub span: Span,
+    /// The operand behind it.
+    pub right: Expr,
+}
+
+/// The language whose order of operators holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Syntax {
+    /// And any that is not known.
+    Rust,
+    /// And C++.
+    C,
 }
 
 /// What an expression is.
@@ -267,6 +342,9 @@ pub enum ExprKind {
     Unary(UnaryOp, Box<Expr>),
     /// `a OP b`.
     Binary(BinaryOp, Box<Expr>, Box<Expr>),
+    /// `a OP b OP c …`, whose order depends on the language; gone once that is known, see
+    /// [`ProbeSpec::ordered`].
+    Chain(Box<Expr>, Vec<Link>),
     /// `a as T`, `(T)a`.
     Cast(Box<Expr>, String),
 }

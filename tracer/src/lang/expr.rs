@@ -1,32 +1,12 @@
-//! Expressions, by precedence climbing; the order of Rust's operators.
+//! Expressions: operands, what stands before and behind them, and the operators between, which
+//! `order` makes a tree of.
 
-use super::ast::{BinaryOp, Expr, ExprKind, Span, Special, UnaryOp};
+use super::ast::{Expr, ExprKind, Link, Span, Special, UnaryOp};
 use super::lexer::{Cursor, Kind, Token};
-use super::{MAX_NESTING, SyntaxError};
+use super::{MAX_NESTING, SyntaxError, order};
 
-/// Operators with two sides: text, operator, and how strongly it binds.
-const BINARY: [(&str, BinaryOp, u8); 18] = [
-    ("||", BinaryOp::Or, 1),
-    ("&&", BinaryOp::And, 2),
-    ("==", BinaryOp::Eq, 3),
-    ("!=", BinaryOp::Ne, 3),
-    ("<", BinaryOp::Lt, 3),
-    ("<=", BinaryOp::Le, 3),
-    (">", BinaryOp::Gt, 3),
-    (">=", BinaryOp::Ge, 3),
-    ("|", BinaryOp::BitOr, 4),
-    ("^", BinaryOp::BitXor, 5),
-    ("&", BinaryOp::BitAnd, 6),
-    ("<<", BinaryOp::Shl, 7),
-    (">>", BinaryOp::Shr, 7),
-    ("+", BinaryOp::Add, 8),
-    ("-", BinaryOp::Sub, 8),
-    ("*", BinaryOp::Mul, 9),
-    ("/", BinaryOp::Div, 9),
-    ("%", BinaryOp::Rem, 9),
-];
-const COMPARISON: u8 = 3;
-
+/// Operators with two sides in one row; more are refused.
+const OPERATORS: usize = 512;
 /// Words of C's types: `(unsigned char)x` is a cast, `(x)` is not.
 const TYPE_WORDS: [&str; 12] = [
     "unsigned", "signed", "char", "short", "int", "long", "float", "double", "struct", "union",
@@ -46,7 +26,7 @@ const SPECIALS: [(&str, Special); 7] = [
 
 /// Parses an expression as far as it goes.
 pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Expr, SyntaxError> {
-    binary(cursor, 0)
+    binary(cursor)
 }
 
 fn nested<T>(
@@ -70,56 +50,26 @@ fn spanned(kind: ExprKind, span: Span) -> Expr {
     Expr { kind, span }
 }
 
-fn binary(cursor: &mut Cursor<'_>, least: u8) -> Result<Expr, SyntaxError> {
-    let mut left = cast(cursor)?;
-    let mut steps = 0;
+fn binary(cursor: &mut Cursor<'_>) -> Result<Expr, SyntaxError> {
+    let first = cast(cursor)?;
+    let mut links = Vec::new();
     while let Ok(Token {
         kind: Kind::Punct(punct),
         span,
     }) = cursor.peek()
     {
-        let Some(&(_, operator, strength)) = BINARY.iter().find(|(text, ..)| *text == punct) else {
+        let Some(&(_, op, ..)) = order::OPERATORS.iter().find(|(text, ..)| *text == punct) else {
             break;
         };
-        if strength <= least {
-            break;
-        }
-        steps += 1;
-        // Each step makes the tree one level deeper.
-        if steps > MAX_NESTING {
-            return Err(SyntaxError::new(
-                span,
-                format!("more than {MAX_NESTING} operators in a row"),
-            ));
+        if links.len() > OPERATORS {
+            let message = format!("more than {OPERATORS} operators in a row");
+            return Err(SyntaxError::new(span, message));
         }
         cursor.advance(punct.len());
-        let right = nested(cursor, |cursor| binary(cursor, strength))?;
-        if strength == COMPARISON && is_comparison(&left) {
-            return Err(SyntaxError::new(span, "comparisons cannot be chained")
-                .hint("write `a < b && b < c`"));
-        }
-        let whole = left.span.start..right.span.end;
-        left = spanned(
-            ExprKind::Binary(operator, Box::new(left), Box::new(right)),
-            whole,
-        );
+        let right = nested(cursor, cast)?;
+        links.push(Link { op, span, right });
     }
-    Ok(left)
-}
-
-/// A comparison that stands bare, without parentheres around it.
-fn is_comparison(expr: &Expr) -> bool {
-    let bare = match &expr.kind {
-        ExprKind::Binary(_, left, right) => {
-            expr.span.start == left.span.start && expr.span.end == right.span.end
-        }
-        _ => false,
-    };
-    use BinaryOp::{Eq, Ge, Gt, Le, Lt, Ne};
-    bare && matches!(
-        &expr.kind,
-        ExprKind::Binary(Eq | Ne | Lt | Le | Gt | Ge, ..)
-    )
+    order::tree(first, links)
 }
 
 fn cast(cursor: &mut Cursor<'_>) -> Result<Expr, SyntaxError> {

@@ -22,6 +22,11 @@ fn wrong(text: &str) -> (String, String, Option<String>) {
 
 /// An expression with all its parentheses, as it was understood.
 fn shown(text: &str) -> String {
+    shown_in(text, Syntax::Rust).unwrap_or_else(|error| panic!("{text}: {error:?}"))
+}
+
+/// The same of the condition `text`, as a language orders it.
+fn shown_in(text: &str, syntax: Syntax) -> Result<String, SyntaxError> {
     fn show(expr: &Expr) -> String {
         match &expr.kind {
             ExprKind::Name { path, shadow: 1 } => path.clone(),
@@ -39,7 +44,8 @@ fn shown(text: &str) -> String {
             other => format!("{other:?}"),
         }
     }
-    show(&parse_expr(text).unwrap_or_else(|error| panic!("{text}: {error:?}")))
+    let spec = parse_probe(&format!("log f if ({text})"))?;
+    Ok(show(&spec.ordered(syntax)?.condition.expect("one")))
 }
 
 #[test]
@@ -225,7 +231,7 @@ fn locations_of_each_kind_are_read() {
 }
 
 #[test]
-fn operators_bind_as_in_rust() {
+fn operators_and_what_stands_around_them_are_read() {
     assert_eq!(
         shown("a + b * c == d && !e || f"),
         "((((a Add (b Mul c)) Eq d) And (Not e)) Or f)"
@@ -247,6 +253,103 @@ fn operators_bind_as_in_rust() {
         "((x#2 Add v.len()) Add w.len())"
     );
     assert_eq!(shown("(a < b) == (c < d)"), "((a Lt b) Eq (c Lt d))");
+}
+
+#[test]
+fn operators_bind_as_in_the_language_of_the_site() {
+    for (text, rust, c) in [
+        ("a & b == c", "((a BitAnd b) Eq c)", "(a BitAnd (b Eq c))"),
+        (
+            "a == b | c ^ d",
+            "(a Eq (b BitOr (c BitXor d)))",
+            "((a Eq b) BitOr (c BitXor d))",
+        ),
+        (
+            "!a & b != 0 && c",
+            "((((Not a) BitAnd b) Ne 0) And c)",
+            "(((Not a) BitAnd (b Ne 0)) And c)",
+        ),
+        (
+            "a | b < c << 1 + d",
+            "((a BitOr b) Lt (c Shl (1 Add d)))",
+            "(a BitOr (b Lt (c Shl (1 Add d))))",
+        ),
+        (
+            "a || b & (c ^ d == e) == f && g",
+            "(a Or (((b BitAnd ((c BitXor d) Eq e)) Eq f) And g))",
+            "(a Or ((b BitAnd ((c BitXor (d Eq e)) Eq f)) And g))",
+        ),
+        (
+            "v[a & b == c] + len(a == b & c)",
+            "(v[((a BitAnd b) Eq c)] Add (a Eq (b BitAnd c)).len())",
+            "(v[(a BitAnd (b Eq c))] Add ((a Eq b) BitAnd c).len())",
+        ),
+        (
+            "-a as u8 & (unsigned char)b == c as u16",
+            "((((Neg a) as u8) BitAnd (b as unsigned char)) Eq (c as u16))",
+            "(((Neg a) as u8) BitAnd ((b as unsigned char) Eq (c as u16)))",
+        ),
+        // The same in both, and never a chain.
+        (
+            "a - b - c * d % e",
+            "((a Sub b) Sub ((c Mul d) Rem e))",
+            "((a Sub b) Sub ((c Mul d) Rem e))",
+        ),
+        (
+            "a | b & c ^ d",
+            "(a BitOr ((b BitAnd c) BitXor d))",
+            "(a BitOr ((b BitAnd c) BitXor d))",
+        ),
+    ] {
+        assert_eq!(shown_in(text, Syntax::Rust).unwrap(), rust, "{text}");
+        assert_eq!(shown_in(text, Syntax::C).unwrap(), c, "{text}");
+    }
+    let spec = probe("log f \"{a & b == c}\" if n ^ m == 1");
+    let c = spec.ordered(Syntax::C).unwrap();
+    assert_ne!(c.template, spec.ordered(Syntax::Rust).unwrap().template);
+    let ExprKind::Binary(BinaryOp::BitXor, n, right) = c.condition.unwrap().kind else {
+        panic!("n ^ (m == 1)")
+    };
+    assert_eq!(&spec.text[n.span], "n");
+    assert_eq!(&spec.text[right.span], "m == 1");
+    for action in ["count f by a & b == c", "hist f a & b == c"] {
+        let spec = probe(action);
+        let (rust, c) = (spec.ordered(Syntax::Rust), spec.ordered(Syntax::C));
+        assert_ne!(rust.unwrap().action, c.unwrap().action);
+    }
+}
+
+#[test]
+fn comparisons_of_comparisons_are_read_where_the_language_has_them() {
+    for (text, c) in [
+        ("a == b < c", "(a Eq (b Lt c))"),
+        ("a < b == c >= d", "((a Lt b) Eq (c Ge d))"),
+        ("a == b & c == d", "((a Eq b) BitAnd (c Eq d))"),
+        ("a < b | c < d", "((a Lt b) BitOr (c Lt d))"),
+    ] {
+        assert_eq!(shown_in(text, Syntax::C).unwrap(), c, "{text}");
+        let error = shown_in(text, Syntax::Rust).expect_err(text);
+        assert_eq!(error.message, "comparisons cannot be chained", "{text}");
+    }
+    // In no language, or in none as it is meant.
+    for (text, at, hint) in [
+        ("a < b <= c", "<=", "write `a < b && b < c`, or brackets"),
+        ("a == b != c", "!=", "write `a == b && b == c`, or brackets"),
+        (
+            "a == b < c == d",
+            "==",
+            "write `a == b && b == c`, or brackets",
+        ),
+        ("a | b < c < d", "<", "write `a < b && b < c`, or brackets"),
+    ] {
+        let wanted = ("comparisons cannot be chained", at, Some(hint));
+        let (message, place, found) = wrong(&format!("log f if {text}"));
+        assert_eq!((&*message, &*place, found.as_deref()), wanted, "{text}");
+    }
+    let error = probe("log f if a == b < c")
+        .ordered(Syntax::Rust)
+        .unwrap_err();
+    assert_eq!(error.span, 16..17);
 }
 
 #[test]
@@ -323,9 +426,13 @@ fn nesting_beyond_the_limit_is_refused() {
         format!("{}x", "-".repeat(5000)),
         format!("x{}", "[0]".repeat(5000)),
         format!("x{}", " + x".repeat(5000)),
+        format!("x{}", " + x".repeat(65)),
+        format!("x{}", " && x == x * x".repeat(400)),
     ] {
         assert!(parse_expr(&text).is_err());
     }
+    let row = format!("x{}", " && x == x * x".repeat(64));
+    assert!(parse_expr(&row).is_ok());
 }
 
 #[test]

@@ -198,6 +198,10 @@ impl<'a, 'b> Resolver<'a, 'b> {
             }
             ExprKind::Unary(op, inner) => self.unary(expr, *op, inner),
             ExprKind::Binary(op, left, right) => self.binary(expr, *op, left, right),
+            ExprKind::Chain(..) => Err(PlanError::at(
+                expr,
+                "the order of these operators depends on the language",
+            )),
             ExprKind::Cast(inner, ty) => self.cast(expr, inner, ty),
             ExprKind::StartsWith(..) | ExprKind::Contains(..) => {
                 let test = condition::truth(self, expr)?;

@@ -80,10 +80,11 @@ pub fn begin(
     returns: Option<Returned>,
 ) -> Result<Plan, PlanError> {
     let scope = scope(input);
+    let spec = &input.ordered()?;
     let mut compiler = Compiler::new(input, &scope);
     let mut asm = Asm::new();
     let (reject, fault) = (asm.label(), asm.label());
-    let keeps = keeps(input.spec);
+    let keeps = keeps(spec);
     let op = Op {
         code: ENTER,
         dst: u8::from(once),
@@ -91,10 +92,10 @@ pub fn begin(
         ..Op::default()
     };
     frame(&compiler, &mut asm, moment, op, fault)?;
-    test(&compiler, &mut asm, input.spec, false, (reject, fault))?;
-    if has_events(input.spec) {
-        match &input.spec.template {
-            Some(template) => compiler.begin_template(&input.spec.text, &template.parts)?,
+    test(&compiler, &mut asm, spec, false, (reject, fault))?;
+    if has_events(spec) {
+        match &spec.template {
+            Some(template) => compiler.begin_template(&spec.text, &template.parts)?,
             None => compiler.begin_default(returns),
         }
     }
@@ -113,32 +114,33 @@ pub fn begin(
 /// An expression makes no sense at the site.
 pub fn end(input: &PlanInput<'_>, moment: &Moment) -> Result<Plan, PlanError> {
     let mut scope = scope(input);
+    let spec = &input.ordered()?;
     scope.elapsed = true;
     let mut compiler = Compiler::new(input, &scope);
     let mut asm = Asm::new();
     let (reject, fault) = (asm.label(), asm.label());
-    let keeps = keeps(input.spec);
+    let keeps = keeps(spec);
     let op = Op {
         code: LEAVE,
         size: u8::from(keeps),
         ..Op::default()
     };
     frame(&compiler, &mut asm, moment, op, fault)?;
-    test(&compiler, &mut asm, input.spec, true, (reject, fault))?;
+    test(&compiler, &mut asm, spec, true, (reject, fault))?;
     let mut slots = None;
     let mut captured = super::Captured::default();
-    if has_events(input.spec) {
+    if has_events(spec) {
         if keeps {
             code(&mut asm, KEPT);
         }
-        match &input.spec.template {
-            Some(template) => compiler.end_template(&input.spec.text, &template.parts)?,
+        match &spec.template {
+            Some(template) => compiler.end_template(&spec.text, &template.parts)?,
             None => compiler.end_default(),
         }
         let values = std::mem::take(&mut compiler.values);
         let capture = Capture::new(&mut asm, &mut compiler.builder);
         captured = capture.values(values, |asm, builder| {
-            if stack::depth(input.spec) > 0 {
+            if stack::depth(spec) > 0 {
                 slots = stack::capture(asm, builder).ok();
             }
             asm.emit(Op::default());
@@ -336,28 +338,11 @@ fn is_special(expr: &Expr) -> bool {
 
 /// Whether an expression needs what is known at the end only.
 fn is_of_end(expr: &Expr) -> bool {
-    use ExprKind as E;
     match &expr.kind {
-        E::Special(special) => matches!(special, Special::Elapsed | Special::Return | Special::Hit),
-        E::Name { .. }
-        | E::Int(_)
-        | E::Float(_)
-        | E::Str(_)
-        | E::Char(_)
-        | E::Bool(_)
-        | E::Null => false,
-        E::Field(base, _)
-        | E::Arrow(base, _)
-        | E::Len(base)
-        | E::Unary(_, base)
-        | E::Cast(base, _) => is_of_end(base),
-        E::Index(a, b) | E::StartsWith(a, b) | E::Contains(a, b) | E::Binary(_, a, b) => {
-            is_of_end(a) || is_of_end(b)
+        ExprKind::Special(special) => {
+            matches!(special, Special::Elapsed | Special::Return | Special::Hit)
         }
-        E::Slice(base, from, to) => {
-            let bound = |bound: &Option<Box<Expr>>| bound.as_deref().is_some_and(is_of_end);
-            is_of_end(base) || bound(from) || bound(to)
-        }
+        _ => expr.parts().into_iter().any(is_of_end),
     }
 }
 

@@ -5,6 +5,7 @@
 //! register that no callee kept, is unavailable and says so.
 
 use crate::debuginfo::place::{Expr, Place, Source, Term};
+use crate::debuginfo::types::Language;
 use crate::debuginfo::unwind::Registers;
 use crate::debuginfo::variable::{Scope, Variable};
 use crate::event::NamedValue;
@@ -70,6 +71,8 @@ fn in_scope(
         .collect();
     let plan = plan::compile(&PlanInput {
         source: &*placed.module,
+        // There is no expression.
+        language: Language::Other,
         bias: placed.bias,
         neighbours: &Vec::new,
         tls: None,

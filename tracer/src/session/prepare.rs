@@ -333,6 +333,7 @@ fn at_site<T>(
     };
     compile(&PlanInput {
         source: &**debug,
+        language: debug.language_at(site.address),
         bias,
         neighbours: &neighbours,
         tls: module.tls(),

@@ -106,6 +106,7 @@ impl Case {
         assert_eq!(spec.condition.as_ref().map(bare), condition, "{text}");
         let plan = compile(&PlanInput {
             source: &Integers,
+            language: Language::Rust,
             bias: Bias(0),
             neighbours: &Vec::new,
             tls: None,

@@ -154,7 +154,72 @@ fn write(expr: &Expr) -> String {
             format!("(({}) {} ({}))", write(a), of.unwrap().1, write(b))
         }
         ExprKind::Cast(base, ty) => format!("(({}) as {ty})", write(base)),
+        ExprKind::Chain(..) => panic!("{expr:?} has an order"),
     }
+}
+
+/// Operators of each language from the weakest to the strongest, as its reference lists them;
+/// those of Rust's that cannot be chained are the comparisons.
+const RUST: [&[&str]; 9] = [
+    &["||"],
+    &["&&"],
+    &["==", "!=", "<", "<=", ">", ">="],
+    &["|"],
+    &["^"],
+    &["&"],
+    &["<<", ">>"],
+    &["+", "-"],
+    &["*", "/", "%"],
+];
+const C: [&[&str]; 10] = [
+    &["||"],
+    &["&&"],
+    &["|"],
+    &["^"],
+    &["&"],
+    &["==", "!="],
+    &["<", "<=", ">", ">="],
+    &["<<", ">>"],
+    &["+", "-"],
+    &["*", "/", "%"],
+];
+
+/// Names and operators between them, with the parentheses that a language needs and no other.
+fn write_sparsely(expr: &Expr, levels: &[&[&str]]) -> String {
+    let sign = |operator: &BinaryOp| BINARY.iter().find(|(one, _)| one == operator).unwrap().1;
+    let level = |sign: &str| {
+        levels
+            .iter()
+            .position(|level| level.contains(&sign))
+            .unwrap()
+    };
+    let ExprKind::Binary(operator, a, b) = &expr.kind else {
+        return write(expr);
+    };
+    let own = sign(operator);
+    let side = |side: &Expr, is_right: bool| {
+        let text = write_sparsely(side, levels);
+        let ExprKind::Binary(inner, ..) = &side.kind else {
+            return text;
+        };
+        let inner = level(sign(inner));
+        let chained = levels[inner].iter().any(|sign| ["==", "<"].contains(sign));
+        let alike = inner == level(own) && (is_right || chained);
+        if inner < level(own) || alike {
+            format!("({text})")
+        } else {
+            text
+        }
+    };
+    format!("{} {own} {}", side(a, false), side(b, true))
+}
+
+fn row() -> impl Strategy<Value = Expr> {
+    let leaf = name().prop_map(|path| expr(ExprKind::Name { path, shadow: 1 }));
+    leaf.prop_recursive(5, 20, 2, |inner| {
+        let sides = (prop::sample::select(&BINARY[..]), inner.clone(), inner);
+        sides.prop_map(|((op, _), a, b)| expr(ExprKind::Binary(op, boxed(a), boxed(b))))
+    })
 }
 
 /// In quotes of either kind, and in a template.
@@ -201,6 +266,18 @@ proptest! {
         prop_assert_eq!(&read, &condition, "{}", text);
         // And once more, from what was read.
         prop_assert_eq!(write(&read), write(&condition));
+    }
+
+    #[test]
+    fn order_of_operators_is_that_of_the_language(tree in row()) {
+        for (syntax, levels) in [(Syntax::Rust, &RUST[..]), (Syntax::C, &C[..])] {
+            let text = format!("log main.rs:1 if {}", write_sparsely(&tree, levels));
+            let read = parse_probe(&text).and_then(|spec| spec.ordered(syntax));
+            let read = read.map_err(|error| TestCaseError::fail(format!("{text}: {error:?}")))?;
+            let condition = read.condition.expect("a condition");
+            prop_assert_eq!(condition.span.clone(), 17..text.len());
+            prop_assert_eq!(&bare(condition), &tree, "{}", text);
+        }
     }
 
     #[test]

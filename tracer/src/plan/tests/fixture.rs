@@ -30,6 +30,8 @@ pub(super) struct Fixture {
     /// The probe's text, which casts of C are told by.
     pub(super) text: String,
     pub(super) limits: Limits,
+    /// Of the site; Rust unless it is said.
+    pub(super) language: Option<Language>,
 }
 
 /// More than the number of a type: a pointer to that one.
@@ -268,6 +270,7 @@ impl Fixture {
         spec.text.clone_from(&self.text);
         compile(&PlanInput {
             source: self,
+            language: self.language.unwrap_or(Language::Rust),
             bias: Bias(0),
             neighbours: &Vec::new,
             tls: None,

@@ -102,6 +102,7 @@ fn pairs_at(module: &Module, bias: Bias, map: &CodeMap, site: LinkAddr) -> Vec<P
         let spec = parse_probe(text).ok()?;
         let input = PlanInput {
             source: module,
+            language: module.language_at(site),
             bias,
             neighbours: &Vec::new,
             tls: None,

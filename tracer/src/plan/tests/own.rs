@@ -61,6 +61,7 @@ fn show(ty: TypeId, address: u64, limits: Limits) -> String {
     let spec = spec(None, None);
     let plan = compile(&PlanInput {
         source: module(),
+        language: crate::debuginfo::types::Language::Rust,
         bias: bias(),
         neighbours: &Vec::new,
         tls: None,
