@@ -18,6 +18,13 @@ pub const BEGINS: u32 = 16;
 pub const ENDS: u32 = 32;
 /// What is timed cannot go on beyond here ([`FORGET`](crate::op::FORGET)); hits are no hits.
 pub const FORGETS: u32 = 64;
+/// With [`BEGINS`] or [`FORGETS`]: the entry of a function that is also the head of a loop. A turn of
+/// the loop, of which a branch has told, is nothing there. Alone: a branch to such an entry, which
+/// tells of it when it is taken; its condition is in the bits from [`FS_BASE_SHIFT`] on, as the
+/// low four bits of a conditional jump's opcode, or [`ALWAYS`].
+pub const TURNS: u32 = 128;
+/// The condition of a jump without one.
+pub const ALWAYS: u32 = 16;
 /// Bits of the flags from here on: bytes from the start of `task_struct` to the
 /// thread's `fs_base`; 0 is not known. Set by the loader.
 pub const FS_BASE_SHIFT: u32 = 8;

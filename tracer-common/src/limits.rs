@@ -64,6 +64,15 @@ pub const MAX_BEGUN: u32 = 1 << 14;
 /// The same, of probes whose events show what was known at the beginning: some 1,200 bytes each.
 pub const MAX_BEGUN_KEPT: u32 = 1 << 13;
 
+/// Turns and calls at once of functions that begin with a loop, between a branch and the loop's head
+/// or a function's entry and the end of its prologue. Where a turn finds no room, calls of that function are
+/// counted and not timed any more.
+pub const MAX_TURNS: u32 = 1 << 12;
+
+/// Threads in functions that begin with a loop, by probe. Those that have not been there for longest are
+/// forgotten beyond: of their next call, as of any thread's first, it is not known whether it is a turn.
+pub const MAX_KNOWN: u32 = 1 << 14;
+
 /// Bytes of the values that are kept from where a time begins to where it ends; the rest is cut.
 pub const KEPT_BYTES: usize = 1 << 10;
 

@@ -98,7 +98,8 @@ pub const TALLY_RECORD: u8 = 22;
 /// Something that is timed begins: that of the frame `r[src] + offset` and the group `a`. The
 /// plan goes on; at its end the record's chunks are kept with the beginning when `size` is 1
 /// (at most [`KEPT_BYTES`](crate::limits::KEPT_BYTES)), and nothing is sent. What has begun
-/// there already did not end; when `dst` is 1 it goes on, and this is no beginning.
+/// there already did not end. When `dst` is 1, this is a beginning only at the first pass behind a
+/// [`FORGET`] that has `dst` 1; else the plan ends.
 ///
 /// See [`crate::timing`]; the site's flags must say the same as the op.
 pub const ENTER: u8 = 23;
@@ -106,7 +107,7 @@ pub const ENTER: u8 = 23;
 /// which is over with the plan's end. Ends the plan when there was none. `size` as for [`ENTER`].
 pub const LEAVE: u8 = 24;
 /// Ends the plan: what has begun in the frame `r[src] + offset` does not end, in the groups
-/// from 0 to `a`.
+/// from 0 to `a`. When `dst` is 1, a call begins here, whose time does so at an [`ENTER`] behind.
 pub const FORGET: u8 = 25;
 /// Appends the chunks that were kept at [`ENTER`].
 pub const KEPT: u8 = 26;

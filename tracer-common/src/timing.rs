@@ -27,6 +27,18 @@ pub struct BegunKey {
     pub frame: u64,
 }
 
+/// As the group of a key: a branch to the head of a loop was taken in that frame (told by the stack
+/// pointer). The entry has what tells the registers then, which are the same at the head.
+pub const TURN: u32 = u32::MAX;
+/// As the group of a key: a call has begun in that frame, and its time has not. The entry has
+/// [`TimeState::generation`].
+pub const CALL: u32 = u32::MAX - 1;
+
+/// As the group of a key, with a thread's id as its frame: the thread has passed the head of a loop since
+/// the probe came. The entry has the upper half of [`TimeState::generation`], which changes when
+/// the probe comes again.
+pub const KNOWN: u32 = u32::MAX - 2;
+
 /// What is known of a beginning; the chunks follow where they are kept.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,6 +66,8 @@ pub struct TimeState {
     /// Changes whenever a site was passed that was not looked at (lost, silenced): what began before
     /// is not trusted to be the beginning of any later end.
     pub generation: u64,
+    /// 1: a turn of a loop found no room to be told of, so a call cannot be told from it any more.
+    pub blind: u64,
 }
 
 /// What a probe that times counts, beside its hits, on one CPU.
@@ -93,7 +107,7 @@ pub struct TimeCounters {
 
 const _: () = assert!(size_of::<BegunKey>() == 24);
 const _: () = assert!(size_of::<Begun>() == 32);
-const _: () = assert!(size_of::<TimeState>() == 8);
+const _: () = assert!(size_of::<TimeState>() == 16);
 const _: () = assert!(size_of::<TimeCounters>() == 96);
 
 /// Number of the bucket that a time in ns is in: exact below 16, then eight to each power of two.

@@ -9,7 +9,7 @@ use aya_ebpf::helpers::generated::{
 };
 use tracer_common::control::{
     ADDS_UP, BEGINS, COUNTS, ENDS, FORGETS, FS_BASE_SHIFT, NEEDS_FS_BASE, NEEDS_TASK, ProbeControl,
-    ProbeCounters, ProbeState, SiteControl,
+    ProbeCounters, ProbeState, SiteControl, TURNS,
 };
 use tracer_common::limits::{MAX_RECORD, MAX_STEPS, SAMPLED, SCRATCH_PER_CPU};
 use tracer_common::op::{COMM, EFLAGS, FS_BASE, HIT, PID, TARGET_REGISTERS, TID};
@@ -31,7 +31,7 @@ use crate::timing;
 /// Attempts to take part in the rate limit against other CPUs; after them the hit counts as limited.
 const RATE_ATTEMPTS: u32 = 4;
 /// The site belongs to a probe that times.
-const TIMED: u32 = BEGINS | ENDS | FORGETS;
+const TIMED: u32 = BEGINS | ENDS | FORGETS | TURNS;
 /// Ops that run before the kernel's loop is asked for more.
 const FIRST_STEPS: u32 = 8;
 pub const NO_WAKEUP: u64 = 1;
@@ -60,7 +60,7 @@ pub fn hit<const WHOLE: bool>(registers: *const pt_regs, cookie: u32) {
     let (number, mut ended);
     if WHOLE && site.flags & TIMED != 0 {
         number = timing::number(site, counters);
-        ended = timing::admit(site, control, state);
+        ended = timing::admit(registers, site, control, state);
     } else {
         // Each hit is counted once where it begins, and once where it ends. A counter that all
         // CPUs share is dearer, and only a record needs its number.

@@ -41,8 +41,8 @@ pub struct Scratch {
     pub timed: u32,
     /// 1: chunks are kept from the beginning to the end.
     pub keeps: u32,
-    /// 1: what has begun already goes on.
-    pub goes_on: u32,
+    /// 1: the function's entry has told of the call, or does so.
+    pub told: u32,
     /// Zero.
     pub reserved: u32,
     /// Which beginning it is.

@@ -9,18 +9,22 @@
     reason = "a key by value would be copied to the stack, which is too small for it"
 )]
 
+use aya_ebpf::bindings::pt_regs;
 use aya_ebpf::helpers::generated::{
     bpf_get_current_pid_tgid, bpf_ktime_get_ns, bpf_probe_read_kernel,
 };
 use aya_ebpf::macros::map;
-use aya_ebpf::maps::{Array, HashMap, PerCpuArray};
-use tracer_common::control::{BEGINS, ENDS, ProbeControl, ProbeCounters, ProbeState, SiteControl};
+use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray};
+use tracer_common::control::{
+    BEGINS, ENDS, FORGETS, FS_BASE_SHIFT, ProbeControl, ProbeCounters, ProbeState, SiteControl,
+    TURNS,
+};
 use tracer_common::limits::{
-    KEPT_BYTES, MAX_BEGUN, MAX_BEGUN_KEPT, MAX_GROUPS, MAX_PROBES, MAX_RECORD,
+    KEPT_BYTES, MAX_BEGUN, MAX_BEGUN_KEPT, MAX_GROUPS, MAX_KNOWN, MAX_PROBES, MAX_RECORD, MAX_TURNS,
 };
 use tracer_common::op::{self, ELAPSED, HIT, Op};
 use tracer_common::record::{FLAG_NO_ROOM, FLAG_TIMED, RecordHeader};
-use tracer_common::timing::{Begun, BegunKey, TimeCounters, TimeState, bucket};
+use tracer_common::timing::{Begun, BegunKey, CALL, KNOWN, TURN, TimeCounters, TimeState, bucket};
 
 use crate::machine::time_of_tick;
 use crate::maps::{PROBE_CONTROL, PROBE_STATE, Scratch};
@@ -31,6 +35,10 @@ const BPF_EXIST: u64 = 2;
 /// Room is taken as entries come. Linux 6.1 and newer can do that in sleepable programs.
 const BPF_F_NO_PREALLOC: u32 = 1;
 const EEXIST: i64 = -17;
+/// Bytes from the stack pointer to the frame address at a function's entry.
+const RETURN_ADDRESS: u64 = 8;
+/// Makes all bits of a number depend on each other: 2^64 by the golden ratio.
+const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
 /// Attempts to note an extreme against hits that preempt this one on its CPU.
 const ATTEMPTS: u32 = 16;
 /// Where in the record an entry is put together: its chunks are where the record has them.
@@ -53,6 +61,16 @@ pub static BEGUN: HashMap<BegunKey, Begun> =
 pub static BEGUN_KEPT: HashMap<BegunKey, Kept> =
     HashMap::with_max_entries(MAX_BEGUN_KEPT, BPF_F_NO_PREALLOC);
 
+/// Turns of loops, and calls, that are on their way to the next site.
+#[map(name = "TURNS")]
+pub static UNDERWAY: HashMap<BegunKey, u64> =
+    HashMap::with_max_entries(MAX_TURNS, BPF_F_NO_PREALLOC);
+
+/// Threads of which it is known that they are not between a branch and the head of a loop that it
+/// leads to, but for what is in the map above.
+#[map(name = "KNOWN_THREADS")]
+pub static KNOWN_THREADS: LruHashMap<BegunKey, u32> = LruHashMap::with_max_entries(MAX_KNOWN, 0);
+
 /// What is remembered of probes that time.
 #[map(name = "TIME_STATE")]
 pub static TIME_STATE: Array<TimeState> = Array::with_max_entries(MAX_PROBES, 0);
@@ -74,7 +92,16 @@ pub fn number(site: &SiteControl, counters: &ProbeCounters) -> u64 {
 
 /// Whether the plan of a timed site is to be run.
 #[inline(never)]
-pub fn admit(site: &SiteControl, control: &ProbeControl, state: &ProbeState) -> u32 {
+pub fn admit(
+    registers: *const pt_regs,
+    site: &SiteControl,
+    control: &ProbeControl,
+    state: &ProbeState,
+) -> u32 {
+    // Whether or not the probe is awake: a turn that nobody told of would be taken for a call.
+    if site.flags & TURNS != 0 && turns(registers, site) {
+        return outcome::NO_HIT;
+    }
     let expires = control.expires_ns;
     let is_alive = control.enabled != 0 && (expires == 0 || time_of_tick(state) <= expires);
     if is_alive || site.flags & ENDS != 0 {
@@ -107,6 +134,149 @@ pub fn lost(site: &SiteControl) -> u32 {
     outcome::NO_HIT
 }
 
+/// True when this site is a branch, or the head of a loop that is come back to.
+///
+/// Needs no scratch area, so that no turn is lost.
+#[inline(never)]
+fn turns(registers: *const pt_regs, site: &SiteControl) -> bool {
+    // SAFETY: the context of a uprobe program is a whole `pt_regs`.
+    let (stack, flags) = unsafe { ((*registers).rsp, (*registers).eflags) };
+    let mut key = BegunKey {
+        probe: site.probe,
+        group: TURN,
+        // SAFETY: takes nothing, gives two numbers in one.
+        process: (unsafe { bpf_get_current_pid_tgid() } >> 32) as u32,
+        reserved: 0,
+        frame: stack,
+    };
+    if site.flags & (BEGINS | FORGETS) != 0 {
+        return arrives(registers, &mut key);
+    }
+    if is_taken(site.flags >> FS_BASE_SHIFT, flags) {
+        let told = UNDERWAY.insert(&key, &all_registers(registers), 0);
+        if told.is_err()
+            && let Some(state) = TIME_STATE.get(key.probe)
+        {
+            atomic::store(&state.blind, 1);
+        }
+    }
+    true
+}
+
+/// Whether the thread comes to the head of a loop by a branch that has told of it.
+///
+/// A branch that was told of and did not arrive (a signal came in between, and its handler never came
+/// back) had other registers.
+#[inline(never)]
+fn arrives(registers: *const pt_regs, key: &mut BegunKey) -> bool {
+    // SAFETY: only this thread takes it out, behind the look at it.
+    let told = unsafe { UNDERWAY.get(&*key) };
+    let is_turn = told.is_some_and(|&told| told == all_registers(registers));
+    if told.is_some() {
+        let _gone = UNDERWAY.remove(&*key);
+    }
+    let is_known = know(key);
+    is_turn || !is_known || is_blind(key.probe)
+}
+
+/// Whether the thread has been at the head of the loop before: when the probe came, it may have been
+/// between a branch, which had no site yet, and the head. Then what it comes from is not known, and
+/// what began in the frame earlier, in another thread, does not end there.
+#[inline(never)]
+fn know(key: &mut BegunKey) -> bool {
+    let stack = key.frame;
+    // SAFETY: takes nothing, gives two numbers in one.
+    key.frame = unsafe { bpf_get_current_pid_tgid() } & 0xffff_ffff;
+    key.group = KNOWN;
+    let now = TIME_STATE
+        .get(key.probe)
+        .map_or(0, |state| (state.generation >> 32) as u32);
+    // SAFETY: only the value is looked at, and at once.
+    if unsafe { KNOWN_THREADS.get(&*key) }.is_some_and(|&then| then == now) {
+        return true;
+    }
+    // Where there is no room, it is as unknown the next time.
+    let _there = KNOWN_THREADS.insert(&*key, &now, 0);
+    key.frame = stack.wrapping_add(RETURN_ADDRESS);
+    for group in 0..MAX_GROUPS {
+        key.group = group;
+        drop_begun(key);
+    }
+    false
+}
+
+/// What has begun does not end, in whichever map it is.
+#[inline(never)]
+fn drop_begun(key: &BegunKey) {
+    let mut was_there = BEGUN.remove(key).is_ok();
+    was_there |= BEGUN_KEPT.remove(key).is_ok();
+    if was_there && let Some(times) = times(key.probe) {
+        atomic::add(&times.unfinished, 1);
+    }
+}
+
+/// Whether calls cannot be told from turns: this may be one, and is not timed.
+#[inline(never)]
+fn is_blind(probe: u32) -> bool {
+    let is_blind = TIME_STATE.get(probe).is_some_and(|state| state.blind != 0);
+    if is_blind {
+        distrust(probe);
+        if let Some(times) = times(probe) {
+            atomic::add(&times.full, 1);
+        }
+    }
+    is_blind
+}
+
+/// What tells these general registers from others; the stack pointer is in the key.
+#[inline(never)]
+fn all_registers(registers: *const pt_regs) -> u64 {
+    let mut mixed = 0_u64;
+    // SAFETY: as in `turns`.
+    unsafe {
+        for register in [
+            (*registers).rax,
+            (*registers).rbx,
+            (*registers).rcx,
+            (*registers).rdx,
+            (*registers).rsi,
+            (*registers).rdi,
+            (*registers).rbp,
+            (*registers).r8,
+            (*registers).r9,
+            (*registers).r10,
+            (*registers).r11,
+            (*registers).r12,
+            (*registers).r13,
+            (*registers).r14,
+            (*registers).r15,
+        ] {
+            mixed = (mixed ^ register).wrapping_mul(MIX);
+            mixed ^= mixed >> 29;
+        }
+    }
+    mixed
+}
+
+/// Whether a jump with that condition is taken; see [`TURNS`].
+#[inline(always)]
+fn is_taken(condition: u32, flags: u64) -> bool {
+    let (carry, parity, zero) = (flags, flags >> 2, flags >> 6);
+    let (sign, overflow) = (flags >> 7, flags >> 11);
+    let holds = match condition >> 1 {
+        0 => overflow,
+        1 => carry,
+        2 => zero,
+        3 => carry | zero,
+        4 => sign,
+        5 => parity,
+        6 => sign ^ overflow,
+        7 => zero | (sign ^ overflow),
+        _ => 1,
+    };
+    (holds as u32 ^ condition) & 1 != 0
+}
+
 /// From now on nothing that began earlier is taken for the beginning of anything.
 #[inline(always)]
 fn distrust(probe: u32) {
@@ -137,12 +307,40 @@ pub fn run(area: &mut Scratch, op: &Op) {
         frame: step::register(area, op.src).wrapping_add(op.offset as i64 as u64),
     };
     area.keeps = u32::from(op.size);
-    area.goes_on = u32::from(op.dst);
+    area.told = u32::from(op.dst);
     area.timed = u32::from(op.code);
     match op.code {
         op::LEAVE => leave(area),
+        op::ENTER if op.dst != 0 => enter(area),
         op::FORGET => area.ended = outcome::NO_HIT,
         _ => {}
+    }
+}
+
+/// Whether it begins here: not where the entry has told of no call, or this is not its first pass.
+#[inline(never)]
+fn enter(area: &mut Scratch) {
+    let (group, probe) = (area.key.group, area.key.probe);
+    area.key.group = CALL;
+    // SAFETY: only this thread takes it out, behind the look at it.
+    let told = unsafe { UNDERWAY.get(&area.key) };
+    let begins = told.is_some_and(|told| is_trusted(*told, probe));
+    let gone = UNDERWAY.remove(&area.key);
+    area.key.group = group;
+    if !begins || gone.is_err() {
+        area.ended = outcome::NO_HIT;
+    }
+}
+
+/// A call has begun; its time will.
+#[inline(never)]
+fn call(area: &mut Scratch, times: &TimeCounters) {
+    area.key.group = CALL;
+    area.elapsed = TIME_STATE
+        .get(area.key.probe)
+        .map_or(0, |state| state.generation);
+    if UNDERWAY.insert(&area.key, &area.elapsed, 0).is_err() {
+        atomic::add(&times.full, 1);
     }
 }
 
@@ -225,6 +423,7 @@ pub fn end(area: &mut Scratch, counters: &ProbeCounters) -> bool {
     };
     match area.timed as u8 {
         op::ENTER if ended == outcome::SENT => begin(area, times),
+        op::ENTER if ended == outcome::NO_HIT => {}
         op::ENTER => {
             forget(area, times);
             let counter = if ended == outcome::REJECTED {
@@ -234,7 +433,12 @@ pub fn end(area: &mut Scratch, counters: &ProbeCounters) -> bool {
             };
             atomic::add(counter, 1);
         }
-        op::FORGET => forget_groups(area, times),
+        op::FORGET => {
+            forget_groups(area, times);
+            if area.told != 0 {
+                call(area, times);
+            }
+        }
         op::LEAVE if ended != outcome::NO_HIT => {
             take_out(area);
             finish(area, times, counters);
@@ -272,9 +476,6 @@ fn begin(area: &mut Scratch, times: &TimeCounters) {
     begun.reserved = 0;
     let mut answer = insert(area, BPF_NOEXIST);
     if answer == EEXIST {
-        if area.goes_on != 0 && goes_on(area, generation) {
-            return;
-        }
         atomic::add(&times.unfinished, 1);
         answer = insert(area, BPF_EXIST);
     }
@@ -284,14 +485,6 @@ fn begin(area: &mut Scratch, times: &TimeCounters) {
         &times.full
     };
     atomic::add(counter, 1);
-}
-
-/// Whether what has begun in this frame is to be believed.
-#[inline(never)]
-fn goes_on(area: &Scratch, generation: u64) -> bool {
-    let begun = find(area);
-    // SAFETY: null, or an entry that only this thread takes out.
-    unsafe { begun.as_ref() }.is_some_and(|begun| begun.generation == generation)
 }
 
 #[inline(always)]

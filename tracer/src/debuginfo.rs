@@ -25,7 +25,7 @@ mod name_index;
 pub mod names;
 mod neighbours;
 pub mod object;
-mod paths;
+pub mod paths;
 pub mod place;
 mod prologue;
 mod ranges;

@@ -10,7 +10,7 @@ use tracer::debuginfo::Module;
 use tracer::debuginfo::variable::Variable;
 use tracer::lang::ast::{Action, ProbeSpec};
 use tracer::lang::parse_probe;
-use tracer::plan::timing::{Frame, Moment, begin, end};
+use tracer::plan::timing::{Frame, Moment, Passes, begin, end};
 use tracer::plan::{Context, Limits, Plan, PlanError, PlanInput, Symbols, TlsBlock, compile};
 use tracer::redact::Redactor;
 use tracer::reference::{Machine, Outcome};
@@ -180,7 +180,7 @@ fn compile_spec(
         frame: Frame::Above(8),
         group: 0,
     };
-    begin(&input, &moment, false, None)?;
+    begin(&input, &moment, Passes::Calls, None)?;
     end(&input, &moment)
 }
 

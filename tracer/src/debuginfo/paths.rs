@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, OpKind};
+use iced_x86::{ConditionCode, Decoder, DecoderOptions, FlowControl, Instruction, OpKind};
 
 use super::module::Module;
 use crate::address::LinkAddr;
@@ -11,7 +11,52 @@ use crate::address::LinkAddr;
 /// Bytes of one function that are looked through.
 const MAX_BYTES: u64 = 1 << 20;
 
+/// A branch of a function to its own first instruction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// Where it stands.
+    pub address: LinkAddr,
+    /// When it is taken: the low four bits of a conditional jump's opcode; `None`: always.
+    pub condition: Option<u8>,
+}
+
 impl Module {
+    /// The branches of the function at `entry` that lead to its first instruction, by address: none
+    /// where that is no head of a loop.
+    ///
+    /// # Errors
+    /// Its code cannot be read, or there are branches of which it is not known whether they lead
+    /// there, or when.
+    pub fn turns(&self, entry: LinkAddr) -> Result<Vec<Turn>, String> {
+        let unread = || "its code cannot be read".to_owned();
+        let code = self.function_code_at(entry).ok_or_else(unread)?;
+        let instructions = instructions(self, &code.ranges).ok_or_else(unread)?;
+        let mut turns = Vec::new();
+        for instruction in instructions.values() {
+            let is_branch = matches!(
+                instruction.flow_control(),
+                FlowControl::ConditionalBranch | FlowControl::UnconditionalBranch
+            );
+            if is_branch
+                && instruction.op0_kind() == OpKind::NearBranch64
+                && instruction.near_branch_target() == entry.0
+            {
+                turns.push(turn(instruction, entry)?);
+            }
+        }
+        let computed = instructions
+            .values()
+            .find(|instruction| instruction.flow_control() == FlowControl::IndirectBranch);
+        if let Some(jump) = computed.filter(|_| !turns.is_empty()) {
+            return Err(format!(
+                "the jump at {:#x} goes where a register says, maybe back to it",
+                jump.ip()
+            ));
+        }
+        turns.sort_by_key(|turn| turn.address);
+        Ok(turns)
+    }
+
     /// Whether a direct branch of the function at `entry` that stands at `from` or behind leads
     /// to `first`, `last`, or in between; `None` where its code cannot be read.
     #[must_use]
@@ -82,6 +127,30 @@ impl Module {
             }
         }
         Some(false)
+    }
+}
+
+/// What such a branch is.
+fn turn(instruction: &Instruction, entry: LinkAddr) -> Result<Turn, String> {
+    let address = LinkAddr(instruction.ip());
+    if address == entry {
+        return Err(format!("the jump at {address} leads to itself"));
+    }
+    if instruction.is_jmp_short_or_near() {
+        return Ok(Turn {
+            address,
+            condition: None,
+        });
+    }
+    // In the order of the opcodes, behind that of no condition.
+    let condition = (instruction.condition_code() as u8).checked_sub(ConditionCode::o as u8);
+    match condition {
+        Some(condition) if instruction.is_jcc_short_or_near() => Ok(Turn {
+            address,
+            condition: Some(condition),
+        }),
+        // `loop` and `jrcxz` go by a register.
+        _ => Err(format!("the jump at {address} has no condition of flags")),
     }
 }
 

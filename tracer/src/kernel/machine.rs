@@ -12,7 +12,8 @@ use tracer_common::control::{
     ADDS_UP, BEGINS, ENDS, FORGETS, ProbeControl, ProbeCounters, ProbeState, SiteControl,
 };
 use tracer_common::limits::{
-    MAX_BEGUN, MAX_BEGUN_KEPT, MAX_NUMBERS, MAX_OPS, MAX_PROBES, MAX_SITES, MAX_VALUES,
+    MAX_BEGUN, MAX_BEGUN_KEPT, MAX_KNOWN, MAX_NUMBERS, MAX_OPS, MAX_PROBES, MAX_SITES, MAX_TURNS,
+    MAX_VALUES,
 };
 use tracer_common::op::{COUNT, LEAVE, Op, TALLY, TALLY_RECORD};
 use tracer_common::timing::{BegunKey, TimeCounters, TimeState};
@@ -278,6 +279,7 @@ impl Machine {
         self.generation = self.generation.wrapping_add(1 << 32);
         let state = TimeState {
             generation: self.generation,
+            blind: 0,
         };
         bpf::update_array(self.loaded.time_state.fd().as_fd(), slot, &[state])
             .map_err(|source| KernelError::call("write a probe to the kernel", source))
@@ -503,6 +505,8 @@ impl Machine {
         for (map, most) in [
             (&self.loaded.begun, MAX_BEGUN),
             (&self.loaded.begun_kept, MAX_BEGUN_KEPT),
+            (&self.loaded.turns, MAX_TURNS),
+            (&self.loaded.known_threads, MAX_KNOWN),
         ] {
             let mut keys: Vec<BegunKey> = bpf::keys(map.fd().as_fd(), most)?;
             keys.retain(|key| which(key));

@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use tracer_common::control::{BEGINS, COUNTS, ENDS, FORGETS, NEEDS_FS_BASE, NEEDS_TASK};
+use tracer_common::control::{BEGINS, COUNTS, ENDS, FORGETS, NEEDS_FS_BASE, NEEDS_TASK, TURNS};
 use tracer_common::op::{COPY, COUNT, EMIT, END, EXTEND, JUMP_IF_CONST, LOAD, REJECT};
 
 use super::bpf::Kind;
@@ -23,7 +23,7 @@ use super::{fetch, guard};
 /// Their names in the object: as they are, and for sites that are in processes of others, too.
 const NAMES: [(&str, &str); 2] = [("plain", "hit"), ("plain_of", "hit_of")];
 /// Flags of what only the whole one does.
-const NOT_PLAIN: u32 = NEEDS_FS_BASE | NEEDS_TASK | BEGINS | ENDS | FORGETS;
+const NOT_PLAIN: u32 = NEEDS_FS_BASE | NEEDS_TASK | BEGINS | ENDS | FORGETS | TURNS;
 
 /// Which of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@
 //! A template and a condition are taken apart: what names variables is known at
 //! the beginning, and kept by the kernel side; `$elapsed` and `$return` are known at the end.
 
-use tracer_common::control::{BEGINS, ENDS, FORGETS};
+use tracer_common::control::{ALWAYS, BEGINS, ENDS, FORGETS, FS_BASE_SHIFT, TURNS};
 use tracer_common::op::{COUNT, ENTER, FORGET, KEPT, LEAVE, Op, TARGET_REGISTERS};
 use tracer_common::record::{ChunkHeader, FLAG_NO_ROOM, RecordHeader};
 
@@ -68,15 +68,25 @@ pub fn reads_at_begin(spec: &ProbeSpec) -> bool {
     keeps(spec) || conditions(spec).iter().any(|part| !is_of_end(part))
 }
 
-/// Where it begins. What has begun already in the frame goes on when `once` is true, else
-/// it begins anew. `returns`: what the function returns, where that will be known at the end.
+/// What tells a call from another pass of the same place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Passes {
+    /// Each is a call.
+    Calls,
+    /// The entry is the head of a loop: all but those that a branch has told of ([`turn`]).
+    NoTurns,
+    /// The first one behind the entry, where [`forget`] has told of the call.
+    First,
+}
+
+/// Where it begins. `returns`: what the function returns, where that will be known at the end.
 ///
 /// # Errors
 /// An expression makes no sense at the site.
 pub fn begin(
     input: &PlanInput<'_>,
     moment: &Moment,
-    once: bool,
+    passes: Passes,
     returns: Option<Returned>,
 ) -> Result<Plan, PlanError> {
     let scope = scope(input);
@@ -87,7 +97,7 @@ pub fn begin(
     let keeps = keeps(spec);
     let op = Op {
         code: ENTER,
-        dst: u8::from(once),
+        dst: u8::from(passes == Passes::First),
         size: u8::from(keeps),
         ..Op::default()
     };
@@ -105,7 +115,12 @@ pub fn begin(
     });
     ends(&mut asm, reject, fault);
     let key = Some(Key::times(input.redactor));
-    Ok(compiler.finish(asm, (captured, None), (BEGINS, key)))
+    let flags = if passes == Passes::NoTurns {
+        BEGINS | TURNS
+    } else {
+        BEGINS
+    };
+    Ok(compiler.finish(asm, (captured, None), (flags, key)))
 }
 
 /// Where it ends.
@@ -153,24 +168,47 @@ pub fn end(input: &PlanInput<'_>, moment: &Moment) -> Result<Plan, PlanError> {
     Ok(compiler.finish(asm, (captured, slots), (ENDS, key)))
 }
 
-/// Where what has begun in the frame cannot go on, in any of the groups up to the moment's.
+/// Where what has begun in the frame cannot go on, in any of the groups up to the moment's: the entry
+/// of a function, where `of_call` says what of it is a call, of which the place behind the prologue is told.
 ///
 /// # Errors
 /// The frame cannot be computed.
-pub fn forget(input: &PlanInput<'_>, moment: &Moment) -> Result<Plan, PlanError> {
+pub fn forget(
+    input: &PlanInput<'_>,
+    moment: &Moment,
+    of_call: Option<Passes>,
+) -> Result<Plan, PlanError> {
     let scope = scope(input);
     let compiler = Compiler::new(input, &scope);
     let mut asm = Asm::new();
     let (reject, fault) = (asm.label(), asm.label());
     let op = Op {
         code: FORGET,
+        dst: u8::from(of_call.is_some()),
         size: u8::from(keeps(input.spec)),
         ..Op::default()
     };
     frame(&compiler, &mut asm, moment, op, fault)?;
     ends(&mut asm, reject, fault);
     let key = Some(Key::times(input.redactor));
-    Ok(compiler.finish(asm, (super::Captured::default(), None), (FORGETS, key)))
+    let flags = if of_call == Some(Passes::NoTurns) {
+        FORGETS | TURNS
+    } else {
+        FORGETS
+    };
+    Ok(compiler.finish(asm, (super::Captured::default(), None), (flags, key)))
+}
+
+/// A branch to an entry that is the head of a loop, with the condition of its opcode.
+#[must_use]
+pub fn turn(input: &PlanInput<'_>, condition: Option<u8>) -> Plan {
+    let scope = scope(input);
+    let compiler = Compiler::new(input, &scope);
+    let condition = condition.map_or(ALWAYS, u32::from);
+    let flags = TURNS | condition << FS_BASE_SHIFT;
+    let key = Some(Key::times(input.redactor));
+    let nothing = (super::Captured::default(), None);
+    compiler.finish(Asm::new(), nothing, (flags, key))
 }
 
 fn code(asm: &mut Asm, code: u8) {

@@ -152,9 +152,12 @@ fn prepare_timed(
         .into_par_iter()
         .map(|TimedSite { site, role }| {
             let plan = at_site(spec, &module, &site, setting, |input| match &role {
-                Role::Begin { moment, once } => plan::timing::begin(input, moment, *once, returns),
+                Role::Begin { moment, passes } => {
+                    plan::timing::begin(input, moment, *passes, returns)
+                }
                 Role::End { moment } => plan::timing::end(input, moment),
-                Role::Guard { moment } => plan::timing::forget(input, moment),
+                Role::Guard { moment, of_call } => plan::timing::forget(input, moment, *of_call),
+                Role::Turn { condition } => Ok(plan::timing::turn(input, *condition)),
             })?;
             placed(&module, site, plan, setting.placing, &own)
         })

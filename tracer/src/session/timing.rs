@@ -9,9 +9,10 @@ use super::modules::{Modules, TargetModule};
 use super::resolve::{Resolved, resolve};
 use crate::address::LinkAddr;
 use crate::debuginfo::Module as DebugModule;
+use crate::debuginfo::paths::Turn;
 use crate::debuginfo::site::{InlinedInto, Site};
 use crate::lang::ast::{Location, LocationKind, ProbeSpec};
-use crate::plan::timing::{Frame, Moment, reads_at_begin};
+use crate::plan::timing::{Frame, Moment, Passes, reads_at_begin};
 
 /// Bytes from the stack pointer to the frame address where the return address is on top.
 const RETURN_ADDRESS: u64 = 8;
@@ -19,12 +20,17 @@ const RETURN_ADDRESS: u64 = 8;
 /// What happens at a site.
 #[derive(Clone, Debug)]
 pub(super) enum Role {
-    /// It begins. What has begun in the frame goes on when `once` is true.
-    Begin { moment: Moment, once: bool },
+    /// It begins, at some of the passes.
+    Begin { moment: Moment, passes: Passes },
     /// It ends.
     End { moment: Moment },
-    /// What has begun in the frame cannot go on.
-    Guard { moment: Moment },
+    /// What has begun in the frame cannot go on; a call does where `of_call` says so.
+    Guard {
+        moment: Moment,
+        of_call: Option<Passes>,
+    },
+    /// A branch to the entry, with the condition of its opcode.
+    Turn { condition: Option<u8> },
 }
 
 /// A site of a probe that times.
@@ -34,8 +40,8 @@ pub(super) struct TimedSite {
     pub(super) role: Role,
 }
 
-/// The sites of a probe that times: ends first, so that none is missed once the
-/// beginnings are attached.
+/// The sites of a probe that times: ends first, and branches to an entry before that, so that none is
+/// missed once the beginnings are attached.
 pub(super) struct Timed {
     /// The module that has them.
     pub(super) module: Arc<TargetModule>,
@@ -144,7 +150,8 @@ const fn above(bytes: u64) -> Moment {
 /// The sites at which a call of the function at `entry` begins.
 ///
 /// Its time does so at the first instruction. Parameters may come to where the debug information
-/// says that they are only in the prologue; then it begins behind that.
+/// says that they are only in the prologue; then it begins behind that. Where the first instruction is
+/// the head of a loop, the branches to it tell its turns from calls.
 fn begins(
     debug: &DebugModule,
     spec: &ProbeSpec,
@@ -153,25 +160,13 @@ fn begins(
     sites: &mut Vec<TimedSite>,
 ) -> Result<(), ProbeError> {
     let address = entry.address;
-    match debug.leads_back(address, address, (address, address)) {
-        Some(false) => {}
-        Some(true) => {
-            let message = format!(
-                "`{}` begins with a loop: its calls cannot be told from the loop's rounds",
-                entry.function
-            );
-            return Err(ProbeError {
-                hint: Some(
-                    "`time FILE:LINE..FILE:LINE` takes the time between two of its lines".into(),
-                ),
-                ..wrong(&spec.location, message)
-            });
-        }
-        None => {
-            let message = format!("the code of `{}` cannot be read", entry.function);
-            return Err(wrong(&spec.location, message));
-        }
-    }
+    let turns = turns(debug, spec, &entry)?;
+    let passes = if turns.is_empty() {
+        Passes::Calls
+    } else {
+        Passes::NoTurns
+    };
+    sites.extend(turns);
     let of_this = |site: &&Site| {
         site.inlined_into.is_empty()
             && debug
@@ -187,7 +182,7 @@ fn begins(
             site: entry,
             role: Role::Begin {
                 moment: above(RETURN_ADDRESS),
-                once: false,
+                passes,
             },
         });
         return Ok(());
@@ -196,7 +191,8 @@ fn begins(
         let message = format!("the frame of `{}` is not known: {why}", entry.function);
         wrong(&spec.location, message)
     })?;
-    let once = debug.leads_back(address, start.address, (address, start.address)) != Some(false);
+    let comes_back = debug.leads_back(address, start.address, (address, start.address));
+    let again = comes_back != Some(false) || passes == Passes::NoTurns;
     sites.push(TimedSite {
         site: start.clone(),
         role: Role::Begin {
@@ -204,18 +200,54 @@ fn begins(
                 frame: Frame::Cfa(frame),
                 group: 0,
             },
-            once,
+            passes: if again { Passes::First } else { Passes::Calls },
         },
     });
-    if once {
+    if again {
         sites.push(TimedSite {
             site: entry,
             role: Role::Guard {
                 moment: above(RETURN_ADDRESS),
+                of_call: Some(passes),
             },
         });
     }
     Ok(())
+}
+
+/// The branches of a function to its first instruction.
+fn turns(
+    debug: &DebugModule,
+    spec: &ProbeSpec,
+    entry: &Site,
+) -> Result<Vec<TimedSite>, ProbeError> {
+    let refused = |why: String| {
+        let message = format!(
+            "the calls of `{}` cannot be told from the turns of a loop: {why}",
+            entry.function
+        );
+        ProbeError {
+            hint: Some(
+                "`time FILE:LINE..FILE:LINE` takes the time between two of its lines".into(),
+            ),
+            ..wrong(&spec.location, message)
+        }
+    };
+    let turns = debug.turns(entry.address).map_err(refused)?;
+    if spec.options.trampoline && !turns.is_empty() {
+        return Err(refused(
+            "it begins with a loop, each turn of which would be a call to the return trampoline"
+                .into(),
+        ));
+    }
+    let site = |turn: Turn| {
+        let site = debug
+            .site_at(turn.address)
+            .ok_or_else(|| refused(format!("nothing is known of the jump at {}", turn.address)))?;
+        let condition = turn.condition;
+        Ok(timed(site, Role::Turn { condition }))
+    };
+    turns.into_iter().map(site).collect()
 }
 
 /// Which copy of a function's code a site is in.
@@ -346,8 +378,8 @@ impl Pairs {
             for site in of(&self.begins) {
                 match moment(&site) {
                     Ok(moment) => {
-                        let once = false;
-                        begins.push(timed(site, Role::Begin { moment, once }));
+                        let passes = Passes::Calls;
+                        begins.push(timed(site, Role::Begin { moment, passes }));
                     }
                     Err(why) => unknown(&site, &why),
                 }
@@ -359,7 +391,8 @@ impl Pairs {
                     frame: Frame::Above(RETURN_ADDRESS),
                     group: MAX_GROUPS - 1,
                 };
-                guards.push(timed(site, Role::Guard { moment }));
+                let of_call = None;
+                guards.push(timed(site, Role::Guard { moment, of_call }));
             }
         }
         let alone = |sites: &[(Copy, Site)], others: &[(Copy, Site)]| {
@@ -381,4 +414,88 @@ impl Pairs {
 
 const fn timed(site: Site, role: Role) -> TimedSite {
     TimedSite { site, role }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+    use crate::lang::parse_probe;
+
+    const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/e2e_turns.c");
+
+    fn module() -> DebugModule {
+        let directory = tempfile::tempdir().expect("temporary directory");
+        let path = directory.path().join("turns");
+        let status = Command::new("cc")
+            .args([
+                "-g",
+                "-O2",
+                "-fcf-protection=none",
+                "-pthread",
+                SOURCE,
+                "-o",
+            ])
+            .arg(&path)
+            .status();
+        assert!(status.expect("the compiler runs").success());
+        DebugModule::open(&path).expect("opens")
+    }
+
+    /// The roles of the sites at which calls of a function begin, or why there are none.
+    fn roles(debug: &DebugModule, function: &str) -> Result<Vec<Role>, String> {
+        let spec = parse_probe(&format!("time {function}")).expect("a probe");
+        let [entry] = &debug.entry_sites(function).expect("it is there")[..] else {
+            panic!("one {function}");
+        };
+        let starts = debug.function_sites(function).expect("it is there").sites;
+        let mut sites = Vec::new();
+        begins(debug, &spec, entry.clone(), &starts, &mut sites).map_err(|error| error.message)?;
+        Ok(sites.into_iter().map(|site| site.role).collect())
+    }
+
+    #[test]
+    fn branches_to_an_entry_are_sites_before_it_with_their_conditions() {
+        let debug = module();
+        for (function, expected) in [
+            ("turn", Some(15)),
+            ("tail", None),
+            ("until", Some(4)),
+            ("if_o", Some(0)),
+            ("if_be", Some(6)),
+            ("if_np", Some(11)),
+        ] {
+            let roles = roles(&debug, function).expect("it can be timed");
+            let [Role::Turn { condition }, Role::Begin { passes, .. }] = roles[..] else {
+                panic!("{function}: {roles:?}");
+            };
+            assert_eq!(
+                (condition, passes),
+                (expected, Passes::NoTurns),
+                "{function}"
+            );
+        }
+    }
+
+    #[test]
+    fn entry_without_branches_to_it_begins_at_each_pass() {
+        let roles = roles(&module(), "leave").expect("it can be timed");
+        assert!(
+            matches!(
+                roles[..],
+                [Role::Begin {
+                    passes: Passes::Calls,
+                    ..
+                }]
+            ),
+            "{roles:?}"
+        );
+    }
+
+    #[test]
+    fn branch_that_goes_by_a_register_is_refused() {
+        let why = roles(&module(), "counted").expect_err("not by flags");
+        assert!(why.contains("has no condition of flags"), "{why}");
+    }
 }

@@ -225,6 +225,131 @@ fn lines_are_paired_in_their_frame_and_copy() {
     }
 }
 
+const TURNS: &str = "e2e_turns.c";
+
+fn turning() -> Program {
+    let path = c("turns", TURNS, &["-O2", "-fcf-protection=none", "-pthread"]);
+    Program::ready(&path, &[&CALLS.to_string()])
+}
+
+#[test]
+fn condition_is_that_of_the_call_and_not_of_a_round() {
+    if !needs::kernel() {
+        return;
+    }
+    // Its rounds come back to behind the prologue, with other numbers.
+    let probe = r#"time wind "{rounds}" if rounds > 2"#;
+    let (finished, _) = observe("-O0", &[probe], &[]);
+    let times = times(&finished, "p1");
+    // Of numbers from 0 to 4.
+    assert_eq!(counts(&times), (CALLS / 5 * 2, 0, CALLS / 5 * 3));
+    assert_eq!(counter(&times, "rejected"), CALLS / 5 * 3);
+    let events = finished.events();
+    let rounds = events.iter().map(|event| value(event, "rounds").as_i64());
+    assert!(rounds.clone().all(|rounds| rounds >= Some(3)), "{finished}");
+    assert_eq!(rounds.count() as u64, CALLS / 5 * 2);
+}
+
+/// How many calls `deep` makes of itself, with itself.
+fn deep(number: i64) -> u64 {
+    let passed = (0..number).filter(|passed| passed % 2 == 1 && *passed >= 2);
+    1 + passed.map(|passed| deep(passed / 2)).sum::<u64>()
+}
+
+#[test]
+fn turns_of_a_loop_at_the_entry_are_no_calls() {
+    if !needs::kernel() {
+        return;
+    }
+    let probes = [
+        "time turn",
+        "time tail",
+        "time deep",
+        "time escape",
+        "time until",
+        "time turn if $elapsed > 1000s as shown",
+        r#"time down "{rounds}" as down"#,
+    ];
+    for more in [&[][..], &["--perf-events"]] {
+        let observed = observe::observe(turning(), &probes, more);
+        let finished = observed.finished;
+        finished.assert_code(0);
+        let counts = |probe| counts(&times(&finished, probe));
+        // Of the thread's first call it is not known that it is no turn.
+        assert_eq!(counts("p1"), (CALLS - 1, 0, 1));
+        assert_eq!(counts("p2"), (CALLS - 1, 0, 1));
+        let calls = i64::try_from(CALLS).expect("few");
+        assert_eq!(counts("p3"), ((1..=calls).map(deep).sum::<u64>() - 1, 0, 1));
+        // All but the first two are left by `longjmp`.
+        assert_eq!(counts("p4"), (1, CALLS - 2, 1));
+        // It was turning when the probe came: that call has no beginning, and none of its turns is one.
+        assert_eq!(counts("p5"), (CALLS - 1, 0, 2));
+        // A return, a branch and the entry: the compiler made a loop of it from there on.
+        for probe in ["p1", "p2", "p5"] {
+            assert_eq!(counter(&finished.summary(probe), "sites"), 3, "{probe}");
+        }
+        assert!((3..=4).contains(&counter(&finished.summary("down"), "sites")));
+        assert_eq!(counts("down"), (CALLS - 1, 0, 1));
+        let events = finished.events();
+        let down = events.iter().filter(|event| event["probe"] == "down");
+        let rounds: Vec<i64> = down
+            .map(|event| value(event, "rounds").as_i64().expect("a number"))
+            .collect();
+        assert_eq!(rounds, (2..=calls).collect::<Vec<_>>(), "of the first turn");
+    }
+}
+
+#[test]
+fn turns_are_told_under_each_condition_of_a_jump() {
+    if !needs::kernel() {
+        return;
+    }
+    // By how many of the 32 flags that there are each call is ended.
+    let conditions = [
+        ("o", 16),
+        ("no", 16),
+        ("b", 16),
+        ("ae", 16),
+        ("e", 16),
+        ("ne", 16),
+        ("be", 8),
+        ("a", 24),
+        ("s", 16),
+        ("ns", 16),
+        ("p", 16),
+        ("np", 16),
+        ("l", 16),
+        ("ge", 16),
+        ("le", 8),
+        ("g", 24),
+    ];
+    let probes: Vec<String> = conditions
+        .iter()
+        .map(|(name, _)| format!("time if_{name} as {name}"))
+        .collect();
+    let probes: Vec<&str> = probes.iter().map(String::as_str).collect();
+    let finished = observe::observe(turning(), &probes, &[]).finished;
+    for (name, calls) in conditions {
+        assert_eq!(counts(&times(&finished, name)), (calls - 1, 0, 1), "{name}");
+    }
+}
+
+#[test]
+fn loops_at_the_entry_that_cannot_be_told_are_refused() {
+    if !needs::kernel() {
+        return;
+    }
+    for (probe, why) in [
+        ("time counted", "has no condition of flags"),
+        ("time turn trampoline", "a call to the return trampoline"),
+    ] {
+        let program = turning();
+        let finished = Tracer::json(program.pid(), &[probe]).finish();
+        finished.assert_code(2);
+        finished.assert_says(&["cannot be told from the turns of a loop", why]);
+    }
+}
+
 #[test]
 fn what_cannot_be_timed_is_refused_with_the_reason() {
     if !needs::kernel() {

@@ -1,8 +1,8 @@
 //! Beginnings and ends: what is paired, what is not, and what is left.
 
 use tracer::kernel::SiteRequest;
-use tracer_common::control::{BEGINS, ENDS, FORGETS, ProbeControl};
-use tracer_common::limits::MAX_BEGUN;
+use tracer_common::control::{ALWAYS, BEGINS, ENDS, FORGETS, FS_BASE_SHIFT, ProbeControl, TURNS};
+use tracer_common::limits::{MAX_BEGUN, MAX_TURNS};
 use tracer_common::op::{self, Op};
 use tracer_common::record::ChunkHeader;
 use tracer_common::timing::TimeCounters;
@@ -191,5 +191,78 @@ fn beginnings_beyond_the_room_are_counted_and_not_timed() {
         begin(1, 0);
         end(1);
         assert_eq!(times(&rig, slot).ended, 1);
+    }
+}
+
+/// Passes a site at so many depths of the stack.
+#[inline(never)]
+fn pass_deep(depth: u32) {
+    SITES[2].pass([0; 6]);
+    if depth > 0 {
+        pass_deep(depth - 1);
+    }
+    std::hint::black_box(depth);
+}
+
+#[test]
+fn calls_are_not_timed_once_a_turn_found_no_room() {
+    for &way in ways() {
+        let Some(mut rig) = Rig::load(way, RING) else {
+            return;
+        };
+        let [head, end_of, branch, _] = SITES;
+        let mut requests = requests(&[
+            (head.offset(), vec![timed(op::ENTER, false)]),
+            (end_of.offset(), vec![timed(op::LEAVE, false)]),
+            (branch.offset(), Vec::new()),
+        ]);
+        let flags = [BEGINS | TURNS, ENDS, TURNS | ALWAYS << FS_BASE_SHIFT];
+        for (request, flags) in requests.iter_mut().zip(flags) {
+            request.flags = flags;
+        }
+        let reserved = rig.machine.reserve(&UNLIMITED, &requests).expect("room");
+        let slot = reserved.slot;
+        let attached = rig.machine.attach(std::process::id(), reserved, &requests);
+        assert!(attached.expect("attached").is_empty());
+        // Of a thread's first pass it is not known that it is a call.
+        begin(1, 0);
+        end(1);
+        begin(1, 0);
+        end(1);
+        begin(2, 0);
+        std::thread::Builder::new()
+            .stack_size(64 << 20)
+            .spawn(|| pass_deep(MAX_TURNS + 100))
+            .expect("a thread")
+            .join()
+            .expect("it ends");
+        // It may be a turn, and what has begun before may be another's.
+        begin(3, 0);
+        end(3);
+        end(2);
+        let found = times(&rig, slot);
+        assert_eq!(
+            (found.begun, found.ended, found.full),
+            (2, 1, 1),
+            "{found:?}"
+        );
+        assert_eq!((found.unpaired, found.unfinished), (3, 1), "{found:?}");
+        rig.remove(slot);
+        // The room is there again, and the next probe sees.
+        let reserved = rig.machine.reserve(&UNLIMITED, &requests).expect("room");
+        let slot = reserved.slot;
+        let attached = rig.machine.attach(std::process::id(), reserved, &requests);
+        assert!(attached.expect("attached").is_empty());
+        pass_deep(10);
+        begin(3, 0);
+        end(3);
+        begin(4, 0);
+        end(4);
+        let found = times(&rig, slot);
+        assert_eq!(
+            (found.begun, found.ended, found.full),
+            (1, 1, 0),
+            "{found:?}"
+        );
     }
 }
