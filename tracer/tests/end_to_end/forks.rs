@@ -18,6 +18,12 @@ fn forking() -> Program {
     Program::ready(&c("fork", SOURCE, &["-O0"]), &[])
 }
 
+/// The same program as a file of that name: `exact` puts breakpoints into every process that runs
+/// the file, those of the other tests included.
+fn forking_alone(name: &str) -> Program {
+    Program::ready(&c(name, SOURCE, &["-O0"]), &[])
+}
+
 fn work() -> String {
     let line = probe_line(SOURCE, "work");
     format!(r#"log {SOURCE}:{line} "{{number}} {{$pid}}" rate 1000000/s"#)
@@ -320,13 +326,13 @@ fn what_children_did_before_they_had_the_probes_is_told() {
     assert!(of("max") < 1_000_000_000, "{line}");
 }
 
-fn exact_sees_all(more: &[&str]) {
+fn exact_sees_all(name: &str, more: &[&str]) {
     const CHILDREN: usize = 200;
     if !needs::kernel() {
         return;
     }
-    let mut program = forking();
-    let mut other = forking();
+    let mut program = forking_alone(name);
+    let mut other = forking_alone(name);
     let text = Text::of_exe(program.pid());
     let line = probe_line(SOURCE, "work");
     let count = format!("count {SOURCE}:{line} as calls");
@@ -379,12 +385,12 @@ fn exact_sees_all(more: &[&str]) {
 
 #[test]
 fn exact_sees_each_call_of_each_child_and_of_nobody_else() {
-    exact_sees_all(&[]);
+    exact_sees_all("fork-exact-multi", &[]);
 }
 
 #[test]
 fn exact_sees_each_call_by_perf_events() {
-    exact_sees_all(&["--perf-events"]);
+    exact_sees_all("fork-exact-perf", &["--perf-events"]);
 }
 
 #[test]
@@ -392,7 +398,7 @@ fn exact_refuses_trampolines_in_processes_of_others() {
     if !needs::kernel() {
         return;
     }
-    let program = forking();
+    let program = forking_alone("fork-exact-refused");
     let probe = "time slow trampoline";
     let tracer = Tracer::attach(program.pid(), "json", &[probe], &["--follow-fork=exact"]);
     let finished = tracer.finish();
