@@ -4,7 +4,7 @@
 //! block, after the prologue when the row is in it, the next statement when the
 //! line has none.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use super::name_filter::{NameFilter, strings};
 use super::names::{MAX_SUGGESTIONS, NamePattern, demangle, nearest_names};
 use super::prologue::after_prologue;
 use super::site::{FileId, InlinedInto, Site, Sites, SourceLine};
-use super::symbols::SymbolKind;
+use super::symbols::{Symbol, SymbolKind};
 use super::units::{Unit, UnitId};
 use crate::address::LinkAddr;
 
@@ -247,19 +247,16 @@ impl Module {
     /// [`SiteError::NoFunction`], [`SiteError::DebugInfo`].
     pub fn function_sites(&self, pattern: &str) -> Result<Sites, SiteError> {
         self.require_dwarf()?;
-        let wanted = NamePattern::new(pattern);
-        let filter = NameFilter::new(self, wanted.last());
         let mut sites: Vec<Site> = self
-            .unit_ids()
-            .into_par_iter()
-            .filter(|id| filter.passes(self, *id))
-            .flat_map_iter(|id| self.function_sites_in(id, &wanted))
+            .functions_called(pattern)
+            .iter()
+            .flat_map(|(concerned, found)| self.starts_of(concerned, found))
             .collect();
         self.require_intact()?;
         sites.sort_by_key(|site| site.address);
         sites.dedup_by_key(|site| site.address);
         if sites.is_empty() {
-            return Err(self.no_function(pattern, &wanted));
+            return Err(self.no_function(pattern, &NamePattern::new(pattern)));
         }
         Ok(Sites {
             sites,
@@ -442,14 +439,58 @@ impl Module {
         ))
     }
 
-    fn function_sites_in(&self, id: UnitId, wanted: &NamePattern) -> Vec<Site> {
-        let Some((concerned, found)) = self.functions_named(id, wanted) else {
-            return Vec::new();
+    /// The functions whose path ends with `pattern`, by unit and number of their scope. Where none
+    /// has that name, those that a symbol of the name leads to: `malloc` of the C library is
+    /// `__libc_malloc` in its debug information.
+    pub(super) fn functions_called(&self, pattern: &str) -> Vec<(Concerned, Vec<u32>)> {
+        let wanted = NamePattern::new(pattern);
+        let filter = NameFilter::new(self, wanted.last());
+        let found: Vec<_> = self
+            .unit_ids()
+            .into_par_iter()
+            .filter(|id| filter.passes(self, *id))
+            .filter_map(|id| self.functions_named(id, &wanted))
+            .collect();
+        if found.is_empty() {
+            self.functions_at(&self.entries_of_symbol(pattern))
+        } else {
+            found
+        }
+    }
+
+    /// Where the functions begin that a symbol of that name leads to, whatever its version.
+    fn entries_of_symbol(&self, name: &str) -> BTreeSet<LinkAddr> {
+        let is_named = |symbol: &Symbol<'_>| {
+            let bare = symbol.name.split(|byte| *byte == b'@').next();
+            symbol.kind == SymbolKind::Function && bare == Some(name.as_bytes())
         };
-        found
-            .into_iter()
+        let named = self.symbols().filter(is_named);
+        named.map(|symbol| symbol.address).collect()
+    }
+
+    /// The functions that begin there.
+    fn functions_at(&self, entries: &BTreeSet<LinkAddr>) -> Vec<(Concerned, Vec<u32>)> {
+        let units: BTreeSet<UnitId> = entries
+            .iter()
+            .filter_map(|entry| self.unit_at(*entry))
+            .collect();
+        let functions = |id| {
+            let concerned = self.concerned(id)?;
+            let begins = |(_, scope): &(u32, &Scope)| {
+                scope.kind == ScopeKind::Function && entries.contains(&LinkAddr(scope.entry))
+            };
+            let scopes = (0_u32..).zip(&concerned.code.scopes);
+            let found: Vec<u32> = scopes.filter(begins).map(|(index, _)| index).collect();
+            (!found.is_empty()).then_some((concerned, found))
+        };
+        units.into_iter().filter_map(functions).collect()
+    }
+
+    fn starts_of(&self, concerned: &Concerned, functions: &[u32]) -> Vec<Site> {
+        functions
+            .iter()
             .filter_map(|index| {
-                let scope = concerned.code.scope(index)?;
+                let scope = concerned.code.scope(*index)?;
                 let address = concerned.start_of(self, scope)?;
                 concerned.site(self, address)
             })

@@ -9,11 +9,8 @@ use rayon::prelude::*;
 
 use super::code::{Scope, ScopeKind, function_name};
 use super::module::Module;
-use super::name_filter::NameFilter;
-use super::names::NamePattern;
 use super::resolve::{Concerned, SiteError};
 use super::site::{Exit, Site};
-use super::units::UnitId;
 use crate::address::LinkAddr;
 
 /// Bytes of one function that are looked through.
@@ -62,13 +59,10 @@ impl Module {
         find: impl Fn(&Self, &Scope) -> Result<Vec<(LinkAddr, Exit)>, String> + Sync,
     ) -> Result<Vec<Site>, SiteError> {
         self.require_dwarf()?;
-        let wanted = NamePattern::new(pattern);
-        let filter = NameFilter::new(self, wanted.last());
         let found: Vec<Vec<Site>> = self
-            .unit_ids()
-            .into_par_iter()
-            .filter(|id| filter.passes(self, *id))
-            .map(|id| self.places_in(id, &wanted, &find))
+            .functions_called(pattern)
+            .par_iter()
+            .map(|(concerned, functions)| self.places_of(concerned, functions, &find))
             .collect::<Result<_, SiteError>>()?;
         self.require_intact()?;
         let mut sites: Vec<Site> = found.into_iter().flatten().collect();
@@ -98,17 +92,14 @@ impl Module {
         }
     }
 
-    fn places_in(
+    fn places_of(
         &self,
-        id: UnitId,
-        wanted: &NamePattern,
+        concerned: &Concerned,
+        functions: &[u32],
         find: &(impl Fn(&Self, &Scope) -> Result<Vec<(LinkAddr, Exit)>, String> + Sync),
     ) -> Result<Vec<Site>, SiteError> {
-        let Some((concerned, found)) = self.functions_named(id, wanted) else {
-            return Ok(Vec::new());
-        };
         let mut sites = Vec::new();
-        for index in found {
+        for &index in functions {
             let Some(scope) = concerned.code.scope(index) else {
                 continue;
             };
@@ -121,7 +112,7 @@ impl Module {
                 why,
             })?;
             for (address, exit) in places {
-                let Some(mut site) = Concerned::site(&concerned, self, address) else {
+                let Some(mut site) = concerned.site(self, address) else {
                     continue;
                 };
                 // Whatever was inlined there: it is the function that returns.

@@ -293,6 +293,10 @@ fn named_sites(
                     notes: Vec::new(),
                 });
             }
+            // It is there, and something else is wrong with it.
+            Err(error) if !matches!(error, SiteError::NoFunction { .. }) => {
+                return Err(Fault::from(error));
+            }
             Err(error) => {
                 // The executable's near names fit best.
                 first_fault.get_or_insert_with(|| Fault::from(error));

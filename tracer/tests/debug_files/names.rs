@@ -49,3 +49,23 @@ fn name_that_is_missing_brings_near_functions_and_no_other_names() {
     let error = module.function_sites("argumant").expect_err("no function");
     assert_eq!(error.hint(), None);
 }
+
+#[test]
+fn function_is_found_by_the_name_of_a_symbol_that_leads_to_it() {
+    let bench = Bench::new();
+    let source = r#"
+        int __work(int n) { return n * 3; }
+        int work(int n) __attribute__((alias("__work")));
+        int main(int argc, char **argv) { (void)argv; return work(argc); }
+    "#;
+    std::fs::write(bench.path("alias.c"), source).expect("source");
+    bench.run("gcc -g -O0 -o app alias.c");
+    let module = bench.module("app");
+    let by_symbol = module.function_sites("work").expect("sites").sites;
+    let by_name = module.function_sites("__work").expect("sites").sites;
+    assert_eq!(by_symbol.len(), 1);
+    assert_eq!(by_symbol[0].address, by_name[0].address);
+    assert_eq!(by_symbol[0].function, "__work");
+    let returns = module.return_sites("work").expect("returns");
+    assert_eq!(returns.len(), 1);
+}
