@@ -234,6 +234,7 @@ fn scope<'a>(input: &PlanInput<'a>) -> Scope<'a> {
         variables: input.variables,
         statics: input.statics,
         types: input.types,
+        language: input.language,
         text: &input.spec.text,
         returned: input.returned,
         elapsed: false,
@@ -413,7 +414,7 @@ impl<'a> Compiler<'a> {
                 (self.captured(spots, node), name.into())
             }
             Operand::Number(number) => {
-                let (node, ty) = number_node(&number);
+                let (node, ty) = number_node(&number, self.scope.language);
                 let size = u64::from(number.size);
                 let spots = Spots::whole(size, Spot::Number(number.ir));
                 (self.captured(spots, node), ty.into())
@@ -487,8 +488,13 @@ fn lost(operand: &Operand) -> Option<&Unavailable> {
     }
 }
 
-fn number_node(number: &Number) -> (Node, &'static str) {
+/// What a computed number is shown as, and the name of its type in the language.
+fn number_node(number: &Number, language: Language) -> (Node, &'static str) {
     let (size, signed) = (number.size, number.signed);
+    let named = |rust, c| match language {
+        Language::C | Language::Cpp => c,
+        Language::Rust | Language::Other => rust,
+    };
     match number.kind {
         NumberKind::Bool => (
             Node::Bool {
@@ -498,19 +504,20 @@ fn number_node(number: &Number) -> (Node, &'static str) {
             "bool",
         ),
         NumberKind::Char => (Node::Char { size }, "char"),
-        NumberKind::Float => (Node::Float { size }, if size == 4 { "f32" } else { "f64" }),
-        NumberKind::Pointer => (Node::Function, "*const ()"),
+        NumberKind::Float if size == 4 => (Node::Float { size }, named("f32", "float")),
+        NumberKind::Float => (Node::Float { size }, named("f64", "double")),
+        NumberKind::Pointer => (Node::Function, named("*const ()", "void *")),
         NumberKind::Duration => (Node::Nanoseconds, "ns"),
-        NumberKind::Int => {
+        NumberKind::Int | NumberKind::EitherInt => {
             let ty = match (size, signed) {
-                (1, true) => "i8",
-                (1, false) => "u8",
-                (2, true) => "i16",
-                (2, false) => "u16",
-                (4, true) => "i32",
-                (4, false) => "u32",
-                (_, true) => "i64",
-                (_, false) => "u64",
+                (1, true) => named("i8", "signed char"),
+                (1, false) => named("u8", "unsigned char"),
+                (2, true) => named("i16", "short"),
+                (2, false) => named("u16", "unsigned short"),
+                (4, true) => named("i32", "int"),
+                (4, false) => named("u32", "unsigned int"),
+                (_, true) => named("i64", "long"),
+                (_, false) => named("u64", "unsigned long"),
             };
             (Node::Int { size, signed }, ty)
         }

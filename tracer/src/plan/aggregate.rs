@@ -20,7 +20,7 @@ use super::expr::{Number, NumberKind, Operand, Resolver};
 use super::ir::{Ir, Spots};
 use super::shape::{Node, Slot};
 use super::{Asm, Compiler, PlanError, names, number_node};
-use crate::debuginfo::types::{TypeId, TypeKind};
+use crate::debuginfo::types::{Language, TypeId, TypeKind};
 use crate::lang::ast::{Action, Expr, ProbeSpec, Special};
 use crate::redact::Redactor;
 use crate::unavailable::Unavailable;
@@ -292,12 +292,14 @@ fn count_by(
     let operand = Resolver::new(&compiler.builder, compiler.scope).operand(by)?;
     let (spots, ty) = match operand {
         Operand::Unknown(_, error) => return Err(error),
-        Operand::Number(number) => return number_key(asm, by, expr, &number),
+        Operand::Number(number) => {
+            return number_key(asm, by, expr, (&number, compiler.scope.language));
+        }
         Operand::Place(spots, ty) => (spots, ty),
         Operand::Special(Special::Thread) => return thread_key(compiler, asm, by, expr),
         Operand::Special(_) => {
             let number = Resolver::new(&compiler.builder, compiler.scope).number(by)?;
-            return number_key(asm, by, expr, &number);
+            return number_key(asm, by, expr, (&number, compiler.scope.language));
         }
         Operand::Text(_) | Operand::Null => {
             return Err(PlanError::at(by, "hits cannot be counted by this"));
@@ -331,7 +333,7 @@ fn value_key(
         // A pointer that is a number counts as one.
         let number = Resolver::new(&compiler.builder, compiler.scope).number_at(by, &spots, ty);
         return match number {
-            Ok(number) => number_key(asm, by, expr, &number),
+            Ok(number) => number_key(asm, by, expr, (&number, compiler.scope.language)),
             Err(_) => Err(PlanError::at(
                 by,
                 format!("`{name}` has parts elsewhere, hits cannot be counted by it"),
@@ -366,9 +368,14 @@ fn value_key(
     })
 }
 
-fn number_key(asm: &mut Asm, by: &Expr, expr: Arc<str>, number: &Number) -> Result<Key, PlanError> {
+fn number_key(
+    asm: &mut Asm,
+    by: &Expr,
+    expr: Arc<str>,
+    (number, language): (&Number, Language),
+) -> Result<Key, PlanError> {
     tally(asm, by, &number.ir)?;
-    let (node, ty) = number_node(number);
+    let (node, ty) = number_node(number, language);
     Ok(Key {
         expr,
         ty: ty.into(),
@@ -493,7 +500,10 @@ fn histogram(
             )),
         );
     }
-    let (ty, signed) = (number_node(&number).1, number.signed);
+    let (ty, signed) = (
+        number_node(&number, compiler.scope.language).1,
+        number.signed,
+    );
     let (ir, buckets) = match step {
         None => {
             let operation = if signed { alu::SBITS } else { alu::BITS };

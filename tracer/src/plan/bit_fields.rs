@@ -60,9 +60,10 @@ impl Builder<'_> {
 impl BitField {
     /// Its number, of a value of `whole` bytes at `spots`.
     pub(super) fn spots(&self, spots: &Spots, whole: u64) -> Spots {
-        let spot = self
-            .number(spots, whole)
-            .map_or_else(Spot::Missing, Spot::Number);
+        // There are 64 at most, else there is no number.
+        let bits = self.bits.1.min(64) as u8;
+        let number = self.number(spots, whole);
+        let spot = number.map_or_else(Spot::Missing, |number| Spot::Bits(number, bits));
         Spots::whole(self.size, spot)
     }
 

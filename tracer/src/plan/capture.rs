@@ -315,7 +315,9 @@ impl<'a, 'b> Capture<'a, 'b> {
                 let (src, offset) = self.asm.address(address, &mut exits)?;
                 (src, offset, COPY)
             }
-            Spot::Number(number) => (self.asm.value(number, &mut exits)?, 0, EMIT),
+            Spot::Number(number) | Spot::Bits(number, _) => {
+                (self.asm.value(number, &mut exits)?, 0, EMIT)
+            }
             _ => return Err(Unavailable::OptimisedOut),
         };
         self.asm.emit(Op {

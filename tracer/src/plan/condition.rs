@@ -5,6 +5,7 @@ use tracer_common::op::{COMM, alu, cond};
 
 use super::PlanError;
 use super::build::Builder;
+use super::expr::conversions::{Origin, common};
 use super::expr::{Number, NumberKind, Operand, Resolver};
 use super::ir::{Ir, Spot, Spots, Test, TextKind, TextTest};
 use super::wide::{self, Side};
@@ -181,8 +182,24 @@ fn compare(
         });
     }
     let numbers = |resolver: &Resolver<'_, '_>, a, b| {
+        let origins = (resolver.origin_of(&a), resolver.origin_of(&b));
         let (a, b) = (resolver.number_of(left, a)?, resolver.number_of(right, b)?);
-        numbers(expr, relation, a, b)
+        // However the compiler has it, one compares alike with a number not below zero.
+        let alike = |origin, field: &Number, other: &Number| {
+            matches!(origin, Origin::Bits(33..64))
+                && matches!(other.ir, Ir::Const(value) if value as i64 >= 0)
+                && (!field.signed || other.signed)
+        };
+        if !resolver.is_c() || alike(origins.0, &a, &b) || alike(origins.1, &b, &a) {
+            return numbers(expr, relation, a, b);
+        }
+        let a = resolver.promoted(left, a, origins.0)?;
+        let b = resolver.promoted(right, b, origins.1)?;
+        let computed = |one: &Number| !matches!(one.kind, NumberKind::Pointer | NumberKind::Float);
+        if computed(&a) && computed(&b) {
+            return Ok(c_numbers(relation, a, b));
+        }
+        numbers(expr, relation, a.settled(), b.settled())
     };
     let (place, place_expr, other, other_expr) = match (&a, &b) {
         (Operand::Place(spots, ty), other) => ((spots, *ty), left, other, right),
@@ -338,6 +355,17 @@ fn numbers(expr: &Expr, relation: u8, a: Number, b: Number) -> Result<Test, Plan
         return Err(error.hint(Some("compare it with a number: `x > 1.5`".into())));
     }
     Ok(relate(relation, a, b))
+}
+
+/// `a RELATION b` of promoted numbers of C and C++, in the type that these have in common.
+fn c_numbers(relation: u8, a: Number, b: Number) -> Test {
+    let (a, b) = common(a, b);
+    if matches!(relation, cond::EQ | cond::NE) {
+        return Test::compare(relation, a.ir, b.ir);
+    }
+    let (a, b) = (a.below_both(), b.below_both());
+    let relation = if a.signed { signed(relation) } else { relation };
+    Test::compare(relation, a.ir, b.ir)
 }
 
 /// `a RELATION b` of the numbers themselves, whatever their types.

@@ -6,6 +6,7 @@
 
 mod arithmetic;
 mod casts;
+pub(super) mod conversions;
 mod elements;
 
 use tracer_common::op::{ELAPSED, HIT, PID, TID};
@@ -68,6 +69,9 @@ pub(super) struct Scalar {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NumberKind {
     Int,
+    /// `int` or `unsigned int` of C++, of which debug information does not say which; below the
+    /// end of both once something was computed with it.
+    EitherInt,
     Bool,
     Char,
     Pointer,
@@ -83,6 +87,8 @@ pub(super) struct Scope<'a> {
     pub(super) variables: &'a [Variable],
     pub(super) statics: &'a dyn Fn(&str) -> Option<Variable>,
     pub(super) types: &'a dyn Fn(&str) -> Vec<TypeId>,
+    /// What the source is written in.
+    pub(super) language: Language,
     /// The probe's text, which the positions of expressions count in.
     pub(super) text: &'a str,
     /// At an exit of a function: what it returns.
@@ -156,19 +162,27 @@ impl<'a, 'b> Resolver<'a, 'b> {
             }
             ExprKind::Special(special) => Ok(Operand::Special(*special)),
             ExprKind::Int(value) => match u64::try_from(*value) {
-                Ok(value) => Ok(Operand::Number(Number {
-                    ir: Ir::Const(value),
-                    size: 8,
-                    signed: i64::try_from(value).is_ok(),
-                    kind: NumberKind::Int,
-                })),
+                Ok(value) => {
+                    let text = self.scope.text.get(expr.span.clone()).unwrap_or_default();
+                    let (size, signed) = if self.is_c() {
+                        conversions::literal_type(text, value)
+                    } else {
+                        (8, i64::try_from(value).is_ok())
+                    };
+                    Ok(Operand::Number(Number {
+                        ir: Ir::Const(value).extend(size, signed),
+                        size,
+                        signed,
+                        kind: NumberKind::Int,
+                    }))
+                }
                 Err(_) => Err(wide::too_wide(expr, "numbers of more than 64 bits")),
             },
             ExprKind::Bool(value) => Ok(Operand::Number(Number::truth(Test::Known(*value)))),
             ExprKind::Char(c) => Ok(Operand::Number(Number {
                 ir: Ir::Const(u64::from(u32::from(*c))),
                 size: 4,
-                signed: false,
+                signed: self.is_c(),
                 kind: NumberKind::Char,
             })),
             ExprKind::Str(text) => Ok(Operand::Text(text.clone())),
@@ -458,6 +472,7 @@ impl<'a, 'b> Resolver<'a, 'b> {
             let spot = match spot {
                 Spot::Memory(address) => Spot::Memory(guard(address)),
                 Spot::Number(number) => Spot::Number(guard(number)),
+                Spot::Bits(number, bits) => Spot::Bits(guard(number), bits),
                 Spot::Missing(why) => Spot::Missing(why),
                 // Known whatever is active: what it is then can be asked of numbers only.
                 known => match Spots::whole(size, known).number() {

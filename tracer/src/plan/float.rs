@@ -40,7 +40,10 @@ pub(super) fn compare(
             let ordered = Test::compare(order(relation), key(a), key(b));
             Some(apart_from_nan(relation, numbers, ordered))
         }
-        (Side::Known(a), Side::Known(b)) => Some(Test::Known(holds(relation, a, b))),
+        // Two integers are compared as such, in the types that they have.
+        (Side::Known(a), Side::Known(b)) if has_fraction(left.0) || has_fraction(right.0) => {
+            Some(Test::Known(holds(relation, a, b)))
+        }
         _ => None,
     }
 }
@@ -69,6 +72,15 @@ fn literal(expr: &Expr) -> Option<f64> {
         ExprKind::Int(value) if *value <= 1 << 53 => Some(*value as f64),
         ExprKind::Unary(UnaryOp::Neg, inner) => literal(inner).map(|value| -value),
         _ => None,
+    }
+}
+
+/// Whether a literal is written as a float.
+fn has_fraction(literal: &Expr) -> bool {
+    match &literal.kind {
+        ExprKind::Float(_) => true,
+        ExprKind::Unary(_, inner) => has_fraction(inner),
+        _ => false,
     }
 }
 

@@ -36,11 +36,13 @@ pub(super) enum Failure {
     Untouched = tracer_common::record::CHUNK_PLAN + 7,
     /// A shift by as many bits as the number has, or more.
     Shift = tracer_common::record::CHUNK_PLAN + 8,
+    /// It is an `int` or an `unsigned int`, which would differ.
+    Sign = tracer_common::record::CHUNK_PLAN + 9,
 }
 
 impl Failure {
     /// All but [`Failure::Fault`].
-    pub(super) const MARKS: [Self; 9] = [
+    pub(super) const MARKS: [Self; 10] = [
         Self::Null,
         Self::Bounds,
         Self::Division,
@@ -50,6 +52,7 @@ impl Failure {
         Self::Thread,
         Self::Untouched,
         Self::Shift,
+        Self::Sign,
     ];
 
     /// What the user is told.
@@ -60,6 +63,10 @@ impl Failure {
             Self::Bounds => Unavailable::Invalid("index out of bounds".into()),
             Self::Division => Unavailable::Invalid("division by zero".into()),
             Self::Shift => Unavailable::Invalid("shift by all bits of the number or more".into()),
+            Self::Sign => {
+                let what = "an enum that may be an `int` or an `unsigned int`, which differ here";
+                Unavailable::Unsupported(what.into())
+            }
             Self::Long => Unavailable::Unsupported("a text as long to look through".into()),
             Self::Caller => {
                 let what = "the value at the function's entry, called from there";
@@ -335,6 +342,8 @@ pub(super) enum Spot {
     Memory(Ir),
     /// The low bytes of a number.
     Number(Ir),
+    /// The number in a bit field of so many bits.
+    Bits(Ir, u8),
     /// Known now.
     Bytes(Vec<u8>),
     /// A pointer to something that has no address: its place, the offset into it.
@@ -450,10 +459,10 @@ impl Spot {
     fn part(&self, offset: u64, size: u64, of: u64) -> Self {
         match self {
             Self::Memory(address) => Self::Memory(address.clone().plus(offset)),
-            Self::Number(number) if offset < 8 => {
+            Self::Number(number) | Self::Bits(number, _) if offset < 8 => {
                 Self::Number(Ir::alu(alu::SHR, number.clone(), Ir::Const(offset * 8)))
             }
-            Self::Number(_) => Self::Missing(Unavailable::BadDebugInfo(
+            Self::Number(_) | Self::Bits(..) => Self::Missing(Unavailable::BadDebugInfo(
                 "value larger than its register".into(),
             )),
             Self::Bytes(bytes) => {
@@ -482,7 +491,7 @@ impl Spot {
             Self::Memory(_) => Err(Unavailable::Unsupported(format!(
                 "a number of {size} bytes"
             ))),
-            Self::Number(number) => Ok(number.clone().extend(size, false)),
+            Self::Number(number) | Self::Bits(number, _) => Ok(number.clone().extend(size, false)),
             Self::Bytes(bytes) => {
                 let mut wide = [0; 8];
                 for (to, from) in wide.iter_mut().zip(bytes.iter().take(usize::from(size))) {

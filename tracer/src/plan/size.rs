@@ -50,7 +50,7 @@ impl Spots {
     /// Whether it takes more steps to find it than are computed.
     pub(super) fn is_too_large(&self) -> bool {
         self.0.iter().any(|(_, spot)| match spot {
-            Spot::Memory(of) | Spot::Number(of) => of.is_too_large(),
+            Spot::Memory(of) | Spot::Number(of) | Spot::Bits(of, _) => of.is_too_large(),
             Spot::Bytes(_) | Spot::Implicit(..) | Spot::Missing(_) => false,
         })
     }

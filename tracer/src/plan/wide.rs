@@ -169,6 +169,10 @@ pub(super) fn compare(
         (Side::Other(a), Side::Other(b)) => return Ok(Err((a, b))),
         (a, b) => (a.wide(resolver, left)?, b.wide(resolver, right)?),
     };
+    // C and C++ convert the other one to the type that has no sign.
+    if resolver.is_c() && (a.large || b.large) {
+        return Ok(Ok(relate(relation, false, a, b)));
+    }
     Ok(Ok(compared(relation, a, b)))
 }
 
@@ -228,7 +232,11 @@ pub(super) fn binary(
         return Ok(Err((a, b)));
     }
     let (a, b) = (a.wide(resolver, left)?, b.wide(resolver, right)?);
-    let Some(ty) = a.ty.or(b.ty) else {
+    let ty = match resolver.is_c() && b.large {
+        true => b.ty.or(a.ty),
+        false => a.ty.or(b.ty),
+    };
+    let Some(ty) = ty else {
         return Err(too_wide(expr, "numbers of more than 64 bits"));
     };
     let each = |operation| {

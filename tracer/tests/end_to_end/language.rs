@@ -32,7 +32,7 @@ fn conditions_let_exactly_their_hits_through() {
         return;
     }
     let hits = |holds: fn(i64) -> bool| (1..=CALLS).filter(|number| holds(*number)).count() as u64;
-    let cases: [(&str, u64, u64); 13] = [
+    let cases: [(&str, u64, u64); 15] = [
         ("number > 40 && number <= 60", 20, 0),
         ("request->bytes < 0 || number == 100", 50, 0),
         ("!(number % 2 == 0)", 50, 0),
@@ -48,7 +48,9 @@ fn conditions_let_exactly_their_hits_through() {
             0,
         ),
         ("request->weight >= 12.5", hits(|n| n >= 50), 0),
-        ("1 << (number - 10) > 0", 63, 36),
+        ("1 << (number - 10) > 0", 31, 68),
+        ("number & 3 == 3", hits(|n| n & 1 == 1), 0),
+        ("(number & 3) == 3", 25, 0),
         ("100 / (number - 50) > 1 && $pid == $tid && $hit > 0", 50, 1),
     ];
     let probes: Vec<String> = cases

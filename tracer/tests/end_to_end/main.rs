@@ -21,6 +21,7 @@ mod libcxx;
 mod lifetime;
 mod linkers;
 mod load;
+mod numbers;
 mod places;
 mod placing;
 mod privileges;

@@ -6,9 +6,9 @@ use super::super::PlanError;
 use super::super::condition;
 use super::super::ir::{Failure, Ir, Spot, Spots, divide};
 use super::super::wide::{self, Side};
-use super::{Number, NumberKind, Operand, Resolver};
+use super::{Number, NumberKind, Operand, Resolver, conversions};
 use crate::debuginfo::types::{Language, TypeId, TypeKind};
-use crate::lang::ast::{BinaryOp, Expr, ExprKind, UnaryOp};
+use crate::lang::ast::{BinaryOp, Expr, UnaryOp};
 
 /// Bytes between the elements that a pointer points to, and its type.
 type Stride = (u64, TypeId);
@@ -50,8 +50,12 @@ impl Resolver<'_, '_> {
                 Side::Wide(wide) => wide::unary(op, wide)
                     .ok_or_else(|| wide::too_wide(expr, "numbers of more than 64 bits")),
                 side => {
-                    let of_c = self.is_of_c(inner, &side);
+                    let origin = self.origin(&side);
                     let number = side.number(self, inner)?;
+                    if self.is_c() {
+                        let number = self.promoted(inner, number, origin)?;
+                        return Ok(Operand::Number(conversions::unary(op, number)));
+                    }
                     Ok(Operand::Number(match op {
                         UnaryOp::Neg => Number {
                             ir: Ir::alu(alu::SUB, Ir::Const(0), number.ir).folded(),
@@ -59,7 +63,6 @@ impl Resolver<'_, '_> {
                             signed: true,
                             kind: NumberKind::Int,
                         },
-                        _ if of_c => self.bit_not(number.promoted()),
                         _ => self.bit_not(number),
                     }))
                 }
@@ -87,22 +90,14 @@ impl Resolver<'_, '_> {
         }
     }
 
-    /// Whether it is a number of C or C++, which computes with no fewer bits than an `int` has.
-    fn is_of_c(&self, expr: &Expr, side: &Side) -> bool {
-        match (side, &expr.kind) {
-            (Side::Other(Operand::Place(_, ty)), _) => {
-                self.builder.resolve(*ty).language != Language::Rust
-            }
-            (_, ExprKind::Cast(inner, _)) => self.is_c_cast(expr, inner),
-            _ => false,
-        }
-    }
-
     /// An integer of a Rust program, of which `!` turns the bits.
     pub(in crate::plan) fn rust_integer(
         &mut self,
         expr: &Expr,
     ) -> Result<Option<Number>, PlanError> {
+        if self.is_c() {
+            return Ok(None);
+        }
         // What has no place is not looked into twice: that would double with each `!`.
         if expr.is_computed() {
             return Ok(None);
@@ -144,14 +139,29 @@ impl Resolver<'_, '_> {
             return Ok(Operand::Number(Number::truth(test)));
         }
         let sides = (Side::new(self, left)?, Side::new(self, right)?);
-        let of_c = self.is_of_c(left, &sides.0);
+        let origins = (self.origin(&sides.0), self.origin(&sides.1));
         let strides = (self.stride(left, &sides.0), self.stride(right, &sides.1));
-        let (a, b) = match wide::binary(self, expr, op, sides, (left, right))? {
+        let (mut a, mut b) = match wide::binary(self, expr, op, sides, (left, right))? {
             Ok(operand) => return Ok(operand),
             Err(numbers) => numbers,
         };
+        if self.is_c() {
+            a = self.promoted(left, a, origins.0)?;
+            b = self.promoted(right, b, origins.1)?;
+        }
         if a.kind == NumberKind::Pointer || b.kind == NumberKind::Pointer {
+            let (a, b) = (a.settled(), b.settled());
             return self.pointers(expr, op, (a, strides.0), (b, strides.1));
+        }
+        if self.is_c() {
+            let number = match op {
+                BinaryOp::Shl | BinaryOp::Shr => {
+                    let count = self.shift_count(expr, &a, b)?;
+                    conversions::shift(op, a, count)
+                }
+                _ => conversions::arithmetic(op, a, b),
+            };
+            return Ok(Operand::Number(number));
         }
         let small = a.size < 8 && b.size < 8;
         // What one of them cannot hold as a signed number makes the result unsigned.
@@ -168,7 +178,7 @@ impl Resolver<'_, '_> {
             BinaryOp::BitOr => Ir::alu(alu::OR, a.ir, b.ir),
             BinaryOp::BitXor => Ir::alu(alu::XOR, a.ir, b.ir),
             _ => {
-                let count = shift_count(expr, &a, of_c, b)?;
+                let count = self.shift_count(expr, &a, b)?;
                 let operation = match op {
                     BinaryOp::Shl => alu::SHL,
                     _ if a.signed => alu::SAR,
@@ -247,20 +257,44 @@ impl Resolver<'_, '_> {
             .map(|size| (size, ty))
     }
 
-    /// Whether a cast stands in front of what it casts.
-    fn is_c_cast(&self, expr: &Expr, inner: &Expr) -> bool {
-        let before = self.scope.text.get(expr.span.start..inner.span.start);
-        before.is_some_and(|text| text.contains(char::is_alphabetic))
+    /// By how many bits a number is shifted: fewer than it has, since more are undefined in C and
+    /// C++ and a panic in Rust.
+    fn shift_count(&self, expr: &Expr, shifted: &Number, count: Number) -> Result<Ir, PlanError> {
+        // Rust shifts no truths.
+        let least = if shifted.kind == NumberKind::Bool {
+            4
+        } else {
+            1
+        };
+        let bits = u64::from(shifted.size.max(least)) * 8;
+        match count.ir.folded() {
+            Ir::Const(known) if known >= bits => {
+                let by = if count.signed {
+                    (known as i64).to_string()
+                } else {
+                    known.to_string()
+                };
+                let message = format!("a shift by {by} of a number of {bits} bits");
+                let mut hint = format!("it can be shifted by 0 to {}", bits - 1);
+                if (bits..64).contains(&known) {
+                    let cast = match (self.is_c(), shifted.signed) {
+                        (false, true) => "behind `as i64`",
+                        (false, false) => "behind `as u64`",
+                        (true, true) => "behind `(long)`",
+                        (true, false) => "behind `(unsigned long)`",
+                    };
+                    hint = format!("{hint}; {cast} it has 64 bits");
+                }
+                Err(PlanError::at(expr, message).hint(Some(hint)))
+            }
+            count => Ok(count.below(bits, Failure::Shift)),
+        }
     }
 
-    /// `x as char` of Rust, and C's `(char)x`, by the language of `x`.
-    fn character(&mut self, expr: &Expr, inner: &Expr) -> Result<Operand, PlanError> {
-        let is_rust = match self.rust_integer(inner)? {
-            Some(_) => true,
-            None => inner.is_computed() && !self.is_c_cast(expr, inner),
-        };
+    /// `x as char` of Rust, and C's `(char)x`.
+    fn character(&mut self, inner: &Expr) -> Result<Operand, PlanError> {
         let number = Side::new(self, inner)?.number(self, inner)?;
-        let (size, signed) = if is_rust { (4, false) } else { (1, true) };
+        let (size, signed) = if self.is_c() { (1, true) } else { (4, false) };
         Ok(Operand::Number(Number {
             ir: number.ir.extend(size, signed),
             size,
@@ -276,7 +310,7 @@ impl Resolver<'_, '_> {
         ty: &str,
     ) -> Result<Operand, PlanError> {
         if ty == "char" {
-            return self.character(expr, inner);
+            return self.character(inner);
         }
         let Some((size, signed)) = integer_type(ty) else {
             return self.named_cast(expr, inner, ty);
@@ -294,52 +328,8 @@ impl Resolver<'_, '_> {
     }
 }
 
-impl Number {
-    /// As C and C++ compute with it: what is smaller than an `int` becomes one.
-    fn promoted(self) -> Self {
-        if self.size >= 4 {
-            return self;
-        }
-        Self {
-            size: 4,
-            signed: true,
-            kind: NumberKind::Int,
-            ..self
-        }
-    }
-}
-
-/// By how many bits a number is shifted: fewer than it has, since more are undefined in C and C++
-/// and a panic in Rust.
-fn shift_count(expr: &Expr, shifted: &Number, of_c: bool, count: Number) -> Result<Ir, PlanError> {
-    // Rust shifts no truths.
-    let least = if of_c || shifted.kind == NumberKind::Bool {
-        4
-    } else {
-        1
-    };
-    let bits = u64::from(shifted.size.max(least)) * 8;
-    match count.ir.folded() {
-        Ir::Const(known) if known >= bits => {
-            let by = if count.signed {
-                (known as i64).to_string()
-            } else {
-                known.to_string()
-            };
-            let message = format!("a shift by {by} of a number of {bits} bits");
-            let mut hint = format!("it can be shifted by 0 to {}", bits - 1);
-            if (bits..64).contains(&known) {
-                let wider = if shifted.signed { "i64" } else { "u64" };
-                hint = format!("{hint}; behind `as {wider}` it has 64 bits");
-            }
-            Err(PlanError::at(expr, message).hint(Some(hint)))
-        }
-        count => Ok(count.below(bits, Failure::Shift)),
-    }
-}
-
 /// Bytes and sign of the integer type of that name.
-fn integer_type(ty: &str) -> Option<(u8, bool)> {
+pub(super) fn integer_type(ty: &str) -> Option<(u8, bool)> {
     Some(match ty {
         "u8" | "uint8_t" => (1, false),
         "i8" | "int8_t" => (1, true),

@@ -1,0 +1,152 @@
+//! Random expressions as C computes them, by the rules of its standard, for an `int` of 32 bits and
+//! a `long` of 64.
+
+use super::expressions::{Fault, VARIABLES, expr, number, truth};
+use super::numbers::Random;
+use crate::lang::ast::{BinaryOp, Expr, ExprKind, UnaryOp};
+
+/// An integer of C: its number, and bits and sign of its type.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct OfC {
+    pub(super) number: i128,
+    pub(super) bits: u32,
+    pub(super) signed: bool,
+}
+
+impl OfC {
+    /// The number of the type that is the same modulo a power of two.
+    fn new(number: i128, bits: u32, signed: bool) -> Self {
+        let modulus = 1_i128 << bits;
+        let mut number = number.rem_euclid(modulus);
+        if signed && number >= modulus / 2 {
+            number -= modulus;
+        }
+        Self {
+            number,
+            bits,
+            signed,
+        }
+    }
+
+    fn into(self, (bits, signed): (u32, bool)) -> Self {
+        Self::new(self.number, bits, signed)
+    }
+
+    /// 6.3.1.1: an `int` has all numbers of each type of fewer bits.
+    fn promoted(self) -> Self {
+        if self.bits < 32 {
+            self.into((32, true))
+        } else {
+            self
+        }
+    }
+}
+
+/// 6.3.1.8 for promoted types, by ranks that grow with the bits.
+fn usual(a: OfC, b: OfC) -> (u32, bool) {
+    if a.signed == b.signed {
+        return (a.bits.max(b.bits), a.signed);
+    }
+    let (signed, unsigned) = if a.signed { (a, b) } else { (b, a) };
+    if unsigned.bits >= signed.bits {
+        (unsigned.bits, false)
+    } else {
+        // It has all numbers of the other.
+        (signed.bits, true)
+    }
+}
+
+/// What C computes; 6.5.5 to 6.5.14, where those leave it open as the compilers' code for x86.
+pub(super) fn evaluate_c(tree: &Expr, frame: &[u8]) -> Result<OfC, Fault> {
+    use BinaryOp as B;
+    let truth = |value: bool| OfC::new(i128::from(value), 32, true);
+    Ok(match &tree.kind {
+        ExprKind::Name { path, .. } => {
+            let (_, size, signed, at) = *VARIABLES
+                .iter()
+                .find(|(name, ..)| name == path)
+                .expect("one of ours");
+            let bytes = frame[at..at + size as usize].iter().rev();
+            let number = bytes.fold(0, |sum, byte| sum << 8 | i128::from(*byte));
+            OfC::new(number, size as u32 * 8, signed)
+        }
+        // 6.4.4.1 of decimal ones; what no signed type has is `unsigned long` to the compilers.
+        ExprKind::Int(value) => {
+            let number = i128::try_from(*value).expect("of 64 bits");
+            let types = [(32, true), (64, true), (64, false)];
+            let fits = types.map(|(bits, signed)| OfC::new(number, bits, signed));
+            let found = fits.into_iter().find(|one| one.number == number);
+            found.expect("of 64 bits")
+        }
+        ExprKind::Unary(UnaryOp::Not, inner) => truth(evaluate_c(inner, frame)?.number == 0),
+        ExprKind::Unary(op, inner) => {
+            let inner = evaluate_c(inner, frame)?.promoted();
+            let number = match op {
+                UnaryOp::Neg => -inner.number,
+                _ => -1 - inner.number,
+            };
+            OfC::new(number, inner.bits, inner.signed)
+        }
+        ExprKind::Cast(inner, ty) => {
+            let bits: u32 = ty[1..].parse().expect("bits");
+            evaluate_c(inner, frame)?.into((bits, ty.starts_with('i')))
+        }
+        ExprKind::Binary(B::And, a, b) => {
+            truth(evaluate_c(a, frame)?.number != 0 && evaluate_c(b, frame)?.number != 0)
+        }
+        ExprKind::Binary(B::Or, a, b) => {
+            truth(evaluate_c(a, frame)?.number != 0 || evaluate_c(b, frame)?.number != 0)
+        }
+        ExprKind::Binary(op, a, b) => {
+            let a = evaluate_c(a, frame)?.promoted();
+            let b = evaluate_c(b, frame)?.promoted();
+            let both = usual(a, b);
+            let (x, y) = (a.into(both).number, b.into(both).number);
+            let in_both = |number| OfC::new(number, both.0, both.1);
+            let in_left = |number| OfC::new(number, a.bits, a.signed);
+            let by = u32::try_from(b.number).ok().filter(|by| *by < a.bits);
+            match op {
+                B::Add => in_both(x + y),
+                B::Sub => in_both(x - y),
+                // Of more than 128 bits, the low ones are the same.
+                B::Mul => in_both(x.wrapping_mul(y)),
+                B::Div => in_both(x.checked_div(y).ok_or(Fault)?),
+                B::Rem => in_both(x.checked_rem(y).ok_or(Fault)?),
+                B::BitAnd => in_both(x & y),
+                B::BitOr => in_both(x | y),
+                B::BitXor => in_both(x ^ y),
+                B::Shl => in_left(a.number << by.ok_or(Fault)?),
+                B::Shr => in_left(a.number >> by.ok_or(Fault)?),
+                B::Eq => truth(x == y),
+                B::Ne => truth(x != y),
+                B::Lt => truth(x < y),
+                B::Le => truth(x <= y),
+                B::Gt => truth(x > y),
+                _ => truth(x >= y),
+            }
+        }
+        other => panic!("{other:?} is not made here"),
+    })
+}
+
+/// A number of C's: truths may stand where numbers do.
+pub(super) fn number_of_c(random: &mut Random, depth: u32) -> Expr {
+    if depth > 0 && random.below(8) == 0 {
+        return truth(random, 0);
+    }
+    if depth == 0 || random.below(6) == 0 {
+        return number(random, depth);
+    }
+    let tree = number(random, 1);
+    let inner = Box::new(number_of_c(random, depth - 1));
+    match tree.kind {
+        ExprKind::Binary(op, left, right) if matches!(op, BinaryOp::Shl | BinaryOp::Shr) => {
+            let _ = left;
+            expr(ExprKind::Binary(op, inner, right))
+        }
+        ExprKind::Binary(op, left, _) => expr(ExprKind::Binary(op, left, inner)),
+        ExprKind::Unary(op, _) => expr(ExprKind::Unary(op, inner)),
+        ExprKind::Cast(_, ty) => expr(ExprKind::Cast(inner, ty)),
+        _ => *inner,
+    }
+}
