@@ -37,47 +37,46 @@ use aya_ebpf::helpers::generated::bpf_get_attach_cookie;
 use aya_ebpf::macros::uprobe;
 use aya_ebpf::programs::ProbeContext;
 
+/// Runs the site that the attach cookie names.
+#[inline(always)]
+fn run<const WHOLE: bool>(ctx: &ProbeContext) -> u32 {
+    // SAFETY: the context is the one that the kernel gave to this program.
+    let cookie = unsafe { bpf_get_attach_cookie(ctx.as_ptr()) };
+    machine::hit::<WHOLE>(ctx.as_ptr().cast::<pt_regs>(), cookie as u32);
+    0
+}
+
 /// A site was hit.
 #[uprobe(sleepable)]
 pub fn hit(ctx: ProbeContext) -> u32 {
-    // SAFETY: the context is the one that the kernel gave to this program.
-    let cookie = unsafe { bpf_get_attach_cookie(ctx.as_ptr()) };
-    machine::hit::<true>(ctx.as_ptr().cast::<pt_regs>(), cookie as u32);
-    0
+    run::<true>(&ctx)
 }
 
 /// A site was hit whose plan fetches or counts, and no more.
 #[uprobe(sleepable)]
 pub fn plain(ctx: ProbeContext) -> u32 {
-    // SAFETY: as in `hit`.
-    let cookie = unsafe { bpf_get_attach_cookie(ctx.as_ptr()) };
-    machine::hit::<false>(ctx.as_ptr().cast::<pt_regs>(), cookie as u32);
-    0
+    run::<false>(&ctx)
 }
 
 /// The same as `hit` where the site is in all processes that run its file: those that are not of the
 /// family are left at once.
 #[uprobe(sleepable)]
 pub fn hit_of(ctx: ProbeContext) -> u32 {
-    if !forks::is_member() {
-        return 0;
+    if forks::is_member() {
+        run::<true>(&ctx)
+    } else {
+        0
     }
-    // SAFETY: as in `hit`.
-    let cookie = unsafe { bpf_get_attach_cookie(ctx.as_ptr()) };
-    machine::hit::<true>(ctx.as_ptr().cast::<pt_regs>(), cookie as u32);
-    0
 }
 
 /// The same as `plain`, likewise.
 #[uprobe(sleepable)]
 pub fn plain_of(ctx: ProbeContext) -> u32 {
-    if !forks::is_member() {
-        return 0;
+    if forks::is_member() {
+        run::<false>(&ctx)
+    } else {
+        0
     }
-    // SAFETY: as in `hit`.
-    let cookie = unsafe { bpf_get_attach_cookie(ctx.as_ptr()) };
-    machine::hit::<false>(ctx.as_ptr().cast::<pt_regs>(), cookie as u32);
-    0
 }
 
 #[cfg(not(test))]

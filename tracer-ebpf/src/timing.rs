@@ -62,7 +62,7 @@ pub static BEGUN_KEPT: HashMap<BegunKey, Kept> =
     HashMap::with_max_entries(MAX_BEGUN_KEPT, BPF_F_NO_PREALLOC);
 
 /// Turns of loops, and calls, that are on their way to the next site.
-#[map(name = "TURNS")]
+#[map(name = "UNDERWAY")]
 pub static UNDERWAY: HashMap<BegunKey, u64> =
     HashMap::with_max_entries(MAX_TURNS, BPF_F_NO_PREALLOC);
 

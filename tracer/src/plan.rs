@@ -104,10 +104,9 @@ pub struct PlanInput<'a> {
 impl PlanInput<'_> {
     /// The probe as the language of the site reads it.
     fn ordered(&self) -> Result<ProbeSpec, SyntaxError> {
-        self.spec.ordered(match self.language {
-            Language::C | Language::Cpp => Syntax::C,
-            Language::Rust | Language::Other => Syntax::Rust,
-        })
+        let is_c = self.language.is_c();
+        self.spec
+            .ordered(if is_c { Syntax::C } else { Syntax::Rust })
     }
 }
 
@@ -491,10 +490,7 @@ fn lost(operand: &Operand) -> Option<&Unavailable> {
 /// What a computed number is shown as, and the name of its type in the language.
 fn number_node(number: &Number, language: Language) -> (Node, &'static str) {
     let (size, signed) = (number.size, number.signed);
-    let named = |rust, c| match language {
-        Language::C | Language::Cpp => c,
-        Language::Rust | Language::Other => rust,
-    };
+    let named = |rust, c| if language.is_c() { c } else { rust };
     match number.kind {
         NumberKind::Bool => (
             Node::Bool {

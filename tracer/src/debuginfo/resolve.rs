@@ -459,7 +459,7 @@ impl Module {
     }
 
     /// Where the functions begin that a symbol of that name leads to, whatever its version.
-    fn entries_of_symbol(&self, name: &str) -> BTreeSet<LinkAddr> {
+    pub(crate) fn entries_of_symbol(&self, name: &str) -> BTreeSet<LinkAddr> {
         let is_named = |symbol: &Symbol<'_>| {
             let bare = symbol.name.split(|byte| *byte == b'@').next();
             symbol.kind == SymbolKind::Function && bare == Some(name.as_bytes())

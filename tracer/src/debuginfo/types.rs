@@ -24,6 +24,14 @@ pub enum Language {
     Other,
 }
 
+impl Language {
+    /// Whether it computes as C does: C or C++.
+    #[must_use]
+    pub const fn is_c(self) -> bool {
+        matches!(self, Self::C | Self::Cpp)
+    }
+}
+
 /// A type that implements a trait.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Implementer {

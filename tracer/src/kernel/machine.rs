@@ -505,7 +505,7 @@ impl Machine {
         for (map, most) in [
             (&self.loaded.begun, MAX_BEGUN),
             (&self.loaded.begun_kept, MAX_BEGUN_KEPT),
-            (&self.loaded.turns, MAX_TURNS),
+            (&self.loaded.underway, MAX_TURNS),
             (&self.loaded.known_threads, MAX_KNOWN),
         ] {
             let mut keys: Vec<BegunKey> = bpf::keys(map.fd().as_fd(), most)?;

@@ -204,6 +204,35 @@ pub struct Expr {
     pub span: Span,
 }
 
+/// References to the parts of an expression, which can be changed where its kind can.
+macro_rules! parts {
+    ($kind:expr, $each:ident $(, $change:tt)?) => {{
+        use ExprKind as E;
+        match $kind {
+            E::Name { .. }
+            | E::Special(_)
+            | E::Int(_)
+            | E::Float(_)
+            | E::Str(_)
+            | E::Char(_)
+            | E::Bool(_)
+            | E::Null => Vec::new(),
+            E::Field(a, _) | E::Arrow(a, _) | E::Len(a) | E::Unary(_, a) | E::Cast(a, _) => vec![a],
+            E::Index(a, b) | E::StartsWith(a, b) | E::Contains(a, b) | E::Binary(_, a, b) => {
+                vec![a, b]
+            }
+            E::Slice(base, from, to) => {
+                let ends = from.$each().chain(to).map(|end| &$($change)? **end);
+                std::iter::once(&$($change)? **base).chain(ends).collect()
+            }
+            E::Chain(first, links) => {
+                let rights = links.$each().map(|link| &$($change)? link.right);
+                std::iter::once(&$($change)? **first).chain(rights).collect()
+            }
+        }
+    }};
+}
+
 impl Expr {
     /// `x` of `&x`.
     #[must_use]
@@ -227,56 +256,12 @@ impl Expr {
     /// The expressions that it is made of.
     #[must_use]
     pub fn parts(&self) -> Vec<&Self> {
-        use ExprKind as E;
-        match &self.kind {
-            E::Name { .. }
-            | E::Special(_)
-            | E::Int(_)
-            | E::Float(_)
-            | E::Str(_)
-            | E::Char(_)
-            | E::Bool(_)
-            | E::Null => Vec::new(),
-            E::Field(a, _) | E::Arrow(a, _) | E::Len(a) | E::Unary(_, a) | E::Cast(a, _) => vec![a],
-            E::Index(a, b) | E::StartsWith(a, b) | E::Contains(a, b) | E::Binary(_, a, b) => {
-                vec![a, b]
-            }
-            E::Slice(base, from, to) => {
-                let ends = from.iter().chain(to).map(|end| &**end);
-                std::iter::once(&**base).chain(ends).collect()
-            }
-            E::Chain(first, links) => {
-                let rights = links.iter().map(|link| &link.right);
-                std::iter::once(&**first).chain(rights).collect()
-            }
-        }
+        parts!(&self.kind, iter)
     }
 
     /// The expressions that it is made of.
     pub(super) fn parts_mut(&mut self) -> Vec<&mut Self> {
-        use ExprKind as E;
-        match &mut self.kind {
-            E::Name { .. }
-            | E::Special(_)
-            | E::Int(_)
-            | E::Float(_)
-            | E::Str(_)
-            | E::Char(_)
-            | E::Bool(_)
-            | E::Null => Vec::new(),
-            E::Field(a, _) | E::Arrow(a, _) | E::Len(a) | E::Unary(_, a) | E::Cast(a, _) => vec![a],
-            E::Index(a, b) | E::StartsWith(a, b) | E::Contains(a, b) | E::Binary(_, a, b) => {
-                vec![a, b]
-            }
-            E::Slice(base, from, to) => {
-                let ends = from.iter_mut().chain(to).map(|end| &mut **end);
-                std::iter::once(&mut **base).chain(ends).collect()
-            }
-            E::Chain(first, links) => {
-                let rights = links.iter_mut().map(|link| &mut link.right);
-                std::iter::once(&mut **first).chain(rights).collect()
-            }
-        }
+        parts!(&mut self.kind, iter_mut, mut)
     }
 }
 

@@ -6,7 +6,7 @@ use super::lexer::{Cursor, Kind, Token};
 use super::{MAX_NESTING, SyntaxError, order};
 
 /// Operators with two sides in one row; more are refused.
-const OPERATORS: usize = 512;
+const MAX_OPERATORS: usize = 512;
 /// Words of C's types: `(unsigned char)x` is a cast, `(x)` is not.
 const TYPE_WORDS: [&str; 12] = [
     "unsigned", "signed", "char", "short", "int", "long", "float", "double", "struct", "union",
@@ -23,11 +23,6 @@ const SPECIALS: [(&str, Special); 7] = [
     ("$return", Special::Return),
     ("$elapsed", Special::Elapsed),
 ];
-
-/// Parses an expression as far as it goes.
-pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Expr, SyntaxError> {
-    binary(cursor)
-}
 
 fn nested<T>(
     cursor: &mut Cursor<'_>,
@@ -50,7 +45,8 @@ fn spanned(kind: ExprKind, span: Span) -> Expr {
     Expr { kind, span }
 }
 
-fn binary(cursor: &mut Cursor<'_>) -> Result<Expr, SyntaxError> {
+/// Parses an expression as far as it goes.
+pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Expr, SyntaxError> {
     let first = cast(cursor)?;
     let mut links = Vec::new();
     while let Ok(Token {
@@ -61,8 +57,8 @@ fn binary(cursor: &mut Cursor<'_>) -> Result<Expr, SyntaxError> {
         let Some(&(_, op, ..)) = order::OPERATORS.iter().find(|(text, ..)| *text == punct) else {
             break;
         };
-        if links.len() > OPERATORS {
-            let message = format!("more than {OPERATORS} operators in a row");
+        if links.len() >= MAX_OPERATORS {
+            let message = format!("more than {MAX_OPERATORS} operators in a row");
             return Err(SyntaxError::new(span, message));
         }
         cursor.advance(punct.len());

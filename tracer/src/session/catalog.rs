@@ -182,8 +182,16 @@ impl Catalog {
         let mut functions = Vec::new();
         let mut first_error = None;
         for (_, debug) in with_dwarf(&all)? {
+            let entries = debug.entries_of_symbol(pattern);
+            let begins_there = |function: &FunctionInfo| {
+                let mut addresses = function.addresses.iter();
+                addresses.any(|address| entries.contains(address))
+            };
             match debug.functions(None) {
-                Ok(found) => functions.extend(found.into_iter().filter(fits)),
+                Ok(found) => {
+                    let wanted = |one: &FunctionInfo| fits(one) || begins_there(one);
+                    functions.extend(found.into_iter().filter(wanted));
+                }
                 Err(error) => {
                     first_error.get_or_insert(ProbeError {
                         message: error.to_string(),

@@ -282,7 +282,7 @@ fn named_sites(
     find: impl Fn(&DebugModule) -> Result<Vec<Site>, SiteError>,
 ) -> Result<Resolved, Fault> {
     let found = with_dwarf(candidates)?;
-    let mut first_fault = None;
+    let (mut first_fault, mut refused) = (None, None);
     for (module, debug) in found {
         match find(debug) {
             Ok(sites) => {
@@ -293,9 +293,9 @@ fn named_sites(
                     notes: Vec::new(),
                 });
             }
-            // It is there, and something else is wrong with it.
-            Err(error) if !matches!(error, SiteError::NoFunction { .. }) => {
-                return Err(Fault::from(error));
+            // That it is there, and why it cannot be probed, says more than that it is not elsewhere.
+            Err(error @ SiteError::Returns { .. }) => {
+                refused.get_or_insert_with(|| Fault::from(error));
             }
             Err(error) => {
                 // The executable's near names fit best.
@@ -303,7 +303,8 @@ fn named_sites(
             }
         }
     }
-    Err(first_fault.unwrap_or_else(|| Fault::new(format!("no function `{name}`"))))
+    let fault = refused.or(first_fault);
+    Err(fault.unwrap_or_else(|| Fault::new(format!("no function `{name}`"))))
 }
 
 fn address_sites(candidates: &[&Arc<TargetModule>], address: LinkAddr) -> Result<Resolved, Fault> {

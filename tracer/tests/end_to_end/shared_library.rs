@@ -76,6 +76,33 @@ fn linked_library_line_is_traced_in_the_target_only() {
 }
 
 #[test]
+fn function_is_traced_by_the_name_of_a_symbol_that_leads_to_it() {
+    if !needs::kernel() {
+        return;
+    }
+    let program = Program::ready(&linked(), &["21"]);
+    let tracer = Tracer::json(program.pid(), &[r#"log library_step_again "{input}""#]);
+    tracer.wait_events(3);
+    let finished = tracer.interrupt();
+    finished.assert_code(0);
+    for event in finished.events() {
+        assert_eq!(event["function"], "library_step", "{event}");
+        assert_eq!(value(&event, "input"), 21, "{event}");
+    }
+}
+
+#[test]
+fn function_that_is_there_and_not_to_be_timed_is_not_called_missing() {
+    if !needs::kernel() {
+        return;
+    }
+    let program = Program::ready(&linked(), &["21"]);
+    let finished = Tracer::json(program.pid(), &["time doubled"]).finish();
+    finished.assert_code(2);
+    finished.assert_says(&["it has only inlined copies, which have no return of their own"]);
+}
+
+#[test]
 fn dlopened_library_line_is_traced() {
     if !needs::kernel() {
         return;

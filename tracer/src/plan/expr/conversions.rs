@@ -29,7 +29,7 @@ pub(in crate::plan) enum Origin {
 impl Resolver<'_, '_> {
     /// Whether the site is in C or C++.
     pub(in crate::plan) const fn is_c(&self) -> bool {
-        matches!(self.scope.language, Language::C | Language::Cpp)
+        self.scope.language.is_c()
     }
 
     /// What a side of an operator is, beside its type.

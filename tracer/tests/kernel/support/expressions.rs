@@ -20,6 +20,13 @@ pub(crate) const VARIABLES: [(&str, u64, bool, usize); 8] = [
     ("h", 8, false, 24),
 ];
 
+/// Bytes, sign and place of the variable of that name.
+pub(crate) fn variable_named(path: &str) -> (u64, bool, usize) {
+    let mut all = VARIABLES.iter();
+    let (_, size, signed, at) = all.find(|(name, ..)| *name == path).expect("one of ours");
+    (*size, *signed, *at)
+}
+
 /// Numbers at which something changes more often than others.
 pub(crate) fn interesting(random: &mut Random) -> u64 {
     match random.below(6) {
@@ -246,10 +253,7 @@ pub(crate) struct Fault;
 pub(crate) fn evaluate(tree: &Expr, frame: &[u8]) -> Result<Typed, Fault> {
     Ok(match &tree.kind {
         ExprKind::Name { path, .. } => {
-            let (_, size, signed, at) = *VARIABLES
-                .iter()
-                .find(|(name, ..)| name == path)
-                .expect("one of ours");
+            let (size, signed, at) = variable_named(path);
             let mut bytes = [0; 8];
             bytes[..size as usize].copy_from_slice(&frame[at..at + size as usize]);
             Typed::of(u64::from_le_bytes(bytes), size, signed)

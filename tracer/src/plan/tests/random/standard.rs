@@ -1,7 +1,7 @@
 //! Random expressions as C computes them, by the rules of its standard, for an `int` of 32 bits and
 //! a `long` of 64.
 
-use super::expressions::{Fault, VARIABLES, expr, number, truth};
+use super::expressions::{Fault, expr, number, truth, variable_named};
 use super::numbers::Random;
 use crate::lang::ast::{BinaryOp, Expr, ExprKind, UnaryOp};
 
@@ -62,10 +62,7 @@ pub(super) fn evaluate_c(tree: &Expr, frame: &[u8]) -> Result<OfC, Fault> {
     let truth = |value: bool| OfC::new(i128::from(value), 32, true);
     Ok(match &tree.kind {
         ExprKind::Name { path, .. } => {
-            let (_, size, signed, at) = *VARIABLES
-                .iter()
-                .find(|(name, ..)| name == path)
-                .expect("one of ours");
+            let (size, signed, at) = variable_named(path);
             let bytes = frame[at..at + size as usize].iter().rev();
             let number = bytes.fold(0, |sum, byte| sum << 8 | i128::from(*byte));
             OfC::new(number, size as u32 * 8, signed)
@@ -140,8 +137,7 @@ pub(super) fn number_of_c(random: &mut Random, depth: u32) -> Expr {
     let tree = number(random, 1);
     let inner = Box::new(number_of_c(random, depth - 1));
     match tree.kind {
-        ExprKind::Binary(op, left, right) if matches!(op, BinaryOp::Shl | BinaryOp::Shr) => {
-            let _ = left;
+        ExprKind::Binary(op @ (BinaryOp::Shl | BinaryOp::Shr), _, right) => {
             expr(ExprKind::Binary(op, inner, right))
         }
         ExprKind::Binary(op, left, _) => expr(ExprKind::Binary(op, left, inner)),
