@@ -112,6 +112,14 @@ pub const FORGET: u8 = 25;
 /// Appends the chunks that were kept at [`ENTER`].
 pub const KEPT: u8 = 26;
 
+/// `r[dst] = r[src] OP r[size]`, of floats, OP in `len` (see [`float`]). Where the
+/// result is no number of its type: jump to op `a`.
+pub const FLOAT: u8 = 27;
+/// `r[dst]` = a half of `a OP b`, of integers of 128 bits, OP in `len` (see [`wide`]): `a` is
+/// `r[src]` with the upper half in `r[offset & 255]`, `b` is `r[size]` with the upper half in
+/// `r[offset >> 8 & 255]`. A division by zero jumps to op `a`.
+pub const WIDE: u8 = 28;
+
 /// Operations of [`ALU`] and [`ALU_CONST`]; all wrap at 64 bits.
 #[expect(missing_docs, reason = "the names say it")]
 pub mod alu {
@@ -137,6 +145,67 @@ pub mod alu {
     pub const BITS: u32 = 14;
     /// The same for signed numbers: minus the bits of `-a` when `a` is negative.
     pub const SBITS: u32 = 15;
+}
+
+/// Operations of [`FLOAT`]: on the bytes of `f64`, but where they say single, of `f32`.
+///
+/// What is no number has always the same bytes: the quiet one without a sign.
+#[expect(missing_docs, reason = "the names say it")]
+pub mod float {
+    pub const ADD: u32 = 0;
+    pub const SUB: u32 = 1;
+    pub const MUL: u32 = 2;
+    pub const DIV: u32 = 3;
+    /// The remainder of the quotient that is rounded to zero: `fmod`.
+    pub const REM: u32 = 4;
+    /// One of [`LESS`], [`EQUAL`], [`GREATER`], [`UNORDERED`].
+    pub const COMPARE: u32 = 5;
+    pub const FROM_SINGLE: u32 = 6;
+    pub const TO_SINGLE: u32 = 7;
+    /// Of integers of 64 bits.
+    pub const FROM_UNSIGNED: u32 = 8;
+    pub const FROM_SIGNED: u32 = 9;
+    /// Of integers of 128 bits: `a` is the lower half, `b` the upper one.
+    pub const FROM_WIDE_UNSIGNED: u32 = 10;
+    pub const FROM_WIDE_SIGNED: u32 = 11;
+    pub const SINGLE_FROM_UNSIGNED: u32 = 12;
+    pub const SINGLE_FROM_SIGNED: u32 = 13;
+    pub const SINGLE_FROM_WIDE_UNSIGNED: u32 = 14;
+    pub const SINGLE_FROM_WIDE_SIGNED: u32 = 15;
+    /// The nearest integer of `b` (8, 16, 32, else 64) bits towards zero; 0 of what is no number.
+    pub const TO_UNSIGNED: u32 = 16;
+    pub const TO_SIGNED: u32 = 17;
+    /// The same, which has no result where `a` without its fraction has no place in `b` bits.
+    pub const TRUNCATE_UNSIGNED: u32 = 18;
+    pub const TRUNCATE_SIGNED: u32 = 19;
+
+    /// What [`COMPARE`] gives of `a` and `b`.
+    pub const LESS: u64 = 1;
+    pub const EQUAL: u64 = 2;
+    pub const GREATER: u64 = 4;
+    pub const UNORDERED: u64 = 8;
+}
+
+/// Operations of [`WIDE`]; all wrap at 128 bits.
+#[expect(missing_docs, reason = "the names say it")]
+pub mod wide {
+    pub const MUL_HIGH: u32 = 0;
+    /// The count is the lower half of `b`, of which seven bits count.
+    pub const SHL_LOW: u32 = 1;
+    pub const SHL_HIGH: u32 = 2;
+    pub const SHR_LOW: u32 = 3;
+    pub const SHR_HIGH: u32 = 4;
+    pub const SAR_LOW: u32 = 5;
+    pub const SAR_HIGH: u32 = 6;
+    pub const DIV_LOW: u32 = 7;
+    pub const DIV_HIGH: u32 = 8;
+    pub const REM_LOW: u32 = 9;
+    pub const REM_HIGH: u32 = 10;
+    /// Signed: rounds to zero.
+    pub const SDIV_LOW: u32 = 11;
+    pub const SDIV_HIGH: u32 = 12;
+    pub const SREM_LOW: u32 = 13;
+    pub const SREM_HIGH: u32 = 14;
 }
 
 /// Conditions of [`JUMP_IF`] and [`JUMP_IF_CONST`]; S means signed.

@@ -23,7 +23,7 @@ use crate::maps::{
     EVENTS, PROBE_CONTROL, PROBE_COUNTERS, PROBE_STATE, SCRATCH, SITES, Scratch, settings,
 };
 use crate::outcome;
-use crate::step::{Run, Step, next_common, step, step_common};
+use crate::step::{Run, Step, next_common, step, step_common, step_computing};
 use crate::tally;
 use crate::task;
 use crate::timing;
@@ -41,9 +41,10 @@ const BPF_RB_AVAIL_DATA: u64 = 0;
 /// A site was hit.
 ///
 /// Not `WHOLE`: what plans that fetch or count need, of which the verifier is done in a third of the
-/// time. Their ops are common ones; userspace attaches this to no other plan.
+/// time. Their ops are common ones; userspace attaches this to no other plan. `COMPUTES`: the whole,
+/// and what floats and integers of 128 bits need, which takes the verifier longer still.
 #[inline(always)]
-pub fn hit<const WHOLE: bool>(registers: *const pt_regs, cookie: u32) {
+pub fn hit<const WHOLE: bool, const COMPUTES: bool>(registers: *const pt_regs, cookie: u32) {
     let Some(site) = SITES.get(cookie) else {
         diagnostics::no_site(cookie);
         return;
@@ -85,7 +86,7 @@ pub fn hit<const WHOLE: bool>(registers: *const pt_regs, cookie: u32) {
             plan(registers, site, number)
         };
         if ended == outcome::RUNNING {
-            ended = fire::<WHOLE>(registers, anew_ref(site), counters, number);
+            ended = fire::<WHOLE, COMPUTES>(registers, anew_ref(site), counters, number);
         }
     }
     count(counters, ended);
@@ -225,7 +226,7 @@ fn is_over(control: &ProbeControl, state: &ProbeState, now: u64) -> bool {
 ///
 /// A function of its own, for the stack's sake: see the crate's documentation.
 #[inline(never)]
-fn fire<const WHOLE: bool>(
+fn fire<const WHOLE: bool, const COMPUTES: bool>(
     registers: *const pt_regs,
     site: &SiteControl,
     counters: &ProbeCounters,
@@ -255,7 +256,7 @@ fn fire<const WHOLE: bool>(
     header.probe = site.probe;
     header.begun_at = 0;
     header.begun_bytes = 0;
-    let ended = capture::<WHOLE>(registers, site, area, counters);
+    let ended = capture::<WHOLE, COMPUTES>(registers, site, area, counters);
     diagnostics::ended(area.header().site, ended);
     release(scratch);
     ended
@@ -263,7 +264,7 @@ fn fire<const WHOLE: bool>(
 
 /// Runs the plan, and sends its record or adds up what is not sent.
 #[inline(always)]
-fn capture<const WHOLE: bool>(
+fn capture<const WHOLE: bool, const COMPUTES: bool>(
     registers: *const pt_regs,
     site: &SiteControl,
     area: &mut Scratch,
@@ -284,7 +285,9 @@ fn capture<const WHOLE: bool>(
     area.flags = 0;
     area.timed = 0;
     area.ended = outcome::RUNNING;
-    if WHOLE {
+    if COMPUTES {
+        run_computing(area);
+    } else if WHOLE {
         run(area);
     } else {
         run_common(area);
@@ -359,6 +362,23 @@ fn run_common(scratch: *mut Scratch) {
     // SAFETY: as in `run_on`.
     unsafe {
         bpf_loop(MAX_STEPS, step_common as *mut _, (&raw mut run).cast(), 0);
+    }
+    // SAFETY: as `scratch`.
+    cut_off(unsafe { &mut *run.scratch });
+}
+
+/// Runs a plan with ops that compute what eBPF has no instructions for.
+#[inline(never)]
+fn run_computing(scratch: *mut Scratch) {
+    let mut run = Run { scratch };
+    // SAFETY: as in `run_on`.
+    unsafe {
+        bpf_loop(
+            MAX_STEPS,
+            step_computing as *mut _,
+            (&raw mut run).cast(),
+            0,
+        );
     }
     // SAFETY: as `scratch`.
     cut_off(unsafe { &mut *run.scratch });

@@ -39,23 +39,29 @@ use aya_ebpf::programs::ProbeContext;
 
 /// Runs the site that the attach cookie names.
 #[inline(always)]
-fn run<const WHOLE: bool>(ctx: &ProbeContext) -> u32 {
+fn run<const WHOLE: bool, const COMPUTES: bool>(ctx: &ProbeContext) -> u32 {
     // SAFETY: the context is the one that the kernel gave to this program.
     let cookie = unsafe { bpf_get_attach_cookie(ctx.as_ptr()) };
-    machine::hit::<WHOLE>(ctx.as_ptr().cast::<pt_regs>(), cookie as u32);
+    machine::hit::<WHOLE, COMPUTES>(ctx.as_ptr().cast::<pt_regs>(), cookie as u32);
     0
 }
 
 /// A site was hit.
 #[uprobe(sleepable)]
 pub fn hit(ctx: ProbeContext) -> u32 {
-    run::<true>(&ctx)
+    run::<true, false>(&ctx)
 }
 
 /// A site was hit whose plan fetches or counts, and no more.
 #[uprobe(sleepable)]
 pub fn plain(ctx: ProbeContext) -> u32 {
-    run::<false>(&ctx)
+    run::<false, false>(&ctx)
+}
+
+/// A site was hit whose plan computes with floats, or multiplies, divides or shifts integers of 128 bits.
+#[uprobe(sleepable)]
+pub fn computing(ctx: ProbeContext) -> u32 {
+    run::<true, true>(&ctx)
 }
 
 /// The same as `hit` where the site is in all processes that run its file: those that are not of the
@@ -63,7 +69,7 @@ pub fn plain(ctx: ProbeContext) -> u32 {
 #[uprobe(sleepable)]
 pub fn hit_of(ctx: ProbeContext) -> u32 {
     if forks::is_member() {
-        run::<true>(&ctx)
+        run::<true, false>(&ctx)
     } else {
         0
     }
@@ -73,7 +79,17 @@ pub fn hit_of(ctx: ProbeContext) -> u32 {
 #[uprobe(sleepable)]
 pub fn plain_of(ctx: ProbeContext) -> u32 {
     if forks::is_member() {
-        run::<false>(&ctx)
+        run::<false, false>(&ctx)
+    } else {
+        0
+    }
+}
+
+/// The same as `computing`, likewise.
+#[uprobe(sleepable)]
+pub fn computing_of(ctx: ProbeContext) -> u32 {
+    if forks::is_member() {
+        run::<true, true>(&ctx)
     } else {
         0
     }

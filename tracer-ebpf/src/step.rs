@@ -6,6 +6,7 @@ use tracer_common::op::{self, Op, alu, cond};
 use tracer_common::record::{
     CHUNK_CUT, CHUNK_FAULT, CHUNK_NO_ROOM, CHUNK_OK, FLAG_FAULT, FLAG_NO_ROOM, RecordHeader,
 };
+use tracer_common::{float, wide};
 
 use crate::maps::{OPS, Scratch};
 use crate::memory::{read_user, read_user_string};
@@ -31,7 +32,13 @@ pub struct Run {
 /// Runs the next op; 1 ends the loop.
 pub unsafe extern "C" fn step(_index: u32, run: *mut Run) -> i64 {
     // SAFETY: the kernel hands on what `bpf_loop` was given.
-    next(unsafe { &mut *(*run).scratch })
+    next::<false>(unsafe { &mut *(*run).scratch })
+}
+
+/// The same of plans that compute with floats and with integers of 128 bits.
+pub unsafe extern "C" fn step_computing(_index: u32, run: *mut Run) -> i64 {
+    // SAFETY: as in `step`.
+    next::<true>(unsafe { &mut *(*run).scratch })
 }
 
 /// Runs the next op of a plan of common ones; 1 ends the loop.
@@ -51,13 +58,13 @@ pub unsafe extern "C" fn step_common(_index: u32, run: *mut Run) -> i64 {
 
 /// Runs the next op; 1 when it was the last.
 #[inline(always)]
-fn next(area: &mut Scratch) -> i64 {
+fn next<const COMPUTES: bool>(area: &mut Scratch) -> i64 {
     let Some(op) = fetch(area) else {
         area.ended = outcome::SENT;
         return 1;
     };
     area.next = area.next.wrapping_add(1);
-    execute(area, op);
+    execute::<COMPUTES>(area, op);
     i64::from(area.ended != outcome::RUNNING)
 }
 
@@ -130,7 +137,7 @@ pub enum Step {
 }
 
 #[inline(always)]
-fn execute(area: &mut Scratch, op: &Op) {
+fn execute<const COMPUTES: bool>(area: &mut Scratch, op: &Op) {
     match op.code {
         op::COPY => {
             let address = register(area, op.src).wrapping_add(op.offset as i64 as u64);
@@ -175,6 +182,8 @@ fn execute(area: &mut Scratch, op: &Op) {
         op::TALLY => tally(area, op),
         op::TALLY_RECORD => area.ended = outcome::TALLIED_RECORD,
         op::ENTER | op::LEAVE | op::FORGET | op::KEPT => timing::run(area, op),
+        op::FLOAT if COMPUTES => float_op(area, op),
+        op::WIDE if COMPUTES => wide_op(area, op),
         op::REJECT => area.ended = outcome::REJECTED,
         op::FAULT => area.ended = outcome::FAULTED,
         _ => area.ended = outcome::SENT,
@@ -358,6 +367,33 @@ fn load(area: &mut Scratch, op: &Op) {
     }
     let value = extend(area.word, op.size, op.len == 1);
     set(area, op.dst, value);
+}
+
+/// Out of line, as what follows, for the stack's sake.
+#[inline(never)]
+fn float_op(area: &mut Scratch, op: &Op) {
+    let (a, b) = (register(area, op.src), register(area, op.size));
+    if float::has_result(op.len, a, b) {
+        let value = float::calculate(op.len, a, b);
+        set(area, op.dst, value);
+    } else {
+        jump(area, op.a);
+    }
+}
+
+#[inline(never)]
+fn wide_op(area: &mut Scratch, op: &Op) {
+    let b = (
+        register(area, op.size),
+        register(area, (op.offset >> 8) as u8),
+    );
+    if wide::has_result(op.len, b) {
+        let a = (register(area, op.src), register(area, op.offset as u8));
+        let value = wide::calculate(op.len, a, b);
+        set(area, op.dst, value);
+    } else {
+        jump(area, op.a);
+    }
 }
 
 #[inline(never)]

@@ -4,13 +4,14 @@
 //! eBPF machine against it, op by op. It knows no probe and no limit; it is slow, and no
 //! part of a running session.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
 use tracer_common::limits::{MAX_COPY, MAX_RECORD, MAX_STEPS, REGISTERS};
-use tracer_common::op::{self, Op, alu, cond};
+use tracer_common::op::{self, Op, alu, cond, float, wide};
 use tracer_common::record::{
     CHUNK_CUT, CHUNK_FAULT, CHUNK_NO_ROOM, CHUNK_OK, ChunkHeader, FLAG_FAULT, FLAG_NO_ROOM,
     FLAG_STEPS, RecordHeader,
@@ -161,7 +162,7 @@ impl<'m> Machine<'m> {
                 op::TALLY_RECORD => {
                     return Outcome::TalliedRecord(self.record.split_off(HEADER));
                 }
-                op::CONST..=op::APPEND_COPY => {
+                op::CONST..=op::APPEND_COPY | op::FLOAT | op::WIDE => {
                     if let Some(target) = self.step(op) {
                         at = target;
                     }
@@ -211,6 +212,18 @@ impl<'m> Machine<'m> {
             op::ALU => self.set(op.dst, compute(op.a, source, self.get(op.size))),
             op::ALU_CONST => self.set(op.dst, compute(op.a, source, op.wide())),
             op::EXTEND => self.set(op.dst, extended(source, op.size, op.a == 1)),
+            op::FLOAT => match computed(op.len, source, self.get(op.size)) {
+                Some(value) => self.set(op.dst, value),
+                None => return Some(op.a),
+            },
+            op::WIDE => {
+                let [above_a, above_b, ..] = op.offset.to_le_bytes();
+                let wide = |low, high| u128::from(self.get(high)) << 64 | u128::from(self.get(low));
+                match computed_wide(op.len, wide(op.src, above_a), wide(op.size, above_b)) {
+                    Some(value) => self.set(op.dst, value),
+                    None => return Some(op.a),
+                }
+            }
             op::JUMP => return Some(op.a),
             op::JUMP_IF => return holds(op.size, self.get(op.dst), source).then_some(op.a),
             op::JUMP_IF_CONST => {
@@ -468,6 +481,91 @@ fn compute(operation: u32, a: u64, b: u64) -> u64 {
         }
         _ => 0,
     }
+}
+
+/// By the processor's floats.
+fn computed(operation: u32, a: u64, b: u64) -> Option<u64> {
+    let (x, y) = (f64::from_bits(a), f64::from_bits(b));
+    let double = |value: f64| if value.is_nan() { f64::NAN } else { value }.to_bits();
+    let single = |value: f32| {
+        let value = if value.is_nan() { f32::NAN } else { value };
+        u64::from(value.to_bits())
+    };
+    let both = u128::from(b) << 64 | u128::from(a);
+    Some(match operation {
+        float::ADD => double(x + y),
+        float::SUB => double(x - y),
+        float::MUL => double(x * y),
+        float::DIV => double(x / y),
+        float::REM => double(x % y),
+        float::COMPARE => match x.partial_cmp(&y) {
+            None => float::UNORDERED,
+            Some(Ordering::Less) => float::LESS,
+            Some(Ordering::Equal) => float::EQUAL,
+            Some(Ordering::Greater) => float::GREATER,
+        },
+        float::FROM_SINGLE => double(f64::from(f32::from_bits(a as u32))),
+        float::TO_SINGLE => single(x as f32),
+        float::FROM_UNSIGNED => double(a as f64),
+        float::FROM_SIGNED => double(a.cast_signed() as f64),
+        float::FROM_WIDE_UNSIGNED => double(both as f64),
+        float::FROM_WIDE_SIGNED => double(both.cast_signed() as f64),
+        float::SINGLE_FROM_UNSIGNED => single(a as f32),
+        float::SINGLE_FROM_SIGNED => single(a.cast_signed() as f32),
+        float::SINGLE_FROM_WIDE_UNSIGNED => single(both as f32),
+        float::SINGLE_FROM_WIDE_SIGNED => single(both.cast_signed() as f32),
+        float::TO_UNSIGNED => match b {
+            8 => u64::from(x as u8),
+            16 => u64::from(x as u16),
+            32 => u64::from(x as u32),
+            _ => x as u64,
+        },
+        float::TO_SIGNED => match b {
+            8 => i64::from(x as i8).cast_unsigned(),
+            16 => i64::from(x as i16).cast_unsigned(),
+            32 => i64::from(x as i32).cast_unsigned(),
+            _ => (x as i64).cast_unsigned(),
+        },
+        float::TRUNCATE_UNSIGNED | float::TRUNCATE_SIGNED => {
+            let bits = if matches!(b, 8 | 16 | 32) { b } else { 64 };
+            // All that is beyond 64 bits stays beyond them.
+            let whole = x as i128;
+            let range = if operation == float::TRUNCATE_SIGNED {
+                -(1_i128 << (bits - 1))..1 << (bits - 1)
+            } else {
+                0..1 << bits
+            };
+            return (!x.is_nan() && range.contains(&whole)).then_some(whole as u64);
+        }
+        _ => 0,
+    })
+}
+
+/// By the compiler's integers of 128 bits.
+fn computed_wide(operation: u32, a: u128, b: u128) -> Option<u64> {
+    let (x, y) = (a.cast_signed(), b.cast_signed());
+    let count = (b & 127) as u32;
+    let signed = |value: i128| value.cast_unsigned();
+    let (value, high) = match operation {
+        wide::MUL_HIGH => (a.wrapping_mul(b), true),
+        wide::SHL_LOW => (a << count, false),
+        wide::SHL_HIGH => (a << count, true),
+        wide::SHR_LOW => (a >> count, false),
+        wide::SHR_HIGH => (a >> count, true),
+        wide::SAR_LOW => (signed(x >> count), false),
+        wide::SAR_HIGH => (signed(x >> count), true),
+        wide::DIV_LOW => (a.checked_div(b)?, false),
+        wide::DIV_HIGH => (a.checked_div(b)?, true),
+        wide::REM_LOW => (a.checked_rem(b)?, false),
+        wide::REM_HIGH => (a.checked_rem(b)?, true),
+        wide::SDIV_LOW..=wide::SREM_HIGH if b == 0 => return None,
+        wide::SDIV_LOW => (signed(x.wrapping_div(y)), false),
+        wide::SDIV_HIGH => (signed(x.wrapping_div(y)), true),
+        wide::SREM_LOW => (signed(x.wrapping_rem(y)), false),
+        wide::SREM_HIGH => (signed(x.wrapping_rem(y)), true),
+        _ => (0, false),
+    };
+    Some(if high { value >> 64 } else { value } as u64)
 }
 
 fn holds(condition: u8, a: u64, b: u64) -> bool {

@@ -1,8 +1,9 @@
-//! The two programs that sites run.
+//! The programs that sites run.
 //!
 //! A plain one does all that most logs and counts need; the kernel has verified it in a third of
 //! the time that the whole one takes, which is loaded when a site needs it, or ahead where
-//! probes may come later. Where sites are in processes that are none of the session's, both are others
+//! probes may come later. The computing one is the whole, and has the arithmetic of floats and of 128 bits
+//! besides; few sites need it. Where sites are in processes that are none of the session's, all are others
 //! that ask first whose hit it is: the check costs nobody else.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -10,7 +11,9 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use tracer_common::control::{BEGINS, COUNTS, ENDS, FORGETS, NEEDS_FS_BASE, NEEDS_TASK, TURNS};
-use tracer_common::op::{COPY, COUNT, EMIT, END, EXTEND, JUMP_IF_CONST, LOAD, REJECT};
+use tracer_common::op::{
+    COPY, COUNT, EMIT, END, EXTEND, FLOAT, JUMP_IF_CONST, LOAD, Op, REJECT, WIDE,
+};
 
 use super::bpf::Kind;
 use super::error::KernelError;
@@ -21,7 +24,18 @@ use super::object::Image;
 use super::{fetch, guard};
 
 /// Their names in the object: as they are, and for sites that are in processes of others, too.
-const NAMES: [(&str, &str); 2] = [("plain", "hit"), ("plain_of", "hit_of")];
+const NAMES: [Names; 2] = [
+    Names {
+        plain: "plain",
+        whole: "hit",
+        computing: "computing",
+    },
+    Names {
+        plain: "plain_of",
+        whole: "hit_of",
+        computing: "computing_of",
+    },
+];
 /// Flags of what only the whole one does.
 const NOT_PLAIN: u32 = NEEDS_FS_BASE | NEEDS_TASK | BEGINS | ENDS | FORGETS | TURNS;
 
@@ -30,6 +44,7 @@ const NOT_PLAIN: u32 = NEEDS_FS_BASE | NEEDS_TASK | BEGINS | ENDS | FORGETS | TU
 pub(super) enum Which {
     Plain,
     Whole,
+    Computing,
 }
 
 impl Which {
@@ -50,24 +65,70 @@ impl Which {
         let is_plain = site.flags & NOT_PLAIN == 0
             && site.ops.iter().all(|op| is_common(op.code))
             && (site.flags & COUNTS != 0 || fetches());
-        if is_plain { Self::Plain } else { Self::Whole }
+        let computes = |op: &Op| matches!(op.code, FLOAT | WIDE);
+        if is_plain {
+            Self::Plain
+        } else if site.ops.iter().any(computes) {
+            Self::Computing
+        } else {
+            Self::Whole
+        }
     }
 }
 
-/// Both.
+#[derive(Clone, Copy)]
+struct Names {
+    plain: &'static str,
+    whole: &'static str,
+    computing: &'static str,
+}
+
+/// All of them.
 pub(super) struct Programs {
     object: Arc<Image>,
     kind: Kind,
-    /// Name of the whole one.
-    name: &'static str,
+    names: Names,
     plain: OwnedFd,
-    whole: Whole,
+    whole: Later,
+    computing: Later,
 }
 
-enum Whole {
+/// One that is loaded when it is needed.
+enum Later {
     No,
     Coming(JoinHandle<Result<OwnedFd, KernelError>>),
     Loaded(OwnedFd),
+}
+
+impl Later {
+    /// Begins to load it, unless that is done.
+    fn begin(&mut self, object: &Arc<Image>, name: &'static str, kind: Kind) {
+        if matches!(self, Self::No) {
+            let object = Arc::clone(object);
+            *self = Self::Coming(std::thread::spawn(move || object.load(name, kind)));
+        }
+    }
+
+    /// Waits for it, if it has been begun.
+    fn wait(&mut self, name: &'static str) -> Result<BorrowedFd<'_>, KernelError> {
+        *self = match std::mem::replace(self, Self::No) {
+            Self::Coming(thread) => {
+                let loaded = thread.join();
+                let loaded = loaded.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+                Self::Loaded(loaded?)
+            }
+            there => there,
+        };
+        let loaded = self.loaded();
+        loaded.ok_or_else(|| super::load::unexpected(name))
+    }
+
+    fn loaded(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Self::Loaded(program) => Some(program.as_fd()),
+            Self::No | Self::Coming(_) => None,
+        }
+    }
 }
 
 impl Programs {
@@ -80,43 +141,37 @@ impl Programs {
         let may_be_multi =
             !options.perf_events && features::kernel_release() >= features::MULTI_LINKS;
         let [own, of_family] = NAMES;
-        let (small, name) = if options.forks == Forks::Exact {
+        let names = if options.forks == Forks::Exact {
             of_family
         } else {
             own
         };
-        let multi = may_be_multi.then(|| object.load(small, Kind::MultiUprobe));
+        let multi = may_be_multi.then(|| object.load(names.plain, Kind::MultiUprobe));
         let (kind, plain) = match multi {
             Some(Ok(program)) => (Kind::MultiUprobe, program),
             // A kernel built without them refuses the attach type.
             Some(Err(KernelError::Call { source, .. }))
                 if source.raw_os_error() == Some(libc::EINVAL) =>
             {
-                (Kind::Uprobe, object.load(small, Kind::Uprobe)?)
+                (Kind::Uprobe, object.load(names.plain, Kind::Uprobe)?)
             }
-            None => (Kind::Uprobe, object.load(small, Kind::Uprobe)?),
+            None => (Kind::Uprobe, object.load(names.plain, Kind::Uprobe)?),
             Some(Err(error)) => return Err(error),
         };
         let mut programs = Self {
             object: Arc::new(object),
             kind,
-            name,
+            names,
             plain,
-            whole: Whole::No,
+            whole: Later::No,
+            computing: Later::No,
         };
         if options.more_probes {
-            programs.begin();
+            programs
+                .whole
+                .begin(&programs.object, programs.names.whole, kind);
         }
         Ok(programs)
-    }
-
-    /// Begins to load the whole one, unless that is done.
-    fn begin(&mut self) {
-        if matches!(self.whole, Whole::No) {
-            let (object, name, kind) = (Arc::clone(&self.object), self.name, self.kind);
-            let load = move || object.load(name, kind);
-            self.whole = Whole::Coming(std::thread::spawn(load));
-        }
     }
 
     /// One of them; waits for it.
@@ -124,22 +179,13 @@ impl Programs {
     /// # Errors
     /// The kernel refused.
     pub(super) fn get(&mut self, which: Which) -> Result<BorrowedFd<'_>, KernelError> {
-        if which == Which::Plain {
-            return Ok(self.plain.as_fd());
-        }
-        self.begin();
-        self.whole = match std::mem::replace(&mut self.whole, Whole::No) {
-            Whole::Coming(thread) => {
-                let loaded = thread.join();
-                let loaded = loaded.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-                Whole::Loaded(loaded?)
-            }
-            there => there,
+        let (later, name) = match which {
+            Which::Plain => return Ok(self.plain.as_fd()),
+            Which::Whole => (&mut self.whole, self.names.whole),
+            Which::Computing => (&mut self.computing, self.names.computing),
         };
-        match &self.whole {
-            Whole::Loaded(program) => Ok(program.as_fd()),
-            _ => Err(super::load::unexpected(self.name)),
-        }
+        later.begin(&self.object, name, self.kind);
+        later.wait(name)
     }
 
     /// Sites are attached by multi-uprobe links.
@@ -149,10 +195,7 @@ impl Programs {
 
     /// Those that are loaded.
     pub(super) fn loaded(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        let whole = match &self.whole {
-            Whole::Loaded(program) => Some(program.as_fd()),
-            _ => None,
-        };
-        whole.into_iter().chain([self.plain.as_fd()])
+        let later = [self.whole.loaded(), self.computing.loaded()];
+        later.into_iter().flatten().chain([self.plain.as_fd()])
     }
 }

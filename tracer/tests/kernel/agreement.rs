@@ -353,10 +353,57 @@ fn fetching(random: &mut Random) -> Vec<Op> {
     ops
 }
 
+/// A number that is a float: any, a small integer, of four bytes, with few bits, or none.
+fn float(random: &mut Random) -> u64 {
+    let any = random.next();
+    match random.below(8) {
+        0 => (random.below(2000) as f64 - 1000.0).to_bits(),
+        1 => (any as i32 as f64 / 64.0).to_bits(),
+        2 => u64::from((any as i16 as f32 / 3.0).to_bits()),
+        3 => any & !(0x7ff << 52) | (1023 - 40 + random.below(80)) << 52,
+        4 => any & !(0x7ff << 52),
+        5 => random.pick(&[0, 1 << 63, 0x7ff << 52, 0xfff << 52, (0x7ff << 52) + 1]),
+        6 => random.pick(&[8, 16, 32, 64, 1, 3]),
+        _ => any,
+    }
+}
+
+/// A plan that computes with floats and with integers of 128 bits, and sends all that it has.
+fn computing(random: &mut Random) -> Vec<Op> {
+    let mut ops: Vec<Op> = (0..OWN)
+        .map(|dst| {
+            let op = Op {
+                code: op::CONST,
+                dst,
+                ..Op::default()
+            };
+            op.with_wide(float(random))
+        })
+        .collect();
+    let steps = 1 + random.below(24);
+    let end = u32::from(OWN) + steps as u32;
+    for _ in 0..steps {
+        let is_float = random.one_in(2);
+        let above = [register(random), register(random), random.next() as u8, 0];
+        ops.push(Op {
+            code: if is_float { op::FLOAT } else { op::WIDE },
+            dst: random.below(u64::from(OWN)) as u8,
+            src: register(random),
+            size: register(random),
+            a: ops.len() as u32 + 1 + random.below(u64::from(end) + 1 - ops.len() as u64) as u32,
+            offset: i32::from_le_bytes(above),
+            len: random.below(if is_float { 21 } else { 16 }) as u32,
+        });
+    }
+    ops.extend((0..OWN).map(|register| emit(u32::from(register), register)));
+    ops
+}
+
 fn program(random: &mut Random, arena: &Arena) -> Vec<Op> {
     match random.below(8) {
         0 | 1 => return guarded(random, arena),
         2 | 3 => return fetching(random),
+        4 | 5 => return computing(random),
         _ => {}
     }
     let mut ops: Vec<Op> = (0..OWN)
@@ -522,7 +569,9 @@ fn random_programs_send_what_the_reference_sends() {
             seen.read_faults
         );
         if batch == BATCH {
-            let missing = (op::END..=op::TALLY_RECORD).find(|code| !seen.codes.contains(code));
+            let missing = (op::END..=op::TALLY_RECORD)
+                .chain([op::FLOAT, op::WIDE])
+                .find(|code| !seen.codes.contains(code));
             assert_eq!(missing, None, "an op that was never tried");
             let each = [
                 seen.sent,

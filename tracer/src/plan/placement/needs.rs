@@ -8,9 +8,9 @@
 use tracer_common::control::{BEGINS, COUNTS, ENDS, FORGETS, FS_BASE_SHIFT, NEEDS_FS_BASE};
 use tracer_common::op::{
     ALU, ALU_CONST, APPEND, APPEND_COPY, CONST, COPY, COPY_COUNTED, COPY_PARTIAL, COPY_STRING,
-    COUNT, EFLAGS, ELAPSED, EMIT, END, ENTER, EXTEND, FAULT, FORGET, FS_BASE, JUMP, JUMP_IF,
+    COUNT, EFLAGS, ELAPSED, EMIT, END, ENTER, EXTEND, FAULT, FLOAT, FORGET, FS_BASE, JUMP, JUMP_IF,
     JUMP_IF_CONST, KEPT, LEAVE, LOAD, LOAD_RECORD, MARK, Op, REJECT, TALLY, TALLY_RECORD,
-    TARGET_REGISTERS, alu,
+    TARGET_REGISTERS, WIDE, alu,
 };
 
 /// Machine register with the address of the probed instruction.
@@ -137,6 +137,18 @@ impl Needs {
                 self.uses(op.size);
                 state.set(op.dst, Known::Nothing);
             }
+            FLOAT => {
+                self.uses(op.src);
+                self.uses(op.size);
+                state.set(op.dst, Known::Nothing);
+            }
+            WIDE => {
+                let [above_a, above_b, ..] = op.offset.to_le_bytes();
+                for register in [op.src, op.size, above_a, above_b] {
+                    self.uses(register);
+                }
+                state.set(op.dst, Known::Nothing);
+            }
             ALU_CONST => {
                 self.uses(op.src);
                 let value = match (state.known(op.src), op.a) {
@@ -192,7 +204,10 @@ impl Needs {
 }
 
 const fn jumps(code: u8) -> bool {
-    matches!(code, JUMP | JUMP_IF | JUMP_IF_CONST | LOAD | LOAD_RECORD)
+    matches!(
+        code,
+        JUMP | JUMP_IF | JUMP_IF_CONST | LOAD | LOAD_RECORD | FLOAT | WIDE
+    )
 }
 
 /// What is known of the machine's own registers.

@@ -1,0 +1,446 @@
+//! IEEE floats in integer arithmetic: eBPF has no instructions for them.
+//!
+//! All functions take and give the bytes of `f64`, as numbers, but where they say `f32`. Results
+//! are those of the processor: exact, rounded once, to the nearest and of two the even one.
+//! What is not a number is always [`NAN`]. No operation here is one that eBPF lacks, nor has a
+//! function more than some few values at a time: they must fit into its registers.
+
+use crate::op::float as op;
+use crate::wide::leading_zeros;
+
+/// What is not a number, as all results have it.
+pub const NAN: u64 = 0x7ff8 << 48;
+/// The same of four bytes.
+const NAN_SINGLE: u64 = 0x7fc0 << 16;
+const SIGN: u64 = 1 << 63;
+const INFINITE: u64 = 0x7ff << 52;
+/// The leading bit of a normal number, which its bytes leave away.
+const HIDDEN: u64 = 1 << 52;
+const FRACTION: u64 = HIDDEN - 1;
+/// The exponent of 1.
+const ONE: i64 = 1023;
+/// Exponents of `f64` less those of `f32`.
+const BIAS: i64 = 1023 - 127;
+/// Bits that rounding drops of a significand of 64: of an `f64`, and of an `f32`.
+const DOUBLE: u32 = 11;
+const SINGLE: u32 = 40;
+/// Bits of a remainder that are made at once: as many as are free above a significand.
+const CHUNK: u32 = 11;
+/// Chunks of a round; as many rounds as are between the largest number and the smallest.
+const CHUNKS: u32 = 8;
+const ROUNDS: u32 = (2046 + 52) / (CHUNK * CHUNKS) + 1;
+
+/// `a OP b`, with OP one of [`crate::op::float`].
+#[must_use]
+#[inline(always)]
+pub fn calculate(operation: u32, a: u64, b: u64) -> u64 {
+    match operation {
+        op::ADD | op::SUB => add(a, if operation == op::SUB { b ^ SIGN } else { b }),
+        op::MUL => mul(a, b),
+        op::DIV => div(a, b),
+        op::REM => rem(a, b),
+        op::COMPARE => compare(a, b),
+        op::FROM_SINGLE => from_single(a),
+        op::TO_SINGLE => to_single(a),
+        op::FROM_UNSIGNED..=op::SINGLE_FROM_WIDE_SIGNED => from_integer(operation, a, b),
+        op::TO_UNSIGNED | op::TRUNCATE_UNSIGNED => to_unsigned(a, b),
+        op::TO_SIGNED | op::TRUNCATE_SIGNED => to_signed(a, b),
+        _ => 0,
+    }
+}
+
+/// Whether `a OP b` is a number: what is truncated may have no place in its type.
+#[must_use]
+#[inline(always)]
+pub fn has_result(operation: u32, a: u64, b: u64) -> bool {
+    !matches!(operation, op::TRUNCATE_UNSIGNED | op::TRUNCATE_SIGNED)
+        || fits(a, b, operation == op::TRUNCATE_SIGNED)
+}
+
+/// `a + b`.
+#[inline(never)]
+fn add(a: u64, b: u64) -> u64 {
+    if is_nan(a) || is_nan(b) {
+        return NAN;
+    }
+    let (large, small) = if magnitude(a) < magnitude(b) {
+        (b, a)
+    } else {
+        (a, b)
+    };
+    let opposite = (large ^ small) & SIGN != 0;
+    if magnitude(large) == INFINITE {
+        let cancels = opposite && magnitude(small) == INFINITE;
+        return if cancels { NAN } else { large };
+    }
+    let exponent = field(large);
+    // One bit for the carry above, ten for what comes below.
+    let small = jam(significand(small) << (CHUNK - 1), exponent - field(small));
+    let sum = significand(large) << (CHUNK - 1);
+    let sum = if opposite { sum - small } else { sum + small };
+    if sum == 0 {
+        // Of opposite numbers, it is the positive zero.
+        return if opposite { 0 } else { large & SIGN };
+    }
+    large & SIGN | rounded::<DOUBLE>(exponent + 1, sum)
+}
+
+/// `a * b`.
+#[inline(never)]
+fn mul(a: u64, b: u64) -> u64 {
+    let sign = (a ^ b) & SIGN;
+    let (a, b) = (magnitude(a), magnitude(b));
+    if a >= INFINITE || b >= INFINITE {
+        let is_number = a <= INFINITE && b <= INFINITE && a != 0 && b != 0;
+        return if is_number { sign | INFINITE } else { NAN };
+    }
+    if a == 0 || b == 0 {
+        return sign;
+    }
+    let exponent = exponent(a) + exponent(b) - (ONE - 1);
+    let (a, b) = (aligned(a), aligned(b));
+    let low = a.wrapping_mul(b);
+    let high = crate::wide::mul_high(a, b);
+    sign | rounded::<DOUBLE>(exponent, high | u64::from(low != 0))
+}
+
+/// `a / b`.
+#[inline(never)]
+fn div(a: u64, b: u64) -> u64 {
+    let sign = (a ^ b) & SIGN;
+    let (a, b) = (magnitude(a), magnitude(b));
+    if a > INFINITE || b > INFINITE || (a == b && (a == 0 || a == INFINITE)) {
+        return NAN;
+    }
+    if a == INFINITE || b == 0 {
+        return sign | INFINITE;
+    }
+    if b == INFINITE || a == 0 {
+        return sign;
+    }
+    let exponent = exponent(a) - exponent(b) + ONE;
+    sign | rounded::<DOUBLE>(
+        exponent,
+        quotient(aligned(a) >> DOUBLE, aligned(b) >> DOUBLE),
+    )
+}
+
+/// The quotient of two significands with their leading bits in the place of [`HIDDEN`]: that of equal
+/// ones has it in the top bit, and the lowest bit tells of a remainder.
+#[inline(never)]
+fn quotient(a: u64, b: u64) -> u64 {
+    let b = b | HIDDEN;
+    let mut quotient = a / b;
+    let mut rest = a - quotient * b;
+    let mut chunks = 0;
+    while chunks < 5 {
+        rest <<= CHUNK;
+        let next = rest / b;
+        rest -= next * b;
+        quotient = quotient << CHUNK | next;
+        chunks += 1;
+    }
+    quotient << 8 | u64::from(rest != 0)
+}
+
+/// What is left of `a` behind the last multiple of `b` towards zero, with the sign of `a`.
+#[inline(never)]
+fn rem(a: u64, b: u64) -> u64 {
+    let sign = a & SIGN;
+    let (a, b) = (magnitude(a), magnitude(b));
+    if a >= INFINITE || b > INFINITE || b == 0 {
+        return NAN;
+    }
+    if a < b {
+        return sign | a;
+    }
+    let (low, bits) = (exponent(b), exponent(a) - exponent(b));
+    let rest = remainder(aligned(a) >> DOUBLE, aligned(b) >> DOUBLE, bits as u32);
+    if rest == 0 {
+        return sign;
+    }
+    sign | rounded::<DOUBLE>(low, rest << DOUBLE)
+}
+
+/// What is left of `a << bits` behind the last multiple of `b`; both as for [`quotient`].
+#[inline(never)]
+fn remainder(a: u64, b: u64, bits: u32) -> u64 {
+    let b = b | HIDDEN;
+    let (mut rest, mut bits) = (a % b, bits);
+    let mut rounds = 0;
+    // Many chunks to a question: each is a way that the verifier follows to its end.
+    while rounds < ROUNDS && bits >= CHUNK * CHUNKS {
+        let mut chunks = 0;
+        while chunks < CHUNKS {
+            rest = (rest << CHUNK) % b;
+            chunks += 1;
+        }
+        bits -= CHUNK * CHUNKS;
+        rounds += 1;
+    }
+    let mut chunks = 0;
+    while chunks < CHUNKS && bits >= CHUNK {
+        rest = (rest << CHUNK) % b;
+        bits -= CHUNK;
+        chunks += 1;
+    }
+    (rest << (bits & 15)) % b
+}
+
+/// How `a` stands to `b`: one bit of [`crate::op::float::LESS`] and the following.
+#[inline(never)]
+fn compare(a: u64, b: u64) -> u64 {
+    if is_nan(a) || is_nan(b) {
+        return op::UNORDERED;
+    }
+    let (a, b) = (ordered(a), ordered(b));
+    if a == b {
+        op::EQUAL
+    } else if a < b {
+        op::LESS
+    } else {
+        op::GREATER
+    }
+}
+
+/// Signed numbers that stand in the order of the floats; both zeroes are one.
+#[inline(always)]
+fn ordered(bits: u64) -> i64 {
+    if bits & SIGN == 0 {
+        bits as i64
+    } else {
+        (magnitude(bits) as i64).wrapping_neg()
+    }
+}
+
+/// The `f32` in the low half, as it is.
+#[inline(never)]
+fn from_single(bits: u64) -> u64 {
+    let sign = bits << 32 & SIGN;
+    let bits = bits & 0x7fff_ffff;
+    let infinite = 0xff << 23;
+    if bits > infinite {
+        NAN
+    } else if bits == infinite {
+        sign | INFINITE
+    } else if bits >> 23 != 0 {
+        sign | (bits << 29).wrapping_add((BIAS as u64) << 52)
+    } else {
+        sign | rounded::<DOUBLE>(BIAS + 1, bits << 40)
+    }
+}
+
+/// The nearest `f32`, in the low half.
+#[inline(never)]
+fn to_single(bits: u64) -> u64 {
+    let sign = (bits & SIGN) >> 32;
+    let bits = magnitude(bits);
+    if bits > INFINITE {
+        return NAN_SINGLE;
+    }
+    if bits == INFINITE {
+        return sign | 0xff << 23;
+    }
+    let significand = significand(bits) << DOUBLE;
+    sign | rounded::<SINGLE>(field(bits) - BIAS, significand)
+}
+
+/// The nearest float of an integer, whose bits, sign and float are told by the operation's number.
+#[inline(never)]
+fn from_integer(operation: u32, low: u64, high: u64) -> u64 {
+    let (signed, wide, single) = (operation & 1, operation & 2, operation & 4);
+    let (mut low, mut high) = (low, high);
+    if wide == 0 {
+        high = if signed == 0 {
+            0
+        } else {
+            ((low as i64) >> 63) as u64
+        };
+    }
+    let negative = u64::from(signed) & high >> 63;
+    if negative != 0 {
+        high = (!high).wrapping_add(u64::from(low == 0));
+        low = low.wrapping_neg();
+    }
+    let exponent = ONE + 127 - leading_zeros(high) as i64;
+    if single == 0 {
+        negative << 63 | rounded::<DOUBLE>(exponent, joined(low, high))
+    } else {
+        negative << 31 | rounded::<SINGLE>(exponent - BIAS, joined(low, high))
+    }
+}
+
+const _: () = assert!(op::FROM_UNSIGNED == 8 && op::FROM_WIDE_SIGNED == 11);
+const _: () = assert!(op::SINGLE_FROM_UNSIGNED == 12 && op::SINGLE_FROM_WIDE_SIGNED == 15);
+
+/// The leading 64 bits of two halves; the lowest one tells of all that are left out.
+#[inline(never)]
+fn joined(low: u64, high: u64) -> u64 {
+    if high == 0 {
+        return low;
+    }
+    let zeros = leading_zeros(high);
+    if zeros == 0 {
+        return high | u64::from(low != 0);
+    }
+    let top = high << zeros | low >> (64 - zeros);
+    top | u64::from(low << zeros != 0)
+}
+
+/// The nearest unsigned integer of so many bits towards zero; 0 of what is not a number.
+#[inline(never)]
+fn to_unsigned(bits: u64, width: u64) -> u64 {
+    if bits & SIGN != 0 {
+        return 0;
+    }
+    let (whole, most) = (whole(bits), most(width));
+    if whole < most { whole } else { most }
+}
+
+/// The nearest signed integer of so many bits towards zero; 0 of what is not a number.
+#[inline(never)]
+fn to_signed(bits: u64, width: u64) -> u64 {
+    let whole = whole(bits);
+    let negative = bits >> 63;
+    let most = (most(width) >> 1) + negative;
+    let whole = if whole < most { whole } else { most };
+    if negative == 0 {
+        whole
+    } else {
+        whole.wrapping_neg()
+    }
+}
+
+/// Whether it is an integer of so many bits, without what is behind its point.
+#[inline(never)]
+fn fits(bits: u64, width: u64, signed: bool) -> bool {
+    let whole = whole(bits);
+    // The largest is no float's, and stands for all that are larger.
+    if is_nan(bits) || whole == u64::MAX {
+        return false;
+    }
+    let negative = bits >> 63;
+    let most = if signed {
+        (most(width) >> 1) + negative
+    } else if negative == 0 {
+        most(width)
+    } else {
+        0
+    };
+    whole <= most
+}
+
+/// The largest unsigned integer of so many bits; of 64 where no integer has as many.
+#[inline(always)]
+fn most(width: u64) -> u64 {
+    match width {
+        8 => 0xff,
+        16 => 0xffff,
+        32 => 0xffff_ffff,
+        _ => u64::MAX,
+    }
+}
+
+/// What is before the point, without its sign; the largest integer for all that are larger.
+#[inline(always)]
+fn whole(bits: u64) -> u64 {
+    let (bits, exponent) = (magnitude(bits), field(bits));
+    if bits > INFINITE || exponent < ONE {
+        0
+    } else if exponent > ONE + 63 {
+        u64::MAX
+    } else {
+        (significand(bits) << DOUBLE) >> ((ONE + 63 - exponent) & 63)
+    }
+}
+
+/// The bytes, without its sign, of the number whose significand has the value 1 in its top bit, times two to
+/// the exponent. A significand of more bits has something in its lowest one.
+#[inline(never)]
+fn rounded<const DROPPED: u32>(exponent: i64, significand: u64) -> u64 {
+    if significand == 0 {
+        return 0;
+    }
+    let zeros = leading_zeros(significand);
+    let exponent = exponent - zeros as i64;
+    let mut significand = significand << (zeros & 63);
+    let mut field = 0;
+    if exponent > 0 {
+        let infinite = if DROPPED == SINGLE { 0xff } else { 0x7ff };
+        let most = if exponent < infinite {
+            exponent
+        } else {
+            infinite
+        };
+        // The leading bit counts one more.
+        field = (most as u64 - 1) << (63 - DROPPED);
+        if exponent >= infinite {
+            significand = SIGN;
+        }
+    } else {
+        significand = jam(significand, 1 - exponent);
+    }
+    let half = 1 << (DROPPED - 1);
+    let dropped = significand & ((1 << DROPPED) - 1);
+    let kept = significand >> DROPPED;
+    let up = dropped > half || (dropped == half && kept & 1 != 0);
+    // A carry out of the significand goes into the exponent, where it belongs.
+    field + kept + u64::from(up)
+}
+
+/// Shifted right; the lowest bit tells of all that went out.
+#[inline(always)]
+fn jam(value: u64, by: i64) -> u64 {
+    if by == 0 {
+        return value;
+    }
+    if by > 63 {
+        return u64::from(value != 0);
+    }
+    let by = by as u32 & 63;
+    value >> by | u64::from(value << ((64 - by) & 63) != 0)
+}
+
+#[inline(always)]
+fn magnitude(bits: u64) -> u64 {
+    bits & !SIGN
+}
+
+#[inline(always)]
+fn is_nan(bits: u64) -> bool {
+    magnitude(bits) > INFINITE
+}
+
+/// The exponent, that of the smallest normal numbers for those that are smaller still.
+#[inline(always)]
+fn field(bits: u64) -> i64 {
+    let field = bits >> 52 & 0x7ff;
+    if field == 0 { 1 } else { field as i64 }
+}
+
+/// The significand that belongs to [`field`], one in the place of [`HIDDEN`].
+#[inline(always)]
+fn significand(bits: u64) -> u64 {
+    let fraction = bits & FRACTION;
+    if bits & INFINITE == 0 {
+        fraction
+    } else {
+        fraction | HIDDEN
+    }
+}
+
+/// The significand of a number that is not zero, with its leading bit in the top one.
+#[inline(never)]
+fn aligned(bits: u64) -> u64 {
+    let significand = significand(bits) << DOUBLE;
+    significand << (leading_zeros(significand) & 63)
+}
+
+/// The exponent that belongs to [`aligned`].
+#[inline(never)]
+fn exponent(bits: u64) -> i64 {
+    field(bits) - leading_zeros(significand(bits) << DOUBLE) as i64
+}
+
+#[cfg(test)]
+mod tests;

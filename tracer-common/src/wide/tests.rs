@@ -1,0 +1,91 @@
+//! Against the compiler's own integers of 128 bits.
+
+use super::*;
+
+/// Numbers that look random and are the same in every run (xorshift64*).
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
+    }
+
+    /// Of any number of bits, on both sides of zero.
+    fn wide(&mut self) -> u128 {
+        let bits = u128::from(self.next()) << 64 | u128::from(self.next());
+        let how = self.next();
+        let small = bits >> (how % 128);
+        match how >> 61 {
+            0 => small.wrapping_neg(),
+            1 => !0 << (how % 128),
+            2 => 1 << (how % 128),
+            _ => small,
+        }
+    }
+}
+
+fn halves(value: u128) -> (u64, u64) {
+    (value as u64, (value >> 64) as u64)
+}
+
+fn check(a: u128, b: u128) {
+    let (x, y) = (a as i128, b as i128);
+    let same = |low: Option<u32>, high, wanted: u128| {
+        let part = |operation| calculate(operation, halves(a), halves(b));
+        let low = low.map_or(wanted as u64, part);
+        assert_eq!(
+            (low, part(high)),
+            halves(wanted),
+            "{high} of {a:#x}, {b:#x}"
+        );
+    };
+    same(None, op::MUL_HIGH, a.wrapping_mul(b));
+    let count = (b & 127) as u32;
+    same(Some(op::SHL_LOW), op::SHL_HIGH, a << count);
+    same(Some(op::SHR_LOW), op::SHR_HIGH, a >> count);
+    same(Some(op::SAR_LOW), op::SAR_HIGH, (x >> count) as u128);
+    assert_eq!(has_result(op::DIV_LOW, halves(b)), b != 0);
+    assert!(has_result(op::SAR_HIGH, halves(b)));
+    let Some(quotient) = a.checked_div(b) else {
+        return;
+    };
+    same(Some(op::DIV_LOW), op::DIV_HIGH, quotient);
+    same(Some(op::REM_LOW), op::REM_HIGH, a % b);
+    same(Some(op::SDIV_LOW), op::SDIV_HIGH, x.wrapping_div(y) as u128);
+    same(Some(op::SREM_LOW), op::SREM_HIGH, x.wrapping_rem(y) as u128);
+}
+
+#[test]
+fn random_numbers_are_computed_as_the_compiler_does() {
+    let mut random = Random(0x7ace_5eed);
+    for _ in 0..100_000 {
+        let (a, b) = (random.wide(), random.wide());
+        check(a, b);
+        assert_eq!(
+            leading_zeros(a as u64),
+            u64::from((a as u64).leading_zeros())
+        );
+    }
+}
+
+#[test]
+fn numbers_at_the_ends_are_computed_as_the_compiler_does() {
+    let ends = [
+        0,
+        1,
+        2,
+        u128::MAX,
+        1 << 127,
+        (1 << 127) - 1,
+        1 << 64,
+        (1 << 64) - 1,
+    ];
+    for a in ends {
+        for b in ends {
+            check(a, b);
+        }
+    }
+}
