@@ -8,9 +8,9 @@ use super::{MAX_NESTING, SyntaxError, order};
 /// Operators with two sides in one row; more are refused.
 const MAX_OPERATORS: usize = 512;
 /// Words of C's types: `(unsigned char)x` is a cast, `(x)` is not.
-const TYPE_WORDS: [&str; 12] = [
+const TYPE_WORDS: [&str; 13] = [
     "unsigned", "signed", "char", "short", "int", "long", "float", "double", "struct", "union",
-    "enum", "const",
+    "enum", "const", "__int128",
 ];
 
 /// What may be asked of the probe itself.

@@ -496,7 +496,7 @@ fn histogram(
     if number.kind == NumberKind::Float {
         return Err(
             PlanError::at(value, "a float cannot be put into buckets in the kernel").hint(Some(
-                "eBPF has no floating point; `log` shows the values".into(),
+                "`hist … x as i64` has those of its integer part".into(),
             )),
         );
     }

@@ -3,7 +3,8 @@
 //! Knows nothing of values and chunks beyond the ops that make them.
 
 use tracer_common::op::{
-    ALU, ALU_CONST, CONST, EXTEND, JUMP, JUMP_IF, JUMP_IF_CONST, LOAD, Op, alu, cond,
+    ALU, ALU_CONST, CONST, EXTEND, FLOAT, JUMP, JUMP_IF, JUMP_IF_CONST, LOAD, Op, WIDE, alu, cond,
+    float, wide,
 };
 
 use super::ir::{Failure, Ir, Test, TextKind, TextTest};
@@ -292,6 +293,8 @@ impl Asm {
                 Ok(dst)
             }
             Ir::Alu(operation, left, right) => self.binary(*operation, left, right, exits),
+            Ir::Float(operation, left, right) => self.float(*operation, left, right, exits),
+            Ir::Wide(operation, of) => self.wide(*operation, of, exits),
             Ir::Truth(test) => {
                 let (no, end) = (self.label(), self.label());
                 self.test(test, no, exits)?;
@@ -382,6 +385,62 @@ impl Asm {
         let dst = self.take()?;
         self.alu(operation, dst, a, b);
         Ok(dst)
+    }
+
+    fn float(
+        &mut self,
+        operation: u32,
+        left: &Ir,
+        right: &Ir,
+        exits: &mut Exits,
+    ) -> Result<u8, Unavailable> {
+        let a = self.value(left, exits)?;
+        let b = self.value(right, exits)?;
+        self.give(a);
+        self.give(b);
+        let op = Op {
+            code: FLOAT,
+            dst: self.take()?,
+            src: a,
+            size: b,
+            len: operation,
+            ..Op::default()
+        };
+        match operation {
+            float::TRUNCATE_SIGNED | float::TRUNCATE_UNSIGNED => {
+                let exit = exits.label(self, Failure::Range);
+                self.emit_to(op, exit);
+            }
+            _ => self.emit(op),
+        }
+        Ok(op.dst)
+    }
+
+    fn wide(&mut self, operation: u32, of: &[Ir; 4], exits: &mut Exits) -> Result<u8, Unavailable> {
+        let mut registers = [0; 4];
+        for (register, half) in registers.iter_mut().zip(of) {
+            *register = self.value(half, exits)?;
+        }
+        for register in registers {
+            self.give(register);
+        }
+        let [a, above_a, b, above_b] = registers;
+        let op = Op {
+            code: WIDE,
+            dst: self.take()?,
+            src: a,
+            size: b,
+            offset: i32::from_le_bytes([above_a, above_b, 0, 0]),
+            len: operation,
+            ..Op::default()
+        };
+        if (wide::DIV_LOW..=wide::SREM_HIGH).contains(&operation) {
+            let exit = exits.label(self, Failure::Division);
+            self.emit_to(op, exit);
+        } else {
+            self.emit(op);
+        }
+        Ok(op.dst)
     }
 
     /// Goes on when the test holds, jumps to `no` when not.

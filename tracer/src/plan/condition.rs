@@ -132,7 +132,11 @@ fn truth_of(resolver: &mut Resolver<'_, '_>, expr: &Expr) -> Result<Test, PlanEr
         Side::Other(operand) => resolver.number_of(expr, operand)?,
     };
     if number.kind == NumberKind::Float {
-        return Err(PlanError::at(expr, "a float is neither true nor false"));
+        if resolver.is_c() {
+            return Ok(float::non_zero(number));
+        }
+        let error = PlanError::at(expr, "a float is neither true nor false");
+        return Err(error.hint(Some("compare it: `x != 0.0`".into())));
     }
     Ok(match number.ir {
         Ir::Truth(test) => *test,
@@ -162,7 +166,7 @@ fn compare(
 ) -> Result<Test, PlanError> {
     // Each side is looked at once: more would double with each level.
     let (a, b) = (Side::new(resolver, left), Side::new(resolver, right));
-    if let Some(test) = float::compare(resolver, relation, (left, &a), (right, &b)) {
+    if let Some(test) = float::compare(resolver, relation, (left, &a), (right, &b))? {
         return Ok(test);
     }
     let (a, b) = match wide::compare(resolver, relation, (a?, b?), (left, right))? {
@@ -348,11 +352,7 @@ pub(super) fn variant_test(
 
 fn numbers(expr: &Expr, relation: u8, a: Number, b: Number) -> Result<Test, PlanError> {
     if a.kind == NumberKind::Float || b.kind == NumberKind::Float {
-        let error = PlanError::at(
-            expr,
-            "a float can be compared with a float of its size only",
-        );
-        return Err(error.hint(Some("compare it with a number: `x > 1.5`".into())));
+        return Err(PlanError::at(expr, "a float cannot be compared with this"));
     }
     Ok(relate(relation, a, b))
 }

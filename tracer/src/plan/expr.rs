@@ -8,6 +8,7 @@ mod arithmetic;
 mod casts;
 pub(super) mod conversions;
 mod elements;
+pub(super) mod floats;
 
 use tracer_common::op::{ELAPSED, HIT, PID, TID};
 
@@ -77,7 +78,7 @@ pub(super) enum NumberKind {
     Pointer,
     /// A time span in ns.
     Duration,
-    /// Its bytes are IEEE, not to be computed with.
+    /// Its bytes are IEEE.
     Float,
 }
 
@@ -187,10 +188,7 @@ impl<'a, 'b> Resolver<'a, 'b> {
             })),
             ExprKind::Str(text) => Ok(Operand::Text(text.clone())),
             ExprKind::Null => Ok(self.null(expr)),
-            ExprKind::Float(_) => Err(PlanError::at(
-                expr,
-                "floats cannot be computed with in the kernel",
-            )),
+            ExprKind::Float(_) => Ok(Operand::Number(self.float_literal(expr))),
             ExprKind::Field(base, name) => {
                 let base_operand = self.place(base.addressed().unwrap_or(base))?;
                 self.field(expr, base_operand, name)

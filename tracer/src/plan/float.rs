@@ -1,63 +1,115 @@
 //! Comparisons of floats, which eBPF has no instructions for.
 //!
-//! The bytes of IEEE numbers, with their sign made two's complement, stand in
+//! What is computed is compared by an op of the machine. What is only read needs none: the bytes of IEEE numbers, with their sign made two's complement, stand in
 //! the order of the numbers; both zeroes are one number then, and what is no
 //! number is tested apart.
 
-use tracer_common::op::{alu, cond};
+use tracer_common::op::{alu, cond, float};
 
 use super::PlanError;
-use super::expr::{NumberKind, Operand, Resolver};
+use super::expr::floats::is_float;
+use super::expr::{Number, NumberKind, Operand, Resolver};
 use super::ir::{Ir, Test};
 use super::wide;
-use crate::lang::ast::{Expr, ExprKind, UnaryOp};
+use crate::lang::ast::Expr;
 
 /// One side of a comparison.
 enum Side {
     /// The bytes, in the high end of 64 bits, and their number.
     Value(Ir, u8),
-    /// Known now.
-    Known(f64),
+    /// Known now: beside a float of eight bytes, and of four.
+    Known(f64, f64),
 }
 
 /// An expression, and what it was found to be.
 type Seen<'s> = (&'s Expr, &'s Result<wide::Side, PlanError>);
 
-/// `left RELATION right` when one of them is a float of the program that can be compared with the
-/// other; `None` when none is.
+/// `left RELATION right` when one of them is a float; `None` when none is.
+///
+/// # Errors
+/// A float cannot be compared with the other.
 pub(super) fn compare(
+    resolver: &Resolver<'_, '_>,
+    relation: u8,
+    left: Seen<'_>,
+    right: Seen<'_>,
+) -> Result<Option<Test>, PlanError> {
+    if let Some(test) = plain(resolver, relation, left, right) {
+        return Ok(Some(test));
+    }
+    // What is wrong with one is for others to say.
+    let (Ok(a), Ok(b)) = (left.1, right.1) else {
+        return Ok(None);
+    };
+    let pair = resolver.float_pair((left.0, a), (right.0, b))?;
+    Ok(pair.map(|(a, b)| computed(relation, a, b)))
+}
+
+/// The same of floats as they are in the program.
+fn plain(
     resolver: &Resolver<'_, '_>,
     relation: u8,
     left: Seen<'_>,
     right: Seen<'_>,
 ) -> Option<Test> {
     let (a, b) = (side(resolver, left)?, side(resolver, right)?);
+    let beside = |size, double, single| if size == 4 { single } else { double };
     match (a, b) {
-        (Side::Value(a, size), Side::Known(b)) => Some(with_known(relation, a, size, b)),
-        (Side::Known(a), Side::Value(b, size)) => Some(with_known(mirrored(relation), b, size, a)),
+        (Side::Value(a, size), Side::Known(double, single)) => {
+            Some(with_known(relation, a, size, beside(size, double, single)))
+        }
+        (Side::Known(double, single), Side::Value(b, size)) => {
+            let known = beside(size, double, single);
+            Some(with_known(mirrored(relation), b, size, known))
+        }
         (Side::Value(a, size), Side::Value(b, other)) if size == other => {
             let numbers = Test::And(Box::new(is_number(&a, size)), Box::new(is_number(&b, size)));
             let ordered = Test::compare(order(relation), key(a), key(b));
             Some(apart_from_nan(relation, numbers, ordered))
         }
         // Two integers are compared as such, in the types that they have.
-        (Side::Known(a), Side::Known(b)) if has_fraction(left.0) || has_fraction(right.0) => {
+        (Side::Known(a, _), Side::Known(b, _)) if is_float(left.0) || is_float(right.0) => {
             Some(Test::Known(holds(relation, a, b)))
         }
         _ => None,
     }
 }
 
+/// `a RELATION b` of floats of any sizes, each of which is computed once.
+fn computed(relation: u8, a: Number, b: Number) -> Test {
+    let outcome = Ir::float(float::COMPARE, a.widened(), b.widened());
+    let is = |outcome, this| Test::compare(cond::EQ, outcome, Ir::Const(this));
+    let is_one = |outcome, of| {
+        let found = Ir::alu(alu::AND, outcome, Ir::Const(of)).folded();
+        Test::compare(cond::NE, found, Ir::Const(0))
+    };
+    match relation {
+        cond::EQ => is(outcome, float::EQUAL),
+        cond::NE => is(outcome, float::EQUAL).negate(),
+        cond::LT => is(outcome, float::LESS),
+        cond::GT => is(outcome, float::GREATER),
+        cond::LE => is_one(outcome, float::LESS | float::EQUAL),
+        _ => is_one(outcome, float::GREATER | float::EQUAL),
+    }
+}
+
+/// Whether it is none of the two zeroes, as C and C++ take a float for a truth.
+pub(super) fn non_zero(number: Number) -> Test {
+    let sign = 65 - u64::from(number.size) * 8;
+    let magnitude = Ir::alu(alu::SHL, number.ir, Ir::Const(sign)).folded();
+    Test::compare(cond::NE, magnitude, Ir::Const(0))
+}
+
 fn side(resolver: &Resolver<'_, '_>, (expr, seen): Seen<'_>) -> Option<Side> {
-    if let Some(known) = literal(expr) {
-        return Some(Side::Known(known));
+    if let Some((double, single)) = resolver.known_float(expr) {
+        return Some(Side::Known(double, single));
     }
     // Whatever it is else, and whatever is wrong with it, is for others.
     let Ok(wide::Side::Other(Operand::Place(spots, ty))) = seen else {
         return None;
     };
     let number = resolver.number_at(expr, spots, *ty).ok()?;
-    (number.kind == NumberKind::Float).then_some(())?;
+    (number.kind == NumberKind::Float && is_read(&number.ir)).then_some(())?;
     let shift = 64 - u64::from(number.size) * 8;
     let bits = match shift {
         0 => number.ir,
@@ -66,20 +118,13 @@ fn side(resolver: &Resolver<'_, '_>, (expr, seen): Seen<'_>) -> Option<Side> {
     Some(Side::Value(bits, number.size))
 }
 
-fn literal(expr: &Expr) -> Option<f64> {
-    match &expr.kind {
-        ExprKind::Float(value) => Some(*value),
-        ExprKind::Int(value) if *value <= 1 << 53 => Some(*value as f64),
-        ExprKind::Unary(UnaryOp::Neg, inner) => literal(inner).map(|value| -value),
-        _ => None,
-    }
-}
-
-/// Whether a literal is written as a float.
-fn has_fraction(literal: &Expr) -> bool {
-    match &literal.kind {
-        ExprKind::Float(_) => true,
-        ExprKind::Unary(_, inner) => has_fraction(inner),
+/// Whether it is only read: what is compared here is looked at more than once.
+fn is_read(ir: &Ir) -> bool {
+    match ir {
+        Ir::Const(_) | Ir::Register(_) => true,
+        Ir::Load { .. } => true,
+        Ir::Extend { of, .. } => is_read(of),
+        Ir::Guard(_, _, then) => is_read(then),
         _ => false,
     }
 }

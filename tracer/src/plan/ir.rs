@@ -4,6 +4,7 @@
 //! Location expressions of the debug information and expressions of the user
 //! both end up here. Knows no types and emits no ops.
 
+use tracer_common::float;
 use tracer_common::op::{FS_BASE, TARGET_REGISTERS, alu, cond};
 
 use super::limits::TERMS;
@@ -38,11 +39,13 @@ pub(super) enum Failure {
     Shift = tracer_common::record::CHUNK_PLAN + 8,
     /// It is an `int` or an `unsigned int`, which would differ.
     Sign = tracer_common::record::CHUNK_PLAN + 9,
+    /// The integer part of a float has no place in the type.
+    Range = tracer_common::record::CHUNK_PLAN + 10,
 }
 
 impl Failure {
     /// All but [`Failure::Fault`].
-    pub(super) const MARKS: [Self; 10] = [
+    pub(super) const MARKS: [Self; 11] = [
         Self::Null,
         Self::Bounds,
         Self::Division,
@@ -53,6 +56,7 @@ impl Failure {
         Self::Untouched,
         Self::Shift,
         Self::Sign,
+        Self::Range,
     ];
 
     /// What the user is told.
@@ -63,6 +67,7 @@ impl Failure {
             Self::Bounds => Unavailable::Invalid("index out of bounds".into()),
             Self::Division => Unavailable::Invalid("division by zero".into()),
             Self::Shift => Unavailable::Invalid("shift by all bits of the number or more".into()),
+            Self::Range => Unavailable::Invalid("a float outside of the integer's range".into()),
             Self::Sign => {
                 let what = "an enum that may be an `int` or an `unsigned int`, which differ here";
                 Unavailable::Unsupported(what.into())
@@ -109,6 +114,11 @@ pub(super) enum Ir {
     },
     /// `alu::…` of two.
     Alu(u32, Box<Ir>, Box<Ir>),
+    /// `float::…` of two; one that has no result fails as a [`Failure::Range`].
+    Float(u32, Box<Ir>, Box<Ir>),
+    /// `wide::…` of two, each its lower and its upper half; by zero it fails as a
+    /// [`Failure::Division`].
+    Wide(u32, Box<[Ir; 4]>),
     /// 1 when the test holds, 0 when not.
     Truth(Box<Test>),
     /// The second, after the test held.
@@ -244,6 +254,16 @@ impl Ir {
     /// `self OP other` as it is: for operations that folding knows nothing of.
     pub(super) fn raw(operation: u32, left: Self, right: Self) -> Self {
         Self::Alu(operation, Box::new(left), Box::new(right))
+    }
+
+    /// `left OP right` of floats, which are folded where both are known.
+    pub(super) fn float(operation: u32, left: Self, right: Self) -> Self {
+        if let (Self::Const(a), Self::Const(b)) = (&left, &right)
+            && float::has_result(operation, *a, *b)
+        {
+            return Self::Const(float::calculate(operation, *a, *b));
+        }
+        Self::Float(operation, Box::new(left), Box::new(right))
     }
 
     /// The same, which fails at `limit` and above.

@@ -24,6 +24,9 @@ pub(super) const TERMS: usize = 512;
 /// is two computations of the divisor; a larger one is not supported.
 pub(super) const COMPUTED: u32 = 4096;
 
+/// Steps that an operation on floats or on 128 bits counts for: it takes the kernel as long as some ten others.
+pub(super) const COMPUTING: u32 = 16;
+
 /// Levels of structs in structs, and steps from alias to alias: a guard
 /// against types that contain themselves in broken debug information.
 pub(super) const NESTING: u32 = 24;

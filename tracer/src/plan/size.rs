@@ -3,7 +3,7 @@
 //! Some operations use an operand twice: nested in each other they would double with each level.
 
 use super::ir::{Ir, Spot, Spots, Test};
-use super::limits::COMPUTED;
+use super::limits::{COMPUTED, COMPUTING};
 
 impl Ir {
     /// Whether it has more steps than are computed.
@@ -25,11 +25,21 @@ impl Ir {
             | Self::NonNull(of)
             | Self::Below(of, ..) => of.fits(left),
             Self::Alu(_, a, b) => a.fits(left) && b.fits(left),
+            // Some hundred instructions of the processor each.
+            Self::Float(_, a, b) => took(left, COMPUTING) && a.fits(left) && b.fits(left),
+            Self::Wide(_, of) => took(left, COMPUTING) && of.iter().all(|one| one.fits(left)),
             Self::Truth(test) => test.fits(left),
             Self::Guard(test, _, then) => test.fits(left) && then.fits(left),
             Self::Choose(test, yes, no) => test.fits(left) && yes.fits(left) && no.fits(left),
         }
     }
+}
+
+/// Takes more steps from `left`.
+fn took(left: &mut u32, steps: u32) -> bool {
+    let rest = left.checked_sub(steps);
+    *left = rest.unwrap_or(0);
+    rest.is_some()
 }
 
 impl Test {

@@ -1,10 +1,10 @@
-//! Integers of 128 bits, in two halves: comparisons, sums and differences, and bits.
+//! Integers of 128 bits, in two halves.
 //!
 //! What is computed has the type of the program's own integer in it, so that it can be shown,
 //! compared and computed with like one. Beside one of 128 bits, a number of up to 64 is extended
-//! by its sign. Products, quotients and shifts are refused: they would be long loops of ops.
+//! by its sign.
 
-use tracer_common::op::{alu, cond};
+use tracer_common::op::{alu, cond, float, wide};
 
 use super::PlanError;
 use super::expr::{Number, NumberKind, Operand, Resolver};
@@ -59,6 +59,17 @@ impl Wide {
         self.low.extend(size, signed)
     }
 
+    /// The nearest float of so many bytes.
+    pub(super) fn rounded(self, size: u8) -> Ir {
+        let operation = match (size, self.signed) {
+            (4, true) => float::SINGLE_FROM_WIDE_SIGNED,
+            (4, false) => float::SINGLE_FROM_WIDE_UNSIGNED,
+            (_, true) => float::FROM_WIDE_SIGNED,
+            (_, false) => float::FROM_WIDE_UNSIGNED,
+        };
+        Ir::float(operation, self.low, self.high)
+    }
+
     /// It is not zero.
     pub(super) fn non_zero(self) -> Test {
         let any = Ir::alu(alu::OR, self.low, self.high);
@@ -89,6 +100,20 @@ impl Side {
             Some(wide) => Self::Wide(wide),
             None => Self::Other(operand),
         }
+    }
+
+    /// The same number, as a type of the program's.
+    ///
+    /// # Errors
+    /// It is no integer.
+    pub(super) fn cast(
+        self,
+        resolver: &Resolver<'_, '_>,
+        expr: &Expr,
+        ty: TypeId,
+    ) -> Result<Operand, PlanError> {
+        let wide = self.wide(resolver, expr)?;
+        Ok(place(wide.low, wide.high, ty))
     }
 
     const fn is_wide(&self) -> bool {
@@ -231,7 +256,20 @@ pub(super) fn binary(
         let (a, b) = (a.number(resolver, left)?, b.number(resolver, right)?);
         return Ok(Err((a, b)));
     }
+    if matches!(op, BinaryOp::Shl | BinaryOp::Shr) {
+        return shifted(resolver, expr, op, (a, b), (left, right)).map(Ok);
+    }
     let (a, b) = (a.wide(resolver, left)?, b.wide(resolver, right)?);
+    let signed = match (resolver.is_c(), &a.ty) {
+        (true, _) => !a.large && !b.large,
+        (false, Some(_)) => a.signed,
+        (false, None) => b.signed,
+    };
+    let halves = |low, high| {
+        let of = [&a.low, &a.high, &b.low, &b.high].map(Ir::clone);
+        let half = |operation| Ir::Wide(operation, Box::new(of.clone()));
+        (half(low), half(high))
+    };
     let ty = match resolver.is_c() && b.large {
         true => b.ty.or(a.ty),
         false => a.ty.or(b.ty),
@@ -265,18 +303,45 @@ pub(super) fn binary(
         BinaryOp::BitAnd => each(alu::AND),
         BinaryOp::BitOr => each(alu::OR),
         BinaryOp::BitXor => each(alu::XOR),
-        _ => {
-            let error = PlanError::at(
-                expr,
-                "numbers of 128 bits cannot be multiplied, divided or shifted",
-            );
-            return Err(error.hint(Some(
-                "`+`, `-`, `&`, `|`, `^` and comparisons can be; `x as u64` has the low half"
-                    .into(),
-            )));
+        BinaryOp::Mul => {
+            let low = Ir::alu(alu::MUL, a.low.clone(), b.low.clone());
+            (low, halves(wide::MUL_HIGH, wide::MUL_HIGH).1)
         }
+        BinaryOp::Div if signed => halves(wide::SDIV_LOW, wide::SDIV_HIGH),
+        BinaryOp::Div => halves(wide::DIV_LOW, wide::DIV_HIGH),
+        _ if signed => halves(wide::SREM_LOW, wide::SREM_HIGH),
+        _ => halves(wide::REM_LOW, wide::REM_HIGH),
     };
     Ok(Ok(place(low, high, ty)))
+}
+
+/// A number of 128 bits shifted by fewer bits than that.
+fn shifted(
+    resolver: &Resolver<'_, '_>,
+    expr: &Expr,
+    op: BinaryOp,
+    (a, count): (Side, Side),
+    (left, right): (&Expr, &Expr),
+) -> Result<Operand, PlanError> {
+    let count = match count {
+        Side::Other(operand) => resolver.computable_of(right, operand)?,
+        Side::Wide(_) => return Err(too_wide(right, "shifts by numbers of more than 64 bits")),
+    };
+    let a = a.wide(resolver, left)?;
+    let Some(ty) = a.ty else {
+        return Err(too_wide(expr, "numbers of more than 64 bits"));
+    };
+    let count = resolver.shift_by(expr, (128, a.signed), count)?;
+    let half = |operation| {
+        let of = [a.low.clone(), a.high.clone(), count.clone(), Ir::Const(0)];
+        Ir::Wide(operation, Box::new(of))
+    };
+    let (low, high) = match op {
+        BinaryOp::Shl => (wide::SHL_LOW, wide::SHL_HIGH),
+        _ if a.signed => (wide::SAR_LOW, wide::SAR_HIGH),
+        _ => (wide::SHR_LOW, wide::SHR_HIGH),
+    };
+    Ok(place(half(low), half(high), ty))
 }
 
 /// `-` or `~` of one; `None`: the program has no type for it.
@@ -307,6 +372,6 @@ fn place(low: Ir, high: Ir, ty: TypeId) -> Operand {
 pub(super) fn too_wide(expr: &Expr, what: &str) -> PlanError {
     let error = PlanError::at(expr, format!("{what} cannot be computed with here"));
     error.hint(Some(
-        "integers of 128 bits can be shown, compared, added and subtracted; `x as u64` has the low half".into(),
+        "integers of 128 bits are computed with beside one of the program's; `x as u64` has the low half".into(),
     ))
 }

@@ -336,7 +336,8 @@ fn exact_sees_all(name: &str, more: &[&str]) {
     let text = Text::of_exe(program.pid());
     let line = probe_line(SOURCE, "work");
     let count = format!("count {SOURCE}:{line} as calls");
-    let probes = [&work(), &count, "time slow as slow"];
+    let halves = format!("count {SOURCE}:{line} if number * 0.5 >= 10.0 as halves");
+    let probes = [&work(), &count, "time slow as slow", &halves];
     let args = [&["--follow-fork=exact"], more].concat();
     let tracer = Tracer::attach(program.pid(), "json", &probes, &args);
     tracer.wait_tracing();
@@ -372,6 +373,9 @@ fn exact_sees_all(name: &str, more: &[&str]) {
     let calls = CHILDREN as u64 * 20 + 3;
     assert_eq!((hits("p1"), hits("calls")), (calls, calls));
     assert_eq!(hits("slow"), CHILDREN as u64 + 1);
+    assert_eq!(hits("halves"), calls);
+    let taken = counter(&finished.summary("halves"), "events");
+    assert_eq!(taken, CHILDREN as u64, "the twentieth call of each");
     let line = finished.followed();
     assert_eq!(line["followed"], CHILDREN as u64 + 1, "{line}");
     assert_eq!(line["executed"], 1, "{line}");

@@ -6,7 +6,7 @@ use super::super::PlanError;
 use super::super::condition;
 use super::super::ir::{Failure, Ir, Spot, Spots, divide};
 use super::super::wide::{self, Side};
-use super::{Number, NumberKind, Operand, Resolver, conversions};
+use super::{Number, NumberKind, Operand, Resolver, conversions, floats};
 use crate::debuginfo::types::{Language, TypeId, TypeKind};
 use crate::lang::ast::{BinaryOp, Expr, UnaryOp};
 
@@ -50,6 +50,9 @@ impl Resolver<'_, '_> {
                 Side::Wide(wide) => wide::unary(op, wide)
                     .ok_or_else(|| wide::too_wide(expr, "numbers of more than 64 bits")),
                 side => {
+                    if let Some(number) = self.float_of(inner, &side)? {
+                        return floats::unary(expr, op, number).map(Operand::Number);
+                    }
                     let origin = self.origin(&side);
                     let number = side.number(self, inner)?;
                     if self.is_c() {
@@ -121,8 +124,8 @@ impl Resolver<'_, '_> {
     ) -> Result<Number, PlanError> {
         let number = self.number_of(expr, operand)?;
         if number.kind == NumberKind::Float {
-            let error = PlanError::at(expr, "floats cannot be computed with in the kernel");
-            return Err(error.hint(Some("they can be compared: `x > 1.5`".into())));
+            let error = PlanError::at(expr, "a float is no integer");
+            return Err(error.hint(Some("`x as i64` is its integer part".into())));
         }
         Ok(number)
     }
@@ -139,6 +142,9 @@ impl Resolver<'_, '_> {
             return Ok(Operand::Number(Number::truth(test)));
         }
         let sides = (Side::new(self, left)?, Side::new(self, right)?);
+        if let Some(number) = self.float_binary(expr, op, (left, &sides.0), (right, &sides.1))? {
+            return Ok(Operand::Number(number));
+        }
         let origins = (self.origin(&sides.0), self.origin(&sides.1));
         let strides = (self.stride(left, &sides.0), self.stride(right, &sides.1));
         let (mut a, mut b) = match wide::binary(self, expr, op, sides, (left, right))? {
@@ -267,6 +273,16 @@ impl Resolver<'_, '_> {
             1
         };
         let bits = u64::from(shifted.size.max(least)) * 8;
+        self.shift_by(expr, (bits, shifted.signed), count)
+    }
+
+    /// The same of a number of so many bits, which has a sign.
+    pub(in crate::plan) fn shift_by(
+        &self,
+        expr: &Expr,
+        (bits, signed): (u64, bool),
+        count: Number,
+    ) -> Result<Ir, PlanError> {
         match count.ir.folded() {
             Ir::Const(known) if known >= bits => {
                 let by = if count.signed {
@@ -277,7 +293,7 @@ impl Resolver<'_, '_> {
                 let message = format!("a shift by {by} of a number of {bits} bits");
                 let mut hint = format!("it can be shifted by 0 to {}", bits - 1);
                 if (bits..64).contains(&known) {
-                    let cast = match (self.is_c(), shifted.signed) {
+                    let cast = match (self.is_c(), signed) {
                         (false, true) => "behind `as i64`",
                         (false, false) => "behind `as u64`",
                         (true, true) => "behind `(long)`",
@@ -293,12 +309,20 @@ impl Resolver<'_, '_> {
 
     /// `x as char` of Rust, and C's `(char)x`.
     fn character(&mut self, inner: &Expr) -> Result<Operand, PlanError> {
+        if self.is_c() {
+            let ir = self.integer_in(inner, 1, true)?;
+            return Ok(Operand::Number(Number {
+                ir,
+                size: 1,
+                signed: true,
+                kind: NumberKind::Char,
+            }));
+        }
         let number = Side::new(self, inner)?.number(self, inner)?;
-        let (size, signed) = if self.is_c() { (1, true) } else { (4, false) };
         Ok(Operand::Number(Number {
-            ir: number.ir.extend(size, signed),
-            size,
-            signed,
+            ir: number.ir.extend(4, false),
+            size: 4,
+            signed: false,
             kind: NumberKind::Char,
         }))
     }
@@ -312,15 +336,14 @@ impl Resolver<'_, '_> {
         if ty == "char" {
             return self.character(inner);
         }
+        if let Some(size) = floats::size_of(ty) {
+            return self.float_in(inner, size).map(Operand::Number);
+        }
         let Some((size, signed)) = integer_type(ty) else {
             return self.named_cast(expr, inner, ty);
         };
-        let ir = match Side::new(self, inner)? {
-            Side::Wide(wide) => wide.narrowed(size, signed),
-            side => side.number(self, inner)?.ir.extend(size, signed),
-        };
         Ok(Operand::Number(Number {
-            ir,
+            ir: self.integer_in(inner, size, signed)?,
             size,
             signed,
             kind: NumberKind::Int,

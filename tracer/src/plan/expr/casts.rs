@@ -3,7 +3,7 @@
 use super::super::PlanError;
 use super::super::build::Builder;
 use super::super::ir::{Ir, Spot, Spots};
-use super::super::wide::Side;
+use super::super::wide::{self, Side};
 use super::arithmetic::c_integer;
 use super::{Number, NumberKind, Operand, Resolver};
 use crate::debuginfo::types::{Language, StructType, TypeId, TypeKind};
@@ -92,7 +92,7 @@ impl Resolver<'_, '_> {
         };
         let Some(written) = Written::parse(ty) else {
             return refused(
-                "casts are to integers, enums and pointers: `u64`, `enum colour`, `struct node *`, `*const Node`"
+                "casts are to integers, floats, enums and pointers: `u64`, `f64`, `enum colour`, `struct node *`, `*const Node`"
                     .into(),
             );
         };
@@ -109,7 +109,7 @@ impl Resolver<'_, '_> {
             Ok(Some(found)) => found,
             Ok(None) => {
                 return refused(format!(
-                    "the debug information here names no type `{}`; casts are to integers, enums and pointers",
+                    "the debug information here names no type `{}`; casts are to integers, floats, enums and pointers",
                     written.name
                 ));
             }
@@ -147,6 +147,18 @@ impl Resolver<'_, '_> {
             let address = Spot::Number(self.address_in(inner)?);
             return Ok(Operand::Place(Spots::whole(8, address), found));
         }
+        if matches!(resolved.kind, TypeKind::Float)
+            && let Some(size @ (4 | 8)) = resolved.size
+        {
+            let number = self.float_in(inner, size as u8)?;
+            return Ok(Operand::Place(
+                Spots::whole(size, Spot::Number(number.ir)),
+                found,
+            ));
+        }
+        if matches!(resolved.kind, TypeKind::Int { .. }) && resolved.size == Some(wide::SIZE) {
+            return Side::new(self, inner)?.cast(self, inner, found);
+        }
         let scalar = match resolved.kind {
             TypeKind::Enum { size, signed, .. } => Some((size, signed)),
             TypeKind::Int { signed } => resolved.size.map(|size| (size, signed)),
@@ -162,14 +174,12 @@ impl Resolver<'_, '_> {
                 TypeKind::Struct(_) | TypeKind::Union(_) => {
                     format!("a pointer to it can be cast to: `*({ty} *)p`")
                 }
-                _ => "casts are to integers, enums and pointers".into(),
+                TypeKind::Float => "casts to floats are to those of four and of eight bytes".into(),
+                _ => "casts are to integers, floats, enums and pointers".into(),
             };
             return Err(error.hint(Some(hint)));
         };
-        let ir = match Side::new(self, inner)? {
-            Side::Wide(wide) => wide.narrowed(size, signed),
-            side => side.number(self, inner)?.ir.extend(size, signed),
-        };
+        let ir = self.integer_in(inner, size, signed)?;
         let spots = Spots::whole(u64::from(size), Spot::Number(ir));
         Ok(Operand::Place(spots, found))
     }

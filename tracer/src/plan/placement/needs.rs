@@ -297,6 +297,16 @@ mod tests {
     }
 
     #[test]
+    fn computed_floats_and_wide_integers_use_all_their_registers() {
+        let needs = Needs::of(&[op(FLOAT, 0, RDI, RBP, 0, 0)], 0);
+        assert_eq!((needs.registers, needs.fixed), (1 << 5 | 1 << 6, false));
+        let above = i32::from_le_bytes([RDI + 2, RDI + 3, 0, 0]);
+        let needs = Needs::of(&[op(WIDE, 0, RDI, RBP, above, 0)], 0);
+        let all = 1 << 5 | 1 << 6 | 1 << 7 | 1 << 8;
+        assert_eq!((needs.registers, needs.fixed), (all, false));
+    }
+
+    #[test]
     fn address_of_the_instruction_and_unknown_ops_are_fixed() {
         assert!(Needs::of(&[op(EMIT, 31, ADDRESS, 8, 0, 0)], 0).fixed);
         assert!(Needs::of(&[op(200, 0, 0, 0, 0, 0)], 0).fixed);

@@ -158,12 +158,12 @@ fn casts_that_are_not_possible_say_what_is() {
         (
             "(struct nod *)raw",
             "no cast to `struct nod *`",
-            "the debug information here names no type `nod`; casts are to integers, enums and pointers",
+            "the debug information here names no type `nod`; casts are to integers, floats, enums and pointers",
         ),
         (
             "(struct colour *)raw",
             "no cast to `struct colour *`",
-            "the debug information here names no type `colour`; casts are to integers, enums and pointers",
+            "the debug information here names no type `colour`; casts are to integers, floats, enums and pointers",
         ),
         (
             "(struct node)raw",
@@ -178,7 +178,7 @@ fn casts_that_are_not_possible_say_what_is() {
         (
             "raw as &u16",
             "no cast to `&u16`",
-            "casts are to integers, enums and pointers: `u64`, `enum colour`, `struct node *`, `*const Node`",
+            "casts are to integers, floats, enums and pointers: `u64`, `f64`, `enum colour`, `struct node *`, `*const Node`",
         ),
     ] {
         let wanted = (message.to_owned(), hint.to_owned());

@@ -242,13 +242,16 @@ impl Fixture {
         });
     }
 
-    /// The message and the condition of a probe as it is typed.
+    /// The action, the message and the condition of a probe as it is typed.
     pub(super) fn probe(&mut self, text: &str) {
         let spec = parse_probe(text).unwrap_or_else(|error| panic!("{text}: {error:?}"));
         if let Some(condition) = spec.condition {
             self.condition(condition);
         }
-        self.template(spec.template.expect("one").parts);
+        match spec.action {
+            Action::Log => self.template(spec.template.expect("one").parts),
+            action => self.action(action),
+        }
         self.text = text.to_owned();
     }
 

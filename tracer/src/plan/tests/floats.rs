@@ -1,9 +1,11 @@
-//! Comparisons of floats by the machine's integers, against the processor's floats.
+//! Floats by the machine's integers, against the processor's floats.
 
-use super::fixture::Fixture;
+use super::fixture::{Fixture, int};
+use super::random::numbers::Random;
 use super::{Machine, Outcome, RBP, STACK, at_frame, stack};
-use crate::debuginfo::types::TypeKind;
+use crate::debuginfo::types::{Language, TypeKind};
 use crate::lang::parse_probe;
+use crate::plan::PlanError;
 
 const NUMBERS: [f64; 13] = [
     0.0,
@@ -74,11 +76,494 @@ fn floats_compare_as_the_processor_compares_them() {
                         holds(sign, a, b),
                         "{a} {sign} {b}"
                     );
-                    // The text's number is no float of 4 bytes: the comparison is exact all the same.
-                    let wanted = holds(sign, f64::from(c), b);
+                    // A literal is an `f32` beside one in Rust; in C it is a `double`, whatever is beside it.
+                    let wanted = holds(sign, f64::from(c), f64::from(d));
                     assert_eq!(decide(&condition, 4, &narrow), wanted, "{c} {sign} {b}");
+                    let wanted = holds(sign, f64::from(c), b);
+                    let in_c = outcome(
+                        Language::C,
+                        &format!("log 0x0 \"hit\" if g {sign} {b:?}"),
+                        &{
+                            let mut frame = vec![0; 40];
+                            frame.splice(16..20, c.to_le_bytes());
+                            frame
+                        },
+                    );
+                    assert_eq!(in_c == "hit", wanted, "{c} {sign} {b}: {in_c}");
                 }
             }
         }
     }
+}
+
+/// `x`, `y`: of 8 bytes; `g`, `h`: of 4; integers `n` (`i32`), `m` (`u64`); `e`: of 16.
+const FRAME: [(&str, u64, usize); 7] = [
+    ("x", 8, 0),
+    ("y", 8, 8),
+    ("g", 4, 16),
+    ("h", 4, 20),
+    ("n", 4, 24),
+    ("m", 8, 32),
+    ("e", 16, 0),
+];
+
+fn fixture(language: Language, text: &str) -> Fixture {
+    let mut fixture = Fixture::default();
+    fixture.language = Some(language);
+    for (name, size, at) in FRAME {
+        let signed = name == "n";
+        let ty = match (name, language) {
+            ("n" | "m", Language::C) => fixture.c_int("", size, signed),
+            ("n" | "m", _) => int(size, signed),
+            (_, Language::C) => {
+                let name = ["float", "double", "long double"][size as usize / 8];
+                fixture.c_type(name, size, TypeKind::Float)
+            }
+            _ => fixture.add(&format!("f{}", size * 8), size, TypeKind::Float),
+        };
+        fixture.variable(name, ty, at_frame(at as i64));
+    }
+    fixture.probe(text);
+    fixture
+}
+
+fn outcome(language: Language, text: &str, frame: &[u8]) -> String {
+    let plan = fixture(language, text).plan();
+    let plan = plan.unwrap_or_else(|error| panic!("{text}: {error}"));
+    let memory = stack(frame);
+    match Machine::new(&memory).with(RBP, STACK).run(&plan.ops) {
+        Outcome::Sent(record) => plan.layout.decode(&record).expect("decodes").message,
+        other => format!("{other:?}"),
+    }
+}
+
+fn shown(language: Language, expression: &str, frame: &[u8]) -> String {
+    outcome(language, &format!("log 0x0 \"{{{expression}}}\""), frame)
+}
+
+fn refused(language: Language, text: &str) -> (String, Option<String>) {
+    let PlanError { message, hint, .. } = fixture(language, text).plan().expect_err(text);
+    (message, hint)
+}
+
+/// What an expression is: a float of one of the sizes, or an integer.
+#[derive(Clone, Copy, Debug)]
+enum Number {
+    Double(f64),
+    Single(f32),
+    Int(i32),
+    Long(u64),
+}
+
+impl Number {
+    fn double(self) -> f64 {
+        match self {
+            Self::Double(value) => value,
+            Self::Single(value) => value.into(),
+            Self::Int(value) => value.into(),
+            Self::Long(value) => value as f64,
+        }
+    }
+
+    fn single(self) -> f32 {
+        match self {
+            Self::Double(value) => value as f32,
+            Self::Single(value) => value,
+            Self::Int(value) => value as f32,
+            Self::Long(value) => value as f32,
+        }
+    }
+
+    fn shown(self) -> String {
+        match self {
+            Self::Double(value) => format!("{value:?}"),
+            Self::Single(value) => format!("{value:?}"),
+            Self::Int(value) => value.to_string(),
+            Self::Long(value) => value.to_string(),
+        }
+    }
+}
+
+fn operation(sign: &str, a: Number, b: Number) -> Number {
+    macro_rules! of {
+        ($a:expr, $b:expr) => {
+            match sign {
+                "+" => $a + $b,
+                "-" => $a - $b,
+                "*" => $a * $b,
+                "/" => $a / $b,
+                _ => $a % $b,
+            }
+        };
+    }
+    match (a, b) {
+        (Number::Double(_), _) | (_, Number::Double(_)) => {
+            Number::Double(of!(a.double(), b.double()))
+        }
+        _ => Number::Single(of!(a.single(), b.single())),
+    }
+}
+
+struct Values {
+    x: f64,
+    y: f64,
+    g: f32,
+    h: f32,
+    n: i32,
+    m: u64,
+}
+
+impl Values {
+    fn random(random: &mut Random) -> Self {
+        let mut double = || match random.below(4) {
+            0 => f64::from_bits(random.next()),
+            1 => random.pick(&NUMBERS),
+            2 => random.next() as i16 as f64 / 8.0,
+            _ => f64::from_bits(random.next() & !(0x7ff << 52) | (1000 + random.below(46)) << 52),
+        };
+        let (x, y, g, h) = (double(), double(), double() as f32, double() as f32);
+        let (n, m) = (random.next() as i32, random.next() >> random.below(64));
+        Self { x, y, g, h, n, m }
+    }
+
+    fn frame(&self) -> Vec<u8> {
+        let mut frame = [self.x.to_le_bytes(), self.y.to_le_bytes()].concat();
+        frame.extend([self.g.to_le_bytes(), self.h.to_le_bytes()].concat());
+        frame.extend(self.n.to_le_bytes());
+        frame.extend([0; 4]);
+        frame.extend(self.m.to_le_bytes());
+        frame
+    }
+
+    /// A float of C: whatever is beside whatever.
+    fn of_c(&self, random: &mut Random, depth: u32) -> (String, Number) {
+        if depth == 0 {
+            return match random.below(7) {
+                0 => ("x".into(), Number::Double(self.x)),
+                1 => ("y".into(), Number::Double(self.y)),
+                2 => ("g".into(), Number::Single(self.g)),
+                3 => ("h".into(), Number::Single(self.h)),
+                4 => ("0.3".into(), Number::Double(0.3)),
+                5 => ("0.3f".into(), Number::Single(0.3)),
+                _ => ("1e300".into(), Number::Double(1e300)),
+            };
+        }
+        let (text, value) = self.of_c(random, depth - 1);
+        match random.below(8) {
+            0 => (
+                format!("-({text})"),
+                operation("*", value, Number::Single(-1.0)),
+            ),
+            1 => (format!("(float)({text})"), Number::Single(value.single())),
+            2 => (format!("(double)({text})"), Number::Double(value.double())),
+            kind => {
+                let sign = random.pick(&["+", "-", "*", "/"]);
+                let (other, beside) = match kind {
+                    3 => ("n".into(), Number::Int(self.n)),
+                    4 => ("m".into(), Number::Long(self.m)),
+                    5 => ("3".into(), Number::Int(3)),
+                    _ => self.of_c(random, depth - 1),
+                };
+                if random.one_in(2) {
+                    (
+                        format!("({text}) {sign} ({other})"),
+                        operation(sign, value, beside),
+                    )
+                } else {
+                    (
+                        format!("({other}) {sign} ({text})"),
+                        operation(sign, beside, value),
+                    )
+                }
+            }
+        }
+    }
+
+    /// A float of Rust of one size.
+    fn of_rust(&self, random: &mut Random, single: bool, depth: u32) -> (String, Number) {
+        let typed = |value: f64| {
+            if single {
+                Number::Single(value as f32)
+            } else {
+                Number::Double(value)
+            }
+        };
+        let name = if single { "f32" } else { "f64" };
+        if depth == 0 {
+            let (text, value) = match (random.below(5), single) {
+                (0 | 1, true) => ("g".into(), Number::Single(self.g)),
+                (0 | 1, false) => ("x".into(), Number::Double(self.x)),
+                (2, true) => ("h".into(), Number::Single(self.h)),
+                (2, false) => ("y".into(), Number::Double(self.y)),
+                (3, _) => (
+                    format!("n as {name}"),
+                    if single {
+                        Number::Single(self.n as f32)
+                    } else {
+                        Number::Double(self.n.into())
+                    },
+                ),
+                _ => (
+                    format!("m as {name}"),
+                    if single {
+                        Number::Single(self.m as f32)
+                    } else {
+                        Number::Double(self.m as f64)
+                    },
+                ),
+            };
+            return (format!("({text})"), value);
+        }
+        let (text, value) = self.of_rust(random, single, depth - 1);
+        let sign = random.pick(&["+", "-", "*", "/", "%"]);
+        match random.below(8) {
+            0 => (format!("-({text})"), operation("*", value, typed(-1.0))),
+            1 => {
+                let (text, value) = self.of_rust(random, !single, depth - 1);
+                let value = if single {
+                    Number::Single(value.single())
+                } else {
+                    Number::Double(value.double())
+                };
+                (format!("(({text}) as {name})"), value)
+            }
+            2 => (
+                format!("({text}) {sign} 0.1"),
+                operation(sign, value, typed(0.1)),
+            ),
+            3 => (
+                format!("0.7 {sign} ({text})"),
+                operation(sign, typed(0.7), value),
+            ),
+            _ => {
+                let (other, beside) = self.of_rust(random, single, depth - 1);
+                (
+                    format!("({text}) {sign} ({other})"),
+                    operation(sign, value, beside),
+                )
+            }
+        }
+    }
+}
+
+#[test]
+fn random_floats_are_those_of_the_processor() {
+    let mut random = Random::new(0xf10a7);
+    for case in 0..3_000 {
+        let values = Values::random(&mut random);
+        let frame = values.frame();
+        let single = random.one_in(2);
+        let (language, (text, value), (other, beside)) = if case % 2 == 0 {
+            let one = values.of_c(&mut random, 3);
+            (Language::C, one, values.of_c(&mut random, 1))
+        } else {
+            let one = values.of_rust(&mut random, single, 3);
+            (Language::Rust, one, values.of_rust(&mut random, single, 1))
+        };
+        // The sign of what is no number is nowhere said.
+        let got = shown(language, &text, &frame);
+        assert_eq!(got, value.shown(), "case {case}: {text} over {frame:x?}");
+        let sign = random.pick(&["==", "!=", "<", "<=", ">", ">="]);
+        let condition = format!("log 0x0 \"hit\" if {text} {sign} {other}");
+        let wanted = if holds(sign, value.double(), beside.double()) {
+            "hit"
+        } else {
+            "Rejected"
+        };
+        let got = outcome(language, &condition, &frame);
+        assert_eq!(got, wanted, "case {case}: {condition} over {frame:x?}");
+    }
+}
+
+fn numbers(x: f64, g: f32) -> Vec<u8> {
+    let values = Values {
+        x,
+        y: 0.0,
+        g,
+        h: 0.0,
+        n: 3,
+        m: 7,
+    };
+    values.frame()
+}
+
+#[test]
+fn floats_become_integers_as_the_language_has_it() {
+    let c = |expression, x| shown(Language::C, expression, &numbers(x, 0.0));
+    let rust = |expression, x| shown(Language::Rust, expression, &numbers(x, 0.0));
+    assert_eq!(c("(int)x", -2.9), "-2");
+    assert_eq!(c("(unsigned char)x", 255.9), "255");
+    assert_eq!(c("(unsigned char)x", -0.9), "0");
+    let outside = "<invalid value: a float outside of the integer's range>";
+    for (expression, x) in [
+        ("(unsigned char)x", 256.0),
+        ("(unsigned)x", -1.0),
+        ("(int)x", 2147483648.0),
+        ("(long)x", 9223372036854775808.0),
+        ("(int)x", f64::NAN),
+        ("(char)x", f64::INFINITY),
+    ] {
+        assert_eq!(c(expression, x), outside, "{expression} of {x}");
+    }
+    assert_eq!(c("(long)x", -9223372036854775808.0), i64::MIN.to_string());
+    let condition = "log 0x0 \"hit\" if (int)x >= 0 || x < 0";
+    assert_eq!(outcome(Language::C, condition, &numbers(1.0, 0.0)), "hit");
+    let fault = outcome(Language::C, condition, &numbers(1e10, 0.0));
+    assert_eq!(fault, "Faulted");
+    assert_eq!(rust("x as u8", 300.0), "255");
+    assert_eq!(rust("x as u8", -1.0), "0");
+    assert_eq!(rust("x as i32", 1e10), i32::MAX.to_string());
+    assert_eq!(rust("x as i64", f64::NEG_INFINITY), i64::MIN.to_string());
+    assert_eq!(rust("x as i16", f64::NAN), "0");
+    assert_eq!(rust("(x * 2.0) as i64 + 1", 1.75), "4");
+    assert_eq!(c("(long)x % 4", 7.9), "3");
+}
+
+#[test]
+fn floats_are_shown_with_the_type_and_format_that_they_have() {
+    let frame = numbers(2.0, 0.1);
+    assert_eq!(shown(Language::Rust, "x / 3.0:.2", &frame), "0.67");
+    assert_eq!(shown(Language::Rust, "x * 2", &frame), "4.0");
+    assert_eq!(shown(Language::Rust, "0.5", &frame), "0.5");
+    assert_eq!(shown(Language::Rust, "g + 0.2", &frame), "0.3");
+    assert_eq!(
+        shown(Language::Rust, "0.1f32 * 3.0", &frame),
+        (0.1_f32 * 3.0).to_string()
+    );
+    let rust = |expression| shown(Language::Rust, expression, &frame);
+    assert_eq!(rust("(16777216.0 + 1.0 + 1.0) as f32 as f64"), "16777218.0");
+    assert_eq!(rust("1.0000000596046448 as f32"), "1.0000001");
+    assert_eq!(rust("1.0000000596046448 * 1.0 as f32"), "1.0000001");
+    assert_eq!(
+        shown(Language::C, "g + 0.2", &frame),
+        (f64::from(0.1_f32) + 0.2).to_string()
+    );
+    assert_eq!(shown(Language::C, "g + 0.2f", &frame), "0.3");
+    let types = |language, expression: &str| {
+        let plan = fixture(language, &format!("log 0x0 \"{{{expression}}}\""))
+            .plan()
+            .expect("compiles");
+        let memory = stack(&frame);
+        let Outcome::Sent(record) = Machine::new(&memory).with(RBP, STACK).run(&plan.ops) else {
+            panic!("sent");
+        };
+        plan.layout.decode(&record).expect("decodes").values[0]
+            .ty
+            .to_string()
+    };
+    assert_eq!(types(Language::C, "g + 1"), "float");
+    assert_eq!(types(Language::C, "g + 1.0"), "double");
+    assert_eq!(types(Language::Rust, "g + 1.0"), "f32");
+    assert_eq!(types(Language::Rust, "-x"), "f64");
+}
+
+#[test]
+fn floats_are_truths_in_c_alone() {
+    let hit = |x, condition: &str| {
+        outcome(
+            Language::C,
+            &format!("log 0x0 \"hit\" if {condition}"),
+            &numbers(x, 0.0),
+        )
+    };
+    for (x, is) in [
+        (0.0, "Rejected"),
+        (-0.0, "Rejected"),
+        (5e-324, "hit"),
+        (f64::NAN, "hit"),
+    ] {
+        assert_eq!(hit(x, "x"), is, "{x}");
+        assert_eq!(hit(x, "x * 1.0"), is, "{x}");
+        assert_eq!(hit(x, "!x") == "hit", is != "hit", "{x}");
+    }
+    let (message, hint) = refused(Language::Rust, "log 0x0 \"hit\" if x * 2.0");
+    assert_eq!(message, "a float is neither true nor false");
+    assert_eq!(hint.as_deref(), Some("compare it: `x != 0.0`"));
+}
+
+#[test]
+fn floats_that_a_language_has_no_operator_for_say_what_it_has() {
+    use Language::{C, Rust};
+    for (language, expression, message, hint) in [
+        (
+            Rust,
+            "x + g",
+            "an `f32` beside an `f64`",
+            Some("`x as f64` has the same value"),
+        ),
+        (
+            Rust,
+            "x + n",
+            "an integer beside a float",
+            Some("`n as f64` makes a float of it"),
+        ),
+        (
+            Rust,
+            "n * 0.5",
+            "an integer beside a float",
+            Some("`n as f64` makes a float of it"),
+        ),
+        (
+            Rust,
+            "g < n",
+            "an integer beside a float",
+            Some("`n as f32` makes a float of it"),
+        ),
+        (
+            C,
+            "x % 2",
+            "`%` is not for floats in C and C++",
+            Some("`(long)x % n` is that of the integer part"),
+        ),
+        (
+            C,
+            "x << 1",
+            "the bits of a float cannot be combined or shifted",
+            Some("a cast makes an integer of it: `x as i64`, `(long)x`"),
+        ),
+        (
+            Rust,
+            "n << x",
+            "the bits of a float cannot be combined or shifted",
+            Some("a cast makes an integer of it: `x as i64`, `(long)x`"),
+        ),
+        (C, "~x", "the bits of a float cannot be turned", None),
+        (
+            C,
+            "e + 1",
+            "a float of 16 bytes cannot be computed with",
+            Some("those of four and of eight bytes can be"),
+        ),
+        (
+            C,
+            "(long double)x",
+            "no cast to `long double`",
+            Some("casts to floats are to those of four and of eight bytes"),
+        ),
+    ] {
+        let found = refused(language, &format!("log 0x0 \"{{{expression}}}\""));
+        assert_eq!(
+            found,
+            (message.to_owned(), hint.map(str::to_owned)),
+            "{expression}"
+        );
+    }
+    let (message, hint) = refused(Rust, "hist 0x0 x * 2.0");
+    assert_eq!(message, "a float cannot be put into buckets in the kernel");
+    assert!(hint.is_some_and(|hint| hint.contains("as i64")));
+}
+
+#[test]
+fn hits_are_counted_by_floats_and_by_their_integer_parts() {
+    let tallied = |text: &str| {
+        let plan = fixture(Language::Rust, text).plan().expect("compiles");
+        let memory = stack(&numbers(2.5, 0.0));
+        match Machine::new(&memory).with(RBP, STACK).run(&plan.ops) {
+            Outcome::Tallied(_, number) => number,
+            other => panic!("{text}: {other:?}"),
+        }
+    };
+    assert_eq!(tallied("count 0x0 by x * 2.0"), 5.0_f64.to_bits());
+    assert_eq!(tallied("hist 0x0 (x * 2.0) as i64"), 3);
+    assert_eq!(tallied("hist 0x0 (x * 100.0) as u32 step 100"), 2);
 }

@@ -15,9 +15,8 @@ mod standard;
 // The test of the kernel's machine tries the same.
 #[path = "../../../tests/kernel/support/expressions.rs"]
 mod expressions;
-#[expect(dead_code, reason = "the tests of the kernel's machine need more")]
 #[path = "../../../tests/kernel/support/random.rs"]
-mod numbers;
+pub(super) mod numbers;
 
 /// Expressions that are tried.
 const CASES: u64 = 2_000;

@@ -163,19 +163,79 @@ fn wide_integers_are_added_and_subtracted_with_their_carries() {
 
 #[test]
 fn wide_integers_that_are_not_computed_with_say_what_is_possible() {
-    let (message, hint) = refused("x * 2 > y");
+    let (message, hint) = refused("x << 128 > y");
+    assert_eq!(message, "a shift by 128 of a number of 128 bits");
+    assert_eq!(hint.as_deref(), Some("it can be shifted by 0 to 127"));
+    let (message, _) = refused("x << y > y");
     assert_eq!(
         message,
-        "numbers of 128 bits cannot be multiplied, divided or shifted"
+        "shifts by numbers of more than 64 bits cannot be computed with here"
     );
-    let possible = "`+`, `-`, `&`, `|`, `^` and comparisons can be; `x as u64` has the low half";
-    assert_eq!(hint.as_deref(), Some(possible));
     let (message, hint) = refused("s + 340282366920938463463374607431768211455 > 0");
     assert_eq!(
         message,
         "numbers of more than 64 bits cannot be computed with here"
     );
-    assert!(hint.is_some_and(|hint| hint.contains("can be shown, compared")));
+    assert!(hint.is_some_and(|hint| hint.contains("beside one of the program's")));
+}
+
+#[test]
+fn wide_integers_are_multiplied_divided_and_shifted_as_the_compiler_does() {
+    let divided = "<invalid value: division by zero>";
+    for (a, b, frame) in pairs() {
+        let (u, v) = (a.cast_unsigned(), b.cast_unsigned());
+        let (s, t) = (i128::from(b as i64), u128::from(b as u64));
+        let some = |value: Option<String>| value.unwrap_or_else(|| divided.to_owned());
+        let wrapped = |by: i128, rest: bool| match (by, rest) {
+            (0, _) => None,
+            (by, false) => Some(a.wrapping_div(by).to_string()),
+            (by, true) => Some(a.wrapping_rem(by).to_string()),
+        };
+        let cases = [
+            ("x * y", a.wrapping_mul(b).to_string()),
+            ("u * v", u.wrapping_mul(v).to_string()),
+            ("x * s", a.wrapping_mul(s).to_string()),
+            ("x * -3", a.wrapping_mul(-3).to_string()),
+            ("x / y", some(wrapped(b, false))),
+            ("x % y", some(wrapped(b, true))),
+            ("x / s", some(wrapped(s, false))),
+            ("x % 10", (a % 10).to_string()),
+            (
+                "u / v",
+                some(u.checked_div(v).map(|value| value.to_string())),
+            ),
+            (
+                "u % v",
+                some(u.checked_rem(v).map(|value| value.to_string())),
+            ),
+            (
+                "u / t",
+                some(u.checked_div(t).map(|value| value.to_string())),
+            ),
+            ("x << 5", (a << 5).to_string()),
+            ("x >> 5", (a >> 5).to_string()),
+            ("u << 100", (u << 100).to_string()),
+            ("u >> 64", (u >> 64).to_string()),
+            ("x >> (t & 127)", (a >> (t as u32 & 127)).to_string()),
+            ("u << (t & 127)", (u << (t as u32 & 127)).to_string()),
+            ("(x * y) as u64", (a.wrapping_mul(b) as u64).to_string()),
+            ("x as f64 / 2.0", (a as f64 / 2.0).to_string()),
+        ];
+        for (expression, wanted) in cases {
+            let shown = shown(expression, &frame);
+            let is_float = expression.contains("f64");
+            let same = shown == wanted || is_float && shown.parse() == wanted.parse::<f64>();
+            assert!(same, "{expression}: {a}, {b}: {shown}, and not {wanted}");
+        }
+        assert_eq!(
+            holds("x * 3 > y", &frame),
+            a.wrapping_mul(3) > b,
+            "{a}, {b}"
+        );
+        if t > 127 {
+            assert!(shown("x << t", &frame).contains("shift by all"), "{t}");
+        }
+    }
 }
 
 #[test]

@@ -1,0 +1,381 @@
+//! Floats as Rust, C and C++ compute with them, by ops of the machine.
+//!
+//! What has four bytes is computed as one of eight and rounded: that is the same number for each of
+//! these operations, since eight have more than twice the digits.
+
+use tracer_common::op::{alu, float};
+
+use super::super::PlanError;
+use super::super::ir::Ir;
+use super::super::wide::Side;
+use super::{Number, NumberKind, Operand, Resolver};
+use crate::lang::ast::{BinaryOp, Expr, ExprKind, UnaryOp};
+
+/// An expression, and what it was found to be.
+type Seen<'s> = (&'s Expr, &'s Side);
+
+/// Told where a float is of another size.
+const SIZES: &str = "those of four and of eight bytes can be";
+/// Integers up to here are floats of eight bytes.
+const EXACT: u128 = 1 << 53;
+
+impl Number {
+    fn float(ir: Ir, size: u8) -> Self {
+        Self {
+            ir,
+            size,
+            signed: false,
+            kind: NumberKind::Float,
+        }
+    }
+
+    /// The same number with eight bytes.
+    pub(in crate::plan) fn widened(self) -> Ir {
+        match self.size {
+            4 => Ir::float(float::FROM_SINGLE, self.ir, Ir::Const(0)),
+            _ => self.ir,
+        }
+    }
+
+    /// The nearest number of so many bytes.
+    fn resized(self, size: u8) -> Self {
+        let ir = match (self.size, size) {
+            (8, 4) => Ir::float(float::TO_SINGLE, self.ir, Ir::Const(0)),
+            (4, 8) => self.widened(),
+            _ => self.ir,
+        };
+        Self::float(ir, size)
+    }
+}
+
+/// A float of so many bytes that is known now.
+fn known(value: f64, size: u8) -> Number {
+    let bits = match size {
+        4 => u64::from((value as f32).to_bits()),
+        _ => value.to_bits(),
+    };
+    Number::float(Ir::Const(bits), size)
+}
+
+/// Bytes of the float type of that name.
+pub(super) fn size_of(ty: &str) -> Option<u8> {
+    match ty {
+        "f32" | "float" => Some(4),
+        "f64" | "double" => Some(8),
+        _ => None,
+    }
+}
+
+impl Resolver<'_, '_> {
+    /// A float in the probe's text.
+    pub(super) fn float_literal(&self, expr: &Expr) -> Number {
+        let (double, single) = self.written(expr);
+        if self.suffix(expr).is_some_and(|suffix| suffix != "f64") {
+            known(single, 4)
+        } else {
+            known(double, 8)
+        }
+    }
+
+    /// The number in its text, and the `f32` that the text gives: not always that of the number.
+    fn written(&self, expr: &Expr) -> (f64, f64) {
+        let ExprKind::Float(value) = expr.kind else {
+            return (0.0, 0.0);
+        };
+        let text = self.literal_text(expr);
+        let digits = text.len() - self.suffix(expr).map_or(0, str::len);
+        let digits = text.get(..digits).unwrap_or_default().replace('_', "");
+        let single = digits.parse().unwrap_or(value as f32);
+        (value, f64::from(single))
+    }
+
+    /// Brackets around it are part of its place.
+    fn literal_text(&self, expr: &Expr) -> &str {
+        let text = self.scope.text.get(expr.span.clone()).unwrap_or_default();
+        text.trim_matches(|c: char| c == '(' || c == ')' || c.is_whitespace())
+    }
+
+    fn suffix(&self, expr: &Expr) -> Option<&'static str> {
+        let text = self.literal_text(expr);
+        let mut suffixes = ["f32", "f64", "f"].into_iter();
+        suffixes.find(|suffix| text.ends_with(suffix))
+    }
+
+    /// A number of the probe's, as it is compared with one of eight bytes, and with one of four.
+    pub(in crate::plan) fn known_float(&self, expr: &Expr) -> Option<(f64, f64)> {
+        if !self.is_c() {
+            return self.untyped(expr, false).zip(self.untyped(expr, true));
+        }
+        match &expr.kind {
+            ExprKind::Float(_) => match (self.suffix(expr), self.written(expr)) {
+                (None | Some("f64"), (double, _)) => Some((double, double)),
+                (_, (_, single)) => Some((single, single)),
+            },
+            // An integer becomes what it is beside, a float of eight bytes does not become one of four.
+            ExprKind::Int(value) if *value <= EXACT => {
+                Some((*value as f64, f64::from(*value as f32)))
+            }
+            ExprKind::Unary(UnaryOp::Neg, inner) => {
+                let (double, single) = self.known_float(inner)?;
+                Some((-double, -single))
+            }
+            _ => None,
+        }
+    }
+
+    /// What Rust computes of literals alone, which have the type of what they are beside.
+    fn untyped(&self, expr: &Expr, single: bool) -> Option<f64> {
+        let rounded = |value: f64| {
+            if single {
+                f64::from(value as f32)
+            } else {
+                value
+            }
+        };
+        match &expr.kind {
+            ExprKind::Float(_) => {
+                let (double, nearest) = self.written(expr);
+                let value = if single { nearest } else { double };
+                self.suffix(expr).is_none().then_some(value)
+            }
+            ExprKind::Int(value) if single => Some(f64::from(*value as f32)),
+            ExprKind::Int(value) => Some(*value as f64),
+            ExprKind::Unary(UnaryOp::Neg, inner) => Some(-self.untyped(inner, single)?),
+            // Integers would be computed as such.
+            ExprKind::Binary(op, left, right) if is_float(left) && is_float(right) => {
+                let (a, b) = (self.untyped(left, single)?, self.untyped(right, single)?);
+                Some(rounded(match op {
+                    BinaryOp::Add => a + b,
+                    BinaryOp::Sub => a - b,
+                    BinaryOp::Mul => a * b,
+                    BinaryOp::Div => a / b,
+                    BinaryOp::Rem => a % b,
+                    _ => return None,
+                }))
+            }
+            _ => None,
+        }
+    }
+
+    /// The float that a side of an operator is; `None` when it is none.
+    ///
+    /// # Errors
+    /// It is one that cannot be computed with, or is nowhere.
+    pub(super) fn float_of(&self, expr: &Expr, side: &Side) -> Result<Option<Number>, PlanError> {
+        match side {
+            Side::Other(Operand::Number(number)) if number.kind == NumberKind::Float => {
+                Ok(Some(number.clone()))
+            }
+            Side::Other(Operand::Place(spots, ty)) => match self.scalar_at(spots, *ty) {
+                Some(Ok(scalar)) if scalar.kind == NumberKind::Float => {
+                    if !matches!(scalar.size, 4 | 8) {
+                        let size = scalar.size;
+                        let message = format!("a float of {size} bytes cannot be computed with");
+                        return Err(PlanError::at(expr, message).hint(Some(SIZES.into())));
+                    }
+                    self.number_at(expr, spots, *ty).map(Some)
+                }
+                _ => Ok(None),
+            },
+            Side::Other(_) | Side::Wide(_) => Ok(None),
+        }
+    }
+
+    /// Both sides of an operator as floats of one size, when one of them is one.
+    ///
+    /// # Errors
+    /// The language has no such operator, or a side has no value.
+    pub(in crate::plan) fn float_pair(
+        &self,
+        left: Seen<'_>,
+        right: Seen<'_>,
+    ) -> Result<Option<(Number, Number)>, PlanError> {
+        let (a, b) = (
+            self.float_of(left.0, left.1)?,
+            self.float_of(right.0, right.1)?,
+        );
+        if a.is_none() && b.is_none() {
+            return Ok(None);
+        }
+        if self.is_c() {
+            let size = [&a, &b].into_iter().flatten().map(|one| one.size).max();
+            let size = size.unwrap_or(8);
+            let (a, b) = (self.as_float(left, size)?, self.as_float(right, size)?);
+            return Ok(Some((a, b)));
+        }
+        let typed = |(expr, _): Seen<'_>, number: &Option<Number>| match number {
+            Some(number) if self.untyped(expr, false).is_none() => Some(number.size),
+            _ => None,
+        };
+        let sizes = (typed(left, &a), typed(right, &b));
+        if let (Some(a), Some(b)) = sizes
+            && a != b
+        {
+            let smaller = if a < b { left.0 } else { right.0 };
+            let error = PlanError::at(smaller, "an `f32` beside an `f64`");
+            return Err(error.hint(Some("`x as f64` has the same value".into())));
+        }
+        let size = sizes.0.or(sizes.1).unwrap_or(8);
+        let side = |seen: Seen<'_>, number: Option<Number>| {
+            match (self.untyped(seen.0, size == 4), number) {
+                (Some(value), _) => Ok(known(value, size)),
+                (None, Some(number)) => Ok(number),
+                (None, None) => {
+                    // What it is at all comes first.
+                    self.as_float(seen, size)?;
+                    let error = PlanError::at(seen.0, "an integer beside a float");
+                    let ty = if size == 4 { "f32" } else { "f64" };
+                    Err(error.hint(Some(format!("`n as {ty}` makes a float of it"))))
+                }
+            }
+        };
+        Ok(Some((side(left, a)?, side(right, b)?)))
+    }
+
+    /// `left OP right` when one of them is a float.
+    ///
+    /// # Errors
+    /// As for [`Resolver::float_pair`].
+    pub(super) fn float_binary(
+        &self,
+        expr: &Expr,
+        op: BinaryOp,
+        left: Seen<'_>,
+        right: Seen<'_>,
+    ) -> Result<Option<Number>, PlanError> {
+        let is_float = |(expr, side)| self.float_of(expr, side).map(|found| found.is_some());
+        if !is_float(left)? && !is_float(right)? {
+            return Ok(None);
+        }
+        // What it makes no sense for at all is said before what it needs.
+        let operation = operation(expr, op, self.is_c())?;
+        let pair = self.float_pair(left, right)?;
+        Ok(pair.map(|(a, b)| {
+            let size = a.size;
+            let result = Ir::float(operation, a.widened(), b.widened());
+            Number::float(result, 8).resized(size)
+        }))
+    }
+
+    /// Any number as a float.
+    fn as_float(&self, (expr, side): Seen<'_>, size: u8) -> Result<Number, PlanError> {
+        if let Some(number) = self.float_of(expr, side)? {
+            return Ok(number.resized(size));
+        }
+        let operand = match side {
+            Side::Wide(wide) => return Ok(Number::float(wide.clone().rounded(size), size)),
+            Side::Other(operand) => operand,
+        };
+        let origin = self.origin(side);
+        let mut number = self.number_of(expr, operand.clone())?;
+        if number.kind == NumberKind::Pointer {
+            return Err(PlanError::at(expr, "a pointer is no float"));
+        }
+        if self.is_c() {
+            number = self.promoted(expr, number, origin)?.settled();
+        }
+        let operation = match (size, number.signed) {
+            (4, true) => float::SINGLE_FROM_SIGNED,
+            (4, false) => float::SINGLE_FROM_UNSIGNED,
+            (_, true) => float::FROM_SIGNED,
+            (_, false) => float::FROM_UNSIGNED,
+        };
+        let ir = Ir::float(operation, number.ir, Ir::Const(0));
+        Ok(Number::float(ir, size))
+    }
+
+    /// What an expression is as a float of so many bytes.
+    pub(super) fn float_in(&mut self, inner: &Expr, size: u8) -> Result<Number, PlanError> {
+        // A cast says the type of a literal, not that of what is computed of some: that is `f64`.
+        if !self.is_c()
+            && let Some(value) = self.untyped(inner, size == 4 && is_literal(inner))
+        {
+            return Ok(known(value, size));
+        }
+        let side = Side::new(self, inner)?;
+        self.as_float((inner, &side), size)
+    }
+
+    /// What an expression is as an integer of so many bytes: of a float its part before the point.
+    ///
+    /// One that has no place in the type is the nearest in Rust, and undefined in C and C++.
+    pub(super) fn integer_in(
+        &mut self,
+        inner: &Expr,
+        size: u8,
+        signed: bool,
+    ) -> Result<Ir, PlanError> {
+        let side = Side::new(self, inner)?;
+        if let Some(number) = self.float_of(inner, &side)? {
+            let operation = match (self.is_c(), signed) {
+                (true, true) => float::TRUNCATE_SIGNED,
+                (true, false) => float::TRUNCATE_UNSIGNED,
+                (false, true) => float::TO_SIGNED,
+                (false, false) => float::TO_UNSIGNED,
+            };
+            let bits = Ir::Const(u64::from(size) * 8);
+            return Ok(Ir::float(operation, number.widened(), bits));
+        }
+        Ok(match side {
+            Side::Wide(wide) => wide.narrowed(size, signed),
+            side => side.number(self, inner)?.ir.extend(size, signed),
+        })
+    }
+}
+
+/// A literal, or one with its sign.
+fn is_literal(expr: &Expr) -> bool {
+    match &expr.kind {
+        ExprKind::Unary(_, inner) => is_literal(inner),
+        kind => matches!(kind, ExprKind::Int(_) | ExprKind::Float(_)),
+    }
+}
+
+/// Whether an expression of literals is written as a float.
+pub(in crate::plan) fn is_float(literal: &Expr) -> bool {
+    match &literal.kind {
+        ExprKind::Float(_) => true,
+        ExprKind::Unary(_, inner) => is_float(inner),
+        ExprKind::Binary(_, left, _) => is_float(left),
+        _ => false,
+    }
+}
+
+/// The machine's operation.
+///
+/// # Errors
+/// The language has no such operator.
+fn operation(expr: &Expr, op: BinaryOp, is_c: bool) -> Result<u32, PlanError> {
+    let refused = |message: &str, hint: &str| {
+        let error = PlanError::at(expr, message);
+        Err(error.hint(Some(hint.into())))
+    };
+    match op {
+        BinaryOp::Add => Ok(float::ADD),
+        BinaryOp::Sub => Ok(float::SUB),
+        BinaryOp::Mul => Ok(float::MUL),
+        BinaryOp::Div => Ok(float::DIV),
+        BinaryOp::Rem if !is_c => Ok(float::REM),
+        BinaryOp::Rem => refused(
+            "`%` is not for floats in C and C++",
+            "`(long)x % n` is that of the integer part",
+        ),
+        _ => refused(
+            "the bits of a float cannot be combined or shifted",
+            "a cast makes an integer of it: `x as i64`, `(long)x`",
+        ),
+    }
+}
+
+/// `-` of a float.
+///
+/// # Errors
+/// There is no such operator.
+pub(super) fn unary(expr: &Expr, op: UnaryOp, number: Number) -> Result<Number, PlanError> {
+    if op != UnaryOp::Neg {
+        return Err(PlanError::at(expr, "the bits of a float cannot be turned"));
+    }
+    let sign = Ir::Const(1 << (u32::from(number.size) * 8 - 1));
+    let ir = Ir::alu(alu::XOR, number.ir, sign).folded();
+    Ok(Number::float(ir, number.size))
+}
