@@ -1,5 +1,5 @@
 //! Expressions that users write give in the kernel what the reference gives, and what a straight
-//! evaluation of the text's tree gives.
+//! evaluation of the text's tree gives, as Rust and as C has it.
 //!
 //! Each is printed, parsed, compiled, and attached to a site of its own, four hundred at once; one
 //! call passes them all, over the registers and the memory of that call.
@@ -18,15 +18,17 @@ use tracer::reference::{Machine, Outcome, Regions};
 
 use crate::support::expressions::{
     FRAME, Fault, VARIABLES, bare, evaluate, frame, guarded, holds, number, print, truth,
+    variable_named,
 };
 use crate::support::random::Random;
 use crate::support::rig::{Rig, UNLIMITED, Way, emulated, ways};
 use crate::support::site::{row, row_address, row_offset};
+use crate::support::standard::{evaluate_c, number_of_c};
 use tracer::lang::ast::Expr;
 
 /// Expressions of one call.
 const BATCH: usize = 400;
-/// Calls; two thousand expressions.
+/// Calls of each language; two thousand expressions.
 const BATCHES: u64 = 5;
 const RING: u32 = 4 << 20;
 /// DWARF numbers of `rdi`, which has the address of the frames, and of registers that variables are in.
@@ -37,23 +39,40 @@ const RCX: u8 = 2;
 /// The variables that are in registers, whose upper bytes have something else.
 const IN_REGISTERS: [(&str, u8); 3] = [("e", RSI), ("f", RDX), ("h", RCX)];
 
-/// Integers only: their size, and 256 for a sign.
-struct Integers;
+/// Integers only, of a language: their size, and 256 for a sign.
+struct Integers(Language);
 
 impl TypeSource for Integers {
     fn type_of(&self, id: TypeId) -> Arc<Type> {
         let (size, signed) = (id.0 & 0xff, id.0 & 0x100 != 0);
+        let name = match (self.0, size, signed) {
+            (Language::Rust, _, true) => format!("i{}", size * 8),
+            (Language::Rust, _, false) => format!("u{}", size * 8),
+            (_, size, true) => of_c(size).to_owned(),
+            (_, size, false) => format!("unsigned {}", of_c(size)),
+        };
         Arc::new(Type {
-            name: format!("{}{}", if signed { "i" } else { "u" }, size * 8),
+            name,
             size: Some(size),
-            language: Language::Rust,
+            language: self.0,
             kind: TypeKind::Int { signed },
         })
     }
 }
 
+/// The type of C that has so many bytes.
+fn of_c(size: u64) -> &'static str {
+    match size {
+        1 => "char",
+        2 => "short",
+        4 => "int",
+        _ => "long",
+    }
+}
+
 /// One expression, its frame, and what must come of it.
 struct Case {
+    language: Language,
     text: String,
     plan: Plan,
     /// `None`: it has no condition.
@@ -66,7 +85,7 @@ struct Case {
 impl Case {
     /// The `index`th of a batch, whose variables are in its own part of the frames, or in the registers
     /// of all.
-    fn new(random: &mut Random, index: usize, registers: &[u8]) -> Self {
+    fn new(random: &mut Random, language: Language, index: usize, registers: &[u8]) -> Self {
         let condition = match random.below(8) {
             0 => None,
             1..=3 => Some(guarded(random)),
@@ -74,7 +93,10 @@ impl Case {
         };
         // One without a condition has a value.
         let has_value = condition.is_none() || random.below(2) == 0;
-        let value = has_value.then(|| number(random, 4));
+        let value = has_value.then(|| match language {
+            Language::Rust => number(random, 4),
+            _ => number_of_c(random, 4),
+        });
         let hole = value
             .as_ref()
             .map_or_else(|| "hit".to_owned(), |value| format!("{{{}}}", print(value)));
@@ -86,7 +108,7 @@ impl Case {
         let in_registers = random.below(2) == 0;
         if in_registers {
             for (name, register) in IN_REGISTERS {
-                let (_, size, _, at) = variable(name);
+                let (size, _, at) = variable_named(name);
                 let from = usize::from(register) * 8;
                 own[at..at + size as usize].copy_from_slice(&registers[from..from + size as usize]);
             }
@@ -105,8 +127,8 @@ impl Case {
         let spec = parse_probe(&text).unwrap_or_else(|error| panic!("{text}: {error:?}"));
         assert_eq!(spec.condition.as_ref().map(bare), condition, "{text}");
         let plan = compile(&PlanInput {
-            source: &Integers,
-            language: Language::Rust,
+            source: &Integers(language),
+            language,
             bias: Bias(0),
             neighbours: &Vec::new,
             tls: None,
@@ -119,6 +141,7 @@ impl Case {
             redactor: &Redactor::default(),
         });
         Self {
+            language,
             plan: plan.unwrap_or_else(|error| panic!("{text}: {error}")),
             text,
             condition,
@@ -129,7 +152,12 @@ impl Case {
 
     /// What a straight evaluation gives: the message; whether it is rejected or faults.
     fn wanted(&self) -> Wanted {
-        match self.condition.as_ref().map(|tree| holds(tree, &self.frame)) {
+        let is_c = self.language != Language::Rust;
+        let holds = |tree| match is_c {
+            true => evaluate_c(tree, &self.frame).map(|value| value.number != 0),
+            false => holds(tree, &self.frame),
+        };
+        match self.condition.as_ref().map(holds) {
             None | Some(Ok(true)) => {}
             Some(Ok(false)) => return Wanted::Rejected,
             Some(Err(Fault)) => return Wanted::Faulted,
@@ -137,8 +165,11 @@ impl Case {
         let Some(value) = &self.value else {
             return Wanted::Sent(Some("hit".to_owned()));
         };
-        let value = evaluate(value, &self.frame).ok();
-        Wanted::Sent(value.map(|value| value.whole().to_string()))
+        let value = match is_c {
+            true => evaluate_c(value, &self.frame).map(|value| value.number),
+            false => evaluate(value, &self.frame).map(|value| value.whole()),
+        };
+        Wanted::Sent(value.ok().map(|value| value.to_string()))
     }
 }
 
@@ -149,11 +180,6 @@ enum Wanted {
     Sent(Option<String>),
     Rejected,
     Faulted,
-}
-
-fn variable(name: &str) -> (&'static str, u64, bool, usize) {
-    let found = VARIABLES.iter().find(|(other, ..)| *other == name);
-    *found.expect("one of ours")
 }
 
 fn integer(name: &str, ty: TypeId, place: Place) -> Variable {
@@ -179,14 +205,20 @@ fn at_frame(offset: usize) -> Place {
 /// Whether a message is what is wanted.
 fn is_message(plan: &Plan, record: &[u8], wanted: Option<&str>) -> bool {
     let decoded = plan.layout.decode(record).expect("decodes");
+    // C's truths are numbers, and shown as truths.
+    let shown = match &*decoded.message {
+        "true" => "1",
+        "false" => "0",
+        message => message,
+    };
     match wanted {
-        Some(wanted) => decoded.message == wanted,
-        None => decoded.message.starts_with('<'),
+        Some(wanted) => shown == wanted,
+        None => shown.starts_with('<'),
     }
 }
 
 /// Attaches a batch, passes it once, and compares. Gives how many were sent, rejected, faulted.
-fn check(rig: &mut Rig, seed: u64, count: usize) -> [u64; 3] {
+fn check(rig: &mut Rig, language: Language, seed: u64, count: usize) -> [u64; 3] {
     let mut random = Random::new(seed);
     let mut arguments = [0; 6];
     // Variables are in some of them: with what they have in their lower bytes, and above.
@@ -200,7 +232,7 @@ fn check(rig: &mut Rig, seed: u64, count: usize) -> [u64; 3] {
         registers[at..at + 8].copy_from_slice(&u64::to_le_bytes(argument));
     }
     let cases: Vec<Case> = (0..count)
-        .map(|index| Case::new(&mut random, index, &registers))
+        .map(|index| Case::new(&mut random, language, index, &registers))
         .collect();
     let frames: Vec<u8> = cases.iter().flat_map(|case| case.frame.clone()).collect();
     arguments[0] = frames.as_ptr() as u64;
@@ -220,7 +252,7 @@ fn check(rig: &mut Rig, seed: u64, count: usize) -> [u64; 3] {
     for ((index, case), cookie) in cases.iter().enumerate().zip(&cookies) {
         let name = || {
             format!(
-                "seed {seed}, case {index}: {} over {:x?}",
+                "{language:?}, seed {seed}, case {index}: {} over {:x?}",
                 case.text, case.frame
             )
         };
@@ -253,7 +285,7 @@ fn check(rig: &mut Rig, seed: u64, count: usize) -> [u64; 3] {
     assert_eq!(
         [counters.events, counters.rejected, counters.faults],
         ended,
-        "seed {seed}"
+        "{language:?}, seed {seed}"
     );
     rig.remove(slot);
     ended
@@ -271,14 +303,17 @@ fn random_expressions_end_in_the_kernel_as_they_must() {
             (true, true) => (BATCH, 1),
             (false, _) => (BATCH / 8, 1),
         };
-        let mut all = [0; 3];
-        for seed in 0..batches {
-            for (all, ended) in all.iter_mut().zip(check(&mut rig, seed, count)) {
-                *all += ended;
+        for language in [Language::Rust, Language::C] {
+            let mut all = [0; 3];
+            for seed in 0..batches {
+                let ended = check(&mut rig, language, seed, count);
+                for (all, ended) in all.iter_mut().zip(ended) {
+                    *all += ended;
+                }
             }
+            eprintln!("{way:?}, {language:?}: {all:?} sent, rejected, faulted");
+            assert_eq!(all.iter().sum::<u64>(), batches * count as u64);
+            assert!(all.iter().all(|&one| one > 0), "{all:?}");
         }
-        eprintln!("{way:?}: {all:?} sent, rejected, faulted");
-        assert_eq!(all.iter().sum::<u64>(), batches * count as u64);
-        assert!(all.iter().all(|&one| one > 0), "{all:?}");
     }
 }

@@ -7,6 +7,7 @@ pub(crate) mod needs;
 pub(crate) mod random;
 pub(crate) mod rig;
 pub(crate) mod site;
+pub(crate) mod standard;
 
 // What `expressions` is made from.
 use random as numbers;

@@ -10,13 +10,13 @@ use expressions::{Fault, VARIABLES, bare, expr, frame, guarded, holds, print, tr
 use numbers::Random;
 use standard::{evaluate_c, number_of_c};
 
-mod standard;
-
 // The test of the kernel's machine tries the same.
 #[path = "../../../tests/kernel/support/expressions.rs"]
 mod expressions;
 #[path = "../../../tests/kernel/support/random.rs"]
 pub(super) mod numbers;
+#[path = "../../../tests/kernel/support/standard.rs"]
+mod standard;
 
 /// Expressions that are tried.
 const CASES: u64 = 2_000;

@@ -1,16 +1,18 @@
 //! Random expressions as C computes them, by the rules of its standard, for an `int` of 32 bits and
 //! a `long` of 64.
+//!
+//! Shared, as those of [`super::expressions`] are.
 
+use super::ast::{BinaryOp, Expr, ExprKind, UnaryOp};
 use super::expressions::{Fault, expr, number, truth, variable_named};
 use super::numbers::Random;
-use crate::lang::ast::{BinaryOp, Expr, ExprKind, UnaryOp};
 
 /// An integer of C: its number, and bits and sign of its type.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct OfC {
-    pub(super) number: i128,
-    pub(super) bits: u32,
-    pub(super) signed: bool,
+pub(crate) struct OfC {
+    pub(crate) number: i128,
+    pub(crate) bits: u32,
+    pub(crate) signed: bool,
 }
 
 impl OfC {
@@ -57,7 +59,7 @@ fn usual(a: OfC, b: OfC) -> (u32, bool) {
 }
 
 /// What C computes; 6.5.5 to 6.5.14, where those leave it open as the compilers' code for x86.
-pub(super) fn evaluate_c(tree: &Expr, frame: &[u8]) -> Result<OfC, Fault> {
+pub(crate) fn evaluate_c(tree: &Expr, frame: &[u8]) -> Result<OfC, Fault> {
     use BinaryOp as B;
     let truth = |value: bool| OfC::new(i128::from(value), 32, true);
     Ok(match &tree.kind {
@@ -127,7 +129,7 @@ pub(super) fn evaluate_c(tree: &Expr, frame: &[u8]) -> Result<OfC, Fault> {
 }
 
 /// A number of C's: truths may stand where numbers do.
-pub(super) fn number_of_c(random: &mut Random, depth: u32) -> Expr {
+pub(crate) fn number_of_c(random: &mut Random, depth: u32) -> Expr {
     if depth > 0 && random.below(8) == 0 {
         return truth(random, 0);
     }
