@@ -373,7 +373,7 @@ fn no_call(name: &str, span: &Span) -> SyntaxError {
 }
 
 fn primary(cursor: &mut Cursor<'_>) -> Result<Expr, SyntaxError> {
-    let token = cursor.peek()?;
+    let token = cursor.peek_operand()?;
     let span = token.span.clone();
     let kind = match token.kind {
         Kind::Int(value) => ExprKind::Int(value),

@@ -41,6 +41,8 @@ const SUFFIXES: [&str; 19] = [
 ];
 /// The same of a float.
 const FLOAT_SUFFIXES: [&str; 3] = ["f32", "f64", "f"];
+/// What makes a float of an integer's digits, in Rust.
+const TYPED_FLOATS: [&str; 2] = ["f32", "f64"];
 
 /// A place in the text, and the token there.
 #[derive(Clone, Debug)]
@@ -148,6 +150,16 @@ impl<'t> Cursor<'t> {
         }
     }
 
+    /// The next token where an operand is expected: there, and nowhere else, `.5` is a number.
+    pub(super) fn peek_operand(&self) -> Result<Token, SyntaxError> {
+        match self.rest().strip_prefix('.') {
+            Some(behind) if behind.starts_with(|c: char| c.is_ascii_digit()) => {
+                number(self.rest(), self.at)
+            }
+            _ => self.peek(),
+        }
+    }
+
     /// The next token, which is taken.
     pub(super) fn next(&mut self) -> Result<Token, SyntaxError> {
         let token = self.peek()?;
@@ -251,13 +263,21 @@ fn number(rest: &str, at: usize) -> Result<Token, SyntaxError> {
             .unwrap_or(text.len())
     };
     let mut length = digits(body);
+    let behind = body.get(length..).unwrap_or_default();
+    let is_typed = suffix(behind, &TYPED_FLOATS) > 0;
     if radix == 10
-        && let Some((fraction, exponent)) = float_tail(body.get(length..).unwrap_or_default())
+        && let Some((fraction, exponent)) = float_tail(behind).or(is_typed.then_some((0, 0)))
     {
         length += fraction + exponent;
         let text: String = body.get(..length).unwrap_or_default().replace('_', "");
-        let suffix = suffix(body.get(length..).unwrap_or_default(), &FLOAT_SUFFIXES);
-        let span = at..at + length + suffix;
+        let behind = body.get(length..).unwrap_or_default();
+        let span = at..at + length + suffix(behind, &FLOAT_SUFFIXES);
+        if suffix(behind, &["l"]) > 0 {
+            let error = SyntaxError::new(span.start..span.end + 1, "a `long double` of C");
+            return Err(error.hint(format!(
+                "`{text}` is a `double`, which can be computed with"
+            )));
+        }
         return match text.parse() {
             Ok(value) => Ok(Token {
                 kind: Kind::Float(value),
@@ -295,7 +315,8 @@ fn suffix(text: &str, of: &[&str]) -> usize {
     if known { length } else { 0 }
 }
 
-/// Bytes of `.5` and of `e-3`; `None` when neither is there. `1..2` and `1.len()` are no floats.
+/// Bytes of `.5` and of `e-3`; `None` when neither is there. `1..2` and `1.len()` are no floats,
+/// `1.` is one, and `1.f` and `1.e3` of C.
 fn float_tail(rest: &str) -> Option<(usize, usize)> {
     let digits = |text: &str| {
         text.find(|c: char| !c.is_ascii_digit() && c != '_')
@@ -303,6 +324,7 @@ fn float_tail(rest: &str) -> Option<(usize, usize)> {
     };
     let fraction = match rest.strip_prefix('.') {
         Some(after) if after.starts_with(|c: char| c.is_ascii_digit()) => 1 + digits(after),
+        Some(after) if ends_a_float(after) => 1,
         _ => 0,
     };
     let after = rest.get(fraction..)?;
@@ -313,6 +335,20 @@ fn float_tail(rest: &str) -> Option<(usize, usize)> {
     });
     let exponent = exponent.unwrap_or(0);
     (fraction + exponent > 0).then_some((fraction, exponent))
+}
+
+/// Whether a point that this is behind ends the digits of a float.
+fn ends_a_float(behind: &str) -> bool {
+    let word = behind.get(..name_length(behind)).unwrap_or_default();
+    match word.strip_prefix(['e', 'E']) {
+        Some("") => behind
+            .get(1..)
+            .and_then(|power| power.strip_prefix(['+', '-']))
+            .is_some_and(|power| power.starts_with(|c: char| c.is_ascii_digit())),
+        Some(power) => power.starts_with(|c: char| c.is_ascii_digit()),
+        None if word.is_empty() => !behind.starts_with('.'),
+        None => ["f", "l"].iter().any(|one| one.eq_ignore_ascii_case(word)),
+    }
 }
 
 /// A string with its quotes: what it says, and the bytes it takes.

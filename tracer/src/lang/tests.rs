@@ -113,6 +113,29 @@ fn numbers_may_have_suffixes_and_no_leading_zero() {
         same.span = 0..4;
         same
     });
+    let float = |text: &str| match parse_expr(text).expect(text).kind {
+        ExprKind::Float(value) => value,
+        other => panic!("{text}: {other:?}"),
+    };
+    for (text, wanted) in [
+        ("5.", 5.0),
+        (".5", 0.5),
+        ("5.f", 5.0),
+        ("2.F", 2.0),
+        ("5.e-1", 0.5),
+        (".5e1F", 5.0),
+        ("2f32", 2.0),
+        ("1_0_f64", 10.0),
+    ] {
+        assert_eq!(float(text).to_bits(), f64::to_bits(wanted), "{text}");
+    }
+    assert_eq!(shown("t.0.f + t.1.0"), "(t.0.f Add t.1.0)");
+    assert_eq!(shown("5. + .5"), "(Float(5.0) Add Float(0.5))");
+    let (message, at, _) = wrong("log f if x > 1.5L");
+    assert_eq!(
+        (message.as_str(), at.as_str()),
+        ("a `long double` of C", "1.5L")
+    );
     let (message, at, hint) = wrong("log f if mode == 0644");
     assert!(message.contains("octal"), "{message}");
     assert_eq!(

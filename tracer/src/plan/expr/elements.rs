@@ -21,7 +21,7 @@ impl Resolver<'_, '_> {
             return Ok(element);
         }
         let (mut spots, mut ty) = self.place(base)?;
-        let index = self.number(index)?;
+        let index = self.position(index)?;
         for _ in 0..DEREFS {
             let resolved = self.builder.resolve(ty);
             if let Some(elements) = self.elements(&spots, &resolved) {
@@ -46,6 +46,12 @@ impl Resolver<'_, '_> {
         }
         let name = names::without_paths(&self.builder.resolve(ty).name);
         Err(PlanError::at(expr, format!("`{name}` has no elements")))
+    }
+
+    /// What stands between the brackets.
+    fn position(&mut self, index: &Expr) -> Result<Number, PlanError> {
+        let operand = self.operand(index)?;
+        self.computable_of(index, operand)
     }
 
     /// The element of an array of several dimensions, which takes its indexes together: debug
@@ -82,7 +88,7 @@ impl Resolver<'_, '_> {
             kind: NumberKind::Int,
         };
         for (index, count) in indexes.into_iter().rev().zip(dimensions) {
-            let at = self.number(index)?;
+            let at = self.position(index)?;
             let at = match count {
                 Some(count) => in_bounds(index, at.ir, count)?,
                 None => at.ir,

@@ -96,7 +96,7 @@ impl Resolver<'_, '_> {
     }
 
     fn suffix(&self, expr: &Expr) -> Option<&'static str> {
-        let text = self.literal_text(expr);
+        let text = self.literal_text(expr).to_ascii_lowercase();
         let mut suffixes = ["f32", "f64", "f"].into_iter();
         suffixes.find(|suffix| text.ends_with(suffix))
     }

@@ -123,6 +123,19 @@ fn fixture(language: Language, text: &str) -> Fixture {
         };
         fixture.variable(name, ty, at_frame(at as i64));
     }
+    let element = match language {
+        Language::C => fixture.c_int("int", 4, true),
+        _ => int(4, true),
+    };
+    let kind = TypeKind::Array {
+        element,
+        dimensions: vec![Some(4)],
+    };
+    let array = match language {
+        Language::C => fixture.c_type("int[4]", 16, kind),
+        _ => fixture.add("[i32; 4]", 16, kind),
+    };
+    fixture.variable("a", array, at_frame(0));
     fixture.probe(text);
     fixture
 }
@@ -438,7 +451,14 @@ fn floats_are_shown_with_the_type_and_format_that_they_have() {
         shown(Language::C, "g + 0.2", &frame),
         (f64::from(0.1_f32) + 0.2).to_string()
     );
-    assert_eq!(shown(Language::C, "g + 0.2f", &frame), "0.3");
+    for expression in ["g + 0.2f", "g + .2F", "g * 3.f", "g + 2.e-1f"] {
+        assert_eq!(
+            shown(Language::C, expression, &frame),
+            "0.3",
+            "{expression}"
+        );
+    }
+    assert_eq!(rust("g * 3f32"), "0.3");
     let types = |language, expression: &str| {
         let plan = fixture(language, &format!("log 0x0 \"{{{expression}}}\""))
             .plan()
@@ -547,6 +567,11 @@ fn floats_that_a_language_has_no_operator_for_say_what_it_has() {
             (message.to_owned(), hint.map(str::to_owned)),
             "{expression}"
         );
+    }
+    for (language, index) in [(C, "x"), (C, "g + 1"), (Rust, "x * 2.0"), (Rust, "1.0")] {
+        let (message, hint) = refused(language, &format!("log 0x0 \"{{a[{index}]}}\""));
+        assert_eq!(message, "a float is no integer", "{index}");
+        assert!(hint.is_some_and(|hint| hint.contains("integer part")));
     }
     let (message, hint) = refused(Rust, "hist 0x0 x * 2.0");
     assert_eq!(message, "a float cannot be put into buckets in the kernel");
