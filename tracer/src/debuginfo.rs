@@ -36,6 +36,7 @@ mod scope;
 mod sections;
 pub mod site;
 mod split;
+mod starts;
 pub mod symbols;
 pub mod thread_db;
 pub mod tls;

@@ -103,13 +103,53 @@ fn ours(module: &Module, file: &str, lines: u64) -> Addresses {
 const BEFORE_FUNCTION: &str = "the line is before the function that gdb moves it into";
 
 /// The other lines at which we differ: build, source, line, why.
-const LISTED: [(&str, &str, u64, &str); 6] = [
+const LISTED: [(&str, &str, u64, &str); 16] = [
     ("g++ -g -O2 -w", "lines.cpp", 23, BEHIND_INLINED),
     ("clang++ -g -O1 -w", "lines.cpp", 23, BEHIND_INLINED),
     ("clang++ -g -O1 -w", "lines.cpp", 24, BEHIND_INLINED),
     ("g++ -g -O2 -w", "lines.cpp", 51, SHARED_ADDRESS),
     ("clang++ -g -O1 -w", "lines.cpp", 46, MARKED_END),
     ("clang++ -g -O1 -w", "lines.cpp", 47, MARKED_END),
+    ("clang -g -O2 -w", "lines.c", 27, INLINED_AWAY),
+    ("g++ -g -O2 -w", "lines.cpp", 24, INLINED_AWAY),
+    ("g++ -g -O2 -w", "lines.cpp", 25, INLINED_AWAY),
+    ("g++ -g -O2 -w", "variables/cpp_types.cpp", 32, INLINED_AWAY),
+    (
+        "rustc --edition 2021 -g -O --cap-lints allow",
+        "lines.rs",
+        21,
+        INLINED_AWAY,
+    ),
+    (
+        "rustc --edition 2021 -g -O --cap-lints allow",
+        "lines.rs",
+        37,
+        INLINED_AWAY,
+    ),
+    (
+        "rustc --edition 2021 -g -O --cap-lints allow",
+        "lines.rs",
+        67,
+        INLINED_AWAY,
+    ),
+    (
+        "rustc --edition 2021 -g -O --cap-lints allow",
+        "lines.rs",
+        72,
+        INLINED_AWAY,
+    ),
+    (
+        "rustc --edition 2021 -g -O --cap-lints allow",
+        "lines.rs",
+        74,
+        INLINED_AWAY,
+    ),
+    (
+        "rustc --edition 2021 -g --cap-lints allow",
+        "variables/rust_types.rs",
+        94,
+        INLINED_AWAY,
+    ),
 ];
 
 /// The function begins with an inlined copy, whose rows are at its entry too: we stay
@@ -122,6 +162,10 @@ const SHARED_ADDRESS: &str = "gdb loses the line's row among others at its addre
 /// The compiler marks the prologue's end at a row of an inlined copy: we go there,
 /// where parameters have their places; gdb stays at the entry.
 const MARKED_END: &str = "gdb does not see a prologue's end that is in an inlined copy";
+
+/// The line, or the line in one of its functions, has no row; gdb goes to the next one that has,
+/// or leaves that function out. We are where what it calls begins.
+const INLINED_AWAY: &str = "gdb does not see that a line calls what was inlined";
 
 /// The lines at which functions are declared, by address of what they have.
 fn declared_lines(module: &Module) -> BTreeMap<String, u64> {

@@ -253,6 +253,23 @@ impl UnitCode {
         Some(SourceLine { file, line, column })
     }
 
+    /// The inlined copies that a file calls, each with the line of the call.
+    pub(super) fn calls_from(&self, path: &PathBuf) -> impl Iterator<Item = (u32, u64)> {
+        let files = (0_u64..).zip(&self.files);
+        let numbers: Vec<u64> = files
+            .filter(|(_, file)| ***file == *path)
+            .map(|(number, _)| number)
+            .collect();
+        let line = move |scope: &Scope| {
+            let (file, line, _) = scope.call?;
+            (scope.kind == ScopeKind::Inlined && line != 0 && numbers.contains(&file))
+                .then_some(line)
+        };
+        (0_u32..)
+            .zip(&self.scopes)
+            .filter_map(move |(index, scope)| Some((index, line(scope)?)))
+    }
+
     /// Whether the DIE's own name is another than `last`, if it can be told here.
     pub(super) fn surely_not_named(&self, die: u64, last: &str) -> bool {
         match self.named.get(&die) {

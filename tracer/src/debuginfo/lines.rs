@@ -2,7 +2,6 @@
 //!
 //! Leaves which of several rows are sites of a line to [`super::resolve`].
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -130,6 +129,13 @@ impl UnitLines {
             .collect()
     }
 
+    /// Whether a statement of the file has code here.
+    pub(super) fn has_statement_of(&self, path: &PathBuf) -> bool {
+        let numbers = self.numbers_of(path);
+        let is_of = |row: &Row| row.statement && row.line != 0 && numbers.contains(&row.file);
+        !numbers.is_empty() && self.rows().any(is_of)
+    }
+
     pub(super) fn file(&self, row: &Row) -> Option<&Arc<PathBuf>> {
         self.files.get(usize::try_from(row.file).ok()?)
     }
@@ -165,15 +171,4 @@ impl UnitLines {
         let first = rows.first()?.address;
         rows.iter().take_while(|row| row.address == first).last()
     }
-}
-
-/// Lines that have statement rows in the file, and how many rows each has.
-pub(super) fn statement_lines(lines: &UnitLines, numbers: &[u32]) -> BTreeMap<u64, usize> {
-    let mut found = BTreeMap::new();
-    for row in lines.rows() {
-        if row.statement && row.line != 0 && numbers.contains(&row.file) {
-            *found.entry(u64::from(row.line)).or_insert(0) += 1;
-        }
-    }
-    found
 }

@@ -1,8 +1,7 @@
 //! From what the user names to sites: lines, functions, addresses.
 //!
-//! Follows gdb: statement rows only, one site for each function instance and
-//! block, after the prologue when the row is in it, the next statement when the
-//! line has none.
+//! [`super::starts`] has what one unit has of them. A line without code stands
+//! for the next statement, as in gdb.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
@@ -12,21 +11,18 @@ use rayon::prelude::*;
 
 use super::code::{FunctionName, Scope, ScopeKind, UnitCode, function_name};
 use super::error::DebugInfoError;
-use super::lines::{UnitLines, statement_lines};
+use super::lines::UnitLines;
 use super::module::Module;
 use super::name_filter::{NameFilter, strings};
 use super::names::{MAX_SUGGESTIONS, NamePattern, demangle, nearest_names};
-use super::prologue::after_prologue;
-use super::site::{FileId, InlinedInto, Site, Sites, SourceLine};
+use super::site::{FileId, Site, Sites, SourceLine};
+use super::starts::{Concerned, LineCode, Lines};
 use super::symbols::{Symbol, SymbolKind};
 use super::units::{Unit, UnitId};
 use crate::address::LinkAddr;
 
 /// Near names that are tried whether they are functions.
 const MAX_CANDIDATES: usize = 12;
-
-/// Steps of an inlined copy's call path.
-const MAX_INLINED: usize = 256;
 
 /// Why a location has no site.
 #[derive(Debug, thiserror::Error)]
@@ -103,20 +99,6 @@ pub struct FunctionInfo {
     pub inlined: Vec<LinkAddr>,
 }
 
-/// The rows and the code of one unit together.
-pub(super) struct Concerned {
-    pub(super) lines: Arc<UnitLines>,
-    pub(super) code: Arc<UnitCode>,
-}
-
-/// What one unit has to say about a line.
-#[derive(Default)]
-struct Candidates {
-    exact: Vec<u64>,
-    after: Option<u64>,
-    before: Option<u64>,
-}
-
 impl Module {
     /// The lines of a file that have sites, and how many each has.
     ///
@@ -129,15 +111,13 @@ impl Module {
             .units
             .par_iter()
             .filter_map(|&id| {
-                let lines = self.unit_lines(id)?;
-                let numbers = lines.numbers_of(&info.path);
-                let found = statement_lines(&lines, &numbers);
-                if found.is_empty() {
-                    return None;
-                }
-                let code = self.unit_code(id)?;
-                let concerned = Concerned { lines, code };
-                Some(concerned.sites_of_all_lines(self, &numbers))
+                let (concerned, lines) = self.lines_in(id, &info.path)?;
+                let addresses = |line: LineCode| -> HashSet<LinkAddr> {
+                    let starts = concerned.choose(self, &line, None);
+                    starts.into_iter().map(|start| start.address).collect()
+                };
+                let lines = lines.into_iter();
+                Some(lines.map(|(line, code)| (line, addresses(code))).collect())
             })
             .collect();
         let mut all: BTreeMap<u64, HashSet<LinkAddr>> = BTreeMap::new();
@@ -149,8 +129,21 @@ impl Module {
         self.require_intact()?;
         Ok(all
             .into_iter()
+            .filter(|(_, addresses)| !addresses.is_empty())
             .map(|(line, addresses)| (line, addresses.len()))
             .collect())
+    }
+
+    /// The lines of a file in one unit; `None` where it has none of its rows.
+    fn lines_in(&self, id: UnitId, path: &PathBuf) -> Option<(Concerned, Lines)> {
+        let lines = self.unit_lines(id)?;
+        if !lines.has_statement_of(path) {
+            return None;
+        }
+        let code = self.unit_code(id)?;
+        let concerned = Concerned { lines, code };
+        let lines = concerned.lines_of(path);
+        Some((concerned, lines))
     }
 
     /// The sites of one line.
@@ -160,54 +153,59 @@ impl Module {
     pub fn sites(&self, file: FileId, line: u64) -> Result<Sites, SiteError> {
         self.require_dwarf()?;
         let info = self.source_file(file).ok_or(SiteError::NoFile)?;
-        let candidates = |line: u64| -> Vec<(UnitId, Candidates)> {
-            let of_unit = |&id: &UnitId| {
-                let lines = self.unit_lines(id)?;
-                let numbers = lines.numbers_of(&info.path);
-                Some((id, Candidates::of(&lines, &numbers, line)))
-            };
-            info.units.par_iter().filter_map(of_unit).collect()
-        };
-        let mut found = candidates(line);
-        let exact = found.iter().any(|(_, found)| !found.exact.is_empty());
-        let before = found.iter().filter_map(|(_, found)| found.before).max();
-        let after = found.iter().filter_map(|(_, found)| found.after).min();
-        let mut moved_from = None;
-        if !exact && let Some(after) = after {
-            moved_from = Some(line);
-            found = candidates(after);
-        }
-        found.retain(|(_, found)| !found.exact.is_empty());
-        let mut sites: Vec<Site> = found
-            .into_par_iter()
-            .flat_map_iter(|(id, found)| {
-                let concerned = self.concerned(id);
-                let addresses = concerned
-                    .as_ref()
-                    .map(|concerned| concerned.choose(self, &found.exact, moved_from));
-                let site = |address| {
-                    let concerned = concerned.as_ref()?;
-                    concerned.site(self, address)
-                };
-                let sites: Vec<Site> = addresses
-                    .unwrap_or_default()
-                    .into_iter()
-                    .filter_map(site)
-                    .collect();
-                sites
-            })
+        let units: Vec<(Concerned, Lines)> = info
+            .units
+            .par_iter()
+            .filter_map(|&id| self.lines_in(id, &info.path))
             .collect();
-        self.require_intact()?;
-        sites.sort_by_key(|site| site.address);
-        sites.dedup_by_key(|site| site.address);
-        if sites.is_empty() {
-            return Err(SiteError::NoCode {
-                file: info.path.clone(),
-                line,
-                nearest: before.into_iter().chain(after).collect(),
+        let sites_of = |wanted: u64| -> Vec<Site> {
+            let moved_from = (wanted != line).then_some(line);
+            let found = units.par_iter().flat_map_iter(|(concerned, lines)| {
+                let starts = lines
+                    .get(&wanted)
+                    .map(|code| concerned.choose(self, code, moved_from));
+                let starts = starts.unwrap_or_default().into_iter();
+                starts.filter_map(|start| concerned.site(self, start))
             });
+            let mut sites: Vec<Site> = found.collect();
+            sites.sort_by_key(|site| site.address);
+            sites.dedup_by_key(|site| site.address);
+            sites
+        };
+        let has_rows = |wanted: u64| {
+            let lines = units.iter().filter_map(|(_, lines)| lines.get(&wanted));
+            lines.clone().any(LineCode::has_rows)
+        };
+        let lines: BTreeSet<u64> = units
+            .iter()
+            .flat_map(|(_, lines)| lines.keys().copied())
+            .collect();
+        let before = lines
+            .range(..line)
+            .copied()
+            .rfind(|before| has_rows(*before));
+        let mut after = None;
+        for &candidate in lines.range(line..) {
+            // A line that only calls what was inlined may have no site.
+            let sites = sites_of(candidate);
+            if !sites.is_empty() {
+                self.require_intact()?;
+                return Ok(Sites {
+                    sites,
+                    moved_from: (candidate != line).then_some(line),
+                });
+            }
+            if candidate != line && has_rows(candidate) {
+                after = Some(candidate);
+                break;
+            }
         }
-        Ok(Sites { sites, moved_from })
+        self.require_intact()?;
+        Err(SiteError::NoCode {
+            file: info.path.clone(),
+            line,
+            nearest: before.into_iter().chain(after).collect(),
+        })
     }
 
     /// What is at an address: function, line, and the calls that were inlined.
@@ -217,7 +215,7 @@ impl Module {
     #[must_use]
     pub fn site_at(&self, address: LinkAddr) -> Option<Site> {
         let id = self.unit_at(address)?;
-        self.concerned(id)?.site(self, address)
+        self.concerned(id)?.site_at(self, address)
     }
 
     /// The line that the line table has for the address; `None` where it has
@@ -250,7 +248,10 @@ impl Module {
         let mut sites: Vec<Site> = self
             .functions_called(pattern)
             .iter()
-            .flat_map(|(concerned, found)| self.starts_of(concerned, found))
+            .flat_map(|(concerned, found)| {
+                let starts = concerned.starts_of(self, found).into_iter();
+                starts.filter_map(|start| concerned.site(self, start))
+            })
             .collect();
         self.require_intact()?;
         sites.sort_by_key(|site| site.address);
@@ -484,171 +485,5 @@ impl Module {
             (!found.is_empty()).then_some((concerned, found))
         };
         units.into_iter().filter_map(functions).collect()
-    }
-
-    fn starts_of(&self, concerned: &Concerned, functions: &[u32]) -> Vec<Site> {
-        functions
-            .iter()
-            .filter_map(|index| {
-                let scope = concerned.code.scope(*index)?;
-                let address = concerned.start_of(self, scope)?;
-                concerned.site(self, address)
-            })
-            .collect()
-    }
-}
-
-impl Candidates {
-    fn of(lines: &UnitLines, numbers: &[u32], line: u64) -> Self {
-        let mut found = Self::default();
-        for row in lines.rows() {
-            if !row.statement || row.line == 0 || !numbers.contains(&row.file) {
-                continue;
-            }
-            let row_line = u64::from(row.line);
-            match row_line.cmp(&line) {
-                std::cmp::Ordering::Equal => found.exact.push(row.address),
-                std::cmp::Ordering::Less => found.before = found.before.max(Some(row_line)),
-                std::cmp::Ordering::Greater => {
-                    found.after = Some(found.after.map_or(row_line, |after| after.min(row_line)));
-                }
-            }
-        }
-        found
-    }
-}
-
-impl Concerned {
-    /// Of the rows of one line, those that are its sites, by address.
-    ///
-    /// `moved_from` is the line that was asked for, when it is another.
-    fn choose(&self, module: &Module, rows: &[u64], moved_from: Option<u64>) -> Vec<LinkAddr> {
-        let mut seen: HashSet<Option<u32>> = HashSet::new();
-        let mut chosen = Vec::new();
-        let mut rows = rows.to_vec();
-        rows.sort_unstable();
-        for address in rows {
-            let innermost = self.code.innermost(LinkAddr(address));
-            let block = self
-                .code
-                .outwards(innermost)
-                .find(|(_, scope)| scope.kind != ScopeKind::Block(false))
-                .map(|(index, _)| index);
-            if !seen.insert(block) {
-                continue;
-            }
-            let function = self
-                .code
-                .outwards(innermost)
-                .find(|(_, scope)| scope.kind == ScopeKind::Function);
-            let Some((_, function)) = function else {
-                chosen.push(LinkAddr(address));
-                continue;
-            };
-            if let Some(asked) = moved_from
-                && address == function.entry
-            {
-                let name = function_name(module, &self.code, function.origin);
-                if name.declared.is_some_and(|(_, line)| asked < line) {
-                    // A line before a function is no part of it.
-                    continue;
-                }
-            }
-            chosen.push(self.past_prologue(module, function, address));
-        }
-        chosen.retain(|address| module.is_code(*address));
-        chosen.sort_unstable();
-        chosen.dedup();
-        chosen
-    }
-
-    fn past_prologue(&self, module: &Module, function: &Scope, address: u64) -> LinkAddr {
-        let in_entry_range = function
-            .ranges
-            .iter()
-            .find(|(begin, end)| (begin..end).contains(&&function.entry))
-            .is_some_and(|(begin, end)| (begin..end).contains(&&address));
-        if !in_entry_range {
-            return LinkAddr(address);
-        }
-        let start = after_prologue(module, &self.code, &self.lines, function);
-        LinkAddr(address).max(start)
-    }
-
-    /// The sites of every line of the files with these numbers.
-    fn sites_of_all_lines(
-        &self,
-        module: &Module,
-        numbers: &[u32],
-    ) -> BTreeMap<u64, HashSet<LinkAddr>> {
-        let mut rows: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
-        for row in self.lines.rows() {
-            if row.statement && row.line != 0 && numbers.contains(&row.file) {
-                rows.entry(row.line.into()).or_default().push(row.address);
-            }
-        }
-        rows.into_iter()
-            .map(|(line, rows)| (line, self.choose(module, &rows, None).into_iter().collect()))
-            .collect()
-    }
-
-    /// Where a function, or an inlined copy of one, begins to do its own work.
-    fn start_of(&self, module: &Module, scope: &Scope) -> Option<LinkAddr> {
-        let start = match scope.kind {
-            ScopeKind::Function => after_prologue(module, &self.code, &self.lines, scope).0,
-            _ => scope.entry,
-        };
-        // An entry without a row of its own: the next row in the same code.
-        let (_, end) = *scope
-            .ranges
-            .iter()
-            .find(|(begin, end)| (begin..end).contains(&&start))?;
-        let row = self
-            .lines
-            .rows_from(start)
-            .iter()
-            .find(|row| row.address >= start && row.address < end)?;
-        let address = LinkAddr(row.address);
-        module.is_code(address).then_some(address)
-    }
-
-    /// What is at `address`.
-    pub(super) fn site(&self, module: &Module, address: LinkAddr) -> Option<Site> {
-        let row = self.lines.row_at(address.0)?;
-        let innermost = self.code.innermost(address);
-        let mut site = Site {
-            address,
-            source: SourceLine {
-                file: self.lines.file(row).cloned().unwrap_or_default(),
-                line: row.line.into(),
-                column: row.column.into(),
-            },
-            function: String::new(),
-            inlined_into: Vec::new(),
-            exit: None,
-        };
-        let functions = self
-            .code
-            .outwards(innermost)
-            .filter(|(_, scope)| !matches!(scope.kind, ScopeKind::Block(_)))
-            .take(MAX_INLINED);
-        let mut call = None;
-        for (index, (_, scope)) in functions.enumerate() {
-            let name = function_name(module, &self.code, scope.origin);
-            if index == 0 {
-                site.function = name.name.to_string();
-            } else {
-                site.inlined_into.push(InlinedInto {
-                    function: name.name.to_string(),
-                    call,
-                });
-            }
-            call = self.code.call_of(scope);
-        }
-        if site.function.is_empty() {
-            let symbol = module.symbol_at(address)?;
-            site.function = super::names::demangle(symbol.name);
-        }
-        Some(site)
     }
 }

@@ -9,8 +9,9 @@ use rayon::prelude::*;
 
 use super::code::{Scope, ScopeKind, function_name};
 use super::module::Module;
-use super::resolve::{Concerned, SiteError};
+use super::resolve::SiteError;
 use super::site::{Exit, Site};
+use super::starts::Concerned;
 use crate::address::LinkAddr;
 
 /// Bytes of one function that are looked through.
@@ -112,7 +113,7 @@ impl Module {
                 why,
             })?;
             for (address, exit) in places {
-                let Some(mut site) = concerned.site(self, address) else {
+                let Some(mut site) = concerned.site_at(self, address) else {
                     continue;
                 };
                 // Whatever was inlined there: it is the function that returns.

@@ -25,15 +25,50 @@ pub struct SourceLine {
 pub struct Site {
     /// First instruction of the statement; always a row of the line table.
     pub address: LinkAddr,
-    /// What the line table says about `address`.
+    /// What the line table says about `address`; where copies are `outside`, the place of the call.
     pub source: SourceLine,
-    /// Innermost function or inlined function at `address`, demangled.
+    /// The function or inlined function that the location is in, demangled: the innermost at
+    /// `address`, less those of `outside`.
     pub function: String,
+    /// Innermost inlined copies at `address` that the location is not in: what it calls, and was
+    /// inlined, begins there.
+    pub outside: usize,
     /// For a site in an inlined copy: the functions around it, innermost first,
     /// each with the place of its call. The last one has code of its own.
     pub inlined_into: Vec<InlinedInto>,
     /// How the function is left here; `None`: it is not, or that was not asked for.
     pub exit: Option<Exit>,
+}
+
+/// Where names are looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// The address.
+    pub address: LinkAddr,
+    /// Innermost inlined copies there whose names are not meant.
+    pub outside: usize,
+    /// The line there; `None`: that of the line table.
+    pub line: Option<u64>,
+}
+
+impl From<LinkAddr> for Position {
+    fn from(address: LinkAddr) -> Self {
+        Self {
+            address,
+            outside: 0,
+            line: None,
+        }
+    }
+}
+
+impl From<&Site> for Position {
+    fn from(site: &Site) -> Self {
+        Self {
+            address: site.address,
+            outside: site.outside,
+            line: Some(site.source.line).filter(|line| *line != 0),
+        }
+    }
 }
 
 /// How a function is left.

@@ -12,6 +12,7 @@ use super::name_index::{MAX_FOUND, find_in_unit, find_named};
 use super::neighbours::{Neighbours, alone};
 use super::place::Expr;
 use super::scope::{Frame, frames};
+use super::site::Position;
 use super::type_names::path_name;
 use super::type_reader::Types;
 use super::types::{
@@ -83,22 +84,21 @@ impl Module {
         self.variables_in(address, &alone)
     }
 
-    /// The same in a process that has other modules too: where they may be needed, `neighbours`
-    /// gives them. The places are then those of that process alone.
+    /// The variables that the source has in scope at an address or a site, in a process that has
+    /// other modules too: where they may be needed, `neighbours` gives them. The places are then those of that
+    /// process alone.
     ///
     /// # Errors
     /// As [`Module::variables_at`].
     pub fn variables_in(
         &self,
-        address: LinkAddr,
+        at: impl Into<Position>,
         neighbours: Neighbours<'_>,
     ) -> Result<Vec<Variable>, DebugInfoError> {
-        self.with_neighbours(address, neighbours, |question| {
-            let frame = question.frames.first();
-            let found = frame
-                .map(|frame| question.variables(frame))
-                .unwrap_or_default();
-            declared(found)
+        let at = at.into();
+        self.with_neighbours(at.address, neighbours, |question| {
+            let line = at.line.or_else(|| self.line_at(at.address));
+            declared(question.variables(question.frames.get(at.outside), line))
         })
     }
 
@@ -108,11 +108,13 @@ impl Module {
     /// As [`Module::variables_at`].
     pub fn scopes_at(&self, address: LinkAddr) -> Result<Vec<Scope>, DebugInfoError> {
         self.at(address, |question| {
+            // Only the innermost frame is at the address's own line.
+            let mut line = self.line_at(address);
             let frames = question.frames.iter();
             frames
                 .map(|frame| Scope {
                     function: path_name(&question.dies, &frame.function),
-                    variables: declared(question.variables(frame)),
+                    variables: declared(question.variables(Some(frame), line.take())),
                 })
                 .collect()
         })
@@ -192,13 +194,16 @@ impl Module {
         })
     }
 
-    /// What the source at `address` is written in: that of the function, or of the one whose copy
-    /// is inlined there.
+    /// What the source at an address or a site is written in: that of the function, or of the one
+    /// whose copy is inlined there.
     #[must_use]
-    pub fn language_at(&self, address: LinkAddr) -> Language {
-        let found = self.at(address, |question| match question.frames.first() {
-            Some(frame) => question.dies.root_origin(&frame.function).unit.language,
-            None => question.unit.language,
+    pub fn language_at(&self, at: impl Into<Position>) -> Language {
+        let at = at.into();
+        let found = self.at(at.address, |question| {
+            match question.frames.get(at.outside) {
+                Some(frame) => question.dies.root_origin(&frame.function).unit.language,
+                None => question.unit.language,
+            }
         });
         found.unwrap_or(Language::Other)
     }
@@ -391,26 +396,17 @@ impl<'a> Question<'a> {
         }
     }
 
-    fn variables(&self, frame: &Frame<'a>) -> Vec<Found> {
-        // Only the innermost frame is at the site's own line; what is declared
-        // further down is not in scope yet. Rust's blocks say so themselves.
-        let asked = self
-            .frames
-            .first()
-            .is_some_and(|first| std::ptr::eq(first, frame))
-            && self.unit.language != Language::Rust;
-        let line = asked
-            .then(|| self.dies.module.line_at(self.address))
-            .flatten();
-        self.reader().frame(frame, line)
+    /// The variables of a frame that is at `line`: what is declared further down is not in scope
+    /// yet. Rust's blocks say so themselves.
+    fn variables(&self, frame: Option<&Frame<'a>>, line: Option<u64>) -> Vec<Found> {
+        let line = line.filter(|_| self.unit.language != Language::Rust);
+        let of = |frame| self.reader().frame(frame, line);
+        frame.map(of).unwrap_or_default()
     }
 
     fn find(&self, name: &str, shadow: u32) -> Option<Variable> {
-        let found = self
-            .frames
-            .first()
-            .map(|frame| self.variables(frame))
-            .unwrap_or_default();
+        let line = self.dies.module.line_at(self.address);
+        let found = self.variables(self.frames.first(), line);
         let is = |found: &&Found| found.variable.name == name && found.variable.shadow == shadow;
         if let Some(found) = found.iter().find(is) {
             return Some(found.variable.clone());

@@ -313,7 +313,7 @@ impl Modules {
     fn at(&self, module: &TargetModule, site: &Site) -> Result<Vec<VariableInfo>, ProbeError> {
         let debug = module.debug().map_err(ProbeError::new)?;
         let variables = debug
-            .variables_in(site.address, &|| self.neighbours(module))
+            .variables_in(site, &|| self.neighbours(module))
             .map_err(|error| ProbeError::new(&error))?;
         if let Some(file) = debug.missing_split_file(site.address) {
             return Err(ProbeError {

@@ -14,9 +14,13 @@ use crate::stack::{CapturedStack, Placed, RawFrame, walk};
 
 /// The call stack of a hit: at most `depth` frames that have code of their own, each with the
 /// inlined copies in it; with the callers' variables, as redacted, when `variables` is set.
+///
+/// `(function, outside)` are those of the hit's site: the copies that it is not in are no part of
+/// the stack.
 pub(super) fn stack(
     modules: &Modules,
     captured: &CapturedStack,
+    (function, outside): (&str, usize),
     depth: u32,
     variables: Option<&Redactor>,
 ) -> Stack {
@@ -29,13 +33,17 @@ pub(super) fn stack(
             .enumerate()
             .flat_map(|(index, raw)| {
                 let mut frames = named(raw);
-                // The innermost function's are the event's own.
+                // The site's function's are the event's own.
                 if let Some(redactor) = variables {
                     let values = callers::values(raw, captured, redactor);
-                    let own = usize::from(index == 0);
+                    let own = if index == 0 { outside + 1 } else { 0 };
                     for (frame, values) in frames.iter_mut().zip(values).skip(own) {
                         frame.values = values;
                     }
+                }
+                let at_site = |frame: &Frame| frame.function.as_deref() == Some(function);
+                if index == 0 && outside > 0 && frames.get(outside).is_some_and(at_site) {
+                    frames.drain(..outside);
                 }
                 frames
             })

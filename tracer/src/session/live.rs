@@ -357,11 +357,12 @@ impl Session {
                 (request.returns, request.address) = (true, None);
             }
             requests.push(request);
-            entries.push((
-                origin(id, &name, &spec, &site, (number, total)),
-                plan.layout,
-                plan.key,
-            ));
+            entries.push(NewSite {
+                origin: origin(id, &name, &spec, &site, (number, total)),
+                outside: site.outside,
+                layout: plan.layout,
+                key: plan.key,
+            });
         }
         if !self.process.is_alive() {
             return Err(ProbeError {
@@ -436,25 +437,20 @@ impl Session {
     }
 
     /// Tells the reader of sites before they can be hit.
-    fn register(
-        &self,
-        reserved: &Reserved,
-        entries: Vec<(Origin, Layout, Option<Key>)>,
-        depth: u32,
-    ) {
+    fn register(&self, reserved: &Reserved, entries: Vec<NewSite>, depth: u32) {
         let symbols = Arc::new(ModuleSymbols::new(self.modules()));
         let mut table = self.shared.sites_mut();
-        for (&cookie, (origin, layout, key)) in reserved.cookies.iter().zip(entries) {
-            let origin = Arc::new(origin);
+        for (&cookie, site) in reserved.cookies.iter().zip(entries) {
             table.set(
                 cookie,
                 Some(SiteEntry {
                     slot: reserved.slot,
-                    origin,
-                    layout,
+                    origin: Arc::new(site.origin),
+                    layout: site.layout,
                     symbols: Arc::clone(&symbols),
-                    key,
+                    key: site.key,
                     depth,
+                    outside: site.outside,
                 }),
             );
         }
@@ -671,6 +667,14 @@ fn request(
         returns: false,
         alone: false,
     })
+}
+
+/// What the reader needs of a site that is about to be.
+struct NewSite {
+    origin: Origin,
+    outside: usize,
+    layout: Layout,
+    key: Option<Key>,
 }
 
 fn origin(id: ProbeId, name: &str, spec: &ProbeSpec, site: &Site, number: (u32, u32)) -> Origin {

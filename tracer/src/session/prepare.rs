@@ -316,7 +316,7 @@ fn at_site<T>(
     let options = setting.options;
     let neighbours = || setting.modules.neighbours(module);
     let mut variables = debug
-        .variables_in(site.address, &neighbours)
+        .variables_in(site, &neighbours)
         .map_err(|error| failed(error.to_string()))?;
     let returned = match site.exit {
         Some(exit) => {
@@ -336,7 +336,7 @@ fn at_site<T>(
     };
     compile(&PlanInput {
         source: &**debug,
-        language: debug.language_at(site.address),
+        language: debug.language_at(site),
         bias,
         neighbours: &neighbours,
         tls: module.tls(),

@@ -258,7 +258,8 @@ fn event(
         let modules = shared.modules();
         let snapshot = entry.origin.action == "snapshot";
         let variables = snapshot.then(|| entry.layout.redactor());
-        frames::stack(&modules, &captured, entry.depth, variables)
+        let place = (&*entry.origin.function, entry.outside);
+        frames::stack(&modules, &captured, place, entry.depth, variables)
     });
     if !Arc::ptr_eq(&event.origin, origin) {
         event.origin = Arc::clone(origin);

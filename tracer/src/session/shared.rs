@@ -27,6 +27,8 @@ pub(super) struct SiteEntry {
     pub(super) key: Option<Key>,
     /// Frames of its events' stacks.
     pub(super) depth: u32,
+    /// Inlined copies at its address that it is not in.
+    pub(super) outside: usize,
 }
 
 /// Sites by their attach cookie.

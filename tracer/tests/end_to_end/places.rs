@@ -5,11 +5,13 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::support::build::{c, probe_line};
-use crate::support::needs;
+use tracer::debuginfo::Module;
+
+use crate::support::build::{c, fixture, probe_line};
 use crate::support::program::Program;
 use crate::support::text::Text;
 use crate::support::tracer::{Tracer, tracer, value};
+use crate::support::{needs, observe};
 
 const SOURCE: &str = "e2e_inline.c";
 
@@ -138,5 +140,83 @@ fn function_is_a_location() {
     for event in events(&program, r#"log scopes "{number}""#, 2) {
         assert_eq!(value(&event, "number"), 4, "after the prologue: {event}");
         assert_eq!(event["function"], "scopes");
+    }
+}
+
+const CALLS: &str = "e2e_calls.c";
+
+/// A line of which only the copies of what it calls are left, and a function that begins with one:
+/// the names there are the caller's, and so is the stack.
+#[test]
+fn what_was_inlined_away_is_probed_where_it_calls() {
+    if !needs::kernel() {
+        return;
+    }
+    let first = probe_line(CALLS, "first");
+    for compiler in ["gcc", "clang"] {
+        if !needs::tools(&[compiler]) {
+            continue;
+        }
+        let path = fixture(compiler, "calls", CALLS, &["-g", "-O2"]);
+        let probes = [
+            format!(r#"log {CALLS}:{first} "{{outer}} {{other}}" if outer % 2 == 0 depth 2"#),
+            r#"log work "{outer} {other}""#.to_owned(),
+            format!(r#"count {CALLS}:{first} by other - outer"#),
+        ];
+        let observed = observe::observe(Program::ready(&path, &[]), &probes, &[]);
+        observed.finished.assert_code(0);
+        let events = observed.finished.events();
+        for (probe, step) in [("p1", 2), ("p2", 1)] {
+            let of_probe = events.iter().filter(|event| event["probe"] == probe);
+            let messages: Vec<&Value> = of_probe.clone().map(|event| &event["message"]).collect();
+            let expected: Vec<Value> = (0..50)
+                .step_by(step)
+                .map(|call| json!(format!("{call} {}", 1000 + call)))
+                .collect();
+            assert_eq!(
+                messages,
+                expected.iter().collect::<Vec<_>>(),
+                "{compiler}: {probe}"
+            );
+            for event in of_probe {
+                assert_eq!(event["function"], "work", "{compiler}: {event}");
+                let has_stack = probe == "p1";
+                assert!(!has_stack || event["line"] == first, "{compiler}: {event}");
+                for (frame, (function, inlined)) in [("work", false), ("main", false)]
+                    .into_iter()
+                    .enumerate()
+                    .filter(|_| has_stack)
+                {
+                    let frame = &event["stack"][frame];
+                    assert_eq!(frame["function"], function, "{compiler}: {event}");
+                    assert_eq!(frame["inlined"], inlined, "{compiler}: {event}");
+                }
+            }
+        }
+        let counted = observed.finished.summary("p3");
+        assert_eq!(counted["hits"], 50, "{compiler}: {counted}");
+    }
+}
+
+/// Each turn of a loop passes its first instruction: a copy that begins with one is no place for
+/// the line that calls it, which runs once.
+#[test]
+fn a_copy_that_begins_with_a_loop_is_no_place_of_its_call() {
+    let line = probe_line(CALLS, "loop");
+    for compiler in ["gcc", "clang"] {
+        if !needs::tools(&[compiler]) {
+            continue;
+        }
+        let path = fixture(compiler, "calls-loop", CALLS, &["-g", "-O2"]);
+        let module = Module::open(&path).expect("the program opens");
+        let file = module.find_files(CALLS)[0];
+        let sites = module.sites(file, line).expect("a line after it");
+        assert_eq!(sites.moved_from, Some(line), "{compiler}: {sites:?}");
+        let lines = module.lines(file).expect("lines");
+        assert!(!lines.contains_key(&line), "{compiler}: {lines:?}");
+        assert!(
+            lines.contains_key(&probe_line(CALLS, "first")),
+            "{compiler}"
+        );
     }
 }

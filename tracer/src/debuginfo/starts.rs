@@ -1,0 +1,350 @@
+//! Where a line or a function begins in the code of one unit.
+//!
+//! Follows gdb: statement rows only, one site for each function instance and
+//! block, after the prologue when the row is in it. Beyond it: a line that was
+//! wholly inlined has no row, but the copies that it calls say where it calls
+//! them, so its sites are their beginnings, seen from the caller.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use iced_x86::{Decoder, DecoderOptions};
+
+use super::code::{Scope, ScopeKind, UnitCode, function_name};
+use super::lines::{Row, UnitLines};
+use super::module::Module;
+use super::prologue::after_prologue;
+use super::site::{InlinedInto, Site, SourceLine};
+use crate::address::LinkAddr;
+
+/// Steps of an inlined copy's call path.
+const MAX_INLINED: usize = 256;
+
+/// Code of a copy that is searched for jumps back to its beginning; a longer one has no site.
+const MAX_COPY_BYTES: u64 = 64 << 10;
+
+/// The rows and the code of one unit together.
+pub(super) struct Concerned {
+    pub(super) lines: Arc<UnitLines>,
+    pub(super) code: Arc<UnitCode>,
+}
+
+/// What one unit has of a line.
+#[derive(Default)]
+pub(super) struct LineCode {
+    /// Its statement rows.
+    rows: Vec<Row>,
+    /// Scopes of the copies that were inlined where it calls them.
+    calls: Vec<u32>,
+}
+
+impl LineCode {
+    pub(super) fn has_rows(&self) -> bool {
+        !self.rows.is_empty()
+    }
+}
+
+/// The lines of one file that have code in one unit.
+pub(super) type Lines = BTreeMap<u64, LineCode>;
+
+/// A beginning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Start {
+    pub(super) address: LinkAddr,
+    /// The function, or the inlined copy, that the location is in; `None`: the innermost.
+    scope: Option<u32>,
+    /// Of the rows at the address the one that is meant; `None`: the last.
+    row: Option<Row>,
+}
+
+impl Start {
+    fn new(address: LinkAddr, scope: Option<u32>) -> Self {
+        Self {
+            address,
+            scope,
+            row: None,
+        }
+    }
+}
+
+impl Concerned {
+    /// The lines of a file.
+    pub(super) fn lines_of(&self, path: &PathBuf) -> Lines {
+        let mut found = Lines::new();
+        let numbers = self.lines.numbers_of(path);
+        for row in self.lines.rows() {
+            if row.statement && row.line != 0 && numbers.contains(&row.file) {
+                found.entry(row.line.into()).or_default().rows.push(*row);
+            }
+        }
+        for (copy, line) in self.code.calls_from(path) {
+            found.entry(line).or_default().calls.push(copy);
+        }
+        found
+    }
+
+    /// The sites of a line, by address.
+    ///
+    /// `moved_from` is the line that was asked for, when it is another.
+    pub(super) fn choose(
+        &self,
+        module: &Module,
+        line: &LineCode,
+        moved_from: Option<u64>,
+    ) -> Vec<Start> {
+        let mut seen: HashSet<Option<u32>> = HashSet::new();
+        let mut with_rows: HashSet<Option<u32>> = HashSet::new();
+        let mut chosen = Vec::new();
+        let mut rows = line.rows.clone();
+        rows.sort_by_key(|row| row.address);
+        for row in rows {
+            let scope = self.scope_of(module, &row);
+            with_rows.insert(self.instance(scope));
+            if !seen.insert(self.block(scope)) {
+                continue;
+            }
+            let Some(function) = self.function(scope) else {
+                chosen.push(Start::new(LinkAddr(row.address), None));
+                continue;
+            };
+            if let Some(asked) = moved_from
+                && row.address == function.entry
+            {
+                let name = function_name(module, &self.code, function.origin);
+                if name.declared.is_some_and(|(_, line)| asked < line) {
+                    // A line before a function is no part of it.
+                    continue;
+                }
+            }
+            let address = self.past_prologue(module, function, row.address);
+            chosen.push(Start {
+                row: (address.0 == row.address).then_some(row),
+                ..Start::new(address, self.instance(scope))
+            });
+        }
+        chosen.extend(self.called(module, &line.calls, &with_rows));
+        chosen.retain(|start| module.is_code(start.address));
+        // Of a line that calls what is on the same line, the innermost is kept.
+        chosen.sort_unstable_by_key(|start| (start.address, Reverse(start.scope)));
+        chosen.dedup_by_key(|start| start.address);
+        chosen
+    }
+
+    /// Where the copies begin that a line calls, in functions and copies where it has no row.
+    fn called(
+        &self,
+        module: &Module,
+        calls: &[u32],
+        with_rows: &HashSet<Option<u32>>,
+    ) -> Vec<Start> {
+        let mut first: HashMap<Option<u32>, Start> = HashMap::new();
+        for &index in calls {
+            let Some(copy) = self.code.scope(index) else {
+                continue;
+            };
+            let scope = self.instance(copy.parent);
+            if scope.is_none() || with_rows.contains(&scope) {
+                continue;
+            }
+            let Some(begin) = self.start_of(module, copy) else {
+                continue;
+            };
+            let Some(function) = self.function(copy.parent) else {
+                continue;
+            };
+            if may_repeat(module, copy, begin) {
+                // Each turn of its loop would count as a call.
+                continue;
+            }
+            let start = Start::new(self.past_prologue(module, function, begin.0), scope);
+            first
+                .entry(self.block(copy.parent))
+                .and_modify(|known| {
+                    if start.address < known.address {
+                        *known = start;
+                    }
+                })
+                .or_insert(start);
+        }
+        first.into_values().collect()
+    }
+
+    /// The innermost scope that a row is in. Where a part of a copy begins that the row's line
+    /// calls, the row is the caller's: GCC has one for the call before that of the copy's own line.
+    fn scope_of(&self, module: &Module, row: &Row) -> Option<u32> {
+        let innermost = self.code.innermost(LinkAddr(row.address));
+        let line = u64::from(row.line);
+        let mut scope = innermost;
+        while let Some(copy) = self
+            .instance(scope)
+            .and_then(|index| self.code.scope(index))
+        {
+            let begins = copy.ranges.iter().any(|(begin, _)| *begin == row.address);
+            if copy.kind != ScopeKind::Inlined || !begins {
+                break;
+            }
+            let declared = function_name(module, &self.code, copy.origin).declared;
+            let own = declared.is_some_and(|(file, declared)| {
+                declared == line && self.lines.file(row) == Some(&file)
+            });
+            let call = self.code.call_of(copy);
+            let calls = call.is_some_and(|call| {
+                // Of a function on the line that calls it only the column tells.
+                (call.line == line && self.lines.file(row) == Some(&call.file))
+                    && (!own || call.column == u64::from(row.column))
+            });
+            if calls {
+                return copy.parent;
+            }
+            if own {
+                break;
+            }
+            scope = copy.parent;
+        }
+        innermost
+    }
+
+    /// The function, or the inlined copy, that is or has the scope.
+    fn instance(&self, scope: Option<u32>) -> Option<u32> {
+        self.code
+            .outwards(scope)
+            .find(|(_, scope)| !matches!(scope.kind, ScopeKind::Block(_)))
+            .map(|(index, _)| index)
+    }
+
+    /// The innermost scope that declares something.
+    fn block(&self, scope: Option<u32>) -> Option<u32> {
+        self.code
+            .outwards(scope)
+            .find(|(_, scope)| scope.kind != ScopeKind::Block(false))
+            .map(|(index, _)| index)
+    }
+
+    /// The function with code of its own around a scope.
+    fn function(&self, scope: Option<u32>) -> Option<&Scope> {
+        self.code
+            .outwards(scope)
+            .find(|(_, scope)| scope.kind == ScopeKind::Function)
+            .map(|(_, scope)| scope)
+    }
+
+    fn past_prologue(&self, module: &Module, function: &Scope, address: u64) -> LinkAddr {
+        let in_entry_range = function
+            .ranges
+            .iter()
+            .find(|(begin, end)| (begin..end).contains(&&function.entry))
+            .is_some_and(|(begin, end)| (begin..end).contains(&&address));
+        if !in_entry_range {
+            return LinkAddr(address);
+        }
+        let start = after_prologue(module, &self.code, &self.lines, function);
+        LinkAddr(address).max(start)
+    }
+
+    /// Where each of these functions, or inlined copies, begins to do its own work.
+    pub(super) fn starts_of(&self, module: &Module, functions: &[u32]) -> Vec<Start> {
+        let start = |index: &u32| {
+            let scope = self.code.scope(*index)?;
+            Some(Start::new(self.start_of(module, scope)?, Some(*index)))
+        };
+        functions.iter().filter_map(start).collect()
+    }
+
+    fn start_of(&self, module: &Module, scope: &Scope) -> Option<LinkAddr> {
+        let start = match scope.kind {
+            ScopeKind::Function => after_prologue(module, &self.code, &self.lines, scope).0,
+            _ => scope.entry,
+        };
+        // An entry without a row of its own: the next row in the same code.
+        let (_, end) = *scope
+            .ranges
+            .iter()
+            .find(|(begin, end)| (begin..end).contains(&&start))?;
+        let row = self
+            .lines
+            .rows_from(start)
+            .iter()
+            .find(|row| row.address >= start && row.address < end)?;
+        let address = LinkAddr(row.address);
+        module.is_code(address).then_some(address)
+    }
+
+    /// What is at `address`, whatever was inlined there.
+    pub(super) fn site_at(&self, module: &Module, address: LinkAddr) -> Option<Site> {
+        self.site(module, Start::new(address, None))
+    }
+
+    /// What a beginning is.
+    pub(super) fn site(&self, module: &Module, start: Start) -> Option<Site> {
+        let address = start.address;
+        let row = start.row.as_ref();
+        let row = row.or_else(|| self.lines.row_at(address.0))?;
+        let functions: Vec<(u32, &Scope)> = self
+            .code
+            .outwards(self.code.innermost(address))
+            .filter(|(_, scope)| !matches!(scope.kind, ScopeKind::Block(_)))
+            .take(MAX_INLINED)
+            .collect();
+        let is_start = |(index, _): &(u32, &Scope)| Some(*index) == start.scope;
+        let outside = functions.iter().position(is_start).unwrap_or(0);
+        let mut site = Site {
+            address,
+            source: SourceLine {
+                file: self.lines.file(row).cloned().unwrap_or_default(),
+                line: row.line.into(),
+                column: row.column.into(),
+            },
+            function: String::new(),
+            outside,
+            inlined_into: Vec::new(),
+            exit: None,
+        };
+        let mut call = None;
+        for (index, (_, scope)) in functions.into_iter().enumerate() {
+            if index >= outside {
+                let name = function_name(module, &self.code, scope.origin);
+                if index == outside {
+                    site.function = name.name.to_string();
+                    if start.row.is_none() {
+                        site.source = call.take().unwrap_or(site.source);
+                    }
+                } else {
+                    site.inlined_into.push(InlinedInto {
+                        function: name.name.to_string(),
+                        call,
+                    });
+                }
+            }
+            call = self.code.call_of(scope);
+        }
+        if site.function.is_empty() {
+            let symbol = module.symbol_at(address)?;
+            site.function = super::names::demangle(symbol.name);
+        }
+        Some(site)
+    }
+}
+
+/// Whether a copy's own code may jump to where it begins: that is the head of a loop, or the code
+/// is too long to tell.
+fn may_repeat(module: &Module, copy: &Scope, begin: LinkAddr) -> bool {
+    let bytes = copy
+        .ranges
+        .iter()
+        .map(|(begin, end)| end.saturating_sub(*begin));
+    if bytes.fold(0_u64, u64::saturating_add) > MAX_COPY_BYTES {
+        return true;
+    }
+    copy.ranges.iter().any(|&(from, to)| {
+        let length = usize::try_from(to - from).unwrap_or(0);
+        let Some(bytes) = module.initial_bytes(LinkAddr(from), length) else {
+            return true;
+        };
+        let mut decoder = Decoder::with_ip(64, bytes, from, DecoderOptions::NONE);
+        decoder
+            .iter()
+            .any(|instruction| instruction.near_branch_target() == begin.0)
+    })
+}
