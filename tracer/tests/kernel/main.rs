@@ -10,6 +10,7 @@ mod agreement;
 mod cost;
 mod expressions;
 mod family;
+mod floats;
 mod leftovers;
 mod limits;
 mod overload;

@@ -1,6 +1,7 @@
 //! What the tests share.
 
 pub(crate) mod expressions;
+pub(crate) mod floats;
 #[path = "../end_to_end/support/needs.rs"]
 #[expect(dead_code, reason = "the end-to-end tests use the rest of it")]
 pub(crate) mod needs;

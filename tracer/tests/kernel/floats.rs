@@ -1,0 +1,182 @@
+//! Floats that are computed in the kernel, in expressions that users write, are those of the processor.
+//!
+//! As in [`crate::expressions`], each text is attached to a site of its own, and one call passes all.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tracer::address::Bias;
+use tracer::debuginfo::place::{Binary, Expr as PlaceExpr, Place, Register, Source, Term};
+use tracer::debuginfo::types::{Language, Type, TypeId, TypeKind, TypeSource};
+use tracer::debuginfo::variable::{Variable, VariableKind};
+use tracer::lang::parse_probe;
+use tracer::plan::{Limits, Plan, PlanInput, compile};
+use tracer::redact::Redactor;
+
+use crate::support::floats::{VARIABLES, Values, holds};
+use crate::support::random::Random;
+use crate::support::rig::{Rig, UNLIMITED, Way, emulated};
+use crate::support::site::{row, row_offset};
+
+/// Expressions of one call.
+const BATCH: usize = 400;
+/// Calls of each language.
+const BATCHES: u64 = 4;
+const RING: u32 = 1 << 20;
+/// Bytes of the variables of one expression.
+const FRAME: usize = 40;
+/// DWARF number of `rdi`, which has the address of the frames.
+const RDI: u8 = 5;
+
+/// The types of the variables in a language, by the variables' numbers.
+struct Types(Language);
+
+impl TypeSource for Types {
+    fn type_of(&self, id: TypeId) -> Arc<Type> {
+        let index = usize::try_from(id.0).expect("a small number");
+        let (name, size, _) = VARIABLES[index];
+        let (name, kind) = match (name, self.0, size) {
+            ("n", Language::Rust, _) => ("i32", TypeKind::Int { signed: true }),
+            ("m", Language::Rust, _) => ("u64", TypeKind::Int { signed: false }),
+            ("n", ..) => ("int", TypeKind::Int { signed: true }),
+            ("m", ..) => ("unsigned long", TypeKind::Int { signed: false }),
+            (_, Language::Rust, 4) => ("f32", TypeKind::Float),
+            (_, Language::Rust, _) => ("f64", TypeKind::Float),
+            (_, _, 4) => ("float", TypeKind::Float),
+            _ => ("double", TypeKind::Float),
+        };
+        Arc::new(Type {
+            name: name.into(),
+            size: Some(size),
+            language: self.0,
+            kind,
+        })
+    }
+}
+
+/// One expression, what it is computed from, and what it is; `None`: its condition is false.
+struct Case {
+    text: String,
+    plan: Plan,
+    frame: Vec<u8>,
+    wanted: Option<String>,
+}
+
+impl Case {
+    fn new(random: &mut Random, language: Language, index: usize) -> Self {
+        let values = Values::random(random);
+        let single = random.one_in(2);
+        let number = |random: &mut Random, depth| match language {
+            Language::Rust => values.of_rust(random, single, depth),
+            _ => values.of_c(random, depth),
+        };
+        let (shown, value) = number(random, 3);
+        let (left, a) = number(random, 2);
+        let (right, b) = number(random, 1);
+        let sign = random.pick(&["==", "!=", "<", "<=", ">", ">="]);
+        let (test, is_sent) = if random.one_in(2) {
+            let is = holds(sign, a.double(), b.double());
+            (format!(" if {left} {sign} {right}"), is)
+        } else {
+            (String::new(), true)
+        };
+        let text = format!("log 0x0 \"{{{shown}}}\"{test}");
+        let spec = parse_probe(&text).unwrap_or_else(|error| panic!("{text}: {error:?}"));
+        let variables: Vec<Variable> = (0..)
+            .zip(VARIABLES)
+            .map(|(id, (name, _, at))| Variable {
+                name: name.into(),
+                ty: TypeId(id),
+                kind: VariableKind::Local,
+                place: at_frame(index * FRAME + at),
+                line: 1,
+                counts: Vec::new(),
+                shadow: 1,
+            })
+            .collect();
+        let plan = compile(&PlanInput {
+            source: &Types(language),
+            language,
+            bias: Bias(0),
+            neighbours: &Vec::new,
+            tls: None,
+            variables: &variables,
+            statics: &|_| None,
+            types: &|_| Vec::new(),
+            spec: &spec,
+            limits: Limits::default(),
+            returned: None,
+            redactor: &Redactor::default(),
+        });
+        Self {
+            plan: plan.unwrap_or_else(|error| panic!("{text}: {error}")),
+            text,
+            frame: values.frame(),
+            wanted: is_sent.then(|| value.shown()),
+        }
+    }
+}
+
+fn at_frame(offset: usize) -> Place {
+    Place::whole(Source::Memory(PlaceExpr(vec![
+        Term::Register(Register(RDI)),
+        Term::Const(offset as u64),
+        Term::Binary(Binary::Add),
+    ])))
+}
+
+/// Attaches a batch, passes it once, and compares. Gives how many were sent.
+fn check(rig: &mut Rig, language: Language, seed: u64, count: usize) -> usize {
+    let mut random = Random::new(seed);
+    let cases: Vec<Case> = (0..count)
+        .map(|index| Case::new(&mut random, language, index))
+        .collect();
+    let frames: Vec<u8> = cases.iter().flat_map(|case| case.frame.clone()).collect();
+    let sites: Vec<_> = (0..)
+        .zip(&cases)
+        .map(|(index, case)| (row_offset(index), case.plan.ops.clone()))
+        .collect();
+    let (slot, cookies) = rig.probe(&UNLIMITED, &sites);
+    row().pass([frames.as_ptr() as u64, 0, 0, 0, 0, 0]);
+    let mut records: BTreeMap<u32, Vec<u8>> = rig
+        .records()
+        .into_iter()
+        .map(|record| (record.header.site, record.bytes))
+        .collect();
+    for (index, (case, cookie)) in cases.iter().zip(&cookies).enumerate() {
+        let got = records.remove(cookie);
+        let got = got.map(|record| case.plan.layout.decode(&record).expect("decodes").message);
+        assert_eq!(
+            got, case.wanted,
+            "{language:?}, seed {seed}, case {index}: {} over {:x?}",
+            case.text, case.frame
+        );
+    }
+    let counters = rig.counters(slot);
+    let sent = cases.iter().filter(|case| case.wanted.is_some()).count();
+    assert_eq!(
+        (counters.events, counters.rejected),
+        (sent as u64, (count - sent) as u64)
+    );
+    rig.remove(slot);
+    sent
+}
+
+#[test]
+fn random_floats_of_the_kernel_are_those_of_the_processor() {
+    let Some(mut rig) = Rig::load(Way::Best, RING) else {
+        return;
+    };
+    // Links one by one take their time.
+    let (count, batches) = match (rig.machine.has_multi_links(), emulated()) {
+        (true, false) => (BATCH, BATCHES),
+        (true, true) => (BATCH, 1),
+        (false, _) => (BATCH / 8, 1),
+    };
+    for language in [Language::Rust, Language::C] {
+        for seed in 0..batches {
+            let sent = check(&mut rig, language, seed, count);
+            assert!((count / 2..count).contains(&sent), "{sent}");
+        }
+    }
+}
