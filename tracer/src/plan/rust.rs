@@ -83,7 +83,9 @@ pub(super) fn present(
         "alloc::boxed::Box" | "core::pin::Pin" => sole(builder, body, depth),
         "core::cell::Cell" => renamed(builder, ty, body, "value", depth),
         "core::cell::RefCell" => renamed(builder, ty, body, "value", depth),
-        "core::cell::UnsafeCell" => sole(builder, body, depth),
+        "core::cell::UnsafeCell"
+        | "core::mem::manually_drop::ManuallyDrop"
+        | "core::mem::maybe_dangling::MaybeDangling" => sole(builder, body, depth),
         _ if path.starts_with("core::sync::atomic::Atomic") => atomic(builder, ty, body, depth),
         _ if path.starts_with("std::sync::") && path.ends_with("::Mutex") => {
             locked(builder, ty, body, depth)

@@ -262,6 +262,14 @@ impl Outcome {
         let own = ours.get("$target").unwrap_or(ours);
         let (target, own) = seen_as(gdb, own);
         match ours.get("$address") {
+            // Of a reference to a pointer ours is the pointer.
+            Some(address)
+                if is_pointer(&gdb["target"])
+                    && ours.get("$target").is_none()
+                    && address != &gdb["address"] =>
+            {
+                self.check(address == &gdb["target"]["address"], part, gdb, ours);
+            }
             Some(address) => {
                 self.check(address == &gdb["address"], part, gdb, ours);
                 if let (Some(theirs), true) = (target, ours.get("$target").is_some()) {
@@ -350,6 +358,10 @@ fn is_nowhere(gdb: &Value) -> bool {
 fn all_nowhere(parts: &mut dyn Iterator<Item = &Value>) -> bool {
     let mut known = parts.filter(|part| part["k"] != "any").peekable();
     known.peek().is_some() && known.all(is_nowhere)
+}
+
+fn is_pointer(gdb: &Value) -> bool {
+    matches!(gdb["k"].as_str(), Some("ptr" | "dyn"))
 }
 
 /// Nothing in it that could be a lie.
@@ -530,6 +542,15 @@ mod tests {
         assert!(wrong(gdb.clone(), ours(2)));
         gdb["dynamic"] = of("app::Derived", "own", "8");
         assert!(wrong(gdb, ours(1)));
+    }
+
+    #[test]
+    fn reference_to_a_pointer_is_the_pointer() {
+        let inner = json!({"k": "ptr", "address": "0x20"});
+        let gdb = json!({"k": "ptr", "address": "0x10", "target": inner});
+        for (address, same) in [("0x10", true), ("0x20", true), ("0x30", false)] {
+            assert_eq!(wrong(gdb.clone(), json!({"$address": address})), !same);
+        }
     }
 
     #[test]

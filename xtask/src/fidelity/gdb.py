@@ -398,7 +398,8 @@ def rust_struct(walk, value, ty, name, depth):
     if base in ("alloc::rc::Weak", "alloc::sync::Weak"):
         return {"k": "weak"}
     if base in ("alloc::boxed::Box", "core::pin::Pin", "core::cell::UnsafeCell", "core::ptr::non_null::NonNull",
-                "core::ptr::unique::Unique", "core::mem::manually_drop::ManuallyDrop"):
+                "core::ptr::unique::Unique", "core::mem::manually_drop::ManuallyDrop",
+                "core::mem::maybe_dangling::MaybeDangling"):
         filled = [f for f in ty.fields() if f.type.strip_typedefs().sizeof > 0]
         if len(filled) == 1:
             return walk.node(value[filled[0]], depth)
@@ -485,11 +486,11 @@ def peel_to(value, wanted):
 
 
 def rust_slice(walk, value, name, depth):
+    if name.startswith("*"):
+        return walk.raw_struct(value, value.type.strip_typedefs(), name, depth)
     start = int.from_bytes(raw(value["data_ptr"]), "little")
     count = number(value["length"])
     element = value["data_ptr"].type.target()
-    if name.startswith("*"):
-        return walk.raw_struct(value, value.type.strip_typedefs(), name, depth)
     inner = name
     if any(inner.endswith(e) or "<%s>" % e in inner or "<%s," % e in inner
            for e in ("str", "std::path::Path", "std::ffi::os_str::OsStr")) and not inner.endswith("CStr"):
