@@ -265,10 +265,10 @@ impl Outcome {
             // Of a reference to a pointer ours is the pointer.
             Some(address)
                 if is_pointer(&gdb["target"])
-                    && ours.get("$target").is_none()
-                    && address != &gdb["address"] =>
+                    && address != &gdb["address"]
+                    && address == &gdb["target"]["address"] =>
             {
-                self.check(address == &gdb["target"]["address"], part, gdb, ours);
+                self.node(&gdb["target"], ours, part);
             }
             Some(address) => {
                 self.check(address == &gdb["address"], part, gdb, ours);
