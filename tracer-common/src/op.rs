@@ -117,7 +117,7 @@ pub const KEPT: u8 = 26;
 pub const FLOAT: u8 = 27;
 /// `r[dst]` = a half of `a OP b`, of integers of 128 bits, OP in `len` (see [`wide`]): `a` is
 /// `r[src]` with the upper half in `r[offset & 255]`, `b` is `r[size]` with the upper half in
-/// `r[offset >> 8 & 255]`. A division by zero jumps to op `a`.
+/// `r[offset >> 8 & 255]`. A division by zero, and one of the least signed number by -1, jumps to op `a`.
 pub const WIDE: u8 = 28;
 
 /// Operations of [`ALU`] and [`ALU_CONST`]; all wrap at 64 bits.

@@ -42,11 +42,17 @@ pub fn calculate(operation: u32, a: (u64, u64), b: (u64, u64)) -> u64 {
     }
 }
 
-/// Whether `a OP b` is a number.
+/// Whether `a OP b` is a number: nothing is divided by zero, nor the least signed number by -1.
 #[must_use]
 #[inline(always)]
-pub fn has_result(operation: u32, b: (u64, u64)) -> bool {
-    !(op::DIV_LOW..=op::SREM_HIGH).contains(&operation) || b.0 | b.1 != 0
+pub fn has_result(operation: u32, a: (u64, u64), b: (u64, u64)) -> bool {
+    match operation {
+        op::DIV_LOW..=op::REM_HIGH => b.0 | b.1 != 0,
+        op::SDIV_LOW..=op::SREM_HIGH => {
+            b.0 | b.1 != 0 && (b.0 & b.1 != u64::MAX || a.0 | (a.1 ^ 1 << 63) != 0)
+        }
+        _ => true,
+    }
 }
 
 /// The upper half of the product.

@@ -387,8 +387,8 @@ fn wide_op(area: &mut Scratch, op: &Op) {
         register(area, op.size),
         register(area, (op.offset >> 8) as u8),
     );
-    if wide::has_result(op.len, b) {
-        let a = (register(area, op.src), register(area, op.offset as u8));
+    let a = (register(area, op.src), register(area, op.offset as u8));
+    if wide::has_result(op.len, a, b) {
         let value = wide::calculate(op.len, a, b);
         set(area, op.dst, value);
     } else {

@@ -558,11 +558,10 @@ fn computed_wide(operation: u32, a: u128, b: u128) -> Option<u64> {
         wide::DIV_HIGH => (a.checked_div(b)?, true),
         wide::REM_LOW => (a.checked_rem(b)?, false),
         wide::REM_HIGH => (a.checked_rem(b)?, true),
-        wide::SDIV_LOW..=wide::SREM_HIGH if b == 0 => return None,
-        wide::SDIV_LOW => (signed(x.wrapping_div(y)), false),
-        wide::SDIV_HIGH => (signed(x.wrapping_div(y)), true),
-        wide::SREM_LOW => (signed(x.wrapping_rem(y)), false),
-        wide::SREM_HIGH => (signed(x.wrapping_rem(y)), true),
+        wide::SDIV_LOW => (signed(x.checked_div(y)?), false),
+        wide::SDIV_HIGH => (signed(x.checked_div(y)?), true),
+        wide::SREM_LOW => (signed(x.checked_rem(y)?), false),
+        wide::SREM_HIGH => (signed(x.checked_rem(y)?), true),
         _ => (0, false),
     };
     Some(if high { value >> 64 } else { value } as u64)

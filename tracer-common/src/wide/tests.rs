@@ -47,8 +47,15 @@ fn check(a: u128, b: u128) {
     same(Some(op::SHL_LOW), op::SHL_HIGH, a << count);
     same(Some(op::SHR_LOW), op::SHR_HIGH, a >> count);
     same(Some(op::SAR_LOW), op::SAR_HIGH, (x >> count) as u128);
-    assert_eq!(has_result(op::DIV_LOW, halves(b)), b != 0);
-    assert!(has_result(op::SAR_HIGH, halves(b)));
+    for operation in op::MUL_HIGH..=op::SREM_HIGH {
+        let wanted = match operation {
+            op::DIV_LOW..=op::REM_HIGH => a.checked_div(b).is_some(),
+            op::SDIV_LOW..=op::SREM_HIGH => x.checked_div(y).is_some(),
+            _ => true,
+        };
+        let has = has_result(operation, halves(a), halves(b));
+        assert_eq!(has, wanted, "{operation} of {a:#x}, {b:#x}");
+    }
     let Some(quotient) = a.checked_div(b) else {
         return;
     };

@@ -293,6 +293,7 @@ impl Asm {
                 Ok(dst)
             }
             Ir::Alu(operation, left, right) => self.binary(*operation, left, right, exits),
+            Ir::Divide(operation, of, least) => self.divide(*operation, of, *least, exits),
             Ir::Float(operation, left, right) => self.float(*operation, left, right, exits),
             Ir::Wide(operation, of) => self.wide(*operation, of, exits),
             Ir::Truth(test) => {
@@ -387,6 +388,32 @@ impl Asm {
         Ok(dst)
     }
 
+    /// A division that may have no result. Both sides are looked at once, so that they cannot change
+    /// between the tests and the division.
+    fn divide(
+        &mut self,
+        operation: u32,
+        [left, right]: &[Ir; 2],
+        least: Option<u64>,
+        exits: &mut Exits,
+    ) -> Result<u8, Unavailable> {
+        let (a, b) = (self.value(left, exits)?, self.value(right, exits)?);
+        let by_zero = exits.label(self, Failure::Division);
+        self.jump_if_const(b, cond::EQ, 0, by_zero);
+        if let Some(least) = least {
+            let past = self.label();
+            self.jump_if_const(b, cond::NE, u64::MAX, past);
+            let overflow = exits.label(self, Failure::Overflow);
+            self.jump_if_const(a, cond::EQ, least, overflow);
+            self.place(past);
+        }
+        self.give(a);
+        self.give(b);
+        let dst = self.take()?;
+        self.alu(operation, dst, a, b);
+        Ok(dst)
+    }
+
     fn float(
         &mut self,
         operation: u32,
@@ -434,11 +461,24 @@ impl Asm {
             len: operation,
             ..Op::default()
         };
-        if (wide::DIV_LOW..=wide::SREM_HIGH).contains(&operation) {
-            let exit = exits.label(self, Failure::Division);
-            self.emit_to(op, exit);
-        } else {
-            self.emit(op);
+        match operation {
+            wide::DIV_LOW..=wide::REM_HIGH => {
+                let exit = exits.label(self, Failure::Division);
+                self.emit_to(op, exit);
+            }
+            wide::SDIV_LOW..=wide::SREM_HIGH => {
+                let (without, past) = (self.label(), self.label());
+                self.emit_to(op, without);
+                self.jump(past);
+                self.place(without);
+                // Nothing was written; of 0 and -1, the lower halves tell which it was.
+                let by_zero = exits.label(self, Failure::Division);
+                self.jump_if_const(b, cond::EQ, 0, by_zero);
+                let overflow = exits.label(self, Failure::Overflow);
+                self.jump(overflow);
+                self.place(past);
+            }
+            _ => self.emit(op),
         }
         Ok(op.dst)
     }

@@ -10,6 +10,7 @@ pub(super) mod conversions;
 mod elements;
 pub(super) mod floats;
 
+pub(super) use arithmetic::overflow;
 use tracer_common::op::{ELAPSED, HIT, PID, TID};
 
 use super::build::Builder;

@@ -41,11 +41,15 @@ pub(super) enum Failure {
     Sign = tracer_common::record::CHUNK_PLAN + 9,
     /// The integer part of a float has no place in the type.
     Range = tracer_common::record::CHUNK_PLAN + 10,
+    /// The least number of a type by -1.
+    Overflow = tracer_common::record::CHUNK_PLAN + 11,
+    /// A division of a number below zero and one that no signed type has.
+    Negative = tracer_common::record::CHUNK_PLAN + 12,
 }
 
 impl Failure {
     /// All but [`Failure::Fault`].
-    pub(super) const MARKS: [Self; 11] = [
+    pub(super) const MARKS: [Self; 13] = [
         Self::Null,
         Self::Bounds,
         Self::Division,
@@ -57,6 +61,8 @@ impl Failure {
         Self::Shift,
         Self::Sign,
         Self::Range,
+        Self::Overflow,
+        Self::Negative,
     ];
 
     /// What the user is told.
@@ -68,6 +74,11 @@ impl Failure {
             Self::Division => Unavailable::Invalid("division by zero".into()),
             Self::Shift => Unavailable::Invalid("shift by all bits of the number or more".into()),
             Self::Range => Unavailable::Invalid("a float outside of the integer's range".into()),
+            Self::Overflow => Unavailable::Invalid("overflow of a division".into()),
+            Self::Negative => {
+                let what = "division of a number below zero and an unsigned one";
+                Unavailable::Invalid(what.into())
+            }
             Self::Sign => {
                 let what = "an enum that may be an `int` or an `unsigned int`, which differ here";
                 Unavailable::Unsupported(what.into())
@@ -114,10 +125,12 @@ pub(super) enum Ir {
     },
     /// `alu::…` of two.
     Alu(u32, Box<Ir>, Box<Ir>),
+    /// A division of two by `alu::…`. By zero it fails as a [`Failure::Division`]; of the least number,
+    /// if there is one, by -1 as a [`Failure::Overflow`].
+    Divide(u32, Box<[Ir; 2]>, Option<u64>),
     /// `float::…` of two; one that has no result fails as a [`Failure::Range`].
     Float(u32, Box<Ir>, Box<Ir>),
-    /// `wide::…` of two, each its lower and its upper half; by zero it fails as a
-    /// [`Failure::Division`].
+    /// `wide::…` of two, each its lower and its upper half; fails as [`Ir::Divide`] does.
     Wide(u32, Box<[Ir; 4]>),
     /// 1 when the test holds, 0 when not.
     Truth(Box<Test>),
@@ -652,8 +665,8 @@ fn binary(operation: Binary, left: Ir, right: Ir) -> Ir {
         Binary::Add => Ir::alu(alu::ADD, left, right),
         Binary::Sub => Ir::alu(alu::SUB, left, right),
         Binary::Mul => Ir::alu(alu::MUL, left, right),
-        Binary::Div => divide(alu::SDIV, left, right),
-        Binary::Mod => divide(alu::REM, left, right),
+        Binary::Div => divide(alu::SDIV, left, right, None),
+        Binary::Mod => divide(alu::REM, left, right, None),
         Binary::And => Ir::alu(alu::AND, left, right),
         Binary::Or => Ir::alu(alu::OR, left, right),
         Binary::Xor => Ir::alu(alu::XOR, left, right),
@@ -683,12 +696,17 @@ fn shift(operation: u32, left: Ir, right: Ir) -> Ir {
     }
 }
 
-/// A division that fails on zero.
-pub(super) fn divide(operation: u32, left: Ir, right: Ir) -> Ir {
-    let there = Test::compare(cond::NE, right.clone(), Ir::Const(0));
-    let quotient = Ir::alu(operation, left, right);
-    match there {
-        Test::Known(true) => quotient,
-        test => Ir::Guard(Box::new(test), Failure::Division, Box::new(quotient)),
+/// A division, which has no result by zero, nor of the least number by -1 where one is given.
+pub(super) fn divide(operation: u32, left: Ir, right: Ir, least: Option<u64>) -> Ir {
+    match right {
+        Ir::Const(by) if by != 0 && (by != u64::MAX || least.is_none()) => {
+            Ir::alu(operation, left, right)
+        }
+        _ => Ir::Divide(operation, Box::new([left, right]), least),
     }
+}
+
+/// The least number of a signed type of so many bytes, extended.
+pub(super) const fn least(size: u8) -> u64 {
+    u64::MAX << (if size < 8 { size as u32 * 8 - 1 } else { 63 })
 }

@@ -3,6 +3,7 @@
 mod c_numbers;
 mod casts;
 mod classes;
+mod divisions;
 mod fixture;
 mod floats;
 mod moved;

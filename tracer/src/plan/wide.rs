@@ -7,8 +7,9 @@
 use tracer_common::op::{alu, cond, float, wide};
 
 use super::PlanError;
+use super::expr::overflow;
 use super::expr::{Number, NumberKind, Operand, Resolver};
-use super::ir::{Ir, Spot, Spots, Test};
+use super::ir::{Failure, Ir, Spot, Spots, Test};
 use crate::debuginfo::types::TypeId;
 use crate::lang::ast::{BinaryOp, Expr, ExprKind, UnaryOp};
 
@@ -68,6 +69,25 @@ impl Wide {
             (_, false) => float::FROM_WIDE_UNSIGNED,
         };
         Ir::float(operation, self.low, self.high)
+    }
+
+    /// The same, which fails below zero.
+    fn above_zero(mut self) -> Self {
+        if self.signed {
+            self.high = self.high.below(1 << 63, Failure::Negative);
+        }
+        self
+    }
+
+    /// Known to be the least number of 128 bits.
+    fn is_least(&self) -> bool {
+        matches!((&self.low, &self.high), (Ir::Const(0), Ir::Const(high)) if *high == 1 << 63)
+    }
+
+    /// Known to be -1.
+    fn is_minus_one(&self) -> bool {
+        let all = Ir::Const(u64::MAX);
+        self.low == all && self.high == all
     }
 
     /// It is not zero.
@@ -259,12 +279,17 @@ pub(super) fn binary(
     if matches!(op, BinaryOp::Shl | BinaryOp::Shr) {
         return shifted(resolver, expr, op, (a, b), (left, right)).map(Ok);
     }
-    let (a, b) = (a.wide(resolver, left)?, b.wide(resolver, right)?);
-    let signed = match (resolver.is_c(), &a.ty) {
-        (true, _) => !a.large && !b.large,
-        (false, Some(_)) => a.signed,
-        (false, None) => b.signed,
-    };
+    let (mut a, mut b) = (a.wide(resolver, left)?, b.wide(resolver, right)?);
+    let signed = !a.large && !b.large;
+    if matches!(op, BinaryOp::Div | BinaryOp::Rem) {
+        if signed && a.is_least() && b.is_minus_one() {
+            return Err(overflow(expr));
+        }
+        // C and C++ convert it to the type that has no sign; as a number it has no quotient.
+        if !signed && !resolver.is_c() {
+            (a, b) = (a.above_zero(), b.above_zero());
+        }
+    }
     let halves = |low, high| {
         let of = [&a.low, &a.high, &b.low, &b.high].map(Ir::clone);
         let half = |operation| Ir::Wide(operation, Box::new(of.clone()));

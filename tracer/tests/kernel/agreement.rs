@@ -659,6 +659,27 @@ fn at_limits(arena: &Arena) -> Vec<Vec<Op>> {
             },
         ]);
     }
+    // The least number of 128 bits by 0, by -1, by 1.
+    for operation in op::wide::DIV_LOW..=op::wide::SREM_HIGH {
+        for by in [0, u64::MAX, 1] {
+            let halves = [0, 1 << 63, by, if by == 1 { 0 } else { by }];
+            let mut ops: Vec<Op> = (0..)
+                .zip(halves)
+                .map(|(dst, value)| constant(dst, value))
+                .collect();
+            ops.push(Op {
+                code: op::WIDE,
+                dst: 4,
+                src: 0,
+                size: 2,
+                a: 6,
+                offset: i32::from_le_bytes([1, 3, 0, 0]),
+                len: operation,
+            });
+            ops.extend([emit(1, 4), emit(2, 0)]);
+            programs.push(ops);
+        }
+    }
     programs.push(Vec::new());
     programs.push(vec![Op {
         code: op::JUMP,

@@ -4,7 +4,7 @@ use tracer_common::op::alu;
 
 use super::super::PlanError;
 use super::super::condition;
-use super::super::ir::{Failure, Ir, Spot, Spots, divide};
+use super::super::ir::{Failure, Ir, Spot, Spots, divide, least};
 use super::super::wide::{self, Side};
 use super::{Number, NumberKind, Operand, Resolver, conversions, floats};
 use crate::debuginfo::types::{Language, TypeId, TypeKind};
@@ -165,7 +165,7 @@ impl Resolver<'_, '_> {
                     let count = self.shift_count(expr, &a, b)?;
                     conversions::shift(op, a, count)
                 }
-                _ => conversions::arithmetic(op, a, b),
+                _ => conversions::arithmetic(expr, op, a, b)?,
             };
             return Ok(Operand::Number(number));
         }
@@ -178,8 +178,7 @@ impl Resolver<'_, '_> {
             BinaryOp::Add => Ir::alu(alu::ADD, a.ir, b.ir),
             BinaryOp::Sub => Ir::alu(alu::SUB, a.ir, b.ir),
             BinaryOp::Mul => Ir::alu(alu::MUL, a.ir, b.ir),
-            BinaryOp::Div => divide(if signed { alu::SDIV } else { alu::DIV }, a.ir, b.ir),
-            BinaryOp::Rem => divide(if signed { alu::SREM } else { alu::REM }, a.ir, b.ir),
+            BinaryOp::Div | BinaryOp::Rem => quotient(expr, op, signed, (a, b))?,
             BinaryOp::BitAnd => Ir::alu(alu::AND, a.ir, b.ir),
             BinaryOp::BitOr => Ir::alu(alu::OR, a.ir, b.ir),
             BinaryOp::BitXor => Ir::alu(alu::XOR, a.ir, b.ir),
@@ -225,7 +224,7 @@ impl Resolver<'_, '_> {
             (BinaryOp::Sub, Some((stride, _)), Some((same, _))) if stride == same => {
                 let apart = Ir::alu(alu::SUB, a.ir, b.ir);
                 return Ok(Operand::Number(Number {
-                    ir: divide(alu::SDIV, apart, Ir::Const(stride)).folded(),
+                    ir: divide(alu::SDIV, apart, Ir::Const(stride), None).folded(),
                     size: 8,
                     signed: true,
                     kind: NumberKind::Int,
@@ -349,6 +348,47 @@ impl Resolver<'_, '_> {
             kind: NumberKind::Int,
         }))
     }
+}
+
+/// `left / right` or `left % right`, computed with or without signs, in the type of the left one.
+///
+/// # Errors
+/// It is known that the type does not have the result.
+pub(super) fn quotient(
+    expr: &Expr,
+    op: BinaryOp,
+    signed: bool,
+    (a, b): (Number, Number),
+) -> Result<Ir, PlanError> {
+    let operation = match (op, signed) {
+        (BinaryOp::Div, true) => alu::SDIV,
+        (BinaryOp::Div, false) => alu::DIV,
+        (_, true) => alu::SREM,
+        (_, false) => alu::REM,
+    };
+    if !signed {
+        // One that has a sign is below the end of those that have.
+        let positive = |one: Number| match one.signed {
+            true => one.ir.below(1 << 63, Failure::Negative),
+            false => one.ir,
+        };
+        return Ok(divide(operation, positive(a), positive(b), None));
+    }
+    let least = a.signed.then(|| least(a.size));
+    if let (Ir::Const(known), Ir::Const(u64::MAX)) = (&a.ir, &b.ir)
+        && Some(*known) == least
+    {
+        return Err(overflow(expr));
+    }
+    Ok(divide(operation, a.ir, b.ir, least))
+}
+
+/// The least number of a type by -1, known before the hit.
+pub(in crate::plan) fn overflow(expr: &Expr) -> PlanError {
+    let error = PlanError::at(expr, "this division overflows");
+    error.hint(Some(
+        "the type has no number that is as far above zero as its least is below".into(),
+    ))
 }
 
 /// Bytes and sign of the integer type of that name.

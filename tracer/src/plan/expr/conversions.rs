@@ -6,8 +6,9 @@
 use tracer_common::op::alu;
 
 use super::super::PlanError;
-use super::super::ir::{Failure, Ir, Spot, divide};
+use super::super::ir::{Failure, Ir, Spot};
 use super::super::wide::Side;
+use super::arithmetic::quotient;
 use super::{Number, NumberKind, Operand, Resolver};
 use crate::debuginfo::types::{Language, TypeKind};
 use crate::lang::ast::{BinaryOp, Expr, UnaryOp};
@@ -159,7 +160,15 @@ pub(in crate::plan) fn common(a: Number, b: Number) -> (Number, Number) {
 }
 
 /// `left OP right` of promoted numbers, which are no pointers; shifts are [`shift`]'s.
-pub(super) fn arithmetic(op: BinaryOp, a: Number, b: Number) -> Number {
+///
+/// # Errors
+/// As for [`quotient`].
+pub(super) fn arithmetic(
+    expr: &Expr,
+    op: BinaryOp,
+    a: Number,
+    b: Number,
+) -> Result<Number, PlanError> {
     let (mut a, mut b) = common(a, b);
     if matches!(op, BinaryOp::Div | BinaryOp::Rem) {
         (a, b) = (a.below_both(), b.below_both());
@@ -169,10 +178,7 @@ pub(super) fn arithmetic(op: BinaryOp, a: Number, b: Number) -> Number {
     let (ir, extended) = match op {
         BinaryOp::Sub => (Ir::alu(alu::SUB, a.ir, b.ir), false),
         BinaryOp::Mul => (Ir::alu(alu::MUL, a.ir, b.ir), false),
-        BinaryOp::Div if signed => (divide(alu::SDIV, a.ir, b.ir), false),
-        BinaryOp::Div => (divide(alu::DIV, a.ir, b.ir), true),
-        BinaryOp::Rem if signed => (divide(alu::SREM, a.ir, b.ir), true),
-        BinaryOp::Rem => (divide(alu::REM, a.ir, b.ir), true),
+        BinaryOp::Div | BinaryOp::Rem => (quotient(expr, op, signed, (a, b))?, true),
         BinaryOp::BitAnd => (Ir::alu(alu::AND, a.ir, b.ir), true),
         BinaryOp::BitOr => (Ir::alu(alu::OR, a.ir, b.ir), true),
         BinaryOp::BitXor => (Ir::alu(alu::XOR, a.ir, b.ir), true),
@@ -190,7 +196,7 @@ pub(super) fn arithmetic(op: BinaryOp, a: Number, b: Number) -> Number {
         signed,
         kind,
     };
-    number.below_both()
+    Ok(number.below_both())
 }
 
 /// A promoted number shifted by fewer bits than it has.

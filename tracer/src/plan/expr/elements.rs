@@ -236,7 +236,7 @@ impl Resolver<'_, '_> {
                 let (finish, _) = find(&["_M_impl", "_M_finish"])?;
                 read(finish).and_then(|finish| {
                     let bytes = Ir::alu(alu::SUB, finish, read(start)?);
-                    Ok(divide(alu::DIV, bytes, Ir::Const(size)))
+                    Ok(divide(alu::DIV, bytes, Ir::Const(size), None))
                 })
             }
             "basic_string" | "string" => read(find(&["_M_string_length"])?.0),

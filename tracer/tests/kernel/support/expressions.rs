@@ -29,9 +29,11 @@ pub(crate) fn variable_named(path: &str) -> (u64, bool, usize) {
 
 /// Numbers at which something changes more often than others.
 pub(crate) fn interesting(random: &mut Random) -> u64 {
-    match random.below(6) {
+    match random.below(7) {
         0 => 0,
         1 => u64::MAX,
+        // The least numbers of the signed types.
+        6 => random.pick(&[1 << 63, 1 << 31, (1 << 31) << 32, 0x8080]),
         2 => 1 << random.below(64),
         3 => (1u64 << random.below(64)).wrapping_sub(1),
         4 => random.below(20),
@@ -246,7 +248,7 @@ impl Typed {
     }
 }
 
-/// A fault: a division by zero, a shift by too many bits.
+/// A fault: a division by zero, or without a result in its type; a shift by too many bits.
 #[derive(Debug)]
 pub(crate) struct Fault;
 
@@ -295,7 +297,17 @@ fn arithmetic(op: BinaryOp, a: Typed, b: Typed) -> Result<Typed, Fault> {
     } else {
         Err(Fault)
     };
-    let divisible = if b.bits == 0 { Err(Fault) } else { Ok(()) };
+    let (x, y) = (a.whole(), b.whole());
+    // Of a negative number and an unsigned one of 64 bits there is none.
+    let overflows = match signed {
+        true => a.signed && x == -1 << (a.size * 8 - 1) && y == -1,
+        false => x < 0 || y < 0,
+    };
+    let divisible = if y == 0 || overflows {
+        Err(Fault)
+    } else {
+        Ok(())
+    };
     let bits = match op {
         B::Add => a.bits.wrapping_add(b.bits),
         B::Sub => a.bits.wrapping_sub(b.bits),

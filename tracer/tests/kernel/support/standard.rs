@@ -109,8 +109,14 @@ pub(crate) fn evaluate_c(tree: &Expr, frame: &[u8]) -> Result<OfC, Fault> {
                 B::Sub => in_both(x - y),
                 // Of more than 128 bits, the low ones are the same.
                 B::Mul => in_both(x.wrapping_mul(y)),
-                B::Div => in_both(x.checked_div(y).ok_or(Fault)?),
-                B::Rem => in_both(x.checked_rem(y).ok_or(Fault)?),
+                // 6.5.5: where the quotient is no number of the type, neither has a result.
+                B::Div | B::Rem => {
+                    let quotient = x.checked_div(y).ok_or(Fault)?;
+                    if in_both(quotient).number != quotient {
+                        return Err(Fault);
+                    }
+                    in_both(if *op == B::Div { quotient } else { x % y })
+                }
                 B::BitAnd => in_both(x & y),
                 B::BitOr => in_both(x | y),
                 B::BitXor => in_both(x ^ y),
