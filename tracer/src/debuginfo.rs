@@ -4,6 +4,7 @@
 //! [`Module`] is one ELF file with all that belongs to it; everything else here
 //! asks it.
 
+mod bare;
 mod calls;
 mod cfi;
 mod classes;

@@ -1,6 +1,7 @@
 //! What frontends get: hits as events, and the state of probes.
 
-use std::path::PathBuf;
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::unavailable::Unavailable;
@@ -29,9 +30,9 @@ pub struct Origin {
     pub probe_name: String,
     /// `log`, `snapshot`, ….
     pub action: &'static str,
-    /// Source file as the debug information names it.
+    /// Source file as the debug information names it; empty where there is none.
     pub file: Arc<PathBuf>,
-    /// Line, from 1.
+    /// Line, from 1; 0 where the file is not known.
     pub line: u64,
     /// Innermost function, demangled.
     pub function: String,
@@ -41,6 +42,22 @@ pub struct Origin {
     pub site: (u32, u32),
     /// The message is meant to have many lines (`{:#?}`).
     pub multiline: bool,
+}
+
+impl Origin {
+    /// `main.rs:57`, or the function where no debug information says the line.
+    #[must_use]
+    pub fn place(&self) -> Cow<'_, str> {
+        place(&self.file, self.line, &self.function)
+    }
+}
+
+/// `main.rs:57`; the function where the file is not known.
+pub(crate) fn place<'p>(file: &Path, line: u64, function: &'p str) -> Cow<'p, str> {
+    match file.file_name() {
+        Some(name) => format!("{}:{line}", name.to_string_lossy()).into(),
+        None => function.into(),
+    }
 }
 
 /// One hit that was sent.

@@ -32,6 +32,7 @@ mod symbols;
 mod timing;
 mod wait;
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -135,10 +136,12 @@ pub struct ProbeStatus {
     pub name: String,
     /// The probe's text, as typed.
     pub text: String,
-    /// Source file and line of its first site.
+    /// Source file and line of its first site; empty where no debug information says them.
     pub file: Arc<PathBuf>,
-    /// From 1.
+    /// From 1; 0 where the file is not known.
     pub line: u64,
+    /// Function of its first site.
+    pub function: String,
     /// Sites attached.
     pub sites: u32,
     /// Not silenced.
@@ -149,6 +152,18 @@ pub struct ProbeStatus {
     pub cost: Cost,
     /// What the user should know of it: moved line, sites left out, limits reached.
     pub notes: Vec<String>,
+}
+
+impl ProbeStatus {
+    /// `main.rs:57`, or the function where no debug information says the line; `waits` before it
+    /// has a site.
+    #[must_use]
+    pub fn place(&self) -> Cow<'_, str> {
+        match self.sites {
+            0 => "waits".into(),
+            _ => crate::event::place(&self.file, self.line, &self.function),
+        }
+    }
 }
 
 /// What a probe costs the target.

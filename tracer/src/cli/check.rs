@@ -167,8 +167,10 @@ struct ProbeLine<'l> {
 
 #[derive(Serialize)]
 struct SiteLine<'l> {
-    file: String,
-    line: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<u64>,
     function: &'l str,
     address: String,
     probed: String,
@@ -219,8 +221,8 @@ fn write_json(
 ) -> io::Result<()> {
     let value = |value: &'_ PlannedValue| value.unavailable.as_ref().map(ToString::to_string);
     let sites = probe.sites.iter().map(|checked| SiteLine {
-        file: checked.site.source.file.to_string_lossy().into_owned(),
-        line: checked.site.source.line,
+        file: (!checked.site.bare).then(|| checked.site.source.file.to_string_lossy().into_owned()),
+        line: (!checked.site.bare).then_some(checked.site.source.line),
         function: &checked.site.function,
         address: checked.site.address.to_string(),
         probed: checked.place.address.to_string(),

@@ -1,7 +1,6 @@
 //! `tracer lines`, `vars`, `funcs`: what can be probed in a process or a file.
 
 use std::io::{self, Write};
-use std::path::Path;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -271,12 +270,10 @@ pub(super) fn kind(kind: SiteKind, trap: Option<&TrapCost>) -> String {
 }
 
 pub(super) fn place(source: &SourceLine) -> String {
-    let name = source
-        .file
-        .file_name()
-        .map(Path::new)
-        .unwrap_or(&source.file);
-    format!("{}:{}", Visible(&name.to_string_lossy()), source.line)
+    match source.file.file_name() {
+        Some(name) => format!("{}:{}", Visible(&name.to_string_lossy()), source.line),
+        None => "(no line)".to_owned(),
+    }
 }
 
 fn write_variables(out: &mut impl Write, variables: &[VariableInfo]) -> io::Result<()> {
@@ -343,8 +340,10 @@ struct LineLine<'l> {
 #[derive(Serialize)]
 struct SiteLine<'l> {
     r#type: &'static str,
-    file: String,
-    line: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<u64>,
     site: usize,
     of: usize,
     address: String,
@@ -396,8 +395,8 @@ impl<'l> SiteLine<'l> {
     ) -> Self {
         Self {
             r#type: "site",
-            file: site.source.file.to_string_lossy().into_owned(),
-            line: site.source.line,
+            file: (!site.bare).then(|| site.source.file.to_string_lossy().into_owned()),
+            line: (!site.bare).then_some(site.source.line),
             site: number,
             of: count,
             address: site.address.to_string(),

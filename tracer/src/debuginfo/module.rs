@@ -472,6 +472,21 @@ impl Module {
             .map(|symbol| symbol.symbol(file.bytes()))
     }
 
+    /// A section of the file itself.
+    pub(super) fn main_section(&self, name: &str) -> Option<&Section> {
+        self.main.section(name)
+    }
+
+    /// The symbols that begin at `address`.
+    pub(super) fn symbols_at(&self, address: LinkAddr) -> impl Iterator<Item = Symbol<'_>> {
+        let file = self.symbol_file();
+        let symbols = file.symbols();
+        let first = symbols.partition_point(|symbol| symbol.address < address.0);
+        let rest = symbols.get(first..).unwrap_or_default().iter();
+        rest.take_while(move |symbol| symbol.address == address.0)
+            .map(|symbol| symbol.symbol(file.bytes()))
+    }
+
     /// The symbol that `address` belongs to: the nearest one of code or data
     /// at or before it, unless its size says that it ends before.
     #[must_use]

@@ -29,7 +29,10 @@ impl Module {
     /// there, or when.
     pub fn turns(&self, entry: LinkAddr) -> Result<Vec<Turn>, String> {
         let unread = || "its code cannot be read".to_owned();
-        let code = self.function_code_at(entry).ok_or_else(unread)?;
+        let code = self.function_code_at(entry);
+        let code = code
+            .or_else(|| self.bare_code_at(entry))
+            .ok_or_else(unread)?;
         let instructions = instructions(self, &code.ranges).ok_or_else(unread)?;
         let mut turns = Vec::new();
         for instruction in instructions.values() {

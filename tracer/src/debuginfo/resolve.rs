@@ -360,7 +360,7 @@ impl Module {
         Some(self.code_cache().lines(self, &unit))
     }
 
-    fn unit_code(&self, id: UnitId) -> Option<Arc<UnitCode>> {
+    pub(super) fn unit_code(&self, id: UnitId) -> Option<Arc<UnitCode>> {
         let unit = self.unit(id).ok()?;
         Some(self.code_cache().code(self, &unit))
     }

@@ -129,14 +129,23 @@ impl Module {
 
 /// The instructions by which a function is left.
 fn exits(module: &Module, scope: &Scope) -> Result<Vec<(LinkAddr, Exit)>, String> {
+    // The ranges are all of its code: what is outside is another function.
+    exits_of(module, &scope.ranges, |_| true)
+}
+
+/// The instructions by which a function is left that has its code in `ranges`; `is_function` says
+/// whether another one begins at an address outside.
+pub(super) fn exits_of(
+    module: &Module,
+    ranges: &[(u64, u64)],
+    is_function: impl Fn(u64) -> bool,
+) -> Result<Vec<(LinkAddr, Exit)>, String> {
     let inside = |address: u64| {
-        scope
-            .ranges
-            .iter()
-            .any(|&(begin, end)| (begin..end).contains(&address))
+        let mut ranges = ranges.iter();
+        ranges.any(|&(begin, end)| (begin..end).contains(&address))
     };
     let mut exits = Vec::new();
-    for &(begin, end) in &scope.ranges {
+    for &(begin, end) in ranges {
         let length = end.saturating_sub(begin);
         if length > MAX_FUNCTION {
             return Err(format!(
@@ -158,6 +167,12 @@ fn exits(module: &Module, scope: &Scope) -> Result<Vec<(LinkAddr, Exit)>, String
             match instruction.flow_control() {
                 FlowControl::Return => exits.push((LinkAddr(address), Exit::Return)),
                 FlowControl::UnconditionalBranch if !inside(instruction.near_branch_target()) => {
+                    if !is_function(instruction.near_branch_target()) {
+                        return Err(format!(
+                            "the jump at {address:#x} leaves its symbol, and no other begins there: \
+                             it may go on elsewhere"
+                        ));
+                    }
                     exits.push((LinkAddr(address), Exit::Jump));
                 }
                 FlowControl::ConditionalBranch if !inside(instruction.near_branch_target()) => {

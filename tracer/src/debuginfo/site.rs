@@ -36,6 +36,8 @@ pub struct Site {
     /// For a site in an inlined copy: the functions around it, innermost first,
     /// each with the place of its call. The last one has code of its own.
     pub inlined_into: Vec<InlinedInto>,
+    /// No debug information describes it: its function is a symbol's, and has no line and no names.
+    pub bare: bool,
     /// How the function is left here; `None`: it is not, or that was not asked for.
     pub exit: Option<Exit>,
 }

@@ -299,6 +299,7 @@ impl Concerned {
             function: String::new(),
             outside,
             inlined_into: Vec::new(),
+            bare: false,
             exit: None,
         };
         let mut call = None;

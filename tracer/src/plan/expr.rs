@@ -146,6 +146,10 @@ impl<'a, 'b> Resolver<'a, 'b> {
                     let spots = returned::place(self.builder, ty, returned);
                     Ok(Operand::Place(spots, ty))
                 }
+                Some(Returned { unknown: true, .. }) => Err(PlanError::at(
+                    expr,
+                    "it is not known what the function returns",
+                )),
                 Some(_) => Err(PlanError::at(expr, "the function returns nothing")),
                 None => Err(PlanError::at(expr, "`$return` is known at returns only")
                     .hint(Some("name them by `FUNCTION%return`".into()))),

@@ -23,6 +23,8 @@ const DEPTH: u32 = 16;
 pub struct Returned {
     /// Its type; `None`: nothing.
     pub ty: Option<TypeId>,
+    /// There is no debug information that says what it returns.
+    pub unknown: bool,
     /// The function leaves by a jump to another, whose value is not there yet.
     pub by_jump: bool,
     /// The compiler says that it changed how the function is called.

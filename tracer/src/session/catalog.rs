@@ -174,14 +174,37 @@ impl Catalog {
     pub fn functions(&self, pattern: Option<&str>) -> Result<Vec<FunctionInfo>, ProbeError> {
         let pattern = pattern.unwrap_or_default();
         let exact = pattern.chars().any(char::is_uppercase);
-        let fits = |function: &FunctionInfo| match exact {
-            true => function.name.contains(pattern),
-            false => function.name.to_lowercase().contains(pattern),
+        let fits = |name: &str| match exact {
+            true => name.contains(pattern),
+            false => name.to_lowercase().contains(pattern),
         };
         let all: Vec<&Arc<TargetModule>> = self.modules.all().iter().collect();
         let mut functions = Vec::new();
         let mut first_error = None;
-        for (_, debug) in with_dwarf(&all)? {
+        for module in &all {
+            let Ok(debug) = module.debug() else {
+                continue;
+            };
+            if pattern.is_empty() && !module.file.main {
+                // All that libraries export is not what the program is made of.
+                continue;
+            }
+            let bare = debug.bare_functions(fits).into_iter();
+            let info = |(entry, name)| FunctionInfo {
+                name,
+                declared: None,
+                addresses: vec![entry],
+                inlined: Vec::new(),
+            };
+            functions.extend(bare.map(info));
+        }
+        let described = match with_dwarf(&all) {
+            Ok(described) => described,
+            // Symbols are all that there is.
+            Err(_) if !functions.is_empty() => Vec::new(),
+            Err(fault) => return Err(fault.into()),
+        };
+        for (_, debug) in described {
             let entries = debug.entries_of_symbol(pattern);
             let begins_there = |function: &FunctionInfo| {
                 let mut addresses = function.addresses.iter();
@@ -189,7 +212,7 @@ impl Catalog {
             };
             match debug.functions(None) {
                 Ok(found) => {
-                    let wanted = |one: &FunctionInfo| fits(one) || begins_there(one);
+                    let wanted = |one: &FunctionInfo| fits(&one.name) || begins_there(one);
                     functions.extend(found.into_iter().filter(wanted));
                 }
                 Err(error) => {
@@ -312,6 +335,9 @@ impl Modules {
     /// The variables in scope at a site; statics that are not of its function left out.
     fn at(&self, module: &TargetModule, site: &Site) -> Result<Vec<VariableInfo>, ProbeError> {
         let debug = module.debug().map_err(ProbeError::new)?;
+        if site.bare {
+            return Ok(Vec::new());
+        }
         let variables = debug
             .variables_in(site, &|| self.neighbours(module))
             .map_err(|error| ProbeError::new(&error))?;

@@ -65,6 +65,7 @@ impl Session {
             text: spec.text.clone(),
             file: Default::default(),
             line: 0,
+            function: String::new(),
             sites: 0,
             enabled: true,
             counters: Counters::default(),

@@ -339,7 +339,7 @@ impl Session {
             .iter()
             .find(|site| site.plan.flags & ENDS == 0)
             .or(sites.first())
-            .map(|site| site.site.source.clone());
+            .map(|site| site.site.clone());
         let places: Vec<_> = sites
             .iter()
             .map(|site| (site.site.address, site.place.address))
@@ -405,8 +405,9 @@ impl Session {
             text: spec.text.clone(),
             file: first
                 .as_ref()
-                .map_or_else(Arc::default, |source| Arc::clone(&source.file)),
-            line: first.map_or(0, |source| source.line),
+                .map_or_else(Arc::default, |site| Arc::clone(&site.source.file)),
+            line: first.as_ref().map_or(0, |site| site.source.line),
+            function: first.map(|site| site.function).unwrap_or_default(),
             sites: total,
             enabled: true,
             counters: Counters::default(),

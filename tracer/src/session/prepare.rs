@@ -315,17 +315,24 @@ fn at_site<T>(
     })?;
     let options = setting.options;
     let neighbours = || setting.modules.neighbours(module);
-    let mut variables = debug
-        .variables_in(site, &neighbours)
-        .map_err(|error| failed(error.to_string()))?;
+    let mut variables = match site.bare {
+        true => Vec::new(),
+        false => debug
+            .variables_in(site, &neighbours)
+            .map_err(|error| failed(error.to_string()))?,
+    };
     let returned = match site.exit {
         Some(exit) => {
             let homed = is_homed(&variables) && !debug.has_inlined_code(site.address);
             // The frame is gone: what the debug information still says of it is not to be trusted.
             variables.retain(|variable| variable.kind == VariableKind::Static);
-            let ty = debug.outer_return_type(site.address);
+            let ty = match site.bare {
+                true => Ok(None),
+                false => debug.outer_return_type(site.address),
+            };
             Some(Returned {
                 ty: ty.map_err(|error| failed(error.to_string()))?,
+                unknown: site.bare,
                 by_jump: exit == Exit::Jump,
                 changed: debug.has_changed_calls(site.address),
                 unread: !homed && debug.may_lack_value(site.address),
@@ -350,6 +357,11 @@ fn at_site<T>(
     })
     .map_err(|error| match debug.missing_split_file(site.address) {
         Some(file) => error.hint(Some(missing_split(&file))),
+        None if site.bare => error.hint(Some(
+            "the function has no debug information: `$pid`, `$tid`, `$thread`, `$time` and `$hit` are \
+             known there"
+                .into(),
+        )),
         None => error,
     })
 }

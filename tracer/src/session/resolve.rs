@@ -41,14 +41,21 @@ pub(super) fn resolve(modules: &Modules, location: &Location) -> Result<Resolved
     }
     let result = match &location.kind {
         LocationKind::Line { file, line } => line_sites(&candidates, file, *line),
-        LocationKind::Function(name) => named_sites(&candidates, name, |debug| {
-            debug.function_sites(name).map(|sites| sites.sites)
-        }),
-        LocationKind::Return(name) => {
-            named_sites(&candidates, name, |debug| debug.return_sites(name))
+        LocationKind::Function(name) => {
+            named_sites(&candidates, name, |debug, known| match known {
+                Known::Described => debug.function_sites(name).map(|sites| sites.sites),
+                Known::Bare => debug.bare_sites(name),
+            })
         }
+        LocationKind::Return(name) => named_sites(&candidates, name, |debug, known| match known {
+            Known::Described => debug.return_sites(name),
+            Known::Bare => debug.bare_return_sites(name),
+        }),
         LocationKind::Trampoline(name) => {
-            named_sites(&candidates, name, |debug| debug.trampoline_sites(name))
+            named_sites(&candidates, name, |debug, known| match known {
+                Known::Described => debug.trampoline_sites(name),
+                Known::Bare => debug.bare_trampoline_sites(name),
+            })
         }
         LocationKind::Address(address) => address_sites(&candidates, LinkAddr(*address)),
     };
@@ -276,15 +283,29 @@ fn no_file(candidates: &[&Arc<TargetModule>], file: &str) -> Fault {
     Fault::new(format!("no debug information names a file `{file}`")).hint(Some(hint))
 }
 
+/// What a function is known by.
+#[derive(Clone, Copy)]
+enum Known {
+    /// Debug information.
+    Described,
+    /// A symbol alone.
+    Bare,
+}
+
+/// The sites of a function: in the first module whose debug information has it, else in the first
+/// that has a symbol of the name.
 fn named_sites(
     candidates: &[&Arc<TargetModule>],
     name: &str,
-    find: impl Fn(&DebugModule) -> Result<Vec<Site>, SiteError>,
+    find: impl Fn(&DebugModule, Known) -> Result<Vec<Site>, SiteError>,
 ) -> Result<Resolved, Fault> {
-    let found = with_dwarf(candidates)?;
     let (mut first_fault, mut refused) = (None, None);
-    for (module, debug) in found {
-        match find(debug) {
+    let described = with_dwarf(candidates).unwrap_or_else(|fault| {
+        first_fault = Some(fault);
+        Vec::new()
+    });
+    for (module, debug) in described {
+        match find(debug, Known::Described) {
             Ok(sites) => {
                 let module = Arc::clone(module);
                 return Ok(Resolved {
@@ -303,16 +324,43 @@ fn named_sites(
             }
         }
     }
+    if refused.is_none() {
+        for &module in candidates {
+            let Ok(debug) = module.debug() else {
+                continue;
+            };
+            match find(debug, Known::Bare) {
+                Ok(sites) => {
+                    let note = format!(
+                        "`{name}` of {} has no debug information: it is probed where its symbol \
+                         says, and has no lines and no variables",
+                        module.file.name
+                    );
+                    return Ok(Resolved {
+                        module: Arc::clone(module),
+                        sites,
+                        notes: vec![note],
+                    });
+                }
+                Err(error @ SiteError::Returns { .. }) => {
+                    refused.get_or_insert_with(|| Fault::from(error));
+                }
+                // Why there is no debug information says more.
+                Err(_) => {}
+            }
+        }
+    }
     let fault = refused.or(first_fault);
     Err(fault.unwrap_or_else(|| Fault::new(format!("no function `{name}`"))))
 }
 
 fn address_sites(candidates: &[&Arc<TargetModule>], address: LinkAddr) -> Result<Resolved, Fault> {
-    let found = with_dwarf(candidates)?;
-    for (module, debug) in &found {
-        if debug.is_row(address)
-            && let Some(site) = debug.site_at(address)
-        {
+    for &module in candidates {
+        let Ok(debug) = module.debug() else {
+            continue;
+        };
+        let described = || debug.site_at(address).filter(|_| debug.is_row(address));
+        if let Some(site) = described().or_else(|| debug.bare_site_at(address)) {
             return Ok(Resolved {
                 module: Arc::clone(module),
                 sites: vec![site],
@@ -320,6 +368,7 @@ fn address_sites(candidates: &[&Arc<TargetModule>], address: LinkAddr) -> Result
             });
         }
     }
+    with_dwarf(candidates)?;
     // Only rows of the line table are known to be the first byte of an instruction.
     Err(
         Fault::new(format!("{address} is not the beginning of a statement")).hint(Some(

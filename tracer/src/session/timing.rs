@@ -109,8 +109,15 @@ fn function(modules: &Modules, spec: &ProbeSpec, name: &str) -> Result<Timed, Pr
         span: Some(location.span.clone()),
         missing: false,
     };
-    let entries = debug.entry_sites(name).map_err(failed)?;
-    let starts = debug.function_sites(name).map_err(failed)?.sites;
+    let is_bare = exits.iter().any(|site| site.bare);
+    let (entries, starts) = if is_bare {
+        (debug.bare_sites(name).map_err(failed)?, Vec::new())
+    } else {
+        (
+            debug.entry_sites(name).map_err(failed)?,
+            debug.function_sites(name).map_err(failed)?.sites,
+        )
+    };
     let copies = starts
         .iter()
         .filter(|site| !site.inlined_into.is_empty())

@@ -494,6 +494,7 @@ pub(super) mod tests {
             text: "log main.rs:57 as mine".into(),
             file: Arc::new("main.rs".into()),
             line: 57,
+            function: "report".into(),
             sites: 2,
             enabled: true,
             counters: Counters {

@@ -15,13 +15,11 @@ impl fmt::Display for Summary<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(probe) = self;
         let counters = &probe.counters;
-        let file = probe.file.file_name().unwrap_or_default().to_string_lossy();
         write!(
             f,
-            "{} {}:{}: {}",
+            "{} {}: {}",
             Visible(&probe.name),
-            Visible(&file),
-            probe.line,
+            Visible(&probe.place()),
             plural(counters.hits, "hit")
         )?;
         write!(f, ", {}", plural(counters.events, "event"))?;
@@ -87,6 +85,7 @@ mod tests {
             text: "log main.rs:57".into(),
             file: Arc::new("/src/main.rs".into()),
             line: 57,
+            function: "report".into(),
             sites: 1,
             enabled: true,
             counters,

@@ -1,7 +1,6 @@
 //! One line an event, for people: local time, thread, place, message.
 
 use std::io::{self, Write};
-use std::path::Path;
 
 use jiff::tz::TimeZone;
 
@@ -112,12 +111,11 @@ impl<W: Write + Send> Sink for TextSink<W> {
         let (clock, nanoseconds) = self.stamp.of(event.time_ns);
         write!(
             self.out,
-            "{dim}{clock}.{:06}{reset} {}{dim}/{}{reset} {cyan}{}:{}{reset} ",
+            "{dim}{clock}.{:06}{reset} {}{dim}/{}{reset} {cyan}{}{reset} ",
             nanoseconds / 1_000,
             Visible(&event.thread),
             event.ids(self.processes),
-            Visible(&file_name(&origin.file)),
-            origin.line,
+            Visible(&origin.place()),
         )?;
         self.message(&event.message, origin.multiline)?;
         self.stack(&event.stack)
@@ -146,12 +144,6 @@ impl<W: Write + Send> Sink for TextSink<W> {
     fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
     }
-}
-
-fn file_name(path: &Path) -> String {
-    path.file_name()
-        .map(|name| name.to_string_lossy().into_owned())
-        .unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -372,6 +372,7 @@ impl Control for Fake {
             text: text.to_owned(),
             file: main_file(),
             line,
+            function: String::new(),
             sites: if line == 34 { 3 } else { 1 },
             enabled: true,
             counters: Counters::default(),

@@ -154,7 +154,9 @@ impl State {
         size: (u16, u16),
         now: Instant,
     ) -> (Self, Vec<Effect>) {
-        let wanted = probes.first().map(|probe| (probe.file.clone(), probe.line));
+        let has_source = |probe: &&ProbeStatus| probe.file.file_name().is_some();
+        let first = probes.iter().find(has_source);
+        let wanted = first.map(|probe| (probe.file.clone(), probe.line));
         let overlay = if wanted.is_some() {
             Overlay::None
         } else {

@@ -9,6 +9,7 @@ mod support;
 
 mod aggregates;
 mod bad_input;
+mod bare;
 mod budget;
 mod churn;
 mod commands;

@@ -122,8 +122,10 @@ impl Known {
         let mut keys = vec![b'"'];
         key(&mut keys, "probe", &origin.probe_name)?;
         key(&mut keys, "action", &origin.action)?;
-        key(&mut keys, "file", &origin.file.to_string_lossy())?;
-        key(&mut keys, "line", &origin.line)?;
+        if origin.file.file_name().is_some() {
+            key(&mut keys, "file", &origin.file.to_string_lossy())?;
+            key(&mut keys, "line", &origin.line)?;
+        }
         key(&mut keys, "function", &origin.function)?;
         Ok(Self {
             _origin: origin,

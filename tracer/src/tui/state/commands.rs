@@ -171,7 +171,10 @@ impl State {
             ),
             (
                 "place".into(),
-                format!("{}:{}", origin.file.display(), origin.line),
+                match origin.line {
+                    0 => origin.place().into_owned(),
+                    line => format!("{}:{line}", origin.file.display()),
+                },
             ),
             ("function".into(), format!("{}{site}", origin.function)),
         ];
@@ -325,6 +328,10 @@ impl State {
 
     /// Opens a file by the path that debug information gives it, at a line.
     fn open_at(&mut self, path: &Arc<std::path::PathBuf>, line: u64) -> Vec<Effect> {
+        if path.file_name().is_none() {
+            self.say("no debug information says where its source is", false);
+            return Vec::new();
+        }
         let rows = self.regions().rows(Pane::Source);
         if let Some(source) = &mut self.source
             && source.file.path == *path

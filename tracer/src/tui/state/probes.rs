@@ -1,7 +1,5 @@
 //! Installing, silencing and removing probes, and their counters.
 
-use std::path::Path;
-
 use super::super::action::{AddRequest, Effect, Pane};
 use super::super::events::Filter;
 use super::super::prompt::{Prompt, Purpose};
@@ -212,12 +210,7 @@ impl State {
             .map(|note| format!(" ({note})"))
             .unwrap_or_default();
         self.say(
-            format!(
-                "{} is on {}:{}{note}",
-                status.name,
-                file_name(&status.file),
-                status.line
-            ),
+            format!("{} is on {}{note}", status.name, status.place()),
             false,
         );
         let mut effects = Vec::new();
@@ -385,7 +378,10 @@ impl State {
             ("probe".into(), probe.text.clone()),
             (
                 "place".into(),
-                format!("{}:{}", probe.file.display(), probe.line),
+                match probe.line {
+                    0 => probe.place().into_owned(),
+                    line => format!("{}:{line}", probe.file.display()),
+                },
             ),
             ("sites".into(), probe.sites.to_string()),
             (
@@ -453,13 +449,6 @@ impl State {
         }));
         lines
     }
-}
-
-fn file_name(path: &Path) -> String {
-    path.file_name()
-        .unwrap_or(path.as_os_str())
-        .to_string_lossy()
-        .into_owned()
 }
 
 /// The shortest end of a file's path that no other path has, with its module where another one has the same path.

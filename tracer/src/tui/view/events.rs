@@ -55,15 +55,9 @@ impl Columns {
     }
 }
 
-/// File name and line.
+/// File name and line, or the function.
 fn place_of(event: &Event) -> String {
-    let file = event
-        .origin
-        .file
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy();
-    format!("{file}:{}", event.origin.line)
+    event.origin.place().into_owned()
 }
 
 pub(super) fn draw(state: &State, buffer: &mut Buffer, area: Rect) {

@@ -161,17 +161,7 @@ fn probe_row(
         .text(" ", base);
     pen.fitted(&probe.name, columns.name - 4, style(Role::Heading))
         .blank_to(left + columns.name as u16, base);
-    let file = probe
-        .file
-        .file_name()
-        .unwrap_or(probe.file.as_os_str())
-        .to_string_lossy();
-    let place = if probe.sites == 0 {
-        "waits".to_owned()
-    } else {
-        format!("{file}:{}", probe.line)
-    };
-    pen.fitted_tail(&place, columns.place.saturating_sub(1), base);
+    pen.fitted_tail(&probe.place(), columns.place.saturating_sub(1), base);
     pen.blank_to(left + (columns.name + columns.place) as u16, base);
     let number = |count: u64, width: usize| format!("{:>width$}", short_count(count));
     pen.text(&number(counters.hits, 7), base)
