@@ -157,10 +157,11 @@ impl State {
         let has_source = |probe: &&ProbeStatus| probe.file.file_name().is_some();
         let first = probes.iter().find(has_source);
         let wanted = first.map(|probe| (probe.file.clone(), probe.line));
-        let overlay = if wanted.is_some() {
-            Overlay::None
-        } else {
+        // Whoever came with probes wants to see them.
+        let overlay = if probes.is_empty() {
             Overlay::Files(Picker::default())
+        } else {
+            Overlay::None
         };
         let state = Self {
             target,
