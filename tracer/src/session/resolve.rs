@@ -332,8 +332,8 @@ fn named_sites(
             match find(debug, Known::Bare) {
                 Ok(sites) => {
                     let note = format!(
-                        "`{name}` of {} has no debug information: it is probed where its symbol \
-                         says, and has no lines and no variables",
+                        "`{name}` of {} has no debug information: probed by its symbol, without \
+                         lines and variables",
                         module.file.name
                     );
                     return Ok(Resolved {
