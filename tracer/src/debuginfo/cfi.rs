@@ -71,6 +71,14 @@ impl<'a> FrameSections<'a> {
     /// # Errors
     /// There is no rule for the address, or it needs a register that the kernel does not expose.
     pub(super) fn cfa(&self, address: u64) -> Result<Cfa<'a>, Unavailable> {
+        self.cfa_until(address).map(|(cfa, _)| cfa)
+    }
+
+    /// The same, and where another rule begins.
+    ///
+    /// # Errors
+    /// As of [`Self::cfa`].
+    pub(super) fn cfa_until(&self, address: u64) -> Result<(Cfa<'a>, u64), Unavailable> {
         self.row(address, CfaReader).unwrap_or_else(|| {
             Err(Unavailable::BadDebugInfo(format!(
                 "no frame rule at {address:#x}"
@@ -175,7 +183,7 @@ pub(super) trait RowReader<'a>: Copy {
 struct CfaReader;
 
 impl<'a> RowReader<'a> for CfaReader {
-    type Row = Result<Cfa<'a>, Unavailable>;
+    type Row = Result<(Cfa<'a>, u64), Unavailable>;
 
     fn read<S: UnwindSection<Slice<'a>>>(
         self,
@@ -189,19 +197,16 @@ impl<'a> RowReader<'a> for CfaReader {
         let row = fde
             .unwind_info_for_address(section, bases, &mut context, address)
             .map_err(bad)?;
-        match row.cfa() {
+        let cfa = match row.cfa() {
             CfaRule::RegisterAndOffset { register, offset } => {
                 let register: Register = visible(*register)?;
-                Ok(Cfa::Expr(add(
-                    Expr(vec![Term::Register(register)]),
-                    *offset as u64,
-                )?))
+                Cfa::Expr(add(Expr(vec![Term::Register(register)]), *offset as u64)?)
             }
-            CfaRule::Expression(expression) => Ok(Cfa::Bytecode(
-                expression.get(section).map_err(bad)?,
-                fde.cie().encoding(),
-            )),
-        }
+            CfaRule::Expression(expression) => {
+                Cfa::Bytecode(expression.get(section).map_err(bad)?, fde.cie().encoding())
+            }
+        };
+        Ok((cfa, row.end_address()))
     }
 }
 

@@ -331,12 +331,22 @@ impl Module {
     /// # Errors
     /// There is no unwind information for the address, or it cannot be used.
     pub fn cfa_at(&self, address: LinkAddr) -> Result<Expr, Unavailable> {
-        match FrameSections::of(self).cfa(address.0)? {
-            Cfa::Expr(expr) => Ok(expr),
+        self.cfa_until(address).map(|(cfa, _)| cfa)
+    }
+
+    /// The same, and up to where it is computed like that.
+    ///
+    /// # Errors
+    /// As of [`Self::cfa_at`].
+    pub fn cfa_until(&self, address: LinkAddr) -> Result<(Expr, LinkAddr), Unavailable> {
+        let (cfa, end) = FrameSections::of(self).cfa_until(address.0)?;
+        let expr = match cfa {
+            Cfa::Expr(expr) => expr,
             Cfa::Bytecode(bytecode, encoding) => {
-                from_bytecode(&Dies::new(self), bytecode, encoding)
+                from_bytecode(&Dies::new(self), bytecode, encoding)?
             }
-        }
+        };
+        Ok((expr, LinkAddr(end)))
     }
 
     /// Asks something about an address that has a function with debug information.

@@ -69,18 +69,39 @@
 //! is compared by offset, through what the run does to `rsp`; where one is off
 //! `rsp` and the other off `rbp` they may be the same. Once the plan follows a
 //! pointer, it may read anything: no store is crossed at all; nor does a plan that
-//! reads any memory cross a store through a pointer, which may lead there, or one to a static,
-//! which may be what another thread waits for before it writes what the plan reads; nor a
-//! locked instruction or an exchange, for the same reason. (A variable of the frame that
-//! another thread waits for is not looked for: of the frame's stores only those to what
-//! the plan reads count.) A store to the stack does not reach a static. And when the run
+//! reads any memory cross a store through a pointer, which may lead there. A store to
+//! the stack does not reach a static. And when the run
 //! gives stack back, what was there is any signal handler's: a plan that reads
 //! the stack is not carried across that.
 //!
+//! **What other threads write stays what it was.** What a thread writes without
+//! waiting for this one, the plan may see or not, wherever it is. What counts is
+//! one that waits: that writes what the plan reads once this thread has stored
+//! something, or that stored something, before this thread loaded it, once it was
+//! done. Between places in one run of code, that can only be a store that the
+//! probe is carried ahead over (then it would see what must come later), or a
+//! load that it is carried back over (then it would miss what must be there), or
+//! a locked instruction or an exchange, which is both. So a plan that reads
+//! *shared* memory is not carried ahead over a store to shared memory, nor back
+//! over a load of it, nor over the third.
+//!
+//! Shared is all memory but what is certain not to be:
+//!
+//! - what is mapped without the permission to write, and what the loader seals (RELRO);
+//! - the canary and the thread's pointer to itself;
+//! - the function's own frame, for as long as no address of it can be known to
+//!   anybody else (`published`): no instruction that makes one, and then one that
+//!   gives it away, can have been executed. Above the canonical frame address
+//!   are arguments, which the caller laid out and may know: they are always shared.
+//!
+//! That holds for what the code does by the rules of its language. Who guesses the
+//! address of a frame, or uses one that is long gone, may write there at any time.
+//!
 //! **The order stays.** A probe is not carried to or past the first instruction
 //! of another line, as far as the caller asks for that ([`Rules::passable`]): so
-//! the times of events of two probes are in the order in which the lines run,
-//! and no two sites that were apart come together.
+//! the times of events of two probes are in the order in which a thread runs the
+//! lines, and no two sites that were apart come together. (Between threads that
+//! wait for each other a time may be some instructions off.)
 //!
 //! # Nops of five bytes
 //!
@@ -95,6 +116,7 @@ mod entries;
 mod function;
 mod kind;
 mod needs;
+mod published;
 mod run;
 #[cfg(test)]
 mod tests;
@@ -304,6 +326,7 @@ impl CodeMap {
             needs,
             bias: rules.bias,
             site: index,
+            canonical: published::canonical(module, site),
             emulates_nops: rules.rewrites_nops,
             allowed: &allowed,
             passable: rules.passable,

@@ -51,6 +51,7 @@ pub(super) struct Access {
     /// Bytes.
     pub(super) size: u64,
     pub(super) write: bool,
+    pub(super) read: bool,
     /// It is touched whenever the instruction is executed.
     pub(super) certain: bool,
     /// It faults when it is not aligned to its size.
@@ -205,6 +206,7 @@ fn access(used: &UsedMemory, aligned: bool) -> Option<Access> {
         place,
         size,
         write: written(used.access()),
+        read: !matches!(used.access(), OpAccess::Write | OpAccess::CondWrite),
         certain: matches!(
             used.access(),
             OpAccess::Read | OpAccess::Write | OpAccess::ReadWrite

@@ -5,6 +5,7 @@ use iced_x86::{Code, Decoder, DecoderOptions, FlowControl, Instruction, OpKind, 
 use object::elf;
 
 use super::Stay;
+use super::published::published;
 use crate::address::LinkAddr;
 use crate::debuginfo::Module;
 use crate::debuginfo::flow::FunctionCode;
@@ -30,6 +31,8 @@ pub(super) struct Function {
     table_entries: Vec<u64>,
     /// Jumps to addresses that are computed.
     pub(super) computed: Vec<LinkAddr>,
+    /// For each instruction, whether an address of the frame may be known outside of it.
+    published: Vec<bool>,
 }
 
 impl Function {
@@ -60,6 +63,7 @@ impl Function {
             branches: Vec::new(),
             table_entries: Vec::new(),
             computed: Vec::new(),
+            published: Vec::new(),
         };
         function.find_branches();
         function.tables(module, &ranges)?;
@@ -67,6 +71,7 @@ impl Function {
         function.targets.extend(pads.iter().map(|pad| pad.0));
         function.targets.sort_unstable();
         function.branches.sort_unstable();
+        function.published = published(module, &function, code.language, &pads);
         Ok(function)
     }
 
@@ -75,6 +80,12 @@ impl Function {
         self.instructions
             .binary_search_by_key(&address.0, Instruction::ip)
             .ok()
+    }
+
+    /// Whether an address of the frame may be known outside of it when the instruction at `index`
+    /// is executed.
+    pub(super) fn is_published(&self, index: usize) -> bool {
+        self.published.get(index).copied().unwrap_or(true)
     }
 
     /// Whether something in the function leads behind `after`, up to `last`.

@@ -8,11 +8,11 @@ use super::effect::{Access, Effect, Place, StackChange};
 use super::entries::Entries;
 use super::function::Function;
 use super::needs::{Needs, Read};
+use super::published::below;
 use super::touched::{Found, Sum};
 use super::{SiteKind, Stay};
 use crate::address::{Bias, LinkAddr};
 use crate::debuginfo::Module;
-use crate::debuginfo::place::{Binary, Expr, Term};
 
 /// Instructions that a probe is carried across, at most.
 const MAX_STEPS: usize = 48;
@@ -41,6 +41,15 @@ enum Frame {
     Unknown,
 }
 
+/// Which way a probe is carried across an instruction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// To a later place.
+    Ahead,
+    /// To an earlier one.
+    Back,
+}
+
 /// Memory, named so that it can be compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Memory {
@@ -50,7 +59,7 @@ enum Memory {
     Frame(i64),
     /// At a link address.
     Static(u64),
-    /// In the thread's own block.
+    /// The canary, or the thread's pointer to itself.
     Thread,
     /// Where a pointer leads.
     Pointer,
@@ -65,6 +74,8 @@ pub(super) struct Run<'a> {
     pub(super) bias: Bias,
     /// Index of the site's instruction.
     pub(super) site: usize,
+    /// The register that the canonical frame address is off there, and by how much.
+    pub(super) canonical: Option<(u8, i64)>,
     /// Whether the kernel emulates nops of several bytes.
     pub(super) emulates_nops: bool,
     /// Whether the probe may be at this instruction.
@@ -195,25 +206,12 @@ impl<'a> Run<'a> {
         let site = self.at(self.site)?;
         let state = State {
             stack: Some(0),
-            frame: match self.canonical(site) {
+            frame: match self.canonical {
                 Some((RBP, _)) => Frame::Pointer,
                 _ => Frame::Unknown,
             },
         };
         Some((state, site))
-    }
-
-    /// The register that the canonical frame address is off at an instruction, and by how much.
-    fn canonical(&self, instruction: &Instruction) -> Option<(u8, i64)> {
-        let Expr(terms) = self.module.cfa_at(LinkAddr(instruction.ip())).ok()?;
-        match terms.as_slice() {
-            [
-                Term::Register(register),
-                Term::Const(offset),
-                Term::Binary(Binary::Add),
-            ] => Some((register.0, *offset as i64)),
-            _ => None,
-        }
     }
 
     pub(super) fn entered(&self, after: LinkAddr, last: LinkAddr) -> bool {
@@ -222,7 +220,7 @@ impl<'a> Run<'a> {
 
     /// Checks that an instruction can be crossed, and does what it does.
     fn cross(&self, index: usize, effect: &Effect, state: &mut State) -> Result<(), Stay> {
-        self.check(index, effect, state)?;
+        self.check(index, effect, state, Way::Ahead)?;
         match effect.stack {
             StackChange::None => {}
             StackChange::Add(bytes) => {
@@ -251,14 +249,19 @@ impl<'a> Run<'a> {
         if effect.writes & (1 << RBP) != 0 {
             state.frame = Frame::Unknown;
         }
-        self.check(index, effect, state)
+        self.check(index, effect, state, Way::Back)
     }
 
-    fn check(&self, index: usize, effect: &Effect, state: &State) -> Result<(), Stay> {
+    fn check(&self, index: usize, effect: &Effect, state: &State, way: Way) -> Result<(), Stay> {
         if effect.writes & self.needs.registers != 0 {
             return Err(Stay::Register);
         }
-        if effect.orders && !self.needs.reads.is_empty() {
+        // When all of site, instruction and place have been executed.
+        let last = self.site.max(index.saturating_add(1));
+        let published = self.function.is_published(last);
+        let mut reads = self.needs.reads.iter();
+        let reads_shared = reads.any(|read| self.is_read_shared(read, published));
+        if effect.orders && reads_shared {
             return Err(Stay::Memory);
         }
         let gives_back = match effect.stack {
@@ -272,8 +275,14 @@ impl<'a> Run<'a> {
         }
         for access in &effect.memory {
             let memory = self.locate(index, access, state).ok_or(Stay::Faults)?;
-            let is_seen = matches!(memory, Memory::Static(_)) && !self.needs.reads.is_empty();
-            if access.write && (is_seen || self.may_read(memory, access.size)) {
+            if access.write && self.may_read(memory, access.size) {
+                return Err(Stay::Memory);
+            }
+            let passes_on = match way {
+                Way::Ahead => access.write,
+                Way::Back => access.read,
+            };
+            if passes_on && reads_shared && self.is_shared(memory, access.size, published) {
                 return Err(Stay::Memory);
             }
         }
@@ -313,10 +322,8 @@ impl<'a> Run<'a> {
             // The stack protector's canary, and the thread's pointer to itself.
             Place::Thread(0 | 0x28) if !access.write && access.size == 8 => Some(Memory::Thread),
             Place::Thread(offset) if !access.aligned && self.own_thread_local(offset, size) => {
-                Some(match access.write {
-                    true => Memory::Pointer,
-                    false => Memory::Thread,
-                })
+                // Another thread may have its address.
+                Some(Memory::Pointer)
             }
             _ => None,
         }
@@ -366,8 +373,7 @@ impl<'a> Run<'a> {
     /// Whether memory off a register at the site is aligned to its size: the canonical frame address is
     /// a multiple of 16, as the ABI wants it of the stack at each call.
     fn is_aligned(&self, register: u8, offset: i64, size: u64) -> bool {
-        let canonical = self.at(self.site).and_then(|site| self.canonical(site));
-        match canonical {
+        match self.canonical {
             Some((base, to_frame)) if base == register => {
                 let distance = i128::from(offset) - i128::from(to_frame);
                 matches!(size, 1 | 2 | 4 | 8 | 16) && distance.rem_euclid(i128::from(size)) == 0
@@ -378,8 +384,7 @@ impl<'a> Run<'a> {
 
     /// How far above the stack pointer the stack is mapped for certain.
     fn above_stack(&self, state: &State) -> i64 {
-        let site = self.at(self.site);
-        match (site.and_then(|site| self.canonical(site)), state.stack) {
+        match (self.canonical, state.stack) {
             (Some((RSP, offset)), Some(stack)) => {
                 offset.saturating_sub(stack).saturating_add(ARGUMENTS)
             }
@@ -408,6 +413,37 @@ impl<'a> Run<'a> {
         loaded && !(write && sealed)
     }
 
+    /// Whether another thread may write what a plan reads, when the frame is `published` or not.
+    fn is_read_shared(&self, read: &Read, published: bool) -> bool {
+        let memory = match *read {
+            Read::Register(RSP, offset, _) => Memory::Stack(offset),
+            Read::Register(RBP, offset, _) => Memory::Frame(offset),
+            Read::Absolute(address, _) => {
+                Memory::Static(self.bias.link(crate::address::RunAddr(address)).0)
+            }
+            Read::Register(..) | Read::Anywhere => return true,
+        };
+        let (Read::Register(_, _, size) | Read::Absolute(_, size)) = *read else {
+            return true;
+        };
+        self.is_shared(memory, size, published)
+    }
+
+    /// Whether another thread may touch memory, when the frame is `published` or not.
+    fn is_shared(&self, memory: Memory, size: u64, published: bool) -> bool {
+        match (memory, self.canonical) {
+            (Memory::Stack(offset), Some((RSP, above)))
+            | (Memory::Frame(offset), Some((RBP, above))) => {
+                published || !below(offset, size, above)
+            }
+            (Memory::Static(address), _) => {
+                !self.mapped(address, size, false) || self.mapped(address, size, true)
+            }
+            (Memory::Thread, _) => false,
+            _ => true,
+        }
+    }
+
     /// Whether the plan could read any of the `size` bytes.
     fn may_read(&self, memory: Memory, size: u64) -> bool {
         self.needs
@@ -421,11 +457,7 @@ impl<'a> Run<'a> {
             Read::Anywhere => return true,
             Read::Register(RSP, offset, length) => (Memory::Stack(offset), length),
             Read::Register(RBP, offset, length) => {
-                let framed = self
-                    .at(self.site)
-                    .and_then(|site| self.canonical(site))
-                    .is_some_and(|(register, _)| register == RBP);
-                if !framed {
+                if !matches!(self.canonical, Some((RBP, _))) {
                     return true;
                 }
                 (Memory::Frame(offset), length)

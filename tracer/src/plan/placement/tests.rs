@@ -12,6 +12,7 @@ const SOURCE: &str = concat!(
 
 const RAX: u8 = 0;
 const RDI: u8 = 5;
+const RBP: u8 = 6;
 const RSP: u8 = 7;
 
 struct Code {
@@ -155,7 +156,10 @@ fn what_the_plan_reads_is_not_written_in_between() {
     for released in ["static_store", "static_lock", "static_exchange"] {
         let other = code.place(released, 0, &statics("second_static"));
         assert_eq!(other, Err(Stay::Memory), "{released}");
-        assert_eq!(code.place(released, 0, &stack(-8)), Err(Stay::Memory));
+        // But not what it has no address of.
+        assert_eq!(code.place(released, 0, &stack(-16)), Ok(1), "{released}");
+        let argument = code.place(released, 0, &stack(8));
+        assert_eq!(argument, Err(Stay::Memory), "{released}");
     }
     assert_eq!(
         code.place("static_exchange", 0, &registers(&[RAX])),
@@ -262,7 +266,11 @@ fn pointer_that_led_there_before_does_not_fault() {
         code.place("stack_address", 1, &stack(-16)),
         Err(Stay::Memory)
     );
-    assert_eq!(code.place("stack_address", 1, &stack(-8)), Ok(2));
+    // Where the pointer leads is not looked at here: it could be to give the address away.
+    assert_eq!(
+        code.place("stack_address", 1, &stack(-8)),
+        Err(Stay::Memory)
+    );
 }
 
 #[test]
@@ -294,4 +302,76 @@ fn pointer_that_may_lead_elsewhere_now_can_fault() {
 fn nop_of_several_bytes_is_a_place_where_the_kernel_emulates_it() {
     let code = Code::build();
     assert_eq!(code.place("nop_ahead", 0, &nothing()), Ok(1));
+}
+
+#[test]
+fn store_that_another_thread_may_wait_for_is_not_crossed_ahead() {
+    let code = Code::build();
+    let stack = |offset| memory(Read::Register(RSP, offset, 8));
+    let frame = memory(Read::Register(RBP, -16, 4));
+    let statics = |name| memory(Read::Absolute(code.symbol(name).0, 4));
+    for (function, site, needs) in [
+        ("frame_flag", 2, stack(-16)),
+        ("frame_flag", 2, statics("second_static")),
+        // The address is given away in between.
+        ("frame_flag", 1, stack(-16)),
+        ("frame_flag_pushed", 3, stack(-16)),
+        ("frame_flag_called", 2, stack(-16)),
+        ("frame_flag_loop", 0, stack(-16)),
+        ("frame_flag_before_branch", 5, stack(-16)),
+        ("frame_flag_again", 1, stack(-16)),
+        ("frame_flag_again_by_name", 1, stack(-16)),
+        ("frame_flag_table", 0, stack(-16)),
+        ("frame_flag_above", 2, stack(-16)),
+        // Nothing but an exception leads here.
+        ("frame_flag_landing", 4, stack(-16)),
+        ("frame_flag_pointer", 4, frame.clone()),
+        ("argument_flag", 0, stack(24)),
+        ("fence", 0, statics("second_static")),
+    ] {
+        let place = code.place(function, site, &needs);
+        assert_eq!(place, Err(Stay::Memory), "{function} {site} {needs:?}");
+    }
+    for (function, site, place, needs) in [
+        ("frame_flag", 2, 3, nothing()),
+        ("frame_flag", 2, 3, statics("sealed_static")),
+        ("frame_flag_own", 0, 1, stack(-16)),
+        ("frame_flag_own", 0, 1, statics("second_static")),
+        ("frame_flag_formed", 1, 2, stack(-16)),
+        ("frame_flag_branch", 3, 4, stack(-16)),
+        ("frame_flag_pointer_own", 3, 4, frame),
+        ("wait_ahead", 0, 1, statics("second_static")),
+        ("fence", 0, 1, statics("sealed_static")),
+        ("fence", 0, 1, stack(-16)),
+    ] {
+        let found = code.place(function, site, &needs);
+        assert_eq!(found, Ok(place), "{function} {site} {needs:?}");
+    }
+}
+
+#[test]
+fn load_that_may_have_waited_for_another_thread_is_not_crossed_back() {
+    let code = Code::build();
+    let statics = |name| memory(Read::Absolute(code.symbol(name).0, 4));
+    let own = memory(Read::Register(RSP, 0, 8));
+    for function in ["wait_behind", "count_behind", "wait_thread_local"] {
+        for (needs, place) in [
+            (statics("second_static"), Err(Stay::Faults)),
+            (statics("sealed_static"), Ok(0)),
+            (nothing(), Ok(0)),
+        ] {
+            let found = code.place(function, 2, &needs);
+            assert_eq!(found, place, "{function} {needs:?}");
+        }
+    }
+    assert_eq!(
+        code.place("flag_behind", 2, &statics("second_static")),
+        Ok(0)
+    );
+    assert_eq!(
+        code.place("flag_behind", 2, &statics("first_static")),
+        Err(Stay::Faults)
+    );
+    // What the push writes.
+    assert_eq!(code.place("wait_behind", 2, &own), Err(Stay::Faults));
 }
