@@ -1,13 +1,13 @@
 //! Comparisons of floats, which eBPF has no instructions for.
 //!
-//! What is computed is compared by an op of the machine. What is only read needs none: the bytes of IEEE numbers, with their sign made two's complement, stand in
-//! the order of the numbers; both zeroes are one number then, and what is no
-//! number is tested apart.
+//! What is computed is compared by an op of the machine. What is only read needs none beside a
+//! number that is known, or another of its size: the bytes of IEEE numbers, with their sign made
+//! two's complement, stand in the order of the numbers; both zeroes are one number then, and what
+//! is no number is tested apart.
 
 use tracer_common::op::{alu, cond, float};
 
 use super::PlanError;
-use super::expr::floats::is_float;
 use super::expr::{Number, NumberKind, Operand, Resolver};
 use super::ir::{Ir, Test};
 use super::wide;
@@ -67,11 +67,8 @@ fn plain(
             let ordered = Test::compare(order(relation), key(a), key(b));
             Some(apart_from_nan(relation, numbers, ordered))
         }
-        // Two integers are compared as such, in the types that they have.
-        (Side::Known(a, _), Side::Known(b, _)) if is_float(left.0) || is_float(right.0) => {
-            Some(Test::Known(holds(relation, a, b)))
-        }
-        _ => None,
+        // In the type of both, whatever that is.
+        (Side::Known(..), Side::Known(..)) | (Side::Value(..), Side::Value(..)) => None,
     }
 }
 
@@ -109,7 +106,8 @@ fn side(resolver: &Resolver<'_, '_>, (expr, seen): Seen<'_>) -> Option<Side> {
         return None;
     };
     let number = resolver.number_at(expr, spots, *ty).ok()?;
-    (number.kind == NumberKind::Float && is_read(&number.ir)).then_some(())?;
+    let is_known_size = matches!(number.size, 4 | 8);
+    (number.kind == NumberKind::Float && is_known_size && is_read(&number.ir)).then_some(())?;
     let shift = 64 - u64::from(number.size) * 8;
     let bits = match shift {
         0 => number.ir,
@@ -214,17 +212,5 @@ const fn mirrored(relation: u8) -> u8 {
         cond::GT => cond::LT,
         cond::GE => cond::LE,
         other => other,
-    }
-}
-
-#[expect(clippy::float_cmp, reason = "this is what the comparison means")]
-fn holds(relation: u8, a: f64, b: f64) -> bool {
-    match relation {
-        cond::EQ => a == b,
-        cond::NE => a != b,
-        cond::LT => a < b,
-        cond::LE => a <= b,
-        cond::GT => a > b,
-        _ => a >= b,
     }
 }

@@ -55,6 +55,9 @@ impl Resolver<'_, '_> {
                     }
                     let origin = self.origin(&side);
                     let number = side.number(self, inner)?;
+                    if number.kind == NumberKind::Pointer {
+                        return Err(with_pointer(expr));
+                    }
                     if self.is_c() {
                         let number = self.promoted(inner, number, origin)?;
                         return Ok(Operand::Number(conversions::unary(op, number)));
@@ -230,12 +233,7 @@ impl Resolver<'_, '_> {
                     kind: NumberKind::Int,
                 }));
             }
-            _ => {
-                let error = PlanError::at(expr, "this cannot be computed with a pointer");
-                return Err(error.hint(Some(
-                    "`p as u64` is its address; `&p[1]` is where the next one is".into(),
-                )));
-            }
+            _ => return Err(with_pointer(expr)),
         };
         Ok(Operand::Place(
             Spots::whole(8, Spot::Number(ir.folded())),
@@ -388,6 +386,13 @@ pub(in crate::plan) fn overflow(expr: &Expr) -> PlanError {
     let error = PlanError::at(expr, "this division overflows");
     error.hint(Some(
         "the type has no number that is as far above zero as its least is below".into(),
+    ))
+}
+
+fn with_pointer(expr: &Expr) -> PlanError {
+    let error = PlanError::at(expr, "this cannot be computed with a pointer");
+    error.hint(Some(
+        "`p as u64` is its address; `&p[1]` is where the next one is".into(),
     ))
 }
 

@@ -51,7 +51,14 @@ impl Resolver<'_, '_> {
     /// What stands between the brackets.
     fn position(&mut self, index: &Expr) -> Result<Number, PlanError> {
         let operand = self.operand(index)?;
-        self.computable_of(index, operand)
+        let number = self.computable_of(index, operand)?;
+        if number.kind == NumberKind::Pointer {
+            let error = PlanError::at(index, "a pointer is no index");
+            return Err(error.hint(Some(
+                "`*p` is what it points to, `p - q` how many elements are between two".into(),
+            )));
+        }
+        Ok(number)
     }
 
     /// The element of an array of several dimensions, which takes its indexes together: debug

@@ -8,7 +8,8 @@ use tracer_common::op::{alu, float};
 use super::super::PlanError;
 use super::super::ir::Ir;
 use super::super::wide::Side;
-use super::{Number, NumberKind, Operand, Resolver};
+use super::{Number, NumberKind, Operand, Resolver, conversions};
+use crate::debuginfo::types::TypeKind;
 use crate::lang::ast::{BinaryOp, Expr, ExprKind, UnaryOp};
 
 /// An expression, and what it was found to be.
@@ -115,11 +116,22 @@ impl Resolver<'_, '_> {
             ExprKind::Int(value) if *value <= EXACT => {
                 Some((*value as f64, f64::from(*value as f32)))
             }
-            ExprKind::Unary(UnaryOp::Neg, inner) => {
+            // One without a sign stays above zero.
+            ExprKind::Unary(UnaryOp::Neg, inner) if self.has_sign(inner) => {
                 let (double, single) = self.known_float(inner)?;
                 Some((-double, -single))
             }
             _ => None,
+        }
+    }
+
+    /// Whether a literal of C is a float, or of a signed type.
+    fn has_sign(&self, literal: &Expr) -> bool {
+        match &literal.kind {
+            ExprKind::Int(value) => u64::try_from(*value)
+                .is_ok_and(|value| conversions::literal_type(self.literal_text(literal), value).1),
+            ExprKind::Unary(_, inner) => self.has_sign(inner),
+            _ => true,
         }
     }
 
@@ -140,7 +152,15 @@ impl Resolver<'_, '_> {
             }
             ExprKind::Int(value) if single => Some(f64::from(*value as f32)),
             ExprKind::Int(value) => Some(*value as f64),
-            ExprKind::Unary(UnaryOp::Neg, inner) => Some(-self.untyped(inner, single)?),
+            ExprKind::Unary(UnaryOp::Neg, inner) => {
+                let value = self.untyped(inner, single)?;
+                // There is one integer that is zero.
+                Some(if value == 0.0 && !is_float(inner) {
+                    value
+                } else {
+                    -value
+                })
+            }
             // Integers would be computed as such.
             ExprKind::Binary(op, left, right) if is_float(left) && is_float(right) => {
                 let (a, b) = (self.untyped(left, single)?, self.untyped(right, single)?);
@@ -273,6 +293,10 @@ impl Resolver<'_, '_> {
         }
         if self.is_c() {
             number = self.promoted(expr, number, origin)?.settled();
+        } else if let Some((what, ty)) = self.not_castable(operand, number.kind) {
+            let float = if size == 4 { "f32" } else { "f64" };
+            let error = PlanError::at(expr, format!("{what} does not become a float in Rust"));
+            return Err(error.hint(Some(format!("an integer does: `x as {ty} as {float}`"))));
         }
         let operation = match (size, number.signed) {
             (4, true) => float::SINGLE_FROM_SIGNED,
@@ -282,6 +306,20 @@ impl Resolver<'_, '_> {
         };
         let ir = Ir::float(operation, number.ir, Ir::Const(0));
         Ok(Number::float(ir, size))
+    }
+
+    /// What Rust casts to integers and not to floats, and the integer type.
+    fn not_castable(&self, operand: &Operand, kind: NumberKind) -> Option<(&str, &str)> {
+        match (kind, operand) {
+            (NumberKind::Bool, _) => Some(("a `bool`", "u8")),
+            (NumberKind::Char, _) => Some(("a `char`", "u32")),
+            (_, Operand::Place(spots, ty)) => {
+                let scalar = self.scalar_at(spots, *ty)?.ok()?;
+                let kind = &self.builder.resolve(scalar.ty).kind;
+                matches!(kind, TypeKind::Enum { .. }).then_some(("an enum", "i64"))
+            }
+            _ => None,
+        }
     }
 
     /// What an expression is as a float of so many bytes.
@@ -332,7 +370,7 @@ fn is_literal(expr: &Expr) -> bool {
 }
 
 /// Whether an expression of literals is written as a float.
-pub(in crate::plan) fn is_float(literal: &Expr) -> bool {
+fn is_float(literal: &Expr) -> bool {
     match &literal.kind {
         ExprKind::Float(_) => true,
         ExprKind::Unary(_, inner) => is_float(inner),

@@ -106,6 +106,27 @@ fn fixture(language: Language, text: &str) -> Fixture {
         _ => fixture.add("[i32; 4]", 16, kind),
     };
     fixture.variable("a", array, at_frame(0));
+    let enumerators = vec![("Idle".to_owned(), 0), ("Busy".to_owned(), 1)];
+    let state = TypeKind::Enum {
+        size: 1,
+        signed: false,
+        enumerators,
+    };
+    let others = [
+        ("tiny", "_Float16", 2, TypeKind::Float),
+        ("flag", "bool", 1, TypeKind::Bool),
+        ("letter", "char", 4, TypeKind::Char { signed: false }),
+        ("state", "State", 1, state),
+    ];
+    for (name, ty, size, kind) in others {
+        let ty = match language {
+            Language::C => fixture.c_type(ty, size, kind),
+            _ => fixture.add(ty, size, kind),
+        };
+        fixture.variable(name, ty, at_frame(0));
+    }
+    let pointer = fixture.cpp_pointer(element);
+    fixture.variable("p", pointer, at_frame(0));
     fixture.probe(text);
     fixture
 }
@@ -248,6 +269,49 @@ fn floats_are_shown_with_the_type_and_format_that_they_have() {
 }
 
 #[test]
+fn literals_beside_floats_are_converted_from_the_type_that_they_have() {
+    let holds = |language, condition: &str, x: f64, g: f32| {
+        let text = format!("log 0x0 \"hit\" if {condition}");
+        outcome(language, &text, &numbers(x, g)) == "hit"
+    };
+    for (condition, x, g, wanted) in [
+        ("x == -1u", 4_294_967_295.0, 0.0, true),
+        ("x == -1u", -1.0, 0.0, false),
+        ("x > -0x80000000", 0.0, 0.0, false),
+        ("x == - -1u", 1.0, 0.0, true),
+        ("x == -1", -1.0, 0.0, true),
+        ("x == -2147483648", -2_147_483_648.0, 0.0, true),
+        ("x == -1UL", 18_446_744_073_709_551_615.0, 0.0, true),
+        ("x == 'a'", 97.0, 0.0, true),
+        ("x == (n == 3)", 1.0, 0.0, true),
+        ("g == 0.1", 0.0, 0.1, false),
+        ("g == 0.1f", 0.0, 0.1, true),
+        ("g == 16777217", 0.0, 16_777_216.0, true),
+        ("16777217 == 16777216.0f", 0.0, 0.0, true),
+        ("16777217 == 16777216.0", 0.0, 0.0, false),
+        ("0.1 == 0.1f", 0.0, 0.0, false),
+        (
+            "x == 18446744073709551615",
+            18_446_744_073_709_551_616.0,
+            0.0,
+            true,
+        ),
+    ] {
+        assert_eq!(
+            holds(Language::C, condition, x, g),
+            wanted,
+            "{condition}, {x}, {g}"
+        );
+    }
+    assert!(holds(Language::Rust, "1.0 == 1", 0.0, 0.0));
+    assert!(holds(Language::Rust, "g == 0.1", 0.0, 0.1));
+    let rust = |expression| shown(Language::Rust, expression, &numbers(0.0, 0.0));
+    assert_eq!(rust("-0 as f64"), "0.0");
+    assert_eq!(rust("-0.0 as f32"), "-0.0");
+    assert_eq!(rust("-3 as f32"), "-3.0");
+}
+
+#[test]
 fn floats_are_truths_in_c_alone() {
     let hit = |x, condition: &str| {
         outcome(
@@ -280,6 +344,43 @@ fn floats_that_a_language_has_no_operator_for_say_what_it_has() {
             "x + g",
             "an `f32` beside an `f64`",
             Some("`x as f64` has the same value"),
+        ),
+        (
+            Rust,
+            "true as f64",
+            "a `bool` does not become a float in Rust",
+            Some("an integer does: `x as u8 as f64`"),
+        ),
+        (
+            Rust,
+            "flag as f32",
+            "a `bool` does not become a float in Rust",
+            Some("an integer does: `x as u8 as f32`"),
+        ),
+        (
+            Rust,
+            "x + (n < 3)",
+            "a `bool` does not become a float in Rust",
+            Some("an integer does: `x as u8 as f64`"),
+        ),
+        (
+            Rust,
+            "letter as f64",
+            "a `char` does not become a float in Rust",
+            Some("an integer does: `x as u32 as f64`"),
+        ),
+        (
+            Rust,
+            "state as f64",
+            "an enum does not become a float in Rust",
+            Some("an integer does: `x as i64 as f64`"),
+        ),
+        (C, "(double)p", "a pointer is no float", None),
+        (
+            C,
+            "tiny == 1.0",
+            "a float of 2 bytes cannot be computed with",
+            Some("those of four and of eight bytes can be"),
         ),
         (
             Rust,
@@ -342,6 +443,18 @@ fn floats_that_a_language_has_no_operator_for_say_what_it_has() {
         let (message, hint) = refused(language, &format!("log 0x0 \"{{a[{index}]}}\""));
         assert_eq!(message, "a float is no integer", "{index}");
         assert!(hint.is_some_and(|hint| hint.contains("integer part")));
+    }
+    for expression in ["a[p]", "p[p]", "a[p + 1]"] {
+        let (message, hint) = refused(C, &format!("log 0x0 \"{{{expression}}}\""));
+        assert_eq!(message, "a pointer is no index", "{expression}");
+        assert!(hint.is_some_and(|hint| hint.contains("`p - q`")));
+    }
+    for expression in ["-p", "~p", "p * 2"] {
+        let (message, _) = refused(C, &format!("log 0x0 \"{{{expression}}}\""));
+        assert_eq!(
+            message, "this cannot be computed with a pointer",
+            "{expression}"
+        );
     }
     let (message, hint) = refused(Rust, "hist 0x0 x * 2.0");
     assert_eq!(message, "a float cannot be put into buckets in the kernel");
