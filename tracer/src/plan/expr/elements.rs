@@ -1,6 +1,6 @@
 //! Elements of arrays and collections: by index, in bounds, and how many there are.
 
-use tracer_common::op::alu;
+use tracer_common::op::{alu, cond};
 
 use super::super::build::Builder;
 use super::super::ir::{Failure, Ir, Spot, Spots, Test, divide};
@@ -138,26 +138,21 @@ impl Resolver<'_, '_> {
         let Some(stride) = self.builder.size(element) else {
             return Err(PlanError::at(expr, "elements of unknown size"));
         };
+        let (index, count) = match count {
+            Some(Ir::Const(count)) => (in_bounds(expr, index.ir, count)?, None),
+            count => (index.ir, count),
+        };
         let guard = |ir: Ir| match &count {
             Some(count) => {
-                let test =
-                    Test::compare(tracer_common::op::cond::LT, index.ir.clone(), count.clone());
-                match test {
-                    Test::Known(true) => ir,
-                    test => Ir::Guard(Box::new(test), Failure::Bounds, Box::new(ir)),
-                }
+                let test = Test::compare(cond::LT, index.clone(), count.clone());
+                Ir::Guard(Box::new(test), Failure::Bounds, Box::new(ir))
             }
             None => ir,
         };
-        if let (Some(Ir::Const(count)), Ir::Const(index)) = (&count, &index.ir)
-            && index >= count
-        {
-            return Err(out_of_bounds(expr, *index, *count));
-        }
         let Elements::At(spots) = first;
-        let spots = match (&index.ir, spots.address()) {
+        let spots = match (&index, spots.address()) {
             (_, Some(address)) => {
-                let offset = Ir::alu(alu::MUL, index.ir.clone(), Ir::Const(stride));
+                let offset = Ir::alu(alu::MUL, index.clone(), Ir::Const(stride));
                 let address = guard(Ir::alu(alu::ADD, address.clone(), offset));
                 Spots::whole(stride, Spot::Memory(address))
             }
@@ -327,18 +322,7 @@ fn in_bounds(expr: &Expr, index: Ir, count: u64) -> Result<Ir, PlanError> {
     match index {
         Ir::Const(at) if at < count => Ok(index),
         Ir::Const(at) => Err(out_of_bounds(expr, at, count)),
-        computed => {
-            let test = Test::compare(
-                tracer_common::op::cond::LT,
-                computed.clone(),
-                Ir::Const(count),
-            );
-            Ok(Ir::Guard(
-                Box::new(test),
-                Failure::Bounds,
-                Box::new(computed),
-            ))
-        }
+        computed => Ok(computed.below(count, Failure::Bounds)),
     }
 }
 

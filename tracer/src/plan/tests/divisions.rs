@@ -1,8 +1,10 @@
 //! Divisions without a result: by zero, and those whose quotient the type does not have.
 
+use tracer_common::op::LOAD;
+
 use super::fixture::{Fixture, int};
 use super::{Machine, Outcome, RBP, STACK, at_frame, stack};
-use crate::debuginfo::types::Language;
+use crate::debuginfo::types::{Language, TypeKind};
 use crate::plan::{Plan, PlanError};
 
 /// Name, bytes, sign and place; the frame has one after another.
@@ -27,6 +29,12 @@ fn plan(language: Language, text: &str) -> Result<Plan, PlanError> {
         };
         fixture.variable(name, ty, at_frame(at));
     }
+    let row = TypeKind::Array {
+        element: int(8, true),
+        dimensions: vec![Some(10)],
+    };
+    let row = fixture.add("[i64; 10]", 80, row);
+    fixture.variable("row", row, at_frame(-8));
     fixture.probe(text);
     fixture.plan()
 }
@@ -144,4 +152,21 @@ fn overflow_that_is_known_is_refused() {
         assert!(error.hint.is_some() && error.span.is_some(), "{text}");
     }
     check(Language::Rust, "-128 / -1", 0, "128");
+}
+
+#[test]
+fn what_is_tested_is_read_once() {
+    let loads = |plan: &Plan| plan.ops.iter().filter(|op| op.code == LOAD).count();
+    for (expression, wanted) in [("long / by", 2), ("word % by", 2), ("row[by]", 1)] {
+        let text = format!("log 0x0 \"{{{expression} + 1}}\"");
+        let plan = plan(Language::Rust, &text).expect("compiles");
+        // What the index leads to is read, too.
+        let element = usize::from(expression.starts_with("row"));
+        assert_eq!(loads(&plan), wanted + element, "{expression}");
+    }
+    check(Language::Rust, "row[by]", 3, "7");
+    for by in [10, -1] {
+        let wanted = "<invalid value: index out of bounds>";
+        check(Language::Rust, "row[by]", by, wanted);
+    }
 }
