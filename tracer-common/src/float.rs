@@ -21,6 +21,8 @@ const FRACTION: u64 = HIDDEN - 1;
 const ONE: i64 = 1023;
 /// Exponents of `f64` less those of `f32`.
 const BIAS: i64 = 1023 - 127;
+/// Farther from 0 than the exponent of any float.
+const FAR: i64 = 1 << 16;
 /// Bits that rounding drops of a significand of 64: of an `f64`, and of an `f32`.
 const DOUBLE: u32 = 11;
 const SINGLE: u32 = 40;
@@ -55,6 +57,19 @@ pub fn calculate(operation: u32, a: u64, b: u64) -> u64 {
 pub fn has_result(operation: u32, a: u64, b: u64) -> bool {
     !matches!(operation, op::TRUNCATE_UNSIGNED | op::TRUNCATE_SIGNED)
         || fits(a, b, operation == op::TRUNCATE_SIGNED)
+}
+
+/// The nearest `f64` of `significand` times two to the `exponent`. A significand of more bits has
+/// something in its lowest one.
+#[must_use]
+pub fn scaled(significand: u64, exponent: i64) -> u64 {
+    rounded::<DOUBLE>(exponent.clamp(-FAR, FAR) + ONE + 63, significand)
+}
+
+/// The same of an `f32`, in the low half.
+#[must_use]
+pub fn scaled_single(significand: u64, exponent: i64) -> u64 {
+    rounded::<SINGLE>(exponent.clamp(-FAR, FAR) + ONE + 63 - BIAS, significand)
 }
 
 /// `a + b`.

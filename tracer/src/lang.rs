@@ -7,7 +7,8 @@
 pub mod ast;
 pub mod diagnostic;
 mod expr;
-mod lexer;
+mod hexadecimal;
+pub(crate) mod lexer;
 mod order;
 mod probe;
 mod template;

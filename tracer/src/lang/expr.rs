@@ -24,6 +24,11 @@ const SPECIALS: [(&str, Special); 7] = [
     ("$elapsed", Special::Elapsed),
 ];
 
+/// Operators that write, longest first.
+const WRITES: [&str; 13] = [
+    "<<=", ">>=", "++", "--", "+=", "-=", "*=", "/=", "%=", "&=", "|=", "^=", "=",
+];
+
 fn nested<T>(
     cursor: &mut Cursor<'_>,
     parse: impl FnOnce(&mut Cursor<'_>) -> Result<T, SyntaxError>,
@@ -66,6 +71,31 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Expr, SyntaxError> {
         links.push(Link { op, span, right });
     }
     order::tree(first, links)
+}
+
+/// Refuses one of these operators where it is next.
+fn no_write(cursor: &Cursor<'_>, of: &[&str]) -> Result<(), SyntaxError> {
+    let rest = cursor.rest();
+    let Some(found) = of.iter().find(|one| rest.starts_with(**one)) else {
+        return Ok(());
+    };
+    if *found == "=" && rest.starts_with("==") {
+        return Ok(());
+    }
+    let hint = match *found {
+        "=" => "`==` compares".to_owned(),
+        "++" => "`x + 1` is one more, and `x` stays".to_owned(),
+        "--" => {
+            "`x - 1` is one less, and `x` stays; two signs have a space between: `x - -y`".into()
+        }
+        other => format!(
+            "`x {} y` is the result, and `x` stays",
+            other.trim_end_matches('=')
+        ),
+    };
+    let at = cursor.at();
+    let message = format!("`{found}` would write: expressions only read");
+    Err(SyntaxError::new(at..at + found.len(), message).hint(hint))
 }
 
 fn cast(cursor: &mut Cursor<'_>) -> Result<Expr, SyntaxError> {
@@ -184,6 +214,8 @@ fn type_name(cursor: &mut Cursor<'_>) -> Result<String, SyntaxError> {
 
 fn unary(cursor: &mut Cursor<'_>) -> Result<Expr, SyntaxError> {
     let start = cursor.at();
+    // C takes two signs for one operator, and so would whoever reads the probe.
+    no_write(cursor, &["++", "--"])?;
     let operators = [
         ("*", UnaryOp::Deref),
         ("&", UnaryOp::AddressOf),
@@ -255,9 +287,11 @@ fn postfix(cursor: &mut Cursor<'_>) -> Result<Expr, SyntaxError> {
     let start = expr.span.start;
     let mut steps = 0;
     loop {
+        no_write(cursor, &WRITES)?;
         let arrow = match cursor.peek()?.kind {
             Kind::Punct("." | "[") => false,
             Kind::Punct("->") => true,
+            Kind::Punct("(") => return Err(no_call(cursor.text(&expr.span), &expr.span)),
             _ => return Ok(expr),
         };
         steps += 1;
@@ -369,7 +403,7 @@ fn no_call(name: &str, span: &Span) -> SyntaxError {
         span.clone(),
         format!("`{name}` cannot be called: expressions only read"),
     )
-    .hint("there are `len()`, `starts_with(\"…\")` and `contains(\"…\")`")
+    .hint("there are `len()`, `starts_with(\"…\")` and `contains(\"…\")`; casts are `x as u32`, `(unsigned int)x`")
 }
 
 fn primary(cursor: &mut Cursor<'_>) -> Result<Expr, SyntaxError> {

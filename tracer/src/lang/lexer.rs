@@ -2,6 +2,7 @@
 
 use super::SyntaxError;
 use super::ast::Span;
+use super::hexadecimal;
 
 /// One token and where it stands.
 #[derive(Clone, Debug, PartialEq)]
@@ -262,6 +263,14 @@ fn number(rest: &str, at: usize) -> Result<Token, SyntaxError> {
         text.find(|c: char| c != '_' && !c.is_digit(radix))
             .unwrap_or(text.len())
     };
+    if radix == 16
+        && let Some(length) = hexadecimal::length(body)
+    {
+        let (text, behind) = body.split_at_checked(length).unwrap_or_default();
+        let span = at..at + skip + length + suffix(behind, &FLOAT_SUFFIXES);
+        let value = hexadecimal::value(text).map(|(value, _)| value);
+        return float(value, (&format!("0x{text}"), behind), span);
+    }
     let mut length = digits(body);
     let behind = body.get(length..).unwrap_or_default();
     let is_typed = suffix(behind, &TYPED_FLOATS) > 0;
@@ -272,19 +281,7 @@ fn number(rest: &str, at: usize) -> Result<Token, SyntaxError> {
         let text: String = body.get(..length).unwrap_or_default().replace('_', "");
         let behind = body.get(length..).unwrap_or_default();
         let span = at..at + length + suffix(behind, &FLOAT_SUFFIXES);
-        if suffix(behind, &["l"]) > 0 {
-            let error = SyntaxError::new(span.start..span.end + 1, "a `long double` of C");
-            return Err(error.hint(format!(
-                "`{text}` is a `double`, which can be computed with"
-            )));
-        }
-        return match text.parse() {
-            Ok(value) => Ok(Token {
-                kind: Kind::Float(value),
-                span,
-            }),
-            Err(_) => Err(SyntaxError::new(span, format!("`{text}` is no number"))),
-        };
+        return float(text.parse().ok(), (&text, behind), span);
     }
     let text = body.get(..length).unwrap_or_default().replace('_', "");
     let behind = body.get(length..).unwrap_or_default();
@@ -304,6 +301,36 @@ fn number(rest: &str, at: usize) -> Result<Token, SyntaxError> {
         }),
         Err(_) if text.is_empty() => Err(SyntaxError::new(span, "this number has no digits")),
         Err(_) => Err(SyntaxError::new(span, "this number has more than 128 bits")),
+    }
+}
+
+/// A float with this text, and what is behind it.
+fn float(
+    value: Option<f64>,
+    (text, behind): (&str, &str),
+    span: Span,
+) -> Result<Token, SyntaxError> {
+    if suffix(behind, &["l"]) > 0 {
+        let error = SyntaxError::new(span.start..span.end + 1, "a `long double` of C");
+        return Err(error.hint(format!(
+            "`{text}` is a `double`, which can be computed with"
+        )));
+    }
+    match value {
+        Some(value) => Ok(Token {
+            kind: Kind::Float(value),
+            span,
+        }),
+        None => Err(SyntaxError::new(span, format!("`{text}` is no number"))),
+    }
+}
+
+/// The `f32` that is nearest to a float's digits.
+pub(crate) fn single(digits: &str) -> Option<f32> {
+    let digits = digits.replace('_', "");
+    match digits.strip_prefix("0x").or(digits.strip_prefix("0X")) {
+        Some(digits) => hexadecimal::value(digits).map(|(_, value)| value),
+        None => digits.parse().ok(),
     }
 }
 

@@ -103,6 +103,85 @@ fn texts_may_stand_in_holes() {
 }
 
 #[test]
+fn operators_that_write_and_calls_are_refused() {
+    for (text, wanted, place, hinted) in [
+        ("log f if *p++", "`++` would write", "++", "`x + 1`"),
+        ("log f if x++ > 1", "`++` would write", "++", "`x + 1`"),
+        ("log f if ++x > 1", "`++` would write", "++", "`x + 1`"),
+        ("log f if x-- > 1", "`--` would write", "--", "`x - 1`"),
+        ("log f if --x", "`--` would write", "--", "`x - -y`"),
+        ("log f if a--b", "`--` would write", "--", "`x - -y`"),
+        ("log f if x = 1", "`=` would write", "=", "`==` compares"),
+        ("log f if x=1", "`=` would write", "=", "`==` compares"),
+        ("log f \"{x += 2}\"", "`+=` would write", "+=", "`x + y`"),
+        ("log f \"{a[i -= 1]}\"", "`-=` would write", "-=", "`x - y`"),
+        (
+            "log f \"{x <<= 1}\"",
+            "`<<=` would write",
+            "<<=",
+            "`x << y`",
+        ),
+        ("log f if f(x)", "`f` cannot be called", "f", "len()"),
+        (
+            "log f if a::f(x)",
+            "`a::f` cannot be called",
+            "a::f",
+            "len()",
+        ),
+        (
+            "log f if a->f(x)",
+            "`a->f` cannot be called",
+            "a->f",
+            "len()",
+        ),
+        ("log f if a.f(x)", "`f` cannot be called", "f", "len()"),
+        (
+            "log f if (*f)(x)",
+            "`(*f)` cannot be called",
+            "(*f)",
+            "len()",
+        ),
+        (
+            "log f if a[0](x)",
+            "`a[0]` cannot be called",
+            "a[0]",
+            "len()",
+        ),
+        (
+            "log f if int(x)",
+            "`int` cannot be called",
+            "int",
+            "`(unsigned int)x`",
+        ),
+    ] {
+        let (message, at, hint) = wrong(text);
+        assert_eq!(
+            message,
+            format!("{wanted}: expressions only read"),
+            "{text}"
+        );
+        assert_eq!(at, place, "{text}");
+        assert!(hint.is_some_and(|hint| hint.contains(hinted)), "{text}");
+    }
+    assert_eq!(shown("a - -b"), "(a Sub (Neg b))");
+    assert_eq!(shown("- -a"), "(Neg (Neg a))");
+    assert_eq!(shown("a==-b"), "(a Eq (Neg b))");
+    assert_eq!(shown("a<=-b"), "(a Le (Neg b))");
+    assert_eq!(shown("(int)(x)"), "(x as int)");
+}
+
+#[test]
+fn hexadecimal_floats_have_an_exponent() {
+    assert_eq!(shown("0x1.8p3"), shown("12.0"));
+    assert_eq!(shown("0X.8P-1f + 1"), shown("0.25 + 1"));
+    assert_eq!(shown("0x10p0 * 0x1f"), shown("16.0 * 31"));
+    let (message, at, hint) = wrong("log f if x > 0x1p3L");
+    assert_eq!(message, "a `long double` of C");
+    assert_eq!(at, "0x1p3L");
+    assert!(hint.is_some_and(|hint| hint.starts_with("`0x1p3` is a `double`")));
+}
+
+#[test]
 fn numbers_may_have_suffixes_and_no_leading_zero() {
     assert_eq!(
         shown("1u8 + 0x1fUL + 2_i64 + 5LL"),

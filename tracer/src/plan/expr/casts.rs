@@ -171,6 +171,9 @@ impl Resolver<'_, '_> {
                 TypeKind::Struct(_) | TypeKind::Union(_) if resolved.language == Language::Rust => {
                     format!("a pointer to it can be cast to: `*(p as *const {ty})`")
                 }
+                TypeKind::Struct(_) if resolved.language == Language::C => {
+                    format!("C has no casts to structs either, but to pointers: `*({ty} *)p`")
+                }
                 TypeKind::Struct(_) | TypeKind::Union(_) => {
                     format!("a pointer to it can be cast to: `*({ty} *)p`")
                 }

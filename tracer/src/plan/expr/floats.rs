@@ -11,6 +11,7 @@ use super::super::wide::Side;
 use super::{Number, NumberKind, Operand, Resolver, conversions};
 use crate::debuginfo::types::TypeKind;
 use crate::lang::ast::{BinaryOp, Expr, ExprKind, UnaryOp};
+use crate::lang::lexer;
 
 /// An expression, and what it was found to be.
 type Seen<'s> = (&'s Expr, &'s Side);
@@ -85,8 +86,8 @@ impl Resolver<'_, '_> {
         };
         let text = self.literal_text(expr);
         let digits = text.len() - self.suffix(expr).map_or(0, str::len);
-        let digits = text.get(..digits).unwrap_or_default().replace('_', "");
-        let single = digits.parse().unwrap_or(value as f32);
+        let digits = text.get(..digits).unwrap_or_default();
+        let single = lexer::single(digits).unwrap_or(value as f32);
         (value, f64::from(single))
     }
 

@@ -168,7 +168,7 @@ fn casts_that_are_not_possible_say_what_is() {
         (
             "(struct node)raw",
             "no cast to `struct node`",
-            "a pointer to it can be cast to: `*(struct node *)p`",
+            "C has no casts to structs either, but to pointers: `*(struct node *)p`",
         ),
         (
             "raw as app::Pointer",

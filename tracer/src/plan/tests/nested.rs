@@ -30,7 +30,7 @@ fn nested_expressions_take_no_time() {
     for levels in [12, 20, 60] {
         for text in [
             nested("!", "", levels),
-            nested("-", "", levels),
+            nested("- ", "", levels),
             nested("~", "", levels),
             nested("n/(", ")", levels),
             nested("n<<(", ")", levels),
