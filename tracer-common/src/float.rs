@@ -45,6 +45,7 @@ pub fn calculate(operation: u32, a: u64, b: u64) -> u64 {
         op::FROM_SINGLE => from_single(a),
         op::TO_SINGLE => to_single(a),
         op::FROM_UNSIGNED..=op::SINGLE_FROM_WIDE_SIGNED => from_integer(operation, a, b),
+        op::TO_UNSIGNED..=op::TRUNCATE_SIGNED if is_half(b) => to_half(a, b, operation & 1 != 0),
         op::TO_UNSIGNED | op::TRUNCATE_UNSIGNED => to_unsigned(a, b),
         op::TO_SIGNED | op::TRUNCATE_SIGNED => to_signed(a, b),
         _ => 0,
@@ -326,9 +327,65 @@ fn to_signed(bits: u64, width: u64) -> u64 {
     }
 }
 
+/// Whether so many bits are a half of 128.
+#[inline(always)]
+fn is_half(width: u64) -> bool {
+    width == op::LOWER || width == op::UPPER
+}
+
+/// A half of the nearest integer of 128 bits towards zero; 0 of what is not a number.
+#[inline(never)]
+fn to_half(bits: u64, half: u64, signed: bool) -> u64 {
+    let is_upper = half == op::UPPER;
+    let negative = bits & SIGN != 0;
+    let power = field(bits) - ONE;
+    if power < 0 || is_nan(bits) || (negative && !signed) {
+        return 0;
+    }
+    if power > 127 - i64::from(signed) {
+        // The last one: all bits but the sign's, or that one alone.
+        let sign = if signed && is_upper { SIGN } else { 0 };
+        return if negative { sign } else { !sign };
+    }
+    let power = power as u32 & 127;
+    let significand = significand(bits) << DOUBLE;
+    let (mut low, mut high) = if power < 64 {
+        (significand >> (63 - power), 0)
+    } else {
+        // By 64 bits at most, which is more than a shift has.
+        let low = significand << (power - 64) << 1;
+        (low, significand >> (127 - power))
+    };
+    if negative {
+        high = (!high).wrapping_add(u64::from(low == 0));
+        low = low.wrapping_neg();
+    }
+    if is_upper { high } else { low }
+}
+
+/// Whether it is an integer of 128 bits, without what is behind its point.
+#[inline(always)]
+fn has_halves(bits: u64, signed: bool) -> bool {
+    let power = field(bits) - ONE;
+    if power < 0 {
+        return true;
+    }
+    if signed {
+        // The least one has a power that no other has.
+        power < 127 || bits == SIGN | ((ONE as u64 + 127) << 52)
+    } else {
+        power < 128 && bits & SIGN == 0
+    }
+}
+
+const _: () = assert!(op::TO_UNSIGNED & 1 == 0 && op::TRUNCATE_SIGNED & 1 == 1);
+
 /// Whether it is an integer of so many bits, without what is behind its point.
 #[inline(never)]
 fn fits(bits: u64, width: u64, signed: bool) -> bool {
+    if is_half(width) {
+        return has_halves(bits, signed);
+    }
     let whole = whole(bits);
     // The largest is no float's, and stands for all that are larger.
     if is_nan(bits) || whole == u64::MAX {

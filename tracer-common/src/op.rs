@@ -173,11 +173,16 @@ pub mod float {
     pub const SINGLE_FROM_WIDE_UNSIGNED: u32 = 14;
     pub const SINGLE_FROM_WIDE_SIGNED: u32 = 15;
     /// The nearest integer of `b` (8, 16, 32, else 64) bits towards zero; 0 of what is no number.
+    /// [`LOWER`] and [`UPPER`] are the halves of that of 128 bits.
     pub const TO_UNSIGNED: u32 = 16;
     pub const TO_SIGNED: u32 = 17;
     /// The same, which has no result where `a` without its fraction has no place in `b` bits.
     pub const TRUNCATE_UNSIGNED: u32 = 18;
     pub const TRUNCATE_SIGNED: u32 = 19;
+
+    /// Bits of an integer of 128, of which the lower half is asked for, or the upper one.
+    pub const LOWER: u64 = 128;
+    pub const UPPER: u64 = 129;
 
     /// What [`COMPARE`] gives of `a` and `b`.
     pub const LESS: u64 = 1;

@@ -518,14 +518,24 @@ fn computed(operation: u32, a: u64, b: u64) -> Option<u64> {
             8 => u64::from(x as u8),
             16 => u64::from(x as u16),
             32 => u64::from(x as u32),
+            float::LOWER | float::UPPER => computed_half(x as u128, b),
             _ => x as u64,
         },
         float::TO_SIGNED => match b {
             8 => i64::from(x as i8).cast_unsigned(),
             16 => i64::from(x as i16).cast_unsigned(),
             32 => i64::from(x as i32).cast_unsigned(),
+            float::LOWER | float::UPPER => computed_half((x as i128).cast_unsigned(), b),
             _ => (x as i64).cast_unsigned(),
         },
+        float::TRUNCATE_UNSIGNED if matches!(b, float::LOWER | float::UPPER) => {
+            return (x > -1.0 && x < 2_f64.powi(128)).then(|| computed_half(x as u128, b));
+        }
+        float::TRUNCATE_SIGNED if matches!(b, float::LOWER | float::UPPER) => {
+            let range = -(2_f64.powi(127))..2_f64.powi(127);
+            let value = (x as i128).cast_unsigned();
+            return range.contains(&x).then(|| computed_half(value, b));
+        }
         float::TRUNCATE_UNSIGNED | float::TRUNCATE_SIGNED => {
             let bits = if matches!(b, 8 | 16 | 32) { b } else { 64 };
             // All that is beyond 64 bits stays beyond them.
@@ -539,6 +549,14 @@ fn computed(operation: u32, a: u64, b: u64) -> Option<u64> {
         }
         _ => 0,
     })
+}
+
+fn computed_half(value: u128, half: u64) -> u64 {
+    if half == float::UPPER {
+        (value >> 64) as u64
+    } else {
+        value as u64
+    }
 }
 
 /// By the compiler's integers of 128 bits.

@@ -165,10 +165,18 @@ fn check_conversions(bits: u64, other: u64) {
     same(op::TO_SIGNED, bits, 16, i64::from(x as i16) as u64);
     same(op::TO_SIGNED, bits, 32, i64::from(x as i32) as u64);
     same(op::TO_SIGNED, bits, 64, x as i64 as u64);
+    same_halves(op::TO_UNSIGNED, bits, x as u128);
+    same_halves(op::TO_SIGNED, bits, x as i128 as u128);
+}
+
+fn same_halves(operation: u32, bits: u64, wanted: u128) {
+    same(operation, bits, op::LOWER, wanted as u64);
+    same(operation, bits, op::UPPER, (wanted >> 64) as u64);
 }
 
 /// Whether the whole part has a place between two integers.
 fn check_truncation(bits: u64) {
+    check_wide_truncation(bits);
     // Far beyond 64 bits on both sides, so that what is cut off there is outside too.
     let x = f64::from_bits(bits);
     let whole = x as i128;
@@ -193,6 +201,24 @@ fn check_truncation(bits: u64) {
         if signed {
             same(op::TRUNCATE_SIGNED, bits, width, whole as u64);
         }
+    }
+}
+
+fn check_wide_truncation(bits: u64) {
+    let x = f64::from_bits(bits);
+    let end = two_to_the(127);
+    let unsigned = x > -1.0 && x < end * 2.0;
+    let signed = x >= -end && x < end;
+    for half in [op::LOWER, op::UPPER] {
+        let has = |operation| has_result(operation, bits, half);
+        assert_eq!(has(op::TRUNCATE_UNSIGNED), unsigned, "{x:e}");
+        assert_eq!(has(op::TRUNCATE_SIGNED), signed, "{x:e}");
+    }
+    if unsigned {
+        same_halves(op::TRUNCATE_UNSIGNED, bits, x as u128);
+    }
+    if signed {
+        same_halves(op::TRUNCATE_SIGNED, bits, x as i128 as u128);
     }
 }
 
@@ -222,7 +248,7 @@ fn random_numbers_are_computed_as_the_processor_does() {
 
 #[test]
 fn numbers_at_the_ends_of_integers_are_cut_as_the_processor_does() {
-    for power in 0..70 {
+    for power in 0..128 {
         for near in -3..=3_i64 {
             for half in [0.0, 0.5, -0.5] {
                 let edge = two_to_the(power);

@@ -10,7 +10,7 @@ use super::PlanError;
 use super::expr::overflow;
 use super::expr::{Number, NumberKind, Operand, Resolver};
 use super::ir::{Failure, Ir, Spot, Spots, Test};
-use crate::debuginfo::types::TypeId;
+use crate::debuginfo::types::{TypeId, TypeKind};
 use crate::lang::ast::{BinaryOp, Expr, ExprKind, UnaryOp};
 
 /// Bytes of them.
@@ -132,8 +132,21 @@ impl Side {
         expr: &Expr,
         ty: TypeId,
     ) -> Result<Operand, PlanError> {
-        let wide = self.wide(resolver, expr)?;
-        Ok(place(wide.low, wide.high, ty))
+        let (low, high) = match resolver.float_of(expr, &self)? {
+            Some(number) => {
+                let signed = matches!(
+                    resolver.builder.resolve(ty).kind,
+                    TypeKind::Int { signed: true }
+                );
+                let half = |half| resolver.truncated(number.clone(), half, signed);
+                (half(float::LOWER), half(float::UPPER))
+            }
+            None => {
+                let wide = self.wide(resolver, expr)?;
+                (wide.low, wide.high)
+            }
+        };
+        Ok(place(low, high, ty))
     }
 
     const fn is_wide(&self) -> bool {

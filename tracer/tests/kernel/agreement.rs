@@ -360,10 +360,10 @@ fn float(random: &mut Random) -> u64 {
         0 => (random.below(2000) as f64 - 1000.0).to_bits(),
         1 => (any as i32 as f64 / 64.0).to_bits(),
         2 => u64::from((any as i16 as f32 / 3.0).to_bits()),
-        3 => any & !(0x7ff << 52) | (1023 - 40 + random.below(80)) << 52,
+        3 => any & !(0x7ff << 52) | (1023 - 40 + random.below(180)) << 52,
         4 => any & !(0x7ff << 52),
         5 => random.pick(&[0, 1 << 63, 0x7ff << 52, 0xfff << 52, (0x7ff << 52) + 1]),
-        6 => random.pick(&[8, 16, 32, 64, 1, 3]),
+        6 => random.pick(&[8, 16, 32, 64, 1, 128, 129]),
         _ => any,
     }
 }

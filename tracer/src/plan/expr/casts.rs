@@ -52,6 +52,9 @@ impl Written {
     /// The names that compilers give the type.
     fn names(&self) -> Vec<String> {
         let count = |wanted| self.name.split(' ').filter(|word| *word == wanted).count();
+        if count("__int128") == 1 && count("unsigned") == 1 {
+            return vec!["__int128 unsigned".into(), "unsigned __int128".into()];
+        }
         // Of those of more than a word; `char` is neither `signed char` nor `unsigned char`.
         let Some((_, signed)) = c_integer(&self.name).filter(|_| self.tag.is_none()) else {
             return vec![self.name.clone()];

@@ -182,7 +182,11 @@ impl Resolver<'_, '_> {
     ///
     /// # Errors
     /// It is one that cannot be computed with, or is nowhere.
-    pub(super) fn float_of(&self, expr: &Expr, side: &Side) -> Result<Option<Number>, PlanError> {
+    pub(in crate::plan) fn float_of(
+        &self,
+        expr: &Expr,
+        side: &Side,
+    ) -> Result<Option<Number>, PlanError> {
         match side {
             Side::Other(Operand::Number(number)) if number.kind == NumberKind::Float => {
                 Ok(Some(number.clone()))
@@ -335,6 +339,17 @@ impl Resolver<'_, '_> {
         self.as_float((inner, &side), size)
     }
 
+    /// The integer of so many bits, or half of one, that is a float's part before the point.
+    pub(in crate::plan) fn truncated(&self, number: Number, bits: u64, signed: bool) -> Ir {
+        let operation = match (self.is_c(), signed) {
+            (true, true) => float::TRUNCATE_SIGNED,
+            (true, false) => float::TRUNCATE_UNSIGNED,
+            (false, true) => float::TO_SIGNED,
+            (false, false) => float::TO_UNSIGNED,
+        };
+        Ir::float(operation, number.widened(), Ir::Const(bits))
+    }
+
     /// What an expression is as an integer of so many bytes: of a float its part before the point.
     ///
     /// One that has no place in the type is the nearest in Rust, and undefined in C and C++.
@@ -346,14 +361,7 @@ impl Resolver<'_, '_> {
     ) -> Result<Ir, PlanError> {
         let side = Side::new(self, inner)?;
         if let Some(number) = self.float_of(inner, &side)? {
-            let operation = match (self.is_c(), signed) {
-                (true, true) => float::TRUNCATE_SIGNED,
-                (true, false) => float::TRUNCATE_UNSIGNED,
-                (false, true) => float::TO_SIGNED,
-                (false, false) => float::TO_UNSIGNED,
-            };
-            let bits = Ir::Const(u64::from(size) * 8);
-            return Ok(Ir::float(operation, number.widened(), bits));
+            return Ok(self.truncated(number, u64::from(size) * 8, signed));
         }
         Ok(match side {
             Side::Wide(wide) => wide.narrowed(size, signed),

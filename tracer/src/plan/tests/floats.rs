@@ -106,6 +106,11 @@ fn fixture(language: Language, text: &str) -> Fixture {
         _ => fixture.add("[i32; 4]", 16, kind),
     };
     fixture.variable("a", array, at_frame(0));
+    for (name, signed) in [("i128", true), ("u128", false)] {
+        fixture.add(name, 16, TypeKind::Int { signed });
+    }
+    fixture.c_int("__int128", 16, true);
+    fixture.c_int("__int128 unsigned", 16, false);
     let enumerators = vec![("Idle".to_owned(), 0), ("Busy".to_owned(), 1)];
     let state = TypeKind::Enum {
         size: 1,
@@ -221,6 +226,52 @@ fn floats_become_integers_as_the_language_has_it() {
     assert_eq!(rust("x as i16", f64::NAN), "0");
     assert_eq!(rust("(x * 2.0) as i64 + 1", 1.75), "4");
     assert_eq!(c("(long)x % 4", 7.9), "3");
+}
+
+#[test]
+fn floats_become_integers_of_128_bits_and_back() {
+    let range = "<invalid value: a float outside of the integer's range>";
+    let power = 2_f64.powi(127);
+    for x in [
+        0.0,
+        -0.9,
+        3.7,
+        -3.7,
+        1e30,
+        -1e30,
+        power,
+        -power,
+        -power * 1.5,
+        power * 2.0,
+        f64::MAX,
+        f64::NEG_INFINITY,
+        f64::NAN,
+    ] {
+        let frame = numbers(x, x as f32);
+        let rust = |expression| shown(Language::Rust, expression, &frame);
+        assert_eq!(rust("x as i128"), (x as i128).to_string(), "{x}");
+        assert_eq!(rust("x as u128"), (x as u128).to_string(), "{x}");
+        assert_eq!(rust("g as i128"), (x as f32 as i128).to_string(), "{x}");
+        let back = (x as i128 as f64).to_string();
+        let shown_back = rust("x as i128 as f64");
+        assert_eq!(shown_back.parse::<f64>(), back.parse(), "{x}");
+        let c = |expression| shown(Language::C, expression, &frame);
+        let signed = (x >= -power && x < power).then(|| (x as i128).to_string());
+        let unsigned = (x > -1.0 && x < power * 2.0).then(|| (x as u128).to_string());
+        let wanted = |number: Option<String>| number.unwrap_or_else(|| range.to_owned());
+        assert_eq!(c("(__int128)x"), wanted(signed), "{x}");
+        assert_eq!(c("(unsigned __int128)x"), wanted(unsigned), "{x}");
+    }
+    assert_eq!(
+        shown(Language::Rust, "1e20 as u128", &numbers(0.0, 0.0)),
+        "100000000000000000000"
+    );
+    let condition = "log 0x0 \"hit\" if (__int128)x > 5";
+    assert_eq!(outcome(Language::C, condition, &numbers(1e30, 0.0)), "hit");
+    assert_eq!(
+        outcome(Language::C, condition, &numbers(1e39, 0.0)),
+        "Faulted"
+    );
 }
 
 #[test]
