@@ -295,6 +295,7 @@ impl Asm {
             Ir::Alu(operation, left, right) => self.binary(*operation, left, right, exits),
             Ir::Divide(operation, of, least) => self.divide(*operation, of, *least, exits),
             Ir::Float(operation, left, right) => self.float(*operation, left, right, exits),
+            Ir::FloatOrder(of) => self.float_order(of, exits),
             Ir::Wide(operation, of) => self.wide(*operation, of, exits),
             Ir::Truth(test) => {
                 let (no, end) = (self.label(), self.label());
@@ -441,6 +442,20 @@ impl Asm {
             _ => self.emit(op),
         }
         Ok(op.dst)
+    }
+
+    fn float_order(&mut self, of: &Ir, exits: &mut Exits) -> Result<u8, Unavailable> {
+        let bits = self.value(of, exits)?;
+        let (sign, dst) = (self.take()?, self.take()?);
+        self.alu_const(alu::SAR, sign, bits, 63);
+        // All bits of a negative number but its sign are turned: it is larger where they are less.
+        self.alu_const(alu::SHR, dst, sign, 1);
+        self.alu(alu::XOR, dst, dst, bits);
+        // The negative zero becomes the positive one, the other negative numbers move up with it.
+        self.alu(alu::SUB, dst, dst, sign);
+        self.give(bits);
+        self.give(sign);
+        Ok(dst)
     }
 
     fn wide(&mut self, operation: u32, of: &[Ir; 4], exits: &mut Exits) -> Result<u8, Unavailable> {

@@ -1,9 +1,9 @@
 //! Comparisons of floats, which eBPF has no instructions for.
 //!
-//! What is computed is compared by an op of the machine. What is only read needs none beside a
-//! number that is known, or another of its size: the bytes of IEEE numbers, with their sign made
-//! two's complement, stand in the order of the numbers; both zeroes are one number then, and what
-//! is no number is tested apart.
+//! An op of the machine compares any two. Beside a number that is known, what is read needs none:
+//! the bytes of IEEE numbers, with their sign made two's complement, stand in the order of the
+//! numbers, what is no number at both ends, and both zeroes are one. Each side is looked at once, so
+//! that it cannot change on the way.
 
 use tracer_common::op::{alu, cond, float};
 
@@ -45,7 +45,7 @@ pub(super) fn compare(
     Ok(pair.map(|(a, b)| computed(relation, a, b)))
 }
 
-/// The same of floats as they are in the program.
+/// The same of a float as it is in the program, and a number that is known.
 fn plain(
     resolver: &Resolver<'_, '_>,
     relation: u8,
@@ -61,11 +61,6 @@ fn plain(
         (Side::Known(double, single), Side::Value(b, size)) => {
             let known = beside(size, double, single);
             Some(with_known(mirrored(relation), b, size, known))
-        }
-        (Side::Value(a, size), Side::Value(b, other)) if size == other => {
-            let numbers = Test::And(Box::new(is_number(&a, size)), Box::new(is_number(&b, size)));
-            let ordered = Test::compare(order(relation), key(a), key(b));
-            Some(apart_from_nan(relation, numbers, ordered))
         }
         // In the type of both, whatever that is.
         (Side::Known(..), Side::Known(..)) | (Side::Value(..), Side::Value(..)) => None,
@@ -107,7 +102,7 @@ fn side(resolver: &Resolver<'_, '_>, (expr, seen): Seen<'_>) -> Option<Side> {
     };
     let number = resolver.number_at(expr, spots, *ty).ok()?;
     let is_known_size = matches!(number.size, 4 | 8);
-    (number.kind == NumberKind::Float && is_known_size && is_read(&number.ir)).then_some(())?;
+    (number.kind == NumberKind::Float && is_known_size).then_some(())?;
     let shift = 64 - u64::from(number.size) * 8;
     let bits = match shift {
         0 => number.ir,
@@ -116,35 +111,10 @@ fn side(resolver: &Resolver<'_, '_>, (expr, seen): Seen<'_>) -> Option<Side> {
     Some(Side::Value(bits, number.size))
 }
 
-/// Whether it is only read: what is compared here is looked at more than once.
-fn is_read(ir: &Ir) -> bool {
-    match ir {
-        Ir::Const(_) | Ir::Register(_) => true,
-        Ir::Load { .. } => true,
-        Ir::Extend { of, .. } => is_read(of),
-        Ir::Guard(_, _, then) => is_read(then),
-        _ => false,
-    }
-}
-
-/// Signed numbers that stand in the order of the floats.
-fn key(bits: Ir) -> Ir {
-    let sign = Ir::alu(alu::SAR, bits.clone(), Ir::Const(63));
-    let flipped = Ir::alu(alu::SHR, sign.clone(), Ir::Const(1));
-    let ordered = Ir::alu(alu::XOR, bits, flipped);
-    // The negative zero becomes the positive one, the other negative numbers move up with it.
-    Ir::alu(alu::SUB, ordered, sign)
-}
-
+/// The signed number in whose order the floats stand.
 fn key_of(bits: u64) -> u64 {
     let sign = ((bits as i64) >> 63) as u64;
     (bits ^ (sign >> 1)).wrapping_sub(sign)
-}
-
-/// Not "not a number".
-fn is_number(bits: &Ir, size: u8) -> Test {
-    let magnitude = Ir::alu(alu::AND, bits.clone(), Ir::Const(u64::MAX >> 1));
-    Test::compare(cond::LE, magnitude, Ir::Const(bits_of(f64::INFINITY, size)))
 }
 
 /// Bytes of a float that both sizes have, in the high end of 64 bits.
@@ -157,52 +127,35 @@ fn bits_of(value: f64, size: u8) -> u64 {
 }
 
 fn with_known(relation: u8, bits: Ir, size: u8, known: f64) -> Test {
-    let numbers = is_number(&bits, size);
     if known.is_nan() {
         return Test::Known(relation == cond::NE);
     }
-    if size == 8 || f64::from(known as f32) == known {
-        let at = Ir::Const(key_of(bits_of(known, size)));
-        return apart_from_nan(
-            relation,
-            numbers,
-            Test::compare(order(relation), key(bits), at),
-        );
-    }
-    // Between two floats of 4 bytes: above the lower, below the upper, and equal to none.
     let near = known as f32;
-    let upper = if f64::from(near) > known {
-        near
-    } else {
-        near.next_up()
+    let exact = size == 8 || f64::from(near) == known;
+    // Between two floats of 4 bytes: above the lower, below the upper, and equal to none.
+    let relation = match relation {
+        _ if exact => relation,
+        cond::EQ | cond::NE => return Test::Known(relation == cond::NE),
+        cond::LT | cond::LE => cond::LT,
+        _ => cond::GE,
     };
-    let at = Ir::Const(key_of(bits_of(f64::from(upper), size)));
-    let test = match relation {
-        cond::EQ => return Test::Known(false),
-        cond::NE => return Test::Known(true),
-        cond::LT | cond::LE => Test::compare(cond::SLT, key(bits), at),
-        _ => Test::compare(cond::SGE, key(bits), at),
+    let beside = match exact {
+        true => known,
+        false if f64::from(near) > known => near.into(),
+        false => near.next_up().into(),
     };
-    apart_from_nan(relation, numbers, test)
-}
-
-/// What is no number is not equal to anything, and in no order.
-fn apart_from_nan(relation: u8, numbers: Test, ordered: Test) -> Test {
-    if relation == cond::NE {
-        Test::Or(Box::new(numbers.negate()), Box::new(ordered))
-    } else {
-        Test::And(Box::new(numbers), Box::new(ordered))
-    }
-}
-
-const fn order(relation: u8) -> u8 {
-    match relation {
-        cond::LT => cond::SLT,
-        cond::LE => cond::SLE,
-        cond::GT => cond::SGT,
-        cond::GE => cond::SGE,
-        other => other,
-    }
+    let of = |value| key_of(bits_of(value, size));
+    let (least, at, most) = (of(f64::NEG_INFINITY), of(beside), of(f64::INFINITY));
+    let key = Ir::FloatOrder(Box::new(bits));
+    // As unsigned numbers counted from one end, what is beyond the other is beyond all, too.
+    let (relation, from, to) = match relation {
+        cond::LT | cond::LE => (relation, least, at),
+        cond::GT => (cond::LT, at.wrapping_add(1), most.wrapping_add(1)),
+        cond::GE => (cond::LE, at, most),
+        _ => (relation, 0, at),
+    };
+    let key = Ir::alu(alu::SUB, key, Ir::Const(from));
+    Test::compare(relation, key, Ir::Const(to.wrapping_sub(from)))
 }
 
 const fn mirrored(relation: u8) -> u8 {

@@ -130,6 +130,9 @@ pub(super) enum Ir {
     Divide(u32, Box<[Ir; 2]>, Option<u64>),
     /// `float::…` of two; one that has no result fails as a [`Failure::Range`].
     Float(u32, Box<Ir>, Box<Ir>),
+    /// A signed number for the bytes of a float in the high end: they stand in the order of the floats, what is
+    /// no number beyond both ends, and both zeroes are 0.
+    FloatOrder(Box<Ir>),
     /// `wide::…` of two, each its lower and its upper half; fails as [`Ir::Divide`] does.
     Wide(u32, Box<[Ir; 4]>),
     /// 1 when the test holds, 0 when not.

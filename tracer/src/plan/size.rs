@@ -23,6 +23,7 @@ impl Ir {
             Self::Load { address: of, .. }
             | Self::Extend { of, .. }
             | Self::NonNull(of)
+            | Self::FloatOrder(of)
             | Self::Below(of, ..) => of.fits(left),
             Self::Alu(_, a, b) => a.fits(left) && b.fits(left),
             Self::Divide(_, of, _) => of.iter().all(|one| one.fits(left)),

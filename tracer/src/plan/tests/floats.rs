@@ -1,5 +1,7 @@
 //! Floats by the machine's integers, against the processor's floats.
 
+use tracer_common::op::LOAD;
+
 use super::fixture::{Fixture, int};
 use super::random::numbers::{self, Random};
 use super::{Machine, Outcome, RBP, STACK, at_frame, stack};
@@ -70,6 +72,42 @@ fn floats_compare_as_the_processor_compares_them() {
                     assert_eq!(in_c == "hit", wanted, "{c} {sign} {b}: {in_c}");
                 }
             }
+        }
+    }
+}
+
+#[test]
+fn floats_beside_a_number_are_read_once_and_no_number_is_beside_none() {
+    let nans = [
+        f64::NAN.to_bits(),
+        u64::MAX,
+        0x7ff0 << 48 | 1,
+        0xfff0 << 48 | 1,
+    ];
+    for sign in ["==", "!=", "<", "<=", ">", ">="] {
+        for known in [
+            "0.0",
+            "-1.5",
+            "1e300",
+            "-1e300",
+            "1e308 * 10.0",
+            "-1e308 * 10.0",
+        ] {
+            for bits in nans {
+                for condition in [format!("x {sign} {known}"), format!("{known} {sign} x")] {
+                    let hit = decide(&condition, 8, &bits.to_le_bytes());
+                    assert_eq!(hit, sign == "!=", "{condition}, {bits:x}");
+                    let single = f32::from_bits((bits >> 32) as u32 | 1);
+                    let hit = decide(&condition, 4, &single.to_le_bytes());
+                    assert_eq!(hit, sign == "!=", "{condition}, {single}");
+                }
+            }
+        }
+        for condition in [format!("x {sign} 0.5"), format!("x {sign} x")] {
+            let text = format!("log 0x0 \"hit\" if {condition}");
+            let plan = fixture(Language::Rust, &text).plan().expect("compiles");
+            let loads = plan.ops.iter().filter(|op| op.code == LOAD).count();
+            assert_eq!(loads, condition.matches('x').count(), "{condition}");
         }
     }
 }
