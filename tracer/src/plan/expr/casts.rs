@@ -180,6 +180,7 @@ impl Resolver<'_, '_> {
                 TypeKind::Struct(_) | TypeKind::Union(_) => {
                     format!("a pointer to it can be cast to: `*({ty} *)p`")
                 }
+                TypeKind::Bool => "a comparison is a truth: `x != 0`".into(),
                 TypeKind::Float => "casts to floats are to those of four and of eight bytes".into(),
                 _ => "casts are to integers, floats, enums and pointers".into(),
             };

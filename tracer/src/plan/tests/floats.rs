@@ -471,6 +471,18 @@ fn floats_that_a_language_has_no_operator_for_say_what_it_has() {
             "an enum does not become a float in Rust",
             Some("an integer does: `x as i64 as f64`"),
         ),
+        (
+            Rust,
+            "x as bool",
+            "no cast to `bool`",
+            Some("a comparison is a truth: `x != 0`"),
+        ),
+        (
+            Rust,
+            "x as char",
+            "a float is no integer",
+            Some("`x as i64` is its integer part"),
+        ),
         (C, "(double)p", "a pointer is no float", None),
         (
             C,
