@@ -54,6 +54,14 @@
 //!   for: compilers do not know where in another function anything is, and parts
 //!   of one function in two sections are reached by four bytes. Calls return
 //!   behind a call, and no call is crossed; the same holds for `setjmp`.
+//! - The code is one sequence of instructions, which nothing enters beside its
+//!   instructions. That is checked by all that is known to lead there: each
+//!   branch, each landing pad, each statement of the line table is at one. Then
+//!   four bytes somewhere in code that would lead into the middle of an
+//!   instruction are no displacement, and the first word of a jump table that
+//!   would lead there is behind the table's end (which nothing else says).
+//!   Where one of these is beside an instruction (as a branch past a `lock`
+//!   prefix is), such bytes and words count like all others.
 //!   Functions whose code does not decode to the end, which compute jumps in
 //!   ways not understood, or were not compiled from Rust, C or C++ are left alone.
 //! - Backwards there is one more way: when A is reached only by one direct

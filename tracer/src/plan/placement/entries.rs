@@ -1,7 +1,8 @@
 //! Where a module's code can be entered from elsewhere: every address that
 //! something in its bytes could lead to.
 //!
-//! This is a set that is too large, never too small. The bytes of a branch, call
+//! This is a set that is too large, never too small; [`super::run`] tells which of it
+//! cannot be. The bytes of a branch, call
 //! or `lea` that leads into code count wherever they stand, in the middle of an
 //! instruction too; so do four bytes that are the address itself, where the
 //! linker fixed addresses, and every aligned eight bytes of data that
@@ -28,7 +29,11 @@ const MAX_DATA: u64 = 2 << 30;
 /// Every address of a module that something outside of the straight flow of
 /// its code could lead to, sorted.
 #[derive(Debug, Default)]
-pub(super) struct Entries(Vec<u64>);
+pub(super) struct Entries {
+    all: Vec<u64>,
+    /// Those that are no four bytes somewhere in code, which may be anything.
+    named: Vec<u64>,
+}
 
 impl Entries {
     /// Reads the whole module. `None` when it is too large.
@@ -59,7 +64,7 @@ impl Entries {
             code.iter().map(|(_, end)| *end).max()?,
         );
         let span = high.checked_sub(low)?;
-        let mut found = Vec::new();
+        let (mut found, mut named) = (Vec::new(), Vec::new());
         for segment in segments {
             let length = usize::try_from(segment.file_size).ok()?;
             let bytes = module.initial_bytes(segment.address, length)?;
@@ -69,27 +74,38 @@ impl Entries {
                     addresses(bytes, (low, span), &mut found);
                 }
             }
-            pointers(bytes, segment.address.0, (low, span), &mut found);
+            pointers(bytes, segment.address.0, (low, span), &mut named);
         }
         let function = |kind| matches!(kind, SymbolKind::Function | SymbolKind::Indirect);
         let symbols = module.symbols().filter(|symbol| function(symbol.kind));
-        found.extend(symbols.map(|symbol| symbol.address.0));
+        named.extend(symbols.map(|symbol| symbol.address.0));
+        found.extend_from_slice(&named);
         found.sort_unstable();
-        Some(Self(found))
+        named.sort_unstable();
+        Some(Self { all: found, named })
     }
 
     /// How many things could lead to `address`.
     pub(super) fn count_at(&self, address: LinkAddr) -> usize {
-        let first = self.0.partition_point(|entry| *entry < address.0);
-        let after = self.0.partition_point(|entry| *entry <= address.0);
+        let first = self.all.partition_point(|entry| *entry < address.0);
+        let after = self.all.partition_point(|entry| *entry <= address.0);
         after.saturating_sub(first)
     }
 
     /// Whether any of them is behind `after`, up to `last`.
     pub(super) fn any_between(&self, after: LinkAddr, last: LinkAddr) -> bool {
-        let next = self.0.partition_point(|entry| *entry <= after.0);
-        self.0.get(next).is_some_and(|entry| *entry <= last.0)
+        any_between(&self.all, after, last)
     }
+
+    /// The same of those that are more than four bytes in code.
+    pub(super) fn any_named_between(&self, after: LinkAddr, last: LinkAddr) -> bool {
+        any_between(&self.named, after, last)
+    }
+}
+
+fn any_between(entries: &[u64], after: LinkAddr, last: LinkAddr) -> bool {
+    let next = entries.partition_point(|entry| *entry <= after.0);
+    entries.get(next).is_some_and(|entry| *entry <= last.0)
 }
 
 /// Where each four bytes lead that follow the opcode of a branch, of a call, or of

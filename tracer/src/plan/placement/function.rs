@@ -29,6 +29,9 @@ pub(super) struct Function {
     branches: Vec<(u64, u64)>,
     /// Where jump tables lead; also in `targets`.
     table_entries: Vec<u64>,
+    /// Every branch, landing pad and statement in it is at one of its instructions: what was
+    /// decoded one behind the other is what is executed, not bytes beside it.
+    pub(super) in_step: bool,
     /// Jumps to addresses that are computed.
     pub(super) computed: Vec<LinkAddr>,
     /// For each instruction, whether an address of the frame may be known outside of it.
@@ -62,12 +65,14 @@ impl Function {
             targets: Vec::new(),
             branches: Vec::new(),
             table_entries: Vec::new(),
+            in_step: false,
             computed: Vec::new(),
             published: Vec::new(),
         };
         function.find_branches();
-        function.tables(module, &ranges)?;
         let pads = module.landing_pads(&ranges).ok_or(Stay::LandingPads)?;
+        function.in_step = function.is_in_step(module, &ranges, &pads);
+        function.tables(module, &ranges)?;
         function.targets.extend(pads.iter().map(|pad| pad.0));
         function.targets.sort_unstable();
         function.branches.sort_unstable();
@@ -147,13 +152,27 @@ impl Function {
         }
     }
 
+    fn is_in_step(&self, module: &Module, ranges: &[(u64, u64)], pads: &[LinkAddr]) -> bool {
+        let is_instruction = |address: u64| self.index_of(LinkAddr(address)).is_some();
+        let mut branches = self.targets.iter().filter(|to| inside(ranges, **to));
+        branches.all(|target| is_instruction(*target))
+            && pads.iter().all(|pad| is_instruction(pad.0))
+            && ranges.iter().all(|(begin, end)| {
+                let last = LinkAddr(end.saturating_sub(1));
+                let rows = module.statements_between(LinkAddr(*begin), last);
+                rows.iter().all(|row| is_instruction(row.address.0))
+            })
+    }
+
     /// Adds where the function's jump tables lead, when it jumps to an address
     /// that it computes.
     ///
     /// Tables of addresses are in [`super::entries`]. What is left are tables of
     /// differences: each from the table's own beginning, which is loaded by a
     /// `lea`. Every such `lea` is taken for one, and read until an entry leaves
-    /// the function: that is too much, never too little.
+    /// the function, or leads into the middle of an instruction where those are
+    /// known for certain: that is too much, never too little. A case that cannot
+    /// come may lead to the very end of the function, where nothing is.
     fn tables(&mut self, module: &Module, ranges: &[(u64, u64)]) -> Result<(), Stay> {
         let computed = |instruction: &Instruction| {
             instruction.code() == Code::Jmp_rm64 && instruction.op0_kind() == OpKind::Register
@@ -209,6 +228,12 @@ impl Function {
             let difference = i64::from(i32::from_le_bytes([a, b, c, d]));
             let target = table.wrapping_add(difference as u64);
             if !inside(ranges, target) {
+                if ranges.iter().any(|(_, end)| *end == target) {
+                    continue;
+                }
+                break;
+            }
+            if self.in_step && self.index_of(LinkAddr(target)).is_none() {
                 break;
             }
             self.targets.push(target);

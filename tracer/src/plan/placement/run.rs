@@ -15,7 +15,7 @@ use crate::address::{Bias, LinkAddr};
 use crate::debuginfo::Module;
 
 /// Instructions that a probe is carried across, at most.
-const MAX_STEPS: usize = 48;
+const MAX_STEPS: usize = 128;
 
 /// Bytes below the stack pointer that belong to the function: the red zone of the ABI.
 const RED_ZONE: i64 = 128;
@@ -214,8 +214,18 @@ impl<'a> Run<'a> {
         Some((state, site))
     }
 
+    /// Whether anything leads behind `after`, where an instruction is, up to `last`, which is in it
+    /// or at the next one.
     pub(super) fn entered(&self, after: LinkAddr, last: LinkAddr) -> bool {
-        self.function.any_target_between(after, last) || self.entries.any_between(after, last)
+        if self.function.any_target_between(after, last) {
+            return true;
+        }
+        if !self.function.in_step {
+            return self.entries.any_between(after, last);
+        }
+        // Four bytes that lead into the middle of an instruction are no branch.
+        let at_next = last > after && self.function.index_of(last).is_some();
+        self.entries.any_named_between(after, last) || at_next && self.entries.count_at(last) > 0
     }
 
     /// Checks that an instruction can be crossed, and does what it does.

@@ -211,6 +211,26 @@ fn run_that_is_entered_is_not_crossed() {
 }
 
 #[test]
+fn word_or_byte_that_leads_into_an_instruction_is_no_way_there() {
+    let code = Code::build();
+    assert_eq!(code.place("table_end", 5, &nothing()), Ok(7));
+    assert_eq!(code.place("bytes_inside", 0, &nothing()), Ok(2));
+    // Where the instructions are not certain, or it is more than some bytes.
+    for (function, site) in [
+        ("table_branch_beside", 8),
+        ("table_statement_beside", 6),
+        ("table_landing_beside", 7),
+        ("bytes_inside_beside", 3),
+        ("pointer_inside", 0),
+        // The end of the function is no end of the table.
+        ("table_no_case", 5),
+    ] {
+        let place = code.place(function, site, &nothing());
+        assert_eq!(place, Err(Stay::Entered), "{function}");
+    }
+}
+
+#[test]
 fn only_way_to_a_site_is_the_same_moment() {
     let code = Code::build();
     assert_eq!(code.place("only_jump", 2, &nothing()), Ok(0));
