@@ -7,15 +7,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tracer::address::Bias;
-use tracer::debuginfo::place::{Binary, Expr as PlaceExpr, Place, Register, Source, Term};
+use tracer::debuginfo::place::{Place, Register, Source};
 use tracer::debuginfo::types::{Language, Type, TypeId, TypeKind, TypeSource};
 use tracer::debuginfo::variable::{Variable, VariableKind};
 use tracer::lang::parse_probe;
-use tracer::plan::{Limits, Plan, PlanInput, compile};
-use tracer::redact::Redactor;
+use tracer::plan::Plan;
 use tracer::reference::{Machine, Outcome, Regions};
 
+use crate::support::compiled::{RDI, at_frame, compiled};
 use crate::support::expressions::{
     FRAME, Fault, VARIABLES, bare, evaluate, frame, guarded, holds, number, print, truth,
     variable_named,
@@ -31,8 +30,7 @@ const BATCH: usize = 400;
 /// Calls of each language; two thousand expressions.
 const BATCHES: u64 = 5;
 const RING: u32 = 4 << 20;
-/// DWARF numbers of `rdi`, which has the address of the frames, and of registers that variables are in.
-const RDI: u8 = 5;
+/// DWARF numbers of registers that variables are in.
 const RSI: u8 = 4;
 const RDX: u8 = 1;
 const RCX: u8 = 2;
@@ -126,23 +124,9 @@ impl Case {
             .collect();
         let spec = parse_probe(&text).unwrap_or_else(|error| panic!("{text}: {error:?}"));
         assert_eq!(spec.condition.as_ref().map(bare), condition, "{text}");
-        let plan = compile(&PlanInput {
-            source: &Integers(language),
-            language,
-            bias: Bias(0),
-            neighbours: &Vec::new,
-            tls: None,
-            variables: &variables,
-            statics: &|_| None,
-            types: &|_| Vec::new(),
-            spec: &spec,
-            limits: Limits::default(),
-            returned: None,
-            redactor: &Redactor::default(),
-        });
         Self {
             language,
-            plan: plan.unwrap_or_else(|error| panic!("{text}: {error}")),
+            plan: compiled(&text, &Integers(language), language, &variables),
             text,
             condition,
             value,
@@ -192,14 +176,6 @@ fn integer(name: &str, ty: TypeId, place: Place) -> Variable {
         counts: Vec::new(),
         shadow: 1,
     }
-}
-
-fn at_frame(offset: usize) -> Place {
-    Place::whole(Source::Memory(PlaceExpr(vec![
-        Term::Register(Register(RDI)),
-        Term::Const(offset as u64),
-        Term::Binary(Binary::Add),
-    ])))
 }
 
 /// Whether a message is what is wanted.

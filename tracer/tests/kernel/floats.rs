@@ -5,14 +5,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tracer::address::Bias;
-use tracer::debuginfo::place::{Binary, Expr as PlaceExpr, Place, Register, Source, Term};
 use tracer::debuginfo::types::{Language, Type, TypeId, TypeKind, TypeSource};
 use tracer::debuginfo::variable::{Variable, VariableKind};
-use tracer::lang::parse_probe;
-use tracer::plan::{Limits, Plan, PlanInput, compile};
-use tracer::redact::Redactor;
+use tracer::plan::Plan;
 
+use crate::support::compiled::{at_frame, compiled};
 use crate::support::floats::{VARIABLES, Values, holds};
 use crate::support::random::Random;
 use crate::support::rig::{Rig, UNLIMITED, Way, emulated};
@@ -25,8 +22,6 @@ const BATCHES: u64 = 4;
 const RING: u32 = 1 << 20;
 /// Bytes of the variables of one expression.
 const FRAME: usize = 40;
-/// DWARF number of `rdi`, which has the address of the frames.
-const RDI: u8 = 5;
 
 /// The types of the variables in a language, by the variables' numbers.
 struct Types(Language);
@@ -81,7 +76,6 @@ impl Case {
             (String::new(), true)
         };
         let text = format!("log 0x0 \"{{{shown}}}\"{test}");
-        let spec = parse_probe(&text).unwrap_or_else(|error| panic!("{text}: {error:?}"));
         let variables: Vec<Variable> = (0..)
             .zip(VARIABLES)
             .map(|(id, (name, _, at))| Variable {
@@ -94,35 +88,13 @@ impl Case {
                 shadow: 1,
             })
             .collect();
-        let plan = compile(&PlanInput {
-            source: &Types(language),
-            language,
-            bias: Bias(0),
-            neighbours: &Vec::new,
-            tls: None,
-            variables: &variables,
-            statics: &|_| None,
-            types: &|_| Vec::new(),
-            spec: &spec,
-            limits: Limits::default(),
-            returned: None,
-            redactor: &Redactor::default(),
-        });
         Self {
-            plan: plan.unwrap_or_else(|error| panic!("{text}: {error}")),
+            plan: compiled(&text, &Types(language), language, &variables),
             text,
             frame: values.frame(),
             wanted: is_sent.then(|| value.shown()),
         }
     }
-}
-
-fn at_frame(offset: usize) -> Place {
-    Place::whole(Source::Memory(PlaceExpr(vec![
-        Term::Register(Register(RDI)),
-        Term::Const(offset as u64),
-        Term::Binary(Binary::Add),
-    ])))
 }
 
 /// Attaches a batch, passes it once, and compares. Gives how many were sent.

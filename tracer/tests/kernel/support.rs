@@ -1,5 +1,6 @@
 //! What the tests share.
 
+pub(crate) mod compiled;
 pub(crate) mod expressions;
 pub(crate) mod floats;
 #[path = "../end_to_end/support/needs.rs"]
