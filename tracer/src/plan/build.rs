@@ -584,8 +584,10 @@ impl<'a> Builder<'a> {
         } else {
             kind != PointerKind::Raw
         };
+        // Of what leads to no type, as `&()` does, there is the address to show.
+        let bare = || Err(Unavailable::Unsupported("no type".into()));
         let Some(target) = target else {
-            return self.pointer_to(Err(Unavailable::Unsupported("no type".into())), transparent);
+            return self.pointer_to(bare(), false);
         };
         let pointee = self.resolve(target);
         match &pointee.kind {
@@ -608,10 +610,7 @@ impl<'a> Builder<'a> {
                     }));
                 }
             }
-            TypeKind::Void => {
-                let nothing = Err(Unavailable::Unsupported("no type".into()));
-                return self.pointer_to(nothing, transparent);
-            }
+            TypeKind::Void => return self.pointer_to(bare(), false),
             _ => {}
         }
         // A raw pointer shows one level of what it points to.

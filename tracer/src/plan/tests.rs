@@ -126,6 +126,16 @@ fn raw_pointer_shows_its_address_and_one_level() {
 }
 
 #[test]
+fn reference_to_what_has_no_type_shows_its_address() {
+    let mut fixture = Fixture::default();
+    let unit = fixture.reserve();
+    let reference = fixture.reference(unit, "&()");
+    fixture.variable("nothing", reference, at_frame(0));
+    let bytes = 0x5000u64.to_le_bytes();
+    assert_eq!(run(&fixture, &stack(&bytes)), "nothing = 0x5000");
+}
+
+#[test]
 fn pieces_show_what_is_there() {
     let mut fixture = Fixture::default();
     let ty = point(&mut fixture);
