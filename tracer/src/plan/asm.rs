@@ -316,6 +316,14 @@ impl Asm {
             Ir::Choose(test, yes, no) => self.choice(test, yes, no, exits),
             Ir::NonNull(of) => self.unless(of, (cond::EQ, 0), Failure::Null, exits),
             Ir::Below(of, limit, failure) => self.unless(of, (cond::GE, *limit), *failure, exits),
+            Ir::Within(of, failure) => {
+                let [of, limit] = &**of;
+                let exit = exits.label(self, *failure);
+                let (value, limit) = (self.value(of, exits)?, self.value(limit, exits)?);
+                self.jump_if(value, cond::GE, limit, exit);
+                self.give(limit);
+                Ok(value)
+            }
         }
     }
 

@@ -143,6 +143,8 @@ pub(super) enum Ir {
     NonNull(Box<Ir>),
     /// The same, which must be below a limit.
     Below(Box<Ir>, u64, Failure),
+    /// The first, which must be below the second.
+    Within(Box<[Ir; 2]>, Failure),
     /// The first when the test holds, else the second; the other is not computed.
     Choose(Box<Test>, Box<Ir>, Box<Ir>),
 }

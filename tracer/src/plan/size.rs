@@ -26,7 +26,7 @@ impl Ir {
             | Self::FloatOrder(of)
             | Self::Below(of, ..) => of.fits(left),
             Self::Alu(_, a, b) => a.fits(left) && b.fits(left),
-            Self::Divide(_, of, _) => of.iter().all(|one| one.fits(left)),
+            Self::Divide(_, of, _) | Self::Within(of, _) => of.iter().all(|one| one.fits(left)),
             // Some hundred instructions of the processor each.
             Self::Float(_, a, b) => took(left, COMPUTING) && a.fits(left) && b.fits(left),
             Self::Wide(_, of) => took(left, COMPUTING) && of.iter().all(|one| one.fits(left)),

@@ -1,9 +1,9 @@
 //! Elements of arrays and collections: by index, in bounds, and how many there are.
 
-use tracer_common::op::{alu, cond};
+use tracer_common::op::alu;
 
 use super::super::build::Builder;
-use super::super::ir::{Failure, Ir, Spot, Spots, Test, divide};
+use super::super::ir::{Failure, Ir, Spot, Spots, divide};
 use super::super::{PlanError, names};
 use super::{DEREFS, Number, NumberKind, Operand, Resolver, is_address};
 use crate::debuginfo::types::{Language, StructType, Type, TypeId, TypeKind};
@@ -138,22 +138,17 @@ impl Resolver<'_, '_> {
         let Some(stride) = self.builder.size(element) else {
             return Err(PlanError::at(expr, "elements of unknown size"));
         };
-        let (index, count) = match count {
-            Some(Ir::Const(count)) => (in_bounds(expr, index.ir, count)?, None),
-            count => (index.ir, count),
-        };
-        let guard = |ir: Ir| match &count {
-            Some(count) => {
-                let test = Test::compare(cond::LT, index.clone(), count.clone());
-                Ir::Guard(Box::new(test), Failure::Bounds, Box::new(ir))
-            }
-            None => ir,
+        let index = match count {
+            Some(Ir::Const(count)) => in_bounds(expr, index.ir, count)?,
+            // Looked at once, so that it cannot change between the test and its use.
+            Some(count) => Ir::Within(Box::new([index.ir, count]), Failure::Bounds),
+            None => index.ir,
         };
         let Elements::At(spots) = first;
         let spots = match (&index, spots.address()) {
             (_, Some(address)) => {
                 let offset = Ir::alu(alu::MUL, index.clone(), Ir::Const(stride));
-                let address = guard(Ir::alu(alu::ADD, address.clone(), offset));
+                let address = Ir::alu(alu::ADD, address.clone(), offset);
                 Spots::whole(stride, Spot::Memory(address))
             }
             (Ir::Const(index), None) => spots.project(index.saturating_mul(stride), stride),

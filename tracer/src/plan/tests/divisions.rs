@@ -2,7 +2,7 @@
 
 use tracer_common::op::LOAD;
 
-use super::fixture::{Fixture, int};
+use super::fixture::{Fixture, int, member, raw, structure};
 use super::{Machine, Outcome, RBP, STACK, at_frame, stack};
 use crate::debuginfo::types::{Language, TypeKind};
 use crate::plan::{Plan, PlanError};
@@ -35,6 +35,13 @@ fn plan(language: Language, text: &str) -> Result<Plan, PlanError> {
     };
     let row = fixture.add("[i64; 10]", 80, row);
     fixture.variable("row", row, at_frame(-8));
+    let data = raw(&mut fixture, int(8, true));
+    let parts = vec![
+        member("data_ptr", data, 0),
+        member("length", int(8, false), 8),
+    ];
+    let slice = fixture.add("&[i64]", 16, TypeKind::Struct(structure(parts)));
+    fixture.variable("slice", slice, at_frame(0));
     fixture.probe(text);
     fixture.plan()
 }
@@ -157,11 +164,16 @@ fn overflow_that_is_known_is_refused() {
 #[test]
 fn what_is_tested_is_read_once() {
     let loads = |plan: &Plan| plan.ops.iter().filter(|op| op.code == LOAD).count();
-    for (expression, wanted) in [("long / by", 2), ("word % by", 2), ("row[by]", 1)] {
+    for (expression, wanted) in [
+        ("long / by", 2),
+        ("word % by", 2),
+        ("row[by]", 1),
+        ("slice[by]", 3),
+    ] {
         let text = format!("log 0x0 \"{{{expression} + 1}}\"");
         let plan = plan(Language::Rust, &text).expect("compiles");
         // What the index leads to is read, too.
-        let element = usize::from(expression.starts_with("row"));
+        let element = usize::from(expression.ends_with(']'));
         assert_eq!(loads(&plan), wanted + element, "{expression}");
     }
     check(Language::Rust, "row[by]", 3, "7");
