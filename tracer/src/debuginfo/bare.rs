@@ -24,9 +24,13 @@ const MAX_NAMED: usize = 1 << 12;
 /// Cold parts of one function.
 const MAX_COLD: usize = 8;
 
+/// What is behind a function's name in that of its cold part: `f.cold`, `f.cold.1`.
+const COLD: &[u8] = b".cold";
+
 /// A function that only a symbol names.
 #[derive(Clone, Debug)]
 struct Bare {
+    /// Demangled.
     name: String,
     entry: LinkAddr,
     /// Bytes; 0 is unknown.
@@ -93,22 +97,21 @@ impl Module {
     /// The function without debug information that begins at `entry`, as a site.
     #[must_use]
     pub fn bare_site_at(&self, entry: LinkAddr) -> Option<Site> {
-        let bare = self.bare(&self.function_at(entry)?)?;
+        let bare = self.bare(&self.function_at(entry)?, |_| true)?;
         Some(bare.site(entry, None))
     }
 
     /// Names and entries of the functions without debug information whose names fit.
     pub fn bare_functions(&self, fits: impl Fn(&str) -> bool) -> BTreeMap<LinkAddr, String> {
         self.symbols()
-            .filter_map(|symbol| self.bare(&symbol))
-            .filter(|bare| fits(&bare.name))
+            .filter_map(|symbol| self.bare(&symbol, &fits))
             .map(|bare| (bare.entry, bare.name))
             .collect()
     }
 
     /// The code of the function without debug information that begins at `entry`.
     pub(super) fn bare_code_at(&self, entry: LinkAddr) -> Option<FunctionCode> {
-        let bare = self.bare(&self.function_at(entry)?)?;
+        let bare = self.bare(&self.function_at(entry)?, |_| true)?;
         let range = |(begin, end)| (LinkAddr(begin), LinkAddr(end));
         Some(FunctionCode {
             entry,
@@ -127,21 +130,22 @@ impl Module {
         };
         self.symbols()
             .filter(may_be)
-            .filter_map(|symbol| self.bare(&symbol))
-            .filter(|bare| wanted.matches(&bare.name))
+            .filter_map(|symbol| self.bare(&symbol, |name| wanted.matches(name)))
             .take(MAX_NAMED)
             .map(|bare| (bare.entry, bare))
             .collect()
     }
 
-    /// The function of a symbol, where it is one that has no debug information.
-    fn bare(&self, symbol: &Symbol<'_>) -> Option<Bare> {
+    /// The function of a symbol, where it is one whose name fits, and has no debug information.
+    fn bare(&self, symbol: &Symbol<'_>, fits: impl Fn(&str) -> bool) -> Option<Bare> {
         let is_function = symbol.kind == SymbolKind::Function && self.is_code(symbol.address);
-        if !is_function || self.is_described(symbol.address) {
+        if !is_function || is_cold(symbol) {
             return None;
         }
-        Some(Bare {
-            name: demangle(unversioned(symbol.name)),
+        let name = demangle(symbol.unversioned());
+        // Last, since it may have to read a unit.
+        (fits(&name) && !self.is_described(symbol.address)).then(|| Bare {
+            name,
             entry: symbol.address,
             size: symbol.size,
         })
@@ -154,22 +158,29 @@ impl Module {
             .is_some_and(|code| code.innermost(address).is_some())
     }
 
-    /// The symbol of a function that begins there.
+    /// The symbol of a function that begins there. (A cold part is not one.)
     fn function_at(&self, entry: LinkAddr) -> Option<Symbol<'_>> {
         self.symbols_at(entry)
-            .find(|symbol| symbol.kind == SymbolKind::Function)
+            .find(|symbol| symbol.kind == SymbolKind::Function && !is_cold(symbol))
     }
 
     /// A function's code: its symbol's, and that of its cold part where that has one (`f.cold`).
     fn parts(&self, bare: &Bare) -> Vec<(u64, u64)> {
         let mut parts = vec![(bare.entry.0, bare.entry.0.saturating_add(bare.size))];
-        let cold = format!("{}.cold", bare.name);
-        let is_cold = |symbol: &Symbol<'_>| {
-            symbol.kind == SymbolKind::Function
-                && symbol.name.starts_with(cold.as_bytes())
+        // By the mangled names, of which it may have several.
+        let names: Vec<&[u8]> = self
+            .symbols_at(bare.entry)
+            .map(|symbol| symbol.unversioned())
+            .collect();
+        let is_part = |symbol: &Symbol<'_>| {
+            is_cold(symbol)
                 && self.is_code(symbol.address)
+                && names.iter().any(|name| {
+                    let rest = symbol.name.strip_prefix(*name);
+                    rest.is_some_and(|rest| rest.starts_with(COLD))
+                })
         };
-        for symbol in self.symbols().filter(is_cold).take(MAX_COLD) {
+        for symbol in self.symbols().filter(is_part).take(MAX_COLD) {
             let begin = symbol.address.0;
             parts.push((begin, begin.saturating_add(symbol.size)));
         }
@@ -221,7 +232,7 @@ fn no_function(pattern: &str) -> SiteError {
     }
 }
 
-/// `malloc` of `malloc@@GLIBC_2.2.5`.
-fn unversioned(name: &[u8]) -> &[u8] {
-    name.split(|byte| *byte == b'@').next().unwrap_or(name)
+/// Whether a symbol names a part of a function that the compiler moved away, as GCC and LLVM call it.
+fn is_cold(symbol: &Symbol<'_>) -> bool {
+    symbol.kind == SymbolKind::Function && symbol.name.windows(COLD.len()).any(|part| part == COLD)
 }

@@ -141,7 +141,7 @@ impl Module {
             return None;
         }
         let code = self.unit_code(id)?;
-        let concerned = Concerned { lines, code };
+        let concerned = Concerned::new(lines, code);
         let lines = concerned.lines_of(path);
         Some((concerned, lines))
     }
@@ -366,10 +366,7 @@ impl Module {
     }
 
     fn concerned(&self, id: UnitId) -> Option<Concerned> {
-        Some(Concerned {
-            lines: self.unit_lines(id)?,
-            code: self.unit_code(id)?,
-        })
+        Some(Concerned::new(self.unit_lines(id)?, self.unit_code(id)?))
     }
 
     fn matching(
@@ -430,10 +427,7 @@ impl Module {
         if found.is_empty() {
             return None;
         }
-        let concerned = Concerned {
-            lines: self.unit_lines(id)?,
-            code: Arc::new(code),
-        };
+        let concerned = Concerned::new(self.unit_lines(id)?, Arc::new(code));
         Some((
             concerned,
             found.into_iter().map(|(index, _)| index).collect(),
@@ -462,8 +456,7 @@ impl Module {
     /// Where the functions begin that a symbol of that name leads to, whatever its version.
     pub(crate) fn entries_of_symbol(&self, name: &str) -> BTreeSet<LinkAddr> {
         let is_named = |symbol: &Symbol<'_>| {
-            let bare = symbol.name.split(|byte| *byte == b'@').next();
-            symbol.kind == SymbolKind::Function && bare == Some(name.as_bytes())
+            symbol.kind == SymbolKind::Function && symbol.unversioned() == name.as_bytes()
         };
         let named = self.symbols().filter(is_named);
         named.map(|symbol| symbol.address).collect()

@@ -9,6 +9,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use iced_x86::{Decoder, DecoderOptions};
 
@@ -25,10 +26,16 @@ const MAX_INLINED: usize = 256;
 /// Code of a copy that is searched for jumps back to its beginning; a longer one has no site.
 const MAX_COPY_BYTES: u64 = 64 << 10;
 
+/// Code of all copies of one unit that is searched so for one question: copies nest, and what a
+/// hostile file says may overlap.
+const MAX_SEARCHED: u64 = 64 << 20;
+
 /// The rows and the code of one unit together.
 pub(super) struct Concerned {
     pub(super) lines: Arc<UnitLines>,
     pub(super) code: Arc<UnitCode>,
+    /// Bytes of copies' code that were searched.
+    searched: AtomicU64,
 }
 
 /// What one unit has of a line.
@@ -70,6 +77,14 @@ impl Start {
 }
 
 impl Concerned {
+    pub(super) fn new(lines: Arc<UnitLines>, code: Arc<UnitCode>) -> Self {
+        Self {
+            lines,
+            code,
+            searched: AtomicU64::new(0),
+        }
+    }
+
     /// The lines of a file.
     pub(super) fn lines_of(&self, path: &PathBuf) -> Lines {
         let mut found = Lines::new();
@@ -154,7 +169,7 @@ impl Concerned {
             let Some(function) = self.function(copy.parent) else {
                 continue;
             };
-            if may_repeat(module, copy, begin) {
+            if self.may_repeat(module, copy, begin) {
                 // Each turn of its loop would count as a call.
                 continue;
             }
@@ -271,6 +286,31 @@ impl Concerned {
         module.is_code(address).then_some(address)
     }
 
+    /// Whether a copy's own code may jump to where it begins: that is the head of a loop, or there
+    /// is too much code to tell.
+    fn may_repeat(&self, module: &Module, copy: &Scope, begin: LinkAddr) -> bool {
+        let lengths = copy
+            .ranges
+            .iter()
+            .map(|(from, to)| to.saturating_sub(*from));
+        let bytes = lengths.fold(0_u64, u64::saturating_add);
+        if bytes > MAX_COPY_BYTES
+            || self.searched.fetch_add(bytes, Ordering::Relaxed) > MAX_SEARCHED
+        {
+            return true;
+        }
+        copy.ranges.iter().any(|&(from, to)| {
+            let length = usize::try_from(to.saturating_sub(from)).unwrap_or(0);
+            let Some(bytes) = module.initial_bytes(LinkAddr(from), length) else {
+                return true;
+            };
+            let mut decoder = Decoder::with_ip(64, bytes, from, DecoderOptions::NONE);
+            decoder
+                .iter()
+                .any(|instruction| instruction.near_branch_target() == begin.0)
+        })
+    }
+
     /// What is at `address`, whatever was inlined there.
     pub(super) fn site_at(&self, module: &Module, address: LinkAddr) -> Option<Site> {
         self.site(module, Start::new(address, None))
@@ -326,26 +366,4 @@ impl Concerned {
         }
         Some(site)
     }
-}
-
-/// Whether a copy's own code may jump to where it begins: that is the head of a loop, or the code
-/// is too long to tell.
-fn may_repeat(module: &Module, copy: &Scope, begin: LinkAddr) -> bool {
-    let bytes = copy
-        .ranges
-        .iter()
-        .map(|(begin, end)| end.saturating_sub(*begin));
-    if bytes.fold(0_u64, u64::saturating_add) > MAX_COPY_BYTES {
-        return true;
-    }
-    copy.ranges.iter().any(|&(from, to)| {
-        let length = usize::try_from(to - from).unwrap_or(0);
-        let Some(bytes) = module.initial_bytes(LinkAddr(from), length) else {
-            return true;
-        };
-        let mut decoder = Decoder::with_ip(64, bytes, from, DecoderOptions::NONE);
-        decoder
-            .iter()
-            .any(|instruction| instruction.near_branch_target() == begin.0)
-    })
 }

@@ -42,6 +42,14 @@ pub struct Symbol<'a> {
     pub global: bool,
 }
 
+impl<'a> Symbol<'a> {
+    /// `malloc` of `malloc@@GLIBC_2.2.5`.
+    pub(super) fn unversioned(&self) -> &'a [u8] {
+        let mut parts = self.name.split(|byte| *byte == b'@');
+        parts.next().unwrap_or(self.name)
+    }
+}
+
 /// A symbol whose name is a range of the file.
 #[derive(Clone, Debug)]
 pub(super) struct RawSymbol {
