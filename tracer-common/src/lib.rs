@@ -16,6 +16,8 @@ pub mod float;
 pub mod forks;
 pub mod limits;
 pub mod op;
+#[cfg(test)]
+mod random;
 pub mod record;
 pub mod timing;
 pub mod wide;

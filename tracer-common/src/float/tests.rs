@@ -1,21 +1,12 @@
 //! Bit by bit against the processor's floats, over random and over special numbers.
 
 use super::*;
+use crate::random::Random;
 
 /// Pairs that are tried.
 const PAIRS: u64 = 400_000;
 
-/// Numbers that look random and are the same in every run (xorshift64*).
-struct Random(u64);
-
 impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
-    }
-
     /// Bytes of a float: any, a small one, one near a power of two, with few bits, near a limit.
     fn float(&mut self) -> u64 {
         let bits = self.next();

@@ -1,18 +1,9 @@
 //! Against the compiler's own integers of 128 bits.
 
 use super::*;
-
-/// Numbers that look random and are the same in every run (xorshift64*).
-struct Random(u64);
+use crate::random::Random;
 
 impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
-    }
-
     /// Of any number of bits, on both sides of zero.
     fn wide(&mut self) -> u128 {
         let bits = u128::from(self.next()) << 64 | u128::from(self.next());

@@ -144,7 +144,7 @@ impl Module {
         }
         let name = demangle(symbol.unversioned());
         // Last, since it may have to read a unit.
-        (fits(&name) && !self.is_described(symbol.address)).then(|| Bare {
+        (fits(&name) && !self.is_described(symbol.address)).then_some(Bare {
             name,
             entry: symbol.address,
             size: symbol.size,

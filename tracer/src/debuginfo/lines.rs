@@ -1,6 +1,6 @@
 //! Rows of line programs, and the lines of a file that have code.
 //!
-//! Leaves which of several rows are sites of a line to [`super::resolve`].
+//! Leaves which of several rows are sites of a line to [`super::starts`].
 
 use std::path::PathBuf;
 use std::sync::Arc;
