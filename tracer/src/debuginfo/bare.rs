@@ -234,5 +234,38 @@ fn no_function(pattern: &str) -> SiteError {
 
 /// Whether a symbol names a part of a function that the compiler moved away, as GCC and LLVM call it.
 fn is_cold(symbol: &Symbol<'_>) -> bool {
-    symbol.kind == SymbolKind::Function && symbol.name.windows(COLD.len()).any(|part| part == COLD)
+    symbol.kind == SymbolKind::Function && is_cold_name(symbol.name)
+}
+
+/// `f.cold`, `f.cold.1`; not `core..cold..f`, as old mangling of Rust writes paths.
+fn is_cold_name(name: &[u8]) -> bool {
+    let before = name.iter().rposition(|byte| !byte.is_ascii_digit());
+    let bare = match before {
+        Some(dot) if name.get(dot) == Some(&b'.') => name.get(..dot).unwrap_or(name),
+        _ => name,
+    };
+    let function = bare.strip_suffix(COLD);
+    function.is_some_and(|function| !function.is_empty() && !function.ends_with(b"."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_cold_parts_are_told_from_paths() {
+        for name in ["f.cold", "_ZN3app1fEv.cold.12", "main.cold.0"] {
+            assert!(is_cold_name(name.as_bytes()), "{name}");
+        }
+        for name in [
+            "f",
+            "f.colder",
+            ".cold",
+            "_ZN4core..cold..f17h1E",
+            "_ZN1a..cold",
+            "f.part.0",
+        ] {
+            assert!(!is_cold_name(name.as_bytes()), "{name}");
+        }
+    }
 }
