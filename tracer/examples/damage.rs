@@ -19,6 +19,14 @@ use std::time::{Duration, Instant};
 )]
 mod targets;
 
+#[path = "damage/copy.rs"]
+mod copy;
+#[path = "../tests/kernel/support/random.rs"]
+mod random;
+
+use copy::{damaged, soft_parts};
+use random::Random;
+
 /// Time that one input may take.
 const INPUT_TIME: Duration = Duration::from_secs(2);
 /// Memory that a worker may have touched, in KiB.
@@ -35,81 +43,6 @@ fn read(bytes: &[u8]) {
     }
 }
 
-/// Random numbers (xorshift64*), the same for the same seed.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.next() >> 33).unwrap_or(0) % end.max(1)
-    }
-}
-
-/// Parts of a file where damage is of interest: all of it, when it is no ELF file.
-fn soft_parts(bytes: &[u8]) -> Vec<std::ops::Range<usize>> {
-    use object::{Object as _, ObjectSection as _};
-    use std::iter::once;
-    let Ok(file) = object::File::parse(bytes) else {
-        return once(0..bytes.len()).collect();
-    };
-    let of_interest = |name: &str| {
-        ["debug", "note", "eh_frame"]
-            .iter()
-            .any(|part| name.contains(part))
-    };
-    let sections = file
-        .sections()
-        .filter(|section| section.name().is_ok_and(of_interest))
-        .filter_map(|section| section.file_range())
-        .filter_map(|(start, size)| {
-            let start = usize::try_from(start).ok()?;
-            let end = start.checked_add(usize::try_from(size).ok()?)?;
-            (start < end && end <= bytes.len()).then_some(start..end)
-        });
-    let section_headers = bytes.len().saturating_sub(2048)..bytes.len();
-    once(0..64)
-        .chain(sections)
-        .chain(once(section_headers))
-        .collect()
-}
-
-/// A damaged copy.
-fn damaged(seed: &[u8], parts: &[std::ops::Range<usize>], random: &mut Random) -> Vec<u8> {
-    const NUMBERS: [u8; 8] = [0, 1, 0x7f, 0x80, 0xff, 0xfe, 0x20, 0x40];
-    let mut bytes = seed.to_vec();
-    if bytes.is_empty() {
-        return bytes;
-    }
-    for _ in 0..=random.below(24) {
-        let Some(part) = parts.get(random.below(parts.len())) else {
-            break;
-        };
-        let at = part.start + random.below(part.len());
-        let length = (1 + random.below(8)).min(bytes.len().saturating_sub(at));
-        let from = random.below(bytes.len() - length.min(bytes.len() - 1));
-        match random.below(6) {
-            0 | 1 => bytes[at.min(seed.len() - 1)] ^= 1 << random.below(8),
-            2 => bytes[at..at + length].fill(NUMBERS[random.below(8)]),
-            3 => bytes[at.min(seed.len() - 1)] = NUMBERS[random.below(8)],
-            4 => bytes.copy_within(from..from + length, at),
-            _ => {
-                let number = random.next().to_le_bytes();
-                bytes[at..at + length].copy_from_slice(&number[..length]);
-            }
-        }
-    }
-    if random.below(8) == 0 {
-        bytes.truncate(random.below(bytes.len()));
-    }
-    bytes
-}
-
 /// Most memory that this process has had, in KiB.
 fn peak_kib() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -120,10 +53,15 @@ fn peak_kib() -> u64 {
         .unwrap_or(0)
 }
 
+fn index(random: &mut Random, length: usize) -> usize {
+    let index = random.below(length.max(1) as u64);
+    usize::try_from(index).expect("an index")
+}
+
 /// Runs inputs until the time is over; the input is in `directory` before it is read.
 fn work(seeds: &[PathBuf], directory: &Path, seed: u64, time: Duration) -> u64 {
     let began = Instant::now();
-    let mut random = Random(seed | 1);
+    let mut random = Random::new(seed);
     let input = directory.join("input");
     let seeds: Vec<_> = seeds
         .iter()
@@ -132,7 +70,7 @@ fn work(seeds: &[PathBuf], directory: &Path, seed: u64, time: Duration) -> u64 {
         .collect();
     let mut count = 0;
     while began.elapsed() < time {
-        let Some((parts, seed)) = seeds.get(random.below(seeds.len())) else {
+        let Some((parts, seed)) = seeds.get(index(&mut random, seeds.len())) else {
             break;
         };
         let bytes = damaged(seed, parts, &mut random);
@@ -256,9 +194,8 @@ fn main() -> ExitCode {
             let seeds: Vec<PathBuf> = seeds.iter().map(PathBuf::from).collect();
             let seed: u64 = seed.parse().expect("a number");
             let seconds = seconds.parse().expect("a number");
-            let mix = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
             let time = Duration::from_secs(seconds);
-            println!("{}", work(&seeds, Path::new(directory), mix, time));
+            println!("{}", work(&seeds, Path::new(directory), seed, time));
             ExitCode::SUCCESS
         }
         ["--input", path] => {

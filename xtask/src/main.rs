@@ -17,6 +17,7 @@ mod limits;
 mod machine;
 mod pointer;
 mod setup;
+mod soak;
 mod test;
 mod workspace;
 
@@ -50,6 +51,8 @@ enum Command {
     Fidelity(fidelity::Args),
     /// Feed damaged input to every parser of foreign bytes
     Fuzz(fuzz::Args),
+    /// Trace random targets with random probes, kill both, and check every account
+    Soak(soak::Args),
     /// Write docs/limits.md from the limits in the source
     Limits(limits::Args),
 }
@@ -65,6 +68,7 @@ fn main() -> ExitCode {
         Command::Test(args) => test::run(&args),
         Command::Fidelity(args) => fidelity::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
+        Command::Soak(args) => soak::run(&args),
         Command::Limits(args) => limits::run(&args),
     };
     match result {

@@ -21,7 +21,7 @@ pub(crate) use guest::run_if_init;
 use crate::command::{as_root, is_root, run as run_command};
 use crate::failure::Failure;
 use crate::machine::Need;
-use crate::{ebpf, fidelity, fuzz, setup, workspace};
+use crate::{ebpf, fidelity, fuzz, setup, soak, workspace};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -46,6 +46,8 @@ enum Step {
     Unit,
     /// The programs in this kernel, end to end
     Integration,
+    /// Random targets, probes and signals for three minutes, all accounts checked
+    Soak,
     /// Values against those that gdb shows, on a part of the corpus
     Fidelity,
     /// The examples in the documentation
@@ -92,6 +94,7 @@ fn run_step(step: Step) -> Outcome {
         Step::ClippyEbpf => clippy_ebpf(),
         Step::Unit => unit(),
         Step::Integration => integration(),
+        Step::Soak => soak::quick(),
         Step::Fidelity => fidelity::quick(),
         Step::DocTests => {
             run_command(workspace::cargo("test").args(["--workspace", "--locked", "--doc"]))
@@ -251,6 +254,7 @@ fn name(step: Step) -> &'static str {
         Step::ClippyEbpf => "clippy of the eBPF programs",
         Step::Unit => "unit tests",
         Step::Integration => "kernel and end-to-end tests",
+        Step::Soak => "soak, three minutes",
         Step::Fidelity => "values against gdb's",
         Step::DocTests => "documentation tests",
         Step::Docs => "documentation",

@@ -1,0 +1,228 @@
+//! Whether what a session says of its hits is what the target did.
+//!
+//! Two kinds of knowledge. Of a window, in which the target passes only what it is told to while
+//! all probes are there, each hit is known, and so is each number. Of a target that passes all
+//! the time, or is killed, the counters around the session give bounds.
+
+mod added;
+mod events;
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::counters::{Around, Bounds};
+use super::findings::{Class, Findings};
+use super::places::{Hit, Place, SlotRange};
+use super::probes::{Limit, Probe};
+use super::programs::Program;
+use super::session::Finished;
+
+/// What is known of a probe's hits.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Known<'a> {
+    /// Each of them: these passes, and no others.
+    Exactly(&'a [SlotRange]),
+    /// Between what they are.
+    Within(&'a Around),
+    /// No more than these passes make.
+    AtMost(&'a [SlotRange]),
+}
+
+/// A probe, and what is known of its hits.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Expected<'a> {
+    /// The probe.
+    pub(super) probe: &'a Probe,
+    /// What is known.
+    pub(super) known: Known<'a>,
+}
+
+/// A session that has ended.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ended<'a> {
+    /// What it was attached to.
+    pub(super) program: &'a Program,
+    /// Processes that events may be of; none: any.
+    pub(super) pids: &'a [u32],
+    /// Whether its probes may have been placed anew, with counters that begin at zero.
+    pub(super) has_lives: bool,
+    /// What it said.
+    pub(super) finished: &'a Finished,
+}
+
+/// The counters of a summary; those of several lives of a probe are added up.
+#[derive(Clone, Debug, Default)]
+struct Sums {
+    lives: u64,
+    counters: BTreeMap<&'static str, u64>,
+}
+
+/// Ways in which hits end.
+const WAYS: [&str; 8] = [
+    "events",
+    "lost",
+    "limited",
+    "rejected",
+    "faults",
+    "silenced",
+    "expired",
+    "over_budget",
+];
+
+impl Sums {
+    fn of(values: &[Value], probe: &Probe) -> Self {
+        let mut sums = Self::default();
+        let mine = |value: &&Value| value["type"] == "summary" && value["probe"] == *probe.name;
+        for summary in values.iter().filter(mine) {
+            sums.lives += 1;
+            for name in WAYS.into_iter().chain(["hits"]) {
+                *sums.counters.entry(name).or_default() += summary[name].as_u64().unwrap_or(0);
+            }
+        }
+        sums
+    }
+
+    fn get(&self, name: &str) -> u64 {
+        self.counters.get(name).copied().unwrap_or(0)
+    }
+}
+
+/// Checks a session that ended by itself: every counter, every event, every sum.
+pub(super) fn check(ended: Ended<'_>, expected: &[Expected<'_>], findings: &mut Findings) {
+    let values = ended.finished.values(findings);
+    findings.count("sessions with accounts", 1);
+    for one in expected {
+        let sums = Sums::of(&values, one.probe);
+        if sums.lives == 0 {
+            no_summary(ended, one.probe, findings);
+            continue;
+        }
+        findings.count("probes with accounts", 1);
+        check_sums(*one, &sums, findings);
+        added::check(*one, &values, &sums, ended.program.optimised, findings);
+        events::check(ended, *one, &values, &sums, findings);
+    }
+    complain_once(ended, findings);
+}
+
+/// Checks the events of a session that was killed, which has no summary.
+pub(super) fn check_events(ended: Ended<'_>, probes: &[Probe], findings: &mut Findings) {
+    let values = ended.finished.values(findings);
+    for probe in probes {
+        events::check_values(ended, probe, &values, findings);
+    }
+    complain_once(ended, findings);
+}
+
+/// Shows the session with its first differences, so that they can be understood.
+fn complain_once(ended: Ended<'_>, findings: &mut Findings) {
+    if !findings.all.is_empty() {
+        let said = ended.finished.errors.join("\n");
+        findings.say(format!("{}\nsaid:\n{said}", ended.finished.shown));
+    }
+}
+
+/// A probe without a summary must have been refused, which only optimised code may give a reason for.
+fn no_summary(ended: Ended<'_>, probe: &Probe, findings: &mut Findings) {
+    let refused = ended.finished.code == Some(2) && ended.program.optimised;
+    if refused {
+        findings.count("probes refused in optimised code", 1);
+        return;
+    }
+    let said = ended.finished.errors.join("\n");
+    findings.add(
+        Class::Account,
+        format!("no summary of `{}`; the tracer said:\n{said}", probe.text),
+    );
+}
+
+fn check_sums(expected: Expected<'_>, sums: &Sums, findings: &mut Findings) {
+    let probe = expected.probe;
+    let text = &probe.text;
+    let hits = sums.get("hits");
+    findings.count("hits checked", hits);
+    let ends: u64 = WAYS.iter().map(|way| sums.get(way)).sum();
+    findings.check(Class::Account, hits == ends, || {
+        format!("`{text}`: {hits} hits, and {ends} of them have an end: {sums:?}")
+    });
+    let Bounds { least, most } = bounds(expected);
+    findings.check(Class::Account, (least..=most).contains(&hits), || {
+        format!("`{text}`: {hits} hits, and the target passed {least} to {most} times: {sums:?}")
+    });
+    if let Known::Exactly(passes) = expected.known {
+        let taken = hits_of(probe.place, passes).filter(|hit| probe.takes(*hit));
+        check_ways(probe, taken.count() as u64, sums, findings);
+    }
+}
+
+/// Where the hits of a window went, of which the condition takes so many.
+fn check_ways(probe: &Probe, taken: u64, sums: &Sums, findings: &mut Findings) {
+    let text = &probe.text;
+    let mut must = |holds: bool, what: &str| {
+        findings.check(Class::Account, holds, || {
+            format!("`{text}`: {what} (the condition takes {taken}): {sums:?}")
+        });
+    };
+    let (events, lost) = (sums.get("events"), sums.get("lost"));
+    must(sums.get("faults") == 0, "conditions that could not be read");
+    must(sums.get("silenced") == 0, "hits while it was silenced");
+    must(events <= taken, "more events than hits it takes");
+    must(
+        matches!(probe.limit, Limit::For(_)) || sums.get("expired") == 0,
+        "hits after its time",
+    );
+    must(
+        matches!(probe.limit, Limit::Rate(_) | Limit::Every(_)) || sums.get("limited") == 0,
+        "hits over a rate limit that it does not have",
+    );
+    // A hit that is lost for want of room had its condition decided or not.
+    let all = sums.get("hits");
+    match probe.limit {
+        Limit::None => {
+            must(events + lost >= taken, "fewer events than hits it takes");
+            must(
+                sums.get("rejected") + lost >= all - taken.min(all),
+                "fewer rejected hits than its condition rejects",
+            );
+        }
+        Limit::Hits(limit) => {
+            // Each life of a probe may have them anew.
+            let most = taken.min(limit.saturating_mul(sums.lives));
+            must(events <= most, "more events than its hits");
+            let least = taken.min(limit);
+            must(events + lost >= least, "fewer events than its hits");
+        }
+        Limit::Rate(_) | Limit::Every(_) => {
+            must(
+                events + lost + sums.get("limited") >= taken,
+                "hits it takes that are neither events nor limited",
+            );
+            must(events + lost > 0 || taken == 0, "no event at all");
+        }
+        Limit::For(_) => {}
+    }
+}
+
+/// All hits of some passes.
+fn hits_of(place: Place, passes: &[SlotRange]) -> impl Iterator<Item = Hit> {
+    passes.iter().flat_map(move |range| range.hits(place))
+}
+
+fn bounds(expected: Expected<'_>) -> Bounds {
+    let place = expected.probe.place;
+    match expected.known {
+        Known::Exactly(passes) => {
+            let hits = hits_of(place, passes).count() as u64;
+            Bounds {
+                least: hits,
+                most: hits,
+            }
+        }
+        Known::AtMost(passes) => Bounds {
+            least: 0,
+            most: hits_of(place, passes).count() as u64,
+        },
+        Known::Within(around) => around.bounds(place),
+    }
+}

@@ -1,0 +1,197 @@
+//! What a target has counted of its own passes, read from the file that it shares.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use super::places::{PLACES, PassKind, Place, SLOTS, SlotRange, times};
+
+/// Numbers of one slot in the file.
+const SLOT_NUMBERS: usize = 32;
+/// Bytes of the file: the slots, the number of signals, the number of children.
+pub(super) const FILE_BYTES: u64 = (SLOTS as u64 * SLOT_NUMBERS as u64 + 2) * 8;
+
+/// The counters at one moment; each number is exact, and they are not all of the same moment while
+/// the target passes.
+#[derive(Clone, Debug)]
+pub(super) struct Counters {
+    numbers: Vec<u64>,
+}
+
+impl Counters {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is too short.
+    pub(super) fn read(path: &Path) -> Result<Self> {
+        let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let numbers: Vec<u64> = bytes
+            .chunks_exact(8)
+            .filter_map(|chunk| Some(u64::from_le_bytes(chunk.try_into().ok()?)))
+            .collect();
+        anyhow::ensure!(
+            bytes.len() as u64 >= FILE_BYTES,
+            "the counters of a target have {} bytes of {FILE_BYTES}",
+            bytes.len()
+        );
+        Ok(Self { numbers })
+    }
+
+    fn at(&self, slot: usize, number: usize) -> u64 {
+        let index = slot * SLOT_NUMBERS + number;
+        self.numbers.get(index).copied().unwrap_or(0)
+    }
+
+    /// Passes of a slot that have ended.
+    fn sequence(&self, slot: usize) -> u64 {
+        self.at(slot, 0)
+    }
+
+    /// Times that a slot was about to reach a place.
+    fn before(&self, slot: usize, place: Place) -> u64 {
+        self.at(slot, 1 + place.index())
+    }
+
+    /// Times that a slot had reached a place.
+    fn after(&self, slot: usize, place: Place) -> u64 {
+        self.at(slot, 1 + PLACES + place.index())
+    }
+
+    /// Signals that were handled.
+    fn signals(&self) -> u64 {
+        self.at(SLOTS, 0)
+    }
+
+    /// All signals that were counted have been handled to the end.
+    pub(super) fn no_signal_in_progress(&self) -> bool {
+        let slot = SLOTS - 1;
+        let started = self.before(slot, Place::Signal);
+        started == self.signals() && started == self.after(slot, Place::Signal)
+    }
+
+    /// The passes between `earlier` and these, both read while nothing passed.
+    ///
+    /// `kind` is what the threads did meanwhile; signals may have come at any time.
+    pub(super) fn passes_since(&self, earlier: &Self, kind: PassKind) -> Vec<SlotRange> {
+        let mut passes: Vec<SlotRange> = (0..SLOTS)
+            .map(|slot| SlotRange {
+                slot: slot as u64,
+                first: earlier.sequence(slot) + 1,
+                last: self.sequence(slot),
+                kind,
+            })
+            .collect();
+        passes.push(SlotRange {
+            slot: SLOTS as u64 - 1,
+            first: earlier.signals() + 1,
+            last: self.signals(),
+            kind: PassKind::Signal,
+        });
+        passes.retain(|range| range.last >= range.first);
+        passes
+    }
+
+    /// Where the target's own counters say something else than its passes do: it was harmed, or
+    /// this program knows the target badly.
+    pub(super) fn contradictions(&self, earlier: &Self, passes: &[SlotRange]) -> Vec<String> {
+        let mut found = Vec::new();
+        for range in passes {
+            let slot = usize::try_from(range.slot).unwrap_or(0);
+            let places = Place::OF_PASS.into_iter();
+            for place in places.chain([Place::Signal, Place::Plugin]) {
+                let expected: u64 = (range.first..=range.last)
+                    .map(|sequence| times(place, range.kind, sequence))
+                    .sum();
+                let counted = self.after(slot, place) - earlier.after(slot, place);
+                if expected != counted {
+                    found.push(format!(
+                        "the target passed {place:?} {counted} times in {range:?}, not {expected}"
+                    ));
+                }
+            }
+        }
+        found
+    }
+}
+
+/// Counters from around a session, by which its hits are bounded while the target passes.
+#[derive(Clone, Debug)]
+pub(super) struct Around {
+    /// Before the tracer was started.
+    pub(super) start: Counters,
+    /// When its probes were there.
+    pub(super) traced: Counters,
+    /// Before its end was asked for.
+    pub(super) asked: Counters,
+    /// When it had ended.
+    pub(super) end: Counters,
+}
+
+impl Around {
+    /// The fewest and the most hits that a probe of the whole time can have had.
+    pub(super) fn bounds(&self, place: Place) -> Bounds {
+        let mut bounds = Bounds { least: 0, most: 0 };
+        for slot in 0..SLOTS {
+            let begun_with = self.traced.before(slot, place);
+            bounds.least += self.asked.after(slot, place).saturating_sub(begun_with);
+            let begun = self.end.before(slot, place);
+            bounds.most += begun.saturating_sub(self.start.after(slot, place));
+        }
+        bounds
+    }
+}
+
+/// Between what a number of hits must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Bounds {
+    /// No less.
+    pub(super) least: u64,
+    /// No more.
+    pub(super) most: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counters(sequence: u64, before: u64, after: u64) -> Counters {
+        let mut numbers = vec![0; SLOTS * SLOT_NUMBERS + 2];
+        numbers[SLOT_NUMBERS] = sequence;
+        numbers[SLOT_NUMBERS + 1] = before;
+        numbers[SLOT_NUMBERS + 1 + PLACES] = after;
+        Counters { numbers }
+    }
+
+    #[test]
+    fn passes_are_those_between() {
+        let passes = counters(7, 7, 7).passes_since(&counters(4, 4, 4), PassKind::Program);
+        let expected = SlotRange {
+            slot: 1,
+            first: 5,
+            last: 7,
+            kind: PassKind::Program,
+        };
+        assert_eq!(passes, [expected]);
+    }
+
+    #[test]
+    fn a_pass_that_was_not_counted_is_a_contradiction() {
+        let (earlier, later) = (counters(4, 4, 4), counters(7, 7, 6));
+        let passes = later.passes_since(&earlier, PassKind::Program);
+        let found = later.contradictions(&earlier, &passes);
+        assert!(found[0].contains("Work 2 times"), "{found:?}");
+    }
+
+    #[test]
+    fn hits_in_progress_are_between_the_bounds() {
+        let around = Around {
+            start: counters(0, 3, 2),
+            traced: counters(0, 5, 4),
+            asked: counters(0, 9, 8),
+            end: counters(0, 11, 10),
+        };
+        let expected = Bounds { least: 3, most: 9 };
+        assert_eq!(around.bounds(Place::Work), expected);
+    }
+}

@@ -1,0 +1,117 @@
+//! The lines that a process writes, as they come, within a bound.
+
+use std::io::{BufRead, BufReader, Read};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::findings::Hang;
+
+/// Bytes that are kept of one pipe; what comes beyond is read and dropped.
+const MOST_BYTES: usize = 256 << 20;
+
+#[derive(Default)]
+struct Shared {
+    lines: Vec<String>,
+    bytes: usize,
+    /// Lines that had no room.
+    dropped: u64,
+    closed: bool,
+}
+
+/// Lines read so far from one pipe, by a thread of their own.
+pub(super) struct Lines {
+    shared: Arc<(Mutex<Shared>, Condvar)>,
+    reader: JoinHandle<()>,
+}
+
+impl Lines {
+    /// Reads `pipe` until its end.
+    pub(super) fn read(pipe: impl Read + Send + 'static) -> Self {
+        let shared = Arc::new((Mutex::new(Shared::default()), Condvar::new()));
+        let writer = Arc::clone(&shared);
+        let reader = std::thread::spawn(move || {
+            let mut pipe = BufReader::with_capacity(1 << 16, pipe);
+            let mut line = Vec::new();
+            while pipe.read_until(b'\n', &mut line).unwrap_or(0) > 0 {
+                let mut shared = lock(&writer.0);
+                shared.bytes += line.len();
+                if shared.bytes <= MOST_BYTES {
+                    let text = String::from_utf8_lossy(&line);
+                    shared.lines.push(text.trim_end_matches('\n').to_owned());
+                } else {
+                    shared.dropped += 1;
+                }
+                drop(shared);
+                writer.1.notify_all();
+                line.clear();
+            }
+            lock(&writer.0).closed = true;
+            writer.1.notify_all();
+        });
+        Self { shared, reader }
+    }
+
+    /// Lines so far.
+    pub(super) fn all(&self) -> Vec<String> {
+        lock(&self.shared.0).lines.clone()
+    }
+
+    /// Number of lines so far.
+    pub(super) fn count(&self) -> usize {
+        lock(&self.shared.0).lines.len()
+    }
+
+    /// Lines that had no room.
+    pub(super) fn dropped(&self) -> u64 {
+        lock(&self.shared.0).dropped
+    }
+
+    /// Waits for a line from `from` on, and gives its index; `None`: the pipe ended without.
+    ///
+    /// # Errors
+    /// The time was up.
+    pub(super) fn wait(
+        &self,
+        patience: Duration,
+        from: usize,
+        what: &str,
+        is: impl Fn(&str) -> bool,
+    ) -> Result<Option<usize>, Hang> {
+        let end = Instant::now() + patience;
+        let mut shared = lock(&self.shared.0);
+        let mut looked = from;
+        loop {
+            let new = shared.lines.get(looked..).unwrap_or_default();
+            if let Some(index) = new.iter().position(|line| is(line)) {
+                return Ok(Some(looked + index));
+            }
+            looked = shared.lines.len().max(from);
+            if shared.closed {
+                return Ok(None);
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(Hang::new(format!("no {what} within {patience:?}")));
+            }
+            let waited = self.shared.1.wait_timeout(shared, left);
+            shared = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Waits for the pipe's end; the process that writes has ended, or been killed.
+    ///
+    /// # Errors
+    /// Another process holds the pipe.
+    pub(super) fn finish(self, patience: Duration) -> Result<Vec<String>, Hang> {
+        self.wait(patience, usize::MAX, "end of a pipe", |_| false)?;
+        let shared = Arc::clone(&self.shared);
+        // It has said that it is at its end.
+        let _ = self.reader.join();
+        Ok(std::mem::take(&mut lock(&shared.0).lines))
+    }
+}
+
+fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,59 @@
+//! Processes that sessions leave, and what the kernel says about them.
+
+use std::fs;
+
+use crate::soak::target::state;
+
+/// Processes that have the marker in their environment, and how they are.
+///
+/// The tracer's own children have it as the tracer has. Zombies of ours have been waited for.
+pub(super) fn marked((name, value): (&str, &str)) -> Vec<String> {
+    let wanted = format!("{name}={value}");
+    let all = fs::read_dir("/proc").into_iter().flatten();
+    let pids = all.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
+    let marked = pids.filter(|pid| {
+        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        let mut variables = environment.split(|byte| *byte == 0);
+        variables.any(|variable| variable == wanted.as_bytes())
+    });
+    marked
+        .map(|pid| {
+            let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+            format!(
+                "process {pid} (`{}`, state {}) still runs",
+                name.trim(),
+                state(pid)
+            )
+        })
+        .collect()
+}
+
+/// Who traces a process by ptrace; `None`: the process is gone.
+pub(super) fn tracer_pid(pid: u32) -> Option<u32> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("TracerPid:"))?;
+    line.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marked_process_is_found_until_it_ends() {
+        let value = format!("{}-test", std::process::id());
+        let mut child = std::process::Command::new("sleep")
+            .arg("60")
+            .env("SOAK_TEST_MARK", &value)
+            .spawn()
+            .expect("sleep is there");
+        let found = marked(("SOAK_TEST_MARK", &value));
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!(tracer_pid(child.id()), Some(0));
+        child.kill().expect("it runs");
+        child.wait().expect("it was killed");
+        assert!(marked(("SOAK_TEST_MARK", &value)).is_empty());
+    }
+}

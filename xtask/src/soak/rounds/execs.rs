@@ -1,0 +1,56 @@
+//! Targets that execute themselves: the probes are placed anew, and each life has its account.
+
+use anyhow::{Context, Result};
+
+use super::accounts::{end, run_command};
+use crate::soak::accounts::{Ended, Expected, Known, check};
+use crate::soak::places::{PassKind, Place};
+use crate::soak::residue::check_target;
+use crate::soak::round::Round;
+
+/// Runs the round.
+///
+/// # Errors
+/// Something did not end in time, or could not be started.
+pub(in crate::soak) fn run(round: &mut Round<'_>) -> Result<()> {
+    let mut target = round.target()?;
+    let probes = round.probes(&target, &Place::OF_PASS, 4, true);
+    let session = round.session(&target, &probes, &[])?;
+    let mut passes = Vec::new();
+    let mut attached = session.wait_tracing()?;
+    for _ in 0..1 + round.random.below(3) {
+        let command = run_command(&mut round.random);
+        passes.extend(target.pass(&command, PassKind::Program, &mut round.findings)?);
+        let from = session.said();
+        target.tell_until("exec", "ready")?;
+        round.findings.count("executions", 1);
+        if attached {
+            let executed = |line: &str| line.contains("the target has executed `");
+            let at = session.wait_said(from, "the execution", executed)?;
+            let at = at.context("the tracer ended at an execution")?;
+            attached = session
+                .wait_said(at, "the new places", |line| line.contains("placed anew, "))?
+                .is_some();
+        }
+    }
+    let command = run_command(&mut round.random);
+    passes.extend(target.pass(&command, PassKind::Program, &mut round.findings)?);
+    let finished = end(session, true, &mut round.random)?;
+    finished.check_end(&[0, 1, 2], &mut round.findings);
+    let expected: Vec<Expected<'_>> = probes
+        .iter()
+        .map(|probe| Expected {
+            probe,
+            known: Known::Exactly(&passes),
+        })
+        .collect();
+    let ended = Ended {
+        program: &target.program,
+        pids: &[target.pid()],
+        has_lives: true,
+        finished: &finished,
+    };
+    check(ended, &expected, &mut round.findings);
+    check_target(&target, &mut round.findings);
+    target.exit(8, &mut round.findings)
+}

@@ -1,0 +1,216 @@
+//! Tracers that are killed and signalled at random moments, on a target that goes on.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use rustix::process::Signal;
+
+use super::accounts::{PLACES, check_all, end, run_command};
+use crate::soak::accounts::{Ended, Expected, Known, check, check_events};
+use crate::soak::counters::Around;
+use crate::soak::findings::Class;
+use crate::soak::places::PassKind;
+use crate::soak::probes::{self, Probe};
+use crate::soak::residue::check_target;
+use crate::soak::round::Round;
+use crate::soak::session::{Finished, Reader, Session};
+use crate::soak::target::Target;
+
+/// Longest time until a tracer that was started is signalled.
+const STARTED: u64 = 600_000;
+
+/// Runs the round.
+///
+/// # Errors
+/// Something did not end in time, or could not be started.
+pub(in crate::soak) fn run(round: &mut Round<'_>) -> Result<()> {
+    let mut target = round.target()?;
+    let threads = 1 + round.random.below(4);
+    let before = target.quiet_counters()?;
+    target.tell(&format!("start {threads} {}", 50 + round.random.below(500)))?;
+    for _ in 0..2 + round.random.below(4) {
+        match round.random.below(6) {
+            0 => refused(round, &target)?,
+            1 | 2 => ended(round, &target)?,
+            _ => killed(round, &target)?,
+        }
+        check_target(&target, &mut round.findings);
+    }
+    let said = target.tell("halt")?;
+    target.passed(&before, PassKind::Program, &said, &mut round.findings)?;
+    // What they left does not disturb the next session.
+    let probes = round.probes(&target, &PLACES, 4, true);
+    let session = round.session(&target, &probes, &[])?;
+    session.wait_tracing()?;
+    let command = run_command(&mut round.random);
+    let passes = target.pass(&command, PassKind::Program, &mut round.findings)?;
+    let finished = end(session, true, &mut round.random)?;
+    check_all(round, &target, &finished, &probes, &passes);
+    check_target(&target, &mut round.findings);
+    target.exit(5, &mut round.findings)
+}
+
+/// Several tracers at once, all killed at moments of their own.
+fn killed(round: &mut Round<'_>, target: &Target) -> Result<()> {
+    let mut sessions = Vec::new();
+    for _ in 0..1 + round.random.below(3) {
+        let probes = round.probes(target, &PLACES, 4, true);
+        let more = options(round);
+        sessions.push((round.session(target, &probes, &more)?, probes));
+    }
+    for (session, probes) in sessions {
+        some_time(round, &session)?;
+        if round.random.one_in(3) {
+            session.signal(Signal::STOP);
+            pause(round, 20_000);
+        }
+        session.signal(Signal::KILL);
+        round.findings.count("tracers killed", 1);
+        let finished = session.finish()?;
+        finished.check_said(&mut round.findings);
+        check_events(
+            of(target, &finished, &[target.pid()]),
+            &probes,
+            &mut round.findings,
+        );
+    }
+    Ok(())
+}
+
+/// One that is asked to end, once or more often, silenced meanwhile or not.
+fn ended(round: &mut Round<'_>, target: &Target) -> Result<()> {
+    let start = target.counters()?;
+    let probes = round.probes(target, &PLACES, 4, true);
+    let more = options(round);
+    let session = round.session(target, &probes, &more)?;
+    let is_known = round.random.one_in(2) && session.wait_tracing()?;
+    let traced = target.counters()?;
+    pause(round, 100_000);
+    let silences = round.random.one_in(4);
+    if silences && is_known {
+        for _ in 0..1 + round.random.below(6) {
+            session.signal(Signal::USR1);
+            pause(round, 20_000);
+        }
+    }
+    let asked = target.counters()?;
+    let twice = round.random.one_in(4);
+    session.signal(round.random.pick(&[Signal::INT, Signal::TERM, Signal::HUP]));
+    if twice {
+        pause(round, 400_000);
+        session.signal(Signal::TERM);
+    }
+    round.findings.count("tracers asked to end", 1);
+    let finished = session.finish()?;
+    finished.check_said(&mut round.findings);
+    let end = target.counters()?;
+    // One that had not begun to listen is killed by the signal, and a second one waits for nothing.
+    let has_account = finished.signal.is_none() && finished.code != Some(130);
+    if !has_account {
+        check_events(
+            of(target, &finished, &[target.pid()]),
+            &probes,
+            &mut round.findings,
+        );
+        return Ok(());
+    }
+    let from = if is_known && !silences {
+        traced
+    } else {
+        end.clone()
+    };
+    let around = Around {
+        start,
+        traced: from,
+        asked,
+        end,
+    };
+    if finished.code == Some(2) && !target.program.optimised {
+        let said = finished.errors.join("\n");
+        round
+            .findings
+            .add(Class::Tracer, format!("{} said {said}", finished.shown));
+    }
+    let expected: Vec<Expected<'_>> = probes
+        .iter()
+        .map(|probe| Expected {
+            probe,
+            known: Known::Within(&around),
+        })
+        .collect();
+    check(
+        of(target, &finished, &[target.pid()]),
+        &expected,
+        &mut round.findings,
+    );
+    Ok(())
+}
+
+/// One that is told to probe what is no probe: it must say so, and attach nothing.
+fn refused(round: &mut Round<'_>, target: &Target) -> Result<()> {
+    let mut probes = round.probes(target, &PLACES, 2, false);
+    for probe in &mut probes {
+        probe.text = probes::unreadable(&mut round.random);
+    }
+    let session = round.session(target, &probes, &[])?;
+    let finished = session.finish()?;
+    round
+        .findings
+        .count("probes that are none", probes.len() as u64);
+    finished.check_end(&[2], &mut round.findings);
+    round
+        .findings
+        .check(Class::Tracer, finished.output.is_empty(), || {
+            format!("{} wrote {:?}", finished.shown, finished.output)
+        });
+    Ok(())
+}
+
+fn of<'a>(target: &'a Target, finished: &'a Finished, pids: &'a [u32]) -> Ended<'a> {
+    Ended {
+        program: &target.program,
+        pids,
+        has_lives: false,
+        finished,
+    }
+}
+
+/// Options for tracers that are killed: all ways to attach.
+fn options(round: &mut Round<'_>) -> Vec<String> {
+    let mut more = round.options();
+    match round.random.below(6) {
+        0 => more.push("--follow-fork".to_owned()),
+        1 => more.push("--follow-fork=exact".to_owned()),
+        _ => {}
+    }
+    if more.iter().any(|option| option == "--perf-events") {
+        more.retain(|option| !option.starts_with("--follow-fork"));
+    }
+    more
+}
+
+/// Waits for a part of the time that a tracer needs to start, or that long from when it traces on.
+fn some_time(round: &mut Round<'_>, session: &Session) -> Result<()> {
+    if round.random.one_in(2) {
+        session.wait_tracing()?;
+    }
+    pause(round, STARTED);
+    Ok(())
+}
+
+/// The moment is what is random; there is nothing to wait for.
+pub(super) fn pause(round: &mut Round<'_>, most_us: u64) {
+    std::thread::sleep(Duration::from_micros(round.random.below(most_us)));
+}
+
+/// Probes whose events nobody may read.
+pub(super) fn unread(
+    round: &mut Round<'_>,
+    target: &Target,
+    reader: Reader,
+) -> Result<(Session, Vec<Probe>)> {
+    let probes = round.probes(target, &PLACES, 4, false);
+    let more = options(round);
+    let session = round.session_with(target, &probes, &more, reader)?;
+    Ok((session, probes))
+}

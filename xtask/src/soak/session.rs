@@ -1,0 +1,277 @@
+//! A tracer that runs, as a user runs it.
+
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use rustix::process::Signal;
+use serde_json::Value;
+
+use super::findings::{Class, Findings};
+use super::lines::Lines;
+use super::probes::Probe;
+use super::target::{PATIENCE, send, wait};
+
+/// From a signal, or the target's end, to the tracer's.
+const END: Duration = Duration::from_secs(30);
+
+/// How a tracer is started.
+#[derive(Clone, Debug)]
+pub(super) struct Start {
+    /// The program.
+    pub(super) tracer: PathBuf,
+    /// Directory that is its home, its working directory and that of its temporary files.
+    pub(super) home: PathBuf,
+    /// In its environment, so that its processes can be found.
+    pub(super) marker: (&'static str, String),
+    /// Arguments.
+    pub(super) arguments: Vec<String>,
+}
+
+impl Start {
+    /// The command, with an environment that has nothing of ours in it.
+    pub(super) fn command(&self) -> Command {
+        let mut command = Command::new(&self.tracer);
+        command
+            .args(&self.arguments)
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", &self.home)
+            .env("TMPDIR", &self.home)
+            .env(self.marker.0, &self.marker.1)
+            .current_dir(&self.home)
+            .stdin(Stdio::null());
+        command
+    }
+}
+
+/// A running tracer.
+pub(super) struct Session {
+    child: Child,
+    output: Output,
+    errors: Lines,
+    shown: String,
+}
+
+/// What becomes of its events.
+enum Output {
+    Read(Lines),
+    /// A pipe that nobody reads.
+    Unread {
+        /// Open for as long as this lives.
+        _pipe: ChildStdout,
+    },
+    /// A pipe that is closed.
+    Closed,
+}
+
+/// Who reads the events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reader {
+    /// We do, all of them.
+    Reads,
+    /// Nobody: the pipe fills.
+    Sleeps,
+}
+
+impl Session {
+    /// Starts it.
+    ///
+    /// # Errors
+    /// It is not there.
+    pub(super) fn start(start: &Start, reader: Reader) -> Result<Self> {
+        let mut child = start
+            .command()
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("cannot run {}", start.tracer.display()))?;
+        let stdout = child.stdout.take().context("no pipe")?;
+        let stderr = child.stderr.take().context("no pipe")?;
+        let output = match reader {
+            Reader::Reads => Output::Read(Lines::read(stdout)),
+            Reader::Sleeps => Output::Unread { _pipe: stdout },
+        };
+        Ok(Self {
+            child,
+            output,
+            errors: Lines::read(stderr),
+            shown: format!("tracer {}", start.arguments.join(" ")),
+        })
+    }
+
+    /// Its process id.
+    pub(super) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends it a signal.
+    pub(super) fn signal(&self, signal: Signal) {
+        send(self.pid(), signal);
+    }
+
+    /// Closes the pipe that it writes events to.
+    pub(super) fn close_output(&mut self) {
+        if matches!(self.output, Output::Unread { .. }) {
+            self.output = Output::Closed;
+        }
+    }
+
+    /// Waits until its probes are there; false: it ended instead.
+    ///
+    /// # Errors
+    /// Neither happens in time.
+    pub(super) fn wait_tracing(&self) -> Result<bool> {
+        Ok(self
+            .wait_said(0, "start of tracing", |line| line.starts_with("tracing "))?
+            .is_some())
+    }
+
+    /// Waits for a line on stderr; gives the number of the one behind it.
+    ///
+    /// # Errors
+    /// It does not come in time.
+    pub(super) fn wait_said(
+        &self,
+        from: usize,
+        what: &str,
+        is: impl Fn(&str) -> bool,
+    ) -> Result<Option<usize>> {
+        let at = self.errors.wait(PATIENCE, from, what, is);
+        let at = at.with_context(|| format!("{} said {:#?}", self.shown, self.errors.all()))?;
+        Ok(at.map(|at| at + 1))
+    }
+
+    /// Lines on stderr so far.
+    pub(super) fn said(&self) -> usize {
+        self.errors.count()
+    }
+
+    /// Waits for its end, which must come by itself.
+    ///
+    /// # Errors
+    /// It does not end in time.
+    pub(super) fn finish(self) -> Result<Finished> {
+        self.finish_within(END)
+    }
+
+    /// The same within another time.
+    ///
+    /// # Errors
+    /// It does not end in time.
+    pub(super) fn finish_within(mut self, time: Duration) -> Result<Finished> {
+        let status = match wait(&mut self.child, time, "a tracer") {
+            Ok(status) => status,
+            Err(error) => {
+                let said = self.errors.all().join("\n");
+                return Err(error.context(format!("{}\nsaid:\n{said}", self.shown)));
+            }
+        };
+        // The last lines may still be on their way.
+        self.errors
+            .wait(PATIENCE, usize::MAX, "end of a pipe", |_| false)?;
+        let (output, dropped) = match std::mem::replace(&mut self.output, Output::Closed) {
+            Output::Read(lines) => {
+                let dropped = lines.dropped();
+                (lines.finish(PATIENCE)?, dropped)
+            }
+            Output::Unread { .. } | Output::Closed => (Vec::new(), 0),
+        };
+        Ok(Finished {
+            shown: self.shown.clone(),
+            code: status.code(),
+            signal: status.signal(),
+            output,
+            dropped,
+            errors: self.errors.all(),
+        })
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // Both fail only when it has ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A tracer that has ended.
+#[derive(Clone, Debug)]
+pub(super) struct Finished {
+    /// Its command line.
+    pub(super) shown: String,
+    /// Its exit code.
+    pub(super) code: Option<i32>,
+    /// The signal that ended it.
+    pub(super) signal: Option<i32>,
+    /// Lines on stdout.
+    pub(super) output: Vec<String>,
+    /// Lines that were too many to be kept.
+    pub(super) dropped: u64,
+    /// Lines on stderr.
+    pub(super) errors: Vec<String>,
+}
+
+impl Finished {
+    /// What it wrote, each line a value; a line that is none is a finding, but for the last one of a
+    /// tracer that was killed.
+    pub(super) fn values(&self, findings: &mut Findings) -> Vec<Value> {
+        let mut values = Vec::with_capacity(self.output.len());
+        for (number, line) in self.output.iter().enumerate() {
+            match serde_json::from_str(line) {
+                Ok(value) => values.push(value),
+                Err(_) if self.signal.is_some() && number + 1 == self.output.len() => {}
+                Err(error) => {
+                    findings.add(
+                        Class::Tracer,
+                        format!("output that is no JSON: {error}: {line}"),
+                    );
+                }
+            }
+        }
+        values
+    }
+
+    /// Checks that it ended by itself, without a panic, with one of these codes.
+    pub(super) fn check_end(&self, codes: &[i32], findings: &mut Findings) {
+        let good = self.code.is_some_and(|code| codes.contains(&code));
+        findings.check(Class::Tracer, good, || {
+            let said = self.errors.join("\n");
+            format!(
+                "{} ended with code {:?}, signal {:?}, not {codes:?}:\n{said}",
+                self.shown, self.code, self.signal
+            )
+        });
+        self.check_said(findings);
+    }
+
+    /// Checks that it did not panic, and that its output had room.
+    pub(super) fn check_said(&self, findings: &mut Findings) {
+        let panicked = self.errors.iter().any(|line| line.contains("panicked at"));
+        findings.check(Class::Tracer, !panicked, || {
+            format!("{} panicked:\n{}", self.shown, self.errors.join("\n"))
+        });
+        findings.check(Class::Soak, self.dropped == 0, || {
+            format!(
+                "{} wrote more than is kept: {} lines",
+                self.shown, self.dropped
+            )
+        });
+    }
+}
+
+/// Arguments that attach these probes with JSON output, whatever they cost.
+pub(super) fn attach(pid: u32, probes: &[Probe], more: &[String]) -> Vec<String> {
+    let mut arguments: Vec<String> = ["attach", "--output", "json", "--max-cpu", "off", "--pid"]
+        .map(str::to_owned)
+        .into();
+    arguments.push(pid.to_string());
+    for probe in probes {
+        arguments.extend(["-e".to_owned(), probe.text.clone()]);
+    }
+    arguments.extend(more.iter().cloned());
+    arguments
+}
