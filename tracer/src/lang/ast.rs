@@ -218,9 +218,11 @@ macro_rules! parts {
             | E::Bool(_)
             | E::Null => Vec::new(),
             E::Field(a, _) | E::Arrow(a, _) | E::Len(a) | E::Unary(_, a) | E::Cast(a, _) => vec![a],
-            E::Index(a, b) | E::StartsWith(a, b) | E::Contains(a, b) | E::Binary(_, a, b) => {
-                vec![a, b]
-            }
+            E::Index(a, b)
+            | E::StartsWith(a, b)
+            | E::EndsWith(a, b)
+            | E::Contains(a, b)
+            | E::Binary(_, a, b) => vec![a, b],
             E::Slice(base, from, to) => {
                 let ends = from.$each().chain(to).map(|end| &$($change)? **end);
                 std::iter::once(&$($change)? **base).chain(ends).collect()
@@ -321,6 +323,8 @@ pub enum ExprKind {
     Len(Box<Expr>),
     /// `starts_with(base, text)`, `base.starts_with(text)`.
     StartsWith(Box<Expr>, Box<Expr>),
+    /// `ends_with(base, text)`, `base.ends_with(text)`.
+    EndsWith(Box<Expr>, Box<Expr>),
     /// `contains(base, text)`, `base.contains(text)`.
     Contains(Box<Expr>, Box<Expr>),
     /// `*p`, `&x`, `-x`, `!x`, `~x`.

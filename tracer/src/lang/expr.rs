@@ -1,7 +1,7 @@
 //! Expressions: operands, what stands before and behind them, and the operators between, which
 //! `order` makes a tree of.
 
-use super::ast::{Expr, ExprKind, Link, Span, Special, UnaryOp};
+use super::ast::{BinaryOp, Expr, ExprKind, Link, Span, Special, UnaryOp};
 use super::lexer::{Cursor, Kind, Token};
 use super::{MAX_NESTING, SyntaxError, order};
 
@@ -76,6 +76,13 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Expr, SyntaxError> {
 /// Refuses one of these operators where it is next.
 fn no_write(cursor: &Cursor<'_>, of: &[&str]) -> Result<(), SyntaxError> {
     let rest = cursor.rest();
+    let at = cursor.at();
+    if rest.starts_with("=~") {
+        let error = SyntaxError::new(at..at + 2, "there are no regular expressions");
+        return Err(error.hint(
+            "`x.contains(\"…\")`, `x.starts_with(\"…\")` and `x.ends_with(\"…\")` look at texts",
+        ));
+    }
     let Some(found) = of.iter().find(|one| rest.starts_with(**one)) else {
         return Ok(());
     };
@@ -93,7 +100,6 @@ fn no_write(cursor: &Cursor<'_>, of: &[&str]) -> Result<(), SyntaxError> {
             other.trim_end_matches('=')
         ),
     };
-    let at = cursor.at();
     let message = format!("`{found}` would write: expressions only read");
     Err(SyntaxError::new(at..at + found.len(), message).hint(hint))
 }
@@ -388,9 +394,21 @@ fn method(
     span: &Span,
 ) -> Result<ExprKind, SyntaxError> {
     let base = Box::new(base);
+    if let Some(variant) = asked_variant(name) {
+        cursor.expect(")", "behind the name: it takes no argument")?;
+        let span = span.start..cursor.last();
+        return Ok(is_variant(base, variant, span));
+    }
     let kind = match name {
         "len" => ExprKind::Len(base),
+        "is_empty" => {
+            let span = span.clone();
+            let length = Box::new(spanned(ExprKind::Len(base), span.clone()));
+            let zero = Box::new(spanned(ExprKind::Int(0), span));
+            ExprKind::Binary(BinaryOp::Eq, length, zero)
+        }
         "starts_with" => ExprKind::StartsWith(base, Box::new(nested(cursor, parse)?)),
+        "ends_with" => ExprKind::EndsWith(base, Box::new(nested(cursor, parse)?)),
         "contains" => ExprKind::Contains(base, Box::new(nested(cursor, parse)?)),
         _ => return Err(no_call(name, span)),
     };
@@ -398,12 +416,48 @@ fn method(
     Ok(kind)
 }
 
+/// The variant that a method of `Option` or `Result` asks for.
+fn asked_variant(method: &str) -> Option<&'static str> {
+    Some(match method {
+        "is_some" => "Some",
+        "is_none" => "None",
+        "is_ok" => "Ok",
+        "is_err" => "Err",
+        _ => return None,
+    })
+}
+
+/// `base == VARIANT`.
+fn is_variant(base: Box<Expr>, variant: &str, span: Span) -> ExprKind {
+    let variant = match variant {
+        "None" => ExprKind::Null,
+        path => ExprKind::Name {
+            path: path.to_owned(),
+            shadow: 1,
+        },
+    };
+    ExprKind::Binary(BinaryOp::Eq, base, Box::new(spanned(variant, span)))
+}
+
 fn no_call(name: &str, span: &Span) -> SyntaxError {
     SyntaxError::new(
         span.clone(),
         format!("`{name}` cannot be called: expressions only read"),
     )
-    .hint("there are `len()`, `starts_with(\"…\")` and `contains(\"…\")`; casts are `x as u32`, `(unsigned int)x`")
+    .hint(match name {
+        "has_value" => "compare it: `x != None`",
+        "unwrap" | "expect" | "unwrap_err" => {
+            "name the part: `x.Some.0`, `x.Ok.0`, `x.Err.0`; it is unavailable in another variant"
+        }
+        "strcmp" | "strncmp" | "memcmp" | "equals" | "eq" => "compare texts with `==`",
+        "matches" | "regex" | "match" => {
+            "there are no regular expressions; `starts_with`, `ends_with` and `contains` look at texts"
+        }
+        _ => {
+            "there are `len()`, `is_empty()`, `starts_with(\"…\")`, `ends_with(\"…\")`, `contains(\"…\")`, \
+             `is_some()`, `is_none()`, `is_ok()` and `is_err()`; casts are `x as u32`, `(unsigned int)x`"
+        }
+    })
 }
 
 fn primary(cursor: &mut Cursor<'_>) -> Result<Expr, SyntaxError> {
@@ -503,6 +557,7 @@ fn function(cursor: &mut Cursor<'_>, name: &str, span: &Span) -> Result<ExprKind
     match name {
         "len" => Ok(ExprKind::Len(Box::new(nested(cursor, parse)?))),
         "starts_with" => two(cursor).map(|(base, text)| ExprKind::StartsWith(base, text)),
+        "ends_with" => two(cursor).map(|(base, text)| ExprKind::EndsWith(base, text)),
         "contains" => two(cursor).map(|(base, text)| ExprKind::Contains(base, text)),
         _ => Err(no_call(name, span)),
     }

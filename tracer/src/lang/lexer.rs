@@ -448,12 +448,7 @@ fn character(rest: &str, at: usize) -> Result<Token, SyntaxError> {
     let (c, length) = match inside.chars().next() {
         Some('\\') => escape(inside, at + 1)?,
         Some(c) if c != '\'' => (c, c.len_utf8()),
-        _ => {
-            return Err(SyntaxError::new(
-                at..at + 1,
-                "a character stands between two `'`",
-            ));
-        }
+        _ => return Err(no_character(rest, at)),
     };
     if inside
         .get(length..)
@@ -464,8 +459,19 @@ fn character(rest: &str, at: usize) -> Result<Token, SyntaxError> {
             span: at..at + length + 2,
         });
     }
-    Err(SyntaxError::new(
-        at..at + 1,
-        "a character stands between two `'`",
-    ))
+    Err(no_character(rest, at))
+}
+
+/// The error for a quote that no single character follows.
+fn no_character(rest: &str, at: usize) -> SyntaxError {
+    let inside = rest.get(1..).unwrap_or_default();
+    match inside.split_once('\'') {
+        Some((text, _)) if text.chars().nth(1).is_some() => {
+            let span = at..at + text.len() + 2;
+            let error = SyntaxError::new(span, "one character stands between two `'`");
+            error.hint(format!("a text stands in double quotes: `\"{text}\"`"))
+        }
+        _ => SyntaxError::new(at..at + 1, "one character stands between two `'`")
+            .hint("a text stands in double quotes"),
+    }
 }

@@ -2,12 +2,25 @@
 
 use std::time::Duration;
 
-use super::ast::{Action, Location, LocationKind, ProbeOptions, ProbeSpec, Span, Template};
+use super::ast::{Action, Expr, Location, LocationKind, ProbeOptions, ProbeSpec, Span, Template};
 use super::lexer::{Cursor, Kind, name_length};
 use super::{MAX_TEXT, SyntaxError, expr, template};
 use crate::debuginfo::names::near_names;
 
 const ACTIONS: [&str; 5] = ["log", "snapshot", "count", "hist", "time"];
+/// Words that other tools use for a logpoint.
+const LOG_ELSEWHERE: [&str; 10] = [
+    "print",
+    "printf",
+    "echo",
+    "break",
+    "b",
+    "tbreak",
+    "breakpoint",
+    "dprintf",
+    "logpoint",
+    "trace",
+];
 /// Words that begin an option.
 pub(super) const OPTIONS: [&str; 8] = [
     "hits",
@@ -81,7 +94,13 @@ pub fn parse_probe(text: &str) -> Result<ProbeSpec, SyntaxError> {
         LocationKind::Function(_) => until.is_none() && action == Action::Time,
         _ => false,
     };
-    let options = options(&mut cursor, returns)?;
+    let typed = Typed {
+        text,
+        action: &action,
+        condition: condition.as_ref(),
+        has_message: template.is_some(),
+    };
+    let options = options(&mut cursor, returns, &typed)?;
     if options.trampoline
         && let LocationKind::Return(function) = location.kind
     {
@@ -141,8 +160,8 @@ fn without_comment(line: &str) -> &str {
 }
 
 /// What a histogram's value is until it has been read.
-fn placeholder() -> super::Expr {
-    super::Expr {
+fn placeholder() -> Expr {
+    Expr {
         kind: super::ast::ExprKind::Null,
         span: 0..0,
     }
@@ -155,15 +174,36 @@ fn action_name<'t>(cursor: &mut Cursor<'t>) -> Result<&'t str, SyntaxError> {
         cursor.advance(text.len());
         return Ok(text);
     }
+    if token.kind == Kind::End {
+        let error = SyntaxError::new(token.span, "a probe is missing");
+        return Err(error.hint("write an action and a location: `log main.rs:57`"));
+    }
+    let rest = cursor.rest();
+    let word = rest.split_whitespace().next().unwrap_or_default();
+    if is_location_of_line(word) {
+        let span = token.span.start..token.span.start + word.len();
+        let error = SyntaxError::new(
+            span,
+            format!("`{word}` is a location; an action comes first"),
+        );
+        return Err(error.hint(format!("write `log {word}`")));
+    }
+    let behind = rest.get(text.len()..).unwrap_or_default().trim();
     let hint = match near_names(text, ACTIONS).first() {
+        _ if LOG_ELSEWHERE.contains(&text) && behind.is_empty() => "write `log`".to_owned(),
+        _ if LOG_ELSEWHERE.contains(&text) => format!("write `log {behind}`"),
         Some(near) if !text.is_empty() => format!("did you mean `{near}`?"),
         _ => format!("a probe begins with one of {}", ACTIONS.join(", ")),
     };
-    let message = match token.kind {
-        Kind::End => "a probe is missing".to_owned(),
-        _ => format!("`{}` is no action", text.escape_debug()),
-    };
+    let message = format!("`{}` is not an action", text.escape_debug());
     Err(SyntaxError::new(token.span, message).hint(hint))
+}
+
+/// Whether a word is `FILE:LINE`.
+fn is_location_of_line(word: &str) -> bool {
+    word.rsplit_once(':').is_some_and(|(file, line)| {
+        !file.is_empty() && !line.is_empty() && line.chars().all(|c| c.is_ascii_digit())
+    })
 }
 
 /// One location, or two with `..` between them.
@@ -260,6 +300,10 @@ fn location_kind(text: &str, span: &Span) -> Result<LocationKind, SyntaxError> {
     if let Some(function) = text.strip_suffix("%return") {
         return Ok(LocationKind::Return(function.to_owned()));
     }
+    if let Some((function, "ret" | "returns" | "exit" | "end")) = text.rsplit_once('%') {
+        return Err(wrong("the returns of a function are `FUNCTION%return`")
+            .hint(format!("write `{function}%return`")));
+    }
     match text.rsplit_once(':') {
         Some((file, _)) if file.is_empty() || file.ends_with(':') => {}
         Some((file, line)) => {
@@ -299,8 +343,61 @@ fn message(cursor: &mut Cursor<'_>, text: &str) -> Result<Option<Template>, Synt
     Ok(Some(template))
 }
 
-/// `returns`: the probe observes returns of functions.
-fn options(cursor: &mut Cursor<'_>, returns: bool) -> Result<ProbeOptions, SyntaxError> {
+/// The parts of a probe in front of its options, for errors that say how to write it.
+struct Typed<'t> {
+    text: &'t str,
+    action: &'t Action,
+    condition: Option<&'t Expr>,
+    has_message: bool,
+}
+
+impl Typed<'_> {
+    /// The error for something else than an option at `span`.
+    fn misplaced(&self, cursor: &Cursor<'_>, span: Span) -> Option<SyntaxError> {
+        let rest = cursor.rest();
+        let takes_message = matches!(self.action, Action::Log | Action::Snapshot | Action::Time);
+        if rest.starts_with('"') && takes_message {
+            let length = template::length(rest, span.start).map_or(rest.len(), |inside| inside + 2);
+            let message = rest.get(..length)?;
+            let span = span.start..span.start + length;
+            let error = match self.has_message {
+                true => SyntaxError::new(span, "a probe has one message"),
+                false => SyntaxError::new(span, "the message stands before `if` and the options"),
+            };
+            let Some(condition) = self.condition.filter(|_| !self.has_message) else {
+                return Some(error);
+            };
+            let condition = self.text.get(condition.span.clone())?;
+            return Some(error.hint(format!("write `… {message} if {condition}`")));
+        }
+        // Values without a message around them.
+        let word = rest.split_whitespace().next().unwrap_or_default();
+        let is_value = rest.starts_with('{') || (word.contains('.') && !word.ends_with('.'));
+        if !is_value || self.condition.is_some() || self.has_message {
+            return None;
+        }
+        let span = span.start..span.start + word.len();
+        let value = word.trim_start_matches('{').trim_end_matches('}');
+        Some(match self.action {
+            Action::Count { by: None } => {
+                let error = SyntaxError::new(span, "a value to count by stands behind `by`");
+                error.hint(format!("write `by {value}`"))
+            }
+            _ if takes_message => {
+                let error = SyntaxError::new(span, "values stand in a message, in quotes");
+                error.hint(format!("write `\"{{{value}}}\"`"))
+            }
+            _ => return None,
+        })
+    }
+}
+
+/// Parses the options. `returns`: the probe observes returns of functions.
+fn options(
+    cursor: &mut Cursor<'_>,
+    returns: bool,
+    typed: &Typed<'_>,
+) -> Result<ProbeOptions, SyntaxError> {
     let mut options = ProbeOptions::default();
     loop {
         let token = cursor.peek()?;
@@ -317,7 +414,10 @@ fn options(cursor: &mut Cursor<'_>, returns: bool) -> Result<ProbeOptions, Synta
             "cpu" => options.cpu.is_some(),
             "trampoline" => options.trampoline,
             "as" => options.name.is_some(),
-            _ => return Err(unknown_option(&word, token.span)),
+            _ => {
+                let misplaced = typed.misplaced(cursor, token.span.clone());
+                return Err(misplaced.unwrap_or_else(|| unknown_option(&word, token.span)));
+            }
         };
         if given {
             return Err(SyntaxError::new(

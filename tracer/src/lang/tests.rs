@@ -576,3 +576,92 @@ fn durations_in_expressions_are_nanoseconds() {
     assert!(message.contains("expected a number"), "{message}");
     assert_eq!(at, "5s");
 }
+
+#[test]
+fn mistakes_of_a_first_hour_say_how_to_write_it() {
+    for (text, place, message, hint) in [
+        (
+            "router.rs:47",
+            "router.rs:47",
+            "an action comes first",
+            "`log router.rs:47`",
+        ),
+        (
+            "print router.rs:47",
+            "print",
+            "not an action",
+            "`log router.rs:47`",
+        ),
+        ("break", "break", "not an action", "`log`"),
+        ("lgo f", "lgo", "not an action", "did you mean `log`?"),
+        (
+            r#"log f:1 if c > 1 "{x}""#,
+            r#""{x}""#,
+            "the message stands before `if`",
+            r#"`… "{x}" if c > 1`"#,
+        ),
+        (
+            "log f:1 {request.path}",
+            "{request.path}",
+            "in quotes",
+            r#"`"{request.path}"`"#,
+        ),
+        (
+            "log f:1 request.path",
+            "request.path",
+            "in quotes",
+            r#"`"{request.path}"`"#,
+        ),
+        (
+            "count f:1 request.path",
+            "request.path",
+            "behind `by`",
+            "`by request.path`",
+        ),
+        (
+            "log f if p == '/health'",
+            "'/health'",
+            "one character",
+            r#"`"/health"`"#,
+        ),
+        (
+            "log f if p =~ \"x\"",
+            "=~",
+            "no regular expressions",
+            "contains",
+        ),
+        (
+            "log handle%ret",
+            "handle%ret",
+            "`FUNCTION%return`",
+            "`handle%return`",
+        ),
+        (
+            "log f if p.matches(\"x\")",
+            "matches",
+            "cannot be called",
+            "ends_with",
+        ),
+    ] {
+        let (told, at, hinted) = wrong(text);
+        assert!(told.contains(message), "{text}: {told}");
+        assert_eq!(at, place, "{text}");
+        assert!(
+            hinted.as_ref().is_some_and(|one| one.contains(hint)),
+            "{text}: {hinted:?}"
+        );
+    }
+}
+
+#[test]
+fn predicates_are_comparisons() {
+    assert_eq!(shown("x.len() == 0"), shown("x.is_empty()"));
+    assert_eq!(
+        shown("(x == Some) && y == Ok"),
+        shown("x.is_some() && y.is_ok()")
+    );
+    assert_eq!(shown("x == Err"), shown("x.is_err()"));
+    assert_eq!(shown("x == None"), shown("x.is_none()"));
+    let (message, ..) = wrong("log f if x.is_some(1)");
+    assert!(message.contains("takes no argument"), "{message}");
+}

@@ -592,17 +592,36 @@ impl Asm {
         exits: &mut Exits,
     ) -> Result<(), Unavailable> {
         let wanted = test.text.len() as u64;
-        if test.kind == TextKind::Contains {
-            return self.contains(test, different, exits);
+        match (test.kind, &test.length) {
+            (TextKind::Contains, _) => {
+                return self.contains(&test.text, test, different, exits);
+            }
+            // Every text ends with the empty one.
+            (TextKind::EndsWith, None) if test.text.is_empty() => return Ok(()),
+            (TextKind::EndsWith, None) => {
+                // A text that ends by a zero byte ends with this one when it has this one
+                // and the zero behind it; the search stops at the first zero.
+                let mut ended = test.text.clone();
+                ended.push(0);
+                return self.contains(&ended, test, different, exits);
+            }
+            _ => {}
         }
+        // How many bytes of the text come before those that are compared.
+        let mut skipped = None;
         if let Some(length) = &test.length {
             let register = self.value(length, exits)?;
             let unlike = match test.kind {
                 TextKind::Equal => cond::NE,
-                TextKind::StartsWith | TextKind::Contains => cond::LT,
+                TextKind::StartsWith | TextKind::EndsWith | TextKind::Contains => cond::LT,
             };
             self.jump_if_const(register, unlike, wanted, different);
-            self.give(register);
+            if test.kind == TextKind::EndsWith {
+                self.alu_const(alu::SUB, register, register, wanted);
+                skipped = Some(register);
+            } else {
+                self.give(register);
+            }
         }
         // A text that ends by a zero byte must not be read beyond it, so it is
         // compared byte by byte; one of known length eight bytes at a time.
@@ -612,9 +631,16 @@ impl Asm {
             bytes.push(0);
         }
         if bytes.is_empty() {
+            if let Some(register) = skipped {
+                self.give(register);
+            }
             return Ok(());
         }
         let pointer = self.value(&test.pointer, exits)?;
+        if let Some(register) = skipped {
+            self.alu(alu::ADD, pointer, pointer, register);
+            self.give(register);
+        }
         for (offset, size, number) in words(&bytes, ended) {
             let dst = self.take()?;
             self.load(dst, pointer, (offset, size), exits);
@@ -627,15 +653,16 @@ impl Asm {
 }
 
 impl Asm {
-    /// Goes on when the text has the known one, jumps to `different` when not. What is too long
-    /// to be looked through is a fault.
+    /// Goes on when the text of `test` has `text` somewhere, jumps to `different` when not. A
+    /// text that is too long to be searched is a fault.
     fn contains(
         &mut self,
+        text: &[u8],
         test: &TextTest,
         different: Label,
         exits: &mut Exits,
     ) -> Result<(), Unavailable> {
-        let wanted = test.text.len() as u64;
+        let wanted = text.len() as u64;
         let (found, absent) = (self.label(), self.label());
         let too_long = exits.label(self, Failure::Long);
         let (at, end) = (self.take()?, self.take()?);
@@ -664,7 +691,7 @@ impl Asm {
                 self.jump_if_const(byte, cond::EQ, 0, absent);
             }
         }
-        for (offset, size, number) in words(&test.text, test.length.is_none()) {
+        for (offset, size, number) in words(text, test.length.is_none()) {
             self.load(byte, here, (offset, size), exits);
             self.jump_if_const(byte, cond::NE, number, next);
         }

@@ -55,6 +55,7 @@ pub(super) fn truth(resolver: &mut Resolver<'_, '_>, expr: &Expr) -> Result<Test
             None => truth_of(resolver, expr),
         },
         ExprKind::StartsWith(base, text) => asks(resolver, base, text, TextKind::StartsWith),
+        ExprKind::EndsWith(base, text) => asks(resolver, base, text, TextKind::EndsWith),
         ExprKind::Contains(base, text) => asks(resolver, base, text, TextKind::Contains),
         _ => truth_of(resolver, expr),
     }
@@ -83,8 +84,13 @@ fn thread_name(expr: &Expr, wanted: &str, kind: TextKind) -> Result<Test, PlanEr
     if bytes.len() > THREAD_NAME {
         return Ok(Test::Known(false));
     }
-    if kind == TextKind::Contains {
-        let error = PlanError::at(expr, "`contains` cannot look into the thread's name");
+    let refused = match kind {
+        TextKind::Contains => Some("contains"),
+        TextKind::EndsWith => Some("ends_with"),
+        TextKind::Equal | TextKind::StartsWith => None,
+    };
+    if let Some(name) = refused {
+        let error = PlanError::at(expr, format!("`{name}` cannot look into the thread's name"));
         return Err(error.hint(Some("`starts_with` and `==` can".into())));
     }
     let compared = match kind {
@@ -116,9 +122,10 @@ fn thread_name(expr: &Expr, wanted: &str, kind: TextKind) -> Result<Test, PlanEr
 /// The truth of an operand: a bool, or of C anything that can be zero.
 fn truth_of(resolver: &mut Resolver<'_, '_>, expr: &Expr) -> Result<Test, PlanError> {
     let direct = match &expr.kind {
-        ExprKind::Unary(UnaryOp::Not, _) | ExprKind::StartsWith(..) | ExprKind::Contains(..) => {
-            true
-        }
+        ExprKind::Unary(UnaryOp::Not, _)
+        | ExprKind::StartsWith(..)
+        | ExprKind::EndsWith(..)
+        | ExprKind::Contains(..) => true,
         ExprKind::Binary(op, ..) => {
             comparison(*op).is_some() || matches!(op, BinaryOp::And | BinaryOp::Or)
         }
@@ -247,26 +254,34 @@ fn unknown_variant(
     expr: &Expr,
     error: PlanError,
 ) -> PlanError {
+    let known = variant_names(builder, ty);
+    if known.is_empty() {
+        return error;
+    }
     let ty = builder.resolve(ty);
-    let known: Vec<&str> = match &ty.kind {
+    let type_name = names::short(&ty.name);
+    let error = PlanError::at(expr, format!("no variant `{name}` in `{type_name}`"));
+    error.hint(names::hint(
+        names::short(name),
+        known.iter().map(String::as_str),
+    ))
+}
+
+/// The names of an enum's variants, without their paths; none for another type.
+pub(super) fn variant_names(builder: &Builder<'_>, ty: TypeId) -> Vec<String> {
+    match &builder.resolve(ty).kind {
         TypeKind::Enum { enumerators, .. } => enumerators
             .iter()
-            .map(|(name, _)| names::short(name))
+            .map(|(name, _)| names::short(name).to_owned())
             .collect(),
         TypeKind::Struct(body) => body
             .variants
             .iter()
             .flat_map(|part| &part.variants)
-            .map(|variant| variant.name.as_str())
+            .map(|variant| variant.name.clone())
             .collect(),
         _ => Vec::new(),
-    };
-    if known.is_empty() {
-        return error;
     }
-    let type_name = names::short(&ty.name);
-    let error = PlanError::at(expr, format!("no variant `{name}` in `{type_name}`"));
-    error.hint(names::hint(names::short(name), known.into_iter()))
 }
 
 /// Whether an enum is at the variant of that name (its path ignored);
@@ -429,7 +444,16 @@ fn text_test(
     let (pointer, length) = text_parts(resolver.builder, spots, ty)
         .ok_or_else(|| {
             let name = names::without_paths(&resolver.builder.resolve(ty).name);
-            PlanError::at(expr, format!("`{name}` is no text"))
+            let error = PlanError::at(expr, format!("`{name}` is not a text"));
+            let variants = variant_names(resolver.builder, ty);
+            let same = variants.iter().find(|one| one.eq_ignore_ascii_case(text));
+            let hint = same.or(variants.first()).map(|variant| {
+                format!(
+                    "compare it with a variant: `{} == {variant}`",
+                    resolver.typed(expr)
+                )
+            });
+            error.hint(hint)
         })?
         .map_err(|why| PlanError::at(expr, why.to_string()))?;
     Ok(Test::Text(TextTest {

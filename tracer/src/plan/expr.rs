@@ -220,7 +220,7 @@ impl<'a, 'b> Resolver<'a, 'b> {
                 "the order of these operators depends on the language",
             )),
             ExprKind::Cast(inner, ty) => self.cast(expr, inner, ty),
-            ExprKind::StartsWith(..) | ExprKind::Contains(..) => {
+            ExprKind::StartsWith(..) | ExprKind::EndsWith(..) | ExprKind::Contains(..) => {
                 let test = condition::truth(self, expr)?;
                 Ok(Operand::Number(Number::truth(test)))
             }
@@ -507,8 +507,35 @@ impl<'a, 'b> Resolver<'a, 'b> {
                     "this is known only when the event is shown",
                 )),
             },
-            Operand::Text(_) => Err(PlanError::at(expr, "a text is no number")),
+            Operand::Text(_) => Err(PlanError::at(expr, "a text is not a number")),
         }
+    }
+
+    /// The text of an expression, as the user typed it.
+    pub(super) fn typed(&self, expr: &Expr) -> &str {
+        self.scope.text.get(expr.span.clone()).unwrap_or_default()
+    }
+
+    /// The error for a value that must be a number, with the ways to make one of it.
+    fn not_a_number(&self, expr: &Expr, spots: &Spots, ty: TypeId) -> PlanError {
+        let resolved = self.builder.resolve(ty);
+        let name = names::without_paths(&resolved.name);
+        let typed = self.typed(expr);
+        let hint = if condition::text_parts(self.builder, spots, ty).is_some() {
+            Some(format!(
+                "compare the text (`{typed} == \"…\"`), or its `{typed}.len()`"
+            ))
+        } else if let Some(variant) = condition::variant_names(self.builder, ty)
+            .into_iter()
+            .next()
+        {
+            Some(format!("compare it with a variant: `{typed} == {variant}`"))
+        } else {
+            let fields = member_names(self.builder, &resolved);
+            let field = fields.first();
+            field.map(|field| format!("name one of its fields: `{typed}.{field}`"))
+        };
+        PlanError::at(expr, format!("`{name}` is not a number")).hint(hint)
     }
 
     /// The number that is the value at a place; references give theirs.
@@ -520,10 +547,7 @@ impl<'a, 'b> Resolver<'a, 'b> {
     ) -> Result<Number, PlanError> {
         let scalar = match self.scalar_at(spots, ty) {
             Some(Ok(scalar)) => scalar,
-            Some(Err(name)) => {
-                let name = names::without_paths(&name).to_owned();
-                return Err(PlanError::at(expr, format!("`{name}` is no number")));
-            }
+            Some(Err(_)) => return Err(self.not_a_number(expr, spots, ty)),
             None => return Err(PlanError::at(expr, "references nested too deeply")),
         };
         let Scalar {

@@ -186,6 +186,8 @@ pub(super) enum TextKind {
     Equal,
     /// It begins with the known text.
     StartsWith,
+    /// It ends with the known text.
+    EndsWith,
     /// It has the known text somewhere.
     Contains,
 }

@@ -581,6 +581,23 @@ fn text_is_found_anywhere_and_only_where_it_is() {
 }
 
 #[test]
+fn text_ends_with_its_last_bytes_and_no_others() {
+    let text = b"GET /index.html";
+    for part in ["", "l", "html", "GET /index.html"] {
+        let condition = format!("t.ends_with(\"{part}\")");
+        assert_eq!(text_holds(&condition, text), Some(true), "{part}");
+    }
+    for part in ["GET", "htm", "xhtml", " GET /index.html", "HTML"] {
+        let condition = format!("t.ends_with(\"{part}\")");
+        assert_eq!(text_holds(&condition, text), Some(false), "{part}");
+    }
+    assert_eq!(text_holds("t.ends_with(\"\")", b""), Some(true));
+    assert_eq!(text_holds("t.ends_with(\"x\")", b""), Some(false));
+    assert_eq!(text_holds("t.is_empty()", b""), Some(true));
+    assert_eq!(text_holds("t.is_empty()", b"x"), Some(false));
+}
+
+#[test]
 fn thread_and_numbers_of_the_hit_are_known_to_conditions() {
     for (condition, wanted) in [
         ("$pid == 41 && $tid == 42 && $hit == 7", true),

@@ -102,6 +102,9 @@ fn tree() -> impl Strategy<Value = Expr> {
                 .prop_map(|(a, b)| ExprKind::StartsWith(a, b))
                 .boxed(),
             (one(), one())
+                .prop_map(|(a, b)| ExprKind::EndsWith(a, b))
+                .boxed(),
+            (one(), one())
                 .prop_map(|(a, b)| ExprKind::Contains(a, b))
                 .boxed(),
             (prop::sample::select(&UNARY[..]), one())
@@ -144,6 +147,7 @@ fn write(expr: &Expr) -> String {
         ExprKind::StartsWith(base, text) => {
             format!("({}).starts_with({})", write(base), write(text))
         }
+        ExprKind::EndsWith(base, text) => format!("({}).ends_with({})", write(base), write(text)),
         ExprKind::Contains(base, text) => format!("({}).contains({})", write(base), write(text)),
         ExprKind::Unary(operator, base) => {
             let of = UNARY.iter().find(|(one, _)| one == operator);
@@ -246,6 +250,7 @@ fn bare(mut expr: Expr) -> Expr {
         ExprKind::Slice(a, from, to) => ExprKind::Slice(one(a), from.map(one), to.map(one)),
         ExprKind::Len(a) => ExprKind::Len(one(a)),
         ExprKind::StartsWith(a, b) => ExprKind::StartsWith(one(a), one(b)),
+        ExprKind::EndsWith(a, b) => ExprKind::EndsWith(one(a), one(b)),
         ExprKind::Contains(a, b) => ExprKind::Contains(one(a), one(b)),
         ExprKind::Unary(operator, a) => ExprKind::Unary(operator, one(a)),
         ExprKind::Binary(operator, a, b) => ExprKind::Binary(operator, one(a), one(b)),
