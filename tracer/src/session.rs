@@ -20,6 +20,7 @@ mod keeper;
 mod linker;
 mod live;
 mod modules;
+mod own;
 mod placing;
 mod prepare;
 mod queue;
@@ -36,7 +37,7 @@ use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub use catalog::{Catalog, Located, ModuleInfo};
+pub use catalog::{Catalog, FoundFunction, Located, ModuleInfo};
 pub use check::{Checked, CheckedSite};
 pub use cost::{expected_trap_cost, trap_ns};
 pub use error::AttachError;
@@ -101,6 +102,8 @@ pub struct SourceFile {
     pub module: Arc<str>,
     /// It can be read from here (through the target's root, then ours).
     pub on_disk: bool,
+    /// It is the program's own: not a library's, a package's, or the compiler's.
+    pub own: bool,
 }
 
 /// One line of a source file that has code.

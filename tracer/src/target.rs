@@ -100,7 +100,12 @@ impl TargetError {
             Self::Ourselves { .. } => None,
             Self::AmbiguousName { .. } => Some("name one by its pid".into()),
             Self::Read { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
-                Some("run it with sudo".into())
+                Some(if rustix::process::geteuid().is_root() {
+                    "not even root may look at it here: the system, a container or a security module protects it"
+                } else {
+                    "run it with sudo"
+                }
+                .into())
             }
             Self::Read { .. } => None,
         }

@@ -108,6 +108,9 @@ pub(super) struct Attach {
     /// The process: its pid, or its name when just one process has it
     #[arg(long, short, value_name = "PID")]
     pub(super) pid: Option<String>,
+    /// The same without `--pid`
+    #[arg(value_name = "PID", conflicts_with_all = ["pid", "exe"], hide_short_help = true)]
+    process: Option<String>,
     /// A probe, as in `log main.rs:57 "x {x}" if x > 3`
     #[arg(long = "probe", short = 'e', value_name = "PROBE")]
     pub(super) probes: Vec<String>,
@@ -210,6 +213,11 @@ pub(super) enum FollowArg {
 }
 
 impl Attach {
+    /// The process as it was named, with `--pid` or without.
+    pub(super) fn process(&self) -> Option<&str> {
+        self.pid.as_deref().or(self.process.as_deref())
+    }
+
     /// What becomes of processes that are forked.
     pub(super) fn forks(&self) -> crate::session::Forks {
         use crate::session::Forks;
@@ -278,6 +286,9 @@ pub(super) struct Lines {
     pub(super) subject: Subject,
     #[command(flatten)]
     pub(super) debug: DebugArgs,
+    /// List the files of libraries, packages and the compiler too
+    #[arg(long)]
+    pub(super) all: bool,
     /// Source files by the end of their paths, and maybe a line of each
     #[arg(value_name = "FILE[:LINE]")]
     pub(super) locations: Vec<String>,
@@ -308,6 +319,12 @@ pub(super) struct Funcs {
     pub(super) subject: Subject,
     #[command(flatten)]
     pub(super) debug: DebugArgs,
+    /// List the functions of libraries, packages and the compiler too
+    #[arg(long)]
+    pub(super) all: bool,
+    /// Write generic arguments in full
+    #[arg(long)]
+    pub(super) full_names: bool,
     /// A part of the function's name: `report`, `app::report`
     #[arg(value_name = "PATTERN")]
     pub(super) pattern: Option<String>,
@@ -370,6 +387,18 @@ mod tests {
     #[test]
     fn arguments_are_consistent() {
         Args::command().debug_assert();
+    }
+
+    #[test]
+    fn process_is_named_with_pid_or_without() {
+        for args in [&["attach", "-p", "801"][..], &["attach", "801"]] {
+            let args = Args::try_parse_from(["tracer"].iter().chain(args)).unwrap();
+            let Command::Attach(attach) = args.command else {
+                unreachable!("attach was typed");
+            };
+            assert_eq!(attach.process(), Some("801"));
+        }
+        assert!(Args::try_parse_from(["tracer", "attach", "-p", "1", "2"]).is_err());
     }
 
     #[test]

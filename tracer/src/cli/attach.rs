@@ -189,7 +189,7 @@ fn output(args: &Attach) -> Result<Output, Failure> {
 
 /// The target; `None` when the user left the choice.
 fn pid(args: &Attach, how: Output, colours: Colours) -> Result<Option<u32>, Failure> {
-    match &args.pid {
+    match args.process() {
         Some(named) => subject_pid(named).map(Some),
         None if how == Output::Tui => choose_process(args, colours),
         None => Err(Failure::new("no process is named")
@@ -243,6 +243,7 @@ fn install(session: &Session, written: &[Written], colours: Colours) -> Installe
         match result {
             Ok(probe) => installed.probes.push(probe),
             Err(error) => {
+                session.skip_number();
                 let failure = Failure::of_probe(error, &spec.text).at(place.as_deref());
                 tell(&failure.render(colours.stderr));
                 installed.failures.push(failure);
@@ -295,7 +296,10 @@ fn lines(session: &Arc<Session>, style: Style, until: Until, ends: Ends) -> Resu
     let shown = stream::run(session, style, until, ends)?;
     summarise(session, &shown.probes);
     if shown.beyond > 0 {
-        say!("{} more came before the probes were out", shown.beyond);
+        say!(
+            "{} more hits came before the probes were out; they are counted, and not shown",
+            shown.beyond
+        );
     }
     let added_up = session.aggregates().iter().any(|one| one.total > 0);
     Ok(if shown.events > 0 || added_up {

@@ -8,14 +8,16 @@ use serde::Serialize;
 use super::args::{DebugArgs, Funcs, Lines, Subject, Vars};
 use super::attach::subject_pid;
 use super::failure::Failure;
-use super::output::print;
+use super::output::{print, say};
 use crate::debuginfo::FunctionInfo;
+use crate::debuginfo::names::short_generics;
 use crate::debuginfo::site::{InlinedInto, Site, SourceLine};
 use crate::kernel::TrapCost;
 use crate::lang::parse_location;
 use crate::plan::placement::{SiteKind, Stay};
 use crate::session::{
-    Catalog, LineInfo, Located, SiteCost, SourceFile, VariableInfo, expected_trap_cost, trap_ns,
+    Catalog, FoundFunction, LineInfo, Located, SiteCost, SourceFile, VariableInfo,
+    expected_trap_cost, trap_ns,
 };
 use crate::sink::json::write_object;
 use crate::target::Process;
@@ -44,12 +46,22 @@ fn catalog(subject: &Subject, debug: &DebugArgs) -> Result<Catalog, Failure> {
 pub(super) fn lines(args: &Lines) -> Result<u8, Failure> {
     let catalog = catalog(&args.subject, &args.debug)?;
     if args.locations.is_empty() {
-        let files = catalog.source_files()?;
-        return print(|out| {
+        let mut files = catalog.source_files()?;
+        let left_out = match args.all || args.json {
+            true => 0,
+            false => keep_own(&mut files, |file| file.own),
+        };
+        let code = print(|out| {
             files
                 .iter()
                 .try_for_each(|file| write_file(out, file, args.json))
         });
+        if left_out > 0 {
+            say!(
+                "{left_out} more files, of libraries, packages and the compiler: `--all` lists them"
+            );
+        }
+        return code;
     }
     let mut code = super::DONE;
     for typed in &args.locations {
@@ -123,22 +135,41 @@ pub(super) fn vars(args: &Vars) -> Result<u8, Failure> {
 /// `tracer funcs`.
 pub(super) fn funcs(args: &Funcs) -> Result<u8, Failure> {
     let catalog = catalog(&args.subject, &args.debug)?;
-    let functions = catalog.functions(args.pattern.as_deref())?;
+    let mut functions = catalog.functions(args.pattern.as_deref())?;
     if let (true, Some(pattern)) = (functions.is_empty(), &args.pattern) {
         let near = catalog.near_functions(pattern);
         let near: Vec<String> = near.iter().map(|name| format!("`{name}`")).collect();
         let hint = (!near.is_empty()).then(|| format!("did you mean {}?", near.join(" or ")));
         return Err(Failure::new(format!("no function `{pattern}`")).hint(hint));
     }
-    print(|out| {
+    let left_out = match args.all || args.json {
+        true => 0,
+        false => keep_own(&mut functions, |function| function.own),
+    };
+    let code = print(|out| {
         functions.iter().try_for_each(|function| {
             if args.json {
                 write_object(&mut *out, &FunctionLine::from(function))
             } else {
-                write_function(out, function)
+                write_function(out, &function.info, args.full_names)
             }
         })
-    })
+    });
+    if left_out > 0 {
+        say!(
+            "{left_out} more functions, of libraries, packages and the compiler: `--all` lists them"
+        );
+    }
+    code
+}
+
+/// Leaves the program's own of a list, unless there are none; gives the number left out.
+fn keep_own<T>(all: &mut Vec<T>, is_own: impl Fn(&T) -> bool) -> usize {
+    let before = all.len();
+    if all.iter().any(&is_own) {
+        all.retain(is_own);
+    }
+    before - all.len()
 }
 
 fn write_file(out: &mut impl Write, file: &SourceFile, json: bool) -> io::Result<()> {
@@ -151,6 +182,7 @@ fn write_file(out: &mut impl Write, file: &SourceFile, json: bool) -> io::Result
                 file: &path,
                 module: &file.module,
                 on_disk: file.on_disk,
+                own: file.own,
             },
         );
     }
@@ -302,8 +334,12 @@ fn write_variables(out: &mut impl Write, variables: &[VariableInfo]) -> io::Resu
     Ok(())
 }
 
-fn write_function(out: &mut impl Write, function: &FunctionInfo) -> io::Result<()> {
-    write!(out, "{}", Visible(&function.name))?;
+fn write_function(out: &mut impl Write, function: &FunctionInfo, full: bool) -> io::Result<()> {
+    if full {
+        write!(out, "{}", Visible(&function.name))?;
+    } else {
+        write!(out, "{}", Visible(&short_generics(&function.name)))?;
+    }
     if let Some(declared) = &function.declared {
         let file = declared.file.to_string_lossy();
         write!(out, "  {}:{}", Visible(&file), declared.line)?;
@@ -327,6 +363,7 @@ struct FileLine<'l> {
     file: &'l str,
     module: &'l str,
     on_disk: bool,
+    own: bool,
 }
 
 #[derive(Serialize)]
@@ -459,10 +496,12 @@ struct FunctionLine<'l> {
     line: Option<u64>,
     addresses: Vec<String>,
     inlined: Vec<String>,
+    own: bool,
 }
 
-impl<'l> From<&'l FunctionInfo> for FunctionLine<'l> {
-    fn from(function: &'l FunctionInfo) -> Self {
+impl<'l> From<&'l FoundFunction> for FunctionLine<'l> {
+    fn from(found: &'l FoundFunction) -> Self {
+        let function = &found.info;
         let declared = function.declared.as_ref();
         Self {
             r#type: "function",
@@ -471,6 +510,7 @@ impl<'l> From<&'l FunctionInfo> for FunctionLine<'l> {
             line: declared.map(|line| line.line),
             addresses: function.addresses.iter().map(ToString::to_string).collect(),
             inlined: function.inlined.iter().map(ToString::to_string).collect(),
+            own: found.own,
         }
     }
 }

@@ -69,6 +69,106 @@ pub fn without_generics(name: &str) -> &str {
     }
 }
 
+/// Characters of a generic argument that is shown.
+const MAX_ARGUMENT: usize = 24;
+
+/// A name with its generic arguments shortened: paths in them are left out, and `…` stands for
+/// long ones. `map::get<alloc::string::String, Handle<Node<A, B>, marker::Internal>>` is
+/// `map::get<String, …>`.
+#[must_use]
+pub fn short_generics(name: &str) -> String {
+    // `operator<` and `operator->` have brackets that are not pairs.
+    if name.contains("operator") {
+        return name.to_owned();
+    }
+    shortened(name, 0).unwrap_or_else(|| name.to_owned())
+}
+
+/// [`short_generics`] of a part of a name; `None` when its brackets are not pairs.
+fn shortened(text: &str, depth: usize) -> Option<String> {
+    /// Levels of `<A as B>` that are looked into.
+    const MAX_DEPTH: usize = 16;
+    if depth > MAX_DEPTH {
+        return None;
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(open) = rest.find('<') {
+        let (before, bracket) = rest.split_at_checked(open)?;
+        let length = bracket_length(bracket)?;
+        let inside = bracket.get(1..length - 1)?;
+        out.push_str(before);
+        out.push('<');
+        if before.is_empty() || before.ends_with("::") && top_level_as(inside).is_some() {
+            // The type that a method is of: `<Type as Trait>::method`.
+            out.push_str(&shortened(inside, depth + 1)?);
+        } else {
+            let arguments: Vec<String> = split_arguments(inside).map(short_argument).collect();
+            out.push_str(&arguments.join(", "));
+        }
+        out.push('>');
+        rest = bracket.get(length..)?;
+    }
+    out.push_str(rest);
+    Some(out)
+}
+
+/// Bytes from a `<` to behind the `>` that closes it.
+fn bracket_length(text: &str) -> Option<usize> {
+    let mut open = 0_usize;
+    let mut before = ' ';
+    for (at, c) in text.char_indices() {
+        match c {
+            '<' => open += 1,
+            '>' if before != '-' => {
+                open -= 1;
+                if open == 0 {
+                    return Some(at + 1);
+                }
+            }
+            _ => {}
+        }
+        before = c;
+    }
+    None
+}
+
+/// The parts of a list of generic arguments, at its commas outside brackets.
+fn split_arguments(text: &str) -> impl Iterator<Item = &str> {
+    let mut open = 0_i32;
+    text.split(move |c: char| {
+        match c {
+            '<' | '(' | '[' | '{' => open += 1,
+            '>' | ')' | ']' | '}' => open -= 1,
+            _ => {}
+        }
+        c == ',' && open == 0
+    })
+}
+
+/// One generic argument without paths, or `…` for a long one.
+fn short_argument(text: &str) -> String {
+    let mut out = String::new();
+    let mut word = String::new();
+    let mut rest = text.trim().chars().peekable();
+    while let Some(c) = rest.next() {
+        if c.is_alphanumeric() || c == '_' {
+            word.push(c);
+        } else if c == ':' && rest.next_if_eq(&':').is_some() {
+            word.clear();
+        } else {
+            out.push_str(&word);
+            word.clear();
+            out.push(c);
+        }
+    }
+    out.push_str(&word);
+    if out.chars().count() > MAX_ARGUMENT {
+        return "…".to_owned();
+    }
+    out
+}
+
 /// What the user typed to name functions: the end of a path.
 #[derive(Clone, Debug)]
 pub struct NamePattern {
@@ -245,6 +345,30 @@ fn edit_distance(left: &[char], right: &[char]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn short_generics_leave_out_paths_and_long_arguments() {
+        for (name, short) in [
+            ("main", "main"),
+            (
+                "a::b<alloc::string::String, u64>::c",
+                "a::b<String, u64>::c",
+            ),
+            (
+                "map::get<alloc::string::String, btree::node::Handle<Node<A, B>, marker::Internal>>",
+                "map::get<String, …>",
+            ),
+            (
+                "<btree::node::Handle<a::NodeRef<M, K, V, T>, Kv> as core::fmt::Debug>::fmt",
+                "<btree::node::Handle<NodeRef<M, K, V, T>, Kv> as core::fmt::Debug>::fmt",
+            ),
+            ("call<fn(a::B) -> c::D>", "call<fn(B) -> D>"),
+            ("ns::operator<<<char>", "ns::operator<<<char>"),
+            ("broken<a, b", "broken<a, b"),
+        ] {
+            assert_eq!(short_generics(name), short);
+        }
+    }
 
     #[test]
     fn demangle_rust_and_cpp_names_are_read() {

@@ -8,10 +8,12 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::modules::{MAX_SOURCE, Modules, TargetModule, readable_source};
+use super::own::{is_own_module, is_own_source};
 use super::resolve::{Resolved, file_of, resolve, with_dwarf};
 use super::{LineInfo, ProbeError, SiteCost, SourceFile, VariableInfo};
+use crate::debuginfo::names::without_generics;
 use crate::debuginfo::place::{Place, Source};
-use crate::debuginfo::site::{FileId, Site};
+use crate::debuginfo::site::{FileId, Site, SourceLine};
 use crate::debuginfo::types::TypeSource as _;
 use crate::debuginfo::variable::{Variable, VariableKind};
 use crate::debuginfo::{DebugInfoError, DebugOptions, FunctionInfo, Looked, SplitUnits};
@@ -33,6 +35,15 @@ pub struct Located {
     pub sites: Vec<Site>,
     /// What the user should know: the line was moved.
     pub notes: Vec<String>,
+}
+
+/// A function, and whether it is the program's own.
+#[derive(Clone, Debug)]
+pub struct FoundFunction {
+    /// The function.
+    pub info: FunctionInfo,
+    /// Not a library's, a package's, or the compiler's.
+    pub own: bool,
 }
 
 /// One mapped file, and whether it can be read at source level.
@@ -91,7 +102,7 @@ impl Catalog {
         &self.modules
     }
 
-    /// Every source file; those on disk first, by path.
+    /// Every source file; the program's own first, and of them those on disk.
     ///
     /// # Errors
     /// No module has debug information.
@@ -108,10 +119,12 @@ impl Catalog {
     pub fn find_file(&self, suffix: &str) -> Result<SourceFile, ProbeError> {
         let (module, path) = file_of(&self.modules, suffix)?;
         let on_disk = readable_source(&self.root, &path).is_some();
+        let own = is_own_module(&module.file) && is_own_source(&path);
         Ok(SourceFile {
             path,
             module: module.file.name.as_str().into(),
             on_disk,
+            own,
         })
     }
 
@@ -166,12 +179,14 @@ impl Catalog {
             .map_or(Ok(Vec::new()), |module| self.modules.at(module, site))
     }
 
-    /// The functions whose name contains `pattern`, by name; all without one. Capital letters
-    /// matter when the pattern has any.
+    /// The functions whose name contains `pattern`; all without one. Capital letters matter when
+    /// the pattern has any.
+    ///
+    /// The program's own come first, then those whose last component fits the pattern best.
     ///
     /// # Errors
     /// No module has debug information, or it cannot be read.
-    pub fn functions(&self, pattern: Option<&str>) -> Result<Vec<FunctionInfo>, ProbeError> {
+    pub fn functions(&self, pattern: Option<&str>) -> Result<Vec<FoundFunction>, ProbeError> {
         let pattern = pattern.unwrap_or_default();
         let exact = pattern.chars().any(char::is_uppercase);
         let fits = |name: &str| match exact {
@@ -190,13 +205,18 @@ impl Catalog {
                 continue;
             }
             let bare = debug.bare_functions(fits).into_iter();
-            let info = |(entry, name)| FunctionInfo {
-                name,
-                declared: None,
-                addresses: vec![entry],
-                inlined: Vec::new(),
+            // In a program without debug information, symbols are all that is known of it.
+            let own = module.file.main && debug.require_dwarf().is_err();
+            let found = |(entry, name)| FoundFunction {
+                info: FunctionInfo {
+                    name,
+                    declared: None,
+                    addresses: vec![entry],
+                    inlined: Vec::new(),
+                },
+                own,
             };
-            functions.extend(bare.map(info));
+            functions.extend(bare.map(found));
         }
         let described = match with_dwarf(&all) {
             Ok(described) => described,
@@ -204,7 +224,8 @@ impl Catalog {
             Err(_) if !functions.is_empty() => Vec::new(),
             Err(fault) => return Err(fault.into()),
         };
-        for (_, debug) in described {
+        for (module, debug) in described {
+            let own_module = is_own_module(&module.file);
             let entries = debug.entries_of_symbol(pattern);
             let begins_there = |function: &FunctionInfo| {
                 let mut addresses = function.addresses.iter();
@@ -213,7 +234,12 @@ impl Catalog {
             match debug.functions(None) {
                 Ok(found) => {
                     let wanted = |one: &FunctionInfo| fits(&one.name) || begins_there(one);
-                    functions.extend(found.into_iter().filter(wanted));
+                    let found = found.into_iter().filter(wanted).map(|info| {
+                        let own_source = |line: &SourceLine| is_own_source(&line.file);
+                        let own = own_module && info.declared.as_ref().is_some_and(own_source);
+                        FoundFunction { info, own }
+                    });
+                    functions.extend(found);
                 }
                 Err(error) => {
                     first_error.get_or_insert(ProbeError {
@@ -227,7 +253,13 @@ impl Catalog {
         }
         match first_error {
             Some(error) if functions.is_empty() => Err(error),
-            _ => Ok(functions),
+            _ => {
+                functions.sort_by_cached_key(|one| {
+                    let fit = fit(&one.info.name, pattern);
+                    (!one.own, fit, one.info.name.clone())
+                });
+                Ok(functions)
+            }
         }
     }
 
@@ -284,7 +316,7 @@ fn module_info(module: &TargetModule) -> ModuleInfo {
 }
 
 impl Modules {
-    /// Every source file of every module: those on disk first, and of them the program's own.
+    /// Every source file of every module: the program's own first, and of them those on disk.
     pub(super) fn source_files(&self, root: &Path) -> Vec<SourceFile> {
         let mut files: Vec<SourceFile> = self
             .all()
@@ -292,14 +324,19 @@ impl Modules {
             .filter_map(|module| Some((module, module.debug().ok()?)))
             .flat_map_iter(|(module, debug)| {
                 let name: Arc<str> = module.file.name.as_str().into();
+                let own_module = is_own_module(&module.file);
                 debug.source_files().iter().map(move |file| SourceFile {
                     path: Arc::clone(&file.path),
                     module: Arc::clone(&name),
                     on_disk: readable_source(root, &file.path).is_some(),
+                    own: own_module && is_own_source(&file.path),
                 })
             })
             .collect();
-        files.sort_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| a.path.cmp(&b.path)));
+        files.sort_by(|a, b| {
+            let rank = |file: &SourceFile| (!file.own, !file.on_disk);
+            rank(a).cmp(&rank(b)).then_with(|| a.path.cmp(&b.path))
+        });
         files
     }
 
@@ -381,15 +418,21 @@ impl Modules {
     }
 }
 
-/// Where a file stands in a list: what can be read before what cannot, and the program's own
-/// before headers and sources of the system, the compiler and packages.
-fn rank(file: &SourceFile) -> (bool, bool) {
-    const ROOTS: [&str; 2] = ["/usr/", "/rustc/"];
-    const PARTS: [&str; 2] = ["/.cargo/registry/", "/lib/rustlib/"];
-    let path = file.path.to_string_lossy();
-    let foreign = ROOTS.iter().any(|root| path.starts_with(root))
-        || PARTS.iter().any(|part| path.contains(part));
-    (!file.on_disk, foreign)
+/// How well a function's name fits a pattern, the best first: its last component, or the path up
+/// to its end, is the pattern; the last component begins with it; has it; another part has it.
+fn fit(name: &str, pattern: &str) -> u8 {
+    let (name, pattern) = (name.to_lowercase(), pattern.to_lowercase());
+    let plain = without_generics(&name);
+    let last = plain.rsplit("::").next().unwrap_or(plain);
+    if last == pattern || plain.ends_with(&format!("::{pattern}")) {
+        0
+    } else if last.starts_with(&pattern) {
+        1
+    } else if last.contains(&pattern) {
+        2
+    } else {
+        3
+    }
 }
 
 /// The text of a source file, at most 8 MiB: in the target's root, then in ours.
@@ -460,23 +503,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rank_of_own_sources_comes_before_headers_and_packages() {
-        let file = |path: &str, on_disk| SourceFile {
-            path: Arc::new(path.into()),
-            module: "app".into(),
-            on_disk,
-        };
-        let mut files = [
-            file("/home/dev/app/src/gone.rs", false),
-            file("/home/dev/.cargo/registry/src/serde-1.0/src/lib.rs", true),
-            file("/usr/include/stdio.h", true),
-            file("/home/dev/app/src/main.rs", true),
+    fn fit_of_the_last_component_comes_before_other_parts() {
+        let mut names = [
+            "<alloc::collections::btree::node::Handle<K, V>>::deref",
+            "orders::handle::parse",
+            "orders::router::rehandle",
+            "orders::router::handle_request",
+            "orders::handle",
         ];
-        files.sort_by_key(rank);
-        let names: Vec<_> = files
-            .iter()
-            .filter_map(|file| file.path.file_name())
-            .collect();
-        assert_eq!(names, ["main.rs", "lib.rs", "stdio.h", "gone.rs"]);
+        names.sort_by_key(|name| fit(name, "handle"));
+        assert_eq!(
+            names[..3],
+            [
+                "orders::handle",
+                "orders::router::handle_request",
+                "orders::router::rehandle"
+            ]
+        );
+        assert_eq!(fit("orders::router::handle<u8>", "router::handle"), 0);
     }
 }

@@ -319,6 +319,12 @@ impl Session {
         id
     }
 
+    /// Leaves a number out, so that the names `p1`, `p2` … of probes that were asked for together
+    /// tell their place among these, whichever are refused.
+    pub fn skip_number(&self) {
+        self.next_id();
+    }
+
     /// Attaches a probe under this number.
     pub(super) fn start(
         &self,

@@ -271,6 +271,11 @@ fn no_file(candidates: &[&Arc<TargetModule>], file: &str) -> Fault {
         .flat_map(|(_, debug)| debug.source_files())
         .filter_map(|file| Some(file.path.file_name()?.to_string_lossy().into_owned()))
         .collect();
+    // The usual reason, and the one that the user can do something about.
+    if let Some((name, fault)) = program_without_dwarf(candidates) {
+        let message = format!("{}, so `{file}` cannot be found in `{name}`", fault.message);
+        return Fault::new(message).hint(fault.hint);
+    }
     let typed = file.rsplit('/').next().unwrap_or(file);
     let mut near = near_names(typed, names.iter().map(String::as_str));
     near.dedup();
@@ -281,6 +286,16 @@ fn no_file(candidates: &[&Arc<TargetModule>], file: &str) -> Fault {
         _ => format!("did you mean {}?", near.join(" or ")),
     };
     Fault::new(format!("no debug information names a file `{file}`")).hint(Some(hint))
+}
+
+/// The name of the program among the modules, and why its lines are not known, where they are not.
+fn program_without_dwarf(candidates: &[&Arc<TargetModule>]) -> Option<(String, Fault)> {
+    let program = candidates.iter().find(|module| module.file.main)?;
+    let fault = match program.debug() {
+        Ok(debug) => Fault::from(&debug.require_dwarf().err()?),
+        Err(error) => Fault::from(&**error),
+    };
+    Some((program.file.name.clone(), fault))
 }
 
 /// What a function is known by.
@@ -350,8 +365,20 @@ fn named_sites(
             }
         }
     }
-    let fault = refused.or(first_fault);
-    Err(fault.unwrap_or_else(|| Fault::new(format!("no function `{name}`"))))
+    if let Some(refused) = refused {
+        return Err(refused);
+    }
+    if let Some((program, fault)) = program_without_dwarf(candidates) {
+        let message = format!("no symbol is named `{name}`, and {}", fault.message);
+        let known = format!(
+            "`tracer funcs --pid PID` lists the functions of `{program}` that have symbols"
+        );
+        let hint = fault
+            .hint
+            .map_or_else(|| known.clone(), |hint| format!("{hint}; {known}"));
+        return Err(Fault::new(message).hint(Some(hint)));
+    }
+    Err(first_fault.unwrap_or_else(|| Fault::new(format!("no function `{name}`"))))
 }
 
 fn address_sites(candidates: &[&Arc<TargetModule>], address: LinkAddr) -> Result<Resolved, Fault> {

@@ -230,12 +230,14 @@ pub(crate) fn files(extra: usize) -> Vec<SourceFile> {
         path: Arc::new(PathBuf::from(path)),
         module: "target-app".into(),
         on_disk,
+        own: !path.starts_with("/rustc/"),
     };
     let mut files = vec![
         SourceFile {
             path: main_file(),
             module: "target-app".into(),
             on_disk: true,
+            own: true,
         },
         file("/home/dev/target-app/src/pointer.rs", true),
         file("/home/dev/target-app/src/x11/connection.rs", true),

@@ -101,6 +101,8 @@ pub(super) struct State {
     pub(super) overlay: Overlay,
     /// Every source file, once they are known.
     pub(super) files: Option<Arc<[SourceFile]>>,
+    /// The list of files has those of libraries and packages, too.
+    pub(super) all_files: bool,
     /// The open file.
     pub(super) source: Option<Source>,
     /// Probes, by id.
@@ -173,6 +175,7 @@ impl State {
             zoom: false,
             overlay,
             files: None,
+            all_files: false,
             source: None,
             probes,
             aggregates: Vec::new(),

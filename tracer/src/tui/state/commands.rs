@@ -80,7 +80,7 @@ impl State {
             Command::End => self.step(isize::MAX / 2),
             Command::Left => self.shift(false),
             Command::Right => self.shift(true),
-            Command::Quit | Command::Complete => {}
+            Command::Quit | Command::Complete | Command::AllFiles => {}
         }
         Vec::new()
     }
@@ -283,7 +283,7 @@ impl State {
     fn open_picker(&mut self) {
         let mut picker = Picker::default();
         if let Some(files) = &self.files {
-            picker.set_texts(file_texts(files));
+            picker.set_texts(file_texts(files, self.all_files));
         }
         self.overlay = Overlay::Files(picker);
     }
@@ -299,6 +299,12 @@ impl State {
             Command::PageUp => picker.list.step(-page),
             Command::PageDown => picker.list.step(page),
             Command::Back => self.overlay = Overlay::None,
+            Command::AllFiles => {
+                self.all_files = !self.all_files;
+                if let Some(files) = &self.files {
+                    picker.set_texts(file_texts(files, self.all_files));
+                }
+            }
             Command::Activate => {
                 let chosen = picker.selected();
                 let file = chosen
@@ -317,7 +323,7 @@ impl State {
 
     pub(super) fn files_known(&mut self, files: Vec<SourceFile>) -> Vec<Effect> {
         if let Overlay::Files(picker) = &mut self.overlay {
-            picker.set_texts(file_texts(&files));
+            picker.set_texts(file_texts(&files, self.all_files));
         }
         self.files = Some(files.into());
         match self.wanted.take() {
@@ -348,6 +354,7 @@ impl State {
             path: path.clone(),
             module: "".into(),
             on_disk: true,
+            own: true,
         });
         self.open(file, Some(line))
     }
@@ -391,9 +398,14 @@ impl State {
     }
 }
 
-fn file_texts(files: &[SourceFile]) -> Vec<String> {
+/// The paths of the files that are listed: the program's own, unless there are none or all are
+/// asked for. These stand first in `files`, so a path has the index of its file.
+fn file_texts(files: &[SourceFile], all: bool) -> Vec<String> {
+    let own = files.iter().take_while(|file| file.own).count();
+    let listed = if all || own == 0 { files.len() } else { own };
     files
         .iter()
+        .take(listed)
         .map(|file| file.path.to_string_lossy().into_owned())
         .collect()
 }

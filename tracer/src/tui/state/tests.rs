@@ -735,8 +735,27 @@ fn screen_of_a_busy_session_at_200x60() {
 #[test]
 fn screen_of_the_file_picker() {
     let mut desk = Desk::new((80, 24));
+    desk.press_with(KeyCode::Char('a'), KeyModifiers::CONTROL);
     desk.keys("corepart1");
     insta::assert_snapshot!(desk.screen());
+}
+
+#[test]
+fn file_picker_lists_the_programs_own_files_until_all_are_asked_for() {
+    let mut desk = Desk::new((80, 24));
+    let own = desk.screen();
+    assert!(
+        own.contains("src/pointer.rs") && !own.contains("library/core"),
+        "{own}"
+    );
+    desk.press_with(KeyCode::Char('a'), KeyModifiers::CONTROL);
+    let all = desk.screen();
+    assert!(
+        all.contains("src/pointer.rs") && all.contains("library/core"),
+        "{all}"
+    );
+    desk.press_with(KeyCode::Char('a'), KeyModifiers::CONTROL);
+    assert_eq!(desk.screen(), own);
 }
 
 #[test]
@@ -766,6 +785,7 @@ fn screen_of_the_help() {
 #[test]
 fn screen_of_a_file_that_is_not_on_disk_lists_the_lines() {
     let mut desk = Desk::new((80, 24));
+    desk.press_with(KeyCode::Char('a'), KeyModifiers::CONTROL);
     desk.keys("stdmain");
     desk.press(KeyCode::Enter);
     assert!(desk.screen().contains("15 ·"));

@@ -84,7 +84,7 @@ fn files(state: &State, picker: &Picker, buffer: &mut Buffer, area: Rect) -> (u1
         buffer,
         area,
         " Open a source file ",
-        "Enter opens  ↑↓ choose  Esc leaves  type some letters of the path",
+        "Enter opens  ↑↓ choose  Esc leaves  ^A libraries too  type to search",
     );
     let cursor = search_line(theme, picker, buffer, inner, state.files.is_none());
     let Some(files) = &state.files else {
