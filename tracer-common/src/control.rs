@@ -188,6 +188,8 @@ pub struct Settings {
     /// 1: the programs have the offsets of [`TASK_TGID`] and the others, and ids are those of the
     /// initial pid namespace; 0: helpers are asked for ids and name.
     pub task_members: u64,
+    /// Bytes from the start of `vm_area_struct` to its flags; 0: not known.
+    pub vma_flags: u64,
 }
 
 /// Stands in the programs for the offset of `task_struct.tgid`, until the loader puts the
@@ -198,4 +200,4 @@ pub const TASK_PID: i16 = 0x7f20;
 /// The same for `task_struct.comm`; its second half is 8 further.
 pub const TASK_COMM: i16 = 0x7f30;
 
-const _: () = assert!(size_of::<Settings>() == 32);
+const _: () = assert!(size_of::<Settings>() == 40);

@@ -31,9 +31,13 @@ pub const MAX_COPY: u32 = 1 << 12;
 pub const REGISTERS: usize = 64;
 
 /// Scratch areas for each CPU. A hit claims one for as long as it runs; hits
-/// that preempt each other or sleep in a page fault on one CPU need one each.
+/// that preempt each other on one CPU need one each.
 /// When all are taken the hit is counted as lost.
 pub const SCRATCH_PER_CPU: u32 = 4;
+
+/// Bytes of the ring through which userspace is told of reads that failed: some hundred between two
+/// looks of the reader. A miss that finds no room is told of by a later hit.
+pub const MISSES_BYTES: u32 = 1 << 13;
 
 /// CPUs beyond this share the scratch areas of the others.
 pub const MAX_CPUS: u32 = 256;

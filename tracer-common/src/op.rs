@@ -36,7 +36,7 @@ pub const ELAPSED: u8 = 56;
 pub const END: u8 = 0;
 /// Ends the plan: its condition was false, nothing is sent.
 pub const REJECT: u8 = 1;
-/// Ends the plan: a read of its condition faulted, nothing is sent.
+/// Ends the plan: a read of its condition failed, nothing is sent.
 pub const FAULT: u8 = 2;
 /// `r[dst] = wide`.
 pub const CONST: u8 = 3;
@@ -53,7 +53,7 @@ pub const JUMP_IF: u8 = 8;
 /// Jump to op `a` when `r[dst] COND wide`, COND in `size`.
 pub const JUMP_IF_CONST: u8 = 9;
 /// `r[dst]` = `size` (1, 2, 4, 8) bytes of user memory at `r[src] + offset`,
-/// zero-extended (sign-extended when `len` is 1). A fault jumps to op `a`.
+/// zero-extended (sign-extended when `len` is 1). A read that fails jumps to op `a`.
 pub const LOAD: u8 = 10;
 /// The same from the record under construction, at byte `r[src] + offset` of
 /// it. Outside of the chunks written so far: jump to op `a`.
@@ -76,19 +76,21 @@ pub const COPY_STRING: u8 = 14;
 pub const COPY_PARTIAL: u8 = 15;
 /// Appends chunk `a`: the low `size` bytes of `r[src]`. `r[dst]` as for [`COPY`].
 pub const EMIT: u8 = 16;
-/// Appends chunk `a` without data, with status `size`.
+/// Appends chunk `a` without data, with status `size`; for [`crate::record::CHUNK_FAULT`], with
+/// [`crate::record::CHUNK_ABSENT`] or [`crate::record::CHUNK_UNREAD`] where the last read failed so.
 pub const MARK: u8 = 17;
 /// Adds to the data of the last chunk: the low `size` bytes of `r[src]`,
 /// for values that are assembled from pieces.
 pub const APPEND: u8 = 18;
 /// Adds `len` bytes of user memory at `r[src] + offset` to the data of the
-/// last chunk; on a fault the last chunk's status becomes
-/// [`crate::record::CHUNK_FAULT`] and its length 0.
+/// last chunk; when they cannot be read the last chunk's status becomes
+/// [`crate::record::CHUNK_FAULT`], [`crate::record::CHUNK_ABSENT`] or
+/// [`crate::record::CHUNK_UNREAD`], and its length 0.
 pub const APPEND_COPY: u8 = 19;
 
 /// Ends the plan: the hit is counted, nothing is sent.
 pub const COUNT: u8 = 20;
-/// Ends the plan: adds one to the number entry of (site, status `a`, `r[src]`),
+/// Ends the plan: adds one to the number entry of (site, status `a` as of [`MARK`], `r[src]`),
 /// see [`crate::aggregate`]; nothing is sent.
 pub const TALLY: u8 = 21;
 /// The same for the entry of the record's bytes behind its header, at most

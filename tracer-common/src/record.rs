@@ -16,12 +16,17 @@ pub const FLAG_TIMED: u32 = 8;
 
 /// The chunk has all the bytes that the plan asked for.
 pub const CHUNK_OK: u8 = 0;
-/// The page was not readable, even after it was asked for; no data.
+/// The memory could not be read: it is not mapped, or not for reading; no data.
 pub const CHUNK_FAULT: u8 = 1;
 /// The data ends before what the plan asked for.
 pub const CHUNK_CUT: u8 = 2;
 /// The record was full; no data.
 pub const CHUNK_NO_ROOM: u8 = 3;
+/// The memory is mapped for reading, and its page was not in memory; no data.
+pub const CHUNK_ABSENT: u8 = 4;
+/// The memory could not be read: its page was not in memory, or it is not mapped. The target was
+/// changing its mappings, so that it is not known which; no data.
+pub const CHUNK_UNREAD: u8 = 5;
 /// First of the values that a plan may give its own marks.
 pub const CHUNK_PLAN: u8 = 16;
 
@@ -56,6 +61,19 @@ pub struct RecordHeader {
     pub begun_bytes: u32,
 }
 
+/// A read that failed, in a ring of its own: 16 bytes.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
+pub struct Miss {
+    /// Run address of the first byte.
+    pub address: u64,
+    /// Bytes that were wanted.
+    pub length: u32,
+    /// Process (thread group) id, as in [`RecordHeader::pid`].
+    pub process: u32,
+}
+
 /// What every chunk begins with: 8 bytes.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -72,4 +90,5 @@ pub struct ChunkHeader {
 }
 
 const _: () = assert!(size_of::<RecordHeader>() == 64 && align_of::<RecordHeader>() == 8);
+const _: () = assert!(size_of::<Miss>() == 16 && align_of::<Miss>() == 8);
 const _: () = assert!(size_of::<ChunkHeader>() == 8 && align_of::<ChunkHeader>() == 4);

@@ -1,7 +1,7 @@
 //! Records of plans that only fetch, made in the ring itself.
 //!
 //! What is not as usual is left to the machine, which then does all of it anew: a record that has
-//! begun is discarded. Nothing here sleeps, as no other record can leave the ring meanwhile.
+//! begun is discarded. Nothing here waits, as no other record can leave the ring meanwhile.
 
 use core::arch::asm;
 

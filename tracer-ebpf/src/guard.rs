@@ -31,7 +31,7 @@ pub fn verdict(from: *const pt_regs, guard: &Guard) -> Verdict {
     of_number(guard, register)
 }
 
-/// The same for a number in memory. Nobody sleeps for it: the hit has no time yet.
+/// The same for a number in memory.
 #[inline(never)]
 fn of_memory(guard: &Guard, base: u64) -> Verdict {
     let address = base.wrapping_add(guard.offset as i64 as u64);

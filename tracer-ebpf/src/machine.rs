@@ -13,7 +13,7 @@ use tracer_common::control::{
 };
 use tracer_common::limits::{MAX_RECORD, MAX_STEPS, SAMPLED, SCRATCH_PER_CPU};
 use tracer_common::op::{COMM, EFLAGS, FS_BASE, HIT, PID, TARGET_REGISTERS, TID};
-use tracer_common::record::{FLAG_FAULT, FLAG_NO_ROOM, FLAG_STEPS, RecordHeader};
+use tracer_common::record::{CHUNK_FAULT, FLAG_FAULT, FLAG_NO_ROOM, FLAG_STEPS, RecordHeader};
 
 use crate::atomic;
 use crate::diagnostics;
@@ -284,6 +284,7 @@ fn capture<const WHOLE: bool, const COMPUTES: bool>(
     area.chunk = 0;
     area.flags = 0;
     area.timed = 0;
+    area.fault = u32::from(CHUNK_FAULT);
     area.ended = outcome::RUNNING;
     if COMPUTES {
         run_computing(area);
@@ -528,8 +529,8 @@ fn read_fs_base(offset: u32, area: &mut Scratch) {
 
 /// Claims a free scratch area; null when there is none.
 ///
-/// Hits preempt each other, and sleep: they do not end in the order in which they began, so
-/// an area belongs to a hit until it gives it back.
+/// Hits of several threads preempt each other on one CPU, and do not end in the order in which they
+/// began, so an area belongs to a hit until it gives it back. No hit waits while it has one.
 #[inline(always)]
 fn claim() -> *mut Scratch {
     // SAFETY: takes nothing, gives a number.

@@ -4,14 +4,24 @@
 //! attached site carries its index as the attach cookie. The program is
 //! verified once, when it is loaded, so that no probe can fail in the verifier.
 //!
+//! # No waiting
+//!
+//! A hit never waits. A page of the target may never come: it can belong to userfaultfd, to a FUSE
+//! file system or to a dead server. A program that waits for it stops the target's thread, and holds
+//! up the end of every uprobe link on the machine, because the kernel waits for all sleepable
+//! programs. A look at the mapping first would not help: another thread can change the mapping in
+//! between. So no program here is sleepable, and the verifier refuses every helper that sleeps.
+//! A read of a page that is not in memory fails; userspace is told of it (see `missed`), and has
+//! the page brought in for the next hit.
+//!
 //! # Stack
 //!
 //! No function here may use 49 bytes of stack or more. Linux 6.13 and newer give a larger one
-//! a *private stack*: one for each CPU, made for programs that end before another begins. Ours
-//! sleep, and are preempted; two hits on such a stack overwrite each other's pointers, and
-//! write where those lead, the target's registers included. So what is rare is a function of its own
-//! (`#[inline(never)]`), what helpers write goes to the scratch area, and a test of the
-//! loader measures the object.
+//! a *private stack*: one for each CPU, made for programs that end before another begins. The kernel
+//! can preempt a uprobe program and run another one on the same CPU; two hits on such a stack
+//! overwrite each other's pointers, and write where those lead, the target's registers included. So
+//! what is rare is a function of its own (`#[inline(never)]`), what helpers write goes to the scratch
+//! area, and a test of the loader measures the object.
 #![no_std]
 #![no_main]
 #![feature(asm_experimental_arch)]
@@ -24,6 +34,7 @@ mod guard;
 mod machine;
 mod maps;
 mod memory;
+mod missed;
 mod outcome;
 mod registers;
 mod step;
@@ -47,26 +58,26 @@ fn run<const WHOLE: bool, const COMPUTES: bool>(ctx: &ProbeContext) -> u32 {
 }
 
 /// A site was hit.
-#[uprobe(sleepable)]
+#[uprobe]
 pub fn hit(ctx: ProbeContext) -> u32 {
     run::<true, false>(&ctx)
 }
 
 /// A site was hit whose plan fetches or counts, and no more.
-#[uprobe(sleepable)]
+#[uprobe]
 pub fn plain(ctx: ProbeContext) -> u32 {
     run::<false, false>(&ctx)
 }
 
 /// A site was hit whose plan computes with floats, or multiplies, divides or shifts integers of 128 bits.
-#[uprobe(sleepable)]
+#[uprobe]
 pub fn computing(ctx: ProbeContext) -> u32 {
     run::<true, true>(&ctx)
 }
 
 /// The same as `hit` where the site is in all processes that run its file: those that are not of the
 /// family are left at once.
-#[uprobe(sleepable)]
+#[uprobe]
 pub fn hit_of(ctx: ProbeContext) -> u32 {
     if forks::is_member() {
         run::<true, false>(&ctx)
@@ -76,7 +87,7 @@ pub fn hit_of(ctx: ProbeContext) -> u32 {
 }
 
 /// The same as `plain`, likewise.
-#[uprobe(sleepable)]
+#[uprobe]
 pub fn plain_of(ctx: ProbeContext) -> u32 {
     if forks::is_member() {
         run::<false, false>(&ctx)
@@ -86,7 +97,7 @@ pub fn plain_of(ctx: ProbeContext) -> u32 {
 }
 
 /// The same as `computing`, likewise.
-#[uprobe(sleepable)]
+#[uprobe]
 pub fn computing_of(ctx: ProbeContext) -> u32 {
     if forks::is_member() {
         run::<true, true>(&ctx)

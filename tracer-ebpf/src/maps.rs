@@ -9,7 +9,7 @@ use tracer_common::limits::{
     SCRATCH_PER_CPU,
 };
 use tracer_common::op::Op;
-use tracer_common::record::RecordHeader;
+use tracer_common::record::{Miss, RecordHeader};
 use tracer_common::timing::BegunKey;
 
 /// What one hit works with, from its start to its end.
@@ -43,8 +43,10 @@ pub struct Scratch {
     pub keeps: u32,
     /// 1: the function's entry has told of the call, or does so.
     pub told: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// Why the last read that failed did: `CHUNK_…`.
+    pub fault: u32,
+    /// What userspace is told of it.
+    pub miss: Miss,
     /// Which beginning it is.
     pub key: BegunKey,
     /// Address of its beginning in the map.
@@ -87,7 +89,7 @@ pub static PROBE_STATE: Array<ProbeState> = Array::with_max_entries(MAX_PROBES, 
 pub static PROBE_COUNTERS: PerCpuArray<ProbeCounters> =
     PerCpuArray::with_max_entries(MAX_PROBES, 0);
 
-/// Hits by number. Its room is made when it is loaded, as sleepable programs need it.
+/// Hits by number. Its room is made when it is loaded.
 #[map(name = "NUMBERS")]
 pub static NUMBERS: HashMap<NumberKey, u64> = HashMap::with_max_entries(MAX_NUMBERS, 0);
 
@@ -110,6 +112,7 @@ static SETTINGS: Settings = Settings {
     pid_ns_ino: 0,
     wake_mark: 1 << 19,
     task_members: 0,
+    vma_flags: 0,
 };
 
 /// What the loader says; constants for the verifier.

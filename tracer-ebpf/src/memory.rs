@@ -1,23 +1,16 @@
-//! Reads of the target's memory.
+//! Reads of the target's memory. None of them waits for a page.
 
-use aya_ebpf::helpers::generated::{
-    bpf_copy_from_user, bpf_probe_read_user, bpf_probe_read_user_str,
-};
+use aya_ebpf::helpers::generated::{bpf_probe_read_user, bpf_probe_read_user_str};
 
-/// Reads `length` bytes at `address` to `to`.
-///
-/// The fast read first: it fails for a page that is not resident. The sleeping one brings
-/// the page in; it costs some 50 ns more.
+/// Reads `length` bytes at `address` to `to`; false when a page of them is not in memory, or is
+/// not mapped.
 ///
 /// # Safety
 /// `to` must have room for `length` bytes, in a way that the verifier can see.
 #[inline(always)]
 pub unsafe fn read_user(to: *mut u8, length: u32, address: u64) -> bool {
     // SAFETY: the caller's; the address is the target's, and may be anything.
-    unsafe {
-        bpf_probe_read_user(to.cast(), length, address as *const _) == 0
-            || bpf_copy_from_user(to.cast(), length, address as *const _) == 0
-    }
+    unsafe { bpf_probe_read_user(to.cast(), length, address as *const _) == 0 }
 }
 
 /// Reads a zero-terminated string with its zero; `length` bounds it, the zero included.

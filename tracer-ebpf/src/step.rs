@@ -1,15 +1,15 @@
 //! One op of a plan.
 
-use aya_ebpf::helpers::generated::bpf_copy_from_user;
 use tracer_common::limits::{MAX_COPY, MAX_RECORD};
 use tracer_common::op::{self, Op, alu, cond};
 use tracer_common::record::{
-    CHUNK_CUT, CHUNK_FAULT, CHUNK_NO_ROOM, CHUNK_OK, FLAG_FAULT, FLAG_NO_ROOM, RecordHeader,
+    CHUNK_CUT, CHUNK_FAULT, CHUNK_NO_ROOM, CHUNK_OK, FLAG_NO_ROOM, RecordHeader,
 };
 use tracer_common::{float, wide};
 
 use crate::maps::{OPS, Scratch};
 use crate::memory::{read_user, read_user_string};
+use crate::missed::missed;
 use crate::outcome;
 use crate::timing;
 
@@ -174,7 +174,8 @@ fn execute<const COMPUTES: bool>(area: &mut Scratch, op: &Op) {
         op::COPY_STRING => copy_string(area, op),
         op::COPY_PARTIAL => copy_partial(area, op),
         op::MARK => {
-            chunk(area, op.a, op.size, 0);
+            let status = why(area, u32::from(op.size));
+            chunk(area, op.a, status as u8, 0);
         }
         op::APPEND => append(area, op),
         op::APPEND_COPY => append_copy(area, op),
@@ -190,9 +191,19 @@ fn execute<const COMPUTES: bool>(area: &mut Scratch, op: &Op) {
     }
 }
 
+/// What a plan says of a number that is not there; of one that could not be read, why.
+#[inline(always)]
+fn why(area: &Scratch, status: u32) -> u32 {
+    if status == u32::from(CHUNK_FAULT) {
+        area.fault
+    } else {
+        status
+    }
+}
+
 #[inline(always)]
 fn tally(area: &mut Scratch, op: &Op) {
-    area.status = op.a;
+    area.status = why(area, op.a);
     area.number = register(area, op.src);
     area.ended = outcome::TALLIED;
 }
@@ -360,8 +371,10 @@ fn load(area: &mut Scratch, op: &Op) {
     let size = u32::from(op.size) & 15;
     area.word = 0;
     // SAFETY: 8 bytes have room for a size of at most 8.
-    if size > 8 || !unsafe { read_user((&raw mut area.word).cast(), size, address) } {
-        area.flags |= FLAG_FAULT;
+    let is_read = size <= 8 && unsafe { read_user((&raw mut area.word).cast(), size, address) };
+    // Of no bytes, none is missing.
+    if !is_read && size != 0 {
+        missed(area, address, size);
         jump(area, op.a);
         return;
     }
@@ -489,31 +502,48 @@ fn copy(area: &mut Scratch, op: &Op, address: u64, length: u32, ok: u8) {
         set(area, op.dst, u64::from(at));
         return;
     }
-    area.flags |= FLAG_FAULT;
-    chunk(area, op.a, CHUNK_FAULT, 0);
+    let status = missed(area, address, length);
+    chunk(area, op.a, status as u8, 0);
     set(area, op.dst, 0);
 }
 
-#[inline(never)]
+#[inline(always)]
 fn copy_partial(area: &mut Scratch, op: &Op) {
     let address = register(area, op.src).wrapping_add(op.offset as i64 as u64);
-    if !fits(area, op.dst, op.a, op.len) {
-        return;
-    }
     let first = (PAGE - (address & (PAGE - 1))) as u32;
     let (mut length, mut ok) = (op.len, CHUNK_OK);
-    if first < length {
-        let to = data(area, length);
-        // SAFETY: `data` has room for every masked length.
-        if unsafe { !read_user(to, length & LENGTH_MASK, address) } {
-            // Up to the end of the first page: what lies behind it is not readable.
-            (length, ok) = (first, CHUNK_CUT);
-        }
+    if first < length && !is_readable_behind(area, op, address, first) {
+        // Up to the end of the first page.
+        (length, ok) = (first, CHUNK_CUT);
     }
     copy(area, op, address, length, ok);
 }
 
+/// Whether all that the op asks for can be read, not only its `first` bytes on the first page. What
+/// cannot be is told of, unless that is the first page too, of which the copy tells.
 #[inline(never)]
+fn is_readable_behind(area: &mut Scratch, op: &Op, address: u64, first: u32) -> bool {
+    let end = (area.length)
+        .wrapping_add(HEADER)
+        .wrapping_add(op.len.wrapping_add(7) & !7);
+    if op.len > MAX_COPY || end > MAX_RECORD {
+        // It has no room.
+        return true;
+    }
+    let to = data(area, op.len);
+    // SAFETY: `data` has room for every masked length.
+    if unsafe { read_user(to, op.len & LENGTH_MASK, address) } {
+        return true;
+    }
+    let flags = area.flags;
+    let behind = address.wrapping_add(u64::from(first));
+    missed(area, behind, op.len.wrapping_sub(first));
+    // The bytes before it are a value.
+    area.flags = flags;
+    false
+}
+
+#[inline(always)]
 fn copy_counted(area: &mut Scratch, op: &Op) {
     let count = register(area, op.size);
     let most = (op.offset as u32).checked_div(op.len).unwrap_or(0);
@@ -544,23 +574,10 @@ fn copy_string(area: &mut Scratch, op: &Op) {
     let to = unsafe { area.record.as_mut_ptr().add(at + HEADER as usize) };
     let room = most.wrapping_add(1) & LENGTH_MASK;
     // SAFETY: `to` has room for every masked length.
-    let mut read = unsafe { read_user_string(to, room, address) };
+    let read = unsafe { read_user_string(to, room, address) };
     if read < 0 {
-        // A page may only not be resident: touch the first and the next, then once more.
-        let mut byte = 0_u8;
-        // SAFETY: one byte has room for one byte.
-        unsafe {
-            bpf_copy_from_user((&raw mut byte).cast(), 1, address as *const _);
-            let next = (address | (PAGE - 1)).wrapping_add(1);
-            if next.wrapping_sub(address) < u64::from(room) {
-                bpf_copy_from_user((&raw mut byte).cast(), 1, next as *const _);
-            }
-            read = read_user_string(to, room, address);
-        }
-    }
-    if read < 0 {
-        area.flags |= FLAG_FAULT;
-        chunk(area, op.a, CHUNK_FAULT, 0);
+        let status = missed_string(area, address);
+        chunk(area, op.a, status as u8, 0);
         set(area, op.dst, 0);
         return;
     }
@@ -584,6 +601,19 @@ fn copy_string(area: &mut Scratch, op: &Op) {
     unsafe { to.add(length as usize).cast::<u64>().write_unaligned(0) };
     let at = chunk(area, op.a, status, length);
     set(area, op.dst, u64::from(at));
+}
+
+/// A string could not be read: because of its first page, or else of the next one.
+#[inline(always)]
+fn missed_string(area: &mut Scratch, address: u64) -> u32 {
+    let mut byte = 0_u8;
+    // SAFETY: one byte has room for one byte.
+    let at = if unsafe { read_user(&raw mut byte, 1, address) } {
+        (address | (PAGE - 1)).wrapping_add(1)
+    } else {
+        address
+    };
+    missed(area, at, 1)
 }
 
 #[inline(always)]
@@ -704,7 +734,7 @@ fn append_copy(area: &mut Scratch, op: &Op) {
     if read {
         set_last(area, length.wrapping_add(op.len));
     } else {
-        area.flags |= FLAG_FAULT;
-        fail_last(area, CHUNK_FAULT);
+        let status = missed(area, address, op.len);
+        fail_last(area, status as u8);
     }
 }

@@ -32,7 +32,7 @@ use crate::{atomic, machine, outcome, step, tally};
 
 const BPF_NOEXIST: u64 = 1;
 const BPF_EXIST: u64 = 2;
-/// Room is taken as entries come. Linux 6.1 and newer can do that in sleepable programs.
+/// Room is taken as entries come. Linux 6.1 and newer can do that in programs on uprobes.
 const BPF_F_NO_PREALLOC: u32 = 1;
 const EEXIST: i64 = -17;
 /// Bytes from the stack pointer to the frame address at a function's entry.

@@ -14,6 +14,10 @@ pub enum Unavailable {
     Register(String),
     /// The memory was not readable: run address, if known.
     Unreadable(Option<u64>),
+    /// The target may read it, and its page was not in memory: a hit does not wait for one.
+    Absent,
+    /// The same, or the target may not read it: it was changing its mappings at the hit.
+    Unread,
     /// In a caller's frame: outside of the stack that was captured.
     NotCaptured,
     /// In a caller's frame: in a register that was not kept over the call.
@@ -47,6 +51,8 @@ impl fmt::Display for Unavailable {
             }
             Self::Unreadable(Some(address)) => write!(f, "memory at {address:#x} not readable"),
             Self::Unreadable(None) => f.write_str("memory not readable"),
+            Self::Absent => f.write_str("the page is not in memory"),
+            Self::Unread => f.write_str("the page is not in memory, or not mapped"),
             Self::NotCaptured => f.write_str("not in the captured stack"),
             Self::NotKept => f.write_str("in a register that was not kept over the call"),
             Self::NoRoom => f.write_str("record full"),

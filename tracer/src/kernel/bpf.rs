@@ -8,8 +8,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use aya_obj::Function;
 use aya_obj::generated::{
-    BPF_F_SLEEPABLE, bpf_attach_type, bpf_attr, bpf_cmd, bpf_insn, bpf_prog_info, bpf_prog_type,
-    bpf_stats_type,
+    bpf_attach_type, bpf_attr, bpf_cmd, bpf_insn, bpf_prog_info, bpf_prog_type, bpf_stats_type,
 };
 
 /// Makes the call; gives what the kernel answers when that is no error.
@@ -64,15 +63,15 @@ pub(super) fn load_btf(bytes: &[u8]) -> io::Result<OwnedFd> {
 /// What a program is loaded for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Multi-uprobe links (Linux 6.6). It may sleep.
+    /// Multi-uprobe links (Linux 6.6).
     MultiUprobe,
-    /// Perf-event uprobes. It may sleep (Linux 6.0).
+    /// Perf-event uprobes.
     Uprobe,
     /// A tracepoint of the kernel.
     RawTracepoint,
 }
 
-/// Loads a program. An error comes with the verifier's words, when it has any.
+/// Loads a program, which may not sleep: the verifier refuses every helper that does. An error comes with the verifier's words, when it has any.
 pub(super) fn load(
     function: &Function,
     license: &CStr,
@@ -92,9 +91,6 @@ pub(super) fn load(
         } as u32;
         if kind == Kind::MultiUprobe {
             load.expected_attach_type = bpf_attach_type::BPF_TRACE_UPROBE_MULTI as u32;
-        }
-        if kind != Kind::RawTracepoint {
-            load.prog_flags = BPF_F_SLEEPABLE;
         }
         let instructions: &[bpf_insn] = &function.instructions;
         load.insns = instructions.as_ptr() as u64;

@@ -10,6 +10,7 @@ use super::features::KERNEL_BTF;
 
 const MAGIC: u16 = 0xEB9F;
 const STRUCT: u32 = 4;
+const UNION: u32 = 5;
 
 /// The running kernel's BTF: some megabytes.
 pub(super) enum KernelBtf {
@@ -58,36 +59,120 @@ pub(super) fn member_offsets<const N: usize>(
     name: &str,
     members: [&str; N],
 ) -> Option<[u32; N]> {
-    if u16::from_le_bytes(btf.get(..2)?.try_into().ok()?) != MAGIC {
-        return None;
+    let tables = Tables::of(btf)?;
+    let (_, of) = tables
+        .all()
+        .find(|(_, of)| of.kind == STRUCT && tables.name(of.name) == Some(name.as_bytes()))?;
+    let mut offsets = [0; N];
+    for (member, offset) in members.iter().zip(&mut offsets) {
+        let found = (of.members(tables.types))
+            .find(|found| tables.name(found.name) == Some(member.as_bytes()))?;
+        *offset = found.bits / 8;
     }
-    let header = word(btf, 4)?;
-    let types = area(btf, header, word(btf, 8)?, word(btf, 12)?)?;
-    let strings = area(btf, header, word(btf, 16)?, word(btf, 20)?)?;
-    let mut at = 0;
-    while let (Some(name_at), Some(info)) = (word(types, at), word(types, at + 4)) {
-        let (kind, count) = (info >> 24 & 0x1f, info & 0xffff);
-        let body = at + 12;
-        if kind == STRUCT && text(strings, name_at) == Some(name.as_bytes()) {
-            let mut offsets = [0; N];
-            for (member, offset) in members.iter().zip(&mut offsets) {
-                let found = (0..count).map(|index| body + index * 12).find(|&entry| {
-                    word(types, entry).and_then(|at| text(strings, at)) == Some(member.as_bytes())
-                })?;
-                let bits = word(types, found + 8)?;
+    Some(offsets)
+}
+
+/// The same for a member that may be in an unnamed struct or union of the struct.
+pub(super) fn nested_offset(btf: &[u8], name: &str, member: &str) -> Option<u32> {
+    let tables = Tables::of(btf)?;
+    let (_, of) = tables
+        .all()
+        .find(|(_, of)| of.kind == STRUCT && tables.name(of.name) == Some(name.as_bytes()))?;
+    let named = |of: Type| {
+        (of.members(tables.types)).find(|found| tables.name(found.name) == Some(member.as_bytes()))
+    };
+    if let Some(found) = named(of) {
+        return Some(found.bits / 8);
+    }
+    let unnamed: Vec<Member> = (of.members(tables.types))
+        .filter(|found| tables.name(found.name) == Some(b""))
+        .collect();
+    tables.all().find_map(|(id, of)| {
+        let outer = unnamed.iter().find(|outer| outer.ty == id)?;
+        let found = matches!(of.kind, STRUCT | UNION).then(|| named(of))??;
+        Some(outer.bits.checked_add(found.bits)? / 8)
+    })
+}
+
+/// Types and their names.
+struct Tables<'b> {
+    types: &'b [u8],
+    strings: &'b [u8],
+}
+
+/// The head of a type.
+#[derive(Clone, Copy)]
+struct Type {
+    name: u32,
+    kind: u32,
+    /// Its info word says that offsets have a size in them.
+    has_sizes: bool,
+    count: u32,
+    /// Where its members are.
+    body: u32,
+}
+
+/// A member of a struct or union.
+struct Member {
+    name: u32,
+    ty: u32,
+    /// Where it begins.
+    bits: u32,
+}
+
+impl<'b> Tables<'b> {
+    fn of(btf: &'b [u8]) -> Option<Self> {
+        if u16::from_le_bytes(btf.get(..2)?.try_into().ok()?) != MAGIC {
+            return None;
+        }
+        let header = word(btf, 4)?;
+        Some(Self {
+            types: area(btf, header, word(btf, 8)?, word(btf, 12)?)?,
+            strings: area(btf, header, word(btf, 16)?, word(btf, 20)?)?,
+        })
+    }
+
+    fn name(&self, at: u32) -> Option<&'b [u8]> {
+        text(self.strings, at)
+    }
+
+    /// All types with their ids, which count from 1.
+    fn all(&self) -> impl Iterator<Item = (u32, Type)> + use<'b> {
+        let types = self.types;
+        let mut at = Some(0_u32);
+        (1..).map_while(move |id| {
+            let start = at?;
+            let (name, info) = (word(types, start)?, word(types, start.checked_add(4)?)?);
+            let of = Type {
+                name,
+                kind: info >> 24 & 0x1f,
+                has_sizes: info >> 31 == 1,
+                count: info & 0xffff,
+                body: start.checked_add(12)?,
+            };
+            at = body_size(of.kind, of.count).and_then(|size| of.body.checked_add(size));
+            Some((id, of))
+        })
+    }
+}
+
+impl Type {
+    fn members(self, types: &[u8]) -> impl Iterator<Item = Member> + use<'_> {
+        (0..self.count).map_while(move |index| {
+            let entry = self.body.checked_add(index * 12)?;
+            let bits = word(types, entry.checked_add(8)?)?;
+            Some(Member {
+                name: word(types, entry)?,
+                ty: word(types, entry.checked_add(4)?)?,
                 // With the kind flag the high byte is the size of a bit field.
-                let bits = if info >> 31 == 1 {
+                bits: if self.has_sizes {
                     bits & 0x00ff_ffff
                 } else {
                     bits
-                };
-                *offset = bits / 8;
-            }
-            return Some(offsets);
-        }
-        at = body.checked_add(body_size(kind, count)?)?;
+                },
+            })
+        })
     }
-    None
 }
 
 /// Bytes that stand behind a type's first 12 (Documentation/bpf/btf.rst).
@@ -143,6 +228,22 @@ mod tests {
             None
         );
         assert_eq!(member_offset(&btf, "no such struct", "thread"), None);
+    }
+
+    #[test]
+    fn member_of_an_unnamed_union_is_found() {
+        let btf = KernelBtf::open().unwrap();
+        // Linux 6.3 put the flags into a union.
+        assert!(nested_offset(&btf, "vm_area_struct", "vm_flags").is_some_and(|at| at > 0));
+        assert_eq!(
+            nested_offset(&btf, "task_struct", "pid"),
+            member_offset(&btf, "task_struct", "pid")
+        );
+        assert_eq!(
+            nested_offset(&btf, "vm_area_struct", "no such member"),
+            None
+        );
+        assert_eq!(nested_offset(b"\x9f\xeb", "a", "b"), None);
     }
 
     #[test]

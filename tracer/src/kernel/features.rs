@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use tracer_common::control::{FS_BASE_SHIFT, NEEDS_FS_BASE};
 
-use super::btf::{KernelBtf, member_offset, member_offsets};
+use super::btf::{KernelBtf, member_offset, member_offsets, nested_offset};
 
 /// The kernel's own BTF.
 pub(super) const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
@@ -230,10 +230,25 @@ pub(super) fn site_flags(flags: u32) -> u32 {
     offset << FS_BASE_SHIFT
 }
 
-/// Where `task_struct` has `tgid`, `pid` and `comm`; `None` when the kernel's BTF does not say.
-pub(super) fn task_members() -> Option<[u32; 3]> {
-    let btf = KernelBtf::open().ok()?;
-    member_offsets(&btf, "task_struct", ["tgid", "pid", "comm"])
+/// Where structs of the running kernel have what the programs look at.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct KernelLayout {
+    /// Of `task_struct`: `tgid`, `pid` and `comm`; `None` when the kernel's BTF does not say.
+    pub(super) task: Option<[u32; 3]>,
+    /// Of `vm_area_struct`: its flags; 0 when the kernel's BTF does not say.
+    pub(super) vma_flags: u32,
+}
+
+impl KernelLayout {
+    pub(super) fn read() -> Self {
+        let Ok(btf) = KernelBtf::open() else {
+            return Self::default();
+        };
+        Self {
+            task: member_offsets(&btf, "task_struct", ["tgid", "pid", "comm"]),
+            vma_flags: nested_offset(&btf, "vm_area_struct", "vm_flags").unwrap_or(0),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use tracer_common::limits::{MAX_CPUS, SCRATCH_PER_CPU};
 use super::diagnostics;
 use super::error::KernelError;
 use super::family::{self, Family};
-use super::features;
+use super::features::KernelLayout;
 use super::object::Image;
 use super::programs::Programs;
 use super::ring::Ring;
@@ -107,19 +107,21 @@ pub(super) fn load(options: &LoadOptions) -> Result<Loaded, KernelError> {
         ("EVENTS", ring_bytes(options)),
     ];
     // The kernel's BTF has megabytes, and the ring pages to be cleared: side by side.
-    let (object, members) = std::thread::scope(|scope| {
-        let members = scope.spawn(|| wants_members.then(features::task_members).flatten());
+    let (object, layout) = std::thread::scope(|scope| {
+        let layout = scope.spawn(KernelLayout::read);
         let object = Image::new(OBJECT, &entries, messages);
-        let members = members.join();
+        let layout = layout.join();
         (
             object,
-            members.unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            layout.unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
         )
     });
     let mut object = object?;
+    let members = layout.task.filter(|_| wants_members);
     let has_members = members.is_some_and(|members| object.put_members(members));
     let settings = Settings {
         task_members: u64::from(has_members),
+        vma_flags: u64::from(layout.vma_flags),
         ..settings
     };
     object.set_globals(&[
@@ -127,7 +129,11 @@ pub(super) fn load(options: &LoadOptions) -> Result<Loaded, KernelError> {
         ("TASK_LAYOUT", bytemuck::bytes_of(&task_layout)),
         (aya_log::LEVEL, &diagnostics::level()),
     ])?;
-    let ring = Map::RingBuf(object.take("EVENTS")?);
+    let mut ring = |name| {
+        let ring = Map::RingBuf(object.take(name)?);
+        RingBuf::try_from(ring).map_err(|_| unexpected(name))
+    };
+    let (events, misses) = (ring("EVENTS")?, ring("MISSES")?);
     let family = options
         .forks
         .are_told()
@@ -147,10 +153,7 @@ pub(super) fn load(options: &LoadOptions) -> Result<Loaded, KernelError> {
         time_state: object.take("TIME_STATE")?,
         times: object.take("TIMES")?,
         counters: object.take("PROBE_COUNTERS")?,
-        ring: Some(Ring::new(
-            RingBuf::try_from(ring).map_err(|_| unexpected("EVENTS"))?,
-            log,
-        )),
+        ring: Some(Ring::new(events, misses, log)),
         family,
         cpus,
         programs: Programs::load(object, options)?,
@@ -191,6 +194,7 @@ fn settings(options: &LoadOptions) -> Settings {
         pid_ns_ino: ino,
         wake_mark: u64::from(ring_bytes(options) / 4),
         task_members: 0,
+        vma_flags: 0,
     }
 }
 
@@ -251,6 +255,16 @@ mod tests {
                 "{} (section {section}, {address:#x}) has {used} bytes of stack",
                 function.name
             );
+        }
+    }
+
+    #[test]
+    fn no_program_asks_for_the_right_to_sleep() {
+        let object = Object::parse(OBJECT).expect("the object parses");
+        for (name, program) in &object.programs {
+            let section = format!("{:?}", program.section);
+            let uprobe = section.starts_with("UProbe") && section.contains("sleepable: false");
+            assert!(uprobe || section == "RawTracePoint", "{name}: {section}");
         }
     }
 

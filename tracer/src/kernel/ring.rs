@@ -3,6 +3,7 @@
 use std::os::fd::{AsFd, BorrowedFd};
 
 use aya::maps::{MapData, RingBuf};
+use tracer_common::record::Miss;
 
 use super::diagnostics::Diagnostics;
 
@@ -12,12 +13,27 @@ const MAX_DRAIN: usize = 1 << 16;
 /// The reader's end of the ring. Waiting is the caller's: see [`Ring::as_fd`].
 pub struct Ring {
     records: RingBuf<MapData>,
+    misses: RingBuf<MapData>,
     log: Option<Diagnostics>,
 }
 
 impl Ring {
-    pub(super) fn new(records: RingBuf<MapData>, log: Option<Diagnostics>) -> Self {
-        Self { records, log }
+    pub(super) fn new(
+        records: RingBuf<MapData>,
+        misses: RingBuf<MapData>,
+        log: Option<Diagnostics>,
+    ) -> Self {
+        Self {
+            records,
+            misses,
+            log,
+        }
+    }
+
+    /// The next read that failed because a page was not in memory, as far as they found room.
+    pub fn next_miss(&mut self) -> Option<Miss> {
+        let bytes = self.misses.next()?;
+        bytemuck::try_pod_read_unaligned(&bytes).ok()
     }
 
     /// Hands each waiting record to `keep`, oldest first, and frees its room; at most 65,536.

@@ -30,8 +30,8 @@ const LEFT_PAUSE: Duration = Duration::from_millis(3);
 const FLOWING_PAUSE: Duration = Duration::from_millis(20);
 /// Events of one look that are a flow.
 const FLOWING: usize = 16;
-/// How long a record waits for older ones from other CPUs, in ns. A hit that
-/// sleeps in a page fault for longer comes late, with its right time.
+/// How long a record waits for older ones from other CPUs, in ns. A hit that the
+/// kernel preempts for longer comes late, with its right time.
 const SETTLE_NS: u64 = 500_000;
 /// Bytes of records that wait while the frontend has no room: a million of the smallest. Above
 /// it the older half is given up.

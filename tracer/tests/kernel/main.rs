@@ -18,3 +18,4 @@ mod paging;
 mod sites;
 mod support;
 mod timing;
+mod waiting;

@@ -1,15 +1,19 @@
-//! Hits that page faults interrupt: pages that are not resident, several hits at once on one CPU.
+//! Pages that are not in memory: a hit does not wait for them, says so, and tells of them. Several hits
+//! at once on one CPU.
 
-#![expect(unsafe_code, reason = "maps a file")]
+#![expect(unsafe_code, reason = "maps files and memory")]
 
 use std::fs::File;
 use std::io::Write as _;
 use std::os::fd::AsRawFd as _;
 use std::thread;
 
-use tracer_common::record::{CHUNK_OK, FLAG_FAULT};
+use tracer_common::op::{self, Op};
+use tracer_common::record::{
+    CHUNK_ABSENT, CHUNK_CUT, CHUNK_FAULT, CHUNK_OK, CHUNK_UNREAD, FLAG_FAULT, Miss,
+};
 
-use crate::support::rig::{RDI, RSI, Rig, UNLIMITED, copy, emit, rounds, ways};
+use crate::support::rig::{RDI, RSI, Rig, UNLIMITED, Way, copy, emit, rounds, ways};
 use crate::support::site::SITES;
 
 const PAGE: usize = 4096;
@@ -59,6 +63,14 @@ impl Paged {
         }
     }
 
+    /// Has all its pages mapped.
+    fn bring_in(&self) {
+        for page in 0..PAGES {
+            // SAFETY: our own mapping.
+            unsafe { self.start.add(page * PAGE).read_volatile() };
+        }
+    }
+
     /// Whether its first page is mapped.
     fn resident(&self) -> bool {
         let map = File::open("/proc/self/pagemap").expect("own page map");
@@ -76,8 +88,28 @@ impl Drop for Paged {
     }
 }
 
+/// A region of our own memory without a file.
+fn region(pages: usize, protection: libc::c_int) -> u64 {
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+    // SAFETY: a new mapping.
+    let start = unsafe { libc::mmap(std::ptr::null_mut(), pages * PAGE, protection, flags, -1, 0) };
+    assert_ne!(start, libc::MAP_FAILED);
+    start as u64
+}
+
+/// Fills a page with bytes that end no string.
+fn fill(address: u64) {
+    // SAFETY: the callers' own memory, which may be written.
+    unsafe { (address as *mut [u8; PAGE]).write_volatile([0xA5; PAGE]) };
+}
+
+fn unmap(address: u64, pages: usize) {
+    // SAFETY: the caller's own mapping, which nothing uses any more.
+    assert_eq!(unsafe { libc::munmap(address as *mut _, pages * PAGE) }, 0);
+}
+
 #[test]
-fn page_that_is_not_resident_is_brought_in() {
+fn page_that_is_not_in_memory_is_told_of_and_left_alone() {
     for &way in ways() {
         let Some(mut rig) = Rig::load(way, 1 << 20) else {
             return;
@@ -87,19 +119,223 @@ fn page_that_is_not_resident_is_brought_in() {
         let paged = Paged::new(0xA5);
         for _ in 0..20 {
             paged.forget();
-            assert!(!paged.resident());
             site.pass([paged.start as u64, 0, 0, 0, 0, 0]);
-            assert!(paged.resident(), "{way:?}: the hit brought it in");
+            assert!(!paged.resident(), "{way:?}: the hit left it as it was");
         }
+        let miss = Miss {
+            address: paged.start as u64,
+            length: 100,
+            process: std::process::id(),
+        };
+        assert_eq!(rig.misses(), [miss; 20], "{way:?}");
+        for record in rig.records() {
+            assert_eq!(record.header.flags & FLAG_FAULT, FLAG_FAULT, "{way:?}");
+            assert_eq!(record.chunks(), [(CHUNK_ABSENT, &[][..])], "{way:?}");
+        }
+        // SAFETY: our own mapping.
+        assert_eq!(unsafe { paged.start.read_volatile() }, 0xA5);
+        site.pass([paged.start as u64, 0, 0, 0, 0, 0]);
         let records = rig.records();
-        assert_eq!(records.len(), 20, "{way:?}");
-        for record in records {
-            assert_eq!(record.header.flags & FLAG_FAULT, 0, "{way:?}");
-            assert_eq!(record.bytes[66], CHUNK_OK, "{way:?}");
-            assert_eq!(record.bytes[72..172], [0xA5; 100], "{way:?}");
+        assert_eq!(
+            records[0].chunks(),
+            [(CHUNK_OK, &[0xA5; 100][..])],
+            "{way:?}"
+        );
+        assert_eq!(rig.misses(), [], "{way:?}");
+        let counters = rig.counters(slot);
+        assert_eq!((counters.events, counters.read_faults), (21, 20), "{way:?}");
+        rig.remove(slot);
+    }
+}
+
+/// A plan that sends what one op makes of `rdi`.
+fn sends(op: Op) -> Vec<Op> {
+    vec![Op {
+        a: 1,
+        src: RDI,
+        ..op
+    }]
+}
+
+#[test]
+fn absent_page_is_told_from_memory_that_is_not_there() {
+    let Some(mut rig) = Rig::load(Way::Best, 1 << 20) else {
+        return;
+    };
+    // A page that is there, one that is not yet, one that must not be read, and one that is gone.
+    let start = region(2, libc::PROT_READ | libc::PROT_WRITE);
+    fill(start);
+    let absent = start + PAGE as u64;
+    let forbidden = region(1, libc::PROT_NONE);
+    let gone = region(3, libc::PROT_READ | libc::PROT_WRITE);
+    for page in 0..3 {
+        fill(gone + page * PAGE as u64);
+    }
+    unmap(gone + PAGE as u64, 1);
+    let of = |code| Op {
+        code,
+        len: 64,
+        ..Op::default()
+    };
+    let appends = [
+        emit(1, RDI),
+        Op {
+            code: op::APPEND_COPY,
+            src: RDI,
+            len: 64,
+            ..Op::default()
+        },
+    ];
+    let marks = [
+        Op {
+            code: op::LOAD,
+            src: RDI,
+            size: 8,
+            a: 2,
+            ..Op::default()
+        },
+        Op::default(),
+        Op {
+            code: op::MARK,
+            size: CHUNK_FAULT,
+            a: 1,
+            ..Op::default()
+        },
+    ];
+    let plans = [
+        sends(of(op::COPY)),
+        sends(of(op::COPY_STRING)),
+        appends.to_vec(),
+        marks.to_vec(),
+    ];
+    let [site, ..] = SITES;
+    for (kind, ops) in plans.into_iter().enumerate() {
+        let (slot, _) = rig.probe(&UNLIMITED, &[(site.offset(), ops)]);
+        let cases = [
+            (absent, CHUNK_ABSENT),
+            (forbidden, CHUNK_FAULT),
+            (gone + PAGE as u64, CHUNK_FAULT),
+            (0, CHUNK_FAULT),
+            (1 << 63, CHUNK_FAULT),
+            // The second page is the one that fails.
+            (absent - 4, CHUNK_ABSENT),
+            (gone + PAGE as u64 - 4, CHUNK_FAULT),
+        ];
+        for (address, status) in cases {
+            site.pass([address, 0, 0, 0, 0, 0]);
+            let records = rig.records();
+            let chunks = records[0].chunks();
+            assert_eq!(chunks, [(status, &[][..])], "plan {kind}, {address:#x}");
+            let told = rig.misses();
+            let pages = |miss: &Miss| [miss.address, miss.address + u64::from(miss.length) - 1];
+            let told = told
+                .first()
+                .map(|miss| pages(miss).map(|at| at / PAGE as u64));
+            let is_told = told.is_some_and(|pages| pages.contains(&(absent / PAGE as u64)));
+            assert_eq!(
+                is_told,
+                status == CHUNK_ABSENT,
+                "plan {kind}, {address:#x}: {told:?}"
+            );
         }
         rig.remove(slot);
     }
+    unmap(start, 2);
+    unmap(forbidden, 1);
+    unmap(gone, 1);
+    unmap(gone + 2 * PAGE as u64, 1);
+}
+
+#[test]
+fn what_can_be_read_of_two_pages_is_sent_and_the_other_told_of() {
+    let Some(mut rig) = Rig::load(Way::Best, 1 << 20) else {
+        return;
+    };
+    let start = region(2, libc::PROT_READ | libc::PROT_WRITE);
+    fill(start);
+    let [site, ..] = SITES;
+    let ops = sends(Op {
+        code: op::COPY_PARTIAL,
+        len: 64,
+        ..Op::default()
+    });
+    let (slot, _) = rig.probe(&UNLIMITED, &[(site.offset(), ops)]);
+    site.pass([start + PAGE as u64 - 4, 0, 0, 0, 0, 0]);
+    let records = rig.records();
+    assert_eq!(records[0].chunks(), [(CHUNK_CUT, &[0xA5; 4][..])]);
+    assert_eq!(records[0].header.flags & FLAG_FAULT, 0);
+    let told = rig.misses();
+    assert_eq!((told[0].address, told[0].length), (start + PAGE as u64, 60));
+    rig.remove(slot);
+    unmap(start, 2);
+}
+
+#[test]
+fn condition_on_an_absent_page_is_counted_and_told_of() {
+    for &way in ways() {
+        let Some(mut rig) = Rig::load(way, 1 << 20) else {
+            return;
+        };
+        let absent = region(1, libc::PROT_READ);
+        let ops = vec![
+            Op {
+                code: op::LOAD,
+                dst: 0,
+                src: RDI,
+                size: 4,
+                a: 4,
+                ..Op::default()
+            },
+            Op {
+                code: op::JUMP_IF_CONST,
+                dst: 0,
+                size: op::cond::NE,
+                a: 3,
+                ..Op::default()
+            },
+            Op {
+                code: op::REJECT,
+                ..Op::default()
+            },
+            emit(1, RDI),
+            Op {
+                code: op::FAULT,
+                ..Op::default()
+            },
+        ];
+        let [site, ..] = SITES;
+        let (slot, _) = rig.probe(&UNLIMITED, &[(site.offset(), ops)]);
+        site.pass([absent, 0, 0, 0, 0, 0]);
+        assert_eq!(rig.counters(slot).faults, 1, "{way:?}");
+        let told = rig.misses();
+        assert_eq!((told.len(), told[0].address), (1, absent), "{way:?}");
+        rig.remove(slot);
+        unmap(absent, 1);
+    }
+}
+
+#[test]
+fn flood_of_misses_is_bounded_and_every_hit_is_counted() {
+    let Some(mut rig) = Rig::load(Way::Best, 1 << 24) else {
+        return;
+    };
+    let absent = region(1, libc::PROT_READ);
+    let [site, ..] = SITES;
+    let (slot, _) = rig.probe(&UNLIMITED, &[(site.offset(), vec![copy(1, RDI, 8)])]);
+    let hits = rounds(5000);
+    for _ in 0..hits {
+        site.pass([absent, 0, 0, 0, 0, 0]);
+    }
+    let told = rig.misses();
+    // With its header in the ring each takes 24 bytes.
+    let room = tracer_common::limits::MISSES_BYTES as usize / 24;
+    assert!((room - 1..=room).contains(&told.len()), "{}", told.len());
+    let counters = rig.counters(slot);
+    assert_eq!((counters.events, counters.read_faults), (hits, hits));
+    site.pass([absent, 0, 0, 0, 0, 0]);
+    assert_eq!(rig.misses().len(), 1, "there is room again");
+    rig.remove(slot);
+    unmap(absent, 1);
 }
 
 fn pin_to_cpu_0() {
@@ -109,7 +345,7 @@ fn pin_to_cpu_0() {
 }
 
 #[test]
-fn hits_that_sleep_and_preempt_each_other_on_one_cpu_do_not_mix() {
+fn hits_that_preempt_each_other_on_one_cpu_do_not_mix() {
     let total = rounds(300);
     for &way in ways() {
         let Some(mut rig) = Rig::load(way, 1 << 26) else {
@@ -130,28 +366,44 @@ fn hits_that_sleep_and_preempt_each_other_on_one_cpu_do_not_mix() {
                     pin_to_cpu_0();
                     let paged = Paged::new(fill);
                     let site = if fill % 2 == 0 { first } else { second };
-                    for _ in 0..total {
-                        paged.forget();
+                    for round in 0..total {
+                        // Pages that are there, and pages that are not.
+                        match round % 4 {
+                            0 => paged.forget(),
+                            _ => paged.bring_in(),
+                        }
                         site.pass([paged.start as u64, u64::from(fill), 0, 0, 0, 0]);
                     }
                 });
             }
         });
         let records = rig.records();
+        let (mut whole, mut absent) = (0, 0);
         for record in &records {
             let who = record.bytes[72];
             assert!((1..=THREADS).contains(&who));
             let probe = if who % 2 == 0 { one } else { two };
             assert_eq!(record.header.probe, probe, "{way:?}");
-            assert_eq!(record.bytes.len(), 64 + 16 + PAGES * (8 + PAGE), "{way:?}");
-            for chunk in record.bytes[80..].chunks(8 + PAGE) {
-                let torn = chunk[8..].iter().any(|&byte| byte != who);
+            let chunks = record.chunks();
+            assert_eq!(chunks.len(), 1 + PAGES, "{way:?}");
+            for (status, data) in &chunks[1..] {
+                match *status {
+                    // Other threads change mappings meanwhile.
+                    CHUNK_ABSENT | CHUNK_UNREAD => absent += 1,
+                    CHUNK_OK => {
+                        whole += 1;
+                        assert_eq!(data.len(), PAGE, "{way:?}");
+                    }
+                    other => panic!("{way:?}: status {other}"),
+                }
+                let torn = data.iter().any(|&byte| byte != who);
                 assert!(
                     !torn,
                     "{way:?}: a record of thread {who} has another's bytes"
                 );
             }
         }
+        assert!(whole > absent && absent > 0, "{way:?}: {whole}, {absent}");
         let counters = [rig.counters(one), rig.counters(two)];
         let hits = u64::from(THREADS) * total;
         assert_eq!(counters[0].hits + counters[1].hits, hits, "{way:?}");

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use tracer_common::record::{
-    CHUNK_CUT, CHUNK_FAULT, CHUNK_NO_ROOM, CHUNK_OK, ChunkHeader, FLAG_NO_ROOM, FLAG_STEPS,
-    RecordHeader,
+    CHUNK_ABSENT, CHUNK_CUT, CHUNK_FAULT, CHUNK_NO_ROOM, CHUNK_OK, CHUNK_UNREAD, ChunkHeader,
+    FLAG_NO_ROOM, FLAG_STEPS, RecordHeader,
 };
 
 use super::super::ir::Failure;
@@ -102,6 +102,8 @@ impl<'r> Chunks<'r> {
             CHUNK_OK => return Ok((Ok(data), false)),
             CHUNK_CUT => return Ok((Ok(data), true)),
             CHUNK_FAULT => Unavailable::Unreadable(None),
+            CHUNK_ABSENT => Unavailable::Absent,
+            CHUNK_UNREAD => Unavailable::Unread,
             CHUNK_NO_ROOM => Unavailable::NoRoom,
             status => match Failure::MARKS.iter().find(|mark| **mark as u8 == status) {
                 Some(failure) => failure.reason(),

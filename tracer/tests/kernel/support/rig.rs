@@ -7,7 +7,7 @@ use tracer::address::FileOffset;
 use tracer::kernel::{LoadOptions, Machine, Ring, SiteRequest};
 use tracer_common::control::{ProbeControl, ProbeCounters};
 use tracer_common::op::{self, Op};
-use tracer_common::record::RecordHeader;
+use tracer_common::record::{ChunkHeader, Miss, RecordHeader};
 
 use super::needs;
 
@@ -126,6 +126,11 @@ impl Rig {
         records
     }
 
+    /// What was told of reads that failed, since the last time.
+    pub(crate) fn misses(&mut self) -> Vec<Miss> {
+        std::iter::from_fn(|| self.ring.next_miss()).collect()
+    }
+
     /// A probe's counters, after checking that each hit is in exactly one of them.
     pub(crate) fn counters(&self, slot: u32) -> ProbeCounters {
         let counters = self.machine.counters(slot).expect("counters");
@@ -139,6 +144,22 @@ impl Rig {
             + counters.over_budget;
         assert_eq!(counters.hits, sum, "{counters:?}");
         counters
+    }
+}
+
+impl Record {
+    /// Status and data of each chunk.
+    pub(crate) fn chunks(&self) -> Vec<(u8, &[u8])> {
+        let mut chunks = Vec::new();
+        let mut rest = &self.bytes[size_of::<RecordHeader>()..];
+        while !rest.is_empty() {
+            let (header, data) = rest.split_at(size_of::<ChunkHeader>());
+            let header: ChunkHeader = bytemuck::pod_read_unaligned(header);
+            let length = header.length as usize;
+            chunks.push((header.status, &data[..length]));
+            rest = &data[length.next_multiple_of(8)..];
+        }
+        chunks
     }
 }
 
