@@ -39,6 +39,7 @@ pub mod site;
 mod split;
 mod starts;
 pub mod symbols;
+mod tail_calls;
 pub mod thread_db;
 pub mod tls;
 mod type_members;
@@ -62,6 +63,7 @@ pub use module::Module;
 pub use neighbours::{Identity, Neighbour, Neighbours};
 pub use resolve::{FunctionInfo, SiteError};
 pub use split::SplitUnits;
+pub use tail_calls::{TailCall, TailCallSearch};
 pub use units::{Unit, UnitId, UnitInfo};
 
 /// The reader that all DWARF is parsed with: a slice of a module's bytes.

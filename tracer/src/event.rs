@@ -154,6 +154,36 @@ impl NamedValue {
     }
 }
 
+/// How a frame came to be on the stack.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FrameKind {
+    /// A function that has code of its own.
+    #[default]
+    Function,
+    /// An inlined copy in the frame below.
+    Inlined,
+    /// A function whose last act was to jump to the one above: it has left the stack, and its
+    /// caller's code shows that it was there.
+    TailCall,
+    /// The kernel's frame between a signal handler and the code that the signal interrupted.
+    Signal,
+}
+
+impl FrameKind {
+    /// What a reader is told beside the function's name; empty for [`FrameKind::Function`].
+    #[must_use]
+    pub const fn mark(self) -> &'static str {
+        match self {
+            Self::Function | Self::Signal => "",
+            Self::Inlined => "(inlined)",
+            Self::TailCall => "(tail call)",
+        }
+    }
+}
+
+/// The name of a [`FrameKind::Signal`] frame, as debuggers write it.
+pub(crate) const SIGNAL_FRAME: &str = "<signal handler called>";
+
 /// One frame of a call stack.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Frame {
@@ -163,8 +193,8 @@ pub struct Frame {
     pub file: Option<Arc<PathBuf>>,
     /// Line, where known.
     pub line: Option<u64>,
-    /// An inlined copy in the frame below.
-    pub inlined: bool,
+    /// How it came to be on the stack.
+    pub kind: FrameKind,
     /// Run address.
     pub address: u64,
     /// Variables in scope, of a snapshot's callers.

@@ -19,6 +19,7 @@ mod frames;
 mod keeper;
 mod linker;
 mod live;
+mod looks;
 mod modules;
 mod own;
 mod placing;

@@ -4,6 +4,7 @@
 //! Knows where modules are and what their call frame information says; names no
 //! function and reads no process.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::address::{Bias, LinkAddr, RunAddr};
@@ -12,6 +13,9 @@ use crate::debuginfo::unwind::{Caller, RIP, RSP, Registers, UnwindError};
 
 /// Bytes of one word of the stack.
 const WORD: usize = 8;
+/// Offsets in the `ucontext` that a signal frame begins with: start and size of the alternate stack.
+const CONTEXT_STACK: u64 = 16;
+const CONTEXT_STACK_SIZE: u64 = 32;
 
 /// What a hit sent of its stack.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -64,6 +68,10 @@ pub struct RawFrame {
     pub lookup: LinkAddr,
     /// Its registers.
     pub registers: Registers,
+    /// The kernel's frame between a signal handler and the code that the signal interrupted.
+    pub signal: bool,
+    /// It was not left by a call: a hit or a signal is at its next instruction.
+    pub interrupted: bool,
 }
 
 /// The frames of a stack, innermost first.
@@ -98,7 +106,8 @@ pub fn walk(stack: &CapturedStack, depth: usize, find: &dyn Fn(RunAddr) -> Optio
             Ok(next) => caller = next,
             Err(UnwindError::Outermost) => break,
             Err(error) => {
-                walk.stopped = Some(why(&error, stack));
+                let other = walk.frames.iter().rev().find(|frame| frame.signal);
+                walk.stopped = Some(why(&error, stack, other));
                 break;
             }
         }
@@ -117,33 +126,63 @@ fn frame(rip: u64, caller: &Caller, find: &dyn Fn(RunAddr) -> Option<Placed>) ->
     let lookup = placed
         .as_ref()
         .map_or(LinkAddr(under_way.0), |placed| placed.bias.link(under_way));
+    let is_signal = |placed: &Placed| {
+        let here = placed.bias.link(RunAddr(rip));
+        placed.module.is_signal_frame(here)
+    };
     RawFrame {
+        signal: placed.as_ref().is_some_and(is_signal),
         placed,
         address: RunAddr(rip),
         lookup,
         registers: caller.registers,
+        interrupted: caller.signal,
     }
 }
 
 fn next(frame: &RawFrame, stack: &CapturedStack) -> Result<Caller, UnwindError> {
+    let memory = |address| stack.word(address);
     match &frame.placed {
+        Some(placed) if frame.signal => {
+            let here = placed.bias.link(frame.address);
+            placed.module.interrupted(here, &frame.registers, &memory)
+        }
         Some(placed) => placed
             .module
-            .caller(frame.lookup, &frame.registers, &|address| {
-                stack.word(address)
-            }),
+            .caller(frame.lookup, &frame.registers, &memory),
         None => Err(UnwindError::NoRule {
             address: LinkAddr(frame.address.0),
         }),
     }
 }
 
-fn why(error: &UnwindError, stack: &CapturedStack) -> String {
-    match error {
-        UnwindError::Memory { .. } if !stack.ended => format!(
-            "the stack beyond {} bytes was not captured",
-            stack.memory.len()
-        ),
-        error => error.to_string(),
+/// Why a walk ends at an error; `signal` is the last signal frame that it came through.
+fn why(error: &UnwindError, stack: &CapturedStack, signal: Option<&RawFrame>) -> String {
+    let UnwindError::Memory { address } = *error else {
+        return error.to_string();
+    };
+    let alternate = signal.and_then(|frame| alternate_stack(frame, stack));
+    let left_alternate = alternate.is_some_and(|range| !range.contains(&address));
+    // Callers of a stack lie above what they call.
+    let below = stack.start().is_some_and(|start| address < start);
+    if left_alternate || below {
+        return "the next frames are on another stack, which was not captured".to_owned();
     }
+    if stack.ended {
+        return error.to_string();
+    }
+    format!(
+        "the stack beyond {} bytes was not captured",
+        stack.memory.len()
+    )
+}
+
+/// The alternate signal stack that a signal frame is on, by what the kernel wrote into the frame;
+/// `None` when the frame is on the stack that the signal interrupted.
+fn alternate_stack(frame: &RawFrame, stack: &CapturedStack) -> Option<Range<u64>> {
+    let context = frame.registers.get(RSP)?;
+    let start = stack.word(context.checked_add(CONTEXT_STACK)?)?;
+    let size = stack.word(context.checked_add(CONTEXT_STACK_SIZE)?)?;
+    let range = start..start.checked_add(size)?;
+    range.contains(&context).then_some(range)
 }

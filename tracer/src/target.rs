@@ -9,6 +9,7 @@ mod maps;
 
 use std::fs;
 use std::io;
+use std::ops::Range;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -144,8 +145,47 @@ pub struct Module {
     pub replaced: bool,
     /// Device and inode of the mapped file, as `/proc/PID/maps` gives them.
     pub identity: (u64, u64),
+    /// Tells the file from a later one that was given the same inode; `None` when it cannot be looked
+    /// at.
+    pub version: Option<FileVersion>,
     /// Its mappings, by address.
     pub mappings: Vec<Mapping>,
+    /// Run addresses of the zeroed memory that follows a mapping that can be written: what the file
+    /// has no bytes for.
+    pub zeroed: Vec<Range<u64>>,
+}
+
+impl Module {
+    /// Both are the same file.
+    #[must_use]
+    pub fn is_file_of(&self, other: &Self) -> bool {
+        self.identity == other.identity && self.version == other.version
+    }
+
+    /// Both are the same file at the same addresses.
+    #[must_use]
+    pub fn is_mapped_as(&self, other: &Self) -> bool {
+        self.is_file_of(other) && self.mappings == other.mappings && self.zeroed == other.zeroed
+    }
+}
+
+/// Size and time of the last change of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileVersion {
+    bytes: u64,
+    seconds: i64,
+    nanoseconds: i64,
+}
+
+impl FileVersion {
+    fn of(path: &Path) -> Option<Self> {
+        let file = fs::metadata(path).ok()?;
+        Some(Self {
+            bytes: file.size(),
+            seconds: file.mtime(),
+            nanoseconds: file.mtime_nsec(),
+        })
+    }
 }
 
 /// Tells one execution of a program from the next: the file, and where it is mapped.
@@ -273,11 +313,23 @@ impl Process {
         let exe_path = exe_path.map_or_else(|_| self.exe.clone(), |path| without_deleted(&path));
         let exe = (exe_path.as_path(), exe_inode);
         let mut modules: Vec<Module> = Vec::new();
+        // The writable mapping before, and whose it is.
+        let mut before: Option<(u64, (u64, u64))> = None;
         for mapping in parse_maps(&text) {
+            let behind = before.take().filter(|(end, _)| *end == mapping.start);
             let Some(file) = mapping.path.clone() else {
+                let of = behind.filter(|_| mapping.anonymous && mapping.write);
+                let module = of.and_then(|(_, identity)| {
+                    let mut modules = modules.iter_mut();
+                    modules.find(|module| module.identity == identity)
+                });
+                if let Some(module) = module {
+                    module.zeroed.push(mapping.start..mapping.end);
+                }
                 continue;
             };
             let identity = (mapping.device, mapping.inode);
+            before = mapping.write.then_some((mapping.end, identity));
             match modules
                 .iter_mut()
                 .find(|module| module.identity == identity)
@@ -309,7 +361,9 @@ impl Process {
         let replaced = is_replaced(self.pid, file, &open_path);
         Module {
             identity: (mapping.device, mapping.inode),
+            version: FileVersion::of(&open_path),
             mappings: vec![mapping],
+            zeroed: Vec::new(),
             path,
             name,
             open_path,

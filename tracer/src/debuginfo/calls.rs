@@ -14,6 +14,7 @@ use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction};
 use super::dies::{Dies, Entry, UnitAt};
 use super::imports::word_before;
 use super::module::Module;
+use super::tail_calls::{JumpOut, JumpTarget};
 use crate::address::LinkAddr;
 
 /// Calls of one unit that are kept.
@@ -109,7 +110,7 @@ impl Calls {
                 returns_to,
                 site,
             };
-            if let Some(target) = target_before(dies.module, returns_to) {
+            if let Some(target) = direct_target_before(dies.module, returns_to) {
                 self.direct.push(call(target));
             } else if let Some(word) = word_before(dies.module, returns_to) {
                 self.through.push(call(word.0));
@@ -194,7 +195,7 @@ pub(super) fn release_code(module: &Module, total: u64) {
 }
 
 /// What the direct call before an address calls.
-fn target_before(module: &Module, returns_to: u64) -> Option<u64> {
+pub(super) fn direct_target_before(module: &Module, returns_to: u64) -> Option<u64> {
     let call = LinkAddr(returns_to.checked_sub(CALL_BYTES)?);
     if !module.is_code(call) {
         return None;
@@ -218,7 +219,10 @@ pub(super) fn may_enter_itself(module: &Module, entry: LinkAddr) -> bool {
         let Some(targets) = jumps_out(module, LinkAddr(function)) else {
             return true;
         };
-        for target in targets {
+        for jump in targets {
+            let JumpTarget::Address(target) = jump.to else {
+                return true;
+            };
             if target == entry.0 || asked.len() >= MAX_FUNCTIONS {
                 return true;
             }
@@ -230,9 +234,9 @@ pub(super) fn may_enter_itself(module: &Module, entry: LinkAddr) -> bool {
     false
 }
 
-/// Where the jumps of a function lead that leave it, or go back to its entry;
-/// `None` when that is not known of one.
-fn jumps_out(module: &Module, entry: LinkAddr) -> Option<Vec<u64>> {
+/// The jumps of a function that leave it, or go back to its entry; `None` when it is not known
+/// where one leads.
+pub(super) fn jumps_out(module: &Module, entry: LinkAddr) -> Option<Vec<JumpOut>> {
     let function = module
         .function_code_at(entry)
         .filter(|function| function.entry == entry)?;
@@ -260,8 +264,18 @@ fn jumps_out(module: &Module, entry: LinkAddr) -> Option<Vec<u64>> {
                 FlowControl::UnconditionalBranch | FlowControl::ConditionalBranch => {
                     let target = instruction.near_branch_target();
                     if !inside(target) {
-                        targets.push(target);
+                        targets.push(JumpOut {
+                            from: LinkAddr(instruction.ip()),
+                            to: JumpTarget::Address(target),
+                        });
                     }
+                }
+                FlowControl::IndirectBranch if instruction.is_ip_rel_memory_operand() => {
+                    let word = LinkAddr(instruction.ip_rel_memory_address());
+                    targets.push(JumpOut {
+                        from: LinkAddr(instruction.ip()),
+                        to: JumpTarget::Word(word),
+                    });
                 }
                 FlowControl::IndirectBranch => return None,
                 _ => {}

@@ -29,6 +29,10 @@ const GLOB_DAT: u32 = 6;
 const JUMP_SLOT: u32 = 7;
 /// Bytes of a stub before its jump.
 const BEFORE_JUMP: u64 = 16;
+/// Sections of stubs.
+const STUB_SECTIONS: [&str; 3] = [".plt.sec", ".plt", ".plt.got"];
+/// Bytes of a stub.
+const STUB_BYTES: u64 = 16;
 /// Instructions of a stub, with its jump.
 const MAX_STUB: usize = 4;
 /// `call *rel32(%rip)` and `jmp *rel32(%rip)`: their first bytes, and their length.
@@ -74,6 +78,24 @@ pub(super) fn calls_of(module: &Module, name: &[u8], most: usize) -> Option<Arc<
         let words = words_of(module, name);
         (!words.is_empty()).then(|| calls_through(module, &words, most).into())
     })
+}
+
+/// The function that a module defines for others under a name; `None` when it defines none, or
+/// several.
+pub(super) fn defined_as(module: &Module, wanted: &[u8]) -> Option<LinkAddr> {
+    let strings = module.loaded_section(".dynstr")?;
+    let symbols = module.loaded_section(".dynsym")?;
+    let mut entries = symbols
+        .chunks_exact(SYMBOL)
+        .take(MAX_SYMBOLS)
+        .filter(|symbol| symbol.get(6..8).is_some_and(|section| section != [0, 0]))
+        .filter(|symbol| name(symbol, strings) == Some(wanted))
+        .filter_map(|symbol| number(symbol, 8));
+    let first = entries.next()?;
+    // One function may have the name in several versions.
+    entries
+        .all(|other| other == first)
+        .then_some(LinkAddr(first))
 }
 
 /// The names of all that a module exports or imports.
@@ -203,6 +225,51 @@ fn word_of_stub(module: &Module, start: LinkAddr) -> Option<LinkAddr> {
         }
     }
     None
+}
+
+/// The stub of the procedure linkage table that has `address`: its start, and the name of the
+/// function that it leads to.
+pub(super) fn stub_at(module: &Module, address: LinkAddr) -> Option<(LinkAddr, Vec<u8>)> {
+    let (name, section) = STUB_SECTIONS.iter().find_map(|name| {
+        let section = module.main_section(name)?;
+        let distance = address.0.checked_sub(section.address.0)?;
+        (distance < section.size).then_some((*name, section))
+    })?;
+    // Stubs of `.plt.got` have half the size where they begin with their jump.
+    let jumps_at_once = matches!(
+        module.initial_bytes(section.address, 2)?,
+        [THROUGH, JUMP_THROUGH]
+    );
+    let size = match name {
+        ".plt.got" if jumps_at_once => STUB_BYTES / 2,
+        _ => STUB_BYTES,
+    };
+    let start = section
+        .address
+        .add((address.0 - section.address.0) / size * size);
+    let word = word_of_stub(module, start)?;
+    Some((start, name_in_word(module, word)?))
+}
+
+/// The name of the function whose address the dynamic linker writes to a word.
+pub(super) fn name_in_word(module: &Module, word: LinkAddr) -> Option<Vec<u8>> {
+    let strings = module.loaded_section(".dynstr")?;
+    let symbols = module.loaded_section(".dynsym")?;
+    let tables = [".rela.plt", ".rela.dyn"].map(|name| module.loaded_section(name));
+    let relocations = tables
+        .into_iter()
+        .flatten()
+        .flat_map(|table| table.chunks_exact(RELOCATION));
+    let mut fills = relocations
+        .take(MAX_RELOCATIONS)
+        .filter(|relocation| number(relocation, 0) == Some(word.0));
+    let info = number(fills.next()?, 8)?;
+    if !matches!(info as u32, GLOB_DAT | JUMP_SLOT) {
+        return None;
+    }
+    let index = usize::try_from(info >> 32).ok()?;
+    let name = name(symbols.chunks_exact(SYMBOL).nth(index)?, strings)?;
+    (!name.is_empty()).then(|| name.to_vec())
 }
 
 /// The word that the call before an address goes through without a stub.

@@ -12,14 +12,21 @@ use super::code::CodeCache;
 use super::die_cache::DieCache;
 use super::error::DebugInfoError;
 use super::find::{DebugOptions, Found, Looked, find};
+use super::imports::stub_at;
 use super::index::SourceIndex;
+use super::names::demangle;
 use super::object::{ObjectFile, Section, Segment};
 use super::split::SplitFiles;
-use super::symbols::{Symbol, SymbolKind};
+use super::symbols::{RawSymbol, Symbol, SymbolKind};
 use super::units::{
     Space, Unit, UnitId, UnitInfo, UnitRanges, read_unit, read_units, unit_offsets,
 };
 use crate::address::{Bias, FileOffset, LinkAddr, RunAddr};
+
+/// Bytes of a page of memory.
+const PAGE: u64 = 4096;
+/// Symbols before an address that may reach it.
+const LOOK_BACK: usize = 64;
 
 /// One ELF file and its debug information.
 pub struct Module {
@@ -270,6 +277,30 @@ impl Module {
             })
     }
 
+    /// Whether the program has bytes of its own at `address`, once it is loaded: those at `offset` of
+    /// the file, or, without an offset, such as the file has no bytes for.
+    ///
+    /// A mapping has whole pages, so an address may be beside its segment's own bytes.
+    #[must_use]
+    pub fn has_at(&self, address: LinkAddr, offset: Option<FileOffset>) -> bool {
+        let mut loaded = self
+            .segments()
+            .iter()
+            .filter(|segment| segment.kind == object::elf::PT_LOAD.0);
+        loaded.any(|segment| {
+            let first = segment.address.0 & !(PAGE - 1);
+            let last = segment.address.0.saturating_add(segment.memory_size);
+            let last = last.checked_next_multiple_of(PAGE).unwrap_or(u64::MAX);
+            let distance = address.0.wrapping_sub(segment.address.0);
+            let there = segment.offset.0.wrapping_add(distance);
+            (first..last).contains(&address.0)
+                && match offset {
+                    Some(offset) => there == offset.0,
+                    None => distance >= segment.file_size,
+                }
+        })
+    }
+
     fn code_segments(&self) -> impl Iterator<Item = &Segment> {
         self.segments()
             .iter()
@@ -487,21 +518,43 @@ impl Module {
             .map(|symbol| symbol.symbol(file.bytes()))
     }
 
-    /// The symbol that `address` belongs to: the nearest one of code or data
-    /// at or before it, unless its size says that it ends before.
+    /// The symbol that `address` belongs to: the nearest one whose size reaches it, else one of
+    /// unknown size when no other symbol begins between it and `address`. A symbol ends with its
+    /// section.
     #[must_use]
     pub fn symbol_at(&self, address: LinkAddr) -> Option<Symbol<'_>> {
         let file = self.symbol_file();
         let symbols = file.symbols();
         let end = symbols.partition_point(|symbol| symbol.address <= address.0);
         // Symbols may nest or be aliases; a bounded look back is enough.
-        symbols
-            .get(end.saturating_sub(64)..end)?
+        let before = symbols.get(end.saturating_sub(LOOK_BACK)..end)?;
+        let mut before = before
             .iter()
             .rev()
-            .filter(|symbol| symbol.kind != SymbolKind::Tls)
-            .find(|symbol| symbol.size == 0 || address.0 - symbol.address < symbol.size)
-            .map(|symbol| symbol.symbol(file.bytes()))
+            .filter(|symbol| symbol.kind != SymbolKind::Tls);
+        let nearest = before.clone().next()?.address;
+        let holds = |symbol: &&RawSymbol| symbol.holds(address.0);
+        let sized = before.clone().filter(|symbol| symbol.size > 0).find(holds);
+        let unsized_one = || {
+            before
+                .by_ref()
+                .take_while(|symbol| symbol.address == nearest)
+                .find(|symbol| symbol.size == 0 && holds(symbol))
+        };
+        let found = sized.or_else(unsized_one)?;
+        Some(found.symbol(file.bytes()))
+    }
+
+    /// The demangled name of the code or data at `address`, without a version, and the distance of
+    /// `address` from its start. A stub of the procedure linkage table is `NAME@plt`.
+    #[must_use]
+    pub fn name_at(&self, address: LinkAddr) -> Option<(String, u64)> {
+        if let Some(symbol) = self.symbol_at(address) {
+            let distance = address.0.checked_sub(symbol.address.0)?;
+            return Some((demangle(symbol.unversioned()), distance));
+        }
+        let (start, name) = stub_at(self, address)?;
+        Some((format!("{}@plt", demangle(&name)), address.0 - start.0))
     }
 
     /// The symbols of exactly that (mangled) name.

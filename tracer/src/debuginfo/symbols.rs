@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use object::elf;
-use object::read::elf::{ElfFile64, Sym as _, SymbolTable};
+use object::read::elf::{ElfFile64, SectionHeader as _, Sym as _, SymbolTable};
 use object::{LittleEndian, SectionIndex};
 
 use crate::address::LinkAddr;
@@ -55,6 +55,9 @@ impl<'a> Symbol<'a> {
 pub(super) struct RawSymbol {
     pub(super) address: u64,
     pub(super) size: u64,
+    /// First address that is not its own: by its size within its section, or the section's end
+    /// when the size is unknown.
+    pub(super) end: u64,
     name: u64,
     name_size: u32,
     pub(super) kind: SymbolKind,
@@ -62,6 +65,11 @@ pub(super) struct RawSymbol {
 }
 
 impl RawSymbol {
+    /// Whether `address` lies in the symbol, by its size or by its section's.
+    pub(super) const fn holds(&self, address: u64) -> bool {
+        self.address <= address && address < self.end
+    }
+
     pub(super) fn symbol<'a>(&self, image: &'a [u8]) -> Symbol<'a> {
         let name = usize::try_from(self.name).ok().and_then(|start| {
             let size = usize::try_from(self.name_size).ok()?;
@@ -89,9 +97,9 @@ pub(super) fn read_symbols(image: &[u8]) -> Vec<RawSymbol> {
     };
     let strings = strings_of(&parsed, table, image);
     let mut symbols: Vec<RawSymbol> = table
-        .iter()
+        .enumerate()
         .take(MAX_SYMBOLS)
-        .filter_map(|symbol| {
+        .filter_map(|(index, symbol)| {
             let kind = match symbol.st_type() {
                 elf::STT_FUNC => SymbolKind::Function,
                 elf::STT_GNU_IFUNC => SymbolKind::Indirect,
@@ -99,9 +107,10 @@ pub(super) fn read_symbols(image: &[u8]) -> Vec<RawSymbol> {
                 elf::STT_TLS => SymbolKind::Tls,
                 _ => return None,
             };
-            if symbol.st_shndx(LittleEndian).0 == elf::SHN_UNDEF.0 {
-                return None;
-            }
+            // An undefined symbol and an absolute one are in no section.
+            let section = table.symbol_section(LittleEndian, symbol, index).ok()??;
+            let (value, length) = (symbol.st_value(LittleEndian), symbol.st_size(LittleEndian));
+            let end = end_of(&parsed, section, value, length);
             let start = strings
                 .start
                 .checked_add(usize::try_from(symbol.st_name(LittleEndian)).ok()?)?;
@@ -112,8 +121,9 @@ pub(super) fn read_symbols(image: &[u8]) -> Vec<RawSymbol> {
                 .position(|&byte| byte == 0)
                 .unwrap_or(names.len());
             (size > 0).then_some(RawSymbol {
-                address: symbol.st_value(LittleEndian),
-                size: symbol.st_size(LittleEndian),
+                address: value,
+                size: length,
+                end: end.unwrap_or(value),
                 name: u64::try_from(start).ok()?,
                 name_size: u32::try_from(size).ok()?,
                 kind,
@@ -125,12 +135,32 @@ pub(super) fn read_symbols(image: &[u8]) -> Vec<RawSymbol> {
     symbols
 }
 
+/// Where a symbol ends that begins at `value` in a section; `None` when the section is not loaded,
+/// or does not hold the value.
+fn end_of(
+    parsed: &ElfFile64<'_, LittleEndian>,
+    section: SectionIndex,
+    value: u64,
+    size: u64,
+) -> Option<u64> {
+    let section = parsed.elf_section_table().section(section).ok()?;
+    let loaded = section.sh_flags(LittleEndian).contains(elf::SHF_ALLOC);
+    let start = section.sh_addr(LittleEndian);
+    let section_end = start.checked_add(section.sh_size(LittleEndian))?;
+    if !loaded || !(start..section_end).contains(&value) {
+        return None;
+    }
+    Some(match size {
+        0 => section_end,
+        size => value.saturating_add(size).min(section_end),
+    })
+}
+
 fn strings_of(
     parsed: &ElfFile64<'_, LittleEndian>,
     table: &SymbolTable<'_, elf::FileHeader64<LittleEndian>>,
     image: &[u8],
 ) -> Range<usize> {
-    use object::read::elf::SectionHeader as _;
     let index: SectionIndex = table.string_section();
     let found = parsed
         .elf_section_table()

@@ -21,6 +21,13 @@ pub const RSP: usize = 7;
 pub const RIP: usize = 16;
 /// Registers that a function leaves as they were unless its rules say otherwise (System V ABI).
 pub(super) const CALLEE_SAVED: [usize; 6] = [3, 6, 12, 13, 14, 15];
+/// `mov $15, %rax; syscall`: `rt_sigreturn`, as each C library has it (and as debuggers know it).
+const SIGRETURN: [u8; 9] = [0x48, 0xc7, 0xc0, 15, 0, 0, 0, 0x0f, 0x05];
+/// Where the kernel's frame has the registers, from the stack pointer of who returns there
+/// (`struct ucontext` of x86-64), and which ones, by DWARF number: `r8` to `r15`, `rdi`, `rsi`,
+/// `rbp`, `rbx`, `rdx`, `rax`, `rcx`, `rsp`, `rip`.
+const CONTEXT_AT: u64 = 40;
+const CONTEXT_REGISTERS: [usize; 17] = [8, 9, 10, 11, 12, 13, 14, 15, 5, 4, 6, 3, 1, 0, 2, 7, 16];
 /// Operations of one expression in call frame information.
 const MAX_ITERATIONS: u32 = 4096;
 
@@ -109,6 +116,77 @@ impl Module {
         FrameSections::of(self)
             .row(address.0, step)
             .unwrap_or(Err(UnwindError::NoRule { address }))
+    }
+}
+
+impl Module {
+    /// Whether the code at `address` is where a signal handler returns to: what is on the stack
+    /// there is the kernel's frame, with the registers of the code that the signal interrupted.
+    ///
+    /// Call frame information says so; where there is none, the instructions do.
+    #[must_use]
+    pub fn is_signal_frame(&self, address: LinkAddr) -> bool {
+        let said = FrameSections::of(self).row(address.0, SignalReader);
+        said.unwrap_or_else(|| self.returns_from_signal(address))
+    }
+
+    fn returns_from_signal(&self, address: LinkAddr) -> bool {
+        self.initial_bytes(address, SIGRETURN.len()) == Some(&SIGRETURN[..])
+    }
+
+    /// The code that a signal interrupted, of the kernel's frame at `address`.
+    ///
+    /// # Errors
+    /// As of [`Module::caller`].
+    pub fn interrupted(
+        &self,
+        address: LinkAddr,
+        registers: &Registers,
+        memory: &ReadWord<'_>,
+    ) -> Result<Caller, UnwindError> {
+        let step = Step { registers, memory };
+        let said = FrameSections::of(self).row(address.0, step);
+        said.unwrap_or_else(|| Self::registers_of_context(registers, memory))
+    }
+
+    /// The registers that a signal interrupted, from the kernel's frame.
+    fn registers_of_context(
+        registers: &Registers,
+        memory: &ReadWord<'_>,
+    ) -> Result<Caller, UnwindError> {
+        let frame = registers.get(RSP);
+        let frame = frame.ok_or(UnwindError::Register { number: RSP as u16 })?;
+        let mut caller = Registers([None; 17]);
+        for (index, &number) in (0..).zip(&CONTEXT_REGISTERS) {
+            let at = frame.wrapping_add(CONTEXT_AT + index * 8);
+            let word = memory(at).ok_or(UnwindError::Memory { address: at })?;
+            caller.set(number, Some(word));
+        }
+        match caller.get(RIP) {
+            None | Some(0) => Err(UnwindError::Outermost),
+            Some(_) => Ok(Caller {
+                registers: caller,
+                signal: true,
+            }),
+        }
+    }
+}
+
+/// Whether an entry of the call frame information is of the kernel's frame.
+#[derive(Clone, Copy)]
+struct SignalReader;
+
+impl<'a> RowReader<'a> for SignalReader {
+    type Row = bool;
+
+    fn read<S: UnwindSection<Slice<'a>>>(
+        self,
+        _: &S,
+        _: &BaseAddresses,
+        fde: &gimli::FrameDescriptionEntry<Slice<'a>>,
+        _: u64,
+    ) -> bool {
+        fde.is_signal_trampoline()
     }
 }
 

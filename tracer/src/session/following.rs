@@ -205,8 +205,7 @@ impl Session {
             "the target has executed `{}`: its probes are placed anew",
             name.unwrap_or_default()
         ));
-        self.shared
-            .update_modules(|old| *old = std::sync::Arc::new(modules));
+        self.shared.set_modules(modules);
         *lock(&self.placing) = Placing::new(Some(self.process.pid()), self.options.site);
         self.unwatch_loader();
         self.place_anew(|_, _| true);

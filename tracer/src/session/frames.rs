@@ -1,85 +1,120 @@
 //! Names for the frames of a captured stack: functions with their inlined
-//! copies, files and lines.
+//! copies and the tail calls between them, files and lines.
 
 use std::sync::Arc;
 
 use super::callers;
-use super::modules::Modules;
 use crate::address::RunAddr;
-use crate::debuginfo::names::demangle;
 use crate::debuginfo::site::{Site, SourceLine};
-use crate::event::{Frame, Stack};
+use crate::debuginfo::{TailCall, TailCallSearch};
+use crate::event::{Frame, FrameKind, SIGNAL_FRAME, Stack};
 use crate::redact::Redactor;
 use crate::stack::{CapturedStack, Placed, RawFrame, walk};
 
-/// The call stack of a hit: at most `depth` frames that have code of their own, each with the
-/// inlined copies in it; with the callers' variables, as redacted, when `variables` is set.
-///
-/// `(function, outside)` are those of the hit's site: the copies that it is not in are no part of
-/// the stack.
+/// What a stack is shown for.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted<'w> {
+    /// The site of the hit, which the first frame is at; `None` where the hit is elsewhere, as at the
+    /// return of a function by the kernel's trampoline.
+    pub(super) site: Option<&'w Site>,
+    /// Frames that have code of their own.
+    pub(super) depth: u32,
+    /// Show the callers' variables, redacted so.
+    pub(super) variables: Option<&'w Redactor>,
+}
+
+/// The call stack of a hit: at most so many frames that have code of their own, each with the
+/// inlined copies in it and the tail calls between it and its caller.
 pub(super) fn stack(
-    modules: &Modules,
     captured: &CapturedStack,
-    (function, outside): (&str, usize),
-    depth: u32,
-    variables: Option<&Redactor>,
+    wanted: Wanted<'_>,
+    find: &dyn Fn(RunAddr) -> Option<Placed>,
 ) -> Stack {
-    let depth = usize::try_from(depth).unwrap_or(usize::MAX);
-    let walk = walk(captured, depth, &|address| modules.placed(address));
+    let depth = usize::try_from(wanted.depth).unwrap_or(usize::MAX);
+    let mut walk = walk(captured, depth, find);
+    let mut site = wanted.site;
+    if let (Some(site), Some(first)) = (site, walk.frames.first_mut()) {
+        // The instruction that is probed may be another one than that of the line.
+        first.lookup = site.address;
+    }
+    let mut frames = Vec::new();
+    for (index, raw) in walk.frames.iter().enumerate() {
+        let own = if index == 0 { site.take() } else { None };
+        let mut named = match own {
+            Some(site) => of_site(raw, site),
+            None => named(raw),
+        };
+        if let Some(redactor) = wanted.variables {
+            let values = callers::values(raw, captured, redactor);
+            // The site's function's are the event's own, and copies at its address that it is not
+            // in are no part of the stack.
+            let outside = own.map_or(0, |site| site.outside);
+            let values = values.into_iter().skip(outside);
+            let skipped = usize::from(index == 0);
+            for (frame, values) in named.iter_mut().zip(values).skip(skipped) {
+                frame.values = values;
+            }
+        }
+        frames.append(&mut named);
+        if let Some(caller) = walk.frames.get(index + 1) {
+            frames.extend(tail_calls(raw, caller));
+        }
+    }
     Stack {
-        frames: walk
-            .frames
-            .iter()
-            .enumerate()
-            .flat_map(|(index, raw)| {
-                let mut frames = named(raw);
-                // The site's function's are the event's own.
-                if let Some(redactor) = variables {
-                    let values = callers::values(raw, captured, redactor);
-                    let own = if index == 0 { outside + 1 } else { 0 };
-                    for (frame, values) in frames.iter_mut().zip(values).skip(own) {
-                        frame.values = values;
-                    }
-                }
-                let at_site = |frame: &Frame| frame.function.as_deref() == Some(function);
-                if index == 0 && outside > 0 && frames.get(outside).is_some_and(at_site) {
-                    frames.drain(..outside);
-                }
-                frames
-            })
-            .collect(),
+        frames,
         stopped: walk.stopped,
     }
 }
 
-impl Modules {
-    /// The module that has code at a run address.
-    fn placed(&self, address: RunAddr) -> Option<Placed> {
-        let module = self.all().iter().find(|module| {
-            let mut mappings = module.file.mappings.iter();
-            mappings.any(|mapping| (mapping.start..mapping.end).contains(&address.0))
-        })?;
-        Some(Placed {
-            module: Arc::clone(module.debug().ok()?),
-            bias: module.bias()?,
-        })
+/// The functions between a frame and its caller that left the stack by a jump, innermost first.
+fn tail_calls(raw: &RawFrame, caller: &RawFrame) -> Vec<Frame> {
+    let (Some(placed), Some(called_by)) = (&raw.placed, &caller.placed) else {
+        return Vec::new();
+    };
+    if raw.signal || caller.interrupted {
+        return Vec::new();
     }
+    let search = TailCallSearch {
+        callee: &placed.module,
+        caller: &called_by.module,
+    };
+    let calls = search.between(raw.lookup, called_by.bias.link(caller.address));
+    let frame = |call: TailCall| {
+        let placed = if call.in_callee { placed } else { called_by };
+        let raw = RawFrame {
+            address: placed.bias.run(call.jump),
+            lookup: call.jump,
+            placed: Some(placed.clone()),
+            ..raw.clone()
+        };
+        let mut frames = named(&raw);
+        // Copies in it are inlined; the function itself is the one that jumped.
+        if let Some(last) = frames.last_mut() {
+            last.kind = FrameKind::TailCall;
+        }
+        frames
+    };
+    calls.into_iter().flat_map(frame).collect()
 }
 
 /// A frame and the inlined copies in it, innermost first.
 fn named(raw: &RawFrame) -> Vec<Frame> {
+    if raw.signal {
+        return vec![Frame {
+            function: Some(SIGNAL_FRAME.to_owned()),
+            kind: FrameKind::Signal,
+            ..unnamed(raw)
+        }];
+    }
     let Some(placed) = &raw.placed else {
         return vec![unnamed(raw)];
     };
     match placed.module.site_at(raw.lookup) {
         Some(site) => of_site(raw, &site),
-        None => match placed.module.symbol_at(raw.lookup) {
-            Some(symbol) => vec![Frame {
-                function: Some(demangle(symbol.name)),
-                ..unnamed(raw)
-            }],
-            None => vec![unnamed(raw)],
-        },
+        None => vec![Frame {
+            function: placed.module.name_at(raw.lookup).map(|(name, _)| name),
+            ..unnamed(raw)
+        }],
     }
 }
 
@@ -88,21 +123,28 @@ fn unnamed(raw: &RawFrame) -> Frame {
         function: None,
         file: None,
         line: None,
-        inlined: false,
+        kind: FrameKind::Function,
         address: raw.address.0,
         values: Vec::new(),
     }
 }
 
 fn of_site(raw: &RawFrame, site: &Site) -> Vec<Frame> {
-    let frame = |function: &str, at: Option<&SourceLine>, inlined| Frame {
-        function: Some(function.to_owned()),
-        file: at.map(|at| Arc::clone(&at.file)),
-        // The compiler gives line 0 to code of its own.
-        line: at.map(|at| at.line).filter(|line| *line != 0),
-        inlined,
-        address: raw.address.0,
-        values: Vec::new(),
+    let frame = |function: &str, at: Option<&SourceLine>, inlined| {
+        let at = at.filter(|at| !at.file.as_os_str().is_empty());
+        Frame {
+            function: Some(function.to_owned()),
+            file: at.map(|at| Arc::clone(&at.file)),
+            // The compiler gives line 0 to code of its own.
+            line: at.map(|at| at.line).filter(|line| *line != 0),
+            kind: if inlined {
+                FrameKind::Inlined
+            } else {
+                FrameKind::Function
+            },
+            address: raw.address.0,
+            values: Vec::new(),
+        }
     };
     let outer = site.inlined_into.len();
     let mut frames = vec![frame(&site.function, Some(&site.source), outer > 0)];

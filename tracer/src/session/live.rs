@@ -16,13 +16,13 @@ use super::cost::known_trap_cost;
 use super::family::{self, Followed, Following};
 use super::following::Waiting;
 use super::keeper::{self, Keeper};
+use super::looks::ModuleLooks;
 use super::modules::{Modules, TargetModule};
 use super::placing::{Placing, announced};
 use super::prepare::{self, Prepared, ReadySite, Setting, control, locate};
 use super::queue::Queue;
 use super::removed::Removed;
 use super::shared::{Shared, SiteEntry, lock};
-use super::symbols::ModuleSymbols;
 use super::wait::{Stopper, Waiter};
 use super::{
     AttachError, Control, Cost, LineInfo, Options, ProbeError, ProbeStatus, SourceFile,
@@ -46,7 +46,7 @@ const MAX_NAMED_FAILURES: usize = 3;
 ///
 /// Dropping it ends it: probes are silenced and detached, the reader stops.
 pub struct Session {
-    pub(super) process: Process,
+    pub(super) process: Arc<Process>,
     pub(super) options: Options,
     pub(super) machine: Mutex<Machine>,
     pub(super) probes: Mutex<BTreeMap<ProbeId, Probe>>,
@@ -99,7 +99,7 @@ impl Session {
     /// # Errors
     /// The process cannot be traced, or a privilege or kernel feature is missing.
     pub fn attach(pid: u32, options: &Options) -> Result<Arc<Self>, AttachError> {
-        let process = Process::open(pid)?;
+        let process = Arc::new(Process::open(pid)?);
         let load = LoadOptions {
             ring_bytes: options.ring_bytes,
             perf_events: options.perf_events,
@@ -143,7 +143,9 @@ impl Session {
         let waiter = Waiter::new(stopper.as_fd(), exited, ring.as_fd()).map_err(reader)?;
         let (keeper, told) = Keeper::new();
         let queue = Queue::new(options.queue, options.patient);
-        let shared = Arc::new(Shared::new(queue, Arc::new(modules), keeper.clone()));
+        let looks = ModuleLooks::new(Arc::clone(&process), options.debug.clone());
+        let shared = Shared::new(queue, Arc::new(modules), looks, keeper.clone());
+        let shared = Arc::new(shared);
         let of_reader = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("reader".into())
@@ -304,11 +306,7 @@ impl Session {
 
     /// Reads the target's mappings once more; `None` when nothing is new.
     pub(super) fn look_again(&self) -> Option<Arc<Modules>> {
-        let now = Modules::read(&self.process, &self.options.debug).ok()?;
-        self.shared.update_modules(|modules| {
-            *modules = Arc::new(modules.with(now)?);
-            Some(Arc::clone(modules))
-        })
+        self.shared.look_again()
     }
 
     /// A number that no probe has had.
@@ -365,7 +363,7 @@ impl Session {
             requests.push(request);
             entries.push(NewSite {
                 origin: origin(id, &name, &spec, &site, (number, total)),
-                outside: site.outside,
+                site: (site.exit != Some(Exit::Trampoline)).then_some(site),
                 layout: plan.layout,
                 key: plan.key,
             });
@@ -445,7 +443,6 @@ impl Session {
 
     /// Tells the reader of sites before they can be hit.
     fn register(&self, reserved: &Reserved, entries: Vec<NewSite>, depth: u32) {
-        let symbols = Arc::new(ModuleSymbols::new(self.modules()));
         let mut table = self.shared.sites_mut();
         for (&cookie, site) in reserved.cookies.iter().zip(entries) {
             table.set(
@@ -454,10 +451,9 @@ impl Session {
                     slot: reserved.slot,
                     origin: Arc::new(site.origin),
                     layout: site.layout,
-                    symbols: Arc::clone(&symbols),
                     key: site.key,
                     depth,
-                    outside: site.outside,
+                    site: site.site,
                 }),
             );
         }
@@ -679,7 +675,7 @@ fn request(
 /// What the reader needs of a site that is about to be.
 struct NewSite {
     origin: Origin,
-    outside: usize,
+    site: Option<Site>,
     layout: Layout,
     key: Option<Key>,
 }

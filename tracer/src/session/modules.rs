@@ -2,8 +2,10 @@
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use super::clock::monotonic_ns;
 use super::linker::Linker;
 use crate::address::{Bias, FileOffset, RunAddr};
 use crate::debuginfo::site::FileId;
@@ -11,10 +13,14 @@ use crate::debuginfo::tls::TlsWord;
 use crate::debuginfo::{DebugInfoError, DebugOptions, Module as DebugModule, Neighbour};
 use crate::plan::TlsBlock;
 use crate::plan::placement::CodeMap;
-use crate::target::{Module as MappedFile, Process, TargetError};
+use crate::stack::Placed;
+use crate::target::{Mapping, Module as MappedFile, Process, TargetError};
 
 /// Bytes of a source file that are read.
 pub(super) const MAX_SOURCE: u64 = 8 << 20;
+
+/// Modules that are not mapped any more and stay known.
+const MAX_GONE: usize = 256;
 
 /// One mapped file of the target.
 pub(super) struct TargetModule {
@@ -23,7 +29,8 @@ pub(super) struct TargetModule {
     options: DebugOptions,
     linker: Arc<Linker>,
     debug: OnceLock<Result<Arc<DebugModule>, Arc<DebugInfoError>>>,
-    code: CodeMap,
+    biases: OnceLock<Vec<Bias>>,
+    code: Arc<CodeMap>,
 }
 
 impl TargetModule {
@@ -42,12 +49,32 @@ impl TargetModule {
         &self.code
     }
 
-    /// Run address minus link address.
-    ///
-    /// Taken from an executable mapping and the segment that it is a part of: linkers
-    /// may choose another difference of address and file offset for each segment.
+    /// Run address minus link address; of a file that is mapped several times, of the first copy.
     pub(super) fn bias(&self) -> Option<Bias> {
-        bias_of(self.debug().ok()?, &self.file)
+        self.biases().first().copied()
+    }
+
+    /// Run address minus link address of each copy of the file.
+    ///
+    /// Taken from the executable mappings and the segments that they are parts of: linkers
+    /// may choose another difference of address and file offset for each segment.
+    pub(super) fn biases(&self) -> &[Bias] {
+        self.biases.get_or_init(|| {
+            let debug = self.debug();
+            debug.map_or_else(|_| Vec::new(), |debug| biases_of(debug, &self.file))
+        })
+    }
+
+    /// Run address minus link address of the copy that has a run address.
+    ///
+    /// `None` where a mapping of the file is none that a segment of it asks for.
+    pub(super) fn bias_at(&self, address: RunAddr) -> Option<Bias> {
+        let debug = self.debug().ok()?;
+        let in_mapping = |mapping: &&Mapping| (mapping.start..mapping.end).contains(&address.0);
+        let mapping = self.file.mappings.iter().find(in_mapping);
+        let offset = mapping.map(|mapping| mapping.offset + (address.0 - mapping.start));
+        let mut biases = self.biases().iter().copied();
+        biases.find(|bias| debug.has_at(bias.link(address), offset.map(FileOffset)))
     }
 }
 
@@ -103,19 +130,61 @@ impl TargetModule {
 
 /// See [`TargetModule::bias`].
 pub(super) fn bias_of(debug: &DebugModule, file: &MappedFile) -> Option<Bias> {
+    biases_of(debug, file).first().copied()
+}
+
+/// See [`TargetModule::biases`].
+fn biases_of(debug: &DebugModule, file: &MappedFile) -> Vec<Bias> {
     if file.mappings.is_empty() {
         // No process has it: it is looked at as it was linked.
-        return Some(Bias(0));
+        return vec![Bias(0)];
     }
-    let mut code = file.mappings.iter().filter(|mapping| mapping.execute);
-    code.find_map(|mapping| {
-        let length = mapping.end.checked_sub(mapping.start)?;
-        debug.bias(RunAddr(mapping.start), FileOffset(mapping.offset), length)
-    })
+    let mut biases = Vec::new();
+    for mapping in file.mappings.iter().filter(|mapping| mapping.execute) {
+        let length = mapping.end.saturating_sub(mapping.start);
+        let bias = debug.bias(RunAddr(mapping.start), FileOffset(mapping.offset), length);
+        if let Some(bias) = bias.filter(|bias| !biases.contains(bias)) {
+            biases.push(bias);
+        }
+    }
+    biases
+}
+
+impl TargetModule {
+    /// The file as it is mapped now, with what is known of it already.
+    fn mapped_as(&self, now: &Self) -> Self {
+        let debug = OnceLock::new();
+        if let Some(known) = self.debug.get() {
+            let _new = debug.set(known.clone());
+        }
+        Self {
+            file: now.file.clone(),
+            options: now.options.clone(),
+            linker: Arc::clone(&now.linker),
+            debug,
+            biases: OnceLock::new(),
+            code: Arc::clone(&self.code),
+        }
+    }
+
+    /// A run address is in one of its mappings, or in the zeroed memory behind one.
+    pub(super) fn holds(&self, address: RunAddr) -> bool {
+        let mut mappings = self.file.mappings.iter();
+        let mut zeroed = self.file.zeroed.iter();
+        mappings.any(|mapping| (mapping.start..mapping.end).contains(&address.0))
+            || zeroed.any(|range| range.contains(&address.0))
+    }
 }
 
 /// The modules of a process, as they were when last looked at.
-pub(super) struct Modules(Vec<Arc<TargetModule>>);
+pub(super) struct Modules {
+    /// Those that are mapped, then those that were at an earlier look.
+    all: Vec<Arc<TargetModule>>,
+    /// How many of them are mapped.
+    mapped: usize,
+    /// When the last look began, in ns of `CLOCK_MONOTONIC`.
+    looked_ns: AtomicU64,
+}
 
 impl Modules {
     /// Reads what `process` has mapped; the executable comes first.
@@ -124,6 +193,7 @@ impl Modules {
             root: Some(process.root()),
             ..options.clone()
         };
+        let looked_ns = monotonic_ns();
         let files = process.modules()?;
         let linker = Arc::new(Linker::of(&files, &options));
         let module = |file| {
@@ -138,10 +208,16 @@ impl Modules {
                 options,
                 linker: Arc::clone(&linker),
                 debug: OnceLock::new(),
-                code: CodeMap::default(),
+                biases: OnceLock::new(),
+                code: Arc::default(),
             })
         };
-        Ok(Self(files.into_iter().map(module).collect()))
+        let all: Vec<_> = files.into_iter().map(module).collect();
+        Ok(Self {
+            mapped: all.len(),
+            all,
+            looked_ns: looked_ns.into(),
+        })
     }
 
     /// One file that no process has mapped.
@@ -154,48 +230,94 @@ impl Modules {
             main: true,
             replaced: false,
             identity: (0, 0),
+            version: None,
             mappings: Vec::new(),
+            zeroed: Vec::new(),
         };
-        Self(vec![Arc::new(TargetModule {
+        let module = TargetModule {
             file,
             options: options.clone(),
             linker: Arc::default(),
             debug: OnceLock::new(),
-            code: CodeMap::default(),
-        })])
+            biases: OnceLock::new(),
+            code: Arc::default(),
+        };
+        Self {
+            all: vec![Arc::new(module)],
+            mapped: 1,
+            looked_ns: monotonic_ns().into(),
+        }
     }
 
-    /// These, and those of `now` that are new; `None` when none is.
+    /// When the last look began, in ns of `CLOCK_MONOTONIC`.
+    pub(super) fn looked_ns(&self) -> u64 {
+        self.looked_ns.load(Ordering::Relaxed)
+    }
+
+    /// The module that has a run address: of those that are mapped, else of those that were.
+    pub(super) fn holding(&self, address: RunAddr) -> Option<&Arc<TargetModule>> {
+        self.all.iter().find(|module| module.holds(address))
+    }
+
+    /// The module that has a run address, and where it is.
+    pub(super) fn placed(&self, address: RunAddr) -> Option<Placed> {
+        let module = self.holding(address)?;
+        Some(Placed {
+            module: Arc::clone(module.debug().ok()?),
+            bias: module.bias_at(address)?,
+        })
+    }
+
+    /// What a later look found, and those that were there before; `None` when nothing has changed.
     pub(super) fn with(&self, now: Self) -> Option<Self> {
-        let known = |module: &Arc<TargetModule>| {
-            self.0.iter().any(|old| {
-                old.file.identity == module.file.identity
-                    && old.file.mappings == module.file.mappings
-            })
+        self.looked_ns.store(now.looked_ns(), Ordering::Relaxed);
+        let of_file = |file: &MappedFile| {
+            let mut all = self.all.iter();
+            all.find(|module| module.file.is_file_of(file))
         };
-        let new: Vec<_> = now.0.into_iter().filter(|module| !known(module)).collect();
-        if new.is_empty() {
+        let mut changed = now.all.len() != self.mapped;
+        let mut all = Vec::new();
+        for module in &now.all {
+            let known = of_file(&module.file);
+            let same = known.filter(|known| known.file.is_mapped_as(&module.file));
+            changed |= !same.is_some_and(|same| self.is_mapped(same));
+            all.push(match (same, known) {
+                (Some(same), _) => Arc::clone(same),
+                (None, Some(known)) => Arc::new(known.mapped_as(module)),
+                (None, None) => Arc::clone(module),
+            });
+        }
+        if !changed {
             return None;
         }
-        // A module that was mapped anew replaces what it was.
-        let replaced = |old: &&Arc<TargetModule>| {
-            new.iter()
-                .any(|module| module.file.identity == old.file.identity)
+        let mapped = all.len();
+        let is_there = |old: &&Arc<TargetModule>| {
+            let mut there = now.all.iter();
+            there.any(|module| module.file.is_file_of(&old.file))
         };
-        let kept = self.0.iter().filter(|old| !replaced(old)).cloned();
-        let mut all: Vec<_> = kept.chain(new.iter().cloned()).collect();
-        all.sort_by_key(|module| !module.file.main);
-        Some(Self(all))
+        let gone = self.all.iter().filter(|old| !is_there(old));
+        all.extend(gone.take(MAX_GONE).cloned());
+        Some(Self {
+            all,
+            mapped,
+            looked_ns: now.looked_ns,
+        })
+    }
+
+    /// Whether it was mapped at the last look.
+    fn is_mapped(&self, module: &Arc<TargetModule>) -> bool {
+        let mut mapped = self.all.iter().take(self.mapped);
+        mapped.any(|one| Arc::ptr_eq(one, module))
     }
 
     /// All of them.
     pub(super) fn all(&self) -> &[Arc<TargetModule>] {
-        &self.0
+        &self.all
     }
 
     /// The others than `module`, with where they are; of those that cannot be read none.
     pub(super) fn neighbours(&self, module: &TargetModule) -> Vec<Neighbour> {
-        let others = self.0.iter().filter(|other| other.file != module.file);
+        let others = self.all.iter().filter(|other| other.file != module.file);
         let neighbour = |other: &Arc<TargetModule>| {
             Some(Neighbour {
                 module: Arc::clone(other.debug().ok()?),
@@ -210,20 +332,20 @@ impl Modules {
     /// a version behind it (`libfoo` for `libfoo.so.1`); all without a name.
     pub(super) fn named(&self, name: Option<&str>) -> Vec<&Arc<TargetModule>> {
         let Some(name) = name else {
-            return self.0.iter().collect();
+            return self.all.iter().collect();
         };
         let matches = |module: &&Arc<TargetModule>| {
             let behind = module.file.name.strip_prefix(name);
             module.file.path == Path::new(name)
                 || behind.is_some_and(|behind| behind.is_empty() || behind.starts_with(['.', '-']))
         };
-        self.0.iter().filter(matches).collect()
+        self.all.iter().filter(matches).collect()
     }
 
     /// File names, for messages; at most a dozen.
     pub(super) fn names(&self) -> String {
         let names: Vec<&str> = self
-            .0
+            .all
             .iter()
             .take(12)
             .map(|module| &*module.file.name)

@@ -13,8 +13,9 @@ use tracer_common::record::{FLAG_TIMED, RecordHeader};
 
 use super::backlog::Backlog;
 use super::clock::{WallOffset, monotonic_ns};
-use super::frames;
+use super::frames::{self, Wanted};
 use super::shared::{Shared, SiteEntry, SiteTable};
+use super::symbols::ModuleSymbols;
 use super::wait::{Waiter, Woken};
 use crate::event::{Event, Notice, Origin, Stack, Used};
 use crate::kernel::Ring;
@@ -175,6 +176,7 @@ impl<'a> Reader<'a> {
     /// Decodes the first `count` records.
     fn hand_on(&mut self, count: usize) {
         let (shared, offset, sites) = (self.shared, self.offset, self.shared.sites());
+        let symbols = ModuleSymbols::new(shared.modules());
         if self.used.len() < count {
             self.used.extend(shared.queue.used());
         }
@@ -193,6 +195,7 @@ impl<'a> Reader<'a> {
                         header: &header,
                         record,
                         time_ns: offset.wall(header.ktime_ns),
+                        symbols: &symbols,
                     };
                     match event(shared, &sites, entry, &hit, (used.pop(), scratch)) {
                         Some(event) => notices.push(Notice::Event(event)),
@@ -217,6 +220,7 @@ struct Hit<'a> {
     header: &'a RecordHeader,
     record: &'a [u8],
     time_ns: u64,
+    symbols: &'a ModuleSymbols,
 }
 
 /// The event of a record, in the room of a used one where there is one.
@@ -227,10 +231,15 @@ fn event(
     hit: &Hit<'_>,
     (used, scratch): (Option<Used>, &mut Scratch),
 ) -> Option<Box<Event>> {
-    let Hit { header, record, .. } = *hit;
+    let Hit {
+        header,
+        record,
+        symbols,
+        ..
+    } = *hit;
     let context = Context {
         time_ns: Some(hit.time_ns),
-        symbols: Some(&*entry.symbols),
+        symbols: Some(symbols),
         ..Context::default()
     };
     let mut event = used.map_or_else(|| Box::new(empty(&entry.origin)), |used| used.0);
@@ -255,11 +264,14 @@ fn event(
         .next()
         .unwrap_or_default();
     let stack = decoded.stack.map(|captured| {
-        let modules = shared.modules();
         let snapshot = entry.origin.action == "snapshot";
-        let variables = snapshot.then(|| entry.layout.redactor());
-        let place = (&*entry.origin.function, entry.outside);
-        frames::stack(&modules, &captured, place, entry.depth, variables)
+        let wanted = Wanted {
+            site: entry.site.as_ref(),
+            depth: entry.depth,
+            variables: snapshot.then(|| entry.layout.redactor()),
+        };
+        let find = |address| shared.placed(address, header.ktime_ns);
+        frames::stack(&captured, wanted, &find)
     });
     if !Arc::ptr_eq(&event.origin, origin) {
         event.origin = Arc::clone(origin);

@@ -6,11 +6,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 
 use super::ProbeStatus;
 use super::keeper::Keeper;
+use super::looks::ModuleLooks;
 use super::modules::Modules;
 use super::queue::Queue;
-use super::symbols::ModuleSymbols;
+use crate::address::RunAddr;
+use crate::debuginfo::site::Site;
 use crate::event::{Notice, Origin, ProbeId};
 use crate::plan::{Key, Layout};
+use crate::stack::Placed;
 
 /// What the reader needs to know of an attached site.
 #[derive(Debug)]
@@ -21,14 +24,12 @@ pub(super) struct SiteEntry {
     pub(super) origin: Arc<Origin>,
     /// What its records look like.
     pub(super) layout: Layout,
-    /// Names what pointers of its values point to.
-    pub(super) symbols: Arc<ModuleSymbols>,
     /// What the keys mean that its hits are added up by.
     pub(super) key: Option<Key>,
     /// Frames of its events' stacks.
     pub(super) depth: u32,
-    /// Inlined copies at its address that it is not in.
-    pub(super) outside: usize,
+    /// What its first frame is at; `None` where a hit is elsewhere.
+    pub(super) site: Option<Site>,
 }
 
 /// Sites by their attach cookie.
@@ -81,6 +82,7 @@ pub(super) struct Shared {
     pub(super) queue: Queue,
     sites: RwLock<SiteTable>,
     modules: Mutex<Arc<Modules>>,
+    looks: ModuleLooks,
     retired: Mutex<Vec<Retired>>,
     undecodable: Mutex<BTreeMap<ProbeId, u64>>,
     strays: AtomicU64,
@@ -90,8 +92,14 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(queue: Queue, modules: Arc<Modules>, keeper: Keeper) -> Self {
+    pub(super) fn new(
+        queue: Queue,
+        modules: Arc<Modules>,
+        looks: ModuleLooks,
+        keeper: Keeper,
+    ) -> Self {
         Self {
+            looks,
             keeper,
             loader: AtomicU32::new(NO_SITE),
             queue,
@@ -108,9 +116,35 @@ impl Shared {
         Arc::clone(&lock(&self.modules))
     }
 
-    /// Looks at the target's modules and puts others in their place.
-    pub(super) fn update_modules<T>(&self, update: impl FnOnce(&mut Arc<Modules>) -> T) -> T {
-        update(&mut lock(&self.modules))
+    /// Puts these in the place of the target's modules.
+    pub(super) fn set_modules(&self, modules: Modules) {
+        *lock(&self.modules) = Arc::new(modules);
+    }
+
+    /// Reads the target's mappings once more; `None` when nothing has changed.
+    pub(super) fn look_again(&self) -> Option<Arc<Modules>> {
+        let now = self.looks.read()?;
+        let mut modules = lock(&self.modules);
+        *modules = Arc::new(modules.with(now)?);
+        Some(Arc::clone(&modules))
+    }
+
+    /// The module that had a run address at a hit, with where it was.
+    ///
+    /// The target may have loaded it since the last look: it is looked for once more, as often as
+    /// [`ModuleLooks`] lets it.
+    pub(super) fn placed(&self, address: RunAddr, hit_ns: u64) -> Option<Placed> {
+        let modules = self.modules();
+        let found = modules.placed(address);
+        let age = hit_ns.saturating_sub(modules.looked_ns());
+        if !self.looks.may_look(found.is_some(), age) {
+            return found;
+        }
+        drop(modules);
+        let _changed = self.look_again();
+        let found = self.modules().placed(address);
+        self.looks.looked(found.is_some());
+        found
     }
 
     pub(super) fn sites(&self) -> RwLockReadGuard<'_, SiteTable> {

@@ -2,25 +2,16 @@
 
 use std::sync::Arc;
 
-use super::modules::{Modules, TargetModule};
+use super::modules::Modules;
 use crate::address::RunAddr;
-use crate::debuginfo::names::demangle;
 use crate::plan::Symbols;
 
-/// The symbols of the modules that were mapped when a probe was installed.
+/// The symbols of the modules that the target has.
 pub(super) struct ModuleSymbols(Arc<Modules>);
 
 impl ModuleSymbols {
     pub(super) fn new(modules: Arc<Modules>) -> Self {
         Self(modules)
-    }
-
-    /// The module that is mapped at a run address.
-    fn module(&self, address: u64) -> Option<&Arc<TargetModule>> {
-        self.0.all().iter().find(|module| {
-            let mut mappings = module.file.mappings.iter();
-            mappings.any(|mapping| (mapping.start..mapping.end).contains(&address))
-        })
     }
 }
 
@@ -32,23 +23,21 @@ impl std::fmt::Debug for ModuleSymbols {
 
 impl Symbols for ModuleSymbols {
     fn name(&self, address: u64) -> Option<String> {
-        let module = self.module(address)?;
-        let link = module.bias()?.link(RunAddr(address));
-        let symbol = module.debug().ok()?.symbol_at(link)?;
-        let name = demangle(symbol.name);
-        match link.0.checked_sub(symbol.address.0)? {
-            0 => Some(name),
-            offset => Some(format!("{name}+{offset:#x}")),
-        }
+        let placed = self.0.placed(RunAddr(address))?;
+        let link = placed.bias.link(RunAddr(address));
+        Some(match placed.module.name_at(link)? {
+            (name, 0) => name,
+            (name, offset) => format!("{name}+{offset:#x}"),
+        })
     }
 
     fn code(&self, address: u64, length: usize) -> Option<Vec<u8>> {
-        let module = self.module(address)?;
-        let link = module.bias()?.link(RunAddr(address));
-        let debug = module.debug().ok()?;
-        let bytes = debug
+        let placed = self.0.placed(RunAddr(address))?;
+        let link = placed.bias.link(RunAddr(address));
+        let bytes = placed
+            .module
             .is_code(link)
-            .then(|| debug.initial_bytes(link, length))?;
+            .then(|| placed.module.initial_bytes(link, length))?;
         bytes.map(<[u8]>::to_vec)
     }
 }

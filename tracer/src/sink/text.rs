@@ -79,8 +79,9 @@ impl<W: Write + Send> TextSink<W> {
             Some(function) => write!(self.out, "{CONTINUED}at {}", Visible(function))?,
             None => write!(self.out, "{CONTINUED}at {:#x}", frame.address)?,
         }
-        if frame.inlined {
-            write!(self.out, "{dim} (inlined){reset}")?;
+        let mark = frame.kind.mark();
+        if !mark.is_empty() {
+            write!(self.out, "{dim} {mark}{reset}")?;
         }
         if let Some(file) = &frame.file {
             let file = file.to_string_lossy();
@@ -218,7 +219,7 @@ mod tests {
                 function: Some("app::run".into()),
                 file: Some(std::sync::Arc::new("/src/main.rs".into())),
                 line: Some(9),
-                inlined: true,
+                kind: crate::event::FrameKind::Inlined,
                 address: 0x1000,
                 values: vec![crate::event::NamedValue {
                     expr: "n".into(),
@@ -230,7 +231,7 @@ mod tests {
                 function: None,
                 file: None,
                 line: None,
-                inlined: false,
+                kind: crate::event::FrameKind::Function,
                 address: 0x7f00,
                 values: Vec::new(),
             },

@@ -24,6 +24,8 @@ pub struct Mapping {
     pub device: u64,
     /// Inode of the file; 0 is no file.
     pub inode: u64,
+    /// No file and no name: not the heap, a stack or the kernel's own either.
+    pub anonymous: bool,
     /// The file, as the process sees it, with ` (deleted)` behind it when it was unlinked.
     pub path: Option<PathBuf>,
 }
@@ -70,6 +72,7 @@ fn parse_line(line: &[u8]) -> Option<Mapping> {
         write: permissions.contains('w'),
         device: hex(major)? << 32 | hex(minor)?,
         inode,
+        anonymous: inode == 0 && name.is_none_or(|name| name == b"[anon:.bss]"),
         path: path.map(|name| PathBuf::from(OsStr::from_bytes(&unescape(name)))),
     })
 }

@@ -4,7 +4,9 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use crate::event::{Aggregate, Counters, Event, Frame, NamedValue, Notice, Origin, ProbeId};
+use crate::event::{
+    Aggregate, Counters, Event, Frame, FrameKind, NamedValue, Notice, Origin, ProbeId,
+};
 use crate::session::{Control, Cost, LineInfo, ProbeError, ProbeStatus, SourceFile, VariableInfo};
 use crate::unavailable::Unavailable;
 use crate::value::{Struct, Text, Value};
@@ -144,7 +146,11 @@ pub(crate) fn full_event(probe: u32, hit: u64, line: u64) -> Event {
         function: Some((*name).into()),
         file: Some(Arc::new(PathBuf::from("/home/dev/target-app/src/main.rs"))),
         line: Some(18 + 10 * index as u64),
-        inlined: index == 0,
+        kind: if index == 0 {
+            FrameKind::Inlined
+        } else {
+            FrameKind::Function
+        },
         address: 0x5555_0000 + index as u64,
         values: Vec::new(),
     })

@@ -122,8 +122,10 @@ fn frame_text(frame: &Frame) -> String {
             text.push_str(&format!(":{line}"));
         }
     }
-    if frame.inlined {
-        text.push_str("  (inlined)");
+    let mark = frame.kind.mark();
+    if !mark.is_empty() {
+        text.push_str("  ");
+        text.push_str(mark);
     }
     text
 }

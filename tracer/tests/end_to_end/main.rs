@@ -17,6 +17,7 @@ mod containers;
 mod corrupt_files;
 mod following;
 mod forks;
+mod frames;
 mod language;
 mod libcxx;
 mod lifetime;

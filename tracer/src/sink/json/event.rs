@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::Printable;
-use crate::event::{Event, Frame, NamedValue, Origin};
+use crate::event::{Event, Frame, FrameKind, NamedValue, Origin};
 use crate::sink::stamp::Stamp;
 use crate::value::Value;
 
@@ -205,6 +205,10 @@ struct FrameLine<'e> {
     #[serde(skip_serializing_if = "Option::is_none")]
     line: Option<u64>,
     inlined: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    tail_call: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    signal: bool,
     address: String,
     #[serde(skip_serializing_if = "Values::is_empty")]
     values: Values<'e>,
@@ -217,7 +221,9 @@ impl<'e> From<&'e Frame> for FrameLine<'e> {
             function: frame.function.as_deref(),
             file: file.map(|file| file.to_string_lossy().into_owned()),
             line: frame.line,
-            inlined: frame.inlined,
+            inlined: frame.kind == FrameKind::Inlined,
+            tail_call: frame.kind == FrameKind::TailCall,
+            signal: frame.kind == FrameKind::Signal,
             address: format!("{:#x}", frame.address),
             values: Values(&frame.values),
         }
