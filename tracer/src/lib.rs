@@ -6,6 +6,7 @@
 //! types, and frontends know only the [`session`].
 
 pub mod address;
+pub mod cancel;
 pub mod causes;
 pub mod cli;
 pub mod debuginfo;
