@@ -13,6 +13,7 @@ pub mod debuginfo;
 pub mod event;
 pub mod kernel;
 pub mod lang;
+pub mod limits;
 pub mod plan;
 pub mod redact;
 #[doc(hidden)]
@@ -20,6 +21,7 @@ pub mod reference;
 pub mod session;
 mod signals;
 pub mod sink;
+pub mod sources;
 pub mod stack;
 pub mod target;
 pub mod tui;

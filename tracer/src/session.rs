@@ -101,7 +101,7 @@ pub struct SourceFile {
     pub path: Arc<PathBuf>,
     /// File name of the module that has code from it.
     pub module: Arc<str>,
-    /// It can be read from here (through the target's root, then ours).
+    /// It is there and may be shown ([`crate::sources`]).
     pub on_disk: bool,
     /// It is the program's own: not a library's, a package's, or the compiler's.
     pub own: bool,
@@ -217,7 +217,7 @@ pub trait Control: Send + Sync {
     fn target(&self) -> (String, u32);
     /// Every source file of every module, sorted by path; those on disk first.
     fn source_files(&self) -> Vec<SourceFile>;
-    /// The text of a source file, at most 8 MiB.
+    /// The text of a source file, at most [`crate::limits::SOURCE_BYTES`].
     ///
     /// # Errors
     /// Says why it could not be read.

@@ -84,7 +84,14 @@ fn lines_of(catalog: &Catalog, typed: &str, json: bool) -> Result<u8, Failure> {
     }
     let file = catalog.find_file(typed)?;
     let lines = catalog.lines(&file)?;
-    let text = catalog.source_text(&file).unwrap_or_default();
+    let text = catalog.source_text(&file).unwrap_or_else(|error| {
+        say!("note: {}", Visible(&error.message));
+        if let Some(hint) = error.hint {
+            say!("  hint: {hint}");
+        }
+        None
+    });
+    let text = text.unwrap_or_default();
     print(|out| write_lines(out, &file, &lines, &text, json))
 }
 

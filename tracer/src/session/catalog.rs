@@ -1,13 +1,12 @@
 //! What can be probed in a process or in a file: source files, lines, variables,
 //! functions. Attaches nothing and needs no privilege beyond reading the files.
 
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use super::modules::{MAX_SOURCE, Modules, TargetModule, readable_source};
+use super::modules::{Modules, TargetModule};
 use super::own::{is_own_module, is_own_source};
 use super::resolve::{Resolved, file_of, resolve, with_dwarf};
 use super::{LineInfo, ProbeError, SiteCost, SourceFile, VariableInfo};
@@ -16,14 +15,16 @@ use crate::debuginfo::place::{Place, Source};
 use crate::debuginfo::site::{FileId, Site, SourceLine};
 use crate::debuginfo::types::TypeSource as _;
 use crate::debuginfo::variable::{Variable, VariableKind};
-use crate::debuginfo::{DebugInfoError, DebugOptions, FunctionInfo, Looked, SplitUnits};
+use crate::debuginfo::{
+    DebugInfoError, DebugOptions, FunctionInfo, Looked, SourceFileInfo, SplitUnits,
+};
 use crate::lang::ast::Location;
+use crate::sources::{SourceError, Sources};
 use crate::target::{Process, TargetError};
 
 /// What can be probed, without a session.
 pub struct Catalog {
     modules: Modules,
-    root: PathBuf,
 }
 
 /// The sites of one location.
@@ -79,7 +80,6 @@ impl Catalog {
     pub fn of_process(process: &Process, options: &DebugOptions) -> Result<Self, TargetError> {
         Ok(Self {
             modules: Modules::read(process, options)?,
-            root: process.root(),
         })
     }
 
@@ -92,10 +92,7 @@ impl Catalog {
         for module in modules.all() {
             module.debug().map_err(Arc::clone)?;
         }
-        Ok(Self {
-            modules,
-            root: PathBuf::from("/"),
-        })
+        Ok(Self { modules })
     }
 
     pub(super) fn modules_of(&self) -> &Modules {
@@ -109,7 +106,7 @@ impl Catalog {
     pub fn source_files(&self) -> Result<Vec<SourceFile>, ProbeError> {
         let all: Vec<&Arc<TargetModule>> = self.modules.all().iter().collect();
         with_dwarf(&all)?;
-        Ok(self.modules.source_files(&self.root))
+        Ok(self.modules.source_files())
     }
 
     /// The one source file whose path ends with `suffix`.
@@ -118,7 +115,7 @@ impl Catalog {
     /// None does, or several do; no module has debug information.
     pub fn find_file(&self, suffix: &str) -> Result<SourceFile, ProbeError> {
         let (module, path) = file_of(&self.modules, suffix)?;
-        let on_disk = readable_source(&self.root, &path).is_some();
+        let on_disk = self.modules.sources().is_there(&path);
         let own = is_own_module(&module.file) && is_own_source(&path);
         Ok(SourceFile {
             path,
@@ -136,10 +133,16 @@ impl Catalog {
         self.modules.lines(file)
     }
 
-    /// The text of a source file; `None` when it is not on disk.
-    #[must_use]
-    pub fn source_text(&self, file: &SourceFile) -> Option<String> {
-        source_text(&self.root, file).ok()
+    /// The text of a source file; `None` when there is no such file.
+    ///
+    /// # Errors
+    /// Says why a file that is there is not shown.
+    pub fn source_text(&self, file: &SourceFile) -> Result<Option<String>, ProbeError> {
+        match self.modules.sources().read(&file.path) {
+            Ok(text) => Ok(Some(text)),
+            Err(error) if error.is_absent() => Ok(None),
+            Err(error) => Err(unreadable(file, &error)),
+        }
     }
 
     /// The sites of a location.
@@ -317,7 +320,7 @@ fn module_info(module: &TargetModule) -> ModuleInfo {
 
 impl Modules {
     /// Every source file of every module: the program's own first, and of them those on disk.
-    pub(super) fn source_files(&self, root: &Path) -> Vec<SourceFile> {
+    pub(super) fn source_files(&self) -> Vec<SourceFile> {
         let mut files: Vec<SourceFile> = self
             .all()
             .par_iter()
@@ -325,12 +328,16 @@ impl Modules {
             .flat_map_iter(|(module, debug)| {
                 let name: Arc<str> = module.file.name.as_str().into();
                 let own_module = is_own_module(&module.file);
-                debug.source_files().iter().map(move |file| SourceFile {
+                let files = debug.source_files();
+                let paths = files.iter().map(|file| Arc::clone(&file.path)).collect();
+                let there = self.sources().are_there(paths);
+                let file = move |(file, on_disk): (&SourceFileInfo, bool)| SourceFile {
                     path: Arc::clone(&file.path),
                     module: Arc::clone(&name),
-                    on_disk: readable_source(root, &file.path).is_some(),
+                    on_disk,
                     own: own_module && is_own_source(&file.path),
-                })
+                };
+                files.iter().zip(there).map(file)
             })
             .collect();
         files.sort_by(|a, b| {
@@ -435,21 +442,18 @@ fn fit(name: &str, pattern: &str) -> u8 {
     }
 }
 
-/// The text of a source file, at most 8 MiB: in the target's root, then in ours.
-pub(super) fn source_text(root: &Path, file: &SourceFile) -> Result<String, ProbeError> {
-    let unreadable = |why: String| ProbeError {
-        message: format!("cannot read `{}`: {why}", file.path.display()),
-        hint: Some("probes work without the source; the text must be where it was compiled".into()),
-        span: None,
-        missing: false,
-    };
-    let path = readable_source(root, &file.path)
-        .ok_or_else(|| unreadable("there is no such file".into()))?;
-    let mut bytes = Vec::new();
-    std::fs::File::open(&path)
-        .and_then(|file| file.take(MAX_SOURCE).read_to_end(&mut bytes))
-        .map_err(|error| unreadable(error.to_string()))?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+/// The text of a source file.
+pub(super) fn source_text(sources: &Sources, file: &SourceFile) -> Result<String, ProbeError> {
+    sources
+        .read(&file.path)
+        .map_err(|error| unreadable(file, &error))
+}
+
+fn unreadable(file: &SourceFile, error: &SourceError) -> ProbeError {
+    ProbeError {
+        hint: Some(error.hint()),
+        ..ProbeError::new(format!("cannot read `{}`: {error}", file.path.display()))
+    }
 }
 
 /// What is said where the variables are in a file that is not to be found.

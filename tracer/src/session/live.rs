@@ -536,11 +536,11 @@ impl Control for Session {
     }
 
     fn source_files(&self) -> Vec<SourceFile> {
-        self.modules().source_files(&self.process.root())
+        self.modules().source_files()
     }
 
     fn source_text(&self, file: &SourceFile) -> Result<String, ProbeError> {
-        source_text(&self.process.root(), file)
+        source_text(self.modules().sources(), file)
     }
 
     fn lines(&self, file: &SourceFile) -> Result<Vec<LineInfo>, ProbeError> {

@@ -1,7 +1,6 @@
 //! The target's modules with their debug information, opened when first needed.
 
-use std::io::{BufRead as _, BufReader, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -13,11 +12,9 @@ use crate::debuginfo::tls::TlsWord;
 use crate::debuginfo::{DebugInfoError, DebugOptions, Module as DebugModule, Neighbour};
 use crate::plan::TlsBlock;
 use crate::plan::placement::CodeMap;
+use crate::sources::Sources;
 use crate::stack::Placed;
 use crate::target::{Mapping, Module as MappedFile, Process, TargetError};
-
-/// Bytes of a source file that are read.
-pub(super) const MAX_SOURCE: u64 = 8 << 20;
 
 /// Modules that are not mapped any more and stay known.
 const MAX_GONE: usize = 256;
@@ -27,6 +24,7 @@ pub(super) struct TargetModule {
     /// What the process has mapped.
     pub(super) file: MappedFile,
     options: DebugOptions,
+    sources: Sources,
     linker: Arc<Linker>,
     debug: OnceLock<Result<Arc<DebugModule>, Arc<DebugInfoError>>>,
     biases: OnceLock<Vec<Bias>>,
@@ -82,12 +80,11 @@ impl TargetModule {
     /// Whether the line of source is blank, a comment or lone punctuation: nothing that a
     /// compiler could have made code from. False when the source is not there to be read.
     pub(super) fn has_no_statement(&self, debug: &DebugModule, file: FileId, line: u64) -> bool {
-        let root = self.options.root.as_deref().unwrap_or(Path::new("/"));
         debug
             .source_file(file)
-            .and_then(|file| readable_source(root, &file.path))
-            .and_then(|path| source_line(&path, line))
-            .is_some_and(|text| is_no_statement(&text))
+            .and_then(|file| self.sources.read(&file.path).ok())
+            .and_then(|text| source_line(&text, line).map(is_no_statement))
+            .unwrap_or(false)
     }
 
     /// Where its thread-local storage is in each thread, when that is certain.
@@ -160,6 +157,7 @@ impl TargetModule {
         Self {
             file: now.file.clone(),
             options: now.options.clone(),
+            sources: now.sources.clone(),
             linker: Arc::clone(&now.linker),
             debug,
             biases: OnceLock::new(),
@@ -184,6 +182,7 @@ pub(super) struct Modules {
     mapped: usize,
     /// When the last look began, in ns of `CLOCK_MONOTONIC`.
     looked_ns: AtomicU64,
+    sources: Sources,
 }
 
 impl Modules {
@@ -196,6 +195,7 @@ impl Modules {
         let looked_ns = monotonic_ns();
         let files = process.modules()?;
         let linker = Arc::new(Linker::of(&files, &options));
+        let sources = Sources::of_process(process);
         let module = |file| {
             // A debug file that the user named belongs to the executable.
             let mut options = options.clone();
@@ -206,6 +206,7 @@ impl Modules {
             Arc::new(TargetModule {
                 file,
                 options,
+                sources: sources.clone(),
                 linker: Arc::clone(&linker),
                 debug: OnceLock::new(),
                 biases: OnceLock::new(),
@@ -216,6 +217,7 @@ impl Modules {
         Ok(Self {
             mapped: all.len(),
             all,
+            sources,
             looked_ns: looked_ns.into(),
         })
     }
@@ -234,9 +236,11 @@ impl Modules {
             mappings: Vec::new(),
             zeroed: Vec::new(),
         };
+        let sources = Sources::of_program(path);
         let module = TargetModule {
             file,
             options: options.clone(),
+            sources: sources.clone(),
             linker: Arc::default(),
             debug: OnceLock::new(),
             biases: OnceLock::new(),
@@ -246,6 +250,7 @@ impl Modules {
             all: vec![Arc::new(module)],
             mapped: 1,
             looked_ns: monotonic_ns().into(),
+            sources,
         }
     }
 
@@ -301,6 +306,7 @@ impl Modules {
             all,
             mapped,
             looked_ns: now.looked_ns,
+            sources: now.sources,
         })
     }
 
@@ -313,6 +319,11 @@ impl Modules {
     /// All of them.
     pub(super) fn all(&self) -> &[Arc<TargetModule>] {
         &self.all
+    }
+
+    /// Their source files.
+    pub(super) fn sources(&self) -> &Sources {
+        &self.sources
     }
 
     /// The others than `module`, with where they are; of those that cannot be read none.
@@ -354,13 +365,10 @@ impl Modules {
     }
 }
 
-/// One line of a text file; `None` beyond its end, or beyond what is read of it.
-fn source_line(path: &Path, line: u64) -> Option<String> {
-    let file = std::fs::File::open(path).ok()?;
-    let lines = BufReader::new(file.take(MAX_SOURCE)).split(b'\n');
+/// One line of a text; `None` beyond its end.
+fn source_line(text: &str, line: u64) -> Option<&str> {
     let index = usize::try_from(line.checked_sub(1)?).ok()?;
-    let bytes = lines.map_while(Result::ok).nth(index)?;
-    Some(String::from_utf8_lossy(&bytes).into_owned())
+    text.lines().nth(index)
 }
 
 /// Blank, a whole-line comment, or nothing but punctuation.
@@ -374,14 +382,6 @@ fn is_no_statement(text: &str) -> bool {
         .rsplit_once("*/")
         .is_some_and(|(_, behind)| !behind.trim().is_empty());
     (comment && !code_behind) || !text.chars().any(char::is_alphanumeric)
-}
-
-/// A source file's path in the target's root, then in ours: the first that is there.
-pub(super) fn readable_source(root: &Path, path: &Path) -> Option<PathBuf> {
-    let inside = root.join(path.strip_prefix("/").unwrap_or(path));
-    [inside, path.to_path_buf()]
-        .into_iter()
-        .find(|candidate| candidate.is_file())
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ pub(super) struct Document {
 pub(super) type LineSpans = Vec<(u32, Hue)>;
 
 impl Document {
-    /// Splits a text; at most 4 GiB, of which a session gives 8 MiB.
+    /// Splits a text; at most 4 GiB, of which a session gives 16 MiB.
     pub(super) fn new(text: String) -> Self {
         let mut starts = vec![0];
         starts.extend(

@@ -30,6 +30,7 @@ mod privileges;
 mod reload;
 mod returns;
 mod shared_library;
+mod sources;
 mod stacks;
 mod story;
 mod terminal;

@@ -1,0 +1,344 @@
+//! Reads source files that debug information names.
+//!
+//! Debug information is a stranger's text, and the tracer may read every file of the machine. A
+//! source is shown only if all of these hold:
+//!
+//! - it is below the target's root directory. Links and `..` cannot leave the root. The root of
+//!   a program that does not run is ours;
+//! - it is a regular file of at most [`SOURCE_BYTES`] bytes of text, not below `/proc`, `/sys` or
+//!   `/dev`, and not in a file system that the kernel makes up (procfs, sysfs, tracefs, …);
+//! - the user of the process or the owner of its program may read it, by the permission bits of
+//!   the file and of every directory on the way. Root may read everything, which says nothing: as
+//!   root's, the file itself must be readable by everyone.
+//!
+//! A thread of its own does the reading, because a file system may never answer.
+
+mod reader;
+mod walk;
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::thread;
+
+use rustix::fs::{Mode, OFlags};
+
+use crate::limits::{SOURCE_BYTES, SOURCE_WAIT};
+use crate::target::Process;
+use reader::SourceReader;
+use walk::{Start, Walker};
+
+/// Why a source file is not shown.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// Nothing is at its path.
+    #[error("there is no such file")]
+    Absent,
+    /// A directory, a device, a pipe.
+    #[error("it is not a regular file")]
+    NotRegular,
+    /// Below `/proc`, `/sys` or `/dev`, or in a file system that the kernel makes up.
+    #[error("it is a file of the kernel or a device's")]
+    Kernel,
+    /// See the module's documentation.
+    #[error("neither the process's user nor its program's owner may read it")]
+    Forbidden {
+        /// One of the two is root.
+        root: bool,
+    },
+    /// Above [`SOURCE_BYTES`].
+    #[error("it has {bytes} bytes, over the limit of {SOURCE_BYTES}")]
+    TooLarge {
+        /// Its size.
+        bytes: u64,
+    },
+    /// It has a NUL byte.
+    #[error("it is not text")]
+    NotText,
+    /// Links in circles, or a path that is far too long.
+    #[error("its path has too many links or components")]
+    TooLong,
+    /// See [`SOURCE_WAIT`].
+    #[error("its file system has not answered within {} s", SOURCE_WAIT.as_secs())]
+    NoAnswer,
+    /// The process is gone, and its files with it.
+    #[error("the target has exited")]
+    Exited,
+    /// The system refuses.
+    #[error(transparent)]
+    System(#[from] io::Error),
+}
+
+impl SourceError {
+    /// The file is not there, which is no fault of anybody's.
+    #[must_use]
+    pub const fn is_absent(&self) -> bool {
+        matches!(self, Self::Absent)
+    }
+
+    /// What the user can do about it.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Forbidden { root: true } => {
+                "a source of a root's program must be readable by everyone (`chmod o+r`)".into()
+            }
+            Self::Forbidden { root: false } => {
+                "the user of the process must be able to read its sources".into()
+            }
+            _ => "probes work without the source; the text must be where it was compiled".into(),
+        }
+    }
+}
+
+impl From<rustix::io::Errno> for SourceError {
+    fn from(error: rustix::io::Errno) -> Self {
+        Self::System(error.into())
+    }
+}
+
+/// The source files of one process or program.
+#[derive(Clone)]
+pub struct Sources(Arc<Shared>);
+
+struct Shared {
+    subject: Subject,
+    /// A thread is still waiting for a file system.
+    stuck: AtomicBool,
+}
+
+enum Subject {
+    /// A process.
+    Process {
+        pid: u32,
+        pidfd: Option<OwnedFd>,
+        /// Its root directory was ours when it was first looked at.
+        shares_root: bool,
+        /// Who may read.
+        readers: Vec<SourceReader>,
+    },
+    /// A program that does not run.
+    Program {
+        readers: Vec<SourceReader>,
+        /// Names without a leading `/` begin here.
+        directory: PathBuf,
+    },
+}
+
+impl Sources {
+    /// Of a process.
+    #[must_use]
+    pub fn of_process(process: &Process) -> Self {
+        let pid = process.pid();
+        let readers = [
+            SourceReader::of_process(pid),
+            SourceReader::of_owner(&exe(pid)),
+        ];
+        Self::new(Subject::Process {
+            pid,
+            pidfd: process.pidfd().try_clone().ok(),
+            shares_root: shares_root(pid),
+            readers: readers.into_iter().flatten().collect(),
+        })
+    }
+
+    /// Of a program or library that need not run.
+    #[must_use]
+    pub fn of_program(path: &Path) -> Self {
+        Self::new(Subject::Program {
+            readers: SourceReader::of_owner(path).into_iter().collect(),
+            directory: std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/")),
+        })
+    }
+
+    fn new(subject: Subject) -> Self {
+        Self(Arc::new(Shared {
+            subject,
+            stuck: AtomicBool::new(false),
+        }))
+    }
+
+    /// The text of a source file.
+    ///
+    /// # Errors
+    /// See [`SourceError`].
+    pub fn read(&self, path: &Path) -> Result<String, SourceError> {
+        let path = path.to_owned();
+        let answers = self.ask(move |shared, answer| {
+            answer(shared.start().and_then(|start| read(start, &path)));
+        })?;
+        answers.next()?
+    }
+
+    /// Whether each of these files could be shown, as far as its type, place and permissions say.
+    #[must_use]
+    pub fn are_there(&self, paths: Vec<Arc<PathBuf>>) -> Vec<bool> {
+        let count = paths.len();
+        let answers = self.ask(move |shared, answer| {
+            let Ok(start) = shared.start() else { return };
+            let Ok(mut walker) = Walker::new(start) else {
+                return;
+            };
+            for path in paths {
+                answer(walker.file(&path).is_ok());
+            }
+        });
+        let mut there = Vec::with_capacity(count);
+        if let Ok(answers) = answers {
+            while there.len() < count
+                && let Ok(one) = answers.next()
+            {
+                there.push(one);
+            }
+        }
+        there.resize(count, false);
+        there
+    }
+
+    /// Whether this file could be shown.
+    #[must_use]
+    pub fn is_there(&self, path: &Arc<PathBuf>) -> bool {
+        self.are_there(vec![Arc::clone(path)]) == [true]
+    }
+
+    /// Runs `work` on a thread that may wait for ever, and takes what it answers.
+    fn ask<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Shared, &mut dyn FnMut(T)) + Send + 'static,
+    ) -> Result<Answers<T>, SourceError> {
+        if self.0.stuck.load(Ordering::Acquire) {
+            return Err(SourceError::NoAnswer);
+        }
+        let (sender, receiver) = mpsc::channel();
+        let shared = Arc::clone(&self.0);
+        thread::Builder::new()
+            .name("sources".into())
+            .spawn(move || {
+                // Nobody waits any more when the answer took too long.
+                work(&shared, &mut |answer| drop(sender.send(answer)));
+                shared.stuck.store(false, Ordering::Release);
+            })?;
+        Ok(Answers {
+            receiver,
+            shared: Arc::clone(&self.0),
+        })
+    }
+}
+
+/// What a thread answers, one after the other.
+struct Answers<T> {
+    receiver: mpsc::Receiver<T>,
+    shared: Arc<Shared>,
+}
+
+impl<T> Answers<T> {
+    fn next(&self) -> Result<T, SourceError> {
+        match self.receiver.recv_timeout(SOURCE_WAIT) {
+            Ok(answer) => Ok(answer),
+            Err(mpsc::RecvTimeoutError::Timeout) => {
+                self.shared.stuck.store(true, Ordering::Release);
+                Err(SourceError::NoAnswer)
+            }
+            // The thread has no answer.
+            Err(mpsc::RecvTimeoutError::Disconnected) => Err(SourceError::Exited),
+        }
+    }
+}
+
+impl Shared {
+    /// Where the look-up of a path begins, and for whom.
+    fn start(&self) -> Result<Start<'_>, SourceError> {
+        match &self.subject {
+            Subject::Program { readers, directory } => Ok(Start {
+                root: directory_at(Path::new("/"))?,
+                directory,
+                readers,
+            }),
+            Subject::Process {
+                pid,
+                pidfd,
+                shares_root,
+                readers,
+            } => Ok(Start {
+                root: root_of(*pid, pidfd.as_ref(), *shares_root)?,
+                directory: Path::new("/"),
+                readers,
+            }),
+        }
+    }
+}
+
+/// The root directory of a process; ours, when it is gone and had ours.
+fn root_of(pid: u32, pidfd: Option<&OwnedFd>, shares_root: bool) -> Result<OwnedFd, SourceError> {
+    let root = directory_at(Path::new(&format!("/proc/{pid}/root")));
+    // Another process may have its pid by now.
+    match root {
+        Ok(root) if pidfd.is_some_and(is_alive) => Ok(root),
+        _ if shares_root => Ok(directory_at(Path::new("/"))?),
+        Ok(_) => Err(SourceError::Exited),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(SourceError::Exited),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The process of a pidfd has not exited.
+fn is_alive(pidfd: &OwnedFd) -> bool {
+    use rustix::event::{PollFd, PollFlags, poll};
+    let mut fds = [PollFd::new(pidfd, PollFlags::IN)];
+    poll(&mut fds, Some(&rustix::time::Timespec::default())) == Ok(0)
+}
+
+fn directory_at(path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    Ok(rustix::fs::open(path, flags, Mode::empty())?)
+}
+
+fn exe(pid: u32) -> PathBuf {
+    PathBuf::from(format!("/proc/{pid}/exe"))
+}
+
+/// A process has our mount namespace and our root directory.
+fn shares_root(pid: u32) -> bool {
+    let same = |of: &str| {
+        let identity = |who: &str| {
+            let metadata = std::fs::metadata(format!("/proc/{who}/{of}")).ok()?;
+            Some((metadata.dev(), metadata.ino()))
+        };
+        let theirs = identity(&pid.to_string());
+        theirs.is_some() && theirs == identity("self")
+    };
+    same("ns/mnt") && same("root")
+}
+
+fn read(start: Start<'_>, path: &Path) -> Result<String, SourceError> {
+    let found = Walker::new(start)?.file(path)?;
+    // The look-up has opened nothing for reading: that alone would wake a device.
+    let mut file = std::fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC)
+        .open(format!("/proc/self/fd/{}", found.as_raw_fd()))?;
+    text(&mut file)
+}
+
+/// What is in the file, when it is text.
+fn text(file: &mut File) -> Result<String, SourceError> {
+    let mut bytes = Vec::new();
+    file.take(SOURCE_BYTES + 1).read_to_end(&mut bytes)?;
+    let length = bytes.len() as u64;
+    if length > SOURCE_BYTES {
+        return Err(SourceError::TooLarge { bytes: length });
+    }
+    if memchr::memchr(0, &bytes).is_some() {
+        return Err(SourceError::NotText);
+    }
+    Ok(String::from_utf8(bytes)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+}
+
+#[cfg(test)]
+mod tests;
