@@ -79,7 +79,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 /// Sends what the tracer says of itself to a file, as `RUST_LOG` filters it.
 fn start_log(file: Option<&Path>, kernel: bool) -> Result<(), Failure> {
     let Some(path) = file else { return Ok(()) };
-    let log = std::fs::File::create(path)
+    let log = crate::private::create_named(path)
         .map_err(|error| Failure::new(format!("cannot write `{}`: {error}", path.display())))?;
     // The kernel side writes for hits, so it does only when it is asked to.
     let all = if kernel {

@@ -15,6 +15,7 @@ pub mod kernel;
 pub mod lang;
 pub mod limits;
 pub mod plan;
+mod private;
 pub mod redact;
 #[doc(hidden)]
 pub mod reference;

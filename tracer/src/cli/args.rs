@@ -265,6 +265,14 @@ pub(super) struct DebugArgs {
     /// Take a debug file of another build too: values may be wrong
     #[arg(long)]
     pub(super) ignore_build_id: bool,
+    /// Keep files of debuginfod servers in this directory
+    #[arg(
+        long,
+        value_name = "DIR",
+        hide_short_help = true,
+        long_help = "Keep files of debuginfod servers in this directory, which may be of the user who called sudo [default: `$DEBUGINFOD_CACHE_PATH`, `debuginfod_client` of `$XDG_CACHE_HOME` or of `~/.cache`; with sudo root's own]"
+    )]
+    pub(super) debuginfod_cache: Option<PathBuf>,
 }
 
 /// A process or a file, to look at.
@@ -354,7 +362,7 @@ impl DebugArgs {
             debug_dirs: self.debug_dirs.clone(),
             root: None,
             ignore_build_id: self.ignore_build_id,
-            debuginfod: Servers::of_environment(),
+            debuginfod: Servers::of_environment(self.debuginfod_cache.as_deref()),
         }
     }
 }

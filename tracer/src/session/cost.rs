@@ -3,22 +3,31 @@
 //! Kept in `/run`, which is empty after each start of the machine, under the
 //! boot's own id, so that another kernel never gets the numbers of this one.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Mutex;
 
 use crate::kernel::{KernelError, LoadOptions, Machine, TrapCost};
 use crate::plan::placement::SiteKind;
+use crate::private::PrivateDirectory;
 
 /// Where the numbers are kept.
-const KEPT: &str = "/run/tracer/trap-cost";
+const DIRECTORY: &str = "/run/tracer";
+/// Their file there.
+const KEPT: &str = "trap-cost";
 /// Bytes that are read of them: three numbers and an id.
-const MAX_KEPT: usize = 256;
+const MAX_KEPT: u64 = 256;
 
 /// The cost that was measured since the machine was started, if it was.
 pub(super) fn known_trap_cost() -> Option<TrapCost> {
-    let text = fs::read_to_string(KEPT).ok()?;
-    parse(text.get(..text.len().min(MAX_KEPT))?, &boot_id()?)
+    // Root's, or our own: nobody else has measured.
+    let directory = PrivateDirectory::open(Path::new(DIRECTORY), false, None).ok()?;
+    let mut text = String::new();
+    let file = directory.file(KEPT).ok()??;
+    file.take(MAX_KEPT).read_to_string(&mut text).ok()?;
+    parse(&text, &boot_id()?)
 }
 
 /// The known cost; measures it, with probes on a child of our own, when there is none.
@@ -32,7 +41,7 @@ pub(super) fn trap_cost(machine: &Mutex<Machine>) -> Result<TrapCost, KernelErro
     let cost = TrapCost::measure(machine)?;
     if let Err(error) = keep(&cost) {
         // Measured again by the next session: nothing is wrong with the numbers.
-        tracing::debug!(%error, path = KEPT, "the cost of a trap is not kept");
+        tracing::debug!(%error, path = DIRECTORY, "the cost of a trap is not kept");
     }
     tracing::debug!(?cost, "a trap's cost was measured");
     Ok(cost)
@@ -65,14 +74,13 @@ pub const fn trap_ns(cost: &TrapCost, kind: SiteKind) -> u64 {
 
 fn keep(cost: &TrapCost) -> std::io::Result<()> {
     let boot = boot_id().ok_or(std::io::ErrorKind::NotFound)?;
-    let path = Path::new(KEPT);
-    if let Some(directory) = path.parent() {
-        fs::create_dir_all(directory)?;
-    }
+    let directory = PrivateDirectory::open(Path::new(DIRECTORY), true, None)?;
     // Renamed into place: another session never reads half of it.
-    let new = path.with_extension(std::process::id().to_string());
-    fs::write(&new, format(cost, &boot))?;
-    fs::rename(&new, path)
+    let mut part = directory.create(KEPT)?;
+    part.file.write_all(format(cost, &boot).as_bytes())?;
+    // No secret: sessions of other users have the numbers from here, too.
+    part.file.set_permissions(Permissions::from_mode(0o644))?;
+    part.keep()
 }
 
 fn boot_id() -> Option<String> {

@@ -2,16 +2,17 @@
 //!
 //! The protocol is one `GET URL/buildid/ID/debuginfo`. The cache has elfutils'
 //! layout, `CACHE/ID/debuginfo`, where an empty file says that no server had it.
+//! It is used only as far as nobody else can have tampered with it ([`crate::private`]).
 
 use std::env;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::fs::File;
+use std::io::{self, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use super::{ObjectFile, Outcome, hex};
+use super::{Image, ObjectFile, Outcome, hex};
+use crate::cancel;
+use crate::private::PrivateDirectory;
 
 /// Servers that are asked.
 const MAX_SERVERS: usize = 16;
@@ -31,6 +32,12 @@ const MISS_TIME: Duration = Duration::from_secs(600);
 /// Bytes that are copied at a time.
 const CHUNK_BYTES: usize = 64 << 10;
 
+/// Name of a file in the cache.
+const KEPT: &str = "debuginfo";
+
+/// Variables that say for which user a command runs as root.
+const BY_ANOTHER: [&str; 3] = ["SUDO_UID", "PKEXEC_UID", "DOAS_USER"];
+
 /// The servers to ask, and what they may cost.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Servers {
@@ -38,6 +45,8 @@ pub struct Servers {
     pub urls: Vec<String>,
     /// Directory of the files that were fetched.
     pub cache: PathBuf,
+    /// The cache may belong to this user instead of the one that the process runs as.
+    pub cache_owner: Option<u32>,
     /// Time for a server to answer at all.
     pub answer_time: Duration,
     /// Time for a whole file.
@@ -56,6 +65,7 @@ impl Servers {
         Self {
             urls,
             cache,
+            cache_owner: None,
             answer_time: ANSWER_TIME,
             file_time: FILE_TIME,
             file_bytes: FILE_BYTES,
@@ -64,14 +74,21 @@ impl Servers {
 
     /// What `DEBUGINFOD_URLS` and its relatives say; `None` when that is not set.
     ///
-    /// The cache is in `DEBUGINFOD_CACHE_PATH`, else in `debuginfod_client` of
-    /// `XDG_CACHE_HOME`, else of `~/.cache`.
+    /// The cache is the one that the user names. Else it is in `DEBUGINFOD_CACHE_PATH`, in
+    /// `debuginfod_client` of `XDG_CACHE_HOME`, or of `~/.cache`. As root for another user
+    /// (`sudo`), those variables may be that user's, so the cache is root's own.
     #[must_use]
-    pub fn of_environment() -> Option<Self> {
-        Self::of_variables(|name| env::var_os(name)?.into_string().ok())
+    pub fn of_environment(cache: Option<&Path>) -> Option<Self> {
+        let variable = |name: &str| env::var_os(name)?.into_string().ok();
+        let is_root = rustix::process::geteuid().is_root();
+        Self::of_variables(variable, cache, is_root)
     }
 
-    fn of_variables(variable: impl Fn(&str) -> Option<String>) -> Option<Self> {
+    fn of_variables(
+        variable: impl Fn(&str) -> Option<String>,
+        named: Option<&Path>,
+        is_root: bool,
+    ) -> Option<Self> {
         let set = |name| variable(name).filter(|value| !value.trim().is_empty());
         let urls: Vec<String> = set("DEBUGINFOD_URLS")?
             .split_whitespace()
@@ -79,14 +96,23 @@ impl Servers {
             .map(|url| url.trim_end_matches('/').to_owned())
             .filter(|url| url.starts_with("http://") || url.starts_with("https://"))
             .collect();
+        let for_another = is_root && BY_ANOTHER.iter().any(|name| set(name).is_some());
         let in_cache = |name, below: &str| set(name).map(|path| Path::new(&path).join(below));
-        let cache = in_cache("DEBUGINFOD_CACHE_PATH", "")
-            .or_else(|| in_cache("XDG_CACHE_HOME", "debuginfod_client"))
-            .or_else(|| in_cache("HOME", ".cache/debuginfod_client"))?;
+        let cache = match named {
+            Some(named) => named.to_owned(),
+            None if for_another => home_of_root().join(".cache/debuginfod_client"),
+            None => in_cache("DEBUGINFOD_CACHE_PATH", "")
+                .or_else(|| in_cache("XDG_CACHE_HOME", "debuginfod_client"))
+                .or_else(|| in_cache("HOME", ".cache/debuginfod_client"))?,
+        };
+        // Who names a directory of their own means it.
+        let invoker = || set("SUDO_UID").or_else(|| set("PKEXEC_UID"))?.parse().ok();
+        let cache_owner = named.filter(|_| is_root).and_then(|_| invoker());
         let number = |name| set(name)?.trim().parse().ok().filter(|&number| number > 0);
         let seconds = |name| number(name).map(Duration::from_secs);
         let usual = Self::new(urls, cache);
         (!usual.urls.is_empty()).then(|| Self {
+            cache_owner,
             answer_time: seconds("DEBUGINFOD_TIMEOUT").unwrap_or(ANSWER_TIME),
             file_time: seconds("DEBUGINFOD_MAXTIME").unwrap_or(FILE_TIME),
             file_bytes: number("DEBUGINFOD_MAXSIZE").unwrap_or(FILE_BYTES),
@@ -101,16 +127,25 @@ impl Servers {
         accept: impl Fn(&ObjectFile) -> Result<(), String>,
     ) -> (Option<ObjectFile>, Tried) {
         let mut tried = Tried::new();
-        let directory = self.cache.join(hex(id));
-        let kept = directory.join("debuginfo");
-        match self.cached(&kept, &accept) {
+        let kept = self.cache.join(hex(id)).join(KEPT);
+        let mut refuse = |why: String| {
+            tried.push((kept.display().to_string(), Outcome::Refused(why)));
+        };
+        let directory = match self.directory(id) {
+            Ok(directory) => directory,
+            Err(error) => {
+                refuse(format!("cannot use the cache: {error}"));
+                return (None, tried);
+            }
+        };
+        match Self::cached(&directory, &kept, &accept) {
             Ok(Some(object)) => {
                 tried.push((kept.display().to_string(), Outcome::Used));
                 return (Some(object), tried);
             }
             Ok(None) => {}
             Err(why) => {
-                tried.push((kept.display().to_string(), Outcome::Refused(why)));
+                refuse(why);
                 return (None, tried);
             }
         }
@@ -130,21 +165,29 @@ impl Servers {
             }
         }
         if missed_by_all {
-            // Without a cache, it is only asked again.
-            let _ = make_directory(&directory).and_then(|()| File::create(&kept));
+            // Where it cannot be noted, it is only asked again.
+            let _ = directory.create(KEPT).and_then(|part| part.keep());
         }
         (None, tried)
     }
 
+    /// The directory of a build, made when it is missing.
+    fn directory(&self, id: &[u8]) -> io::Result<PrivateDirectory> {
+        PrivateDirectory::open(&self.cache, true, self.cache_owner)?.directory(&hex(id), true)
+    }
+
     /// `None` when the servers should be asked.
     fn cached(
-        &self,
+        directory: &PrivateDirectory,
         kept: &Path,
         accept: impl Fn(&ObjectFile) -> Result<(), String>,
     ) -> Result<Option<ObjectFile>, String> {
-        let Ok(metadata) = fs::metadata(kept) else {
-            return Ok(None);
+        let file = match directory.file(KEPT) {
+            Ok(Some(file)) => file,
+            Ok(None) => return Ok(None),
+            Err(error) => return Err(error.to_string()),
         };
+        let metadata = file.metadata().map_err(|error| error.to_string())?;
         if metadata.len() == 0 {
             let age = metadata
                 .modified()
@@ -158,7 +201,7 @@ impl Servers {
                 _ => Ok(None),
             };
         }
-        let object = ObjectFile::open(kept, kept).map_err(|error| error.to_string());
+        let object = object_of(&file, kept);
         match object.and_then(|object| accept(&object).map(|()| object)) {
             Ok(object) => Ok(Some(object)),
             // A file that was cut or is another's: a server may have the right one.
@@ -169,7 +212,7 @@ impl Servers {
     fn download(
         &self,
         url: &str,
-        directory: &Path,
+        directory: &PrivateDirectory,
         kept: &Path,
         accept: impl Fn(&ObjectFile) -> Result<(), String>,
     ) -> Result<Option<ObjectFile>, String> {
@@ -178,13 +221,18 @@ impl Servers {
             return Ok(None);
         };
         let failed = |what: &str, error: io::Error| format!("{what}: {error}");
-        make_directory(directory).map_err(|error| failed("cannot make the cache", error))?;
-        let part = Partial::create(directory).map_err(|error| failed("cannot write", error))?;
+        let mut part = directory
+            .create(KEPT)
+            .map_err(|error| failed("cannot write", error))?;
         self.copy(&mut body, &part.file, began)?;
-        // Opened before it is kept: the cache has no file that is not what its name says.
-        let object = ObjectFile::open(&part.path, kept).map_err(|error| error.to_string())?;
+        part.file
+            .rewind()
+            .map_err(|error| failed("cannot read it", error))?;
+        // Read before it is kept: the cache has no file that is not what its name says.
+        let object = object_of(&part.file, kept)?;
         accept(&object)?;
-        fs::rename(&part.path, kept).map_err(|error| failed("cannot keep it", error))?;
+        part.keep()
+            .map_err(|error| failed("cannot keep it", error))?;
         Ok(Some(object))
     }
 
@@ -223,6 +271,7 @@ impl Servers {
             if total > self.file_bytes {
                 return Err(self.too_big(total));
             }
+            cancel::check().map_err(|cancelled| cancelled.to_string())?;
             if began.elapsed() > self.file_time {
                 let limit = self.file_time.as_secs();
                 return Err(format!("it took longer than {limit} s"));
@@ -239,38 +288,20 @@ impl Servers {
     }
 }
 
-fn make_directory(path: &Path) -> io::Result<()> {
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
+fn object_of(file: &File, name: &Path) -> Result<ObjectFile, String> {
+    Image::of_open(file, name)
+        .and_then(|image| ObjectFile::of_image(image, name))
+        .map_err(|error| error.to_string())
 }
 
-/// A file that is not whole yet; gone when it is dropped before it was renamed.
-struct Partial {
-    path: PathBuf,
-    file: File,
-}
-
-impl Partial {
-    fn create(directory: &Path) -> io::Result<Self> {
-        static NUMBER: AtomicU64 = AtomicU64::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let path = directory.join(format!("debuginfo.{}.{number}", std::process::id()));
-        let file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&path)?;
-        Ok(Self { path, file })
-    }
-}
-
-impl Drop for Partial {
-    fn drop(&mut self) {
-        // Fails when it was renamed, as it should.
-        let _ = fs::remove_file(&self.path);
-    }
+/// Root's home directory, as the machine's list of users has it.
+fn home_of_root() -> PathBuf {
+    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let home = users.lines().find_map(|line| {
+        let mut fields = line.split(':').skip(2);
+        (fields.next()? == "0").then(|| fields.nth(2))?
+    });
+    PathBuf::from(home.filter(|home| home.starts_with('/')).unwrap_or("/root"))
 }
 
 #[cfg(test)]
