@@ -21,11 +21,18 @@ impl std::fmt::Display for ProbeId {
     }
 }
 
+/// One placement of a probe: it is placed anew when its module moves or the target executes
+/// another program. Its counters begin at zero each time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PlacementId(pub u32);
+
 /// What is the same for all events of one site; made once, shared.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Origin {
     /// The probe.
     pub probe: ProbeId,
+    /// The placement of the probe that the site is of.
+    pub placement: PlacementId,
     /// Name that the user gave it (`as NAME`), else `p1` ….
     pub probe_name: String,
     /// `log`, `snapshot`, ….

@@ -108,6 +108,13 @@ impl Budget {
         self.accounts.get(&probe).map(|account| account.share)
     }
 
+    /// The counters of a probe begin at zero again: it was placed anew.
+    pub(super) fn begin_anew(&mut self, probe: ProbeId) {
+        if let Some(account) = self.accounts.get_mut(&probe) {
+            account.seen_ns = 0;
+        }
+    }
+
     /// Charges what probes have cost since the last time, `passed` ago. Gives those that are over:
     /// they are to be stopped, and have a new account.
     pub(super) fn charge(&mut self, passed: Duration, spent: &[Spent]) -> Vec<Over> {

@@ -9,7 +9,7 @@ use super::live::{Probe, Session};
 use super::modules::Modules;
 use super::placing::Placing;
 use super::shared::lock;
-use super::{Control as _, Cost, ProbeError, ProbeStatus};
+use super::{Cost, ProbeError, ProbeStatus};
 use crate::event::{Counters, ProbeId};
 use crate::kernel::SiteRequest;
 use crate::lang::ast::ProbeSpec;
@@ -127,7 +127,7 @@ impl Session {
         self.place_anew(|session, probe| session.has_moved(probe));
         let ids: Vec<ProbeId> = lock(&self.waiting).keys().copied().collect();
         for id in ids {
-            self.start_waiting(id);
+            self.start_waiting(id, Placed::First);
         }
     }
 
@@ -145,42 +145,67 @@ impl Session {
     }
 
     /// Attaches a probe that waited, when its module is there.
-    fn start_waiting(&self, id: ProbeId) {
+    ///
+    /// It stays among those that wait until it is attached, so whoever removes or silences it
+    /// meanwhile finds it there.
+    fn start_waiting(&self, id: ProbeId, why: Placed) {
         let mut placing = lock(&self.placing);
-        let (spec, name, enabled) = match lock(&self.waiting).get(&id) {
+        let (spec, name) = match lock(&self.waiting).get(&id) {
             Some(Waiting { spec, status }) if self.absent_module(spec).is_none() => {
-                (spec.clone(), status.name.clone(), status.enabled)
+                (spec.clone(), status.name.clone())
             }
             _ => return,
         };
-        let started = self
-            .prepare(&spec, &placing)
-            .and_then(|prepared| self.start(prepared, id, &mut placing));
+        let started = self.prepare(&spec, &placing).map(|prepared| {
+            // Preparing takes long: it may be gone by now.
+            let waits = lock(&self.waiting).contains_key(&id);
+            waits.then(|| self.start(prepared, id, &mut placing))
+        });
         drop(placing);
-        let mut waiting = lock(&self.waiting);
         match started {
-            Ok(status) => {
-                waiting.remove(&id);
-                drop(waiting);
+            Ok(None) => {}
+            Ok(Some(Ok(status))) => self.started(id, &status, &spec, why),
+            Ok(Some(Err(error))) | Err(error) => {
+                let note = with_hint(&error);
+                if let Some(waiting) = lock(&self.waiting).get_mut(&id)
+                    && waiting.status.notes.first() != Some(&note)
+                {
+                    // Told once, not at each look.
+                    waiting.status.notes = vec![note.clone()];
+                    self.warn(format!("{name}: {note}"));
+                }
+            }
+        }
+    }
+
+    /// A probe that waited is attached: it does so no more, and is what its user wants by now.
+    fn started(&self, id: ProbeId, status: &ProbeStatus, spec: &ProbeSpec, why: Placed) {
+        let mut probes = lock(&self.probes);
+        let Some(waited) = lock(&self.waiting).remove(&id) else {
+            // It was removed meanwhile.
+            let removed = probes.remove(&id);
+            drop(probes);
+            removed.map(|removed| self.take_out(removed));
+            return;
+        };
+        if !waited.status.enabled
+            && let Some(probe) = probes.get_mut(&id)
+        {
+            self.switch(probe, false);
+        }
+        drop(probes);
+        let name = &status.name;
+        match why {
+            Placed::Anew => self.warn(format!(
+                "{name}: placed anew, its module is somewhere else now"
+            )),
+            Placed::First => {
                 let module = spec.location.module.as_deref().unwrap_or_default();
                 let sites = status.sites;
                 let plural = if sites == 1 { "" } else { "s" };
                 self.warn(format!(
                     "{name}: `{module}` is loaded: {sites} site{plural}"
                 ));
-                if !enabled {
-                    self.set_enabled(id, false);
-                }
-            }
-            Err(error) => {
-                if let Some(waiting) = waiting.get_mut(&id) {
-                    let note = with_hint(&error);
-                    // Told once, not at each look.
-                    if waiting.status.notes.first() != Some(&note) {
-                        self.warn(format!("{name}: {note}"));
-                        waiting.status.notes = vec![note];
-                    }
-                }
             }
         }
     }
@@ -211,7 +236,7 @@ impl Session {
         self.place_anew(|_, _| true);
         let ids: Vec<ProbeId> = lock(&self.waiting).keys().copied().collect();
         for id in ids {
-            self.start_waiting(id);
+            self.start_waiting(id, Placed::First);
         }
         if !lock(&self.waiting).is_empty() {
             self.watch_loader();
@@ -227,45 +252,67 @@ impl Session {
         }
     }
 
-    /// Takes probes out and puts them where their locations are now. Those that have no place any
-    /// more wait for one.
+    /// Takes probes out and puts them where their locations are now, under their numbers. Those
+    /// that have no place any more wait for one.
     fn place_anew(&self, which: impl Fn(&Self, &Probe) -> bool) {
-        let moved: Vec<(ProbeId, String, ProbeSpec, bool)> = {
+        let moved: Vec<ProbeId> = {
             let probes = lock(&self.probes);
-            let moved = probes.values().filter(|probe| which(self, probe));
-            let kept = |probe: &Probe| {
-                let status = &probe.status;
-                let name = status.name.clone();
-                (status.id, name, probe.spec.clone(), status.enabled)
-            };
-            moved.map(kept).collect()
+            let moved = probes.iter().filter(|(_, probe)| which(self, probe));
+            moved.map(|(id, _)| *id).collect()
         };
-        for (old, name, mut spec, enabled) in moved {
-            self.remove(old);
-            // The same probe to its user: under its old name.
-            spec.options.name = Some(name.clone());
-            let mut placing = lock(&self.placing);
-            let id = self.next_id();
-            let started = self
-                .prepare(&spec, &placing)
-                .and_then(|prepared| self.start(prepared, id, &mut placing));
-            drop(placing);
-            match started {
-                Ok(status) => {
-                    self.warn(format!(
-                        "{name}: placed anew, its module is somewhere else now"
-                    ));
-                    if !enabled {
-                        self.set_enabled(status.id, false);
-                    }
-                }
-                Err(error) => {
-                    let note = with_hint(&error);
-                    self.warn(format!("{name}: {note}"));
-                    self.wait_as(id, name, &spec, note);
+        for id in moved {
+            let old = {
+                // In this order, as everywhere; it is always in one of the two.
+                let mut probes = lock(&self.probes);
+                let Some(old) = probes.remove(&id) else {
+                    // Its user has removed it.
+                    continue;
+                };
+                let waiting = Waiting {
+                    status: waiting_status(&old.status),
+                    spec: old.spec.clone(),
+                };
+                lock(&self.waiting).insert(id, waiting);
+                old
+            };
+            let absent = self.absent_module(&old.spec).map(|module| {
+                let loaded = self.modules().names();
+                format!("waits for `{module}` to be loaded; loaded are {loaded}")
+            });
+            let name = old.status.name.clone();
+            self.take_out(old);
+            lock(&self.budget).begin_anew(id);
+            if let Some(note) = absent {
+                self.warn(format!("{name}: {note}"));
+                if let Some(waiting) = lock(&self.waiting).get_mut(&id) {
+                    waiting.status.notes = vec![note];
                 }
             }
+            self.start_waiting(id, Placed::Anew);
         }
+    }
+}
+
+/// How a probe that waited came to its place.
+#[derive(Clone, Copy)]
+enum Placed {
+    /// Its module was loaded.
+    First,
+    /// It had another.
+    Anew,
+}
+
+/// The state of a probe that has lost its place.
+fn waiting_status(status: &ProbeStatus) -> ProbeStatus {
+    ProbeStatus {
+        file: Default::default(),
+        line: 0,
+        function: String::new(),
+        sites: 0,
+        counters: Counters::default(),
+        cost: Cost::default(),
+        notes: Vec::new(),
+        ..status.clone()
     }
 }
 

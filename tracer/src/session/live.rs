@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::os::fd::AsFd as _;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -22,7 +23,7 @@ use super::placing::{Placing, announced};
 use super::prepare::{self, Prepared, ReadySite, Setting, control, locate};
 use super::queue::Queue;
 use super::removed::Removed;
-use super::shared::{Shared, SiteEntry, lock};
+use super::shared::{Retired, Shared, SiteEntry, lock};
 use super::wait::{Stopper, Waiter};
 use super::{
     AttachError, Control, Cost, LineInfo, Options, ProbeError, ProbeStatus, SourceFile,
@@ -31,7 +32,7 @@ use super::{
 use crate::address::LinkAddr;
 use crate::causes::chain;
 use crate::debuginfo::site::{Exit, Site};
-use crate::event::{Aggregate, Counters, Notice, Origin, ProbeId, Used};
+use crate::event::{Aggregate, Counters, Notice, Origin, PlacementId, ProbeId, Used};
 use crate::kernel::{LoadOptions, Machine, Reserved, SiteRequest, TrapCost};
 use crate::lang::ast::{ProbeSpec, Template};
 use crate::lang::{SyntaxError, parse_probe};
@@ -51,6 +52,7 @@ pub struct Session {
     pub(super) machine: Mutex<Machine>,
     pub(super) probes: Mutex<BTreeMap<ProbeId, Probe>>,
     next: Mutex<u32>,
+    placements: AtomicU32,
     pub(super) placing: Mutex<Placing>,
     /// Probes of modules that the target has not loaded.
     pub(super) waiting: Mutex<BTreeMap<ProbeId, Waiting>>,
@@ -76,6 +78,7 @@ pub(super) struct Probe {
     pub(super) spec: ProbeSpec,
     /// Has its sites.
     pub(super) module: Arc<TargetModule>,
+    pub(super) placement: PlacementId,
     slot: u32,
     cookies: Vec<u32>,
     control: ProbeControl,
@@ -166,6 +169,7 @@ impl Session {
             machine: Mutex::new(machine),
             probes: Mutex::default(),
             next: Mutex::new(1),
+            placements: AtomicU32::new(0),
             shared,
             stopper,
             reader: Mutex::new(Some(thread)),
@@ -337,6 +341,7 @@ impl Session {
             mut notes,
         } = prepared;
         let name = spec.options.name.clone().unwrap_or_else(|| id.to_string());
+        let placement = PlacementId(self.placements.fetch_add(1, Ordering::Relaxed));
         let control = control(&spec);
         // Of a time, where it begins.
         let first = sites
@@ -362,7 +367,7 @@ impl Session {
             }
             requests.push(request);
             entries.push(NewSite {
-                origin: origin(id, &name, &spec, &site, (number, total)),
+                origin: origin((id, placement), &name, &spec, &site, (number, total)),
                 site: (site.exit != Some(Exit::Trampoline)).then_some(site),
                 layout: plan.layout,
                 key: plan.key,
@@ -429,6 +434,7 @@ impl Session {
             id,
             Probe {
                 status: status.clone(),
+                placement,
                 slot,
                 cookies,
                 control,
@@ -466,10 +472,15 @@ impl Session {
         }
     }
 
-    pub(super) fn counters(&self, machine: &Machine, id: ProbeId, slot: u32) -> Counters {
+    pub(super) fn counters(
+        &self,
+        machine: &Machine,
+        placement: PlacementId,
+        slot: u32,
+    ) -> Counters {
         // A map of our own that cannot be read shows nothing rather than something wrong.
         let kernel = machine.counters(slot).unwrap_or_default();
-        let lost = self.shared.lost_on_the_way(id).min(kernel.events);
+        let lost = self.shared.lost_on_the_way(placement).min(kernel.events);
         Counters {
             hits: kernel.hits,
             events: kernel.events - lost,
@@ -485,6 +496,33 @@ impl Session {
             bpf_ns: estimated(kernel.bpf_ns, kernel.timed, kernel.hits),
             passed: kernel.passed,
         }
+    }
+
+    /// Takes a probe out of the target that is no longer among the probes; gives its last state.
+    pub(super) fn take_out(&self, probe: Probe) -> ProbeStatus {
+        lock(&self.placing).remove(probe.status.id);
+        let mut machine = lock(&self.machine);
+        machine.detach(probe.slot);
+        let status = ProbeStatus {
+            counters: self.counters(&machine, probe.placement, probe.slot),
+            enabled: false,
+            cost: Cost {
+                kind: Some(probe.kind),
+                trap_ns: self.trap_ns(probe.kind),
+                cpus: None,
+            },
+            ..probe.status
+        };
+        // The maps' room is given back once the reader has seen all of its records.
+        self.shared.retire(Retired {
+            status: status.clone(),
+            placement: probe.placement,
+            slot: probe.slot,
+            cookies: probe.cookies,
+            looks: 0,
+        });
+        self.forget(&mut machine, true);
+        status
     }
 
     /// Silences a probe and takes its sites out of the target, or puts them back.
@@ -560,24 +598,7 @@ impl Control for Session {
             return Some(waited.status);
         }
         let removed = lock(&self.probes).remove(&probe)?;
-        lock(&self.placing).remove(probe);
-        let mut machine = lock(&self.machine);
-        machine.detach(removed.slot);
-        let status = ProbeStatus {
-            counters: self.counters(&machine, probe, removed.slot),
-            enabled: false,
-            cost: Cost {
-                kind: Some(removed.kind),
-                trap_ns: self.trap_ns(removed.kind),
-                cpus: None,
-            },
-            ..removed.status
-        };
-        // The maps' room is given back once the reader has seen all of its records.
-        self.shared
-            .retire(status.clone(), removed.slot, removed.cookies);
-        self.forget(&mut machine, true);
-        Some(status)
+        Some(self.take_out(removed))
     }
 
     fn set_enabled(&self, probe: ProbeId, enabled: bool) {
@@ -596,7 +617,7 @@ impl Control for Session {
         let machine = lock(&self.machine);
         let budget = lock(&self.budget);
         let status = |(id, probe): (&ProbeId, &Probe)| ProbeStatus {
-            counters: self.counters(&machine, *id, probe.slot),
+            counters: self.counters(&machine, probe.placement, probe.slot),
             cost: Cost {
                 kind: Some(probe.kind),
                 trap_ns: self.trap_ns(probe.kind),
@@ -607,7 +628,9 @@ impl Control for Session {
         let mut all: Vec<ProbeStatus> = probes.iter().map(status).collect();
         let waiting = lock(&self.waiting);
         if !waiting.is_empty() {
-            all.extend(waiting.values().map(|one| one.status.clone()));
+            // One that is just being attached is in both.
+            let waits = waiting.values().map(|one| &one.status);
+            all.extend(waits.filter(|one| !probes.contains_key(&one.id)).cloned());
             all.sort_by_key(|probe| probe.id);
         }
         all
@@ -680,9 +703,16 @@ struct NewSite {
     key: Option<Key>,
 }
 
-fn origin(id: ProbeId, name: &str, spec: &ProbeSpec, site: &Site, number: (u32, u32)) -> Origin {
+fn origin(
+    (probe, placement): (ProbeId, PlacementId),
+    name: &str,
+    spec: &ProbeSpec,
+    site: &Site,
+    number: (u32, u32),
+) -> Origin {
     Origin {
-        probe: id,
+        probe,
+        placement,
         probe_name: name.to_owned(),
         action: spec.action.name(),
         file: Arc::clone(&site.source.file),

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use crate::event::{Notice, ProbeId, Used};
+use crate::event::{Notice, PlacementId, Used};
 
 /// Events that wait when the frontend does not say otherwise.
 ///
@@ -37,7 +37,7 @@ pub(super) struct Queue {
 #[derive(Debug, Default)]
 struct Inner {
     notices: VecDeque<Notice>,
-    dropped: BTreeMap<ProbeId, u64>,
+    dropped: BTreeMap<PlacementId, u64>,
 }
 
 impl Queue {
@@ -109,9 +109,9 @@ impl Queue {
         }
     }
 
-    /// Counts an event of `probe` that was dropped before it came here.
-    pub(super) fn count_dropped(&self, probe: ProbeId) {
-        *self.lock().dropped.entry(probe).or_default() += 1;
+    /// Counts an event that was dropped before it came here.
+    pub(super) fn count_dropped(&self, placement: PlacementId) {
+        *self.lock().dropped.entry(placement).or_default() += 1;
     }
 
     /// Adds notices in order, dropping the oldest events beyond the capacity.
@@ -139,9 +139,9 @@ impl Queue {
         taken
     }
 
-    /// Events of `probe` that were dropped here so far.
-    pub(super) fn dropped(&self, probe: ProbeId) -> u64 {
-        self.lock().dropped.get(&probe).copied().unwrap_or(0)
+    /// Events of one placement of a probe that were dropped here so far.
+    pub(super) fn dropped(&self, placement: PlacementId) -> u64 {
+        self.lock().dropped.get(&placement).copied().unwrap_or(0)
     }
 
     /// Completes when there is a notice to take.
@@ -168,7 +168,7 @@ impl Inner {
         while left > 0 {
             match self.notices.pop_front() {
                 Some(Notice::Event(event)) => {
-                    *self.dropped.entry(event.origin.probe).or_default() += 1;
+                    *self.dropped.entry(event.origin.placement).or_default() += 1;
                     left -= 1;
                 }
                 // What is said once must not be lost.
@@ -188,11 +188,12 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::event::{Event, Origin};
+    use crate::event::{Event, Origin, ProbeId};
 
     fn event(probe: u32, hit: u64) -> Notice {
         let origin = Origin {
             probe: ProbeId(probe),
+            placement: PlacementId(probe),
             probe_name: format!("p{probe}"),
             action: "log",
             file: Arc::new(PathBuf::from("a.c")),
@@ -230,7 +231,7 @@ mod tests {
         queue.extend([event(1, 4), event(1, 5)]);
         assert_eq!(hits(&queue.take(10)), [3, 4, 5]);
         assert_eq!(
-            (queue.dropped(ProbeId(1)), queue.dropped(ProbeId(2))),
+            (queue.dropped(PlacementId(1)), queue.dropped(PlacementId(2))),
             (1, 1)
         );
     }
@@ -247,7 +248,7 @@ mod tests {
         let left = queue.take(10);
         assert!(matches!(&left[0], Notice::Warning(text) if text == "w"));
         assert_eq!(hits(&left), [3]);
-        assert_eq!(queue.dropped(ProbeId(1)), 2);
+        assert_eq!(queue.dropped(PlacementId(1)), 2);
     }
 
     #[test]
@@ -263,8 +264,8 @@ mod tests {
         );
         queue.take(1);
         assert_eq!(queue.wait_room(Duration::from_secs(60)), 2);
-        queue.count_dropped(ProbeId(1));
-        assert_eq!(queue.dropped(ProbeId(1)), 1);
+        queue.count_dropped(PlacementId(1));
+        assert_eq!(queue.dropped(PlacementId(1)), 1);
     }
 
     #[test]

@@ -167,7 +167,7 @@ impl<'a> Reader<'a> {
                 entry.filter(|entry| entry.slot == header.probe)
             });
             match entry {
-                Some(entry) => shared.queue.count_dropped(entry.origin.probe),
+                Some(entry) => shared.queue.count_dropped(entry.origin.placement),
                 None => shared.count_undecodable(None),
             }
         });
@@ -199,7 +199,7 @@ impl<'a> Reader<'a> {
                     };
                     match event(shared, &sites, entry, &hit, (used.pop(), scratch)) {
                         Some(event) => notices.push(Notice::Event(event)),
-                        None => shared.count_undecodable(Some(entry.origin.probe)),
+                        None => shared.count_undecodable(Some(entry.origin.placement)),
                     }
                 }
                 None => shared.count_undecodable(None),

@@ -43,6 +43,7 @@ impl Session {
     fn last_state(&self, machine: &Machine, retired: &Retired) -> Removed {
         let Retired {
             status,
+            placement,
             slot,
             cookies,
             ..
@@ -56,7 +57,7 @@ impl Session {
         let aggregate = aggregates(machine, &self.shared.sites(), vec![adding]).pop();
         Removed {
             status: ProbeStatus {
-                counters: self.counters(machine, status.id, *slot),
+                counters: self.counters(machine, *placement, *slot),
                 ..status.clone()
             },
             aggregate,

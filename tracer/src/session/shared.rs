@@ -11,7 +11,7 @@ use super::modules::Modules;
 use super::queue::Queue;
 use crate::address::RunAddr;
 use crate::debuginfo::site::Site;
-use crate::event::{Notice, Origin, ProbeId};
+use crate::event::{Notice, Origin, PlacementId};
 use crate::plan::{Key, Layout};
 use crate::stack::Placed;
 
@@ -69,11 +69,14 @@ const NO_SITE: u32 = u32::MAX;
 pub(super) struct Retired {
     /// As it was when it was removed.
     pub(super) status: ProbeStatus,
+    /// The placement that is gone.
+    pub(super) placement: PlacementId,
     /// Its index in the kernel's maps.
     pub(super) slot: u32,
     /// Those of its sites.
     pub(super) cookies: Vec<u32>,
-    looks: u32,
+    /// How often the ring was empty since.
+    pub(super) looks: u32,
 }
 
 /// What the session's threads share.
@@ -84,7 +87,7 @@ pub(super) struct Shared {
     modules: Mutex<Arc<Modules>>,
     looks: ModuleLooks,
     retired: Mutex<Vec<Retired>>,
-    undecodable: Mutex<BTreeMap<ProbeId, u64>>,
+    undecodable: Mutex<BTreeMap<PlacementId, u64>>,
     strays: AtomicU64,
     keeper: Keeper,
     /// The site in the target's dynamic linker; [`NO_SITE`]: there is none.
@@ -170,28 +173,24 @@ impl Shared {
     }
 
     /// Counts a record that could not be shown; `None`: of a probe that is gone.
-    pub(super) fn count_undecodable(&self, probe: Option<ProbeId>) {
-        match probe {
-            Some(probe) => *lock(&self.undecodable).entry(probe).or_default() += 1,
+    pub(super) fn count_undecodable(&self, placement: Option<PlacementId>) {
+        match placement {
+            Some(placement) => *lock(&self.undecodable).entry(placement).or_default() += 1,
             None => {
                 self.strays.fetch_add(1, Ordering::Relaxed);
             }
         }
     }
 
-    /// Events of `probe` that the kernel side sent and the frontend does not get.
-    pub(super) fn lost_on_the_way(&self, probe: ProbeId) -> u64 {
-        self.queue.dropped(probe) + lock(&self.undecodable).get(&probe).copied().unwrap_or(0)
+    /// Events of one placement that the kernel side sent and the frontend does not get.
+    pub(super) fn lost_on_the_way(&self, placement: PlacementId) -> u64 {
+        let undecodable = lock(&self.undecodable);
+        self.queue.dropped(placement) + undecodable.get(&placement).copied().unwrap_or(0)
     }
 
     /// Keeps what the kernel knows of a removed probe from being used again for now.
-    pub(super) fn retire(&self, status: ProbeStatus, slot: u32, cookies: Vec<u32>) {
-        lock(&self.retired).push(Retired {
-            status,
-            slot,
-            cookies,
-            looks: 0,
-        });
+    pub(super) fn retire(&self, retired: Retired) {
+        lock(&self.retired).push(retired);
     }
 
     /// The reader has emptied the ring once more.

@@ -349,6 +349,7 @@ pub(super) mod tests {
         Event {
             origin: Arc::new(Origin {
                 probe: ProbeId(1),
+                placement: crate::event::PlacementId(1),
                 probe_name: "p1".into(),
                 action: "log",
                 file: Arc::new("/home/dev/app/src/main.rs".into()),

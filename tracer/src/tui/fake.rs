@@ -77,6 +77,7 @@ pub(crate) fn event(probe: u32, hit: u64, message: &str) -> Event {
     Event {
         origin: Arc::new(Origin {
             probe: ProbeId(probe),
+            placement: crate::event::PlacementId(probe),
             probe_name: format!("p{probe}"),
             action: "log",
             file: Arc::new(PathBuf::from("/home/dev/target-app/src/main.rs")),

@@ -1,12 +1,17 @@
 //! Targets that change under their probes: libraries that come later, or again somewhere else, and
 //! programs that execute themselves.
 
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
 use serde_json::Value;
 
 use crate::support::build::{c, probe_line};
 use crate::support::needs;
-use crate::support::program::Program;
+use crate::support::program::{Program, run};
 use crate::support::tracer::{Tracer, assert_adds_up, counter, value};
+use crate::support::wait_for;
 
 const LIBRARY: &str = "e2e_shared_lib.c";
 const LIBRARY_FILE: &str = "libe2e_plugin.so";
@@ -134,4 +139,110 @@ fn probes_follow_the_target_into_the_program_that_it_executes() {
     let events: Vec<u64> = summaries.iter().map(|one| counter(one, "events")).collect();
     assert_eq!(events, [3, 1], "{finished}");
     summaries.iter().for_each(assert_adds_up);
+}
+
+/// Attaches the probes of a file.
+fn from_file(program: &Program, file: &Path) -> Tracer {
+    let file = file.to_str().expect("test paths are UTF-8");
+    Tracer::attach(program.pid(), "json", &[], &["-f", file])
+}
+
+#[test]
+fn probe_of_a_file_is_removed_in_the_program_that_the_target_executes() {
+    if !needs::kernel() {
+        return;
+    }
+    let mut program = plugin();
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("probes");
+    let stays = own_probe().replace(" as own", " as stays");
+    fs::write(&file, format!("{}\n{stays}\n", own_probe())).expect("the folder is ours");
+    let tracer = from_file(&program, &file);
+    tracer.wait_tracing();
+    tell(&mut program, "call", "done");
+    tracer.wait_events(2);
+    tell(&mut program, "exec", "ready");
+    for name in ["own", "stays"] {
+        let anew = |line: &str| line.contains(&format!("{name}: placed anew, "));
+        tracer.stderr.wait_line("the new place", 0, anew);
+    }
+    tell(&mut program, "call", "done");
+    tracer.wait_events(4);
+    fs::write(&file, format!("{stays}\n")).expect("the folder is ours");
+    let removed = |line: &str| line.contains("own is removed");
+    tracer.stderr.wait_line("the removal", 0, removed);
+    tell(&mut program, "call", "done");
+    tracer.wait_events(5);
+    let finished = tracer.interrupt();
+    finished.assert_code(0);
+    let events = finished.events();
+    assert_eq!(numbers(&events, "own", "own_calls"), [1, 1], "{finished}");
+    assert_eq!(numbers(&events, "stays", "own_calls"), [1, 1, 2]);
+    for name in ["own", "stays"] {
+        let lives = finished.summaries();
+        let lives = lives.iter().filter(|one| one["probe"] == name);
+        assert_eq!(lives.inspect(|one| assert_adds_up(one)).count(), 2);
+    }
+}
+
+/// Bytes that a process has read from files so far.
+fn bytes_read(pid: u32) -> u64 {
+    let io = fs::read_to_string(format!("/proc/{pid}/io")).expect("it runs");
+    let line = io.lines().find_map(|line| line.strip_prefix("rchar: "));
+    line.and_then(|number| number.parse().ok())
+        .expect("a number")
+}
+
+#[test]
+fn waiting_probe_that_is_removed_while_its_library_is_read_stays_away() {
+    if !needs::kernel() {
+        return;
+    }
+    // So large that reading it takes longer than the removal.
+    let mut text = String::new();
+    for number in 0..4000 {
+        let _ = writeln!(
+            text,
+            "struct s{number} {{ int a, b; }};\nint g{number}(int n) {{ struct s{number} s = {{n, n}}; return s.a + s.b; }}"
+        );
+    }
+    text += "int library_step(int input)\n{\n    return input;\n}\n";
+    let folder = tempfile::tempdir().expect("a folder");
+    let (source, library) = (folder.path().join("big.c"), folder.path().join("libbig.so"));
+    fs::write(&source, text).expect("a file");
+    let arguments = ["-g", "-O0", "-shared", "-fPIC", "-o"].map(AsRef::as_ref);
+    let files = [library.as_os_str(), source.as_os_str()];
+    run("cc", arguments.iter().copied().chain(files));
+    let path = c("plugin", SOURCE, &["-O0", "-ldl"]);
+    let mut program = Program::ready(&path, &[library.to_str().expect("UTF-8")]);
+    let file = folder.path().join("probes");
+    let probe = |name: &str| format!("log libbig.so!library_step \"{{input}}\" as {name}\n");
+    fs::write(&file, probe("goes")).expect("the folder is ours");
+    let tracer = from_file(&program, &file);
+    let waits = |line: &str| line.contains("goes: waits for");
+    tracer.stderr.wait_line("the waiting", 0, waits);
+    // Files of this size are copied as soon as they are looked at.
+    let size = fs::metadata(&library).expect("it is built").len();
+    assert!((1 << 20..4 << 20).contains(&size), "{size}");
+    let before = bytes_read(tracer.pid());
+    tell(&mut program, "load", "done");
+    wait_for("the library to be read", || {
+        (bytes_read(tracer.pid()) >= before + size).then_some(())
+    });
+    fs::write(&file, probe("comes")).expect("the folder is ours");
+    let removed = |line: &str| line.contains("goes is removed");
+    let said = tracer.stderr.wait_line("the removal", 0, removed);
+    // Attached after whatever becomes of the other.
+    let added = |line: &str| line.contains("comes is added");
+    tracer.stderr.wait_line("the new probe", said, added);
+    for _ in 0..3 {
+        tell(&mut program, "call", "done");
+    }
+    tracer.wait_events(3);
+    let finished = tracer.interrupt();
+    finished.assert_code(0);
+    assert_eq!(numbers(&finished.events(), "goes", "input"), [0; 0]);
+    assert_eq!(numbers(&finished.events(), "comes", "input"), [7; 3]);
+    let loaded = |line: &String| line.contains("goes: `libbig.so` is loaded");
+    assert!(!finished.stderr.iter().any(loaded), "{finished}");
 }
