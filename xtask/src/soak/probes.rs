@@ -246,7 +246,8 @@ fn action(place: Place, sites: &Sites, random: &mut Random) -> Action {
             let known = sites.variables(place);
             let numbers: Vec<Variable> =
                 numbers.into_iter().filter(|v| known.contains(v)).collect();
-            let step = random.one_in(2).then(|| 1 + random.below(100));
+            // Buckets of one number are refused for those of 64 bits.
+            let step = random.one_in(2).then(|| 2 + random.below(100));
             Action::Hist(Number {
                 variable: random.pick(&numbers),
                 step,
@@ -369,8 +370,7 @@ pub(super) fn unreadable(random: &mut Random) -> String {
         "log leaf if",
         "time leaf..",
         "log leaf rate 0/s",
-        "log \u{202e}leaf",
-        "log leaf \"{a\u{0}b}\"",
+        "log leaf \"{sequence",
         "lag leaf",
         "log leaf if ((((sequence == 1",
         "count leaf by f(sequence)",
@@ -389,6 +389,7 @@ pub(super) fn misplaced(random: &mut Random) -> String {
         "snapshot 0x1",
         "hist leaf no_such_name",
         "time no_such_function",
+        "log \u{202e}leaf",
     ];
     random.pick(&texts).to_owned()
 }

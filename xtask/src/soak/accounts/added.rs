@@ -52,6 +52,13 @@ pub(super) fn check(
     }
 }
 
+/// Calls that a probe which times says it did not time: they began after its time.
+pub(super) fn off(probe: &Probe, values: &[Value]) -> u64 {
+    let mine = |value: &&Value| value["type"] == "time" && value["probe"] == *probe.name;
+    let all = values.iter().filter(mine);
+    all.map(|one| number(one, "off")).sum()
+}
+
 /// Numbers of the parts that the total is the sum of.
 fn parts(one: &Value) -> impl Iterator<Item = u64> {
     let listed = ["rows", "buckets", "unavailable"]

@@ -13,24 +13,27 @@ use crate::soak::round::Round;
 /// # Errors
 /// Something did not end in time, or could not be started.
 pub(in crate::soak) fn run(round: &mut Round<'_>) -> Result<()> {
-    let mut target = round.target()?;
+    // Of what is not optimised no probe is refused, so that each can be awaited.
+    let mut target = round.plain_target()?;
     let probes = round.probes(&target, &Place::OF_PASS, 4, true);
     let session = round.session(&target, &probes, &[])?;
     let mut passes = Vec::new();
-    let mut attached = session.wait_tracing()?;
+    anyhow::ensure!(session.wait_tracing()?, "no probe could be attached");
     for _ in 0..1 + round.random.below(3) {
         let command = run_command(&mut round.random);
         passes.extend(target.pass(&command, PassKind::Program, &mut round.findings)?);
         let from = session.said();
         target.tell_until("exec", "ready")?;
         round.findings.count("executions", 1);
-        if attached {
-            let executed = |line: &str| line.contains("the target has executed `");
-            let at = session.wait_said(from, "the execution", executed)?;
-            let at = at.context("the tracer ended at an execution")?;
-            attached = session
-                .wait_said(at, "the new places", |line| line.contains("placed anew, "))?
-                .is_some();
+        let executed = |line: &str| line.contains("the target has executed `");
+        let at = session.wait_said(from, "the execution", executed)?;
+        let at = at.context("the tracer ended at an execution")?;
+        // One after the other: what is passed meanwhile, some of them would miss.
+        for probe in &probes {
+            let anew = format!(" {}: placed anew, ", probe.name);
+            session
+                .wait_said(at, "a new place", |line| line.contains(&anew))?
+                .context("the tracer ended at an execution")?;
         }
     }
     let command = run_command(&mut round.random);
