@@ -84,7 +84,9 @@ mod tests {
             main,
             replaced: false,
             identity: (0, 0),
+            version: None,
             mappings: Vec::new(),
+            zeroed: Vec::new(),
         };
         assert!(is_own_module(&module("/usr/sbin/nginx", true)));
         assert!(is_own_module(&module("/srv/app/libplugin.so", false)));
