@@ -5,9 +5,15 @@ use gimli::AttributeValue;
 use super::dies::{Die, DieId, Dies};
 use super::location::{Context, OBJECT, from_object};
 use super::place::{Binary, Expr, Term};
-use super::type_reader::number;
-use super::types::{Base, BaseOffset, Member, StructType, TypeId, Variant, VariantPart};
+use super::type_reader::{BIG_ENDIAN, is_alias, is_big_endian, number};
+use super::types::{
+    Base, BaseOffset, Language, Member, StructType, Type, TypeId, TypeKind, Variant, VariantPart,
+};
 
+/// Typedefs, qualifiers and arrays followed to the type of a number.
+const MAX_CHAIN: usize = 32;
+/// Entries that are looked at to find whether variants can have a value.
+const MAX_LOOKED_AT: usize = 1 << 12;
 /// Discriminant values of one variant.
 const MAX_VALUES: usize = 1 << 12;
 
@@ -48,7 +54,48 @@ pub(super) fn read_struct<'a>(dies: &Dies<'a>, die: &Die<'a>) -> StructType {
             .bases
             .iter()
             .any(|base| matches!(base.offset, BaseOffset::VtableSlot(_)));
+    refuse_big_endian(dies, &mut found);
     found
+}
+
+/// Takes the type from enums and bit fields where a struct has its numbers in the other order of bytes:
+/// the order is the struct's, compilers say it of numbers alone, and bits count from the other end too.
+fn refuse_big_endian(dies: &Dies<'_>, structure: &mut StructType) {
+    let scalars: Vec<_> = structure
+        .members
+        .iter()
+        .map(|member| scalar_of(dies, member.ty))
+        .collect();
+    if !scalars.iter().flatten().any(is_big_endian) {
+        return;
+    }
+    let is_enum = |die: &Die<'_>| die.tag() == gimli::DW_TAG_enumeration_type;
+    for (member, scalar) in structure.members.iter_mut().zip(&scalars) {
+        if member.bits.is_none() && !scalar.as_ref().is_some_and(is_enum) {
+            continue;
+        }
+        let refused = dies.cache.make_type(Type {
+            name: String::new(),
+            size: scalar
+                .as_ref()
+                .and_then(|die| die.unsigned(gimli::DW_AT_byte_size)),
+            language: Language::C,
+            kind: TypeKind::Unsupported(BIG_ENDIAN.to_owned()),
+        });
+        member.ty = refused.unwrap_or(TypeId::VOID);
+    }
+}
+
+/// The type of a member behind its aliases; of an array, that of its elements.
+fn scalar_of<'a>(dies: &Dies<'a>, ty: TypeId) -> Option<Die<'a>> {
+    let mut die = dies.die(DieId(ty.0))?;
+    for _ in 0..MAX_CHAIN {
+        if die.tag() != gimli::DW_TAG_array_type && !is_alias(die.tag()) {
+            return Some(die);
+        }
+        die = dies.die(dies.type_of(&die)?)?;
+    }
+    None
 }
 
 fn type_argument<'a>(dies: &Dies<'a>, die: &Die<'a>) -> (String, TypeId) {
@@ -97,9 +144,11 @@ fn first_bit<'a>(dies: &Dies<'a>, die: &Die<'a>, location: u64, size: u64) -> Op
     let Some(from_top) = die.attr(gimli::DW_AT_bit_offset) else {
         return Some(base);
     };
+    // Below zero where the field goes on behind its unit: some compilers write that as a number of
+    // eight bytes without a sign.
     let from_top = match from_top {
         AttributeValue::Sdata(value) => value,
-        other => i64::try_from(other.udata_value()?).ok()?,
+        other => other.udata_value()?.cast_signed(),
     };
     let storage = die
         .unsigned(gimli::DW_AT_byte_size)
@@ -197,10 +246,56 @@ pub(super) fn read_variants<'a>(dies: &Dies<'a>, die: &Die<'a>) -> Option<Varian
             variants.extend(read_variant(dies, &child, width));
         }
     }
+    if discriminant.is_none() && variants.len() > 1 {
+        // There is one variant in memory: the others hold what no value can be of.
+        let mut budget = MAX_LOOKED_AT;
+        variants.retain(|variant| is_inhabited(dies, variant.ty, 0, &mut budget));
+    }
     Some(VariantPart {
         discriminant,
         variants,
     })
+}
+
+/// Whether there can be a value of a type of Rust: there is none of an enum without variants, of `!`, and of
+/// what has a member of such a type. True where that is not known.
+fn is_inhabited(dies: &Dies<'_>, ty: TypeId, level: usize, budget: &mut usize) -> bool {
+    if level > MAX_CHAIN || *budget == 0 {
+        return true;
+    }
+    *budget -= 1;
+    let Some(die) = dies.die(DieId(ty.0)) else {
+        return true;
+    };
+    match die.tag() {
+        gimli::DW_TAG_base_type => dies.name(&die).is_none_or(|name| name != "!"),
+        gimli::DW_TAG_structure_type => dies.children(&die).iter().all(|child| match child.tag() {
+            gimli::DW_TAG_member => is_member_inhabited(dies, child, level, budget),
+            gimli::DW_TAG_variant_part => {
+                let mut variants = dies.children(child).into_iter();
+                variants.any(|variant| {
+                    let variant = (variant.tag() == gimli::DW_TAG_variant).then_some(variant);
+                    variant.is_some_and(|variant| {
+                        let members = dies.children(&variant);
+                        let mut members = members.iter();
+                        members.all(|member| is_member_inhabited(dies, member, level, budget))
+                    })
+                })
+            }
+            _ => true,
+        }),
+        _ => true,
+    }
+}
+
+fn is_member_inhabited<'a>(
+    dies: &Dies<'a>,
+    member: &Die<'a>,
+    level: usize,
+    budget: &mut usize,
+) -> bool {
+    let ty = dies.type_of(member).map(DieId::as_type);
+    ty.is_none_or(|ty| is_inhabited(dies, ty, level + 1, budget))
 }
 
 fn storage_of(dies: &Dies<'_>, ty: TypeId) -> Option<u64> {

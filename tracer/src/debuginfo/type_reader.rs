@@ -20,6 +20,8 @@ const MAX_CHAIN: usize = 32;
 const MAX_DIMENSIONS: usize = 32;
 /// Named values of one enum.
 const MAX_ENUMERATORS: usize = 1 << 14;
+/// Why a value in the other order of bytes is not shown.
+pub(super) const BIG_ENDIAN: &str = "big-endian numbers";
 /// Bytes of a pointer where the entry does not say.
 const POINTER: u64 = 8;
 
@@ -174,6 +176,10 @@ impl<'a> Types<'_, 'a> {
         if matches!(name.as_str(), "()" | "!") || size == Some(0) {
             return TypeKind::Void;
         }
+        // A byte alone has no order of bytes.
+        if size != Some(1) && is_big_endian(die) {
+            return TypeKind::Unsupported(BIG_ENDIAN.to_owned());
+        }
         let character = matches!(
             name.as_str(),
             "wchar_t" | "char8_t" | "char16_t" | "char32_t"
@@ -196,6 +202,11 @@ impl<'a> Types<'_, 'a> {
 
     fn enumeration(&self, die: &Die<'a>) -> TypeKind {
         let below = self.target(die).map(|id| self.underlying(id));
+        if let Some(TypeKind::Unsupported(why)) = below.as_ref().map(|below| &below.kind)
+            && why == BIG_ENDIAN
+        {
+            return TypeKind::Unsupported(why.clone());
+        }
         let size = die
             .unsigned(gimli::DW_AT_byte_size)
             .or_else(|| below.as_ref()?.size)
@@ -251,6 +262,16 @@ impl<'a> Types<'_, 'a> {
             counts.push(None);
         }
         counts
+    }
+}
+
+/// Whether the bytes of a scalar are in the order that is not this machine's. Compilers say it of numbers
+/// and leave it out of enums.
+pub(super) fn is_big_endian(die: &Die<'_>) -> bool {
+    match die.attr(gimli::DW_AT_endianity) {
+        Some(AttributeValue::Endianity(order)) => order == gimli::DW_END_big,
+        Some(other) => other.udata_value() == Some(u64::from(gimli::DW_END_big.0)),
+        None => false,
     }
 }
 

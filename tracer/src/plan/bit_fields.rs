@@ -1,9 +1,10 @@
-//! Bit fields by name: the bytes that hold one, and the number in their bits.
+//! Bit fields: the bytes that hold one, the number in their bits, and the meaning of the number.
 
 use tracer_common::op::alu;
 
 use super::build::{Builder, nested};
 use super::ir::{Ir, Spot, Spots};
+use super::shape::{BitsNode, BitsOf, Node};
 use crate::debuginfo::types::{StructType, TypeId, TypeKind};
 use crate::unavailable::Unavailable;
 
@@ -23,7 +24,39 @@ pub(super) struct BitField {
     signed: bool,
 }
 
+/// Bits of the most that a bit field with its shift may take: what the decoder takes at once.
+const MOST_BITS: u64 = 128;
+
 impl Builder<'_> {
+    /// The shape of a bit field of a type, with its first bit and its number of bits.
+    pub(super) fn bit_field(&mut self, id: TypeId, (shift, bits): (u64, u64), depth: u32) -> Node {
+        let whole = self.node(id, depth);
+        let (signed, of) = match whole {
+            Node::Int { signed, .. } => (signed, BitsOf::Number),
+            Node::Bool { strict, .. } => (false, BitsOf::Bool { strict }),
+            Node::Char { size } => {
+                let signed = matches!(self.resolve(id).kind, TypeKind::Char { signed: true });
+                (signed, BitsOf::Char { size })
+            }
+            Node::Enum(names) => (names.signed, BitsOf::Enum(names)),
+            Node::Missing(why) => return Node::Missing(why),
+            _ => {
+                let why = "a bit field that is no number".to_owned();
+                return Node::Missing(Unavailable::BadDebugInfo(why));
+            }
+        };
+        let end = shift.checked_add(bits);
+        if bits == 0 || shift > 63 || end.is_none_or(|end| end > MOST_BITS) {
+            return Node::Missing(Unavailable::BadDebugInfo("bits of a bit field".into()));
+        }
+        Node::Bits(Box::new(BitsNode {
+            shift: shift as u32,
+            bits: bits as u32,
+            signed,
+            of,
+        }))
+    }
+
     /// The bit field of that name, of the value itself, its anonymous members or bases.
     pub(super) fn bit_member(&self, body: &StructType, name: &str, level: u32) -> Option<BitField> {
         if level > LEVELS {
@@ -77,18 +110,59 @@ impl BitField {
             .checked_add(self.offset.checked_mul(8).ok_or_else(broken)?)
             .ok_or_else(broken)?;
         let end = first.checked_add(bits).ok_or_else(broken)?.div_ceil(8);
-        // The least that can be loaded at once, and lies within the value.
-        let load = [1, 2, 4, 8].into_iter().find_map(|bytes: u64| {
-            let from = (first / 8).min(whole.checked_sub(bytes)?);
-            (from + bytes >= end).then_some((from, bytes))
-        });
-        let Some((from, bytes)) = load else {
-            return Err(Unavailable::Unsupported("a bit field across words".into()));
-        };
-        let number = spots.project(from, bytes).number()?;
-        let top = Ir::Const(64 - (first - from * 8) - bits);
-        let top = Ir::alu(alu::SHL, number, top);
+        let (packed, below) = packed(spots, (first / 8, end), first % 8, whole)?;
+        let top = Ir::alu(alu::SHL, packed, Ir::Const(64 - below - bits));
         let down = if self.signed { alu::SAR } else { alu::SHR };
         Ok(Ir::alu(down, top, Ir::Const(64 - bits)))
     }
+}
+
+/// The bytes from `from` to `end` of a value of `whole` bytes as one number, and how many bits it has below
+/// the field, which begins `shift` bits into the first byte. What lies above the field may be anything.
+fn packed(
+    spots: &Spots,
+    (from, end): (u64, u64),
+    shift: u64,
+    whole: u64,
+) -> Result<(Ir, u64), Unavailable> {
+    // The least that can be loaded at once, and lies within the value.
+    let load = [1, 2, 4, 8].into_iter().find_map(|bytes: u64| {
+        let from = from.min(whole.checked_sub(bytes)?);
+        (from + bytes >= end).then_some((from, bytes))
+    });
+    if let Some((at, bytes)) = load
+        && let part = spots.project(at, bytes)
+        && let [_] = &part.0[..]
+    {
+        return Ok((part.number()?, shift + (from - at) * 8));
+    }
+    let mut at = from;
+    let mut packed = None;
+    while at < end {
+        let (bytes, part) = next_part(spots, at, end);
+        let number = part.number()?;
+        let up = (at - from) * 8;
+        let placed = match up.checked_sub(shift) {
+            Some(up) => Ir::alu(alu::SHL, number, Ir::Const(up)),
+            None => Ir::alu(alu::SHR, number, Ir::Const(shift - up)),
+        };
+        packed = Some(match packed {
+            Some(low) => Ir::alu(alu::OR, low, placed),
+            None => placed,
+        });
+        at += bytes;
+    }
+    let packed = packed.ok_or_else(|| Unavailable::BadDebugInfo("bits of a bit field".into()))?;
+    Ok((packed, 0))
+}
+
+/// The most of the bytes from `at` to `end` that are a number in one place, and how many they are.
+fn next_part(spots: &Spots, at: u64, end: u64) -> (u64, Spots) {
+    for bytes in [8, 4, 2] {
+        let part = spots.project(at, bytes);
+        if at + bytes <= end && part.0.len() == 1 {
+            return (bytes, part);
+        }
+    }
+    (1, spots.project(at, 1))
 }

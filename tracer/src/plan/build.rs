@@ -8,8 +8,8 @@ use std::sync::Arc;
 use super::elsewhere::Types;
 use super::limits::{Limits, NESTING, NODES};
 use super::shape::{
-    Arm, BesideNode, Block, EnumNode, Field, Node, PointerNode, Segment, SeqLen, SeqNode, Slot,
-    TextNode, VariantsNode, merged,
+    Arm, BesideNode, Block, EnumNode, Field, NO_DISCRIMINANT, Node, PointerNode, Segment, SeqLen,
+    SeqNode, Slot, TextNode, VariantsNode, merged,
 };
 use super::{cpp, dynamic, limits, names, rust};
 use crate::address::{Bias, LinkAddr};
@@ -388,7 +388,7 @@ impl<'a> Builder<'a> {
                 continue;
             }
             let node = match member.bits {
-                Some((shift, bits)) => self.bit_field(member.ty, shift, bits),
+                Some(bits) => self.bit_field(member.ty, bits, depth),
                 None => self.node(member.ty, depth),
             };
             match node {
@@ -408,24 +408,10 @@ impl<'a> Builder<'a> {
         fields
     }
 
-    fn bit_field(&self, id: TypeId, shift: u64, bits: u64) -> Node {
-        let ty = self.resolve(id);
-        let signed = match ty.kind {
-            TypeKind::Int { signed } | TypeKind::Char { signed } => signed,
-            TypeKind::Enum { signed, .. } => signed,
-            _ => false,
-        };
-        if bits == 0 || bits > 64 || shift > 63 {
-            return Node::Missing(Unavailable::BadDebugInfo("bits of a bit field".into()));
-        }
-        Node::Bits {
-            shift: shift as u32,
-            bits: bits as u32,
-            signed,
-        }
-    }
-
     fn variants(&mut self, ty: &Type, part: &VariantPart, depth: u32) -> Node {
+        if part.discriminant.is_none() && part.variants.len() > 1 {
+            return Node::Missing(Unavailable::BadDebugInfo(NO_DISCRIMINANT.to_owned()));
+        }
         let tag = match &part.discriminant {
             None => None,
             Some(member) => {

@@ -8,6 +8,7 @@ use super::build::Builder;
 use super::expr::conversions::{Origin, common};
 use super::expr::{Number, NumberKind, Operand, Resolver};
 use super::ir::{Ir, Spot, Spots, Test, TextKind, TextTest};
+use super::shape::{EMPTY_ENUM, NO_DISCRIMINANT};
 use super::wide::{self, Side};
 use super::{float, names};
 use crate::debuginfo::types::{TypeId, TypeKind, VariantPart};
@@ -330,7 +331,11 @@ pub(super) fn variant_test(
     name: &str,
 ) -> Result<Test, Unavailable> {
     let Some(discriminant) = &part.discriminant else {
-        return Ok(Test::Known(true));
+        return match part.variants.as_slice() {
+            [] => Err(Unavailable::Invalid(EMPTY_ENUM.to_owned())),
+            [only] => Ok(Test::Known(only.name == name)),
+            _ => Err(Unavailable::BadDebugInfo(NO_DISCRIMINANT.to_owned())),
+        };
     };
     let size = builder.size(discriminant.ty).unwrap_or(0);
     let tag = spots.project(discriminant.offset, size).number()?;

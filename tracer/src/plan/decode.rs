@@ -12,7 +12,7 @@ use std::borrow::Cow;
 
 use super::capture::{Captured, PartData, Root};
 use super::shape::{
-    Arm, BesideNode, Block, DynamicNode, Field, Node, PointerNode, Slot, VariantsNode,
+    Arm, BesideNode, Block, DynamicNode, EMPTY_ENUM, Field, Node, PointerNode, Slot, VariantsNode,
 };
 use super::stack::StackSlots;
 use super::{breakpoints, chains, collections};
@@ -255,7 +255,7 @@ impl<'r, 's> Decoder<'r, 's> {
             None => variants
                 .arms
                 .first()
-                .ok_or_else(|| Unavailable::BadDebugInfo("an enum without variants".into())),
+                .ok_or_else(|| Unavailable::Invalid(EMPTY_ENUM.to_owned())),
             Some((offset, size)) => view
                 .number(at.saturating_add(offset), size)
                 .and_then(|tag| {

@@ -20,7 +20,7 @@ pub(super) enum Node {
     /// An integer of 1 to 16 bytes.
     Int { size: u8, signed: bool },
     /// An integer of some bits, within the 16 bytes from its offset.
-    Bits { shift: u32, bits: u32, signed: bool },
+    Bits(Box<BitsNode>),
     /// Zero or one; of C, any number.
     Bool { size: u8, strict: bool },
     /// Rust's `char` and `char32_t` (4), `char16_t` (2), C's `char` (1).
@@ -90,6 +90,32 @@ pub(super) struct Field {
     pub(super) node: Node,
 }
 
+/// A bit field.
+#[derive(Clone, Debug)]
+pub(super) struct BitsNode {
+    /// Bits from the lowest one of the first byte.
+    pub(super) shift: u32,
+    /// At most 64.
+    pub(super) bits: u32,
+    pub(super) signed: bool,
+    pub(super) of: BitsOf,
+}
+
+/// The kind of number that the bits of a bit field are.
+#[derive(Clone, Debug)]
+pub(super) enum BitsOf {
+    Number,
+    /// Strict: there are two values only.
+    Bool {
+        strict: bool,
+    },
+    /// Of a type of so many bytes.
+    Char {
+        size: u8,
+    },
+    Enum(Arc<EnumNode>),
+}
+
 /// Named integers.
 #[derive(Debug)]
 pub(super) struct EnumNode {
@@ -114,6 +140,11 @@ pub(super) struct VariantsNode {
     /// The first variant holds whatever the discriminant is; the others know more.
     pub(super) adds: bool,
 }
+
+/// Why an enum without variants has no value.
+pub(super) const EMPTY_ENUM: &str = "an enum without variants has no values";
+/// Why the variant is not known.
+pub(super) const NO_DISCRIMINANT: &str = "variants without a discriminant";
 
 /// One variant.
 #[derive(Clone, Debug)]
@@ -431,7 +462,8 @@ impl Node {
             | Self::Bool { size, .. }
             | Self::Char { size }
             | Self::Float { size } => add(0, u64::from(*size)),
-            Self::Bits { shift, bits, .. } => {
+            Self::Bits(field) => {
+                let BitsNode { shift, bits, .. } = **field;
                 let from = u64::from(shift / 8);
                 add(from, u64::from((shift + bits).div_ceil(8)) - from);
             }

@@ -10,6 +10,7 @@ mod support;
 mod aggregates;
 mod bad_input;
 mod bare;
+mod bits;
 mod budget;
 mod churn;
 mod commands;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::super::shape::{EnumNode, Node};
+use super::super::shape::{BitsNode, BitsOf, EnumNode, Node};
 use super::View;
 use crate::unavailable::Unavailable;
 use crate::value::{Cut, DURATION, Struct, Text, Value, Variant};
@@ -13,27 +13,13 @@ pub(super) fn scalar(node: &Node, view: &View<'_>, at: u64) -> Result<Value, Una
         Node::Int { size, signed } => {
             integer(view.number(at, *size)?, u32::from(*size) * 8, *signed)
         }
-        Node::Bits {
-            shift,
-            bits,
-            signed,
-        } => {
-            let from = shift / 8;
-            let size = (shift + bits).div_ceil(8) - from;
-            let number = view.number(at.saturating_add(u64::from(from)), size as u8)?;
-            integer(number >> (shift % 8), *bits, *signed)
-        }
-        Node::Bool { size, strict } => match view.number(at, *size)? {
-            0 => Value::Bool(false),
-            1 => Value::Bool(true),
-            other if *strict => return Err(Unavailable::Invalid(format!("a bool of {other}"))),
-            other => Value::Uint(other),
-        },
+        Node::Bits(field) => bits(field, view, at)?,
+        Node::Bool { size, strict } => truth(view.number(at, *size)?, *strict)?,
         Node::Nanoseconds => Value::Nanoseconds(view.word(at)?),
         Node::Char { size } => character(view.number(at, *size)? as u32, *size)?,
         Node::Float { size: 4 } => Value::Float32(f32::from_bits(view.number(at, 4)? as u32)),
         Node::Float { size: 8 } => Value::Float64(f64::from_bits(view.word(at)?)),
-        Node::Float { .. } => extended(view.number(at, 10)?)?,
+        Node::Float { .. } => x87(view.number(at, 10)?)?,
         Node::Enum(node) => named(node, view.number(at, node.size)?)?,
         Node::Duration { secs, nanos } => {
             let secs = view.word(at.saturating_add(*secs))?;
@@ -63,8 +49,50 @@ pub(super) fn scalar(node: &Node, view: &View<'_>, at: u64) -> Result<Value, Una
     })
 }
 
+/// The value of a bit field: its number, as the type that it is declared with means it.
+fn bits(field: &BitsNode, view: &View<'_>, at: u64) -> Result<Value, Unavailable> {
+    let BitsNode {
+        shift,
+        bits,
+        signed,
+        of,
+    } = field;
+    let from = shift / 8;
+    let size = (shift + bits).div_ceil(8) - from;
+    let number = view.number(at.saturating_add(u64::from(from)), size as u8)?;
+    let number = number >> (shift % 8);
+    let value = integer(number, *bits, *signed);
+    let number = match value {
+        Value::Int(value, _) => value as u128,
+        Value::Uint(value) => value,
+        _ => return Ok(value),
+    };
+    match of {
+        BitsOf::Number => Ok(value),
+        BitsOf::Bool { strict } => truth(number, *strict),
+        BitsOf::Char { size } => character(extended(number, *size), *size),
+        BitsOf::Enum(node) => named(node, number),
+    }
+}
+
+/// The low bytes of a number, zero-extended.
+fn extended(number: u128, size: u8) -> u32 {
+    let bits = u32::from(size.clamp(1, 4)) * 8;
+    (number & (u128::MAX >> (128 - bits))) as u32
+}
+
+/// A truth value; C has others than two where the program wrote them.
+fn truth(number: u128, strict: bool) -> Result<Value, Unavailable> {
+    match number {
+        0 => Ok(Value::Bool(false)),
+        1 => Ok(Value::Bool(true)),
+        other if strict => Err(Unavailable::Invalid(format!("a bool of {other}"))),
+        other => Ok(Value::Uint(other)),
+    }
+}
+
 /// An x87 float, where 64 bits hold the same number.
-fn extended(bits: u128) -> Result<Value, Unavailable> {
+fn x87(bits: u128) -> Result<Value, Unavailable> {
     let (mantissa, top) = (bits as u64, (bits >> 64) as u16);
     let sign = if top & 0x8000 == 0 { 1.0 } else { -1.0 };
     let exponent = i32::from(top & 0x7fff);
