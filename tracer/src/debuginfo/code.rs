@@ -62,7 +62,7 @@ pub(super) struct Scope {
 }
 
 impl Scope {
-    fn contains(&self, address: u64) -> bool {
+    pub(super) fn contains(&self, address: u64) -> bool {
         let inside = |&(begin, end): &(u64, u64)| begin <= address && address < end;
         self.ranges.iter().any(inside)
     }

@@ -124,15 +124,6 @@ impl Concerned {
                 chosen.push(Start::new(LinkAddr(row.address), None));
                 continue;
             };
-            if let Some(asked) = moved_from
-                && row.address == function.entry
-            {
-                let name = function_name(module, &self.code, function.origin);
-                if name.declared.is_some_and(|(_, line)| asked < line) {
-                    // A line before a function is no part of it.
-                    continue;
-                }
-            }
             let address = self.past_prologue(module, function, row.address);
             chosen.push(Start {
                 row: (address.0 == row.address).then_some(row),
@@ -141,10 +132,38 @@ impl Concerned {
         }
         chosen.extend(self.called(module, &line.calls, &with_rows));
         chosen.retain(|start| module.is_code(start.address));
+        if let Some(asked) = moved_from {
+            chosen.retain(|start| self.has_line(module, start, asked));
+        }
         // Of a line that calls what is on the same line, the innermost is kept.
         chosen.sort_unstable_by_key(|start| (start.address, Reverse(start.scope)));
         chosen.dedup_by_key(|start| start.address);
         chosen
+    }
+
+    /// Whether a line is in the function, or the inlined copy, that a beginning on a later line is in.
+    fn has_line(&self, module: &Module, start: &Start, asked: u64) -> bool {
+        let Some(function) = start.scope.and_then(|index| self.code.scope(index)) else {
+            return false;
+        };
+        let row = start
+            .row
+            .or_else(|| self.lines.row_at(start.address.0).copied());
+        let Some(row) = row else {
+            return false;
+        };
+        let declared = function_name(module, &self.code, function.origin).declared;
+        let first = match declared {
+            Some((file, line)) if self.lines.file(&row) == Some(&file) => Some(line),
+            // It is declared in another file, or nobody says where.
+            _ => {
+                let rows = self.lines.rows().filter(|other| {
+                    other.file == row.file && other.line != 0 && function.contains(other.address)
+                });
+                rows.map(|row| row.line.into()).min()
+            }
+        };
+        first.is_some_and(|first| first <= asked)
     }
 
     /// Where the copies begin that a line calls, in functions and copies where it has no row.

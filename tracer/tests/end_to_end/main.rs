@@ -24,6 +24,7 @@ mod libcxx;
 mod lifetime;
 mod linkers;
 mod load;
+mod moved_lines;
 mod numbers;
 mod places;
 mod placing;
