@@ -291,6 +291,15 @@ fn write_site(
 
 /// What a hit there is for the kernel, and where it could be had for less.
 fn write_cost(out: &mut impl Write, cost: &SiteCost, trap: Option<&TrapCost>) -> io::Result<()> {
+    if let Some(obstacle) = &cost.obstacle {
+        let obstacle = Visible(obstacle);
+        return match cost.cheapest {
+            Some((place, at)) => {
+                writeln!(out, "    {} at {place}, since {obstacle}", kind(at, trap))
+            }
+            None => writeln!(out, "    no probe: {obstacle}"),
+        };
+    }
     write!(out, "    {}", kind(cost.first, trap))?;
     match (cost.cheapest, cost.stays) {
         (Some((place, at)), _) => writeln!(out, ", {} at {place} at best", kind(at, trap)),
@@ -403,6 +412,9 @@ struct SiteLine<'l> {
     cheapest_cost: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cheapest_trap_ns: Option<u64>,
+    /// Why its first instruction cannot be probed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    obstacle: Option<&'l str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     inlined_into: Vec<CallLine<'l>>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
@@ -451,6 +463,7 @@ impl<'l> SiteLine<'l> {
             cheapest: None,
             cheapest_cost: None,
             cheapest_trap_ns: None,
+            obstacle: None,
             inlined_into: site.inlined_into.iter().map(CallLine::from).collect(),
             notes: &located.notes,
             variables: variables.map(|all| all.iter().map(VariableLine::from).collect()),
@@ -458,14 +471,17 @@ impl<'l> SiteLine<'l> {
     }
 }
 
-impl SiteLine<'_> {
-    fn set_cost(&mut self, cost: Option<&SiteCost>, trap: Option<&TrapCost>) {
+impl<'l> SiteLine<'l> {
+    fn set_cost(&mut self, cost: Option<&'l SiteCost>, trap: Option<&TrapCost>) {
         let ns = |kind| trap.map(|trap| trap_ns(trap, kind));
-        self.cost = cost.map(|cost| cost.first.name());
+        // What cannot be probed costs nothing.
+        let probed = cost.filter(|cost| cost.obstacle.is_none());
+        self.cost = probed.map(|cost| cost.first.name());
+        self.obstacle = cost.and_then(|cost| cost.obstacle.as_deref());
         let cheapest = cost.and_then(|cost| cost.cheapest);
         self.cheapest = cheapest.map(|(place, _)| place.to_string());
         self.cheapest_cost = cheapest.map(|(_, kind)| kind.name());
-        self.trap_ns = cost.and_then(|cost| ns(cost.first));
+        self.trap_ns = probed.and_then(|cost| ns(cost.first));
         self.cheapest_trap_ns = cheapest.and_then(|(_, kind)| ns(kind));
     }
 }

@@ -613,8 +613,10 @@ fn number(entry: &Entry<'_>, name: gimli::DwAt) -> u64 {
     }
 }
 
-/// Whether a producer is GCC and its options, which GCC writes down, do not optimise.
+/// Whether a producer is GCC and its options, which GCC writes down, do not optimise. What the
+/// assembler made has no prologue.
 fn is_plain_gcc(producer: &str) -> bool {
     let optimises = |option: &str| option.starts_with("-O") && option != "-O0";
-    producer.starts_with("GNU ") && !producer.split_whitespace().any(optimises)
+    let is_gcc = producer.starts_with("GNU ") && !producer.starts_with("GNU AS");
+    is_gcc && !producer.split_whitespace().any(optimises)
 }

@@ -1,6 +1,8 @@
 //! What the debug information knows of a function as a piece of code: its
 //! ranges, its language, and where statements begin in it.
 
+use std::path::PathBuf;
+
 use super::code::ScopeKind;
 use super::module::Module;
 use super::types::Language;
@@ -96,6 +98,25 @@ impl Module {
                 file: row.file,
                 line: row.line,
             })
+            .collect()
+    }
+
+    /// The statements of a file that begin in a function's code.
+    #[must_use]
+    pub fn statements_of(&self, function: &FunctionCode, file: &PathBuf) -> Vec<Statement> {
+        let Some(unit) = self
+            .unit_at(function.entry)
+            .and_then(|id| self.unit_skeleton(id).ok())
+        else {
+            return Vec::new();
+        };
+        let numbers = self.code_cache().lines(self, &unit).numbers_of(file);
+        function
+            .ranges
+            .iter()
+            .filter_map(|(begin, end)| Some((*begin, LinkAddr(end.0.checked_sub(1)?))))
+            .flat_map(|(begin, last)| self.statements_between(begin, last))
+            .filter(|row| row.line != 0 && numbers.contains(&row.file))
             .collect()
     }
 }

@@ -90,6 +90,19 @@ impl KernelError {
         }
     }
 
+    /// The kernel does not step the instruction at the site.
+    #[must_use]
+    pub fn is_instruction_refused(&self) -> bool {
+        /// Of the kernel itself, not meant for programs.
+        const ENOTSUPP: i32 = 524;
+        match self {
+            Self::Attach { source, .. } => {
+                matches!(source.raw_os_error(), Some(ENOTSUPP | libc::ENOEXEC))
+            }
+            _ => false,
+        }
+    }
+
     /// What the user can do about it.
     #[must_use]
     pub fn hint(&self) -> Option<String> {

@@ -118,6 +118,13 @@
 //! where nothing can be there, and the cheapest place of all. Elsewhere it
 //! destroys the red zone of the target, so such a nop is never chosen, and a
 //! site on one that cannot be moved is refused.
+//!
+//! # Instructions that must not be probed
+//!
+//! Of some instructions the kernel refuses to step a copy, of others it steps the copy wrongly, and the
+//! target would compute something else, or die (`steppable`). No place is one of them. A site on one is
+//! moved, to an instruction of two traps if there is none of one; where nothing else is proven to be
+//! the same, it is refused.
 
 mod effect;
 mod entries;
@@ -126,6 +133,7 @@ mod kind;
 mod needs;
 mod published;
 mod run;
+mod steppable;
 #[cfg(test)]
 mod tests;
 mod touched;
@@ -137,6 +145,7 @@ use iced_x86::{FlowControl, Instruction, InstructionInfoFactory};
 
 pub use kind::SiteKind;
 pub use needs::{Needs, Read};
+pub use steppable::{Unprobeable, bytes as instruction_bytes, text as instruction_text};
 
 use crate::address::{Bias, LinkAddr};
 use crate::debuginfo::Module;
@@ -218,16 +227,29 @@ pub struct Placed {
     pub kind: SiteKind,
     /// Why it is the site itself; `None` when it was moved.
     pub stays: Option<Stay>,
-    /// A probe must not be there: it is a 5-byte nop with something below the stack pointer.
-    pub refused: bool,
+    /// Why a probe must not be there. It was not moved then, or there is nowhere to move it to.
+    pub refused: Option<Obstacle>,
+}
+
+/// Why the instruction of a site must not be probed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Obstacle {
+    /// It is a 5-byte nop with something below the stack pointer.
+    #[error(
+        "this kernel would rewrite it to a call that destroys what the function keeps below its \
+         stack pointer"
+    )]
+    RewrittenNop,
+    /// The kernel does not step it, or not rightly.
+    #[error(transparent)]
+    Unprobeable(#[from] Unprobeable),
 }
 
 /// What the caller knows and the code does not say.
 pub struct Rules<'a> {
     /// Run address minus link address.
     pub bias: Bias,
-    /// Probes may be carried to calls. Before Linux 6.18, emulating one in a thread
-    /// with a shadow stack kills it.
+    /// Calls may be probed: no thread has a shadow stack, in which the kernel enters no emulated call.
     pub calls: bool,
     /// The kernel rewrites 5-byte nops and emulates all others, as Linux does from 6.18 on.
     pub rewrites_nops: bool,
@@ -278,25 +300,52 @@ impl CodeMap {
             address: site,
             kind,
             stays: Some(why),
-            refused: false,
+            refused: None,
         };
-        match kind {
-            SiteKind::OneTrap => return stay(Stay::Cheapest),
-            SiteKind::Nop5 if self.is_lone_entry(module, site) => return stay(Stay::Cheapest),
-            SiteKind::Nop5 | SiteKind::TwoTraps => {}
+        let obstacle = self.obstacle(module, site, kind, rules);
+        let is_cheapest =
+            kind == SiteKind::OneTrap || kind == SiteKind::Nop5 && rules.rewrites_nops;
+        if obstacle.is_none() && is_cheapest {
+            return stay(Stay::Cheapest);
         }
-        match self.other_place(module, site, needs, rules) {
-            Ok(address) => Placed {
-                address,
-                kind: SiteKind::OneTrap,
-                stays: None,
-                refused: false,
-            },
-            Err(why) => Placed {
-                refused: kind == SiteKind::Nop5 && rules.rewrites_nops,
-                ..stay(why)
-            },
+        let moved = |(address, kind)| Placed {
+            address,
+            kind,
+            stays: None,
+            refused: None,
+        };
+        let cheap = self.other_place(module, site, needs, rules, SiteKind::OneTrap);
+        match (cheap, obstacle) {
+            (Ok(place), _) => moved(place),
+            (Err(why), None) => stay(why),
+            (Err(why), Some(_)) => self
+                .other_place(module, site, needs, rules, SiteKind::TwoTraps)
+                .map_or(
+                    Placed {
+                        refused: obstacle,
+                        ..stay(why)
+                    },
+                    moved,
+                ),
         }
+    }
+
+    /// Why the instruction at a site of this kind must not be probed.
+    fn obstacle(
+        &self,
+        module: &Module,
+        site: LinkAddr,
+        kind: SiteKind,
+        rules: &Rules<'_>,
+    ) -> Option<Obstacle> {
+        let unprobeable = Unprobeable::at(module, site).or_else(|| {
+            (!rules.calls && steppable::is_call(module, site)).then_some(Unprobeable::ShadowedCall)
+        });
+        if let Some(unprobeable) = unprobeable {
+            return Some(unprobeable.into());
+        }
+        let is_rewritten = kind == SiteKind::Nop5 && rules.rewrites_nops;
+        (is_rewritten && !self.is_lone_entry(module, site)).then_some(Obstacle::RewrittenNop)
     }
 
     /// Whether `place` is executed before `site`, of two that were found to be the same.
@@ -310,13 +359,15 @@ impl CodeMap {
         place < site || jump == Some(place)
     }
 
+    /// The nearest other place that is the same, of a kind not dearer than `dearest`.
     fn other_place(
         &self,
         module: &Module,
         site: LinkAddr,
         needs: &Needs,
         rules: &Rules<'_>,
-    ) -> Result<LinkAddr, Stay> {
+        dearest: SiteKind,
+    ) -> Result<(LinkAddr, SiteKind), Stay> {
         if needs.fixed {
             return Err(Stay::Fixed);
         }
@@ -324,8 +375,11 @@ impl CodeMap {
         let entries = self.entries(module).ok_or(Stay::Size)?;
         let index = function.index_of(site).ok_or(Stay::Undecodable)?;
         let allowed = |instruction: &Instruction| {
-            let call = instruction.flow_control() == FlowControl::Call;
-            (rules.calls || !call) && (rules.free)(LinkAddr(instruction.ip()))
+            let is_call = matches!(
+                instruction.flow_control(),
+                FlowControl::Call | FlowControl::IndirectCall
+            );
+            (rules.calls || !is_call) && (rules.free)(LinkAddr(instruction.ip()))
         };
         let run = Run {
             module,
@@ -336,6 +390,7 @@ impl CodeMap {
             site: index,
             canonical: published::canonical(module, site),
             emulates_nops: rules.rewrites_nops,
+            dearest,
             allowed: &allowed,
             passable: rules.passable,
         };

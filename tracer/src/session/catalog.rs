@@ -167,7 +167,8 @@ impl Catalog {
     pub fn cost(&self, module: &str, site: &Site) -> Option<SiteCost> {
         let has_it = |candidate: &&Arc<TargetModule>| candidate.file.name == module;
         let module = self.modules.all().iter().find(has_it)?;
-        super::placing::cost(module.code(), module.debug().ok()?, site.address)
+        let debug = module.debug().ok()?;
+        Some(super::placing::cost(module.code(), debug, site.address))
     }
 
     /// The variables in scope at a site of a module.

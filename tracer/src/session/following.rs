@@ -13,7 +13,7 @@ use super::{Cost, ProbeError, ProbeStatus};
 use crate::event::{Counters, ProbeId};
 use crate::kernel::SiteRequest;
 use crate::lang::ast::ProbeSpec;
-use crate::plan::placement::{CodeMap, SiteKind};
+use crate::plan::placement::{CodeMap, SiteKind, Unprobeable};
 
 /// What a dynamic linker calls when it has mapped or unmapped something, for debuggers to know:
 /// glibc and musl have it.
@@ -335,7 +335,8 @@ fn linker_call(modules: &Modules) -> Option<SiteRequest> {
         .iter()
         .find_map(|name| Some(debug.symbols_named(name).first()?.address))?;
     // A 5-byte nop would be rewritten to a call.
-    if CodeMap::kind(debug, address, false)? == SiteKind::Nop5 {
+    let is_nop = CodeMap::kind(debug, address, false)? == SiteKind::Nop5;
+    if is_nop || Unprobeable::at(debug, address).is_some() {
         return None;
     }
     Some(SiteRequest {

@@ -22,6 +22,7 @@ use super::modules::{Modules, TargetModule};
 use super::placing::{Placing, announced};
 use super::prepare::{self, Prepared, ReadySite, Setting, control, locate};
 use super::queue::Queue;
+use super::refused::{Refusal, left_out, not_attached};
 use super::removed::Removed;
 use super::shared::{Retired, Shared, SiteEntry, lock};
 use super::wait::{Stopper, Waiter};
@@ -34,7 +35,7 @@ use crate::causes::chain;
 use crate::debuginfo::site::{Exit, Site};
 use crate::event::{Aggregate, Counters, Notice, Origin, PlacementId, ProbeId, Used};
 use crate::kernel::{LoadOptions, Machine, Reserved, SiteRequest, TrapCost};
-use crate::lang::ast::{ProbeSpec, Template};
+use crate::lang::ast::{Action, ProbeSpec, Template};
 use crate::lang::{SyntaxError, parse_probe};
 use crate::plan::placement::SiteKind;
 use crate::plan::{self, Key, Layout, PlanError};
@@ -390,20 +391,24 @@ impl Session {
         self.register(&reserved, entries, plan::stack_depth(&spec));
         match machine.attach(self.process.pid(), reserved, &requests) {
             Ok(failed) => {
-                for (index, error) in failed.iter().take(MAX_NAMED_FAILURES) {
-                    notes.push(format!(
-                        "site {} is not attached: {}",
-                        index + 1,
-                        chain(error)
-                    ));
+                let mut refusals = not_attached(&module, &places, &failed);
+                if spec.action == Action::Time && !refusals.is_empty() {
+                    // Ends without their beginnings, or the reverse, measure something else. The room
+                    // is not given back: records of them may be in the ring.
+                    machine.detach(slot);
+                    self.unregister(&cookies);
+                    return Err(refusals.swap_remove(0).into());
                 }
-                if failed.len() > MAX_NAMED_FAILURES {
-                    notes.push(format!("{} sites are not attached", failed.len()));
-                }
+                notes.extend(left_out(&refusals, total));
             }
             Err(error) => {
                 self.unregister(&cookies);
-                return Err(ProbeError::kernel(error));
+                return Err(match places.first() {
+                    Some((_, place)) if error.is_instruction_refused() => {
+                        Refusal::of_kernel(&module, *place, &error).into()
+                    }
+                    _ => ProbeError::kernel(error),
+                });
             }
         }
         drop(machine);
@@ -534,6 +539,17 @@ impl Session {
         let mut machine = lock(&self.machine);
         if enabled {
             match machine.reattach(self.process.pid(), probe.slot, &control, &probe.requests) {
+                Ok(failed) if !failed.is_empty() && probe.spec.action == Action::Time => {
+                    machine.detach(probe.slot);
+                    self.warn(format!(
+                        "{}: not enabled, since some of its sites cannot be attached any more: {}",
+                        probe.status.name,
+                        failed
+                            .first()
+                            .map_or_else(String::new, |(_, error)| chain(error))
+                    ));
+                    return;
+                }
                 Ok(failed) => failed
                     .iter()
                     .take(MAX_NAMED_FAILURES)

@@ -13,7 +13,9 @@ use std::path::PathBuf;
 
 use super::SiteChoice;
 use super::modules::{Modules, TargetModule};
+use super::patched;
 use super::prepare::locate;
+use super::refused::{self, Refusal};
 use crate::address::{Bias, LinkAddr};
 use crate::debuginfo::Module as DebugModule;
 use crate::debuginfo::flow::Statement;
@@ -21,10 +23,11 @@ use crate::event::ProbeId;
 use crate::kernel::kernel_release;
 use crate::lang::ast::ProbeSpec;
 use crate::plan::Plan;
-use crate::plan::placement::{CodeMap, Needs, Placed, Rules, SiteKind, Stay};
+use crate::plan::placement::{
+    CodeMap, Needs, Obstacle, Placed, Rules, SiteKind, Stay, Unprobeable,
+};
 
-/// The first Linux that rewrites probed 5-byte nops, that emulates all others, and
-/// that emulates calls in threads with a shadow stack without killing them.
+/// The first Linux that rewrites probed 5-byte nops, and that emulates all others.
 const LINUX_6_18: (u32, u32) = (6, 18);
 
 /// A site and where it is attached.
@@ -48,6 +51,8 @@ impl Span {
 #[derive(Debug)]
 pub(super) struct Placing {
     choice: SiteChoice,
+    /// The process that is probed; `None`: none yet.
+    pid: Option<u32>,
     rewrites_nops: bool,
     calls: bool,
     /// The sites of all probes that there will be; `None`: any.
@@ -68,7 +73,8 @@ impl Placing {
         Self {
             choice,
             rewrites_nops: version >= LINUX_6_18,
-            calls: version >= LINUX_6_18 || !shadow_stack,
+            calls: !shadow_stack,
+            pid,
             announced: None,
             spans: Vec::new(),
         }
@@ -94,9 +100,9 @@ impl Placing {
         site: LinkAddr,
         plan: &Plan,
         own: &[LinkAddr],
-    ) -> Result<Placed, String> {
+    ) -> Result<Placed, Refusal> {
         let Ok(debug) = module.debug() else {
-            return Err("the module has no debug information".into());
+            return Err(Refusal::other("the module has no debug information".into()));
         };
         let others: Vec<&Span> = self
             .spans
@@ -135,18 +141,33 @@ impl Placing {
             free: &free,
         };
         let placed = module.code().place(debug, site, &needs, &rules);
-        if placed.refused {
-            return Err(format!(
-                "{site} is a 5-byte nop, which this kernel would rewrite to a call that destroys what the function keeps below its stack pointer"
-            ));
+        if let Some(obstacle) = placed.refused {
+            return Err(Refusal::of_instruction(debug, site, obstacle));
         }
         if let Some(span) = others.iter().find(|span| span.place == placed.address) {
-            return Err(format!(
+            return Err(Refusal::other(format!(
                 "at {} is probe {} of the line that begins at {}: events of the two would come out of order; remove it, or use `--site first`",
                 placed.address, span.probe, span.site
-            ));
+            )));
         }
+        self.check_memory(debug, bias, placed.address)?;
         Ok(placed)
+    }
+
+    /// Checks that the target's code at a place is that of its file: the kernel steps the file's.
+    ///
+    /// # Errors
+    /// Something has changed it.
+    pub(super) fn check_memory(
+        &self,
+        debug: &DebugModule,
+        bias: Bias,
+        place: LinkAddr,
+    ) -> Result<(), Refusal> {
+        match self.pid {
+            Some(pid) => patched::check(pid, debug, bias, place).map_err(Refusal::other),
+            None => Ok(()),
+        }
     }
 
     /// A probe was attached.
@@ -205,7 +226,7 @@ pub(super) fn emulates_nops() -> bool {
 }
 
 /// What a site costs, for lists.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SiteCost {
     /// At its first instruction.
     pub first: SiteKind,
@@ -213,11 +234,13 @@ pub struct SiteCost {
     pub cheapest: Option<(LinkAddr, SiteKind)>,
     /// Why no probe would be anywhere else.
     pub stays: Option<Stay>,
+    /// Why its first instruction cannot be probed. Without a `cheapest` there is no probe then.
+    pub obstacle: Option<String>,
 }
 
-/// What the site at `address` costs; `None` where there is no code.
-pub(super) fn cost(map: &CodeMap, debug: &DebugModule, address: LinkAddr) -> Option<SiteCost> {
-    let first = CodeMap::kind(debug, address, emulates_nops())?;
+/// What the site at `address` costs.
+pub(super) fn cost(map: &CodeMap, debug: &DebugModule, address: LinkAddr) -> SiteCost {
+    let first = CodeMap::kind(debug, address, emulates_nops()).unwrap_or(SiteKind::TwoTraps);
     let line = debug.statement_at(address);
     let rules = Rules {
         bias: Bias(0),
@@ -230,13 +253,15 @@ pub(super) fn cost(map: &CodeMap, debug: &DebugModule, address: LinkAddr) -> Opt
         address: place,
         kind,
         stays,
-        ..
+        refused,
     } = map.place(debug, address, &Needs::nothing(), &rules);
-    Some(SiteCost {
+    let obstacle = refused.or_else(|| Unprobeable::at(debug, address).map(Obstacle::from));
+    SiteCost {
         first,
         cheapest: (place != address).then_some((place, kind)),
         stays,
-    })
+        obstacle: obstacle.map(|obstacle| refused::sentence(debug, address, obstacle)),
+    }
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use super::catalog::missing_split;
 use super::clock::monotonic_ns;
 use super::modules::{Modules, TargetModule};
 use super::placing::{Placing, emulates_nops};
+use super::refused::Refusal;
 use super::resolve::{Resolved, resolve};
 use super::timing::{Role, Timed, TimedSite, resolve_timed};
 use super::{Forks, Options, ProbeError};
@@ -18,7 +19,7 @@ use crate::debuginfo::place::Source;
 use crate::debuginfo::site::{Exit, Site};
 use crate::debuginfo::variable::{Variable, VariableKind};
 use crate::lang::ast::{Action, ProbeSpec};
-use crate::plan::placement::{CodeMap, Placed, SiteKind, Stay};
+use crate::plan::placement::{CodeMap, Placed, SiteKind, Stay, Unprobeable};
 use crate::plan::{self, Plan, PlanError, PlanInput, Returned};
 
 /// Events a second that a `log` sends when the user does not say `rate`.
@@ -181,29 +182,34 @@ fn placed(
     placing: &Placing,
     own: &[LinkAddr],
 ) -> Result<ReadySite, PlanError> {
-    if site.exit == Some(Exit::Trampoline) {
-        let place = trampoline(module, site.address);
-        return Ok(ReadySite { site, plan, place });
-    }
     let bias = module.bias().unwrap_or_default();
-    let place = placing
-        .place(module, bias, site.address, &plan, own)
-        .map_err(failed)?;
+    let place = match site.exit {
+        Some(Exit::Trampoline) => trampoline(module, site.address, placing),
+        _ => placing.place(module, bias, site.address, &plan, own),
+    };
+    let place = place.map_err(|refusal| refusal.at(module, &site))?;
     Ok(ReadySite { site, plan, place })
 }
 
-/// The entry of a function whose returns are seen by a trampoline.
-fn trampoline(module: &TargetModule, entry: LinkAddr) -> Placed {
-    let kind = module
+/// The entry of a function whose returns are seen by a trampoline: the kernel waits for it nowhere else.
+fn trampoline(
+    module: &TargetModule,
+    entry: LinkAddr,
+    placing: &Placing,
+) -> Result<Placed, Refusal> {
+    let debug = module
         .debug()
-        .ok()
-        .and_then(|debug| CodeMap::kind(debug, entry, emulates_nops()));
-    Placed {
-        address: entry,
-        kind: kind.unwrap_or(SiteKind::TwoTraps),
-        stays: Some(Stay::Fixed),
-        refused: false,
+        .map_err(|error| Refusal::other(error.to_string()))?;
+    if let Some(why) = Unprobeable::at(debug, entry) {
+        return Err(Refusal::of_instruction(debug, entry, why.into()));
     }
+    placing.check_memory(debug, module.bias().unwrap_or_default(), entry)?;
+    Ok(Placed {
+        address: entry,
+        kind: CodeMap::kind(debug, entry, emulates_nops()).unwrap_or(SiteKind::TwoTraps),
+        stays: Some(Stay::Fixed),
+        refused: None,
+    })
 }
 
 /// A site that is ready; or which it is, and why it is not.

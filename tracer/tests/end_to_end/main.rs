@@ -19,6 +19,7 @@ mod corrupt_files;
 mod following;
 mod forks;
 mod frames;
+mod instructions;
 mod language;
 mod libcxx;
 mod lifetime;

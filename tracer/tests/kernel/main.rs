@@ -11,6 +11,7 @@ mod cost;
 mod expressions;
 mod family;
 mod floats;
+mod instructions;
 mod leftovers;
 mod limits;
 mod overload;

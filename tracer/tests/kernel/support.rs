@@ -3,6 +3,7 @@
 pub(crate) mod compiled;
 pub(crate) mod expressions;
 pub(crate) mod floats;
+pub(crate) mod forms;
 #[path = "../end_to_end/support/needs.rs"]
 #[expect(dead_code, reason = "the end-to-end tests use the rest of it")]
 pub(crate) mod needs;

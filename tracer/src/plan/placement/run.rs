@@ -10,7 +10,7 @@ use super::function::Function;
 use super::needs::{Needs, Read};
 use super::published::below;
 use super::touched::{Found, Sum};
-use super::{SiteKind, Stay};
+use super::{SiteKind, Stay, Unprobeable};
 use crate::address::{Bias, LinkAddr};
 use crate::debuginfo::Module;
 
@@ -78,6 +78,8 @@ pub(super) struct Run<'a> {
     pub(super) canonical: Option<(u8, i64)>,
     /// Whether the kernel emulates nops of several bytes.
     pub(super) emulates_nops: bool,
+    /// One trap; or two, where any place is better than the site.
+    pub(super) dearest: SiteKind,
     /// Whether the probe may be at this instruction.
     pub(super) allowed: &'a dyn Fn(&Instruction) -> bool,
     /// Whether the probe may be carried past a place, from the lower address to the higher.
@@ -96,21 +98,30 @@ impl<'a> Run<'a> {
         self.function.instructions.get(index)
     }
 
-    fn one_trap(&self, instruction: &Instruction) -> bool {
+    /// The instruction with its kind, if a probe may be there.
+    fn place(&self, instruction: &Instruction) -> Option<(LinkAddr, SiteKind)> {
         let length = instruction.len();
         let bytes = self
             .module
             .initial_bytes(LinkAddr(instruction.ip()), length)
             .unwrap_or_default();
-        SiteKind::of(instruction, bytes, self.emulates_nops) == SiteKind::OneTrap
-            && (self.allowed)(instruction)
+        let kind = SiteKind::of(instruction, bytes, self.emulates_nops);
+        let is_cheap = kind == SiteKind::OneTrap
+            || kind == SiteKind::TwoTraps && self.dearest == SiteKind::TwoTraps;
+        let is_place = is_cheap
+            && Unprobeable::entry(instruction, bytes).is_none()
+            && (self.allowed)(instruction);
+        is_place.then_some((LinkAddr(instruction.ip()), kind))
     }
 
-    /// The nearest one-trap instruction behind the site.
+    /// The nearest place behind the site.
     ///
     /// # Errors
     /// Why there is none that is the same.
-    pub(super) fn forward(&self, factory: &mut InstructionInfoFactory) -> Result<LinkAddr, Stay> {
+    pub(super) fn forward(
+        &self,
+        factory: &mut InstructionInfoFactory,
+    ) -> Result<(LinkAddr, SiteKind), Stay> {
         let (mut state, site) = self.start().ok_or(Stay::Undecodable)?;
         let mut current = site;
         for step in 1..MAX_STEPS {
@@ -128,20 +139,22 @@ impl<'a> Run<'a> {
             if !(self.passable)(from, to) {
                 return Err(Stay::OtherLine);
             }
-            if self.one_trap(next) {
-                return Ok(to);
+            if let Some(place) = self.place(next) {
+                return Ok(place);
             }
             current = next;
         }
         Err(Stay::Leaves)
     }
 
-    /// A one-trap instruction before the site: on the straight way to it, or
-    /// the only jump that leads to it.
+    /// The nearest place before the site: on the straight way to it, or the only jump that leads to it.
     ///
     /// # Errors
     /// Why there is none that is the same.
-    pub(super) fn backward(&self, factory: &mut InstructionInfoFactory) -> Result<LinkAddr, Stay> {
+    pub(super) fn backward(
+        &self,
+        factory: &mut InstructionInfoFactory,
+    ) -> Result<(LinkAddr, SiteKind), Stay> {
         let (mut state, site) = self.start().ok_or(Stay::Undecodable)?;
         let mut current = site;
         for step in 1..MAX_STEPS {
@@ -168,8 +181,8 @@ impl<'a> Run<'a> {
             }
             let effect = Effect::of(before, factory).ok_or(Stay::instruction(before))?;
             self.cross_back(self.site.saturating_sub(step), &effect, &mut state)?;
-            if self.one_trap(before) {
-                return Ok(from);
+            if let Some(place) = self.place(before) {
+                return Ok(place);
             }
             current = before;
         }
@@ -177,7 +190,11 @@ impl<'a> Run<'a> {
     }
 
     /// The only way to `here`, when that is a jump.
-    fn only_jump(&self, here: LinkAddr, decoded_before: bool) -> Result<LinkAddr, Stay> {
+    fn only_jump(
+        &self,
+        here: LinkAddr,
+        decoded_before: bool,
+    ) -> Result<(LinkAddr, SiteKind), Stay> {
         let from = self.function.only_jump_to(here).ok_or(Stay::Entered)?;
         let jump = self
             .function
@@ -195,11 +212,7 @@ impl<'a> Run<'a> {
         if !(self.passable)(from, here) {
             return Err(Stay::OtherLine);
         }
-        if self.one_trap(jump) {
-            Ok(from)
-        } else {
-            Err(Stay::Leaves)
-        }
+        self.place(jump).ok_or(Stay::Leaves)
     }
 
     fn start(&self) -> Option<(State, &'a Instruction)> {

@@ -245,11 +245,12 @@ fn five_byte_nop_is_probed_at_a_function_entry_only() {
     let code = Code::build();
     let at = |function, site| code.placed(function, site, &nothing());
     let inside = at("nop_inside", 1);
-    assert!(inside.refused, "{inside:?}");
+    assert_eq!(inside.refused, Some(Obstacle::RewrittenNop), "{inside:?}");
     assert_eq!(code.place("nop_movable", 1, &nothing()), Ok(2));
     let entry = at("nop_entry", 0);
-    assert_eq!((entry.kind, entry.refused), (SiteKind::Nop5, false));
-    assert!(at("nop_looped", 0).refused);
+    assert_eq!((entry.kind, entry.refused), (SiteKind::Nop5, None));
+    let looped = at("nop_looped", 0);
+    assert_eq!(looped.refused, Some(Obstacle::RewrittenNop));
 }
 
 #[test]

@@ -99,7 +99,8 @@ pub(crate) fn row_offset(index: usize) -> FileOffset {
     FileOffset(row().offset().0 + 2 * index as u64)
 }
 
-fn file_offset(address: u64) -> FileOffset {
+/// Where an address of this program is in its file.
+pub(crate) fn file_offset(address: u64) -> FileOffset {
     let maps = fs::read_to_string("/proc/self/maps").expect("own mappings");
     let hex = |text: &str| u64::from_str_radix(text, 16).expect("a number");
     let offset = maps.lines().find_map(|line| {
