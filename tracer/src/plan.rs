@@ -170,6 +170,19 @@ impl From<SyntaxError> for PlanError {
 /// An expression makes no sense at the site, or all that the template asks for
 /// is unavailable there.
 pub fn compile(input: &PlanInput<'_>) -> Result<Plan, PlanError> {
+    compile_with(input, true)
+}
+
+/// The same for a site beside others of the probe at which the template shows something: its hits
+/// count, too, where nothing is available.
+///
+/// # Errors
+/// An expression makes no sense at the site.
+pub fn compile_beside(input: &PlanInput<'_>) -> Result<Plan, PlanError> {
+    compile_with(input, false)
+}
+
+fn compile_with(input: &PlanInput<'_>, shows_something: bool) -> Result<Plan, PlanError> {
     let scope = scope(input);
     let spec = &input.ordered()?;
     let mut compiler = Compiler::new(input, &scope);
@@ -191,7 +204,13 @@ pub fn compile(input: &PlanInput<'_>) -> Result<Plan, PlanError> {
         (Captured::default(), None)
     } else {
         match &spec.template {
-            Some(template) => compiler.template(&spec.text, &template.parts)?,
+            Some(template) => {
+                let missing = compiler.template(&spec.text, &template.parts)?;
+                match missing {
+                    Some(error) if shows_something => return Err(error),
+                    _ => {}
+                }
+            }
             None if input.returned.is_some() => compiler.returned(),
             None => compiler.all_variables(),
         }
@@ -342,7 +361,12 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    fn template(&mut self, text: &str, parts: &[TemplatePart]) -> Result<(), PlanError> {
+    /// Gives why, where no value of a template is available.
+    fn template(
+        &mut self,
+        text: &str,
+        parts: &[TemplatePart],
+    ) -> Result<Option<PlanError>, PlanError> {
         let (mut holes, mut missing) = (0, None);
         for part in parts {
             let (expr, format) = match part {
@@ -357,10 +381,7 @@ impl<'a> Compiler<'a> {
                 lost => missing = lost,
             }
         }
-        match missing {
-            Some(error) if holes == 0 => Err(error),
-            _ => Ok(()),
-        }
+        Ok(missing.filter(|_| holes == 0))
     }
 
     /// One hole of a template; gives why its value is wholly unavailable.

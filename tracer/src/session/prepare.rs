@@ -1,5 +1,6 @@
 //! From a probe and its sites to plans at places: everything that needs no kernel.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,12 +16,13 @@ use super::resolve::{Resolved, resolve};
 use super::timing::{Role, Timed, TimedSite, resolve_timed};
 use super::{Forks, Options, ProbeError};
 use crate::address::LinkAddr;
-use crate::debuginfo::place::Source;
+use crate::debuginfo::place::{Place, Source};
 use crate::debuginfo::site::{Exit, Site};
 use crate::debuginfo::variable::{Variable, VariableKind};
 use crate::lang::ast::{Action, ProbeSpec};
 use crate::plan::placement::{CodeMap, Placed, SiteKind, Stay, Unprobeable};
 use crate::plan::{self, Plan, PlanError, PlanInput, Returned};
+use crate::unavailable::Unavailable;
 
 /// Events a second that a `log` sends when the user does not say `rate`.
 const DEFAULT_RATE: u64 = 1_000;
@@ -118,16 +120,75 @@ pub(super) fn prepare(
         Located::Timed(timed) => return prepare_timed(spec, timed, setting),
     };
     let own: Vec<LinkAddr> = sites.iter().map(|site| site.address).collect();
-    let compiled: Vec<Compiled> = sites
-        .into_par_iter()
-        .map(|site| {
-            let plan = at_site(spec, &module, &site, setting, plan::compile);
-            let plan = plan.map_err(|error| (which(&site), error))?;
-            let which = which(&site);
-            placed(&module, site, plan, setting.placing, &own).map_err(|error| (which, error))
-        })
-        .collect();
+    let compile = |site: &Site, elsewhere: Option<&[Variable]>| -> Compiled {
+        let failed = |error: PlanError| (which(site), error);
+        let plan = match elsewhere {
+            None => at_site(spec, &module, site, setting, &[], plan::compile),
+            Some(names) => at_site(spec, &module, site, setting, names, plan::compile_beside),
+        };
+        placed(
+            &module,
+            site.clone(),
+            plan.map_err(failed)?,
+            setting.placing,
+            &own,
+        )
+        .map_err(failed)
+    };
+    let mut compiled: Vec<Compiled> = sites.par_iter().map(|site| compile(site, None)).collect();
+    if compiled.iter().any(Result::is_ok) {
+        let names = NamesElsewhere::of(&module, setting, &compiled);
+        for (site, result) in sites.iter().zip(&mut compiled) {
+            let elsewhere = names.of_function(&site.function);
+            if result.is_err() && !elsewhere.is_empty() {
+                // The first reason is the true one where the names make no difference.
+                if let Ok(ready) = compile(site, Some(elsewhere)) {
+                    *result = Ok(ready);
+                }
+            }
+        }
+    }
     gather(spec, module, compiled, notes)
+}
+
+/// What is in scope at some copy of a function's code. A compiler drops the blocks of another copy
+/// with the names in them, which the source has there as well.
+struct NamesElsewhere(BTreeMap<String, Vec<Variable>>);
+
+impl NamesElsewhere {
+    /// From the sites that were compiled; of each function from the first of them.
+    fn of(module: &TargetModule, setting: Setting<'_>, compiled: &[Compiled]) -> Self {
+        let mut names = BTreeMap::new();
+        if compiled.iter().all(Result::is_ok) {
+            return Self(names);
+        }
+        let neighbours = || setting.modules.neighbours(module);
+        for ready in compiled.iter().flatten() {
+            let site = &ready.site;
+            if site.bare || site.exit.is_some() || names.contains_key(&site.function) {
+                continue;
+            }
+            let variables = module
+                .debug()
+                .ok()
+                .and_then(|debug| debug.variables_in(site, &neighbours).ok());
+            let dropped = variables
+                .unwrap_or_default()
+                .into_iter()
+                .map(|variable| Variable {
+                    place: Place::unavailable(Unavailable::OptimisedOut),
+                    counts: Vec::new(),
+                    ..variable
+                });
+            names.insert(site.function.clone(), dropped.collect());
+        }
+        Self(names)
+    }
+
+    /// Those of a function, without a place.
+    fn of_function(&self, function: &str) -> &[Variable] {
+        self.0.get(function).map_or(&[], Vec::as_slice)
+    }
 }
 
 /// The same for a probe that times.
@@ -144,7 +205,7 @@ fn prepare_timed(
     let own: Vec<LinkAddr> = sites.iter().map(|timed| timed.site.address).collect();
     let returns = sites.iter().find(|timed| timed.site.exit.is_some());
     let returns = match returns {
-        Some(timed) => at_site(spec, &module, &timed.site, setting, |input| {
+        Some(timed) => at_site(spec, &module, &timed.site, setting, &[], |input| {
             Ok(input.returned)
         })?,
         None => None,
@@ -152,7 +213,7 @@ fn prepare_timed(
     let compiled: Vec<Result<ReadySite, PlanError>> = sites
         .into_par_iter()
         .map(|TimedSite { site, role }| {
-            let plan = at_site(spec, &module, &site, setting, |input| match &role {
+            let plan = at_site(spec, &module, &site, setting, &[], |input| match &role {
                 Role::Begin { moment, passes } => {
                     plan::timing::begin(input, moment, *passes, returns)
                 }
@@ -304,12 +365,14 @@ fn failed(message: String) -> PlanError {
     }
 }
 
-/// What `compile` makes of a probe at one site.
+/// What `compile` makes of a probe at one site. Names that are in scope `elsewhere` alone have no
+/// value there.
 fn at_site<T>(
     spec: &ProbeSpec,
     module: &TargetModule,
     site: &Site,
     setting: Setting<'_>,
+    elsewhere: &[Variable],
     compile: impl FnOnce(&PlanInput<'_>) -> Result<T, PlanError>,
 ) -> Result<T, PlanError> {
     let debug = module.debug().map_err(|error| failed(error.to_string()))?;
@@ -327,6 +390,11 @@ fn at_site<T>(
             .variables_in(site, &neighbours)
             .map_err(|error| failed(error.to_string()))?,
     };
+    for name in elsewhere {
+        if !variables.iter().any(|variable| variable.name == name.name) {
+            variables.push(name.clone());
+        }
+    }
     let returned = match site.exit {
         Some(exit) => {
             let homed = is_homed(&variables) && !debug.has_inlined_code(site.address);

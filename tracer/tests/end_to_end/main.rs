@@ -15,6 +15,7 @@ mod budget;
 mod churn;
 mod commands;
 mod containers;
+mod copies;
 mod corrupt_files;
 mod following;
 mod forks;
