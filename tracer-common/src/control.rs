@@ -76,10 +76,11 @@ pub struct SiteControl {
     pub fetches: Fetches,
     /// The attach cookie, for the record.
     pub cookie: u32,
-    /// Zero.
-    pub reserved: u32,
-    /// Run address that the plan is for: a hit elsewhere is lost, since the module was mapped
-    /// anew and what the plan knows of its addresses is wrong. 0: any.
+    /// The site whose plan is for another copy of the module: its index plus 1. 0: there is none.
+    pub next_copy: u32,
+    /// Run address that the plan is for; 0: any. A hit elsewhere is one of another copy of the module,
+    /// whose plan runs. It is lost where there is none: the module was mapped anew, and what the plan
+    /// knows of its addresses is wrong.
     pub address: u64,
 }
 

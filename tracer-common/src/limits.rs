@@ -6,6 +6,10 @@
 /// with sixty ops each.
 pub const MAX_OPS: u32 = 1 << 16;
 
+/// Copies of one module in a process that a site has plans for, beside the first; a hit in a further
+/// one is lost where its plan knows addresses. `dlmopen` makes 15 at most.
+pub const MAX_COPIES: u32 = 15;
+
 /// Sites that may be attached at once; one more is refused.
 pub const MAX_SITES: u32 = 1 << 14;
 

@@ -11,7 +11,7 @@ use tracer_common::control::{
     ADDS_UP, BEGINS, COUNTS, ENDS, FORGETS, FS_BASE_SHIFT, NEEDS_FS_BASE, NEEDS_TASK, ProbeControl,
     ProbeCounters, ProbeState, SiteControl, TURNS,
 };
-use tracer_common::limits::{MAX_RECORD, MAX_STEPS, SAMPLED, SCRATCH_PER_CPU};
+use tracer_common::limits::{MAX_COPIES, MAX_RECORD, MAX_STEPS, SAMPLED, SCRATCH_PER_CPU};
 use tracer_common::op::{COMM, EFLAGS, FS_BASE, HIT, PID, TARGET_REGISTERS, TID};
 use tracer_common::record::{CHUNK_FAULT, FLAG_FAULT, FLAG_NO_ROOM, FLAG_STEPS, RecordHeader};
 
@@ -234,11 +234,14 @@ fn fire<const WHOLE: bool, const COMPUTES: bool>(
 ) -> u32 {
     // SAFETY: the context of a uprobe program is a whole `pt_regs`.
     let at = unsafe { (*registers).rip };
-    let elsewhere = site.address != 0 && at != site.address;
-    let scratch = if elsewhere {
-        core::ptr::null_mut()
+    let copy = if site.address == 0 || at == site.address {
+        Some(site)
     } else {
-        claim()
+        copy_at(site, at)
+    };
+    let (site, scratch) = match copy {
+        Some(site) => (site, claim()),
+        None => (site, core::ptr::null_mut()),
     };
     // SAFETY: this hit has claimed the area; nobody else touches it until `release`.
     let Some(area) = (unsafe { scratch.as_mut() }) else {
@@ -260,6 +263,20 @@ fn fire<const WHOLE: bool, const COMPUTES: bool>(
     diagnostics::ended(area.header().site, ended);
     release(scratch);
     ended
+}
+
+/// The site with the plan for the copy of the module that has the instruction at `at`.
+#[inline(never)]
+fn copy_at(site: &SiteControl, at: u64) -> Option<&SiteControl> {
+    let mut next = site.next_copy;
+    for _ in 0..MAX_COPIES {
+        let copy = SITES.get(next.wrapping_sub(1))?;
+        if copy.address == at {
+            return Some(copy);
+        }
+        next = copy.next_copy;
+    }
+    None
 }
 
 /// Runs the plan, and sends its record or adds up what is not sent.

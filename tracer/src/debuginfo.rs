@@ -17,6 +17,7 @@ pub mod flow;
 pub mod image;
 mod imports;
 pub mod index;
+mod indirect;
 mod landing;
 mod lines;
 mod location;

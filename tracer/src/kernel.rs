@@ -28,5 +28,5 @@ pub use error::KernelError;
 pub use family::{Family, Member};
 pub use features::{Feature, Features, MULTI_LINKS, kernel_release};
 pub use load::{Forks, LoadOptions};
-pub use machine::{Machine, Reserved, SiteRequest, Tallies};
+pub use machine::{Machine, Reserved, SiteCopy, SiteRequest, Tallies};
 pub use ring::Ring;

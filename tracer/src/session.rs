@@ -11,6 +11,7 @@ mod callers;
 mod catalog;
 mod check;
 mod clock;
+mod copies;
 mod cost;
 mod error;
 mod family;
@@ -34,6 +35,7 @@ mod shared;
 mod spending;
 mod symbols;
 mod timing;
+mod variants;
 mod wait;
 
 use std::borrow::Cow;

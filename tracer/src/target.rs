@@ -6,6 +6,7 @@
 
 mod list;
 mod maps;
+mod memory;
 
 use std::fs;
 use std::io;
@@ -15,8 +16,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use crate::address::FileOffset;
+
 pub use list::{ProcessEntry, has_debug_info, list_processes, process_by_name};
 pub use maps::{Mapping, parse_maps};
+pub use memory::read_words;
 
 /// Why a process cannot be a target.
 #[derive(Debug, thiserror::Error)]
@@ -160,6 +164,16 @@ impl Module {
     #[must_use]
     pub fn is_file_of(&self, other: &Self) -> bool {
         self.identity == other.identity && self.version == other.version
+    }
+
+    /// The process has the byte at `offset` of the file mapped to execute it.
+    #[must_use]
+    pub fn executes(&self, offset: FileOffset) -> bool {
+        let mut executable = self.mappings.iter().filter(|mapping| mapping.execute);
+        executable.any(|mapping| {
+            let distance = offset.0.checked_sub(mapping.offset);
+            distance.is_some_and(|distance| distance < mapping.end - mapping.start)
+        })
     }
 
     /// Both are the same file at the same addresses.
@@ -338,7 +352,12 @@ impl Process {
                 None => modules.push(self.module(&file, mapping, exe)),
             }
         }
-        modules.retain(|module| module.mappings.iter().any(|mapping| mapping.execute));
+        // The text of the executable, and of a library, may have been moved to other memory.
+        modules.retain(|module| {
+            module.main
+                || module.name.contains(".so")
+                || module.mappings.iter().any(|mapping| mapping.execute)
+        });
         modules.sort_by_key(|module| !module.main);
         Ok(modules)
     }

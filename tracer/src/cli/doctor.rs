@@ -100,10 +100,10 @@ fn write_feature(out: &mut impl Write, feature: &Feature) -> io::Result<()> {
 
 fn write_module(out: &mut impl Write, module: &ModuleInfo) -> io::Result<()> {
     let path = module.path.to_string_lossy();
-    let mark = if module.problem.is_none() {
-        "ok     "
-    } else {
-        "absent "
+    let mark = match (&module.problem, module.unmapped_code) {
+        (Some(_), _) => "absent ",
+        (None, Some(_)) => "MOVED  ",
+        (None, None) => "ok     ",
     };
     let what = module.problem.as_deref().unwrap_or("has debug information");
     writeln!(out, "  {mark} {}: {}", Visible(&path), Visible(what))?;
@@ -111,6 +111,13 @@ fn write_module(out: &mut impl Write, module: &ModuleInfo) -> io::Result<()> {
         writeln!(out, "          build id {id}")?;
     }
     write_search(out, module)?;
+    if let Some((unmapped, total)) = module.unmapped_code {
+        writeln!(
+            out,
+            "          no executable mapping of the file has {unmapped} of its {total} bytes of code any more: the \
+             program has moved them to memory of its own, or unmapped them; probes there see no hit"
+        )?;
+    }
     if module.replaced {
         writeln!(
             out,
@@ -193,6 +200,9 @@ struct ModuleLine<'r> {
     path: String,
     main: bool,
     replaced: bool,
+    /// Bytes of its code that no executable mapping of the file has; absent when all are mapped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unmapped_code: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     build_id: Option<&'r str>,
     debug_info: bool,
@@ -274,6 +284,7 @@ impl<'r> From<&'r ModuleInfo> for ModuleLine<'r> {
             path: module.path.to_string_lossy().into_owned(),
             main: module.main,
             replaced: module.replaced,
+            unmapped_code: module.unmapped_code.map(|(unmapped, _)| unmapped),
             build_id: module.build_id.as_deref(),
             debug_info: module.problem.is_none(),
             problem: module.problem.as_deref(),

@@ -27,6 +27,8 @@ const SYMBOL: usize = 24;
 /// Relocations that fill a word with a function's address and nothing else.
 const GLOB_DAT: u32 = 6;
 const JUMP_SLOT: u32 = 7;
+/// The relocation that fills a word with the address that code of the module chooses.
+const IRELATIVE: u32 = 37;
 /// Bytes of a stub before its jump.
 const BEFORE_JUMP: u64 = 16;
 /// Sections of stubs.
@@ -78,6 +80,31 @@ pub(super) fn calls_of(module: &Module, name: &[u8], most: usize) -> Option<Arc<
         let words = words_of(module, name);
         (!words.is_empty()).then(|| calls_through(module, &words, most).into())
     })
+}
+
+/// The words that hold the address of what has a name once the loader has found it; and, of a
+/// function of the module that chooses a variant, those with what it chose.
+pub(super) fn words_for(
+    module: &Module,
+    wanted: &[u8],
+    chooser: Option<LinkAddr>,
+) -> Vec<LinkAddr> {
+    let mut words = words_of(module, wanted);
+    let Some(chooser) = chooser else {
+        return words;
+    };
+    let tables = [".rela.plt", ".rela.dyn"].map(|name| module.loaded_section(name));
+    let relocations = tables
+        .into_iter()
+        .flatten()
+        .flat_map(|table| table.chunks_exact(RELOCATION));
+    let chosen = relocations.take(MAX_RELOCATIONS).filter_map(|relocation| {
+        let is_choice = number(relocation, 8)? as u32 == IRELATIVE;
+        let by = number(relocation, 16)?;
+        (is_choice && by == chooser.0).then_some(LinkAddr(number(relocation, 0)?))
+    });
+    words.extend(chosen.take(MAX_WORDS));
+    words
 }
 
 /// The function that a module defines for others under a name; `None` when it defines none, or

@@ -6,6 +6,7 @@
 
 use std::path::Path;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::Slice;
 use super::code::CodeCache;
@@ -18,10 +19,14 @@ use super::names::demangle;
 use super::object::{ObjectFile, Section, Segment};
 use super::split::SplitFiles;
 use super::symbols::{RawSymbol, Symbol, SymbolKind};
+use super::tail_calls::TailCallCache;
 use super::units::{
     Space, Unit, UnitId, UnitInfo, UnitRanges, read_unit, read_units, unit_offsets,
 };
 use crate::address::{Bias, FileOffset, LinkAddr, RunAddr};
+
+/// The next module's [`Module::number`].
+static NEXT_NUMBER: AtomicU64 = AtomicU64::new(0);
 
 /// Bytes of a page of memory.
 const PAGE: u64 = 4096;
@@ -44,6 +49,8 @@ pub struct Module {
     code: CodeCache,
     supplementary_units: OnceLock<Vec<u64>>,
     pub(super) dies: DieCache,
+    tail_calls: TailCallCache,
+    number: u64,
 }
 
 /// The thread-local block that a module adds to each thread.
@@ -108,7 +115,18 @@ impl Module {
             code: CodeCache::default(),
             supplementary_units: OnceLock::new(),
             dies: DieCache::default(),
+            tail_calls: TailCallCache::default(),
+            number: NEXT_NUMBER.fetch_add(1, Ordering::Relaxed),
         }
+    }
+
+    /// Tells it from every other module that was opened.
+    pub(super) const fn number(&self) -> u64 {
+        self.number
+    }
+
+    pub(super) const fn tail_calls_cache(&self) -> &TailCallCache {
+        &self.tail_calls
     }
 
     /// Its name in messages.

@@ -5,11 +5,16 @@
 //! each function on them shows all of its jumps. Of several ways, both ends that they have in common
 //! are certain, and no more.
 
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
 use super::calls::{direct_target_before, jumps_out};
 use super::imports::{defined_as, name_in_word, stub_at, word_before};
 use super::module::Module;
 use crate::address::LinkAddr;
 
+/// Frames whose answers are kept.
+const MAX_KNOWN: usize = 1 << 14;
 /// Functions that are looked through for one frame.
 const MAX_FUNCTIONS: usize = 64;
 /// Jumps of one way.
@@ -51,6 +56,35 @@ pub struct TailCall {
     pub jump: LinkAddr,
 }
 
+/// A frame's code and where it returns to, in the module that has the cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct TailCallKey {
+    /// [`Module::number`] of the frame's module.
+    callee: u64,
+    inside: LinkAddr,
+    returns_to: LinkAddr,
+}
+
+/// What was found for frames whose callers are in one module.
+#[derive(Debug, Default)]
+pub(super) struct TailCallCache(Mutex<HashMap<TailCallKey, Vec<TailCall>>>);
+
+impl TailCallCache {
+    fn get(&self, key: TailCallKey, look: impl FnOnce() -> Vec<TailCall>) -> Vec<TailCall> {
+        let known = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(calls) = known().get(&key) {
+            return calls.clone();
+        }
+        let calls = look();
+        let mut known = known();
+        if known.len() >= MAX_KNOWN {
+            known.clear();
+        }
+        known.insert(key, calls.clone());
+        calls
+    }
+}
+
 /// A function in one of the two modules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Node {
@@ -74,7 +108,14 @@ impl TailCallSearch<'_> {
     /// where the way is not certain.
     #[must_use]
     pub fn between(&self, inside: LinkAddr, returns_to: LinkAddr) -> Vec<TailCall> {
-        self.ways(inside, returns_to).unwrap_or_default()
+        // The same callers come again with each hit.
+        let key = TailCallKey {
+            callee: self.callee.number(),
+            inside,
+            returns_to,
+        };
+        let look = || self.ways(inside, returns_to).unwrap_or_default();
+        self.caller.tail_calls_cache().get(key, look)
     }
 
     fn ways(&self, inside: LinkAddr, returns_to: LinkAddr) -> Option<Vec<TailCall>> {

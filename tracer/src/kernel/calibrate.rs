@@ -106,6 +106,7 @@ fn attach(machine: &mut Machine, child: &Child, index: usize) -> Result<u32, Ker
         ops: Vec::new(),
         flags: COUNTS,
         address: None,
+        copies: Vec::new(),
         returns: false,
         alone: false,
     }];

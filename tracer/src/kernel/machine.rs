@@ -45,12 +45,35 @@ pub struct SiteRequest {
     pub ops: Vec<Op>,
     /// `NEEDS_…` of `tracer_common::control`.
     pub flags: u32,
-    /// Where it is in the process, as the ops think; a hit anywhere else is lost. `None`: anywhere.
+    /// Where it is in the process, as the ops think; a hit anywhere else is that of a copy, or lost.
+    /// `None`: anywhere.
     pub address: Option<RunAddr>,
+    /// What a hit runs in other copies of the file.
+    pub copies: Vec<SiteCopy>,
     /// At the entry of a function: a hit is each return of it, by the kernel's return trampoline.
     pub returns: bool,
     /// In the target alone, whatever becomes of what it forks.
     pub alone: bool,
+}
+
+/// A site in another copy of its file in the process.
+#[derive(Clone, Debug)]
+pub struct SiteCopy {
+    /// Where it is in the process.
+    pub address: RunAddr,
+    /// What a hit runs.
+    pub ops: Vec<Op>,
+    /// As [`SiteRequest::flags`].
+    pub flags: u32,
+}
+
+/// A plan in the kernel's maps.
+struct NewPlan<'p> {
+    ops: &'p [Op],
+    flags: u32,
+    adds_up: u32,
+    address: Option<RunAddr>,
+    next_copy: u32,
 }
 
 /// Room in the kernel's maps for one probe and its sites, not attached yet.
@@ -60,6 +83,8 @@ pub struct Reserved {
     pub slot: u32,
     /// The sites' attach cookies, in the order of the requests; records carry them.
     pub cookies: Vec<u32>,
+    /// Those of the sites' copies, site by site.
+    pub copies: Vec<u32>,
     ops: Vec<(u32, u32)>,
     /// It adds hits up by key.
     tallies: bool,
@@ -184,6 +209,7 @@ impl Machine {
         let mut reserved = Reserved {
             slot,
             cookies: Vec::new(),
+            copies: Vec::new(),
             ops: Vec::new(),
             tallies: sites
                 .iter()
@@ -205,7 +231,6 @@ impl Machine {
         sites: &[SiteRequest],
         reserved: &mut Reserved,
     ) -> Result<(), KernelError> {
-        let write = |what| move |source| KernelError::call(what, source);
         let slot = reserved.slot;
         self.reset_probe(slot)?;
         if reserved.times {
@@ -213,45 +238,82 @@ impl Machine {
         }
         self.set_control(slot, control)?;
         for site in sites {
-            let count = u32::try_from(site.ops.len()).unwrap_or(u32::MAX);
-            // A plan without ops sends an empty record; its site still needs one.
-            let room = count.max(1);
-            let first = self.op_room.take(room).ok_or_else(|| KernelError::Full {
-                what: "ops",
-                wanted: site.ops.len(),
-                free: self.op_room.left(),
-            })?;
-            reserved.ops.push((first, room));
-            let ops = if site.ops.is_empty() {
-                &[Op::default()][..]
-            } else {
-                &site.ops[..]
+            let mut next_copy = 0;
+            let first_copy = reserved.copies.len();
+            // From the last, since each names the next one.
+            for copy in site.copies.iter().rev() {
+                let plan = NewPlan {
+                    ops: &copy.ops,
+                    flags: copy.flags,
+                    adds_up: adds_up(&copy.ops, copy.flags),
+                    address: Some(copy.address),
+                    next_copy,
+                };
+                let cookie = self.write_site(&plan, reserved)?;
+                reserved.copies.push(cookie);
+                next_copy = cookie + 1;
+            }
+            let copies = reserved.copies.get_mut(first_copy..);
+            copies.unwrap_or_default().reverse();
+            let plan = NewPlan {
+                ops: &site.ops,
+                flags: site.flags,
+                adds_up: adds_up(&site.ops, site.flags),
+                address: site.address,
+                next_copy,
             };
-            bpf::update_array(self.loaded.ops.fd().as_fd(), first, ops)
-                .map_err(write("write ops to the kernel"))?;
-            let cookie = self.site_room.take(1).ok_or_else(|| KernelError::Full {
-                what: "sites",
-                wanted: sites.len(),
-                free: self.site_room.left(),
-            })?;
+            let cookie = self.write_site(&plan, reserved)?;
             reserved.cookies.push(cookie);
-            let flags = site.flags | super::features::site_flags(site.flags) | adds_up(site);
-            let (guard, passes_to) = guard::of(&site.ops);
-            let entry = SiteControl {
-                first_op: first,
-                op_count: room,
-                probe: slot,
-                flags,
-                guard,
-                fetches: fetch::of(site.ops.get(passes_to..).unwrap_or_default(), flags),
-                cookie,
-                reserved: 0,
-                address: site.address.map_or(0, |address| address.0),
-            };
-            bpf::update_array(self.loaded.sites.fd().as_fd(), cookie, &[entry])
-                .map_err(write("write a site to the kernel"))?;
         }
         Ok(())
+    }
+
+    /// Writes one plan into the maps; gives its site's cookie.
+    fn write_site(
+        &mut self,
+        plan: &NewPlan<'_>,
+        reserved: &mut Reserved,
+    ) -> Result<u32, KernelError> {
+        let write = |what| move |source| KernelError::call(what, source);
+        let full = |what, wanted, free| KernelError::Full { what, wanted, free };
+        let count = u32::try_from(plan.ops.len()).unwrap_or(u32::MAX);
+        // A plan without ops sends an empty record; its site still needs one.
+        let room = count.max(1);
+        let first = self
+            .op_room
+            .take(room)
+            .ok_or_else(|| full("ops", plan.ops.len(), self.op_room.left()))?;
+        reserved.ops.push((first, room));
+        let ops = if plan.ops.is_empty() {
+            &[Op::default()][..]
+        } else {
+            plan.ops
+        };
+        bpf::update_array(self.loaded.ops.fd().as_fd(), first, ops)
+            .map_err(write("write ops to the kernel"))?;
+        let cookie = self
+            .site_room
+            .take(1)
+            .ok_or_else(|| full("sites", 1, self.site_room.left()))?;
+        let flags = plan.flags | super::features::site_flags(plan.flags) | plan.adds_up;
+        let (guard, passes_to) = guard::of(plan.ops);
+        let entry = SiteControl {
+            first_op: first,
+            op_count: room,
+            probe: reserved.slot,
+            flags,
+            guard,
+            fetches: fetch::of(plan.ops.get(passes_to..).unwrap_or_default(), flags),
+            cookie,
+            next_copy: plan.next_copy,
+            address: plan.address.map_or(0, |address| address.0),
+        };
+        let written = bpf::update_array(self.loaded.sites.fd().as_fd(), cookie, &[entry]);
+        if let Err(source) = written {
+            self.site_room.give(cookie, 1);
+            return Err(KernelError::call("write a site to the kernel", source));
+        }
+        Ok(cookie)
     }
 
     fn reset_probe(&mut self, slot: u32) -> Result<(), KernelError> {
@@ -569,8 +631,9 @@ impl Machine {
             // What stays takes room, and is taken for nobody's.
             let _ = self.forget_begun(|key| key.probe == reserved.slot);
         }
-        if !reserved.tallies || self.forget_tallies(&reserved.cookies).is_ok() {
-            for &cookie in &reserved.cookies {
+        let cookies = [&reserved.cookies[..], &reserved.copies[..]].concat();
+        if !reserved.tallies || self.forget_tallies(&cookies).is_ok() {
+            for cookie in cookies {
                 self.site_room.give(cookie, 1);
             }
         }
@@ -631,12 +694,11 @@ fn keys<K>(entries: Vec<(K, u64)>, wanted: impl Fn(&K) -> bool) -> Vec<K> {
 }
 
 /// [`ADDS_UP`] for a plan that ends so, and has only ops that take no notice of the time.
-fn adds_up(site: &SiteRequest) -> u32 {
-    if site.flags & (BEGINS | FORGETS) != 0 {
+fn adds_up(ops: &[Op], flags: u32) -> u32 {
+    if flags & (BEGINS | FORGETS) != 0 {
         // What begins has its time from when all else has been done.
         return ADDS_UP;
     }
-    let ops = &site.ops;
     let ends_so = |op: &Op| matches!(op.code, COUNT | TALLY | TALLY_RECORD);
     let is_timeless = |op: &Op| op.code <= TALLY_RECORD;
     if ops.iter().any(ends_so) && ops.iter().all(is_timeless) {

@@ -56,6 +56,9 @@ pub struct ModuleInfo {
     pub main: bool,
     /// Another file, or none, is at its path by now.
     pub replaced: bool,
+    /// Bytes of its code that the process has not mapped to execute them, and of all its code; `None`:
+    /// all are mapped. Probes there see no hit.
+    pub unmapped_code: Option<(u64, u64)>,
     /// In hexadecimal; `None` when it has none.
     pub build_id: Option<String>,
     /// Why its source lines cannot be probed; `None`: they can.
@@ -299,6 +302,10 @@ fn module_info(module: &TargetModule) -> ModuleInfo {
         path: module.file.path.clone(),
         main: module.file.main,
         replaced: module.file.replaced,
+        unmapped_code: module
+            .mapped_code()
+            .filter(|code| code.mapped < code.total)
+            .map(|code| (code.total - code.mapped, code.total)),
         build_id: None,
         problem: None,
         looked: Vec::new(),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tracer_common::control::ProbeControl;
 
+use super::clock::monotonic_ns;
 use super::live::{Probe, Session};
 use super::modules::Modules;
 use super::placing::Placing;
@@ -18,6 +19,9 @@ use crate::plan::placement::{CodeMap, SiteKind, Unprobeable};
 /// What a dynamic linker calls when it has mapped or unmapped something, for debuggers to know:
 /// glibc and musl have it.
 const LINKER_CALLS: [&str; 2] = ["_dl_debug_state", "dl_debug_state"];
+
+/// Between two looks at the mappings of an executable, in ns.
+const OWN_TEXT_NS: u64 = 1_000_000_000;
 
 /// A probe whose module is not there.
 #[derive(Debug)]
@@ -118,17 +122,24 @@ impl Session {
             let probes = lock(&self.probes);
             probes.values().any(|probe| !probe.module.file.main)
         };
-        if lock(&self.waiting).is_empty() && !in_libraries() {
+        if lock(&self.waiting).is_empty() && !in_libraries() && !self.is_time_for_own_text() {
             return;
         }
         if self.look_again().is_none() {
             return;
         }
+        self.tell_moved();
         self.place_anew(|session, probe| session.has_moved(probe));
         let ids: Vec<ProbeId> = lock(&self.waiting).keys().copied().collect();
         for id in ids {
             self.start_waiting(id, Placed::First);
         }
+    }
+
+    /// Whether the executable's mappings are to be looked at: they hardly ever change.
+    fn is_time_for_own_text(&self) -> bool {
+        let age = monotonic_ns().saturating_sub(self.modules().looked_ns());
+        age >= OWN_TEXT_NS && !lock(&self.probes).is_empty()
     }
 
     /// Whether the module of a probe is not where its plan thinks.
@@ -140,8 +151,44 @@ impl Session {
             .iter()
             .find(|now| now.file.identity == identity);
         // A library that was unloaded has no hits; when it comes again it is looked at again.
-        let bias = now.and_then(|module| module.bias());
-        bias.is_some_and(|bias| Some(bias) != probe.module.bias())
+        let Some(now) = now.map(|module| module.biases()) else {
+            return false;
+        };
+        let known = probe.module.biases();
+        let is_there = known.iter().any(|bias| now.contains(bias));
+        let has_new = now.iter().any(|bias| !known.contains(bias));
+        !now.is_empty() && (!is_there || (probe.bound && has_new))
+    }
+
+    /// Tells of probes whose code the target has moved away, since no hit of theirs can come any more.
+    fn tell_moved(&self) {
+        let modules = self.modules();
+        for probe in lock(&self.probes).values_mut() {
+            let file = &probe.module.file;
+            let now = modules
+                .mapped()
+                .iter()
+                .find(|now| now.file.is_file_of(file));
+            let Some(now) = now.filter(|_| !probe.moved) else {
+                continue;
+            };
+            let gone = probe
+                .requests
+                .iter()
+                .filter(|site| !now.file.executes(site.offset));
+            let (gone, all) = (gone.count(), probe.requests.len());
+            if gone == 0 {
+                continue;
+            }
+            let note = format!(
+                "no executable mapping of `{}` has the code of {gone} of {all} sites any more: the program has \
+                 moved its text to memory of its own, or unmapped it, and hits there cannot be seen",
+                file.name
+            );
+            probe.moved = true;
+            self.warn(format!("{}: {note}", probe.status.name));
+            probe.status.notes.push(note);
+        }
     }
 
     /// Attaches a probe that waited, when its module is there.
@@ -345,6 +392,7 @@ fn linker_call(modules: &Modules) -> Option<SiteRequest> {
         ops: Vec::new(),
         flags: 0,
         address: None,
+        copies: Vec::new(),
         returns: false,
         // Every program that is started passes here.
         alone: true,

@@ -13,6 +13,7 @@ use tracer_common::control::{ENDS, ProbeControl};
 use super::aggregates::{Adding, aggregates};
 use super::budget::{self, Budget};
 use super::catalog::source_text;
+use super::copies::CopyPlan;
 use super::cost::known_trap_cost;
 use super::family::{self, Followed, Following};
 use super::following::Waiting;
@@ -30,15 +31,14 @@ use super::{
     AttachError, Control, Cost, LineInfo, Options, ProbeError, ProbeStatus, SourceFile,
     VariableInfo, reader,
 };
-use crate::address::LinkAddr;
 use crate::causes::chain;
 use crate::debuginfo::site::{Exit, Site};
 use crate::event::{Aggregate, Counters, Notice, Origin, PlacementId, ProbeId, Used};
-use crate::kernel::{LoadOptions, Machine, Reserved, SiteRequest, TrapCost};
+use crate::kernel::{LoadOptions, Machine, SiteCopy, SiteRequest, TrapCost};
 use crate::lang::ast::{Action, ProbeSpec, Template};
 use crate::lang::{SyntaxError, parse_probe};
 use crate::plan::placement::SiteKind;
-use crate::plan::{self, Key, Layout, PlanError};
+use crate::plan::{self, Key, Layout, Plan, PlanError};
 use crate::target::{ImageId, Process};
 
 /// Sites whose failure is named one by one.
@@ -84,9 +84,13 @@ pub(super) struct Probe {
     cookies: Vec<u32>,
     control: ProbeControl,
     /// Its sites, without their plans, to attach them again.
-    requests: Vec<SiteRequest>,
+    pub(super) requests: Vec<SiteRequest>,
     /// What the dearest of its instructions is for the kernel.
     pub(super) kind: SiteKind,
+    /// A plan of it knows where modules are.
+    pub(super) bound: bool,
+    /// It was told that the code of a site is not mapped any more.
+    pub(super) moved: bool,
 }
 
 impl std::fmt::Debug for Session {
@@ -357,22 +361,29 @@ impl Session {
         let mut kind = SiteKind::Nop5;
         let mut requests = Vec::with_capacity(sites.len());
         let mut entries = Vec::with_capacity(sites.len());
+        let (mut copies, mut bound) = (Vec::new(), false);
         let total = u32::try_from(sites.len()).unwrap_or(u32::MAX);
         for (number, ready) in (1..).zip(sites) {
-            let ReadySite { site, plan, place } = ready;
-            kind = dearer(kind, place.kind);
-            let mut request = request(&module, place.address, plan.ops, plan.flags)?;
-            if site.exit == Some(Exit::Trampoline) {
-                // A hit is where the function returns to.
-                (request.returns, request.address) = (true, None);
-            }
-            requests.push(request);
-            entries.push(NewSite {
-                origin: origin((id, placement), &name, &spec, &site, (number, total)),
-                site: (site.exit != Some(Exit::Trampoline)).then_some(site),
+            kind = dearer(kind, ready.place.kind);
+            bound |= ready.bound;
+            requests.push(request(&module, &ready)?);
+            let origin = Arc::new(origin(
+                (id, placement),
+                &name,
+                &spec,
+                &ready.site,
+                (number, total),
+            ));
+            let site = ready.site;
+            let is_elsewhere = site.exit == Some(Exit::Trampoline);
+            let entry = |plan: Plan| NewSite {
+                origin: Arc::clone(&origin),
+                site: (!is_elsewhere).then(|| site.clone()),
                 layout: plan.layout,
                 key: plan.key,
-            });
+            };
+            copies.extend(ready.copies.into_iter().map(|copy| entry(copy.plan)));
+            entries.push(entry(ready.plan));
         }
         if !self.process.is_alive() {
             return Err(ProbeError {
@@ -387,8 +398,10 @@ impl Session {
         let reserved = machine
             .reserve(&control, &requests)
             .map_err(ProbeError::kernel)?;
-        let (slot, cookies) = (reserved.slot, reserved.cookies.clone());
-        self.register(&reserved, entries, plan::stack_depth(&spec));
+        let slot = reserved.slot;
+        let cookies = [&reserved.cookies[..], &reserved.copies[..]].concat();
+        entries.extend(copies);
+        self.register(slot, &cookies, entries, plan::stack_depth(&spec));
         match machine.attach(self.process.pid(), reserved, &requests) {
             Ok(failed) => {
                 let mut refusals = not_attached(&module, &places, &failed);
@@ -434,6 +447,7 @@ impl Session {
         };
         for request in &mut requests {
             request.ops = Vec::new();
+            request.copies = Vec::new();
         }
         lock(&self.probes).insert(
             id,
@@ -447,20 +461,22 @@ impl Session {
                 kind,
                 module,
                 spec,
+                bound,
+                moved: false,
             },
         );
         Ok(status)
     }
 
     /// Tells the reader of sites before they can be hit.
-    fn register(&self, reserved: &Reserved, entries: Vec<NewSite>, depth: u32) {
+    fn register(&self, slot: u32, cookies: &[u32], entries: Vec<NewSite>, depth: u32) {
         let mut table = self.shared.sites_mut();
-        for (&cookie, site) in reserved.cookies.iter().zip(entries) {
+        for (&cookie, site) in cookies.iter().zip(entries) {
             table.set(
                 cookie,
                 Some(SiteEntry {
-                    slot: reserved.slot,
-                    origin: Arc::new(site.origin),
+                    slot,
+                    origin: site.origin,
                     layout: site.layout,
                     key: site.key,
                     depth,
@@ -690,30 +706,33 @@ fn estimated(timed_ns: u64, timed: u64, hits: u64) -> u64 {
     u64::try_from(all).unwrap_or(u64::MAX)
 }
 
-fn request(
-    module: &TargetModule,
-    place: LinkAddr,
-    ops: Vec<tracer_common::op::Op>,
-    flags: u32,
-) -> Result<SiteRequest, ProbeError> {
+/// What the kernel side is to do at a site.
+fn request(module: &TargetModule, ready: &ReadySite) -> Result<SiteRequest, ProbeError> {
     let debug = module.debug().map_err(ProbeError::new)?;
+    let place = ready.place.address;
     let offset = debug
         .file_offset(place)
         .ok_or_else(|| ProbeError::new(format!("{place} is in no segment of the file")))?;
+    let copy = |copy: &CopyPlan| SiteCopy {
+        address: copy.bias.run(place),
+        ops: copy.plan.ops.clone(),
+        flags: copy.plan.flags,
+    };
     Ok(SiteRequest {
         path: module.file.open_path.clone(),
         offset,
-        ops,
-        flags,
-        address: module.bias().map(|bias| bias.run(place)),
-        returns: false,
+        ops: ready.plan.ops.clone(),
+        flags: ready.plan.flags,
+        address: ready.bound.then(|| ready.bias.run(place)),
+        copies: ready.copies.iter().map(copy).collect(),
+        returns: ready.site.exit == Some(Exit::Trampoline),
         alone: false,
     })
 }
 
 /// What the reader needs of a site that is about to be.
 struct NewSite {
-    origin: Origin,
+    origin: Arc<Origin>,
     site: Option<Site>,
     layout: Layout,
     key: Option<Key>,

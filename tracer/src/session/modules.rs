@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::clock::monotonic_ns;
 use super::linker::Linker;
-use crate::address::{Bias, FileOffset, RunAddr};
+use crate::address::{Bias, FileOffset, LinkAddr, RunAddr};
 use crate::debuginfo::site::FileId;
 use crate::debuginfo::tls::TlsWord;
 use crate::debuginfo::{DebugInfoError, DebugOptions, Module as DebugModule, Neighbour};
@@ -40,6 +40,15 @@ impl TargetModule {
                 .map_err(Arc::new)
         };
         self.debug.get_or_init(open).as_ref()
+    }
+
+    /// Whether `address` is in the function that begins at `entry`.
+    pub(super) fn is_in_function(&self, address: LinkAddr, entry: LinkAddr) -> bool {
+        let code = self
+            .debug()
+            .ok()
+            .and_then(|debug| debug.function_code_at(address));
+        address == entry || code.is_some_and(|code| code.entry == entry)
     }
 
     /// What is known of its code.
@@ -87,15 +96,14 @@ impl TargetModule {
             .unwrap_or(false)
     }
 
-    /// Where its thread-local storage is in each thread, when that is certain.
+    /// Where the thread-local storage of the copy at `bias` is in each thread, when that is certain.
     ///
     /// The executable's block ends at the thread pointer, aligned as its segment wants it (the
     /// x86-64 ABI's variant II). Where a library's block is only the dynamic linker knows, which
     /// tells the library by a word of its data.
-    pub(super) fn tls(&self) -> Option<TlsBlock> {
+    pub(super) fn tls(&self, bias: Bias) -> Option<TlsBlock> {
         let debug = self.debug().ok()?;
         if !self.file.main {
-            let bias = self.bias()?;
             return Some(match debug.tls_word()? {
                 TlsWord::Module(word) => TlsBlock::Vector {
                     word: bias.run(word).0,
@@ -183,6 +191,8 @@ pub(super) struct Modules {
     /// When the last look began, in ns of `CLOCK_MONOTONIC`.
     looked_ns: AtomicU64,
     sources: Sources,
+    /// The process that has them; `None`: none has.
+    pid: Option<u32>,
 }
 
 impl Modules {
@@ -219,6 +229,7 @@ impl Modules {
             all,
             sources,
             looked_ns: looked_ns.into(),
+            pid: Some(process.pid()),
         })
     }
 
@@ -251,6 +262,7 @@ impl Modules {
             mapped: 1,
             looked_ns: monotonic_ns().into(),
             sources,
+            pid: None,
         }
     }
 
@@ -307,13 +319,23 @@ impl Modules {
             mapped,
             looked_ns: now.looked_ns,
             sources: now.sources,
+            pid: now.pid,
         })
+    }
+
+    /// The process that has them; `None`: none has.
+    pub(super) fn pid(&self) -> Option<u32> {
+        self.pid
+    }
+
+    /// Those that were mapped at the last look.
+    pub(super) fn mapped(&self) -> &[Arc<TargetModule>] {
+        self.all.get(..self.mapped).unwrap_or_default()
     }
 
     /// Whether it was mapped at the last look.
     fn is_mapped(&self, module: &Arc<TargetModule>) -> bool {
-        let mut mapped = self.all.iter().take(self.mapped);
-        mapped.any(|one| Arc::ptr_eq(one, module))
+        self.mapped().iter().any(|one| Arc::ptr_eq(one, module))
     }
 
     /// All of them.

@@ -9,13 +9,14 @@ use tracer_common::control::ProbeControl;
 
 use super::catalog::missing_split;
 use super::clock::monotonic_ns;
+use super::copies::{CopyPlan, is_bound, others};
 use super::modules::{Modules, TargetModule};
 use super::placing::{Placing, emulates_nops};
 use super::refused::Refusal;
 use super::resolve::{Resolved, resolve};
 use super::timing::{Role, Timed, TimedSite, resolve_timed};
-use super::{Forks, Options, ProbeError};
-use crate::address::LinkAddr;
+use super::{Forks, Options, ProbeError, variants};
+use crate::address::{Bias, LinkAddr};
 use crate::debuginfo::place::{Place, Source};
 use crate::debuginfo::site::{Exit, Site};
 use crate::debuginfo::variable::{Variable, VariableKind};
@@ -48,6 +49,12 @@ pub(super) struct ReadySite {
     pub(super) plan: Plan,
     /// The instruction that is probed.
     pub(super) place: Placed,
+    /// Run address minus link address of the copy of the file that the plan is for.
+    pub(super) bias: Bias,
+    /// The plan is for that copy alone, since it knows where modules are.
+    pub(super) bound: bool,
+    /// The plans for the file's other copies.
+    pub(super) copies: Vec<CopyPlan>,
 }
 
 /// What probes are prepared with.
@@ -61,7 +68,16 @@ pub(super) struct Setting<'s> {
     pub(super) options: &'s Options,
 }
 
+/// One copy of a module in the process.
+#[derive(Clone, Copy)]
+struct ModuleCopy<'m> {
+    module: &'m TargetModule,
+    /// Run address minus link address.
+    bias: Bias,
+}
+
 /// Where a probe is.
+#[derive(Clone)]
 pub(super) enum Located {
     /// The same happens at each of its sites.
     Alike(Resolved),
@@ -70,6 +86,47 @@ pub(super) enum Located {
 }
 
 impl Located {
+    /// The module that has its sites.
+    pub(super) fn module(&self) -> &Arc<TargetModule> {
+        match self {
+            Self::Alike(Resolved { module, .. }) | Self::Timed(Timed { module, .. }) => module,
+        }
+    }
+
+    /// Adds something that the user should know.
+    pub(super) fn note(&mut self, note: String) {
+        match self {
+            Self::Alike(Resolved { notes, .. }) | Self::Timed(Timed { notes, .. }) => {
+                notes.push(note);
+            }
+        }
+    }
+
+    /// Whether a site is in the function that begins at `entry`.
+    pub(super) fn has_function(&self, entry: LinkAddr) -> bool {
+        let (module, addresses) = self.addresses();
+        addresses
+            .iter()
+            .any(|&address| module.is_in_function(address, entry))
+    }
+
+    /// Leaves out what is not in the function that begins at `entry`. False, and nothing left out, when
+    /// all would be.
+    pub(super) fn keep_function(&mut self, entry: LinkAddr) -> bool {
+        if !self.has_function(entry) {
+            return false;
+        }
+        match self {
+            Self::Alike(Resolved { module, sites, .. }) => {
+                sites.retain(|site| module.is_in_function(site.address, entry));
+            }
+            Self::Timed(Timed { module, sites, .. }) => {
+                sites.retain(|timed| module.is_in_function(timed.site.address, entry));
+            }
+        }
+        true
+    }
+
     /// Its module, and the addresses of its sites in it.
     pub(super) fn addresses(&self) -> (&TargetModule, Vec<LinkAddr>) {
         match self {
@@ -89,11 +146,13 @@ impl Located {
 /// # Errors
 /// Nothing, or more than one thing, fits what was typed.
 pub(super) fn locate(modules: &Modules, spec: &ProbeSpec) -> Result<Located, ProbeError> {
-    if spec.action == Action::Time {
-        resolve_timed(modules, spec).map(Located::Timed)
-    } else {
-        resolve(modules, &spec.location).map(Located::Alike)
-    }
+    variants::located(modules, spec, &|spec| {
+        if spec.action == Action::Time {
+            resolve_timed(modules, spec).map(Located::Timed)
+        } else {
+            resolve(modules, &spec.location).map(Located::Alike)
+        }
+    })
 }
 
 /// Compiles a probe for each of its sites and finds their places.
@@ -121,19 +180,13 @@ pub(super) fn prepare(
     };
     let own: Vec<LinkAddr> = sites.iter().map(|site| site.address).collect();
     let compile = |site: &Site, elsewhere: Option<&[Variable]>| -> Compiled {
-        let failed = |error: PlanError| (which(site), error);
-        let plan = match elsewhere {
-            None => at_site(spec, &module, site, setting, &[], plan::compile),
-            Some(names) => at_site(spec, &module, site, setting, names, plan::compile_beside),
+        let module = &module;
+        let copy = |bias| ModuleCopy { module, bias };
+        let make = |bias| match elsewhere {
+            None => at_site(spec, copy(bias), site, setting, &[], plan::compile),
+            Some(names) => at_site(spec, copy(bias), site, setting, names, plan::compile_beside),
         };
-        placed(
-            &module,
-            site.clone(),
-            plan.map_err(failed)?,
-            setting.placing,
-            &own,
-        )
-        .map_err(failed)
+        ready(module, site, setting, &own, &make).map_err(|error| (which(site), error))
     };
     let mut compiled: Vec<Compiled> = sites.par_iter().map(|site| compile(site, None)).collect();
     if compiled.iter().any(Result::is_ok) {
@@ -205,23 +258,32 @@ fn prepare_timed(
     let own: Vec<LinkAddr> = sites.iter().map(|timed| timed.site.address).collect();
     let returns = sites.iter().find(|timed| timed.site.exit.is_some());
     let returns = match returns {
-        Some(timed) => at_site(spec, &module, &timed.site, setting, &[], |input| {
-            Ok(input.returned)
-        })?,
+        Some(timed) => {
+            let copy = ModuleCopy {
+                module: &module,
+                bias: module.bias().unwrap_or_default(),
+            };
+            at_site(spec, copy, &timed.site, setting, &[], |input| {
+                Ok(input.returned)
+            })?
+        }
         None => None,
     };
     let compiled: Vec<Result<ReadySite, PlanError>> = sites
         .into_par_iter()
         .map(|TimedSite { site, role }| {
-            let plan = at_site(spec, &module, &site, setting, &[], |input| match &role {
+            let plan = |input: &PlanInput<'_>| match &role {
                 Role::Begin { moment, passes } => {
                     plan::timing::begin(input, moment, *passes, returns)
                 }
                 Role::End { moment } => plan::timing::end(input, moment),
                 Role::Guard { moment, of_call } => plan::timing::forget(input, moment, *of_call),
                 Role::Turn { condition } => Ok(plan::timing::turn(input, *condition)),
-            })?;
-            placed(&module, site, plan, setting.placing, &own)
+            };
+            let module = &module;
+            let copy = |bias| ModuleCopy { module, bias };
+            let make = |bias| at_site(spec, copy(bias), &site, setting, &[], plan);
+            ready(module, &site, setting, &own, &make)
         })
         .collect();
     // One that is left out would leave ends without a beginning, or take the wrong one for it.
@@ -235,21 +297,73 @@ fn prepare_timed(
     gather(spec, module, compiled.collect(), notes)
 }
 
-/// A site with the place that it is put at.
-fn placed(
+/// A site with its plans and the place that it is put at; `make` makes the plan for one copy of the
+/// file.
+fn ready(
     module: &TargetModule,
-    site: Site,
-    plan: Plan,
-    placing: &Placing,
+    site: &Site,
+    setting: Setting<'_>,
     own: &[LinkAddr],
+    make: &dyn Fn(Bias) -> Result<Plan, PlanError>,
 ) -> Result<ReadySite, PlanError> {
-    let bias = module.bias().unwrap_or_default();
-    let place = match site.exit {
-        Some(Exit::Trampoline) => trampoline(module, site.address, placing),
-        _ => placing.place(module, bias, site.address, &plan, own),
+    let refused = |refusal: Refusal| refusal.at(module, site);
+    let copies = module.copies_with(site.address).map_err(failed)?;
+    let bias = copies.first().copied().unwrap_or_default();
+    let mut plan = make(bias)?;
+    let bound = is_bound(&plan, setting.modules);
+    if site.exit == Some(Exit::Trampoline) {
+        if bound && copies.len() > 1 {
+            let name = &module.file.name;
+            return Err(failed(format!(
+                "`{name}` is mapped {} times, and a return by trampoline does not tell which copy it is of",
+                copies.len()
+            )));
+        }
+        return Ok(ReadySite {
+            place: trampoline(module, site.address, setting.placing).map_err(refused)?,
+            site: site.clone(),
+            plan,
+            bias,
+            // A hit is where the function returns to.
+            bound: false,
+            copies: Vec::new(),
+        });
+    }
+    let (others, note) = match bound {
+        true => others(&copies),
+        false => (&[][..], None),
     };
-    let place = place.map_err(|refusal| refusal.at(module, &site))?;
-    Ok(ReadySite { site, plan, place })
+    plan.notes.extend(note);
+    let place = |plan: &Plan, bias| {
+        let placing = setting.placing;
+        placing
+            .place(module, bias, site.address, plan, own)
+            .map_err(refused)
+    };
+    let placed = place(&plan, bias)?;
+    let mut plans = Vec::new();
+    for &bias in others {
+        let plan = make(bias)?;
+        if place(&plan, bias)?.address != placed.address {
+            return Err(failed(format!(
+                "the copies of `{}` want different instructions; `--site first` has one for all",
+                module.file.name
+            )));
+        }
+        plans.push(CopyPlan { bias, plan });
+    }
+    if placed.address != site.address {
+        // It may lie in another mapping than the site.
+        module.copies_with(placed.address).map_err(failed)?;
+    }
+    Ok(ReadySite {
+        site: site.clone(),
+        plan,
+        place: placed,
+        bias,
+        bound,
+        copies: plans,
+    })
 }
 
 /// The entry of a function whose returns are seen by a trampoline: the kernel waits for it nowhere else.
@@ -369,19 +483,13 @@ fn failed(message: String) -> PlanError {
 /// value there.
 fn at_site<T>(
     spec: &ProbeSpec,
-    module: &TargetModule,
+    ModuleCopy { module, bias }: ModuleCopy<'_>,
     site: &Site,
     setting: Setting<'_>,
     elsewhere: &[Variable],
     compile: impl FnOnce(&PlanInput<'_>) -> Result<T, PlanError>,
 ) -> Result<T, PlanError> {
     let debug = module.debug().map_err(|error| failed(error.to_string()))?;
-    let bias = module.bias().ok_or_else(|| {
-        failed(format!(
-            "`{}` is not mapped with code any more",
-            module.file.path.display()
-        ))
-    })?;
     let options = setting.options;
     let neighbours = || setting.modules.neighbours(module);
     let mut variables = match site.bare {
@@ -420,7 +528,7 @@ fn at_site<T>(
         language: debug.language_at(site),
         bias,
         neighbours: &neighbours,
-        tls: module.tls(),
+        tls: module.tls(bias),
         variables: &variables,
         statics: &|path| debug.static_variable(path).into_iter().next(),
         types: &|name| debug.types_named(name, Some(site.address)),

@@ -15,6 +15,7 @@ use crate::lang::ast::{Location, LocationKind};
 const MAX_CANDIDATES: usize = 8;
 
 /// Sites of a location, all in one module.
+#[derive(Clone)]
 pub(super) struct Resolved {
     /// The module that has them.
     pub(super) module: Arc<TargetModule>,

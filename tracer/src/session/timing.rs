@@ -42,6 +42,7 @@ pub(super) struct TimedSite {
 
 /// The sites of a probe that times: ends first, and branches to an entry before that, so that none is
 /// missed once the beginnings are attached.
+#[derive(Clone)]
 pub(super) struct Timed {
     /// The module that has them.
     pub(super) module: Arc<TargetModule>,

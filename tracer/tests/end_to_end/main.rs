@@ -26,6 +26,7 @@ mod libcxx;
 mod lifetime;
 mod linkers;
 mod load;
+mod module_copies;
 mod moved_lines;
 mod numbers;
 mod places;

@@ -129,6 +129,7 @@ fn cost(rig: &mut Rig, ops: &[Op], flags: u32, enabled: u32) -> f64 {
         ops: ops.to_vec(),
         flags,
         address: None,
+        copies: Vec::new(),
         returns: false,
         alone: false,
     }];

@@ -171,6 +171,7 @@ pub(crate) fn requests(sites: &[(FileOffset, Vec<Op>)]) -> Vec<SiteRequest> {
         ops: ops.clone(),
         flags: 0,
         address: None,
+        copies: Vec::new(),
         returns: false,
         alone: false,
     };
