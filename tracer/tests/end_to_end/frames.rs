@@ -26,7 +26,7 @@ fn line(mark: &str) -> u64 {
 /// A probe at the leaf, with all frames.
 fn at_leaf(condition: &str) -> String {
     format!(
-        r#"log {SOURCE}:{} "{{number}}" {condition} depth 40"#,
+        r#"log {SOURCE}:{} "{{number}}" {condition} depth 40 rate 20/s"#,
         line("leaf")
     )
 }

@@ -222,7 +222,7 @@ fn name_of_several_variants_is_the_one_that_the_loader_chose() {
     let probes = [
         r#"log work "{number}""#,
         "count sum",
-        "count libc.so.6!strlen",
+        "count libc.so.6!memcmp",
         r#"log work%return "{$return}""#,
     ];
     let tracer = Tracer::json(program.pid(), &probes);
@@ -235,7 +235,7 @@ fn name_of_several_variants_is_the_one_that_the_loader_chose() {
     finished.assert_code(0);
     finished.assert_says(&[
         "the loader has chosen `fast` for `work` of variants",
-        "for `strlen` of libc.so.6",
+        "for `memcmp` of libc.so.6",
     ]);
     let hits = |probe: &str| {
         let summary = finished.summary(probe);
