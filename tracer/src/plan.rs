@@ -323,13 +323,13 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// `name = value, …` of everything in scope but statics.
+    /// `name = value, …` of everything in scope; of statics, those of the function.
     fn all_variables(&mut self) {
         let scope = self.scope;
         let shown = scope
             .variables
             .iter()
-            .filter(|variable| variable.kind != VariableKind::Static && !variable.name.is_empty());
+            .filter(|variable| variable.kind != VariableKind::Lost && !variable.name.is_empty());
         for (index, variable) in shown.enumerate() {
             let name = match variable.shadow {
                 0 | 1 => variable.name.clone(),

@@ -22,6 +22,8 @@ pub enum Unavailable {
     NotCaptured,
     /// In a caller's frame: in a register that was not kept over the call.
     NotKept,
+    /// A local of a coroutine (`async`) that is on the stack alone, and has been waited since.
+    NotKeptAwaiting,
     /// The record had no room for it.
     NoRoom,
     /// The hit ran out of steps before it got there.
@@ -38,6 +40,11 @@ pub enum Unavailable {
     BadDebugInfo(String),
     /// Its name is one that no output gets the values of.
     Redacted,
+    /// The optimiser removed the block of another variable of this name, declared on the line, and
+    /// it is not known whether that one is meant here.
+    Unclear(String, u64),
+    /// Several variables have the name, and none of them is nearer than the others; which.
+    Several(String),
     /// The bytes are no valid value of the type (a `bool` of 7, an unknown discriminant).
     Invalid(String),
 }
@@ -55,12 +62,18 @@ impl fmt::Display for Unavailable {
             Self::Unread => f.write_str("the page is not in memory, or not mapped"),
             Self::NotCaptured => f.write_str("not in the captured stack"),
             Self::NotKept => f.write_str("in a register that was not kept over the call"),
+            Self::NotKeptAwaiting => f.write_str("not kept across the await"),
             Self::NoRoom => f.write_str("record full"),
             Self::Steps => f.write_str("step limit of the hit reached"),
             Self::Null => f.write_str("null pointer"),
             Self::Untouched => f.write_str("not used by this thread yet"),
             Self::Redacted => f.write_str("redacted"),
             Self::Depth => f.write_str("deeper than the depth limit"),
+            Self::Unclear(name, line) => write!(
+                f,
+                "not clear which: the block of the `{name}` of line {line} was optimised away"
+            ),
+            Self::Several(which) => write!(f, "not clear which: {which}"),
             Self::Unsupported(what) => write!(f, "not supported: {what}"),
             Self::BadDebugInfo(what) => write!(f, "bad debug information: {what}"),
             Self::Invalid(what) => write!(f, "invalid value: {what}"),

@@ -167,7 +167,7 @@ fn look_into(program: &Program) -> Result<Vec<Found>> {
     Ok(found)
 }
 
-/// The statics that sites are asked for: those in scope there, which `log` leaves out.
+/// The statics that sites are asked for by name: those in scope there, of which `log` lists the function's own.
 fn statics(theirs: &BTreeMap<usize, Value>) -> BTreeMap<usize, Vec<String>> {
     let mut asked = BTreeSet::new();
     let mut statics: BTreeMap<usize, Vec<String>> = BTreeMap::new();

@@ -217,6 +217,7 @@ impl Bare {
                 column: 0,
             },
             function: self.name.clone(),
+            code_of: None,
             outside: 0,
             inlined_into: Vec::new(),
             exit,

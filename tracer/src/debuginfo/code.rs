@@ -28,6 +28,9 @@ const MAX_DEPTH: usize = 1024;
 /// Ranges of one unit's DIEs, together.
 const MAX_UNIT_RANGES: usize = 4 << 20;
 
+/// Functions without an address that are kept of one unit.
+const MAX_DEAD: usize = 1 << 16;
+
 /// Bytes of a name that are kept. C++ templates write long ones.
 const MAX_NAME_BYTES: usize = 4096;
 
@@ -105,8 +108,17 @@ pub(super) struct UnitCode {
     paths: Vec<PathPart>,
     named: HashMap<u64, Named>,
     pub(super) scopes: Vec<Scope>,
+    /// Functions whose code is gone: nobody called them, or a linker folded them into others.
+    dead: Vec<Dead>,
     /// Ranges of the outermost scopes, sorted.
     functions: Vec<(u64, u64, u32)>,
+}
+
+/// A function without an address, with the bytes of its code.
+#[derive(Clone, Copy, Debug)]
+struct Dead {
+    die: u64,
+    size: u64,
 }
 
 /// Units that were asked for last.
@@ -195,6 +207,7 @@ impl UnitCode {
                 }],
                 named: HashMap::new(),
                 scopes: Vec::new(),
+                dead: Vec::new(),
                 functions: Vec::new(),
             },
         };
@@ -205,24 +218,32 @@ impl UnitCode {
         code
     }
 
-    /// The innermost scope around `address`.
-    pub(super) fn innermost(&self, address: LinkAddr) -> Option<u32> {
+    /// The functions with code at `address`: several where a linker folded them into one.
+    pub(super) fn functions_at(&self, address: LinkAddr) -> impl Iterator<Item = u32> {
         let address = address.0;
         let end = self
             .functions
             .partition_point(|(begin, ..)| *begin <= address);
-        let mut scope = self
-            .functions
-            .get(end.saturating_sub(32)..end)?
-            .iter()
-            .rev()
-            .find(|(_, end, _)| address < *end)
-            .map(|(.., scope)| *scope)?;
+        let near = self.functions.get(end.saturating_sub(32)..end);
+        let near = near.unwrap_or_default().iter().rev();
+        near.filter(move |(_, end, _)| address < *end)
+            .map(|(.., scope)| *scope)
+    }
+
+    /// The innermost scope around `address`.
+    pub(super) fn innermost(&self, address: LinkAddr) -> Option<u32> {
+        let function = self.functions_at(address).next()?;
+        self.innermost_in(function, address)
+    }
+
+    /// The innermost scope around `address` in a function that has code there.
+    pub(super) fn innermost_in(&self, function: u32, address: LinkAddr) -> Option<u32> {
+        let mut scope = function;
         loop {
             let mut child = self.scope(scope)?.first_child;
             while let Some(index) = child {
                 let candidate = self.scope(index)?;
-                if candidate.contains(address) {
+                if candidate.contains(address.0) {
                     break;
                 }
                 child = candidate.next_sibling;
@@ -232,6 +253,30 @@ impl UnitCode {
                 None => return Some(scope),
             }
         }
+    }
+
+    /// The functions without an address whose code has as many bytes as that of a scope.
+    pub(super) fn dead_like(&self, scope: &Scope) -> impl Iterator<Item = u64> {
+        let size = match &*scope.ranges {
+            [(begin, end)] => end.saturating_sub(*begin),
+            _ => 0,
+        };
+        let dead = self.dead.iter().filter(move |dead| dead.size == size);
+        dead.map(|dead| dead.die)
+    }
+
+    /// Where the function whose entry is at `die` is declared, as far as this unit says it.
+    pub(super) fn declared(&self, die: u64) -> Option<(&Arc<PathBuf>, u64)> {
+        let mut next = Some(die);
+        for _ in 0..8 {
+            let named = self.named.get(&next?)?;
+            if named.line != 0 {
+                let file = self.files.get(usize::try_from(named.file).ok()?)?;
+                return Some((file, named.line));
+            }
+            next = named.link;
+        }
+        None
     }
 
     pub(super) fn scope(&self, index: u32) -> Option<&Scope> {
@@ -494,11 +539,16 @@ impl<'a> Walk<'_, 'a> {
                 line: number(entry, gimli::DW_AT_decl_line),
             },
         );
-        Level {
-            // A function inside of another one has nothing of its code.
-            scope: self.add_scope(entry, ScopeKind::Function, None),
-            path,
+        // A function inside of another one has nothing of its code.
+        let scope = self.add_scope(entry, ScopeKind::Function, None);
+        if scope.is_none()
+            && let Some(AttributeValue::Udata(size @ 1..)) = entry.attr_value(gimli::DW_AT_high_pc)
+            && self.code.dead.len() < MAX_DEAD
+        {
+            let die = self.unit.die_offset(entry.offset);
+            self.code.dead.push(Dead { die, size });
         }
+        Level { scope, path }
     }
 
     fn link(&self, entry: &Entry<'a>) -> Option<u64> {

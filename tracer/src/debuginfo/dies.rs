@@ -206,6 +206,8 @@ pub(super) struct Dies<'a> {
     units: RefCell<HashMap<(SectionKey, u64), Rc<UnitAt<'a>>>>,
     /// Items of lists that may still be looked at.
     budget: Cell<u64>,
+    /// Whether code at address 0 counts: that of a function that a linker folded into another one.
+    pub(super) takes_dead: Cell<bool>,
     /// Parts that the name being put together may still have.
     pub(super) name_parts: Cell<u32>,
 }
@@ -223,6 +225,7 @@ impl<'a> Dies<'a> {
             cache: &module.dies,
             units: RefCell::default(),
             budget: Cell::new(MAX_ITEMS),
+            takes_dead: Cell::new(false),
             name_parts: Cell::new(0),
         }
     }
@@ -529,13 +532,14 @@ impl<'a> Dies<'a> {
     pub(super) fn ranges(&self, die: &Die<'a>) -> Option<Vec<(u64, u64)>> {
         let dwarf = self.dwarf_of(die)?;
         let mut budget = self.budget.get();
-        let found = entry_ranges(&dwarf, &die.unit.unit, &die.entry, &mut budget);
+        let dead = self.takes_dead.get();
+        let found = entry_ranges(&dwarf, &die.unit.unit, &die.entry, (&mut budget, dead));
         self.budget.set(budget);
         found
     }
 }
 
-/// Code ranges of an entry, the dead ones (at 0) left out; `None` when it has
+/// Code ranges of an entry, the dead ones (at 0) left out unless they are wanted; `None` when it has
 /// no such attributes.
 ///
 /// Takes one from `budget` for each and stops at zero: many entries of a
@@ -544,7 +548,7 @@ pub(super) fn entry_ranges<'a>(
     dwarf: &gimli::Dwarf<Slice<'a>>,
     unit: &gimli::Unit<Slice<'a>>,
     entry: &Entry<'a>,
-    budget: &mut u64,
+    (budget, dead): (&mut u64, bool),
 ) -> Option<Vec<(u64, u64)>> {
     let mut found = Vec::new();
     if let Some(value) = entry.attr_value(gimli::DW_AT_ranges) {
@@ -553,7 +557,7 @@ pub(super) fn entry_ranges<'a>(
             && let Ok(Some(range)) = list.next()
         {
             *budget -= 1;
-            if range.begin != 0 && range.begin < range.end {
+            if (dead || range.begin != 0) && range.begin < range.end {
                 found.push((range.begin, range.end));
             }
         }
@@ -566,7 +570,7 @@ pub(super) fn entry_ranges<'a>(
         Some(size) => low.checked_add(size)?,
         None => address(high)?,
     };
-    if low != 0 && low < end && *budget > 0 {
+    if (dead || low != 0) && low < end && *budget > 0 {
         *budget -= 1;
         found.push((low, end));
     }

@@ -24,6 +24,9 @@ use crate::address::LinkAddr;
 /// Near names that are tried whether they are functions.
 const MAX_CANDIDATES: usize = 12;
 
+/// Symbols of one function that are looked at for others that were folded into it.
+const MAX_FOLDED: usize = 16;
+
 /// Why a location has no site.
 #[derive(Debug, thiserror::Error)]
 pub enum SiteError {
@@ -249,7 +252,9 @@ impl Module {
             .functions_called(pattern)
             .iter()
             .flat_map(|(concerned, found)| {
+                let wanted = NamePattern::new(pattern);
                 let starts = concerned.starts_of(self, found).into_iter();
+                let starts = starts.map(move |start| concerned.named(self, start, &wanted));
                 starts.filter_map(|start| concerned.site(self, start))
             })
             .collect();
@@ -462,6 +467,61 @@ impl Module {
         named.map(|symbol| symbol.address).collect()
     }
 
+    /// Other functions that have the code of a site's: a linker folded them into one, so that their
+    /// hits are told apart by nothing.
+    #[must_use]
+    pub fn folded_with(&self, site: &Site) -> Vec<String> {
+        let outermost = site.inlined_into.last();
+        let own = outermost.map_or(&site.function, |outer| &outer.function);
+        let Some(code) = self.function_code_at(site.address) else {
+            return Vec::new();
+        };
+        let names = self.function_names_at(code.entry);
+        if names.len() < 2 {
+            return Vec::new();
+        }
+        let mut found = BTreeSet::new();
+        for name in &names {
+            let wanted = NamePattern::new(name);
+            let filter = NameFilter::new(self, wanted.last());
+            for id in self.unit_ids() {
+                if !filter.passes(self, id) {
+                    continue;
+                }
+                let Some((concerned, functions)) = self.functions_named(id, &wanted) else {
+                    continue;
+                };
+                let scopes = functions.iter().filter_map(|at| concerned.code.scope(*at));
+                let folded = scopes.filter(|scope| {
+                    scope.kind == ScopeKind::Function && scope.entry == code.entry.0
+                });
+                let names = folded.map(|scope| function_name(self, &concerned.code, scope.origin));
+                found.extend(names.map(|name| name.name.to_string()));
+            }
+        }
+        if let Some(concerned) = self.unit_at(site.address).and_then(|id| self.concerned(id)) {
+            let twins = concerned.twins(self, code.entry).into_iter();
+            let name = |die| function_name(self, &concerned.code, die).name.to_string();
+            found.extend(twins.map(name));
+            let live = concerned.code.functions_at(code.entry);
+            let live = live.filter_map(|index| concerned.code.scope(index));
+            found.extend(live.map(|scope| name(scope.origin)));
+        }
+        found.remove(own);
+        found.into_iter().collect()
+    }
+
+    /// The names of functions that symbols at an address have, without parameters.
+    pub(super) fn function_names_at(&self, address: LinkAddr) -> BTreeSet<String> {
+        let symbols = self
+            .symbols()
+            .filter(|symbol| symbol.kind == SymbolKind::Function && symbol.address == address);
+        let names = symbols.take(MAX_FOLDED).map(|symbol| demangle(symbol.name));
+        names
+            .map(|name| without_parameters(&name).to_owned())
+            .collect()
+    }
+
     /// The functions that begin there.
     fn functions_at(&self, entries: &BTreeSet<LinkAddr>) -> Vec<(Concerned, Vec<u32>)> {
         let units: BTreeSet<UnitId> = entries
@@ -479,4 +539,17 @@ impl Module {
         };
         units.into_iter().filter_map(functions).collect()
     }
+}
+
+/// `ns::f` of `ns::f(int, char)`.
+fn without_parameters(name: &str) -> &str {
+    let opens = name.match_indices('(').map(|(at, _)| at);
+    let mut parameters = opens.filter(|at| {
+        let before = name.get(..*at).unwrap_or_default();
+        !before.is_empty() && !before.ends_with("::") && !before.ends_with("operator")
+    });
+    parameters
+        .next()
+        .and_then(|at| name.get(..at))
+        .unwrap_or(name)
 }

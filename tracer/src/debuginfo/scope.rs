@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use super::die_cache::{Blocks, Inside};
 use super::dies::{Die, DieId, Dies, UnitAt};
+use super::lost::{Doubtful, add_lost};
 use super::unit_index::index_of;
 
 /// Blocks and inlined copies that one address may be in.
@@ -21,11 +22,17 @@ pub(super) struct Frame<'a> {
     pub(super) function: Die<'a>,
     /// Blocks around the address, outermost first; the first is the function itself.
     pub(super) blocks: Vec<Block<'a>>,
+    /// Blocks without a single address in the innermost of them.
+    pub(super) empty: Vec<DieId>,
+    /// Variables of blocks that are gone, of which nobody knows whether they are in force.
+    pub(super) doubtful: Vec<Doubtful<'a>>,
 }
 
 /// The variables that one block declares, in the source's order.
 #[derive(Default)]
 pub(super) struct Block<'a> {
+    /// Its own entry; `None`: the copy has none.
+    pub(super) die: Option<DieId>,
     /// `DW_TAG_formal_parameter` and `DW_TAG_variable`.
     pub(super) variables: Vec<Declared<'a>>,
 }
@@ -39,13 +46,23 @@ pub(super) struct Declared<'a> {
 }
 
 /// The frames at `address` in a unit: inlined copies innermost first, then the
-/// function with code of its own. Empty when no function is there.
-pub(super) fn frames<'a>(dies: &Dies<'a>, unit: &Rc<UnitAt<'a>>, address: u64) -> Vec<Frame<'a>> {
-    let index = index_of(dies, unit);
-    let Some(offset) = index.function(address) else {
-        return Vec::new();
+/// function with code of its own. Empty when no function is there. Of functions that a linker
+/// folded into one, `meant` is the one that is asked about.
+pub(super) fn frames<'a>(
+    dies: &Dies<'a>,
+    unit: &Rc<UnitAt<'a>>,
+    address: u64,
+    meant: Option<DieId>,
+) -> Vec<Frame<'a>> {
+    let contains = |die: &Die<'a>| {
+        let ranges = dies.ranges(die).unwrap_or_default();
+        let mut ranges = ranges.iter();
+        ranges.any(|(begin, end)| (*begin..*end).contains(&address))
     };
-    let Some(function) = dies.die(unit.id(offset)) else {
+    let meant = meant.and_then(|id| dies.die(id)).filter(contains);
+    let found = || index_of(dies, unit).function(address);
+    let function = meant.or_else(|| dies.die(unit.id(found()?)));
+    let Some(function) = function else {
         return Vec::new();
     };
     let mut walk = Walk {
@@ -58,7 +75,9 @@ pub(super) fn frames<'a>(dies: &Dies<'a>, unit: &Rc<UnitAt<'a>>, address: u64) -
     walk.block(&function, 0);
     let mut frames = walk.frames;
     for frame in &mut frames {
-        dropped(dies, frame);
+        let known = origins_within(dies, &frame.function);
+        dropped(dies, frame, &known);
+        frame.doubtful = add_lost(dies, frame, &known);
     }
     frames.reverse();
     frames
@@ -76,7 +95,12 @@ impl<'a> Walk<'_, 'a> {
     fn open(&mut self, function: &Die<'a>) {
         self.frames.push(Frame {
             function: function.clone(),
-            blocks: vec![Block::default()],
+            blocks: vec![Block {
+                die: Some(function.id()),
+                variables: Vec::new(),
+            }],
+            empty: Vec::new(),
+            doubtful: Vec::new(),
         });
     }
 
@@ -109,7 +133,11 @@ impl<'a> Walk<'_, 'a> {
                     if *inlined {
                         self.open(&child);
                     } else if let Some(frame) = self.frames.last_mut() {
-                        frame.blocks.push(Block::default());
+                        frame.empty.clear();
+                        frame.blocks.push(Block {
+                            die: Some(*die),
+                            variables: Vec::new(),
+                        });
                     }
                     self.block(&child, depth + 1);
                     // Siblings around one address contradict each other.
@@ -117,6 +145,16 @@ impl<'a> Walk<'_, 'a> {
                 }
                 _ => {}
             }
+        }
+        let no_code =
+            |inside: &&Inside| !inside.inlined && inside.ranges.as_ref().is_some_and(Vec::is_empty);
+        let empty = blocks
+            .inside
+            .iter()
+            .filter(no_code)
+            .map(|inside| inside.die);
+        if let Some(frame) = self.frames.last_mut() {
+            frame.empty.extend(empty.take(MAX_DEPTH));
         }
         false
     }
@@ -177,16 +215,14 @@ fn blocks<'a>(dies: &Dies<'a>, parent: &Die<'a>) -> Blocks {
 
 /// Adds the variables of the abstract function that this copy has no entry for.
 ///
-/// Only those of the function's own block: which blocks of a copy the address
-/// is in cannot be told for blocks that were optimised away.
-fn dropped<'a>(dies: &Dies<'a>, frame: &mut Frame<'a>) {
+/// Only those of the function's own block; [`super::lost`] has those of other blocks.
+fn dropped<'a>(dies: &Dies<'a>, frame: &mut Frame<'a>, known: &HashSet<DieId>) {
     let Some(id) = dies.reference(&frame.function, gimli::DW_AT_abstract_origin) else {
         return;
     };
     let Some(origin) = dies.die(id) else {
         return;
     };
-    let known = origins_within(dies, &frame.function);
     let Some(block) = frame.blocks.first_mut() else {
         return;
     };

@@ -20,6 +20,10 @@ pub struct SourceLine {
     pub column: u64,
 }
 
+/// Names one function with code of its own, of those that may have the same code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FunctionId(pub(super) u64);
+
 /// One address where a location is in the code.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Site {
@@ -30,6 +34,9 @@ pub struct Site {
     /// The function or inlined function that the location is in, demangled: the innermost at
     /// `address`, less those of `outside`.
     pub function: String,
+    /// The function with code of its own that is meant: a linker may have folded others into it.
+    /// `None`: the only one.
+    pub code_of: Option<FunctionId>,
     /// Innermost inlined copies at `address` that the location is not in: what it calls, and was
     /// inlined, begins there.
     pub outside: usize,
@@ -51,6 +58,8 @@ pub struct Position {
     pub outside: usize,
     /// The line there; `None`: that of the line table.
     pub line: Option<u64>,
+    /// The function with code of its own that is meant; `None`: the only one.
+    pub code_of: Option<FunctionId>,
 }
 
 impl From<LinkAddr> for Position {
@@ -59,6 +68,7 @@ impl From<LinkAddr> for Position {
             address,
             outside: 0,
             line: None,
+            code_of: None,
         }
     }
 }
@@ -69,6 +79,7 @@ impl From<&Site> for Position {
             address: site.address,
             outside: site.outside,
             line: Some(site.source.line).filter(|line| *line != 0),
+            code_of: site.code_of,
         }
     }
 }

@@ -16,8 +16,9 @@ use iced_x86::{Decoder, DecoderOptions};
 use super::code::{Scope, ScopeKind, UnitCode, function_name};
 use super::lines::{Row, UnitLines};
 use super::module::Module;
+use super::names::NamePattern;
 use super::prologue::after_prologue;
-use super::site::{InlinedInto, Site, SourceLine};
+use super::site::{FunctionId, InlinedInto, Site, SourceLine};
 use crate::address::LinkAddr;
 
 /// Steps of an inlined copy's call path.
@@ -64,6 +65,9 @@ pub(super) struct Start {
     scope: Option<u32>,
     /// Of the rows at the address the one that is meant; `None`: the last.
     row: Option<Row>,
+    /// The function that is meant, where a linker has folded it into the one that has the code, and
+    /// its entry has no address any more.
+    twin: Option<u64>,
 }
 
 impl Start {
@@ -72,6 +76,7 @@ impl Start {
             address,
             scope,
             row: None,
+            twin: None,
         }
     }
 }
@@ -127,6 +132,7 @@ impl Concerned {
             let address = self.past_prologue(module, function, row.address);
             chosen.push(Start {
                 row: (address.0 == row.address).then_some(row),
+                twin: self.twin_of_row(module, &row, function),
                 ..Start::new(address, self.instance(scope))
             });
         }
@@ -208,7 +214,7 @@ impl Concerned {
     /// The innermost scope that a row is in. Where a part of a copy begins that the row's line
     /// calls, the row is the caller's: GCC has one for the call before that of the copy's own line.
     fn scope_of(&self, module: &Module, row: &Row) -> Option<u32> {
-        let innermost = self.code.innermost(LinkAddr(row.address));
+        let innermost = self.innermost(row);
         let line = u64::from(row.line);
         let mut scope = innermost;
         while let Some(copy) = self
@@ -237,7 +243,101 @@ impl Concerned {
             }
             scope = copy.parent;
         }
-        innermost
+        self.owner(row, innermost)
+    }
+
+    /// The scope that a row is in by its line: where a caller goes on at an address at which a copy is not
+    /// over yet, the row is the caller's. Functions of one file do not overlap, so it is of the
+    /// last that is declared before the line.
+    fn owner(&self, row: &Row, innermost: Option<u32>) -> Option<u32> {
+        let mut scope = innermost;
+        let mut best = None;
+        while let Some(instance) = self.instance(scope)
+            && let Some(function) = self.code.scope(instance)
+        {
+            if let Some(line) = self.declared_before(row, function)
+                && best.is_none_or(|(best, _)| line > best)
+            {
+                best = Some((line, scope));
+            }
+            if function.kind == ScopeKind::Function {
+                break;
+            }
+            scope = function.parent;
+        }
+        best.map_or(innermost, |(_, scope)| scope)
+    }
+
+    /// The function of a row, where it is not the one that has the code: a linker folded it into that.
+    fn twin_of_row(&self, module: &Module, row: &Row, function: &Scope) -> Option<u64> {
+        let own = self.declared_before(row, function).unwrap_or(0);
+        let nearer = self.code.dead_like(function).filter_map(|die| {
+            let line = self.declared_in(row, die)?;
+            (line > own).then_some((line, die))
+        });
+        let (_, die) = nearer.max()?;
+        self.is_twin(module, die, function).then_some(die)
+    }
+
+    /// Whether a symbol says that a function without an address is where another one begins.
+    fn is_twin(&self, module: &Module, die: u64, function: &Scope) -> bool {
+        let name = function_name(module, &self.code, die).name;
+        module
+            .function_names_at(LinkAddr(function.entry))
+            .contains(&*name)
+    }
+
+    /// The functions that a linker folded into the one that begins there, by the symbols.
+    pub(super) fn twins(&self, module: &Module, entry: LinkAddr) -> Vec<u64> {
+        let functions = self.code.functions_at(entry);
+        let functions = functions.filter_map(|index| self.code.scope(index));
+        let dead = functions.flat_map(|function| {
+            let dead = self.code.dead_like(function);
+            dead.filter(|die| self.is_twin(module, *die, function))
+                .collect::<Vec<_>>()
+        });
+        dead.collect()
+    }
+
+    /// A beginning of the function that is named so, where that was folded into the one that has the code.
+    pub(super) fn named(&self, module: &Module, start: Start, wanted: &NamePattern) -> Start {
+        let own = start.scope.and_then(|scope| self.code.scope(scope));
+        let Some(own) = own.filter(|own| own.kind == ScopeKind::Function) else {
+            return start;
+        };
+        if wanted.matches(&function_name(module, &self.code, own.origin).name) {
+            return start;
+        }
+        let mut twins = self.twins(module, LinkAddr(own.entry)).into_iter();
+        let twin = twins.find(|die| wanted.matches(&function_name(module, &self.code, *die).name));
+        Start { twin, ..start }
+    }
+
+    /// The line on which a function is declared, in the file of a row and not behind it.
+    fn declared_before(&self, row: &Row, function: &Scope) -> Option<u64> {
+        self.declared_in(row, function.origin)
+    }
+
+    fn declared_in(&self, row: &Row, die: u64) -> Option<u64> {
+        let (file, line) = self.code.declared(die)?;
+        let is_before = line <= u64::from(row.line);
+        (is_before && self.lines.file(row) == Some(file)).then_some(line)
+    }
+
+    /// The innermost scope at the address of a row; of functions that a linker folded into one, in the
+    /// one that has the line.
+    fn innermost(&self, row: &Row) -> Option<u32> {
+        let address = LinkAddr(row.address);
+        let functions = self.code.functions_at(address);
+        // Of several that are declared before the line, it is in the last.
+        let best = functions
+            .map(|index| {
+                let function = self.code.scope(index);
+                let line = function.and_then(|function| self.declared_before(row, function));
+                (line, index)
+            })
+            .reduce(|best, next| if next.0 > best.0 { next } else { best });
+        self.code.innermost_in(best?.1, address)
     }
 
     /// The function, or the inlined copy, that is or has the scope.
@@ -335,14 +435,55 @@ impl Concerned {
         self.site(module, Start::new(address, None))
     }
 
+    /// Of the rows at a beginning the last of its function, where others were folded into that.
+    fn row_of(&self, start: Start) -> Option<&Row> {
+        let address = start.address;
+        let (function, scope) = self.code.outwards(start.scope).last()?;
+        let meant = start.twin.unwrap_or(scope.origin);
+        let folded = self
+            .code
+            .functions_at(address)
+            .any(|other| other != function);
+        if start.twin.is_none() && !folded && self.code.dead_like(scope).next().is_none() {
+            return None;
+        }
+        // Each of the folded functions has a sequence of its own.
+        let rows = self.lines.rows();
+        let rows = rows.filter(|row| row.address == address.0 && row.statement);
+        let of_it = |row: &&Row| {
+            // It is of the function that is declared last before it.
+            let line = self.declared_in(row, meant);
+            let live = self
+                .code
+                .functions_at(address)
+                .filter_map(|at| self.code.scope(at));
+            let others = live
+                .map(|scope| scope.origin)
+                .chain(self.code.dead_like(scope));
+            line.is_some_and(|line| {
+                let mut others = others.filter_map(|die| self.declared_in(row, die));
+                others.all(|other| other <= line)
+            })
+        };
+        rows.filter(of_it).last()
+    }
+
     /// What a beginning is.
     pub(super) fn site(&self, module: &Module, start: Start) -> Option<Site> {
         let address = start.address;
         let row = start.row.as_ref();
+        let row = row.or_else(|| self.row_of(start));
         let row = row.or_else(|| self.lines.row_at(address.0))?;
+        let own = self.code.outwards(start.scope).last();
+        let innermost = match own {
+            Some((function, scope)) if scope.contains(address.0) => {
+                self.code.innermost_in(function, address)
+            }
+            _ => self.code.innermost(address),
+        };
         let functions: Vec<(u32, &Scope)> = self
             .code
-            .outwards(self.code.innermost(address))
+            .outwards(innermost)
             .filter(|(_, scope)| !matches!(scope.kind, ScopeKind::Block(_)))
             .take(MAX_INLINED)
             .collect();
@@ -356,11 +497,18 @@ impl Concerned {
                 column: row.column.into(),
             },
             function: String::new(),
+            code_of: functions.last().map(|(_, scope)| FunctionId(scope.origin)),
             outside,
             inlined_into: Vec::new(),
             bare: false,
             exit: None,
         };
+        if let Some(twin) = start.twin {
+            site.function = function_name(module, &self.code, twin).name.to_string();
+            site.code_of = Some(FunctionId(twin));
+            site.outside = 0;
+            return Some(site);
+        }
         let mut call = None;
         for (index, (_, scope)) in functions.into_iter().enumerate() {
             if index >= outside {

@@ -127,7 +127,16 @@ impl<'a> Pass<'_, 'a> {
                 raw = ahead;
                 continue;
             };
-            let kind = Kind::of(abbreviation.tag());
+            let mut kind = Kind::of(abbreviation.tag());
+            let has = |name| {
+                abbreviation
+                    .attributes()
+                    .iter()
+                    .any(|one| one.name() == name)
+            };
+            if abbreviation.tag() == gimli::DW_TAG_member && has(gimli::DW_AT_const_value) {
+                kind = Kind::Variable;
+            }
             if kind == Kind::Other {
                 ahead.skip_attributes(abbreviation.attributes()).ok()?;
                 raw = ahead;
@@ -181,7 +190,7 @@ impl<'a> Pass<'_, 'a> {
         let mut budget = self.budget;
         let ranges = self
             .dwarf()
-            .and_then(|dwarf| entry_ranges(&dwarf, &self.unit.unit, entry, &mut budget));
+            .and_then(|dwarf| entry_ranges(&dwarf, &self.unit.unit, entry, (&mut budget, false)));
         self.budget = budget;
         for (begin, end) in ranges.unwrap_or_default() {
             if self.index.functions.len() < MAX_ENTRIES {
@@ -190,21 +199,19 @@ impl<'a> Pass<'_, 'a> {
         }
     }
 
-    /// Whether a variable is there without a frame: at an address, in
-    /// thread-local storage, or as a constant outside of functions.
+    /// Whether a variable is there without a frame: at an address, in thread-local storage, or
+    /// outside of functions.
     fn is_static(&self, entry: &Entry<'a>) -> bool {
         match entry.attr_value(gimli::DW_AT_location) {
             Some(AttributeValue::Exprloc(expression)) => {
                 is_static(expression) || self.has_static_piece(expression)
             }
             Some(_) => false,
-            None => {
-                entry.has_attr(gimli::DW_AT_const_value)
-                    && !self
-                        .open
-                        .last()
-                        .is_some_and(|(_, number)| self.is_function(*number))
-            }
+            // One that the optimiser has left nothing of is named all the same.
+            None => !self
+                .open
+                .last()
+                .is_some_and(|(_, number)| self.is_function(*number)),
         }
     }
 
@@ -237,7 +244,10 @@ impl<'a> Pass<'_, 'a> {
     }
 
     fn name(&mut self, entry: &Entry<'a>, offset: u32, is_type: bool) {
-        if self.index.names.len() >= MAX_ENTRIES || entry.has_attr(gimli::DW_AT_declaration) {
+        // A static member of a class is declared there alone where nothing but its value is needed.
+        let declared =
+            entry.has_attr(gimli::DW_AT_declaration) && !entry.has_attr(gimli::DW_AT_const_value);
+        if self.index.names.len() >= MAX_ENTRIES || declared {
             return;
         }
         let text = match entry.attr_value(gimli::DW_AT_name) {

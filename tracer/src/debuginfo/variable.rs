@@ -44,4 +44,6 @@ pub enum VariableKind {
     Captured,
     /// Static or global.
     Static,
+    /// Of a block that the optimiser removed: it may be in force, and has no place. Found by its name alone.
+    Lost,
 }

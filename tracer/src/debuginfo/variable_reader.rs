@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use super::cfi::{Cfa, FrameSections};
+use super::coroutines::Coroutine;
 use super::dies::{Die, DieId, Dies};
 use super::location::symbolic::{add, then};
 use super::location::{Context, Evaluator, constant, number_of, place_of};
@@ -28,8 +29,10 @@ pub(super) struct VariableReader<'v, 'a> {
     pub(super) dies: &'v Dies<'a>,
     /// For frames whose base is the CFA.
     pub(super) frame_sections: &'v FrameSections<'a>,
-    /// Link address of the site.
+    /// Link address of the site, as scopes and locations have it.
     pub(super) address: u64,
+    /// Link address of the site, as its code has it.
+    pub(super) code: u64,
     /// The function at the address that has a frame of its own.
     pub(super) function: Option<Die<'a>>,
     /// The other modules of the process.
@@ -57,12 +60,18 @@ impl<'a> VariableReader<'_, 'a> {
                 .dies
                 .name(&function)
                 .is_some_and(|name| name.starts_with('{'));
+        let coroutine = Coroutine::of(self.dies, frame, self.address);
         for (level, block) in frame.blocks.iter().enumerate().rev() {
             let mut of_block = Vec::new();
             for declared in &block.variables {
                 let Some(mut variable) = self.variable(declared) else {
                     continue;
                 };
+                if let Some(coroutine) = &coroutine
+                    && coroutine.may_be_stale(&declared.die, &variable.place, level)
+                {
+                    variable.place = Place::unavailable(Unavailable::NotKeptAwaiting);
+                }
                 if closure && level == 0 && is_captured(&variable) {
                     variable.kind = VariableKind::Captured;
                 }
@@ -82,7 +91,50 @@ impl<'a> VariableReader<'_, 'a> {
             declared: true,
         }));
         count_shadows(&mut found);
+        self.doubt(frame, line, &mut found);
         found
+    }
+
+    /// Takes the places from variables that inner ones of their names may hide, whose blocks are gone; what only
+    /// such a block has is found by its name.
+    fn doubt(&self, frame: &Frame<'a>, line: Option<u64>, found: &mut Vec<Found>) {
+        let file = |die: &Die<'a>| {
+            let (_, file) = self.dies.inherited(die, gimli::DW_AT_decl_file)?;
+            Some(file)
+        };
+        let function = self.dies.root_origin(&frame.function);
+        for doubtful in &frame.doubtful {
+            let Some(inner) = self.variable(&Declared {
+                die: doubtful.die.clone(),
+                dropped: true,
+            }) else {
+                continue;
+            };
+            let compares = file(&doubtful.die) == file(&function) && inner.line != 0;
+            if let Some(line) = line.filter(|_| compares)
+                && (inner.line > line || doubtful.ends_before(line, inner.line))
+            {
+                continue;
+            }
+            let mut hidden = false;
+            for outer in found.iter_mut() {
+                if outer.variable.name == inner.name {
+                    hidden = true;
+                    let why = Unavailable::Unclear(inner.name.clone(), inner.line);
+                    outer.variable.place = Place::unavailable(why);
+                }
+            }
+            if !hidden {
+                found.push(Found {
+                    variable: Variable {
+                        kind: VariableKind::Lost,
+                        ..inner
+                    },
+                    level: usize::MAX,
+                    declared: true,
+                });
+            }
+        }
     }
 
     /// Whether the source declares a variable before the site's line. In Rust
@@ -174,7 +226,7 @@ impl<'a> VariableReader<'_, 'a> {
     }
 
     fn cfa(&self, evaluator: &Evaluator<'_, '_, 'a>) -> Result<Expr, Unavailable> {
-        match self.frame_sections.cfa(self.address)? {
+        match self.frame_sections.cfa(self.code)? {
             Cfa::Expr(expr) => Ok(expr),
             Cfa::Bytecode(bytecode, encoding) => evaluator.expr(bytecode, encoding),
         }

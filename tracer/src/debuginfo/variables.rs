@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::cfi::{Cfa, FrameSections};
 use super::classes::ClassIndex;
-use super::dies::Dies;
+use super::dies::{DieId, Dies};
 use super::error::DebugInfoError;
 use super::location::from_bytecode;
 use super::module::Module;
@@ -20,7 +20,7 @@ use super::types::{
 };
 use super::variable::{Scope, Variable, VariableKind};
 use super::variable_reader::{Found, VariableReader};
-use super::vtables;
+use super::{statics, vtables};
 use crate::address::LinkAddr;
 use crate::unavailable::Unavailable;
 
@@ -96,7 +96,7 @@ impl Module {
         neighbours: Neighbours<'_>,
     ) -> Result<Vec<Variable>, DebugInfoError> {
         let at = at.into();
-        self.with_neighbours(at.address, neighbours, |question| {
+        self.with_neighbours(at, neighbours, |question| {
             let line = at.line.or_else(|| self.line_at(at.address));
             declared(question.variables(question.frames.get(at.outside), line))
         })
@@ -108,13 +108,18 @@ impl Module {
     /// As [`Module::variables_at`].
     pub fn scopes_at(&self, address: LinkAddr) -> Result<Vec<Scope>, DebugInfoError> {
         self.at(address, |question| {
-            // Only the innermost frame is at the address's own line.
+            // The outer ones are at the lines of their calls.
             let mut line = self.line_at(address);
             let frames = question.frames.iter();
             frames
-                .map(|frame| Scope {
-                    function: path_name(&question.dies, &frame.function),
-                    variables: declared(question.variables(Some(frame), line.take())),
+                .map(|frame| {
+                    let mut variables = declared(question.variables(Some(frame), line));
+                    variables.retain(|variable| variable.kind != VariableKind::Lost);
+                    line = frame.function.unsigned(gimli::DW_AT_call_line);
+                    Scope {
+                        function: path_name(&question.dies, &frame.function),
+                        variables,
+                    }
                 })
                 .collect()
         })
@@ -146,13 +151,34 @@ impl Module {
             dies: &dies,
             frame_sections: &sections,
             address: 0,
+            code: 0,
             function: None,
             neighbours: &alone,
         };
-        find_named(&dies, path, false, MAX_FOUND)
-            .iter()
-            .map(|die| reader.static_variable(die, path_name(&dies, die)))
-            .collect()
+        statics::all(&reader, path)
+    }
+
+    /// The static or constant that `path` means at an address or a site: of the functions and
+    /// namespaces around it, else of its file, else of others. Its place says so where several are left.
+    #[must_use]
+    pub fn static_at(&self, at: impl Into<Position>, path: &str) -> Option<Variable> {
+        let at = at.into();
+        let near = self.at(at, |question| {
+            let frame = question.frames.get(at.outside);
+            statics::find(&question.reader(), frame, path)
+        });
+        // Where no function is known, no static is nearer than others.
+        near.unwrap_or_else(|_| {
+            let reader = VariableReader {
+                dies: &Dies::new(self),
+                frame_sections: &FrameSections::of(self),
+                address: 0,
+                code: 0,
+                function: None,
+                neighbours: &alone,
+            };
+            statics::find(&reader, None, path)
+        })
     }
 
     /// Statics and constants of the unit with the code at `address`, by full name.
@@ -169,14 +195,11 @@ impl Module {
     /// As [`Module::variables_at`].
     pub fn function_return_type(
         &self,
-        address: LinkAddr,
+        at: impl Into<Position>,
     ) -> Result<Option<TypeId>, DebugInfoError> {
-        self.at(address, |question| {
+        self.at(at, |question| {
             let function = &question.frames.first()?.function;
-            question
-                .dies
-                .type_of(function)
-                .map(super::dies::DieId::as_type)
+            question.dies.type_of(function).map(DieId::as_type)
         })
     }
 
@@ -184,13 +207,13 @@ impl Module {
     ///
     /// # Errors
     /// As [`Module::variables_at`].
-    pub fn outer_return_type(&self, address: LinkAddr) -> Result<Option<TypeId>, DebugInfoError> {
-        self.at(address, |question| {
+    pub fn outer_return_type(
+        &self,
+        at: impl Into<Position>,
+    ) -> Result<Option<TypeId>, DebugInfoError> {
+        self.at(at, |question| {
             let function = &question.frames.last()?.function;
-            question
-                .dies
-                .type_of(function)
-                .map(super::dies::DieId::as_type)
+            question.dies.type_of(function).map(DieId::as_type)
         })
     }
 
@@ -199,11 +222,9 @@ impl Module {
     #[must_use]
     pub fn language_at(&self, at: impl Into<Position>) -> Language {
         let at = at.into();
-        let found = self.at(at.address, |question| {
-            match question.frames.get(at.outside) {
-                Some(frame) => question.dies.root_origin(&frame.function).unit.language,
-                None => question.unit.language,
-            }
+        let found = self.at(at, |question| match question.frames.get(at.outside) {
+            Some(frame) => question.dies.root_origin(&frame.function).unit.language,
+            None => question.unit.language,
         });
         found.unwrap_or(Language::Other)
     }
@@ -211,8 +232,8 @@ impl Module {
     /// Whether the compiler says that the function with the code at `address` is not called by its
     /// convention any more: LLVM does where it took parts of its value or its arguments away.
     #[must_use]
-    pub fn has_changed_calls(&self, address: LinkAddr) -> bool {
-        let changed = self.at(address, |question| {
+    pub fn has_changed_calls(&self, at: impl Into<Position>) -> bool {
+        let changed = self.at(at, |question| {
             let function = &question.frames.last()?.function;
             let own = question
                 .dies
@@ -352,29 +373,34 @@ impl Module {
     /// Asks something about an address that has a function with debug information.
     fn at<'a, T>(
         &'a self,
-        address: LinkAddr,
+        at: impl Into<Position>,
         ask: impl FnOnce(&Question<'a>) -> T,
     ) -> Result<T, DebugInfoError> {
-        self.with_neighbours(address, &alone, ask)
+        self.with_neighbours(at.into(), &alone, ask)
     }
 
     fn with_neighbours<'a, T>(
         &'a self,
-        address: LinkAddr,
+        at: Position,
         neighbours: Neighbours<'a>,
         ask: impl FnOnce(&Question<'a>) -> T,
     ) -> Result<T, DebugInfoError> {
         self.require_dwarf()?;
         let dies = Dies::new(self);
-        let unit = dies
-            .unit_at(address)
+        let address = at.address;
+        let meant = at.code_of.map(|function| DieId(function.0));
+        let unit = meant
+            .and_then(|function| dies.unit_of(function))
+            .or_else(|| dies.unit_at(address))
             .ok_or_else(|| DebugInfoError::BadDwarf {
                 what: format!("no unit has code at {address}"),
             })?;
-        let frames = frames(&dies, &unit, address.0);
+        let location = self.location_address(&dies, address, meant);
+        let frames = frames(&dies, &unit, location, meant);
         let answer = ask(&Question {
             sections: FrameSections::of(self),
             address,
+            location,
             unit,
             frames,
             dies,
@@ -385,11 +411,30 @@ impl Module {
     }
 }
 
+impl Module {
+    /// The address that scopes and locations have for some code. That of a function which a linker folded
+    /// into another one is counted from 0, since its own entries have no address any more.
+    fn location_address(&self, dies: &Dies<'_>, at: LinkAddr, meant: Option<DieId>) -> u64 {
+        let meant = meant.and_then(|id| dies.die(id));
+        let ranges = meant.and_then(|die| dies.ranges(&die));
+        let entry = || self.function_code_at(at).map(|code| code.entry);
+        match ranges {
+            Some(ranges) if ranges.is_empty() => {
+                dies.takes_dead.set(true);
+                entry().map_or(at.0, |entry| at.0.wrapping_sub(entry.0))
+            }
+            _ => at.0,
+        }
+    }
+}
+
 /// One address, and what is known of it.
 struct Question<'a> {
     dies: Dies<'a>,
     sections: FrameSections<'a>,
     address: LinkAddr,
+    /// The same for scopes and locations.
+    location: u64,
     unit: std::rc::Rc<super::dies::UnitAt<'a>>,
     frames: Vec<Frame<'a>>,
     neighbours: Neighbours<'a>,
@@ -400,7 +445,8 @@ impl<'a> Question<'a> {
         VariableReader {
             dies: &self.dies,
             frame_sections: &self.sections,
-            address: self.address.0,
+            address: self.location,
+            code: self.address.0,
             function: self.frames.last().map(|frame| frame.function.clone()),
             neighbours: self.neighbours,
         }
@@ -409,7 +455,6 @@ impl<'a> Question<'a> {
     /// The variables of a frame that is at `line`: what is declared further down is not in scope
     /// yet. Rust's blocks say so themselves.
     fn variables(&self, frame: Option<&Frame<'a>>, line: Option<u64>) -> Vec<Found> {
-        let line = line.filter(|_| self.unit.language != Language::Rust);
         let of = |frame| self.reader().frame(frame, line);
         frame.map(of).unwrap_or_default()
     }
@@ -428,11 +473,7 @@ impl<'a> Question<'a> {
         if let Some(member) = reader.member_of_this(&found, name) {
             return Some(member);
         }
-        let near = find_in_unit(&self.dies, &self.unit, name, false);
-        let near = near.into_iter().next();
-        let die = near.or_else(|| find_named(&self.dies, name, false, 1).into_iter().next())?;
-        let variable = reader.static_variable(&die, path_name(&self.dies, &die));
-        (variable.kind == VariableKind::Static).then_some(variable)
+        statics::find(&reader, self.frames.first(), name)
     }
 
     fn unit_statics(&self) -> Vec<Variable> {

@@ -405,9 +405,23 @@ impl<'a, 'b> Resolver<'a, 'b> {
                 Err(why) => return Err(PlanError::at(expr, why.to_string())),
             }
         }
+        if let Some(member) = self.static_member(&first, name) {
+            return Ok(member);
+        }
         let type_name = names::without_paths(&first.name);
         let error = PlanError::at(expr, format!("no field `{name}` in `{type_name}`"));
         Err(error.hint(names::hint(name, known.iter().map(String::as_str))))
+    }
+
+    /// A static member of a class of C++.
+    fn static_member(&self, class: &Type, name: &str) -> Option<Operand> {
+        let is_class = matches!(class.kind, TypeKind::Struct(_) | TypeKind::Union(_));
+        if class.language != Language::Cpp || !is_class {
+            return None;
+        }
+        let path = format!("{}::{name}", names::unqualified(&class.name));
+        let found = (self.scope.statics)(&path).filter(|found| found.name == path);
+        found.map(|variable| self.variable(&variable))
     }
 
     /// A member of a struct, or of the one variant that has it.

@@ -295,7 +295,7 @@ impl Compiler<'_> {
         let has_parameters = returns.is_some();
         let shown = scope.variables.iter().filter(|variable| {
             let parameter = variable.kind == VariableKind::Parameter;
-            variable.kind != VariableKind::Static
+            !matches!(variable.kind, VariableKind::Static | VariableKind::Lost)
                 && !variable.name.is_empty()
                 && variable.shadow <= 1
                 // At the start of a function its other variables have no values yet.

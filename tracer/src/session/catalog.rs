@@ -384,7 +384,7 @@ impl Modules {
         }
     }
 
-    /// The variables in scope at a site; statics that are not of its function left out.
+    /// The variables in scope at a site; of statics, those of its function.
     fn at(&self, module: &TargetModule, site: &Site) -> Result<Vec<VariableInfo>, ProbeError> {
         let debug = module.debug().map_err(ProbeError::new)?;
         if site.bare {
@@ -405,7 +405,7 @@ impl Modules {
         }
         let shown = variables
             .iter()
-            .filter(|variable| variable.kind != VariableKind::Static);
+            .filter(|variable| variable.kind != VariableKind::Lost);
         let info = |variable| {
             let info = variable_info(variable, &debug.type_of(variable.ty).name);
             match site.exit {
@@ -490,6 +490,7 @@ const fn kind_name(kind: VariableKind) -> &'static str {
         VariableKind::Local => "local",
         VariableKind::Captured => "captured",
         VariableKind::Static => "static",
+        VariableKind::Lost => "lost",
     }
 }
 

@@ -510,13 +510,13 @@ fn at_site<T>(
             variables.retain(|variable| variable.kind == VariableKind::Static);
             let ty = match site.bare {
                 true => Ok(None),
-                false => debug.outer_return_type(site.address),
+                false => debug.outer_return_type(site),
             };
             Some(Returned {
                 ty: ty.map_err(|error| failed(error.to_string()))?,
                 unknown: site.bare,
                 by_jump: exit == Exit::Jump,
-                changed: debug.has_changed_calls(site.address),
+                changed: debug.has_changed_calls(site),
                 unread: !homed && debug.may_lack_value(site.address),
                 homed,
             })
@@ -530,7 +530,7 @@ fn at_site<T>(
         neighbours: &neighbours,
         tls: module.tls(bias),
         variables: &variables,
-        statics: &|path| debug.static_variable(path).into_iter().next(),
+        statics: &|path| debug.static_at(site, path),
         types: &|name| debug.types_named(name, Some(site.address)),
         spec,
         limits: options.limits,

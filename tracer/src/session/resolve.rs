@@ -186,14 +186,37 @@ fn line_sites(candidates: &[&Arc<TargetModule>], file: &str, line: u64) -> Resul
         if moved_from.is_some() && candidate.has_no_statement(debug, id, line) {
             return Err(no_code(debug, id, line));
         }
-        let notes = moved(line, moved_from.is_some(), &sites);
+        let notes = moved(line, moved_from.is_some(), &sites).into_iter();
+        let notes = notes.chain(folded(debug, &sites)).collect();
         return Ok(Resolved {
             module: Arc::clone(candidate),
             sites,
-            notes: notes.into_iter().collect(),
+            notes,
         });
     }
     Err(no_file(candidates, file))
+}
+
+/// What to say of sites in functions that a linker folded into one.
+fn folded(debug: &DebugModule, sites: &[Site]) -> Vec<String> {
+    let mut notes = Vec::new();
+    for site in sites.iter().take(MAX_CANDIDATES) {
+        let others = debug.folded_with(site);
+        if others.is_empty() {
+            continue;
+        }
+        let outermost = site.inlined_into.last();
+        let own = outermost.map_or(&site.function, |outer| &outer.function);
+        let others: Vec<String> = others.iter().map(|name| format!("`{name}`")).collect();
+        let note = format!(
+            "the linker made one function of `{own}` and {}: hits of all are seen, with the names of `{own}`",
+            others.join(", ")
+        );
+        if !notes.contains(&note) {
+            notes.push(note);
+        }
+    }
+    notes
 }
 
 /// What to say when the sites are on another line than the one asked for.
@@ -324,10 +347,11 @@ fn named_sites(
         match find(debug, Known::Described) {
             Ok(sites) => {
                 let module = Arc::clone(module);
+                let notes = folded(debug, &sites);
                 return Ok(Resolved {
                     module,
                     sites,
-                    notes: Vec::new(),
+                    notes,
                 });
             }
             // That it is there, and why it cannot be probed, says more than that it is not elsewhere.
@@ -389,10 +413,12 @@ fn address_sites(candidates: &[&Arc<TargetModule>], address: LinkAddr) -> Result
         };
         let described = || debug.site_at(address).filter(|_| debug.is_row(address));
         if let Some(site) = described().or_else(|| debug.bare_site_at(address)) {
+            let sites = vec![site];
+            let notes = folded(debug, &sites);
             return Ok(Resolved {
                 module: Arc::clone(module),
-                sites: vec![site],
-                notes: Vec::new(),
+                sites,
+                notes,
             });
         }
     }

@@ -28,6 +28,7 @@ mod linkers;
 mod load;
 mod module_copies;
 mod moved_lines;
+mod names;
 mod numbers;
 mod places;
 mod placing;
