@@ -27,6 +27,8 @@ use args::{Args, Command};
 use failure::Failure;
 use output::tell;
 
+use crate::paging;
+
 /// Everything went well.
 const DONE: u8 = 0;
 /// It ran, and no event came.
@@ -39,6 +41,10 @@ const MISSING: u8 = 77;
 /// Reads the command line and does what it says.
 #[must_use]
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    if let Some(code) = paging::run(&arguments) {
+        return code;
+    }
     let args = match Args::try_parse_from(arguments) {
         Ok(args) => args,
         Err(error) => {

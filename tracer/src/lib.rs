@@ -14,6 +14,7 @@ pub mod event;
 pub mod kernel;
 pub mod lang;
 pub mod limits;
+mod paging;
 pub mod plan;
 mod private;
 pub mod redact;

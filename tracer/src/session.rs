@@ -37,6 +37,7 @@ mod symbols;
 mod timing;
 mod variants;
 mod wait;
+mod warm;
 
 use std::borrow::Cow;
 use std::path::PathBuf;
@@ -84,6 +85,9 @@ pub struct Options {
     pub limits: plan::Limits,
     /// Names whose values no output gets.
     pub redactor: Redactor,
+    /// The `tracer` program, which brings pages in that hits have missed, as a process of its own; `None`:
+    /// they stay away until the target touches them.
+    pub pager: Option<PathBuf>,
     /// CPUs that all probes together may cost the target, the traps included; `None`: any.
     pub max_cpu: Option<f64>,
 }

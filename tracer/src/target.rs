@@ -326,37 +326,54 @@ impl Process {
         let exe_path = fs::read_link(format!("/proc/{}/exe", self.pid));
         let exe_path = exe_path.map_or_else(|_| self.exe.clone(), |path| without_deleted(&path));
         let exe = (exe_path.as_path(), exe_inode);
-        let mut modules: Vec<Module> = Vec::new();
+        let mut files: Vec<FileMappings> = Vec::new();
         // The writable mapping before, and whose it is.
         let mut before: Option<(u64, (u64, u64))> = None;
         for mapping in parse_maps(&text) {
             let behind = before.take().filter(|(end, _)| *end == mapping.start);
             let Some(file) = mapping.path.clone() else {
                 let of = behind.filter(|_| mapping.anonymous && mapping.write);
-                let module = of.and_then(|(_, identity)| {
-                    let mut modules = modules.iter_mut();
-                    modules.find(|module| module.identity == identity)
+                let file = of.and_then(|(_, identity)| {
+                    let mut files = files.iter_mut();
+                    files.find(|file| file.identity == identity)
                 });
-                if let Some(module) = module {
-                    module.zeroed.push(mapping.start..mapping.end);
+                if let Some(file) = file {
+                    file.zeroed.push(mapping.start..mapping.end);
                 }
                 continue;
             };
             let identity = (mapping.device, mapping.inode);
             before = mapping.write.then_some((mapping.end, identity));
-            match modules
-                .iter_mut()
-                .find(|module| module.identity == identity)
-            {
-                Some(module) => module.mappings.push(mapping),
-                None => modules.push(self.module(&file, mapping, exe)),
+            match files.iter_mut().find(|file| file.identity == identity) {
+                Some(file) => file.mappings.push(mapping),
+                None => files.push(FileMappings {
+                    path: file,
+                    identity,
+                    mappings: vec![mapping],
+                    zeroed: Vec::new(),
+                }),
             }
         }
-        // The text of the executable, and of a library, may have been moved to other memory.
+        // The text of the executable, and of a library, may have been moved to other memory. Another
+        // file without code may be one whose server hangs, so it is not even looked at.
+        files.retain(|file| {
+            let is_exe = exe_inode == Some(file.identity.1);
+            is_exe || file.is_named_as_library() || file.has_code()
+        });
+        let mut modules: Vec<Module> = files
+            .into_iter()
+            .filter_map(|file| {
+                let first = file.mappings.first()?.clone();
+                Some(Module {
+                    mappings: file.mappings,
+                    zeroed: file.zeroed,
+                    ..self.module(&file.path, first, exe)
+                })
+            })
+            .collect();
         modules.retain(|module| {
-            module.main
-                || module.name.contains(".so")
-                || module.mappings.iter().any(|mapping| mapping.execute)
+            let executable = |mapping: &Mapping| mapping.execute;
+            module.main || module.name.contains(".so") || module.mappings.iter().any(executable)
         });
         modules.sort_by_key(|module| !module.main);
         Ok(modules)
@@ -409,6 +426,27 @@ impl Process {
             Ok(there) if there.ino() == mapping.inode => at_path,
             _ => mapped,
         }
+    }
+}
+
+/// The mappings of one file, before the file itself is looked at.
+struct FileMappings {
+    path: PathBuf,
+    /// Device and inode.
+    identity: (u64, u64),
+    mappings: Vec<Mapping>,
+    /// Zeroed memory behind its writable mappings.
+    zeroed: Vec<std::ops::Range<u64>>,
+}
+
+impl FileMappings {
+    fn has_code(&self) -> bool {
+        self.mappings.iter().any(|mapping| mapping.execute)
+    }
+
+    fn is_named_as_library(&self) -> bool {
+        let name = self.path.file_name().unwrap_or_default();
+        name.to_string_lossy().contains(".so")
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal as _};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::args::{Attach, Output, SiteArg};
@@ -102,6 +103,8 @@ fn is_plain(spec: &ProbeSpec) -> bool {
 
 pub(super) fn options(args: &Attach) -> Options {
     Options {
+        // This program, whatever stands at its path by now.
+        pager: Some(PathBuf::from("/proc/self/exe")),
         ring_bytes: args.ring_bytes.unwrap_or(0),
         perf_events: args.perf_events,
         forks: args.forks(),

@@ -360,6 +360,9 @@ impl Follower {
             }
             return;
         };
+        if let Some(pager) = session.shared.pager() {
+            pager.forked(process);
+        }
         let followed = lock(&session.machine)
             .follow(member)
             .map_err(|error| chain(&error));

@@ -27,6 +27,7 @@ use super::refused::{Refusal, left_out, not_attached};
 use super::removed::Removed;
 use super::shared::{Retired, Shared, SiteEntry, lock};
 use super::wait::{Stopper, Waiter};
+use super::warm;
 use super::{
     AttachError, Control, Cost, LineInfo, Options, ProbeError, ProbeStatus, SourceFile,
     VariableInfo, reader,
@@ -37,6 +38,7 @@ use crate::event::{Aggregate, Counters, Notice, Origin, PlacementId, ProbeId, Us
 use crate::kernel::{LoadOptions, Machine, SiteCopy, SiteRequest, TrapCost};
 use crate::lang::ast::{Action, ProbeSpec, Template};
 use crate::lang::{SyntaxError, parse_probe};
+use crate::paging::Pager;
 use crate::plan::placement::SiteKind;
 use crate::plan::{self, Key, Layout, Plan, PlanError};
 use crate::target::{ImageId, Process};
@@ -108,6 +110,8 @@ impl Session {
     /// The process cannot be traced, or a privilege or kernel feature is missing.
     pub fn attach(pid: u32, options: &Options) -> Result<Arc<Self>, AttachError> {
         let process = Arc::new(Process::open(pid)?);
+        let program = options.pager.clone();
+        let pager = program.and_then(|program| Pager::start(program).ok());
         let load = LoadOptions {
             ring_bytes: options.ring_bytes,
             perf_events: options.perf_events,
@@ -152,7 +156,7 @@ impl Session {
         let (keeper, told) = Keeper::new();
         let queue = Queue::new(options.queue, options.patient);
         let looks = ModuleLooks::new(Arc::clone(&process), options.debug.clone());
-        let shared = Shared::new(queue, Arc::new(modules), looks, keeper.clone());
+        let shared = Shared::new(queue, Arc::new(modules), looks, keeper.clone(), pager);
         let shared = Arc::new(shared);
         let of_reader = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
@@ -277,6 +281,7 @@ impl Session {
             machine.wait_closed();
             tracing::debug!(took_ms = milliseconds(started), "probes detached");
         }
+        self.shared.end_paging();
         self.stopper.stop();
         if let Some(reader) = lock(&self.reader).take() {
             // A panic of the reader has been reported by the panic hook.
@@ -392,6 +397,9 @@ impl Session {
                 }),
                 ..ProbeError::new("the target has exited")
             });
+        }
+        if let Some(pager) = self.shared.pager() {
+            pager.warm(self.process.pid(), warm::ranges(&module, &requests));
         }
         let mut machine = lock(&self.machine);
         self.forget(&mut machine, true);

@@ -9,7 +9,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tracer_common::record::{FLAG_TIMED, RecordHeader};
+use tracer_common::record::{FLAG_TIMED, Miss, RecordHeader};
 
 use super::backlog::Backlog;
 use super::clock::{WallOffset, monotonic_ns};
@@ -39,6 +39,8 @@ const SETTLE_NS: u64 = 500_000;
 const MAX_BACKLOG: usize = 128 << 20;
 /// Records that are decoded before the ring is looked at again: some ten milliseconds' worth.
 const MAX_DECODED: usize = 1 << 13;
+/// Missed pages that one look takes, so that a flood does not keep it.
+const MAX_MISSES: usize = 1 << 10;
 /// How long the last look waits for a frontend that takes nothing.
 const LAST_PATIENCE: Duration = Duration::from_secs(5);
 /// Between two readings of the clocks' difference.
@@ -99,6 +101,7 @@ impl<'a> Reader<'a> {
                 break emptied;
             }
         };
+        self.pass_misses(ring);
         if emptied && self.backlog.is_empty() {
             self.shared.ring_was_emptied();
             return PAUSE;
@@ -135,6 +138,18 @@ impl<'a> Reader<'a> {
             PAUSE
         } else {
             LEFT_PAUSE
+        }
+    }
+
+    /// Has the pages brought in that hits have missed.
+    fn pass_misses(&self, ring: &mut Ring) {
+        let misses: Vec<Miss> = std::iter::from_fn(|| ring.next_miss())
+            .take(MAX_MISSES)
+            .collect();
+        if !misses.is_empty()
+            && let Some(pager) = self.shared.pager()
+        {
+            pager.missed(misses);
         }
     }
 

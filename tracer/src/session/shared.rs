@@ -12,6 +12,7 @@ use super::queue::Queue;
 use crate::address::RunAddr;
 use crate::debuginfo::site::Site;
 use crate::event::{Notice, Origin, PlacementId};
+use crate::paging::Pager;
 use crate::plan::{Key, Layout};
 use crate::stack::Placed;
 
@@ -92,6 +93,8 @@ pub(super) struct Shared {
     keeper: Keeper,
     /// The site in the target's dynamic linker; [`NO_SITE`]: there is none.
     loader: AtomicU32,
+    /// Brings pages in; `None`: nobody does.
+    pager: Mutex<Option<Arc<Pager>>>,
 }
 
 impl Shared {
@@ -100,9 +103,11 @@ impl Shared {
         modules: Arc<Modules>,
         looks: ModuleLooks,
         keeper: Keeper,
+        pager: Option<Pager>,
     ) -> Self {
         Self {
             looks,
+            pager: Mutex::new(pager.map(Arc::new)),
             keeper,
             loader: AtomicU32::new(NO_SITE),
             queue,
@@ -112,6 +117,16 @@ impl Shared {
             undecodable: Mutex::default(),
             strays: AtomicU64::new(0),
         }
+    }
+
+    /// Who brings pages in.
+    pub(super) fn pager(&self) -> Option<Arc<Pager>> {
+        lock(&self.pager).clone()
+    }
+
+    /// No more pages are brought in.
+    pub(super) fn end_paging(&self) {
+        drop(lock(&self.pager).take());
     }
 
     /// The modules of the target, as they were when last looked at.

@@ -16,6 +16,8 @@ pub struct Mapping {
     pub end: u64,
     /// Bytes from the start of the file.
     pub offset: u64,
+    /// May be read.
+    pub read: bool,
     /// May be executed.
     pub execute: bool,
     /// May be written.
@@ -68,6 +70,7 @@ fn parse_line(line: &[u8]) -> Option<Mapping> {
         start: hex(start)?,
         end: hex(end)?,
         offset: hex(offset)?,
+        read: permissions.contains('r'),
         execute: permissions.contains('x'),
         write: permissions.contains('w'),
         device: hex(major)? << 32 | hex(minor)?,

@@ -30,6 +30,7 @@ mod module_copies;
 mod moved_lines;
 mod names;
 mod numbers;
+mod paging;
 mod places;
 mod placing;
 mod privileges;

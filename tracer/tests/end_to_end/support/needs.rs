@@ -63,6 +63,15 @@ pub(crate) fn libcxx() -> bool {
     met(found, "clang and libc++", "one of them is missing")
 }
 
+/// True when the kernel has this device.
+///
+/// # Panics
+/// It has not, and `REQUIRE_KERNEL=1` is set.
+#[track_caller]
+pub(crate) fn device(path: &str) -> bool {
+    met(Path::new(path).exists(), path, "no such device")
+}
+
 /// True when a program of this name is on the path.
 pub(crate) fn has(name: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
