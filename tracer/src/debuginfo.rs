@@ -5,10 +5,12 @@
 //! asks it.
 
 mod bare;
+pub mod budget;
 mod calls;
 mod cfi;
 mod classes;
 mod code;
+mod code_cache;
 mod coroutines;
 mod die_cache;
 mod dies;
@@ -20,6 +22,7 @@ mod imports;
 pub mod index;
 mod indirect;
 mod landing;
+pub mod limits;
 mod lines;
 mod location;
 mod lost;
@@ -51,6 +54,7 @@ mod type_names;
 mod type_reader;
 pub mod types;
 mod unit_index;
+mod unit_parser;
 pub mod units;
 mod unread;
 pub mod unwind;

@@ -8,6 +8,7 @@ mod list;
 mod maps;
 mod memory;
 
+use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::ops::Range;
@@ -319,7 +320,11 @@ impl Process {
     /// It is gone, or its mappings may not be read.
     pub fn modules(&self) -> Result<Vec<Module>, TargetError> {
         let path = PathBuf::from(format!("/proc/{}/maps", self.pid));
-        let text = fs::read(&path).map_err(|source| TargetError::Read { path, source })?;
+        let failed = |source| TargetError::Read {
+            path: path.clone(),
+            source,
+        };
+        let text = fs::File::open(&path).map_err(failed)?;
         let exe = fs::metadata(format!("/proc/{}/exe", self.pid)).ok();
         let exe_inode = exe.as_ref().map(MetadataExt::ino);
         // Not what it was when it was opened: it may have executed another program since.
@@ -327,33 +332,37 @@ impl Process {
         let exe_path = exe_path.map_or_else(|_| self.exe.clone(), |path| without_deleted(&path));
         let exe = (exe_path.as_path(), exe_inode);
         let mut files: Vec<FileMappings> = Vec::new();
+        let mut known: HashMap<(u64, u64), usize> = HashMap::new();
         // The writable mapping before, and whose it is.
         let mut before: Option<(u64, (u64, u64))> = None;
-        for mapping in parse_maps(&text) {
+        maps::read_maps(io::BufReader::new(text), |mut mapping| {
             let behind = before.take().filter(|(end, _)| *end == mapping.start);
-            let Some(file) = mapping.path.clone() else {
+            // A process may have tens of thousands of mappings with long paths: the module's is enough.
+            let Some(path) = mapping.path.take() else {
                 let of = behind.filter(|_| mapping.anonymous && mapping.write);
-                let file = of.and_then(|(_, identity)| {
-                    let mut files = files.iter_mut();
-                    files.find(|file| file.identity == identity)
-                });
-                if let Some(file) = file {
+                let index = of.and_then(|(_, identity)| known.get(&identity));
+                if let Some(file) = index.and_then(|index| files.get_mut(*index)) {
                     file.zeroed.push(mapping.start..mapping.end);
                 }
-                continue;
+                return;
             };
             let identity = (mapping.device, mapping.inode);
             before = mapping.write.then_some((mapping.end, identity));
-            match files.iter_mut().find(|file| file.identity == identity) {
+            let index = known.get(&identity);
+            match index.and_then(|index| files.get_mut(*index)) {
                 Some(file) => file.mappings.push(mapping),
-                None => files.push(FileMappings {
-                    path: file,
-                    identity,
-                    mappings: vec![mapping],
-                    zeroed: Vec::new(),
-                }),
+                None => {
+                    known.insert(identity, files.len());
+                    files.push(FileMappings {
+                        path,
+                        identity,
+                        mappings: vec![mapping],
+                        zeroed: Vec::new(),
+                    });
+                }
             }
-        }
+        })
+        .map_err(failed)?;
         // The text of the executable, and of a library, may have been moved to other memory. Another
         // file without code may be one whose server hangs, so it is not even looked at.
         files.retain(|file| {

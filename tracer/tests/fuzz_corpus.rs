@@ -1,10 +1,13 @@
 //! Replays the inputs of `fuzz/corpus`, what the fuzzer once failed on among
-//! them: each is read without a panic, and in time.
+//! them: each is read without a panic, and in time. So are hostile files that grow one
+//! dimension each, smaller than those of `cargo xtask fuzz --bombs`.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+
+use tracer::debuginfo::{DebugInfoError, SiteError};
 
 #[path = "../fuzz/src/lib.rs"]
 #[expect(
@@ -16,6 +19,14 @@ mod targets;
 /// Time that one input may take: as under `cargo xtask fuzz`, but unoptimised,
 /// and beside other tests.
 const TIME: Duration = Duration::from_secs(10);
+
+/// Bytes of each file.
+const BOMB_BYTES: usize = 256 << 10;
+/// Steps of work that a file may take for each of its bytes, and beside.
+const STEPS_PER_BYTE: u64 = 16;
+const STEPS: u64 = 420_000_000;
+/// Time that one of them may take, unoptimised and beside other tests.
+const BOMB_TIME: Duration = Duration::from_secs(60);
 
 fn fuzz() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz")
@@ -74,5 +85,35 @@ fn fuzzer_has_every_target() {
     let manifest = fs::read_to_string(fuzz().join("Cargo.toml")).expect("a manifest");
     for name in built {
         assert!(manifest.contains(&format!("name = \"{name}\"")), "{name}");
+    }
+}
+
+#[test]
+fn work_on_every_bomb_is_bounded_and_a_refusal_is_remembered() {
+    for (name, make) in targets::bombs::BOMBS {
+        let bytes = make(BOMB_BYTES);
+        let started = Instant::now();
+        let module = targets::open(&bytes).unwrap_or_else(|| panic!("{}: no module", name));
+        targets::ask_all(&module);
+        let took = started.elapsed();
+        let (work, _) = module.spent();
+        assert!(
+            work <= STEPS + bytes.len() as u64 * STEPS_PER_BYTE,
+            "{}: {work} steps",
+            name
+        );
+        assert!(took < BOMB_TIME, "{}: {took:?}", name);
+        if module.require_budget().is_err() {
+            let again = Instant::now();
+            assert!(
+                matches!(
+                    module.functions(None),
+                    Err(SiteError::DebugInfo(DebugInfoError::OverBudget { .. }))
+                ),
+                "{}",
+                name
+            );
+            assert!(again.elapsed() < TIME, "{}", name);
+        }
     }
 }

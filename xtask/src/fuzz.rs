@@ -1,9 +1,10 @@
 //! `cargo xtask fuzz`: hostile input for every parser of foreign bytes, for a while.
 //!
-//! Two ways. libFuzzer looks for input that reaches new code, from the seeds in
+//! Three ways. libFuzzer looks for input that reaches new code, from the seeds in
 //! `tracer/fuzz/corpus` on; what it finds it keeps below the target directory. With
 //! `--damaged`, `tracer/examples/damage.rs` damages whole programs blindly, by the
-//! thousand, each in a process that is watched from outside.
+//! thousand, each in a process that is watched from outside. With `--bombs`,
+//! `tracer/examples/bombs.rs` makes files that grow one dimension each.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -38,6 +39,9 @@ pub(crate) struct Args {
     /// Damage whole programs blindly instead, each in a process of its own
     #[arg(long)]
     damaged: bool,
+    /// Read hostile files that grow one dimension each, of up to so many megabytes
+    #[arg(long, value_name = "MEGABYTES", num_args = 0..=1, default_missing_value = "64", conflicts_with_all = ["damaged", "targets"])]
+    bombs: Option<u32>,
     /// With --damaged, begin with this seed: the same one gives the same inputs
     #[arg(long, value_name = "N", default_value_t = 1, requires = "damaged")]
     seed: u64,
@@ -47,6 +51,9 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<()> {
     if args.damaged {
         return damage(args);
+    }
+    if let Some(megabytes) = args.bombs {
+        return bombs(megabytes);
     }
     let targets = chosen(&args.targets)?;
     setup::ensure(&[Need::Build, Need::Tests, Need::Fuzz])?;
@@ -154,6 +161,14 @@ fn directory() -> PathBuf {
 /// Where input is kept that a target fails on.
 fn artifacts(target: &str) -> PathBuf {
     directory().join(Path::new("artifacts").join(target))
+}
+
+fn bombs(megabytes: u32) -> Result<()> {
+    let mut read = workspace::cargo("run");
+    read.args(["--package", "tracer", "--example", "bombs"])
+        .args(["--release", "--locked", "--"])
+        .arg(megabytes.to_string());
+    command::run(&mut read)
 }
 
 fn damage(args: &Args) -> Result<()> {

@@ -3,7 +3,7 @@
 
 use tracer::address::LinkAddr;
 
-use super::elf_file::{CODE, Section, file, frames, one_frame, text};
+use super::elf_file::{CODE, file, frames, one_frame, text, unloaded};
 
 /// Where the called function begins.
 pub const FUNCTION: LinkAddr = LinkAddr(CODE.0 + 0x10);
@@ -76,18 +76,9 @@ fn program(parts: &Parts<'_>, callee: &[u8]) -> Vec<u8> {
     file(&[
         text(&code),
         frames(&one_frame(code.len())),
-        debug(".debug_abbrev", &abbreviations),
-        debug(".debug_info", &info),
+        unloaded(".debug_abbrev", &abbreviations),
+        unloaded(".debug_info", &info),
     ])
-}
-
-const fn debug<'a>(name: &'static str, bytes: &'a [u8]) -> Section<'a> {
-    Section {
-        name,
-        address: 0,
-        executable: false,
-        bytes,
-    }
 }
 
 fn abbreviations() -> Vec<u8> {

@@ -17,6 +17,26 @@ pub struct Section<'a> {
     pub address: u64,
     pub executable: bool,
     pub bytes: &'a [u8],
+    /// `SHT_PROGBITS` for most.
+    pub kind: u32,
+    /// Number of the section with its strings.
+    pub link: u32,
+}
+
+/// `SHT_PROGBITS`, `SHT_SYMTAB`.
+pub const PLAIN: u32 = 1;
+pub const SYMBOLS: u32 = 2;
+
+/// A section that is not loaded.
+pub const fn unloaded<'a>(name: &'static str, bytes: &'a [u8]) -> Section<'a> {
+    Section {
+        name,
+        address: 0,
+        executable: false,
+        bytes,
+        kind: PLAIN,
+        link: 0,
+    }
 }
 
 /// A file with this call frame information.
@@ -33,20 +53,17 @@ pub fn with_frames(in_debug_frame: bool, frames_bytes: &[u8]) -> Vec<u8> {
 /// The section of the code.
 pub fn text(bytes: &[u8]) -> Section<'_> {
     Section {
-        name: ".text",
         address: CODE.0,
         executable: true,
-        bytes,
+        ..unloaded(".text", bytes)
     }
 }
 
 /// The section of call frame information.
 pub fn frames(bytes: &[u8]) -> Section<'_> {
     Section {
-        name: ".eh_frame",
         address: FRAMES,
-        executable: false,
-        bytes,
+        ..unloaded(".eh_frame", bytes)
     }
 }
 
@@ -76,12 +93,7 @@ pub fn file(sections: &[Section<'_>]) -> Vec<u8> {
     let mut segments: Vec<u8> = Vec::new();
     let loaded = sections.iter().filter(|section| section.address != 0);
     let start = FILE_HEADER + PROGRAM_HEADER * loaded.count();
-    let strings = Section {
-        name: ".shstrtab",
-        address: 0,
-        executable: false,
-        bytes: &[],
-    };
+    let strings = unloaded(".shstrtab", &[]);
     for section in sections.iter().chain([&strings]) {
         let name = names.len() as u32;
         names.extend(section.name.bytes().chain([0]));
@@ -89,14 +101,22 @@ pub fn file(sections: &[Section<'_>]) -> Vec<u8> {
         let bytes = if is_strings { &names } else { section.bytes };
         let (offset, size) = ((start + body.len()) as u64, bytes.len() as u64);
         body.extend(bytes);
-        let kind: u32 = if is_strings { 3 } else { 1 };
+        let kind = if is_strings { 3 } else { section.kind };
         let flags =
             if section.address == 0 { 0_u64 } else { 2 } | u64::from(section.executable) << 2;
         headers.extend(name.to_le_bytes());
         headers.extend(kind.to_le_bytes());
         words(
             &mut headers,
-            &[flags, section.address, offset, size, 0, 1, 0],
+            &[
+                flags,
+                section.address,
+                offset,
+                size,
+                section.link.into(),
+                1,
+                if section.kind == SYMBOLS { 24 } else { 0 },
+            ],
         );
         if section.address != 0 {
             segments.extend(1_u32.to_le_bytes());

@@ -7,6 +7,7 @@
 //! compiler, and `tracer/examples/damage.rs` damages whole programs: both have this file as
 //! a module of theirs.
 
+pub mod bombs;
 mod bytes;
 mod dwarf;
 mod elf_file;
@@ -66,6 +67,18 @@ pub fn variables(bytes: &[u8]) {
     if let Some(module) = module::open(bytes) {
         module::ask_variables(&module);
     }
+}
+
+/// All that a session asks of a module, within the same budget.
+pub fn ask_all(module: &tracer::debuginfo::Module) {
+    module::ask_file(module);
+    module::ask_lines(module);
+    module::ask_variables(module);
+}
+
+/// Opens the bytes of a file as a module.
+pub fn open(bytes: &[u8]) -> Option<tracer::debuginfo::Module> {
+    module::open(bytes)
 }
 
 /// Machine code, at all of whose instructions a probe is to be placed.

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::args::{DebugArgs, Funcs, Lines, Subject, Vars};
 use super::attach::subject_pid;
 use super::failure::Failure;
-use super::output::{print, say};
+use super::output::{print, say, tell};
 use crate::debuginfo::FunctionInfo;
 use crate::debuginfo::names::short_generics;
 use crate::debuginfo::site::{InlinedInto, Site, SourceLine};
@@ -47,6 +47,7 @@ pub(super) fn lines(args: &Lines) -> Result<u8, Failure> {
     let catalog = catalog(&args.subject, &args.debug)?;
     if args.locations.is_empty() {
         let mut files = catalog.source_files()?;
+        tell_refusals(&catalog);
         let left_out = match args.all || args.json {
             true => 0,
             false => keep_own(&mut files, |file| file.own),
@@ -93,6 +94,13 @@ fn lines_of(catalog: &Catalog, typed: &str, json: bool) -> Result<u8, Failure> {
     });
     let text = text.unwrap_or_default();
     print(|out| write_lines(out, &file, &lines, &text, json))
+}
+
+/// Says which libraries a list lacks.
+fn tell_refusals(catalog: &Catalog) {
+    for refusal in catalog.refusals() {
+        tell(&format!("note: {}\n", Visible(&refusal)));
+    }
 }
 
 /// `FILE:LINE`, and not a file alone.
@@ -143,6 +151,7 @@ pub(super) fn vars(args: &Vars) -> Result<u8, Failure> {
 pub(super) fn funcs(args: &Funcs) -> Result<u8, Failure> {
     let catalog = catalog(&args.subject, &args.debug)?;
     let mut functions = catalog.functions(args.pattern.as_deref())?;
+    tell_refusals(&catalog);
     if let (true, Some(pattern)) = (functions.is_empty(), &args.pattern) {
         let near = catalog.near_functions(pattern);
         let near: Vec<String> = near.iter().map(|name| format!("`{name}`")).collect();

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::budget::Reader;
 use super::flow::FunctionCode;
 use super::module::Module;
 use super::names::{NamePattern, demangle};
@@ -20,6 +21,10 @@ use crate::address::LinkAddr;
 
 /// Symbols of one name that are looked at.
 const MAX_NAMED: usize = 1 << 12;
+
+/// Steps to take a symbol's name apart, and for each byte of it.
+const NAME_STEPS: u64 = 200;
+const NAME_BYTE_STEPS: u64 = 12;
 
 /// Cold parts of one function.
 const MAX_COLD: usize = 8;
@@ -142,7 +147,12 @@ impl Module {
         if !is_function || is_cold(symbol) {
             return None;
         }
-        let name = demangle(symbol.unversioned());
+        let name = symbol.unversioned();
+        let steps = NAME_STEPS + name.len() as u64 * NAME_BYTE_STEPS;
+        if !self.budget.spend(Reader::Names, steps, 1) {
+            return None;
+        }
+        let name = demangle(name);
         // Last, since it may have to read a unit.
         (fits(&name) && !self.is_described(symbol.address)).then_some(Bare {
             name,

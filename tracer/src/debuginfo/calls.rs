@@ -11,12 +11,18 @@ use std::rc::Rc;
 
 use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction};
 
+use super::budget::Reader;
 use super::dies::{Dies, Entry, UnitAt};
 use super::imports::word_before;
 use super::module::Module;
 use super::tail_calls::{JumpOut, JumpTarget};
 use crate::address::LinkAddr;
 
+/// Steps to skip an entry, and to look at a call.
+const SKIP_STEPS: u64 = 12;
+const CALL_STEPS: u64 = 150;
+/// Bytes that are kept of a call.
+const KEPT_BYTES: u64 = 48;
 /// Calls of one unit that are kept.
 const MAX_CALLS: usize = 1 << 20;
 /// Bytes of `call rel32`.
@@ -84,6 +90,8 @@ impl Calls {
         let dwarf = dies.dwarf(unit.section.file)?;
         let mut raw = unit.unit.entries_raw(None).ok()?;
         let mut entry = Entry::null();
+        let budget = &dies.module.budget;
+        let mut meter = budget.meter(Reader::Entries);
         while !raw.is_empty() && self.direct.len() + self.through.len() < MAX_CALLS {
             let site = raw.next_offset();
             let mut ahead = raw.clone();
@@ -92,6 +100,9 @@ impl Calls {
                 continue;
             };
             let tag = abbreviation.tag();
+            if !meter.take(SKIP_STEPS + abbreviation.attributes().len() as u64 * 2) {
+                break;
+            }
             if tag != gimli::DW_TAG_call_site && tag != gimli::DW_TAG_GNU_call_site {
                 ahead.skip_attributes(abbreviation.attributes()).ok()?;
                 raw = ahead;
@@ -105,6 +116,9 @@ impl Calls {
             let Some(returns_to) = returns_to else {
                 continue;
             };
+            if !meter.take(CALL_STEPS) || !budget.hold(Reader::Entries, KEPT_BYTES) {
+                break;
+            }
             let call = |target| Call {
                 target,
                 returns_to,
@@ -162,6 +176,9 @@ pub(super) fn direct_calls(
     let ranges = &module.code_ranges;
     let total: u64 = ranges.iter().map(|(begin, end)| end - begin).sum();
     if total > MAX_CODE {
+        return Vec::new();
+    }
+    if !module.budget.spend(Reader::Code, total / 2, total) {
         return Vec::new();
     }
     let mut found = Vec::new();

@@ -3,10 +3,13 @@
 //! `.eh_frame` (through its header's table where there is one) before
 //! `.debug_frame`. Leaves unwinding to [`super::unwind`].
 
+use std::sync::OnceLock;
+
 use gimli::{
     BaseAddresses, CfaRule, EhFrame, LittleEndian, RegisterRule, UnwindContext, UnwindSection,
 };
 
+use super::budget::{Budget, Reader};
 use super::dies::Slice;
 use super::location::symbolic::add;
 use super::location::visible;
@@ -14,6 +17,16 @@ use super::module::{Module, UnwindSection as Bytes};
 use super::place::{Expr, Register, Term};
 use super::unwind::CALLEE_SAVED;
 use crate::unavailable::Unavailable;
+
+/// Steps to read an entry, and to run one byte of its instructions.
+const ENTRY_STEPS: u64 = 120;
+const INSTRUCTION_STEPS: u64 = 10;
+/// Bytes that are kept of an entry.
+const ENTRY_BYTES: u64 = 48;
+/// Bytes of an entry whose instructions need not be counted.
+const SHORT_ENTRY: u64 = 4096;
+/// Entries before an address that are looked at.
+const LOOK_BACK: usize = 32;
 
 /// Call frame sections of a module.
 pub(super) struct FrameSections<'a> {
@@ -25,6 +38,7 @@ pub(super) struct FrameSections<'a> {
     pub(super) debug_frame: Option<Slice<'a>>,
     /// Link address of `.text`.
     pub(super) text: u64,
+    module: &'a Module,
 }
 
 /// Where a register of the caller is.
@@ -63,6 +77,7 @@ impl<'a> FrameSections<'a> {
             eh_frame_hdr: module.eh_frame_hdr().map(section),
             debug_frame: module.debug_frame().map(|frame| section(frame).0),
             text: text.map_or(0, |text| text.address.0),
+            module,
         }
     }
 
@@ -116,11 +131,29 @@ impl<'a> FrameSections<'a> {
         let by_table = self.entry_by_table(&section, address).flatten();
         let fde = match by_table {
             Some(fde) => fde,
-            None => section
-                .fde_for_address(&bases, address, EhFrame::cie_from_offset)
-                .ok()?,
+            None => self.eh_frame_entry_by_index(&section, address)?,
         };
-        Some(reader.read(&section, &bases, &fde, address))
+        self.may_run(&fde)
+            .then(|| reader.read(&section, &bases, &fde, address))
+    }
+
+    /// The entry of `.eh_frame` for `address`, whether its table has it or not.
+    pub(super) fn eh_frame_entry_by_index(
+        &self,
+        section: &EhFrame<Slice<'a>>,
+        address: u64,
+    ) -> Option<Entry<'a>> {
+        let indexes = &self.module.frame_indexes;
+        let read = || FrameIndex::read(&self.module.budget, section, &self.bases());
+        let index = indexes.eh_frame.get_or_init(read);
+        index.find(section, &self.bases(), address)
+    }
+
+    /// Whether the instructions of an entry may be run: long ones count against the budget.
+    fn may_run(&self, fde: &Entry<'a>) -> bool {
+        let bytes = fde.entry_len().saturating_add(fde.cie().entry_len()) as u64;
+        let steps = bytes.saturating_mul(INSTRUCTION_STEPS);
+        bytes <= SHORT_ENTRY || self.module.budget.spend(Reader::Frames, steps, 1)
     }
 
     /// The entry for `address` by the table of `.eh_frame_hdr`: `Some(None)` when the table has
@@ -156,10 +189,78 @@ impl<'a> FrameSections<'a> {
         let mut section = gimli::DebugFrame::from(self.debug_frame?);
         section.set_address_size(8);
         let bases = self.bases();
-        let fde = section
-            .fde_for_address(&bases, address, gimli::DebugFrame::cie_from_offset)
-            .ok()?;
-        Some(reader.read(&section, &bases, &fde, address))
+        let indexes = &self.module.frame_indexes;
+        let read = || FrameIndex::read(&self.module.budget, &section, &bases);
+        let index = indexes.debug_frame.get_or_init(read);
+        let fde = index.find(&section, &bases, address)?;
+        self.may_run(&fde)
+            .then(|| reader.read(&section, &bases, &fde, address))
+    }
+}
+
+/// The entries of the sections without a table, made when first asked for.
+#[derive(Default)]
+pub(super) struct FrameIndexes {
+    eh_frame: OnceLock<FrameIndex>,
+    debug_frame: OnceLock<FrameIndex>,
+}
+
+/// The entries of one section by address.
+struct FrameIndex(Vec<FrameRange>);
+
+/// The code that an entry is about.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct FrameRange {
+    begin: u64,
+    end: u64,
+    /// In the section.
+    offset: usize,
+}
+
+impl FrameIndex {
+    /// Reads all entries of a section, up to the first that is damaged.
+    fn read<'a, S: UnwindSection<Slice<'a>>>(
+        budget: &Budget,
+        section: &S,
+        bases: &BaseAddresses,
+    ) -> Self {
+        let mut found = Vec::new();
+        let mut meter = budget.meter(Reader::Frames);
+        let mut entries = section.entries(bases);
+        while let Ok(Some(entry)) = entries.next() {
+            if !meter.take(ENTRY_STEPS) || !budget.hold(Reader::Frames, ENTRY_BYTES) {
+                break;
+            }
+            let gimli::CieOrFde::Fde(partial) = entry else {
+                continue;
+            };
+            let Ok(fde) = partial.parse(S::cie_from_offset) else {
+                continue;
+            };
+            found.push(FrameRange {
+                begin: fde.initial_address(),
+                end: fde.initial_address().saturating_add(fde.len()),
+                offset: fde.offset(),
+            });
+        }
+        found.sort_unstable();
+        Self(found)
+    }
+
+    /// The entry for an address; of several, the first of the section.
+    fn find<'a, S: UnwindSection<Slice<'a>>>(
+        &self,
+        section: &S,
+        bases: &BaseAddresses,
+        address: u64,
+    ) -> Option<Entry<'a>> {
+        let after = self.0.partition_point(|range| range.begin <= address);
+        // Entries of sound files do not overlap; a bounded look back will do.
+        let near = self.0.get(after.saturating_sub(LOOK_BACK)..after)?;
+        let around = near.iter().filter(|range| address < range.end);
+        let offset = around.map(|range| range.offset).min()?;
+        let fde = section.fde_from_offset(bases, offset.into(), S::cie_from_offset);
+        fde.ok().filter(|fde| fde.contains(address))
     }
 }
 

@@ -2,31 +2,29 @@
 //! and their names.
 //!
 //! One walk over the unit's DIEs that looks at code only; variables and types
-//! are skipped. Kept for the units that were asked for last.
+//! are skipped. Kept by [`super::code_cache`] for the units that were asked for last.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gimli::{AttributeValue, DebuggingInformationEntry, EntriesRaw};
 
 use super::Slice;
+use super::budget::{Budget, Kept, Meter, Reader};
 use super::error::DebugInfoError;
-use super::index::file_paths;
-use super::lines::UnitLines;
+use super::index::FilePaths;
 use super::module::Module;
 use super::object::text;
 use super::ranges::die_ranges;
 use super::site::SourceLine;
 use super::types::Language;
+use super::unit_parser::ATTRIBUTE_STEPS;
 use super::units::Unit;
 use crate::address::LinkAddr;
 
 /// Depth of DIEs; compilers stay below a hundred. What lies deeper is not read.
 const MAX_DEPTH: usize = 1024;
-
-/// Ranges of one unit's DIEs, together.
-const MAX_UNIT_RANGES: usize = 4 << 20;
 
 /// Functions without an address that are kept of one unit.
 const MAX_DEAD: usize = 1 << 16;
@@ -34,8 +32,19 @@ const MAX_DEAD: usize = 1 << 16;
 /// Bytes of a name that are kept. C++ templates write long ones.
 const MAX_NAME_BYTES: usize = 4096;
 
-/// Weight of the units kept, in scopes and rows: some 100 MB at most.
-const CACHE_WEIGHT: usize = 1 << 20;
+/// Steps to skip an entry, and to read one.
+const SKIP_STEPS: u64 = 12;
+const ENTRY_STEPS: u64 = 60;
+
+/// Ranges that one look-up may go through without counting them.
+const FEW_RANGES: usize = 512;
+
+/// Bytes that are kept of a range, in its scope and among the functions.
+const RANGE_BYTES: u64 = 64;
+
+/// Bytes that are kept of a scope and of a name, without texts and ranges.
+const SCOPE_BYTES: u64 = 2 * size_of::<Scope>() as u64;
+const NAMED_BYTES: u64 = 2 * (size_of::<Named>() + size_of::<PathPart>()) as u64;
 
 /// What a scope is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,7 +113,7 @@ pub(super) struct UnitCode {
     pub(super) language: Language,
     /// Compiled by GCC without optimisation.
     pub(super) plain_gcc: bool,
-    files: Vec<Arc<PathBuf>>,
+    files: Arc<FilePaths>,
     paths: Vec<PathPart>,
     named: HashMap<u64, Named>,
     pub(super) scopes: Vec<Scope>,
@@ -112,6 +121,10 @@ pub(super) struct UnitCode {
     dead: Vec<Dead>,
     /// Ranges of the outermost scopes, sorted.
     functions: Vec<(u64, u64, u32)>,
+    /// Where functions begin after their prologues, by their entries.
+    prologues: Mutex<HashMap<u64, LinkAddr>>,
+    budget: Arc<Budget>,
+    kept: Kept,
 }
 
 /// A function without an address, with the bytes of its code.
@@ -121,85 +134,18 @@ struct Dead {
     size: u64,
 }
 
-/// Units that were asked for last.
-#[derive(Default)]
-pub(super) struct CodeCache(Mutex<Kept>);
-
-#[derive(Default)]
-struct Kept {
-    code: HashMap<u64, Arc<UnitCode>>,
-    lines: HashMap<u64, Arc<UnitLines>>,
-    order: VecDeque<(u64, bool, usize)>,
-    weight: usize,
-}
-
-impl Kept {
-    fn make_room(&mut self, key: u64, is_code: bool, weight: usize) {
-        self.order.push_back((key, is_code, weight));
-        self.weight += weight;
-        while self.weight > CACHE_WEIGHT && self.order.len() > 1 {
-            let Some((key, is_code, weight)) = self.order.pop_front() else {
-                break;
-            };
-            self.weight -= weight;
-            if is_code {
-                self.code.remove(&key);
-            } else {
-                self.lines.remove(&key);
-            }
-        }
-    }
-}
-
-impl CodeCache {
-    /// The code of `unit`, read at most once while it is kept.
-    pub(super) fn code(&self, module: &Module, unit: &Unit<'_>) -> Arc<UnitCode> {
-        let key = unit.key();
-        let kept = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(code) = kept().code.get(&key) {
-            return code.clone();
-        }
-        let code = Arc::new(UnitCode::read(module, unit));
-        let mut kept = kept();
-        if kept.code.insert(key, code.clone()).is_none() {
-            kept.make_room(key, true, code.scopes.len() + code.named.len());
-        }
-        code
-    }
-
-    /// The rows of `unit`, read at most once while they are kept.
-    pub(super) fn lines(&self, module: &Module, unit: &Unit<'_>) -> Arc<UnitLines> {
-        let key = unit.key();
-        let kept = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(lines) = kept().lines.get(&key) {
-            return lines.clone();
-        }
-        let lines = Arc::new(UnitLines::read(module, unit));
-        let mut kept = kept();
-        if kept.lines.insert(key, lines.clone()).is_none() {
-            kept.make_room(key, false, lines.len() / 4);
-        }
-        lines
-    }
-}
-
 impl UnitCode {
     /// Walks the unit; stops at the first DIE that makes no sense.
     pub(super) fn read(module: &Module, unit: &Unit<'_>) -> Self {
-        let files = unit
-            .unit
-            .line_program
-            .as_ref()
-            .map(|program| file_paths(&unit.dwarf, program.header(), unit.unit.comp_dir));
         let mut walk = Walk {
             module,
             unit,
-            budget: MAX_UNIT_RANGES,
+            meter: module.budget.meter(Reader::Entries),
             levels: Vec::new(),
             code: Self {
                 language: unit.language(),
                 plain_gcc: false,
-                files: files.unwrap_or_default(),
+                files: module.code_cache().files(module, unit),
                 paths: vec![PathPart {
                     parent: 0,
                     name: Box::default(),
@@ -209,6 +155,9 @@ impl UnitCode {
                 scopes: Vec::new(),
                 dead: Vec::new(),
                 functions: Vec::new(),
+                prologues: Mutex::default(),
+                budget: Arc::clone(&module.budget),
+                kept: Kept::none(&module.budget),
             },
         };
         // What was read before the mistake is as good as it was.
@@ -216,6 +165,11 @@ impl UnitCode {
         let mut code = walk.code;
         code.functions.sort_unstable();
         code
+    }
+
+    /// Bytes that are kept of it.
+    pub(super) const fn bytes(&self) -> u64 {
+        self.kept.bytes()
     }
 
     /// The functions with code at `address`: several where a linker folded them into one.
@@ -239,10 +193,12 @@ impl UnitCode {
     /// The innermost scope around `address` in a function that has code there.
     pub(super) fn innermost_in(&self, function: u32, address: LinkAddr) -> Option<u32> {
         let mut scope = function;
-        loop {
+        let mut looked_at = 0;
+        let found = loop {
             let mut child = self.scope(scope)?.first_child;
             while let Some(index) = child {
                 let candidate = self.scope(index)?;
+                looked_at += candidate.ranges.len();
                 if candidate.contains(address.0) {
                     break;
                 }
@@ -250,9 +206,32 @@ impl UnitCode {
             }
             match child {
                 Some(index) => scope = index,
-                None => return Some(scope),
+                None => break Some(scope),
             }
+        };
+        if looked_at > FEW_RANGES {
+            self.budget.spend(Reader::Ranges, looked_at as u64, 0);
         }
+        found
+    }
+
+    /// Where a function begins after its prologue; `find` finds it the first time.
+    pub(super) fn after_prologue_of(
+        &self,
+        function: &Scope,
+        find: impl FnOnce() -> LinkAddr,
+    ) -> LinkAddr {
+        let known = || {
+            self.prologues
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+        };
+        if let Some(start) = known().get(&function.entry) {
+            return *start;
+        }
+        let start = find();
+        known().insert(function.entry, start);
+        start
     }
 
     /// The functions without an address whose code has as many bytes as that of a scope.
@@ -271,7 +250,7 @@ impl UnitCode {
         for _ in 0..8 {
             let named = self.named.get(&next?)?;
             if named.line != 0 {
-                let file = self.files.get(usize::try_from(named.file).ok()?)?;
+                let file = self.files.get(named.file)?;
                 return Some((file, named.line));
             }
             next = named.link;
@@ -294,17 +273,14 @@ impl UnitCode {
     /// Where the function that is `scope` was inlined.
     pub(super) fn call_of(&self, scope: &Scope) -> Option<SourceLine> {
         let (file, line, column) = scope.call?;
-        let file = self.files.get(usize::try_from(file).ok()?)?.clone();
+        let file = self.files.get(file)?.clone();
         Some(SourceLine { file, line, column })
     }
 
     /// The inlined copies that a file calls, each with the line of the call.
     pub(super) fn calls_from(&self, path: &PathBuf) -> impl Iterator<Item = (u32, u64)> {
-        let files = (0_u64..).zip(&self.files);
-        let numbers: Vec<u64> = files
-            .filter(|(_, file)| ***file == *path)
-            .map(|(number, _)| number)
-            .collect();
+        let numbers = self.files.numbers_of(path).into_iter();
+        let numbers: Vec<u64> = numbers.map(u64::from).collect();
         let line = move |scope: &Scope| {
             let (file, line, _) = scope.call?;
             (scope.kind == ScopeKind::Inlined && line != 0 && numbers.contains(&file))
@@ -345,8 +321,7 @@ pub(super) fn function_name(module: &Module, code: &UnitCode, die: u64) -> Funct
             break;
         };
         if declared.is_none() && named.line != 0 {
-            let file = usize::try_from(named.file).ok();
-            let file = file.and_then(|file| code.files.get(file));
+            let file = code.files.get(named.file);
             declared = file.map(|file| (file.clone(), named.line));
         }
         if linkage.is_none() {
@@ -402,7 +377,7 @@ fn full_name(code: &UnitCode, path: u32, name: &str, linkage: Option<&str>) -> S
 struct Walk<'w, 'a> {
     module: &'w Module,
     unit: &'w Unit<'a>,
-    budget: usize,
+    meter: Meter<'w>,
     levels: Vec<Level>,
     code: UnitCode,
 }
@@ -432,7 +407,17 @@ impl<'a> Walk<'_, 'a> {
                 continue;
             };
             let outer = level;
-            if self.matters(abbreviation.tag(), level) {
+            let attributes = abbreviation.attributes().len() as u64;
+            let matters = self.matters(abbreviation.tag(), level);
+            let steps = if matters {
+                ENTRY_STEPS + attributes * ATTRIBUTE_STEPS
+            } else {
+                SKIP_STEPS + attributes * 2
+            };
+            if !self.meter.take(steps) {
+                break;
+            }
+            if matters {
                 entry.tag = abbreviation.tag();
                 entry.offset = offset;
                 entries.read_attributes(abbreviation.attributes(), &mut entry.attrs)?;
@@ -520,10 +505,12 @@ impl<'a> Walk<'_, 'a> {
             .ok()
             .and_then(|path| self.code.paths.get(path))
             .is_some_and(|part| part.in_impl);
-        let linkage = (name.is_none() || in_impl).then(|| {
-            self.string(entry, gimli::DW_AT_linkage_name)
-                .or_else(|| self.string(entry, gimli::DW_AT_MIPS_linkage_name))
-        });
+        let mut linkage = None;
+        if name.is_none() || in_impl {
+            linkage = self
+                .string(entry, gimli::DW_AT_linkage_name)
+                .or_else(|| self.string(entry, gimli::DW_AT_MIPS_linkage_name));
+        }
         let path = match &name {
             Some(name) => self.add_path(level.path, name.clone()),
             None => level.path,
@@ -533,7 +520,7 @@ impl<'a> Walk<'_, 'a> {
             Named {
                 path: level.path,
                 name: name.map(String::into_boxed_str),
-                linkage: linkage.flatten().map(String::into_boxed_str),
+                linkage: linkage.map(String::into_boxed_str),
                 link: self.link(entry),
                 file: number(entry, gimli::DW_AT_decl_file),
                 line: number(entry, gimli::DW_AT_decl_line),
@@ -555,7 +542,7 @@ impl<'a> Walk<'_, 'a> {
         [gimli::DW_AT_specification, gimli::DW_AT_abstract_origin]
             .into_iter()
             .filter_map(|name| entry.attr_value(name))
-            .find_map(|value| self.unit.referenced(&value))
+            .find_map(|value| self.unit.referenced(self.module, &value))
     }
 
     /// Adds a scope that has code; one without is passed over, as are those in it.
@@ -565,13 +552,17 @@ impl<'a> Walk<'_, 'a> {
         kind: ScopeKind,
         parent: Option<u32>,
     ) -> Option<u32> {
-        let mut ranges = die_ranges(self.unit, entry, &mut self.budget);
+        let mut ranges = die_ranges(&self.module.budget, self.unit, entry);
         ranges.retain(|(begin, _)| self.module.is_code(LinkAddr(*begin)));
         let first = ranges.first()?.0;
         if kind != ScopeKind::Function && parent.is_none() {
             return None;
         }
         let index = u32::try_from(self.code.scopes.len()).ok()?;
+        let bytes = SCOPE_BYTES + ranges.len() as u64 * RANGE_BYTES;
+        if !self.code.kept.grow(Reader::Ranges, bytes) {
+            return None;
+        }
         let die = self.unit.die_offset(entry.offset);
         let entry_point = match entry.attr_value(gimli::DW_AT_entry_pc) {
             Some(AttributeValue::Udata(distance)) => first.checked_add(distance),
@@ -641,10 +632,12 @@ impl<'a> Walk<'_, 'a> {
         index
     }
 
-    fn string(&self, entry: &Entry<'a>, name: gimli::DwAt) -> Option<String> {
-        let value = entry.attr_value(name)?;
-        let bytes = self.unit.reference().attr_string(value).ok()?.slice();
-        Some(text(bytes.get(..MAX_NAME_BYTES).unwrap_or(bytes)))
+    fn string(&mut self, entry: &Entry<'a>, name: gimli::DwAt) -> Option<String> {
+        let bytes = self.unit.string(entry.attr_value(name)?)?;
+        let length = bytes.len() as u64;
+        let fits =
+            self.meter.take(length) && self.code.kept.grow(Reader::Names, NAMED_BYTES + length);
+        fits.then(|| text(bytes))
     }
 }
 

@@ -7,6 +7,8 @@ use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::sync::{Arc, OnceLock, RwLock};
 
+use super::Slice;
+use super::budget::Budget;
 use super::calls::Calls;
 use super::classes::ClassIndex;
 use super::dies::{DieId, FileNumber, SectionKey};
@@ -14,6 +16,7 @@ use super::imports::Imported;
 use super::name_index::NameIndex;
 use super::types::{Type, TypeId};
 use super::unit_index::UnitIndex;
+use super::unit_parser::{AbbreviationTable, parse_abbreviations};
 
 /// Types that are kept; when there are more, all are forgotten and read again.
 const MAX_TYPES: usize = 1 << 17;
@@ -21,8 +24,8 @@ const MAX_TYPES: usize = 1 << 17;
 const MAX_MADE: usize = 1 << 16;
 /// Units whose index is kept; when there are more, all are forgotten.
 const MAX_INDEXES: usize = 512;
-/// Abbreviation tables that are kept; when there are more, all are forgotten.
-const MAX_ABBREVIATIONS: usize = 1 << 14;
+/// Abbreviations and attributes of the tables that are kept; when there are more, all are forgotten.
+const MAX_ABBREVIATIONS: usize = 1 << 20;
 /// Functions with many blocks whose list is kept; when there are more, all are forgotten.
 const MAX_BLOCKS: usize = 256;
 /// Names of imports, and functions with such names, that are kept; when there are more, all are forgotten.
@@ -32,11 +35,18 @@ const MADE: u64 = 1 << 63;
 
 type Shared<K, V> = RwLock<HashMap<K, V>>;
 
+/// Tables of abbreviations, by file and offset; `None` for one that cannot be read.
+#[derive(Default)]
+struct Abbreviations {
+    tables: HashMap<(FileNumber, usize), Option<AbbreviationTable>>,
+    weight: usize,
+}
+
 /// See the module.
 #[derive(Default)]
 pub(super) struct DieCache {
     starts: Shared<SectionKey, Arc<[u64]>>,
-    abbreviations: Shared<(FileNumber, usize), Arc<gimli::Abbreviations>>,
+    abbreviations: RwLock<Abbreviations>,
     signatures: Shared<FileNumber, Arc<HashMap<u64, DieId>>>,
     indexes: Shared<(SectionKey, u64), Arc<UnitIndex>>,
     types: Shared<TypeId, Arc<Type>>,
@@ -110,13 +120,32 @@ impl DieCache {
         keep(&self.starts, usize::MAX, section, || Some(read().into())).unwrap_or_default()
     }
 
-    /// One table of abbreviations.
-    pub(super) fn abbreviations(
+    /// The abbreviations of a unit of a file, parsed once for all units that share them.
+    pub(super) fn abbreviations<'a>(
         &self,
-        key: (FileNumber, usize),
-        read: impl FnOnce() -> Option<Arc<gimli::Abbreviations>>,
+        budget: &Arc<Budget>,
+        file: FileNumber,
+        dwarf: &gimli::Dwarf<Slice<'a>>,
+        header: &gimli::UnitHeader<Slice<'a>>,
     ) -> Option<Arc<gimli::Abbreviations>> {
-        keep(&self.abbreviations, MAX_ABBREVIATIONS, key, read)
+        let offset = header.debug_abbrev_offset();
+        let key = (file, offset.0);
+        if let Ok(kept) = self.abbreviations.read()
+            && let Some(table) = kept.tables.get(&key)
+        {
+            return table.as_ref().map(|table| Arc::clone(&table.parsed));
+        }
+        let table = parse_abbreviations(budget, dwarf, offset);
+        let parsed = table.as_ref().map(|table| Arc::clone(&table.parsed));
+        if let Ok(mut kept) = self.abbreviations.write() {
+            let weight = table.as_ref().map_or(1, |table| table.weight);
+            if kept.weight.saturating_add(weight) > MAX_ABBREVIATIONS {
+                *kept = Abbreviations::default();
+            }
+            kept.weight = kept.weight.saturating_add(weight);
+            kept.tables.insert(key, table);
+        }
+        parsed
     }
 
     /// Type units of a file by signature.

@@ -9,14 +9,18 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use gimli::{AttributeValue, DwAt};
+use gimli::{AttributeValue, DwAt, Reader as _, Section as _};
 
 pub(super) use super::Slice;
+use super::budget::{Budget, Reader};
 use super::die_cache::DieCache;
+use super::limits::NAME_BYTES;
 use super::module::Module;
 use super::object::text as copied;
+use super::ranges::RANGE_STEPS;
 use super::types::{Language, TypeId};
-use super::units::{UnitId, language_of as language_of_root};
+use super::unit_parser::{ATTRIBUTE_STEPS, bounded_string};
+use super::units::{UnitId, language_of as language_of_root, read_unit_of};
 use crate::address::LinkAddr;
 
 /// Children of one entry that are looked at; more are taken to be hostile.
@@ -25,8 +29,18 @@ pub(super) const MAX_CHILDREN: usize = 1 << 16;
 const MAX_ITEMS: u64 = 1 << 22;
 /// References (`DW_AT_abstract_origin`, `DW_AT_specification`, …) followed in a row.
 const MAX_REFERENCES: usize = 8;
-/// Bytes of one name; what is longer is cut.
-const MAX_NAME: usize = 4096;
+/// Steps to read the header of a unit.
+const HEADER_STEPS: u64 = 60;
+/// Bytes that are kept of a type unit's signature.
+const SIGNATURE_BYTES: u64 = 48;
+/// Steps to read one item of a list.
+const ITEM_STEPS: u64 = 40;
+/// Steps to find and read one entry.
+const ENTRY_STEPS: u64 = 150;
+/// Bytes of entries that are skipped in a step.
+const SKIPPED_BYTES: u64 = 2;
+/// Steps that are counted before they are taken from the module's budget.
+const BATCH: u64 = 1 << 14;
 /// Units that one walk keeps parsed.
 const MAX_UNITS: usize = 1 << 12;
 
@@ -208,6 +222,8 @@ pub(super) struct Dies<'a> {
     budget: Cell<u64>,
     /// Whether code at address 0 counts: that of a function that a linker folded into another one.
     pub(super) takes_dead: Cell<bool>,
+    /// Steps and entries that are not yet taken from the module's budget.
+    pending: Cell<(u64, u64)>,
     /// Parts that the name being put together may still have.
     pub(super) name_parts: Cell<u32>,
 }
@@ -226,6 +242,7 @@ impl<'a> Dies<'a> {
             units: RefCell::default(),
             budget: Cell::new(MAX_ITEMS),
             takes_dead: Cell::new(false),
+            pending: Cell::new((0, 0)),
             name_parts: Cell::new(0),
         }
     }
@@ -273,7 +290,25 @@ impl<'a> Dies<'a> {
     pub(super) fn spend(&self) -> bool {
         let left = self.budget.get();
         self.budget.set(left.saturating_sub(1));
-        left > 0
+        left > 0 && self.module.budget.spend(Reader::Locations, ITEM_STEPS, 1)
+    }
+
+    /// Counts the reading of one entry; false when reading must stop.
+    fn count(&self, steps: u64) -> bool {
+        let (before, entries) = self.pending.get();
+        let steps = before.saturating_add(steps);
+        if steps < BATCH {
+            self.pending.set((steps, entries + 1));
+            return true;
+        }
+        self.pending.set((0, 0));
+        let budget = &self.module.budget;
+        budget.spend(Reader::Entries, steps, entries + 1)
+    }
+
+    /// Counts the reading of an entry; false when reading must stop.
+    pub(super) fn count_entry(&self, entry: &Entry<'a>) -> bool {
+        self.count(steps_of(entry))
     }
 
     /// The sections of the file that an entry is in.
@@ -290,7 +325,7 @@ impl<'a> Dies<'a> {
                 let units = self.module.units().iter();
                 return units.map(|unit| unit.offset).collect();
             }
-            starts_of(&dwarf, section.types)
+            starts_of(&self.module.budget, &dwarf, section.types)
         }))
     }
 
@@ -318,15 +353,11 @@ impl<'a> Dies<'a> {
         let dwarf = self.dwarf(section.file)?;
         let offset = usize::try_from(start).ok()?;
         let header = if section.types {
-            dwarf.type_units().next_at(offset)?
+            type_unit_at(&dwarf, offset)?
         } else {
             dwarf.unit_header(gimli::DebugInfoOffset(offset)).ok()?
         };
-        let key = (section.file, header.debug_abbrev_offset().0);
-        let abbreviations = self
-            .cache
-            .abbreviations(key, || dwarf.abbreviations(&header).ok())?;
-        let unit = gimli::Unit::new_with_abbreviations(&dwarf, header, abbreviations).ok()?;
+        let unit = read_unit_of(self.module, section.file, &dwarf, header).ok()?;
         let language = language_of(&unit);
         Some(UnitAt {
             section,
@@ -370,7 +401,7 @@ impl<'a> Dies<'a> {
         }
         let unit = self.unit_of(id)?;
         let entry = unit.unit.entry(unit.offset(id)?).ok()?;
-        Some(Die { unit, entry })
+        self.count(steps_of(&entry)).then_some(Die { unit, entry })
     }
 
     /// The children of an entry, in order; at most [`MAX_CHILDREN`].
@@ -390,7 +421,13 @@ impl<'a> Dies<'a> {
             Ok(Some(first)) if first.depth() == 1 => Some(first.clone()),
             _ => None,
         };
+        let mut before = die.entry.offset().0;
         while let Some(entry) = next {
+            let skipped = (entry.offset().0.saturating_sub(before)) as u64 / SKIPPED_BYTES;
+            before = entry.offset().0;
+            if !self.count(steps_of(&entry) + skipped) {
+                break;
+            }
             found.push(Die {
                 unit: Rc::clone(&die.unit),
                 entry,
@@ -431,43 +468,14 @@ impl<'a> Dies<'a> {
 
     /// The type of a type unit.
     fn signature(&self, file: FileNumber, signature: u64) -> Option<DieId> {
-        let signatures = self.cache.signatures(file, || self.signatures_of(file));
+        let read = || {
+            let dwarf = self.dwarf(file);
+            dwarf.map_or_else(HashMap::new, |dwarf| {
+                signatures_of(&self.module.budget, &dwarf, file)
+            })
+        };
+        let signatures = self.cache.signatures(file, read);
         signatures.get(&signature).copied()
-    }
-
-    fn signatures_of(&self, file: FileNumber) -> HashMap<u64, DieId> {
-        let mut found = HashMap::new();
-        let Some(dwarf) = self.dwarf(file) else {
-            return found;
-        };
-        let mut add = |header: &gimli::UnitHeader<Slice<'a>>, types: bool, start: usize| {
-            if let gimli::UnitType::Type {
-                type_signature,
-                type_offset,
-            }
-            | gimli::UnitType::SplitType {
-                type_signature,
-                type_offset,
-            } = header.type_()
-            {
-                let offset = (start as u64).wrapping_add(type_offset.0 as u64);
-                let id = DieId::new(SectionKey { file, types }, offset);
-                found.entry(type_signature.0).or_insert(id);
-            }
-        };
-        let mut units = dwarf.units();
-        while let Ok(Some(header)) = units.next() {
-            if let Some(start) = header.debug_info_offset() {
-                add(&header, false, start.0);
-            }
-        }
-        let mut units = dwarf.type_units();
-        while let Ok(Some(header)) = units.next() {
-            if let Some(start) = header.debug_types_offset() {
-                add(&header, true, start.0);
-            }
-        }
-        found
     }
 
     /// An attribute of `die`, or of what it is an instance or the definition of,
@@ -505,15 +513,12 @@ impl<'a> Dies<'a> {
         die
     }
 
-    /// The text of a string attribute of `die` itself, cut at [`MAX_NAME`] bytes.
+    /// The text of a string attribute of `die` itself, cut at [`NAME_BYTES`].
     pub(super) fn text(&self, die: &Die<'a>, value: Attr<'a>) -> Option<String> {
-        let text = self
-            .dwarf_of(die)?
-            .attr_string(&die.unit.unit, value)
-            .ok()?;
-        let bytes = text.slice();
-        let bytes = bytes.get(..MAX_NAME).unwrap_or(bytes);
-        Some(copied(bytes))
+        let dwarf = self.dwarf_of(die)?;
+        let text = bounded_string(&dwarf, &die.unit.unit, value, NAME_BYTES)?;
+        self.count(text.len() as u64);
+        Some(copied(text.slice()))
     }
 
     /// `DW_AT_name`, own or inherited.
@@ -534,8 +539,19 @@ impl<'a> Dies<'a> {
         let mut budget = self.budget.get();
         let dead = self.takes_dead.get();
         let found = entry_ranges(&dwarf, &die.unit.unit, &die.entry, (&mut budget, dead));
-        self.budget.set(budget);
+        let read = self.budget.replace(budget).saturating_sub(budget);
+        let budget = &self.module.budget;
+        if !budget.spend(Reader::Ranges, read.saturating_mul(RANGE_STEPS), read) {
+            return None;
+        }
         found
+    }
+}
+
+impl Drop for Dies<'_> {
+    fn drop(&mut self) {
+        let (steps, entries) = self.pending.get();
+        self.module.budget.spend(Reader::Entries, steps, entries);
     }
 }
 
@@ -577,38 +593,90 @@ pub(super) fn entry_ranges<'a>(
     Some(found)
 }
 
+/// The types of a file's type units, by signature.
+pub(super) fn signatures_of(
+    budget: &Budget,
+    dwarf: &gimli::Dwarf<Slice<'_>>,
+    file: FileNumber,
+) -> HashMap<u64, DieId> {
+    let mut found = HashMap::new();
+    let mut meter = budget.meter(Reader::Units);
+    let mut add = |header: &gimli::UnitHeader<Slice<'_>>, types: bool, start: usize| {
+        if let gimli::UnitType::Type {
+            type_signature,
+            type_offset,
+        }
+        | gimli::UnitType::SplitType {
+            type_signature,
+            type_offset,
+        } = header.type_()
+        {
+            let offset = (start as u64).wrapping_add(type_offset.0 as u64);
+            let id = DieId::new(SectionKey { file, types }, offset);
+            found.entry(type_signature.0).or_insert(id);
+            return budget.hold(Reader::Units, SIGNATURE_BYTES);
+        }
+        true
+    };
+    let mut units = dwarf.units();
+    while let Ok(Some(header)) = units.next()
+        && meter.take(HEADER_STEPS)
+    {
+        if let Some(start) = header.debug_info_offset()
+            && !add(&header, false, start.0)
+        {
+            break;
+        }
+    }
+    let mut units = dwarf.type_units();
+    while let Ok(Some(header)) = units.next()
+        && meter.take(HEADER_STEPS)
+    {
+        if let Some(start) = header.debug_types_offset()
+            && !add(&header, true, start.0)
+        {
+            break;
+        }
+    }
+    found
+}
+
+/// Steps to read and to keep an entry.
+fn steps_of(entry: &Entry<'_>) -> u64 {
+    ENTRY_STEPS + entry.attrs().len() as u64 * ATTRIBUTE_STEPS
+}
+
 /// Offsets of all unit headers that can be read.
-fn starts_of(dwarf: &gimli::Dwarf<Slice<'_>>, types: bool) -> Vec<u64> {
+fn starts_of(budget: &Budget, dwarf: &gimli::Dwarf<Slice<'_>>, types: bool) -> Vec<u64> {
     let mut found = Vec::new();
+    let mut meter = budget.meter(Reader::Units);
     if types {
         let mut units = dwarf.type_units();
-        while let Ok(Some(header)) = units.next() {
+        while let Ok(Some(header)) = units.next()
+            && meter.take(HEADER_STEPS)
+        {
             found.extend(header.debug_types_offset().map(|offset| offset.0 as u64));
         }
     } else {
         let mut units = dwarf.units();
-        while let Ok(Some(header)) = units.next() {
+        while let Ok(Some(header)) = units.next()
+            && meter.take(HEADER_STEPS)
+        {
             found.extend(header.debug_info_offset().map(|offset| offset.0 as u64));
         }
     }
     found
 }
 
-/// Reads the header of one type unit.
-trait NextAt<'a> {
-    fn next_at(self, offset: usize) -> Option<gimli::UnitHeader<Slice<'a>>>;
-}
-
-impl<'a> NextAt<'a> for gimli::DebugTypesUnitHeadersIter<Slice<'a>> {
-    fn next_at(mut self, offset: usize) -> Option<gimli::UnitHeader<Slice<'a>>> {
-        while let Ok(Some(header)) = self.next() {
-            let at = header.debug_types_offset()?.0;
-            if at >= offset {
-                return (at == offset).then_some(header);
-            }
-        }
-        None
-    }
+/// The header of the type unit at an offset of `.debug_types`.
+fn type_unit_at<'a>(
+    dwarf: &gimli::Dwarf<Slice<'a>>,
+    offset: usize,
+) -> Option<gimli::UnitHeader<Slice<'a>>> {
+    // gimli reads them from the first on only: so it is given the section from this one on.
+    let mut section = *dwarf.debug_types.reader();
+    section.skip(offset).ok()?;
+    gimli::DebugTypes::from(section).units().next().ok()?
 }
 
 /// Source language of a unit.

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::budget::Refusal;
+
 /// Why a file, or something in it, cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DebugInfoError {
@@ -77,6 +79,14 @@ pub enum DebugInfoError {
         /// What differs.
         what: String,
     },
+    /// Reading it takes more work or memory than any honest file of its size.
+    #[error("`{}` is not read any further: {refusal}", path.display())]
+    OverBudget {
+        /// The file.
+        path: PathBuf,
+        /// Which limit was reached, and what was read until then.
+        refusal: Refusal,
+    },
     /// DWARF that cannot be read.
     #[error("bad debug information: {what}")]
     BadDwarf {
@@ -96,6 +106,11 @@ impl DebugInfoError {
             ),
             Self::Mismatch { .. } => Some(
                 "the file of the same build is needed; `--ignore-build-id` takes this one, and values may be wrong"
+                    .into(),
+            ),
+            Self::OverBudget { .. } => Some(
+                "its debug information is damaged, or made to be slow to read; `strip --strip-debug` on a copy leaves \
+                 its functions"
                     .into(),
             ),
             _ => None,

@@ -14,11 +14,14 @@ mod roots;
 use std::ffi::OsString;
 use std::fmt;
 use std::os::unix::ffi::OsStringExt as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
+use super::budget::Budget;
 use super::error::DebugInfoError;
 use super::image::Image;
-use super::object::ObjectFile;
+use super::object::{FileIdentity, ObjectFile};
 use debuginfod::Servers;
 pub(super) use roots::Root;
 
@@ -146,6 +149,8 @@ pub(super) struct Finder<'o> {
     options: &'o DebugOptions,
     roots: Vec<Root>,
     pub(super) looked: Vec<Looked>,
+    /// For what is read of the candidates; each has its own where there is none.
+    pub(super) budget: Option<Arc<Budget>>,
 }
 
 /// What proves that a file is the one that was wanted.
@@ -176,6 +181,7 @@ impl<'o> Finder<'o> {
             options,
             roots,
             looked,
+            budget: None,
         }
     }
 
@@ -205,9 +211,12 @@ impl<'o> Finder<'o> {
         let root = self.roots.get(root)?;
         let in_target = root.is_target();
         let opened = open_in(root, path).and_then(|found| {
-            let Some(object) = found else {
+            let Some(mut object) = found else {
                 return Ok(None);
             };
+            if let Some(budget) = &self.budget {
+                object.budget = Arc::clone(budget);
+            }
             accept(&object).map(|()| Some(object))
         });
         let (object, outcome) = match opened {
@@ -380,9 +389,12 @@ fn open_in(root: &Root, path: &Path) -> Result<Option<ObjectFile>, String> {
             image.len()
         ));
     }
-    ObjectFile::of_image(image, path)
-        .map(Some)
-        .map_err(|error| error.to_string())
+    let mut object = ObjectFile::of_image(image, path).map_err(|error| error.to_string())?;
+    object.identity = file.metadata().ok().map(|metadata| FileIdentity {
+        device: metadata.dev(),
+        inode: metadata.ino(),
+    });
+    Ok(Some(object))
 }
 
 impl Proof<'_> {

@@ -34,8 +34,7 @@ impl Module {
     /// The function with the code at `address`, copies inlined into it included.
     #[must_use]
     pub fn function_code_at(&self, address: LinkAddr) -> Option<FunctionCode> {
-        let unit = self.unit(self.unit_at(address)?).ok()?;
-        let code = self.code_cache().code(self, &unit);
+        let code = self.unit_code(self.unit_at(address)?)?;
         let (_, function) = code
             .outwards(code.innermost(address))
             .find(|(_, scope)| scope.kind == ScopeKind::Function)?;
@@ -51,11 +50,10 @@ impl Module {
     /// optimised then.
     #[must_use]
     pub fn has_inlined_code(&self, address: LinkAddr) -> bool {
-        let unit = self.unit_at(address).and_then(|id| self.unit(id).ok());
-        let (Some(unit), Some(function)) = (unit, self.function_code_at(address)) else {
+        let code = self.unit_at(address).and_then(|id| self.unit_code(id));
+        let (Some(code), Some(function)) = (code, self.function_code_at(address)) else {
             return false;
         };
-        let code = self.code_cache().code(self, &unit);
         let inside = |entry: u64| {
             let mut ranges = function.ranges.iter();
             ranges.any(|(begin, end)| (begin.0..end.0).contains(&entry))
@@ -68,8 +66,7 @@ impl Module {
     /// The statement that the code at `address` belongs to.
     #[must_use]
     pub fn statement_at(&self, address: LinkAddr) -> Option<Statement> {
-        let unit = self.unit_skeleton(self.unit_at(address)?).ok()?;
-        let lines = self.code_cache().lines(self, &unit);
+        let lines = self.unit_lines(self.unit_at(address)?)?;
         let row = lines.row_at(address.0)?;
         Some(Statement {
             address: LinkAddr(row.address),
@@ -81,13 +78,9 @@ impl Module {
     /// The statements that begin from `begin` to `last`, both included, by address.
     #[must_use]
     pub fn statements_between(&self, begin: LinkAddr, last: LinkAddr) -> Vec<Statement> {
-        let Some(unit) = self
-            .unit_at(begin)
-            .and_then(|id| self.unit_skeleton(id).ok())
-        else {
+        let Some(lines) = self.unit_at(begin).and_then(|id| self.unit_lines(id)) else {
             return Vec::new();
         };
-        let lines = self.code_cache().lines(self, &unit);
         lines
             .rows_from(begin.0)
             .iter()

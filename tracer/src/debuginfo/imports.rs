@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use iced_x86::{Code, Decoder, DecoderOptions, Instruction, Register};
 
+use super::budget::Reader;
 use super::calls::{CALL, MAX_CODE, release_code};
 use super::module::Module;
 use crate::address::LinkAddr;
@@ -168,6 +169,9 @@ fn calls_through(module: &Module, words: &[LinkAddr], most: usize) -> Vec<Import
     let ranges = &module.code_ranges;
     let total: u64 = ranges.iter().map(|(begin, end)| end - begin).sum();
     if total > MAX_CODE {
+        return Vec::new();
+    }
+    if !module.budget.spend(Reader::Code, total, total) {
         return Vec::new();
     }
     let stubs = stubs_of(module, words);

@@ -4,6 +4,7 @@
 //! [`super::lines`].
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Component, Path, PathBuf};
@@ -13,16 +14,22 @@ use gimli::AttributeValue;
 use rayon::prelude::*;
 
 use super::Slice;
+use super::budget::{Budget, Kept, Reader};
+use super::limits::NAME_BYTES;
 use super::module::Module;
 use super::site::FileId;
-use super::units::UnitId;
+use super::unit_parser::{bounded_line_string, line_program};
+use super::units::{Unit, UnitId};
 
-/// Bytes of a path; longer ones are cut.
-const MAX_PATH_BYTES: usize = 4096;
+/// Steps to read one name of a file, and to put a path together.
+const NAME_STEPS: u64 = 80;
+const PATH_STEPS: u64 = 600;
 
-/// Files that the units name, all together, counted once for each unit.
-/// Chromium's have some ten million.
-const MAX_NAMED: usize = 64 << 20;
+/// Bytes that are kept of one path beside its text, and of one unit that names it.
+const PATH_BYTES: u64 = 160;
+const NAMED_BYTES: u64 = 16;
+/// Bytes that are kept of a path that is not put together yet.
+const RAW_BYTES: u64 = 160;
 
 /// One source file that the debug information names.
 #[derive(Clone, Debug)]
@@ -41,6 +48,12 @@ pub(super) struct SourceIndex {
     by_path: HashMap<Arc<PathBuf>, FileId>,
 }
 
+/// The files that some units name.
+struct NamedFiles<'a> {
+    names: HashMap<RawPath<'a>, Vec<UnitId>>,
+    _kept: Kept,
+}
+
 /// The parts of a path as the line table has them.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct RawPath<'a> {
@@ -50,10 +63,15 @@ struct RawPath<'a> {
 }
 
 impl RawPath<'_> {
+    /// Bytes of its parts.
+    const fn len(&self) -> u64 {
+        (self.start.len() + self.directory.len() + self.name.len()) as u64
+    }
+
     /// Joins the parts and takes `.` and `..` out of them.
     fn join(self) -> PathBuf {
         let part = |bytes: &[u8]| -> PathBuf {
-            let bytes = bytes.get(..MAX_PATH_BYTES).unwrap_or(bytes);
+            let bytes = bytes.get(..NAME_BYTES).unwrap_or(bytes);
             OsString::from_vec(bytes.to_vec()).into()
         };
         let whole = part(self.start)
@@ -84,16 +102,16 @@ fn normalise(path: &Path) -> PathBuf {
     clean
 }
 
-/// Calls `found` with the number and the path of each file in a line program's header.
+/// Calls `found` with the number and the path of each file in a line program's header, until
+/// it says that this is enough.
 fn each_file<'a>(
     dwarf: &gimli::Dwarf<Slice<'a>>,
     header: &gimli::LineProgramHeader<Slice<'a>>,
     comp_dir: Option<Slice<'a>>,
-    mut found: impl FnMut(usize, RawPath<'a>),
+    mut found: impl FnMut(usize, RawPath<'a>) -> bool,
 ) {
     let string = |value: AttributeValue<Slice<'a>>| {
-        dwarf
-            .attr_line_string(value)
+        bounded_line_string(dwarf, value, NAME_BYTES)
             .map(|name| name.slice())
             .unwrap_or_default()
     };
@@ -106,22 +124,64 @@ fn each_file<'a>(
             directory,
             name: string(file.path_name()),
         };
-        found(index + first, path);
+        if !found(index + first, path) {
+            return;
+        }
     }
 }
 
 /// The paths of a line program's files, by their number in it.
-pub(super) fn file_paths(
-    dwarf: &gimli::Dwarf<Slice<'_>>,
-    header: &gimli::LineProgramHeader<Slice<'_>>,
-    comp_dir: Option<Slice<'_>>,
-) -> Vec<Arc<PathBuf>> {
-    let mut paths = Vec::new();
-    each_file(dwarf, header, comp_dir, |index, path| {
-        paths.resize(index, Arc::new(PathBuf::new()));
-        paths.push(Arc::new(path.join()));
-    });
-    paths
+pub(super) struct FilePaths {
+    paths: Vec<Arc<PathBuf>>,
+    kept: Kept,
+}
+
+impl FilePaths {
+    /// Of a unit's line program; those behind the first that the budget does not suffice for
+    /// are missing.
+    pub(super) fn read(budget: &Arc<Budget>, unit: &Unit<'_>) -> Self {
+        let mut files = Self {
+            paths: Vec::new(),
+            kept: Kept::none(budget),
+        };
+        let Some(program) = unit.line_program(budget) else {
+            return files;
+        };
+        let mut meter = budget.meter(Reader::SourceFiles);
+        let (paths, kept) = (&mut files.paths, &mut files.kept);
+        each_file(
+            &unit.dwarf,
+            program.header(),
+            unit.unit.comp_dir,
+            |index, path| {
+                paths.resize(index, Arc::new(PathBuf::new()));
+                paths.push(Arc::new(path.join()));
+                meter.take(PATH_STEPS + path.len())
+                    && kept.grow(Reader::SourceFiles, PATH_BYTES + path.len())
+            },
+        );
+        files
+    }
+
+    /// The path of a number.
+    pub(super) fn get(&self, number: u64) -> Option<&Arc<PathBuf>> {
+        self.paths.get(usize::try_from(number).ok()?)
+    }
+
+    /// The numbers that `path` has; several when it is named twice.
+    pub(super) fn numbers_of(&self, path: &PathBuf) -> Vec<u32> {
+        let bytes = path.as_os_str();
+        (0_u32..)
+            .zip(&self.paths)
+            .filter(|(_, file)| file.as_os_str() == bytes)
+            .map(|(number, _)| number)
+            .collect()
+    }
+
+    /// Bytes that are kept of it.
+    pub(super) const fn bytes(&self) -> u64 {
+        self.kept.bytes()
+    }
 }
 
 impl SourceIndex {
@@ -130,44 +190,57 @@ impl SourceIndex {
         let programs = distinct_programs(module);
         let dwarf = module.dwarf();
         let chunk = programs.len().div_ceil(rayon::current_num_threads() * 4);
-        let parts: Vec<HashMap<RawPath<'_>, Vec<UnitId>>> = programs
+        let parts: Vec<NamedFiles<'_>> = programs
             .par_chunks(chunk.max(1))
             .map(|programs| {
                 let mut names: HashMap<RawPath<'_>, Vec<UnitId>> = HashMap::new();
-                let mut left = MAX_NAMED / 16;
+                let mut meter = module.budget.meter(Reader::SourceFiles);
+                let mut kept = Kept::none(&module.budget);
                 for &(offset, id) in programs {
                     let Ok(unit) = module.unit_info(id) else {
                         continue;
                     };
-                    let Ok(program) =
-                        dwarf
-                            .debug_line
-                            .program(gimli::DebugLineOffset(offset), 8, None, None)
-                    else {
+                    let offset = gimli::DebugLineOffset(offset);
+                    let Some(program) = line_program(&module.budget, &dwarf, offset, None) else {
                         continue;
                     };
                     let start =
                         Slice::new(unit.directory.as_os_str().as_bytes(), gimli::LittleEndian);
                     each_file(&dwarf, program.header(), Some(start), |_, path| {
-                        if left > 0 {
-                            left -= 1;
-                            names.entry(path).or_default().push(id);
-                        }
+                        let steps = NAME_STEPS + path.len() / 2;
+                        let bytes = match names.entry(path) {
+                            Entry::Occupied(mut known) => {
+                                known.get_mut().push(id);
+                                NAMED_BYTES
+                            }
+                            Entry::Vacant(new) => {
+                                new.insert(vec![id]);
+                                RAW_BYTES
+                            }
+                        };
+                        meter.take(steps) && kept.grow(Reader::SourceFiles, bytes)
                     });
                 }
                 module.release();
-                names
+                NamedFiles { names, _kept: kept }
             })
             .collect();
-        let index = Self::merge(parts);
+        let index = Self::merge(&module.budget, parts);
         module.release();
         index
     }
 
-    fn merge(parts: Vec<HashMap<RawPath<'_>, Vec<UnitId>>>) -> Self {
+    fn merge(budget: &Budget, parts: Vec<NamedFiles<'_>>) -> Self {
         let mut all: HashMap<PathBuf, Vec<UnitId>> = HashMap::new();
-        for part in parts {
-            for (raw, units) in part {
+        let mut meter = budget.meter(Reader::SourceFiles);
+        'parts: for part in parts {
+            for (raw, units) in part.names {
+                let bytes = 2 * PATH_BYTES + raw.len() + units.len() as u64 * NAMED_BYTES;
+                if !meter.take(2 * PATH_STEPS + raw.len())
+                    || !budget.hold(Reader::SourceFiles, bytes)
+                {
+                    break 'parts;
+                }
                 let path = raw.join();
                 if !path.as_os_str().is_empty() {
                     all.entry(path).or_default().extend(units);

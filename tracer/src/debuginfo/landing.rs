@@ -5,7 +5,7 @@
 //! Nothing in the code itself leads there, so whoever asks which instructions
 //! can be entered has to ask here too.
 
-use gimli::{EhFrame, Pointer, Reader as _, UnwindSection as _};
+use gimli::{EhFrame, Pointer, Reader as _};
 
 use super::Slice;
 use super::cfi::{Entry, FrameSections};
@@ -103,11 +103,8 @@ impl<'a> FrameSections<'a> {
         let mut section = EhFrame::from(bytes);
         section.set_address_size(8);
         // The table has every entry: what it does not find is not there.
-        self.entry_by_table(&section, address).unwrap_or_else(|| {
-            section
-                .fde_for_address(&self.bases(), address, EhFrame::cie_from_offset)
-                .ok()
-        })
+        self.entry_by_table(&section, address)
+            .unwrap_or_else(|| self.eh_frame_entry_by_index(&section, address))
     }
 }
 

@@ -5,13 +5,20 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::index::file_paths;
+use super::budget::{Kept, Reader};
+use super::index::FilePaths;
 use super::module::Module;
 use super::units::Unit;
 use crate::address::LinkAddr;
 
-/// Rows kept of one unit; the biggest generated sources have some million.
-const MAX_ROWS: usize = 16 << 20;
+/// Steps to run the line program for one row.
+const ROW_STEPS: u64 = 18;
+
+/// Bytes of a row, with what a growing list has to spare.
+const ROW_BYTES: u64 = 2 * size_of::<Row>() as u64;
+
+/// Bytes of a sequence without its rows.
+const SEQUENCE_BYTES: u64 = 2 * size_of::<Sequence>() as u64;
 
 /// One row: an address at which a statement, or a part of one, begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +45,8 @@ struct Sequence {
 pub(super) struct UnitLines {
     /// By address.
     sequences: Vec<Sequence>,
-    pub(super) files: Vec<Arc<PathBuf>>,
+    files: Arc<FilePaths>,
+    kept: Kept,
 }
 
 impl UnitLines {
@@ -46,30 +54,32 @@ impl UnitLines {
     pub(super) fn read(module: &Module, unit: &Unit<'_>) -> Self {
         let mut lines = Self {
             sequences: Vec::new(),
-            files: Vec::new(),
+            files: module.code_cache().files(module, unit),
+            kept: Kept::none(&module.budget),
         };
-        let Some(program) = unit.unit.line_program.clone() else {
+        let Some(program) = unit.line_program(&module.budget) else {
             return lines;
         };
-        lines.files = file_paths(&unit.dwarf, program.header(), unit.unit.comp_dir);
+        let mut meter = module.budget.meter(Reader::Lines);
         let mut rows = program.rows();
-        let mut count = 0_usize;
         let mut current: Vec<Row> = Vec::new();
         let mut live = false;
         while let Ok(Some((_, row))) = rows.next_row() {
+            if !meter.take(ROW_STEPS) {
+                break;
+            }
             if row.end_sequence() {
                 let rows = std::mem::take(&mut current);
                 lines.add(rows, row.address());
+                if !lines.kept.grow(Reader::Lines, SEQUENCE_BYTES) {
+                    break;
+                }
                 continue;
             }
             if current.is_empty() {
                 // Dropped code has the address 0, -1 or -2, and may reach into
                 // live code from there: so the first row decides for all.
                 live = module.is_code(LinkAddr(row.address()));
-            }
-            count += 1;
-            if count > MAX_ROWS {
-                break;
             }
             let small = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
             let row = Row {
@@ -85,6 +95,9 @@ impl UnitLines {
             };
             if live || current.is_empty() {
                 current.push(row);
+                if !lines.kept.grow(Reader::Lines, ROW_BYTES) {
+                    break;
+                }
             }
         }
         lines
@@ -108,11 +121,9 @@ impl UnitLines {
         }
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.sequences
-            .iter()
-            .map(|sequence| sequence.rows.len())
-            .sum()
+    /// Bytes that are kept of it.
+    pub(super) const fn bytes(&self) -> u64 {
+        self.kept.bytes()
     }
 
     /// All rows, by address.
@@ -122,11 +133,7 @@ impl UnitLines {
 
     /// The numbers that `path` has in this line program; several when it is named twice.
     pub(super) fn numbers_of(&self, path: &PathBuf) -> Vec<u32> {
-        (0_u32..)
-            .zip(&self.files)
-            .filter(|(_, file)| ***file == *path)
-            .map(|(number, _)| number)
-            .collect()
+        self.files.numbers_of(path)
     }
 
     /// Whether a statement of the file has code here.
@@ -137,7 +144,7 @@ impl UnitLines {
     }
 
     pub(super) fn file(&self, row: &Row) -> Option<&Arc<PathBuf>> {
-        self.files.get(usize::try_from(row.file).ok()?)
+        self.files.get(row.file.into())
     }
 
     /// Rows from the one that covers `address` on, to the end of its sequence.
@@ -169,6 +176,8 @@ impl UnitLines {
     pub(super) fn row_at(&self, address: u64) -> Option<&Row> {
         let rows = self.rows_from(address);
         let first = rows.first()?.address;
-        rows.iter().take_while(|row| row.address == first).last()
+        // By address: a hostile table may have millions at one.
+        let behind = rows.partition_point(|row| row.address <= first);
+        rows.get(behind.checked_sub(1)?)
     }
 }

@@ -5,12 +5,15 @@
 //! for debug files to [`super::find`].
 
 use std::path::Path;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use super::Slice;
-use super::code::CodeCache;
+use super::budget::Budget;
+use super::cfi::FrameIndexes;
+use super::code_cache::CodeCache;
 use super::die_cache::DieCache;
+use super::dies::FileNumber;
 use super::error::DebugInfoError;
 use super::find::{DebugOptions, Found, Looked, find};
 use super::imports::stub_at;
@@ -51,6 +54,9 @@ pub struct Module {
     pub(super) dies: DieCache,
     tail_calls: TailCallCache,
     number: u64,
+    pub(super) frame_indexes: FrameIndexes,
+    /// For all that is read of its files.
+    pub(super) budget: Arc<Budget>,
 }
 
 /// The thread-local block that a module adds to each thread.
@@ -101,6 +107,14 @@ impl Module {
     }
 
     fn of_files(main: ObjectFile, found: Found, options: DebugOptions) -> Self {
+        let mut main = main;
+        let mut found = found;
+        let budget = Arc::new(Budget::new(0));
+        let beside = [&mut found.debug, &mut found.supplementary];
+        for file in std::iter::once(&mut main).chain(beside.into_iter().flatten()) {
+            budget.add_file(file.bytes().len() as u64);
+            file.budget = Arc::clone(&budget);
+        }
         Self {
             code_ranges: code_ranges(&main),
             main,
@@ -117,6 +131,8 @@ impl Module {
             dies: DieCache::default(),
             tail_calls: TailCallCache::default(),
             number: NEXT_NUMBER.fetch_add(1, Ordering::Relaxed),
+            frame_indexes: FrameIndexes::default(),
+            budget,
         }
     }
 
@@ -167,15 +183,43 @@ impl Module {
                 path: self.path().to_owned(),
             });
         }
-        file.dwarf_sections().map(drop)
+        file.dwarf_sections()?;
+        self.require_budget()
+    }
+
+    /// Fails once reading the module took too much work or memory: what was read until then
+    /// is not all that there is, and nothing more will be read.
+    ///
+    /// # Errors
+    /// [`DebugInfoError::OverBudget`].
+    pub fn require_budget(&self) -> Result<(), DebugInfoError> {
+        match self.budget.refusal() {
+            None => Ok(()),
+            Some(refusal) => Err(DebugInfoError::OverBudget {
+                path: self.path().to_owned(),
+                refusal,
+            }),
+        }
+    }
+
+    /// Allows for the work of another probe.
+    pub fn expect_probe(&self) {
+        self.budget.add_probe();
+    }
+
+    /// Steps of work and bytes of memory that reading the module took so far.
+    #[must_use]
+    pub fn spent(&self) -> (u64, u64) {
+        (self.budget.work(), self.budget.memory())
     }
 
     /// Fails once a file of the module was cut short while it was read: what
-    /// was read of it since then is not to be trusted.
+    /// was read of it since then is not to be trusted. Fails also when the budget is used up.
     ///
     /// # Errors
-    /// [`DebugInfoError::Changed`].
+    /// [`DebugInfoError::Changed`], [`DebugInfoError::OverBudget`].
     pub fn require_intact(&self) -> Result<(), DebugInfoError> {
+        self.require_budget()?;
         let files = [
             Some(&self.main),
             self.debug.as_ref(),
@@ -441,7 +485,7 @@ impl Module {
     pub(super) fn unit_skeleton(&self, id: UnitId) -> Result<Unit<'_>, DebugInfoError> {
         let info = self.unit_info(id)?;
         let dwarf = self.dwarf();
-        let unit = read_unit(&dwarf, info.offset)?;
+        let unit = read_unit(self, FileNumber::Main, &dwarf, info.offset)?;
         Ok(Unit::new(dwarf, unit, Space::Main))
     }
 
@@ -477,7 +521,8 @@ impl Module {
                 let index = units.partition_point(|unit| unit.offset <= local);
                 let info = index.checked_sub(1).and_then(|index| units.get(index));
                 let dwarf = self.dwarf();
-                let unit = read_unit(&dwarf, info.ok_or_else(nowhere)?.offset)?;
+                let offset = info.ok_or_else(nowhere)?.offset;
+                let unit = read_unit(self, FileNumber::Main, &dwarf, offset)?;
                 Unit::new(dwarf, unit, space)
             }
             Space::Supplementary => {
@@ -485,10 +530,11 @@ impl Module {
                 let dwarf = file.dwarf();
                 let units = self
                     .supplementary_units
-                    .get_or_init(|| unit_offsets(&dwarf));
+                    .get_or_init(|| unit_offsets(&self.budget, &dwarf));
                 let index = units.partition_point(|unit| *unit <= local);
                 let start = index.checked_sub(1).and_then(|index| units.get(index));
-                let unit = read_unit(&dwarf, *start.ok_or_else(nowhere)?)?;
+                let start = *start.ok_or_else(nowhere)?;
+                let unit = read_unit(self, FileNumber::Supplementary, &dwarf, start)?;
                 Unit::new(dwarf, unit, space)
             }
             Space::Split(id) => {
@@ -498,10 +544,12 @@ impl Module {
                 if inside.is_some() {
                     unit
                 } else {
-                    let units = unit_offsets(&unit.dwarf);
+                    let units = unit_offsets(&self.budget, &unit.dwarf);
                     let index = units.partition_point(|unit| *unit <= local);
                     let start = index.checked_sub(1).and_then(|index| units.get(index));
-                    let other = read_unit(&unit.dwarf, *start.ok_or_else(nowhere)?)?;
+                    let start = *start.ok_or_else(nowhere)?;
+                    let file = FileNumber::Split(id.0);
+                    let other = read_unit(self, file, &unit.dwarf, start)?;
                     Unit::new(unit.dwarf, other, space)
                 }
             }

@@ -9,6 +9,7 @@ use gimli::{DwForm, Format, Section as _};
 use memchr::memmem;
 
 use super::Slice;
+use super::budget::Reader;
 use super::module::Module;
 use super::names::without_generics;
 use super::object::text;
@@ -40,6 +41,8 @@ struct Naming {
     elsewhere: bool,
     /// By index into `.debug_str_offsets`.
     indexed: bool,
+    /// Abbreviations that were looked at.
+    looked_at: u64,
 }
 
 impl NameFilter {
@@ -61,6 +64,7 @@ impl NameFilter {
         };
         let dwarf = module.dwarf();
         let strings = dwarf.debug_str.reader().slice();
+        module.budget.spend(Reader::Names, strings.len() as u64, 1);
         for finder in &filter.inline {
             for at in finder.find_iter(strings) {
                 let Ok(offset) = u32::try_from(at) else { break };
@@ -86,13 +90,28 @@ impl NameFilter {
             return false;
         };
         let naming = Naming::of(&unit);
+        if !module
+            .budget
+            .spend(Reader::Abbreviations, naming.looked_at * 10, 0)
+        {
+            return false;
+        }
         if naming.elsewhere || unit.unit.header.format() == Format::Dwarf64 {
             return true;
         }
-        if naming.indexed && self.in_bytes(string_offsets(&unit)) {
-            return true;
+        if naming.indexed {
+            let table = string_offsets(&unit);
+            let searched = table.len() as u64 * self.offsets.len() as u64;
+            if !module.budget.spend(Reader::Names, searched / 8, 0) || self.in_bytes(table) {
+                return true;
+            }
         }
         let bytes = unit_bytes(&unit);
+        // Some ten bytes are searched in a step.
+        let searched = bytes.len() as u64 * (self.offsets.len() + self.inline.len()) as u64;
+        if !module.budget.spend(Reader::Names, searched / 8, 0) {
+            return false;
+        }
         self.in_bytes(bytes) || self.inline.iter().any(|name| name.find(bytes).is_some())
     }
 
@@ -111,6 +130,7 @@ impl Naming {
             let Some(abbreviation) = unit.unit.abbreviations.get(code) else {
                 return naming;
             };
+            naming.looked_at = code;
             let tag = abbreviation.tag();
             if tag == gimli::DW_TAG_subprogram || tag == gimli::DW_TAG_inlined_subroutine {
                 naming.add(abbreviation);
@@ -192,6 +212,13 @@ fn string_offsets<'a>(unit: &Unit<'a>) -> &'a [u8] {
 pub(super) fn strings(module: &Module) -> Vec<String> {
     let dwarf = module.dwarf();
     let section: Slice<'_> = *dwarf.debug_str.reader();
+    let bytes = section.len() as u64;
+    // Sorting and copying the names takes most of it; each short name takes three words.
+    if !module.budget.spend(Reader::Names, bytes * 8, 1)
+        || module.budget.keep(Reader::Names, bytes * 4).is_none()
+    {
+        return Vec::new();
+    }
     let mut found: Vec<&[u8]> = section
         .slice()
         .split(|byte| *byte == 0)

@@ -5,6 +5,7 @@
 
 use rayon::prelude::*;
 
+use super::budget::Reader;
 use super::dies::{Die, DieId, Dies, FileNumber, MAIN, SectionKey};
 use super::module::Module;
 use super::type_names::path_name;
@@ -12,6 +13,8 @@ use super::unit_index::{Named, UnitIndex, hash, index_of};
 
 /// Names of one module that are kept; those beyond are not found.
 const MAX_NAMES: usize = 1 << 24;
+/// Bytes that are kept of one name, with what sorting and growing take.
+const NAME_BYTES: u64 = 64;
 /// Entries of one name that are looked at.
 const MAX_CANDIDATES: usize = 1 << 12;
 /// Entries that one look-up gives.
@@ -52,6 +55,10 @@ impl NameIndex {
                         continue;
                     };
                     let index = UnitIndex::read(&dies, &unit);
+                    let bytes = index.names.len() as u64 * NAME_BYTES;
+                    if !module.budget.hold(Reader::Names, bytes) {
+                        break;
+                    }
                     names.extend(index.names.iter().map(|named| entry(&unit, *named)));
                     let at = |offset: &u32| unit.id(gimli::UnitOffset(*offset as usize));
                     vtables.extend(index.vtables.iter().map(at));

@@ -5,12 +5,13 @@
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use object::elf;
 use object::read::elf::{ElfFile64, FileHeader as _, ProgramHeader as _, SectionHeader as _};
 use object::{CompressionFormat, LittleEndian, Object as _, ObjectSection as _};
 
+use super::budget::Budget;
 use super::error::DebugInfoError;
 use super::image::Image;
 use super::sections::Sections;
@@ -46,6 +47,17 @@ pub struct ObjectFile {
     sup: Option<SupNote>,
     symbols: OnceLock<Vec<RawSymbol>>,
     pub(super) dwarf: OnceLock<Result<Sections, String>>,
+    /// For what is read of it: its own, until it belongs to a module.
+    pub(super) budget: Arc<Budget>,
+    /// Where it was opened below a root.
+    pub(super) identity: Option<FileIdentity>,
+}
+
+/// Tells a file from all others of the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct FileIdentity {
+    pub(super) device: u64,
+    pub(super) inode: u64,
 }
 
 /// What `.debug_sup` says (DWARF 5, 7.3.6).
@@ -148,6 +160,8 @@ impl ObjectFile {
             sup: None,
             symbols: OnceLock::new(),
             dwarf: OnceLock::new(),
+            budget: Arc::new(Budget::new(image.len() as u64)),
+            identity: None,
             image: Image::empty(),
         };
         file.image = image;
@@ -277,7 +291,7 @@ impl ObjectFile {
     /// Its symbols of functions, objects and thread-locals, by address.
     pub(super) fn symbols(&self) -> &[RawSymbol] {
         self.symbols.get_or_init(|| {
-            let symbols = read_symbols(&self.image);
+            let symbols = read_symbols(&self.image, &self.budget);
             self.release();
             symbols
         })

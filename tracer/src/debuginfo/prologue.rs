@@ -5,6 +5,7 @@
 
 use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKind, Register};
 
+use super::budget::Reader;
 use super::code::{Scope, UnitCode};
 use super::lines::UnitLines;
 use super::module::Module;
@@ -40,7 +41,13 @@ pub(super) fn after_prologue(
     let bytes = module
         .initial_bytes(LinkAddr(entry), MAX_PROLOGUE_BYTES)
         .unwrap_or_default();
-    let marked = rows().find(|row| row.prologue_end).map(|row| row.address);
+    let mut looked_at = 0_u64;
+    let mut seen = rows().inspect(|_| looked_at += 1);
+    let marked = seen.find(|row| row.prologue_end).map(|row| row.address);
+    drop(seen);
+    if !module.budget.spend(Reader::Lines, looked_at * 2, 0) {
+        return LinkAddr(entry);
+    }
     let target = marked.or_else(|| {
         let framed = frame_pointer_end(bytes, entry);
         if framed.is_none() && !code.plain_gcc {

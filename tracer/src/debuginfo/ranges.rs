@@ -3,20 +3,23 @@
 use gimli::{AttributeValue, DebuggingInformationEntry};
 
 use super::Slice;
+use super::budget::{Budget, Reader};
 use super::units::Unit;
 
 /// Ranges of one DIE; compilers write some dozens.
 const MAX_RANGES: usize = 64 << 10;
 
+/// Steps to read one.
+pub(super) const RANGE_STEPS: u64 = 20;
+
 /// The ranges of `entry`, in the order of the file; the first has its entry
 /// point, unless it says otherwise.
 ///
-/// Takes one from `budget` for each range and stops at zero: many DIEs of a
-/// crafted file may share one long list.
+/// Each counts against the budget: many DIEs of a crafted file may share one long list.
 pub(super) fn die_ranges<'a>(
+    budget: &Budget,
     unit: &Unit<'a>,
     entry: &DebuggingInformationEntry<Slice<'a>>,
-    budget: &mut usize,
 ) -> Vec<(u64, u64)> {
     let reference = unit.reference();
     let address = |value| reference.attr_address(value).ok().flatten();
@@ -24,9 +27,12 @@ pub(super) fn die_ranges<'a>(
     if let Some(value) = entry.attr_value(gimli::DW_AT_ranges)
         && let Ok(Some(mut list)) = reference.attr_ranges(value)
     {
-        while *budget > 0 && found.len() < MAX_RANGES {
+        let mut meter = budget.meter(Reader::Ranges);
+        while found.len() < MAX_RANGES {
             let Ok(Some(range)) = list.next() else { break };
-            *budget -= 1;
+            if !meter.take(RANGE_STEPS) {
+                break;
+            }
             if range.begin < range.end {
                 found.push((range.begin, range.end));
             }
@@ -41,9 +47,7 @@ pub(super) fn die_ranges<'a>(
     };
     if let (Some(low), Some(high)) = (low, high)
         && low < high
-        && *budget > 0
     {
-        *budget -= 1;
         found.push((low, high));
     }
     found

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
+use super::budget::{Kept, Reader};
 use super::code::{FunctionName, Scope, ScopeKind, UnitCode, function_name};
 use super::error::DebugInfoError;
 use super::lines::UnitLines;
@@ -20,6 +21,13 @@ use super::starts::{Concerned, LineCode, Lines};
 use super::symbols::{Symbol, SymbolKind};
 use super::units::{Unit, UnitId};
 use crate::address::LinkAddr;
+
+/// Steps to look at a scope, to put a name together, and to sort it in.
+const SCOPE_STEPS: u64 = 20;
+const NAME_STEPS: u64 = 150;
+const SORT_STEPS: u64 = 200;
+/// Bytes of one function of a list, beside its name.
+const ENTRY_BYTES: u64 = 200;
 
 /// Near names that are tried whether they are functions.
 const MAX_CANDIDATES: usize = 12;
@@ -114,12 +122,12 @@ impl Module {
             .units
             .par_iter()
             .filter_map(|&id| {
-                let (concerned, lines) = self.lines_in(id, &info.path)?;
-                let addresses = |line: LineCode| -> HashSet<LinkAddr> {
-                    let starts = concerned.choose(self, &line, None);
+                let (concerned, lines) = self.lines_in(id, file, &info.path)?;
+                let addresses = |line: &LineCode| -> HashSet<LinkAddr> {
+                    let starts = concerned.choose(self, line, None);
                     starts.into_iter().map(|start| start.address).collect()
                 };
-                let lines = lines.into_iter();
+                let lines = lines.iter();
                 Some(lines.map(|(line, code)| (line, addresses(code))).collect())
             })
             .collect();
@@ -138,15 +146,26 @@ impl Module {
     }
 
     /// The lines of a file in one unit; `None` where it has none of its rows.
-    fn lines_in(&self, id: UnitId, path: &PathBuf) -> Option<(Concerned, Lines)> {
-        let lines = self.unit_lines(id)?;
-        if !lines.has_statement_of(path) {
+    fn lines_in(
+        &self,
+        id: UnitId,
+        file: FileId,
+        path: &PathBuf,
+    ) -> Option<(Concerned, Arc<Lines>)> {
+        let rows = self.unit_lines(id)?;
+        let gather = || match rows.has_statement_of(path).then(|| self.unit_code(id)) {
+            Some(Some(code)) => {
+                Concerned::new(Arc::clone(&rows), code).lines_of(&self.budget, path)
+            }
+            _ => Lines::default(),
+        };
+        let lines = self
+            .code_cache()
+            .lines_of_file(&self.budget, id, file, gather);
+        if lines.is_empty() || !self.budget.is_open() {
             return None;
         }
-        let code = self.unit_code(id)?;
-        let concerned = Concerned::new(lines, code);
-        let lines = concerned.lines_of(path);
-        Some((concerned, lines))
+        Some((Concerned::new(rows, self.unit_code(id)?), lines))
     }
 
     /// The sites of one line.
@@ -156,16 +175,16 @@ impl Module {
     pub fn sites(&self, file: FileId, line: u64) -> Result<Sites, SiteError> {
         self.require_dwarf()?;
         let info = self.source_file(file).ok_or(SiteError::NoFile)?;
-        let units: Vec<(Concerned, Lines)> = info
+        let units: Vec<(Concerned, Arc<Lines>)> = info
             .units
             .par_iter()
-            .filter_map(|&id| self.lines_in(id, &info.path))
+            .filter_map(|&id| self.lines_in(id, file, &info.path))
             .collect();
         let sites_of = |wanted: u64| -> Vec<Site> {
             let moved_from = (wanted != line).then_some(line);
             let found = units.par_iter().flat_map_iter(|(concerned, lines)| {
                 let starts = lines
-                    .get(&wanted)
+                    .get(wanted)
                     .map(|code| concerned.choose(self, code, moved_from));
                 let starts = starts.unwrap_or_default().into_iter();
                 starts.filter_map(|start| concerned.site(self, start))
@@ -176,19 +195,17 @@ impl Module {
             sites
         };
         let has_rows = |wanted: u64| {
-            let lines = units.iter().filter_map(|(_, lines)| lines.get(&wanted));
-            lines.clone().any(LineCode::has_rows)
+            let mut lines = units.iter().filter_map(|(_, lines)| lines.get(wanted));
+            lines.any(LineCode::has_rows)
         };
-        let lines: BTreeSet<u64> = units
-            .iter()
-            .flat_map(|(_, lines)| lines.keys().copied())
-            .collect();
-        let before = lines
-            .range(..line)
-            .copied()
-            .rfind(|before| has_rows(*before));
+        let first_from = |line| {
+            let firsts = units.iter().filter_map(|(_, lines)| lines.first_from(line));
+            firsts.min()
+        };
         let mut after = None;
-        for &candidate in lines.range(line..) {
+        let mut next = first_from(line);
+        while let Some(candidate) = next {
+            next = first_from(candidate.saturating_add(1)).filter(|next| *next > candidate);
             // A line that only calls what was inlined may have no site.
             let sites = sites_of(candidate);
             if !sites.is_empty() {
@@ -204,6 +221,10 @@ impl Module {
             }
         }
         self.require_intact()?;
+        let before = units
+            .iter()
+            .filter_map(|(_, lines)| lines.last_before(line));
+        let before = before.max();
         Err(SiteError::NoCode {
             file: info.path.clone(),
             line,
@@ -218,7 +239,8 @@ impl Module {
     #[must_use]
     pub fn site_at(&self, address: LinkAddr) -> Option<Site> {
         let id = self.unit_at(address)?;
-        self.concerned(id)?.site_at(self, address)
+        let site = self.concerned(id)?.site_at(self, address);
+        site.filter(|_| self.budget.is_open())
     }
 
     /// The line that the line table has for the address; `None` where it has
@@ -227,7 +249,7 @@ impl Module {
     pub fn line_at(&self, address: LinkAddr) -> Option<u64> {
         let lines = self.unit_lines(self.unit_at(address)?)?;
         let line = lines.row_at(address.0)?.line;
-        (line != 0).then_some(u64::from(line))
+        (line != 0 && self.budget.is_open()).then_some(u64::from(line))
     }
 
     /// Whether a statement begins at the address, by the line table.
@@ -288,7 +310,14 @@ impl Module {
             .map(|id| self.functions_in(id, wanted.as_ref()))
             .collect();
         let mut all: BTreeMap<FunctionName, FunctionInfo> = BTreeMap::new();
+        let mut meter = self.budget.meter(Reader::Names);
+        let mut kept = Kept::none(&self.budget);
         for (name, address, inlined) in parts.into_iter().flatten() {
+            // Long names that begin alike are compared again and again.
+            let length = name.name.len() as u64;
+            if !meter.take(SORT_STEPS + length) || !kept.grow(Reader::Names, length + ENTRY_BYTES) {
+                break;
+            }
             let function = all.entry(name).or_insert_with_key(|name| FunctionInfo {
                 name: name.name.to_string(),
                 declared: name.declared.clone().map(|(file, line)| SourceLine {
@@ -359,15 +388,27 @@ impl Module {
         })
     }
 
-    fn unit_lines(&self, id: UnitId) -> Option<Arc<UnitLines>> {
+    pub(super) fn unit_lines(&self, id: UnitId) -> Option<Arc<UnitLines>> {
+        let cache = self.code_cache();
+        if let Some(lines) = cache.lines_of(id) {
+            return Some(lines);
+        }
         // The rows of a split unit are with its skeleton.
         let unit = self.unit_skeleton(id).ok()?;
-        Some(self.code_cache().lines(self, &unit))
+        let lines = cache.lines(self, &unit);
+        cache.note_lines(id, &unit);
+        Some(lines)
     }
 
     pub(super) fn unit_code(&self, id: UnitId) -> Option<Arc<UnitCode>> {
+        let cache = self.code_cache();
+        if let Some(code) = cache.code_of(id) {
+            return Some(code);
+        }
         let unit = self.unit(id).ok()?;
-        Some(self.code_cache().code(self, &unit))
+        let code = cache.code(self, &unit);
+        cache.note_code(id, &unit);
+        Some(code)
     }
 
     fn concerned(&self, id: UnitId) -> Option<Concerned> {
@@ -382,16 +423,22 @@ impl Module {
         let code = UnitCode::read(self, unit);
         let mut known: HashMap<u64, Option<FunctionName>> = HashMap::new();
         let mut found = Vec::new();
+        let mut meter = self.budget.meter(Reader::Names);
         for (index, scope) in (0_u32..).zip(&code.scopes) {
+            if !meter.take(SCOPE_STEPS) {
+                break;
+            }
             if matches!(scope.kind, ScopeKind::Block(_)) {
                 continue;
             }
             let name = known.entry(scope.origin).or_insert_with(|| {
+                meter.take(NAME_STEPS);
                 let last = wanted.map(NamePattern::last);
                 if last.is_some_and(|last| code.surely_not_named(scope.origin, last)) {
                     return None;
                 }
                 let name = function_name(self, &code, scope.origin);
+                meter.take(NAME_STEPS + name.name.len() as u64 * 4);
                 let fits = wanted.is_none_or(|wanted| wanted.matches(&name.name));
                 fits.then_some(name)
             });

@@ -257,6 +257,9 @@ fn origins_within<'a>(dies: &Dies<'a>, die: &Die<'a>) -> HashSet<DieId> {
             break;
         }
         root = false;
+        if !dies.count_entry(entry) {
+            break;
+        }
         let origin = entry.attr_value(gimli::DW_AT_abstract_origin);
         found.extend(origin.and_then(|origin| dies.resolve(&die.unit, origin)));
         if found.len() >= MAX_VARIABLES {

@@ -7,6 +7,7 @@ use object::{CompressedData, CompressionFormat};
 use rayon::prelude::*;
 
 use super::Slice;
+use super::budget::Reader;
 use super::error::DebugInfoError;
 use super::object::{Compression, ObjectFile, Section};
 
@@ -106,6 +107,19 @@ impl Sections {
                 "its debug sections unpack to {total} bytes, over the limit of {MAX_UNPACKED_BYTES}"
             ));
         }
+        // Unpacking takes about two nanoseconds a byte.
+        let fits = file.budget.hold(Reader::Sections, total)
+            && file.budget.spend(
+                Reader::Sections,
+                total.saturating_mul(2),
+                packed.len() as u64,
+            );
+        if !fits {
+            return Err(format!(
+                "they would unpack to {total} bytes, over the limit for a file of {}",
+                file.bytes().len()
+            ));
+        }
         let unpacked = packed
             .par_iter()
             .map(|&(index, section)| Ok((index, unpack(file, section)?)))
@@ -138,7 +152,8 @@ impl Sections {
             let mut all = Vec::new();
             for part in std::iter::once(&first).chain(&more) {
                 let bytes = part.slice(file.bytes()).slice();
-                if (all.len() + bytes.len()) as u64 > MAX_UNPACKED_BYTES {
+                let is_small = (all.len() + bytes.len()) as u64 <= MAX_UNPACKED_BYTES;
+                if !is_small || !file.budget.hold(Reader::Sections, bytes.len() as u64) {
                     break;
                 }
                 all.extend_from_slice(bytes);

@@ -7,16 +7,19 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use gimli::DwoId;
 
 use super::Slice;
+use super::budget::Reader;
+use super::dies::FileNumber;
 use super::error::DebugInfoError;
 use super::find::{Finder, Looked, Wanted, real_path};
 use super::module::Module;
-use super::object::ObjectFile;
-use super::units::{Space, Unit, UnitId, read_unit};
+use super::object::{FileIdentity, ObjectFile};
+use super::unit_parser::{line_offset, parse_abbreviations, parse_unit};
+use super::units::{Space, Unit, UnitId, read_unit, read_unit_of};
 use crate::address::LinkAddr;
 
 /// Bytes of all `.dwo` files of a module that are kept; units beyond stay skeletons.
@@ -24,6 +27,9 @@ const MAX_KEPT_BYTES: u64 = 8 << 30;
 
 /// Units of one `.dwo` file that are looked at to find the one that was asked for.
 const MAX_UNITS: usize = 1 << 16;
+
+/// Steps to look for a file in one place.
+const LOOK_STEPS: u64 = 20_000;
 
 /// Places that are written down for one module.
 const MAX_LOOKED: usize = 256;
@@ -36,6 +42,8 @@ pub(super) struct SplitFiles {
     files: OnceLock<Box<[OnceLock<Option<ObjectFile>>]>>,
     looked: Mutex<Vec<Looked>>,
     kept_bytes: AtomicU64,
+    /// Files that the budget allows for.
+    counted: Mutex<HashSet<FileIdentity>>,
 }
 
 impl SplitFiles {
@@ -74,8 +82,8 @@ impl Module {
         let Some(dwarf) = self.split_dwarf(id, &names, *dwo, &parent)? else {
             return Ok(None);
         };
-        let skeleton = read_unit(&parent, info.offset)?;
-        let Some(unit) = unit_of_id(&dwarf, *dwo) else {
+        let skeleton = read_unit(self, FileNumber::Main, &parent, info.offset)?;
+        let Some(unit) = self.unit_of_id(id, &dwarf, *dwo) else {
             return Ok(None);
         };
         Ok(Some(joined(dwarf, unit, &parent, skeleton, id)))
@@ -109,6 +117,34 @@ impl Module {
             dwarf.make_dwo(parent);
             dwarf
         }))
+    }
+
+    /// The unit with that number in the split file of a unit.
+    fn unit_of_id<'a>(
+        &self,
+        number: UnitId,
+        dwarf: &gimli::Dwarf<Slice<'a>>,
+        id: DwoId,
+    ) -> Option<gimli::Unit<Slice<'a>>> {
+        let read = |header| read_unit_of(self, FileNumber::Split(number.0), dwarf, header);
+        let mut units = dwarf.units();
+        for _ in 0..MAX_UNITS {
+            let header = units.next().ok()??;
+            match header.type_() {
+                gimli::UnitType::SplitCompilation(own) if own == id => {
+                    return read(header).ok();
+                }
+                // DWARF 4 has the number in the root.
+                gimli::UnitType::Compilation => {
+                    let unit = read(header).ok()?;
+                    if unit.dwo_id == Some(id) {
+                        return Some(unit);
+                    }
+                }
+                _ => {}
+            }
+        }
+        None
     }
 
     fn open_package(&self) -> Option<ObjectFile> {
@@ -145,9 +181,9 @@ impl Module {
         }
         let users = self.in_users_directories(Some(names.name));
         let file = self.look(Wanted::Split, &paths, &users, |file| {
-            match unit_of_id(&file.dwarf(), dwo) {
-                Some(_) => Ok(()),
-                None => Err(format!("it has no unit {:#018x}", dwo.0)),
+            match has_unit(file, dwo) {
+                true => Ok(()),
+                false => Err(format!("it has no unit {:#018x}", dwo.0)),
             }
         })?;
         let bytes = u64::try_from(file.bytes().len()).unwrap_or(u64::MAX);
@@ -171,7 +207,13 @@ impl Module {
         users: &[PathBuf],
         accept: impl Fn(&ObjectFile) -> Result<(), String>,
     ) -> Option<ObjectFile> {
+        let places = (paths.len() + users.len()) as u64;
+        let steps = places.saturating_mul(LOOK_STEPS);
+        if !self.budget.spend(Reader::SplitFiles, steps, 1) {
+            return None;
+        }
         let mut finder = Finder::new(&self.options);
+        finder.budget = Some(Arc::clone(&self.budget));
         let found = finder
             .try_host(wanted, users, &accept)
             .or_else(|| finder.try_all(wanted, paths, &accept));
@@ -185,7 +227,22 @@ impl Module {
                 looked.push(place);
             }
         }
+        drop(looked);
+        if let Some(file) = &found {
+            self.allow_for(file);
+        }
         found
+    }
+
+    /// Allows for the work on a file, once: many units may name the same.
+    fn allow_for(&self, file: &ObjectFile) {
+        let counted = self.splits.counted.lock();
+        let mut counted = counted.unwrap_or_else(PoisonError::into_inner);
+        if let Some(identity) = file.identity
+            && counted.insert(identity)
+        {
+            self.budget.add_file(file.bytes().len() as u64);
+        }
     }
 
     /// Where the files of split units were looked for so far, and what was found.
@@ -238,26 +295,27 @@ pub struct SplitUnits {
     pub missing_files: Vec<PathBuf>,
 }
 
-/// The unit with that number in a `.dwo` file.
-fn unit_of_id<'a>(dwarf: &gimli::Dwarf<Slice<'a>>, id: DwoId) -> Option<gimli::Unit<Slice<'a>>> {
+/// Whether a `.dwo` file has the unit with that number.
+fn has_unit(file: &ObjectFile, id: DwoId) -> bool {
+    let dwarf = file.dwarf();
     let mut units = dwarf.units();
-    for _ in 0..MAX_UNITS {
-        let header = units.next().ok()??;
-        match header.type_() {
-            gimli::UnitType::SplitCompilation(own) if own == id => {
-                return dwarf.unit(header).ok();
-            }
+    let mut next = || units.next().ok().flatten();
+    std::iter::from_fn(&mut next)
+        .take(MAX_UNITS)
+        .any(|header| match header.type_() {
+            gimli::UnitType::SplitCompilation(own) => own == id,
             // DWARF 4 has the number in the root.
             gimli::UnitType::Compilation => {
-                let unit = dwarf.unit(header).ok()?;
-                if unit.dwo_id == Some(id) {
-                    return Some(unit);
-                }
+                let offset = header.debug_abbrev_offset();
+                let table = parse_abbreviations(&file.budget, &dwarf, offset);
+                let unit = table.map(|table| {
+                    let abbreviations = table.parsed;
+                    parse_unit(&file.budget, &dwarf, header, abbreviations)
+                });
+                matches!(unit, Some(Ok(unit)) if unit.dwo_id == Some(id))
             }
-            _ => {}
-        }
-    }
-    None
+            _ => false,
+        })
 }
 
 /// A split unit with what its skeleton knows: addresses, and the line program.
@@ -269,13 +327,15 @@ fn joined<'a>(
     id: UnitId,
 ) -> Unit<'a> {
     unit.copy_relocated_attributes(&skeleton);
-    if skeleton.line_program.is_some() {
+    let lines = line_offset(&skeleton);
+    if lines.is_some() {
         // Files are numbered as in the skeleton's program, whose names are in the parent.
-        unit.line_program = skeleton.line_program;
         dwarf.debug_line_str = parent.debug_line_str;
         dwarf.debug_line = parent.debug_line;
     }
     unit.comp_dir = unit.comp_dir.or(skeleton.comp_dir);
     unit.name = unit.name.or(skeleton.name);
-    Unit::new(dwarf, unit, Space::Split(id))
+    let mut unit = Unit::new(dwarf, unit, Space::Split(id));
+    unit.line_offset = lines.or(unit.line_offset);
+    unit
 }

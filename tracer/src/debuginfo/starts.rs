@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use iced_x86::{Decoder, DecoderOptions};
 
+use super::budget::{Budget, Kept, Reader};
 use super::code::{Scope, ScopeKind, UnitCode, function_name};
 use super::lines::{Row, UnitLines};
 use super::module::Module;
@@ -30,6 +31,17 @@ const MAX_COPY_BYTES: u64 = 64 << 10;
 /// Code of all copies of one unit that is searched so for one question: copies nest, and what a
 /// hostile file says may overlap.
 const MAX_SEARCHED: u64 = 64 << 20;
+
+/// Steps to put the names of a site together.
+const SITE_STEPS: u64 = 2000;
+
+/// Steps to find what a row is in, and to decode a byte of code.
+const CHOICE_STEPS: u64 = 200;
+const DECODE_STEPS: u64 = 6;
+
+/// Steps to put a row to its line, and bytes that are kept of it.
+const LINE_STEPS: u64 = 40;
+const LINE_BYTES: u64 = 64;
 
 /// The rows and the code of one unit together.
 pub(super) struct Concerned {
@@ -55,7 +67,47 @@ impl LineCode {
 }
 
 /// The lines of one file that have code in one unit.
-pub(super) type Lines = BTreeMap<u64, LineCode>;
+#[derive(Default)]
+pub(super) struct Lines {
+    by_number: BTreeMap<u64, LineCode>,
+    kept: Option<Kept>,
+}
+
+impl Lines {
+    /// What a line has.
+    pub(super) fn get(&self, line: u64) -> Option<&LineCode> {
+        self.by_number.get(&line)
+    }
+
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_number.is_empty()
+    }
+
+    /// All lines.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u64, &LineCode)> {
+        self.by_number.iter().map(|(line, code)| (*line, code))
+    }
+
+    /// The first line from `line` on.
+    pub(super) fn first_from(&self, line: u64) -> Option<u64> {
+        let mut rest = self.by_number.range(line..);
+        rest.next().map(|(line, _)| *line)
+    }
+
+    /// The last line before `line` that has rows.
+    pub(super) fn last_before(&self, line: u64) -> Option<u64> {
+        let mut before = self.by_number.range(..line).rev();
+        before
+            .find(|(_, code)| code.has_rows())
+            .map(|(line, _)| *line)
+    }
+
+    /// Bytes that are kept of it.
+    pub(super) fn bytes(&self) -> u64 {
+        self.kept.as_ref().map_or(0, Kept::bytes)
+    }
+}
 
 /// A beginning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,18 +143,32 @@ impl Concerned {
     }
 
     /// The lines of a file.
-    pub(super) fn lines_of(&self, path: &PathBuf) -> Lines {
-        let mut found = Lines::new();
+    pub(super) fn lines_of(&self, budget: &Arc<Budget>, path: &PathBuf) -> Lines {
+        let mut found: BTreeMap<u64, LineCode> = BTreeMap::new();
+        let mut meter = budget.meter(Reader::Lines);
+        let mut kept = Kept::none(budget);
         let numbers = self.lines.numbers_of(path);
         for row in self.lines.rows() {
+            if !meter.take(2) {
+                break;
+            }
             if row.statement && row.line != 0 && numbers.contains(&row.file) {
                 found.entry(row.line.into()).or_default().rows.push(*row);
+                if !meter.take(LINE_STEPS) || !kept.grow(Reader::Lines, LINE_BYTES) {
+                    break;
+                }
             }
         }
         for (copy, line) in self.code.calls_from(path) {
             found.entry(line).or_default().calls.push(copy);
+            if !meter.take(LINE_STEPS) || !kept.grow(Reader::Lines, LINE_BYTES) {
+                break;
+            }
         }
-        found
+        Lines {
+            by_number: found,
+            kept: Some(kept),
+        }
     }
 
     /// The sites of a line, by address.
@@ -119,7 +185,11 @@ impl Concerned {
         let mut chosen = Vec::new();
         let mut rows = line.rows.clone();
         rows.sort_by_key(|row| row.address);
+        let mut meter = module.budget.meter(Reader::Lines);
         for row in rows {
+            if !meter.take(CHOICE_STEPS) {
+                break;
+            }
             let scope = self.scope_of(module, &row);
             with_rows.insert(self.instance(scope));
             if !seen.insert(self.block(scope)) {
@@ -373,8 +443,12 @@ impl Concerned {
         if !in_entry_range {
             return LinkAddr(address);
         }
-        let start = after_prologue(module, &self.code, &self.lines, function);
-        LinkAddr(address).max(start)
+        LinkAddr(address).max(self.after_prologue(module, function))
+    }
+
+    fn after_prologue(&self, module: &Module, function: &Scope) -> LinkAddr {
+        let find = || after_prologue(module, &self.code, &self.lines, function);
+        self.code.after_prologue_of(function, find)
     }
 
     /// Where each of these functions, or inlined copies, begins to do its own work.
@@ -388,7 +462,7 @@ impl Concerned {
 
     fn start_of(&self, module: &Module, scope: &Scope) -> Option<LinkAddr> {
         let start = match scope.kind {
-            ScopeKind::Function => after_prologue(module, &self.code, &self.lines, scope).0,
+            ScopeKind::Function => self.after_prologue(module, scope).0,
             _ => scope.entry,
         };
         // An entry without a row of its own: the next row in the same code.
@@ -396,11 +470,9 @@ impl Concerned {
             .ranges
             .iter()
             .find(|(begin, end)| (begin..end).contains(&&start))?;
-        let row = self
-            .lines
-            .rows_from(start)
-            .iter()
-            .find(|row| row.address >= start && row.address < end)?;
+        let rows = self.lines.rows_from(start);
+        let first = rows.partition_point(|row| row.address < start);
+        let row = rows.get(first).filter(|row| row.address < end)?;
         let address = LinkAddr(row.address);
         module.is_code(address).then_some(address)
     }
@@ -413,6 +485,10 @@ impl Concerned {
             .iter()
             .map(|(from, to)| to.saturating_sub(*from));
         let bytes = lengths.fold(0_u64, u64::saturating_add);
+        let steps = bytes.min(MAX_COPY_BYTES) * DECODE_STEPS;
+        if !module.budget.spend(Reader::Code, steps, bytes) {
+            return true;
+        }
         if bytes > MAX_COPY_BYTES
             || self.searched.fetch_add(bytes, Ordering::Relaxed) > MAX_SEARCHED
         {
@@ -471,6 +547,9 @@ impl Concerned {
     /// What a beginning is.
     pub(super) fn site(&self, module: &Module, start: Start) -> Option<Site> {
         let address = start.address;
+        if start.scope.is_some() && !module.budget.spend(Reader::Names, SITE_STEPS, 1) {
+            return None;
+        }
         let row = start.row.as_ref();
         let row = row.or_else(|| self.row_of(start));
         let row = row.or_else(|| self.lines.row_at(address.0))?;

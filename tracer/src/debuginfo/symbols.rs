@@ -6,6 +6,7 @@ use object::elf;
 use object::read::elf::{ElfFile64, SectionHeader as _, Sym as _, SymbolTable};
 use object::{LittleEndian, SectionIndex};
 
+use super::budget::{Budget, Reader};
 use crate::address::LinkAddr;
 
 /// Symbols kept of one file; big programs have some hundred thousand.
@@ -13,6 +14,12 @@ const MAX_SYMBOLS: usize = 8 << 20;
 
 /// Bytes of a symbol's name that are looked at.
 const MAX_NAME_BYTES: usize = 16 << 10;
+
+/// Steps to read one symbol, to sort it in, and to look at it a few times.
+const SYMBOL_STEPS: u64 = 60;
+
+/// Bytes that are kept of one symbol, with what sorting takes.
+const KEPT_BYTES: u64 = 64;
 
 /// What a symbol names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -86,7 +93,10 @@ impl RawSymbol {
 }
 
 /// The symbols of `image` by address: `.symtab`, or `.dynsym` where that was stripped.
-pub(super) fn read_symbols(image: &[u8]) -> Vec<RawSymbol> {
+///
+/// Names may share their bytes: those of all symbols together count against the budget, so
+/// that whoever goes through all names has work in proportion to the file.
+pub(super) fn read_symbols(image: &[u8], budget: &Budget) -> Vec<RawSymbol> {
     let Ok(parsed) = ElfFile64::<LittleEndian>::parse(image) else {
         return Vec::new();
     };
@@ -96,6 +106,7 @@ pub(super) fn read_symbols(image: &[u8]) -> Vec<RawSymbol> {
         parsed.elf_symbol_table()
     };
     let strings = strings_of(&parsed, table, image);
+    let mut meter = budget.meter(Reader::Symbols);
     let mut symbols: Vec<RawSymbol> = table
         .enumerate()
         .take(MAX_SYMBOLS)
@@ -116,10 +127,11 @@ pub(super) fn read_symbols(image: &[u8]) -> Vec<RawSymbol> {
                 .checked_add(usize::try_from(symbol.st_name(LittleEndian)).ok()?)?;
             let names = image.get(start..strings.end)?;
             let names = names.get(..MAX_NAME_BYTES).unwrap_or(names);
-            let size = names
-                .iter()
-                .position(|&byte| byte == 0)
-                .unwrap_or(names.len());
+            let size = memchr::memchr(0, names).unwrap_or(names.len());
+            if !meter.take(SYMBOL_STEPS + size as u64) || !budget.hold(Reader::Symbols, KEPT_BYTES)
+            {
+                return None;
+            }
             (size > 0).then_some(RawSymbol {
                 address: value,
                 size: length,

@@ -5,7 +5,11 @@
 
 use gimli::{AttributeValue, DwTag, UnitOffset};
 
+use super::budget::{Kept, Meter, Reader};
 use super::dies::{Dies, Entry, Sections, Slice, UnitAt, entry_ranges};
+use super::limits::NAME_BYTES;
+use super::ranges::RANGE_STEPS;
+use super::unit_parser::{ATTRIBUTE_STEPS, bounded_string};
 
 /// Entries of each kind that the index of one unit may have.
 const MAX_ENTRIES: usize = 1 << 22;
@@ -13,6 +17,12 @@ const MAX_ENTRIES: usize = 1 << 22;
 const MAX_OPERATIONS: usize = 64;
 /// Levels of enclosing entries that are told apart.
 const MAX_DEPTH: usize = 512;
+/// Steps to skip an entry, and to read one.
+const SKIP_STEPS: u64 = 12;
+const ENTRY_STEPS: u64 = 60;
+/// Bytes that are kept of an entry, and of a range of a function, with what growing takes.
+const ENTRY_BYTES: u64 = 48;
+const FUNCTION_BYTES: u64 = 64;
 /// No parent.
 const NONE: u32 = u32::MAX;
 
@@ -27,6 +37,7 @@ pub(super) struct UnitIndex {
     pub(super) names: Vec<Named>,
     /// Offsets of the virtual tables of Rust's trait objects.
     pub(super) vtables: Vec<u32>,
+    kept: Option<Kept>,
 }
 
 /// How rustc names a virtual table.
@@ -66,6 +77,8 @@ impl UnitIndex {
             unit,
             budget: MAX_ENTRIES as u64,
             open: Vec::new(),
+            meter: dies.module.budget.meter(Reader::Entries),
+            kept: Kept::none(&dies.module.budget),
         };
         // What could be read before an error is as good as it gets.
         let _ = pass.run();
@@ -110,6 +123,8 @@ struct Pass<'p, 'a> {
     budget: u64,
     /// Containers that are open: depth of the children, number.
     open: Vec<(isize, u32)>,
+    meter: Meter<'p>,
+    kept: Kept,
 }
 
 impl<'a> Pass<'_, 'a> {
@@ -137,6 +152,14 @@ impl<'a> Pass<'_, 'a> {
             if abbreviation.tag() == gimli::DW_TAG_member && has(gimli::DW_AT_const_value) {
                 kind = Kind::Variable;
             }
+            let attributes = abbreviation.attributes().len() as u64;
+            let steps = match kind {
+                Kind::Other => SKIP_STEPS + attributes * 2,
+                _ => ENTRY_STEPS + attributes * ATTRIBUTE_STEPS,
+            };
+            if !self.meter.take(steps) {
+                return None;
+            }
             if kind == Kind::Other {
                 ahead.skip_attributes(abbreviation.attributes()).ok()?;
                 raw = ahead;
@@ -162,6 +185,9 @@ impl<'a> Pass<'_, 'a> {
 
     fn enter(&mut self, kind: Kind, entry: &Entry<'a>, depth: isize, at: UnitOffset) -> Option<()> {
         let offset = u32::try_from(at.0).ok()?;
+        if !self.kept.grow(Reader::Entries, ENTRY_BYTES) {
+            return None;
+        }
         if kind == Kind::Function {
             self.function(entry, offset);
         }
@@ -191,9 +217,12 @@ impl<'a> Pass<'_, 'a> {
         let ranges = self
             .dwarf()
             .and_then(|dwarf| entry_ranges(&dwarf, &self.unit.unit, entry, (&mut budget, false)));
+        let read = self.budget.saturating_sub(budget);
         self.budget = budget;
+        self.meter.take(read.saturating_mul(RANGE_STEPS));
         for (begin, end) in ranges.unwrap_or_default() {
-            if self.index.functions.len() < MAX_ENTRIES {
+            let fits = self.kept.grow(Reader::Ranges, FUNCTION_BYTES);
+            if fits && self.index.functions.len() < MAX_ENTRIES {
                 self.index.functions.push(Function { begin, end, offset });
             }
         }
@@ -253,10 +282,11 @@ impl<'a> Pass<'_, 'a> {
         let text = match entry.attr_value(gimli::DW_AT_name) {
             Some(name) => self
                 .dwarf()
-                .and_then(|dwarf| dwarf.attr_string(&self.unit.unit, name).ok()),
+                .and_then(|dwarf| bounded_string(&dwarf, &self.unit.unit, name, NAME_BYTES)),
             None => self.name_of_origin(entry),
         };
         if let Some(text) = text {
+            self.meter.take(text.len() as u64);
             if !is_type && text.slice().ends_with(VTABLE) {
                 self.index.vtables.push(offset);
             }
@@ -277,21 +307,21 @@ impl<'a> Pass<'_, 'a> {
         if let AttributeValue::UnitRef(offset) = origin {
             let origin = self.unit.unit.entry(offset).ok()?;
             if let Some(name) = origin.attr_value(gimli::DW_AT_name) {
-                return self.dwarf()?.attr_string(&self.unit.unit, name).ok();
+                let dwarf = self.dwarf()?;
+                return bounded_string(&dwarf, &self.unit.unit, name, NAME_BYTES);
             }
         }
         let origin = self.dies.die(self.dies.resolve(self.unit, origin)?)?;
         let (owner, name) = self.dies.inherited(&origin, gimli::DW_AT_name)?;
-        self.dies
-            .dwarf_of(&owner)?
-            .attr_string(&owner.unit.unit, name)
-            .ok()
+        let dwarf = self.dies.dwarf_of(&owner)?;
+        bounded_string(&dwarf, &owner.unit.unit, name, NAME_BYTES)
     }
 
     fn finish(mut self) -> UnitIndex {
         self.index
             .functions
             .sort_by_key(|function| (function.begin, function.end));
+        self.index.kept = Some(self.kept);
         self.index
     }
 }

@@ -3,24 +3,30 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use gimli::{AttributeValue, UnitOffset};
 use rayon::prelude::*;
 
 use super::Slice;
+use super::budget::{Budget, Reader};
+use super::dies::{FileNumber, signatures_of};
 use super::error::DebugInfoError;
+use super::limits::NAME_BYTES;
 use super::module::Module;
 use super::object::text;
 use super::ranges::die_ranges;
 use super::types::Language;
+use super::unit_parser::{bounded_string, line_offset, line_program, parse_unit};
 use crate::address::LinkAddr;
 
-/// Units read of one file; Chromium has some 40,000.
-const MAX_UNITS: usize = 1 << 20;
+/// Steps to read the header of a unit.
+const HEADER_STEPS: u64 = 30;
 
-/// Ranges read of all units' roots; Chromium's have some two million.
-const MAX_RANGES: usize = 32 << 20;
+/// Bytes that are kept of a range of a unit, with what sorting takes.
+const RANGE_BYTES: u64 = 48;
+
+/// Bytes that are kept of a unit's root, without its names.
+const ROOT_BYTES: u64 = 160;
 
 /// Bit of a DIE's offset that says: in the supplementary file.
 pub(super) const SUPPLEMENTARY: u64 = 1 << 62;
@@ -58,6 +64,8 @@ pub struct Unit<'a> {
     pub dwarf: gimli::Dwarf<Slice<'a>>,
     /// The unit.
     pub unit: gimli::Unit<Slice<'a>>,
+    /// Where its line table is in `.debug_line`.
+    pub(super) line_offset: Option<gimli::DebugLineOffset>,
     base: u64,
 }
 
@@ -102,10 +110,25 @@ impl<'a> Unit<'a> {
         space: Space,
     ) -> Self {
         Self {
+            line_offset: line_offset(&unit),
             dwarf,
             unit,
             base: space.base(),
         }
+    }
+
+    /// Its line table, the header read; `None` when it has none that can be read.
+    pub(super) fn line_program(
+        &self,
+        budget: &Budget,
+    ) -> Option<gimli::IncompleteLineProgram<Slice<'a>>> {
+        line_program(budget, &self.dwarf, self.line_offset?, self.unit.comp_dir)
+    }
+
+    /// The text of a string attribute, cut at [`NAME_BYTES`].
+    pub(super) fn string(&self, value: AttributeValue<Slice<'a>>) -> Option<&'a [u8]> {
+        let text = bounded_string(&self.dwarf, &self.unit, value, NAME_BYTES)?;
+        Some(text.slice())
     }
 
     /// Names the unit in the module: where its header is, as [`Unit::die_offset`] counts.
@@ -113,6 +136,20 @@ impl<'a> Unit<'a> {
     pub fn key(&self) -> u64 {
         let header = self.unit.header.debug_info_offset();
         self.base | header.map_or(0, |offset| offset.0 as u64)
+    }
+
+    /// The file that the unit is in.
+    fn file(&self) -> Option<FileNumber> {
+        Some(match Space::of(self.base)?.0 {
+            Space::Main => FileNumber::Main,
+            Space::Supplementary => FileNumber::Supplementary,
+            Space::Split(UnitId(number)) => FileNumber::Split(number),
+        })
+    }
+
+    /// Names the file that the unit is in.
+    pub(super) const fn file_key(&self) -> u64 {
+        self.base
     }
 
     /// The unit together with its sections, as gimli's methods want them.
@@ -136,35 +173,20 @@ impl<'a> Unit<'a> {
     /// `None` for attributes that are no reference, and for type signatures
     /// that no unit of the same file has.
     #[must_use]
-    pub fn referenced(&self, value: &AttributeValue<Slice<'a>>) -> Option<u64> {
+    pub fn referenced(&self, module: &Module, value: &AttributeValue<Slice<'a>>) -> Option<u64> {
         match *value {
             AttributeValue::UnitRef(offset) => Some(self.die_offset(offset)),
             AttributeValue::DebugInfoRef(offset) => Some(self.base | offset.0 as u64),
             AttributeValue::DebugInfoRefSup(offset) => Some(SUPPLEMENTARY | offset.0 as u64),
-            AttributeValue::DebugTypesRef(signature) => self.signature(signature),
+            AttributeValue::DebugTypesRef(signature) => {
+                let file = self.file()?;
+                let known = module
+                    .dies
+                    .signatures(file, || signatures_of(&module.budget, &self.dwarf, file));
+                known.get(&signature.0).map(|id| id.0)
+            }
             _ => None,
         }
-    }
-
-    /// The DIE of a type unit (DWARF 5, in `.debug_info`) by its signature.
-    fn signature(&self, signature: gimli::DebugTypeSignature) -> Option<u64> {
-        let mut units = self.dwarf.units();
-        while let Ok(Some(header)) = units.next() {
-            if let gimli::UnitType::Type {
-                type_signature,
-                type_offset,
-            }
-            | gimli::UnitType::SplitType {
-                type_signature,
-                type_offset,
-            } = header.type_()
-                && type_signature == signature
-            {
-                let offset = type_offset.to_debug_info_offset(&header)?;
-                return Some(self.base | offset.0 as u64);
-            }
-        }
-        None
     }
 
     /// The source language that the root names.
@@ -200,11 +222,12 @@ pub(super) fn language_of(value: Option<AttributeValue<Slice<'_>>>) -> Language 
 }
 
 /// Where the units of one `.debug_info` begin, in order.
-pub(super) fn unit_offsets(dwarf: &gimli::Dwarf<Slice<'_>>) -> Vec<u64> {
+pub(super) fn unit_offsets(budget: &Budget, dwarf: &gimli::Dwarf<Slice<'_>>) -> Vec<u64> {
     let mut offsets = Vec::new();
     let mut units = dwarf.units();
+    let mut meter = budget.meter(Reader::Units);
     while let Ok(Some(header)) = units.next() {
-        if offsets.len() == MAX_UNITS {
+        if !meter.take(HEADER_STEPS) {
             break;
         }
         if let Some(offset) = header.debug_info_offset() {
@@ -217,7 +240,7 @@ pub(super) fn unit_offsets(dwarf: &gimli::Dwarf<Slice<'_>>) -> Vec<u64> {
 /// Reads all roots, on all processors.
 pub(super) fn read_units(module: &Module) -> Vec<UnitInfo> {
     let dwarf = module.dwarf();
-    let offsets = unit_offsets(&dwarf);
+    let offsets = unit_offsets(&module.budget, &dwarf);
     drop(dwarf);
     offsets
         .par_chunks(chunk_of(offsets.len()))
@@ -226,7 +249,7 @@ pub(super) fn read_units(module: &Module) -> Vec<UnitInfo> {
             let units = offsets
                 .iter()
                 .map(|&offset| {
-                    read_root(&dwarf, offset).unwrap_or_else(|_| UnitInfo {
+                    read_root(module, &dwarf, offset).unwrap_or_else(|_| UnitInfo {
                         offset,
                         name: String::new(),
                         directory: PathBuf::new(),
@@ -248,20 +271,27 @@ fn chunk_of(units: usize) -> usize {
     units.div_ceil(rayon::current_num_threads() * 16).max(1)
 }
 
-fn read_root(dwarf: &gimli::Dwarf<Slice<'_>>, offset: u64) -> Result<UnitInfo, DebugInfoError> {
-    let unit = read_unit(dwarf, offset)?;
-    let reference = gimli::UnitRef::new(dwarf, &unit);
-    let mut entries = unit.entries();
-    let root = entries.next_dfs()?.ok_or(gimli::Error::MissingUnitDie)?;
+fn read_root(
+    module: &Module,
+    dwarf: &gimli::Dwarf<Slice<'_>>,
+    offset: u64,
+) -> Result<UnitInfo, DebugInfoError> {
+    let unit = read_unit(module, FileNumber::Main, dwarf, offset)?;
+    let root = unit.entry(unit.header.root_offset())?;
     let split_name = root
         .attr_value(gimli::DW_AT_dwo_name)
         .or_else(|| root.attr_value(gimli::DW_AT_GNU_dwo_name))
-        .and_then(|value| reference.attr_string(value).ok())
-        .map(|name| text(name.slice()).into());
+        .and_then(|value| bounded_string(dwarf, &unit, value, NAME_BYTES))
+        .map(|name| PathBuf::from(text(name.slice())));
     let line_program = match root.attr_value(gimli::DW_AT_stmt_list) {
         Some(AttributeValue::DebugLineRef(offset)) => Some(offset.0 as u64),
         _ => None,
     };
+    let texts = [unit.name, unit.comp_dir].map(|text| text.map_or(0, |text| text.len()));
+    let bytes = ROOT_BYTES + texts.iter().sum::<usize>() as u64;
+    if !module.budget.hold(Reader::Units, bytes) {
+        return Err(gimli::Error::MissingUnitDie.into());
+    }
     Ok(UnitInfo {
         offset,
         name: unit.name.map(|name| text(name.slice())).unwrap_or_default(),
@@ -276,14 +306,33 @@ fn read_root(dwarf: &gimli::Dwarf<Slice<'_>>, offset: u64) -> Result<UnitInfo, D
     })
 }
 
-/// Reads the unit whose header is at `offset`.
+/// Reads the unit whose header is at `offset` of a file's `.debug_info`.
 pub(super) fn read_unit<'a>(
+    module: &Module,
+    file: FileNumber,
     dwarf: &gimli::Dwarf<Slice<'a>>,
     offset: u64,
 ) -> Result<gimli::Unit<Slice<'a>>, DebugInfoError> {
     let offset = usize::try_from(offset).map_err(|_| gimli::Error::OffsetOutOfBounds(offset))?;
     let header = dwarf.unit_header(gimli::DebugInfoOffset(offset))?;
-    Ok(dwarf.unit(header)?)
+    read_unit_of(module, file, dwarf, header)
+}
+
+/// Reads the unit of a header.
+pub(super) fn read_unit_of<'a>(
+    module: &Module,
+    file: FileNumber,
+    dwarf: &gimli::Dwarf<Slice<'a>>,
+    header: gimli::UnitHeader<Slice<'a>>,
+) -> Result<gimli::Unit<Slice<'a>>, DebugInfoError> {
+    let abbreviations = module
+        .dies
+        .abbreviations(&module.budget, file, dwarf, &header);
+    module.require_budget()?;
+    let abbreviations = abbreviations.ok_or_else(|| DebugInfoError::BadDwarf {
+        what: "bad abbreviations".to_owned(),
+    })?;
+    Ok(parse_unit(&module.budget, dwarf, header, abbreviations)?)
 }
 
 /// Which unit has the code at an address.
@@ -293,7 +342,6 @@ impl UnitRanges {
     /// Reads the address ranges of all units, on all processors.
     pub(super) fn read(module: &Module) -> Self {
         let count = u32::try_from(module.units().len()).unwrap_or(u32::MAX);
-        let read = AtomicUsize::new(0);
         let ids: Vec<UnitId> = (0..count).map(UnitId).collect();
         let mut all: Vec<_> = ids
             .par_chunks(chunk_of(ids.len()))
@@ -301,7 +349,7 @@ impl UnitRanges {
                 let mut found = Vec::new();
                 for &id in ids {
                     let unit = module.unit_skeleton(id);
-                    let ranges = unit.map(|unit| unit_ranges(module, &unit, &read));
+                    let ranges = unit.map(|unit| unit_ranges(module, &unit));
                     let ranges = ranges.unwrap_or_default().into_iter();
                     found.extend(ranges.map(|(begin, end)| (begin, end, id)));
                 }
@@ -327,16 +375,19 @@ impl UnitRanges {
 }
 
 /// The address ranges of one unit, without those that the linker dropped.
-fn unit_ranges(module: &Module, unit: &Unit<'_>, read: &AtomicUsize) -> Vec<(LinkAddr, LinkAddr)> {
-    let mut budget = MAX_RANGES.saturating_sub(read.load(Ordering::Relaxed));
-    let before = budget;
+fn unit_ranges(module: &Module, unit: &Unit<'_>) -> Vec<(LinkAddr, LinkAddr)> {
     let mut entries = unit.unit.entries();
     let mut ranges = match entries.next_dfs() {
-        Ok(Some(root)) => die_ranges(unit, root, &mut budget),
+        Ok(Some(root)) => die_ranges(&module.budget, unit, root),
         _ => Vec::new(),
     };
-    read.fetch_add(before - budget, Ordering::Relaxed);
     ranges.retain(|(begin, _)| module.is_code(LinkAddr(*begin)));
+    if !module
+        .budget
+        .hold(Reader::Ranges, ranges.len() as u64 * RANGE_BYTES)
+    {
+        return Vec::new();
+    }
     ranges
         .into_iter()
         .map(|(begin, end)| (LinkAddr(begin), LinkAddr(end)))

@@ -12,7 +12,9 @@ use iced_x86::{
 
 use super::calls::{CALL, direct_calls};
 use super::dies::Dies;
+use super::limits::NAME_BYTES;
 use super::module::Module;
+use super::unit_parser::bounded_string;
 use crate::address::LinkAddr;
 
 /// First byte of `jmp rel32`.
@@ -61,7 +63,7 @@ impl Module {
             let root = unit.unit.entry(unit.unit.header.root_offset()).ok()?;
             let producer = root.attr_value(gimli::DW_AT_producer)?;
             let dwarf = dies.dwarf(unit.section.file)?;
-            dwarf.attr_string(&unit.unit, producer).ok()
+            bounded_string(&dwarf, &unit.unit, producer, NAME_BYTES)
         };
         producer().is_some_and(|producer| producer.slice().starts_with(b"GNU "))
     }

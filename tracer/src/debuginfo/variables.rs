@@ -6,6 +6,7 @@ use super::cfi::{Cfa, FrameSections};
 use super::classes::ClassIndex;
 use super::dies::{DieId, Dies};
 use super::error::DebugInfoError;
+use super::limits::NAME_BYTES;
 use super::location::from_bytecode;
 use super::module::Module;
 use super::name_index::{MAX_FOUND, find_in_unit, find_named};
@@ -18,6 +19,7 @@ use super::type_reader::Types;
 use super::types::{
     Derived, Implementer, Language, PointerKind, Type, TypeId, TypeKind, TypeSource,
 };
+use super::unit_parser::bounded_string;
 use super::variable::{Scope, Variable, VariableKind};
 use super::variable_reader::{Found, VariableReader};
 use super::{statics, vtables};
@@ -55,8 +57,8 @@ impl TypeSource for Module {
             let unit = dies.unit(section, info.offset)?;
             let entry = unit.unit.entry(unit.unit.header.root_offset()).ok()?;
             let producer = entry.attr_value(gimli::DW_AT_producer)?;
-            let producer = dies.dwarf(section.file)?.attr_string(&unit.unit, producer);
-            let producer = producer.ok()?;
+            let dwarf = dies.dwarf(section.file)?;
+            let producer = bounded_string(&dwarf, &unit.unit, producer, NAME_BYTES)?;
             rust_version_of(&String::from_utf8_lossy(producer.slice()))
         })
     }

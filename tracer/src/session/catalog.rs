@@ -109,7 +109,27 @@ impl Catalog {
     pub fn source_files(&self) -> Result<Vec<SourceFile>, ProbeError> {
         let all: Vec<&Arc<TargetModule>> = self.modules.all().iter().collect();
         with_dwarf(&all)?;
-        Ok(self.modules.source_files())
+        let files = self.modules.source_files();
+        self.require_main()?;
+        Ok(files)
+    }
+
+    /// Fails when the executable, or the one file that is looked at, is not read any further.
+    fn require_main(&self) -> Result<(), ProbeError> {
+        let main = self.modules.all().first();
+        match main.and_then(|module| module.refusal()) {
+            Some(error) => Err(ProbeError::of_debug_info(&error)),
+            None => Ok(()),
+        }
+    }
+
+    /// Modules that are not read any further, each with the reason: lists lack what they have.
+    #[must_use]
+    pub fn refusals(&self) -> Vec<String> {
+        let all = self.modules.all().iter();
+        all.filter_map(|module| module.refusal())
+            .map(|error| error.to_string())
+            .collect()
     }
 
     /// The one source file whose path ends with `suffix`.
@@ -212,6 +232,9 @@ impl Catalog {
                 continue;
             }
             let bare = debug.bare_functions(fits).into_iter();
+            if module.refusal().is_some() {
+                continue;
+            }
             // In a program without debug information, symbols are all that is known of it.
             let own = module.file.main && debug.require_dwarf().is_err();
             let found = |(entry, name)| FoundFunction {
@@ -258,6 +281,7 @@ impl Catalog {
                 }
             }
         }
+        self.require_main()?;
         match first_error {
             Some(error) if functions.is_empty() => Err(error),
             _ => {
@@ -337,6 +361,11 @@ impl Modules {
                 let name: Arc<str> = module.file.name.as_str().into();
                 let own_module = is_own_module(&module.file);
                 let files = debug.source_files();
+                // Of a module that is not read any further, some may be missing.
+                let files = match debug.require_budget() {
+                    Ok(()) => files,
+                    Err(_) => &[],
+                };
                 let paths = files.iter().map(|file| Arc::clone(&file.path)).collect();
                 let there = self.sources().are_there(paths);
                 let file = move |(file, on_disk): (&SourceFileInfo, bool)| SourceFile {
@@ -406,6 +435,11 @@ impl Modules {
         let shown = variables
             .iter()
             .filter(|variable| variable.kind != VariableKind::Lost);
+        let refused = || {
+            debug
+                .require_budget()
+                .map_err(|error| ProbeError::of_debug_info(&error))
+        };
         let info = |variable| {
             let info = variable_info(variable, &debug.type_of(variable.ty).name);
             match site.exit {
@@ -418,7 +452,10 @@ impl Modules {
                 None => info,
             }
         };
-        Ok(shown.map(info).collect())
+        let shown = shown.map(info).collect();
+        // The types were read last.
+        refused()?;
+        Ok(shown)
     }
 
     /// The module that has code from a file, and the file's number in it.

@@ -778,6 +778,14 @@ impl ProbeError {
         }
     }
 
+    /// What is wrong with a module's debug information.
+    pub(super) fn of_debug_info(error: &crate::debuginfo::DebugInfoError) -> Self {
+        Self {
+            hint: error.hint(),
+            ..Self::new(error)
+        }
+    }
+
     fn kernel(error: crate::kernel::KernelError) -> Self {
         Self {
             message: chain(&error),

@@ -51,6 +51,18 @@ impl TargetModule {
         address == entry || code.is_some_and(|code| code.entry == entry)
     }
 
+    /// Why it is not read any further, once that is so.
+    pub(super) fn refusal(&self) -> Option<DebugInfoError> {
+        self.debug.get()?.as_ref().ok()?.require_budget().err()
+    }
+
+    /// Allows for the work of another probe.
+    pub(super) fn expect_probe(&self) {
+        if let Some(Ok(debug)) = self.debug.get() {
+            debug.expect_probe();
+        }
+    }
+
     /// What is known of its code.
     pub(super) fn code(&self) -> &CodeMap {
         &self.code

@@ -146,6 +146,9 @@ impl Located {
 /// # Errors
 /// Nothing, or more than one thing, fits what was typed.
 pub(super) fn locate(modules: &Modules, spec: &ProbeSpec) -> Result<Located, ProbeError> {
+    for module in modules.all() {
+        module.expect_probe();
+    }
     variants::located(modules, spec, &|spec| {
         if spec.action == Action::Time {
             resolve_timed(modules, spec).map(Located::Timed)
@@ -416,6 +419,10 @@ fn gather(
     compiled: Vec<Compiled>,
     mut notes: Vec<String>,
 ) -> Result<Prepared, ProbeError> {
+    if let Some(error) = module.refusal() {
+        // What was compiled may come from a part of what the module says.
+        return Err(ProbeError::of_debug_info(&error));
+    }
     let total = compiled.len();
     let mut ready = Vec::new();
     let mut failures = Vec::new();
@@ -496,7 +503,10 @@ fn at_site<T>(
         true => Vec::new(),
         false => debug
             .variables_in(site, &neighbours)
-            .map_err(|error| failed(error.to_string()))?,
+            .map_err(|error| PlanError {
+                hint: error.hint(),
+                ..failed(error.to_string())
+            })?,
     };
     for name in elsewhere {
         if !variables.iter().any(|variable| variable.name == name.name) {

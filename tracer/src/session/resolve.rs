@@ -151,11 +151,16 @@ pub(super) fn file_of(
     suffix: &str,
 ) -> Result<(Arc<TargetModule>, Arc<PathBuf>), ProbeError> {
     let candidates = modules.named(None);
+    let mut refused = None;
     for &candidate in &candidates {
         let Ok(debug) = candidate.debug() else {
             continue;
         };
         let files = debug.find_files(suffix);
+        if let Err(error) = debug.require_budget() {
+            refused.get_or_insert(error);
+            continue;
+        }
         match files.as_slice() {
             [] => {}
             [id] => {
@@ -166,17 +171,24 @@ pub(super) fn file_of(
             several => return Err(ambiguous(debug, several.iter().copied(), suffix).into()),
         }
     }
-    Err(no_file(&candidates, suffix).into())
+    let fault = refused.map(|error| Fault::from(&error));
+    Err(fault.unwrap_or_else(|| no_file(&candidates, suffix)).into())
 }
 
 fn line_sites(candidates: &[&Arc<TargetModule>], file: &str, line: u64) -> Result<Resolved, Fault> {
     // One module after the other: the executable nearly always has it, and the
     // others need not be opened then.
+    let mut refused = None;
     for &candidate in candidates {
         let Ok(debug) = candidate.debug() else {
             continue;
         };
         let files = debug.find_files(file);
+        if let Err(error) = debug.require_budget() {
+            // It may have the file; another module may too.
+            refused.get_or_insert(error);
+            continue;
+        }
         let id = match files.as_slice() {
             [] => continue,
             [id] => *id,
@@ -194,7 +206,8 @@ fn line_sites(candidates: &[&Arc<TargetModule>], file: &str, line: u64) -> Resul
             notes,
         });
     }
-    Err(no_file(candidates, file))
+    let fault = refused.map(|error| Fault::from(&error));
+    Err(fault.unwrap_or_else(|| no_file(candidates, file)))
 }
 
 /// What to say of sites in functions that a linker folded into one.
@@ -370,6 +383,10 @@ fn named_sites(
                 continue;
             };
             match find(debug, Known::Bare) {
+                Ok(_) if module.refusal().is_some() => {
+                    // Whether its debug information has it is not known.
+                    first_fault = first_fault.or(module.refusal().as_ref().map(Fault::from));
+                }
                 Ok(sites) => {
                     let note = format!(
                         "`{name}` of {} has no debug information: probed by its symbol, without \
@@ -421,6 +438,9 @@ fn address_sites(candidates: &[&Arc<TargetModule>], address: LinkAddr) -> Result
                 notes,
             });
         }
+    }
+    if let Some(error) = candidates.iter().find_map(|module| module.refusal()) {
+        return Err(Fault::from(&error));
     }
     with_dwarf(candidates)?;
     // Only rows of the line table are known to be the first byte of an instruction.

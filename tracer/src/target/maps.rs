@@ -1,6 +1,7 @@
 //! `/proc/PID/maps`, line by line.
 
 use std::ffi::OsStr;
+use std::io::{self, BufRead};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
@@ -39,6 +40,19 @@ pub fn parse_maps(text: &[u8]) -> Vec<Mapping> {
         .take(MAX_MAPPINGS)
         .filter_map(parse_line)
         .collect()
+}
+
+/// The same, line by line, so that long paths are not all in memory at once.
+///
+/// # Errors
+/// The text cannot be read.
+pub(super) fn read_maps(text: impl BufRead, mut each: impl FnMut(Mapping)) -> io::Result<()> {
+    for line in text.split(b'\n').take(MAX_MAPPINGS) {
+        if let Some(mapping) = parse_line(&line?) {
+            each(mapping);
+        }
+    }
+    Ok(())
 }
 
 fn parse_line(line: &[u8]) -> Option<Mapping> {
