@@ -29,7 +29,9 @@ mod limits;
 mod names;
 mod once;
 pub mod placement;
+mod present;
 mod returned;
+mod room;
 mod rust;
 mod shape;
 mod size;
@@ -39,6 +41,7 @@ mod tests;
 mod thread_local;
 pub mod timing;
 mod trait_objects;
+mod weight;
 mod wide;
 
 use std::sync::Arc;
@@ -214,6 +217,7 @@ fn compile_with(input: &PlanInput<'_>, shows_something: bool) -> Result<Plan, Pl
             None if input.returned.is_some() => compiler.returned(),
             None => compiler.all_variables(),
         }
+        compiler.make_room();
         let values = std::mem::take(&mut compiler.values);
         let mut stack = None;
         let capture = Capture::new(&mut asm, &mut compiler.builder);
@@ -280,6 +284,8 @@ struct Compiler<'a> {
     builder: Builder<'a>,
     scope: &'a Scope<'a>,
     values: Vec<(Spots, Node)>,
+    /// The types of the values, where they are of one.
+    types: Vec<Option<TypeId>>,
     entries: Vec<Entry>,
     parts: Vec<Part>,
     notes: Vec<String>,
@@ -292,6 +298,7 @@ impl<'a> Compiler<'a> {
             builder: Builder::new(input.source, (input.bias, input.neighbours), input.limits),
             scope,
             values: Vec::new(),
+            types: Vec::new(),
             entries: Vec::new(),
             parts: Vec::new(),
             notes: Vec::new(),
@@ -343,7 +350,7 @@ impl<'a> Compiler<'a> {
                 Some((spots, node)) => {
                     let ty = self.builder.resolve_name(variable.ty);
                     let ty = names::without_paths(&ty).into();
-                    let source = self.captured(spots, node);
+                    let source = self.captured(spots, node, None);
                     self.entry(&name, ty, source, DEBUG);
                 }
                 None => self.value(&name, operand, DEBUG),
@@ -431,30 +438,30 @@ impl<'a> Compiler<'a> {
             Operand::Place(spots, ty) => {
                 let node = self.builder.variable(ty);
                 let name = names::without_paths(&self.builder.resolve(ty).name);
-                (self.captured(spots, node), name.into())
+                (self.captured(spots, node, Some(ty)), name.into())
             }
             Operand::Number(number) => {
                 let (node, ty) = number_node(&number, self.scope.language);
                 let size = u64::from(number.size);
                 let spots = Spots::whole(size, Spot::Number(number.ir));
-                (self.captured(spots, node), ty.into())
+                (self.captured(spots, node, None), ty.into())
             }
             Operand::Special(special) => (Source::Special(special), special_type(special).into()),
             Operand::Text(text) => {
                 let len = text.len() as u64;
                 let spots = Spots::whole(len, Spot::Bytes(text.into_bytes()));
                 let node = Node::CharArray { len, of: len };
-                (self.captured(spots, node), "&str".into())
+                (self.captured(spots, node, None), "&str".into())
             }
             Operand::Null => {
                 let spots = Spots::whole(8, Spot::Number(Ir::Const(0)));
                 let pointer = Unavailable::Null;
                 let node = self.builder.pointer_to(Err(pointer), false);
-                (self.captured(spots, node), "null".into())
+                (self.captured(spots, node, None), "null".into())
             }
             Operand::Unknown(_, error) => {
                 let node = Node::Missing(Unavailable::Unsupported(error.message));
-                (self.captured(Spots(Vec::new()), node), "".into())
+                (self.captured(Spots(Vec::new()), node, None), "".into())
             }
         };
         self.entry(name, ty, source, format);
@@ -486,8 +493,9 @@ impl<'a> Compiler<'a> {
         Some((spots, node))
     }
 
-    fn captured(&mut self, spots: Spots, node: Node) -> Source {
+    fn captured(&mut self, spots: Spots, node: Node, ty: Option<TypeId>) -> Source {
         self.values.push((spots, node));
+        self.types.push(ty);
         Source::Captured(self.values.len() - 1)
     }
 }

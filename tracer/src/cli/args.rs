@@ -148,7 +148,8 @@ pub(super) struct Attach {
     pub(super) events: Option<u64>,
     #[command(flatten)]
     pub(super) debug: DebugArgs,
-    /// Levels of pointers, strings and collections that are followed [default: 3]
+    /// Levels that are followed from a variable's object on: a collection, a reference or a smart
+    /// pointer is one, a raw pointer two [default: 3]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..=16))]
     max_depth: Option<u32>,
     /// Elements that are read of an array or collection [default: 64]

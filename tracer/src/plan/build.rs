@@ -3,15 +3,19 @@
 //! What all languages have is here; the collections and wrappers of the
 //! standard libraries are in `rust` and `cpp`.
 
+mod breadth;
+
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::elsewhere::Types;
-use super::limits::{Limits, NESTING, NODES};
+use super::limits::{FOLLOWED_OPS, Limits, NESTING, RAW_LEVELS};
 use super::shape::{
     Arm, BesideNode, Block, EnumNode, Field, NO_DISCRIMINANT, Node, PointerNode, Segment, SeqLen,
     SeqNode, Slot, TextNode, VariantsNode, merged,
 };
-use super::{cpp, dynamic, limits, names, rust};
+use super::{cpp, limits, names, rust};
 use crate::address::{Bias, LinkAddr};
 use crate::debuginfo::Neighbours;
 use crate::debuginfo::types::{
@@ -20,6 +24,7 @@ use crate::debuginfo::types::{
 };
 use crate::unavailable::Unavailable;
 use crate::value::LINE;
+use breadth::{LaterPart, so_many_parts};
 
 /// How rustc names the states of a coroutine that waits.
 const SUSPENDED: &str = "Suspend";
@@ -40,6 +45,16 @@ pub(super) struct Builder<'a> {
     nesting: u32,
     /// Within an attempt: there are none in it.
     attempting: bool,
+    /// Pointers from the variable on that still take no level.
+    spine: u32,
+    /// Pointers and containers around what is being made.
+    level: u32,
+    /// Within a union: which member counts is not known, so nothing is followed.
+    unsure: bool,
+    /// What is made after the value that refers to it.
+    later: Vec<LaterPart<'a>>,
+    /// Definitions of classes by name, of the site's own module or not.
+    pub(super) definitions: RefCell<HashMap<(bool, String), Option<TypeId>>>,
 }
 
 impl<'a> Builder<'a> {
@@ -66,6 +81,11 @@ impl<'a> Builder<'a> {
             nodes: 0,
             nesting: 0,
             attempting: false,
+            spine: 0,
+            level: 0,
+            unsure: false,
+            later: Vec::new(),
+            definitions: RefCell::default(),
         }
     }
 
@@ -140,7 +160,7 @@ impl<'a> Builder<'a> {
             return None;
         }
         self.attempting = true;
-        let (nodes, slots) = (self.nodes, self.slots);
+        let (nodes, slots, later) = (self.nodes, self.slots, self.later.len());
         let share = nodes / 2;
         self.nodes = share;
         let made = make(self).filter(|_| self.nodes > 0);
@@ -148,7 +168,10 @@ impl<'a> Builder<'a> {
         self.nodes = nodes;
         match made {
             Some(_) => self.nodes -= used,
-            None => self.slots = slots,
+            None => {
+                self.slots = slots;
+                self.later.truncate(later);
+            }
         }
         self.attempting = false;
         made
@@ -176,17 +199,19 @@ impl<'a> Builder<'a> {
 
     /// Bytes of a value of the type.
     pub(super) fn size(&self, id: TypeId) -> Option<u64> {
-        self.source()
-            .type_of(id)
-            .size
-            .or_else(|| self.resolve(id).size)
+        let known = self.declared_size(id);
+        known.or_else(|| self.size_elsewhere(&self.resolve(id)))
+    }
+
+    /// Bytes of a value as the type itself or its aliases say.
+    pub(super) fn declared_size(&self, id: TypeId) -> Option<u64> {
+        let ty = self.source().type_of(id);
+        ty.size.or_else(|| self.resolve(id).size)
     }
 
     /// The shape of one variable.
     pub(super) fn variable(&mut self, ty: TypeId) -> Node {
-        self.nodes = NODES;
-        self.nesting = 0;
-        match self.node(ty, self.limits.depth) {
+        match self.variable_within(ty, FOLLOWED_OPS) {
             // As a member it has no length; as a variable somebody knows it.
             Node::Flexible => Node::Missing(Unavailable::Unsupported(
                 "an array of unknown length".into(),
@@ -195,17 +220,9 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// The shape of a value in memory of its own.
-    pub(super) fn block(&mut self, ty: TypeId, depth: u32) -> Result<Block, Unavailable> {
-        let Some(deeper) = depth.checked_sub(1) else {
-            return Err(Unavailable::Depth);
-        };
-        let node = self.node(ty, deeper);
-        if let Node::Missing(why) = node {
-            return Err(why);
-        }
-        let node = dynamic::node(self, ty, node, deeper);
-        self.block_of(node)
+    /// Whether the text of a pointer is read where it is.
+    pub(super) fn reads_texts(&self) -> bool {
+        !self.unsure && self.limits.depth > 0
     }
 
     /// The reads that a shape needs.
@@ -226,7 +243,7 @@ impl<'a> Builder<'a> {
     /// The shape of a value, `depth` levels of pointers followed.
     pub(super) fn node(&mut self, id: TypeId, depth: u32) -> Node {
         if self.nodes == 0 {
-            return Node::Missing(Unavailable::Unsupported("a value of so many parts".into()));
+            return Node::Missing(so_many_parts());
         }
         self.nodes -= 1;
         if self.nesting >= NESTING {
@@ -234,7 +251,7 @@ impl<'a> Builder<'a> {
         }
         self.nesting += 1;
         let ty = self.resolve(id);
-        let node = match self.defined_here(&ty, depth) {
+        let node = match self.defined_elsewhere(&ty, depth) {
             Some(node) => node,
             None => self.kind(&ty, depth),
         };
@@ -299,6 +316,7 @@ impl<'a> Builder<'a> {
             } => self.array(*element, dimensions, depth),
             TypeKind::Function => Node::Missing(Unavailable::Unsupported("a function".into())),
             TypeKind::Alias(_) => Node::Missing(Unavailable::BadDebugInfo("an alias".into())),
+            TypeKind::Unsupported(what) if what == "DW_ATE_complex_float" => complex(ty),
             TypeKind::Unsupported(what) => Node::Missing(Unavailable::Unsupported(what.clone())),
         }
     }
@@ -320,6 +338,10 @@ impl<'a> Builder<'a> {
         if let Some(part) = &body.variants {
             return self.variants(ty, part, depth);
         }
+        let spine = self.spine;
+        if body.bases.len() + body.members.len() > 1 {
+            self.spine = 0;
+        }
         let mut fields = Vec::new();
         for base in &body.bases {
             let name: Arc<str> = names::short(&self.source().type_of(base.ty).name).into();
@@ -332,6 +354,7 @@ impl<'a> Builder<'a> {
             }
         }
         fields.extend(self.fields(&body.members, ty.language, depth));
+        self.spine = spine;
         if ty.language == Language::Rust && ty.name.starts_with('(') {
             return if fields.is_empty() {
                 Node::Unit
@@ -371,8 +394,10 @@ impl<'a> Builder<'a> {
             return Node::Struct(name.into(), Vec::new());
         }
         // Which member counts is not known, so no pointer in it is followed.
-        let _ = depth;
-        Node::Struct(name.into(), self.fields(&body.members, ty.language, 0))
+        let unsure = std::mem::replace(&mut self.unsure, true);
+        let fields = self.fields(&body.members, ty.language, depth);
+        self.unsure = unsure;
+        Node::Struct(name.into(), fields)
     }
 
     /// Data members as fields; anonymous ones give theirs.
@@ -491,11 +516,13 @@ impl<'a> Builder<'a> {
             .max(1);
         let count = of.min(self.limits.elements).min(fit);
         if self.nodes == 0 || self.nesting >= NESTING {
-            return Node::Missing(Unavailable::Unsupported("a value of so many parts".into()));
+            return Node::Missing(so_many_parts());
         }
         self.nodes -= 1;
         self.nesting += 1;
+        let spine = std::mem::replace(&mut self.spine, 0);
         let element = self.array(element, rest, depth);
+        self.spine = spine;
         self.nesting -= 1;
         Node::Array {
             count,
@@ -507,8 +534,16 @@ impl<'a> Builder<'a> {
 
     /// An array whose first dimension is a number beside its address: at offsets 8 and 0.
     pub(super) fn counted_array(&mut self, array: TypeId) -> Option<Node> {
-        self.nodes = NODES;
-        self.nesting = 0;
+        let mut found = true;
+        let node = self.breadth_first(FOLLOWED_OPS, |builder| {
+            let node = builder.elements_beside(array);
+            found = node.is_some();
+            node.unwrap_or(Node::Unit)
+        });
+        found.then_some(node)
+    }
+
+    fn elements_beside(&mut self, array: TypeId) -> Option<Node> {
         let ty = self.resolve(array);
         let TypeKind::Array {
             element,
@@ -532,6 +567,7 @@ impl<'a> Builder<'a> {
                 len: Some(8),
                 trim: 0,
                 zero_ends: true,
+                before: None,
                 limit: self.limits.string_bytes,
                 unit: 1,
                 short: None,
@@ -579,7 +615,7 @@ impl<'a> Builder<'a> {
         match &pointee.kind {
             TypeKind::Function => return Node::Function,
             TypeKind::Char { .. } if !rust && pointee.size == Some(1) && is_text_char(&pointee) => {
-                if depth > 0
+                if self.reads_texts()
                     && kind == PointerKind::Raw
                     && let Ok(slot) = self.slot()
                 {
@@ -589,6 +625,7 @@ impl<'a> Builder<'a> {
                         len: None,
                         trim: 0,
                         zero_ends: false,
+                        before: None,
                         limit: self.limits.string_bytes,
                         unit: 1,
                         short: None,
@@ -599,9 +636,16 @@ impl<'a> Builder<'a> {
             TypeKind::Void => return self.pointer_to(bare(), false),
             _ => {}
         }
-        // A raw pointer shows one level of what it points to.
-        let level = if transparent { depth } else { depth.min(1) };
-        let block = self.block(target, level);
+        let block = match &pointee.kind {
+            // A reference to a pointer is one pointer for a reader.
+            TypeKind::Pointer { .. } if transparent && depth > 0 => self.block_at(target, depth),
+            _ if transparent || self.spine > 0 => self.block(target, depth),
+            // What is only pointed to is further away than what belongs to the object.
+            _ => match depth.checked_sub(RAW_LEVELS) {
+                Some(deeper) => self.block_at(target, deeper),
+                None => Err(Unavailable::Depth),
+            },
+        };
         self.pointer_to(block, transparent)
     }
 
@@ -695,6 +739,25 @@ fn char_node(ty: &Type, signed: bool) -> Node {
         Some(size @ (1 | 2 | 4)) => Node::Char { size: size as u8 },
         _ => unsized_value(),
     }
+}
+
+/// A complex number: its two parts, as a pair.
+fn complex(ty: &Type) -> Node {
+    let size = match ty.size {
+        Some(8) => 4,
+        Some(16) => 8,
+        _ => {
+            return Node::Missing(Unavailable::Unsupported(
+                "a complex number of this size".into(),
+            ));
+        }
+    };
+    let part = |offset| Field {
+        name: "".into(),
+        offset,
+        node: Node::Float { size },
+    };
+    Node::Tuple(vec![part(0), part(u64::from(size))])
 }
 
 fn small(size: Option<u64>, most: u64) -> Option<u8> {

@@ -356,6 +356,9 @@ impl<'a, 'b> Capture<'a, 'b> {
         if let Node::Struct(_, fields) | Node::Tuple(fields) = node {
             return self.fields(fields, frame, at);
         }
+        if let Node::Ordered(order, inner) = node {
+            return self.ordered(order, inner, frame, at);
+        }
         let checkpoint = self.asm.checkpoint();
         let full = !self.asm.has_room() || self.asm.free_registers() < REGISTERS;
         let done = if full {
@@ -369,6 +372,7 @@ impl<'a, 'b> Capture<'a, 'b> {
                 Node::Tree(tree) => self.tree(tree, frame, at),
                 Node::Chain(chain) => self.chain(chain, frame, at),
                 Node::Blocks(blocks) => self.blocks(blocks, frame, at),
+                Node::Pages(pages) => self.pages(pages, frame, at),
                 Node::BitRow(row) => self.bit_row(row, frame, at),
                 Node::Variants(_) => self.variants(node, frame, at),
                 Node::Beside(beside) => self.beside(beside, frame, at),
@@ -385,6 +389,17 @@ impl<'a, 'b> Capture<'a, 'b> {
                 return self.follow(node, frame, at);
             }
             unfollow(node, &why);
+        }
+    }
+
+    /// The fields of a struct, in an order of their own.
+    fn ordered(&mut self, order: &[u16], node: &mut Node, frame: &Frame, at: u64) {
+        if let Node::Struct(_, fields) | Node::Tuple(fields) = node {
+            for index in order {
+                if let Some(field) = fields.get_mut(usize::from(*index)) {
+                    self.follow(&mut field.node, frame, at.saturating_add(field.offset));
+                }
+            }
         }
     }
 
@@ -464,7 +479,12 @@ impl<'a, 'b> Capture<'a, 'b> {
         let pointer = frame.load(self.asm, at.saturating_add(node.pointer), 8, skip)?;
         let addend = i32::try_from(node.addend).map_err(|_| too_far())?;
         let limit = node.limit.min(u64::from(MAX_COPY));
-        if let Some(len) = node.len {
+        if let Some((before, slot)) = node.before {
+            self.jump_if_null(pointer, skip);
+            let count = self.number_before(pointer, before, slot, skip)?;
+            self.counted(node.slot, SINK, pointer, count, u64::from(node.unit), limit);
+            self.asm.give(count);
+        } else if let Some(len) = node.len {
             let count = frame.load(self.asm, at.saturating_add(len), 8, skip)?;
             if addend != 0 {
                 self.asm
@@ -487,6 +507,33 @@ impl<'a, 'b> Capture<'a, 'b> {
         self.asm.give(pointer);
         self.asm.place(skip);
         Ok(())
+    }
+
+    fn jump_if_null(&mut self, pointer: u8, label: Label) {
+        self.asm.jump_if_const(pointer, cond::EQ, 0, label);
+    }
+
+    /// The number that stands before where a pointer leads, in the record and in a register.
+    fn number_before(
+        &mut self,
+        pointer: u8,
+        before: u32,
+        slot: Slot,
+        skip: Label,
+    ) -> Result<u8, Unavailable> {
+        let base = self.asm.take()?;
+        self.asm.emit(Op {
+            code: COPY,
+            dst: base,
+            src: pointer,
+            a: u32::from(slot),
+            offset: i32::try_from(before).map_err(|_| too_far())?.wrapping_neg(),
+            len: 8,
+            ..Op::default()
+        });
+        self.asm.jump_if_const(base, cond::EQ, 0, skip);
+        self.load_record(base, base, 0, 8, skip);
+        Ok(base)
     }
 
     fn counted(&mut self, slot: Slot, dst: u8, pointer: u8, count: u8, stride: u64, bytes: u64) {
@@ -633,7 +680,7 @@ fn unfollow(node: &mut Node, why: &Unavailable) {
             }
         }
         Node::Array { element, .. } => unfollow(element, why),
-        Node::Inside(_, inner) => unfollow(inner, why),
+        Node::Inside(_, inner) | Node::Ordered(_, inner) => unfollow(inner, why),
         Node::Pointer(pointer) => pointer.target = Err(why.clone()),
         Node::Dynamic(dynamic) => {
             *node = std::mem::replace(&mut dynamic.plain, Node::Unit);
@@ -646,6 +693,7 @@ fn unfollow(node: &mut Node, why: &Unavailable) {
         | Node::Chain(_)
         | Node::Blocks(_)
         | Node::BitRow(_)
+        | Node::Pages(_)
         | Node::Beside(_) => {
             *node = Node::Missing(why.clone());
         }

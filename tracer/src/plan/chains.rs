@@ -3,7 +3,7 @@
 
 use super::collections::collection;
 use super::decode::{DecodeError, Decoder, MOST_LENGTH, View, located, sequence};
-use super::shape::{BitRowNode, BlocksNode, ChainNode};
+use super::shape::{BitCount, BitRowNode, BlocksNode, ChainNode, PagesNode};
 use crate::unavailable::Unavailable;
 use crate::value::{Cut, Sequence, Value};
 
@@ -129,6 +129,73 @@ fn length(node: &BlocksNode, view: &View<'_>, at: u64) -> Result<Option<u64>, Un
     })())
 }
 
+/// The elements of blocks of a known number.
+pub(super) fn pages(
+    decoder: &mut Decoder<'_, '_>,
+    node: &PagesNode,
+    view: &View<'_>,
+    at: u64,
+) -> Result<Value, DecodeError> {
+    let word = |offset: u64| view.word(at.saturating_add(offset));
+    let words = (word(node.first), word(node.last));
+    let (first, last, start, count) = match (words, word(node.start), word(node.count)) {
+        ((Ok(first), Ok(last)), Ok(start), Ok(count)) => (first, last, start, count),
+        ((Err(why), _) | (_, Err(why)), ..) | (_, Err(why), _) | (.., Err(why)) => {
+            return Ok(Value::Unavailable(why));
+        }
+    };
+    let stride = usize::try_from(node.stride).unwrap_or(usize::MAX).max(1);
+    let (mut items, mut failed) = (Vec::new(), None);
+    while decoder.chunks.peek()? == Some(node.slot) {
+        match decoder.chunks.next(node.slot)?.0 {
+            Ok(data) => {
+                for element in data.chunks_exact(stride) {
+                    items.push(decoder.value(&node.element, &View::row(element), 0)?);
+                }
+            }
+            Err(why) => failed = Some(why),
+        }
+    }
+    if let (Err(why), _) = decoder.chunks.next(node.end)?
+        && matches!(why, Unavailable::Steps | Unavailable::NoRoom)
+        && items.is_empty()
+    {
+        return Ok(Value::Unavailable(why));
+    }
+    if let Some(why) = failed {
+        return Ok(Value::Unavailable(why));
+    }
+    // All elements are in blocks that the array lists.
+    let room = last.checked_sub(first).map(|bytes| bytes / 8);
+    let room = room.and_then(|blocks| blocks.checked_mul(node.per_block));
+    let needed = start.checked_add(count).filter(|_| count <= MOST_LENGTH);
+    let fits = matches!((room, needed), (Some(room), Some(needed)) if count == 0 || needed <= room);
+    let all = items.len() as u64 == count.min(node.limit) || !decoder.chunks.is_whole();
+    if fits && all {
+        return Ok(sequence(items, count, false));
+    }
+    let why = format!("{count} elements from number {start} on in a deque");
+    Ok(Value::Unavailable(Unavailable::Invalid(why)))
+}
+
+/// Truth values in place.
+pub(super) fn bit_set(
+    (count, shown): (u64, u64),
+    view: &View<'_>,
+    at: u64,
+) -> Result<Value, Unavailable> {
+    let bytes = view.bytes(at, shown.div_ceil(8))?;
+    Ok(sequence(bits_of(&bytes, shown), count, false))
+}
+
+fn bits_of(bytes: &[u8], shown: u64) -> Vec<Value> {
+    let bits = bytes
+        .iter()
+        .flat_map(|byte| (0..8).map(move |bit| Value::Bool(byte >> bit & 1 == 1)));
+    bits.take(usize::try_from(shown).unwrap_or(usize::MAX))
+        .collect()
+}
+
 /// The truth values of a row of bits.
 pub(super) fn bit_row(
     decoder: &mut Decoder<'_, '_>,
@@ -137,25 +204,26 @@ pub(super) fn bit_row(
     at: u64,
 ) -> Result<Value, DecodeError> {
     let word = |offset: u64| view.word(at.saturating_add(offset));
-    let rest = view.number(at.saturating_add(node.rest), 4);
-    let (start, end, rest) = match (word(node.start), word(node.end), rest) {
-        (Ok(start), Ok(end), Ok(rest)) => (start, end, rest as u64),
-        (Err(why), ..) | (_, Err(why), _) | (.., Err(why)) => {
-            return Ok(Value::Unavailable(why));
+    let start = word(node.start);
+    let count = start.clone().and_then(|start| match node.count {
+        BitCount::Count(count) => word(count).map(|count| (count <= MOST_LENGTH).then_some(count)),
+        BitCount::End { end, rest } => {
+            let (end, rest) = (word(end)?, view.number(at.saturating_add(rest), 4)? as u64);
+            let bytes = end.checked_sub(start).filter(|bytes| *bytes <= MOST_LENGTH);
+            Ok(bytes.map(|bytes| bytes * 8 + rest))
         }
+    });
+    let (start, count) = match (start, count) {
+        (Ok(start), Ok(count)) => (start, count),
+        (Err(why), _) | (_, Err(why)) => return Ok(Value::Unavailable(why)),
     };
     let data = match decoder.chunks.next(node.slot)?.0 {
         Ok(data) => data,
         Err(why) => return Ok(Value::Unavailable(located(why, start))),
     };
-    let bytes = end.checked_sub(start).filter(|bytes| *bytes <= MOST_LENGTH);
-    let Some(count) = bytes.map(|bytes| bytes * 8 + rest) else {
+    let Some(count) = count else {
         let why = Unavailable::Invalid("the ends of a row of bits".into());
         return Ok(Value::Unavailable(why));
     };
-    let bits = data
-        .iter()
-        .flat_map(|byte| (0..8).map(move |bit| Value::Bool(byte >> bit & 1 == 1)));
-    let shown = usize::try_from(count.min(node.limit)).unwrap_or(usize::MAX);
-    Ok(sequence(bits.take(shown).collect(), count, false))
+    Ok(sequence(bits_of(data, count.min(node.limit)), count, false))
 }

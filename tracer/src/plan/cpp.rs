@@ -8,6 +8,7 @@ use super::build::Builder;
 use super::cpp_collections;
 use super::libcxx;
 use super::names;
+use super::present as presenters;
 use super::rust::seq;
 use super::shape::{Arm, Field, Node, SeqLen, ShortText, TextNode, VariantsNode};
 use crate::debuginfo::types::{BaseOffset, StructType, Type, TypeId, TypeKind};
@@ -21,21 +22,30 @@ pub(super) fn present(
     depth: u32,
 ) -> Option<Node> {
     let path = names::path(&ty.name);
+    if let Some(node) = presenters::checked(builder, path, body, depth)
+        .or_else(|| presenters::iterators::libstdcxx(builder, &ty.name, body, depth))
+    {
+        return Some(node);
+    }
     let plain = path.strip_prefix("std::")?;
     if let Some(plain) = plain.strip_prefix("__1::") {
-        return libcxx::present(builder, (plain, &ty.name), body, depth);
+        return libcxx::present(builder, plain, (ty, body), depth);
     }
+    let plain = plain.strip_prefix("__cxx1998::").unwrap_or(plain);
     let plain = plain.strip_prefix("__cxx11::").unwrap_or(plain);
     match plain {
+        "basic_string" | "string" if builder.find(body, &["_M_string_length"]).is_none() => {
+            presenters::old_string(builder, body)
+        }
         "basic_string" | "string" => {
             let (pointer, _) = builder.find(body, &["_M_dataplus", "_M_p"])?;
             let (len, _) = builder.find(body, &["_M_string_length"])?;
-            text(builder, body, (pointer, len, None), depth)
+            text(builder, body, (pointer, len, None))
         }
         "basic_string_view" | "string_view" => {
             let (pointer, _) = builder.find(body, &["_M_str"])?;
             let (len, _) = builder.find(body, &["_M_len"])?;
-            text(builder, body, (pointer, len, None), depth)
+            text(builder, body, (pointer, len, None))
         }
         "vector" => {
             let (start, pointer) = builder.find(body, &["_M_impl", "_M_start"])?;
@@ -53,6 +63,9 @@ pub(super) fn present(
         }
         "array" => {
             let (offset, elements) = builder.find(body, &["_M_elems"])?;
+            if presenters::is_empty_array(&ty.name) {
+                return Some(presenters::no_elements());
+            }
             let node = builder.node(elements, depth);
             Some(Node::Inside(offset, Box::new(node)))
         }
@@ -62,7 +75,7 @@ pub(super) fn present(
             Some(Node::Inside(offset, Box::new(node)))
         }
         "unique_ptr" => {
-            let (offset, pointer) = head(builder, body, 0)?;
+            let (offset, pointer) = head(builder, body, (0, 0))?;
             if ty.name.contains("[]") {
                 // How many there are is written nowhere.
                 return Some(address_only(builder, offset));
@@ -71,6 +84,9 @@ pub(super) fn present(
         }
         "shared_ptr" => {
             let (offset, pointer) = builder.find(body, &["_M_ptr"])?;
+            if ty.name.contains("[]") {
+                return Some(address_only(builder, offset));
+            }
             smart(builder, offset, pointer, depth)
         }
         "weak_ptr" => {
@@ -101,7 +117,8 @@ pub(super) fn present(
             (0, "std::_Head_base<", "_M_head_impl"),
             depth,
         ),
-        _ => cpp_collections::present(builder, plain, body, depth),
+        _ => cpp_collections::container(builder, plain, body, depth)
+            .or_else(|| presenters::libstdcxx(builder, plain, (ty, body), depth)),
     }
 }
 
@@ -248,14 +265,13 @@ pub(super) fn text(
     builder: &mut Builder<'_>,
     body: &StructType,
     (pointer, len, short): (u64, u64, Option<ShortText>),
-    depth: u32,
 ) -> Option<Node> {
     let (_, first) = body.type_arguments.first()?;
     let unit = match builder.size(*first) {
         Some(unit @ (1 | 2 | 4)) => unit as u8,
         _ => return None,
     };
-    if depth == 0 {
+    if !builder.reads_texts() {
         return Some(Node::Missing(Unavailable::Depth));
     }
     Some(Node::Text(Box::new(TextNode {
@@ -264,6 +280,7 @@ pub(super) fn text(
         len: Some(len),
         trim: 0,
         zero_ends: false,
+        before: None,
         limit: builder.limits().string_bytes / u64::from(unit) * u64::from(unit),
         unit,
         short,
@@ -271,28 +288,32 @@ pub(super) fn text(
     })))
 }
 
-/// The pointer of a `unique_ptr`, deep in its tuple's bases.
-pub(super) fn head(builder: &Builder<'_>, body: &StructType, level: u32) -> Option<(u64, TypeId)> {
-    if let Some(found) = builder.member(body, "_M_head_impl", 0)
-        && target(builder, found.1).is_some()
-    {
-        return Some(found);
-    }
+/// The pointer of a `unique_ptr`: the first element of its tuple, deep in bases and members.
+pub(super) fn head(
+    builder: &Builder<'_>,
+    body: &StructType,
+    (at, level): (u64, u32),
+) -> Option<(u64, TypeId)> {
     if level > 8 {
         return None;
     }
-    let members = body.members.iter().map(|member| (member.offset, member.ty));
     let bases = body.bases.iter().filter_map(|base| match base.offset {
         BaseOffset::Fixed(offset) => Some((offset, base.ty)),
         BaseOffset::VtableSlot(_) => None,
     });
-    members.chain(bases).find_map(|(at, ty)| {
+    let members = body.members.iter().map(|member| (member.offset, member.ty));
+    bases.chain(members).find_map(|(offset, ty)| {
+        let at = at.checked_add(offset)?;
         let ty = builder.resolve(ty);
         let TypeKind::Struct(inner) = &ty.kind else {
             return None;
         };
-        let (offset, ty) = head(builder, inner, level + 1)?;
-        Some((at.checked_add(offset)?, ty))
+        if ty.name.starts_with("std::_Head_base<0") {
+            let (offset, pointer) = builder.find(inner, &["_M_head_impl"])?;
+            target(builder, pointer)?;
+            return Some((at.checked_add(offset)?, pointer));
+        }
+        head(builder, inner, (at, level + 1))
     })
 }
 

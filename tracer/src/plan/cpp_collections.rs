@@ -4,7 +4,8 @@
 //! type is looked up by the name that the library gives it.
 
 use super::build::Builder;
-use super::shape::{BitRowNode, BlocksNode, ChainNode, Node, Step};
+use super::present;
+use super::shape::{BitCount, BitRowNode, BlocksNode, ChainNode, Node, Step};
 use crate::debuginfo::types::{StructType, TypeId, TypeKind};
 use crate::unavailable::Unavailable;
 
@@ -12,7 +13,7 @@ use crate::unavailable::Unavailable;
 const MOST: u64 = tracer_common::limits::MAX_COPY as u64;
 
 /// The shape of a container of this name.
-pub(super) fn present(
+pub(super) fn container(
     builder: &mut Builder<'_>,
     name: &str,
     body: &StructType,
@@ -22,11 +23,17 @@ pub(super) fn present(
         "list" => {
             let (_, element) = *body.type_arguments.first()?;
             let first = builder.find(body, &["_M_impl", "_M_node", "_M_next"])?.0;
-            let count = builder.find(body, &["_M_impl", "_M_node", "_M_size"])?.0;
+            let count = builder.find(body, &["_M_impl", "_M_node", "_M_size"]);
             let node = node_type(builder, "std::_List_node", element, "")?;
             let next = builder.find(&node, &["_M_next"])?.0;
-            let links = (first, Some(count), Step::Next(next));
-            chain(builder, links, &node, element, Kind::List, depth)
+            let links = (first, count.map(|(offset, _)| offset), Step::Next(next));
+            let mut list = chain(builder, links, &node, element, Kind::List, depth)?;
+            if let Node::Chain(list) = &mut list
+                && count.is_none()
+            {
+                list.last = Some(present::old_list(builder, body)?);
+            }
+            Some(list)
         }
         "forward_list" => {
             let (_, element) = *body.type_arguments.first()?;
@@ -54,7 +61,12 @@ enum Kind {
 }
 
 /// The type `NAME<ELEMENT, MORE>`.
-fn node_type(builder: &Builder<'_>, name: &str, element: TypeId, more: &str) -> Option<StructType> {
+pub(super) fn node_type(
+    builder: &Builder<'_>,
+    name: &str,
+    element: TypeId,
+    more: &str,
+) -> Option<StructType> {
     let element = builder.resolve_name(element);
     // Pointers are written without a space in arguments of templates.
     let element = element.replace(" *", "*").replace(" &", "&");
@@ -63,7 +75,20 @@ fn node_type(builder: &Builder<'_>, name: &str, element: TypeId, more: &str) -> 
     } else {
         ""
     };
-    let ty = builder.named(&format!("{name}<{element}{more}{space}>"))?;
+    let whole = format!("{name}<{element}{more}{space}>");
+    defined(builder, &whole)
+}
+
+/// The type `NAME<ELEMENT>`, its element as the debug information writes it.
+pub(super) fn node_named(builder: &Builder<'_>, name: &str, element: &str) -> Option<StructType> {
+    let space = if element.ends_with('>') { " " } else { "" };
+    defined(builder, &format!("{name}<{element}{space}>"))
+}
+
+fn defined(builder: &Builder<'_>, whole: &str) -> Option<StructType> {
+    // Those of the debug mode's containers are in a namespace of their own.
+    let checked = || builder.named(&whole.replacen("std::", "std::__cxx1998::", 1));
+    let ty = builder.named(whole).or_else(checked)?;
     match &builder.resolve(ty).kind {
         TypeKind::Struct(body) => Some(body.clone()),
         _ => None,
@@ -146,15 +171,16 @@ fn chain(
                 builder.find(pair, &["first"])?,
                 builder.find(pair, &["second"])?,
             );
-            let key = (key.0, builder.node(key.1, deeper));
-            (key, Some((value.0, builder.node(value.1, deeper))))
+            let key = (key.0, builder.element(key.1, deeper));
+            (key, Some((value.0, builder.element(value.1, deeper))))
         }
         (_, Kind::Map) => return None,
-        _ => ((0, builder.node(element, deeper)), None),
+        _ => ((0, builder.element(element, deeper)), None),
     };
     Some(Node::Chain(Box::new(ChainNode {
         first,
         count,
+        last: None,
         step,
         payload,
         stride,
@@ -195,7 +221,7 @@ fn deque(builder: &mut Builder<'_>, body: &StructType, depth: u32) -> Option<Nod
         end_node,
         stride,
         limit: builder.limits().elements.min(MOST / stride),
-        element: builder.node(element, deeper),
+        element: builder.element(element, deeper),
         slot: builder.slot().ok()?,
         end: builder.slot().ok()?,
     })))
@@ -222,8 +248,10 @@ pub(super) fn bits(
     let (rest, _) = builder.find(finish_body, &["_M_offset"])?;
     Some(Node::BitRow(Box::new(BitRowNode {
         start: start.checked_add(start_at)?,
-        end: finish.checked_add(end_at)?,
-        rest: finish.checked_add(rest)?,
+        count: BitCount::End {
+            end: finish.checked_add(end_at)?,
+            rest: finish.checked_add(rest)?,
+        },
         limit: builder.limits().elements,
         slot: builder.slot().ok()?,
     })))

@@ -177,6 +177,7 @@ impl<'r, 's> Decoder<'r, 's> {
                     fields.into_iter().map(|(_, value)| value).collect(),
                 ));
             }
+            Node::Ordered(order, inner) => return self.ordered(order, inner, view, at),
             Node::Inside(offset, inner) => {
                 return self.value(inner, view, at.saturating_add(*offset));
             }
@@ -204,6 +205,8 @@ impl<'r, 's> Decoder<'r, 's> {
             Node::Chain(node) => return chains::chain(self, node, view, at),
             Node::Blocks(node) => return chains::blocks(self, node, view, at),
             Node::BitRow(node) => return chains::bit_row(self, node, view, at),
+            Node::Pages(node) => return chains::pages(self, node, view, at),
+            Node::BitSet { count, shown } => chains::bit_set((*count, *shown), view, at),
             Node::Function => view.word(at).map(|address| {
                 Value::Pointer(Pointer {
                     address,
@@ -243,6 +246,39 @@ impl<'r, 's> Decoder<'r, 's> {
                 Ok((field.name.to_string(), value))
             })
             .collect()
+    }
+
+    /// A struct whose fields were captured in an order of their own.
+    fn ordered(
+        &mut self,
+        order: &[u16],
+        node: &Node,
+        view: &View<'_>,
+        at: u64,
+    ) -> Result<Value, DecodeError> {
+        let (Node::Struct(_, fields) | Node::Tuple(fields)) = node else {
+            return self.value(node, view, at);
+        };
+        let mut values: Vec<Option<Value>> = vec![None; fields.len()];
+        for index in order {
+            let index = usize::from(*index);
+            if let (Some(field), Some(value)) = (fields.get(index), values.get_mut(index)) {
+                *value = Some(self.value(&field.node, view, at.saturating_add(field.offset))?);
+            }
+        }
+        let values = values
+            .into_iter()
+            .map(|value| value.unwrap_or(Value::Unavailable(Unavailable::OptimisedOut)));
+        Ok(match node {
+            Node::Struct(name, fields) => {
+                let names = fields.iter().map(|field| field.name.to_string());
+                Value::Struct(Struct {
+                    name: name.to_string(),
+                    fields: names.zip(values).collect(),
+                })
+            }
+            _ => Value::Tuple(values.collect()),
+        })
     }
 
     fn variants(

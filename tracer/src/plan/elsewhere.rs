@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use super::build::Builder;
 use super::limits;
+use super::present;
 use super::shape::Node;
 use crate::address::Bias;
-use crate::debuginfo::types::{Derived, Language, Type, TypeId, TypeSource};
+use crate::debuginfo::types::{Derived, Language, Type, TypeId, TypeKind, TypeSource};
 use crate::debuginfo::{Identity, Module, Neighbour};
+use crate::unavailable::Unavailable;
 
 /// Where types come from.
+#[derive(Clone)]
 pub(super) enum Types<'a> {
     /// The module of the site.
     Own(&'a dyn TypeSource),
@@ -59,7 +62,7 @@ impl<'a> Builder<'a> {
         self.with_types(types, other.bias, make)
     }
 
-    fn with_types<T>(
+    pub(super) fn with_types<T>(
         &mut self,
         types: Types<'a>,
         bias: Bias,
@@ -72,14 +75,58 @@ impl<'a> Builder<'a> {
         made
     }
 
-    /// The shape of a class that another module only declares, and that of the site defines.
-    pub(super) fn defined_here(&mut self, ty: &Type, depth: u32) -> Option<Node> {
+    /// The shape of a class of C++ that its unit only declares: of its definition in another unit,
+    /// in the module of the site, or in another one of the process.
+    ///
+    /// clang leaves out what is sure to be in a library's debug information, which is often not there.
+    pub(super) fn defined_elsewhere(&mut self, ty: &Type, depth: u32) -> Option<Node> {
+        if ty.size.is_some() || ty.language != Language::Cpp || ty.name.is_empty() {
+            return None;
+        }
+        if !matches!(ty.kind, TypeKind::Struct(_) | TypeKind::Union(_)) {
+            return None;
+        }
+        if let Some(id) = self.definition(&ty.name) {
+            return Some(self.node(id, depth));
+        }
         let (source, bias) = self.own;
-        let missing = ty.size.is_none()
-            && ty.language == Language::Cpp
-            && matches!(self.types, Types::Other(_));
-        let id = missing.then(|| source.named(&ty.name)).flatten()?;
-        let make = |builder: &mut Self| builder.node(id, depth);
-        Some(self.with_types(Types::Own(source), bias, make))
+        if matches!(self.types, Types::Other(_))
+            && let Some(id) = source.named(&ty.name)
+        {
+            let make = |builder: &mut Self| builder.node(id, depth);
+            return Some(self.with_types(Types::Own(source), bias, make));
+        }
+        if let Some(text) = present::declared_string(self, ty) {
+            return Some(text);
+        }
+        let why = format!(
+            "`{}` is only declared; compile with -fstandalone-debug",
+            ty.name
+        );
+        Some(Node::Missing(Unavailable::Unsupported(why)))
+    }
+
+    /// The definition of a class in the module whose types are looked at.
+    fn definition(&self, name: &str) -> Option<TypeId> {
+        let key = (matches!(self.types, Types::Own(_)), name.to_owned());
+        if let Some(known) = self.definitions.borrow().get(&key) {
+            return *known;
+        }
+        let found = self.named(name);
+        let found = found.filter(|id| self.declared_size(*id).is_some());
+        self.definitions.borrow_mut().insert(key, found);
+        found
+    }
+
+    /// Bytes of a class that its unit only declares.
+    pub(super) fn size_elsewhere(&self, ty: &Type) -> Option<u64> {
+        let class = matches!(ty.kind, TypeKind::Struct(_)) && ty.language == Language::Cpp;
+        if ty.size.is_some() || !class || ty.name.is_empty() {
+            return ty.size;
+        }
+        let found = self.definition(&ty.name);
+        found
+            .and_then(|id| self.declared_size(id))
+            .or_else(|| present::string_unit(ty).map(|_| present::STRING))
     }
 }

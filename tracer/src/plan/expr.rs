@@ -689,7 +689,7 @@ fn smart(builder: &Builder<'_>, ty: &Type) -> Option<(u64, u64, TypeId)> {
         _ => return None,
     };
     let (at, pointer) = match member {
-        [] => cpp::head(builder, body, 0)?,
+        [] => cpp::head(builder, body, (0, 0))?,
         path => builder.find(body, path)?,
     };
     let (more, pointer) = builder.peel(pointer);

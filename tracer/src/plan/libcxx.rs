@@ -6,9 +6,10 @@
 
 use super::build::Builder;
 use super::cpp::{VariantNames, address_only, optional, smart, target, text, tuple, variant};
+use super::present as presenters;
 use super::rust::seq;
 use super::shape::{ChainNode, Node, SeqLen, ShortText, Step};
-use crate::debuginfo::types::{StructType, TypeId, TypeKind};
+use crate::debuginfo::types::{StructType, Type, TypeId, TypeKind};
 use crate::unavailable::Unavailable;
 
 /// The other part of a pair of which one may be empty.
@@ -19,23 +20,27 @@ const MOST: u64 = tracer_common::limits::MAX_COPY as u64;
 /// The shape of a type of the library, `plain` within its namespace.
 pub(super) fn present(
     builder: &mut Builder<'_>,
-    (plain, name): (&str, &str),
-    body: &StructType,
+    plain: &str,
+    (ty, body): (&Type, &StructType),
     depth: u32,
 ) -> Option<Node> {
+    let name = &ty.name;
     match plain {
-        "basic_string" => string(builder, body, depth),
+        "basic_string" => string(builder, body),
         "basic_string_view" => {
             let (pointer, _) = either(builder, body, "__data")?;
             let (len, _) = either(builder, body, "__size")?;
-            text(builder, body, (pointer, len, None), depth)
+            text(builder, body, (pointer, len, None))
         }
         "vector" => {
             let (begin, pointer) = builder.find(body, &["__begin_"])?;
-            let (end, _) = builder.find(body, &["__end_"])?;
+            let Some((end, _)) = builder.find(body, &["__end_"]) else {
+                return presenters::libcxx_bits(builder, body, (begin, pointer), depth);
+            };
             let element = target(builder, pointer)?;
             seq(builder, begin, 0, SeqLen::End(end), element, depth)
         }
+        "array" if presenters::is_empty_array(&ty.name) => Some(presenters::no_elements()),
         "array" => inside(builder, body, "__elems_", depth),
         "stack" | "queue" | "priority_queue" => inside(builder, body, "c", depth),
         "unique_ptr" => {
@@ -49,6 +54,9 @@ pub(super) fn present(
         }
         "shared_ptr" => {
             let (offset, pointer) = builder.find(body, &["__ptr_"])?;
+            if name.contains("[]") {
+                return Some(address_only(builder, offset));
+            }
             smart(builder, offset, pointer, depth)
         }
         "weak_ptr" => {
@@ -73,13 +81,14 @@ pub(super) fn present(
             let leaf = (at, "std::__1::__tuple_leaf<", VALUE);
             tuple(builder, &inner, leaf, depth)
         }
+        "deque" => presenters::libcxx_deque(builder, body, depth),
         "list" => list(builder, body, depth),
         "forward_list" => forward_list(builder, body, depth),
         "map" | "multimap" => tree(builder, body, true, depth),
         "set" | "multiset" => tree(builder, body, false, depth),
         "unordered_map" | "unordered_multimap" => hash(builder, body, true, depth),
         "unordered_set" | "unordered_multiset" => hash(builder, body, false, depth),
-        _ => None,
+        _ => presenters::libcxx(builder, plain, (ty, body), depth),
     }
 }
 
@@ -105,7 +114,7 @@ fn structure(builder: &Builder<'_>, ty: TypeId) -> Option<StructType> {
 /// `basic_string`: within its own bytes when it is short. The lowest bit of the first byte tells,
 /// which has the length then; of the other layout that the library can be built with, where the
 /// length of a short one stands in the last byte, nothing is made here.
-fn string(builder: &mut Builder<'_>, body: &StructType, depth: u32) -> Option<Node> {
+fn string(builder: &mut Builder<'_>, body: &StructType) -> Option<Node> {
     let (at, rep) = builder.find(body, &["__r_", VALUE])?;
     let rep = structure(builder, rep)?;
     let (long_at, long) = builder.find(&rep, &["__l"])?;
@@ -131,7 +140,7 @@ fn string(builder: &mut Builder<'_>, body: &StructType, depth: u32) -> Option<No
         most,
     };
     let (pointer, len) = (at.checked_add(pointer)?, at.checked_add(len)?);
-    text(builder, body, (pointer, len, Some(short)), depth)
+    text(builder, body, (pointer, len, Some(short)))
 }
 
 /// The byte whose lowest bit tells a long text from a short one, with the length of a short one
@@ -173,7 +182,7 @@ fn bits_of(builder: &Builder<'_>, body: &StructType, name: &str, level: u32) -> 
 }
 
 /// The type of a node of elements: `NAME<ELEMENT, void *>`.
-fn node_type(builder: &Builder<'_>, name: &str, element: TypeId) -> Option<StructType> {
+pub(super) fn node_type(builder: &Builder<'_>, name: &str, element: TypeId) -> Option<StructType> {
     let element = &builder.resolve(element).name;
     let spellings = ["void *", "void*"];
     let ty = spellings.iter().find_map(|pointer| {
@@ -271,15 +280,16 @@ fn chain(
         let pair = structure(builder, pair)?;
         let mut part = |name: &str| {
             let (offset, ty) = builder.find(&pair, &[name])?;
-            Some((at.checked_add(offset)?, builder.node(ty, deeper)))
+            Some((at.checked_add(offset)?, builder.element(ty, deeper)))
         };
         (part("first")?, Some(part("second")?))
     } else {
-        ((0, builder.node(element, deeper)), None)
+        ((0, builder.element(element, deeper)), None)
     };
     Some(Node::Chain(Box::new(ChainNode {
         first: links.first,
         count: links.count,
+        last: None,
         step: links.step,
         payload,
         stride,

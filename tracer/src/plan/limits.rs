@@ -34,6 +34,22 @@ pub(super) const NESTING: u32 = 24;
 /// Nodes that the shape of one value may have; the rest of a larger one is unavailable.
 pub(super) const NODES: u32 = 4096;
 
+/// Ops for what the values of one plan refer to; what is far from its variable is left out beyond.
+///
+/// A part of [`PLAN_OPS`]: the values themselves and the conditions need the rest.
+pub(super) const FOLLOWED_OPS: usize = 3072;
+
+/// Pointers to pointers, from a variable on, that take no level of the depth: `&Box<T>`, `Pin<&mut T>`.
+pub(super) const SPINE: u32 = 3;
+
+/// Levels that a raw pointer takes: what it leads to is somebody else's, and leads on to the rest of
+/// the program. With the default depth such an object is shown, and not what it points to.
+pub(super) const RAW_LEVELS: u32 = 2;
+
+/// Pointers and containers within each other, whatever the depth limit is: the registers of the
+/// capture machine last for fewer.
+pub(super) const LEVELS: u32 = 16;
+
 /// Types behind one `dyn Trait` that a plan is prepared for, each with ops of
 /// its own; of a trait with more, the address and the table are shown.
 pub(super) const IMPLEMENTERS: usize = 24;
@@ -41,8 +57,9 @@ pub(super) const IMPLEMENTERS: usize = 24;
 /// How much of a value is read; what lies beyond is cut, and says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Levels of pointers that are followed, a string or vector being one.
-    /// Deeper pointers show their address.
+    /// Levels that are followed from a variable's object on: a container, a reference and a pointer
+    /// that owns its object are one each, a raw pointer two. Deeper pointers show their address.
+    /// A text is no level: it is shown where its object is.
     pub depth: u32,
     /// Elements of an array, slice or collection; more are cut.
     pub elements: u64,

@@ -10,6 +10,31 @@ pub(super) fn path(name: &str) -> &str {
     }
 }
 
+/// The arguments of a template or generic type, as text: those of the last pair of brackets that
+/// is not within another.
+pub(super) fn arguments(name: &str) -> Vec<&str> {
+    let Some(inner) = name.trim_end().strip_suffix('>') else {
+        return Vec::new();
+    };
+    let Some((_, inner)) = inner.split_once('<') else {
+        return Vec::new();
+    };
+    let (mut depth, mut from, mut found) = (0_usize, 0, Vec::new());
+    for (at, c) in inner.char_indices() {
+        match c {
+            '<' | '(' | '[' | '{' => depth += 1,
+            '>' | ')' | ']' | '}' => depth = depth.saturating_sub(1),
+            ',' if depth == 0 => {
+                found.extend(inner.get(from..at).map(str::trim));
+                from = at + 1;
+            }
+            _ => {}
+        }
+    }
+    found.extend(inner.get(from..).map(str::trim));
+    found
+}
+
 /// The last segment of a type's path: `Vec`.
 pub(super) fn short(name: &str) -> &str {
     if name.starts_with(['(', '&', '*', '[']) {

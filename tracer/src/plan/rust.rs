@@ -39,11 +39,11 @@ pub(super) fn present(
     match path {
         "alloc::string::String" => {
             let (at, vec) = builder.find(body, &["vec"])?;
-            text_of_vec(builder, at, vec, depth)
+            text_of_vec(builder, at, vec)
         }
         "std::path::PathBuf" | "std::ffi::os_str::OsString" => {
             let (at, vec) = vec_inside(builder, body, 0)?;
-            text_of_vec(builder, at, vec, depth)
+            text_of_vec(builder, at, vec)
         }
         "alloc::ffi::c_str::CString" => {
             let (at, inner) = builder.find(body, &["inner"])?;
@@ -54,7 +54,7 @@ pub(super) fn present(
                 inner_at(builder, inner, "data_ptr")?,
                 inner_at(builder, inner, "length")?,
             );
-            text(builder, at + pointer, 0, at + len, 1, depth)
+            text(builder, at + pointer, 0, at + len, 1)
         }
         "alloc::vec::Vec" => vec(builder, body, depth),
         "alloc::collections::vec_deque::VecDeque" => deque(builder, body, depth),
@@ -176,10 +176,10 @@ fn fat_pointer(
             || name.contains(&format!("<{what}>"))
     };
     if ends("str") && !ends("[str") || ends("std::path::Path") || ends("std::ffi::os_str::OsStr") {
-        return text(builder, pointer, 0, len, 0, depth);
+        return text(builder, pointer, 0, len, 0);
     }
     if ends("core::ffi::c_str::CStr") {
-        return text(builder, pointer, 0, len, 1, depth);
+        return text(builder, pointer, 0, len, 1);
     }
     if name.contains('[') {
         return seq(builder, pointer, 0, SeqLen::Count(len), element, depth);
@@ -188,15 +188,8 @@ fn fat_pointer(
 }
 
 /// A text whose pointer and length are at these offsets.
-fn text(
-    builder: &mut Builder<'_>,
-    pointer: u64,
-    addend: i64,
-    len: u64,
-    trim: u64,
-    depth: u32,
-) -> Option<Node> {
-    if depth == 0 {
+fn text(builder: &mut Builder<'_>, pointer: u64, addend: i64, len: u64, trim: u64) -> Option<Node> {
+    if !builder.reads_texts() {
         return Some(Node::Missing(Unavailable::Depth));
     }
     Some(Node::Text(Box::new(TextNode {
@@ -205,6 +198,7 @@ fn text(
         len: Some(len),
         trim,
         zero_ends: false,
+        before: None,
         limit: builder.limits().string_bytes.min(MOST),
         unit: 1,
         short: None,
@@ -228,7 +222,7 @@ pub(super) fn seq(
     let limits = builder.limits();
     let fit = MOST.checked_div(stride).unwrap_or(u64::MAX);
     let slot = builder.slot().ok()?;
-    let element = builder.node(element, deeper);
+    let element = builder.element(element, deeper);
     Some(Node::Seq(Box::new(SeqNode {
         pointer,
         addend,
@@ -256,13 +250,13 @@ fn raw_pointer(builder: &Builder<'_>, body: &StructType) -> Option<u64> {
     matches!(builder.resolve(inner).kind, TypeKind::Pointer { .. }).then_some(at + more)
 }
 
-fn text_of_vec(builder: &mut Builder<'_>, at: u64, vec: TypeId, depth: u32) -> Option<Node> {
+fn text_of_vec(builder: &mut Builder<'_>, at: u64, vec: TypeId) -> Option<Node> {
     let ty = builder.resolve(vec);
     let TypeKind::Struct(body) = &ty.kind else {
         return None;
     };
     let (pointer, len) = vec_parts(builder, body)?;
-    text(builder, at + pointer, 0, at + len, 0, depth)
+    text(builder, at + pointer, 0, at + len, 0)
 }
 
 /// The only `Vec` in nested structs (`PathBuf`, `OsString`).
@@ -384,7 +378,7 @@ fn counted_unsized(
     let value = builder.resolve(value_type);
     match &value.kind {
         _ if value.name == "str" || counts.name.ends_with("<str>") => {
-            text(builder, at + pointer, addend, at + len, 0, depth)
+            text(builder, at + pointer, addend, at + len, 0)
         }
         // The compiler describes `[T]` here by its element.
         kind if counts.name.contains("<[") => {
@@ -478,10 +472,11 @@ fn linked_list(builder: &mut Builder<'_>, body: &StructType, depth: u32) -> Opti
     Some(Node::Chain(Box::new(ChainNode {
         first,
         count: Some(count),
+        last: None,
         step: Step::Next(next),
         payload,
         stride,
-        key: (0, builder.node(element, deeper)),
+        key: (0, builder.element(element, deeper)),
         value: None,
         set: false,
         limit: builder.limits().elements,
@@ -652,7 +647,7 @@ fn hash_table(
     };
     let mut part = |name| {
         let (offset, ty) = builder.find(entry_body, &[name])?;
-        Some((offset, builder.node(ty, deeper)))
+        Some((offset, builder.element(ty, deeper)))
     };
     let key = part("__0")?;
     let value = if map { Some(part("__1")?) } else { None };
@@ -699,7 +694,7 @@ fn tree(
     let mut part = |offset, ty: TypeId| {
         let stride = builder.size(ty).filter(|size| *size <= MOST)?;
         let slot = builder.slot().ok()?;
-        let node = builder.node(ty, deeper);
+        let node = builder.element(ty, deeper);
         Some(TreePart {
             offset,
             stride,

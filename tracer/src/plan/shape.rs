@@ -66,6 +66,10 @@ pub(super) enum Node {
     Blocks(Box<BlocksNode>),
     /// Truth values, each a bit.
     BitRow(Box<BitRowNode>),
+    /// Truth values in place, each a bit; `shown` are read.
+    BitSet { count: u64, shown: u64 },
+    /// Elements in blocks of a known number.
+    Pages(Box<PagesNode>),
     /// Seconds and nanoseconds, as `Duration` writes them.
     Duration { secs: u64, nanos: u64 },
     /// A time span in eight bytes.
@@ -80,6 +84,10 @@ pub(super) enum Node {
     Known(u64),
     /// Known to be not there.
     Missing(Unavailable),
+    /// A struct whose fields are captured in this order, by number.
+    Ordered(Vec<u16>, Box<Node>),
+    /// A part that is made after others: see `build::breadth`; in no finished shape.
+    Later(u32),
 }
 
 /// A named part.
@@ -246,6 +254,8 @@ pub(super) struct TextNode {
     pub(super) trim: u64,
     /// The text ends at a zero byte, if there is one before.
     pub(super) zero_ends: bool,
+    /// The number of characters stands so many bytes before the text; the chunk that has it.
+    pub(super) before: Option<(u32, Slot)>,
     pub(super) limit: u64,
     /// Bytes of a character: 1 (UTF-8, if anything), 2 (UTF-16) or 4 (UTF-32).
     pub(super) unit: u8,
@@ -288,6 +298,8 @@ pub(super) enum SeqLen {
     Count(u64),
     /// A pointer to the end at this offset; the difference is bytes.
     End(u64),
+    /// Always so many.
+    Known(u64),
     /// A ring buffer: offsets of its length, its head and its capacity.
     Ring {
         len: u64,
@@ -356,8 +368,11 @@ pub(super) struct TreePart {
 pub(super) struct ChainNode {
     /// Offset of the pointer to the first node; null when there is none.
     pub(super) first: u64,
-    /// Offset of the number of entries; `None`: as many as there are before a null pointer.
+    /// Offset of the number of entries; `None`: as many as there are before a null pointer, or
+    /// up to `last`.
     pub(super) count: Option<u64>,
+    /// Offset of the pointer to the last node of a ring without a number of entries.
+    pub(super) last: Option<u64>,
     pub(super) step: Step,
     /// Bytes from where a node begins to its entry, and bytes of an entry.
     pub(super) payload: u64,
@@ -403,16 +418,43 @@ pub(super) struct BlocksNode {
     pub(super) end: Slot,
 }
 
-/// Bits from a pointer to a pointer and a number of bits (`std::vector<bool>`).
+/// Elements in blocks of the same number, which an array of pointers lists (libc++'s `deque`).
+#[derive(Clone, Debug)]
+pub(super) struct PagesNode {
+    /// Offsets of the pointers to the first block's pointer and behind the last one's.
+    pub(super) first: u64,
+    pub(super) last: u64,
+    /// Offset of the number of the first element, from the first block on.
+    pub(super) start: u64,
+    /// Offset of the number of elements.
+    pub(super) count: u64,
+    /// Elements of a block.
+    pub(super) per_block: u64,
+    pub(super) stride: u64,
+    pub(super) element: Node,
+    pub(super) limit: u64,
+    pub(super) slot: Slot,
+    /// Mark of the end.
+    pub(super) end: Slot,
+}
+
+/// Bits from a pointer on (`std::vector<bool>`).
 #[derive(Clone, Debug)]
 pub(super) struct BitRowNode {
     pub(super) start: u64,
-    pub(super) end: u64,
-    /// Offset of the number of bits beyond `end`; four bytes.
-    pub(super) rest: u64,
+    pub(super) count: BitCount,
     /// Bits that are read at most.
     pub(super) limit: u64,
     pub(super) slot: Slot,
+}
+
+/// How the number of bits is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BitCount {
+    /// A 64-bit number at this offset.
+    Count(u64),
+    /// Bits up to a pointer, and so many beyond as the four bytes at `rest` say.
+    End { end: u64, rest: u64 },
 }
 
 impl Node {
@@ -422,7 +464,7 @@ impl Node {
             Self::Struct(_, fields) | Self::Tuple(fields) => any_follows(fields),
             Self::Variants(variants) => variants.arms.iter().any(|arm| any_follows(&arm.fields)),
             Self::Array { element, .. } => element.follows(),
-            Self::Inside(_, inner) => inner.follows(),
+            Self::Inside(_, inner) | Self::Ordered(_, inner) => inner.follows(),
             Self::Pointer(pointer) => pointer.target.is_ok(),
             Self::Text(_)
             | Self::Seq(_)
@@ -431,6 +473,7 @@ impl Node {
             | Self::Chain(_)
             | Self::Blocks(_)
             | Self::BitRow(_)
+            | Self::Pages(_)
             | Self::Beside(_)
             | Self::Dynamic(_) => true,
             _ => false,
@@ -445,7 +488,7 @@ impl Node {
             Self::Struct(_, fields) | Self::Tuple(fields) => any(fields),
             Self::Variants(variants) => variants.arms.iter().any(|arm| any(&arm.fields)),
             Self::Array { element, .. } => element.needs_address(),
-            Self::Inside(_, inner) => inner.needs_address(),
+            Self::Inside(_, inner) | Self::Ordered(_, inner) => inner.needs_address(),
             _ => false,
         }
     }
@@ -490,6 +533,7 @@ impl Node {
                 add(seq.pointer, 8);
                 match seq.len {
                     SeqLen::Count(at) | SeqLen::End(at) => add(at, 8),
+                    SeqLen::Known(_) => {}
                     SeqLen::Ring { len, head, cap, .. } => {
                         add(len, 8);
                         add(head, 8);
@@ -509,8 +553,8 @@ impl Node {
             }
             Self::Chain(chain) => {
                 add(chain.first, 8);
-                if let Some(count) = chain.count {
-                    add(count, 8);
+                for offset in [chain.count, chain.last].into_iter().flatten() {
+                    add(offset, 8);
                 }
             }
             Self::Blocks(blocks) => {
@@ -528,8 +572,19 @@ impl Node {
             }
             Self::BitRow(row) => {
                 add(row.start, 8);
-                add(row.end, 8);
-                add(row.rest, 4);
+                match row.count {
+                    BitCount::Count(count) => add(count, 8),
+                    BitCount::End { end, rest } => {
+                        add(end, 8);
+                        add(rest, 4);
+                    }
+                }
+            }
+            Self::BitSet { shown, .. } => add(0, shown.div_ceil(8)),
+            Self::Pages(pages) => {
+                for offset in [pages.first, pages.last, pages.start, pages.count] {
+                    add(offset, 8);
+                }
             }
             Self::Beside(_) => add(0, 8),
             Self::Dynamic(dynamic) => {
@@ -542,6 +597,7 @@ impl Node {
             }
             Self::Nanoseconds => add(0, 8),
             Self::Inside(offset, inner) => inner.ranges(at.saturating_add(*offset), out),
+            Self::Ordered(_, inner) => inner.ranges(at, out),
             Self::Struct(_, fields) | Self::Tuple(fields) => field_ranges(fields, at, out),
             Self::Variants(variants) => {
                 if let Some((offset, size)) = variants.tag {
@@ -569,7 +625,72 @@ impl Node {
                     }
                 }
             }
-            Self::Unit | Self::Flexible | Self::Known(_) | Self::Missing(_) => {}
+            Self::Unit | Self::Flexible | Self::Known(_) | Self::Missing(_) | Self::Later(_) => {}
+        }
+    }
+
+    /// Calls `see` with each part of the value, and with the shape of elements; not with what
+    /// pointers lead to.
+    pub(super) fn parts(&self, see: &mut dyn FnMut(&Self)) {
+        match self {
+            Self::Struct(_, fields) | Self::Tuple(fields) => {
+                fields.iter().for_each(|field| see(&field.node));
+            }
+            Self::Variants(variants) => {
+                let fields = variants.arms.iter().flat_map(|arm| &arm.fields);
+                fields.for_each(|field| see(&field.node));
+            }
+            Self::Array { element, .. } => see(element),
+            Self::Inside(_, inner) | Self::Ordered(_, inner) => see(inner),
+            Self::Seq(seq) => see(&seq.element),
+            Self::Table(table) => {
+                see(&table.key.1);
+                table.value.iter().for_each(|(_, value)| see(value));
+            }
+            Self::Tree(tree) => {
+                see(&tree.key.node);
+                tree.value.iter().for_each(|value| see(&value.node));
+            }
+            Self::Chain(chain) => {
+                see(&chain.key.1);
+                chain.value.iter().for_each(|(_, value)| see(value));
+            }
+            Self::Blocks(blocks) => see(&blocks.element),
+            Self::Pages(pages) => see(&pages.element),
+            Self::Dynamic(dynamic) => see(&dynamic.plain),
+            _ => {}
+        }
+    }
+
+    /// The same, to change them.
+    pub(super) fn parts_mut(&mut self, see: &mut dyn FnMut(&mut Self)) {
+        match self {
+            Self::Struct(_, fields) | Self::Tuple(fields) => {
+                fields.iter_mut().for_each(|field| see(&mut field.node));
+            }
+            Self::Variants(variants) => {
+                let fields = variants.arms.iter_mut().flat_map(|arm| &mut arm.fields);
+                fields.for_each(|field| see(&mut field.node));
+            }
+            Self::Array { element, .. } => see(element),
+            Self::Inside(_, inner) | Self::Ordered(_, inner) => see(inner),
+            Self::Seq(seq) => see(&mut seq.element),
+            Self::Table(table) => {
+                see(&mut table.key.1);
+                table.value.iter_mut().for_each(|(_, value)| see(value));
+            }
+            Self::Tree(tree) => {
+                see(&mut tree.key.node);
+                tree.value.iter_mut().for_each(|value| see(&mut value.node));
+            }
+            Self::Chain(chain) => {
+                see(&mut chain.key.1);
+                chain.value.iter_mut().for_each(|(_, value)| see(value));
+            }
+            Self::Blocks(blocks) => see(&mut blocks.element),
+            Self::Pages(pages) => see(&mut pages.element),
+            Self::Dynamic(dynamic) => see(&mut dynamic.plain),
+            _ => {}
         }
     }
 }

@@ -3,6 +3,7 @@
 mod c_numbers;
 mod casts;
 mod classes;
+mod depth;
 mod divisions;
 mod fixture;
 mod floats;

@@ -79,6 +79,11 @@ class Walk:
             return {"k": "bool", "v": int.from_bytes(raw(value), "little")}
         if code == gdb.TYPE_CODE_FLT:
             return {"k": "float", "bits": raw(value).hex(), "size": ty.sizeof}
+        if code == gdb.TYPE_CODE_COMPLEX:
+            data = raw(value)
+            half = len(data) // 2
+            parts = [{"k": "float", "bits": part.hex(), "size": half} for part in (data[:half], data[half:])]
+            return {"k": "tuple", "items": parts}
         if code == gdb.TYPE_CODE_ENUM:
             number = integer(value)
             known = {last(f.name): str(f.enumval) for f in ty.fields()[:200]}
@@ -631,8 +636,9 @@ def cpp(walk, value, ty, name, depth):
     if base == "std::array":
         elements = value["_M_elems"]
         return walk.array(elements, elements.type.strip_typedefs(), depth)
-    if visitor is None:
-        return None
+    wrapped = cpp_wrapper(walk, value, ty, base, depth)
+    if wrapped is not None or visitor is None:
+        return wrapped
     try:
         return cpp_presented(walk, value, ty, name, base, visitor, depth)
     except gdb.MemoryError as error:
@@ -678,11 +684,46 @@ def cpp_presented(walk, value, ty, name, base, visitor, depth):
         return cpp_items(walk, visitor, base, depth)
     if base in ("std::map", "std::multimap", "std::unordered_map", "std::unordered_multimap"):
         return cpp_map(walk, visitor, depth)
-    if base == "std::bitset":
-        return {"k": "any", "why": "a bitset"}
-    if base == "std::atomic":
-        return None
     return None
+
+
+def cpp_wrapper(walk, value, ty, base, depth):
+    """What libstdc++ wraps one value in, or a few; its members are read by name."""
+    if base in ("std::atomic", "std::atomic_flag"):
+        for member, inner in (("_M_base", "_M_i"), ("_M_b", "_M_p"), ("_M_i", None), ("_M_fp", None)):
+            try:
+                found = value[member]
+                return walk.node(found if inner is None else found[inner], depth)
+            except gdb.error:
+                continue
+        return None
+    if base == "std::reference_wrapper":
+        pointer = value["_M_data"]
+        return walk.pointer(pointer, pointer.type.strip_typedefs(), depth)
+    if base == "std::bitset":
+        return cpp_bitset(value, int(ty.template_argument(0)))
+    if base in ("std::function", "std::any"):
+        if number(value["_M_manager"]) == 0:
+            return {"k": "variant", "name": "empty", "fields": []}
+        code = value["_M_invoker" if base == "std::function" else "_M_manager"]
+        return {"k": "variant", "name": base[len("std::"):], "fields": [["code", walk.node(code, depth)]]}
+    if base == "std::complex":
+        return walk.node(value["_M_value"], depth)
+    if base == "std::filesystem::path":
+        return walk.node(value["_M_pathname"], depth)
+    for name, member in (("std::chrono::duration", "__r"), ("std::chrono::time_point", "__d")):
+        if base == name:
+            return {"k": "struct", "name": name, "fields": [["0", walk.node(value[member], depth)]]}
+    return None
+
+
+def cpp_bitset(value, count):
+    if count == 0:
+        return {"k": "seq", "items": [], "of": 0}
+    words = value["_M_w"]
+    data = raw(words)
+    items = [{"k": "bool", "v": data[n // 8] >> n % 8 & 1} for n in range(min(count, MOST_ITEMS))]
+    return {"k": "seq", "items": items, "of": count}
 
 
 def cpp_text(value, base):

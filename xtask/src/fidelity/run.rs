@@ -333,7 +333,15 @@ pub(crate) fn ours(
 pub(super) fn trace(program: &Program, arguments: &[OsString]) -> Result<Vec<Value>> {
     let mut target = Target::start(program)?;
     let mut tracer = Command::new(tracer())
-        .args(["attach", "--max-depth", "6", "--output", "json", "--pid"])
+        .args([
+            "attach",
+            "--max-depth",
+            "6",
+            "--no-redact",
+            "--output",
+            "json",
+            "--pid",
+        ])
         .arg(target.0.id().to_string())
         .args(arguments)
         .stdin(Stdio::null())

@@ -6,7 +6,7 @@ use tracer_common::op::{COPY, MARK, Op, alu, cond};
 use tracer_common::record::CHUNK_PLAN;
 
 use super::super::asm::SINK;
-use super::super::shape::{BitRowNode, BlocksNode, ChainNode, Slot, Step};
+use super::super::shape::{BitCount, BitRowNode, BlocksNode, ChainNode, PagesNode, Slot, Step};
 use super::{Capture, Frame, too_far};
 use crate::unavailable::Unavailable;
 
@@ -33,12 +33,23 @@ impl Capture<'_, '_> {
                 left
             }
         };
+        let last = match (node.last, node.step) {
+            (Some(last), Step::Next(offset)) => {
+                let last = frame.load(self.asm, at.saturating_add(last), 8, skip)?;
+                self.unless_empty(here, offset, end)?;
+                Some(last)
+            }
+            _ => None,
+        };
         let next = self.asm.here();
         self.asm.jump_if_const(here, cond::EQ, 0, end);
         self.asm.jump_if_const(left, cond::EQ, 0, end);
         self.entry(node, here)?;
         self.asm.alu_const(alu::SUB, left, left, 1);
         self.asm.jump_if_const(left, cond::EQ, 0, end);
+        if let Some(last) = last {
+            self.asm.jump_if(here, cond::EQ, last, end);
+        }
         match node.step {
             Step::Next(offset) => {
                 self.load_user(here, here, offset, 8, end)?;
@@ -74,9 +85,24 @@ impl Capture<'_, '_> {
         }
         self.asm.place(end);
         self.mark(node.end);
-        self.asm.give(here);
-        self.asm.give(left);
+        for register in [Some(here), Some(left), last].into_iter().flatten() {
+            self.asm.give(register);
+        }
         self.asm.place(skip);
+        Ok(())
+    }
+
+    /// Ends when the first node of a ring is its own next one: it is the list itself then.
+    fn unless_empty(
+        &mut self,
+        first: u8,
+        next: u64,
+        end: super::super::asm::Label,
+    ) -> Result<(), Unavailable> {
+        let second = self.asm.take()?;
+        self.load_user(second, first, next, 8, end)?;
+        self.asm.jump_if(second, cond::EQ, first, end);
+        self.asm.give(second);
         Ok(())
     }
 
@@ -166,6 +192,56 @@ impl Capture<'_, '_> {
         Ok(())
     }
 
+    /// Block by block, from the one with the first element on.
+    pub(super) fn pages(
+        &mut self,
+        node: &mut PagesNode,
+        frame: &Frame,
+        at: u64,
+    ) -> Result<(), Unavailable> {
+        let (skip, end) = (self.asm.label(), self.asm.label());
+        let load = |capture: &mut Self, offset: u64| {
+            frame.load(capture.asm, at.saturating_add(offset), 8, skip)
+        };
+        let (here, index) = (load(self, node.first)?, load(self, node.start)?);
+        let left = load(self, node.count)?;
+        let (cur, count) = (self.asm.take()?, self.asm.take()?);
+        self.at_most(left, node.limit);
+        // `count` is the number of the block, for now.
+        self.asm.alu_const(alu::DIV, count, index, node.per_block);
+        self.asm.alu_const(alu::MUL, cur, count, node.per_block);
+        self.asm.alu(alu::SUB, index, index, cur);
+        self.asm.alu_const(alu::MUL, count, count, 8);
+        self.asm.alu(alu::ADD, here, here, count);
+        let (next, fits) = (self.asm.here(), self.asm.label());
+        self.asm.jump_if_const(left, cond::EQ, 0, end);
+        self.load_user(cur, here, 0, 8, end)?;
+        self.asm.alu_const(alu::MUL, count, index, node.stride);
+        self.asm.alu(alu::ADD, cur, cur, count);
+        self.asm.constant(count, node.per_block);
+        self.asm.alu(alu::SUB, count, count, index);
+        self.asm.jump_if(count, cond::LE, left, fits);
+        self.asm.alu_const(alu::ADD, count, left, 0);
+        self.asm.place(fits);
+        self.elements(
+            (&mut node.element, node.stride, node.limit),
+            node.slot,
+            cur,
+            count,
+        )?;
+        self.asm.alu(alu::SUB, left, left, count);
+        self.asm.constant(index, 0);
+        self.asm.alu_const(alu::ADD, here, here, 8);
+        self.asm.jump(next);
+        self.asm.place(end);
+        self.mark(node.end);
+        for register in [here, index, left, cur, count] {
+            self.asm.give(register);
+        }
+        self.asm.place(skip);
+        Ok(())
+    }
+
     /// The bytes with the bits.
     pub(super) fn bit_row(
         &mut self,
@@ -175,16 +251,27 @@ impl Capture<'_, '_> {
     ) -> Result<(), Unavailable> {
         let skip = self.asm.label();
         let start = frame.load(self.asm, at.saturating_add(node.start), 8, skip)?;
-        let count = frame.load(self.asm, at.saturating_add(node.end), 8, skip)?;
-        let rest = frame.load(self.asm, at.saturating_add(node.rest), 4, skip)?;
-        self.asm.alu(alu::SUB, count, count, start);
-        self.asm.alu_const(alu::ADD, rest, rest, 7);
-        self.asm.alu_const(alu::SHR, rest, rest, 3);
-        self.asm.alu(alu::ADD, count, count, rest);
+        let count = match node.count {
+            BitCount::Count(count) => {
+                let count = frame.load(self.asm, at.saturating_add(count), 8, skip)?;
+                self.asm.alu_const(alu::ADD, count, count, 7);
+                self.asm.alu_const(alu::SHR, count, count, 3);
+                count
+            }
+            BitCount::End { end, rest } => {
+                let count = frame.load(self.asm, at.saturating_add(end), 8, skip)?;
+                let rest = frame.load(self.asm, at.saturating_add(rest), 4, skip)?;
+                self.asm.alu(alu::SUB, count, count, start);
+                self.asm.alu_const(alu::ADD, rest, rest, 7);
+                self.asm.alu_const(alu::SHR, rest, rest, 3);
+                self.asm.alu(alu::ADD, count, count, rest);
+                self.asm.give(rest);
+                count
+            }
+        };
         self.counted(node.slot, SINK, start, count, 1, node.limit.div_ceil(8));
-        for register in [start, count, rest] {
-            self.asm.give(register);
-        }
+        self.asm.give(start);
+        self.asm.give(count);
         self.asm.place(skip);
         Ok(())
     }

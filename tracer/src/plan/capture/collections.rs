@@ -22,10 +22,16 @@ impl Capture<'_, '_> {
         }
         let skip = self.asm.label();
         let pointer = frame.load(self.asm, at.saturating_add(node.pointer), 8, skip)?;
-        let len_at = match node.len {
-            SeqLen::Count(at) | SeqLen::End(at) | SeqLen::Ring { len: at, .. } => at,
+        let count = match node.len {
+            SeqLen::Count(len) | SeqLen::End(len) | SeqLen::Ring { len, .. } => {
+                frame.load(self.asm, at.saturating_add(len), 8, skip)?
+            }
+            SeqLen::Known(count) => {
+                let register = self.asm.take()?;
+                self.asm.constant(register, count);
+                register
+            }
         };
-        let count = frame.load(self.asm, at.saturating_add(len_at), 8, skip)?;
         if let SeqLen::End(_) = node.len {
             self.asm.alu(alu::SUB, count, count, pointer);
             self.asm.alu_const(alu::DIV, count, count, node.stride);

@@ -23,6 +23,9 @@ impl Decoder<'_, '_> {
             }
         }
         let pointer = view.word(at.saturating_add(node.pointer));
+        if let (Some((before, slot)), Ok(pointer)) = (node.before, &pointer) {
+            return self.text_behind(node, (before, slot), *pointer);
+        }
         let len = node.len.map(|len| view.word(at.saturating_add(len)));
         let (pointer, len) = match (pointer, len.transpose()) {
             (Ok(pointer), Ok(len)) => (pointer, len),
@@ -31,6 +34,38 @@ impl Decoder<'_, '_> {
         let Some(len) = len else {
             return self.c_string(node, pointer);
         };
+        self.counted_text(node, pointer, len)
+    }
+
+    /// A text whose length stands before it.
+    fn text_behind(
+        &mut self,
+        node: &TextNode,
+        (before, slot): (u32, Slot),
+        pointer: u64,
+    ) -> Result<Value, DecodeError> {
+        if pointer == 0 {
+            return Ok(Value::Unavailable(Unavailable::Null));
+        }
+        match self.chunks.exact(slot, 8)? {
+            Ok(len) => {
+                let len = len.try_into().map_or(u64::MAX, u64::from_le_bytes);
+                self.counted_text(node, pointer, len)
+            }
+            Err(why) => {
+                let at = pointer.wrapping_sub(before.into());
+                Ok(Value::Unavailable(located(why, at)))
+            }
+        }
+    }
+
+    /// A text of so many characters.
+    fn counted_text(
+        &mut self,
+        node: &TextNode,
+        pointer: u64,
+        len: u64,
+    ) -> Result<Value, DecodeError> {
         let (data, _) = self.chunks.next(node.slot)?;
         if len > MOST_LENGTH {
             let why = Unavailable::Invalid(format!("a length of {len}"));
@@ -96,6 +131,7 @@ impl Decoder<'_, '_> {
     ) -> Result<Value, DecodeError> {
         let (len_at, ring) = match node.len {
             SeqLen::Count(at) | SeqLen::End(at) => (at, None),
+            SeqLen::Known(_) => (node.pointer, None),
             SeqLen::Ring {
                 len,
                 head,
@@ -116,6 +152,7 @@ impl Decoder<'_, '_> {
         }
         let len = match node.len {
             SeqLen::End(_) => len.wrapping_sub(pointer) / node.stride,
+            SeqLen::Known(count) => count,
             _ => len,
         };
         let address = pointer.wrapping_add(node.addend as u64);

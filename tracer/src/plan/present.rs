@@ -1,0 +1,142 @@
+//! Presenters of single types of the standard libraries: each shows a value by what it holds.
+//!
+//! A presenter is chosen by the type's name and by the members that the debug information shows;
+//! where these are not as expected it gives `None`, and the raw members are shown.
+
+mod chrono;
+pub(super) mod iterators;
+mod libcxx_blocks;
+mod old_abi;
+mod wrappers;
+
+use super::build::Builder;
+use super::shape::{Node, TextNode};
+use crate::debuginfo::types::{Base, BaseOffset, Language, StructType, Type, TypeId, TypeKind};
+use crate::unavailable::Unavailable;
+
+pub(super) use libcxx_blocks::{bits as libcxx_bits, deque as libcxx_deque};
+pub(super) use old_abi::{list as old_list, string as old_string};
+
+/// The shape of a struct of libstdc++, `plain` within its namespaces.
+pub(super) fn libstdcxx(
+    builder: &mut Builder<'_>,
+    plain: &str,
+    (ty, body): (&Type, &StructType),
+    depth: u32,
+) -> Option<Node> {
+    let names = &wrappers::LIBSTDCXX;
+    wrappers::present(builder, names, plain, (ty, body), depth)
+        .or_else(|| chrono::present(builder, plain, body, ("__r", "__d")))
+}
+
+/// The shape of a struct of libc++, `plain` within its namespaces.
+pub(super) fn libcxx(
+    builder: &mut Builder<'_>,
+    plain: &str,
+    (ty, body): (&Type, &StructType),
+    depth: u32,
+) -> Option<Node> {
+    let names = &wrappers::LIBCXX;
+    wrappers::present(builder, names, plain, (ty, body), depth)
+        .or_else(|| iterators::libcxx(builder, plain, body, depth))
+        .or_else(|| chrono::present(builder, plain, body, ("__rep_", "__d_")))
+}
+
+/// The shape of a container of libstdc++'s debug mode: that of the container that it checks.
+pub(super) fn checked(
+    builder: &mut Builder<'_>,
+    path: &str,
+    body: &StructType,
+    depth: u32,
+) -> Option<Node> {
+    let base = match path.strip_prefix("std::__debug::") {
+        Some(container) => format!("std::__cxx1998::{container}<"),
+        None if path == "__gnu_debug::_Safe_iterator" => {
+            // Its only base with members of its own kind is the iterator that it checks.
+            return iterators::checked(builder, body, depth);
+        }
+        None => return None,
+    };
+    let elsewhere = base.replacen("__cxx1998::", "__cxx1998::__cxx11::", 1);
+    let found = body.bases.iter().find_map(|known| {
+        let name = &builder.resolve_name(known.ty);
+        let same = name.starts_with(&base) || name.starts_with(&elsewhere);
+        let offset = fixed(known).filter(|_| same)?;
+        Some((offset, known.ty))
+    });
+    let (offset, inner) = found?;
+    let node = builder.node(inner, depth);
+    Some(Node::Inside(offset, Box::new(node)))
+}
+
+/// Whether this is `array<T, 0>`, which has no elements, whatever its members are.
+pub(super) fn is_empty_array(name: &str) -> bool {
+    wrappers::number_argument(name, 1) == Some(0)
+}
+
+/// An array without elements.
+pub(super) fn no_elements() -> Node {
+    Node::Array {
+        count: 0,
+        of: 0,
+        stride: 1,
+        element: Box::new(Node::Unit),
+    }
+}
+
+/// Bytes of a string of libstdc++ that is only declared.
+pub(super) const STRING: u64 = 32;
+
+/// What libstdc++ has in its own file, so that clang only declares it where it is used: the strings
+/// of the ABI of C++11, whose layout that ABI fixes.
+pub(super) fn declared_string(builder: &mut Builder<'_>, ty: &Type) -> Option<Node> {
+    let unit = string_unit(ty)?;
+    if !builder.reads_texts() {
+        return Some(Node::Missing(Unavailable::Depth));
+    }
+    Some(Node::Text(Box::new(TextNode {
+        pointer: 0,
+        addend: 0,
+        len: Some(8),
+        trim: 0,
+        zero_ends: false,
+        before: None,
+        limit: builder.limits().string_bytes / u64::from(unit) * u64::from(unit),
+        unit,
+        short: None,
+        slot: builder.slot().ok()?,
+    })))
+}
+
+/// Bytes of a character of a string of that ABI which the program only declares.
+pub(super) fn string_unit(ty: &Type) -> Option<u8> {
+    if ty.size.is_some() || ty.language != Language::Cpp {
+        return None;
+    }
+    let arguments = ty.name.strip_prefix("std::__cxx11::basic_string<")?;
+    let character = arguments.split(',').next()?.trim();
+    let unit = match character {
+        "char" => 1,
+        "wchar_t" => 4,
+        _ => return None,
+    };
+    let rest: String = arguments.split_whitespace().collect();
+    let whole = format!("{character},std::char_traits<{character}>,std::allocator<{character}>>");
+    (rest == whole).then_some(unit)
+}
+
+/// Where a base is in each object.
+fn fixed(base: &Base) -> Option<u64> {
+    match base.offset {
+        BaseOffset::Fixed(offset) => Some(offset),
+        BaseOffset::VtableSlot(_) => None,
+    }
+}
+
+/// The struct that a type is.
+fn structure(builder: &Builder<'_>, ty: TypeId) -> Option<StructType> {
+    match &builder.resolve(ty).kind {
+        TypeKind::Struct(body) => Some(body.clone()),
+        _ => None,
+    }
+}

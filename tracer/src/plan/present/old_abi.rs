@@ -1,0 +1,45 @@
+//! libstdc++ before its ABI of C++11 (`_GLIBCXX_USE_CXX11_ABI=0`): strings that share their text,
+//! lists that do not know how long they are.
+
+use super::super::build::Builder;
+use super::super::shape::{Node, TextNode};
+use crate::debuginfo::types::StructType;
+use crate::unavailable::Unavailable;
+
+/// Bytes before the text: its length, what it has room for, and who shares it.
+const HEADER: u32 = 24;
+
+/// `basic_string`: a pointer to a text whose length stands before it.
+pub(in crate::plan) fn string(builder: &mut Builder<'_>, body: &StructType) -> Option<Node> {
+    let (pointer, ty) = builder.find(body, &["_M_dataplus", "_M_p"])?;
+    if builder.find(body, &["_M_string_length"]).is_some() {
+        return None;
+    }
+    super::super::cpp::target(builder, ty)?;
+    let (_, first) = body.type_arguments.first()?;
+    let unit = match builder.size(*first) {
+        Some(unit @ (1 | 2 | 4)) => unit as u8,
+        _ => return None,
+    };
+    if !builder.reads_texts() {
+        return Some(Node::Missing(Unavailable::Depth));
+    }
+    Some(Node::Text(Box::new(TextNode {
+        pointer,
+        addend: 0,
+        len: None,
+        trim: 0,
+        zero_ends: false,
+        before: Some((HEADER, builder.slot().ok()?)),
+        limit: builder.limits().string_bytes / u64::from(unit) * u64::from(unit),
+        unit,
+        short: None,
+        slot: builder.slot().ok()?,
+    })))
+}
+
+/// Where a list without a length points to its last node.
+pub(in crate::plan) fn list(builder: &Builder<'_>, body: &StructType) -> Option<u64> {
+    let last = builder.find(body, &["_M_impl", "_M_node", "_M_prev"]);
+    last.map(|(offset, _)| offset)
+}
