@@ -4,7 +4,7 @@
 //! emulates the instruction, or executes a copy of it elsewhere ("out of line") with the trap flag
 //! set, and then corrects registers. Both go wrong for some instructions. Each entry of
 //! [`Unprobeable`] names the place in the kernel's sources that decides (Linux 6.1 to 6.18, where no
-//! version is given). `tracer/tests/kernel/instructions.rs` executes some 600 forms with a
+//! version is given). `tracer/tests/kernel/instructions.rs` executes some 470 forms with a
 //! probe on them and compares.
 //!
 //! An instruction may be probed only if it is known: [`KNOWN`] lists the processor features whose
