@@ -1,7 +1,8 @@
 //! The command line: arguments become a checked plan, then it runs.
 //!
 //! stdout is data, stderr is talk. Exit codes: 0 done, 1 nothing captured,
-//! 2 bad usage or input, 77 a privilege or a feature of the kernel is missing.
+//! 2 bad usage or input, 77 a privilege or a feature of the kernel is missing,
+//! 130 interrupted before anything was traced.
 
 mod args;
 mod attach;
@@ -15,6 +16,7 @@ mod privileges;
 mod probes;
 mod reload;
 mod stream;
+mod watchdog;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -33,6 +35,8 @@ use crate::paging;
 const DONE: u8 = 0;
 /// It ran, and no event came.
 const NOTHING_CAPTURED: u8 = 1;
+/// A signal came before anything was traced, or a second one.
+const INTERRUPTED: u8 = 130;
 /// What was asked for cannot be done.
 const BAD_INPUT: u8 = 2;
 /// A privilege or a feature of the kernel is missing.

@@ -1,5 +1,7 @@
 //! What frontends get: hits as events, and the state of probes.
 
+mod weight;
+
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

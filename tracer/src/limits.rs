@@ -17,3 +17,27 @@ pub const SOURCE_COMPONENTS: usize = 1024;
 ///
 /// The target may have mounted a file system that never answers.
 pub const SOURCE_WAIT: Duration = Duration::from_secs(2);
+
+/// Bytes of records and events that wait for the output; `--buffer-size` sets another number.
+///
+/// Above it the oldest are dropped, and counted as lost by their probes. A quarter of it is for
+/// events, half for records, which become larger events; the rest is for what is being made.
+pub const BUFFER_BYTES: usize = 256 << 20;
+
+/// Bytes that `--buffer-size` takes at the least: some records of the largest size.
+pub const BUFFER_BYTES_LEAST: usize = 4 << 20;
+
+/// Time for output that still waits when a signal has come and the probes are out; the rest is
+/// counted as lost.
+pub const LAST_WRITES: Duration = Duration::from_millis(400);
+
+/// Bytes of a file of probes; a larger one is refused before it is read.
+pub const PROBE_FILE_BYTES: u64 = 1 << 20;
+
+/// Probes of all files and of the command line together; more are refused before any is looked at.
+///
+/// The kernel side has room for as many.
+pub const PROBES: usize = tracer_common::limits::MAX_PROBES as usize;
+
+/// Time for a pipe of probes (`-f -`, `-f <(command)`) to end; one that takes longer is refused.
+pub const PROBE_FILE_WAIT: Duration = Duration::from_secs(10);

@@ -66,8 +66,11 @@ pub struct Options {
     /// Events that may wait for a slow frontend; the oldest is dropped, and
     /// counted as lost, beyond. 0 is the default.
     pub queue: usize,
+    /// Bytes of events and records that may wait; the oldest are dropped, and counted as lost,
+    /// beyond. 0 is [`crate::limits::BUFFER_BYTES`].
+    pub buffer_bytes: usize,
     /// The frontend wants every event and takes its time: what finds no room waits as a record
-    /// first, up to 128 MiB of them.
+    /// first.
     pub patient: bool,
     /// Bytes of the ring between kernel and tracer; 0 is the default.
     pub ring_bytes: u32,

@@ -97,6 +97,13 @@ pub fn run(control: Arc<dyn Control>, options: &Options) -> Result<Outcome, Erro
     run::run(control, options)
 }
 
+/// Gives the terminal back, as far as it takes that at once, while the screen may be stuck in a write.
+///
+/// For the moment before the process ends without waiting for anything.
+pub fn abandon() {
+    terminal::abandon();
+}
+
 /// Lets the user pick a process by typing some letters of its name; `None` when they leave.
 ///
 /// `list` is called at once and every two seconds, on a thread of its own.

@@ -8,6 +8,7 @@ use clap_complete::Shell;
 
 use crate::debuginfo::{DebugOptions, Servers};
 use crate::lang::{parse_duration, parse_share};
+use crate::limits::BUFFER_BYTES_LEAST;
 
 /// Dynamic logpoints for running native programs, from outside
 #[derive(Parser, Debug)]
@@ -114,7 +115,8 @@ pub(super) struct Attach {
     /// A probe, as in `log main.rs:57 "x {x}" if x > 3`
     #[arg(long = "probe", short = 'e', value_name = "PROBE")]
     pub(super) probes: Vec<String>,
-    /// A file of probes, one on each line; `#` begins a comment. Saved again, it changes the probes
+    /// A file of probes, one on each line; `#` begins a comment. Saved again, it changes the probes.
+    /// `-` and pipes are read once, to their end
     #[arg(long = "file", short = 'f', value_name = "FILE")]
     pub(super) files: Vec<PathBuf>,
     /// Say what the probes would be (sites, values, cost) and attach nothing
@@ -177,6 +179,10 @@ pub(super) struct Attach {
         long_help = "CPU time that all probes together may cost the target, their traps included, as a percentage of one CPU; `off`: any. Probes that cost more for some seconds are silenced and taken out, the dearest first, and you are told. `cpu N%` in a probe limits that probe alone"
     )]
     pub(super) max_cpu: MaxCpu,
+    /// Bytes of events that may wait for the output: `64M`; beyond, the oldest are lost, and counted
+    /// [default: 256M]
+    #[arg(long, value_name = "SIZE", value_parser = buffer_size)]
+    pub(super) buffer_size: Option<usize>,
     /// Bytes of the ring between kernel and tracer [default: 16 MiB]
     #[arg(long, value_name = "BYTES", hide_short_help = true)]
     pub(super) ring_bytes: Option<u32>,
@@ -382,6 +388,26 @@ fn max_cpu(text: &str) -> Result<MaxCpu, String> {
         .ok_or_else(|| "write a percentage of one CPU, as in `25%`, or `off`".into())
 }
 
+fn buffer_size(text: &str) -> Result<usize, String> {
+    let (digits, unit) = match text.char_indices().find(|(_, c)| !c.is_ascii_digit()) {
+        Some((at, _)) => text.split_at(at),
+        None => (text, ""),
+    };
+    let shift = match unit {
+        "" => Some(0),
+        "K" | "KiB" => Some(10),
+        "M" | "MiB" => Some(20),
+        "G" | "GiB" => Some(30),
+        _ => None,
+    };
+    let bytes = shift.and_then(|shift| digits.parse::<usize>().ok()?.checked_mul(1 << shift));
+    match bytes {
+        Some(bytes) if bytes >= BUFFER_BYTES_LEAST => Ok(bytes),
+        Some(_) => Err(format!("{} MiB are the least", BUFFER_BYTES_LEAST >> 20)),
+        None => Err("write a number of bytes, with K, M or G behind it, as in `64M`".into()),
+    }
+}
+
 fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text)
         .ok_or_else(|| "write a number and ns, us, ms, s, m or h, as in `500ms`".into())
@@ -408,6 +434,25 @@ mod tests {
             assert_eq!(attach.process(), Some("801"));
         }
         assert!(Args::try_parse_from(["tracer", "attach", "-p", "1", "2"]).is_err());
+    }
+
+    #[test]
+    fn buffer_size_has_units_and_a_least() {
+        assert_eq!(buffer_size("64M"), Ok(64 << 20));
+        assert_eq!(buffer_size("8192KiB"), Ok(8 << 20));
+        assert_eq!(buffer_size("1G"), Ok(1 << 30));
+        assert_eq!(buffer_size("8000000"), Ok(8_000_000));
+        for text in [
+            "",
+            "M",
+            "64X",
+            "-1",
+            "1M",
+            "99999999999999999999",
+            "99999999999G",
+        ] {
+            assert!(buffer_size(text).is_err(), "{text}");
+        }
     }
 
     #[test]

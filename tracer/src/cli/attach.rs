@@ -13,7 +13,9 @@ use super::output::{Colours, say, tell};
 use super::probes::{self, Written};
 use super::reload::{self, OfFile};
 use super::stream::{self, Ends, Style, Until};
-use super::{BAD_INPUT, DONE, MISSING, NOTHING_CAPTURED};
+use super::watchdog::{Progress, Watchdog, unwritten};
+use super::{BAD_INPUT, DONE, INTERRUPTED, MISSING, NOTHING_CAPTURED};
+use crate::cancel;
 use crate::lang::ast::{Action, ProbeSpec};
 use crate::redact::Redactor;
 use crate::session::{Control as _, Options, ProbeStatus, Session, SiteChoice};
@@ -55,6 +57,7 @@ pub(super) fn run(args: Attach, colours: Colours) -> Result<u8, Failure> {
         Output::Text | Output::Json => Some(Ends::listen()?),
     };
     let silencer = Silencer::listen()?;
+    let watchdog = Watchdog::listen()?;
     let session = Session::attach(pid, &options)?;
     if how != Output::Tui && args.files.is_empty() {
         // Nothing can be added later.
@@ -65,7 +68,14 @@ pub(super) fn run(args: Attach, colours: Colours) -> Result<u8, Failure> {
         return Err(failure);
     }
     silencer.over(&session);
-    reload::watch(&session, &args.files, installed.of_files.clone())
+    watchdog.over(&session, how == Output::Tui);
+    if how == Output::Tui && cancel::is_cancelled() {
+        return Ok(INTERRUPTED);
+    }
+    // A pipe has been read, and is not written again.
+    let is_file = |file: &&PathBuf| std::fs::metadata(file).is_ok_and(|file| file.is_file());
+    let watched: Vec<PathBuf> = args.files.iter().filter(is_file).cloned().collect();
+    reload::watch(&session, &watched, installed.of_files.clone())
         .map_err(|error| Failure::new(format!("cannot watch the files of probes: {error}")))?;
     announce(&session, &installed.probes, how);
     let until = Until {
@@ -73,7 +83,12 @@ pub(super) fn run(args: Attach, colours: Colours) -> Result<u8, Failure> {
         events: args.events,
     };
     let code = match ends {
-        None => in_terminal(&session, tui_options(&args, colours), &installed)?,
+        None => in_terminal(
+            &session,
+            tui_options(&args, colours),
+            &installed,
+            &watchdog.progress,
+        )?,
         Some(ends) => {
             let style = Style {
                 how,
@@ -81,7 +96,7 @@ pub(super) fn run(args: Attach, colours: Colours) -> Result<u8, Failure> {
                 every: args.every,
                 processes: args.forks().are_told(),
             };
-            lines(&session, style, until, ends)?
+            lines(&session, style, until, ends, &watchdog.progress)?
         }
     };
     Ok(if installed.failures.is_empty() {
@@ -106,6 +121,7 @@ pub(super) fn options(args: &Attach) -> Options {
         // This program, whatever stands at its path by now.
         pager: Some(PathBuf::from("/proc/self/exe")),
         ring_bytes: args.ring_bytes.unwrap_or(0),
+        buffer_bytes: args.buffer_size.unwrap_or(0),
         perf_events: args.perf_events,
         forks: args.forks(),
         site: match args.site {
@@ -236,6 +252,9 @@ fn install(session: &Session, written: &[Written], colours: Colours) -> Installe
         of_files: Vec::new(),
     };
     for Written { spec, place } in written {
+        if cancel::is_cancelled() {
+            break;
+        }
         let result = session.install(spec);
         if place.is_some() {
             installed.of_files.push(OfFile {
@@ -295,9 +314,18 @@ pub(super) fn counted(count: usize, what: &str) -> String {
 }
 
 /// Writes lines until something ends it, then the summary.
-fn lines(session: &Arc<Session>, style: Style, until: Until, ends: Ends) -> Result<u8, Failure> {
-    let shown = stream::run(session, style, until, ends)?;
+fn lines(
+    session: &Arc<Session>,
+    style: Style,
+    until: Until,
+    ends: Ends,
+    progress: &Arc<Progress>,
+) -> Result<u8, Failure> {
+    let shown = stream::run(session, style, until, ends, progress)?;
     summarise(session, &shown.probes);
+    if let Some(events) = shown.unwritten {
+        tell(&unwritten(events));
+    }
     if shown.beyond > 0 {
         say!(
             "{} more hits came before the probes were out; they are counted, and not shown",
@@ -333,12 +361,15 @@ fn in_terminal(
     session: &Arc<Session>,
     options: tui::Options,
     installed: &Installed,
+    progress: &Progress,
 ) -> Result<u8, Failure> {
     for failure in &installed.failures {
         session.warn(failure.message().to_owned());
     }
     let outcome = tui::run(Arc::clone(session) as Arc<_>, &options);
+    progress.set_detaching(true);
     let probes = session.finish();
+    progress.set_detaching(false);
     let removed = session.take_removed().into_iter().map(|gone| gone.status);
     let probes: Vec<ProbeStatus> = removed.chain(probes).collect();
     outcome.map_err(|error| Failure::new(crate::causes::chain(&error)))?;

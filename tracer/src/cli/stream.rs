@@ -3,21 +3,27 @@
 //! Three threads: the session's reader fills a bounded queue; one here writes
 //! what is in it; the one that called waits for the end. So a pipe that nobody
 //! reads blocks neither the reading of the ring nor the taking of the probes out.
+//! After a signal the writer has [`LAST_WRITES`] for events, and is left behind
+//! when a write does not end.
 
 use std::io::{self, BufWriter};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use jiff::tz::TimeZone;
 use tokio::sync::Notify;
 
+use super::INTERRUPTED;
 use super::args::Output;
 use super::failure::Failure;
 use super::output::{Colours, say};
-use crate::event::{Notice, Used};
+use super::watchdog::{Progress, WatchedWrites};
+use crate::cancel;
+use crate::event::{Event, Notice, Used};
+use crate::limits::LAST_WRITES;
 use crate::session::{Control as _, ProbeStatus, Removed, Session};
 use crate::signals::Signals;
 use crate::sink::Sink;
@@ -29,8 +35,8 @@ use crate::visible::Visible;
 const BATCH: usize = 1024;
 /// Bytes written to stdout at a time.
 const BUFFER: usize = 1 << 16;
-/// Exit code of a second Ctrl-C, which waits for nothing.
-const INTERRUPTED: i32 = 130;
+/// Between two looks whether the writer is stuck.
+const STUCK_LOOK: Duration = Duration::from_millis(20);
 /// Signals that come so soon after the first are the same wish: `timeout` tells the process and
 /// then its group, and a terminal's Ctrl-C may be passed on by a parent besides.
 const SAME_WISH: Duration = Duration::from_millis(250);
@@ -66,6 +72,8 @@ pub(super) struct Shown {
     pub(super) events: u64,
     /// Events that came after the last one that was asked for.
     pub(super) beyond: u64,
+    /// Events at least that could not be written, as stdout takes no more.
+    pub(super) unwritten: Option<u64>,
 }
 
 /// Why it ends.
@@ -76,6 +84,8 @@ enum End {
     Enough,
     /// stdout takes no more; `None`: its reader is gone.
     Closed(Option<io::Error>),
+    /// The writer has written everything.
+    Written,
 }
 
 /// What ends it, signals among it from now on.
@@ -106,6 +116,7 @@ pub(super) fn run(
     style: Style,
     until: Until,
     ends: Ends,
+    progress: &Arc<Progress>,
 ) -> Result<Shown, Failure> {
     let Ends {
         ended,
@@ -115,7 +126,9 @@ pub(super) fn run(
     let finished = Arc::new(Finished::default());
     let writer = Writer {
         session: Arc::clone(session),
-        sink: sink(style),
+        sink: sink(style, progress),
+        progress: Arc::clone(progress),
+        probes: Vec::new(),
         every: style.every,
         shown_events: Vec::new(),
         shown: Instant::now(),
@@ -140,35 +153,56 @@ pub(super) fn run(
         Some(End::TargetExited(None)) => say!("the target exited"),
         _ => {}
     }
-    let probes = session.finish();
+    progress.set_detaching(true);
+    session.finish();
+    progress.set_detaching(false);
     finished.tell();
-    let Ok(mut writer) = writer.join() else {
-        return Err(Failure::new("the writer of events failed"));
-    };
-    drop(signals);
-    let removed = writer.removed();
-    writer.aggregates();
-    let probes: Vec<ProbeStatus> = removed.into_iter().chain(probes).collect();
-    writer.summaries(&probes);
-    let closed = match end {
+    let mut closed = match end {
         Some(End::Closed(error)) => error,
         _ => None,
     };
-    match closed.or_else(|| failure_among(&ends)) {
+    if !wait_written(&ends, progress, &mut closed) {
+        return Ok(left_behind(session, progress));
+    }
+    let Ok(writer) = writer.join() else {
+        return Err(Failure::new("the writer of events failed"));
+    };
+    drop(signals);
+    match closed {
         Some(error) => Err(Failure::new(format!("cannot write to stdout: {error}"))),
         None => Ok(Shown {
-            probes,
+            probes: writer.probes,
             events: writer.events,
             beyond: writer.beyond,
+            unwritten: None,
         }),
     }
 }
 
-fn failure_among(ends: &Receiver<End>) -> Option<io::Error> {
-    ends.try_iter().find_map(|end| match end {
-        End::Closed(error) => error,
-        _ => None,
-    })
+/// Waits for the writer's end; false when it is stuck and a signal has come.
+fn wait_written(ends: &Receiver<End>, progress: &Progress, closed: &mut Option<io::Error>) -> bool {
+    loop {
+        match ends.recv_timeout(STUCK_LOOK) {
+            Ok(End::Closed(Some(error))) => *closed = Some(error),
+            Ok(End::Written) | Err(RecvTimeoutError::Disconnected) => return true,
+            Ok(_) => {}
+            Err(RecvTimeoutError::Timeout) if progress.is_stuck() => return false,
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+    }
+}
+
+/// What there is to say when the writer is stuck; its thread ends with the process.
+fn left_behind(session: &Session, progress: &Progress) -> Shown {
+    let unwritten = session.waiting_events() as u64 + progress.in_hand();
+    session.drop_events();
+    let removed = session.take_removed().into_iter().map(|gone| gone.status);
+    Shown {
+        probes: removed.chain(session.probes()).collect(),
+        events: progress.written(),
+        beyond: 0,
+        unwritten: Some(unwritten),
+    }
 }
 
 /// The first end that comes; `None` is the end of the time.
@@ -187,7 +221,7 @@ fn listen(ended: Sender<End>) -> io::Result<Signals> {
         match first {
             None => first = Some(Instant::now()),
             Some(first) if first.elapsed() < SAME_WISH => return true,
-            Some(_) => std::process::exit(INTERRUPTED),
+            Some(_) => std::process::exit(INTERRUPTED.into()),
         }
         // Nobody listens any more when it ends already.
         let _ = ended.send(End::Signal);
@@ -195,8 +229,12 @@ fn listen(ended: Sender<End>) -> io::Result<Signals> {
     })
 }
 
-fn sink(style: Style) -> Box<dyn Sink> {
-    let out = BufWriter::with_capacity(BUFFER, io::stdout());
+fn sink(style: Style, progress: &Arc<Progress>) -> Box<dyn Sink> {
+    let watched = WatchedWrites {
+        to: io::stdout(),
+        progress: Arc::clone(progress),
+    };
+    let out = BufWriter::with_capacity(BUFFER, watched);
     match style.how {
         Output::Json => Box::new(JsonSink::new(out)),
         Output::Text | Output::Tui => {
@@ -204,6 +242,11 @@ fn sink(style: Style) -> Box<dyn Sink> {
             Box::new(sink.with_processes(style.processes))
         }
     }
+}
+
+/// A signal has come, and the time for events is over.
+fn is_late() -> bool {
+    cancel::writing_since().is_some_and(|since| since > LAST_WRITES)
 }
 
 /// Nanoseconds since the Unix epoch.
@@ -234,6 +277,9 @@ impl Finished {
 struct Writer {
     session: Arc<Session>,
     sink: Box<dyn Sink>,
+    progress: Arc<Progress>,
+    /// In their last states, once everything is written.
+    probes: Vec<ProbeStatus>,
     limit: Option<u64>,
     events: u64,
     beyond: u64,
@@ -253,14 +299,20 @@ impl Writer {
         loop {
             // In this order: what came before the end is taken after the look at the flag.
             let last = finished.is_told();
+            if is_late() {
+                self.session.drop_events();
+            }
             let notices = self.session.take_notices(BATCH);
             if notices.is_empty() {
                 self.flush();
                 if last {
+                    self.finish();
                     return self;
                 }
                 self.wait(finished);
             }
+            let is_event = |notice: &&Notice| matches!(notice, Notice::Event(_));
+            self.progress.take(notices.iter().filter(is_event).count());
             for notice in notices {
                 self.take(notice);
             }
@@ -292,22 +344,44 @@ impl Writer {
 
     fn take(&mut self, notice: Notice) {
         match notice {
-            Notice::Event(_) if self.limit.is_some_and(|limit| self.events >= limit) => {
-                self.beyond += 1;
-            }
             Notice::Event(event) => {
-                let written = self.sink.event(&event);
+                let written = self.event(&event);
+                self.progress.done(written);
                 self.shown_events.push(Used(event));
-                self.events += 1;
-                self.check(written);
-                if self.limit == Some(self.events) {
-                    self.flush();
-                    self.end(End::Enough);
-                }
             }
             Notice::Warning(text) => say!("warning: {}", Visible(&text)),
             Notice::TargetExited(code) => self.end(End::TargetExited(code)),
         }
+    }
+
+    /// False when it is not written.
+    fn event(&mut self, event: &Event) -> bool {
+        if self.limit.is_some_and(|limit| self.events >= limit) {
+            self.beyond += 1;
+            return false;
+        }
+        if is_late() {
+            self.session.count_unshown(event);
+            return false;
+        }
+        let written = self.sink.event(event);
+        self.events += 1;
+        self.check(written);
+        if self.limit == Some(self.events) {
+            self.flush();
+            self.end(End::Enough);
+        }
+        true
+    }
+
+    /// Writes what is said at the end, when no more notices come.
+    fn finish(&mut self) {
+        let removed = self.removed();
+        self.aggregates();
+        let probes = removed.into_iter().chain(self.session.probes());
+        self.probes = probes.collect();
+        self.summaries();
+        self.end(End::Written);
     }
 
     fn flush(&mut self) {
@@ -361,11 +435,13 @@ impl Writer {
         probes
     }
 
-    fn summaries(&mut self, probes: &[ProbeStatus]) {
-        for probe in probes {
+    fn summaries(&mut self) {
+        let probes = std::mem::take(&mut self.probes);
+        for probe in &probes {
             let written = self.sink.summary(probe);
             self.check(written);
         }
+        self.probes = probes;
         if let Some(followed) = self.session.followed() {
             let written = self.sink.followed(&followed);
             self.check(written);

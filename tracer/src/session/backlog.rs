@@ -3,6 +3,8 @@
 //! A record is a third of the event that it becomes, and taking it from the ring costs a
 //! hundredth of decoding and writing it. So a flood waits here.
 
+use std::ops::ControlFlow;
+
 /// Records that wait, as bytes.
 #[derive(Debug, Default)]
 pub(super) struct Backlog {
@@ -27,7 +29,12 @@ impl Backlog {
 
     /// Bytes that are held.
     pub(super) fn bytes(&self) -> usize {
-        self.bytes.len()
+        self.bytes.len() + self.records.len() * size_of::<Found>()
+    }
+
+    /// Records that are held.
+    pub(super) fn len(&self) -> usize {
+        self.records.len()
     }
 
     /// Adds a record with the time of its hit.
@@ -51,12 +58,23 @@ impl Backlog {
             .partition_point(|found| found.ktime_ns <= settled)
     }
 
-    /// Hands the first `count` records to `take`, and gives their room back.
-    pub(super) fn take(&mut self, count: usize, mut take: impl FnMut(&[u8])) {
-        let count = count.min(self.records.len());
-        for found in self.records.drain(..count) {
-            take(self.bytes.get(found.start..found.end).unwrap_or_default());
+    /// Hands at most the first `count` records to `take`, until that breaks, and gives their room
+    /// back. Gives how many were taken.
+    pub(super) fn take(
+        &mut self,
+        count: usize,
+        mut take: impl FnMut(&[u8]) -> ControlFlow<()>,
+    ) -> usize {
+        let mut taken = 0;
+        for found in self.records.iter().take(count) {
+            taken += 1;
+            let record = self.bytes.get(found.start..found.end);
+            if take(record.unwrap_or_default()).is_break() {
+                break;
+            }
         }
+        self.records.drain(..taken);
+        let count = taken;
         self.sorted = self.sorted.saturating_sub(count);
         let unused = self.records.iter().map(|found| found.start).min();
         let unused = unused.unwrap_or(self.bytes.len());
@@ -67,7 +85,12 @@ impl Backlog {
                 found.start -= unused;
                 found.end -= unused;
             }
+            // A flood that is over has left much room behind.
+            if self.bytes.len() < self.bytes.capacity() / 4 {
+                self.bytes.shrink_to(self.bytes.capacity() / 2);
+            }
         }
+        count
     }
 }
 
@@ -77,7 +100,11 @@ mod tests {
 
     fn all(backlog: &mut Backlog, count: usize) -> Vec<Vec<u8>> {
         let mut taken = Vec::new();
-        backlog.take(count, |record| taken.push(record.to_vec()));
+        let count = backlog.take(count, |record| {
+            taken.push(record.to_vec());
+            ControlFlow::Continue(())
+        });
+        assert_eq!(count, taken.len());
         taken
     }
 
@@ -97,6 +124,24 @@ mod tests {
     }
 
     #[test]
+    fn taking_ends_behind_the_record_that_breaks() {
+        let mut backlog = Backlog::default();
+        for time in 0..4 {
+            backlog.keep(time, &[0; 8]);
+        }
+        assert_eq!(backlog.ready(9), 4);
+        let mut left = 2;
+        let taken = backlog.take(4, |_| {
+            left -= 1;
+            match left {
+                0 => ControlFlow::Break(()),
+                _ => ControlFlow::Continue(()),
+            }
+        });
+        assert_eq!((taken, backlog.len()), (2, 2));
+    }
+
+    #[test]
     fn room_of_what_was_taken_comes_back_while_others_wait() {
         let mut backlog = Backlog::default();
         for round in 0..1000_u64 {
@@ -106,7 +151,8 @@ mod tests {
             assert!(backlog.ready(u64::MAX) >= 10);
             let taken = all(&mut backlog, 10);
             assert_eq!(taken.len(), 10);
-            assert!(backlog.bytes() <= 4 * 10 * 8, "{}", backlog.bytes());
+            let records = 4 * 10 * (8 + size_of::<Found>());
+            assert!(backlog.bytes() <= records, "{}", backlog.bytes());
         }
     }
 }

@@ -32,12 +32,14 @@ use super::{
     AttachError, Control, Cost, LineInfo, Options, ProbeError, ProbeStatus, SourceFile,
     VariableInfo, reader,
 };
+use crate::cancel;
 use crate::causes::chain;
 use crate::debuginfo::site::{Exit, Site};
-use crate::event::{Aggregate, Counters, Notice, Origin, PlacementId, ProbeId, Used};
+use crate::event::{Aggregate, Counters, Event, Notice, Origin, PlacementId, ProbeId, Used};
 use crate::kernel::{LoadOptions, Machine, SiteCopy, SiteRequest, TrapCost};
 use crate::lang::ast::{Action, ProbeSpec, Template};
 use crate::lang::{SyntaxError, parse_probe};
+use crate::limits::BUFFER_BYTES;
 use crate::paging::Pager;
 use crate::plan::placement::SiteKind;
 use crate::plan::{self, Key, Layout, Plan, PlanError};
@@ -154,14 +156,18 @@ impl Session {
             .map_or(process.pidfd().as_fd(), family::Prepared::all_gone);
         let waiter = Waiter::new(stopper.as_fd(), exited, ring.as_fd()).map_err(reader)?;
         let (keeper, told) = Keeper::new();
-        let queue = Queue::new(options.queue, options.patient);
+        let buffer = match options.buffer_bytes {
+            0 => BUFFER_BYTES,
+            bytes => bytes,
+        };
+        let queue = Queue::new(options.queue, buffer / 4, options.patient);
         let looks = ModuleLooks::new(Arc::clone(&process), options.debug.clone());
         let shared = Shared::new(queue, Arc::new(modules), looks, keeper.clone(), pager);
         let shared = Arc::new(shared);
         let of_reader = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("reader".into())
-            .spawn(move || reader::run(&of_reader, ring, &waiter))
+            .spawn(move || reader::run(&of_reader, ring, &waiter, buffer / 2))
             .map_err(reader)?;
         let placing = Placing::new(Some(process.pid()), options.site);
         let trap = OnceLock::new();
@@ -257,6 +263,21 @@ impl Session {
         self.shared.queue.give_back(events);
     }
 
+    /// Gives up the events that wait, counted as lost by their probes.
+    pub fn drop_events(&self) {
+        self.shared.queue.drop_events();
+    }
+
+    /// Counts an event that was taken and will not be shown as lost by its probe.
+    pub fn count_unshown(&self, event: &Event) {
+        self.shared.queue.count_dropped(event.origin.placement);
+    }
+
+    /// Events that wait to be taken, about.
+    pub fn waiting_events(&self) -> usize {
+        self.shared.waiting()
+    }
+
     /// Completes when [`Control::take_notices`] has something to give.
     pub fn notices_ready(&self) -> impl Future<Output = ()> + '_ {
         self.shared.queue.filled()
@@ -279,6 +300,7 @@ impl Session {
             }
             // When the links are closed no hit is in progress.
             machine.wait_closed();
+            cancel::detached();
             tracing::debug!(took_ms = milliseconds(started), "probes detached");
         }
         self.shared.end_paging();

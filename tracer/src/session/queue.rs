@@ -2,7 +2,8 @@
 //!
 //! The reader never waits for a frontend: when the queue of an impatient one is
 //! full the oldest event goes, and is counted as lost by its probe. For a
-//! patient one it keeps records until there is room.
+//! patient one it keeps records until there is room. The queue is full when it
+//! holds too many events, or too many bytes.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -18,6 +19,9 @@ use crate::event::{Notice, PlacementId, Used};
 /// many bridge a pause of about a tenth of a second at the highest rate.
 pub(super) const DEFAULT_CAPACITY: usize = 1 << 17;
 
+/// Bytes that are taken at a time; one notice at the least.
+const TAKEN_BYTES: usize = 4 << 20;
+
 /// Events whose room is kept: some more than a frontend takes at a time.
 const MOST_USED: usize = 1 << 13;
 
@@ -26,6 +30,8 @@ const MOST_USED: usize = 1 << 13;
 pub(super) struct Queue {
     inner: Mutex<Inner>,
     capacity: usize,
+    /// Bytes of events that wait.
+    bytes: usize,
     /// Whoever adds asks for room first; else the oldest makes room.
     patient: bool,
     filled: Notify,
@@ -36,13 +42,41 @@ pub(super) struct Queue {
 
 #[derive(Debug, Default)]
 struct Inner {
-    notices: VecDeque<Notice>,
+    notices: VecDeque<Weighed>,
+    bytes: usize,
     dropped: BTreeMap<PlacementId, u64>,
 }
 
+/// A notice, and the bytes that it takes.
+#[derive(Debug)]
+struct Weighed {
+    notice: Notice,
+    bytes: usize,
+}
+
+/// What may be added without dropping events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct QueueRoom {
+    pub(super) events: usize,
+    pub(super) bytes: usize,
+}
+
+impl QueueRoom {
+    /// Nothing.
+    pub(super) const NONE: Self = Self {
+        events: 0,
+        bytes: 0,
+    };
+    /// Any number: the oldest make room.
+    pub(super) const ANY: Self = Self {
+        events: usize::MAX,
+        bytes: usize::MAX,
+    };
+}
+
 impl Queue {
-    /// An empty queue; a capacity of 0 means [`DEFAULT_CAPACITY`].
-    pub(super) fn new(capacity: usize, patient: bool) -> Self {
+    /// An empty queue for `bytes` of events; a capacity of 0 means [`DEFAULT_CAPACITY`].
+    pub(super) fn new(capacity: usize, bytes: usize, patient: bool) -> Self {
         let capacity = if capacity == 0 {
             DEFAULT_CAPACITY
         } else {
@@ -51,6 +85,7 @@ impl Queue {
         Self {
             inner: Mutex::default(),
             capacity,
+            bytes,
             patient,
             filled: Notify::new(),
             emptied: Condvar::new(),
@@ -75,38 +110,49 @@ impl Queue {
         std::mem::take(&mut *self.used.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Events that may be added without dropping others: 0 while the queue is more than half
-    /// full, so that they come in bulk. Any number for an impatient frontend.
-    pub(super) fn room(&self) -> usize {
+    /// What may be added without dropping others: nothing while the queue is more than half
+    /// full, so that events come in bulk. Any number for an impatient frontend.
+    pub(super) fn room(&self) -> QueueRoom {
         self.room_beside(&self.lock())
     }
 
-    /// The same, once there is room; 0 when nothing was taken for so long.
-    pub(super) fn wait_room(&self, patience: Duration) -> usize {
+    /// The same, once there is room; nothing when nothing was taken for so long.
+    pub(super) fn wait_room(&self, patience: Duration) -> QueueRoom {
         let mut inner = self.lock();
         loop {
             let room = self.room_beside(&inner);
-            if room > 0 {
+            if room != QueueRoom::NONE {
                 return room;
             }
             let waited = self.emptied.wait_timeout(inner, patience);
             let (after, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
             if timeout.timed_out() {
-                return 0;
+                return QueueRoom::NONE;
             }
             inner = after;
         }
     }
 
-    fn room_beside(&self, inner: &Inner) -> usize {
+    fn room_beside(&self, inner: &Inner) -> QueueRoom {
         let waiting = inner.notices.len();
         if !self.patient {
-            usize::MAX
-        } else if waiting > self.capacity / 2 {
-            0
+            QueueRoom::ANY
+        } else if waiting > self.capacity / 2 || inner.bytes > self.bytes / 2 {
+            QueueRoom::NONE
         } else {
-            self.capacity - waiting
+            QueueRoom {
+                events: self.capacity - waiting,
+                bytes: self.bytes - inner.bytes,
+            }
         }
+    }
+
+    /// Drops every event that waits, counted as lost by its probe; gives how many.
+    pub(super) fn drop_events(&self) -> usize {
+        let mut inner = self.lock();
+        let before = inner.notices.len();
+        inner.drop_oldest_events(0, 0);
+        before - inner.notices.len()
     }
 
     /// Counts an event that was dropped before it came here.
@@ -116,11 +162,17 @@ impl Queue {
 
     /// Adds notices in order, dropping the oldest events beyond the capacity.
     pub(super) fn extend(&self, notices: impl IntoIterator<Item = Notice>) {
+        let weighed = notices.into_iter().map(|notice| Weighed {
+            bytes: notice.weight(),
+            notice,
+        });
         let mut inner = self.lock();
-        inner.notices.extend(notices);
-        let excess = inner.notices.len().saturating_sub(self.capacity);
-        if excess > 0 {
-            inner.drop_oldest_events(excess);
+        for one in weighed {
+            inner.bytes += one.bytes;
+            inner.notices.push_back(one);
+        }
+        if inner.notices.len() > self.capacity || inner.bytes > self.bytes {
+            inner.drop_oldest_events(self.capacity, self.bytes);
         }
         let any = !inner.notices.is_empty();
         drop(inner);
@@ -129,14 +181,27 @@ impl Queue {
         }
     }
 
-    /// Takes up to `max` of the oldest notices.
+    /// Takes up to `max` of the oldest notices; fewer when they are large.
     pub(super) fn take(&self, max: usize) -> Vec<Notice> {
         let mut inner = self.lock();
-        let count = inner.notices.len().min(max);
-        let taken = inner.notices.drain(..count).collect();
+        let (mut count, mut bytes) = (0, 0);
+        for one in inner.notices.iter().take(max) {
+            if bytes > TAKEN_BYTES {
+                break;
+            }
+            count += 1;
+            bytes += one.bytes;
+        }
+        inner.bytes -= bytes;
+        let taken = inner.notices.drain(..count).map(|one| one.notice).collect();
         drop(inner);
         self.emptied.notify_one();
         taken
+    }
+
+    /// Notices that wait.
+    pub(super) fn len(&self) -> usize {
+        self.lock().notices.len()
     }
 
     /// Events of one placement of a probe that were dropped here so far.
@@ -162,14 +227,17 @@ impl Queue {
 }
 
 impl Inner {
-    fn drop_oldest_events(&mut self, excess: usize) {
-        let mut left = excess;
+    /// Drops events until so many notices and bytes are left.
+    fn drop_oldest_events(&mut self, most: usize, most_bytes: usize) {
         let mut kept = VecDeque::new();
-        while left > 0 {
+        while self.notices.len() + kept.len() > most || self.bytes > most_bytes {
             match self.notices.pop_front() {
-                Some(Notice::Event(event)) => {
+                Some(Weighed {
+                    notice: Notice::Event(event),
+                    bytes,
+                }) => {
                     *self.dropped.entry(event.origin.placement).or_default() += 1;
-                    left -= 1;
+                    self.bytes -= bytes;
                 }
                 // What is said once must not be lost.
                 Some(other) => kept.push_back(other),
@@ -189,6 +257,8 @@ mod tests {
 
     use super::*;
     use crate::event::{Event, Origin, ProbeId};
+
+    const BYTES: usize = 1 << 20;
 
     fn event(probe: u32, hit: u64) -> Notice {
         let origin = Origin {
@@ -226,7 +296,7 @@ mod tests {
 
     #[test]
     fn queue_over_capacity_drops_oldest_and_counts_by_probe() {
-        let queue = Queue::new(3, false);
+        let queue = Queue::new(3, BYTES, false);
         queue.extend([event(1, 1), event(2, 2), event(1, 3)]);
         queue.extend([event(1, 4), event(1, 5)]);
         assert_eq!(hits(&queue.take(10)), [3, 4, 5]);
@@ -238,7 +308,7 @@ mod tests {
 
     #[test]
     fn queue_over_capacity_keeps_warnings() {
-        let queue = Queue::new(2, false);
+        let queue = Queue::new(2, BYTES, false);
         queue.extend([
             event(1, 1),
             Notice::Warning("w".into()),
@@ -253,24 +323,74 @@ mod tests {
 
     #[test]
     fn patient_queue_has_room_when_half_of_it_is_taken() {
-        let queue = Queue::new(4, true);
-        assert_eq!(queue.room(), 4);
+        let queue = Queue::new(4, BYTES, true);
+        assert_eq!(queue.room().events, 4);
         queue.extend([event(1, 1), event(1, 2), event(1, 3)]);
-        assert_eq!(queue.room(), 0);
+        assert_eq!(queue.room(), QueueRoom::NONE);
         assert_eq!(
             queue.wait_room(Duration::from_millis(1)),
-            0,
+            QueueRoom::NONE,
             "nothing taken"
         );
         queue.take(1);
-        assert_eq!(queue.wait_room(Duration::from_secs(60)), 2);
+        assert_eq!(queue.wait_room(Duration::from_secs(60)).events, 2);
         queue.count_dropped(PlacementId(1));
         assert_eq!(queue.dropped(PlacementId(1)), 1);
     }
 
+    fn large(hit: u64) -> Notice {
+        match event(1, hit) {
+            Notice::Event(mut event) => {
+                event.message = "x".repeat(BYTES / 8);
+                Notice::Event(event)
+            }
+            other => other,
+        }
+    }
+
+    #[test]
+    fn queue_over_its_bytes_drops_oldest_and_counts() {
+        let queue = Queue::new(0, BYTES, false);
+        queue.extend((1..=20).map(large));
+        let left = hits(&queue.take(100));
+        assert!((6..=8).contains(&left.len()), "{left:?}");
+        assert_eq!(left.last(), Some(&20));
+        assert_eq!(queue.dropped(PlacementId(1)), 20 - left.len() as u64);
+        queue.extend([event(1, 21)]);
+        assert_eq!(
+            hits(&queue.take(100)),
+            [21],
+            "what was taken has given its room back"
+        );
+    }
+
+    #[test]
+    fn patient_queue_has_no_room_when_half_of_its_bytes_are_taken() {
+        let queue = Queue::new(0, BYTES, true);
+        queue.extend((1..=3).map(large));
+        let room = queue.room();
+        assert!(
+            room.bytes < BYTES * 5 / 8 && room.bytes > BYTES / 2,
+            "{room:?}"
+        );
+        queue.extend((4..=5).map(large));
+        assert_eq!(queue.room(), QueueRoom::NONE);
+        assert_eq!(queue.drop_events(), 5);
+        assert_eq!(queue.room().bytes, BYTES);
+        assert_eq!(queue.dropped(PlacementId(1)), 5);
+    }
+
+    #[test]
+    fn large_events_are_taken_a_few_at_a_time() {
+        let queue = Queue::new(0, 1 << 30, false);
+        queue.extend((1..=100).map(large));
+        let first = queue.take(1000).len();
+        assert!((32..=33).contains(&first), "{first}");
+    }
+
     #[test]
     fn take_of_fewer_leaves_the_rest_in_order() {
-        let queue = Queue::new(0, false);
+        let queue = Queue::new(0, BYTES, false);
         queue.extend((1..=5).map(|hit| event(1, hit)));
         assert_eq!(hits(&queue.take(2)), [1, 2]);
         assert_eq!(hits(&queue.take(9)), [3, 4, 5]);
@@ -279,7 +399,7 @@ mod tests {
 
     #[tokio::test]
     async fn filled_completes_for_a_notice_that_was_there_before() {
-        let queue = Queue::new(0, false);
+        let queue = Queue::new(0, BYTES, false);
         queue.extend([event(1, 1)]);
         queue.filled().await;
         assert_eq!(hits(&queue.take(1)), [1]);
@@ -287,7 +407,7 @@ mod tests {
 
     #[tokio::test]
     async fn filled_after_a_take_waits_for_the_next_notice() {
-        let queue = Arc::new(Queue::new(0, false));
+        let queue = Arc::new(Queue::new(0, BYTES, false));
         queue.extend([event(1, 1)]);
         queue.take(1);
         let other = Arc::clone(&queue);
@@ -300,7 +420,7 @@ mod tests {
 
     #[test]
     fn used_events_come_back_as_far_as_they_are_small_and_have_room() {
-        let queue = Queue::new(4, true);
+        let queue = Queue::new(4, BYTES, true);
         let boxed = |hit| match event(1, hit) {
             Notice::Event(event) => Used(event),
             other => panic!("{other:?}"),

@@ -6,6 +6,7 @@
 //! sorted, and the youngest wait for the next look, since a hit that began
 //! earlier on another CPU may still be on its way.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,11 +15,14 @@ use tracer_common::record::{FLAG_TIMED, Miss, RecordHeader};
 use super::backlog::Backlog;
 use super::clock::{WallOffset, monotonic_ns};
 use super::frames::{self, Wanted};
+use super::queue::QueueRoom;
 use super::shared::{Shared, SiteEntry, SiteTable};
 use super::symbols::ModuleSymbols;
 use super::wait::{Waiter, Woken};
+use crate::cancel;
 use crate::event::{Event, Notice, Origin, Stack, Used};
 use crate::kernel::Ring;
+use crate::limits::LAST_WRITES;
 use crate::plan::{Context, Room, Scratch};
 
 /// Between two looks: the most that a rare event waits. A look that finds a few events costs
@@ -34,21 +38,25 @@ const FLOWING: usize = 16;
 /// How long a record waits for older ones from other CPUs, in ns. A hit that the
 /// kernel preempts for longer comes late, with its right time.
 const SETTLE_NS: u64 = 500_000;
-/// Bytes of records that wait while the frontend has no room: a million of the smallest. Above
-/// it the older half is given up.
-const MAX_BACKLOG: usize = 128 << 20;
 /// Records that are decoded before the ring is looked at again: some ten milliseconds' worth.
 const MAX_DECODED: usize = 1 << 13;
 /// Missed pages that one look takes, so that a flood does not keep it.
 const MAX_MISSES: usize = 1 << 10;
+/// Bytes of events that are made before the ring is looked at again.
+const MAX_DECODED_BYTES: usize = 8 << 20;
 /// How long the last look waits for a frontend that takes nothing.
 const LAST_PATIENCE: Duration = Duration::from_secs(5);
+/// How long it waits before it looks whether a signal has come.
+const LAST_LOOK: Duration = Duration::from_millis(20);
 /// Between two readings of the clocks' difference.
 const CLOCK_PERIOD: Duration = Duration::from_secs(1);
 
 /// Drains `ring` until the session stops or the target exits.
-pub(super) fn run(shared: &Shared, mut ring: Ring, waiter: &Waiter) {
-    let mut reader = Reader::new(shared);
+///
+/// `backlog` are the bytes of records that wait while the frontend has no room. Above it the oldest
+/// are given up, first those that are events already.
+pub(super) fn run(shared: &Shared, mut ring: Ring, waiter: &Waiter, backlog: usize) {
+    let mut reader = Reader::new(shared, backlog);
     let mut pause = PAUSE;
     loop {
         let woken = waiter.wait(pause);
@@ -71,6 +79,7 @@ struct Reader<'a> {
     offset: WallOffset,
     offset_read: Instant,
     backlog: Backlog,
+    most: usize,
     notices: Vec<Notice>,
     /// Events that have been shown, for their room.
     used: Vec<Used>,
@@ -78,12 +87,13 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn new(shared: &'a Shared) -> Self {
+    fn new(shared: &'a Shared, most: usize) -> Self {
         Self {
             shared,
             offset: WallOffset::now(),
             offset_read: Instant::now(),
             backlog: Backlog::default(),
+            most,
             notices: Vec::new(),
             used: Vec::new(),
             scratch: Scratch::default(),
@@ -104,6 +114,7 @@ impl<'a> Reader<'a> {
         self.pass_misses(ring);
         if emptied && self.backlog.is_empty() {
             self.shared.ring_was_emptied();
+            self.shared.set_backlog(0);
             return PAUSE;
         }
         if self.offset_read.elapsed() > CLOCK_PERIOD {
@@ -116,22 +127,24 @@ impl<'a> Reader<'a> {
         }
         let mut is_flowing = false;
         let room = self.shared.queue.room();
-        if room > 0 {
+        if room != QueueRoom::NONE {
             let ready = self.backlog.ready(now.saturating_sub(SETTLE_NS));
-            let mut left = ready.min(room);
+            let (mut left, mut bytes) = (ready.min(room.events), room.bytes);
             // What has no room is looked at again as soon as it may have some.
-            is_flowing = (FLOWING..=room).contains(&ready);
-            while left > 0 {
-                let count = left.min(MAX_DECODED);
-                self.hand_on(count);
-                left -= count;
+            is_flowing = (FLOWING..=room.events).contains(&ready);
+            while left > 0 && bytes > 0 {
+                let done = self.hand_on(left, bytes);
+                left -= done.events;
+                bytes = bytes.saturating_sub(done.bytes);
                 if left > 0 {
                     emptied = ring.drain(|record| self.keep(record));
                 }
             }
-        } else if self.backlog.bytes() > MAX_BACKLOG {
+        }
+        if self.backlog.bytes() > self.most {
             self.drop_oldest();
         }
+        self.shared.set_backlog(self.backlog.len());
         if emptied && is_flowing {
             FLOWING_PAUSE
         } else if emptied && self.backlog.is_empty() {
@@ -162,21 +175,37 @@ impl<'a> Reader<'a> {
 
     /// Hands on as the frontend takes; at once what it does not take for too long.
     fn hand_on_all(&mut self) {
+        let mut waits = Instant::now();
         while !self.backlog.is_empty() {
-            let room = match self.shared.queue.wait_room(LAST_PATIENCE) {
-                0 => usize::MAX,
-                room => room,
+            if cancel::writing_since().is_some_and(|since| since > LAST_WRITES) {
+                self.give_up(self.backlog.len());
+                break;
+            }
+            let room = match self.shared.queue.wait_room(LAST_LOOK) {
+                QueueRoom::NONE if waits.elapsed() < LAST_PATIENCE => continue,
+                QueueRoom::NONE => QueueRoom::ANY,
+                room => {
+                    waits = Instant::now();
+                    room
+                }
             };
             let ready = self.backlog.ready(u64::MAX);
-            self.hand_on(ready.min(room));
+            self.hand_on(ready.min(room.events), room.bytes);
         }
+        self.shared.set_backlog(0);
     }
 
-    /// Gives up the older half, counted as lost by its probes.
+    /// Gives up the oldest: events that were made already, and half of the records.
     fn drop_oldest(&mut self) {
+        self.shared.queue.drop_events();
         let all = self.backlog.ready(u64::MAX);
+        self.give_up(all / 2);
+    }
+
+    /// Gives up so many records, counted as lost by their probes.
+    fn give_up(&mut self, count: usize) {
         let (shared, sites) = (self.shared, self.shared.sites());
-        self.backlog.take(all / 2, |record| {
+        self.backlog.take(count, |record| {
             let entry = header_of(record).and_then(|header| {
                 let entry = sites.get(header.site);
                 entry.filter(|entry| entry.slot == header.probe)
@@ -185,23 +214,27 @@ impl<'a> Reader<'a> {
                 Some(entry) => shared.queue.count_dropped(entry.origin.placement),
                 None => shared.count_undecodable(None),
             }
+            ControlFlow::Continue(())
         });
     }
 
-    /// Decodes the first `count` records.
-    fn hand_on(&mut self, count: usize) {
+    /// Decodes at most the first `count` records, into events of about so many bytes.
+    fn hand_on(&mut self, count: usize, bytes: usize) -> HandedOn {
+        let count = count.min(MAX_DECODED);
+        let most = bytes.min(MAX_DECODED_BYTES);
+        let mut weight = 0_usize;
         let (shared, offset, sites) = (self.shared, self.offset, self.shared.sites());
         let symbols = ModuleSymbols::new(shared.modules());
         if self.used.len() < count {
             self.used.extend(shared.queue.used());
         }
         let (notices, used, scratch) = (&mut self.notices, &mut self.used, &mut self.scratch);
-        self.backlog.take(count, |record| {
+        let taken = self.backlog.take(count, |record| {
             let Some(header) = header_of(record) else {
-                return;
+                return ControlFlow::Continue(());
             };
             if shared.is_of_loader(header.site) {
-                return;
+                return ControlFlow::Continue(());
             }
             let entry = sites.get(header.site);
             match entry.filter(|entry| entry.slot == header.probe) {
@@ -213,16 +246,34 @@ impl<'a> Reader<'a> {
                         symbols: &symbols,
                     };
                     match event(shared, &sites, entry, &hit, (used.pop(), scratch)) {
-                        Some(event) => notices.push(Notice::Event(event)),
+                        Some(event) => {
+                            let notice = Notice::Event(event);
+                            weight += notice.weight();
+                            notices.push(notice);
+                        }
                         None => shared.count_undecodable(Some(entry.origin.placement)),
                     }
                 }
                 None => shared.count_undecodable(None),
             }
+            match weight < most {
+                true => ControlFlow::Continue(()),
+                false => ControlFlow::Break(()),
+            }
         });
         drop(sites);
         self.shared.queue.extend(self.notices.drain(..));
+        HandedOn {
+            events: taken,
+            bytes: weight,
+        }
     }
+}
+
+/// What was handed on.
+struct HandedOn {
+    events: usize,
+    bytes: usize,
 }
 
 fn header_of(record: &[u8]) -> Option<RecordHeader> {

@@ -1,7 +1,7 @@
 //! What the session's threads share.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::ProbeStatus;
@@ -90,6 +90,8 @@ pub(super) struct Shared {
     retired: Mutex<Vec<Retired>>,
     undecodable: Mutex<BTreeMap<PlacementId, u64>>,
     strays: AtomicU64,
+    /// Records that wait for room.
+    backlog: AtomicUsize,
     keeper: Keeper,
     /// The site in the target's dynamic linker; [`NO_SITE`]: there is none.
     loader: AtomicU32,
@@ -116,6 +118,7 @@ impl Shared {
             retired: Mutex::default(),
             undecodable: Mutex::default(),
             strays: AtomicU64::new(0),
+            backlog: AtomicUsize::new(0),
         }
     }
 
@@ -195,6 +198,16 @@ impl Shared {
                 self.strays.fetch_add(1, Ordering::Relaxed);
             }
         }
+    }
+
+    /// Tells how many records wait for room.
+    pub(super) fn set_backlog(&self, records: usize) {
+        self.backlog.store(records, Ordering::Relaxed);
+    }
+
+    /// Events that wait for the frontend, made or not.
+    pub(super) fn waiting(&self) -> usize {
+        self.queue.len() + self.backlog.load(Ordering::Relaxed)
     }
 
     /// Events of one placement that the kernel side sent and the frontend does not get.

@@ -4,14 +4,11 @@ use std::collections::{HashMap, VecDeque};
 
 use super::list::List;
 use crate::event::{Event, ProbeId};
-use crate::value::Value;
 
 /// Events kept; the oldest goes when one more comes.
 pub(super) const KEPT: usize = 10_000;
 /// Estimated bytes of the events kept; above, the oldest go although there are fewer than [`KEPT`].
 const KEPT_BYTES: usize = 64 << 20;
-/// Depth to which the size of a value is estimated.
-const WEIGH_DEPTH: usize = 32;
 
 /// A row of the list.
 #[derive(Debug)]
@@ -148,7 +145,7 @@ impl Events {
     /// Takes one more item.
     pub(super) fn push(&mut self, body: Body) {
         let weight = match &body {
-            Body::Event(event) => weigh(event),
+            Body::Event(event) => size_of::<Item>() + event.weight(),
             Body::Note(text) => text.len() + size_of::<Item>(),
         };
         let item = Item {
@@ -304,70 +301,6 @@ impl Events {
             self.list.cursor = self.len().saturating_sub(1);
         }
         self.list.settle(self.len(), rows);
-    }
-}
-
-/// Estimated bytes that an event takes.
-fn weigh(event: &Event) -> usize {
-    let values: usize = event
-        .values
-        .iter()
-        .map(|value| size_of_val(value) + weigh_value(&value.value, WEIGH_DEPTH))
-        .sum();
-    let stack: usize = event
-        .stack
-        .frames
-        .iter()
-        .map(|frame| size_of_val(frame) + frame.function.as_ref().map_or(0, String::len))
-        .sum();
-    size_of::<Item>()
-        + size_of::<Event>()
-        + event.message.len()
-        + event.thread.len()
-        + values
-        + stack
-}
-
-fn weigh_value(value: &Value, depth: usize) -> usize {
-    let Some(depth) = depth.checked_sub(1) else {
-        return 0;
-    };
-    let fields = |fields: &[(String, Value)]| -> usize {
-        fields
-            .iter()
-            .map(|(name, value)| {
-                name.len() + size_of::<(String, Value)>() + weigh_value(value, depth)
-            })
-            .sum()
-    };
-    match value {
-        Value::Text(text) => text.bytes.len(),
-        Value::Struct(inner) => inner.name.len() + fields(&inner.fields),
-        Value::Variant(inner) => inner.ty.len() + inner.name.len() + fields(&inner.fields),
-        Value::Tuple(items) => items
-            .iter()
-            .map(|item| size_of::<Value>() + weigh_value(item, depth))
-            .sum(),
-        Value::Sequence(inner) => inner
-            .items
-            .iter()
-            .map(|item| size_of::<Value>() + weigh_value(item, depth))
-            .sum(),
-        Value::Map(map) => map
-            .entries
-            .iter()
-            .map(|(key, value)| {
-                2 * size_of::<Value>() + weigh_value(key, depth) + weigh_value(value, depth)
-            })
-            .sum(),
-        Value::Pointer(pointer) => {
-            pointer.symbol.as_ref().map_or(0, String::len)
-                + pointer
-                    .target
-                    .as_ref()
-                    .map_or(0, |target| size_of::<Value>() + weigh_value(target, depth))
-        }
-        _ => 0,
     }
 }
 

@@ -21,7 +21,7 @@ use ratatui::layout::{Position, Rect};
 use ratatui::{Frame, Terminal};
 
 use super::Error;
-use crate::signals;
+use crate::{cancel, signals};
 
 /// How long the loop has to end by itself once the terminal is gone.
 const GRACE: Duration = Duration::from_millis(300);
@@ -112,14 +112,30 @@ fn restore() {
         return;
     }
     let mut out = io::stdout();
-    let _ = execute!(
+    let _ = write_leave(&mut out).and_then(|()| out.flush());
+    let _ = disable_raw_mode();
+}
+
+fn write_leave(out: &mut impl Write) -> io::Result<()> {
+    queue!(
         out,
         EndSynchronizedUpdate,
         DisableMouseCapture,
         DisableBracketedPaste,
         LeaveAlternateScreen,
         cursor::Show
-    );
+    )
+}
+
+/// The same without a lock or a wait, for another thread than the one that draws.
+pub(super) fn abandon() {
+    if !UP.swap(false, Ordering::SeqCst) {
+        return;
+    }
+    let mut leave = Vec::new();
+    if write_leave(&mut leave).is_ok() {
+        cancel::write_at_once(&io::stdout(), &leave);
+    }
     let _ = disable_raw_mode();
 }
 

@@ -1,16 +1,17 @@
 //! Many hits: from all CPUs, faster than anybody reads, in the right order.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::support::build::{c, probe_line};
-use crate::support::needs;
 use crate::support::observe::{Observed, observe};
 use crate::support::program::Program;
 use crate::support::text::Text;
 use crate::support::tracer::{Finished, Tracer, assert_adds_up, counter, value};
+use crate::support::{needs, wait_for};
 
 const SOURCE: &str = "e2e_loop.c";
 
@@ -109,7 +110,7 @@ fn exited_target_delivers_what_the_ring_holds() {
 }
 
 #[test]
-fn interrupted_reader_delivers_more_than_one_drain_takes() {
+fn last_look_delivers_more_than_one_drain_takes() {
     if !needs::kernel() {
         return;
     }
@@ -117,13 +118,19 @@ fn interrupted_reader_delivers_more_than_one_drain_takes() {
     let (threads, calls) = (2, 40_000);
     let mut program = tight(threads, calls);
     let text = Text::of_exe(program.pid());
-    let tracer = Tracer::json(program.pid(), &[&work_probe()]);
+    let time = Duration::from_secs(4);
+    let more = ["--for", "4s"];
+    let tracer = Tracer::attach(program.pid(), "json", &[&work_probe()], &more);
     text.wait_probed(1);
+    tracer.wait_tracing();
+    let traced = Instant::now();
     tracer.signal(Signal::STOP);
     program.say("go");
     program.stdout.wait_line("`done`", 0, |line| line == "done");
-    // Pending before it goes on: the next look is the last.
-    tracer.signal(Signal::INT);
+    // Over before it goes on: the next look is the last.
+    wait_for("the end of its time", || {
+        (traced.elapsed() > time).then_some(())
+    });
     tracer.signal(Signal::CONT);
     let finished = tracer.finish();
     finished.assert_code(0);
@@ -131,6 +138,29 @@ fn interrupted_reader_delivers_more_than_one_drain_takes() {
     assert_eq!(counter(&summary, "hits"), 80_000, "{summary}");
     assert_eq!(counter(&summary, "events"), 80_000, "{summary}");
     assert_eq!(finished.events().len(), 80_000, "a line for each event");
+}
+
+#[test]
+fn interrupted_reader_counts_what_there_is_no_time_to_write() {
+    if !needs::kernel() {
+        return;
+    }
+    let mut program = tight(2, 40_000);
+    let text = Text::of_exe(program.pid());
+    let tracer = Tracer::json(program.pid(), &[&work_probe()]);
+    text.wait_probed(1);
+    tracer.wait_tracing();
+    tracer.signal(Signal::STOP);
+    program.say("go");
+    program.stdout.wait_line("`done`", 0, |line| line == "done");
+    tracer.signal(Signal::INT);
+    tracer.signal(Signal::CONT);
+    let finished = tracer.finish();
+    let summary = finished.summary("p1");
+    assert_eq!(counter(&summary, "hits"), 80_000, "{summary}");
+    assert_adds_up(&summary);
+    let events = finished.events().len() as u64;
+    assert_eq!(counter(&summary, "events"), events, "{summary}");
 }
 
 #[test]

@@ -37,6 +37,7 @@ mod privileges;
 mod reload;
 mod returns;
 mod shared_library;
+mod slow_output;
 mod sources;
 mod stacks;
 mod story;

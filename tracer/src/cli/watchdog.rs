@@ -1,0 +1,210 @@
+//! Ends the process soon after the first signal, whatever it is waiting for.
+//!
+//! A signal asks for an orderly end: probes out, what waits written, a summary. That can take
+//! long: debug information is being read, or nobody reads stdout or stderr. The kernel takes the
+//! probes out when the process is gone, so after a while it just goes.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::failure::Failure;
+use super::{DONE, INTERRUPTED, NOTHING_CAPTURED};
+use crate::cancel;
+use crate::limits::LAST_WRITES;
+use crate::session::Session;
+use crate::signals::Signals;
+use crate::tui;
+
+/// Looks before the process goes, one after the other: on a machine that is too busy to wake this
+/// thread in time the orderly end has as much more time.
+const LOOKS: u32 = 80;
+/// The same while probes are taken out: the end of the process takes as long for that.
+const DETACHING: Duration = Duration::from_secs(25);
+/// A write that takes longer is not going to end.
+const STUCK: Duration = Duration::from_millis(150);
+
+/// How far the output has come.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    /// Events that were written.
+    written: AtomicU64,
+    /// Events that were taken to be written, and are not yet.
+    in_hand: AtomicU64,
+    /// Since when a write has been going on.
+    writing: Mutex<Option<Instant>>,
+    detaching: AtomicBool,
+}
+
+impl Progress {
+    /// So many events are to be written next.
+    pub(super) fn take(&self, events: usize) {
+        self.in_hand.store(events as u64, Ordering::Relaxed);
+    }
+
+    /// One of them was written, or not.
+    pub(super) fn done(&self, written: bool) {
+        self.written
+            .fetch_add(u64::from(written), Ordering::Relaxed);
+        self.in_hand.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Events that were written.
+    pub(super) fn written(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
+    }
+
+    /// Events that were taken, and are not written.
+    pub(super) fn in_hand(&self) -> u64 {
+        self.in_hand.load(Ordering::Relaxed)
+    }
+
+    /// Probes are being taken out, or not any more.
+    pub(super) fn set_detaching(&self, detaching: bool) {
+        self.detaching.store(detaching, Ordering::Relaxed);
+    }
+
+    /// A signal has come, and a write does not end.
+    pub(super) fn is_stuck(&self) -> bool {
+        let since = *self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        cancel::writing_since().is_some_and(|asked| asked > LAST_WRITES)
+            && since.is_some_and(|since| since.elapsed() > STUCK)
+    }
+
+    fn set_writing(&self, since: Option<Instant>) {
+        *self.writing.lock().unwrap_or_else(PoisonError::into_inner) = since;
+    }
+}
+
+/// Tells how each write goes.
+pub(super) struct WatchedWrites<W> {
+    pub(super) to: W,
+    pub(super) progress: Arc<Progress>,
+}
+
+impl<W: io::Write> io::Write for WatchedWrites<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.progress.set_writing(Some(Instant::now()));
+        let written = self.to.write(bytes);
+        self.progress.set_writing(None);
+        written
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.progress.set_writing(Some(Instant::now()));
+        let flushed = self.to.flush();
+        self.progress.set_writing(None);
+        flushed
+    }
+}
+
+/// Waits for signals until the process ends.
+pub(super) struct Watchdog {
+    pub(super) progress: Arc<Progress>,
+    traced: Arc<Mutex<Option<Traced>>>,
+    _signals: Signals,
+}
+
+struct Traced {
+    session: Weak<Session>,
+    /// The terminal UI is up.
+    screen: bool,
+}
+
+impl Watchdog {
+    /// From now on the first SIGINT, SIGTERM or SIGHUP ends the process within a second.
+    pub(super) fn listen() -> Result<Self, Failure> {
+        let progress = Arc::<Progress>::default();
+        let traced = Arc::<Mutex<Option<Traced>>>::default();
+        let of_signal = (Arc::clone(&progress), Arc::clone(&traced));
+        let mut is_first = true;
+        let signals = Signals::listen(move |_| {
+            if std::mem::take(&mut is_first) {
+                cancel::cancel();
+                let (progress, traced) = of_signal.clone();
+                // Without a thread to spare, there is nobody to wait for either.
+                let started = thread::Builder::new()
+                    .name("watchdog".into())
+                    .spawn(move || watch(&progress, &traced));
+                if started.is_err() {
+                    go(INTERRUPTED);
+                }
+            }
+            true
+        })
+        .map_err(|error| Failure::new(format!("cannot wait for signals: {error}")))?;
+        Ok(Self {
+            progress,
+            traced,
+            _signals: signals,
+        })
+    }
+
+    /// Probes of this session are installed.
+    pub(super) fn over(&self, session: &Arc<Session>, screen: bool) {
+        let traced = Traced {
+            session: Arc::downgrade(session),
+            screen,
+        };
+        *self.traced.lock().unwrap_or_else(PoisonError::into_inner) = Some(traced);
+    }
+}
+
+fn watch(progress: &Progress, traced: &Mutex<Option<Traced>>) {
+    let began = Instant::now();
+    let mut looks = 0;
+    while looks < LOOKS {
+        thread::sleep(cancel::LOOK);
+        cancel::looked();
+        let detaching = progress.detaching.load(Ordering::Relaxed);
+        if !detaching || began.elapsed() > DETACHING {
+            looks += 1;
+        }
+    }
+    tui::abandon();
+    let traced = traced.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let Some(Traced { session, screen }) = traced else {
+        last_words("tracer: interrupted before anything was traced\n");
+        go(INTERRUPTED)
+    };
+    let waiting = session.upgrade().map_or(0, |session| {
+        let waiting = session.waiting_events() as u64;
+        // Its end would wait for what does not end.
+        std::mem::forget(session);
+        waiting
+    });
+    if screen {
+        last_words("tracer: the terminal took no more output\n");
+        go(DONE);
+    }
+    last_words(&unwritten(waiting + progress.in_hand()));
+    go(match progress.written() {
+        0 => NOTHING_CAPTURED,
+        _ => DONE,
+    })
+}
+
+/// What is said of events that could not be written.
+pub(super) fn unwritten(events: u64) -> String {
+    format!("tracer: {events} events or more were not written: the output took no more\n")
+}
+
+/// Writes to stderr if that takes it at once.
+fn last_words(text: &str) {
+    let stderr = io::stderr();
+    cancel::write_at_once(&stderr, text.as_bytes());
+}
+
+/// Ends the process now.
+fn go(code: u8) -> ! {
+    #[expect(
+        unsafe_code,
+        reason = "`exit` would wait for locks of threads that are stuck"
+    )]
+    // SAFETY: `_exit` takes a number, touches no memory of ours and does not return.
+    unsafe {
+        libc::_exit(i32::from(code))
+    }
+}

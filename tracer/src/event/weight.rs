@@ -1,0 +1,81 @@
+//! How much memory events take, so that those that wait can be bounded in bytes.
+
+use super::{Event, Frame, NamedValue, Notice};
+use crate::value::Value;
+
+/// Depth to which a value is weighed: deeper than any is read.
+const DEPTH: usize = 64;
+/// Bytes that an allocator adds to each block, and rounds it up by.
+const BLOCK: usize = 16;
+
+impl Notice {
+    /// Estimated bytes that it takes.
+    pub(crate) fn weight(&self) -> usize {
+        size_of::<Self>()
+            + match self {
+                Self::Event(event) => event.weight(),
+                Self::Warning(text) => BLOCK + text.capacity(),
+                Self::TargetExited(_) => 0,
+            }
+    }
+}
+
+impl Event {
+    /// Estimated bytes that it takes, with everything that hangs on it and is not shared.
+    pub(crate) fn weight(&self) -> usize {
+        size_of::<Self>()
+            + 3 * BLOCK
+            + self.message.capacity()
+            + self.thread.capacity()
+            + named(&self.values)
+            + self.stack.frames.iter().map(frame).sum::<usize>()
+    }
+}
+
+fn frame(frame: &Frame) -> usize {
+    let function = frame.function.as_ref().map_or(0, String::capacity);
+    size_of::<Frame>() + BLOCK + function + named(&frame.values)
+}
+
+fn named(values: &[NamedValue]) -> usize {
+    let one = |value: &NamedValue| size_of::<NamedValue>() + heap(&value.value, DEPTH);
+    values.iter().map(one).sum()
+}
+
+/// Bytes that hang on a value.
+fn heap(value: &Value, depth: usize) -> usize {
+    let Some(depth) = depth.checked_sub(1) else {
+        return 0;
+    };
+    let fields = |fields: &[(String, Value)]| -> usize {
+        let one = |(name, value): &(String, Value)| {
+            size_of::<(String, Value)>() + BLOCK + name.capacity() + heap(value, depth)
+        };
+        BLOCK + fields.iter().map(one).sum::<usize>()
+    };
+    let items = |items: &[Value]| -> usize {
+        let one = |item: &Value| size_of::<Value>() + heap(item, depth);
+        BLOCK + items.iter().map(one).sum::<usize>()
+    };
+    match value {
+        Value::Text(text) => BLOCK + text.bytes.capacity(),
+        Value::Struct(inner) => BLOCK + inner.name.capacity() + fields(&inner.fields),
+        Value::Variant(inner) => {
+            2 * BLOCK + inner.ty.capacity() + inner.name.capacity() + fields(&inner.fields)
+        }
+        Value::Tuple(inner) => items(inner),
+        Value::Sequence(inner) => items(&inner.items),
+        Value::Map(map) => {
+            let one = |(key, value): &(Value, Value)| {
+                size_of::<(Value, Value)>() + heap(key, depth) + heap(value, depth)
+            };
+            BLOCK + map.entries.iter().map(one).sum::<usize>()
+        }
+        Value::Pointer(pointer) => {
+            let symbol = pointer.symbol.as_ref().map_or(0, String::capacity);
+            let target = pointer.target.as_ref();
+            symbol + target.map_or(0, |target| BLOCK + size_of::<Value>() + heap(target, depth))
+        }
+        _ => 0,
+    }
+}
