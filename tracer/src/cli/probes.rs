@@ -1,14 +1,22 @@
 //! The probes of the command line: those behind `-e`, then those of the files behind `-f`.
 
 use std::collections::BTreeSet;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _};
+use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::failure::Failure;
+use crate::cancel;
 use crate::lang::ast::ProbeSpec;
 use crate::lang::{parse_probe, parse_probe_file};
+use crate::limits::{PROBE_FILE_BYTES, PROBE_FILE_WAIT, PROBES};
 
-/// Bytes of a file of probes; a longer one is refused.
-const MAX_FILE: u64 = 1 << 20;
+/// Between two looks whether a signal has come while a pipe is read.
+const PIPE_LOOK: Duration = Duration::from_millis(50);
 
 /// A probe, and where it was written.
 #[derive(Debug)]
@@ -29,14 +37,21 @@ pub(super) fn read(
 ) -> Result<Vec<Written>, Vec<Failure>> {
     let mut probes = Vec::new();
     let mut failures = Vec::new();
+    let read: Vec<_> = files.iter().map(|file| read_file(file.as_ref())).collect();
+    let lines = read.iter().flatten().map(|text| count_probes(text));
+    let count = texts.len() + lines.sum::<usize>();
+    if count > PROBES {
+        let why = format!("there are {count} probes, and {PROBES} are the most");
+        return Err(vec![Failure::new(why)]);
+    }
     for text in texts {
         match parse_probe(text) {
             Ok(spec) => probes.push(Written { spec, place: None }),
             Err(error) => failures.push(Failure::of_syntax(error, text)),
         }
     }
-    for file in files {
-        match read_file(file.as_ref()) {
+    for (file, read) in files.iter().zip(read) {
+        match read {
             Ok(text) => of_file(file.as_ref(), &text, &mut probes, &mut failures),
             Err(failure) => failures.push(failure),
         }
@@ -58,17 +73,82 @@ pub(super) fn read(
     }
 }
 
+/// What a file of probes says: a regular file, or a pipe that ends.
+///
+/// # Errors
+/// It is too large, a device, or a pipe that does not end in time.
 fn read_file(path: &Path) -> Result<String, Failure> {
+    // `-` is the usual name of stdin.
+    let opened = if path == Path::new("-") {
+        Path::new("/dev/stdin")
+    } else {
+        path
+    };
     let cannot = |why: String| Failure::new(format!("cannot read `{}`: {why}", path.display()));
-    let length = std::fs::metadata(path)
+    let kind = std::fs::metadata(opened)
         .map_err(|error| cannot(error.to_string()))?
-        .len();
-    if length > MAX_FILE {
-        return Err(cannot(format!(
-            "it has {length} bytes, and {MAX_FILE} are the most"
-        )));
+        .file_type();
+    if !kind.is_file() && !kind.is_fifo() {
+        return Err(cannot("it is neither a regular file nor a pipe".into()));
     }
-    std::fs::read_to_string(path).map_err(|error| cannot(error.to_string()))
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC)
+        .open(opened)
+        .map_err(|error| cannot(error.to_string()))?;
+    let metadata = file.metadata().map_err(|error| cannot(error.to_string()))?;
+    let too_large = |length| format!("it has {length} bytes, and {PROBE_FILE_BYTES} are the most");
+    let bytes = if metadata.is_file() {
+        if metadata.len() > PROBE_FILE_BYTES {
+            return Err(cannot(too_large(metadata.len().to_string())));
+        }
+        let mut bytes = Vec::new();
+        file.take(PROBE_FILE_BYTES + 1)
+            .read_to_end(&mut bytes)
+            .map(|_| bytes)
+    } else {
+        read_pipe(&file, PROBE_FILE_WAIT)
+    };
+    let bytes = bytes.map_err(|error| cannot(error.to_string()))?;
+    if bytes.len() as u64 > PROBE_FILE_BYTES {
+        return Err(cannot(too_large(format!("more than {PROBE_FILE_BYTES}"))));
+    }
+    String::from_utf8(bytes).map_err(|_| cannot("it is not UTF-8 text".into()))
+}
+
+/// Reads a pipe to its end, or to one byte beyond the most that a file of probes may have.
+fn read_pipe(mut pipe: &File, wait: Duration) -> io::Result<Vec<u8>> {
+    let end = Instant::now() + wait;
+    let mut bytes = Vec::new();
+    let mut chunk = [0; 1 << 12];
+    while bytes.len() as u64 <= PROBE_FILE_BYTES {
+        if cancel::is_cancelled() {
+            return Err(io::Error::other("interrupted"));
+        }
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            let seconds = wait.as_secs();
+            let why = format!("it is a pipe that has not ended within {seconds} s");
+            return Err(io::Error::other(why));
+        }
+        let time = Timespec::try_from(left.min(PIPE_LOOK)).map_err(io::Error::other)?;
+        if poll(&mut [PollFd::new(&pipe, PollFlags::IN)], Some(&time))? == 0 {
+            continue;
+        }
+        match pipe.read(&mut chunk) {
+            Ok(0) => break,
+            Ok(count) => bytes.extend_from_slice(chunk.get(..count).unwrap_or_default()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(bytes)
+}
+
+/// Lines of a file that have a probe.
+fn count_probes(text: &str) -> usize {
+    let has_probe = |line: &&str| !matches!(line.trim_start().as_bytes(), [] | [b'#', ..]);
+    text.lines().filter(has_probe).count()
 }
 
 fn of_file(path: &Path, text: &str, probes: &mut Vec<Written>, failures: &mut Vec<Failure>) {
@@ -129,5 +209,73 @@ mod tests {
         assert!(said[1].contains("probes:2: "), "{said:?}");
         assert!(said[1].contains("  lgo main.rs:3\n  ^^^"), "{said:?}");
         assert!(said[2].contains("none"), "{said:?}");
+    }
+
+    /// Why these files are refused.
+    fn refused(files: &[&Path]) -> String {
+        let failures = read(&[], files).unwrap_err();
+        failures[0].message().to_owned()
+    }
+
+    #[test]
+    fn read_refuses_devices_directories_and_large_files() {
+        let directory = tempfile::tempdir().unwrap();
+        let large = directory.path().join("large");
+        let file = File::create(&large).unwrap();
+        file.set_len(PROBE_FILE_BYTES + 1).unwrap();
+        for device in ["/dev/zero", "/dev/null", "/"] {
+            assert!(refused(&[Path::new(device)]).contains("neither a regular file"));
+        }
+        assert!(refused(&[&large]).contains("are the most"));
+        // A file of the kernel's says no size.
+        file.set_len(PROBE_FILE_BYTES).unwrap();
+        assert!(!refused(&[&large]).contains("are the most"));
+    }
+
+    #[test]
+    fn read_refuses_more_probes_than_there_is_room_for_before_it_parses_them() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("probes");
+        std::fs::write(&file, "# a comment\n\nnot a probe\n".repeat(PROBES)).unwrap();
+        // Each is a mistake of its own.
+        assert_eq!(read(&[], &[&file]).unwrap_err().len(), PROBES);
+        let one = ["log a.c:1".to_owned()];
+        let failures = read(&one, &[&file]).unwrap_err();
+        assert_eq!(failures.len(), 1);
+        assert!(failures[0].message().contains("there are 1025 probes"));
+        assert!(refused(&[&file, &file]).contains("there are 2048 probes"));
+    }
+
+    #[test]
+    fn read_takes_a_pipe_that_ends() {
+        let (reader, writer) = rustix::pipe::pipe().unwrap();
+        let path = format!("/dev/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&reader));
+        let thread = std::thread::spawn(move || {
+            for _ in 0..3 {
+                rustix::io::write(&writer, b"log a.c:1\n").unwrap();
+                std::thread::yield_now();
+            }
+        });
+        assert_eq!(read(&[], &[Path::new(&path)]).unwrap().len(), 3);
+        thread.join().unwrap();
+        // Nobody has it open for writing any more.
+        assert_eq!(read(&[], &[Path::new(&path)]).unwrap().len(), 0);
+    }
+
+    #[test]
+    fn read_pipe_gives_up_on_one_that_does_not_end_or_is_endless() {
+        let (reader, writer) = rustix::pipe::pipe().unwrap();
+        rustix::io::ioctl_fionbio(&reader, true).unwrap();
+        let pipe = File::from(reader);
+        let error = read_pipe(&pipe, Duration::from_millis(20)).unwrap_err();
+        assert!(error.to_string().contains("has not ended"));
+        let thread = std::thread::spawn(move || {
+            // Until its reader is gone.
+            while rustix::io::write(&writer, &[b'#'; 4096]).is_ok() {}
+        });
+        let bytes = read_pipe(&pipe, Duration::from_secs(60)).unwrap();
+        assert!(bytes.len() as u64 > PROBE_FILE_BYTES);
+        drop(pipe);
+        thread.join().unwrap();
     }
 }

@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use crate::support::build::{c, probe_line};
 use crate::support::needs;
 use crate::support::program::Program;
 use crate::support::text::Text;
-use crate::support::tracer::{Tracer, assert_adds_up, counter};
+use crate::support::tracer::{Finished, TRACER, Tracer, assert_adds_up, counter};
 
 const SOURCE: &str = "e2e_loop.c";
 
@@ -93,4 +94,46 @@ fn changed_file_changes_its_probes_and_no_others() {
         counter(&counted, "total"),
         counter(&finished.summary("goes"), "events")
     );
+}
+
+/// Runs a line of bash in which `$TRACER` checks probes of a program.
+#[track_caller]
+fn check_by(line: &str) -> Finished {
+    let program = c("loop", SOURCE, &["-O0"]);
+    let mut command = Command::new("bash");
+    let start = "check() { \"$TRACER\" attach --check --exe \"$PROGRAM\" \"$@\"; }";
+    command.args(["-c", &format!("{start}; {line}")]);
+    command.env("TRACER", TRACER).env("PROGRAM", program);
+    Tracer::spawn(command).finish()
+}
+
+#[test]
+fn pipes_of_probes_are_read_to_their_end() {
+    let line = probe_line(SOURCE, "work");
+    let probe = format!("log {SOURCE}:{line} \"{{number}}\"");
+    for by in [
+        format!("check -f <(echo '{probe}')"),
+        format!("echo '{probe}' | check -f -"),
+        format!("echo '{probe}' | check -f /dev/stdin"),
+    ] {
+        let finished = check_by(&by);
+        finished.assert_code(0);
+        assert!(finished.text().contains("number"), "{finished}");
+    }
+}
+
+#[test]
+fn probe_files_without_end_or_measure_are_refused() {
+    for (by, why) in [
+        ("check -f /dev/zero", "neither a regular file nor a pipe"),
+        ("check -f <(yes)", "are the most"),
+        (
+            "check -f <(yes 'log e2e_loop.c:1' | head -n 2000)",
+            "there are 2000 probes",
+        ),
+    ] {
+        let finished = check_by(by);
+        finished.assert_code(2).assert_says(&[why]);
+        assert_eq!(finished.stderr.len(), 1, "{finished}");
+    }
 }
