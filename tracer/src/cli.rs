@@ -69,7 +69,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         _ => privileges::give_up(false),
     }
     let result = result.and_then(|()| match args.command {
-        Command::Attach(attach) => attach::run(attach, colour),
+        Command::Attach(attach) => attach::run(*attach, colour),
         Command::Lines(lines) => lists::lines(&lines),
         Command::Vars(vars) => lists::vars(&vars),
         Command::Funcs(funcs) => lists::funcs(&funcs),

@@ -385,8 +385,8 @@ fn long_string(bytes: usize) -> Vec<u8> {
 fn mangled(levels: usize) -> String {
     const DIGITS: &[u8; 36] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
     let mut name = "_Z1f1aIiiE".to_owned();
-    for level in 0..levels.min(34) {
-        let before = DIGITS[level] as char;
+    for before in DIGITS.iter().take(levels.min(34)) {
+        let before = char::from(*before);
         name += &format!("S_IS{before}_S{before}_E");
     }
     name

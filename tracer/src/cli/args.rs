@@ -59,7 +59,7 @@ pub(super) enum Colour {
 pub(super) enum Command {
     /// Put logpoints on a running process and show their values
     #[command(after_help = ATTACH_EXAMPLES)]
-    Attach(Attach),
+    Attach(Box<Attach>),
     /// List source files, their lines that can be probed, or the sites of one line
     #[command(after_help = LINES_EXAMPLES)]
     Lines(Lines),

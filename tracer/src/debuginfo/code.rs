@@ -5,7 +5,7 @@
 //! are skipped. Kept by [`super::code_cache`] for the units that were asked for last.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gimli::{AttributeValue, DebuggingInformationEntry, EntriesRaw};
@@ -278,7 +278,7 @@ impl UnitCode {
     }
 
     /// The inlined copies that a file calls, each with the line of the call.
-    pub(super) fn calls_from(&self, path: &PathBuf) -> impl Iterator<Item = (u32, u64)> {
+    pub(super) fn calls_from(&self, path: &Path) -> impl Iterator<Item = (u32, u64)> {
         let numbers = self.files.numbers_of(path).into_iter();
         let numbers: Vec<u64> = numbers.map(u64::from).collect();
         let line = move |scope: &Scope| {

@@ -1,7 +1,7 @@
 //! What the debug information knows of a function as a piece of code: its
 //! ranges, its language, and where statements begin in it.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use super::code::ScopeKind;
 use super::module::Module;
@@ -96,7 +96,7 @@ impl Module {
 
     /// The statements of a file that begin in a function's code.
     #[must_use]
-    pub fn statements_of(&self, function: &FunctionCode, file: &PathBuf) -> Vec<Statement> {
+    pub fn statements_of(&self, function: &FunctionCode, file: &Path) -> Vec<Statement> {
         let Some(unit) = self
             .unit_at(function.entry)
             .and_then(|id| self.unit_skeleton(id).ok())

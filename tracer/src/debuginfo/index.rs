@@ -169,7 +169,7 @@ impl FilePaths {
     }
 
     /// The numbers that `path` has; several when it is named twice.
-    pub(super) fn numbers_of(&self, path: &PathBuf) -> Vec<u32> {
+    pub(super) fn numbers_of(&self, path: &Path) -> Vec<u32> {
         let bytes = path.as_os_str();
         (0_u32..)
             .zip(&self.paths)

@@ -2,7 +2,7 @@
 //!
 //! Leaves which of several rows are sites of a line to [`super::starts`].
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::budget::{Kept, Reader};
@@ -132,12 +132,12 @@ impl UnitLines {
     }
 
     /// The numbers that `path` has in this line program; several when it is named twice.
-    pub(super) fn numbers_of(&self, path: &PathBuf) -> Vec<u32> {
+    pub(super) fn numbers_of(&self, path: &Path) -> Vec<u32> {
         self.files.numbers_of(path)
     }
 
     /// Whether a statement of the file has code here.
-    pub(super) fn has_statement_of(&self, path: &PathBuf) -> bool {
+    pub(super) fn has_statement_of(&self, path: &Path) -> bool {
         let numbers = self.numbers_of(path);
         let is_of = |row: &Row| row.statement && row.line != 0 && numbers.contains(&row.file);
         !numbers.is_empty() && self.rows().any(is_of)

@@ -4,7 +4,7 @@
 //! for the next statement, as in gdb.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rayon::prelude::*;
@@ -146,12 +146,7 @@ impl Module {
     }
 
     /// The lines of a file in one unit; `None` where it has none of its rows.
-    fn lines_in(
-        &self,
-        id: UnitId,
-        file: FileId,
-        path: &PathBuf,
-    ) -> Option<(Concerned, Arc<Lines>)> {
+    fn lines_in(&self, id: UnitId, file: FileId, path: &Path) -> Option<(Concerned, Arc<Lines>)> {
         let rows = self.unit_lines(id)?;
         let gather = || match rows.has_statement_of(path).then(|| self.unit_code(id)) {
             Some(Some(code)) => {

@@ -7,7 +7,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -143,7 +143,7 @@ impl Concerned {
     }
 
     /// The lines of a file.
-    pub(super) fn lines_of(&self, budget: &Arc<Budget>, path: &PathBuf) -> Lines {
+    pub(super) fn lines_of(&self, budget: &Arc<Budget>, path: &Path) -> Lines {
         let mut found: BTreeMap<u64, LineCode> = BTreeMap::new();
         let mut meter = budget.meter(Reader::Lines);
         let mut kept = Kept::none(budget);

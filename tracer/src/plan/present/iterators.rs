@@ -1,16 +1,15 @@
-//! Iterators: a pointer to the element that they refer to, as `*it` would read it.
+//! Iterators: a pointer to the element that they refer to.
 //!
-//! The end of a container is no element, and not all libraries mark it: what is shown there is
-//! what the program itself would read.
+//! The end of a list or of a tree is a part of the container itself, and nothing in the iterator
+//! tells it from a node. Its bytes are not an element, so these iterators show their address alone.
 
 use super::super::build::Builder;
 use super::super::cpp::target;
 use super::super::cpp_collections;
-use super::super::libcxx as collections;
 use super::super::names;
 use super::super::shape::{Node, PointerNode};
 use super::{fixed, structure};
-use crate::debuginfo::types::{StructType, TypeId, TypeKind};
+use crate::debuginfo::types::{StructType, TypeId};
 
 /// Iterators of libstdc++; `name` is the type's, with its namespaces.
 pub(in crate::plan) fn libstdcxx(
@@ -23,12 +22,10 @@ pub(in crate::plan) fn libstdcxx(
     match &*plain {
         "__gnu_cxx::__normal_iterator" => in_row(builder, body, "_M_current", depth),
         "std::_Deque_iterator" => in_row(builder, body, "_M_cur", depth),
-        "std::_List_iterator" | "std::_List_const_iterator" => {
-            node_of(builder, body, (name, "std::_List_node"), depth)
-        }
-        "std::_Rb_tree_iterator" | "std::_Rb_tree_const_iterator" => {
-            node_of(builder, body, (name, "std::_Rb_tree_node"), depth)
-        }
+        "std::_List_iterator"
+        | "std::_List_const_iterator"
+        | "std::_Rb_tree_iterator"
+        | "std::_Rb_tree_const_iterator" => address_alone(builder, body, "_M_node"),
         "std::_Fwd_list_iterator" | "std::_Fwd_list_const_iterator" => {
             node_of(builder, body, (name, "std::_Fwd_list_node"), depth)
         }
@@ -49,36 +46,32 @@ pub(super) fn libcxx(
     body: &StructType,
     depth: u32,
 ) -> Option<Node> {
-    let name = match plain {
+    match plain {
         "__wrap_iter" => {
             let names = ["__i", "__i_"];
             let name = names
                 .iter()
                 .find(|name| builder.find(body, &[name]).is_some())?;
-            return in_row(builder, body, name, depth);
+            in_row(builder, body, name, depth)
         }
-        "__deque_iterator" => return in_row(builder, body, "__ptr_", depth),
+        "__deque_iterator" => in_row(builder, body, "__ptr_", depth),
         "__map_iterator" | "__map_const_iterator" | "__hash_map_iterator" => {
             let (offset, inner) = builder.find(body, &["__i_"])?;
             let node = builder.node(inner, depth);
-            return Some(Node::Inside(offset, Box::new(node)));
+            Some(Node::Inside(offset, Box::new(node)))
         }
-        "__list_iterator" | "__list_const_iterator" => "__list_node",
-        "__tree_iterator" | "__tree_const_iterator" => "__tree_node",
-        _ => return None,
-    };
-    let (offset, pointer) = builder.find(body, &["__ptr_"])?;
-    target(builder, pointer)?;
-    let (_, element) = *body.type_arguments.first()?;
-    let node = collections::node_type(builder, name, element)?;
-    let (payload, element) = builder.find(&node, &["__value_"])?;
-    let pair = match &builder.resolve(element).kind {
-        TypeKind::Struct(entry) => builder.find(entry, &["__cc"]),
+        "__list_iterator"
+        | "__list_const_iterator"
+        | "__tree_iterator"
+        | "__tree_const_iterator" => address_alone(builder, body, "__ptr_"),
         _ => None,
-    };
-    let (more, element) = pair.unwrap_or((0, element));
-    let addend = payload.checked_add(more)?;
-    element_at(builder, offset, (addend, element), depth)
+    }
+}
+
+/// An iterator whose end cannot be told from an element.
+fn address_alone(builder: &Builder<'_>, body: &StructType, member: &str) -> Option<Node> {
+    let (offset, _) = builder.find(body, &[member])?;
+    Some(Node::Inside(offset, Box::new(Node::Function)))
 }
 
 /// The iterator that one of the debug mode checks.
