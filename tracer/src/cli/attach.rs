@@ -64,6 +64,10 @@ pub(super) fn run(args: Attach, colours: Colours) -> Result<u8, Failure> {
         session.announce(written.iter().map(|written| &written.spec));
     }
     let installed = install(&session, &written, colours);
+    if installed.probes.is_empty() && cancel::is_cancelled() {
+        say!("interrupted before anything was traced");
+        return Ok(INTERRUPTED);
+    }
     if let Some(failure) = installed.refused_all(&written) {
         return Err(failure);
     }

@@ -223,7 +223,12 @@ fn child_that_executes_a_program_is_left() {
     let finished = tracer.interrupt();
     tell(&mut program, "end");
     finished.assert_says(&["followed 2 processes", "1 of them until another program"]);
-    let seen = by_process(&finished.events());
+    let mut seen = by_process(&finished.events());
+    // The tracer hears of the execution at once and takes the probes out then. The new program may
+    // have made its first calls by that time; they are the only ones that can be seen.
+    if let Some(early) = seen.remove(&executes) {
+        assert!(up_to(5).starts_with(&early), "{finished}");
+    }
     assert_eq!(seen, BTreeMap::from([(stays, up_to(5))]), "{finished}");
     assert_adds_up(&finished.summary("p1"));
 }

@@ -191,11 +191,11 @@ fn text_that_is_moved_while_it_is_probed_is_told() {
     }
     let mut program = Program::ready(&moved(), &[]);
     let probes = [
-        at_moved("count", "moved") + " as first",
+        at_moved("log", "moved") + " as first",
         at_moved("count", "stays") + " as second",
     ];
     let tracer = Tracer::json(program.pid(), &[&probes[0], &probes[1]]);
-    tracer.wait_tracing();
+    tracer.wait_events(1);
     program.say("move");
     program
         .stdout

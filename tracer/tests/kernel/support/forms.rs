@@ -179,8 +179,8 @@ fn has(need: u32) -> bool {
 /// The state components that are saved: x87, SSE, AVX and AVX-512; 0 where there is no `xsave`.
 fn enabled_state() -> u64 {
     let uses_xsave = __cpuid(1).ecx >> 27 & 1 == 1;
-    // SAFETY: the processor has the instruction, and the system has enabled it.
     let all = if uses_xsave {
+        // SAFETY: the processor has the instruction, and the system has enabled it.
         unsafe { read_xcr0() }
     } else {
         0
@@ -360,13 +360,15 @@ fn execute(begin: usize, state: usize, before: &Before) -> Vec<u8> {
     // SAFETY: the child has one thread that comes here, so nothing else uses the statics; forms
     // write no other memory, and `tracer_form_run` keeps the caller's registers.
     unsafe {
-        let data = &mut *(&raw mut tracer_form_data);
-        let stack = &mut *(&raw mut tracer_form_stack);
+        let data_at = &raw mut tracer_form_data;
+        let stack_at = &raw mut tracer_form_stack;
+        let (data, stack) = (&mut *data_at, &mut *stack_at);
         data.0 = before.data;
         stack.0 = before.stack;
         save_own();
-        (*(&raw mut tracer_form_vectors_in)).0 = before.vectors[state];
-        (*(&raw mut tracer_form_vectors_out)).0.fill(0);
+        let (into, out_of) = (&raw mut tracer_form_vectors_in, &raw mut tracer_form_vectors_out);
+        (*into).0 = before.vectors[state];
+        (*out_of).0.fill(0);
         tracer_form_mark = 0;
         let address = |page: &Page| page.0.as_ptr() as u64;
         tracer_form_in = registers(address(data), address(stack), state);
@@ -379,7 +381,7 @@ fn execute(begin: usize, state: usize, before: &Before) -> Vec<u8> {
         }
         outcome.extend_from_slice(&data.0);
         outcome.extend_from_slice(&stack.0);
-        let mut left = (*(&raw const tracer_form_vectors_out)).0;
+        let mut left = (*out_of).0;
         // The address of the last x87 instruction: a copy's is that of the copy.
         left[6..24].fill(0);
         // Which components are not in their first state: switches of threads decide, too.
