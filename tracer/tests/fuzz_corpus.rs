@@ -21,7 +21,7 @@ mod targets;
 const TIME: Duration = Duration::from_secs(10);
 
 /// Bytes of each file.
-const BOMB_BYTES: usize = 256 << 10;
+const BOMB_BYTES: usize = 4 << 10;
 /// Steps of work that a file may take for each of its bytes, and beside.
 const STEPS_PER_BYTE: u64 = 16;
 const STEPS: u64 = 420_000_000;

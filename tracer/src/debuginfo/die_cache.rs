@@ -26,8 +26,8 @@ const MAX_MADE: usize = 1 << 16;
 const MAX_INDEXES: usize = 512;
 /// Abbreviations and attributes of the tables that are kept; when there are more, all are forgotten.
 const MAX_ABBREVIATIONS: usize = 1 << 20;
-/// Functions with many blocks whose list is kept; when there are more, all are forgotten.
-const MAX_BLOCKS: usize = 256;
+/// Entries whose list of blocks is kept; when there are more, all are forgotten.
+const MAX_BLOCKS: usize = 512;
 /// Names of imports, and functions with such names, that are kept; when there are more, all are forgotten.
 const MAX_IMPORTS: usize = 1 << 12;
 /// Set in the id of a type of our own making.
@@ -91,13 +91,15 @@ pub(super) struct Inside {
 
 impl Blocks {
     /// Worth keeping from one address to the next, and not too large for that.
+    ///
+    /// Finding the end of even one block inside can mean reading all that is in it.
     fn is_kept(&self) -> bool {
-        (32..1 << 12).contains(&self.inside.len()) && self.variables.len() < 1 << 12
+        (1..1 << 12).contains(&self.inside.len()) && self.variables.len() < 1 << 12
     }
 }
 
 impl DieCache {
-    /// The blocks of one entry; lists of ordinary length are read each time.
+    /// The blocks of one entry; an entry without any is read each time.
     pub(super) fn blocks(&self, die: DieId, read: impl FnOnce() -> Blocks) -> Arc<Blocks> {
         let kept = self.blocks.read().ok();
         if let Some(blocks) = kept.and_then(|kept| kept.get(&die).cloned()) {

@@ -37,10 +37,12 @@ fn assert_all_absent(finished: &Finished) {
     let events = finished.events();
     assert!(!events.is_empty(), "{finished}");
     for event in &events {
-        assert_eq!(
-            value(event, "item.value"),
-            &json!({ "$unavailable": ABSENT })
-        );
+        // The second reason stands for hits at which the kernel was changing the mappings, as it
+        // does when it puts a breakpoint in.
+        let seen = value(event, "item.value");
+        let reasons = [ABSENT.to_owned(), format!("{ABSENT}, or not mapped")];
+        let absent = reasons.map(|reason| json!({ "$unavailable": reason }));
+        assert!(absent.contains(seen), "{seen}");
     }
     let summary = finished.summary("p1");
     assert_adds_up(&summary);

@@ -366,7 +366,10 @@ fn execute(begin: usize, state: usize, before: &Before) -> Vec<u8> {
         data.0 = before.data;
         stack.0 = before.stack;
         save_own();
-        let (into, out_of) = (&raw mut tracer_form_vectors_in, &raw mut tracer_form_vectors_out);
+        let (into, out_of) = (
+            &raw mut tracer_form_vectors_in,
+            &raw mut tracer_form_vectors_out,
+        );
         (*into).0 = before.vectors[state];
         (*out_of).0.fill(0);
         tracer_form_mark = 0;
