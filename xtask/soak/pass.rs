@@ -67,6 +67,9 @@ fn work(slot: u64, sequence: u64) {
         name: format!("n{}", sequence % 10),
         list: (0..(sequence % 5) as u32).collect(),
     };
+    // The optimiser stores the fields when they are needed, and debug information names their places
+    // before: from here on they are there.
+    black_box(&pair);
     black_box(check.wrapping_add(minus as u64)); // PROBE work
     soak_before(slot, LEAF, 1);
     black_box(leaf(slot, sequence, check));

@@ -183,6 +183,12 @@ class Walk:
         """A bit field: gdb gives its number, and no bytes."""
         if value.is_optimized_out or is_made_up(value, value.type.strip_typedefs()):
             return {"k": "unavailable", "why": "optimized out"}
+        ty = value.type.strip_typedefs()
+        if ty.code == gdb.TYPE_CODE_ENUM:
+            known = {last(f.name): str(f.enumval) for f in ty.fields()[:200]}
+            return {"k": "enum", "names": known, "v": str(int(value))}
+        if ty.code == gdb.TYPE_CODE_BOOL:
+            return {"k": "bool", "v": int(value)}
         return {"k": "int", "v": str(int(value))}
 
     def items(self, values, of, depth):
@@ -626,6 +632,9 @@ def rust_list(walk, value, depth):
 
 
 def cpp(walk, value, ty, name, depth):
+    if path(name) == "__gnu_cxx::__normal_iterator":
+        pointer = value["_M_current"]
+        return walk.pointer(pointer, pointer.type.strip_typedefs(), depth)
     if not name.startswith("std::"):
         return None
     try:

@@ -363,7 +363,7 @@ impl Written<'_> {
 pub(super) fn unreadable(random: &mut Random) -> String {
     let texts = [
         "log",
-        "log pass.c:1:2:3",
+        "log pass.c:1:",
         "count leaf by",
         "log leaf \"{\"",
         "hist leaf",
