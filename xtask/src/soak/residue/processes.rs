@@ -39,16 +39,31 @@ pub(super) fn tracer_pid(pid: u32) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::process::{Command, Stdio};
+
     use super::*;
 
     #[test]
     fn marked_process_is_found_until_it_ends() {
         let value = format!("{}-test", std::process::id());
-        let mut child = std::process::Command::new("sleep")
-            .arg("60")
+        let mut child = Command::new("cat")
             .env("SOAK_TEST_MARK", &value)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
             .spawn()
-            .expect("sleep is there");
+            .expect("cat is there");
+        // The kernel shows the environment only once the program is wholly loaded: it answers then.
+        let (mut to, mut from) = (child.stdin.take(), child.stdout.take());
+        to.as_mut()
+            .expect("a pipe")
+            .write_all(b"x")
+            .expect("it reads");
+        let mut answer = [0];
+        from.as_mut()
+            .expect("a pipe")
+            .read_exact(&mut answer)
+            .expect("it writes");
         let found = marked(("SOAK_TEST_MARK", &value));
         assert_eq!(found.len(), 1, "{found:?}");
         assert_eq!(tracer_pid(child.id()), Some(0));
