@@ -148,9 +148,18 @@ fn split_arguments(text: &str) -> impl Iterator<Item = &str> {
 
 /// One generic argument without paths, or `…` for a long one.
 fn short_argument(text: &str) -> String {
-    let mut out = String::new();
+    let argument = without_paths(text.trim());
+    match argument.chars().count() > MAX_ARGUMENT {
+        true => "…".to_owned(),
+        false => argument,
+    }
+}
+
+/// A name without the paths in it: `a::Vec<b::Point>` is `Vec<Point>`.
+pub(crate) fn without_paths(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
     let mut word = String::new();
-    let mut rest = text.trim().chars().peekable();
+    let mut rest = name.chars().peekable();
     while let Some(c) = rest.next() {
         if c.is_alphanumeric() || c == '_' {
             word.push(c);
@@ -163,9 +172,6 @@ fn short_argument(text: &str) -> String {
         }
     }
     out.push_str(&word);
-    if out.chars().count() > MAX_ARGUMENT {
-        return "…".to_owned();
-    }
     out
 }
 

@@ -71,23 +71,7 @@ pub(super) fn field(name: &str) -> &str {
 /// A type's name without the paths in it: `Vec<Option<Point>>`, with the
 /// allocators that are the default left out.
 pub(crate) fn without_paths(name: &str) -> String {
-    let mut out = String::with_capacity(name.len());
-    let mut word = String::new();
-    let mut rest = name.chars().peekable();
-    while let Some(c) = rest.next() {
-        if c.is_alphanumeric() || c == '_' {
-            word.push(c);
-        } else if c == ':' && rest.peek() == Some(&':') {
-            rest.next();
-            word.clear();
-        } else {
-            out.push_str(&word);
-            word.clear();
-            out.push(c);
-        }
-    }
-    out.push_str(&word);
-    out.replace(", Global>", ">")
+    crate::debuginfo::names::without_paths(name).replace(", Global>", ">")
 }
 
 /// The names nearest to `wanted`, at most three.
