@@ -45,7 +45,7 @@ pub struct Scratch {
     pub told: u32,
     /// Why the last read that failed did: `CHUNK_…`.
     pub fault: u32,
-    /// What userspace is told of it.
+    /// The message for userspace about a read that failed.
     pub miss: Miss,
     /// Which beginning it is.
     pub key: BegunKey,

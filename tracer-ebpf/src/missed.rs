@@ -18,7 +18,7 @@ use crate::task;
 
 /// The mapping may be read (`VM_READ`).
 const READABLE: u64 = 1;
-/// What stands for the flags of a mapping until they are known: no mapping has them all.
+/// A placeholder for a mapping's flags until they are known; no mapping has all of them.
 const UNKNOWN: u64 = u64::MAX;
 /// The kernel's answer when there is no mapping.
 const ENOENT: i64 = -2;
@@ -51,7 +51,7 @@ pub fn missed(area: &mut Scratch, address: u64, length: u32) -> u32 {
     };
     area.flags |= FLAG_FAULT;
     area.fault = u32::from(status);
-    // What has no mapping, or must not be read, nobody brings in.
+    // Userspace cannot bring in memory that is not mapped or not readable.
     if status != CHUNK_FAULT {
         tell(area, address, length);
     }

@@ -191,7 +191,7 @@ fn execute<const COMPUTES: bool>(area: &mut Scratch, op: &Op) {
     }
 }
 
-/// What a plan says of a number that is not there; of one that could not be read, why.
+/// The plan's status for a missing number; for a number that could not be read, the reason.
 #[inline(always)]
 fn why(area: &Scratch, status: u32) -> u32 {
     if status == u32::from(CHUNK_FAULT) {
@@ -519,8 +519,8 @@ fn copy_partial(area: &mut Scratch, op: &Op) {
     copy(area, op, address, length, ok);
 }
 
-/// Whether all that the op asks for can be read, not only its `first` bytes on the first page. What
-/// cannot be is told of, unless that is the first page too, of which the copy tells.
+/// Checks that every byte of the op can be read, beyond its `first` bytes on the first page. Reports
+/// a page that cannot; the copy itself reports the first one.
 #[inline(never)]
 fn is_readable_behind(area: &mut Scratch, op: &Op, address: u64, first: u32) -> bool {
     let end = (area.length)
