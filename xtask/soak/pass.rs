@@ -55,23 +55,28 @@ fn unwind(sequence: u64) {
     black_box(sequence);
 }
 
+/// Stores all fields before it returns. Debug information names their places from the beginning of
+/// the scope that they are declared in, so they must not be stored at the place that is probed.
 #[inline(never)]
-fn work(slot: u64, sequence: u64) {
-    let check = soak_mix(slot, sequence);
-    let minus = -((sequence % 1000) as i64);
-    let pair = Pair {
+fn pair(slot: u64, sequence: u64, check: u64, minus: i64) -> Pair {
+    Pair {
         slot,
         sequence,
         check,
         minus,
         name: format!("n{}", sequence % 10),
         list: (0..(sequence % 5) as u32).collect(),
-    };
-    // The optimiser stores the fields when they are needed, and debug information names their places
-    // before: from here on they are there.
+    }
+}
+
+#[inline(never)]
+fn work(slot: u64, sequence: u64) {
+    let check = soak_mix(slot, sequence);
+    let minus = -((sequence % 1000) as i64);
+    let pair = pair(slot, sequence, check, minus);
     black_box(&pair);
-    black_box(check.wrapping_add(minus as u64)); // PROBE work
-    soak_before(slot, LEAF, 1);
+    black_box(check.wrapping_add(minus as u64));
+    soak_before(slot, LEAF, 1); // PROBE work
     black_box(leaf(slot, sequence, check));
     soak_after(slot, LEAF, 1);
     soak_before(slot, LOOK, 1);

@@ -166,9 +166,12 @@ fn soak(plan: &Plan<'_>, programs: &Programs) -> Result<()> {
     print!("{}", report.text());
     match report.failed() {
         0 => Ok(()),
-        failed => Err(Failure::new(format!("{failed} rounds failed"))
-            .hint("the commands above repeat each of them")
-            .into()),
+        failed => Err(Failure::new(format!(
+            "{failed} rounds failed; the first one: {}",
+            report.first()
+        ))
+        .hint("the commands above repeat each of them")
+        .into()),
     }
 }
 

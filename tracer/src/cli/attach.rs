@@ -255,8 +255,12 @@ fn install(session: &Session, written: &[Written], colours: Colours) -> Installe
         failures: Vec::new(),
         of_files: Vec::new(),
     };
-    for Written { spec, place } in written {
+    for (number, Written { spec, place }) in written.iter().enumerate() {
         if cancel::is_cancelled() {
+            if number > 0 {
+                let left = counted(written.len() - number, "probe");
+                say!("warning: interrupted before {left} more could be attached");
+            }
             break;
         }
         let result = session.install(spec);

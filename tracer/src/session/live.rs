@@ -553,6 +553,9 @@ impl Session {
     pub(super) fn take_out(&self, probe: Probe) -> ProbeStatus {
         lock(&self.placing).remove(probe.status.id);
         let mut machine = lock(&self.machine);
+        // Its sites are reached a little longer, until the kernel has closed their links. Calls that
+        // begin meanwhile are none of the probe's.
+        let off = machine.times(probe.slot).unwrap_or_default().off;
         machine.detach(probe.slot);
         let status = ProbeStatus {
             counters: self.counters(&machine, probe.placement, probe.slot),
@@ -570,6 +573,7 @@ impl Session {
             placement: probe.placement,
             slot: probe.slot,
             cookies: probe.cookies,
+            off,
             looks: 0,
         });
         self.forget(&mut machine, true);

@@ -4,7 +4,7 @@ use super::ProbeStatus;
 use super::aggregates::{Adding, aggregates};
 use super::live::Session;
 use super::shared::{Retired, lock};
-use crate::event::Aggregate;
+use crate::event::{Aggregate, AggregateBody};
 use crate::kernel::Machine;
 
 /// A probe that is gone.
@@ -46,6 +46,7 @@ impl Session {
             placement,
             slot,
             cookies,
+            off,
             ..
         } = retired;
         let adding = Adding {
@@ -54,7 +55,10 @@ impl Session {
             slot: *slot,
             cookies: cookies.clone(),
         };
-        let aggregate = aggregates(machine, &self.shared.sites(), vec![adding]).pop();
+        let mut aggregate = aggregates(machine, &self.shared.sites(), vec![adding]).pop();
+        if let Some(AggregateBody::Times(times)) = aggregate.as_mut().map(|one| &mut one.body) {
+            times.off = *off;
+        }
         Removed {
             status: ProbeStatus {
                 counters: self.counters(machine, *placement, *slot),

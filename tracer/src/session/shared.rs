@@ -76,6 +76,8 @@ pub(super) struct Retired {
     pub(super) slot: u32,
     /// Those of its sites.
     pub(super) cookies: Vec<u32>,
+    /// Calls that it had not timed because it was silenced or over, before it was removed.
+    pub(super) off: u64,
     /// How often the ring was empty since.
     pub(super) looks: u32,
 }

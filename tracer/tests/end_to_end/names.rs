@@ -218,7 +218,7 @@ fn line_of_a_caller_at_an_instruction_of_a_copy_is_the_callers() {
     let probe = format!("log {FILE}:{line} \"{{path}} {{flags}}\" depth 3");
     let observed = observe::observe(Program::ready(&path, &[]), &[probe], &[]);
     let events = observed.finished.events();
-    assert!(!events.is_empty());
+    assert!(!events.is_empty(), "{:?}", observed.finished);
     for event in &events {
         assert_eq!(event["function"], "opens", "{event}");
         assert_eq!(event["line"], line, "{event}");

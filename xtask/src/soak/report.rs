@@ -24,6 +24,8 @@ pub(super) struct Report {
     /// Differences by kind.
     classes: BTreeMap<Class, u64>,
     failed: Vec<String>,
+    /// Of the first round that failed, its first difference.
+    first: Option<String>,
     findings: Findings,
     evidence: u64,
 }
@@ -37,6 +39,7 @@ impl Report {
             rounds: BTreeMap::new(),
             classes: BTreeMap::new(),
             failed: Vec::new(),
+            first: None,
             findings: Findings::default(),
             evidence: 0,
         }
@@ -45,6 +48,11 @@ impl Report {
     /// Rounds in which something differed.
     pub(super) fn failed(&self) -> usize {
         self.failed.len()
+    }
+
+    /// The first difference: what a summary can show of a failed soak.
+    pub(super) fn first(&self) -> &str {
+        self.first.as_deref().unwrap_or_default()
     }
 
     /// Adds a round that has ended; one in which something differed is told at once, and what it
@@ -61,6 +69,10 @@ impl Report {
         }
         for finding in &round.findings.all {
             *self.classes.entry(finding.class).or_default() += 1;
+        }
+        if let (None, Some(finding)) = (&self.first, round.findings.all.first()) {
+            let text: String = finding.text.chars().take(1500).collect();
+            self.first = Some(format!("{}: {text}", finding.class));
         }
         let kept = self.keep(round, number, above)?;
         let mut text = format!(

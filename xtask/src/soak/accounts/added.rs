@@ -52,11 +52,28 @@ pub(super) fn check(
     }
 }
 
-/// Calls that a probe which times says it did not time: they began after its time.
-pub(super) fn off(probe: &Probe, values: &[Value]) -> u64 {
-    let mine = |value: &&Value| value["type"] == "time" && value["probe"] == *probe.name;
-    let all = values.iter().filter(mine);
-    all.map(|one| number(one, "off")).sum()
+/// Calls that a probe which times says it did not time.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Untimed {
+    /// They began after its time.
+    pub(super) off: u64,
+    /// They began in its time, and their end did not come in it or is not known to be theirs.
+    pub(super) open: u64,
+}
+
+impl Untimed {
+    /// All lives of a probe together.
+    pub(super) fn of(probe: &Probe, values: &[Value]) -> Self {
+        let mine = |value: &&Value| value["type"] == "time" && value["probe"] == *probe.name;
+        let all = values.iter().filter(mine);
+        all.fold(Self::default(), |sum, one| Self {
+            off: sum.off + number(one, "off"),
+            open: sum.open
+                + number(one, "in_progress")
+                + number(one, "unfinished")
+                + number(one, "unpaired"),
+        })
+    }
 }
 
 /// Numbers of the parts that the total is the sum of.
