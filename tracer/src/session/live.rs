@@ -24,7 +24,7 @@ use super::placing::{Placing, announced};
 use super::prepare::{self, Prepared, ReadySite, Setting, control, locate};
 use super::queue::Queue;
 use super::refused::{Refusal, left_out, not_attached};
-use super::removed::Removed;
+use super::removed::{Before, Removed};
 use super::shared::{Retired, Shared, SiteEntry, lock};
 use super::wait::{Stopper, Waiter};
 use super::warm;
@@ -553,12 +553,15 @@ impl Session {
     pub(super) fn take_out(&self, probe: Probe) -> ProbeStatus {
         lock(&self.placing).remove(probe.status.id);
         let mut machine = lock(&self.machine);
-        // Its sites are reached a little longer, until the kernel has closed their links. Calls that
-        // begin meanwhile are none of the probe's.
-        let off = machine.times(probe.slot).unwrap_or_default().off;
+        // Its sites are reached a little longer, until the kernel has closed their links. Hits and
+        // beginnings in that time are none of the probe's.
+        let before = Before {
+            silenced: machine.counters(probe.slot).unwrap_or_default().silenced,
+            off: machine.times(probe.slot).unwrap_or_default().off,
+        };
         machine.detach(probe.slot);
         let status = ProbeStatus {
-            counters: self.counters(&machine, probe.placement, probe.slot),
+            counters: before.counters(self.counters(&machine, probe.placement, probe.slot)),
             enabled: false,
             cost: Cost {
                 kind: Some(probe.kind),
@@ -573,7 +576,7 @@ impl Session {
             placement: probe.placement,
             slot: probe.slot,
             cookies: probe.cookies,
-            off,
+            before,
             looks: 0,
         });
         self.forget(&mut machine, true);

@@ -4,7 +4,7 @@ use super::ProbeStatus;
 use super::aggregates::{Adding, aggregates};
 use super::live::Session;
 use super::shared::{Retired, lock};
-use crate::event::{Aggregate, AggregateBody};
+use crate::event::{Aggregate, AggregateBody, Counters};
 use crate::kernel::Machine;
 
 /// A probe that is gone.
@@ -14,6 +14,27 @@ pub struct Removed {
     pub status: ProbeStatus,
     /// What it had added up.
     pub aggregate: Option<Aggregate>,
+}
+
+/// Counters that grow while the kernel closes a removed probe's links, as they were before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Before {
+    /// Hits while it was disabled by its user.
+    pub(super) silenced: u64,
+    /// Beginnings that it did not time, because it was disabled or over.
+    pub(super) off: u64,
+}
+
+impl Before {
+    /// The counters without the hits that came after the removal.
+    pub(super) fn counters(self, now: Counters) -> Counters {
+        let after = now.silenced.saturating_sub(self.silenced);
+        Counters {
+            hits: now.hits.saturating_sub(after),
+            silenced: now.silenced - after,
+            ..now
+        }
+    }
 }
 
 impl Session {
@@ -46,7 +67,7 @@ impl Session {
             placement,
             slot,
             cookies,
-            off,
+            before,
             ..
         } = retired;
         let adding = Adding {
@@ -57,14 +78,40 @@ impl Session {
         };
         let mut aggregate = aggregates(machine, &self.shared.sites(), vec![adding]).pop();
         if let Some(AggregateBody::Times(times)) = aggregate.as_mut().map(|one| &mut one.body) {
-            times.off = *off;
+            times.off = before.off;
         }
         Removed {
             status: ProbeStatus {
-                counters: self.counters(machine, *placement, *slot),
+                counters: before.counters(self.counters(machine, *placement, *slot)),
                 ..status.clone()
             },
             aggregate,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hits_after_a_removal_are_none_of_the_probe() {
+        let before = Before {
+            silenced: 3,
+            off: 0,
+        };
+        let now = Counters {
+            hits: 20,
+            events: 10,
+            silenced: 10,
+            ..Counters::default()
+        };
+        let counted = before.counters(now);
+        assert_eq!(
+            (counted.hits, counted.events, counted.silenced),
+            (13, 10, 3)
+        );
+        // Nothing came in between.
+        assert_eq!(before.counters(counted).hits, 13);
     }
 }

@@ -9,6 +9,7 @@ use super::keeper::Keeper;
 use super::looks::ModuleLooks;
 use super::modules::Modules;
 use super::queue::Queue;
+use super::removed::Before;
 use crate::address::RunAddr;
 use crate::debuginfo::site::Site;
 use crate::event::{Notice, Origin, PlacementId};
@@ -76,8 +77,8 @@ pub(super) struct Retired {
     pub(super) slot: u32,
     /// Those of its sites.
     pub(super) cookies: Vec<u32>,
-    /// Calls that it had not timed because it was silenced or over, before it was removed.
-    pub(super) off: u64,
+    /// Counters that the removal itself makes grow, as they were before it.
+    pub(super) before: Before,
     /// How often the ring was empty since.
     pub(super) looks: u32,
 }
