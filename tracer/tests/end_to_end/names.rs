@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::support::build::{fixture, probe_line, rust, source};
 use crate::support::program::Program;
-use crate::support::tracer::tracer;
+use crate::support::tracer::{Tracer, tracer};
 use crate::support::{needs, observe};
 
 /// The messages of each probe, in the order of the probes.
@@ -216,9 +216,14 @@ fn line_of_a_caller_at_an_instruction_of_a_copy_is_the_callers() {
     let path = fixture("gcc", "caller_row", FILE, &["-g", "-O2"]);
     let line = probe_line(FILE, "caller");
     let probe = format!("log {FILE}:{line} \"{{path}} {{flags}}\" depth 3");
-    let observed = observe::observe(Program::ready(&path, &[]), &[probe], &[]);
-    let events = observed.finished.events();
-    assert!(!events.is_empty(), "{:?}", observed.finished);
+    let mut program = Program::ready(&path, &[]);
+    let tracer = Tracer::json(program.pid(), &[&probe]);
+    tracer.wait_tracing();
+    program.say("go");
+    // The first stack has the frames of every library read, which a tracer that was asked to end
+    // does not wait for.
+    let events = tracer.wait_events(3);
+    tracer.interrupt().assert_code(0);
     for event in &events {
         assert_eq!(event["function"], "opens", "{event}");
         assert_eq!(event["line"], line, "{event}");
