@@ -138,7 +138,16 @@ fn check_followed(finished: &Finished, children: u64, findings: &mut Findings) {
     let lines = finished.output.iter().rev();
     let mut values = lines.filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let Some(followed) = values.find(|value| value["type"] == "followed") else {
-        findings.add(Class::Account, "nothing is said of forked processes");
+        // Where every probe was refused, which optimised code may give a reason for, nothing was followed.
+        let refused = finished.code == Some(2)
+            && !finished
+                .errors
+                .iter()
+                .any(|line| line.starts_with("tracing "));
+        findings.check(Class::Account, refused, || {
+            let said = finished.errors.join("\n");
+            format!("nothing is said of forked processes; the tracer said:\n{said}")
+        });
         return;
     };
     let number = |name: &str| followed[name].as_u64().unwrap_or(0);
