@@ -257,9 +257,9 @@ fn install(session: &Session, written: &[Written], colours: Colours) -> Installe
     };
     for (number, Written { spec, place }) in written.iter().enumerate() {
         if cancel::is_cancelled() {
-            if number > 0 {
-                let left = counted(written.len() - number, "probe");
-                say!("warning: interrupted before {left} more could be attached");
+            if !installed.probes.is_empty() {
+                let left = counted(written.len() - number, "more probe");
+                say!("warning: interrupted before {left} could be attached");
             }
             break;
         }

@@ -1,10 +1,14 @@
-//! Why a session cannot begin.
+//! Why a session cannot begin, and why a probe is refused.
 
 use std::io;
 use std::sync::Arc;
 
+use super::ProbeError;
+use crate::causes::chain;
 use crate::debuginfo::DebugInfoError;
 use crate::kernel::KernelError;
+use crate::lang::SyntaxError;
+use crate::plan::PlanError;
 use crate::target::TargetError;
 
 /// Why a session cannot begin.
@@ -53,6 +57,58 @@ impl AttachError {
             Self::Target(error) => error.is_permission(),
             Self::Kernel(error) => error.is_missing_privilege_or_feature(),
             _ => false,
+        }
+    }
+}
+
+impl ProbeError {
+    /// An error of that text, without a place in the probe's text.
+    pub(super) fn new(message: impl ToString) -> Self {
+        Self {
+            message: message.to_string(),
+            hint: None,
+            span: None,
+            missing: false,
+        }
+    }
+
+    /// A module's debug information cannot be read.
+    pub(super) fn of_debug_info(error: &DebugInfoError) -> Self {
+        Self {
+            hint: error.hint(),
+            ..Self::new(error)
+        }
+    }
+
+    /// The kernel refused something.
+    pub(super) fn kernel(error: KernelError) -> Self {
+        Self {
+            message: chain(&error),
+            hint: error.hint(),
+            span: None,
+            missing: error.is_refused(),
+        }
+    }
+}
+
+impl From<PlanError> for ProbeError {
+    fn from(error: PlanError) -> Self {
+        Self {
+            message: error.message,
+            hint: error.hint,
+            span: error.span,
+            missing: false,
+        }
+    }
+}
+
+impl From<SyntaxError> for ProbeError {
+    fn from(error: SyntaxError) -> Self {
+        Self {
+            message: error.message,
+            hint: error.hint,
+            span: Some(error.span),
+            missing: false,
         }
     }
 }

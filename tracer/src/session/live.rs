@@ -24,8 +24,8 @@ use super::placing::{Placing, announced};
 use super::prepare::{self, Prepared, ReadySite, Setting, control, locate};
 use super::queue::Queue;
 use super::refused::{Refusal, left_out, not_attached};
-use super::removed::{Before, Removed};
-use super::shared::{Retired, Shared, SiteEntry, lock};
+use super::removed::Removed;
+use super::shared::{Shared, SiteEntry, lock};
 use super::wait::{Stopper, Waiter};
 use super::warm;
 use super::{
@@ -38,11 +38,11 @@ use crate::debuginfo::site::{Exit, Site};
 use crate::event::{Aggregate, Counters, Event, Notice, Origin, PlacementId, ProbeId, Used};
 use crate::kernel::{LoadOptions, Machine, SiteCopy, SiteRequest, TrapCost};
 use crate::lang::ast::{Action, ProbeSpec, Template};
-use crate::lang::{SyntaxError, parse_probe};
+use crate::lang::parse_probe;
 use crate::limits::BUFFER_BYTES;
 use crate::paging::Pager;
 use crate::plan::placement::SiteKind;
-use crate::plan::{self, Key, Layout, Plan, PlanError};
+use crate::plan::{self, Key, Layout, Plan};
 use crate::target::{ImageId, Process};
 
 /// Sites whose failure is named one by one.
@@ -84,8 +84,8 @@ pub(super) struct Probe {
     /// Has its sites.
     pub(super) module: Arc<TargetModule>,
     pub(super) placement: PlacementId,
-    slot: u32,
-    cookies: Vec<u32>,
+    pub(super) slot: u32,
+    pub(super) cookies: Vec<u32>,
     control: ProbeControl,
     /// Its sites, without their plans, to attach them again.
     pub(super) requests: Vec<SiteRequest>,
@@ -549,40 +549,6 @@ impl Session {
         }
     }
 
-    /// Takes a probe out of the target that is no longer among the probes; gives its last state.
-    pub(super) fn take_out(&self, probe: Probe) -> ProbeStatus {
-        lock(&self.placing).remove(probe.status.id);
-        let mut machine = lock(&self.machine);
-        // Its sites are reached a little longer, until the kernel has closed their links. Hits and
-        // beginnings in that time are none of the probe's.
-        let before = Before {
-            silenced: machine.counters(probe.slot).unwrap_or_default().silenced,
-            off: machine.times(probe.slot).unwrap_or_default().off,
-        };
-        machine.detach(probe.slot);
-        let status = ProbeStatus {
-            counters: before.counters(self.counters(&machine, probe.placement, probe.slot)),
-            enabled: false,
-            cost: Cost {
-                kind: Some(probe.kind),
-                trap_ns: self.trap_ns(probe.kind),
-                cpus: None,
-            },
-            ..probe.status
-        };
-        // The maps' room is given back once the reader has seen all of its records.
-        self.shared.retire(Retired {
-            status: status.clone(),
-            placement: probe.placement,
-            slot: probe.slot,
-            cookies: probe.cookies,
-            before,
-            looks: 0,
-        });
-        self.forget(&mut machine, true);
-        status
-    }
-
     /// Silences a probe and takes its sites out of the target, or puts them back.
     pub(super) fn switch(&self, probe: &mut Probe, enabled: bool) {
         let control = ProbeControl {
@@ -793,56 +759,5 @@ fn origin(
         address: site.address.0,
         site: number,
         multiline: spec.template.as_ref().is_some_and(Template::is_multiline),
-    }
-}
-
-impl ProbeError {
-    /// An error of that text, without a place in the probe's text.
-    pub(super) fn new(message: impl ToString) -> Self {
-        Self {
-            message: message.to_string(),
-            hint: None,
-            span: None,
-            missing: false,
-        }
-    }
-
-    /// What is wrong with a module's debug information.
-    pub(super) fn of_debug_info(error: &crate::debuginfo::DebugInfoError) -> Self {
-        Self {
-            hint: error.hint(),
-            ..Self::new(error)
-        }
-    }
-
-    fn kernel(error: crate::kernel::KernelError) -> Self {
-        Self {
-            message: chain(&error),
-            hint: error.hint(),
-            span: None,
-            missing: error.is_refused(),
-        }
-    }
-}
-
-impl From<PlanError> for ProbeError {
-    fn from(error: PlanError) -> Self {
-        Self {
-            message: error.message,
-            hint: error.hint,
-            span: error.span,
-            missing: false,
-        }
-    }
-}
-
-impl From<SyntaxError> for ProbeError {
-    fn from(error: SyntaxError) -> Self {
-        Self {
-            message: error.message,
-            hint: error.hint,
-            span: Some(error.span),
-            missing: false,
-        }
     }
 }

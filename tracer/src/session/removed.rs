@@ -1,9 +1,9 @@
 //! Probes that were removed: what they did is told once the last of their records has been seen.
 
-use super::ProbeStatus;
 use super::aggregates::{Adding, aggregates};
-use super::live::Session;
+use super::live::{Probe, Session};
 use super::shared::{Retired, lock};
+use super::{Cost, ProbeStatus};
 use crate::event::{Aggregate, AggregateBody, Counters};
 use crate::kernel::Machine;
 
@@ -38,6 +38,40 @@ impl Before {
 }
 
 impl Session {
+    /// Takes a probe out of the target that is no longer among the probes; gives its last state.
+    pub(super) fn take_out(&self, probe: Probe) -> ProbeStatus {
+        lock(&self.placing).remove(probe.status.id);
+        let mut machine = lock(&self.machine);
+        // Its sites are reached a little longer, until the kernel has closed their links. Hits and
+        // beginnings in that time are none of the probe's.
+        let before = Before {
+            silenced: machine.counters(probe.slot).unwrap_or_default().silenced,
+            off: machine.times(probe.slot).unwrap_or_default().off,
+        };
+        machine.detach(probe.slot);
+        let status = ProbeStatus {
+            counters: before.counters(self.counters(&machine, probe.placement, probe.slot)),
+            enabled: false,
+            cost: Cost {
+                kind: Some(probe.kind),
+                trap_ns: self.trap_ns(probe.kind),
+                cpus: None,
+            },
+            ..probe.status
+        };
+        // The maps' room is given back once the reader has seen all of its records.
+        self.shared.retire(Retired {
+            status: status.clone(),
+            placement: probe.placement,
+            slot: probe.slot,
+            cookies: probe.cookies,
+            before,
+            looks: 0,
+        });
+        self.forget(&mut machine, true);
+        status
+    }
+
     /// The probes that were removed since the last call, of which no more events come. After
     /// [`Session::finish`] these are all that are left.
     pub fn take_removed(&self) -> Vec<Removed> {

@@ -220,8 +220,7 @@ fn line_of_a_caller_at_an_instruction_of_a_copy_is_the_callers() {
     let tracer = Tracer::json(program.pid(), &[&probe]);
     tracer.wait_tracing();
     program.say("go");
-    // The first stack has the frames of every library read, which a tracer that was asked to end
-    // does not wait for.
+    // The first stack reads the frames of every library. An interrupted tracer does not wait for it.
     let events = tracer.wait_events(3);
     tracer.interrupt().assert_code(0);
     for event in &events {

@@ -12,6 +12,51 @@ use crate::support::tracer::{Finished, TRACER, Tracer, assert_adds_up, counter};
 
 const SOURCE: &str = "e2e_loop.c";
 
+/// Takes probes out of a function that is called all the time; the kernel closes their links later.
+#[test]
+fn hits_after_a_removal_are_not_the_removed_probes() {
+    if !needs::kernel() {
+        return;
+    }
+    let program_path = c("loop", SOURCE, &["-O0"]);
+    let mut program = Program::ready(&program_path, &["1", "0", "0"]);
+    let text = Text::of_exe(program.pid());
+    program.say("go");
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("probes");
+    let counts = format!("count {SOURCE}:{} as counts", probe_line(SOURCE, "second"));
+    let stays = "count work as stays";
+    fs::write(&file, format!("{stays}\n{counts}\ntime work as times\n"))
+        .expect("the folder is ours");
+    let file_name = file.to_str().expect("test paths are UTF-8");
+    let tracer = Tracer::attach(
+        program.pid(),
+        "json",
+        &[],
+        &["-f", file_name, "--max-cpu", "off"],
+    );
+    tracer.wait_tracing();
+    save(&file, &format!("{stays}\n"));
+    for removed in ["counts is removed", "times is removed"] {
+        let is = |line: &str| line.contains(removed);
+        tracer.stderr.wait_line(removed, 0, is);
+    }
+    text.wait_probed(1);
+    let finished = tracer.interrupt();
+    text.wait_restored();
+    finished.assert_code(0);
+    for name in ["counts", "times"] {
+        let summary = finished.summary(name);
+        assert_adds_up(&summary);
+        assert_eq!(counter(&summary, "silenced"), 0, "{finished}");
+    }
+    let lines = finished.stdout.iter();
+    let times = lines.filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let times: Vec<_> = times.filter(|line| line["type"] == "time").collect();
+    assert_eq!(times.len(), 1, "{finished}");
+    assert_eq!(counter(&times[0], "off"), 0, "{finished}");
+}
+
 /// As an editor saves: another file is moved to the place of the old one.
 fn save(path: &Path, text: &str) {
     let new = path.with_extension("new");

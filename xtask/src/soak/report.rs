@@ -24,7 +24,7 @@ pub(super) struct Report {
     /// Differences by kind.
     classes: BTreeMap<Class, u64>,
     failed: Vec<String>,
-    /// Of the first round that failed, its first difference.
+    /// The first difference of the first round that failed.
     first: Option<String>,
     findings: Findings,
     evidence: u64,
@@ -50,7 +50,7 @@ impl Report {
         self.failed.len()
     }
 
-    /// The first difference: what a summary can show of a failed soak.
+    /// The first difference of the first round that failed; empty without one.
     pub(super) fn first(&self) -> &str {
         self.first.as_deref().unwrap_or_default()
     }
