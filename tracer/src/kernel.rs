@@ -8,6 +8,7 @@
 mod bpf;
 mod btf;
 mod calibrate;
+mod closing;
 mod diagnostics;
 mod error;
 mod family;

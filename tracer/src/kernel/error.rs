@@ -54,6 +54,9 @@ pub enum KernelError {
         /// How many are left.
         free: usize,
     },
+    /// All probes have been taken out for good.
+    #[error("the session has ended")]
+    Ended,
     /// Another call to the kernel failed.
     #[error("cannot {what}")]
     Call {
@@ -116,7 +119,7 @@ impl KernelError {
             ),
             Self::Full { .. } => Some("remove a probe, or name fewer lines".into()),
             Self::Attach { source, .. } if is_refused(source) => perf_event_hint(),
-            Self::Attach { .. } => None,
+            Self::Attach { .. } | Self::Ended => None,
         }
     }
 }

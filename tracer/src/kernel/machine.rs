@@ -5,7 +5,6 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
-use std::thread::JoinHandle;
 
 use tracer_common::aggregate::{BytesKey, NumberKey};
 use tracer_common::control::{
@@ -19,6 +18,7 @@ use tracer_common::op::{COUNT, LEAVE, Op, TALLY, TALLY_RECORD};
 use tracer_common::timing::{BegunKey, TimeCounters, TimeState};
 
 use super::bpf;
+use super::closing::Closing;
 use super::error::KernelError;
 use super::family::{Family, Held, Member};
 use super::fetch;
@@ -29,10 +29,6 @@ use super::programs::Which;
 use super::ring::Ring;
 use super::room::Room;
 use crate::address::{FileOffset, RunAddr};
-
-/// Threads that close links at once. Each waits for the kernel some tens of milliseconds; of
-/// processes that come and go more of them end than one thread could follow.
-const MAX_CLOSING: usize = 16;
 
 /// One address to attach to.
 #[derive(Clone, Debug)]
@@ -119,6 +115,17 @@ pub(super) struct Installed {
     pub(super) held: Option<Held>,
 }
 
+impl Installed {
+    /// Its links, in all processes; it is detached once they are closed.
+    pub(super) fn take_links(&mut self) -> Vec<Link> {
+        self.attached = false;
+        let mut links = std::mem::take(&mut self.links);
+        let others = std::mem::take(&mut self.others);
+        links.extend(others.into_iter().flat_map(|(_, links)| links));
+        links
+    }
+}
+
 /// The loaded machine.
 ///
 /// Dropping it silences every probe and closes every link.
@@ -133,8 +140,7 @@ pub struct Machine {
     pub(super) members: Vec<Member>,
     pub(super) family: Option<Family>,
     pub(super) forks: Forks,
-    /// Closing links takes the kernel tens of milliseconds: nobody waits for it but the end.
-    closing: Vec<JoinHandle<()>>,
+    pub(super) closing: Closing,
     /// Of the last probe that times; see [`TimeState::generation`].
     generation: u64,
 }
@@ -164,7 +170,7 @@ impl Machine {
             site_room: Room::new(MAX_SITES),
             probe_room: Room::new(MAX_PROBES),
             installed: Vec::new(),
-            closing: Vec::new(),
+            closing: Closing::default(),
             generation: 0,
         })
     }
@@ -435,6 +441,10 @@ impl Machine {
         reserved: &Reserved,
         sites: &[SiteRequest],
     ) -> (Vec<Link>, Vec<(usize, KernelError)>) {
+        if self.closing.is_ended() {
+            let ended = |index| (index, KernelError::Ended);
+            return (Vec::new(), (0..sites.len()).map(ended).collect());
+        }
         let mut failed = Vec::new();
         let mut links = Vec::new();
         for (members, of, which) in groups(sites) {
@@ -577,45 +587,6 @@ impl Machine {
         Ok(())
     }
 
-    /// Silences a probe at once and closes its links in the background.
-    ///
-    /// Its counters can be read until [`Machine::forget`] is called: the last hits may still
-    /// be on their way.
-    pub fn detach(&mut self, slot: u32) {
-        // A map that cannot be written does not keep the links from closing.
-        let _ = self.set_control(slot, &ProbeControl::default());
-        let of_slot = |installed: &&mut Installed| installed.reserved.slot == slot;
-        let Some(installed) = self.installed.iter_mut().find(of_slot) else {
-            return;
-        };
-        let mut links = std::mem::take(&mut installed.links);
-        let others = std::mem::take(&mut installed.others);
-        links.extend(others.into_iter().flat_map(|(_, links)| links));
-        installed.attached = false;
-        self.close_later(links);
-    }
-
-    /// Closes links in the background.
-    pub(super) fn close_later(&mut self, links: Vec<Link>) {
-        if links.is_empty() {
-            return;
-        }
-        self.closing.retain(|thread| !thread.is_finished());
-        if self.closing.len() >= MAX_CLOSING {
-            // A panic there would have been in a close, and what is open dies with us.
-            let _ = self.closing.remove(0).join();
-        }
-        self.closing.push(std::thread::spawn(move || drop(links)));
-    }
-
-    /// Waits until all links that are being closed are closed: no hit is in progress then.
-    pub fn wait_closed(&mut self) {
-        for thread in self.closing.drain(..) {
-            // A panic there would have been in a close, and what is open dies with us.
-            let _ = thread.join();
-        }
-    }
-
     /// Gives the maps' room of a detached probe back. No record of it may be left in the ring.
     pub fn forget(&mut self, slot: u32) {
         let of_slot = |installed: &Installed| installed.reserved.slot == slot;
@@ -670,20 +641,6 @@ impl Installed {
     /// A process that is followed has a site of it.
     fn is_in_others(&self) -> bool {
         self.others.iter().any(|(_, links)| !links.is_empty())
-    }
-}
-
-impl Drop for Machine {
-    fn drop(&mut self) {
-        let slots: Vec<u32> = self
-            .installed
-            .iter()
-            .map(|installed| installed.reserved.slot)
-            .collect();
-        for slot in slots {
-            self.detach(slot);
-        }
-        self.wait_closed();
     }
 }
 

@@ -36,7 +36,7 @@ use crate::cancel;
 use crate::causes::chain;
 use crate::debuginfo::site::{Exit, Site};
 use crate::event::{Aggregate, Counters, Event, Notice, Origin, PlacementId, ProbeId, Used};
-use crate::kernel::{LoadOptions, Machine, SiteCopy, SiteRequest, TrapCost};
+use crate::kernel::{KernelError, LoadOptions, Machine, SiteCopy, SiteRequest, TrapCost};
 use crate::lang::ast::{Action, ProbeSpec, Template};
 use crate::lang::parse_probe;
 use crate::limits::BUFFER_BYTES;
@@ -288,18 +288,8 @@ impl Session {
     pub fn finish(&self) -> Vec<ProbeStatus> {
         {
             let started = Instant::now();
-            // Before the machine: the keeper takes the locks in this order as well.
-            let mut slots: Vec<u32> = lock(&self.probes)
-                .values()
-                .map(|probe| probe.slot)
-                .collect();
-            slots.extend(*lock(&self.loader));
-            let mut machine = lock(&self.machine);
-            for slot in slots {
-                machine.detach(slot);
-            }
-            // When the links are closed no hit is in progress.
-            machine.wait_closed();
+            // A signal or a library that was just loaded must not attach a probe behind this.
+            lock(&self.machine).end();
             cancel::detached();
             tracing::debug!(took_ms = milliseconds(started), "probes detached");
         }
@@ -580,6 +570,8 @@ impl Session {
                             chain(error)
                         ));
                     }),
+                // Nobody waits for it any more.
+                Err(KernelError::Ended) => return,
                 Err(error) => {
                     self.warn(format!("{}: {}", probe.status.name, chain(&error)));
                     return;

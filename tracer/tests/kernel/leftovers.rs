@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use tracer::kernel::{LoadOptions, Machine};
+use tracer::kernel::{KernelError, LoadOptions, Machine};
 
 use crate::support::needs;
 use crate::support::rig::{RDI, Rig, UNLIMITED, Way, emit, requests, ways};
@@ -41,6 +41,40 @@ fn dropping_the_machine_restores_the_instruction() {
         assert_eq!(site.byte(), INT3, "{way:?}");
         drop(rig);
         assert!(wait_for_byte(site, before), "{way:?}");
+    }
+}
+
+/// A command may still be under way when the session ends, such as a signal that wakes all probes. A
+/// hit after the end would be counted and its record read by nobody.
+#[test]
+fn nothing_is_attached_after_the_end() {
+    for &way in ways() {
+        let [site, other, ..] = SITES;
+        let before = [site.byte(), other.byte()];
+        let Some(mut rig) = Rig::load(way, 1 << 16) else {
+            return;
+        };
+        let sites = [(site.offset(), vec![emit(1, RDI)])];
+        let (slot, _) = rig.probe(&UNLIMITED, &sites);
+        rig.machine.end();
+        assert!(wait_for_byte(site, before[0]), "{way:?}");
+
+        let (process, woken) = (std::process::id(), requests(&sites));
+        let again = rig.machine.reattach(process, slot, &UNLIMITED, &woken);
+        assert!(
+            matches!(again, Err(KernelError::Ended)),
+            "{way:?}: {again:?}"
+        );
+
+        let added = requests(&[(other.offset(), vec![emit(1, RDI)])]);
+        let reserved = rig.machine.reserve(&UNLIMITED, &added).expect("room");
+        let new = rig.machine.attach(process, reserved, &added);
+        assert!(matches!(new, Err(KernelError::Ended)), "{way:?}: {new:?}");
+
+        site.pass([0; 6]);
+        other.pass([0; 6]);
+        assert_eq!(rig.counters(slot).hits, 0, "{way:?}");
+        assert_eq!([site.byte(), other.byte()], before, "{way:?}");
     }
 }
 
