@@ -45,7 +45,7 @@ pub(crate) fn output(command: &mut Command) -> Result<Vec<u8>> {
 }
 
 /// The command as one would type it, without its environment.
-fn show(command: &Command) -> String {
+pub(crate) fn show(command: &Command) -> String {
     let name = command.get_program().to_string_lossy();
     let name = name.rsplit('/').next().unwrap_or(&name).to_owned();
     command

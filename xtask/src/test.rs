@@ -7,6 +7,8 @@
 mod guest;
 mod initramfs;
 mod kernels;
+mod suites;
+mod table;
 
 use std::env::split_paths;
 use std::path::PathBuf;
@@ -22,6 +24,7 @@ use crate::command::{as_root, is_root, run as run_command};
 use crate::failure::Failure;
 use crate::machine::Need;
 use crate::{ebpf, fidelity, fuzz, setup, soak, workspace};
+use suites::{Suite, Suites};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -65,6 +68,7 @@ const EBPF: [&str; 2] = [ebpf::TRACER, ebpf::BENCH];
 struct Outcome {
     step: Step,
     took: Duration,
+    suites: Vec<Suite>,
     error: Option<anyhow::Error>,
 }
 
@@ -81,26 +85,35 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     setup::ensure(&needs)?;
 
-    let outcomes: Vec<Outcome> = steps.iter().map(|&step| run_step(step)).collect();
+    let mut outcomes = Vec::new();
+    for (index, &step) in steps.iter().enumerate() {
+        eprintln!("\n== {}/{} {}", index + 1, steps.len(), name(step));
+        let outcome = run_step(step);
+        let verdict = match &outcome.error {
+            None => "ok",
+            Some(_) => "FAILED",
+        };
+        let took = outcome.took.as_secs_f64();
+        eprintln!("== {}/{} {verdict}, {took:.1} s", index + 1, steps.len());
+        outcomes.push(outcome);
+    }
     summarise(&outcomes)
 }
 
 fn run_step(step: Step) -> Outcome {
-    eprintln!("\n== {}", name(step));
+    let mut suites = Suites::default();
     let started = Instant::now();
     let result = match step {
         Step::Format => format(),
         Step::Clippy => clippy(),
         Step::ClippyEbpf => clippy_ebpf(),
-        Step::Unit => unit(),
-        Step::Integration => integration(),
+        Step::Unit => unit(&mut suites),
+        Step::Integration => integration(&mut suites),
         Step::Soak => soak::quick(),
         Step::Fidelity => fidelity::quick(),
-        Step::DocTests => {
-            run_command(workspace::cargo("test").args(["--workspace", "--locked", "--doc"]))
-        }
+        Step::DocTests => doc_tests(&mut suites),
         Step::Docs => docs(),
-        Step::Kernels => kernels::run(),
+        Step::Kernels => kernels::run(&mut suites),
     };
     if let Err(error) = &result {
         eprintln!("{error:#}");
@@ -108,6 +121,7 @@ fn run_step(step: Step) -> Outcome {
     Outcome {
         step,
         took: started.elapsed(),
+        suites: suites.ended,
         error: result.err(),
     }
 }
@@ -153,18 +167,21 @@ fn clippy_ebpf() -> Result<()> {
     Ok(())
 }
 
-fn unit() -> Result<()> {
-    run_command(workspace::cargo("test").args([
-        "--workspace",
-        "--locked",
-        "--no-fail-fast",
-        "--lib",
-        "--bins",
-    ]))
+fn unit(suites: &mut Suites) -> Result<()> {
+    let mut test = workspace::cargo("test");
+    test.args(["--workspace", "--locked", "--no-fail-fast"]);
+    test.args(["--lib", "--bins"]);
+    suites::run(test, suites)
+}
+
+fn doc_tests(suites: &mut Suites) -> Result<()> {
+    let mut test = workspace::cargo("test");
+    test.args(["--workspace", "--locked", "--doc"]);
+    suites::run(test, suites)
 }
 
 /// Tests of the built programs; as root, since they trace.
-fn integration() -> Result<()> {
+fn integration(suites: &mut Suites) -> Result<()> {
     // The tests trace the optimised build of the target beside the other one.
     run_command(workspace::cargo("build").args(["--release", "--locked", "-p", "target-app"]))?;
     let mut test = workspace::cargo("test");
@@ -177,12 +194,13 @@ fn integration() -> Result<()> {
             "TRACER_TEST_TARGET_APP_RELEASE",
             workspace::binary("target-app", true),
         );
-    run_command(as_tests_need(&mut test))
+    as_tests_need(&mut test);
+    suites::run(test, suites)
 }
 
 /// Lets the test programs run as root where that can be had, and has them fail
 /// rather than skip when the kernel cannot do what they need.
-fn as_tests_need(test: &mut Command) -> &mut Command {
+fn as_tests_need(test: &mut Command) {
     if is_root() || std::env::var_os("CI").is_some() {
         test.env("REQUIRE_KERNEL", "1");
     }
@@ -195,7 +213,6 @@ fn as_tests_need(test: &mut Command) -> &mut Command {
             Err(error) => eprintln!("{error}: tests that trace say what they lack"),
         }
     }
-    test
 }
 
 /// The variable by which cargo takes a program to run tests with.
@@ -221,22 +238,15 @@ fn docs() -> Result<()> {
     )
 }
 
-/// Prints how each step went, and fails when one did.
+/// Prints how each step and each of its suites went, and fails when one did.
 fn summarise(outcomes: &[Outcome]) -> Result<()> {
-    println!("\nsummary");
-    for outcome in outcomes {
-        let (mark, why) = match &outcome.error {
-            None => ("ok    ", String::new()),
-            Some(error) => ("FAILED", format!("  {error}")),
-        };
-        println!(
-            "  {mark} {:<42} {:>6.1} s{why}",
-            name(outcome.step),
-            outcome.took.as_secs_f64()
-        );
-    }
-    let total: Duration = outcomes.iter().map(|outcome| outcome.took).sum();
-    println!("  total {:>50.1} s", total.as_secs_f64());
+    let rows = outcomes.iter().map(|outcome| table::Row {
+        step: name(outcome.step),
+        took: outcome.took,
+        suites: &outcome.suites,
+        error: outcome.error.as_ref().map(ToString::to_string),
+    });
+    print!("\n{}", table::text(&rows.collect::<Vec<_>>()));
     match outcomes
         .iter()
         .filter(|outcome| outcome.error.is_some())

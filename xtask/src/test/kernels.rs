@@ -15,6 +15,7 @@ use anyhow::{Context, Result};
 
 use super::guest::{MARK, TESTS};
 use super::initramfs::Initramfs;
+use super::suites::Suites;
 use crate::command::{find, output, run as run_command};
 use crate::failure::{Failure, USAGE};
 use crate::pointer::Running;
@@ -32,7 +33,7 @@ const LIMIT: Duration = Duration::from_secs(300);
 ///
 /// # Errors
 /// A test failed, a kernel did not come up, or could not be had.
-pub(super) fn run() -> Result<()> {
+pub(super) fn run(suites: &mut Suites) -> Result<()> {
     let initramfs = workspace::target().join("kernels/initramfs.cpio");
     let images = VERSIONS
         .iter()
@@ -43,7 +44,8 @@ pub(super) fn run() -> Result<()> {
     let mut failed = Vec::new();
     for (version, image) in images {
         let started = Instant::now();
-        match boot(version, &image, &initramfs) {
+        suites.start(format!("kernel, in Linux {version}"));
+        match boot(version, &image, &initramfs, suites) {
             Ok(()) => eprintln!(
                 "Linux {version}: the kernel tests passed in {:.1} s",
                 started.elapsed().as_secs_f64()
@@ -175,7 +177,7 @@ fn pack(tests: &[PathBuf]) -> Result<Vec<u8>> {
 }
 
 /// Boots, passes the console on, and tells whether the tests passed.
-fn boot(version: &str, image: &Path, initramfs: &Path) -> Result<()> {
+fn boot(version: &str, image: &Path, initramfs: &Path, suites: &mut Suites) -> Result<()> {
     let mut emulator = Command::new("qemu-system-x86_64")
         .args(["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2"])
         .args([
@@ -219,6 +221,7 @@ fn boot(version: &str, image: &Path, initramfs: &Path) -> Result<()> {
         let left = deadline.saturating_duration_since(Instant::now());
         match lines.recv_timeout(left) {
             Ok(line) => {
+                suites.line(&line);
                 eprintln!("{version} | {}", printable(&line));
                 match line.strip_prefix(MARK).map(str::trim) {
                     Some("passed") => return Ok(()),
