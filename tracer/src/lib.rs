@@ -28,5 +28,6 @@ pub mod stack;
 pub mod target;
 pub mod tui;
 pub mod unavailable;
+mod users;
 pub mod value;
 pub mod visible;

@@ -59,6 +59,7 @@ use crate::event::{Aggregate, Counters, Notice, ProbeId};
 use crate::plan;
 use crate::plan::placement::SiteKind;
 use crate::redact::Redactor;
+use crate::sources::SourceText;
 
 /// How a session is set up.
 #[derive(Clone, Debug, Default)]
@@ -125,6 +126,15 @@ pub struct LineInfo {
     pub line: u64,
     /// Addresses where it begins.
     pub sites: u32,
+}
+
+/// A function of a source file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutlineEntry {
+    /// Where it is declared, from 1.
+    pub line: u64,
+    /// With the path that leads to it.
+    pub function: String,
 }
 
 /// A variable in scope at a line, for display.
@@ -228,11 +238,14 @@ pub trait Control: Send + Sync {
     fn target(&self) -> (String, u32);
     /// Every source file of every module, sorted by path; those on disk first.
     fn source_files(&self) -> Vec<SourceFile>;
-    /// The text of a source file, at most [`crate::limits::SOURCE_BYTES`].
+    /// A source file, at most [`crate::limits::SOURCE_BYTES`].
     ///
     /// # Errors
     /// Says why it could not be read.
-    fn source_text(&self, file: &SourceFile) -> Result<String, ProbeError>;
+    fn source_text(&self, file: &SourceFile) -> Result<SourceText, ProbeError>;
+    /// The functions that are declared in a source file, by line: they stand for a text that is not
+    /// there.
+    fn outline(&self, file: &SourceFile) -> Vec<OutlineEntry>;
     /// The lines of a file that have code, by line.
     ///
     /// # Errors

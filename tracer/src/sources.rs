@@ -1,7 +1,8 @@
 //! Reads source files that debug information names.
 //!
 //! Debug information is a stranger's text, and the tracer may read every file of the machine. A
-//! source is shown only if all of these hold:
+//! source is shown only if all of these hold, or if it is below a directory that the user has named
+//! for sources (see [`SourcePlaces`]):
 //!
 //! - it is below the target's root directory. Links and `..` cannot leave the root. The root of
 //!   a program that does not run is ours;
@@ -13,10 +14,12 @@
 //!
 //! A thread of its own does the reading, because a file system may never answer.
 
+mod elsewhere;
+mod finder;
+mod own;
 mod reader;
 mod walk;
 
-use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
@@ -30,8 +33,11 @@ use rustix::fs::{Mode, OFlags};
 
 use crate::limits::{SOURCE_BYTES, SOURCE_WAIT};
 use crate::target::Process;
+pub use elsewhere::{SourceMap, SourcePlaces};
+use finder::Finder;
+pub(crate) use own::{is_installed, is_own_source};
 use reader::SourceReader;
-use walk::{Start, Walker};
+use walk::{Readers, Start};
 
 /// Why a source file is not shown.
 #[derive(Debug, thiserror::Error)]
@@ -91,7 +97,7 @@ impl SourceError {
             Self::Forbidden { root: false } => {
                 "the user of the process must be able to read its sources".into()
             }
-            _ => "probes work without the source; the text must be where it was compiled".into(),
+            _ => "probes work without the source; `--source-dir DIR` says where it is".into(),
         }
     }
 }
@@ -102,12 +108,22 @@ impl From<rustix::io::Errno> for SourceError {
     }
 }
 
+/// A source file that was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceText {
+    /// Its text.
+    pub text: String,
+    /// Where it was found; `None`: at the path that debug information names.
+    pub elsewhere: Option<PathBuf>,
+}
+
 /// The source files of one process or program.
 #[derive(Clone)]
 pub struct Sources(Arc<Shared>);
 
 struct Shared {
     subject: Subject,
+    places: SourcePlaces,
     /// A thread is still waiting for a file system.
     stuck: AtomicBool,
 }
@@ -133,44 +149,47 @@ enum Subject {
 impl Sources {
     /// Of a process.
     #[must_use]
-    pub fn of_process(process: &Process) -> Self {
+    pub fn of_process(process: &Process, places: &SourcePlaces) -> Self {
         let pid = process.pid();
         let readers = [
             SourceReader::of_process(pid),
             SourceReader::of_owner(&exe(pid)),
         ];
-        Self::new(Subject::Process {
+        let subject = Subject::Process {
             pid,
             pidfd: process.pidfd().try_clone().ok(),
             shares_root: shares_root(pid),
             readers: readers.into_iter().flatten().collect(),
-        })
+        };
+        Self::new(subject, places)
     }
 
     /// Of a program or library that need not run.
     #[must_use]
-    pub fn of_program(path: &Path) -> Self {
-        Self::new(Subject::Program {
+    pub fn of_program(path: &Path, places: &SourcePlaces) -> Self {
+        let subject = Subject::Program {
             readers: SourceReader::of_owner(path).into_iter().collect(),
             directory: std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/")),
-        })
+        };
+        Self::new(subject, places)
     }
 
-    fn new(subject: Subject) -> Self {
+    fn new(subject: Subject, places: &SourcePlaces) -> Self {
         Self(Arc::new(Shared {
             subject,
+            places: places.clone(),
             stuck: AtomicBool::new(false),
         }))
     }
 
-    /// The text of a source file.
+    /// A source file.
     ///
     /// # Errors
     /// See [`SourceError`].
-    pub fn read(&self, path: &Path) -> Result<String, SourceError> {
+    pub fn read(&self, path: &Path) -> Result<SourceText, SourceError> {
         let path = path.to_owned();
         let answers = self.ask(move |shared, answer| {
-            answer(shared.start().and_then(|start| read(start, &path)));
+            answer(read(&mut Finder::new(shared), &path));
         })?;
         answers.next()?
     }
@@ -180,12 +199,9 @@ impl Sources {
     pub fn are_there(&self, paths: Vec<Arc<PathBuf>>) -> Vec<bool> {
         let count = paths.len();
         let answers = self.ask(move |shared, answer| {
-            let Ok(start) = shared.start() else { return };
-            let Ok(mut walker) = Walker::new(start) else {
-                return;
-            };
+            let mut finder = Finder::new(shared);
             for path in paths {
-                answer(walker.file(&path).is_ok());
+                answer(finder.file(&path).is_ok());
             }
         });
         let mut there = Vec::with_capacity(count);
@@ -257,7 +273,7 @@ impl Shared {
             Subject::Program { readers, directory } => Ok(Start {
                 root: directory_at(Path::new("/"))?,
                 directory,
-                readers,
+                readers: Readers::Of(readers),
             }),
             Subject::Process {
                 pid,
@@ -267,7 +283,7 @@ impl Shared {
             } => Ok(Start {
                 root: root_of(*pid, pidfd.as_ref(), *shares_root)?,
                 directory: Path::new("/"),
-                readers,
+                readers: Readers::Of(readers),
             }),
         }
     }
@@ -315,8 +331,15 @@ fn shares_root(pid: u32) -> bool {
     same("ns/mnt") && same("root")
 }
 
-fn read(start: Start<'_>, path: &Path) -> Result<String, SourceError> {
-    let found = Walker::new(start)?.file(path)?;
+fn read(finder: &mut Finder<'_>, path: &Path) -> Result<SourceText, SourceError> {
+    let found = finder.file(path)?;
+    Ok(SourceText {
+        text: contents(&found.file)?,
+        elsewhere: found.elsewhere,
+    })
+}
+
+fn contents(found: &OwnedFd) -> Result<String, SourceError> {
     // The look-up has opened nothing for reading: that alone would wake a device.
     let mut file = std::fs::OpenOptions::new()
         .read(true)
@@ -326,7 +349,7 @@ fn read(start: Start<'_>, path: &Path) -> Result<String, SourceError> {
 }
 
 /// What is in the file, when it is text.
-fn text(file: &mut File) -> Result<String, SourceError> {
+pub(crate) fn text(file: &mut impl io::Read) -> Result<String, SourceError> {
     let mut bytes = Vec::new();
     file.take(SOURCE_BYTES + 1).read_to_end(&mut bytes)?;
     let length = bytes.len() as u64;

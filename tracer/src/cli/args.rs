@@ -9,6 +9,7 @@ use clap_complete::Shell;
 use crate::debuginfo::{DebugOptions, Servers};
 use crate::lang::{parse_duration, parse_share};
 use crate::limits::BUFFER_BYTES_LEAST;
+use crate::sources::{SourceMap, SourcePlaces};
 
 /// Dynamic logpoints for running native programs, from outside
 #[derive(Parser, Debug)]
@@ -280,6 +281,22 @@ pub(super) struct DebugArgs {
         long_help = "Keep files of debuginfod servers in this directory, which may be of the user who called sudo [default: `$DEBUGINFOD_CACHE_PATH`, `debuginfod_client` of `$XDG_CACHE_HOME` or of `~/.cache`; with sudo root's own]"
     )]
     pub(super) debuginfod_cache: Option<PathBuf>,
+    /// Look for sources in this directory; may be given more than once
+    #[arg(
+        long = "source-dir",
+        value_name = "DIR",
+        value_parser = source_dir,
+        long_help = "Look for sources in this directory, when they are not where debug information says: by the end of their path, the longest that is there. May be given more than once"
+    )]
+    pub(super) source_dirs: Vec<PathBuf>,
+    /// Sources below FROM are below TO here; may be given more than once
+    #[arg(
+        long = "map-source",
+        value_name = "FROM=TO",
+        value_parser = source_map,
+        long_help = "Sources that debug information has below FROM are below TO here, such as `--map-source /build/app=.`; looked at before all other places. May be given more than once"
+    )]
+    pub(super) source_maps: Vec<SourceMap>,
 }
 
 /// A process or a file, to look at.
@@ -370,8 +387,36 @@ impl DebugArgs {
             root: None,
             ignore_build_id: self.ignore_build_id,
             debuginfod: Servers::of_environment(self.debuginfod_cache.as_deref()),
+            sources: SourcePlaces {
+                maps: self.source_maps.clone(),
+                directories: self.source_dirs.clone(),
+                rustup: Vec::new(),
+            }
+            .with_rustup(),
         }
     }
+}
+
+fn source_dir(text: &str) -> Result<PathBuf, String> {
+    let path = std::path::absolute(text).map_err(|error| error.to_string())?;
+    match std::fs::metadata(&path) {
+        Ok(metadata) if metadata.is_dir() => Ok(path),
+        Ok(_) => Err("it is not a directory".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn source_map(text: &str) -> Result<SourceMap, String> {
+    let Some((from, to)) = text.split_once('=') else {
+        return Err("write `FROM=TO`, such as `/build/app=/home/me/app`".to_owned());
+    };
+    if from.is_empty() {
+        return Err("the path before `=` is missing".to_owned());
+    }
+    Ok(SourceMap {
+        from: PathBuf::from(from),
+        to: source_dir(to).map_err(|error| format!("`{to}`: {error}"))?,
+    })
 }
 
 /// CPUs that all probes may cost; `None`: any.

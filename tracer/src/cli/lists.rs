@@ -16,7 +16,7 @@ use crate::kernel::TrapCost;
 use crate::lang::parse_location;
 use crate::plan::placement::{SiteKind, Stay};
 use crate::session::{
-    Catalog, FoundFunction, LineInfo, Located, SiteCost, SourceFile, VariableInfo,
+    Catalog, FoundFunction, LineInfo, Located, OutlineEntry, SiteCost, SourceFile, VariableInfo,
     expected_trap_cost, trap_ns,
 };
 use crate::sink::json::write_object;
@@ -92,8 +92,27 @@ fn lines_of(catalog: &Catalog, typed: &str, json: bool) -> Result<u8, Failure> {
         }
         None
     });
-    let text = text.unwrap_or_default();
-    print(|out| write_lines(out, &file, &lines, &text, json))
+    let (text, elsewhere) = match text {
+        Some(source) => (source.text, source.elsewhere),
+        None => Default::default(),
+    };
+    if let Some(place) = elsewhere {
+        say!("note: the source is {}", Visible(&place.to_string_lossy()));
+    }
+    let outline = match text.is_empty() {
+        true => catalog.outline(&file),
+        false => Vec::new(),
+    };
+    print(|out| {
+        if json {
+            return write_line_objects(out, &file, &lines);
+        }
+        writeln!(out, "{}", Visible(&file.path.to_string_lossy()))?;
+        match text.is_empty() {
+            true => write_outline(out, &lines, &outline),
+            false => write_lines(out, &lines, &text),
+        }
+    })
 }
 
 /// Says which libraries a list lacks.
@@ -206,47 +225,62 @@ fn write_file(out: &mut impl Write, file: &SourceFile, json: bool) -> io::Result
     writeln!(out, "{}{absent}", Visible(&path))
 }
 
-fn write_lines(
+fn write_line_objects(
     out: &mut impl Write,
     file: &SourceFile,
     lines: &[LineInfo],
-    text: &str,
-    json: bool,
 ) -> io::Result<()> {
     let path = file.path.to_string_lossy();
-    if json {
-        return lines.iter().try_for_each(|line| {
-            write_object(
-                &mut *out,
-                &LineLine {
-                    r#type: "line",
-                    file: &path,
-                    line: line.line,
-                    sites: line.sites,
-                },
-            )
-        });
-    }
-    writeln!(out, "{}", Visible(&path))?;
+    lines.iter().try_for_each(|line| {
+        write_object(
+            &mut *out,
+            &LineLine {
+                r#type: "line",
+                file: &path,
+                line: line.line,
+                sites: line.sites,
+            },
+        )
+    })
+}
+
+/// The lines with their text.
+fn write_lines(out: &mut impl Write, lines: &[LineInfo], text: &str) -> io::Result<()> {
     let mut source = (1..).zip(text.lines()).peekable();
-    for line in lines {
+    lines.iter().try_for_each(|line| {
         let mut shown = "";
         while let Some((_, text)) = source.next_if(|(number, _)| *number <= line.line) {
             shown = text;
         }
-        let sites = format!(
-            "{} site{}",
-            line.sites,
-            if line.sites == 1 { " " } else { "s" }
-        );
-        let row = format!(
-            "{:>6}  {sites:<9}  {}",
-            line.line,
-            Visible(&shown.replace('\t', "    "))
-        );
-        writeln!(out, "{}", row.trim_end())?;
-    }
-    Ok(())
+        write_line(out, line, &shown.replace('\t', "    "))
+    })
+}
+
+/// The lines of a file whose text is not here; the first one of each function has its name.
+fn write_outline(
+    out: &mut impl Write,
+    lines: &[LineInfo],
+    outline: &[OutlineEntry],
+) -> io::Result<()> {
+    let mut functions = outline.iter().peekable();
+    lines.iter().try_for_each(|line| {
+        let mut shown = String::new();
+        while let Some(entry) = functions.next_if(|entry| entry.line <= line.line) {
+            shown = format!(
+                "in {}, line {}",
+                short_generics(&entry.function),
+                entry.line
+            );
+        }
+        write_line(out, line, &shown)
+    })
+}
+
+fn write_line(out: &mut impl Write, line: &LineInfo, shown: &str) -> io::Result<()> {
+    let plural = if line.sites == 1 { " " } else { "s" };
+    let sites = format!("{} site{plural}", line.sites);
+    let row = format!("{:>6}  {sites:<9}  {}", line.line, Visible(shown));
+    writeln!(out, "{}", row.trim_end())
 }
 
 fn write_sites(

@@ -22,6 +22,7 @@ use super::budget::Budget;
 use super::error::DebugInfoError;
 use super::image::Image;
 use super::object::{FileIdentity, ObjectFile};
+use crate::sources::SourcePlaces;
 use debuginfod::Servers;
 pub(super) use roots::Root;
 
@@ -47,6 +48,8 @@ pub struct DebugOptions {
     pub ignore_build_id: bool,
     /// Servers to ask when no file is here.
     pub debuginfod: Option<Servers>,
+    /// Where sources are, beside the paths that debug information names.
+    pub sources: SourcePlaces,
 }
 
 /// What was looked for.

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::modules::{Modules, TargetModule};
-use super::own::{is_own_module, is_own_source};
+use super::own::is_own_module;
 use super::resolve::{Resolved, file_of, resolve, with_dwarf};
-use super::{LineInfo, ProbeError, SiteCost, SourceFile, VariableInfo};
+use super::{LineInfo, OutlineEntry, ProbeError, SiteCost, SourceFile, VariableInfo};
 use crate::debuginfo::names::without_generics;
 use crate::debuginfo::place::{Place, Source};
 use crate::debuginfo::site::{FileId, Site, SourceLine};
@@ -19,7 +19,7 @@ use crate::debuginfo::{
     DebugInfoError, DebugOptions, FunctionInfo, Looked, SourceFileInfo, SplitUnits,
 };
 use crate::lang::ast::Location;
-use crate::sources::{SourceError, Sources};
+use crate::sources::{SourceError, SourceText, is_own_source};
 use crate::target::{Process, TargetError};
 
 /// What can be probed, without a session.
@@ -160,12 +160,14 @@ impl Catalog {
     ///
     /// # Errors
     /// Says why a file that is there is not shown.
-    pub fn source_text(&self, file: &SourceFile) -> Result<Option<String>, ProbeError> {
-        match self.modules.sources().read(&file.path) {
-            Ok(text) => Ok(Some(text)),
-            Err(error) if error.is_absent() => Ok(None),
-            Err(error) => Err(unreadable(file, &error)),
-        }
+    pub fn source_text(&self, file: &SourceFile) -> Result<Option<SourceText>, ProbeError> {
+        self.modules.source_text(file)
+    }
+
+    /// The functions that are declared in a source file, by line.
+    #[must_use]
+    pub fn outline(&self, file: &SourceFile) -> Vec<OutlineEntry> {
+        self.modules.outline(file)
     }
 
     /// The sites of a location.
@@ -384,6 +386,55 @@ impl Modules {
         files
     }
 
+    /// A source file: on this machine, else of a debuginfod server; `None`: it is nowhere.
+    pub(super) fn source_text(&self, file: &SourceFile) -> Result<Option<SourceText>, ProbeError> {
+        let error = match self.sources().read(&file.path) {
+            Ok(text) => return Ok(Some(text)),
+            Err(error) => error,
+        };
+        if !error.is_absent() {
+            return Err(unreadable(file, &error));
+        }
+        let Some((module, _)) = self.file(file) else {
+            return Ok(None);
+        };
+        match module.source_of_servers(&file.path) {
+            Ok(text) => Ok(text.map(|text| SourceText {
+                text,
+                elsewhere: Some("debuginfod".into()),
+            })),
+            Err(why) => Err(ProbeError {
+                hint: Some(format!("no debuginfod server has sent it: {why}")),
+                ..unreadable(file, &error)
+            }),
+        }
+    }
+
+    /// The functions that are declared in a source file, by line.
+    pub(super) fn outline(&self, file: &SourceFile) -> Vec<OutlineEntry> {
+        let Some((module, _)) = self.file(file) else {
+            return Vec::new();
+        };
+        let debug = module.debug().ok();
+        // A file without functions has an empty outline, and so has one that is not understood: the
+        // lines say why.
+        let functions = debug.and_then(|debug| debug.functions(None).ok());
+        let mut entries: Vec<OutlineEntry> = functions
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|function| {
+                let declared = function.declared.filter(|line| line.file == file.path)?;
+                Some(OutlineEntry {
+                    line: declared.line,
+                    function: function.name,
+                })
+            })
+            .collect();
+        entries.sort_by(|a, b| (a.line, &a.function).cmp(&(b.line, &b.function)));
+        entries.dedup_by_key(|entry| entry.line);
+        entries
+    }
+
     /// The lines of a file that have code, by line.
     pub(super) fn lines(&self, file: &SourceFile) -> Result<Vec<LineInfo>, ProbeError> {
         let (module, id) = self.file(file).ok_or_else(|| no_such_file(file))?;
@@ -487,14 +538,8 @@ fn fit(name: &str, pattern: &str) -> u8 {
     }
 }
 
-/// The text of a source file.
-pub(super) fn source_text(sources: &Sources, file: &SourceFile) -> Result<String, ProbeError> {
-    sources
-        .read(&file.path)
-        .map_err(|error| unreadable(file, &error))
-}
-
-fn unreadable(file: &SourceFile, error: &SourceError) -> ProbeError {
+/// What is said of a source that is not shown.
+pub(super) fn unreadable(file: &SourceFile, error: &SourceError) -> ProbeError {
     ProbeError {
         hint: Some(error.hint()),
         ..ProbeError::new(format!("cannot read `{}`: {error}", file.path.display()))

@@ -12,7 +12,7 @@ use tracer_common::control::{ENDS, ProbeControl};
 
 use super::aggregates::{Adding, aggregates};
 use super::budget::{self, Budget};
-use super::catalog::source_text;
+use super::catalog::unreadable;
 use super::copies::CopyPlan;
 use super::cost::known_trap_cost;
 use super::family::{self, Followed, Following};
@@ -29,8 +29,8 @@ use super::shared::{Shared, SiteEntry, lock};
 use super::wait::{Stopper, Waiter};
 use super::warm;
 use super::{
-    AttachError, Control, Cost, LineInfo, Options, ProbeError, ProbeStatus, SourceFile,
-    VariableInfo, reader,
+    AttachError, Control, Cost, LineInfo, Options, OutlineEntry, ProbeError, ProbeStatus,
+    SourceFile, VariableInfo, reader,
 };
 use crate::cancel;
 use crate::causes::chain;
@@ -43,6 +43,7 @@ use crate::limits::BUFFER_BYTES;
 use crate::paging::Pager;
 use crate::plan::placement::SiteKind;
 use crate::plan::{self, Key, Layout, Plan};
+use crate::sources::{SourceError, SourceText};
 use crate::target::{ImageId, Process};
 
 /// Sites whose failure is named one by one.
@@ -604,8 +605,13 @@ impl Control for Session {
         self.modules().source_files()
     }
 
-    fn source_text(&self, file: &SourceFile) -> Result<String, ProbeError> {
-        source_text(self.modules().sources(), file)
+    fn source_text(&self, file: &SourceFile) -> Result<SourceText, ProbeError> {
+        let found = self.modules().source_text(file)?;
+        found.ok_or_else(|| unreadable(file, &SourceError::Absent))
+    }
+
+    fn outline(&self, file: &SourceFile) -> Vec<OutlineEntry> {
+        self.modules().outline(file)
     }
 
     fn lines(&self, file: &SourceFile) -> Result<Vec<LineInfo>, ProbeError> {

@@ -98,13 +98,26 @@ impl TargetModule {
 }
 
 impl TargetModule {
+    /// The source that a debuginfod server has; `None`: none is asked, or none has it.
+    ///
+    /// # Errors
+    /// Why an answer could not be used.
+    pub(super) fn source_of_servers(&self, path: &Path) -> Result<Option<String>, String> {
+        let servers = self.options.debuginfod.as_ref();
+        let id = self.debug().ok().and_then(|debug| debug.build_id());
+        match (servers, id) {
+            (Some(servers), Some(id)) => servers.source(id, path),
+            _ => Ok(None),
+        }
+    }
+
     /// Whether the line of source is blank, a comment or lone punctuation: nothing that a
     /// compiler could have made code from. False when the source is not there to be read.
     pub(super) fn has_no_statement(&self, debug: &DebugModule, file: FileId, line: u64) -> bool {
         debug
             .source_file(file)
             .and_then(|file| self.sources.read(&file.path).ok())
-            .and_then(|text| source_line(&text, line).map(is_no_statement))
+            .and_then(|source| source_line(&source.text, line).map(is_no_statement))
             .unwrap_or(false)
     }
 
@@ -217,7 +230,7 @@ impl Modules {
         let looked_ns = monotonic_ns();
         let files = process.modules()?;
         let linker = Arc::new(Linker::of(&files, &options));
-        let sources = Sources::of_process(process);
+        let sources = Sources::of_process(process, &options.sources);
         let module = |file| {
             // A debug file that the user named belongs to the executable.
             let mut options = options.clone();
@@ -259,7 +272,7 @@ impl Modules {
             mappings: Vec::new(),
             zeroed: Vec::new(),
         };
-        let sources = Sources::of_program(path);
+        let sources = Sources::of_program(path, &options.sources);
         let module = TargetModule {
             file,
             options: options.clone(),

@@ -1,51 +1,13 @@
-//! Which code is the program's own: not a library's, a package's, or the compiler's.
+//! Which modules are the program's own: its executable, and libraries that are not installed.
 //!
-//! Lists put it first, since it is where a bug is looked for.
+//! Lists put them first, since a bug is looked for there.
 
-use std::path::Path;
-
+use crate::sources::is_installed;
 use crate::target::Module as MappedFile;
-
-/// Directories of files that the system or a compiler installs.
-const INSTALLED: [&str; 10] = [
-    "/usr/include/",
-    "/usr/lib/",
-    "/usr/lib64/",
-    "/usr/share/",
-    "/usr/local/include/",
-    "/usr/local/lib/",
-    "/usr/src/rustc",
-    "/lib/",
-    "/lib64/",
-    // Rust's own sources, as the compiler names them.
-    "/rustc/",
-];
-
-/// Directories in which package managers keep what they fetch.
-const FETCHED: [&str; 7] = [
-    "/cargo/registry/",
-    "/.cargo/registry/",
-    "/cargo/git/checkouts/",
-    "/.cargo/git/checkouts/",
-    "/lib/rustlib/",
-    "/go/pkg/mod/",
-    "/vcpkg_installed/",
-];
 
 /// Whether a module is the program's own: its executable, or a library beside it.
 pub(super) fn is_own_module(module: &MappedFile) -> bool {
     module.main || !is_installed(&module.path)
-}
-
-/// Whether a source file is the program's own, by its path.
-pub(super) fn is_own_source(path: &Path) -> bool {
-    let text = path.to_string_lossy();
-    !is_installed(path) && !FETCHED.iter().any(|part| text.contains(part))
-}
-
-fn is_installed(path: &Path) -> bool {
-    let text = path.to_string_lossy();
-    INSTALLED.iter().any(|root| text.starts_with(root))
 }
 
 #[cfg(test)]
@@ -53,27 +15,6 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-
-    #[test]
-    fn own_sources_are_not_installed_and_not_fetched() {
-        for path in [
-            "/home/dev/app/src/main.rs",
-            "/usr/src/app/src/main.rs",
-            "/build/nginx-1.22/src/core/nginx.c",
-            "src/main.c",
-        ] {
-            assert!(is_own_source(Path::new(path)), "{path}");
-        }
-        for path in [
-            "/usr/include/c++/12/vector",
-            "/rustc/59807616e/library/std/src/io.rs",
-            "/home/dev/.cargo/registry/src/serde-1.0/src/lib.rs",
-            "/usr/local/cargo/registry/src/serde-1.0/src/lib.rs",
-            "/home/dev/.rustup/toolchains/stable/lib/rustlib/src/rust/library/core/src/fmt.rs",
-        ] {
-            assert!(!is_own_source(Path::new(path)), "{path}");
-        }
-    }
 
     #[test]
     fn own_modules_are_the_executable_and_libraries_beside_it() {

@@ -1,8 +1,9 @@
-use std::fs::{self, Permissions};
+use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::process::Command;
 use std::time::Instant;
 
+use super::walk::Walker;
 use super::*;
 
 /// A root directory with files around it.
@@ -45,9 +46,9 @@ impl Place {
         let start = Start {
             root: directory_at(&self.root()).expect("the root"),
             directory: Path::new("/"),
-            readers: &self.readers,
+            readers: Readers::Of(&self.readers),
         };
-        read(start, Path::new(path))
+        contents(&Walker::new(start)?.file(Path::new(path))?)
     }
 }
 
@@ -56,7 +57,9 @@ fn set_mode(path: &Path, mode: u32) {
 }
 
 fn program(path: &str) -> Result<String, SourceError> {
-    Sources::of_program(&std::env::current_exe().expect("this test")).read(Path::new(path))
+    let program = std::env::current_exe().expect("this test");
+    let sources = Sources::of_program(&program, &SourcePlaces::default());
+    Ok(sources.read(Path::new(path))?.text)
 }
 
 #[test]
@@ -243,7 +246,7 @@ fn names_without_a_root_begin_in_the_working_directory_of_a_program() {
 
 #[test]
 fn file_system_that_does_not_answer_is_given_up() {
-    let sources = Sources::of_program(Path::new("/"));
+    let sources = Sources::of_program(Path::new("/"), &SourcePlaces::default());
     let (release, hang) = mpsc::channel::<()>();
     let answers = sources
         .ask(move |_, answer: &mut dyn FnMut(())| {
@@ -261,4 +264,85 @@ fn file_system_that_does_not_answer_is_given_up() {
         thread::yield_now();
     }
     assert!(sources.read(Path::new("/etc/passwd")).is_ok());
+}
+
+/// The source of a program that was built elsewhere.
+fn placed(places: &SourcePlaces, path: &str) -> Option<(String, PathBuf)> {
+    let sources = Sources::of_program(Path::new("/nowhere"), places);
+    let there = sources.is_there(&Arc::new(PathBuf::from(path)));
+    let found = sources.read(Path::new(path)).ok();
+    assert_eq!(there, found.is_some(), "{path}");
+    found.map(|found| (found.text, found.elsewhere.expect("another place")))
+}
+
+#[test]
+fn sources_are_found_below_a_directory_by_the_end_of_their_path() {
+    let place = Place::new();
+    fs::create_dir_all(place.root().join("serde-1.0/src")).expect("directories");
+    place.write("src/lib.rs", "the program's");
+    set_mode(&place.root().join("src/lib.rs"), 0o600);
+    place.write("serde-1.0/src/lib.rs", "the package's");
+    place.write("stdio.h", "another one");
+    place.link("../../secret", "src/out.c");
+    let places = SourcePlaces {
+        directories: vec![place.root()],
+        ..SourcePlaces::default()
+    };
+    let found = |path: &str| placed(&places, path);
+    let own = Some(("the program's".to_owned(), place.root().join("src/lib.rs")));
+    assert_eq!(found("/ci/app/src/lib.rs"), own, "its mode does not count");
+    assert_eq!(found("src/lib.rs"), own);
+    let package = "/ci/.cargo/registry/src/index/serde-1.0/src/lib.rs";
+    assert_eq!(found(package).expect("it is there").0, "the package's");
+    let other = "/ci/.cargo/registry/src/index/serde-2.0/src/lib.rs";
+    assert_eq!(found(other), None, "the program's own is not shown for it");
+    assert_eq!(found("/usr/include/stdio.h"), None);
+    assert_eq!(found("/ci/app/src/out.c"), None, "a link leads out");
+    assert_eq!(found("/ci/../../src/../../secret"), None);
+}
+
+#[test]
+fn maps_come_before_the_named_path_and_stay_below_their_directory() {
+    let place = Place::new();
+    let named = place.outside.path().join("named");
+    fs::create_dir_all(&named).expect("a directory");
+    fs::write(named.join("a.c"), "as named").expect("a file");
+    fs::write(named.join("b.c"), "as named").expect("a file");
+    let places = SourcePlaces {
+        maps: vec![SourceMap {
+            from: named.clone(),
+            to: place.root().join("src"),
+        }],
+        ..SourcePlaces::default()
+    };
+    let sources = Sources::of_program(&std::env::current_exe().expect("this test"), &places);
+    let read = |name: &str| sources.read(&named.join(name)).map(|found| found.text);
+    assert_eq!(read("a.c").expect("mapped"), "int a;");
+    assert_eq!(read("b.c").expect("as named"), "as named");
+    assert!(read("../secret").expect("not mapped") == "ours");
+    assert!(read("x/../../../secret").is_err());
+}
+
+#[test]
+fn sources_of_the_compiler_are_those_of_the_toolchain_of_its_commit() {
+    let home = tempfile::tempdir().expect("a directory");
+    for (name, commit) in [("old", "0a1b"), ("new", "2c3d")] {
+        let toolchain = home.path().join("toolchains").join(name);
+        let library = toolchain.join("lib/rustlib/src/rust/library/core/src");
+        fs::create_dir_all(&library).expect("directories");
+        fs::write(library.join("fmt.rs"), name).expect("a file");
+        let manifest = toolchain.join("lib/rustlib/multirust-channel-manifest.toml");
+        fs::write(manifest, format!("git_commit_hash = \"{commit}\"\n")).expect("a file");
+    }
+    let places = SourcePlaces {
+        rustup: vec![home.path().to_owned()],
+        ..SourcePlaces::default()
+    };
+    let found = |commit: &str| {
+        let path = format!("/rustc/{commit}/library/core/src/fmt.rs");
+        placed(&places, &path).map(|(text, _)| text)
+    };
+    assert_eq!(found("2c3d").as_deref(), Some("new"));
+    assert_eq!(found("0a1b").as_deref(), Some("old"));
+    assert_eq!(found("4e5f"), None, "another compiler's");
 }

@@ -62,8 +62,17 @@ pub(super) struct Start<'s> {
     pub(super) root: OwnedFd,
     /// Names without a leading `/` begin here.
     pub(super) directory: &'s Path,
+    /// For whom it is read.
+    pub(super) readers: Readers<'s>,
+}
+
+/// For whom a file is read.
+#[derive(Clone, Copy)]
+pub(super) enum Readers<'s> {
     /// One of them must be allowed all of it.
-    pub(super) readers: &'s [SourceReader],
+    Of(&'s [SourceReader]),
+    /// The user has named the root, and may read everything there.
+    User,
 }
 
 /// Looks up one path after the other.
@@ -86,7 +95,8 @@ struct Step {
 #[derive(Clone)]
 struct Way<'s> {
     steps: Vec<Rc<Step>>,
-    readers: Vec<&'s SourceReader>,
+    /// `None`: nobody's permission counts.
+    readers: Option<Vec<&'s SourceReader>>,
     links: usize,
     passed: usize,
 }
@@ -138,7 +148,10 @@ impl<'s> Walker<'s> {
             directory: start.directory,
             root: Way {
                 steps: vec![step],
-                readers: start.readers.iter().collect(),
+                readers: match start.readers {
+                    Readers::Of(readers) => Some(readers.iter().collect()),
+                    Readers::User => None,
+                },
                 links: 0,
                 passed: 0,
             },
@@ -217,7 +230,10 @@ impl<'s> Walker<'s> {
                     way.expect(target.to_bytes(), &mut ahead)?;
                 }
                 FileType::Directory => {
-                    if way.steps.len() == 1 && NO_SOURCES.contains(&name.as_slice()) {
+                    if way.steps.len() == 1
+                        && way.readers.is_some()
+                        && NO_SOURCES.contains(&name.as_slice())
+                    {
                         return Err(Refused::Kernel);
                     }
                     self.enter(&here, &next, &stat)?;
@@ -268,9 +284,12 @@ impl Way<'_> {
 
     /// Leaves those readers that are allowed `wanted`.
     fn allow(&mut self, wanted: u32, stat: &Stat) -> Result<(), Refused> {
-        let root = self.readers.iter().any(|reader| reader.user == 0);
-        self.readers.retain(|reader| reader.may(wanted, stat));
-        match self.readers.is_empty() {
+        let Some(readers) = &mut self.readers else {
+            return Ok(());
+        };
+        let root = readers.iter().any(|reader| reader.user == 0);
+        readers.retain(|reader| reader.may(wanted, stat));
+        match readers.is_empty() {
             true => Err(Refused::Forbidden { root }),
             false => Ok(()),
         }

@@ -7,7 +7,7 @@ use crossterm::event::KeyEvent;
 use super::document::{Document, LineSpans};
 use super::keymap::Command;
 use crate::event::{Aggregate, Notice, ProbeId};
-use crate::session::{LineInfo, ProbeError, ProbeStatus, SourceFile, VariableInfo};
+use crate::session::{LineInfo, OutlineEntry, ProbeError, ProbeStatus, SourceFile, VariableInfo};
 
 /// The panes that can have the focus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +86,13 @@ pub(super) enum Reply {
         generation: u64,
         /// By line.
         lines: Result<Vec<LineInfo>, ProbeError>,
+    },
+    /// The functions of a file whose text is not there.
+    Outline {
+        /// Which open file it is for.
+        generation: u64,
+        /// By line.
+        outline: Vec<OutlineEntry>,
     },
     /// Syntax of some lines.
     Highlighted {

@@ -1,12 +1,13 @@
 //! The text of a source file, split in lines, and its syntax.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::LazyLock;
 
 use syntect::parsing::{ParseState, Scope, ScopeStack, SyntaxReference, SyntaxSet};
 
 use super::theme::Hue;
+use crate::sources::SourceText;
 
 /// Lines beyond have no colours: what a person reads is long before.
 const HIGHLIGHT_LINES: usize = 60_000;
@@ -20,6 +21,8 @@ const PORTION: usize = 500;
 pub(super) struct Document {
     text: String,
     starts: Vec<u32>,
+    /// Where it was found, when it is not at its path.
+    elsewhere: Option<PathBuf>,
 }
 
 /// Parts of one line that have a colour: byte offset where each begins.
@@ -41,7 +44,24 @@ impl Document {
         {
             starts.pop();
         }
-        Self { text, starts }
+        Self {
+            text,
+            starts,
+            elsewhere: None,
+        }
+    }
+
+    /// The text of a source file.
+    pub(super) fn of_source(source: SourceText) -> Self {
+        Self {
+            elsewhere: source.elsewhere,
+            ..Self::new(source.text)
+        }
+    }
+
+    /// Where it was found, when it is not at the path that debug information names.
+    pub(super) fn elsewhere(&self) -> Option<&Path> {
+        self.elsewhere.as_deref()
     }
 
     /// Number of lines.

@@ -7,7 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use crate::event::{
     Aggregate, Counters, Event, Frame, FrameKind, NamedValue, Notice, Origin, ProbeId,
 };
-use crate::session::{Control, Cost, LineInfo, ProbeError, ProbeStatus, SourceFile, VariableInfo};
+use crate::session::{
+    Control, Cost, LineInfo, OutlineEntry, ProbeError, ProbeStatus, SourceFile, VariableInfo,
+};
+use crate::sources::SourceText;
 use crate::unavailable::Unavailable;
 use crate::value::{Struct, Text, Value};
 
@@ -319,9 +322,12 @@ impl Control for Fake {
         files(self.extra_files)
     }
 
-    fn source_text(&self, file: &SourceFile) -> Result<String, ProbeError> {
+    fn source_text(&self, file: &SourceFile) -> Result<SourceText, ProbeError> {
         if file.on_disk {
-            return Ok(SOURCE.to_owned());
+            return Ok(SourceText {
+                text: SOURCE.to_owned(),
+                elsewhere: None,
+            });
         }
         Err(ProbeError {
             message: format!("`{}` is not on this machine", file.path.display()),
@@ -329,6 +335,13 @@ impl Control for Fake {
             span: None,
             missing: false,
         })
+    }
+
+    fn outline(&self, _: &SourceFile) -> Vec<OutlineEntry> {
+        vec![OutlineEntry {
+            line: 14,
+            function: "std::rt::lang_start".to_owned(),
+        }]
     }
 
     fn lines(&self, _: &SourceFile) -> Result<Vec<LineInfo>, ProbeError> {

@@ -436,6 +436,14 @@ impl State {
                     source.set_lines(lines);
                 }
             }
+            Reply::Outline {
+                generation,
+                outline,
+            } => {
+                if let Some(source) = self.open_source(generation) {
+                    source.outline = outline;
+                }
+            }
             Reply::Highlighted {
                 generation,
                 from,

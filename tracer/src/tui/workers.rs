@@ -120,8 +120,17 @@ impl Worker {
                 let text = self
                     .control
                     .source_text(&file)
-                    .map(|text| Arc::new(Document::new(text)));
+                    .map(|text| Arc::new(Document::of_source(text)));
+                let outline = text.is_err().then(|| self.control.outline(&file));
                 if !self.send(Reply::Text { generation, text }) {
+                    return false;
+                }
+                if let Some(outline) = outline
+                    && !self.send(Reply::Outline {
+                        generation,
+                        outline,
+                    })
+                {
                     return false;
                 }
                 Reply::Lines {

@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tracer::debuginfo::Servers;
+use tracer::session::Catalog;
 
 use super::*;
 
@@ -184,4 +185,48 @@ fn server_that_is_silent_endless_or_gone_costs_its_limit_only() {
         assert_eq!(refused(&module).len(), 1, "{:?}", module.looked());
     }
     assert!(began.elapsed() < Duration::from_secs(10));
+}
+
+#[test]
+fn source_that_is_not_here_is_a_servers_and_is_kept() {
+    let bench = Bench::new();
+    bench.run(
+        "gcc -g -O1 -w -Wl,--build-id -ffile-prefix-map=$FIXTURES=/build/away -o app \
+         $FIXTURES/variables/c_types.c",
+    );
+    let text = "int from_the_server;\n";
+    let server = Server::start(Answer::File(text.into()));
+    let options = asking(server.servers(&bench.path("cache")));
+    let catalog = Catalog::of_file(&bench.path("app"), &options).expect("opens");
+    let file = catalog.find_file("c_types.c").expect("a source");
+    assert!(!file.on_disk);
+    for _ in 0..2 {
+        let found = catalog
+            .source_text(&file)
+            .expect("an answer")
+            .expect("a source");
+        assert_eq!(found.text, text);
+    }
+    let requests = server.requests.lock().expect("requests").clone();
+    let [request] = &requests[..] else {
+        panic!("{requests:?}");
+    };
+    let end = "/source/build/away/variables/c_types.c HTTP/1.1\r\n";
+    assert!(request.ends_with(end), "{request}");
+}
+
+#[test]
+fn source_that_is_no_text_is_refused_with_the_reason() {
+    let bench = Bench::new();
+    bench.run(
+        "gcc -g -O1 -w -Wl,--build-id -ffile-prefix-map=$FIXTURES=/build/away -o app \
+         $FIXTURES/variables/c_types.c",
+    );
+    let server = Server::start(Answer::File(b"int a;\0".to_vec()));
+    let options = asking(server.servers(&bench.path("cache")));
+    let catalog = Catalog::of_file(&bench.path("app"), &options).expect("opens");
+    let file = catalog.find_file("c_types.c").expect("a source");
+    let error = catalog.source_text(&file).expect_err("no text");
+    let hint = error.hint.expect("a hint");
+    assert!(hint.contains("it is not text"), "{hint}");
 }

@@ -145,3 +145,38 @@ fn process_shows_sources_below_its_root_that_its_user_may_read() {
     fs::set_permissions(folder, Permissions::from_mode(0o700)).expect("a mode");
     assert!(!shown(&lines(), "pair.number"), "{}", lines());
 }
+
+/// `tracer lines` of a file of the program, with more options.
+fn lines_of(program: &str, options: &[&str], file: &str) -> Finished {
+    let asked = ["lines", "--exe", program];
+    tracer(&[&asked[..], options, &[file]].concat())
+}
+
+#[test]
+fn sources_of_another_machine_are_found_where_the_user_says() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let program = program(folder.path(), &["/build/app/src/part.c"]);
+    write(&folder.path().join("here/src/part.c"), 0o600);
+    let here = folder.path().join("here");
+    let here = here.to_str().expect("UTF-8");
+
+    let nowhere = lines_of(&program, &[], "part.c");
+    assert!(!shown(&nowhere, "WORD"), "{}", nowhere.text());
+    assert!(
+        nowhere.text().contains("in f0, line "),
+        "{}",
+        nowhere.text()
+    );
+
+    let map = format!("/build/app={here}");
+    for options in [["--source-dir", here], ["--map-source", &map]] {
+        let found = lines_of(&program, &options, "part.c");
+        assert!(shown(&found, "WORD2"), "{options:?}: {}", found.text());
+        let place = format!("note: the source is {here}/src/part.c");
+        assert!(found.stderr.contains(&place), "{:?}", found.stderr);
+    }
+    let absent = lines_of(&program, &["--source-dir", "/no/such/place"], "part.c");
+    absent.assert_code(2);
+    let said = absent.stderr.join("\n");
+    assert!(said.contains("No such file"), "{said}");
+}

@@ -1,8 +1,11 @@
-//! Debug files from debuginfod servers, kept in the cache that other tools use too.
+//! Debug files and sources from debuginfod servers, kept in the cache that other tools use too.
 //!
-//! The protocol is one `GET URL/buildid/ID/debuginfo`. The cache has elfutils'
-//! layout, `CACHE/ID/debuginfo`, where an empty file says that no server had it.
+//! The protocol is one `GET URL/buildid/ID/debuginfo`, or `/source/PATH`. The cache has elfutils'
+//! layout, `CACHE/ID/debuginfo`, where an empty file says that no server had it. Sources have a name
+//! of ours there.
 //! It is used only as far as nobody else can have tampered with it ([`crate::private`]).
+
+mod source;
 
 use std::env;
 use std::fs::File;
@@ -12,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use super::{Image, ObjectFile, Outcome, hex};
 use crate::cancel;
+use crate::limits::SOURCE_BYTES;
 use crate::private::PrivateDirectory;
 
 /// Servers that are asked.
@@ -32,8 +36,8 @@ const MISS_TIME: Duration = Duration::from_secs(600);
 /// Bytes that are copied at a time.
 const CHUNK_BYTES: usize = 64 << 10;
 
-/// Name of a file in the cache.
-const KEPT: &str = "debuginfo";
+/// Name of a debug file in the cache, and at the end of its address.
+const DEBUGINFO: &str = "debuginfo";
 
 /// Variables that say for which user a command runs as root.
 const BY_ANOTHER: [&str; 3] = ["SUDO_UID", "PKEXEC_UID", "DOAS_USER"];
@@ -57,6 +61,17 @@ pub struct Servers {
 
 /// Where was looked, and what came of it.
 type Tried = Vec<(String, Outcome)>;
+
+/// A file of a build.
+struct Wanted<'w, T> {
+    id: &'w [u8],
+    /// Behind the build id in its address.
+    address: &'w str,
+    /// Its name in the cache.
+    kept: &'w str,
+    /// Reads it, by the name that errors call it; says why it is not the right one.
+    read: &'w dyn Fn(&File, &Path) -> Result<T, String>,
+}
 
 impl Servers {
     /// These servers, with the usual limits.
@@ -100,7 +115,9 @@ impl Servers {
         let in_cache = |name, below: &str| set(name).map(|path| Path::new(&path).join(below));
         let cache = match named {
             Some(named) => named.to_owned(),
-            None if for_another => home_of_root().join(".cache/debuginfod_client"),
+            None if for_another => crate::users::home_of(0)
+                .unwrap_or_else(|| PathBuf::from("/root"))
+                .join(".cache/debuginfod_client"),
             None => in_cache("DEBUGINFOD_CACHE_PATH", "")
                 .or_else(|| in_cache("XDG_CACHE_HOME", "debuginfod_client"))
                 .or_else(|| in_cache("HOME", ".cache/debuginfod_client"))?,
@@ -126,8 +143,55 @@ impl Servers {
         id: &[u8],
         accept: impl Fn(&ObjectFile) -> Result<(), String>,
     ) -> (Option<ObjectFile>, Tried) {
+        self.wanted(&Wanted {
+            id,
+            address: DEBUGINFO,
+            kept: DEBUGINFO,
+            read: &|file, name| {
+                let object = object_of(file, name)?;
+                accept(&object).map(|()| object)
+            },
+        })
+    }
+
+    /// A source file of a build, by the path that its debug information names.
+    ///
+    /// # Errors
+    /// Why no server's answer could be used. `None`: no server has it.
+    pub fn source(&self, id: &[u8], path: &Path) -> Result<Option<String>, String> {
+        let Some(address) = source::address(path) else {
+            return Ok(None);
+        };
+        let Some(kept) = source::name(path) else {
+            return Err("its path is too long".to_owned());
+        };
+        let bounded = Self {
+            file_bytes: self.file_bytes.min(SOURCE_BYTES),
+            ..self.clone()
+        };
+        let (found, tried) = bounded.wanted(&Wanted {
+            id,
+            kept: &kept,
+            address: &address,
+            read: &|file, _| source::read(file),
+        });
+        let refused = tried
+            .into_iter()
+            .find_map(|(place, outcome)| match outcome {
+                Outcome::Refused(why) => Some(format!("{place}: {why}")),
+                _ => None,
+            });
+        match (found, refused) {
+            (Some(text), _) => Ok(Some(text)),
+            (None, Some(why)) => Err(why),
+            (None, None) => Ok(None),
+        }
+    }
+
+    fn wanted<T>(&self, wanted: &Wanted<'_, T>) -> (Option<T>, Tried) {
+        let id = wanted.id;
         let mut tried = Tried::new();
-        let kept = self.cache.join(hex(id)).join(KEPT);
+        let kept = self.cache.join(hex(id)).join(wanted.kept);
         let mut refuse = |why: String| {
             tried.push((kept.display().to_string(), Outcome::Refused(why)));
         };
@@ -138,7 +202,7 @@ impl Servers {
                 return (None, tried);
             }
         };
-        match Self::cached(&directory, &kept, &accept) {
+        match Self::cached(&directory, &kept, wanted) {
             Ok(Some(object)) => {
                 tried.push((kept.display().to_string(), Outcome::Used));
                 return (Some(object), tried);
@@ -151,8 +215,8 @@ impl Servers {
         }
         let mut missed_by_all = true;
         for url in &self.urls {
-            let place = format!("{url}/buildid/{}/debuginfo", hex(id));
-            match self.download(&place, &directory, &kept, &accept) {
+            let place = format!("{url}/buildid/{}/{}", hex(id), wanted.address);
+            match self.download(&place, &directory, &kept, wanted) {
                 Ok(Some(object)) => {
                     tried.push((place, Outcome::Used));
                     return (Some(object), tried);
@@ -166,7 +230,7 @@ impl Servers {
         }
         if missed_by_all {
             // Where it cannot be noted, it is only asked again.
-            let _ = directory.create(KEPT).and_then(|part| part.keep());
+            let _ = directory.create(wanted.kept).and_then(|part| part.keep());
         }
         (None, tried)
     }
@@ -177,12 +241,12 @@ impl Servers {
     }
 
     /// `None` when the servers should be asked.
-    fn cached(
+    fn cached<T>(
         directory: &PrivateDirectory,
         kept: &Path,
-        accept: impl Fn(&ObjectFile) -> Result<(), String>,
-    ) -> Result<Option<ObjectFile>, String> {
-        let file = match directory.file(KEPT) {
+        wanted: &Wanted<'_, T>,
+    ) -> Result<Option<T>, String> {
+        let file = match directory.file(wanted.kept) {
             Ok(Some(file)) => file,
             Ok(None) => return Ok(None),
             Err(error) => return Err(error.to_string()),
@@ -201,39 +265,34 @@ impl Servers {
                 _ => Ok(None),
             };
         }
-        let object = object_of(&file, kept);
-        match object.and_then(|object| accept(&object).map(|()| object)) {
-            Ok(object) => Ok(Some(object)),
-            // A file that was cut or is another's: a server may have the right one.
-            Err(_) => Ok(None),
-        }
+        // A file that was cut or is another's: a server may have the right one.
+        Ok((wanted.read)(&file, kept).ok())
     }
 
-    fn download(
+    fn download<T>(
         &self,
         url: &str,
         directory: &PrivateDirectory,
         kept: &Path,
-        accept: impl Fn(&ObjectFile) -> Result<(), String>,
-    ) -> Result<Option<ObjectFile>, String> {
+        wanted: &Wanted<'_, T>,
+    ) -> Result<Option<T>, String> {
         let began = Instant::now();
         let Some(mut body) = self.get(url)? else {
             return Ok(None);
         };
         let failed = |what: &str, error: io::Error| format!("{what}: {error}");
         let mut part = directory
-            .create(KEPT)
+            .create(wanted.kept)
             .map_err(|error| failed("cannot write", error))?;
         self.copy(&mut body, &part.file, began)?;
         part.file
             .rewind()
             .map_err(|error| failed("cannot read it", error))?;
         // Read before it is kept: the cache has no file that is not what its name says.
-        let object = object_of(&part.file, kept)?;
-        accept(&object)?;
+        let read = (wanted.read)(&part.file, kept)?;
         part.keep()
             .map_err(|error| failed("cannot keep it", error))?;
-        Ok(Some(object))
+        Ok(Some(read))
     }
 
     fn get(&self, url: &str) -> Result<Option<ureq::BodyReader<'static>>, String> {
@@ -292,16 +351,6 @@ fn object_of(file: &File, name: &Path) -> Result<ObjectFile, String> {
     Image::of_open(file, name)
         .and_then(|image| ObjectFile::of_image(image, name))
         .map_err(|error| error.to_string())
-}
-
-/// Root's home directory, as the machine's list of users has it.
-fn home_of_root() -> PathBuf {
-    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let home = users.lines().find_map(|line| {
-        let mut fields = line.split(':').skip(2);
-        (fields.next()? == "0").then(|| fields.nth(2))?
-    });
-    PathBuf::from(home.filter(|home| home.starts_with('/')).unwrap_or("/root"))
 }
 
 #[cfg(test)]

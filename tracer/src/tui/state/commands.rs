@@ -374,6 +374,9 @@ impl State {
         text: Result<Arc<Document>, ProbeError>,
     ) -> Vec<Effect> {
         let rows = self.regions().rows(Pane::Source);
+        if let (Err(error), true) = (&text, self.open_source(generation).is_some()) {
+            self.say_error(error);
+        }
         let Some(source) = self.open_source(generation) else {
             return Vec::new();
         };

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::super::document::{Document, LineSpans};
 use super::super::list::List;
-use crate::session::{LineInfo, ProbeError, SourceFile, VariableInfo};
+use crate::session::{LineInfo, OutlineEntry, ProbeError, SourceFile, VariableInfo};
 
 /// The cursor must rest on a line for this long before its variables are asked for.
 const REST: Duration = Duration::from_millis(120);
@@ -48,6 +48,8 @@ pub(in super::super) struct Source {
     pub(in super::super) code: BTreeMap<u64, u32>,
     /// Why the lines with code are not known.
     pub(in super::super) code_error: Option<ProbeError>,
+    /// Functions by line, where the text is not there.
+    pub(in super::super) outline: Vec<OutlineEntry>,
     /// Syntax, as far as it is known.
     pub(in super::super) spans: Vec<LineSpans>,
     /// The cursor, from 0, and the first line shown.
@@ -73,6 +75,7 @@ impl Source {
             text: Loaded::Waiting,
             code: BTreeMap::new(),
             code_error: None,
+            outline: Vec::new(),
             spans: Vec::new(),
             list: List::default(),
             shift: 0,
@@ -97,6 +100,13 @@ impl Source {
                 usize::try_from(*line).unwrap_or(0).min(1 << 24)
             }),
         }
+    }
+
+    /// The function that is declared on a line, from 1, where the text is not there.
+    pub(in super::super) fn declared(&self, line: u64) -> Option<&str> {
+        let entry = self.outline.binary_search_by_key(&line, |entry| entry.line);
+        let entry = self.outline.get(entry.ok()?)?;
+        Some(&entry.function)
     }
 
     pub(super) fn set_text(&mut self, text: Result<Arc<Document>, ProbeError>, rows: usize) {

@@ -13,6 +13,7 @@ use super::super::layout::Regions;
 use super::super::state::State;
 use super::super::state::source::{Loaded, Source};
 use super::super::theme::Role;
+use crate::debuginfo::names::short_generics;
 use crate::session::ProbeStatus;
 
 /// Columns beside a line of code that its values get before the line is shown whole.
@@ -38,6 +39,15 @@ pub(super) fn draw(state: &State, buffer: &mut Buffer, area: Rect) {
         parts.push(("lines with code are not known".into(), Role::Bad));
     } else if !source.code_known() {
         parts.push(("looking for lines with code…".into(), Role::Dim));
+    }
+    match &source.text {
+        Loaded::Failed(_) => parts.push(("no text".into(), Role::Warn)),
+        Loaded::Text(document) => {
+            if let Some(place) = document.elsewhere() {
+                parts.push((format!("from {}", place.display()), Role::Dim));
+            }
+        }
+        Loaded::Waiting => {}
     }
     super::rule(state, buffer, area, Some(Pane::Source), "Source", &parts);
     match &source.text {
@@ -94,8 +104,12 @@ fn lines(
             width: area.right().saturating_sub(start),
             height: 1,
         };
-        let text = document.map(|document| document.line(index));
-        view.code(buffer, code_area, text, needle.as_ref());
+        let declared = || source.declared(view.line).map(short_generics);
+        let text = match document {
+            Some(document) => document.line(index).into(),
+            None => declared().unwrap_or_default(),
+        };
+        view.code(buffer, code_area, Some(&text), needle.as_ref());
     }
 }
 

@@ -60,7 +60,9 @@ fn environment_of_another_user_does_not_say_where_the_cache_of_root_is() {
         ("HOME", "/home/a"),
         ("SUDO_UID", "1000"),
     ];
-    let own = home_of_root().join(".cache/debuginfod_client");
+    let own = crate::users::home_of(0)
+        .expect("root's home")
+        .join(".cache/debuginfod_client");
     let found = named(&by_sudo, None, true).expect("servers");
     assert_eq!((found.cache, found.cache_owner), (own, None));
     let told = named(&by_sudo, Some(Path::new("/told")), true).expect("servers");
