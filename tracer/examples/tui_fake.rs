@@ -12,7 +12,7 @@ use tracer::event::Notice;
 use tracer::session::Control;
 use tracer::tui::{Error, Options, ProcessEntry, pick_process, run};
 // The fake names them as its own crate's.
-use tracer::{event, session, unavailable, value};
+use tracer::{event, session, sources, unavailable, value};
 
 #[path = "../src/tui/fake.rs"]
 #[expect(dead_code, reason = "tests use other parts of it")]
