@@ -1,10 +1,13 @@
 //! What frontends get: hits as events, and the state of probes.
 
+mod done;
 mod weight;
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+pub use done::{Done, DoneReason, ProbeDone};
 
 use crate::unavailable::Unavailable;
 use crate::value::Value;
@@ -399,6 +402,8 @@ pub enum Notice {
     Event(Box<Event>),
     /// Something that the user should know, once: a limit reached, a site that could not be attached.
     Warning(String),
+    /// A probe has had its last event.
+    Done(ProbeDone),
     /// The target is gone: exit code or signal when that is known. The session is over.
     TargetExited(Option<i32>),
 }

@@ -13,6 +13,7 @@ mod check;
 mod clock;
 mod copies;
 mod cost;
+mod done;
 mod error;
 mod family;
 mod following;
@@ -33,6 +34,7 @@ mod removed;
 mod resolve;
 mod shared;
 mod spending;
+mod switch;
 mod symbols;
 mod timing;
 mod variants;
@@ -55,7 +57,7 @@ pub use removed::Removed;
 pub use crate::kernel::Forks;
 
 use crate::debuginfo::DebugOptions;
-use crate::event::{Aggregate, Counters, Notice, ProbeId};
+use crate::event::{Aggregate, Counters, Done, Notice, ProbeId};
 use crate::plan;
 use crate::plan::placement::SiteKind;
 use crate::redact::Redactor;
@@ -169,8 +171,10 @@ pub struct ProbeStatus {
     pub function: String,
     /// Sites attached.
     pub sites: u32,
-    /// Not silenced.
+    /// Neither silenced nor done.
     pub enabled: bool,
+    /// It has had its last event, and its breakpoints are out; `None`: more may come.
+    pub done: Option<Done>,
     /// Now.
     pub counters: Counters,
     /// What its hits cost the target.
@@ -263,7 +267,8 @@ pub trait Control: Send + Sync {
     fn add(&self, text: &str) -> Result<ProbeStatus, ProbeError>;
     /// Silences a probe at once, detaches it, and gives its last state.
     fn remove(&self, probe: ProbeId) -> Option<ProbeStatus>;
-    /// Silences or wakes a probe.
+    /// Silences or wakes a probe. One that is done begins anew when it is woken, with as many hits
+    /// and as much time as at first.
     fn set_enabled(&self, probe: ProbeId, enabled: bool);
     /// All probes, by id, with counters of now.
     fn probes(&self) -> Vec<ProbeStatus>;

@@ -12,7 +12,7 @@ pub mod text;
 
 use std::io;
 
-use crate::event::{Aggregate, Event};
+use crate::event::{Aggregate, Event, ProbeDone};
 use crate::session::{Followed, ProbeStatus};
 
 /// Something that events are written to, one line each.
@@ -22,6 +22,12 @@ pub trait Sink: Send {
     /// # Errors
     /// The writer's.
     fn event(&mut self, event: &Event) -> io::Result<()>;
+
+    /// Writes that a probe has had its last event.
+    ///
+    /// # Errors
+    /// The writer's.
+    fn done(&mut self, done: &ProbeDone) -> io::Result<()>;
 
     /// Writes what a probe has added up by a time, in ns since the Unix epoch.
     ///

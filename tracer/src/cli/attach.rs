@@ -6,6 +6,8 @@ use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use jiff::tz::TimeZone;
+
 use super::args::{Attach, Output, SiteArg};
 use super::check;
 use super::failure::Failure;
@@ -85,6 +87,8 @@ pub(super) fn run(args: Attach, colours: Colours) -> Result<u8, Failure> {
     let until = Until {
         time: args.time,
         events: args.events,
+        // Files that are watched may bring probes.
+        done: watched.is_empty(),
     };
     let code = match ends {
         None => in_terminal(
@@ -349,8 +353,10 @@ fn lines(
 }
 
 fn summarise(session: &Session, probes: &[ProbeStatus]) {
+    let zone = TimeZone::system();
     for probe in probes {
-        say!("{}", Summary(probe));
+        let zone = zone.clone();
+        say!("{}", Summary { probe, zone });
     }
     if let Some(followed) = session.followed() {
         say!("{followed}");

@@ -22,7 +22,7 @@ use super::failure::Failure;
 use super::output::{Colours, say};
 use super::watchdog::{Progress, WatchedWrites};
 use crate::cancel;
-use crate::event::{Event, Notice, Used};
+use crate::event::{Event, Notice, ProbeDone, Used};
 use crate::limits::LAST_WRITES;
 use crate::session::{Control as _, ProbeStatus, Removed, Session};
 use crate::signals::Signals;
@@ -48,6 +48,8 @@ pub(super) struct Until {
     pub(super) time: Option<Duration>,
     /// After this many events.
     pub(super) events: Option<u64>,
+    /// When all probes are done.
+    pub(super) done: bool,
 }
 
 /// How lines are written.
@@ -82,6 +84,8 @@ enum End {
     TargetExited(Option<i32>),
     /// As many events as were asked for.
     Enough,
+    /// Nothing can come from any probe any more.
+    AllDone,
     /// stdout takes no more; `None`: its reader is gone.
     Closed(Option<io::Error>),
     /// The writer has written everything.
@@ -133,6 +137,7 @@ pub(super) fn run(
         shown_events: Vec::new(),
         shown: Instant::now(),
         limit: until.events,
+        ends_when_done: until.done,
         events: 0,
         beyond: 0,
         ended,
@@ -151,6 +156,7 @@ pub(super) fn run(
     match &end {
         Some(End::TargetExited(Some(code))) => say!("the target exited with code {code}"),
         Some(End::TargetExited(None)) => say!("the target exited"),
+        Some(End::AllDone) => say!("all probes are done"),
         _ => {}
     }
     progress.set_detaching(true);
@@ -281,6 +287,7 @@ struct Writer {
     /// In their last states, once everything is written.
     probes: Vec<ProbeStatus>,
     limit: Option<u64>,
+    ends_when_done: bool,
     events: u64,
     beyond: u64,
     ended: Sender<End>,
@@ -350,7 +357,17 @@ impl Writer {
                 self.shown_events.push(Used(event));
             }
             Notice::Warning(text) => say!("warning: {}", Visible(&text)),
+            Notice::Done(done) => self.done(&done),
             Notice::TargetExited(code) => self.end(End::TargetExited(code)),
+        }
+    }
+
+    fn done(&mut self, done: &ProbeDone) {
+        say!("note: {}", Visible(&done.to_string()));
+        let written = self.sink.done(done);
+        self.check(written);
+        if self.ends_when_done && self.session.is_done() {
+            self.end(End::AllDone);
         }
     }
 

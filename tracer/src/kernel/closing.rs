@@ -51,11 +51,17 @@ impl Machine {
     pub fn detach(&mut self, slot: u32) {
         // A map that cannot be written does not keep the links from closing.
         let _ = self.set_control(slot, &ProbeControl::default());
-        let of_slot = |installed: &&mut Installed| installed.reserved.slot == slot;
-        let Some(installed) = self.installed.iter_mut().find(of_slot) else {
-            return;
-        };
-        let links = installed.take_links();
+        self.close(&[slot]);
+    }
+
+    /// Closes the links of probes in the background. Their limits stay, so hits until they are
+    /// closed are counted as before.
+    pub fn close(&mut self, slots: &[u32]) {
+        let closed = self
+            .installed
+            .iter_mut()
+            .filter(|installed| slots.contains(&installed.reserved.slot));
+        let links = closed.flat_map(Installed::take_links).collect();
         self.close_later(links);
     }
 

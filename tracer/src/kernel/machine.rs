@@ -409,12 +409,13 @@ impl Machine {
                 reason: "a probe that is not installed".into(),
             });
         };
-        let mut installed = self.installed.swap_remove(index);
-        if installed.attached {
-            self.installed.push(installed);
+        if self.installed.get(index).is_some_and(|one| one.attached) {
             self.set_control(slot, control)?;
             return Ok(Vec::new());
         }
+        // A link that is still being closed would see each hit once more.
+        self.wait_closed();
+        let mut installed = self.installed.swap_remove(index);
         if installed.reserved.times {
             // Ends that passed meanwhile were not seen.
             self.distrust(slot)?;
@@ -530,6 +531,16 @@ impl Machine {
             .fold(ProbeCounters::default(), |sum, value| add(&sum, value));
         sum.hits += state.sequence;
         Ok(sum)
+    }
+
+    /// Hits that a probe's budget was used for.
+    ///
+    /// # Errors
+    /// The kernel refused.
+    pub fn budget_used(&self, slot: u32) -> Result<u64, KernelError> {
+        bpf::read_array::<ProbeState>(self.loaded.state.fd().as_fd(), slot)
+            .map(|state| state.budget_used)
+            .map_err(|source| KernelError::call("read a probe's state", source))
     }
 
     /// What a probe that times has counted beside its hits, over all CPUs.

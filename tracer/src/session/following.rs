@@ -38,6 +38,7 @@ impl Session {
         if !self.follow_exec() {
             self.follow_modules();
         }
+        self.end_spent();
         self.spend(passed);
     }
 
@@ -72,6 +73,7 @@ impl Session {
             function: String::new(),
             sites: 0,
             enabled: true,
+            done: None,
             counters: Counters::default(),
             cost: Cost::default(),
             notes: vec![note],
@@ -169,7 +171,7 @@ impl Session {
                 .mapped()
                 .iter()
                 .find(|now| now.file.is_file_of(file));
-            let Some(now) = now.filter(|_| !probe.moved) else {
+            let Some(now) = now.filter(|_| !probe.moved && probe.status.done.is_none()) else {
                 continue;
             };
             let gone = probe
@@ -299,15 +301,24 @@ impl Session {
         }
     }
 
+    /// Places probes anew. One that is done stays so, and is placed anew when it is woken.
+    fn place_anew(&self, which: impl Fn(&Self, &Probe) -> bool) {
+        let mut moved = Vec::new();
+        for (id, probe) in &mut *lock(&self.probes) {
+            if which(self, probe) {
+                match probe.status.done {
+                    None => moved.push(*id),
+                    Some(_) => probe.stale = true,
+                }
+            }
+        }
+        self.place_again(&moved);
+    }
+
     /// Takes probes out and puts them where their locations are now, under their numbers. Those
     /// that have no place any more wait for one.
-    fn place_anew(&self, which: impl Fn(&Self, &Probe) -> bool) {
-        let moved: Vec<ProbeId> = {
-            let probes = lock(&self.probes);
-            let moved = probes.iter().filter(|(_, probe)| which(self, probe));
-            moved.map(|(id, _)| *id).collect()
-        };
-        for id in moved {
+    pub(super) fn place_again(&self, ids: &[ProbeId]) {
+        for &id in ids {
             let old = {
                 // In this order, as everywhere; it is always in one of the two.
                 let mut probes = lock(&self.probes);
@@ -356,6 +367,7 @@ fn waiting_status(status: &ProbeStatus) -> ProbeStatus {
         line: 0,
         function: String::new(),
         sites: 0,
+        done: None,
         counters: Counters::default(),
         cost: Cost::default(),
         notes: Vec::new(),

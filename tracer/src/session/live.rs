@@ -11,7 +11,7 @@ use std::time::Instant;
 use tracer_common::control::{ENDS, ProbeControl};
 
 use super::aggregates::{Adding, aggregates};
-use super::budget::{self, Budget};
+use super::budget::Budget;
 use super::catalog::unreadable;
 use super::copies::CopyPlan;
 use super::cost::known_trap_cost;
@@ -33,10 +33,9 @@ use super::{
     SourceFile, VariableInfo, reader,
 };
 use crate::cancel;
-use crate::causes::chain;
 use crate::debuginfo::site::{Exit, Site};
 use crate::event::{Aggregate, Counters, Event, Notice, Origin, PlacementId, ProbeId, Used};
-use crate::kernel::{KernelError, LoadOptions, Machine, SiteCopy, SiteRequest, TrapCost};
+use crate::kernel::{LoadOptions, Machine, SiteCopy, SiteRequest, TrapCost};
 use crate::lang::ast::{Action, ProbeSpec, Template};
 use crate::lang::parse_probe;
 use crate::limits::BUFFER_BYTES;
@@ -45,9 +44,6 @@ use crate::plan::placement::SiteKind;
 use crate::plan::{self, Key, Layout, Plan};
 use crate::sources::{SourceError, SourceText};
 use crate::target::{ImageId, Process};
-
-/// Sites whose failure is named one by one.
-const MAX_NAMED_FAILURES: usize = 3;
 
 /// A live set of probes over one target.
 ///
@@ -87,7 +83,7 @@ pub(super) struct Probe {
     pub(super) placement: PlacementId,
     pub(super) slot: u32,
     pub(super) cookies: Vec<u32>,
-    control: ProbeControl,
+    pub(super) control: ProbeControl,
     /// Its sites, without their plans, to attach them again.
     pub(super) requests: Vec<SiteRequest>,
     /// What the dearest of its instructions is for the kernel.
@@ -96,6 +92,8 @@ pub(super) struct Probe {
     pub(super) bound: bool,
     /// It was told that the code of a site is not mapped any more.
     pub(super) moved: bool,
+    /// It is done, and its sites are of a place that its module has left since.
+    pub(super) stale: bool,
 }
 
 impl std::fmt::Debug for Session {
@@ -238,21 +236,6 @@ impl Session {
         lock(&self.placing).announce(sites);
     }
 
-    /// Silences every probe at once; wakes them when all are silent already. True when they are
-    /// silent now.
-    pub fn silence_all(&self) -> bool {
-        let probes: Vec<(ProbeId, bool)> = self
-            .probes()
-            .iter()
-            .map(|probe| (probe.id, probe.enabled))
-            .collect();
-        let silence = probes.iter().any(|(_, enabled)| *enabled);
-        for (probe, _) in probes {
-            self.set_enabled(probe, !silence);
-        }
-        silence
-    }
-
     /// Puts something that the user should know among the notices.
     pub fn warn(&self, text: String) {
         self.shared.queue.extend([Notice::Warning(text)]);
@@ -287,6 +270,7 @@ impl Session {
     /// Silences and detaches every probe, and reads the ring to its end. What is left to take
     /// are the last events; the counters are final.
     pub fn finish(&self) -> Vec<ProbeStatus> {
+        self.end_spent();
         {
             let started = Instant::now();
             // A signal or a library that was just loaded must not attach a probe behind this.
@@ -458,6 +442,7 @@ impl Session {
             function: first.map(|site| site.function).unwrap_or_default(),
             sites: total,
             enabled: true,
+            done: None,
             counters: Counters::default(),
             cost: Cost {
                 kind: Some(kind),
@@ -484,6 +469,7 @@ impl Session {
                 spec,
                 bound,
                 moved: false,
+                stale: false,
             },
         );
         Ok(status)
@@ -539,54 +525,6 @@ impl Session {
             passed: kernel.passed,
         }
     }
-
-    /// Silences a probe and takes its sites out of the target, or puts them back.
-    pub(super) fn switch(&self, probe: &mut Probe, enabled: bool) {
-        let control = ProbeControl {
-            enabled: u32::from(enabled),
-            ..probe.control
-        };
-        let mut machine = lock(&self.machine);
-        if enabled {
-            match machine.reattach(self.process.pid(), probe.slot, &control, &probe.requests) {
-                Ok(failed) if !failed.is_empty() && probe.spec.action == Action::Time => {
-                    machine.detach(probe.slot);
-                    self.warn(format!(
-                        "{}: not enabled, since some of its sites cannot be attached any more: {}",
-                        probe.status.name,
-                        failed
-                            .first()
-                            .map_or_else(String::new, |(_, error)| chain(error))
-                    ));
-                    return;
-                }
-                Ok(failed) => failed
-                    .iter()
-                    .take(MAX_NAMED_FAILURES)
-                    .for_each(|(site, error)| {
-                        let name = &probe.status.name;
-                        let number = site + 1;
-                        self.warn(format!(
-                            "{name}: site {number} is not attached: {}",
-                            chain(error)
-                        ));
-                    }),
-                // Nobody waits for it any more.
-                Err(KernelError::Ended) => return,
-                Err(error) => {
-                    self.warn(format!("{}: {}", probe.status.name, chain(&error)));
-                    return;
-                }
-            }
-        } else {
-            machine.detach(probe.slot);
-        }
-        probe.control = control;
-        probe.status.enabled = enabled;
-        if enabled {
-            probe.status.notes.retain(|note| !budget::is_note(note));
-        }
-    }
 }
 
 impl Drop for Session {
@@ -635,14 +573,7 @@ impl Control for Session {
     }
 
     fn set_enabled(&self, probe: ProbeId, enabled: bool) {
-        if let Some(waiting) = lock(&self.waiting).get_mut(&probe) {
-            waiting.status.enabled = enabled;
-            return;
-        }
-        let mut probes = lock(&self.probes);
-        if let Some(probe) = probes.get_mut(&probe) {
-            self.switch(probe, enabled);
-        }
+        self.set_awake(probe, enabled);
     }
 
     fn probes(&self) -> Vec<ProbeStatus> {

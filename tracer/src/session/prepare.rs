@@ -26,9 +26,9 @@ use crate::plan::{self, Plan, PlanError, PlanInput, Returned};
 use crate::unavailable::Unavailable;
 
 /// Events a second that a `log` sends when the user does not say `rate`.
-const DEFAULT_RATE: u64 = 1_000;
+pub(super) const DEFAULT_RATE: u64 = 1_000;
 /// How long a probe lives when the user does not say `for`, in ns: one hour.
-const DEFAULT_TTL_NS: u64 = 3_600_000_000_000;
+pub(super) const DEFAULT_TTL_NS: u64 = 3_600_000_000_000;
 /// Sites that are told one by one when they are left out.
 const LEFT_OUT: usize = 4;
 
@@ -594,14 +594,19 @@ pub(super) fn control(spec: &ProbeSpec) -> ProbeControl {
         enabled: 1,
         reserved: 0,
         expires_ns: monotonic_ns().saturating_add(ttl),
-        hit_budget: options.hits.unwrap_or(match spec.action {
-            // A snapshot is much to read; one tells what it is for.
-            Action::Snapshot => 1,
-            _ => 0,
-        }),
+        hit_budget: hits_allowed(spec),
         interval_ns,
         burst_ns,
     }
+}
+
+/// Events that a probe may have; 0: any number.
+pub(super) fn hits_allowed(spec: &ProbeSpec) -> u64 {
+    spec.options.hits.unwrap_or(match spec.action {
+        // A snapshot is much to read; one tells what it is for.
+        Action::Snapshot => 1,
+        _ => 0,
+    })
 }
 
 #[cfg(test)]

@@ -115,6 +115,8 @@ impl<'a> Reader<'a> {
         if emptied && self.backlog.is_empty() {
             self.shared.ring_was_emptied();
             self.shared.set_backlog(0);
+            self.shared
+                .events_are_told_until(if last { u64::MAX } else { now });
             return PAUSE;
         }
         if self.offset_read.elapsed() > CLOCK_PERIOD {
@@ -123,12 +125,14 @@ impl<'a> Reader<'a> {
         }
         if last {
             self.hand_on_all();
+            self.shared.events_are_told_until(u64::MAX);
             return PAUSE;
         }
         let mut is_flowing = false;
         let room = self.shared.queue.room();
         if room != QueueRoom::NONE {
-            let ready = self.backlog.ready(now.saturating_sub(SETTLE_NS));
+            let settled = now.saturating_sub(SETTLE_NS);
+            let ready = self.backlog.ready(settled);
             let (mut left, mut bytes) = (ready.min(room.events), room.bytes);
             // What has no room is looked at again as soon as it may have some.
             is_flowing = (FLOWING..=room.events).contains(&ready);
@@ -139,6 +143,9 @@ impl<'a> Reader<'a> {
                 if left > 0 {
                     emptied = ring.drain(|record| self.keep(record));
                 }
+            }
+            if left == 0 && ready <= room.events {
+                self.shared.events_are_told_until(settled);
             }
         }
         if self.backlog.bytes() > self.most {

@@ -83,6 +83,12 @@ pub(super) struct Retired {
     pub(super) looks: u32,
 }
 
+/// A notice that comes behind the events up to a time.
+struct LaterNotice {
+    ktime_ns: u64,
+    notice: Notice,
+}
+
 /// What the session's threads share.
 pub(super) struct Shared {
     /// On their way to the frontend.
@@ -91,6 +97,8 @@ pub(super) struct Shared {
     modules: Mutex<Arc<Modules>>,
     looks: ModuleLooks,
     retired: Mutex<Vec<Retired>>,
+    /// Notices that wait for older events, with their times of `CLOCK_MONOTONIC`.
+    later: Mutex<Vec<LaterNotice>>,
     undecodable: Mutex<BTreeMap<PlacementId, u64>>,
     strays: AtomicU64,
     /// Records that wait for room.
@@ -119,6 +127,7 @@ impl Shared {
             sites: RwLock::default(),
             modules: Mutex::new(modules),
             retired: Mutex::default(),
+            later: Mutex::default(),
             undecodable: Mutex::default(),
             strays: AtomicU64::new(0),
             backlog: AtomicUsize::new(0),
@@ -239,6 +248,25 @@ impl Shared {
             .partition(|retired| !looks || retired.looks >= LOOKS);
         *retired = left;
         gone
+    }
+
+    /// Tells the frontend something once it has the events up to a time of `CLOCK_MONOTONIC`.
+    pub(super) fn tell_after(&self, ktime_ns: u64, notice: Notice) {
+        lock(&self.later).push(LaterNotice { ktime_ns, notice });
+    }
+
+    /// The frontend has all events up to a time.
+    pub(super) fn events_are_told_until(&self, ktime_ns: u64) {
+        let mut later = lock(&self.later);
+        if later.is_empty() {
+            return;
+        }
+        let due: Vec<Notice> = later
+            .extract_if(.., |later| later.ktime_ns <= ktime_ns)
+            .map(|later| later.notice)
+            .collect();
+        drop(later);
+        self.queue.extend(due);
     }
 
     /// Tells the frontend that the target is gone.

@@ -12,7 +12,9 @@ use event::EventLines;
 
 use super::Sink;
 use super::aggregate::PERCENTILES;
-use crate::event::{Aggregate, AggregateBody, Bucket, CountRow, Event};
+use crate::event::{
+    Aggregate, AggregateBody, Bucket, CountRow, Done, DoneReason, Event, ProbeDone,
+};
 use crate::session::{Followed, ProbeStatus};
 use crate::unavailable::Unavailable;
 use crate::value::Value;
@@ -178,6 +180,25 @@ struct ReasonLine {
     count: u64,
 }
 
+/// A probe has had its last event.
+#[derive(Serialize)]
+struct DoneLine<'e> {
+    r#type: &'static str,
+    time: String,
+    probe: &'e str,
+    reason: &'static str,
+    /// That it was allowed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hits: Option<u64>,
+}
+
+/// The same in a summary.
+#[derive(Serialize)]
+struct DoneAtLine {
+    time: String,
+    reason: &'static str,
+}
+
 #[derive(Serialize)]
 struct SummaryLine<'e> {
     r#type: &'static str,
@@ -199,6 +220,8 @@ struct SummaryLine<'e> {
     /// Of all hits together, at the dearest of the probe's instructions.
     #[serde(skip_serializing_if = "Option::is_none")]
     trap_ns: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    done: Option<DoneAtLine>,
 }
 
 #[derive(Serialize)]
@@ -225,6 +248,21 @@ impl<W: Write + Send> Sink for JsonSink<W> {
         self.line.clear();
         self.events.event(&mut self.line, event)?;
         self.out.write_all(&self.line)
+    }
+
+    fn done(&mut self, told: &ProbeDone) -> io::Result<()> {
+        let Done { reason, time_ns } = told.done;
+        let time = self.events.time(time_ns);
+        self.write(&DoneLine {
+            r#type: "done",
+            time,
+            probe: &told.name,
+            reason: reason.name(),
+            hits: match reason {
+                DoneReason::Hits(hits) => Some(hits),
+                DoneReason::Time(_) | DoneReason::DefaultTime(_) => None,
+            },
+        })
     }
 
     fn aggregate(&mut self, aggregate: &Aggregate, time_ns: u64) -> io::Result<()> {
@@ -294,6 +332,10 @@ impl<W: Write + Send> Sink for JsonSink<W> {
 
     fn summary(&mut self, probe: &ProbeStatus) -> io::Result<()> {
         let counters = probe.counters;
+        let done = probe.done.map(|done| DoneAtLine {
+            time: self.events.time(done.time_ns),
+            reason: done.reason.name(),
+        });
         self.write(&SummaryLine {
             r#type: "summary",
             probe: &probe.name,
@@ -312,6 +354,7 @@ impl<W: Write + Send> Sink for JsonSink<W> {
             cut: counters.cut,
             bpf_ns: counters.bpf_ns,
             trap_ns: probe.cost.traps_ns(&counters),
+            done,
         })
     }
 
@@ -498,6 +541,7 @@ pub(super) mod tests {
             function: "report".into(),
             sites: 2,
             enabled: true,
+            done: None,
             counters: Counters {
                 hits: 36,
                 events: 1,

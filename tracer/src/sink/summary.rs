@@ -3,17 +3,25 @@
 use std::fmt;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
+
+use super::stamp::Stamp;
 use crate::event::Counters;
 use crate::session::ProbeStatus;
 use crate::visible::Visible;
 
 /// The line about one probe: `p1 main.rs:57: 20 hits, 17 events, 3 limited; 255 ns in eBPF a hit`.
-#[derive(Clone, Copy, Debug)]
-pub struct Summary<'p>(pub &'p ProbeStatus);
+#[derive(Clone, Debug)]
+pub struct Summary<'p> {
+    /// The probe, with its last counters.
+    pub probe: &'p ProbeStatus,
+    /// For times.
+    pub zone: TimeZone,
+}
 
 impl fmt::Display for Summary<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(probe) = self;
+        let probe = self.probe;
         let counters = &probe.counters;
         write!(
             f,
@@ -45,7 +53,13 @@ impl fmt::Display for Summary<'_> {
             (None, Some(ebpf)) => write!(f, "; {ebpf:?} in eBPF a hit"),
             _ => Ok(()),
         }?;
-        Ok(())
+        match probe.done {
+            Some(done) => {
+                let mut stamp = Stamp::clock(self.zone.clone());
+                write!(f, "; done at {}: {}", stamp.of(done.time_ns).0, done.reason)
+            }
+            None => Ok(()),
+        }
     }
 }
 
@@ -78,6 +92,11 @@ mod tests {
         summary_with(counters, Cost::default())
     }
 
+    fn written(probe: &ProbeStatus) -> String {
+        let zone = TimeZone::UTC;
+        Summary { probe, zone }.to_string()
+    }
+
     fn summary_with(counters: Counters, cost: Cost) -> String {
         let probe = ProbeStatus {
             id: ProbeId(1),
@@ -88,11 +107,12 @@ mod tests {
             function: "report".into(),
             sites: 1,
             enabled: true,
+            done: None,
             counters,
             cost,
             notes: Vec::new(),
         };
-        Summary(&probe).to_string()
+        written(&probe)
     }
 
     #[test]

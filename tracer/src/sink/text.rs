@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use super::Sink;
 use super::aggregate::Table;
 use super::stamp::Stamp;
-use crate::event::{Aggregate, Event, Frame, Stack};
+use crate::event::{Aggregate, Event, Frame, ProbeDone, Stack};
 use crate::session::{Followed, ProbeStatus};
 use crate::visible::Visible;
 
@@ -122,7 +122,11 @@ impl<W: Write + Send> Sink for TextSink<W> {
         self.stack(&event.stack)
     }
 
-    /// Nothing: the summary is talk, and goes to stderr.
+    /// Nothing: it is talk, and goes to stderr.
+    fn done(&mut self, _done: &ProbeDone) -> io::Result<()> {
+        Ok(())
+    }
+
     fn aggregate(&mut self, aggregate: &Aggregate, time_ns: u64) -> io::Result<()> {
         let (dim, reset) = (self.paint(DIM), self.paint(RESET));
         let (clock, nanoseconds) = self.stamp.of(time_ns);
@@ -134,6 +138,7 @@ impl<W: Write + Send> Sink for TextSink<W> {
         )
     }
 
+    /// Nothing: the summary is talk, and goes to stderr.
     fn summary(&mut self, _probe: &ProbeStatus) -> io::Result<()> {
         Ok(())
     }

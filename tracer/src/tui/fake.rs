@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::event::{
-    Aggregate, Counters, Event, Frame, FrameKind, NamedValue, Notice, Origin, ProbeId,
+    Aggregate, Counters, Event, Frame, FrameKind, NamedValue, Notice, Origin, ProbeDone, ProbeId,
 };
 use crate::session::{
     Control, Cost, LineInfo, OutlineEntry, ProbeError, ProbeStatus, SourceFile, VariableInfo,
@@ -223,6 +223,16 @@ impl Fake {
         }
     }
 
+    /// A probe has had its last event.
+    pub(crate) fn end(&self, told: &ProbeDone) {
+        let mut inner = self.inner();
+        for probe in &mut inner.probes {
+            if probe.id == told.probe {
+                (probe.enabled, probe.done) = (false, Some(told.done));
+            }
+        }
+    }
+
     /// What was asked of it: one text a call that changes something.
     pub(crate) fn log(&self) -> Vec<String> {
         self.inner().log.clone()
@@ -397,6 +407,7 @@ impl Control for Fake {
             function: String::new(),
             sites: if line == 34 { 3 } else { 1 },
             enabled: true,
+            done: None,
             counters: Counters::default(),
             cost: Cost::default(),
             notes: if line == 34 {
@@ -424,6 +435,7 @@ impl Control for Fake {
         ));
         if let Some(status) = inner.probes.iter_mut().find(|status| status.id == probe) {
             status.enabled = enabled;
+            status.done = None;
         }
     }
 

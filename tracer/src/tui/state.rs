@@ -403,6 +403,11 @@ impl State {
                 self.say(text.clone(), true);
                 self.events.push(Body::Note(text));
             }
+            Notice::Done(done) => {
+                let text = done.to_string();
+                self.say(text.clone(), false);
+                self.events.push(Body::Note(text));
+            }
             Notice::TargetExited(code) => {
                 self.exited = Some(code);
                 self.events.push(Body::Note(exit_text(code)));

@@ -310,7 +310,7 @@ fn row_style(theme: Theme, selected: bool, focused: bool) -> Style {
 
 impl State {
     /// A key of the panes, whatever lies over them.
-    fn hint_main(&self, command: Command) -> String {
+    pub(super) fn hint_main(&self, command: Command) -> String {
         super::keymap::hint(super::keymap::Mode::Main, command)
     }
 

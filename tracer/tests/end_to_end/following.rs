@@ -141,6 +141,38 @@ fn probes_follow_the_target_into_the_program_that_it_executes() {
     summaries.iter().for_each(assert_adds_up);
 }
 
+/// A snapshot is sent once, and not once more by the next program.
+#[test]
+fn probe_that_is_done_stays_so_in_the_program_that_the_target_executes() {
+    if !needs::kernel() {
+        return;
+    }
+    let mut program = plugin();
+    let few = own_probe().replace(" as own", " hits 2 as few");
+    let tracer = Tracer::json(program.pid(), &[&own_probe(), &few]);
+    tracer.wait_tracing();
+    for _ in 0..2 {
+        tell(&mut program, "call", "done");
+    }
+    let done = |line: &str| line.contains("few is done");
+    tracer.stderr.wait_line("the end of a probe", 0, done);
+    tell(&mut program, "exec", "ready");
+    let anew = |line: &str| line.contains("own: placed anew, ");
+    tracer.stderr.wait_line("the new place", 0, anew);
+    tell(&mut program, "call", "done");
+    tracer.wait_events(5);
+    let finished = tracer.interrupt();
+    finished.assert_code(0);
+    let events = finished.events();
+    assert_eq!(
+        numbers(&events, "own", "own_calls"),
+        [1, 2, 1],
+        "{finished}"
+    );
+    assert_eq!(numbers(&events, "few", "own_calls"), [1, 2], "{finished}");
+    assert_eq!(finished.summary("few")["done"]["reason"], "hits");
+}
+
 /// Attaches the probes of a file.
 fn from_file(program: &Program, file: &Path) -> Tracer {
     let file = file.to_str().expect("test paths are UTF-8");

@@ -514,3 +514,27 @@ fn times_of_children_are_their_own() {
     assert_adds_up(&summary);
     assert_eq!(counter(&summary, "hits"), 3, "{summary}");
 }
+
+#[test]
+fn probe_that_is_done_is_in_no_process_any_more() {
+    if !needs::kernel() {
+        return;
+    }
+    let mut program = forking();
+    let text = Text::of_exe(program.pid());
+    let few = work().replace(" rate", " hits 4 rate");
+    // The other one is passed no more, and keeps the session.
+    let tracer = follow(&program, &[&few, "count main"], &[]);
+    fork(&mut program, &tracer, 2, 3);
+    go(&mut program, 2);
+    let is = |line: &str| line.contains("p1 is done: it has had its 4 hits");
+    tracer.stderr.wait_line("the end of a probe", 0, is);
+    text.wait_changed(1);
+    let late = fork(&mut program, &tracer, 1, 3);
+    text.in_process(late[0]).wait_changed(1);
+    go(&mut program, 3);
+    let finished = tracer.interrupt();
+    let summary = finished.summary("p1");
+    assert_eq!(counter(&summary, "events"), 4, "{finished}");
+    assert_adds_up(&summary);
+}

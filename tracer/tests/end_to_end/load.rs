@@ -296,7 +296,7 @@ fn no_more_than_a_seconds_worth_comes_at_once() {
 }
 
 #[test]
-fn hit_limit_ends_the_events_not_the_count() {
+fn hit_limit_ends_the_events() {
     if !needs::kernel() {
         return;
     }

@@ -17,6 +17,7 @@ mod commands;
 mod containers;
 mod copies;
 mod corrupt_files;
+mod done;
 mod following;
 mod forks;
 mod frames;

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::findings::{Class, Findings};
 use super::lines::Lines;
-use super::probes::Probe;
+use super::probes::{Limit, Probe};
 use super::target::{PATIENCE, send, wait};
 
 /// From a signal, or the target's end, to the tracer's.
@@ -271,6 +271,15 @@ pub(super) fn attach(pid: u32, probes: &[Probe], more: &[String]) -> Vec<String>
     arguments.push(pid.to_string());
     for probe in probes {
         arguments.extend(["-e".to_owned(), probe.text.clone()]);
+    }
+    // A session ends when all of its probes are done, and this one is to end when it is told.
+    let may_be_done = |probe: &Probe| matches!(probe.limit, Limit::Hits(_) | Limit::For(_));
+    if let Some(first) = probes.first()
+        && probes.iter().all(may_be_done)
+    {
+        let location = first.text.split_whitespace().nth(1).unwrap_or_default();
+        let location = location.trim_end_matches("%return");
+        arguments.extend(["-e".to_owned(), format!("count {location} as stays")]);
     }
     arguments.extend(more.iter().cloned());
     arguments

@@ -323,6 +323,9 @@ impl State {
         for probe in &mut self.probes {
             if ids.contains(&probe.id) {
                 probe.enabled = enabled;
+                if enabled {
+                    probe.done = None;
+                }
             }
         }
         self.toggled = true;
@@ -341,7 +344,9 @@ impl State {
             // What was looked at before is no answer to what was wanted since.
             for probe in &mut self.probes {
                 let known = before.iter().find(|known| known.id == probe.id);
-                probe.enabled = known.map_or(probe.enabled, |known| known.enabled);
+                (probe.enabled, probe.done) = known.map_or((probe.enabled, probe.done), |known| {
+                    (known.enabled, known.done)
+                });
             }
         }
         let fresh = std::mem::take(&mut self.fresh);
@@ -368,6 +373,19 @@ impl State {
         }
     }
 
+    fn state_of(&self, probe: &ProbeStatus) -> String {
+        match probe.done {
+            Some(done) => format!(
+                "done at {}: {}; {} has it begin anew",
+                super::super::view::short_time(done.time_ns, &self.zone, 3),
+                done.reason,
+                self.hint_main(super::Command::Toggle),
+            ),
+            None if probe.enabled => "awake".into(),
+            None => "silenced".into(),
+        }
+    }
+
     /// Everything about a probe, as label and text.
     pub(in super::super) fn probe_lines(&self, id: ProbeId) -> Vec<(String, String)> {
         let Some(probe) = self.probes.iter().find(|probe| probe.id == id) else {
@@ -384,14 +402,7 @@ impl State {
                 },
             ),
             ("sites".into(), probe.sites.to_string()),
-            (
-                "state".into(),
-                if probe.enabled {
-                    "awake".into()
-                } else {
-                    "silenced".into()
-                },
-            ),
+            ("state".into(), self.state_of(probe)),
         ];
         lines.extend(probe.notes.iter().map(|note| ("note".into(), note.clone())));
         let rate = self.trails.get(&id).map_or(0.0, |trail| trail.rate);

@@ -14,7 +14,7 @@ use super::super::keymap::BINDINGS;
 use super::super::prompt::Purpose;
 use super::super::{Options, view};
 use super::*;
-use crate::event::{AggregateBody, CountRow};
+use crate::event::{AggregateBody, CountRow, Done, DoneReason, ProbeDone};
 use crate::session::Control;
 use crate::value::Value;
 
@@ -404,6 +404,44 @@ fn space_silences_and_wakes_the_probe() {
     assert!(!desk.state.probes[0].enabled && desk.screen().contains("18 ○"));
     desk.keys(" ");
     assert!(desk.state.probes[0].enabled && desk.screen().contains("18 ●"));
+}
+
+#[test]
+fn probe_that_is_done_says_so_and_begins_anew_when_it_is_woken() {
+    let mut desk = Desk::open((120, 40));
+    desk.press(KeyCode::Enter);
+    let id = desk.state.probes[0].id;
+    let told = ProbeDone {
+        probe: id,
+        name: "p1".into(),
+        done: Done {
+            reason: DoneReason::Hits(5),
+            time_ns: 1_763_813_071_250_117_042,
+        },
+    };
+    desk.fake.end(&told);
+    desk.act(Action::Notices(vec![Notice::Done(told)]));
+    desk.wait(Duration::from_secs(1));
+    let screen = desk.screen();
+    assert!(
+        screen.contains("18 ✓") && screen.contains("✓ p1"),
+        "{screen}"
+    );
+    assert!(
+        screen.contains("p1 is done: it has had its 5 hits"),
+        "{screen}"
+    );
+    desk.keys("i");
+    let screen = desk.screen();
+    let state = "done at 12:04:31.250: it has had its 5 hits; Space has it begin anew";
+    assert!(screen.contains(state), "{screen}");
+    desk.press(KeyCode::Esc);
+    // All are silenced and woken: it is none of those that were awake.
+    desk.keys("xx");
+    assert!(desk.state.probes[0].done.is_some());
+    desk.keys(" ");
+    assert!(desk.screen().contains("18 ●"), "{}", desk.screen());
+    assert!(desk.fake.log().contains(&"wake p1".to_owned()));
 }
 
 #[test]

@@ -441,7 +441,7 @@ fn tree_row(theme: Theme, pen: &mut Pen<'_>, line: &tree::Line) {
 static HELP: LazyLock<Vec<(String, String)>> = LazyLock::new(|| {
     let mut lines = vec![(
         String::new(),
-        "In the source: · can be probed  ● probed  ○ silenced  ◌ attaching  ◂ latest value"
+        "In the source: · can be probed  ● probed  ○ silenced  ✓ done  ◌ attaching  ◂ latest value"
             .to_owned(),
     )];
     for mode in Mode::ALL {

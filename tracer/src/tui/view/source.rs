@@ -152,11 +152,13 @@ impl Row<'_> {
         let theme = self.state.theme;
         let mut probes = self.state.probes_on(self.line).peekable();
         if probes.peek().is_some() {
-            let awake = probes.any(|probe| probe.enabled);
-            return if awake {
+            let probes: Vec<_> = probes.collect();
+            return if probes.iter().any(|probe| probe.enabled) {
                 ("●", theme.role(Role::Bad))
-            } else {
+            } else if probes.iter().any(|probe| probe.done.is_none()) {
                 ("○", theme.role(Role::Warn))
+            } else {
+                ("✓", theme.role(Role::Good))
             };
         }
         let here = self.state.location_of(self.line);

@@ -149,10 +149,10 @@ fn probe_row(
     let style = |role| theme.role(role).patch(base);
     let counters = &probe.counters;
     let trail = state.trails.get(&probe.id);
-    let (mark, role) = if probe.enabled {
-        ("●", Role::Bad)
-    } else {
-        ("○", Role::Warn)
+    let (mark, role) = match (probe.done, probe.enabled) {
+        (Some(_), _) => ("✓", Role::Good),
+        (None, true) => ("●", Role::Bad),
+        (None, false) => ("○", Role::Warn),
     };
     let mut pen = Pen::new(buffer, area, row);
     let left = area.x;
