@@ -122,6 +122,10 @@ pub struct ProbeState {
     /// What it read, in ns of `CLOCK_MONOTONIC`: no hit of the same tick is earlier by more than
     /// another CPU's delay.
     pub tick_ns: u64,
+    /// Hits over the rate limit. Each record has it, so that what was left out before it is known.
+    pub limited: u64,
+    /// Records that the ring had no room for, or hits that found no scratch area. In each record, too.
+    pub lost: u64,
 }
 
 /// Counters of one probe on one CPU.
@@ -139,9 +143,10 @@ pub struct ProbeCounters {
     pub hits: u64,
     /// Records sent, and hits that were added up instead.
     pub events: u64,
-    /// Records that the ring had no room for, or hits that found no scratch area.
+    /// Records that the ring had no room for, or hits that found no scratch area. The kernel side
+    /// counts them in [`ProbeState::lost`].
     pub lost: u64,
-    /// Hits over the rate limit.
+    /// Hits over the rate limit. The kernel side counts them in [`ProbeState::limited`].
     pub limited: u64,
     /// Hits whose condition was false.
     pub rejected: u64,
@@ -172,7 +177,7 @@ pub struct ProbeCounters {
 const _: () = assert!(size_of::<Guard>() == 16);
 const _: () = assert!(size_of::<SiteControl>() == 120);
 const _: () = assert!(size_of::<ProbeControl>() == 40);
-const _: () = assert!(size_of::<ProbeState>() == 48);
+const _: () = assert!(size_of::<ProbeState>() == 64);
 const _: () = assert!(size_of::<ProbeCounters>() == 120);
 
 /// What the loader tells the programs before they are loaded.

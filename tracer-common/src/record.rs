@@ -4,6 +4,8 @@
 //! 8 bytes. Chunks stand in the order in which the plan made them, so that the
 //! decoder, which walks the same layout, meets them in its own order.
 
+use crate::limits::{MAX_PROBES, MAX_RECORD, MAX_SITES};
+
 /// The hit executed [`MAX_STEPS`](crate::limits::MAX_STEPS) ops and was cut off.
 pub const FLAG_STEPS: u32 = 1;
 /// At least one chunk did not fit ([`CHUNK_NO_ROOM`]).
@@ -51,14 +53,18 @@ pub struct RecordHeader {
     pub tid: u32,
     /// Thread name, zero-padded; hostile bytes.
     pub comm: [u8; 16],
-    /// `FLAG_…` bits.
-    pub flags: u32,
+    /// `FLAG_…` bits; all of them are among the low 16.
+    pub flags: u16,
     /// Which probe, so that a record that outlives its site is still counted.
-    pub probe: u32,
+    pub probe: u16,
     /// Of something that was timed, the site at which it began; else 0.
-    pub begun_at: u32,
+    pub begun_at: u16,
     /// Bytes of the chunks that were kept there; they come first.
-    pub begun_bytes: u32,
+    pub begun_bytes: u16,
+    /// Low half of [`ProbeState::limited`](crate::control::ProbeState::limited) when the record was made.
+    pub limited: u32,
+    /// Low half of [`ProbeState::lost`](crate::control::ProbeState::lost) when the record was made.
+    pub lost: u32,
 }
 
 /// A read that failed, in a ring of its own: 16 bytes.
@@ -90,5 +96,6 @@ pub struct ChunkHeader {
 }
 
 const _: () = assert!(size_of::<RecordHeader>() == 64 && align_of::<RecordHeader>() == 8);
+const _: () = assert!(MAX_PROBES <= 1 << 16 && MAX_SITES <= 1 << 16 && MAX_RECORD <= 1 << 16);
 const _: () = assert!(size_of::<Miss>() == 16 && align_of::<Miss>() == 8);
 const _: () = assert!(size_of::<ChunkHeader>() == 8 && align_of::<ChunkHeader>() == 4);

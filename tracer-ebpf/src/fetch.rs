@@ -13,7 +13,7 @@ use tracer_common::control::SiteControl;
 use tracer_common::fetch::{FETCH_BEHIND, FETCH_REGISTER, FETCHES, Fetch};
 use tracer_common::record::{CHUNK_OK, RecordHeader};
 
-use crate::machine::{NO_WAKEUP, anew, anew_ref, now, ring, spend, wake};
+use crate::machine::{NO_WAKEUP, anew, anew_ref, now, ring, say_left_out, spend, wake};
 use crate::maps::{PROBE_CONTROL, PROBE_STATE};
 use crate::step::extend;
 use crate::{diagnostics, outcome, registers, task};
@@ -70,7 +70,7 @@ fn fill(record: *mut u8, size: u64, from: *const pt_regs, site: &SiteControl, nu
     header.site = site.cookie;
     header.hit = number;
     header.flags = 0;
-    header.probe = site.probe;
+    header.probe = site.probe as u16;
     header.begun_at = 0;
     header.begun_bytes = 0;
     header.ktime_ns = now();
@@ -80,11 +80,14 @@ fn fill(record: *mut u8, size: u64, from: *const pt_regs, site: &SiteControl, nu
     }
     // SAFETY: as above.
     let header = unsafe { &*anew(record).cast::<RecordHeader>() };
-    let probe = header.probe;
+    let probe = u32::from(header.probe);
     let (Some(control), Some(state)) = (PROBE_CONTROL.get(probe), PROBE_STATE.get(probe)) else {
         return outcome::LOST;
     };
-    spend(control, state, header.ktime_ns)
+    let now = header.ktime_ns;
+    // SAFETY: as above.
+    say_left_out(unsafe { &mut *anew(record).cast::<RecordHeader>() }, state);
+    spend(control, state, now)
 }
 
 /// Fetches one chunk after the other; false when one is the machine's to do.

@@ -89,7 +89,11 @@ pub fn hit<const WHOLE: bool, const COMPUTES: bool>(registers: *const pt_regs, c
             ended = fire::<WHOLE, COMPUTES>(registers, anew_ref(site), counters, number);
         }
     }
-    count(counters, ended);
+    if ended == outcome::LIMITED || ended == outcome::LOST {
+        leave_out(state, ended);
+    } else {
+        count(counters, ended);
+    }
     if start != 0 {
         atomic::add(&counters.bpf_ns, now().wrapping_sub(start));
         // The time of a beginning belongs to the hit at its end.
@@ -256,7 +260,7 @@ fn fire<const WHOLE: bool, const COMPUTES: bool>(
     header.ktime_ns = if site.flags & ADDS_UP == 0 { now() } else { 0 };
     header.hit = number;
     header.site = site.cookie;
-    header.probe = site.probe;
+    header.probe = site.probe as u16;
     header.begun_at = 0;
     header.begun_bytes = 0;
     let ended = capture::<WHOLE, COMPUTES>(registers, site, area, counters);
@@ -316,7 +320,7 @@ fn capture<const WHOLE: bool, const COMPUTES: bool>(
     if area.ended != outcome::SENT && area.ended < outcome::COUNTED {
         return area.ended;
     }
-    let probe = area.header().probe;
+    let probe = u32::from(area.header().probe);
     let (Some(control), Some(state)) = (PROBE_CONTROL.get(probe), PROBE_STATE.get(probe)) else {
         return outcome::LOST;
     };
@@ -334,6 +338,7 @@ fn capture<const WHOLE: bool, const COMPUTES: bool>(
         }
         return outcome::SENT;
     }
+    say_left_out(area.header(), state);
     let ended = send(area);
     if ended == outcome::SENT {
         count_flags(counters, area.flags);
@@ -455,7 +460,7 @@ fn send(area: &mut Scratch) -> u32 {
     let flags = area.flags;
     let out = area.header();
     out.length = length;
-    out.flags = flags;
+    out.flags = flags as u16;
     task::describe(area.record.as_mut_ptr().cast(), &raw mut area.word);
     let wake = wake(area.header().hit);
     // SAFETY: the record has more than the masked length.
@@ -582,13 +587,31 @@ fn release(scratch: *mut Scratch) {
     atomic::store(unsafe { &(*scratch).busy }, 0);
 }
 
+/// Counts a hit that is left out although its probe wants it: where all CPUs count, as records tell
+/// how many there were.
+#[inline(always)]
+fn leave_out(state: &ProbeState, ended: u32) {
+    let counter = if ended == outcome::LIMITED {
+        &state.limited
+    } else {
+        &state.lost
+    };
+    atomic::add(counter, 1);
+}
+
+/// Says in a record how many hits were left out up to now.
+#[inline(always)]
+pub fn say_left_out(header: &mut RecordHeader, state: &ProbeState) {
+    header.limited = state.limited as u32;
+    header.lost = state.lost as u32;
+}
+
 #[inline(always)]
 fn count(counters: &ProbeCounters, ended: u32) {
     let counter = match ended {
         outcome::SENT => &counters.events,
         outcome::REJECTED => &counters.rejected,
         outcome::FAULTED => &counters.faults,
-        outcome::LIMITED => &counters.limited,
         outcome::SILENCED => &counters.silenced,
         outcome::EXPIRED => &counters.expired,
         outcome::OVER_BUDGET => &counters.over_budget,

@@ -17,7 +17,7 @@ const KEY_AT: usize = size_of::<RecordHeader>() - 8;
 /// Adds the hit to the entry of its key.
 #[inline(never)]
 pub fn add(area: &mut Scratch, counters: &ProbeCounters) {
-    let (site, probe) = (area.header().site, area.header().probe);
+    let (site, probe) = (area.header().site, u32::from(area.header().probe));
     let Some(state) = PROBE_STATE.get(probe) else {
         return;
     };

@@ -299,7 +299,7 @@ pub fn run(area: &mut Scratch, op: &Op) {
         return;
     }
     area.key = BegunKey {
-        probe: area.header().probe,
+        probe: u32::from(area.header().probe),
         group: op.a,
         // SAFETY: takes nothing, gives two numbers in one.
         process: (unsafe { bpf_get_current_pid_tgid() } >> 32) as u32,
@@ -354,7 +354,7 @@ fn leave(area: &mut Scratch) {
         return;
     };
     area.begun = found as u64;
-    let probe = area.header().probe;
+    let probe = u32::from(area.header().probe);
     let (Some(control), Some(state)) = (PROBE_CONTROL.get(probe), PROBE_STATE.get(probe)) else {
         return;
     };
@@ -372,8 +372,8 @@ fn leave(area: &mut Scratch) {
     let (site, length) = (begun.site, begun.length);
     let header = area.header();
     header.hit = number;
-    header.begun_at = site;
-    header.begun_bytes = length;
+    header.begun_at = site as u16;
+    header.begun_bytes = length as u16;
     area.ended = machine::limits_at_end(control, state);
 }
 
@@ -387,7 +387,7 @@ fn is_trusted(generation: u64, probe: u32) -> bool {
 /// Appends the chunks of the beginning.
 #[inline(always)]
 fn append_kept(area: &mut Scratch) {
-    let length = area.header().begun_bytes;
+    let length = u32::from(area.header().begun_bytes);
     if length == 0 || area.keeps == 0 {
         return;
     }
@@ -417,7 +417,7 @@ fn append_kept(area: &mut Scratch) {
 /// The plan of a timed site has run: true when this is no hit of the probe.
 #[inline(never)]
 pub fn end(area: &mut Scratch, counters: &ProbeCounters) -> bool {
-    let (probe, ended) = (area.header().probe, area.ended);
+    let (probe, ended) = (u32::from(area.header().probe), area.ended);
     let Some(times) = times(probe) else {
         return true;
     };
@@ -460,7 +460,7 @@ pub fn end(area: &mut Scratch, counters: &ProbeCounters) -> bool {
 /// Keeps a beginning.
 #[inline(always)]
 fn begin(area: &mut Scratch, times: &TimeCounters) {
-    let (site, probe) = (area.header().site, area.header().probe);
+    let (site, probe) = (area.header().site, u32::from(area.header().probe));
     let generation = TIME_STATE.get(probe).map_or(0, |state| state.generation);
     let mut length = area.length.wrapping_sub(size_of::<RecordHeader>() as u32);
     if length > KEPT_BYTES as u32 {
@@ -566,7 +566,7 @@ fn finish(area: &mut Scratch, times: &TimeCounters, counters: &ProbeCounters) {
     atomic::add(&times.sum_ns, elapsed);
     raise(&times.longest_ns, elapsed);
     raise(&times.shortest_ns_inverse, !elapsed);
-    let (site, probe) = (area.header().site, area.header().probe);
+    let (site, probe) = (area.header().site, u32::from(area.header().probe));
     if let Some(state) = PROBE_STATE.get(probe) {
         tally::add_number(site, bucket(elapsed), state, counters);
     }

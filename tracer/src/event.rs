@@ -1,6 +1,7 @@
 //! What frontends get: hits as events, and the state of probes.
 
 mod done;
+mod left_out;
 mod weight;
 
 use std::borrow::Cow;
@@ -8,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use done::{Done, DoneReason, ProbeDone};
+pub use left_out::{LeftOut, ProbeLimited, grouped};
 
 use crate::unavailable::Unavailable;
 use crate::value::Value;
@@ -97,6 +99,8 @@ pub struct Event {
     pub values: Vec<NamedValue>,
     /// Call stack; empty unless asked for.
     pub stack: Stack,
+    /// Hits of its probe that were left out since the event before it.
+    pub left_out: LeftOut,
 }
 
 impl Event {
@@ -402,6 +406,8 @@ pub enum Notice {
     Event(Box<Event>),
     /// Something that the user should know, once: a limit reached, a site that could not be attached.
     Warning(String),
+    /// A probe is over its rate limit, for the first time.
+    Limited(ProbeLimited),
     /// A probe has had its last event.
     Done(ProbeDone),
     /// The target is gone: exit code or signal when that is known. The session is over.

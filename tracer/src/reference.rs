@@ -184,7 +184,7 @@ impl<'m> Machine<'m> {
             pid: 41,
             tid: 42,
             comm: *b"Monitor\0\0\0\0\0\0\0\0\0",
-            flags: self.flags,
+            flags: self.flags as u16,
             ..RecordHeader::default()
         };
         self.put(0, bytemuck::bytes_of(&header));

@@ -12,16 +12,22 @@ pub mod text;
 
 use std::io;
 
-use crate::event::{Aggregate, Event, ProbeDone};
+use crate::event::{Aggregate, Event, ProbeDone, ProbeLimited};
 use crate::session::{Followed, ProbeStatus};
 
 /// Something that events are written to, one line each.
 pub trait Sink: Send {
-    /// Writes one event.
+    /// Writes one event, behind the gap before it.
     ///
     /// # Errors
     /// The writer's.
     fn event(&mut self, event: &Event) -> io::Result<()>;
+
+    /// Writes that a probe is over its rate limit.
+    ///
+    /// # Errors
+    /// The writer's.
+    fn limited(&mut self, limited: &ProbeLimited) -> io::Result<()>;
 
     /// Writes that a probe has had its last event.
     ///

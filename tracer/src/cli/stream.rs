@@ -357,6 +357,11 @@ impl Writer {
                 self.shown_events.push(Used(event));
             }
             Notice::Warning(text) => say!("warning: {}", Visible(&text)),
+            Notice::Limited(limited) => {
+                say!("note: {}", Visible(&limited.to_string()));
+                let written = self.sink.limited(&limited);
+                self.check(written);
+            }
             Notice::Done(done) => self.done(&done),
             Notice::TargetExited(code) => self.end(End::TargetExited(code)),
         }

@@ -15,6 +15,7 @@ impl Notice {
             + match self {
                 Self::Event(event) => event.weight(),
                 Self::Warning(text) => BLOCK + text.capacity(),
+                Self::Limited(limited) => BLOCK + limited.name.capacity(),
                 Self::Done(done) => BLOCK + done.name.capacity(),
                 Self::TargetExited(_) => 0,
             }

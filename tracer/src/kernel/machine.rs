@@ -530,16 +530,17 @@ impl Machine {
             .iter()
             .fold(ProbeCounters::default(), |sum, value| add(&sum, value));
         sum.hits += state.sequence;
+        sum.limited += state.limited;
+        sum.lost += state.lost;
         Ok(sum)
     }
 
-    /// Hits that a probe's budget was used for.
+    /// What the kernel side remembers of a probe.
     ///
     /// # Errors
     /// The kernel refused.
-    pub fn budget_used(&self, slot: u32) -> Result<u64, KernelError> {
+    pub fn state(&self, slot: u32) -> Result<ProbeState, KernelError> {
         bpf::read_array::<ProbeState>(self.loaded.state.fd().as_fd(), slot)
-            .map(|state| state.budget_used)
             .map_err(|source| KernelError::call("read a probe's state", source))
     }
 

@@ -271,7 +271,7 @@ impl Layout {
             header,
             message,
             values,
-            cut: header.flags & (FLAG_STEPS | FLAG_NO_ROOM) != 0,
+            cut: u32::from(header.flags) & (FLAG_STEPS | FLAG_NO_ROOM) != 0,
             stack,
         }
     }

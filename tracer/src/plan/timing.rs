@@ -401,7 +401,7 @@ pub(super) fn split(record: &[u8]) -> Result<(Vec<u8>, Vec<u8>), DecodeError> {
     let rest = rest.ok_or_else(|| short(header.length as usize))?;
     let whole = whole_chunks(kept);
     let cut = if whole.len() < kept.len() {
-        FLAG_NO_ROOM
+        FLAG_NO_ROOM as u16
     } else {
         0
     };
@@ -472,7 +472,7 @@ mod tests {
         let length = size_of::<RecordHeader>() + kept.len() + end.len();
         let header = RecordHeader {
             length: u32::try_from(length).expect("small"),
-            begun_bytes: u32::try_from(kept.len()).expect("small"),
+            begun_bytes: u16::try_from(kept.len()).expect("small"),
             ..RecordHeader::default()
         };
         let record = [bytemuck::bytes_of(&header), &kept, &end].concat();
@@ -481,7 +481,7 @@ mod tests {
         assert_eq!(rest[size_of::<RecordHeader>()..], end);
         let flags = |record: &[u8]| {
             let header: RecordHeader = bytemuck::pod_read_unaligned(&record[..64]);
-            header.flags
+            u32::from(header.flags)
         };
         assert_eq!((flags(&begin), flags(&rest)), (FLAG_NO_ROOM, 0));
         // Lengths are the target's as little as anything else: one that is wrong is no panic.

@@ -38,7 +38,7 @@ impl Session {
         if !self.follow_exec() {
             self.follow_modules();
         }
-        self.end_spent();
+        self.look_at_limits();
         self.spend(passed);
     }
 

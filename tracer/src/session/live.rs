@@ -25,7 +25,7 @@ use super::prepare::{self, Prepared, ReadySite, Setting, control, locate};
 use super::queue::Queue;
 use super::refused::{Refusal, left_out, not_attached};
 use super::removed::Removed;
-use super::shared::{Shared, SiteEntry, lock};
+use super::shared::{EventStyle, Shared, SiteEntry, lock};
 use super::wait::{Stopper, Waiter};
 use super::warm;
 use super::{
@@ -94,6 +94,8 @@ pub(super) struct Probe {
     pub(super) moved: bool,
     /// It is done, and its sites are of a place that its module has left since.
     pub(super) stale: bool,
+    /// It was told that it is over its rate.
+    pub(super) told_limited: bool,
 }
 
 impl std::fmt::Debug for Session {
@@ -270,7 +272,7 @@ impl Session {
     /// Silences and detaches every probe, and reads the ring to its end. What is left to take
     /// are the last events; the counters are final.
     pub fn finish(&self) -> Vec<ProbeStatus> {
-        self.end_spent();
+        self.look_at_limits();
         {
             let started = Instant::now();
             // A signal or a library that was just loaded must not attach a probe behind this.
@@ -406,7 +408,9 @@ impl Session {
         let slot = reserved.slot;
         let cookies = [&reserved.cookies[..], &reserved.copies[..]].concat();
         entries.extend(copies);
-        self.register(slot, &cookies, entries, plan::stack_depth(&spec));
+        let samples = spec.options.every.is_some();
+        let depth = plan::stack_depth(&spec);
+        self.register(slot, &cookies, entries, EventStyle { depth, samples });
         match machine.attach(self.process.pid(), reserved, &requests) {
             Ok(failed) => {
                 let mut refusals = not_attached(&module, &places, &failed);
@@ -470,13 +474,14 @@ impl Session {
                 bound,
                 moved: false,
                 stale: false,
+                told_limited: false,
             },
         );
         Ok(status)
     }
 
     /// Tells the reader of sites before they can be hit.
-    fn register(&self, slot: u32, cookies: &[u32], entries: Vec<NewSite>, depth: u32) {
+    fn register(&self, slot: u32, cookies: &[u32], entries: Vec<NewSite>, style: EventStyle) {
         let mut table = self.shared.sites_mut();
         for (&cookie, site) in cookies.iter().zip(entries) {
             table.set(
@@ -486,7 +491,7 @@ impl Session {
                     origin: site.origin,
                     layout: site.layout,
                     key: site.key,
-                    depth,
+                    style,
                     site: site.site,
                 }),
             );

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use crate::event::{Notice, PlacementId, Used};
+use crate::event::{LeftOut, Notice, PlacementId, Used};
 
 /// Events that wait when the frontend does not say otherwise.
 ///
@@ -21,6 +21,12 @@ pub(super) const DEFAULT_CAPACITY: usize = 1 << 17;
 
 /// Bytes that are taken at a time; one notice at the least.
 const TAKEN_BYTES: usize = 4 << 20;
+
+/// An event that was lost.
+const ONE_LOST: LeftOut = LeftOut {
+    limited: 0,
+    lost: 1,
+};
 
 /// Events whose room is kept: some more than a frontend takes at a time.
 const MOST_USED: usize = 1 << 13;
@@ -45,6 +51,8 @@ struct Inner {
     notices: VecDeque<Weighed>,
     bytes: usize,
     dropped: BTreeMap<PlacementId, u64>,
+    /// What was left out since the last event that was taken: the next one says so.
+    unmarked: BTreeMap<PlacementId, LeftOut>,
 }
 
 /// A notice, and the bytes that it takes.
@@ -157,7 +165,14 @@ impl Queue {
 
     /// Counts an event that was dropped before it came here.
     pub(super) fn count_dropped(&self, placement: PlacementId) {
-        *self.lock().dropped.entry(placement).or_default() += 1;
+        let mut inner = self.lock();
+        *inner.dropped.entry(placement).or_default() += 1;
+        inner.mark(placement, ONE_LOST);
+    }
+
+    /// Has the next event of a placement say that one more was lost before it.
+    pub(super) fn mark_lost(&self, placement: PlacementId) {
+        self.lock().mark(placement, ONE_LOST);
     }
 
     /// Adds notices in order, dropping the oldest events beyond the capacity.
@@ -193,7 +208,8 @@ impl Queue {
             bytes += one.bytes;
         }
         inner.bytes -= bytes;
-        let taken = inner.notices.drain(..count).map(|one| one.notice).collect();
+        let mut taken: Vec<Notice> = inner.notices.drain(..count).map(|one| one.notice).collect();
+        inner.say_left_out(&mut taken);
         drop(inner);
         self.emptied.notify_one();
         taken
@@ -227,6 +243,25 @@ impl Queue {
 }
 
 impl Inner {
+    fn mark(&mut self, placement: PlacementId, left_out: LeftOut) {
+        let before = self.unmarked.entry(placement).or_default();
+        *before = before.with(left_out);
+    }
+
+    /// Has events say what was left out before them and is not marked.
+    fn say_left_out(&mut self, taken: &mut [Notice]) {
+        for notice in taken {
+            if self.unmarked.is_empty() {
+                return;
+            }
+            if let Notice::Event(event) = notice
+                && let Some(left_out) = self.unmarked.remove(&event.origin.placement)
+            {
+                event.left_out = event.left_out.with(left_out);
+            }
+        }
+    }
+
     /// Drops events until so many notices and bytes are left.
     fn drop_oldest_events(&mut self, most: usize, most_bytes: usize) {
         let mut kept = VecDeque::new();
@@ -236,7 +271,9 @@ impl Inner {
                     notice: Notice::Event(event),
                     bytes,
                 }) => {
-                    *self.dropped.entry(event.origin.placement).or_default() += 1;
+                    let placement = event.origin.placement;
+                    *self.dropped.entry(placement).or_default() += 1;
+                    self.mark(placement, event.left_out.with(ONE_LOST));
                     self.bytes -= bytes;
                 }
                 // What is said once must not be lost.
@@ -283,6 +320,7 @@ mod tests {
             message: String::new(),
             values: Vec::new(),
             stack: crate::event::Stack::default(),
+            left_out: LeftOut::default(),
         }))
     }
 
@@ -304,6 +342,34 @@ mod tests {
             (queue.dropped(PlacementId(1)), queue.dropped(PlacementId(2))),
             (1, 1)
         );
+    }
+
+    #[test]
+    fn event_behind_dropped_ones_says_how_many_were_left_out() {
+        let left_out = |notices: &[Notice]| -> Vec<(u64, u64)> {
+            let of = |notice: &Notice| match notice {
+                Notice::Event(event) => Some((event.left_out.limited, event.left_out.lost)),
+                _ => None,
+            };
+            notices.iter().filter_map(of).collect()
+        };
+        let limited = |hit, limited| match event(1, hit) {
+            Notice::Event(mut event) => {
+                event.left_out.limited = limited;
+                Notice::Event(event)
+            }
+            other => other,
+        };
+        let queue = Queue::new(2, BYTES, false);
+        // The first two are dropped, with the gap before them.
+        queue.extend([limited(1, 7), limited(2, 0), event(2, 1), limited(3, 5)]);
+        assert_eq!(left_out(&queue.take(9)), [(0, 0), (12, 2)]);
+        queue.mark_lost(PlacementId(1));
+        queue.count_dropped(PlacementId(2));
+        queue.extend([event(1, 9), event(1, 10)]);
+        assert_eq!(left_out(&queue.take(9)), [(0, 1), (0, 0)]);
+        queue.extend([event(2, 9)]);
+        assert_eq!(left_out(&queue.take(9)), [(0, 1)]);
     }
 
     #[test]

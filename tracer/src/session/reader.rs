@@ -6,6 +6,7 @@
 //! sorted, and the youngest wait for the next look, since a hit that began
 //! earlier on another CPU may still be on its way.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,7 +21,7 @@ use super::shared::{Shared, SiteEntry, SiteTable};
 use super::symbols::ModuleSymbols;
 use super::wait::{Waiter, Woken};
 use crate::cancel;
-use crate::event::{Event, Notice, Origin, Stack, Used};
+use crate::event::{Event, LeftOut, Notice, Origin, PlacementId, Stack, Used};
 use crate::kernel::Ring;
 use crate::limits::LAST_WRITES;
 use crate::plan::{Context, Room, Scratch};
@@ -84,6 +85,8 @@ struct Reader<'a> {
     /// Events that have been shown, for their room.
     used: Vec<Used>,
     scratch: Scratch,
+    /// What the last event of each placement says of hits that were left out.
+    left_out: BTreeMap<PlacementId, LeftOutSoFar>,
 }
 
 impl<'a> Reader<'a> {
@@ -97,6 +100,7 @@ impl<'a> Reader<'a> {
             notices: Vec::new(),
             used: Vec::new(),
             scratch: Scratch::default(),
+            left_out: BTreeMap::new(),
         }
     }
 
@@ -215,7 +219,7 @@ impl<'a> Reader<'a> {
         self.backlog.take(count, |record| {
             let entry = header_of(record).and_then(|header| {
                 let entry = sites.get(header.site);
-                entry.filter(|entry| entry.slot == header.probe)
+                entry.filter(|entry| entry.slot == u32::from(header.probe))
             });
             match entry {
                 Some(entry) => shared.queue.count_dropped(entry.origin.placement),
@@ -236,6 +240,7 @@ impl<'a> Reader<'a> {
             self.used.extend(shared.queue.used());
         }
         let (notices, used, scratch) = (&mut self.notices, &mut self.used, &mut self.scratch);
+        let left_out = &mut self.left_out;
         let taken = self.backlog.take(count, |record| {
             let Some(header) = header_of(record) else {
                 return ControlFlow::Continue(());
@@ -244,7 +249,7 @@ impl<'a> Reader<'a> {
                 return ControlFlow::Continue(());
             }
             let entry = sites.get(header.site);
-            match entry.filter(|entry| entry.slot == header.probe) {
+            match entry.filter(|entry| entry.slot == u32::from(header.probe)) {
                 Some(entry) => {
                     let hit = Hit {
                         header: &header,
@@ -253,7 +258,12 @@ impl<'a> Reader<'a> {
                         symbols: &symbols,
                     };
                     match event(shared, &sites, entry, &hit, (used.pop(), scratch)) {
-                        Some(event) => {
+                        Some(mut event) => {
+                            let so_far = left_out.entry(entry.origin.placement).or_default();
+                            event.left_out = so_far.advance(&header);
+                            if entry.style.samples {
+                                event.left_out.limited = 0;
+                            }
                             let notice = Notice::Event(event);
                             weight += notice.weight();
                             notices.push(notice);
@@ -273,6 +283,32 @@ impl<'a> Reader<'a> {
         HandedOn {
             events: taken,
             bytes: weight,
+        }
+    }
+}
+
+/// How many hits of a placement were left out up to an event, as far as records tell.
+#[derive(Clone, Copy, Default)]
+struct LeftOutSoFar {
+    limited: u32,
+    lost: u32,
+}
+
+impl LeftOutSoFar {
+    /// What was left out since, up to another record. Events of several CPUs come a little out of
+    /// order: an earlier count adds nothing.
+    fn advance(&mut self, header: &RecordHeader) -> LeftOut {
+        let more = |so_far: &mut u32, now: u32| {
+            let more = now.wrapping_sub(*so_far);
+            if more > u32::MAX / 2 {
+                return 0;
+            }
+            *so_far = now;
+            u64::from(more)
+        };
+        LeftOut {
+            limited: more(&mut self.limited, header.limited),
+            lost: more(&mut self.lost, header.lost),
         }
     }
 }
@@ -316,7 +352,7 @@ fn event(
         ..Context::default()
     };
     let mut event = used.map_or_else(|| Box::new(empty(&entry.origin)), |used| used.0);
-    let (origin, decoded) = if header.flags & FLAG_TIMED == 0 {
+    let (origin, decoded) = if u32::from(header.flags) & FLAG_TIMED == 0 {
         let room = Room {
             message: std::mem::take(&mut event.message),
             values: std::mem::take(&mut event.values),
@@ -326,8 +362,8 @@ fn event(
         (&entry.origin, decoded.ok()?)
     } else {
         // Something that was timed: it is called by where it began.
-        let begin = sites.get(header.begun_at)?;
-        let begin = (begin.slot == header.probe).then_some(begin)?;
+        let begin = sites.get(header.begun_at.into())?;
+        let begin = (begin.slot == u32::from(header.probe)).then_some(begin)?;
         let decoded = entry.layout.decode_timed(&begin.layout, record, &context);
         (&begin.origin, decoded.ok()?)
     };
@@ -340,7 +376,7 @@ fn event(
         let snapshot = entry.origin.action == "snapshot";
         let wanted = Wanted {
             site: entry.site.as_ref(),
-            depth: entry.depth,
+            depth: entry.style.depth,
             variables: snapshot.then(|| entry.layout.redactor()),
         };
         let find = |address| shared.placed(address, header.ktime_ns);
@@ -373,5 +409,31 @@ fn empty(origin: &Arc<Origin>) -> Event {
         message: String::new(),
         values: Vec::new(),
         stack: Stack::default(),
+        left_out: LeftOut::default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn left_out_advances_and_never_goes_back() {
+        let header = |limited, lost| RecordHeader {
+            limited,
+            lost,
+            ..RecordHeader::default()
+        };
+        let mut so_far = LeftOutSoFar {
+            limited: u32::MAX - 1,
+            lost: 4,
+        };
+        let mut between = |limited, lost| {
+            let left_out = so_far.advance(&header(limited, lost));
+            (left_out.limited, left_out.lost)
+        };
+        assert_eq!(between(3, 4), (5, 0), "over the end of the number");
+        assert_eq!(between(1, 9), (0, 5), "of another CPU, earlier");
+        assert_eq!(between(4, 9), (1, 0));
     }
 }

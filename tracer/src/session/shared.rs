@@ -28,10 +28,19 @@ pub(super) struct SiteEntry {
     pub(super) layout: Layout,
     /// What the keys mean that its hits are added up by.
     pub(super) key: Option<Key>,
-    /// Frames of its events' stacks.
-    pub(super) depth: u32,
+    /// What its events are to have.
+    pub(super) style: EventStyle,
     /// What its first frame is at; `None` where a hit is elsewhere.
     pub(super) site: Option<Site>,
+}
+
+/// What a probe asks for in its events.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct EventStyle {
+    /// Frames of their stacks.
+    pub(super) depth: u32,
+    /// Hits between them are to be left out.
+    pub(super) samples: bool,
 }
 
 /// Sites by their attach cookie.
@@ -205,7 +214,10 @@ impl Shared {
     /// Counts a record that could not be shown; `None`: of a probe that is gone.
     pub(super) fn count_undecodable(&self, placement: Option<PlacementId>) {
         match placement {
-            Some(placement) => *lock(&self.undecodable).entry(placement).or_default() += 1,
+            Some(placement) => {
+                *lock(&self.undecodable).entry(placement).or_default() += 1;
+                self.queue.mark_lost(placement);
+            }
             None => {
                 self.strays.fetch_add(1, Ordering::Relaxed);
             }

@@ -118,7 +118,7 @@ fn renewed(probe: &Probe, machine: &Machine) -> Result<ProbeControl, KernelError
     let mut limits = control(&probe.spec);
     if limits.hit_budget != 0 {
         // The kernel side goes on counting from where it is.
-        let used = machine.budget_used(probe.slot)?;
+        let used = machine.state(probe.slot)?.budget_used;
         limits.hit_budget = limits.hit_budget.saturating_add(used);
     }
     Ok(limits)

@@ -13,7 +13,7 @@ use event::EventLines;
 use super::Sink;
 use super::aggregate::PERCENTILES;
 use crate::event::{
-    Aggregate, AggregateBody, Bucket, CountRow, Done, DoneReason, Event, ProbeDone,
+    Aggregate, AggregateBody, Bucket, CountRow, Done, DoneReason, Event, ProbeDone, ProbeLimited,
 };
 use crate::session::{Followed, ProbeStatus};
 use crate::unavailable::Unavailable;
@@ -180,6 +180,26 @@ struct ReasonLine {
     count: u64,
 }
 
+/// Hits that were left out before an event.
+#[derive(Serialize)]
+struct GapLine<'e> {
+    r#type: &'static str,
+    time: String,
+    probe: &'e str,
+    limited: u64,
+    lost: u64,
+}
+
+/// A probe is over its rate limit.
+#[derive(Serialize)]
+struct LimitedLine<'e> {
+    r#type: &'static str,
+    time: String,
+    probe: &'e str,
+    rate: u64,
+    default: bool,
+}
+
 /// A probe has had its last event.
 #[derive(Serialize)]
 struct DoneLine<'e> {
@@ -245,9 +265,30 @@ struct UnseenLine {
 
 impl<W: Write + Send> Sink for JsonSink<W> {
     fn event(&mut self, event: &Event) -> io::Result<()> {
+        if !event.left_out.is_none() {
+            let time = self.events.time(event.time_ns);
+            self.write(&GapLine {
+                r#type: "gap",
+                time,
+                probe: &event.origin.probe_name,
+                limited: event.left_out.limited,
+                lost: event.left_out.lost,
+            })?;
+        }
         self.line.clear();
         self.events.event(&mut self.line, event)?;
         self.out.write_all(&self.line)
+    }
+
+    fn limited(&mut self, limited: &ProbeLimited) -> io::Result<()> {
+        let time = self.events.time(limited.time_ns);
+        self.write(&LimitedLine {
+            r#type: "limited",
+            time,
+            probe: &limited.name,
+            rate: limited.rate,
+            default: limited.is_default,
+        })
     }
 
     fn done(&mut self, told: &ProbeDone) -> io::Result<()> {
@@ -414,6 +455,7 @@ pub(super) mod tests {
                 value: Value::Int(640, 32),
             }],
             stack: crate::event::Stack::default(),
+            left_out: crate::event::LeftOut::default(),
         }
     }
 
@@ -435,6 +477,23 @@ pub(super) mod tests {
                 "\n"
             )
         );
+    }
+
+    #[test]
+    fn gap_is_a_record_before_its_event() {
+        let mut event = event();
+        event.left_out = crate::event::LeftOut {
+            limited: 29,
+            lost: 1,
+        };
+        let written = written(&event);
+        assert_eq!(
+            written.lines().next(),
+            Some(
+                r#"{"type":"gap","time":"2025-11-22T12:04:31.250117042Z","probe":"p1","limited":29,"lost":1}"#
+            )
+        );
+        assert_eq!(written.lines().count(), 2);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use super::Sink;
 use super::aggregate::Table;
 use super::stamp::Stamp;
-use crate::event::{Aggregate, Event, Frame, ProbeDone, Stack};
+use crate::event::{Aggregate, Event, Frame, ProbeDone, ProbeLimited, Stack};
 use crate::session::{Followed, ProbeStatus};
 use crate::visible::Visible;
 
@@ -109,6 +109,10 @@ impl<W: Write + Send> Sink for TextSink<W> {
     fn event(&mut self, event: &Event) -> io::Result<()> {
         let (dim, cyan, reset) = (self.paint(DIM), self.paint(CYAN), self.paint(RESET));
         let origin = &event.origin;
+        if !event.left_out.is_none() {
+            let line = event.left_out.line(&origin.probe_name);
+            writeln!(self.out, "{dim}{}{reset}", Visible(&line))?;
+        }
         let (clock, nanoseconds) = self.stamp.of(event.time_ns);
         write!(
             self.out,
@@ -120,6 +124,11 @@ impl<W: Write + Send> Sink for TextSink<W> {
         )?;
         self.message(&event.message, origin.multiline)?;
         self.stack(&event.stack)
+    }
+
+    /// Nothing: it is talk, and goes to stderr.
+    fn limited(&mut self, _limited: &ProbeLimited) -> io::Result<()> {
+        Ok(())
     }
 
     /// Nothing: it is talk, and goes to stderr.
@@ -169,6 +178,17 @@ mod tests {
         assert_eq!(
             written(&event(), false),
             "12:04:31.250117 Monitor/4711 main.rs:57 x 640 -> 812\n"
+        );
+    }
+
+    #[test]
+    fn gap_stands_on_a_line_before_its_event() {
+        let mut event = event();
+        event.left_out.limited = 1432;
+        assert_eq!(
+            written(&event, false),
+            "… 1,432 hits of p1 were over its rate limit\n\
+             12:04:31.250117 Monitor/4711 main.rs:57 x 640 -> 812\n"
         );
     }
 

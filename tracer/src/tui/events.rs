@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use super::list::List;
-use crate::event::{Event, ProbeId};
+use crate::event::{Event, LeftOut, ProbeId};
 
 /// Events kept; the oldest goes when one more comes.
 pub(super) const KEPT: usize = 10_000;
@@ -25,6 +25,13 @@ pub(super) struct Item {
 pub(super) enum Body {
     /// A hit.
     Event(Box<Event>),
+    /// Hits of a probe that were left out before the next row.
+    Gap {
+        /// Name of the probe.
+        probe: String,
+        /// How many.
+        left_out: LeftOut,
+    },
     /// Something that the session said.
     Note(String),
 }
@@ -64,6 +71,11 @@ impl Filter {
     fn passes(&self, body: &Body) -> bool {
         match body {
             Body::Note(_) => true,
+            // Whether words would have occurred in what was left out is not known.
+            Body::Gap { probe, .. } => {
+                let is_of_probes = self.probes.is_empty() || self.probes.contains(probe);
+                is_of_probes && self.words.is_empty()
+            }
             Body::Event(event) => {
                 let origin = &event.origin;
                 let probe = self.probes.is_empty()
@@ -146,7 +158,7 @@ impl Events {
     pub(super) fn push(&mut self, body: Body) {
         let weight = match &body {
             Body::Event(event) => size_of::<Item>() + event.weight(),
-            Body::Note(text) => text.len() + size_of::<Item>(),
+            Body::Gap { probe: text, .. } | Body::Note(text) => text.len() + size_of::<Item>(),
         };
         let item = Item {
             body,
@@ -242,7 +254,7 @@ impl Events {
             .and_then(|number| self.item(number))
             .and_then(|item| match &item.body {
                 Body::Event(event) => Some(&**event),
-                Body::Note(_) => None,
+                Body::Gap { .. } | Body::Note(_) => None,
             });
         Some((event, before))
     }
@@ -402,6 +414,22 @@ mod tests {
         assert_eq!(events.len(), 6);
         events.set_filter(Filter::new(""));
         assert_eq!(events.len(), 22);
+    }
+
+    #[test]
+    fn gap_is_shown_with_the_events_of_its_probe() {
+        let mut events = filled(100, 2);
+        events.push(Body::Gap {
+            probe: "p1".into(),
+            left_out: LeftOut {
+                limited: 3,
+                lost: 0,
+            },
+        });
+        for (filter, rows) in [("", 3), ("@p1", 2), ("@p2", 1), ("message", 2)] {
+            events.set_filter(Filter::new(filter));
+            assert_eq!(events.len(), rows, "`{filter}`");
+        }
     }
 
     #[test]

@@ -98,6 +98,7 @@ pub(crate) fn event(probe: u32, hit: u64, message: &str) -> Event {
         message: message.into(),
         values: Vec::new(),
         stack: crate::event::Stack::default(),
+        left_out: crate::event::LeftOut::default(),
     }
 }
 

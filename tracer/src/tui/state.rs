@@ -397,9 +397,20 @@ impl State {
                     .entry(event.origin.probe)
                     .or_default()
                     .hit(&event, self.now);
+                if !event.left_out.is_none() {
+                    self.events.push(Body::Gap {
+                        probe: event.origin.probe_name.clone(),
+                        left_out: event.left_out,
+                    });
+                }
                 self.events.push(Body::Event(event));
             }
             Notice::Warning(text) => {
+                self.say(text.clone(), true);
+                self.events.push(Body::Note(text));
+            }
+            Notice::Limited(limited) => {
+                let text = limited.to_string();
                 self.say(text.clone(), true);
                 self.events.push(Body::Note(text));
             }

@@ -21,6 +21,7 @@ mod done;
 mod following;
 mod forks;
 mod frames;
+mod gaps;
 mod instructions;
 mod language;
 mod libcxx;

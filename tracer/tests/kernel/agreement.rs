@@ -447,7 +447,7 @@ fn check(rig: &mut Rig, arena: &Arena, programs: &[Vec<Op>], seen: &mut Seen, na
     let mut records: BTreeMap<u32, Vec<u8>> = BTreeMap::new();
     for record in rig.records() {
         assert_eq!(record.header.length as usize, record.bytes.len(), "{name}");
-        assert_eq!(record.header.probe, slot, "{name}");
+        assert_eq!(u32::from(record.header.probe), slot, "{name}");
         let twice = records.insert(record.header.site, record.bytes);
         assert!(twice.is_none(), "{name}: two records of one hit");
     }

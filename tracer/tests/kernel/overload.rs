@@ -88,7 +88,7 @@ fn every_hit_of_a_flood_is_in_one_counter() {
         let sent: u64 = counters.iter().map(|counters| counters.events).sum();
         let mut numbers: Vec<(u32, u64)> = Vec::new();
         for record in rig.records() {
-            numbers.push((record.header.probe, record.header.hit));
+            numbers.push((u32::from(record.header.probe), record.header.hit));
             let fill = record.bytes[80 + 8..][..512].to_vec();
             assert!(fill.iter().all(|&byte| byte == fill[0]), "torn: {fill:?}");
         }

@@ -129,7 +129,11 @@ fn page_that_is_not_in_memory_is_told_of_and_left_alone() {
         };
         assert_eq!(rig.misses(), [miss; 20], "{way:?}");
         for record in rig.records() {
-            assert_eq!(record.header.flags & FLAG_FAULT, FLAG_FAULT, "{way:?}");
+            assert_eq!(
+                u32::from(record.header.flags) & FLAG_FAULT,
+                FLAG_FAULT,
+                "{way:?}"
+            );
             assert_eq!(record.chunks(), [(CHUNK_ABSENT, &[][..])], "{way:?}");
         }
         // SAFETY: our own mapping.
@@ -263,7 +267,7 @@ fn what_can_be_read_of_two_pages_is_sent_and_the_other_told_of() {
     site.pass([start + PAGE as u64 - 4, 0, 0, 0, 0, 0]);
     let records = rig.records();
     assert_eq!(records[0].chunks(), [(CHUNK_CUT, &[0xA5; 4][..])]);
-    assert_eq!(records[0].header.flags & FLAG_FAULT, 0);
+    assert_eq!(u32::from(records[0].header.flags) & FLAG_FAULT, 0);
     let told = rig.misses();
     assert_eq!((told[0].address, told[0].length), (start + PAGE as u64, 60));
     rig.remove(slot);
@@ -383,7 +387,7 @@ fn hits_that_preempt_each_other_on_one_cpu_do_not_mix() {
             let who = record.bytes[72];
             assert!((1..=THREADS).contains(&who));
             let probe = if who % 2 == 0 { one } else { two };
-            assert_eq!(record.header.probe, probe, "{way:?}");
+            assert_eq!(u32::from(record.header.probe), probe, "{way:?}");
             let chunks = record.chunks();
             assert_eq!(chunks.len(), 1 + PAGES, "{way:?}");
             for (status, data) in &chunks[1..] {

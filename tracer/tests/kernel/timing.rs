@@ -97,7 +97,7 @@ fn ends_find_the_beginning_of_their_frame_and_what_it_kept() {
             .records()
             .iter()
             .map(|record| {
-                assert_eq!(record.header.begun_at, cookies[0]);
+                assert_eq!(u32::from(record.header.begun_at), cookies[0]);
                 assert_eq!(record.header.begun_bytes, 16);
                 let chunk = size_of::<ChunkHeader>();
                 let word = |at: usize| {

@@ -42,7 +42,7 @@ impl<'r> Chunks<'r> {
         let chunks = Self {
             bytes,
             at: size,
-            flags: header.flags,
+            flags: header.flags.into(),
         };
         Ok((header, chunks))
     }

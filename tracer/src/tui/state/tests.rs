@@ -14,7 +14,7 @@ use super::super::keymap::BINDINGS;
 use super::super::prompt::Purpose;
 use super::super::{Options, view};
 use super::*;
-use crate::event::{AggregateBody, CountRow, Done, DoneReason, ProbeDone};
+use crate::event::{AggregateBody, CountRow, Done, DoneReason, ProbeDone, ProbeLimited};
 use crate::session::Control;
 use crate::value::Value;
 
@@ -442,6 +442,33 @@ fn probe_that_is_done_says_so_and_begins_anew_when_it_is_woken() {
     desk.keys(" ");
     assert!(desk.screen().contains("18 ●"), "{}", desk.screen());
     assert!(desk.fake.log().contains(&"wake p1".to_owned()));
+}
+
+#[test]
+fn events_that_were_left_out_are_marked_between_the_others() {
+    let mut desk = Desk::open((120, 40));
+    desk.press(KeyCode::Enter);
+    let mut event = fake::event(1, 40, "x 7");
+    event.left_out.limited = 1432;
+    let limited = ProbeLimited {
+        probe: ProbeId(1),
+        name: "p1".into(),
+        rate: 1000,
+        is_default: true,
+        time_ns: 0,
+    };
+    desk.act(Action::Notices(vec![
+        Notice::Event(Box::new(fake::event(1, 1, "x 6"))),
+        Notice::Event(Box::new(event)),
+        Notice::Limited(limited),
+    ]));
+    let screen = desk.screen();
+    // The last one: the newest value stands in the source, too.
+    let lines: Vec<&str> = screen.lines().collect();
+    let row = |text: &str| lines.iter().rposition(|line| line.contains(text));
+    let gap = row("… 1,432 hits of p1 were over its rate limit").expect("a gap");
+    assert!(row("x 6") < Some(gap) && Some(gap) < row("x 7"), "{screen}");
+    assert!(screen.contains("p1 is over its rate limit of 1,000/s, the default"));
 }
 
 #[test]

@@ -96,6 +96,13 @@ pub(super) fn draw(state: &State, buffer: &mut Buffer, area: Rect) {
                 let before = events.event(at).and_then(|(_, before)| before);
                 event_row(state, buffer, inner, row, &columns, (event, before), base);
             }
+            Body::Gap { probe, left_out } => {
+                let mut pen = Pen::new(buffer, inner, row);
+                let room = pen.room();
+                let text = format!(" {}", left_out.line(probe));
+                pen.fitted(&text, room, state.theme.role(Role::Warn).patch(base))
+                    .fill(' ', base);
+            }
             Body::Note(text) => {
                 let mut pen = Pen::new(buffer, inner, row);
                 let room = pen.room();

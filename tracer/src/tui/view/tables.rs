@@ -151,6 +151,7 @@ fn probe_row(
     let trail = state.trails.get(&probe.id);
     let (mark, role) = match (probe.done, probe.enabled) {
         (Some(_), _) => ("✓", Role::Good),
+        (None, true) if counters.limited + counters.lost > 0 => ("◐", Role::Bad),
         (None, true) => ("●", Role::Bad),
         (None, false) => ("○", Role::Warn),
     };
