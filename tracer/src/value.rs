@@ -123,3 +123,7 @@ pub const RANGE: &str = "core::ops::Range";
 pub const LINE: &str = "$line";
 /// Name of the last field of a struct that has more which is not shown.
 pub const MORE: &str = "..";
+/// Name of the field of a variant that stands for its data, which is left out.
+///
+/// Its value is `()` where the data has names, and the empty tuple where it has none.
+pub const LEFT_OUT: &str = "…";

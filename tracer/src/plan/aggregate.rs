@@ -3,6 +3,8 @@
 //! A number is a key by itself; a text and other small values are keys by
 //! the bytes that a record would have had.
 
+mod variants;
+
 use std::sync::Arc;
 
 use tracer_common::aggregate::KEY_BYTES;
@@ -18,18 +20,22 @@ use super::condition::text_parts;
 use super::decode::{Chunks, DecodeError, Decoder, View};
 use super::expr::{Number, NumberKind, Operand, Resolver};
 use super::ir::{Ir, Spots};
-use super::shape::{Node, Slot};
+use super::shape::{Node, Slot, VariantsNode};
 use super::{Asm, Compiler, PlanError, names, number_node};
 use crate::debuginfo::types::{Language, TypeId, TypeKind};
 use crate::lang::ast::{Action, Expr, ProbeSpec, Special};
 use crate::redact::Redactor;
 use crate::unavailable::Unavailable;
 use crate::value::{Cut, Text, Value};
+use variants::VariantKeys;
 
 /// Bytes of a text that hits are told apart by; the rest of a longer one is cut.
 const TEXT: u64 = 96;
 /// Bytes of any other value that hits are counted by.
 const BYTES: u64 = 96;
+/// Fields of a struct that a hint looks at, and those that it names.
+const FIELDS_LOOKED_AT: usize = 64;
+const FIELDS_NAMED: usize = 6;
 
 /// What the keys of one site mean.
 #[derive(Clone, Debug)]
@@ -48,6 +54,8 @@ enum Kind {
     Hits,
     /// A number of so many bytes.
     Number(u8, Node),
+    /// The number of an enum's variant.
+    Variant(VariantKeys),
     /// The chunk of a text.
     Text(Slot),
     /// The chunk of a thread's name, filled up with zeroes.
@@ -135,6 +143,7 @@ impl Key {
     pub fn of_number(&self, status: u32, value: u64) -> Result<Value, DecodeError> {
         let status = status.to_le_bytes()[0];
         let (size, node) = match &self.kind {
+            Kind::Variant(keys) if status == 0 => return Ok(keys.value(value)),
             Kind::Number(size, node) => (*size, node.clone()),
             _ => (
                 8,
@@ -305,6 +314,17 @@ fn count_by(
             return Err(PlanError::at(by, "hits cannot be counted by this"));
         }
     };
+    place_key(compiler, asm, by, expr, (spots, ty))
+}
+
+/// A key of the value at a place.
+fn place_key(
+    compiler: &mut Compiler<'_>,
+    asm: &mut Asm,
+    by: &Expr,
+    expr: Arc<str>,
+    (spots, ty): (Spots, TypeId),
+) -> Result<Key, PlanError> {
     if let Some(parts) = text_parts(&compiler.builder, &spots, ty) {
         let (pointer, length) = parts.map_err(|why| PlanError::at(by, why.to_string()))?;
         let name = type_name(compiler, ty);
@@ -330,16 +350,20 @@ fn value_key(
     let name = type_name(compiler, ty);
     let pointer = matches!(compiler.builder.resolve(ty).kind, TypeKind::Pointer { .. });
     if pointer || node.follows() {
+        let resolver = Resolver::new(&compiler.builder, compiler.scope);
+        if let Some((spots, ty)) = resolver.owned(&spots, ty) {
+            return place_key(compiler, asm, by, expr, (spots, ty));
+        }
         // A pointer that is a number counts as one.
-        let number = Resolver::new(&compiler.builder, compiler.scope).number_at(by, &spots, ty);
-        return match number {
-            Ok(number) => number_key(asm, by, expr, (&number, compiler.scope.language)),
-            Err(_) => Err(PlanError::at(
-                by,
-                format!("`{name}` has parts elsewhere, hits cannot be counted by it"),
-            )
-            .hint(Some("name one of its fields".into()))),
-        };
+        if let Ok(number) = resolver.number_at(by, &spots, ty) {
+            return number_key(asm, by, expr, (&number, compiler.scope.language));
+        }
+        if let Some(variants) = variants::of_node(&node) {
+            return variant_key(asm, by, (expr, name), &spots, variants);
+        }
+        let message = format!("`{name}` has parts elsewhere, hits cannot be counted by it");
+        let hint = part_hint(compiler, by, &spots, ty);
+        return Err(PlanError::at(by, message).hint(hint));
     }
     if matches!(size, 1 | 2 | 4 | 8)
         && let Ok(ir) = spots.number()
@@ -353,8 +377,12 @@ fn value_key(
         });
     }
     if size > BYTES {
+        if let Some(variants) = variants::of_node(&node) {
+            return variant_key(asm, by, (expr, name), &spots, variants);
+        }
         let message = format!("`{name}` has {size} bytes, at most {BYTES} are counted by");
-        return Err(PlanError::at(by, message));
+        let hint = part_hint(compiler, by, &spots, ty);
+        return Err(PlanError::at(by, message).hint(hint));
     }
     let captured =
         Capture::new(asm, &mut compiler.builder).values(vec![(spots, node)], |asm, _| {
@@ -366,6 +394,63 @@ fn value_key(
         kind: Kind::Record(captured),
         redactor: Redactor::nothing(),
     })
+}
+
+/// A key of the variant of an enum, without its data.
+fn variant_key(
+    asm: &mut Asm,
+    by: &Expr,
+    (expr, ty): (Arc<str>, Arc<str>),
+    spots: &Spots,
+    variants: (u64, &VariantsNode),
+) -> Result<Key, PlanError> {
+    let (number, keys) =
+        variants::key(spots, variants).map_err(|why| PlanError::at(by, why.to_string()))?;
+    tally(asm, by, &number)?;
+    Ok(Key {
+        expr,
+        ty,
+        kind: Kind::Variant(keys),
+        redactor: Redactor::nothing(),
+    })
+}
+
+/// The fields of a struct that hits can be counted by, as they would be typed.
+fn part_hint(compiler: &mut Compiler<'_>, by: &Expr, spots: &Spots, ty: TypeId) -> Option<String> {
+    let typed = compiler.scope.text.get(by.span.clone()).unwrap_or_default();
+    let resolved = compiler.builder.resolve(ty);
+    let (TypeKind::Struct(body) | TypeKind::Union(body)) = &resolved.kind else {
+        return None;
+    };
+    let mut fields = Vec::new();
+    for member in body.members.iter().take(FIELDS_LOOKED_AT) {
+        let size = compiler.builder.size(member.ty).unwrap_or(0);
+        let place = spots.project(member.offset, size);
+        if size > 0 && is_countable(compiler, &place, member.ty) {
+            fields.push(format!("`{typed}.{}`", names::field(&member.name)));
+        }
+    }
+    fields.truncate(FIELDS_NAMED);
+    match &fields[..] {
+        [] => Some("name one of its fields".into()),
+        [one] => Some(format!("count by its field {one}")),
+        _ => Some(format!("count by one of its fields: {}", fields.join(", "))),
+    }
+}
+
+/// Whether hits can be counted by a value at a place.
+fn is_countable(compiler: &mut Compiler<'_>, spots: &Spots, ty: TypeId) -> bool {
+    if text_parts(&compiler.builder, spots, ty).is_some() {
+        return true;
+    }
+    let resolver = Resolver::new(&compiler.builder, compiler.scope);
+    if let Some((spots, ty)) = resolver.owned(spots, ty) {
+        return text_parts(&compiler.builder, &spots, ty).is_some();
+    }
+    let node = compiler.builder.variable(ty);
+    let pointer = matches!(compiler.builder.resolve(ty).kind, TypeKind::Pointer { .. });
+    let plain = !pointer && !node.follows() && compiler.builder.size(ty) <= Some(BYTES);
+    plain || variants::of_node(&node).is_some()
 }
 
 fn number_key(

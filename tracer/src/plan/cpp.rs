@@ -4,6 +4,9 @@
 //! Chosen by name and by the members that the debug information shows; where
 //! these are not as expected the raw members are shown.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use super::build::Builder;
 use super::cpp_collections;
 use super::libcxx;
@@ -211,21 +214,22 @@ pub(super) struct VariantNames<'n> {
 pub(super) fn variant(
     builder: &mut Builder<'_>,
     body: &StructType,
-    names: &VariantNames<'_>,
+    members: &VariantNames<'_>,
     depth: u32,
 ) -> Option<Node> {
-    let (index, index_type) = builder.find(body, names.index)?;
+    let names = alternatives(builder, body);
+    let (index, index_type) = builder.find(body, members.index)?;
     let size = u8::try_from(builder.size(index_type)?).ok()?;
-    let (mut at, mut union) = builder.find(body, names.union)?;
+    let (mut at, mut union) = builder.find(body, members.union)?;
     let mut arms = Vec::new();
     for (number, (_, ty)) in body.type_arguments.iter().enumerate() {
         let resolved = builder.resolve(union);
         let (TypeKind::Struct(inner) | TypeKind::Union(inner)) = &resolved.kind else {
             return None;
         };
-        let (offset, _) = builder.find(inner, names.first)?;
+        let (offset, _) = builder.find(inner, members.first)?;
         arms.push(Arm {
-            name: number.to_string().into(),
+            name: names.get(number)?.clone(),
             values: vec![(number as u128, number as u128)],
             fields: vec![Field {
                 name: "0".into(),
@@ -233,7 +237,7 @@ pub(super) fn variant(
                 node: builder.node(*ty, depth),
             }],
         });
-        if let Some((offset, rest)) = builder.find(inner, &[names.rest]) {
+        if let Some((offset, rest)) = builder.find(inner, &[members.rest]) {
             at = at.checked_add(offset)?;
             union = rest;
         }
@@ -251,6 +255,48 @@ pub(super) fn variant(
         adds: false,
         arms,
     })))
+}
+
+/// The names of the alternatives' types; of those that are alike, with their numbers.
+fn alternatives(builder: &Builder<'_>, body: &StructType) -> Vec<Arc<str>> {
+    let types = body.type_arguments.iter().map(|(_, ty)| *ty);
+    let named: Vec<String> = types
+        .map(|ty| as_written(&builder.resolve(ty).name))
+        .collect();
+    let mut times: HashMap<&str, usize> = HashMap::new();
+    for name in &named {
+        *times.entry(name).or_default() += 1;
+    }
+    let all = named.iter().enumerate();
+    all.map(|(number, name)| match times.get(name.as_str()) {
+        Some(1) => name.as_str().into(),
+        _ => format!("{number}: {name}").into(),
+    })
+    .collect()
+}
+
+/// A type's name as sources write it: without paths and the arguments that are the default.
+fn as_written(name: &str) -> String {
+    const DEFAULTS: [&str; 6] = [
+        "allocator<",
+        "char_traits<",
+        "less<",
+        "hash<",
+        "equal_to<",
+        "default_delete<",
+    ];
+    let name = names::without_paths(name);
+    let arguments = names::arguments(&name);
+    let own: Vec<&str> = arguments
+        .iter()
+        .copied()
+        .filter(|argument| !DEFAULTS.iter().any(|one| argument.starts_with(one)))
+        .collect();
+    match (names::short(&name), &own[..]) {
+        ("basic_string", ["char"]) => "string".to_owned(),
+        (short, [_, ..]) if own.len() < arguments.len() => format!("{short}<{}>", own.join(", ")),
+        _ => name,
+    }
 }
 
 pub(super) fn target(builder: &Builder<'_>, pointer: TypeId) -> Option<TypeId> {

@@ -9,6 +9,7 @@ mod casts;
 pub(super) mod conversions;
 mod elements;
 pub(super) mod floats;
+mod owners;
 
 pub(super) use arithmetic::overflow;
 use tracer_common::op::{ELAPSED, HIT, PID, TID};

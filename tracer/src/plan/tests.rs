@@ -12,6 +12,7 @@ mod nested;
 mod own;
 mod random;
 mod shifts;
+mod variants;
 mod wide;
 
 use crate::reference::{Machine, Outcome, Regions};

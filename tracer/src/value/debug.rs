@@ -8,7 +8,8 @@ use std::fmt::{self, Write};
 use std::time::Duration;
 
 use super::{
-    Cut, DURATION, LINE, MORE, Map, Pointer, RANGE, Sequence, Struct, Text, Value, Variant,
+    Cut, DURATION, LEFT_OUT, LINE, MORE, Map, Pointer, RANGE, Sequence, Struct, Text, Value,
+    Variant,
 };
 use crate::lang::ast::{Align, Format, Style};
 
@@ -215,9 +216,18 @@ impl Writer<'_> {
         }
     }
 
-    /// `Name`, `Name(a, b)`, `Name { x: a }`.
+    /// `Name`, `Name(a, b)`, `Name { x: a }`, `Name(…)`.
     fn fields(&mut self, name: &str, fields: &[(String, Value)]) -> fmt::Result {
         escaped(self.out, name)?;
+        match fields {
+            [(left_out, Value::Tuple(_))] if left_out == LEFT_OUT => {
+                return write!(self.out, "({LEFT_OUT})");
+            }
+            [(left_out, Value::Unit)] if left_out == LEFT_OUT => {
+                return write!(self.out, " {{ {LEFT_OUT} }}");
+            }
+            _ => {}
+        }
         if fields.is_empty() {
             return if name.is_empty() {
                 self.out.write_str("{}")

@@ -7,7 +7,9 @@
 
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 
-use super::{Cut, DURATION, MORE, Map, Pointer, RANGE, Sequence, Struct, Text, Value, Variant};
+use super::{
+    Cut, DURATION, LEFT_OUT, MORE, Map, Pointer, RANGE, Sequence, Struct, Text, Value, Variant,
+};
 
 /// Integers beyond this are strings: readers hold numbers in doubles.
 const EXACT: u128 = 1 << 53;
@@ -138,9 +140,10 @@ impl Serialize for Struct {
 
 impl Serialize for Variant {
     fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        let mut map = out.serialize_map(Some(1 + self.fields.len()))?;
+        let shown = self.fields.iter().filter(|(name, _)| name != LEFT_OUT);
+        let mut map = out.serialize_map(Some(1 + shown.clone().count()))?;
         map.serialize_entry("$variant", &self.name)?;
-        for (name, value) in &self.fields {
+        for (name, value) in shown {
             map.serialize_entry(name, value)?;
         }
         map.end()

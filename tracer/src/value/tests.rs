@@ -1,7 +1,7 @@
 //! Golden texts and JSON of values, against what Rust's own formatting prints.
 
 use super::debug::{DEBUG, to_string};
-use super::{Cut, LINE, Map, Pointer, Sequence, Struct, Text, Value, Variant};
+use super::{Cut, LEFT_OUT, LINE, Map, Pointer, Sequence, Struct, Text, Value, Variant};
 use crate::lang::ast::{Align, Format, Style};
 use crate::unavailable::Unavailable;
 
@@ -64,6 +64,24 @@ fn coroutine_that_waits_is_written_with_its_line() {
     assert_eq!(suspended(vec![]).to_string(), "Suspend0 at line 63");
     let json = serde_json::to_string(&with).expect("serialises");
     assert_eq!(json, r#"{"$variant":"Suspend0","$line":63,"seed":3}"#);
+}
+
+#[test]
+fn variant_without_its_data_says_how_that_is_written() {
+    let of = |left_out| {
+        Value::Variant(Variant {
+            ty: "Method".into(),
+            name: "Other".into(),
+            fields: vec![(LEFT_OUT.to_owned(), left_out)],
+        })
+    };
+    let (tuple, named) = (of(Value::Tuple(Vec::new())), of(Value::Unit));
+    assert_eq!(tuple.to_string(), "Other(…)");
+    assert_eq!(named.to_string(), "Other { … }");
+    for value in [tuple, named] {
+        let json = serde_json::to_string(&value).expect("serialises");
+        assert_eq!(json, r#"{"$variant":"Other"}"#);
+    }
 }
 
 #[test]

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::support::build::{c, probe_line};
+use crate::support::build::{c, fixture, probe_line, rust};
 use crate::support::program::Program;
-use crate::support::tracer::{Finished, assert_adds_up, counter};
+use crate::support::tracer::{Finished, Tracer, assert_adds_up, counter};
 use crate::support::{needs, observe};
 
 const SOURCE: &str = "e2e_loop.c";
@@ -184,4 +184,109 @@ fn budget_bounds_what_is_counted() {
     // Its breakpoints go once the budget is used, so later hits are not counted.
     assert_eq!(counter(&summary, "events"), 150);
     assert_adds_up(&summary);
+}
+
+/// A row of values that are one of several: the variant, with its data when that is shown.
+fn variant_row(value: &Value) -> String {
+    let name = value["$variant"].as_str();
+    let name = name.unwrap_or_else(|| panic!("no variant: {value}"));
+    match value.get("0") {
+        Some(data) => format!("{name}({data})"),
+        None => name.to_owned(),
+    }
+}
+
+/// Rows of a fixture that prints `NAME TIMES ROW`; the marks of data that is left out are not in JSON.
+fn told_rows(printed: &[String], name: &str) -> BTreeMap<String, u64> {
+    let mine = printed
+        .iter()
+        .filter_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    mine.map(|line| {
+        let (times, row) = line.split_once(' ').expect("times and row");
+        let row = row.trim_end_matches("(…)").trim_end_matches(" { … }");
+        (row.to_owned(), times.parse().expect("a number"))
+    })
+    .collect()
+}
+
+#[track_caller]
+fn assert_counts_by_variant(path: &std::path::Path, functions: &[(&str, &str)]) {
+    let probes: Vec<String> = functions
+        .iter()
+        .map(|(name, by)| format!("count {name} by {by} as {name}"))
+        .collect();
+    let observed = observe::observe(Program::ready(path, &[]), &probes, &[]);
+    let finished = observed.finished;
+    finished.assert_code(0);
+    for (name, _) in functions {
+        let count = added_up(&finished, "count", name);
+        let shown: BTreeMap<String, u64> = count["rows"]
+            .as_array()
+            .expect("rows")
+            .iter()
+            .map(|row| (variant_row(&row["value"]), counter(row, "count")))
+            .collect();
+        let told = told_rows(&observed.printed, name);
+        assert!(told.len() > 1, "{name}: {:?}", observed.printed);
+        assert_eq!(shown, told, "{name} of {}", path.display());
+        assert_eq!(counter(&count, "other"), 0, "{name}");
+        assert_adds_up(&finished.summary(name));
+    }
+}
+
+#[test]
+fn rust_enums_with_data_elsewhere_are_counted_by_variant() {
+    if !needs::kernel() {
+        return;
+    }
+    let functions = [
+        ("owned", "value"),
+        ("in_struct", "request.method"),
+        ("boxed", "value"),
+        ("shared", "value"),
+        ("failure", "value"),
+        ("nested", "value"),
+        ("large", "value"),
+        ("text", "value"),
+        ("result", "value"),
+        ("pointer", "value"),
+        ("cow", "value"),
+        ("small", "*value"),
+    ];
+    for flags in [&[][..], &["-O"]] {
+        let path = rust("counted-rs", "e2e_counted.rs", flags);
+        assert_counts_by_variant(&path, &functions);
+    }
+}
+
+#[test]
+fn cpp_variants_and_optionals_are_counted_by_alternative() {
+    if !needs::kernel() {
+        return;
+    }
+    let functions = [
+        ("choice", "value"),
+        ("text", "value"),
+        ("small", "value"),
+        ("request", "value.choice"),
+    ];
+    for optimise in ["-O0", "-O2"] {
+        let flags = ["-g", "-std=c++17", optimise];
+        let path = fixture("c++", "counted-cpp", "e2e_counted.cpp", &flags);
+        assert_counts_by_variant(&path, &functions);
+    }
+}
+
+#[test]
+fn struct_with_parts_elsewhere_is_refused_with_its_fields() {
+    if !needs::kernel() {
+        return;
+    }
+    let path = rust("counted-rs", "e2e_counted.rs", &[]);
+    let program = Program::ready(&path, &[]);
+    let finished = Tracer::json(program.pid(), &["count in_struct by request"]).finish();
+    finished.assert_code(2).assert_says(&[
+        "`Request` has parts elsewhere",
+        "count by one of its fields: `request.path`, `request.method`, `request.number`",
+    ]);
 }
