@@ -236,14 +236,14 @@ pub(super) fn read_variants<'a>(dies: &Dies<'a>, die: &Die<'a>) -> Option<Varian
     let discriminant = dies
         .reference(&part, gimli::DW_AT_discr)
         .and_then(|id| read_member(dies, &dies.die(id)?));
-    let width = discriminant
+    let form = discriminant
         .as_ref()
-        .and_then(|member| storage_of(dies, member.ty))
-        .unwrap_or(16);
+        .and_then(|member| DiscriminantForm::of(dies, member.ty))
+        .unwrap_or(DiscriminantForm::WIDEST);
     let mut variants = Vec::new();
     for child in dies.children(&part) {
         if child.tag() == gimli::DW_TAG_variant {
-            variants.extend(read_variant(dies, &child, width));
+            variants.extend(read_variant(dies, &child, form));
         }
     }
     if discriminant.is_none() && variants.len() > 1 {
@@ -298,23 +298,64 @@ fn is_member_inhabited<'a>(
     ty.is_none_or(|ty| is_inhabited(dies, ty, level + 1, budget))
 }
 
-fn storage_of(dies: &Dies<'_>, ty: TypeId) -> Option<u64> {
-    dies.die(DieId(ty.0))?.unsigned(gimli::DW_AT_byte_size)
+/// How an enum's discriminant is written in memory.
+#[derive(Clone, Copy)]
+struct DiscriminantForm {
+    /// Bytes.
+    width: u64,
+    signed: bool,
 }
 
-fn read_variant<'a>(dies: &Dies<'a>, die: &Die<'a>, width: u64) -> Option<Variant> {
+impl DiscriminantForm {
+    /// Where the debug information does not say it.
+    const WIDEST: Self = Self {
+        width: 16,
+        signed: false,
+    };
+
+    fn of(dies: &Dies<'_>, ty: TypeId) -> Option<Self> {
+        let die = dies.die(DieId(ty.0))?;
+        Some(Self {
+            width: die.unsigned(gimli::DW_AT_byte_size)?,
+            signed: matches!(
+                die.attr(gimli::DW_AT_encoding),
+                Some(AttributeValue::Encoding(
+                    gimli::DW_ATE_signed | gimli::DW_ATE_signed_char
+                ))
+            ),
+        })
+    }
+
+    /// The bits of a discriminant that an attribute gives.
+    ///
+    /// LLVM writes a signed one in the fewest bytes that hold it with its sign: -3 is one byte, 253 two.
+    fn bits(self, value: AttributeValue<super::Slice<'_>>) -> Option<u128> {
+        let written = match value {
+            AttributeValue::Data1(_) => 1,
+            AttributeValue::Data2(_) => 2,
+            AttributeValue::Data4(_) => 4,
+            AttributeValue::Data8(_) => 8,
+            _ => 16,
+        };
+        let value = number(value)?;
+        let value = super::type_reader::in_width(value, written, self.signed);
+        Some(zero_extended(value, self.width))
+    }
+}
+
+fn read_variant<'a>(dies: &Dies<'a>, die: &Die<'a>, form: DiscriminantForm) -> Option<Variant> {
     let member = dies
         .children(die)
         .into_iter()
         .find(|child| child.tag() == gimli::DW_TAG_member)?;
     let ty = dies.type_of(&member)?;
     let mut values = Vec::new();
-    if let Some(value) = die.attr(gimli::DW_AT_discr_value).and_then(number) {
-        let value = zero_extended(value, width);
+    let value = die.attr(gimli::DW_AT_discr_value);
+    if let Some(value) = value.and_then(|value| form.bits(value)) {
         values.push((value, value));
     }
     if let Some(AttributeValue::Block(list)) = die.attr(gimli::DW_AT_discr_list) {
-        values.extend(discriminants(list, width));
+        values.extend(discriminants(list, form.width));
     }
     // Suspend points of coroutines are numbered; their structs have the name.
     let named = |name: &String| !name.starts_with(|c: char| c.is_ascii_digit());

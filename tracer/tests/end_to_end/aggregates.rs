@@ -247,6 +247,7 @@ fn rust_enums_with_data_elsewhere_are_counted_by_variant() {
         ("failure", "value"),
         ("nested", "value"),
         ("large", "value"),
+        ("below", "value"),
         ("text", "value"),
         ("result", "value"),
         ("pointer", "value"),
