@@ -410,7 +410,10 @@ impl<'a> Compiler<'a> {
         let missing = lost(&operand).map(|why| format!("`{name}` is unavailable here: {why}"));
         self.notes.extend(missing.clone());
         self.value(name, operand, format);
-        Ok(missing.map(|message| PlanError::at(expr, message)))
+        let hint = name
+            .contains("$return")
+            .then(|| "log a variable on the function's last line instead".to_owned());
+        Ok(missing.map(|message| PlanError::at(expr, message).hint(hint)))
     }
 
     /// What `{x:p}` shows: the pointer itself, or the address of the value.

@@ -17,6 +17,8 @@ const REGISTERS: [u8; 2] = [TARGET_REGISTERS, TARGET_REGISTERS + 1];
 const MAX_LEAVES: usize = 16;
 /// Types within each other.
 const DEPTH: u32 = 16;
+/// Why a small value of Rust is not known.
+const SHAPE: &str = "a value of this shape, of which Rust does not lay down where it is returned";
 
 /// What a function returns, at one of its exits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,9 +33,10 @@ pub struct Returned {
     pub changed: bool,
     /// No caller reads the register, and nobody else can call the function.
     pub unread: bool,
-    /// The function's parameters are in memory, and nothing is inlined into it: as in code that is
-    /// not optimised.
+    /// The function's parameters, if it has any, are in its frame, as in code that is not optimised.
     pub homed: bool,
+    /// The first argument is in `rax` at each of its returns.
+    pub handed_back: bool,
 }
 
 /// A number somewhere in a value.
@@ -42,8 +45,19 @@ struct Leaf {
     offset: u64,
     size: u64,
     kind: LeafKind,
-    /// In an array or a union, of which Rust makes other things than of the number alone.
-    joined: bool,
+    /// Where Rust makes other things than of the number alone.
+    group: Group,
+}
+
+/// How a number is part of a value.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Group {
+    /// By itself.
+    Alone,
+    /// An element of an array.
+    Array,
+    /// In a union, or in an enum that is a row of bytes.
+    Union,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -76,7 +90,7 @@ pub(super) fn place(builder: &Builder<'_>, ty: TypeId, returned: Returned) -> Sp
     let Some(leaves) = leaves(builder, ty) else {
         return match resolved.language {
             Language::C | Language::Cpp if size > 16 => in_memory(size),
-            Language::Rust if size > 32 && returned.homed => in_memory(size),
+            Language::Rust if size > 32 => rust_in_memory(size, returned),
             _ => missing("a returned value of such parts"),
         };
     };
@@ -85,9 +99,8 @@ pub(super) fn place(builder: &Builder<'_>, ty: TypeId, returned: Returned) -> Sp
         let wide = leaves.iter().any(|leaf| leaf.size > 8);
         return if resolved.language == Language::Rust && wide && size <= 32 {
             missing("a returned value of such parts")
-        } else if resolved.language == Language::Rust && !returned.homed {
-            // Optimised, Rust's functions do not always give the address back.
-            missing("where optimised Rust returns a value of this size")
+        } else if resolved.language == Language::Rust {
+            rust_in_memory(size, returned)
         } else {
             in_memory(size)
         };
@@ -100,9 +113,15 @@ pub(super) fn place(builder: &Builder<'_>, ty: TypeId, returned: Returned) -> Sp
         _ if leaves.is_empty() => return Spots::whole(size, Spot::Bytes(Vec::new())),
         Language::C => parts(size, &leaves),
         _ if !aggregate => parts(size, &leaves),
-        Language::Rust => {
-            pair(size, &leaves).unwrap_or_else(|| missing("where Rust returns such a value"))
-        }
+        Language::Rust => pair(size, &leaves)
+            .or_else(|| {
+                row(
+                    size,
+                    &leaves,
+                    matches!(resolved.kind, TypeKind::Array { .. }),
+                )
+            })
+            .unwrap_or_else(|| missing(SHAPE)),
         _ => missing("where C++ returns a class of at most 16 bytes"),
     };
     let is_there = |(_, spot): &(u64, Spot)| !matches!(spot, Spot::Missing(_));
@@ -132,7 +151,10 @@ fn pair(size: u64, leaves: &[Leaf]) -> Option<Spots> {
             scalars.push(*tag);
         }
     }
-    if scalars.iter().any(|leaf| leaf.joined || leaf.size > 8) {
+    if scalars
+        .iter()
+        .any(|leaf| leaf.group != Group::Alone || leaf.size > 8)
+    {
         return None;
     }
     scalars.sort_by_key(|leaf| leaf.offset);
@@ -161,6 +183,34 @@ fn pair(size: u64, leaves: &[Leaf]) -> Option<Spots> {
         }
         _ => None,
     }
+}
+
+/// What every version of Rust returns as a row of bytes in one register: three numbers or more in at
+/// most eight bytes, none of them in a union or an enum.
+///
+/// A struct of nothing but one array may be a vector, which is returned elsewhere.
+fn row(size: u64, leaves: &[Leaf], is_array: bool) -> Option<Spots> {
+    let plain = |leaf: &Leaf| leaf.group != Group::Union && leaf.kind != LeafKind::Tag;
+    let alone = |leaf: &Leaf| leaf.group == Group::Alone;
+    let is_row = size <= 8
+        && leaves.len() > 2
+        && leaves.iter().all(plain)
+        && (is_array || leaves.iter().any(alone));
+    is_row.then(|| Spots::whole(size, Spot::Number(Ir::Register(REGISTERS[0]))))
+}
+
+/// A value of Rust that is in memory of the caller's, where the function gives its address back.
+///
+/// LLVM has it do so, as long as it does not change how the function is called. Optimised, it may.
+fn rust_in_memory(size: u64, returned: Returned) -> Spots {
+    let why = match (returned.homed, returned.handed_back) {
+        (true, true) => return in_memory(size),
+        (false, _) => "where optimised Rust returns a value of this size",
+        (true, false) => {
+            "a value in memory whose address the function does not give back for certain"
+        }
+    };
+    Spots::whole(size, Spot::Missing(Unavailable::Unsupported(why.into())))
 }
 
 /// Where the caller wanted it; its address is in `rax` at the return.
@@ -204,14 +254,14 @@ fn parts(size: u64, leaves: &[Leaf]) -> Spots {
 /// The numbers that a value is made of, of an enum those of all variants; `None`: too many.
 fn leaves(builder: &Builder<'_>, ty: TypeId) -> Option<Vec<Leaf>> {
     let mut found = Vec::new();
-    collect(builder, ty, (0, false), DEPTH, &mut found)?;
+    collect(builder, ty, (0, Group::Alone), DEPTH, &mut found)?;
     Some(found)
 }
 
 fn collect(
     builder: &Builder<'_>,
     ty: TypeId,
-    (offset, joined): (u64, bool),
+    (offset, group): (u64, Group),
     depth: u32,
     found: &mut Vec<Leaf>,
 ) -> Option<()> {
@@ -221,9 +271,12 @@ fn collect(
     match &resolved.kind {
         TypeKind::Void => {}
         TypeKind::Struct(body) | TypeKind::Union(body) => {
-            let joined = joined || matches!(resolved.kind, TypeKind::Union(_));
+            let group = match resolved.kind {
+                TypeKind::Union(_) => Group::Union,
+                _ => group,
+            };
             if let Some(part) = &body.variants {
-                variants(builder, part, (offset, joined), depth, found)?;
+                variants(builder, part, (offset, group), depth, found)?;
             }
             for base in &body.bases {
                 let BaseOffset::Fixed(at) = base.offset else {
@@ -232,7 +285,7 @@ fn collect(
                 collect(
                     builder,
                     base.ty,
-                    (offset.checked_add(at)?, joined),
+                    (offset.checked_add(at)?, group),
                     depth,
                     found,
                 )?;
@@ -241,7 +294,7 @@ fn collect(
                 collect(
                     builder,
                     member.ty,
-                    (offset.checked_add(member.offset)?, joined),
+                    (offset.checked_add(member.offset)?, group),
                     depth,
                     found,
                 )?;
@@ -263,7 +316,7 @@ fn collect(
                 collect(
                     builder,
                     *element,
-                    (offset.checked_add(index * stride)?, true),
+                    (offset.checked_add(index * stride)?, group.max(Group::Array)),
                     depth,
                     found,
                 )?;
@@ -278,7 +331,7 @@ fn collect(
                 TypeKind::Pointer { .. } => LeafKind::Pointer,
                 _ => LeafKind::Number,
             },
-            joined,
+            group,
         }),
     }
     (found.len() <= MAX_LEAVES).then_some(())
@@ -288,7 +341,7 @@ fn collect(
 fn variants(
     builder: &Builder<'_>,
     part: &VariantPart,
-    (offset, joined): (u64, bool),
+    (offset, group): (u64, Group),
     depth: u32,
     found: &mut Vec<Leaf>,
 ) -> Option<()> {
@@ -296,7 +349,7 @@ fn variants(
     let mut data = Vec::new();
     for variant in &part.variants {
         let before = found.len();
-        collect(builder, variant.ty, (offset, joined), depth, found)?;
+        collect(builder, variant.ty, (offset, group), depth, found)?;
         data.push(found.len() - before);
     }
     let Some(member) = &part.discriminant else {
@@ -306,7 +359,7 @@ fn variants(
         offset: offset.checked_add(member.offset)?,
         size: builder.size(member.ty)?,
         kind: LeafKind::Tag,
-        joined,
+        group,
     };
     let mine = found.get_mut(first..)?;
     let niche = mine
@@ -319,7 +372,7 @@ fn variants(
         data.iter().all(|&count| count <= 1)
     };
     if !numbers {
-        mine.iter_mut().for_each(|leaf| leaf.joined = true);
+        mine.iter_mut().for_each(|leaf| leaf.group = Group::Union);
     }
     found.push(tag);
     Some(())

@@ -17,7 +17,7 @@ use super::resolve::{Resolved, resolve};
 use super::timing::{Role, Timed, TimedSite, resolve_timed};
 use super::{Forks, Options, ProbeError, variants};
 use crate::address::{Bias, LinkAddr};
-use crate::debuginfo::place::{Place, Source};
+use crate::debuginfo::place::{Expr as PlaceExpr, Place, Register, Source, Term};
 use crate::debuginfo::site::{Exit, Site};
 use crate::debuginfo::variable::{Variable, VariableKind};
 use crate::lang::ast::{Action, ProbeSpec};
@@ -461,20 +461,32 @@ fn gather(
     })
 }
 
-/// Whether there are parameters, and all are in memory.
-fn is_homed(variables: &[Variable]) -> bool {
+/// DWARF numbers of `rbp` and `rsp`.
+const FRAME_REGISTERS: [Register; 2] = [Register(6), Register(7)];
+
+/// Whether all parameters are in the function's frame; `None`: there are none.
+fn is_homed(variables: &[Variable]) -> Option<bool> {
+    let in_frame = |place: &PlaceExpr| {
+        let mut registers = place.0.iter().filter_map(|term| match term {
+            Term::Register(register) => Some(register),
+            _ => None,
+        });
+        registers.all(|register| FRAME_REGISTERS.contains(register))
+    };
     let in_memory = |variable: &Variable| {
-        let pieces = variable.place.pieces.iter();
-        pieces.len() > 0
-            && pieces
-                .clone()
-                .all(|piece| matches!(piece.source, Source::Memory(_)))
+        let mut pieces = variable.place.pieces.iter().peekable();
+        pieces.peek().is_some()
+            && pieces.all(|piece| match &piece.source {
+                Source::Memory(place) => in_frame(place),
+                _ => false,
+            })
     };
     let mut parameters = variables
         .iter()
         .filter(|variable| variable.kind == VariableKind::Parameter)
         .peekable();
-    parameters.peek().is_some() && parameters.all(in_memory)
+    parameters.peek()?;
+    Some(parameters.all(in_memory))
 }
 
 /// A site that cannot be probed.
@@ -515,7 +527,8 @@ fn at_site<T>(
     }
     let returned = match site.exit {
         Some(exit) => {
-            let homed = is_homed(&variables) && !debug.has_inlined_code(site.address);
+            let homed = is_homed(&variables);
+            let plain = homed == Some(true) && !debug.has_inlined_code(site.address);
             // The frame is gone: what the debug information still says of it is not to be trusted.
             variables.retain(|variable| variable.kind == VariableKind::Static);
             let ty = match site.bare {
@@ -527,8 +540,9 @@ fn at_site<T>(
                 unknown: site.bare,
                 by_jump: exit == Exit::Jump,
                 changed: debug.has_changed_calls(site),
-                unread: !homed && debug.may_lack_value(site.address),
-                homed,
+                unread: !plain && debug.may_lack_value(site.address),
+                homed: homed.unwrap_or(true),
+                handed_back: debug.hands_back_first_argument(site.address),
             })
         }
         None => None,

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::build::{c, fixture, rust};
+use crate::support::build::{c, fixture, rust_by, rust_compiler};
 use crate::support::observe::Observed;
 use crate::support::program::Program;
 use crate::support::tracer::{Finished, Tracer, assert_adds_up, counter, value};
@@ -121,40 +121,89 @@ fn told(path: &std::path::Path, functions: &[&str], display: &str) -> (Finished,
     (observed.finished, observed.printed)
 }
 
+/// Each compiler of Rust that is here, without and with optimisation.
+fn rust_compilers() -> Vec<(String, bool)> {
+    let works = |compiler: &String| {
+        let version = std::process::Command::new(compiler)
+            .arg("--version")
+            .output();
+        version.is_ok_and(|output| output.status.success())
+    };
+    // The distribution's has another version than the one beside cargo.
+    let mut all = vec![rust_compiler(), "/usr/bin/rustc".to_owned()];
+    all.extend(std::env::var("TRACER_TEST_RUSTC").ok());
+    all.dedup();
+    let all = all.into_iter().filter(works);
+    all.flat_map(|compiler| [(compiler.clone(), false), (compiler, true)])
+        .collect()
+}
+
 #[test]
 fn rust_returns_are_what_the_program_prints_or_unavailable() {
     if !needs::kernel() {
         return;
     }
-    const CERTAIN: [&str; 6] = ["integer", "truth", "letter", "pair", "slice", "good"];
-    const UNOPTIMISED: [&str; 5] = ["halves", "large", "maybe", "nothing_there", "maybe_text"];
-    // In memory, of functions that have others inlined into them: right, or not shown.
-    const UNCERTAIN: [&str; 2] = ["text", "bad"];
+    const CERTAIN: [&str; 10] = [
+        "integer",
+        "truth",
+        "letter",
+        "pair",
+        "slice",
+        "good",
+        "bytes",
+        "four",
+        "half_float",
+        "narrow",
+    ];
+    // In memory of the caller's.
+    const UNOPTIMISED: [&str; 12] = [
+        "halves",
+        "large",
+        "maybe",
+        "nothing_there",
+        "maybe_text",
+        "text",
+        "bad",
+        "response",
+        "no_arguments",
+        "caught",
+        "rows",
+        "passed_on",
+    ];
+    // Its only parameter is where no other function's would be: right, or not shown.
+    const UNCERTAIN: [&str; 1] = ["by_value"];
     // A probe of a value that is nowhere is refused, with the reason.
-    const REFUSED: [&str; 3] = ["unit", "float", "array"];
-    let all: Vec<&str> = [&CERTAIN[..], &UNOPTIMISED, &UNCERTAIN, &REFUSED].concat();
-    for optimised in [false, true] {
+    const REFUSED: [&str; 6] = ["unit", "float", "array", "three", "twelve", "mixed"];
+    // Few at a time: each session has its time for them.
+    let groups = [CERTAIN.to_vec(), [&UNOPTIMISED[..], &UNCERTAIN].concat()];
+    for (compiler, optimised) in rust_compilers() {
         let flags: &[&str] = if optimised { &["-O"] } else { &[] };
-        let path = rust("returns-rs", "e2e_returns.rs", flags);
-        let (finished, printed) = told(&path, &all, ":?");
-        finished.assert_code(2).assert_says(&[
-            "returns nothing",
-            "xmm0",
-            "where Rust returns such a value",
-        ]);
-        let events = finished.events();
-        for name in &all {
-            let returned = printed
-                .iter()
-                .find_map(|line| line.strip_prefix(&format!("{name} ")))
-                .expect("it is printed");
-            match events.iter().find(|event| event["probe"] == *name) {
-                Some(event) => assert_eq!(event["message"], returned, "{name} {optimised}"),
-                None => assert!(
-                    [&REFUSED[..], &UNCERTAIN].concat().contains(name)
-                        || optimised && UNOPTIMISED.contains(name),
-                    "{name} {optimised}: {finished}"
-                ),
+        let path = rust_by(&compiler, "returns-rs", "e2e_returns.rs", flags);
+        for group in &groups {
+            let (finished, printed) = told(&path, group, ":?");
+            if group.contains(&REFUSED[0]) {
+                finished.assert_code(2).assert_says(&[
+                    "returns nothing",
+                    "xmm0",
+                    "of which Rust does not lay down where it is returned",
+                    "log a variable on the function's last line instead",
+                ]);
+            }
+            let events = finished.events();
+            for name in group {
+                let returned = printed
+                    .iter()
+                    .find_map(|line| line.strip_prefix(&format!("{name} ")))
+                    .expect("it is printed");
+                match events.iter().find(|event| event["probe"] == *name) {
+                    Some(event) => {
+                        assert_eq!(event["message"], returned, "{compiler} {name} {optimised}");
+                    }
+                    None => assert!(
+                        UNCERTAIN.contains(name) || optimised && UNOPTIMISED.contains(name),
+                        "{compiler} {name} {optimised}: {finished}"
+                    ),
+                }
             }
         }
     }

@@ -138,16 +138,25 @@ pub(crate) fn c(name: &str, source: &str, flags: &[&str]) -> PathBuf {
 /// A Rust fixture.
 #[track_caller]
 pub(crate) fn rust(name: &str, source: &str, flags: &[&str]) -> PathBuf {
+    rust_by(&rust_compiler(), name, source, flags)
+}
+
+/// The compiler beside cargo: a runner such as sudo may have changed the path.
+pub(crate) fn rust_compiler() -> String {
+    let beside = Path::new(env!("CARGO")).with_file_name("rustc");
+    if beside.exists() {
+        beside.to_str().expect("test paths are UTF-8").to_owned()
+    } else {
+        "rustc".to_owned()
+    }
+}
+
+/// A Rust fixture, compiled by that compiler.
+#[track_caller]
+pub(crate) fn rust_by(compiler: &str, name: &str, source: &str, flags: &[&str]) -> PathBuf {
     // One name for each file, so that modules of two variants do not look alike.
     let mut all = vec!["--edition=2021", "-g", "--crate-name", "fixture"];
     all.extend(flags);
-    // The compiler beside cargo: a runner such as sudo may have changed the path.
-    let beside = Path::new(env!("CARGO")).with_file_name("rustc");
-    let compiler = if beside.exists() {
-        beside.to_str().expect("test paths are UTF-8")
-    } else {
-        "rustc"
-    };
     fixture(compiler, name, source, &all)
 }
 
