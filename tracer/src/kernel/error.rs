@@ -6,6 +6,10 @@ use std::path::PathBuf;
 use super::features::{missing_capabilities, perf_event_hint};
 use crate::address::FileOffset;
 
+/// What a refused eBPF object means.
+const REFUSED_OBJECT: &str =
+    "this build of `tracer` carries an eBPF object that the kernel refuses";
+
 /// Why the kernel's side failed.
 #[derive(Debug, thiserror::Error)]
 pub enum KernelError {
@@ -114,12 +118,31 @@ impl KernelError {
                 [] => "`tracer doctor` says what this kernel allows".into(),
                 missing => format!("run it with sudo; it lacks {}", missing.join(", ")),
             }),
-            Self::Unsupported { .. } | Self::Load { .. } | Self::Call { .. } => Some(
+            Self::Load { .. } => Some(format!(
+                "{REFUSED_OBJECT}; `tracer doctor` says whether the kernel lacks something"
+            )),
+            Self::Unsupported { .. } | Self::Call { .. } => Some(
                 "`tracer doctor` says what this kernel lacks; Linux 6.1 with BTF is needed".into(),
             ),
             Self::Full { .. } => Some("remove a probe, or name fewer lines".into()),
             Self::Attach { source, .. } if is_refused(source) => perf_event_hint(),
             Self::Attach { .. } | Self::Ended => None,
+        }
+    }
+
+    /// The same, for `tracer doctor`: it does not send the user to itself.
+    pub(super) fn hint_in_doctor(&self) -> Option<String> {
+        match self {
+            Self::NotPermitted { .. } if missing_capabilities().is_empty() => Some(
+                "all capabilities are there: a container's seccomp filter or a security module refuses `bpf`".into(),
+            ),
+            Self::Load { .. } => Some(format!(
+                "{REFUSED_OBJECT}; if nothing else is missing here, take another build of `tracer`"
+            )),
+            Self::Unsupported { .. } | Self::Call { .. } => {
+                Some("Linux 6.1 or newer with BTF is needed".into())
+            }
+            Self::NotPermitted { .. } | Self::Full { .. } | Self::Attach { .. } => self.hint(),
         }
     }
 }
@@ -144,6 +167,41 @@ fn is_refused(error: &io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn refused_programs_are_the_fault_of_the_build() {
+        let error = KernelError::Load {
+            reason: "R11 is invalid".into(),
+        };
+        for hint in [error.hint(), error.hint_in_doctor()] {
+            assert!(hint.is_some_and(|hint| hint.starts_with(REFUSED_OBJECT)));
+        }
+    }
+
+    #[test]
+    fn hints_of_doctor_do_not_refer_to_doctor() {
+        let source = || io::Error::from_raw_os_error(libc::EPERM);
+        let (what, reason) = ("load eBPF programs", "R11 is invalid".into());
+        let errors = [
+            KernelError::Load { reason },
+            KernelError::Unsupported {
+                what,
+                source: source(),
+            },
+            KernelError::Call {
+                what,
+                source: source(),
+            },
+            KernelError::NotPermitted {
+                what,
+                source: source(),
+            },
+        ];
+        for error in errors {
+            let hint = error.hint_in_doctor();
+            assert!(hint.is_some_and(|hint| !hint.contains("doctor")), "{error}");
+        }
+    }
 
     #[test]
     fn refusal_is_found_below_the_errors_that_wrap_it() {

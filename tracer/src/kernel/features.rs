@@ -158,7 +158,7 @@ fn load() -> Feature {
             "loaded; perf-event uprobes: some 10 ms for each site".into(),
             None,
         ),
-        Err(error) => (false, error.to_string(), error.hint()),
+        Err(error) => (false, error.to_string(), error.hint_in_doctor()),
     };
     Feature {
         name: "the eBPF programs load".into(),

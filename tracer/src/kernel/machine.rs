@@ -180,7 +180,8 @@ impl Machine {
     /// # Errors
     /// The kernel refused.
     pub(super) fn complete(&mut self) -> Result<(), KernelError> {
-        self.loaded.programs.get(Which::Whole).map(drop)
+        self.loaded.programs.get(Which::Whole)?;
+        self.loaded.programs.get(Which::Computing).map(drop)
     }
 
     /// The reader's end of the ring; there is one.
