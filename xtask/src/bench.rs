@@ -156,7 +156,7 @@ fn quiet_stdout() -> Result<File> {
 
 /// Installs and builds what is measured.
 fn prepare(args: &Args) -> Result<()> {
-    setup::ensure(&[Need::Build, Need::Display])?;
+    setup::ensure(&[Need::Build, Need::Ebpf])?;
     if args.peers
         && let Err(error) = setup::ensure(&[Need::Peers])
     {

@@ -27,6 +27,25 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     }
 }
 
+/// Runs to the end, and shows what it wrote only when it failed.
+///
+/// # Errors
+/// It could not be started, or did not end with exit code 0.
+pub(crate) fn run_quietly(command: &mut Command) -> Result<()> {
+    let shown = show(command);
+    eprintln!("$ {shown}");
+    let output = command
+        .output()
+        .with_context(|| format!("cannot run `{shown}`"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    for written in [&output.stdout, &output.stderr] {
+        eprint!("{}", String::from_utf8_lossy(written));
+    }
+    Err(Failure::new(format!("`{shown}` failed ({})", output.status)).into())
+}
+
 /// Runs to the end and gives what it wrote to stdout.
 ///
 /// # Errors

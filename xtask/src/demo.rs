@@ -19,6 +19,7 @@ use crate::command::as_root;
 use crate::failure::{Failure, USAGE};
 use crate::machine::Need;
 use crate::pointer::{Display, Hand, path};
+use crate::steps::Steps;
 use crate::{build, setup, workspace};
 use target::Target;
 
@@ -49,36 +50,42 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             .code(USAGE)
             .into());
     }
-    // The check must not depend on what a user does with the pointer meanwhile.
-    let given = if args.headless {
-        None
-    } else {
-        Display::given()
-    };
-    let mut needs = vec![Need::Build];
-    if given.is_none() {
-        needs.push(Need::Display);
-    }
-    setup::ensure(&needs)?;
-    build::programs(args.release)?;
-
-    let display = match given {
-        Some(display) => display,
-        None => Display::start()?,
-    };
-    let hand = Hand::on(&display)?;
-    let target = Target::start(&display, args.release)?;
+    let mut steps = Steps::new("demo", 4);
+    steps.run("install what is missing here", || {
+        setup::ensure(&[Need::Build])
+    })?;
+    steps.run("build tracer and target-app", || {
+        build::programs(args.release)
+    })?;
+    let (display, hand, target) = steps.run("start target-app, the program to trace", || {
+        let display = display(args.headless)?;
+        let hand = Hand::on(&display)?;
+        let target = Target::start(&display, args.release)?;
+        println!(
+            "  target-app runs as process {} on display {} ({}); nothing in it knows of tracing",
+            target.pid(),
+            display.name(),
+            display.kind()
+        );
+        Ok((display, hand, target))
+    })?;
     let probe = probe()?;
-    println!(
-        "target-app runs as process {} on display {}; nothing in it knows of tracing",
-        target.pid(),
-        display.name()
-    );
-    if args.headless {
-        headless::run(args.release, &hand, target, &probe)
-    } else {
-        interactive_session(args.release, &hand, target, &probe)
-    }
+    steps.run("trace it", || {
+        if args.headless {
+            headless::run(args.release, &hand, target, &probe)
+        } else {
+            interactive_session(args.release, &hand, target, &probe)
+        }
+    })?;
+    drop(display);
+    Ok(())
+}
+
+/// The user's X server, or one of our own.
+fn display(headless: bool) -> Result<Display> {
+    // The check must not depend on what a user does with the pointer meanwhile.
+    let given = if headless { None } else { Display::given() };
+    given.map_or_else(Display::start, Ok)
 }
 
 /// The logpoint on the branch, wherever in the source it is today.

@@ -1,276 +1,274 @@
-//! Builds eBPF programs written in Rust, for the kernel's virtual machine.
+//! `cargo xtask ebpf`: makes the eBPF object that the repository carries, or checks it.
 //!
-//! Used twice: by `xtask`, and by `tracer/build.rs`, which includes this file.
-//! So it is plain `std`. Two tool-chains can do it: a distribution's rustc with a
-//! prebuilt `core` for `bpfel-unknown-none` (Debian: `libstd-rust-web-dev-bpf`), or
-//! rustup's nightly with `rust-src`. Both need `bpf-linker`, which loads LLVM's library
-//! when it runs.
+//! `tracer` embeds the object `tracer/ebpf/tracer-ebpf.o`, so nobody compiles eBPF to build
+//! `tracer`. A record beside the object names its sources and tools. The same sources and tools
+//! make the same bytes, wherever the repository and cargo's home are.
 
-use std::env;
+mod btf;
+#[path = "../../tracer/build/instructions.rs"]
+mod instructions;
+#[path = "../../tracer/build/recipe.rs"]
+mod recipe;
+#[path = "../../tracer/build/record.rs"]
+mod record;
+mod rustc;
+mod strip;
+
 use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
-/// Version of `bpf-linker` that is known to work with the pinned crates.
-pub(crate) const BPF_LINKER_VERSION: &str = "0.10.3";
-/// The LLVM that this version of `bpf-linker` is made for.
-const LLVM_VERSION: u32 = 22;
-/// Where the tracer's programs are, from the workspace's root.
-pub(crate) const TRACER: &str = "tracer-ebpf";
-/// Where the programs are that `cargo xtask bench` measures the tracer against.
-pub(crate) const BENCH: &str = "xtask/bench-ebpf";
-/// Rust's name for the kernel's virtual machine.
-const TARGET: &str = "bpfel-unknown-none";
-/// Where distributions keep rustc and shared libraries.
-const SYSTEM_RUSTC: &str = "/usr/bin/rustc";
-const SYSTEM_CARGO: &str = "/usr/bin/cargo";
-const LIBRARY_DIRECTORIES: [&str; 4] = [
-    "/usr/lib/x86_64-linux-gnu",
-    "/usr/lib/aarch64-linux-gnu",
-    "/usr/lib64",
-    "/usr/lib",
-];
+use anyhow::{Context, Result};
 
-/// What is needed to build the eBPF programs.
-#[derive(Debug, Clone)]
-pub(crate) struct Toolchain {
-    compiler: Compiler,
-    linker: PathBuf,
+use crate::command::as_root;
+use crate::failure::{Failure, USAGE};
+use crate::machine::Need;
+use crate::{build, setup, workspace};
+pub(crate) use recipe::{
+    BENCH, BPF_LINKER_VERSION, Missing, TRACER, Toolchain, build, command, compiler_is_packaged,
+    find, linker_root,
+};
+use record::{OBJECT, RECORD, Record};
+pub(crate) use rustc::run_if_wrapper;
+
+/// Begins what `tracer doctor` says where the kernel lets nobody like us load programs.
+const NOT_PERMITTED: &str = "the kernel does not let this user";
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Make the object in a temporary directory, and compare it byte by byte with the repository's
+    #[arg(long)]
+    check: bool,
 }
 
-#[derive(Debug, Clone)]
-enum Compiler {
-    /// rustc and cargo of the distribution, with a prebuilt `core`.
-    System,
-    /// rustup's nightly, which builds `core` from `rust-src`.
-    Nightly,
+/// How the object of the repository compares with one made here.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Byte by byte the same.
+    Same,
+    /// Other tools make other bytes, so there is nothing to compare.
+    OtherTools {
+        /// The tools that made the repository's object.
+        recorded: String,
+        /// The tools of this machine.
+        here: String,
+    },
 }
 
-/// A part of the tool-chain that is not there, in words for the user.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Missing {
-    /// No rustc that can build for the target.
-    Compiler,
-    /// No `bpf-linker`.
-    Linker,
-    /// No LLVM that can read what the distribution's rustc writes.
-    Library,
-}
-
-impl std::fmt::Display for Missing {
+impl std::fmt::Display for Verdict {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Compiler => "no Rust compiler for eBPF: neither a packaged one with a core for bpfel-unknown-none nor rustup's nightly with rust-src",
-            Self::Linker => "no bpf-linker",
-            Self::Library => "no libLLVM of version 22 or newer",
-        })
-    }
-}
-
-/// Where `cargo xtask setup` installs `bpf-linker`.
-#[must_use]
-pub(crate) fn linker_root(workspace: &Path) -> PathBuf {
-    workspace.join("target").join("bpf-linker")
-}
-
-/// Looks for the tools; all that is missing when they are not complete.
-///
-/// # Errors
-/// The parts that are missing.
-pub(crate) fn find(workspace: &Path) -> Result<Toolchain, Vec<Missing>> {
-    let compiler = find_compiler();
-    let linker = find_linker(workspace);
-    let mut missing = Vec::new();
-    // Rustup's toolchains bring their own library.
-    if matches!(compiler, Some(Compiler::System))
-        && newest_llvm().is_none_or(|(version, _)| version < LLVM_VERSION)
-    {
-        missing.push(Missing::Library);
-    }
-    if compiler.is_none() {
-        missing.push(Missing::Compiler);
-    }
-    if linker.is_none() {
-        missing.push(Missing::Linker);
-    }
-    match (compiler, linker) {
-        (Some(compiler), Some(linker)) if missing.is_empty() => Ok(Toolchain { compiler, linker }),
-        _ => Err(missing),
-    }
-}
-
-/// Builds the programs of a crate; gives the path of the object, which has the name of the crate's
-/// directory.
-///
-/// # Errors
-/// The build failed; the compiler's words are in the error.
-pub(crate) fn build(
-    toolchain: &Toolchain,
-    workspace: &Path,
-    programs: &str,
-    out: &Path,
-) -> io::Result<PathBuf> {
-    let mut command = command(toolchain, workspace, programs, out, "build")?;
-    let output = command.output()?;
-    if !output.status.success() {
-        let words = String::from_utf8_lossy(&output.stderr);
-        return Err(io::Error::other(format!(
-            "the eBPF programs do not build:\n{words}"
-        )));
-    }
-    Ok(out.join(TARGET).join("release").join(
-        Path::new(programs)
-            .file_name()
-            .unwrap_or_else(|| programs.as_ref()),
-    ))
-}
-
-/// A subcommand of cargo for the programs, with its output below `out`.
-///
-/// # Errors
-/// `out` cannot be written to.
-pub(crate) fn command(
-    toolchain: &Toolchain,
-    workspace: &Path,
-    programs: &str,
-    out: &Path,
-    subcommand: &str,
-) -> io::Result<Command> {
-    let libraries = llvm_directory(out)?;
-    let mut command = cargo(toolchain, &libraries);
-    command
-        .current_dir(workspace.join(programs))
-        .args([subcommand, "--release", "--locked", "--target", TARGET])
-        .arg("--target-dir")
-        .arg(out);
-    if matches!(toolchain.compiler, Compiler::Nightly) {
-        command.args(["-Z", "build-std=core"]);
-    }
-    Ok(command)
-}
-
-/// Cargo, set up for the target.
-fn cargo(toolchain: &Toolchain, libraries: &Path) -> Command {
-    let mut command = match toolchain.compiler {
-        Compiler::System => {
-            let mut command = Command::new(SYSTEM_CARGO);
-            command
-                .env("RUSTC", SYSTEM_RUSTC)
-                .env("RUSTC_BOOTSTRAP", "1");
-            command
+        match self {
+            Self::Same => write!(f, "{OBJECT} is, byte by byte, what its sources make"),
+            Self::OtherTools { recorded, here } => write!(
+                f,
+                "{OBJECT} was not compared: it was made by {recorded}, and here is {here}, which makes other bytes"
+            ),
         }
-        Compiler::Nightly => {
-            let mut command = Command::new("rustup");
-            command.args(["run", "nightly", "cargo"]);
-            command.env_remove("RUSTC");
-            command
+    }
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    setup::ensure(&[Need::Build, Need::Ebpf])?;
+    if !args.check {
+        return make();
+    }
+    let verdict = check()?;
+    println!("{verdict}");
+    match verdict {
+        Verdict::Same => Ok(()),
+        Verdict::OtherTools { .. } => Err(Failure::new("the object could not be compared")
+            .code(USAGE)
+            .into()),
+    }
+}
+
+/// Whether the sources are not those of the object in the repository, so that a build of `tracer`
+/// compiles them.
+pub(crate) fn must_be_built() -> bool {
+    verify_record().is_err()
+}
+
+/// Checks that object and sources are those of the record, without building anything.
+///
+/// # Errors
+/// They are not; says which.
+pub(crate) fn verify_record() -> Result<Record> {
+    let root = workspace::root();
+    let hint = "`cargo xtask ebpf` makes the object anew";
+    let text =
+        fs::read_to_string(root.join(RECORD)).with_context(|| format!("cannot read {RECORD}"))?;
+    let record = Record::parse(&text)
+        .map_err(|why| Failure::new(format!("{RECORD} cannot be used: {why}")).hint(hint))?;
+    let changed = record.changed(&record::sources(&root)?);
+    if !changed.is_empty() {
+        let changed = changed.join(", ");
+        return Err(
+            Failure::new(format!("{OBJECT} was made from another {changed}"))
+                .hint(hint)
+                .into(),
+        );
+    }
+    let object = fs::read(root.join(OBJECT)).with_context(|| format!("cannot read {OBJECT}"))?;
+    if record::sum(&object) != record.object {
+        return Err(
+            Failure::new(format!("{OBJECT} is not the object of {RECORD}"))
+                .hint(hint)
+                .into(),
+        );
+    }
+    Ok(record)
+}
+
+/// Makes the object again, and compares; the tools must be there.
+///
+/// # Errors
+/// The record does not fit the sources, the object differs, or it does not build.
+pub(crate) fn check() -> Result<Verdict> {
+    let record = verify_record()?;
+    let toolchain = toolchain()?;
+    let here = tools(&toolchain)?;
+    if here != record.tools {
+        return Ok(Verdict::OtherTools {
+            recorded: record.tools,
+            here,
+        });
+    }
+    let sum = record::sum(&make_object(&toolchain)?);
+    if sum != record.object {
+        return Err(Failure::new(format!(
+            "{OBJECT} is not what its sources make: SHA-256 {} in the repository, {sum} here",
+            record.object
+        ))
+        .hint("`cargo xtask ebpf` makes the object anew")
+        .into());
+    }
+    Ok(Verdict::Same)
+}
+
+/// Makes object and record, and has the kernel load the programs once.
+fn make() -> Result<()> {
+    let root = workspace::root();
+    let toolchain = toolchain()?;
+    let object = make_object(&toolchain)?;
+    let record = Record {
+        tools: tools(&toolchain)?,
+        object: record::sum(&object),
+        sources: record::sources(&root)?,
+    };
+    let before = [OBJECT, RECORD].map(|file| (file, fs::read(root.join(file)).ok()));
+    write(&root, OBJECT, &object)?;
+    write(&root, RECORD, record.text().as_bytes())?;
+    println!(
+        "wrote {OBJECT} ({} bytes), made by {}",
+        object.len(),
+        record.tools
+    );
+    let loaded = load();
+    if loaded.is_err() {
+        // An object that no kernel takes must not be committed.
+        for (file, content) in before {
+            if let Some(content) = content {
+                write(&root, file, &content)?;
+            }
+        }
+    }
+    loaded
+}
+
+fn write(root: &Path, file: &str, content: &[u8]) -> Result<()> {
+    let path = root.join(file);
+    if let Some(directory) = path.parent() {
+        fs::create_dir_all(directory)
+            .with_context(|| format!("cannot make {}", directory.display()))?;
+    }
+    fs::write(&path, content).with_context(|| format!("cannot write {file}"))
+}
+
+/// The tools that build eBPF programs.
+///
+/// # Errors
+/// Some are missing; says which.
+pub(crate) fn toolchain() -> Result<Toolchain> {
+    find(&workspace::root()).map_err(|missing| {
+        let words: Vec<String> = missing.iter().map(ToString::to_string).collect();
+        Failure::new(words.join("; "))
+            .hint("`cargo xtask setup --ebpf` installs it")
+            .into()
+    })
+}
+
+/// The tools' versions, as the record has them.
+fn tools(toolchain: &Toolchain) -> Result<String> {
+    toolchain
+        .versions()
+        .map(|versions| versions.to_string())
+        .context("cannot ask the compiler for its version")
+}
+
+/// Builds the object as the repository has it, from nothing.
+fn make_object(toolchain: &Toolchain) -> Result<Vec<u8>> {
+    let root = workspace::root();
+    let out = workspace::target().join("ebpf-object");
+    if out.exists() {
+        fs::remove_dir_all(&out).with_context(|| format!("cannot remove {}", out.display()))?;
+    }
+    let mut command = command(toolchain, &root, TRACER, &out, "build")
+        .with_context(|| format!("cannot write to {}", out.display()))?;
+    rustc::wrap(&mut command).context("cannot find our own program")?;
+    let built = recipe::run(&mut command, TRACER, &out)?;
+    let built = fs::read(&built).with_context(|| format!("cannot read {}", built.display()))?;
+    let object = strip::strip(&built)?;
+    instructions::check(&object).map_err(|why| {
+        let here = tools(toolchain).unwrap_or_default();
+        Failure::new(format!(
+            "the kernel would refuse the object that {here} made: {why}"
+        ))
+        .hint(format!("{} is known to work", recipe::KNOWN_COMPILER))
+    })?;
+    fs::remove_dir_all(&out).with_context(|| format!("cannot remove {}", out.display()))?;
+    Ok(object)
+}
+
+/// Has the kernel load the programs of the repository's object, where we may.
+fn load() -> Result<()> {
+    build::programs(false)?;
+    let tracer = workspace::binary("tracer", false);
+    let mut doctor: Command = match as_root(&tracer, "loading eBPF programs") {
+        Ok(command) => command,
+        Err(why) => {
+            println!("not loaded into a kernel: {why}");
+            return Ok(());
         }
     };
-    // What the outer cargo set for the host does not fit here.
-    for name in [
-        "CARGO_ENCODED_RUSTFLAGS",
-        "RUSTC_WRAPPER",
-        "RUSTC_WORKSPACE_WRAPPER",
-        "CARGO_BUILD_TARGET",
-        "RUSTUP_TOOLCHAIN",
-        "CLIPPY_ARGS",
-    ] {
-        command.env_remove(name);
+    let output = doctor
+        .args(["doctor", "--json"])
+        .output()
+        .with_context(|| format!("cannot run {}", tracer.display()))?;
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout)
+        .context("`tracer doctor --json` printed something else")?;
+    let features = answer["machine"].as_array();
+    let loads = features
+        .into_iter()
+        .flatten()
+        .find(|feature| feature["name"] == "the eBPF programs load")
+        .context("`tracer doctor --json` does not say whether the programs load")?;
+    if loads["present"] == true {
+        println!("this kernel loads the programs: {}", text(&loads["found"]));
+        return Ok(());
     }
-    command
-        .env("RUSTFLAGS", rustflags(&toolchain.linker))
-        .env("LD_LIBRARY_PATH", libraries);
-    command
-}
-
-fn rustflags(linker: &Path) -> String {
-    // Version 3 of the instruction set has the atomic operations (Linux 5.12).
-    format!(
-        "-C debuginfo=2 -C linker={} -C link-arg=--btf -C target-cpu=v3 --cfg bpf_target_arch=\"x86_64\"",
-        linker.display()
+    let why = text(&loads["found"]);
+    if why.starts_with(NOT_PERMITTED) {
+        println!("not loaded into a kernel: {why}");
+        return Ok(());
+    }
+    Err(
+        Failure::new(format!("this kernel does not load the programs: {why}"))
+            .hint(format!("{} is known to work", recipe::KNOWN_COMPILER))
+            .into(),
     )
 }
 
-/// Whether the compiler is the distribution's, which has its clippy in a package of its own.
-pub(crate) fn compiler_is_packaged() -> bool {
-    matches!(find_compiler(), Some(Compiler::System))
-}
-
-fn find_compiler() -> Option<Compiler> {
-    let sysroot = |program: &mut Command| {
-        let output = program.args(["--print", "sysroot"]).output().ok()?;
-        output
-            .status
-            .success()
-            .then(|| PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()))
-    };
-    if Path::new(SYSTEM_CARGO).exists()
-        && let Some(root) = sysroot(&mut Command::new(SYSTEM_RUSTC))
-        && root.join("lib/rustlib").join(TARGET).join("lib").is_dir()
-    {
-        return Some(Compiler::System);
-    }
-    let mut nightly = Command::new("rustup");
-    nightly.args(["run", "nightly", "rustc"]);
-    let root = sysroot(&mut nightly)?;
-    root.join("lib/rustlib/src/rust/library/core")
-        .is_dir()
-        .then_some(Compiler::Nightly)
-}
-
-fn find_linker(workspace: &Path) -> Option<PathBuf> {
-    let named = env::var_os("TRACER_BPF_LINKER").map(PathBuf::from);
-    let ours = linker_root(workspace).join("bin/bpf-linker");
-    let home = env::var_os("HOME").map(|home| Path::new(&home).join(".cargo/bin/bpf-linker"));
-    let paths = env::var_os("PATH").unwrap_or_default();
-    let on_path = env::split_paths(&paths).map(|directory| directory.join("bpf-linker"));
-    named
-        .into_iter()
-        .chain([ours])
-        .chain(on_path)
-        .chain(home)
-        .find(|path| path.is_file())
-}
-
-/// A directory with links to the newest LLVM library and nothing else.
-///
-/// `bpf-linker` loads the first libLLVM that it finds; an older one that is installed too
-/// cannot read what the compiler wrote.
-fn llvm_directory(out: &Path) -> io::Result<PathBuf> {
-    let directory = out.join("llvm");
-    fs::create_dir_all(&directory)?;
-    let Some((version, library)) = newest_llvm() else {
-        return Ok(directory);
-    };
-    for name in [
-        format!("libLLVM-{version}.so"),
-        "libLLVM.so".into(),
-        format!("libLLVM.so.{version}.1"),
-    ] {
-        let link = directory.join(name);
-        if fs::read_link(&link).ok().as_deref() != Some(&library) {
-            let _ = fs::remove_file(&link);
-            std::os::unix::fs::symlink(&library, &link)?;
-        }
-    }
-    Ok(directory)
-}
-
-fn newest_llvm() -> Option<(u32, PathBuf)> {
-    let entries = LIBRARY_DIRECTORIES
-        .iter()
-        .filter_map(|directory| fs::read_dir(directory).ok());
-    entries
-        .flatten()
-        .filter_map(Result::ok)
-        .filter_map(|entry| {
-            let name = entry.file_name().into_string().ok()?;
-            let rest = name
-                .strip_prefix("libLLVM.so.")
-                .or_else(|| name.strip_prefix("libLLVM-"))?;
-            let version = rest.split('.').next()?.parse().ok()?;
-            Some((version, fs::canonicalize(entry.path()).ok()?))
-        })
-        .max_by_key(|(version, _)| *version)
+fn text(value: &serde_json::Value) -> &str {
+    value.as_str().unwrap_or_default()
 }

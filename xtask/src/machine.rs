@@ -11,10 +11,11 @@ use crate::{ebpf, workspace};
 /// Something that a command needs of the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Need {
-    /// Compile eBPF programs written in Rust, and link host programs.
+    /// Link host programs; and what [`Need::Ebpf`] is, where the sources of the eBPF programs are
+    /// not those of the object in the repository.
     Build,
-    /// An X server without a screen.
-    Display,
+    /// Compile eBPF programs written in Rust.
+    Ebpf,
     /// What the tests run and what their fixtures are made with.
     Tests,
     /// Boot other kernels.
@@ -67,11 +68,6 @@ const PROGRAMS: &[(Need, &str, Missing)] = &[
         Need::Build,
         "cc",
         missing_program("a C compiler", &["gcc", "libc6-dev"]),
-    ),
-    (
-        Need::Display,
-        "Xvfb",
-        missing_program("the X server Xvfb", &["xvfb"]),
     ),
     (
         Need::Tests,
@@ -175,9 +171,8 @@ pub(crate) fn lack(needs: &[Need]) -> Lack {
         lack.nightly = !has_nightly();
         lack.cargo_fuzz = cargo_fuzz().is_none();
     }
-    if needs.contains(&Need::Build)
-        && let Err(missing) = ebpf::find(&workspace::root())
-    {
+    let ebpf = needs.contains(&Need::Ebpf) || needs.contains(&Need::Build) && ebpf::must_be_built();
+    if ebpf && let Err(missing) = ebpf::find(&workspace::root()) {
         for part in missing {
             match part {
                 ebpf::Missing::Compiler => lack.packaged.extend([DEBIAN_COMPILER, LIBLLVM]),
@@ -186,7 +181,8 @@ pub(crate) fn lack(needs: &[Need]) -> Lack {
             }
         }
     }
-    if needs.contains(&Need::Tests)
+    if ebpf
+        && needs.contains(&Need::Tests)
         && (lack.packaged.contains(&DEBIAN_COMPILER) || ebpf::compiler_is_packaged())
         && !Path::new("/usr/bin/cargo-clippy").exists()
     {

@@ -15,9 +15,11 @@ mod fuzz;
 mod install;
 mod limits;
 mod machine;
+mod package;
 mod pointer;
 mod setup;
 mod soak;
+mod steps;
 mod test;
 mod workspace;
 
@@ -39,6 +41,10 @@ enum Command {
     Setup(setup::Args),
     /// Build `tracer` with its eBPF programs
     Build(build::Args),
+    /// Make the eBPF object that `tracer` carries from its sources, or check it
+    Ebpf(ebpf::Args),
+    /// Build `tracer` from its packages, as cargo does from a registry
+    Package(package::Args),
     /// Install the binary, its manual page and shell completions
     Install(install::Args),
     /// Trace a running program at the line where its bug is
@@ -59,9 +65,14 @@ enum Command {
 
 fn main() -> ExitCode {
     test::run_if_init();
+    if let Some(code) = ebpf::run_if_wrapper() {
+        return code;
+    }
     let result = match Args::parse().command {
         Command::Setup(args) => setup::run(&args),
         Command::Build(args) => build::run(&args),
+        Command::Ebpf(args) => ebpf::run(&args),
+        Command::Package(args) => package::run(&args),
         Command::Install(args) => install::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Bench(args) => bench::run(&args),

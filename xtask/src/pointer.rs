@@ -1,7 +1,10 @@
 //! An X server to work on, and a pointer moved from outside the target.
 
+mod server;
+
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result};
 use x11rb::connection::Connection;
@@ -9,7 +12,9 @@ use x11rb::protocol::xproto::MOTION_NOTIFY_EVENT;
 use x11rb::protocol::xtest::ConnectionExt;
 use x11rb::rust_connection::RustConnection;
 
+use crate::command::find;
 use crate::failure::Failure;
+use server::PointerServer;
 
 /// A place on the screen, in pixels from its upper left corner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,25 +39,54 @@ impl Drop for Running {
 #[derive(Debug)]
 pub(crate) struct Display {
     name: String,
-    /// Ends with us.
-    _server: Option<Running>,
+    server: Server,
+}
+
+/// Whose server it is; ours end with us.
+#[derive(Debug)]
+enum Server {
+    Given,
+    Xvfb { _process: Running },
+    Small(PointerServer),
 }
 
 impl Display {
-    /// The server that the environment names, if it names one.
+    /// The server that the environment names, if it names one that answers.
     pub(crate) fn given() -> Option<Self> {
         let name = std::env::var("DISPLAY").ok()?;
-        (!name.is_empty()).then_some(Self {
+        if name.is_empty() {
+            return None;
+        }
+        let display = Self {
             name,
-            _server: None,
+            server: Server::Given,
+        };
+        match Hand::on(&display) {
+            Ok(_) => Some(display),
+            Err(error) => {
+                eprintln!("`DISPLAY` is of no use here: {error:#}");
+                None
+            }
+        }
+    }
+
+    /// A server without a screen, on a display that is free; ready when this returns. It is Xvfb
+    /// where that is installed, else a small one of our own.
+    ///
+    /// # Errors
+    /// It could not be started.
+    pub(crate) fn start() -> Result<Self> {
+        if find("Xvfb").is_some() {
+            return Self::start_xvfb();
+        }
+        let server = PointerServer::start().context("cannot start an X server")?;
+        Ok(Self {
+            name: format!(":{}", server.number()),
+            server: Server::Small(server),
         })
     }
 
-    /// A server without a screen, on a display that is free; ready when this returns.
-    ///
-    /// # Errors
-    /// Xvfb could not be started.
-    pub(crate) fn start() -> Result<Self> {
+    fn start_xvfb() -> Result<Self> {
         let mut server = Command::new("Xvfb")
             .args(["-displayfd", "1", "-screen", "0", "1280x800x24"])
             .args(["-nolisten", "tcp"])
@@ -75,8 +109,17 @@ impl Display {
         }
         Ok(Self {
             name: format!(":{}", number.trim()),
-            _server: Some(server),
+            server: Server::Xvfb { _process: server },
         })
+    }
+
+    /// Which server it is, as a person calls it.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self.server {
+            Server::Given => "the X server that is here",
+            Server::Xvfb { .. } => "the X server Xvfb",
+            Server::Small(_) => "a small X server of our own, as no other is installed",
+        }
     }
 
     /// What `DISPLAY` must be for its clients.
@@ -85,10 +128,18 @@ impl Display {
     }
 }
 
-/// Moves the pointer of an X server as a device would, by its XTEST extension.
-pub(crate) struct Hand {
-    connection: RustConnection,
-    screen: usize,
+/// Moves the pointer of an X server: as a device would, by its XTEST extension, or in a server of
+/// our own.
+pub(crate) enum Hand {
+    /// By the extension.
+    Xtest {
+        /// The connection to the server.
+        connection: Box<RustConnection>,
+        /// The screen's number.
+        screen: usize,
+    },
+    /// In our own server.
+    Small(Arc<Mutex<Point>>),
 }
 
 impl Hand {
@@ -97,6 +148,9 @@ impl Hand {
     /// # Errors
     /// There is none, or it lacks the extension.
     pub(crate) fn on(display: &Display) -> Result<Self> {
+        if let Server::Small(server) = &display.server {
+            return Ok(Self::Small(server.pointer()));
+        }
         let (connection, screen) = x11rb::connect(Some(display.name()))
             .with_context(|| format!("cannot connect to the X server `{}`", display.name()))?;
         connection
@@ -104,7 +158,10 @@ impl Hand {
             .context("cannot ask the X server")?
             .reply()
             .context("the X server has no XTEST extension to move the pointer with")?;
-        Ok(Self { connection, screen })
+        Ok(Self::Xtest {
+            connection: Box::new(connection),
+            screen,
+        })
     }
 
     /// Moves the pointer; it is there when this returns.
@@ -112,8 +169,15 @@ impl Hand {
     /// # Errors
     /// The server is gone.
     pub(crate) fn move_to(&self, to: Point) -> Result<()> {
-        let root = self.connection.setup().roots[self.screen].root;
-        self.connection
+        let (connection, screen) = match self {
+            Self::Xtest { connection, screen } => (connection, *screen),
+            Self::Small(pointer) => {
+                *pointer.lock().unwrap_or_else(PoisonError::into_inner) = to;
+                return Ok(());
+            }
+        };
+        let root = connection.setup().roots[screen].root;
+        connection
             .xtest_fake_input(MOTION_NOTIFY_EVENT, 0, 0, root, to.x, to.y, 0)
             .context("cannot ask the X server")?
             .check()

@@ -4,19 +4,20 @@
 //! root; bpf-linker and cargo-fuzz from crates.io into the target directory. Where
 //! all is there it says so and changes nothing.
 
+mod packages;
+
 use std::process::Command;
 
 use anyhow::Result;
 
-use crate::command::{as_root, find, run as run_command};
+use crate::command::{find, run as run_command};
 use crate::ebpf;
 use crate::failure::{Failure, USAGE};
 use crate::machine::{self, Lack, Missing, Need};
+use crate::steps::Steps;
 use crate::workspace::{cargo, root};
-
-/// What a machine without Debian's packages can do instead.
-const COMPILER_HINT: &str = "for eBPF, rustup's nightly will do: \
-    `rustup toolchain install nightly --component rust-src,clippy`";
+use packages::cannot_install;
+pub(crate) use packages::fetch_lists as fetch_package_lists;
 
 /// The version of cargo-fuzz that the targets were last run with.
 const CARGO_FUZZ_VERSION: &str = "0.13.2";
@@ -26,11 +27,17 @@ pub(crate) struct Args {
     /// Only say what is missing; exit code 1 when something is
     #[arg(long)]
     check: bool,
+    /// The compiler for the eBPF programs, too: whoever changes them needs it
+    #[arg(long)]
+    ebpf: bool,
 }
 
 /// Runs the command: everything that any command needs.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let needs = [Need::Build, Need::Display, Need::Tests, Need::Kernels];
+    let mut needs = vec![Need::Build, Need::Tests, Need::Kernels];
+    if args.ebpf {
+        needs.push(Need::Ebpf);
+    }
     if args.check {
         return check(&needs);
     }
@@ -65,16 +72,35 @@ pub(crate) fn ensure(needs: &[Need]) -> Result<()> {
         .packaged
         .iter()
         .partition(|missing| missing.ebpf_compiler);
-    install_packages(&others)?;
-    install_compiler(&compiler)?;
+    let steps = [
+        !others.is_empty(),
+        !compiler.is_empty(),
+        lack.bpf_linker,
+        lack.nightly,
+        lack.cargo_fuzz,
+    ];
+    let count = steps.iter().filter(|step| **step).count();
+    let mut steps = Steps::new("setup", count);
+    if !others.is_empty() {
+        steps.run("install packages", || packages::install(&others))?;
+    }
+    if !compiler.is_empty() {
+        steps.run("install a compiler for the eBPF programs", || {
+            install_compiler(&compiler)
+        })?;
+    }
     if lack.bpf_linker {
-        install_bpf_linker()?;
+        let version = ebpf::BPF_LINKER_VERSION;
+        let what = format!("build bpf-linker {version} from crates.io, which takes some minutes");
+        steps.run(&what, install_bpf_linker)?;
     }
     if lack.nightly {
-        install_nightly()?;
+        steps.run("install a nightly toolchain by rustup", install_nightly)?;
     }
     if lack.cargo_fuzz {
-        install_cargo_fuzz()?;
+        let version = CARGO_FUZZ_VERSION;
+        let what = format!("build cargo-fuzz {version} from crates.io, which takes some minutes");
+        steps.run(&what, install_cargo_fuzz)?;
     }
     let still = machine::lack(needs);
     if !still.packaged.is_empty() {
@@ -91,81 +117,20 @@ pub(crate) fn ensure(needs: &[Need]) -> Result<()> {
 
 /// Debian's compiler for eBPF, or where there is none, rustup's.
 fn install_compiler(missing: &[Missing]) -> Result<()> {
-    let Err(error) = install_packages(missing) else {
+    let Err(error) = packages::install(missing) else {
         return Ok(());
     };
     let Some(rustup) = find("rustup") else {
         return Err(error);
     };
-    println!("setup: {error:#}; trying rustup's nightly instead");
+    println!("  {error:#}; trying rustup's nightly instead");
     let mut install = Command::new(rustup);
     install.args(["toolchain", "install", "nightly", "--profile", "minimal"]);
     run_command(install.args(["--component", "rust-src,clippy"])).map_err(|_| error)
 }
 
-fn install_packages(missing: &[Missing]) -> Result<()> {
-    if missing.is_empty() {
-        return Ok(());
-    }
-    if find("apt-get").is_none() {
-        return Err(cannot_install(missing, "this distribution has no `apt-get`").into());
-    }
-    let packages: Vec<&str> = missing
-        .iter()
-        .flat_map(|missing| missing.packages.iter().copied())
-        .collect();
-    println!("setup: installing the packages {}", packages.join(" "));
-    // Package lists may be missing or old: only then is fetching them worth its time.
-    if apt_install(&packages)?.is_err() {
-        println!("setup: that failed; fetching the package lists and trying again");
-        fetch_package_lists()?;
-        apt_install(&packages)?.map_err(|_| {
-            cannot_install(missing, "the package lists of this machine do not bring")
-        })?;
-    }
-    Ok(())
-}
-
-/// Brings the distribution's lists of packages up to date.
-///
-/// # Errors
-/// We cannot become root.
-pub(crate) fn fetch_package_lists() -> Result<()> {
-    let mut update = as_root("apt-get", "fetching package lists")?;
-    // One broken source among many must not stop us.
-    if let Err(error) = run_command(update.args(["update", "-q"])) {
-        println!("setup: {error}; going on with what there is");
-    }
-    Ok(())
-}
-
-/// The outer error: apt could not be asked; the inner one: it could not install.
-fn apt_install(packages: &[&str]) -> Result<Result<()>> {
-    let mut apt = as_root("apt-get", "installing packages")?;
-    apt.env("DEBIAN_FRONTEND", "noninteractive")
-        .args(["install", "-q", "-y", "--no-install-recommends"])
-        .args(packages);
-    Ok(run_command(&mut apt))
-}
-
-fn cannot_install(missing: &[Missing], why: &str) -> Failure {
-    let what: Vec<&str> = missing.iter().map(|missing| missing.what).collect();
-    let packages: Vec<&str> = missing
-        .iter()
-        .flat_map(|missing| missing.packages.iter().copied())
-        .collect();
-    let mut hint = format!("install by hand what Debian has as {}", packages.join(" "));
-    if missing.iter().any(|missing| missing.ebpf_compiler) {
-        hint = format!("{hint}\n{COMPILER_HINT}");
-    }
-    Failure::new(format!("cannot install {}: {why}", what.join(", ")))
-        .hint(hint)
-        .code(USAGE)
-}
-
 fn install_bpf_linker() -> Result<()> {
     let version = ebpf::BPF_LINKER_VERSION;
-    println!("setup: building bpf-linker {version} from crates.io (about a minute)");
     let mut install = cargo("install");
     install
         .args(["bpf-linker", "--locked", "--version", version, "--root"])
@@ -192,7 +157,6 @@ fn install_nightly() -> Result<()> {
 }
 
 fn install_cargo_fuzz() -> Result<()> {
-    println!("setup: building cargo-fuzz {CARGO_FUZZ_VERSION} from crates.io (about a minute)");
     let mut install = cargo("install");
     install
         .args(["cargo-fuzz", "--locked", "--version", CARGO_FUZZ_VERSION])

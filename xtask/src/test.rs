@@ -23,7 +23,7 @@ pub(crate) use guest::run_if_init;
 use crate::command::{as_root, is_root, run as run_command};
 use crate::failure::Failure;
 use crate::machine::Need;
-use crate::{ebpf, fidelity, fuzz, setup, soak, workspace};
+use crate::{ebpf, fidelity, fuzz, package, setup, soak, workspace};
 use suites::{Suite, Suites};
 
 #[derive(clap::Args)]
@@ -45,6 +45,8 @@ enum Step {
     Clippy,
     /// Lints of the eBPF programs, as errors
     ClippyEbpf,
+    /// The eBPF object of the repository is what its sources make, and packages have it
+    Object,
     /// Tests inside of the crates
     Unit,
     /// The programs in this kernel, end to end
@@ -83,6 +85,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if steps.contains(&Step::Kernels) {
         needs.push(Need::Kernels);
     }
+    if steps
+        .iter()
+        .any(|step| matches!(step, Step::ClippyEbpf | Step::Object))
+    {
+        needs.push(Need::Ebpf);
+    }
     setup::ensure(&needs)?;
 
     let mut outcomes = Vec::new();
@@ -107,6 +115,7 @@ fn run_step(step: Step) -> Outcome {
         Step::Format => format(),
         Step::Clippy => clippy(),
         Step::ClippyEbpf => clippy_ebpf(),
+        Step::Object => object(),
         Step::Unit => unit(&mut suites),
         Step::Integration => integration(&mut suites),
         Step::Soak => soak::quick(),
@@ -150,10 +159,7 @@ fn clippy() -> Result<()> {
 /// kernel's virtual machine exists for no other.
 fn clippy_ebpf() -> Result<()> {
     let root = workspace::root();
-    let toolchain = ebpf::find(&root).map_err(|missing| {
-        let words: Vec<String> = missing.iter().map(ToString::to_string).collect();
-        Failure::new(words.join("; "))
-    })?;
+    let toolchain = ebpf::toolchain()?;
     let out = workspace::target().join("clippy-ebpf");
     // A packaged cargo looks for its clippy by the path, where rustup's is first.
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -165,6 +171,12 @@ fn clippy_ebpf() -> Result<()> {
         run_command(clippy.env("PATH", &path).args(["--", "-D", "warnings"]))?;
     }
     Ok(())
+}
+
+/// The object that the repository carries, against one that is made here.
+fn object() -> Result<()> {
+    println!("{}", ebpf::check()?);
+    package::list()
 }
 
 fn unit(suites: &mut Suites) -> Result<()> {
@@ -262,6 +274,7 @@ fn name(step: Step) -> &'static str {
         Step::Format => "format",
         Step::Clippy => "clippy",
         Step::ClippyEbpf => "clippy of the eBPF programs",
+        Step::Object => "the eBPF object of the repository",
         Step::Unit => "unit tests",
         Step::Integration => "kernel and end-to-end tests",
         Step::Soak => "soak, three minutes",

@@ -30,12 +30,13 @@ const DRAIN: Duration = Duration::from_millis(20);
 /// The build failed.
 pub(super) fn build() -> Result<PathBuf> {
     let root = workspace::root();
-    let toolchain = ebpf::find(&root).map_err(|missing| {
-        let words: Vec<String> = missing.iter().map(ToString::to_string).collect();
-        Failure::new(words.join("; "))
-    })?;
-    ebpf::build(&toolchain, &root, ebpf::BENCH, &directory()?.join("ebpf"))
-        .context("cannot build the programs of the bench")
+    ebpf::build(
+        &ebpf::toolchain()?,
+        &root,
+        ebpf::BENCH,
+        &directory()?.join("ebpf"),
+    )
+    .context("cannot build the programs of the bench")
 }
 
 /// One of the programs on a site, with a reader where it sends something.

@@ -1,0 +1,148 @@
+//! `cargo xtask package`: builds `tracer` from its packages, as somebody without this repository
+//! does: with stable Rust and a C compiler, and no compiler for eBPF.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::command::{find, output, run as run_command};
+use crate::failure::Failure;
+use crate::machine::Need;
+use crate::{setup, workspace};
+
+/// Files that the package `tracer` cannot be built without.
+const NEEDED: [&str; 6] = [
+    "Cargo.toml",
+    "build.rs",
+    "build/record.rs",
+    "ebpf/tracer-ebpf.o",
+    "ebpf/tracer-ebpf.sha256",
+    "src/main.rs",
+];
+/// The only programs, beside cargo and rustc, that the build may find.
+const PROGRAMS: [&str; 4] = ["cc", "ld", "as", "ar"];
+
+#[derive(clap::Args)]
+pub(crate) struct Args {}
+
+/// Runs the command.
+pub(crate) fn run(_args: &Args) -> Result<()> {
+    setup::ensure(&[Need::Build])?;
+    list()?;
+    let place = workspace::target().join("package-build");
+    let unpacked = unpack(&place)?;
+    check(&place, &unpacked)?;
+    println!("`tracer` builds from its packages, without a compiler for eBPF");
+    Ok(())
+}
+
+/// Checks that the package has everything that it is built from.
+///
+/// # Errors
+/// A file is missing, or something is in the package that does not belong there.
+pub(crate) fn list() -> Result<()> {
+    let mut list = workspace::cargo("package");
+    let listed = output(list.args(["--list", "--allow-dirty", "--quiet", "-p", "tracer"]))?;
+    let listed = String::from_utf8_lossy(&listed);
+    let missing = NEEDED
+        .iter()
+        .find(|needed| listed.lines().all(|line| line != **needed));
+    if let Some(missing) = missing {
+        return Err(Failure::new(format!("the package `tracer` does not have {missing}")).into());
+    }
+    let foreign = |line: &&str| line.starts_with("tests/") || line.starts_with("fuzz/");
+    match listed.lines().find(foreign) {
+        None => Ok(()),
+        Some(file) => Err(Failure::new(format!("the package `tracer` has {file}")).into()),
+    }
+}
+
+/// Where the packages are unpacked.
+struct Unpacked {
+    tracer: PathBuf,
+    common: PathBuf,
+}
+
+/// Makes both packages, and unpacks them where nothing else is.
+fn unpack(place: &Path) -> Result<Unpacked> {
+    let mut package = workspace::cargo("package");
+    run_command(package.args([
+        "--no-verify",
+        "--allow-dirty",
+        "-p",
+        "tracer-common",
+        "-p",
+        "tracer",
+    ]))?;
+    let sources = place.join("sources");
+    if sources.exists() {
+        fs::remove_dir_all(&sources)
+            .with_context(|| format!("cannot remove {}", sources.display()))?;
+    }
+    fs::create_dir_all(&sources).with_context(|| format!("cannot make {}", sources.display()))?;
+    let version = env!("CARGO_PKG_VERSION");
+    let unpack = |name: &str| -> Result<PathBuf> {
+        let name = format!("{name}-{version}");
+        let file = workspace::target()
+            .join("package")
+            .join(format!("{name}.crate"));
+        run_command(
+            Command::new("tar")
+                .arg("-xzf")
+                .arg(file)
+                .arg("-C")
+                .arg(&sources),
+        )?;
+        Ok(sources.join(name))
+    };
+    Ok(Unpacked {
+        tracer: unpack("tracer")?,
+        common: unpack("tracer-common")?,
+    })
+}
+
+/// Has the compiler check the package, with programs on the path that build no eBPF.
+fn check(place: &Path, unpacked: &Unpacked) -> Result<()> {
+    let programs = place.join("bin");
+    let _ = fs::remove_dir_all(&programs);
+    fs::create_dir_all(&programs).with_context(|| format!("cannot make {}", programs.display()))?;
+    for name in PROGRAMS {
+        let program = find(name).with_context(|| format!("no `{name}` is here"))?;
+        symlink(&program, programs.join(name))
+            .with_context(|| format!("cannot link {}", program.display()))?;
+    }
+    let mut check = workspace::cargo("check");
+    let rustc = PathBuf::from(check.get_program()).with_file_name("rustc");
+    // `tracer-common` is not on crates.io before it is published.
+    let patch = format!(
+        "patch.crates-io.tracer-common.path='{}'",
+        unpacked.common.display()
+    );
+    check
+        .current_dir(&unpacked.tracer)
+        .args(["--bins", "--config", &patch])
+        .env("CARGO_TARGET_DIR", place.join("target"))
+        .env("RUSTC", rustc)
+        .env("PATH", &programs);
+    for name in own_variables() {
+        check.env_remove(name);
+    }
+    run_command(&mut check)
+}
+
+/// What cargo has told this program of its own package, or would lead to a compiler for eBPF.
+fn own_variables() -> Vec<impl AsRef<OsStr>> {
+    std::env::vars_os()
+        .map(|(name, _)| name)
+        .filter(|name| {
+            let name = name.to_string_lossy();
+            name.starts_with("CARGO_PKG_")
+                || name.starts_with("TRACER_")
+                || name == "CARGO_MANIFEST_DIR"
+        })
+        .collect()
+}
