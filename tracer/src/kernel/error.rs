@@ -142,7 +142,9 @@ impl KernelError {
             Self::Unsupported { .. } | Self::Call { .. } => {
                 Some("Linux 6.1 or newer with BTF is needed".into())
             }
-            Self::NotPermitted { .. } | Self::Full { .. } | Self::Attach { .. } => self.hint(),
+            Self::NotPermitted { .. } | Self::Full { .. } | Self::Attach { .. } | Self::Ended => {
+                self.hint()
+            }
         }
     }
 }

@@ -858,7 +858,12 @@ fn screen_of_a_file_that_is_not_on_disk_lists_the_lines() {
     desk.keys("stdmain");
     desk.press(KeyCode::Enter);
     let screen = desk.screen();
-    for part in ["15 ·", "std::rt::lang_start", "no text", "is not on this machine"] {
+    for part in [
+        "15 ·",
+        "std::rt::lang_start",
+        "no text",
+        "is not on this machine",
+    ] {
         assert!(screen.contains(part), "{part}: {screen}");
     }
 }
