@@ -34,7 +34,7 @@ pub(crate) fn run(_args: &Args) -> Result<()> {
     setup::ensure(&[Need::Build])?;
     list()?;
     let place = workspace::target().join("package-build");
-    let unpacked = unpack(&place)?;
+    let unpacked = unpack()?;
     check(&place, &unpacked)?;
     println!("`tracer` builds from its packages, without a compiler for eBPF");
     Ok(())
@@ -61,14 +61,23 @@ pub(crate) fn list() -> Result<()> {
     }
 }
 
-/// Where the packages are unpacked.
+/// The unpacked packages, which go with this. They are outside of the workspace, as cargo would
+/// take them for members of it.
 struct Unpacked {
+    directory: PathBuf,
     tracer: PathBuf,
     common: PathBuf,
 }
 
+impl Drop for Unpacked {
+    fn drop(&mut self) {
+        // Left behind, it would only take room.
+        let _ = fs::remove_dir_all(&self.directory);
+    }
+}
+
 /// Makes both packages, and unpacks them where nothing else is.
-fn unpack(place: &Path) -> Result<Unpacked> {
+fn unpack() -> Result<Unpacked> {
     let mut package = workspace::cargo("package");
     run_command(package.args([
         "--no-verify",
@@ -78,31 +87,22 @@ fn unpack(place: &Path) -> Result<Unpacked> {
         "-p",
         "tracer",
     ]))?;
-    let sources = place.join("sources");
-    if sources.exists() {
-        fs::remove_dir_all(&sources)
-            .with_context(|| format!("cannot remove {}", sources.display()))?;
-    }
-    fs::create_dir_all(&sources).with_context(|| format!("cannot make {}", sources.display()))?;
     let version = env!("CARGO_PKG_VERSION");
-    let unpack = |name: &str| -> Result<PathBuf> {
-        let name = format!("{name}-{version}");
+    let directory = std::env::temp_dir().join(format!("tracer-packages-{}", std::process::id()));
+    fs::create_dir(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
+    let unpacked = Unpacked {
+        tracer: directory.join(format!("tracer-{version}")),
+        common: directory.join(format!("tracer-common-{version}")),
+        directory,
+    };
+    for name in ["tracer", "tracer-common"] {
         let file = workspace::target()
             .join("package")
-            .join(format!("{name}.crate"));
-        run_command(
-            Command::new("tar")
-                .arg("-xzf")
-                .arg(file)
-                .arg("-C")
-                .arg(&sources),
-        )?;
-        Ok(sources.join(name))
-    };
-    Ok(Unpacked {
-        tracer: unpack("tracer")?,
-        common: unpack("tracer-common")?,
-    })
+            .join(format!("{name}-{version}.crate"));
+        let mut tar = Command::new("tar");
+        run_command(tar.arg("-xzf").arg(file).arg("-C").arg(&unpacked.directory))?;
+    }
+    Ok(unpacked)
 }
 
 /// Has the compiler check the package, with programs on the path that build no eBPF.
