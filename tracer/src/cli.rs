@@ -16,6 +16,7 @@ mod privileges;
 mod probes;
 mod reload;
 mod stream;
+mod summary_file;
 mod watchdog;
 
 use std::ffi::OsString;

@@ -44,7 +44,9 @@ mod warm;
 use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
+pub(crate) use budget::percent;
 pub use catalog::{Catalog, FoundFunction, Located, ModuleInfo};
 pub use check::{Checked, CheckedSite};
 pub use cost::{expected_trap_cost, trap_ns};
@@ -206,6 +208,8 @@ pub struct Cost {
     pub trap_ns: Option<u64>,
     /// CPUs that traps and eBPF program took over about the last second; `None`: not known yet.
     pub cpus: Option<f64>,
+    /// For how long its breakpoints were in the target so far.
+    pub attached: Duration,
 }
 
 impl Cost {
@@ -213,6 +217,15 @@ impl Cost {
     #[must_use]
     pub fn total_ns(&self, counters: &Counters) -> Option<u64> {
         Some(self.traps_ns(counters)?.saturating_add(counters.bpf_ns))
+    }
+
+    /// The CPUs that it took while its breakpoints were in the target; `None` when that is not known.
+    #[must_use]
+    pub fn share(&self, counters: &Counters) -> Option<f64> {
+        if self.attached.is_zero() {
+            return None;
+        }
+        Some(self.total_ns(counters)? as f64 / self.attached.as_nanos() as f64)
     }
 
     /// The traps of it; those at which something begins that is timed are among them.

@@ -10,13 +10,35 @@ mod stamp;
 pub mod summary;
 pub mod text;
 
+pub use stamp::{Clock, TimeStyle};
+
 use std::io;
+use std::path::PathBuf;
 
 use crate::event::{Aggregate, Event, ProbeDone, ProbeLimited};
 use crate::session::{Followed, ProbeStatus};
 
+/// What a session is about.
+#[derive(Clone, Debug)]
+pub struct Begin {
+    /// Process id of the target, in the tracer's pid namespace.
+    pub pid: u32,
+    /// The program that it executes.
+    pub exe: PathBuf,
+    /// When the session began, in ns since the Unix epoch.
+    pub time_ns: u64,
+    /// The probes that it begins with.
+    pub probes: Vec<ProbeStatus>,
+}
+
 /// Something that events are written to, one line each.
 pub trait Sink: Send {
+    /// Writes what is traced, before anything else.
+    ///
+    /// # Errors
+    /// The writer's.
+    fn begin(&mut self, session: &Begin) -> io::Result<()>;
+
     /// Writes one event, behind the gap before it.
     ///
     /// # Errors

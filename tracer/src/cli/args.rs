@@ -9,6 +9,7 @@ use clap_complete::Shell;
 use crate::debuginfo::{DebugOptions, Servers};
 use crate::lang::{parse_duration, parse_share};
 use crate::limits::BUFFER_BYTES_LEAST;
+use crate::sink::TimeStyle;
 use crate::sources::{SourceMap, SourcePlaces};
 
 /// Dynamic logpoints for running native programs, from outside
@@ -146,6 +147,18 @@ pub(super) struct Attach {
     /// Show what `count`, `hist` and `time` have so far each time this has passed, and at the end
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(super) every: Option<Duration>,
+    /// How text writes times: local, date (with date and zone), utc, relative (since the start),
+    /// delta (since the line before)
+    #[arg(
+        long = "time",
+        value_name = "HOW",
+        default_value = "local",
+        hide_possible_values = true
+    )]
+    pub(super) time_style: TimeArg,
+    /// Write what is traced, and at the end what became of it, to this file as JSON, too
+    #[arg(long, value_name = "FILE")]
+    pub(super) summary: Option<PathBuf>,
     /// End after this many events
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) events: Option<u64>,
@@ -245,6 +258,33 @@ impl Attach {
             string_bytes: self.max_string.unwrap_or(default.string_bytes),
             value_bytes: self.max_value.unwrap_or(default.value_bytes),
             ..default
+        }
+    }
+}
+
+/// How text writes times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum TimeArg {
+    /// Local time
+    Local,
+    /// Local time with its date and zone
+    Date,
+    /// UTC with its date
+    Utc,
+    /// Seconds since the session began
+    Relative,
+    /// Seconds since the line before
+    Delta,
+}
+
+impl From<TimeArg> for TimeStyle {
+    fn from(arg: TimeArg) -> Self {
+        match arg {
+            TimeArg::Local => Self::Local,
+            TimeArg::Date => Self::Date,
+            TimeArg::Utc => Self::Utc,
+            TimeArg::Relative => Self::Relative,
+            TimeArg::Delta => Self::Delta,
         }
     }
 }

@@ -14,15 +14,18 @@ use super::failure::Failure;
 use super::output::{Colours, say, tell};
 use super::probes::{self, Written};
 use super::reload::{self, OfFile};
-use super::stream::{self, Ends, Style, Until};
+use super::stream::{self, Ends, Style, Until, now_ns};
+use super::summary_file::SummaryFile;
 use super::watchdog::{Progress, Watchdog, unwritten};
 use super::{BAD_INPUT, DONE, INTERRUPTED, MISSING, NOTHING_CAPTURED};
 use crate::cancel;
+use crate::event::grouped;
 use crate::lang::ast::{Action, ProbeSpec};
 use crate::redact::Redactor;
 use crate::session::{Control as _, Options, ProbeStatus, Session, SiteChoice};
 use crate::signals::Signals;
 use crate::sink::summary::Summary;
+use crate::sink::{Begin, Clock};
 use crate::target::{has_debug_info, list_processes, process_by_name};
 use crate::tui;
 use crate::visible::Visible;
@@ -43,6 +46,11 @@ pub(super) fn run(args: Attach, colours: Colours) -> Result<u8, Failure> {
                 .to_owned(),
         ));
     }
+    let mut summary = args
+        .summary
+        .as_deref()
+        .map(SummaryFile::create)
+        .transpose()?;
     let Some(pid) = pid(&args, how, colours)? else {
         return Ok(DONE);
     };
@@ -78,17 +86,22 @@ pub(super) fn run(args: Attach, colours: Colours) -> Result<u8, Failure> {
     if how == Output::Tui && cancel::is_cancelled() {
         return Ok(INTERRUPTED);
     }
-    // A pipe has been read, and is not written again.
-    let is_file = |file: &&PathBuf| std::fs::metadata(file).is_ok_and(|file| file.is_file());
-    let watched: Vec<PathBuf> = args.files.iter().filter(is_file).cloned().collect();
-    reload::watch(&session, &watched, installed.of_files.clone())
-        .map_err(|error| Failure::new(format!("cannot watch the files of probes: {error}")))?;
+    let watches = watch_files(&session, &args.files, &installed)?;
     announce(&session, &installed.probes, how);
+    let begin = begin(&session, &installed);
+    if let Some(summary) = &mut summary {
+        summary.begin(&begin)?;
+    }
+    let clock = Clock::new(args.time_style.into(), TimeZone::system(), begin.time_ns);
+    let last = LastWords {
+        clock: clock.clone(),
+        file: summary,
+    };
     let until = Until {
         time: args.time,
         events: args.events,
         // Files that are watched may bring probes.
-        done: watched.is_empty(),
+        done: !watches,
     };
     let code = match ends {
         None => in_terminal(
@@ -96,6 +109,7 @@ pub(super) fn run(args: Attach, colours: Colours) -> Result<u8, Failure> {
             tui_options(&args, colours),
             &installed,
             &watchdog.progress,
+            last,
         )?,
         Some(ends) => {
             let style = Style {
@@ -103,8 +117,11 @@ pub(super) fn run(args: Attach, colours: Colours) -> Result<u8, Failure> {
                 colours,
                 every: args.every,
                 processes: args.forks().are_told(),
+                clock,
+                begin,
             };
-            lines(&session, style, until, ends, &watchdog.progress)?
+            let shown = stream::run(&session, style, until, ends, &watchdog.progress)?;
+            lines(&session, &shown, last)?
         }
     };
     Ok(if installed.failures.is_empty() {
@@ -112,6 +129,30 @@ pub(super) fn run(args: Attach, colours: Colours) -> Result<u8, Failure> {
     } else {
         BAD_INPUT
     })
+}
+
+/// What is traced.
+fn begin(session: &Session, installed: &Installed) -> Begin {
+    Begin {
+        pid: session.process().pid(),
+        exe: session.process().exe().to_owned(),
+        time_ns: now_ns(),
+        probes: installed.probes.clone(),
+    }
+}
+
+/// Watches the files that the probes are from; true when there are any. A pipe has been read, and
+/// is not written again.
+fn watch_files(
+    session: &Arc<Session>,
+    files: &[PathBuf],
+    installed: &Installed,
+) -> Result<bool, Failure> {
+    let is_file = |file: &&PathBuf| std::fs::metadata(file).is_ok_and(|file| file.is_file());
+    let watched: Vec<PathBuf> = files.iter().filter(is_file).cloned().collect();
+    reload::watch(session, &watched, installed.of_files.clone())
+        .map_err(|error| Failure::new(format!("cannot watch the files of probes: {error}")))?;
+    Ok(!watched.is_empty())
 }
 
 /// Whether a probe looks as if the least of the kernel's programs would do: a wrong guess costs
@@ -325,23 +366,17 @@ pub(super) fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
-/// Writes lines until something ends it, then the summary.
-fn lines(
-    session: &Arc<Session>,
-    style: Style,
-    until: Until,
-    ends: Ends,
-    progress: &Arc<Progress>,
-) -> Result<u8, Failure> {
-    let shown = stream::run(session, style, until, ends, progress)?;
-    summarise(session, &shown.probes);
+/// Says what there is to say behind the last line.
+fn lines(session: &Session, shown: &stream::Shown, last: LastWords) -> Result<u8, Failure> {
+    last.say(session, &shown.probes)?;
     if let Some(events) = shown.unwritten {
         tell(&unwritten(events));
     }
     if shown.beyond > 0 {
+        let (events, beyond) = (grouped(shown.events), grouped(shown.beyond));
         say!(
-            "{} more hits came before the probes were out; they are counted, and not shown",
-            shown.beyond
+            "all {events} events that were asked for are shown; {beyond} more came while the probes were taken \
+             out, and are counted as events"
         );
     }
     let added_up = session.aggregates().iter().any(|one| one.total > 0);
@@ -352,14 +387,25 @@ fn lines(
     })
 }
 
-fn summarise(session: &Session, probes: &[ProbeStatus]) {
-    let zone = TimeZone::system();
-    for probe in probes {
-        let zone = zone.clone();
-        say!("{}", Summary { probe, zone });
-    }
-    if let Some(followed) = session.followed() {
-        say!("{followed}");
+/// Where the last states of probes go.
+struct LastWords {
+    clock: Clock,
+    file: Option<SummaryFile>,
+}
+
+impl LastWords {
+    fn say(self, session: &Session, probes: &[ProbeStatus]) -> Result<(), Failure> {
+        for probe in probes {
+            let clock = self.clock.clone();
+            say!("{}", Summary { probe, clock });
+        }
+        if let Some(followed) = session.followed() {
+            say!("{followed}");
+        }
+        match self.file {
+            Some(file) => file.end(session, probes),
+            None => Ok(()),
+        }
     }
 }
 
@@ -376,6 +422,7 @@ fn in_terminal(
     options: tui::Options,
     installed: &Installed,
     progress: &Progress,
+    last: LastWords,
 ) -> Result<u8, Failure> {
     for failure in &installed.failures {
         session.warn(failure.message().to_owned());
@@ -387,7 +434,7 @@ fn in_terminal(
     let removed = session.take_removed().into_iter().map(|gone| gone.status);
     let probes: Vec<ProbeStatus> = removed.chain(probes).collect();
     outcome.map_err(|error| Failure::new(crate::causes::chain(&error)))?;
-    summarise(session, &probes);
+    last.say(session, &probes)?;
     Ok(DONE)
 }
 

@@ -13,7 +13,6 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use jiff::tz::TimeZone;
 use tokio::sync::Notify;
 
 use super::INTERRUPTED;
@@ -26,9 +25,9 @@ use crate::event::{Event, Notice, ProbeDone, Used};
 use crate::limits::LAST_WRITES;
 use crate::session::{Control as _, ProbeStatus, Removed, Session};
 use crate::signals::Signals;
-use crate::sink::Sink;
 use crate::sink::json::JsonSink;
 use crate::sink::text::TextSink;
+use crate::sink::{Begin, Clock, Sink};
 use crate::visible::Visible;
 
 /// Notices taken from the queue at a time.
@@ -53,7 +52,7 @@ pub(super) struct Until {
 }
 
 /// How lines are written.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Style {
     /// Text or JSON.
     pub(super) how: Output,
@@ -63,6 +62,10 @@ pub(super) struct Style {
     pub(super) processes: bool,
     /// How often what was added up is shown, beside the end.
     pub(super) every: Option<Duration>,
+    /// For the times of text.
+    pub(super) clock: Clock,
+    /// What is written before anything else.
+    pub(super) begin: Begin,
 }
 
 /// What was shown.
@@ -130,7 +133,7 @@ pub(super) fn run(
     let finished = Arc::new(Finished::default());
     let writer = Writer {
         session: Arc::clone(session),
-        sink: sink(style, progress),
+        sink: sink(&style, progress),
         progress: Arc::clone(progress),
         probes: Vec::new(),
         every: style.every,
@@ -150,7 +153,7 @@ pub(super) fn run(
     let of_writer = Arc::clone(&finished);
     let writer = thread::Builder::new()
         .name("writer".into())
-        .spawn(move || writer.run(&of_writer))
+        .spawn(move || writer.run(&style.begin, &of_writer))
         .map_err(|error| Failure::new(format!("cannot start a thread: {error}")))?;
     let end = wait(&ends, until.time);
     match &end {
@@ -235,7 +238,7 @@ fn listen(ended: Sender<End>) -> io::Result<Signals> {
     })
 }
 
-fn sink(style: Style, progress: &Arc<Progress>) -> Box<dyn Sink> {
+fn sink(style: &Style, progress: &Arc<Progress>) -> Box<dyn Sink> {
     let watched = WatchedWrites {
         to: io::stdout(),
         progress: Arc::clone(progress),
@@ -244,7 +247,7 @@ fn sink(style: Style, progress: &Arc<Progress>) -> Box<dyn Sink> {
     match style.how {
         Output::Json => Box::new(JsonSink::new(out)),
         Output::Text | Output::Tui => {
-            let sink = TextSink::new(out, TimeZone::system(), style.colours.stdout);
+            let sink = TextSink::new(out, style.clock.clone(), style.colours.stdout);
             Box::new(sink.with_processes(style.processes))
         }
     }
@@ -256,7 +259,7 @@ fn is_late() -> bool {
 }
 
 /// Nanoseconds since the Unix epoch.
-fn now_ns() -> u64 {
+pub(super) fn now_ns() -> u64 {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     now.map_or(0, |now| u64::try_from(now.as_nanos()).unwrap_or(u64::MAX))
 }
@@ -302,7 +305,9 @@ struct Writer {
 }
 
 impl Writer {
-    fn run(mut self, finished: &Finished) -> Self {
+    fn run(mut self, begin: &Begin, finished: &Finished) -> Self {
+        let written = self.sink.begin(begin);
+        self.check(written);
         loop {
             // In this order: what came before the end is taken after the look at the flag.
             let last = finished.is_told();

@@ -59,7 +59,7 @@ impl fmt::Display for Over {
 }
 
 /// A share of a CPU in percent, to two digits: `87`, `7.5`, `0.012`.
-fn percent(share: f64) -> String {
+pub(crate) fn percent(share: f64) -> String {
     let percent = share * 100.0;
     let leading = percent.log10().floor().clamp(-6.0, 1.0);
     let text = format!("{percent:.*}", (1.0 - leading) as usize);

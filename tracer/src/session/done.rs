@@ -46,6 +46,7 @@ impl Session {
             slots.push(probe.slot);
             probe.status.done = Some(done);
             probe.status.enabled = false;
+            probe.is_taken_out();
             let told = ProbeDone {
                 probe: *id,
                 name: probe.status.name.clone(),

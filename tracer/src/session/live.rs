@@ -6,7 +6,7 @@ use std::os::fd::AsFd as _;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tracer_common::control::{ENDS, ProbeControl};
 
@@ -96,6 +96,24 @@ pub(super) struct Probe {
     pub(super) stale: bool,
     /// It was told that it is over its rate.
     pub(super) told_limited: bool,
+    /// Since when its breakpoints are in the target; `None`: they are out.
+    pub(super) attached_at: Option<Instant>,
+    /// For how long they were before.
+    pub(super) attached_before: Duration,
+}
+
+impl Probe {
+    /// For how long its breakpoints were in the target.
+    pub(super) fn attached(&self) -> Duration {
+        let since = self.attached_at.map(|since| since.elapsed());
+        self.attached_before + since.unwrap_or_default()
+    }
+
+    /// Its breakpoints are being taken out.
+    pub(super) fn is_taken_out(&mut self) {
+        self.attached_before = self.attached();
+        self.attached_at = None;
+    }
 }
 
 impl std::fmt::Debug for Session {
@@ -277,6 +295,9 @@ impl Session {
             let started = Instant::now();
             // A signal or a library that was just loaded must not attach a probe behind this.
             lock(&self.machine).end();
+            lock(&self.probes)
+                .values_mut()
+                .for_each(Probe::is_taken_out);
             cancel::detached();
             tracing::debug!(took_ms = milliseconds(started), "probes detached");
         }
@@ -452,6 +473,7 @@ impl Session {
                 kind: Some(kind),
                 trap_ns: self.trap_ns(kind),
                 cpus: None,
+                attached: Duration::ZERO,
             },
             notes,
         };
@@ -475,6 +497,8 @@ impl Session {
                 moved: false,
                 stale: false,
                 told_limited: false,
+                attached_at: Some(Instant::now()),
+                attached_before: Duration::ZERO,
             },
         );
         Ok(status)
@@ -591,6 +615,7 @@ impl Control for Session {
                 kind: Some(probe.kind),
                 trap_ns: self.trap_ns(probe.kind),
                 cpus: budget.share(*id),
+                attached: probe.attached(),
             },
             ..probe.status.clone()
         };

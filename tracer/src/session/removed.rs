@@ -56,6 +56,7 @@ impl Session {
                 kind: Some(probe.kind),
                 trap_ns: self.trap_ns(probe.kind),
                 cpus: None,
+                attached: probe.attached(),
             },
             ..probe.status
         };

@@ -1,5 +1,7 @@
 //! Probes that are silenced, and woken again.
 
+use std::time::Instant;
+
 use tracer_common::control::ProbeControl;
 
 use super::live::{Probe, Session};
@@ -100,10 +102,12 @@ impl Session {
             }
         } else {
             machine.detach(probe.slot);
+            probe.is_taken_out();
         }
         probe.control = control;
         probe.status.enabled = enabled;
         if enabled {
+            probe.attached_at.get_or_insert_with(Instant::now);
             probe.status.done = None;
             probe.status.notes.retain(|note| !budget::is_note(note));
         }

@@ -2,6 +2,7 @@
 
 mod event;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
@@ -10,8 +11,8 @@ use serde_json::ser::{CompactFormatter, Formatter};
 
 use event::EventLines;
 
-use super::Sink;
 use super::aggregate::PERCENTILES;
+use super::{Begin, Sink};
 use crate::event::{
     Aggregate, AggregateBody, Bucket, CountRow, Done, DoneReason, Event, ProbeDone, ProbeLimited,
 };
@@ -180,6 +181,54 @@ struct ReasonLine {
     count: u64,
 }
 
+/// Changes when a key changes its meaning, or goes.
+const SCHEMA: u32 = 1;
+
+/// What is traced.
+#[derive(Serialize)]
+struct SessionLine<'e> {
+    r#type: &'static str,
+    schema: u32,
+    tracer: &'static str,
+    time: String,
+    target: TargetLine<'e>,
+    probes: Vec<ProbeLine<'e>>,
+}
+
+#[derive(Serialize)]
+struct TargetLine<'e> {
+    pid: u32,
+    exe: Cow<'e, str>,
+}
+
+#[derive(Serialize)]
+struct ProbeLine<'e> {
+    probe: &'e str,
+    text: &'e str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<Cow<'e, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<u64>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    function: &'e str,
+    sites: u32,
+    notes: &'e [String],
+}
+
+impl<'e> From<&'e ProbeStatus> for ProbeLine<'e> {
+    fn from(probe: &'e ProbeStatus) -> Self {
+        Self {
+            probe: &probe.name,
+            text: &probe.text,
+            file: (probe.line != 0).then(|| probe.file.to_string_lossy()),
+            line: (probe.line != 0).then_some(probe.line),
+            function: &probe.function,
+            sites: probe.sites,
+            notes: &probe.notes,
+        }
+    }
+}
+
 /// Hits that were left out before an event.
 #[derive(Serialize)]
 struct GapLine<'e> {
@@ -240,6 +289,7 @@ struct SummaryLine<'e> {
     /// Of all hits together, at the dearest of the probe's instructions.
     #[serde(skip_serializing_if = "Option::is_none")]
     trap_ns: Option<u64>,
+    attached_ns: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     done: Option<DoneAtLine>,
 }
@@ -264,6 +314,21 @@ struct UnseenLine {
 }
 
 impl<W: Write + Send> Sink for JsonSink<W> {
+    fn begin(&mut self, session: &Begin) -> io::Result<()> {
+        let time = self.events.time(session.time_ns);
+        self.write(&SessionLine {
+            r#type: "session",
+            schema: SCHEMA,
+            tracer: env!("CARGO_PKG_VERSION"),
+            time,
+            target: TargetLine {
+                pid: session.pid,
+                exe: session.exe.to_string_lossy(),
+            },
+            probes: session.probes.iter().map(ProbeLine::from).collect(),
+        })
+    }
+
     fn event(&mut self, event: &Event) -> io::Result<()> {
         if !event.left_out.is_none() {
             let time = self.events.time(event.time_ns);
@@ -395,6 +460,7 @@ impl<W: Write + Send> Sink for JsonSink<W> {
             cut: counters.cut,
             bpf_ns: counters.bpf_ns,
             trap_ns: probe.cost.traps_ns(&counters),
+            attached_ns: u64::try_from(probe.cost.attached.as_nanos()).unwrap_or(u64::MAX),
             done,
         })
     }
@@ -589,6 +655,45 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn first_record_says_what_is_traced() {
+        let probe = ProbeStatus {
+            id: ProbeId(1),
+            name: "p1".into(),
+            text: "log main.rs:57".into(),
+            file: Arc::new("/src/main.rs".into()),
+            line: 57,
+            function: "report".into(),
+            sites: 2,
+            enabled: true,
+            done: None,
+            counters: Counters::default(),
+            cost: Cost::default(),
+            notes: vec!["line 56 has no code of its own".into()],
+        };
+        let mut out = Vec::new();
+        JsonSink::new(&mut out)
+            .begin(&Begin {
+                pid: 42,
+                exe: "/usr/bin/app".into(),
+                time_ns: 1_763_813_071_250_117_042,
+                probes: vec![probe],
+            })
+            .unwrap();
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            format!(
+                concat!(
+                    r#"{{"type":"session","schema":1,"tracer":"{}","time":"2025-11-22T12:04:31.250117042Z","#,
+                    r#""target":{{"pid":42,"exe":"/usr/bin/app"}},"probes":[{{"probe":"p1","text":"log main.rs:57","#,
+                    r#""file":"/src/main.rs","line":57,"function":"report","sites":2,"notes":["line 56 has no code of its own"]}}]}}"#,
+                    "\n"
+                ),
+                env!("CARGO_PKG_VERSION")
+            )
+        );
+    }
+
+    #[test]
     fn summary_has_every_counter() {
         let mut out = Vec::new();
         let probe = ProbeStatus {
@@ -618,6 +723,7 @@ pub(super) mod tests {
             },
             cost: Cost {
                 trap_ns: Some(450),
+                attached: std::time::Duration::from_millis(1500),
                 ..Cost::default()
             },
             notes: Vec::new(),
@@ -628,7 +734,7 @@ pub(super) mod tests {
             concat!(
                 r#"{"type":"summary","probe":"mine","text":"log main.rs:57 as mine","sites":2,"hits":36,"events":1,"#,
                 r#""lost":2,"limited":3,"rejected":4,"faults":5,"silenced":6,"expired":7,"over_budget":8,"#,
-                r#""read_faults":9,"cut":10,"bpf_ns":11,"trap_ns":16200}"#,
+                r#""read_faults":9,"cut":10,"bpf_ns":11,"trap_ns":16200,"attached_ns":1500000000}"#,
                 "\n"
             )
         );

@@ -3,20 +3,18 @@
 use std::fmt;
 use std::time::Duration;
 
-use jiff::tz::TimeZone;
-
-use super::stamp::Stamp;
+use super::stamp::Clock;
 use crate::event::Counters;
-use crate::session::ProbeStatus;
+use crate::session::{ProbeStatus, percent};
 use crate::visible::Visible;
 
 /// The line about one probe: `p1 main.rs:57: 20 hits, 17 events, 3 limited; 255 ns in eBPF a hit`.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Summary<'p> {
     /// The probe, with its last counters.
     pub probe: &'p ProbeStatus,
     /// For times.
-    pub zone: TimeZone,
+    pub clock: Clock,
 }
 
 impl fmt::Display for Summary<'_> {
@@ -53,10 +51,14 @@ impl fmt::Display for Summary<'_> {
             (None, Some(ebpf)) => write!(f, "; {ebpf:?} in eBPF a hit"),
             _ => Ok(()),
         }?;
+        if let Some(share) = probe.cost.share(counters).filter(|_| counters.hits > 0) {
+            write!(f, ", {}% of one CPU", percent(share))?;
+        }
         match probe.done {
             Some(done) => {
-                let mut stamp = Stamp::clock(self.zone.clone());
-                write!(f, "; done at {}: {}", stamp.of(done.time_ns).0, done.reason)
+                let mut clock = self.clock.clone();
+                let time = clock.moment(done.time_ns);
+                write!(f, "; done at {time}: {}", done.reason)
             }
             None => Ok(()),
         }
@@ -93,8 +95,8 @@ mod tests {
     }
 
     fn written(probe: &ProbeStatus) -> String {
-        let zone = TimeZone::UTC;
-        Summary { probe, zone }.to_string()
+        let clock = Clock::new(crate::sink::TimeStyle::Local, jiff::tz::TimeZone::UTC, 0);
+        Summary { probe, clock }.to_string()
     }
 
     fn summary_with(counters: Counters, cost: Cost) -> String {
@@ -148,6 +150,14 @@ mod tests {
         assert_eq!(
             summary_with(counters, cost),
             "p1 main.rs:57: 2 hits, 2 events; 1µs a hit, 250ns of it in eBPF"
+        );
+        let cost = Cost {
+            attached: Duration::from_micros(500),
+            ..cost
+        };
+        assert_eq!(
+            summary_with(counters, cost),
+            "p1 main.rs:57: 2 hits, 2 events; 1µs a hit, 250ns of it in eBPF, 0.4% of one CPU"
         );
     }
 

@@ -2,11 +2,9 @@
 
 use std::io::{self, Write};
 
-use jiff::tz::TimeZone;
-
-use super::Sink;
 use super::aggregate::Table;
-use super::stamp::Stamp;
+use super::stamp::Clock;
+use super::{Begin, Sink};
 use crate::event::{Aggregate, Event, Frame, ProbeDone, ProbeLimited, Stack};
 use crate::session::{Followed, ProbeStatus};
 use crate::visible::Visible;
@@ -23,17 +21,17 @@ pub struct TextSink<W> {
     colour: bool,
     /// Before the thread's id stands that of its process.
     processes: bool,
-    stamp: Stamp,
+    clock: Clock,
 }
 
 impl<W: Write + Send> TextSink<W> {
-    /// A sink that shows times in `zone`.
-    pub fn new(out: W, zone: TimeZone, colour: bool) -> Self {
+    /// A sink that shows times as `clock` does.
+    pub fn new(out: W, clock: Clock, colour: bool) -> Self {
         Self {
             out,
             colour,
             processes: false,
-            stamp: Stamp::clock(zone),
+            clock,
         }
     }
 
@@ -106,6 +104,11 @@ impl<W: Write + Send> TextSink<W> {
 }
 
 impl<W: Write + Send> Sink for TextSink<W> {
+    /// Nothing: it is talk, and goes to stderr.
+    fn begin(&mut self, _session: &Begin) -> io::Result<()> {
+        Ok(())
+    }
+
     fn event(&mut self, event: &Event) -> io::Result<()> {
         let (dim, cyan, reset) = (self.paint(DIM), self.paint(CYAN), self.paint(RESET));
         let origin = &event.origin;
@@ -113,11 +116,10 @@ impl<W: Write + Send> Sink for TextSink<W> {
             let line = event.left_out.line(&origin.probe_name);
             writeln!(self.out, "{dim}{}{reset}", Visible(&line))?;
         }
-        let (clock, nanoseconds) = self.stamp.of(event.time_ns);
+        let time = self.clock.line(event.time_ns);
         write!(
             self.out,
-            "{dim}{clock}.{:06}{reset} {}{dim}/{}{reset} {cyan}{}{reset} ",
-            nanoseconds / 1_000,
+            "{dim}{time}{reset} {}{dim}/{}{reset} {cyan}{}{reset} ",
             Visible(&event.thread),
             event.ids(self.processes),
             Visible(&origin.place()),
@@ -138,13 +140,8 @@ impl<W: Write + Send> Sink for TextSink<W> {
 
     fn aggregate(&mut self, aggregate: &Aggregate, time_ns: u64) -> io::Result<()> {
         let (dim, reset) = (self.paint(DIM), self.paint(RESET));
-        let (clock, nanoseconds) = self.stamp.of(time_ns);
-        write!(
-            self.out,
-            "{dim}{clock}.{:06}{reset} {}",
-            nanoseconds / 1000,
-            Table(aggregate)
-        )
+        let time = self.clock.moment(time_ns);
+        write!(self.out, "{dim}{time}{reset} {}", Table(aggregate))
     }
 
     /// Nothing: the summary is talk, and goes to stderr.
@@ -164,11 +161,16 @@ impl<W: Write + Send> Sink for TextSink<W> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sink::TimeStyle;
     use crate::sink::json::tests::event;
+
+    fn clock() -> Clock {
+        Clock::new(TimeStyle::Local, jiff::tz::TimeZone::UTC, 0)
+    }
 
     fn written(event: &Event, colour: bool) -> String {
         let mut out = Vec::new();
-        let mut sink = TextSink::new(&mut out, TimeZone::UTC, colour);
+        let mut sink = TextSink::new(&mut out, clock(), colour);
         sink.event(event).unwrap();
         String::from_utf8(out).unwrap()
     }
@@ -195,7 +197,7 @@ mod tests {
     #[test]
     fn event_of_several_processes_names_its_own() {
         let mut out = Vec::new();
-        let sink = TextSink::new(&mut out, TimeZone::UTC, false);
+        let sink = TextSink::new(&mut out, clock(), false);
         sink.with_processes(true).event(&event()).unwrap();
         assert_eq!(
             String::from_utf8(out).unwrap(),

@@ -36,6 +36,7 @@ mod paging;
 mod places;
 mod placing;
 mod privileges;
+mod records;
 mod reload;
 mod returns;
 mod shared_library;

@@ -23,6 +23,8 @@ const LOOK: Duration = Duration::from_millis(10);
 const LINE_LOOK: Duration = Duration::from_micros(300);
 /// How tracer's line begins that says that its probes are in place.
 const ATTACHED: &str = "tracing ";
+/// How the record begins that tracer writes before all events.
+const SESSION: &[u8] = br#"{"type":"session""#;
 /// Bytes of a first line; a longer one is not asked for.
 const MAX_LINE: u64 = 64 << 10;
 /// Between two looks at whether a process has ended.
@@ -270,11 +272,16 @@ impl Ended {
     }
 }
 
-/// The first line of a file, once it is whole.
+/// The first line of a file, once it is whole; not tracer's record of what it traces.
 fn first_line(path: &Path) -> Result<Option<String>> {
     let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
     let mut bytes = Vec::new();
-    BufReader::new(file.take(MAX_LINE)).read_until(b'\n', &mut bytes)?;
+    let mut reader = BufReader::new(file.take(MAX_LINE));
+    reader.read_until(b'\n', &mut bytes)?;
+    if bytes.starts_with(SESSION) {
+        bytes.clear();
+        reader.read_until(b'\n', &mut bytes)?;
+    }
     Ok(bytes
         .strip_suffix(b"\n")
         .map(|line| String::from_utf8_lossy(line).into_owned()))
