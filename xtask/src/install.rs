@@ -1,14 +1,15 @@
-//! `cargo xtask install`: the binary, its manual page and shell completions.
+//! `cargo xtask install`: the binary, its manual pages, completions and documents.
 //!
-//! The tracer prints page and completions itself; they are staged in the target
-//! directory and then copied, as root where the prefix asks for it.
+//! They are staged in the target directory and then copied, as root where the
+//! prefix asks for it.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::command::{as_root, output, run as run_command};
+use crate::command::{as_root, run as run_command};
+use crate::installation::{self, BINARY};
 use crate::machine::Need;
 use crate::{build, setup, workspace};
 
@@ -19,20 +20,6 @@ pub(crate) struct Args {
     prefix: PathBuf,
 }
 
-/// What goes where, below the prefix: the tracer's arguments that print it, and the file.
-const PRINTED: &[(&[&str], &str)] = &[
-    (&["man"], "share/man/man1/tracer.1"),
-    (
-        &["completions", "bash"],
-        "share/bash-completion/completions/tracer",
-    ),
-    (&["completions", "zsh"], "share/zsh/site-functions/_tracer"),
-    (
-        &["completions", "fish"],
-        "share/fish/vendor_completions.d/tracer.fish",
-    ),
-];
-
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> Result<()> {
     setup::ensure(&[Need::Build])?;
@@ -41,17 +28,17 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let prefix = std::path::absolute(&args.prefix)
         .with_context(|| format!("cannot use the prefix `{}`", args.prefix.display()))?;
 
-    put(&tracer, &prefix.join("bin/tracer"), "755")?;
     let stage = workspace::target().join("install");
-    std::fs::create_dir_all(&stage).with_context(|| format!("cannot make {}", stage.display()))?;
-    for (arguments, file) in PRINTED {
-        let printed = output(Command::new(&tracer).args(*arguments))?;
-        let staged = stage.join(file.replace('/', "-"));
-        std::fs::write(&staged, printed)
-            .with_context(|| format!("cannot write {}", staged.display()))?;
-        put(&staged, &prefix.join(file), "644")?;
+    installation::stage(&tracer, &stage)?;
+    for file in installation::files(&stage)? {
+        let mode = if file == Path::new(BINARY) {
+            "755"
+        } else {
+            "644"
+        };
+        put(&stage.join(&file), &prefix.join(&file), mode)?;
     }
-    println!("installed {}", prefix.join("bin/tracer").display());
+    println!("installed {}", prefix.join(BINARY).display());
     Ok(())
 }
 

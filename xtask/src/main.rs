@@ -13,6 +13,7 @@ mod failure;
 mod fidelity;
 mod fuzz;
 mod install;
+mod installation;
 mod limits;
 mod machine;
 mod package;
