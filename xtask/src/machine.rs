@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::command::find;
-use crate::{ebpf, workspace};
+use crate::{dist, ebpf, workspace};
 
 /// Something that a command needs of the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +22,10 @@ pub(crate) enum Need {
     Kernels,
     /// Other tracers, to be measured beside ours.
     Peers,
+    /// Build one static binary, and packages of it.
+    Dist,
+    /// Install the packages in other systems.
+    DistCheck,
     /// Coverage-guided fuzzing: rustup's nightly, cargo-fuzz, a C++ compiler for libFuzzer.
     Fuzz,
 }
@@ -120,6 +124,24 @@ const PROGRAMS: &[(Need, &str, Missing)] = &[
         missing_program("perf", &["linux-perf"]),
     ),
     (Need::Peers, "gdb", missing_program("gdb", &["gdb"])),
+    (
+        Need::Dist,
+        "pip3",
+        missing_program("Python's pip", &["python3-pip"]),
+    ),
+    (Need::Dist, "dpkg-deb", missing_program("dpkg", &["dpkg"])),
+    (Need::Dist, "rpmbuild", missing_program("rpm", &["rpm"])),
+    (Need::DistCheck, "rpm", missing_program("rpm", &["rpm"])),
+    (
+        Need::DistCheck,
+        "mmdebstrap",
+        missing_program("mmdebstrap", &["mmdebstrap"]),
+    ),
+    (
+        Need::DistCheck,
+        "musl-gcc",
+        missing_program("a C compiler for musl", &["musl-tools"]),
+    ),
     (Need::Fuzz, "g++", missing_program("g++", &["g++"])),
 ];
 
@@ -134,6 +156,12 @@ const DEBIAN_CLIPPY: Missing = part_of_compiler("clippy for eBPF", &["rust-web-c
 
 /// What bpf-linker loads when it does not come from rustup's nightly.
 const LIBLLVM: Missing = part_of_compiler("libLLVM 22", &["libllvm22"]);
+
+/// Debian's Rust compiler, with the sources from which it builds its library for musl.
+const MUSL_LIBRARY: Missing = missing_program(
+    "Rust's standard library for musl",
+    &["rustc-web", "cargo-web", "rust-web-src"],
+);
 
 const fn missing_program(what: &'static str, packages: &'static [&'static str]) -> Missing {
     Missing {
@@ -166,6 +194,9 @@ pub(crate) fn lack(needs: &[Need]) -> Lack {
     };
     if needs.contains(&Need::Tests) && !has_libcxx() {
         lack.packaged.push(LIBCXX);
+    }
+    if needs.contains(&Need::Dist) && dist::standard_library().is_none() {
+        lack.packaged.push(MUSL_LIBRARY);
     }
     if needs.contains(&Need::Fuzz) {
         lack.nightly = !has_nightly();

@@ -8,6 +8,7 @@ mod bench;
 mod build;
 mod command;
 mod demo;
+mod dist;
 mod ebpf;
 mod failure;
 mod fidelity;
@@ -48,6 +49,8 @@ enum Command {
     Package(package::Args),
     /// Install the binary, its manual page and shell completions
     Install(install::Args),
+    /// Make one static binary and packages of it
+    Dist(dist::Args),
     /// Trace a running program at the line where its bug is
     Demo(demo::Args),
     /// Measure what a hit costs, how fast a trace starts and ends
@@ -75,6 +78,7 @@ fn main() -> ExitCode {
         Command::Ebpf(args) => ebpf::run(&args),
         Command::Package(args) => package::run(&args),
         Command::Install(args) => install::run(&args),
+        Command::Dist(args) => dist::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Test(args) => test::run(&args),

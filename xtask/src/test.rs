@@ -23,7 +23,7 @@ pub(crate) use guest::run_if_init;
 use crate::command::{as_root, is_root, run as run_command};
 use crate::failure::Failure;
 use crate::machine::Need;
-use crate::{ebpf, fidelity, fuzz, package, setup, soak, workspace};
+use crate::{dist, ebpf, fidelity, fuzz, package, setup, soak, workspace};
 use suites::{Suite, Suites};
 
 #[derive(clap::Args)]
@@ -61,6 +61,8 @@ enum Step {
     Docs,
     /// The kernel tests in other kernels
     Kernels,
+    /// The packages, installed and run in other systems
+    Dist,
 }
 
 /// The eBPF crates, which are no members of the workspace.
@@ -123,6 +125,7 @@ fn run_step(step: Step) -> Outcome {
         Step::DocTests => doc_tests(&mut suites),
         Step::Docs => docs(),
         Step::Kernels => kernels::run(&mut suites),
+        Step::Dist => dist::build_and_check(),
     };
     if let Err(error) = &result {
         eprintln!("{error:#}");
@@ -282,5 +285,6 @@ fn name(step: Step) -> &'static str {
         Step::DocTests => "documentation tests",
         Step::Docs => "documentation",
         Step::Kernels => "kernel tests in other kernels",
+        Step::Dist => "packages in other systems",
     }
 }
