@@ -57,7 +57,7 @@ pub mod types;
 mod unit_index;
 mod unit_parser;
 pub mod units;
-mod unread;
+pub mod unread;
 pub mod unwind;
 pub mod variable;
 mod variable_reader;

@@ -6,6 +6,8 @@
 //! (LLVM, without a word). The register has then what it happens to have. Where a caller reads the
 //! register behind its call, the value is there.
 
+use std::collections::HashMap;
+
 use iced_x86::{
     Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory, OpAccess, Register,
 };
@@ -34,25 +36,41 @@ enum Fate {
     Unread,
 }
 
+/// The registers that a function returns its value in, and that it may not write any more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LeftAway {
+    /// `rax`.
+    pub first: bool,
+    /// `rdx`. A call behind the function's may take it as an argument, which does not count as read.
+    pub second: bool,
+}
+
 impl Module {
-    /// Whether the value that the function with the code at `address` returns may have been left
-    /// away: no other module can call it, and no caller in this one reads the value.
+    /// The parts of the value that the function with the code at `address` returns which may have been
+    /// left away: no other module can call it, and no caller in this one reads the register.
     #[must_use]
-    pub fn may_lack_value(&self, address: LinkAddr) -> bool {
+    pub fn values_left_away(&self, address: LinkAddr) -> LeftAway {
         let Some(entry) = self.function_code_at(address).map(|code| code.entry) else {
-            return false;
+            return LeftAway::default();
         };
         let symbol = self
             .symbol_at(entry)
             .filter(|symbol| symbol.address == entry);
         if symbol.is_some_and(|symbol| symbol.global) {
-            return false;
+            return LeftAway::default();
         }
         let is_changed = symbol.is_some_and(|symbol| {
             let mut parts = symbol.name.split(|&byte| byte == b'.');
             parts.any(|part| part == b"isra")
         });
-        (is_changed || !self.is_of_gcc(entry)) && is_unread(self, entry)
+        if !is_changed && self.is_of_gcc(entry) {
+            return LeftAway::default();
+        }
+        let mut callers = Callers::new();
+        LeftAway {
+            first: is_unread(self, entry, Register::RAX, &mut callers),
+            second: is_unread(self, entry, Register::RDX, &mut callers),
+        }
     }
 
     /// Whether GCC made the code at `address`, as its unit says.
@@ -69,20 +87,25 @@ impl Module {
     }
 }
 
-/// Whether the function is called, and nobody reads what it returns.
-fn is_unread(module: &Module, entry: LinkAddr) -> bool {
+/// Where functions are called, by their entries: behind the calls, and behind the jumps.
+type Callers = HashMap<LinkAddr, (Vec<u64>, Vec<u64>)>;
+
+/// Whether the function is called, and nobody reads what it returns in a register.
+fn is_unread(module: &Module, entry: LinkAddr, register: Register, callers: &mut Callers) -> bool {
     let (mut asked, mut next) = (vec![entry], 0);
     while let Some(function) = asked.get(next).copied() {
         next += 1;
-        let calls = direct_calls(module, (CALL, function), MAX_CALLS, |_| true);
-        let jumps = direct_calls(module, (JUMP, function), MAX_CALLS, |_| true);
+        let (calls, jumps) = callers.entry(function).or_insert_with(|| {
+            let all = |first| direct_calls(module, (first, function), MAX_CALLS, |_| true);
+            (all(CALL), all(JUMP))
+        });
         if calls.is_empty() && jumps.is_empty() {
             // By pointers only, or from somewhere that is not known: they may read it.
             return false;
         }
-        let mut passing = jumps;
-        for returns_to in calls {
-            match fate(module, LinkAddr(returns_to)) {
+        let mut passing = jumps.clone();
+        for &returns_to in calls.iter() {
+            match fate(module, LinkAddr(returns_to), register) {
                 Fate::Read => return false,
                 Fate::PassedOn => passing.push(returns_to),
                 Fate::Unread => {}
@@ -102,8 +125,8 @@ fn is_unread(module: &Module, entry: LinkAddr) -> bool {
     true
 }
 
-/// What becomes of `rax` from an address on, behind a call.
-fn fate(module: &Module, from: LinkAddr) -> Fate {
+/// What becomes of a register from an address on, behind a call.
+fn fate(module: &Module, from: LinkAddr, register: Register) -> Fate {
     let mut factory = InstructionInfoFactory::new();
     let (mut starts, mut next) = (vec![from.0], 0);
     let (mut left, mut passed_on) = (MAX_INSTRUCTIONS, false);
@@ -132,7 +155,7 @@ fn fate(module: &Module, from: LinkAddr) -> Fate {
             let mut used = info
                 .used_registers()
                 .iter()
-                .filter(|used| used.register().full_register() == Register::RAX);
+                .filter(|used| used.register().full_register() == register);
             let reads = |access| {
                 matches!(
                     access,

@@ -17,6 +17,8 @@ const REGISTERS: [u8; 2] = [TARGET_REGISTERS, TARGET_REGISTERS + 1];
 const MAX_LEAVES: usize = 16;
 /// Types within each other.
 const DEPTH: u32 = 16;
+/// Why a value is not known that its function may not return any more.
+const LEFT_AWAY: &str = "a value that no caller reads, which the compiler may have left away";
 /// Why a small value of Rust is not known.
 const SHAPE: &str = "a value of this shape, of which Rust does not lay down where it is returned";
 
@@ -33,6 +35,8 @@ pub struct Returned {
     pub changed: bool,
     /// No caller reads the register, and nobody else can call the function.
     pub unread: bool,
+    /// The same of the second register.
+    pub half_read: bool,
     /// The function's parameters, if it has any, are in its frame, as in code that is not optimised.
     pub homed: bool,
     /// The first argument is in `rax` at each of its returns.
@@ -126,7 +130,21 @@ pub(super) fn place(builder: &Builder<'_>, ty: TypeId, returned: Returned) -> Sp
     };
     let is_there = |(_, spot): &(u64, Spot)| !matches!(spot, Spot::Missing(_));
     if returned.unread && spots.0.iter().any(is_there) {
-        return missing("a value that no caller reads, which the compiler may have left away");
+        return missing(LEFT_AWAY);
+    }
+    if returned.half_read {
+        return without_second(spots);
+    }
+    spots
+}
+
+/// The same without what is in the second register.
+fn without_second(mut spots: Spots) -> Spots {
+    let [_, second] = REGISTERS;
+    for (_, spot) in &mut spots.0 {
+        if *spot == Spot::Number(Ir::Register(second)) {
+            *spot = Spot::Missing(Unavailable::Unsupported(LEFT_AWAY.into()));
+        }
     }
     spots
 }
@@ -205,10 +223,10 @@ fn row(size: u64, leaves: &[Leaf], is_array: bool) -> Option<Spots> {
 fn rust_in_memory(size: u64, returned: Returned) -> Spots {
     let why = match (returned.homed, returned.handed_back) {
         (true, true) => return in_memory(size),
-        (false, _) => "where optimised Rust returns a value of this size",
-        (true, false) => {
-            "a value in memory whose address the function does not give back for certain"
+        (false, _) => {
+            "a value in memory, whose address a function that may be optimised need not give back"
         }
+        (true, false) => "a value in memory, whose address the function does not always give back",
     };
     Spots::whole(size, Spot::Missing(Unavailable::Unsupported(why.into())))
 }

@@ -19,6 +19,7 @@ use super::{Forks, Options, ProbeError, variants};
 use crate::address::{Bias, LinkAddr};
 use crate::debuginfo::place::{Expr as PlaceExpr, Place, Register, Source, Term};
 use crate::debuginfo::site::{Exit, Site};
+use crate::debuginfo::unread::LeftAway;
 use crate::debuginfo::variable::{Variable, VariableKind};
 use crate::lang::ast::{Action, ProbeSpec};
 use crate::plan::placement::{CodeMap, Placed, SiteKind, Stay, Unprobeable};
@@ -529,6 +530,10 @@ fn at_site<T>(
         Some(exit) => {
             let homed = is_homed(&variables);
             let plain = homed == Some(true) && !debug.has_inlined_code(site.address);
+            let left_away = match plain {
+                true => LeftAway::default(),
+                false => debug.values_left_away(site.address),
+            };
             // The frame is gone: what the debug information still says of it is not to be trusted.
             variables.retain(|variable| variable.kind == VariableKind::Static);
             let ty = match site.bare {
@@ -540,7 +545,8 @@ fn at_site<T>(
                 unknown: site.bare,
                 by_jump: exit == Exit::Jump,
                 changed: debug.has_changed_calls(site),
-                unread: !plain && debug.may_lack_value(site.address),
+                unread: left_away.first,
+                half_read: left_away.second,
                 homed: homed.unwrap_or(true),
                 handed_back: debug.hands_back_first_argument(site.address),
             })
