@@ -14,6 +14,7 @@ use serde::Deserialize;
 use super::toolchain::{Component, TARGET};
 use crate::command::output;
 use crate::failure::Failure;
+use crate::installation;
 use crate::workspace::{self, cargo};
 
 /// Licences whose terms are met by handing on their texts and naming the sources.
@@ -42,6 +43,11 @@ const FILES: &[&str] = &[
     "COPYRIGHT",
     "NOTICE",
     "UNLICENSE",
+];
+
+/// Ends of the names of files that only speak of licences.
+const CODE: &[&str] = &[
+    "c", "h", "html", "js", "json", "py", "rs", "sh", "toml", "yml",
 ];
 
 /// The part of `cargo metadata` that is read here.
@@ -221,13 +227,12 @@ fn unknown_licence(expression: &str) -> Option<&str> {
 /// The terms in a package; where its authors forgot them, MIT's with their names.
 fn texts(package: &Package, licence: &str) -> Result<Vec<String>> {
     let directory = package.manifest_path.parent().unwrap_or(Path::new(""));
-    let entries =
-        fs::read_dir(directory).with_context(|| format!("cannot read {}", directory.display()))?;
-    let mut files: Vec<PathBuf> = entries
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.is_file() && has_terms(path))
+    // Below it, too: a crate may carry the C sources of somebody else.
+    let files: Vec<PathBuf> = installation::files(directory)?
+        .into_iter()
+        .filter(|file| has_terms(file))
+        .map(|file| directory.join(file))
         .collect();
-    files.sort();
     if !files.is_empty() {
         return files.iter().map(|file| read(file)).collect();
     }
@@ -255,7 +260,8 @@ fn texts(package: &Package, licence: &str) -> Result<Vec<String>> {
 fn has_terms(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let name = name.to_uppercase();
-    FILES.iter().any(|start| name.starts_with(start))
+    let extension = path.extension().unwrap_or_default();
+    !CODE.iter().any(|code| extension == *code) && FILES.iter().any(|start| name.starts_with(start))
 }
 
 fn read(file: &Path) -> Result<String> {
@@ -306,7 +312,24 @@ fn render(notices: &BTreeSet<Notice>) -> String {
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::{Notice, render, unknown_licence};
+    use std::path::Path;
+
+    use super::{Notice, has_terms, render, unknown_licence};
+
+    #[test]
+    fn terms_are_texts_by_their_usual_names() {
+        for name in [
+            "LICENSE",
+            "c_src/mimalloc/LICENSE",
+            "license-apache-2.0.txt",
+            "COPYING.md",
+        ] {
+            assert!(has_terms(Path::new(name)), "{name}");
+        }
+        for name in ["src/license.rs", "README.md"] {
+            assert!(!has_terms(Path::new(name)), "{name}");
+        }
+    }
 
     #[test]
     fn known_licences_in_every_spelling_pass() {

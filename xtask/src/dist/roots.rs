@@ -123,7 +123,7 @@ impl Root {
         command
     }
 
-    /// All files and directories, without those that package managers and their logs keep.
+    /// All files and directories, without those that package managers, their logs and the running system keep.
     ///
     /// # Errors
     /// `find` failed.
@@ -134,6 +134,8 @@ impl Root {
             "./proc",
             "./sys",
             "./dev",
+            // Gone at the next start of the machine.
+            "./run",
             "./var/lib/dpkg",
             "./var/lib/rpm",
             "./var/log",
