@@ -35,10 +35,11 @@ impl Session {
     /// time, `passed` ago.
     pub(super) fn keep(&self, passed: Duration) {
         self.forget(&mut lock(&self.machine), true);
+        // First: a probe that has had its last hit has no other one in another program.
+        self.look_at_limits();
         if !self.follow_exec() {
             self.follow_modules();
         }
-        self.look_at_limits();
         self.spend(passed);
     }
 
@@ -303,6 +304,7 @@ impl Session {
 
     /// Places probes anew. One that is done stays so, and is placed anew when it is woken.
     fn place_anew(&self, which: impl Fn(&Self, &Probe) -> bool) {
+        self.look_at_limits();
         let mut moved = Vec::new();
         for (id, probe) in &mut *lock(&self.probes) {
             if which(self, probe) {

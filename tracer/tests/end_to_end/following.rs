@@ -173,6 +173,37 @@ fn probe_that_is_done_stays_so_in_the_program_that_the_target_executes() {
     assert_eq!(finished.summary("few")["done"]["reason"], "hits");
 }
 
+/// Nobody looks between its last hit and the execution.
+#[test]
+fn probe_with_its_last_hit_just_before_an_execution_is_done() {
+    if !needs::kernel() {
+        return;
+    }
+    let mut program = plugin();
+    let few = own_probe().replace(" as own", " hits 2 as few");
+    // The first of them, so that it would have its place before the other one.
+    let tracer = Tracer::json(program.pid(), &[&few, &own_probe()]);
+    tracer.wait_tracing();
+    tracer.signal(rustix::process::Signal::STOP);
+    for _ in 0..2 {
+        tell(&mut program, "call", "done");
+    }
+    tell(&mut program, "exec", "ready");
+    tracer.signal(rustix::process::Signal::CONT);
+    let anew = |line: &str| line.contains("own: placed anew, ");
+    tracer.stderr.wait_line("the new place", 0, anew);
+    tell(&mut program, "call", "done");
+    tracer.wait_events(5);
+    let finished = tracer.interrupt();
+    let events = finished.events();
+    assert_eq!(
+        numbers(&events, "own", "own_calls"),
+        [1, 2, 1],
+        "{finished}"
+    );
+    assert_eq!(numbers(&events, "few", "own_calls"), [1, 2], "{finished}");
+}
+
 /// Attaches the probes of a file.
 fn from_file(program: &Program, file: &Path) -> Tracer {
     let file = file.to_str().expect("test paths are UTF-8");

@@ -1,5 +1,7 @@
 //! Targets that execute themselves: the probes are placed anew, and each life has its account.
 
+use std::cell::Cell;
+
 use anyhow::{Context, Result};
 
 use super::accounts::{end, run_command};
@@ -31,8 +33,15 @@ pub(in crate::soak) fn run(round: &mut Round<'_>) -> Result<()> {
         // One after the other: what is passed meanwhile, some of them would miss.
         for probe in &probes {
             let anew = format!(" {}: placed anew, ", probe.name);
+            let done = format!("note: {} is done: ", probe.name);
+            let number = Cell::new(0);
+            // A probe that is done stays so, whichever program it was in.
+            let is_placed = |line: &str| {
+                number.set(number.get() + 1);
+                line.contains(&anew) && number.get() > at || line.starts_with(&done)
+            };
             session
-                .wait_said(at, "a new place", |line| line.contains(&anew))?
+                .wait_said(0, "a new place", is_placed)?
                 .context("the tracer ended at an execution")?;
         }
     }
