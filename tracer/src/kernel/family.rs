@@ -12,6 +12,7 @@ use tracer_common::forks::{FamilyMessage, TARGET, TaskLayout};
 
 use super::bpf::{self, Kind};
 use super::btf::{KernelBtf, member_offset};
+use super::closing::close_apart;
 use super::error::KernelError;
 use super::load::{Forks, load_error, unexpected};
 use super::machine::{Link, Machine, SiteRequest};
@@ -248,7 +249,7 @@ impl Machine {
         if are_gone {
             self.close_later(links);
         } else {
-            drop(links);
+            close_apart(links);
         }
         let (gone, left) = self
             .members

@@ -98,10 +98,17 @@ pub struct Tallies {
 }
 
 /// What holds a probe's sites.
-#[expect(dead_code, reason = "links are held to be dropped")]
 pub(super) enum Link {
     Multi(OwnedFd),
     PerfEvent(OwnedFd),
+}
+
+impl From<Link> for OwnedFd {
+    fn from(link: Link) -> Self {
+        match link {
+            Link::Multi(fd) | Link::PerfEvent(fd) => fd,
+        }
+    }
 }
 
 pub(super) struct Installed {
