@@ -57,6 +57,9 @@ const STACK: usize = 64 << 10;
 
 /// Closes links where a signal to this process does not reach, and waits for it.
 pub(super) fn close_apart(links: Vec<Link>) {
+    if links.is_empty() {
+        return;
+    }
     let mut fds: Vec<RawFd> = links
         .into_iter()
         .map(|link| OwnedFd::from(link).into_raw_fd())
@@ -81,10 +84,11 @@ pub(super) fn close_apart(links: Vec<Link>) {
         let top = stack.as_mut_ptr_range().end.cast::<c_void>();
         let list = (&raw mut fds).cast::<c_void>();
         let process = libc::clone(close_all, top, flags, list);
-        libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), std::ptr::null_mut());
+        // No signal may interrupt this: the process would stay behind as a zombie.
         if process > 0 {
             libc::waitpid(process, &raw mut status, libc::__WALL);
         }
+        libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), std::ptr::null_mut());
         process
     };
     if process < 0 {
