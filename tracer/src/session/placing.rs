@@ -213,10 +213,11 @@ fn begins_another(
     to: LinkAddr,
 ) -> bool {
     let own = line.map(|line| (line.file, line.line));
+    // `from` may be before the unit, whose lines would then not be found.
     debug
-        .statements_between(from, to)
+        .statements_between(LinkAddr(from.0.wrapping_add(1)), to)
         .iter()
-        .filter(|row| row.address > from && row.line != 0)
+        .filter(|row| row.line != 0)
         .any(|row| own != Some((row.file, row.line)))
 }
 

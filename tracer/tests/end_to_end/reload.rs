@@ -57,6 +57,29 @@ fn hits_after_a_removal_are_not_the_removed_probes() {
     assert_eq!(counter(&times[0], "off"), 0, "{finished}");
 }
 
+/// The function's entry is the first instruction of its unit: nothing is before it that has a line.
+#[test]
+fn probes_of_a_file_leave_the_first_instruction_of_a_unit_to_others() {
+    if !needs::kernel() {
+        return;
+    }
+    let mut program = Program::ready(&c("loop", SOURCE, &["-O0"]), &["1", "0", "0"]);
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("probes");
+    save(
+        &file,
+        "count second_step as counts\ntime second_step as times\n",
+    );
+    let file_name = file.to_str().expect("test paths are UTF-8");
+    let tracer = Tracer::attach(program.pid(), "json", &[], &["-f", file_name]);
+    tracer.wait_tracing();
+    program.say("go");
+    let finished = tracer.interrupt();
+    for name in ["counts", "times"] {
+        assert_adds_up(&finished.summary(name));
+    }
+}
+
 /// As an editor saves: another file is moved to the place of the old one.
 fn save(path: &Path, text: &str) {
     let new = path.with_extension("new");
