@@ -167,7 +167,8 @@ fn soak(plan: &Plan<'_>, programs: &Programs) -> Result<()> {
     match report.failed() {
         0 => Ok(()),
         failed => Err(Failure::new(format!(
-            "{failed} rounds failed; the first one: {}",
+            "{failed} rounds of seed {} failed; the first one: {}",
+            plan.seed,
             report.first()
         ))
         .hint("the commands above repeat each of them")

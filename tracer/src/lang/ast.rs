@@ -222,6 +222,7 @@ macro_rules! parts {
             | E::StartsWith(a, b)
             | E::EndsWith(a, b)
             | E::Contains(a, b)
+            | E::Matches(a, b)
             | E::Binary(_, a, b) => vec![a, b],
             E::Slice(base, from, to) => {
                 let ends = from.$each().chain(to).map(|end| &$($change)? **end);
@@ -327,6 +328,8 @@ pub enum ExprKind {
     EndsWith(Box<Expr>, Box<Expr>),
     /// `contains(base, text)`, `base.contains(text)`.
     Contains(Box<Expr>, Box<Expr>),
+    /// `matches(base, /regex/)`, `base.matches(/regex/)`; the second is an [`ExprKind::Str`].
+    Matches(Box<Expr>, Box<Expr>),
     /// `*p`, `&x`, `-x`, `!x`, `~x`.
     Unary(UnaryOp, Box<Expr>),
     /// `a OP b`.

@@ -78,10 +78,8 @@ fn no_write(cursor: &Cursor<'_>, of: &[&str]) -> Result<(), SyntaxError> {
     let rest = cursor.rest();
     let at = cursor.at();
     if rest.starts_with("=~") {
-        let error = SyntaxError::new(at..at + 2, "there are no regular expressions");
-        return Err(error.hint(
-            "`x.contains(\"…\")`, `x.starts_with(\"…\")` and `x.ends_with(\"…\")` look at texts",
-        ));
+        let error = SyntaxError::new(at..at + 2, "`=~` is not an operator here");
+        return Err(error.hint("regular expressions are written `x.matches(/…/)`"));
     }
     let Some(found) = of.iter().find(|one| rest.starts_with(**one)) else {
         return Ok(());
@@ -410,10 +408,28 @@ fn method(
         "starts_with" => ExprKind::StartsWith(base, Box::new(nested(cursor, parse)?)),
         "ends_with" => ExprKind::EndsWith(base, Box::new(nested(cursor, parse)?)),
         "contains" => ExprKind::Contains(base, Box::new(nested(cursor, parse)?)),
+        "matches" => ExprKind::Matches(base, Box::new(regex(cursor)?)),
         _ => return Err(no_call(name, span)),
     };
     cursor.expect(")", "behind the argument")?;
     Ok(kind)
+}
+
+/// The regular expression that `matches` takes: `/…/`, `/…/i` or a text in quotes.
+fn regex(cursor: &mut Cursor<'_>) -> Result<Expr, SyntaxError> {
+    if let Some((pattern, span)) = cursor.regex()? {
+        return Ok(spanned(ExprKind::Str(pattern), span));
+    }
+    let token = cursor.next()?;
+    match token.kind {
+        Kind::Str(pattern) => Ok(spanned(ExprKind::Str(pattern), token.span)),
+        _ => {
+            let found = cursor.found(&token);
+            let error = format!("expected a regular expression{found}");
+            Err(SyntaxError::new(token.span, error)
+                .hint("write it between two `/`: `x.matches(/^GET /)`"))
+        }
+    }
 }
 
 /// The variant that a method of `Option` or `Result` asks for.
@@ -450,12 +466,10 @@ fn no_call(name: &str, span: &Span) -> SyntaxError {
             "name the part: `x.Some.0`, `x.Ok.0`, `x.Err.0`; it is unavailable in another variant"
         }
         "strcmp" | "strncmp" | "memcmp" | "equals" | "eq" => "compare texts with `==`",
-        "matches" | "regex" | "match" => {
-            "there are no regular expressions; `starts_with`, `ends_with` and `contains` look at texts"
-        }
+        "regex" | "match" | "is_match" => "regular expressions are written `x.matches(/…/)`",
         _ => {
             "there are `len()`, `is_empty()`, `starts_with(\"…\")`, `ends_with(\"…\")`, `contains(\"…\")`, \
-             `is_some()`, `is_none()`, `is_ok()` and `is_err()`; casts are `x as u32`, `(unsigned int)x`"
+             `matches(/…/)`, `is_some()`, `is_none()`, `is_ok()` and `is_err()`; casts are `x as u32`, `(unsigned int)x`"
         }
     })
 }
@@ -559,6 +573,11 @@ fn function(cursor: &mut Cursor<'_>, name: &str, span: &Span) -> Result<ExprKind
         "starts_with" => two(cursor).map(|(base, text)| ExprKind::StartsWith(base, text)),
         "ends_with" => two(cursor).map(|(base, text)| ExprKind::EndsWith(base, text)),
         "contains" => two(cursor).map(|(base, text)| ExprKind::Contains(base, text)),
+        "matches" => {
+            let base = nested(cursor, parse)?;
+            cursor.expect(",", "between the arguments")?;
+            Ok(ExprKind::Matches(Box::new(base), Box::new(regex(cursor)?)))
+        }
         _ => Err(no_call(name, span)),
     }
 }

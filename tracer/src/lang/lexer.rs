@@ -168,6 +168,47 @@ impl<'t> Cursor<'t> {
         Ok(token)
     }
 
+    /// Takes a regular expression between two slashes when it is next: its pattern and its span.
+    ///
+    /// Nothing in it is an escape of the probe language but `\\/`, a slash. An `i` behind it stands for `(?i)`.
+    pub(super) fn regex(&mut self) -> Result<Option<(String, Span)>, SyntaxError> {
+        let Some(body) = self.rest().strip_prefix('/') else {
+            return Ok(None);
+        };
+        let start = self.at;
+        let (mut pattern, mut length, mut is_escaped) = (String::new(), 0, false);
+        for c in body.chars() {
+            if c == '/' && !is_escaped {
+                let behind = body.get(length + 1..).unwrap_or_default();
+                let flags = behind.get(..name_length(behind)).unwrap_or_default();
+                let end = start + 1 + length + 1;
+                match flags {
+                    "" => {}
+                    "i" => pattern.insert_str(0, "(?i)"),
+                    _ => {
+                        let error = format!("`{flags}` is not a flag of regular expressions");
+                        let span = end..end + flags.len();
+                        return Err(SyntaxError::new(span, error).hint(
+                            "there is `i`, which ignores case; others are written `(?x)` inside",
+                        ));
+                    }
+                }
+                self.advance(end + flags.len() - start);
+                return Ok(Some((pattern, start..end + flags.len())));
+            }
+            if c == '/' {
+                pattern.pop();
+            }
+            is_escaped = c == '\\' && !is_escaped;
+            pattern.push(c);
+            length += c.len_utf8();
+        }
+        Err(
+            SyntaxError::new(start..start + 1, "this regular expression is never closed")
+                .hint("put a `/` behind it; a slash inside is written `\\/`"),
+        )
+    }
+
     /// Takes the punctuation when it is next.
     pub(super) fn take(&mut self, punct: &str) -> bool {
         let found =

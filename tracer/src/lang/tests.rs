@@ -627,8 +627,21 @@ fn mistakes_of_a_first_hour_say_how_to_write_it() {
         (
             "log f if p =~ \"x\"",
             "=~",
-            "no regular expressions",
-            "contains",
+            "`=~` is not an operator here",
+            "x.matches(/…/)",
+        ),
+        (
+            "log f if p.matches(x)",
+            "x",
+            "expected a regular expression, found `x`",
+            "between two `/`",
+        ),
+        ("log f if matches(p, /a\\/b", "/", "never closed", r"`\/`"),
+        (
+            "log f if p.matches(/ä/g) && q",
+            "g",
+            "`g` is not a flag",
+            "`i`",
         ),
         (
             "log handle%ret",
@@ -637,10 +650,10 @@ fn mistakes_of_a_first_hour_say_how_to_write_it() {
             "`handle%return`",
         ),
         (
-            "log f if p.matches(\"x\")",
-            "matches",
+            "log f if p.regex(\"x\")",
+            "regex",
             "cannot be called",
-            "ends_with",
+            "x.matches(/…/)",
         ),
     ] {
         let (told, at, hinted) = wrong(text);

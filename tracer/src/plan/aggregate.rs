@@ -16,7 +16,7 @@ use tracer_common::record::{ChunkHeader, RecordHeader};
 
 use super::asm::{Exits, SINK};
 use super::capture::{Capture, Captured};
-use super::condition::text_parts;
+use super::condition::{TextParts, text_parts};
 use super::decode::{Chunks, DecodeError, Decoder, View};
 use super::expr::{Number, NumberKind, Operand, Resolver};
 use super::ir::{Ir, Spots};
@@ -57,7 +57,11 @@ enum Kind {
     /// The number of an enum's variant.
     Variant(VariantKeys),
     /// The chunk of a text.
-    Text(Slot),
+    Text {
+        slot: Slot,
+        /// Bytes of its array.
+        most: Option<u64>,
+    },
     /// The chunk of a thread's name, filled up with zeroes.
     Thread(Slot),
     /// The chunks of a value.
@@ -198,10 +202,11 @@ impl Key {
                 }),
                 (Err(why), _) => Value::Unavailable(why),
             }),
-            Kind::Text(slot) => Ok(match chunks.next(*slot)? {
+            Kind::Text { slot, most } => Ok(match chunks.next(*slot)? {
                 (Ok(bytes), cut) => Value::Text(Text {
                     bytes: bytes.to_vec(),
-                    cut: cut.then_some(Cut { of: None }),
+                    // An array that is full has no zero byte, and is whole.
+                    cut: (cut && *most != Some(bytes.len() as u64)).then_some(Cut { of: None }),
                 }),
                 (Err(why), _) => Value::Unavailable(why),
             }),
@@ -326,9 +331,9 @@ fn place_key(
     (spots, ty): (Spots, TypeId),
 ) -> Result<Key, PlanError> {
     if let Some(parts) = text_parts(&compiler.builder, &spots, ty) {
-        let (pointer, length) = parts.map_err(|why| PlanError::at(by, why.to_string()))?;
+        let parts = parts.map_err(|why| PlanError::at(by, why.to_string()))?;
         let name = type_name(compiler, ty);
-        return text_key(compiler, asm, by, (expr, name), (&pointer, length.as_ref()));
+        return text_key(compiler, asm, by, (expr, name), &parts);
     }
     value_key(compiler, asm, by, expr, (spots, ty))
 }
@@ -499,21 +504,21 @@ fn text_key(
     asm: &mut Asm,
     by: &Expr,
     (expr, ty): (Arc<str>, Arc<str>),
-    (pointer, length): (&Ir, Option<&Ir>),
+    text: &TextParts,
 ) -> Result<Key, PlanError> {
     let failed = |why: Unavailable| PlanError::at(by, why.to_string());
     let slot = compiler.builder.slot().map_err(failed)?;
     let mut exits = Exits::default();
-    let src = asm.value(pointer, &mut exits).map_err(failed)?;
+    let src = asm.value(&text.pointer, &mut exits).map_err(failed)?;
     let mut op = Op {
         code: COPY_STRING,
         dst: SINK,
         src,
         a: u32::from(slot),
-        len: TEXT as u32,
+        len: TEXT.min(text.most.unwrap_or(TEXT)) as u32,
         ..Op::default()
     };
-    if let Some(length) = length {
+    if let Some(length) = &text.length {
         op.size = asm.value(length, &mut exits).map_err(failed)?;
         op.code = COPY_COUNTED;
         op.offset = TEXT as i32;
@@ -537,7 +542,10 @@ fn text_key(
     Ok(Key {
         expr,
         ty,
-        kind: Kind::Text(slot),
+        kind: Kind::Text {
+            slot,
+            most: text.most,
+        },
         redactor: Redactor::nothing(),
     })
 }

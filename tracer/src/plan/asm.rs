@@ -7,12 +7,11 @@ use tracer_common::op::{
     float, wide,
 };
 
-use super::ir::{Failure, Ir, Test, TextKind, TextTest};
+use super::ir::{Asked, Failure, Ir, Test, TextTest};
 use super::limits::PLAN_OPS;
+use super::search::Search;
 use crate::unavailable::Unavailable;
 
-/// Places at which a text is looked for in another, some two ops each.
-const SEARCHED: u64 = 1024;
 /// Takes the results that nobody needs.
 pub(super) const SINK: u8 = 31;
 /// Registers that are handed out.
@@ -45,7 +44,7 @@ impl Exits {
         }
     }
 
-    fn label(&mut self, asm: &mut Asm, failure: Failure) -> Label {
+    pub(super) fn label(&mut self, asm: &mut Asm, failure: Failure) -> Label {
         if let Some(label) = self.all {
             return label;
         }
@@ -71,6 +70,8 @@ pub(super) struct Asm {
     labels: Vec<Option<u32>>,
     /// Ops whose `a` is a label.
     patches: Vec<(usize, Label)>,
+    /// Searches of texts; all may be executed at one hit.
+    pub(super) searches: Vec<Search>,
     free: u32,
 }
 
@@ -80,6 +81,7 @@ impl Asm {
             ops: Vec::new(),
             labels: Vec::new(),
             patches: Vec::new(),
+            searches: Vec::new(),
             free: FREE,
         }
     }
@@ -96,7 +98,14 @@ impl Asm {
     pub(super) fn rollback(&mut self, checkpoint: Checkpoint) {
         self.ops.truncate(checkpoint.ops);
         self.patches.retain(|(at, _)| *at < checkpoint.ops);
+        self.searches
+            .retain(|search| search.is_before(checkpoint.ops));
         self.free = checkpoint.free;
+    }
+
+    /// Number of ops so far.
+    pub(super) fn count(&self) -> usize {
+        self.ops.len()
     }
 
     /// Whether a plan has room for more.
@@ -223,6 +232,9 @@ impl Asm {
             if let (Some(op), Some(target)) = (self.ops.get_mut(*at), target) {
                 op.a = target;
             }
+        }
+        for search in &self.searches {
+            search.set_reach(&mut self.ops, self.searches.len());
         }
         self.ops
     }
@@ -591,32 +603,18 @@ impl Asm {
         different: Label,
         exits: &mut Exits,
     ) -> Result<(), Unavailable> {
-        let wanted = test.text.len() as u64;
-        match (test.kind, &test.length) {
-            (TextKind::Contains, _) => {
-                return self.contains(&test.text, test, different, exits);
-            }
-            // Every text ends with the empty one.
-            (TextKind::EndsWith, None) if test.text.is_empty() => return Ok(()),
-            (TextKind::EndsWith, None) => {
-                // A text that ends by a zero byte ends with this one when it has this one
-                // and the zero behind it; the search stops at the first zero.
-                let mut ended = test.text.clone();
-                ended.push(0);
-                return self.contains(&ended, test, different, exits);
-            }
-            _ => {}
-        }
+        let (text, unlike) = match &test.asked {
+            Asked::Found(automaton) => return self.search(automaton, test, different, exits),
+            Asked::Equal(text) => (text, cond::NE),
+            Asked::StartsWith(text) | Asked::EndsWith(text) => (text, cond::LT),
+        };
+        let wanted = text.len() as u64;
         // How many bytes of the text come before those that are compared.
         let mut skipped = None;
         if let Some(length) = &test.length {
             let register = self.value(length, exits)?;
-            let unlike = match test.kind {
-                TextKind::Equal => cond::NE,
-                TextKind::StartsWith | TextKind::EndsWith | TextKind::Contains => cond::LT,
-            };
             self.jump_if_const(register, unlike, wanted, different);
-            if test.kind == TextKind::EndsWith {
+            if matches!(test.asked, Asked::EndsWith(_)) {
                 self.alu_const(alu::SUB, register, register, wanted);
                 skipped = Some(register);
             } else {
@@ -626,8 +624,12 @@ impl Asm {
         // A text that ends by a zero byte must not be read beyond it, so it is
         // compared byte by byte; one of known length eight bytes at a time.
         let ended = test.length.is_none();
-        let mut bytes = test.text.clone();
-        if ended && test.kind == TextKind::Equal {
+        let mut bytes = text.clone();
+        if ended && test.most.is_some_and(|most| wanted > most) {
+            self.jump(different);
+            bytes.clear();
+        }
+        if ended && matches!(test.asked, Asked::Equal(_)) && test.most != Some(wanted) {
             bytes.push(0);
         }
         if bytes.is_empty() {
@@ -650,66 +652,15 @@ impl Asm {
         self.give(pointer);
         Ok(())
     }
-}
-
-impl Asm {
-    /// Goes on when the text of `test` has `text` somewhere, jumps to `different` when not. A
-    /// text that is too long to be searched is a fault.
-    fn contains(
-        &mut self,
-        text: &[u8],
-        test: &TextTest,
-        different: Label,
-        exits: &mut Exits,
-    ) -> Result<(), Unavailable> {
-        let wanted = text.len() as u64;
-        let (found, absent) = (self.label(), self.label());
-        let too_long = exits.label(self, Failure::Long);
-        let (at, end) = (self.take()?, self.take()?);
-        match &test.length {
-            Some(length) => {
-                let length = self.value(length, exits)?;
-                self.jump_if_const(length, cond::LT, wanted, absent);
-                // One behind the last place where it can begin.
-                self.alu_const(alu::SUB, end, length, wanted.wrapping_sub(1));
-                self.give(length);
-            }
-            None => self.constant(end, u64::MAX),
-        }
-        let pointer = self.value(&test.pointer, exits)?;
-        self.constant(at, 0);
-        let again = self.here();
-        self.jump_if(at, cond::GE, end, absent);
-        self.jump_if_const(at, cond::GE, SEARCHED, too_long);
-        let (here, next) = (self.take()?, self.label());
-        self.alu(alu::ADD, here, pointer, at);
-        let byte = self.take()?;
-        if test.length.is_none() {
-            // Byte by byte, so that nothing behind the zero is read.
-            self.load(byte, here, (0, 1), exits);
-            if wanted > 0 {
-                self.jump_if_const(byte, cond::EQ, 0, absent);
-            }
-        }
-        for (offset, size, number) in words(text, test.length.is_none()) {
-            self.load(byte, here, (offset, size), exits);
-            self.jump_if_const(byte, cond::NE, number, next);
-        }
-        self.jump(found);
-        self.place(next);
-        self.alu_const(alu::ADD, at, at, 1);
-        self.jump(again);
-        self.place(absent);
-        self.jump(different);
-        self.place(found);
-        for register in [at, end, pointer, here, byte] {
-            self.give(register);
-        }
-        Ok(())
-    }
 
     /// `size` bytes at `offset` from what a register points to.
-    fn load(&mut self, dst: u8, src: u8, (offset, size): (usize, u8), exits: &mut Exits) {
+    pub(super) fn load(
+        &mut self,
+        dst: u8,
+        src: u8,
+        (offset, size): (usize, u8),
+        exits: &mut Exits,
+    ) {
         let fault = exits.label(self, Failure::Fault);
         let op = Op {
             code: LOAD,

@@ -1,16 +1,18 @@
 //! What is true or false of the program's values: comparisons and their
 //! combinations, with the types that Rust, C and C++ would compare.
 
+use std::rc::Rc;
+
 use tracer_common::op::{COMM, alu, cond};
 
 use super::PlanError;
 use super::build::Builder;
 use super::expr::conversions::{Origin, common};
 use super::expr::{Number, NumberKind, Operand, Resolver};
-use super::ir::{Ir, Spot, Spots, Test, TextKind, TextTest};
+use super::ir::{Asked, Ir, Spot, Spots, Test, TextTest};
 use super::shape::{EMPTY_ENUM, NO_DISCRIMINANT};
 use super::wide::{self, Side};
-use super::{float, names};
+use super::{float, names, regex};
 use crate::debuginfo::types::{TypeId, TypeKind, VariantPart};
 use crate::lang::ast::{BinaryOp, Expr, ExprKind, Special, UnaryOp};
 use crate::unavailable::Unavailable;
@@ -19,6 +21,16 @@ use crate::unavailable::Unavailable;
 const TEXT: usize = 256;
 /// Bytes that the name of a thread may have.
 const THREAD_NAME: usize = 15;
+
+/// A question about a text, with a text or a pattern.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Question {
+    Equal,
+    StartsWith,
+    EndsWith,
+    Contains,
+    Matches,
+}
 
 /// The truth of an expression.
 ///
@@ -55,9 +67,10 @@ pub(super) fn truth(resolver: &mut Resolver<'_, '_>, expr: &Expr) -> Result<Test
             Some(relation) => compare(resolver, expr, relation, left, right),
             None => truth_of(resolver, expr),
         },
-        ExprKind::StartsWith(base, text) => asks(resolver, base, text, TextKind::StartsWith),
-        ExprKind::EndsWith(base, text) => asks(resolver, base, text, TextKind::EndsWith),
-        ExprKind::Contains(base, text) => asks(resolver, base, text, TextKind::Contains),
+        ExprKind::StartsWith(base, text) => asks(resolver, base, text, Question::StartsWith),
+        ExprKind::EndsWith(base, text) => asks(resolver, base, text, Question::EndsWith),
+        ExprKind::Contains(base, text) => asks(resolver, base, text, Question::Contains),
+        ExprKind::Matches(base, pattern) => asks(resolver, base, pattern, Question::Matches),
         _ => truth_of(resolver, expr),
     }
 }
@@ -67,35 +80,37 @@ fn asks(
     resolver: &mut Resolver<'_, '_>,
     base: &Expr,
     text: &Expr,
-    kind: TextKind,
+    question: Question,
 ) -> Result<Test, PlanError> {
     let ExprKind::Str(wanted) = &text.kind else {
         return Err(PlanError::at(text, "this must be a text in quotes"));
     };
     if let Operand::Special(Special::Thread) = resolver.operand(base)? {
-        return thread_name(text, wanted, kind);
+        return thread_name(text, wanted, question);
     }
     let (spots, ty) = resolver.place(base)?;
-    text_test(resolver, base, &spots, ty, wanted, kind)
+    let parts = text_of(resolver, base, &spots, ty, wanted)?;
+    text_test(text, parts, wanted, question)
 }
 
 /// A test of the thread's name, which is in two registers.
-fn thread_name(expr: &Expr, wanted: &str, kind: TextKind) -> Result<Test, PlanError> {
+fn thread_name(expr: &Expr, wanted: &str, question: Question) -> Result<Test, PlanError> {
     let bytes = wanted.as_bytes();
-    if bytes.len() > THREAD_NAME {
-        return Ok(Test::Known(false));
-    }
-    let refused = match kind {
-        TextKind::Contains => Some("contains"),
-        TextKind::EndsWith => Some("ends_with"),
-        TextKind::Equal | TextKind::StartsWith => None,
+    let refused = match question {
+        Question::Contains => Some("contains"),
+        Question::EndsWith => Some("ends_with"),
+        Question::Matches => Some("matches"),
+        Question::Equal | Question::StartsWith => None,
     };
     if let Some(name) = refused {
         let error = PlanError::at(expr, format!("`{name}` cannot look into the thread's name"));
         return Err(error.hint(Some("`starts_with` and `==` can".into())));
     }
-    let compared = match kind {
-        TextKind::Equal => THREAD_NAME + 1,
+    if bytes.len() > THREAD_NAME {
+        return Ok(Test::Known(false));
+    }
+    let compared = match question {
+        Question::Equal => THREAD_NAME + 1,
         _ => bytes.len(),
     };
     let mut test = Test::Known(true);
@@ -126,7 +141,8 @@ fn truth_of(resolver: &mut Resolver<'_, '_>, expr: &Expr) -> Result<Test, PlanEr
         ExprKind::Unary(UnaryOp::Not, _)
         | ExprKind::StartsWith(..)
         | ExprKind::EndsWith(..)
-        | ExprKind::Contains(..) => true,
+        | ExprKind::Contains(..)
+        | ExprKind::Matches(..) => true,
         ExprKind::Binary(op, ..) => {
             comparison(*op).is_some() || matches!(op, BinaryOp::And | BinaryOp::Or)
         }
@@ -186,7 +202,7 @@ fn compare(
     | (Operand::Text(text), Operand::Special(Special::Thread)) = (&a, &b)
         && equality
     {
-        let test = thread_name(expr, text, TextKind::Equal)?;
+        let test = thread_name(expr, text, Question::Equal)?;
         return Ok(if relation == cond::EQ {
             test
         } else {
@@ -238,7 +254,10 @@ fn compare(
             Some(Err(why)) => return Err(PlanError::at(place_expr, why.to_string())),
             None => return numbers(resolver, a, b),
         },
-        Operand::Text(text) => text_test(resolver, place_expr, spots, ty, text, TextKind::Equal)?,
+        Operand::Text(text) => {
+            let parts = text_of(resolver, place_expr, spots, ty, text)?;
+            text_test(other_expr, parts, text, Question::Equal)?
+        }
         _ => return numbers(resolver, a, b),
     };
     match relation {
@@ -433,20 +452,52 @@ fn signed(relation: u8) -> u8 {
     }
 }
 
-/// A text of the program against one of the probe.
+/// A test of a text of the program; `expr` is the text that the user wrote.
 fn text_test(
+    expr: &Expr,
+    parts: TextParts,
+    text: &str,
+    question: Question,
+) -> Result<Test, PlanError> {
+    if question != Question::Matches && text.len() > TEXT {
+        let message = format!("text of {} bytes, at most {TEXT} are compared", text.len());
+        return Err(PlanError::at(expr, message));
+    }
+    let bytes = || text.as_bytes().to_vec();
+    // A text up to a zero byte has its end only where it is found.
+    let found = match question {
+        Question::Equal => Err(Asked::Equal(bytes())),
+        Question::StartsWith => Err(Asked::StartsWith(bytes())),
+        Question::EndsWith if parts.length.is_some() => Err(Asked::EndsWith(bytes())),
+        Question::EndsWith => Ok(regex::of_text(text, true)),
+        Question::Contains => Ok(regex::of_text(text, false)),
+        Question::Matches => Ok(regex::automaton(text)),
+    };
+    let asked = match found {
+        Err(asked) => asked,
+        Ok(Ok(automaton)) => Asked::Found(Rc::new(automaton)),
+        Ok(Err((error, hint))) => return Err(PlanError::at(expr, error).hint(hint)),
+    };
+    Ok(Test::Text(TextTest {
+        pointer: parts.pointer,
+        length: parts.length,
+        most: parts.most,
+        asked,
+    }))
+}
+
+/// The text at a place that is compared with `text`.
+///
+/// # Errors
+/// It is not a text, or it is not known where it is.
+fn text_of(
     resolver: &Resolver<'_, '_>,
     expr: &Expr,
     spots: &Spots,
     ty: TypeId,
     text: &str,
-    kind: TextKind,
-) -> Result<Test, PlanError> {
-    if text.len() > TEXT {
-        let message = format!("text of {} bytes, at most {TEXT} are compared", text.len());
-        return Err(PlanError::at(expr, message));
-    }
-    let (pointer, length) = text_parts(resolver.builder, spots, ty)
+) -> Result<TextParts, PlanError> {
+    text_parts(resolver.builder, spots, ty)
         .ok_or_else(|| {
             let name = names::without_paths(&resolver.builder.resolve(ty).name);
             let error = PlanError::at(expr, format!("`{name}` is not a text"));
@@ -460,13 +511,18 @@ fn text_test(
             });
             error.hint(hint)
         })?
-        .map_err(|why| PlanError::at(expr, why.to_string()))?;
-    Ok(Test::Text(TextTest {
-        pointer,
-        length,
-        text: text.as_bytes().to_vec(),
-        kind,
-    }))
+        .map_err(|why| PlanError::at(expr, why.to_string()))
+}
+
+/// Where a text of the program is.
+#[derive(Clone, Debug)]
+pub(super) struct TextParts {
+    /// Its first byte.
+    pub(super) pointer: Ir,
+    /// Its bytes; `None`: up to a zero byte.
+    pub(super) length: Option<Ir>,
+    /// Of a text up to a zero byte: how many bytes there are without one. `None`: any number.
+    pub(super) most: Option<u64>,
 }
 
 /// Pointer and length of a text, through references.
@@ -474,7 +530,7 @@ pub(super) fn text_parts(
     builder: &Builder<'_>,
     spots: &Spots,
     ty: TypeId,
-) -> Option<Result<(Ir, Option<Ir>), Unavailable>> {
+) -> Option<Result<TextParts, Unavailable>> {
     let (mut spots, mut ty) = (spots.clone(), ty);
     for _ in 0..4 {
         let resolved = builder.resolve(ty);
@@ -493,12 +549,29 @@ pub(super) fn text_parts(
                 let (more, _) = builder.peel(pointer.1);
                 let pointer = spots.project(pointer.0 + more, 8).number();
                 let len = spots.project(len.0, 8).number();
-                return Some(pointer.and_then(|pointer| Ok((pointer, Some(len?)))));
+                return Some(pointer.and_then(|pointer| {
+                    Ok(TextParts {
+                        pointer,
+                        length: Some(len?),
+                        most: None,
+                    })
+                }));
             }
-            TypeKind::Array { element, .. } => {
+            TypeKind::Array {
+                element,
+                dimensions,
+            } => {
                 matches!(builder.resolve(*element).kind, TypeKind::Char { .. }).then_some(())?;
-                let address = spots.address()?.clone();
-                return Some(Ok((address, None)));
+                // A flexible array ends at its zero byte alone.
+                let most = match dimensions.as_slice() {
+                    [most] => most.filter(|most| *most > 0),
+                    _ => None,
+                };
+                return Some(Ok(TextParts {
+                    pointer: spots.address()?.clone(),
+                    length: None,
+                    most,
+                }));
             }
             TypeKind::Pointer {
                 target: Some(target),
@@ -509,7 +582,11 @@ pub(super) fn text_parts(
                     Err(why) => return Some(Err(why)),
                 };
                 if matches!(builder.resolve(*target).kind, TypeKind::Char { .. }) {
-                    return Some(Ok((pointer, None)));
+                    return Some(Ok(TextParts {
+                        pointer,
+                        length: None,
+                        most: None,
+                    }));
                 }
                 let size = builder.size(*target).unwrap_or(0);
                 spots = Spots::whole(size, Spot::Memory(pointer));

@@ -221,7 +221,10 @@ impl<'a, 'b> Resolver<'a, 'b> {
                 "the order of these operators depends on the language",
             )),
             ExprKind::Cast(inner, ty) => self.cast(expr, inner, ty),
-            ExprKind::StartsWith(..) | ExprKind::EndsWith(..) | ExprKind::Contains(..) => {
+            ExprKind::StartsWith(..)
+            | ExprKind::EndsWith(..)
+            | ExprKind::Contains(..)
+            | ExprKind::Matches(..) => {
                 let test = condition::truth(self, expr)?;
                 Ok(Operand::Number(Number::truth(test)))
             }

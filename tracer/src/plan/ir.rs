@@ -4,10 +4,13 @@
 //! Location expressions of the debug information and expressions of the user
 //! both end up here. Knows no types and emits no ops.
 
+use std::rc::Rc;
+
 use tracer_common::float;
 use tracer_common::op::{FS_BASE, TARGET_REGISTERS, alu, cond};
 
 use super::limits::TERMS;
+use super::regex::Automaton;
 use super::thread_local::{self, TlsBlock};
 use crate::address::Bias;
 use crate::debuginfo::place::{Binary, Expr, Piece, Place, Source, Term};
@@ -83,7 +86,7 @@ impl Failure {
                 let what = "an enum that may be an `int` or an `unsigned int`, which differ here";
                 Unavailable::Unsupported(what.into())
             }
-            Self::Long => Unavailable::Unsupported("a text as long to look through".into()),
+            Self::Long => Unavailable::Unsupported("a search in a text as long as this".into()),
             Self::Caller => {
                 let what = "the value at the function's entry, called from there";
                 Unavailable::Unsupported(what.into())
@@ -166,30 +169,30 @@ pub(super) enum Test {
     Text(TextTest),
 }
 
-/// A comparison of bytes in memory with known ones.
+/// A question about a text in memory.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct TextTest {
     /// Where the bytes are.
     pub(super) pointer: Ir,
     /// How many there are; `None`: up to a zero byte.
     pub(super) length: Option<Ir>,
-    /// What they are compared with.
-    pub(super) text: Vec<u8>,
-    /// What is asked.
-    pub(super) kind: TextKind,
+    /// Of a text up to a zero byte: how many bytes there are without one. `None`: any number.
+    pub(super) most: Option<u64>,
+    /// The question.
+    pub(super) asked: Asked,
 }
 
-/// What is asked of two texts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum TextKind {
-    /// The same.
-    Equal,
-    /// It begins with the known text.
-    StartsWith,
-    /// It ends with the known text.
-    EndsWith,
-    /// It has the known text somewhere.
-    Contains,
+/// A question about a text.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Asked {
+    /// Whether it is this one.
+    Equal(Vec<u8>),
+    /// Whether it begins with this one.
+    StartsWith(Vec<u8>),
+    /// Whether it ends with this one, of a text whose length is known.
+    EndsWith(Vec<u8>),
+    /// Whether an automaton accepts it.
+    Found(Rc<Automaton>),
 }
 
 impl Test {

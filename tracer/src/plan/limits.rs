@@ -54,6 +54,24 @@ pub(super) const LEVELS: u32 = 16;
 /// its own; of a trait with more, the address and the table are shown.
 pub(super) const IMPLEMENTERS: usize = 24;
 
+/// Bytes of a text that a search (`contains`, `matches`, `ends_with` of a C string) looks at. One that is longer and
+/// not decided by then is unreadable, and counted so.
+///
+/// Several searches of one probe share the steps of a hit, and reach less far; so does a regular expression with many
+/// classes, where a byte takes more steps.
+pub(super) const SEARCHED: u64 = 1024;
+
+/// Bytes of a regular expression; a longer one is refused.
+pub(super) const REGEX_BYTES: usize = 1024;
+
+/// Ops that the automaton of a regular expression may have; one with more is refused.
+///
+/// A state takes some six: 300 states, in a quarter of a plan's [`PLAN_OPS`] and a half.
+pub(super) const REGEX_OPS: usize = 2048;
+
+/// Bytes that the tables of a regular expression's automaton may take while it is made; one with more is refused.
+pub(super) const REGEX_STATES: usize = 1 << 18;
+
 /// How much of a value is read; what lies beyond is cut, and says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {

@@ -583,6 +583,118 @@ fn text_is_found_anywhere_and_only_where_it_is() {
 }
 
 #[test]
+fn text_is_matched_by_patterns() {
+    let text = b"GET /api/v2/users?id=17 HTTP/1.1";
+    for (condition, expected) in [
+        ("t.matches(/^GET /)", true),
+        ("t.matches(/^get /)", false),
+        ("t.matches(/^get /i)", true),
+        (r"t.matches(/\/api\/v\d+\/(users|orders)/)", true),
+        (r"t.matches(/\/api\/v\d+\/orders/)", false),
+        (r"matches(t, /id=\d+ HTTP\/1\.[01]$/)", true),
+        ("t.matches(\"id=[0-9]+$\")", false),
+        ("!t.matches(/id/)", false),
+        ("t.matches(/users/) && !t.matches(/orders/)", true),
+        ("t.matches(/orders/) || t.contains(\"id=17\")", true),
+    ] {
+        assert_eq!(text_holds(condition, text), Some(expected), "{condition}");
+    }
+    assert_eq!(text_holds("t.matches(/^$/)", b""), Some(true));
+    assert_eq!(
+        text_holds("t.matches(/x/)", &[b'.'; 5000]),
+        None,
+        "too long to say no"
+    );
+    assert_eq!(
+        text_holds("t.matches(/^x/)", &[b'.'; 5000]),
+        Some(false),
+        "the first byte decides"
+    );
+}
+
+/// The steps of a hit are for all searches together: what is not decided by then is not said to be true.
+#[test]
+fn searches_share_the_steps_of_a_hit() {
+    let long = vec![b'a'; 800];
+    let two = "!t.contains(\"x\") && !t.contains(\"y\")";
+    assert_eq!(text_holds("!t.contains(\"x\")", &long), Some(true));
+    assert_eq!(text_holds(two, &long[..300]), Some(true));
+    let many = ["!t.contains(\"x\")"; 12].join(" && ");
+    assert_eq!(text_holds(&many, &long), None);
+    assert_eq!(text_holds(&many, b"a"), Some(true));
+    // As many bytes alike as there can be before each place differs.
+    let needle = "a".repeat(199) + "b";
+    assert_eq!(
+        text_holds(&format!("t.contains(\"{needle}\")"), &long),
+        Some(false)
+    );
+    let mut found = long.clone();
+    found[750] = b'b';
+    assert_eq!(
+        text_holds(&format!("t.contains(\"{needle}\")"), &found),
+        Some(true)
+    );
+}
+
+/// Whether a condition over an array of characters holds, behind which is more.
+fn array_holds(condition: &str, size: u64, bytes: &[u8]) -> Option<bool> {
+    let mut fixture = Fixture::default();
+    let char = fixture.add("char", 1, TypeKind::Char { signed: true });
+    let array = TypeKind::Array {
+        element: char,
+        dimensions: vec![Some(size)],
+    };
+    let ty = fixture.add("char[]", size, array);
+    fixture.variable("t", ty, at_frame(0));
+    let parsed = crate::lang::parse_probe(&format!("log 0x0 \"hit\" if {condition}"));
+    fixture.condition(parsed.expect("parses").condition.expect("one"));
+    fixture.template(Vec::new());
+    let plan = fixture.plan().expect("compiles");
+    let memory = stack(bytes);
+    let machine = Machine::new(&memory).with(RBP, STACK);
+    match machine.with_thread(41, 42, 7, "worker-1").run(&plan.ops) {
+        Outcome::Sent(_) => Some(true),
+        Outcome::Rejected => Some(false),
+        _ => None,
+    }
+}
+
+/// `strncpy` leaves an array that is full without a zero byte.
+#[test]
+fn array_without_a_zero_byte_ends_with_its_last_character() {
+    let full = b"abcdefgh";
+    for (condition, expected) in [
+        ("t == \"abcd\"", true),
+        ("t == \"abcde\"", false),
+        ("t == \"abc\"", false),
+        ("t.starts_with(\"abcd\")", true),
+        ("t.starts_with(\"abcde\")", false),
+        ("t.ends_with(\"cd\")", true),
+        ("t.ends_with(\"gh\")", false),
+        ("t.contains(\"e\")", false),
+        ("t.matches(/d$/)", true),
+        ("t.matches(/ab\0/)", false),
+    ] {
+        assert_eq!(
+            array_holds(condition, 4, full),
+            Some(expected),
+            "{condition}"
+        );
+    }
+    for (condition, expected) in [
+        ("t == \"ab\"", true),
+        ("t.ends_with(\"b\")", true),
+        ("t.contains(\"c\")", false),
+    ] {
+        assert_eq!(
+            array_holds(condition, 4, b"ab\0cdefg"),
+            Some(expected),
+            "{condition}"
+        );
+    }
+}
+
+#[test]
 fn text_ends_with_its_last_bytes_and_no_others() {
     let text = b"GET /index.html";
     for part in ["", "l", "html", "GET /index.html"] {

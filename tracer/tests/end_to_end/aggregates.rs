@@ -291,3 +291,19 @@ fn struct_with_parts_elsewhere_is_refused_with_its_fields() {
         "count by one of its fields: `request.path`, `request.method`, `request.number`",
     ]);
 }
+
+/// The array has no zero byte; the characters behind it are another field's.
+#[test]
+fn full_arrays_are_counted_by_their_own_characters() {
+    if !needs::kernel() {
+        return;
+    }
+    let path = c("requests", "e2e_requests.c", &["-O0"]);
+    let program = Program::ready(&path, &["100"]);
+    let line = probe_line("e2e_requests.c", "handle");
+    let probe = format!("count e2e_requests.c:{line} by request->tag");
+    let finished = observe::observe(program, &[probe], &[]).finished;
+    let count = added_up(&finished, "count", "p1");
+    let expected = [("\"tag0\"".to_owned(), 50), ("\"tag1\"".to_owned(), 50)];
+    assert_eq!(rows(&count), BTreeMap::from(expected), "{count}");
+}

@@ -32,7 +32,7 @@ fn conditions_let_exactly_their_hits_through() {
         return;
     }
     let hits = |holds: fn(i64) -> bool| (1..=CALLS).filter(|number| holds(*number)).count() as u64;
-    let cases: [(&str, u64, u64); 15] = [
+    let cases: [(&str, u64, u64); 20] = [
         ("number > 40 && number <= 60", 20, 0),
         ("request->bytes < 0 || number == 100", 50, 0),
         ("!(number % 2 == 0)", 50, 0),
@@ -40,6 +40,15 @@ fn conditions_let_exactly_their_hits_through() {
         ("request->path == \"/\"", 25, 0),
         ("request->path.starts_with(\"/api\")", 50, 0),
         ("request->path.contains(\"items/\")", 25, 0),
+        ("request->path.matches(/^\\/(api|$)/)", 75, 0),
+        ("matches(request->path, /ITEMS\\/[0-9]+$/i)", 25, 0),
+        ("!request->path.matches(/./)", 0, 0),
+        ("request->tag == \"tag1\"", 50, 0),
+        (
+            "request->tag.contains(\"m\") || request->tag.matches(/[2-9]$/)",
+            0,
+            0,
+        ),
         ("request->user == null", 50, 0),
         ("request->user->name == \"ada\"", 50, 50),
         (

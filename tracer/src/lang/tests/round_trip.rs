@@ -107,6 +107,12 @@ fn tree() -> impl Strategy<Value = Expr> {
             (one(), one())
                 .prop_map(|(a, b)| ExprKind::Contains(a, b))
                 .boxed(),
+            (one(), ".*")
+                .prop_map(|(a, pattern)| {
+                    let pattern = expr(ExprKind::Str(pattern));
+                    ExprKind::Matches(a, Box::new(pattern))
+                })
+                .boxed(),
             (prop::sample::select(&UNARY[..]), one())
                 .prop_map(|((operator, _), base)| ExprKind::Unary(operator, base))
                 .boxed(),
@@ -149,6 +155,16 @@ fn write(expr: &Expr) -> String {
         }
         ExprKind::EndsWith(base, text) => format!("({}).ends_with({})", write(base), write(text)),
         ExprKind::Contains(base, text) => format!("({}).contains({})", write(base), write(text)),
+        ExprKind::Matches(base, text) => match &text.kind {
+            ExprKind::Str(pattern) if !pattern.contains('\\') => {
+                format!(
+                    "({}).matches(/{}/)",
+                    write(base),
+                    pattern.replace('/', "\\/")
+                )
+            }
+            _ => format!("matches({}, {})", write(base), write(text)),
+        },
         ExprKind::Unary(operator, base) => {
             let of = UNARY.iter().find(|(one, _)| one == operator);
             format!("({}({}))", of.unwrap().1, write(base))
@@ -252,6 +268,7 @@ fn bare(mut expr: Expr) -> Expr {
         ExprKind::StartsWith(a, b) => ExprKind::StartsWith(one(a), one(b)),
         ExprKind::EndsWith(a, b) => ExprKind::EndsWith(one(a), one(b)),
         ExprKind::Contains(a, b) => ExprKind::Contains(one(a), one(b)),
+        ExprKind::Matches(a, b) => ExprKind::Matches(one(a), one(b)),
         ExprKind::Unary(operator, a) => ExprKind::Unary(operator, one(a)),
         ExprKind::Binary(operator, a, b) => ExprKind::Binary(operator, one(a), one(b)),
         ExprKind::Cast(a, ty) => ExprKind::Cast(one(a), ty),

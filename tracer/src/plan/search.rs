@@ -1,0 +1,199 @@
+//! Ops that look through a text of the target, byte by byte, with an automaton.
+//!
+//! Each state is a few ops: a look whether the text is at its end, one read, and a comparison for each
+//! range of bytes. The text is read no further than the byte that decides.
+
+use tracer_common::limits::MAX_STEPS;
+use tracer_common::op::{Op, alu, cond};
+
+use super::asm::{Asm, Exits, Label};
+use super::ir::{Failure, Ir, TextTest};
+use super::limits::SEARCHED;
+use super::regex::{Automaton, Next, State};
+use crate::unavailable::Unavailable;
+
+/// Ops of one byte at a state, without the comparisons: is the text at its end, read, is it the zero
+/// at the end, and on.
+pub(super) const BYTE_OPS: usize = 4;
+
+/// Ops that all searches of one hit may execute: the rest of [`MAX_STEPS`] is for the values.
+const STEPS: usize = MAX_STEPS as usize * 3 / 4;
+
+/// A search, whose reach depends on how many there are in the plan.
+#[derive(Clone, Debug)]
+pub(super) struct Search {
+    /// The ops whose number is the reach.
+    at: Vec<usize>,
+    /// Ops that a byte may take.
+    ops: usize,
+}
+
+impl Search {
+    /// Whether it was written before there were that many ops.
+    pub(super) fn is_before(&self, ops: usize) -> bool {
+        self.at.iter().all(|at| *at < ops)
+    }
+
+    /// Writes the bytes that it may look at, when so many searches may be executed at one hit.
+    pub(super) fn set_reach(&self, ops: &mut [Op], searches: usize) {
+        let steps = STEPS / searches.max(1) / self.ops.max(1);
+        let reach = SEARCHED.min(steps as u64);
+        for &at in &self.at {
+            if let Some(op) = ops.get_mut(at) {
+                *op = op.with_wide(reach);
+            }
+        }
+    }
+}
+
+/// The registers and labels of one search.
+struct Searching {
+    /// The next byte.
+    here: u8,
+    /// Behind the last byte that is looked at.
+    stop: u8,
+    byte: u8,
+    /// Whether the text ends at a zero byte.
+    is_ended: bool,
+    /// Of each state.
+    states: Vec<Label>,
+    /// Where a state goes at `stop` when a text may end there, and when not.
+    stops: [Label; 2],
+    found: Label,
+    absent: Label,
+}
+
+impl Searching {
+    fn next(&self, next: Next) -> Label {
+        match next {
+            // Every state has a label.
+            Next::State(state) => self.states.get(state).copied().unwrap_or(self.absent),
+            Next::Match => self.found,
+            Next::Fail => self.absent,
+        }
+    }
+}
+
+impl Asm {
+    /// Goes on when the automaton accepts the text, jumps to `different` when not. A text that is
+    /// not decided within the reach of a search is a fault.
+    pub(super) fn search(
+        &mut self,
+        automaton: &Automaton,
+        test: &TextTest,
+        different: Label,
+        exits: &mut Exits,
+    ) -> Result<(), Unavailable> {
+        match automaton.start {
+            Next::Match => return Ok(()),
+            Next::Fail => {
+                self.jump(different);
+                return Ok(());
+            }
+            Next::State(_) => {}
+        }
+        let too_long = exits.label(self, Failure::Long);
+        let length = match (&test.length, test.most) {
+            (Some(length), _) => Some(self.value(length, exits)?),
+            (None, Some(most)) => Some(self.value(&Ir::Const(most), exits)?),
+            (None, None) => None,
+        };
+        let pointer = self.value(&test.pointer, exits)?;
+        let searching = Searching {
+            here: self.take()?,
+            stop: self.take()?,
+            byte: self.take()?,
+            is_ended: test.length.is_none(),
+            states: automaton.states.iter().map(|_| self.label()).collect(),
+            stops: [self.label(), self.label()],
+            found: self.label(),
+            absent: self.label(),
+        };
+        self.alu_const(alu::ADD, searching.here, pointer, 0);
+        self.give(pointer);
+        let ops = automaton.states.iter().map(State::ops).max();
+        let end = self.stop(&searching, length, ops.unwrap_or(1))?;
+        for (state, label) in automaton.states.iter().zip(&searching.states) {
+            self.place(*label);
+            self.state(state, &searching, exits);
+        }
+        for (label, outcome) in searching
+            .stops
+            .iter()
+            .zip([searching.found, searching.absent])
+        {
+            self.place(*label);
+            if let Some(end) = end {
+                self.jump_if(searching.stop, cond::EQ, end, outcome);
+            }
+            self.jump(too_long);
+        }
+        self.place(searching.absent);
+        self.jump(different);
+        self.place(searching.found);
+        let taken = [searching.here, searching.stop, searching.byte];
+        taken
+            .into_iter()
+            .chain(end)
+            .for_each(|register| self.give(register));
+        Ok(())
+    }
+
+    /// Sets where a search stops: at the end of the text, or of its reach. Gives the register of
+    /// the text's end when its length is known.
+    fn stop(
+        &mut self,
+        searching: &Searching,
+        length: Option<u8>,
+        ops: usize,
+    ) -> Result<Option<u8>, Unavailable> {
+        let mut at = vec![self.count()];
+        self.alu_const(alu::ADD, searching.stop, searching.here, SEARCHED);
+        let mut end = None;
+        if let Some(length) = length {
+            let register = self.take()?;
+            let past = self.label();
+            self.alu(alu::ADD, register, searching.here, length);
+            at.push(self.count());
+            // By the length: the sum of a wild pointer and a wild length says nothing.
+            self.jump_if_const(length, cond::GT, SEARCHED, past);
+            self.alu_const(alu::ADD, searching.stop, register, 0);
+            self.place(past);
+            self.give(length);
+            end = Some(register);
+        }
+        self.searches.push(Search { at, ops });
+        Ok(end)
+    }
+
+    /// One byte at a state.
+    fn state(&mut self, state: &State, searching: &Searching, exits: &mut Exits) {
+        let Searching {
+            here, stop, byte, ..
+        } = *searching;
+        let [may_end, must_go_on] = searching.stops;
+        let (at_stop, at_end) = if state.ends {
+            (may_end, searching.found)
+        } else {
+            (must_go_on, searching.absent)
+        };
+        self.jump_if(here, cond::EQ, stop, at_stop);
+        self.load(byte, here, (0, 1), exits);
+        if searching.is_ended {
+            self.jump_if_const(byte, cond::EQ, 0, at_end);
+        }
+        self.alu_const(alu::ADD, here, here, 1);
+        let other = searching.next(state.other);
+        for range in &state.ranges {
+            let to = searching.next(range.to);
+            if range.first == range.last {
+                self.jump_if_const(byte, cond::EQ, range.first.into(), to);
+            } else {
+                // The ranges before this one have been looked at.
+                self.jump_if_const(byte, cond::LT, range.first.into(), other);
+                self.jump_if_const(byte, cond::LE, range.last.into(), to);
+            }
+        }
+        self.jump(other);
+    }
+}
