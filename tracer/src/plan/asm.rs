@@ -614,11 +614,12 @@ impl Asm {
         if let Some(length) = &test.length {
             let register = self.value(length, exits)?;
             self.jump_if_const(register, unlike, wanted, different);
+            // The length may be in a register of the program's, which is not written.
+            self.give(register);
             if matches!(test.asked, Asked::EndsWith(_)) {
-                self.alu_const(alu::SUB, register, register, wanted);
-                skipped = Some(register);
-            } else {
-                self.give(register);
+                let before = self.take()?;
+                self.alu_const(alu::SUB, before, register, wanted);
+                skipped = Some(before);
             }
         }
         // A text that ends by a zero byte must not be read beyond it, so it is
@@ -627,7 +628,7 @@ impl Asm {
         let mut bytes = text.clone();
         if ended && test.most.is_some_and(|most| wanted > most) {
             self.jump(different);
-            bytes.clear();
+            return Ok(());
         }
         if ended && matches!(test.asked, Asked::Equal(_)) && test.most != Some(wanted) {
             bytes.push(0);
@@ -638,10 +639,13 @@ impl Asm {
             }
             return Ok(());
         }
-        let pointer = self.value(&test.pointer, exits)?;
+        let mut pointer = self.value(&test.pointer, exits)?;
         if let Some(register) = skipped {
-            self.alu(alu::ADD, pointer, pointer, register);
+            self.give(pointer);
             self.give(register);
+            let end = self.take()?;
+            self.alu(alu::ADD, end, pointer, register);
+            pointer = end;
         }
         for (offset, size, number) in words(&bytes, ended) {
             let dst = self.take()?;

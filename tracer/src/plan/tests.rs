@@ -712,6 +712,32 @@ fn text_ends_with_its_last_bytes_and_no_others() {
 }
 
 #[test]
+fn tests_of_a_text_in_registers_leave_these_as_they_are() {
+    let mut fixture = Fixture::default();
+    let ty = fixture.str();
+    let piece = |register| Piece {
+        size: Some(8),
+        source: Source::Register(Register(register)),
+    };
+    let pieces = Place {
+        pieces: vec![piece(3), piece(12)],
+    };
+    fixture.variable("t", ty, pieces);
+    let template =
+        "{t.ends_with(\"ml\")} {t.starts_with(\"in\")} {t.contains(\"ex\")} {t} {t.len()}";
+    fixture.probe(&format!("log 0x0 \"{template}\" if t.ends_with(\"html\")"));
+    let plan = fixture.plan().expect("compiles");
+    let mut memory = Regions::default();
+    memory.0.insert(0x5000, b"index.html".to_vec());
+    let machine = Machine::new(&memory).with(3, 0x5000).with(12, 10);
+    let Outcome::Sent(record) = machine.run(&plan.ops) else {
+        panic!("rejected");
+    };
+    let decoded = plan.layout.decode(&record).expect("decodes");
+    assert_eq!(decoded.message, "true true true index.html 10");
+}
+
+#[test]
 fn thread_and_numbers_of_the_hit_are_known_to_conditions() {
     for (condition, wanted) in [
         ("$pid == 41 && $tid == 42 && $hit == 7", true),
