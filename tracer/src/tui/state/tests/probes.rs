@@ -1,0 +1,324 @@
+//! Keys that add, change, silence and remove probes.
+
+use super::*;
+
+#[test]
+fn enter_on_a_line_puts_a_logpoint_and_enter_again_removes_it() {
+    let mut desk = Desk::open((80, 24));
+    desk.press(KeyCode::Enter);
+    assert_eq!(desk.state.probes.len(), 1);
+    assert_eq!(desk.state.probes_on(18).count(), 1);
+    desk.press(KeyCode::Enter);
+    assert!(desk.state.probes.is_empty());
+    assert_eq!(
+        desk.fake.log(),
+        ["add log target-app/src/main.rs:18", "remove p1"]
+    );
+}
+
+#[test]
+fn enter_on_a_line_without_code_names_the_nearest() {
+    let mut desk = Desk::open((80, 24));
+    desk.keys(":17");
+    desk.press(KeyCode::Enter);
+    desk.press(KeyCode::Enter);
+    let message = desk
+        .state
+        .message
+        .as_ref()
+        .map(|message| message.text.as_str());
+    assert_eq!(
+        message,
+        Some("no code on line 17; the nearest lines with code are 16 and 18")
+    );
+    assert!(desk.fake.log().is_empty());
+}
+
+#[test]
+fn template_with_a_mistake_comes_back_with_it_marked_and_nothing_lost() {
+    let mut desk = Desk::open((80, 24));
+    desk.wait(Duration::from_millis(200));
+    desk.press(KeyCode::Char('t'));
+    desk.keys(" {curent.x}");
+    desk.press(KeyCode::Enter);
+    let Overlay::Prompt(prompt) = &desk.state.overlay else {
+        unreachable!("the prompt stays open")
+    };
+    let text = prompt.input.value().to_owned();
+    let span = prompt.error.as_ref().and_then(|error| error.span.clone());
+    assert_eq!(
+        span.and_then(|span| text.get(span).map(str::to_owned)),
+        Some("curent".to_owned())
+    );
+    let after = text.len() - text.find("ent.x").unwrap_or(0);
+    (0..after).for_each(|_| desk.press(KeyCode::Left));
+    desk.keys("r");
+    desk.press(KeyCode::Enter);
+    assert_eq!(desk.state.mode(), Mode::Main);
+    assert_eq!(
+        desk.state.probes[0].text,
+        "log target-app/src/main.rs:18 \"last {last} current {current} connection {connection} {current.x}\""
+    );
+}
+
+#[test]
+fn logpoint_that_is_refused_opens_the_editor_with_its_text() {
+    let mut desk = Desk::open((80, 24));
+    let error = ProbeError {
+        message: "no room".into(),
+        hint: None,
+        span: None,
+        missing: false,
+    };
+    let request = AddRequest {
+        text: "log main.rs:18".into(),
+        replaces: None,
+        ticket: 9,
+    };
+    desk.act(Action::Reply(Reply::Added {
+        request,
+        result: Err(error),
+    }));
+    let Overlay::Prompt(prompt) = &desk.state.overlay else {
+        unreachable!("the prompt opens")
+    };
+    assert_eq!(
+        (prompt.purpose, prompt.input.value()),
+        (Purpose::Probe, "log main.rs:18")
+    );
+}
+
+#[test]
+fn refusal_while_another_line_is_typed_leaves_that_line_alone() {
+    let mut desk = Desk::open((80, 24));
+    desk.keys("/abc");
+    let error = ProbeError {
+        message: "no room".into(),
+        hint: None,
+        span: None,
+        missing: false,
+    };
+    let request = AddRequest {
+        text: "log main.rs:18".into(),
+        replaces: None,
+        ticket: 9,
+    };
+    desk.act(Action::Reply(Reply::Added {
+        request,
+        result: Err(error),
+    }));
+    let Overlay::Prompt(prompt) = &desk.state.overlay else {
+        unreachable!("the prompt stays")
+    };
+    assert_eq!(
+        (prompt.purpose, prompt.input.value()),
+        (Purpose::Search, "abc")
+    );
+    assert!(
+        desk.state
+            .message
+            .as_ref()
+            .is_some_and(|message| message.bad)
+    );
+}
+
+#[test]
+fn command_line_takes_any_probe() {
+    let mut desk = Desk::open((80, 24));
+    desk.keys(":log main.rs:20 \"x\" if current.x > 3 as moved");
+    desk.press(KeyCode::Enter);
+    assert_eq!(
+        desk.state
+            .probes
+            .iter()
+            .map(|probe| probe.name.as_str())
+            .collect::<Vec<_>>(),
+        ["moved"]
+    );
+}
+
+#[test]
+fn edit_installs_the_new_text_before_the_old_probe_goes() {
+    let mut desk = Desk::open((80, 24));
+    desk.press(KeyCode::Enter);
+    desk.keys("e if last.x > 0");
+    desk.press(KeyCode::Enter);
+    assert_eq!(
+        desk.fake.log(),
+        [
+            "add log target-app/src/main.rs:18",
+            "add log target-app/src/main.rs:18 if last.x > 0",
+            "remove p1"
+        ]
+    );
+    assert_eq!(desk.state.probes.len(), 1);
+}
+
+#[test]
+fn edit_with_a_mistake_keeps_the_old_probe() {
+    let mut desk = Desk::open((80, 24));
+    desk.press(KeyCode::Enter);
+    desk.keys("e if curent.x");
+    desk.press(KeyCode::Enter);
+    assert_eq!(desk.state.mode(), Mode::Prompt);
+    desk.press(KeyCode::Esc);
+    assert_eq!(desk.state.probes.len(), 1);
+}
+
+#[test]
+fn space_silences_and_wakes_the_probe() {
+    let mut desk = Desk::open((80, 24));
+    desk.press(KeyCode::Enter);
+    desk.keys(" ");
+    assert!(!desk.state.probes[0].enabled && desk.screen().contains("18 ○"));
+    desk.keys(" ");
+    assert!(desk.state.probes[0].enabled && desk.screen().contains("18 ●"));
+}
+
+#[test]
+fn probe_that_is_done_says_so_and_begins_anew_when_it_is_woken() {
+    let mut desk = Desk::open((120, 40));
+    desk.press(KeyCode::Enter);
+    let id = desk.state.probes[0].id;
+    let told = ProbeDone {
+        probe: id,
+        name: "p1".into(),
+        done: Done {
+            reason: DoneReason::Hits(5),
+            time_ns: 1_763_813_071_250_117_042,
+        },
+    };
+    desk.fake.end(&told);
+    desk.act(Action::Notices(vec![Notice::Done(told)]));
+    desk.wait(Duration::from_secs(1));
+    let screen = desk.screen();
+    assert!(
+        screen.contains("18 ✓") && screen.contains("✓ p1"),
+        "{screen}"
+    );
+    assert!(
+        screen.contains("p1 is done: it has had its 5 hits"),
+        "{screen}"
+    );
+    desk.keys("i");
+    let screen = desk.screen();
+    let state = "done at 12:04:31.250: it has had its 5 hits; Space has it begin anew";
+    assert!(screen.contains(state), "{screen}");
+    desk.press(KeyCode::Esc);
+    // All are silenced and woken: it is none of those that were awake.
+    desk.keys("xx");
+    assert!(desk.state.probes[0].done.is_some());
+    desk.keys(" ");
+    assert!(desk.screen().contains("18 ●"), "{}", desk.screen());
+    assert!(desk.fake.log().contains(&"wake p1".to_owned()));
+}
+
+#[test]
+fn events_that_were_left_out_are_marked_between_the_others() {
+    let mut desk = Desk::open((120, 40));
+    desk.press(KeyCode::Enter);
+    let mut event = fake::event(1, 40, "x 7");
+    event.left_out.limited = 1432;
+    let limited = ProbeLimited {
+        probe: ProbeId(1),
+        name: "p1".into(),
+        rate: 1000,
+        is_default: true,
+        time_ns: 0,
+    };
+    desk.act(Action::Notices(vec![
+        Notice::Event(Box::new(fake::event(1, 1, "x 6"))),
+        Notice::Event(Box::new(event)),
+        Notice::Limited(limited),
+    ]));
+    let screen = desk.screen();
+    // The last one: the newest value stands in the source, too.
+    let lines: Vec<&str> = screen.lines().collect();
+    let row = |text: &str| lines.iter().rposition(|line| line.contains(text));
+    let gap = row("… 1,432 hits of p1 were over its rate limit").expect("a gap");
+    assert!(row("x 6") < Some(gap) && Some(gap) < row("x 7"), "{screen}");
+    assert!(screen.contains("p1 is over its rate limit of 1,000/s, the default"));
+}
+
+#[test]
+fn silence_all_wakes_only_those_that_were_awake() {
+    let mut desk = Desk::open((80, 24));
+    desk.press(KeyCode::Enter);
+    desk.keys("]");
+    desk.press(KeyCode::Enter);
+    desk.keys(" x");
+    assert!(desk.state.probes.iter().all(|probe| !probe.enabled));
+    assert!(desk.screen().contains("SILENCED"));
+    desk.keys("x");
+    assert_eq!(
+        desk.state
+            .probes
+            .iter()
+            .map(|probe| probe.enabled)
+            .collect::<Vec<_>>(),
+        [true, false]
+    );
+}
+
+#[test]
+fn probe_added_while_all_are_silenced_is_silenced_too() {
+    let mut desk = Desk::open((80, 24));
+    desk.keys("x");
+    desk.press(KeyCode::Enter);
+    assert!(!desk.fake.probes()[0].enabled);
+    desk.keys("x");
+    assert!(desk.fake.probes()[0].enabled);
+}
+
+#[test]
+fn delete_in_the_table_removes_the_selected_probe() {
+    let mut desk = Desk::open((80, 24));
+    desk.press(KeyCode::Enter);
+    desk.keys("]");
+    desk.press(KeyCode::Enter);
+    desk.keys("2kd");
+    assert_eq!(
+        desk.state
+            .probes
+            .iter()
+            .map(|probe| probe.line)
+            .collect::<Vec<_>>(),
+        [19]
+    );
+}
+
+#[test]
+fn enter_in_the_table_goes_to_the_line_of_the_probe() {
+    let mut desk = Desk::open((80, 24));
+    desk.press(KeyCode::Enter);
+    desk.keys("G2");
+    assert_ne!(desk.line(), 18);
+    desk.press(KeyCode::Enter);
+    assert_eq!(desk.line(), 18);
+}
+
+#[test]
+fn counters_read_before_a_probe_was_added_do_not_hide_it() {
+    let mut desk = Desk::open((80, 24));
+    let before = desk.fake.probes();
+    desk.state.refreshing = true;
+    desk.press(KeyCode::Enter);
+    desk.act(Action::Reply(Reply::Probes(before)));
+    assert_eq!(desk.state.probes.len(), 1);
+    desk.act(Action::Reply(Reply::Probes(desk.fake.probes())));
+    assert_eq!(desk.state.probes.len(), 1);
+}
+
+#[test]
+fn counters_read_before_a_probe_was_silenced_do_not_wake_it() {
+    let mut desk = Desk::open((80, 24));
+    desk.press(KeyCode::Enter);
+    let before = desk.fake.probes();
+    desk.keys(" ");
+    desk.act(Action::Reply(Reply::Probes(before)));
+    assert!(!desk.state.probes[0].enabled);
+    // What is looked at since then counts: it may have been woken by a signal.
+    desk.fake.set_enabled(ProbeId(1), true);
+    desk.wait(Duration::from_secs(1));
+    assert!(desk.state.probes[0].enabled);
+}
