@@ -217,7 +217,13 @@ macro_rules! parts {
             | E::Char(_)
             | E::Bool(_)
             | E::Null => Vec::new(),
-            E::Field(a, _) | E::Arrow(a, _) | E::Len(a) | E::Unary(_, a) | E::Cast(a, _) => vec![a],
+            E::Field(a, _)
+            | E::Arrow(a, _)
+            | E::Len(a)
+            | E::IsEmpty(a)
+            | E::Is(_, a)
+            | E::Unary(_, a)
+            | E::Cast(a, _) => vec![a],
             E::Index(a, b)
             | E::StartsWith(a, b)
             | E::EndsWith(a, b)
@@ -288,6 +294,47 @@ pub enum Syntax {
     C,
 }
 
+/// What a method without arguments asks of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// `is_some()`: of an `Option`, a pointer or a `std::optional`.
+    Some,
+    /// `is_none()`.
+    None,
+    /// `is_ok()`: of a `Result` or a `std::expected`.
+    Ok,
+    /// `is_err()`.
+    Err,
+    /// `is_null()`: of a pointer.
+    Null,
+}
+
+impl Asked {
+    /// The method that asks it, as Rust names it.
+    #[must_use]
+    pub const fn method(self) -> &'static str {
+        match self {
+            Self::Some => "is_some",
+            Self::None => "is_none",
+            Self::Ok => "is_ok",
+            Self::Err => "is_err",
+            Self::Null => "is_null",
+        }
+    }
+
+    /// The variant of an enum that it asks for.
+    #[must_use]
+    pub const fn variant(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Some => "Some",
+            Self::None => "None",
+            Self::Ok => "Ok",
+            Self::Err => "Err",
+            Self::Null => return None,
+        })
+    }
+}
+
 /// What an expression is.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ExprKind {
@@ -310,7 +357,7 @@ pub enum ExprKind {
     Char(char),
     /// `true`, `false`.
     Bool(bool),
-    /// `null`, `None`, `nullptr`, `NULL`.
+    /// `null`, `None`, `nullptr`, `NULL`, `nullopt`.
     Null,
     /// `base.name`, `base.0`.
     Field(Box<Expr>, String),
@@ -322,6 +369,10 @@ pub enum ExprKind {
     Slice(Box<Expr>, Option<Box<Expr>>, Option<Box<Expr>>),
     /// `len(base)`, `base.len()`.
     Len(Box<Expr>),
+    /// `base.is_empty()`.
+    IsEmpty(Box<Expr>),
+    /// `base.is_some()` and its like.
+    Is(Asked, Box<Expr>),
     /// `starts_with(base, text)`, `base.starts_with(text)`.
     StartsWith(Box<Expr>, Box<Expr>),
     /// `ends_with(base, text)`, `base.ends_with(text)`.

@@ -1,7 +1,7 @@
 //! Expressions: operands, what stands before and behind them, and the operators between, which
 //! `order` makes a tree of.
 
-use super::ast::{BinaryOp, Expr, ExprKind, Link, Span, Special, UnaryOp};
+use super::ast::{Asked, Expr, ExprKind, Link, Span, Special, UnaryOp};
 use super::lexer::{Cursor, Kind, Token};
 use super::{MAX_NESTING, SyntaxError, order};
 
@@ -373,8 +373,13 @@ fn member(cursor: &mut Cursor<'_>, base: Expr, arrow: bool) -> Result<ExprKind, 
         ));
     }
     let name = cursor.text(&token.span).to_owned();
-    if !arrow && cursor.take("(") {
-        return method(cursor, base, &name, &token.span);
+    if cursor.take("(") {
+        let span = base.span.clone();
+        let object = match arrow {
+            true => spanned(ExprKind::Unary(UnaryOp::Deref, Box::new(base)), span),
+            false => base,
+        };
+        return method(cursor, object, &name, &token.span);
     }
     let base = Box::new(base);
     Ok(if arrow {
@@ -392,19 +397,22 @@ fn method(
     span: &Span,
 ) -> Result<ExprKind, SyntaxError> {
     let base = Box::new(base);
-    if let Some(variant) = asked_variant(name) {
+    let of_value: Option<fn(Box<Expr>) -> ExprKind> = match name {
+        "len" | "size" | "length" => Some(ExprKind::Len),
+        "is_empty" | "empty" => Some(ExprKind::IsEmpty),
+        _ => None,
+    };
+    let asked = asked(name);
+    if of_value.is_some() || asked.is_some() {
         cursor.expect(")", "behind the name: it takes no argument")?;
-        let span = span.start..cursor.last();
-        return Ok(is_variant(base, variant, span));
+    }
+    if let Some(asked) = asked {
+        return Ok(ExprKind::Is(asked, base));
+    }
+    if let Some(of_value) = of_value {
+        return Ok(of_value(base));
     }
     let kind = match name {
-        "len" => ExprKind::Len(base),
-        "is_empty" => {
-            let span = span.clone();
-            let length = Box::new(spanned(ExprKind::Len(base), span.clone()));
-            let zero = Box::new(spanned(ExprKind::Int(0), span));
-            ExprKind::Binary(BinaryOp::Eq, length, zero)
-        }
         "starts_with" => ExprKind::StartsWith(base, Box::new(nested(cursor, parse)?)),
         "ends_with" => ExprKind::EndsWith(base, Box::new(nested(cursor, parse)?)),
         "contains" => ExprKind::Contains(base, Box::new(nested(cursor, parse)?)),
@@ -432,27 +440,16 @@ fn regex(cursor: &mut Cursor<'_>) -> Result<Expr, SyntaxError> {
     }
 }
 
-/// The variant that a method of `Option` or `Result` asks for.
-fn asked_variant(method: &str) -> Option<&'static str> {
+/// What a method of Rust's or C++'s library asks.
+fn asked(method: &str) -> Option<Asked> {
     Some(match method {
-        "is_some" => "Some",
-        "is_none" => "None",
-        "is_ok" => "Ok",
-        "is_err" => "Err",
+        "is_some" | "has_value" => Asked::Some,
+        "is_none" => Asked::None,
+        "is_ok" => Asked::Ok,
+        "is_err" => Asked::Err,
+        "is_null" => Asked::Null,
         _ => return None,
     })
-}
-
-/// `base == VARIANT`.
-fn is_variant(base: Box<Expr>, variant: &str, span: Span) -> ExprKind {
-    let variant = match variant {
-        "None" => ExprKind::Null,
-        path => ExprKind::Name {
-            path: path.to_owned(),
-            shadow: 1,
-        },
-    };
-    ExprKind::Binary(BinaryOp::Eq, base, Box::new(spanned(variant, span)))
 }
 
 fn no_call(name: &str, span: &Span) -> SyntaxError {
@@ -461,7 +458,6 @@ fn no_call(name: &str, span: &Span) -> SyntaxError {
         format!("`{name}` cannot be called: expressions only read"),
     )
     .hint(match name {
-        "has_value" => "compare it: `x != None`",
         "unwrap" | "expect" | "unwrap_err" => {
             "name the part: `x.Some.0`, `x.Ok.0`, `x.Err.0`; it is unavailable in another variant"
         }
@@ -520,7 +516,7 @@ fn word(cursor: &mut Cursor<'_>) -> Result<Expr, SyntaxError> {
     let constant = match name {
         "true" => Some(ExprKind::Bool(true)),
         "false" => Some(ExprKind::Bool(false)),
-        "null" | "nullptr" | "NULL" | "None" => Some(ExprKind::Null),
+        "null" | "nullptr" | "NULL" | "None" | "nullopt" => Some(ExprKind::Null),
         _ => None,
     };
     if let Some(kind) = constant {
@@ -542,6 +538,9 @@ fn word(cursor: &mut Cursor<'_>) -> Result<Expr, SyntaxError> {
         }
     }
     let path = cursor.text(&(start..cursor.last())).to_owned();
+    if path == "std::nullopt" {
+        return Ok(spanned(ExprKind::Null, start..cursor.last()));
+    }
     let mut shadow = 1;
     if cursor.take("#") {
         let number = cursor.next()?;

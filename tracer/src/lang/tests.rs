@@ -41,6 +41,8 @@ fn shown_in(text: &str, syntax: Syntax) -> Result<String, SyntaxError> {
             }
             ExprKind::Cast(base, ty) => format!("({} as {ty})", show(base)),
             ExprKind::Len(base) => format!("{}.len()", show(base)),
+            ExprKind::IsEmpty(base) => format!("{}.is_empty()", show(base)),
+            ExprKind::Is(asked, base) => format!("{}.{}()", show(base), asked.method()),
             other => format!("{other:?}"),
         }
     }
@@ -128,12 +130,7 @@ fn operators_that_write_and_calls_are_refused() {
             "a::f",
             "len()",
         ),
-        (
-            "log f if a->f(x)",
-            "`a->f` cannot be called",
-            "a->f",
-            "len()",
-        ),
+        ("log f if a->f(x)", "`f` cannot be called", "f", "len()"),
         ("log f if a.f(x)", "`f` cannot be called", "f", "len()"),
         (
             "log f if (*f)(x)",
@@ -667,14 +664,18 @@ fn mistakes_of_a_first_hour_say_how_to_write_it() {
 }
 
 #[test]
-fn predicates_are_comparisons() {
-    assert_eq!(shown("x.len() == 0"), shown("x.is_empty()"));
-    assert_eq!(
-        shown("(x == Some) && y == Ok"),
-        shown("x.is_some() && y.is_ok()")
-    );
-    assert_eq!(shown("x == Err"), shown("x.is_err()"));
-    assert_eq!(shown("x == None"), shown("x.is_none()"));
+fn methods_of_values_have_the_names_of_rust_and_cpp() {
+    let same = |one: &str, other: &str| assert_eq!(shown(one), shown(other), "{one}");
+    assert_eq!(shown("x.is_empty()"), "x.is_empty()");
+    assert_eq!(shown("p->x.is_some()"), "p->x.is_some()");
+    same("x.empty()", "x.is_empty()");
+    same("x.size()", "x.len()");
+    same("x.length()", "x.len()");
+    same("x.has_value()", "x.is_some()");
+    same("p->size()", "(*p).len()");
+    same("p->is_null()", "(*p).is_null()");
+    same("x == nullopt", "x == None");
+    same("x == std::nullopt", "x == null");
     let (message, ..) = wrong("log f if x.is_some(1)");
     assert!(message.contains("takes no argument"), "{message}");
 }

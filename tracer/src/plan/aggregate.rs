@@ -16,11 +16,11 @@ use tracer_common::record::{ChunkHeader, RecordHeader};
 
 use super::asm::{Exits, SINK};
 use super::capture::{Capture, Captured};
-use super::condition::{TextParts, text_parts};
 use super::decode::{Chunks, DecodeError, Decoder, View};
 use super::expr::{Number, NumberKind, Operand, Resolver};
 use super::ir::{Ir, Spots};
 use super::shape::{Node, Slot, VariantsNode};
+use super::texts::{TextParts, text_parts};
 use super::{Asm, Compiler, PlanError, names, number_node};
 use crate::debuginfo::types::{Language, TypeId, TypeKind};
 use crate::lang::ast::{Action, Expr, ProbeSpec, Special};

@@ -7,7 +7,7 @@ use tracer_common::op::{
     float, wide,
 };
 
-use super::ir::{Asked, Failure, Ir, Test, TextTest};
+use super::ir::{Failure, Ir, Matcher, Test, TextTest};
 use super::limits::PLAN_OPS;
 use super::search::Search;
 use crate::unavailable::Unavailable;
@@ -603,10 +603,10 @@ impl Asm {
         different: Label,
         exits: &mut Exits,
     ) -> Result<(), Unavailable> {
-        let (text, unlike) = match &test.asked {
-            Asked::Found(automaton) => return self.search(automaton, test, different, exits),
-            Asked::Equal(text) => (text, cond::NE),
-            Asked::StartsWith(text) | Asked::EndsWith(text) => (text, cond::LT),
+        let (text, unlike) = match &test.matcher {
+            Matcher::Automaton(automaton) => return self.search(automaton, test, different, exits),
+            Matcher::Equal(text) => (text, cond::NE),
+            Matcher::StartsWith(text) | Matcher::EndsWith(text) => (text, cond::LT),
         };
         let wanted = text.len() as u64;
         // How many bytes of the text come before those that are compared.
@@ -616,7 +616,7 @@ impl Asm {
             self.jump_if_const(register, unlike, wanted, different);
             // The length may be in a register of the program's, which is not written.
             self.give(register);
-            if matches!(test.asked, Asked::EndsWith(_)) {
+            if matches!(test.matcher, Matcher::EndsWith(_)) {
                 let before = self.take()?;
                 self.alu_const(alu::SUB, before, register, wanted);
                 skipped = Some(before);
@@ -630,7 +630,7 @@ impl Asm {
             self.jump(different);
             return Ok(());
         }
-        if ended && matches!(test.asked, Asked::Equal(_)) && test.most != Some(wanted) {
+        if ended && matches!(test.matcher, Matcher::Equal(_)) && test.most != Some(wanted) {
             bytes.push(0);
         }
         if bytes.is_empty() {

@@ -702,13 +702,21 @@ impl<'a> Builder<'a> {
     }
 
     /// Through structs of one member that matters to what is inside.
-    pub(super) fn peel(&self, mut id: TypeId) -> (u64, TypeId) {
+    pub(super) fn peel(&self, id: TypeId) -> (u64, TypeId) {
+        self.peel_until(id, |_| false)
+    }
+
+    /// The same, up to a type that is `last`.
+    pub(super) fn peel_until(&self, mut id: TypeId, last: impl Fn(&Type) -> bool) -> (u64, TypeId) {
         let mut offset = 0u64;
         for _ in 0..NESTING {
             let ty = self.resolve(id);
             let TypeKind::Struct(body) = &ty.kind else {
                 break;
             };
+            if last(&ty) {
+                break;
+            }
             let mut filled = body
                 .members
                 .iter()

@@ -1,36 +1,23 @@
 //! What is true or false of the program's values: comparisons and their
 //! combinations, with the types that Rust, C and C++ would compare.
 
-use std::rc::Rc;
-
 use tracer_common::op::{COMM, alu, cond};
 
 use super::PlanError;
 use super::build::Builder;
 use super::expr::conversions::{Origin, common};
 use super::expr::{Number, NumberKind, Operand, Resolver};
-use super::ir::{Asked, Ir, Spot, Spots, Test, TextTest};
+use super::ir::{Ir, Spots, Test};
 use super::shape::{EMPTY_ENUM, NO_DISCRIMINANT};
+use super::texts::{Question, text_of, text_test};
 use super::wide::{self, Side};
-use super::{float, names, regex};
+use super::{float, names, predicates};
 use crate::debuginfo::types::{TypeId, TypeKind, VariantPart};
-use crate::lang::ast::{BinaryOp, Expr, ExprKind, Special, UnaryOp};
+use crate::lang::ast::{Asked, BinaryOp, Expr, ExprKind, Special, UnaryOp};
 use crate::unavailable::Unavailable;
 
-/// Bytes of a text that a condition compares with.
-const TEXT: usize = 256;
 /// Bytes that the name of a thread may have.
 const THREAD_NAME: usize = 15;
-
-/// A question about a text, with a text or a pattern.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Question {
-    Equal,
-    StartsWith,
-    EndsWith,
-    Contains,
-    Matches,
-}
 
 /// The truth of an expression.
 ///
@@ -67,6 +54,8 @@ pub(super) fn truth(resolver: &mut Resolver<'_, '_>, expr: &Expr) -> Result<Test
             Some(relation) => compare(resolver, expr, relation, left, right),
             None => truth_of(resolver, expr),
         },
+        ExprKind::IsEmpty(base) => predicates::is_empty(resolver, base),
+        ExprKind::Is(asked, base) => predicates::is(resolver, base, *asked),
         ExprKind::StartsWith(base, text) => asks(resolver, base, text, Question::StartsWith),
         ExprKind::EndsWith(base, text) => asks(resolver, base, text, Question::EndsWith),
         ExprKind::Contains(base, text) => asks(resolver, base, text, Question::Contains),
@@ -139,6 +128,8 @@ fn thread_name(expr: &Expr, wanted: &str, question: Question) -> Result<Test, Pl
 fn truth_of(resolver: &mut Resolver<'_, '_>, expr: &Expr) -> Result<Test, PlanError> {
     let direct = match &expr.kind {
         ExprKind::Unary(UnaryOp::Not, _)
+        | ExprKind::IsEmpty(_)
+        | ExprKind::Is(..)
         | ExprKind::StartsWith(..)
         | ExprKind::EndsWith(..)
         | ExprKind::Contains(..)
@@ -236,24 +227,26 @@ fn compare(
     };
     let (spots, ty) = place;
     let test = match other {
-        Operand::Unknown(name, error) => match variant(resolver.builder, spots, ty, name) {
-            Some(Ok(test)) => test,
-            Some(Err(why)) => return Err(PlanError::at(place_expr, why.to_string())),
-            None => {
-                return Err(unknown_variant(
-                    resolver.builder,
-                    ty,
-                    name,
-                    other_expr,
-                    error.clone(),
-                ));
+        Operand::Unknown(name, error) => {
+            // As Rust's `match` does, through references.
+            let (spots, ty) = resolver.behind_references(spots, ty);
+            match variant(resolver.builder, &spots, ty, name) {
+                Some(Ok(test)) => test,
+                Some(Err(why)) => return Err(PlanError::at(place_expr, why.to_string())),
+                None => {
+                    return Err(unknown_variant(
+                        resolver.builder,
+                        ty,
+                        name,
+                        other_expr,
+                        error.clone(),
+                    ));
+                }
             }
-        },
-        Operand::Null => match variant(resolver.builder, spots, ty, "None") {
-            Some(Ok(test)) => test,
-            Some(Err(why)) => return Err(PlanError::at(place_expr, why.to_string())),
-            None => return numbers(resolver, a, b),
-        },
+        }
+        // An address or, in C, a number can be zero.
+        Operand::Null if can_be_zero(resolver, spots, ty) => return numbers(resolver, a, b),
+        Operand::Null => predicates::is_at(resolver, place_expr, (spots, ty), Asked::None)?,
         Operand::Text(text) => {
             let parts = text_of(resolver, place_expr, spots, ty, text)?;
             text_test(other_expr, parts, text, Question::Equal)?
@@ -264,6 +257,17 @@ fn compare(
         cond::EQ => Ok(test),
         cond::NE => Ok(test.negate()),
         _ => Err(PlanError::at(expr, "these can only be equal or not")),
+    }
+}
+
+fn can_be_zero(resolver: &Resolver<'_, '_>, spots: &Spots, ty: TypeId) -> bool {
+    match resolver.scalar_at(spots, ty) {
+        Some(Ok(scalar)) => match scalar.kind {
+            NumberKind::Pointer => true,
+            NumberKind::Int | NumberKind::EitherInt => resolver.is_c(),
+            _ => false,
+        },
+        _ => false,
     }
 }
 
@@ -450,152 +454,6 @@ fn signed(relation: u8) -> u8 {
         cond::GE => cond::SGE,
         other => other,
     }
-}
-
-/// A test of a text of the program; `expr` is the text that the user wrote.
-fn text_test(
-    expr: &Expr,
-    parts: TextParts,
-    text: &str,
-    question: Question,
-) -> Result<Test, PlanError> {
-    if question != Question::Matches && text.len() > TEXT {
-        let message = format!("text of {} bytes, at most {TEXT} are compared", text.len());
-        return Err(PlanError::at(expr, message));
-    }
-    let bytes = || text.as_bytes().to_vec();
-    // A text up to a zero byte has its end only where it is found.
-    let found = match question {
-        Question::Equal => Err(Asked::Equal(bytes())),
-        Question::StartsWith => Err(Asked::StartsWith(bytes())),
-        Question::EndsWith if parts.length.is_some() => Err(Asked::EndsWith(bytes())),
-        Question::EndsWith => Ok(regex::of_text(text, true)),
-        Question::Contains => Ok(regex::of_text(text, false)),
-        Question::Matches => Ok(regex::automaton(text)),
-    };
-    let asked = match found {
-        Err(asked) => asked,
-        Ok(Ok(automaton)) => Asked::Found(Rc::new(automaton)),
-        Ok(Err((error, hint))) => return Err(PlanError::at(expr, error).hint(hint)),
-    };
-    Ok(Test::Text(TextTest {
-        pointer: parts.pointer,
-        length: parts.length,
-        most: parts.most,
-        asked,
-    }))
-}
-
-/// The text at a place that is compared with `text`.
-///
-/// # Errors
-/// It is not a text, or it is not known where it is.
-fn text_of(
-    resolver: &Resolver<'_, '_>,
-    expr: &Expr,
-    spots: &Spots,
-    ty: TypeId,
-    text: &str,
-) -> Result<TextParts, PlanError> {
-    text_parts(resolver.builder, spots, ty)
-        .ok_or_else(|| {
-            let name = names::without_paths(&resolver.builder.resolve(ty).name);
-            let error = PlanError::at(expr, format!("`{name}` is not a text"));
-            let variants = variant_names(resolver.builder, ty);
-            let same = variants.iter().find(|one| one.eq_ignore_ascii_case(text));
-            let hint = same.or(variants.first()).map(|variant| {
-                format!(
-                    "compare it with a variant: `{} == {variant}`",
-                    resolver.typed(expr)
-                )
-            });
-            error.hint(hint)
-        })?
-        .map_err(|why| PlanError::at(expr, why.to_string()))
-}
-
-/// Where a text of the program is.
-#[derive(Clone, Debug)]
-pub(super) struct TextParts {
-    /// Its first byte.
-    pub(super) pointer: Ir,
-    /// Its bytes; `None`: up to a zero byte.
-    pub(super) length: Option<Ir>,
-    /// Of a text up to a zero byte: how many bytes there are without one. `None`: any number.
-    pub(super) most: Option<u64>,
-}
-
-/// Pointer and length of a text, through references.
-pub(super) fn text_parts(
-    builder: &Builder<'_>,
-    spots: &Spots,
-    ty: TypeId,
-) -> Option<Result<TextParts, Unavailable>> {
-    let (mut spots, mut ty) = (spots.clone(), ty);
-    for _ in 0..4 {
-        let resolved = builder.resolve(ty);
-        match &resolved.kind {
-            TypeKind::Struct(body) => {
-                let path = |path: &[&str]| builder.find(body, path);
-                let (pointer, len) = [
-                    (path(&["data_ptr"]), path(&["length"])),
-                    (path(&["vec", "buf", "inner", "ptr"]), path(&["vec", "len"])),
-                    (path(&["vec", "buf", "ptr"]), path(&["vec", "len"])),
-                    (path(&["_M_dataplus", "_M_p"]), path(&["_M_string_length"])),
-                    (path(&["_M_str"]), path(&["_M_len"])),
-                ]
-                .into_iter()
-                .find_map(|(pointer, len)| pointer.zip(len))?;
-                let (more, _) = builder.peel(pointer.1);
-                let pointer = spots.project(pointer.0 + more, 8).number();
-                let len = spots.project(len.0, 8).number();
-                return Some(pointer.and_then(|pointer| {
-                    Ok(TextParts {
-                        pointer,
-                        length: Some(len?),
-                        most: None,
-                    })
-                }));
-            }
-            TypeKind::Array {
-                element,
-                dimensions,
-            } => {
-                matches!(builder.resolve(*element).kind, TypeKind::Char { .. }).then_some(())?;
-                // A flexible array ends at its zero byte alone.
-                let most = match dimensions.as_slice() {
-                    [most] => most.filter(|most| *most > 0),
-                    _ => None,
-                };
-                return Some(Ok(TextParts {
-                    pointer: spots.address()?.clone(),
-                    length: None,
-                    most,
-                }));
-            }
-            TypeKind::Pointer {
-                target: Some(target),
-                ..
-            } => {
-                let pointer = match spots.project(0, 8).number() {
-                    Ok(pointer) => pointer,
-                    Err(why) => return Some(Err(why)),
-                };
-                if matches!(builder.resolve(*target).kind, TypeKind::Char { .. }) {
-                    return Some(Ok(TextParts {
-                        pointer,
-                        length: None,
-                        most: None,
-                    }));
-                }
-                let size = builder.size(*target).unwrap_or(0);
-                spots = Spots::whole(size, Spot::Memory(pointer));
-                ty = *target;
-            }
-            _ => return None,
-        }
-    }
-    None
 }
 
 impl Ir {

@@ -10,18 +10,19 @@ pub(super) mod conversions;
 mod elements;
 pub(super) mod floats;
 mod owners;
+mod pointers;
 
 pub(super) use arithmetic::overflow;
+pub(super) use pointers::is_address;
+use pointers::is_owner;
 use tracer_common::op::{ELAPSED, HIT, PID, TID};
 
 use super::build::Builder;
 use super::condition;
 use super::ir::{Failure, Ir, Process, Spot, Spots, Test};
 use super::returned::{self, Returned};
-use super::{PlanError, bases, cpp, names, wide};
-use crate::debuginfo::types::{
-    Language, PointerKind, Type, TypeId, TypeKind, Variant, VariantPart,
-};
+use super::{PlanError, bases, names, predicates, texts, wide};
+use crate::debuginfo::types::{Language, Type, TypeId, TypeKind, Variant, VariantPart};
 use crate::debuginfo::variable::Variable;
 use crate::lang::ast::{Expr, ExprKind, Special};
 use crate::unavailable::Unavailable;
@@ -221,7 +222,9 @@ impl<'a, 'b> Resolver<'a, 'b> {
                 "the order of these operators depends on the language",
             )),
             ExprKind::Cast(inner, ty) => self.cast(expr, inner, ty),
-            ExprKind::StartsWith(..)
+            ExprKind::IsEmpty(_)
+            | ExprKind::Is(..)
+            | ExprKind::StartsWith(..)
             | ExprKind::EndsWith(..)
             | ExprKind::Contains(..)
             | ExprKind::Matches(..) => {
@@ -313,79 +316,7 @@ impl<'a, 'b> Resolver<'a, 'b> {
         match self.operand(expr)? {
             Operand::Place(spots, ty) => Ok((spots, ty)),
             Operand::Unknown(_, error) => Err(error),
-            _ => Err(PlanError::at(expr, "this is no value of the program")),
-        }
-    }
-
-    /// What a pointer or smart pointer points to; `None` when it is none.
-    fn pointee(&self, spots: &Spots, ty: TypeId) -> Result<Option<(Spots, TypeId)>, Unavailable> {
-        let resolved = self.builder.resolve(ty);
-        let (offset, addend, target) = match &resolved.kind {
-            TypeKind::Pointer {
-                target: Some(target),
-                ..
-            } => (0, 0, *target),
-            TypeKind::Struct(_) => match smart(self.builder, &resolved) {
-                Some(found) => found,
-                None => return Ok(None),
-            },
-            _ => return Ok(None),
-        };
-        let size = self.builder.size(target).unwrap_or(0);
-        let pointer = spots.project(offset, 8);
-        if let [(8, Spot::Implicit(object, from))] = &pointer.0[..] {
-            let from = from.checked_add_unsigned(addend);
-            let Some(from) = from.and_then(|from| u64::try_from(from).ok()) else {
-                return Err(Unavailable::OptimisedOut);
-            };
-            return Ok(Some((object.project(from, size), target)));
-        }
-        // A reference is never null; a pointer that is says so, rather than that page 0 cannot be read.
-        let may_be_null = matches!(
-            resolved.kind,
-            TypeKind::Pointer {
-                kind: PointerKind::Raw,
-                ..
-            }
-        );
-        let spot = match pointer.number() {
-            Ok(address) if may_be_null => Spot::Memory(Ir::NonNull(Box::new(address)).plus(addend)),
-            Ok(address) => Spot::Memory(address.plus(addend)),
-            Err(why) => Spot::Missing(why),
-        };
-        Ok(Some((Spots::whole(size, spot), target)))
-    }
-
-    /// What C++ means by the name of a reference: what it refers to.
-    fn referent(
-        &self,
-        expr: &Expr,
-        (mut spots, mut ty): (Spots, TypeId),
-    ) -> Result<(Spots, TypeId), PlanError> {
-        for _ in 0..DEREFS {
-            let resolved = self.builder.resolve(ty);
-            let pointer = matches!(resolved.kind, TypeKind::Pointer { .. });
-            if !pointer || resolved.language == Language::Rust || is_address(&resolved) {
-                break;
-            }
-            (spots, ty) = self.deref(expr, &spots, ty)?;
-        }
-        Ok((spots, ty))
-    }
-
-    fn deref(&self, expr: &Expr, spots: &Spots, ty: TypeId) -> Result<(Spots, TypeId), PlanError> {
-        match self.pointee(spots, ty) {
-            Ok(Some(found)) => Ok(found),
-            Ok(None) => {
-                let resolved = self.builder.resolve(ty);
-                let name = names::without_paths(&resolved.name);
-                let why = match resolved.kind {
-                    TypeKind::Pointer { target: None, .. } => "does not say what it points to",
-                    _ => "is no pointer",
-                };
-                Err(PlanError::at(expr, format!("`{name}` {why}")))
-            }
-            Err(why) => Err(PlanError::at(expr, why.to_string())),
+            _ => Err(PlanError::at(expr, "this is not a value of the program")),
         }
     }
 
@@ -479,10 +410,22 @@ impl<'a, 'b> Resolver<'a, 'b> {
         offset: u64,
         ty: TypeId,
     ) -> Spots {
+        let active = condition::variant_test(self.builder, spots, part, &variant.name);
+        self.while_active(spots, active, offset, ty)
+    }
+
+    /// What lies `offset` bytes into a value, as long as the test holds.
+    fn while_active(
+        &self,
+        spots: &Spots,
+        active: Result<Test, Unavailable>,
+        offset: u64,
+        ty: TypeId,
+    ) -> Spots {
         let whole = self.builder.size(ty).unwrap_or(0);
         let missing = |why| Spots::whole(whole, Spot::Missing(why));
         let place = spots.project(offset, whole);
-        let active = match condition::variant_test(self.builder, spots, part, &variant.name) {
+        let active = match active {
             Ok(Test::Known(true)) => return place,
             Ok(Test::Known(false)) => return missing(Failure::Variant.reason()),
             Ok(test) => test,
@@ -536,13 +479,16 @@ impl<'a, 'b> Resolver<'a, 'b> {
 
     /// The error for a value that must be a number, with the ways to make one of it.
     fn not_a_number(&self, expr: &Expr, spots: &Spots, ty: TypeId) -> PlanError {
-        let resolved = self.builder.resolve(ty);
-        let name = names::without_paths(&resolved.name);
+        let name = names::without_paths(&self.builder.resolve(ty).name);
         let typed = self.typed(expr);
-        let hint = if condition::text_parts(self.builder, spots, ty).is_some() {
+        let (spots, ty) = &self.behind_references(spots, ty);
+        let (ty, resolved) = (*ty, self.builder.resolve(*ty));
+        let hint = if texts::text_parts(self.builder, spots, ty).is_some() {
             Some(format!(
                 "compare the text (`{typed} == \"…\"`), or its `{typed}.len()`"
             ))
+        } else if let Some(inner) = predicates::inner_value(self.builder, typed, ty) {
+            Some(format!("ask the value in it: `{inner}`"))
         } else if let Some(variant) = condition::variant_names(self.builder, ty)
             .into_iter()
             .next()
@@ -610,7 +556,15 @@ impl<'a, 'b> Resolver<'a, 'b> {
                     }
                     _ => return Some(Err(resolved.name.clone())),
                 },
-                TypeKind::Struct(_) => match self.builder.peel(ty) {
+                // The address in one is not its value.
+                TypeKind::Struct(_) if is_owner(&resolved) => match self.pointee(&spots, ty) {
+                    Ok(Some(next)) => {
+                        (spots, ty) = next;
+                        continue;
+                    }
+                    _ => return Some(Err(resolved.name.clone())),
+                },
+                TypeKind::Struct(_) => match self.builder.peel_until(ty, is_owner) {
                     (offset, inner) if inner != ty => {
                         let size = self.builder.size(inner).unwrap_or(0);
                         (spots, ty) = (spots.project(offset, size), inner);
@@ -629,15 +583,6 @@ impl<'a, 'b> Resolver<'a, 'b> {
             }));
         }
         None
-    }
-}
-
-/// Whether a pointer is a value by itself, and no reference to one.
-fn is_address(pointer: &Type) -> bool {
-    match (&pointer.kind, pointer.language) {
-        (_, Language::Rust) => pointer.name.starts_with('*'),
-        (TypeKind::Pointer { kind, .. }, _) => *kind == PointerKind::Raw,
-        _ => false,
     }
 }
 
@@ -673,48 +618,6 @@ impl Number {
             signed: false,
             kind: NumberKind::Int,
         }
-    }
-}
-
-/// Offset of the pointer, of its target from where it points, and the target's
-/// type, of a smart pointer.
-fn smart(builder: &Builder<'_>, ty: &Type) -> Option<(u64, u64, TypeId)> {
-    let TypeKind::Struct(body) = &ty.kind else {
-        return None;
-    };
-    let path = names::path(&ty.name);
-    let member = match path {
-        "alloc::rc::Rc" | "alloc::sync::Arc" => &["ptr"][..],
-        "alloc::boxed::Box" => &["__0"],
-        "core::pin::Pin" => &["__pointer"],
-        "core::ptr::non_null::NonNull" => &["pointer"],
-        "std::unique_ptr" => &[],
-        "std::shared_ptr" => &["_M_ptr"],
-        _ => return None,
-    };
-    let (at, pointer) = match member {
-        [] => cpp::head(builder, body, (0, 0))?,
-        path => builder.find(body, path)?,
-    };
-    let (more, pointer) = builder.peel(pointer);
-    let TypeKind::Pointer {
-        target: Some(target),
-        ..
-    } = builder.resolve(pointer).kind
-    else {
-        return None;
-    };
-    if !matches!(path, "alloc::rc::Rc" | "alloc::sync::Arc") {
-        return Some((at + more, 0, target));
-    }
-    match &builder.resolve(target).kind {
-        TypeKind::Struct(counts) => {
-            let (offset, value) = builder
-                .find(counts, &["value"])
-                .or_else(|| builder.find(counts, &["data"]))?;
-            Some((at + more, offset, value))
-        }
-        _ => None,
     }
 }
 

@@ -179,12 +179,12 @@ pub(super) struct TextTest {
     /// Of a text up to a zero byte: how many bytes there are without one. `None`: any number.
     pub(super) most: Option<u64>,
     /// The question.
-    pub(super) asked: Asked,
+    pub(super) matcher: Matcher,
 }
 
 /// A question about a text.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Asked {
+pub(super) enum Matcher {
     /// Whether it is this one.
     Equal(Vec<u8>),
     /// Whether it begins with this one.
@@ -192,7 +192,7 @@ pub(super) enum Asked {
     /// Whether it ends with this one, of a text whose length is known.
     EndsWith(Vec<u8>),
     /// Whether an automaton accepts it.
-    Found(Rc<Automaton>),
+    Automaton(Rc<Automaton>),
 }
 
 impl Test {

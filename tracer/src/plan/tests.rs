@@ -1,5 +1,6 @@
 //! Plans, run by a machine in plain Rust and decoded: golden texts.
 
+mod asked;
 mod c_numbers;
 mod casts;
 mod classes;

@@ -35,6 +35,7 @@ mod numbers;
 mod paging;
 mod places;
 mod placing;
+mod predicates;
 mod privileges;
 mod records;
 mod reload;

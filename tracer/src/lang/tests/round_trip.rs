@@ -45,6 +45,7 @@ const SPECIALS: [(Special, &str); 7] = [
     (Special::Return, "$return"),
     (Special::Elapsed, "$elapsed"),
 ];
+const ASKED: [Asked; 5] = [Asked::Some, Asked::None, Asked::Ok, Asked::Err, Asked::Null];
 const TYPES: [&str; 6] = ["u8", "i64", "f64", "usize", "my::Type", "char"];
 
 fn expr(kind: ExprKind) -> Expr {
@@ -98,6 +99,10 @@ fn tree() -> impl Strategy<Value = Expr> {
                 .prop_map(|(base, from, to)| ExprKind::Slice(base, from, to))
                 .boxed(),
             one().prop_map(ExprKind::Len).boxed(),
+            one().prop_map(ExprKind::IsEmpty).boxed(),
+            (prop::sample::select(&ASKED[..]), one())
+                .prop_map(|(asked, base)| ExprKind::Is(asked, base))
+                .boxed(),
             (one(), one())
                 .prop_map(|(a, b)| ExprKind::StartsWith(a, b))
                 .boxed(),
@@ -150,6 +155,8 @@ fn write(expr: &Expr) -> String {
             format!("({})[{}..{}]", write(base), end(from), end(to))
         }
         ExprKind::Len(base) => format!("({}).len()", write(base)),
+        ExprKind::IsEmpty(base) => format!("({}).is_empty()", write(base)),
+        ExprKind::Is(asked, base) => format!("({}).{}()", write(base), asked.method()),
         ExprKind::StartsWith(base, text) => {
             format!("({}).starts_with({})", write(base), write(text))
         }
@@ -265,6 +272,8 @@ fn bare(mut expr: Expr) -> Expr {
         ExprKind::Index(a, b) => ExprKind::Index(one(a), one(b)),
         ExprKind::Slice(a, from, to) => ExprKind::Slice(one(a), from.map(one), to.map(one)),
         ExprKind::Len(a) => ExprKind::Len(one(a)),
+        ExprKind::IsEmpty(a) => ExprKind::IsEmpty(one(a)),
+        ExprKind::Is(asked, a) => ExprKind::Is(asked, one(a)),
         ExprKind::StartsWith(a, b) => ExprKind::StartsWith(one(a), one(b)),
         ExprKind::EndsWith(a, b) => ExprKind::EndsWith(one(a), one(b)),
         ExprKind::Contains(a, b) => ExprKind::Contains(one(a), one(b)),

@@ -1,10 +1,11 @@
 //! Elements of arrays and collections: by index, in bounds, and how many there are.
 
-use tracer_common::op::alu;
+use tracer_common::op::{alu, cond};
 
 use super::super::build::Builder;
-use super::super::ir::{Failure, Ir, Spot, Spots, divide};
-use super::super::{PlanError, names};
+use super::super::ir::{Failure, Ir, Spot, Spots, Test, divide};
+use super::super::lengths::{self, Length};
+use super::super::{PlanError, names, predicates, texts};
 use super::{DEREFS, Number, NumberKind, Operand, Resolver, is_address};
 use crate::debuginfo::types::{Language, StructType, Type, TypeId, TypeKind};
 use crate::lang::ast::{Expr, ExprKind};
@@ -252,50 +253,118 @@ impl Resolver<'_, '_> {
         spots: &Spots,
         ty: TypeId,
     ) -> Result<Ir, PlanError> {
+        let wrong = |why: Unavailable| PlanError::at(expr, why.to_string());
+        match self.kept_length(spots, ty).map_err(wrong)? {
+            Some(Kept::Known(length)) => Ok(length),
+            Some(Kept::In(spots, Length::Count(offset))) => {
+                spots.project(offset, 8).number().map_err(wrong)
+            }
+            Some(Kept::In(spots, Length::Between { first, end, stride })) => {
+                let read = |offset| spots.project(offset, 8).number();
+                let bytes = Ir::alu(
+                    alu::SUB,
+                    read(end).map_err(wrong)?,
+                    read(first).map_err(wrong)?,
+                );
+                Ok(divide(alu::DIV, bytes, Ir::Const(stride), None))
+            }
+            Some(Kept::In(..)) => {
+                let error = PlanError::at(expr, "its number of elements is not kept anywhere");
+                Err(error.hint(Some(format!("`{}.is_empty()` is known", self.typed(expr)))))
+            }
+            None => Err(self.no_length(expr, spots, ty)),
+        }
+    }
+
+    /// Whether a collection is empty.
+    pub(in crate::plan) fn emptiness(
+        &self,
+        expr: &Expr,
+        spots: &Spots,
+        ty: TypeId,
+    ) -> Result<Test, PlanError> {
+        let wrong = |why: Unavailable| PlanError::at(expr, why.to_string());
+        let pair = match self.kept_length(spots, ty).map_err(wrong)? {
+            Some(Kept::In(spots, Length::Between { first, end, .. })) => Some((spots, first, end)),
+            Some(Kept::In(spots, Length::EmptyWhenSame(first, end))) => Some((spots, first, end)),
+            Some(Kept::In(spots, Length::EmptyWhenNull(pointer))) => {
+                let pointer = spots.project(pointer, 8).number().map_err(wrong)?;
+                return Ok(Test::compare(cond::EQ, pointer, Ir::Const(0)));
+            }
+            _ => None,
+        };
+        if let Some((spots, first, end)) = pair {
+            let read = |offset| spots.project(offset, 8).number().map_err(wrong);
+            return Ok(Test::compare(cond::EQ, read(first)?, read(end)?));
+        }
+        let length = self.length(expr, spots, ty)?;
+        Ok(Test::compare(cond::EQ, length, Ir::Const(0)))
+    }
+
+    /// The length of a value, or where it is kept, through references and smart pointers.
+    fn kept_length(&self, spots: &Spots, ty: TypeId) -> Result<Option<Kept>, Unavailable> {
         let (mut spots, mut ty) = (spots.clone(), ty);
         for _ in 0..DEREFS {
             let resolved = self.builder.resolve(ty);
             match &resolved.kind {
                 TypeKind::Array { dimensions, .. } => {
-                    if let Some(Some(count)) = dimensions.first() {
-                        return Ok(Ir::Const(*count));
-                    }
+                    return Ok(match dimensions.first() {
+                        Some(Some(count)) => Some(Kept::Known(Ir::Const(*count))),
+                        _ => None,
+                    });
                 }
                 TypeKind::Struct(body) => {
                     if let Some(row) = self.cpp_row(&spots, &resolved, body) {
-                        let (_, _, count) =
-                            row.map_err(|why| PlanError::at(expr, why.to_string()))?;
-                        return count.ok_or_else(|| PlanError::at(expr, "it has no length"));
+                        let (_, _, count) = row?;
+                        return Ok(count.map(Kept::Known));
                     }
-                    const PATHS: [&[&str]; 9] = [
-                        &["length"],
-                        &["len"],
-                        &["vec", "len"],
-                        &["_M_string_length"],
-                        &["_M_len"],
-                        &["base", "table", "table", "items"],
-                        &["base", "map", "table", "table", "items"],
-                        &["map", "length"],
-                        &["_M_h", "_M_element_count"],
-                    ];
-                    let found = PATHS.iter().find_map(|path| self.builder.find(body, path));
-                    if let Some((offset, _)) = found {
-                        return spots
-                            .project(offset, 8)
-                            .number()
-                            .map_err(|why| PlanError::at(expr, why.to_string()));
+                    if let Some(length) = lengths::of(self.builder, &resolved, body) {
+                        return Ok(Some(Kept::In(spots, length)));
                     }
                 }
                 _ => {}
             }
+            // An optional value is not what is in it: it may be none.
+            let optional = predicates::optional(self.builder, &resolved).is_some();
             match self.pointee(&spots, ty) {
-                Ok(Some(next)) => (spots, ty) = next,
+                Ok(Some(next)) if !optional => (spots, ty) = next,
                 _ => break,
             }
         }
-        let name = names::without_paths(&self.builder.resolve(ty).name);
-        Err(PlanError::at(expr, format!("`{name}` has no length")))
+        Ok(None)
     }
+
+    /// The error for a value that has no length, with what it has instead.
+    fn no_length(&self, expr: &Expr, spots: &Spots, ty: TypeId) -> PlanError {
+        let declared = &self.builder.resolve(ty);
+        if let Some(error) = texts::only_declared(expr, declared) {
+            return error;
+        }
+        let name = names::without_paths(&declared.name);
+        let typed = self.typed(expr);
+        let (spots, ty) = &self.behind_references(spots, ty);
+        let ty = *ty;
+        let field = ["len", "length", "size", "count"]
+            .into_iter()
+            .find(|field| self.field(expr, (spots.clone(), ty), field).is_ok());
+        let hint = if texts::text_parts(self.builder, spots, ty).is_some() {
+            Some(format!("it ends at a zero byte: ask `{typed}.is_empty()`"))
+        } else if let Some(field) = field {
+            Some(format!("name its field: `{typed}.{field}`"))
+        } else {
+            predicates::inner_value(self.builder, typed, ty)
+                .map(|inner| format!("ask the value in it: `{inner}`"))
+        };
+        PlanError::at(expr, format!("`{name}` has no length")).hint(hint)
+    }
+}
+
+/// The length of a collection.
+enum Kept {
+    /// As a number.
+    Known(Ir),
+    /// In members of the collection at this place.
+    In(Spots, Length),
 }
 
 /// Where the first element of a collection is.
@@ -327,10 +396,12 @@ fn row_parts(
     ty: &Type,
     body: &crate::debuginfo::types::StructType,
 ) -> Option<(u64, u64, TypeId)> {
-    if let (Some((pointer, data)), Some((len, _))) = (
-        builder.find(body, &["data_ptr"]),
-        builder.find(body, &["length"]),
-    ) {
+    if lengths::is_fat(ty, body)
+        && let (Some((pointer, data)), Some((len, _))) = (
+            builder.find(body, &["data_ptr"]),
+            builder.find(body, &["length"]),
+        )
+    {
         let TypeKind::Pointer {
             target: Some(element),
             ..

@@ -1,0 +1,174 @@
+//! What pointers, references and smart pointers lead to.
+
+use tracer_common::op::cond;
+
+use super::super::build::Builder;
+use super::super::ir::{Ir, Spot, Spots, Test};
+use super::super::{PlanError, cpp, names, predicates};
+use super::{DEREFS, Resolver};
+use crate::debuginfo::types::{Language, PointerKind, Type, TypeId, TypeKind};
+use crate::lang::ast::Expr;
+use crate::unavailable::Unavailable;
+
+impl Resolver<'_, '_> {
+    /// What a pointer or smart pointer points to; `None` when it is none.
+    pub(super) fn pointee(
+        &self,
+        spots: &Spots,
+        ty: TypeId,
+    ) -> Result<Option<(Spots, TypeId)>, Unavailable> {
+        let resolved = self.builder.resolve(ty);
+        if let Some((engaged, value, inner)) = predicates::optional(self.builder, &resolved) {
+            let flag = spots.project(engaged, 1).number();
+            let active = flag.map(|flag| Test::compare(cond::NE, flag, Ir::Const(0)));
+            let place = self.while_active(spots, active, value, inner);
+            return Ok(Some((place, inner)));
+        }
+        let (offset, addend, target) = match &resolved.kind {
+            TypeKind::Pointer {
+                target: Some(target),
+                ..
+            } => (0, 0, *target),
+            TypeKind::Struct(_) => match smart(self.builder, &resolved) {
+                Some(found) => found,
+                None => return Ok(None),
+            },
+            _ => return Ok(None),
+        };
+        let size = self.builder.size(target).unwrap_or(0);
+        let pointer = spots.project(offset, 8);
+        if let [(8, Spot::Implicit(object, from))] = &pointer.0[..] {
+            let from = from.checked_add_unsigned(addend);
+            let Some(from) = from.and_then(|from| u64::try_from(from).ok()) else {
+                return Err(Unavailable::OptimisedOut);
+            };
+            return Ok(Some((object.project(from, size), target)));
+        }
+        // A reference is never null; a pointer that is says so, rather than that page 0 cannot be read.
+        let may_be_null = match &resolved.kind {
+            TypeKind::Pointer { kind, .. } => *kind == PointerKind::Raw,
+            _ => resolved.language == Language::Cpp,
+        };
+        let spot = match pointer.number() {
+            Ok(address) if may_be_null => Spot::Memory(Ir::NonNull(Box::new(address)).plus(addend)),
+            Ok(address) => Spot::Memory(address.plus(addend)),
+            Err(why) => Spot::Missing(why),
+        };
+        Ok(Some((Spots::whole(size, spot), target)))
+    }
+
+    /// What is behind references, `Box`, `Rc` and `Arc`; raw pointers, and the smart pointers of C++,
+    /// which may be null, are values by themselves.
+    pub(in crate::plan) fn behind_references(&self, spots: &Spots, ty: TypeId) -> (Spots, TypeId) {
+        let (mut spots, mut ty) = (spots.clone(), ty);
+        for _ in 0..DEREFS {
+            let resolved = self.builder.resolve(ty);
+            let follows = match &resolved.kind {
+                TypeKind::Pointer { .. } => !is_address(&resolved),
+                _ => is_owner(&resolved),
+            };
+            match self.pointee(&spots, ty) {
+                Ok(Some(next)) if follows => (spots, ty) = next,
+                _ => break,
+            }
+        }
+        (spots, ty)
+    }
+
+    /// What C++ means by the name of a reference: what it refers to.
+    pub(super) fn referent(
+        &self,
+        expr: &Expr,
+        (mut spots, mut ty): (Spots, TypeId),
+    ) -> Result<(Spots, TypeId), PlanError> {
+        for _ in 0..DEREFS {
+            let resolved = self.builder.resolve(ty);
+            let pointer = matches!(resolved.kind, TypeKind::Pointer { .. });
+            if !pointer || resolved.language == Language::Rust || is_address(&resolved) {
+                break;
+            }
+            (spots, ty) = self.deref(expr, &spots, ty)?;
+        }
+        Ok((spots, ty))
+    }
+
+    pub(super) fn deref(
+        &self,
+        expr: &Expr,
+        spots: &Spots,
+        ty: TypeId,
+    ) -> Result<(Spots, TypeId), PlanError> {
+        match self.pointee(spots, ty) {
+            Ok(Some(found)) => Ok(found),
+            Ok(None) => {
+                let resolved = self.builder.resolve(ty);
+                let name = names::without_paths(&resolved.name);
+                let why = match resolved.kind {
+                    TypeKind::Pointer { target: None, .. } => "does not say what it points to",
+                    _ => "is not a pointer",
+                };
+                Err(PlanError::at(expr, format!("`{name}` {why}")))
+            }
+            Err(why) => Err(PlanError::at(expr, why.to_string())),
+        }
+    }
+}
+
+/// Whether a struct is a smart pointer of Rust's that is never null.
+pub(super) fn is_owner(ty: &Type) -> bool {
+    matches!(
+        names::path(&ty.name),
+        "alloc::boxed::Box" | "alloc::rc::Rc" | "alloc::sync::Arc" | "core::pin::Pin"
+    )
+}
+
+/// Whether a pointer is a value by itself, and no reference to one.
+pub(in crate::plan) fn is_address(pointer: &Type) -> bool {
+    match (&pointer.kind, pointer.language) {
+        (_, Language::Rust) => pointer.name.starts_with('*'),
+        (TypeKind::Pointer { kind, .. }, _) => *kind == PointerKind::Raw,
+        _ => false,
+    }
+}
+
+/// Offset of the pointer, of its target from where it points, and the target's
+/// type, of a smart pointer.
+fn smart(builder: &Builder<'_>, ty: &Type) -> Option<(u64, u64, TypeId)> {
+    let TypeKind::Struct(body) = &ty.kind else {
+        return None;
+    };
+    let path = names::path(&ty.name);
+    let member = match path {
+        "alloc::rc::Rc" | "alloc::sync::Arc" => &["ptr"][..],
+        "alloc::boxed::Box" => &["__0"],
+        "core::pin::Pin" => &["__pointer"],
+        "core::ptr::non_null::NonNull" => &["pointer"],
+        "std::unique_ptr" => &[],
+        "std::shared_ptr" => &["_M_ptr"],
+        _ => return None,
+    };
+    let (at, pointer) = match member {
+        [] => cpp::head(builder, body, (0, 0))?,
+        path => builder.find(body, path)?,
+    };
+    let (more, pointer) = builder.peel(pointer);
+    let TypeKind::Pointer {
+        target: Some(target),
+        ..
+    } = builder.resolve(pointer).kind
+    else {
+        return None;
+    };
+    if !matches!(path, "alloc::rc::Rc" | "alloc::sync::Arc") {
+        return Some((at + more, 0, target));
+    }
+    match &builder.resolve(target).kind {
+        TypeKind::Struct(counts) => {
+            let (offset, value) = builder
+                .find(counts, &["value"])
+                .or_else(|| builder.find(counts, &["data"]))?;
+            Some((at + more, offset, value))
+        }
+        _ => None,
+    }
+}
