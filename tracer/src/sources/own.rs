@@ -3,7 +3,7 @@
 use std::path::Path;
 
 /// Directories of files that the system or a compiler installs.
-const INSTALLED: [&str; 10] = [
+const INSTALLED: [&str; 11] = [
     "/usr/include/",
     "/usr/lib/",
     "/usr/lib64/",
@@ -13,8 +13,9 @@ const INSTALLED: [&str; 10] = [
     "/usr/src/rustc",
     "/lib/",
     "/lib64/",
-    // Rust's own sources, as the compiler names them.
+    // Rust's own sources and the packages in its library, as the compiler names them.
     "/rustc/",
+    "/rust/deps/",
 ];
 
 /// Directories in which package managers keep what they fetch.
@@ -57,6 +58,7 @@ mod tests {
         for path in [
             "/usr/include/c++/12/vector",
             "/rustc/59807616e/library/std/src/io.rs",
+            "/rust/deps/gimli-0.32.3/src/read/unit.rs",
             "/home/dev/.cargo/registry/src/serde-1.0/src/lib.rs",
             "/usr/local/cargo/registry/src/serde-1.0/src/lib.rs",
             "/home/dev/.rustup/toolchains/stable/lib/rustlib/src/rust/library/core/src/fmt.rs",
