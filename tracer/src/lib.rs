@@ -25,6 +25,7 @@ mod signals;
 pub mod sink;
 pub mod sources;
 pub mod stack;
+pub mod suggestions;
 pub mod target;
 pub mod tui;
 pub mod unavailable;

@@ -203,7 +203,7 @@ pub fn names(bytes: &[u8]) {
     let pattern = tracer::debuginfo::names::NamePattern::new(&name);
     black_box(pattern.matches(&name));
     black_box(tracer::debuginfo::names::without_generics(&name));
-    black_box(tracer::debuginfo::names::near_names(
+    black_box(tracer::suggestions::near_names(
         &name,
         [name.as_str(), "main"],
     ));

@@ -1,4 +1,4 @@
-//! Function names: demangling, matching what the user types, near names.
+//! Function names: demangling, and matching what the user types.
 
 use std::fmt::Write as _;
 
@@ -7,12 +7,6 @@ const MAX_MANGLED_BYTES: usize = 16 << 10;
 
 /// Bytes of a demangled name. C++ names can grow without bound when demangled.
 const MAX_DEMANGLED_BYTES: usize = 4096;
-
-/// Near names that are offered.
-pub(super) const MAX_SUGGESTIONS: usize = 3;
-
-/// Characters of a name that are compared to find near names.
-const MAX_COMPARED: usize = 128;
 
 /// Text that stops growing at its limit.
 struct Bounded(String);
@@ -288,66 +282,6 @@ fn top_level_as(text: &str) -> Option<(&str, &str)> {
     None
 }
 
-/// The names nearest to what was typed, nearest first; none when all are far.
-///
-/// For "did you mean": compares letters without their case, by edit distance
-/// with swaps, and accepts about one mistake in three letters.
-#[must_use]
-pub fn near_names<'n>(typed: &str, names: impl IntoIterator<Item = &'n str>) -> Vec<String> {
-    nearest_names(typed, names, MAX_SUGGESTIONS)
-}
-
-/// As [`near_names`], at most `most`.
-pub(super) fn nearest_names<'n>(
-    typed: &str,
-    names: impl IntoIterator<Item = &'n str>,
-    most: usize,
-) -> Vec<String> {
-    let wanted: Vec<char> = typed.to_lowercase().chars().take(MAX_COMPARED).collect();
-    let limit = (wanted.len() / 3).max(1);
-    let mut near: Vec<(usize, &str)> = Vec::new();
-    for name in names {
-        let letters: Vec<char> = name.to_lowercase().chars().take(MAX_COMPARED).collect();
-        if letters.len().abs_diff(wanted.len()) > limit {
-            continue;
-        }
-        let distance = edit_distance(&wanted, &letters);
-        if distance <= limit && !near.iter().any(|(_, other)| *other == name) {
-            near.push((distance, name));
-            near.sort_unstable();
-            near.truncate(most);
-        }
-    }
-    near.into_iter().map(|(_, name)| name.to_owned()).collect()
-}
-
-/// Insertions, deletions, replacements and swaps of neighbours between two words.
-fn edit_distance(left: &[char], right: &[char]) -> usize {
-    let mut before: Vec<usize> = Vec::new();
-    let mut above: Vec<usize> = (0..=right.len()).collect();
-    for (row, a) in left.iter().enumerate() {
-        let mut current = Vec::with_capacity(above.len());
-        current.push(row + 1);
-        for (column, b) in right.iter().enumerate() {
-            let at =
-                |line: &[usize], index: usize| line.get(index).copied().unwrap_or(usize::MAX / 2);
-            let mut best = (at(&above, column) + usize::from(a != b))
-                .min(at(&above, column + 1) + 1)
-                .min(at(&current, column) + 1);
-            if row > 0
-                && column > 0
-                && left.get(row - 1) == Some(b)
-                && right.get(column - 1) == Some(a)
-            {
-                best = best.min(at(&before, column - 1) + 1);
-            }
-            current.push(best);
-        }
-        before = std::mem::replace(&mut above, current);
-    }
-    above.last().copied().unwrap_or(0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -404,14 +338,5 @@ mod tests {
         assert!(matches("Debug::fmt", "<app::P as core::fmt::Debug>::fmt"));
         assert!(matches("main::{closure#0}", "app::main::{closure#0}"));
         assert!(!matches("", "app"));
-    }
-
-    #[test]
-    fn near_names_one_mistake_nearest_first() {
-        let names = ["current", "currant", "last", "cur"];
-        assert_eq!(near_names("curent", names), ["current", "currant"]);
-        // A swap is one mistake; two in seven letters are still near.
-        assert_eq!(near_names("crurent", names), ["current", "currant"]);
-        assert!(near_names("position", names).is_empty());
     }
 }

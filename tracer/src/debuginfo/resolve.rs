@@ -15,12 +15,13 @@ use super::error::DebugInfoError;
 use super::lines::UnitLines;
 use super::module::Module;
 use super::name_filter::{NameFilter, strings};
-use super::names::{MAX_SUGGESTIONS, NamePattern, demangle, nearest_names};
+use super::names::{NamePattern, demangle};
 use super::site::{FileId, Site, Sites, SourceLine};
 use super::starts::{Concerned, LineCode, Lines};
 use super::symbols::{Symbol, SymbolKind};
 use super::units::{Unit, UnitId};
 use crate::address::LinkAddr;
+use crate::suggestions::{MAX_SUGGESTIONS, nearest_names};
 
 /// Steps to look at a scope, to put a name together, and to sort it in.
 const SCOPE_STEPS: u64 = 20;

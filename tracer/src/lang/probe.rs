@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::ast::{Action, Expr, Location, LocationKind, ProbeOptions, ProbeSpec, Span, Template};
 use super::lexer::{Cursor, Kind, name_length};
 use super::{MAX_TEXT, SyntaxError, expr, template};
-use crate::debuginfo::names::near_names;
+use crate::suggestions::near_names;
 
 const ACTIONS: [&str; 5] = ["log", "snapshot", "count", "hist", "time"];
 /// Words that other tools use for a logpoint.

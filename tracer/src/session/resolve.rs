@@ -6,10 +6,10 @@ use std::sync::Arc;
 use super::ProbeError;
 use super::modules::{Modules, TargetModule};
 use crate::address::LinkAddr;
-use crate::debuginfo::names::near_names;
 use crate::debuginfo::site::{FileId, Site, Sites};
 use crate::debuginfo::{DebugInfoError, Module as DebugModule, SiteError};
 use crate::lang::ast::{Location, LocationKind};
+use crate::suggestions::near_names;
 
 /// Candidates that an ambiguous file name lists.
 const MAX_CANDIDATES: usize = 8;
