@@ -28,7 +28,7 @@ const COMPLETIONS: &[(&str, &str)] = &[
     ("fish", "share/fish/vendor_completions.d/tracer.fish"),
 ];
 
-/// Documents of the repository; of a directory its Markdown files.
+/// Documents of the repository; of a directory its Markdown files and the programs that they are about.
 const SOURCES: &[&str] = &[
     "README.md",
     "CHANGELOG.md",
@@ -135,7 +135,7 @@ fn commands_in(page: &str) -> Vec<String> {
         .collect()
 }
 
-/// Copies a document, or the Markdown files of a directory.
+/// Copies a document, or the Markdown files and programs of a directory.
 fn document(source: &str, to: &Path) -> Result<()> {
     let from = workspace::root().join(source);
     let put = |file: &Path, name: &Path| -> Result<()> {
@@ -146,7 +146,8 @@ fn document(source: &str, to: &Path) -> Result<()> {
         return put(&from, Path::new(source));
     }
     for file in files(&from)? {
-        if file.extension().is_some_and(|extension| extension == "md") {
+        let extension = file.extension();
+        if extension.is_some_and(|extension| extension == "md" || extension == "rs") {
             put(&from.join(&file), &Path::new(source).join(&file))?;
         }
     }

@@ -108,6 +108,7 @@ const PROGRAMS: &[(Need, &str, Missing)] = &[
     (Need::Tests, "llvm-dwp", missing_program("llvm", &["llvm"])),
     (Need::Tests, "dwz", missing_program("dwz", &["dwz"])),
     (Need::Tests, "gdb", missing_program("gdb", &["gdb"])),
+    (Need::Tests, "jq", missing_program("jq", &["jq"])),
     (
         Need::Kernels,
         "qemu-system-x86_64",

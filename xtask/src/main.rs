@@ -18,6 +18,7 @@ mod installation;
 mod limits;
 mod machine;
 mod package;
+mod pages;
 mod pointer;
 mod setup;
 mod soak;
@@ -65,6 +66,8 @@ enum Command {
     Soak(soak::Args),
     /// Write docs/limits.md from the limits in the source
     Limits(limits::Args),
+    /// Run the commands of the tutorial and the recipes, and write their outputs into them
+    Pages(pages::Args),
 }
 
 fn main() -> ExitCode {
@@ -86,6 +89,7 @@ fn main() -> ExitCode {
         Command::Fuzz(args) => fuzz::run(&args),
         Command::Soak(args) => soak::run(&args),
         Command::Limits(args) => limits::run(&args),
+        Command::Pages(args) => pages::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

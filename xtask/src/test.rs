@@ -68,6 +68,9 @@ enum Step {
 /// The eBPF crates, which are no members of the workspace.
 const EBPF: [&str; 2] = [ebpf::TRACER, ebpf::BENCH];
 
+/// The program of the tutorial, which is no crate.
+const TUTORIAL_PROGRAM: &str = "docs/tutorial/shop.rs";
+
 /// How a step went.
 struct Outcome {
     step: Step,
@@ -150,7 +153,9 @@ fn format() -> Result<()> {
         let manifest = format!("{part}/Cargo.toml");
         run_command(workspace::cargo("fmt").args(["--manifest-path", &manifest, "--check"]))?;
     }
-    Ok(())
+    let mut rustfmt = Command::new("rustfmt");
+    rustfmt.args(["--edition", "2024", "--check"]);
+    run_command(rustfmt.arg(workspace::root().join(TUTORIAL_PROGRAM)))
 }
 
 fn clippy() -> Result<()> {
@@ -221,7 +226,7 @@ fn integration(suites: &mut Suites) -> Result<()> {
 
 /// Lets the test programs run as root where that can be had, and has them fail
 /// rather than skip when the kernel cannot do what they need.
-fn as_tests_need(test: &mut Command) {
+pub(crate) fn as_tests_need(test: &mut Command) {
     if is_root() || std::env::var_os("CI").is_some() {
         test.env("REQUIRE_KERNEL", "1");
     }

@@ -32,6 +32,7 @@ mod module_copies;
 mod moved_lines;
 mod names;
 mod numbers;
+mod pages;
 mod paging;
 mod places;
 mod placing;
