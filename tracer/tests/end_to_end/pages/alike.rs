@@ -6,7 +6,8 @@
 //!   `REGISTER` for registers, `DURATION` for numbers with a unit of time, `SHARE` for percentages;
 //! - `N` for a number other than 0 before a word of [`COUNTED`], and at the beginning of a row of
 //!   `count`, `hist` or `time`; `BAR` for a bar of the usual width;
-//! - one row for rows of `time` that follow each other, since their number differs;
+//! - one row for rows of `time` that follow each other, since their number differs; two tables for more of
+//!   one probe, since `--every` shows as many as there is time for;
 //! - `worker-NAME` for the shop's three threads, and one space for several within a row or a screen;
 //! - `note: …` behind all other lines, since events come by another way;
 //! - a value that the block names as varying, as it names it.
@@ -71,7 +72,7 @@ const WORKERS: &str = "worker-ada|worker-ben|worker-cyd";
 
 /// Lines in the common form.
 pub(super) fn common(lines: &[String], varies: &[String]) -> Vec<String> {
-    let mut common: Vec<String> = Vec::new();
+    let mut common = Vec::<String>::new();
     for line in lines {
         let line = common_line(line, varies);
         let is_left_out = AT_TIMES.contains(&line.as_str());
@@ -80,9 +81,39 @@ pub(super) fn common(lines: &[String], varies: &[String]) -> Vec<String> {
             common.push(line);
         }
     }
+    let mut common = without_more_tables(common);
     // A stable order: notes are on stderr, events on stdout.
     common.sort_by_key(|line| line.starts_with("note: "));
     common
+}
+
+/// Leaves out the tables of one probe from the third on, since `--every` shows as many as there is time for.
+fn without_more_tables(lines: Vec<String>) -> Vec<String> {
+    let mut kept: Vec<String> = Vec::new();
+    // The lines of the table before, and how often it came.
+    let mut before: (Vec<String>, usize) = Default::default();
+    let mut rest = lines.as_slice();
+    while let Some((first, behind)) = rest.split_first() {
+        let rows = behind.iter().take_while(|line| is_row(line)).count();
+        let (lines, others) = rest.split_at(1 + rows);
+        let is_table = first.starts_with("TIME p") && rows > 0;
+        let times = if is_table && before.0 == lines {
+            before.1 + 1
+        } else {
+            1
+        };
+        if times <= 2 {
+            kept.extend_from_slice(lines);
+        }
+        before = (lines.to_vec(), times);
+        rest = others;
+    }
+    kept
+}
+
+/// Whether a line in the common form is a row of a table.
+fn is_row(line: &str) -> bool {
+    line.starts_with("N ") || line.ends_with(" N BAR")
 }
 
 /// Lines of a screen in the common form.

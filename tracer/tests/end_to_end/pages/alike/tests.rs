@@ -113,3 +113,20 @@ fn screens_are_alike_but_for_counts_and_charts() {
         screen("▶ 93 ●  x ◂ \"desk\"")
     );
 }
+
+#[test]
+fn tables_of_one_probe_are_alike_from_the_third_on() {
+    let lines = |tables: usize, key: &str| {
+        let table = [
+            "12:00:00.000000 p1 count by why: 8 hits",
+            "             8  KEY",
+        ];
+        let lines = std::iter::repeat_n(table, tables).flatten();
+        let lines: Vec<String> = lines.map(|line| line.replace("KEY", key)).collect();
+        common(&lines, &[])
+    };
+    assert_eq!(lines(3, "a"), lines(4, "a"));
+    assert_eq!(lines(2, "a"), lines(3, "a"));
+    assert_ne!(lines(1, "a"), lines(3, "a"));
+    assert_ne!(lines(3, "a"), lines(3, "b"));
+}
