@@ -373,10 +373,13 @@ fn lines(session: &Session, shown: &stream::Shown, last: LastWords) -> Result<u8
         tell(&unwritten(events));
     }
     if shown.beyond > 0 {
-        let (events, beyond) = (grouped(shown.events), grouped(shown.beyond));
+        let beyond = grouped(shown.beyond);
+        let asked_for = match shown.events {
+            1 => "the event that was asked for is".to_owned(),
+            events => format!("all {} events that were asked for are", grouped(events)),
+        };
         say!(
-            "all {events} events that were asked for are shown; {beyond} more came while the probes were taken \
-             out, and are counted as events"
+            "{asked_for} shown; {beyond} more came while the probes were taken out, and are counted as events"
         );
     }
     let added_up = session.aggregates().iter().any(|one| one.total > 0);

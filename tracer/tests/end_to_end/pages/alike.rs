@@ -42,8 +42,10 @@ const ONE_OF_MANY: [(&str, &str); 3] = [
 ];
 
 /// Lines and clauses that are not there each time, in the common form.
-const AT_TIMES: [&str; 10] = [
+const AT_TIMES: [&str; 11] = [
     "all N events that were asked for are shown; N more came while the probes were taken out, \
+     and are counted as events",
+    "the event that was asked for is shown; N more came while the probes were taken out, \
      and are counted as events",
     "N without an end so far",
     // A call that began as soon as the probe was at the beginning, and ended before it was at the returns.
