@@ -604,11 +604,14 @@ fn histogram(
         }
         Some(step) => {
             let operation = if signed { alu::FLOOR } else { alu::DIV };
-            if signed && i64::try_from(step).is_err() || !signed && step == 1 && number.size == 8 {
-                return Err(PlanError::at(
-                    value,
-                    "buckets of that width do not fit this number",
-                ));
+            if signed && i64::try_from(step).is_err() {
+                let message = format!("`step {step}` is more than a signed number can be");
+                return Err(PlanError::at(value, message));
+            }
+            if !signed && step == 1 && number.size == 8 {
+                let message = "`step 1` makes too many buckets for an unsigned number of 64 bits";
+                let hint = "`step 2` or more, no `step` at all, or `count … by` for each value";
+                return Err(PlanError::at(value, message).hint(Some(hint.to_owned())));
             }
             (
                 Ir::raw(operation, number.ir, Ir::Const(step)),

@@ -583,3 +583,21 @@ fn hits_are_counted_by_floats_and_by_their_integer_parts() {
     assert_eq!(tallied("hist 0x0 (x * 2.0) as i64"), 3);
     assert_eq!(tallied("hist 0x0 (x * 100.0) as u32 step 100"), 2);
 }
+
+#[test]
+fn steps_that_a_number_cannot_have_are_refused_with_a_way_out() {
+    let refused = |text: &str| {
+        let result = fixture(Language::Rust, text).plan();
+        result.err().unwrap_or_else(|| panic!("{text}: compiles"))
+    };
+    let small = refused("hist 0x0 x as u64 step 1");
+    assert!(small.message.contains("too many buckets"), "{small:?}");
+    assert!(small.hint.is_some_and(|hint| hint.contains("step 2")));
+    let large = refused("hist 0x0 x as i64 step 10_000_000_000_000_000_000");
+    assert!(large.message.contains("more than a signed"), "{large:?}");
+    assert!(
+        fixture(Language::Rust, "hist 0x0 x as u64 step 2")
+            .plan()
+            .is_ok()
+    );
+}
