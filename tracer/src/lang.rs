@@ -9,6 +9,7 @@ pub mod diagnostic;
 mod expr;
 mod hexadecimal;
 pub(crate) mod lexer;
+mod mistakes;
 mod order;
 mod probe;
 mod template;

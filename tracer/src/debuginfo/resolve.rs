@@ -358,11 +358,10 @@ impl Module {
             let names_of_symbols = symbols.map(|symbol| demangle(symbol.name));
             names.extend(names_of_symbols.map(|name| NamePattern::new(&name).last().to_owned()));
         }
-        let near = nearest_names(
-            wanted.last(),
-            names.iter().map(String::as_str),
-            MAX_CANDIDATES,
-        );
+        // `parse(text)` and `parser.parse` are calls of `parse`.
+        let called = wanted.last().split('(').next().unwrap_or_default();
+        let called = called.rsplit('.').next().unwrap_or_default();
+        let near = nearest_names(called, names.iter().map(String::as_str), MAX_CANDIDATES);
         SiteError::NoFunction {
             name: typed.to_owned(),
             near: near

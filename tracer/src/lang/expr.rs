@@ -3,7 +3,7 @@
 
 use super::ast::{Asked, Expr, ExprKind, Link, Span, Special, UnaryOp};
 use super::lexer::{Cursor, Kind, Token};
-use super::{MAX_NESTING, SyntaxError, order};
+use super::{MAX_NESTING, SyntaxError, mistakes, order};
 
 /// Operators with two sides in one row; more are refused.
 const MAX_OPERATORS: usize = 512;
@@ -77,10 +77,6 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Expr, SyntaxError> {
 fn no_write(cursor: &Cursor<'_>, of: &[&str]) -> Result<(), SyntaxError> {
     let rest = cursor.rest();
     let at = cursor.at();
-    if rest.starts_with("=~") {
-        let error = SyntaxError::new(at..at + 2, "`=~` is not an operator here");
-        return Err(error.hint("regular expressions are written `x.matches(/…/)`"));
-    }
     let Some(found) = of.iter().find(|one| rest.starts_with(**one)) else {
         return Ok(());
     };
@@ -291,11 +287,15 @@ fn postfix(cursor: &mut Cursor<'_>) -> Result<Expr, SyntaxError> {
     let start = expr.span.start;
     let mut steps = 0;
     loop {
+        let operand = cursor.text(&expr.span);
+        if let Some(error) = mistakes::behind_operand(cursor, operand) {
+            return Err(error);
+        }
         no_write(cursor, &WRITES)?;
         let arrow = match cursor.peek()?.kind {
             Kind::Punct("." | "[") => false,
             Kind::Punct("->") => true,
-            Kind::Punct("(") => return Err(no_call(cursor.text(&expr.span), &expr.span)),
+            Kind::Punct("(") => return Err(mistakes::no_call(operand, "", &expr.span)),
             _ => return Ok(expr),
         };
         steps += 1;
@@ -396,6 +396,7 @@ fn method(
     name: &str,
     span: &Span,
 ) -> Result<ExprKind, SyntaxError> {
+    let object = cursor.text(&base.span);
     let base = Box::new(base);
     let of_value: Option<fn(Box<Expr>) -> ExprKind> = match name {
         "len" | "size" | "length" => Some(ExprKind::Len),
@@ -417,7 +418,7 @@ fn method(
         "ends_with" => ExprKind::EndsWith(base, Box::new(nested(cursor, parse)?)),
         "contains" => ExprKind::Contains(base, Box::new(nested(cursor, parse)?)),
         "matches" => ExprKind::Matches(base, Box::new(regex(cursor)?)),
-        _ => return Err(no_call(name, span)),
+        _ => return Err(mistakes::no_call(name, object, span)),
     };
     cursor.expect(")", "behind the argument")?;
     Ok(kind)
@@ -452,25 +453,10 @@ fn asked(method: &str) -> Option<Asked> {
     })
 }
 
-fn no_call(name: &str, span: &Span) -> SyntaxError {
-    SyntaxError::new(
-        span.clone(),
-        format!("`{name}` cannot be called: expressions only read"),
-    )
-    .hint(match name {
-        "unwrap" | "expect" | "unwrap_err" => {
-            "name the part: `x.Some.0`, `x.Ok.0`, `x.Err.0`; it is unavailable in another variant"
-        }
-        "strcmp" | "strncmp" | "memcmp" | "equals" | "eq" => "compare texts with `==`",
-        "regex" | "match" | "is_match" => "regular expressions are written `x.matches(/…/)`",
-        _ => {
-            "there are `len()`, `is_empty()`, `starts_with(\"…\")`, `ends_with(\"…\")`, `contains(\"…\")`, \
-             `matches(/…/)`, `is_some()`, `is_none()`, `is_ok()` and `is_err()`; casts are `x as u32`, `(unsigned int)x`"
-        }
-    })
-}
-
 fn primary(cursor: &mut Cursor<'_>) -> Result<Expr, SyntaxError> {
+    if let Some(error) = mistakes::no_operand(cursor) {
+        return Err(error);
+    }
     let token = cursor.peek_operand()?;
     let span = token.span.clone();
     let kind = match token.kind {
@@ -482,10 +468,7 @@ fn primary(cursor: &mut Cursor<'_>) -> Result<Expr, SyntaxError> {
         Kind::Special => {
             let name = cursor.text(&span);
             let found = SPECIALS.iter().find(|(text, _)| *text == name);
-            let (_, special) = found.ok_or_else(|| {
-                SyntaxError::new(span.clone(), format!("there is no `{name}`"))
-                    .hint("there are $pid, $tid, $thread, $time, $hit, $return and $elapsed")
-            })?;
+            let (_, special) = found.ok_or_else(|| mistakes::no_special(name, span.clone()))?;
             ExprKind::Special(*special)
         }
         Kind::Punct("(") => {
@@ -577,6 +560,6 @@ fn function(cursor: &mut Cursor<'_>, name: &str, span: &Span) -> Result<ExprKind
             cursor.expect(",", "between the arguments")?;
             Ok(ExprKind::Matches(Box::new(base), Box::new(regex(cursor)?)))
         }
-        _ => Err(no_call(name, span)),
+        _ => Err(mistakes::no_call(name, "", span)),
     }
 }

@@ -3,6 +3,7 @@
 use super::SyntaxError;
 use super::ast::Span;
 use super::hexadecimal;
+use super::mistakes;
 
 /// One token and where it stands.
 #[derive(Clone, Debug, PartialEq)]
@@ -144,10 +145,7 @@ impl<'t> Cursor<'t> {
                 kind: Kind::Punct(punct),
                 span: span(punct.len()),
             }),
-            None => Err(SyntaxError::new(
-                span(first.len_utf8()),
-                format!("`{}` means nothing here", first.escape_debug()),
-            )),
+            None => Err(mistakes::unreadable(first, span(first.len_utf8()))),
         }
     }
 
@@ -268,7 +266,7 @@ impl<'t> Cursor<'t> {
         let text = self.text(&token.span).escape_debug();
         Err(SyntaxError::new(
             token.span.clone(),
-            format!("`{text}` makes no sense behind {what}"),
+            format!("unexpected `{text}` behind {what}"),
         ))
     }
 }
@@ -362,7 +360,7 @@ fn float(
             kind: Kind::Float(value),
             span,
         }),
-        None => Err(SyntaxError::new(span, format!("`{text}` is no number"))),
+        None => Err(SyntaxError::new(span, format!("`{text}` is not a number"))),
     }
 }
 

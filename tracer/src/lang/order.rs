@@ -193,7 +193,16 @@ impl Expr {
                 },
             );
             // Brackets around it are part of its place.
-            self.kind = fold(first, std::mem::take(links), syntax)?.kind;
+            let bits = links.iter().any(|link| is_of_bits(link.op));
+            let ordered = fold(first, std::mem::take(links), syntax);
+            self.kind = ordered
+                .map_err(|error| match bits {
+                    true => {
+                        error.hint("`&&` and `||` join conditions; brackets say what else is meant")
+                    }
+                    false => error,
+                })?
+                .kind;
         }
         Ok(())
     }

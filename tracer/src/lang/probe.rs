@@ -4,23 +4,10 @@ use std::time::Duration;
 
 use super::ast::{Action, Expr, Location, LocationKind, ProbeOptions, ProbeSpec, Span, Template};
 use super::lexer::{Cursor, Kind, name_length};
+use super::mistakes::{self, Typed};
 use super::{MAX_TEXT, SyntaxError, expr, template};
-use crate::suggestions::near_names;
 
-const ACTIONS: [&str; 5] = ["log", "snapshot", "count", "hist", "time"];
-/// Words that other tools use for a logpoint.
-const LOG_ELSEWHERE: [&str; 10] = [
-    "print",
-    "printf",
-    "echo",
-    "break",
-    "b",
-    "tbreak",
-    "breakpoint",
-    "dprintf",
-    "logpoint",
-    "trace",
-];
+pub(super) const ACTIONS: [&str; 5] = ["log", "snapshot", "count", "hist", "time"];
 /// Words that begin an option.
 pub(super) const OPTIONS: [&str; 8] = [
     "hits",
@@ -74,9 +61,12 @@ pub fn parse_probe(text: &str) -> Result<ProbeSpec, SyntaxError> {
     };
     let (mut location, until) = location(&mut cursor, name == "time")?;
     match &mut action {
-        Action::Count { by } if cursor.take_word("by") => *by = Some(expr::parse(&mut cursor)?),
+        Action::Count { by } if cursor.take_word("by") => {
+            let missing = "the value to count by is missing";
+            *by = Some(expression(&mut cursor, missing, "write `by x`")?);
+        }
         Action::Hist { value, step } => {
-            *value = expr::parse(&mut cursor)?;
+            *value = histogram_value(&mut cursor)?;
             if cursor.take_word("step") {
                 *step = Some(positive(&mut cursor, "step")?);
             }
@@ -85,7 +75,8 @@ pub fn parse_probe(text: &str) -> Result<ProbeSpec, SyntaxError> {
     }
     let template = message(&mut cursor, text)?;
     let condition = if cursor.take_word("if") {
-        Some(expr::parse(&mut cursor)?)
+        let missing = "the condition is missing";
+        Some(expression(&mut cursor, missing, "write `if x > 5`")?)
     } else {
         None
     };
@@ -167,6 +158,26 @@ fn placeholder() -> Expr {
     }
 }
 
+fn histogram_value(cursor: &mut Cursor<'_>) -> Result<Expr, SyntaxError> {
+    let token = cursor.peek()?;
+    let value = cursor.rest().strip_prefix("by ").map(str::trim);
+    if token.kind == Kind::End || value.is_some() {
+        let error = SyntaxError::new(token.span, "the value stands right behind the location");
+        let value = value.unwrap_or("EXPR");
+        return Err(error.hint(format!("write `hist LOCATION {value}`")));
+    }
+    expr::parse(cursor)
+}
+
+/// The expression behind a word of the probe.
+fn expression(cursor: &mut Cursor<'_>, missing: &str, hint: &str) -> Result<Expr, SyntaxError> {
+    let token = cursor.peek()?;
+    if token.kind == Kind::End {
+        return Err(SyntaxError::new(token.span, missing).hint(hint));
+    }
+    expr::parse(cursor)
+}
+
 fn action_name<'t>(cursor: &mut Cursor<'t>) -> Result<&'t str, SyntaxError> {
     let token = cursor.peek()?;
     let text = cursor.text(&token.span);
@@ -174,36 +185,7 @@ fn action_name<'t>(cursor: &mut Cursor<'t>) -> Result<&'t str, SyntaxError> {
         cursor.advance(text.len());
         return Ok(text);
     }
-    if token.kind == Kind::End {
-        let error = SyntaxError::new(token.span, "a probe is missing");
-        return Err(error.hint("write an action and a location: `log main.rs:57`"));
-    }
-    let rest = cursor.rest();
-    let word = rest.split_whitespace().next().unwrap_or_default();
-    if is_location_of_line(word) {
-        let span = token.span.start..token.span.start + word.len();
-        let error = SyntaxError::new(
-            span,
-            format!("`{word}` is a location; an action comes first"),
-        );
-        return Err(error.hint(format!("write `log {word}`")));
-    }
-    let behind = rest.get(text.len()..).unwrap_or_default().trim();
-    let hint = match near_names(text, ACTIONS).first() {
-        _ if LOG_ELSEWHERE.contains(&text) && behind.is_empty() => "write `log`".to_owned(),
-        _ if LOG_ELSEWHERE.contains(&text) => format!("write `log {behind}`"),
-        Some(near) if !text.is_empty() => format!("did you mean `{near}`?"),
-        _ => format!("a probe begins with one of {}", ACTIONS.join(", ")),
-    };
-    let message = format!("`{}` is not an action", text.escape_debug());
-    Err(SyntaxError::new(token.span, message).hint(hint))
-}
-
-/// Whether a word is `FILE:LINE`.
-fn is_location_of_line(word: &str) -> bool {
-    word.rsplit_once(':').is_some_and(|(file, line)| {
-        !file.is_empty() && !line.is_empty() && line.chars().all(|c| c.is_ascii_digit())
-    })
+    Err(mistakes::no_action(cursor.rest(), token.span))
 }
 
 /// One location, or two with `..` between them.
@@ -212,6 +194,16 @@ fn location(
     range: bool,
 ) -> Result<(Location, Option<Location>), SyntaxError> {
     let (start, text, quoted) = location_text(cursor)?;
+    let two = text
+        .split_once("..")
+        .is_some_and(|(first, second)| first.contains(':') && second.contains(':'));
+    let named = !quoted || text.starts_with('{');
+    if let Some(error) = mistakes::no_location(&text, &(start..start + text.len()), range)
+        && named
+        && !two
+    {
+        return Err(error);
+    }
     if range
         && !quoted
         && let Some((first, second)) = text.split_once("..")
@@ -232,7 +224,12 @@ fn location(
             )));
         }
     }
-    Ok((one_location(&text, start)?, None))
+    let location = one_location(&text, start);
+    let file = (!quoted && looks_like_file(&text)).then(|| start..start + text.len());
+    match file {
+        Some(span) => Err(mistakes::no_line(&text, cursor.rest(), span)),
+        None => Ok((location?, None)),
+    }
 }
 
 /// The text of a location: up to a space that is not inside quotes or brackets.
@@ -300,10 +297,6 @@ fn location_kind(text: &str, span: &Span) -> Result<LocationKind, SyntaxError> {
     if let Some(function) = text.strip_suffix("%return") {
         return Ok(LocationKind::Return(function.to_owned()));
     }
-    if let Some((function, "ret" | "returns" | "exit" | "end")) = text.rsplit_once('%') {
-        return Err(wrong("the returns of a function are `FUNCTION%return`")
-            .hint(format!("write `{function}%return`")));
-    }
     match text.rsplit_once(':') {
         Some((file, _)) if file.is_empty() || file.ends_with(':') => {}
         Some((file, line)) => {
@@ -312,8 +305,7 @@ fn location_kind(text: &str, span: &Span) -> Result<LocationKind, SyntaxError> {
                     file: file.to_owned(),
                     line,
                 }),
-                _ => Err(wrong("the number of a line is missing behind `:`")
-                    .hint(format!("write `{file}:57`; lines are counted from 1"))),
+                _ => Err(mistakes::no_number(file, line, span.clone())),
             };
         }
         None if looks_like_file(text) => {
@@ -343,55 +335,6 @@ fn message(cursor: &mut Cursor<'_>, text: &str) -> Result<Option<Template>, Synt
     Ok(Some(template))
 }
 
-/// The parts of a probe in front of its options, for errors that say how to write it.
-struct Typed<'t> {
-    text: &'t str,
-    action: &'t Action,
-    condition: Option<&'t Expr>,
-    has_message: bool,
-}
-
-impl Typed<'_> {
-    /// The error for something else than an option at `span`.
-    fn misplaced(&self, cursor: &Cursor<'_>, span: Span) -> Option<SyntaxError> {
-        let rest = cursor.rest();
-        let takes_message = matches!(self.action, Action::Log | Action::Snapshot | Action::Time);
-        if rest.starts_with('"') && takes_message {
-            let length = template::length(rest, span.start).map_or(rest.len(), |inside| inside + 2);
-            let message = rest.get(..length)?;
-            let span = span.start..span.start + length;
-            let error = match self.has_message {
-                true => SyntaxError::new(span, "a probe has one message"),
-                false => SyntaxError::new(span, "the message stands before `if` and the options"),
-            };
-            let Some(condition) = self.condition.filter(|_| !self.has_message) else {
-                return Some(error);
-            };
-            let condition = self.text.get(condition.span.clone())?;
-            return Some(error.hint(format!("write `… {message} if {condition}`")));
-        }
-        // Values without a message around them.
-        let word = rest.split_whitespace().next().unwrap_or_default();
-        let is_value = rest.starts_with('{') || (word.contains('.') && !word.ends_with('.'));
-        if !is_value || self.condition.is_some() || self.has_message {
-            return None;
-        }
-        let span = span.start..span.start + word.len();
-        let value = word.trim_start_matches('{').trim_end_matches('}');
-        Some(match self.action {
-            Action::Count { by: None } => {
-                let error = SyntaxError::new(span, "a value to count by stands behind `by`");
-                error.hint(format!("write `by {value}`"))
-            }
-            _ if takes_message => {
-                let error = SyntaxError::new(span, "values stand in a message, in quotes");
-                error.hint(format!("write `\"{{{value}}}\"`"))
-            }
-            _ => return None,
-        })
-    }
-}
-
 /// Parses the options. `returns`: the probe observes returns of functions.
 fn options(
     cursor: &mut Cursor<'_>,
@@ -400,7 +343,15 @@ fn options(
 ) -> Result<ProbeOptions, SyntaxError> {
     let mut options = ProbeOptions::default();
     loop {
-        let token = cursor.peek()?;
+        let first = options == ProbeOptions::default();
+        let token = match cursor.peek() {
+            Ok(token) => token,
+            // No token: maybe a message in other quotes.
+            Err(error) => {
+                let span = cursor.at()..error.span.end.min(cursor.at() + 1).max(cursor.at());
+                return Err(typed.unreadable(cursor, span, error, first));
+            }
+        };
         if token.kind == Kind::End {
             return Ok(options);
         }
@@ -414,10 +365,7 @@ fn options(
             "cpu" => options.cpu.is_some(),
             "trampoline" => options.trampoline,
             "as" => options.name.is_some(),
-            _ => {
-                let misplaced = typed.misplaced(cursor, token.span.clone());
-                return Err(misplaced.unwrap_or_else(|| unknown_option(&word, token.span)));
-            }
+            _ => return Err(typed.no_option(cursor, token.span, first)),
         };
         if given {
             return Err(SyntaxError::new(
@@ -426,6 +374,9 @@ fn options(
             ));
         }
         cursor.advance(word.len());
+        if let Some(error) = mistakes::no_space(cursor, &word) {
+            return Err(error);
+        }
         match word.as_str() {
             "hits" => options.hits = Some(positive(cursor, "hits")?),
             "rate" => options.rate = Some(rate(cursor)?),
@@ -453,18 +404,6 @@ fn options(
     }
 }
 
-fn unknown_option(word: &str, span: Span) -> SyntaxError {
-    let shown = word.escape_debug();
-    let mut known: Vec<&str> = OPTIONS.to_vec();
-    known.push("if");
-    let hint = match near_names(word, known.iter().copied()).first() {
-        _ if word == "if" => "the condition stands before the options".into(),
-        Some(near) => format!("did you mean `{near}`?"),
-        None => format!("options are {}", OPTIONS.join(", ")),
-    };
-    SyntaxError::new(span, format!("`{shown}` makes no sense here")).hint(hint)
-}
-
 fn positive(cursor: &mut Cursor<'_>, option: &str) -> Result<u64, SyntaxError> {
     let token = cursor.next()?;
     match token.kind {
@@ -474,7 +413,11 @@ fn positive(cursor: &mut Cursor<'_>, option: &str) -> Result<u64, SyntaxError> {
         _ => {
             let found = cursor.found(&token);
             let message = format!("expected a number from 1 behind `{option}`{found}");
-            Err(SyntaxError::new(token.span, message))
+            let error = SyntaxError::new(token.span, message);
+            Err(match option {
+                "rate" => error.hint("write `rate 100/s`"),
+                _ => error.hint(format!("write `{option} 10`")),
+            })
         }
     }
 }
@@ -486,9 +429,14 @@ fn rate(cursor: &mut Cursor<'_>) -> Result<u64, SyntaxError> {
     if cursor.take("/") && cursor.take_word("s") {
         return Ok(value);
     }
+    let error = SyntaxError::new(at..cursor.last().max(at), "a rate is a number a second");
     Err(
-        SyntaxError::new(at..cursor.last().max(at), "a rate is a number a second")
-            .hint(format!("write `rate {value}/s`")),
+        error.hint(match cursor.rest().trim_start_matches('/').chars().next() {
+            Some('m' | 'h') => {
+                format!("write `rate {value}/s`; `every 10s` lets one through in each 10 seconds")
+            }
+            _ => format!("write `rate {value}/s`"),
+        }),
     )
 }
 
@@ -499,13 +447,8 @@ fn duration(cursor: &mut Cursor<'_>) -> Result<Duration, SyntaxError> {
     let length = rest.find(char::is_whitespace).unwrap_or(rest.len());
     let text = rest.get(..length).unwrap_or_default();
     cursor.advance(length);
-    parse_duration(text).ok_or_else(|| {
-        SyntaxError::new(
-            start..start + length,
-            format!("`{}` is no duration", text.escape_debug()),
-        )
-        .hint("write a number and ns, us, ms, s, m or h: `500ms`, `1.5s`, `10m`")
-    })
+    parse_duration(text)
+        .ok_or_else(|| mistakes::no_duration(text, cursor.rest(), start..start + length))
 }
 
 /// `25%`, `0.5%`, of one CPU.
@@ -518,7 +461,7 @@ fn share(cursor: &mut Cursor<'_>) -> Result<f64, SyntaxError> {
     parse_share(text).ok_or_else(|| {
         SyntaxError::new(
             start..start + length,
-            format!("`{}` is no share of a CPU", text.escape_debug()),
+            format!("`{}` is not a share of a CPU", text.escape_debug()),
         )
         .hint("write a percentage of one CPU: `cpu 5%`, `cpu 0.5%`")
     })
@@ -571,10 +514,9 @@ fn name(cursor: &mut Cursor<'_>) -> Result<String, SyntaxError> {
     let length = rest.find(char::is_whitespace).unwrap_or(rest.len());
     let text = rest.get(..length).unwrap_or_default().to_owned();
     if text.is_empty() || text.len() > 64 || !text.chars().all(is_of_name) {
-        return Err(SyntaxError::new(
-            start..start + length,
-            "a name is up to 64 letters, digits, `_`, `-` and `.`",
-        ));
+        let message = "a name is up to 64 letters, digits, `_`, `-` and `.`";
+        let error = SyntaxError::new(start..start + length, message);
+        return Err(error.hint("write `as slow-requests`"));
     }
     cursor.advance(length);
     Ok(text)

@@ -2,7 +2,7 @@
 
 use super::ast::{Align, Format, Span, Style, Template, TemplatePart};
 use super::lexer::{Cursor, escape};
-use super::{MAX_TEXT, SyntaxError, expr};
+use super::{MAX_TEXT, SyntaxError, expr, mistakes};
 
 /// Parses a template that stands alone, without quotes.
 ///
@@ -85,6 +85,10 @@ pub(super) fn parse(text: &str, range: Span) -> Result<Template, SyntaxError> {
                 return Err(SyntaxError::new(at..at + 1, "this `}` closes nothing")
                     .hint("a brace is written `}}`"));
             }
+            '\\' if rest.starts_with("\\{") || rest.starts_with("\\}") => {
+                let error = SyntaxError::new(at..at + 2, "a brace has no `\\` before it");
+                return Err(error.hint("a brace is written `{{` or `}}`"));
+            }
             '\\' => {
                 let (c, length) = escape(rest, at)?;
                 plain.push(c);
@@ -118,6 +122,11 @@ fn hole(text: &str, start: usize, end: usize) -> Result<(TemplatePart, usize), S
                 .hint("write a variable in it: `{x}`"),
         );
     }
+    if let Some(format) = cursor.rest().strip_prefix(':') {
+        let format = format.split('}').next().unwrap_or_default();
+        let error = SyntaxError::new(start..cursor.at() + 1, "this hole names nothing");
+        return Err(error.hint(format!("write a variable in it: `{{x:{format}}}`")));
+    }
     let expr = expr::parse(&mut cursor)?;
     let mut format = Format::default();
     if cursor.rest().starts_with(':') {
@@ -136,19 +145,17 @@ fn hole(text: &str, start: usize, end: usize) -> Result<(TemplatePart, usize), S
     if cursor.rest().is_empty() {
         return Err(unclosed());
     }
+    let written = text.get(expr.span.clone()).unwrap_or_default();
+    if let Some(error) = mistakes::in_hole(cursor.rest(), cursor.at(), written) {
+        return Err(error);
+    }
     cursor.expect("}", "to close the hole")?;
     Err(unclosed())
 }
 
 /// `[[fill]align]['+']['#']['0'][width]['.' precision][style]`.
 fn parse_format(text: &str, at: usize) -> Result<Format, SyntaxError> {
-    let wrong = || {
-        SyntaxError::new(
-            at..at + text.len(),
-            format!("`{}` is no format", text.escape_debug()),
-        )
-        .hint("as in Rust: `?`, `#?`, `x`, `#x`, `X`, `o`, `b`, `e`, `p`, `>8`, `*^8`, `+`, `08x`, `.3`")
-    };
+    let wrong = || mistakes::no_format(text, at..at + text.len());
     let mut format = Format::default();
     let mut rest = text.trim_end();
     let mut letters = rest.chars();

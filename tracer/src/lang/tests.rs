@@ -1,5 +1,6 @@
 //! Probes as users type them.
 
+mod mistakes;
 mod round_trip;
 
 use std::time::Duration;
@@ -572,95 +573,6 @@ fn durations_in_expressions_are_nanoseconds() {
     let (message, at, _) = wrong("log f hits 5s");
     assert!(message.contains("expected a number"), "{message}");
     assert_eq!(at, "5s");
-}
-
-#[test]
-fn mistakes_of_a_first_hour_say_how_to_write_it() {
-    for (text, place, message, hint) in [
-        (
-            "router.rs:47",
-            "router.rs:47",
-            "an action comes first",
-            "`log router.rs:47`",
-        ),
-        (
-            "print router.rs:47",
-            "print",
-            "not an action",
-            "`log router.rs:47`",
-        ),
-        ("break", "break", "not an action", "`log`"),
-        ("lgo f", "lgo", "not an action", "did you mean `log`?"),
-        (
-            r#"log f:1 if c > 1 "{x}""#,
-            r#""{x}""#,
-            "the message stands before `if`",
-            r#"`… "{x}" if c > 1`"#,
-        ),
-        (
-            "log f:1 {request.path}",
-            "{request.path}",
-            "in quotes",
-            r#"`"{request.path}"`"#,
-        ),
-        (
-            "log f:1 request.path",
-            "request.path",
-            "in quotes",
-            r#"`"{request.path}"`"#,
-        ),
-        (
-            "count f:1 request.path",
-            "request.path",
-            "behind `by`",
-            "`by request.path`",
-        ),
-        (
-            "log f if p == '/health'",
-            "'/health'",
-            "one character",
-            r#"`"/health"`"#,
-        ),
-        (
-            "log f if p =~ \"x\"",
-            "=~",
-            "`=~` is not an operator here",
-            "x.matches(/…/)",
-        ),
-        (
-            "log f if p.matches(x)",
-            "x",
-            "expected a regular expression, found `x`",
-            "between two `/`",
-        ),
-        ("log f if matches(p, /a\\/b", "/", "never closed", r"`\/`"),
-        (
-            "log f if p.matches(/ä/g) && q",
-            "g",
-            "`g` is not a flag",
-            "`i`",
-        ),
-        (
-            "log handle%ret",
-            "handle%ret",
-            "`FUNCTION%return`",
-            "`handle%return`",
-        ),
-        (
-            "log f if p.regex(\"x\")",
-            "regex",
-            "cannot be called",
-            "x.matches(/…/)",
-        ),
-    ] {
-        let (told, at, hinted) = wrong(text);
-        assert!(told.contains(message), "{text}: {told}");
-        assert_eq!(at, place, "{text}");
-        assert!(
-            hinted.as_ref().is_some_and(|one| one.contains(hint)),
-            "{text}: {hinted:?}"
-        );
-    }
 }
 
 #[test]

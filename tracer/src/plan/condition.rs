@@ -72,7 +72,11 @@ fn asks(
     question: Question,
 ) -> Result<Test, PlanError> {
     let ExprKind::Str(wanted) = &text.kind else {
-        return Err(PlanError::at(text, "this must be a text in quotes"));
+        let error = PlanError::at(text, "this must be a text in quotes");
+        return Err(error.hint(match &text.kind {
+            ExprKind::Char(c) => Some(format!("write `\"{c}\"`")),
+            _ => None,
+        }));
     };
     if let Operand::Special(Special::Thread) = resolver.operand(base)? {
         return thread_name(text, wanted, question);
@@ -144,6 +148,9 @@ fn truth_of(resolver: &mut Resolver<'_, '_>, expr: &Expr) -> Result<Test, PlanEr
     }
     let number = match Side::new(resolver, expr)? {
         Side::Wide(wide) => return Ok(wide.non_zero()),
+        Side::Other(Operand::Place(spots, ty)) => resolver
+            .number_at(expr, &spots, ty)
+            .map_err(|error| predicates::no_truth(resolver, (expr, error), &spots, ty))?,
         Side::Other(operand) => resolver.number_of(expr, operand)?,
     };
     if number.kind == NumberKind::Float {
@@ -285,6 +292,10 @@ fn unknown_variant(
     let ty = builder.resolve(ty);
     let type_name = names::short(&ty.name);
     let error = PlanError::at(expr, format!("no variant `{name}` in `{type_name}`"));
+    let none = matches!(name, "nil" | "undefined" | "none" | "Nothing" | "False");
+    if none && known.iter().any(|one| one == "None") {
+        return error.hint(Some("write `None`".into()));
+    }
     error.hint(names::hint(
         names::short(name),
         known.iter().map(String::as_str),

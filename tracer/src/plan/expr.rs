@@ -231,7 +231,12 @@ impl<'a, 'b> Resolver<'a, 'b> {
                 let test = condition::truth(self, expr)?;
                 Ok(Operand::Number(Number::truth(test)))
             }
-            ExprKind::Slice(..) => Err(PlanError::at(expr, "slices of a value cannot be shown")),
+            ExprKind::Slice(base, ..) => {
+                let error = PlanError::at(expr, "slices of a value cannot be shown");
+                let base = self.typed(base);
+                let hint = format!("`{{{base}}}` shows its first elements, `{{{base}[0]}}` one");
+                Err(error.hint(Some(hint)))
+            }
         }
     }
 
@@ -308,7 +313,11 @@ impl<'a, 'b> Resolver<'a, 'b> {
                 .hint(Some("there are `$return` and statics".into()));
         }
         let names = self.scope.variables.iter().map(|v| v.name.as_str());
-        PlanError::at(expr, format!("no `{path}` in scope here")).hint(names::hint(path, names))
+        let hint = match written_here(path) {
+            Some(written) => Some(format!("write `{written}`")),
+            None => names::hint(path, names),
+        };
+        PlanError::at(expr, format!("no `{path}` in scope here")).hint(hint)
     }
 
     /// An expression that is a value of the program.
@@ -345,6 +354,10 @@ impl<'a, 'b> Resolver<'a, 'b> {
         }
         let type_name = names::without_paths(&first.name);
         let error = PlanError::at(expr, format!("no field `{name}` in `{type_name}`"));
+        if is_method(name) {
+            let hint = format!("a method has parentheses: `{}()`", self.typed(expr));
+            return Err(error.hint(Some(hint)));
+        }
         Err(error.hint(names::hint(name, known.iter().map(String::as_str))))
     }
 
@@ -487,7 +500,7 @@ impl<'a, 'b> Resolver<'a, 'b> {
             Some(format!(
                 "compare the text (`{typed} == \"…\"`), or its `{typed}.len()`"
             ))
-        } else if let Some(inner) = predicates::inner_value(self.builder, typed, ty) {
+        } else if let Some(inner) = predicates::optional_value(self.builder, typed, ty) {
             Some(format!("ask the value in it: `{inner}`"))
         } else if let Some(variant) = condition::variant_names(self.builder, ty)
             .into_iter()
@@ -584,6 +597,39 @@ impl<'a, 'b> Resolver<'a, 'b> {
         }
         None
     }
+}
+
+/// Whether expressions have a method of this name.
+fn is_method(name: &str) -> bool {
+    matches!(
+        name,
+        "len"
+            | "size"
+            | "length"
+            | "is_empty"
+            | "empty"
+            | "is_some"
+            | "has_value"
+            | "is_none"
+            | "is_ok"
+            | "is_err"
+            | "is_null"
+    )
+}
+
+/// How a word of other languages or tools is written, which no variable is named by.
+fn written_here(word: &str) -> Option<&'static str> {
+    Some(match word {
+        "True" | "TRUE" => "true",
+        "False" | "FALSE" => "false",
+        "nil" | "undefined" | "Null" | "none" => "null",
+        "elapsed" => "$elapsed",
+        "pid" => "$pid",
+        "tid" => "$tid",
+        "comm" | "thread" => "$thread",
+        "ret" | "retval" => "$return",
+        _ => return None,
+    })
 }
 
 /// The register of what the kernel side knows of a hit; `None`: it does not, or it is no number.

@@ -107,7 +107,8 @@ pub(super) fn hint<'n>(
         return Some(format!("did you mean {}?", quoted(&near)));
     }
     let some: Vec<&str> = names.filter(|name| !name.is_empty()).take(12).collect();
-    (!some.is_empty()).then(|| format!("there is {}", quoted(&some)))
+    let verb = if some.len() == 1 { "is" } else { "are" };
+    (!some.is_empty()).then(|| format!("there {verb} {}", quoted(&some)))
 }
 
 /// Single-character edits between two names, ignoring case (Levenshtein),

@@ -152,6 +152,38 @@ fn not_asked(
     PlanError::at(base, format!("`{name}` is not {wanted}")).hint(hint)
 }
 
+/// The error for a value that is neither true nor false, with what can be asked of it; `error` of
+/// one that is a number and cannot be read.
+pub(super) fn no_truth(
+    resolver: &Resolver<'_, '_>,
+    (expr, error): (&Expr, PlanError),
+    spots: &Spots,
+    ty: TypeId,
+) -> PlanError {
+    if !matches!(resolver.scalar_at(spots, ty), Some(Err(_))) {
+        return error;
+    }
+    let builder = resolver.builder;
+    let typed = resolver.typed(expr);
+    let name = names::without_paths(&builder.resolve(ty).name);
+    let (behind, inner) = resolver.behind_references(spots, ty);
+    let asks = |asked| answer(builder, &behind, inner, asked).is_some();
+    let hint = if asks(Asked::Some) {
+        Some(format!("ask `{typed}.is_some()`"))
+    } else if asks(Asked::Ok) {
+        Some(format!("ask `{typed}.is_ok()`"))
+    } else if text_parts(builder, &behind, inner).is_some()
+        || resolver.emptiness(expr, &behind, inner).is_ok()
+    {
+        Some(format!("ask `!{typed}.is_empty()`"))
+    } else {
+        let variants = condition::variant_names(builder, inner);
+        let variant = variants.first();
+        variant.map(|variant| format!("compare it with a variant: `{typed} == {variant}`"))
+    };
+    PlanError::at(expr, format!("`{name}` is neither true nor false")).hint(hint)
+}
+
 /// Offsets of the flag and of the value in a `std::optional`, and the type of the value.
 pub(super) fn optional(builder: &Builder<'_>, ty: &Type) -> Option<(u64, u64, TypeId)> {
     let TypeKind::Struct(body) = &ty.kind else {
@@ -187,4 +219,15 @@ pub(super) fn inner_value(builder: &Builder<'_>, typed: &str, ty: TypeId) -> Opt
     let mut having = variants.iter().filter(single);
     let first = having.next()?;
     (first.name == "Ok" || having.next().is_none()).then(|| format!("{typed}.{}.0", first.name))
+}
+
+/// The same of an optional value or a `Result` alone.
+pub(super) fn optional_value(builder: &Builder<'_>, typed: &str, ty: TypeId) -> Option<String> {
+    let inner = inner_value(builder, typed, ty)?;
+    let known = [
+        format!("*{typed}"),
+        format!("{typed}.Some.0"),
+        format!("{typed}.Ok.0"),
+    ];
+    known.contains(&inner).then_some(inner)
 }

@@ -316,7 +316,9 @@ fn no_file(candidates: &[&Arc<TargetModule>], file: &str) -> Fault {
     let typed = file.rsplit('/').next().unwrap_or(file);
     let mut near = near_names(typed, names.iter().map(String::as_str));
     near.dedup();
-    near.truncate(3);
+    // The file is there, in another directory.
+    let same = near.first().is_some_and(|first| first == typed);
+    near.truncate(if same { 1 } else { 3 });
     let near: Vec<String> = near.iter().map(|name| format!("`{name}`")).collect();
     let hint = match near.as_slice() {
         [] => "`tracer lines --pid PID` lists the files that have code".to_owned(),

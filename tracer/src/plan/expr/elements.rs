@@ -52,9 +52,14 @@ impl Resolver<'_, '_> {
     /// What stands between the brackets.
     fn position(&mut self, index: &Expr) -> Result<Number, PlanError> {
         let operand = self.operand(index)?;
+        if matches!(operand, Operand::Text(_)) {
+            let error = PlanError::at(index, "a text is not an index");
+            let hint = "a map is shown whole; single entries cannot be looked up";
+            return Err(error.hint(Some(hint.into())));
+        }
         let number = self.computable_of(index, operand)?;
         if number.kind == NumberKind::Pointer {
-            let error = PlanError::at(index, "a pointer is no index");
+            let error = PlanError::at(index, "a pointer is not an index");
             return Err(error.hint(Some(
                 "`*p` is what it points to, `p - q` how many elements are between two".into(),
             )));

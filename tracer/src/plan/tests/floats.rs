@@ -554,7 +554,7 @@ fn floats_that_a_language_has_no_operator_for_say_what_it_has() {
     }
     for expression in ["a[p]", "p[p]", "a[p + 1]"] {
         let (message, hint) = refused(C, &format!("log 0x0 \"{{{expression}}}\""));
-        assert_eq!(message, "a pointer is no index", "{expression}");
+        assert_eq!(message, "a pointer is not an index", "{expression}");
         assert!(hint.is_some_and(|hint| hint.contains("`p - q`")));
     }
     for expression in ["-p", "~p", "p * 2"] {

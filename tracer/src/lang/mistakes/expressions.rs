@@ -1,0 +1,314 @@
+//! What stands in an expression or behind it, as other languages write it.
+
+use super::super::SyntaxError;
+use super::super::ast::Span;
+use super::super::lexer::Cursor;
+use super::{first_word, is_path};
+
+/// Words between operands in other languages, and the operator that is written here.
+const WORDS: [(&str, &str); 16] = [
+    ("and", "&&"),
+    ("AND", "&&"),
+    ("or", "||"),
+    ("OR", "||"),
+    ("is", "=="),
+    ("eq", "=="),
+    ("equals", "=="),
+    ("ne", "!="),
+    ("gt", ">"),
+    ("ge", ">="),
+    ("lt", "<"),
+    ("le", "<="),
+    ("mod", "%"),
+    ("xor", "^"),
+    ("bitand", "&"),
+    ("bitor", "|"),
+];
+
+/// The error for a word or sign that stands behind an operand and is no operator here.
+pub(in super::super) fn behind_operand(cursor: &Cursor<'_>, operand: &str) -> Option<SyntaxError> {
+    let (rest, at) = (cursor.rest(), cursor.at());
+    let wrong = |length: usize, message: &str, hint: String| {
+        Some(SyntaxError::new(at..at + length, message).hint(hint))
+    };
+    if rest
+        .strip_prefix('=')
+        .is_some_and(|behind| behind.trim_start().starts_with('}'))
+    {
+        let hint = format!("write `{operand} = {{{operand}}}`");
+        return wrong(1, "a hole has only a value", hint);
+    }
+    for (sign, not) in [("=~", ""), ("!~", "!")] {
+        if let Some(behind) = rest.strip_prefix(sign) {
+            let message = format!("`{sign}` is not an operator");
+            let pattern = pattern_in(behind.trim());
+            return wrong(
+                2,
+                &message,
+                format!("write `{not}{operand}.matches({pattern})`"),
+            );
+        }
+    }
+    for (sign, written) in [
+        ("===", "=="),
+        ("!==", "!="),
+        ("<>", "!="),
+        ("=>", ">="),
+        ("=<", "<="),
+    ] {
+        if rest.starts_with(sign) {
+            let message = format!("`{sign}` is not an operator");
+            return wrong(sign.len(), &message, format!("write `{written}`"));
+        }
+    }
+    if rest.starts_with("?.") || rest.starts_with('?') {
+        let message = "there is no `?`";
+        let hint = match rest.starts_with("?.") || rest == "?" {
+            true => {
+                format!("name the part: `{operand}.Some.0`; it cannot be read when there is none")
+            }
+            false => "a condition alone decides: `if x > 5`".to_owned(),
+        };
+        return wrong(1, message, hint);
+    }
+    let word = cursor.peek_word()?;
+    let behind = rest.get(word.len()..)?.trim();
+    let number = operand.starts_with(|c: char| c.is_ascii_digit());
+    if number && matches!(word, "ns" | "us" | "ms" | "s" | "m" | "h") {
+        let message = "a unit stands right behind its number";
+        return wrong(word.len(), message, format!("write `{operand}{word}`"));
+    }
+    if matches!(word, "is" | "not") {
+        return wrong(
+            word.len(),
+            &format!("`{word}` is not an operator"),
+            identity(word, behind),
+        );
+    }
+    if let Some((_, written)) = WORDS.iter().find(|(known, _)| *known == word) {
+        let message = format!("`{word}` is not an operator");
+        return wrong(word.len(), &message, format!("write `{written}`"));
+    }
+    let method = match word {
+        "contains" | "includes" | "has" | "like" | "LIKE" => "contains",
+        "startswith" | "starts_with" | "startsWith" | "beginswith" => "starts_with",
+        "endswith" | "ends_with" | "endsWith" => "ends_with",
+        "matches" | "regex" | "rlike" => {
+            let message = format!("`{word}` is not an operator");
+            let hint = format!("write `{operand}.matches({})`", pattern_in(behind));
+            return wrong(word.len(), &message, hint);
+        }
+        "in" => {
+            let container = first_word(behind);
+            let hint = match is_path(container) {
+                true => format!("of a text, write `{container}.contains({operand})`"),
+                false => "compare with each: `x == 1 || x == 2`".to_owned(),
+            };
+            return wrong(2, "`in` is not an operator", hint);
+        }
+        _ => return None,
+    };
+    let text = behind
+        .strip_prefix('"')
+        .and_then(|inside| inside.split('"').next());
+    let text = text.unwrap_or("…").trim_matches('%');
+    let message = format!("`{word}` is not an operator");
+    wrong(
+        word.len(),
+        &message,
+        format!("write `{operand}.{method}(\"{text}\")`"),
+    )
+}
+
+/// The regular expression at the beginning of a text, as `matches` takes it.
+fn pattern_in(text: &str) -> String {
+    let quote = text
+        .chars()
+        .next()
+        .filter(|quote| matches!(quote, '"' | '\'' | '/'));
+    let inside = quote.and_then(|quote| text.strip_prefix(quote)?.split_once(quote));
+    match inside {
+        Some((pattern, _)) if !pattern.contains('/') => format!("/{pattern}/"),
+        _ => "/…/".to_owned(),
+    }
+}
+
+/// How `is`, `is not` and `not in` are written.
+fn identity(word: &str, behind: &str) -> String {
+    let (operator, operand) = match (word, behind.strip_prefix("not ")) {
+        ("is", Some(operand)) => ("!=", operand),
+        ("is", None) => ("==", behind),
+        _ => return "write `!(…)` around what is not so".to_owned(),
+    };
+    match first_word(operand) {
+        "" => format!("write `{operator}`"),
+        operand => format!("write `{operator} {operand}`"),
+    }
+}
+
+/// The error for what stands where an operand is expected: `not x`, `let Some(x) = y`.
+pub(in super::super) fn no_operand(cursor: &Cursor<'_>) -> Option<SyntaxError> {
+    let (rest, at) = (cursor.rest(), cursor.at());
+    let word = cursor.peek_word()?;
+    let behind = rest.get(word.len()..)?;
+    let operand = behind.trim_start();
+    let follows = |c: char| c.is_alphanumeric() || matches!(c, '_' | '(' | '$' | '*' | '!');
+    let (message, hint) = match word {
+        "not" if behind.starts_with(' ') && operand.starts_with(follows) => (
+            "`not` is not an operator",
+            format!("write `!{}`", first_word(operand)),
+        ),
+        "let" if operand.contains('=') => {
+            let (pattern, value) = operand.split_once('=')?;
+            let variant = pattern.split(['(', '{', ' ']).next()?;
+            let value = first_word(value);
+            (
+                "expressions have no patterns",
+                format!("write `{value} == {variant}`"),
+            )
+        }
+        "matches" if behind.starts_with("!(") => {
+            let inside = behind.get(2..)?.split(')').next()?;
+            let (value, variant) = inside.split_once(',')?;
+            let variant = variant.trim().split(['(', '{', ' ']).next()?;
+            (
+                "expressions have no macros",
+                format!("write `{} == {variant}`", value.trim()),
+            )
+        }
+        "sizeof" | "typeof" | "typeid" if operand.starts_with('(') => {
+            let message = "the size of a type is not known to expressions";
+            (
+                message,
+                "`tracer vars FILE:LINE` shows variables with their types".to_owned(),
+            )
+        }
+        _ => return None,
+    };
+    Some(SyntaxError::new(at..at + word.len(), message).hint(hint))
+}
+
+/// The error for a call of something that cannot be called. `base`: what a method is called on.
+pub(in super::super) fn no_call(name: &str, base: &str, span: &Span) -> SyntaxError {
+    let shown = name.escape_debug();
+    let error = SyntaxError::new(
+        span.clone(),
+        format!("`{shown}` cannot be called: expressions only read"),
+    );
+    let base = if base.is_empty() { "x" } else { base };
+    let part = name.rsplit("::").next().unwrap_or(name);
+    let written = |text: &str| format!("write `{base}.{text}`");
+    error.hint(match part {
+        "unwrap" | "expect" | "unwrap_err" | "unwrap_or" | "unwrap_or_default" => format!(
+            "name the part: `{base}.Some.0`, `{base}.Ok.0`, `{base}.Err.0`; it cannot be read in another variant"
+        ),
+        "value" => format!("the value of a `std::optional` is `*{base}`"),
+        "get" | "at" | "operator[]" => {
+            format!("an element is `{base}[0]`; what a smart pointer points to is `*{base}`; maps have no elements here")
+        }
+        "strcmp" | "strncmp" | "strcasecmp" | "memcmp" | "equals" | "eq" | "compare" => {
+            "compare texts with `==`".to_owned()
+        }
+        "strlen" | "count" | "Len" | "length" | "size" => "its length is `x.len()`".to_owned(),
+        "strstr" | "includes" | "has" | "find" | "contains_key" => written("contains(\"…\")"),
+        "startsWith" | "startswith" | "HasPrefix" => written("starts_with(\"…\")"),
+        "endsWith" | "endswith" | "HasSuffix" => written("ends_with(\"…\")"),
+        "isEmpty" | "IsEmpty" => written("is_empty()"),
+        "isNull" | "is_nil" | "isnull" => written("is_null()"),
+        "isSome" | "isPresent" | "isDefined" => written("is_some()"),
+        "not" => "write `!x`".to_owned(),
+        "regex" | "match" | "search" | "is_match" | "regex_match" => {
+            format!("regular expressions are written `{base}.matches(/…/)`")
+        }
+        "as_str" | "as_ref" | "as_bytes" | "as_slice" | "as_deref" | "borrow" | "clone" | "c_str" | "str"
+        | "String" | "to_string" | "to_owned" | "iter" | "lock" | "load" | "data" => {
+            format!("leave it out: `{base}` is shown and compared as its value")
+        }
+        "Some" | "Ok" | "Err" => {
+            format!("compare the value in it: `x.{part}.0 == …`, and the variant: `x == {part}`")
+        }
+        variant if variant.starts_with(char::is_uppercase) => {
+            format!("compare the variant alone, `x == {variant}`, and its parts: `x.{variant}.0 == …`")
+        }
+        _ => {
+            "there are `len()`, `is_empty()`, `starts_with(\"…\")`, `ends_with(\"…\")`, `contains(\"…\")`, \
+             `matches(/…/)`, `is_some()`, `is_none()`, `is_ok()`, `is_err()` and `is_null()`; casts are `x as u32`, `(unsigned int)x`"
+                .to_owned()
+        }
+    })
+}
+
+/// The error for a `$name` that is not known.
+pub(in super::super) fn no_special(name: &str, span: Span) -> SyntaxError {
+    const REGISTERS: [&str; 20] = [
+        "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", "rip", "r8", "r9", "r10", "r11",
+        "r12", "eax", "pc", "sp", "fp", "ip", "eip",
+    ];
+    let known = "there are $pid, $tid, $thread, $time, $hit, $return and $elapsed";
+    let plain = name.trim_start_matches('$');
+    let hint = match plain {
+        "ret" | "retval" | "result" | "returned" => "write `$return`".to_owned(),
+        "comm" | "name" | "threadname" => "write `$thread`".to_owned(),
+        "time_ns" | "duration" | "latency" | "took" => "write `$elapsed`".to_owned(),
+        _ if REGISTERS.contains(&plain) => {
+            format!("registers have no names here; a variable is written without `$`; {known}")
+        }
+        "" => known.to_owned(),
+        _ if plain.starts_with("arg") || plain.chars().all(|c| c.is_ascii_digit()) => {
+            format!("a parameter is written by its name in the source; {known}")
+        }
+        _ => format!("a variable is written without `$`: `{plain}`; {known}"),
+    };
+    SyntaxError::new(span, format!("there is no `{name}`")).hint(hint)
+}
+
+/// The error for something in a hole behind its expression, which is `expr`.
+pub(in super::super) fn in_hole(rest: &str, at: usize, expr: &str) -> Option<SyntaxError> {
+    let inside = rest.split('}').next().unwrap_or_default();
+    let wrong =
+        |message: &str, hint: String| Some(SyntaxError::new(at..at + 1, message).hint(hint));
+    if let Some(conversion) = rest.strip_prefix('!') {
+        let conversion = conversion.split('}').next().unwrap_or_default();
+        let hint = match conversion {
+            "r" | "a" => format!("write `{{{expr}:?}}`"),
+            _ => format!("write `{{{expr}}}`"),
+        };
+        return wrong("a format stands behind `:`", hint);
+    }
+    if rest.starts_with([',', ';']) || rest.starts_with(char::is_alphabetic) {
+        let more = inside.split([',', ';', ' ']).filter(|one| !one.is_empty());
+        let holes: String = more.map(|one| format!(" {{{one}}}")).collect();
+        return wrong("a hole has one value", format!("write `{{{expr}}}{holes}`"));
+    }
+    None
+}
+
+/// The error for a format that is not one.
+pub(in super::super) fn no_format(text: &str, span: Span) -> SyntaxError {
+    let known =
+        "as in Rust: `?`, `#?`, `x`, `#x`, `X`, `o`, `b`, `e`, `p`, `>8`, `*^8`, `+`, `08x`, `.3`";
+    let letter = text.trim_start_matches('%');
+    let plain = letter.trim_end_matches(['d', 'i', 'u', 's', 'f', 'l', 'v', 'z']);
+    let hint = match plain {
+        _ if plain == text => known.to_owned(),
+        "" => format!("numbers and texts need no format: leave `:{text}` out; {known}"),
+        plain => format!("write `:{plain}`; {known}"),
+    };
+    let message = format!("`{}` is not a format", text.escape_debug());
+    SyntaxError::new(span, message).hint(hint)
+}
+
+/// The error for a character that begins no token.
+pub(in super::super) fn unreadable(first: char, span: Span) -> SyntaxError {
+    let error = SyntaxError::new(span, format!("unexpected `{}`", first.escape_debug()));
+    match first {
+        '“' | '”' | '„' | '‘' | '’' => {
+            error.hint("texts stand in plain double quotes: `\"`")
+        }
+        '`' => error.hint("names stand without quotes, texts in double quotes"),
+        ';' => error.hint("one text is one probe, and one hole one value"),
+        '=' => error.hint("`==` compares"),
+        '\\' => error.hint("only in texts has `\\` a meaning"),
+        _ => error,
+    }
+}

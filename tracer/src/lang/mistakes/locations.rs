@@ -1,0 +1,135 @@
+//! What stands where a location is expected.
+
+use super::super::SyntaxError;
+use super::super::ast::Span;
+use super::{first_word, is_path};
+
+/// The error for a location that is none in any program. `times`: the action takes two of them.
+pub(in super::super) fn no_location(text: &str, span: &Span, times: bool) -> Option<SyntaxError> {
+    let found = [without_place, address_or_line, of_function];
+    if let Some((message, hint)) = found.iter().find_map(|find| find(text)) {
+        return Some(SyntaxError::new(span.clone(), message).hint(hint));
+    }
+    let (file, line) = text.rsplit_once(':').filter(|(file, _)| !file.is_empty())?;
+    let (message, hint) = around_colon(file, line, times)?;
+    Some(SyntaxError::new(span.clone(), message).hint(hint))
+}
+
+/// The error for a file without a line. `behind`: what follows it in the probe.
+pub(in super::super) fn no_line(file: &str, behind: &str, span: Span) -> SyntaxError {
+    let next = first_word(behind).trim_start_matches(['L', ':', '+']);
+    let line = if is_number(next) { next } else { "57" };
+    let error = SyntaxError::new(span, "the number of a line is missing");
+    error.hint(format!("write `{file}:{line}`"))
+}
+
+/// The error for what stands behind `FILE:` and is not a number.
+pub(in super::super) fn no_number(file: &str, line: &str, span: Span) -> SyntaxError {
+    let error = SyntaxError::new(span, "the number of a line is missing behind `:`");
+    let name = line.split('(').next().unwrap_or(line);
+    error.hint(match is_path(name) {
+        true => format!("write `{file}:57`; a function is named without its file: `{name}`"),
+        false => format!("write `{file}:57`; lines are counted from 1"),
+    })
+}
+
+type Found = Option<(&'static str, String)>;
+
+fn without_place(text: &str) -> Found {
+    let hole = text.starts_with('{') && text.ends_with('}') && !text.contains('#');
+    if hole || matches!(text, "if" | "by") {
+        let hint = "it stands behind the action: `main.rs:57`, `parse` or `0x401136`";
+        return Some(("the location is missing", hint.to_owned()));
+    }
+    let inside = text.strip_prefix('(')?.strip_suffix(')')?;
+    Some((
+        "a location stands without parentheses",
+        format!("write `{inside}`"),
+    ))
+}
+
+fn address_or_line(text: &str) -> Found {
+    if let Some(address) = text.strip_prefix("*0x") {
+        return Some((
+            "an address stands without `*`",
+            format!("write `0x{address}`"),
+        ));
+    }
+    let line = text.strip_prefix(':').unwrap_or(text);
+    if is_number(line) {
+        let message = "the file of this line is missing";
+        return Some((message, format!("write `FILE:{line}`")));
+    }
+    let (file, line) = text.split_once('#')?;
+    let line = line.trim_start_matches(['L', 'l']);
+    is_number(line).then(|| {
+        let message = "the number of a line stands behind `:`";
+        (message, format!("write `{file}:{line}`"))
+    })
+}
+
+fn of_function(text: &str) -> Found {
+    let (function, place) = text.rsplit_once('%')?;
+    // `operator%` of C++ has no word behind it.
+    if place.is_empty() || !place.chars().all(char::is_alphabetic) {
+        return None;
+    }
+    Some(match place {
+        "return" => return None,
+        "entry" | "call" | "begin" | "start" => (
+            "the beginning of a function is its name alone",
+            format!("write `{function}`"),
+        ),
+        _ => (
+            "the returns of a function are `FUNCTION%return`",
+            format!("write `{function}%return`"),
+        ),
+    })
+}
+
+fn around_colon(file: &str, line: &str, times: bool) -> Found {
+    if file.contains("::") && !file.ends_with(':') && is_number(line) {
+        let message = "a line is counted in its file, not in a function";
+        let hint = format!("write `FILE:{line}`, or the function alone: `{file}`");
+        return Some((message, hint));
+    }
+    if let Some((first, second)) = file.rsplit_once(':')
+        && !first.is_empty()
+        && is_number(line)
+    {
+        // `main.rs:57:13`, as compilers write it.
+        return Some(match is_number(second) {
+            true => (
+                "a location has no column",
+                format!("write `{first}:{second}`"),
+            ),
+            false => (
+                "a module stands before `!`",
+                format!("write `{first}!{second}:{line}`"),
+            ),
+        });
+    }
+    let digits = line.find(|c: char| !c.is_ascii_digit())?;
+    let (number, rest) = line.split_at_checked(digits)?;
+    if number.is_empty() {
+        return None;
+    }
+    let last = rest.trim_start_matches(['-', ',', '.', '+']);
+    if is_number(last) {
+        let range = format!("`time {file}:{number}..{file}:{last}`");
+        let hint = match times {
+            true => format!("write {range}"),
+            false => format!("write a probe for each; {range} measures the time between two"),
+        };
+        return Some(("a location is one line", hint));
+    }
+    let ends = |c| matches!(c, ';' | ',' | '.' | ')');
+    rest.chars().all(ends).then(|| {
+        let message = "only the number of a line stands behind `:`";
+        (message, format!("write `{file}:{number}`"))
+    })
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_digit())
+}

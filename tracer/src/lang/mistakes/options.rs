@@ -1,0 +1,385 @@
+//! What stands behind the location and is neither a message nor an option.
+
+use super::super::SyntaxError;
+use super::super::ast::{Action, Expr, Span};
+use super::super::lexer::Cursor;
+use super::super::probe::{OPTIONS, parse_duration};
+use super::super::template;
+use super::actions::holes;
+use super::{first_word, is_path};
+use crate::suggestions::near_names;
+
+/// Words of other tools, and how the option is written.
+const OPTIONS_ELSEWHERE: [(&str, &str); 20] = [
+    ("once", "hits 1"),
+    ("limit", "hits N"),
+    ("max", "hits N"),
+    ("count", "hits N"),
+    ("times", "hits N"),
+    ("first", "hits N"),
+    ("take", "hits N"),
+    ("stack", "depth 16"),
+    ("bt", "depth 16"),
+    ("backtrace", "depth 16"),
+    ("ustack", "depth 16"),
+    ("stacktrace", "depth 16"),
+    ("frames", "depth 16"),
+    ("timeout", "for 10m"),
+    ("duration", "for 10m"),
+    ("ttl", "for 10m"),
+    ("interval", "every 1s"),
+    ("throttle", "rate 100/s"),
+    ("name", "as NAME"),
+    ("label", "as NAME"),
+];
+
+/// The parts of a probe in front of its options, for errors that say how to write it.
+pub(in super::super) struct Typed<'t> {
+    pub(in super::super) text: &'t str,
+    pub(in super::super) action: &'t Action,
+    pub(in super::super) condition: Option<&'t Expr>,
+    pub(in super::super) has_message: bool,
+}
+
+/// What is wrong, and how to write it.
+struct Wrong {
+    /// Bytes that it is about; of the whole first token without a number.
+    length: Option<usize>,
+    message: String,
+    hint: String,
+}
+
+fn wrong(length: usize, message: &str, hint: impl Into<String>) -> Wrong {
+    Wrong {
+        length: Some(length),
+        message: message.to_owned(),
+        hint: hint.into(),
+    }
+}
+
+impl Typed<'_> {
+    /// The error for something else than an option that is next, at `span`. `first`: no option
+    /// stands before it.
+    pub(in super::super) fn no_option(
+        &self,
+        cursor: &Cursor<'_>,
+        span: Span,
+        first: bool,
+    ) -> SyntaxError {
+        let (rest, token) = (cursor.rest(), cursor.text(&span));
+        if token.starts_with([')', ']', '}']) {
+            let message = format!("this `{token}` closes nothing");
+            return SyntaxError::new(span, message);
+        }
+        let found = self
+            .message(rest, span.start)
+            .or_else(|| self.condition(rest, token, first))
+            .or_else(|| self.counted(rest))
+            .or_else(|| option(rest, token))
+            .or_else(|| self.separator(rest))
+            .or_else(|| self.values(rest).filter(|_| first));
+        let known = format!("options are {}", OPTIONS.join(", "));
+        let wrong = found.unwrap_or_else(|| Wrong {
+            length: None,
+            message: format!("unexpected `{}`", token.escape_debug()),
+            hint: if self.is_named(span.start) {
+                format!("a name is one word; {known}")
+            } else {
+                known
+            },
+        });
+        let end = wrong.length.map_or(span.end, |length| span.start + length);
+        SyntaxError::new(span.start..end, wrong.message).hint(wrong.hint)
+    }
+
+    /// The error for something that begins no token, of which the lexer said `error`.
+    pub(in super::super) fn unreadable(
+        &self,
+        cursor: &Cursor<'_>,
+        span: Span,
+        error: SyntaxError,
+        first: bool,
+    ) -> SyntaxError {
+        let rest = cursor.rest();
+        let quoted = rest.starts_with(['“', '”', '„']);
+        let message = rest.starts_with('\'') && self.takes_message() && self.condition.is_none();
+        if quoted || message || rest.starts_with(';') {
+            return self.no_option(cursor, span, first);
+        }
+        error
+    }
+
+    fn takes_message(&self) -> bool {
+        matches!(self.action, Action::Log | Action::Snapshot | Action::Time)
+    }
+
+    /// Whether `as NAME` stands before a place.
+    fn is_named(&self, at: usize) -> bool {
+        let before = self.text.get(..at).unwrap_or_default();
+        before.split_whitespace().rev().nth(1) == Some("as")
+    }
+
+    /// A message that is not where it belongs, or not written as one.
+    fn message(&self, rest: &str, at: usize) -> Option<Wrong> {
+        if rest.starts_with('"') {
+            return self.misplaced(rest, at);
+        }
+        if let Some(quoted) = rest.strip_prefix(['“', '”', '„']) {
+            let inside = quoted.split(['“', '”', '"']).next().unwrap_or_default();
+            let length = rest.len() - quoted.len();
+            let hint = format!("write `\"{inside}\"`");
+            return Some(wrong(
+                length,
+                "a message stands in plain double quotes",
+                hint,
+            ));
+        }
+        if let Some(quoted) = rest.strip_prefix('\'') {
+            let inside = quoted.split('\'').next().unwrap_or_default();
+            let hint = format!("write `\"{inside}\"`");
+            let length = (inside.len() + 2).min(rest.len());
+            return Some(wrong(length, "a message stands in double quotes", hint));
+        }
+        // `f"…"`, `r"…"`.
+        let prefix = rest.chars().next()?;
+        let message = rest.get(prefix.len_utf8()..)?;
+        if !message.starts_with('"') || !(prefix.is_alphabetic() || "$@".contains(prefix)) {
+            return None;
+        }
+        let length = template::length(message, at).ok()? + 2;
+        let hint = format!("write `{}`", message.get(..length)?);
+        let told = format!("a message has no `{prefix}` before it");
+        Some(wrong(prefix.len_utf8(), &told, hint))
+    }
+
+    /// A message behind the condition or the options, or a second one.
+    fn misplaced(&self, rest: &str, at: usize) -> Option<Wrong> {
+        let length = template::length(rest, at).map_or(rest.len(), |inside| inside + 2);
+        let message = rest.get(..length)?;
+        if self.has_message {
+            let hint = "put all of it into one pair of quotes";
+            return Some(wrong(length, "a probe has one message", hint));
+        }
+        let condition = self
+            .condition
+            .and_then(|one| self.text.get(one.span.clone()));
+        let hint = match condition {
+            Some(condition) => format!("write `… {message} if {condition}`"),
+            None => format!("write `… {message} {}`", self.options_before(at)),
+        };
+        let told = "the message stands before `if` and the options";
+        Some(wrong(length, told, hint))
+    }
+
+    /// The options that stand before a place.
+    fn options_before(&self, at: usize) -> &str {
+        let before = self.text.get(..at).unwrap_or_default();
+        let mut words = before.split_inclusive(char::is_whitespace);
+        let mut start = 0;
+        let found = words.find(|word| {
+            let is = OPTIONS.contains(&word.trim());
+            start += if is { 0 } else { word.len() };
+            is
+        });
+        found
+            .and_then(|_| before.get(start..))
+            .map_or("…", str::trim)
+    }
+
+    /// A condition without `if`, or behind an option.
+    fn condition(&self, rest: &str, token: &str, first: bool) -> Option<Wrong> {
+        let behind = rest.get(token.len()..)?.trim();
+        let (told, hint) = match token {
+            "if" if self.condition.is_some() => {
+                let hint = format!("join them: `… && {behind}`");
+                ("a probe has one condition", hint)
+            }
+            "if" if first => return None,
+            "if" => (
+                "the condition stands behind an option",
+                "the condition stands before the options".to_owned(),
+            ),
+            "where" | "when" | "while" | "cond" | "condition" if !behind.is_empty() => (
+                "a condition stands behind `if`",
+                format!("write `if {behind}`"),
+            ),
+            "unless" if !behind.is_empty() => (
+                "a condition stands behind `if`",
+                format!("write `if !({behind})`"),
+            ),
+            "/" if behind.contains('/') => {
+                let inside = behind.split('/').next().unwrap_or_default();
+                let hint = format!("write `if {}`", inside.trim());
+                ("a condition stands behind `if`", hint)
+            }
+            ">" | ">=" | "<" | "<=" if *self.action == Action::Time => (
+                "a condition stands behind `if`",
+                format!("write `if $elapsed {rest}`"),
+            ),
+            _ => return None,
+        };
+        Some(wrong(token.len(), told, hint))
+    }
+
+    /// What hits are counted by, not written so.
+    fn counted(&self, rest: &str) -> Option<Wrong> {
+        let by = rest.strip_prefix("group by ").or(rest.strip_prefix("by "));
+        match self.action {
+            Action::Count { by: None } => {
+                let value = by.or_else(|| {
+                    let value = rest.trim_start_matches('{').trim_end_matches('}');
+                    let value = value
+                        .strip_prefix('(')
+                        .map_or(value, |value| value.strip_suffix(')').unwrap_or(value));
+                    let plain = is_path(value) && named_elsewhere(value).is_none();
+                    let near = near_names(value, OPTIONS.into_iter().chain(["if"]));
+                    (plain && near.is_empty()).then_some(value)
+                })?;
+                let told = "a value to count by stands behind `by`";
+                Some(wrong(rest.len(), told, format!("write `by {value}`")))
+            }
+            Action::Count { by: Some(_) } if rest.starts_with(',') => Some(wrong(
+                1,
+                "hits are counted by one value",
+                "count by a struct that has both, or write two probes",
+            )),
+            Action::Log | Action::Snapshot if by.is_some() => {
+                let told = "only `count` adds hits up by a value";
+                Some(wrong(2, told, "write `count LOCATION by VALUE`"))
+            }
+            _ => None,
+        }
+    }
+
+    /// A comma or semicolon.
+    fn separator(&self, rest: &str) -> Option<Wrong> {
+        let behind = rest.strip_prefix([',', ';'])?.trim();
+        if behind.is_empty() {
+            return Some(wrong(1, "a probe ends without this", "leave it out"));
+        }
+        if OPTIONS.contains(&first_word(behind)) {
+            let told = "options have only spaces between them";
+            return Some(wrong(1, told, "write a space instead"));
+        }
+        if self.has_message && self.takes_message() {
+            return self
+                .values(behind)
+                .map(|found| wrong(1, &found.message, found.hint));
+        }
+        if rest.starts_with(';') {
+            let told = "one text is one probe";
+            return Some(wrong(1, told, "write each behind a `-e` of its own"));
+        }
+        None
+    }
+
+    /// Values that stand behind the location or the message.
+    fn values(&self, rest: &str) -> Option<Wrong> {
+        if !self.takes_message() || self.condition.is_some() {
+            return None;
+        }
+        let words = rest.split_whitespace();
+        let run: Vec<&str> = words
+            .take_while(|word| *word != "if" && !OPTIONS.contains(word))
+            .collect();
+        let holes = holes(&run.join(" "));
+        if holes.is_empty() {
+            let braces = rest.starts_with('{').then_some(1)?;
+            let told = "a message stands in quotes";
+            return Some(wrong(braces, told, "write `\"{x} {y.z}\"`"));
+        }
+        let end = run
+            .last()
+            .and_then(|last| rest.find(last).map(|at| at + last.len()))?;
+        Some(if self.has_message {
+            let told = "values stand in the message, in braces";
+            wrong(end, told, format!("write `\"… {holes}\"`"))
+        } else if run.len() == 1 && !rest.contains(['{', '.']) {
+            // It could have been meant as an option, too.
+            let told = format!("unexpected `{}`", rest.get(..end)?);
+            let known = OPTIONS.join(", ");
+            wrong(
+                end,
+                &told,
+                format!("a value stands in a message: `\"{holes}\"`; options are {known}"),
+            )
+        } else {
+            let told = "values stand in a message, in quotes";
+            wrong(end, told, format!("write `\"{holes}\"`"))
+        })
+    }
+}
+
+/// An option as another tool writes it, or misspelt.
+fn option(rest: &str, token: &str) -> Option<Wrong> {
+    if rest.starts_with('-') {
+        let plain = rest.trim_start_matches('-');
+        let word = plain.split(|c: char| !c.is_alphanumeric()).next()?;
+        let value = plain.get(word.len()..)?.trim_start_matches(['=', ' ']);
+        let option = match OPTIONS.contains(&word) {
+            true => format!("{word} {}", first_word(value)),
+            false => named_elsewhere(word).unwrap_or("hits N").to_owned(),
+        };
+        let length = rest.len() - plain.len() + word.len();
+        let told = "options of a probe have no dashes";
+        return Some(wrong(length, told, format!("write `{}`", option.trim())));
+    }
+    if let Some(written) = named_elsewhere(token) {
+        let told = format!("unexpected `{token}`");
+        return Some(wrong(token.len(), &told, format!("write `{written}`")));
+    }
+    // A path is a value.
+    if token.len() < first_word(rest).len() {
+        return None;
+    }
+    let near = near_names(token, OPTIONS.into_iter().chain(["if"]));
+    let near = near.first()?;
+    let told = format!("unexpected `{}`", token.escape_debug());
+    Some(wrong(token.len(), &told, format!("did you mean `{near}`?")))
+}
+
+fn named_elsewhere(word: &str) -> Option<&'static str> {
+    let found = OPTIONS_ELSEWHERE.iter().find(|(known, _)| *known == word);
+    found.map(|(_, written)| *written)
+}
+
+/// The error for `hits=3` and `hits: 3`, of which `cursor` has read the option.
+pub(in super::super) fn no_space(cursor: &Cursor<'_>, option: &str) -> Option<SyntaxError> {
+    let rest = cursor.rest();
+    let value = rest
+        .strip_prefix(['=', ':'])?
+        .trim_start_matches('=')
+        .trim();
+    let error = SyntaxError::new(
+        cursor.at()..cursor.at() + 1,
+        "an option and its value have a space between them",
+    );
+    Some(error.hint(format!("write `{option} {}`", first_word(value))))
+}
+
+/// The error for what stands where a duration is expected. `behind`: what follows it.
+pub(in super::super) fn no_duration(text: &str, behind: &str, span: Span) -> SyntaxError {
+    let error = SyntaxError::new(span, format!("`{}` is not a duration", text.escape_debug()));
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.');
+    let (number, unit) = text
+        .split_at_checked(digits.unwrap_or(text.len()))
+        .unwrap_or((text, ""));
+    let unit = match unit {
+        "" => first_word(behind),
+        unit => unit,
+    };
+    let unit = match unit {
+        "sec" | "secs" | "second" | "seconds" | "S" => "s",
+        "min" | "mins" | "minute" | "minutes" => "m",
+        "hour" | "hours" | "hr" => "h",
+        "msec" | "millis" | "milliseconds" | "MS" => "ms",
+        "usec" | "micros" | "µs" | "μs" => "us",
+        "nsec" | "nanos" => "ns",
+        other => other,
+    };
+    let written = format!("{number}{unit}");
+    error.hint(match parse_duration(&written) {
+        Some(_) => format!("write `{written}`"),
+        None => "write a number and ns, us, ms, s, m or h: `500ms`, `1.5s`, `10m`".to_owned(),
+    })
+}
