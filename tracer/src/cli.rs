@@ -17,6 +17,7 @@ mod probes;
 mod reload;
 mod stream;
 mod summary_file;
+mod usage;
 mod watchdog;
 
 use std::ffi::OsString;
@@ -50,9 +51,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     if let Some(code) = paging::run(&arguments) {
         return code;
     }
-    let args = match Args::try_parse_from(arguments) {
+    let args = match Args::try_parse_from(&arguments) {
         Ok(args) => args,
         Err(error) => {
+            let error = usage::with_tip(error, &arguments);
             // Help and version are data, and no error.
             let code = if error.use_stderr() { BAD_INPUT } else { DONE };
             return match error.print() {

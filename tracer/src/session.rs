@@ -210,6 +210,8 @@ pub struct Cost {
     pub cpus: Option<f64>,
     /// For how long its breakpoints were in the target so far.
     pub attached: Duration,
+    /// CPUs that it may cost, alone or with all others; `None`: any.
+    pub allowed: Option<f64>,
 }
 
 impl Cost {

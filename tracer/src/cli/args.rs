@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use super::failure::Failure;
 use crate::debuginfo::{DebugOptions, Servers};
 use crate::lang::{parse_duration, parse_share};
 use crate::limits::BUFFER_BYTES_LEAST;
@@ -109,11 +110,11 @@ Examples:
 #[derive(ClapArgs, Debug)]
 pub(super) struct Attach {
     /// The process: its pid, or its name when just one process has it
-    #[arg(long, short, value_name = "PID")]
-    pub(super) pid: Option<String>,
+    #[arg(long, short, value_name = "PID", action = ArgAction::Append)]
+    pid: Vec<String>,
     /// The same without `--pid`
-    #[arg(value_name = "PID", conflicts_with_all = ["pid", "exe"], hide_short_help = true)]
-    process: Option<String>,
+    #[arg(value_name = "PID", num_args = 0.., conflicts_with = "exe", hide_short_help = true)]
+    process: Vec<String>,
     /// A probe, as in `log main.rs:57 "x {x}" if x > 3`
     #[arg(long = "probe", short = 'e', value_name = "PROBE")]
     pub(super) probes: Vec<String>,
@@ -235,8 +236,31 @@ pub(super) enum FollowArg {
 
 impl Attach {
     /// The process as it was named, with `--pid` or without.
-    pub(super) fn process(&self) -> Option<&str> {
-        self.pid.as_deref().or(self.process.as_deref())
+    ///
+    /// # Errors
+    /// More than one is named, or something that names none.
+    pub(super) fn process(&self) -> Result<Option<&str>, Failure> {
+        let named: Vec<&str> = self
+            .pid
+            .iter()
+            .chain(&self.process)
+            .map(String::as_str)
+            .collect();
+        if let Some(probe) = named.iter().find(|one| is_probe(one)) {
+            return Err(Failure::new(format!("`{probe}` is not a process"))
+                .hint(format!("a probe stands behind `-e`: `-e '{probe}'`")));
+        }
+        let several = |one: &&str| {
+            let pids = one.split([',', ' ']).filter(|part| !part.is_empty());
+            one.contains([',', ' ']) && pids.clone().all(|part| part.parse::<u32>().is_ok())
+        };
+        if named.len() > 1 || named.iter().any(several) {
+            return Err(Failure::new("one process at a time can be traced").hint(
+                "start a `tracer` for each; `--follow-fork` has the processes that one forks from now on"
+                    .to_owned(),
+            ));
+        }
+        Ok(named.first().copied())
     }
 
     /// What becomes of processes that are forked.
@@ -260,6 +284,13 @@ impl Attach {
             ..default
         }
     }
+}
+
+/// Whether an argument is a probe that stands without `-e`.
+fn is_probe(argument: &str) -> bool {
+    let action = argument.split_whitespace().next().unwrap_or_default();
+    let known = ["log", "snapshot", "count", "hist", "time"];
+    known.contains(&action) && action.len() < argument.trim().len()
 }
 
 /// How text writes times.
@@ -516,9 +547,37 @@ mod tests {
             let Command::Attach(attach) = args.command else {
                 unreachable!("attach was typed");
             };
-            assert_eq!(attach.process(), Some("801"));
+            assert_eq!(attach.process().unwrap(), Some("801"));
         }
-        assert!(Args::try_parse_from(["tracer", "attach", "-p", "1", "2"]).is_err());
+    }
+
+    #[test]
+    fn more_than_one_process_and_a_bare_probe_are_told() {
+        for (args, message) in [
+            (
+                &["attach", "-p", "801", "-p", "823"][..],
+                "one process at a time",
+            ),
+            (&["attach", "-p", "801,823"], "one process at a time"),
+            (&["attach", "801", "823"], "one process at a time"),
+            (&["attach", "801", "-p", "801"], "one process at a time"),
+            (
+                &["attach", "801", "log f.c:7"],
+                "`log f.c:7` is not a process",
+            ),
+        ] {
+            let parsed = Args::try_parse_from(["tracer"].iter().chain(args)).unwrap();
+            let Command::Attach(attach) = parsed.command else {
+                unreachable!("attach was typed");
+            };
+            let failure = attach.process().unwrap_err();
+            assert!(
+                failure.message().contains(message),
+                "{args:?}: {}",
+                failure.message()
+            );
+            assert!(failure.advice().is_some(), "{args:?}");
+        }
     }
 
     #[test]

@@ -257,11 +257,12 @@ fn output(args: &Attach) -> Result<Output, Failure> {
 
 /// The target; `None` when the user left the choice.
 fn pid(args: &Attach, how: Output, colours: Colours) -> Result<Option<u32>, Failure> {
-    match args.process() {
+    match args.process()? {
         Some(named) => subject_pid(named).map(Some),
         None if how == Output::Tui => choose_process(args, colours),
-        None => Err(Failure::new("no process is named")
-            .hint("`--pid PID` takes a pid, or a name that just one process has".to_owned())),
+        None => Err(Failure::new("the process is missing").hint(
+            "write `tracer attach PID …`: a pid, or a name that just one process has".to_owned(),
+        )),
     }
 }
 

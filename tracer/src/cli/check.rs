@@ -33,7 +33,7 @@ pub(super) fn run(args: &Attach, colours: Colours) -> Result<u8, Failure> {
         ));
     }
     let options = options(args);
-    let (catalog, pid) = match (&args.exe, args.process()) {
+    let (catalog, pid) = match (&args.exe, args.process()?) {
         (Some(path), _) => {
             let catalog = Catalog::of_file(path, &options.debug);
             (catalog.map_err(|error| Failure::from(&*error))?, None)

@@ -103,6 +103,14 @@ impl Budget {
         }
     }
 
+    /// CPUs that a probe with a limit of its own, or without, may cost.
+    pub(super) fn allowed(&self, own: Option<f64>) -> Option<f64> {
+        match (own, self.limit) {
+            (Some(own), Some(all)) => Some(own.min(all)),
+            (own, all) => own.or(all),
+        }
+    }
+
     /// CPUs that a probe cost lately; `None` when it is new.
     pub(super) fn share(&self, probe: ProbeId) -> Option<f64> {
         self.accounts.get(&probe).map(|account| account.share)

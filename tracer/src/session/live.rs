@@ -474,6 +474,7 @@ impl Session {
                 trap_ns: self.trap_ns(kind),
                 cpus: None,
                 attached: Duration::ZERO,
+                allowed: lock(&self.budget).allowed(spec.options.cpu),
             },
             notes,
         };
@@ -616,6 +617,7 @@ impl Control for Session {
                 trap_ns: self.trap_ns(probe.kind),
                 cpus: budget.share(*id),
                 attached: probe.attached(),
+                allowed: budget.allowed(probe.spec.options.cpu),
             },
             ..probe.status.clone()
         };

@@ -57,6 +57,7 @@ impl Session {
                 trap_ns: self.trap_ns(probe.kind),
                 cpus: None,
                 attached: probe.attached(),
+                allowed: lock(&self.budget).allowed(probe.spec.options.cpu),
             },
             ..probe.status
         };

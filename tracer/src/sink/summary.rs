@@ -8,6 +8,9 @@ use crate::event::Counters;
 use crate::session::{ProbeStatus, percent};
 use crate::visible::Visible;
 
+/// Share of one CPU below which nobody notices a probe.
+const NEGLIGIBLE: f64 = 0.01;
+
 /// The line about one probe: `p1 main.rs:57: 20 hits, 17 events, 3 limited; 255 ns in eBPF a hit`.
 #[derive(Debug)]
 pub struct Summary<'p> {
@@ -53,6 +56,11 @@ impl fmt::Display for Summary<'_> {
         }?;
         if let Some(share) = probe.cost.share(counters).filter(|_| counters.hits > 0) {
             write!(f, ", {}% of one CPU", percent(share))?;
+            match probe.cost.allowed {
+                _ if share < NEGLIGIBLE => write!(f, " (negligible)")?,
+                Some(allowed) => write!(f, " (of {}% allowed)", percent(allowed))?,
+                None => {}
+            }
         }
         match probe.done {
             Some(done) => {
@@ -157,8 +165,24 @@ mod tests {
         };
         assert_eq!(
             summary_with(counters, cost),
-            "p1 main.rs:57: 2 hits, 2 events; 1µs a hit, 250ns of it in eBPF, 0.4% of one CPU"
+            "p1 main.rs:57: 2 hits, 2 events; 1µs a hit, 250ns of it in eBPF, 0.4% of one CPU (negligible)"
         );
+        let attached = Duration::from_micros(50);
+        let allowed = Some(0.25);
+        for (cost, verdict) in [
+            (
+                Cost {
+                    attached,
+                    allowed,
+                    ..cost
+                },
+                "4% of one CPU (of 25% allowed)",
+            ),
+            (Cost { attached, ..cost }, "4% of one CPU"),
+        ] {
+            let summary = summary_with(counters, cost);
+            assert!(summary.ends_with(verdict), "{summary}");
+        }
     }
 
     #[test]
