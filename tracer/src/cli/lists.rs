@@ -115,8 +115,17 @@ fn lines_of(catalog: &Catalog, typed: &str, json: bool) -> Result<u8, Failure> {
     })
 }
 
-/// Says which libraries a list lacks.
+/// Says that the list lacks the program itself, or which libraries it lacks.
 fn tell_refusals(catalog: &Catalog) {
+    if let Some((why, hint)) = catalog.program_without_debug_info() {
+        tell(&format!(
+            "note: {}: its own lines and variables are not known\n",
+            Visible(&why)
+        ));
+        if let Some(hint) = hint {
+            tell(&format!("  hint: {}\n", Visible(&hint)));
+        }
+    }
     for refusal in catalog.refusals() {
         tell(&format!("note: {}\n", Visible(&refusal)));
     }

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::modules::{Modules, TargetModule};
 use super::own::is_own_module;
-use super::resolve::{Resolved, file_of, resolve, with_dwarf};
+use super::resolve::{Resolved, file_of, program_without_dwarf, resolve, with_dwarf};
 use super::{LineInfo, OutlineEntry, ProbeError, SiteCost, SourceFile, VariableInfo};
 use crate::debuginfo::names::without_generics;
 use crate::debuginfo::place::{Place, Source};
@@ -130,6 +130,14 @@ impl Catalog {
         all.filter_map(|module| module.refusal())
             .map(|error| error.to_string())
             .collect()
+    }
+
+    /// Why the program itself has no lines and variables, and what to do about it; `None`: it has.
+    #[must_use]
+    pub fn program_without_debug_info(&self) -> Option<(String, Option<String>)> {
+        let all: Vec<_> = self.modules.all().iter().collect();
+        let (_, fault) = program_without_dwarf(&all)?;
+        Some((fault.message, fault.hint))
     }
 
     /// The one source file whose path ends with `suffix`.

@@ -70,8 +70,8 @@ pub(super) fn resolve(modules: &Modules, location: &Location) -> Result<Resolved
 
 /// A mistake in a location, before it is known where in the text it stands.
 pub(super) struct Fault {
-    message: String,
-    hint: Option<String>,
+    pub(super) message: String,
+    pub(super) hint: Option<String>,
 }
 
 impl Fault {
@@ -328,7 +328,7 @@ fn no_file(candidates: &[&Arc<TargetModule>], file: &str) -> Fault {
 }
 
 /// The name of the program among the modules, and why its lines are not known, where they are not.
-fn program_without_dwarf(candidates: &[&Arc<TargetModule>]) -> Option<(String, Fault)> {
+pub(super) fn program_without_dwarf(candidates: &[&Arc<TargetModule>]) -> Option<(String, Fault)> {
     let program = candidates.iter().find(|module| module.file.main)?;
     let fault = match program.debug() {
         Ok(debug) => Fault::from(&debug.require_dwarf().err()?),

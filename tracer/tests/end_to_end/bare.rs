@@ -109,3 +109,20 @@ fn what_is_not_known_of_a_bare_function_is_refused() {
     );
     refused("count bare_lea", &["no function `bare_lea`"]);
 }
+
+#[test]
+fn lists_of_a_stripped_program_say_first_that_it_has_no_debug_information() {
+    let stripped = fixture("cc", "stripped", "e2e_loop.c", &["-O0", "-s"]);
+    let stripped = stripped.to_str().expect("test paths are UTF-8");
+    for list in [&["lines"][..], &["funcs", "main"]] {
+        let finished = tracer(&[list, &["--exe", stripped]].concat());
+        finished.assert_says(&["has no debug information", "build it with `-g`"]);
+    }
+    let described = fixture("cc", "described", "e2e_loop.c", &["-O0", "-g"]);
+    let described = described.to_str().expect("test paths are UTF-8");
+    let finished = tracer(&["lines", "--exe", described]);
+    assert!(
+        !finished.text().contains("has no debug information"),
+        "{finished}"
+    );
+}
