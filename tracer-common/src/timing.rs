@@ -73,7 +73,8 @@ pub struct TimeState {
 /// What a probe that times counts, beside its hits, on one CPU.
 ///
 /// Beginnings: `begun + off + rejected + faults + lost + full` were reached. Of those that were
-/// begun, `ended` came to their end and `unfinished` did not; the others are in progress.
+/// begun, `ended` came to their end, `unfinished` did not, and of `uncertain` it is not known; the others are in
+/// progress.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
@@ -82,8 +83,10 @@ pub struct TimeCounters {
     pub begun: u64,
     /// Beginnings whose end came.
     pub ended: u64,
-    /// Beginnings whose end will not come, or was not seen.
+    /// Beginnings whose end will not come: another call began in the same frame.
     pub unfinished: u64,
+    /// Beginnings behind which hits were lost or silenced, so that the end that came may be another call's.
+    pub uncertain: u64,
     /// Ends without a beginning that is known: it was before the probe, or is one of the following.
     pub unpaired: u64,
     /// Beginnings while the probe was disabled, or after its time to live.
@@ -108,7 +111,7 @@ pub struct TimeCounters {
 const _: () = assert!(size_of::<BegunKey>() == 24);
 const _: () = assert!(size_of::<Begun>() == 32);
 const _: () = assert!(size_of::<TimeState>() == 16);
-const _: () = assert!(size_of::<TimeCounters>() == 96);
+const _: () = assert!(size_of::<TimeCounters>() == 104);
 
 /// Number of the bucket that a time in ns is in: exact below 16, then eight to each power of two.
 #[inline(always)]

@@ -280,6 +280,8 @@ pub struct Times {
     pub in_progress: u64,
     /// Beginnings whose end will not come: left by a panic, an exception, `longjmp`, the thread's end.
     pub unfinished: u64,
+    /// Beginnings behind which hits were lost or silenced, so that the end that came may be another call's.
+    pub uncertain: u64,
     /// Ends whose beginning is not known: it was before the probe, or one of the following.
     pub unpaired: u64,
     /// Beginnings while the probe was disabled, or after its time to live.
@@ -316,12 +318,16 @@ impl Times {
 
     /// What began or ended and has no time, in words.
     #[must_use]
-    pub const fn others(&self) -> [(u64, &'static str); 8] {
+    pub const fn others(&self) -> [(u64, &'static str); 9] {
         [
             (self.in_progress, "without an end so far"),
             (
                 self.unfinished,
                 "unfinished: left by a panic, an exception, longjmp, or the thread's end",
+            ),
+            (
+                self.uncertain,
+                "ended, but hits were silenced or lost meanwhile",
             ),
             (self.rejected, "with a false condition where they began"),
             (self.faults, "with an unreadable condition where they began"),

@@ -725,6 +725,7 @@ fn add_times(a: &TimeCounters, b: &TimeCounters) -> TimeCounters {
         begun: a.begun + b.begun,
         ended: a.ended + b.ended,
         unfinished: a.unfinished + b.unfinished,
+        uncertain: a.uncertain + b.uncertain,
         unpaired: a.unpaired + b.unpaired,
         off: a.off + b.off,
         rejected: a.rejected + b.rejected,

@@ -164,8 +164,10 @@ fn times(machine: &Machine, slot: u32, rows: Vec<(Value, u64)>) -> Times {
         in_progress: counters
             .begun
             .saturating_sub(counters.ended)
-            .saturating_sub(counters.unfinished),
+            .saturating_sub(counters.unfinished)
+            .saturating_sub(counters.uncertain),
         unfinished: counters.unfinished,
+        uncertain: counters.uncertain,
         unpaired: counters.unpaired,
         off: counters.off,
         rejected: counters.rejected,

@@ -55,7 +55,8 @@ fn buckets(times: &Value) -> Vec<(u64, u64, u64)> {
 
 /// Total, those left in another way (noticed or not), and ends without a beginning.
 fn counts(times: &Value) -> (u64, u64, u64) {
-    let left = counter(times, "unfinished") + counter(times, "in_progress");
+    let left = ["unfinished", "uncertain", "in_progress"].map(|name| counter(times, name));
+    let left = left.iter().sum();
     (counter(times, "total"), left, counter(times, "unpaired"))
 }
 

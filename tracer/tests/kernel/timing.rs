@@ -151,9 +151,10 @@ fn silence_and_removal_leave_no_beginning_to_later_ends() {
         end(1);
         let found = times(&rig, slot);
         assert_eq!(
-            (found.begun, found.ended, found.off, found.unpaired),
+            (found.begun, found.ended, found.off, found.uncertain),
             (2, 1, 1, 1)
         );
+        assert_eq!((found.unfinished, found.unpaired), (0, 0));
         assert_eq!(found.sum_ns, 0);
         let counters = rig.counters(slot);
         assert_eq!((counters.hits, counters.silenced), (1, 1));
@@ -246,7 +247,11 @@ fn calls_are_not_timed_once_a_turn_found_no_room() {
             (2, 1, 1),
             "{found:?}"
         );
-        assert_eq!((found.unpaired, found.unfinished), (3, 1), "{found:?}");
+        assert_eq!(
+            (found.unpaired, found.unfinished, found.uncertain),
+            (2, 0, 1),
+            "{found:?}"
+        );
         rig.remove(slot);
         // The room is there again, and the next probe sees.
         let reserved = rig.machine.reserve(&UNLIMITED, &requests).expect("room");

@@ -48,8 +48,8 @@ const AT_TIMES: [&str; 11] = [
     "the event that was asked for is shown; N more came while the probes were taken out, \
      and are counted as events",
     "N without an end so far",
-    // A call that began as soon as the probe was at the beginning, and ended before it was at the returns.
-    "N unfinished: left by a panic, an exception, longjmp, or the thread's end",
+    // Calls that were in progress when the probe was silenced at the session's end.
+    "N ended, but hits were silenced or lost meanwhile",
     "N ended without a beginning that was timed",
     "N began while silenced, or after the probe's time",
     ", N while silenced",

@@ -71,6 +71,7 @@ impl Untimed {
             open: sum.open
                 + number(one, "in_progress")
                 + number(one, "unfinished")
+                + number(one, "uncertain")
                 + number(one, "unpaired"),
         })
     }
@@ -168,6 +169,7 @@ fn wrong_times(one: &Value) -> Option<String> {
     let without = [
         "in_progress",
         "unfinished",
+        "uncertain",
         "unpaired",
         "full",
         "other",
