@@ -43,7 +43,7 @@ use walk::{Readers, Start};
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
     /// Nothing is at its path.
-    #[error("there is no such file")]
+    #[error("the file does not exist")]
     Absent,
     /// A directory, a device, a pipe.
     #[error("it is not a regular file")]

@@ -248,7 +248,7 @@ impl Attach {
             .collect();
         if let Some(probe) = named.iter().find(|one| is_probe(one)) {
             return Err(Failure::new(format!("`{probe}` is not a process"))
-                .hint(format!("a probe stands behind `-e`: `-e '{probe}'`")));
+                .hint(format!("give a probe with `-e`: `-e '{probe}'`")));
         }
         let several = |one: &&str| {
             let pids = one.split([',', ' ']).filter(|part| !part.is_empty());

@@ -64,10 +64,7 @@ fn write_text(
     if features.complete() {
         writeln!(out, "  probes can be attached as uprobes")?;
     } else {
-        writeln!(
-            out,
-            "  uprobes cannot be attached before what is missing is there"
-        )?;
+        writeln!(out, "  uprobes cannot be attached until this is fixed")?;
     }
     let Some(Subject { process, modules }) = subject else {
         return Ok(());

@@ -40,7 +40,7 @@ const MAX_FOLDED: usize = 16;
 #[derive(Debug, thiserror::Error)]
 pub enum SiteError {
     /// The debug information has no such file.
-    #[error("no such source file")]
+    #[error("unknown source file")]
     NoFile,
     /// The line has no code, and none follows that could stand for it.
     #[error("no code for line {line} of `{}`", file.display())]

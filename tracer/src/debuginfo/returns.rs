@@ -162,7 +162,7 @@ pub(super) fn exits_of(
             decoder.decode_out(&mut instruction);
             let address = instruction.ip();
             if instruction.is_invalid() {
-                return Err(format!("the bytes at {address:#x} are no code"));
+                return Err(format!("the bytes at {address:#x} are not code"));
             }
             match instruction.flow_control() {
                 FlowControl::Return => exits.push((LinkAddr(address), Exit::Return)),

@@ -164,7 +164,7 @@ impl Module {
         self.look(Wanted::Package, &paths, &users, |file| {
             match file.package() {
                 Some(_) => Ok(()),
-                None => Err("it is no package of split units".to_owned()),
+                None => Err("it is not a package of split units".to_owned()),
             }
         })
     }

@@ -348,7 +348,7 @@ fn index(cursor: &mut Cursor<'_>, base: Expr) -> Result<ExprKind, SyntaxError> {
         }
         Ok(ExprKind::Index(base, first))
     })?;
-    cursor.expect("]", "behind the index")?;
+    cursor.expect("]", "after the index")?;
     Ok(kind)
 }
 
@@ -405,7 +405,7 @@ fn method(
     };
     let asked = asked(name);
     if of_value.is_some() || asked.is_some() {
-        cursor.expect(")", "behind the name: it takes no argument")?;
+        cursor.expect(")", "after the name: it takes no argument")?;
     }
     if let Some(asked) = asked {
         return Ok(ExprKind::Is(asked, base));
@@ -420,7 +420,7 @@ fn method(
         "matches" => ExprKind::Matches(base, Box::new(regex(cursor)?)),
         _ => return Err(mistakes::no_call(name, object, span)),
     };
-    cursor.expect(")", "behind the argument")?;
+    cursor.expect(")", "after the argument")?;
     Ok(kind)
 }
 
@@ -507,7 +507,7 @@ fn word(cursor: &mut Cursor<'_>) -> Result<Expr, SyntaxError> {
     }
     if cursor.take("(") {
         let kind = function(cursor, name, &first.span)?;
-        cursor.expect(")", "behind the arguments")?;
+        cursor.expect(")", "after the arguments")?;
         return Ok(spanned(kind, start..cursor.last()));
     }
     while cursor.take("::") {
@@ -516,7 +516,7 @@ fn word(cursor: &mut Cursor<'_>) -> Result<Expr, SyntaxError> {
             let found = cursor.found(&part);
             return Err(SyntaxError::new(
                 part.span,
-                format!("expected a name behind `::`{found}"),
+                format!("expected a name after `::`{found}"),
             ));
         }
     }
@@ -530,10 +530,8 @@ fn word(cursor: &mut Cursor<'_>) -> Result<Expr, SyntaxError> {
         shadow = match number.kind {
             Kind::Int(value) if value > 0 => u32::try_from(value).unwrap_or(u32::MAX),
             _ => {
-                return Err(
-                    SyntaxError::new(number.span, "expected a number behind `#`")
-                        .hint("`name#2` is the variable that the innermost `name` hides"),
-                );
+                return Err(SyntaxError::new(number.span, "expected a number after `#`")
+                    .hint("`name#2` is the variable that the innermost `name` hides"));
             }
         };
     }

@@ -266,7 +266,7 @@ impl<'t> Cursor<'t> {
         let text = self.text(&token.span).escape_debug();
         Err(SyntaxError::new(
             token.span.clone(),
-            format!("unexpected `{text}` behind {what}"),
+            format!("unexpected `{text}` after {what}"),
         ))
     }
 }
@@ -426,7 +426,7 @@ pub(super) fn string(rest: &str, at: usize) -> Result<(String, usize), SyntaxErr
         match left.chars().next() {
             None => {
                 return Err(SyntaxError::new(at..at + 1, "this quote is never closed")
-                    .hint("put a `\"` behind the text"));
+                    .hint("add a `\"` after the text"));
             }
             Some('"') => return Ok((text, inside + 1)),
             Some('\\') => {
@@ -445,7 +445,7 @@ pub(super) fn string(rest: &str, at: usize) -> Result<(String, usize), SyntaxErr
 /// `\n` and its like at the start of `text`: the character, and the bytes it takes.
 pub(super) fn escape(text: &str, at: usize) -> Result<(char, usize), SyntaxError> {
     let unknown = |length: usize| {
-        SyntaxError::new(at..at + length, "no such escape")
+        SyntaxError::new(at..at + length, "unknown escape")
             .hint("there are \\n, \\r, \\t, \\0, \\\\, \\\", \\', \\x7F and \\u{1F600}")
     };
     let Some(letter) = text.chars().nth(1) else {
@@ -507,10 +507,10 @@ fn no_character(rest: &str, at: usize) -> SyntaxError {
     match inside.split_once('\'') {
         Some((text, _)) if text.chars().nth(1).is_some() => {
             let span = at..at + text.len() + 2;
-            let error = SyntaxError::new(span, "one character stands between two `'`");
-            error.hint(format!("a text stands in double quotes: `\"{text}\"`"))
+            let error = SyntaxError::new(span, "single quotes hold one character");
+            error.hint(format!("write text in double quotes: `\"{text}\"`"))
         }
-        _ => SyntaxError::new(at..at + 1, "one character stands between two `'`")
-            .hint("a text stands in double quotes"),
+        _ => SyntaxError::new(at..at + 1, "single quotes hold one character")
+            .hint("write text in double quotes"),
     }
 }

@@ -162,7 +162,7 @@ fn histogram_value(cursor: &mut Cursor<'_>) -> Result<Expr, SyntaxError> {
     let token = cursor.peek()?;
     let value = cursor.rest().strip_prefix("by ").map(str::trim);
     if token.kind == Kind::End || value.is_some() {
-        let error = SyntaxError::new(token.span, "the value stands right behind the location");
+        let error = SyntaxError::new(token.span, "the value goes right after the location");
         let value = value.unwrap_or("EXPR");
         return Err(error.hint(format!("write `hist LOCATION {value}`")));
     }
@@ -218,10 +218,8 @@ fn location(
             .filter(|text| text.contains(':'));
         if places.count() == 2 {
             let span = start..start + text.len();
-            let error = SyntaxError::new(span, "two places have a time between them, and no hit");
-            return Err(error.hint(format!(
-                "`time {text}` measures it; other actions take one place"
-            )));
+            let error = SyntaxError::new(span, "only `time` takes two locations");
+            return Err(error.hint(format!("`time {text}` measures the time between them")));
         }
     }
     let location = one_location(&text, start);
@@ -309,7 +307,7 @@ fn location_kind(text: &str, span: &Span) -> Result<LocationKind, SyntaxError> {
             };
         }
         None if looks_like_file(text) => {
-            return Err(wrong("the number of a line is missing").hint(format!("write `{text}:57`")));
+            return Err(wrong("the line number is missing").hint(format!("write `{text}:57`")));
         }
         None => {}
     }
@@ -393,9 +391,9 @@ fn options(
                 if !returns {
                     return Err(SyntaxError::new(
                         token.span,
-                        "only returns of functions are seen by a trampoline",
+                        "`trampoline` is for returns of functions",
                     )
-                    .hint("it stands behind `FUNCTION%return` and `time FUNCTION`"));
+                    .hint("use it with `FUNCTION%return` or `time FUNCTION`"));
                 }
                 options.trampoline = true;
             }
@@ -412,7 +410,7 @@ fn positive(cursor: &mut Cursor<'_>, option: &str) -> Result<u64, SyntaxError> {
         }
         _ => {
             let found = cursor.found(&token);
-            let message = format!("expected a number from 1 behind `{option}`{found}");
+            let message = format!("expected a number from 1 after `{option}`{found}");
             let error = SyntaxError::new(token.span, message);
             Err(match option {
                 "rate" => error.hint("write `rate 100/s`"),
@@ -429,7 +427,7 @@ fn rate(cursor: &mut Cursor<'_>) -> Result<u64, SyntaxError> {
     if cursor.take("/") && cursor.take_word("s") {
         return Ok(value);
     }
-    let error = SyntaxError::new(at..cursor.last().max(at), "a rate is a number a second");
+    let error = SyntaxError::new(at..cursor.last().max(at), "a rate is a number per second");
     Err(
         error.hint(match cursor.rest().trim_start_matches('/').chars().next() {
             Some('m' | 'h') => {

@@ -27,7 +27,7 @@ pub(super) fn length(rest: &str, at: usize) -> Result<usize, SyntaxError> {
 }
 
 fn unclosed(at: usize) -> SyntaxError {
-    SyntaxError::new(at..at + 1, "this quote is never closed").hint("put a `\"` behind the message")
+    SyntaxError::new(at..at + 1, "this quote is never closed").hint("add a `\"` after the message")
 }
 
 /// Where the quote is that ends the text; with `holes`, quotes in holes are those of texts there.
@@ -82,8 +82,9 @@ pub(super) fn parse(text: &str, range: Span) -> Result<Template, SyntaxError> {
                 at = end;
             }
             '}' => {
-                return Err(SyntaxError::new(at..at + 1, "this `}` closes nothing")
-                    .hint("a brace is written `}}`"));
+                return Err(
+                    SyntaxError::new(at..at + 1, "unmatched `}`").hint("a brace is written `}}`")
+                );
             }
             '\\' if rest.starts_with("\\{") || rest.starts_with("\\}") => {
                 let error = SyntaxError::new(at..at + 2, "a brace has no `\\` before it");
@@ -118,14 +119,14 @@ fn hole(text: &str, start: usize, end: usize) -> Result<(TemplatePart, usize), S
     let mut cursor = Cursor::new(text, start + 1..end);
     if cursor.rest().starts_with('}') {
         return Err(
-            SyntaxError::new(start..cursor.at() + 1, "this hole names nothing")
-                .hint("write a variable in it: `{x}`"),
+            SyntaxError::new(start..cursor.at() + 1, "these braces are empty")
+                .hint("name a variable: `{x}`"),
         );
     }
     if let Some(format) = cursor.rest().strip_prefix(':') {
         let format = format.split('}').next().unwrap_or_default();
-        let error = SyntaxError::new(start..cursor.at() + 1, "this hole names nothing");
-        return Err(error.hint(format!("write a variable in it: `{{x:{format}}}`")));
+        let error = SyntaxError::new(start..cursor.at() + 1, "these braces are empty");
+        return Err(error.hint(format!("name a variable: `{{x:{format}}}`")));
     }
     let expr = expr::parse(&mut cursor)?;
     let mut format = Format::default();
@@ -149,7 +150,7 @@ fn hole(text: &str, start: usize, end: usize) -> Result<(TemplatePart, usize), S
     if let Some(error) = mistakes::in_hole(cursor.rest(), cursor.at(), written) {
         return Err(error);
     }
-    cursor.expect("}", "to close the hole")?;
+    cursor.expect("}", "to close the brace")?;
     Err(unclosed())
 }
 

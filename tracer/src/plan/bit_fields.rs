@@ -41,7 +41,7 @@ impl Builder<'_> {
             Node::Enum(names) => (names.signed, BitsOf::Enum(names)),
             Node::Missing(why) => return Node::Missing(why),
             _ => {
-                let why = "a bit field that is no number".to_owned();
+                let why = "a bit field that is not a number".to_owned();
                 return Node::Missing(Unavailable::BadDebugInfo(why));
             }
         };

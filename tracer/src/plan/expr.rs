@@ -154,7 +154,7 @@ impl<'a, 'b> Resolver<'a, 'b> {
                 )),
                 Some(_) => Err(PlanError::at(expr, "the function returns nothing")),
                 None => Err(PlanError::at(expr, "`$return` is known at returns only")
-                    .hint(Some("name them by `FUNCTION%return`".into()))),
+                    .hint(Some("use the location `FUNCTION%return`".into()))),
             },
             ExprKind::Special(Special::Elapsed) if self.scope.elapsed => {
                 Ok(Operand::Number(Number {
@@ -165,7 +165,10 @@ impl<'a, 'b> Resolver<'a, 'b> {
                 }))
             }
             ExprKind::Special(Special::Elapsed) => {
-                let error = PlanError::at(expr, "`$elapsed` is known only where a time ends");
+                let error = PlanError::at(
+                    expr,
+                    "`$elapsed` is known only at the end of a `time` probe",
+                );
                 Err(error.hint(Some("`time FUNCTION` and `time A..B` measure it".into())))
             }
             ExprKind::Special(special) => Ok(Operand::Special(*special)),
@@ -308,7 +311,7 @@ impl<'a, 'b> Resolver<'a, 'b> {
             ));
         }
         if self.scope.returned.is_some() {
-            let message = format!("`{path}` is not known any more at a return");
+            let message = format!("`{path}` is no longer known at a return");
             return PlanError::at(expr, message)
                 .hint(Some("there are `$return` and statics".into()));
         }

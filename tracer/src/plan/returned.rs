@@ -20,7 +20,7 @@ const DEPTH: u32 = 16;
 /// Why a value is not known that its function may not return any more.
 const LEFT_AWAY: &str = "a value that no caller reads, which the compiler may have left away";
 /// Why a small value of Rust is not known.
-const SHAPE: &str = "a value of this shape, of which Rust does not lay down where it is returned";
+const SHAPE: &str = "a value of this shape: Rust does not specify where it is returned";
 
 /// What a function returns, at one of its exits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -223,10 +223,8 @@ fn row(size: u64, leaves: &[Leaf], is_array: bool) -> Option<Spots> {
 fn rust_in_memory(size: u64, returned: Returned) -> Spots {
     let why = match (returned.homed, returned.handed_back) {
         (true, true) => return in_memory(size),
-        (false, _) => {
-            "a value in memory, whose address a function that may be optimised need not give back"
-        }
-        (true, false) => "a value in memory, whose address the function does not always give back",
+        (false, _) => "a value in memory: an optimised function need not return its address",
+        (true, false) => "a value in memory: the function does not always return its address",
     };
     Spots::whole(size, Spot::Missing(Unavailable::Unsupported(why.into())))
 }

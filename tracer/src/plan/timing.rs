@@ -227,7 +227,7 @@ fn frame(
     fault: Label,
 ) -> Result<(), PlanError> {
     let failed = |why: crate::unavailable::Unavailable| PlanError {
-        message: format!("its frame cannot be told from others: {why}"),
+        message: format!("its frame cannot be told apart from others: {why}"),
         hint: None,
         span: None,
     };

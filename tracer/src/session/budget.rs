@@ -52,7 +52,7 @@ impl fmt::Display for Over {
         } else {
             write!(
                 f,
-                "{SILENCED}its hits cost {share}% of a CPU, and {limit}% is what it may cost; `cpu N%` in the probe, or `--max-cpu`, raises that"
+                "{SILENCED}its hits cost {share}% of a CPU, and it may cost {limit}%; `cpu N%` in the probe, or `--max-cpu`, raises that"
             )
         }
     }
@@ -273,7 +273,7 @@ mod tests {
         };
         assert_eq!(
             over.to_string(),
-            "silenced: its hits cost 87% of a CPU, and 7% is what it may cost; \
+            "silenced: its hits cost 87% of a CPU, and it may cost 7%; \
              `cpu N%` in the probe, or `--max-cpu`, raises that"
         );
         over.together = true;

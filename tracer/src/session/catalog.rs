@@ -505,7 +505,7 @@ impl Modules {
                 // The frame is gone: what the debug information still says of it is no place.
                 Some(_) => VariableInfo {
                     place: String::new(),
-                    unavailable: Some("not known any more at a return".into()),
+                    unavailable: Some("no longer known at a return".into()),
                     ..info
                 },
                 None => info,

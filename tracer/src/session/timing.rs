@@ -231,7 +231,7 @@ fn turns(
 ) -> Result<Vec<TimedSite>, ProbeError> {
     let refused = |why: String| {
         let message = format!(
-            "the calls of `{}` cannot be told from the turns of a loop: {why}",
+            "calls of `{}` cannot be told apart from iterations of a loop: {why}",
             entry.function
         );
         ProbeError {
@@ -244,7 +244,7 @@ fn turns(
     let turns = debug.turns(entry.address).map_err(refused)?;
     if spec.options.trampoline && !turns.is_empty() {
         return Err(refused(
-            "it begins with a loop, each turn of which would be a call to the return trampoline"
+            "it begins with a loop, and each iteration would be a call to the return trampoline"
                 .into(),
         ));
     }

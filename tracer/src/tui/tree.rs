@@ -322,7 +322,7 @@ impl Tree {
 fn count(shown: usize, cut: Option<Cut>) -> String {
     match cut {
         None => shown.to_string(),
-        Some(Cut { of: Some(of) }) => format!("{of}, of which {shown} were read"),
+        Some(Cut { of: Some(of) }) => format!("{of}, {shown} of them read"),
         Some(Cut { of: None }) => format!("more than the {shown} that were read"),
     }
 }
@@ -421,7 +421,7 @@ mod tests {
             cut: Some(Cut { of: Some(9) }),
             set: false,
         });
-        assert_eq!(shown(&list)[0], "v = list of 9, of which 1 were read");
+        assert_eq!(shown(&list)[0], "v = list of 9, 1 of them read");
         let text = Value::Text(Text {
             bytes: b"a\xff\n".to_vec(),
             cut: Some(Cut { of: None }),

@@ -46,7 +46,7 @@ fn probe_over_its_budget_is_taken_out_and_the_others_stay() {
     text.wait_restored();
     finished.assert_code(0).assert_says(&[
         "dear: silenced: its hits cost ",
-        "% of a CPU, and 1% is what it may cost",
+        "% of a CPU, and it may cost 1%",
         "of it in eBPF",
     ]);
     let (dear, free) = (finished.summary("dear"), finished.summary("free"));

@@ -97,7 +97,7 @@ fn what_is_not_known_at_a_return_is_refused_with_the_reason() {
     let refused = [
         (
             "log handle%return \"{request}\"",
-            "not known any more at a return",
+            "no longer known at a return",
         ),
         ("log nothing%return \"{$return}\"", "returns nothing"),
         ("log handle \"{$return}\"", "%return"),
@@ -192,7 +192,7 @@ fn rust_returns_are_what_the_program_prints_or_unavailable() {
                 finished.assert_code(2).assert_says(&[
                     "returns nothing",
                     "xmm0",
-                    "of which Rust does not lay down where it is returned",
+                    "Rust does not specify where it is returned",
                     "log a variable on the function's last line instead",
                 ]);
             }

@@ -347,7 +347,7 @@ fn loops_at_the_entry_that_cannot_be_told_are_refused() {
         let program = turning();
         let finished = Tracer::json(program.pid(), &[probe]).finish();
         finished.assert_code(2);
-        finished.assert_says(&["cannot be told from the turns of a loop", why]);
+        finished.assert_says(&["cannot be told apart from iterations of a loop", why]);
     }
 }
 
@@ -376,7 +376,10 @@ fn what_cannot_be_timed_is_refused_with_the_reason() {
             "time handle if nobody == 3".to_owned(),
             "no `nobody` in scope",
         ),
-        ("log handle \"{$elapsed}\"".to_owned(), "where a time ends"),
+        (
+            "log handle \"{$elapsed}\"".to_owned(),
+            "at the end of a `time` probe",
+        ),
     ];
     for (probe, words) in refused {
         let path = c("time", SOURCE, &["-O0"]);

@@ -336,7 +336,7 @@ fn c_expressions_that_would_be_guessed_are_refused() {
         ("third * 2", "cannot be computed with a pointer"),
         ("nowhere + 1", "cannot be computed with a pointer"),
         ("&array[1] + 1", "cannot be computed with a pointer"),
-        ("*nowhere", "does not say what it points to"),
+        ("*nowhere", "has no known target type"),
         ("array[0 - 1]", "index -1 of an array of 4"),
         ("u8 + 010", "octal in C"),
     ] {
@@ -406,10 +406,7 @@ fn variables_are_gone_where_the_function_returns() {
         "{vars}"
     );
     for one in variables {
-        assert_eq!(
-            one["unavailable"], "not known any more at a return",
-            "{one}"
-        );
+        assert_eq!(one["unavailable"], "no longer known at a return", "{one}");
     }
 }
 

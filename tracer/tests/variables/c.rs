@@ -375,20 +375,20 @@ fn parameter_that_another_module_passed_is_known_with_that_module() {
         let callee = Term::Address(fixture(library).symbols_named("callee")[0].address);
         assert!(expr.0.iter().filter(own).all(|term| *term == callee));
     }
-    let why = "of which no direct call is known";
+    let why = "as no direct call of it is known";
     assert_eq!(constant(&[]), no_entry_value(why));
     assert_eq!(
         constant(&["gcc -g -w c_calls.c".to_owned()]),
         no_entry_value(why)
     );
-    let why = "called from a library without a build id";
+    let why = "as the calling library has no build id";
     assert_eq!(
         constant(&[format!(
             "gcc -g -O1 -Wl,--build-id=none -w c_callers.c {path}"
         )]),
         no_entry_value(why)
     );
-    let why = "called from a module whose debug information has no call sites";
+    let why = "as the calling module's debug information has no call sites";
     assert_eq!(
         constant(&[format!("gcc -O1 -w c_callers.c {path}")]),
         no_entry_value(why)
@@ -399,7 +399,7 @@ fn parameter_that_another_module_passed_is_known_with_that_module() {
 fn parameter_of_a_function_that_jumps_back_to_itself_is_not_known() {
     let module = fixture("gcc -g -O2 -w c_calls.c");
     let found = variables(&module, "site_mutual");
-    let place = no_entry_value("which jumps may have led back to");
+    let place = no_entry_value("as jumps may have led back to it");
     assert_eq!(named(&found, "tag").place, place);
     // Without those jumps it is.
     let module = fixture("gcc -g -O1 -w c_calls.c");

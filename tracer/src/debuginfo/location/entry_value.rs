@@ -65,13 +65,13 @@ enum Why {
 impl Why {
     fn reason(self) -> Unavailable {
         let why = match self {
-            Self::Reentered => "which jumps may have led back to",
-            Self::Complex => "of more than a register",
-            Self::NoFrame => "whose caller's registers are not known",
-            Self::NoCaller => "of which no direct call is known",
-            Self::NoSites => "called from a module whose debug information has no call sites",
-            Self::NoIdentity => "called from a library without a build id",
-            Self::Unsaid => "which no caller describes by what it keeps",
+            Self::Reentered => "as jumps may have led back to it",
+            Self::Complex => "as it is more than a register",
+            Self::NoFrame => "as the caller's registers are not known",
+            Self::NoCaller => "as no direct call of it is known",
+            Self::NoSites => "as the calling module's debug information has no call sites",
+            Self::NoIdentity => "as the calling library has no build id",
+            Self::Unsaid => "as no caller describes it by a value that it keeps",
         };
         Unavailable::Unsupported(format!("the value at the function's entry, {why}"))
     }

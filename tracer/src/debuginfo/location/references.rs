@@ -81,7 +81,7 @@ impl<'a> Evaluator<'_, '_, 'a> {
         });
         let Kind::Int { size, .. } = kind else {
             return Err(Unavailable::Unsupported(
-                "a count that is no integer".to_owned(),
+                "a count that is not an integer".to_owned(),
             ));
         };
         let expr = match place.pieces.into_iter().next().map(|piece| piece.source) {

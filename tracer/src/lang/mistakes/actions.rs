@@ -63,7 +63,7 @@ fn hint(token: &str, word: &str, behind: &str) -> String {
     let known = format!("a probe begins with one of {}", ACTIONS.join(", "));
     let lower = token.to_ascii_lowercase();
     if token == "#" {
-        return "a comment stands in a file of probes, behind `-f`".to_owned();
+        return "comments are for files of probes (`-f`)".to_owned();
     }
     if ACTIONS.contains(&lower.as_str()) {
         return format!("did you mean `{lower}`?");
@@ -112,8 +112,8 @@ fn showing(token: &str, behind: &str) -> String {
     }
     if !is_line(location) {
         return match is_path(behind) {
-            true => format!("a value is shown at a place: `log FILE:LINE \"{{{behind}}}\"`"),
-            false => "a value is shown at a place: `log FILE:LINE \"{x}\"`".to_owned(),
+            true => format!("name a location, too: `log FILE:LINE \"{{{behind}}}\"`"),
+            false => "name a location, too: `log FILE:LINE \"{x}\"`".to_owned(),
         };
     }
     let holes = holes(values);

@@ -36,7 +36,7 @@ pub(in super::super) fn behind_operand(cursor: &Cursor<'_>, operand: &str) -> Op
         .is_some_and(|behind| behind.trim_start().starts_with('}'))
     {
         let hint = format!("write `{operand} = {{{operand}}}`");
-        return wrong(1, "a hole has only a value", hint);
+        return wrong(1, "braces hold only a value", hint);
     }
     for (sign, not) in [("=~", ""), ("!~", "!")] {
         if let Some(behind) = rest.strip_prefix(sign) {
@@ -75,7 +75,7 @@ pub(in super::super) fn behind_operand(cursor: &Cursor<'_>, operand: &str) -> Op
     let behind = rest.get(word.len()..)?.trim();
     let number = operand.starts_with(|c: char| c.is_ascii_digit());
     if number && matches!(word, "ns" | "us" | "ms" | "s" | "m" | "h") {
-        let message = "a unit stands right behind its number";
+        let message = "a unit follows its number without a space";
         return wrong(word.len(), message, format!("write `{operand}{word}`"));
     }
     if matches!(word, "is" | "not") {
@@ -193,7 +193,7 @@ pub(in super::super) fn no_call(name: &str, base: &str, span: &Span) -> SyntaxEr
     let shown = name.escape_debug();
     let error = SyntaxError::new(
         span.clone(),
-        format!("`{shown}` cannot be called: expressions only read"),
+        format!("`{shown}` is not a function that can be called here"),
     );
     let base = if base.is_empty() { "x" } else { base };
     let part = name.rsplit("::").next().unwrap_or(name);
@@ -255,7 +255,7 @@ pub(in super::super) fn no_special(name: &str, span: Span) -> SyntaxError {
         }
         "" => known.to_owned(),
         _ if plain.starts_with("arg") || plain.chars().all(|c| c.is_ascii_digit()) => {
-            format!("a parameter is written by its name in the source; {known}")
+            format!("name a parameter as the source does; {known}")
         }
         _ => format!("a variable is written without `$`: `{plain}`; {known}"),
     };
@@ -273,12 +273,15 @@ pub(in super::super) fn in_hole(rest: &str, at: usize, expr: &str) -> Option<Syn
             "r" | "a" => format!("write `{{{expr}:?}}`"),
             _ => format!("write `{{{expr}}}`"),
         };
-        return wrong("a format stands behind `:`", hint);
+        return wrong("a format goes after `:`", hint);
     }
     if rest.starts_with([',', ';']) || rest.starts_with(char::is_alphabetic) {
         let more = inside.split([',', ';', ' ']).filter(|one| !one.is_empty());
         let holes: String = more.map(|one| format!(" {{{one}}}")).collect();
-        return wrong("a hole has one value", format!("write `{{{expr}}}{holes}`"));
+        return wrong(
+            "braces hold one value",
+            format!("write `{{{expr}}}{holes}`"),
+        );
     }
     None
 }
@@ -303,12 +306,12 @@ pub(in super::super) fn unreadable(first: char, span: Span) -> SyntaxError {
     let error = SyntaxError::new(span, format!("unexpected `{}`", first.escape_debug()));
     match first {
         '“' | '”' | '„' | '‘' | '’' => {
-            error.hint("texts stand in plain double quotes: `\"`")
+            error.hint("write text in plain double quotes: `\"`")
         }
-        '`' => error.hint("names stand without quotes, texts in double quotes"),
-        ';' => error.hint("one text is one probe, and one hole one value"),
+        '`' => error.hint("names need no quotes; write text in double quotes"),
+        ';' => error.hint("one text is one probe, and one pair of braces is one value"),
         '=' => error.hint("`==` compares"),
-        '\\' => error.hint("only in texts has `\\` a meaning"),
+        '\\' => error.hint("`\\` has a meaning in texts only"),
         _ => error,
     }
 }

@@ -19,13 +19,13 @@ pub(in super::super) fn no_location(text: &str, span: &Span, times: bool) -> Opt
 pub(in super::super) fn no_line(file: &str, behind: &str, span: Span) -> SyntaxError {
     let next = first_word(behind).trim_start_matches(['L', ':', '+']);
     let line = if is_number(next) { next } else { "57" };
-    let error = SyntaxError::new(span, "the number of a line is missing");
+    let error = SyntaxError::new(span, "the line number is missing");
     error.hint(format!("write `{file}:{line}`"))
 }
 
 /// The error for what stands behind `FILE:` and is not a number.
 pub(in super::super) fn no_number(file: &str, line: &str, span: Span) -> SyntaxError {
-    let error = SyntaxError::new(span, "the number of a line is missing behind `:`");
+    let error = SyntaxError::new(span, "the line number is missing after `:`");
     let name = line.split('(').next().unwrap_or(line);
     error.hint(match is_path(name) {
         true => format!("write `{file}:57`; a function is named without its file: `{name}`"),
@@ -38,22 +38,16 @@ type Found = Option<(&'static str, String)>;
 fn without_place(text: &str) -> Found {
     let hole = text.starts_with('{') && text.ends_with('}') && !text.contains('#');
     if hole || matches!(text, "if" | "by") {
-        let hint = "it stands behind the action: `main.rs:57`, `parse` or `0x401136`";
+        let hint = "it follows the action: `main.rs:57`, `parse` or `0x401136`";
         return Some(("the location is missing", hint.to_owned()));
     }
     let inside = text.strip_prefix('(')?.strip_suffix(')')?;
-    Some((
-        "a location stands without parentheses",
-        format!("write `{inside}`"),
-    ))
+    Some(("a location has no parentheses", format!("write `{inside}`")))
 }
 
 fn address_or_line(text: &str) -> Found {
     if let Some(address) = text.strip_prefix("*0x") {
-        return Some((
-            "an address stands without `*`",
-            format!("write `0x{address}`"),
-        ));
+        return Some(("an address has no `*`", format!("write `0x{address}`")));
     }
     let line = text.strip_prefix(':').unwrap_or(text);
     if is_number(line) {
@@ -63,7 +57,7 @@ fn address_or_line(text: &str) -> Found {
     let (file, line) = text.split_once('#')?;
     let line = line.trim_start_matches(['L', 'l']);
     is_number(line).then(|| {
-        let message = "the number of a line stands behind `:`";
+        let message = "the line number goes after `:`";
         (message, format!("write `{file}:{line}`"))
     })
 }
@@ -104,7 +98,7 @@ fn around_colon(file: &str, line: &str, times: bool) -> Found {
                 format!("write `{first}:{second}`"),
             ),
             false => (
-                "a module stands before `!`",
+                "a module's name ends with `!`",
                 format!("write `{first}!{second}:{line}`"),
             ),
         });
@@ -125,7 +119,7 @@ fn around_colon(file: &str, line: &str, times: bool) -> Found {
     }
     let ends = |c| matches!(c, ';' | ',' | '.' | ')');
     rest.chars().all(ends).then(|| {
-        let message = "only the number of a line stands behind `:`";
+        let message = "only a line number can follow `:`";
         (message, format!("write `{file}:{number}`"))
     })
 }

@@ -68,7 +68,7 @@ impl Typed<'_> {
     ) -> SyntaxError {
         let (rest, token) = (cursor.rest(), cursor.text(&span));
         if token.starts_with([')', ']', '}']) {
-            let message = format!("this `{token}` closes nothing");
+            let message = format!("unmatched `{token}`");
             return SyntaxError::new(span, message);
         }
         let found = self
@@ -128,17 +128,13 @@ impl Typed<'_> {
             let inside = quoted.split(['“', '”', '"']).next().unwrap_or_default();
             let length = rest.len() - quoted.len();
             let hint = format!("write `\"{inside}\"`");
-            return Some(wrong(
-                length,
-                "a message stands in plain double quotes",
-                hint,
-            ));
+            return Some(wrong(length, "a message needs plain double quotes", hint));
         }
         if let Some(quoted) = rest.strip_prefix('\'') {
             let inside = quoted.split('\'').next().unwrap_or_default();
             let hint = format!("write `\"{inside}\"`");
             let length = (inside.len() + 2).min(rest.len());
-            return Some(wrong(length, "a message stands in double quotes", hint));
+            return Some(wrong(length, "a message needs double quotes", hint));
         }
         // `f"…"`, `r"…"`.
         let prefix = rest.chars().next()?;
@@ -148,7 +144,7 @@ impl Typed<'_> {
         }
         let length = template::length(message, at).ok()? + 2;
         let hint = format!("write `{}`", message.get(..length)?);
-        let told = format!("a message has no `{prefix}` before it");
+        let told = format!("a message has no prefix `{prefix}`");
         Some(wrong(prefix.len_utf8(), &told, hint))
     }
 
@@ -167,7 +163,7 @@ impl Typed<'_> {
             Some(condition) => format!("write `… {message} if {condition}`"),
             None => format!("write `… {message} {}`", self.options_before(at)),
         };
-        let told = "the message stands before `if` and the options";
+        let told = "the message goes before `if` and the options";
         Some(wrong(length, told, hint))
     }
 
@@ -196,24 +192,24 @@ impl Typed<'_> {
             }
             "if" if first => return None,
             "if" => (
-                "the condition stands behind an option",
-                "the condition stands before the options".to_owned(),
+                "the condition comes after an option",
+                "move it before the options".to_owned(),
             ),
             "where" | "when" | "while" | "cond" | "condition" if !behind.is_empty() => (
-                "a condition stands behind `if`",
+                "a condition goes after `if`",
                 format!("write `if {behind}`"),
             ),
             "unless" if !behind.is_empty() => (
-                "a condition stands behind `if`",
+                "a condition goes after `if`",
                 format!("write `if !({behind})`"),
             ),
             "/" if behind.contains('/') => {
                 let inside = behind.split('/').next().unwrap_or_default();
                 let hint = format!("write `if {}`", inside.trim());
-                ("a condition stands behind `if`", hint)
+                ("a condition goes after `if`", hint)
             }
             ">" | ">=" | "<" | "<=" if *self.action == Action::Time => (
-                "a condition stands behind `if`",
+                "a condition goes after `if`",
                 format!("write `if $elapsed {rest}`"),
             ),
             _ => return None,
@@ -235,7 +231,7 @@ impl Typed<'_> {
                     let near = near_names(value, OPTIONS.into_iter().chain(["if"]));
                     (plain && near.is_empty()).then_some(value)
                 })?;
-                let told = "a value to count by stands behind `by`";
+                let told = "the value to count by goes after `by`";
                 Some(wrong(rest.len(), told, format!("write `by {value}`")))
             }
             Action::Count { by: Some(_) } if rest.starts_with(',') => Some(wrong(
@@ -255,10 +251,10 @@ impl Typed<'_> {
     fn separator(&self, rest: &str) -> Option<Wrong> {
         let behind = rest.strip_prefix([',', ';'])?.trim();
         if behind.is_empty() {
-            return Some(wrong(1, "a probe ends without this", "leave it out"));
+            return Some(wrong(1, "unexpected at the end of a probe", "leave it out"));
         }
         if OPTIONS.contains(&first_word(behind)) {
-            let told = "options have only spaces between them";
+            let told = "spaces separate options";
             return Some(wrong(1, told, "write a space instead"));
         }
         if self.has_message && self.takes_message() {
@@ -268,7 +264,7 @@ impl Typed<'_> {
         }
         if rest.starts_with(';') {
             let told = "one text is one probe";
-            return Some(wrong(1, told, "write each behind a `-e` of its own"));
+            return Some(wrong(1, told, "give each its own `-e`"));
         }
         None
     }
@@ -285,14 +281,14 @@ impl Typed<'_> {
         let holes = holes(&run.join(" "));
         if holes.is_empty() {
             let braces = rest.starts_with('{').then_some(1)?;
-            let told = "a message stands in quotes";
+            let told = "a message needs quotes";
             return Some(wrong(braces, told, "write `\"{x} {y.z}\"`"));
         }
         let end = run
             .last()
             .and_then(|last| rest.find(last).map(|at| at + last.len()))?;
         Some(if self.has_message {
-            let told = "values stand in the message, in braces";
+            let told = "values go into the message, in braces";
             wrong(end, told, format!("write `\"… {holes}\"`"))
         } else if run.len() == 1 && !rest.contains(['{', '.']) {
             // It could have been meant as an option, too.
@@ -301,10 +297,10 @@ impl Typed<'_> {
             wrong(
                 end,
                 &told,
-                format!("a value stands in a message: `\"{holes}\"`; options are {known}"),
+                format!("write a value in a message: `\"{holes}\"`; options are {known}"),
             )
         } else {
-            let told = "values stand in a message, in quotes";
+            let told = "values go into a message, in quotes";
             wrong(end, told, format!("write `\"{holes}\"`"))
         })
     }
@@ -352,7 +348,7 @@ pub(in super::super) fn no_space(cursor: &Cursor<'_>, option: &str) -> Option<Sy
         .trim();
     let error = SyntaxError::new(
         cursor.at()..cursor.at() + 1,
-        "an option and its value have a space between them",
+        "a space separates an option and its value",
     );
     Some(error.hint(format!("write `{option} {}`", first_word(value))))
 }

@@ -27,64 +27,64 @@ Log f |Log| not an action | did you mean `log`?
 lgo f |lgo| not an action | did you mean `log`?
 # log f |#| not an action | `-f`
 ## location
-log f.rs 47 |f.rs| the number of a line is missing |`f.rs:47`
+log f.rs 47 |f.rs| the line number is missing |`f.rs:47`
 log f.rs:47:13 |f.rs:47:13| no column |`f.rs:47`
-log f.rs:47; |f.rs:47;| only the number |`f.rs:47`
-log f.rs#L47 |f.rs#L47| behind `:` |`f.rs:47`
-log f.rs:handle |f.rs:handle| missing behind `:` |`handle`
+log f.rs:47; |f.rs:47;| only a line number |`f.rs:47`
+log f.rs#L47 |f.rs#L47| after `:` |`f.rs:47`
+log f.rs:handle |f.rs:handle| missing after `:` |`handle`
 log app::handle:57 |app::handle:57| not in a function |`app::handle`
-log app:f.rs:57 |app:f.rs:57| before `!` |`app!f.rs:57`
+log app:f.rs:57 |app:f.rs:57| ends with `!` |`app!f.rs:57`
 log f.rs:5-9 |f.rs:5-9| one line |`time f.rs:5..f.rs:9`
 time f.rs:5..9 |f.rs:5..9| one line | write `time f.rs:5..f.rs:9`
 log 59 |59| the file of this line is missing |`FILE:59`
 log :59 |:59| the file of this line is missing |`FILE:59`
-log *0x1234 |*0x1234| without `*` |`0x1234`
-count(handle) |(handle)| without parentheses |`handle`
-log if x > 1 |if| the location is missing | behind the action
-log "{x}" |{x}| the location is missing | behind the action
+log *0x1234 |*0x1234| no `*` |`0x1234`
+count(handle) |(handle)| no parentheses |`handle`
+log if x > 1 |if| the location is missing | follows the action
+log "{x}" |{x}| the location is missing | follows the action
 log handle%ret |handle%ret| `FUNCTION%return` |`handle%return`
 log handle%entry |handle%entry| its name alone |`handle`
 ## message
-log f:1 if c > 1 "{x}" |"{x}"| the message stands before `if` |`… "{x}" if c > 1`
-log f:1 hits 3 rate 2/s "{x}" |"{x}"| the message stands before `if` |`… "{x}" hits 3 rate 2/s`
+log f:1 if c > 1 "{x}" |"{x}"| the message goes before `if` |`… "{x}" if c > 1`
+log f:1 hits 3 rate 2/s "{x}" |"{x}"| the message goes before `if` |`… "{x}" hits 3 rate 2/s`
 log f "a" "b" |"b"| one message | one pair of quotes
 log f:1 {request.path} |{request.path}| in quotes |`"{request.path}"`
 log f:1 request.path |request.path| in quotes |`"{request.path}"`
 log f:1 a.b, c hits 3 |a.b, c| in quotes |`"{a.b} {c}"`
 log f:1 {a} {b} if c > 1 |{a} {b}| in quotes |`"{a} {b}"`
 log f:1 x |x| unexpected `x` |`"{x}"`
-log f 'x {y}' |'x {y}'| in double quotes |`"x {y}"`
+log f 'x {y}' |'x {y}'| double quotes |`"x {y}"`
 log f “{y}” |“| plain double quotes |`"{y}"`
-log f f"{y}" |f| no `f` before it |`"{y}"`
+log f f"{y}" |f| no prefix `f` |`"{y}"`
 log f "x %d" y |y| in braces |`"… {y}"`
 log f "x %d", y |,| in braces |`"… {y}"`
-log f "{}" |{}| names nothing |`{x}`
-log f "{:?}" |{:| names nothing |`{x:?}`
-log f "{y=}" |=| only a value |`y = {y}`
-log f "{y!r}" |!| behind `:` |`{y:?}`
+log f "{}" |{}| are empty |`{x}`
+log f "{:?}" |{:| are empty |`{x:?}`
+log f "{y=}" |=| hold only a value |`y = {y}`
+log f "{y!r}" |!| after `:` |`{y:?}`
 log f "{y, z}" |,| one value |`{y} {z}`
 log f "{y:d}" |d| not a format | leave `:d` out
 log f "{y:5d}" |5d| not a format |`:5`
 log f "\{y}" |\{| no `\` before it |`{{`
 ## count and hist
-count f:1 request.path |request.path| behind `by` |`by request.path`
-count f:1 status |status| behind `by` |`by status`
-count f:1 group by status |group by status| behind `by` |`by status`
+count f:1 request.path |request.path| after `by` |`by request.path`
+count f:1 status |status| after `by` |`by status`
+count f:1 group by status |group by status| after `by` |`by status`
 count f:1 by a, b |,| one value | two probes
 count f by || to count by is missing |`by x`
 log f by x |by| only `count` |`count LOCATION by VALUE`
-hist f by x |by| right behind the location |`hist LOCATION x`
-hist f || right behind the location | hist LOCATION EXPR
+hist f by x |by| right after the location |`hist LOCATION x`
+hist f || right after the location | hist LOCATION EXPR
 ## condition
 log f if || the condition is missing |`if x > 5`
-log f where x > 1 |where| behind `if` |`if x > 1`
-log f unless x > 1 |unless| behind `if` |`if !(x > 1)`
-log f /x > 1/ |/| behind `if` |`if x > 1`
-time f > 5ms |>| behind `if` |`if $elapsed > 5ms`
-time f if $elapsed > 5 ms |ms| right behind its number |`5ms`
-log f hits 3 if x |if| behind an option | before the options
+log f where x > 1 |where| after `if` |`if x > 1`
+log f unless x > 1 |unless| after `if` |`if !(x > 1)`
+log f /x > 1/ |/| after `if` |`if x > 1`
+time f > 5ms |>| after `if` |`if $elapsed > 5ms`
+time f if $elapsed > 5 ms |ms| without a space |`5ms`
+log f hits 3 if x |if| after an option | before the options
 log f if x if y > 1 |if| one condition |`… && y > 1`
-log f if a > 1) |)| closes nothing |
+log f if a > 1) |)| unmatched `)` |
 log f if a and b |and| not an operator |`&&`
 log f if a or b |or| not an operator |`||`
 log f if not hits |not| not an operator |`!hits`
@@ -100,7 +100,7 @@ log f if x =~ "a" |=~| not an operator |`x.matches(/a/)`
 log f if x.y =~ /^a$/ |=~| not an operator |`x.y.matches(/^a$/)`
 log f if x !~ 'a' |!~| not an operator |`!x.matches(/a/)`
 log f if x regex "a" |regex| not an operator |`x.matches(/a/)`
-log f if x.regex("a") |regex| cannot be called |`x.matches(/…/)`
+log f if x.regex("a") |regex| not a function |`x.matches(/…/)`
 log f if x.matches(y) |y| expected a regular expression | between two `/`
 log f if matches(x, /a\/b |/| never closed |`\/`
 log f if x.matches(/ä/g) && y |g| `g` is not a flag |`i`
@@ -108,22 +108,22 @@ log f if p == '/health' |'/health'| one character |`"/health"`
 log f if x?.y > 1 |?| no `?` |`x.Some.0`
 log f if let Some(y) = x |let| no patterns |`x == Some`
 log f if matches!(x, Get) |matches| no macros |`x == Get`
-log f if x == Some(1) |Some| cannot be called |`x.Some.0 == …`
-log f if x == M::Other("a") |M::Other| cannot be called |`x.Other.0 == …`
-log f if x.startswith("a") |startswith| cannot be called |`x.starts_with("…")`
-log f if x.unwrap() > 1 |unwrap| cannot be called |`x.Some.0`
-log f if x.as_str() == "a" |as_str| cannot be called | leave it out
-log f if strcmp(x, "a") == 0 |strcmp| cannot be called |`==`
+log f if x == Some(1) |Some| not a function |`x.Some.0 == …`
+log f if x == M::Other("a") |M::Other| not a function |`x.Other.0 == …`
+log f if x.startswith("a") |startswith| not a function |`x.starts_with("…")`
+log f if x.unwrap() > 1 |unwrap| not a function |`x.Some.0`
+log f if x.as_str() == "a" |as_str| not a function | leave it out
+log f if strcmp(x, "a") == 0 |strcmp| not a function |`==`
 log f "{sizeof(x)}" |sizeof| the size of a type |
 log f "{$x}" |$x| there is no `$x` |`x`
-log f "{$1}" |$1| there is no `$1` | a parameter
+log f "{$1}" |$1| there is no `$1` | name a parameter
 log f "{$retval}" |$retval| there is no `$retval` |`$return`
 log f "{$rax}" |$rax| there is no `$rax` | registers
 ## options
 log f --hits 3 |--hits| no dashes |`hits 3`
-log f hits=3 |=| a space between |`hits 3`
-log f hits: 3 |:| a space between |`hits 3`
-log f hits 3, rate 5/s |,| only spaces | a space
+log f hits=3 |=| a space separates |`hits 3`
+log f hits: 3 |:| a space separates |`hits 3`
+log f hits 3, rate 5/s |,| spaces separate | a space
 log f limit 3 |limit| unexpected `limit` |`hits N`
 log f once |once| unexpected `once` |`hits 1`
 log f bt |bt| unexpected `bt` |`depth 16`
@@ -131,7 +131,7 @@ log f hits 0 |0| from 1 |`hits 10`
 log f for 5sec |5sec| not a duration |`5s`
 log f for 5 s |5| not a duration |`5s`
 log f for 5 |5| not a duration |`500ms`
-log f rate 5/m |/| a number a second |`every 10s`
+log f rate 5/m |/| a number per second |`every 10s`
 log f as |  | up to 64 letters |`as slow-requests`
 log f as my probe |probe| unexpected `probe` | one word
 "#;

@@ -127,7 +127,7 @@ impl Resolver<'_, '_> {
     ) -> Result<Number, PlanError> {
         let number = self.number_of(expr, operand)?;
         if number.kind == NumberKind::Float {
-            let error = PlanError::at(expr, "a float is no integer");
+            let error = PlanError::at(expr, "a float is not an integer");
             return Err(error.hint(Some("`x as i64` is its integer part".into())));
         }
         Ok(number)

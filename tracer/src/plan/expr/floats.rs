@@ -294,7 +294,7 @@ impl Resolver<'_, '_> {
         let origin = self.origin(side);
         let mut number = self.number_of(expr, operand.clone())?;
         if number.kind == NumberKind::Pointer {
-            return Err(PlanError::at(expr, "a pointer is no float"));
+            return Err(PlanError::at(expr, "a pointer is not a float"));
         }
         if self.is_c() {
             number = self.promoted(expr, number, origin)?.settled();

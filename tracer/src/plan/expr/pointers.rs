@@ -104,7 +104,7 @@ impl Resolver<'_, '_> {
                 let resolved = self.builder.resolve(ty);
                 let name = names::without_paths(&resolved.name);
                 let why = match resolved.kind {
-                    TypeKind::Pointer { target: None, .. } => "does not say what it points to",
+                    TypeKind::Pointer { target: None, .. } => "has no known target type",
                     _ => "is not a pointer",
                 };
                 Err(PlanError::at(expr, format!("`{name}` {why}")))

@@ -89,7 +89,7 @@ pub enum Unprobeable {
     /// Instructions that change the shadow stack.
     ///
     /// `arch_uprobe_post_xol` does not look at the shadow stack.
-    #[error("it changes the shadow stack, of which the kernel's stepping takes no account")]
+    #[error("it changes the shadow stack, which the kernel's stepping ignores")]
     ShadowStack,
     /// A call in a thread with a shadow stack.
     ///

@@ -480,10 +480,10 @@ fn floats_that_a_language_has_no_operator_for_say_what_it_has() {
         (
             Rust,
             "x as char",
-            "a float is no integer",
+            "a float is not an integer",
             Some("`x as i64` is its integer part"),
         ),
-        (C, "(double)p", "a pointer is no float", None),
+        (C, "(double)p", "a pointer is not a float", None),
         (
             C,
             "tiny == 1.0",
@@ -549,7 +549,7 @@ fn floats_that_a_language_has_no_operator_for_say_what_it_has() {
     }
     for (language, index) in [(C, "x"), (C, "g + 1"), (Rust, "x * 2.0"), (Rust, "1.0")] {
         let (message, hint) = refused(language, &format!("log 0x0 \"{{a[{index}]}}\""));
-        assert_eq!(message, "a float is no integer", "{index}");
+        assert_eq!(message, "a float is not an integer", "{index}");
         assert!(hint.is_some_and(|hint| hint.contains("integer part")));
     }
     for expression in ["a[p]", "p[p]", "a[p + 1]"] {
