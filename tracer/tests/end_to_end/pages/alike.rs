@@ -3,7 +3,8 @@
 //! Both are brought into one form, and then compared line by line. In that form stand
 //!
 //! - `TIME` for times of day, `ID` for ids of processes and threads, `ADDRESS` for addresses,
-//!   `REGISTER` for registers, `DURATION` for numbers with a unit of time, `SHARE` for percentages;
+//!   `REGISTER` for registers, `DURATION` for numbers with a unit of time, `SHARE` for percentages,
+//!   `VERDICT` for what the summary says of the cost;
 //! - `N` for a number other than 0 before a word of [`COUNTED`], and at the beginning of a row of
 //!   `count`, `hist` or `time`; `BAR` for a bar of the usual width;
 //! - one row for rows of `time` that follow each other, since their number differs; two tables for more of
@@ -147,6 +148,9 @@ fn common_line(line: &str, varies: &[String]) -> String {
         line = line.replace(one, many);
     }
     let mut line = numbers(&line);
+    for verdict in [" (negligible)", " (of SHARE allowed)"] {
+        line = line.replace(verdict, " (VERDICT)");
+    }
     if let Some(row) = row(&line) {
         line = row;
     }
