@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::ast::{Action, Expr, Location, LocationKind, ProbeOptions, ProbeSpec, Span, Template};
-use super::lexer::{Cursor, Kind, name_length};
+use super::lexer::{Cursor, Kind, Token, name_length};
 use super::mistakes::{self, Typed};
 use super::{MAX_TEXT, SyntaxError, expr, template};
 
@@ -48,17 +48,7 @@ pub fn parse_probe(text: &str) -> Result<ProbeSpec, SyntaxError> {
     }
     let mut cursor = Cursor::new(text, 0..text.len());
     let name = action_name(&mut cursor)?;
-    let mut action = match name {
-        "log" => Action::Log,
-        "snapshot" => Action::Snapshot,
-        "count" => Action::Count { by: None },
-        "time" => Action::Time,
-        // The location comes first, then the value.
-        _ => Action::Hist {
-            value: placeholder(),
-            step: None,
-        },
-    };
+    let mut action = action(name);
     let (mut location, until) = location(&mut cursor, name == "time")?;
     match &mut action {
         Action::Count { by } if cursor.take_word("by") => {
@@ -106,6 +96,21 @@ pub fn parse_probe(text: &str) -> Result<ProbeSpec, SyntaxError> {
         condition,
         options,
     })
+}
+
+/// The action of that name, of which nothing else has been read yet.
+fn action(name: &str) -> Action {
+    match name {
+        "log" => Action::Log,
+        "snapshot" => Action::Snapshot,
+        "count" => Action::Count { by: None },
+        "time" => Action::Time,
+        // The location comes first, then the value.
+        _ => Action::Hist {
+            value: placeholder(),
+            step: None,
+        },
+    }
 }
 
 /// Parses a file of probes: one on each line, `#` begins a comment.
@@ -333,6 +338,15 @@ fn message(cursor: &mut Cursor<'_>, text: &str) -> Result<Option<Template>, Synt
     Ok(Some(template))
 }
 
+/// The next token where an option is expected.
+fn option_token(cursor: &Cursor<'_>, typed: &Typed<'_>, first: bool) -> Result<Token, SyntaxError> {
+    cursor.peek().map_err(|error| {
+        // Maybe a message in other quotes.
+        let span = cursor.at()..error.span.end.min(cursor.at() + 1).max(cursor.at());
+        typed.unreadable(cursor, span, error, first)
+    })
+}
+
 /// Parses the options. `returns`: the probe observes returns of functions.
 fn options(
     cursor: &mut Cursor<'_>,
@@ -342,14 +356,7 @@ fn options(
     let mut options = ProbeOptions::default();
     loop {
         let first = options == ProbeOptions::default();
-        let token = match cursor.peek() {
-            Ok(token) => token,
-            // No token: maybe a message in other quotes.
-            Err(error) => {
-                let span = cursor.at()..error.span.end.min(cursor.at() + 1).max(cursor.at());
-                return Err(typed.unreadable(cursor, span, error, first));
-            }
-        };
+        let token = option_token(cursor, typed, first)?;
         if token.kind == Kind::End {
             return Ok(options);
         }

@@ -150,7 +150,7 @@ fn truth_of(resolver: &mut Resolver<'_, '_>, expr: &Expr) -> Result<Test, PlanEr
         Side::Wide(wide) => return Ok(wide.non_zero()),
         Side::Other(Operand::Place(spots, ty)) => resolver
             .number_at(expr, &spots, ty)
-            .map_err(|error| predicates::no_truth(resolver, (expr, error), &spots, ty))?,
+            .map_err(|error| predicates::no_truth(resolver, expr, error, &spots, ty))?,
         Side::Other(operand) => resolver.number_of(expr, operand)?,
     };
     if number.kind == NumberKind::Float {
@@ -253,7 +253,7 @@ fn compare(
         }
         // An address or, in C, a number can be zero.
         Operand::Null if can_be_zero(resolver, spots, ty) => return numbers(resolver, a, b),
-        Operand::Null => predicates::is_at(resolver, place_expr, (spots, ty), Asked::None)?,
+        Operand::Null => predicates::is_at(resolver, place_expr, spots, ty, Asked::None)?,
         Operand::Text(text) => {
             let parts = text_of(resolver, place_expr, spots, ty, text)?;
             text_test(other_expr, parts, text, Question::Equal)?

@@ -143,52 +143,8 @@ impl<'a, 'b> Resolver<'a, 'b> {
     fn kind(&mut self, expr: &Expr) -> Result<Operand, PlanError> {
         match &expr.kind {
             ExprKind::Name { path, shadow } => Ok(self.name(expr, path, *shadow)),
-            ExprKind::Special(Special::Return) => match self.scope.returned {
-                Some(returned @ Returned { ty: Some(ty), .. }) => {
-                    let spots = returned::place(self.builder, ty, returned);
-                    Ok(Operand::Place(spots, ty))
-                }
-                Some(Returned { unknown: true, .. }) => Err(PlanError::at(
-                    expr,
-                    "it is not known what the function returns",
-                )),
-                Some(_) => Err(PlanError::at(expr, "the function returns nothing")),
-                None => Err(PlanError::at(expr, "`$return` is known at returns only")
-                    .hint(Some("use the location `FUNCTION%return`".into()))),
-            },
-            ExprKind::Special(Special::Elapsed) if self.scope.elapsed => {
-                Ok(Operand::Number(Number {
-                    ir: Ir::Register(ELAPSED),
-                    size: 8,
-                    signed: true,
-                    kind: NumberKind::Duration,
-                }))
-            }
-            ExprKind::Special(Special::Elapsed) => {
-                let error = PlanError::at(
-                    expr,
-                    "`$elapsed` is known only at the end of a `time` probe",
-                );
-                Err(error.hint(Some("`time FUNCTION` and `time A..B` measure it".into())))
-            }
-            ExprKind::Special(special) => Ok(Operand::Special(*special)),
-            ExprKind::Int(value) => match u64::try_from(*value) {
-                Ok(value) => {
-                    let text = self.scope.text.get(expr.span.clone()).unwrap_or_default();
-                    let (size, signed) = if self.is_c() {
-                        conversions::literal_type(text, value)
-                    } else {
-                        (8, i64::try_from(value).is_ok())
-                    };
-                    Ok(Operand::Number(Number {
-                        ir: Ir::Const(value).extend(size, signed),
-                        size,
-                        signed,
-                        kind: NumberKind::Int,
-                    }))
-                }
-                Err(_) => Err(wide::too_wide(expr, "numbers of more than 64 bits")),
-            },
+            ExprKind::Special(special) => self.special(expr, *special),
+            ExprKind::Int(value) => self.integer(expr, *value),
             ExprKind::Bool(value) => Ok(Operand::Number(Number::truth(Test::Known(*value)))),
             ExprKind::Char(c) => Ok(Operand::Number(Number {
                 ir: Ir::Const(u64::from(u32::from(*c))),
@@ -240,6 +196,59 @@ impl<'a, 'b> Resolver<'a, 'b> {
                 let hint = format!("`{{{base}}}` shows its first elements, `{{{base}[0]}}` one");
                 Err(error.hint(Some(hint)))
             }
+        }
+    }
+
+    /// What is known of the hit itself.
+    fn special(&self, expr: &Expr, special: Special) -> Result<Operand, PlanError> {
+        match special {
+            Special::Return => match self.scope.returned {
+                Some(returned @ Returned { ty: Some(ty), .. }) => {
+                    let spots = returned::place(self.builder, ty, returned);
+                    Ok(Operand::Place(spots, ty))
+                }
+                Some(Returned { unknown: true, .. }) => Err(PlanError::at(
+                    expr,
+                    "it is not known what the function returns",
+                )),
+                Some(_) => Err(PlanError::at(expr, "the function returns nothing")),
+                None => Err(PlanError::at(expr, "`$return` is known at returns only")
+                    .hint(Some("use the location `FUNCTION%return`".into()))),
+            },
+            Special::Elapsed if self.scope.elapsed => Ok(Operand::Number(Number {
+                ir: Ir::Register(ELAPSED),
+                size: 8,
+                signed: true,
+                kind: NumberKind::Duration,
+            })),
+            Special::Elapsed => {
+                let error = PlanError::at(
+                    expr,
+                    "`$elapsed` is known only at the end of a `time` probe",
+                );
+                Err(error.hint(Some("`time FUNCTION` and `time A..B` measure it".into())))
+            }
+            special => Ok(Operand::Special(special)),
+        }
+    }
+
+    fn integer(&self, expr: &Expr, value: u128) -> Result<Operand, PlanError> {
+        match u64::try_from(value) {
+            Ok(value) => {
+                let text = self.scope.text.get(expr.span.clone()).unwrap_or_default();
+                let (size, signed) = if self.is_c() {
+                    conversions::literal_type(text, value)
+                } else {
+                    (8, i64::try_from(value).is_ok())
+                };
+                Ok(Operand::Number(Number {
+                    ir: Ir::Const(value).extend(size, signed),
+                    size,
+                    signed,
+                    kind: NumberKind::Int,
+                }))
+            }
+            Err(_) => Err(wide::too_wide(expr, "numbers of more than 64 bits")),
         }
     }
 

@@ -43,7 +43,7 @@ pub(super) fn is(
     asked: Asked,
 ) -> Result<Test, PlanError> {
     let (spots, ty) = resolver.place(base)?;
-    is_at(resolver, base, (&spots, ty), asked)
+    is_at(resolver, base, &spots, ty, asked)
 }
 
 /// The same of a value at a place.
@@ -53,13 +53,14 @@ pub(super) fn is(
 pub(super) fn is_at(
     resolver: &Resolver<'_, '_>,
     base: &Expr,
-    place: (&Spots, TypeId),
+    spots: &Spots,
+    ty: TypeId,
     asked: Asked,
 ) -> Result<Test, PlanError> {
-    let (spots, ty) = resolver.behind_references(place.0, place.1);
-    match answer(resolver.builder, &spots, ty, asked) {
+    let (behind, inner) = resolver.behind_references(spots, ty);
+    match answer(resolver.builder, &behind, inner, asked) {
         Some(answer) => answer.map_err(|why| PlanError::at(base, why.to_string())),
-        None => Err(not_asked(resolver, base, (place.1, ty), asked)),
+        None => Err(not_asked(resolver, base, ty, inner, asked)),
     }
 }
 
@@ -123,11 +124,12 @@ fn answer(
     }
 }
 
-/// The error for a value that this cannot be asked of. `types`: as written, and behind references.
+/// The error for a value that this cannot be asked of. Its type is `first`, and `last` behind references.
 fn not_asked(
     resolver: &Resolver<'_, '_>,
     base: &Expr,
-    (first, last): (TypeId, TypeId),
+    first: TypeId,
+    last: TypeId,
     asked: Asked,
 ) -> PlanError {
     let builder = resolver.builder;
@@ -156,7 +158,8 @@ fn not_asked(
 /// one that is a number and cannot be read.
 pub(super) fn no_truth(
     resolver: &Resolver<'_, '_>,
-    (expr, error): (&Expr, PlanError),
+    expr: &Expr,
+    error: PlanError,
     spots: &Spots,
     ty: TypeId,
 ) -> PlanError {

@@ -472,9 +472,8 @@ impl Session {
             cost: Cost {
                 kind: Some(kind),
                 trap_ns: self.trap_ns(kind),
-                cpus: None,
-                attached: Duration::ZERO,
                 allowed: lock(&self.budget).allowed(spec.options.cpu),
+                ..Cost::default()
             },
             notes,
         };

@@ -25,99 +25,116 @@ const WORDS: [(&str, &str); 16] = [
     ("bitor", "|"),
 ];
 
-/// The error for a word or sign that stands behind an operand and is no operator here.
+/// Signs between operands in other languages, and the operator that is written here.
+const SIGNS: [(&str, &str); 5] = [
+    ("===", "=="),
+    ("!==", "!="),
+    ("<>", "!="),
+    ("=>", ">="),
+    ("=<", "<="),
+];
+
+/// A word or sign that is not an operator: its bytes, what is wrong, and how to write it.
+struct Foreign {
+    length: usize,
+    message: String,
+    hint: String,
+}
+
+impl Foreign {
+    /// A word that is not an operator.
+    fn operator(word: &str, hint: String) -> Self {
+        Self {
+            length: word.len(),
+            message: format!("`{word}` is not an operator"),
+            hint,
+        }
+    }
+
+    fn new(length: usize, message: &str, hint: String) -> Self {
+        Self {
+            length,
+            message: message.to_owned(),
+            hint,
+        }
+    }
+}
+
+/// The error for a word or sign that follows an operand and is not an operator here.
 pub(in super::super) fn behind_operand(cursor: &Cursor<'_>, operand: &str) -> Option<SyntaxError> {
     let (rest, at) = (cursor.rest(), cursor.at());
-    let wrong = |length: usize, message: &str, hint: String| {
-        Some(SyntaxError::new(at..at + length, message).hint(hint))
-    };
-    if rest
-        .strip_prefix('=')
-        .is_some_and(|behind| behind.trim_start().starts_with('}'))
-    {
+    let found = foreign_sign(rest, operand);
+    let found = found.or_else(|| foreign_word(cursor.peek_word()?, rest, operand))?;
+    Some(SyntaxError::new(at..at + found.length, found.message).hint(found.hint))
+}
+
+fn foreign_sign(rest: &str, operand: &str) -> Option<Foreign> {
+    let assigned = rest.strip_prefix('=').map(str::trim_start);
+    if assigned.is_some_and(|behind| behind.starts_with('}')) {
         let hint = format!("write `{operand} = {{{operand}}}`");
-        return wrong(1, "braces hold only a value", hint);
+        return Some(Foreign::new(1, "braces hold only a value", hint));
     }
     for (sign, not) in [("=~", ""), ("!~", "!")] {
         if let Some(behind) = rest.strip_prefix(sign) {
-            let message = format!("`{sign}` is not an operator");
             let pattern = pattern_in(behind.trim());
-            return wrong(
-                2,
-                &message,
-                format!("write `{not}{operand}.matches({pattern})`"),
-            );
+            let hint = format!("write `{not}{operand}.matches({pattern})`");
+            return Some(Foreign::operator(sign, hint));
         }
     }
-    for (sign, written) in [
-        ("===", "=="),
-        ("!==", "!="),
-        ("<>", "!="),
-        ("=>", ">="),
-        ("=<", "<="),
-    ] {
-        if rest.starts_with(sign) {
-            let message = format!("`{sign}` is not an operator");
-            return wrong(sign.len(), &message, format!("write `{written}`"));
-        }
+    if let Some((sign, written)) = SIGNS.iter().find(|(sign, _)| rest.starts_with(sign)) {
+        return Some(Foreign::operator(sign, format!("write `{written}`")));
     }
-    if rest.starts_with("?.") || rest.starts_with('?') {
-        let message = "there is no `?`";
-        let hint = match rest.starts_with("?.") || rest == "?" {
-            true => {
-                format!("name the part: `{operand}.Some.0`; it cannot be read when there is none")
-            }
-            false => "a condition alone decides: `if x > 5`".to_owned(),
-        };
-        return wrong(1, message, hint);
-    }
-    let word = cursor.peek_word()?;
+    let behind = rest.strip_prefix('?')?;
+    let hint = match behind.is_empty() || behind.starts_with('.') {
+        true => format!("name the part: `{operand}.Some.0`; it cannot be read when there is none"),
+        false => "a condition alone decides: `if x > 5`".to_owned(),
+    };
+    Some(Foreign::new(1, "there is no `?`", hint))
+}
+
+fn foreign_word(word: &str, rest: &str, operand: &str) -> Option<Foreign> {
     let behind = rest.get(word.len()..)?.trim();
     let number = operand.starts_with(|c: char| c.is_ascii_digit());
     if number && matches!(word, "ns" | "us" | "ms" | "s" | "m" | "h") {
         let message = "a unit follows its number without a space";
-        return wrong(word.len(), message, format!("write `{operand}{word}`"));
+        let hint = format!("write `{operand}{word}`");
+        return Some(Foreign::new(word.len(), message, hint));
     }
-    if matches!(word, "is" | "not") {
-        return wrong(
-            word.len(),
-            &format!("`{word}` is not an operator"),
-            identity(word, behind),
-        );
+    if let Some((_, written)) = WORDS.iter().find(|(known, _)| *known == word)
+        && word != "is"
+    {
+        return Some(Foreign::operator(word, format!("write `{written}`")));
     }
-    if let Some((_, written)) = WORDS.iter().find(|(known, _)| *known == word) {
-        let message = format!("`{word}` is not an operator");
-        return wrong(word.len(), &message, format!("write `{written}`"));
-    }
-    let method = match word {
+    let hint = match word {
+        "is" | "not" => identity(word, behind),
+        "matches" | "regex" | "rlike" => {
+            format!("write `{operand}.matches({})`", pattern_in(behind))
+        }
+        "in" => match first_word(behind) {
+            container if is_path(container) => {
+                format!("of a text, write `{container}.contains({operand})`")
+            }
+            _ => "compare with each: `x == 1 || x == 2`".to_owned(),
+        },
+        _ => {
+            let method = method_named(word)?;
+            let inside = behind.strip_prefix('"');
+            let text = inside.and_then(|inside| inside.split('"').next());
+            let text = text.unwrap_or("…").trim_matches('%');
+            format!("write `{operand}.{method}(\"{text}\")`")
+        }
+    };
+    Some(Foreign::operator(word, hint))
+}
+
+/// The method that a word of other languages between two texts means.
+fn method_named(word: &str) -> Option<&'static str> {
+    Some(match word {
         "contains" | "includes" | "has" | "like" | "LIKE" => "contains",
         "startswith" | "starts_with" | "startsWith" | "beginswith" => "starts_with",
         "endswith" | "ends_with" | "endsWith" => "ends_with",
-        "matches" | "regex" | "rlike" => {
-            let message = format!("`{word}` is not an operator");
-            let hint = format!("write `{operand}.matches({})`", pattern_in(behind));
-            return wrong(word.len(), &message, hint);
-        }
-        "in" => {
-            let container = first_word(behind);
-            let hint = match is_path(container) {
-                true => format!("of a text, write `{container}.contains({operand})`"),
-                false => "compare with each: `x == 1 || x == 2`".to_owned(),
-            };
-            return wrong(2, "`in` is not an operator", hint);
-        }
         _ => return None,
-    };
-    let text = behind
-        .strip_prefix('"')
-        .and_then(|inside| inside.split('"').next());
-    let text = text.unwrap_or("…").trim_matches('%');
-    let message = format!("`{word}` is not an operator");
-    wrong(
-        word.len(),
-        &message,
-        format!("write `{operand}.{method}(\"{text}\")`"),
-    )
+    })
 }
 
 /// The regular expression at the beginning of a text, as `matches` takes it.
