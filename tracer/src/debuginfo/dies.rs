@@ -37,8 +37,8 @@ const SIGNATURE_BYTES: u64 = 48;
 const ITEM_STEPS: u64 = 40;
 /// Steps to find and read one entry.
 const ENTRY_STEPS: u64 = 150;
-/// Bytes of entries that are skipped in a step.
-const SKIPPED_BYTES: u64 = 2;
+/// Steps to read an entry that is not kept.
+const SKIPPED_STEPS: u64 = 80;
 /// Steps that are counted before they are taken from the module's budget.
 const BATCH: u64 = 1 << 14;
 /// Units that one walk keeps parsed.
@@ -421,13 +421,11 @@ impl<'a> Dies<'a> {
             Ok(Some(first)) if first.depth() == 1 => Some(first.clone()),
             _ => None,
         };
-        let mut before = die.entry.offset().0;
         while let Some(entry) = next {
-            let skipped = (entry.offset().0.saturating_sub(before)) as u64 / SKIPPED_BYTES;
-            before = entry.offset().0;
-            if !self.count(steps_of(&entry) + skipped) {
+            if !self.count(steps_of(&entry)) {
                 break;
             }
+            let skips = entry.has_children() && entry.attr(gimli::DW_AT_sibling).is_none();
             found.push(Die {
                 unit: Rc::clone(&die.unit),
                 entry,
@@ -435,9 +433,26 @@ impl<'a> Dies<'a> {
             if found.len() >= MAX_CHILDREN {
                 break;
             }
-            next = cursor.next_sibling().ok().flatten().cloned();
+            next = if skips {
+                self.skip(&mut cursor)
+            } else {
+                cursor.next_sibling().ok().flatten().cloned()
+            };
         }
         found
+    }
+
+    /// The next child, behind all that is in the one before, which says nothing of its end.
+    fn skip(&self, cursor: &mut gimli::EntriesCursor<'_, Slice<'a>>) -> Option<Entry<'a>> {
+        loop {
+            let entry = cursor.next_dfs().ok()??;
+            match entry.depth() {
+                1 => return Some(entry.clone()),
+                2.. if self.count(SKIPPED_STEPS) => {}
+                // The end of the children, or of the work that may be done.
+                _ => return None,
+            }
+        }
     }
 
     /// What an attribute of `die` refers to.
