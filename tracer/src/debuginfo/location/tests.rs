@@ -220,7 +220,8 @@ mod against_gimli {
                 }
                 Term::Choose => {
                     let (number, no, yes) = (stack.pop()?, stack.pop()?, stack.pop()?);
-                    if number? == 0 { no } else { yes }
+                    // On a way that is not taken, nothing depends on it.
+                    number.and_then(|number| if number == 0 { no } else { yes })
                 }
                 Term::Address(_) | Term::ThreadPointer | Term::Tls | Term::KnownCaller => {
                     return None;
