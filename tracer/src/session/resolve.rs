@@ -425,21 +425,38 @@ fn named_sites(
     Err(first_fault.unwrap_or_else(|| Fault::new(format!("no function `{name}`"))))
 }
 
+/// The site at an address: of the first module that has code there, the program before its libraries. Another
+/// module's code at the same number has nothing to do with the one that the user has seen.
 fn address_sites(candidates: &[&Arc<TargetModule>], address: LinkAddr) -> Result<Resolved, Fault> {
+    let mut is_taken = false;
     for &module in candidates {
         let Ok(debug) = module.debug() else {
             continue;
         };
         let described = || debug.site_at(address).filter(|_| debug.is_row(address));
-        if let Some(site) = described().or_else(|| debug.bare_site_at(address)) {
+        let found = described().or_else(|| debug.bare_site_at(address));
+        if is_taken {
+            if found.is_some() {
+                let name = &module.file.name;
+                let error = format!("{address} is not the beginning of a statement");
+                let hint = format!("`{name}!{address}` is one in another module");
+                return Err(Fault::new(error).hint(Some(hint)));
+            }
+            continue;
+        }
+        if let Some(site) = found {
             let sites = vec![site];
-            let notes = folded(debug, &sites);
+            let mut notes = folded(debug, &sites);
+            if candidates.len() > 1 && !module.file.main {
+                notes.push(format!("{address} is code of `{}`", module.file.name));
+            }
             return Ok(Resolved {
                 module: Arc::clone(module),
                 sites,
                 notes,
             });
         }
+        is_taken = debug.is_code(address);
     }
     if let Some(error) = candidates.iter().find_map(|module| module.refusal()) {
         return Err(Fault::from(&error));

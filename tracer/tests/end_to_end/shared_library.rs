@@ -6,7 +6,7 @@ use crate::support::build::{c, fixture, probe_line};
 use crate::support::needs;
 use crate::support::program::Program;
 use crate::support::text::Text;
-use crate::support::tracer::{Finished, Tracer, value};
+use crate::support::tracer::{Finished, Tracer, tracer, value};
 
 const LIBRARY: &str = "e2e_shared_lib.c";
 const TLS_LIBRARY: &str = "e2e_tls_lib.c";
@@ -448,4 +448,28 @@ fn other_process_of_the_same_binary_is_not_seen() {
         "{numbers:?}"
     );
     other_text.wait_restored();
+}
+
+/// The program and its library have code at the same link addresses.
+#[test]
+fn bare_address_is_of_the_program_and_not_of_a_library() {
+    if !needs::kernel() {
+        return;
+    }
+    let program = Program::ready(&linked(), &["21"]);
+    let place = format!("{LIBRARY}:{}", probe_line(LIBRARY, "library"));
+    let library = library();
+    let exe = library.to_str().expect("test paths are UTF-8");
+    let site = tracer(&["lines", "--exe", exe, &place, "--json"]).json();
+    let address = site["address"].as_str().expect("an address");
+    let check = |location: &str| {
+        let probe = format!("count {location}");
+        let pid = program.pid().to_string();
+        tracer(&["attach", "--check", "--pid", &pid, "-e", &probe])
+    };
+    check(address).assert_code(2).assert_says(&[
+        &format!("{address} is not the beginning of a statement"),
+        &format!("`{LIBRARY_FILE}!{address}` is one in another module"),
+    ]);
+    check(&format!("{LIBRARY_FILE}!{address}")).assert_code(0);
 }
