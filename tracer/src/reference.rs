@@ -203,30 +203,24 @@ impl<'m> Machine<'m> {
         }
     }
 
-    /// What an op writes: into a register of the machine, never into one of the target's.
-    fn write(&mut self, register: u8, value: u64) {
-        debug_assert!(register < op::TARGET_REGISTERS, "an op writes r{register}");
-        self.set(register, value);
-    }
-
     /// Runs one op; gives where it jumps to.
     fn step(&mut self, op: &Op) -> Option<u32> {
         let source = self.get(op.src);
         let address = source.wrapping_add_signed(i64::from(op.offset));
         match op.code {
-            op::CONST => self.write(op.dst, op.wide()),
-            op::ALU => self.write(op.dst, compute(op.a, source, self.get(op.size))),
-            op::ALU_CONST => self.write(op.dst, compute(op.a, source, op.wide())),
-            op::EXTEND => self.write(op.dst, extended(source, op.size, op.a == 1)),
+            op::CONST => self.set(op.dst, op.wide()),
+            op::ALU => self.set(op.dst, compute(op.a, source, self.get(op.size))),
+            op::ALU_CONST => self.set(op.dst, compute(op.a, source, op.wide())),
+            op::EXTEND => self.set(op.dst, extended(source, op.size, op.a == 1)),
             op::FLOAT => match computed(op.len, source, self.get(op.size)) {
-                Some(value) => self.write(op.dst, value),
+                Some(value) => self.set(op.dst, value),
                 None => return Some(op.a),
             },
             op::WIDE => {
                 let [above_a, above_b, ..] = op.offset.to_le_bytes();
                 let wide = |low, high| u128::from(self.get(high)) << 64 | u128::from(self.get(low));
                 match computed_wide(op.len, wide(op.src, above_a), wide(op.size, above_b)) {
-                    Some(value) => self.write(op.dst, value),
+                    Some(value) => self.set(op.dst, value),
                     None => return Some(op.a),
                 }
             }
@@ -269,7 +263,7 @@ impl<'m> Machine<'m> {
             return Some(op.a);
         }
         let value = u64::from_le_bytes(bytes);
-        self.write(op.dst, extended(value, op.size, op.len == 1));
+        self.set(op.dst, extended(value, op.size, op.len == 1));
         None
     }
 
@@ -283,7 +277,7 @@ impl<'m> Machine<'m> {
             return Some(op.a);
         };
         let value = number(found);
-        self.write(op.dst, extended(value, op.size, op.len == 1));
+        self.set(op.dst, extended(value, op.size, op.len == 1));
         None
     }
 
@@ -346,21 +340,21 @@ impl<'m> Machine<'m> {
         }
         self.flags |= FLAG_NO_ROOM;
         self.chunk(op.a, CHUNK_NO_ROOM, &[]);
-        self.write(op.dst, 0);
+        self.set(op.dst, 0);
         false
     }
 
     fn fail(&mut self, op: &Op) {
         self.flags |= FLAG_FAULT;
         self.chunk(op.a, CHUNK_FAULT, &[]);
-        self.write(op.dst, 0);
+        self.set(op.dst, 0);
     }
 
     /// Appends a chunk with data and says where they are.
     fn keep(&mut self, op: &Op, status: u8, data: &[u8]) {
         if self.fits(op, data.len() as u64) {
             self.chunk(op.a, status, data);
-            self.write(op.dst, (self.last + CHUNK) as u64);
+            self.set(op.dst, (self.last + CHUNK) as u64);
         }
     }
 

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use tracer_common::op::{self, Op};
+
 use super::super::{Limits, Plan, PlanError, PlanInput, compile};
 use crate::address::Bias;
 use crate::debuginfo::place::Place;
@@ -271,7 +273,7 @@ impl Fixture {
         let mut spec = spec(self.template.clone(), self.condition.clone());
         spec.action = self.action.clone().unwrap_or(Action::Log);
         spec.text.clone_from(&self.text);
-        compile(&PlanInput {
+        let plan = compile(&PlanInput {
             source: self,
             language: self.language.unwrap_or(Language::Rust),
             bias: Bias(0),
@@ -284,7 +286,9 @@ impl Fixture {
             limits: self.limits,
             returned: None,
             redactor: &Redactor::default(),
-        })
+        })?;
+        assert_leaves_the_target(&plan.ops);
+        Ok(plan)
     }
 }
 
@@ -329,4 +333,31 @@ pub(super) fn name(path: &str) -> Expr {
 
 pub(super) fn hole(expr: Expr, format: Format) -> TemplatePart {
     TemplatePart::Hole { expr, format }
+}
+
+/// Ops write into registers of the machine, never into its copies of the target's, which later ops read.
+fn assert_leaves_the_target(ops: &[Op]) {
+    for (at, op) in ops.iter().enumerate() {
+        let writes = matches!(
+            op.code,
+            op::CONST
+                | op::ALU
+                | op::ALU_CONST
+                | op::EXTEND
+                | op::LOAD
+                | op::LOAD_RECORD
+                | op::COPY
+                | op::COPY_COUNTED
+                | op::COPY_STRING
+                | op::COPY_PARTIAL
+                | op::EMIT
+                | op::MARK
+                | op::FLOAT
+                | op::WIDE
+        );
+        assert!(
+            !writes || op.dst < op::TARGET_REGISTERS,
+            "op {at} of {ops:?} writes into a register of the target"
+        );
+    }
 }
