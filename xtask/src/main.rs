@@ -13,6 +13,8 @@ mod ebpf;
 mod failure;
 mod fidelity;
 mod fuzz;
+#[cfg(test)]
+mod house;
 mod install;
 mod installation;
 mod limits;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use rustix::process::Signal;
 
 use super::accounts::{PLACES, check_all, end, run_command};
@@ -95,7 +95,7 @@ fn ended(round: &mut Round<'_>, target: &Target) -> Result<()> {
     }
     let asked = target.counters()?;
     let twice = round.random.one_in(4);
-    session.signal(round.random.pick(&[Signal::INT, Signal::TERM, Signal::HUP]));
+    session.signal(round.random.pick(&ends()?));
     if twice {
         pause(round, 400_000);
         session.signal(Signal::TERM);
@@ -164,6 +164,17 @@ fn refused(round: &mut Round<'_>, target: &Target) -> Result<()> {
             format!("{} wrote {:?}", finished.shown, finished.output)
         });
     Ok(())
+}
+
+/// Signals that end a tracer. One that is ignored here, as `nohup` has it, is ignored by a tracer until it listens.
+fn ends() -> Result<Vec<Signal>> {
+    let status = std::fs::read_to_string("/proc/self/status").context("no /proc")?;
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.context("no mask of ignored signals in /proc/self/status")?;
+    let ignored = u64::from_str_radix(ignored.trim(), 16).context("not a mask of signals")?;
+    let mut ends = vec![Signal::INT, Signal::TERM, Signal::HUP];
+    ends.retain(|signal| ignored & 1 << (signal.as_raw() - 1) == 0);
+    Ok(ends)
 }
 
 fn of<'a>(target: &'a Target, finished: &'a Finished, pids: &'a [u32]) -> Ended<'a> {

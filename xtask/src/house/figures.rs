@@ -7,15 +7,15 @@ use std::path::PathBuf;
 use syn::spanned::Spanned as _;
 use syn::visit::{self, Visit};
 
-use crate::sources::{Sources, is_test};
+use super::sources::{Sources, is_test};
 
 /// All figures, for people.
-pub(crate) struct Figures<'a> {
-    pub(crate) names: &'a Names,
-    pub(crate) tuples: &'a [String],
-    pub(crate) functions: &'a Functions,
-    pub(crate) circles: &'a [Vec<String>],
-    pub(crate) folder: &'a (PathBuf, usize),
+pub(super) struct Figures<'a> {
+    pub(super) names: &'a Names,
+    pub(super) tuples: &'a [String],
+    pub(super) functions: &'a Functions,
+    pub(super) circles: &'a [Vec<String>],
+    pub(super) folder: &'a (PathBuf, usize),
 }
 
 impl fmt::Display for Figures<'_> {
@@ -59,7 +59,7 @@ impl fmt::Display for Figures<'_> {
 
 /// The modules that define a type, by its name.
 #[derive(Default)]
-pub(crate) struct Names {
+pub(super) struct Names {
     types: BTreeMap<String, BTreeSet<String>>,
 }
 
@@ -72,12 +72,12 @@ impl Names {
     }
 
     /// Names that stand for several types, of 1,000.
-    pub(crate) fn shared_per_mille(&self) -> usize {
+    pub(super) fn shared_per_mille(&self) -> usize {
         self.shared().len() * 1000 / self.types.len().max(1)
     }
 }
 
-pub(crate) fn names(sources: &Sources) -> Names {
+pub(super) fn names(sources: &Sources) -> Names {
     let mut names = Names::default();
     for file in &sources.files {
         let mut visitor = TypeVisitor {
@@ -124,20 +124,20 @@ impl<'ast> Visit<'ast> for TypeVisitor<'_> {
 
 /// Lines of each function, shortest first.
 #[derive(Default)]
-pub(crate) struct Functions(Vec<(usize, String)>);
+pub(super) struct Functions(Vec<(usize, String)>);
 
 impl Functions {
-    pub(crate) fn longest(&self) -> usize {
+    pub(super) fn longest(&self) -> usize {
         self.0.last().map_or(0, |(lines, _)| *lines)
     }
 
-    pub(crate) fn percentile(&self, percent: usize) -> usize {
+    pub(super) fn percentile(&self, percent: usize) -> usize {
         let at = self.0.len().saturating_sub(1) * percent / 100;
         self.0.get(at).map_or(0, |(lines, _)| *lines)
     }
 }
 
-pub(crate) fn functions(sources: &Sources) -> Functions {
+pub(super) fn functions(sources: &Sources) -> Functions {
     let mut found = FunctionVisitor::default();
     for file in &sources.files {
         found.module.clone_from(&file.module);
@@ -147,7 +147,7 @@ pub(crate) fn functions(sources: &Sources) -> Functions {
     Functions(found.lengths)
 }
 
-pub(crate) fn tuples(sources: &Sources) -> Vec<String> {
+pub(super) fn tuples(sources: &Sources) -> Vec<String> {
     let mut found = FunctionVisitor::default();
     for file in &sources.files {
         found.module.clone_from(&file.module);

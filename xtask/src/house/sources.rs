@@ -12,21 +12,21 @@ const CRATES: [(&str, &str); 3] = [
 ];
 
 /// One file.
-pub(crate) struct Source {
+pub(super) struct Source {
     /// From the project's root.
-    pub(crate) path: PathBuf,
+    pub(super) path: PathBuf,
     /// `tracer::plan::expr`.
-    pub(crate) module: String,
-    pub(crate) syntax: syn::File,
+    pub(super) module: String,
+    pub(super) syntax: syn::File,
 }
 
 /// All files that are compiled into the product.
-pub(crate) struct Sources {
-    pub(crate) files: Vec<Source>,
+pub(super) struct Sources {
+    pub(super) files: Vec<Source>,
 }
 
 impl Sources {
-    pub(crate) fn read() -> Self {
+    pub(super) fn read() -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"))
             .parent()
             .expect("xtask is in the project");
@@ -48,7 +48,7 @@ impl Sources {
     }
 
     /// The folder with the most files, and their number.
-    pub(crate) fn largest_folder(&self) -> (PathBuf, usize) {
+    pub(super) fn largest_folder(&self) -> (PathBuf, usize) {
         let mut folders: BTreeMap<&Path, usize> = BTreeMap::new();
         for file in &self.files {
             *folders
@@ -93,7 +93,7 @@ fn module_of(name: &str, inside: &Path) -> String {
 }
 
 /// Whether an item is compiled for tests alone.
-pub(crate) fn is_test(attributes: &[syn::Attribute]) -> bool {
+pub(super) fn is_test(attributes: &[syn::Attribute]) -> bool {
     attributes.iter().any(|attribute| {
         attribute.path().is_ident("test")
             || attribute.path().is_ident("cfg")

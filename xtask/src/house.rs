@@ -1,6 +1,6 @@
 //! The figures of the house: how the product's sources are cut into rooms, files, functions and names.
 //!
-//! `cargo test -p xtask --test house -- --nocapture` prints them. Each has a bound that no change may
+//! `cargo test -p xtask house -- --nocapture` prints them. Each has a bound that no change may
 //! exceed; a change that makes a figure better lowers its bound.
 
 mod figures;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use syn::visit::{self, Visit};
 
-use crate::sources::{Sources, is_test};
+use super::sources::{Sources, is_test};
 
 /// The rooms of `tracer`, lowest first. A room imports those that stand before its own line; rooms of one line
 /// know nothing of each other.
@@ -157,7 +157,7 @@ impl<'ast> Visit<'ast> for PathVisitor<'_> {
 }
 
 /// Groups of files that import each other, largest first.
-pub(crate) fn circles(sources: &Sources) -> Vec<Vec<String>> {
+pub(super) fn circles(sources: &Sources) -> Vec<Vec<String>> {
     let imports = imports(sources);
     let reached: BTreeMap<&str, BTreeSet<&str>> = imports
         .keys()
@@ -200,7 +200,7 @@ fn reachable<'m>(
 }
 
 /// Imports of a room that stands higher.
-pub(crate) fn wrong_way(sources: &Sources) -> Vec<String> {
+pub(super) fn wrong_way(sources: &Sources) -> Vec<String> {
     let floor = |module: &str| {
         let mut parts = module.split("::");
         let room = (parts.next() == Some("tracer"))
