@@ -36,6 +36,9 @@ pub(super) fn present(
     }
     let plain = plain.strip_prefix("__cxx1998::").unwrap_or(plain);
     let plain = plain.strip_prefix("__cxx11::").unwrap_or(plain);
+    if let Some(text) = presenters::abi_string::node(builder, ty) {
+        return Some(text);
+    }
     match plain {
         "basic_string" | "string" if builder.find(body, &["_M_string_length"]).is_none() => {
             presenters::old_string(builder, body)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::build::Builder;
 use super::limits;
-use super::present;
+use super::present::abi_string;
 use super::shape::Node;
 use crate::address::Bias;
 use crate::debuginfo::types::{Derived, Language, Type, TypeId, TypeKind, TypeSource};
@@ -96,7 +96,7 @@ impl<'a> Builder<'a> {
             let make = |builder: &mut Self| builder.node(id, depth);
             return Some(self.with_types(Types::Own(source), bias, make));
         }
-        if let Some(text) = present::declared_string(self, ty) {
+        if let Some(text) = abi_string::node(self, ty) {
             return Some(text);
         }
         let why = format!(
@@ -127,6 +127,6 @@ impl<'a> Builder<'a> {
         let found = self.definition(&ty.name);
         found
             .and_then(|id| self.declared_size(id))
-            .or_else(|| present::string_unit(ty).map(|_| present::STRING))
+            .or_else(|| abi_string::unit(self, ty).map(|_| abi_string::STRING))
     }
 }

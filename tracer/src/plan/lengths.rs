@@ -5,6 +5,7 @@
 
 use super::build::Builder;
 use super::names;
+use super::present::abi_string;
 use crate::debuginfo::types::{Language, StructType, Type, TypeId, TypeKind};
 
 /// The other part of a pair of libc++ of which one may be empty.
@@ -75,6 +76,9 @@ pub(super) fn of(builder: &Builder<'_>, ty: &Type, body: &StructType) -> Option<
         let (offset, member) = builder.find(body, path)?;
         (builder.size(member) == Some(8)).then_some(offset)
     };
+    if abi_string::unit(builder, ty).is_some() {
+        return Some(Length::Count(abi_string::LENGTH));
+    }
     if is_fat(ty, body) {
         return at(&["length"]).map(Length::Count);
     }

@@ -3,6 +3,7 @@
 //! A presenter is chosen by the type's name and by the members that the debug information shows;
 //! where these are not as expected it gives `None`, and the raw members are shown.
 
+pub(super) mod abi_string;
 mod chrono;
 pub(super) mod iterators;
 mod libcxx_blocks;
@@ -10,9 +11,8 @@ mod old_abi;
 mod wrappers;
 
 use super::build::Builder;
-use super::shape::{Node, TextNode};
-use crate::debuginfo::types::{Base, BaseOffset, Language, StructType, Type, TypeId, TypeKind};
-use crate::unavailable::Unavailable;
+use super::shape::Node;
+use crate::debuginfo::types::{Base, BaseOffset, StructType, Type, TypeId, TypeKind};
 
 pub(super) use libcxx_blocks::{bits as libcxx_bits, deque as libcxx_deque};
 pub(super) use old_abi::{list as old_list, string as old_string};
@@ -82,47 +82,6 @@ pub(super) fn no_elements() -> Node {
         stride: 1,
         element: Box::new(Node::Unit),
     }
-}
-
-/// Bytes of a string of libstdc++ that is only declared.
-pub(super) const STRING: u64 = 32;
-
-/// What libstdc++ has in its own file, so that clang only declares it where it is used: the strings
-/// of the ABI of C++11, whose layout that ABI fixes.
-pub(super) fn declared_string(builder: &mut Builder<'_>, ty: &Type) -> Option<Node> {
-    let unit = string_unit(ty)?;
-    if !builder.reads_texts() {
-        return Some(Node::Missing(Unavailable::Depth));
-    }
-    Some(Node::Text(Box::new(TextNode {
-        pointer: 0,
-        addend: 0,
-        len: Some(8),
-        trim: 0,
-        zero_ends: false,
-        before: None,
-        limit: builder.limits().string_bytes / u64::from(unit) * u64::from(unit),
-        unit,
-        short: None,
-        slot: builder.slot().ok()?,
-    })))
-}
-
-/// Bytes of a character of a string of that ABI which the program only declares.
-pub(super) fn string_unit(ty: &Type) -> Option<u8> {
-    if ty.size.is_some() || ty.language != Language::Cpp {
-        return None;
-    }
-    let arguments = ty.name.strip_prefix("std::__cxx11::basic_string<")?;
-    let character = arguments.split(',').next()?.trim();
-    let unit = match character {
-        "char" => 1,
-        "wchar_t" => 4,
-        _ => return None,
-    };
-    let rest: String = arguments.split_whitespace().collect();
-    let whole = format!("{character},std::char_traits<{character}>,std::allocator<{character}>>");
-    (rest == whole).then_some(unit)
 }
 
 /// Where a base is in each object.

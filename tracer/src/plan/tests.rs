@@ -13,6 +13,7 @@ mod nested;
 mod own;
 mod random;
 mod shifts;
+mod strings;
 mod variants;
 mod wide;
 

@@ -8,6 +8,7 @@ use super::condition::variant_names;
 use super::expr::Resolver;
 use super::ir::{Ir, Matcher, Spot, Spots, Test, TextTest};
 use super::predicates::inner_value;
+use super::present::abi_string;
 use super::{lengths, names, regex};
 use crate::debuginfo::types::{Language, StructType, Type, TypeId, TypeKind};
 use crate::lang::ast::Expr;
@@ -121,7 +122,8 @@ fn instead_of_text(
 /// The error for a class of C++ of which the debug information has no more than its name.
 pub(super) fn only_declared(expr: &Expr, ty: &Type) -> Option<PlanError> {
     let class = matches!(ty.kind, TypeKind::Struct(_)) && ty.language == Language::Cpp;
-    if !class || ty.size.is_some() {
+    // The layout of a string is known all the same.
+    if !class || ty.size.is_some() || abi_string::is_named(ty) {
         return None;
     }
     let name = names::without_paths(&ty.name);
@@ -204,6 +206,13 @@ fn text_members(builder: &Builder<'_>, ty: &Type, body: &StructType) -> Option<T
     let path = |path: &[&str]| builder.find(body, path);
     if let Some(text) = counted_text(builder, ty, body) {
         return Some(text);
+    }
+    if let Some(unit) = abi_string::unit(builder, ty) {
+        return (unit == 1).then_some(TextMembers {
+            pointer: abi_string::POINTER,
+            addend: 0,
+            length: abi_string::LENGTH,
+        });
     }
     let (pointer, len) = if lengths::is_fat(ty, body) {
         (path(&["data_ptr"])?, path(&["length"])?)

@@ -46,6 +46,7 @@ mod slow_output;
 mod sources;
 mod stacks;
 mod story;
+mod strings;
 mod terminal;
 mod timing;
 mod values;

@@ -5,6 +5,7 @@ use tracer_common::op::{alu, cond};
 use super::super::build::Builder;
 use super::super::ir::{Failure, Ir, Spot, Spots, Test, divide};
 use super::super::lengths::{self, Length};
+use super::super::present::abi_string;
 use super::super::{PlanError, names, predicates, texts};
 use super::{DEREFS, Number, NumberKind, Operand, Resolver, is_address};
 use crate::debuginfo::types::{Language, StructType, Type, TypeId, TypeKind};
@@ -207,6 +208,9 @@ impl Resolver<'_, '_> {
     ) -> Option<Result<(Elements, TypeId, Option<Ir>), Unavailable>> {
         let plain = names::path(&ty.name).strip_prefix("std::")?;
         let plain = plain.strip_prefix("__cxx11::").unwrap_or(plain);
+        if abi_string::unit(self.builder, ty).is_some() {
+            return self.abi_row(spots, ty);
+        }
         let find = |path| self.builder.find(body, path);
         let (start, pointer) = match plain {
             "vector" => find(&["_M_impl", "_M_start"])?,
@@ -248,6 +252,23 @@ impl Resolver<'_, '_> {
         Some(read(start).and_then(|address| {
             let first = Spots::whole(size, Spot::Memory(address));
             Ok((Elements::At(first), element, Some(count?)))
+        }))
+    }
+
+    /// The same of a string that the debug information does not describe whole.
+    #[expect(clippy::type_complexity, reason = "three facts, as above")]
+    fn abi_row(
+        &self,
+        spots: &Spots,
+        ty: &Type,
+    ) -> Option<Result<(Elements, TypeId, Option<Ir>), Unavailable>> {
+        let element = abi_string::character(self.builder, ty)?;
+        let size = self.builder.size(element)?;
+        let read = |offset| spots.project(offset, 8).number();
+        Some(read(abi_string::POINTER).and_then(|address| {
+            let first = Spots::whole(size, Spot::Memory(address));
+            let count = read(abi_string::LENGTH)?;
+            Ok((Elements::At(first), element, Some(count)))
         }))
     }
 

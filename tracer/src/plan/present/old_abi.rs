@@ -21,6 +21,11 @@ pub(in crate::plan) fn string(builder: &mut Builder<'_>, body: &StructType) -> O
         Some(unit @ (1 | 2 | 4)) => unit as u8,
         _ => return None,
     };
+    text(builder, pointer, unit)
+}
+
+/// The text of such a string, from the offset of its pointer.
+pub(super) fn text(builder: &mut Builder<'_>, pointer: u64, unit: u8) -> Option<Node> {
     if !builder.reads_texts() {
         return Some(Node::Missing(Unavailable::Depth));
     }

@@ -126,10 +126,19 @@ impl Fixture {
 
     /// A class of C++.
     pub(super) fn class(&mut self, name: &str, size: u64, body: StructType) -> TypeId {
+        self.cpp_class(name, Some(size), body)
+    }
+
+    /// A class of C++ that is only declared.
+    pub(super) fn declared_class(&mut self, name: &str) -> TypeId {
+        self.cpp_class(name, None, StructType::default())
+    }
+
+    fn cpp_class(&mut self, name: &str, size: Option<u64>, body: StructType) -> TypeId {
         let id = self.reserve();
         let ty = Type {
             name: name.into(),
-            size: Some(size),
+            size,
             language: Language::Cpp,
             kind: TypeKind::Struct(body),
         };
