@@ -73,6 +73,8 @@ pub(super) fn run(args: Attach, colours: Colours) -> Result<u8, Failure> {
         // Nothing can be added later.
         session.announce(written.iter().map(|written| &written.spec));
     }
+    // Before the first probe is there: no event is older.
+    let time_ns = now_ns();
     let installed = install(&session, &written, colours);
     if installed.probes.is_empty() && cancel::is_cancelled() {
         say!("interrupted before anything was traced");
@@ -88,7 +90,7 @@ pub(super) fn run(args: Attach, colours: Colours) -> Result<u8, Failure> {
     }
     let watches = watch_files(&session, &args.files, &installed)?;
     announce(&session, &installed.probes, how);
-    let begin = begin(&session, &installed);
+    let begin = begin(&session, &installed, time_ns);
     if let Some(summary) = &mut summary {
         summary.begin(&begin)?;
     }
@@ -132,11 +134,11 @@ pub(super) fn run(args: Attach, colours: Colours) -> Result<u8, Failure> {
 }
 
 /// What is traced.
-fn begin(session: &Session, installed: &Installed) -> Begin {
+fn begin(session: &Session, installed: &Installed, time_ns: u64) -> Begin {
     Begin {
         pid: session.process().pid(),
         exe: session.process().exe().to_owned(),
-        time_ns: now_ns(),
+        time_ns,
         probes: installed.probes.clone(),
     }
 }
