@@ -32,6 +32,7 @@ mod once;
 pub mod placement;
 mod predicates;
 mod present;
+mod reach;
 mod regex;
 mod returned;
 mod room;

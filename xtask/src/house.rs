@@ -14,13 +14,13 @@ use sources::Sources;
 /// Names of types that stand for several types, of all names, in thousandths.
 const SHARED_NAMES: usize = 143;
 /// Parameters that are tuples without names.
-const TUPLES: usize = 93;
+const TUPLES: usize = 91;
 /// Lines of the function that 99 of 100 are not longer than.
 const FUNCTION_P99: usize = 64;
 /// Lines of the longest function.
 const LONGEST: usize = 145;
 /// Files in circles of imports, beside those of types that refer to each other.
-const IN_CIRCLES: usize = 103;
+const IN_CIRCLES: usize = 102;
 /// Files in the folder that has the most.
 const FOLDER: usize = 59;
 

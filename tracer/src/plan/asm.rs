@@ -9,7 +9,7 @@ use tracer_common::op::{
 
 use super::ir::{Failure, Ir, Matcher, Test, TextTest};
 use super::limits::PLAN_OPS;
-use super::search::Search;
+use super::reach::Search;
 use crate::unavailable::Unavailable;
 
 /// Takes the results that nobody needs.

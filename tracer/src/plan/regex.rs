@@ -13,6 +13,10 @@ use regex_automata::util::{start, syntax};
 
 use super::limits::{REGEX_BYTES, REGEX_OPS, REGEX_STATES};
 
+/// Ops of one byte at a state, without the comparisons: is the text at its end, read, is it the zero
+/// at the end, and on.
+const BYTE_OPS: usize = 4;
+
 /// Decides about a text, byte by byte.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Automaton {
@@ -55,7 +59,7 @@ impl State {
     /// Ops of a plan for one byte at this state: at most so many are executed.
     pub(super) fn ops(&self) -> usize {
         let ranges = self.ranges.iter().map(|range| range.ops());
-        super::search::BYTE_OPS + ranges.sum::<usize>() + 1
+        BYTE_OPS + ranges.sum::<usize>() + 1
     }
 }
 

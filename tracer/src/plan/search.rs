@@ -3,48 +3,14 @@
 //! Each state is a few ops: a look whether the text is at its end, one read, and a comparison for each
 //! range of bytes. The text is read no further than the byte that decides.
 
-use tracer_common::limits::MAX_STEPS;
-use tracer_common::op::{Op, alu, cond};
+use tracer_common::op::{alu, cond};
 
 use super::asm::{Asm, Exits, Label};
 use super::ir::{Failure, Ir, TextTest};
 use super::limits::SEARCHED;
+use super::reach::Search;
 use super::regex::{Automaton, Next, State};
 use crate::unavailable::Unavailable;
-
-/// Ops of one byte at a state, without the comparisons: is the text at its end, read, is it the zero
-/// at the end, and on.
-pub(super) const BYTE_OPS: usize = 4;
-
-/// Ops that all searches of one hit may execute: the rest of [`MAX_STEPS`] is for the values.
-const STEPS: usize = MAX_STEPS as usize * 3 / 4;
-
-/// A search, whose reach depends on how many there are in the plan.
-#[derive(Clone, Debug)]
-pub(super) struct Search {
-    /// The ops whose number is the reach.
-    at: Vec<usize>,
-    /// Ops that a byte may take.
-    ops: usize,
-}
-
-impl Search {
-    /// Whether it was written before there were that many ops.
-    pub(super) fn is_before(&self, ops: usize) -> bool {
-        self.at.iter().all(|at| *at < ops)
-    }
-
-    /// Writes the bytes that it may look at, when so many searches may be executed at one hit.
-    pub(super) fn set_reach(&self, ops: &mut [Op], searches: usize) {
-        let steps = STEPS / searches.max(1) / self.ops.max(1);
-        let reach = SEARCHED.min(steps as u64);
-        for &at in &self.at {
-            if let Some(op) = ops.get_mut(at) {
-                *op = op.with_wide(reach);
-            }
-        }
-    }
-}
 
 /// The registers and labels of one search.
 struct Searching {
@@ -162,7 +128,7 @@ impl Asm {
             self.give(length);
             end = Some(register);
         }
-        self.searches.push(Search { at, ops });
+        self.searches.push(Search::new(at, ops));
         Ok(end)
     }
 
