@@ -17,6 +17,7 @@ mod dies;
 pub mod error;
 pub mod find;
 pub mod flow;
+mod folded;
 mod handed_back;
 pub mod image;
 mod imports;

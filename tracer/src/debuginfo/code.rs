@@ -26,9 +26,6 @@ use crate::address::LinkAddr;
 /// Depth of DIEs; compilers stay below a hundred. What lies deeper is not read.
 const MAX_DEPTH: usize = 1024;
 
-/// Functions without an address that are kept of one unit.
-const MAX_DEAD: usize = 1 << 16;
-
 /// Bytes of a name that are kept. C++ templates write long ones.
 const MAX_NAME_BYTES: usize = 4096;
 
@@ -69,6 +66,8 @@ pub(super) struct Scope {
     pub(super) origin: u64,
     pub(super) ranges: Box<[(u64, u64)]>,
     pub(super) entry: u64,
+    /// A function that a linker folded into another one: its entry has no address.
+    folded: bool,
     /// Of an inlined copy: file number, line and column of the call.
     call: Option<(u64, u64, u64)>,
 }
@@ -117,21 +116,12 @@ pub(super) struct UnitCode {
     paths: Vec<PathPart>,
     named: HashMap<u64, Named>,
     pub(super) scopes: Vec<Scope>,
-    /// Functions whose code is gone: nobody called them, or a linker folded them into others.
-    dead: Vec<Dead>,
     /// Ranges of the outermost scopes, sorted.
     functions: Vec<(u64, u64, u32)>,
     /// Where functions begin after their prologues, by their entries.
     prologues: Mutex<HashMap<u64, LinkAddr>>,
     budget: Arc<Budget>,
     kept: Kept,
-}
-
-/// A function without an address, with the bytes of its code.
-#[derive(Clone, Copy, Debug)]
-struct Dead {
-    die: u64,
-    size: u64,
 }
 
 impl UnitCode {
@@ -153,7 +143,6 @@ impl UnitCode {
                 }],
                 named: HashMap::new(),
                 scopes: Vec::new(),
-                dead: Vec::new(),
                 functions: Vec::new(),
                 prologues: Mutex::default(),
                 budget: Arc::clone(&module.budget),
@@ -163,7 +152,14 @@ impl UnitCode {
         // What was read before the mistake is as good as it was.
         let _ = walk.run();
         let mut code = walk.code;
-        code.functions.sort_unstable();
+        // Of functions of one address the last is taken: that whose entry has the address.
+        let scopes = &code.scopes;
+        let is_folded = |index: u32| {
+            let scope = usize::try_from(index).ok().and_then(|at| scopes.get(at));
+            scope.is_some_and(|scope| scope.folded)
+        };
+        code.functions
+            .sort_unstable_by_key(|&(begin, end, index)| (begin, end, !is_folded(index), index));
         code
     }
 
@@ -232,16 +228,6 @@ impl UnitCode {
         let start = find();
         known().insert(function.entry, start);
         start
-    }
-
-    /// The functions without an address whose code has as many bytes as that of a scope.
-    pub(super) fn dead_like(&self, scope: &Scope) -> impl Iterator<Item = u64> {
-        let size = match &*scope.ranges {
-            [(begin, end)] => end.saturating_sub(*begin),
-            _ => 0,
-        };
-        let dead = self.dead.iter().filter(move |dead| dead.size == size);
-        dead.map(|dead| dead.die)
     }
 
     /// Where the function whose entry is at `die` is declared, as far as this unit says it.
@@ -528,14 +514,24 @@ impl<'a> Walk<'_, 'a> {
         );
         // A function inside of another one has nothing of its code.
         let scope = self.add_scope(entry, ScopeKind::Function, None);
-        if scope.is_none()
-            && let Some(AttributeValue::Udata(size @ 1..)) = entry.attr_value(gimli::DW_AT_high_pc)
-            && self.code.dead.len() < MAX_DEAD
-        {
-            let die = self.unit.die_offset(entry.offset);
-            self.code.dead.push(Dead { die, size });
-        }
+        let scope = scope.or_else(|| self.add_folded(entry));
         Level { scope, path }
+    }
+
+    /// Adds a function whose address is gone from its entry, where a linker folded it into another one.
+    fn add_folded(&mut self, entry: &Entry<'a>) -> Option<u32> {
+        let Some(AttributeValue::Udata(size @ 1..)) = entry.attr_value(gimli::DW_AT_high_pc) else {
+            return None;
+        };
+        let folded = self.module.folded_functions();
+        let begin = folded.entry_of(self.module, self.unit, entry, size)?;
+        let ranges = vec![(begin.0, begin.0.checked_add(size)?)];
+        let index = self.add_ranges(entry, ScopeKind::Function, None, ranges)?;
+        let scope = usize::try_from(index).ok();
+        if let Some(scope) = scope.and_then(|index| self.code.scopes.get_mut(index)) {
+            scope.folded = true;
+        }
+        Some(index)
     }
 
     fn link(&self, entry: &Entry<'a>) -> Option<u64> {
@@ -554,6 +550,16 @@ impl<'a> Walk<'_, 'a> {
     ) -> Option<u32> {
         let mut ranges = die_ranges(&self.module.budget, self.unit, entry);
         ranges.retain(|(begin, _)| self.module.is_code(LinkAddr(*begin)));
+        self.add_ranges(entry, kind, parent, ranges)
+    }
+
+    fn add_ranges(
+        &mut self,
+        entry: &Entry<'a>,
+        kind: ScopeKind,
+        parent: Option<u32>,
+        ranges: Vec<(u64, u64)>,
+    ) -> Option<u32> {
         let first = ranges.first()?.0;
         if kind != ScopeKind::Function && parent.is_none() {
             return None;
@@ -597,6 +603,7 @@ impl<'a> Walk<'_, 'a> {
             },
             entry: entry_point.filter(inside).unwrap_or(first),
             ranges: ranges.into_boxed_slice(),
+            folded: false,
             call,
         });
         self.adopt(parent, index);

@@ -16,6 +16,7 @@ use super::die_cache::DieCache;
 use super::dies::FileNumber;
 use super::error::DebugInfoError;
 use super::find::{DebugOptions, Found, Looked, find};
+use super::folded::FoldedFunctions;
 use super::imports::stub_at;
 use super::index::SourceIndex;
 use super::names::demangle;
@@ -53,6 +54,7 @@ pub struct Module {
     supplementary_units: OnceLock<Vec<u64>>,
     pub(super) dies: DieCache,
     tail_calls: TailCallCache,
+    folded: OnceLock<FoldedFunctions>,
     number: u64,
     pub(super) frame_indexes: FrameIndexes,
     /// For all that is read of its files.
@@ -130,6 +132,7 @@ impl Module {
             supplementary_units: OnceLock::new(),
             dies: DieCache::default(),
             tail_calls: TailCallCache::default(),
+            folded: OnceLock::new(),
             number: NEXT_NUMBER.fetch_add(1, Ordering::Relaxed),
             frame_indexes: FrameIndexes::default(),
             budget,
@@ -467,6 +470,11 @@ impl Module {
 
     pub(super) fn source_index(&self) -> &SourceIndex {
         self.source_index.get_or_init(|| SourceIndex::read(self))
+    }
+
+    /// The functions that share their address with others, by the symbols.
+    pub(super) fn folded_functions(&self) -> &FoldedFunctions {
+        self.folded.get_or_init(|| FoldedFunctions::read(self))
     }
 
     /// Gives back the memory that a pass over all of the DWARF has touched.

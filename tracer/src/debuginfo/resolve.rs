@@ -19,6 +19,7 @@ use super::names::{NamePattern, demangle};
 use super::site::{FileId, Site, Sites, SourceLine};
 use super::starts::{Concerned, LineCode, Lines};
 use super::symbols::{Symbol, SymbolKind};
+use super::types::Language;
 use super::units::{Unit, UnitId};
 use crate::address::LinkAddr;
 use crate::suggestions::{MAX_SUGGESTIONS, nearest_names};
@@ -270,9 +271,7 @@ impl Module {
             .functions_called(pattern)
             .iter()
             .flat_map(|(concerned, found)| {
-                let wanted = NamePattern::new(pattern);
                 let starts = concerned.starts_of(self, found).into_iter();
-                let starts = starts.map(move |start| concerned.named(self, start, &wanted));
                 starts.filter_map(|start| concerned.site(self, start))
             })
             .collect();
@@ -534,23 +533,35 @@ impl Module {
                     continue;
                 };
                 let scopes = functions.iter().filter_map(|at| concerned.code.scope(*at));
-                let folded = scopes.filter(|scope| {
-                    scope.kind == ScopeKind::Function && scope.entry == code.entry.0
-                });
-                let names = folded.map(|scope| function_name(self, &concerned.code, scope.origin));
-                found.extend(names.map(|name| name.name.to_string()));
+                found.extend(self.names_of_folded(&concerned, code.entry, scopes));
             }
         }
         if let Some(concerned) = self.unit_at(site.address).and_then(|id| self.concerned(id)) {
-            let twins = concerned.twins(self, code.entry).into_iter();
-            let name = |die| function_name(self, &concerned.code, die).name.to_string();
-            found.extend(twins.map(name));
             let live = concerned.code.functions_at(code.entry);
-            let live = live.filter_map(|index| concerned.code.scope(index));
-            found.extend(live.map(|scope| name(scope.origin)));
+            let scopes = live.filter_map(|index| concerned.code.scope(index));
+            found.extend(self.names_of_folded(&concerned, code.entry, scopes));
         }
         found.remove(own);
         found.into_iter().collect()
+    }
+
+    /// The names of those functions that begin at an address. An assembler has an entry for each
+    /// label of one function: these are no functions that a linker folded.
+    fn names_of_folded<'c>(
+        &self,
+        concerned: &Concerned,
+        entry: LinkAddr,
+        scopes: impl Iterator<Item = &'c Scope>,
+    ) -> Vec<String> {
+        let code = &concerned.code;
+        let is_label = |scope: &&Scope| {
+            code.language == Language::Other && code.declared(scope.origin).is_none()
+        };
+        let folded = scopes.filter(|scope| {
+            scope.kind == ScopeKind::Function && scope.entry == entry.0 && !is_label(scope)
+        });
+        let name = |scope: &Scope| function_name(self, code, scope.origin).name.to_string();
+        folded.map(name).collect()
     }
 
     /// The names of functions that symbols at an address have, without parameters.

@@ -17,7 +17,6 @@ use super::budget::{Budget, Kept, Reader};
 use super::code::{Scope, ScopeKind, UnitCode, function_name};
 use super::lines::{Row, UnitLines};
 use super::module::Module;
-use super::names::NamePattern;
 use super::prologue::after_prologue;
 use super::site::{FunctionId, InlinedInto, Site, SourceLine};
 use crate::address::LinkAddr;
@@ -117,9 +116,6 @@ pub(super) struct Start {
     scope: Option<u32>,
     /// Of the rows at the address the one that is meant; `None`: the last.
     row: Option<Row>,
-    /// The function that is meant, where a linker has folded it into the one that has the code, and
-    /// its entry has no address any more.
-    twin: Option<u64>,
 }
 
 impl Start {
@@ -128,7 +124,6 @@ impl Start {
             address,
             scope,
             row: None,
-            twin: None,
         }
     }
 }
@@ -202,7 +197,6 @@ impl Concerned {
             let address = self.past_prologue(module, function, row.address);
             chosen.push(Start {
                 row: (address.0 == row.address).then_some(row),
-                twin: self.twin_of_row(module, &row, function),
                 ..Start::new(address, self.instance(scope))
             });
         }
@@ -338,51 +332,6 @@ impl Concerned {
         best.map_or(innermost, |(_, scope)| scope)
     }
 
-    /// The function of a row, where it is not the one that has the code: a linker folded it into that.
-    fn twin_of_row(&self, module: &Module, row: &Row, function: &Scope) -> Option<u64> {
-        let own = self.declared_before(row, function).unwrap_or(0);
-        let nearer = self.code.dead_like(function).filter_map(|die| {
-            let line = self.declared_in(row, die)?;
-            (line > own).then_some((line, die))
-        });
-        let (_, die) = nearer.max()?;
-        self.is_twin(module, die, function).then_some(die)
-    }
-
-    /// Whether a symbol says that a function without an address is where another one begins.
-    fn is_twin(&self, module: &Module, die: u64, function: &Scope) -> bool {
-        let name = function_name(module, &self.code, die).name;
-        module
-            .function_names_at(LinkAddr(function.entry))
-            .contains(&*name)
-    }
-
-    /// The functions that a linker folded into the one that begins there, by the symbols.
-    pub(super) fn twins(&self, module: &Module, entry: LinkAddr) -> Vec<u64> {
-        let functions = self.code.functions_at(entry);
-        let functions = functions.filter_map(|index| self.code.scope(index));
-        let dead = functions.flat_map(|function| {
-            let dead = self.code.dead_like(function);
-            dead.filter(|die| self.is_twin(module, *die, function))
-                .collect::<Vec<_>>()
-        });
-        dead.collect()
-    }
-
-    /// A beginning of the function that is named so, where that was folded into the one that has the code.
-    pub(super) fn named(&self, module: &Module, start: Start, wanted: &NamePattern) -> Start {
-        let own = start.scope.and_then(|scope| self.code.scope(scope));
-        let Some(own) = own.filter(|own| own.kind == ScopeKind::Function) else {
-            return start;
-        };
-        if wanted.matches(&function_name(module, &self.code, own.origin).name) {
-            return start;
-        }
-        let mut twins = self.twins(module, LinkAddr(own.entry)).into_iter();
-        let twin = twins.find(|die| wanted.matches(&function_name(module, &self.code, *die).name));
-        Start { twin, ..start }
-    }
-
     /// The line on which a function is declared, in the file of a row and not behind it.
     fn declared_before(&self, row: &Row, function: &Scope) -> Option<u64> {
         self.declared_in(row, function.origin)
@@ -515,12 +464,11 @@ impl Concerned {
     fn row_of(&self, start: Start) -> Option<&Row> {
         let address = start.address;
         let (function, scope) = self.code.outwards(start.scope).last()?;
-        let meant = start.twin.unwrap_or(scope.origin);
         let folded = self
             .code
             .functions_at(address)
             .any(|other| other != function);
-        if start.twin.is_none() && !folded && self.code.dead_like(scope).next().is_none() {
+        if !folded {
             return None;
         }
         // Each of the folded functions has a sequence of its own.
@@ -528,14 +476,12 @@ impl Concerned {
         let rows = rows.filter(|row| row.address == address.0 && row.statement);
         let of_it = |row: &&Row| {
             // It is of the function that is declared last before it.
-            let line = self.declared_in(row, meant);
+            let line = self.declared_in(row, scope.origin);
             let live = self
                 .code
                 .functions_at(address)
                 .filter_map(|at| self.code.scope(at));
-            let others = live
-                .map(|scope| scope.origin)
-                .chain(self.code.dead_like(scope));
+            let others = live.map(|scope| scope.origin);
             line.is_some_and(|line| {
                 let mut others = others.filter_map(|die| self.declared_in(row, die));
                 others.all(|other| other <= line)
@@ -582,12 +528,6 @@ impl Concerned {
             bare: false,
             exit: None,
         };
-        if let Some(twin) = start.twin {
-            site.function = function_name(module, &self.code, twin).name.to_string();
-            site.code_of = Some(FunctionId(twin));
-            site.outside = 0;
-            return Some(site);
-        }
         let mut call = None;
         for (index, (_, scope)) in functions.into_iter().enumerate() {
             if index >= outside {

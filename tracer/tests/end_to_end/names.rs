@@ -273,3 +273,182 @@ fn folded_functions_have_the_names_of_the_one_that_was_named() {
         }
     }
 }
+
+/// A program of two units in which a linker has folded functions of C++.
+fn folded_cpp(linker: &str) -> std::path::PathBuf {
+    const FILE: &str = "e2e_folded.cpp";
+    let flags = ["-g", "-O2", "-ffunction-sections"];
+    let other = fixture(
+        "clang++",
+        "other.o",
+        FILE,
+        &[&flags[..], &["-DOTHER", "-c"]].concat(),
+    );
+    let other = other.to_str().expect("test paths are UTF-8");
+    let linker = format!("-fuse-ld={linker}");
+    let flags = [&flags[..], &[&linker, "-Wl,--icf=all", other]].concat();
+    fixture("clang++", &format!("folded{linker}"), FILE, &flags)
+}
+
+#[test]
+fn folded_functions_of_cpp_are_found_by_each_of_their_names() {
+    if !needs::kernel() {
+        return;
+    }
+    let line = probe_line("e2e_folded.cpp", "third");
+    let expected = [
+        (
+            "near::first",
+            "{f->a} {f->b} {n}",
+            "near::first",
+            ["1 2 1", "10 20 1", "1 2 2", "10 20 2"],
+        ),
+        (
+            "far::third",
+            "{s->left} {s->right} {n}",
+            "far::third",
+            ["1 2 1", "10 20 1", "1 2 2", "10 20 2"],
+        ),
+        (
+            "third",
+            "{s->left} {s->right} {n}",
+            "far::third",
+            ["1 2 1", "10 20 1", "1 2 2", "10 20 2"],
+        ),
+        (
+            &format!("e2e_folded.cpp:{line}"),
+            "{s->left} {n}",
+            "far::third",
+            ["1 1", "10 1", "1 2", "10 2"],
+        ),
+        (
+            "Row::total",
+            "{this->low} {n}",
+            "Row::total",
+            ["3 1", "30 1", "3 2", "30 2"],
+        ),
+        (
+            "Column::span",
+            "{this->top} {n}",
+            "Column::span",
+            ["3 1", "30 1", "3 2", "30 2"],
+        ),
+        (
+            "twice<int>",
+            "{once[1]}",
+            "twice<int>",
+            ["6", "60", "6", "60"],
+        ),
+        (
+            "twice<unsigned int>",
+            "{once[1]}",
+            "twice<unsigned int>",
+            ["6", "60", "6", "60"],
+        ),
+    ];
+    for linker in ["lld", "gold"] {
+        let path = folded_cpp(linker);
+        let probes = expected.iter();
+        let probes = probes.map(|(place, template, ..)| format!("log {place} \"{template}\""));
+        let boxes = ["First", "Second"].map(|of| format!("log Box<{of}>::get \"{{n}}\""));
+        let probes: Vec<String> = probes.chain(boxes).collect();
+        let observed = observe::observe(Program::ready(&path, &[]), &probes, &[]);
+        observed.finished.assert_code(0);
+        observed.finished.assert_says(&[
+            "made one function of `far::third` and `near::first`",
+            "made one function of `Box<Second>::get` and `Box<First>::get`",
+            "made one function of `twice<unsigned int>` and `twice<int>`",
+        ]);
+        let events = observed.finished.events();
+        let of = |number: usize| {
+            let probe = format!("p{number}");
+            let of = events.iter().filter(move |event| event["probe"] == *probe);
+            of.collect::<Vec<&Value>>()
+        };
+        for (number, (place, _, function, messages)) in (1..).zip(&expected) {
+            let of = of(number);
+            let found: Vec<_> = of.iter().map(|event| event["message"].as_str()).collect();
+            assert_eq!(found, messages.map(Some), "{linker} {place}");
+            let named = of.iter().all(|event| event["function"] == *function);
+            assert!(named, "{linker} {place}");
+        }
+        for (number, function) in [(9, "Box<First>::get"), (10, "Box<Second>::get")] {
+            let of = of(number);
+            let found: Vec<_> = of.iter().map(|event| event["message"].as_str()).collect();
+            assert_eq!(
+                found,
+                ["1", "1", "7", "2", "2", "7"].map(Some),
+                "{linker} {function}"
+            );
+            assert!(
+                of.iter().all(|event| event["function"] == function),
+                "{linker}"
+            );
+        }
+    }
+}
+
+#[test]
+fn folded_functions_of_cpp_are_all_listed() {
+    for linker in ["lld", "gold"] {
+        let path = folded_cpp(linker);
+        let listed = tracer(&["funcs", "--exe", path.to_str().expect("UTF-8")]);
+        listed.assert_code(0);
+        let mut entries: Vec<(&str, &str)> = Vec::new();
+        for line in &listed.stdout {
+            let (name, rest) = line.split_once("  ").expect("a name");
+            entries.push((name, rest.rsplit(' ').next().expect("an address")));
+        }
+        let entry = |name: &str| {
+            let mut found = entries.iter().filter(|(function, _)| *function == name);
+            let (_, entry) = found
+                .next()
+                .unwrap_or_else(|| panic!("{linker} {name}: {listed}"));
+            *entry
+        };
+        for (one, other) in [
+            ("near::first", "far::third"),
+            ("Row::total", "Column::span"),
+            ("Box<First>::get", "Box<Second>::get"),
+            ("twice<int>", "twice<unsigned int>"),
+        ] {
+            assert_eq!(entry(one), entry(other), "{linker}: {listed}");
+        }
+    }
+}
+
+#[test]
+fn folded_static_function_has_the_address_of_the_one_in_its_unit() {
+    let path = folded_cpp("lld");
+    let listed = tracer(&["funcs", "--exe", path.to_str().expect("UTF-8")]);
+    listed.assert_code(0);
+    let entry = |beginning: &str| {
+        let mut lines = listed.stdout.iter();
+        let line = lines.find(|line| line.starts_with(beginning));
+        let line = line.unwrap_or_else(|| panic!("{beginning}: {listed}"));
+        line.rsplit(' ').next().expect("an address").to_owned()
+    };
+    let own = |mark| {
+        let file = source("e2e_folded.cpp");
+        let line = probe_line("e2e_folded.cpp", mark);
+        entry(&format!("own  {}:{line} ", file.display()))
+    };
+    assert_eq!(own("main"), entry("like_mine "), "{listed}");
+    assert_eq!(own("other"), entry("like_own "), "{listed}");
+    assert_ne!(own("main"), own("other"), "{listed}");
+}
+
+#[test]
+fn labels_of_one_function_are_not_functions_that_a_linker_folded() {
+    if !needs::kernel() {
+        return;
+    }
+    let path = fixture("gcc", "labels", "e2e_labels.S", &["-g"]);
+    let program = Program::ready(&path, &[]);
+    let finished = Tracer::json(program.pid(), &["count answer hits 2"]).finish();
+    finished.assert_code(0);
+    assert!(
+        !finished.to_string().contains("made one function"),
+        "{finished}"
+    );
+}
