@@ -20,7 +20,7 @@ const FUNCTION_P99: usize = 64;
 /// Lines of the longest function.
 const LONGEST: usize = 145;
 /// Files in circles of imports, beside those of types that refer to each other.
-const IN_CIRCLES: usize = 102;
+const IN_CIRCLES: usize = 103;
 /// Files in the folder that has the most.
 const FOLDER: usize = 59;
 
