@@ -140,7 +140,9 @@ fn no_summary(ended: Ended<'_>, probe: &Probe, findings: &mut Findings) {
         let mut lines = ended.finished.errors.iter();
         lines.any(|line| line.starts_with(start))
     };
-    let target_ended = says("the target exited") && says("tracer: cannot attach at ");
+    let refused_at_the_end =
+        says("tracer: cannot attach at ") || says("tracer: the target has exited");
+    let target_ended = says("the target exited") && refused_at_the_end;
     if says("warning: interrupted before ") || target_ended {
         findings.count("probes not attached yet", 1);
         return;
