@@ -22,7 +22,7 @@ const LONGEST: usize = 145;
 /// Files in circles of imports, beside those of types that refer to each other.
 const IN_CIRCLES: usize = 103;
 /// Files in the folder that has the most.
-const FOLDER: usize = 59;
+const FOLDER: usize = 60;
 
 #[test]
 fn figures_are_within_their_bounds() {
