@@ -123,7 +123,7 @@ impl Shop {
     }
 }
 
-/// What a coupon takes off, in percent.
+/// The discount of a coupon, in percent.
 #[inline(never)]
 fn discount(code: &str) -> u64 {
     for attempt in 1..=3 {

@@ -14,7 +14,7 @@ mod order;
 mod probe;
 mod template;
 
-pub(crate) use probe::{parse_duration, parse_share, words};
+pub(crate) use probe::{ACTIONS, parse_duration, parse_share, words};
 pub use probe::{parse_location, parse_probe, parse_probe_file};
 pub use template::parse_template;
 

@@ -286,11 +286,10 @@ impl Attach {
     }
 }
 
-/// Whether an argument is a probe that stands without `-e`.
+/// True for a probe that lacks its `-e`.
 fn is_probe(argument: &str) -> bool {
     let action = argument.split_whitespace().next().unwrap_or_default();
-    let known = ["log", "snapshot", "count", "hist", "time"];
-    known.contains(&action) && action.len() < argument.trim().len()
+    crate::lang::ACTIONS.contains(&action) && action.len() < argument.trim().len()
 }
 
 /// How text writes times.

@@ -1,4 +1,4 @@
-//! What is wrong with the command line, and tips that clap cannot know of.
+//! Tips for mistakes in the command line that clap does not know.
 
 use std::ffi::OsString;
 
@@ -38,7 +38,7 @@ pub(super) fn with_tip(mut error: clap::Error, arguments: &[OsString]) -> clap::
     error
 }
 
-/// What to write for a command that there is not.
+/// The command to write instead of an unknown one.
 fn of_command(word: &str) -> Option<String> {
     let first = word.split_whitespace().next().unwrap_or_default();
     if !word.is_empty() && word.chars().all(|c| c.is_ascii_digit()) {
@@ -59,7 +59,7 @@ fn of_command(word: &str) -> Option<String> {
     Some(command.to_owned())
 }
 
-/// What to write for an argument that a command does not take.
+/// The option to write instead of an unknown one.
 fn of_argument(word: &str, arguments: &[OsString]) -> Option<String> {
     let attach = arguments.iter().any(|one| one == "attach");
     let option = match word {

@@ -33,7 +33,7 @@ pub(super) struct FoldedFunctions {
     sizes: HashSet<u64>,
 }
 
-/// Where a function is.
+/// The address and the size of a function.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Place {
     entry: LinkAddr,
@@ -123,7 +123,7 @@ impl FoldedFunctions {
     }
 }
 
-/// Whether two names of one address are of different functions: constructors and destructors of
+/// True when two names of one address belong to different functions: constructors and destructors of
 /// C++ have several names each.
 fn is_other(one: &[u8], other: &[u8]) -> bool {
     if one.len() != other.len() || !one.starts_with(b"_ZN") {
@@ -143,7 +143,7 @@ fn is_other(one: &[u8], other: &[u8]) -> bool {
     !is_variant || differing.next().is_some()
 }
 
-/// What an entry of a function says of its name.
+/// The name in the entry of a function.
 #[derive(Default)]
 struct EntryName {
     linkage: Option<Box<[u8]>>,
@@ -170,7 +170,7 @@ impl EntryName {
     }
 }
 
-/// The name that the linker knows a function by: its own, or that of what it defines.
+/// The linkage name of a function: its own, or that of its declaration.
 fn symbol_name<'a>(
     module: &Module,
     unit: &Unit<'a>,

@@ -294,7 +294,7 @@ pub enum Syntax {
     C,
 }
 
-/// What a method without arguments asks of a value.
+/// The question of a method without arguments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asked {
     /// `is_some()`: of an `Option`, a pointer or a `std::optional`.

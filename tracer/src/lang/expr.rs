@@ -441,7 +441,7 @@ fn regex(cursor: &mut Cursor<'_>) -> Result<Expr, SyntaxError> {
     }
 }
 
-/// What a method of Rust's or C++'s library asks.
+/// The question of a method of Rust's or C++'s library.
 fn asked(method: &str) -> Option<Asked> {
     Some(match method {
         "is_some" | "has_value" => Asked::Some,

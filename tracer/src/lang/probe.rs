@@ -7,7 +7,7 @@ use super::lexer::{Cursor, Kind, Token, name_length};
 use super::mistakes::{self, Typed};
 use super::{MAX_TEXT, SyntaxError, expr, template};
 
-pub(super) const ACTIONS: [&str; 5] = ["log", "snapshot", "count", "hist", "time"];
+pub(crate) const ACTIONS: [&str; 5] = ["log", "snapshot", "count", "hist", "time"];
 /// Words that begin an option.
 pub(super) const OPTIONS: [&str; 8] = [
     "hits",

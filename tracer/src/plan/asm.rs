@@ -649,7 +649,7 @@ impl Asm {
         }
         for (offset, size, number) in words(&bytes, ended) {
             let dst = self.take()?;
-            self.load(dst, pointer, (offset, size), exits);
+            self.load(dst, pointer, offset, size, exits);
             self.jump_if_const(dst, cond::NE, number, different);
             self.give(dst);
         }
@@ -658,13 +658,7 @@ impl Asm {
     }
 
     /// `size` bytes at `offset` from what a register points to.
-    pub(super) fn load(
-        &mut self,
-        dst: u8,
-        src: u8,
-        (offset, size): (usize, u8),
-        exits: &mut Exits,
-    ) {
+    pub(super) fn load(&mut self, dst: u8, src: u8, offset: usize, size: u8, exits: &mut Exits) {
         let fault = exits.label(self, Failure::Fault);
         let op = Op {
             code: LOAD,

@@ -193,7 +193,11 @@ impl States {
     /// The DFA says *match* one byte late; a state that matches whatever comes is the match itself.
     fn automaton(mut self) -> Automaton {
         loop {
-            let decided: Vec<Option<Next>> = self.known.iter().map(decision).collect();
+            let decided: Vec<Option<Next>> = self
+                .known
+                .iter()
+                .map(|(ends, next)| decision(*ends, next))
+                .collect();
             let mut changed = false;
             for next in self.known.iter_mut().flat_map(|(_, next)| next) {
                 if let Next::State(state) = *next
@@ -249,9 +253,9 @@ fn index<S: Copy + Eq + std::hash::Hash>(
     })
 }
 
-/// What a state comes to whatever follows, the end of the text included.
-fn decision((ends, next): &(bool, Vec<Next>)) -> Option<Next> {
-    let outcome = if *ends { Next::Match } else { Next::Fail };
+/// The outcome of a state at which every byte, and the end of the text, decides alike.
+fn decision(ends: bool, next: &[Next]) -> Option<Next> {
+    let outcome = if ends { Next::Match } else { Next::Fail };
     next.iter().all(|next| *next == outcome).then_some(outcome)
 }
 

@@ -144,7 +144,7 @@ impl Asm {
             (must_go_on, searching.absent)
         };
         self.jump_if(here, cond::EQ, stop, at_stop);
-        self.load(byte, here, (0, 1), exits);
+        self.load(byte, here, 0, 1, exits);
         if searching.is_ended {
             self.jump_if_const(byte, cond::EQ, 0, at_end);
         }
