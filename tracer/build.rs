@@ -1,8 +1,8 @@
-//! Finds the eBPF object that `tracer` carries in itself, or builds it.
+//! Finds the eBPF object that `tracer` embeds, or builds it.
 //!
-//! The object `ebpf/tracer-ebpf.o` is prebuilt, so that nobody needs a compiler for eBPF. Whoever
-//! changes its sources does: they are compiled where they are not those of the record beside the
-//! object, or where `TRACER_EBPF_BUILD` is set.
+//! The object `ebpf/tracer-ebpf.o` is prebuilt, so users need no compiler for eBPF. Developers who
+//! change its sources do: the programs are compiled if the sources differ from the record beside
+//! the object, or if `TRACER_EBPF_BUILD` is set.
 
 #[path = "build/instructions.rs"]
 mod instructions;
@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 
 use record::Record;
 
-/// Has the programs compiled, whatever the record says.
+/// This variable forces a build of the programs.
 const FORCE: &str = "TRACER_EBPF_BUILD";
 
 fn main() {
@@ -43,7 +43,7 @@ fn main() {
 /// The prebuilt object, or one that is built here.
 fn object(manifest: &Path, out: &Path) -> Result<PathBuf, String> {
     let prebuilt = prebuilt(manifest)?;
-    // A published package has no sources of the programs.
+    // A published package does not contain the sources of the programs.
     let Some(workspace) = workspace(manifest) else {
         return Ok(prebuilt.path);
     };
@@ -68,7 +68,7 @@ fn object(manifest: &Path, out: &Path) -> Result<PathBuf, String> {
     })
 }
 
-/// The object that comes with the package.
+/// The object of the package.
 struct Prebuilt {
     path: PathBuf,
     record: Record,

@@ -1,8 +1,7 @@
-//! Watches the mouse pointer and prints where it moved.
+//! Watches the mouse pointer and prints its movements.
 //!
-//! An ordinary program: it knows nothing of tracing. One bug is in it on
-//! purpose, for the demo and the tests to find: the messages for the two
-//! directions of a movement are swapped, on both axes.
+//! An ordinary program that knows nothing of tracing. It contains one bug on purpose, for the demo
+//! and the tests: the messages for the two directions of a movement are swapped, on both axes.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -15,7 +14,7 @@ use x11rb::connection::Connection;
 use x11rb::protocol::xproto::{ConnectionExt, Window};
 use x11rb::rust_connection::RustConnection;
 
-/// Time between two questions to the X server.
+/// Time between two queries of the X server.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
 type Failure = Box<dyn Error + Send + Sync>;
@@ -29,7 +28,7 @@ struct Args {
     seconds: u64,
 }
 
-/// Where the pointer is on the root window, in pixels from its upper left corner.
+/// Position of the pointer on the root window, in pixels from its upper left corner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Pointer {
     x: i16,
@@ -67,10 +66,10 @@ fn run(args: &Args) -> Result<(), Failure> {
     }
 }
 
-/// Watches until it fails, and hands the reason to the main thread.
+/// Watches until an error occurs, and passes it to the main thread.
 fn monitor(failed: &Sender<Failure>) {
     let Err(error) = watch_pointer();
-    // The main thread is gone only when the whole program is about to be.
+    // The main thread is gone only if the whole program is about to end.
     let _ = failed.send(error);
 }
 

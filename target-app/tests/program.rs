@@ -1,7 +1,6 @@
-//! What `target-app` prints and how it ends, against real X servers.
+//! Output and exit of `target-app`, on real X servers.
 //!
-//! The bug that is in it on purpose is pinned here too: the demo and the
-//! tracer's own tests rely on it.
+//! The intentional bug is tested here too, because the demo and the tracer's tests rely on it.
 
 #![expect(
     clippy::panic,
@@ -19,10 +18,10 @@ use x11rb::protocol::xproto::MOTION_NOTIFY_EVENT;
 use x11rb::protocol::xtest::ConnectionExt;
 use x11rb::rust_connection::RustConnection;
 
-/// Far more than any step takes, so that only a hang reaches it.
+/// Far longer than any step, so that only a hang reaches it.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Kills what it started when the test is over.
+/// Kills its process at the end of the test.
 struct Running(Child);
 
 impl Drop for Running {
@@ -32,7 +31,7 @@ impl Drop for Running {
     }
 }
 
-/// A private X server and the display it chose.
+/// A private X server and its display.
 fn start_server() -> (Running, String) {
     let mut server = Command::new("Xvfb")
         .args(["-displayfd", "1", "-screen", "0", "1280x800x24"])
@@ -61,7 +60,7 @@ fn command(display: Option<&str>) -> Command {
     command
 }
 
-/// Starts the program; its output arrives line by line.
+/// Starts the program. Its output arrives line by line.
 fn start(display: &str, arguments: &[&str]) -> (Running, Receiver<String>) {
     let mut child = command(Some(display)).args(arguments).spawn().unwrap();
     let (sender, lines) = mpsc::channel();
@@ -76,7 +75,7 @@ fn start(display: &str, arguments: &[&str]) -> (Running, Receiver<String>) {
     (Running(child), lines)
 }
 
-/// Runs to the end; exit status and stderr.
+/// Runs the program to its end. Returns exit status and stderr.
 fn fail(display: Option<&str>) -> (ExitStatus, String) {
     let output = command(display).output().unwrap();
     (
@@ -154,8 +153,8 @@ fn move_right_and_down_prints_left_and_up() {
     for _ in 0..2 {
         lines.recv_timeout(PATIENCE).unwrap();
     }
-    // The program may ask for the first time only after the first moves: each
-    // goes further right and down, so that the answer is the same for all.
+    // The program may look for the first time only after a few moves. Each move goes right and
+    // down, so the output is the same for all.
     let (mut x, mut y) = (650, 410);
     let change = loop {
         move_pointer(&connection, x, y);

@@ -1,31 +1,31 @@
-//! What the kernel side adds up without sending records: entries by key.
+//! Keys of the maps in which the kernel side adds hits up instead of sending records.
 
-/// Bytes of a record's chunks that make a key; a longer key has no entry.
+/// Bytes of a record's chunks that make a key. A longer key has no entry.
 pub const KEY_BYTES: usize = 120;
 
-/// An entry of a number.
+/// Key of a number.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
 pub struct NumberKey {
     /// Attach cookie of the site.
     pub site: u32,
-    /// Why there is no number (a `CHUNK_…` status), or 0.
+    /// Why the number is missing (a `CHUNK_…` status), or 0.
     pub status: u32,
     /// The number.
     pub value: u64,
 }
 
-/// An entry of bytes.
+/// Key of bytes.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
 pub struct BytesKey {
     /// Attach cookie of the site.
     pub site: u32,
-    /// Bytes of the chunks.
+    /// Length of the chunks in bytes.
     pub length: u32,
-    /// The chunks, filled up with zeroes.
+    /// The chunks, zero-padded.
     pub words: [u64; KEY_BYTES / 8],
 }
 

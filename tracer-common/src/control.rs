@@ -1,149 +1,193 @@
-//! What userspace tells the eBPF program about sites and probes, and what the
-//! program counts for each probe.
+//! Control blocks: the settings of sites and probes, which userspace writes, and the counters of
+//! each probe, which the program writes.
 
 use crate::fetch::Fetches;
 
-/// The plan needs the thread's `fs_base` in its register.
-pub const NEEDS_FS_BASE: u32 = 1;
+pub use crate::arch::ALWAYS;
+
+/// The plan needs the thread pointer in its machine register.
+pub const NEEDS_THREAD_POINTER: u32 = 1;
 /// The site has no plan: its hits are counted once the limits let them through.
 pub const COUNTS: u32 = 2;
-/// The plan needs ids and name of the thread, number and time of the hit in their registers.
+/// The plan needs the thread's ids and name and the hit's number in their machine registers.
 pub const NEEDS_TASK: u32 = 4;
-/// The plan adds hits up, which no time is needed for; one that sends a record all the same
-/// takes its time then. Set by the loader.
+/// The plan adds hits up, so the clock is not read before it runs. If it sends a record after all,
+/// the clock is read then.
 pub const ADDS_UP: u32 = 8;
-/// What is timed begins here ([`ENTER`](crate::op::ENTER)); hits are no hits of the probe.
+/// A timing begins at the site ([`ENTER`](crate::op::ENTER)). Reaching it does not count as a hit.
 pub const BEGINS: u32 = 16;
-/// What is timed ends here ([`LEAVE`](crate::op::LEAVE)).
+/// A timing ends at the site ([`LEAVE`](crate::op::LEAVE)).
 pub const ENDS: u32 = 32;
-/// What is timed cannot go on beyond here ([`FORGET`](crate::op::FORGET)); hits are no hits.
+/// Cancels the timings of this frame ([`FORGET`](crate::op::FORGET)). Reaching the site does not
+/// count as a hit.
 pub const FORGETS: u32 = 64;
-/// With [`BEGINS`] or [`FORGETS`]: the entry of a function that is also the head of a loop. A turn of
-/// the loop, of which a branch has told, is nothing there. Alone: a branch to such an entry, which
-/// tells of it when it is taken; its condition is in the bits from [`FS_BASE_SHIFT`] on, as the
-/// low four bits of a conditional jump's opcode, or [`ALWAYS`].
+/// With [`BEGINS`] or [`FORGETS`]: the entry of a function that is also the head of a loop. Ignore
+/// the pass if a branch site has just marked it as a loop iteration.
+///
+/// Alone: a branch to such an entry, which marks the iteration if it is taken. See
+/// [`SiteControl::turn_condition`].
 pub const TURNS: u32 = 128;
-/// The condition of a jump without one.
-pub const ALWAYS: u32 = 16;
-/// Bits of the flags from here on: bytes from the start of `task_struct` to the
-/// thread's `fs_base`; 0 is not known. Set by the loader.
-pub const FS_BASE_SHIFT: u32 = 8;
 
-/// The guard looks at a general register of the target.
+/// The guard's number is in a general register of the target.
 pub const GUARD_REGISTER: u8 = 1;
-/// The guard looks at user memory at a general register of the target and an offset.
+/// The guard's number is in user memory, at a general register of the target plus an offset.
 pub const GUARD_MEMORY: u8 = 2;
-/// The guard's number is signed: extended with its sign before it is compared.
+/// The guard's number is signed: it is sign-extended before the comparison.
 pub const GUARD_SIGNED: u8 = 4;
 
-/// The first comparison of a plan, when it is one of a number with a constant: hits that it
-/// rejects cost neither a scratch area nor an op. The others run the whole plan (or only fetch, see
-/// [`Fetches`]), as they do when the memory is not resident.
+/// In a guard and in a fetch of memory: the address is relative to the instruction pointer.
+pub const GENERAL_INSTRUCTION_POINTER: u8 =
+    crate::arch::INSTRUCTION_POINTER - crate::arch::TARGET_REGISTERS;
+
+/// The first comparison of a plan, if it compares a number with a constant.
+///
+/// A hit that the guard rejects costs neither a scratch area nor an op. Other hits run the whole
+/// plan (or only fetch, see [`Fetches`]). So do hits whose memory is not resident.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
 pub struct Guard {
-    /// `GUARD_…`, one of the places with or without the sign; 0: there is no guard.
+    /// [`GUARD_REGISTER`] or [`GUARD_MEMORY`], with or without [`GUARD_SIGNED`]; 0 for no guard.
     pub kind: u8,
-    /// DWARF number of a general register: 0 to 15.
+    /// DWARF number of a general register: 0 to 15. In memory also
+    /// [`GENERAL_INSTRUCTION_POINTER`].
     pub register: u8,
-    /// Bytes of the number: 1, 2, 4 or 8.
+    /// Size of the number in bytes: 1, 2, 4 or 8.
     pub size: u8,
-    /// `cond`: the hit is rejected when the number compares so with `value`.
+    /// Condition (see [`crate::op::cond`]): the hit is rejected if number and `value` meet it.
     pub rejects: u8,
-    /// From the register to the memory, in bytes.
+    /// Offset of the memory from the register, in bytes.
     pub offset: i32,
     /// The constant.
     pub value: u64,
 }
 
-/// One site; its index in the map is the attach cookie. Written by userspace.
+/// One site. Its index in the map is the attach cookie. Written by userspace.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
 pub struct SiteControl {
     /// Index of the plan's first op.
     pub first_op: u32,
-    /// Ops of the plan; 0 means that the site is not in use.
+    /// Number of the plan's ops; 0 if the site is not in use.
     pub op_count: u32,
-    /// Probe that the site belongs to.
+    /// The site's probe.
     pub probe: u32,
-    /// `NEEDS_…` bits.
+    /// Flags: [`NEEDS_THREAD_POINTER`] and the others above.
     pub flags: u32,
-    /// What is decided before the plan runs.
+    /// Comparison that is made before the plan runs.
     pub guard: Guard,
-    /// What is captured without it, when the guard lets the hit pass.
+    /// Chunks that are made without the plan if the guard lets the hit pass.
     pub fetches: Fetches,
     /// The attach cookie, for the record.
     pub cookie: u32,
-    /// The site whose plan is for another copy of the module: its index plus 1. 0: there is none.
+    /// Index plus 1 of the site for another copy of the module; 0 if there is none.
     pub next_copy: u32,
-    /// Run address that the plan is for; 0: any. A hit elsewhere is one of another copy of the module,
-    /// whose plan runs. It is lost where there is none: the module was mapped anew, and what the plan
-    /// knows of its addresses is wrong.
+    /// Run address that the plan assumes; 0 for any. At another address, the plan of the copy there
+    /// runs. If there is no such copy, the hit is lost: the module was mapped again, and the plan's
+    /// addresses are wrong.
     pub address: u64,
+    /// Offset of the thread pointer in `task_struct`, on [`NEEDS_THREAD_POINTER`]; 0 if it is not
+    /// known. Set by the loader.
+    pub thread_pointer: u32,
+    /// Condition of the branch, if the site is a branch ([`TURNS`]). See [`crate::arch::ALWAYS`].
+    pub turn_condition: u32,
+    /// Address of the site minus that of the probed instruction, in bytes. The plan reads the sum of
+    /// it and the instruction pointer in the register of the instruction pointer.
+    pub shift: i32,
+    /// Zero.
+    pub padding: u32,
 }
 
-/// Limits of one probe, decided before anything is read. Written by userspace.
+impl SiteControl {
+    /// The guard and the fetches read the instruction pointer itself, so the shift becomes a part of
+    /// their offsets. Drops those whose offset does not fit.
+    #[cfg(feature = "user")]
+    #[must_use]
+    pub fn with_shift(mut self, shift: i32) -> Self {
+        self.shift = shift;
+        let is_shifted = |register| register == GENERAL_INSTRUCTION_POINTER;
+        if is_shifted(self.guard.register) {
+            match self.guard.offset.checked_add(shift) {
+                Some(offset) => self.guard.offset = offset,
+                None => self.guard = Guard::default(),
+            }
+        }
+        for fetch in &mut self.fetches.chunks {
+            if is_shifted(fetch.register) {
+                match fetch.offset.checked_add(shift) {
+                    Some(offset) => fetch.offset = offset,
+                    None => {
+                        self.fetches = Fetches::default();
+                        break;
+                    }
+                }
+            }
+        }
+        self
+    }
+}
+
+/// Limits of one probe. They are checked before anything is read. Written by userspace.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
 pub struct ProbeControl {
-    /// 0: hits are counted as silenced and nothing else is done.
+    /// 0: hits are only counted, as silenced.
     pub enabled: u32,
     /// Zero.
     pub reserved: u32,
-    /// `CLOCK_MONOTONIC` time in ns after which hits are counted as expired, to the kernel's
-    /// tick (1 to 10 ms); 0: never.
+    /// `CLOCK_MONOTONIC` time in ns after which hits are counted as expired, with the resolution
+    /// of the kernel's tick (1 to 10 ms); 0 for never.
     pub expires_ns: u64,
-    /// Hits that may pass to the condition; 0: any number.
+    /// Number of hits that may pass to the condition; 0 for any number.
     pub hit_budget: u64,
-    /// Nanoseconds between two hits at the allowed rate; 0: no rate limit.
+    /// Nanoseconds between two hits at the allowed rate; 0 for no rate limit.
     pub interval_ns: u64,
-    /// How far ahead of the rate a burst may run, in ns (burst events × interval).
+    /// Time in ns by which a burst may be ahead of the rate (burst events × interval).
     pub burst_ns: u64,
 }
 
-/// What the kernel side remembers of one probe, over all CPUs.
+/// State of one probe, for all CPUs together.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
 pub struct ProbeState {
-    /// Hits so far of the sites with plans: the source of the record's hit number.
+    /// Hits so far of the sites with plans. The record's hit number comes from it.
     pub sequence: u64,
     /// Theoretical arrival time of the rate limit (GCRA), in ns.
     pub arrival_ns: u64,
     /// Hits that passed the budget check.
     pub budget_used: u64,
-    /// Entries that were made for the probe's keys.
+    /// Number of map entries for the probe's keys.
     pub keys: u64,
-    /// The kernel's tick in which a hit has read the clock last.
+    /// The kernel's tick of the last clock read.
     pub tick: u64,
-    /// What it read, in ns of `CLOCK_MONOTONIC`: no hit of the same tick is earlier by more than
-    /// another CPU's delay.
+    /// Time of the last clock read, in ns of `CLOCK_MONOTONIC`. A hit of the same tick can be
+    /// earlier only by the delay of another CPU.
     pub tick_ns: u64,
-    /// Hits over the rate limit. Each record has it, so that what was left out before it is known.
+    /// Hits over the rate limit. Each record carries it, so its reader knows the loss before it.
     pub limited: u64,
-    /// Records that the ring had no room for, or hits that found no scratch area. In each record, too.
+    /// Records that found no room in the ring, and hits that found no scratch area. Each record
+    /// carries it, too.
     pub lost: u64,
 }
 
 /// Counters of one probe on one CPU.
 ///
-/// `hits = events + lost + limited + rejected + faults + silenced + expired +
-/// over_budget` holds at any time that no hit is in progress. A probe that times
-/// counts as a hit each end whose beginning is known; for what else it reaches see
-/// [`TimeCounters`](crate::timing::TimeCounters).
+/// Whenever no hit is in progress, `hits = events + lost + limited + rejected + faults + silenced +
+/// expired + over_budget`. A probe that times counts each end with a known beginning as a hit. Its
+/// other passes are in [`TimeCounters`](crate::timing::TimeCounters).
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
 pub struct ProbeCounters {
-    /// Times that the probed instruction was reached. The kernel side counts here only the hits
-    /// of sites that [`COUNTS`]; those of the others are in [`ProbeState::sequence`].
+    /// Number of times that the probed instruction was reached. The kernel side counts here only
+    /// hits of sites with [`COUNTS`]. Other hits are in [`ProbeState::sequence`].
     pub hits: u64,
     /// Records sent, and hits that were added up instead.
     pub events: u64,
-    /// Records that the ring had no room for, or hits that found no scratch area. The kernel side
+    /// Records that found no room in the ring, and hits that found no scratch area. The kernel side
     /// counts them in [`ProbeState::lost`].
     pub lost: u64,
     /// Hits over the rate limit. The kernel side counts them in [`ProbeState::limited`].
@@ -156,54 +200,104 @@ pub struct ProbeCounters {
     pub silenced: u64,
     /// Hits after the probe's time to live.
     pub expired: u64,
-    /// Hits after the probe's hit budget was used.
+    /// Hits after the probe's hit budget was used up.
     pub over_budget: u64,
-    /// Reads that faulted in records that were sent.
+    /// Records sent with a read that faulted.
     pub read_faults: u64,
     /// Records sent that were cut at a limit (room or steps).
     pub cut: u64,
-    /// Hits among the events whose key found no room for an entry.
+    /// Events whose key found no room for an entry.
     pub other: u64,
     /// Time from probe entry to its end, in ns of `CLOCK_MONOTONIC`, summed over the timed hits.
     ///
-    /// Source: two reads of `bpf_ktime_get_ns`; the trap itself is not in it.
+    /// Source: two reads of `bpf_ktime_get_ns`. The trap itself is not included.
     pub bpf_ns: u64,
-    /// Hits whose time is in `bpf_ns`: the first of each [`SAMPLED`](crate::limits::SAMPLED).
+    /// Number of hits in `bpf_ns`: the first of each [`SAMPLED`](crate::limits::SAMPLED).
     pub timed: u64,
-    /// Times that a site was reached and that were no hits: see [`crate::timing::TimeCounters`].
+    /// Passes of a site that are not hits: see [`crate::timing::TimeCounters`].
     pub passed: u64,
 }
 
 const _: () = assert!(size_of::<Guard>() == 16);
-const _: () = assert!(size_of::<SiteControl>() == 120);
+const _: () = assert!(size_of::<SiteControl>() == 136);
 const _: () = assert!(size_of::<ProbeControl>() == 40);
 const _: () = assert!(size_of::<ProbeState>() == 64);
 const _: () = assert!(size_of::<ProbeCounters>() == 120);
 
-/// What the loader tells the programs before they are loaded.
+/// Settings that the loader writes before it loads the programs.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
 pub struct Settings {
-    /// Device of the tracer's pid namespace; used when the inode is not 0.
+    /// Device of the tracer's pid namespace. Not used if the inode is 0.
     pub pid_ns_dev: u64,
-    /// Inode of the tracer's pid namespace; 0: ids of the initial namespace are used.
+    /// Inode of the tracer's pid namespace; 0 to use ids of the initial namespace.
     pub pid_ns_ino: u64,
     /// Bytes that may wait in the ring before its reader is woken.
     pub wake_mark: u64,
-    /// 1: the programs have the offsets of [`TASK_TGID`] and the others, and ids are those of the
-    /// initial pid namespace; 0: helpers are asked for ids and name.
+    /// 1: the loader has replaced the placeholders [`TASK_TGID`], [`TASK_PID`] and [`TASK_COMM`], and
+    /// ids are those of the initial pid namespace. 0: ids and name come from helpers.
     pub task_members: u64,
-    /// Bytes from the start of `vm_area_struct` to its flags; 0: not known.
+    /// Offset of the flags in `vm_area_struct`; 0 if it is not known.
     pub vma_flags: u64,
 }
 
-/// Stands in the programs for the offset of `task_struct.tgid`, until the loader puts the
-/// running kernel's there: no load of ours is that far from where it begins.
+/// Placeholder for the offset of `task_struct.tgid`, which the loader replaces by the running
+/// kernel's. No other load has such a large offset.
 pub const TASK_TGID: i16 = 0x7f10;
-/// The same for `task_struct.pid`.
+/// Placeholder for the offset of `task_struct.pid`.
 pub const TASK_PID: i16 = 0x7f20;
-/// The same for `task_struct.comm`; its second half is 8 further.
+/// Placeholder for the offset of `task_struct.comm`. That of its second half is 8 larger.
 pub const TASK_COMM: i16 = 0x7f30;
 
 const _: () = assert!(size_of::<Settings>() == 40);
+
+#[cfg(all(test, feature = "user"))]
+mod tests {
+    use super::*;
+    use crate::fetch::{FETCH_MEMORY, FETCH_REGISTER, Fetch};
+
+    fn site(offset: i32) -> SiteControl {
+        let relative = |offset| Fetch {
+            kind: FETCH_MEMORY,
+            register: GENERAL_INSTRUCTION_POINTER,
+            offset,
+            ..Fetch::default()
+        };
+        let general = Fetch {
+            kind: FETCH_REGISTER,
+            register: 5,
+            offset: 8,
+            ..Fetch::default()
+        };
+        SiteControl {
+            guard: Guard {
+                kind: GUARD_MEMORY,
+                register: GENERAL_INSTRUCTION_POINTER,
+                offset,
+                ..Guard::default()
+            },
+            fetches: Fetches {
+                chunks: [general, relative(offset), relative(4), Fetch::default()],
+                words: 14,
+                count: 3,
+            },
+            ..SiteControl::default()
+        }
+    }
+
+    #[test]
+    fn offsets_from_the_instruction_pointer_become_those_from_the_place() {
+        let moved = site(0x100).with_shift(-16);
+        assert_eq!((moved.shift, moved.guard.offset), (-16, 0xf0));
+        let offsets = moved.fetches.chunks.map(|fetch| fetch.offset);
+        assert_eq!((offsets, moved.fetches.words), ([8, 0xf0, -12, 0], 14));
+    }
+
+    #[test]
+    fn offsets_that_do_not_fit_are_left_to_the_ops() {
+        let moved = site(i32::MAX).with_shift(1);
+        assert_eq!(moved.guard, Guard::default());
+        assert_eq!(moved.fetches, Fetches::default());
+    }
+}

@@ -1,23 +1,22 @@
-//! What the plainest plans capture, as the kernel side makes it without the machine.
+//! Fetches: chunks of a record that the kernel side makes without the machine.
 //!
-//! Most logs want a few numbers of registers and some bytes of the stack or behind one pointer.
-//! Such a record's length is known before the hit, so it is made where it is sent from: no
-//! scratch area, no copy of all registers, no op. The bytes are those that the plan's
-//! ops would have made; what is not as usual (a page that is not resident, a null pointer) is
-//! left to them.
+//! Most logs want a few numbers from registers and some bytes of the stack or behind one pointer.
+//! The length of such a record is known before the hit, so it is made in the ring itself: without a
+//! scratch area, without a copy of all registers, without any op. The bytes are those that the ops
+//! would have made. The ops handle the rest: a page that is not resident, or a null pointer.
 
-/// Most chunks that are fetched without the machine.
+/// The most chunks that are fetched without the machine.
 pub const FETCHES: usize = 4;
 
-/// Bytes that a chunk may have when it is the only one; of several each has at most 8. So the
-/// record's length says where each chunk is, which keeps the verifier's work small.
+/// The most bytes of a chunk that is the only one. Each of several chunks has at most 8, so the
+/// record's length determines their offsets, and the verifier has little work.
 pub const FETCH_BYTES: u32 = 64;
 
 /// The low bytes of a general register.
 pub const FETCH_REGISTER: u8 = 1;
-/// Memory at a general register and an offset.
+/// Memory at a general register, or the instruction pointer, and an offset.
 pub const FETCH_MEMORY: u8 = 2;
-/// Memory at an offset from the pointer that is at a general register and an offset.
+/// Memory at an offset from a pointer, which is in memory at a general register and an offset.
 pub const FETCH_BEHIND: u8 = 3;
 
 /// One chunk.
@@ -25,11 +24,12 @@ pub const FETCH_BEHIND: u8 = 3;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
 pub struct Fetch {
-    /// `FETCH_…`; 0: none, nor any after it.
+    /// `FETCH_…`; 0 for no chunk here and after.
     pub kind: u8,
-    /// DWARF number of a general register: 0 to 15.
+    /// DWARF number of a general register: 0 to 15. In memory also
+    /// [`GENERAL_INSTRUCTION_POINTER`](crate::control::GENERAL_INSTRUCTION_POINTER).
     pub register: u8,
-    /// Bytes of data, without padding.
+    /// Length of the data in bytes, without padding.
     pub length: u8,
     /// Zero.
     pub reserved: u8,
@@ -37,9 +37,9 @@ pub struct Fetch {
     pub slot: u16,
     /// Zero.
     pub padding: u16,
-    /// From the register to the memory, in bytes.
+    /// Offset of the memory from the register, in bytes.
     pub offset: i32,
-    /// From the pointer to the memory behind it, in bytes.
+    /// Offset of the data from the pointer, in bytes.
     pub behind: i32,
 }
 
@@ -50,13 +50,13 @@ pub struct Fetch {
 pub struct Fetches {
     /// In the record's order.
     pub chunks: [Fetch; FETCHES],
-    /// Words of 8 bytes of the whole record, its header included; 0: the plan is none of these.
+    /// Size of the record in words of 8 bytes, header included; 0 if the plan does not only fetch.
     pub words: u32,
-    /// Chunks that there are.
+    /// Number of chunks.
     pub count: u32,
 }
 
-/// Words of the longest such record: a header of 8, and one chunk with its own.
+/// Words of the longest such record: its header of 8 words, and one chunk with its header.
 pub const FETCHED_WORDS: u32 = 8 + 1 + FETCH_BYTES / 8;
 
 const _: () = assert!(size_of::<Fetch>() == 16 && size_of::<Fetches>() == 72);

@@ -1,34 +1,35 @@
 //! IEEE floats in integer arithmetic: eBPF has no instructions for them.
 //!
-//! All functions take and give the bytes of `f64`, as numbers, but where they say `f32`. Results
-//! are those of the processor: exact, rounded once, to the nearest and of two the even one.
-//! What is not a number is always [`NAN`]. No operation here is one that eBPF lacks, nor has a
-//! function more than some few values at a time: they must fit into its registers.
+//! Functions take and return the bits of an `f64`, unless they say `f32`. Results are those of the
+//! processor: exact, then rounded once to nearest, ties to even. Every NaN result is [`NAN`]. The
+//! code uses only operations that eBPF has, and keeps few values at a time, so that they fit into
+//! its registers.
 
 use crate::op::float as op;
 use crate::wide::leading_zeros;
 
-/// What is not a number, as all results have it.
+/// The canonical NaN that every operation returns.
 pub const NAN: u64 = 0x7ff8 << 48;
-/// The same of four bytes.
+/// The canonical NaN as an `f32`.
 const NAN_SINGLE: u64 = 0x7fc0 << 16;
 const SIGN: u64 = 1 << 63;
 const INFINITE: u64 = 0x7ff << 52;
-/// The leading bit of a normal number, which its bytes leave away.
+/// The leading bit of a normal number. It is not stored.
 const HIDDEN: u64 = 1 << 52;
 const FRACTION: u64 = HIDDEN - 1;
-/// The exponent of 1.
+/// The stored exponent of 1.
 const ONE: i64 = 1023;
-/// Exponents of `f64` less those of `f32`.
+/// Difference between the exponent biases of `f64` and `f32`.
 const BIAS: i64 = 1023 - 127;
-/// Farther from 0 than the exponent of any float.
+/// An exponent beyond that of any float.
 const FAR: i64 = 1 << 16;
-/// Bits that rounding drops of a significand of 64: of an `f64`, and of an `f32`.
+/// Bits that rounding drops from a significand of 64 bits, for an `f64` and for an `f32`.
 const DOUBLE: u32 = 11;
 const SINGLE: u32 = 40;
-/// Bits of a remainder that are made at once: as many as are free above a significand.
+/// Bits of a quotient in one step of a division: as many as are free above a significand.
 const CHUNK: u32 = 11;
-/// Chunks of a round; as many rounds as are between the largest number and the smallest.
+/// Steps of one round of [`remainder`]. The rounds suffice for the largest possible difference of
+/// exponents.
 const CHUNKS: u32 = 8;
 const ROUNDS: u32 = (2046 + 52) / (CHUNK * CHUNKS) + 1;
 
@@ -52,7 +53,7 @@ pub fn calculate(operation: u32, a: u64, b: u64) -> u64 {
     }
 }
 
-/// Whether `a OP b` is a number: what is truncated may have no place in its type.
+/// Returns false if `a` is to be truncated to a type that it does not fit into.
 #[must_use]
 #[inline(always)]
 pub fn has_result(operation: u32, a: u64, b: u64) -> bool {
@@ -60,14 +61,14 @@ pub fn has_result(operation: u32, a: u64, b: u64) -> bool {
         || fits(a, b, operation == op::TRUNCATE_SIGNED)
 }
 
-/// The nearest `f64` of `significand` times two to the `exponent`. A significand of more bits has
-/// something in its lowest one.
+/// The `f64` nearest to `significand * 2^exponent`. If bits of the significand were cut off, its
+/// lowest bit must be set (a sticky bit).
 #[must_use]
 pub fn scaled(significand: u64, exponent: i64) -> u64 {
     rounded::<DOUBLE>(exponent.clamp(-FAR, FAR) + ONE + 63, significand)
 }
 
-/// The same of an `f32`, in the low half.
+/// The `f32` nearest to `significand * 2^exponent`, in the low half. See [`scaled`].
 #[must_use]
 pub fn scaled_single(significand: u64, exponent: i64) -> u64 {
     rounded::<SINGLE>(exponent.clamp(-FAR, FAR) + ONE + 63 - BIAS, significand)
@@ -90,12 +91,13 @@ fn add(a: u64, b: u64) -> u64 {
         return if cancels { NAN } else { large };
     }
     let exponent = field(large);
-    // One bit for the carry above, ten for what comes below.
+    // The significand has 53 bits. One of the 11 free ones is for the carry, and ten are for the
+    // bits that are shifted out of the smaller number.
     let small = jam(significand(small) << (CHUNK - 1), exponent - field(small));
     let sum = significand(large) << (CHUNK - 1);
     let sum = if opposite { sum - small } else { sum + small };
     if sum == 0 {
-        // Of opposite numbers, it is the positive zero.
+        // The sum of opposite numbers is the positive zero.
         return if opposite { 0 } else { large & SIGN };
     }
     large & SIGN | rounded::<DOUBLE>(exponent + 1, sum)
@@ -141,8 +143,10 @@ fn div(a: u64, b: u64) -> u64 {
     )
 }
 
-/// The quotient of two significands with their leading bits in the place of [`HIDDEN`]: that of equal
-/// ones has it in the top bit, and the lowest bit tells of a remainder.
+/// The quotient of two significands that have [`HIDDEN`] as their leading bit.
+///
+/// The quotient of equal significands is the top bit alone. The lowest bit is set if there is a
+/// remainder.
 #[inline(never)]
 fn quotient(a: u64, b: u64) -> u64 {
     let b = b | HIDDEN;
@@ -159,7 +163,7 @@ fn quotient(a: u64, b: u64) -> u64 {
     quotient << 8 | u64::from(rest != 0)
 }
 
-/// What is left of `a` behind the last multiple of `b` towards zero, with the sign of `a`.
+/// Remainder of `a / b` with the quotient rounded towards zero. It has the sign of `a`.
 #[inline(never)]
 fn rem(a: u64, b: u64) -> u64 {
     let sign = a & SIGN;
@@ -178,13 +182,13 @@ fn rem(a: u64, b: u64) -> u64 {
     sign | rounded::<DOUBLE>(low, rest << DOUBLE)
 }
 
-/// What is left of `a << bits` behind the last multiple of `b`; both as for [`quotient`].
+/// Remainder of `(a << bits) / b`, of significands as for [`quotient`].
 #[inline(never)]
 fn remainder(a: u64, b: u64, bits: u32) -> u64 {
     let b = b | HIDDEN;
     let (mut rest, mut bits) = (a % b, bits);
     let mut rounds = 0;
-    // Many chunks to a question: each is a way that the verifier follows to its end.
+    // One branch for many steps, because the verifier follows each branch to its end.
     while rounds < ROUNDS && bits >= CHUNK * CHUNKS {
         let mut chunks = 0;
         while chunks < CHUNKS {
@@ -203,7 +207,7 @@ fn remainder(a: u64, b: u64, bits: u32) -> u64 {
     (rest << (bits & 15)) % b
 }
 
-/// How `a` stands to `b`: one bit of [`crate::op::float::LESS`] and the following.
+/// Compares `a` with `b`. The result is [`crate::op::float::LESS`] or one of the others there.
 #[inline(never)]
 fn compare(a: u64, b: u64) -> u64 {
     if is_nan(a) || is_nan(b) {
@@ -219,7 +223,7 @@ fn compare(a: u64, b: u64) -> u64 {
     }
 }
 
-/// Signed numbers that stand in the order of the floats; both zeroes are one.
+/// Maps a float to a signed integer with the same order. Both zeroes become 0.
 #[inline(always)]
 fn ordered(bits: u64) -> i64 {
     if bits & SIGN == 0 {
@@ -229,7 +233,7 @@ fn ordered(bits: u64) -> i64 {
     }
 }
 
-/// The `f32` in the low half, as it is.
+/// The `f32` in the low half, exactly.
 #[inline(never)]
 fn from_single(bits: u64) -> u64 {
     let sign = bits << 32 & SIGN;
@@ -261,7 +265,8 @@ fn to_single(bits: u64) -> u64 {
     sign | rounded::<SINGLE>(field(bits) - BIAS, significand)
 }
 
-/// The nearest float of an integer, whose bits, sign and float are told by the operation's number.
+/// The float nearest to an integer. Bits of the operation's number select the integer's sign and
+/// width, and the float's width.
 #[inline(never)]
 fn from_integer(operation: u32, low: u64, high: u64) -> u64 {
     let (signed, wide, single) = (operation & 1, operation & 2, operation & 4);
@@ -289,7 +294,7 @@ fn from_integer(operation: u32, low: u64, high: u64) -> u64 {
 const _: () = assert!(op::FROM_UNSIGNED == 8 && op::FROM_WIDE_SIGNED == 11);
 const _: () = assert!(op::SINGLE_FROM_UNSIGNED == 12 && op::SINGLE_FROM_WIDE_SIGNED == 15);
 
-/// The leading 64 bits of two halves; the lowest one tells of all that are left out.
+/// The leading 64 bits of two halves. The lowest bit is also set if any bit was cut off.
 #[inline(never)]
 fn joined(low: u64, high: u64) -> u64 {
     if high == 0 {
@@ -303,7 +308,7 @@ fn joined(low: u64, high: u64) -> u64 {
     top | u64::from(low << zeros != 0)
 }
 
-/// The nearest unsigned integer of so many bits towards zero; 0 of what is not a number.
+/// Truncates to an unsigned integer of `width` bits, and saturates; 0 for a NaN.
 #[inline(never)]
 fn to_unsigned(bits: u64, width: u64) -> u64 {
     if bits & SIGN != 0 {
@@ -313,7 +318,7 @@ fn to_unsigned(bits: u64, width: u64) -> u64 {
     if whole < most { whole } else { most }
 }
 
-/// The nearest signed integer of so many bits towards zero; 0 of what is not a number.
+/// Truncates to a signed integer of `width` bits, and saturates; 0 for a NaN.
 #[inline(never)]
 fn to_signed(bits: u64, width: u64) -> u64 {
     let whole = whole(bits);
@@ -327,13 +332,13 @@ fn to_signed(bits: u64, width: u64) -> u64 {
     }
 }
 
-/// Whether so many bits are a half of 128.
+/// Returns true if the width stands for a half of 128 bits.
 #[inline(always)]
 fn is_half(width: u64) -> bool {
     width == op::LOWER || width == op::UPPER
 }
 
-/// A half of the nearest integer of 128 bits towards zero; 0 of what is not a number.
+/// One half of the integer of 128 bits, truncated and saturated; 0 for a NaN.
 #[inline(never)]
 fn to_half(bits: u64, half: u64, signed: bool) -> u64 {
     let is_upper = half == op::UPPER;
@@ -343,7 +348,7 @@ fn to_half(bits: u64, half: u64, signed: bool) -> u64 {
         return 0;
     }
     if power > 127 - i64::from(signed) {
-        // The last one: all bits but the sign's, or that one alone.
+        // Saturate: the largest number has all bits set but the sign, the least has only the sign.
         let sign = if signed && is_upper { SIGN } else { 0 };
         return if negative { sign } else { !sign };
     }
@@ -352,7 +357,7 @@ fn to_half(bits: u64, half: u64, signed: bool) -> u64 {
     let (mut low, mut high) = if power < 64 {
         (significand >> (63 - power), 0)
     } else {
-        // By 64 bits at most, which is more than a shift has.
+        // Two shifts, because the count can be 64, and one shift takes at most 63.
         let low = significand << (power - 64) << 1;
         (low, significand >> (127 - power))
     };
@@ -363,7 +368,7 @@ fn to_half(bits: u64, half: u64, signed: bool) -> u64 {
     if is_upper { high } else { low }
 }
 
-/// Whether it is an integer of 128 bits, without what is behind its point.
+/// Returns true if the integer part fits into 128 bits.
 #[inline(always)]
 fn has_halves(bits: u64, signed: bool) -> bool {
     let power = field(bits) - ONE;
@@ -371,7 +376,7 @@ fn has_halves(bits: u64, signed: bool) -> bool {
         return true;
     }
     if signed {
-        // The least one has a power that no other has.
+        // Only the least integer has this power.
         power < 127 || bits == SIGN | ((ONE as u64 + 127) << 52)
     } else {
         power < 128 && bits & SIGN == 0
@@ -380,14 +385,14 @@ fn has_halves(bits: u64, signed: bool) -> bool {
 
 const _: () = assert!(op::TO_UNSIGNED & 1 == 0 && op::TRUNCATE_SIGNED & 1 == 1);
 
-/// Whether it is an integer of so many bits, without what is behind its point.
+/// Returns true if the integer part fits into `width` bits.
 #[inline(never)]
 fn fits(bits: u64, width: u64, signed: bool) -> bool {
     if is_half(width) {
         return has_halves(bits, signed);
     }
     let whole = whole(bits);
-    // The largest is no float's, and stands for all that are larger.
+    // `u64::MAX` is not the integer part of any float. It stands for all larger ones.
     if is_nan(bits) || whole == u64::MAX {
         return false;
     }
@@ -402,7 +407,7 @@ fn fits(bits: u64, width: u64, signed: bool) -> bool {
     whole <= most
 }
 
-/// The largest unsigned integer of so many bits; of 64 where no integer has as many.
+/// The largest unsigned integer of `width` bits. Any other width than 8, 16 and 32 counts as 64.
 #[inline(always)]
 fn most(width: u64) -> u64 {
     match width {
@@ -413,7 +418,7 @@ fn most(width: u64) -> u64 {
     }
 }
 
-/// What is before the point, without its sign; the largest integer for all that are larger.
+/// The integer part without its sign, saturated.
 #[inline(always)]
 fn whole(bits: u64) -> u64 {
     let (bits, exponent) = (magnitude(bits), field(bits));
@@ -426,8 +431,10 @@ fn whole(bits: u64) -> u64 {
     }
 }
 
-/// The bytes, without its sign, of the number whose significand has the value 1 in its top bit, times two to
-/// the exponent. A significand of more bits has something in its lowest one.
+/// Rounds a number, and returns its bits without the sign.
+///
+/// The exponent is that of the significand's top bit, biased as in an `f64` (or `f32`). If bits of
+/// the significand were cut off, its lowest bit must be set.
 #[inline(never)]
 fn rounded<const DROPPED: u32>(exponent: i64, significand: u64) -> u64 {
     if significand == 0 {
@@ -444,7 +451,7 @@ fn rounded<const DROPPED: u32>(exponent: i64, significand: u64) -> u64 {
         } else {
             infinite
         };
-        // The leading bit counts one more.
+        // The significand's leading bit is added below, and increments the exponent by one.
         field = (most as u64 - 1) << (63 - DROPPED);
         if exponent >= infinite {
             significand = SIGN;
@@ -456,11 +463,11 @@ fn rounded<const DROPPED: u32>(exponent: i64, significand: u64) -> u64 {
     let dropped = significand & ((1 << DROPPED) - 1);
     let kept = significand >> DROPPED;
     let up = dropped > half || (dropped == half && kept & 1 != 0);
-    // A carry out of the significand goes into the exponent, where it belongs.
+    // A carry out of the significand correctly increments the exponent.
     field + kept + u64::from(up)
 }
 
-/// Shifted right; the lowest bit tells of all that went out.
+/// Shifts right. The lowest bit is also set if any bit was shifted out.
 #[inline(always)]
 fn jam(value: u64, by: i64) -> u64 {
     if by == 0 {
@@ -483,14 +490,14 @@ fn is_nan(bits: u64) -> bool {
     magnitude(bits) > INFINITE
 }
 
-/// The exponent, that of the smallest normal numbers for those that are smaller still.
+/// The stored exponent. Subnormal numbers have that of the smallest normal ones.
 #[inline(always)]
 fn field(bits: u64) -> i64 {
     let field = bits >> 52 & 0x7ff;
     if field == 0 { 1 } else { field as i64 }
 }
 
-/// The significand that belongs to [`field`], one in the place of [`HIDDEN`].
+/// The significand that belongs to [`field`]. [`HIDDEN`] has the value one.
 #[inline(always)]
 fn significand(bits: u64) -> u64 {
     let fraction = bits & FRACTION;
@@ -501,7 +508,7 @@ fn significand(bits: u64) -> u64 {
     }
 }
 
-/// The significand of a number that is not zero, with its leading bit in the top one.
+/// The significand of a number that is not zero, shifted so that its top bit is set.
 #[inline(never)]
 fn aligned(bits: u64) -> u64 {
     let significand = significand(bits) << DOUBLE;

@@ -1,15 +1,14 @@
-//! What both sides of the kernel border share: capture ops, the record layout
-//! and the limits that the eBPF verifier is shown.
+//! The contract between both sides of the kernel border: capture ops, the record layout, and the
+//! limits that the eBPF verifier sees.
 //!
-//! Everything here is `#[repr(C)]`, numbers only, with explicit padding, and
-//! its layout is asserted at compile time: the userspace side writes [`op::Op`]s
-//! and [`control`] blocks into eBPF maps, the kernel side writes
-//! [`record::RecordHeader`]s and [`record::ChunkHeader`]s into the ring buffer.
-//! [`float`] and [`wide`] compute what eBPF has no instructions for.
-//! No types of the target, no DWARF, no policy.
+//! The userspace side writes [`op::EncodedOp`]s and [`control`] blocks into eBPF maps. The kernel
+//! side writes [`record::RecordHeader`]s and [`record::ChunkHeader`]s into the ring buffer. All of
+//! these types are `#[repr(C)]`, contain only numbers and explicit padding, and assert their layout
+//! at compile time.
 #![no_std]
 
 pub mod aggregate;
+pub mod arch;
 pub mod control;
 pub mod fetch;
 pub mod float;
@@ -19,5 +18,6 @@ pub mod op;
 #[cfg(test)]
 mod random;
 pub mod record;
+pub mod selection;
 pub mod timing;
 pub mod wide;

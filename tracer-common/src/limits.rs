@@ -1,92 +1,122 @@
 //! Limits of the capture machine: unit, reason, and what happens above each.
 
-/// Ops that all plans together may have; a plan that does not fit is refused.
+/// Ops of all plans together. A plan that does not fit is refused.
 ///
-/// 65,536 ops of 16 bytes are 1 MiB of kernel memory: over a thousand sites
-/// with sixty ops each.
+/// 65,536 ops of 16 bytes are 1 MiB of kernel memory: over a thousand sites with sixty ops each.
 pub const MAX_OPS: u32 = 1 << 16;
 
-/// Copies of one module in a process that a site has plans for, beside the first; a hit in a further
-/// one is lost where its plan knows addresses. `dlmopen` makes 15 at most.
+/// Further copies of one module in a process that a site has plans for. A hit in one more copy is
+/// lost if its plan depends on addresses. `dlmopen` makes at most 15 copies.
 pub const MAX_COPIES: u32 = 15;
 
-/// Sites that may be attached at once; one more is refused.
+/// Attached sites. One more is refused.
 pub const MAX_SITES: u32 = 1 << 14;
 
-/// Probes that may be installed at once; one more is refused.
+/// Installed probes. One more is refused.
 pub const MAX_PROBES: u32 = 1 << 10;
 
 /// Ops that one hit may execute, loops included.
 ///
-/// At about 10 ns an op this bounds a hit to some 80 µs. Above it the record
-/// is sent as far as it got, with [`crate::record::FLAG_STEPS`] set.
+/// At about 10 ns an op this bounds a hit to some 80 µs. At the limit the record is sent as far as
+/// it is made, with [`crate::record::FLAG_STEPS`] set.
 pub const MAX_STEPS: u32 = 1 << 13;
 
 /// Bytes of one record, header included.
 ///
-/// Above it a chunk is left out with [`crate::record::CHUNK_NO_ROOM`]. A power
-/// of two, so that the verifier sees an offset bounded by a mask.
+/// A chunk that does not fit is left out, with [`crate::record::CHUNK_NO_ROOM`]. The limit is a
+/// power of two, so the verifier sees offsets that are bounded by a mask.
 pub const MAX_RECORD: u32 = 1 << 15;
 
-/// Bytes that one copy op may add; the planner splits longer copies.
+/// Bytes that one copy op may add. The planner splits longer copies.
 pub const MAX_COPY: u32 = 1 << 12;
 
-/// Registers of the capture machine: see [`crate::op`] for their roles.
+/// Registers of the capture machine. [`crate::op`] describes their roles.
 pub const REGISTERS: usize = 64;
 
-/// Scratch areas for each CPU. A hit claims one for as long as it runs; hits
-/// that preempt each other on one CPU need one each.
-/// When all are taken the hit is counted as lost.
+/// Scratch areas for each CPU. A hit claims one while it runs, and hits that preempt each other on
+/// one CPU need one each. A hit that finds none free is counted as lost.
 pub const SCRATCH_PER_CPU: u32 = 4;
 
-/// Bytes of the ring through which userspace is told of reads that failed: some hundred between two
-/// looks of the reader. A miss that finds no room is told of by a later hit.
+/// Bytes of the ring for failed reads: some hundred between two polls of the reader. A failed read
+/// that finds no room is dropped, and a later hit reports it again.
 pub const MISSES_BYTES: u32 = 1 << 13;
 
-/// CPUs beyond this share the scratch areas of the others.
+/// CPUs with scratch areas of their own. Further CPUs share the areas of others.
 pub const MAX_CPUS: u32 = 256;
 
-/// Keys that one probe may count by, all sites together. Hits of further keys
-/// are counted as `other`.
+/// Keys of one probe, all its sites together. Hits with further keys are counted as `other`.
 pub const MAX_KEYS: u64 = 1 << 12;
 
-/// Numbers that all probes together may count by: 16 bytes and a counter each.
+/// Numbers as keys, of all probes together: 16 bytes and a counter each.
 pub const MAX_NUMBERS: u32 = 1 << 15;
 
-/// Texts and other values that all probes together may count by: 128 bytes and a counter each.
+/// Texts and other values as keys, of all probes together: 128 bytes and a counter each.
 pub const MAX_VALUES: u32 = 1 << 13;
 
-/// Hits of a probe of which one is timed, and looks how full the ring is.
+/// One hit in this many is timed, and checks how full the ring is.
 ///
-/// Reading the clock once more costs a fifth of a small hit, so the time of all
-/// hits is estimated from one in this many. A power of two. So many of the
-/// longest records are a small part of the ring.
+/// Reading the clock once more costs a fifth of a small hit, so the time of all hits is estimated
+/// from these. A power of two. This many of the longest records are a small part of the ring.
 pub const SAMPLED: u64 = 16;
 
-/// Beginnings without an end yet that all probes together may have: calls in progress, and those
-/// that were left by a panic or `longjmp` and whose frame was not used since. One more is not timed.
+/// Open beginnings of all probes together: calls in progress, and calls that were left by a panic or
+/// `longjmp` and whose frame has not been used since. One more is not timed.
 ///
-/// Memory is taken as they come: some hundred bytes each.
+/// Memory is allocated when they are inserted: some hundred bytes each.
 pub const MAX_BEGUN: u32 = 1 << 14;
 
-/// The same, of probes whose events show what was known at the beginning: some 1,200 bytes each.
+/// Open beginnings with captured values, of all probes together: some 1,200 bytes each.
 pub const MAX_BEGUN_KEPT: u32 = 1 << 13;
 
-/// Turns and calls at once of functions that begin with a loop, between a branch and the loop's head
-/// or a function's entry and the end of its prologue. Where a turn finds no room, calls of that function are
-/// counted and not timed any more.
+/// Announced loop iterations and calls in functions that begin with a loop, until they reach the
+/// loop head or the end of the prologue. If an iteration finds no room, calls of its function are
+/// counted, but no longer timed.
 pub const MAX_TURNS: u32 = 1 << 12;
 
-/// Threads in functions that begin with a loop, by probe. Those that have not been there for longest are
-/// forgotten beyond: of their next call, as of any thread's first, it is not known whether it is a turn.
+/// Threads in functions that begin with a loop, for all probes together. Beyond that, the thread
+/// that was there least recently is forgotten. Its next call is not timed, like each thread's first
+/// one, because it could be a loop iteration.
 pub const MAX_KNOWN: u32 = 1 << 14;
 
-/// Bytes of the values that are kept from where a time begins to where it ends; the rest is cut.
+/// Bytes of values that are stored from the beginning of a timing to its end. The rest is cut.
 pub const KEPT_BYTES: usize = 1 << 10;
 
-/// Inlined copies of one function in another whose times are told apart; further ones are left out.
+/// Inlined copies of one function in another whose timings are kept apart. Further copies are left
+/// out.
 pub const MAX_GROUPS: u32 = 16;
 
-/// Processes that are followed at once, the target among them. What is forked beyond has no probes,
-/// and is counted as missed.
-pub const MAX_PROCESSES: u32 = 1 << 10;
+/// Probed processes of one session. A process beyond that has no probes until another one ends, and
+/// is counted as missed.
+///
+/// 1,000 processes, and room for those that come and go.
+pub const MAX_PROCESSES: u32 = 1 << 11;
+
+/// Executable files that processes are selected by. One more is refused.
+pub const MAX_EXES: u32 = 1 << 8;
+
+/// Name patterns that processes are selected by. One more is refused. The kernel side compares the
+/// name of each executed program on the machine with all of them.
+pub const MAX_NAMES: u32 = 16;
+
+/// Bytes of a name pattern, with a zero at its end. A longer one is refused. No file name is longer.
+pub const NAME_BYTES: usize = 256;
+
+/// Steps of the comparison of one name with one pattern.
+pub const GLOB_STEPS: u32 = 1 << 17;
+
+/// Cgroups that processes are selected by. One more is refused.
+pub const MAX_CGROUPS: u32 = 1 << 10;
+
+/// Depth of a cgroup below the root at which rules are found. A process in a deeper cgroup is not
+/// selected.
+pub const MAX_CGROUP_DEPTH: u32 = 64;
+
+/// Users that processes are selected by. One more is refused.
+pub const MAX_USERS: u32 = 1 << 8;
+
+/// Processes outside the selection that are remembered as such. A hit of one more process asks all
+/// rules again, which costs that process a microsecond.
+pub const MAX_REJECTED: u32 = 1 << 13;
+
+/// Cgroups whose verdict is remembered. A hit in one more cgroup asks for all of its parents again.
+pub const MAX_CGROUP_VERDICTS: u32 = 1 << 12;

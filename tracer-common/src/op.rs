@@ -1,42 +1,33 @@
-//! Ops of the capture machine: what a plan tells the eBPF program to do.
+//! Ops of the capture machine. A plan is a sequence of them, which the eBPF program runs.
 //!
-//! The machine has [`REGISTERS`](crate::limits::REGISTERS) 64-bit registers.
-//! Registers 0 to 31 are free for the plan; 32 + N holds the target's general
-//! register with DWARF number N (x86-64: 0 `rax`, 1 `rdx`, 2 `rcx`, 3 `rbx`,
-//! 4 `rsi`, 5 `rdi`, 6 `rbp`, 7 `rsp`, 8–15, 16 the address of the probed
-//! instruction), 49 `eflags`, 50 `fs_base`, 51 to 55 what is known of the thread, 56 the
-//! time that something took.
+//! The machine has [`REGISTERS`](crate::limits::REGISTERS) 64-bit registers. A plan may use those
+//! below [`TARGET_REGISTERS`] freely. Next are the target's registers (see [`crate::arch`]), and
+//! then registers with data of the thread and the hit, from [`PID`] on.
 //!
-//! A capture appends *chunks* to the record (see [`crate::record`]). Jumps are
-//! relative to the plan's first op; an op index outside the plan ends it.
-//! Backward jumps make loops, bounded by
+//! A capture appends *chunks* to the record (see [`crate::record`]). Jump targets are relative to
+//! the plan's first op. A jump out of the plan ends it. Backward jumps make loops, bounded by
 //! [`MAX_STEPS`](crate::limits::MAX_STEPS).
 
-/// First machine register that holds a register of the target.
-pub const TARGET_REGISTERS: u8 = 32;
-/// Machine register with the target's `eflags`.
-pub const EFLAGS: u8 = 49;
-/// Machine register with the base address of thread-local storage, filled on
-/// [`NEEDS_FS_BASE`](crate::control::NEEDS_FS_BASE) only.
-pub const FS_BASE: u8 = 50;
+pub use crate::arch::{FLAGS_REGISTER, INSTRUCTION_POINTER, TARGET_REGISTERS, THREAD_POINTER};
 
-/// Machine register with the process id, and the following ones on
+/// Machine register with the process id. This register and those up to [`COMM`] are filled on
 /// [`NEEDS_TASK`](crate::control::NEEDS_TASK) only.
-pub const PID: u8 = 51;
+pub const PID: u8 = crate::arch::BEHIND_TARGET;
 /// Machine register with the thread id.
-pub const TID: u8 = 52;
+pub const TID: u8 = PID + 1;
 /// Machine register with the number of the hit.
-pub const HIT: u8 = 53;
+pub const HIT: u8 = PID + 2;
 /// First of two machine registers with the thread's name, zero-padded.
-pub const COMM: u8 = 54;
-/// Machine register with the time from [`ENTER`] to [`LEAVE`] in ns, filled by the latter.
-pub const ELAPSED: u8 = 56;
+pub const COMM: u8 = PID + 3;
+/// Machine register with the time from [`ENTER`] to [`LEAVE`] in ns. [`LEAVE`] fills it.
+pub const ELAPSED: u8 = PID + 5;
+const _: () = assert!((ELAPSED as usize) < crate::limits::REGISTERS);
 
-/// Ends the plan; the record is sent.
+/// Ends the plan: the record is sent.
 pub const END: u8 = 0;
-/// Ends the plan: its condition was false, nothing is sent.
+/// Ends the plan: its condition was false. Nothing is sent.
 pub const REJECT: u8 = 1;
-/// Ends the plan: a read of its condition failed, nothing is sent.
+/// Ends the plan: a read of its condition failed. Nothing is sent.
 pub const FAULT: u8 = 2;
 /// `r[dst] = wide`.
 pub const CONST: u8 = 3;
@@ -44,22 +35,22 @@ pub const CONST: u8 = 3;
 pub const ALU: u8 = 4;
 /// `r[dst] = r[src] OP wide`, OP in `a` (see [`alu`]).
 pub const ALU_CONST: u8 = 5;
-/// `r[dst]` = sign- or zero-extend the low `size` bytes of `r[src]`; sign when `a` is 1.
+/// `r[dst]` = the low `size` bytes of `r[src]`, sign-extended if `a` is 1, else zero-extended.
 pub const EXTEND: u8 = 6;
-/// Jump to op `a`.
+/// Jumps to op `a`.
 pub const JUMP: u8 = 7;
-/// Jump to op `a` when `r[dst] COND r[src]`, COND in `size` (see [`cond`]).
+/// Jumps to op `a` if `r[dst] COND r[src]`, COND in `size` (see [`cond`]).
 pub const JUMP_IF: u8 = 8;
-/// Jump to op `a` when `r[dst] COND wide`, COND in `size`.
+/// Jumps to op `a` if `r[dst] COND wide`, COND in `size`.
 pub const JUMP_IF_CONST: u8 = 9;
 /// `r[dst]` = `size` (1, 2, 4, 8) bytes of user memory at `r[src] + offset`,
-/// zero-extended (sign-extended when `len` is 1). A read that fails jumps to op `a`.
+/// zero-extended (sign-extended if `len` is 1). A failed read jumps to op `a`.
 pub const LOAD: u8 = 10;
-/// The same from the record under construction, at byte `r[src] + offset` of
-/// it. Outside of the chunks written so far: jump to op `a`.
+/// Like [`LOAD`], but from the record under construction, at its byte `r[src] + offset`. A load
+/// outside of the chunks written so far jumps to op `a`.
 pub const LOAD_RECORD: u8 = 11;
 /// Appends chunk `a`: `len` bytes of user memory at `r[src] + offset`.
-/// `r[dst]` = record offset of the chunk's data, or 0 when it has none.
+/// `r[dst]` = record offset of the chunk's data, or 0 if it has none.
 pub const COPY: u8 = 12;
 /// Appends chunk `a`: `min(r[size] * len, offset)` bytes (`len` the size of an
 /// element, `offset` the limit in bytes) of user memory at `r[src]`, in whole
@@ -67,7 +58,7 @@ pub const COPY: u8 = 12;
 pub const COPY_COUNTED: u8 = 13;
 /// Appends chunk `a`: user memory at `r[src] + offset` up to a zero byte,
 /// which is not part of the chunk, or `len` bytes ([`crate::record::CHUNK_CUT`]). The byte
-/// behind the limit must be readable too.
+/// after the limit must be readable too.
 /// `r[dst]` as for [`COPY`].
 pub const COPY_STRING: u8 = 14;
 /// Appends chunk `a`: up to `len` bytes of user memory at `r[src] + offset`,
@@ -76,61 +67,64 @@ pub const COPY_STRING: u8 = 14;
 pub const COPY_PARTIAL: u8 = 15;
 /// Appends chunk `a`: the low `size` bytes of `r[src]`. `r[dst]` as for [`COPY`].
 pub const EMIT: u8 = 16;
-/// Appends chunk `a` without data, with status `size`; for [`crate::record::CHUNK_FAULT`], with
-/// [`crate::record::CHUNK_ABSENT`] or [`crate::record::CHUNK_UNREAD`] where the last read failed so.
+/// Appends chunk `a` without data, with status `size`. [`crate::record::CHUNK_FAULT`] becomes
+/// [`crate::record::CHUNK_ABSENT`] or [`crate::record::CHUNK_UNREAD`] if that is why the last read
+/// failed.
 pub const MARK: u8 = 17;
-/// Adds to the data of the last chunk: the low `size` bytes of `r[src]`,
-/// for values that are assembled from pieces.
+/// Adds the low `size` bytes of `r[src]` to the data of the last chunk, for values that are
+/// assembled from pieces.
 pub const APPEND: u8 = 18;
-/// Adds `len` bytes of user memory at `r[src] + offset` to the data of the
-/// last chunk; when they cannot be read the last chunk's status becomes
-/// [`crate::record::CHUNK_FAULT`], [`crate::record::CHUNK_ABSENT`] or
-/// [`crate::record::CHUNK_UNREAD`], and its length 0.
+/// Adds `len` bytes of user memory at `r[src] + offset` to the data of the last chunk. If they
+/// cannot be read, the chunk's status becomes [`crate::record::CHUNK_FAULT`],
+/// [`crate::record::CHUNK_ABSENT`] or [`crate::record::CHUNK_UNREAD`], and its length 0.
 pub const APPEND_COPY: u8 = 19;
 
-/// Ends the plan: the hit is counted, nothing is sent.
+/// Ends the plan: the hit is counted. Nothing is sent.
 pub const COUNT: u8 = 20;
-/// Ends the plan: adds one to the number entry of (site, status `a` as of [`MARK`], `r[src]`),
-/// see [`crate::aggregate`]; nothing is sent.
+/// Ends the plan: adds one to the number entry of (site, status `a` as for [`MARK`], `r[src]`), see
+/// [`crate::aggregate`]. Nothing is sent.
 pub const TALLY: u8 = 21;
-/// The same for the entry of the record's bytes behind its header, at most
-/// [`KEY_BYTES`](crate::aggregate::KEY_BYTES) of them.
+/// Ends the plan: adds one to the entry of the record's bytes after its header, at most
+/// [`KEY_BYTES`](crate::aggregate::KEY_BYTES) of them. Nothing is sent.
 pub const TALLY_RECORD: u8 = 22;
 
-/// Something that is timed begins: that of the frame `r[src] + offset` and the group `a`. The
-/// plan goes on; at its end the record's chunks are kept with the beginning when `size` is 1
-/// (at most [`KEPT_BYTES`](crate::limits::KEPT_BYTES)), and nothing is sent. What has begun
-/// there already did not end. When `dst` is 1, this is a beginning only at the first pass behind a
-/// [`FORGET`] that has `dst` 1; else the plan ends.
+/// Begins the timing of the frame `r[src] + offset` and the group `a`; see [`crate::timing`].
 ///
-/// See [`crate::timing`]; the site's flags must say the same as the op.
+/// The plan continues. At its end, the beginning is stored, with the record's chunks if `size` is 1
+/// (at most [`KEPT_BYTES`](crate::limits::KEPT_BYTES)), and nothing is sent. An open beginning of
+/// the same frame and group is counted as unfinished. If `dst` is 1, only the first pass after a
+/// [`FORGET`] with `dst` 1 is a beginning; any other pass ends the plan.
+///
+/// The site's flags must match the op.
 pub const ENTER: u8 = 23;
-/// It ends: `r[ELAPSED]` = ns since the beginning in the frame `r[src] + offset` and group `a`,
-/// which is over with the plan's end. Ends the plan when there was none. `size` as for [`ENTER`].
+/// Ends the timing of the frame `r[src] + offset` and the group `a`: `r[ELAPSED]` = ns since its
+/// beginning, which is removed when the plan ends. Ends the plan if there is no beginning. `size`
+/// as for [`ENTER`].
 pub const LEAVE: u8 = 24;
-/// Ends the plan: what has begun in the frame `r[src] + offset` does not end, in the groups
-/// from 0 to `a`. When `dst` is 1, a call begins here, whose time does so at an [`ENTER`] behind.
+/// Ends the plan: cancels the timings of the frame `r[src] + offset` in the groups 0 to `a`. If
+/// `dst` is 1, it also announces a call, whose timing begins at a later [`ENTER`].
 pub const FORGET: u8 = 25;
-/// Appends the chunks that were kept at [`ENTER`].
+/// Appends the chunks that were stored at [`ENTER`].
 pub const KEPT: u8 = 26;
 
-/// `r[dst] = r[src] OP r[size]`, of floats, OP in `len` (see [`float`]). Where the
-/// result is no number of its type: jump to op `a`.
+/// `r[dst] = r[src] OP r[size]`, of floats, OP in `len` (see [`float`]). Jumps to op `a` if the
+/// result does not fit into its type.
 pub const FLOAT: u8 = 27;
-/// `r[dst]` = a half of `a OP b`, of integers of 128 bits, OP in `len` (see [`wide`]): `a` is
-/// `r[src]` with the upper half in `r[offset & 255]`, `b` is `r[size]` with the upper half in
-/// `r[offset >> 8 & 255]`. A division by zero, and one of the least signed number by -1, jumps to op `a`.
+/// `r[dst]` = one half of `a OP b`, of integers of 128 bits, OP in `len` (see [`wide`]). `a` is
+/// `r[src]` with the upper half in `r[offset & 255]`; `b` is `r[size]` with the upper half in
+/// `r[offset >> 8 & 255]`. A division by zero, and one of the least signed number by -1, jumps to
+/// op `a`.
 pub const WIDE: u8 = 28;
 
-/// Operations of [`ALU`] and [`ALU_CONST`]; all wrap at 64 bits.
+/// Operations of [`ALU`] and [`ALU_CONST`]. All wrap at 64 bits.
 #[expect(missing_docs, reason = "the names say it")]
 pub mod alu {
     pub const ADD: u32 = 0;
     pub const SUB: u32 = 1;
     pub const MUL: u32 = 2;
-    /// Unsigned; by zero gives zero (a plan checks first).
+    /// Unsigned. Zero for a division by zero (a plan checks first).
     pub const DIV: u32 = 3;
-    /// Unsigned; by zero gives zero (a plan checks first).
+    /// Unsigned. Zero for a division by zero (a plan checks first).
     pub const REM: u32 = 4;
     pub const AND: u32 = 5;
     pub const OR: u32 = 6;
@@ -141,63 +135,64 @@ pub mod alu {
     pub const SAR: u32 = 10;
     pub const SDIV: u32 = 11;
     pub const SREM: u32 = 12;
-    /// Signed division that rounds down; by zero gives zero.
+    /// Signed division that rounds down. Zero for a division by zero.
     pub const FLOOR: u32 = 13;
-    /// Bits of `a`, unsigned: 0 for 0, else 1 + the power of two below. Takes no notice of `b`.
+    /// Number of bits of the unsigned `a`, without leading zeroes. Ignores `b`.
     pub const BITS: u32 = 14;
-    /// The same for signed numbers: minus the bits of `-a` when `a` is negative.
+    /// Like [`BITS`], but signed: the negated number of bits of `-a` if `a` is negative.
     pub const SBITS: u32 = 15;
 }
 
-/// Operations of [`FLOAT`]: on the bytes of `f64`, but where they say single, of `f32`.
+/// Operations of [`FLOAT`] on the bits of `f64`, or of `f32` where the name says `SINGLE`.
 ///
-/// What is no number has always the same bytes: the quiet one without a sign.
+/// Every NaN result has the same bits: those of the quiet NaN without a sign.
 #[expect(missing_docs, reason = "the names say it")]
 pub mod float {
     pub const ADD: u32 = 0;
     pub const SUB: u32 = 1;
     pub const MUL: u32 = 2;
     pub const DIV: u32 = 3;
-    /// The remainder of the quotient that is rounded to zero: `fmod`.
+    /// The remainder after a division that rounds towards zero, as `fmod`.
     pub const REM: u32 = 4;
     /// One of [`LESS`], [`EQUAL`], [`GREATER`], [`UNORDERED`].
     pub const COMPARE: u32 = 5;
     pub const FROM_SINGLE: u32 = 6;
     pub const TO_SINGLE: u32 = 7;
-    /// Of integers of 64 bits.
+    /// From an integer of 64 bits.
     pub const FROM_UNSIGNED: u32 = 8;
     pub const FROM_SIGNED: u32 = 9;
-    /// Of integers of 128 bits: `a` is the lower half, `b` the upper one.
+    /// From an integer of 128 bits: `a` is its lower half, `b` its upper half.
     pub const FROM_WIDE_UNSIGNED: u32 = 10;
     pub const FROM_WIDE_SIGNED: u32 = 11;
     pub const SINGLE_FROM_UNSIGNED: u32 = 12;
     pub const SINGLE_FROM_SIGNED: u32 = 13;
     pub const SINGLE_FROM_WIDE_UNSIGNED: u32 = 14;
     pub const SINGLE_FROM_WIDE_SIGNED: u32 = 15;
-    /// The nearest integer of `b` (8, 16, 32, else 64) bits towards zero; 0 of what is no number.
-    /// [`LOWER`] and [`UPPER`] are the halves of that of 128 bits.
+    /// To an integer of `b` bits (8, 16, 32, else 64): truncated, and saturated to the type's range;
+    /// 0 for a NaN. With [`LOWER`] or [`UPPER`], a half of an integer of 128 bits.
     pub const TO_UNSIGNED: u32 = 16;
     pub const TO_SIGNED: u32 = 17;
-    /// The same, which has no result where `a` without its fraction has no place in `b` bits.
+    /// To an integer of `b` bits, truncated. There is no result if the integer part of `a` does not
+    /// fit into `b` bits.
     pub const TRUNCATE_UNSIGNED: u32 = 18;
     pub const TRUNCATE_SIGNED: u32 = 19;
 
-    /// Bits of an integer of 128, of which the lower half is asked for, or the upper one.
+    /// In place of a number of bits: the lower or upper half of an integer of 128 bits.
     pub const LOWER: u64 = 128;
     pub const UPPER: u64 = 129;
 
-    /// What [`COMPARE`] gives of `a` and `b`.
+    /// Results of [`COMPARE`].
     pub const LESS: u64 = 1;
     pub const EQUAL: u64 = 2;
     pub const GREATER: u64 = 4;
     pub const UNORDERED: u64 = 8;
 }
 
-/// Operations of [`WIDE`]; all wrap at 128 bits.
+/// Operations of [`WIDE`]. All wrap at 128 bits.
 #[expect(missing_docs, reason = "the names say it")]
 pub mod wide {
     pub const MUL_HIGH: u32 = 0;
-    /// The count is the lower half of `b`, of which seven bits count.
+    /// The count is the low seven bits of the lower half of `b`.
     pub const SHL_LOW: u32 = 1;
     pub const SHL_HIGH: u32 = 2;
     pub const SHR_LOW: u32 = 3;
@@ -215,7 +210,7 @@ pub mod wide {
     pub const SREM_HIGH: u32 = 14;
 }
 
-/// Conditions of [`JUMP_IF`] and [`JUMP_IF_CONST`]; S means signed.
+/// Conditions of [`JUMP_IF`] and [`JUMP_IF_CONST`]. An S means signed.
 #[expect(missing_docs, reason = "the names say it")]
 pub mod cond {
     pub const EQ: u8 = 0;
@@ -229,7 +224,7 @@ pub mod cond {
     pub const SGT: u8 = 8;
     pub const SGE: u8 = 9;
 
-    /// The condition that holds when this one does not; `None` of a number that is no condition.
+    /// The negated condition. `None` if the number is not a condition.
     #[must_use]
     pub const fn opposite(condition: u8) -> Option<u8> {
         Some(match condition {
@@ -248,16 +243,16 @@ pub mod cond {
     }
 }
 
-/// One op: 16 bytes. The fields' meaning depends on the code; see the codes.
+/// One op: 16 bytes. The meaning of the fields depends on the code.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
-pub struct Op {
-    /// Which op.
+pub struct EncodedOp {
+    /// Code of the op: [`END`] and the others above.
     pub code: u8,
-    /// Register that is written (or compared, for jumps).
+    /// Destination register (for jumps: the left side of the comparison).
     pub dst: u8,
-    /// Register that is read.
+    /// Source register.
     pub src: u8,
     /// Operand size in bytes, second source register, or condition.
     pub size: u8,
@@ -269,14 +264,14 @@ pub struct Op {
     pub len: u32,
 }
 
-impl Op {
+impl EncodedOp {
     /// The 64-bit constant in `offset` and `len`.
     #[must_use]
     pub const fn wide(&self) -> u64 {
         (self.offset as u32 as u64) | ((self.len as u64) << 32)
     }
 
-    /// The same op with its 64-bit constant set.
+    /// The op with this 64-bit constant.
     #[must_use]
     pub const fn with_wide(mut self, value: u64) -> Self {
         self.offset = value as u32 as i32;
@@ -285,4 +280,4 @@ impl Op {
     }
 }
 
-const _: () = assert!(size_of::<Op>() == 16 && align_of::<Op>() == 4);
+const _: () = assert!(size_of::<EncodedOp>() == 16 && align_of::<EncodedOp>() == 4);

@@ -1,6 +1,6 @@
-//! Numbers for tests.
+//! Random numbers for tests.
 
-/// Numbers that look random and are the same in every run (xorshift64*).
+/// A random number generator with the same numbers in every run (xorshift64*).
 pub(crate) struct Random(pub(crate) u64);
 
 impl Random {

@@ -1,8 +1,7 @@
 //! The bytes that one hit sends: a header, then chunks.
 //!
-//! Each chunk is a [`ChunkHeader`] and its data, zero-padded to a multiple of
-//! 8 bytes. Chunks stand in the order in which the plan made them, so that the
-//! decoder, which walks the same layout, meets them in its own order.
+//! Each chunk is a [`ChunkHeader`] and its data, zero-padded to a multiple of 8 bytes. The plan
+//! makes the chunks in the order in which the decoder reads them.
 
 use crate::limits::{MAX_PROBES, MAX_RECORD, MAX_SITES};
 
@@ -13,33 +12,33 @@ pub const FLAG_NO_ROOM: u32 = 2;
 /// At least one read faulted.
 pub const FLAG_FAULT: u32 = 4;
 
-/// Something that was timed ended: see [`RecordHeader::begun_at`].
+/// The hit ended a timing: see [`RecordHeader::begun_at`].
 pub const FLAG_TIMED: u32 = 8;
 
-/// The chunk has all the bytes that the plan asked for.
+/// The chunk has all bytes that the plan asked for.
 pub const CHUNK_OK: u8 = 0;
-/// The memory could not be read: it is not mapped, or not for reading; no data.
+/// The memory is not mapped, or not readable. There is no data.
 pub const CHUNK_FAULT: u8 = 1;
-/// The data ends before what the plan asked for.
+/// The data is shorter than the plan asked for.
 pub const CHUNK_CUT: u8 = 2;
-/// The record was full; no data.
+/// The record was full. There is no data.
 pub const CHUNK_NO_ROOM: u8 = 3;
-/// The memory is mapped for reading, and its page was not in memory; no data.
+/// The memory is mapped and readable, but its page was not in memory. There is no data.
 pub const CHUNK_ABSENT: u8 = 4;
-/// The memory could not be read: its page was not in memory, or it is not mapped. The target was
-/// changing its mappings, so that it is not known which; no data.
+/// The memory could not be read. Either its page was not in memory, or it is not mapped: the target
+/// was changing its mappings, so the reason is not known. There is no data.
 pub const CHUNK_UNREAD: u8 = 5;
-/// First of the values that a plan may give its own marks.
+/// First status for marks of the plan's own.
 pub const CHUNK_PLAN: u8 = 16;
 
-/// What every record begins with: 64 bytes.
+/// Header of every record: 64 bytes.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
 pub struct RecordHeader {
-    /// Bytes of the record, this header included.
+    /// Length of the record in bytes, header included.
     pub length: u32,
-    /// Site that was hit: the attach cookie.
+    /// The site's attach cookie.
     pub site: u32,
     /// Time of the hit, in nanoseconds of `CLOCK_MONOTONIC`.
     ///
@@ -53,13 +52,13 @@ pub struct RecordHeader {
     pub tid: u32,
     /// Thread name, zero-padded; hostile bytes.
     pub comm: [u8; 16],
-    /// `FLAG_…` bits; all of them are among the low 16.
+    /// `FLAG_…` bits. All of them fit into 16 bits.
     pub flags: u16,
-    /// Which probe, so that a record that outlives its site is still counted.
+    /// The probe, so that a record is counted even if its site is gone.
     pub probe: u16,
-    /// Of something that was timed, the site at which it began; else 0.
+    /// For the end of a timing: the site at which it began. Otherwise 0.
     pub begun_at: u16,
-    /// Bytes of the chunks that were kept there; they come first.
+    /// Length in bytes of the chunks from that beginning. They come first.
     pub begun_bytes: u16,
     /// Low half of [`ProbeState::limited`](crate::control::ProbeState::limited) when the record was made.
     pub limited: u32,
@@ -67,20 +66,20 @@ pub struct RecordHeader {
     pub lost: u32,
 }
 
-/// A read that failed, in a ring of its own: 16 bytes.
+/// A failed read, sent through a ring of its own: 16 bytes.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
 pub struct Miss {
     /// Run address of the first byte.
     pub address: u64,
-    /// Bytes that were wanted.
+    /// Length of the read in bytes.
     pub length: u32,
     /// Process (thread group) id, as in [`RecordHeader::pid`].
     pub process: u32,
 }
 
-/// What every chunk begins with: 8 bytes.
+/// Header of every chunk: 8 bytes.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
@@ -91,7 +90,7 @@ pub struct ChunkHeader {
     pub status: u8,
     /// Zero.
     pub reserved: u8,
-    /// Bytes of data, without padding.
+    /// Length of the data in bytes, without padding.
     pub length: u32,
 }
 

@@ -1,56 +1,56 @@
-//! What is timed: from a beginning to an end in the same frame.
+//! Timings: from a beginning to an end in the same frame.
 //!
-//! At the beginning the kernel side keeps the time, and what the plan captured, under a
-//! [`BegunKey`]; at the end it takes that out again. A frame is told by an address on its
-//! stack, so what runs at the same time, in other threads or deeper in a recursion, has
-//! another key. What begins where something has begun already shows that the earlier one was
-//! left in another way: by a panic, an exception, `longjmp`, or its thread's end.
+//! At the beginning the kernel side stores the time, and the chunks that the plan captured, under a
+//! [`BegunKey`]. The end removes the entry again. A frame is identified by an address on its stack,
+//! so other threads and deeper recursions have other keys. If a beginning finds an entry, the
+//! earlier call was left without its end: by a panic, an exception, `longjmp`, or the end of its
+//! thread.
 
-/// Powers of two of which a time's bucket keeps the part: eight buckets to each.
+/// Bits of a time that its bucket keeps after the highest one: eight buckets for each power of two.
 const DETAIL: u32 = 3;
 
-/// Which beginning it is.
+/// Key of a beginning.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
 pub struct BegunKey {
     /// The probe.
     pub probe: u32,
-    /// Tells what begins in one frame apart: the op's `a`.
+    /// Distinguishes the timings of one frame: the op's `a`.
     pub group: u32,
     /// Process id, as the initial pid namespace counts it.
     pub process: u32,
     /// Zero.
     pub reserved: u32,
-    /// Address of the frame. Threads of one process never share one, and what moves from thread to
-    /// thread (coroutines) takes its stack along.
+    /// Address of the frame. Threads of one process never share a frame, and a coroutine that moves
+    /// to another thread takes its stack along.
     pub frame: u64,
 }
 
-/// As the group of a key: a branch to the head of a loop was taken in that frame (told by the stack
-/// pointer). The entry has what tells the registers then, which are the same at the head.
+/// Group of a key: a branch to a loop head was taken at that stack pointer, which is the key's
+/// frame. The entry is a hash of the registers, which are the same at the loop head.
 pub const TURN: u32 = u32::MAX;
-/// As the group of a key: a call has begun in that frame, and its time has not. The entry has
+/// Group of a key: a call has begun in that frame, but its timing has not. The entry is
 /// [`TimeState::generation`].
 pub const CALL: u32 = u32::MAX - 1;
 
-/// As the group of a key, with a thread's id as its frame: the thread has passed the head of a loop since
-/// the probe came. The entry has the upper half of [`TimeState::generation`], which changes when
-/// the probe comes again.
+/// Group of a key with a thread id as its frame: the thread has passed the loop head since the probe
+/// was attached. The entry is the upper half of [`TimeState::generation`], which changes when the
+/// probe is attached again.
 pub const KNOWN: u32 = u32::MAX - 2;
 
-/// What is known of a beginning; the chunks follow where they are kept.
+/// A stored beginning. Its chunks follow if it has any.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
 pub struct Begun {
-    /// When, in ns of `CLOCK_MONOTONIC`: the last thing that was done there.
+    /// Time in ns of `CLOCK_MONOTONIC`, read last of all at the site.
     pub time_ns: u64,
-    /// The probe's [`TimeState::generation`] then.
+    /// The probe's [`TimeState::generation`] at that time.
     pub generation: u64,
     /// The site.
     pub site: u32,
-    /// Bytes of the chunks.
+    /// Length of the chunks in bytes.
     pub length: u32,
     /// The record's flags.
     pub flags: u32,
@@ -58,23 +58,24 @@ pub struct Begun {
     pub reserved: u32,
 }
 
-/// What a probe that times remembers over all CPUs.
+/// State of a probe that times, for all CPUs together.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
 pub struct TimeState {
-    /// Changes whenever a site was passed that was not looked at (lost, silenced): what began before
-    /// is not trusted to be the beginning of any later end.
+    /// Changes whenever a pass of a site was missed (lost, silenced). An end with another generation
+    /// than its beginning is not trusted.
     pub generation: u64,
-    /// 1: a turn of a loop found no room to be told of, so a call cannot be told from it any more.
+    /// 1: a loop iteration found no room to be announced, so calls and iterations cannot be told
+    /// apart any more.
     pub blind: u64,
 }
 
-/// What a probe that times counts, beside its hits, on one CPU.
+/// Counters of a probe that times, besides those of its hits, on one CPU.
 ///
-/// Beginnings: `begun + off + rejected + faults + lost + full` were reached. Of those that were
-/// begun, `ended` came to their end, `unfinished` did not, and of `uncertain` it is not known; the others are in
-/// progress.
+/// The probe reached `begun + off + rejected + faults + lost + full` beginnings. Among the `begun`
+/// ones, `ended` came to their end, `unfinished` did not, and `uncertain` may have. The others are
+/// in progress.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
@@ -83,11 +84,12 @@ pub struct TimeCounters {
     pub begun: u64,
     /// Beginnings whose end came.
     pub ended: u64,
-    /// Beginnings whose end will not come: another call began in the same frame.
+    /// Beginnings without an end: another call began in the same frame.
     pub unfinished: u64,
-    /// Beginnings behind which hits were lost or silenced, so that the end that came may be another call's.
+    /// Beginnings after which passes were missed, so the end may be another call's.
     pub uncertain: u64,
-    /// Ends without a beginning that is known: it was before the probe, or is one of the following.
+    /// Ends without a known beginning. It came before the probe was attached, or is in one of the
+    /// counters below.
     pub unpaired: u64,
     /// Beginnings while the probe was disabled, or after its time to live.
     pub off: u64,
@@ -99,12 +101,12 @@ pub struct TimeCounters {
     pub lost: u64,
     /// Beginnings that found no room.
     pub full: u64,
-    /// Sum of the times, ns. Of those, as of the following, that ended while the probe was enabled
-    /// and alive.
+    /// Sum of the times in ns. This and the two below only have times that ended while the probe was
+    /// enabled and alive.
     pub sum_ns: u64,
-    /// Longest time, ns.
+    /// Longest time in ns.
     pub longest_ns: u64,
-    /// All ones minus the shortest time in ns; 0: there is none.
+    /// All ones minus the shortest time in ns; 0 if there is no time.
     pub shortest_ns_inverse: u64,
 }
 
@@ -113,11 +115,11 @@ const _: () = assert!(size_of::<Begun>() == 32);
 const _: () = assert!(size_of::<TimeState>() == 16);
 const _: () = assert!(size_of::<TimeCounters>() == 104);
 
-/// Number of the bucket that a time in ns is in: exact below 16, then eight to each power of two.
+/// Bucket of a time in ns: each time below 16 has one, each larger power of two has eight.
 #[inline(always)]
 #[must_use]
 pub const fn bucket(ns: u64) -> u64 {
-    // What is beyond the highest of 16 values that count.
+    // A bucket keeps the four highest bits of a time. `shift` counts the bits below them.
     let mut shift = 0;
     let mut left = ns >> DETAIL >> 1;
     let mut step = 32;
@@ -134,7 +136,7 @@ pub const fn bucket(ns: u64) -> u64 {
     ((shift as u64) << DETAIL) + (ns >> shift)
 }
 
-/// Lowest and highest time in ns of a bucket; `None`: no time has that number.
+/// Lowest and highest time in ns of a bucket. `None` if there is no such bucket.
 #[must_use]
 pub const fn bucket_range(bucket: u64) -> Option<(u64, u64)> {
     if bucket < 2 << DETAIL {

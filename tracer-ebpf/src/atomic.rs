@@ -1,11 +1,11 @@
 //! Atomic operations on map values.
 //!
-//! The BPF target of rustc has loads and stores only, so the instructions are written out
-//! (Linux 5.12, instruction set version 3). All are full barriers.
+//! The BPF target of rustc has only loads and stores, so these are written in assembly (Linux 5.12,
+//! instruction set version 3). All but [`add`] are full barriers.
 
 use core::arch::asm;
 
-/// Adds without asking what was there.
+/// Adds `by`.
 #[inline(always)]
 pub fn add(value: &u64, by: u64) {
     let at = core::ptr::from_ref(value);
@@ -13,7 +13,7 @@ pub fn add(value: &u64, by: u64) {
     unsafe { asm!("lock *(u64 *)({at} + 0) += {by}", at = in(reg) at, by = in(reg) by) }
 }
 
-/// Adds, and gives what was there before.
+/// Adds `by`, and returns the value before.
 #[inline(always)]
 pub fn fetch_add(value: &u64, by: u64) -> u64 {
     let at = core::ptr::from_ref(value);
@@ -29,7 +29,7 @@ pub fn fetch_add(value: &u64, by: u64) -> u64 {
     before
 }
 
-/// Writes `new` when `old` is there; gives what was there before.
+/// Writes `new` if the value is `old`. Returns the value before.
 #[inline(always)]
 pub fn compare_exchange(value: &u64, old: u64, new: u64) -> u64 {
     let at = core::ptr::from_ref(value);
@@ -50,7 +50,7 @@ pub fn compare_exchange(value: &u64, old: u64, new: u64) -> u64 {
 #[inline(always)]
 pub fn store(value: &u64, new: u64) {
     let at = core::ptr::from_ref(value);
-    // SAFETY: map values are aligned and outlive the program's run. The exchange keeps all
-    // that was written before it before it.
+    // SAFETY: map values are aligned and outlive the program's run. The exchange orders all
+    // earlier writes before this one.
     unsafe { asm!("{new} = xchg_64({at} + 0, {new})", at = in(reg) at, new = inout(reg) new => _) }
 }

@@ -1,16 +1,15 @@
-//! What the machine says of itself, by aya-log, when it is asked to.
+//! Messages of the machine about itself, by aya-log, on request.
 //!
-//! Whether it is asked is a constant to the verifier, which removes calls that are not. Each
-//! message is written by a function of its own that calls none of ours: the macros want little
-//! stack there, and more than our functions may have where they are inlined (see the crate's
-//! documentation).
+//! The request is a constant for the verifier, so it removes the calls if there is none. Each
+//! message has a function of its own that calls none of ours. The macros need much stack, and
+//! inlined they would take it from our functions (see the crate's documentation).
 
 use aya_log_ebpf::macro_support::{Level, level_enabled};
 use aya_log_ebpf::{debug, trace};
 
 use crate::outcome;
 
-/// There is no such site, or it has no probe.
+/// The cookie belongs to no site, or the site to no probe.
 #[inline(always)]
 pub fn no_site(cookie: u32) {
     if level_enabled(Level::Debug) {

@@ -1,11 +1,10 @@
 //! Records of plans that only fetch, made in the ring itself.
 //!
-//! What is not as usual is left to the machine, which then does all of it anew: a record that has
-//! begun is discarded. Nothing here waits, as no other record can leave the ring meanwhile.
+//! Any unusual case is left to the machine: the record is discarded, and the machine runs the whole
+//! plan. Nothing here waits, because a reserved record holds up all later records of the ring.
 
 use core::arch::asm;
 
-use aya_ebpf::bindings::pt_regs;
 use aya_ebpf::helpers::generated::{
     bpf_probe_read_user, bpf_ringbuf_discard, bpf_ringbuf_reserve, bpf_ringbuf_submit,
 };
@@ -13,40 +12,41 @@ use tracer_common::control::SiteControl;
 use tracer_common::fetch::{FETCH_BEHIND, FETCH_REGISTER, FETCHES, Fetch};
 use tracer_common::record::{CHUNK_OK, RecordHeader};
 
-use crate::machine::{NO_WAKEUP, anew, anew_ref, now, ring, say_left_out, spend, wake};
+use crate::arch::{self, TargetRegisters};
+use crate::base::{NO_WAKEUP, anew, anew_ref, now, ring, say_left_out, wake};
 use crate::maps::{PROBE_CONTROL, PROBE_STATE};
-use crate::step::extend;
-use crate::{diagnostics, outcome, registers, task};
+use crate::numbers::extend;
+use crate::rates::spend;
+use crate::{diagnostics, outcome, task};
 
 const HEADER: u64 = size_of::<RecordHeader>() as u64;
 const CHUNK: u64 = 8;
-/// A chunk of at most 8 bytes, with its header.
+/// Size of a chunk of at most 8 bytes, with its header.
 const SHORT: u64 = CHUNK + 8;
 
-/// Makes and sends the record; `RUNNING` when that is the machine's to do.
+/// Makes and sends the record. Returns `RUNNING` if the machine has to run the plan.
 ///
-/// A function of its own, for the stack's sake: see the crate's documentation.
+/// Out of line, to keep its stack apart (see the crate's documentation).
 #[inline(never)]
-pub fn send(from: *const pt_regs, site: &SiteControl, number: u64) -> u32 {
-    // SAFETY: the context of a uprobe program is a whole `pt_regs`.
-    if site.address != 0 && site.address != unsafe { (*from).rip } {
+pub fn send(from: *const TargetRegisters, site: &SiteControl, number: u64) -> u32 {
+    if site.address != 0 && site.address != arch::instruction_pointer(from) {
         return outcome::RUNNING;
     }
     let size = size(site.fetches.words);
     if size == 0 {
         return outcome::RUNNING;
     }
-    // SAFETY: the ring, and a size that is a constant on each way here.
+    // SAFETY: reserves in our ring; the size is a constant on each path to here.
     let record: *mut u8 = unsafe { bpf_ringbuf_reserve(ring(), size, 0) }.cast();
     if record.is_null() {
         diagnostics::ended(site.cookie, outcome::LOST);
         return outcome::LOST;
     }
     let ended = fill(record, size, from, site, number);
-    // SAFETY: what was reserved, once; it begins with its header.
+    // SAFETY: gives the reserved record back once. It begins with its header.
     unsafe {
         if ended == outcome::SENT {
-            // Read again: kept meanwhile, it would be on the stack.
+            // Read again, so that it is not kept on the stack.
             let number = (*anew(record).cast::<RecordHeader>()).hit;
             bpf_ringbuf_submit(record.cast(), wake(number));
         } else {
@@ -60,8 +60,14 @@ pub fn send(from: *const pt_regs, site: &SiteControl, number: u64) -> u32 {
 }
 
 #[inline(always)]
-fn fill(record: *mut u8, size: u64, from: *const pt_regs, site: &SiteControl, number: u64) -> u32 {
-    // SAFETY: every size has room for the header and one chunk, at which the record is aligned.
+fn fill(
+    record: *mut u8,
+    size: u64,
+    from: *const TargetRegisters,
+    site: &SiteControl,
+    number: u64,
+) -> u32 {
+    // SAFETY: every size has room for the header and one chunk; the record is aligned for both.
     let (header, word) = unsafe {
         let word = record.add(HEADER as usize).cast::<u64>();
         (&mut *record.cast::<RecordHeader>(), word)
@@ -90,16 +96,16 @@ fn fill(record: *mut u8, size: u64, from: *const pt_regs, site: &SiteControl, nu
     spend(control, state, now)
 }
 
-/// Fetches one chunk after the other; false when one is the machine's to do.
+/// Fetches all chunks. Returns false if the machine has to make one of them.
 #[inline(always)]
-fn chunks(record: *mut u8, size: u64, from: *const pt_regs, site: &SiteControl) -> bool {
-    // Looked up again for each: kept meanwhile, all of it would be on the stack.
+fn chunks(record: *mut u8, size: u64, from: *const TargetRegisters, site: &SiteControl) -> bool {
+    // Looked up again for each chunk, so that nothing is kept on the stack.
     let fetches = &anew_ref(site).fetches;
     if fetches.count == 1 {
         return chunk::<{ HEADER }>(record, size, size, from, &fetches.chunks[0]);
     }
-    // The size says how many there are: a constant to the verifier, which so goes through each
-    // number of them once.
+    // The size tells the number of chunks. It is a constant for the verifier, which therefore
+    // follows each number of chunks once.
     macro_rules! each {
         ($($index:literal)*) => {
             $(
@@ -119,22 +125,22 @@ fn chunks(record: *mut u8, size: u64, from: *const pt_regs, site: &SiteControl) 
     false
 }
 
-/// Fetches the chunk from byte `AT` of the record to `end`, both constants to the verifier.
+/// Fetches the chunk from byte `AT` of the record to `end`. Both are constants for the verifier.
 #[inline(always)]
 fn chunk<const AT: u64>(
     record: *mut u8,
     end: u64,
     size: u64,
-    from: *const pt_regs,
+    from: *const TargetRegisters,
     fetch: &Fetch,
 ) -> bool {
     let room = end.wrapping_sub(AT + CHUNK);
     if size < AT + SHORT || end > size || end < AT + SHORT || u64::from(fetch.length) > room {
         return false;
     }
-    // SAFETY: from `AT` to `end` is in the record, and at least two words long.
+    // SAFETY: `AT` to `end` is in the record, and at least two words long.
     let (start, data) = unsafe {
-        // The padding, if there is any.
+        // Zeroes the padding.
         *record.add(end as usize - 8).cast::<u64>() = 0;
         (
             record.add(AT as usize).cast::<u64>(),
@@ -142,8 +148,8 @@ fn chunk<const AT: u64>(
         )
     };
     let fetch = anew_ref(fetch);
-    let mut address = registers::general(from, fetch.register);
-    // SAFETY: as above; there is room for a word at both, and for `length` bytes of data.
+    let mut address = arch::general(from, fetch.register);
+    // SAFETY: as above; `start` and `data` have room for a word, and `data` for `length` bytes.
     unsafe {
         if fetch.kind == FETCH_REGISTER {
             *start = header(fetch);
@@ -163,21 +169,21 @@ fn chunk<const AT: u64>(
         let fetch = anew_ref(fetch);
         *start = header(fetch);
         let length = u32::from(fetch.length);
-        // Loaded again, so compared again.
+        // The length was loaded again, so the verifier wants it compared again.
         u64::from(length) <= room
             && bpf_probe_read_user(data.cast(), length, address as *const _) == 0
     }
 }
 
-/// The header of the chunk.
+/// The header of the chunk, as a number.
 #[inline(always)]
 fn header(fetch: &Fetch) -> u64 {
     u64::from(fetch.slot) | u64::from(CHUNK_OK) << 16 | u64::from(fetch.length) << 32
 }
 
-/// Bytes of so many words; 0 when there is no such record.
+/// Size in bytes of a record of `words` words; 0 if no record has this size.
 ///
-/// The verifier wants a constant for each. Written out: the compiler would multiply.
+/// The verifier wants a constant for each size. The assembly keeps the compiler from multiplying.
 #[inline(always)]
 fn size(words: u32) -> u64 {
     macro_rules! constant {

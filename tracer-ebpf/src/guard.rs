@@ -1,37 +1,36 @@
-//! The first comparison of a plan, before the plan.
+//! The guard: the first comparison of a plan, decided before the plan runs.
 
-use aya_ebpf::bindings::pt_regs;
 use aya_ebpf::helpers::generated::bpf_probe_read_user;
 use tracer_common::control::{GUARD_MEMORY, GUARD_SIGNED, Guard};
 
-use crate::registers;
-use crate::step::{extend, holds};
+use crate::arch::{self, TargetRegisters};
+use crate::numbers::{extend, holds};
 
-/// What the guard says of this hit.
+/// Verdict of the guard on a hit.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// The plan would reject it with its first comparison.
+    /// The plan's first comparison would reject the hit.
     Rejects,
-    /// The plan would go on after that; also where there is no guard.
+    /// The plan would continue after its first comparison, or there is no guard.
     Passes,
-    /// It is not known: the plan decides.
+    /// The memory could not be read, so the plan has to decide.
     Unknown,
 }
 
 /// Decides the first comparison of a plan.
 #[inline(always)]
-pub fn verdict(from: *const pt_regs, guard: &Guard) -> Verdict {
+pub fn verdict(from: *const TargetRegisters, guard: &Guard) -> Verdict {
     if guard.kind == 0 {
         return Verdict::Passes;
     }
-    let register = registers::general(from, guard.register);
+    let register = arch::general(from, guard.register);
     if guard.kind & GUARD_MEMORY != 0 {
         return of_memory(guard, register);
     }
     of_number(guard, register)
 }
 
-/// The same for a number in memory.
+/// Verdict on a number in memory.
 #[inline(never)]
 fn of_memory(guard: &Guard, base: u64) -> Verdict {
     let address = base.wrapping_add(guard.offset as i64 as u64);
@@ -46,6 +45,7 @@ fn of_memory(guard: &Guard, base: u64) -> Verdict {
     Verdict::Unknown
 }
 
+/// Verdict on a number.
 #[inline(always)]
 fn of_number(guard: &Guard, word: u64) -> Verdict {
     let number = extend(word, guard.size, guard.kind & GUARD_SIGNED != 0);

@@ -1,6 +1,6 @@
-//! Reads that failed: why, and word of it to userspace, which has the page brought in.
+//! Failed reads: finds out the reason, and tells userspace, which has the page brought in.
 //!
-//! Nothing here runs for a read that succeeds.
+//! None of this runs for a read that succeeds.
 
 use core::ffi::c_void;
 
@@ -12,29 +12,29 @@ use aya_ebpf::maps::RingBuf;
 use tracer_common::limits::MISSES_BYTES;
 use tracer_common::record::{CHUNK_ABSENT, CHUNK_FAULT, CHUNK_UNREAD, FLAG_FAULT, Miss};
 
-use crate::machine::NO_WAKEUP;
-use crate::maps::{Scratch, settings};
+use crate::arch::PAGE;
+use crate::base::NO_WAKEUP;
+use crate::maps::{ScratchArea, settings};
 use crate::task;
 
-/// The mapping may be read (`VM_READ`).
+/// Flag of a readable mapping (`VM_READ`).
 const READABLE: u64 = 1;
-/// A placeholder for a mapping's flags until they are known; no mapping has all of them.
+/// Placeholder for flags that are not known. No mapping has all flags.
 const UNKNOWN: u64 = u64::MAX;
-/// The kernel's answer when there is no mapping.
+/// The kernel's answer if there is no mapping.
 const ENOENT: i64 = -2;
-const PAGE: u64 = 4096;
 
-/// Reads that failed, for userspace. A miss that finds no room is left out.
+/// Failed reads, for userspace. A miss that finds no room is dropped.
 #[map(name = "MISSES")]
 static MISSES: RingBuf = RingBuf::with_byte_size(MISSES_BYTES, 0);
 
-/// `length` bytes at `address` could not be read: notes why, and gives that status.
+/// Notes why `length` bytes at `address` could not be read, and returns the reason.
 ///
-/// [`CHUNK_ABSENT`] where all of them lie in mappings that the target may read, so that only the
-/// page is not there; [`CHUNK_FAULT`] where they do not; [`CHUNK_UNREAD`] where the mappings are
-/// changing just now.
+/// The reason is [`CHUNK_ABSENT`] if the first and the last byte are in mappings that the target
+/// may read, so only a page is not in memory. It is [`CHUNK_UNREAD`] if the mappings are changing
+/// at this moment, and [`CHUNK_FAULT`] otherwise.
 #[inline(never)]
-pub fn missed(area: &mut Scratch, address: u64, length: u32) -> u32 {
+pub fn missed(area: &mut ScratchArea, address: u64, length: u32) -> u32 {
     let mut flags = UNKNOWN;
     let mut found = find(address, &mut flags);
     let last = address.wrapping_add(u64::from(length)).wrapping_sub(1);
@@ -58,11 +58,11 @@ pub fn missed(area: &mut Scratch, address: u64, length: u32) -> u32 {
     area.fault
 }
 
-/// Asks for the flags of the mapping at an address. Waits for nothing: while the mappings
-/// change, the answer is an error.
+/// Gets the flags of the mapping at an address. Never waits: while the mappings change, the
+/// kernel's answer is an error.
 #[inline(always)]
 fn find(address: u64, flags: &mut u64) -> i64 {
-    // SAFETY: the callback has the shape that the kernel asks for, and gets the flags.
+    // SAFETY: the callback has the signature that the kernel expects, and gets the flags.
     unsafe {
         bpf_find_vma(
             bpf_get_current_task_btf(),
@@ -74,12 +74,12 @@ fn find(address: u64, flags: &mut u64) -> i64 {
     }
 }
 
-/// The kernel has found the mapping.
+/// The kernel calls this with the mapping that it found.
 unsafe extern "C" fn mapping(_task: *mut c_void, mapping: u64, flags: *mut u64) -> i64 {
     let offset = settings().vma_flags;
     if offset != 0 {
-        // SAFETY: the kernel hands on the address of 8 bytes. The offset is the running kernel's
-        // own, from its BTF.
+        // SAFETY: `flags` has 8 bytes. The offset comes from the running kernel's BTF, and the
+        // kernel checks the address.
         unsafe {
             bpf_probe_read_kernel(flags.cast(), 8, mapping.wrapping_add(offset) as *const _);
         }
@@ -87,16 +87,16 @@ unsafe extern "C" fn mapping(_task: *mut c_void, mapping: u64, flags: *mut u64) 
     0
 }
 
-/// Tells userspace.
+/// Sends the address to userspace.
 #[inline(always)]
-fn tell(area: &mut Scratch, address: u64, length: u32) {
+fn tell(area: &mut ScratchArea, address: u64, length: u32) {
     let process = (task::ids(&raw mut area.word) >> 32) as u32;
     area.miss = Miss {
         address,
         length,
         process,
     };
-    // SAFETY: the ring, and a whole miss. One that has no room is left out.
+    // SAFETY: our ring, and a whole `Miss`. If the ring has no room, the miss is dropped.
     unsafe {
         bpf_ringbuf_output(
             core::ptr::from_ref(&MISSES).cast_mut().cast(),

@@ -1,64 +1,67 @@
 //! One op of a plan.
 
+use tracer_common::float;
 use tracer_common::limits::{MAX_COPY, MAX_RECORD};
-use tracer_common::op::{self, Op, alu, cond};
+use tracer_common::op::{self, EncodedOp, alu};
 use tracer_common::record::{
     CHUNK_CUT, CHUNK_FAULT, CHUNK_NO_ROOM, CHUNK_OK, FLAG_NO_ROOM, RecordHeader,
 };
-use tracer_common::{float, wide};
+use tracer_common::wide::{self, WideInteger};
 
-use crate::maps::{OPS, Scratch};
+use crate::arch::PAGE;
+use crate::maps::{OPS, ScratchArea};
 use crate::memory::{read_user, read_user_string};
 use crate::missed::missed;
+use crate::numbers::{extend, holds, register};
 use crate::outcome;
 use crate::timing;
 
 /// Bytes of a chunk header.
 const HEADER: u32 = 8;
-/// Offsets in the record, as the verifier sees them.
+/// Shows the verifier that an offset is in the record.
 const OFFSET_MASK: u32 = MAX_RECORD - 1;
-/// Lengths of copies, as the verifier sees them: [`MAX_COPY`] itself must fit.
+/// Shows the verifier that a length is bounded. [`MAX_COPY`] itself must fit.
 const LENGTH_MASK: u32 = 2 * MAX_COPY - 1;
-const PAGE: u64 = 4096;
 
-/// What the loop hands to each step.
+/// Argument that the loop passes to each step.
 #[repr(C)]
 pub struct Run {
-    /// The hit's own area. All that changes from step to step is in it, and not on the
-    /// stack: what the verifier knows nothing about, it need not follow through the loop.
-    pub scratch: *mut Scratch,
+    /// The hit's own area. All state that changes from step to step is in it, and none on the
+    /// stack: the verifier does not track values in map memory through the loop.
+    pub scratch: *mut ScratchArea,
 }
 
-/// Runs the next op; 1 ends the loop.
+/// Runs the next op. Returns 1 to end the loop.
 pub unsafe extern "C" fn step(_index: u32, run: *mut Run) -> i64 {
-    // SAFETY: the kernel hands on what `bpf_loop` was given.
+    // SAFETY: the kernel passes on the argument of `bpf_loop`.
     next::<false>(unsafe { &mut *(*run).scratch })
 }
 
-/// The same of plans that compute with floats and with integers of 128 bits.
+/// Runs the next op of a plan that computes with floats or with integers of 128 bits. Returns 1 to
+/// end the loop.
 pub unsafe extern "C" fn step_computing(_index: u32, run: *mut Run) -> i64 {
     // SAFETY: as in `step`.
     next::<true>(unsafe { &mut *(*run).scratch })
 }
 
-/// Runs the next op of a plan of common ones; 1 ends the loop.
+/// Runs the next op of a plan that has common ops only. Returns 1 to end the loop.
 pub unsafe extern "C" fn step_common(_index: u32, run: *mut Run) -> i64 {
     // SAFETY: as in `step`.
     let area = unsafe { &mut *(*run).scratch };
     match next_common::<false>(area) {
-        Step::Done => 0,
-        Step::Last => 1,
+        StepOutcome::Done => 0,
+        StepOutcome::Last => 1,
         // Userspace gives this program no such plan.
-        Step::Other => {
+        StepOutcome::Other => {
             area.ended = outcome::LOST;
             1
         }
     }
 }
 
-/// Runs the next op; 1 when it was the last.
+/// Runs the next op. Returns 1 if it was the last.
 #[inline(always)]
-fn next<const COMPUTES: bool>(area: &mut Scratch) -> i64 {
+fn next<const COMPUTES: bool>(area: &mut ScratchArea) -> i64 {
     let Some(op) = fetch(area) else {
         area.ended = outcome::SENT;
         return 1;
@@ -68,25 +71,26 @@ fn next<const COMPUTES: bool>(area: &mut Scratch) -> i64 {
     i64::from(area.ended != outcome::RUNNING)
 }
 
-/// The next op; `None` behind the plan's last.
+/// The next op; `None` after the plan's last one.
 #[inline(always)]
-fn fetch(area: &Scratch) -> Option<&'static Op> {
+fn fetch(area: &ScratchArea) -> Option<&'static EncodedOp> {
     let at = area.next;
-    // Unsigned: an index before the first op is as far outside as one behind the last.
+    // The subtraction wraps, so an index before the first op is outside, too.
     if at.wrapping_sub(area.first) >= area.end.wrapping_sub(area.first) {
         return None;
     }
     OPS.get(at)
 }
 
-/// Runs the next op if it is one of the few that most plans are made of: the verifier goes
-/// through this once for each step that is made without the kernel's loop. `WHOLE`: the program
-/// adds hits up by number.
+/// Runs the next op if it is one of the few that make up most plans.
+///
+/// The verifier follows this function once for each step outside of the kernel's loop, so it has
+/// few ops. With `WHOLE`, the program can add hits up by number.
 #[inline(always)]
-pub fn next_common<const WHOLE: bool>(area: &mut Scratch) -> Step {
+pub fn next_common<const WHOLE: bool>(area: &mut ScratchArea) -> StepOutcome {
     let Some(op) = fetch(area) else {
         area.ended = outcome::SENT;
-        return Step::Last;
+        return StepOutcome::Last;
     };
     let next = area.next.wrapping_add(1);
     match op.code {
@@ -102,42 +106,43 @@ pub fn next_common<const WHOLE: bool>(area: &mut Scratch) -> Step {
         op::LOAD => {
             area.next = next;
             load(area, op);
-            return Step::Done;
+            return StepOutcome::Done;
         }
         op::JUMP_IF_CONST => {
             area.next = next;
             if holds(op.size, register(area, op.dst), op.wide()) {
                 jump(area, op.a);
             }
-            return Step::Done;
+            return StepOutcome::Done;
         }
         op::END => area.ended = outcome::SENT,
         op::REJECT => area.ended = outcome::REJECTED,
         op::COUNT => area.ended = outcome::COUNTED,
         op::TALLY if WHOLE => tally(area, op),
-        _ => return Step::Other,
+        _ => return StepOutcome::Other,
     }
     area.next = next;
     if area.ended == outcome::RUNNING {
-        Step::Done
+        StepOutcome::Done
     } else {
-        Step::Last
+        StepOutcome::Last
     }
 }
 
-/// What became of an op.
+/// Outcome of an op.
 #[derive(PartialEq, Eq)]
-pub enum Step {
-    /// It was run; others follow.
+pub enum StepOutcome {
+    /// The op has run, and others follow.
     Done,
-    /// It was the last.
+    /// The op was the last one.
     Last,
-    /// It is none of the common ones, and was not run.
+    /// The op is not a common one, and has not run.
     Other,
 }
 
+/// Runs an op.
 #[inline(always)]
-fn execute<const COMPUTES: bool>(area: &mut Scratch, op: &Op) {
+fn execute<const COMPUTES: bool>(area: &mut ScratchArea, op: &EncodedOp) {
     match op.code {
         op::COPY => {
             let address = register(area, op.src).wrapping_add(op.offset as i64 as u64);
@@ -191,9 +196,9 @@ fn execute<const COMPUTES: bool>(area: &mut Scratch, op: &Op) {
     }
 }
 
-/// The plan's status for a missing number; for a number that could not be read, the reason.
+/// The plan's status for a missing number. If the number could not be read, it is the reason.
 #[inline(always)]
-fn why(area: &Scratch, status: u32) -> u32 {
+fn why(area: &ScratchArea, status: u32) -> u32 {
     if status == u32::from(CHUNK_FAULT) {
         area.fault
     } else {
@@ -202,43 +207,26 @@ fn why(area: &Scratch, status: u32) -> u32 {
 }
 
 #[inline(always)]
-fn tally(area: &mut Scratch, op: &Op) {
+fn tally(area: &mut ScratchArea, op: &EncodedOp) {
     area.status = why(area, op.a);
     area.number = register(area, op.src);
     area.ended = outcome::TALLIED;
 }
 
 #[inline(always)]
-pub fn register(area: &Scratch, index: u8) -> u64 {
-    area.registers[usize::from(index & 63)]
-}
-
-#[inline(always)]
-fn set(area: &mut Scratch, index: u8, value: u64) {
+fn set(area: &mut ScratchArea, index: u8, value: u64) {
     area.registers[usize::from(index & 63)] = value;
 }
 
 #[inline(always)]
-fn jump(area: &mut Scratch, to: u32) {
+fn jump(area: &mut ScratchArea, to: u32) {
     area.next = area.first.wrapping_add(to);
 }
 
-/// Bytes of a number that is appended: at most 8.
+/// Size in bytes of an appended number: at most 8.
 #[inline(always)]
 fn number_size(size: u8) -> u32 {
     if size > 8 { 8 } else { u32::from(size) }
-}
-
-/// Low `size` bytes of `value`.
-#[inline(always)]
-pub fn extend(value: u64, size: u8, signed: bool) -> u64 {
-    let shift = 64_u32.wrapping_sub(u32::from(size).wrapping_mul(8)) & 63;
-    let high = value.wrapping_shl(shift);
-    if signed {
-        (high as i64).wrapping_shr(shift) as u64
-    } else {
-        high.wrapping_shr(shift)
-    }
 }
 
 #[inline(always)]
@@ -294,7 +282,7 @@ fn floor_divide(a: u64, b: u64) -> u64 {
     }
 }
 
-/// Bits that a number needs.
+/// Number of bits of a number, without leading zeroes.
 #[inline(always)]
 fn bits(value: u64) -> u64 {
     let mut left = value;
@@ -326,7 +314,7 @@ fn bits(value: u64) -> u64 {
     bits + left
 }
 
-/// Signed division by hand: the instruction came with Linux 6.6.
+/// Signed division. eBPF has an instruction for it since Linux 6.6 only.
 #[inline(always)]
 fn signed_divide(a: u64, b: u64) -> u64 {
     if b == 0 {
@@ -347,32 +335,14 @@ fn signed_divide(a: u64, b: u64) -> u64 {
     }
 }
 
-/// Whether `a` compares so with `b`.
 #[inline(always)]
-pub fn holds(condition: u8, a: u64, b: u64) -> bool {
-    match condition {
-        cond::EQ => a == b,
-        cond::NE => a != b,
-        cond::LT => a < b,
-        cond::LE => a <= b,
-        cond::GT => a > b,
-        cond::GE => a >= b,
-        cond::SLT => (a as i64) < (b as i64),
-        cond::SLE => (a as i64) <= (b as i64),
-        cond::SGT => (a as i64) > (b as i64),
-        cond::SGE => (a as i64) >= (b as i64),
-        _ => false,
-    }
-}
-
-#[inline(always)]
-fn load(area: &mut Scratch, op: &Op) {
+fn load(area: &mut ScratchArea, op: &EncodedOp) {
     let address = register(area, op.src).wrapping_add(op.offset as i64 as u64);
     let size = u32::from(op.size) & 15;
     area.word = 0;
     // SAFETY: 8 bytes have room for a size of at most 8.
     let is_read = size <= 8 && unsafe { read_user((&raw mut area.word).cast(), size, address) };
-    // Of no bytes, none is missing.
+    // A read of no bytes never fails.
     if !is_read && size != 0 {
         missed(area, address, size);
         jump(area, op.a);
@@ -382,9 +352,10 @@ fn load(area: &mut Scratch, op: &Op) {
     set(area, op.dst, value);
 }
 
-/// Out of line, as what follows, for the stack's sake.
+// The functions below are out of line to keep their stack apart.
+
 #[inline(never)]
-fn float_op(area: &mut Scratch, op: &Op) {
+fn float_op(area: &mut ScratchArea, op: &EncodedOp) {
     let (a, b) = (register(area, op.src), register(area, op.size));
     if float::has_result(op.len, a, b) {
         let value = float::calculate(op.len, a, b);
@@ -395,12 +366,15 @@ fn float_op(area: &mut Scratch, op: &Op) {
 }
 
 #[inline(never)]
-fn wide_op(area: &mut Scratch, op: &Op) {
-    let b = (
-        register(area, op.size),
-        register(area, (op.offset >> 8) as u8),
-    );
-    let a = (register(area, op.src), register(area, op.offset as u8));
+fn wide_op(area: &mut ScratchArea, op: &EncodedOp) {
+    let b = WideInteger {
+        low: register(area, op.size),
+        high: register(area, (op.offset >> 8) as u8),
+    };
+    let a = WideInteger {
+        low: register(area, op.src),
+        high: register(area, op.offset as u8),
+    };
     if wide::has_result(op.len, a, b) {
         let value = wide::calculate(op.len, a, b);
         set(area, op.dst, value);
@@ -410,10 +384,10 @@ fn wide_op(area: &mut Scratch, op: &Op) {
 }
 
 #[inline(never)]
-fn load_record(area: &mut Scratch, op: &Op) {
+fn load_record(area: &mut ScratchArea, op: &EncodedOp) {
     let at = register(area, op.src).wrapping_add(op.offset as i64 as u64);
     let size = u64::from(op.size);
-    // The header is written last: it is no part of what can be read.
+    // The header is written last, so it cannot be read here.
     let outside = at < size_of::<RecordHeader>() as u64
         || at >= u64::from(MAX_RECORD)
         || at.wrapping_add(size) > u64::from(area.length);
@@ -422,18 +396,18 @@ fn load_record(area: &mut Scratch, op: &Op) {
         return;
     }
     let at = at as usize & OFFSET_MASK as usize;
-    // SAFETY: the mask keeps it in the record, which has room behind its last byte.
+    // SAFETY: the mask keeps it in the record, and there is room after the record's last byte.
     let value = unsafe { area.record.as_ptr().add(at).cast::<u64>().read_unaligned() };
     set(area, op.dst, extend(value, op.size, op.len == 1));
 }
 
-/// Writes a chunk header for `length` bytes of data, which the caller has put behind it.
+/// Writes a chunk header for `length` bytes of data, which the caller has already written after it.
 #[inline(always)]
-fn chunk(area: &mut Scratch, slot: u32, status: u8, length: u32) -> u32 {
+fn chunk(area: &mut ScratchArea, slot: u32, status: u8, length: u32) -> u32 {
     let at = area.length;
     if at.wrapping_add(HEADER) > MAX_RECORD || at >= MAX_RECORD {
         area.flags |= FLAG_NO_ROOM;
-        // Nothing that comes later could be told apart: the record ends here.
+        // Later chunks could not be told apart, so the record ends here.
         area.ended = outcome::SENT;
         return 0;
     }
@@ -453,9 +427,9 @@ fn chunk(area: &mut Scratch, slot: u32, status: u8, length: u32) -> u32 {
     at.wrapping_add(HEADER)
 }
 
-/// Whether a chunk of `length` bytes fits; else it is marked as left out.
+/// Returns true if a chunk of `length` bytes fits. Otherwise marks the chunk as left out.
 #[inline(always)]
-fn fits(area: &mut Scratch, dst: u8, slot: u32, length: u32) -> bool {
+fn fits(area: &mut ScratchArea, dst: u8, slot: u32, length: u32) -> bool {
     let end = area
         .length
         .wrapping_add(HEADER)
@@ -469,11 +443,11 @@ fn fits(area: &mut Scratch, dst: u8, slot: u32, length: u32) -> bool {
     false
 }
 
-/// Where the data of the next chunk goes, its last word zeroed for the padding.
+/// Address of the next chunk's data. Its last word is zeroed for the padding.
 #[inline(always)]
-fn data(area: &mut Scratch, length: u32) -> *mut u8 {
+fn data(area: &mut ScratchArea, length: u32) -> *mut u8 {
     let at = (area.length & OFFSET_MASK) as usize;
-    // SAFETY: the masks keep it in the record and the room behind it.
+    // SAFETY: the masks keep it in the record and the room after it.
     unsafe {
         let data = area.record.as_mut_ptr().add(at + HEADER as usize);
         let last = ((length.wrapping_add(7) & !7).wrapping_sub(8) & LENGTH_MASK) as usize;
@@ -482,11 +456,11 @@ fn data(area: &mut Scratch, length: u32) -> *mut u8 {
     }
 }
 
-/// Appends a chunk of `length` bytes at `address`, with the status `ok` when they can be read.
+/// Appends a chunk of `length` bytes at `address`, with the status `ok` if they can be read.
 ///
-/// Out of line: inlined, it would want more stack than the loop around it may have.
+/// Out of line, because the loop around it has too little stack for it.
 #[inline(never)]
-fn copy(area: &mut Scratch, op: &Op, address: u64, length: u32, ok: u8) {
+fn copy(area: &mut ScratchArea, op: &EncodedOp, address: u64, length: u32, ok: u8) {
     if !fits(area, op.dst, op.a, length) {
         return;
     }
@@ -508,26 +482,26 @@ fn copy(area: &mut Scratch, op: &Op, address: u64, length: u32, ok: u8) {
 }
 
 #[inline(always)]
-fn copy_partial(area: &mut Scratch, op: &Op) {
+fn copy_partial(area: &mut ScratchArea, op: &EncodedOp) {
     let address = register(area, op.src).wrapping_add(op.offset as i64 as u64);
     let first = (PAGE - (address & (PAGE - 1))) as u32;
     let (mut length, mut ok) = (op.len, CHUNK_OK);
     if first < length && !is_readable_behind(area, op, address, first) {
-        // Up to the end of the first page.
+        // Copy up to the end of the first page.
         (length, ok) = (first, CHUNK_CUT);
     }
     copy(area, op, address, length, ok);
 }
 
-/// Checks that every byte of the op can be read, beyond its `first` bytes on the first page. Reports
-/// a page that cannot; the copy itself reports the first one.
+/// Returns true if all bytes of the op after its first page can be read. Reports a missing page
+/// among them. The copy itself reports a missing first page.
 #[inline(never)]
-fn is_readable_behind(area: &mut Scratch, op: &Op, address: u64, first: u32) -> bool {
+fn is_readable_behind(area: &mut ScratchArea, op: &EncodedOp, address: u64, first: u32) -> bool {
     let end = (area.length)
         .wrapping_add(HEADER)
         .wrapping_add(op.len.wrapping_add(7) & !7);
     if op.len > MAX_COPY || end > MAX_RECORD {
-        // It has no room.
+        // The chunk has no room, so nothing is copied.
         return true;
     }
     let to = data(area, op.len);
@@ -538,13 +512,13 @@ fn is_readable_behind(area: &mut Scratch, op: &Op, address: u64, first: u32) -> 
     let flags = area.flags;
     let behind = address.wrapping_add(u64::from(first));
     missed(area, behind, op.len.wrapping_sub(first));
-    // The bytes before it are a value.
+    // The bytes before the missing page are a value, so the record has no fault.
     area.flags = flags;
     false
 }
 
 #[inline(always)]
-fn copy_counted(area: &mut Scratch, op: &Op) {
+fn copy_counted(area: &mut ScratchArea, op: &EncodedOp) {
     let count = register(area, op.size);
     let most = (op.offset as u32).checked_div(op.len).unwrap_or(0);
     let (count, ok) = if count > u64::from(most) {
@@ -557,9 +531,9 @@ fn copy_counted(area: &mut Scratch, op: &Op) {
 }
 
 #[inline(never)]
-fn copy_string(area: &mut Scratch, op: &Op) {
+fn copy_string(area: &mut ScratchArea, op: &EncodedOp) {
     let most = op.len;
-    // One byte more, for the zero that ends it.
+    // One more byte, for the zero at the end.
     if most >= MAX_COPY || !fits(area, op.dst, op.a, most.wrapping_add(1)) {
         if most >= MAX_COPY {
             area.flags |= FLAG_NO_ROOM;
@@ -570,7 +544,7 @@ fn copy_string(area: &mut Scratch, op: &Op) {
     }
     let address = register(area, op.src).wrapping_add(op.offset as i64 as u64);
     let at = (area.length & OFFSET_MASK) as usize;
-    // SAFETY: the masks keep it in the record and the room behind it.
+    // SAFETY: the masks keep it in the record and the room after it.
     let to = unsafe { area.record.as_mut_ptr().add(at + HEADER as usize) };
     let room = most.wrapping_add(1) & LENGTH_MASK;
     // SAFETY: `to` has room for every masked length.
@@ -581,14 +555,14 @@ fn copy_string(area: &mut Scratch, op: &Op) {
         set(area, op.dst, 0);
         return;
     }
-    // Whether the limit or the text's own zero ended it shows in the byte behind.
-    // Of an empty text some kernels (6.12 is one) say 0 bytes, and others 1.
+    // For an empty string some kernels (6.12 is one) return 0 bytes, and others 1.
     let length = if read == 0 {
         0
     } else {
         (read as u32).wrapping_sub(1) & LENGTH_MASK
     };
     let mut status = CHUNK_OK;
+    // At the limit, the next byte tells if the string ends there by its own zero.
     if length >= most {
         let mut byte = 0_u8;
         let behind = address.wrapping_add(u64::from(length));
@@ -597,15 +571,15 @@ fn copy_string(area: &mut Scratch, op: &Op) {
             status = CHUNK_CUT;
         }
     }
-    // SAFETY: as above; zeroes the padding.
+    // SAFETY: as above. Zeroes the padding.
     unsafe { to.add(length as usize).cast::<u64>().write_unaligned(0) };
     let at = chunk(area, op.a, status, length);
     set(area, op.dst, u64::from(at));
 }
 
-/// A string could not be read: because of its first page, or else of the next one.
+/// Reports a string that could not be read: its first page, or the next one if the first is there.
 #[inline(always)]
-fn missed_string(area: &mut Scratch, address: u64) -> u32 {
+fn missed_string(area: &mut ScratchArea, address: u64) -> u32 {
     let mut byte = 0_u8;
     // SAFETY: one byte has room for one byte.
     let at = if unsafe { read_user(&raw mut byte, 1, address) } {
@@ -617,14 +591,14 @@ fn missed_string(area: &mut Scratch, address: u64) -> u32 {
 }
 
 #[inline(always)]
-fn emit(area: &mut Scratch, op: &Op) {
+fn emit(area: &mut ScratchArea, op: &EncodedOp) {
     let size = number_size(op.size);
     if !fits(area, op.dst, op.a, size) {
         return;
     }
     let value = extend(register(area, op.src), size as u8, false);
     let at = (area.length & OFFSET_MASK) as usize;
-    // SAFETY: the mask keeps it in the record and the room behind it.
+    // SAFETY: the mask keeps it in the record and the room after it.
     unsafe {
         area.record
             .as_mut_ptr()
@@ -636,9 +610,9 @@ fn emit(area: &mut Scratch, op: &Op) {
     set(area, op.dst, u64::from(at));
 }
 
-/// Length of the last chunk's data, when it may grow by `by` bytes.
+/// Length of the last chunk's data. `None` if the chunk cannot grow by `by` bytes.
 #[inline(always)]
-fn grow(area: &mut Scratch, by: u32) -> Option<u32> {
+fn grow(area: &mut ScratchArea, by: u32) -> Option<u32> {
     if area.chunk == 0 {
         return None;
     }
@@ -663,9 +637,9 @@ fn grow(area: &mut Scratch, by: u32) -> Option<u32> {
     Some(length)
 }
 
-/// Takes the last chunk's data back and says why.
+/// Removes the last chunk's data, and writes the reason into its status.
 #[inline(always)]
-fn fail_last(area: &mut Scratch, status: u8) {
+fn fail_last(area: &mut ScratchArea, status: u8) {
     let at = (area.chunk & OFFSET_MASK) as usize;
     // SAFETY: the mask keeps it in the record.
     unsafe {
@@ -676,9 +650,9 @@ fn fail_last(area: &mut Scratch, status: u8) {
     area.length = area.chunk.wrapping_add(HEADER);
 }
 
-/// Sets the last chunk's length, and the record's with it.
+/// Sets the length of the last chunk, and that of the record.
 #[inline(always)]
-fn set_last(area: &mut Scratch, length: u32) {
+fn set_last(area: &mut ScratchArea, length: u32) {
     let at = (area.chunk & OFFSET_MASK) as usize;
     // SAFETY: the mask keeps it in the record.
     unsafe {
@@ -695,7 +669,7 @@ fn set_last(area: &mut Scratch, length: u32) {
 }
 
 #[inline(never)]
-fn append(area: &mut Scratch, op: &Op) {
+fn append(area: &mut ScratchArea, op: &EncodedOp) {
     let size = number_size(op.size);
     let Some(length) = grow(area, size) else {
         return;
@@ -705,24 +679,24 @@ fn append(area: &mut Scratch, op: &Op) {
     }
     let value = extend(register(area, op.src), size as u8, false);
     let at = (area.chunk.wrapping_add(length) & OFFSET_MASK) as usize;
-    // SAFETY: the mask keeps it in the record and the room behind it.
+    // SAFETY: the mask keeps it in the record and the room after it.
     unsafe {
         let to = area.record.as_mut_ptr().add(at + HEADER as usize);
         to.cast::<u64>().write_unaligned(value);
-        // The padding of a value that ends in the next word.
+        // Padding, if the value ends in the next word.
         to.add(8).cast::<u64>().write_unaligned(0);
     }
     set_last(area, length.wrapping_add(size));
 }
 
 #[inline(never)]
-fn append_copy(area: &mut Scratch, op: &Op) {
+fn append_copy(area: &mut ScratchArea, op: &EncodedOp) {
     let Some(length) = grow(area, op.len) else {
         return;
     };
     let address = register(area, op.src).wrapping_add(op.offset as i64 as u64);
     let at = (area.chunk.wrapping_add(length) & OFFSET_MASK) as usize;
-    // SAFETY: the masks keep it in the record and the room behind it.
+    // SAFETY: the masks keep it in the record and the room after it.
     let read = unsafe {
         let to = area.record.as_mut_ptr().add(at + HEADER as usize);
         let done = op.len == 0 || read_user(to, op.len & LENGTH_MASK, address);

@@ -1,4 +1,4 @@
-//! Hits that are added up and not sent: one counter for each key.
+//! Hits that are added up instead of sent: one counter for each key.
 
 use aya_ebpf::maps::HashMap;
 use tracer_common::aggregate::{BytesKey, KEY_BYTES, NumberKey};
@@ -7,16 +7,16 @@ use tracer_common::limits::MAX_KEYS;
 use tracer_common::record::RecordHeader;
 
 use crate::atomic;
-use crate::maps::{NUMBERS, PROBE_STATE, Scratch, VALUES};
+use crate::maps::{NUMBERS, PROBE_STATE, ScratchArea, VALUES};
 use crate::outcome;
 
 const BPF_NOEXIST: u64 = 1;
-/// Where the key of a record's bytes begins: its first word is the header's last.
+/// Offset of the key of a record's bytes. The key's first word replaces the last of the header.
 const KEY_AT: usize = size_of::<RecordHeader>() - 8;
 
 /// Adds the hit to the entry of its key.
 #[inline(never)]
-pub fn add(area: &mut Scratch, counters: &ProbeCounters) {
+pub fn add(area: &mut ScratchArea, counters: &ProbeCounters) {
     let (site, probe) = (area.header().site, u32::from(area.header().probe));
     let Some(state) = PROBE_STATE.get(probe) else {
         return;
@@ -34,7 +34,7 @@ pub fn add(area: &mut Scratch, counters: &ProbeCounters) {
             atomic::add(&counters.other, 1);
             return;
         }
-        // SAFETY: the record has room for a key behind its header, which is not written yet.
+        // SAFETY: the record has room for a key after its header, and the header is not written yet.
         let key = unsafe { &mut *area.record.as_mut_ptr().add(KEY_AT).cast::<BytesKey>() };
         key.site = site;
         key.length = length;
@@ -54,7 +54,7 @@ pub fn add_number(site: u32, value: u64, state: &ProbeState, counters: &ProbeCou
     add_to(&NUMBERS, &key, state, counters);
 }
 
-/// Zeroes the words of a key behind its bytes.
+/// Zeroes the words of a key after its bytes.
 #[inline(always)]
 fn clear(key: &mut BytesKey, length: u32) {
     for (index, word) in key.words.iter_mut().enumerate() {
@@ -64,6 +64,7 @@ fn clear(key: &mut BytesKey, length: u32) {
     }
 }
 
+/// Adds a hit to the entry of a key, or to the counter of hits without an entry.
 #[inline(always)]
 fn add_to<K>(map: &'static HashMap<K, u64>, key: &K, state: &ProbeState, counters: &ProbeCounters) {
     if !add_there(map, key) && !insert(map, key, state) && !add_there(map, key) {
@@ -71,12 +72,12 @@ fn add_to<K>(map: &'static HashMap<K, u64>, key: &K, state: &ProbeState, counter
     }
 }
 
-/// Adds to an entry that is there.
+/// Adds to an existing entry. Returns false if there is none.
 #[inline(always)]
 fn add_there<K>(map: &'static HashMap<K, u64>, key: &K) -> bool {
     match map.get_ptr(key) {
         Some(count) => {
-            // SAFETY: a map value; only atomic additions are made to it.
+            // SAFETY: a map value. All changes to it are atomic additions.
             atomic::add(unsafe { &*count }, 1);
             true
         }
@@ -84,7 +85,7 @@ fn add_there<K>(map: &'static HashMap<K, u64>, key: &K) -> bool {
     }
 }
 
-/// Makes the entry; false when another hit was faster, or there is no room.
+/// Makes the entry. Returns false if another hit was faster, or if there is no room.
 #[inline(always)]
 fn insert<K>(map: &'static HashMap<K, u64>, key: &K, state: &ProbeState) -> bool {
     state.keys < MAX_KEYS

@@ -1,4 +1,4 @@
-//! Which thread it is that hits.
+//! The ids and the name of the thread that hits.
 
 use core::arch::asm;
 
@@ -12,9 +12,11 @@ use tracer_common::record::RecordHeader;
 
 use crate::maps::settings;
 
-/// Loads a member of `task_struct` by the number that stands for its offset until the loader
-/// has put the running kernel's own there. The verifier knows the type, and checks it; the kernel
-/// guards the load, which gives 0 for what is no memory.
+/// Loads a member of `task_struct`.
+///
+/// The offset is a placeholder until the loader replaces it by that of the running kernel. The
+/// verifier knows the type of the pointer and checks the load. At run time the kernel guards it: a
+/// load of an unmapped address returns 0.
 macro_rules! member {
     ($task:ident, $width:literal, $offset:expr) => {{
         let value: u64;
@@ -29,15 +31,15 @@ macro_rules! member {
     }};
 }
 
-/// Puts ids and name of the thread into a record's header. A helper may need `word`.
+/// Writes the thread's ids and name into a record's header. A helper may use `word`.
 ///
-/// Of each call to a helper the half is the return, which mitigations make dear: so all is taken
-/// from the task itself, in one, where the loader knows its members.
+/// The return from a helper is half of its cost, because of mitigations in the processor. So if the
+/// loader knows the offsets, all members are loaded from the task itself after one call.
 #[inline(always)]
 pub fn describe(header: *mut RecordHeader, word: *mut u64) {
     let settings = settings();
-    // SAFETY: the caller's header; its name has 16 bytes and is aligned for two words. The loads
-    // are of the kernel's own task.
+    // SAFETY: the header is the caller's. Its name has 16 bytes and is aligned for two words. The
+    // loads are from the kernel's `task_struct`.
     unsafe {
         if settings.task_members != 0 {
             let task = bpf_get_current_task_btf();
@@ -55,20 +57,20 @@ pub fn describe(header: *mut RecordHeader, word: *mut u64) {
     }
 }
 
-/// Process and thread id in the tracer's pid namespace, in the high and the low half.
+/// Process id (high half) and thread id (low half) in the tracer's pid namespace.
 #[inline(always)]
 pub fn ids(word: *mut u64) -> u64 {
     let settings = settings();
     if settings.pid_ns_ino != 0 {
         let (dev, ino) = (settings.pid_ns_dev, settings.pid_ns_ino);
         let ids = word.cast::<bpf_pidns_info>();
-        // SAFETY: the word has the size of `bpf_pidns_info`, thread before process.
+        // SAFETY: the word has the size of `bpf_pidns_info`, which has the thread before the process.
         unsafe {
             if bpf_get_ns_current_pid_tgid(dev, ino, ids, 8) == 0 {
                 return *word;
             }
         }
     }
-    // SAFETY: takes nothing, gives two numbers in one.
+    // SAFETY: the helper takes no arguments.
     unsafe { bpf_get_current_pid_tgid() }
 }

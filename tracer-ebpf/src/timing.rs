@@ -1,52 +1,48 @@
-//! What is timed: beginnings that are kept, and the ends that take them out again.
+//! Timings: a beginning is stored in a map, and its end takes it out again.
 //!
-//! See `tracer_common::timing`. A plan says by its first op which frame it is in; the maps are
-//! looked at there, and changed once the plan has run. Only the thread that runs in a frame
-//! passes the sites of that frame, so nobody else touches its entry in between.
+//! See `tracer_common::timing`. The first op of a plan identifies the frame and searches the maps.
+//! They are changed after the plan has run. In between nobody else uses the entry of the frame,
+//! because only the thread that runs in a frame passes its sites.
 
 #![expect(
     clippy::needless_borrows_for_generic_args,
     reason = "a key by value would be copied to the stack, which is too small for it"
 )]
 
-use aya_ebpf::bindings::pt_regs;
 use aya_ebpf::helpers::generated::{
     bpf_get_current_pid_tgid, bpf_ktime_get_ns, bpf_probe_read_kernel,
 };
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray};
 use tracer_common::control::{
-    BEGINS, ENDS, FORGETS, FS_BASE_SHIFT, ProbeControl, ProbeCounters, ProbeState, SiteControl,
-    TURNS,
+    BEGINS, ENDS, FORGETS, ProbeControl, ProbeCounters, ProbeState, SiteControl, TURNS,
 };
 use tracer_common::limits::{
     KEPT_BYTES, MAX_BEGUN, MAX_BEGUN_KEPT, MAX_GROUPS, MAX_KNOWN, MAX_PROBES, MAX_RECORD, MAX_TURNS,
 };
-use tracer_common::op::{self, ELAPSED, HIT, Op};
+use tracer_common::op::{self, ELAPSED, EncodedOp, HIT};
 use tracer_common::record::{FLAG_NO_ROOM, FLAG_TIMED, RecordHeader};
 use tracer_common::timing::{Begun, BegunKey, CALL, KNOWN, TURN, TimeCounters, TimeState, bucket};
 
-use crate::machine::time_of_tick;
-use crate::maps::{PROBE_CONTROL, PROBE_STATE, Scratch};
-use crate::{atomic, machine, outcome, step, tally};
+use crate::arch::{self, RETURN_ADDRESS, TargetRegisters, fingerprint};
+use crate::maps::{PROBE_CONTROL, PROBE_STATE, ScratchArea};
+use crate::numbers::register;
+use crate::rates::{limits_at_end, time_of_tick};
+use crate::{atomic, outcome, tally};
 
 const BPF_NOEXIST: u64 = 1;
 const BPF_EXIST: u64 = 2;
-/// Room is taken as entries come. Linux 6.1 and newer can do that in programs on uprobes.
+/// Allocate memory when entries are inserted. Programs on uprobes can do that since Linux 6.1.
 const BPF_F_NO_PREALLOC: u32 = 1;
 const EEXIST: i64 = -17;
-/// Bytes from the stack pointer to the frame address at a function's entry.
-const RETURN_ADDRESS: u64 = 8;
-/// Makes all bits of a number depend on each other: 2^64 by the golden ratio.
-const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
-/// Attempts to note an extreme against hits that preempt this one on its CPU.
+/// Attempts to store an extreme, against hits that preempt this one on its CPU.
 const ATTEMPTS: u32 = 16;
-/// Where in the record an entry is put together: its chunks are where the record has them.
+/// Offset in the record at which a map entry is put together: directly before the chunks.
 const ENTRY_AT: usize = size_of::<RecordHeader>() - size_of::<Begun>();
 
-/// A beginning with its chunks.
+/// A beginning with its chunks; a value of [`BEGUN_KEPT`].
 #[repr(C)]
-pub struct Kept {
+pub struct KeptBeginning {
     begun: Begun,
     chunks: [u64; KEPT_BYTES / 8],
 }
@@ -58,20 +54,21 @@ pub static BEGUN: HashMap<BegunKey, Begun> =
 
 /// Beginnings with chunks.
 #[map(name = "BEGUN_KEPT")]
-pub static BEGUN_KEPT: HashMap<BegunKey, Kept> =
+pub static BEGUN_KEPT: HashMap<BegunKey, KeptBeginning> =
     HashMap::with_max_entries(MAX_BEGUN_KEPT, BPF_F_NO_PREALLOC);
 
-/// Turns of loops, and calls, that are on their way to the next site.
+/// Loop iterations on their way from a back-edge to the loop head, and calls on their way from the
+/// function's entry to the site after the prologue.
 #[map(name = "UNDERWAY")]
 pub static UNDERWAY: HashMap<BegunKey, u64> =
     HashMap::with_max_entries(MAX_TURNS, BPF_F_NO_PREALLOC);
 
-/// Threads of which it is known that they are not between a branch and the head of a loop that it
-/// leads to, but for what is in the map above.
+/// Threads known not to be between a back-edge and its loop head, except those listed in
+/// `UNDERWAY`.
 #[map(name = "KNOWN_THREADS")]
 pub static KNOWN_THREADS: LruHashMap<BegunKey, u32> = LruHashMap::with_max_entries(MAX_KNOWN, 0);
 
-/// What is remembered of probes that time.
+/// State of probes that time.
 #[map(name = "TIME_STATE")]
 pub static TIME_STATE: Array<TimeState> = Array::with_max_entries(MAX_PROBES, 0);
 
@@ -79,7 +76,7 @@ pub static TIME_STATE: Array<TimeState> = Array::with_max_entries(MAX_PROBES, 0)
 #[map(name = "TIMES")]
 pub static TIMES: PerCpuArray<TimeCounters> = PerCpuArray::with_max_entries(MAX_PROBES, 0);
 
-/// A number of the pass, by which some are timed: of hits, roughly that of the hit.
+/// Number of this pass, which decides if its run time is sampled. It is roughly the hit's number.
 #[inline(always)]
 pub fn number(site: &SiteControl, counters: &ProbeCounters) -> u64 {
     let passed = if site.flags & ENDS != 0 {
@@ -90,15 +87,15 @@ pub fn number(site: &SiteControl, counters: &ProbeCounters) -> u64 {
     passed.wrapping_add(1)
 }
 
-/// Whether the plan of a timed site is to be run.
+/// Returns `RUNNING` if the plan of a timed site is to be run.
 #[inline(never)]
 pub fn admit(
-    registers: *const pt_regs,
+    registers: *const TargetRegisters,
     site: &SiteControl,
     control: &ProbeControl,
     state: &ProbeState,
 ) -> u32 {
-    // Whether or not the probe is awake: a turn that nobody told of would be taken for a call.
+    // Even if the probe is disabled: an iteration that is not announced would look like a call.
     if site.flags & TURNS != 0 && turns(registers, site) {
         return outcome::NO_HIT;
     }
@@ -116,7 +113,7 @@ pub fn admit(
     outcome::NO_HIT
 }
 
-/// A timed site was passed without a scratch area: gives how that is counted.
+/// Handles a timed site that was passed without a scratch area. Returns the outcome.
 #[inline(never)]
 pub fn lost(site: &SiteControl) -> u32 {
     distrust(site.probe);
@@ -134,26 +131,24 @@ pub fn lost(site: &SiteControl) -> u32 {
     outcome::NO_HIT
 }
 
-/// True when this site is a branch, or the head of a loop that is come back to.
+/// Returns true if this site is a back-edge, or a loop head that a back-edge leads to.
 ///
-/// Needs no scratch area, so that no turn is lost.
+/// Needs no scratch area, so no iteration is lost.
 #[inline(never)]
-fn turns(registers: *const pt_regs, site: &SiteControl) -> bool {
-    // SAFETY: the context of a uprobe program is a whole `pt_regs`.
-    let (stack, flags) = unsafe { ((*registers).rsp, (*registers).eflags) };
+fn turns(registers: *const TargetRegisters, site: &SiteControl) -> bool {
     let mut key = BegunKey {
         probe: site.probe,
         group: TURN,
-        // SAFETY: takes nothing, gives two numbers in one.
+        // SAFETY: the helper takes no arguments.
         process: (unsafe { bpf_get_current_pid_tgid() } >> 32) as u32,
         reserved: 0,
-        frame: stack,
+        frame: arch::stack_pointer(registers),
     };
     if site.flags & (BEGINS | FORGETS) != 0 {
         return arrives(registers, &mut key);
     }
-    if is_taken(site.flags >> FS_BASE_SHIFT, flags) {
-        let told = UNDERWAY.insert(&key, &all_registers(registers), 0);
+    if arch::is_taken(registers, site.turn_condition) {
+        let told = UNDERWAY.insert(&key, &fingerprint(registers), 0);
         if told.is_err()
             && let Some(state) = TIME_STATE.get(key.probe)
         {
@@ -163,15 +158,16 @@ fn turns(registers: *const pt_regs, site: &SiteControl) -> bool {
     true
 }
 
-/// Whether the thread comes to the head of a loop by a branch that has told of it.
+/// Returns true if the thread has come to the loop head from an announced back-edge, or if this
+/// cannot be ruled out.
 ///
-/// A branch that was told of and did not arrive (a signal came in between, and its handler never came
-/// back) had other registers.
+/// The registers are compared, because an announced iteration may never have arrived: a signal can
+/// come in between, and its handler may not return.
 #[inline(never)]
-fn arrives(registers: *const pt_regs, key: &mut BegunKey) -> bool {
-    // SAFETY: only this thread takes it out, behind the look at it.
+fn arrives(registers: *const TargetRegisters, key: &mut BegunKey) -> bool {
+    // SAFETY: only this thread removes the entry, and it does so after reading it.
     let told = unsafe { UNDERWAY.get(&*key) };
-    let is_turn = told.is_some_and(|&told| told == all_registers(registers));
+    let is_turn = told.is_some_and(|&told| told == fingerprint(registers));
     if told.is_some() {
         let _gone = UNDERWAY.remove(&*key);
     }
@@ -179,23 +175,25 @@ fn arrives(registers: *const pt_regs, key: &mut BegunKey) -> bool {
     is_turn || !is_known || is_blind(key.probe)
 }
 
-/// Whether the thread has been at the head of the loop before: when the probe came, it may have been
-/// between a branch, which had no site yet, and the head. Then what it comes from is not known, and
-/// what began in the frame earlier, in another thread, does not end there.
+/// Returns true if the thread has been at the loop head since the probe was attached.
+///
+/// Otherwise the thread may have been between a back-edge and the loop head when the probe was
+/// attached, so the origin of this pass is not known. The frame may also have entries of earlier
+/// frames at the same address. They are dropped.
 #[inline(never)]
 fn know(key: &mut BegunKey) -> bool {
     let stack = key.frame;
-    // SAFETY: takes nothing, gives two numbers in one.
+    // SAFETY: the helper takes no arguments.
     key.frame = unsafe { bpf_get_current_pid_tgid() } & 0xffff_ffff;
     key.group = KNOWN;
     let now = TIME_STATE
         .get(key.probe)
         .map_or(0, |state| (state.generation >> 32) as u32);
-    // SAFETY: only the value is looked at, and at once.
+    // SAFETY: the value is read at once; an entry that is replaced meanwhile is only misread.
     if unsafe { KNOWN_THREADS.get(&*key) }.is_some_and(|&then| then == now) {
         return true;
     }
-    // Where there is no room, it is as unknown the next time.
+    // If there is no room, the thread is still unknown at its next pass.
     let _there = KNOWN_THREADS.insert(&*key, &now, 0);
     key.frame = stack.wrapping_add(RETURN_ADDRESS);
     for group in 0..MAX_GROUPS {
@@ -205,7 +203,7 @@ fn know(key: &mut BegunKey) -> bool {
     false
 }
 
-/// What has begun does not end, in whichever map it is.
+/// Drops an open beginning from the map that has it.
 #[inline(never)]
 fn drop_begun(key: &BegunKey) {
     let mut was_there = BEGUN.remove(key).is_ok();
@@ -215,7 +213,7 @@ fn drop_begun(key: &BegunKey) {
     }
 }
 
-/// Whether calls cannot be told from turns: this may be one, and is not timed.
+/// Returns true if calls cannot be told from iterations any more. This pass is then not timed.
 #[inline(never)]
 fn is_blind(probe: u32) -> bool {
     let is_blind = TIME_STATE.get(probe).is_some_and(|state| state.blind != 0);
@@ -228,56 +226,7 @@ fn is_blind(probe: u32) -> bool {
     is_blind
 }
 
-/// What tells these general registers from others; the stack pointer is in the key.
-#[inline(never)]
-fn all_registers(registers: *const pt_regs) -> u64 {
-    let mut mixed = 0_u64;
-    // SAFETY: as in `turns`.
-    unsafe {
-        for register in [
-            (*registers).rax,
-            (*registers).rbx,
-            (*registers).rcx,
-            (*registers).rdx,
-            (*registers).rsi,
-            (*registers).rdi,
-            (*registers).rbp,
-            (*registers).r8,
-            (*registers).r9,
-            (*registers).r10,
-            (*registers).r11,
-            (*registers).r12,
-            (*registers).r13,
-            (*registers).r14,
-            (*registers).r15,
-        ] {
-            mixed = (mixed ^ register).wrapping_mul(MIX);
-            mixed ^= mixed >> 29;
-        }
-    }
-    mixed
-}
-
-/// Whether a jump with that condition is taken; see [`TURNS`].
-#[inline(always)]
-fn is_taken(condition: u32, flags: u64) -> bool {
-    let (carry, parity, zero) = (flags, flags >> 2, flags >> 6);
-    let (sign, overflow) = (flags >> 7, flags >> 11);
-    let holds = match condition >> 1 {
-        0 => overflow,
-        1 => carry,
-        2 => zero,
-        3 => carry | zero,
-        4 => sign,
-        5 => parity,
-        6 => sign ^ overflow,
-        7 => zero | (sign ^ overflow),
-        _ => 1,
-    };
-    (holds as u32 ^ condition) & 1 != 0
-}
-
-/// From now on nothing that began earlier is taken for the beginning of anything.
+/// Invalidates all open beginnings of a probe: no later end is paired with one.
 #[inline(always)]
 fn distrust(probe: u32) {
     if let Some(state) = TIME_STATE.get(probe) {
@@ -285,15 +234,16 @@ fn distrust(probe: u32) {
     }
 }
 
+/// The probe's counters on this CPU.
 #[inline(always)]
 fn times(probe: u32) -> Option<&'static TimeCounters> {
-    // SAFETY: a map value of this CPU; only atomic changes are made to it.
+    // SAFETY: a map value of this CPU. All changes to it are atomic.
     TIMES.get_ptr(probe).map(|times| unsafe { &*times })
 }
 
-/// Runs one of the ops that time.
+/// Runs a timing op.
 #[inline(never)]
-pub fn run(area: &mut Scratch, op: &Op) {
+pub fn run(area: &mut ScratchArea, op: &EncodedOp) {
     if op.code == op::KEPT {
         append_kept(area);
         return;
@@ -301,10 +251,10 @@ pub fn run(area: &mut Scratch, op: &Op) {
     area.key = BegunKey {
         probe: u32::from(area.header().probe),
         group: op.a,
-        // SAFETY: takes nothing, gives two numbers in one.
+        // SAFETY: the helper takes no arguments.
         process: (unsafe { bpf_get_current_pid_tgid() } >> 32) as u32,
         reserved: 0,
-        frame: step::register(area, op.src).wrapping_add(op.offset as i64 as u64),
+        frame: register(area, op.src).wrapping_add(op.offset as i64 as u64),
     };
     area.keeps = u32::from(op.size);
     area.told = u32::from(op.dst);
@@ -317,12 +267,12 @@ pub fn run(area: &mut Scratch, op: &Op) {
     }
 }
 
-/// Whether it begins here: not where the entry has told of no call, or this is not its first pass.
+/// Ends the plan unless a call was announced at the function's entry and this is its first pass.
 #[inline(never)]
-fn enter(area: &mut Scratch) {
+fn enter(area: &mut ScratchArea) {
     let (group, probe) = (area.key.group, area.key.probe);
     area.key.group = CALL;
-    // SAFETY: only this thread takes it out, behind the look at it.
+    // SAFETY: only this thread removes the entry, and it does so after reading it.
     let told = unsafe { UNDERWAY.get(&area.key) };
     let begins = told.is_some_and(|told| is_trusted(*told, probe));
     let gone = UNDERWAY.remove(&area.key);
@@ -332,9 +282,9 @@ fn enter(area: &mut Scratch) {
     }
 }
 
-/// A call has begun; its time will.
+/// Announces a call. Its timing begins at the site after the prologue.
 #[inline(never)]
-fn call(area: &mut Scratch, times: &TimeCounters) {
+fn call(area: &mut ScratchArea, times: &TimeCounters) {
     area.key.group = CALL;
     area.elapsed = TIME_STATE
         .get(area.key.probe)
@@ -344,12 +294,12 @@ fn call(area: &mut Scratch, times: &TimeCounters) {
     }
 }
 
-/// Looks for the beginning.
+/// Looks for the beginning, and computes the elapsed time.
 #[inline(always)]
-fn leave(area: &mut Scratch) {
+fn leave(area: &mut ScratchArea) {
     area.ended = outcome::NO_HIT;
     let found = find(area);
-    // SAFETY: null, or an entry that only this thread takes out.
+    // SAFETY: null, or an entry that only this thread removes.
     let Some(begun) = (unsafe { found.as_ref() }) else {
         return;
     };
@@ -374,9 +324,10 @@ fn leave(area: &mut Scratch) {
     header.hit = number;
     header.begun_at = site as u16;
     header.begun_bytes = length as u16;
-    area.ended = machine::limits_at_end(control, state);
+    area.ended = limits_at_end(control, state);
 }
 
+/// Returns true if no site of the probe was missed since that generation.
 #[inline(always)]
 fn is_trusted(generation: u64, probe: u32) -> bool {
     TIME_STATE
@@ -386,7 +337,7 @@ fn is_trusted(generation: u64, probe: u32) -> bool {
 
 /// Appends the chunks of the beginning.
 #[inline(always)]
-fn append_kept(area: &mut Scratch) {
+fn append_kept(area: &mut ScratchArea) {
     let length = u32::from(area.header().begun_bytes);
     if length == 0 || area.keeps == 0 {
         return;
@@ -399,7 +350,7 @@ fn append_kept(area: &mut Scratch) {
         return;
     }
     let from = area.begun.wrapping_add(size_of::<Begun>() as u64);
-    // SAFETY: the masks keep it in the record and the room behind it.
+    // SAFETY: the masks keep it in the record and the room after it.
     unsafe {
         let to = area
             .record
@@ -414,9 +365,9 @@ fn append_kept(area: &mut Scratch) {
     area.length = at.wrapping_add(length);
 }
 
-/// The plan of a timed site has run: true when this is no hit of the probe.
+/// Updates the maps after the plan of a timed site has run. Returns true if this is not a hit.
 #[inline(never)]
-pub fn end(area: &mut Scratch, counters: &ProbeCounters) -> bool {
+pub fn end(area: &mut ScratchArea, counters: &ProbeCounters) -> bool {
     let (probe, ended) = (u32::from(area.header().probe), area.ended);
     let Some(times) = times(probe) else {
         return true;
@@ -452,7 +403,7 @@ pub fn end(area: &mut Scratch, counters: &ProbeCounters) -> bool {
             };
             atomic::add(counter, 1);
         }
-        // Which frame it is could not be read.
+        // The plan ended before its timing op: the frame could not be read.
         _ => {
             distrust(probe);
             atomic::add(&times.faults, 1);
@@ -461,9 +412,9 @@ pub fn end(area: &mut Scratch, counters: &ProbeCounters) -> bool {
     true
 }
 
-/// Keeps a beginning.
+/// Stores a beginning.
 #[inline(always)]
-fn begin(area: &mut Scratch, times: &TimeCounters) {
+fn begin(area: &mut ScratchArea, times: &TimeCounters) {
     let (site, probe) = (area.header().site, u32::from(area.header().probe));
     let generation = TIME_STATE.get(probe).map_or(0, |state| state.generation);
     let mut length = area.length.wrapping_sub(size_of::<RecordHeader>() as u32);
@@ -491,22 +442,24 @@ fn begin(area: &mut Scratch, times: &TimeCounters) {
     atomic::add(counter, 1);
 }
 
+/// The entry that is put together in the record.
 #[inline(always)]
-fn entry(area: &mut Scratch) -> &mut Begun {
-    // SAFETY: the record has a header, of which this is the end, aligned for it.
+fn entry(area: &mut ScratchArea) -> &mut Begun {
+    // SAFETY: it is in the record's header, and aligned.
     unsafe { &mut *area.record.as_mut_ptr().add(ENTRY_AT).cast() }
 }
 
-/// Puts the entry into its map, with the time of now.
+/// Inserts the entry into its map, with the present time.
 #[inline(never)]
-fn insert(area: &mut Scratch, flags: u64) -> i64 {
-    // SAFETY: takes nothing, gives a time.
+fn insert(area: &mut ScratchArea, flags: u64) -> i64 {
+    // SAFETY: the helper takes no arguments.
     entry(area).time_ns = unsafe { bpf_ktime_get_ns() };
+    // SAFETY: the offset is in the record.
     let from = unsafe { area.record.as_ptr().add(ENTRY_AT) };
-    // SAFETY: the record has room for a whole entry; what is behind its chunks is never looked at.
+    // SAFETY: the record has room for a whole entry. The bytes after its chunks are never read.
     let inserted = unsafe {
         if area.keeps != 0 {
-            BEGUN_KEPT.insert(&area.key, &*from.cast::<Kept>(), flags)
+            BEGUN_KEPT.insert(&area.key, &*from.cast::<KeptBeginning>(), flags)
         } else {
             BEGUN.insert(&area.key, &*from.cast::<Begun>(), flags)
         }
@@ -517,20 +470,22 @@ fn insert(area: &mut Scratch, flags: u64) -> i64 {
     }
 }
 
-/// The entry of the frame; null when there is none.
+/// The entry of the frame; null if there is none.
 #[inline(never)]
-fn find(area: &Scratch) -> *const Begun {
+fn find(area: &ScratchArea) -> *const Begun {
     let found = if area.keeps != 0 {
-        BEGUN_KEPT.get_ptr(&area.key).map(<*const Kept>::cast)
+        BEGUN_KEPT
+            .get_ptr(&area.key)
+            .map(<*const KeptBeginning>::cast)
     } else {
         BEGUN.get_ptr(&area.key)
     };
     found.unwrap_or(core::ptr::null())
 }
 
-/// Takes the entry of the frame out; true when there was one.
+/// Removes the entry of the frame. Returns true if there was one.
 #[inline(never)]
-fn take_out(area: &Scratch) -> bool {
+fn take_out(area: &ScratchArea) -> bool {
     if area.keeps != 0 {
         BEGUN_KEPT.remove(&area.key).is_ok()
     } else {
@@ -538,19 +493,19 @@ fn take_out(area: &Scratch) -> bool {
     }
 }
 
-/// What has begun in the frame does not end.
+/// Drops the beginning of this frame.
 #[inline(always)]
-fn forget(area: &Scratch, times: &TimeCounters) {
-    // Called for each group: a further branch here is too much for the verifier of Linux 6.1.
+fn forget(area: &ScratchArea, times: &TimeCounters) {
+    // Called for each group. One more branch here is too much for the verifier of Linux 6.1.
     if take_out(area) {
         atomic::add(&times.unfinished, 1);
     }
 }
 
-/// Counts the beginning in the frame, if there is one, as one whose end was not seen.
+/// Counts an open beginning of the frame as unfinished, or as uncertain.
 #[inline(never)]
-fn not_ended(area: &Scratch, times: &TimeCounters) {
-    // SAFETY: null, or an entry that only this thread takes out.
+fn not_ended(area: &ScratchArea, times: &TimeCounters) {
+    // SAFETY: null, or an entry that only this thread removes.
     let Some(begun) = (unsafe { find(area).as_ref() }) else {
         return;
     };
@@ -562,9 +517,9 @@ fn not_ended(area: &Scratch, times: &TimeCounters) {
     atomic::add(counter, 1);
 }
 
-/// The same in all groups up to the one that was named.
+/// Drops the beginnings of this frame in all groups up to the given one.
 #[inline(always)]
-fn forget_groups(area: &mut Scratch, times: &TimeCounters) {
+fn forget_groups(area: &mut ScratchArea, times: &TimeCounters) {
     let last = area.key.group;
     for group in 0..MAX_GROUPS {
         if group > last {
@@ -575,9 +530,9 @@ fn forget_groups(area: &mut Scratch, times: &TimeCounters) {
     }
 }
 
-/// Adds a time up.
+/// Adds the elapsed time to the probe's sums.
 #[inline(always)]
-fn finish(area: &mut Scratch, times: &TimeCounters, counters: &ProbeCounters) {
+fn finish(area: &mut ScratchArea, times: &TimeCounters, counters: &ProbeCounters) {
     atomic::add(&times.ended, 1);
     if area.ended == outcome::SILENCED || area.ended == outcome::EXPIRED {
         return;
@@ -592,7 +547,7 @@ fn finish(area: &mut Scratch, times: &TimeCounters, counters: &ProbeCounters) {
     }
 }
 
-/// Writes `value` where less is there.
+/// Writes `value` if it is larger than the present value.
 #[inline(always)]
 fn raise(to: &u64, value: u64) {
     let mut seen = *to;

@@ -1,14 +1,14 @@
-//! A look at the instructions of an eBPF object: registers that the kernel has.
+//! Checks the instructions of an eBPF object for registers that do not exist.
 //!
-//! Some compilers use register 11, which is the kernel's own: the verifier then refuses the
-//! programs when they are loaded, on every machine. `tracer/build.rs` and `xtask` both include
-//! this file, so it reads the ELF file by itself.
+//! Some compilers use register 11, which is reserved for the kernel. The verifier then refuses the
+//! programs on every machine. `tracer/build.rs` and `xtask` both include this file, so it parses
+//! the ELF file by itself.
 
 /// The last register of the instruction set: the frame pointer.
 const LAST_REGISTER: u8 = 10;
 /// Bytes of one instruction.
 const INSTRUCTION: usize = 8;
-/// Loads 64 bits; its second half is no instruction.
+/// Loads 64 bits. Its second half is not an instruction.
 const LOAD_64: u8 = 0x18;
 /// `sh_flags` of a section with code.
 const SHF_EXECINSTR: u64 = 4;
@@ -18,7 +18,7 @@ const SECTION_HEADER: usize = 64;
 /// Checks all instructions of an object.
 ///
 /// # Errors
-/// One names a register that does not exist, or the object cannot be read; says where and why.
+/// An instruction uses an unknown register, or the object cannot be read. The error says where.
 pub(crate) fn check(object: &[u8]) -> Result<(), String> {
     let mut count = 0;
     for code in code_sections(object).ok_or("it is no ELF file of 64 bits")? {
@@ -30,7 +30,7 @@ pub(crate) fn check(object: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
-/// Gives the number of instructions.
+/// Returns the number of instructions.
 fn check_section(code: &[u8]) -> Result<usize, String> {
     let mut wide = false;
     for (index, instruction) in code.chunks(INSTRUCTION).enumerate() {
@@ -53,7 +53,7 @@ fn check_section(code: &[u8]) -> Result<usize, String> {
     Ok(code.len() / INSTRUCTION)
 }
 
-/// Contents of the sections that have code; `None` where the file is none that we can read.
+/// Contents of the sections with code. `None` if the file cannot be parsed.
 fn code_sections(object: &[u8]) -> Option<Vec<&[u8]>> {
     // Class 64 bits, little-endian.
     if object.get(..6)? != b"\x7fELF\x02\x01" {

@@ -1,10 +1,9 @@
 //! Builds eBPF programs written in Rust, for the kernel's virtual machine.
 //!
-//! Used twice: by `tracer/build.rs` and by `xtask`, which include this file. So it is plain
-//! `std`. Two tool-chains can do it: a distribution's rustc with a
-//! prebuilt `core` for `bpfel-unknown-none` (Debian: `libstd-rust-web-dev-bpf`), or
-//! rustup's nightly with `rust-src`. Both need `bpf-linker`, which loads LLVM's library
-//! when it runs.
+//! `tracer/build.rs` and `xtask` both include this file, so it uses only `std`. It supports two
+//! toolchains: a distribution's rustc with a prebuilt `core` for `bpfel-unknown-none` (Debian:
+//! `libstd-rust-web-dev-bpf`), and rustup's nightly with `rust-src`. Both need `bpf-linker`, which
+//! loads LLVM's library at run time.
 
 use std::env;
 use std::fs;
@@ -12,21 +11,23 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The compiler that is known to make an object that the kernel takes.
+/// A compiler whose object the kernel is known to accept.
 pub(crate) const KNOWN_COMPILER: &str = "Debian's rustc-web 1.96 with libstd-rust-web-dev-bpf";
 /// Version of `bpf-linker` that is known to work with the pinned crates.
 pub(crate) const BPF_LINKER_VERSION: &str = "0.10.3";
-/// The LLVM that this version of `bpf-linker` is made for.
+/// The LLVM version that this `bpf-linker` needs.
 const LLVM_VERSION: u32 = 22;
-/// Where the tracer's programs are, from the workspace's root.
+/// Directory of the tracer's programs, from the workspace's root.
 pub(crate) const TRACER: &str = "tracer-ebpf";
-/// Where the programs are that `cargo xtask bench` measures the tracer against.
+/// Directory of the programs that `cargo xtask bench` compares the tracer with.
 pub(crate) const BENCH: &str = "xtask/bench-ebpf";
 /// Rust's name for the kernel's virtual machine.
 pub(crate) const TARGET: &str = "bpfel-unknown-none";
-/// Where distributions keep rustc and shared libraries.
+/// The distribution's rustc.
 const SYSTEM_RUSTC: &str = "/usr/bin/rustc";
+/// The distribution's cargo.
 const SYSTEM_CARGO: &str = "/usr/bin/cargo";
+/// Directories of the distributions' shared libraries.
 const LIBRARY_DIRECTORIES: [&str; 4] = [
     "/usr/lib/x86_64-linux-gnu",
     "/usr/lib/aarch64-linux-gnu",
@@ -34,7 +35,7 @@ const LIBRARY_DIRECTORIES: [&str; 4] = [
     "/usr/lib",
 ];
 
-/// What is needed to build the eBPF programs.
+/// The tools that build eBPF programs.
 #[derive(Debug, Clone)]
 pub(crate) struct Toolchain {
     compiler: Compiler,
@@ -49,14 +50,14 @@ enum Compiler {
     Nightly,
 }
 
-/// A part of the tool-chain that is not there, in words for the user.
+/// A missing part of the toolchain. `Display` describes it for the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Missing {
-    /// No rustc that can build for the target.
+    /// There is no rustc that can build for the target.
     Compiler,
-    /// No `bpf-linker`.
+    /// There is no `bpf-linker`.
     Linker,
-    /// No LLVM that can read what the distribution's rustc writes.
+    /// There is no LLVM that can read the output of the distribution's rustc.
     Library,
 }
 
@@ -70,21 +71,21 @@ impl std::fmt::Display for Missing {
     }
 }
 
-/// Where `cargo xtask setup` installs `bpf-linker`.
+/// Directory in which `cargo xtask setup` installs `bpf-linker`.
 #[must_use]
 pub(crate) fn linker_root(workspace: &Path) -> PathBuf {
     workspace.join("target").join("bpf-linker")
 }
 
-/// Looks for the tools; all that is missing when they are not complete.
+/// Looks for the tools.
 ///
 /// # Errors
-/// The parts that are missing.
+/// All missing parts.
 pub(crate) fn find(workspace: &Path) -> Result<Toolchain, Vec<Missing>> {
     let compiler = find_compiler();
     let linker = find_linker(workspace);
     let mut missing = Vec::new();
-    // Rustup's toolchains bring their own library.
+    // Rustup's toolchains have their own LLVM library.
     if matches!(compiler, Some(Compiler::System))
         && newest_llvm().is_none_or(|(version, _)| version < LLVM_VERSION)
     {
@@ -102,11 +103,11 @@ pub(crate) fn find(workspace: &Path) -> Result<Toolchain, Vec<Missing>> {
     }
 }
 
-/// Builds the programs of a crate; gives the path of the object, which has the name of the crate's
+/// Builds the programs of a crate. Returns the path of the object, which has the name of the crate's
 /// directory.
 ///
 /// # Errors
-/// The build failed; the compiler's words are in the error.
+/// The build failed. The error has the compiler's output.
 pub(crate) fn build(
     toolchain: &Toolchain,
     workspace: &Path,
@@ -117,10 +118,10 @@ pub(crate) fn build(
     run(&mut command, programs, out)
 }
 
-/// Runs a build of [`command`]; gives the path of the object.
+/// Runs a build made by [`command`]. Returns the path of the object.
 ///
 /// # Errors
-/// The build failed; the compiler's words are in the error.
+/// The build failed. The error has the compiler's output.
 pub(crate) fn run(command: &mut Command, programs: &str, out: &Path) -> io::Result<PathBuf> {
     let output = command.output()?;
     if !output.status.success() {
@@ -136,10 +137,10 @@ pub(crate) fn run(command: &mut Command, programs: &str, out: &Path) -> io::Resu
     ))
 }
 
-/// A subcommand of cargo for the programs, with its output below `out`.
+/// A cargo subcommand for the programs, with its output below `out`.
 ///
 /// # Errors
-/// `out` cannot be written to.
+/// `out` is not writable.
 pub(crate) fn command(
     toolchain: &Toolchain,
     workspace: &Path,
@@ -177,7 +178,7 @@ fn cargo(toolchain: &Toolchain, libraries: &Path) -> Command {
             command
         }
     };
-    // What the outer cargo set for the host does not fit here.
+    // The outer cargo has set these for the host.
     for name in [
         "CARGO_ENCODED_RUSTFLAGS",
         "RUSTC_WRAPPER",
@@ -195,24 +196,24 @@ fn cargo(toolchain: &Toolchain, libraries: &Path) -> Command {
 }
 
 fn rustflags(linker: &Path) -> String {
-    // Version 3 of the instruction set has the atomic operations (Linux 5.12).
+    // Atomic operations need version 3 of the instruction set (Linux 5.12).
     format!(
         "-C debuginfo=2 -C linker={} -C link-arg=--btf -C target-cpu=v3 --cfg bpf_target_arch=\"x86_64\"",
         linker.display()
     )
 }
 
-/// Whether the compiler is the distribution's, which has its clippy in a package of its own.
+/// Returns true if the compiler is the distribution's. Its clippy is in a package of its own.
 pub(crate) fn compiler_is_packaged() -> bool {
     matches!(find_compiler(), Some(Compiler::System))
 }
 
-/// The compiler and the LLVM library that the linker loads, as they name themselves.
+/// Versions of the compiler, of its LLVM, and of the linker, as the tools print them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Versions {
     /// First line of `rustc --version`.
     pub(crate) rustc: String,
-    /// The version that rustc says its LLVM has.
+    /// Version of rustc's LLVM.
     pub(crate) llvm: String,
     /// First line of `bpf-linker --version`.
     pub(crate) linker: String,
@@ -228,7 +229,7 @@ impl Toolchain {
     /// Asks the tools for their versions.
     ///
     /// # Errors
-    /// One of them cannot be run.
+    /// A tool cannot be run.
     pub(crate) fn versions(&self) -> io::Result<Versions> {
         let mut rustc = match self.compiler {
             Compiler::System => Command::new(SYSTEM_RUSTC),
@@ -289,10 +290,10 @@ fn find_linker(workspace: &Path) -> Option<PathBuf> {
         .find(|path| path.is_file())
 }
 
-/// A directory with links to the newest LLVM library and nothing else.
+/// Makes a directory that only has links to the newest LLVM library.
 ///
-/// `bpf-linker` loads the first libLLVM that it finds; an older one that is installed too
-/// cannot read what the compiler wrote.
+/// `bpf-linker` loads the first libLLVM that it finds, and an older one could not read the output
+/// of the compiler.
 fn llvm_directory(out: &Path) -> io::Result<PathBuf> {
     let directory = out.join("llvm");
     fs::create_dir_all(&directory)?;

@@ -24,16 +24,16 @@ pub(crate) const SOURCES: [&str; 6] = [
     "tracer-ebpf/src",
     "tracer/build/recipe.rs",
 ];
-/// Begins the line that names the tools.
+/// Prefix of the line with the tools.
 const TOOLS: &str = "# made by: ";
 
 /// SHA-256 of files, in hexadecimal digits, by their paths from the workspace's root.
 pub(crate) type Sums = BTreeMap<String, String>;
 
-/// What the file beside the object says.
+/// The content of the record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Record {
-    /// The tools that made the object.
+    /// The tools that built the object.
     pub(crate) tools: String,
     /// The object's checksum.
     pub(crate) object: String,
@@ -45,7 +45,7 @@ impl Record {
     /// Reads the text of a record.
     ///
     /// # Errors
-    /// It is no record; says why.
+    /// The text is not a record. The error says why.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let tools = text.lines().find_map(|line| line.strip_prefix(TOOLS));
         let mut sources = Sums::new();
@@ -79,7 +79,7 @@ impl Record {
         text
     }
 
-    /// Sources that are not as recorded, or are on one side only.
+    /// Sources that differ from the record, or are missing on one side.
     #[must_use]
     pub(crate) fn changed(&self, sources: &Sums) -> Vec<String> {
         let paths = self.sources.keys().chain(sources.keys());

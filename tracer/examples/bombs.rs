@@ -118,7 +118,7 @@ fn try_one(name: &str, make: Make, bytes: usize) -> Result<String, String> {
     fs::write(&file, make(bytes)).map_err(said)?;
     let own = std::env::current_exe().map_err(said)?;
     let mut reader = Command::new("/usr/bin/time");
-    // Its peak of memory is on the last line of what it says.
+    // The last line of its output has its peak of memory.
     reader.args(["-f", "%M"]).arg(own).arg("read").arg(&file);
     let output = reader.output().map_err(said);
     fs::remove_file(&file).map_err(said)?;

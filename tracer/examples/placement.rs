@@ -12,16 +12,17 @@ use std::sync::Mutex;
 
 use rayon::prelude::*;
 use serde_json::json;
-use tracer::address::{Bias, LinkAddr};
+use tracer::actions::compile;
+use tracer::actions::parse_probe;
+use tracer::base::address::LinkAddr;
 use tracer::debuginfo::site::FileId;
 use tracer::debuginfo::types::{TypeKind, TypeSource as _};
 use tracer::debuginfo::variable::{Variable, VariableKind};
 use tracer::debuginfo::{DebugInfoError, Module};
-use tracer::lang::parse_probe;
-use tracer::plan::placement::{CodeMap, Needs, Rules, SiteKind};
-use tracer::plan::{Limits, PlanInput, compile};
+use tracer::placement::{CodeMap, Needs, PlacementRules, SiteKind};
+use tracer::plan::{AddressBase, Limits, PlanInput, ShapeCache};
 
-/// What is summed over the lines of a file.
+/// Sums over the lines of a file.
 #[derive(Default)]
 struct Sums {
     lines: u64,
@@ -64,7 +65,7 @@ fn report(path: &Path, why: bool, own_line: bool) -> Result<(), DebugInfoError> 
         let Ok(lines) = module.lines(FileId(file)) else {
             return;
         };
-        let lines: Vec<u64> = lines.into_keys().collect();
+        let lines: Vec<u64> = lines.keys().copied().collect();
         lines.par_iter().for_each(|&line| {
             let Ok(sites) = module.sites(FileId(file), line) else {
                 return;
@@ -87,8 +88,7 @@ fn report(path: &Path, why: bool, own_line: bool) -> Result<(), DebugInfoError> 
                         &module,
                         site.address,
                         needs,
-                        &Rules {
-                            bias: Bias(0),
+                        &PlacementRules {
                             calls: true,
                             rewrites_nops: true,
                             passable: &|from, to| !own_line || passable(&module, from, to),
@@ -167,7 +167,7 @@ fn passable(module: &Module, from: LinkAddr, to: LinkAddr) -> bool {
     })
 }
 
-/// What each of the plans reads at a site.
+/// Reads of each plan at a site.
 fn needs(module: &Module, site: LinkAddr) -> [Needs; 3] {
     let variables = module.variables_at(site).unwrap_or_default();
     let integers: Vec<&str> = variables
@@ -188,7 +188,7 @@ fn needs(module: &Module, site: LinkAddr) -> [Needs; 3] {
         let plan = compile(&PlanInput {
             source: module,
             language: module.language_at(site),
-            bias: Bias(0),
+            base: AddressBase::Site(site),
             neighbours: &Vec::new,
             tls: None,
             variables: &variables,
@@ -196,11 +196,12 @@ fn needs(module: &Module, site: LinkAddr) -> [Needs; 3] {
             types: &|_| Vec::new(),
             spec: &spec,
             limits: Limits::default(),
+            shapes: &ShapeCache::default(),
             returned: None,
-            redactor: &tracer::redact::Redactor::default(),
+            redactor: &tracer::value::redact::Redactor::default(),
         })
         .ok()?;
-        Some(Needs::of(&plan.ops, plan.flags))
+        Some(plan.program.reads)
     };
     [
         plan(&named(2))
@@ -222,7 +223,7 @@ fn is_integer(module: &Module, variable: &Variable) -> bool {
                     && !variable.name.is_empty()
                     && !matches!(
                         variable.place.pieces[0].source,
-                        tracer::debuginfo::place::Source::Unavailable(_)
+                        tracer::debuginfo::place::PieceSource::Unavailable(_)
                     );
             }
             _ => return false,

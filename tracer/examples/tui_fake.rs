@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use tracer::event::Notice;
 use tracer::session::Control;
-use tracer::tui::{Error, Options, ProcessEntry, pick_process, run};
+use tracer::session::Notice;
+use tracer::tui::{Error, ProcessEntry, UiOptions, pick_process, run};
 // The fake names them as its own crate's.
-use tracer::{event, session, sources, unavailable, value};
+use tracer::{base, event, lang, session, sources, value};
 
 #[path = "../src/tui/fake.rs"]
 #[expect(dead_code, reason = "tests use other parts of it")]
@@ -25,7 +25,7 @@ fn main() -> Result<(), Error> {
     let rate = arguments.next().flatten();
     let exit = arguments.next().flatten();
     let files = arguments.next().flatten().unwrap_or(40);
-    let options = Options::default();
+    let options = UiOptions::default();
     if rate.is_none() && pick_process(processes, &options)?.is_none() {
         return Ok(());
     }
@@ -37,7 +37,7 @@ fn main() -> Result<(), Error> {
         let gap = Duration::from_nanos(1_000_000_000 / rate.unwrap_or(4).max(1));
         let pause = gap.max(Duration::from_millis(5));
         let per_turn = (pause.as_nanos() / gap.as_nanos().max(1)).max(1);
-        let mut over = false;
+        let (mut over, mut told) = (false, Instant::now());
         while stopped.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
             if exit.is_some_and(|seconds| start.elapsed().as_secs() >= seconds) {
                 if !over {
@@ -45,6 +45,10 @@ fn main() -> Result<(), Error> {
                 }
                 over = true;
                 continue;
+            }
+            if told.elapsed() >= BETWEEN_LISTS {
+                told = Instant::now();
+                target.send(Notice::Probes(target.probes()));
             }
             let awake: Vec<_> = target
                 .probes()
@@ -56,7 +60,7 @@ fn main() -> Result<(), Error> {
                     hit += 1;
                     let mut event = fake::full_event(probe.id.0, hit, probe.line);
                     event.time_ns = now();
-                    target.send(Notice::Event(Box::new(event)));
+                    target.send(Notice::Event(Arc::new(event)));
                 }
             }
         }
@@ -69,6 +73,9 @@ fn main() -> Result<(), Error> {
     println!("{outcome:?}");
     Ok(())
 }
+
+/// Between two lists of all probes.
+const BETWEEN_LISTS: Duration = Duration::from_millis(250);
 
 fn now() -> u64 {
     SystemTime::now()

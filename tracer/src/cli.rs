@@ -9,16 +9,21 @@ mod attach;
 mod check;
 mod doctor;
 mod failure;
+mod launched;
 mod lists;
 mod manual;
 mod output;
 mod privileges;
 mod probes;
 mod reload;
+mod run;
 mod stream;
+mod subject;
 mod summary_file;
+mod tee;
 mod usage;
 mod watchdog;
+mod writer;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -27,11 +32,11 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use tracing_subscriber::EnvFilter;
 
-use args::{Args, Command};
-use failure::Failure;
+use args::{Args, TracerCommand};
+use failure::CommandFailure;
 use output::tell;
 
-use crate::paging;
+use crate::target::paging;
 
 /// Everything went well.
 const DONE: u8 = 0;
@@ -39,12 +44,12 @@ const DONE: u8 = 0;
 const NOTHING_CAPTURED: u8 = 1;
 /// A signal came before anything was traced, or a second one.
 const INTERRUPTED: u8 = 130;
-/// What was asked for cannot be done.
+/// The request cannot be carried out.
 const BAD_INPUT: u8 = 2;
 /// A privilege or a feature of the kernel is missing.
 const MISSING: u8 = 77;
 
-/// Reads the command line and does what it says.
+/// Reads the command line and runs its command.
 #[must_use]
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
@@ -65,20 +70,30 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let colour = output::Colours::of(args.color);
     let result = start_log(args.log_file.as_deref(), args.log_kernel);
+    let mut launched = None;
     match &args.command {
-        // Says what it was given.
-        Command::Doctor(_) => {}
-        Command::Attach(attach) => privileges::give_up(attach.perf_events),
-        _ => privileges::give_up(false),
+        // The doctor reports the privileges that it was given.
+        TracerCommand::Doctor(_) => {}
+        TracerCommand::Attach(attach) => privileges::give_up(attach.trace.perf_events, false),
+        TracerCommand::Run(run) => {
+            // The program gets this process's privileges, and no thread of it.
+            launched = Some(run::launch(run));
+            privileges::give_up(run.trace.perf_events, true);
+        }
+        _ => privileges::give_up(false, false),
     }
     let result = result.and_then(|()| match args.command {
-        Command::Attach(attach) => attach::run(*attach, colour),
-        Command::Lines(lines) => lists::lines(&lines),
-        Command::Vars(vars) => lists::vars(&vars),
-        Command::Funcs(funcs) => lists::funcs(&funcs),
-        Command::Doctor(doctor) => doctor::run(&doctor),
-        Command::Completions { shell } => manual::completions(shell),
-        Command::Man { command } => manual::page(command.as_deref()),
+        TracerCommand::Attach(attach) => attach::run(*attach, colour),
+        TracerCommand::Run(run) => match launched {
+            Some(waiting) => run::run(&run, waiting?, colour),
+            None => Ok(BAD_INPUT),
+        },
+        TracerCommand::Lines(lines) => lists::lines(&lines),
+        TracerCommand::Vars(vars) => lists::vars(&vars),
+        TracerCommand::Funcs(funcs) => lists::funcs(&funcs),
+        TracerCommand::Doctor(doctor) => doctor::run(&doctor),
+        TracerCommand::Completions { shell } => manual::completions(shell),
+        TracerCommand::Man { command } => manual::page(command.as_deref()),
     });
     match result {
         Ok(code) => ExitCode::from(code),
@@ -89,12 +104,13 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-/// Sends what the tracer says of itself to a file, as `RUST_LOG` filters it.
-fn start_log(file: Option<&Path>, kernel: bool) -> Result<(), Failure> {
+/// Writes the tracer's own log to a file, filtered by `RUST_LOG`.
+fn start_log(file: Option<&Path>, kernel: bool) -> Result<(), CommandFailure> {
     let Some(path) = file else { return Ok(()) };
-    let log = crate::private::create_named(path)
-        .map_err(|error| Failure::new(format!("cannot write `{}`: {error}", path.display())))?;
-    // The kernel side writes for hits, so it does only when it is asked to.
+    let log = crate::base::private::create_named(path).map_err(|error| {
+        CommandFailure::new(format!("cannot write `{}`: {error}", path.display()))
+    })?;
+    // The kernel side writes messages for each hit, so it does only on request.
     let all = if kernel {
         "debug,tracer_ebpf=trace"
     } else {

@@ -1,80 +1,42 @@
 //! An ELF file and its DWARF: lines, functions, scopes, variables, types.
 //!
-//! Knows files and link addresses; knows no process, no kernel, no probe.
-//! [`Module`] is one ELF file with all that belongs to it; everything else here
-//! asks it.
+//! This room knows files and link addresses, but no process, kernel or probe. [`Module`] is one
+//! ELF file with everything that belongs to it, and answers the queries of other rooms.
 
-mod bare;
 pub mod budget;
+mod caches;
 mod calls;
-mod cfi;
-mod classes;
-mod code;
-mod code_cache;
-mod coroutines;
-mod die_cache;
-mod dies;
+mod dwarf;
 pub mod error;
-pub mod find;
-pub mod flow;
-mod folded;
-mod handed_back;
-pub mod image;
-mod imports;
-pub mod index;
-mod indirect;
-mod landing;
+mod file;
+mod files;
+mod frames;
+mod functions;
 pub mod limits;
 mod lines;
 mod location;
-mod lost;
+mod model;
 pub mod module;
-mod name_filter;
-mod name_index;
-pub mod names;
-mod neighbours;
-pub mod object;
-pub mod paths;
-pub mod place;
-mod prologue;
-mod ranges;
-mod relocated;
-pub mod resolve;
-mod returns;
-mod scope;
-mod sections;
-pub mod site;
-mod split;
-mod starts;
-mod statics;
-pub mod symbols;
-mod tail_calls;
-pub mod thread_db;
-pub mod tls;
-mod type_members;
-mod type_names;
-mod type_reader;
-pub mod types;
-mod unit_index;
-mod unit_parser;
-pub mod units;
-pub mod unread;
-pub mod unwind;
-pub mod variable;
-mod variable_reader;
+mod type_info;
 mod variables;
-mod vtables;
 
+pub use calls::neighbours::{Identity, Neighbour, Neighbours};
+pub use calls::tail_call_cache::TailCall;
+pub use calls::tail_calls::TailCallSearch;
+pub use dwarf::split_files::SplitUnits;
+pub use dwarf::units::{self, Unit, UnitId, UnitInfo};
 pub use error::DebugInfoError;
-pub use find::debuginfod::Servers;
-pub use find::{DebugOptions, Looked, Outcome, Wanted};
-pub use index::SourceFileInfo;
+pub use file::find::debuginfod::Servers;
+pub use file::find::{DebugFileLookup, DebugOptions, LookupOutcome, WantedFile};
+pub use file::{find, image, object, symbols};
+pub use files::Files;
+pub use frames::unwind;
+pub use functions::{control_flow, function_code, omitted_values};
+pub use lines::resolve::{self, FunctionInfo, SiteError};
+pub use lines::source_index::SourceFileInfo;
+pub use model::{names, place, site, types, variable};
 pub use module::Module;
-pub use neighbours::{Identity, Neighbour, Neighbours};
-pub use resolve::{FunctionInfo, SiteError};
-pub use split::SplitUnits;
-pub use tail_calls::{TailCall, TailCallSearch};
-pub use units::{Unit, UnitId, UnitInfo};
+pub use variables::{thread_db, tls};
 
-/// The reader that all DWARF is parsed with: a slice of a module's bytes.
+/// The reader with which all DWARF is parsed: a slice of a module's bytes.
 pub type Slice<'a> = gimli::EndianSlice<'a, gimli::LittleEndian>;

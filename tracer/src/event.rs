@@ -1,7 +1,8 @@
-//! What frontends get: hits as events, and the state of probes.
+//! The data for frontends: hits as events, and the state of probes.
 
 mod done;
 mod left_out;
+mod target;
 mod weight;
 
 use std::borrow::Cow;
@@ -10,11 +11,12 @@ use std::sync::Arc;
 
 pub use done::{Done, DoneReason, ProbeDone};
 pub use left_out::{LeftOut, ProbeLimited, grouped};
+pub use target::{TargetId, TargetOrigin, TargetStatus};
 
-use crate::unavailable::Unavailable;
+use crate::base::unavailable::Unavailable;
 use crate::value::Value;
 
-/// Bytes of the message, and values, of an event whose room is kept for another.
+/// Longest message, in bytes, and most values of an event that is kept for reuse.
 const REUSABLE_MESSAGE: usize = 256;
 const REUSABLE_VALUES: usize = 8;
 
@@ -28,14 +30,14 @@ impl std::fmt::Display for ProbeId {
     }
 }
 
-/// One placement of a probe: it is placed anew when its module moves or the target executes
+/// One placement of a probe. A probe is placed again when its module moves or the target executes
 /// another program. Its counters begin at zero each time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PlacementId(pub u32);
 
-/// What is the same for all events of one site; made once, shared.
+/// The common part of all events of one site, made once and shared.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Origin {
+pub struct SiteOrigin {
     /// The probe.
     pub probe: ProbeId,
     /// The placement of the probe that the site is of.
@@ -46,7 +48,7 @@ pub struct Origin {
     pub action: &'static str,
     /// Source file as the debug information names it; empty where there is none.
     pub file: Arc<PathBuf>,
-    /// Line, from 1; 0 where the file is not known.
+    /// Line number, from 1; 0 if the file is not known.
     pub line: u64,
     /// Innermost function, demangled.
     pub function: String,
@@ -58,7 +60,7 @@ pub struct Origin {
     pub multiline: bool,
 }
 
-impl Origin {
+impl SiteOrigin {
     /// `main.rs:57`, or the function where no debug information says the line.
     #[must_use]
     pub fn place(&self) -> Cow<'_, str> {
@@ -66,7 +68,7 @@ impl Origin {
     }
 }
 
-/// `main.rs:57`; the function where the file is not known.
+/// `main.rs:57`, or the function if the file is not known.
 pub(crate) fn place<'p>(file: &Path, line: u64, function: &'p str) -> Cow<'p, str> {
     match file.file_name() {
         Some(name) => format!("{}:{line}", name.to_string_lossy()).into(),
@@ -77,8 +79,8 @@ pub(crate) fn place<'p>(file: &Path, line: u64, function: &'p str) -> Cow<'p, st
 /// One hit that was sent.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
-    /// Where it comes from.
-    pub origin: Arc<Origin>,
+    /// The probe and the site of the hit.
+    pub origin: Arc<SiteOrigin>,
     /// Time of the hit in ns since the Unix epoch.
     ///
     /// Source: `CLOCK_MONOTONIC` at the hit plus the offset between that clock
@@ -104,7 +106,8 @@ pub struct Event {
 }
 
 impl Event {
-    /// Its room is worth keeping for another: little, and nothing hangs on it.
+    /// Returns true if its allocations are worth reusing: they are small, and nothing else refers
+    /// to them.
     pub(crate) fn is_reusable(&self) -> bool {
         let is_small = |named: &NamedValue| {
             matches!(
@@ -126,8 +129,8 @@ impl Event {
             && self.values.iter().all(is_small)
     }
 
-    /// What tells its thread, behind the thread's name: the id, behind that of the process where
-    /// events are of several.
+    /// The ids after the thread's name: the thread's id, preceded by the process id if events come
+    /// from several processes.
     #[must_use]
     pub fn ids(&self, processes: bool) -> String {
         let Self { pid, tid, .. } = self;
@@ -139,16 +142,24 @@ impl Event {
     }
 }
 
-/// An event that was shown, and is given back for its room.
+/// A displayed event, given back for reuse.
 #[derive(Debug)]
-pub struct Used(pub Box<Event>);
+pub struct Used(pub Arc<Event>);
+
+impl Used {
+    /// The event, if it has no other owner and its allocations are worth reusing.
+    pub(crate) fn reusable(mut self) -> Option<Self> {
+        let is_mine = Arc::get_mut(&mut self.0).is_some();
+        (is_mine && self.0.is_reusable()).then_some(self)
+    }
+}
 
 /// A call stack.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Stack {
     /// Innermost first, inlined copies among them.
-    pub frames: Vec<Frame>,
-    /// Why there are no more frames; `None`: these are all, or all that were asked for.
+    pub frames: Vec<StackFrame>,
+    /// Reason why there are no more frames. `None` if these are all, or as many as requested.
     pub stopped: Option<String>,
 }
 
@@ -159,7 +170,7 @@ pub struct NamedValue {
     pub expr: Arc<str>,
     /// Its type, as the source writes it.
     pub ty: Arc<str>,
-    /// What it was.
+    /// The value.
     pub value: Value,
 }
 
@@ -170,7 +181,7 @@ impl NamedValue {
     }
 }
 
-/// How a frame came to be on the stack.
+/// The way in which a frame came to be on the stack.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FrameKind {
     /// A function that has code of its own.
@@ -178,7 +189,7 @@ pub enum FrameKind {
     Function,
     /// An inlined copy in the frame below.
     Inlined,
-    /// A function whose last act was to jump to the one above: it has left the stack, and its
+    /// A function whose last act was a jump to the function above. It has left the stack, and its
     /// caller's code shows that it was there.
     TailCall,
     /// The kernel's frame between a signal handler and the code that the signal interrupted.
@@ -186,7 +197,7 @@ pub enum FrameKind {
 }
 
 impl FrameKind {
-    /// What a reader is told beside the function's name; empty for [`FrameKind::Function`].
+    /// The remark beside the function's name. Empty for [`FrameKind::Function`].
     #[must_use]
     pub const fn mark(self) -> &'static str {
         match self {
@@ -202,14 +213,14 @@ pub(crate) const SIGNAL_FRAME: &str = "<signal handler called>";
 
 /// One frame of a call stack.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Frame {
-    /// Demangled; `None` when nothing names the address.
+pub struct StackFrame {
+    /// Demangled name. `None` if the address has no name.
     pub function: Option<String>,
     /// Source file, where known.
     pub file: Option<Arc<PathBuf>>,
     /// Line, where known.
     pub line: Option<u64>,
-    /// How it came to be on the stack.
+    /// The way in which it came to be on the stack.
     pub kind: FrameKind,
     /// Run address.
     pub address: u64,
@@ -217,7 +228,7 @@ pub struct Frame {
     pub values: Vec<NamedValue>,
 }
 
-/// What a probe has added up in the kernel so far.
+/// The aggregate of a probe in the kernel up to now.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Aggregate {
     /// The probe.
@@ -230,7 +241,7 @@ pub struct Aggregate {
     pub expr: Arc<str>,
     /// Hits that were added up.
     pub total: u64,
-    /// Hits among them whose key found no room.
+    /// Hits among them that had no space for their key.
     pub other: u64,
     /// Hits by key.
     pub body: AggregateBody,
@@ -239,15 +250,15 @@ pub struct Aggregate {
 /// Hits by key.
 #[derive(Clone, Debug, PartialEq)]
 pub enum AggregateBody {
-    /// By value, the most frequent first. A value that could not be read is one of them.
+    /// Hits by value, the most frequent first. An unreadable value is a value of its own.
     Count(Vec<CountRow>),
-    /// By range of numbers.
+    /// Hits by range of numbers.
     Histogram(Histogram),
-    /// By how long it took.
+    /// Hits by duration.
     Times(Times),
 }
 
-/// How often a value was there.
+/// The number of hits with a value.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CountRow {
     /// The value.
@@ -256,14 +267,14 @@ pub struct CountRow {
     pub count: u64,
 }
 
-/// How often a number was in a range.
+/// The number of hits in each range of numbers.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Histogram {
-    /// Width of the buckets; `None`: powers of two.
+    /// Width of the buckets. `None` for powers of two.
     pub step: Option<u64>,
-    /// Those with hits, by number.
+    /// Buckets with hits, in the order of their numbers.
     pub buckets: Vec<Bucket>,
-    /// Hits whose number could not be read, by reason.
+    /// Hits with an unreadable number, by reason.
     pub unavailable: Vec<(Unavailable, u64)>,
 }
 
@@ -272,33 +283,35 @@ pub struct Histogram {
 pub struct Times {
     /// In ns, those with hits, by time: eight to each power of two.
     pub buckets: Vec<Bucket>,
-    /// The shortest and the longest in ns, exact; `None`: there is none yet.
+    /// The shortest and the longest time in ns, exact. `None` if there is none yet.
     pub extremes_ns: Option<(u64, u64)>,
     /// Sum of all, ns.
     pub sum_ns: u64,
-    /// Beginnings whose end has not come.
+    /// Beginnings without an end so far.
     pub in_progress: u64,
-    /// Beginnings whose end will not come: left by a panic, an exception, `longjmp`, the thread's end.
+    /// Beginnings that will have no end: left by a panic, an exception, `longjmp`, the thread's
+    /// end.
     pub unfinished: u64,
-    /// Beginnings behind which hits were lost or silenced, so that the end that came may be another call's.
+    /// Beginnings after which hits were lost or silenced, so that the end may be that of another
+    /// call.
     pub uncertain: u64,
-    /// Ends whose beginning is not known: it was before the probe, or one of the following.
+    /// Ends of an unknown beginning: it was before the probe, or is one of the following.
     pub unpaired: u64,
     /// Beginnings while the probe was disabled, or after its time to live.
     pub off: u64,
-    /// Beginnings whose condition was false.
+    /// Beginnings with a false condition.
     pub rejected: u64,
-    /// Beginnings whose condition could not be read.
+    /// Beginnings with an unreadable condition.
     pub faults: u64,
-    /// Beginnings that could not be looked at.
+    /// Beginnings that could not be examined.
     pub lost: u64,
-    /// Beginnings that found no room.
+    /// Beginnings that found no space.
     pub full: u64,
 }
 
 impl Times {
-    /// Between which times in ns the hit is that `percent` of all are not slower than; both
-    /// ends may be it. `None`: there is none.
+    /// The bounds, in ns, of the hit that `percent` of all hits are not slower than. Both bounds
+    /// are inclusive. `None` if there are no hits.
     #[must_use]
     pub fn percentile(&self, percent: u64) -> Option<(u64, u64)> {
         let (shortest, longest) = self.extremes_ns?;
@@ -316,7 +329,7 @@ impl Times {
         ))
     }
 
-    /// What began or ended and has no time, in words.
+    /// Counts of beginnings and ends without a time, with their reasons in words.
     #[must_use]
     pub const fn others(&self) -> [(u64, &'static str); 9] {
         [
@@ -381,13 +394,14 @@ pub struct Counters {
     pub hits: u64,
     /// Events handed to the frontend, and hits that were added up in the kernel instead.
     pub events: u64,
-    /// Events lost: no room in the ring, no scratch area, a full queue to a slow frontend, undecodable.
+    /// Lost events: no space in the ring, no scratch area, a slow frontend's full queue,
+    /// undecodable records.
     pub lost: u64,
     /// Hits over the rate limit.
     pub limited: u64,
-    /// Hits whose condition was false.
+    /// Hits with a false condition.
     pub rejected: u64,
-    /// Hits whose condition could not be read.
+    /// Hits with an unreadable condition.
     pub faults: u64,
     /// Hits while disabled.
     pub silenced: u64,
@@ -401,23 +415,8 @@ pub struct Counters {
     pub cut: u64,
     /// Time in eBPF of all hits, ns: estimated from one hit in sixteen, which are timed.
     pub bpf_ns: u64,
-    /// Times that a site was reached that were no hits: where what is timed begins.
+    /// Passes of a site that are not hits: the beginnings of timed spans.
     pub passed: u64,
-}
-
-/// Everything that a session tells its frontend.
-#[derive(Clone, Debug)]
-pub enum Notice {
-    /// A hit.
-    Event(Box<Event>),
-    /// Something that the user should know, once: a limit reached, a site that could not be attached.
-    Warning(String),
-    /// A probe is over its rate limit, for the first time.
-    Limited(ProbeLimited),
-    /// A probe has had its last event.
-    Done(ProbeDone),
-    /// The target is gone: exit code or signal when that is known. The session is over.
-    TargetExited(Option<i32>),
 }
 
 #[cfg(test)]

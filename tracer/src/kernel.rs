@@ -8,26 +8,26 @@
 mod bpf;
 mod btf;
 mod calibrate;
-mod closing;
-mod diagnostics;
 mod error;
-mod family;
 mod features;
-mod fetch;
-mod guard;
 mod load;
 mod machine;
-mod object;
+mod maps;
+mod options;
 mod perf;
-mod programs;
 mod ring;
-mod room;
-mod task;
+mod selection;
+mod trigger;
 
 pub use calibrate::TrapCost;
 pub use error::KernelError;
-pub use family::{Family, Member};
-pub use features::{Feature, Features, MULTI_LINKS, kernel_release};
-pub use load::{Forks, LoadOptions};
-pub use machine::{Machine, Reserved, SiteCopy, SiteRequest, Tallies};
+pub use features::release::{MULTI_LINKS, kernel_release};
+pub use features::{Feature, Features};
+pub use machine::{Machine, Reserved, SiteCopy, SiteRequest, SiteTest};
+pub use maps::Tallies;
+pub use options::{Forks, LoadOptions, Processes};
 pub use ring::Ring;
+pub use selection::{
+    FamilyMember, MemberOrigin, MissedMembers, NameRule, ProcessSelection, RuleKinds, SelectionRule,
+};
+pub use trigger::{Trigger, Uprobe};

@@ -1,63 +1,41 @@
-//! The text that the user writes: probes, templates and expressions, as a
-//! syntax tree with source positions.
+//! Parses probes, templates and expressions into a syntax tree with source positions.
 //!
-//! Knows the grammar of docs/probe-language.md and nothing of DWARF: names are
-//! only names here.
+//! The grammar is that of docs/probe-language.md. This module knows nothing of DWARF: a name is only a
+//! name here.
 
 pub mod ast;
-pub mod diagnostic;
 mod expr;
+pub(crate) mod grammar;
 mod hexadecimal;
 pub(crate) mod lexer;
 mod mistakes;
 mod order;
 mod probe;
+mod quantity;
 mod template;
+mod words;
 
-pub(crate) use probe::{ACTIONS, parse_duration, parse_share, words};
-pub use probe::{parse_location, parse_probe, parse_probe_file};
+pub use probe::parse_location;
+pub(crate) use probe::{lines_of_probes, lines_of_targets, parse_probe};
+pub(crate) use quantity::{parse_duration, parse_share};
 pub use template::parse_template;
+pub(crate) use words::OPTIONS;
 
-use ast::{Expr, Span};
+use ast::Expr;
 use lexer::Cursor;
 
-/// Bytes of one probe's text; a longer one is refused.
+use crate::base::diagnostic::Diagnostic;
+
+/// Bytes of one probe's text. A longer text is refused.
 pub const MAX_TEXT: usize = 64 * 1024;
-/// Levels of parentheses, operators and indexes in one expression; more are refused.
+/// Levels of parentheses, operators and indexes in one expression. A deeper one is refused.
 pub const MAX_NESTING: u32 = 64;
 
-/// A mistake in what was typed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct SyntaxError {
-    /// Lower case, no full stop.
-    pub message: String,
-    /// What to write instead.
-    pub hint: Option<String>,
-    /// Where in the text.
-    pub span: Span,
-}
-
-impl SyntaxError {
-    fn new(span: Span, message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            hint: None,
-            span,
-        }
-    }
-
-    fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
-        self
-    }
-}
-
-/// Parses an expression that stands alone.
+/// Parses a text that is one expression.
 ///
 /// # Errors
-/// It is no expression, or something stands behind it.
-pub fn parse_expr(text: &str) -> Result<Expr, SyntaxError> {
+/// The text is not an expression, or has something after it.
+pub fn parse_expr(text: &str) -> Result<Expr, Diagnostic> {
     let mut cursor = Cursor::new(text, 0..text.len());
     let expr = expr::parse(&mut cursor)?;
     cursor.expect_end("the expression")?;

@@ -1,34 +1,25 @@
 //! Dynamic logpoints for running native programs, from outside.
 //!
-//! One direction only: text -> [`lang`] -> [`plan`] -> [`kernel`] -> (hit) ->
+//! One direction only: text -> [`lang`] -> [`actions`] -> [`plan`] -> [`kernel`] -> (hit) ->
 //! record -> [`value`] -> [`event`] -> frontend ([`sink`], [`tui`]).
 //! [`lang`] knows no DWARF, [`debuginfo`] knows no process, [`kernel`] knows no
 //! types, and frontends know only the [`session`].
 
-pub mod address;
-pub mod cancel;
-pub mod causes;
+pub mod actions;
+pub mod arch;
+pub mod base;
 pub mod cli;
 pub mod debuginfo;
 pub mod event;
 pub mod kernel;
 pub mod lang;
-pub mod limits;
-mod paging;
+pub mod placement;
 pub mod plan;
-mod private;
-pub mod redact;
-#[doc(hidden)]
-pub mod reference;
+pub mod program;
 pub mod session;
-mod signals;
 pub mod sink;
 pub mod sources;
 pub mod stack;
-pub mod suggestions;
 pub mod target;
 pub mod tui;
-pub mod unavailable;
-mod users;
 pub mod value;
-pub mod visible;

@@ -3,93 +3,65 @@
 //!
 //! Types come from the debug information, expressions from the user; what is
 //! read of the target at a hit is decided here, and nowhere else. Knows no
-//! process beyond the load address that it is told.
+//! process.
 
 mod aggregate;
-mod asm;
-mod bases;
-mod bit_fields;
-mod breakpoints;
-mod build;
 mod capture;
-mod chains;
-mod collections;
-mod condition;
-mod cpp;
-mod cpp_collections;
 mod decode;
-mod dynamic;
-mod elsewhere;
 mod expr;
-mod float;
-mod ir;
-mod layout;
-mod lengths;
-mod libcxx;
 mod limits;
-mod names;
-mod once;
-pub mod placement;
-mod predicates;
-mod present;
-mod reach;
-mod regex;
-mod returned;
+mod methods;
+mod ops;
+mod presenters;
 mod room;
-mod rust;
-mod search;
 mod shape;
-mod size;
 mod stack;
 #[cfg(test)]
 mod tests;
-mod texts;
-mod thread_local;
 pub mod timing;
-mod trait_objects;
-mod weight;
-mod wide;
 
 use std::sync::Arc;
 
-use tracer_common::control::{NEEDS_FS_BASE, NEEDS_TASK};
-use tracer_common::op::{COMM, FAULT, FS_BASE, Op, PID, REJECT};
-
-pub use aggregate::{Buckets, Key};
+pub use aggregate::{Buckets, Key, TallyBy};
+pub use decode::layout::{Context, DecodeScratch, Decoded, EventBuffers, Layout, PlannedValue};
 pub use decode::{DecodeError, Symbols};
-pub use layout::{Context, Decoded, Layout, PlannedValue, Room, Scratch};
+pub use expr::returned::Returned;
 pub use limits::Limits;
-pub use returned::Returned;
-pub use stack::depth as stack_depth;
-pub use thread_local::{TlsBlock, TlsTables};
+pub use ops::{AddressBase, TlsBlock, TlsTables};
+pub use shape::shape_cache::ShapeCache;
 
-use crate::address::Bias;
+use crate::base::diagnostic::Diagnostic;
+use crate::base::unavailable::Unavailable;
 use crate::debuginfo::Neighbours;
-use crate::debuginfo::place::{Place, Source as PlaceSource};
+use crate::debuginfo::place::{PieceSource as PlaceSource, Place};
 use crate::debuginfo::types::{Language, TypeId, TypeKind, TypeSource};
 use crate::debuginfo::variable::{Variable, VariableKind};
-use crate::lang::SyntaxError;
-use crate::lang::ast::{Expr, Format, ProbeSpec, Span, Special, Style, Syntax, TemplatePart};
-use crate::redact::Redactor;
-use crate::unavailable::Unavailable;
+use crate::lang::ast::{Expr, Format, FormatStyle, ProbeSpec, Special, Syntax, TemplatePart};
+use crate::program::{Op, Program};
 use crate::value::debug::DEBUG;
-use asm::{Asm, Exits, Label};
-use build::Builder;
+use crate::value::redact::Redactor;
 use capture::{Capture, Captured};
+use decode::layout::{Entry, MessagePart, Source};
+use decode::stack_slots::StackSlots;
 use expr::{Number, NumberKind, Operand, Resolver, Scope};
-use ir::{Ir, Process, Spot, Spots};
-use layout::{Entry, Part, Source};
+use expr::{condition, returned};
+use limits::FOLLOWED_OPS;
+use ops::asm::{Asm, Exits, Label};
+use ops::ir::Ir;
+use ops::spots::{ModuleAddresses, Spot, Spots};
 use shape::Node;
-use stack::StackSlots;
+use shape::builder::{Builder, BuilderInput};
+use shape::display_names;
+use shape::shape_cache::NumberedShape;
 
-/// What a plan is made from.
+/// Everything that a plan is made from.
 pub struct PlanInput<'a> {
     /// Types of the module.
     pub source: &'a dyn TypeSource,
-    /// What the source is written in at the site: expressions are read as it reads them.
+    /// Source language at the site; expressions are read by its rules.
     pub language: Language,
-    /// Where the module is in the process.
-    pub bias: Bias,
+    /// The known address of the module in the process.
+    pub base: AddressBase,
     /// The other modules of the process, asked when they matter.
     pub neighbours: Neighbours<'a>,
     /// Where its thread-local storage is, if known.
@@ -104,18 +76,26 @@ pub struct PlanInput<'a> {
     pub spec: &'a ProbeSpec,
     /// How much of a value is read.
     pub limits: Limits,
+    /// Finished shapes of the module's types.
+    pub shapes: &'a ShapeCache,
     /// At an exit of a function: what it returns.
     pub returned: Option<Returned>,
-    /// What no output gets.
+    /// Values that are redacted in every output.
     pub redactor: &'a Redactor,
 }
 
 impl PlanInput<'_> {
     /// The probe as the language of the site reads it.
-    fn ordered(&self) -> Result<ProbeSpec, SyntaxError> {
-        let is_c = self.language.is_c();
-        self.spec
-            .ordered(if is_c { Syntax::C } else { Syntax::Rust })
+    fn ordered(&self) -> Result<ProbeSpec, Diagnostic> {
+        self.spec.ordered(self.syntax())
+    }
+
+    /// The syntax of expressions at the site.
+    const fn syntax(&self) -> Syntax {
+        match self.language.is_c() {
+            true => Syntax::C,
+            false => Syntax::Rust,
+        }
     }
 }
 
@@ -123,140 +103,108 @@ impl PlanInput<'_> {
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// For the kernel side.
-    pub ops: Vec<Op>,
-    /// `NEEDS_…` bits.
-    pub flags: u32,
+    pub program: Program,
     /// Decodes the records.
     pub layout: Layout,
-    /// What the keys mean that hits are added up by; `None`: each hit sends a record.
+    /// Meaning of the keys that hits are added up by; `None`: each hit sends a record.
     pub key: Option<Key>,
-    /// What the user should know: expressions that are unavailable at this site.
+    /// Notes for the user: expressions that are unavailable at this site.
     pub notes: Vec<String>,
 }
 
-/// Why a probe cannot be compiled for a site.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct PlanError {
-    /// Lower case, no full stop.
-    pub message: String,
-    /// What would fit.
-    pub hint: Option<String>,
-    /// Where in the probe's text.
-    pub span: Option<Span>,
+/// The parts of a plan that the action of a probe decides.
+#[derive(Clone, Copy, Debug)]
+pub struct RecordOptions {
+    /// True if the record has the call stack.
+    pub stack: bool,
+    /// A template without any available value.
+    pub missing: MissingValues,
 }
 
-impl PlanError {
-    fn at(expr: &Expr, message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            hint: None,
-            span: Some(expr.span.clone()),
-        }
-    }
-
-    /// The same with other advice.
-    #[must_use]
-    pub fn hint(mut self, hint: Option<String>) -> Self {
-        self.hint = hint;
-        self
-    }
+/// The treatment of a template without any available value at a site.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MissingValues {
+    /// The site is refused.
+    Refused,
+    /// Another site of the probe has the values: hits count here as well.
+    Accepted,
 }
 
-impl From<SyntaxError> for PlanError {
-    fn from(error: SyntaxError) -> Self {
-        Self {
-            message: error.message,
-            hint: error.hint,
-            span: Some(error.span),
-        }
-    }
-}
-
-/// Compiles a probe for one site.
+/// Compiles a probe for one site. Each hit sends a record.
 ///
 /// # Errors
-/// An expression makes no sense at the site, or all that the template asks for
-/// is unavailable there.
-pub fn compile(input: &PlanInput<'_>) -> Result<Plan, PlanError> {
-    compile_with(input, true)
-}
-
-/// The same for a site beside others of the probe at which the template shows something: its hits
-/// count, too, where nothing is available.
-///
-/// # Errors
-/// An expression makes no sense at the site.
-pub fn compile_beside(input: &PlanInput<'_>) -> Result<Plan, PlanError> {
-    compile_with(input, false)
-}
-
-fn compile_with(input: &PlanInput<'_>, shows_something: bool) -> Result<Plan, PlanError> {
+/// An expression makes no sense at the site, or no value of the template is available there and
+/// that is refused.
+pub fn record(input: &PlanInput<'_>, options: RecordOptions) -> Result<Plan, Diagnostic> {
     let scope = scope(input);
     let spec = &input.ordered()?;
     let mut compiler = Compiler::new(input, &scope);
     let mut asm = Asm::new();
-    let condition = match &spec.condition {
-        Some(condition) => {
-            let mut resolver = Resolver::new(&compiler.builder, &scope);
-            let test = condition::truth(&mut resolver, condition)?;
-            let (reject, fault) = (asm.label(), asm.label());
-            let mut exits = Exits::to(fault);
-            asm.test(&test, reject, &mut exits)
-                .map_err(|why| PlanError::at(condition, why.to_string()))?;
-            Some((reject, fault))
-        }
-        None => None,
-    };
-    let (key, counts) = aggregate::compile(&mut compiler, &mut asm, spec, input.redactor)?.unzip();
-    let (captured, stack) = if key.is_some() {
-        (Captured::default(), None)
-    } else {
-        match &spec.template {
-            Some(template) => {
-                let missing = compiler.template(&spec.text, &template.parts)?;
-                match missing {
-                    Some(error) if shows_something => return Err(error),
-                    _ => {}
-                }
+    let condition = compiler.condition(&mut asm, spec)?;
+    match &spec.template {
+        Some(template) => {
+            let missing = compiler.template(&spec.text, &template.parts)?;
+            match missing {
+                Some(error) if options.missing == MissingValues::Refused => return Err(error),
+                _ => {}
             }
-            None if input.returned.is_some() => compiler.returned(),
-            None => compiler.all_variables(),
         }
-        compiler.make_room();
-        let values = std::mem::take(&mut compiler.values);
-        let mut stack = None;
-        let capture = Capture::new(&mut asm, &mut compiler.builder);
-        let captured = capture.values(values, |asm, builder| {
-            if stack::depth(spec) > 0 {
-                stack = stack::capture(asm, builder).ok();
-            }
-            asm.emit(Op::default());
-        });
-        (captured, stack)
-    };
+        None if input.returned.is_some() => compiler.returned(),
+        None => compiler.all_variables(),
+    }
+    compiler.make_room();
+    let values = std::mem::take(&mut compiler.values);
+    let mut stack = None;
+    let capture = Capture::new(&mut asm, &mut compiler.builder);
+    let captured = capture.values(values, |asm, builder| {
+        if options.stack {
+            stack = stack::capture(asm, builder).ok();
+        }
+        asm.emit(Op::End);
+    });
     if let Some((reject, fault)) = condition {
         ends(&mut asm, reject, fault);
     }
-    Ok(compiler.finish(asm, (captured, stack), (counts.unwrap_or(0), key)))
+    Ok(compiler.finish(asm.finish(0), PlanRecord { captured, stack }, None))
+}
+
+/// Compiles a probe for one site. The kernel counts the hits, and sends none.
+///
+/// # Errors
+/// An expression makes no sense at the site, or the value to count by is redacted.
+pub fn tally(input: &PlanInput<'_>, by: TallyBy<'_>) -> Result<Plan, Diagnostic> {
+    let scope = scope(input);
+    let syntax = input.syntax();
+    let key = by.expr().map(|expr| expr.ordered(syntax)).transpose()?;
+    let by = match (by, &key) {
+        (TallyBy::Value(_), Some(expr)) => TallyBy::Value(expr),
+        (TallyBy::Bucket(_, buckets), Some(expr)) => TallyBy::Bucket(expr, buckets),
+        _ => TallyBy::Nothing,
+    };
+    let spec = &input.ordered()?;
+    let mut compiler = Compiler::new(input, &scope);
+    let mut asm = Asm::new();
+    let condition = compiler.condition(&mut asm, spec)?;
+    let (key, flags) = aggregate::compile(&mut compiler, &mut asm, by, condition.is_some())?;
+    if let Some((reject, fault)) = condition {
+        ends(&mut asm, reject, fault);
+    }
+    Ok(compiler.finish(asm.finish(flags), PlanRecord::default(), Some(key)))
 }
 
 /// Where a condition goes that is false, or cannot be read.
 fn ends(asm: &mut Asm, reject: Label, fault: Label) {
-    for (label, code) in [(reject, REJECT), (fault, FAULT)] {
+    for (label, end) in [(reject, Op::Reject), (fault, Op::Fault)] {
         asm.place(label);
-        asm.emit(Op {
-            code,
-            ..Op::default()
-        });
+        asm.emit(end);
     }
 }
 
-/// What names mean at the site.
+/// The scope in which names are resolved at the site.
 fn scope<'a>(input: &PlanInput<'a>) -> Scope<'a> {
     Scope {
-        process: Process {
-            bias: input.bias,
+        process: ModuleAddresses {
+            base: input.base,
             tls: input.tls,
         },
         variables: input.variables,
@@ -269,31 +217,21 @@ fn scope<'a>(input: &PlanInput<'a>) -> Scope<'a> {
     }
 }
 
-/// `NEEDS_…` bits of a plan.
-fn needs(ops: &[Op]) -> u32 {
-    // Sizes and statuses never have the registers' numbers.
-    let needs = |wanted: std::ops::RangeInclusive<u8>| {
-        ops.iter()
-            .flat_map(|op| [op.dst, op.src, op.size])
-            .any(|register| wanted.contains(&register))
-    };
-    let fs = if needs(FS_BASE..=FS_BASE) {
-        NEEDS_FS_BASE
-    } else {
-        0
-    };
-    let task = if needs(PID..=COMM + 1) { NEEDS_TASK } else { 0 };
-    fs | task
+/// The parts of a record that the ops of a plan make.
+#[derive(Default)]
+struct PlanRecord {
+    captured: Captured,
+    stack: Option<StackSlots>,
 }
 
 struct Compiler<'a> {
     builder: Builder<'a>,
     scope: &'a Scope<'a>,
-    values: Vec<(Spots, Node)>,
+    values: Vec<(Spots, NumberedShape)>,
     /// The types of the values, where they are of one.
     types: Vec<Option<TypeId>>,
     entries: Vec<Entry>,
-    parts: Vec<Part>,
+    parts: Vec<MessagePart>,
     notes: Vec<String>,
     redactor: &'a Redactor,
 }
@@ -301,7 +239,14 @@ struct Compiler<'a> {
 impl<'a> Compiler<'a> {
     fn new(input: &PlanInput<'a>, scope: &'a Scope<'a>) -> Self {
         Self {
-            builder: Builder::new(input.source, (input.bias, input.neighbours), input.limits),
+            builder: Builder::new(BuilderInput {
+                source: input.source,
+                base: input.base,
+                neighbours: input.neighbours,
+                limits: input.limits,
+                shapes: input.shapes,
+                presenters: &presenters::ALL,
+            }),
             scope,
             values: Vec::new(),
             types: Vec::new(),
@@ -312,18 +257,30 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// The plan of these ops, with what they leave in the record, flags beside the needs, and
-    /// the key.
-    fn finish(
-        self,
-        asm: Asm,
-        (captured, stack): (Captured, Option<StackSlots>),
-        (flags, key): (u32, Option<Key>),
-    ) -> Plan {
-        let ops = asm.finish();
+    /// Writes the test of the condition, if there is one. Returns the labels of a condition that is false,
+    /// and of one that cannot be read.
+    fn condition(
+        &self,
+        asm: &mut Asm,
+        spec: &ProbeSpec,
+    ) -> Result<Option<(Label, Label)>, Diagnostic> {
+        let Some(condition) = &spec.condition else {
+            return Ok(None);
+        };
+        let mut resolver = Resolver::new(&self.builder, self.scope);
+        let test = condition::truth(&mut resolver, condition)?;
+        let (reject, fault) = (asm.label(), asm.label());
+        let mut exits = Exits::to(fault);
+        asm.condition(&test, reject, &mut exits)
+            .map_err(|why| Diagnostic::at(&condition.span, why.to_string()))?;
+        Ok(Some((reject, fault)))
+    }
+
+    /// The plan of a program, with the layout of its records and the meaning of its keys.
+    fn finish(self, program: Program, record: PlanRecord, key: Option<Key>) -> Plan {
+        let PlanRecord { captured, stack } = record;
         Plan {
-            flags: flags | needs(&ops),
-            ops,
+            program,
             layout: Layout {
                 captured,
                 entries: self.entries,
@@ -349,14 +306,15 @@ impl<'a> Compiler<'a> {
                 shadow => format!("{}#{shadow}", variable.name),
             };
             let before = if index == 0 { "" } else { ", " };
-            self.parts.push(Part::Text(format!("{before}{name} = ")));
+            self.parts
+                .push(MessagePart::Text(format!("{before}{name} = ")));
             let resolver = Resolver::new(&self.builder, scope);
             let operand = resolver.variable(variable);
             match self.counted(variable) {
                 Some((spots, node)) => {
                     let ty = self.builder.resolve_name(variable.ty);
-                    let ty = names::without_paths(&ty).into();
-                    let source = self.captured(spots, node, None);
+                    let ty = display_names::without_paths(&ty).into();
+                    let source = self.captured_node(spots, node);
                     self.entry(&name, ty, source, DEBUG);
                 }
                 None => self.value(&name, operand, DEBUG),
@@ -368,7 +326,7 @@ impl<'a> Compiler<'a> {
     fn returned(&mut self) {
         let scope = self.scope;
         if let Some(returned @ Returned { ty: Some(ty), .. }) = scope.returned {
-            self.parts.push(Part::Text("$return = ".into()));
+            self.parts.push(MessagePart::Text("$return = ".into()));
             let spots = returned::place(&self.builder, ty, returned);
             self.value("$return", Operand::Place(spots, ty), DEBUG);
         }
@@ -379,12 +337,12 @@ impl<'a> Compiler<'a> {
         &mut self,
         text: &str,
         parts: &[TemplatePart],
-    ) -> Result<Option<PlanError>, PlanError> {
+    ) -> Result<Option<Diagnostic>, Diagnostic> {
         let (mut holes, mut missing) = (0, None);
         for part in parts {
             let (expr, format) = match part {
                 TemplatePart::Text(text) => {
-                    self.parts.push(Part::Text(text.clone()));
+                    self.parts.push(MessagePart::Text(text.clone()));
                     continue;
                 }
                 TemplatePart::Hole { expr, format } => (expr, *format),
@@ -403,11 +361,11 @@ impl<'a> Compiler<'a> {
         text: &str,
         expr: &Expr,
         format: Format,
-    ) -> Result<Option<PlanError>, PlanError> {
+    ) -> Result<Option<Diagnostic>, Diagnostic> {
         let operand = Resolver::new(&self.builder, self.scope).operand(expr)?;
         let operand = match operand {
             Operand::Unknown(_, error) => return Err(error),
-            Operand::Place(spots, ty) if format.style == Style::Pointer => {
+            Operand::Place(spots, ty) if format.style == FormatStyle::Pointer => {
                 self.address_of(expr, spots, ty)?
             }
             operand => operand,
@@ -419,18 +377,18 @@ impl<'a> Compiler<'a> {
         let hint = name
             .contains("$return")
             .then(|| "log a variable on the function's last line instead".to_owned());
-        Ok(missing.map(|message| PlanError::at(expr, message).hint(hint)))
+        Ok(missing.map(|message| Diagnostic::at(&expr.span, message).maybe_hint(hint)))
     }
 
-    /// What `{x:p}` shows: the pointer itself, or the address of the value.
-    fn address_of(&self, expr: &Expr, spots: Spots, ty: TypeId) -> Result<Operand, PlanError> {
+    /// The operand that `{x:p}` shows: the pointer itself, or the address of the value.
+    fn address_of(&self, expr: &Expr, spots: Spots, ty: TypeId) -> Result<Operand, Diagnostic> {
         let ir = match self.builder.resolve(ty).kind {
             TypeKind::Pointer { .. } => spots
                 .number()
-                .map_err(|why| PlanError::at(expr, why.to_string()))?,
+                .map_err(|why| Diagnostic::at(&expr.span, why.to_string()))?,
             _ => match spots.address() {
                 Some(address) => address.clone(),
-                None => return Err(PlanError::at(expr, "this has no address here")),
+                None => return Err(Diagnostic::at(&expr.span, "this has no address here")),
             },
         };
         Ok(Operand::Number(Number {
@@ -445,39 +403,40 @@ impl<'a> Compiler<'a> {
     fn value(&mut self, name: &str, operand: Operand, format: Format) {
         let (source, ty): (Source, Arc<str>) = match operand {
             Operand::Place(spots, ty) => {
-                let node = self.builder.variable(ty);
-                let name = names::without_paths(&self.builder.resolve(ty).name);
-                (self.captured(spots, node, Some(ty)), name.into())
+                let shape = self.builder.shape(ty, FOLLOWED_OPS);
+                let name = Arc::clone(&shape.shape.ty);
+                (self.captured(spots, shape, Some(ty)), name)
             }
             Operand::Number(number) => {
                 let (node, ty) = number_node(&number, self.scope.language);
                 let size = u64::from(number.size);
                 let spots = Spots::whole(size, Spot::Number(number.ir));
-                (self.captured(spots, node, None), ty.into())
+                (self.captured_node(spots, node), ty.into())
             }
             Operand::Special(special) => (Source::Special(special), special_type(special).into()),
             Operand::Text(text) => {
                 let len = text.len() as u64;
                 let spots = Spots::whole(len, Spot::Bytes(text.into_bytes()));
                 let node = Node::CharArray { len, of: len };
-                (self.captured(spots, node, None), "&str".into())
+                (self.captured_node(spots, node), "&str".into())
             }
             Operand::Null => {
                 let spots = Spots::whole(8, Spot::Number(Ir::Const(0)));
                 let pointer = Unavailable::Null;
                 let node = self.builder.pointer_to(Err(pointer), false);
-                (self.captured(spots, node, None), "null".into())
+                (self.captured_node(spots, node), "null".into())
             }
             Operand::Unknown(_, error) => {
                 let node = Node::Missing(Unavailable::Unsupported(error.message));
-                (self.captured(Spots(Vec::new()), node, None), "".into())
+                (self.captured_node(Spots(Vec::new()), node), "".into())
             }
         };
         self.entry(name, ty, source, format);
     }
 
     fn entry(&mut self, name: &str, ty: Arc<str>, source: Source, format: Format) {
-        self.parts.push(Part::Hole(self.entries.len(), format));
+        self.parts
+            .push(MessagePart::Hole(self.entries.len(), format));
         self.entries.push(Entry {
             expr: name.into(),
             ty,
@@ -502,15 +461,20 @@ impl<'a> Compiler<'a> {
         Some((spots, node))
     }
 
-    fn captured(&mut self, spots: Spots, node: Node, ty: Option<TypeId>) -> Source {
-        self.values.push((spots, node));
+    /// A value without a type.
+    fn captured_node(&mut self, spots: Spots, node: Node) -> Source {
+        self.captured(spots, NumberedShape::alone(node), None)
+    }
+
+    fn captured(&mut self, spots: Spots, shape: NumberedShape, ty: Option<TypeId>) -> Source {
+        self.values.push((spots, shape));
         self.types.push(ty);
         Source::Captured(self.values.len() - 1)
     }
 }
 
 /// The place of a number that is computed.
-fn value_of(expr: &crate::debuginfo::place::Expr) -> Place {
+fn value_of(expr: &crate::debuginfo::place::LocationExpr) -> Place {
     Place::whole(PlaceSource::Value(expr.clone()))
 }
 
@@ -525,7 +489,7 @@ fn lost(operand: &Operand) -> Option<&Unavailable> {
     }
 }
 
-/// What a computed number is shown as, and the name of its type in the language.
+/// The shape of a computed number, and the name of its type in the language.
 fn number_node(number: &Number, language: Language) -> (Node, &'static str) {
     let (size, signed) = (number.size, number.signed);
     let named = |rust, c| if language.is_c() { c } else { rust };

@@ -1,109 +1,87 @@
 //! The live set of probes over one target; commands in, events out.
 //!
-//! All methods take `&self` and may be called from any thread; those that read
-//! debug information or attach probes may take tens of milliseconds, so a
-//! frontend with a screen calls them from a worker.
+//! One thread owns a session ([`actor`]): its probes, the kernel's side, the targets. All methods of
+//! [`Session`] take `&self` and may be called from any thread. Those that read debug information or attach
+//! probes may take tens of milliseconds, so a frontend with a screen calls them from a worker.
 
-mod aggregates;
-mod backlog;
-mod budget;
-mod callers;
-mod catalog;
-mod check;
-mod clock;
-mod copies;
-mod cost;
-mod done;
+mod actor;
+mod control;
 mod error;
-mod family;
-mod following;
-mod frames;
-mod keeper;
-mod linker;
+mod feed;
+mod followed;
+mod handle;
 mod live;
-mod looks;
-mod modules;
-mod own;
-mod patched;
-mod placing;
+mod locks;
+mod notice;
 mod prepare;
-mod queue;
+mod probes;
 mod reader;
-mod refused;
-mod removed;
-mod resolve;
 mod shared;
-mod spending;
-mod switch;
-mod symbols;
-mod timing;
-mod variants;
-mod wait;
-mod warm;
+mod sites;
+mod start;
+mod subscription;
+mod targets;
 
 use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(crate) use budget::percent;
-pub use catalog::{Catalog, FoundFunction, Located, ModuleInfo};
-pub use check::{Checked, CheckedSite};
-pub use cost::{expected_trap_cost, trap_ns};
+pub use control::{Control, TargetName};
 pub use error::AttachError;
-pub use family::{Followed, Unseen};
-pub use live::Session;
-pub use placing::SiteCost;
-pub use removed::Removed;
+pub use followed::{FollowedProcesses, Unseen};
+pub use handle::Session;
+pub use live::Removed;
+pub(crate) use live::percent;
+pub use live::trap_cost::{expected_trap_cost, trap_ns};
+pub use notice::Notice;
+pub use prepare::check::{Checked, CheckedSite};
+pub use prepare::placing::SiteCost;
+pub use sites::catalog::{Catalog, FoundFunction, LocatedSites, ModuleInfo};
+pub use start::Aim;
+pub use subscription::{Subscriber, Subscription};
 
 pub use crate::kernel::Forks;
 
 use crate::debuginfo::DebugOptions;
-use crate::event::{Aggregate, Counters, Done, Notice, ProbeId};
+use crate::event::{Counters, Done, PlacementId, ProbeId};
+use crate::placement::SiteKind;
 use crate::plan;
-use crate::plan::placement::SiteKind;
-use crate::redact::Redactor;
-use crate::sources::SourceText;
+use crate::value::redact::Redactor;
 
-/// How a session is set up.
+/// Options of a session.
 #[derive(Clone, Debug, Default)]
-pub struct Options {
-    /// Events that may wait for a slow frontend; the oldest is dropped, and
-    /// counted as lost, beyond. 0 is the default.
-    pub queue: usize,
-    /// Bytes of events and records that may wait; the oldest are dropped, and counted as lost,
-    /// beyond. 0 is [`crate::limits::BUFFER_BYTES`].
+pub struct SessionOptions {
+    /// Bytes of waiting events and records. Above it the oldest are dropped, and counted as lost. 0
+    /// for [`crate::base::limits::BUFFER_BYTES`].
     pub buffer_bytes: usize,
-    /// The frontend wants every event and takes its time: what finds no room waits as a record
-    /// first.
-    pub patient: bool,
-    /// Bytes of the ring between kernel and tracer; 0 is the default.
+    /// Size in bytes of the ring between kernel and tracer; 0 for the default.
     pub ring_bytes: u32,
     /// Attach by perf events even where the kernel has multi-uprobe links.
     pub perf_events: bool,
-    /// What becomes of the processes that the target forks.
+    /// Handling of the processes that the target forks.
     pub forks: Forks,
     /// Probes are added later, too.
     pub more_probes: bool,
-    /// Which instruction of a line is probed.
+    /// The instruction of a line to probe.
     pub site: SiteChoice,
-    /// Where to look for debug information.
+    /// Places to look for debug information.
     pub debug: DebugOptions,
-    /// How much of a value is read.
+    /// Limits on how much of a value is read.
     pub limits: plan::Limits,
-    /// Names whose values no output gets.
+    /// Hides the values of sensitive names from every output.
     pub redactor: Redactor,
-    /// The `tracer` program, which brings pages in that hits have missed, as a process of its own; `None`:
-    /// they stay away until the target touches them.
+    /// The `tracer` program, which fetches missing pages in a process of its own. If `None`, such
+    /// pages stay away until the target touches them.
     pub pager: Option<PathBuf>,
-    /// CPUs that all probes together may cost the target, the traps included; `None`: any.
+    /// CPUs that all probes together may cost the target, traps included. `None` for no limit.
     pub max_cpu: Option<f64>,
 }
 
-/// Which instruction of a line is probed.
+/// The choice of the instruction that a probe of a line uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SiteChoice {
-    /// The cheapest one at which hits and values are proven to be the same.
+    /// The cheapest one that is proven to give the same hits and values.
     #[default]
     Cheapest,
     /// The first one.
@@ -113,13 +91,13 @@ pub enum SiteChoice {
 /// A source file that the debug information of a module names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceFile {
-    /// Path as the debug information gives it.
+    /// Path in the debug information.
     pub path: Arc<PathBuf>,
     /// File name of the module that has code from it.
     pub module: Arc<str>,
     /// It is there and may be shown ([`crate::sources`]).
     pub on_disk: bool,
-    /// It is the program's own: not a library's, a package's, or the compiler's.
+    /// True for the program's own code, false for that of a library, a package or the compiler.
     pub own: bool,
 }
 
@@ -135,24 +113,24 @@ pub struct LineInfo {
 /// A function of a source file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutlineEntry {
-    /// Where it is declared, from 1.
+    /// Line of its declaration, from 1.
     pub line: u64,
-    /// With the path that leads to it.
+    /// Name of the function with its path.
     pub function: String,
 }
 
 /// A variable in scope at a line, for display.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VariableInfo {
-    /// As the user would write it (`name#2` for a shadowed one).
+    /// Name as the user would write it (`name#2` for a shadowed one).
     pub name: String,
     /// Type, as the source writes it.
     pub ty: String,
     /// `parameter`, `local`, `captured`, `static`.
     pub kind: &'static str,
-    /// Where it lives, in words: `rbp-24`, `register rdi`, `pieces: …`.
+    /// Its storage in words: `rbp-24`, `register rdi`, `pieces: …`.
     pub place: String,
-    /// `None`: readable; else why not.
+    /// Why it cannot be read. `None` if it can.
     pub unavailable: Option<String>,
 }
 
@@ -161,27 +139,29 @@ pub struct VariableInfo {
 pub struct ProbeStatus {
     /// Its id.
     pub id: ProbeId,
-    /// Name shown to the user: `p1` or what `as` says.
+    /// Name shown to the user: `p1`, or the name given by `as`.
     pub name: String,
     /// The probe's text, as typed.
     pub text: String,
-    /// Source file and line of its first site; empty where no debug information says them.
+    /// Source file and line of its first site. Empty if the debug information does not have them.
     pub file: Arc<PathBuf>,
-    /// From 1; 0 where the file is not known.
+    /// Line number, from 1; 0 if the file is not known.
     pub line: u64,
     /// Function of its first site.
     pub function: String,
     /// Sites attached.
     pub sites: u32,
+    /// The sites behind the counters. `None` if it has none yet.
+    pub placement: Option<PlacementId>,
     /// Neither silenced nor done.
     pub enabled: bool,
-    /// It has had its last event, and its breakpoints are out; `None`: more may come.
+    /// Set after its last event, once its breakpoints are out. `None` while more may come.
     pub done: Option<Done>,
     /// Now.
     pub counters: Counters,
-    /// What its hits cost the target.
+    /// The cost of its hits to the target.
     pub cost: Cost,
-    /// What the user should know of it: moved line, sites left out, limits reached.
+    /// Notes for the user: moved line, omitted sites, limits reached.
     pub notes: Vec<String>,
 }
 
@@ -197,31 +177,32 @@ impl ProbeStatus {
     }
 }
 
-/// What a probe costs the target.
+/// The cost of a probe to the target.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Cost {
-    /// What the dearest of the probe's instructions is for the kernel; `None`: no site yet.
+    /// Kind of the probe's most expensive instruction to the kernel. `None` before it has a site.
     pub kind: Option<SiteKind>,
-    /// The trap of one hit, in ns, at the dearest of the probe's instructions; `None`: not measured.
+    /// Trap cost of one hit, in ns, at the probe's most expensive instruction. `None` if not
+    /// measured.
     ///
     /// Source: [`crate::kernel::TrapCost`]. The time in eBPF is not in it.
     pub trap_ns: Option<u64>,
-    /// CPUs that traps and eBPF program took over about the last second; `None`: not known yet.
+    /// CPUs that traps and eBPF program used over about the last second. `None` if not known yet.
     pub cpus: Option<f64>,
-    /// For how long its breakpoints were in the target so far.
+    /// Time that its breakpoints were in the target up to now.
     pub attached: Duration,
-    /// CPUs that it may cost, alone or with all others; `None`: any.
+    /// CPUs that it may cost, alone or with all others. `None` for no limit.
     pub allowed: Option<f64>,
 }
 
 impl Cost {
-    /// Everything that the hits took so far, in ns; `None` when the trap's cost is not known.
+    /// Total time of its hits up to now, in ns. `None` when the trap's cost is not known.
     #[must_use]
     pub fn total_ns(&self, counters: &Counters) -> Option<u64> {
         Some(self.traps_ns(counters)?.saturating_add(counters.bpf_ns))
     }
 
-    /// The CPUs that it took while its breakpoints were in the target; `None` when that is not known.
+    /// CPUs that it used while its breakpoints were in the target. `None` when that is not known.
     #[must_use]
     pub fn share(&self, counters: &Counters) -> Option<f64> {
         if self.attached.is_zero() {
@@ -230,65 +211,10 @@ impl Cost {
         Some(self.total_ns(counters)? as f64 / self.attached.as_nanos() as f64)
     }
 
-    /// The traps of it; those at which something begins that is timed are among them.
+    /// The probe's traps, including those where a timed span begins.
     #[must_use]
     pub fn traps_ns(&self, counters: &Counters) -> Option<u64> {
         let traps = counters.hits.saturating_add(counters.passed);
         Some(self.trap_ns?.saturating_mul(traps))
     }
-}
-
-/// A mistake in a probe, or why it could not be installed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProbeError {
-    /// Lower case, no full stop.
-    pub message: String,
-    /// What to do about it.
-    pub hint: Option<String>,
-    /// Where in the probe's text.
-    pub span: Option<std::ops::Range<usize>>,
-    /// A privilege is missing, so no other probe would help.
-    pub missing: bool,
-}
-
-/// What a frontend asks of a session: the whole of what it may know.
-pub trait Control: Send + Sync {
-    /// Name of the target's executable and its pid.
-    fn target(&self) -> (String, u32);
-    /// Every source file of every module, sorted by path; those on disk first.
-    fn source_files(&self) -> Vec<SourceFile>;
-    /// A source file, at most [`crate::limits::SOURCE_BYTES`].
-    ///
-    /// # Errors
-    /// Says why it could not be read.
-    fn source_text(&self, file: &SourceFile) -> Result<SourceText, ProbeError>;
-    /// The functions that are declared in a source file, by line: they stand for a text that is not
-    /// there.
-    fn outline(&self, file: &SourceFile) -> Vec<OutlineEntry>;
-    /// The lines of a file that have code, by line.
-    ///
-    /// # Errors
-    /// The debug information could not be read.
-    fn lines(&self, file: &SourceFile) -> Result<Vec<LineInfo>, ProbeError>;
-    /// The variables in scope at a line (at its first site).
-    ///
-    /// # Errors
-    /// The line has no code, or the debug information could not be read.
-    fn variables(&self, file: &SourceFile, line: u64) -> Result<Vec<VariableInfo>, ProbeError>;
-    /// Parses, plans and attaches a probe.
-    ///
-    /// # Errors
-    /// See [`ProbeError`]; nothing is left attached.
-    fn add(&self, text: &str) -> Result<ProbeStatus, ProbeError>;
-    /// Silences a probe at once, detaches it, and gives its last state.
-    fn remove(&self, probe: ProbeId) -> Option<ProbeStatus>;
-    /// Silences or wakes a probe. One that is done begins anew when it is woken, with as many hits
-    /// and as much time as at first.
-    fn set_enabled(&self, probe: ProbeId, enabled: bool);
-    /// All probes, by id, with counters of now.
-    fn probes(&self) -> Vec<ProbeStatus>;
-    /// What probes that add hits up have so far, by probe.
-    fn aggregates(&self) -> Vec<Aggregate>;
-    /// Up to `max` notices that wait, oldest first; returns at once.
-    fn take_notices(&self, max: usize) -> Vec<Notice>;
 }

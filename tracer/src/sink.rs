@@ -1,8 +1,8 @@
 //! Frontends that write lines: [`text`] for people, [`json`] for programs.
 //!
-//! Both take events one by one and write to any [`std::io::Write`]; neither
-//! knows anything below the session. What the target controls (messages, thread
-//! names, paths) is escaped here, since here it leaves us.
+//! Both take events one by one and write to any [`std::io::Write`]. Neither uses anything below the
+//! session. Text under the target's control (messages, thread names, paths) is escaped here, where
+//! it leaves the tracer.
 
 pub mod aggregate;
 pub mod json;
@@ -16,30 +16,39 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::event::{Aggregate, Event, ProbeDone, ProbeLimited};
-use crate::session::{Followed, ProbeStatus};
+use crate::session::{FollowedProcesses, ProbeStatus};
 
-/// What a session is about.
+/// The target, the start time and the probes of a session.
 #[derive(Clone, Debug)]
 pub struct Begin {
-    /// Process id of the target, in the tracer's pid namespace.
-    pub pid: u32,
-    /// The program that it executes.
-    pub exe: PathBuf,
+    /// The processes that are probed at the beginning. None yet if they are waited for.
+    pub targets: Vec<BeginTarget>,
+    /// The selectors, as the user wrote them. `None` if one process was chosen by its id.
+    pub selectors: Option<String>,
     /// When the session began, in ns since the Unix epoch.
     pub time_ns: u64,
     /// The probes that it begins with.
     pub probes: Vec<ProbeStatus>,
 }
 
+/// A process at the beginning of a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BeginTarget {
+    /// Process id in the tracer's pid namespace.
+    pub pid: u32,
+    /// The program that it executes.
+    pub exe: PathBuf,
+}
+
 /// Something that events are written to, one line each.
 pub trait Sink: Send {
-    /// Writes what is traced, before anything else.
+    /// Writes the target, the start time and the probes before anything else.
     ///
     /// # Errors
     /// The writer's.
     fn begin(&mut self, session: &Begin) -> io::Result<()>;
 
-    /// Writes one event, behind the gap before it.
+    /// Writes one event, after the gap before it.
     ///
     /// # Errors
     /// The writer's.
@@ -57,25 +66,25 @@ pub trait Sink: Send {
     /// The writer's.
     fn done(&mut self, done: &ProbeDone) -> io::Result<()>;
 
-    /// Writes what a probe has added up by a time, in ns since the Unix epoch.
+    /// Writes the aggregate of a probe at a time, in ns since the Unix epoch.
     ///
     /// # Errors
     /// The writer's.
     fn aggregate(&mut self, aggregate: &Aggregate, time_ns: u64) -> io::Result<()>;
 
-    /// Writes what there is to say of a probe at the end.
+    /// Writes the summary of a probe at the end.
     ///
     /// # Errors
     /// The writer's.
     fn summary(&mut self, probe: &ProbeStatus) -> io::Result<()>;
 
-    /// Writes what became of the processes that the target has forked, at the end.
+    /// Writes the counts of the processes that the target has forked, at the end.
     ///
     /// # Errors
     /// The writer's.
-    fn followed(&mut self, followed: &Followed) -> io::Result<()>;
+    fn followed(&mut self, followed: &FollowedProcesses) -> io::Result<()>;
 
-    /// Hands on what was written so far.
+    /// Flushes the written output.
     ///
     /// # Errors
     /// The writer's.

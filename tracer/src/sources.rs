@@ -1,18 +1,18 @@
 //! Reads source files that debug information names.
 //!
-//! Debug information is a stranger's text, and the tracer may read every file of the machine. A
-//! source is shown only if all of these hold, or if it is below a directory that the user has named
-//! for sources (see [`SourcePlaces`]):
+//! Debug information is untrusted text, and the tracer may read every file of the machine. A source
+//! is shown only if all of these hold, or if it is below a directory that the user has named for
+//! sources (see [`SourcePlaces`]):
 //!
 //! - it is below the target's root directory. Links and `..` cannot leave the root. The root of
 //!   a program that does not run is ours;
 //! - it is a regular file of at most [`SOURCE_BYTES`] bytes of text, not below `/proc`, `/sys` or
 //!   `/dev`, and not in a file system that the kernel makes up (procfs, sysfs, tracefs, …);
 //! - the user of the process or the owner of its program may read it, by the permission bits of
-//!   the file and of every directory on the way. Root may read everything, which says nothing: as
-//!   root's, the file itself must be readable by everyone.
+//!   the file and of every directory on the way. Root may read everything, so for root the file
+//!   itself must be readable by everyone.
 //!
-//! A thread of its own does the reading, because a file system may never answer.
+//! A separate thread does the reading, because a file system may never answer.
 
 mod elsewhere;
 mod finder;
@@ -31,63 +31,63 @@ use std::thread;
 
 use rustix::fs::{Mode, OFlags};
 
-use crate::limits::{SOURCE_BYTES, SOURCE_WAIT};
+use crate::base::limits::{SOURCE_BYTES, SOURCE_WAIT};
 use crate::target::Process;
 pub use elsewhere::{SourceMap, SourcePlaces};
-use finder::Finder;
+use finder::SourceFinder;
 pub(crate) use own::{is_installed, is_own_source};
 use reader::SourceReader;
-use walk::{Readers, Start};
+use walk::{Readers, WalkStart};
 
-/// Why a source file is not shown.
+/// The reason why a source file is not shown.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
-    /// Nothing is at its path.
+    /// There is no file at the path.
     #[error("the file does not exist")]
     Absent,
-    /// A directory, a device, a pipe.
+    /// The path is a directory, a device or a pipe.
     #[error("it is not a regular file")]
     NotRegular,
-    /// Below `/proc`, `/sys` or `/dev`, or in a file system that the kernel makes up.
+    /// The file is below `/proc`, `/sys` or `/dev`, or in a virtual file system of the kernel.
     #[error("it is a file of the kernel or a device's")]
     Kernel,
-    /// See the module's documentation.
+    /// Permissions forbid it; see the [module documentation](self).
     #[error("neither the process's user nor its program's owner may read it")]
     Forbidden {
-        /// One of the two is root.
+        /// True if the user or the owner is root.
         root: bool,
     },
-    /// Above [`SOURCE_BYTES`].
+    /// The file is larger than [`SOURCE_BYTES`].
     #[error("it has {bytes} bytes, over the limit of {SOURCE_BYTES}")]
     TooLarge {
         /// Its size.
         bytes: u64,
     },
-    /// It has a NUL byte.
+    /// The file contains a NUL byte.
     #[error("it is not text")]
     NotText,
-    /// Links in circles, or a path that is far too long.
+    /// The path contains a circle of links, or is far too long.
     #[error("its path has too many links or components")]
     TooLong,
-    /// See [`SOURCE_WAIT`].
+    /// The file system did not answer within [`SOURCE_WAIT`].
     #[error("its file system has not answered within {} s", SOURCE_WAIT.as_secs())]
     NoAnswer,
     /// The process is gone, and its files with it.
     #[error("the target has exited")]
     Exited,
-    /// The system refuses.
+    /// The system refuses the access.
     #[error(transparent)]
     System(#[from] io::Error),
 }
 
 impl SourceError {
-    /// The file is not there, which is no fault of anybody's.
+    /// Returns true if the file simply does not exist.
     #[must_use]
     pub const fn is_absent(&self) -> bool {
         matches!(self, Self::Absent)
     }
 
-    /// What the user can do about it.
+    /// Returns a suggestion for the user.
     #[must_use]
     pub fn hint(&self) -> String {
         match self {
@@ -113,41 +113,41 @@ impl From<rustix::io::Errno> for SourceError {
 pub struct SourceText {
     /// Its text.
     pub text: String,
-    /// Where it was found; `None`: at the path that debug information names.
+    /// Its path. `None` if it is the path in the debug information.
     pub elsewhere: Option<PathBuf>,
 }
 
 /// The source files of one process or program.
 #[derive(Clone)]
-pub struct Sources(Arc<Shared>);
+pub struct Sources(Arc<SharedSources>);
 
-struct Shared {
-    subject: Subject,
+struct SharedSources {
+    subject: SourceAccess,
     places: SourcePlaces,
-    /// A thread is still waiting for a file system.
+    /// True if a thread is still waiting for a file system.
     stuck: AtomicBool,
 }
 
-enum Subject {
-    /// A process.
+enum SourceAccess {
+    /// The sources of a process.
     Process {
         pid: u32,
         pidfd: Option<OwnedFd>,
-        /// Its root directory was ours when it was first looked at.
+        /// True if its root directory was ours at the first look.
         shares_root: bool,
-        /// Who may read.
+        /// The users who may read.
         readers: Vec<SourceReader>,
     },
-    /// A program that does not run.
+    /// The sources of a program that does not run.
     Program {
         readers: Vec<SourceReader>,
-        /// Names without a leading `/` begin here.
+        /// The folder for names without a leading `/`.
         directory: PathBuf,
     },
 }
 
 impl Sources {
-    /// Of a process.
+    /// Returns the source files of a process.
     #[must_use]
     pub fn of_process(process: &Process, places: &SourcePlaces) -> Self {
         let pid = process.pid();
@@ -155,7 +155,7 @@ impl Sources {
             SourceReader::of_process(pid),
             SourceReader::of_owner(&exe(pid)),
         ];
-        let subject = Subject::Process {
+        let subject = SourceAccess::Process {
             pid,
             pidfd: process.pidfd().try_clone().ok(),
             shares_root: shares_root(pid),
@@ -164,42 +164,43 @@ impl Sources {
         Self::new(subject, places)
     }
 
-    /// Of a program or library that need not run.
+    /// Returns the source files of a program or library that need not run.
     #[must_use]
     pub fn of_program(path: &Path, places: &SourcePlaces) -> Self {
-        let subject = Subject::Program {
+        let subject = SourceAccess::Program {
             readers: SourceReader::of_owner(path).into_iter().collect(),
             directory: std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/")),
         };
         Self::new(subject, places)
     }
 
-    fn new(subject: Subject, places: &SourcePlaces) -> Self {
-        Self(Arc::new(Shared {
+    fn new(subject: SourceAccess, places: &SourcePlaces) -> Self {
+        Self(Arc::new(SharedSources {
             subject,
             places: places.clone(),
             stuck: AtomicBool::new(false),
         }))
     }
 
-    /// A source file.
+    /// Reads a source file.
     ///
     /// # Errors
-    /// See [`SourceError`].
+    /// Fails with the reason why the file is not shown.
     pub fn read(&self, path: &Path) -> Result<SourceText, SourceError> {
         let path = path.to_owned();
         let answers = self.ask(move |shared, answer| {
-            answer(read(&mut Finder::new(shared), &path));
+            answer(read(&mut SourceFinder::new(shared), &path));
         })?;
         answers.next()?
     }
 
-    /// Whether each of these files could be shown, as far as its type, place and permissions say.
+    /// Returns true if each of these files could be shown, according to its type, place and
+    /// permissions.
     #[must_use]
     pub fn are_there(&self, paths: Vec<Arc<PathBuf>>) -> Vec<bool> {
         let count = paths.len();
         let answers = self.ask(move |shared, answer| {
-            let mut finder = Finder::new(shared);
+            let mut finder = SourceFinder::new(shared);
             for path in paths {
                 answer(finder.file(&path).is_ok());
             }
@@ -216,16 +217,16 @@ impl Sources {
         there
     }
 
-    /// Whether this file could be shown.
+    /// Returns true if this file could be shown.
     #[must_use]
     pub fn is_there(&self, path: &Arc<PathBuf>) -> bool {
         self.are_there(vec![Arc::clone(path)]) == [true]
     }
 
-    /// Runs `work` on a thread that may wait for ever, and takes what it answers.
+    /// Runs `work` on a thread that may wait forever, and returns its answer.
     fn ask<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Shared, &mut dyn FnMut(T)) + Send + 'static,
+        work: impl FnOnce(&SharedSources, &mut dyn FnMut(T)) + Send + 'static,
     ) -> Result<Answers<T>, SourceError> {
         if self.0.stuck.load(Ordering::Acquire) {
             return Err(SourceError::NoAnswer);
@@ -235,7 +236,7 @@ impl Sources {
         thread::Builder::new()
             .name("sources".into())
             .spawn(move || {
-                // Nobody waits any more when the answer took too long.
+                // Nobody waits any more if the answer takes too long.
                 work(&shared, &mut |answer| drop(sender.send(answer)));
                 shared.stuck.store(false, Ordering::Release);
             })?;
@@ -246,10 +247,10 @@ impl Sources {
     }
 }
 
-/// What a thread answers, one after the other.
+/// The answers of a thread, one after the other.
 struct Answers<T> {
     receiver: mpsc::Receiver<T>,
-    shared: Arc<Shared>,
+    shared: Arc<SharedSources>,
 }
 
 impl<T> Answers<T> {
@@ -266,21 +267,21 @@ impl<T> Answers<T> {
     }
 }
 
-impl Shared {
-    /// Where the look-up of a path begins, and for whom.
-    fn start(&self) -> Result<Start<'_>, SourceError> {
+impl SharedSources {
+    /// Returns the start of a path look-up, and the users who may read.
+    fn start(&self) -> Result<WalkStart<'_>, SourceError> {
         match &self.subject {
-            Subject::Program { readers, directory } => Ok(Start {
+            SourceAccess::Program { readers, directory } => Ok(WalkStart {
                 root: directory_at(Path::new("/"))?,
                 directory,
                 readers: Readers::Of(readers),
             }),
-            Subject::Process {
+            SourceAccess::Process {
                 pid,
                 pidfd,
                 shares_root,
                 readers,
-            } => Ok(Start {
+            } => Ok(WalkStart {
                 root: root_of(*pid, pidfd.as_ref(), *shares_root)?,
                 directory: Path::new("/"),
                 readers: Readers::Of(readers),
@@ -289,10 +290,10 @@ impl Shared {
     }
 }
 
-/// The root directory of a process; ours, when it is gone and had ours.
+/// Returns the root directory of a process, or ours if the process is gone and had ours.
 fn root_of(pid: u32, pidfd: Option<&OwnedFd>, shares_root: bool) -> Result<OwnedFd, SourceError> {
     let root = directory_at(Path::new(&format!("/proc/{pid}/root")));
-    // Another process may have its pid by now.
+    // Another process may have the pid by now.
     match root {
         Ok(root) if pidfd.is_some_and(is_alive) => Ok(root),
         _ if shares_root => Ok(directory_at(Path::new("/"))?),
@@ -302,7 +303,7 @@ fn root_of(pid: u32, pidfd: Option<&OwnedFd>, shares_root: bool) -> Result<Owned
     }
 }
 
-/// The process of a pidfd has not exited.
+/// Returns true if the process of a pidfd has not exited.
 fn is_alive(pidfd: &OwnedFd) -> bool {
     use rustix::event::{PollFd, PollFlags, poll};
     let mut fds = [PollFd::new(pidfd, PollFlags::IN)];
@@ -318,7 +319,7 @@ fn exe(pid: u32) -> PathBuf {
     PathBuf::from(format!("/proc/{pid}/exe"))
 }
 
-/// A process has our mount namespace and our root directory.
+/// Returns true if a process has our mount namespace and our root directory.
 fn shares_root(pid: u32) -> bool {
     let same = |of: &str| {
         let identity = |who: &str| {
@@ -331,7 +332,7 @@ fn shares_root(pid: u32) -> bool {
     same("ns/mnt") && same("root")
 }
 
-fn read(finder: &mut Finder<'_>, path: &Path) -> Result<SourceText, SourceError> {
+fn read(finder: &mut SourceFinder<'_>, path: &Path) -> Result<SourceText, SourceError> {
     let found = finder.file(path)?;
     Ok(SourceText {
         text: contents(&found.file)?,
@@ -340,7 +341,7 @@ fn read(finder: &mut Finder<'_>, path: &Path) -> Result<SourceText, SourceError>
 }
 
 fn contents(found: &OwnedFd) -> Result<String, SourceError> {
-    // The look-up has opened nothing for reading: that alone would wake a device.
+    // The look-up has not opened the file for reading, because that could wake a device.
     let mut file = std::fs::OpenOptions::new()
         .read(true)
         .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC)
@@ -348,7 +349,7 @@ fn contents(found: &OwnedFd) -> Result<String, SourceError> {
     text(&mut file)
 }
 
-/// What is in the file, when it is text.
+/// Returns the content of a file, if it is text.
 pub(crate) fn text(file: &mut impl io::Read) -> Result<String, SourceError> {
     let mut bytes = Vec::new();
     file.take(SOURCE_BYTES + 1).read_to_end(&mut bytes)?;

@@ -1,41 +1,43 @@
-//! Call stacks from captured bytes: registers and a slice of stack memory into
-//! the registers of each frame.
+//! Call stacks from captured bytes: turns registers and a slice of stack memory into the
+//! registers of each frame.
 //!
-//! Knows where modules are and what their call frame information says; names no
-//! function and reads no process.
+//! It uses the addresses of modules and their call frame information. It names no functions and
+//! reads no process.
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::address::{Bias, LinkAddr, RunAddr};
+use crate::arch::{INSTRUCTION_POINTER, REGISTERS, STACK_POINTER, signal_frame};
+use crate::base::address::{Bias, LinkAddr, RunAddr};
 use crate::debuginfo::Module;
-use crate::debuginfo::unwind::{Caller, RIP, RSP, Registers, UnwindError};
+use crate::debuginfo::unwind::{Caller, Registers, UnwindError};
 
-/// Bytes of one word of the stack.
+/// Size in bytes of one word of the stack.
 const WORD: usize = 8;
-/// Offsets in the `ucontext` that a signal frame begins with: start and size of the alternate stack.
-const CONTEXT_STACK: u64 = 16;
-const CONTEXT_STACK_SIZE: u64 = 32;
 
-/// What a hit sent of its stack.
+/// The part of the stack that a hit sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CapturedStack {
-    /// By DWARF number, `rip` last; `None` when the record had no room for them.
-    pub registers: [Option<u64>; 17],
-    /// From `rsp` up.
+    /// Registers by DWARF number, the instruction pointer last; `None` if the record had no room
+    /// for them.
+    pub registers: [Option<u64>; REGISTERS],
+    /// Memory from the stack pointer up.
     pub memory: Vec<u8>,
-    /// The memory ends where it could not be read on, and not at the limit of what is captured.
+    /// True if the memory ends at an unreadable page, and not at the capture limit.
     pub ended: bool,
 }
 
 impl CapturedStack {
-    /// Where the captured memory begins, in the target.
+    /// Returns the run address of the captured memory.
     #[must_use]
     pub fn start(&self) -> Option<u64> {
-        self.registers.get(RSP).copied().flatten()
+        self.registers
+            .get(usize::from(STACK_POINTER))
+            .copied()
+            .flatten()
     }
 
-    /// Bytes at a run address, when all of them were captured.
+    /// Returns the bytes at a run address, if all of them were captured.
     #[must_use]
     pub fn bytes(&self, address: u64, length: usize) -> Option<&[u8]> {
         let start = usize::try_from(address.checked_sub(self.start()?)?).ok()?;
@@ -48,58 +50,64 @@ impl CapturedStack {
     }
 }
 
-/// A module, and where it is in the process.
+/// A module and its place in the process.
 #[derive(Clone)]
-pub struct Placed {
-    /// Its file.
+pub struct PlacedModule {
+    /// The module.
     pub module: Arc<Module>,
     /// Run address minus link address.
     pub bias: Bias,
 }
 
-/// One frame that has code of its own.
+/// One frame of a function with code of its own.
 #[derive(Clone)]
 pub struct RawFrame {
-    /// The module of its code; `None` where no file is mapped.
-    pub placed: Option<Placed>,
-    /// Its next instruction; of all but the innermost the one behind a call.
+    /// Module of its code; `None` if no file is mapped there.
+    pub placed: Option<PlacedModule>,
+    /// Address of its next instruction, which follows a call in all frames but the innermost.
     pub address: RunAddr,
-    /// An address of the instruction that is under way, in the module: of the call.
+    /// Link address within the current instruction: the call, in all frames but the innermost.
     pub lookup: LinkAddr,
     /// Its registers.
     pub registers: Registers,
-    /// The kernel's frame between a signal handler and the code that the signal interrupted.
+    /// True for the kernel's frame between a signal handler and the code that the signal
+    /// interrupted.
     pub signal: bool,
-    /// It was not left by a call: a hit or a signal is at its next instruction.
+    /// True if a hit or a signal interrupted the frame at its next instruction, so that it made
+    /// no call.
     pub interrupted: bool,
 }
 
 /// The frames of a stack, innermost first.
-pub struct Walk {
-    /// At most as many as were asked for.
+pub struct StackWalk {
+    /// The frames, at most as many as requested.
     pub frames: Vec<RawFrame>,
-    /// Why there are no more; `None`: as many as were asked for, or all.
+    /// Reason why there are no more frames; `None` if there are as many as requested, or all.
     pub stopped: Option<String>,
 }
 
 /// Walks a captured stack.
 #[must_use]
-pub fn walk(stack: &CapturedStack, depth: usize, find: &dyn Fn(RunAddr) -> Option<Placed>) -> Walk {
-    let mut walk = Walk {
+pub fn walk(
+    stack: &CapturedStack,
+    depth: usize,
+    find: &dyn Fn(RunAddr) -> Option<PlacedModule>,
+) -> StackWalk {
+    let mut walk = StackWalk {
         frames: Vec::new(),
         stopped: None,
     };
     let mut caller = Caller {
         registers: Registers(stack.registers),
-        // The innermost frame's instruction is itself the one under way.
+        // The innermost frame has not called: its next instruction is the current one.
         signal: true,
     };
     while walk.frames.len() < depth {
-        let Some(rip) = caller.registers.get(RIP) else {
+        let Some(next_instruction) = caller.registers.get(usize::from(INSTRUCTION_POINTER)) else {
             walk.stopped = Some("the registers were not captured".into());
             break;
         };
-        let frame = frame(rip, &caller, find);
+        let frame = frame(next_instruction, &caller, find);
         let next = next(&frame, stack);
         walk.frames.push(frame);
         match next {
@@ -115,25 +123,29 @@ pub fn walk(stack: &CapturedStack, depth: usize, find: &dyn Fn(RunAddr) -> Optio
     walk
 }
 
-fn frame(rip: u64, caller: &Caller, find: &dyn Fn(RunAddr) -> Option<Placed>) -> RawFrame {
-    // The instruction behind a call may belong to another line, or to another function.
+fn frame(
+    next_instruction: u64,
+    caller: &Caller,
+    find: &dyn Fn(RunAddr) -> Option<PlacedModule>,
+) -> RawFrame {
+    // The instruction after a call may belong to another line or to another function.
     let under_way = RunAddr(if caller.signal {
-        rip
+        next_instruction
     } else {
-        rip.wrapping_sub(1)
+        next_instruction.wrapping_sub(1)
     });
     let placed = find(under_way);
     let lookup = placed
         .as_ref()
         .map_or(LinkAddr(under_way.0), |placed| placed.bias.link(under_way));
-    let is_signal = |placed: &Placed| {
-        let here = placed.bias.link(RunAddr(rip));
+    let is_signal = |placed: &PlacedModule| {
+        let here = placed.bias.link(RunAddr(next_instruction));
         placed.module.is_signal_frame(here)
     };
     RawFrame {
         signal: placed.as_ref().is_some_and(is_signal),
         placed,
-        address: RunAddr(rip),
+        address: RunAddr(next_instruction),
         lookup,
         registers: caller.registers,
         interrupted: caller.signal,
@@ -156,14 +168,14 @@ fn next(frame: &RawFrame, stack: &CapturedStack) -> Result<Caller, UnwindError> 
     }
 }
 
-/// Why a walk ends at an error; `signal` is the last signal frame that it came through.
+/// Returns the reason why a walk ends at an error. `signal` is the last signal frame on the way.
 fn why(error: &UnwindError, stack: &CapturedStack, signal: Option<&RawFrame>) -> String {
     let UnwindError::Memory { address } = *error else {
         return error.to_string();
     };
     let alternate = signal.and_then(|frame| alternate_stack(frame, stack));
     let left_alternate = alternate.is_some_and(|range| !range.contains(&address));
-    // Callers of a stack lie above what they call.
+    // The frames of callers are above those of the functions that they call.
     let below = stack.start().is_some_and(|start| address < start);
     if left_alternate || below {
         return "the next frames are on another stack, which was not captured".to_owned();
@@ -177,12 +189,12 @@ fn why(error: &UnwindError, stack: &CapturedStack, signal: Option<&RawFrame>) ->
     )
 }
 
-/// The alternate signal stack that a signal frame is on, by what the kernel wrote into the frame;
-/// `None` when the frame is on the stack that the signal interrupted.
+/// Returns the alternate signal stack that contains a signal frame, from the data that the kernel
+/// wrote to the frame, or `None` if the frame is on the interrupted stack.
 fn alternate_stack(frame: &RawFrame, stack: &CapturedStack) -> Option<Range<u64>> {
-    let context = frame.registers.get(RSP)?;
-    let start = stack.word(context.checked_add(CONTEXT_STACK)?)?;
-    let size = stack.word(context.checked_add(CONTEXT_STACK_SIZE)?)?;
+    let context = frame.registers.get(usize::from(STACK_POINTER))?;
+    let start = stack.word(context.checked_add(signal_frame::STACK_START)?)?;
+    let size = stack.word(context.checked_add(signal_frame::STACK_SIZE)?)?;
     let range = start..start.checked_add(size)?;
     range.contains(&context).then_some(range)
 }

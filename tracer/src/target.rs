@@ -1,12 +1,15 @@
-//! The process: modules, mappings, namespaces, liveness.
+//! The target process: its modules, mappings, namespaces and end.
 //!
-//! Reads `/proc` and a pidfd, never the process itself: no ptrace, no stop, no
-//! write. Everything that it reads is hostile text: a process chooses its name,
-//! its argument list and the names of the files it maps.
+//! This room reads `/proc` and a pidfd: no ptrace, no stop, no write. A helper process reads the
+//! pages that hits have missed (`paging`). All of this is untrusted text, because a process chooses
+//! its name, its argument list and the names of the files that it maps.
 
+pub mod launch;
 mod list;
 mod maps;
 mod memory;
+pub(crate) mod paging;
+pub mod select;
 
 use std::collections::HashMap;
 use std::fs;
@@ -14,72 +17,72 @@ use std::io;
 use std::ops::Range;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use crate::address::FileOffset;
+use crate::base::address::FileOffset;
 
-pub use list::{ProcessEntry, has_debug_info, list_processes, process_by_name};
+pub use list::{ListedProcess, has_debug_info, list_processes, process_by_name};
 pub use maps::{Mapping, parse_maps};
 pub use memory::read_words;
 
-/// Why a process cannot be a target.
+/// The reason why a process cannot be a target.
 #[derive(Debug, thiserror::Error)]
 pub enum TargetError {
-    /// Nothing has this pid.
+    /// There is no process with this pid.
     #[error("no process has pid {pid}")]
     NoSuchProcess {
-        /// As asked for.
+        /// The requested pid.
         pid: u32,
     },
-    /// A thread of the kernel: it has no program.
+    /// The pid is a thread of the kernel, which has no program.
     #[error("pid {pid} (`{name}`) is a kernel thread")]
     KernelThread {
-        /// As asked for.
+        /// The requested pid.
         pid: u32,
         /// Its name.
         name: String,
     },
-    /// A thread, not a process.
+    /// The pid is a thread, not a process.
     #[error("{pid} is a thread of process {process}")]
     Thread {
-        /// As asked for.
+        /// The requested id.
         pid: u32,
         /// The process that it belongs to.
         process: u32,
     },
-    /// A zombie, waiting for its parent.
+    /// The process is a zombie, which waits for its parent.
     #[error("process {pid} has exited already")]
     Exited {
-        /// As asked for.
+        /// The requested pid.
         pid: u32,
     },
-    /// It is our own process.
+    /// The process is our own.
     #[error("pid {pid} is this tracer itself")]
     Ourselves {
-        /// As asked for.
+        /// The requested pid.
         pid: u32,
     },
     /// No process has this name.
     #[error("no process is named `{name}`")]
     NoSuchName {
-        /// As asked for.
+        /// The requested name.
         name: String,
     },
     /// More than one process has this name.
     #[error("{} processes are named `{name}`: {}", pids.len(), join(pids))]
     AmbiguousName {
-        /// As asked for.
+        /// The requested name.
         name: String,
-        /// Those that match.
+        /// The matching pids.
         pids: Vec<u32>,
     },
-    /// `/proc` would not tell.
+    /// `/proc` could not be read.
     #[error("cannot read {}", path.display())]
     Read {
-        /// What was read.
+        /// The path.
         path: PathBuf,
-        /// Why it failed.
+        /// The error.
         #[source]
         source: io::Error,
     },
@@ -92,7 +95,7 @@ fn join(pids: &[u32]) -> String {
 }
 
 impl TargetError {
-    /// What the user can do about it.
+    /// Returns a suggestion for the user.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -117,11 +120,17 @@ impl TargetError {
         }
     }
 
-    /// The process is there, but this user may not look at it.
+    /// Returns true if the process exists, but this user may not look at it.
     #[must_use]
     pub fn is_permission(&self) -> bool {
         matches!(self, Self::Read { source, .. } if source.kind() == io::ErrorKind::PermissionDenied)
     }
+}
+
+/// The executable of a process in its mappings.
+struct ExeFile<'p> {
+    path: &'p Path,
+    inode: Option<u64>,
 }
 
 /// A running process.
@@ -134,40 +143,40 @@ pub struct Process {
     pidfd: OwnedFd,
 }
 
-/// A file that the process has mapped with code in it.
+/// A file with code that the process has mapped.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Module {
-    /// Where the process sees it; for display. May name another file by now.
+pub struct MappedModule {
+    /// Path in the process's view, for display. It may name another file by now.
     pub path: PathBuf,
     /// Last component of `path`.
     pub name: String,
-    /// Where *we* open exactly the mapped file, even when it was replaced or
-    /// deleted, or lives in another mount namespace.
+    /// Path at which *we* can open exactly the mapped file, even if it was replaced or deleted, or
+    /// is in another mount namespace.
     pub open_path: PathBuf,
-    /// The file is the process's own executable.
+    /// True if the file is the process's own executable.
     pub main: bool,
-    /// The file is not at `path` any more, or another one is.
+    /// True if the file is no longer at `path`, or another one is.
     pub replaced: bool,
-    /// Device and inode of the mapped file, as `/proc/PID/maps` gives them.
+    /// Device and inode of the mapped file, from `/proc/PID/maps`.
     pub identity: (u64, u64),
-    /// Tells the file from a later one that was given the same inode; `None` when it cannot be looked
-    /// at.
+    /// Version that distinguishes the file from a later one with the same inode; `None` if it
+    /// cannot be read.
     pub version: Option<FileVersion>,
     /// Its mappings, by address.
     pub mappings: Vec<Mapping>,
-    /// Run addresses of the zeroed memory that follows a mapping that can be written: what the file
-    /// has no bytes for.
+    /// Run addresses of the zeroed memory after a writable mapping, for which the file has no
+    /// bytes.
     pub zeroed: Vec<Range<u64>>,
 }
 
-impl Module {
-    /// Both are the same file.
+impl MappedModule {
+    /// Returns true if both are the same file.
     #[must_use]
     pub fn is_file_of(&self, other: &Self) -> bool {
         self.identity == other.identity && self.version == other.version
     }
 
-    /// The process has the byte at `offset` of the file mapped to execute it.
+    /// Returns true if the process has mapped the byte at `offset` of the file as executable.
     #[must_use]
     pub fn executes(&self, offset: FileOffset) -> bool {
         let mut executable = self.mappings.iter().filter(|mapping| mapping.execute);
@@ -177,14 +186,14 @@ impl Module {
         })
     }
 
-    /// Both are the same file at the same addresses.
+    /// Returns true if both are the same file at the same addresses.
     #[must_use]
     pub fn is_mapped_as(&self, other: &Self) -> bool {
         self.is_file_of(other) && self.mappings == other.mappings && self.zeroed == other.zeroed
     }
 }
 
-/// Size and time of the last change of a file.
+/// Size and modification time of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileVersion {
     bytes: u64,
@@ -194,16 +203,58 @@ pub struct FileVersion {
 
 impl FileVersion {
     fn of(path: &Path) -> Option<Self> {
-        let file = fs::metadata(path).ok()?;
-        Some(Self {
-            bytes: file.size(),
-            seconds: file.mtime(),
-            nanoseconds: file.mtime_nsec(),
-        })
+        fs::metadata(path).ok().as_ref().map(Self::from)
     }
 }
 
-/// Tells one execution of a program from the next: the file, and where it is mapped.
+impl From<&fs::Metadata> for FileVersion {
+    fn from(file: &fs::Metadata) -> Self {
+        Self {
+            bytes: file.size(),
+            seconds: file.mtime(),
+            nanoseconds: file.mtime_nsec(),
+        }
+    }
+}
+
+/// An executable file, and the version of it: a file may be written anew under its inode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExecutableFile {
+    /// Device and inode, as `stat` gives them.
+    identity: (u64, u64),
+    version: FileVersion,
+}
+
+impl ExecutableFile {
+    /// Returns the file at a path, held open for as long as the descriptor lives.
+    ///
+    /// # Errors
+    /// It cannot be looked at.
+    pub fn hold(path: &Path) -> io::Result<(Self, OwnedFd)> {
+        let held = fs::OpenOptions::new()
+            .read(true)
+            .custom_flags(libc::O_PATH | libc::O_CLOEXEC)
+            .open(path)?;
+        let file = held.metadata()?;
+        let this = Self {
+            identity: (file.dev(), file.ino()),
+            version: FileVersion::from(&file),
+        };
+        Ok((this, held.into()))
+    }
+
+    /// Returns its identity as `/proc/PID/maps` gives it, and its version.
+    ///
+    /// Some file systems, such as overlayfs and btrfs, give another device there.
+    #[must_use]
+    pub fn mapped(&self) -> ((u64, u64), FileVersion) {
+        let (device, inode) = self.identity;
+        let joined = u64::from(libc::major(device)) << 32 | u64::from(libc::minor(device));
+        ((joined, inode), self.version)
+    }
+}
+
+/// Distinguishes one execution of a program from the next: the file, and its address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ImageId {
     file: (u64, u64),
@@ -211,10 +262,10 @@ pub struct ImageId {
 }
 
 impl Process {
-    /// Takes hold of the process `pid`.
+    /// Opens the process `pid`.
     ///
     /// # Errors
-    /// It is not there, has no program, or may not be looked at.
+    /// Fails if the process does not exist, has no program, or may not be read.
     pub fn open(pid: u32) -> Result<Self, TargetError> {
         if pid == std::process::id() {
             return Err(TargetError::Ourselves { pid });
@@ -253,43 +304,50 @@ impl Process {
         })
     }
 
-    /// Its process id, as our pid namespace counts.
+    /// Returns the process id in our pid namespace.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.pid
     }
 
-    /// Its name (at most 15 bytes, chosen by itself).
+    /// Returns the name, which the process chooses itself (at most 15 bytes).
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Its executable, as it sees it.
+    /// Returns the path of the executable in the process's own view.
     #[must_use]
     pub fn exe(&self) -> &Path {
         &self.exe
     }
 
-    /// Another file, or none, stands at [`Self::exe`] by now.
+    /// Returns the file name of the executable, which is hostile text.
+    #[must_use]
+    pub fn program_name(&self) -> String {
+        let name = self.exe.file_name().unwrap_or_default();
+        name.to_string_lossy().into_owned()
+    }
+
+    /// Returns true if [`Self::exe`] names another file by now, or none.
     #[must_use]
     pub fn exe_replaced(&self) -> bool {
         self.exe_replaced
     }
 
-    /// The root directory that the process sees, from here.
+    /// Returns the path of the process's root directory in our view.
     #[must_use]
     pub fn root(&self) -> PathBuf {
         PathBuf::from(format!("/proc/{}/root", self.pid))
     }
 
-    /// A file descriptor that becomes readable when the process exits.
+    /// Returns a file descriptor that becomes readable when the process exits.
     #[must_use]
     pub fn pidfd(&self) -> &OwnedFd {
         &self.pidfd
     }
 
-    /// The process has not exited.
+    /// Returns true if the process has not exited.
     #[must_use]
     pub fn is_alive(&self) -> bool {
         let mut poll = libc::pollfd {
@@ -298,12 +356,12 @@ impl Process {
             revents: 0,
         };
         #[expect(unsafe_code, reason = "poll has no safe wrapper in std")]
-        // SAFETY: `poll` is one valid pollfd, and the count says one.
+        // SAFETY: `poll` is one valid pollfd, and the count is one.
         let ready = unsafe { libc::poll(&raw mut poll, 1, 0) };
         ready == 0
     }
 
-    /// What it executes now; `None` when it is gone, or in between two programs.
+    /// Returns the current execution, or `None` if the process is gone or between two programs.
     #[must_use]
     pub fn image(&self) -> Option<ImageId> {
         let file = fs::metadata(format!("/proc/{}/exe", self.pid)).ok()?;
@@ -314,11 +372,24 @@ impl Process {
         })
     }
 
-    /// The files with code that it has mapped now; its executable first.
+    /// Returns the file that the process executes, held open.
     ///
     /// # Errors
-    /// It is gone, or its mappings may not be read.
-    pub fn modules(&self) -> Result<Vec<Module>, TargetError> {
+    /// Fails if the process is gone, or may not be read.
+    pub fn executable_file(&self) -> Result<(ExecutableFile, OwnedFd), TargetError> {
+        let path = PathBuf::from(format!("/proc/{}/exe", self.pid));
+        match ExecutableFile::hold(&path) {
+            Ok(held) => Ok(held),
+            Err(source) if is_gone(&source) => Err(TargetError::NoSuchProcess { pid: self.pid }),
+            Err(source) => Err(TargetError::Read { path, source }),
+        }
+    }
+
+    /// Returns the files with code that the process has mapped now, its executable first.
+    ///
+    /// # Errors
+    /// Fails if the process is gone, or its mappings may not be read.
+    pub fn modules(&self) -> Result<Vec<MappedModule>, TargetError> {
         let path = PathBuf::from(format!("/proc/{}/maps", self.pid));
         let failed = |source| TargetError::Read {
             path: path.clone(),
@@ -327,17 +398,21 @@ impl Process {
         let text = fs::File::open(&path).map_err(failed)?;
         let exe = fs::metadata(format!("/proc/{}/exe", self.pid)).ok();
         let exe_inode = exe.as_ref().map(MetadataExt::ino);
-        // Not what it was when it was opened: it may have executed another program since.
+        // The process may have executed another program since it was opened.
         let exe_path = fs::read_link(format!("/proc/{}/exe", self.pid));
         let exe_path = exe_path.map_or_else(|_| self.exe.clone(), |path| without_deleted(&path));
-        let exe = (exe_path.as_path(), exe_inode);
+        let exe = ExeFile {
+            path: &exe_path,
+            inode: exe_inode,
+        };
         let mut files: Vec<FileMappings> = Vec::new();
         let mut known: HashMap<(u64, u64), usize> = HashMap::new();
-        // The writable mapping before, and whose it is.
+        // The previous writable mapping, and its module.
         let mut before: Option<(u64, (u64, u64))> = None;
         maps::read_maps(io::BufReader::new(text), |mut mapping| {
             let behind = before.take().filter(|(end, _)| *end == mapping.start);
-            // A process may have tens of thousands of mappings with long paths: the module's is enough.
+            // A process may have tens of thousands of mappings with long paths, so only the
+            // module's path is kept.
             let Some(path) = mapping.path.take() else {
                 let of = behind.filter(|_| mapping.anonymous && mapping.write);
                 let index = of.and_then(|(_, identity)| known.get(&identity));
@@ -363,20 +438,20 @@ impl Process {
             }
         })
         .map_err(failed)?;
-        // The text of the executable, and of a library, may have been moved to other memory. Another
-        // file without code may be one whose server hangs, so it is not even looked at.
+        // The text of the executable, or of a library, may have been moved to other memory. Other
+        // files without code are not opened, because their server may hang.
         files.retain(|file| {
             let is_exe = exe_inode == Some(file.identity.1);
             is_exe || file.is_named_as_library() || file.has_code()
         });
-        let mut modules: Vec<Module> = files
+        let mut modules: Vec<MappedModule> = files
             .into_iter()
             .filter_map(|file| {
                 let first = file.mappings.first()?.clone();
-                Some(Module {
+                Some(MappedModule {
                     mappings: file.mappings,
                     zeroed: file.zeroed,
-                    ..self.module(&file.path, first, exe)
+                    ..self.module(&file.path, first, &exe)
                 })
             })
             .collect();
@@ -388,12 +463,11 @@ impl Process {
         Ok(modules)
     }
 
-    fn module(&self, file: &Path, mapping: Mapping, exe: (&Path, Option<u64>)) -> Module {
-        let (exe_path, exe_inode) = exe;
+    fn module(&self, file: &Path, mapping: Mapping, exe: &ExeFile<'_>) -> MappedModule {
         let path = without_deleted(file);
-        // Bind mounts and overlays give the executable another device number in
-        // maps than stat does, so path and inode together tell it.
-        let main = exe_inode == Some(mapping.inode) && path == exe_path;
+        // With bind mounts and overlays, the executable's device number in maps differs from that
+        // of stat. So path and inode together identify it.
+        let main = exe.inode == Some(mapping.inode) && path == exe.path;
         let open_path = if main {
             PathBuf::from(format!("/proc/{}/exe", self.pid))
         } else {
@@ -404,7 +478,7 @@ impl Process {
             .map(|name| name.to_string_lossy().into_owned())
             .unwrap_or_default();
         let replaced = is_replaced(self.pid, file, &open_path);
-        Module {
+        MappedModule {
             identity: (mapping.device, mapping.inode),
             version: FileVersion::of(&open_path),
             mappings: vec![mapping],
@@ -419,7 +493,7 @@ impl Process {
 }
 
 impl Process {
-    /// Opens the mapped file itself, whatever stands at its path by now.
+    /// Returns a path that opens the mapped file itself, whatever is at its own path by now.
     fn mapped_file(&self, path: &Path, mapping: &Mapping) -> PathBuf {
         let mapped = PathBuf::from(format!(
             "/proc/{}/map_files/{:x}-{:x}",
@@ -429,7 +503,8 @@ impl Process {
         if !fs::metadata(&mapped).is_err_and(refused) {
             return mapped;
         }
-        // Those are CAP_CHECKPOINT_RESTORE's to open: by its path then, while it is the same file.
+        // These entries need CAP_CHECKPOINT_RESTORE. Without it, the file is opened by its path, if
+        // that is still the same file.
         let at_path = self.root().join(below(&self.root(), path));
         match fs::metadata(&at_path) {
             Ok(there) if there.ino() == mapping.inode => at_path,
@@ -438,13 +513,13 @@ impl Process {
     }
 }
 
-/// The mappings of one file, before the file itself is looked at.
+/// The mappings of one file, before the file itself is opened.
 struct FileMappings {
     path: PathBuf,
-    /// Device and inode.
+    /// Device and inode of the file.
     identity: (u64, u64),
     mappings: Vec<Mapping>,
-    /// Zeroed memory behind its writable mappings.
+    /// Zeroed memory after its writable mappings.
     zeroed: Vec<std::ops::Range<u64>>,
 }
 
@@ -459,29 +534,29 @@ impl FileMappings {
     }
 }
 
-/// Another file than the one at `open_path` stands where the process saw it.
+/// Returns true if the process's path names another file than `open_path`.
 fn is_replaced(pid: u32, path: &Path, open_path: &Path) -> bool {
     let root = PathBuf::from(format!("/proc/{pid}/root"));
     let seen = root.join(below(&root, path));
     match (fs::metadata(seen), fs::metadata(open_path)) {
         (Ok(there), Ok(mapped)) => (there.dev(), there.ino()) != (mapped.dev(), mapped.ino()),
-        // Deleted, or unlinked and not yet written again.
+        // The file was deleted, or unlinked and not written again yet.
         (Err(_), Ok(_)) => true,
         (_, Err(_)) => false,
     }
 }
 
-/// A path of `/proc/PID`, as it is below the process's root directory.
+/// Returns a path of `/proc/PID`, relative to the process's root directory.
 ///
-/// The kernel writes both as the reader sees them: after `chroot`, the path has that of the root
-/// in front.
+/// The kernel writes both in the reader's view. After `chroot`, the path starts with that of the
+/// root.
 fn below(root: &Path, path: &Path) -> PathBuf {
     let seen = fs::read_link(root).unwrap_or_else(|_| PathBuf::from("/"));
     let path = path.strip_prefix(&seen).unwrap_or(path);
     path.strip_prefix("/").unwrap_or(path).to_owned()
 }
 
-/// The kernel marks the path of an unlinked file; the mark is not part of it.
+/// Removes the mark that the kernel appends to the path of an unlinked file.
 fn without_deleted(path: &Path) -> PathBuf {
     let bytes = path.as_os_str().as_bytes();
     let bytes = bytes.strip_suffix(b" (deleted)").unwrap_or(bytes);
@@ -500,9 +575,9 @@ fn read_text(pid: u32, what: &str) -> Result<String, TargetError> {
     }
 }
 
-/// Run address of the program's first code, from `/proc/PID/stat`.
+/// Returns run address of the program's first code, from `/proc/PID/stat`.
 fn start_code(stat: &str) -> Option<u64> {
-    // The second field is the name, in brackets, with anything in it; startcode is the 26th.
+    // The second field is the name, in brackets, with any content. `startcode` is the 26th field.
     let (_, fields) = stat.rsplit_once(')')?;
     fields.split_whitespace().nth(23)?.parse().ok()
 }
@@ -516,7 +591,7 @@ fn status_field<'a>(status: &'a str, field: &str) -> Option<&'a str> {
 
 fn open_pidfd(pid: u32) -> Result<OwnedFd, TargetError> {
     #[expect(unsafe_code, reason = "pidfd_open has no safe wrapper in std")]
-    // SAFETY: the call takes two numbers and gives a new descriptor or -1.
+    // SAFETY: the call takes two numbers and returns a new descriptor or -1.
     let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
     if fd < 0 {
         let source = io::Error::last_os_error();
@@ -530,7 +605,7 @@ fn open_pidfd(pid: u32) -> Result<OwnedFd, TargetError> {
     }
     let fd = i32::try_from(fd).expect("file descriptors are small numbers");
     #[expect(unsafe_code, reason = "takes ownership of the descriptor")]
-    // SAFETY: `fd` was just made by the kernel for us and is owned by nobody else.
+    // SAFETY: the kernel has just made `fd` for us, and nobody else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 

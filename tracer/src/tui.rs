@@ -1,9 +1,9 @@
 //! The terminal frontend: source, probes and events on one screen.
 //!
-//! Keys and mouse become an `Action`, `State::update` turns it into a new state
-//! and `Effect`s, `view::draw` draws the state. Slow effects run on threads of
-//! their own and come back as actions. What a session does, and the summary
-//! after it, are not here: the session is reached through [`Control`] alone.
+//! Keys and mouse become a `UiAction`, `UiState::update` turns it into a new state and `UiEffect`s,
+//! and `view::draw` draws the state. Slow effects run on threads of their own and come back as
+//! actions. This module contains neither the session's work nor the final summary: it reaches the
+//! session only through [`Control`].
 
 use std::io;
 use std::sync::Arc;
@@ -13,7 +13,6 @@ use jiff::tz::TimeZone;
 use crate::session::Control;
 
 mod action;
-mod changes;
 mod compact;
 mod document;
 mod events;
@@ -30,28 +29,29 @@ mod run;
 mod state;
 mod terminal;
 mod theme;
+mod times;
 mod tree;
 mod view;
 mod workers;
 
 pub use processes::ProcessEntry;
 
-/// How the screen is set up.
+/// Options of the screen.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct UiOptions {
     /// Use the terminal's sixteen colours; without, attributes such as bold only.
     pub colours: bool,
     /// Take the mouse: wheel, click, double click.
     pub mouse: bool,
-    /// Time zone in which times are shown.
+    /// Time zone for the display of times.
     pub time_zone: TimeZone,
-    /// Say of which process each event is.
+    /// Show the process of each event.
     pub processes: bool,
-    /// Events that are kept for reading; the oldest goes when one more comes.
+    /// Number of events kept for reading. A new event displaces the oldest.
     pub events: usize,
 }
 
-impl Default for Options {
+impl Default for UiOptions {
     /// Colours unless `NO_COLOR` is set, mouse, the system's time zone, 10,000 events.
     fn default() -> Self {
         Self {
@@ -64,14 +64,14 @@ impl Default for Options {
     }
 }
 
-/// How the screen was left.
+/// The way the screen was left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The user quit; the target goes on.
+pub enum UiOutcome {
+    /// The user quit. The target goes on.
     Quit,
     /// The user quit after the target was gone: its exit code or negated signal, where known.
     TargetExited(Option<i32>),
-    /// A signal asked us to end: its number.
+    /// A signal requested the end: its number.
     Interrupted(i32),
 }
 
@@ -86,33 +86,33 @@ pub enum Error {
     Thread,
 }
 
-/// Shows the session until the user leaves, and puts the terminal back as it was.
+/// Shows the session until the user leaves, and restores the terminal.
 ///
-/// Probes that are installed already are shown; with none, the screen opens on
-/// the choice of a source file. Keys are answered while the session is busy.
+/// Probes that are installed already are shown. Without any, the screen opens with the choice of a
+/// source file. Keys are answered while the session is busy.
 ///
 /// # Errors
-/// See [`Error`]; the terminal is restored then, too.
-pub fn run(control: Arc<dyn Control>, options: &Options) -> Result<Outcome, Error> {
+/// See [`Error`]. The terminal is restored then, too.
+pub fn run(control: Arc<dyn Control>, options: &UiOptions) -> Result<UiOutcome, Error> {
     run::run(control, options)
 }
 
-/// Gives the terminal back, as far as it takes that at once, while the screen may be stuck in a write.
+/// Restores the terminal as far as that works at once, while the screen may be stuck in a write.
 ///
-/// For the moment before the process ends without waiting for anything.
+/// Use it just before the process ends without waiting.
 pub fn abandon() {
     terminal::abandon();
 }
 
-/// Lets the user pick a process by typing some letters of its name; `None` when they leave.
+/// Lets the user pick a process by typing some letters of its name. `None` when they leave.
 ///
-/// `list` is called at once and every two seconds, on a thread of its own.
+/// `list` is called at once and then every two seconds, on a thread of its own.
 ///
 /// # Errors
-/// See [`Error`]; the terminal is restored then, too.
+/// See [`Error`]. The terminal is restored then, too.
 pub fn pick_process(
     list: impl FnMut() -> Vec<ProcessEntry> + Send + 'static,
-    options: &Options,
+    options: &UiOptions,
 ) -> Result<Option<u32>, Error> {
     processes::pick(list, options)
 }

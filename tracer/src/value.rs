@@ -1,74 +1,84 @@
-//! Values: decoded, typed trees, and how they are written.
+//! Values: decoded, typed trees, and their text forms.
 //!
-//! Each node is exact, or says why it is not there.
+//! Each node is exact, or has the reason why it is missing.
 
 pub mod debug;
 pub mod json;
+pub mod redact;
 #[cfg(test)]
 mod tests;
 
-use crate::unavailable::Unavailable;
+use std::time::Duration;
 
-/// A value as it was at the moment of the hit.
+use crate::base::unavailable::Unavailable;
+
+/// A value at the moment of the hit.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
-    /// An integer of at most 128 bits, signed; how many its type has.
+    /// A signed integer, and the number of bits of its type.
     Int(i128, u32),
-    /// An integer of at most 128 bits, unsigned.
+    /// An unsigned integer.
     Uint(u128),
-    /// A time span in ns; written as `1.5ms`, in JSON as the number.
+    /// A time span in ns. Shown as `1.5ms`, in JSON as the number.
     Nanoseconds(u64),
-    /// A truth value.
+    /// A duration of Rust's standard library. Shown as `1.5s`, in JSON as its two fields.
+    Duration(Duration),
+    /// A boolean.
     Bool(bool),
     /// A character.
     Char(char),
-    /// A 32-bit float: kept apart, since its shortest decimal form differs.
+    /// A 32-bit float. It has another shortest decimal form than a 64-bit one.
     Float32(f32),
     /// A 64-bit float.
     Float64(f64),
-    /// Text: valid UTF-8 as it is, other bytes escaped by the writer.
+    /// Text. Bytes that are not UTF-8 are escaped when it is shown.
     Text(Text),
     /// `()`.
     Unit,
-    /// Struct, class, union: type name and fields. A tuple struct's fields are named `0`, `1`, ….
+    /// Struct, class or union: type name and fields. Fields of a tuple struct are named `0`, `1`,
+    /// ….
     Struct(Struct),
-    /// Tuple without a name.
+    /// A tuple.
     Tuple(Vec<Value>),
+    /// Start and end of a range, shown as `a..b`.
+    Range(Box<[Value; 2]>),
     /// Variant of an enum.
     Variant(Variant),
     /// Array, slice, vector, set, …
     Sequence(Sequence),
     /// Map: keys and values.
     Map(Map),
-    /// A pointer or reference, and what it points to when that was read.
+    /// A pointer or reference, with its target if that was read.
     Pointer(Pointer),
-    /// Not there, and why.
+    /// Unavailable, with the reason.
     Unavailable(Unavailable),
 }
 
-/// Text, maybe cut.
+/// Text, which may be cut.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Text {
     /// The bytes that were read.
     pub bytes: Vec<u8>,
-    /// Set when there is more: bytes in all, if known.
+    /// Set if the text is longer. It has the length if that is known.
     pub cut: Option<Cut>,
 }
 
-/// How much there is beyond what is shown.
+/// The size of a value that was cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cut {
-    /// Elements or bytes in all; `None` when that is not known.
+    /// Total number of elements or bytes. `None` if unknown.
     pub of: Option<u64>,
 }
 
-/// Named fields.
+/// A struct's name and fields.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Struct {
     /// Type name as the source would write it, without its path.
     pub name: String,
     /// In the order of declaration.
     pub fields: Vec<(String, Value)>,
+    /// The struct has more fields, which are not shown. `..` stands for them.
+    pub has_more: bool,
 }
 
 /// One variant of an enum.
@@ -76,54 +86,66 @@ pub struct Struct {
 pub struct Variant {
     /// The enum's name, without its path.
     pub ty: String,
-    /// The variant's name; C flag sets: names joined by ` | `.
+    /// The variant's name. Names of C flags are joined by ` | `.
     pub name: String,
+    /// The source line at which a coroutine waits in this state.
+    pub line: Option<u64>,
     /// Its fields; `0`, `1`, … for tuple variants.
     pub fields: Vec<(String, Value)>,
+    /// The fields are left out. They would be shown in this form.
+    pub omitted: Option<OmittedFields>,
+}
+
+impl Variant {
+    /// The variant's name, with the line of a waiting coroutine.
+    #[must_use]
+    pub fn title(&self) -> String {
+        match self.line {
+            Some(line) => format!("{} at line {line}", self.name),
+            None => self.name.clone(),
+        }
+    }
+}
+
+/// The form of a variant's fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OmittedFields {
+    /// `Other(…)`.
+    Tuple,
+    /// `Failed { … }`.
+    Named,
 }
 
 /// Elements in order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sequence {
-    /// Those that were read.
+    /// The elements that were read.
     pub items: Vec<Value>,
-    /// Set when there are more.
+    /// Set if there are more.
     pub cut: Option<Cut>,
-    /// A set is written in braces.
+    /// The sequence is a set, shown in braces.
     pub set: bool,
 }
 
 /// Entries in the order of the collection.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Map {
-    /// Those that were read.
+    /// The entries that were read.
     pub entries: Vec<(Value, Value)>,
-    /// Set when there are more.
+    /// Set if there are more.
     pub cut: Option<Cut>,
 }
 
-/// An address, and maybe what is there.
+/// An address, with its target if that was read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pointer {
     /// Run address.
     pub address: u64,
-    /// Name of what is there: a function, a static.
+    /// Name of the function or static at the address.
     pub symbol: Option<String>,
-    /// What it points to, where that was read.
+    /// The target, if it was read.
     pub target: Option<Box<Value>>,
-    /// A reference or smart pointer is written as its target (as `{:?}` does), a raw pointer as its address.
+    /// A reference or smart pointer is shown as its target (as in `{:?}`), a raw pointer as its
+    /// address.
     pub transparent: bool,
 }
-
-/// Name of the struct that stands for `core::time::Duration`; it is written as `1.5s`.
-pub const DURATION: &str = "core::time::Duration";
-/// Name of the struct that stands for `core::ops::Range`; it is written as `a..b`.
-pub const RANGE: &str = "core::ops::Range";
-/// Name of the field with the source line at which a coroutine waits.
-pub const LINE: &str = "$line";
-/// Name of the last field of a struct that has more which is not shown.
-pub const MORE: &str = "..";
-/// Name of the field of a variant that stands for its data, which is left out.
-///
-/// Its value is `()` where the data has names, and the empty tuple where it has none.
-pub const LEFT_OUT: &str = "…";

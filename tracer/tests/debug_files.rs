@@ -1,5 +1,5 @@
-//! Debug information that is not in the program's own file: each test puts it
-//! somewhere else and wants to see the same program as before.
+//! Debug information outside of the program's own file. Each test moves it to another place, and
+//! expects the same program.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tracer::debuginfo::types::TypeSource as _;
-use tracer::debuginfo::{DebugInfoError, DebugOptions, Looked, Module, Outcome, Wanted};
+use tracer::debuginfo::{
+    DebugFileLookup, DebugInfoError, DebugOptions, LookupOutcome, Module, WantedFile,
+};
 
 #[path = "debug_files/commands.rs"]
 mod commands;
@@ -22,7 +24,7 @@ mod split;
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures");
 
-/// A directory with what a test builds in it.
+/// A directory with the files of a test.
 struct Bench(tempfile::TempDir);
 
 impl Bench {
@@ -57,8 +59,8 @@ impl Bench {
     }
 }
 
-/// What the debug information says, without what differs by where it is: functions
-/// with their lines and addresses, and their variables with type and place.
+/// Returns the content of the debug information, without properties of its location: functions
+/// with their lines and addresses, and their variables with type and location.
 fn view(module: &Module) -> BTreeSet<String> {
     let mut seen = BTreeSet::new();
     for function in module.functions(None).expect("functions") {
@@ -72,11 +74,9 @@ fn view(module: &Module) -> BTreeSet<String> {
         ));
         for &address in &function.addresses {
             let site = module.site_at(address).expect("site");
-            seen.insert(format!(
-                "{address:?} {} {}",
-                site.function, site.source.line
-            ));
-            // Some way into the function, where it has its variables.
+            let line = site.source.map(|source| source.line);
+            seen.insert(format!("{address:?} {} {line:?}", site.function));
+            // An address some bytes into the function, where its variables are in place.
             let variables = module.variables_at(address.add(12));
             for variable in variables.unwrap_or_default() {
                 let ty = module.type_of(variable.ty);
@@ -90,7 +90,7 @@ fn view(module: &Module) -> BTreeSet<String> {
     seen
 }
 
-/// Both see the same, and that is more than nothing.
+/// Asserts that both are equal, and not empty.
 fn assert_same(found: &Module, whole: &Module) {
     let (found, whole) = (view(found), view(whole));
     assert!(whole.len() > 20, "{whole:#?}");
@@ -102,26 +102,28 @@ fn assert_same(found: &Module, whole: &Module) {
     );
 }
 
-/// Where a file that is in use was found.
-fn used(module: &Module, wanted: Wanted) -> Option<&Path> {
-    let fits = |looked: &&Looked| looked.wanted == wanted && looked.outcome == Outcome::Used;
+/// Returns the place of the file that is used.
+fn used(module: &Module, wanted: WantedFile) -> Option<&Path> {
+    let fits = |looked: &&DebugFileLookup| {
+        looked.wanted == wanted && looked.outcome == LookupOutcome::Used
+    };
     let found = module.looked().iter().find(fits)?;
     Some(&found.place)
 }
 
-/// Why files were not taken.
+/// Returns the reasons why files were refused.
 fn refused(module: &Module) -> Vec<&str> {
     module
         .looked()
         .iter()
         .filter_map(|looked| match &looked.outcome {
-            Outcome::Refused(why) => Some(why.as_str()),
+            LookupOutcome::Refused(why) => Some(why.as_str()),
             _ => None,
         })
         .collect()
 }
 
-/// The path of a build's debug file below a directory.
+/// Returns the path of a build's debug file below a directory.
 fn by_build_id(module: &Module, directory: &Path) -> PathBuf {
     let id = module.build_id().expect("a build id");
     let hex: String = id.iter().map(|byte| format!("{byte:02x}")).collect();

@@ -1,6 +1,6 @@
-//! Replays the inputs of `fuzz/corpus`, what the fuzzer once failed on among
-//! them: each is read without a panic, and in time. So are hostile files that grow one
-//! dimension each, smaller than those of `cargo xtask fuzz --bombs`.
+//! Replays the inputs of `fuzz/corpus`, including those that once failed. Each must be read
+//! without a panic, in limited time. The same holds for hostile files that grow in one dimension
+//! each, smaller than those of `cargo xtask fuzz --bombs`.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,16 +16,16 @@ use tracer::debuginfo::{DebugInfoError, SiteError};
 )]
 mod targets;
 
-/// Time that one input may take: as under `cargo xtask fuzz`, but unoptimised,
-/// and beside other tests.
+/// Time limit of one input. It is longer than in `cargo xtask fuzz`, because this build is
+/// unoptimised and runs next to other tests.
 const TIME: Duration = Duration::from_secs(10);
 
-/// Bytes of each file.
+/// Size of each file.
 const BOMB_BYTES: usize = 4 << 10;
-/// Steps of work that a file may take for each of its bytes, and beside.
+/// Steps of work that are allowed for each byte of a file, and in addition.
 const STEPS_PER_BYTE: u64 = 16;
 const STEPS: u64 = 420_000_000;
-/// Time that one of them may take, unoptimised and beside other tests.
+/// Time limit of one file, unoptimised and next to other tests.
 const BOMB_TIME: Duration = Duration::from_secs(60);
 
 fn fuzz() -> PathBuf {
@@ -41,7 +41,7 @@ fn files(directory: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// Inputs for a target: those that read ELF files share theirs.
+/// Returns the inputs of a target. Targets that read ELF files share them.
 fn seeds(target: &str) -> Vec<PathBuf> {
     let corpus = fuzz().join("corpus");
     let shared = match target {

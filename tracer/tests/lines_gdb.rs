@@ -1,16 +1,16 @@
-//! Where lines are, compared with where gdb puts breakpoints on them: every line of
-//! every fixture, in builds by gcc, clang and rustc. What differs is listed with its reason.
+//! Sites of lines, compared with gdb's breakpoints: every line of every fixture, in builds by gcc,
+//! clang and rustc. Differences are listed with their reasons.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use tracer::address::LinkAddr;
+use tracer::base::address::LinkAddr;
 use tracer::debuginfo::Module;
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures");
 
-/// How each build is made, of which source.
+/// The builds and their sources.
 const BUILDS: [(&str, &str); 14] = [
     ("gcc -g -O0 -w", "lines.c"),
     ("gcc -g -O2 -w", "lines.c"),
@@ -47,7 +47,7 @@ fn built(directory: &Path, number: usize, command: &str, source: &str) -> PathBu
     path
 }
 
-/// Addresses of `break FILE:LINE` for each line.
+/// Returns the addresses of `break FILE:LINE` for each line.
 fn gdb(path: &Path, file: &str, lines: u64) -> Addresses {
     let mut gdb = Command::new("gdb");
     gdb.args(["-nx", "-batch", "-ex", "set breakpoint pending off"]);
@@ -98,11 +98,11 @@ fn ours(module: &Module, file: &str, lines: u64) -> Addresses {
         .collect()
 }
 
-/// A line that gdb moves into a function whose own line comes later: a type, an
-/// attribute, a comment before the function is no part of it.
+/// gdb moves the line into a function that is declared on a later line. A type, an attribute or a
+/// comment before the function does not belong to it.
 const BEFORE_FUNCTION: &str = "the line is before the function that gdb moves it into";
 
-/// The other lines at which we differ: build, source, line, why.
+/// The other differences: build, source, line, reason.
 const LISTED: [(&str, &str, u64, &str); 16] = [
     ("g++ -g -O2 -w", "lines.cpp", 23, BEHIND_INLINED),
     ("clang++ -g -O1 -w", "lines.cpp", 23, BEHIND_INLINED),
@@ -152,22 +152,22 @@ const LISTED: [(&str, &str, u64, &str); 16] = [
     ),
 ];
 
-/// The function begins with an inlined copy, whose rows are at its entry too: we stay
-/// at the line's own row, gdb goes to the next line of the same file.
+/// The function starts with an inlined copy that has rows at its entry too. We stay at the line's
+/// own row, gdb moves to the next line of the same file.
 const BEHIND_INLINED: &str = "gdb skips an inlined copy that begins with the function";
 
-/// The line's row is one of many at its address; gdb has the next line's instead.
+/// The line's row is one of many at its address. gdb uses the row of the next line.
 const SHARED_ADDRESS: &str = "gdb loses the line's row among others at its address";
 
-/// The compiler marks the prologue's end at a row of an inlined copy: we go there,
-/// where parameters have their places; gdb stays at the entry.
+/// The compiler marks the end of the prologue at a row of an inlined copy. We use it, because
+/// parameters are in place there. gdb stays at the entry.
 const MARKED_END: &str = "gdb does not see a prologue's end that is in an inlined copy";
 
-/// The line, or the line in one of its functions, has no row; gdb goes to the next one that has,
-/// or leaves that function out. We are where what it calls begins.
+/// The line, or the line in one of its functions, has no row. gdb moves to the next one with a row,
+/// or omits the function. We use the start of its inlined calls.
 const INLINED_AWAY: &str = "gdb does not see that a line calls what was inlined";
 
-/// The lines at which functions are declared, by address of what they have.
+/// Returns the lines on which functions are declared, by the address of their code.
 fn declared_lines(module: &Module) -> BTreeMap<String, u64> {
     let functions = module.functions(None).expect("functions");
     functions
@@ -176,7 +176,7 @@ fn declared_lines(module: &Module) -> BTreeMap<String, u64> {
         .collect()
 }
 
-/// Why we differ at a line; `None` when there is no good reason.
+/// Returns the reason why we differ at a line, or `None` if there is no good one.
 fn reason(
     module: &Module,
     declared: &BTreeMap<String, u64>,

@@ -1,5 +1,5 @@
-//! Variables, their types and places in programs that the compilers at hand
-//! build: each `site_…` label of a fixture is an address to look at.
+//! Variables, their types and locations in programs of the installed compilers. Each `site_…` label
+//! of a fixture is a tested address.
 
 #![expect(clippy::panic, reason = "a test fails by a panic")]
 
@@ -8,14 +8,14 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use tracer::address::{Bias, LinkAddr};
-use tracer::debuginfo::place::{Binary, Expr, Place, Source, Term};
+use tracer::base::address::{Bias, LinkAddr};
+use tracer::base::unavailable::Unavailable;
+use tracer::debuginfo::place::{Binary, LocationExpr, PieceSource, Place, Term};
 use tracer::debuginfo::types::{
     BaseOffset, Language, PointerKind, StructType, Type, TypeId, TypeKind, TypeSource,
 };
 use tracer::debuginfo::variable::{Variable, VariableKind};
 use tracer::debuginfo::{Module, Neighbour};
-use tracer::unavailable::Unavailable;
 
 #[path = "variables/c.rs"]
 mod c;
@@ -30,7 +30,7 @@ mod rust;
 
 const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/variables");
 
-/// A function and its callers, in units of their own.
+/// A function and its callers, in separate units.
 const ELSEWHERE: [&str; 3] = [
     "gcc -g -O1 -w c_called.c c_callers.c",
     "gcc -gdwarf-4 -O2 -w c_called.c c_callers.c",
@@ -61,7 +61,7 @@ fn built(command: &str) -> PathBuf {
     path
 }
 
-/// A fixture, opened.
+/// Builds and opens a fixture.
 fn fixture(command: &str) -> Module {
     Module::open(&built(command)).expect("fixture opens")
 }
@@ -87,7 +87,7 @@ fn type_of(module: &Module, variable: &Variable) -> std::sync::Arc<Type> {
     module.type_of(variable.ty)
 }
 
-/// Behind typedefs and qualifiers.
+/// Returns the type without typedefs and qualifiers.
 fn stripped(module: &Module, mut id: TypeId) -> std::sync::Arc<Type> {
     while let TypeKind::Alias(next) = module.type_of(id).kind {
         id = next;

@@ -49,14 +49,14 @@ fn deep(level: u64, sequence: u64) -> u64 {
 #[inline(never)]
 fn unwind(sequence: u64) {
     if sequence % 8 == 0 {
-        // Without the hook, which would print.
+        // The panic hook would print.
         resume_unwind(Box::new(sequence));
     }
     black_box(sequence);
 }
 
-/// Stores all fields before it returns. Debug information names their places from the beginning of
-/// the scope that they are declared in, so they must not be stored at the place that is probed.
+/// Stores all fields before it returns. Debug information gives their places from the start of
+/// their scope, so they must not be stored at the probed place.
 #[inline(never)]
 fn pair(slot: u64, sequence: u64, check: u64, minus: i64) -> Pair {
     Pair {

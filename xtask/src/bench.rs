@@ -1,8 +1,8 @@
-//! `cargo xtask bench`: what a hit costs, how fast a trace starts and ends.
+//! `cargo xtask bench`: measures the cost of a hit, and how fast a trace starts and ends.
 //!
-//! Everything is seen from outside: the target says what its calls took, the kernel how
-//! long eBPF programs ran, the observers' output what they delivered. Every time is measured beside
-//! an eBPF program that does nothing, in the same run. See docs/performance.md.
+//! Everything is measured from outside: the target reports the time of its calls, the kernel the
+//! run time of eBPF programs, and the observers' output the delivered events. Every time is
+//! compared with an eBPF program that does nothing, in the same run. See docs/performance.md.
 
 mod code;
 mod hits;
@@ -29,11 +29,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 
-use crate::command::{as_root, is_root};
-use crate::failure::Failure;
-use crate::machine::Need;
-use crate::{build, setup, workspace};
-use report::{Host, Report};
+use crate::setup::machine::Need;
+use crate::support::command::{as_root, is_root};
+use crate::support::failure::Failure;
+use crate::{build, setup, support::workspace};
+use report::{BenchReport, Host};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -49,13 +49,13 @@ pub(crate) struct Args {
     /// Write the result to docs/performance.md
     #[arg(long)]
     write_docs: bool,
-    /// Only these parts
+    /// Run only these parts
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Part>,
-    /// Of this program alone, for the placement part, which is all that runs then
+    /// Measure only the placement part, on this program alone
     #[arg(long, value_name = "FILE")]
     program: Option<std::path::PathBuf>,
-    /// Everything is built: what the bench tells itself when it goes on as root
+    /// Everything is built; the bench passes this to itself when it restarts as root
     #[arg(long, hide = true)]
     built: bool,
 }
@@ -73,21 +73,21 @@ impl Args {
 /// One part of the bench.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Part {
-    /// What a hit costs
+    /// The cost of a hit
     Hits,
-    /// From start to first event, and to the end
+    /// Time from the start to the first event, and to the end
     Start,
-    /// A line that is in the code many times
+    /// A line with many sites
     Sites,
-    /// How much a real program is slowed
+    /// Slowdown of a real program
     Real,
-    /// How fast a line of a large binary is looked up
+    /// Time to look up a line of a large binary
     Lookup,
-    /// How many lines have a cheap site
+    /// Share of lines with a cheap site
     Placement,
 }
 
-/// How much is measured.
+/// The amount of measuring.
 #[derive(Clone, Copy, Debug)]
 struct Extent {
     repeats: u32,
@@ -106,7 +106,7 @@ impl Extent {
                 peers: args.peers,
             }
         } else {
-            // In a tight loop at the cheapest kind of site, a million hits.
+            // A tight loop at the cheapest kind of site makes a million hits.
             Self {
                 repeats: 5,
                 milliseconds: 800,
@@ -126,9 +126,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if !is_root() {
         return go_on_as_root(&out);
     }
-    let mut report = Report {
+    let mut report = BenchReport {
         host: host(&Extent::of(args))?,
-        ..Report::default()
+        ..BenchReport::default()
     };
     measure(args, &mut report)?;
     report.host.load = std::fs::read_to_string("/proc/loadavg")
@@ -147,14 +147,14 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         .context("cannot write the result")
 }
 
-/// Keeps stdout for the result: whatever else is printed goes to stderr.
+/// Reserves stdout for the result. All other output goes to stderr.
 fn quiet_stdout() -> Result<File> {
     let out = rustix::io::dup(rustix::stdio::stdout()).context("there is no stdout")?;
     rustix::stdio::dup2_stdout(rustix::stdio::stderr()).context("there is no stderr")?;
     Ok(File::from(out))
 }
 
-/// Installs and builds what is measured.
+/// Installs and builds the measured programs.
 fn prepare(args: &Args) -> Result<()> {
     setup::ensure(&[Need::Build, Need::Ebpf])?;
     if args.peers
@@ -170,7 +170,7 @@ fn prepare(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// The same command once more, as root: it loads eBPF programs.
+/// Runs the command again as root, because it loads eBPF programs.
 fn go_on_as_root(out: &File) -> Result<()> {
     let exe = std::env::current_exe().context("cannot find this program")?;
     let mut command: Command = as_root("env", "measuring eBPF")?;
@@ -191,7 +191,7 @@ fn go_on_as_root(out: &File) -> Result<()> {
     }
 }
 
-fn measure(args: &Args, report: &mut Report) -> Result<()> {
+fn measure(args: &Args, report: &mut BenchReport) -> Result<()> {
     let extent = Extent::of(args);
     let wanted = |part| args.wants(part);
     if wanted(Part::Hits) {
@@ -237,12 +237,12 @@ fn host(extent: &Extent) -> Result<Host> {
     })
 }
 
-/// The average over five minutes: the second number of `/proc/loadavg`.
+/// The load average over five minutes, which is the second number of `/proc/loadavg`.
 fn load(text: &str) -> Option<f64> {
     text.split_whitespace().nth(1)?.parse().ok()
 }
 
-/// Year, month and day of a day since 1970-01-01, by Howard Hinnant's `civil_from_days`.
+/// Year, month and day from the days since 1970-01-01, by Howard Hinnant's `civil_from_days`.
 fn date(days: u64) -> String {
     let shifted = days + 719_468;
     let era = shifted / 146_097;
@@ -250,7 +250,7 @@ fn date(days: u64) -> String {
     let year_of_era =
         (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    // Months from March on, so that a leap day comes last.
+    // Months are counted from March, so that a leap day comes last.
     let month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month + 2) / 5 + 1;
     let month = if month < 10 { month + 3 } else { month - 9 };

@@ -1,10 +1,14 @@
-//! `cargo xtask build`: the tracer with its eBPF programs, and the target of the demo.
+//! `cargo xtask build`: builds the tracer with its eBPF programs, and the target of the demo.
+
+pub(crate) mod ebpf;
+pub(crate) mod object;
+pub(crate) mod package;
 
 use anyhow::Result;
 
-use crate::command::run as run_command;
-use crate::machine::Need;
-use crate::{setup, workspace};
+use crate::setup::machine::Need;
+use crate::support::command::run as run_command;
+use crate::{setup, support::workspace};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -33,7 +37,7 @@ pub(crate) fn example(name: &str) -> Result<()> {
     build.args([
         "--release",
         "--locked",
-        // With the features of the whole, for which everything is built already.
+        // The features are those of the whole workspace, for which everything is built already.
         "--workspace",
         "--example",
         name,
@@ -41,14 +45,14 @@ pub(crate) fn example(name: &str) -> Result<()> {
     run_command(&mut build)
 }
 
-/// Builds `tracer` and `target-app`; what they need must be there.
+/// Builds `tracer` and `target-app`. Their needs must be installed.
 ///
 /// # Errors
 /// The build failed.
 pub(crate) fn programs(release: bool) -> Result<()> {
     let mut build = workspace::cargo("build");
-    // The whole workspace, as the tests build it: a part of it would be
-    // compiled with other features, and so a second time.
+    // The whole workspace is built, as the tests do. A part of it would be compiled again with
+    // other features.
     build.args(["--workspace", "--locked"]);
     if release {
         build.arg("--release");

@@ -1,9 +1,8 @@
-//! `cargo xtask demo`: a running program is traced at the line where its bug is.
+//! `cargo xtask demo`: traces a running program at the line with its bug.
 //!
-//! The program is `target-app`: it prints *left* when the pointer goes right.
-//! Its pointer is moved along a path, the tracer attaches to it, and its terminal
-//! UI opens with a logpoint on the branch that decides. [`headless`] does the
-//! same without a terminal and checks what was printed.
+//! The program is `target-app`, which prints *left* when the pointer goes right. The demo moves its
+//! pointer along a path, attaches the tracer, and opens the terminal UI with a logpoint on the
+//! branch that decides. [`headless`] does the same without a terminal and checks the output.
 
 mod headless;
 mod target;
@@ -15,25 +14,25 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result};
 
-use crate::command::as_root;
-use crate::failure::{Failure, USAGE};
-use crate::machine::Need;
 use crate::pointer::{Display, Hand, path};
-use crate::steps::Steps;
-use crate::{build, setup, workspace};
-use target::Target;
+use crate::setup::machine::Need;
+use crate::support::command::as_root;
+use crate::support::failure::{Failure, USAGE};
+use crate::support::steps::Steps;
+use crate::{build, setup, support::workspace};
+use target::DemoTarget;
 
 /// Source file of the target, from the workspace's root.
 const SOURCE: &str = "target-app/src/main.rs";
 /// The branch whose messages are swapped.
 const BRANCH: &str = "if current.x > last.x {";
-/// What the logpoint shows; [`headless`] reads it back.
+/// The logpoint's message, which [`headless`] parses.
 const TEMPLATE: &str = "x {last.x} -> {current.x}, y {last.y} -> {current.y}";
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Print text instead of opening the terminal UI, and check it against the moves made;
-    /// always on an X server of its own
+    /// Print text instead of opening the terminal UI, and check it against the moves made; always
+    /// uses its own X server
     #[arg(long)]
     headless: bool,
     /// Trace the optimised build of the target
@@ -60,7 +59,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let (display, hand, target) = steps.run("start target-app, the program to trace", || {
         let display = display(args.headless)?;
         let hand = Hand::on(&display)?;
-        let target = Target::start(&display, args.release)?;
+        let target = DemoTarget::start(&display, args.release)?;
         println!(
             "  target-app runs as process {} on display {} ({}); nothing in it knows of tracing",
             target.pid(),
@@ -81,17 +80,17 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// The user's X server, or one of our own.
+/// The user's X server, or our own.
 fn display(headless: bool) -> Result<Display> {
-    // The check must not depend on what a user does with the pointer meanwhile.
+    // The check must not depend on the user's pointer movements.
     let given = if headless { None } else { Display::given() };
     given.map_or_else(Display::start, Ok)
 }
 
-/// The logpoint on the branch, wherever in the source it is today.
+/// The logpoint on the branch, at its current line in the source.
 ///
 /// # Errors
-/// The source is not there, or has no such branch.
+/// The source is missing, or has no such branch.
 pub(crate) fn probe() -> Result<String> {
     let file = workspace::root().join(SOURCE);
     let line = line_of(&file, BRANCH)?;
@@ -108,8 +107,8 @@ fn line_of(file: &Path, text: &str) -> Result<usize> {
         .ok_or_else(|| Failure::new(format!("no line of {SOURCE} is `{text}`")).into())
 }
 
-/// `tracer attach` to the target, as root; the caller adds what is special.
-fn tracer(release: bool, target: &Target, probe: &str) -> Result<Command> {
+/// `tracer attach` to the target, as root. The caller adds further options.
+fn tracer(release: bool, target: &DemoTarget, probe: &str) -> Result<Command> {
     let mut command = as_root(workspace::binary("tracer", release), "tracing")?;
     command
         .args(["attach", "--pid", &target.pid().to_string(), "-e", probe])
@@ -118,7 +117,7 @@ fn tracer(release: bool, target: &Target, probe: &str) -> Result<Command> {
 }
 
 /// Opens the terminal UI, with the pointer moving until the user quits it.
-fn interactive_session(release: bool, hand: &Hand, target: Target, probe: &str) -> Result<()> {
+fn interactive_session(release: bool, hand: &Hand, target: DemoTarget, probe: &str) -> Result<()> {
     let mut tracer = tracer(release, &target, probe)?;
     tracer.args(["--output", "tui"]);
     let quit = AtomicBool::new(false);
@@ -126,7 +125,7 @@ fn interactive_session(release: bool, hand: &Hand, target: Target, probe: &str) 
         let mover = scope.spawn(|| keep_moving(hand, &target, &quit));
         let status = tracer.status().context("cannot run the tracer");
         quit.store(true, Ordering::Relaxed);
-        // Its own failure shows in the target's output below.
+        // Failures of the mover show in the target's output below.
         let _ = mover.join();
         status
     })?;
@@ -142,8 +141,8 @@ fn interactive_session(release: bool, hand: &Hand, target: Target, probe: &str) 
     }
 }
 
-/// Makes a move each time the target has printed the one before.
-fn keep_moving(hand: &Hand, target: &Target, quit: &AtomicBool) -> Result<()> {
+/// Moves the pointer each time the target has printed the last move.
+fn keep_moving(hand: &Hand, target: &DemoTarget, quit: &AtomicBool) -> Result<()> {
     for step in 0.. {
         if quit.load(Ordering::Relaxed) {
             break;

@@ -1,13 +1,13 @@
-//! `cargo xtask dist`: one static binary, and the packages that carry it.
+//! `cargo xtask dist`: builds one static binary, and its packages.
 //!
-//! Everything is below `target/dist`. With `--check` each package is installed,
-//! run on a real program and removed again, in systems of their own.
+//! Everything is below `target/dist`. With `--check`, each package is installed, run on a real
+//! program and removed again, in separate systems.
 
 mod check;
 mod licences;
 mod packages;
 mod roots;
-mod toolchain;
+pub(crate) mod toolchain;
 
 use std::fs;
 use std::path::Path;
@@ -15,34 +15,34 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 
-use crate::failure::Failure;
-use crate::installation::{self, DOCUMENTS};
-use crate::machine::Need;
-use crate::{setup, workspace};
+use crate::install::installation::{self, DOCUMENTS};
+use crate::setup::machine::Need;
+use crate::support::failure::Failure;
+use crate::{setup, support::workspace};
 use packages::{Packages, Release};
 use toolchain::Tools;
-pub(crate) use toolchain::standard_library;
+use toolchain::standard_library;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Also install, run and remove each package, in Debian 11, Debian 12 and a musl system
     #[arg(long)]
     check: bool,
-    /// Only check the packages that are there; what `--check` runs as root
+    /// Only check the existing packages; `--check` runs this as root
     #[arg(long, hide = true)]
     built: bool,
 }
 
-/// What the binary may be large, in bytes: it is copied to machines in trouble.
+/// Largest size of the binary, in bytes: it is copied to machines in trouble.
 const LARGEST: u64 = 15 * 1000 * 1000;
 
-/// Steps that say their number, and how long they took.
-struct Steps {
+/// Numbered steps with their times.
+struct DistSteps {
     next: usize,
     all: usize,
 }
 
-impl Steps {
+impl DistSteps {
     fn new(all: usize) -> Self {
         Self { next: 1, all }
     }
@@ -82,7 +82,7 @@ pub(crate) fn build_and_check() -> Result<()> {
 }
 
 fn build(directory: &Path) -> Result<()> {
-    let mut steps = Steps::new(4);
+    let mut steps = DistSteps::new(4);
     let (tools, library) = steps.run("tools", || {
         setup::ensure(&[Need::Build, Need::Dist])?;
         let library = standard_library()

@@ -1,8 +1,8 @@
-//! `cargo xtask fidelity`: every variable that `tracer` shows, against gdb.
+//! `cargo xtask fidelity`: compares every variable that `tracer` shows with gdb.
 //!
-//! Each program of a corpus runs twice from the same start: under gdb, which
-//! stops at the first hit of every site and walks every variable in scope, and
-//! under `tracer`, which logs the same. Values are compared part by part.
+//! Each program of a corpus runs twice from the same start. gdb stops at the first hit of every
+//! site and walks every variable in scope. `tracer` logs the same sites. Values are compared part
+//! by part.
 
 mod compare;
 pub(crate) mod corpus;
@@ -17,40 +17,40 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use serde_json::Value;
 
-use crate::failure::{Failure, USAGE};
-use crate::machine::Need;
+use crate::setup::machine::Need;
+use crate::support::failure::{Failure, USAGE};
 use crate::{build, setup};
-use compare::{Outcome, compare};
-use corpus::Program;
-use report::{Found, Report};
-use run::{Ours, Site};
+use compare::{VariableOutcome, compare};
+use corpus::CorpusProgram;
+use report::{FidelityReport, Found};
+use run::{ComparedSite, Ours};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// One JSON object on stdout, and nothing else there
+    /// Print one JSON object on stdout, and nothing else there
     #[arg(long)]
     json: bool,
-    /// Compare no values with gdb's, but probes where they are placed with the same probes at the
-    /// first instruction of their lines: every hit, and the values of the first ones
+    /// Compare chosen sites with the first instructions of their lines, instead of values with
+    /// gdb's: every hit, and the values of the first ones
     #[arg(long, conflicts_with_all = ["json", "program"])]
     moved: bool,
-    /// Look at the release build of `tracer`
+    /// Test the release build of `tracer`
     #[arg(long)]
     release: bool,
-    /// Only the part of the corpus that `cargo xtask test` runs
+    /// Run only the part of the corpus that `cargo xtask test` runs
     #[arg(long)]
     quick: bool,
-    /// Only programs whose source, compiler or flags have this in them
+    /// Run only programs whose source, compiler or flags contain this text
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     only: Option<String>,
-    /// One program that is not in the corpus; it must wait for a line on its
-    /// stdin before it does what is looked at, and do the same in every run
+    /// Test one program that is not in the corpus; it must wait for a line on its stdin before its
+    /// work, and do the same in every run
     #[arg(long, value_name = "FILE", conflicts_with_all = ["quick", "only"])]
     program: Option<PathBuf>,
-    /// Source files of that program that are looked at, by the ends of their paths
+    /// Source files of that program to look at, by the ends of their paths
     #[arg(long, value_name = "FILE", requires = "program")]
     source: Vec<String>,
-    /// Sites of that program that are looked at
+    /// Most sites of that program to look at
     #[arg(long, value_name = "N", default_value_t = 300, requires = "program")]
     sites: usize,
     /// Arguments of that program
@@ -77,10 +77,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     report.verdict()
 }
 
-/// The part that `cargo xtask test` runs; `tracer` must be built.
+/// Runs the part for `cargo xtask test`. `tracer` must be built.
 ///
 /// # Errors
-/// A value is wrong, or too many are lacking.
+/// A value is wrong, or too many are missing.
 pub(crate) fn quick() -> Result<()> {
     let report = look(&Args {
         release: false,
@@ -98,9 +98,9 @@ pub(crate) fn quick() -> Result<()> {
     moved(true, None)
 }
 
-/// Compares placed probes with those that stay.
+/// Compares probes at chosen sites with probes at first instructions.
 fn moved(quick: bool, only: Option<&str>) -> Result<()> {
-    let mut report = moved::Report::default();
+    let mut report = moved::MovedReport::default();
     for program in &corpus::build(quick, only)? {
         eprintln!(
             "fidelity of placed probes: {} {}",
@@ -113,12 +113,12 @@ fn moved(quick: bool, only: Option<&str>) -> Result<()> {
     report.verdict()
 }
 
-fn look(args: &Args) -> Result<Report> {
+fn look(args: &Args) -> Result<FidelityReport> {
     let programs = match &args.program {
         Some(exe) => vec![own_program(exe, args)?],
         None => corpus::build(args.quick, args.only.as_deref())?,
     };
-    let mut report = Report::default();
+    let mut report = FidelityReport::default();
     for program in &programs {
         eprintln!("fidelity: {} {}", program.name, program.flags);
         let found = look_into(program)?;
@@ -127,8 +127,8 @@ fn look(args: &Args) -> Result<Report> {
     Ok(report)
 }
 
-/// A program that is not in the corpus.
-fn own_program(exe: &Path, args: &Args) -> Result<Program> {
+/// Compares a program that is not in the corpus.
+fn own_program(exe: &Path, args: &Args) -> Result<CorpusProgram> {
     let exe = exe
         .canonicalize()
         .map_err(|error| Failure::new(format!("{}: {error}", exe.display())).code(USAGE))?;
@@ -142,7 +142,7 @@ fn own_program(exe: &Path, args: &Args) -> Result<Program> {
     } else {
         args.source.clone()
     };
-    Ok(Program {
+    Ok(CorpusProgram {
         name,
         language: "",
         flags: String::new(),
@@ -153,8 +153,8 @@ fn own_program(exe: &Path, args: &Args) -> Result<Program> {
     })
 }
 
-/// Both runs of a program, compared.
-fn look_into(program: &Program) -> Result<Vec<Found>> {
+/// Compares both runs of a program.
+fn look_into(program: &CorpusProgram) -> Result<Vec<Found>> {
     let sites = run::sites(program)?;
     let theirs = run::gdb(program, &sites)?;
     let statics = statics(&theirs);
@@ -167,7 +167,7 @@ fn look_into(program: &Program) -> Result<Vec<Found>> {
     Ok(found)
 }
 
-/// The statics that sites are asked for by name: those in scope there, of which `log` lists the function's own.
+/// The statics in scope, which sites are asked for by name. `log` lists the function's own ones.
 fn statics(theirs: &BTreeMap<usize, Value>) -> BTreeMap<usize, Vec<String>> {
     let mut asked = BTreeSet::new();
     let mut statics: BTreeMap<usize, Vec<String>> = BTreeMap::new();
@@ -175,7 +175,7 @@ fn statics(theirs: &BTreeMap<usize, Value>) -> BTreeMap<usize, Vec<String>> {
         for variable in static_variables(report) {
             let name = variable["name"].as_str().unwrap_or_default();
             let function = report["function"].as_str().unwrap_or_default();
-            // Once for each function: a static is the same at all of its sites, but for its value.
+            // Each function asks once, because a static is the same at all of its sites.
             if asked.insert((function.to_owned(), name.to_owned())) {
                 statics.entry(*id).or_default().push(name.to_owned());
             }
@@ -198,7 +198,7 @@ fn static_variables(report: &Value) -> impl Iterator<Item = &Value> {
 }
 
 fn compared(
-    sites: &[Site],
+    sites: &[ComparedSite],
     theirs: &BTreeMap<usize, Value>,
     statics: &BTreeMap<usize, Vec<String>>,
     ours: &Ours,
@@ -206,7 +206,7 @@ fn compared(
     let mut found = Vec::new();
     for (id, report) in theirs {
         let Some(site) = sites.get(*id) else { continue };
-        let found_at = |variable: String, gdb: &Value, outcome: Outcome| Found {
+        let found_at = |variable: String, gdb: &Value, outcome: VariableOutcome| Found {
             site: *id,
             location: site.location(),
             variable,
@@ -220,10 +220,10 @@ fn compared(
             let value = event.and_then(|event| event.get(&name));
             let outcome = match (value, event) {
                 (Some(value), _) => compare(&variable["node"], value),
-                (None, None) => Outcome::lacking("no event"),
-                // Declared further down: in scope for gdb only.
+                (None, None) => VariableOutcome::lacking("no event"),
+                // A variable that is declared further down is in scope for gdb only.
                 (None, Some(_)) if variable["line"].as_u64() > Some(site.line) => continue,
-                (None, Some(_)) => Outcome::absent(&variable["node"], "not listed"),
+                (None, Some(_)) => VariableOutcome::absent(&variable["node"], "not listed"),
             };
             found.push(found_at(name, variable, outcome));
         }
@@ -234,7 +234,7 @@ fn compared(
             if let Some(gdb) = gdb {
                 let outcome = match value {
                     Some(value) => compare(&gdb["node"], value),
-                    None => Outcome::absent(&gdb["node"], "static refused"),
+                    None => VariableOutcome::absent(&gdb["node"], "static refused"),
                 };
                 found.push(found_at(format!("static {name}"), gdb, outcome));
             }
@@ -243,7 +243,7 @@ fn compared(
     found
 }
 
-/// As we name it: `name#2` for a shadowed one.
+/// Our name of a shadowed variable is `name#2`.
 fn name_of(variable: &Value) -> String {
     let name = variable["name"].as_str().unwrap_or_default();
     match variable["shadow"].as_u64() {
@@ -252,7 +252,7 @@ fn name_of(variable: &Value) -> String {
     }
 }
 
-/// Leaves out what two runs of gdb itself do not agree on: what differs from run to run.
+/// Removes values that differ between two runs of gdb itself.
 fn drop_unsteady(
     found: &mut Vec<Found>,
     first: &BTreeMap<usize, Value>,

@@ -1,10 +1,10 @@
-//! `cargo xtask fuzz`: hostile input for every parser of foreign bytes, for a while.
+//! `cargo xtask fuzz`: feeds hostile input to every parser of foreign bytes.
 //!
-//! Three ways. libFuzzer looks for input that reaches new code, from the seeds in
-//! `tracer/fuzz/corpus` on; what it finds it keeps below the target directory. With
-//! `--damaged`, `tracer/examples/damage.rs` damages whole programs blindly, by the
-//! thousand, each in a process that is watched from outside. With `--bombs`,
-//! `tracer/examples/bombs.rs` makes files that grow one dimension each.
+//! There are three ways. libFuzzer searches for input that reaches new code, starting from the
+//! seeds in `tracer/fuzz/corpus`, and keeps its findings below the target directory. With
+//! `--damaged`, `tracer/examples/damage.rs` damages thousands of whole programs at random, each in
+//! a process that is watched from outside. With `--bombs`, `tracer/examples/bombs.rs` builds files
+//! that grow in one dimension each.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,37 +12,37 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::command;
-use crate::failure::{Failure, USAGE};
-use crate::machine::{self, Need};
-use crate::{setup, workspace};
+use crate::setup::machine::{self, Need};
+use crate::support::command;
+use crate::support::failure::{Failure, USAGE};
+use crate::{setup, support::workspace};
 
-/// Where the targets are, from the workspace's root.
+/// Folder of the targets, from the workspace's root.
 pub(crate) const CRATE: &str = "tracer/fuzz";
-/// Time that one input may take, in seconds.
+/// Time limit for one input, in seconds.
 const INPUT_SECONDS: u64 = 2;
-/// Memory that the fuzzer may have, in MiB.
+/// Memory limit of the fuzzer, in MiB.
 const MEMORY_MIB: u64 = 512;
-/// Targets whose seeds are the ELF files of another one.
+/// Targets whose seeds are the ELF files of another target.
 const READ_ELF: [&str; 2] = ["lines", "variables"];
-/// The machine that the targets are compiled for.
+/// The platform that the targets are compiled for.
 const MACHINE: &str = "x86_64-unknown-linux-gnu";
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Only this target; may be given several times
+    /// Run only this target; may be given several times
     #[arg(long = "target", value_name = "TARGET", conflicts_with = "damaged")]
     targets: Vec<String>,
     /// Time for each target
     #[arg(long, value_name = "N", default_value_t = 60)]
     seconds: u64,
-    /// Damage whole programs blindly instead, each in a process of its own
+    /// Damage whole programs at random instead, each in a separate process
     #[arg(long)]
     damaged: bool,
-    /// Read hostile files that grow one dimension each, of up to so many megabytes
+    /// Read hostile files that grow in one dimension each, up to this many megabytes
     #[arg(long, value_name = "MEGABYTES", num_args = 0..=1, default_missing_value = "64", conflicts_with_all = ["damaged", "targets"])]
     bombs: Option<u32>,
-    /// With --damaged, begin with this seed: the same one gives the same inputs
+    /// With --damaged, start with this seed; the same seed gives the same inputs
     #[arg(long, value_name = "N", default_value_t = 1, requires = "damaged")]
     seed: u64,
 }
@@ -81,7 +81,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     )
 }
 
-/// The targets that were named, or all that there are.
+/// The named targets, or all of them.
 fn chosen(named: &[String]) -> Result<Vec<String>> {
     let directory = workspace::root().join(CRATE).join("fuzz_targets");
     let entries =
@@ -105,8 +105,8 @@ fn chosen(named: &[String]) -> Result<Vec<String>> {
 
 /// Builds the targets, instrumented.
 ///
-/// Without the address sanitizer: there is next to no unsafe code to find with it, and the
-/// memory that it takes itself would count against the limit.
+/// There is no address sanitizer: almost no unsafe code could benefit from it, and its own memory
+/// would count against the limit.
 fn build(named: &[String]) -> Result<()> {
     let cargo_fuzz = machine::cargo_fuzz().context("cargo-fuzz is gone")?;
     let mut build = Command::new("rustup");
@@ -124,7 +124,7 @@ fn build(named: &[String]) -> Result<()> {
     if let [target] = named {
         build.arg(target);
     }
-    // What the outer cargo set is for another compiler.
+    // Variables of the outer cargo, which are for another compiler.
     for name in ["CARGO", "RUSTC", "RUSTUP_TOOLCHAIN"] {
         build.env_remove(name);
     }
@@ -140,7 +140,7 @@ fn fuzz(target: &str, seconds: u64) -> Result<()> {
     }
     let seeds = |name: &str| workspace::root().join(CRATE).join("corpus").join(name);
     let mut fuzz = Command::new(directory().join(MACHINE).join("release").join(target));
-    // New inputs go into the first directory.
+    // libFuzzer writes new inputs into the first directory.
     fuzz.arg(&found)
         .arg(format!("-max_total_time={seconds}"))
         .arg(format!("-timeout={INPUT_SECONDS}"))
@@ -153,12 +153,12 @@ fn fuzz(target: &str, seconds: u64) -> Result<()> {
     command::run(&mut fuzz)
 }
 
-/// Where all of it is kept.
+/// Folder for all generated input.
 fn directory() -> PathBuf {
     workspace::target().join("fuzz")
 }
 
-/// Where input is kept that a target fails on.
+/// Folder for failing input.
 fn artifacts(target: &str) -> PathBuf {
     directory().join(Path::new("artifacts").join(target))
 }

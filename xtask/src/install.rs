@@ -1,21 +1,22 @@
-//! `cargo xtask install`: the binary, its manual pages, completions and documents.
+//! `cargo xtask install`: installs the binary, its manual pages, completions and documents.
 //!
-//! They are staged in the target directory and then copied, as root where the
-//! prefix asks for it.
+//! The files are staged in the target directory and then copied, as root if the prefix needs it.
+
+pub(crate) mod installation;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::command::{as_root, run as run_command};
-use crate::installation::{self, BINARY};
-use crate::machine::Need;
-use crate::{build, setup, workspace};
+use self::installation::BINARY;
+use crate::setup::machine::Need;
+use crate::support::command::{as_root, run as run_command};
+use crate::{build, setup, support::workspace};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Where `bin` and `share` are
+    /// The folder that contains `bin` and `share`
     #[arg(long, value_name = "DIR", default_value = "/usr/local")]
     prefix: PathBuf,
 }
@@ -51,7 +52,7 @@ fn put(from: &Path, to: &Path, mode: &str) -> Result<()> {
     run_command(install.args(["-D", "-m", mode]).arg(from).arg(to))
 }
 
-/// Whether we may write the file, or make the first of its directories that is missing.
+/// Returns true if we may write the file, or create the first of its directories that is missing.
 fn writable(file: &Path) -> bool {
     file.ancestors()
         .find(|path| path.exists())

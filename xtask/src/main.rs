@@ -1,36 +1,31 @@
-//! Setup, build, install, demo and test of the project: `cargo xtask COMMAND`.
+//! `cargo xtask COMMAND`: setup, build, install, demo and test of the project.
 //!
-//! This file reads the command line; each command has a file of its own. Every
-//! command first runs the steps of [`setup`] that it needs, so that none of
-//! them asks for another to be run before it.
+//! This file parses the command line. Each command has its own file. Every command first runs the
+//! steps of [`setup`] that it needs, so no command requires another one before it.
 
 mod bench;
 mod build;
-mod command;
 mod demo;
 mod dist;
-mod ebpf;
-mod failure;
+mod docs;
 mod fidelity;
 mod fuzz;
 #[cfg(test)]
 mod house;
 mod install;
-mod installation;
-mod limits;
-mod machine;
-mod package;
-mod pages;
 mod pointer;
 mod setup;
 mod soak;
-mod steps;
+mod support;
 mod test;
-mod workspace;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use crate::build::{ebpf, package};
+use crate::docs::{limits, pages};
+use crate::support::failure;
 
 /// Everything that is done with this repository besides writing it
 #[derive(Parser)]
@@ -56,19 +51,19 @@ enum Command {
     Dist(dist::Args),
     /// Trace a running program at the line where its bug is
     Demo(demo::Args),
-    /// Measure what a hit costs, how fast a trace starts and ends
+    /// Measure the cost of a hit, and how fast a trace starts and ends
     Bench(bench::Args),
     /// Run every check: format, lints, tests, documentation
     Test(test::Args),
-    /// Compare every variable with what gdb prints
+    /// Compare every variable with the value that gdb prints
     Fidelity(fidelity::Args),
     /// Feed damaged input to every parser of foreign bytes
     Fuzz(fuzz::Args),
-    /// Trace random targets with random probes, kill both, and check every account
+    /// Trace random targets with random probes, kill both, and check all counters
     Soak(soak::Args),
     /// Write docs/limits.md from the limits in the source
     Limits(limits::Args),
-    /// Run the commands of the tutorial and the recipes, and write their outputs into them
+    /// Run the commands of the tutorial and the recipes, and update their outputs
     Pages(pages::Args),
 }
 

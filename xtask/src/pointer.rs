@@ -1,4 +1,4 @@
-//! An X server to work on, and a pointer moved from outside the target.
+//! An X server, and a pointer that is moved from outside the target.
 
 mod server;
 
@@ -12,37 +12,37 @@ use x11rb::protocol::xproto::MOTION_NOTIFY_EVENT;
 use x11rb::protocol::xtest::ConnectionExt;
 use x11rb::rust_connection::RustConnection;
 
-use crate::command::find;
-use crate::failure::Failure;
+use crate::support::command::find;
+use crate::support::failure::Failure;
 use server::PointerServer;
 
-/// A place on the screen, in pixels from its upper left corner.
+/// A position on the screen, in pixels from its upper left corner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Point {
     pub(crate) x: i16,
     pub(crate) y: i16,
 }
 
-/// A process that ends when this is dropped.
+/// A process that ends on drop.
 #[derive(Debug)]
 pub(crate) struct Running(pub(crate) Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Both fail only when it has ended by itself.
+        // Both calls fail only if it has ended by itself.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// An X server: the user's, or one of our own.
+/// An X server: the user's, or our own.
 #[derive(Debug)]
 pub(crate) struct Display {
     name: String,
     server: Server,
 }
 
-/// Whose server it is; ours end with us.
+/// Owner of the server. Our own ends with us.
 #[derive(Debug)]
 enum Server {
     Given,
@@ -51,7 +51,7 @@ enum Server {
 }
 
 impl Display {
-    /// The server that the environment names, if it names one that answers.
+    /// The server of the environment, if it answers.
     pub(crate) fn given() -> Option<Self> {
         let name = std::env::var("DISPLAY").ok()?;
         if name.is_empty() {
@@ -70,11 +70,11 @@ impl Display {
         }
     }
 
-    /// A server without a screen, on a display that is free; ready when this returns. It is Xvfb
-    /// where that is installed, else a small one of our own.
+    /// Starts a server without a screen on a free display, and waits until it is ready. It is Xvfb
+    /// if that is installed, or else our own small server.
     ///
     /// # Errors
-    /// It could not be started.
+    /// The server could not be started.
     pub(crate) fn start() -> Result<Self> {
         if find("Xvfb").is_some() {
             return Self::start_xvfb();
@@ -113,7 +113,7 @@ impl Display {
         })
     }
 
-    /// Which server it is, as a person calls it.
+    /// Readable name of the server.
     pub(crate) fn kind(&self) -> &'static str {
         match self.server {
             Server::Given => "the X server that is here",
@@ -122,16 +122,15 @@ impl Display {
         }
     }
 
-    /// What `DISPLAY` must be for its clients.
+    /// `DISPLAY` for its clients.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
 }
 
-/// Moves the pointer of an X server: as a device would, by its XTEST extension, or in a server of
-/// our own.
+/// A way to move the pointer of an X server: its XTEST extension, or our own server.
 pub(crate) enum Hand {
-    /// By the extension.
+    /// By the extension XTEST.
     Xtest {
         /// The connection to the server.
         connection: Box<RustConnection>,
@@ -146,7 +145,7 @@ impl Hand {
     /// Connects to the server.
     ///
     /// # Errors
-    /// There is none, or it lacks the extension.
+    /// There is no server, or it lacks the extension.
     pub(crate) fn on(display: &Display) -> Result<Self> {
         if let Server::Small(server) = &display.server {
             return Ok(Self::Small(server.pointer()));
@@ -164,7 +163,7 @@ impl Hand {
         })
     }
 
-    /// Moves the pointer; it is there when this returns.
+    /// Moves the pointer, and returns when it has moved.
     ///
     /// # Errors
     /// The server is gone.
@@ -185,12 +184,11 @@ impl Hand {
     }
 }
 
-/// The `step`-th place of a path that never ends: each move changes both axes,
-/// all four pairs of directions come up, and no two places that follow each
-/// other are equal.
+/// The `step`-th position of an endless path. Each move changes both axes, all four pairs of
+/// directions occur, and consecutive positions differ.
 pub(crate) fn path(step: usize) -> Point {
-    // A zigzag on each axis; their periods have no factor in common but two,
-    // so that the directions go through all pairs.
+    // A zigzag on each axis. The periods have only the factor two in common, so all pairs of
+    // directions occur.
     let zigzag = |period: usize| {
         let phase = step % period;
         i16::try_from(phase.min(period - phase)).unwrap_or(0)

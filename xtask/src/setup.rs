@@ -1,38 +1,39 @@
-//! `cargo xtask setup`: installs what is missing of what the commands need.
+//! `cargo xtask setup`: installs the missing needs of the commands.
 //!
-//! Packages come from the distribution (Debian and what derives from it), as
-//! root; bpf-linker and cargo-fuzz from crates.io into the target directory. Where
-//! all is there it says so and changes nothing.
+//! Packages come from the distribution (Debian and its derivatives), as root. bpf-linker and
+//! cargo-fuzz come from crates.io, into the target directory. On a complete machine it reports that
+//! and changes nothing.
 
+pub(crate) mod machine;
 mod packages;
 
 use std::process::Command;
 
 use anyhow::Result;
 
-use crate::command::{find, run as run_command};
-use crate::ebpf;
-use crate::failure::{Failure, USAGE};
-use crate::machine::{self, Lack, Missing, Need};
-use crate::steps::Steps;
-use crate::workspace::{cargo, root};
+use self::machine::{Lack, Missing, Need};
+use crate::build::object::recipe;
+use crate::support::command::{find, run as run_command};
+use crate::support::failure::{Failure, USAGE};
+use crate::support::steps::Steps;
+use crate::support::workspace::{cargo, root};
 use packages::cannot_install;
 pub(crate) use packages::fetch_lists as fetch_package_lists;
 
-/// The version of cargo-fuzz that the targets were last run with.
+/// The tested version of cargo-fuzz.
 const CARGO_FUZZ_VERSION: &str = "0.13.2";
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Only say what is missing; exit code 1 when something is
+    /// Only list the missing things; exit code 1 if there are any
     #[arg(long)]
     check: bool,
-    /// The compiler for the eBPF programs, too: whoever changes them needs it
+    /// Include the compiler for the eBPF programs, which only changes of these need
     #[arg(long)]
     ebpf: bool,
 }
 
-/// Runs the command: everything that any command needs.
+/// Installs every need of every command.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let mut needs = vec![Need::Build, Need::Tests, Need::Kernels];
     if args.ebpf {
@@ -57,11 +58,10 @@ fn check(needs: &[Need]) -> Result<()> {
         .into())
 }
 
-/// Installs what is missing for these needs.
+/// Installs the missing things for these needs.
 ///
 /// # Errors
-/// Something is missing and cannot be installed from here; says what, and how
-/// to get it.
+/// Something is missing and cannot be installed from here. The error names it, and how to get it.
 pub(crate) fn ensure(needs: &[Need]) -> Result<()> {
     let lack = machine::lack(needs);
     if lack == Lack::default() {
@@ -90,7 +90,7 @@ pub(crate) fn ensure(needs: &[Need]) -> Result<()> {
         })?;
     }
     if lack.bpf_linker {
-        let version = ebpf::BPF_LINKER_VERSION;
+        let version = recipe::BPF_LINKER_VERSION;
         let what = format!("build bpf-linker {version} from crates.io, which takes some minutes");
         steps.run(&what, install_bpf_linker)?;
     }
@@ -115,7 +115,7 @@ pub(crate) fn ensure(needs: &[Need]) -> Result<()> {
     Ok(())
 }
 
-/// Debian's compiler for eBPF, or where there is none, rustup's.
+/// Debian's compiler for eBPF, or else rustup's.
 fn install_compiler(missing: &[Missing]) -> Result<()> {
     let Err(error) = packages::install(missing) else {
         return Ok(());
@@ -130,16 +130,16 @@ fn install_compiler(missing: &[Missing]) -> Result<()> {
 }
 
 fn install_bpf_linker() -> Result<()> {
-    let version = ebpf::BPF_LINKER_VERSION;
+    let version = recipe::BPF_LINKER_VERSION;
     let mut install = cargo("install");
     install
         .args(["bpf-linker", "--locked", "--version", version, "--root"])
-        .arg(ebpf::linker_root(&root()));
+        .arg(recipe::linker_root(&root()));
     without_our_environment(&mut install);
     run_command(&mut install)
 }
 
-/// The compiler that can count which code an input reaches.
+/// The compiler that can count the code that an input reaches.
 fn install_nightly() -> Result<()> {
     let without = |why: &str| {
         Failure::new(format!(
@@ -170,7 +170,7 @@ fn install_cargo_fuzz() -> Result<()> {
     })
 }
 
-/// Keeps what cargo set for us from changing another package's build.
+/// Cargo's variables must not change the build of another package.
 fn without_our_environment(command: &mut Command) {
     for name in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_TARGET_DIR"] {
         command.env_remove(name);

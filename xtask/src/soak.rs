@@ -1,8 +1,8 @@
-//! `cargo xtask soak`: random targets, probes and signals for as long as one likes.
+//! `cargo xtask soak`: runs random targets, probes and signals for as long as asked.
 //!
-//! Each round is of one kind and comes from the seed and its number, so that it can be repeated. What
-//! must hold is checked against the targets' own counters, and is exact by construction, whatever
-//! else the machine does; see the kinds in `soak/rounds`.
+//! Each round has a kind. The seed and the number of the round determine everything random in it,
+//! so a round can be repeated. The targets' own counters are the reference. The checks are exact by
+//! construction, whatever else the machine does; see the kinds in `soak/rounds`.
 
 mod accounts;
 #[path = "../../tracer/examples/damage/copy.rs"]
@@ -28,44 +28,44 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 
-use crate::command::{as_root, is_root};
-use crate::failure::Failure;
-use crate::machine::Need;
-use crate::{build, setup, workspace};
-use programs::Programs;
-use report::Report;
+use crate::setup::machine::Need;
+use crate::support::command::{as_root, is_root};
+use crate::support::failure::Failure;
+use crate::{build, setup, support::workspace};
+use programs::SoakPrograms;
+use report::SoakReport;
 use residue::Before;
-use round::{Kind, Round};
+use round::{Round, RoundKind};
 
-/// What `cargo xtask test` runs.
+/// Time that `cargo xtask test` runs.
 const QUICK: Duration = Duration::from_secs(180);
-/// Without a time on the command line.
+/// Time without an option on the command line.
 const USUAL: Duration = Duration::from_secs(600);
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// How long, in hours
+    /// Time to run, in hours
     #[arg(long, value_name = "N", conflicts_with_all = ["minutes", "round"])]
     hours: Option<f64>,
-    /// How long, in minutes [default: 10]
+    /// Time to run, in minutes [default: 10]
     #[arg(long, value_name = "N", conflicts_with = "round")]
     minutes: Option<f64>,
-    /// Where everything random comes from: the same one gives the same rounds
+    /// Seed of everything random; the same seed gives the same rounds
     #[arg(long, value_name = "S")]
     seed: Option<u64>,
-    /// Only the round of this number
+    /// Run only the round with this number
     #[arg(long, value_name = "K", requires = "seed")]
     round: Option<u64>,
-    /// Only rounds of these kinds
+    /// Run only rounds of these kinds
     #[arg(long, value_enum, value_delimiter = ',', value_name = "KINDS")]
-    only: Vec<Kind>,
-    /// Soak the dev build, for which the limit of time for hostile files does not hold
+    only: Vec<RoundKind>,
+    /// Soak the dev build, without the time limit for hostile files
     #[arg(long)]
     dev: bool,
-    /// Say how far it is each time these minutes have passed
+    /// Report progress each time these minutes have passed
     #[arg(long, value_name = "N", default_value_t = 5.0)]
     every: f64,
-    /// Everything is built: what the soak tells itself when it goes on as root
+    /// Everything is built; the soak passes this to itself when it restarts as root
     #[arg(long, hide = true)]
     built: bool,
 }
@@ -97,10 +97,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     soak(&plan, &programs)
 }
 
-/// Three minutes of it, with the programs that the tests have built.
+/// Runs three minutes of the soak, with the programs that the tests have built.
 ///
 /// # Errors
-/// Something differed.
+/// Differences were found.
 pub(crate) fn quick() -> Result<()> {
     let programs = programs::build(false)?;
     if is_root() {
@@ -125,27 +125,27 @@ pub(crate) fn quick() -> Result<()> {
     }
 }
 
-/// What is to be run.
+/// The rounds to run.
 struct Plan<'a> {
     seed: u64,
     rounds: Rounds,
-    only: &'a [Kind],
+    only: &'a [RoundKind],
     every: Duration,
 }
 
-/// Which rounds.
+/// Numbers of the rounds.
 enum Rounds {
-    /// One.
+    /// A single round.
     One(u64),
-    /// As many as go into this time.
+    /// As many rounds as fit into this time.
     For(Duration),
 }
 
-fn soak(plan: &Plan<'_>, programs: &Programs) -> Result<()> {
+fn soak(plan: &Plan<'_>, programs: &SoakPrograms) -> Result<()> {
     let above = programs::directory()?;
     let began = Instant::now();
     let before = Before::look()?;
-    let mut report = Report::new(plan.seed);
+    let mut report = SoakReport::new(plan.seed);
     println!("soak: seed {}", plan.seed);
     match plan.rounds {
         Rounds::One(number) => one(plan, number, programs, &before, &above, &mut report)?,
@@ -179,28 +179,28 @@ fn soak(plan: &Plan<'_>, programs: &Programs) -> Result<()> {
 fn one(
     plan: &Plan<'_>,
     number: u64,
-    programs: &Programs,
+    programs: &SoakPrograms,
     before: &Before,
     above: &Path,
-    report: &mut Report,
+    report: &mut SoakReport,
 ) -> Result<()> {
-    // Several may run at once.
+    // Several mounts may run at once.
     let mine = above.join(format!("running-{}", std::process::id()));
     let mut round = Round::new(plan.seed, number, plan.only, programs, &mine)?;
     round.run(before);
     report.add(&round, number, above)?;
-    // It fails only when something is left in it.
+    // The removal fails only if something is left in the directory.
     let _ = std::fs::remove_dir(&mine);
     Ok(())
 }
 
-/// A seed that nobody has chosen.
+/// A seed from the clock.
 fn new_seed() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     now.map_or(1, |now| now.as_secs() ^ u64::from(now.subsec_nanos()))
 }
 
-/// The same command once more, as root.
+/// Runs the command again as root.
 fn go_on_as_root() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).chain(["--built".into()]).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();

@@ -1,8 +1,8 @@
-//! `cargo xtask test`: everything that must hold, in the order of its cost.
+//! `cargo xtask test`: runs all checks, in the order of their cost.
 //!
-//! All steps build the whole workspace with the same features, so that each
-//! crate is compiled once to be checked and once to be run. A step that fails
-//! does not keep the others from running; the summary at the end has them all.
+//! All steps build the whole workspace with the same features, so each crate is compiled once for
+//! checks and once for runs. After a failed step, the others still run. The summary at the end
+//! lists them all.
 
 mod guest;
 mod initramfs;
@@ -20,23 +20,23 @@ use clap::ValueEnum;
 
 pub(crate) use guest::run_if_init;
 
-use crate::command::{as_root, is_root, run as run_command};
-use crate::failure::Failure;
-use crate::machine::Need;
-use crate::{dist, ebpf, fidelity, fuzz, package, setup, soak, workspace};
+use crate::setup::machine::Need;
+use crate::support::command::{as_root, is_root, run as run_command};
+use crate::support::failure::Failure;
+use crate::{build::ebpf, build::package, dist, fidelity, fuzz, setup, soak, support::workspace};
 use suites::{Suite, Suites};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Only these steps [default: all but `dist`]
+    /// Run only these steps [default: all but `dist`]
     #[arg(value_enum)]
     steps: Vec<Step>,
-    /// Only the kernel tests, in other kernels
+    /// Run only the kernel tests, in other kernels
     #[arg(long, conflicts_with = "steps")]
     kernels: bool,
 }
 
-/// One step; the order is that of running.
+/// One step. The order is that of the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Step {
     /// Sources are formatted
@@ -45,15 +45,17 @@ enum Step {
     Clippy,
     /// Lints of the eBPF programs, as errors
     ClippyEbpf,
-    /// The eBPF object of the repository is what its sources make, and packages have it
+    /// The crates compile for another architecture than this machine's
+    Aarch64,
+    /// The eBPF object of the repository matches its sources, and the packages contain it
     Object,
     /// Tests inside of the crates
     Unit,
     /// The programs in this kernel, end to end
     Integration,
-    /// Random targets, probes and signals for three minutes, all accounts checked
+    /// Random targets, probes and signals for three minutes, with all counters checked
     Soak,
-    /// Values against those that gdb shows, on a part of the corpus
+    /// Values compared with gdb, on a part of the corpus
     Fidelity,
     /// The examples in the documentation
     DocTests,
@@ -65,14 +67,17 @@ enum Step {
     Dist,
 }
 
-/// The eBPF crates, which are no members of the workspace.
+/// The eBPF crates, which are not members of the workspace.
 const EBPF: [&str; 2] = [ebpf::TRACER, ebpf::BENCH];
 
-/// The program of the tutorial, which is no crate.
+/// Another architecture than this machine's.
+const AARCH64: &str = "aarch64-unknown-linux-gnu";
+
+/// The program of the tutorial, which is not a crate.
 const TUTORIAL_PROGRAM: &str = "docs/tutorial/shop.rs";
 
-/// How a step went.
-struct Outcome {
+/// The result of a step.
+struct StepOutcome {
     step: Step,
     took: Duration,
     suites: Vec<Suite>,
@@ -96,6 +101,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     {
         needs.push(Need::Ebpf);
     }
+    if steps.contains(&Step::Aarch64) {
+        needs.push(Need::Aarch64);
+    }
     setup::ensure(&needs)?;
 
     let mut outcomes = Vec::new();
@@ -113,19 +121,20 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     summarise(&outcomes)
 }
 
-/// All but the packages: building them and the systems to try them in takes a quarter of an hour.
+/// All steps but the packages: building them and their test systems takes a quarter of an hour.
 fn usual_steps() -> Vec<Step> {
     let all = Step::value_variants().iter().copied();
     all.filter(|step| *step != Step::Dist).collect()
 }
 
-fn run_step(step: Step) -> Outcome {
+fn run_step(step: Step) -> StepOutcome {
     let mut suites = Suites::default();
     let started = Instant::now();
     let result = match step {
         Step::Format => format(),
         Step::Clippy => clippy(),
         Step::ClippyEbpf => clippy_ebpf(),
+        Step::Aarch64 => aarch64(),
         Step::Object => object(),
         Step::Unit => unit(&mut suites),
         Step::Integration => integration(&mut suites),
@@ -139,7 +148,7 @@ fn run_step(step: Step) -> Outcome {
     if let Err(error) = &result {
         eprintln!("{error:#}");
     }
-    Outcome {
+    StepOutcome {
         step,
         took: started.elapsed(),
         suites: suites.ended,
@@ -169,13 +178,13 @@ fn clippy() -> Result<()> {
     ]))
 }
 
-/// Lints the eBPF crates with the compiler that builds it: its `core` for the
-/// kernel's virtual machine exists for no other.
+/// Lints the eBPF crates with the compiler that builds them, because no other has `core` for the
+/// kernel's virtual machine.
 fn clippy_ebpf() -> Result<()> {
     let root = workspace::root();
     let toolchain = ebpf::toolchain()?;
     let out = workspace::target().join("clippy-ebpf");
-    // A packaged cargo looks for its clippy by the path, where rustup's is first.
+    // A packaged cargo finds its clippy by the path, and rustup's comes first there.
     let path = std::env::var_os("PATH").unwrap_or_default();
     let path = std::iter::once(PathBuf::from("/usr/bin")).chain(split_paths(&path));
     let path = std::env::join_paths(path)?;
@@ -187,7 +196,19 @@ fn clippy_ebpf() -> Result<()> {
     Ok(())
 }
 
-/// The object that the repository carries, against one that is made here.
+/// Checks the workspace for AArch64, so that what knows x86-64 stays in its room.
+fn aarch64() -> Result<()> {
+    // Does nothing when the standard library is here.
+    run_command(Command::new("rustup").args(["target", "add", AARCH64]))
+        .with_context(|| format!("the standard library for {AARCH64} comes from rustup"))?;
+    run_command(
+        workspace::cargo("check")
+            .env("CC_aarch64_unknown_linux_gnu", "aarch64-linux-gnu-gcc")
+            .args(["--workspace", "--locked", "--target", AARCH64]),
+    )
+}
+
+/// Compares the repository's object with one that is built here.
 fn object() -> Result<()> {
     println!("{}", ebpf::check()?);
     package::list()
@@ -206,9 +227,9 @@ fn doc_tests(suites: &mut Suites) -> Result<()> {
     suites::run(test, suites)
 }
 
-/// Tests of the built programs; as root, since they trace.
+/// Tests of the built programs, as root, because they trace.
 fn integration(suites: &mut Suites) -> Result<()> {
-    // The tests trace the optimised build of the target beside the other one.
+    // The tests trace the optimised build of the target as well.
     run_command(workspace::cargo("build").args(["--release", "--locked", "-p", "target-app"]))?;
     let mut test = workspace::cargo("test");
     test.args(["--workspace", "--locked", "--no-fail-fast", "--test", "*"])
@@ -224,8 +245,8 @@ fn integration(suites: &mut Suites) -> Result<()> {
     suites::run(test, suites)
 }
 
-/// Lets the test programs run as root where that can be had, and has them fail
-/// rather than skip when the kernel cannot do what they need.
+/// Runs the test programs as root if possible. Then a test fails instead of being skipped if the
+/// kernel lacks a feature.
 pub(crate) fn as_tests_need(test: &mut Command) {
     if is_root() || std::env::var_os("CI").is_some() {
         test.env("REQUIRE_KERNEL", "1");
@@ -241,7 +262,7 @@ pub(crate) fn as_tests_need(test: &mut Command) {
     }
 }
 
-/// The variable by which cargo takes a program to run tests with.
+/// Cargo's variable for a program that runs the tests.
 fn runner_variable() -> String {
     let arch = std::env::consts::ARCH.to_uppercase();
     format!("CARGO_TARGET_{arch}_UNKNOWN_LINUX_GNU_RUNNER")
@@ -254,7 +275,7 @@ fn docs() -> Result<()> {
                 "RUSTDOCFLAGS",
                 "-D warnings -A rustdoc::private-intra-doc-links",
             )
-            // Private items too: it is written for those who work on it.
+            // Private items are included: the documentation is for developers.
             .args([
                 "--workspace",
                 "--locked",
@@ -264,8 +285,8 @@ fn docs() -> Result<()> {
     )
 }
 
-/// Prints how each step and each of its suites went, and fails when one did.
-fn summarise(outcomes: &[Outcome]) -> Result<()> {
+/// Prints the result of each step and each of its suites. Fails if one of them failed.
+fn summarise(outcomes: &[StepOutcome]) -> Result<()> {
     let rows = outcomes.iter().map(|outcome| table::Row {
         step: name(outcome.step),
         took: outcome.took,
@@ -288,6 +309,7 @@ fn name(step: Step) -> &'static str {
         Step::Format => "format",
         Step::Clippy => "clippy",
         Step::ClippyEbpf => "clippy of the eBPF programs",
+        Step::Aarch64 => "check for AArch64",
         Step::Object => "the eBPF object of the repository",
         Step::Unit => "unit tests",
         Step::Integration => "kernel and end-to-end tests",

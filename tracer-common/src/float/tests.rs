@@ -1,13 +1,13 @@
-//! Bit by bit against the processor's floats, over random and over special numbers.
+//! Compares every bit with the processor's floats, for random and for special numbers.
 
 use super::*;
 use crate::random::Random;
 
-/// Pairs that are tried.
+/// Number of tested pairs.
 const PAIRS: u64 = 400_000;
 
 impl Random {
-    /// Bytes of a float: any, a small one, one near a power of two, with few bits, near a limit.
+    /// Bits of a float: random, small, near a power of two, with few bits, or near a limit.
     fn float(&mut self) -> u64 {
         let bits = self.next();
         let exponent = |field: u64| bits & (SIGN | FRACTION) | field << 52;
@@ -31,7 +31,7 @@ impl Random {
         }
     }
 
-    /// The same; often one that is near to the other.
+    /// A second float, often near `other`.
     fn beside(&mut self, other: u64) -> u64 {
         match self.next() >> 61 {
             0 => other ^ (self.next() & 3),
@@ -165,10 +165,10 @@ fn same_halves(operation: u32, bits: u64, wanted: u128) {
     same(operation, bits, op::UPPER, (wanted >> 64) as u64);
 }
 
-/// Whether the whole part has a place between two integers.
+/// Returns true if the integer part is between two integers.
 fn check_truncation(bits: u64) {
     check_wide_truncation(bits);
-    // Far beyond 64 bits on both sides, so that what is cut off there is outside too.
+    // The conversion saturates far beyond 64 bits, so a saturated value is outside, too.
     let x = f64::from_bits(bits);
     let whole = x as i128;
     for width in [8, 16, 32, 64] {
@@ -259,7 +259,7 @@ fn two_to_the(power: u32) -> f64 {
     (1_u128 << power) as f64
 }
 
-/// What is computed as `f64` and rounded is what `f32` has: 53 bits are more than twice 24.
+/// An `f32` result is the `f64` result, rounded: 53 bits are more than twice 24.
 #[test]
 fn singles_are_computed_as_the_processor_does() {
     let mut random = Random(0x51_16_1e);

@@ -1,10 +1,10 @@
-//! Against the compiler's own integers of 128 bits.
+//! Comparisons with the compiler's own integers of 128 bits.
 
 use super::*;
 use crate::random::Random;
 
 impl Random {
-    /// Of any number of bits, on both sides of zero.
+    /// A random integer of any length, positive or negative.
     fn wide(&mut self) -> u128 {
         let bits = u128::from(self.next()) << 64 | u128::from(self.next());
         let how = self.next();
@@ -18,20 +18,22 @@ impl Random {
     }
 }
 
-fn halves(value: u128) -> (u64, u64) {
-    (value as u64, (value >> 64) as u64)
+fn halves(value: u128) -> WideInteger {
+    WideInteger {
+        low: value as u64,
+        high: (value >> 64) as u64,
+    }
 }
 
 fn check(a: u128, b: u128) {
     let (x, y) = (a as i128, b as i128);
     let same = |low: Option<u32>, high, wanted: u128| {
         let part = |operation| calculate(operation, halves(a), halves(b));
-        let low = low.map_or(wanted as u64, part);
-        assert_eq!(
-            (low, part(high)),
-            halves(wanted),
-            "{high} of {a:#x}, {b:#x}"
-        );
+        let computed = WideInteger {
+            low: low.map_or(wanted as u64, part),
+            high: part(high),
+        };
+        assert_eq!(computed, halves(wanted), "{high} of {a:#x}, {b:#x}");
     };
     same(None, op::MUL_HIGH, a.wrapping_mul(b));
     let count = (b & 127) as u32;

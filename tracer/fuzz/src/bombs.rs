@@ -1,8 +1,8 @@
-//! Files of any size that grow one dimension of what a reader of debug information walks
-//! through: each is made to take more work or memory than its size is worth.
+//! Builds files that grow in one dimension of debug information. Each dimension is meant to cost a
+//! reader more work or memory than its size justifies.
 //!
-//! `cargo xtask fuzz --bombs` grows each until the module's budget ends it, or until it has the
-//! size that was asked for. `tracer/tests/fuzz_corpus.rs` does so with small ones.
+//! `cargo xtask fuzz --bombs` grows each file until the module's budget ends the reading, or until
+//! the requested size. `tracer/tests/fuzz_corpus.rs` does the same with small files.
 
 mod entries;
 mod objects;
@@ -10,7 +10,7 @@ mod units;
 
 use super::elf_file::{CODE, Section, file, text, unloaded};
 
-/// Makes the file of about so many bytes that grows a dimension.
+/// Builds the file of about this many bytes that grows in one dimension.
 pub type Make = fn(usize) -> Vec<u8>;
 
 /// Bytes of code.
@@ -173,7 +173,7 @@ fn abbreviation_table(more: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for (code, abbreviation) in (1..).zip(ABBREVIATIONS) {
         bytes.push(code);
-        // Tags and names above 0x7f are written in two bytes above already.
+        // Tags and names above 0x7f are already encoded in two bytes above.
         bytes.extend(*abbreviation);
         bytes.extend([0, 0]);
     }
@@ -243,7 +243,7 @@ struct Unit {
     body: Vec<u8>,
 }
 
-/// Where the first entry behind the root is in a unit.
+/// Offset of the first entry after the root of a unit.
 const FIRST: u32 = 11 + 1 + 1 + 4 + 4 + 8 + 4 + 4;
 
 impl Unit {
@@ -256,7 +256,7 @@ impl Unit {
         }
     }
 
-    /// With a type `int`, which is its first entry.
+    /// The unit's first entry is a type `int`.
     fn with_int() -> Self {
         let mut unit = Self::new();
         unit.body.push(code::BASE);
@@ -264,7 +264,7 @@ impl Unit {
         unit
     }
 
-    /// Where the next entry will be.
+    /// Offset of the next entry.
     fn next(&self) -> u32 {
         FIRST + self.body.len() as u32
     }
@@ -332,7 +332,7 @@ fn unit_of(entries: &[u8], abbreviations: u32) -> Vec<u8> {
     bytes
 }
 
-/// How many things of so many bytes each fill a file.
+/// Number of items of this size that fill a file.
 fn count(bytes: usize, each: usize) -> usize {
     (bytes / each).max(1)
 }
@@ -370,7 +370,7 @@ fn list_of_files(count: usize) -> Vec<u8> {
 fn program(rows: &[u8]) -> Vec<u8> {
     let mut bytes = vec![0, 9, 2];
     bytes.extend(CODE.0.to_le_bytes());
-    // Line 2, a row; 8 bytes on, line 3, a row.
+    // Line 2, a row; 8 bytes further, line 3, a row.
     bytes.extend([3, 1, 1, 2, 8, 3, 1, 1]);
     bytes.extend(rows);
     bytes.extend([2, 8, 0, 1, 1]);
@@ -381,7 +381,7 @@ fn long_string(bytes: usize) -> Vec<u8> {
     [b"\0".as_slice(), &vec![b'f'; bytes], b"\0"].concat()
 }
 
-/// A name of C++ whose parts are each twice the one before.
+/// A C++ name in which each part is twice as long as the previous one.
 fn mangled(levels: usize) -> String {
     const DIGITS: &[u8; 36] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
     let mut name = "_Z1f1aIiiE".to_owned();

@@ -1,10 +1,10 @@
-//! An input, taken apart from its front.
+//! Takes an input apart from its front.
 
-/// What is left of it.
+/// The rest of the input.
 pub struct Bytes<'a>(pub &'a [u8]);
 
 impl<'a> Bytes<'a> {
-    /// The next byte; 0 behind the end.
+    /// The next byte; 0 after the end.
     pub fn byte(&mut self) -> u8 {
         let Some((first, rest)) = self.0.split_first() else {
             return 0;
@@ -13,7 +13,7 @@ impl<'a> Bytes<'a> {
         *first
     }
 
-    /// The next part: its length in one byte, then its bytes, as far as they go.
+    /// The next part: its length in one byte, then its bytes, as far as there are any.
     pub fn split(&mut self) -> &'a [u8] {
         let length = usize::from(self.byte()).min(self.0.len());
         let (part, rest) = self.0.split_at(length);

@@ -1,23 +1,23 @@
-//! A program of two functions, the first of which calls the second, with the debug
-//! information that a location can refer to, around given location expressions.
+//! Builds a program around given location expressions. Its first function calls the second, and it
+//! has the debug information that a location can refer to.
 
-use tracer::address::LinkAddr;
+use tracer::base::address::LinkAddr;
 
 use super::elf_file::{CODE, file, frames, one_frame, text, unloaded};
 
-/// Where the called function begins.
+/// Address of the called function.
 pub const FUNCTION: LinkAddr = LinkAddr(CODE.0 + 0x10);
-/// An instruction in it that is not its first.
+/// An instruction in it, other than its first.
 pub const INSIDE: LinkAddr = LinkAddr(CODE.0 + 0x18);
 
-/// The expressions.
+/// The location expressions.
 pub struct Parts<'a> {
     pub frame_base: &'a [u8],
-    /// What the caller passes in `rdi`.
+    /// The value that the caller passes in `rdi`.
     pub passed: &'a [u8],
-    /// How many elements an array has.
+    /// The number of elements of an array.
     pub count: &'a [u8],
-    /// Where the variable is.
+    /// The location of the variable.
     pub location: &'a [u8],
 }
 
@@ -34,9 +34,9 @@ const ABBREVIATIONS: &[&[u8]] = &[
     // Parameter and variable: name, type, location.
     &[0x05, 0, 0x03, 0x08, 0x49, 0x13, 0x02, 0x18],
     &[0x34, 0, 0x03, 0x08, 0x49, 0x13, 0x02, 0x18],
-    // Call site: the address behind it, what it calls.
+    // Call site: return address, called function.
     &[0x48, 1, 0x7d, 0x01, 0x7f, 0x13],
-    // Its parameter: where, and the value.
+    // Parameter of the call site: location, value.
     &[0x49, 0, 0x02, 0x18, 0x7e, 0x18],
     // Array, and its dimension.
     &[0x01, 1, 0x49, 0x13],
@@ -67,7 +67,7 @@ pub fn with_code(callee: &[u8]) -> Vec<u8> {
 }
 
 fn program(parts: &Parts<'_>, callee: &[u8]) -> Vec<u8> {
-    // The first calls the second, and does nothing else.
+    // The first function only calls the second.
     let mut code = vec![0xe8, 0x0b, 0, 0, 0, 0xc3];
     code.resize(0x10, 0x90);
     code.extend(callee);
@@ -92,7 +92,7 @@ fn abbreviations() -> Vec<u8> {
     bytes
 }
 
-/// Entries, and what refers to them by their offset in the unit.
+/// Entries, and the references to them by their offset in the unit.
 #[derive(Default)]
 struct Info(Vec<u8>);
 

@@ -1,10 +1,11 @@
-//! ELF files around given sections: valid all but for what the sections hold.
+//! Builds ELF files around given sections. The files are valid except for the content of the
+//! sections.
 
-use tracer::address::LinkAddr;
+use tracer::base::address::LinkAddr;
 
-/// Where `.text` begins.
+/// Address of `.text`.
 pub const CODE: LinkAddr = LinkAddr(0x1000);
-/// Where `.eh_frame` begins: as in the programs that the seeds were cut from.
+/// Address of `.eh_frame`, as in the programs from which the seeds were cut.
 const FRAMES: u64 = 0x3000;
 /// Bytes of the headers.
 const FILE_HEADER: usize = 64;
@@ -13,7 +14,7 @@ const PROGRAM_HEADER: usize = 56;
 /// One section.
 pub struct Section<'a> {
     pub name: &'static str,
-    /// 0: not loaded.
+    /// 0 for sections that are not loaded.
     pub address: u64,
     pub executable: bool,
     pub bytes: &'a [u8],
@@ -72,7 +73,7 @@ pub fn one_frame(code_length: usize) -> Vec<u8> {
     let mut bytes = vec![20, 0, 0, 0, 0, 0, 0, 0];
     // Version 1, "zR", factors 1 and -8, return address 16, addresses relative in 4 bytes.
     bytes.extend([1, b'z', b'R', 0, 1, 0x78, 16, 1, 0x1b]);
-    // The frame ends 8 bytes above `rsp`, below which the return address is.
+    // The frame ends 8 bytes above `rsp`. The return address is just below that.
     bytes.extend([0x0c, 7, 8, 0x80 | 16, 1, 0, 0]);
     let entry = bytes.len() as u32;
     let begin = (CODE.0 as i64 - (FRAMES as i64 + i64::from(entry) + 8)) as i32;

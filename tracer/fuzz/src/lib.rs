@@ -1,4 +1,4 @@
-//! What each fuzz target does with its bytes.
+//! The fuzz targets, as functions of their input.
 //!
 //! One function for each parser of foreign bytes: the file of a module, its lines, its
 //! variables, its unwind information, its code, one location expression, the memory of the
@@ -17,19 +17,20 @@ pub mod programs;
 
 use std::hint::black_box;
 
-use tracer::address::{Bias, LinkAddr, RunAddr};
+use tracer::actions::{parse_probe, parse_probe_file};
+use tracer::base::address::{Bias, LinkAddr, RunAddr};
 use tracer::debuginfo::unwind::Registers;
-use tracer::lang::{parse_expr, parse_location, parse_probe, parse_probe_file, parse_template};
-use tracer::plan::placement::{CodeMap, Needs, Rules};
-use tracer::stack::{CapturedStack, Placed, walk};
+use tracer::lang::{parse_expr, parse_location, parse_template};
+use tracer::placement::{CodeMap, Needs, PlacementRules};
+use tracer::stack::{CapturedStack, PlacedModule, walk};
 
 use self::bytes::Bytes;
 use self::memory::Made;
 
-/// A target: its name, and what it does with one input.
+/// A target: its name and its function.
 pub type Target = (&'static str, fn(&[u8]));
 
-/// All of them.
+/// All targets.
 pub const TARGETS: [Target; 12] = [
     ("elf", elf),
     ("lines", lines),
@@ -69,7 +70,7 @@ pub fn variables(bytes: &[u8]) {
     }
 }
 
-/// All that a session asks of a module, within the same budget.
+/// Asks everything that a session asks of a module, within the same budget.
 pub fn ask_all(module: &tracer::debuginfo::Module) {
     module::ask_file(module);
     module::ask_lines(module);
@@ -81,7 +82,7 @@ pub fn open(bytes: &[u8]) -> Option<tracer::debuginfo::Module> {
     module::open(bytes)
 }
 
-/// Machine code, at all of whose instructions a probe is to be placed.
+/// Machine code: places a probe at each of its instructions.
 pub fn code(bytes: &[u8]) {
     let Some(module) = module::open(&dwarf::with_code(bytes)) else {
         return;
@@ -91,14 +92,13 @@ pub fn code(bytes: &[u8]) {
         let (begin, site) = (dwarf::FUNCTION, dwarf::FUNCTION.add(distance));
         black_box(CodeMap::kind(&module, site, true));
         black_box(module.always_passes(&[begin], site));
-        black_box(module.leads_back(begin, site, (begin, site)));
+        black_box(module.leads_back(begin, site, begin..=site));
         for needs in [Needs::nothing(), Needs::default()] {
             black_box(map.place(
                 &module,
                 site,
                 &needs,
-                &Rules {
-                    bias: Bias(0),
+                &PlacementRules {
                     calls: true,
                     rewrites_nops: true,
                     passable: &|_, _| true,
@@ -109,7 +109,7 @@ pub fn code(bytes: &[u8]) {
     }
 }
 
-/// Call frame information, and the registers and the stack that it is used on.
+/// Call frame information, with registers and a stack to apply it to.
 pub fn unwind(bytes: &[u8]) {
     let mut bytes = Bytes(bytes);
     let in_debug_frame = bytes.byte() & 1 != 0;
@@ -130,7 +130,7 @@ pub fn unwind(bytes: &[u8]) {
         Some(made.word(address))
     }))
     .ok();
-    let placed = Placed {
+    let placed = PlacedModule {
         module: std::sync::Arc::new(module),
         bias: Bias(0),
     };
@@ -142,7 +142,8 @@ pub fn unwind(bytes: &[u8]) {
     black_box(walk(&captured, FRAMES, &|_: RunAddr| Some(placed.clone())));
 }
 
-/// Location expressions: a variable's, a frame's, a call site's; and what a plan reads by them.
+/// Location expressions of a variable, a frame and a call site, and the reads that a plan makes of
+/// them.
 pub fn location(bytes: &[u8]) {
     let mut bytes = Bytes(bytes);
     let parts = dwarf::Parts {
@@ -162,7 +163,7 @@ pub fn location(bytes: &[u8]) {
     }
 }
 
-/// The memory and registers of a target, read for the variables of real programs.
+/// Memory and registers of a target, read for the variables of real programs.
 pub fn values(bytes: &[u8]) {
     let mut bytes = Bytes(bytes);
     let number = usize::from(bytes.byte()) << 8 | usize::from(bytes.byte());
@@ -190,7 +191,7 @@ pub fn probe(bytes: &[u8]) {
     black_box(parse_probe_file(&text));
 }
 
-/// The text of a probe, for a site of a real program.
+/// The text of a probe, compiled for a site of a real program.
 pub fn plan(bytes: &[u8]) {
     let mut bytes = Bytes(bytes);
     let number = usize::from(bytes.byte());
@@ -203,7 +204,7 @@ pub fn names(bytes: &[u8]) {
     let pattern = tracer::debuginfo::names::NamePattern::new(&name);
     black_box(pattern.matches(&name));
     black_box(tracer::debuginfo::names::without_generics(&name));
-    black_box(tracer::suggestions::near_names(
+    black_box(tracer::base::suggestions::near_names(
         &name,
         [name.as_str(), "main"],
     ));

@@ -1,8 +1,8 @@
-//! Memory of a target that does not exist.
+//! Memory of a fictitious target.
 
-use tracer::reference::Memory;
+use tracer::program::reference::Memory;
 
-/// The same bytes over and over, at every address that a process could have.
+/// Repeats the same bytes at every address that a process could have.
 pub struct Made<'a>(pub &'a [u8]);
 
 /// The last address of user space, and the first that programs use.

@@ -1,4 +1,4 @@
-//! What is asked of a module whose bytes are a stranger's: all that a session asks.
+//! Asks everything of a hostile module that a session asks.
 
 use std::collections::HashSet;
 use std::hint::black_box;
@@ -6,11 +6,11 @@ use std::io::Write as _;
 use std::os::fd::AsRawFd as _;
 use std::path::Path;
 
-use tracer::address::{FileOffset, LinkAddr, RunAddr};
+use tracer::base::address::{FileOffset, LinkAddr, RunAddr};
 use tracer::debuginfo::types::{Type, TypeId, TypeKind, TypeSource as _};
 use tracer::debuginfo::{DebugOptions, Module};
 
-/// How much of one module is asked about.
+/// Most items of one module that are asked for.
 const MAX_SYMBOLS: usize = 32;
 const MAX_FUNCTIONS: usize = 6;
 const MAX_LINES: usize = 6;
@@ -27,7 +27,7 @@ pub fn open(bytes: &[u8]) -> Option<Module> {
     Module::open_as(Path::new(&path), display, &DebugOptions::default()).ok()
 }
 
-/// Of the file.
+/// Asks for properties of the file.
 pub fn ask_file(module: &Module) {
     black_box((module.build_id(), module.is_stripped(), module.looked()));
     black_box(module.require_dwarf()).ok();
@@ -63,12 +63,12 @@ pub fn ask_file(module: &Module) {
     black_box(module.split_units());
 }
 
-/// Of lines and functions.
+/// Asks for lines and functions.
 pub fn ask_lines(module: &Module) {
     for file in module.source_files().iter().take(4) {
         black_box(module.find_files(&file.path.to_string_lossy()));
         let lines = module.lines(file.id).unwrap_or_default();
-        for line in lines.into_keys().take(MAX_LINES) {
+        for line in lines.keys().copied().take(MAX_LINES) {
             let sites = module.sites(file.id, line);
             for site in sites.map(|sites| sites.sites).unwrap_or_default() {
                 ask_code(module, site.address);
@@ -113,7 +113,7 @@ pub fn addresses(module: &Module) -> Vec<LinkAddr> {
         .collect()
 }
 
-/// Of variables and their types.
+/// Asks for variables and their types.
 pub fn ask_variables(module: &Module) {
     let mut types: Vec<TypeId> = Vec::new();
     for address in addresses(module) {

@@ -1,35 +1,37 @@
-//! Real programs, built when the fuzzer starts, and plans for what is in scope in them.
+//! Real programs, built when the fuzzer starts, and plans for the variables in their scopes.
 
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use tracer::address::{Bias, LinkAddr};
+use tracer::actions::compile;
+use tracer::actions::parse_probe;
+use tracer::base::address::LinkAddr;
+use tracer::base::diagnostic::Diagnostic;
 use tracer::debuginfo::Module;
 use tracer::debuginfo::variable::Variable;
 use tracer::lang::ast::{Action, ProbeSpec};
-use tracer::lang::parse_probe;
 use tracer::plan::timing::{Frame, Moment, Passes, begin, end};
-use tracer::plan::{Context, Limits, Plan, PlanError, PlanInput, Symbols, TlsBlock, compile};
-use tracer::redact::Redactor;
-use tracer::reference::{Machine, Outcome};
+use tracer::plan::{AddressBase, Context, Limits, Plan, PlanInput, ShapeCache, Symbols, TlsBlock};
+use tracer::program::reference::{Outcome, ReferenceMachine};
+use tracer::value::redact::Redactor;
 
 use super::memory::Made;
 use super::module::{addresses, open};
 
-/// Where the sources are, from the workspace's root: those of `cargo xtask fidelity`.
+/// Folder of the sources, from the workspace's root: those of `cargo xtask fidelity`.
 const SOURCES: &str = "xtask/corpus";
-/// How they are built: what is in scope differs most between these.
+/// Builds whose scopes differ most.
 const COMMANDS: [&str; 4] = [
     "rustc --edition 2024 -g -A warnings values.rs",
     "gcc -g -O0 -w -shared -fPIC types.c",
     "gcc -g -O2 -w -shared -fPIC types.c",
     "g++ -g -O0 -w -std=c++20 -shared -fPIC types.cpp",
 ];
-/// Sites of one program that plans are made for.
+/// Sites of one program that get plans.
 const MAX_SITES: usize = 160;
-/// Probes of each site.
+/// Probes at each site.
 const PROBES: [&str; 3] = ["log 0x0", "snapshot 0x0", "log 0x0 depth 6"];
 
 /// A program and its plans.
@@ -54,7 +56,7 @@ fn programs() -> &'static [Program] {
     })
 }
 
-/// The plan of that number, and its module.
+/// The plan with a number, and its module.
 pub fn plan(number: usize) -> Option<(&'static Module, &'static Plan)> {
     let all = || {
         programs()
@@ -65,10 +67,10 @@ pub fn plan(number: usize) -> Option<(&'static Module, &'static Plan)> {
     all().nth(number.checked_rem(count)?)
 }
 
-/// Plans for all that is in scope at an address.
+/// Plans for everything in scope at an address.
 pub fn plans_at(module: &Module, at: LinkAddr) -> Vec<Plan> {
     let variables = module.variables_at(at).unwrap_or_default();
-    let plan = |text: &&str| compile_spec((module, at), &variables, &parse_probe(text).ok()?).ok();
+    let plan = |text: &&str| compile_spec(module, at, &variables, &parse_probe(text).ok()?).ok();
     PROBES.iter().filter_map(plan).collect()
 }
 
@@ -86,18 +88,18 @@ pub fn compile_text(number: usize, text: &str) {
         return;
     };
     let variables = program.module.variables_at(*site).unwrap_or_default();
-    if let Ok(plan) = compile_spec((&program.module, *site), &variables, &spec) {
+    if let Ok(plan) = compile_spec(&program.module, *site, &variables, &spec) {
         run(&plan, &Made(text.as_bytes()), &program.module);
     }
 }
 
-/// Runs a plan on made-up memory, and shows what comes of it.
+/// Runs a plan on fictitious memory, and shows the result. The module is at its link addresses.
 pub fn run(plan: &Plan, memory: &Made<'_>, module: &Module) {
-    let mut machine = Machine::new(memory);
-    for number in 0..17 {
+    let mut machine = ReferenceMachine::new(memory);
+    for number in 0..16 {
         machine = machine.with(number, memory.word(u64::from(number) * 8));
     }
-    match machine.run(&plan.ops) {
+    match machine.run(&plan.program.ops) {
         Outcome::Sent(record) => show(plan, &record, module),
         other => {
             black_box(other);
@@ -105,7 +107,7 @@ pub fn run(plan: &Plan, memory: &Made<'_>, module: &Module) {
     }
 }
 
-/// Decodes a record, and writes its values down.
+/// Decodes a record, and writes down its values.
 pub fn show(plan: &Plan, record: &[u8], module: &Module) {
     let names = Names(module);
     let context = Context {
@@ -146,7 +148,7 @@ fn built(command: &str) -> Option<Program> {
 }
 
 fn sources() -> Option<PathBuf> {
-    // Below another directory for each of the crates that have this file.
+    // Each crate that includes this file has its own directory.
     let above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
     above
         .map(|above| above.join(SOURCES))
@@ -154,15 +156,16 @@ fn sources() -> Option<PathBuf> {
 }
 
 fn compile_spec(
-    (module, at): (&Module, LinkAddr),
+    module: &Module,
+    at: LinkAddr,
     variables: &[Variable],
     spec: &ProbeSpec,
-) -> Result<Plan, PlanError> {
+) -> Result<Plan, Diagnostic> {
     let redactor = Redactor::default();
     let input = PlanInput {
         source: module,
         language: module.language_at(at),
-        bias: Bias(0),
+        base: AddressBase::Site(LinkAddr(0)),
         neighbours: &Vec::new,
         tls: Some(TlsBlock::Static(-64)),
         variables,
@@ -170,6 +173,7 @@ fn compile_spec(
         types: &|name| module.types_named(name, None),
         spec,
         limits: Limits::default(),
+        shapes: &ShapeCache::default(),
         returned: None,
         redactor: &redactor,
     };

@@ -8,124 +8,212 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use jiff::tz::TimeZone;
 
-use super::args::{Attach, Output, SiteArg};
+use super::args::{Attach, Output, TraceArgs};
 use super::check;
-use super::failure::Failure;
+use super::failure::CommandFailure;
+use super::launched::LaunchedRun;
 use super::output::{Colours, say, tell};
-use super::probes::{self, Written};
+use super::probes::{self, WrittenProbe};
 use super::reload::{self, OfFile};
-use super::stream::{self, Ends, Style, Until, now_ns};
+use super::stream::{self, Ends, Style, Until};
+use super::subject::{awaited, counted, options, report_all, selector};
 use super::summary_file::SummaryFile;
+use super::tee::TeeFile;
 use super::watchdog::{Progress, Watchdog, unwritten};
+use super::writer::now_ns;
 use super::{BAD_INPUT, DONE, INTERRUPTED, MISSING, NOTHING_CAPTURED};
-use crate::cancel;
+use crate::base::cancel;
+use crate::base::signals::Signals;
+use crate::base::visible::Visible;
 use crate::event::grouped;
-use crate::lang::ast::{Action, ProbeSpec};
-use crate::redact::Redactor;
-use crate::session::{Control as _, Options, ProbeStatus, Session, SiteChoice};
-use crate::signals::Signals;
+use crate::session::{Aim, Control, ProbeStatus, Session, SessionOptions, Subscriber};
 use crate::sink::summary::Summary;
-use crate::sink::{Begin, Clock};
-use crate::target::{has_debug_info, list_processes, process_by_name};
+use crate::sink::{Begin, BeginTarget, Clock};
+use crate::target::select::Selector;
+use crate::target::{Process, has_debug_info, list_processes};
 use crate::tui;
-use crate::visible::Visible;
 
 /// Runs the command.
-pub(super) fn run(args: Attach, colours: Colours) -> Result<u8, Failure> {
+pub(super) fn run(args: Attach, colours: Colours) -> Result<u8, CommandFailure> {
     if args.check {
         return check::run(&args, colours);
     }
-    let how = output(&args)?;
+    let how = output(&args.trace)?;
+    let written = match probes::read(&args.trace.probes, &args.trace.files) {
+        Ok(written) => written,
+        Err(failures) => return Err(report_all(failures, colours)),
+    };
+    if written.probes.is_empty() && how != Output::Tui {
+        return Err(CommandFailure::new("only the terminal UI starts without a probe").hint(
+            "pass one with `-e`, as in `-e 'log main.rs:57'`, or omit `--output` for the terminal UI"
+                .to_owned(),
+        ));
+    }
+    let files = OutputFiles::create(&args.trace)?;
+    let selector = selector(&args, &written.target)?;
+    match aim(&args, &selector, how, colours)? {
+        Some(aim) => {
+            let traced = TracedSubject {
+                aim,
+                written: &written.probes,
+                launched: None,
+            };
+            trace(&args.trace, how, colours, files, traced)
+        }
+        None => Ok(DONE),
+    }
+}
+
+/// The files that are written in addition to the terminal UI or stdout.
+struct OutputFiles {
+    summary: Option<SummaryFile>,
+    tee: Option<TeeFile>,
+}
+
+impl OutputFiles {
+    fn create(args: &TraceArgs) -> Result<Self, CommandFailure> {
+        Ok(Self {
+            summary: args
+                .summary
+                .as_deref()
+                .map(SummaryFile::create)
+                .transpose()?,
+            tee: args.tee.as_deref().map(TeeFile::create).transpose()?,
+        })
+    }
+}
+
+/// Traces a program that waits, which runs once its probes are in it.
+pub(super) fn run_launched(
+    args: &TraceArgs,
+    launched: &mut LaunchedRun,
+    colours: Colours,
+) -> Result<u8, CommandFailure> {
     let written = match probes::read(&args.probes, &args.files) {
         Ok(written) => written,
         Err(failures) => return Err(report_all(failures, colours)),
     };
-    if written.is_empty() && how != Output::Tui {
-        return Err(Failure::new("text and JSON output need a probe").hint(
-            "name one with `-e`, as in `-e 'log main.rs:57'`, or leave `--output` away for the terminal UI"
+    if written.probes.is_empty() {
+        return Err(CommandFailure::new("there is no probe").hint(
+            "pass one with `-e`, as in `-e 'log main.rs:57'`, or a file of them with `-f`"
                 .to_owned(),
         ));
     }
-    let mut summary = args
-        .summary
-        .as_deref()
-        .map(SummaryFile::create)
-        .transpose()?;
-    let Some(pid) = pid(&args, how, colours)? else {
-        return Ok(DONE);
+    let LaunchedRun::Waiting(waiting) = launched else {
+        return Err(CommandFailure::new("the program runs already"));
     };
-    let options = Options {
-        patient: how != Output::Tui,
-        more_probes: how == Output::Tui
-            || !args.files.is_empty()
-            || !written.iter().all(|written| is_plain(&written.spec)),
-        ..options(&args)
+    let aim = Aim::Launched {
+        pid: waiting.pid(),
+        program: waiting.program().executable.clone(),
     };
-    // Before anything is attached: what comes meanwhile counts, too.
-    let ends = match how {
-        Output::Tui => None,
-        Output::Text | Output::Json => Some(Ends::listen()?),
+    let files = OutputFiles::create(args)?;
+    let how = args.output.unwrap_or(Output::Text);
+    let traced = TracedSubject {
+        aim,
+        written: &written.probes,
+        launched: Some(launched),
     };
+    trace(args, how, colours, files, traced)
+}
+
+/// The subject of a session.
+struct TracedSubject<'t> {
+    aim: Aim,
+    written: &'t [WrittenProbe],
+    /// The program that waits for its probes.
+    launched: Option<&'t mut LaunchedRun>,
+}
+
+/// Traces processes until something ends it.
+fn trace(
+    args: &TraceArgs,
+    how: Output,
+    colours: Colours,
+    files: OutputFiles,
+    traced: TracedSubject<'_>,
+) -> Result<u8, CommandFailure> {
+    let TracedSubject {
+        aim,
+        written,
+        launched,
+    } = traced;
+    let to_stderr = launched.is_some();
+    let options = session_options(args, how, written);
+    // Listen before attaching, so that signals and exits in the meantime count, too.
+    let ends = (how != Output::Tui).then(Ends::listen).transpose()?;
     let silencer = Silencer::listen()?;
     let watchdog = Watchdog::listen()?;
-    let session = Session::attach(pid, &options)?;
+    let session = Session::begin(aim, &options)?;
+    let control: Arc<dyn Control> = Arc::new(session.subscribe(Subscriber {
+        capacity: 0,
+        patient: how != Output::Tui,
+        wants_probes: how == Output::Tui,
+    }));
+    let tee = files.tee.map(|file| file.subscribe(&session));
     if how != Output::Tui && args.files.is_empty() {
-        // Nothing can be added later.
+        // No probe can be added later.
         session.announce(written.iter().map(|written| &written.spec));
     }
-    // Before the first probe is there: no event is older.
+    // Take the time before the first probe is attached, so that no event is older.
     let time_ns = now_ns();
-    let installed = install(&session, &written, colours);
+    let installed = install(&*control, written, colours);
     if installed.probes.is_empty() && cancel::is_cancelled() {
         say!("interrupted before anything was traced");
         return Ok(INTERRUPTED);
     }
-    if let Some(failure) = installed.refused_all(&written) {
+    if let Some(failure) = installed.refused_all(written) {
         return Err(failure);
     }
-    silencer.over(&session);
-    watchdog.over(&session, how == Output::Tui);
+    silencer.over(&control);
+    watchdog.over(&control, how == Output::Tui);
     if how == Output::Tui && cancel::is_cancelled() {
         return Ok(INTERRUPTED);
     }
-    let watches = watch_files(&session, &args.files, &installed)?;
-    announce(&session, &installed.probes, how);
+    if let Some(launched) = launched {
+        launched.release()?;
+    }
+    let watches = watch_files(&control, &args.files, &installed)?;
+    announce(&*control, &session, &installed.probes, how);
     let begin = begin(&session, &installed, time_ns);
+    let mut summary = files.summary;
     if let Some(summary) = &mut summary {
         summary.begin(&begin)?;
     }
-    let clock = Clock::new(args.time_style.into(), TimeZone::system(), begin.time_ns);
-    let last = LastWords {
-        clock: clock.clone(),
-        file: summary,
-    };
+    let tee = tee
+        .map(|tee| tee.start(begin.clone(), args.every))
+        .transpose()?;
     let until = Until {
         time: args.time,
         events: args.events,
         // Files that are watched may bring probes.
         done: !watches,
     };
+    let style = Style {
+        how,
+        colours,
+        every: args.every,
+        to_stderr,
+        processes: args.forks().are_told() || session.selectors().is_some(),
+        clock: Clock::new(args.time_style.into(), TimeZone::system(), begin.time_ns),
+        begin,
+    };
+    let last = LastWords {
+        clock: style.clock.clone(),
+        file: summary,
+    };
     let code = match ends {
-        None => in_terminal(
-            &session,
-            tui_options(&args, colours),
-            &installed,
-            &watchdog.progress,
-            last,
-        )?,
+        None => {
+            let options = tui_options(args, colours);
+            in_terminal(&control, options, &installed, &watchdog.progress, last)?
+        }
         Some(ends) => {
-            let style = Style {
-                how,
-                colours,
-                every: args.every,
-                processes: args.forks().are_told(),
-                clock,
-                begin,
-            };
-            let shown = stream::run(&session, style, until, ends, &watchdog.progress)?;
-            lines(&session, &shown, last)?
+            let shown = stream::run(&control, style, until, ends, &watchdog.progress)?;
+            lines(&*control, &shown, last)?
         }
     };
+    if let Some(tee) = tee {
+        tee.end()?;
+    }
     Ok(if installed.failures.is_empty() {
         code
     } else {
@@ -133,62 +221,48 @@ pub(super) fn run(args: Attach, colours: Colours) -> Result<u8, Failure> {
     })
 }
 
-/// What is traced.
-fn begin(session: &Session, installed: &Installed, time_ns: u64) -> Begin {
+/// The options of the session.
+fn session_options(args: &TraceArgs, how: Output, written: &[WrittenProbe]) -> SessionOptions {
+    SessionOptions {
+        more_probes: how == Output::Tui
+            || !args.files.is_empty()
+            || !written
+                .iter()
+                .all(|written| written.spec.action.kind().is_small(&written.spec)),
+        ..options(args)
+    }
+}
+
+/// The target, the start time and the probes of the session.
+fn begin(session: &Session, installed: &InstalledProbes, time_ns: u64) -> Begin {
+    let targets = session.targets().into_iter().filter_map(|target| {
+        let process = Process::open(target.pid).ok()?;
+        Some(BeginTarget {
+            pid: target.pid,
+            exe: process.exe().to_owned(),
+        })
+    });
     Begin {
-        pid: session.process().pid(),
-        exe: session.process().exe().to_owned(),
+        targets: targets.collect(),
+        selectors: session.selectors().map(str::to_owned),
         time_ns,
         probes: installed.probes.clone(),
     }
 }
 
-/// Watches the files that the probes are from; true when there are any. A pipe has been read, and
-/// is not written again.
+/// Watches the files of the probes. Returns true if there are any. A pipe has been read, and is not
+/// written again.
 fn watch_files(
-    session: &Arc<Session>,
+    session: &Arc<dyn Control>,
     files: &[PathBuf],
-    installed: &Installed,
-) -> Result<bool, Failure> {
+    installed: &InstalledProbes,
+) -> Result<bool, CommandFailure> {
     let is_file = |file: &&PathBuf| std::fs::metadata(file).is_ok_and(|file| file.is_file());
     let watched: Vec<PathBuf> = files.iter().filter(is_file).cloned().collect();
-    reload::watch(session, &watched, installed.of_files.clone())
-        .map_err(|error| Failure::new(format!("cannot watch the files of probes: {error}")))?;
+    reload::watch(session, &watched, installed.of_files.clone()).map_err(|error| {
+        CommandFailure::new(format!("cannot watch the files of probes: {error}"))
+    })?;
     Ok(!watched.is_empty())
-}
-
-/// Whether a probe looks as if the least of the kernel's programs would do: a wrong guess costs
-/// some milliseconds.
-fn is_plain(spec: &ProbeSpec) -> bool {
-    match &spec.action {
-        Action::Log => spec.template.is_some(),
-        Action::Count { by } => by.is_none(),
-        Action::Snapshot | Action::Hist { .. } | Action::Time => false,
-    }
-}
-
-pub(super) fn options(args: &Attach) -> Options {
-    Options {
-        // This program, whatever stands at its path by now.
-        pager: Some(PathBuf::from("/proc/self/exe")),
-        ring_bytes: args.ring_bytes.unwrap_or(0),
-        buffer_bytes: args.buffer_size.unwrap_or(0),
-        perf_events: args.perf_events,
-        forks: args.forks(),
-        site: match args.site {
-            SiteArg::Cheapest => SiteChoice::Cheapest,
-            SiteArg::First => SiteChoice::First,
-        },
-        debug: args.debug.options(),
-        limits: args.limits(),
-        max_cpu: args.max_cpu.0,
-        redactor: if args.no_redact {
-            Redactor::nothing()
-        } else {
-            Redactor::default().with(&args.redact)
-        },
-        ..Options::default()
-    }
 }
 
 /// Silences every probe at once when SIGUSR1 comes, or wakes them when all are silent.
@@ -197,16 +271,16 @@ struct Silencer {
     _signals: Signals,
 }
 
-/// Whom SIGUSR1 is for.
+/// The receiver of SIGUSR1.
 enum Asked {
-    /// The probes are not there yet; whether they are to be silent then.
+    /// The probes are not installed yet. True if they are to be silenced then.
     Before(bool),
-    Of(Weak<Session>),
+    Of(Weak<dyn Control>),
 }
 
 impl Silencer {
     /// From now on the signal does not end the process.
-    fn listen() -> Result<Self, Failure> {
+    fn listen() -> Result<Self, CommandFailure> {
         let asked = Arc::new(Mutex::new(Asked::Before(false)));
         let of_signal = Arc::clone(&asked);
         let signals = Signals::listen_silence(move || {
@@ -222,7 +296,7 @@ impl Silencer {
                 }
             }
         })
-        .map_err(|error| Failure::new(format!("cannot wait for signals: {error}")))?;
+        .map_err(|error| CommandFailure::new(format!("cannot wait for signals: {error}")))?;
         Ok(Self {
             asked,
             _signals: signals,
@@ -230,80 +304,104 @@ impl Silencer {
     }
 
     /// The signal is for this session's probes, which are installed.
-    fn over(&self, session: &Arc<Session>) {
+    fn over(&self, session: &Arc<dyn Control>) {
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         if matches!(*asked, Asked::Before(true)) {
-            silence(session);
+            silence(&**session);
         }
         *asked = Asked::Of(Arc::downgrade(session));
     }
 }
 
-fn silence(session: &Session) {
+fn silence(session: &dyn Control) {
     let silenced = session.silence_all();
-    let what = if silenced { "silenced" } else { "awake again" };
-    session.warn(format!("SIGUSR1: all probes are {what}"));
+    let state = if silenced { "silenced" } else { "awake again" };
+    session.note(format!("SIGUSR1: all probes are {state}"));
 }
 
-/// How events are shown, and whether they can be.
-fn output(args: &Attach) -> Result<Output, Failure> {
+/// The form in which events are shown, or the reason why they cannot be.
+fn output(args: &TraceArgs) -> Result<Output, CommandFailure> {
     let terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
     match args.output {
-        Some(Output::Tui) if !terminal => Err(Failure::new("the terminal UI needs a terminal")
-            .hint("`--output text` or `--output json` write lines".to_owned())),
+        Some(Output::Tui) if !terminal => {
+            Err(CommandFailure::new("the terminal UI needs a terminal")
+                .hint("`--output text` or `--output json` write lines".to_owned()))
+        }
         Some(how) => Ok(how),
         None if terminal => Ok(Output::Tui),
         None => Ok(Output::Text),
     }
 }
 
-/// The target; `None` when the user left the choice.
-fn pid(args: &Attach, how: Output, colours: Colours) -> Result<Option<u32>, Failure> {
-    match args.process()? {
-        Some(named) => subject_pid(named).map(Some),
-        None if how == Output::Tui => choose_process(args, colours),
-        None => Err(Failure::new("the process is missing").hint(
-            "write `tracer attach PID …`: a pid, or a name that just one process has".to_owned(),
-        )),
+/// The targets. `None` when the user left the choice.
+fn aim(
+    args: &Attach,
+    selector: &Selector,
+    how: Output,
+    colours: Colours,
+) -> Result<Option<Aim>, CommandFailure> {
+    if selector.is_empty() {
+        return match how {
+            Output::Tui => Ok(choose_process(&args.trace, colours)?.map(Aim::Process)),
+            _ => Err(CommandFailure::new("the process is missing").hint(
+                "write `tracer attach PID …`, or select processes by `--name`, `--exe`, `--unit`, `--cgroup`, `--container` or `--user`"
+                    .to_owned(),
+            )),
+        };
     }
+    if let [pid] = *selector.pids
+        && selector.is_one_pid()
+    {
+        return Ok(Some(Aim::Process(pid)));
+    }
+    let mut selection = selector.resolve()?;
+    if selector.is_of_pids() {
+        // A name that one process has is as good as its pid.
+        let found = awaited(&mut selection)?;
+        if let [one] = found.as_slice() {
+            return Ok(Some(Aim::Process(one.pid)));
+        }
+    }
+    if selector.wait && !selection.files().is_empty() {
+        // A program that is there has its probes before a process runs it.
+        if selection.scan()?.is_empty() {
+            say!("{}", selection.waiting());
+        }
+    } else {
+        let found = awaited(&mut selection)?;
+        say!("{}", selection.report(&found));
+    }
+    Ok(Some(Aim::Selection(Box::new(selection))))
 }
 
-/// A pid, or the one process of that name.
-pub(super) fn subject_pid(named: &str) -> Result<u32, Failure> {
-    match named.parse() {
-        Ok(pid) => Ok(pid),
-        Err(_) => Ok(process_by_name(named)?),
-    }
-}
-
-/// What became of the probes of the command line.
-struct Installed {
+/// The result of installing the probes of the command line.
+struct InstalledProbes {
     probes: Vec<ProbeStatus>,
-    failures: Vec<Failure>,
-    /// Those that stand in files.
+    failures: Vec<CommandFailure>,
+    /// The probes from files.
     of_files: Vec<OfFile>,
 }
 
-impl Installed {
-    /// When there were probes and none runs: the last failure, with the others told already.
-    fn refused_all(&self, written: &[Written]) -> Option<Failure> {
+impl InstalledProbes {
+    /// The last failure, if there were probes and none runs. The others are reported already.
+    fn refused_all(&self, written: &[WrittenProbe]) -> Option<CommandFailure> {
         let missing = self
             .failures
             .iter()
             .all(|failure| failure.code() == MISSING);
         let code = if missing { MISSING } else { BAD_INPUT };
-        (!written.is_empty() && self.probes.is_empty()).then(|| Failure::told(code))
+        (!written.is_empty() && self.probes.is_empty()).then(|| CommandFailure::told(code))
     }
 }
 
-/// Installs probe by probe; what is impossible is told, and the others run.
-fn install(session: &Session, written: &[Written], colours: Colours) -> Installed {
-    let mut installed = Installed {
+/// Installs probe by probe. An impossible probe is reported, and the others run.
+fn install(session: &dyn Control, written: &[WrittenProbe], colours: Colours) -> InstalledProbes {
+    let mut installed = InstalledProbes {
         probes: Vec::new(),
         failures: Vec::new(),
         of_files: Vec::new(),
     };
-    for (number, Written { spec, place }) in written.iter().enumerate() {
+    for (number, WrittenProbe { spec, place }) in written.iter().enumerate() {
         if cancel::is_cancelled() {
             if !installed.probes.is_empty() {
                 let left = counted(written.len() - number, "more probe");
@@ -311,7 +409,7 @@ fn install(session: &Session, written: &[Written], colours: Colours) -> Installe
             }
             break;
         }
-        let result = session.install(spec);
+        let result = session.add_spec(spec);
         if place.is_some() {
             installed.of_files.push(OfFile {
                 text: spec.text.trim().to_owned(),
@@ -322,7 +420,7 @@ fn install(session: &Session, written: &[Written], colours: Colours) -> Installe
             Ok(probe) => installed.probes.push(probe),
             Err(error) => {
                 session.skip_number();
-                let failure = Failure::of_probe(error, &spec.text).at(place.as_deref());
+                let failure = CommandFailure::of_text(error, &spec.text).at(place.as_deref());
                 tell(&failure.render(colours.stderr));
                 installed.failures.push(failure);
             }
@@ -331,13 +429,15 @@ fn install(session: &Session, written: &[Written], colours: Colours) -> Installe
     installed
 }
 
-/// Says what is traced, where, and what the user should know of it.
-fn announce(session: &Session, probes: &[ProbeStatus], how: Output) {
+/// Announces the target, the sites, and the notes for the user.
+fn announce(control: &dyn Control, session: &Session, probes: &[ProbeStatus], how: Output) {
     let mut said = Vec::new();
-    if session.process().exe_replaced() {
+    if let Some(process) = session.process()
+        && process.exe_replaced()
+    {
         said.push(format!(
-            "`{}` was replaced on disk since the process started; the program that runs is traced",
-            session.process().exe().display()
+            "`{}` was replaced on disk since the process started; tracing the program that runs",
+            process.exe().display()
         ));
     }
     for probe in probes {
@@ -349,14 +449,13 @@ fn announce(session: &Session, probes: &[ProbeStatus], how: Output) {
         );
     }
     if how == Output::Tui {
-        said.into_iter().for_each(|text| session.warn(text));
+        said.into_iter().for_each(|text| control.note(text));
         return;
     }
-    let (name, pid) = session.target();
     let sites: u32 = probes.iter().map(|probe| probe.sites).sum();
     say!(
-        "tracing {} ({pid}): {} at {}",
-        Visible(&name),
+        "tracing {}: {} at {}",
+        control.target(),
         counted(probes.len(), "probe"),
         counted(sites.try_into().unwrap_or(usize::MAX), "site"),
     );
@@ -365,12 +464,12 @@ fn announce(session: &Session, probes: &[ProbeStatus], how: Output) {
     }
 }
 
-pub(super) fn counted(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
-}
-
-/// Says what there is to say behind the last line.
-fn lines(session: &Session, shown: &stream::Shown, last: LastWords) -> Result<u8, Failure> {
+/// Writes the notes after the last line.
+fn lines(
+    session: &dyn Control,
+    shown: &stream::ShownEvents,
+    last: LastWords,
+) -> Result<u8, CommandFailure> {
     last.say(session, &shown.probes)?;
     if let Some(events) = shown.unwritten {
         tell(&unwritten(events));
@@ -378,11 +477,11 @@ fn lines(session: &Session, shown: &stream::Shown, last: LastWords) -> Result<u8
     if shown.beyond > 0 {
         let beyond = grouped(shown.beyond);
         let asked_for = match shown.events {
-            1 => "the event that was asked for is".to_owned(),
-            events => format!("all {} events that were asked for are", grouped(events)),
+            1 => "the requested event is".to_owned(),
+            events => format!("all {} requested events are", grouped(events)),
         };
         say!(
-            "{asked_for} shown; {beyond} more came while the probes were taken out, and are counted as events"
+            "{asked_for} shown; {beyond} more came while the probes were being removed, and are counted as events"
         );
     }
     let added_up = session.aggregates().iter().any(|one| one.total > 0);
@@ -393,14 +492,14 @@ fn lines(session: &Session, shown: &stream::Shown, last: LastWords) -> Result<u8
     })
 }
 
-/// Where the last states of probes go.
+/// The destinations of the probes' final states.
 struct LastWords {
     clock: Clock,
     file: Option<SummaryFile>,
 }
 
 impl LastWords {
-    fn say(self, session: &Session, probes: &[ProbeStatus]) -> Result<(), Failure> {
+    fn say(self, session: &dyn Control, probes: &[ProbeStatus]) -> Result<(), CommandFailure> {
         for probe in probes {
             let clock = self.clock.clone();
             say!("{}", Summary { probe, clock });
@@ -415,40 +514,40 @@ impl LastWords {
     }
 }
 
-fn tui_options(args: &Attach, colours: Colours) -> tui::Options {
-    tui::Options {
+fn tui_options(args: &TraceArgs, colours: Colours) -> tui::UiOptions {
+    tui::UiOptions {
         colours: colours.stdout,
         processes: args.forks().are_told(),
-        ..tui::Options::default()
+        ..tui::UiOptions::default()
     }
 }
 
 fn in_terminal(
-    session: &Arc<Session>,
-    options: tui::Options,
-    installed: &Installed,
+    session: &Arc<dyn Control>,
+    options: tui::UiOptions,
+    installed: &InstalledProbes,
     progress: &Progress,
     last: LastWords,
-) -> Result<u8, Failure> {
+) -> Result<u8, CommandFailure> {
     for failure in &installed.failures {
         session.warn(failure.message().to_owned());
     }
-    let outcome = tui::run(Arc::clone(session) as Arc<_>, &options);
+    let outcome = tui::run(Arc::clone(session), &options);
     progress.set_detaching(true);
     let probes = session.finish();
     progress.set_detaching(false);
     let removed = session.take_removed().into_iter().map(|gone| gone.status);
     let probes: Vec<ProbeStatus> = removed.chain(probes).collect();
-    outcome.map_err(|error| Failure::new(crate::causes::chain(&error)))?;
-    last.say(session, &probes)?;
+    outcome.map_err(|error| CommandFailure::new(crate::base::causes::chain(&error)))?;
+    last.say(&**session, &probes)?;
     Ok(DONE)
 }
 
-/// Lets the user pick a process; `None` when they leave.
-fn choose_process(args: &Attach, colours: Colours) -> Result<Option<u32>, Failure> {
+/// Lets the user pick a process. `None` when they leave.
+fn choose_process(args: &TraceArgs, colours: Colours) -> Result<Option<u32>, CommandFailure> {
     let users = users();
     let list = move || {
-        let entry = |process: crate::target::ProcessEntry| tui::ProcessEntry {
+        let entry = |process: crate::target::ListedProcess| tui::ProcessEntry {
             pid: process.pid,
             name: process.name,
             command: process.command,
@@ -459,12 +558,12 @@ fn choose_process(args: &Attach, colours: Colours) -> Result<Option<u32>, Failur
             debug_info: has_debug_info(process.pid),
         };
         let mut entries: Vec<tui::ProcessEntry> = list_processes().into_iter().map(entry).collect();
-        // Those whose lines can be probed come first.
+        // Processes whose lines can be probed come first.
         entries.sort_by_key(|entry| entry.debug_info != Some(true));
         entries
     };
     tui::pick_process(list, &tui_options(args, colours))
-        .map_err(|error| Failure::new(crate::causes::chain(&error)))
+        .map_err(|error| CommandFailure::new(crate::base::causes::chain(&error)))
 }
 
 /// Names of users by their ids, as the machine's own list has them.
@@ -476,13 +575,4 @@ fn users() -> BTreeMap<u32, String> {
         Some((fields.nth(1)?.parse().ok()?, name))
     };
     text.lines().filter_map(user).collect()
-}
-
-/// Reports all failures but the last, which is for the caller to report.
-pub(super) fn report_all(mut failures: Vec<Failure>, colours: Colours) -> Failure {
-    let last = failures.pop();
-    for failure in failures {
-        tell(&failure.render(colours.stderr));
-    }
-    last.unwrap_or_else(|| Failure::told(BAD_INPUT))
 }

@@ -1,58 +1,48 @@
-//! `tracer attach --check`: what probes would be, without attaching them.
+//! `tracer attach --check`: shows probes without attaching them.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::time::Duration;
 
 use serde::Serialize;
 
 use super::args::{Attach, Output};
-use super::attach::{counted, options, report_all, subject_pid};
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use super::lists::{kind, place};
 use super::output::{Colours, print, tell};
-use super::probes::{self, Written};
+use super::probes::{self, WrittenProbe};
+use super::subject::{counted, matched, options, report_all, selector};
 use super::{BAD_INPUT, DONE};
+use crate::base::diagnostic::Diagnostic;
+use crate::base::visible::Visible;
+use crate::debuginfo::site::SourceLine;
 use crate::kernel::TrapCost;
+use crate::placement::StayReason;
 use crate::plan::PlannedValue;
-use crate::plan::placement::Stay;
-use crate::session::{Catalog, Checked, CheckedSite, ProbeError, expected_trap_cost, trap_ns};
+use crate::session::{Catalog, Checked, CheckedSite, SessionOptions, expected_trap_cost, trap_ns};
 use crate::sink::json::write_object;
 use crate::target::Process;
-use crate::visible::Visible;
+use crate::target::select::Selector;
 
 /// Runs the command.
-pub(super) fn run(args: &Attach, colours: Colours) -> Result<u8, Failure> {
-    let written = match probes::read(&args.probes, &args.files) {
+pub(super) fn run(args: &Attach, colours: Colours) -> Result<u8, CommandFailure> {
+    let written = match probes::read(&args.trace.probes, &args.trace.files) {
         Ok(written) => written,
         Err(failures) => return Err(report_all(failures, colours)),
     };
+    let selector = selector(args, &written.target)?;
+    let written = written.probes;
     if written.is_empty() {
-        return Err(Failure::new("there is no probe to check").hint(
-            "name one with `-e`, as in `-e 'log main.rs:57'`, or a file of them with `-f`"
-                .to_owned(),
+        return Err(CommandFailure::new("there is no probe to check").hint(
+            "pass one with `-e`, as in `-e 'log main.rs:57'`, or a file with `-f`".to_owned(),
         ));
     }
-    let options = options(args);
-    let (catalog, pid) = match (&args.exe, args.process()?) {
-        (Some(path), _) => {
-            let catalog = Catalog::of_file(path, &options.debug);
-            (catalog.map_err(|error| Failure::from(&*error))?, None)
-        }
-        (None, Some(named)) => {
-            let process = Process::open(subject_pid(named)?)?;
-            let catalog = Catalog::of_process(&process, &options.debug)?;
-            (catalog, Some(process.pid()))
-        }
-        (None, None) => {
-            return Err(Failure::new("neither a process nor a file is named").hint(
-                "`--pid PID` names a process, `--exe PATH` a program that need not run".to_owned(),
-            ));
-        }
-    };
+    let options = options(&args.trace);
+    let (catalog, pid) = subject(&selector, &options)?;
     let specs: Vec<_> = written.iter().map(|written| &written.spec).collect();
     let checked = catalog.check(pid, &specs, &options);
     let trap = expected_trap_cost();
-    let json = matches!(args.output, Some(Output::Json));
+    let json = matches!(args.trace.output, Some(Output::Json));
     print(|out| {
         for (written, checked) in written.iter().zip(&checked) {
             match checked {
@@ -65,11 +55,11 @@ pub(super) fn run(args: &Attach, colours: Colours) -> Result<u8, Failure> {
         Ok(())
     })?;
     let mut code = DONE;
-    for (Written { spec, place }, checked) in written.iter().zip(checked) {
+    for (WrittenProbe { spec, place }, checked) in written.iter().zip(checked) {
         if let Err(error) = checked {
             code = BAD_INPUT;
             if !json {
-                let failure = Failure::of_probe(error, &spec.text).at(place.as_deref());
+                let failure = CommandFailure::of_text(error, &spec.text).at(place.as_deref());
                 tell(&failure.render(colours.stderr));
             }
         }
@@ -77,10 +67,47 @@ pub(super) fn run(args: &Attach, colours: Colours) -> Result<u8, Failure> {
     Ok(code)
 }
 
-/// The probe's text, its sites with their values, and what the user should know.
+/// The program to check, and a process that runs it.
+fn subject(
+    selector: &Selector,
+    options: &SessionOptions,
+) -> Result<(Catalog, Option<u32>), CommandFailure> {
+    if selector.is_empty() {
+        return Err(CommandFailure::new("the process or file is missing").hint(
+            "pass `--pid PID` for a process, or `--exe PATH` for a program that need not run"
+                .to_owned(),
+        ));
+    }
+    if let [path] = selector.exes.as_slice()
+        && selector.is_one_exe()
+    {
+        let catalog = Catalog::of_file(path, &options.debug);
+        return Ok((
+            catalog.map_err(|error| CommandFailure::from(&*error))?,
+            None,
+        ));
+    }
+    let selection = selector.resolve()?;
+    let found = matched(&selection)?;
+    let programs: BTreeSet<_> = found.iter().map(|one| one.executable.inode).collect();
+    let Some(first) = found.first().filter(|_| programs.len() == 1) else {
+        let report = selection.report(&found);
+        let count = programs.len();
+        return Err(
+            CommandFailure::new(format!("{report} run {count} programs")).hint(
+                "`--check` looks at one program; `--check --exe PATH` needs no process".to_owned(),
+            ),
+        );
+    };
+    let process = Process::open(first.pid)?;
+    let catalog = Catalog::of_process(&process, &options.debug)?;
+    Ok((catalog, Some(process.pid())))
+}
+
+/// Writes a probe's text, its sites with their values, and the notes for the user.
 fn write_probe(
     out: &mut impl Write,
-    written: &Written,
+    written: &WrittenProbe,
     probe: &Checked,
     trap: Option<&TrapCost>,
 ) -> io::Result<()> {
@@ -102,7 +129,7 @@ fn write_probe(
         Some(rate) if rate >= 1.0 => writeln!(out, ", at most {rate:.0} events a second")?,
         Some(rate) => writeln!(
             out,
-            ", at most an event every {:?}",
+            ", at most one event every {:?}",
             Duration::from_secs_f64(1.0 / rate)
         )?,
         None => writeln!(out)?,
@@ -121,14 +148,14 @@ fn write_probe(
         writeln!(
             out,
             "  {}  {number} of {count}  {}  {}",
-            place(&site.source),
+            place(site.source.as_ref()),
             site.address,
             Visible(&site.function)
         )?;
         write!(out, "    {}", kind(placed.kind, trap))?;
         match placed.stays {
             None => writeln!(out, " at {}", placed.address)?,
-            Some(Stay::Cheapest) => writeln!(out)?,
+            Some(StayReason::Cheapest) => writeln!(out)?,
             Some(why) => writeln!(out, ": {why}")?,
         }
         for value in values {
@@ -152,7 +179,7 @@ fn write_value(out: &mut impl Write, value: &PlannedValue) -> io::Result<()> {
 }
 
 #[derive(Serialize)]
-struct ProbeLine<'l> {
+struct CheckedProbeLine<'l> {
     r#type: &'static str,
     text: &'l str,
     module: &'l str,
@@ -160,13 +187,13 @@ struct ProbeLine<'l> {
     hits: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     rate: Option<f64>,
-    sites: Vec<SiteLine<'l>>,
+    sites: Vec<CheckedSiteLine<'l>>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     notes: &'l [String],
 }
 
 #[derive(Serialize)]
-struct SiteLine<'l> {
+struct CheckedSiteLine<'l> {
     #[serde(skip_serializing_if = "Option::is_none")]
     file: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -178,11 +205,11 @@ struct SiteLine<'l> {
     #[serde(skip_serializing_if = "Option::is_none")]
     trap_ns: Option<u64>,
     ops: usize,
-    values: Vec<ValueLine<'l>>,
+    values: Vec<CheckedValueLine<'l>>,
 }
 
 #[derive(Serialize)]
-struct ValueLine<'l> {
+struct CheckedValueLine<'l> {
     expr: &'l str,
     r#type: &'l str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -202,7 +229,7 @@ struct RefusedLine<'l> {
 }
 
 impl<'l> RefusedLine<'l> {
-    fn new(written: &'l Written, error: &'l ProbeError) -> Self {
+    fn new(written: &'l WrittenProbe, error: &'l Diagnostic) -> Self {
         Self {
             r#type: "refused",
             text: &written.spec.text,
@@ -215,14 +242,15 @@ impl<'l> RefusedLine<'l> {
 
 fn write_json(
     out: &mut impl Write,
-    written: &Written,
+    written: &WrittenProbe,
     probe: &Checked,
     trap: Option<&TrapCost>,
 ) -> io::Result<()> {
     let value = |value: &'_ PlannedValue| value.unavailable.as_ref().map(ToString::to_string);
-    let sites = probe.sites.iter().map(|checked| SiteLine {
-        file: (!checked.site.bare).then(|| checked.site.source.file.to_string_lossy().into_owned()),
-        line: (!checked.site.bare).then_some(checked.site.source.line),
+    let file = |source: &SourceLine| source.file.to_string_lossy().into_owned();
+    let sites = probe.sites.iter().map(|checked| CheckedSiteLine {
+        file: checked.site.source.as_ref().map(file),
+        line: checked.site.source.as_ref().map(|source| source.line),
         function: &checked.site.function,
         address: checked.site.address.to_string(),
         probed: checked.place.address.to_string(),
@@ -232,7 +260,7 @@ fn write_json(
         values: checked
             .values
             .iter()
-            .map(|planned| ValueLine {
+            .map(|planned| CheckedValueLine {
                 expr: &planned.expr,
                 r#type: &planned.ty,
                 unavailable: value(planned),
@@ -241,7 +269,7 @@ fn write_json(
     });
     write_object(
         out,
-        &ProbeLine {
+        &CheckedProbeLine {
             r#type: "probe",
             text: &written.spec.text,
             module: &probe.module,

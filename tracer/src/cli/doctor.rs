@@ -1,61 +1,134 @@
-//! `tracer doctor`: what this machine and a process allow.
+//! `tracer doctor`: reports the abilities of this machine, and the access to processes.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use serde::Serialize;
 
 use super::args::Doctor;
-use super::attach::subject_pid;
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use super::output::print;
+use super::subject::{counted, matched};
 use super::{DONE, MISSING};
-use crate::debuginfo::{DebugOptions, Looked, Outcome, Wanted};
+use crate::base::visible::Visible;
+use crate::debuginfo::{DebugFileLookup, DebugOptions, LookupOutcome, WantedFile};
 use crate::kernel::{Feature, Features};
 use crate::session::{Catalog, ModuleInfo};
 use crate::sink::json::write_object;
 use crate::target::Process;
-use crate::visible::Visible;
+use crate::target::select::Selector;
 
 /// Missing `.dwo` files that are named.
 const MISSING_SHOWN: usize = 4;
 
+/// Programs that are looked at in full if the selected processes run several.
+const PROGRAMS_SHOWN: usize = 16;
+
+/// Pids that a line lists.
+const PIDS_SHOWN: usize = 16;
+
 /// Runs the command.
-pub(super) fn run(args: &Doctor) -> Result<u8, Failure> {
-    let subject = args.pid.as_deref();
-    let subject = subject
-        .map(|named| look(named, &args.debug.options()))
-        .transpose()?;
+pub(super) fn run(args: &Doctor) -> Result<u8, CommandFailure> {
+    let selector = args.selectors.selector()?;
+    let looked = if selector.is_empty() {
+        None
+    } else {
+        Some(look(&selector, &args.debug.options())?)
+    };
     let features = Features::detect();
     let code = if features.complete() { DONE } else { MISSING };
     print(|out| {
         if args.json {
-            write_json(out, &features, subject.as_ref())
+            write_json(out, &features, looked.as_ref())
         } else {
-            write_text(out, &features, subject.as_ref())
+            write_text(out, &features, looked.as_ref())
         }
     })?;
     Ok(code)
 }
 
-/// A process, and what it has mapped.
-struct Subject {
-    process: Process,
-    modules: Vec<ModuleInfo>,
+/// The selected processes, by the program that they run.
+struct LookedProcesses {
+    /// The line on what matched. `None` if one pid was selected.
+    report: Option<String>,
+    count: usize,
+    programs: Vec<DoctorSubject>,
+    /// Programs beyond the first.
+    left_out: usize,
+    /// Processes that could not be looked at, and why.
+    failed: Vec<String>,
 }
 
-fn look(named: &str, options: &DebugOptions) -> Result<Subject, Failure> {
-    let process = Process::open(subject_pid(named)?)?;
-    let catalog = Catalog::of_process(&process, options)?;
-    Ok(Subject {
-        modules: catalog.modules(),
-        process,
-    })
+/// A process and its mapped modules, for all that run the same program.
+struct DoctorSubject {
+    process: Process,
+    modules: Vec<ModuleInfo>,
+    /// The other processes that run the program.
+    others: Vec<u32>,
+}
+
+fn look(selector: &Selector, options: &DebugOptions) -> Result<LookedProcesses, CommandFailure> {
+    let selection = selector.resolve()?;
+    let found = matched(&selection)?;
+    let mut by_program: BTreeMap<_, Vec<u32>> = BTreeMap::new();
+    for process in &found {
+        let pids = by_program.entry(process.executable.inode).or_default();
+        pids.push(process.pid);
+    }
+    let mut looked = LookedProcesses {
+        report: (!selector.is_one_pid()).then(|| selection.report(&found).to_string()),
+        count: found.len(),
+        left_out: by_program.len().saturating_sub(PROGRAMS_SHOWN),
+        programs: Vec::new(),
+        failed: Vec::new(),
+    };
+    let mut failure = None;
+    // Those with the most processes first.
+    let mut by_program: Vec<Vec<u32>> = by_program.into_values().collect();
+    by_program.sort_by_key(|pids| (Reverse(pids.len()), pids.first().copied()));
+    for pids in by_program.into_iter().take(PROGRAMS_SHOWN) {
+        match look_at_one(&pids, options) {
+            Ok(subject) => looked.programs.push(subject),
+            Err(error) => {
+                let pid = pids.first().copied().unwrap_or_default();
+                looked.failed.push(format!("{pid}: {}", error.message()));
+                failure = Some(error);
+            }
+        }
+    }
+    match failure {
+        Some(failure) if looked.programs.is_empty() => Err(failure),
+        _ => Ok(looked),
+    }
+}
+
+/// Looks at the first of these processes that can be looked at.
+fn look_at_one(pids: &[u32], options: &DebugOptions) -> Result<DoctorSubject, CommandFailure> {
+    let mut failure = None;
+    for &pid in pids {
+        let looked = Process::open(pid)
+            .map_err(CommandFailure::from)
+            .and_then(|process| {
+                let catalog = Catalog::of_process(&process, options)?;
+                Ok(DoctorSubject {
+                    modules: catalog.modules(),
+                    process,
+                    others: pids.iter().copied().filter(|&other| other != pid).collect(),
+                })
+            });
+        match looked {
+            Ok(subject) => return Ok(subject),
+            Err(error) => failure = failure.or(Some(error)),
+        }
+    }
+    Err(failure.unwrap_or_else(|| CommandFailure::new("no process was looked at")))
 }
 
 fn write_text(
     out: &mut impl Write,
     features: &Features,
-    subject: Option<&Subject>,
+    looked: Option<&LookedProcesses>,
 ) -> io::Result<()> {
     writeln!(out, "this machine")?;
     for feature in &features.features {
@@ -66,12 +139,42 @@ fn write_text(
     } else {
         writeln!(out, "  uprobes cannot be attached until this is fixed")?;
     }
-    let Some(Subject { process, modules }) = subject else {
+    let Some(looked) = looked else {
         return Ok(());
     };
-    let exe = process.exe().to_string_lossy();
-    writeln!(out, "\nprocess {} ({})", process.pid(), Visible(&exe))?;
-    for module in modules {
+    if let Some(report) = &looked.report {
+        writeln!(out, "\n{report}")?;
+    }
+    for subject in &looked.programs {
+        write_subject(out, subject)?;
+    }
+    for failed in &looked.failed {
+        writeln!(out, "\nprocess {}", Visible(failed))?;
+    }
+    match looked.left_out {
+        0 => Ok(()),
+        more => writeln!(out, "\n{} left out", counted(more, "more program")),
+    }
+}
+
+fn write_subject(out: &mut impl Write, subject: &DoctorSubject) -> io::Result<()> {
+    let exe = subject.process.exe().to_string_lossy();
+    writeln!(
+        out,
+        "\nprocess {} ({})",
+        subject.process.pid(),
+        Visible(&exe)
+    )?;
+    if !subject.others.is_empty() {
+        let shown = subject.others.iter().take(PIDS_SHOWN);
+        let shown: Vec<String> = shown.map(u32::to_string).collect();
+        write!(out, "  the same program: {}", shown.join(", "))?;
+        match subject.others.len().checked_sub(PIDS_SHOWN) {
+            Some(0) | None => writeln!(out)?,
+            Some(more) => writeln!(out, ", and {more} more")?,
+        }
+    }
+    for module in &subject.modules {
         write_module(out, module)?;
     }
     Ok(())
@@ -111,30 +214,30 @@ fn write_module(out: &mut impl Write, module: &ModuleInfo) -> io::Result<()> {
     if let Some((unmapped, total)) = module.unmapped_code {
         writeln!(
             out,
-            "          no executable mapping of the file has {unmapped} of its {total} bytes of code any more: the \
-             program has moved them to memory of its own, or unmapped them; probes there see no hit"
+            "          {unmapped} of its {total} bytes of code are in no executable mapping of the file any more: \
+             the program moved or unmapped them; probes there see no hits"
         )?;
     }
     if module.replaced {
         writeln!(
             out,
-            "          the file was replaced on disk since; the mapped one is read"
+            "          the file was replaced on disk; reading the mapped one"
         )?;
     }
     if module.main && module.problem.is_some() {
         writeln!(
             out,
-            "          hint: build it with `-g`, or `debug = true` in Cargo's profile; the code stays the same; or name its debug file with `--debug-file`, `--debug-dir`"
+            "          hint: build it with `-g`, or `debug = true` in Cargo's profile, which keeps the code the same; or pass its debug file with `--debug-file` or `--debug-dir`"
         )?;
     }
     Ok(())
 }
 
-/// Where the debug information was looked for, unless it was just in the file.
+/// Writes the searched places for debug information, unless it was in the file itself.
 fn write_search(out: &mut impl Write, module: &ModuleInfo) -> io::Result<()> {
-    let told = |looked: &&Looked| {
-        // Split units may be thousands: those that miss are told below.
-        looked.place != module.path && looked.wanted != Wanted::Split
+    let told = |looked: &&DebugFileLookup| {
+        // There may be thousands of split units. The missing ones are reported below.
+        looked.place != module.path && looked.wanted != WantedFile::Split
     };
     for looked in module.looked.iter().filter(told) {
         let place = looked.place.to_string_lossy();
@@ -146,15 +249,15 @@ fn write_search(out: &mut impl Write, module: &ModuleInfo) -> io::Result<()> {
             Visible(&place)
         )?;
         match &looked.outcome {
-            Outcome::Used => writeln!(out, "in use")?,
-            Outcome::Absent => writeln!(out, "not there")?,
-            Outcome::Refused(why) => writeln!(out, "refused: {}", Visible(why))?,
+            LookupOutcome::Used => writeln!(out, "in use")?,
+            LookupOutcome::Absent => writeln!(out, "not there")?,
+            LookupOutcome::Refused(why) => writeln!(out, "refused: {}", Visible(why))?,
         }
     }
     if module.split.missing > 0 {
         writeln!(
             out,
-            "          {} of {} split units have no `.dwo` file: their lines can be probed, their variables not read",
+            "          {} of {} split units have no `.dwo` file: their lines can be probed, but their variables cannot be read",
             module.split.missing, module.split.units
         )?;
         for file in module.split.missing_files.iter().take(MISSING_SHOWN) {
@@ -170,8 +273,20 @@ struct Report<'r> {
     r#type: &'static str,
     complete: bool,
     machine: Vec<FeatureLine<'r>>,
+    /// The only process that matched.
     #[serde(skip_serializing_if = "Option::is_none")]
     process: Option<ProcessLine<'r>>,
+    /// The selected processes if they are several, one for each program.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    processes: Option<ProcessesLine<'r>>,
+}
+
+#[derive(Serialize)]
+struct ProcessesLine<'r> {
+    matched: usize,
+    programs: Vec<ProcessLine<'r>>,
+    programs_left_out: usize,
+    failed: &'r [String],
 }
 
 #[derive(Serialize)]
@@ -189,6 +304,9 @@ struct ProcessLine<'r> {
     pid: u32,
     exe: String,
     replaced: bool,
+    /// The other selected processes that run the same program.
+    #[serde(skip_serializing_if = "<[u32]>::is_empty")]
+    others: &'r [u32],
     modules: Vec<ModuleLine<'r>>,
 }
 
@@ -197,7 +315,7 @@ struct ModuleLine<'r> {
     path: String,
     main: bool,
     replaced: bool,
-    /// Bytes of its code that no executable mapping of the file has; absent when all are mapped.
+    /// Bytes of its code that no executable mapping of the file has. Absent if all are mapped.
     #[serde(skip_serializing_if = "Option::is_none")]
     unmapped_code: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -205,7 +323,7 @@ struct ModuleLine<'r> {
     debug_info: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<&'r str>,
-    /// Where debug information was looked for, in that order.
+    /// The searched places for debug information, in search order.
     looked: Vec<LookedLine<'r>>,
     split_units: usize,
     split_units_missing: usize,
@@ -221,12 +339,12 @@ struct LookedLine<'r> {
     why: Option<&'r str>,
 }
 
-impl<'r> From<&'r Looked> for LookedLine<'r> {
-    fn from(looked: &'r Looked) -> Self {
+impl<'r> From<&'r DebugFileLookup> for LookedLine<'r> {
+    fn from(looked: &'r DebugFileLookup) -> Self {
         let (outcome, why) = match &looked.outcome {
-            Outcome::Used => ("used", None),
-            Outcome::Absent => ("absent", None),
-            Outcome::Refused(why) => ("refused", Some(why.as_str())),
+            LookupOutcome::Used => ("used", None),
+            LookupOutcome::Absent => ("absent", None),
+            LookupOutcome::Refused(why) => ("refused", Some(why.as_str())),
         };
         Self {
             wanted: looked.wanted.to_string(),
@@ -241,24 +359,35 @@ impl<'r> From<&'r Looked> for LookedLine<'r> {
 fn write_json(
     out: &mut impl Write,
     features: &Features,
-    subject: Option<&Subject>,
+    looked: Option<&LookedProcesses>,
 ) -> io::Result<()> {
+    let (one, several) = match looked {
+        Some(looked) if looked.count == 1 => (looked.programs.first(), None),
+        several => (None, several),
+    };
     write_object(
         out,
         &Report {
             r#type: "doctor",
             complete: features.complete(),
             machine: features.features.iter().map(FeatureLine::from).collect(),
-            process: subject.map(process_line),
+            process: one.map(process_line),
+            processes: several.map(|looked| ProcessesLine {
+                matched: looked.count,
+                programs: looked.programs.iter().map(process_line).collect(),
+                programs_left_out: looked.left_out,
+                failed: &looked.failed,
+            }),
         },
     )
 }
 
-fn process_line(subject: &Subject) -> ProcessLine<'_> {
+fn process_line(subject: &DoctorSubject) -> ProcessLine<'_> {
     ProcessLine {
         pid: subject.process.pid(),
         exe: subject.process.exe().to_string_lossy().into_owned(),
         replaced: subject.process.exe_replaced(),
+        others: &subject.others,
         modules: subject.modules.iter().map(ModuleLine::from).collect(),
     }
 }

@@ -1,38 +1,39 @@
-//! Why a command failed, as its user reads it: one message, maybe what was
-//! typed with the mistake underlined, maybe a hint; and the exit code.
+//! The failure of a command as its user reads it: one message, perhaps the typed text with the
+//! mistake underlined, perhaps a hint, and the exit code.
+
+use std::io;
+use std::path::Path;
 
 use std::error::Error;
 
 use super::{BAD_INPUT, MISSING};
-use crate::causes::chain;
+use crate::base::causes::chain;
+use crate::base::diagnostic::Diagnostic;
 use crate::debuginfo::DebugInfoError;
-use crate::lang::SyntaxError;
-use crate::lang::ast::Span;
-use crate::lang::diagnostic::Diagnostic;
-use crate::session::{AttachError, ProbeError};
+use crate::session::AttachError;
 use crate::target::TargetError;
 
 /// Why a command failed.
 #[derive(Debug)]
-pub(super) struct Failure {
-    message: String,
-    hint: Option<String>,
-    typed: Option<(String, Span)>,
+pub(super) struct CommandFailure {
+    diagnostic: Diagnostic,
+    /// The text that the diagnostic is about.
+    typed: Option<String>,
     code: u8,
 }
 
-impl Failure {
+impl CommandFailure {
     /// Bad usage or input.
     pub(super) fn new(message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            hint: None,
-            typed: None,
-            code: BAD_INPUT,
-        }
+        Self::of(Diagnostic::new(message.into()))
     }
 
-    /// One whose message was printed already.
+    /// A file that the user named cannot be written.
+    pub(super) fn cannot_write(path: &Path, error: &io::Error) -> Self {
+        Self::new(format!("cannot write `{}`: {error}", path.display()))
+    }
+
+    /// A failure whose message was printed already.
     pub(super) fn told(code: u8) -> Self {
         Self {
             code,
@@ -40,62 +41,63 @@ impl Failure {
         }
     }
 
-    /// What went wrong, without advice.
-    pub(super) fn message(&self) -> &str {
-        &self.message
+    /// A mistake that is not about a text that the user typed.
+    pub(super) fn of(diagnostic: Diagnostic) -> Self {
+        Self {
+            code: if diagnostic.needs_privilege {
+                MISSING
+            } else {
+                BAD_INPUT
+            },
+            diagnostic,
+            typed: None,
+        }
     }
 
-    /// What the user can do about it.
-    pub(super) fn advice(&self) -> Option<&str> {
-        self.hint.as_deref()
+    /// A mistake in the text `typed`.
+    pub(super) fn of_text(diagnostic: Diagnostic, typed: &str) -> Self {
+        Self {
+            typed: Some(typed.to_owned()),
+            ..Self::of(diagnostic)
+        }
     }
 
-    /// With advice.
-    pub(super) fn hint(mut self, hint: impl Into<Option<String>>) -> Self {
-        self.hint = hint.into();
+    /// Changes the exit code.
+    pub(super) fn with_code(mut self, code: u8) -> Self {
+        self.code = code;
         self
     }
 
-    /// About a probe, whose text is `typed`.
-    pub(super) fn of_probe(error: ProbeError, typed: &str) -> Self {
-        let typed = error.span.map(|span| (typed.to_owned(), span));
-        Self {
-            hint: error.hint,
-            typed,
-            code: if error.missing { MISSING } else { BAD_INPUT },
-            ..Self::new(error.message)
-        }
+    /// The error without advice.
+    pub(super) fn message(&self) -> &str {
+        &self.diagnostic.message
     }
 
-    /// About a text that could not be parsed.
-    pub(super) fn of_syntax(error: SyntaxError, typed: &str) -> Self {
-        Self {
-            hint: error.hint,
-            typed: Some((typed.to_owned(), error.span)),
-            ..Self::new(error.message)
-        }
+    /// Advice for the user.
+    pub(super) fn advice(&self) -> Option<&str> {
+        self.diagnostic.hint.as_deref()
     }
 
-    /// Says first where the mistake is: a file and a line.
+    /// Adds advice.
+    pub(super) fn hint(mut self, hint: impl Into<Option<String>>) -> Self {
+        self.diagnostic.hint = hint.into();
+        self
+    }
+
+    /// Adds the place of the mistake at the front: a file and a line.
     pub(super) fn at(mut self, place: Option<&str>) -> Self {
         if let Some(place) = place {
-            self.message = format!("{place}: {}", self.message);
+            self.diagnostic.message = format!("{place}: {}", self.diagnostic.message);
         }
         self
     }
 
-    /// Some lines for stderr; none when they were printed already.
-    pub(super) fn render(&self, colour: bool) -> String {
-        if self.message.is_empty() {
+    /// The lines for stderr. Empty if they were printed already.
+    pub(super) fn render(&self, color: bool) -> String {
+        if self.diagnostic.message.is_empty() {
             return String::new();
         }
-        Diagnostic {
-            message: &self.message,
-            text: self.typed.as_ref().map(|(text, _)| text.as_str()),
-            span: self.typed.as_ref().map(|(_, span)| span),
-            hint: self.hint.as_deref(),
-        }
-        .render(colour)
+        self.diagnostic.render(self.typed.as_deref(), color)
     }
 
     /// The exit code that it ends with.
@@ -103,39 +105,35 @@ impl Failure {
         self.code
     }
 
-    fn of_error(error: &dyn Error, hint: Option<String>, missing: bool) -> Self {
-        Self {
-            hint,
-            code: if missing { MISSING } else { BAD_INPUT },
-            ..Self::new(chain(error))
-        }
+    fn of_error(error: &dyn Error, hint: Option<String>, needs_privilege: bool) -> Self {
+        Self::of(Diagnostic {
+            needs_privilege,
+            ..Diagnostic::new(chain(error)).maybe_hint(hint)
+        })
     }
 }
 
-impl From<AttachError> for Failure {
+impl From<AttachError> for CommandFailure {
     fn from(error: AttachError) -> Self {
         let missing = error.is_missing_privilege_or_feature();
         Self::of_error(&error, error.hint(), missing)
     }
 }
 
-impl From<TargetError> for Failure {
+impl From<TargetError> for CommandFailure {
     fn from(error: TargetError) -> Self {
         Self::of_error(&error, error.hint(), error.is_permission())
     }
 }
 
-impl From<&DebugInfoError> for Failure {
+impl From<&DebugInfoError> for CommandFailure {
     fn from(error: &DebugInfoError) -> Self {
         Self::of_error(error, error.hint(), false)
     }
 }
 
-impl From<ProbeError> for Failure {
-    fn from(error: ProbeError) -> Self {
-        Self {
-            hint: error.hint,
-            ..Self::new(error.message)
-        }
+impl From<Diagnostic> for CommandFailure {
+    fn from(diagnostic: Diagnostic) -> Self {
+        Self::of(diagnostic)
     }
 }

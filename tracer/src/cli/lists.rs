@@ -1,4 +1,4 @@
-//! `tracer lines`, `vars`, `funcs`: what can be probed in a process or a file.
+//! `tracer lines`, `vars`, `funcs`: list the things to probe in a process or a file.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -6,28 +6,28 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::args::{DebugArgs, Funcs, Lines, Subject, Vars};
-use super::attach::subject_pid;
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use super::output::{print, say, tell};
+use super::subject::subject_pid;
+use crate::base::visible::Visible;
 use crate::debuginfo::FunctionInfo;
 use crate::debuginfo::names::short_generics;
 use crate::debuginfo::site::{InlinedInto, Site, SourceLine};
 use crate::kernel::TrapCost;
 use crate::lang::parse_location;
-use crate::plan::placement::{SiteKind, Stay};
+use crate::placement::{SiteKind, StayReason};
 use crate::session::{
-    Catalog, FoundFunction, LineInfo, Located, OutlineEntry, SiteCost, SourceFile, VariableInfo,
-    expected_trap_cost, trap_ns,
+    Catalog, FoundFunction, LineInfo, LocatedSites, OutlineEntry, SiteCost, SourceFile,
+    VariableInfo, expected_trap_cost, trap_ns,
 };
 use crate::sink::json::write_object;
 use crate::target::Process;
-use crate::visible::Visible;
 
-/// Columns of a name before what follows is put on the next tab.
+/// Width of a name's column. Text after a longer name starts at the next tab stop.
 const NAME_WIDTH: usize = 24;
 
-/// What a process or a file has.
-fn catalog(subject: &Subject, debug: &DebugArgs) -> Result<Catalog, Failure> {
+/// The catalog of a process or a file.
+fn catalog(subject: &Subject, debug: &DebugArgs) -> Result<Catalog, CommandFailure> {
     let options = debug.options();
     match (&subject.pid, &subject.exe) {
         (Some(named), _) => {
@@ -35,15 +35,15 @@ fn catalog(subject: &Subject, debug: &DebugArgs) -> Result<Catalog, Failure> {
             Ok(Catalog::of_process(&process, &options)?)
         }
         (None, Some(path)) => {
-            Catalog::of_file(path, &options).map_err(|error| Failure::from(&*error))
+            Catalog::of_file(path, &options).map_err(|error| CommandFailure::from(&*error))
         }
         // clap requires one of them.
-        (None, None) => Err(Failure::new("neither a process nor a file is named")),
+        (None, None) => Err(CommandFailure::new("the process or file is missing")),
     }
 }
 
 /// `tracer lines`.
-pub(super) fn lines(args: &Lines) -> Result<u8, Failure> {
+pub(super) fn lines(args: &Lines) -> Result<u8, CommandFailure> {
     let catalog = catalog(&args.subject, &args.debug)?;
     if args.locations.is_empty() {
         let mut files = catalog.source_files()?;
@@ -72,7 +72,7 @@ pub(super) fn lines(args: &Lines) -> Result<u8, Failure> {
 }
 
 /// The lines of a file, or the sites of a line.
-fn lines_of(catalog: &Catalog, typed: &str, json: bool) -> Result<u8, Failure> {
+fn lines_of(catalog: &Catalog, typed: &str, json: bool) -> Result<u8, CommandFailure> {
     if has_line(typed) {
         let located = locate(catalog, typed)?;
         let costs: Vec<_> = located
@@ -115,7 +115,7 @@ fn lines_of(catalog: &Catalog, typed: &str, json: bool) -> Result<u8, Failure> {
     })
 }
 
-/// Says that the list lacks the program itself, or which libraries it lacks.
+/// Reports that the list lacks the program itself, or the libraries that it lacks.
 fn tell_refusals(catalog: &Catalog) {
     if let Some((why, hint)) = catalog.program_without_debug_info() {
         tell(&format!(
@@ -138,15 +138,15 @@ fn has_line(typed: &str) -> bool {
     })
 }
 
-fn locate(catalog: &Catalog, typed: &str) -> Result<Located, Failure> {
-    let location = parse_location(typed).map_err(|error| Failure::of_syntax(error, typed))?;
+fn locate(catalog: &Catalog, typed: &str) -> Result<LocatedSites, CommandFailure> {
+    let location = parse_location(typed).map_err(|error| CommandFailure::of_text(error, typed))?;
     catalog
         .locate(&location)
-        .map_err(|error| Failure::of_probe(error, typed))
+        .map_err(|error| CommandFailure::of_text(error, typed))
 }
 
 /// `tracer vars`.
-pub(super) fn vars(args: &Vars) -> Result<u8, Failure> {
+pub(super) fn vars(args: &Vars) -> Result<u8, CommandFailure> {
     let catalog = catalog(&args.subject, &args.debug)?;
     let located = locate(&catalog, &args.location)?;
     let variables = located
@@ -160,7 +160,7 @@ pub(super) fn vars(args: &Vars) -> Result<u8, Failure> {
         }
         let count = located.sites.len();
         for (index, (site, variables)) in located.sites.iter().zip(&variables).enumerate() {
-            let number = (index + 1, count);
+            let number = SiteNumber::new(index, count);
             if args.json {
                 write_object(
                     &mut *out,
@@ -176,7 +176,7 @@ pub(super) fn vars(args: &Vars) -> Result<u8, Failure> {
 }
 
 /// `tracer funcs`.
-pub(super) fn funcs(args: &Funcs) -> Result<u8, Failure> {
+pub(super) fn funcs(args: &Funcs) -> Result<u8, CommandFailure> {
     let catalog = catalog(&args.subject, &args.debug)?;
     let mut functions = catalog.functions(args.pattern.as_deref())?;
     tell_refusals(&catalog);
@@ -184,7 +184,7 @@ pub(super) fn funcs(args: &Funcs) -> Result<u8, Failure> {
         let near = catalog.near_functions(pattern);
         let near: Vec<String> = near.iter().map(|name| format!("`{name}`")).collect();
         let hint = (!near.is_empty()).then(|| format!("did you mean {}?", near.join(" or ")));
-        return Err(Failure::new(format!("no function `{pattern}`")).hint(hint));
+        return Err(CommandFailure::new(format!("no function `{pattern}`")).hint(hint));
     }
     let left_out = match args.all || args.json {
         true => 0,
@@ -207,7 +207,7 @@ pub(super) fn funcs(args: &Funcs) -> Result<u8, Failure> {
     code
 }
 
-/// Leaves the program's own of a list, unless there are none; gives the number left out.
+/// Keeps only the program's own entries of a list, if there are any. Returns the number removed.
 fn keep_own<T>(all: &mut Vec<T>, is_own: impl Fn(&T) -> bool) -> usize {
     let before = all.len();
     if all.iter().any(&is_own) {
@@ -265,7 +265,7 @@ fn write_lines(out: &mut impl Write, lines: &[LineInfo], text: &str) -> io::Resu
     })
 }
 
-/// The lines of a file whose text is not here; the first one of each function has its name.
+/// Writes the lines of a file whose text is missing. The first line of each function has its name.
 fn write_outline(
     out: &mut impl Write,
     lines: &[LineInfo],
@@ -294,7 +294,7 @@ fn write_line(out: &mut impl Write, line: &LineInfo, shown: &str) -> io::Result<
 
 fn write_sites(
     out: &mut impl Write,
-    located: &Located,
+    located: &LocatedSites,
     costs: &[Option<SiteCost>],
     trap: Option<&TrapCost>,
     json: bool,
@@ -304,7 +304,7 @@ fn write_sites(
         writeln!(out, "{}", Visible(note))?;
     }
     for (index, (site, cost)) in located.sites.iter().zip(costs).enumerate() {
-        let number = (index + 1, count);
+        let number = SiteNumber::new(index, count);
         if json {
             let mut line = SiteLine::new(site, number, located, None);
             line.set_cost(cost.as_ref(), trap);
@@ -320,28 +320,44 @@ fn write_sites(
 }
 
 /// `main.rs:57  1 of 2  0x1234  app::twice, inlined into app::main at main.rs:80`
+/// The place of a site among those of its location, from 1.
+#[derive(Clone, Copy)]
+struct SiteNumber {
+    number: usize,
+    count: usize,
+}
+
+impl SiteNumber {
+    const fn new(index: usize, count: usize) -> Self {
+        Self {
+            number: index + 1,
+            count,
+        }
+    }
+}
+
 fn write_site(
     out: &mut impl Write,
     site: &Site,
-    (number, count): (usize, usize),
+    SiteNumber { number, count }: SiteNumber,
 ) -> io::Result<()> {
     write!(
         out,
         "{}  {number} of {count}  {}  {}",
-        place(&site.source),
+        place(site.source.as_ref()),
         site.address,
         Visible(&site.function)
     )?;
     for InlinedInto { function, call } in &site.inlined_into {
         write!(out, ", inlined into {}", Visible(function))?;
         if let Some(call) = call {
-            write!(out, " at {}", place(call))?;
+            write!(out, " at {}", place(Some(call)))?;
         }
     }
     writeln!(out)
 }
 
-/// What a hit there is for the kernel, and where it could be had for less.
+/// Writes the cost of a hit there to the kernel, and the place of a cheaper one.
 fn write_cost(out: &mut impl Write, cost: &SiteCost, trap: Option<&TrapCost>) -> io::Result<()> {
     if let Some(obstacle) = &cost.obstacle {
         let obstacle = Visible(obstacle);
@@ -355,12 +371,12 @@ fn write_cost(out: &mut impl Write, cost: &SiteCost, trap: Option<&TrapCost>) ->
     write!(out, "    {}", kind(cost.first, trap))?;
     match (cost.cheapest, cost.stays) {
         (Some((place, at)), _) => writeln!(out, ", {} at {place} at best", kind(at, trap)),
-        (None, Some(Stay::Cheapest) | None) => writeln!(out),
+        (None, Some(StayReason::Cheapest) | None) => writeln!(out),
         (None, Some(why)) => writeln!(out, ": {why}"),
     }
 }
 
-/// `one trap (450ns)`: what an instruction is for the kernel, and what that costs here.
+/// `one trap (450ns)`: the kind of an instruction to the kernel, and its cost on this machine.
 pub(super) fn kind(kind: SiteKind, trap: Option<&TrapCost>) -> String {
     let name = kind.name();
     match trap.map(|trap| trap_ns(trap, kind)) {
@@ -369,9 +385,10 @@ pub(super) fn kind(kind: SiteKind, trap: Option<&TrapCost>) -> String {
     }
 }
 
-pub(super) fn place(source: &SourceLine) -> String {
-    match source.file.file_name() {
-        Some(name) => format!("{}:{}", Visible(&name.to_string_lossy()), source.line),
+pub(super) fn place(source: Option<&SourceLine>) -> String {
+    let named = source.and_then(|source| Some((source.file.file_name()?, source.line)));
+    match named {
+        Some((name, line)) => format!("{}:{line}", Visible(&name.to_string_lossy())),
         None => "(no line)".to_owned(),
     }
 }
@@ -497,14 +514,15 @@ struct VariableLine<'l> {
 impl<'l> SiteLine<'l> {
     fn new(
         site: &'l Site,
-        (number, count): (usize, usize),
-        located: &'l Located,
+        SiteNumber { number, count }: SiteNumber,
+        located: &'l LocatedSites,
         variables: Option<&'l Vec<VariableInfo>>,
     ) -> Self {
+        let source = site.source.as_ref();
         Self {
             r#type: "site",
-            file: (!site.bare).then(|| site.source.file.to_string_lossy().into_owned()),
-            line: (!site.bare).then_some(site.source.line),
+            file: source.map(|source| source.file.to_string_lossy().into_owned()),
+            line: source.map(|source| source.line),
             site: number,
             of: count,
             address: site.address.to_string(),
@@ -526,7 +544,7 @@ impl<'l> SiteLine<'l> {
 impl<'l> SiteLine<'l> {
     fn set_cost(&mut self, cost: Option<&'l SiteCost>, trap: Option<&TrapCost>) {
         let ns = |kind| trap.map(|trap| trap_ns(trap, kind));
-        // What cannot be probed costs nothing.
+        // A site that cannot be probed has no cost.
         let probed = cost.filter(|cost| cost.obstacle.is_none());
         self.cost = probed.map(|cost| cost.first.name());
         self.obstacle = cost.and_then(|cost| cost.obstacle.as_deref());

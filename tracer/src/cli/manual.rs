@@ -6,18 +6,18 @@ use clap::CommandFactory as _;
 use clap_complete::Shell;
 
 use super::args::Args;
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use super::output::print;
 
 /// Prints a shell's completions.
-pub(super) fn completions(shell: Shell) -> Result<u8, Failure> {
+pub(super) fn completions(shell: Shell) -> Result<u8, CommandFailure> {
     let mut text = Vec::new();
     clap_complete::generate(shell, &mut Args::command(), "tracer", &mut text);
     print(|out| io::Write::write_all(out, &text))
 }
 
 /// Prints the manual page of the tracer, or of one of its commands.
-pub(super) fn page(of: Option<&str>) -> Result<u8, Failure> {
+pub(super) fn page(of: Option<&str>) -> Result<u8, CommandFailure> {
     let mut all = Args::command().disable_help_subcommand(true);
     // Builds the commands' full names and their global options.
     all.build();
@@ -29,14 +29,14 @@ pub(super) fn page(of: Option<&str>) -> Result<u8, Failure> {
             .get_subcommands()
             .map(|one| format!("`{}`", one.get_name()))
             .collect();
-        return Err(Failure::new(format!("no command is named `{name}`"))
+        return Err(CommandFailure::new(format!("no command is named `{name}`"))
             .hint(format!("the commands are {}", names.join(", "))));
     };
     let title = format!("tracer-{name}");
     print(|out| write(command, &title, out))
 }
 
-/// Writes a page whose synopsis is the usage, and not one line of all options.
+/// Writes a page whose synopsis is the usage instead of one line of all options.
 fn write(mut command: clap::Command, title: &str, out: &mut dyn io::Write) -> io::Result<()> {
     let usage = command.render_usage().to_string();
     let usage = usage.trim_start_matches("Usage:").trim_start();

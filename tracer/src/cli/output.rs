@@ -1,13 +1,13 @@
-//! stdout and stderr: colours, and pipes that nobody reads any more.
+//! stdout and stderr: colours, and closed pipes.
 
 use std::io::{self, BufWriter, IsTerminal as _, StdoutLock, Write as _};
 
 use super::DONE;
 use super::args::Colour;
-use super::failure::Failure;
+use super::failure::CommandFailure;
 
-/// Writes a line of talk to stderr. Where nobody listens any more there is nobody to tell, and
-/// what runs goes on: `eprintln!` would end it.
+/// Writes a message to stderr. If stderr is closed, nobody can be told and the work goes on,
+/// whereas `eprintln!` would end it.
 macro_rules! say {
     ($($text:tt)*) => {{
         use std::io::Write as _;
@@ -21,7 +21,7 @@ pub(super) fn tell(text: &str) {
     let _ = io::stderr().write_all(text.as_bytes());
 }
 
-/// Whether each stream is coloured.
+/// True for each stream that gets colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Colours {
     /// Data.
@@ -31,7 +31,7 @@ pub(super) struct Colours {
 }
 
 impl Colours {
-    /// What was asked for, what the streams are, and `NO_COLOR`.
+    /// The choice for the requested colour, the kinds of the streams, and `NO_COLOR`.
     pub(super) fn of(asked: Colour) -> Self {
         let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let decide = |terminal: bool| match asked {
@@ -49,12 +49,12 @@ impl Colours {
 /// Writes data to stdout. A reader that has gone away ends it quietly.
 pub(super) fn print(
     write: impl FnOnce(&mut BufWriter<StdoutLock<'static>>) -> io::Result<()>,
-) -> Result<u8, Failure> {
+) -> Result<u8, CommandFailure> {
     let mut out = BufWriter::new(io::stdout().lock());
     match write(&mut out).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::new(format!("cannot write to stdout: {error}")))
-        }
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(CommandFailure::new(
+            format!("cannot write to stdout: {error}"),
+        )),
         _ => Ok(DONE),
     }
 }

@@ -1,7 +1,8 @@
-//! Gives up the privileges that no command needs, before anything of the target is read.
+//! Gives up the privileges that no command needs, before any data of the target is read.
 //!
-//! A mistake in a parser of the target's files is then not all of root's. What
-//! stays is what probes need that are added later, too: the terminal UI and files of probes add them at any time.
+//! A mistake in a parser of the target's files then does not have all of root's power. The
+//! remaining privileges include those for later probes: the terminal UI and files of probes add
+//! them at any time.
 
 use rustix::io::Errno;
 use rustix::thread::{
@@ -11,8 +12,8 @@ use rustix::thread::{
 
 use crate::kernel::{MULTI_LINKS, kernel_release};
 
-/// What commands need: eBPF, uprobes, `/proc` of other users' processes, files that only their
-/// owner may read, and the files that a process has mapped (`map_files`).
+/// Capabilities that commands need: eBPF, uprobes, `/proc` of other users' processes, files that
+/// only their owner may read, and the files that a process has mapped (`map_files`).
 const KEPT: CapabilitySet = CapabilitySet::BPF
     .union(CapabilitySet::PERFMON)
     .union(CapabilitySet::SYS_PTRACE)
@@ -20,25 +21,30 @@ const KEPT: CapabilitySet = CapabilitySet::BPF
     .union(CapabilitySet::CHECKPOINT_RESTORE);
 
 /// Keeps the privileges that commands need, of those that this process has. To be called before
-/// there are other threads: each has its own.
-pub(super) fn give_up(perf_events: bool) {
+/// there are other threads: each has its own. A program that was launched as another user is sent
+/// `signals`.
+pub(super) fn give_up(perf_events: bool, signals: bool) {
     // Perf events want it.
     let kept = if perf_events || kernel_release() < MULTI_LINKS {
         KEPT | CapabilitySet::SYS_ADMIN
     } else {
         KEPT
     };
+    let kept = match signals {
+        true => kept | CapabilitySet::KILL,
+        false => kept,
+    };
     if let Err(error) = keep(kept) {
-        // As it was without this: more than is needed, and nothing fails for it.
+        // The privileges stay as they were: more than needed, and nothing fails for it.
         tracing::debug!(%error, "privileges are kept");
     }
 }
 
 fn keep(kept: CapabilitySet) -> rustix::io::Result<()> {
-    // Nothing is executed that could want more.
+    // The process executes no program that could need more.
     set_no_new_privs(true)?;
     let now = capabilities(None)?;
-    // The bounding set is SETPCAP's to change; without it there is nothing to gain either.
+    // Only SETPCAP may change the bounding set. Without it there is no privilege to gain either.
     if now.effective.contains(CapabilitySet::SETPCAP) {
         for number in 0..u64::BITS {
             let capability = CapabilitySet::from_bits_retain(1 << number);

@@ -1,4 +1,5 @@
-//! The probes of the command line: those behind `-e`, then those of the files behind `-f`.
+//! The probes of the command line: those of `-e`, then those of the files of `-f`, and the processes
+//! that the files select.
 
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
@@ -9,82 +10,100 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::failure::Failure;
-use crate::cancel;
+use super::args::parse_target_line;
+use super::failure::CommandFailure;
+use crate::actions::{parse_probe, parse_probe_file};
+use crate::base::cancel;
+use crate::base::limits::{PROBE_FILE_BYTES, PROBE_FILE_WAIT, PROBES};
 use crate::lang::ast::ProbeSpec;
-use crate::lang::{parse_probe, parse_probe_file};
-use crate::limits::{PROBE_FILE_BYTES, PROBE_FILE_WAIT, PROBES};
+use crate::lang::lines_of_targets;
+use crate::target::select::Selector;
 
 /// Between two looks whether a signal has come while a pipe is read.
 const PIPE_LOOK: Duration = Duration::from_millis(50);
 
 /// A probe, and where it was written.
 #[derive(Debug)]
-pub(super) struct Written {
-    /// What it says.
+pub(super) struct WrittenProbe {
+    /// The parsed probe.
     pub(super) spec: ProbeSpec,
-    /// File and line, for messages; `None`: on the command line.
+    /// File and line, for messages. `None` if it is on the command line.
     pub(super) place: Option<String>,
 }
 
-/// Reads all of them.
+/// All probes, and the processes that files select for them.
+#[derive(Debug, Default)]
+pub(super) struct WrittenProbes {
+    pub(super) probes: Vec<WrittenProbe>,
+    /// The lines `target …` of all files together. Empty if there are none.
+    pub(super) target: Selector,
+}
+
+/// Reads all probes.
 ///
 /// # Errors
 /// Every mistake, in the order of the probes: nothing runs before all can be read.
 pub(super) fn read(
     texts: &[String],
     files: &[impl AsRef<Path>],
-) -> Result<Vec<Written>, Vec<Failure>> {
-    let mut probes = Vec::new();
+) -> Result<WrittenProbes, Vec<CommandFailure>> {
+    let WrittenProbes {
+        mut probes,
+        mut target,
+    } = WrittenProbes::default();
     let mut failures = Vec::new();
     let read: Vec<_> = files.iter().map(|file| read_file(file.as_ref())).collect();
     let lines = read.iter().flatten().map(|text| count_probes(text));
     let count = texts.len() + lines.sum::<usize>();
     if count > PROBES {
-        let why = format!("there are {count} probes, and {PROBES} are the most");
-        return Err(vec![Failure::new(why)]);
+        let why = format!("{count} probes are too many; the limit is {PROBES}");
+        return Err(vec![CommandFailure::new(why)]);
     }
     for text in texts {
         match parse_probe(text) {
-            Ok(spec) => probes.push(Written { spec, place: None }),
-            Err(error) => failures.push(Failure::of_syntax(error, text)),
+            Ok(spec) => probes.push(WrittenProbe { spec, place: None }),
+            Err(error) => failures.push(CommandFailure::of_text(error, text)),
         }
     }
     for (file, read) in files.iter().zip(read) {
         match read {
-            Ok(text) => of_file(file.as_ref(), &text, &mut probes, &mut failures),
+            Ok(text) => {
+                of_file(file.as_ref(), &text, &mut probes, &mut failures);
+                targets_of_file(file.as_ref(), &text, &mut target, &mut failures);
+            }
             Err(failure) => failures.push(failure),
         }
     }
     let mut names = BTreeSet::new();
-    for Written { spec, place } in &probes {
+    for WrittenProbe { spec, place } in &probes {
         if let Some(name) = &spec.options.name
             && !names.insert(name)
         {
-            let failure = Failure::new(format!("two probes have the name `{name}`"));
-            let hint = "output tells probes apart by their names".to_owned();
+            let failure = CommandFailure::new(format!("two probes have the name `{name}`"));
+            let hint = "the output identifies probes by their names".to_owned();
             failures.push(failure.hint(hint).at(place.as_deref()));
         }
     }
     if failures.is_empty() {
-        Ok(probes)
+        Ok(WrittenProbes { probes, target })
     } else {
         Err(failures)
     }
 }
 
-/// What a file of probes says: a regular file, or a pipe that ends.
+/// Reads the text of a file of probes: a regular file, or a pipe that ends.
 ///
 /// # Errors
-/// It is too large, a device, or a pipe that does not end in time.
-fn read_file(path: &Path) -> Result<String, Failure> {
+/// The file is too large, a device, or a pipe that does not end in time.
+fn read_file(path: &Path) -> Result<String, CommandFailure> {
     // `-` is the usual name of stdin.
     let opened = if path == Path::new("-") {
         Path::new("/dev/stdin")
     } else {
         path
     };
-    let cannot = |why: String| Failure::new(format!("cannot read `{}`: {why}", path.display()));
+    let cannot =
+        |why: String| CommandFailure::new(format!("cannot read `{}`: {why}", path.display()));
     let kind = std::fs::metadata(opened)
         .map_err(|error| cannot(error.to_string()))?
         .file_type();
@@ -97,7 +116,7 @@ fn read_file(path: &Path) -> Result<String, Failure> {
         .open(opened)
         .map_err(|error| cannot(error.to_string()))?;
     let metadata = file.metadata().map_err(|error| cannot(error.to_string()))?;
-    let too_large = |length| format!("it has {length} bytes, and {PROBE_FILE_BYTES} are the most");
+    let too_large = |length| format!("it has {length} bytes; the limit is {PROBE_FILE_BYTES}");
     let bytes = if metadata.is_file() {
         if metadata.len() > PROBE_FILE_BYTES {
             return Err(cannot(too_large(metadata.len().to_string())));
@@ -145,24 +164,44 @@ fn read_pipe(mut pipe: &File, wait: Duration) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Lines of a file that have a probe.
+/// Lines of a file that have a probe, or select processes.
 fn count_probes(text: &str) -> usize {
     let has_probe = |line: &&str| !matches!(line.trim_start().as_bytes(), [] | [b'#', ..]);
     text.lines().filter(has_probe).count()
 }
 
-fn of_file(path: &Path, text: &str, probes: &mut Vec<Written>, failures: &mut Vec<Failure>) {
+fn targets_of_file(
+    path: &Path,
+    text: &str,
+    target: &mut Selector,
+    failures: &mut Vec<CommandFailure>,
+) {
+    for (line, options) in lines_of_targets(text) {
+        let added = parse_target_line(options).and_then(|selector| target.add_all(&selector));
+        if let Err(error) = added {
+            let place = format!("{}:{line}", path.display());
+            failures.push(CommandFailure::of(error).at(Some(&place)));
+        }
+    }
+}
+
+fn of_file(
+    path: &Path,
+    text: &str,
+    probes: &mut Vec<WrittenProbe>,
+    failures: &mut Vec<CommandFailure>,
+) {
     for (line, probe) in parse_probe_file(text) {
         let place = format!("{}:{line}", path.display());
         match probe {
-            Ok(spec) => probes.push(Written {
+            Ok(spec) => probes.push(WrittenProbe {
                 spec,
                 place: Some(place),
             }),
             Err(error) => {
                 // Positions count from the first letter of the probe.
                 let typed = text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
-                failures.push(Failure::of_syntax(error, typed.trim_start()).at(Some(&place)));
+                failures.push(CommandFailure::of_text(error, typed.trim_start()).at(Some(&place)));
             }
         }
     }
@@ -177,7 +216,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("probes");
         std::fs::write(&file, "# one\n\nlog main.rs:2 # why\n").unwrap();
-        let probes = read(&["log main.rs:1".into()], &[&file]).unwrap();
+        let probes = read(&["log main.rs:1".into()], &[&file]).unwrap().probes;
         let texts: Vec<&str> = probes.iter().map(|probe| probe.spec.text.trim()).collect();
         assert_eq!(texts[0], "log main.rs:1");
         assert!(texts[1].starts_with("log main.rs:2"), "{texts:?}");
@@ -211,6 +250,36 @@ mod tests {
         assert!(said[2].contains("none"), "{said:?}");
     }
 
+    #[test]
+    fn read_gives_the_targets_of_all_files_and_their_mistakes_with_the_line() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: &str| {
+            let path = directory.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path
+        };
+        let one = file("one", "target --unit web --wait\nlog a.c:1\n");
+        let two = file(
+            "two",
+            "# why\ntarget --unit db # and this\ntarget --user 7\n",
+        );
+        let read_all = read(&[], &[&one, &two]).unwrap();
+        assert_eq!(read_all.probes.len(), 1);
+        assert_eq!(
+            read_all.target.to_string(),
+            "--unit web.service --unit db.service --user 7"
+        );
+        assert!(read_all.target.wait);
+        let bad = file("bad", "log a.c:1\n\ntarget --unti web\n");
+        let failures = read(&[], &[&bad]).unwrap_err();
+        assert_eq!(failures.len(), 1);
+        assert_eq!(
+            failures[0].message(),
+            format!("{}:3: the line `target` has no `--unti`", bad.display())
+        );
+        assert_eq!(failures[0].advice(), Some("did you mean `--unit`?"));
+    }
+
     /// Why these files are refused.
     fn refused(files: &[&Path]) -> String {
         let failures = read(&[], files).unwrap_err();
@@ -226,10 +295,10 @@ mod tests {
         for device in ["/dev/zero", "/dev/null", "/"] {
             assert!(refused(&[Path::new(device)]).contains("neither a regular file"));
         }
-        assert!(refused(&[&large]).contains("are the most"));
-        // A file of the kernel's says no size.
+        assert!(refused(&[&large]).contains("the limit is 1048576"));
+        // A file of the kernel has no size.
         file.set_len(PROBE_FILE_BYTES).unwrap();
-        assert!(!refused(&[&large]).contains("are the most"));
+        assert!(!refused(&[&large]).contains("the limit is 1048576"));
     }
 
     #[test]
@@ -242,8 +311,8 @@ mod tests {
         let one = ["log a.c:1".to_owned()];
         let failures = read(&one, &[&file]).unwrap_err();
         assert_eq!(failures.len(), 1);
-        assert!(failures[0].message().contains("there are 1025 probes"));
-        assert!(refused(&[&file, &file]).contains("there are 2048 probes"));
+        assert!(failures[0].message().contains("1025 probes are too many"));
+        assert!(refused(&[&file, &file]).contains("2048 probes are too many"));
     }
 
     #[test]
@@ -256,10 +325,10 @@ mod tests {
                 std::thread::yield_now();
             }
         });
-        assert_eq!(read(&[], &[Path::new(&path)]).unwrap().len(), 3);
+        assert_eq!(read(&[], &[Path::new(&path)]).unwrap().probes.len(), 3);
         thread.join().unwrap();
-        // Nobody has it open for writing any more.
-        assert_eq!(read(&[], &[Path::new(&path)]).unwrap().len(), 0);
+        // No process has it open for writing any more.
+        assert_eq!(read(&[], &[Path::new(&path)]).unwrap().probes.len(), 0);
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Files of probes that change while the session runs: what was added to them is installed, what
-//! was taken out is removed, and the others go on as they are.
+//! Follows files of probes that change while the session runs. Added probes are installed, deleted
+//! ones are removed, and the others go on unchanged.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -13,30 +13,30 @@ use std::thread;
 
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 
-use super::failure::Failure;
-use super::probes::{self, Written};
+use super::failure::CommandFailure;
+use super::probes::{self, WrittenProbe};
 use crate::event::ProbeId;
-use crate::session::{Control as _, ProbeStatus, Session};
+use crate::session::{Control, ProbeStatus};
 
 /// Bytes of events that are read at a time.
 const BUFFER: usize = 4096;
 
-/// A probe of a file that is installed; `None`: it could not be.
+/// A probe of a file, installed or refused.
 #[derive(Clone, Debug)]
 pub(super) struct OfFile {
     /// Its text, trimmed.
     pub(super) text: String,
-    /// What it is in the session.
+    /// Its id in the session. `None` if it could not be installed.
     pub(super) probe: Option<ProbeId>,
 }
 
-/// Watches `files` from now on, whose probes are `known`, on a thread that keeps no session alive and
+/// Watches `files`, whose probes are `known`, from now on. The thread keeps no session alive, and
 /// ends with the process, or at the first change after the session.
 ///
 /// # Errors
-/// The kernel gives no watch.
+/// The kernel cannot watch the files.
 pub(super) fn watch(
-    session: &Arc<Session>,
+    session: &Arc<dyn Control>,
     files: &[PathBuf],
     known: Vec<OfFile>,
 ) -> io::Result<()> {
@@ -52,11 +52,11 @@ pub(super) fn watch(
     Ok(())
 }
 
-fn run(session: &Weak<Session>, watch: &Watch, files: &[PathBuf], mut known: Vec<OfFile>) {
+fn run(session: &Weak<dyn Control>, watch: &Watch, files: &[PathBuf], mut known: Vec<OfFile>) {
     let mut buffer = [MaybeUninit::uninit(); BUFFER];
     let mut events = inotify::Reader::new(&watch.inotify, &mut buffer);
     loop {
-        // What the read gives is looked at as a whole: one save makes several events.
+        // All events of one read are taken together, since one save makes several events.
         let mut changed = false;
         loop {
             match events.next() {
@@ -67,7 +67,7 @@ fn run(session: &Weak<Session>, watch: &Watch, files: &[PathBuf], mut known: Vec
                 Err(rustix::io::Errno::INTR) => {}
                 Err(error) => {
                     if let Some(session) = session.upgrade() {
-                        session.warn(format!("files of probes are not watched any more: {error}"));
+                        session.warn(format!("files of probes are no longer watched: {error}"));
                     }
                     return;
                 }
@@ -80,39 +80,39 @@ fn run(session: &Weak<Session>, watch: &Watch, files: &[PathBuf], mut known: Vec
             return;
         };
         if changed {
-            reload(&session, files, &mut known);
+            reload(&*session, files, &mut known);
         }
     }
 }
 
 /// Makes the session's probes those that the files have now.
-fn reload(session: &Session, files: &[PathBuf], known: &mut Vec<OfFile>) {
+fn reload(session: &dyn Control, files: &[PathBuf], known: &mut Vec<OfFile>) {
     let written = match probes::read(&[], files) {
-        Ok(written) => written,
+        Ok(written) => written.probes,
         Err(failures) => {
             // Half a file is no reason to lose probes that run.
             for failure in failures {
                 session.warn(plain(&failure));
             }
-            session.warn("the probes are left as they were".into());
+            session.warn("the probes are unchanged".into());
             return;
         }
     };
     let Changes { gone, new } = changes(known, written);
     for OfFile { text, probe } in gone {
         if let Some(removed) = probe.and_then(|probe| session.remove(probe)) {
-            session.warn(format!("{} is removed: `{text}`", removed.name));
+            session.note(format!("{} is removed: `{text}`", removed.name));
         }
     }
-    for Written { spec, place } in new {
+    for WrittenProbe { spec, place } in new {
         let text = spec.text.trim().to_owned();
-        let probe = match session.install(&spec) {
+        let probe = match session.add_spec(&spec) {
             Ok(status) => {
                 say_added(session, &status);
                 Some(status.id)
             }
             Err(error) => {
-                let failure = Failure::of_probe(error, &spec.text).at(place.as_deref());
+                let failure = CommandFailure::of_text(error, &spec.text).at(place.as_deref());
                 session.warn(plain(&failure));
                 None
             }
@@ -121,31 +121,30 @@ fn reload(session: &Session, files: &[PathBuf], known: &mut Vec<OfFile>) {
     }
 }
 
-fn say_added(session: &Session, status: &ProbeStatus) {
+fn say_added(session: &dyn Control, status: &ProbeStatus) {
     let name = &status.name;
-    session.warn(format!("{name} is added: `{}`", status.text.trim()));
+    session.note(format!("{name} is added: `{}`", status.text.trim()));
     for note in &status.notes {
-        session.warn(format!("{name}: {note}"));
+        session.note(format!("{name}: {note}"));
     }
 }
 
 /// A failure as one line: message and hint.
-fn plain(failure: &Failure) -> String {
+fn plain(failure: &CommandFailure) -> String {
     match failure.advice() {
         Some(hint) => format!("{} ({hint})", failure.message()),
         None => failure.message().to_owned(),
     }
 }
 
-/// What is to be done.
+/// The necessary changes.
 struct Changes {
     gone: Vec<OfFile>,
-    new: Vec<Written>,
+    new: Vec<WrittenProbe>,
 }
 
-/// Takes from `known` what is not written any more. A text that stands several times is
-/// as many probes.
-fn changes(known: &mut Vec<OfFile>, written: Vec<Written>) -> Changes {
+/// Takes deleted probes from `known`. A text that occurs several times is as many probes.
+fn changes(known: &mut Vec<OfFile>, written: Vec<WrittenProbe>) -> Changes {
     let mut wanted: BTreeMap<String, usize> = BTreeMap::new();
     for written in &written {
         *wanted
@@ -153,7 +152,7 @@ fn changes(known: &mut Vec<OfFile>, written: Vec<Written>) -> Changes {
             .or_default() += 1;
     }
     let mut stays = |of_file: &OfFile| match wanted.get_mut(&of_file.text) {
-        // What could not be installed is tried again: the reason may be gone.
+        // A refused probe is tried again: the reason may be gone.
         Some(count) if *count > 0 && of_file.probe.is_some() => {
             *count -= 1;
             true
@@ -212,7 +211,7 @@ impl Watch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lang::parse_probe;
+    use crate::actions::parse_probe;
 
     fn known(texts: &[(&str, Option<u32>)]) -> Vec<OfFile> {
         let of_file = |&(text, probe): &(&str, Option<u32>)| OfFile {
@@ -222,8 +221,8 @@ mod tests {
         texts.iter().map(of_file).collect()
     }
 
-    fn written(texts: &[&str]) -> Vec<Written> {
-        let written = |text: &&str| Written {
+    fn written(texts: &[&str]) -> Vec<WrittenProbe> {
+        let written = |text: &&str| WrittenProbe {
             spec: parse_probe(text).unwrap(),
             place: None,
         };

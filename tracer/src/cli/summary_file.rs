@@ -1,15 +1,15 @@
-//! `--summary FILE`: what is traced, and what became of it, whatever happens to stdout.
+//! `--summary FILE`: the traced probes and their results, whatever happens to stdout.
 
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::failure::Failure;
-use crate::session::{ProbeStatus, Session};
+use super::failure::CommandFailure;
+use crate::session::{Control, ProbeStatus};
 use crate::sink::json::JsonSink;
 use crate::sink::{Begin, Sink as _};
 
-/// The file, once there is something to say.
+/// The file, once there is a summary to write.
 pub(super) struct SummaryFile {
     path: PathBuf,
     sink: JsonSink<File>,
@@ -18,22 +18,27 @@ pub(super) struct SummaryFile {
 impl SummaryFile {
     /// Makes the file, or empties it: before anything is attached, so that a mistake in its name
     /// costs nothing.
-    pub(super) fn create(path: &Path) -> Result<Self, Failure> {
-        let file = File::create(path).map_err(|error| failure(path, &error))?;
+    pub(super) fn create(path: &Path) -> Result<Self, CommandFailure> {
+        let file =
+            File::create(path).map_err(|error| CommandFailure::cannot_write(path, &error))?;
         Ok(Self {
             path: path.to_owned(),
             sink: JsonSink::new(file),
         })
     }
 
-    /// Writes what is traced.
-    pub(super) fn begin(&mut self, begin: &Begin) -> Result<(), Failure> {
+    /// Writes the target, the start time and the probes.
+    pub(super) fn begin(&mut self, begin: &Begin) -> Result<(), CommandFailure> {
         let written = self.sink.begin(begin);
-        written.map_err(|error| failure(&self.path, &error))
+        written.map_err(|error| CommandFailure::cannot_write(&self.path, &error))
     }
 
-    /// Writes the last state of each probe, and what became of processes that were forked.
-    pub(super) fn end(mut self, session: &Session, probes: &[ProbeStatus]) -> Result<(), Failure> {
+    /// Writes the last state of each probe, and the counts of forked processes.
+    pub(super) fn end(
+        mut self,
+        session: &dyn Control,
+        probes: &[ProbeStatus],
+    ) -> Result<(), CommandFailure> {
         let mut write = || -> io::Result<()> {
             for probe in probes {
                 self.sink.summary(probe)?;
@@ -43,10 +48,6 @@ impl SummaryFile {
             }
             self.sink.flush()
         };
-        write().map_err(|error| failure(&self.path, &error))
+        write().map_err(|error| CommandFailure::cannot_write(&self.path, &error))
     }
-}
-
-fn failure(path: &Path, error: &io::Error) -> Failure {
-    Failure::new(format!("cannot write `{}`: {error}", path.display()))
 }

@@ -5,11 +5,10 @@ use std::ffi::OsString;
 use clap::builder::{StyledStr, Styles};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-/// Words that begin a probe, or do so in other tools.
-const ACTIONS: [&str; 12] = [
-    "log", "snapshot", "count", "hist", "time", "print", "break", "trace", "probe", "record",
-    "stat", "run",
-];
+use crate::actions;
+
+/// Words that begin a probe in other tools.
+const ACTIONS_ELSEWHERE: [&str; 7] = ["print", "break", "trace", "probe", "record", "stat", "run"];
 
 /// The error with a tip of ours, where there is one.
 pub(super) fn with_tip(mut error: clap::Error, arguments: &[OsString]) -> clap::Error {
@@ -44,7 +43,7 @@ fn of_command(word: &str) -> Option<String> {
     if !word.is_empty() && word.chars().all(|c| c.is_ascii_digit()) {
         return Some(format!("tracer attach {word}"));
     }
-    if ACTIONS.contains(&first) {
+    if actions::names().any(|name| name == first) || ACTIONS_ELSEWHERE.contains(&first) {
         return Some("tracer attach --pid PID -e 'log main.rs:57'".to_owned());
     }
     let command = match first {
@@ -62,6 +61,7 @@ fn of_command(word: &str) -> Option<String> {
 /// The option to write instead of an unknown one.
 fn of_argument(word: &str, arguments: &[OsString]) -> Option<String> {
     let attach = arguments.iter().any(|one| one == "attach");
+    let selects = attach || arguments.iter().any(|one| one == "doctor");
     let option = match word {
         "--json" if attach => "--output json",
         "--text" if attach => "--output text",
@@ -72,6 +72,11 @@ fn of_argument(word: &str, arguments: &[OsString]) -> Option<String> {
         "--expr" | "--exec" | "--eval" | "--log" if attach => "-e 'log main.rs:57'",
         "--follow" | "--follow-forks" | "--children" if attach => "--follow-fork",
         "--no-color" | "--no-colour" | "--colour" => "--color never",
+        "--process" | "--comm" if selects => "--name NAME",
+        "--service" | "--systemd" if selects => "--unit NAME.service",
+        "--pod" if selects => "--container pod:NAME",
+        "--docker" | "--container-id" | "--podman" if selects => "--container NAME",
+        "--uid" if selects => "--user USER",
         "--name" | "--process" | "--comm" => "--pid NAME",
         "--exec-path" | "--binary" | "--program" | "--file-name" => "--exe PATH",
         _ => return None,

@@ -1,8 +1,8 @@
 //! Ends the process soon after the first signal, whatever it is waiting for.
 //!
-//! A signal asks for an orderly end: probes out, what waits written, a summary. That can take
-//! long: debug information is being read, or nobody reads stdout or stderr. The kernel takes the
-//! probes out when the process is gone, so after a while it just goes.
+//! A signal asks for an orderly end: remove the probes, write the waiting events, write a summary.
+//! That can take long if debug information is being read, or if nobody reads stdout or stderr. The
+//! kernel removes the probes of an ended process, so after a while the watchdog ends it.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -10,23 +10,24 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use super::{DONE, INTERRUPTED, NOTHING_CAPTURED};
-use crate::cancel;
-use crate::limits::LAST_WRITES;
-use crate::session::Session;
-use crate::signals::Signals;
+use crate::base::cancel;
+use crate::base::limits::LAST_WRITES;
+use crate::base::signals::{self, Signals};
+use crate::session::Control;
 use crate::tui;
 
 /// Looks before the process goes, one after the other: on a machine that is too busy to wake this
 /// thread in time the orderly end has as much more time.
 const LOOKS: u32 = 80;
-/// The same while probes are taken out: the end of the process takes as long for that.
+/// Time that the removal of probes may take before looks count: ending the process would take as
+/// long.
 const DETACHING: Duration = Duration::from_secs(25);
 /// A write that takes longer is not going to end.
 const STUCK: Duration = Duration::from_millis(150);
 
-/// How far the output has come.
+/// The progress of the output.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
     /// Events that were written.
@@ -39,7 +40,7 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// So many events are to be written next.
+    /// Takes this number of events to be written next.
     pub(super) fn take(&self, events: usize) {
         self.in_hand.store(events as u64, Ordering::Relaxed);
     }
@@ -78,7 +79,7 @@ impl Progress {
     }
 }
 
-/// Tells how each write goes.
+/// Reports the progress of each write.
 pub(super) struct WatchedWrites<W> {
     pub(super) to: W,
     pub(super) progress: Arc<Progress>,
@@ -108,23 +109,26 @@ pub(super) struct Watchdog {
 }
 
 struct Traced {
-    session: Weak<Session>,
+    session: Weak<dyn Control>,
     /// The terminal UI is up.
     screen: bool,
 }
 
 impl Watchdog {
     /// From now on the first SIGINT, SIGTERM or SIGHUP ends the process within a second.
-    pub(super) fn listen() -> Result<Self, Failure> {
+    pub(super) fn listen() -> Result<Self, CommandFailure> {
         let progress = Arc::<Progress>::default();
         let traced = Arc::<Mutex<Option<Traced>>>::default();
         let of_signal = (Arc::clone(&progress), Arc::clone(&traced));
         let mut is_first = true;
         let signals = Signals::listen(move |_| {
+            if signals::are_diverted() {
+                return true;
+            }
             if std::mem::take(&mut is_first) {
                 cancel::cancel();
                 let (progress, traced) = of_signal.clone();
-                // Without a thread to spare, there is nobody to wait for either.
+                // Without a new thread there is no watchdog, so the process ends at once.
                 let started = thread::Builder::new()
                     .name("watchdog".into())
                     .spawn(move || watch(&progress, &traced));
@@ -134,7 +138,7 @@ impl Watchdog {
             }
             true
         })
-        .map_err(|error| Failure::new(format!("cannot wait for signals: {error}")))?;
+        .map_err(|error| CommandFailure::new(format!("cannot wait for signals: {error}")))?;
         Ok(Self {
             progress,
             traced,
@@ -143,7 +147,7 @@ impl Watchdog {
     }
 
     /// Probes of this session are installed.
-    pub(super) fn over(&self, session: &Arc<Session>, screen: bool) {
+    pub(super) fn over(&self, session: &Arc<dyn Control>, screen: bool) {
         let traced = Traced {
             session: Arc::downgrade(session),
             screen,
@@ -171,12 +175,12 @@ fn watch(progress: &Progress, traced: &Mutex<Option<Traced>>) {
     };
     let waiting = session.upgrade().map_or(0, |session| {
         let waiting = session.waiting_events() as u64;
-        // Its end would wait for what does not end.
+        // Dropping the session would wait for a thread that does not end.
         std::mem::forget(session);
         waiting
     });
     if screen {
-        last_words("tracer: the terminal took no more output\n");
+        last_words("tracer: the terminal accepts no more output\n");
         go(DONE);
     }
     last_words(&unwritten(waiting + progress.in_hand()));
@@ -186,12 +190,12 @@ fn watch(progress: &Progress, traced: &Mutex<Option<Traced>>) {
     })
 }
 
-/// What is said of events that could not be written.
+/// The note on events that could not be written.
 pub(super) fn unwritten(events: u64) -> String {
-    format!("tracer: {events} events or more were not written: the output took no more\n")
+    format!("tracer: at least {events} events were not written: the output accepts no more\n")
 }
 
-/// Writes to stderr if that takes it at once.
+/// Writes to stderr if that works at once.
 fn last_words(text: &str) {
     let stderr = io::stderr();
     cancel::write_at_once(&stderr, text.as_bytes());

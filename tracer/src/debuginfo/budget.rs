@@ -1,29 +1,29 @@
-//! The work and the memory that reading one module's files may take.
+//! Limits the work and the memory that reading one module's files may take.
 //!
-//! All readers of a module share one [`Budget`]. Each counts what it does, in steps of about a
-//! nanosecond, and the bytes that it keeps. Work in proportion to the size of the files is
-//! always allowed; work that grows faster, as a hostile file can make it, comes to an end.
-//! The readers then stop where they are, and the module answers every question with the
-//! refusal: what was read until then is never taken for all that there is.
+//! All readers of a module share one [`ReadBudget`]. Each counts its work, in steps of about a
+//! nanosecond, and the bytes that it keeps. Work in proportion to the size of the files is always
+//! allowed. A hostile file can make work grow faster than that, so such work ends at a limit. The
+//! readers then stop, and the module answers every question with the refusal: a partial reading
+//! is never taken for the whole.
 //!
-//! The counts do not depend on the clock, so the same file has the same answer; only what
-//! comes back over time, for sessions that run long, does.
+//! The counts do not depend on the clock, so the same file always has the same answer. Only the
+//! work that is given back over time, for long sessions, depends on it.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use super::limits::{
+use crate::debuginfo::limits::{
     MEMORY, MEMORY_PER_BYTE, WORK, WORK_PER_BYTE, WORK_PER_PROBE, WORK_RETURNS, WORK_RETURNS_AFTER,
 };
 
-/// Steps that a [`Meter`] counts by itself before it takes them from the budget.
+/// Steps that a [`BudgetMeter`] counts before it takes them from the budget.
 const BATCH: u64 = 1 << 16;
 
-/// Readers of foreign bytes, by what they read.
+/// Readers of foreign bytes, by the kind of data that they read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reader {
+pub enum ReaderKind {
     /// Compressed sections.
     Sections,
     /// The symbol table.
@@ -53,9 +53,9 @@ pub enum Reader {
 }
 
 /// Number of the last reader, plus one.
-const READERS: usize = Reader::SplitFiles as usize + 1;
+const READERS: usize = ReaderKind::SplitFiles as usize + 1;
 
-impl fmt::Display for Reader {
+impl fmt::Display for ReaderKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Sections => "compressed sections",
@@ -75,36 +75,36 @@ impl fmt::Display for Reader {
     }
 }
 
-/// What the budget did not suffice for.
+/// The item that the budget was too small for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Excess {
-    /// It took too many steps.
+    /// The work took too many steps.
     Work,
-    /// It would have taken too many bytes.
+    /// The data would have taken too many bytes.
     Memory,
     /// One part of the file is larger than any that a compiler writes.
     Size {
-        /// Its bytes, or its parts.
+        /// Number of its bytes, or of its parts.
         found: u64,
         /// The limit.
         limit: u64,
     },
 }
 
-/// Why a module is not read any further.
+/// The reason why a module is not read any further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub struct BudgetRefusal {
     /// The reader that reached the limit.
-    pub reader: Reader,
-    /// Which limit.
+    pub reader: ReaderKind,
+    /// The limit.
     pub excess: Excess,
-    /// How many of its things the reader had read.
+    /// Number of things that the reader had read.
     pub read: u64,
     /// Bytes of the module's files.
     pub file_bytes: u64,
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for BudgetRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { reader, read, .. } = self;
         match self.excess {
@@ -121,26 +121,26 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// See the module.
-pub struct Budget {
-    work: Account,
-    memory: Account,
+/// Budget of one module; see the [module documentation](self).
+pub struct ReadBudget {
+    work: ReaderAccount,
+    memory: ReaderAccount,
     file_bytes: AtomicU64,
     read: [AtomicU64; READERS],
-    refusal: OnceLock<Refusal>,
+    refusal: OnceLock<BudgetRefusal>,
     made: Instant,
-    /// Milliseconds from `made` until work came back last.
+    /// Milliseconds from `made` until work was last given back.
     returned: AtomicU64,
 }
 
 #[derive(Default)]
-struct Account {
+struct ReaderAccount {
     used: AtomicU64,
     limit: AtomicU64,
 }
 
-impl Account {
-    /// Takes some; false when that is more than there is.
+impl ReaderAccount {
+    /// Takes an amount. Returns false if the amount is more than is left.
     fn take(&self, amount: u64) -> bool {
         let used = self.used.fetch_add(amount, Ordering::Relaxed);
         used.saturating_add(amount) <= self.limit.load(Ordering::Relaxed)
@@ -154,7 +154,7 @@ impl Account {
     }
 }
 
-impl fmt::Debug for Budget {
+impl fmt::Debug for ReadBudget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Budget")
             .field("work", &self.work.used)
@@ -164,12 +164,12 @@ impl fmt::Debug for Budget {
     }
 }
 
-impl Budget {
-    /// For files of so many bytes, all together.
-    pub(super) fn new(file_bytes: u64) -> Self {
+impl ReadBudget {
+    /// Returns the budget for files of this total size.
+    pub(in crate::debuginfo) fn new(file_bytes: u64) -> Self {
         let budget = Self {
-            work: Account::default(),
-            memory: Account::default(),
+            work: ReaderAccount::default(),
+            memory: ReaderAccount::default(),
             file_bytes: AtomicU64::new(0),
             read: [const { AtomicU64::new(0) }; READERS],
             refusal: OnceLock::new(),
@@ -182,8 +182,8 @@ impl Budget {
         budget
     }
 
-    /// Allows for another file of so many bytes.
-    pub(super) fn add_file(&self, bytes: u64) {
+    /// Raises the limits for another file of this size.
+    pub(in crate::debuginfo) fn add_file(&self, bytes: u64) {
         self.file_bytes.fetch_add(bytes, Ordering::Relaxed);
         let work = bytes.saturating_mul(WORK_PER_BYTE);
         self.work.limit.fetch_add(work, Ordering::Relaxed);
@@ -191,33 +191,33 @@ impl Budget {
         self.memory.limit.fetch_add(memory, Ordering::Relaxed);
     }
 
-    /// Allows for another probe.
-    pub(super) fn add_probe(&self) {
+    /// Raises the limits for another probe.
+    pub(in crate::debuginfo) fn add_probe(&self) {
         self.work.give_back(WORK_PER_PROBE);
     }
 
-    /// Steps of work that were done, less those that came back.
-    pub(super) fn work(&self) -> u64 {
+    /// Returns the steps of work that were done, less the steps that were given back.
+    pub(in crate::debuginfo) fn work(&self) -> u64 {
         self.work.used.load(Ordering::Relaxed)
     }
 
-    /// Bytes that are kept.
-    pub(super) fn memory(&self) -> u64 {
+    /// Returns the number of bytes that are kept.
+    pub(in crate::debuginfo) fn memory(&self) -> u64 {
         self.memory.used.load(Ordering::Relaxed)
     }
 
-    /// Why the module is not read any further, once it is not.
-    pub(super) fn refusal(&self) -> Option<Refusal> {
+    /// Returns the reason why the module is not read any further, if there is one.
+    pub(in crate::debuginfo) fn refusal(&self) -> Option<BudgetRefusal> {
         self.refusal.get().copied()
     }
 
-    /// Whether reading may go on.
-    pub(super) fn is_open(&self) -> bool {
+    /// Returns true if reading may go on.
+    pub(in crate::debuginfo) fn is_open(&self) -> bool {
         self.refusal.get().is_none()
     }
 
-    /// Counts work that was done, and things that were read; false when reading must stop.
-    pub(super) fn spend(&self, reader: Reader, steps: u64, things: u64) -> bool {
+    /// Counts work that was done and things that were read. Returns false if reading must stop.
+    pub(in crate::debuginfo) fn spend(&self, reader: ReaderKind, steps: u64, things: u64) -> bool {
         if let Some(read) = self.read.get(reader as usize) {
             read.fetch_add(things, Ordering::Relaxed);
         }
@@ -230,30 +230,34 @@ impl Budget {
         self.is_open()
     }
 
-    /// Counts bytes that will be kept until the [`Kept`] is dropped; `None` when there is no
-    /// room for them.
-    pub(super) fn keep(self: &Arc<Self>, reader: Reader, bytes: u64) -> Option<Kept> {
-        let mut kept = Kept::none(self);
+    /// Counts bytes that are kept until the [`KeptMemory`] is dropped. Returns `None` if there is
+    /// no room for them.
+    pub(in crate::debuginfo) fn keep(
+        self: &Arc<Self>,
+        reader: ReaderKind,
+        bytes: u64,
+    ) -> Option<KeptMemory> {
+        let mut kept = KeptMemory::none(self);
         (kept.grow(reader, bytes) && kept.settle(reader)).then_some(kept)
     }
 
-    /// Counts bytes that are kept for as long as the module is; false when there is no room.
-    pub(super) fn hold(&self, reader: Reader, bytes: u64) -> bool {
+    /// Counts bytes that are kept for the module's lifetime. Returns false if there is no room.
+    pub(in crate::debuginfo) fn hold(&self, reader: ReaderKind, bytes: u64) -> bool {
         if !self.memory.take(bytes) {
             self.refuse(reader, Excess::Memory);
         }
         self.is_open()
     }
 
-    /// Bytes that may be kept, all together.
-    pub(super) fn memory_limit(&self) -> u64 {
+    /// Returns the number of bytes that may be kept in total.
+    pub(in crate::debuginfo) fn memory_limit(&self) -> u64 {
         self.memory.limit.load(Ordering::Relaxed)
     }
 
     /// Refuses to read the module any further.
-    pub(super) fn refuse(&self, reader: Reader, excess: Excess) {
+    pub(in crate::debuginfo) fn refuse(&self, reader: ReaderKind, excess: Excess) {
         let read = self.read.get(reader as usize);
-        self.refusal.get_or_init(|| Refusal {
+        self.refusal.get_or_init(|| BudgetRefusal {
             reader,
             excess,
             read: read.map_or(0, |read| read.load(Ordering::Relaxed)),
@@ -261,7 +265,7 @@ impl Budget {
         });
     }
 
-    /// Gives back the work that time gives back.
+    /// Gives back work in proportion to the time since it was last given back.
     fn return_work(&self) {
         let now = u64::try_from(self.made.elapsed().as_millis()).unwrap_or(u64::MAX);
         if now < WORK_RETURNS_AFTER * 1000 {
@@ -274,9 +278,9 @@ impl Budget {
             .give_back(now.saturating_sub(before).saturating_mul(each));
     }
 
-    /// Counts the work of one pass.
-    pub(super) const fn meter(&self, reader: Reader) -> Meter<'_> {
-        Meter {
+    /// Returns a meter that counts the work of one pass.
+    pub(in crate::debuginfo) const fn meter(&self, reader: ReaderKind) -> BudgetMeter<'_> {
+        BudgetMeter {
             budget: self,
             reader,
             steps: 0,
@@ -285,18 +289,18 @@ impl Budget {
     }
 }
 
-/// Counts the work of one pass of a reader, and takes it from the budget now and then.
-pub(super) struct Meter<'b> {
-    budget: &'b Budget,
-    reader: Reader,
+/// Counts the work of one pass of a reader, and takes it from the budget in batches.
+pub(in crate::debuginfo) struct BudgetMeter<'b> {
+    budget: &'b ReadBudget,
+    reader: ReaderKind,
     steps: u64,
     things: u64,
 }
 
-impl Meter<'_> {
-    /// Counts one thing that takes so many steps; false when reading must stop.
+impl BudgetMeter<'_> {
+    /// Counts one thing that takes this many steps. Returns false if reading must stop.
     #[inline]
-    pub(super) fn take(&mut self, steps: u64) -> bool {
+    pub(in crate::debuginfo) fn take(&mut self, steps: u64) -> bool {
         self.things += 1;
         self.steps = self.steps.saturating_add(steps);
         self.steps < BATCH || self.flush()
@@ -309,25 +313,25 @@ impl Meter<'_> {
     }
 }
 
-impl Drop for Meter<'_> {
+impl Drop for BudgetMeter<'_> {
     fn drop(&mut self) {
         self.flush();
     }
 }
 
-/// Bytes that are kept of a module's files, counted for as long as this lives.
+/// Bytes that are kept of a module's files. They are counted until this value is dropped.
 #[derive(Debug)]
-pub(super) struct Kept {
-    budget: Arc<Budget>,
-    /// Taken from the budget.
+pub(in crate::debuginfo) struct KeptMemory {
+    budget: Arc<ReadBudget>,
+    /// Bytes that were taken from the budget.
     bytes: u64,
-    /// Not yet.
+    /// Bytes that are not taken from the budget yet.
     pending: u64,
 }
 
-impl Kept {
-    /// Nothing yet.
-    pub(super) fn none(budget: &Arc<Budget>) -> Self {
+impl KeptMemory {
+    /// Returns a value that has counted nothing yet.
+    pub(in crate::debuginfo) fn none(budget: &Arc<ReadBudget>) -> Self {
         Self {
             budget: Arc::clone(budget),
             bytes: 0,
@@ -335,25 +339,25 @@ impl Kept {
         }
     }
 
-    /// Bytes that were counted.
-    pub(super) const fn bytes(&self) -> u64 {
+    /// Returns the number of bytes that were counted.
+    pub(in crate::debuginfo) const fn bytes(&self) -> u64 {
         self.bytes + self.pending
     }
 
-    /// Counts further bytes; false when there is no room for them.
-    pub(super) fn grow(&mut self, reader: Reader, bytes: u64) -> bool {
+    /// Counts further bytes. Returns false if there is no room for them.
+    pub(in crate::debuginfo) fn grow(&mut self, reader: ReaderKind, bytes: u64) -> bool {
         self.pending = self.pending.saturating_add(bytes);
         self.pending < BATCH || self.settle(reader)
     }
 
-    fn settle(&mut self, reader: Reader) -> bool {
+    fn settle(&mut self, reader: ReaderKind) -> bool {
         let bytes = std::mem::take(&mut self.pending);
         self.bytes = self.bytes.saturating_add(bytes);
         self.budget.hold(reader, bytes)
     }
 }
 
-impl Drop for Kept {
+impl Drop for KeptMemory {
     fn drop(&mut self) {
         self.budget.memory.give_back(self.bytes);
     }
@@ -365,20 +369,20 @@ mod tests {
 
     #[test]
     fn work_above_the_limit_is_refused_for_good_with_what_was_read() {
-        let budget = Budget::new(1000);
+        let budget = ReadBudget::new(1000);
         let whole = WORK + 1000 * WORK_PER_BYTE;
-        assert!(budget.spend(Reader::Entries, whole - 5, 7));
-        assert!(budget.spend(Reader::Lines, 5, 3));
+        assert!(budget.spend(ReaderKind::Entries, whole - 5, 7));
+        assert!(budget.spend(ReaderKind::Lines, 5, 3));
         assert_eq!(budget.refusal(), None);
-        assert!(!budget.spend(Reader::Lines, 1, 2));
+        assert!(!budget.spend(ReaderKind::Lines, 1, 2));
         let refusal = budget.refusal().expect("a refusal");
         assert_eq!(
             (refusal.reader, refusal.excess, refusal.read),
-            (Reader::Lines, Excess::Work, 5)
+            (ReaderKind::Lines, Excess::Work, 5)
         );
-        // A further probe does not open it again.
+        // Another probe does not reopen the budget.
         budget.add_probe();
-        assert!(!budget.spend(Reader::Entries, 0, 0));
+        assert!(!budget.spend(ReaderKind::Entries, 0, 0));
         assert_eq!(budget.refusal(), Some(refusal));
         assert_eq!(
             refusal.to_string(),
@@ -388,17 +392,17 @@ mod tests {
 
     #[test]
     fn work_comes_back_with_each_probe() {
-        let budget = Budget::new(0);
-        assert!(budget.spend(Reader::Entries, WORK, 1));
+        let budget = ReadBudget::new(0);
+        assert!(budget.spend(ReaderKind::Entries, WORK, 1));
         budget.add_probe();
-        assert!(budget.spend(Reader::Entries, WORK_PER_PROBE, 1));
-        assert!(!budget.spend(Reader::Entries, 1, 1));
+        assert!(budget.spend(ReaderKind::Entries, WORK_PER_PROBE, 1));
+        assert!(!budget.spend(ReaderKind::Entries, 1, 1));
     }
 
     #[test]
     fn meter_takes_all_that_it_counted() {
-        let budget = Budget::new(0);
-        let mut meter = budget.meter(Reader::Names);
+        let budget = ReadBudget::new(0);
+        let mut meter = budget.meter(ReaderKind::Names);
         assert!(meter.take(3) && meter.take(BATCH) && meter.take(4));
         assert_eq!(budget.work(), BATCH + 3);
         drop(meter);
@@ -407,15 +411,17 @@ mod tests {
 
     #[test]
     fn memory_that_is_dropped_may_be_kept_again_and_more_is_refused() {
-        let budget = Arc::new(Budget::new(10));
+        let budget = Arc::new(ReadBudget::new(10));
         let whole = MEMORY + 10 * MEMORY_PER_BYTE;
-        let kept = budget.keep(Reader::Symbols, whole).expect("room");
+        let kept = budget.keep(ReaderKind::Symbols, whole).expect("room");
         drop(kept);
         assert_eq!(budget.memory(), 0);
-        let mut kept = budget.keep(Reader::Symbols, whole - BATCH).expect("room");
-        assert!(kept.grow(Reader::Symbols, BATCH - 1));
+        let mut kept = budget
+            .keep(ReaderKind::Symbols, whole - BATCH)
+            .expect("room");
+        assert!(kept.grow(ReaderKind::Symbols, BATCH - 1));
         assert_eq!(kept.bytes(), whole - 1);
-        assert!(!kept.grow(Reader::Symbols, 2));
+        assert!(!kept.grow(ReaderKind::Symbols, 2));
         let refusal = budget.refusal().expect("a refusal");
         assert_eq!(refusal.excess, Excess::Memory);
     }

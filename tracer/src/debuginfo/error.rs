@@ -1,11 +1,11 @@
-//! What can go wrong with an ELF file and its debug information.
+//! Errors of an ELF file and its debug information.
 
 use std::io;
 use std::path::PathBuf;
 
-use super::budget::Refusal;
+use crate::debuginfo::budget::BudgetRefusal;
 
-/// Why a file, or something in it, cannot be used.
+/// The reason why a file, or something in it, cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DebugInfoError {
     /// The file cannot be opened or read.
@@ -13,29 +13,29 @@ pub enum DebugInfoError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
-    /// A directory, a device, a pipe.
+    /// The path is a directory, a device or a pipe.
     #[error("`{}` is not a regular file", path.display())]
     NotAFile {
         /// The file.
         path: PathBuf,
     },
-    /// It does not begin as an ELF file does.
+    /// The file does not begin with the ELF magic number.
     #[error("`{}` is not an ELF file", path.display())]
     NotElf {
         /// The file.
         path: PathBuf,
     },
-    /// 32-bit code.
+    /// The file has 32-bit code.
     #[error("`{}` is a 32-bit program, which is not supported", path.display())]
     Class32 {
         /// The file.
         path: PathBuf,
     },
-    /// Code for another processor.
+    /// The file has code for another processor.
     #[error("`{}` is built for {machine}, not for x86-64", path.display())]
     Machine {
         /// The file.
@@ -43,12 +43,12 @@ pub enum DebugInfoError {
         /// The processor, by its name or its ELF number.
         machine: String,
     },
-    /// ELF that contradicts itself.
+    /// The file's ELF tables contradict each other.
     #[error("`{}` is a damaged ELF file: {what}", path.display())]
     BadElf {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The mistake.
         what: String,
     },
     /// The file was cut short or could not be read while it was in use.
@@ -62,41 +62,41 @@ pub enum DebugInfoError {
     Compressed {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The mistake.
         what: String,
     },
-    /// There is no DWARF in the file, nor in any file beside it.
+    /// There is no DWARF in the file, nor in a separate debug file.
     #[error("`{}` has no debug information", path.display())]
     NoDebugInfo {
         /// The file.
         path: PathBuf,
     },
-    /// A debug file that belongs to another build.
+    /// The debug file belongs to another build.
     #[error("`{}` is the debug file of another build: {what}", path.display())]
     Mismatch {
         /// The debug file.
         path: PathBuf,
-        /// What differs.
+        /// The difference.
         what: String,
     },
-    /// Reading it takes more work or memory than any honest file of its size.
+    /// Reading the file takes more work or memory than any honest file of its size.
     #[error("`{}` is not read any further: {refusal}", path.display())]
     OverBudget {
         /// The file.
         path: PathBuf,
-        /// Which limit was reached, and what was read until then.
-        refusal: Refusal,
+        /// The limit that was reached, and the amount that was read until then.
+        refusal: BudgetRefusal,
     },
-    /// DWARF that cannot be read.
+    /// The DWARF cannot be read.
     #[error("bad debug information: {what}")]
     BadDwarf {
-        /// What is wrong.
+        /// The mistake.
         what: String,
     },
 }
 
 impl DebugInfoError {
-    /// What the user can do about it.
+    /// Returns advice for the user.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -105,7 +105,7 @@ impl DebugInfoError {
                     .into(),
             ),
             Self::Mismatch { .. } => Some(
-                "the file of the same build is needed; `--ignore-build-id` takes this one, and values may be wrong"
+                "pass the file of the same build; `--ignore-build-id` accepts this one, but values may be wrong"
                     .into(),
             ),
             Self::OverBudget { .. } => Some(

@@ -1,15 +1,16 @@
-//! DWARF location descriptions to [`Place`]s, evaluated as far as that is
-//! possible without a process.
+//! Evaluates DWARF location descriptions to [`Place`]s, as far as that is possible without a
+//! process.
 //!
-//! What only the target knows stays in the expression. Total on hostile bytes: steps, stack, depth and
-//! length of expressions are bounded.
+//! Values that only the target knows stay in the expression. Evaluation terminates on hostile
+//! bytes: steps, stack, depth and length of expressions are bounded.
 
 mod branch;
 mod entry_value;
 mod operations;
 mod pieces;
 mod references;
-pub(super) mod symbolic;
+pub(in crate::debuginfo) mod registers;
+pub(in crate::debuginfo) mod symbolic;
 #[cfg(test)]
 mod tests;
 
@@ -17,14 +18,16 @@ use std::rc::Rc;
 
 use gimli::{Operation, Reader as _};
 
-use self::symbolic::Operand;
-use super::dies::{Attr, Die, DieId, Dies, Slice, UnitAt};
-use super::neighbours::{Neighbours, alone};
-use super::place::{Expr, Piece, Place, Register, Source, Term};
-use crate::unavailable::Unavailable;
-pub(super) use pieces::{constant, visible};
+use self::symbolic::SymbolicOperand;
+use crate::base::unavailable::Unavailable;
+use crate::debuginfo::calls::neighbours::{Neighbours, alone};
+use crate::debuginfo::dwarf::die_id::DieId;
+use crate::debuginfo::dwarf::dies::{Attr, Die, Dies, ParsedUnit, Slice};
+use crate::debuginfo::model::place::{LocationExpr, Piece, PieceSource, Place, Register, Term};
+pub(in crate::debuginfo) use pieces::constant;
+use registers::visible;
 
-/// Operations of one location, those of called and of other locations included.
+/// Operations of one location, including those of locations that it calls or refers to.
 const MAX_STEPS: u32 = 4096;
 /// Operands on the stack.
 const MAX_STACK: usize = 64;
@@ -33,27 +36,28 @@ const MAX_PIECES: usize = 256;
 /// Locations within locations (`DW_OP_call*`, implicit pointers, frame base).
 const MAX_DEPTH: u32 = 8;
 /// Stands for the address of the object in a member's location.
-pub(super) const OBJECT: Term = Term::Register(Register(u8::MAX));
+pub(in crate::debuginfo) const OBJECT: Term = Term::Register(Register(u8::MAX));
 
 type Result<T> = std::result::Result<T, Unavailable>;
 
-/// What a location may refer to beside its own bytes.
-pub(super) struct Context<'c, 'a> {
-    /// Entries, for locations that refer to others.
-    pub(super) dies: &'c Dies<'a>,
+/// Everything except its own bytes that a location may refer to.
+pub(in crate::debuginfo) struct LocationContext<'c, 'a> {
+    /// Debug entries, for locations that refer to others.
+    pub(in crate::debuginfo) dies: &'c Dies<'a>,
     /// Link address of the site.
-    pub(super) address: u64,
+    pub(in crate::debuginfo) address: u64,
     /// The function that has a frame at the site (inlined copies have none).
-    pub(super) function: Option<&'c Die<'a>>,
+    pub(in crate::debuginfo) function: Option<&'c Die<'a>>,
     /// The canonical frame address at the site.
-    pub(super) cfa: &'c dyn Fn(&Evaluator<'_, '_, 'a>) -> Result<Expr>,
+    pub(in crate::debuginfo) cfa:
+        &'c dyn Fn(&LocationEvaluator<'_, '_, 'a>) -> Result<LocationExpr>,
     /// The other modules of the process.
-    pub(super) neighbours: Neighbours<'c>,
+    pub(in crate::debuginfo) neighbours: Neighbours<'c>,
 }
 
-impl<'c, 'a> Context<'c, 'a> {
-    /// For what does not depend on a site.
-    pub(super) fn without_frame(dies: &'c Dies<'a>) -> Self {
+impl<'c, 'a> LocationContext<'c, 'a> {
+    /// Returns the context for locations that do not depend on a site.
+    pub(in crate::debuginfo) fn without_frame(dies: &'c Dies<'a>) -> Self {
         Self {
             dies,
             address: 0,
@@ -65,17 +69,21 @@ impl<'c, 'a> Context<'c, 'a> {
 }
 
 /// Evaluates the locations of one unit at one site.
-pub(super) struct Evaluator<'e, 'c, 'a> {
-    context: &'e Context<'c, 'a>,
-    unit: Rc<UnitAt<'a>>,
+pub(in crate::debuginfo) struct LocationEvaluator<'e, 'c, 'a> {
+    context: &'e LocationContext<'c, 'a>,
+    unit: Rc<ParsedUnit<'a>>,
     steps: &'e std::cell::Cell<u32>,
     depth: u32,
 }
 
 /// Evaluates the attribute `value` of `die` (`DW_AT_location`, `DW_AT_frame_base`, …).
-pub(super) fn place_of<'a>(context: &Context<'_, 'a>, die: &Die<'a>, value: Attr<'a>) -> Place {
+pub(in crate::debuginfo) fn place_of<'a>(
+    context: &LocationContext<'_, 'a>,
+    die: &Die<'a>,
+    value: Attr<'a>,
+) -> Place {
     let steps = std::cell::Cell::new(MAX_STEPS);
-    let evaluator = Evaluator {
+    let evaluator = LocationEvaluator {
         context,
         unit: Rc::clone(&die.unit),
         steps: &steps,
@@ -86,37 +94,38 @@ pub(super) fn place_of<'a>(context: &Context<'_, 'a>, die: &Die<'a>, value: Attr
         .unwrap_or_else(Place::unavailable)
 }
 
-/// The expression that a location computes from an address on its stack.
-pub(super) fn from_object<'a>(
-    context: &Context<'_, 'a>,
-    unit: &Rc<UnitAt<'a>>,
+/// Returns the expression that a location computes, given an address on its stack.
+pub(in crate::debuginfo) fn from_object<'a>(
+    context: &LocationContext<'_, 'a>,
+    unit: &Rc<ParsedUnit<'a>>,
     bytecode: gimli::Expression<Slice<'a>>,
     object: Term,
-) -> Result<Expr> {
+) -> Result<LocationExpr> {
     let steps = std::cell::Cell::new(MAX_STEPS);
-    let evaluator = Evaluator {
+    let evaluator = LocationEvaluator {
         context,
         unit: Rc::clone(unit),
         steps: &steps,
         depth: 0,
     };
-    let mut run = Run::default();
-    run.stack.push(Operand::generic(Expr(vec![object])));
+    let mut run = EvaluationState::default();
+    run.stack
+        .push(SymbolicOperand::generic(LocationExpr(vec![object])));
     evaluator.run(bytecode.0, unit.unit.encoding(), &mut run)?;
     run.stack.pop().map(|top| top.expr).ok_or_else(underflow)
 }
 
-/// The number that an expression computes without a frame of its own to refer to.
-pub(super) fn from_bytecode<'a>(
+/// Returns the number that an expression computes without a frame.
+pub(in crate::debuginfo) fn from_bytecode<'a>(
     dies: &Dies<'a>,
     bytecode: gimli::Expression<Slice<'a>>,
     encoding: gimli::Encoding,
-) -> Result<Expr> {
-    let mut run = Run::default();
-    let context = Context::without_frame(dies);
+) -> Result<LocationExpr> {
+    let mut run = EvaluationState::default();
+    let context = LocationContext::without_frame(dies);
     let unit = dies.any_unit().ok_or_else(missing)?;
     let steps = std::cell::Cell::new(MAX_STEPS);
-    let evaluator = Evaluator {
+    let evaluator = LocationEvaluator {
         context: &context,
         unit,
         steps: &steps,
@@ -126,21 +135,21 @@ pub(super) fn from_bytecode<'a>(
     run.pop().map(|top| top.expr)
 }
 
-/// The number that an attribute is, or that its expression computes, at the site.
-pub(super) fn number_of<'a>(
-    context: &Context<'_, 'a>,
+/// Returns the number that an attribute has or that its expression computes at the site.
+pub(in crate::debuginfo) fn number_of<'a>(
+    context: &LocationContext<'_, 'a>,
     die: &Die<'a>,
     value: Attr<'a>,
-) -> Option<Expr> {
+) -> Option<LocationExpr> {
     if let Some(number) = value
         .sdata_value()
         .or_else(|| value.udata_value().map(|n| n as i64))
     {
-        return Some(Expr(vec![Term::Const(number as u64)]));
+        return Some(LocationExpr(vec![Term::Const(number as u64)]));
     }
     if let Some(id) = context.dies.resolve(&die.unit, value) {
         let steps = std::cell::Cell::new(MAX_STEPS);
-        let evaluator = Evaluator {
+        let evaluator = LocationEvaluator {
             context,
             unit: Rc::clone(&die.unit),
             steps: &steps,
@@ -149,44 +158,44 @@ pub(super) fn number_of<'a>(
         return evaluator.value_of(id).ok();
     }
     match place_of(context, die, value).pieces.as_slice() {
-        // The attribute is an expression whose result is the number itself.
+        // The result of the attribute's expression is the number itself.
         [
             Piece {
-                source: Source::Memory(expr) | Source::Value(expr),
+                source: PieceSource::Memory(expr) | PieceSource::Value(expr),
                 ..
             },
         ] => Some(expr.clone()),
         [
             Piece {
-                source: Source::Register(register),
+                source: PieceSource::Register(register),
                 ..
             },
-        ] => Some(Expr(vec![Term::Register(*register)])),
+        ] => Some(LocationExpr(vec![Term::Register(*register)])),
         _ => None,
     }
 }
 
 /// State of one evaluation.
 #[derive(Default)]
-struct Run<'a> {
-    stack: Vec<Operand>,
-    /// What a completing operation said of the piece.
-    complete: Option<Complete<'a>>,
+struct EvaluationState<'a> {
+    stack: Vec<SymbolicOperand>,
+    /// The kind of the piece, from a completing operation.
+    complete: Option<Completion<'a>>,
     pieces: Vec<Piece>,
     depth: u32,
-    /// Conditions on the way here that only the target can decide.
+    /// Number of conditions on this path that only the target can decide.
     forks: u32,
 }
 
-enum Complete<'a> {
+enum Completion<'a> {
     Register(gimli::Register),
     Bytes(Slice<'a>),
     Value,
     Pointer(DieId, i64),
 }
 
-impl<'a> Run<'a> {
-    fn push(&mut self, operand: Operand) -> Result<()> {
+impl<'a> EvaluationState<'a> {
+    fn push(&mut self, operand: SymbolicOperand) -> Result<()> {
         if self.stack.len() >= MAX_STACK {
             return Err(Unavailable::Unsupported(
                 "a location this complex".to_owned(),
@@ -196,20 +205,20 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    fn pop(&mut self) -> Result<Operand> {
+    fn pop(&mut self) -> Result<SymbolicOperand> {
         self.stack.pop().ok_or_else(underflow)
     }
 }
 
-impl<'a> Evaluator<'_, '_, 'a> {
-    /// The same for a place that this one refers to.
-    fn deeper(&self, unit: &Rc<UnitAt<'a>>) -> Result<Evaluator<'_, '_, 'a>> {
+impl<'a> LocationEvaluator<'_, '_, 'a> {
+    /// Returns an evaluator for a location that this one refers to.
+    fn deeper(&self, unit: &Rc<ParsedUnit<'a>>) -> Result<LocationEvaluator<'_, '_, 'a>> {
         if self.depth >= MAX_DEPTH {
             return Err(Unavailable::BadDebugInfo(
                 "locations that refer to each other".to_owned(),
             ));
         }
-        Ok(Evaluator {
+        Ok(LocationEvaluator {
             context: self.context,
             unit: Rc::clone(unit),
             steps: self.steps,
@@ -217,7 +226,8 @@ impl<'a> Evaluator<'_, '_, 'a> {
         })
     }
 
-    /// An expression, or the entry of a location list that holds at the site.
+    /// Evaluates an attribute: an expression, or the entry of a location list that covers the
+    /// site.
     fn attribute(&self, value: Attr<'a>) -> Result<Place> {
         if let Some(expression) = value.exprloc_value() {
             return self.place(expression);
@@ -251,8 +261,11 @@ impl<'a> Evaluator<'_, '_, 'a> {
     }
 
     /// Evaluates a whole location description.
-    pub(super) fn place(&self, bytecode: gimli::Expression<Slice<'a>>) -> Result<Place> {
-        let mut run = Run::default();
+    pub(in crate::debuginfo) fn place(
+        &self,
+        bytecode: gimli::Expression<Slice<'a>>,
+    ) -> Result<Place> {
+        let mut run = EvaluationState::default();
         if bytecode.0.is_empty() {
             return Ok(Place::unavailable(Unavailable::OptimisedOut));
         }
@@ -264,13 +277,13 @@ impl<'a> Evaluator<'_, '_, 'a> {
         Ok(Place::whole(source))
     }
 
-    /// Evaluates an expression that leaves an address or number.
-    pub(super) fn expr(
+    /// Evaluates an expression that leaves an address or a number.
+    pub(in crate::debuginfo) fn expr(
         &self,
         bytecode: gimli::Expression<Slice<'a>>,
         encoding: gimli::Encoding,
-    ) -> Result<Expr> {
-        let mut run = Run::default();
+    ) -> Result<LocationExpr> {
+        let mut run = EvaluationState::default();
         self.run(bytecode.0, encoding, &mut run)?;
         run.pop().map(|top| top.expr)
     }
@@ -283,18 +296,23 @@ impl<'a> Evaluator<'_, '_, 'a> {
         Ok(())
     }
 
-    /// Runs all operations; pieces that cannot be had do not cost the others.
-    fn run(&self, code: Slice<'a>, encoding: gimli::Encoding, run: &mut Run<'a>) -> Result<()> {
+    /// Runs all operations. Pieces that cannot be evaluated do not spoil the others.
+    fn run(
+        &self,
+        code: Slice<'a>,
+        encoding: gimli::Encoding,
+        run: &mut EvaluationState<'a>,
+    ) -> Result<()> {
         self.run_from(code, code, encoding, run)
     }
 
-    /// The same for what is left of them.
+    /// Runs the operations in `rest`.
     fn run_from(
         &self,
         code: Slice<'a>,
         mut rest: Slice<'a>,
         encoding: gimli::Encoding,
-        run: &mut Run<'a>,
+        run: &mut EvaluationState<'a>,
     ) -> Result<()> {
         while !rest.is_empty() {
             self.step()?;
@@ -321,10 +339,10 @@ impl<'a> Evaluator<'_, '_, 'a> {
         Ok(())
     }
 
-    /// Goes on behind the piece that could not be had; fails when there are no pieces.
+    /// Continues after a piece that could not be evaluated. Fails if there are no pieces.
     fn lost_piece(
         &self,
-        run: &mut Run<'a>,
+        run: &mut EvaluationState<'a>,
         why: Unavailable,
         rest: &mut Slice<'a>,
         encoding: gimli::Encoding,
@@ -340,7 +358,7 @@ impl<'a> Evaluator<'_, '_, 'a> {
                 run.complete = None;
                 run.pieces.push(Piece {
                     size: Some(size_in_bits / 8),
-                    source: Source::Unavailable(why),
+                    source: PieceSource::Unavailable(why),
                 });
                 return Ok(());
             }

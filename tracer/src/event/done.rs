@@ -1,27 +1,27 @@
-//! A probe that has had its last event.
+//! The end of a probe that has sent its last event.
 
 use std::fmt;
 use std::time::Duration;
 
 use super::ProbeId;
 
-/// The end of a probe that has had its last event.
+/// The end of a probe that has sent its last event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Done {
-    /// Why nothing more comes.
+    /// The limit that ended it.
     pub reason: DoneReason,
-    /// When its breakpoints were taken out, in ns since the Unix epoch.
+    /// Time of the removal of its breakpoints, in ns since the Unix epoch.
     pub time_ns: u64,
 }
 
-/// Why nothing more comes from a probe.
+/// The limit that ended a probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DoneReason {
-    /// It has had so many hits, as `hits N` or its action says.
+    /// The number of hits, from `hits N` or its action.
     Hits(u64),
-    /// The time that `for` gives it is over.
+    /// The time from `for DURATION`.
     Time(Duration),
-    /// The time is over that a probe without `for` has.
+    /// The default time of a probe without `for DURATION`.
     DefaultTime(Duration),
 }
 
@@ -39,12 +39,12 @@ impl DoneReason {
 impl fmt::Display for DoneReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Hits(1) => f.write_str("it has had its 1 hit"),
-            Self::Hits(hits) => write!(f, "it has had its {hits} hits"),
-            Self::Time(time) => write!(f, "its time of {time:?} is over"),
+            Self::Hits(1) => f.write_str("after 1 hit"),
+            Self::Hits(hits) => write!(f, "after {hits} hits"),
+            Self::Time(time) => write!(f, "after {time:?}"),
             Self::DefaultTime(time) => write!(
                 f,
-                "its time of {} min is over, which `for DURATION` in the probe sets",
+                "after {} min, the default of `for DURATION`",
                 time.as_secs() / 60
             ),
         }
@@ -67,7 +67,7 @@ impl fmt::Display for ProbeDone {
         let Self { name, done, .. } = self;
         write!(
             f,
-            "{name} is done: {}; its breakpoints are out",
+            "{name} is done {}; its breakpoints are removed",
             done.reason
         )
     }
@@ -94,11 +94,10 @@ mod tests {
         assert_eq!(
             reasons.map(said),
             [
-                "p1 is done: it has had its 1 hit; its breakpoints are out",
-                "p1 is done: it has had its 5 hits; its breakpoints are out",
-                "p1 is done: its time of 1.5s is over; its breakpoints are out",
-                "p1 is done: its time of 60 min is over, which `for DURATION` in the probe sets; \
-                 its breakpoints are out",
+                "p1 is done after 1 hit; its breakpoints are removed",
+                "p1 is done after 5 hits; its breakpoints are removed",
+                "p1 is done after 1.5s; its breakpoints are removed",
+                "p1 is done after 60 min, the default of `for DURATION`; its breakpoints are removed",
             ]
         );
     }

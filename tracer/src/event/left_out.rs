@@ -1,4 +1,4 @@
-//! Hits that a probe wants and nobody gets.
+//! Omitted hits: those that a probe wants, but no frontend gets.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use super::ProbeId;
 /// Hits that were left out between two events of a probe.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LeftOut {
-    /// Hits over the rate limit; none where `every` says how far events are to be apart.
+    /// Hits over the rate limit. None are counted if `every` sets the distance of events.
     pub limited: u64,
     /// Events that were lost.
     pub lost: u64,
@@ -20,7 +20,7 @@ impl LeftOut {
         self.limited == 0 && self.lost == 0
     }
 
-    /// Those of two gaps that have become one.
+    /// The sum of two gaps that have become one.
     #[must_use]
     pub const fn with(self, other: Self) -> Self {
         Self {

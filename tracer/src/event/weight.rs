@@ -1,26 +1,12 @@
-//! How much memory events take, so that those that wait can be bounded in bytes.
+//! Memory use of events, so that waiting events can be bounded in bytes.
 
-use super::{Event, Frame, NamedValue, Notice};
+use super::{Event, NamedValue, StackFrame};
 use crate::value::Value;
 
 /// Depth to which a value is weighed: deeper than any is read.
 const DEPTH: usize = 64;
 /// Bytes that an allocator adds to each block, and rounds it up by.
 const BLOCK: usize = 16;
-
-impl Notice {
-    /// Estimated bytes that it takes.
-    pub(crate) fn weight(&self) -> usize {
-        size_of::<Self>()
-            + match self {
-                Self::Event(event) => event.weight(),
-                Self::Warning(text) => BLOCK + text.capacity(),
-                Self::Limited(limited) => BLOCK + limited.name.capacity(),
-                Self::Done(done) => BLOCK + done.name.capacity(),
-                Self::TargetExited(_) => 0,
-            }
-    }
-}
 
 impl Event {
     /// Estimated bytes that it takes, with everything that hangs on it and is not shared.
@@ -34,9 +20,9 @@ impl Event {
     }
 }
 
-fn frame(frame: &Frame) -> usize {
+fn frame(frame: &StackFrame) -> usize {
     let function = frame.function.as_ref().map_or(0, String::capacity);
-    size_of::<Frame>() + BLOCK + function + named(&frame.values)
+    size_of::<StackFrame>() + BLOCK + function + named(&frame.values)
 }
 
 fn named(values: &[NamedValue]) -> usize {
@@ -66,6 +52,7 @@ fn heap(value: &Value, depth: usize) -> usize {
             2 * BLOCK + inner.ty.capacity() + inner.name.capacity() + fields(&inner.fields)
         }
         Value::Tuple(inner) => items(inner),
+        Value::Range(range) => items(&**range),
         Value::Sequence(inner) => items(&inner.items),
         Value::Map(map) => {
             let one = |(key, value): &(Value, Value)| {

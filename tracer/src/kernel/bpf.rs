@@ -11,11 +11,11 @@ use aya_obj::generated::{
     bpf_attach_type, bpf_attr, bpf_cmd, bpf_insn, bpf_prog_info, bpf_prog_type, bpf_stats_type,
 };
 
-/// Makes the call; gives what the kernel answers when that is no error.
+/// Makes the call, and returns the kernel's answer unless it is an error.
 fn call(command: bpf_cmd, attributes: &mut bpf_attr) -> io::Result<i64> {
     #[expect(unsafe_code, reason = "bpf has no safe wrapper")]
-    // SAFETY: the attributes are a whole, initialised union of the size that is said; what they
-    // point to is borrowed by the callers for the time of the call.
+    // SAFETY: the attributes are a whole, initialised union of the given size, and the callers
+    // borrow the memory behind its pointers for the time of the call.
     let answer = unsafe {
         libc::syscall(
             libc::SYS_bpf,
@@ -36,7 +36,7 @@ fn call_fd(command: bpf_cmd, attributes: &mut bpf_attr) -> io::Result<OwnedFd> {
     let fd = call(command, attributes)?;
     let fd = i32::try_from(fd).map_err(io::Error::other)?;
     #[expect(unsafe_code, reason = "takes ownership of the descriptor")]
-    // SAFETY: the kernel just made it for us, and nobody else has it.
+    // SAFETY: the kernel just made it for this call, and it has no other owner.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
@@ -60,9 +60,9 @@ pub(super) fn load_btf(bytes: &[u8]) -> io::Result<OwnedFd> {
     call_fd(bpf_cmd::BPF_BTF_LOAD, &mut attributes)
 }
 
-/// What a program is loaded for.
+/// The kind of program to load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum ProgramKind {
     /// Multi-uprobe links (Linux 6.6).
     MultiUprobe,
     /// Perf-event uprobes.
@@ -71,12 +71,15 @@ pub(super) enum Kind {
     RawTracepoint,
 }
 
-/// Loads a program, which may not sleep: the verifier refuses every helper that does. An error comes with the verifier's words, when it has any.
+/// Loads a program. It may not sleep, so the verifier refuses every helper that does.
+///
+/// # Errors
+/// The kernel's error, and the verifier's log if it has one.
 pub(super) fn load(
     function: &Function,
     license: &CStr,
     btf: Option<BorrowedFd<'_>>,
-    kind: Kind,
+    kind: ProgramKind,
 ) -> Result<OwnedFd, (io::Error, String)> {
     let func_info = function.func_info.func_info_bytes();
     let line_info = function.line_info.line_info_bytes();
@@ -86,10 +89,10 @@ pub(super) fn load(
         // SAFETY: the union was made of zeroes, which are a value of this member.
         let load = unsafe { &mut attributes.__bindgen_anon_3 };
         load.prog_type = match kind {
-            Kind::MultiUprobe | Kind::Uprobe => bpf_prog_type::BPF_PROG_TYPE_KPROBE,
-            Kind::RawTracepoint => bpf_prog_type::BPF_PROG_TYPE_RAW_TRACEPOINT,
+            ProgramKind::MultiUprobe | ProgramKind::Uprobe => bpf_prog_type::BPF_PROG_TYPE_KPROBE,
+            ProgramKind::RawTracepoint => bpf_prog_type::BPF_PROG_TYPE_RAW_TRACEPOINT,
         } as u32;
-        if kind == Kind::MultiUprobe {
+        if kind == ProgramKind::MultiUprobe {
             load.expected_attach_type = bpf_attach_type::BPF_TRACE_UPROBE_MULTI as u32;
         }
         let instructions: &[bpf_insn] = &function.instructions;
@@ -112,7 +115,7 @@ pub(super) fn load(
         // The last byte ends the name.
         let name = b"tracer_".iter().chain(function.name.as_bytes()).take(15);
         for (to, from) in load.prog_name.iter_mut().zip(name) {
-            *to = from.cast_signed();
+            *to = std::ffi::c_char::from_ne_bytes([*from]);
         }
         if !log.is_empty() {
             load.log_level = 1;
@@ -122,7 +125,7 @@ pub(super) fn load(
         call_fd(bpf_cmd::BPF_PROG_LOAD, &mut attributes)
     };
     load(&mut []).map_err(|error| {
-        // Once more, with the verifier's words.
+        // Again, with the verifier's log.
         let mut log = vec![0; 1 << 20];
         let _ = load(&mut log);
         let text = log.split(|&byte| byte == 0).next().unwrap_or_default();
@@ -138,7 +141,21 @@ pub(super) fn link_raw_tracepoint(program: BorrowedFd<'_>, name: &CStr) -> io::R
     call_fd(bpf_cmd::BPF_RAW_TRACEPOINT_OPEN, &mut attributes)
 }
 
-/// Lets user space change a map no more: what is in it is a constant to the verifier.
+/// Runs a program for a tracepoint once, in this thread, with these arguments (Linux 5.10). Returns
+/// its answer.
+pub(super) fn run_raw_tracepoint(program: BorrowedFd<'_>, arguments: &[u64]) -> io::Result<u32> {
+    let mut attributes = attributes();
+    attributes.test.prog_fd = raw(program);
+    attributes.test.ctx_in = arguments.as_ptr() as u64;
+    attributes.test.ctx_size_in =
+        u32::try_from(size_of_val(arguments)).map_err(io::Error::other)?;
+    call(bpf_cmd::BPF_PROG_TEST_RUN, &mut attributes)?;
+    #[expect(unsafe_code, reason = "a union of plain numbers")]
+    // SAFETY: the kernel wrote this member.
+    Ok(unsafe { attributes.test.retval })
+}
+
+/// Makes a map read-only for user space. The verifier then treats its contents as constants.
 pub(super) fn freeze(map: BorrowedFd<'_>) -> io::Result<()> {
     let mut attributes = attributes();
     attributes.__bindgen_anon_2.map_fd = raw(map);
@@ -155,13 +172,14 @@ pub(super) fn write_globals(map: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<()>
     call(bpf_cmd::BPF_MAP_UPDATE_ELEM, &mut attributes).map(drop)
 }
 
-/// Of a multi-uprobe link: returns of the functions at the offsets.
+/// Flag of a multi-uprobe link for the returns of the functions at the offsets.
 const BPF_F_UPROBE_MULTI_RETURN: u32 = 1;
 
 /// One link for many sites of one file, or for returns of the functions that begin there (Linux 6.6).
 pub(super) fn link_multi(
     program: BorrowedFd<'_>,
-    (path, returns): (&CStr, bool),
+    path: &CStr,
+    returns: bool,
     pid: u32,
     offsets: &[u64],
     cookies: &[u64],
@@ -182,7 +200,8 @@ pub(super) fn link_multi(
     call_fd(bpf_cmd::BPF_LINK_CREATE, &mut attributes)
 }
 
-/// Runs a program at an event, for as long as the link is open; the event may be closed (Linux 5.15).
+/// Runs a program at an event for as long as the link is open. The event may be closed (Linux
+/// 5.15).
 pub(super) fn link_event(
     program: BorrowedFd<'_>,
     event: BorrowedFd<'_>,
@@ -276,6 +295,30 @@ pub(super) fn keys<K: bytemuck::Pod>(map: BorrowedFd<'_>, most: u32) -> io::Resu
     Ok(found)
 }
 
+/// Treatment of a key that is in the map already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Insert {
+    /// Its value is replaced.
+    Any = 0,
+    /// The call fails.
+    New = 1,
+}
+
+/// Writes an entry of a hash map.
+pub(super) fn insert<K: bytemuck::Pod, V: bytemuck::Pod>(
+    map: BorrowedFd<'_>,
+    key: &K,
+    value: &V,
+    how: Insert,
+) -> io::Result<()> {
+    let mut attributes = attributes();
+    attributes.__bindgen_anon_2.map_fd = raw(map);
+    attributes.__bindgen_anon_2.key = std::ptr::from_ref(key) as u64;
+    attributes.__bindgen_anon_2.__bindgen_anon_1.value = std::ptr::from_ref(value) as u64;
+    attributes.__bindgen_anon_2.flags = how as u64;
+    call(bpf_cmd::BPF_MAP_UPDATE_ELEM, &mut attributes).map(drop)
+}
+
 /// Removes entries of a hash map; those that are not there are no error.
 pub(super) fn remove<K: bytemuck::Pod>(map: BorrowedFd<'_>, keys: &[K]) -> io::Result<()> {
     for key in keys {
@@ -328,7 +371,7 @@ fn element<T: bytemuck::Pod>(
     call(command, &mut attributes).map(drop)
 }
 
-/// Makes the kernel count runs and run time of all programs for as long as it is open.
+/// Makes the kernel count runs and run time of all programs while the descriptor is open.
 pub(super) fn enable_run_time_stats() -> io::Result<OwnedFd> {
     let mut attributes = attributes();
     attributes.enable_stats.type_ = bpf_stats_type::BPF_STATS_RUN_TIME as u32;

@@ -1,4 +1,4 @@
-//! Where a struct of the kernel has a member, by the kernel's own BTF.
+//! Offsets of members of the kernel's structs, from the kernel's own BTF.
 
 use std::fs::{self, File};
 use std::io;
@@ -6,7 +6,8 @@ use std::ops::Deref;
 
 use memmap2::{Mmap, MmapOptions};
 
-use super::features::KERNEL_BTF;
+/// The kernel's own BTF.
+pub(super) const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
 
 const MAGIC: u16 = 0xEB9F;
 const STRUCT: u32 = 4;
@@ -14,7 +15,7 @@ const UNION: u32 = 5;
 
 /// The running kernel's BTF: some megabytes.
 pub(super) enum KernelBtf {
-    /// As the kernel has it (Linux 6.16).
+    /// The kernel's own memory (Linux 6.16).
     Mapped(Mmap),
     /// A copy, of a page at a time.
     Read(Vec<u8>),
@@ -26,7 +27,7 @@ impl KernelBtf {
     pub(super) fn open() -> io::Result<Self> {
         let file = File::open(KERNEL_BTF)?;
         #[expect(unsafe_code, reason = "maps a file")]
-        // SAFETY: the kernel's own, of which neither bytes nor length ever change.
+        // SAFETY: the kernel's own BTF, whose bytes and length never change.
         let mapped = unsafe { MmapOptions::new().map_copy_read_only(&file) };
         match mapped {
             Ok(mapped) => Ok(Self::Mapped(mapped)),
@@ -53,7 +54,7 @@ pub(super) fn member_offset(btf: &[u8], name: &str, member: &str) -> Option<u32>
     member_offsets(btf, name, [member]).map(|[offset]| offset)
 }
 
-/// The same for several members; `None` when one is not there.
+/// The offsets of several direct members of a struct. `None` if one is missing.
 pub(super) fn member_offsets<const N: usize>(
     btf: &[u8],
     name: &str,
@@ -72,19 +73,19 @@ pub(super) fn member_offsets<const N: usize>(
     Some(offsets)
 }
 
-/// The same for a member that may be in an unnamed struct or union of the struct.
+/// The offset of a member that may be in an unnamed struct or union of the struct.
 pub(super) fn nested_offset(btf: &[u8], name: &str, member: &str) -> Option<u32> {
     let tables = Tables::of(btf)?;
     let (_, of) = tables
         .all()
         .find(|(_, of)| of.kind == STRUCT && tables.name(of.name) == Some(name.as_bytes()))?;
-    let named = |of: Type| {
+    let named = |of: BtfType| {
         (of.members(tables.types)).find(|found| tables.name(found.name) == Some(member.as_bytes()))
     };
     if let Some(found) = named(of) {
         return Some(found.bits / 8);
     }
-    let unnamed: Vec<Member> = (of.members(tables.types))
+    let unnamed: Vec<BtfMember> = (of.members(tables.types))
         .filter(|found| tables.name(found.name) == Some(b""))
         .collect();
     tables.all().find_map(|(id, of)| {
@@ -102,21 +103,21 @@ struct Tables<'b> {
 
 /// The head of a type.
 #[derive(Clone, Copy)]
-struct Type {
+struct BtfType {
     name: u32,
     kind: u32,
-    /// Its info word says that offsets have a size in them.
+    /// Flag of its info word: offsets include the size of a bit field.
     has_sizes: bool,
     count: u32,
-    /// Where its members are.
+    /// Offset of its members.
     body: u32,
 }
 
 /// A member of a struct or union.
-struct Member {
+struct BtfMember {
     name: u32,
     ty: u32,
-    /// Where it begins.
+    /// Offset in bits.
     bits: u32,
 }
 
@@ -137,13 +138,13 @@ impl<'b> Tables<'b> {
     }
 
     /// All types with their ids, which count from 1.
-    fn all(&self) -> impl Iterator<Item = (u32, Type)> + use<'b> {
+    fn all(&self) -> impl Iterator<Item = (u32, BtfType)> + use<'b> {
         let types = self.types;
         let mut at = Some(0_u32);
         (1..).map_while(move |id| {
             let start = at?;
             let (name, info) = (word(types, start)?, word(types, start.checked_add(4)?)?);
-            let of = Type {
+            let of = BtfType {
                 name,
                 kind: info >> 24 & 0x1f,
                 has_sizes: info >> 31 == 1,
@@ -156,15 +157,15 @@ impl<'b> Tables<'b> {
     }
 }
 
-impl Type {
-    fn members(self, types: &[u8]) -> impl Iterator<Item = Member> + use<'_> {
+impl BtfType {
+    fn members(self, types: &[u8]) -> impl Iterator<Item = BtfMember> + use<'_> {
         (0..self.count).map_while(move |index| {
             let entry = self.body.checked_add(index * 12)?;
             let bits = word(types, entry.checked_add(8)?)?;
-            Some(Member {
+            Some(BtfMember {
                 name: word(types, entry)?,
                 ty: word(types, entry.checked_add(4)?)?,
-                // With the kind flag the high byte is the size of a bit field.
+                // With the kind flag, the high byte is the size of a bit field.
                 bits: if self.has_sizes {
                     bits & 0x00ff_ffff
                 } else {
@@ -175,7 +176,7 @@ impl Type {
     }
 }
 
-/// Bytes that stand behind a type's first 12 (Documentation/bpf/btf.rst).
+/// Size in bytes of the data after a type's first 12 bytes (Documentation/bpf/btf.rst).
 fn body_size(kind: u32, count: u32) -> Option<u32> {
     Some(match kind {
         // Int, var, declaration tag.

@@ -1,41 +1,41 @@
-//! What a probe's trap costs on this machine, measured on a child of our own.
+//! Measures the cost of a probe's trap on this machine, on a child process of the tracer.
 //!
-//! The child is a fork that calls three functions of this program, one for each
-//! kind of instruction, and says how long that takes: first as they are, then
-//! with a probe of the loaded machine on them. It never runs anything else, has
-//! none of our descriptors (a probe must not outlive us through it), and ends with the
-//! pipe that it listens to.
+//! The child is a fork that calls three functions of this program, one for each kind of
+//! instruction, and reports the time. First the functions have no probes, then a probe of the
+//! loaded machine. The child never runs anything else and has none of the tracer's descriptors, so
+//! no probe can outlive the tracer through it. It ends with the pipe on which it gets its orders.
 
 use std::arch::naked_asm;
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
-use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
-use tracer_common::control::{COUNTS, ProbeControl};
+use tracer_common::control::ProbeControl;
 
 use super::error::KernelError;
 use super::machine::{Machine, SiteRequest};
-use crate::address::FileOffset;
+use super::trigger::Trigger;
+use crate::base::address::FileOffset;
+use crate::program::Program;
 use crate::target::parse_maps;
 
-/// Calls in one measurement: some milliseconds where a hit costs most.
+/// Calls of one measurement. With the most expensive hits it takes some milliseconds.
 const CALLS: u32 = 256;
-/// Measurements of which the fastest counts: what disturbs one makes it slower.
+/// Number of measurements. The fastest one counts, since disturbances only make one slower.
 const ROUNDS: u32 = 6;
 
-/// What a hit costs beside the eBPF program, in ns, while the processor has it in its caches.
+/// Cost of a hit besides the eBPF program, in ns, with the code in the processor's caches.
 ///
-/// Source: calls of a function of three kinds with a probe on it, less the same calls without
-/// one and less the program's own time. A probe that is hit rarely costs about half as much again.
+/// Source: calls of a function of three kinds with a probe on it, minus the same calls without one
+/// and minus the program's own time. A probe that is rarely hit costs about half as much again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TrapCost {
-    /// At an instruction that the kernel emulates.
+    /// Cost at an instruction that the kernel emulates.
     pub one_trap_ns: u64,
-    /// At one that it steps out of line.
+    /// Cost at an instruction that the kernel steps out of line.
     pub two_traps_ns: u64,
-    /// At a 5-byte nop at a function's entry.
+    /// Cost at a 5-byte nop at a function's entry.
     pub nop5_ns: u64,
 }
 
@@ -57,10 +57,10 @@ extern "C" fn nop5() {
 const FUNCTIONS: [extern "C" fn(); 3] = [one_trap, two_traps, nop5];
 
 impl TrapCost {
-    /// Measures; takes 20 to 100 ms, during most of which the machine is free for others.
+    /// Measures the cost. Takes 20 to 100 ms, and leaves the machine free for most of that time.
     ///
     /// # Errors
-    /// The child could not be made, or the kernel refused the probes.
+    /// The child could not be started, or the kernel refused the probes.
     pub fn measure(machine: &Mutex<Machine>) -> Result<Self, KernelError> {
         let machine = || machine.lock().unwrap_or_else(PoisonError::into_inner);
         let failed = |source| KernelError::call("measure what a trap costs", source);
@@ -101,13 +101,14 @@ fn attach(machine: &mut Machine, child: &Child, index: usize) -> Result<u32, Ker
         .get(index)
         .map_or(0, |function| *function as usize as u64);
     let requests = [SiteRequest {
-        path: PathBuf::from(format!("/proc/{}/exe", child.pid)),
-        offset: file_offset(address).map_err(failed)?,
-        ops: Vec::new(),
-        flags: COUNTS,
-        address: None,
+        trigger: Trigger::at(
+            format!("/proc/{}/exe", child.pid),
+            file_offset(address).map_err(failed)?,
+        ),
+        program: Program::counting(),
+        shift: 0,
+        only_if: None,
         copies: Vec::new(),
-        returns: false,
         alone: false,
     }];
     let control = ProbeControl {
@@ -120,7 +121,7 @@ fn attach(machine: &mut Machine, child: &Child, index: usize) -> Result<u32, Ker
     Ok(slot)
 }
 
-/// Where in its file the code at a run address of this process is.
+/// Offset in its file of the code at a run address of this process.
 fn file_offset(address: u64) -> io::Result<FileOffset> {
     let maps = std::fs::read("/proc/self/maps")?;
     parse_maps(&maps)
@@ -130,7 +131,7 @@ fn file_offset(address: u64) -> io::Result<FileOffset> {
         .ok_or_else(|| io::ErrorKind::NotFound.into())
 }
 
-/// A fork of this process that calls what it is told.
+/// A fork of this process that makes the requested calls.
 struct Child {
     pid: libc::pid_t,
     orders: Option<File>,
@@ -142,9 +143,9 @@ impl Child {
         let (listen, orders) = pipe()?;
         let (answers, answer) = pipe()?;
         #[expect(unsafe_code, reason = "fork has no safe wrapper")]
-        // SAFETY: the child calls `serve` alone, which allocates nothing, takes no lock and
-        // never returns: it makes system calls that are safe after a fork of a process with
-        // threads, and calls the three functions above.
+        // SAFETY: the child only calls `serve`, which allocates nothing, takes no lock and never
+        // returns. It makes system calls that are safe after a fork of a process with threads, and
+        // calls the three functions above.
         let pid = unsafe { libc::fork() };
         match pid {
             -1 => Err(io::Error::last_os_error()),
@@ -172,11 +173,12 @@ impl Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
-        // Nothing to listen to any more: it ends.
+        // The child ends when its pipe is closed.
         self.orders = None;
         let mut status = 0;
         #[expect(unsafe_code, reason = "waits for a child that std did not make")]
-        // SAFETY: `pid` is a child of ours that nobody else waits for, `status` is writable.
+        // SAFETY: `pid` is a child of ours that no other thread waits for, and `status` is
+        // writable.
         unsafe {
             libc::waitpid(self.pid, &raw mut status, 0);
         }
@@ -186,7 +188,7 @@ impl Drop for Child {
 fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     let mut ends = [-1; 2];
     #[expect(unsafe_code, reason = "takes ownership of two new descriptors")]
-    // SAFETY: `ends` has room for two numbers; on success the kernel made both for us.
+    // SAFETY: `ends` has space for two numbers. On success the kernel made both for us.
     unsafe {
         if libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) < 0 {
             return Err(io::Error::last_os_error());
@@ -197,11 +199,12 @@ fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
 
 /// The child: answers each order with the time of its fastest round, until there are no more.
 fn serve(orders: i32, answers: i32) -> ! {
-    // What a close leaves open when the call is missing (before Linux 5.9) ends with the pipe.
+    // The call is missing before Linux 5.9. Descriptors that stay open then are closed when the
+    // child ends with the pipe.
     const HIGHEST: libc::c_uint = libc::c_uint::MAX;
     #[expect(unsafe_code, reason = "the child of a fork may only make system calls")]
-    // SAFETY: numbers, and pointers to locals with the room that is said. The descriptors that
-    // are closed belong to this process alone, a copy; the two that stay are moved first.
+    // SAFETY: the arguments are numbers, and pointers to locals of the given sizes. The closed
+    // descriptors belong to this process alone, a copy. The two that stay are moved first.
     unsafe {
         libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
         libc::dup2(orders, 0);

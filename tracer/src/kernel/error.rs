@@ -3,10 +3,10 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::features::{missing_capabilities, perf_event_hint};
-use crate::address::FileOffset;
+use super::features::capabilities::{missing_capabilities, perf_event_hint};
+use crate::base::address::FileOffset;
 
-/// What a refused eBPF object means.
+/// Meaning of a refused eBPF object.
 const REFUSED_OBJECT: &str =
     "this build of `tracer` carries an eBPF object that the kernel refuses";
 
@@ -16,25 +16,25 @@ pub enum KernelError {
     /// A privilege is missing.
     #[error("the kernel does not let this user {what}")]
     NotPermitted {
-        /// What was tried.
+        /// The attempted action.
         what: &'static str,
-        /// What it answered.
+        /// The kernel's error.
         #[source]
         source: io::Error,
     },
     /// The kernel lacks something that is needed.
     #[error("this kernel cannot {what}")]
     Unsupported {
-        /// What is missing.
+        /// The missing feature.
         what: &'static str,
-        /// What it answered.
+        /// The kernel's error.
         #[source]
         source: io::Error,
     },
     /// The eBPF object, which is a part of this binary, could not be loaded.
     #[error("the eBPF programs could not be loaded: {reason}")]
     Load {
-        /// The loader's or verifier's words.
+        /// Message of the loader or the verifier.
         reason: String,
     },
     /// A site was not taken.
@@ -42,20 +42,20 @@ pub enum KernelError {
     Attach {
         /// The file.
         path: PathBuf,
-        /// Where in it.
+        /// Offset in the file.
         offset: FileOffset,
-        /// What the kernel answered.
+        /// The kernel's error.
         #[source]
         source: io::Error,
     },
     /// A limit of the maps; see docs/limits.md.
-    #[error("no room for {what}: {wanted} more wanted, {free} left")]
+    #[error("no room for {what}: {wanted} more needed, {free} left")]
     Full {
-        /// Of what.
+        /// The kind of the missing space.
         what: &'static str,
-        /// How many more.
+        /// Number of additional elements needed.
         wanted: usize,
-        /// How many are left.
+        /// Number of elements left.
         free: usize,
     },
     /// All probes have been taken out for good.
@@ -64,21 +64,44 @@ pub enum KernelError {
     /// Another call to the kernel failed.
     #[error("cannot {what}")]
     Call {
-        /// What was tried.
+        /// The attempted action.
         what: &'static str,
-        /// What the kernel answered.
+        /// The kernel's error.
         #[source]
         source: io::Error,
     },
 }
 
 impl KernelError {
-    /// Sorts a failed call by what the user can do about it.
+    /// Sorts a failed call by the advice for it.
     pub(super) fn call(what: &'static str, source: io::Error) -> Self {
         match source.raw_os_error() {
             Some(libc::EPERM | libc::EACCES) => Self::NotPermitted { what, source },
             Some(libc::ENOSYS | libc::EOPNOTSUPP) => Self::Unsupported { what, source },
             _ => Self::Call { what, source },
+        }
+    }
+
+    /// The eBPF object lacks this item. It is a part of this binary, so the build is wrong.
+    pub(super) fn unexpected(name: &str) -> Self {
+        Self::Load {
+            reason: format!("the object has no `{name}` of the right kind"),
+        }
+    }
+
+    /// An error of aya's loader, sorted by the system call's error in it.
+    pub(super) fn of_loader(error: &(dyn std::error::Error + 'static)) -> Self {
+        let mut cause = Some(error);
+        while let Some(current) = cause {
+            if let Some(answer) = current.downcast_ref::<io::Error>()
+                && let Some(code) = answer.raw_os_error()
+            {
+                return Self::call("load eBPF programs", io::Error::from_raw_os_error(code));
+            }
+            cause = current.source();
+        }
+        Self::Load {
+            reason: error.to_string(),
         }
     }
 
@@ -100,7 +123,7 @@ impl KernelError {
     /// The kernel does not step the instruction at the site.
     #[must_use]
     pub fn is_instruction_refused(&self) -> bool {
-        /// Of the kernel itself, not meant for programs.
+        /// An error code internal to the kernel, not meant for programs.
         const ENOTSUPP: i32 = 524;
         match self {
             Self::Attach { source, .. } => {
@@ -110,7 +133,7 @@ impl KernelError {
         }
     }
 
-    /// What the user can do about it.
+    /// Advice for the user.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -130,11 +153,11 @@ impl KernelError {
         }
     }
 
-    /// The same, for `tracer doctor`: it does not send the user to itself.
+    /// Advice for `tracer doctor`, which does not send the user to `tracer doctor`.
     pub(super) fn hint_in_doctor(&self) -> Option<String> {
         match self {
             Self::NotPermitted { .. } if missing_capabilities().is_empty() => Some(
-                "all capabilities are there: a container's seccomp filter or a security module refuses `bpf`".into(),
+                "no capability is missing: a container's seccomp filter or a security module refuses `bpf`".into(),
             ),
             Self::Load { .. } => Some(format!(
                 "{REFUSED_OBJECT}; if nothing else is missing here, take another build of `tracer`"
@@ -149,7 +172,7 @@ impl KernelError {
     }
 }
 
-/// Whether the kernel's answer, at the end of the chain, is that a privilege is missing.
+/// Returns true if the kernel's answer, at the end of the chain, is a missing privilege.
 fn is_refused(error: &io::Error) -> bool {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(current) = cause {

@@ -1,112 +1,65 @@
-//! Loads what a session needs of the eBPF object.
+//! Loads the parts of the eBPF object that a session needs.
+
+pub(super) mod diagnostics;
+pub(super) mod object;
+pub(super) mod programs;
+mod task;
 
 use std::fs;
-use std::io;
 use std::os::unix::fs::MetadataExt;
 
-use aya::maps::{Map, MapData, RingBuf};
+use aya::maps::{Map, RingBuf};
 use tracer_common::control::Settings;
-use tracer_common::forks::TaskLayout;
+use tracer_common::forks::{RuleLayout, TaskLayout};
 use tracer_common::limits::{MAX_CPUS, SCRATCH_PER_CPU};
 
-use super::diagnostics;
+use self::object::{Image, OBJECT};
+use self::programs::Programs;
 use super::error::KernelError;
-use super::family::{self, Family};
-use super::features::KernelLayout;
-use super::object::Image;
-use super::programs::Programs;
+use super::features::layout::KernelLayout;
+use super::maps::Maps;
+use super::options::{LoadOptions, Processes};
 use super::ring::Ring;
+use super::selection::{self, ProcessSelection};
 
 /// Inode number of the initial pid namespace (`PROC_PID_INIT_INO`).
 const INITIAL_PID_NS: u64 = 0xEFFF_FFFC;
-/// Bytes of the ring when nothing else is said: a tenth of a second of the cheapest hits, where
-/// the reader looks every few milliseconds. All of it is resident, twice in our address space.
+/// Default size of the ring in bytes: a tenth of a second of the cheapest hits, and the reader polls
+/// every few milliseconds. All of it is resident, twice in our address space.
 const DEFAULT_RING: u32 = 1 << 24;
 
-/// The object, aligned as an ELF file wants to be.
-pub(super) static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("TRACER_EBPF_OBJECT"));
-
-/// What the loader is told.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct LoadOptions {
-    /// Bytes of the ring, made a power of two and at least a page; 0 is the default, 16 MiB.
-    pub ring_bytes: u32,
-    /// Attach by perf events even where the kernel has multi-uprobe links.
-    pub perf_events: bool,
-    /// What becomes of processes that are forked.
-    pub forks: Forks,
-    /// Probes of any kind may come later: what the kernel has to verify for them is begun now.
-    pub more_probes: bool,
-}
-
-/// What becomes of the processes that the target forks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Forks {
-    /// They are left alone.
-    #[default]
-    Left,
-    /// The kernel tells of them, and they are attached a moment after their start.
-    Told,
-    /// The kernel tells of them, and has them probed from their first instruction on: sites are in
-    /// all processes that run the file.
-    Exact,
-}
-
-impl Forks {
-    /// The kernel tells of them.
-    #[must_use]
-    pub const fn are_told(self) -> bool {
-        !matches!(self, Self::Left)
-    }
-}
-
-/// All that was loaded.
+/// The loaded maps and programs.
 pub(super) struct Loaded {
+    pub(super) maps: Maps,
     pub(super) programs: Programs,
-    pub(super) ops: MapData,
-    pub(super) sites: MapData,
-    pub(super) control: MapData,
-    pub(super) state: MapData,
-    pub(super) numbers: MapData,
-    pub(super) values: MapData,
-    pub(super) begun: MapData,
-    pub(super) begun_kept: MapData,
-    pub(super) underway: MapData,
-    pub(super) known_threads: MapData,
-    pub(super) time_state: MapData,
-    pub(super) times: MapData,
-    pub(super) counters: MapData,
-    pub(super) ring: Option<Ring>,
-    pub(super) family: Option<Family>,
-    /// CPUs that the kernel keeps counters for.
-    pub(super) cpus: usize,
+    pub(super) ring: Ring,
+    pub(super) selection: Option<ProcessSelection>,
 }
 
 /// Loads programs and maps.
 pub(super) fn load(options: &LoadOptions) -> Result<Loaded, KernelError> {
     let settings = settings(options);
-    // Ids of another namespace are the kernel's to tell.
+    // Ids of another namespace come from the kernel's helpers.
     let wants_members = settings.pid_ns_ino == 0;
     let cpus = aya::util::nr_cpus().map_err(|(_, source)| KernelError::Call {
         what: "count the CPUs",
         source,
     })?;
     let with_scratch = u32::try_from(cpus).unwrap_or(MAX_CPUS).min(MAX_CPUS);
-    let task_layout = if options.forks.are_told() {
-        family::task_layout()?
+    let task_layout = if options.processes.are_reported() {
+        selection::task_layout()?
     } else {
         TaskLayout::default()
     };
+    let rule_layout = match options.processes {
+        Processes::Selected(_) => selection::rule_layout()?,
+        Processes::One | Processes::Family(_) => RuleLayout::default(),
+    };
     let (log, messages) = diagnostics::open(OBJECT)?.unzip();
-    let entries = [
-        (
-            "FAMILY_MESSAGES",
-            family::ring_bytes(options.forks.are_told()),
-        ),
-        ("SCRATCH", with_scratch.saturating_mul(SCRATCH_PER_CPU)),
-        ("EVENTS", ring_bytes(options)),
-    ];
-    // The kernel's BTF has megabytes, and the ring pages to be cleared: side by side.
+    let areas = with_scratch.saturating_mul(SCRATCH_PER_CPU);
+    let mut entries = vec![("SCRATCH", areas), ("EVENTS", ring_bytes(options))];
+    entries.extend(selection::entries(options.processes, areas));
+    // The kernel's BTF has megabytes, and the ring has pages to clear. Both run in parallel.
     let (object, layout) = std::thread::scope(|scope| {
         let layout = scope.spawn(KernelLayout::read);
         let object = Image::new(OBJECT, &entries, messages);
@@ -127,60 +80,28 @@ pub(super) fn load(options: &LoadOptions) -> Result<Loaded, KernelError> {
     object.set_globals(&[
         ("SETTINGS", bytemuck::bytes_of(&settings)),
         ("TASK_LAYOUT", bytemuck::bytes_of(&task_layout)),
+        ("RULE_LAYOUT", bytemuck::bytes_of(&rule_layout)),
+        (
+            "SELECTION",
+            bytemuck::bytes_of(&options.processes.settings()),
+        ),
         (aya_log::LEVEL, &diagnostics::level()),
     ])?;
     let mut ring = |name| {
         let ring = Map::RingBuf(object.take(name)?);
-        RingBuf::try_from(ring).map_err(|_| unexpected(name))
+        RingBuf::try_from(ring).map_err(|_| KernelError::unexpected(name))
     };
     let (events, misses) = (ring("EVENTS")?, ring("MISSES")?);
-    let family = options
-        .forks
-        .are_told()
-        .then(|| Family::open(&mut object))
+    let selection = (options.processes)
+        .are_reported()
+        .then(|| ProcessSelection::open(&mut object, options.processes))
         .transpose()?;
     Ok(Loaded {
-        ops: object.take("OPS")?,
-        sites: object.take("SITES")?,
-        control: object.take("PROBE_CONTROL")?,
-        state: object.take("PROBE_STATE")?,
-        numbers: object.take("NUMBERS")?,
-        values: object.take("VALUES")?,
-        begun: object.take("BEGUN")?,
-        begun_kept: object.take("BEGUN_KEPT")?,
-        underway: object.take("UNDERWAY")?,
-        known_threads: object.take("KNOWN_THREADS")?,
-        time_state: object.take("TIME_STATE")?,
-        times: object.take("TIMES")?,
-        counters: object.take("PROBE_COUNTERS")?,
-        ring: Some(Ring::new(events, misses, log)),
-        family,
-        cpus,
+        maps: Maps::take(&mut object, cpus)?,
+        ring: Ring::new(events, misses, log),
+        selection,
         programs: Programs::load(object, options)?,
     })
-}
-
-/// The object is a part of this binary: what is not in it is a mistake in the build.
-pub(super) fn unexpected(name: &str) -> KernelError {
-    KernelError::Load {
-        reason: format!("the object has no `{name}` of the right kind"),
-    }
-}
-
-/// Finds the system call's answer in aya's errors.
-pub(super) fn load_error(error: &(dyn std::error::Error + 'static)) -> KernelError {
-    let mut cause = Some(error);
-    while let Some(current) = cause {
-        if let Some(answer) = current.downcast_ref::<io::Error>()
-            && let Some(code) = answer.raw_os_error()
-        {
-            return KernelError::call("load eBPF programs", io::Error::from_raw_os_error(code));
-        }
-        cause = current.source();
-    }
-    KernelError::Load {
-        reason: error.to_string(),
-    }
 }
 
 fn settings(options: &LoadOptions) -> Settings {
@@ -214,7 +135,7 @@ mod tests {
 
     use super::*;
 
-    /// From this many bytes of stack on Linux 6.13 gives a function one stack for each CPU, and
+    /// Smallest stack in bytes for which Linux 6.13 gives a function one stack for each CPU. It
     /// rounds up by 16 before it compares (`BPF_PRIV_STACK_MIN_SIZE`, kernel/bpf/verifier.c).
     const PRIVATE_STACK: i32 = 64 - 15;
     const FRAME_POINTER: u8 = 10;

@@ -1,4 +1,4 @@
-//! Uprobes by perf events, one for each site: where there are no multi-uprobe links.
+//! Uprobes by perf events, one for each site, for kernels without multi-uprobe links.
 
 use std::ffi::CString;
 use std::fs;
@@ -10,9 +10,9 @@ use std::os::unix::ffi::OsStrExt;
 use aya_obj::generated::perf_event_attr;
 
 use super::bpf;
-use super::machine::SiteRequest;
+use super::trigger::Uprobe;
 
-/// What the kernel says of its uprobes.
+/// Directory with the kernel's description of its uprobes.
 const UPROBES: &str = "/sys/bus/event_source/devices/uprobe";
 /// The event is closed in programs that we start.
 const PERF_FLAG_FD_CLOEXEC: u64 = 8;
@@ -21,31 +21,31 @@ const PERF_FLAG_FD_CLOEXEC: u64 = 8;
 pub(super) fn link(
     program: BorrowedFd<'_>,
     pid: u32,
-    site: &SiteRequest,
+    uprobe: &Uprobe,
     cookie: u64,
 ) -> io::Result<OwnedFd> {
-    let path = CString::new(site.path.as_os_str().as_bytes())?;
+    let path = CString::new(uprobe.path.as_os_str().as_bytes())?;
     #[expect(unsafe_code, reason = "a struct of plain numbers")]
     // SAFETY: all zeroes are a value of it.
     let mut event: perf_event_attr = unsafe { mem::zeroed() };
     event.type_ = number(&fs::read_to_string(format!("{UPROBES}/type"))?)?;
     event.size = u32::try_from(size_of::<perf_event_attr>()).map_err(io::Error::other)?;
-    if site.returns {
+    if uprobe.returns {
         // `config:0`: the bit that says returns.
         let format = fs::read_to_string(format!("{UPROBES}/format/retprobe"))?;
         let bit = number(format.trim().strip_prefix("config:").unwrap_or_default())?;
         event.config = 1_u64.checked_shl(bit).unwrap_or(0);
     }
     event.__bindgen_anon_3.uprobe_path = path.as_ptr() as u64;
-    event.__bindgen_anon_4.probe_offset = site.offset.0;
-    // Of one process on any CPU; of all processes it takes one event on any CPU.
+    event.__bindgen_anon_4.probe_offset = uprobe.offset.0;
+    // One process on any CPU. For all processes, an event on any one CPU is enough.
     let (pid, cpu) = if pid == 0 {
         (-1, 0)
     } else {
         (i32::try_from(pid).map_err(io::Error::other)?, -1)
     };
     #[expect(unsafe_code, reason = "perf_event_open has no safe wrapper")]
-    // SAFETY: the attributes are whole, and say their size; the path lives until the call is over.
+    // SAFETY: the attributes are whole and have their size. The path lives until the call is over.
     let fd = unsafe {
         libc::syscall(
             libc::SYS_perf_event_open,
@@ -61,7 +61,7 @@ pub(super) fn link(
     }
     let fd = i32::try_from(fd).map_err(io::Error::other)?;
     #[expect(unsafe_code, reason = "takes ownership of the descriptor")]
-    // SAFETY: the kernel just made it for us, and nobody else has it.
+    // SAFETY: the kernel just made it for this call, and it has no other owner.
     let event = unsafe { OwnedFd::from_raw_fd(fd) };
     bpf::link_event(program, event.as_fd(), cookie)
 }

@@ -5,9 +5,9 @@ use std::os::fd::{AsFd, BorrowedFd};
 use aya::maps::{MapData, RingBuf};
 use tracer_common::record::Miss;
 
-use super::diagnostics::Diagnostics;
+use super::load::diagnostics::Diagnostics;
 
-/// Records that one drain takes at most, so that a flood does not keep its caller from all else.
+/// The most records of one drain, so that a flood does not block its caller.
 const MAX_DRAIN: usize = 1 << 16;
 
 /// The reader's end of the ring. Waiting is the caller's: see [`Ring::as_fd`].
@@ -30,14 +30,16 @@ impl Ring {
         }
     }
 
-    /// The next read that failed because a page was not in memory, as far as they found room.
+    /// The next read that failed because a page was not in memory. Misses without space are not
+    /// kept.
     pub fn next_miss(&mut self) -> Option<Miss> {
         let bytes = self.misses.next()?;
         bytemuck::try_pod_read_unaligned(&bytes).ok()
     }
 
-    /// Hands each waiting record to `keep`, oldest first, and frees its room; at most 65,536.
-    /// True when it was emptied. What the kernel side has to say of itself is written to the log.
+    /// Hands each waiting record to `keep`, oldest first, and frees its space; at most 65,536
+    /// records. Returns true if the ring is empty. Messages of the kernel side are written to the
+    /// log.
     pub fn drain(&mut self, mut keep: impl FnMut(&[u8])) -> bool {
         if let Some(log) = &mut self.log {
             log.flush();
@@ -59,7 +61,7 @@ impl std::fmt::Debug for Ring {
 }
 
 impl AsFd for Ring {
-    /// Readable while there are records; edges come only when the ring fills past its mark.
+    /// Readable while there are records. An edge comes only when the ring fills past its mark.
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.records.as_fd()
     }

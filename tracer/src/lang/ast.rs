@@ -9,126 +9,120 @@ pub type Span = Range<usize>;
 /// One probe as the user wrote it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ProbeSpec {
-    /// The text that all spans count in.
+    /// The text. All spans are positions in it.
     pub text: String,
-    /// What a hit does.
+    /// The action of a hit.
     pub action: Action,
-    /// Where.
+    /// The location, or the first one of `time A..B`.
     pub location: Location,
-    /// Second location of `time A..B`.
+    /// The second location of `time A..B`.
     pub until: Option<Location>,
-    /// The message; `None`: every variable in scope.
+    /// The message. `None` stands for every variable in scope.
     pub template: Option<Template>,
-    /// Hits that fail it send nothing.
+    /// The condition. Hits that fail it send nothing.
     pub condition: Option<Expr>,
     /// Limits and name.
     pub options: ProbeOptions,
 }
 
-/// What a hit does.
+/// The action of a hit, with its operands. Everything else about it is in `actions`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
-    /// One event a hit.
+    /// Sends one event per hit.
     Log,
-    /// Every variable in scope, and the stack.
+    /// Sends every variable in scope and the call stack.
     Snapshot,
-    /// Hits, for each value of an expression when there is one.
-    Count {
-        /// What is counted by.
-        by: Option<Expr>,
-    },
-    /// Histogram of an expression.
-    Hist {
-        /// A number.
-        value: Expr,
-        /// Width of a linear bucket; `None` is powers of two.
-        step: Option<u64>,
-    },
-    /// Time from entry to return, or from one line to another.
+    /// Counts hits, by the value of an expression if there is one.
+    Count(CountAction),
+    /// Counts the values of an expression in buckets.
+    Hist(HistAction),
+    /// Measures the time from entry to return, or from one location to another.
     Time,
 }
 
-impl Action {
-    /// The word for it in the probe language.
-    #[must_use]
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Log => "log",
-            Self::Snapshot => "snapshot",
-            Self::Count { .. } => "count",
-            Self::Hist { .. } => "hist",
-            Self::Time => "time",
-        }
-    }
+/// `count`, with its operand.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CountAction {
+    /// The expression to count by.
+    pub by: Option<Expr>,
 }
 
-/// Where a probe is.
+/// `hist`, with its operands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HistAction {
+    /// The expression, which is a number.
+    pub value: Expr,
+    /// Width of a linear bucket. `None` stands for powers of two.
+    pub step: Option<u64>,
+}
+
+/// A location in the target.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Location {
-    /// File name of the module (`libfoo.so!…`); `None` is any.
+    /// File name of the module (`libfoo.so!…`). `None` stands for any module.
     pub module: Option<String>,
-    /// What in it.
+    /// The line, function or address.
     pub kind: LocationKind,
-    /// Where it stands in the text.
+    /// Position in the text.
     pub span: Span,
 }
 
-/// What a location names.
+/// A line, function or address of a module.
 #[derive(Clone, Debug, PartialEq)]
 pub enum LocationKind {
-    /// `FILE:LINE`; the file matches by path suffix.
+    /// `FILE:LINE`. The file matches by path suffix.
     Line {
         /// As typed.
         file: String,
         /// From 1.
         line: u64,
     },
-    /// A function by its demangled name or a suffix of its path, at its first statement.
+    /// The first statement of a function, by its demangled name or a suffix of its path.
     Function(String),
     /// Every return of a function.
     Return(String),
-    /// Every return of a function to its caller, by the kernel's return trampoline.
+    /// Every return of a function, observed by the kernel's return trampoline.
     Trampoline(String),
     /// A link address.
     Address(u64),
 }
 
-/// Limits and name of a probe; `None` is the default of its action.
+/// Limits and name of a probe. `None` stands for the default of its action.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ProbeOptions {
     /// `hits N`.
     pub hits: Option<u64>,
     /// `rate N/s`.
     pub rate: Option<u64>,
-    /// `every DURATION`: at most one event in each.
+    /// `every DURATION`: at most one event per duration.
     pub every: Option<Duration>,
     /// `for DURATION`: time to live.
     pub ttl: Option<Duration>,
     /// `depth N`: frames of call stack.
     pub depth: Option<u32>,
-    /// `cpu N%`: CPUs that it may cost.
+    /// `cpu N%`: CPU time that the probe may cost, in CPUs.
     pub cpu: Option<f64>,
-    /// `trampoline`: returns are seen by the kernel's return trampoline.
+    /// `trampoline`: returns are observed by the kernel's return trampoline.
     pub trampoline: bool,
     /// `as NAME`.
     pub name: Option<String>,
 }
 
-/// A message with holes.
+/// A message with expressions in it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Template {
-    /// In order.
+    /// Texts and holes in order.
     pub parts: Vec<TemplatePart>,
 }
 
 impl Template {
-    /// A hole is written as `{:#?}` does, on many lines.
+    /// Returns true if a hole has the format `{:#?}`, which may write several lines.
     #[must_use]
     pub fn is_multiline(&self) -> bool {
         self.parts.iter().any(|part| match part {
             TemplatePart::Text(_) => false,
             TemplatePart::Hole { format, .. } => {
-                format.alternate && matches!(format.style, Style::Debug)
+                format.alternate && matches!(format.style, FormatStyle::Debug)
             }
         })
     }
@@ -137,25 +131,25 @@ impl Template {
 /// A part of a message.
 #[derive(Clone, Debug, PartialEq)]
 pub enum TemplatePart {
-    /// Text as it is, escapes resolved.
+    /// Text, with escapes resolved.
     Text(String),
     /// `{expr}` or `{expr:format}`.
     Hole {
-        /// What to show.
+        /// The value to show.
         expr: Expr,
-        /// How.
+        /// The format of the value.
         format: Format,
     },
 }
 
-/// How a value is written: Rust's format specifications, as far as they make sense here.
+/// The format of a value: Rust's format specifications, as far as they make sense here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Format {
-    /// Display, Debug, hexadecimal, ….
-    pub style: Style,
-    /// `#`: prefixes, or many lines.
+    /// The letter: display, debug, hexadecimal, ….
+    pub style: FormatStyle,
+    /// `#`: prefixes, or several lines.
     pub alternate: bool,
-    /// At least this many characters.
+    /// The least number of characters.
     pub width: Option<u16>,
     /// `0` before the width.
     pub zero: bool,
@@ -163,17 +157,17 @@ pub struct Format {
     pub precision: Option<u16>,
     /// `<`, `^`, `>`.
     pub align: Option<Align>,
-    /// What stands before `<`, `^` or `>`: fills the width, where spaces would.
+    /// The character before `<`, `^` or `>`, which fills the width instead of spaces.
     pub fill: Option<char>,
-    /// `+`: positive numbers have a sign, too.
+    /// `+`: positive numbers have a sign too.
     pub plus: bool,
 }
 
 /// The letter of a format.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names say it")]
-pub enum Style {
-    /// Text without quotes, all else as `{:?}` writes it.
+pub enum FormatStyle {
+    /// Text without quotes. Other values look as with `{:?}`.
     #[default]
     Display,
     Debug,
@@ -182,11 +176,11 @@ pub enum Style {
     Octal,
     Binary,
     LowerExp,
-    /// `p`: the address of the value, or of what a pointer points to.
+    /// `p`: the address of the value, or the target address of a pointer.
     Pointer,
 }
 
-/// Where a padded value stands.
+/// Alignment of a padded value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum Align {
@@ -198,13 +192,13 @@ pub enum Align {
 /// An expression.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Expr {
-    /// What it is.
+    /// The kind, with the operands.
     pub kind: ExprKind,
-    /// Where it stands in the text.
+    /// Position in the text.
     pub span: Span,
 }
 
-/// References to the parts of an expression, which can be changed where its kind can.
+/// References to the operands of an expression, mutable if the kind is.
 macro_rules! parts {
     ($kind:expr, $each:ident $(, $change:tt)?) => {{
         use ExprKind as E;
@@ -252,7 +246,7 @@ impl Expr {
         }
     }
 
-    /// Whether it is a number, whatever it is a number of: nothing that has a place.
+    /// Returns true if the expression computes a number, which has no location in memory.
     #[must_use]
     pub const fn is_computed(&self) -> bool {
         match &self.kind {
@@ -262,55 +256,55 @@ impl Expr {
         }
     }
 
-    /// The expressions that it is made of.
+    /// The operands.
     #[must_use]
     pub fn parts(&self) -> Vec<&Self> {
         parts!(&self.kind, iter)
     }
 
-    /// The expressions that it is made of.
+    /// The operands, mutable.
     pub(super) fn parts_mut(&mut self) -> Vec<&mut Self> {
         parts!(&mut self.kind, iter_mut, mut)
     }
 }
 
-/// An operator of a chain, and what stands behind it.
+/// An operator of a chain, and the operand after it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Link {
-    /// Never `&&` or `||`, which bind weakest in all languages.
+pub struct ChainLink {
+    /// The operator. It is never `&&` or `||`, which bind weakest in all languages.
     pub op: BinaryOp,
-    /// Where the operator stands in the text.
+    /// Position of the operator in the text.
     pub span: Span,
-    /// The operand behind it.
+    /// The operand after the operator.
     pub right: Expr,
 }
 
-/// The language whose order of operators holds.
+/// The language that sets the precedence of operators.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Syntax {
-    /// And any that is not known.
+    /// Rust, and any language that is not known.
     Rust,
-    /// And C++.
+    /// C and C++.
     C,
 }
 
-/// The question of a method without arguments.
+/// A method without arguments that is true or false.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asked {
-    /// `is_some()`: of an `Option`, a pointer or a `std::optional`.
+pub enum Predicate {
+    /// `is_some()` of an `Option`, a pointer or a `std::optional`.
     Some,
-    /// `is_none()`.
+    /// `is_none()` of the same types.
     None,
-    /// `is_ok()`: of a `Result` or a `std::expected`.
+    /// `is_ok()` of a `Result` or a `std::expected`.
     Ok,
-    /// `is_err()`.
+    /// `is_err()` of the same types.
     Err,
-    /// `is_null()`: of a pointer.
+    /// `is_null()` of a pointer.
     Null,
 }
 
-impl Asked {
-    /// The method that asks it, as Rust names it.
+impl Predicate {
+    /// The method's name in Rust.
     #[must_use]
     pub const fn method(self) -> &'static str {
         match self {
@@ -322,7 +316,7 @@ impl Asked {
         }
     }
 
-    /// The variant of an enum that it asks for.
+    /// The variant of an enum that makes it true.
     #[must_use]
     pub const fn variant(self) -> Option<&'static str> {
         Some(match self {
@@ -335,19 +329,19 @@ impl Asked {
     }
 }
 
-/// What an expression is.
+/// The kinds of expressions, with their operands.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ExprKind {
     /// A variable, static, constant or enum variant: `x`, `config::LIMIT`, `State::Failed`.
     Name {
-        /// With `::` as typed.
+        /// The path as typed, with its `::`.
         path: String,
-        /// N of `name#N`; 1 is the innermost.
+        /// N of `name#N`. 1 is the innermost variable.
         shadow: u32,
     },
     /// `$pid`, `$tid`, `$thread`, `$time`, `$hit`, `$return`, `$elapsed`.
     Special(Special),
-    /// `42`, `0x2a`, `1_000`; `5ms` in ns.
+    /// `42`, `0x2a`, `1_000`, and `5ms` in nanoseconds.
     Int(u128),
     /// `1.5`.
     Float(f64),
@@ -365,34 +359,34 @@ pub enum ExprKind {
     Arrow(Box<Expr>, String),
     /// `base[index]`.
     Index(Box<Expr>, Box<Expr>),
-    /// `base[a..b]`, either end open.
+    /// `base[a..b]`. Either end may be open.
     Slice(Box<Expr>, Option<Box<Expr>>, Option<Box<Expr>>),
     /// `len(base)`, `base.len()`.
     Len(Box<Expr>),
     /// `base.is_empty()`.
     IsEmpty(Box<Expr>),
-    /// `base.is_some()` and its like.
-    Is(Asked, Box<Expr>),
+    /// `base.is_some()` and the other predicates.
+    Is(Predicate, Box<Expr>),
     /// `starts_with(base, text)`, `base.starts_with(text)`.
     StartsWith(Box<Expr>, Box<Expr>),
     /// `ends_with(base, text)`, `base.ends_with(text)`.
     EndsWith(Box<Expr>, Box<Expr>),
     /// `contains(base, text)`, `base.contains(text)`.
     Contains(Box<Expr>, Box<Expr>),
-    /// `matches(base, /regex/)`, `base.matches(/regex/)`; the second is an [`ExprKind::Str`].
+    /// `matches(base, /regex/)`, `base.matches(/regex/)`. The second operand is an [`ExprKind::Str`].
     Matches(Box<Expr>, Box<Expr>),
     /// `*p`, `&x`, `-x`, `!x`, `~x`.
     Unary(UnaryOp, Box<Expr>),
     /// `a OP b`.
     Binary(BinaryOp, Box<Expr>, Box<Expr>),
-    /// `a OP b OP c …`, whose order depends on the language; gone once that is known, see
-    /// [`ProbeSpec::ordered`].
-    Chain(Box<Expr>, Vec<Link>),
+    /// `a OP b OP c …`, where precedence depends on the language. [`ProbeSpec::ordered`] replaces it once
+    /// the language is known.
+    Chain(Box<Expr>, Vec<ChainLink>),
     /// `a as T`, `(T)a`.
     Cast(Box<Expr>, String),
 }
 
-/// What the probe knows beside the program's own variables.
+/// Values of the hit, beside the program's own variables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum Special {
@@ -405,20 +399,20 @@ pub enum Special {
     Elapsed,
 }
 
-/// One-operand operators.
+/// Operators with one operand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum UnaryOp {
     Deref,
     AddressOf,
     Neg,
-    /// Logical on bool and C truth values; `!` on Rust integers is bitwise.
+    /// `!`: bitwise on Rust integers, logical on all other values.
     Not,
     /// `~`.
     BitNot,
 }
 
-/// Two-operand operators.
+/// Operators with two operands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum BinaryOp {

@@ -1,19 +1,20 @@
-//! Expressions: operands, what stands before and behind them, and the operators between, which
-//! `order` makes a tree of.
+//! Parses expressions: operands with their prefixes and suffixes, and the operators between them, which
+//! `order` turns into a tree.
 
-use super::ast::{Asked, Expr, ExprKind, Link, Span, Special, UnaryOp};
-use super::lexer::{Cursor, Kind, Token};
-use super::{MAX_NESTING, SyntaxError, mistakes, order};
+use super::ast::{ChainLink, Expr, ExprKind, Predicate, Span, Special, UnaryOp};
+use super::lexer::{Cursor, Token, TokenKind};
+use super::{MAX_NESTING, mistakes, order, words};
+use crate::base::diagnostic::Diagnostic;
 
-/// Operators with two sides in one row; more are refused.
+/// Binary operators in one row. A longer row is refused.
 const MAX_OPERATORS: usize = 512;
-/// Words of C's types: `(unsigned char)x` is a cast, `(x)` is not.
+/// Words of C's types, which make a cast: `(unsigned char)x` is one, `(x)` is not.
 const TYPE_WORDS: [&str; 13] = [
     "unsigned", "signed", "char", "short", "int", "long", "float", "double", "struct", "union",
     "enum", "const", "__int128",
 ];
 
-/// What may be asked of the probe itself.
+/// Special names of the hit.
 const SPECIALS: [(&str, Special); 7] = [
     ("$pid", Special::Pid),
     ("$tid", Special::Tid),
@@ -24,18 +25,18 @@ const SPECIALS: [(&str, Special); 7] = [
     ("$elapsed", Special::Elapsed),
 ];
 
-/// Operators that write, longest first.
+/// Operators that would write, longest first.
 const WRITES: [&str; 13] = [
     "<<=", ">>=", "++", "--", "+=", "-=", "*=", "/=", "%=", "&=", "|=", "^=", "=",
 ];
 
 fn nested<T>(
     cursor: &mut Cursor<'_>,
-    parse: impl FnOnce(&mut Cursor<'_>) -> Result<T, SyntaxError>,
-) -> Result<T, SyntaxError> {
+    parse: impl FnOnce(&mut Cursor<'_>) -> Result<T, Diagnostic>,
+) -> Result<T, Diagnostic> {
     if cursor.depth >= MAX_NESTING {
         let at = cursor.at();
-        return Err(SyntaxError::new(
+        return Err(Diagnostic::at(
             at..at,
             format!("nested more than {MAX_NESTING} levels deep"),
         ));
@@ -51,11 +52,11 @@ fn spanned(kind: ExprKind, span: Span) -> Expr {
 }
 
 /// Parses an expression as far as it goes.
-pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Expr, SyntaxError> {
+pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Expr, Diagnostic> {
     let first = cast(cursor)?;
     let mut links = Vec::new();
     while let Ok(Token {
-        kind: Kind::Punct(punct),
+        kind: TokenKind::Punct(punct),
         span,
     }) = cursor.peek()
     {
@@ -64,17 +65,17 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Expr, SyntaxError> {
         };
         if links.len() >= MAX_OPERATORS {
             let message = format!("more than {MAX_OPERATORS} operators in a row");
-            return Err(SyntaxError::new(span, message));
+            return Err(Diagnostic::at(span, message));
         }
         cursor.advance(punct.len());
         let right = nested(cursor, cast)?;
-        links.push(Link { op, span, right });
+        links.push(ChainLink { op, span, right });
     }
     order::tree(first, links)
 }
 
-/// Refuses one of these operators where it is next.
-fn no_write(cursor: &Cursor<'_>, of: &[&str]) -> Result<(), SyntaxError> {
+/// Fails if one of these operators is next.
+fn no_write(cursor: &Cursor<'_>, of: &[&str]) -> Result<(), Diagnostic> {
     let rest = cursor.rest();
     let at = cursor.at();
     let Some(found) = of.iter().find(|one| rest.starts_with(**one)) else {
@@ -95,14 +96,14 @@ fn no_write(cursor: &Cursor<'_>, of: &[&str]) -> Result<(), SyntaxError> {
         ),
     };
     let message = format!("`{found}` would write: expressions only read");
-    Err(SyntaxError::new(at..at + found.len(), message).hint(hint))
+    Err(Diagnostic::at(at..at + found.len(), message).hint(hint))
 }
 
-fn cast(cursor: &mut Cursor<'_>) -> Result<Expr, SyntaxError> {
+fn cast(cursor: &mut Cursor<'_>) -> Result<Expr, Diagnostic> {
     let mut expr = unary(cursor)?;
     while cursor.peek_word() == Some("as") {
-        // `as` is an option of probes, too: `… as NAME`. A type's name looks the same, so the
-        // option wins at the end of an expression; parentheses make a cast of it.
+        // `as NAME` is also an option of probes, and looks like a cast. At the end of an expression it
+        // is the option; a cast needs parentheses there.
         if option_follows(cursor) {
             break;
         }
@@ -114,7 +115,7 @@ fn cast(cursor: &mut Cursor<'_>) -> Result<Expr, SyntaxError> {
     Ok(expr)
 }
 
-/// Whether `as NAME` here ends the probe, so that it can be its option.
+/// Returns true if `as NAME` is an option here: the probe ends after it, or another option follows.
 fn option_follows(cursor: &Cursor<'_>) -> bool {
     let mut ahead = cursor.clone();
     ahead.take_word("as");
@@ -124,17 +125,17 @@ fn option_follows(cursor: &Cursor<'_>) -> bool {
     if is_primitive(word) {
         return false;
     }
-    let length = ahead.rest().find(|c| !super::probe::is_of_name(c));
+    let length = ahead.rest().find(|c| !words::is_probe_name_char(c));
     ahead.advance(length.unwrap_or(ahead.rest().len()));
     matches!(
         ahead.peek(),
         Ok(Token {
-            kind: Kind::End,
+            kind: TokenKind::End,
             ..
         })
     ) || ahead
         .peek_word()
-        .is_some_and(|word| super::probe::OPTIONS.contains(&word))
+        .is_some_and(|word| words::OPTIONS.contains(&word))
 }
 
 fn is_primitive(word: &str) -> bool {
@@ -160,7 +161,7 @@ fn is_primitive(word: &str) -> bool {
     RUST.contains(&word) || TYPE_WORDS.contains(&word) || C.contains(&word)
 }
 
-fn type_name(cursor: &mut Cursor<'_>) -> Result<String, SyntaxError> {
+fn type_name(cursor: &mut Cursor<'_>) -> Result<String, Diagnostic> {
     let start = cursor.at();
     while cursor.take("*") || cursor.take("&") {
         if !cursor.take_word("const") {
@@ -169,8 +170,8 @@ fn type_name(cursor: &mut Cursor<'_>) -> Result<String, SyntaxError> {
     }
     loop {
         let token = cursor.next()?;
-        if token.kind != Kind::Word {
-            return Err(SyntaxError::new(
+        if token.kind != TokenKind::Word {
+            return Err(Diagnostic::at(
                 token.span.clone(),
                 format!("expected a type{}", cursor.found(&token)),
             ));
@@ -196,11 +197,11 @@ fn type_name(cursor: &mut Cursor<'_>) -> Result<String, SyntaxError> {
         while open > 0 {
             let token = cursor.next()?;
             match token.kind {
-                Kind::Punct("<") => open += 1,
-                Kind::Punct(">") => open -= 1,
-                Kind::Punct(">>") => open -= 2,
-                Kind::End => {
-                    return Err(SyntaxError::new(
+                TokenKind::Punct("<") => open += 1,
+                TokenKind::Punct(">") => open -= 1,
+                TokenKind::Punct(">>") => open -= 2,
+                TokenKind::End => {
+                    return Err(Diagnostic::at(
                         token.span,
                         "the `<` of this type is never closed",
                     ));
@@ -212,9 +213,9 @@ fn type_name(cursor: &mut Cursor<'_>) -> Result<String, SyntaxError> {
     Ok(cursor.text(&(start..cursor.last())).to_owned())
 }
 
-fn unary(cursor: &mut Cursor<'_>) -> Result<Expr, SyntaxError> {
+fn unary(cursor: &mut Cursor<'_>) -> Result<Expr, Diagnostic> {
     let start = cursor.at();
-    // C takes two signs for one operator, and so would whoever reads the probe.
+    // `--x` decrements in C, and readers of the probe would expect that.
     no_write(cursor, &["++", "--"])?;
     let operators = [
         ("*", UnaryOp::Deref),
@@ -252,8 +253,8 @@ fn unary(cursor: &mut Cursor<'_>) -> Result<Expr, SyntaxError> {
     postfix(cursor)
 }
 
-/// `(unsigned char)` and `(struct point *)` in front of an operand.
-fn c_cast(cursor: &mut Cursor<'_>) -> Result<Option<String>, SyntaxError> {
+/// Takes a cast such as `(unsigned char)` or `(struct point *)`, if one is next. Returns its type.
+fn c_cast(cursor: &mut Cursor<'_>) -> Result<Option<String>, Diagnostic> {
     let mut ahead = cursor.clone();
     if !ahead.take("(") {
         return Ok(None);
@@ -282,7 +283,7 @@ fn c_cast(cursor: &mut Cursor<'_>) -> Result<Option<String>, SyntaxError> {
     Ok(Some(ty))
 }
 
-fn postfix(cursor: &mut Cursor<'_>) -> Result<Expr, SyntaxError> {
+fn postfix(cursor: &mut Cursor<'_>) -> Result<Expr, Diagnostic> {
     let mut expr = primary(cursor)?;
     let start = expr.span.start;
     let mut steps = 0;
@@ -293,15 +294,15 @@ fn postfix(cursor: &mut Cursor<'_>) -> Result<Expr, SyntaxError> {
         }
         no_write(cursor, &WRITES)?;
         let arrow = match cursor.peek()?.kind {
-            Kind::Punct("." | "[") => false,
-            Kind::Punct("->") => true,
-            Kind::Punct("(") => return Err(mistakes::no_call(operand, "", &expr.span)),
+            TokenKind::Punct("." | "[") => false,
+            TokenKind::Punct("->") => true,
+            TokenKind::Punct("(") => return Err(mistakes::no_call(operand, "", &expr.span)),
             _ => return Ok(expr),
         };
         steps += 1;
         if steps > MAX_NESTING {
             let at = cursor.at();
-            return Err(SyntaxError::new(
+            return Err(Diagnostic::at(
                 at..at + 1,
                 format!("more than {MAX_NESTING} steps in a row"),
             ));
@@ -316,14 +317,14 @@ fn postfix(cursor: &mut Cursor<'_>) -> Result<Expr, SyntaxError> {
     }
 }
 
-/// What stands behind `base[`.
-fn index(cursor: &mut Cursor<'_>, base: Expr) -> Result<ExprKind, SyntaxError> {
+/// Parses the rest of `base[index]` or `base[from..to]`, after the bracket.
+fn index(cursor: &mut Cursor<'_>, base: Expr) -> Result<ExprKind, Diagnostic> {
     let base = Box::new(base);
     let open_end = |cursor: &Cursor<'_>| {
         matches!(
             cursor.peek(),
             Ok(Token {
-                kind: Kind::Punct("]"),
+                kind: TokenKind::Punct("]"),
                 ..
             })
         )
@@ -352,9 +353,9 @@ fn index(cursor: &mut Cursor<'_>, base: Expr) -> Result<ExprKind, SyntaxError> {
     Ok(kind)
 }
 
-/// What stands behind `base.` or `base->`.
-fn member(cursor: &mut Cursor<'_>, base: Expr, arrow: bool) -> Result<ExprKind, SyntaxError> {
-    // `t.0.1` has no floats in it.
+/// Parses the rest of `base.member` or `base->member`, after the operator.
+fn member(cursor: &mut Cursor<'_>, base: Expr, arrow: bool) -> Result<ExprKind, Diagnostic> {
+    // Digits are taken without the lexer: `0.1` in `t.0.1` is not a float.
     let rest = cursor.rest();
     let digits = rest
         .find(|c: char| !c.is_ascii_digit())
@@ -365,9 +366,9 @@ fn member(cursor: &mut Cursor<'_>, base: Expr, arrow: bool) -> Result<ExprKind, 
         return Ok(ExprKind::Field(Box::new(base), name));
     }
     let token = cursor.next()?;
-    if token.kind != Kind::Word {
+    if token.kind != TokenKind::Word {
         let found = cursor.found(&token);
-        return Err(SyntaxError::new(
+        return Err(Diagnostic::at(
             token.span,
             format!("expected the name of a field{found}"),
         ));
@@ -389,13 +390,13 @@ fn member(cursor: &mut Cursor<'_>, base: Expr, arrow: bool) -> Result<ExprKind, 
     })
 }
 
-/// What stands behind `base.name(`.
+/// Parses the rest of `base.name(…)`, after the parenthesis.
 fn method(
     cursor: &mut Cursor<'_>,
     base: Expr,
     name: &str,
     span: &Span,
-) -> Result<ExprKind, SyntaxError> {
+) -> Result<ExprKind, Diagnostic> {
     let object = cursor.text(&base.span);
     let base = Box::new(base);
     let of_value: Option<fn(Box<Expr>) -> ExprKind> = match name {
@@ -403,12 +404,12 @@ fn method(
         "is_empty" | "empty" => Some(ExprKind::IsEmpty),
         _ => None,
     };
-    let asked = asked(name);
-    if of_value.is_some() || asked.is_some() {
+    let predicate = predicate(name);
+    if of_value.is_some() || predicate.is_some() {
         cursor.expect(")", "after the name: it takes no argument")?;
     }
-    if let Some(asked) = asked {
-        return Ok(ExprKind::Is(asked, base));
+    if let Some(predicate) = predicate {
+        return Ok(ExprKind::Is(predicate, base));
     }
     if let Some(of_value) = of_value {
         return Ok(of_value(base));
@@ -424,64 +425,64 @@ fn method(
     Ok(kind)
 }
 
-/// The regular expression that `matches` takes: `/…/`, `/…/i` or a text in quotes.
-fn regex(cursor: &mut Cursor<'_>) -> Result<Expr, SyntaxError> {
+/// Parses the argument of `matches`: `/…/`, `/…/i` or a text in quotes.
+fn regex(cursor: &mut Cursor<'_>) -> Result<Expr, Diagnostic> {
     if let Some((pattern, span)) = cursor.regex()? {
         return Ok(spanned(ExprKind::Str(pattern), span));
     }
     let token = cursor.next()?;
     match token.kind {
-        Kind::Str(pattern) => Ok(spanned(ExprKind::Str(pattern), token.span)),
+        TokenKind::Str(pattern) => Ok(spanned(ExprKind::Str(pattern), token.span)),
         _ => {
             let found = cursor.found(&token);
             let error = format!("expected a regular expression{found}");
-            Err(SyntaxError::new(token.span, error)
+            Err(Diagnostic::at(token.span, error)
                 .hint("write it between two `/`: `x.matches(/^GET /)`"))
         }
     }
 }
 
-/// The question of a method of Rust's or C++'s library.
-fn asked(method: &str) -> Option<Asked> {
+/// The predicate of a method's name, in Rust's or C++'s library.
+fn predicate(method: &str) -> Option<Predicate> {
     Some(match method {
-        "is_some" | "has_value" => Asked::Some,
-        "is_none" => Asked::None,
-        "is_ok" => Asked::Ok,
-        "is_err" => Asked::Err,
-        "is_null" => Asked::Null,
+        "is_some" | "has_value" => Predicate::Some,
+        "is_none" => Predicate::None,
+        "is_ok" => Predicate::Ok,
+        "is_err" => Predicate::Err,
+        "is_null" => Predicate::Null,
         _ => return None,
     })
 }
 
-fn primary(cursor: &mut Cursor<'_>) -> Result<Expr, SyntaxError> {
+fn primary(cursor: &mut Cursor<'_>) -> Result<Expr, Diagnostic> {
     if let Some(error) = mistakes::no_operand(cursor) {
         return Err(error);
     }
     let token = cursor.peek_operand()?;
     let span = token.span.clone();
     let kind = match token.kind {
-        Kind::Int(value) => ExprKind::Int(value),
-        Kind::Duration(ns) => ExprKind::Int(ns.into()),
-        Kind::Float(value) => ExprKind::Float(value),
-        Kind::Str(text) => ExprKind::Str(text),
-        Kind::Char(c) => ExprKind::Char(c),
-        Kind::Special => {
+        TokenKind::Int(value) => ExprKind::Int(value),
+        TokenKind::Duration(ns) => ExprKind::Int(ns.into()),
+        TokenKind::Float(value) => ExprKind::Float(value),
+        TokenKind::Str(text) => ExprKind::Str(text),
+        TokenKind::Char(c) => ExprKind::Char(c),
+        TokenKind::Special => {
             let name = cursor.text(&span);
             let found = SPECIALS.iter().find(|(text, _)| *text == name);
             let (_, special) = found.ok_or_else(|| mistakes::no_special(name, span.clone()))?;
             ExprKind::Special(*special)
         }
-        Kind::Punct("(") => {
+        TokenKind::Punct("(") => {
             cursor.advance(1);
             let mut inner = nested(cursor, parse)?;
             cursor.expect(")", "to close the parenthesis")?;
             inner.span = span.start..cursor.last();
             return Ok(inner);
         }
-        Kind::Word => return word(cursor),
+        TokenKind::Word => return word(cursor),
         _ => {
             let found = cursor.found(&token);
-            return Err(SyntaxError::new(
+            return Err(Diagnostic::at(
                 span,
                 format!("expected an expression{found}"),
             ));
@@ -491,8 +492,8 @@ fn primary(cursor: &mut Cursor<'_>) -> Result<Expr, SyntaxError> {
     Ok(spanned(kind, span))
 }
 
-/// A name, a keyword, or `len(…)`.
-fn word(cursor: &mut Cursor<'_>) -> Result<Expr, SyntaxError> {
+/// Parses a name, a keyword, or `len(…)`.
+fn word(cursor: &mut Cursor<'_>) -> Result<Expr, Diagnostic> {
     let start = cursor.at();
     let first = cursor.next()?;
     let name = cursor.text(&first.span);
@@ -512,9 +513,9 @@ fn word(cursor: &mut Cursor<'_>) -> Result<Expr, SyntaxError> {
     }
     while cursor.take("::") {
         let part = cursor.next()?;
-        if part.kind != Kind::Word {
+        if part.kind != TokenKind::Word {
             let found = cursor.found(&part);
-            return Err(SyntaxError::new(
+            return Err(Diagnostic::at(
                 part.span,
                 format!("expected a name after `::`{found}"),
             ));
@@ -528,9 +529,9 @@ fn word(cursor: &mut Cursor<'_>) -> Result<Expr, SyntaxError> {
     if cursor.take("#") {
         let number = cursor.next()?;
         shadow = match number.kind {
-            Kind::Int(value) if value > 0 => u32::try_from(value).unwrap_or(u32::MAX),
+            TokenKind::Int(value) if value > 0 => u32::try_from(value).unwrap_or(u32::MAX),
             _ => {
-                return Err(SyntaxError::new(number.span, "expected a number after `#`")
+                return Err(Diagnostic::at(number.span, "expected a number after `#`")
                     .hint("`name#2` is the variable that the innermost `name` hides"));
             }
         };
@@ -541,8 +542,8 @@ fn word(cursor: &mut Cursor<'_>) -> Result<Expr, SyntaxError> {
     ))
 }
 
-/// What stands behind `name(`.
-fn function(cursor: &mut Cursor<'_>, name: &str, span: &Span) -> Result<ExprKind, SyntaxError> {
+/// Parses the rest of `name(…)`, after the parenthesis.
+fn function(cursor: &mut Cursor<'_>, name: &str, span: &Span) -> Result<ExprKind, Diagnostic> {
     let two = |cursor: &mut Cursor<'_>| {
         let base = nested(cursor, parse)?;
         cursor.expect(",", "between the arguments")?;

@@ -1,11 +1,11 @@
-//! Hexadecimal floats of C: `0x1.8p3`.
+//! Parses hexadecimal floats of C, such as `0x1.8p3`.
 
 use tracer_common::float;
 
-/// Beyond all exponents of floats, and of the digits that a text has room for.
+/// An exponent beyond those of all floats, even after the digits of the longest text are counted.
 const EXPONENT: i64 = 1 << 40;
 
-/// Bytes of `1.8p3`; `None` when it is no float: an integer has no exponent.
+/// Length of `1.8p3` in bytes. `None` if the text is not a float: an integer has no exponent.
 pub(super) fn length(text: &str) -> Option<usize> {
     let digits = |text: &str| {
         text.find(|c: char| c != '_' && !c.is_ascii_hexdigit())
@@ -29,12 +29,12 @@ pub(super) fn length(text: &str) -> Option<usize> {
     has_digits.then_some(length + 1 + sign + count)
 }
 
-/// The nearest `f64` of such a text, and the nearest `f32`: not always that of the first.
+/// The nearest `f64` and the nearest `f32` of the digits. Rounding the `f64` may give another `f32`.
 pub(super) fn value(text: &str) -> Option<(f64, f32)> {
     let text = text.replace('_', "");
     let (mantissa, power) = text.split_once(['p', 'P'])?;
     let below_zero = power.starts_with('-');
-    // What is no number has too many digits.
+    // An exponent that does not parse has too many digits.
     let power = match power.parse() {
         Ok(power) => power,
         Err(_) if below_zero => -EXPONENT,
@@ -51,7 +51,7 @@ pub(super) fn value(text: &str) -> Option<(f64, f32)> {
             significand = significand << 4 | u64::from(digit);
             exponent -= if behind_point { 4 } else { 0 };
         } else {
-            // Too many for 64 bits: whether they are zero is all that rounding asks.
+            // The 64 bits are full. Rounding only needs to know whether the other digits are all zero.
             rest |= digit != 0;
             exponent += if behind_point { 0 } else { 4 };
         }

@@ -1,27 +1,28 @@
-//! Tokens of probes and expressions.
+//! Splits probes and expressions into tokens.
 
-use super::SyntaxError;
 use super::ast::Span;
 use super::hexadecimal;
 use super::mistakes;
+use super::words::{is_name_start, name_length};
+use crate::base::diagnostic::Diagnostic;
 
-/// One token and where it stands.
+/// One token and its position in the text.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Token {
-    pub(super) kind: Kind,
-    pub(super) span: Span,
+pub(crate) struct Token {
+    pub(crate) kind: TokenKind,
+    pub(crate) span: Span,
 }
 
-/// What a token is.
+/// The kinds of tokens.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Kind {
+pub(crate) enum TokenKind {
     /// A name or keyword.
     Word,
     /// `$name`.
     Special,
     Int(u128),
     Float(f64),
-    /// `5ms`, in ns.
+    /// `5ms`, in nanoseconds.
     Duration(u64),
     Str(String),
     Char(char),
@@ -30,37 +31,37 @@ pub(super) enum Kind {
     End,
 }
 
-/// Longest first, so that `<<` is not two `<`.
+/// Operators and brackets, longest first, so that `<<` is not two `<`.
 const PUNCTUATION: [&str; 33] = [
     "->", "::", "..", "<<", ">>", "<=", ">=", "==", "!=", "&&", "||", "(", ")", "[", "]", "{", "}",
     ".", ",", ":", "#", "+", "-", "*", "/", "%", "&", "|", "^", "!", "~", "<", ">",
 ];
 
-/// Behind the digits of an integer, in Rust and C; what it is computed with has 64 bits anyway.
+/// Suffixes of integers in Rust and C. They are ignored, because computations have 64 bits.
 const SUFFIXES: [&str; 19] = [
     "i8", "i16", "i32", "i64", "i128", "isize", "u8", "u16", "u32", "u64", "u128", "usize", "u",
     "l", "ul", "lu", "ll", "ull", "llu",
 ];
-/// The same of a float.
+/// Suffixes of floats in Rust and C.
 const FLOAT_SUFFIXES: [&str; 3] = ["f32", "f64", "f"];
-/// What makes a float of an integer's digits, in Rust.
+/// Suffixes that turn the digits of an integer into a float in Rust.
 const TYPED_FLOATS: [&str; 2] = ["f32", "f64"];
 
-/// A place in the text, and the token there.
+/// A position in the text, from which tokens are taken.
 #[derive(Clone, Debug)]
-pub(super) struct Cursor<'t> {
+pub(crate) struct Cursor<'t> {
     text: &'t str,
     at: usize,
     end: usize,
-    /// End of the last token that was taken.
+    /// End of the previous token.
     last: usize,
-    /// Levels of nesting so far; see [`super::MAX_NESTING`].
+    /// Levels of nesting so far, bounded by [`super::MAX_NESTING`].
     pub(super) depth: u32,
 }
 
 impl<'t> Cursor<'t> {
-    /// Reads the part `range` of `text`; spans count in the whole text.
-    pub(super) fn new(text: &'t str, range: Span) -> Self {
+    /// Starts at the part `range` of `text`. Spans are positions in the whole text.
+    pub(crate) fn new(text: &'t str, range: Span) -> Self {
         let mut cursor = Self {
             text,
             at: range.start,
@@ -72,28 +73,28 @@ impl<'t> Cursor<'t> {
         cursor
     }
 
-    /// What is left.
-    pub(super) fn rest(&self) -> &'t str {
+    /// The rest of the text.
+    pub(crate) fn rest(&self) -> &'t str {
         self.text.get(self.at..self.end).unwrap_or_default()
     }
 
-    /// Where the next token begins.
-    pub(super) fn at(&self) -> usize {
+    /// Start of the next token.
+    pub(crate) fn at(&self) -> usize {
         self.at
     }
 
-    /// Where the last token ended.
-    pub(super) fn last(&self) -> usize {
+    /// End of the previous token.
+    pub(crate) fn last(&self) -> usize {
         self.last
     }
 
     /// The text of a span.
-    pub(super) fn text(&self, span: &Span) -> &'t str {
+    pub(crate) fn text(&self, span: &Span) -> &'t str {
         self.text.get(span.clone()).unwrap_or_default()
     }
 
-    /// Moves over `bytes` bytes, and the space behind them.
-    pub(super) fn advance(&mut self, bytes: usize) {
+    /// Skips `bytes` bytes, and the space after them.
+    pub(crate) fn advance(&mut self, bytes: usize) {
         self.at = (self.at + bytes).min(self.end);
         self.last = self.at;
         self.skip_space();
@@ -104,26 +105,26 @@ impl<'t> Cursor<'t> {
         self.at += rest.len() - rest.trim_start().len();
     }
 
-    /// The next token, which stays.
-    pub(super) fn peek(&self) -> Result<Token, SyntaxError> {
+    /// Reads the next token without taking it.
+    pub(crate) fn peek(&self) -> Result<Token, Diagnostic> {
         let rest = self.rest();
         let span = |length: usize| self.at..self.at + length;
         let Some(first) = rest.chars().next() else {
             return Ok(Token {
-                kind: Kind::End,
+                kind: TokenKind::End,
                 span: self.last..self.last,
             });
         };
         if is_name_start(first) {
             return Ok(Token {
-                kind: Kind::Word,
+                kind: TokenKind::Word,
                 span: span(name_length(rest)),
             });
         }
         if first == '$' {
             let length = 1 + rest.get(1..).map_or(0, name_length);
             return Ok(Token {
-                kind: Kind::Special,
+                kind: TokenKind::Special,
                 span: span(length),
             });
         }
@@ -133,7 +134,7 @@ impl<'t> Cursor<'t> {
         if first == '"' {
             let (text, length) = string(rest, self.at)?;
             return Ok(Token {
-                kind: Kind::Str(text),
+                kind: TokenKind::Str(text),
                 span: span(length),
             });
         }
@@ -142,15 +143,15 @@ impl<'t> Cursor<'t> {
         }
         match PUNCTUATION.iter().find(|punct| rest.starts_with(**punct)) {
             Some(punct) => Ok(Token {
-                kind: Kind::Punct(punct),
+                kind: TokenKind::Punct(punct),
                 span: span(punct.len()),
             }),
             None => Err(mistakes::unreadable(first, span(first.len_utf8()))),
         }
     }
 
-    /// The next token where an operand is expected: there, and nowhere else, `.5` is a number.
-    pub(super) fn peek_operand(&self) -> Result<Token, SyntaxError> {
+    /// Reads the next token in a position for an operand. Only there `.5` is a number.
+    pub(crate) fn peek_operand(&self) -> Result<Token, Diagnostic> {
         match self.rest().strip_prefix('.') {
             Some(behind) if behind.starts_with(|c: char| c.is_ascii_digit()) => {
                 number(self.rest(), self.at)
@@ -159,17 +160,17 @@ impl<'t> Cursor<'t> {
         }
     }
 
-    /// The next token, which is taken.
-    pub(super) fn next(&mut self) -> Result<Token, SyntaxError> {
+    /// Takes the next token.
+    pub(crate) fn next(&mut self) -> Result<Token, Diagnostic> {
         let token = self.peek()?;
         self.advance(token.span.len());
         Ok(token)
     }
 
-    /// Takes a regular expression between two slashes when it is next: its pattern and its span.
+    /// Takes a regular expression between two slashes, if one is next. Returns its pattern and span.
     ///
-    /// Nothing in it is an escape of the probe language but `\\/`, a slash. An `i` behind it stands for `(?i)`.
-    pub(super) fn regex(&mut self) -> Result<Option<(String, Span)>, SyntaxError> {
+    /// `\\/` is a slash; there are no other escapes of the probe language in it. The flag `i` becomes `(?i)`.
+    pub(crate) fn regex(&mut self) -> Result<Option<(String, Span)>, Diagnostic> {
         let Some(body) = self.rest().strip_prefix('/') else {
             return Ok(None);
         };
@@ -186,7 +187,7 @@ impl<'t> Cursor<'t> {
                     _ => {
                         let error = format!("`{flags}` is not a flag of regular expressions");
                         let span = end..end + flags.len();
-                        return Err(SyntaxError::new(span, error).hint(
+                        return Err(Diagnostic::at(span, error).hint(
                             "there is `i`, which ignores case; others are written `(?x)` inside",
                         ));
                     }
@@ -202,23 +203,22 @@ impl<'t> Cursor<'t> {
             length += c.len_utf8();
         }
         Err(
-            SyntaxError::new(start..start + 1, "this regular expression is never closed")
+            Diagnostic::at(start..start + 1, "this regular expression is never closed")
                 .hint("put a `/` behind it; a slash inside is written `\\/`"),
         )
     }
 
-    /// Takes the punctuation when it is next.
-    pub(super) fn take(&mut self, punct: &str) -> bool {
-        let found =
-            matches!(self.peek(), Ok(Token { kind: Kind::Punct(found), .. }) if found == punct);
+    /// Takes the punctuation if it is next. Returns whether it was.
+    pub(crate) fn take(&mut self, punct: &str) -> bool {
+        let found = matches!(self.peek(), Ok(Token { kind: TokenKind::Punct(found), .. }) if found == punct);
         if found {
             self.advance(punct.len());
         }
         found
     }
 
-    /// Takes the word when it is next.
-    pub(super) fn take_word(&mut self, word: &str) -> bool {
+    /// Takes the word if it is next. Returns whether it was.
+    pub(crate) fn take_word(&mut self, word: &str) -> bool {
         let found = self.peek_word() == Some(word);
         if found {
             self.advance(word.len());
@@ -226,62 +226,52 @@ impl<'t> Cursor<'t> {
         found
     }
 
-    /// The next word, which stays.
-    pub(super) fn peek_word(&self) -> Option<&'t str> {
+    /// Reads the next word without taking it.
+    pub(crate) fn peek_word(&self) -> Option<&'t str> {
         match self.peek() {
             Ok(Token {
-                kind: Kind::Word,
+                kind: TokenKind::Word,
                 span,
             }) => Some(self.text(&span)),
             _ => None,
         }
     }
 
-    /// Takes the punctuation.
-    pub(super) fn expect(&mut self, punct: &'static str, what: &str) -> Result<(), SyntaxError> {
+    /// Takes the punctuation, or fails. `purpose` ends the message: `expected `]` after the index`.
+    pub(crate) fn expect(&mut self, punct: &'static str, purpose: &str) -> Result<(), Diagnostic> {
         if self.take(punct) {
             return Ok(());
         }
         let found = self.peek()?;
-        Err(SyntaxError::new(
+        Err(Diagnostic::at(
             found.span.clone(),
-            format!("expected `{punct}` {what}{}", self.found(&found)),
+            format!("expected `{punct}` {purpose}{}", self.found(&found)),
         ))
     }
 
-    /// `, found …`, for messages.
-    pub(super) fn found(&self, token: &Token) -> String {
+    /// The end of a message: `, found …`.
+    pub(crate) fn found(&self, token: &Token) -> String {
         match token.kind {
-            Kind::End => ", but the text ends here".into(),
+            TokenKind::End => ", but the text ends here".into(),
             _ => format!(", found `{}`", self.text(&token.span).escape_debug()),
         }
     }
 
-    /// Nothing may be left.
-    pub(super) fn expect_end(&self, what: &str) -> Result<(), SyntaxError> {
+    /// Fails if text is left after `parsed`.
+    pub(crate) fn expect_end(&self, parsed: &str) -> Result<(), Diagnostic> {
         let token = self.peek()?;
-        if token.kind == Kind::End {
+        if token.kind == TokenKind::End {
             return Ok(());
         }
         let text = self.text(&token.span).escape_debug();
-        Err(SyntaxError::new(
+        Err(Diagnostic::at(
             token.span.clone(),
-            format!("unexpected `{text}` after {what}"),
+            format!("unexpected `{text}` after {parsed}"),
         ))
     }
 }
 
-pub(super) fn is_name_start(c: char) -> bool {
-    c == '_' || c.is_alphabetic()
-}
-
-/// Bytes of the name at the start of `text`.
-pub(super) fn name_length(text: &str) -> usize {
-    text.find(|c: char| c != '_' && !c.is_alphanumeric())
-        .unwrap_or(text.len())
-}
-
-fn number(rest: &str, at: usize) -> Result<Token, SyntaxError> {
+fn number(rest: &str, at: usize) -> Result<Token, Diagnostic> {
     let radix = match rest.get(..2) {
         Some("0x" | "0X") => 16,
         Some("0o") => 8,
@@ -289,10 +279,10 @@ fn number(rest: &str, at: usize) -> Result<Token, SyntaxError> {
         _ => 10,
     };
     if radix == 10
-        && let Some((duration, length)) = super::probe::leading_duration(rest)
+        && let Some((duration, length)) = super::quantity::leading_duration(rest)
     {
         return Ok(Token {
-            kind: Kind::Duration(duration),
+            kind: TokenKind::Duration(duration),
             span: at..at + length,
         });
     }
@@ -308,7 +298,7 @@ fn number(rest: &str, at: usize) -> Result<Token, SyntaxError> {
         let (text, behind) = body.split_at_checked(length).unwrap_or_default();
         let span = at..at + skip + length + suffix(behind, &FLOAT_SUFFIXES);
         let value = hexadecimal::value(text).map(|(value, _)| value);
-        return float(value, (&format!("0x{text}"), behind), span);
+        return float(value, &format!("0x{text}"), behind, span);
     }
     let mut length = digits(body);
     let behind = body.get(length..).unwrap_or_default();
@@ -320,14 +310,14 @@ fn number(rest: &str, at: usize) -> Result<Token, SyntaxError> {
         let text: String = body.get(..length).unwrap_or_default().replace('_', "");
         let behind = body.get(length..).unwrap_or_default();
         let span = at..at + length + suffix(behind, &FLOAT_SUFFIXES);
-        return float(text.parse().ok(), (&text, behind), span);
+        return float(text.parse().ok(), &text, behind, span);
     }
     let text = body.get(..length).unwrap_or_default().replace('_', "");
     let behind = body.get(length..).unwrap_or_default();
     let span = at..at + skip + length + suffix(behind, &SUFFIXES);
     if radix == 10 && text.len() > 1 && text.starts_with('0') {
         let digits = text.trim_start_matches('0');
-        return Err(SyntaxError::new(
+        return Err(Diagnostic::at(
             span,
             "a number with a 0 in front is octal in C, and not in Rust",
         )
@@ -335,36 +325,32 @@ fn number(rest: &str, at: usize) -> Result<Token, SyntaxError> {
     }
     match u128::from_str_radix(&text, radix) {
         Ok(value) => Ok(Token {
-            kind: Kind::Int(value),
+            kind: TokenKind::Int(value),
             span,
         }),
-        Err(_) if text.is_empty() => Err(SyntaxError::new(span, "this number has no digits")),
-        Err(_) => Err(SyntaxError::new(span, "this number has more than 128 bits")),
+        Err(_) if text.is_empty() => Err(Diagnostic::at(span, "this number has no digits")),
+        Err(_) => Err(Diagnostic::at(span, "this number has more than 128 bits")),
     }
 }
 
-/// A float with this text, and what is behind it.
-fn float(
-    value: Option<f64>,
-    (text, behind): (&str, &str),
-    span: Span,
-) -> Result<Token, SyntaxError> {
+/// The token of a float with the digits `text`, and the rest of the probe `behind` it.
+fn float(value: Option<f64>, text: &str, behind: &str, span: Span) -> Result<Token, Diagnostic> {
     if suffix(behind, &["l"]) > 0 {
-        let error = SyntaxError::new(span.start..span.end + 1, "a `long double` of C");
+        let error = Diagnostic::at(span.start..span.end + 1, "a `long double` of C");
         return Err(error.hint(format!(
             "`{text}` is a `double`, which can be computed with"
         )));
     }
     match value {
         Some(value) => Ok(Token {
-            kind: Kind::Float(value),
+            kind: TokenKind::Float(value),
             span,
         }),
-        None => Err(SyntaxError::new(span, format!("`{text}` is not a number"))),
+        None => Err(Diagnostic::at(span, format!("`{text}` is not a number"))),
     }
 }
 
-/// The `f32` that is nearest to a float's digits.
+/// The nearest `f32` of a float's digits.
 pub(crate) fn single(digits: &str) -> Option<f32> {
     let digits = digits.replace('_', "");
     match digits.strip_prefix("0x").or(digits.strip_prefix("0X")) {
@@ -373,7 +359,7 @@ pub(crate) fn single(digits: &str) -> Option<f32> {
     }
 }
 
-/// Bytes of one of the suffixes that begins `text` and ends there.
+/// Length in bytes of the word at the start of `text`, if it is one of the suffixes.
 fn suffix(text: &str, of: &[&str]) -> usize {
     let length = name_length(text);
     let word = text.get(..length).unwrap_or_default();
@@ -381,8 +367,9 @@ fn suffix(text: &str, of: &[&str]) -> usize {
     if known { length } else { 0 }
 }
 
-/// Bytes of `.5` and of `e-3`; `None` when neither is there. `1..2` and `1.len()` are no floats,
-/// `1.` is one, and `1.f` and `1.e3` of C.
+/// Lengths in bytes of a fraction such as `.5` and an exponent such as `e-3`. `None` if there is neither.
+///
+/// `1.`, and `1.f` and `1.e3` of C, are floats. `1..2` and `1.len()` are not.
 fn float_tail(rest: &str) -> Option<(usize, usize)> {
     let digits = |text: &str| {
         text.find(|c: char| !c.is_ascii_digit() && c != '_')
@@ -403,7 +390,7 @@ fn float_tail(rest: &str) -> Option<(usize, usize)> {
     (fraction + exponent > 0).then_some((fraction, exponent))
 }
 
-/// Whether a point that this is behind ends the digits of a float.
+/// Returns true if a point ends the digits of a float, from the text behind the point.
 fn ends_a_float(behind: &str) -> bool {
     let word = behind.get(..name_length(behind)).unwrap_or_default();
     match word.strip_prefix(['e', 'E']) {
@@ -417,15 +404,15 @@ fn ends_a_float(behind: &str) -> bool {
     }
 }
 
-/// A string with its quotes: what it says, and the bytes it takes.
-pub(super) fn string(rest: &str, at: usize) -> Result<(String, usize), SyntaxError> {
+/// Reads a string with its quotes. Returns its text and its length in bytes.
+pub(super) fn string(rest: &str, at: usize) -> Result<(String, usize), Diagnostic> {
     let mut text = String::new();
     let mut inside = 1;
     loop {
         let left = rest.get(inside..).unwrap_or_default();
         match left.chars().next() {
             None => {
-                return Err(SyntaxError::new(at..at + 1, "this quote is never closed")
+                return Err(Diagnostic::at(at..at + 1, "this quote is never closed")
                     .hint("add a `\"` after the text"));
             }
             Some('"') => return Ok((text, inside + 1)),
@@ -442,10 +429,10 @@ pub(super) fn string(rest: &str, at: usize) -> Result<(String, usize), SyntaxErr
     }
 }
 
-/// `\n` and its like at the start of `text`: the character, and the bytes it takes.
-pub(super) fn escape(text: &str, at: usize) -> Result<(char, usize), SyntaxError> {
+/// Reads an escape such as `\n` at the start of `text`. Returns the character and its length in bytes.
+pub(super) fn escape(text: &str, at: usize) -> Result<(char, usize), Diagnostic> {
     let unknown = |length: usize| {
-        SyntaxError::new(at..at + length, "unknown escape")
+        Diagnostic::at(at..at + length, "unknown escape")
             .hint("there are \\n, \\r, \\t, \\0, \\\\, \\\", \\', \\x7F and \\u{1F600}")
     };
     let Some(letter) = text.chars().nth(1) else {
@@ -482,7 +469,7 @@ pub(super) fn escape(text: &str, at: usize) -> Result<(char, usize), SyntaxError
     }
 }
 
-fn character(rest: &str, at: usize) -> Result<Token, SyntaxError> {
+fn character(rest: &str, at: usize) -> Result<Token, Diagnostic> {
     let inside = rest.get(1..).unwrap_or_default();
     let (c, length) = match inside.chars().next() {
         Some('\\') => escape(inside, at + 1)?,
@@ -494,23 +481,23 @@ fn character(rest: &str, at: usize) -> Result<Token, SyntaxError> {
         .is_some_and(|behind| behind.starts_with('\''))
     {
         return Ok(Token {
-            kind: Kind::Char(c),
+            kind: TokenKind::Char(c),
             span: at..at + length + 2,
         });
     }
     Err(no_character(rest, at))
 }
 
-/// The error for a quote that no single character follows.
-fn no_character(rest: &str, at: usize) -> SyntaxError {
+/// The error for single quotes that do not hold one character.
+fn no_character(rest: &str, at: usize) -> Diagnostic {
     let inside = rest.get(1..).unwrap_or_default();
     match inside.split_once('\'') {
         Some((text, _)) if text.chars().nth(1).is_some() => {
             let span = at..at + text.len() + 2;
-            let error = SyntaxError::new(span, "single quotes hold one character");
+            let error = Diagnostic::at(span, "single quotes hold one character");
             error.hint(format!("write text in double quotes: `\"{text}\"`"))
         }
-        _ => SyntaxError::new(at..at + 1, "single quotes hold one character")
+        _ => Diagnostic::at(at..at + 1, "single quotes hold one character")
             .hint("write text in double quotes"),
     }
 }

@@ -1,6 +1,6 @@
-//! Mistakes that users of other tools make: what they meant, and how it is written here.
+//! Messages and hints for mistakes that users of other tools make.
 //!
-//! Nothing here decides what is a mistake: the parser has found one, and asks for words.
+//! The parser finds the mistakes. This module only explains them.
 
 mod actions;
 mod expressions;
@@ -12,22 +12,23 @@ pub(super) use expressions::{
     behind_operand, in_hole, no_call, no_format, no_operand, no_special, unreadable,
 };
 pub(super) use locations::{no_line, no_location, no_number};
-pub(super) use options::{Typed, no_duration, no_space};
+pub(crate) use options::{Mistake, could_be_option};
+pub(super) use options::{ProbeParts, no_duration, no_space};
 
-/// The word that a text begins with, up to a space.
+/// The first word of a text, up to a space.
 fn first_word(text: &str) -> &str {
     text.split_whitespace().next().unwrap_or_default()
 }
 
-/// Whether a text is `FILE:LINE`.
+/// Returns true if a text is `FILE:LINE`.
 fn is_line(text: &str) -> bool {
     text.rsplit_once(':').is_some_and(|(file, line)| {
         !file.is_empty() && !line.is_empty() && line.chars().all(|c| c.is_ascii_digit())
     })
 }
 
-/// Whether a text could be the name of a variable or function, or the path to a field.
-fn is_path(text: &str) -> bool {
+/// Returns true if a text could be the name of a variable or function, or the path to a field.
+pub(crate) fn is_path(text: &str) -> bool {
     text.starts_with(|c: char| c == '_' || c.is_alphabetic())
         && text
             .chars()

@@ -1,14 +1,15 @@
-//! The order of the operators with two sides, which Rust and C do not agree on: `a & b == c` is
-//! `(a & b) == c` in Rust and `a & (b == c)` in C.
+//! Precedence of binary operators, which differs between Rust and C: `a & b == c` is `(a & b) == c` in
+//! Rust and `a & (b == c)` in C.
 //!
-//! A probe is read before it is known where it goes, and may have places in units of both. So
-//! where the languages differ the tree keeps a chain of operands, and [`ProbeSpec::ordered`] makes
-//! the tree of one language of it.
+//! A probe is parsed before its sites are known, and may have sites in both languages. If the languages
+//! differ, the tree keeps a chain of operands. [`ProbeSpec::ordered`] turns it into the tree of one
+//! language.
 
-use super::ast::{Action, BinaryOp, Expr, ExprKind, Link, ProbeSpec, Span, Syntax, TemplatePart};
-use super::{MAX_NESTING, SyntaxError};
+use super::MAX_NESTING;
+use super::ast::{BinaryOp, ChainLink, Expr, ExprKind, ProbeSpec, Span, Syntax, TemplatePart};
+use crate::base::diagnostic::Diagnostic;
 
-/// Operators with two sides: text, operator, and how strongly it binds in Rust and in C.
+/// Binary operators: text, operator, precedence in Rust, precedence in C.
 pub(super) const OPERATORS: [(&str, BinaryOp, u8, u8); 18] = [
     ("||", BinaryOp::Or, 1, 1),
     ("&&", BinaryOp::And, 2, 2),
@@ -29,7 +30,7 @@ pub(super) const OPERATORS: [(&str, BinaryOp, u8, u8); 18] = [
     ("/", BinaryOp::Div, 10, 10),
     ("%", BinaryOp::Rem, 10, 10),
 ];
-/// One more than the strongest binds.
+/// One more than the highest precedence.
 const STRENGTHS: usize = 11;
 
 fn strength(op: BinaryOp, syntax: Syntax) -> u8 {
@@ -60,25 +61,25 @@ fn is_of_bits(op: BinaryOp) -> bool {
     matches!(op, BinaryOp::BitAnd | BinaryOp::BitOr | BinaryOp::BitXor)
 }
 
-/// The tree of operands in a row, with a chain wherever it depends on the language.
+/// Builds the tree of a row of operands, with a chain where it depends on the language.
 ///
 /// # Errors
-/// No language reads it, or the tree would be too deep.
-pub(super) fn tree(first: Expr, links: Vec<Link>) -> Result<Expr, SyntaxError> {
+/// No language accepts the row, or the tree would be too deep.
+pub(super) fn tree(first: Expr, links: Vec<ChainLink>) -> Result<Expr, Diagnostic> {
     let mut counts = [0; STRENGTHS];
     for link in &links {
         if let Some(count) = counts.get_mut(usize::from(strength(link.op, Syntax::Rust))) {
             *count += 1;
-            // Each of one strength makes the tree one level deeper.
+            // Each operator of the same precedence makes the tree one level deeper.
             if *count > MAX_NESTING {
-                return Err(SyntaxError::new(
+                return Err(Diagnostic::at(
                     link.span.clone(),
                     format!("more than {MAX_NESTING} operators in a row"),
                 ));
             }
         }
     }
-    // `&&` and `||` bind weakest in both.
+    // `&&` and `||` have the lowest precedence in both languages, so the row is split there first.
     let (mut first, mut of_part) = (first, Vec::new());
     let mut logical: Vec<(Expr, BinaryOp, Span)> = Vec::new();
     for link in links {
@@ -93,22 +94,22 @@ pub(super) fn tree(first: Expr, links: Vec<Link>) -> Result<Expr, SyntaxError> {
     let mut right = part(first, of_part)?;
     let mut links = Vec::new();
     while let Some((left, op, span)) = logical.pop() {
-        links.push(Link { op, span, right });
+        links.push(ChainLink { op, span, right });
         right = left;
     }
     links.reverse();
     fold(right, links, Syntax::C)
 }
 
-/// What stands between `&&` and `||`.
-fn part(first: Expr, links: Vec<Link>) -> Result<Expr, SyntaxError> {
+/// Builds the tree of a row without `&&` and `||`.
+fn part(first: Expr, links: Vec<ChainLink>) -> Result<Expr, Diagnostic> {
     let count = |is: fn(BinaryOp) -> bool| links.iter().filter(|link| is(link.op)).count();
     let comparisons = count(is_comparison);
     let same = comparisons == 0 || comparisons == 1 && count(is_of_bits) == 0;
     if same {
         return fold(first, links, Syntax::C);
     }
-    // C reads all that Rust reads: what it does not read is wrong wherever the probe goes.
+    // C accepts everything that Rust accepts. So a row that C refuses is wrong in every language.
     fold(first.clone(), links.clone(), Syntax::C)?;
     let span = first.span.start
         ..links
@@ -120,19 +121,19 @@ fn part(first: Expr, links: Vec<Link>) -> Result<Expr, SyntaxError> {
     })
 }
 
-/// The tree that a language makes of operands in a row.
-fn fold(first: Expr, links: Vec<Link>, syntax: Syntax) -> Result<Expr, SyntaxError> {
-    // The left sides that still wait for their right ones, each binding stronger than the last.
+/// Builds the tree of a row of operands in one language.
+fn fold(first: Expr, links: Vec<ChainLink>, syntax: Syntax) -> Result<Expr, Diagnostic> {
+    // Left operands that wait for their right ones, by increasing precedence.
     let mut waiting: Vec<(Expr, BinaryOp)> = Vec::new();
     let mut last = first;
-    for Link { op, span, right } in links {
+    for ChainLink { op, span, right } in links {
         while let Some((left, before)) =
             waiting.pop_if(|(_, before)| strength(*before, syntax) >= strength(op, syntax))
         {
             let alike = strength(before, syntax) == strength(op, syntax);
             if alike && is_comparison(op) {
                 let joined = if is_equality(op) { "==" } else { "<" };
-                return Err(SyntaxError::new(span, "comparisons cannot be chained")
+                return Err(Diagnostic::at(span, "comparisons cannot be chained")
                     .hint(format!("write `a {joined} b && b {joined} c`, or brackets")));
             }
             last = binary(left, before, last);
@@ -155,18 +156,13 @@ fn binary(left: Expr, op: BinaryOp, right: Expr) -> Expr {
 }
 
 impl ProbeSpec {
-    /// The same probe as a language reads it: without [`ExprKind::Chain`].
+    /// Applies the precedence of a language to the message and the condition, which then have no
+    /// [`ExprKind::Chain`].
     ///
     /// # Errors
-    /// The language does not: Rust has no `a < b == c`.
-    pub fn ordered(&self, syntax: Syntax) -> Result<Self, SyntaxError> {
+    /// The language does not accept an expression: Rust has no `a < b == c`.
+    pub fn ordered(&self, syntax: Syntax) -> Result<Self, Diagnostic> {
         let mut spec = self.clone();
-        match &mut spec.action {
-            Action::Count { by: Some(expr) } | Action::Hist { value: expr, .. } => {
-                expr.order(syntax)?;
-            }
-            Action::Count { by: None } | Action::Log | Action::Snapshot | Action::Time => {}
-        }
         for part in spec.template.iter_mut().flat_map(|one| &mut one.parts) {
             if let TemplatePart::Hole { expr, .. } = part {
                 expr.order(syntax)?;
@@ -180,7 +176,17 @@ impl ProbeSpec {
 }
 
 impl Expr {
-    fn order(&mut self, syntax: Syntax) -> Result<(), SyntaxError> {
+    /// Applies the precedence of a language: the result has no [`ExprKind::Chain`].
+    ///
+    /// # Errors
+    /// The language does not accept the expression.
+    pub fn ordered(&self, syntax: Syntax) -> Result<Self, Diagnostic> {
+        let mut expr = self.clone();
+        expr.order(syntax)?;
+        Ok(expr)
+    }
+
+    fn order(&mut self, syntax: Syntax) -> Result<(), Diagnostic> {
         self.parts_mut()
             .into_iter()
             .try_for_each(|part| part.order(syntax))?;
@@ -192,13 +198,13 @@ impl Expr {
                     span: 0..0,
                 },
             );
-            // Brackets around it are part of its place.
+            // Only the kind changes: the span may include brackets.
             let bits = links.iter().any(|link| is_of_bits(link.op));
             let ordered = fold(first, std::mem::take(links), syntax);
             self.kind = ordered
                 .map_err(|error| match bits {
                     true => {
-                        error.hint("`&&` and `||` join conditions; brackets say what else is meant")
+                        error.hint("`&&` and `||` join conditions; use brackets for anything else")
                     }
                     false => error,
                 })?

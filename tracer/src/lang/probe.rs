@@ -1,85 +1,54 @@
-//! Whole probes: action, location, template, condition, options.
+//! Parses probes: action, location, template, condition, options.
 
 use std::time::Duration;
 
-use super::ast::{Action, Expr, Location, LocationKind, ProbeOptions, ProbeSpec, Span, Template};
-use super::lexer::{Cursor, Kind, Token, name_length};
-use super::mistakes::{self, Typed};
-use super::{MAX_TEXT, SyntaxError, expr, template};
+use super::ast::{Location, LocationKind, ProbeOptions, ProbeSpec, Span, Template};
+use super::grammar::{ActionGrammar, expression_after, positive};
+use super::lexer::{Cursor, Token, TokenKind};
+use super::mistakes::{self, ProbeParts};
+use super::quantity::{parse_duration, parse_share};
+use super::words::is_probe_name_char;
+use super::{MAX_TEXT, template};
+use crate::base::diagnostic::Diagnostic;
 
-pub(crate) const ACTIONS: [&str; 5] = ["log", "snapshot", "count", "hist", "time"];
-/// Words that begin an option.
-pub(super) const OPTIONS: [&str; 8] = [
-    "hits",
-    "rate",
-    "every",
-    "for",
-    "depth",
-    "cpu",
-    "trampoline",
-    "as",
-];
-/// Words that a probe can begin with or go on with.
-pub(crate) fn words() -> impl Iterator<Item = &'static str> {
-    ACTIONS.into_iter().chain(["if", "by"]).chain(OPTIONS)
-}
-
-/// Units of durations, in ns.
-const UNITS: [(&str, u64); 6] = [
-    ("ns", 1),
-    ("us", 1_000),
-    ("ms", 1_000_000),
-    ("s", 1_000_000_000),
-    ("m", 60_000_000_000),
-    ("h", 3_600_000_000_000),
-];
-
-/// Parses one probe.
+/// Parses one probe. Its action is one of `grammars`.
 ///
 /// # Errors
-/// The first mistake in it.
-pub fn parse_probe(text: &str) -> Result<ProbeSpec, SyntaxError> {
+/// The first mistake in the text.
+pub(crate) fn parse_probe(
+    text: &str,
+    grammars: &[&ActionGrammar],
+) -> Result<ProbeSpec, Diagnostic> {
     if text.len() > MAX_TEXT {
         let message = format!(
-            "a probe of {} bytes; at most {MAX_TEXT} are read",
+            "the probe has {} bytes; the limit is {MAX_TEXT}",
             text.len()
         );
-        return Err(SyntaxError::new(0..0, message));
+        return Err(Diagnostic::at(0..0, message));
     }
     let mut cursor = Cursor::new(text, 0..text.len());
-    let name = action_name(&mut cursor)?;
-    let mut action = action(name);
-    let (mut location, until) = location(&mut cursor, name == "time")?;
-    match &mut action {
-        Action::Count { by } if cursor.take_word("by") => {
-            let missing = "the value to count by is missing";
-            *by = Some(expression(&mut cursor, missing, "write `by x`")?);
-        }
-        Action::Hist { value, step } => {
-            *value = histogram_value(&mut cursor)?;
-            if cursor.take_word("step") {
-                *step = Some(positive(&mut cursor, "step")?);
-            }
-        }
-        _ => {}
-    }
+    let grammar = action_grammar(&mut cursor, grammars)?;
+    let (mut location, until) = location(&mut cursor, grammar.is_interval)?;
+    let action = (grammar.operands)(&mut cursor)?;
     let template = message(&mut cursor, text)?;
     let condition = if cursor.take_word("if") {
         let missing = "the condition is missing";
-        Some(expression(&mut cursor, missing, "write `if x > 5`")?)
+        Some(expression_after(&mut cursor, missing, "write `if x > 5`")?)
     } else {
         None
     };
     let returns = match &location.kind {
         LocationKind::Return(_) => until.is_none(),
-        LocationKind::Function(_) => until.is_none() && action == Action::Time,
+        LocationKind::Function(_) => until.is_none() && grammar.is_interval,
         _ => false,
     };
-    let typed = Typed {
+    let typed = ProbeParts {
         text,
         action: &action,
         condition: condition.as_ref(),
         has_message: template.is_some(),
+        takes_message: grammar.has_message,
+        mistake: grammar.mistake,
     };
     let options = options(&mut cursor, returns, &typed)?;
     if options.trampoline
@@ -98,46 +67,47 @@ pub fn parse_probe(text: &str) -> Result<ProbeSpec, SyntaxError> {
     })
 }
 
-/// The action of that name, of which nothing else has been read yet.
-fn action(name: &str) -> Action {
-    match name {
-        "log" => Action::Log,
-        "snapshot" => Action::Snapshot,
-        "count" => Action::Count { by: None },
-        "time" => Action::Time,
-        // The location comes first, then the value.
-        _ => Action::Hist {
-            value: placeholder(),
-            step: None,
-        },
-    }
-}
-
-/// Parses a file of probes: one on each line, `#` begins a comment.
-///
-/// Gives the number of each line that has a probe, from 1, and the probe.
-#[must_use]
-pub fn parse_probe_file(text: &str) -> Vec<(usize, Result<ProbeSpec, SyntaxError>)> {
-    (1..)
-        .zip(text.lines())
-        .map(|(number, line)| (number, without_comment(line).trim()))
-        .filter(|(_, line)| !line.is_empty())
-        .map(|(number, line)| (number, parse_probe(line)))
-        .collect()
-}
-
-/// Parses a location that stands alone.
+/// Parses a text that is one location.
 ///
 /// # Errors
-/// It is no location, or something stands behind it.
-pub fn parse_location(text: &str) -> Result<Location, SyntaxError> {
+/// The text is not a location, or has something after it.
+pub fn parse_location(text: &str) -> Result<Location, Diagnostic> {
     let mut cursor = Cursor::new(text, 0..text.len());
     let (location, _) = location(&mut cursor, false)?;
     cursor.expect_end("the location")?;
     Ok(location)
 }
 
-/// The line up to a `#` that begins a word and is not inside quotes.
+/// Front of a line that selects the processes of a file of probes.
+const TARGET: &str = "target";
+
+/// Splits a file of probes: one per line, where `#` starts a comment.
+///
+/// Returns each line that has a probe: its number, from 1, and the probe.
+pub(crate) fn lines_of_probes(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    lines(text).filter(|(_, line)| target_options(line).is_none())
+}
+
+/// Returns each line `target …` of a file of probes: its number, from 1, and what follows the word.
+pub(crate) fn lines_of_targets(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    lines(text).filter_map(|(number, line)| Some((number, target_options(line)?)))
+}
+
+/// The lines that are more than a comment, with their numbers.
+fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    (1..)
+        .zip(text.lines())
+        .map(|(number, line)| (number, without_comment(line).trim()))
+        .filter(|(_, line)| !line.is_empty())
+}
+
+fn target_options(line: &str) -> Option<&str> {
+    let rest = line.strip_prefix(TARGET)?;
+    let is_word = rest.is_empty() || rest.starts_with(char::is_whitespace);
+    is_word.then(|| rest.trim_start())
+}
+
+/// Cuts a line at a `#` that starts a word outside of quotes.
 fn without_comment(line: &str) -> &str {
     let (mut at, mut before) = (0, ' ');
     while let Some(c) = line.get(at..).and_then(|rest| rest.chars().next()) {
@@ -146,7 +116,7 @@ fn without_comment(line: &str) -> &str {
         }
         let rest = line.get(at..).unwrap_or_default();
         at += match c {
-            // What is never closed is told when the probe is read.
+            // The parser reports a quote that is never closed.
             '"' => template::length(rest, at).map_or(rest.len(), |inside| inside + 2),
             _ => c.len_utf8(),
         };
@@ -155,49 +125,26 @@ fn without_comment(line: &str) -> &str {
     line
 }
 
-/// What a histogram's value is until it has been read.
-fn placeholder() -> Expr {
-    Expr {
-        kind: super::ast::ExprKind::Null,
-        span: 0..0,
-    }
-}
-
-fn histogram_value(cursor: &mut Cursor<'_>) -> Result<Expr, SyntaxError> {
-    let token = cursor.peek()?;
-    let value = cursor.rest().strip_prefix("by ").map(str::trim);
-    if token.kind == Kind::End || value.is_some() {
-        let error = SyntaxError::new(token.span, "the value goes right after the location");
-        let value = value.unwrap_or("EXPR");
-        return Err(error.hint(format!("write `hist LOCATION {value}`")));
-    }
-    expr::parse(cursor)
-}
-
-/// The expression behind a word of the probe.
-fn expression(cursor: &mut Cursor<'_>, missing: &str, hint: &str) -> Result<Expr, SyntaxError> {
-    let token = cursor.peek()?;
-    if token.kind == Kind::End {
-        return Err(SyntaxError::new(token.span, missing).hint(hint));
-    }
-    expr::parse(cursor)
-}
-
-fn action_name<'t>(cursor: &mut Cursor<'t>) -> Result<&'t str, SyntaxError> {
+/// Takes the word of an action, and returns the action's grammar.
+fn action_grammar<'g>(
+    cursor: &mut Cursor<'_>,
+    grammars: &[&'g ActionGrammar],
+) -> Result<&'g ActionGrammar, Diagnostic> {
     let token = cursor.peek()?;
     let text = cursor.text(&token.span);
-    if ACTIONS.contains(&text) {
+    if let Some(grammar) = grammars.iter().find(|grammar| grammar.word == text) {
         cursor.advance(text.len());
-        return Ok(text);
+        return Ok(grammar);
     }
-    Err(mistakes::no_action(cursor.rest(), token.span))
+    let words: Vec<&str> = grammars.iter().map(|grammar| grammar.word).collect();
+    Err(mistakes::no_action(cursor.rest(), token.span, &words))
 }
 
-/// One location, or two with `..` between them.
+/// Parses one location, or two with `..` between them.
 fn location(
     cursor: &mut Cursor<'_>,
     range: bool,
-) -> Result<(Location, Option<Location>), SyntaxError> {
+) -> Result<(Location, Option<Location>), Diagnostic> {
     let (start, text, quoted) = location_text(cursor)?;
     let two = text
         .split_once("..")
@@ -223,7 +170,7 @@ fn location(
             .filter(|text| text.contains(':'));
         if places.count() == 2 {
             let span = start..start + text.len();
-            let error = SyntaxError::new(span, "only `time` takes two locations");
+            let error = Diagnostic::at(span, "only `time` takes two locations");
             return Err(error.hint(format!("`time {text}` measures the time between them")));
         }
     }
@@ -235,14 +182,16 @@ fn location(
     }
 }
 
-/// The text of a location: up to a space that is not inside quotes or brackets.
-fn location_text(cursor: &mut Cursor<'_>) -> Result<(usize, String, bool), SyntaxError> {
+/// Takes the text of a location: everything up to a space outside of quotes and brackets.
+///
+/// Returns its start, the text, and whether it was in quotes.
+fn location_text(cursor: &mut Cursor<'_>) -> Result<(usize, String, bool), Diagnostic> {
     let start = cursor.at();
     let rest = cursor.rest();
     if let Some(inside) = rest.strip_prefix('"') {
-        // `"a file.c":12`: the line stands inside or behind the quotes.
+        // `"a file.c":12`: the line number is inside or after the quotes.
         let Some((file, behind)) = inside.split_once('"') else {
-            return Err(SyntaxError::new(
+            return Err(Diagnostic::at(
                 start..start + 1,
                 "this quote is never closed",
             ));
@@ -268,7 +217,7 @@ fn location_text(cursor: &mut Cursor<'_>) -> Result<(usize, String, bool), Synta
     let text = rest.get(..end).unwrap_or_default();
     if text.is_empty() {
         return Err(
-            SyntaxError::new(cursor.last()..cursor.last(), "the location is missing").hint(
+            Diagnostic::at(cursor.last()..cursor.last(), "the location is missing").hint(
                 "name a line (`main.rs:57`), a function (`parse`) or an address (`0x401136`)",
             ),
         );
@@ -277,7 +226,7 @@ fn location_text(cursor: &mut Cursor<'_>) -> Result<(usize, String, bool), Synta
     Ok((start, text.to_owned(), false))
 }
 
-fn one_location(text: &str, start: usize) -> Result<Location, SyntaxError> {
+fn one_location(text: &str, start: usize) -> Result<Location, Diagnostic> {
     let span = start..start + text.len();
     let (module, rest) = match text.split_once('!') {
         Some((module, rest)) if !module.is_empty() => (Some(module.to_owned()), rest),
@@ -287,8 +236,8 @@ fn one_location(text: &str, start: usize) -> Result<Location, SyntaxError> {
     Ok(Location { module, kind, span })
 }
 
-fn location_kind(text: &str, span: &Span) -> Result<LocationKind, SyntaxError> {
-    let wrong = |message: &str| SyntaxError::new(span.clone(), message);
+fn location_kind(text: &str, span: &Span) -> Result<LocationKind, Diagnostic> {
+    let wrong = |message: &str| Diagnostic::at(span.clone(), message);
     if text.is_empty() {
         return Err(wrong("the location is missing"));
     }
@@ -326,8 +275,8 @@ fn looks_like_file(text: &str) -> bool {
     ENDINGS.iter().any(|ending| text.ends_with(ending))
 }
 
-/// The message, when one stands here.
-fn message(cursor: &mut Cursor<'_>, text: &str) -> Result<Option<Template>, SyntaxError> {
+/// Parses the message, if there is one.
+fn message(cursor: &mut Cursor<'_>, text: &str) -> Result<Option<Template>, Diagnostic> {
     if !cursor.rest().starts_with('"') {
         return Ok(None);
     }
@@ -338,26 +287,31 @@ fn message(cursor: &mut Cursor<'_>, text: &str) -> Result<Option<Template>, Synt
     Ok(Some(template))
 }
 
-/// The next token where an option is expected.
-fn option_token(cursor: &Cursor<'_>, typed: &Typed<'_>, first: bool) -> Result<Token, SyntaxError> {
+/// Reads the next token in a position for an option.
+fn option_token(
+    cursor: &Cursor<'_>,
+    typed: &ProbeParts<'_>,
+    first: bool,
+) -> Result<Token, Diagnostic> {
     cursor.peek().map_err(|error| {
-        // Maybe a message in other quotes.
-        let span = cursor.at()..error.span.end.min(cursor.at() + 1).max(cursor.at());
+        // It may be a message in other quotes.
+        let end = error.span.as_ref().map_or(0, |span| span.end);
+        let span = cursor.at()..end.min(cursor.at() + 1).max(cursor.at());
         typed.unreadable(cursor, span, error, first)
     })
 }
 
-/// Parses the options. `returns`: the probe observes returns of functions.
+/// Parses the options. `returns` says whether the probe observes returns of functions.
 fn options(
     cursor: &mut Cursor<'_>,
     returns: bool,
-    typed: &Typed<'_>,
-) -> Result<ProbeOptions, SyntaxError> {
+    typed: &ProbeParts<'_>,
+) -> Result<ProbeOptions, Diagnostic> {
     let mut options = ProbeOptions::default();
     loop {
         let first = options == ProbeOptions::default();
         let token = option_token(cursor, typed, first)?;
-        if token.kind == Kind::End {
+        if token.kind == TokenKind::End {
             return Ok(options);
         }
         let word = cursor.text(&token.span).to_owned();
@@ -373,7 +327,7 @@ fn options(
             _ => return Err(typed.no_option(cursor, token.span, first)),
         };
         if given {
-            return Err(SyntaxError::new(
+            return Err(Diagnostic::at(
                 token.span,
                 format!("`{word}` is given twice"),
             ));
@@ -390,13 +344,13 @@ fn options(
             "depth" => {
                 let span = cursor.peek()?.span;
                 let frames = u32::try_from(positive(cursor, "depth")?);
-                let frames = frames.map_err(|_| SyntaxError::new(span, "too many frames"))?;
+                let frames = frames.map_err(|_| Diagnostic::at(span, "too many frames"))?;
                 options.depth = Some(frames);
             }
             "cpu" => options.cpu = Some(share(cursor)?),
             "trampoline" => {
                 if !returns {
-                    return Err(SyntaxError::new(
+                    return Err(Diagnostic::at(
                         token.span,
                         "`trampoline` is for returns of functions",
                     )
@@ -409,32 +363,14 @@ fn options(
     }
 }
 
-fn positive(cursor: &mut Cursor<'_>, option: &str) -> Result<u64, SyntaxError> {
-    let token = cursor.next()?;
-    match token.kind {
-        Kind::Int(value) if value > 0 && value <= u128::from(u64::MAX) => {
-            Ok(u64::try_from(value).unwrap_or(u64::MAX))
-        }
-        _ => {
-            let found = cursor.found(&token);
-            let message = format!("expected a number from 1 after `{option}`{found}");
-            let error = SyntaxError::new(token.span, message);
-            Err(match option {
-                "rate" => error.hint("write `rate 100/s`"),
-                _ => error.hint(format!("write `{option} 10`")),
-            })
-        }
-    }
-}
-
 /// `100/s`.
-fn rate(cursor: &mut Cursor<'_>) -> Result<u64, SyntaxError> {
+fn rate(cursor: &mut Cursor<'_>) -> Result<u64, Diagnostic> {
     let value = positive(cursor, "rate")?;
     let at = cursor.last();
     if cursor.take("/") && cursor.take_word("s") {
         return Ok(value);
     }
-    let error = SyntaxError::new(at..cursor.last().max(at), "a rate is a number per second");
+    let error = Diagnostic::at(at..cursor.last().max(at), "a rate is a number per second");
     Err(
         error.hint(match cursor.rest().trim_start_matches('/').chars().next() {
             Some('m' | 'h') => {
@@ -446,7 +382,7 @@ fn rate(cursor: &mut Cursor<'_>) -> Result<u64, SyntaxError> {
 }
 
 /// `500ms`, `1.5s`, `10m`.
-fn duration(cursor: &mut Cursor<'_>) -> Result<Duration, SyntaxError> {
+fn duration(cursor: &mut Cursor<'_>) -> Result<Duration, Diagnostic> {
     let start = cursor.at();
     let rest = cursor.rest();
     let length = rest.find(char::is_whitespace).unwrap_or(rest.len());
@@ -457,14 +393,14 @@ fn duration(cursor: &mut Cursor<'_>) -> Result<Duration, SyntaxError> {
 }
 
 /// `25%`, `0.5%`, of one CPU.
-fn share(cursor: &mut Cursor<'_>) -> Result<f64, SyntaxError> {
+fn share(cursor: &mut Cursor<'_>) -> Result<f64, Diagnostic> {
     let start = cursor.at();
     let rest = cursor.rest();
     let length = rest.find(char::is_whitespace).unwrap_or(rest.len());
     let text = rest.get(..length).unwrap_or_default();
     cursor.advance(length);
     parse_share(text).ok_or_else(|| {
-        SyntaxError::new(
+        Diagnostic::at(
             start..start + length,
             format!("`{}` is not a share of a CPU", text.escape_debug()),
         )
@@ -472,55 +408,14 @@ fn share(cursor: &mut Cursor<'_>) -> Result<f64, SyntaxError> {
     })
 }
 
-/// Reads `25%` as a quarter; of nothing to 100 CPUs.
-#[must_use]
-pub(crate) fn parse_share(text: &str) -> Option<f64> {
-    let number = text.strip_suffix('%')?;
-    if !number.starts_with(|c: char| c.is_ascii_digit()) {
-        return None;
-    }
-    let percent: f64 = number.parse().ok()?;
-    (percent > 0.0 && percent <= 10_000.0).then_some(percent / 100.0)
-}
-
-/// Reads `500ms`, `1.5s`, `10m`; at most a year, and not nothing.
-#[must_use]
-pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
-    const YEAR: Duration = Duration::from_secs(366 * 24 * 3600);
-    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-    let (number, unit) = text.split_at_checked(digits)?;
-    let (_, nanoseconds) = UNITS.iter().find(|(name, _)| *name == unit)?;
-    let duration = match number.parse::<u64>() {
-        Ok(whole) => Duration::from_nanos(whole.checked_mul(*nanoseconds)?),
-        Err(_) => {
-            let unit = Duration::from_nanos(*nanoseconds).as_secs_f64();
-            Duration::try_from_secs_f64(number.parse::<f64>().ok()? * unit).ok()?
-        }
-    };
-    (duration > Duration::ZERO && duration <= YEAR).then_some(duration)
-}
-
-/// The duration that a text begins with, in ns, and its bytes; `None`: it begins with another number.
-pub(super) fn leading_duration(text: &str) -> Option<(u64, usize)> {
-    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-    let length = digits + name_length(text.get(digits..)?);
-    let duration = parse_duration(text.get(..length)?)?;
-    Some((u64::try_from(duration.as_nanos()).ok()?, length))
-}
-
-/// What names of probes are made of.
-pub(super) fn is_of_name(c: char) -> bool {
-    c.is_alphanumeric() || matches!(c, '_' | '-' | '.')
-}
-
-fn name(cursor: &mut Cursor<'_>) -> Result<String, SyntaxError> {
+fn name(cursor: &mut Cursor<'_>) -> Result<String, Diagnostic> {
     let start = cursor.at();
     let rest = cursor.rest();
     let length = rest.find(char::is_whitespace).unwrap_or(rest.len());
     let text = rest.get(..length).unwrap_or_default().to_owned();
-    if text.is_empty() || text.len() > 64 || !text.chars().all(is_of_name) {
+    if text.is_empty() || text.len() > 64 || !text.chars().all(is_probe_name_char) {
         let message = "a name is up to 64 letters, digits, `_`, `-` and `.`";
-        let error = SyntaxError::new(start..start + length, message);
+        let error = Diagnostic::at(start..start + length, message);
         return Err(error.hint("write `as slow-requests`"));
     }
     cursor.advance(length);

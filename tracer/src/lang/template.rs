@@ -1,36 +1,37 @@
-//! Messages with holes: `"x {last.x} -> {current.x:#x}"`.
+//! Parses messages with holes, such as `"x {last.x} -> {current.x:#x}"`.
 
-use super::ast::{Align, Format, Span, Style, Template, TemplatePart};
+use super::ast::{Align, Format, FormatStyle, Span, Template, TemplatePart};
 use super::lexer::{Cursor, escape};
-use super::{MAX_TEXT, SyntaxError, expr, mistakes};
+use super::{MAX_TEXT, expr, mistakes};
+use crate::base::diagnostic::Diagnostic;
 
-/// Parses a template that stands alone, without quotes.
+/// Parses a text without quotes as a template.
 ///
 /// # Errors
-/// The first mistake in it.
-pub fn parse_template(text: &str) -> Result<Template, SyntaxError> {
+/// The first mistake in the text.
+pub fn parse_template(text: &str) -> Result<Template, Diagnostic> {
     if text.len() > MAX_TEXT {
         let message = format!(
-            "a message of {} bytes; at most {MAX_TEXT} are read",
+            "the message has {} bytes; the limit is {MAX_TEXT}",
             text.len()
         );
-        return Err(SyntaxError::new(0..0, message));
+        return Err(Diagnostic::at(0..0, message));
     }
     parse(text, 0..text.len())
 }
 
-/// Bytes of the template between the quotes at the start of `rest`.
-pub(super) fn length(rest: &str, at: usize) -> Result<usize, SyntaxError> {
-    // A brace that is never closed is told as that, so the text ends before the next quote then.
+/// Length in bytes of the template between the quotes at the start of `rest`.
+pub(super) fn length(rest: &str, at: usize) -> Result<usize, Diagnostic> {
+    // If a brace is never closed, the text ends at the next quote, and the error is about the brace.
     let end = end(rest, true).or_else(|| end(rest, false));
     end.map(|end| end - 1).ok_or_else(|| unclosed(at))
 }
 
-fn unclosed(at: usize) -> SyntaxError {
-    SyntaxError::new(at..at + 1, "this quote is never closed").hint("add a `\"` after the message")
+fn unclosed(at: usize) -> Diagnostic {
+    Diagnostic::at(at..at + 1, "this quote is never closed").hint("add a `\"` after the message")
 }
 
-/// Where the quote is that ends the text; with `holes`, quotes in holes are those of texts there.
+/// Position of the quote that ends the text. With `holes`, a quote inside a hole belongs to a text there.
 fn end(rest: &str, holes: bool) -> Option<usize> {
     #[derive(Clone, Copy, PartialEq)]
     enum In {
@@ -62,7 +63,7 @@ fn end(rest: &str, holes: bool) -> Option<usize> {
 }
 
 /// Parses the part `range` of `text`.
-pub(super) fn parse(text: &str, range: Span) -> Result<Template, SyntaxError> {
+pub(super) fn parse(text: &str, range: Span) -> Result<Template, Diagnostic> {
     let mut parts = Vec::new();
     let mut plain = String::new();
     let mut at = range.start;
@@ -83,11 +84,11 @@ pub(super) fn parse(text: &str, range: Span) -> Result<Template, SyntaxError> {
             }
             '}' => {
                 return Err(
-                    SyntaxError::new(at..at + 1, "unmatched `}`").hint("a brace is written `}}`")
+                    Diagnostic::at(at..at + 1, "unmatched `}`").hint("a brace is written `}}`")
                 );
             }
             '\\' if rest.starts_with("\\{") || rest.starts_with("\\}") => {
-                let error = SyntaxError::new(at..at + 2, "a brace has no `\\` before it");
+                let error = Diagnostic::at(at..at + 2, "a brace has no `\\` before it");
                 return Err(error.hint("a brace is written `{{` or `}}`"));
             }
             '\\' => {
@@ -107,10 +108,10 @@ pub(super) fn parse(text: &str, range: Span) -> Result<Template, SyntaxError> {
     Ok(Template { parts })
 }
 
-/// The hole at `start`, and where it ends.
-fn hole(text: &str, start: usize, end: usize) -> Result<(TemplatePart, usize), SyntaxError> {
+/// Parses the hole at `start`. Returns it and its end.
+fn hole(text: &str, start: usize, end: usize) -> Result<(TemplatePart, usize), Diagnostic> {
     let unclosed = || {
-        SyntaxError::new(start..start + 1, "this `{` is never closed")
+        Diagnostic::at(start..start + 1, "this `{` is never closed")
             .hint("close it with `}`; a brace itself is written `{{`")
     };
     if !text.get(start..end).is_some_and(|rest| rest.contains('}')) {
@@ -119,13 +120,13 @@ fn hole(text: &str, start: usize, end: usize) -> Result<(TemplatePart, usize), S
     let mut cursor = Cursor::new(text, start + 1..end);
     if cursor.rest().starts_with('}') {
         return Err(
-            SyntaxError::new(start..cursor.at() + 1, "these braces are empty")
+            Diagnostic::at(start..cursor.at() + 1, "these braces are empty")
                 .hint("name a variable: `{x}`"),
         );
     }
     if let Some(format) = cursor.rest().strip_prefix(':') {
         let format = format.split('}').next().unwrap_or_default();
-        let error = SyntaxError::new(start..cursor.at() + 1, "these braces are empty");
+        let error = Diagnostic::at(start..cursor.at() + 1, "these braces are empty");
         return Err(error.hint(format!("name a variable: `{{x:{format}}}`")));
     }
     let expr = expr::parse(&mut cursor)?;
@@ -140,7 +141,7 @@ fn hole(text: &str, start: usize, end: usize) -> Result<(TemplatePart, usize), S
         cursor.advance(1 + length);
     }
     if cursor.take("}") {
-        // Space behind the brace is part of the message.
+        // The space after the brace is part of the message, so the end is not the cursor's position.
         return Ok((TemplatePart::Hole { expr, format }, cursor.last()));
     }
     if cursor.rest().is_empty() {
@@ -155,7 +156,7 @@ fn hole(text: &str, start: usize, end: usize) -> Result<(TemplatePart, usize), S
 }
 
 /// `[[fill]align]['+']['#']['0'][width]['.' precision][style]`.
-fn parse_format(text: &str, at: usize) -> Result<Format, SyntaxError> {
+fn parse_format(text: &str, at: usize) -> Result<Format, Diagnostic> {
     let wrong = || mistakes::no_format(text, at..at + text.len());
     let mut format = Format::default();
     let mut rest = text.trim_end();
@@ -195,20 +196,20 @@ fn parse_format(text: &str, at: usize) -> Result<Format, SyntaxError> {
         }
     }
     format.style = match rest {
-        "" => Style::Display,
-        "?" => Style::Debug,
-        "x" => Style::LowerHex,
-        "X" => Style::UpperHex,
-        "o" => Style::Octal,
-        "b" => Style::Binary,
-        "e" => Style::LowerExp,
-        "p" => Style::Pointer,
+        "" => FormatStyle::Display,
+        "?" => FormatStyle::Debug,
+        "x" => FormatStyle::LowerHex,
+        "X" => FormatStyle::UpperHex,
+        "o" => FormatStyle::Octal,
+        "b" => FormatStyle::Binary,
+        "e" => FormatStyle::LowerExp,
+        "p" => FormatStyle::Pointer,
         _ => return Err(wrong()),
     };
     Ok(format)
 }
 
-/// A number at the start, if there is one; `None` when it is too big.
+/// A number at the start of the text, if there is one, and the rest. `None` if the number is too large.
 fn number(text: &str) -> Option<(Option<u16>, &str)> {
     let digits = text
         .find(|c: char| !c.is_ascii_digit())
@@ -217,7 +218,7 @@ fn number(text: &str) -> Option<(Option<u16>, &str)> {
     if number.is_empty() {
         return Some((None, rest));
     }
-    // Wider than any terminal is a mistake, and would be costly.
+    // A width beyond any terminal is a mistake, and would be expensive.
     let number = number.parse().ok().filter(|width| *width <= 4096)?;
     Some((Some(number), rest))
 }

@@ -1,4 +1,4 @@
-//! Probes as users type them.
+//! Tests of probes that users type.
 
 mod mistakes;
 mod round_trip;
@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use super::ast::*;
 use super::*;
+use crate::actions::{parse_probe, parse_probe_file};
+use crate::base::diagnostic::Diagnostic;
 
 fn probe(text: &str) -> ProbeSpec {
     parse_probe(text).unwrap_or_else(|error| panic!("{text}: {error:?}"))
@@ -16,18 +18,18 @@ fn wrong(text: &str) -> (String, String, Option<String>) {
     let error = parse_probe(text).expect_err(text);
     (
         error.message,
-        text.get(error.span).unwrap().to_owned(),
+        text.get(error.span.unwrap()).unwrap().to_owned(),
         error.hint,
     )
 }
 
-/// An expression with all its parentheses, as it was understood.
+/// Shows the tree of an expression with all its parentheses.
 fn shown(text: &str) -> String {
     shown_in(text, Syntax::Rust).unwrap_or_else(|error| panic!("{text}: {error:?}"))
 }
 
-/// The same of the condition `text`, as a language orders it.
-fn shown_in(text: &str, syntax: Syntax) -> Result<String, SyntaxError> {
+/// Like [`shown`], with the precedence of a language.
+fn shown_in(text: &str, syntax: Syntax) -> Result<String, Diagnostic> {
     fn show(expr: &Expr) -> String {
         match &expr.kind {
             ExprKind::Name { path, shadow: 1 } => path.clone(),
@@ -103,6 +105,15 @@ fn texts_may_stand_in_holes() {
     let file = "log f \"{s.contains(\" # \")}\" # a comment\n";
     let probes = parse_probe_file(file);
     assert!(probes[0].1.is_ok(), "{probes:?}");
+}
+
+#[test]
+fn lines_of_targets_are_no_probes() {
+    let file = "target --unit a # why\n\n  target\nlog f\ntargets x\n# target --pid 1\n";
+    let probes: Vec<_> = crate::lang::lines_of_probes(file).collect();
+    assert_eq!(probes, [(4, "log f"), (5, "targets x")]);
+    let targets: Vec<_> = crate::lang::lines_of_targets(file).collect();
+    assert_eq!(targets, [(1, "--unit a"), (3, "")]);
 }
 
 #[test]
@@ -300,7 +311,10 @@ fn log_with_template_condition_and_rate_is_read() {
     let TemplatePart::Hole { format, expr } = &parts[3] else {
         panic!("{parts:?}")
     };
-    assert_eq!((format.style, format.alternate), (Style::LowerHex, true));
+    assert_eq!(
+        (format.style, format.alternate),
+        (FormatStyle::LowerHex, true)
+    );
     assert_eq!(&spec.text[expr.span.clone()], "current.x");
     assert!(matches!(
         spec.condition.unwrap().kind,
@@ -322,11 +336,11 @@ fn each_action_of_the_contract_is_read() {
     );
     assert!(matches!(
         probe("count router.rs:120 by request.method").action,
-        Action::Count { by: Some(_) }
+        Action::Count(CountAction { by: Some(_) })
     ));
     assert!(matches!(
         probe("hist cache.rs:41 entry.bytes.len() step 10").action,
-        Action::Hist { step: Some(10), .. }
+        Action::Hist(HistAction { step: Some(10), .. })
     ));
     assert_eq!(
         probe("time handle_request").location.kind,
@@ -348,7 +362,10 @@ fn condition_behind_the_options_is_told_where_it_belongs() {
     let (_, at, hint) = wrong("log main.rs:1 as x if y > 1");
     assert_eq!(
         (&*at, hint.as_deref()),
-        ("if", Some("move it before the options"))
+        (
+            "if",
+            Some("move `if` and the condition before the first option")
+        )
     );
 }
 
@@ -366,7 +383,10 @@ fn share_of_a_cpu_is_a_percentage() {
         "cpu 5% cpu 6%",
     ] {
         let error = parse_probe(&format!("log main.rs:1 {text}")).unwrap_err();
-        assert!(error.span.start >= 14, "{text}: {error:?}");
+        assert!(
+            error.span.as_ref().unwrap().start >= 14,
+            "{text}: {error:?}"
+        );
     }
 }
 
@@ -450,7 +470,7 @@ fn operators_bind_as_in_the_language_of_the_site() {
             "((((Neg a) as u8) BitAnd (b as unsigned char)) Eq (c as u16))",
             "(((Neg a) as u8) BitAnd ((b as unsigned char) Eq (c as u16)))",
         ),
-        // The same in both, and never a chain.
+        // Both languages have the same tree, without a chain.
         (
             "a - b - c * d % e",
             "((a Sub b) Sub ((c Mul d) Rem e))",
@@ -474,9 +494,12 @@ fn operators_bind_as_in_the_language_of_the_site() {
     assert_eq!(&spec.text[n.span], "n");
     assert_eq!(&spec.text[right.span], "m == 1");
     for action in ["count f by a & b == c", "hist f a & b == c"] {
-        let spec = probe(action);
-        let (rust, c) = (spec.ordered(Syntax::Rust), spec.ordered(Syntax::C));
-        assert_ne!(rust.unwrap().action, c.unwrap().action);
+        let (Action::Count(CountAction { by: Some(value) })
+        | Action::Hist(HistAction { value, .. })) = probe(action).action
+        else {
+            panic!("{action} has an operand");
+        };
+        assert_ne!(value.ordered(Syntax::Rust), value.ordered(Syntax::C));
     }
 }
 
@@ -492,7 +515,7 @@ fn comparisons_of_comparisons_are_read_where_the_language_has_them() {
         let error = shown_in(text, Syntax::Rust).expect_err(text);
         assert_eq!(error.message, "comparisons cannot be chained", "{text}");
     }
-    // In no language, or in none as it is meant.
+    // No language accepts it, or none with the intended meaning.
     for (text, at, hint) in [
         ("a < b <= c", "<=", "write `a < b && b < c`, or brackets"),
         ("a == b != c", "!=", "write `a == b && b == c`, or brackets"),
@@ -510,7 +533,7 @@ fn comparisons_of_comparisons_are_read_where_the_language_has_them() {
     let error = probe("log f if a == b < c")
         .ordered(Syntax::Rust)
         .unwrap_err();
-    assert_eq!(error.span, 16..17);
+    assert_eq!(error.span, Some(16..17));
 }
 
 #[test]
@@ -613,7 +636,7 @@ proptest::proptest! {
         let _ = parse_probe(&text);
         let _ = parse_expr(&text);
         if let Err(error) = parse_probe(&format!("log f {text}")) {
-            proptest::prop_assert!(error.span.end <= text.len() + 6);
+            proptest::prop_assert!(error.span.unwrap().end <= text.len() + 6);
         }
     }
 }
@@ -629,7 +652,7 @@ fn durations_in_expressions_are_nanoseconds() {
     ] {
         assert_eq!(shown(text), understood);
     }
-    // No unit, and no number that anything else takes.
+    // There is no unit, or the number is not one that any option takes.
     assert!(parse_expr("5msx").is_err());
     let (message, at, _) = wrong("log f hits 5s");
     assert!(message.contains("expected a number"), "{message}");

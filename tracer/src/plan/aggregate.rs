@@ -9,23 +9,26 @@ use std::sync::Arc;
 
 use tracer_common::aggregate::KEY_BYTES;
 use tracer_common::control::COUNTS;
-use tracer_common::op::{
-    APPEND, COMM, COPY_COUNTED, COPY_STRING, COUNT, EMIT, Op, TALLY, TALLY_RECORD, alu,
-};
+use tracer_common::op::{COMM, alu};
 use tracer_common::record::{ChunkHeader, RecordHeader};
 
-use super::asm::{Exits, SINK};
-use super::capture::{Capture, Captured};
-use super::decode::{Chunks, DecodeError, Decoder, View};
-use super::expr::{Number, NumberKind, Operand, Resolver};
-use super::ir::{Ir, Spots};
-use super::shape::{Node, Slot, VariantsNode};
-use super::texts::{TextParts, text_parts};
-use super::{Asm, Compiler, PlanError, names, number_node};
+use crate::base::diagnostic::Diagnostic;
+use crate::base::unavailable::Unavailable;
 use crate::debuginfo::types::{Language, TypeId, TypeKind};
-use crate::lang::ast::{Action, Expr, ProbeSpec, Special};
-use crate::redact::Redactor;
-use crate::unavailable::Unavailable;
+use crate::lang::ast::{Expr, Special};
+use crate::plan::capture::{Capture, Captured};
+use crate::plan::decode::{Chunks, DecodeError, Decoder, View};
+use crate::plan::expr::{Number, NumberKind, Operand, Resolver};
+use crate::plan::methods::texts::{TextParts, text_parts};
+use crate::plan::ops::asm::{Exits, SINK};
+use crate::plan::ops::ir::Ir;
+use crate::plan::ops::spots::Spots;
+use crate::plan::shape::display_names;
+use crate::plan::shape::shape_cache::NumberedShape;
+use crate::plan::shape::{Node, Slot, VariantsNode};
+use crate::plan::{Asm, Compiler, number_node};
+use crate::program::Op;
+use crate::value::redact::Redactor;
 use crate::value::{Cut, Text, Value};
 use variants::VariantKeys;
 
@@ -37,7 +40,7 @@ const BYTES: u64 = 96;
 const FIELDS_LOOKED_AT: usize = 64;
 const FIELDS_NAMED: usize = 6;
 
-/// What the keys of one site mean.
+/// The meaning of the keys of one site.
 #[derive(Clone, Debug)]
 pub struct Key {
     /// The expression, as typed; empty where hits are only counted.
@@ -67,9 +70,7 @@ enum Kind {
     /// The chunks of a value.
     Record(Captured),
     /// Number of a bucket.
-    Bucket(Buckets),
-    /// Number of a time's bucket.
-    Time,
+    Bucket,
 }
 
 /// How numbers fall into buckets.
@@ -120,23 +121,8 @@ impl Key {
         Self {
             expr: "".into(),
             ty: "ns".into(),
-            kind: Kind::Time,
+            kind: Kind::Bucket,
             redactor: redactor.clone(),
-        }
-    }
-
-    /// Whether they are times.
-    #[must_use]
-    pub const fn is_time(&self) -> bool {
-        matches!(self.kind, Kind::Time)
-    }
-
-    /// How numbers fall into buckets; `None`: they are not put into any.
-    #[must_use]
-    pub const fn buckets(&self) -> Option<Buckets> {
-        match self.kind {
-            Kind::Bucket(buckets) => Some(buckets),
-            _ => None,
         }
     }
 
@@ -188,6 +174,7 @@ impl Key {
         match &self.kind {
             Kind::Record(captured) => {
                 let mut decoder = Decoder::new(chunks, None, captured);
+                decoder.origin(captured)?;
                 let mut value = Value::Unavailable(Unavailable::OptimisedOut);
                 for root in &captured.roots {
                     value = decoder.root(root, captured)?;
@@ -246,80 +233,88 @@ fn record(chunks: &[Vec<u8>]) -> Vec<u8> {
     bytes
 }
 
-/// Writes the ops of an action that adds hits up; `None` when the action is none of these.
+/// The key by which the kernel counts hits.
+#[derive(Clone, Copy, Debug)]
+pub enum TallyBy<'a> {
+    /// Hits are only counted.
+    Nothing,
+    /// The value of an expression.
+    Value(&'a Expr),
+    /// The bucket of a number.
+    Bucket(&'a Expr, Buckets),
+}
+
+impl TallyBy<'_> {
+    /// The expression that makes the key.
+    pub(super) const fn expr(&self) -> Option<&Expr> {
+        match self {
+            Self::Nothing => None,
+            Self::Value(expr) | Self::Bucket(expr, _) => Some(expr),
+        }
+    }
+}
+
+/// Writes the ops that count a hit. Returns the key and the site's flags.
 ///
-/// Gives the key and the site's flags.
+/// # Errors
+/// The key's expression makes no sense at the site, or its value is redacted.
 pub(super) fn compile(
     compiler: &mut Compiler<'_>,
     asm: &mut Asm,
-    spec: &ProbeSpec,
-    redactor: &Redactor,
-) -> Result<Option<(Key, u32)>, PlanError> {
-    if let Action::Count { by: Some(expr) } | Action::Hist { value: expr, .. } = &spec.action
-        && redactor.hides_expr(spec.text.get(expr.span.clone()).unwrap_or_default())
+    by: TallyBy<'_>,
+    has_condition: bool,
+) -> Result<(Key, u32), Diagnostic> {
+    if let Some(expr) = by.expr()
+        && compiler.redactor.hides_expr(typed(compiler, expr))
     {
-        let error = PlanError::at(expr, "values of this name are redacted");
-        return Err(error.hint(Some("`--no-redact` shows them".into())));
+        let error = Diagnostic::at(&expr.span, "values of this name are redacted");
+        return Err(error.hint("`--no-redact` shows them"));
     }
-    let (mut key, flags) = match &spec.action {
-        Action::Count { by: None } => {
-            // Without a condition there is nothing to run.
-            let flags = if spec.condition.is_some() {
-                end(asm, COUNT);
-                0
-            } else {
-                COUNTS
-            };
-            (Key::hits(), flags)
+    let (mut key, flags) = match by {
+        TallyBy::Nothing if has_condition => {
+            asm.emit(Op::Count);
+            (Key::hits(), 0)
         }
-        Action::Count { by: Some(by) } => (count_by(compiler, asm, spec, by)?, 0),
-        Action::Hist { value, step } => (histogram(compiler, asm, spec, value, *step)?, 0),
-        _ => return Ok(None),
+        // Without a condition there is nothing to run.
+        TallyBy::Nothing => (Key::hits(), COUNTS),
+        TallyBy::Value(by) => (count_by(compiler, asm, by)?, 0),
+        TallyBy::Bucket(value, buckets) => (histogram(compiler, asm, value, buckets)?, 0),
     };
-    if let Some(template) = &spec.template {
-        let message = format!("`{}` adds hits up and shows no message", spec.action.name());
-        let _ = template;
-        return Err(PlanError {
-            message,
-            hint: Some("leave the text out, or use `log`".into()),
-            span: None,
-        });
-    }
-    key.redactor = redactor.clone();
-    Ok(Some((key, flags)))
+    key.redactor = compiler.redactor.clone();
+    Ok((key, flags))
 }
 
-fn end(asm: &mut Asm, code: u8) {
-    asm.emit(Op {
-        code,
-        ..Op::default()
-    });
+/// An expression as the user typed it.
+fn typed<'t>(compiler: &Compiler<'t>, expr: &Expr) -> &'t str {
+    compiler
+        .scope
+        .text
+        .get(expr.span.clone())
+        .unwrap_or_default()
 }
 
-fn count_by(
-    compiler: &mut Compiler<'_>,
-    asm: &mut Asm,
-    spec: &ProbeSpec,
-    by: &Expr,
-) -> Result<Key, PlanError> {
-    let expr: Arc<str> = spec.text.get(by.span.clone()).unwrap_or_default().into();
+fn count_by(compiler: &mut Compiler<'_>, asm: &mut Asm, by: &Expr) -> Result<Key, Diagnostic> {
+    let expr: Arc<str> = typed(compiler, by).into();
     let operand = Resolver::new(&compiler.builder, compiler.scope).operand(by)?;
     let (spots, ty) = match operand {
         Operand::Unknown(_, error) => return Err(error),
         Operand::Number(number) => {
-            return number_key(asm, by, expr, (&number, compiler.scope.language));
+            return number_key(asm, by, expr, &number, compiler.scope.language);
         }
         Operand::Place(spots, ty) => (spots, ty),
         Operand::Special(Special::Thread) => return thread_key(compiler, asm, by, expr),
         Operand::Special(_) => {
             let number = Resolver::new(&compiler.builder, compiler.scope).number(by)?;
-            return number_key(asm, by, expr, (&number, compiler.scope.language));
+            return number_key(asm, by, expr, &number, compiler.scope.language);
         }
         Operand::Text(_) | Operand::Null => {
-            return Err(PlanError::at(by, "hits cannot be counted by this"));
+            return Err(Diagnostic::at(
+                &by.span,
+                "hits cannot be counted by this value",
+            ));
         }
     };
-    place_key(compiler, asm, by, expr, (spots, ty))
+    place_key(compiler, asm, by, expr, spots, ty)
 }
 
 /// A key of the value at a place.
@@ -328,28 +323,30 @@ fn place_key(
     asm: &mut Asm,
     by: &Expr,
     expr: Arc<str>,
-    (spots, ty): (Spots, TypeId),
-) -> Result<Key, PlanError> {
+    spots: Spots,
+    ty: TypeId,
+) -> Result<Key, Diagnostic> {
     if let Some(parts) = text_parts(&compiler.builder, &spots, ty) {
-        let parts = parts.map_err(|why| PlanError::at(by, why.to_string()))?;
+        let parts = parts.map_err(|why| Diagnostic::at(&by.span, why.to_string()))?;
         let name = type_name(compiler, ty);
-        return text_key(compiler, asm, by, (expr, name), &parts);
+        return text_key(compiler, asm, by, expr, name, &parts);
     }
-    value_key(compiler, asm, by, expr, (spots, ty))
+    value_key(compiler, asm, by, expr, spots, ty)
 }
 
 fn type_name(compiler: &Compiler<'_>, ty: TypeId) -> Arc<str> {
-    names::without_paths(&compiler.builder.resolve(ty).name).into()
+    display_names::without_paths(&compiler.builder.resolve(ty).name).into()
 }
 
-/// A key of any value without pointers; of a reference, of what it refers to.
+/// A key of any value without pointers. A reference gives the key of its target.
 fn value_key(
     compiler: &mut Compiler<'_>,
     asm: &mut Asm,
     by: &Expr,
     expr: Arc<str>,
-    (spots, ty): (Spots, TypeId),
-) -> Result<Key, PlanError> {
+    spots: Spots,
+    ty: TypeId,
+) -> Result<Key, Diagnostic> {
     let size = compiler.builder.size(ty).unwrap_or(0);
     let node = compiler.builder.variable(ty);
     let name = type_name(compiler, ty);
@@ -357,18 +354,19 @@ fn value_key(
     if pointer || node.follows() {
         let resolver = Resolver::new(&compiler.builder, compiler.scope);
         if let Some((spots, ty)) = resolver.owned(&spots, ty) {
-            return place_key(compiler, asm, by, expr, (spots, ty));
+            return place_key(compiler, asm, by, expr, spots, ty);
         }
         // A pointer that is a number counts as one.
         if let Ok(number) = resolver.number_at(by, &spots, ty) {
-            return number_key(asm, by, expr, (&number, compiler.scope.language));
+            return number_key(asm, by, expr, &number, compiler.scope.language);
         }
-        if let Some(variants) = variants::of_node(&node) {
-            return variant_key(asm, by, (expr, name), &spots, variants);
+        if let Some((at, variants)) = variants::of_node(&node) {
+            return variant_key(asm, by, expr, name, &spots, at, variants);
         }
-        let message = format!("`{name}` has parts elsewhere, hits cannot be counted by it");
+        let message =
+            format!("`{name}` has data outside of the value, so hits cannot be counted by it");
         let hint = part_hint(compiler, by, &spots, ty);
-        return Err(PlanError::at(by, message).hint(hint));
+        return Err(Diagnostic::at(&by.span, message).maybe_hint(hint));
     }
     if matches!(size, 1 | 2 | 4 | 8)
         && let Ok(ir) = spots.number()
@@ -382,17 +380,19 @@ fn value_key(
         });
     }
     if size > BYTES {
-        if let Some(variants) = variants::of_node(&node) {
-            return variant_key(asm, by, (expr, name), &spots, variants);
+        if let Some((at, variants)) = variants::of_node(&node) {
+            return variant_key(asm, by, expr, name, &spots, at, variants);
         }
-        let message = format!("`{name}` has {size} bytes, at most {BYTES} are counted by");
+        let message = format!("`{name}` has {size} bytes; the limit to count by is {BYTES}");
         let hint = part_hint(compiler, by, &spots, ty);
-        return Err(PlanError::at(by, message).hint(hint));
+        return Err(Diagnostic::at(&by.span, message).maybe_hint(hint));
     }
-    let captured =
-        Capture::new(asm, &mut compiler.builder).values(vec![(spots, node)], |asm, _| {
-            end(asm, TALLY_RECORD);
-        });
+    let captured = Capture::new(asm, &mut compiler.builder).values(
+        vec![(spots, NumberedShape::alone(node))],
+        |asm, _| {
+            asm.emit(Op::TallyRecord);
+        },
+    );
     Ok(Key {
         expr,
         ty: name,
@@ -405,12 +405,14 @@ fn value_key(
 fn variant_key(
     asm: &mut Asm,
     by: &Expr,
-    (expr, ty): (Arc<str>, Arc<str>),
+    expr: Arc<str>,
+    ty: Arc<str>,
     spots: &Spots,
-    variants: (u64, &VariantsNode),
-) -> Result<Key, PlanError> {
+    at: u64,
+    node: &VariantsNode,
+) -> Result<Key, Diagnostic> {
     let (number, keys) =
-        variants::key(spots, variants).map_err(|why| PlanError::at(by, why.to_string()))?;
+        variants::key(spots, at, node).map_err(|why| Diagnostic::at(&by.span, why.to_string()))?;
     tally(asm, by, &number)?;
     Ok(Key {
         expr,
@@ -432,7 +434,7 @@ fn part_hint(compiler: &mut Compiler<'_>, by: &Expr, spots: &Spots, ty: TypeId) 
         let size = compiler.builder.size(member.ty).unwrap_or(0);
         let place = spots.project(member.offset, size);
         if size > 0 && is_countable(compiler, &place, member.ty) {
-            fields.push(format!("`{typed}.{}`", names::field(&member.name)));
+            fields.push(format!("`{typed}.{}`", display_names::field(&member.name)));
         }
     }
     fields.truncate(FIELDS_NAMED);
@@ -443,7 +445,7 @@ fn part_hint(compiler: &mut Compiler<'_>, by: &Expr, spots: &Spots, ty: TypeId) 
     }
 }
 
-/// Whether hits can be counted by a value at a place.
+/// Returns true if hits can be counted by a value at a place.
 fn is_countable(compiler: &mut Compiler<'_>, spots: &Spots, ty: TypeId) -> bool {
     if text_parts(&compiler.builder, spots, ty).is_some() {
         return true;
@@ -462,8 +464,9 @@ fn number_key(
     asm: &mut Asm,
     by: &Expr,
     expr: Arc<str>,
-    (number, language): (&Number, Language),
-) -> Result<Key, PlanError> {
+    number: &Number,
+    language: Language,
+) -> Result<Key, Diagnostic> {
     tally(asm, by, &number.ir)?;
     let (node, ty) = number_node(number, language);
     Ok(Key {
@@ -475,25 +478,22 @@ fn number_key(
 }
 
 /// Adds to the entry of a number; when it cannot be known, to the entry of the reason.
-fn tally(asm: &mut Asm, expr: &Expr, ir: &Ir) -> Result<(), PlanError> {
+fn tally(asm: &mut Asm, expr: &Expr, ir: &Ir) -> Result<(), Diagnostic> {
     let mut exits = Exits::default();
     let register = asm
         .value(ir, &mut exits)
-        .map_err(|why| PlanError::at(expr, why.to_string()))?;
-    asm.emit(Op {
-        code: TALLY,
+        .map_err(|why| Diagnostic::at(&expr.span, why.to_string()))?;
+    asm.emit(Op::Tally {
+        status: 0,
         src: register,
-        ..Op::default()
     });
     asm.give(register);
     for (failure, label) in exits.targets() {
         asm.place(*label);
         asm.constant(SINK, 0);
-        asm.emit(Op {
-            code: TALLY,
+        asm.emit(Op::Tally {
+            status: *failure as u32,
             src: SINK,
-            a: *failure as u32,
-            ..Op::default()
         });
     }
     Ok(())
@@ -503,41 +503,43 @@ fn text_key(
     compiler: &mut Compiler<'_>,
     asm: &mut Asm,
     by: &Expr,
-    (expr, ty): (Arc<str>, Arc<str>),
+    expr: Arc<str>,
+    ty: Arc<str>,
     text: &TextParts,
-) -> Result<Key, PlanError> {
-    let failed = |why: Unavailable| PlanError::at(by, why.to_string());
+) -> Result<Key, Diagnostic> {
+    let failed = |why: Unavailable| Diagnostic::at(&by.span, why.to_string());
     let slot = compiler.builder.slot().map_err(failed)?;
     let mut exits = Exits::default();
     let src = asm.value(&text.pointer, &mut exits).map_err(failed)?;
-    let mut op = Op {
-        code: COPY_STRING,
-        dst: SINK,
-        src,
-        a: u32::from(slot),
-        len: TEXT.min(text.most.unwrap_or(TEXT)) as u32,
-        ..Op::default()
+    let op = match &text.length {
+        Some(length) => {
+            let count = asm.value(length, &mut exits).map_err(failed)?;
+            asm.give(count);
+            Op::CopyCounted {
+                slot,
+                dst: SINK,
+                base: src,
+                count,
+                stride: 1,
+                limit: TEXT as u32,
+            }
+        }
+        None => Op::CopyString {
+            slot,
+            dst: SINK,
+            base: src,
+            offset: 0,
+            limit: TEXT.min(text.most.unwrap_or(TEXT)) as u32,
+        },
     };
-    if let Some(length) = &text.length {
-        op.size = asm.value(length, &mut exits).map_err(failed)?;
-        op.code = COPY_COUNTED;
-        op.offset = TEXT as i32;
-        op.len = 1;
-        asm.give(op.size);
-    }
     asm.emit(op);
     asm.give(src);
-    end(asm, TALLY_RECORD);
+    asm.emit(Op::TallyRecord);
     for (failure, label) in exits.targets() {
         asm.place(*label);
-        asm.emit(Op {
-            code: tracer_common::op::MARK,
-            dst: SINK,
-            size: *failure as u8,
-            a: u32::from(slot),
-            ..Op::default()
-        });
-        end(asm, TALLY_RECORD);
+        let status = *failure as u8;
+        asm.emit(Op::Mark { slot, status });
+        asm.emit(Op::TallyRecord);
     }
     Ok(Key {
         expr,
@@ -556,20 +558,11 @@ fn thread_key(
     asm: &mut Asm,
     by: &Expr,
     expr: Arc<str>,
-) -> Result<Key, PlanError> {
+) -> Result<Key, Diagnostic> {
     let slot = compiler.builder.slot();
-    let slot = slot.map_err(|why| PlanError::at(by, why.to_string()))?;
-    for (code, register) in [(EMIT, COMM), (APPEND, COMM + 1)] {
-        asm.emit(Op {
-            code,
-            dst: SINK,
-            src: register,
-            size: 8,
-            a: u32::from(slot),
-            ..Op::default()
-        });
-    }
-    end(asm, TALLY_RECORD);
+    let slot = slot.map_err(|why| Diagnostic::at(&by.span, why.to_string()))?;
+    asm.emit_words(slot, COMM..COMM + 2);
+    asm.emit(Op::TallyRecord);
     Ok(Key {
         expr,
         ty: "&str".into(),
@@ -581,49 +574,44 @@ fn thread_key(
 fn histogram(
     compiler: &mut Compiler<'_>,
     asm: &mut Asm,
-    spec: &ProbeSpec,
     value: &Expr,
-    step: Option<u64>,
-) -> Result<Key, PlanError> {
+    buckets: Buckets,
+) -> Result<Key, Diagnostic> {
     let number = Resolver::new(&compiler.builder, compiler.scope).number(value)?;
     if number.kind == NumberKind::Float {
         return Err(
-            PlanError::at(value, "a float cannot be put into buckets in the kernel").hint(Some(
-                "`hist … x as i64` has those of its integer part".into(),
-            )),
+            Diagnostic::at(&value.span, "a float cannot be sorted into buckets")
+                .hint("write `hist … x as i64` for its integer part"),
         );
     }
     let (ty, signed) = (
         number_node(&number, compiler.scope.language).1,
         number.signed,
     );
-    let (ir, buckets) = match step {
-        None => {
+    let ir = match buckets {
+        Buckets::Powers => {
             let operation = if signed { alu::SBITS } else { alu::BITS };
-            (Ir::raw(operation, number.ir, Ir::Const(0)), Buckets::Powers)
+            Ir::raw(operation, number.ir, Ir::Const(0))
         }
-        Some(step) => {
+        Buckets::Steps(step) => {
             let operation = if signed { alu::FLOOR } else { alu::DIV };
             if signed && i64::try_from(step).is_err() {
-                let message = format!("`step {step}` is more than a signed number can be");
-                return Err(PlanError::at(value, message));
+                let message = format!("`step {step}` is larger than any signed number");
+                return Err(Diagnostic::at(&value.span, message));
             }
             if !signed && step == 1 && number.size == 8 {
                 let message = "`step 1` makes too many buckets for an unsigned number of 64 bits";
                 let hint = "`step 2` or more, no `step` at all, or `count … by` for each value";
-                return Err(PlanError::at(value, message).hint(Some(hint.to_owned())));
+                return Err(Diagnostic::at(&value.span, message).hint(hint));
             }
-            (
-                Ir::raw(operation, number.ir, Ir::Const(step)),
-                Buckets::Steps(step),
-            )
+            Ir::raw(operation, number.ir, Ir::Const(step))
         }
     };
     tally(asm, value, &ir)?;
     Ok(Key {
-        expr: spec.text.get(value.span.clone()).unwrap_or_default().into(),
+        expr: typed(compiler, value).into(),
         ty: ty.into(),
-        kind: Kind::Bucket(buckets),
+        kind: Kind::Bucket,
         redactor: Redactor::nothing(),
     })
 }

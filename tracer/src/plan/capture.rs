@@ -1,43 +1,51 @@
 //! Writes the ops that capture values of known shape.
 //!
-//! Walks each shape depth first; `decode` walks it the same way. A part that
-//! cannot be captured (no registers left, no room for ops) is taken out of the
-//! shape here, with the reason, so that the decoder does not look for it.
+//! It walks each shape depth first, and `decode` walks it in the same order. If a part cannot be
+//! captured, for lack of registers or ops, its node becomes [`Node::Missing`] here, with the
+//! reason. So the decoder does not look for it.
 
 mod beside;
 mod chains;
+mod changes;
 mod collections;
 mod frame;
 
 use tracer_common::limits::MAX_COPY;
-use tracer_common::op::{COPY, COPY_COUNTED, COPY_STRING, EMIT, MARK, Op, alu, cond};
+use tracer_common::op::{alu, cond};
 
-use frame::{At, Frame, Origin};
+use changes::{NodeChange, NodeChanges};
+use frame::{AddressSum, At, RecordedValue};
 
-use super::asm::{Asm, Exits, Label, SINK};
-use super::build::Builder;
-use super::ir::{Failure, Spot, Spots};
-use super::limits::{MERGE_BYTES, MERGE_GAP};
-use super::shape::{Block, Field, Node, PointerNode, Slot, TextNode, merged};
-use crate::unavailable::Unavailable;
+use crate::base::address::LinkAddr;
+use crate::base::unavailable::Unavailable;
+use crate::plan::limits::{MERGE_BYTES, MERGE_GAP};
+use crate::plan::ops::addresses::AddressBase;
+use crate::plan::ops::asm::{Asm, Exits, Label, SINK};
+use crate::plan::ops::fast;
+use crate::plan::ops::ir::{Failure, Ir};
+use crate::plan::ops::spots::{Spot, Spots};
+use crate::plan::shape::builder::Builder;
+use crate::plan::shape::shape_cache::{NumberedShape, Shape};
+use crate::plan::shape::{Block, Field, Node, PointerNode, Slot, TextNode, merged};
+use crate::program::Op;
 
-/// Registers that the code of one node may need beside those of the nodes around it.
+/// Registers that the code of one node may need in addition to those of the nodes around it.
 const REGISTERS: u32 = 12;
 
-/// One captured value: its bytes, in parts, and their shape.
+/// One captured value: its bytes in parts, and their shape.
 #[derive(Clone, Debug)]
 pub(super) struct Root {
-    pub(super) parts: Vec<Part>,
-    pub(super) node: Node,
+    pub(super) parts: Vec<RootPart>,
+    pub(super) shape: NumberedShape,
 }
 
 impl Root {
-    /// Why nothing of the value will be there.
+    /// The reason why no part of the value is available. `None` if some part is.
     pub(super) fn missing(&self) -> Option<Unavailable> {
-        if let Node::Missing(why) = &self.node {
+        if let Node::Missing(why) = self.shape.node() {
             return Some(why.clone());
         }
-        let why = |part: &Part| match &part.data {
+        let why = |part: &RootPart| match &part.data {
             PartData::Missing(why) => Some(why.clone()),
             _ => None,
         };
@@ -46,28 +54,28 @@ impl Root {
     }
 }
 
-/// Some bytes of a value.
+/// A range of a value's bytes.
 #[derive(Clone, Debug)]
-pub(super) struct Part {
+pub(super) struct RootPart {
     pub(super) offset: u64,
     pub(super) len: u64,
     pub(super) data: PartData,
 }
 
-/// Where the record has them.
+/// The place of the bytes.
 #[derive(Clone, Debug)]
 pub(super) enum PartData {
-    /// Not in the record: known.
+    /// Not in the record: the plan knows them.
     Known(Vec<u8>),
-    /// Not in the record.
+    /// Unavailable.
     Missing(Unavailable),
-    /// A chunk of their own.
+    /// In a chunk of their own.
     Chunk(Slot),
-    /// From an offset on in a chunk that other values share; which, by number.
+    /// In a chunk that several values share: its index in [`Captured`], and the offset in it.
     Shared(usize, u64),
 }
 
-/// A chunk with bytes of several values; made when the first of them is.
+/// A chunk with bytes of several values. It is written with the first of them.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shared {
     pub(super) slot: Slot,
@@ -77,14 +85,23 @@ pub(super) struct Shared {
     made: bool,
 }
 
-/// What the ops of a plan leave in the record.
+/// The values and shared chunks that the ops of a plan record.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Captured {
+    /// The place of the site's module, which precedes the values. `None` if none depends on it.
+    pub(super) origin: Option<ModuleOrigin>,
     pub(super) roots: Vec<Root>,
     pub(super) shared: Vec<Shared>,
 }
 
-/// Ops to be written after all others: what happens when a place has no address.
+/// A chunk with the run address of a base.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ModuleOrigin {
+    pub(super) slot: Slot,
+    pub(super) base: AddressBase,
+}
+
+/// Code that follows after all other ops: it handles a place without an address.
 struct Stub {
     label: Label,
     failure: Failure,
@@ -99,11 +116,15 @@ pub(super) struct Capture<'a, 'b> {
     builder: &'a mut Builder<'b>,
     shared: Vec<Shared>,
     stubs: Vec<Stub>,
-    /// Holds the address of the value that is captured.
+    /// Register with the address of the current value.
     held: Option<u8>,
+    /// The slot that is number 0 in the shape of the current value.
+    first: Slot,
+    /// Parts of that shape that cannot be captured.
+    changes: NodeChanges,
 }
 
-/// A part before it has its chunk.
+/// A part that has no chunk yet.
 enum Wanted {
     Spot(Spot),
     Shared(usize, u64),
@@ -117,49 +138,75 @@ impl<'a, 'b> Capture<'a, 'b> {
             shared: Vec::new(),
             stubs: Vec::new(),
             held: None,
+            first: 0,
+            changes: NodeChanges::default(),
         }
     }
 
-    /// Captures values, each at its place and of its shape; what comes behind them, and what
-    /// happens with the record, is written by `end`.
+    /// Captures values, each at its place and with its shape. `end` writes the ops after them,
+    /// which end the plan.
     pub(super) fn values(
         mut self,
-        values: Vec<(Spots, Node)>,
+        values: Vec<(Spots, NumberedShape)>,
         end: impl FnOnce(&mut Asm, &mut Builder<'b>),
     ) -> Captured {
-        let values: Vec<_> = values.into_iter().map(implicit).collect();
+        let values: Vec<_> = values
+            .into_iter()
+            .map(|(spots, shape)| implicit(spots, shape))
+            .collect();
+        let origin = (values
+            .iter()
+            .any(|(_, shape)| shape.shape.compares_addresses))
+        .then(|| self.origin())
+        .flatten();
         self.share(&values);
         let roots = values
             .into_iter()
-            .map(|(spots, node)| self.root(&spots, node))
+            .map(|(spots, shape)| self.root(&spots, shape))
             .collect();
-        // The ops go on into the end of the plan; what follows is only jumped to.
+        // The ops run into the end of the plan. The stubs after it are only jumped to.
         end(self.asm, self.builder);
         for stub in std::mem::take(&mut self.stubs) {
             self.asm.place(stub.label);
             if let Some(base) = stub.base {
                 self.asm.constant(base, 0);
             }
-            self.asm.emit(Op {
-                code: MARK,
-                dst: SINK,
-                size: stub.failure as u8,
-                a: u32::from(stub.slot),
-                ..Op::default()
+            self.asm.emit(Op::Mark {
+                slot: stub.slot,
+                status: stub.failure as u8,
             });
             self.asm.jump(stub.resume);
         }
         Captured {
+            origin,
             roots,
             shared: self.shared,
         }
     }
 
-    /// Finds copies off the same register that lie close together.
-    fn share(&mut self, values: &[(Spots, Node)]) {
+    /// Writes the chunk that tells the place of the site's module.
+    fn origin(&mut self) -> Option<ModuleOrigin> {
+        let base = self.builder.own.1;
+        let slot = self.builder.slot().ok()?;
+        let register = self.origin_of(base).ok()?;
+        self.tell(slot, register);
+        self.asm.give(register);
+        Some(ModuleOrigin { slot, base })
+    }
+
+    /// A register with the run address of a base.
+    fn origin_of(&mut self, base: AddressBase) -> Result<u8, Unavailable> {
+        self.asm.value(&base.origin(), &mut Exits::default())
+    }
+
+    /// Finds reads relative to one register that are close together, so that one copy serves them.
+    fn share(&mut self, values: &[(Spots, NumberedShape)]) {
         let mut by_register: Vec<(u8, Vec<(u64, u64)>)> = Vec::new();
-        for (spots, node) in values.iter().filter(|(_, node)| !node.follows()) {
-            for (offset, len, spot) in wanted(spots, node) {
+        for (spots, numbered) in values {
+            if numbered.shape.follows {
+                continue;
+            }
+            for (offset, len, spot) in wanted(spots, &numbered.shape) {
                 let Some((register, at)) = shareable(&spot) else {
                     continue;
                 };
@@ -190,6 +237,11 @@ impl<'a, 'b> Capture<'a, 'b> {
         }
     }
 
+    /// The plan's number of a slot of the current shape.
+    fn numbered(&self, slot: Slot) -> Slot {
+        self.first.saturating_add(slot)
+    }
+
     fn find_shared(&self, spot: &Spot, len: u64) -> Option<(usize, u64)> {
         let (register, offset) = shareable(spot)?;
         self.shared.iter().enumerate().find_map(|(index, shared)| {
@@ -199,21 +251,22 @@ impl<'a, 'b> Capture<'a, 'b> {
         })
     }
 
-    fn root(&mut self, spots: &Spots, mut node: Node) -> Root {
+    fn root(&mut self, spots: &Spots, mut numbered: NumberedShape) -> Root {
         if let Some(why) = spots.nowhere() {
-            // One reason for the whole, rather than the same one for each field.
-            node = Node::Missing(why.clone());
+            // The whole value has one reason, so its fields need not repeat it.
+            numbered = NumberedShape::alone(Node::Missing(why.clone()));
         }
-        let follows = node.follows();
+        let follows = numbered.shape.follows;
+        self.first = numbered.first;
         let mut parts = Vec::new();
-        let mut frame = Frame {
+        let mut frame = RecordedValue {
             parts: Vec::new(),
             origin: None,
         };
-        let (spots, address) = self.located(spots, &node);
-        frame.origin = address.map(|(register, offset)| Origin::of(register, offset.into()));
+        let (spots, address) = self.located(spots, numbered.node());
+        frame.origin = address.map(|(register, offset)| AddressSum::of(register, offset.into()));
         self.held = address.map(|(register, _)| register);
-        for (offset, len, spot) in wanted(&spots, &node) {
+        for (offset, len, spot) in wanted(&spots, &numbered.shape) {
             let shared = if follows {
                 None
             } else {
@@ -225,12 +278,12 @@ impl<'a, 'b> Capture<'a, 'b> {
             };
             let (data, at) = self.part(want, len, follows);
             frame.parts.push((offset, len, at));
-            parts.push(Part { offset, len, data });
+            parts.push(RootPart { offset, len, data });
         }
         if follows {
             let end = self.asm.label();
             frame.check(self.asm, end);
-            self.follow(&mut node, &frame, 0);
+            self.follow(numbered.node(), &frame, 0);
             self.asm.place(end);
             for (_, _, at) in &frame.parts {
                 if let At::Record { register, .. } = at {
@@ -241,10 +294,11 @@ impl<'a, 'b> Capture<'a, 'b> {
         if let Some(register) = self.held.take() {
             self.asm.give(register);
         }
-        Root { parts, node }
+        let shape = self.changes.apply(numbered);
+        Root { parts, shape }
     }
 
-    /// Brings some bytes into the record.
+    /// Captures a part of a value.
     fn part(&mut self, want: Wanted, len: u64, follows: bool) -> (PartData, At) {
         let spot = match want {
             Wanted::Shared(index, delta) => {
@@ -286,18 +340,23 @@ impl<'a, 'b> Capture<'a, 'b> {
             return;
         };
         shared.made = true;
-        self.asm.emit(Op {
-            code: COPY,
+        let shared = *shared;
+        let first = self.asm.count();
+        self.asm.emit(Op::Copy {
+            slot: shared.slot,
             dst: SINK,
-            src: shared.register,
-            a: u32::from(shared.slot),
+            base: shared.register,
             offset: shared.offset as i32,
-            len: shared.len as u32,
-            ..Op::default()
+            length: shared.len as u32,
         });
+        let address = Ir::Register(shared.register).plus(shared.offset.cast_unsigned());
+        if let Some(fetch) = fast::fetch_memory(shared.slot, &address, shared.len) {
+            self.asm.state_fetch(first, fetch);
+        }
     }
 
-    /// One chunk with the bytes of a spot; its slot, the register with its record offset.
+    /// Writes a chunk with the bytes of a spot. Returns its slot, and a register with its record
+    /// offset.
     fn chunk(&mut self, spot: &Spot, len: u64, follows: bool) -> Result<(Slot, u8), Unavailable> {
         if !self.asm.has_room() {
             return Err(Unavailable::Unsupported("so many values at once".into()));
@@ -310,25 +369,35 @@ impl<'a, 'b> Capture<'a, 'b> {
         };
         let dst = base.unwrap_or(SINK);
         let mut exits = Exits::default();
-        let (src, offset, code) = match spot {
+        let first = self.asm.count();
+        let (src, fetch) = match spot {
             Spot::Memory(address) => {
-                let (src, offset) = self.asm.address(address, &mut exits)?;
-                (src, offset, COPY)
+                let (base, offset) = self.asm.address(address, &mut exits)?;
+                self.asm.emit(Op::Copy {
+                    slot,
+                    dst,
+                    base,
+                    offset,
+                    length: len as u32,
+                });
+                (base, fast::fetch_memory(slot, address, len))
             }
             Spot::Number(number) | Spot::Bits(number, _) => {
-                (self.asm.value(number, &mut exits)?, 0, EMIT)
+                let src = self.asm.value(number, &mut exits)?;
+                let size = len.min(8) as u8;
+                self.asm.emit(Op::Emit {
+                    slot,
+                    dst,
+                    src,
+                    size,
+                });
+                (src, fast::fetch_number(slot, number, size))
             }
             _ => return Err(Unavailable::OptimisedOut),
         };
-        self.asm.emit(Op {
-            code,
-            dst,
-            src,
-            size: if code == EMIT { len.min(8) as u8 } else { 0 },
-            a: u32::from(slot),
-            offset,
-            len: if code == COPY { len as u32 } else { 0 },
-        });
+        if let Some(fetch) = fetch {
+            self.asm.state_fetch(first, fetch);
+        }
         if self.held != Some(src) {
             self.asm.give(src);
         }
@@ -345,15 +414,18 @@ impl<'a, 'b> Capture<'a, 'b> {
         Ok((slot, dst))
     }
 
-    /// Writes the ops for everything that a node refers to.
-    fn follow(&mut self, node: &mut Node, frame: &Frame, at: u64) {
-        if !node.follows() {
+    /// Writes the ops for the targets of a node's pointers.
+    fn follow(&mut self, node: &Node, frame: &RecordedValue, at: u64) {
+        if !self.follows(node) {
             return;
+        }
+        if let (Some(NodeChange::Plain), Node::Dynamic(dynamic)) = (self.changes.of(node), node) {
+            return self.follow(&dynamic.plain, frame, at);
         }
         if let Node::Inside(offset, inner) = node {
             return self.follow(inner, frame, at.saturating_add(*offset));
         }
-        if let Node::Struct(_, fields) | Node::Tuple(fields) = node {
+        if let Some(fields) = node.fields() {
             return self.fields(fields, frame, at);
         }
         if let Node::Ordered(order, inner) = node {
@@ -384,41 +456,40 @@ impl<'a, 'b> Capture<'a, 'b> {
         if let Err(why) = done {
             self.asm.rollback(checkpoint);
             if let Node::Dynamic(dynamic) = node {
-                // No room for what it may be: then what it is at least.
-                *node = std::mem::replace(&mut dynamic.plain, Node::Unit);
-                return self.follow(node, frame, at);
+                self.changes.add(node, NodeChange::Plain);
+                return self.follow(&dynamic.plain, frame, at);
             }
-            unfollow(node, &why);
+            self.changes.add(node, NodeChange::Unfollowed(why));
         }
     }
 
-    /// The fields of a struct, in an order of their own.
-    fn ordered(&mut self, order: &[u16], node: &mut Node, frame: &Frame, at: u64) {
-        if let Node::Struct(_, fields) | Node::Tuple(fields) = node {
+    /// The fields of a struct in their order of capture.
+    fn ordered(&mut self, order: &[u16], node: &Node, frame: &RecordedValue, at: u64) {
+        if let Some(fields) = node.fields() {
             for index in order {
-                if let Some(field) = fields.get_mut(usize::from(*index)) {
-                    self.follow(&mut field.node, frame, at.saturating_add(field.offset));
+                if let Some(field) = fields.get(usize::from(*index)) {
+                    self.follow(&field.node, frame, at.saturating_add(field.offset));
                 }
             }
         }
     }
 
-    fn fields(&mut self, fields: &mut [Field], frame: &Frame, at: u64) {
+    fn fields(&mut self, fields: &[Field], frame: &RecordedValue, at: u64) {
         for field in fields {
-            self.follow(&mut field.node, frame, at.saturating_add(field.offset));
+            self.follow(&field.node, frame, at.saturating_add(field.offset));
         }
     }
 
     fn pointer(
         &mut self,
-        node: &mut PointerNode,
-        frame: &Frame,
+        node: &PointerNode,
+        frame: &RecordedValue,
         at: u64,
     ) -> Result<(), Unavailable> {
         let skip = self.asm.label();
         let register = frame.load(self.asm, at, 8, skip)?;
         self.asm.jump_if_const(register, cond::EQ, 0, skip);
-        if let Ok(block) = &mut node.target {
+        if let Ok(block) = &node.target {
             self.block(block, register, node.addend)?;
         }
         self.asm.give(register);
@@ -426,9 +497,9 @@ impl<'a, 'b> Capture<'a, 'b> {
         Ok(())
     }
 
-    /// A value in memory of its own, its address in a register.
-    fn block(&mut self, block: &mut Block, address: u8, addend: i64) -> Result<(), Unavailable> {
-        let follows = block.node.follows();
+    /// A pointer's target. A register has its address.
+    fn block(&mut self, block: &Block, address: u8, addend: i64) -> Result<(), Unavailable> {
+        let follows = self.follows(&block.node);
         let mut parts = Vec::new();
         for segment in &block.segments {
             let offset = addend
@@ -436,14 +507,12 @@ impl<'a, 'b> Capture<'a, 'b> {
                 .and_then(|offset| i32::try_from(offset).ok())
                 .ok_or_else(too_far)?;
             let register = if follows { self.asm.take()? } else { SINK };
-            self.asm.emit(Op {
-                code: COPY,
+            self.asm.emit(Op::Copy {
+                slot: self.numbered(segment.slot),
                 dst: register,
-                src: address,
-                a: u32::from(segment.slot),
+                base: address,
                 offset,
-                len: segment.len as u32,
-                ..Op::default()
+                length: segment.len as u32,
             });
             let checked = false;
             parts.push((
@@ -453,11 +522,11 @@ impl<'a, 'b> Capture<'a, 'b> {
             ));
         }
         if follows {
-            let origin = Some(Origin::of(address, addend));
-            let mut frame = Frame { parts, origin };
+            let origin = Some(AddressSum::of(address, addend));
+            let mut frame = RecordedValue { parts, origin };
             let end = self.asm.label();
             frame.check(self.asm, end);
-            self.follow(&mut block.node, &frame, 0);
+            self.follow(&block.node, &frame, 0);
             self.asm.place(end);
             for (_, _, at) in &frame.parts {
                 if let At::Record { register, .. } = at {
@@ -468,7 +537,7 @@ impl<'a, 'b> Capture<'a, 'b> {
         Ok(())
     }
 
-    fn text(&mut self, node: &TextNode, frame: &Frame, at: u64) -> Result<(), Unavailable> {
+    fn text(&mut self, node: &TextNode, frame: &RecordedValue, at: u64) -> Result<(), Unavailable> {
         let skip = self.asm.label();
         if let Some(short) = node.short {
             let tag = frame.load(self.asm, at.saturating_add(short.tag), 1, skip)?;
@@ -494,14 +563,12 @@ impl<'a, 'b> Capture<'a, 'b> {
             self.asm.give(count);
         } else {
             self.asm.jump_if_const(pointer, cond::EQ, 0, skip);
-            self.asm.emit(Op {
-                code: COPY_STRING,
+            self.asm.emit(Op::CopyString {
+                slot: self.numbered(node.slot),
                 dst: SINK,
-                src: pointer,
-                a: u32::from(node.slot),
+                base: pointer,
                 offset: addend,
-                len: limit as u32,
-                ..Op::default()
+                limit: limit as u32,
             });
         }
         self.asm.give(pointer);
@@ -513,7 +580,7 @@ impl<'a, 'b> Capture<'a, 'b> {
         self.asm.jump_if_const(pointer, cond::EQ, 0, label);
     }
 
-    /// The number that stands before where a pointer leads, in the record and in a register.
+    /// The number before a pointer's target, in the record and in a register.
     fn number_before(
         &mut self,
         pointer: u8,
@@ -522,14 +589,13 @@ impl<'a, 'b> Capture<'a, 'b> {
         skip: Label,
     ) -> Result<u8, Unavailable> {
         let base = self.asm.take()?;
-        self.asm.emit(Op {
-            code: COPY,
+        let slot = self.numbered(slot);
+        self.asm.emit(Op::Copy {
+            slot,
             dst: base,
-            src: pointer,
-            a: u32::from(slot),
+            base: pointer,
             offset: i32::try_from(before).map_err(|_| too_far())?.wrapping_neg(),
-            len: 8,
-            ..Op::default()
+            length: 8,
         });
         self.asm.jump_if_const(base, cond::EQ, 0, skip);
         self.load_record(base, base, 0, 8, skip);
@@ -537,18 +603,18 @@ impl<'a, 'b> Capture<'a, 'b> {
     }
 
     fn counted(&mut self, slot: Slot, dst: u8, pointer: u8, count: u8, stride: u64, bytes: u64) {
-        self.asm.emit(Op {
-            code: COPY_COUNTED,
+        let slot = self.numbered(slot);
+        self.asm.emit(Op::CopyCounted {
+            slot,
             dst,
-            src: pointer,
-            size: count,
-            a: u32::from(slot),
-            offset: bytes as i32,
-            len: stride as u32,
+            base: pointer,
+            count,
+            stride: stride as u32,
+            limit: bytes as u32,
         });
     }
 
-    /// Lowers a register to at most `most`.
+    /// Limits a register to at most `most`.
     fn at_most(&mut self, register: u8, most: u64) {
         let below = self.asm.label();
         self.asm.jump_if_const(register, cond::LE, most, below);
@@ -556,7 +622,7 @@ impl<'a, 'b> Capture<'a, 'b> {
         self.asm.place(below);
     }
 
-    fn array(&mut self, node: &mut Node, frame: &Frame, at: u64) -> Result<(), Unavailable> {
+    fn array(&mut self, node: &Node, frame: &RecordedValue, at: u64) -> Result<(), Unavailable> {
         let Node::Array {
             count,
             stride,
@@ -585,7 +651,7 @@ impl<'a, 'b> Capture<'a, 'b> {
             }
             None => None,
         };
-        self.each(element, (from, end, distance), *stride);
+        self.each(element, from, end, distance, *stride);
         for register in [Some(from), Some(end), distance].into_iter().flatten() {
             self.asm.give(register);
         }
@@ -593,43 +659,54 @@ impl<'a, 'b> Capture<'a, 'b> {
         Ok(())
     }
 
-    fn variants(&mut self, node: &mut Node, frame: &Frame, at: u64) -> Result<(), Unavailable> {
+    fn variants(&mut self, node: &Node, frame: &RecordedValue, at: u64) -> Result<(), Unavailable> {
         let Node::Variants(variants) = node else {
             return Ok(());
         };
         let Some((offset, size)) = variants.tag else {
-            // Without a discriminant there is one variant: the decoder's choice.
-            if let Some(arm) = variants.arms.first_mut() {
-                self.fields(&mut arm.fields, frame, at);
+            // Without a discriminant the decoder takes the first variant.
+            if let Some(arm) = variants.arms.first() {
+                self.fields(&arm.fields, frame, at);
             }
             return Ok(());
         };
         let end = self.asm.label();
         let tag = frame.load(self.asm, at.saturating_add(offset), size, end)?;
+        let base = self.builder.own.1;
+        if variants.of_addresses {
+            let origin = self.origin_of(base)?;
+            self.asm.alu(alu::SUB, tag, tag, origin);
+            self.asm.give(origin);
+        }
         let mut arms = Vec::new();
         for (index, arm) in variants.arms.iter().enumerate() {
             if arm.values.is_empty() {
                 continue;
             }
-            let follows = arm.fields.iter().any(|field| field.node.follows());
+            let follows = arm.fields.iter().any(|field| self.follows(&field.node));
             let label = if follows { self.asm.label() } else { end };
-            for (low, high) in &arm.values {
-                self.within(tag, *low, *high, label)?;
+            for &(low, high) in &arm.values {
+                if variants.of_addresses {
+                    let distance = base.distance(LinkAddr(low as u64));
+                    self.asm.jump_if_const(tag, cond::EQ, distance, label);
+                } else {
+                    self.within(tag, low, high, label)?;
+                }
             }
             if follows {
                 arms.push((index, label));
             }
         }
         self.asm.give(tag);
-        let default = variants.arms.iter_mut().find(|arm| arm.values.is_empty());
+        let default = variants.arms.iter().find(|arm| arm.values.is_empty());
         if let Some(arm) = default {
-            self.fields(&mut arm.fields, frame, at);
+            self.fields(&arm.fields, frame, at);
         }
         self.asm.jump(end);
         for (index, label) in arms {
             self.asm.place(label);
-            if let Some(arm) = variants.arms.get_mut(index) {
-                self.fields(&mut arm.fields, frame, at);
+            if let Some(arm) = variants.arms.get(index) {
+                self.fields(&arm.fields, frame, at);
             }
             self.asm.jump(end);
         }
@@ -637,7 +714,7 @@ impl<'a, 'b> Capture<'a, 'b> {
         Ok(())
     }
 
-    /// Jumps when a number is within a range.
+    /// Jumps if a number is within a range.
     fn within(
         &mut self,
         number: u8,
@@ -666,44 +743,10 @@ fn too_far() -> Unavailable {
     Unavailable::Unsupported("an offset of more than 2 GiB".into())
 }
 
-/// Takes everything that would be followed out of a shape.
-fn unfollow(node: &mut Node, why: &Unavailable) {
-    match node {
-        Node::Struct(_, fields) | Node::Tuple(fields) => {
-            fields
-                .iter_mut()
-                .for_each(|field| unfollow(&mut field.node, why));
-        }
-        Node::Variants(variants) => {
-            for field in variants.arms.iter_mut().flat_map(|arm| &mut arm.fields) {
-                unfollow(&mut field.node, why);
-            }
-        }
-        Node::Array { element, .. } => unfollow(element, why),
-        Node::Inside(_, inner) | Node::Ordered(_, inner) => unfollow(inner, why),
-        Node::Pointer(pointer) => pointer.target = Err(why.clone()),
-        Node::Dynamic(dynamic) => {
-            *node = std::mem::replace(&mut dynamic.plain, Node::Unit);
-            unfollow(node, why);
-        }
-        Node::Text(_)
-        | Node::Seq(_)
-        | Node::Table(_)
-        | Node::Tree(_)
-        | Node::Chain(_)
-        | Node::Blocks(_)
-        | Node::BitRow(_)
-        | Node::Pages(_)
-        | Node::Beside(_) => {
-            *node = Node::Missing(why.clone());
-        }
-        _ => {}
-    }
-}
-
-/// A reference to an object without an address is shown as the object.
-fn implicit((spots, node): (Spots, Node)) -> (Spots, Node) {
-    if let ([(8, Spot::Implicit(object, offset))], Node::Pointer(pointer)) = (&spots.0[..], &node)
+/// A reference to an object without an address is replaced by the object.
+fn implicit(spots: Spots, numbered: NumberedShape) -> (Spots, NumberedShape) {
+    if let ([(8, Spot::Implicit(object, offset))], Node::Pointer(pointer)) =
+        (&spots.0[..], numbered.node())
         && pointer.transparent
         && let Ok(block) = &pointer.target
         && let Some(from) = offset.checked_add(pointer.addend)
@@ -715,23 +758,25 @@ fn implicit((spots, node): (Spots, Node)) -> (Spots, Node) {
             .map(|segment| segment.offset.saturating_add(segment.len))
             .max()
             .unwrap_or(0);
-        return implicit((object.project(from, end), block.node.clone()));
+        let target = NumberedShape {
+            first: numbered.first,
+            ..NumberedShape::alone(block.node.clone())
+        };
+        return implicit(object.project(from, end), target);
     }
-    (spots, node)
+    (spots, numbered)
 }
 
-/// The bytes that a shape needs, by the spots that have them.
-fn wanted(spots: &Spots, node: &Node) -> Vec<(u64, u64, Spot)> {
-    let mut ranges = Vec::new();
-    node.ranges(0, &mut ranges);
-    let ranges = merged(ranges, MERGE_GAP, u64::from(MAX_COPY));
+/// The byte ranges that a shape needs, each with its spot.
+fn wanted(spots: &Spots, shape: &Shape) -> Vec<(u64, u64, Spot)> {
+    let ranges = &shape.ranges;
     let mut out = Vec::new();
     let mut at = 0u64;
     for (size, spot) in &spots.0 {
         let end = at.saturating_add(*size);
         match spot {
             Spot::Memory(address) => {
-                for (offset, len) in &ranges {
+                for (offset, len) in ranges {
                     let from = at.max(*offset);
                     let to = end.min(offset.saturating_add(*len));
                     if from < to {
@@ -754,7 +799,7 @@ fn wanted(spots: &Spots, node: &Node) -> Vec<(u64, u64, Spot)> {
     out
 }
 
-/// Register and offset of a spot whose copy may be joined with others.
+/// Register and offset of a spot whose read may be merged with others.
 fn shareable(spot: &Spot) -> Option<(u8, i64)> {
     match spot {
         Spot::Memory(address) => {
@@ -765,7 +810,7 @@ fn shareable(spot: &Spot) -> Option<(u8, i64)> {
     }
 }
 
-/// Offsets from a register, negative ones too, in the order of their numbers.
+/// Maps signed offsets to unsigned numbers in the same order.
 fn biased(offset: i64) -> u64 {
     (offset as u64) ^ (1 << 63)
 }

@@ -1,37 +1,44 @@
-//! Reads values out of a record, along the shapes that its plan was made from.
+//! Reads values from a record by the shapes of its plan.
 //!
-//! The record is what the kernel side sent; its values are the target's and
-//! may be anything. A record that is not what the plan makes is an error, to
-//! be counted; it never gives a wrong value.
+//! The kernel side wrote the record, but its contents are the target's and may be anything. A
+//! record that the plan cannot have made is an error, which is counted. It never becomes a wrong
+//! value.
 
+mod chains;
 mod chunks;
+mod collections;
+mod kept;
+pub(super) mod layout;
 mod scalars;
 mod sequences;
+pub(super) mod stack_slots;
 
 use std::borrow::Cow;
 
-use super::capture::{Captured, PartData, Root};
-use super::shape::{
-    Arm, BesideNode, Block, DynamicNode, EMPTY_ENUM, Field, Node, PointerNode, Slot, VariantsNode,
+use crate::arch::{may_have_breakpoints, without_breakpoints};
+use crate::base::address::{Bias, LinkAddr, RunAddr};
+use crate::base::unavailable::Unavailable;
+use crate::plan::capture::{Captured, ModuleOrigin, PartData, Root};
+use crate::plan::shape::{
+    Arm, BesideNode, Block, DynamicNode, EMPTY_ENUM, Field, NO_CLASS, Node, PointerNode, Slot,
+    VariantsNode,
 };
-use super::stack::StackSlots;
-use super::{breakpoints, chains, collections};
 use crate::stack::CapturedStack;
-use crate::unavailable::Unavailable;
 use crate::value::{Cut, Pointer, Sequence, Struct, Value, Variant};
+use stack_slots::StackSlots;
 
 pub(super) use chunks::{Chunks, Data, View};
 use chunks::{ViewPart, outside};
 use scalars::scalar;
 pub(super) use sequences::sequence;
 
-/// Lengths above this are no lengths of anything: addresses have 47 bits.
+/// Larger numbers are not lengths, since addresses have 47 bits.
 pub(super) const MOST_LENGTH: u64 = 1 << 47;
 
 /// Why a record cannot be decoded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
-    /// The record ends before what its lengths say.
+    /// The record is shorter than its lengths say.
     #[error("record of {have} bytes ends before byte {need}")]
     Short {
         /// Bytes needed.
@@ -39,7 +46,7 @@ pub enum DecodeError {
         /// Bytes there.
         have: usize,
     },
-    /// Another chunk than the plan makes there.
+    /// The plan makes another chunk at this point.
     #[error("chunk {found} where the plan makes chunk {expected}")]
     Slot {
         /// Number in the record.
@@ -47,7 +54,7 @@ pub enum DecodeError {
         /// Number in the plan.
         expected: u16,
     },
-    /// A chunk of another length than the plan asks for.
+    /// The chunk's length is not the one that the plan asks for.
     #[error("chunk {slot} has {have} bytes, the plan asks for {need}")]
     Length {
         /// Number of the chunk.
@@ -57,7 +64,7 @@ pub enum DecodeError {
         /// Bytes there.
         have: u64,
     },
-    /// A status that no plan makes.
+    /// No plan makes this status.
     #[error("chunk {slot} has the unknown status {status}")]
     Status {
         /// Number of the chunk.
@@ -69,11 +76,11 @@ pub enum DecodeError {
 
 /// Names run addresses: functions and statics of the target.
 pub trait Symbols {
-    /// Demangled name of what begins at, or contains, a run address.
+    /// Demangled name of the function or static at a run address, or around it.
     fn name(&self, address: u64) -> Option<String>;
 
-    /// The code that the target's file has at a run address: at most `length`
-    /// bytes; `None` when none is mapped there.
+    /// At most `length` bytes of code in the target's file at a run address. `None` if no file is
+    /// mapped there.
     fn code(&self, address: u64, length: usize) -> Option<Vec<u8>> {
         let _ = (address, length);
         None
@@ -85,7 +92,9 @@ pub(super) struct Decoder<'r, 's> {
     pub(super) chunks: Chunks<'r>,
     symbols: Option<&'s dyn Symbols>,
     shared: Vec<Option<Data<'r>>>,
-    /// Of the last root, empty: its room is used again.
+    /// The load bias of the site's module, if the record tells it.
+    bias: Option<Bias>,
+    /// The empty vector of the last root, for reuse.
     parts: Vec<ViewPart<'r>>,
 }
 
@@ -99,11 +108,25 @@ impl<'r, 's> Decoder<'r, 's> {
             chunks,
             symbols,
             shared: vec![None; captured.shared.len()],
+            bias: None,
             parts: Vec::new(),
         }
     }
 
-    /// The captured stack, which comes behind the values.
+    /// The place of the site's module, which precedes the values.
+    pub(super) fn origin(&mut self, captured: &Captured) -> Result<(), DecodeError> {
+        if let Some(ModuleOrigin { slot, base }) = captured.origin {
+            let origin = self.chunks.exact(slot, 8)?.ok();
+            let origin = origin.and_then(|bytes| bytes.try_into().ok());
+            let origin = origin.map(u64::from_le_bytes);
+            // Link address 0 is at the bias.
+            let bias = |origin: u64| Bias(origin.wrapping_add(base.distance(LinkAddr(0))));
+            self.bias = origin.map(bias);
+        }
+        Ok(())
+    }
+
+    /// The captured stack, which follows the values.
     pub(super) fn stack(&mut self, slots: &StackSlots) -> Result<CapturedStack, DecodeError> {
         slots.decode(&mut self.chunks)
     }
@@ -129,7 +152,9 @@ impl<'r, 's> Decoder<'r, 's> {
             parts.push((part.offset, part.len, data));
         }
         let view = View { parts };
-        let value = self.value(&root.node, &view, 0);
+        self.chunks.number_from(root.shape.first);
+        let value = self.value(root.shape.node(), &view, 0);
+        self.chunks.number_from(0);
         self.parts = view.parts;
         value
     }
@@ -149,7 +174,7 @@ impl<'r, 's> Decoder<'r, 's> {
         Ok(data)
     }
 
-    /// The value of a shape at an offset of some bytes.
+    /// The value of a shape at an offset of the view.
     pub(super) fn value(
         &mut self,
         node: &Node,
@@ -158,7 +183,6 @@ impl<'r, 's> Decoder<'r, 's> {
     ) -> Result<Value, DecodeError> {
         let value = match node {
             Node::Unit => Ok(Value::Unit),
-            Node::Known(number) => Ok(Value::Uint(u128::from(*number))),
             Node::Flexible => Ok(Value::Sequence(Sequence {
                 items: Vec::new(),
                 cut: Some(Cut { of: None }),
@@ -169,8 +193,17 @@ impl<'r, 's> Decoder<'r, 's> {
                 return Ok(Value::Struct(Struct {
                     name: name.to_string(),
                     fields: self.fields(fields, view, at)?,
+                    has_more: false,
                 }));
             }
+            Node::Partial(name, fields) => {
+                return Ok(Value::Struct(Struct {
+                    name: name.to_string(),
+                    fields: self.fields(fields, view, at)?,
+                    has_more: true,
+                }));
+            }
+            Node::Range(bounds) => return self.range(bounds, view, at),
             Node::Tuple(fields) => {
                 let fields = self.fields(fields, view, at)?;
                 return Ok(Value::Tuple(
@@ -206,7 +239,7 @@ impl<'r, 's> Decoder<'r, 's> {
             Node::Blocks(node) => return chains::blocks(self, node, view, at),
             Node::BitRow(node) => return chains::bit_row(self, node, view, at),
             Node::Pages(node) => return chains::pages(self, node, view, at),
-            Node::BitSet { count, shown } => chains::bit_set((*count, *shown), view, at),
+            Node::BitSet { count, shown } => chains::bit_set(*count, *shown, view, at),
             Node::Function => view.word(at).map(|address| {
                 Value::Pointer(Pointer {
                     address,
@@ -224,11 +257,11 @@ impl<'r, 's> Decoder<'r, 's> {
         self.symbols.filter(|_| address != 0)?.name(address)
     }
 
-    /// Bytes of a run address as the program has them, without our breakpoints.
+    /// Bytes at a run address without tracer's breakpoints.
     fn without_breakpoints<'b>(&self, address: u64, bytes: &'b [u8]) -> Cow<'b, [u8]> {
-        let symbols = self.symbols.filter(|_| breakpoints::possible(bytes));
+        let symbols = self.symbols.filter(|_| may_have_breakpoints(bytes));
         match symbols.and_then(|symbols| symbols.code(address, bytes.len())) {
-            Some(file) => Cow::Owned(breakpoints::without(bytes, &file)),
+            Some(file) => Cow::Owned(without_breakpoints(bytes, &file)),
             None => Cow::Borrowed(bytes),
         }
     }
@@ -248,7 +281,7 @@ impl<'r, 's> Decoder<'r, 's> {
             .collect()
     }
 
-    /// A struct whose fields were captured in an order of their own.
+    /// A struct whose fields were captured in another order.
     fn ordered(
         &mut self,
         order: &[u16],
@@ -256,7 +289,7 @@ impl<'r, 's> Decoder<'r, 's> {
         view: &View<'_>,
         at: u64,
     ) -> Result<Value, DecodeError> {
-        let (Node::Struct(_, fields) | Node::Tuple(fields)) = node else {
+        let Some(fields) = node.fields() else {
             return self.value(node, view, at);
         };
         let mut values: Vec<Option<Value>> = vec![None; fields.len()];
@@ -270,15 +303,29 @@ impl<'r, 's> Decoder<'r, 's> {
             .into_iter()
             .map(|value| value.unwrap_or(Value::Unavailable(Unavailable::OptimisedOut)));
         Ok(match node {
-            Node::Struct(name, fields) => {
+            Node::Struct(name, fields) | Node::Partial(name, fields) => {
                 let names = fields.iter().map(|field| field.name.to_string());
                 Value::Struct(Struct {
                     name: name.to_string(),
                     fields: names.zip(values).collect(),
+                    has_more: matches!(node, Node::Partial(..)),
                 })
             }
+            Node::Range(_) => range_of(values.collect()),
             _ => Value::Tuple(values.collect()),
         })
+    }
+
+    fn range(
+        &mut self,
+        bounds: &[Field; 2],
+        view: &View<'_>,
+        at: u64,
+    ) -> Result<Value, DecodeError> {
+        let bounds = self.fields(bounds, view, at)?;
+        Ok(range_of(
+            bounds.into_iter().map(|(_, value)| value).collect(),
+        ))
     }
 
     fn variants(
@@ -295,13 +342,17 @@ impl<'r, 's> Decoder<'r, 's> {
             Some((offset, size)) => view
                 .number(at.saturating_add(offset), size)
                 .and_then(|tag| {
+                    let tag = match variants.of_addresses {
+                        true => self.link(tag)?,
+                        false => tag,
+                    };
                     let unknown = || Unavailable::Invalid(format!("discriminant {tag}"));
                     variants.select(tag).ok_or_else(unknown)
                 }),
         };
         let arm = match arm {
             Ok(arm) => arm,
-            // Of a choice that only adds to a value, there is what it adds to.
+            // A choice that only adds to a value falls back to that value.
             Err(_) if variants.adds => match variants.arms.first() {
                 Some(plain) => plain,
                 None => return Ok(Value::Unavailable(Unavailable::OptimisedOut)),
@@ -315,8 +366,17 @@ impl<'r, 's> Decoder<'r, 's> {
         Ok(Value::Variant(Variant {
             ty: variants.name.to_string(),
             name: arm.name.to_string(),
+            line: arm.line,
             fields,
+            omitted: None,
         }))
+    }
+
+    /// The link address of a run address in the site's module.
+    fn link(&self, address: u128) -> Result<u128, Unavailable> {
+        let unknown = || Unavailable::Unsupported("an address of an unknown module".into());
+        let bias = self.bias.ok_or_else(unknown)?;
+        Ok(u128::from(bias.link(RunAddr(address as u64)).0))
     }
 
     fn pointer(
@@ -390,17 +450,18 @@ impl<'r, 's> Decoder<'r, 's> {
         at: u64,
     ) -> Result<Value, DecodeError> {
         if view.word(at).is_ok()
-            && let Ok(info) = self.chunks.exact(node.slot, 8)?
+            && let Ok(number) = self.chunks.exact(node.slot, 8)?
         {
-            let info = info.try_into().map_or(0, u64::from_le_bytes);
-            if let Some(class) = node.classes.iter().find(|class| class.info == info) {
+            let number = number.try_into().map_or(NO_CLASS, u64::from_le_bytes);
+            let class = usize::try_from(number).ok();
+            if let Some(class) = class.and_then(|index| node.classes.get(index)) {
                 return self.there(class.slot, &class.block);
             }
         }
         self.value(&node.plain, view, at)
     }
 
-    /// A block at the address that a chunk has.
+    /// The block at the address in a chunk.
     fn there(&mut self, slot: Slot, block: &Block) -> Result<Value, DecodeError> {
         match self.chunks.exact(slot, 8)? {
             Err(why) => Ok(Value::Unavailable(why)),
@@ -412,10 +473,18 @@ impl<'r, 's> Decoder<'r, 's> {
     }
 }
 
-/// The reason with the address that it is about.
+/// Adds the address to a reason.
 pub(super) fn located(why: Unavailable, address: u64) -> Unavailable {
     match why {
         Unavailable::Unreadable(None) => Unavailable::Unreadable(Some(address)),
         why => why,
+    }
+}
+
+/// A range from its two bounds.
+fn range_of(bounds: Vec<Value>) -> Value {
+    match <[Value; 2]>::try_from(bounds) {
+        Ok(bounds) => Value::Range(Box::new(bounds)),
+        Err(bounds) => Value::Tuple(bounds),
     }
 }

@@ -1,96 +1,111 @@
-//! Limits of what one probe reads: unit, reason, and what happens above each.
+//! Limits of the values that one probe reads: unit, reason, and effect of each
 
-/// Bytes that two copies off the same register may lie apart to become one.
+/// Bytes between two copies relative to the same register, for them to become one copy.
 ///
-/// An op costs about 10 ns, a byte copied far less than one.
+/// An op costs about 10 ns, a copied byte far less than 1 ns.
 pub(super) const MERGE_GAP: u64 = 32;
 
-/// Bytes of a copy that was made of several.
+/// Bytes of a copy that was merged from several.
 pub(super) const MERGE_BYTES: u64 = 512;
 
-/// Ops of one plan; pointers that would need more are shown without their target.
+/// Ops of one plan. A pointer that would need more is shown without its target.
 pub(super) const PLAN_OPS: usize = 4096;
 
-/// Bytes of stack that are captured with a call stack; frames beyond are not shown.
+/// Bytes of stack that are captured with a call stack. Frames beyond are not shown.
 ///
-/// Half a record, so that the values have the other half; it holds some hundred
-/// ordinary frames.
+/// This is half a record; the values have the other half. It holds about a hundred ordinary
+/// frames.
 pub(super) const STACK_BYTES: u32 = 16 << 10;
 
-/// Terms of one location expression; a longer one is not supported.
+/// Terms of one location expression. A longer one is not supported.
 pub(super) const TERMS: usize = 512;
 
-/// Steps of one computed number: a guard against divisions of divisions, each of which
-/// is two computations of the divisor; a larger one is not supported.
+/// Steps of one computed number. A longer computation is not supported.
+///
+/// A division computes its divisor twice, so nested divisions grow exponentially.
 pub(super) const COMPUTED: u32 = 4096;
 
-/// Steps that an operation on floats or on 128 bits counts for: it takes the kernel as long as some ten others.
+/// Steps that an operation on floats or on 128 bits counts for.
+///
+/// It takes the kernel as long as about ten other operations.
 pub(super) const COMPUTING: u32 = 16;
 
-/// Levels of structs in structs, and steps from alias to alias: a guard
-/// against types that contain themselves in broken debug information.
+/// Nodes and enumerators of the finished shapes that are kept for the variables of one module.
+///
+/// A part takes about 100 bytes. Above the limit all shapes are dropped, and made again when a plan
+/// needs them.
+pub(super) const SHAPE_PARTS: usize = 1 << 18;
+
+/// Levels of nested structs, and steps from alias to alias.
+///
+/// In broken debug information, a type can contain itself.
 pub(super) const NESTING: u32 = 24;
 
-/// Nodes that the shape of one value may have; the rest of a larger one is unavailable.
+/// Nodes in the shape of one value. The rest of a larger value is unavailable.
 pub(super) const NODES: u32 = 4096;
 
-/// Ops for what the values of one plan refer to; what is far from its variable is left out beyond.
+/// Ops for the targets of pointers in one plan. Beyond it, the targets farthest from their variables
+/// are left out.
 ///
-/// A part of [`PLAN_OPS`]: the values themselves and the conditions need the rest.
+/// This is a part of [`PLAN_OPS`]. The values themselves and the conditions need the rest.
 pub(super) const FOLLOWED_OPS: usize = 3072;
 
-/// Pointers to pointers, from a variable on, that take no level of the depth: `&Box<T>`, `Pin<&mut T>`.
+/// Pointers to pointers that do not count as levels, starting at a variable: `&Box<T>`, `Pin<&mut T>`.
 pub(super) const SPINE: u32 = 3;
 
-/// Levels that a raw pointer takes: what it leads to is somebody else's, and leads on to the rest of
-/// the program. With the default depth such an object is shown, and not what it points to.
+/// Levels that a raw pointer counts for.
+///
+/// Its target belongs to another owner, and leads on to the rest of the program. With the default
+/// depth the target is shown, but not the objects that the target points to.
 pub(super) const RAW_LEVELS: u32 = 2;
 
-/// Pointers and containers within each other, whatever the depth limit is: the registers of the
-/// capture machine last for fewer.
+/// Nested pointers and containers, whatever the depth limit is.
+///
+/// The registers of the capture machine run out before this depth.
 pub(super) const LEVELS: u32 = 16;
 
-/// Types behind one `dyn Trait` that a plan is prepared for, each with ops of
-/// its own; of a trait with more, the address and the table are shown.
+/// Types behind one `dyn Trait` that a plan supports, each with its own ops. If a trait has more
+/// implementers, the address and the table are shown.
 pub(super) const IMPLEMENTERS: usize = 24;
 
-/// Bytes of a text that a search (`contains`, `matches`, `ends_with` of a C string) looks at. One that is longer and
-/// not decided by then is unreadable, and counted so.
+/// Bytes of a text that a search (`contains`, `matches`, `ends_with` of a C string) looks at. A longer
+/// text that is still undecided counts as unreadable.
 ///
-/// Several searches of one probe share the steps of a hit, and reach less far; so does a regular expression with many
-/// classes, where a byte takes more steps.
+/// Several searches of one probe share the steps of a hit and look at fewer bytes. A regular expression
+/// with many classes also looks at fewer, because each byte takes more steps.
 pub(super) const SEARCHED: u64 = 1024;
 
-/// Bytes of a regular expression; a longer one is refused.
+/// Bytes of a regular expression. A longer one is refused.
 pub(super) const REGEX_BYTES: usize = 1024;
 
-/// Ops that the automaton of a regular expression may have; one with more is refused.
+/// Ops of the automaton of a regular expression. An expression that needs more is refused.
 ///
-/// A state takes some six: 300 states, in a quarter of a plan's [`PLAN_OPS`] and a half.
+/// A state takes about six ops, so this is about 300 states, in half of a plan's [`PLAN_OPS`].
 pub(super) const REGEX_OPS: usize = 2048;
 
-/// Bytes that the tables of a regular expression's automaton may take while it is made; one with more is refused.
+/// Bytes of the tables while the automaton of a regular expression is built. An expression that needs
+/// more is refused.
 pub(super) const REGEX_STATES: usize = 1 << 18;
 
-/// How much of a value is read; what lies beyond is cut, and says so.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How much of a value is read. The rest is cut, and marked as cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Limits {
-    /// Levels that are followed from a variable's object on: a container, a reference and a pointer
-    /// that owns its object are one each, a raw pointer two. Deeper pointers show their address.
-    /// A text is no level: it is shown where its object is.
+    /// Levels that are followed from a variable's object on. A container, a reference and an owning
+    /// pointer count for one each, a raw pointer for two, and a text for none. Deeper pointers show
+    /// their address.
     pub depth: u32,
-    /// Elements of an array, slice or collection; more are cut.
+    /// Elements of an array, slice or collection.
     pub elements: u64,
-    /// Bytes of a text; more are cut.
+    /// Bytes of a text.
     pub string_bytes: u64,
-    /// Bytes that one value may take before its pointers are followed; arrays are cut to fit.
+    /// Bytes of one value before its pointers are followed. Arrays are cut to fit.
     pub value_bytes: u64,
-    /// Control bytes of a hash table that are looked at: buckets, full or not.
+    /// Buckets of a hash table that are looked at, full or not.
     pub buckets: u64,
 }
 
 impl Default for Limits {
-    /// What fits on a screen, and in a record when there are several.
+    /// Values that fit on a screen, and several of them in a record.
     fn default() -> Self {
         Self {
             depth: 3,

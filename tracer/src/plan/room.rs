@@ -1,31 +1,31 @@
-//! The values of one plan share its ops and the room of its record.
+//! Shares the ops and the record of a plan among its values.
 
-use super::layout::Source;
-use super::limits::FOLLOWED_OPS;
-use super::{Compiler, weight};
+use crate::plan::Compiler;
+use crate::plan::decode::layout::Source;
+use crate::plan::limits::FOLLOWED_OPS;
+use crate::plan::shape::cost;
 
 impl Compiler<'_> {
-    /// Has the values fit in one plan, and captures light ones before heavy ones.
+    /// Makes the values fit into one plan, and captures light ones before heavy ones.
     pub(super) fn make_room(&mut self) {
         self.share_ops();
         self.capture_light_first();
     }
 
-    /// Makes the largest values again, with fewer of their far parts, where all together
-    /// would take too many ops.
+    /// If all values together take too many ops, makes the largest ones again with fewer far parts.
     fn share_ops(&mut self) {
         let costs: Vec<usize> = self
             .values
             .iter()
-            .map(|(_, node)| weight::ops(node))
+            .map(|(_, shape)| shape.shape.ops)
             .collect();
         if costs.iter().sum::<usize>() <= FOLLOWED_OPS {
             return;
         }
         let share = fair_share(&costs, FOLLOWED_OPS);
-        for ((cost, ty), (_, node)) in costs.iter().zip(&self.types).zip(&mut self.values) {
+        for ((cost, ty), (_, shape)) in costs.iter().zip(&self.types).zip(&mut self.values) {
             if let Some(ty) = ty.filter(|_| *cost > share) {
-                *node = self.builder.variable_within(ty, share);
+                *shape = self.builder.shape(ty, share);
             }
         }
     }
@@ -34,9 +34,9 @@ impl Compiler<'_> {
         let weights: Vec<u64> = self
             .values
             .iter()
-            .map(|(_, node)| weight::weight(node))
+            .map(|(_, shape)| shape.shape.weight)
             .collect();
-        let Some(order) = weight::light_first(&weights) else {
+        let Some(order) = cost::light_first(&weights) else {
             return;
         };
         let mut values: Vec<_> = std::mem::take(&mut self.values)
@@ -60,8 +60,8 @@ impl Compiler<'_> {
     }
 }
 
-/// The most that one may have so that all together have `whole`: who needs less leaves
-/// the rest to the others.
+/// The limit for each value so that all together need at most `whole`. A value that needs less
+/// leaves the rest to the others.
 fn fair_share(needs: &[usize], whole: usize) -> usize {
     let mut sorted = needs.to_vec();
     sorted.sort_unstable();

@@ -1,96 +1,110 @@
-//! The shape of a captured value: where its parts are in the bytes, and what
-//! is followed from there.
+//! The shape of a captured value: where its parts are in the bytes, and which pointers are
+//! followed.
 //!
-//! One tree serves both sides. `capture` walks it depth first and writes ops,
-//! `decode` walks the same tree in the same order over the record's chunks.
-//! What one of them decides at a node (this pointer is null, that variant is
-//! not the one) the other decides from the same bytes, so that they agree.
+//! One tree serves both sides. `capture` walks it depth first and writes ops. `decode` walks the
+//! same tree in the same order over the record's chunks. Every decision of one side, such as "this
+//! pointer is null" or "another variant is active", is made by the other from the same bytes, so
+//! the two agree.
+
+pub(super) mod bit_fields;
+pub(super) mod builder;
+pub(super) mod cost;
+pub(super) mod display_names;
+pub(super) mod dynamic_classes;
+pub(super) mod foreign_classes;
+mod parts;
+pub(super) mod presenter;
+pub(super) mod shape_cache;
 
 use std::sync::Arc;
 
+use crate::base::address::LinkAddr;
+use crate::base::unavailable::Unavailable;
 use crate::debuginfo::Identity;
-use crate::unavailable::Unavailable;
+use crate::plan::ops::addresses::AddressBase;
 
-/// Number of a chunk in its plan.
+/// Number of a chunk within its plan.
 pub(super) type Slot = u16;
 
-/// A part of a value, at an offset that its parent knows.
+/// A part of a value. Its parent knows its offset.
 #[derive(Clone, Debug)]
 pub(super) enum Node {
     /// An integer of 1 to 16 bytes.
     Int { size: u8, signed: bool },
-    /// An integer of some bits, within the 16 bytes from its offset.
+    /// A bit field within the 16 bytes from its offset.
     Bits(Box<BitsNode>),
-    /// Zero or one; of C, any number.
+    /// A boolean. If `strict` it is 0 or 1; in C it may be any number.
     Bool { size: u8, strict: bool },
     /// Rust's `char` and `char32_t` (4), `char16_t` (2), C's `char` (1).
     Char { size: u8 },
-    /// IEEE of 4 or 8 bytes, x87 of 10.
+    /// An IEEE number of 4 or 8 bytes, or an x87 number of 10.
     Float { size: u8 },
-    /// Nothing but a type: `()`.
+    /// A type without a value: `()`.
     Unit,
-    /// Named fields, of a name.
+    /// A struct: its name and its fields.
     Struct(Arc<str>, Vec<Field>),
+    /// A struct. Only some of its fields are shown.
+    Partial(Arc<str>, Vec<Field>),
+    /// Start and end of a range.
+    Range(Box<[Field; 2]>),
     /// Fields by position, without a name.
     Tuple(Vec<Field>),
-    /// Named integers.
+    /// An integer with names for some values.
     Enum(Arc<EnumNode>),
-    /// One of several structs, by discriminant.
+    /// One of several structs. The discriminant selects it.
     Variants(Box<VariantsNode>),
-    /// Elements in place.
+    /// Elements within the value.
     Array {
         count: u64,
         of: u64,
         stride: u64,
         element: Box<Node>,
     },
-    /// Elements in place whose number is written nowhere.
+    /// Elements within the value, of unknown number.
     Flexible,
-    /// Text in place, ending at a zero byte or at the array's end.
+    /// A text within the value. It ends at a zero byte or at the end of the array.
     CharArray { len: u64, of: u64 },
     /// The address of a function.
     Function,
-    /// An address, and what is there.
+    /// An address, and its target.
     Pointer(Box<PointerNode>),
-    /// Bytes of a text elsewhere.
+    /// A text behind a pointer.
     Text(Box<TextNode>),
-    /// Elements elsewhere.
+    /// Elements behind a pointer.
     Seq(Box<SeqNode>),
-    /// Buckets of a hash table.
+    /// A hash table's buckets.
     Table(Box<TableNode>),
-    /// Entries of a B-tree.
+    /// A B-tree's entries.
     Tree(Box<TreeNode>),
     /// Entries that are linked to each other.
     Chain(Box<ChainNode>),
     /// Elements in blocks.
     Blocks(Box<BlocksNode>),
-    /// Truth values, each a bit.
+    /// Booleans of one bit each.
     BitRow(Box<BitRowNode>),
-    /// Truth values in place, each a bit; `shown` are read.
+    /// Booleans of one bit each within the value. `shown` of them are read.
     BitSet { count: u64, shown: u64 },
-    /// Elements in blocks of a known number.
+    /// Elements in blocks, whose number is stored.
     Pages(Box<PagesNode>),
-    /// Seconds and nanoseconds, as `Duration` writes them.
+    /// A time span: offsets of its seconds and its nanoseconds.
     Duration { secs: u64, nanos: u64 },
     /// A time span in eight bytes.
     Nanoseconds,
-    /// Another node, further on.
+    /// Another node at an offset.
     Inside(u64, Box<Node>),
-    /// A part of the object that is not within its bytes.
+    /// A part of the object outside of its own bytes.
     Beside(Box<BesideNode>),
-    /// What it really is, its virtual table tells.
+    /// An object whose class is in its virtual table.
     Dynamic(Box<DynamicNode>),
-    /// A number that the debug information has: no byte of the value.
-    Known(u64),
-    /// Known to be not there.
+    /// A part that cannot be shown, and the reason.
     Missing(Unavailable),
-    /// A struct whose fields are captured in this order, by number.
+    /// A struct, and the order in which its fields are captured, by number.
     Ordered(Vec<u16>, Box<Node>),
-    /// A part that is made after others: see `build::breadth`; in no finished shape.
+    /// A part that is made later (see `builder::breadth`). Finished shapes have none.
     Later(u32),
 }
 
-/// A named part.
+/// A named part of a struct.
 #[derive(Clone, Debug)]
 pub(super) struct Field {
     pub(super) name: Arc<str>,
@@ -101,30 +115,30 @@ pub(super) struct Field {
 /// A bit field.
 #[derive(Clone, Debug)]
 pub(super) struct BitsNode {
-    /// Bits from the lowest one of the first byte.
+    /// Offset in bits from the lowest bit of the first byte.
     pub(super) shift: u32,
-    /// At most 64.
+    /// Number of bits, at most 64.
     pub(super) bits: u32,
     pub(super) signed: bool,
     pub(super) of: BitsOf,
 }
 
-/// The kind of number that the bits of a bit field are.
+/// The kind of number in a bit field.
 #[derive(Clone, Debug)]
 pub(super) enum BitsOf {
     Number,
-    /// Strict: there are two values only.
+    /// `strict`: only 0 and 1 are values.
     Bool {
         strict: bool,
     },
-    /// Of a type of so many bytes.
+    /// `size`: bytes of the declared type.
     Char {
         size: u8,
     },
     Enum(Arc<EnumNode>),
 }
 
-/// Named integers.
+/// An integer with names for some values.
 #[derive(Debug)]
 pub(super) struct EnumNode {
     /// The enum's name.
@@ -132,7 +146,7 @@ pub(super) struct EnumNode {
     pub(super) size: u8,
     pub(super) signed: bool,
     pub(super) names: Vec<(Arc<str>, i128)>,
-    /// Other numbers are possible, and sums of names.
+    /// Other numbers, and sums of named ones, are values as well.
     pub(super) open: bool,
 }
 
@@ -140,31 +154,36 @@ pub(super) struct EnumNode {
 #[derive(Clone, Debug)]
 pub(super) struct VariantsNode {
     pub(super) name: Arc<str>,
-    /// Offset and size of the discriminant; `None`: one variant.
+    /// Offset and size of the discriminant. `None` if there is one variant.
     pub(super) tag: Option<(u64, u8)>,
     pub(super) arms: Vec<Arm>,
-    /// Written as its only field (`Cow`).
+    /// The enum is shown as its only field (`Cow`).
     pub(super) transparent: bool,
-    /// The first variant holds whatever the discriminant is; the others know more.
+    /// The first variant is always active; the others add to it.
     pub(super) adds: bool,
+    /// The discriminant is an address of the site's module. Its ranges are link addresses.
+    pub(super) of_addresses: bool,
 }
 
-/// Why an enum without variants has no value.
+/// Reason for an enum without variants.
 pub(super) const EMPTY_ENUM: &str = "an enum without variants has no values";
-/// Why the variant is not known.
+/// Reason for an enum whose variant is unknown.
 pub(super) const NO_DISCRIMINANT: &str = "variants without a discriminant";
 
 /// One variant.
 #[derive(Clone, Debug)]
 pub(super) struct Arm {
     pub(super) name: Arc<str>,
-    /// Inclusive ranges of the discriminant; none: when no other one is.
+    /// The source line at which a coroutine waits.
+    pub(super) line: Option<u64>,
+    /// Inclusive ranges of the discriminant. Empty for the variant that is active if no other one
+    /// is.
     pub(super) values: Vec<(u128, u128)>,
     pub(super) fields: Vec<Field>,
 }
 
 impl VariantsNode {
-    /// The variant that a discriminant selects.
+    /// The variant of a discriminant.
     pub(super) fn select(&self, tag: u128) -> Option<&Arm> {
         let within = |arm: &&Arm| {
             arm.values
@@ -178,62 +197,67 @@ impl VariantsNode {
     }
 }
 
-/// An address.
+/// An address and its target.
 #[derive(Clone, Debug)]
 pub(super) struct PointerNode {
-    /// Written as what it points to.
+    /// The pointer is shown as its target.
     pub(super) transparent: bool,
-    /// What it points to: read from the address plus `addend` on.
+    /// The target. It begins `addend` bytes after the address.
     pub(super) target: Result<Block, Unavailable>,
     pub(super) addend: i64,
-    /// A second number beside the address, shown with it: the vtable of `dyn`.
+    /// Offset of a second word that is shown with the address: the vtable of `dyn`.
     pub(super) vtable: Option<u64>,
 }
 
-/// A virtual base class: as far from the object as its virtual table says.
+/// A virtual base class. The object's virtual table has its distance.
 #[derive(Clone, Debug)]
 pub(super) struct BesideNode {
-    /// Where the table has the distance: bytes from where the pointer at the
-    /// object's start points.
+    /// Place of the distance in the table, in bytes from the table's address point.
     pub(super) in_table: i64,
     pub(super) block: Block,
-    /// The address, or why there is none.
+    /// The chunk with the base's address, or with the reason why there is none.
     pub(super) slot: Slot,
 }
 
-/// An object of C++ that is at least of one class, and may be of one that
-/// derives from it: its virtual table names the type information.
+/// A C++ object whose class is known, or derives from a known class. Its virtual table leads to the
+/// type information of its real class.
 #[derive(Clone, Debug)]
 pub(super) struct DynamicNode {
-    /// Seen as the class that is known.
+    /// The object as its known class.
     pub(super) plain: Node,
-    /// The address of the type information, or why it is not known.
+    /// The chunk with the index of the class, [`NO_CLASS`] for its known class, or with the reason
+    /// why it is unknown.
     pub(super) slot: Slot,
     pub(super) classes: Vec<DynamicClass>,
 }
 
-/// One class that an object may really be of.
+/// In place of an index: the object is shown as its known class.
+pub(super) const NO_CLASS: u64 = u64::MAX;
+
+/// A class that the object may have.
 #[derive(Clone, Debug)]
 pub(super) struct DynamicClass {
-    /// Run address of its type information.
-    pub(super) info: u64,
-    /// What tells that its module is still there.
+    /// The base of the addresses of its module, if that is not the site's.
+    pub(super) elsewhere: Option<AddressBase>,
+    /// Its type information.
+    pub(super) info: LinkAddr,
+    /// Identifies its module, to see whether it is still mapped.
     pub(super) identity: Identity,
-    /// The whole object.
+    /// The whole object as this class.
     pub(super) block: Block,
-    /// Its address, or why it is not known.
+    /// The chunk with the object's address, or with the reason why that is unknown.
     pub(super) slot: Slot,
 }
 
-/// A value in memory of its own: what is read of it, and its shape.
+/// A value in memory of its own: the segments that are read, and its shape.
 #[derive(Clone, Debug)]
 pub(super) struct Block {
-    /// By offset; each is a chunk.
+    /// Sorted by offset. Each is a chunk.
     pub(super) segments: Vec<Segment>,
     pub(super) node: Node,
 }
 
-/// Bytes that are read in one go.
+/// Bytes that are read at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Segment {
     pub(super) offset: u64,
@@ -241,64 +265,65 @@ pub(super) struct Segment {
     pub(super) slot: Slot,
 }
 
-/// A text elsewhere.
+/// A text behind a pointer.
 #[derive(Clone, Debug)]
 pub(super) struct TextNode {
-    /// Where the pointer is.
+    /// Offset of the pointer.
     pub(super) pointer: u64,
-    /// Bytes from where it points to the text.
+    /// Bytes from the pointer's target to the text.
     pub(super) addend: i64,
-    /// Where the number of bytes is; `None`: up to a zero byte.
+    /// Offset of the number of bytes. `None` if the text ends at a zero byte.
     pub(super) len: Option<u64>,
-    /// The length is one more than the text (a zero byte that is not part of it).
+    /// Bytes that the length counts but the text lacks, such as its zero byte.
     pub(super) trim: u64,
-    /// The text ends at a zero byte, if there is one before.
+    /// The text ends earlier at a zero byte, if it has one.
     pub(super) zero_ends: bool,
-    /// The number of characters stands so many bytes before the text; the chunk that has it.
+    /// Bytes from the number of characters to the text that follows it, and the chunk with that
+    /// number.
     pub(super) before: Option<(u32, Slot)>,
     pub(super) limit: u64,
-    /// Bytes of a character: 1 (UTF-8, if anything), 2 (UTF-16) or 4 (UTF-32).
+    /// Bytes of a character: 1 (UTF-8 or any other), 2 (UTF-16) or 4 (UTF-32).
     pub(super) unit: u8,
-    /// Where it is when it is not elsewhere.
+    /// The text's place within the value, if it is short.
     pub(super) short: Option<ShortText>,
     pub(super) slot: Slot,
 }
 
-/// A text within the bytes of its value, which have the pointer and the length else.
+/// A text within the bytes that hold pointer and length of a longer one.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ShortText {
-    /// A byte that is even when the text is here: twice its characters.
+    /// Offset of a byte that is even if the text is short. It is twice the number of characters.
     pub(super) tag: u64,
-    /// Where the first character is.
+    /// Offset of the first character.
     pub(super) data: u64,
-    /// Characters at most.
+    /// Most characters.
     pub(super) most: u64,
 }
 
-/// Elements elsewhere.
+/// Elements behind a pointer.
 #[derive(Clone, Debug)]
 pub(super) struct SeqNode {
-    /// Where the pointer is.
+    /// Offset of the pointer.
     pub(super) pointer: u64,
-    /// Bytes from where it points to the first element.
+    /// Bytes from the pointer's target to the first element.
     pub(super) addend: i64,
     pub(super) len: SeqLen,
     pub(super) stride: u64,
-    /// Elements that are read at most.
+    /// Most elements that are read.
     pub(super) limit: u64,
     pub(super) element: Node,
     pub(super) slot: Slot,
     pub(super) set: bool,
 }
 
-/// How the number of elements is known.
+/// The source of the number of elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SeqLen {
     /// A 64-bit number at this offset.
     Count(u64),
-    /// A pointer to the end at this offset; the difference is bytes.
+    /// A pointer to the end, at this offset. The difference is in bytes.
     End(u64),
-    /// Always so many.
+    /// A constant number.
     Known(u64),
     /// A ring buffer: offsets of its length, its head and its capacity.
     Ring {
@@ -314,27 +339,27 @@ pub(super) enum SeqLen {
 pub(super) struct TableNode {
     /// Offset of the pointer to the control bytes.
     pub(super) ctrl: u64,
-    /// Offset of the number of buckets less one.
+    /// Offset of the number of buckets minus one.
     pub(super) mask: u64,
     /// Offset of the number of entries.
     pub(super) items: u64,
-    /// Control bytes that are read at most.
+    /// Most control bytes that are read.
     pub(super) buckets: u64,
-    /// Entries that are read at most.
+    /// Most entries that are read.
     pub(super) limit: u64,
     pub(super) stride: u64,
     pub(super) ctrl_slot: Slot,
     pub(super) slot: Slot,
     /// Offset and shape of the key in an entry.
     pub(super) key: (u64, Node),
-    /// Of the value; `None` for a set.
+    /// Offset and shape of the value. `None` for a set.
     pub(super) value: Option<(u64, Node)>,
 }
 
 /// A B-tree of Rust's standard library.
 #[derive(Clone, Debug)]
 pub(super) struct TreeNode {
-    /// Offset of the pointer to the root node; null when the tree is empty.
+    /// Offset of the pointer to the root node. It is null if the tree is empty.
     pub(super) root: u64,
     /// Offset of the tree's height.
     pub(super) height: u64,
@@ -346,11 +371,11 @@ pub(super) struct TreeNode {
     pub(super) entries: u64,
     pub(super) edges: u64,
     pub(super) limit: u64,
-    /// Offset of the first key in a node, bytes from key to key, shape, chunk.
+    /// The keys of a node.
     pub(super) key: TreePart,
-    /// `None` for a set.
+    /// The values of a node. `None` for a set.
     pub(super) value: Option<TreePart>,
-    /// Mark of the end.
+    /// The chunk that marks the end.
     pub(super) end: Slot,
 }
 
@@ -363,44 +388,43 @@ pub(super) struct TreePart {
     pub(super) slot: Slot,
 }
 
-/// Entries in nodes of their own that refer to each other.
+/// Linked nodes with one entry each.
 #[derive(Clone, Debug)]
 pub(super) struct ChainNode {
-    /// Offset of the pointer to the first node; null when there is none.
+    /// Offset of the pointer to the first node. It is null if there is none.
     pub(super) first: u64,
-    /// Offset of the number of entries; `None`: as many as there are before a null pointer, or
-    /// up to `last`.
+    /// Offset of the number of entries. `None` if the list ends at a null pointer or at `last`.
     pub(super) count: Option<u64>,
-    /// Offset of the pointer to the last node of a ring without a number of entries.
+    /// Offset of the pointer to the last node of a ring without a stored length.
     pub(super) last: Option<u64>,
-    pub(super) step: Step,
-    /// Bytes from where a node begins to its entry, and bytes of an entry.
+    pub(super) step: ChainStep,
+    /// Bytes from the start of a node to its entry, and bytes of an entry.
     pub(super) payload: u64,
     pub(super) stride: u64,
     /// Offset and shape of the key in an entry.
     pub(super) key: (u64, Node),
-    /// Of the value; `None` when entries are no pairs.
+    /// Offset and shape of the value. `None` if entries are not pairs.
     pub(super) value: Option<(u64, Node)>,
-    /// Written in braces.
+    /// Shown in braces.
     pub(super) set: bool,
     pub(super) limit: u64,
     pub(super) slot: Slot,
-    /// Mark of the end.
+    /// The chunk that marks the end.
     pub(super) end: Slot,
 }
 
-/// How the next node is found.
+/// The way from a node to the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
-    /// By the pointer at this offset.
+pub(super) enum ChainStep {
+    /// The pointer at this offset.
     Next(u64),
-    /// In the order of a binary tree: offsets of the pointers to the node's
-    /// left and right children and its parent.
+    /// In-order traversal of a binary tree: offsets of the pointers to a node's children and its
+    /// parent.
     Tree { left: u64, right: u64, parent: u64 },
 }
 
-/// Elements in blocks of one size, which an array of pointers lists
-/// (`std::deque`): offsets of the two iterators' members.
+/// Elements in blocks of one size in bytes. An array of pointers lists the blocks (`std::deque`).
+/// The offsets are those of the two iterators' members.
 #[derive(Clone, Debug)]
 pub(super) struct BlocksNode {
     pub(super) cur: u64,
@@ -414,54 +438,78 @@ pub(super) struct BlocksNode {
     pub(super) element: Node,
     pub(super) limit: u64,
     pub(super) slot: Slot,
-    /// Mark of the end.
+    /// The chunk that marks the end.
     pub(super) end: Slot,
 }
 
-/// Elements in blocks of the same number, which an array of pointers lists (libc++'s `deque`).
+/// Blocks of a fixed number of elements. An array of pointers lists the blocks (libc++'s `deque`).
 #[derive(Clone, Debug)]
 pub(super) struct PagesNode {
-    /// Offsets of the pointers to the first block's pointer and behind the last one's.
+    /// Offsets of the first and the end pointer of the array of blocks.
     pub(super) first: u64,
     pub(super) last: u64,
-    /// Offset of the number of the first element, from the first block on.
+    /// Offset of the index of the first element, counted from the first block.
     pub(super) start: u64,
     /// Offset of the number of elements.
     pub(super) count: u64,
-    /// Elements of a block.
+    /// Elements per block.
     pub(super) per_block: u64,
     pub(super) stride: u64,
     pub(super) element: Node,
     pub(super) limit: u64,
     pub(super) slot: Slot,
-    /// Mark of the end.
+    /// The chunk that marks the end.
     pub(super) end: Slot,
 }
 
-/// Bits from a pointer on (`std::vector<bool>`).
+/// Bits behind a pointer (`std::vector<bool>`).
 #[derive(Clone, Debug)]
 pub(super) struct BitRowNode {
     pub(super) start: u64,
     pub(super) count: BitCount,
-    /// Bits that are read at most.
+    /// Most bits that are read.
     pub(super) limit: u64,
     pub(super) slot: Slot,
 }
 
-/// How the number of bits is known.
+/// The source of the number of bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BitCount {
     /// A 64-bit number at this offset.
     Count(u64),
-    /// Bits up to a pointer, and so many beyond as the four bytes at `rest` say.
+    /// All bits up to a pointer, plus the number in the four bytes at `rest`.
     End { end: u64, rest: u64 },
 }
 
 impl Node {
-    /// Whether anything is read beyond the bytes that hold it.
-    pub(super) fn follows(&self) -> bool {
+    /// The fields of a value with fields at fixed offsets.
+    pub(super) fn fields(&self) -> Option<&[Field]> {
         match self {
-            Self::Struct(_, fields) | Self::Tuple(fields) => any_follows(fields),
+            Self::Struct(_, fields) | Self::Partial(_, fields) | Self::Tuple(fields) => {
+                Some(fields)
+            }
+            Self::Range(bounds) => Some(&bounds[..]),
+            _ => None,
+        }
+    }
+
+    /// The fields, mutably.
+    pub(super) fn fields_mut(&mut self) -> Option<&mut [Field]> {
+        match self {
+            Self::Struct(_, fields) | Self::Partial(_, fields) | Self::Tuple(fields) => {
+                Some(fields)
+            }
+            Self::Range(bounds) => Some(&mut bounds[..]),
+            _ => None,
+        }
+    }
+
+    /// Returns true if anything outside the value's own bytes is read.
+    pub(super) fn follows(&self) -> bool {
+        if let Some(fields) = self.fields() {
+            return any_follows(fields);
+        }
+        match self {
             Self::Variants(variants) => variants.arms.iter().any(|arm| any_follows(&arm.fields)),
             Self::Array { element, .. } => element.follows(),
             Self::Inside(_, inner) | Self::Ordered(_, inner) => inner.follows(),
@@ -480,12 +528,14 @@ impl Node {
         }
     }
 
-    /// Whether it has to be known where in memory its bytes are.
+    /// Returns true if the value's run address is needed.
     pub(super) fn needs_address(&self) -> bool {
         let any = |fields: &[Field]| fields.iter().any(|field| field.node.needs_address());
+        if let Some(fields) = self.fields() {
+            return any(fields);
+        }
         match self {
             Self::Beside(_) | Self::Dynamic(_) => true,
-            Self::Struct(_, fields) | Self::Tuple(fields) => any(fields),
             Self::Variants(variants) => variants.arms.iter().any(|arm| any(&arm.fields)),
             Self::Array { element, .. } => element.needs_address(),
             Self::Inside(_, inner) | Self::Ordered(_, inner) => inner.needs_address(),
@@ -493,13 +543,63 @@ impl Node {
         }
     }
 
-    /// Adds the byte ranges (offset, length) that the value needs, from `at` on.
+    /// Adds the byte ranges (offset, length) that are read of the value at offset `at`.
     pub(super) fn ranges(&self, at: u64, out: &mut Vec<(u64, u64)>) {
-        let mut add = |offset: u64, len: u64| {
-            if len > 0 {
-                out.push((at.saturating_add(offset), len));
+        match self {
+            Self::Inside(offset, inner) => inner.ranges(at.saturating_add(*offset), out),
+            Self::Ordered(_, inner) => inner.ranges(at, out),
+            Self::Struct(..) | Self::Partial(..) | Self::Tuple(_) | Self::Range(_) => {
+                field_ranges(self.fields().unwrap_or_default(), at, out);
             }
-        };
+            Self::Variants(variants) => {
+                // The active variant is known only at the hit, so the bytes of all variants are
+                // read.
+                if let Some((offset, size)) = variants.tag {
+                    out.push((at.saturating_add(offset), u64::from(size)));
+                }
+                for arm in &variants.arms {
+                    field_ranges(&arm.fields, at, out);
+                }
+            }
+            Self::Dynamic(dynamic) => {
+                // The pointer to the virtual table is at the start of the object.
+                out.push((at, 8));
+                dynamic.plain.ranges(at, out);
+            }
+            Self::Array {
+                count,
+                stride,
+                element,
+                ..
+            } => {
+                let mut inner = Vec::new();
+                element.ranges(0, &mut inner);
+                let dense = inner.iter().map(|(_, len)| len).sum::<u64>() >= *stride / 2;
+                // If elements contain pointers, one loop follows them, from one base register. So
+                // the elements must be one contiguous range.
+                if *count > 0 && (dense || element.follows()) {
+                    let length = count.saturating_mul(*stride);
+                    out.extend((length > 0).then_some((at, length)));
+                } else {
+                    for index in 0..*count {
+                        element.ranges(at.saturating_add(index.saturating_mul(*stride)), out);
+                    }
+                }
+            }
+            leaf => {
+                let mut add = |offset: u64, len: u64| {
+                    if len > 0 {
+                        out.push((at.saturating_add(offset), len));
+                    }
+                };
+                leaf.number_ranges(&mut add);
+                leaf.collection_ranges(&mut add);
+            }
+        }
+    }
+
+    /// Calls `add` with the offset and the length of each range of a number or a pointer.
+    fn number_ranges(&self, add: &mut dyn FnMut(u64, u64)) {
         match self {
             Self::Int { size, .. }
             | Self::Bool { size, .. }
@@ -519,6 +619,20 @@ impl Node {
                     add(vtable, 8);
                 }
             }
+            Self::BitSet { shown, .. } => add(0, shown.div_ceil(8)),
+            Self::Beside(_) => add(0, 8),
+            Self::Duration { secs, nanos } => {
+                add(*secs, 8);
+                add(*nanos, 4);
+            }
+            Self::Nanoseconds => add(0, 8),
+            _ => {}
+        }
+    }
+
+    /// Calls `add` with each range of the head of a collection or text: its pointers and lengths.
+    fn collection_ranges(&self, add: &mut dyn FnMut(u64, u64)) {
+        match self {
             Self::Text(text) => {
                 add(text.pointer, 8);
                 if let Some(len) = text.len {
@@ -580,116 +694,11 @@ impl Node {
                     }
                 }
             }
-            Self::BitSet { shown, .. } => add(0, shown.div_ceil(8)),
             Self::Pages(pages) => {
                 for offset in [pages.first, pages.last, pages.start, pages.count] {
                     add(offset, 8);
                 }
             }
-            Self::Beside(_) => add(0, 8),
-            Self::Dynamic(dynamic) => {
-                add(0, 8);
-                dynamic.plain.ranges(at, out);
-            }
-            Self::Duration { secs, nanos } => {
-                add(*secs, 8);
-                add(*nanos, 4);
-            }
-            Self::Nanoseconds => add(0, 8),
-            Self::Inside(offset, inner) => inner.ranges(at.saturating_add(*offset), out),
-            Self::Ordered(_, inner) => inner.ranges(at, out),
-            Self::Struct(_, fields) | Self::Tuple(fields) => field_ranges(fields, at, out),
-            Self::Variants(variants) => {
-                if let Some((offset, size)) = variants.tag {
-                    add(offset, u64::from(size));
-                }
-                for arm in &variants.arms {
-                    field_ranges(&arm.fields, at, out);
-                }
-            }
-            Self::Array {
-                count,
-                stride,
-                element,
-                ..
-            } => {
-                let mut inner = Vec::new();
-                element.ranges(0, &mut inner);
-                let dense = inner.iter().map(|(_, len)| len).sum::<u64>() >= *stride / 2;
-                // What is followed from element to element has to lie in one row.
-                if *count > 0 && (dense || element.follows()) {
-                    add(0, count.saturating_mul(*stride));
-                } else {
-                    for index in 0..*count {
-                        element.ranges(at.saturating_add(index.saturating_mul(*stride)), out);
-                    }
-                }
-            }
-            Self::Unit | Self::Flexible | Self::Known(_) | Self::Missing(_) | Self::Later(_) => {}
-        }
-    }
-
-    /// Calls `see` with each part of the value, and with the shape of elements; not with what
-    /// pointers lead to.
-    pub(super) fn parts(&self, see: &mut dyn FnMut(&Self)) {
-        match self {
-            Self::Struct(_, fields) | Self::Tuple(fields) => {
-                fields.iter().for_each(|field| see(&field.node));
-            }
-            Self::Variants(variants) => {
-                let fields = variants.arms.iter().flat_map(|arm| &arm.fields);
-                fields.for_each(|field| see(&field.node));
-            }
-            Self::Array { element, .. } => see(element),
-            Self::Inside(_, inner) | Self::Ordered(_, inner) => see(inner),
-            Self::Seq(seq) => see(&seq.element),
-            Self::Table(table) => {
-                see(&table.key.1);
-                table.value.iter().for_each(|(_, value)| see(value));
-            }
-            Self::Tree(tree) => {
-                see(&tree.key.node);
-                tree.value.iter().for_each(|value| see(&value.node));
-            }
-            Self::Chain(chain) => {
-                see(&chain.key.1);
-                chain.value.iter().for_each(|(_, value)| see(value));
-            }
-            Self::Blocks(blocks) => see(&blocks.element),
-            Self::Pages(pages) => see(&pages.element),
-            Self::Dynamic(dynamic) => see(&dynamic.plain),
-            _ => {}
-        }
-    }
-
-    /// The same, to change them.
-    pub(super) fn parts_mut(&mut self, see: &mut dyn FnMut(&mut Self)) {
-        match self {
-            Self::Struct(_, fields) | Self::Tuple(fields) => {
-                fields.iter_mut().for_each(|field| see(&mut field.node));
-            }
-            Self::Variants(variants) => {
-                let fields = variants.arms.iter_mut().flat_map(|arm| &mut arm.fields);
-                fields.for_each(|field| see(&mut field.node));
-            }
-            Self::Array { element, .. } => see(element),
-            Self::Inside(_, inner) | Self::Ordered(_, inner) => see(inner),
-            Self::Seq(seq) => see(&mut seq.element),
-            Self::Table(table) => {
-                see(&mut table.key.1);
-                table.value.iter_mut().for_each(|(_, value)| see(value));
-            }
-            Self::Tree(tree) => {
-                see(&mut tree.key.node);
-                tree.value.iter_mut().for_each(|value| see(&mut value.node));
-            }
-            Self::Chain(chain) => {
-                see(&mut chain.key.1);
-                chain.value.iter_mut().for_each(|(_, value)| see(value));
-            }
-            Self::Blocks(blocks) => see(&mut blocks.element),
-            Self::Pages(pages) => see(&mut pages.element),
-            Self::Dynamic(dynamic) => see(&mut dynamic.plain),
             _ => {}
         }
     }
@@ -705,7 +714,8 @@ fn field_ranges(fields: &[Field], at: u64, out: &mut Vec<(u64, u64)>) {
     }
 }
 
-/// Ranges sorted and merged where at most `gap` bytes lie between, none longer than `most`.
+/// Sorts ranges and merges those at most `gap` bytes apart. None of the results is longer than
+/// `most`.
 pub(super) fn merged(mut ranges: Vec<(u64, u64)>, gap: u64, most: u64) -> Vec<(u64, u64)> {
     ranges.sort_unstable();
     let mut out: Vec<(u64, u64)> = Vec::new();
@@ -720,7 +730,7 @@ pub(super) fn merged(mut ranges: Vec<(u64, u64)>, gap: u64, most: u64) -> Vec<(u
         }
         out.push((offset, len));
     }
-    // Splitting after merging: a range longer than one copy may carry.
+    // A merged range may be longer than one copy, so it is split afterwards.
     let mut split = Vec::new();
     for (offset, len) in out {
         let mut from = 0;

@@ -1,30 +1,39 @@
 //! Plans, run by a machine in plain Rust and decoded: golden texts.
 
+mod aggregated;
 mod asked;
 mod c_numbers;
 mod casts;
 mod classes;
 mod depth;
 mod divisions;
+mod fast;
 mod fixture;
 mod floats;
 mod moved;
 mod nested;
 mod own;
+mod presenters;
 mod random;
+#[path = "../../tests/kernel/support/recognised.rs"]
+mod recognised;
+mod shared_shapes;
 mod shifts;
 mod strings;
 mod variants;
 mod wide;
 
-use crate::reference::{Machine, Outcome, Regions};
+use crate::program::Runner;
+use crate::program::reference::{Outcome, ReferenceMachine, Regions};
 use fixture::{Fixture, hole, int, name, point, raw};
 
-use super::{Context, Room, Scratch};
-use crate::debuginfo::place::{Binary, Expr as PlaceExpr, Piece, Place, Register, Source, Term};
-use crate::debuginfo::types::TypeKind;
-use crate::lang::ast::{Action, BinaryOp, Expr, ExprKind, Special};
-use crate::unavailable::Unavailable;
+use crate::base::unavailable::Unavailable;
+use crate::debuginfo::place::{
+    Binary, LocationExpr as PlaceExpr, Piece, PieceSource, Place, Register, Term,
+};
+use crate::debuginfo::types::{Language, TypeKind};
+use crate::lang::ast::{Action, BinaryOp, CountAction, Expr, ExprKind, HistAction, Special};
+use crate::plan::{Context, DecodeScratch, EventBuffers};
 use crate::value::{Value, debug};
 use tracer_common::op;
 
@@ -33,7 +42,7 @@ const RBP: u8 = 6;
 const STACK: u64 = 0x7fff_0000;
 
 fn at_frame(offset: i64) -> Place {
-    Place::whole(Source::Memory(PlaceExpr(vec![
+    Place::whole(PieceSource::Memory(PlaceExpr(vec![
         Term::Register(Register(RBP)),
         Term::Const(offset as u64),
         Term::Binary(Binary::Add),
@@ -48,10 +57,10 @@ fn stack(bytes: &[u8]) -> Regions {
 
 fn run(fixture: &Fixture, memory: &Regions) -> String {
     let plan = fixture.plan().expect("compiles");
-    match Machine::new(memory)
+    match ReferenceMachine::new(memory)
         .with(RBP, STACK)
         .with(0, 5)
-        .run(&plan.ops)
+        .run(&plan.program.ops)
     {
         Outcome::Sent(record) => plan.layout.decode(&record).expect("decodes").message,
         other => format!("{other:?}"),
@@ -64,7 +73,7 @@ fn two_integers_off_one_register_cost_one_copy() {
     fixture.variable("a", int(4, true), at_frame(0));
     fixture.variable("b", int(2, false), at_frame(12));
     let plan = fixture.plan().expect("compiles");
-    let codes: Vec<u8> = plan.ops.iter().map(|op| op.code).collect();
+    let codes: Vec<u8> = plan.program.ops.iter().map(|op| op.code).collect();
     assert_eq!(codes, [op::COPY, op::END]);
     let mut bytes = (-3i32).to_le_bytes().to_vec();
     bytes.extend([0; 8]);
@@ -78,7 +87,7 @@ fn integers_far_apart_are_copied_one_by_one() {
     fixture.variable("a", int(4, true), at_frame(0));
     fixture.variable("b", int(4, true), at_frame(-400));
     let plan = fixture.plan().expect("compiles");
-    assert_eq!(plan.ops.len(), 3);
+    assert_eq!(plan.program.ops.len(), 3);
 }
 
 #[test]
@@ -146,11 +155,11 @@ fn pieces_show_what_is_there() {
     let pieces = vec![
         Piece {
             size: Some(2),
-            source: Source::Register(Register(0)),
+            source: PieceSource::Register(Register(0)),
         },
         Piece {
             size: Some(2),
-            source: Source::Unavailable(Unavailable::OptimisedOut),
+            source: PieceSource::Unavailable(Unavailable::OptimisedOut),
         },
     ];
     fixture.variable("p", ty, Place { pieces });
@@ -162,7 +171,7 @@ fn pieces_show_what_is_there() {
 
 /// A value of eight bytes that is computed.
 fn computed(fixture: &mut Fixture, name: &str, terms: Vec<Term>) {
-    let place = Place::whole(Source::Value(PlaceExpr(terms)));
+    let place = Place::whole(PieceSource::Value(PlaceExpr(terms)));
     fixture.variable(name, int(8, false), place);
 }
 
@@ -170,7 +179,7 @@ fn computed(fixture: &mut Fixture, name: &str, terms: Vec<Term>) {
 fn choice_computes_only_what_is_taken() {
     let mut fixture = Fixture::default();
     let rax = || Term::Register(Register(0));
-    // What is not taken could not be read.
+    // The alternative that is not taken is unreadable memory.
     let unreadable = [Term::Const(16), Term::Deref(8)];
     let is_five = |number| [rax(), Term::Const(number), Term::Binary(Binary::Eq)];
     let chosen = |number| {
@@ -221,9 +230,9 @@ fn constants_need_no_ops() {
     fixture.variable(
         "k",
         int(4, true),
-        Place::whole(Source::Bytes(vec![7, 0, 0, 0])),
+        Place::whole(PieceSource::Bytes(vec![7, 0, 0, 0])),
     );
-    assert_eq!(fixture.plan().expect("compiles").ops.len(), 1);
+    assert_eq!(fixture.plan().expect("compiles").program.ops.len(), 1);
     assert_eq!(run(&fixture, &Regions::default()), "k = 7");
 }
 
@@ -379,17 +388,20 @@ fn event_in_the_room_of_another_has_nothing_of_it() {
             fixture.variable(name, int(4, true), at_frame(4 * index as i64));
         }
         let plan = fixture.plan().expect("compiles");
-        let Outcome::Sent(record) = Machine::new(&memory).with(RBP, STACK).run(&plan.ops) else {
+        let Outcome::Sent(record) = ReferenceMachine::new(&memory)
+            .with(RBP, STACK)
+            .run(&plan.program.ops)
+        else {
             panic!("sent");
         };
         (plan.layout, record)
     };
     let plans = [&["a"][..], &["b", "c", "d"], &["a", "b"]].map(plan_of);
-    let mut scratch = Scratch::default();
+    let mut scratch = DecodeScratch::default();
     for (before, record_before) in &plans {
         for (layout, record) in &plans {
             let used = before.decode(record_before).expect("decodes");
-            let room = Room {
+            let room = EventBuffers {
                 message: used.message,
                 values: used.values,
             };
@@ -406,7 +418,10 @@ fn foreign_records_are_errors() {
     fixture.variable("a", int(4, true), at_frame(0));
     let plan = fixture.plan().expect("compiles");
     let memory = stack(&[0; 16]);
-    let Outcome::Sent(record) = Machine::new(&memory).with(RBP, STACK).run(&plan.ops) else {
+    let Outcome::Sent(record) = ReferenceMachine::new(&memory)
+        .with(RBP, STACK)
+        .run(&plan.program.ops)
+    else {
         panic!("sent");
     };
     for end in 0..record.len() {
@@ -440,103 +455,13 @@ fn type_that_contains_itself_ends() {
     );
 }
 
-#[test]
-fn counted_text_is_the_key_wherever_it_is_in_memory() {
-    let mut fixture = Fixture::default();
-    let text = fixture.str();
-    fixture.variable("path", text, at_frame(0));
-    fixture.action(Action::Count {
-        by: Some(name("path")),
-    });
-    let plan = fixture.plan().expect("compiles");
-    let key = plan.key.as_ref().expect("a key");
-    let mut seen = Vec::new();
-    for address in [0x5000_u64, 0x6000] {
-        let mut bytes = address.to_le_bytes().to_vec();
-        bytes.extend(5_u64.to_le_bytes());
-        let mut memory = stack(&bytes);
-        memory.0.insert(address, b"/home and more".to_vec());
-        let outcome = Machine::new(&memory).with(RBP, STACK).run(&plan.ops);
-        let Outcome::TalliedRecord(chunks) = outcome else {
-            panic!("{outcome:?}");
-        };
-        let value = key.of_bytes(&chunks).expect("decodes");
-        let mut text = String::new();
-        debug::write(&mut text, &value, debug::DEBUG).expect("writes");
-        assert_eq!(text, "\"/home\"");
-        seen.push(chunks);
-    }
-    assert_eq!(seen[0], seen[1]);
-}
-
-#[test]
-fn counted_number_that_is_unreadable_is_a_key_of_its_own() {
-    let mut fixture = Fixture::default();
-    fixture.variable("n", int(2, true), at_frame(0));
-    fixture.action(Action::Count {
-        by: Some(name("n")),
-    });
-    let plan = fixture.plan().expect("compiles");
-    let key = plan.key.as_ref().expect("a key");
-    let run = |memory: &Regions| Machine::new(memory).with(RBP, STACK).run(&plan.ops);
-    let shown = |outcome| match outcome {
-        Outcome::Tallied(status, number) => key.of_number(status, number).expect("decodes"),
-        other => panic!("{other:?}"),
-    };
-    assert_eq!(
-        shown(run(&stack(&(-3_i16).to_le_bytes()))),
-        Value::Int(-3, 16)
-    );
-    assert_eq!(
-        shown(run(&Regions::default())),
-        Value::Unavailable(Unavailable::Unreadable(None))
-    );
-}
-
-#[test]
-fn counting_needs_no_op_and_a_condition_only_its_own() {
-    let mut fixture = Fixture::default();
-    fixture.variable("n", int(4, true), at_frame(0));
-    fixture.action(Action::Count { by: None });
-    let plan = fixture.plan().expect("compiles");
-    assert!(plan.ops.is_empty());
-    assert_eq!(plan.flags, tracer_common::control::COUNTS);
-    fixture.condition(name("n"));
-    let plan = fixture.plan().expect("compiles");
-    let codes: Vec<u8> = plan.ops.iter().map(|op| op.code).collect();
-    assert_eq!(
-        codes,
-        [
-            op::LOAD,
-            op::JUMP_IF_CONST,
-            op::COUNT,
-            op::REJECT,
-            op::FAULT
-        ]
-    );
-    assert_eq!(plan.flags, 0);
-}
-
-#[test]
-fn histogram_of_a_float_is_refused() {
-    let mut fixture = Fixture::default();
-    let float = fixture.add("f64", 8, TypeKind::Float);
-    fixture.variable("f", float, at_frame(0));
-    fixture.action(Action::Hist {
-        value: name("f"),
-        step: None,
-    });
-    let error = fixture.plan().expect_err("floats have no buckets");
-    assert!(error.message.contains("float"), "{error}");
-}
-
-/// Whether a condition over the text `t` holds; `None` is a fault.
+/// Evaluates a condition over the text `t`. `None` stands for a fault.
 fn text_holds(condition: &str, text: &[u8]) -> Option<bool> {
     let mut fixture = Fixture::default();
     let ty = fixture.str();
     fixture.variable("t", ty, at_frame(0));
     let probe = format!("log 0x0 \"hit\" if {condition}");
-    let parsed = crate::lang::parse_probe(&probe).expect("parses");
+    let parsed = crate::actions::parse_probe(&probe).expect("parses");
     fixture.condition(parsed.condition.expect("one"));
     fixture.template(Vec::new());
     let plan = fixture.plan().expect("compiles");
@@ -544,8 +469,11 @@ fn text_holds(condition: &str, text: &[u8]) -> Option<bool> {
     bytes.extend((text.len() as u64).to_le_bytes());
     let mut memory = stack(&bytes);
     memory.0.insert(0x5000, text.to_vec());
-    let machine = Machine::new(&memory).with(RBP, STACK);
-    match machine.with_thread(41, 42, 7, "worker-1").run(&plan.ops) {
+    let machine = ReferenceMachine::new(&memory).with(RBP, STACK);
+    match machine
+        .with_thread(41, 42, 7, "worker-1")
+        .run(&plan.program.ops)
+    {
         Outcome::Sent(_) => Some(true),
         Outcome::Rejected => Some(false),
         _ => None,
@@ -614,7 +542,7 @@ fn text_is_matched_by_patterns() {
     );
 }
 
-/// The steps of a hit are for all searches together: what is not decided by then is not said to be true.
+/// All searches of a hit share its steps. A search without an outcome counts as unreadable.
 #[test]
 fn searches_share_the_steps_of_a_hit() {
     let long = vec![b'a'; 800];
@@ -638,7 +566,7 @@ fn searches_share_the_steps_of_a_hit() {
     );
 }
 
-/// Whether a condition over an array of characters holds, behind which is more.
+/// Evaluates a condition over an array of characters that other bytes follow.
 fn array_holds(condition: &str, size: u64, bytes: &[u8]) -> Option<bool> {
     let mut fixture = Fixture::default();
     let char = fixture.add("char", 1, TypeKind::Char { signed: true });
@@ -648,13 +576,16 @@ fn array_holds(condition: &str, size: u64, bytes: &[u8]) -> Option<bool> {
     };
     let ty = fixture.add("char[]", size, array);
     fixture.variable("t", ty, at_frame(0));
-    let parsed = crate::lang::parse_probe(&format!("log 0x0 \"hit\" if {condition}"));
+    let parsed = crate::actions::parse_probe(&format!("log 0x0 \"hit\" if {condition}"));
     fixture.condition(parsed.expect("parses").condition.expect("one"));
     fixture.template(Vec::new());
     let plan = fixture.plan().expect("compiles");
     let memory = stack(bytes);
-    let machine = Machine::new(&memory).with(RBP, STACK);
-    match machine.with_thread(41, 42, 7, "worker-1").run(&plan.ops) {
+    let machine = ReferenceMachine::new(&memory).with(RBP, STACK);
+    match machine
+        .with_thread(41, 42, 7, "worker-1")
+        .run(&plan.program.ops)
+    {
         Outcome::Sent(_) => Some(true),
         Outcome::Rejected => Some(false),
         _ => None,
@@ -719,7 +650,7 @@ fn tests_of_a_text_in_registers_leave_these_as_they_are() {
     let ty = fixture.str();
     let piece = |register| Piece {
         size: Some(8),
-        source: Source::Register(Register(register)),
+        source: PieceSource::Register(Register(register)),
     };
     let pieces = Place {
         pieces: vec![piece(3), piece(12)],
@@ -731,8 +662,8 @@ fn tests_of_a_text_in_registers_leave_these_as_they_are() {
     let plan = fixture.plan().expect("compiles");
     let mut memory = Regions::default();
     memory.0.insert(0x5000, b"index.html".to_vec());
-    let machine = Machine::new(&memory).with(3, 0x5000).with(12, 10);
-    let Outcome::Sent(record) = machine.run(&plan.ops) else {
+    let machine = ReferenceMachine::new(&memory).with(3, 0x5000).with(12, 10);
+    let Outcome::Sent(record) = machine.run(&plan.program.ops) else {
         panic!("rejected");
     };
     let decoded = plan.layout.decode(&record).expect("decodes");
@@ -759,7 +690,7 @@ fn thread_and_numbers_of_the_hit_are_known_to_conditions() {
 fn exclamation_mark_turns_the_bits_of_a_rust_integer() {
     let mut fixture = Fixture::default();
     fixture.variable("n", int(1, false), at_frame(0));
-    let probe = crate::lang::parse_probe("log 0x0 \"{!n}\"").expect("parses");
+    let probe = crate::actions::parse_probe("log 0x0 \"{!n}\"").expect("parses");
     fixture.template(probe.template.expect("one").parts);
     assert_eq!(run(&fixture, &stack(&[5])), "250");
 }

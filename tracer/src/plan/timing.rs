@@ -4,29 +4,31 @@
 //! A template and a condition are taken apart: what names variables is known at
 //! the beginning, and kept by the kernel side; `$elapsed` and `$return` are known at the end.
 
-use tracer_common::control::{ALWAYS, BEGINS, ENDS, FORGETS, FS_BASE_SHIFT, TURNS};
-use tracer_common::op::{COUNT, ENTER, FORGET, KEPT, LEAVE, Op, TARGET_REGISTERS};
-use tracer_common::record::{ChunkHeader, FLAG_NO_ROOM, RecordHeader};
+use tracer_common::control::{ALWAYS, BEGINS, ENDS, FORGETS, TURNS};
+use tracer_common::op::TARGET_REGISTERS;
 
-use super::aggregate::Key;
-use super::asm::{Asm, Exits, Label};
-use super::capture::Capture;
-use super::condition;
-use super::decode::DecodeError;
-use super::expr::{Operand, Resolver};
-use super::ir::{Ir, Spots};
-use super::layout::{Entry, Part, Source};
-use super::returned::{self, Returned};
-use super::{Compiler, Plan, PlanError, PlanInput, ends, lost, scope, stack, value_of};
-use crate::debuginfo::place::Expr as PlaceExpr;
+use crate::base::diagnostic::Diagnostic;
+use crate::debuginfo::place::LocationExpr as PlaceExpr;
 use crate::debuginfo::variable::VariableKind;
 use crate::lang::ast::{BinaryOp, Expr, ExprKind, ProbeSpec, Special, TemplatePart};
+use crate::plan::aggregate::Key;
+use crate::plan::capture::Capture;
+use crate::plan::decode::layout::{Entry, MessagePart, Source};
+use crate::plan::expr::condition;
+use crate::plan::expr::returned;
+use crate::plan::expr::returned::Returned;
+use crate::plan::expr::{Operand, Resolver};
+use crate::plan::ops::asm::{Asm, Exits, Label};
+use crate::plan::ops::ir::Ir;
+use crate::plan::ops::spots::Spots;
+use crate::plan::{Compiler, Plan, PlanInput, PlanRecord, ends, lost, scope, stack, value_of};
+use crate::program::Op;
 use crate::value::debug::DEBUG;
 
 /// Machine register with the target's stack pointer.
 const STACK_POINTER: u8 = TARGET_REGISTERS + 7;
 
-/// What tells the frame of a call from all others: its canonical frame address.
+/// Identifies the frame of a call: its canonical frame address.
 #[derive(Clone, Debug)]
 pub enum Frame {
     /// So many bytes above the stack pointer.
@@ -44,13 +46,13 @@ pub struct Moment {
     pub group: u32,
 }
 
-/// Whether slow ones, or all, are shown as events.
+/// Returns true if slow ones, or all, are shown as events.
 #[must_use]
 pub fn has_events(spec: &ProbeSpec) -> bool {
     spec.template.is_some() || conditions(spec).iter().any(|part| is_of_end(part))
 }
 
-/// Whether something that is known at the beginning is shown at the end.
+/// Returns true if something that is known at the beginning is shown at the end.
 #[must_use]
 pub fn keeps(spec: &ProbeSpec) -> bool {
     has_events(spec)
@@ -62,13 +64,13 @@ pub fn keeps(spec: &ProbeSpec) -> bool {
         })
 }
 
-/// Whether anything at all is asked of the beginning, beside its time.
+/// Returns true if anything at all is asked of the beginning, beside its time.
 #[must_use]
 pub fn reads_at_begin(spec: &ProbeSpec) -> bool {
     keeps(spec) || conditions(spec).iter().any(|part| !is_of_end(part))
 }
 
-/// What tells a call from another pass of the same place.
+/// Tells a call from another pass of the same place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Passes {
     /// Each is a call.
@@ -88,21 +90,22 @@ pub fn begin(
     moment: &Moment,
     passes: Passes,
     returns: Option<Returned>,
-) -> Result<Plan, PlanError> {
+) -> Result<Plan, Diagnostic> {
     let scope = scope(input);
     let spec = &input.ordered()?;
     let mut compiler = Compiler::new(input, &scope);
     let mut asm = Asm::new();
     let (reject, fault) = (asm.label(), asm.label());
     let keeps = keeps(spec);
-    let op = Op {
-        code: ENTER,
-        dst: u8::from(passes == Passes::First),
-        size: u8::from(keeps),
-        ..Op::default()
-    };
-    frame(&compiler, &mut asm, moment, op, fault)?;
-    test(&compiler, &mut asm, spec, false, (reject, fault))?;
+    let (base, offset) = frame(&compiler, &mut asm, moment, fault)?;
+    asm.emit(Op::Enter {
+        base,
+        offset,
+        group: moment.group,
+        keeps,
+        first_pass: passes == Passes::First,
+    });
+    test(&compiler, &mut asm, spec, false, reject, fault)?;
     if has_events(spec) {
         match &spec.template {
             Some(template) => compiler.begin_template(&spec.text, &template.parts)?,
@@ -111,7 +114,7 @@ pub fn begin(
     }
     let values = std::mem::take(&mut compiler.values);
     let captured = Capture::new(&mut asm, &mut compiler.builder).values(values, |asm, _| {
-        asm.emit(Op::default());
+        asm.emit(Op::End);
     });
     ends(&mut asm, reject, fault);
     let key = Some(Key::times(input.redactor));
@@ -120,14 +123,18 @@ pub fn begin(
     } else {
         BEGINS
     };
-    Ok(compiler.finish(asm, (captured, None), (flags, key)))
+    let record = PlanRecord {
+        captured,
+        stack: None,
+    };
+    Ok(compiler.finish(asm.finish(flags), record, key))
 }
 
 /// Where it ends.
 ///
 /// # Errors
 /// An expression makes no sense at the site.
-pub fn end(input: &PlanInput<'_>, moment: &Moment) -> Result<Plan, PlanError> {
+pub fn end(input: &PlanInput<'_>, moment: &Moment) -> Result<Plan, Diagnostic> {
     let mut scope = scope(input);
     let spec = &input.ordered()?;
     scope.elapsed = true;
@@ -135,18 +142,19 @@ pub fn end(input: &PlanInput<'_>, moment: &Moment) -> Result<Plan, PlanError> {
     let mut asm = Asm::new();
     let (reject, fault) = (asm.label(), asm.label());
     let keeps = keeps(spec);
-    let op = Op {
-        code: LEAVE,
-        size: u8::from(keeps),
-        ..Op::default()
-    };
-    frame(&compiler, &mut asm, moment, op, fault)?;
-    test(&compiler, &mut asm, spec, true, (reject, fault))?;
+    let (base, offset) = frame(&compiler, &mut asm, moment, fault)?;
+    asm.emit(Op::Leave {
+        base,
+        offset,
+        group: moment.group,
+        keeps,
+    });
+    test(&compiler, &mut asm, spec, true, reject, fault)?;
     let mut slots = None;
-    let mut captured = super::Captured::default();
+    let mut captured = crate::plan::Captured::default();
     if has_events(spec) {
         if keeps {
-            code(&mut asm, KEPT);
+            asm.emit(Op::Kept);
         }
         match &spec.template {
             Some(template) => compiler.end_template(&spec.text, &template.parts)?,
@@ -155,21 +163,25 @@ pub fn end(input: &PlanInput<'_>, moment: &Moment) -> Result<Plan, PlanError> {
         let values = std::mem::take(&mut compiler.values);
         let capture = Capture::new(&mut asm, &mut compiler.builder);
         captured = capture.values(values, |asm, builder| {
-            if stack::depth(spec) > 0 {
+            if spec.options.depth.is_some_and(|depth| depth > 0) {
                 slots = stack::capture(asm, builder).ok();
             }
-            asm.emit(Op::default());
+            asm.emit(Op::End);
         });
     } else {
-        code(&mut asm, COUNT);
+        asm.emit(Op::Count);
     }
     ends(&mut asm, reject, fault);
     let key = Some(Key::times(input.redactor));
-    Ok(compiler.finish(asm, (captured, slots), (ENDS, key)))
+    let record = PlanRecord {
+        captured,
+        stack: slots,
+    };
+    Ok(compiler.finish(asm.finish(ENDS), record, key))
 }
 
-/// Where what has begun in the frame cannot go on, in any of the groups up to the moment's: the entry
-/// of a function, where `of_call` says what of it is a call, of which the place behind the prologue is told.
+/// Plan for a function's entry: cancels open timings of this frame, up to the moment's group. With
+/// `of_call`, also announces the call to the site after the prologue.
 ///
 /// # Errors
 /// The frame cannot be computed.
@@ -177,18 +189,19 @@ pub fn forget(
     input: &PlanInput<'_>,
     moment: &Moment,
     of_call: Option<Passes>,
-) -> Result<Plan, PlanError> {
+) -> Result<Plan, Diagnostic> {
     let scope = scope(input);
     let compiler = Compiler::new(input, &scope);
     let mut asm = Asm::new();
     let (reject, fault) = (asm.label(), asm.label());
-    let op = Op {
-        code: FORGET,
-        dst: u8::from(of_call.is_some()),
-        size: u8::from(keeps(input.spec)),
-        ..Op::default()
-    };
-    frame(&compiler, &mut asm, moment, op, fault)?;
+    let (base, offset) = frame(&compiler, &mut asm, moment, fault)?;
+    asm.emit(Op::Forget {
+        base,
+        offset,
+        group: moment.group,
+        keeps: keeps(input.spec),
+        of_call: of_call.is_some(),
+    });
     ends(&mut asm, reject, fault);
     let key = Some(Key::times(input.redactor));
     let flags = if of_call == Some(Passes::NoTurns) {
@@ -196,7 +209,7 @@ pub fn forget(
     } else {
         FORGETS
     };
-    Ok(compiler.finish(asm, (super::Captured::default(), None), (flags, key)))
+    Ok(compiler.finish(asm.finish(flags), PlanRecord::default(), key))
 }
 
 /// A branch to an entry that is the head of a loop, with the condition of its opcode.
@@ -205,31 +218,23 @@ pub fn turn(input: &PlanInput<'_>, condition: Option<u8>) -> Plan {
     let scope = scope(input);
     let compiler = Compiler::new(input, &scope);
     let condition = condition.map_or(ALWAYS, u32::from);
-    let flags = TURNS | condition << FS_BASE_SHIFT;
-    let key = Some(Key::times(input.redactor));
-    let nothing = (super::Captured::default(), None);
-    compiler.finish(Asm::new(), nothing, (flags, key))
+    let program = Asm::new().finish_turn(TURNS, condition);
+    compiler.finish(
+        program,
+        PlanRecord::default(),
+        Some(Key::times(input.redactor)),
+    )
 }
 
-fn code(asm: &mut Asm, code: u8) {
-    asm.emit(Op {
-        code,
-        ..Op::default()
-    });
-}
-
-/// Writes the op that says which frame it is.
+/// Computes what tells the frame from others: a register, and an offset from it.
 fn frame(
     compiler: &Compiler<'_>,
     asm: &mut Asm,
     moment: &Moment,
-    op: Op,
     fault: Label,
-) -> Result<(), PlanError> {
-    let failed = |why: crate::unavailable::Unavailable| PlanError {
-        message: format!("its frame cannot be told apart from others: {why}"),
-        hint: None,
-        span: None,
+) -> Result<(u8, i32), Diagnostic> {
+    let failed = |why: crate::base::unavailable::Unavailable| {
+        Diagnostic::new(format!("its frame cannot be told apart from others: {why}"))
     };
     let ir = match &moment.frame {
         Frame::Above(bytes) => Ir::Register(STACK_POINTER).plus(*bytes),
@@ -237,15 +242,10 @@ fn frame(
             .number()
             .map_err(failed)?,
     };
-    let (src, offset) = asm.address(&ir, &mut Exits::to(fault)).map_err(failed)?;
-    asm.emit(Op {
-        src,
-        offset,
-        a: moment.group,
-        ..op
-    });
-    asm.give(src);
-    Ok(())
+    let (base, offset) = asm.address(&ir, &mut Exits::to(fault)).map_err(failed)?;
+    // The op that needs it comes next.
+    asm.give(base);
+    Ok((base, offset))
 }
 
 /// Writes the parts of the condition that are known at the end, or at the beginning.
@@ -254,8 +254,9 @@ fn test(
     asm: &mut Asm,
     spec: &ProbeSpec,
     at_end: bool,
-    (reject, fault): (Label, Label),
-) -> Result<(), PlanError> {
+    reject: Label,
+    fault: Label,
+) -> Result<(), Diagnostic> {
     for part in conditions(spec) {
         if is_of_end(part) != at_end {
             continue;
@@ -263,18 +264,18 @@ fn test(
         let mut resolver = Resolver::new(&compiler.builder, compiler.scope);
         let truth = condition::truth(&mut resolver, part)?;
         asm.test(&truth, reject, &mut Exits::to(fault))
-            .map_err(|why| PlanError::at(part, why.to_string()))?;
+            .map_err(|why| Diagnostic::at(&part.span, why.to_string()))?;
     }
     Ok(())
 }
 
 impl Compiler<'_> {
     /// The whole message; what is known at the end is left for it.
-    fn begin_template(&mut self, text: &str, parts: &[TemplatePart]) -> Result<(), PlanError> {
+    fn begin_template(&mut self, text: &str, parts: &[TemplatePart]) -> Result<(), Diagnostic> {
         let mut at_end = 0;
         for part in parts {
             match part {
-                TemplatePart::Text(text) => self.parts.push(Part::Text(text.clone())),
+                TemplatePart::Text(text) => self.parts.push(MessagePart::Text(text.clone())),
                 TemplatePart::Hole { expr, format } if is_of_end(expr) => {
                     self.end_entry(at_end, *format);
                     at_end += 1;
@@ -289,7 +290,7 @@ impl Compiler<'_> {
 
     /// `$elapsed = …, name = value, …, $return = …`.
     fn begin_default(&mut self, returns: Option<Returned>) {
-        self.parts.push(Part::Text("$elapsed = ".into()));
+        self.parts.push(MessagePart::Text("$elapsed = ".into()));
         self.end_entry(0, DEBUG);
         let scope = self.scope;
         let has_parameters = returns.is_some();
@@ -303,18 +304,19 @@ impl Compiler<'_> {
         });
         for variable in shown {
             self.parts
-                .push(Part::Text(format!(", {} = ", variable.name)));
+                .push(MessagePart::Text(format!(", {} = ", variable.name)));
             let operand = Resolver::new(&self.builder, scope).variable(variable);
             self.value(&variable.name, operand, DEBUG);
         }
         if returns.is_some_and(|returned| returned.ty.is_some()) {
-            self.parts.push(Part::Text(", $return = ".into()));
+            self.parts.push(MessagePart::Text(", $return = ".into()));
             self.end_entry(1, DEBUG);
         }
     }
 
     fn end_entry(&mut self, index: usize, format: crate::lang::ast::Format) {
-        self.parts.push(Part::Hole(self.entries.len(), format));
+        self.parts
+            .push(MessagePart::Hole(self.entries.len(), format));
         self.entries.push(Entry {
             expr: "".into(),
             ty: "".into(),
@@ -325,7 +327,7 @@ impl Compiler<'_> {
     }
 
     /// The values of the end that the message asks for, in its order.
-    fn end_template(&mut self, text: &str, parts: &[TemplatePart]) -> Result<(), PlanError> {
+    fn end_template(&mut self, text: &str, parts: &[TemplatePart]) -> Result<(), Diagnostic> {
         for part in parts {
             if let TemplatePart::Hole { expr, format } = part
                 && is_of_end(expr)
@@ -374,7 +376,7 @@ fn is_special(expr: &Expr) -> bool {
     matches!(expr.kind, ExprKind::Special(_))
 }
 
-/// Whether an expression needs what is known at the end only.
+/// Returns true if an expression needs what is known at the end only.
 fn is_of_end(expr: &Expr) -> bool {
     match &expr.kind {
         ExprKind::Special(special) => {
@@ -384,59 +386,10 @@ fn is_of_end(expr: &Expr) -> bool {
     }
 }
 
-/// Takes the record of an end apart: what was kept at the beginning, and the rest.
-///
-/// What was kept may be cut anywhere; the whole chunks of it are given.
-pub(super) fn split(record: &[u8]) -> Result<(Vec<u8>, Vec<u8>), DecodeError> {
-    let size = size_of::<RecordHeader>();
-    let short = |need| DecodeError::Short {
-        need,
-        have: record.len(),
-    };
-    let header = record.get(..size).ok_or_else(|| short(size))?;
-    let header: RecordHeader = bytemuck::pod_read_unaligned(header);
-    let middle = size.saturating_add(header.begun_bytes as usize);
-    let kept = record.get(size..middle).ok_or_else(|| short(middle))?;
-    let rest = record.get(middle..header.length as usize);
-    let rest = rest.ok_or_else(|| short(header.length as usize))?;
-    let whole = whole_chunks(kept);
-    let cut = if whole.len() < kept.len() {
-        FLAG_NO_ROOM as u16
-    } else {
-        0
-    };
-    let with = |chunks: &[u8], flags| {
-        let header = RecordHeader {
-            length: u32::try_from(size + chunks.len()).unwrap_or(u32::MAX),
-            flags,
-            ..header
-        };
-        let mut bytes = bytemuck::bytes_of(&header).to_vec();
-        bytes.extend_from_slice(chunks);
-        bytes
-    };
-    Ok((with(whole, header.flags | cut), with(rest, header.flags)))
-}
-
-/// The chunks that are there to their end.
-fn whole_chunks(bytes: &[u8]) -> &[u8] {
-    let mut at = 0;
-    while let Some(header) = bytes.get(at..at + size_of::<ChunkHeader>()) {
-        let header: ChunkHeader = bytemuck::pod_read_unaligned(header);
-        let length = (header.length as usize).next_multiple_of(8);
-        let next = (at + size_of::<ChunkHeader>()).saturating_add(length);
-        if next > bytes.len() {
-            break;
-        }
-        at = next;
-    }
-    bytes.get(..at).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lang::parse_probe;
+    use crate::actions::parse_probe;
 
     fn parts(text: &str) -> (bool, bool, bool) {
         let spec = parse_probe(text).expect("it parses");
@@ -451,42 +404,5 @@ mod tests {
         assert_eq!(parts("time f if x > 3 && $return == 0"), (true, true, true));
         assert_eq!(parts("time f \"{$elapsed} {$tid}\""), (true, false, false));
         assert_eq!(parts("time f \"{x.y}\""), (true, true, true));
-    }
-
-    fn chunk(slot: u16, data: &[u8]) -> Vec<u8> {
-        let header = ChunkHeader {
-            slot,
-            length: u32::try_from(data.len()).expect("small"),
-            ..ChunkHeader::default()
-        };
-        let mut bytes = bytemuck::bytes_of(&header).to_vec();
-        bytes.extend_from_slice(data);
-        bytes
-    }
-
-    #[test]
-    fn split_of_a_record_gives_the_whole_chunks_of_the_beginning() {
-        let (first, second) = (chunk(0, &[1; 8]), chunk(1, &[2; 16]));
-        let end = chunk(0, &[3; 8]);
-        let kept = [&first[..], &second[..16]].concat();
-        let length = size_of::<RecordHeader>() + kept.len() + end.len();
-        let header = RecordHeader {
-            length: u32::try_from(length).expect("small"),
-            begun_bytes: u16::try_from(kept.len()).expect("small"),
-            ..RecordHeader::default()
-        };
-        let record = [bytemuck::bytes_of(&header), &kept, &end].concat();
-        let (begin, rest) = split(&record).expect("a record");
-        assert_eq!(begin[size_of::<RecordHeader>()..], first);
-        assert_eq!(rest[size_of::<RecordHeader>()..], end);
-        let flags = |record: &[u8]| {
-            let header: RecordHeader = bytemuck::pod_read_unaligned(&record[..64]);
-            u32::from(header.flags)
-        };
-        assert_eq!((flags(&begin), flags(&rest)), (FLAG_NO_ROOM, 0));
-        // Lengths are the target's as little as anything else: one that is wrong is no panic.
-        for end in 0..record.len() {
-            assert!(split(&record[..end]).is_err(), "{end}");
-        }
     }
 }

@@ -1,14 +1,13 @@
 //! Why a session cannot begin, and why a probe is refused.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::ProbeError;
-use crate::causes::chain;
+use crate::base::causes::chain;
+use crate::base::diagnostic::Diagnostic;
 use crate::debuginfo::DebugInfoError;
 use crate::kernel::KernelError;
-use crate::lang::SyntaxError;
-use crate::plan::PlanError;
 use crate::target::TargetError;
 
 /// Why a session cannot begin.
@@ -20,9 +19,21 @@ pub enum AttachError {
     /// The kernel's side could not be set up.
     #[error(transparent)]
     Kernel(#[from] KernelError),
-    /// The executable is nothing that can be read.
+    /// The executable is not a readable file.
     #[error(transparent)]
     Executable(Arc<DebugInfoError>),
+    /// No process matches the selectors, or they could not be looked up.
+    #[error("{}", .0.message)]
+    Selection(Diagnostic),
+    /// The file to execute cannot be looked at.
+    #[error("cannot read `{}`", path.display())]
+    Program {
+        /// Its path.
+        path: PathBuf,
+        /// The system's error.
+        #[source]
+        source: io::Error,
+    },
     /// The process has mapped no file with code.
     #[error("process {pid} has mapped no file with code")]
     NoCode {
@@ -32,21 +43,22 @@ pub enum AttachError {
     /// The reader could not be started.
     #[error("cannot start the reader")]
     Reader {
-        /// What the system said.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
 }
 
 impl AttachError {
-    /// What the user can do about it.
+    /// Advice for the user.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Target(error) => error.hint(),
             Self::Kernel(error) => error.hint(),
             Self::Executable(error) => error.hint(),
-            Self::NoCode { .. } | Self::Reader { .. } => None,
+            Self::Selection(error) => error.hint.clone(),
+            Self::NoCode { .. } | Self::Program { .. } | Self::Reader { .. } => None,
         }
     }
 
@@ -56,59 +68,28 @@ impl AttachError {
         match self {
             Self::Target(error) => error.is_permission(),
             Self::Kernel(error) => error.is_missing_privilege_or_feature(),
+            Self::Selection(error) => error.needs_privilege,
             _ => false,
         }
     }
 }
 
-impl ProbeError {
-    /// An error of that text, without a place in the probe's text.
-    pub(super) fn new(message: impl ToString) -> Self {
-        Self {
-            message: message.to_string(),
-            hint: None,
-            span: None,
-            missing: false,
-        }
-    }
-
-    /// A module's debug information cannot be read.
-    pub(super) fn of_debug_info(error: &DebugInfoError) -> Self {
-        Self {
-            hint: error.hint(),
-            ..Self::new(error)
-        }
-    }
-
-    /// The kernel refused something.
-    pub(super) fn kernel(error: KernelError) -> Self {
-        Self {
-            message: chain(&error),
-            hint: error.hint(),
-            span: None,
-            missing: error.is_refused(),
-        }
+impl From<Diagnostic> for AttachError {
+    fn from(error: Diagnostic) -> Self {
+        Self::Selection(error)
     }
 }
 
-impl From<PlanError> for ProbeError {
-    fn from(error: PlanError) -> Self {
-        Self {
-            message: error.message,
-            hint: error.hint,
-            span: error.span,
-            missing: false,
-        }
+impl From<&DebugInfoError> for Diagnostic {
+    fn from(error: &DebugInfoError) -> Self {
+        Self::new(error).maybe_hint(error.hint())
     }
 }
 
-impl From<SyntaxError> for ProbeError {
-    fn from(error: SyntaxError) -> Self {
-        Self {
-            message: error.message,
-            hint: error.hint,
-            span: Some(error.span),
-            missing: false,
-        }
+/// The kernel refused something.
+pub(super) fn refused_by_kernel(error: &KernelError) -> Diagnostic {
+    Diagnostic {
+        needs_privilege: error.is_refused(),
+        ..Diagnostic::new(chain(error)).maybe_hint(error.hint())
     }
 }

@@ -1,543 +1,234 @@
-//! The session: probes come and go, the reader runs.
+//! The real side of a session: the kernel's machine, the target, the feed.
 
-use std::collections::BTreeMap;
-use std::future::Future;
-use std::os::fd::AsFd as _;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
-use std::thread::JoinHandle;
+mod attach;
+pub(in crate::session) mod budget;
+mod executables;
+mod family;
+mod following;
+mod limits;
+mod planner;
+mod removed;
+mod selected;
+mod selection_rules;
+mod spending;
+mod switch;
+pub(in crate::session) mod trap_cost;
+
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use tracer_common::control::{ENDS, ProbeControl};
+use tracer_common::control::ProbeControl;
 
-use super::aggregates::{Adding, aggregates};
-use super::budget::Budget;
-use super::catalog::unreadable;
-use super::copies::CopyPlan;
-use super::cost::known_trap_cost;
-use super::family::{self, Followed, Following};
-use super::following::Waiting;
-use super::keeper::{self, Keeper};
-use super::looks::ModuleLooks;
-use super::modules::{Modules, TargetModule};
-use super::placing::{Placing, announced};
-use super::prepare::{self, Prepared, ReadySite, Setting, control, locate};
-use super::queue::Queue;
-use super::refused::{Refusal, left_out, not_attached};
-use super::removed::Removed;
-use super::shared::{EventStyle, Shared, SiteEntry, lock};
-use super::wait::{Stopper, Waiter};
-use super::warm;
-use super::{
-    AttachError, Control, Cost, LineInfo, Options, OutlineEntry, ProbeError, ProbeStatus,
-    SourceFile, VariableInfo, reader,
-};
-use crate::cancel;
-use crate::debuginfo::site::{Exit, Site};
-use crate::event::{Aggregate, Counters, Event, Notice, Origin, PlacementId, ProbeId, Used};
-use crate::kernel::{LoadOptions, Machine, SiteCopy, SiteRequest, TrapCost};
-use crate::lang::ast::{Action, ProbeSpec, Template};
-use crate::lang::parse_probe;
-use crate::limits::BUFFER_BYTES;
-use crate::paging::Pager;
-use crate::plan::placement::SiteKind;
-use crate::plan::{self, Key, Layout, Plan};
-use crate::sources::{SourceError, SourceText};
-use crate::target::{ImageId, Process};
+pub(crate) use budget::percent;
+pub(crate) use executables::ExecutableId;
+pub(super) use family::FamilyWatch;
+use planner::PlannedProgram;
+pub(super) use planner::{LivePlan, PlanJob, Planner};
+pub use removed::Removed;
+pub(super) use selected::NewMember;
+pub(super) use selection_rules::{SelectedTargets, processes_of};
 
-/// A live set of probes over one target.
-///
-/// Dropping it ends it: probes are silenced and detached, the reader stops.
-pub struct Session {
-    pub(super) process: Arc<Process>,
-    pub(super) options: Options,
-    pub(super) machine: Mutex<Machine>,
-    pub(super) probes: Mutex<BTreeMap<ProbeId, Probe>>,
-    next: Mutex<u32>,
-    placements: AtomicU32,
-    pub(super) placing: Mutex<Placing>,
-    /// Probes of modules that the target has not loaded.
-    pub(super) waiting: Mutex<BTreeMap<ProbeId, Waiting>>,
-    /// The probe that tells when the target loads a library.
-    pub(super) loader: Mutex<Option<u32>>,
+use super::actor::{Attached, Backend, Message, NewProbe, Ticket};
+use super::probes::{Probe, ProbeMap};
+use super::{Cost, FollowedProcesses, ProbeStatus, SessionOptions};
+use crate::base::address::LinkAddr;
+use crate::base::cancel;
+use crate::base::diagnostic::Diagnostic;
+use crate::debuginfo::site::SourceLine;
+use crate::event::{Aggregate, Counters, PlacementId, ProbeId, TargetStatus};
+use crate::kernel::{Machine, SiteRequest, TrapCost};
+use crate::lang::ast::ProbeSpec;
+use crate::placement::SiteKind;
+use crate::session::live::budget::{CpuBudget, Over};
+use crate::session::live::executables::{Executable, Executables};
+use crate::session::locks::lock;
+use crate::session::reader::aggregates::{Adding, aggregates};
+use crate::session::reader::retired::CountersBefore;
+use crate::session::shared::SharedState;
+use crate::session::sites::modules::{Modules, TargetModule};
+use crate::session::sites::process_modules::ProcessModules;
+use crate::target::{ExecutableFile, ImageId};
+
+/// The plan of a probe, and who waits for it.
+pub(super) type LiveMessage = Message<LivePlan>;
+
+/// Attaches probes to a process.
+pub(super) struct Live {
+    executables: Executables,
+    options: Arc<SessionOptions>,
+    /// Shared with the thread that measures the cost of a trap.
+    machine: Arc<Mutex<Machine>>,
+    shared: Arc<SharedState>,
+    planner: Planner,
+    placements: u32,
+    /// The probe that reports when the target loads a library.
+    loader: Option<u32>,
     /// The program that the target executes.
-    pub(super) image: Mutex<Option<ImageId>>,
-    pub(super) shared: Arc<Shared>,
-    stopper: Stopper,
-    reader: Mutex<Option<JoinHandle<()>>>,
-    /// Probes that are gone, with what they did.
-    pub(super) removed: Mutex<Vec<Removed>>,
-    pub(super) budget: Mutex<Budget>,
-    /// `None` inside: it could not be measured.
-    pub(super) trap: OnceLock<Option<TrapCost>>,
-    /// Follows what the target forks, where that is asked for.
-    following: OnceLock<Following>,
+    image: Option<ImageId>,
+    /// Number of programs that it has executed.
+    epoch: u64,
+    budget: CpuBudget,
+    trap: TrapKnowledge,
+    /// Removed probes with their final counts.
+    removed: Vec<Removed>,
+    /// Follows the processes that the target forks, if requested.
+    family: Option<family::FamilyTracker>,
+    /// For threads that send messages.
+    messages: Sender<LiveMessage>,
 }
 
-/// A probe that is installed, or was.
-pub(super) struct Probe {
-    pub(super) status: ProbeStatus,
-    pub(super) spec: ProbeSpec,
-    /// Has its sites.
-    pub(super) module: Arc<TargetModule>,
-    pub(super) placement: PlacementId,
-    pub(super) slot: u32,
-    pub(super) cookies: Vec<u32>,
-    pub(super) control: ProbeControl,
-    /// Its sites, without their plans, to attach them again.
-    pub(super) requests: Vec<SiteRequest>,
-    /// What the dearest of its instructions is for the kernel.
-    pub(super) kind: SiteKind,
-    /// A plan of it knows where modules are.
-    pub(super) bound: bool,
-    /// It was told that the code of a site is not mapped any more.
-    pub(super) moved: bool,
-    /// It is done, and its sites are of a place that its module has left since.
-    pub(super) stale: bool,
-    /// It was told that it is over its rate.
-    pub(super) told_limited: bool,
-    /// Since when its breakpoints are in the target; `None`: they are out.
-    pub(super) attached_at: Option<Instant>,
+/// The state of measuring the cost of a trap.
+#[derive(Clone, Copy, Debug)]
+enum TrapKnowledge {
+    Unknown,
+    BeingMeasured,
+    Known(TrapCost),
+    /// It could not be measured.
+    None,
+}
+
+/// The sites of a probe in the target.
+pub(super) struct Placement {
+    id: PlacementId,
+    /// Source place of its first site.
+    first: FirstSite,
+    /// Index of the probe in the kernel's maps.
+    slot: u32,
+    cookies: Vec<u32>,
+    control: ProbeControl,
+    /// Its sites in each executable.
+    parts: Vec<PlacementPart>,
+    /// The executables that it was planned for, with or without a site there.
+    planned: Vec<ExecutableId>,
+    /// The sites of all parts, without their plans, to attach them again.
+    requests: Vec<SiteRequest>,
+    /// The dearest of the instructions, for the kernel.
+    kind: SiteKind,
+    /// The probe is done, and these are sites of a place that the module has left since.
+    stale: bool,
+    /// The user has a note that the probe is over its rate.
+    told_limited: bool,
+    /// Time since which the breakpoints are in the target. `None` if they are out.
+    attached_at: Option<Instant>,
     /// For how long they were before.
-    pub(super) attached_before: Duration,
+    attached_before: Duration,
+    /// Its counters at the end of the session, if that has come.
+    at_end: Option<CountersBefore>,
 }
 
-impl Probe {
+/// The sites of a probe in one executable.
+struct PlacementPart {
+    executable: ExecutableId,
+    /// Has the sites.
+    module: Arc<TargetModule>,
+    /// The part of [`Placement::requests`].
+    requests: Range<usize>,
+    /// A plan of it knows where modules are.
+    bound: bool,
+    /// The user has a note that the code of a site is no longer mapped.
+    moved: bool,
+}
+
+/// The source position of the first site of a probe.
+#[derive(Clone, Debug, Default)]
+struct FirstSite {
+    /// `None` if no debug information describes the site.
+    source: Option<SourceLine>,
+    function: String,
+}
+
+impl Placement {
     /// For how long its breakpoints were in the target.
-    pub(super) fn attached(&self) -> Duration {
+    fn attached(&self) -> Duration {
         let since = self.attached_at.map(|since| since.elapsed());
         self.attached_before + since.unwrap_or_default()
     }
 
+    /// Returns true if it was not planned for an executable.
+    fn lacks(&self, executable: ExecutableId) -> bool {
+        !self.planned.contains(&executable)
+    }
+
     /// Its breakpoints are being taken out.
-    pub(super) fn is_taken_out(&mut self) {
+    fn is_taken_out(&mut self) {
         self.attached_before = self.attached();
         self.attached_at = None;
     }
 }
 
-impl std::fmt::Debug for Session {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Session")
-            .field("pid", &self.process.pid())
-            .finish_non_exhaustive()
-    }
+/// The parts from which the backend of a new session is built.
+pub(super) struct LiveParts {
+    pub(super) file: ExecutableFile,
+    pub(super) modules: Arc<ProcessModules>,
+    pub(super) options: Arc<SessionOptions>,
+    pub(super) machine: Machine,
+    pub(super) shared: Arc<SharedState>,
+    pub(super) planner: Planner,
+    pub(super) family: Option<FamilyWatch>,
+    pub(super) known_trap: Option<TrapCost>,
+    pub(super) messages: Sender<LiveMessage>,
 }
 
-impl Session {
-    /// Takes hold of a process and loads the kernel's side; no probe yet.
-    ///
-    /// # Errors
-    /// The process cannot be traced, or a privilege or kernel feature is missing.
-    pub fn attach(pid: u32, options: &Options) -> Result<Arc<Self>, AttachError> {
-        let process = Arc::new(Process::open(pid)?);
-        let program = options.pager.clone();
-        let pager = program.and_then(|program| Pager::start(program).ok());
-        let load = LoadOptions {
-            ring_bytes: options.ring_bytes,
-            perf_events: options.perf_events,
-            forks: options.forks,
-            more_probes: options.more_probes,
-        };
-        // The kernel verifies the programs while the executable's tables are read.
-        let (machine, modules) = std::thread::scope(|scope| {
-            let loading = scope.spawn(move || Machine::load(&load));
-            let modules = Modules::read(&process, &options.debug);
-            if let Some(main) = modules
-                .as_ref()
-                .ok()
-                .and_then(|modules| modules.all().first())
-                && let Ok(debug) = main.debug()
-            {
-                let _warm = debug.source_files();
-            }
-            (loading.join(), modules)
-        });
-        let mut machine = match machine {
-            Ok(machine) => machine?,
-            Err(panic) => std::panic::resume_unwind(panic),
-        };
-        let modules = modules?;
-        let main = modules.all().first().ok_or(AttachError::NoCode { pid })?;
-        main.debug()
-            .map_err(|error| AttachError::Executable(Arc::clone(error)))?;
-        let reader = |source| AttachError::Reader { source };
-        let ring = machine.take_ring().ok_or(AttachError::NoCode { pid })?;
-        let stopper = Stopper::new().map_err(reader)?;
-        let family = machine
-            .take_family()
-            .map(|family| {
-                family::Prepared::new(family, pid, process.pidfd().as_fd(), options.forks)
-            })
-            .transpose()?;
-        let exited = family
-            .as_ref()
-            .map_or(process.pidfd().as_fd(), family::Prepared::all_gone);
-        let waiter = Waiter::new(stopper.as_fd(), exited, ring.as_fd()).map_err(reader)?;
-        let (keeper, told) = Keeper::new();
-        let buffer = match options.buffer_bytes {
-            0 => BUFFER_BYTES,
-            bytes => bytes,
-        };
-        let queue = Queue::new(options.queue, buffer / 4, options.patient);
-        let looks = ModuleLooks::new(Arc::clone(&process), options.debug.clone());
-        let shared = Shared::new(queue, Arc::new(modules), looks, keeper.clone(), pager);
-        let shared = Arc::new(shared);
-        let of_reader = Arc::clone(&shared);
-        let thread = std::thread::Builder::new()
-            .name("reader".into())
-            .spawn(move || reader::run(&of_reader, ring, &waiter, buffer / 2))
-            .map_err(reader)?;
-        let placing = Placing::new(Some(process.pid()), options.site);
-        let trap = OnceLock::new();
-        if let Some(known) = known_trap_cost() {
-            let _new = trap.set(Some(known));
-        }
-        let session = Arc::new(Self {
-            placing: Mutex::new(placing),
-            waiting: Mutex::default(),
-            loader: Mutex::default(),
-            image: Mutex::new(process.image()),
-            process,
-            options: options.clone(),
-            machine: Mutex::new(machine),
-            probes: Mutex::default(),
-            next: Mutex::new(1),
-            placements: AtomicU32::new(0),
+impl Live {
+    pub(super) fn new(parts: LiveParts) -> Self {
+        let LiveParts {
+            file,
+            modules,
+            options,
+            machine,
             shared,
-            stopper,
-            reader: Mutex::new(Some(thread)),
-            removed: Mutex::default(),
-            budget: Mutex::new(Budget::new(options.max_cpu)),
-            trap,
-            following: OnceLock::new(),
-        });
-        keeper::start(&session, told).map_err(reader)?;
-        if let Some(family) = family {
-            let following = family.start(Arc::downgrade(&session)).map_err(reader)?;
-            let _new = session.following.set(following);
-        }
-        Ok(session)
-    }
-
-    /// The target.
-    #[must_use]
-    pub fn process(&self) -> &Process {
-        &self.process
-    }
-
-    /// What became of the processes that the target has forked; `None`: they are not followed.
-    #[must_use]
-    pub fn followed(&self) -> Option<Followed> {
-        self.following.get().map(Following::counts)
-    }
-
-    /// Installs a probe that has been parsed.
-    ///
-    /// # Errors
-    /// See [`ProbeError`]; nothing is left attached.
-    pub fn install(&self, spec: &ProbeSpec) -> Result<ProbeStatus, ProbeError> {
-        let started = Instant::now();
-        let mut placing = lock(&self.placing);
-        let prepared = match self.prepare(spec, &placing) {
-            Ok(prepared) => prepared,
-            Err(error) => return self.wait_for(spec).ok_or(error),
-        };
-        let status = self.start(prepared, self.next_id(), &mut placing)?;
-        let took_ms = milliseconds(started);
-        tracing::debug!(sites = status.sites, took_ms, "probe attached");
-        Ok(status)
-    }
-
-    /// Says that there will be no other probes than these, which gives each more places to be.
-    pub fn announce<'p>(&self, specs: impl Iterator<Item = &'p ProbeSpec>) {
-        let modules = self.modules();
-        let sites = announced(&modules, specs);
-        lock(&self.placing).announce(sites);
-    }
-
-    /// Puts something that the user should know among the notices.
-    pub fn warn(&self, text: String) {
-        self.shared.queue.extend([Notice::Warning(text)]);
-    }
-
-    /// Takes events that have been shown back: the next ones are made in their room. The list is
-    /// empty then.
-    pub fn give_back(&self, events: &mut Vec<Used>) {
-        self.shared.queue.give_back(events);
-    }
-
-    /// Gives up the events that wait, counted as lost by their probes.
-    pub fn drop_events(&self) {
-        self.shared.queue.drop_events();
-    }
-
-    /// Counts an event that was taken and will not be shown as lost by its probe.
-    pub fn count_unshown(&self, event: &Event) {
-        self.shared.queue.count_dropped(event.origin.placement);
-    }
-
-    /// Events that wait to be taken, about.
-    pub fn waiting_events(&self) -> usize {
-        self.shared.waiting()
-    }
-
-    /// Completes when [`Control::take_notices`] has something to give.
-    pub fn notices_ready(&self) -> impl Future<Output = ()> + '_ {
-        self.shared.queue.filled()
-    }
-
-    /// Silences and detaches every probe, and reads the ring to its end. What is left to take
-    /// are the last events; the counters are final.
-    pub fn finish(&self) -> Vec<ProbeStatus> {
-        self.look_at_limits();
-        {
-            let started = Instant::now();
-            // A signal or a library that was just loaded must not attach a probe behind this.
-            lock(&self.machine).end();
-            lock(&self.probes)
-                .values_mut()
-                .for_each(Probe::is_taken_out);
-            cancel::detached();
-            tracing::debug!(took_ms = milliseconds(started), "probes detached");
-        }
-        self.shared.end_paging();
-        self.stopper.stop();
-        if let Some(reader) = lock(&self.reader).take() {
-            // A panic of the reader has been reported by the panic hook.
-            let _ = reader.join();
-        }
-        self.forget(&mut lock(&self.machine), false);
-        self.probes()
-    }
-
-    pub(super) fn modules(&self) -> Arc<Modules> {
-        self.shared.modules()
-    }
-
-    /// Everything that needs no kernel: resolve, type, compile.
-    pub(super) fn prepare(
-        &self,
-        spec: &ProbeSpec,
-        placing: &Placing,
-    ) -> Result<Prepared, ProbeError> {
-        let mut modules = self.modules();
-        let located = match locate(&modules, spec) {
-            Ok(located) => located,
-            // A library may have been loaded since.
-            Err(error) => {
-                modules = self.look_again().ok_or(error)?;
-                locate(&modules, spec)?
-            }
-        };
-        let setting = Setting {
-            modules: &modules,
-            placing,
-            options: &self.options,
-        };
-        prepare::prepare(spec, located, setting)
-    }
-
-    /// Reads the target's mappings once more; `None` when nothing is new.
-    pub(super) fn look_again(&self) -> Option<Arc<Modules>> {
-        self.shared.look_again()
-    }
-
-    /// A number that no probe has had.
-    pub(super) fn next_id(&self) -> ProbeId {
-        let mut next = lock(&self.next);
-        let id = ProbeId(*next);
-        *next += 1;
-        id
-    }
-
-    /// Leaves a number out, so that the names `p1`, `p2` … of probes that were asked for together
-    /// tell their place among these, whichever are refused.
-    pub fn skip_number(&self) {
-        self.next_id();
-    }
-
-    /// Attaches a probe under this number.
-    pub(super) fn start(
-        &self,
-        prepared: Prepared,
-        id: ProbeId,
-        placing: &mut Placing,
-    ) -> Result<ProbeStatus, ProbeError> {
-        let Prepared {
-            spec,
-            module,
-            sites,
-            mut notes,
-        } = prepared;
-        let name = spec.options.name.clone().unwrap_or_else(|| id.to_string());
-        let placement = PlacementId(self.placements.fetch_add(1, Ordering::Relaxed));
-        let control = control(&spec);
-        // Of a time, where it begins.
-        let first = sites
-            .iter()
-            .find(|site| site.plan.flags & ENDS == 0)
-            .or(sites.first())
-            .map(|site| site.site.clone());
-        let places: Vec<_> = sites
-            .iter()
-            .map(|site| (site.site.address, site.place.address))
-            .collect();
-        let mut kind = SiteKind::Nop5;
-        let mut requests = Vec::with_capacity(sites.len());
-        let mut entries = Vec::with_capacity(sites.len());
-        let (mut copies, mut bound) = (Vec::new(), false);
-        let total = u32::try_from(sites.len()).unwrap_or(u32::MAX);
-        for (number, ready) in (1..).zip(sites) {
-            kind = dearer(kind, ready.place.kind);
-            bound |= ready.bound;
-            requests.push(request(&module, &ready)?);
-            let origin = Arc::new(origin(
-                (id, placement),
-                &name,
-                &spec,
-                &ready.site,
-                (number, total),
-            ));
-            let site = ready.site;
-            let is_elsewhere = site.exit == Some(Exit::Trampoline);
-            let entry = |plan: Plan| NewSite {
-                origin: Arc::clone(&origin),
-                site: (!is_elsewhere).then(|| site.clone()),
-                layout: plan.layout,
-                key: plan.key,
-            };
-            copies.extend(ready.copies.into_iter().map(|copy| entry(copy.plan)));
-            entries.push(entry(ready.plan));
-        }
-        if !self.process.is_alive() {
-            return Err(ProbeError {
-                hint: self.following.get().map(|_| {
-                    "the probes that are there go on in the processes that it forked".into()
-                }),
-                ..ProbeError::new("the target has exited")
-            });
-        }
-        if let Some(pager) = self.shared.pager() {
-            pager.warm(self.process.pid(), warm::ranges(&module, &requests));
-        }
-        let mut machine = lock(&self.machine);
-        self.forget(&mut machine, true);
-        let reserved = machine
-            .reserve(&control, &requests)
-            .map_err(ProbeError::kernel)?;
-        let slot = reserved.slot;
-        let cookies = [&reserved.cookies[..], &reserved.copies[..]].concat();
-        entries.extend(copies);
-        let samples = spec.options.every.is_some();
-        let depth = plan::stack_depth(&spec);
-        self.register(slot, &cookies, entries, EventStyle { depth, samples });
-        match machine.attach(self.process.pid(), reserved, &requests) {
-            Ok(failed) => {
-                let mut refusals = not_attached(&module, &places, &failed);
-                if spec.action == Action::Time && !refusals.is_empty() {
-                    // Ends without their beginnings, or the reverse, measure something else. The room
-                    // is not given back: records of them may be in the ring.
-                    machine.detach(slot);
-                    self.unregister(&cookies);
-                    return Err(refusals.swap_remove(0).into());
-                }
-                notes.extend(left_out(&refusals, total));
-            }
-            Err(error) => {
-                self.unregister(&cookies);
-                return Err(match places.first() {
-                    Some((_, place)) if error.is_instruction_refused() => {
-                        Refusal::of_kernel(&module, *place, &error).into()
-                    }
-                    _ => ProbeError::kernel(error),
-                });
-            }
-        }
-        drop(machine);
-        placing.add(id, &module, places.into_iter());
-        let status = ProbeStatus {
-            id,
-            name,
-            text: spec.text.clone(),
-            file: first
-                .as_ref()
-                .map_or_else(Arc::default, |site| Arc::clone(&site.source.file)),
-            line: first.as_ref().map_or(0, |site| site.source.line),
-            function: first.map(|site| site.function).unwrap_or_default(),
-            sites: total,
-            enabled: true,
-            done: None,
-            counters: Counters::default(),
-            cost: Cost {
-                kind: Some(kind),
-                trap_ns: self.trap_ns(kind),
-                allowed: lock(&self.budget).allowed(spec.options.cpu),
-                ..Cost::default()
-            },
-            notes,
-        };
-        for request in &mut requests {
-            request.ops = Vec::new();
-            request.copies = Vec::new();
-        }
-        lock(&self.probes).insert(
-            id,
-            Probe {
-                status: status.clone(),
-                placement,
-                slot,
-                cookies,
-                control,
-                requests,
-                kind,
-                module,
-                spec,
-                bound,
-                moved: false,
-                stale: false,
-                told_limited: false,
-                attached_at: Some(Instant::now()),
-                attached_before: Duration::ZERO,
-            },
-        );
-        Ok(status)
-    }
-
-    /// Tells the reader of sites before they can be hit.
-    fn register(&self, slot: u32, cookies: &[u32], entries: Vec<NewSite>, style: EventStyle) {
-        let mut table = self.shared.sites_mut();
-        for (&cookie, site) in cookies.iter().zip(entries) {
-            table.set(
-                cookie,
-                Some(SiteEntry {
-                    slot,
-                    origin: site.origin,
-                    layout: site.layout,
-                    key: site.key,
-                    style,
-                    site: site.site,
-                }),
-            );
+            planner,
+            family,
+            known_trap,
+            messages,
+        } = parts;
+        Self {
+            image: modules.process().and_then(|process| process.image()),
+            executables: Executables::new(file, modules, &options),
+            budget: CpuBudget::new(options.max_cpu),
+            trap: known_trap.map_or(TrapKnowledge::Unknown, TrapKnowledge::Known),
+            machine: Arc::new(Mutex::new(machine)),
+            family: family.map(family::FamilyTracker::new),
+            placements: 0,
+            loader: None,
+            epoch: 0,
+            removed: Vec::new(),
+            options,
+            shared,
+            planner,
+            messages,
         }
     }
 
-    pub(super) fn unregister(&self, cookies: &[u32]) {
-        let mut table = self.shared.sites_mut();
-        for &cookie in cookies {
-            table.set(cookie, None);
+    /// The modules of the first executable.
+    fn modules(&self) -> Arc<Modules> {
+        self.executables.first().modules.now()
+    }
+
+    /// The process that was chosen, or that stands for all. `None` while there is none.
+    fn pid(&self) -> Option<u32> {
+        self.executables.first().pid()
+    }
+
+    /// The cost of a placement that is attached or was.
+    fn cost(&self, probe: ProbeId, spec: &ProbeSpec, placement: &Placement) -> Cost {
+        Cost {
+            kind: Some(placement.kind),
+            trap_ns: self.trap_ns(placement.kind),
+            cpus: self.budget.share(probe),
+            attached: placement.attached(),
+            allowed: self.budget.allowed(spec.options.cpu),
         }
     }
 
-    pub(super) fn counters(
-        &self,
-        machine: &Machine,
-        placement: PlacementId,
-        slot: u32,
-    ) -> Counters {
-        // A map of our own that cannot be read shows nothing rather than something wrong.
+    /// The counters of a placement. Events that could not be decoded count as lost.
+    fn counters(&self, machine: &Machine, placement: PlacementId, slot: u32) -> Counters {
+        // An unreadable map of the tracer shows no numbers rather than wrong ones.
         let kernel = machine.counters(slot).unwrap_or_default();
-        let lost = self.shared.lost_on_the_way(placement).min(kernel.events);
+        let lost = self.shared.undecodable(placement).min(kernel.events);
         Counters {
             hits: kernel.hits,
             events: kernel.events - lost,
@@ -556,168 +247,249 @@ impl Session {
     }
 }
 
-impl Drop for Session {
-    fn drop(&mut self) {
-        self.finish();
-    }
-}
-
-impl Control for Session {
-    fn target(&self) -> (String, u32) {
-        let name = self.process.exe().file_name().unwrap_or_default();
-        (name.to_string_lossy().into_owned(), self.process.pid())
-    }
-
-    fn source_files(&self) -> Vec<SourceFile> {
-        self.modules().source_files()
-    }
-
-    fn source_text(&self, file: &SourceFile) -> Result<SourceText, ProbeError> {
-        let found = self.modules().source_text(file)?;
-        found.ok_or_else(|| unreadable(file, &SourceError::Absent))
-    }
-
-    fn outline(&self, file: &SourceFile) -> Vec<OutlineEntry> {
-        self.modules().outline(file)
-    }
-
-    fn lines(&self, file: &SourceFile) -> Result<Vec<LineInfo>, ProbeError> {
-        self.modules().lines(file)
-    }
-
-    fn variables(&self, file: &SourceFile, line: u64) -> Result<Vec<VariableInfo>, ProbeError> {
-        self.modules().variables(file, line)
-    }
-
-    fn add(&self, text: &str) -> Result<ProbeStatus, ProbeError> {
-        self.install(&parse_probe(text)?)
-    }
-
-    fn remove(&self, probe: ProbeId) -> Option<ProbeStatus> {
-        if let Some(waited) = lock(&self.waiting).remove(&probe) {
-            return Some(waited.status);
-        }
-        let removed = lock(&self.probes).remove(&probe)?;
-        Some(self.take_out(removed))
-    }
-
-    fn set_enabled(&self, probe: ProbeId, enabled: bool) {
-        self.set_awake(probe, enabled);
-    }
-
-    fn probes(&self) -> Vec<ProbeStatus> {
-        let probes = lock(&self.probes);
-        let machine = lock(&self.machine);
-        let budget = lock(&self.budget);
-        let status = |(id, probe): (&ProbeId, &Probe)| ProbeStatus {
-            counters: self.counters(&machine, probe.placement, probe.slot),
-            cost: Cost {
-                kind: Some(probe.kind),
-                trap_ns: self.trap_ns(probe.kind),
-                cpus: budget.share(*id),
-                attached: probe.attached(),
-                allowed: budget.allowed(probe.spec.options.cpu),
-            },
-            ..probe.status.clone()
-        };
-        let mut all: Vec<ProbeStatus> = probes.iter().map(status).collect();
-        let waiting = lock(&self.waiting);
-        if !waiting.is_empty() {
-            // One that is just being attached is in both.
-            let waits = waiting.values().map(|one| &one.status);
-            all.extend(waits.filter(|one| !probes.contains_key(&one.id)).cloned());
-            all.sort_by_key(|probe| probe.id);
-        }
-        all
-    }
-
-    fn aggregates(&self) -> Vec<Aggregate> {
-        let probes = lock(&self.probes);
-        let adding = |(id, probe): (&ProbeId, &Probe)| Adding {
-            id: *id,
-            name: probe.status.name.clone(),
-            slot: probe.slot,
-            cookies: probe.cookies.clone(),
-        };
-        let probes: Vec<Adding> = probes.iter().map(adding).collect();
-        let machine = lock(&self.machine);
-        aggregates(&machine, &self.shared.sites(), probes)
-    }
-
-    fn take_notices(&self, max: usize) -> Vec<Notice> {
-        self.shared.queue.take(max)
-    }
-}
-
-fn milliseconds(since: Instant) -> f64 {
-    since.elapsed().as_secs_f64() * 1e3
-}
-
-/// The one of two kinds at which a hit costs more.
-const fn dearer(a: SiteKind, b: SiteKind) -> SiteKind {
-    match (a, b) {
-        (SiteKind::TwoTraps, _) | (_, SiteKind::TwoTraps) => SiteKind::TwoTraps,
-        (SiteKind::OneTrap, _) | (_, SiteKind::OneTrap) => SiteKind::OneTrap,
-        (SiteKind::Nop5, SiteKind::Nop5) => SiteKind::Nop5,
-    }
-}
-
-/// The time of all hits, from that of some of them.
+/// Estimates the time of all hits from the time of some of them.
 fn estimated(timed_ns: u64, timed: u64, hits: u64) -> u64 {
     let all = u128::from(timed_ns) * u128::from(hits);
     let all = all.checked_div(u128::from(timed)).unwrap_or(0);
     u64::try_from(all).unwrap_or(u64::MAX)
 }
 
-/// What the kernel side is to do at a site.
-fn request(module: &TargetModule, ready: &ReadySite) -> Result<SiteRequest, ProbeError> {
-    let debug = module.debug().map_err(ProbeError::new)?;
-    let place = ready.place.address;
-    let offset = debug
-        .file_offset(place)
-        .ok_or_else(|| ProbeError::new(format!("{place} is in no segment of the file")))?;
-    let copy = |copy: &CopyPlan| SiteCopy {
-        address: copy.bias.run(place),
-        ops: copy.plan.ops.clone(),
-        flags: copy.plan.flags,
-    };
-    Ok(SiteRequest {
-        path: module.file.open_path.clone(),
-        offset,
-        ops: ready.plan.ops.clone(),
-        flags: ready.plan.flags,
-        address: ready.bound.then(|| ready.bias.run(place)),
-        copies: ready.copies.iter().map(copy).collect(),
-        returns: ready.site.exit == Some(Exit::Trampoline),
-        alone: false,
-    })
-}
+impl Backend for Live {
+    type Plan = LivePlan;
+    type Placement = Placement;
 
-/// What the reader needs of a site that is about to be.
-struct NewSite {
-    origin: Arc<Origin>,
-    site: Option<Site>,
-    layout: Layout,
-    key: Option<Key>,
-}
+    fn epoch(&self) -> u64 {
+        self.epoch
+    }
 
-fn origin(
-    (probe, placement): (ProbeId, PlacementId),
-    name: &str,
-    spec: &ProbeSpec,
-    site: &Site,
-    number: (u32, u32),
-) -> Origin {
-    Origin {
-        probe,
-        placement,
-        probe_name: name.to_owned(),
-        action: spec.action.name(),
-        file: Arc::clone(&site.source.file),
-        line: site.source.line,
-        function: site.function.clone(),
-        address: site.address.0,
-        site: number,
-        multiline: spec.template.as_ref().is_some_and(Template::is_multiline),
+    fn is_outdated(&self, plan: &LivePlan) -> bool {
+        plan.parts.iter().any(|part| {
+            let is_bound = part.probe.sites.iter().any(|site| site.bound);
+            self.is_module_elsewhere(part.executable, &part.probe.module, is_bound)
+        })
+    }
+
+    fn absent_module(&self, spec: &ProbeSpec) -> Option<String> {
+        let name = spec.location.module.as_deref()?;
+        let mut all = self.executables.iter();
+        let is_there = all.any(|one| !one.modules.now().named(Some(name)).is_empty());
+        (!is_there).then(|| {
+            let loaded = self.modules().names();
+            format!("waits for `{name}` to be loaded; loaded modules: {loaded}")
+        })
+    }
+
+    fn begin_plan(&mut self, ticket: Ticket, spec: Arc<ProbeSpec>, attached: Option<&Placement>) {
+        let is_lacking =
+            |one: &&Executable| attached.is_none_or(|placement| placement.lacks(one.id));
+        let programs = self.executables.iter().filter(is_lacking);
+        self.planner.begin(PlanJob {
+            ticket,
+            spec,
+            programs: programs.map(PlannedProgram::of).collect(),
+        });
+    }
+
+    fn attach(
+        &mut self,
+        new: &NewProbe<'_>,
+        plan: LivePlan,
+    ) -> Result<Attached<Placement>, Diagnostic> {
+        self.attach_plan(new, plan)
+    }
+
+    fn lacks_programs(&self, placement: &Placement) -> bool {
+        self.executables.iter().any(|one| placement.lacks(one.id))
+    }
+
+    fn attach_more(&mut self, probe: &mut Probe<Placement>, plan: Result<LivePlan, Diagnostic>) {
+        self.attach_in_more(probe, plan);
+    }
+
+    fn take_out(&mut self, status: ProbeStatus, placement: Placement) -> ProbeStatus {
+        self.detach(status, placement)
+    }
+
+    fn switch(&mut self, probe: &mut Probe<Placement>, enabled: bool) {
+        self.switch_sites(probe, enabled);
+    }
+
+    fn placed(&mut self, probe: &Probe<Placement>, anew: bool) {
+        let name = &probe.name;
+        if anew {
+            self.shared.note(format!(
+                "{name}: attached again, because its module has moved"
+            ));
+            return;
+        }
+        let module = probe.spec.location.module.as_deref().unwrap_or_default();
+        let sites = probe.placement().map_or(0, |one| one.requests.len());
+        let plural = if sites == 1 { "" } else { "s" };
+        self.shared.note(format!(
+            "{name}: `{module}` is loaded: {sites} site{plural}"
+        ));
+    }
+
+    fn status(&self, probe: &Probe<Placement>) -> ProbeStatus {
+        let mut status = ProbeStatus {
+            id: probe.id,
+            name: probe.name.clone(),
+            text: probe.spec.text.clone(),
+            file: Arc::default(),
+            line: 0,
+            function: String::new(),
+            sites: 0,
+            placement: probe.placement().map(|placement| placement.id),
+            enabled: probe.enabled,
+            done: probe.done,
+            counters: Counters::default(),
+            cost: Cost::default(),
+            notes: probe.notes.clone(),
+        };
+        if let Some(placement) = probe.placement() {
+            if let Some(SourceLine { file, line, .. }) = &placement.first.source {
+                (status.file, status.line) = (Arc::clone(file), *line);
+            }
+            status.function.clone_from(&placement.first.function);
+            status.sites = u32::try_from(placement.requests.len()).unwrap_or(u32::MAX);
+            let counters = self.counters(&lock(&self.machine), placement.id, placement.slot);
+            status.counters = match placement.at_end {
+                Some(before) => before.counters(counters),
+                None => counters,
+            };
+            status.cost = self.cost(probe.id, &probe.spec, placement);
+        }
+        status
+    }
+
+    fn aggregates(&self, probes: &ProbeMap<Placement>) -> Vec<Aggregate> {
+        let adding = |probe: &Probe<Placement>| {
+            let placement = probe.placement()?;
+            Some(Adding {
+                id: probe.id,
+                name: probe.name.clone(),
+                slot: placement.slot,
+                cookies: placement.cookies.clone(),
+            })
+        };
+        let adding: Vec<Adding> = probes.iter().filter_map(adding).collect();
+        let mut all = aggregates(&lock(&self.machine), &self.shared.sites(), adding);
+        for aggregate in &mut all {
+            let probe = probes.get(aggregate.probe);
+            if let Some(before) = probe.and_then(|probe| probe.placement()?.at_end) {
+                before.aggregate(aggregate);
+            }
+        }
+        all
+    }
+
+    fn removed(&self, skip: usize) -> Vec<Removed> {
+        self.removed.get(skip..).unwrap_or_default().to_vec()
+    }
+
+    fn tidy(&mut self, looks: bool) {
+        self.forget(looks);
+    }
+
+    fn announce(&mut self, sites: Vec<(PathBuf, LinkAddr)>) {
+        let placing = &mut self.executables.first_mut().placing;
+        Arc::make_mut(placing).announce(sites.into_iter());
+    }
+
+    fn watch_loader(&mut self) {
+        self.attach_to_loader();
+    }
+
+    fn look_at_limits(&mut self, probes: &mut ProbeMap<Placement>) {
+        self.take_out_done(probes);
+    }
+
+    fn follow_exec(&mut self) -> bool {
+        self.has_executed()
+    }
+
+    fn follow_modules(&mut self, probes: &ProbeMap<Placement>) -> bool {
+        self.have_modules_changed(probes)
+    }
+
+    fn tell_moved(&mut self, probes: &mut ProbeMap<Placement>) {
+        self.tell_moved_text(probes);
+    }
+
+    fn has_moved(&self, placement: &Placement) -> bool {
+        let mut parts = placement.parts.iter();
+        parts.any(|part| self.is_module_elsewhere(part.executable, &part.module, part.bound))
+    }
+
+    fn set_stale(&self, placement: &mut Placement) {
+        placement.stale = true;
+    }
+
+    fn is_stale(&self, placement: &Placement) -> bool {
+        placement.stale
+    }
+
+    fn begin_account_anew(&mut self, id: ProbeId) {
+        self.budget.begin_anew(id);
+    }
+
+    fn spend(&mut self, probes: &ProbeMap<Placement>, passed: Duration) -> Vec<Over> {
+        self.charge(probes, passed)
+    }
+
+    fn set_trap_cost(&mut self, cost: Option<TrapCost>) {
+        self.trap = cost.map_or(TrapKnowledge::None, TrapKnowledge::Known);
+    }
+
+    fn take_forks(&mut self) -> bool {
+        let before = self.executables.count();
+        self.follow_forks();
+        self.executables.count() != before
+    }
+
+    fn process_ended(&mut self, number: u64) -> bool {
+        let before = self.executables.count();
+        self.follow_end(number);
+        self.executables.count() != before
+    }
+
+    fn look_for_processes(&mut self) -> bool {
+        let before = self.executables.count();
+        self.look_for_selected();
+        self.executables.count() != before
+    }
+
+    fn followed(&self) -> Option<FollowedProcesses> {
+        self.followed_counts()
+    }
+
+    fn targets(&self) -> Vec<TargetStatus> {
+        self.target_statuses()
+    }
+
+    fn end(&mut self, probes: &mut ProbeMap<Placement>) {
+        let started = Instant::now();
+        let mut machine = lock(&self.machine);
+        for placement in probes.iter_mut().filter_map(Probe::placement_mut) {
+            placement
+                .at_end
+                .get_or_insert_with(|| CountersBefore::read(&machine, placement.slot));
+            placement.is_taken_out();
+        }
+        // From now on, attachments by the thread that measures the cost of a trap are refused.
+        machine.end();
+        drop(machine);
+        cancel::detached();
+        let took_ms = started.elapsed().as_secs_f64() * 1e3;
+        tracing::debug!(took_ms, "probes detached");
+    }
+
+    fn tell_probes(&self, probes: &ProbeMap<Placement>) {
+        let all = || probes.iter().map(|probe| self.status(probe)).collect();
+        self.shared.feed.set_probes(all);
+    }
+
+    fn warn(&self, text: String) {
+        self.shared.warn(text);
     }
 }

@@ -1,10 +1,20 @@
 //! The thread that drains the ring: records in, notices out.
 //!
-//! Nobody wakes it for an event: it looks every few milliseconds, sooner for
-//! what the last look left behind, later while events flow, and at once when the ring fills past
-//! its mark or the target exits. Records are shown in the order of their times: what one look finds is
-//! sorted, and the youngest wait for the next look, since a hit that began
-//! earlier on another CPU may still be on its way.
+//! Events do not wake the thread. It looks every few milliseconds, sooner when the last look left
+//! records behind, later while events flow, and at once when the ring fills past its mark or the
+//! target exits. Records are shown in the order of their times. Each look sorts its records, and
+//! the youngest wait for the next look, since a hit that began earlier on another CPU may still be
+//! on its way.
+
+pub(in crate::session) mod aggregates;
+mod backlog;
+mod callers;
+pub(in crate::session) mod clock;
+mod frames;
+pub(in crate::session) mod retired;
+pub(in crate::session) mod site_table;
+mod symbols;
+pub(in crate::session) mod wait;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -13,31 +23,33 @@ use std::time::{Duration, Instant};
 
 use tracer_common::record::{FLAG_TIMED, Miss, RecordHeader};
 
-use super::backlog::Backlog;
-use super::clock::{WallOffset, monotonic_ns};
-use super::frames::{self, Wanted};
-use super::queue::QueueRoom;
-use super::shared::{Shared, SiteEntry, SiteTable};
-use super::symbols::ModuleSymbols;
-use super::wait::{Waiter, Woken};
-use crate::cancel;
-use crate::event::{Event, LeftOut, Notice, Origin, PlacementId, Stack, Used};
+use super::feed::QueueRoom;
+use crate::base::cancel;
+use crate::base::limits::LAST_WRITES;
+use crate::event::{Event, LeftOut, PlacementId, SiteOrigin, Stack, Used};
 use crate::kernel::Ring;
-use crate::limits::LAST_WRITES;
-use crate::plan::{Context, Room, Scratch};
+use crate::plan::{Context, DecodeScratch, EventBuffers};
+use crate::session::Notice;
+use crate::session::reader::backlog::Backlog;
+use crate::session::reader::clock::{WallOffset, monotonic_ns};
+use crate::session::reader::site_table::{SiteEntry, SiteTable};
+use crate::session::reader::symbols::ModuleSymbols;
+use crate::session::reader::wait::{Waiter, Woken};
+use crate::session::shared::SharedState;
+use frames::WantedStack;
 
-/// Between two looks: the most that a rare event waits. A look that finds a few events costs
-/// more than they do, so they are not looked for more often; a flood wakes the reader itself.
+/// Pause between two looks, which is the longest wait of a rare event. A look costs more than the
+/// few events that it finds, so looks are not more frequent. A flood wakes the reader itself.
 const PAUSE: Duration = Duration::from_millis(8);
-/// Until the next look when the last one left records behind.
+/// Pause after a look that left records behind.
 const LEFT_PAUSE: Duration = Duration::from_millis(3);
-/// The same while events flow, at a thousand a second and more: a look, the waking of the writer
-/// and its write cost as much as dozens of events, and nobody reads them one by one.
+/// Pause while events flow, at a thousand a second and more. A look, the waking of the writer and
+/// its write cost as much as dozens of events, and nobody reads them one by one.
 const FLOWING_PAUSE: Duration = Duration::from_millis(20);
 /// Events of one look that are a flow.
 const FLOWING: usize = 16;
-/// How long a record waits for older ones from other CPUs, in ns. A hit that the
-/// kernel preempts for longer comes late, with its right time.
+/// Time that a record waits for older ones from other CPUs, in ns. A hit that the kernel preempts
+/// for longer comes late, with its right time.
 const SETTLE_NS: u64 = 500_000;
 /// Records that are decoded before the ring is looked at again: some ten milliseconds' worth.
 const MAX_DECODED: usize = 1 << 13;
@@ -45,24 +57,24 @@ const MAX_DECODED: usize = 1 << 13;
 const MAX_MISSES: usize = 1 << 10;
 /// Bytes of events that are made before the ring is looked at again.
 const MAX_DECODED_BYTES: usize = 8 << 20;
-/// How long the last look waits for a frontend that takes nothing.
+/// Longest time that the last look waits for a frontend that takes nothing.
 const LAST_PATIENCE: Duration = Duration::from_secs(5);
-/// How long it waits before it looks whether a signal has come.
+/// Interval at which the last look checks for a signal.
 const LAST_LOOK: Duration = Duration::from_millis(20);
 /// Between two readings of the clocks' difference.
 const CLOCK_PERIOD: Duration = Duration::from_secs(1);
 
 /// Drains `ring` until the session stops or the target exits.
 ///
-/// `backlog` are the bytes of records that wait while the frontend has no room. Above it the oldest
-/// are given up, first those that are events already.
-pub(super) fn run(shared: &Shared, mut ring: Ring, waiter: &Waiter, backlog: usize) {
-    let mut reader = Reader::new(shared, backlog);
+/// `backlog` is the size in bytes of the records that may wait while the frontend has no space.
+/// Above it the oldest are dropped, first those that are events already.
+pub(super) fn run(shared: &SharedState, mut ring: Ring, waiter: &Waiter, backlog: usize) {
+    let mut reader = RingReader::new(shared, backlog);
     let mut pause = PAUSE;
     loop {
         let woken = waiter.wait(pause);
         let last = woken != Woken::Look;
-        pause = reader.look(&mut ring, last);
+        pause = reader.look(&mut ring, waiter, last);
         match woken {
             Woken::Look => {}
             Woken::Stop => return,
@@ -74,23 +86,23 @@ pub(super) fn run(shared: &Shared, mut ring: Ring, waiter: &Waiter, backlog: usi
     }
 }
 
-/// What is kept from look to look.
-struct Reader<'a> {
-    shared: &'a Shared,
+/// State that stays from look to look.
+struct RingReader<'a> {
+    shared: &'a SharedState,
     offset: WallOffset,
     offset_read: Instant,
     backlog: Backlog,
     most: usize,
     notices: Vec<Notice>,
-    /// Events that have been shown, for their room.
+    /// Displayed events, kept for reuse.
     used: Vec<Used>,
-    scratch: Scratch,
-    /// What the last event of each placement says of hits that were left out.
+    scratch: DecodeScratch,
+    /// Omitted hits of each placement up to its last event.
     left_out: BTreeMap<PlacementId, LeftOutSoFar>,
 }
 
-impl<'a> Reader<'a> {
-    fn new(shared: &'a Shared, most: usize) -> Self {
+impl<'a> RingReader<'a> {
+    fn new(shared: &'a SharedState, most: usize) -> Self {
         Self {
             shared,
             offset: WallOffset::now(),
@@ -99,16 +111,17 @@ impl<'a> Reader<'a> {
             most,
             notices: Vec::new(),
             used: Vec::new(),
-            scratch: Scratch::default(),
+            scratch: DecodeScratch::default(),
             left_out: BTreeMap::new(),
         }
     }
 
-    /// Takes what the ring has and hands on what is old enough and has room; all of it when
-    /// it is the `last` look. Gives how long to wait for the next one.
-    fn look(&mut self, ring: &mut Ring, last: bool) -> Duration {
+    /// Takes the ring's records, and hands on those that are old enough and have space; all of them
+    /// if it is the `last` look. Returns the pause until the next one.
+    fn look(&mut self, ring: &mut Ring, waiter: &Waiter, last: bool) -> Duration {
         let now = monotonic_ns();
-        // One drain is bounded; what the last one leaves would be events that nobody gets or counts.
+        // One drain is bounded. Records that the last drain left would be lost without being
+        // counted.
         let mut emptied = loop {
             let emptied = ring.drain(|record| self.keep(record));
             if emptied || !last {
@@ -133,12 +146,12 @@ impl<'a> Reader<'a> {
             return PAUSE;
         }
         let mut is_flowing = false;
-        let room = self.shared.queue.room();
+        let room = self.shared.feed.room();
         if room != QueueRoom::NONE {
             let settled = now.saturating_sub(SETTLE_NS);
             let ready = self.backlog.ready(settled);
             let (mut left, mut bytes) = (ready.min(room.events), room.bytes);
-            // What has no room is looked at again as soon as it may have some.
+            // Records without space are looked at again as soon as there may be some.
             is_flowing = (FLOWING..=room.events).contains(&ready);
             while left > 0 && bytes > 0 {
                 let done = self.hand_on(left, bytes);
@@ -146,6 +159,10 @@ impl<'a> Reader<'a> {
                 bytes = bytes.saturating_sub(done.bytes);
                 if left > 0 {
                     emptied = ring.drain(|record| self.keep(record));
+                    // The last look hands on the rest, and knows when to give up.
+                    if waiter.is_stopped() {
+                        return PAUSE;
+                    }
                 }
             }
             if left == 0 && ready <= room.events {
@@ -184,7 +201,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Hands on as the frontend takes; at once what it does not take for too long.
+    /// Hands on records at the frontend's pace; at once if it takes too long.
     fn hand_on_all(&mut self) {
         let mut waits = Instant::now();
         while !self.backlog.is_empty() {
@@ -192,7 +209,7 @@ impl<'a> Reader<'a> {
                 self.give_up(self.backlog.len());
                 break;
             }
-            let room = match self.shared.queue.wait_room(LAST_LOOK) {
+            let room = match self.shared.feed.wait_room(LAST_LOOK) {
                 QueueRoom::NONE if waits.elapsed() < LAST_PATIENCE => continue,
                 QueueRoom::NONE => QueueRoom::ANY,
                 room => {
@@ -206,14 +223,14 @@ impl<'a> Reader<'a> {
         self.shared.set_backlog(0);
     }
 
-    /// Gives up the oldest: events that were made already, and half of the records.
+    /// Drops the oldest: all finished events, and half of the records.
     fn drop_oldest(&mut self) {
-        self.shared.queue.drop_events();
+        self.shared.feed.drop_events();
         let all = self.backlog.ready(u64::MAX);
         self.give_up(all / 2);
     }
 
-    /// Gives up so many records, counted as lost by their probes.
+    /// Drops this number of records, which their probes count as lost.
     fn give_up(&mut self, count: usize) {
         let (shared, sites) = (self.shared, self.shared.sites());
         self.backlog.take(count, |record| {
@@ -222,22 +239,22 @@ impl<'a> Reader<'a> {
                 entry.filter(|entry| entry.slot == u32::from(header.probe))
             });
             match entry {
-                Some(entry) => shared.queue.count_dropped(entry.origin.placement),
+                Some(entry) => shared.feed.count_dropped(entry.origin.placement),
                 None => shared.count_undecodable(None),
             }
             ControlFlow::Continue(())
         });
     }
 
-    /// Decodes at most the first `count` records, into events of about so many bytes.
+    /// Decodes at most the first `count` records, into events of about this number of bytes.
     fn hand_on(&mut self, count: usize, bytes: usize) -> HandedOn {
         let count = count.min(MAX_DECODED);
         let most = bytes.min(MAX_DECODED_BYTES);
         let mut weight = 0_usize;
         let (shared, offset, sites) = (self.shared, self.offset, self.shared.sites());
-        let symbols = ModuleSymbols::new(shared.modules());
+        let mut symbols: Option<(u32, ModuleSymbols)> = None;
         if self.used.len() < count {
-            self.used.extend(shared.queue.used());
+            self.used.extend(shared.feed.used());
         }
         let (notices, used, scratch) = (&mut self.notices, &mut self.used, &mut self.scratch);
         let left_out = &mut self.left_out;
@@ -251,19 +268,26 @@ impl<'a> Reader<'a> {
             let entry = sites.get(header.site);
             match entry.filter(|entry| entry.slot == u32::from(header.probe)) {
                 Some(entry) => {
+                    // Hits of one process often follow each other.
+                    let known = symbols.take().filter(|(pid, _)| *pid == header.pid);
+                    let (_, symbols) = symbols.insert(known.unwrap_or_else(|| {
+                        let modules = shared.modules_of(header.pid);
+                        (header.pid, ModuleSymbols::new(modules))
+                    }));
                     let hit = Hit {
                         header: &header,
                         record,
                         time_ns: offset.wall(header.ktime_ns),
-                        symbols: &symbols,
+                        symbols,
                     };
-                    match event(shared, &sites, entry, &hit, (used.pop(), scratch)) {
+                    match event(&sites, entry, &hit, used.pop(), scratch) {
                         Some(mut event) => {
                             let so_far = left_out.entry(entry.origin.placement).or_default();
-                            event.left_out = so_far.advance(&header);
+                            let mut left_out = so_far.advance(&header);
                             if entry.style.samples {
-                                event.left_out.limited = 0;
+                                left_out.limited = 0;
                             }
+                            Arc::make_mut(&mut event).left_out = left_out;
                             let notice = Notice::Event(event);
                             weight += notice.weight();
                             notices.push(notice);
@@ -279,7 +303,7 @@ impl<'a> Reader<'a> {
             }
         });
         drop(sites);
-        self.shared.queue.extend(self.notices.drain(..));
+        self.shared.feed.extend(self.notices.drain(..));
         HandedOn {
             events: taken,
             bytes: weight,
@@ -287,7 +311,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// How many hits of a placement were left out up to an event, as far as records tell.
+/// The number of a placement's hits left out before an event, according to its records.
 #[derive(Clone, Copy, Default)]
 struct LeftOutSoFar {
     limited: u32,
@@ -295,8 +319,8 @@ struct LeftOutSoFar {
 }
 
 impl LeftOutSoFar {
-    /// What was left out since, up to another record. Events of several CPUs come a little out of
-    /// order: an earlier count adds nothing.
+    /// The hits left out since the last record, up to this one. Events of several CPUs come a
+    /// little out of order: an earlier count adds nothing.
     fn advance(&mut self, header: &RecordHeader) -> LeftOut {
         let more = |so_far: &mut u32, now: u32| {
             let more = now.wrapping_sub(*so_far);
@@ -313,7 +337,7 @@ impl LeftOutSoFar {
     }
 }
 
-/// What was handed on.
+/// The amount that was handed on.
 struct HandedOn {
     events: usize,
     bytes: usize,
@@ -332,14 +356,14 @@ struct Hit<'a> {
     symbols: &'a ModuleSymbols,
 }
 
-/// The event of a record, in the room of a used one where there is one.
+/// The event of a record, in the memory of a used event if there is one.
 fn event(
-    shared: &Shared,
     sites: &SiteTable,
     entry: &SiteEntry,
     hit: &Hit<'_>,
-    (used, scratch): (Option<Used>, &mut Scratch),
-) -> Option<Box<Event>> {
+    used: Option<Used>,
+    scratch: &mut DecodeScratch,
+) -> Option<Arc<Event>> {
     let Hit {
         header,
         record,
@@ -351,9 +375,11 @@ fn event(
         symbols: Some(symbols),
         ..Context::default()
     };
-    let mut event = used.map_or_else(|| Box::new(empty(&entry.origin)), |used| used.0);
+    let mut made = used.map_or_else(|| Arc::new(empty(&entry.origin)), |used| used.0);
+    // It has no other owner, so nothing is copied.
+    let event = Arc::make_mut(&mut made);
     let (origin, decoded) = if u32::from(header.flags) & FLAG_TIMED == 0 {
-        let room = Room {
+        let room = EventBuffers {
             message: std::mem::take(&mut event.message),
             values: std::mem::take(&mut event.values),
         };
@@ -361,7 +387,7 @@ fn event(
         let decoded = layout.decode_into(record, &context, room, scratch);
         (&entry.origin, decoded.ok()?)
     } else {
-        // Something that was timed: it is called by where it began.
+        // A timed event has the origin of its beginning.
         let begin = sites.get(header.begun_at.into())?;
         let begin = (begin.slot == u32::from(header.probe)).then_some(begin)?;
         let decoded = entry.layout.decode_timed(&begin.layout, record, &context);
@@ -373,13 +399,12 @@ fn event(
         .next()
         .unwrap_or_default();
     let stack = decoded.stack.map(|captured| {
-        let snapshot = entry.origin.action == "snapshot";
-        let wanted = Wanted {
+        let wanted = WantedStack {
             site: entry.site.as_ref(),
             depth: entry.style.depth,
-            variables: snapshot.then(|| entry.layout.redactor()),
+            variables: entry.style.callers.then(|| entry.layout.redactor()),
         };
-        let find = |address| shared.placed(address, header.ktime_ns);
+        let find = |address| symbols.placed(address, header.ktime_ns);
         frames::stack(&captured, wanted, &find)
     });
     if !Arc::ptr_eq(&event.origin, origin) {
@@ -394,11 +419,11 @@ fn event(
     event.message = decoded.message;
     event.values = decoded.values;
     event.stack = stack.unwrap_or_default();
-    Some(event)
+    Some(made)
 }
 
-/// An event of which nothing but its origin is known.
-fn empty(origin: &Arc<Origin>) -> Event {
+/// An event with only its origin.
+fn empty(origin: &Arc<SiteOrigin>) -> Event {
     Event {
         origin: Arc::clone(origin),
         time_ns: 0,

@@ -1,26 +1,26 @@
-//! What was added up, for people: a table of counts, a histogram with bars.
+//! Aggregates for people: a table of counts, a histogram with bars.
 
 use std::fmt;
 use std::time::Duration;
 
+use crate::base::visible::Visible;
 use crate::event::{Aggregate, AggregateBody, Bucket, CountRow, Histogram, Times};
 use crate::value::debug;
-use crate::visible::Visible;
 
 /// Characters of a full bar.
 const BAR: u32 = 40;
-/// Rows of a table that are shown to people; the others are summed up.
+/// Rows of a table that are shown to people. Further rows are summed up.
 const ROWS: usize = 50;
-/// Percent of the times that are not slower than what is shown.
+/// The percentiles that are shown.
 pub(super) const PERCENTILES: [u64; 3] = [50, 90, 99];
 /// Characters of a value in a table.
 const VALUE: usize = 80;
 
 /// The lines about one probe, each with its line feed.
 #[derive(Clone, Copy, Debug)]
-pub struct Table<'a>(pub &'a Aggregate);
+pub struct AggregateTable<'a>(pub &'a Aggregate);
 
-impl fmt::Display for Table<'_> {
+impl fmt::Display for AggregateTable<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(aggregate) = self;
         let name = Visible(&aggregate.probe_name);
@@ -46,7 +46,11 @@ impl fmt::Display for Table<'_> {
             AggregateBody::Times(times) => times_of(f, aggregate.total, times)?,
         }
         if aggregate.other > 0 {
-            writeln!(f, "  {:>12}  other keys, beyond the limit", aggregate.other)?;
+            writeln!(
+                f,
+                "  {:>12}  all other keys (over the limit)",
+                aggregate.other
+            )?;
         }
         Ok(())
     }
@@ -110,7 +114,7 @@ fn times_of(f: &mut fmt::Formatter<'_>, total: u64, times: &Times) -> fmt::Resul
         writeln!(f, "  {}", ranks.collect::<Vec<_>>().join(", "))?;
     }
     bars(f, &times.powers(), |low, high| {
-        // The next power of two reads better than what is just below it.
+        // The next power of two is easier to read than the number just below it.
         let ns = |ns: i128| u64::try_from(ns).unwrap_or(u64::MAX);
         format!("[{}, {})", span(ns(low)), span(ns(high + 1)))
     })?;
@@ -166,8 +170,8 @@ pub fn bar(count: u64, most: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::unavailable::Unavailable;
     use crate::event::{Bucket, ProbeId};
-    use crate::unavailable::Unavailable;
     use crate::value::Value;
 
     fn aggregate(action: &'static str, body: AggregateBody) -> Aggregate {
@@ -190,11 +194,11 @@ mod tests {
             row(Value::Unavailable(Unavailable::Null), 1),
         ]);
         assert_eq!(
-            Table(&aggregate("count", body)).to_string(),
+            AggregateTable(&aggregate("count", body)).to_string(),
             "p1 count by x: 13 hits\n\
              \x20           10  7\n\
              \x20            1  <null pointer>\n\
-             \x20            2  other keys, beyond the limit\n"
+             \x20            2  all other keys (over the limit)\n"
         );
     }
 
@@ -206,7 +210,7 @@ mod tests {
             buckets: vec![bucket(0, 0, 1), bucket(2, 3, 10)],
             unavailable: Vec::new(),
         });
-        let text = Table(&aggregate("hist", body)).to_string();
+        let text = AggregateTable(&aggregate("hist", body)).to_string();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[1], format!("       0 {:>12} |@@@@{:36}|", 1, ""));
         assert_eq!(
@@ -231,7 +235,7 @@ mod tests {
         });
         let mut times = aggregate("time", body);
         (times.expr, times.other) = ("".into(), 0);
-        let text = Table(&times).to_string();
+        let text = AggregateTable(&times).to_string();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(
             lines[..3],

@@ -12,14 +12,14 @@ use serde_json::ser::{CompactFormatter, Formatter};
 use event::EventLines;
 
 use super::aggregate::PERCENTILES;
-use super::{Begin, Sink};
+use super::{Begin, BeginTarget, Sink};
+use crate::base::unavailable::Unavailable;
+use crate::base::visible::is_hostile;
 use crate::event::{
     Aggregate, AggregateBody, Bucket, CountRow, Done, DoneReason, Event, ProbeDone, ProbeLimited,
 };
-use crate::session::{Followed, ProbeStatus};
-use crate::unavailable::Unavailable;
+use crate::session::{FollowedProcesses, ProbeStatus};
 use crate::value::Value;
-use crate::visible::is_hostile;
 
 /// Writes events and summaries as JSON, one object a line.
 pub struct JsonSink<W> {
@@ -56,7 +56,7 @@ pub fn write_object(mut out: impl Write, object: &impl Serialize) -> io::Result<
     out.write_all(b"\n")
 }
 
-/// Compact JSON in which what is hostile to terminals stands as `\uNNNN`.
+/// Compact JSON that writes characters hostile to terminals as `\uNNNN`.
 struct Printable;
 
 impl Formatter for Printable {
@@ -80,7 +80,7 @@ impl Formatter for Printable {
     }
 }
 
-/// What `count` has added up.
+/// The aggregate of `count`.
 #[derive(Serialize)]
 struct CountLine<'e> {
     r#type: &'static str,
@@ -108,7 +108,7 @@ impl<'e> From<&'e CountRow> for CountRowLine<'e> {
     }
 }
 
-/// What `hist` has added up.
+/// The aggregate of `hist`.
 #[derive(Serialize)]
 struct HistogramLine<'e> {
     r#type: &'static str,
@@ -123,7 +123,7 @@ struct HistogramLine<'e> {
     other: u64,
 }
 
-/// What `time` has added up.
+/// The aggregate of `time`.
 #[derive(Serialize)]
 struct TimesLine<'e> {
     r#type: &'static str,
@@ -185,14 +185,19 @@ struct ReasonLine {
 /// Changes when a key changes its meaning, or goes.
 const SCHEMA: u32 = 1;
 
-/// What is traced.
+/// The target and the probes, on the first line.
 #[derive(Serialize)]
 struct SessionLine<'e> {
     r#type: &'static str,
     schema: u32,
     tracer: &'static str,
     time: String,
-    target: TargetLine<'e>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<TargetLine<'e>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    selectors: Option<&'e str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    targets: Option<Vec<TargetLine<'e>>>,
     probes: Vec<ProbeLine<'e>>,
 }
 
@@ -200,6 +205,15 @@ struct SessionLine<'e> {
 struct TargetLine<'e> {
     pid: u32,
     exe: Cow<'e, str>,
+}
+
+impl<'e> From<&'e BeginTarget> for TargetLine<'e> {
+    fn from(target: &'e BeginTarget) -> Self {
+        Self {
+            pid: target.pid,
+            exe: target.exe.to_string_lossy(),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -257,12 +271,12 @@ struct DoneLine<'e> {
     time: String,
     probe: &'e str,
     reason: &'static str,
-    /// That it was allowed.
+    /// The allowed number of hits.
     #[serde(skip_serializing_if = "Option::is_none")]
     hits: Option<u64>,
 }
 
-/// The same in a summary.
+/// The end of a probe in its summary.
 #[derive(Serialize)]
 struct DoneAtLine {
     time: String,
@@ -287,7 +301,7 @@ struct SummaryLine<'e> {
     read_faults: u64,
     cut: u64,
     bpf_ns: u64,
-    /// Of all hits together, at the dearest of the probe's instructions.
+    /// Trap cost of all hits together, at the probe's most expensive instruction.
     #[serde(skip_serializing_if = "Option::is_none")]
     trap_ns: Option<u64>,
     attached_ns: u64,
@@ -307,7 +321,7 @@ struct FollowedLine {
     unseen_ns: Option<UnseenLine>,
 }
 
-/// What each process did before it had the probes, by the time from its start.
+/// Times from the starts of processes until they had the probes.
 #[derive(Serialize)]
 struct UnseenLine {
     min: u64,
@@ -322,10 +336,12 @@ impl<W: Write + Send> Sink for JsonSink<W> {
             schema: SCHEMA,
             tracer: env!("CARGO_PKG_VERSION"),
             time,
-            target: TargetLine {
-                pid: session.pid,
-                exe: session.exe.to_string_lossy(),
-            },
+            target: session.targets.first().map(TargetLine::from),
+            selectors: session.selectors.as_deref(),
+            targets: session
+                .selectors
+                .as_ref()
+                .map(|_| session.targets.iter().map(TargetLine::from).collect()),
             probes: session.probes.iter().map(ProbeLine::from).collect(),
         })
     }
@@ -467,7 +483,7 @@ impl<W: Write + Send> Sink for JsonSink<W> {
         })
     }
 
-    fn followed(&mut self, followed: &Followed) -> io::Result<()> {
+    fn followed(&mut self, followed: &FollowedProcesses) -> io::Result<()> {
         self.write(&FollowedLine {
             r#type: "followed",
             exact: followed.exact,
@@ -493,13 +509,13 @@ pub(super) mod tests {
 
     use super::*;
     use crate::event::NamedValue;
-    use crate::event::{Counters, Origin, ProbeId};
+    use crate::event::{Counters, ProbeId, SiteOrigin};
     use crate::session::Cost;
 
     /// An event as interface.md has it.
     pub(in crate::sink) fn event() -> Event {
         Event {
-            origin: Arc::new(Origin {
+            origin: Arc::new(SiteOrigin {
                 probe: ProbeId(1),
                 placement: crate::event::PlacementId(1),
                 probe_name: "p1".into(),
@@ -567,11 +583,11 @@ pub(super) mod tests {
     #[test]
     fn events_of_several_origins_and_values_keep_their_own_keys() {
         let mut events = vec![event(), event(), event()];
-        events[1].origin = Arc::new(Origin {
+        events[1].origin = Arc::new(SiteOrigin {
             probe_name: "other \"p\"".into(),
             ..(*events[0].origin).clone()
         });
-        // Of one origin, and yet not the values that its events had so far.
+        // It has a known origin, but other values than earlier events of that origin.
         events[2].origin = Arc::clone(&events[0].origin);
         let mut more = events[2].values[0].clone();
         more.expr = "last.y".into();
@@ -659,6 +675,7 @@ pub(super) mod tests {
     #[test]
     fn first_record_says_what_is_traced() {
         let probe = ProbeStatus {
+            placement: None,
             id: ProbeId(1),
             name: "p1".into(),
             text: "log main.rs:57".into(),
@@ -675,8 +692,11 @@ pub(super) mod tests {
         let mut out = Vec::new();
         JsonSink::new(&mut out)
             .begin(&Begin {
-                pid: 42,
-                exe: "/usr/bin/app".into(),
+                targets: vec![BeginTarget {
+                    pid: 42,
+                    exe: "/usr/bin/app".into(),
+                }],
+                selectors: None,
                 time_ns: 1_763_813_071_250_117_042,
                 probes: vec![probe],
             })
@@ -699,6 +719,7 @@ pub(super) mod tests {
     fn summary_has_every_counter() {
         let mut out = Vec::new();
         let probe = ProbeStatus {
+            placement: None,
             id: ProbeId(1),
             name: "mine".into(),
             text: "log main.rs:57 as mine".into(),

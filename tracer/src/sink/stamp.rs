@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 
 const SECOND: u64 = 1_000_000_000;
 
-/// How text writes times.
+/// Style of times in text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TimeStyle {
     /// `12:04:31.250117`: local time.
@@ -96,13 +96,14 @@ impl Clock {
     }
 }
 
-/// Writes ns since the Unix epoch; the time zone is read once a second only.
+/// Writes ns since the Unix epoch. The time zone is read only once a second.
 #[derive(Clone, Debug)]
 pub(super) struct Stamp {
     zone: TimeZone,
-    /// For `strftime`: all that is before the fraction.
+    /// `strftime` format of the part before the fraction.
     format: &'static str,
-    /// The same for what is behind it; `None`: what [`Self::utc`] has, or nothing.
+    /// `strftime` format of the part after the fraction. `None` for the suffix of [`Self::utc`], or
+    /// for none.
     zone_format: Option<&'static str>,
     second: Option<u64>,
     text: String,
@@ -114,7 +115,7 @@ pub(super) struct Stamp {
 struct Parts<'s> {
     second: &'s str,
     nanoseconds: u64,
-    /// What stands behind the fraction.
+    /// The part after the fraction.
     zone: &'s str,
 }
 

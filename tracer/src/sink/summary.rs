@@ -1,14 +1,14 @@
-//! What a probe did, on one line for people.
+//! The summary of a probe, on one line for people.
 
 use std::fmt;
 use std::time::Duration;
 
 use super::stamp::Clock;
+use crate::base::visible::Visible;
 use crate::event::Counters;
 use crate::session::{ProbeStatus, percent};
-use crate::visible::Visible;
 
-/// Share of one CPU below which nobody notices a probe.
+/// Share of one CPU below which the cost of a probe is negligible.
 const NEGLIGIBLE: f64 = 0.01;
 
 /// The line about one probe: `p1 main.rs:57: 20 hits, 17 events, 3 limited; 255 ns in eBPF a hit`.
@@ -66,14 +66,14 @@ impl fmt::Display for Summary<'_> {
             Some(done) => {
                 let mut clock = self.clock.clone();
                 let time = clock.moment(done.time_ns);
-                write!(f, "; done at {time}: {}", done.reason)
+                write!(f, "; done at {time}, {}", done.reason)
             }
             None => Ok(()),
         }
     }
 }
 
-/// Where the hits went that are no events.
+/// Counts of the hits that are not events, with their reasons.
 const fn unsent(counters: &Counters) -> [(u64, &'static str); 7] {
     [
         (counters.lost, "lost"),
@@ -109,6 +109,7 @@ mod tests {
 
     fn summary_with(counters: Counters, cost: Cost) -> String {
         let probe = ProbeStatus {
+            placement: None,
             id: ProbeId(1),
             name: "p1".into(),
             text: "log main.rs:57".into(),

@@ -2,12 +2,12 @@
 
 use std::io::{self, Write};
 
-use super::aggregate::Table;
+use super::aggregate::AggregateTable;
 use super::stamp::Clock;
 use super::{Begin, Sink};
-use crate::event::{Aggregate, Event, Frame, ProbeDone, ProbeLimited, Stack};
-use crate::session::{Followed, ProbeStatus};
-use crate::visible::Visible;
+use crate::base::visible::Visible;
+use crate::event::{Aggregate, Event, ProbeDone, ProbeLimited, Stack, StackFrame};
+use crate::session::{FollowedProcesses, ProbeStatus};
 
 const DIM: &str = "\x1b[2m";
 const CYAN: &str = "\x1b[36m";
@@ -19,7 +19,7 @@ const CONTINUED: &str = "    ";
 pub struct TextSink<W> {
     out: W,
     colour: bool,
-    /// Before the thread's id stands that of its process.
+    /// Show the process id before the thread's id.
     processes: bool,
     clock: Clock,
 }
@@ -35,7 +35,7 @@ impl<W: Write + Send> TextSink<W> {
         }
     }
 
-    /// The same, which says of which process each event is.
+    /// Shows the process of each event if `processes` is true.
     #[must_use]
     pub fn with_processes(self, processes: bool) -> Self {
         Self { processes, ..self }
@@ -71,7 +71,7 @@ impl<W: Write + Send> TextSink<W> {
         }
     }
 
-    fn frame(&mut self, frame: &Frame) -> io::Result<()> {
+    fn frame(&mut self, frame: &StackFrame) -> io::Result<()> {
         let (dim, reset) = (self.paint(DIM), self.paint(RESET));
         match &frame.function {
             Some(function) => write!(self.out, "{CONTINUED}at {}", Visible(function))?,
@@ -104,7 +104,7 @@ impl<W: Write + Send> TextSink<W> {
 }
 
 impl<W: Write + Send> Sink for TextSink<W> {
-    /// Nothing: it is talk, and goes to stderr.
+    /// Writes nothing: this is a message, and goes to stderr.
     fn begin(&mut self, _session: &Begin) -> io::Result<()> {
         Ok(())
     }
@@ -128,12 +128,12 @@ impl<W: Write + Send> Sink for TextSink<W> {
         self.stack(&event.stack)
     }
 
-    /// Nothing: it is talk, and goes to stderr.
+    /// Writes nothing: this is a message, and goes to stderr.
     fn limited(&mut self, _limited: &ProbeLimited) -> io::Result<()> {
         Ok(())
     }
 
-    /// Nothing: it is talk, and goes to stderr.
+    /// Writes nothing: this is a message, and goes to stderr.
     fn done(&mut self, _done: &ProbeDone) -> io::Result<()> {
         Ok(())
     }
@@ -141,7 +141,7 @@ impl<W: Write + Send> Sink for TextSink<W> {
     fn aggregate(&mut self, aggregate: &Aggregate, time_ns: u64) -> io::Result<()> {
         let (dim, reset) = (self.paint(DIM), self.paint(RESET));
         let time = self.clock.moment(time_ns);
-        write!(self.out, "{dim}{time}{reset} {}", Table(aggregate))
+        write!(self.out, "{dim}{time}{reset} {}", AggregateTable(aggregate))
     }
 
     /// Nothing: the summary is talk, and goes to stderr.
@@ -149,7 +149,7 @@ impl<W: Write + Send> Sink for TextSink<W> {
         Ok(())
     }
 
-    fn followed(&mut self, _followed: &Followed) -> io::Result<()> {
+    fn followed(&mut self, _followed: &FollowedProcesses) -> io::Result<()> {
         Ok(())
     }
 
@@ -242,7 +242,7 @@ mod tests {
     fn stack_stands_below_its_event() {
         let mut event = event();
         event.stack.frames = vec![
-            Frame {
+            StackFrame {
                 function: Some("app::run".into()),
                 file: Some(std::sync::Arc::new("/src/main.rs".into())),
                 line: Some(9),
@@ -254,7 +254,7 @@ mod tests {
                     value: crate::value::Value::Int(4, 32),
                 }],
             },
-            Frame {
+            StackFrame {
                 function: None,
                 file: None,
                 line: None,

@@ -1,9 +1,10 @@
-//! Sources that are not where debug information says: named by the user, or part of a Rust toolchain.
+//! Sources that are not at the path in the debug information: named by the user, or part of a Rust
+//! toolchain.
 //!
-//! A program that was built on another machine names paths of that machine. The user says where the
-//! sources are here. The names below such a directory are still a stranger's text: links and `..`
-//! cannot leave the directory. Permission bits do not count there, since the user who may read every
-//! file has named it.
+//! A program that was built on another machine contains paths of that machine, and the user says
+//! where the sources are here. The names below such a directory are still untrusted: links and `..`
+//! cannot leave the directory. Permission bits do not matter there, because the user, who may read
+//! every file, has named it.
 
 use std::collections::HashSet;
 use std::ffi::OsString;
@@ -11,52 +12,52 @@ use std::path::{Component, Path, PathBuf};
 
 use super::own::is_own_source;
 
-/// Where `/rustc/HASH` begins: the compiler's own sources, by the commit they were built from.
+/// Prefix of the compiler's own sources, followed by the commit that they were built from.
 const RUSTC: &str = "/rustc";
-/// The same sources in a toolchain of rustup, once `rust-src` is installed.
+/// The folder of these sources in a rustup toolchain with `rust-src`.
 const RUST_SRC: &str = "lib/rustlib/src/rust";
-/// The file of a toolchain that names the commits it was built from.
+/// The file of a toolchain that lists the commits of its parts.
 const MANIFEST: &str = "lib/rustlib/multirust-channel-manifest.toml";
-/// A manifest of today has 1 MB; a longer one is not read to its end.
+/// A manifest has about 1 MB. A longer one is not read to its end.
 const MANIFEST_BYTES: u64 = 16 << 20;
 
-/// Where sources are, beside the paths that debug information names.
+/// Places of sources, besides the paths in the debug information.
 #[derive(Clone, Debug, Default)]
 pub struct SourcePlaces {
-    /// Looked at before the named paths, in this order.
+    /// Mappings that are tried before the paths in the debug information, in this order.
     pub maps: Vec<SourceMap>,
-    /// Looked at after the named paths, in this order.
+    /// Directories that are searched after the paths in the debug information, in this order.
     pub directories: Vec<PathBuf>,
-    /// Homes of rustup, looked at last.
+    /// Homes of rustup, which are searched last.
     pub rustup: Vec<PathBuf>,
 }
 
-/// Paths below one directory are below another one here.
+/// A mapping from one directory to another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceMap {
-    /// As debug information has it.
+    /// The directory in the debug information.
     pub from: PathBuf,
-    /// Here.
+    /// The directory on this machine.
     pub to: PathBuf,
 }
 
 /// A file below a directory of this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Candidate {
-    /// Nothing outside of it is reached.
+pub(super) struct SourceCandidate {
+    /// The directory, which the look-up cannot leave.
     pub(super) root: PathBuf,
     pub(super) below: PathBuf,
 }
 
 impl SourcePlaces {
-    /// The same with the homes of rustup: `RUSTUP_HOME`, and `.rustup` of our user and of the one who
+    /// Adds the homes of rustup: `RUSTUP_HOME`, and `.rustup` of our user and of the user who
     /// called sudo.
     #[must_use]
     pub fn with_rustup(self) -> Self {
         let invoker = std::env::var("SUDO_UID")
             .ok()
             .and_then(|id| id.parse().ok());
-        let invoker = invoker.and_then(crate::users::home_of);
+        let invoker = invoker.and_then(crate::base::users::home_of);
         let homes = [std::env::var_os("HOME").map(PathBuf::from), invoker];
         let below = homes.into_iter().flatten().map(|home| home.join(".rustup"));
         let named = std::env::var_os("RUSTUP_HOME").map(PathBuf::from);
@@ -66,11 +67,11 @@ impl SourcePlaces {
         }
     }
 
-    /// Where the maps say that a file is.
-    pub(super) fn mapped(&self, path: &Path) -> Vec<Candidate> {
+    /// Returns the places of a file according to the maps.
+    pub(super) fn mapped(&self, path: &Path) -> Vec<SourceCandidate> {
         let path = normal(path);
         let mapped = self.maps.iter().filter_map(|map| {
-            Some(Candidate {
+            Some(SourceCandidate {
                 root: map.to.clone(),
                 below: path.strip_prefix(&map.from).ok()?.to_owned(),
             })
@@ -78,39 +79,43 @@ impl SourcePlaces {
         mapped.collect()
     }
 
-    /// Where else a file may be: below the directories by the end of its path, the longest first, and
+    /// Returns other places of a file: below the directories by the longest end of its path, and
     /// in toolchains.
-    pub(super) fn others(&self, path: &Path, listed: &mut Listed) -> Vec<Candidate> {
+    pub(super) fn others(&self, path: &Path, listed: &mut Listed) -> Vec<SourceCandidate> {
         let path = normal(path);
         let mut found = Vec::new();
         let ends = ends(&path);
         for root in &self.directories {
             let here = ends.iter().filter(|end| listed.has(root, end));
-            found.extend(here.map(|end| Candidate {
+            found.extend(here.map(|end| SourceCandidate {
                 root: root.clone(),
                 below: (*end).to_owned(),
             }));
         }
         if let Some((hash, below)) = of_rustc(&path) {
-            found.extend(listed.toolchains(&self.rustup, hash).map(|root| Candidate {
-                root: root.clone(),
-                below: below.to_owned(),
-            }));
+            found.extend(
+                listed
+                    .toolchains(&self.rustup, hash)
+                    .map(|root| SourceCandidate {
+                        root: root.clone(),
+                        below: below.to_owned(),
+                    }),
+            );
         }
         found
     }
 }
 
-/// What was seen in directories: most ends of most paths begin with a name that is not there.
+/// Cached entries of directories. Most ends of most paths start with a name that does not exist.
 #[derive(Debug, Default)]
 pub(super) struct Listed {
     directories: Vec<(PathBuf, HashSet<OsString>)>,
-    /// The sources of toolchains, by the commit.
+    /// Source folders of toolchains, by commit.
     toolchains: Vec<(String, Vec<PathBuf>)>,
 }
 
 impl Listed {
-    /// Whether the first name of a path is in a directory.
+    /// Returns true if a directory contains the first name of a path.
     fn has(&mut self, root: &Path, path: &Path) -> bool {
         let Some(Component::Normal(first)) = path.components().next() else {
             return false;
@@ -126,7 +131,7 @@ impl Listed {
         names.is_some_and(|names| names.contains(first))
     }
 
-    /// The sources of the toolchains that were built from a commit.
+    /// Returns the source folders of toolchains that were built from a commit.
     fn toolchains(&mut self, homes: &[PathBuf], hash: &str) -> impl Iterator<Item = &PathBuf> {
         if !self.toolchains.iter().any(|(known, _)| known == hash) {
             self.toolchains
@@ -165,7 +170,7 @@ fn toolchains(homes: &[PathBuf], hash: &str) -> Vec<PathBuf> {
     roots.filter(|root| root.is_dir()).collect()
 }
 
-/// Without `.` and `..`, as the text says: the directories may not exist here.
+/// Removes `.` and `..` from the text of a path. The directories may not exist here.
 fn normal(path: &Path) -> PathBuf {
     let mut normal = PathBuf::new();
     for component in path.components() {
@@ -180,10 +185,10 @@ fn normal(path: &Path) -> PathBuf {
     normal
 }
 
-/// The ends of a path by which it is looked up, the longest first.
+/// Returns the ends of a path to look up, longest first.
 ///
-/// An end must say whose file it is, because another one's source is worse than none: `src/lib.rs` of
-/// a package that cargo fetched is looked up with the package's directory.
+/// The end of a path must identify the file, because a wrong source is worse than none:
+/// `src/lib.rs` of a package that cargo fetched is looked up with the package's directory.
 fn ends(path: &Path) -> Vec<&Path> {
     let mut names: Vec<&Path> = path
         .ancestors()
@@ -200,7 +205,7 @@ fn ends(path: &Path) -> Vec<&Path> {
     names
 }
 
-/// How many names at the end of a path say whose file it is.
+/// Returns the number of names at the end of a path that identify the file.
 fn least(path: &Path) -> usize {
     let text = path.to_string_lossy();
     let names_after = |part: &str, skipped: usize| {
@@ -217,7 +222,7 @@ fn least(path: &Path) -> usize {
     }
 }
 
-/// The commit and the path below it of `/rustc/HASH/library/std/src/io.rs`.
+/// Returns the commit in `/rustc/HASH/library/std/src/io.rs`, and the path after it.
 fn of_rustc(path: &Path) -> Option<(&str, &Path)> {
     let below = path.strip_prefix(RUSTC).ok()?;
     let hash = below.components().next()?.as_os_str();
@@ -281,7 +286,7 @@ mod tests {
         let mapped = |path: &str| places.mapped(Path::new(path));
         assert_eq!(
             mapped("/build/app/src/../src/a.c"),
-            [Candidate {
+            [SourceCandidate {
                 root: "/srv/app".into(),
                 below: "src/a.c".into()
             }]

@@ -3,30 +3,31 @@
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use super::elsewhere::{Candidate, Listed};
-use super::walk::{Readers, Start, Walker};
-use super::{Shared, SourceError, directory_at};
+use super::elsewhere::{Listed, SourceCandidate};
+use super::walk::{Readers, WalkStart, Walker};
+use super::{SharedSources, SourceError, directory_at};
 
 /// A source file that may be shown.
-pub(super) struct Found {
-    /// Opened for nothing yet.
+pub(super) struct FoundSource {
+    /// The file, not opened for reading.
     pub(super) file: OwnedFd,
-    /// Where it is, when it is not at the path that was looked up.
+    /// Its path, if that is not the requested one.
     pub(super) elsewhere: Option<PathBuf>,
 }
 
 /// Looks up one path after the other.
-pub(super) struct Finder<'s> {
-    shared: &'s Shared,
-    /// `None`: it was not needed yet.
+pub(super) struct SourceFinder<'s> {
+    shared: &'s SharedSources,
+    /// Look-up at the paths themselves; `None` until it is needed.
     usual: Option<Result<Walker<'s>, SourceError>>,
-    /// Below directories that the user has named; without a walker where there is no such directory.
+    /// Look-ups below directories that the user has named. There is no walker if the directory
+    /// does not exist.
     named: Vec<(PathBuf, Option<Walker<'s>>)>,
     listed: Listed,
 }
 
-impl<'s> Finder<'s> {
-    pub(super) fn new(shared: &'s Shared) -> Self {
+impl<'s> SourceFinder<'s> {
+    pub(super) fn new(shared: &'s SharedSources) -> Self {
         Self {
             shared,
             usual: None,
@@ -35,18 +36,18 @@ impl<'s> Finder<'s> {
         }
     }
 
-    /// The file of a path that debug information names.
+    /// Finds the file for a path in the debug information.
     ///
     /// # Errors
-    /// The file at the path itself may not be shown, and no other place has one.
-    pub(super) fn file(&mut self, path: &Path) -> Result<Found, SourceError> {
+    /// Fails if the file at the path itself may not be shown and no other place has one.
+    pub(super) fn file(&mut self, path: &Path) -> Result<FoundSource, SourceError> {
         let places = &self.shared.places;
         if let Some(found) = self.first(places.mapped(path)) {
             return Ok(found);
         }
         let refused = match self.usual(path) {
             Ok(file) => {
-                return Ok(Found {
+                return Ok(FoundSource {
                     file,
                     elsewhere: None,
                 });
@@ -64,7 +65,7 @@ impl<'s> Finder<'s> {
             .get_or_insert_with(|| shared.start().and_then(Walker::new));
         match walker {
             Ok(walker) => walker.file(path),
-            // The next path is told the same: the process is gone.
+            // The next path gets the same answer: the process is gone.
             Err(error) => {
                 let told = std::mem::replace(error, SourceError::Exited);
                 Err(told)
@@ -72,11 +73,11 @@ impl<'s> Finder<'s> {
         }
     }
 
-    fn first(&mut self, candidates: Vec<Candidate>) -> Option<Found> {
+    fn first(&mut self, candidates: Vec<SourceCandidate>) -> Option<FoundSource> {
         candidates.into_iter().find_map(|candidate| {
-            let Candidate { root, below } = candidate;
+            let SourceCandidate { root, below } = candidate;
             let file = self.named(&root)?.file(&below).ok()?;
-            Some(Found {
+            Some(FoundSource {
                 file,
                 elsewhere: Some(root.join(below)),
             })
@@ -94,7 +95,7 @@ impl<'s> Finder<'s> {
 }
 
 fn walker_of<'s>(root: &Path) -> Option<Walker<'s>> {
-    let start = Start {
+    let start = WalkStart {
         root: directory_at(root).ok()?,
         directory: Path::new("/"),
         readers: Readers::User,

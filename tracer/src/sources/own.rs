@@ -1,8 +1,9 @@
-//! Which source files are the program's own: not a library's, a package's, or the compiler's.
+//! Distinguishes the program's own source files from those of libraries, packages and the
+//! compiler.
 
 use std::path::Path;
 
-/// Directories of files that the system or a compiler installs.
+/// Directories with files that the system or a compiler installs.
 const INSTALLED: [&str; 11] = [
     "/usr/include/",
     "/usr/lib/",
@@ -13,12 +14,12 @@ const INSTALLED: [&str; 11] = [
     "/usr/src/rustc",
     "/lib/",
     "/lib64/",
-    // Rust's own sources and the packages in its library, as the compiler names them.
+    // Rust's own sources and the packages in its library, in the compiler's paths.
     "/rustc/",
     "/rust/deps/",
 ];
 
-/// Directories in which package managers keep what they fetch.
+/// Directories in which package managers keep downloads.
 const FETCHED: [&str; 7] = [
     "/cargo/registry/",
     "/.cargo/registry/",
@@ -29,13 +30,13 @@ const FETCHED: [&str; 7] = [
     "/vcpkg_installed/",
 ];
 
-/// Whether a source file is the program's own, by its path.
+/// Returns true if a source file is the program's own, by its path.
 pub(crate) fn is_own_source(path: &Path) -> bool {
     let text = path.to_string_lossy();
     !is_installed(path) && !FETCHED.iter().any(|part| text.contains(part))
 }
 
-/// Whether the system or a compiler has installed a file, by its path.
+/// Returns true if the system or a compiler has installed a file, by its path.
 pub(crate) fn is_installed(path: &Path) -> bool {
     let text = path.to_string_lossy();
     INSTALLED.iter().any(|root| text.starts_with(root))

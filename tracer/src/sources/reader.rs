@@ -1,4 +1,4 @@
-//! Who a source file is read for, and what their permission bits allow.
+//! The users for whom a source file is read, and their permissions.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -19,12 +19,12 @@ pub(super) struct SourceReader {
 }
 
 impl SourceReader {
-    /// The user that a process reads files as.
+    /// Returns the user whose permissions a process has for files.
     pub(super) fn of_process(pid: u32) -> Option<Self> {
         Self::of_status(&fs::read_to_string(format!("/proc/{pid}/status")).ok()?)
     }
 
-    /// The owner of a file, with the file's group.
+    /// Returns the owner of a file, with the file's group.
     pub(super) fn of_owner(path: &Path) -> Option<Self> {
         let metadata = fs::metadata(path).ok()?;
         Some(Self {
@@ -40,7 +40,7 @@ impl SourceReader {
                 .map(|number| number.parse().ok())
                 .collect()
         };
-        // Real, effective, saved, and the one that counts for files.
+        // These are the real, effective, saved and file system ids.
         let [.., user] = numbers("Uid:")?[..] else {
             return None;
         };
@@ -52,10 +52,10 @@ impl SourceReader {
         Some(Self { user, groups })
     }
 
-    /// Whether the permission bits allow `wanted`.
+    /// Returns true if the permission bits allow `wanted`.
     ///
-    /// The bits do not bind root, so they are taken as a statement of the file's owner: root may
-    /// look files up in every directory, and reads only files that are for everyone.
+    /// The bits do not bind root, so they are taken as the intention of the file's owner: root
+    /// may look files up in every directory, and reads only files that everyone may read.
     pub(super) fn may(&self, wanted: u32, stat: &Stat) -> bool {
         let shift = match self.user {
             0 if wanted == SEARCH => return true,

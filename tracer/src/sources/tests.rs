@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::walk::Walker;
 use super::*;
 
-/// A root directory with files around it.
+/// A root directory, and files around it.
 struct Place {
     outside: tempfile::TempDir,
     readers: Vec<SourceReader>,
@@ -43,7 +43,7 @@ impl Place {
     }
 
     fn read(&self, path: &str) -> Result<String, SourceError> {
-        let start = Start {
+        let start = WalkStart {
             root: directory_at(&self.root()).expect("the root"),
             directory: Path::new("/"),
             readers: Readers::Of(&self.readers),
@@ -142,7 +142,7 @@ fn files_of_the_kernel_are_refused_by_place_and_by_file_system() {
     ] {
         assert!(matches!(program(path), Err(SourceError::Kernel)), "{path}");
     }
-    // The same by a name that says nothing.
+    // This is the same directory under another name.
     let proc = directory_at(Path::new("/proc")).expect("procfs");
     assert!(walk::is_made_up(&proc).expect("its file system"));
     let own = directory_at(Path::new("/")).expect("our root");
@@ -197,7 +197,7 @@ fn only_files_that_the_user_may_read_are_shown() {
         match place.read("/src/a.c") {
             Ok(_) => true,
             Err(SourceError::Forbidden { .. }) => false,
-            // This test has no right to read it either.
+            // This test may not read the file either.
             Err(error) => panic!("{error}"),
         }
     };
@@ -207,11 +207,11 @@ fn only_files_that_the_user_may_read_are_shown() {
     assert!(shown(&member, 0o640, 0o750));
     assert!(!shown(&member, 0o604, 0o755));
     assert!(!shown(&member, 0o640, 0o705));
-    // Root's right to read everything is no statement of the file's owner.
+    // Root's permission to read everything is not the intention of the file's owner.
     let root = reader(0, 0);
     assert!(shown(&root, 0o644, 0o700));
     assert!(!shown(&root, 0o640, 0o755));
-    // Two users: one of them must be allowed all of it.
+    // Two users, one of whom must have all permissions.
     let both = [root.clone(), stranger.clone()].concat();
     assert!(shown(&both, 0o644, 0o700));
     assert!(!shown(&both, 0o600, 0o700));
@@ -266,7 +266,7 @@ fn file_system_that_does_not_answer_is_given_up() {
     assert!(sources.read(Path::new("/etc/passwd")).is_ok());
 }
 
-/// The source of a program that was built elsewhere.
+/// Returns the source of a program that was built elsewhere.
 fn placed(places: &SourcePlaces, path: &str) -> Option<(String, PathBuf)> {
     let sources = Sources::of_program(Path::new("/nowhere"), places);
     let there = sources.is_there(&Arc::new(PathBuf::from(path)));

@@ -1,8 +1,8 @@
 //! Looks a path up below a root directory, one component at a time.
 //!
-//! Each directory on the way is held open. Links are read and followed here, and `..` goes back
-//! to a directory that was passed, so nothing that is renamed or linked meanwhile leads out of
-//! the root. Nothing is opened for reading.
+//! Each directory on the way is held open. Links are read and followed here, and `..` returns to a
+//! directory that was passed. So a rename or a new link in the meantime cannot lead out of the
+//! root. No file is opened for reading.
 
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
@@ -15,13 +15,13 @@ use rustix::io::Errno;
 
 use super::SourceError;
 use super::reader::{READ, SEARCH, SourceReader};
-use crate::limits::{SOURCE_BYTES, SOURCE_COMPONENTS, SOURCE_LINKS};
+use crate::base::limits::{SOURCE_BYTES, SOURCE_COMPONENTS, SOURCE_LINKS};
 
-/// Directories of the root that have no sources.
+/// Directories of the root without sources.
 const NO_SOURCES: [&[u8]; 3] = [b"proc", b"sys", b"dev"];
 
-/// File systems that have no files but those that the kernel makes up, by the numbers that
-/// `statfs` gives (`include/uapi/linux/magic.h` of Linux, and the file systems themselves).
+/// Virtual file systems of the kernel, by the magic numbers of `statfs`
+/// (`include/uapi/linux/magic.h` of Linux, and the file systems themselves).
 const MADE_UP: [u32; 31] = [
     0x9fa0,      // procfs
     0x6265_6572, // sysfs
@@ -56,52 +56,52 @@ const MADE_UP: [u32; 31] = [
     0x0187,      // autofs
 ];
 
-/// Where a look-up begins, and for whom.
-pub(super) struct Start<'s> {
-    /// Nothing above it is reached.
+/// The start of a look-up, and the users who may read.
+pub(super) struct WalkStart<'s> {
+    /// The root, which the look-up cannot leave.
     pub(super) root: OwnedFd,
-    /// Names without a leading `/` begin here.
+    /// The folder for names without a leading `/`.
     pub(super) directory: &'s Path,
-    /// For whom it is read.
+    /// The users who may read.
     pub(super) readers: Readers<'s>,
 }
 
-/// For whom a file is read.
+/// The users for whom a file is read.
 #[derive(Clone, Copy)]
 pub(super) enum Readers<'s> {
-    /// One of them must be allowed all of it.
+    /// One of these users must have all permissions.
     Of(&'s [SourceReader]),
     /// The user has named the root, and may read everything there.
     User,
 }
 
-/// Looks up one path after the other.
+/// Looks up paths.
 pub(super) struct Walker<'s> {
     directory: &'s Path,
-    root: Way<'s>,
-    /// Of our own devices; `None`: it is no file system of its own.
+    root: WalkPath<'s>,
+    /// Device of our `/dev`; `None` if it is not a separate file system.
     devices: Option<u64>,
-    /// The directory of the last path: sources that follow each other mostly share it.
-    last: Option<(PathBuf, Result<Way<'s>, Refused>)>,
+    /// The directory of the last path. Consecutive sources mostly share it.
+    last: Option<(PathBuf, Result<WalkPath<'s>, Refused>)>,
 }
 
 /// A directory on the way.
-struct Step {
+struct WalkStep {
     fd: OwnedFd,
     device: u64,
 }
 
-/// The directories that were passed, and who was allowed all of them.
+/// The directories that were passed, and the users who may pass all of them.
 #[derive(Clone)]
-struct Way<'s> {
-    steps: Vec<Rc<Step>>,
-    /// `None`: nobody's permission counts.
+struct WalkPath<'s> {
+    steps: Vec<Rc<WalkStep>>,
+    /// Users who may pass all directories; `None` if permissions do not matter.
     readers: Option<Vec<&'s SourceReader>>,
     links: usize,
     passed: usize,
 }
 
-/// Why a directory is not passed.
+/// The reason why a directory cannot be passed.
 #[derive(Clone, Copy)]
 enum Refused {
     Absent,
@@ -137,16 +137,16 @@ impl From<Refused> for SourceError {
 
 impl<'s> Walker<'s> {
     /// # Errors
-    /// The root says nothing of itself.
-    pub(super) fn new(start: Start<'s>) -> Result<Self, SourceError> {
+    /// Fails if the root cannot be looked at. The permissions of the root itself do not matter.
+    pub(super) fn new(start: WalkStart<'s>) -> Result<Self, SourceError> {
         let device = fstat(&start.root)?.st_dev;
-        let step = Rc::new(Step {
+        let step = Rc::new(WalkStep {
             fd: start.root,
             device,
         });
         Ok(Self {
             directory: start.directory,
-            root: Way {
+            root: WalkPath {
                 steps: vec![step],
                 readers: match start.readers {
                     Readers::Of(readers) => Some(readers.iter().collect()),
@@ -160,10 +160,10 @@ impl<'s> Walker<'s> {
         })
     }
 
-    /// A file that may be shown, opened for nothing yet.
+    /// Returns a file that may be shown. It is not opened for reading.
     ///
     /// # Errors
-    /// It may not be shown, or is not there.
+    /// Fails with the reason why the file may not be shown.
     pub(super) fn file(&mut self, path: &Path) -> Result<OwnedFd, SourceError> {
         let path = self.directory.join(path);
         let name = path.file_name().ok_or(Refused::NotRegular)?;
@@ -182,8 +182,8 @@ impl<'s> Walker<'s> {
         Ok(file)
     }
 
-    /// The way to a directory.
-    fn parent(&mut self, path: &Path) -> Result<Way<'s>, Refused> {
+    /// Returns the path to a directory.
+    fn parent(&mut self, path: &Path) -> Result<WalkPath<'s>, Refused> {
         if let Some((last, way)) = &self.last
             && last == path
         {
@@ -200,13 +200,17 @@ impl<'s> Walker<'s> {
         result
     }
 
-    /// Goes along a path: `Some` is the file at its end, which is no directory.
-    fn follow(&self, way: &mut Way<'s>, path: &[u8]) -> Result<Option<(OwnedFd, Stat)>, Refused> {
+    /// Follows a path. `Some` is the file at its end, which is not a directory.
+    fn follow(
+        &self,
+        way: &mut WalkPath<'s>,
+        path: &[u8],
+    ) -> Result<Option<(OwnedFd, Stat)>, Refused> {
         let mut ahead: Vec<Vec<u8>> = Vec::new();
         way.expect(path, &mut ahead)?;
         while let Some(name) = ahead.pop() {
             if name == b".." {
-                // Above the root is the root.
+                // The parent of the root is the root.
                 if way.steps.len() > 1 {
                     way.steps.pop();
                 }
@@ -237,12 +241,12 @@ impl<'s> Walker<'s> {
                         return Err(Refused::Kernel);
                     }
                     self.enter(&here, &next, &stat)?;
-                    way.steps.push(Rc::new(Step {
+                    way.steps.push(Rc::new(WalkStep {
                         fd: next,
                         device: stat.st_dev,
                     }));
                 }
-                // A file has nothing below it.
+                // A file has no entries.
                 _ if !ahead.is_empty() => return Err(Refused::Absent),
                 _ => {
                     self.enter(&here, &next, &stat)?;
@@ -253,8 +257,8 @@ impl<'s> Walker<'s> {
         Ok(None)
     }
 
-    /// Refuses a file system without sources. A mount may be on a file, too.
-    fn enter(&self, from: &Step, into: &OwnedFd, stat: &Stat) -> Result<(), Refused> {
+    /// Refuses a file system without sources. A file can be a mount point too.
+    fn enter(&self, from: &WalkStep, into: &OwnedFd, stat: &Stat) -> Result<(), Refused> {
         if stat.st_dev == from.device {
             return Ok(());
         }
@@ -265,8 +269,9 @@ impl<'s> Walker<'s> {
     }
 }
 
-impl Way<'_> {
-    /// Puts the components of a path before those that are ahead, the last of which comes first.
+impl WalkPath<'_> {
+    /// Puts the components of a path before the remaining ones. The last element is the next
+    /// component.
     fn expect(&mut self, path: &[u8], ahead: &mut Vec<Vec<u8>>) -> Result<(), Refused> {
         if path.starts_with(b"/") {
             self.steps.truncate(1);
@@ -282,7 +287,7 @@ impl Way<'_> {
         Ok(())
     }
 
-    /// Leaves those readers that are allowed `wanted`.
+    /// Keeps the readers that have the permission `wanted`.
     fn allow(&mut self, wanted: u32, stat: &Stat) -> Result<(), Refused> {
         let Some(readers) = &mut self.readers else {
             return Ok(());
@@ -296,13 +301,13 @@ impl Way<'_> {
     }
 }
 
-/// The file is in a file system that the kernel makes up.
+/// Returns true if the file is in a virtual file system of the kernel.
 pub(super) fn is_made_up(file: &OwnedFd) -> Result<bool, Errno> {
     let kind = fstatfs(file)?.f_type;
     Ok(u32::try_from(kind).is_ok_and(|kind| MADE_UP.contains(&kind)))
 }
 
-/// The file system of our devices: that type of file system has the number of tmpfs.
+/// Returns the file system of our devices, whose type has the magic number of tmpfs.
 fn own_devices() -> Option<u64> {
     let device = |path| rustix::fs::stat(path).ok().map(|stat| stat.st_dev);
     device("/dev").filter(|devices| Some(*devices) != device("/"))

@@ -9,24 +9,24 @@ use super::{TargetError, status_field};
 
 /// One process that could be a target.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProcessEntry {
+pub struct ListedProcess {
     /// Its pid.
     pub pid: u32,
-    /// Its name (at most 15 bytes, chosen by itself).
+    /// Its name, which it chooses itself (at most 15 bytes).
     pub name: String,
-    /// Its arguments, joined by spaces; empty when they may not be read.
+    /// Its arguments, joined by spaces; empty if they may not be read.
     pub command: String,
     /// Numeric id of the user that it runs as.
     pub uid: u32,
 }
 
-/// Every process with a program, by pid; kernel threads and this process left out.
+/// Returns every process with a program, by pid. Kernel threads and this process are left out.
 #[must_use]
-pub fn list_processes() -> Vec<ProcessEntry> {
+pub fn list_processes() -> Vec<ListedProcess> {
     let Ok(directory) = fs::read_dir("/proc") else {
         return Vec::new();
     };
-    let mut entries: Vec<ProcessEntry> = directory
+    let mut entries: Vec<ListedProcess> = directory
         .filter_map(Result::ok)
         .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
         .filter(|&pid| pid != std::process::id())
@@ -36,7 +36,7 @@ pub fn list_processes() -> Vec<ProcessEntry> {
     entries
 }
 
-fn entry(pid: u32) -> Option<ProcessEntry> {
+fn entry(pid: u32) -> Option<ListedProcess> {
     let status = fs::read(format!("/proc/{pid}/status")).ok()?;
     let status = String::from_utf8_lossy(&status);
     // Kernel threads and zombies have no memory.
@@ -47,7 +47,7 @@ fn entry(pid: u32) -> Option<ProcessEntry> {
         .filter(|argument| !argument.is_empty())
         .map(|argument| String::from_utf8_lossy(argument).into_owned())
         .collect();
-    Some(ProcessEntry {
+    Some(ListedProcess {
         pid,
         name: status_field(&status, "Name")?.to_owned(),
         command: command.join(" "),
@@ -55,12 +55,12 @@ fn entry(pid: u32) -> Option<ProcessEntry> {
     })
 }
 
-/// The one process whose name, or whose executable's file name, is `name`.
+/// Returns the pid of the only process whose name or executable's file name is `name`.
 ///
 /// # Errors
-/// None has it, or more than one.
+/// Fails if no process or more than one has the name.
 pub fn process_by_name(name: &str) -> Result<u32, TargetError> {
-    let matches = |entry: &ProcessEntry| {
+    let matches = |entry: &ListedProcess| {
         entry.name == name || executable_name(entry.pid).as_deref() == Some(name)
     };
     let pids: Vec<u32> = list_processes()
@@ -80,9 +80,10 @@ pub fn process_by_name(name: &str) -> Result<u32, TargetError> {
     }
 }
 
-/// Whether the executable of a process has DWARF in itself; `None` when it cannot be looked at.
+/// Returns true if the executable of a process contains DWARF, or `None` if the executable cannot
+/// be read.
 ///
-/// Reads the section headers only. Debug information in a file of its own is not looked for.
+/// Only the section headers are read. Separate debug files are not looked for.
 #[must_use]
 pub fn has_debug_info(pid: u32) -> Option<bool> {
     let file = fs::File::open(format!("/proc/{pid}/exe")).ok()?;

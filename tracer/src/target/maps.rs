@@ -1,11 +1,11 @@
-//! `/proc/PID/maps`, line by line.
+//! Reads `/proc/PID/maps` line by line.
 
 use std::ffi::OsStr;
 use std::io::{self, BufRead};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-/// Mappings that are read at most; a process may have 65,530 by default.
+/// Maximum number of mappings that are read; a process may have 65,530 by default.
 const MAX_MAPPINGS: usize = 1 << 18;
 
 /// One mapping of a process.
@@ -15,25 +15,26 @@ pub struct Mapping {
     pub start: u64,
     /// Run address after the last one.
     pub end: u64,
-    /// Bytes from the start of the file.
+    /// Offset in bytes from the start of the file.
     pub offset: u64,
-    /// May be read.
+    /// True if it may be read.
     pub read: bool,
-    /// May be executed.
+    /// True if it may be executed.
     pub execute: bool,
-    /// May be written.
+    /// True if it may be written.
     pub write: bool,
-    /// Device of the file: major and minor, as `maps` writes them, joined.
+    /// Device of the file: major and minor number from `maps`, joined.
     pub device: u64,
     /// Inode of the file; 0 is no file.
     pub inode: u64,
-    /// No file and no name: not the heap, a stack or the kernel's own either.
+    /// True if it has no file and no name, so that it is not the heap, a stack or the kernel's
+    /// own.
     pub anonymous: bool,
-    /// The file, as the process sees it, with ` (deleted)` behind it when it was unlinked.
+    /// Path of the file in the process's view, followed by ` (deleted)` if it was unlinked.
     pub path: Option<PathBuf>,
 }
 
-/// Reads the text of `/proc/PID/maps`; lines that make no sense are left out.
+/// Reads the text of `/proc/PID/maps`. Malformed lines are skipped.
 #[must_use]
 pub fn parse_maps(text: &[u8]) -> Vec<Mapping> {
     text.split(|&byte| byte == b'\n')
@@ -42,10 +43,10 @@ pub fn parse_maps(text: &[u8]) -> Vec<Mapping> {
         .collect()
 }
 
-/// The same, line by line, so that long paths are not all in memory at once.
+/// Reads `/proc/PID/maps` line by line, so that long paths are not all in memory at once.
 ///
 /// # Errors
-/// The text cannot be read.
+/// Fails if the text cannot be read.
 pub(super) fn read_maps(text: impl BufRead, mut each: impl FnMut(Mapping)) -> io::Result<()> {
     for line in text.split(b'\n').take(MAX_MAPPINGS) {
         if let Some(mapping) = parse_line(&line?) {
@@ -56,7 +57,7 @@ pub(super) fn read_maps(text: impl BufRead, mut each: impl FnMut(Mapping)) -> io
 }
 
 fn parse_line(line: &[u8]) -> Option<Mapping> {
-    // address perms offset device inode [spaces] path; only the path may hold spaces.
+    // address perms offset device inode [spaces] path; only the path may contain spaces.
     let mut rest = line;
     let mut next = || {
         let start = rest.iter().position(|&byte| byte != b' ')?;
@@ -94,7 +95,7 @@ fn parse_line(line: &[u8]) -> Option<Mapping> {
     })
 }
 
-/// The kernel writes a line feed in a path as `\012`.
+/// Restores line feeds in a path, which the kernel writes as `\012`.
 fn unescape(name: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(name.len());
     let mut rest = name;

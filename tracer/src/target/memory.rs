@@ -1,7 +1,7 @@
-//! Words of a process's memory, read from outside while it runs.
+//! Reads words of a process's memory from outside while it runs.
 //!
-//! A page may be one that another process serves, and never comes (`userfaultfd`, FUSE): a thread of
-//! its own waits for it then, and nobody for the thread.
+//! Another process may serve a page and never deliver it (`userfaultfd`, FUSE). So a separate
+//! thread does the reading, and nobody waits for that thread.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -9,10 +9,11 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
-/// How long a read may take; memory of the machine itself is there in microseconds.
+/// Time limit for a read. Memory of the machine itself is read in microseconds.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// The words of 8 bytes at these run addresses; `None` for each that cannot be read in time.
+/// Returns the words of 8 bytes at these run addresses. A word is `None` if it cannot be read in
+/// time.
 #[must_use]
 pub fn read_words(pid: u32, addresses: &[u64]) -> Vec<Option<u64>> {
     let (send, receive) = channel();
@@ -24,7 +25,7 @@ pub fn read_words(pid: u32, addresses: &[u64]) -> Vec<Option<u64>> {
         for address in asked {
             let mut word = [0; 8];
             let read = memory.read_exact_at(&mut word, address);
-            // Nobody listens any more when it took too long.
+            // Nobody listens any more if the read took too long.
             let _ = send.send(read.ok().map(|()| u64::from_le_bytes(word)));
         }
     });

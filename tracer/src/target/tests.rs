@@ -1,4 +1,4 @@
-//! What `/proc` says, read from real processes and from hostile text.
+//! Tests of the readers of `/proc`, on real processes and on hostile text.
 
 use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
@@ -6,17 +6,18 @@ use std::process::{Child, Command, Stdio};
 use super::*;
 
 /// A copy of `cat` that waits on its standard input, killed when dropped.
-struct Waiting(Child);
+pub(super) struct Waiting(pub(super) Child);
 
 impl Waiting {
-    fn start(program: &Path) -> Self {
-        let mut child = Command::new(program)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        // The kernel says that exec is done before the program is mapped; an
-        // answer comes from the program itself.
+    pub(super) fn start(program: &Path) -> Self {
+        Self::spawn(&mut Command::new(program))
+    }
+
+    /// Starts a command that becomes `cat`.
+    pub(super) fn spawn(command: &mut Command) -> Self {
+        let mut child = start(command.stdin(Stdio::piped()).stdout(Stdio::piped()));
+        // The kernel reports exec before the program is mapped, but an answer comes from the
+        // program itself.
         child.stdin.as_mut().unwrap().write_all(b"?").unwrap();
         let mut answer = [0];
         child
@@ -26,6 +27,19 @@ impl Waiting {
             .read_exact(&mut answer)
             .unwrap();
         Self(child)
+    }
+}
+
+/// Starts a program that was just written.
+pub(super) fn start(command: &mut Command) -> Child {
+    loop {
+        match command.spawn() {
+            // A child of another test, which has not executed its program yet, still has it open.
+            Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy => {
+                std::thread::yield_now();
+            }
+            started => return started.unwrap(),
+        }
     }
 }
 

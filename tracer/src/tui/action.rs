@@ -1,13 +1,14 @@
-//! What can happen to the state, and what the state asks to be done.
+//! Actions that change the state, and effects that the state requests.
 
 use std::sync::Arc;
 
 use crossterm::event::KeyEvent;
 
 use super::document::{Document, LineSpans};
-use super::keymap::Command;
-use crate::event::{Aggregate, Notice, ProbeId};
-use crate::session::{LineInfo, OutlineEntry, ProbeError, ProbeStatus, SourceFile, VariableInfo};
+use super::keymap::KeyCommand;
+use crate::base::diagnostic::Diagnostic;
+use crate::event::{Aggregate, ProbeId};
+use crate::session::{LineInfo, Notice, OutlineEntry, ProbeStatus, SourceFile, VariableInfo};
 
 /// The panes that can have the focus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,9 +34,9 @@ impl Pane {
 
 /// Something happened.
 #[derive(Debug)]
-pub(super) enum Action {
+pub(super) enum UiAction {
     /// A key that the keymap gives a meaning.
-    Command(Command),
+    Command(KeyCommand),
     /// A key for the line editor.
     Edit(KeyEvent),
     /// Text pasted.
@@ -60,43 +61,43 @@ pub(super) enum Action {
     Resize(u16, u16),
     /// Time passed.
     Tick,
-    /// The session tells something.
+    /// The session's notices.
     Notices(Vec<Notice>),
-    /// A signal asks us to end.
+    /// A signal requests the end.
     Terminate(i32),
     /// A worker is done.
-    Reply(Reply),
+    Reply(WorkerReply),
 }
 
-/// What a worker found.
+/// The result of a worker.
 #[derive(Debug)]
-pub(super) enum Reply {
+pub(super) enum WorkerReply {
     /// All source files.
     Files(Vec<SourceFile>),
     /// Text of a file.
     Text {
-        /// Which open file it is for.
+        /// Generation of the open file.
         generation: u64,
         /// The text, split in lines.
-        text: Result<Arc<Document>, ProbeError>,
+        text: Result<Arc<Document>, Diagnostic>,
     },
     /// Lines of a file that have code.
     Lines {
-        /// Which open file it is for.
+        /// Generation of the open file.
         generation: u64,
-        /// By line.
-        lines: Result<Vec<LineInfo>, ProbeError>,
+        /// The lines, in order.
+        lines: Result<Vec<LineInfo>, Diagnostic>,
     },
-    /// The functions of a file whose text is not there.
+    /// The functions of a file without its text.
     Outline {
-        /// Which open file it is for.
+        /// Generation of the open file.
         generation: u64,
-        /// By line.
+        /// The functions, in the order of lines.
         outline: Vec<OutlineEntry>,
     },
     /// Syntax of some lines.
     Highlighted {
-        /// Which open file it is for.
+        /// Generation of the open file.
         generation: u64,
         /// First line, from 0.
         from: usize,
@@ -105,32 +106,32 @@ pub(super) enum Reply {
     },
     /// Variables at a line.
     Variables {
-        /// Which open file it is for.
+        /// Generation of the open file.
         generation: u64,
-        /// From 1.
+        /// Line number, from 1.
         line: u64,
-        /// Those in scope.
-        variables: Result<Vec<VariableInfo>, ProbeError>,
+        /// The variables in scope.
+        variables: Result<Vec<VariableInfo>, Diagnostic>,
     },
     /// A probe was tried.
     Added {
-        /// As given.
+        /// The request as given.
         request: AddRequest,
-        /// How it went.
-        result: Result<Box<ProbeStatus>, ProbeError>,
+        /// The probe, or the error.
+        result: Result<Box<ProbeStatus>, Diagnostic>,
     },
     /// A probe is gone.
     Removed(ProbeId, Option<Box<ProbeStatus>>),
-    /// All probes, counters of now.
-    Probes(Vec<ProbeStatus>),
-    /// What the probes have added up by now.
+    /// Probes were silenced or woken, as requested.
+    Switched,
+    /// The present aggregates of the probes.
     Aggregates(Vec<Aggregate>),
 }
 
 /// A probe to be installed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct AddRequest {
-    /// As typed.
+    /// The probe's text as typed.
     pub(super) text: String,
     /// The one that it takes the place of.
     pub(super) replaces: Option<ProbeId>,
@@ -140,26 +141,26 @@ pub(super) struct AddRequest {
 
 /// Something that must be done outside of the state.
 #[derive(Clone, Debug)]
-pub(super) enum Effect {
+pub(super) enum UiEffect {
     /// List the source files.
     LoadFiles,
     /// Read a file's text and its lines with code.
     LoadSource {
-        /// Number of the request; a higher one makes this one void.
+        /// Number of the request. A higher one makes this one void.
         generation: u64,
-        /// Which.
+        /// The file.
         file: SourceFile,
     },
     /// Find the syntax of a text, in portions.
     Highlight {
-        /// Number of the request; a higher one makes this one void.
+        /// Number of the request. A higher one makes this one void.
         generation: u64,
         /// The text.
         document: Arc<Document>,
         /// For choosing the language.
         file: SourceFile,
     },
-    /// Ask for the variables at a line.
+    /// Fetch the variables at a line.
     Variables {
         /// Number of the open file.
         generation: u64,
@@ -174,8 +175,6 @@ pub(super) enum Effect {
     Remove(ProbeId),
     /// Silence or wake probes.
     SetEnabled(Vec<ProbeId>, bool),
-    /// Read the counters.
-    RefreshProbes,
-    /// Ask for what the probes have added up.
+    /// Fetch the aggregates of the probes.
     RefreshAggregates,
 }

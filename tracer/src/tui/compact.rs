@@ -1,8 +1,8 @@
-//! Values in as few columns as they can be told apart: for where the whole message has no room.
+//! Values in as few columns as tell them apart, for places too small for the whole message.
 
 use super::tree::leaf;
 use crate::event::NamedValue;
-use crate::value::{DURATION, MORE, RANGE, Value};
+use crate::value::Value;
 
 /// Bytes at most: more than a row of any screen.
 const LENGTH: usize = 512;
@@ -32,21 +32,21 @@ fn write(value: &Value, depth: usize, out: &mut String) {
     }
     match value {
         Value::Unavailable(_) => out.push('✗'),
-        Value::Struct(inner) if [DURATION, RANGE].contains(&&*inner.name) => {
-            out.push_str(&value.to_string())
-        }
-        Value::Struct(inner) => fields(&inner.fields, depth, out),
+        Value::Duration(_) | Value::Range(_) => out.push_str(&value.to_string()),
+        Value::Struct(inner) => fields(&inner.fields, inner.has_more, depth, out),
         Value::Variant(inner) => {
-            out.push_str(&inner.name);
-            if !inner.fields.is_empty() {
-                fields(&inner.fields, depth, out);
+            out.push_str(&inner.title());
+            if inner.omitted.is_some() {
+                out.push_str("(…)");
+            } else if !inner.fields.is_empty() {
+                fields(&inner.fields, false, depth, out);
             }
         }
-        Value::Tuple(items) => list(items, ('(', ')'), depth, out),
+        Value::Tuple(items) => list(items, PARENTHESES, depth, out),
         Value::Sequence(inner) => {
             list(
                 &inner.items,
-                if inner.set { ('{', '}') } else { ('[', ']') },
+                if inner.set { BRACES } else { BRACKETS },
                 depth,
                 out,
             );
@@ -82,16 +82,12 @@ fn write(value: &Value, depth: usize, out: &mut String) {
 }
 
 /// `{x: 1, y: 2}`, or `(1, 2)` where the fields have numbers.
-fn fields(fields: &[(String, Value)], depth: usize, out: &mut String) {
+fn fields(fields: &[(String, Value)], has_more: bool, depth: usize, out: &mut String) {
     let numbered = fields.first().is_some_and(|(name, _)| name == "0");
     let (open, close) = if numbered { ('(', ')') } else { ('{', '}') };
     out.push(open);
     for (index, (name, value)) in fields.iter().enumerate() {
         out.push_str(if index > 0 { ", " } else { "" });
-        if name == MORE {
-            out.push('…');
-            break;
-        }
         if !numbered {
             out.push_str(name);
             out.push_str(": ");
@@ -101,10 +97,32 @@ fn fields(fields: &[(String, Value)], depth: usize, out: &mut String) {
             break;
         }
     }
+    if has_more {
+        out.push_str(", …");
+    }
     out.push(close);
 }
 
-fn list(items: &[Value], (open, close): (char, char), depth: usize, out: &mut String) {
+/// The characters around a list.
+struct Delimiters {
+    open: char,
+    close: char,
+}
+
+const PARENTHESES: Delimiters = Delimiters {
+    open: '(',
+    close: ')',
+};
+const BRACES: Delimiters = Delimiters {
+    open: '{',
+    close: '}',
+};
+const BRACKETS: Delimiters = Delimiters {
+    open: '[',
+    close: ']',
+};
+
+fn list(items: &[Value], Delimiters { open, close }: Delimiters, depth: usize, out: &mut String) {
     out.push(open);
     for (index, item) in items.iter().enumerate() {
         out.push_str(if index > 0 { ", " } else { "" });
@@ -141,13 +159,17 @@ mod tests {
         let some = Variant {
             ty: "Option".into(),
             name: "Some".into(),
+            line: None,
             fields: vec![("0".into(), Value::Int(3, 32))],
+            omitted: None,
         };
         assert_eq!(short(Value::Variant(some)), "v=Some(3)");
         let none = Variant {
             ty: "Option".into(),
             name: "None".into(),
+            line: None,
             fields: vec![],
+            omitted: None,
         };
         assert_eq!(short(Value::Variant(none)), "v=None");
     }

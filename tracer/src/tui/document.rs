@@ -9,7 +9,7 @@ use syntect::parsing::{ParseState, Scope, ScopeStack, SyntaxReference, SyntaxSet
 use super::theme::Hue;
 use crate::sources::SourceText;
 
-/// Lines beyond have no colours: what a person reads is long before.
+/// Lines after this one have no colours: people read files that are much shorter.
 const HIGHLIGHT_LINES: usize = 60_000;
 /// Longer lines (generated, minified) have no colours: the parser's time grows with them.
 const HIGHLIGHT_COLUMNS: usize = 2_000;
@@ -21,7 +21,7 @@ const PORTION: usize = 500;
 pub(super) struct Document {
     text: String,
     starts: Vec<u32>,
-    /// Where it was found, when it is not at its path.
+    /// The place where it was found, if it is not at its path.
     elsewhere: Option<PathBuf>,
 }
 
@@ -29,7 +29,7 @@ pub(super) struct Document {
 pub(super) type LineSpans = Vec<(u32, Hue)>;
 
 impl Document {
-    /// Splits a text; at most 4 GiB, of which a session gives 16 MiB.
+    /// Splits a text of at most 4 GiB. A session gives at most 16 MiB.
     pub(super) fn new(text: String) -> Self {
         let mut starts = vec![0];
         starts.extend(
@@ -59,7 +59,7 @@ impl Document {
         }
     }
 
-    /// Where it was found, when it is not at the path that debug information names.
+    /// The place where it was found, if it is not at the path in the debug information.
     pub(super) fn elsewhere(&self) -> Option<&Path> {
         self.elsewhere.as_deref()
     }
@@ -99,14 +99,14 @@ impl Document {
     }
 }
 
-/// What a search looks for: case counts only when it holds a capital letter.
+/// The text of a search. Case counts only if it has a capital letter.
 pub(super) struct Needle {
     text: String,
     exact: bool,
 }
 
 impl Needle {
-    /// Nothing is found by an empty text.
+    /// A search for the text. `None` if it is empty.
     pub(super) fn new(text: &str) -> Option<Self> {
         let exact = text.chars().any(char::is_uppercase);
         let text = if exact {
@@ -144,7 +144,7 @@ impl Needle {
 
 static SYNTAXES: LazyLock<SyntaxSet> = LazyLock::new(SyntaxSet::load_defaults_newlines);
 
-/// Scopes and their hue; of those that fit the longest wins.
+/// Scopes and their hue. The longest matching scope wins.
 static HUES: LazyLock<Vec<(Scope, Hue)>> = LazyLock::new(|| {
     [
         ("comment", Hue::Comment),
@@ -181,7 +181,7 @@ static HUES: LazyLock<Vec<(Scope, Hue)>> = LazyLock::new(|| {
     .collect()
 });
 
-/// Finds the syntax of a text, in portions; `give` says whether to go on.
+/// Finds the syntax of a text, in portions. `give` returns whether to go on.
 pub(super) fn highlight(
     document: &Document,
     path: &Path,

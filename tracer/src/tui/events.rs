@@ -1,57 +1,64 @@
-//! The events that are kept for reading: a bounded ring, what of it is shown, and holding it still.
+//! The events kept for reading: a bounded ring, its filter, and pausing it.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 use super::list::List;
 use crate::event::{Event, LeftOut, ProbeId};
 
-/// Events kept; the oldest goes when one more comes.
+/// Number of events kept. A new event displaces the oldest.
 pub(super) const KEPT: usize = 10_000;
-/// Estimated bytes of the events kept; above, the oldest go although there are fewer than [`KEPT`].
+/// Estimated bytes of the events kept. Above it the oldest are dropped, even if there are fewer
+/// than [`KEPT`].
 const KEPT_BYTES: usize = 64 << 20;
 
 /// A row of the list.
 #[derive(Debug)]
 pub(super) struct Item {
-    /// What it shows.
+    /// The content of the row.
     pub(super) body: Body,
     /// Number of the item before it of the same probe.
     pub(super) before: Option<u64>,
     weight: usize,
 }
 
-/// What a row shows.
+/// The content of a row.
 #[derive(Debug)]
 pub(super) enum Body {
     /// A hit.
-    Event(Box<Event>),
+    Event(Arc<Event>),
     /// Hits of a probe that were left out before the next row.
     Gap {
         /// Name of the probe.
         probe: String,
-        /// How many.
+        /// Number of omitted hits.
         left_out: LeftOut,
     },
     /// Something that the session said.
     Note(String),
 }
 
-/// Which events are shown.
+/// The filter of the displayed events.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Filter {
-    /// As typed.
+    /// The filter as typed.
     pub(super) text: String,
     words: Vec<String>,
     probes: Vec<String>,
+    pids: Vec<u32>,
 }
 
 impl Filter {
-    /// Words that must all occur (case of letters does not count), and `@probe`s of which one must be it.
+    /// Filter of words that must all occur, ignoring case, of `@probe`s that select probes, and of
+    /// `pid:N`s that select processes.
     pub(super) fn new(text: &str) -> Self {
+        let pid = |word: &str| word.strip_prefix("pid:")?.parse::<u32>().ok();
         let (probes, words): (Vec<&str>, Vec<&str>) = text
             .split_whitespace()
+            .filter(|word| pid(word).is_none())
             .partition(|word| word.starts_with('@'));
         Self {
+            pids: text.split_whitespace().filter_map(pid).collect(),
             text: text.trim().to_owned(),
             words: words.into_iter().map(str::to_owned).collect(),
             probes: probes
@@ -65,13 +72,30 @@ impl Filter {
 
     /// Everything passes.
     pub(super) fn is_empty(&self) -> bool {
-        self.words.is_empty() && self.probes.is_empty()
+        self.words.is_empty() && self.probes.is_empty() && self.pids.is_empty()
+    }
+
+    /// The processes whose events pass. All if there are none.
+    pub(super) fn pids(&self) -> &[u32] {
+        &self.pids
+    }
+
+    /// Narrows the filter to the events of these processes.
+    pub(super) fn with_pids(&self, pids: Vec<u32>) -> Self {
+        let is_pid = |word: &&str| {
+            word.strip_prefix("pid:")
+                .is_some_and(|pid| pid.parse::<u32>().is_ok())
+        };
+        let others = self.text.split_whitespace().filter(|word| !is_pid(word));
+        let mut words: Vec<String> = others.map(str::to_owned).collect();
+        words.extend(pids.iter().map(|pid| format!("pid:{pid}")));
+        Self::new(&words.join(" "))
     }
 
     fn passes(&self, body: &Body) -> bool {
         match body {
             Body::Note(_) => true,
-            // Whether words would have occurred in what was left out is not known.
+            // Omitted events may or may not have had the words.
             Body::Gap { probe, .. } => {
                 let is_of_probes = self.probes.is_empty() || self.probes.contains(probe);
                 is_of_probes && self.words.is_empty()
@@ -80,8 +104,10 @@ impl Filter {
                 let origin = &event.origin;
                 let probe = self.probes.is_empty()
                     || self.probes.iter().any(|name| *name == origin.probe_name);
+                let process = self.pids.is_empty() || self.pids.contains(&event.pid);
                 let file = origin.file.as_os_str().to_string_lossy();
                 probe
+                    && process
                     && self.words.iter().all(|word| {
                         [
                             event.message.as_str(),
@@ -97,7 +123,7 @@ impl Filter {
     }
 }
 
-/// Whether a text holds a word; the case of ASCII letters does not count.
+/// Returns true if a text contains a word. The case of ASCII letters does not count.
 fn contains(text: &str, word: &str) -> bool {
     let (text, word) = (text.as_bytes(), word.as_bytes());
     word.is_empty()
@@ -116,16 +142,16 @@ pub(super) struct Events {
     next: u64,
     last_of: HashMap<ProbeId, u64>,
     shown: VecDeque<u64>,
-    /// What came since the list is held still.
+    /// Items that came since the list was paused.
     held: VecDeque<Item>,
     held_bytes: usize,
-    /// Items that came while held and for which there was no room, oldest first.
+    /// Items that came while the list was paused and did not fit, oldest first.
     skipped: u64,
     /// The list is held still.
     pub(super) paused: bool,
     /// The newest is always selected.
     pub(super) follow: bool,
-    /// Which are shown.
+    /// The filter of the displayed items.
     pub(super) filter: Filter,
     /// Selected and first row.
     pub(super) list: List,
@@ -259,7 +285,7 @@ impl Events {
         Some((event, before))
     }
 
-    /// Holds the list still, or lets it go on with what came in the meantime.
+    /// Pauses the list, or resumes it with the items that came in the meantime.
     pub(super) fn pause(&mut self) {
         self.paused = !self.paused;
         if !self.paused {
@@ -282,7 +308,7 @@ impl Events {
         self.follow = true;
     }
 
-    /// Shows other events; the selected one stays selected if it still is among them.
+    /// Shows the events of another filter. The selected one stays selected if it is among them.
     pub(super) fn set_filter(&mut self, filter: Filter) {
         let selected = self.number(self.list.cursor);
         self.filter = filter;
@@ -301,7 +327,7 @@ impl Events {
         }
     }
 
-    /// Moves the selection; the newest is followed again once it is reached.
+    /// Moves the selection. Reaching the newest event follows the newest again.
     pub(super) fn step(&mut self, rows: isize) {
         self.list.step(rows);
         self.follow = self.list.cursor + 1 >= self.len() && rows >= 0;
@@ -325,7 +351,7 @@ mod tests {
         let mut events = Events::new(capacity);
         for hit in 1..=count {
             let probe = (hit % 2) as u32 + 1;
-            events.push(Body::Event(Box::new(event(
+            events.push(Body::Event(Arc::new(event(
                 probe,
                 hit,
                 &format!("message {hit}"),
@@ -353,7 +379,7 @@ mod tests {
     fn push_of_huge_events_is_bounded_by_bytes() {
         let mut events = Events::new(KEPT);
         for hit in 0..100 {
-            events.push(Body::Event(Box::new(event(1, hit, &"x".repeat(1 << 20)))));
+            events.push(Body::Event(Arc::new(event(1, hit, &"x".repeat(1 << 20)))));
         }
         assert!((50..64).contains(&events.kept()), "{}", events.kept());
     }
@@ -364,7 +390,7 @@ mod tests {
         events.step(-4);
         events.settle(5);
         assert_eq!((selected(&events), events.follow), (6, false));
-        events.push(Body::Event(Box::new(event(1, 11, "new"))));
+        events.push(Body::Event(Arc::new(event(1, 11, "new"))));
         events.settle(5);
         assert_eq!(selected(&events), 6);
     }
@@ -383,7 +409,7 @@ mod tests {
         let mut events = filled(10, 4);
         events.pause();
         for hit in 5..=30 {
-            events.push(Body::Event(Box::new(event(1, hit, "later"))));
+            events.push(Body::Event(Arc::new(event(1, hit, "later"))));
         }
         events.settle(5);
         assert_eq!(
@@ -408,9 +434,9 @@ mod tests {
             .map(|(event, _)| event.hit)
             .collect();
         assert_eq!(hits, [10, 12, 14, 16, 18]);
-        events.push(Body::Event(Box::new(event(2, 21, "message 1"))));
+        events.push(Body::Event(Arc::new(event(2, 21, "message 1"))));
         assert_eq!(events.len(), 5);
-        events.push(Body::Event(Box::new(event(1, 22, "message 1"))));
+        events.push(Body::Event(Arc::new(event(1, 22, "message 1"))));
         assert_eq!(events.len(), 6);
         events.set_filter(Filter::new(""));
         assert_eq!(events.len(), 22);
@@ -456,7 +482,7 @@ mod tests {
     fn clear_forgets_and_goes_on_with_fresh_items() {
         let mut events = filled(10, 5);
         events.clear();
-        events.push(Body::Event(Box::new(event(1, 6, "x"))));
+        events.push(Body::Event(Arc::new(event(1, 6, "x"))));
         events.settle(5);
         assert_eq!((events.kept(), selected(&events)), (1, 6));
         assert!(events.event(0).is_some_and(|(_, before)| before.is_none()));

@@ -1,17 +1,23 @@
 //! A session without a target: for tests, and for looking at the screen.
 
 use std::collections::VecDeque;
+use std::future::Future;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use crate::base::diagnostic::Diagnostic;
+use crate::base::unavailable::Unavailable;
 use crate::event::{
-    Aggregate, Counters, Event, Frame, FrameKind, NamedValue, Notice, Origin, ProbeDone, ProbeId,
+    Aggregate, Counters, Event, FrameKind, NamedValue, ProbeDone, ProbeId, SiteOrigin, StackFrame,
+    TargetId, TargetOrigin, TargetStatus, Used,
 };
+use crate::lang::ast::ProbeSpec;
 use crate::session::{
-    Control, Cost, LineInfo, OutlineEntry, ProbeError, ProbeStatus, SourceFile, VariableInfo,
+    Control, Cost, FollowedProcesses, LineInfo, Notice, OutlineEntry, ProbeStatus, Removed,
+    SourceFile, TargetName, VariableInfo,
 };
 use crate::sources::SourceText;
-use crate::unavailable::Unavailable;
 use crate::value::{Struct, Text, Value};
 
 /// Source text of the made-up target.
@@ -72,13 +78,14 @@ pub(crate) fn point(x: i128, y: i128) -> Value {
             ("x".into(), Value::Int(x, 32)),
             ("y".into(), Value::Int(y, 32)),
         ],
+        has_more: false,
     })
 }
 
 /// A hit of a probe at line 18 of `src/main.rs`.
 pub(crate) fn event(probe: u32, hit: u64, message: &str) -> Event {
     Event {
-        origin: Arc::new(Origin {
+        origin: Arc::new(SiteOrigin {
             probe: ProbeId(probe),
             placement: crate::event::PlacementId(probe),
             probe_name: format!("p{probe}"),
@@ -147,7 +154,7 @@ pub(crate) fn full_event(probe: u32, hit: u64, line: u64) -> Event {
     ]
     .iter()
     .enumerate()
-    .map(|(index, name)| Frame {
+    .map(|(index, name)| StackFrame {
         function: Some((*name).into()),
         file: Some(Arc::new(PathBuf::from("/home/dev/target-app/src/main.rs"))),
         line: Some(18 + 10 * index as u64),
@@ -163,9 +170,9 @@ pub(crate) fn full_event(probe: u32, hit: u64, line: u64) -> Event {
     event
 }
 
-/// What the fake knows.
+/// The state of the fake.
 #[derive(Debug, Default)]
-struct Inner {
+struct FakeState {
     probes: Vec<ProbeStatus>,
     notices: VecDeque<Notice>,
     aggregates: Vec<Aggregate>,
@@ -176,12 +183,12 @@ struct Inner {
 /// The session; made-up answers, real bookkeeping of probes.
 #[derive(Debug, Default)]
 pub(crate) struct Fake {
-    inner: Mutex<Inner>,
+    inner: Mutex<FakeState>,
     extra_files: usize,
 }
 
 impl Fake {
-    /// With as many more files in the list.
+    /// A fake with this number of additional files in the list.
     pub(crate) fn new(extra_files: usize) -> Self {
         Self {
             extra_files,
@@ -189,7 +196,7 @@ impl Fake {
         }
     }
 
-    fn inner(&self) -> MutexGuard<'_, Inner> {
+    fn inner(&self) -> MutexGuard<'_, FakeState> {
         self.inner.lock().expect("no holder of this lock panics")
     }
 
@@ -234,7 +241,7 @@ impl Fake {
         }
     }
 
-    /// What was asked of it: one text a call that changes something.
+    /// The calls that changed anything, one text each.
     pub(crate) fn log(&self) -> Vec<String> {
         self.inner().log.clone()
     }
@@ -325,27 +332,37 @@ pub(crate) fn variables() -> Vec<VariableInfo> {
 }
 
 impl Control for Fake {
-    fn target(&self) -> (String, u32) {
-        ("target-app".into(), 4242)
+    fn target(&self) -> TargetName {
+        TargetName {
+            name: "target-app".into(),
+            pid: Some(4242),
+        }
+    }
+
+    fn targets(&self) -> Vec<TargetStatus> {
+        vec![TargetStatus {
+            id: TargetId(0),
+            pid: 4242,
+            origin: TargetOrigin::Chosen,
+            program: "target-app".into(),
+        }]
     }
 
     fn source_files(&self) -> Vec<SourceFile> {
         files(self.extra_files)
     }
 
-    fn source_text(&self, file: &SourceFile) -> Result<SourceText, ProbeError> {
+    fn source_text(&self, file: &SourceFile) -> Result<SourceText, Diagnostic> {
         if file.on_disk {
             return Ok(SourceText {
                 text: SOURCE.to_owned(),
                 elsewhere: None,
             });
         }
-        Err(ProbeError {
-            message: format!("`{}` is not on this machine", file.path.display()),
-            hint: Some("install the package with the sources, or choose lines by number".into()),
-            span: None,
-            missing: false,
-        })
+        Err(
+            Diagnostic::new(format!("`{}` is not on this machine", file.path.display()))
+                .hint("install the package with the sources, or choose lines by number"),
+        )
     }
 
     fn outline(&self, _: &SourceFile) -> Vec<OutlineEntry> {
@@ -355,44 +372,40 @@ impl Control for Fake {
         }]
     }
 
-    fn lines(&self, _: &SourceFile) -> Result<Vec<LineInfo>, ProbeError> {
+    fn lines(&self, _: &SourceFile) -> Result<Vec<LineInfo>, Diagnostic> {
         Ok(lines())
     }
 
-    fn variables(&self, _: &SourceFile, line: u64) -> Result<Vec<VariableInfo>, ProbeError> {
+    fn variables(&self, _: &SourceFile, line: u64) -> Result<Vec<VariableInfo>, Diagnostic> {
         if lines().iter().any(|info| info.line == line) {
             return Ok(variables());
         }
-        Err(ProbeError {
-            message: format!("no code for line {line}"),
-            hint: None,
-            span: None,
-            missing: false,
-        })
+        Err(Diagnostic::new(format!("no code for line {line}")))
     }
 
-    fn add(&self, text: &str) -> Result<ProbeStatus, ProbeError> {
+    fn followed(&self) -> Option<FollowedProcesses> {
+        None
+    }
+
+    fn add_spec(&self, spec: &ProbeSpec) -> Result<ProbeStatus, Diagnostic> {
+        self.add(&spec.text)
+    }
+
+    fn add(&self, text: &str) -> Result<ProbeStatus, Diagnostic> {
         let mut inner = self.inner();
         inner.log.push(format!("add {text}"));
         if let Some(at) = text.find("curent") {
-            return Err(ProbeError {
-                message: "no variable `curent` in scope at line 18".into(),
-                hint: Some("there is `current`".into()),
-                missing: false,
-                span: Some(at..at + 6),
-            });
+            return Err(
+                Diagnostic::at(at..at + 6, "no variable `curent` in scope at line 18")
+                    .hint("there is `current`"),
+            );
         }
         let place = text
             .split_whitespace()
             .nth(1)
             .and_then(|place| place.rsplit_once(':'));
         let Some(line) = place.and_then(|(_, line)| line.parse().ok()) else {
-            return Err(ProbeError {
-                message: "expected `FILE:LINE`".into(),
-                hint: None,
-                missing: false,
-                span: Some(0..text.len()),
-            });
+            return Err(Diagnostic::at(0..text.len(), "expected `FILE:LINE`"));
         };
         inner.last += 1;
         let name = text
@@ -407,6 +420,7 @@ impl Control for Fake {
             line,
             function: String::new(),
             sites: if line == 34 { 3 } else { 1 },
+            placement: None,
             enabled: true,
             done: None,
             counters: Counters::default(),
@@ -446,6 +460,53 @@ impl Control for Fake {
 
     fn aggregates(&self) -> Vec<Aggregate> {
         self.inner().aggregates.clone()
+    }
+
+    fn skip_number(&self) {
+        self.inner().last += 1;
+    }
+
+    fn silence_all(&self) -> bool {
+        let mut inner = self.inner();
+        let silence = inner.probes.iter().any(|probe| probe.enabled);
+        for probe in &mut inner.probes {
+            probe.enabled = !silence;
+        }
+        silence
+    }
+
+    fn take_removed(&self) -> Vec<Removed> {
+        Vec::new()
+    }
+
+    fn notices_ready(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(std::future::ready(()))
+    }
+
+    fn give_back(&self, events: &mut Vec<Used>) {
+        events.clear();
+    }
+
+    fn waiting_events(&self) -> usize {
+        self.inner().notices.len()
+    }
+
+    fn drop_events(&self) {
+        self.inner().notices.clear();
+    }
+
+    fn count_unshown(&self, _: &Event) {}
+
+    fn warn(&self, text: String) {
+        self.send(Notice::Warning(text));
+    }
+
+    fn note(&self, text: String) {
+        self.send(Notice::Note(text));
+    }
+
+    fn finish(&self) -> Vec<ProbeStatus> {
+        self.probes()
     }
 
     fn take_notices(&self, max: usize) -> Vec<Notice> {

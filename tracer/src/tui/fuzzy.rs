@@ -11,7 +11,7 @@ use super::list::List;
 /// Characters that the line may have.
 const LENGTH: usize = 512;
 
-/// A list of texts, the line typed to search in it, and what fits.
+/// A list of texts, the typed search, and the matches.
 #[derive(Debug, Default)]
 pub(super) struct Picker {
     /// The line typed.
@@ -20,12 +20,12 @@ pub(super) struct Picker {
     pub(super) list: List,
     texts: Vec<String>,
     fits: Vec<u32>,
-    /// What `fits` was made for.
+    /// The search that produced `fits`.
     searched: String,
 }
 
 impl Picker {
-    /// Gives the texts to pick from; what is typed stays, and the selected text stays selected.
+    /// Replaces the texts. The typed line stays, and the selected text stays selected.
     pub(super) fn set_texts(&mut self, texts: Vec<String>) {
         let selected = self
             .selected()
@@ -72,7 +72,7 @@ impl Picker {
         };
         let narrower = self.input.value().starts_with(&self.searched) && plain(self.input.value());
         if narrower && !self.searched.is_empty() {
-            // What did not fit the shorter text does not fit the longer one.
+            // A text that did not fit the shorter search does not fit the longer one.
             let candidates = std::mem::take(&mut self.fits);
             self.rank(candidates);
         } else {
@@ -121,7 +121,7 @@ impl Picker {
         self.texts.get(index).map_or("", String::as_str)
     }
 
-    /// How many fit, and how many there are.
+    /// Number of matches, and of all texts.
     pub(super) fn counts(&self) -> (usize, usize) {
         (self.fits.len(), self.texts.len())
     }

@@ -10,25 +10,25 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use unicode_width::UnicodeWidthChar;
 
-use crate::visible::reorders_or_hides;
+use crate::base::visible::reorders_or_hides;
 
 /// Columns between tab stops in source text.
 pub(super) const TAB: usize = 4;
-/// Combining marks that one cell may carry; more are dropped.
+/// Most combining marks of one cell. Further ones are dropped.
 const MARKS: usize = 3;
 
-/// One character as it is shown.
+/// One character as it is displayed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Glyph {
     /// Never a control character, nor one that reorders text.
     pub(super) ch: char,
     /// Columns: 0 (goes on the cell before), 1 or 2.
     pub(super) width: u8,
-    /// Byte offset in the text of the character that it stands for.
+    /// Byte offset of its character in the text.
     pub(super) at: usize,
 }
 
-/// What is shown of a text, in order; tabs are `␉`.
+/// The glyphs of a text, in order. Tabs become `␉`.
 pub(super) fn glyphs(text: &str) -> impl Iterator<Item = Glyph> + '_ {
     text.char_indices()
         .flat_map(|(at, ch)| Expanded::new(ch).map(move |(ch, width)| Glyph { ch, width, at }))
@@ -174,7 +174,7 @@ pub(super) struct Pen<'a> {
 }
 
 impl<'a> Pen<'a> {
-    /// A pen at the start of row `row` of an area; off the screen it writes nothing.
+    /// A pen at the start of row `row` of an area. Off the screen it writes no text.
     pub(super) fn new(buffer: &'a mut Buffer, area: Rect, row: u16) -> Self {
         let area = area.intersection(buffer.area);
         let inside = row < area.height;
@@ -190,7 +190,7 @@ impl<'a> Pen<'a> {
         }
     }
 
-    /// Swallows the first `columns` of what follows.
+    /// Skips the first `columns` of the text that follows.
     pub(super) fn scrolled(mut self, columns: usize) -> Self {
         self.skip = columns;
         self
@@ -206,13 +206,13 @@ impl<'a> Pen<'a> {
         self.x
     }
 
-    /// Writes text as far as there is room.
+    /// Writes text as far as it fits.
     pub(super) fn text(&mut self, text: &str, style: impl Into<Style>) -> &mut Self {
         let style = style.into();
         self.painted(text, |_| style)
     }
 
-    /// Writes text whose style depends on the byte offset; tabs go to the next stop.
+    /// Writes text whose style depends on the byte offset. Tabs go to the next stop.
     pub(super) fn painted(&mut self, text: &str, style: impl Fn(usize) -> Style) -> &mut Self {
         for glyph in glyphs(text) {
             if self.x >= self.right {
@@ -240,7 +240,7 @@ impl<'a> Pen<'a> {
         self.fitted_painted(text, columns, |_| style)
     }
 
-    /// As [`Self::fitted`], with a style for each byte offset.
+    /// Writes like [`Self::fitted`], with a style for each byte offset.
     pub(super) fn fitted_painted(
         &mut self,
         text: &str,

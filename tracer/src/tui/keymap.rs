@@ -1,8 +1,12 @@
-//! Keys and what they do: one table that dispatches and that the help is made from.
+//! Keys and their commands, in one table for both dispatch and help.
+
+mod help;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-/// What the keys go to.
+pub(super) use help::{HELP, help_len};
+
+/// The part of the screen that receives the keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mode {
     /// The panes.
@@ -11,6 +15,8 @@ pub(super) enum Mode {
     Picker,
     /// A line to type.
     Prompt,
+    /// The list of targets.
+    Targets,
     /// One event, or one probe, in full.
     Detail,
     /// The help.
@@ -19,10 +25,11 @@ pub(super) enum Mode {
 
 impl Mode {
     /// All, in the order of the help.
-    pub(super) const ALL: [Self; 5] = [
+    pub(super) const ALL: [Self; 6] = [
         Self::Main,
         Self::Picker,
         Self::Prompt,
+        Self::Targets,
         Self::Detail,
         Self::Help,
     ];
@@ -31,17 +38,18 @@ impl Mode {
     pub(super) fn heading(self) -> &'static str {
         match self {
             Self::Main => "Everywhere",
-            Self::Picker => "In a list to pick from",
-            Self::Prompt => "While typing a line",
-            Self::Detail => "In the full view of an event or a probe",
+            Self::Picker => "In a list",
+            Self::Prompt => "While typing",
+            Self::Targets => "In the list of targets",
+            Self::Detail => "In the details of an event or a probe",
             Self::Help => "In this help",
         }
     }
 }
 
-/// What a key asks for.
+/// The command of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Command {
+pub(super) enum KeyCommand {
     Up,
     Down,
     PageUp,
@@ -59,6 +67,7 @@ pub(super) enum Command {
     Inspect,
     Only,
     Files,
+    Targets,
     AllFiles,
     GoTo,
     Search,
@@ -84,33 +93,38 @@ pub(super) enum Command {
 
 /// A key with its modifiers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Key(KeyCode, KeyModifiers);
+pub(super) struct KeyBinding(KeyCode, KeyModifiers);
 
 /// One line of the table.
 pub(super) struct Binding {
-    /// Where it holds.
+    /// The mode in which it holds.
     pub(super) mode: Mode,
     /// Any of these.
-    pub(super) keys: &'static [Key],
-    /// What they ask for.
-    pub(super) command: Command,
+    pub(super) keys: &'static [KeyBinding],
+    /// Their command.
+    pub(super) command: KeyCommand,
     /// In the help.
     pub(super) help: &'static str,
 }
 
-const fn key(code: KeyCode) -> Key {
-    Key(code, KeyModifiers::NONE)
+const fn key(code: KeyCode) -> KeyBinding {
+    KeyBinding(code, KeyModifiers::NONE)
 }
 
-const fn ch(c: char) -> Key {
-    Key(KeyCode::Char(c), KeyModifiers::NONE)
+const fn ch(c: char) -> KeyBinding {
+    KeyBinding(KeyCode::Char(c), KeyModifiers::NONE)
 }
 
-const fn ctrl(c: char) -> Key {
-    Key(KeyCode::Char(c), KeyModifiers::CONTROL)
+const fn ctrl(c: char) -> KeyBinding {
+    KeyBinding(KeyCode::Char(c), KeyModifiers::CONTROL)
 }
 
-const fn bind(mode: Mode, keys: &'static [Key], command: Command, help: &'static str) -> Binding {
+const fn bind(
+    mode: Mode,
+    keys: &'static [KeyBinding],
+    command: KeyCommand,
+    help: &'static str,
+) -> Binding {
     Binding {
         mode,
         keys,
@@ -119,245 +133,307 @@ const fn bind(mode: Mode, keys: &'static [Key], command: Command, help: &'static
     }
 }
 
-const UP: &[Key] = &[key(KeyCode::Up), ch('k')];
-const DOWN: &[Key] = &[key(KeyCode::Down), ch('j')];
-const PAGE_UP: &[Key] = &[key(KeyCode::PageUp), ctrl('u')];
-const PAGE_DOWN: &[Key] = &[key(KeyCode::PageDown), ctrl('d')];
-const TOP: &[Key] = &[key(KeyCode::Home)];
-const BOTTOM: &[Key] = &[key(KeyCode::End), ch('G')];
-const LEFT: &[Key] = &[key(KeyCode::Left), ch('h')];
-const RIGHT: &[Key] = &[key(KeyCode::Right), ch('l')];
-const ENTER: &[Key] = &[key(KeyCode::Enter)];
-const ESCAPE: &[Key] = &[key(KeyCode::Esc)];
+const UP: &[KeyBinding] = &[key(KeyCode::Up), ch('k')];
+const DOWN: &[KeyBinding] = &[key(KeyCode::Down), ch('j')];
+const PAGE_UP: &[KeyBinding] = &[key(KeyCode::PageUp), ctrl('u')];
+const PAGE_DOWN: &[KeyBinding] = &[key(KeyCode::PageDown), ctrl('d')];
+const TOP: &[KeyBinding] = &[key(KeyCode::Home)];
+const BOTTOM: &[KeyBinding] = &[key(KeyCode::End), ch('G')];
+const LEFT: &[KeyBinding] = &[key(KeyCode::Left), ch('h')];
+const RIGHT: &[KeyBinding] = &[key(KeyCode::Right), ch('l')];
+const ENTER: &[KeyBinding] = &[key(KeyCode::Enter)];
+const ESCAPE: &[KeyBinding] = &[key(KeyCode::Esc)];
 
 /// Every key.
 pub(super) static BINDINGS: &[Binding] = &[
     bind(
         Mode::Main,
         ENTER,
-        Command::Activate,
+        KeyCommand::Activate,
         "source: logpoint; probes: go to; events: show in full",
     ),
     bind(
         Mode::Main,
         &[ch('t')],
-        Command::Template,
-        "logpoint on this line with a message of your own",
+        KeyCommand::Template,
+        "logpoint on this line with your own message",
     ),
     bind(
         Mode::Main,
         &[ch(':')],
-        Command::AnyProbe,
+        KeyCommand::AnyProbe,
         "type any probe (log, count, … if …), or a line number",
     ),
-    bind(Mode::Main, &[ch('e')], Command::Edit, "edit the probe"),
+    bind(Mode::Main, &[ch('e')], KeyCommand::Edit, "edit the probe"),
     bind(
         Mode::Main,
         &[ch(' ')],
-        Command::Toggle,
+        KeyCommand::Toggle,
         "silence or wake the probe",
     ),
     bind(
         Mode::Main,
         &[ch('d'), key(KeyCode::Delete)],
-        Command::Remove,
+        KeyCommand::Remove,
         "remove the probe",
     ),
     bind(
         Mode::Main,
         &[ch('x')],
-        Command::SilenceAll,
+        KeyCommand::SilenceAll,
         "silence all probes at once, or wake them",
     ),
     bind(
         Mode::Main,
         &[ch('i')],
-        Command::Inspect,
-        "everything about the probe, with its last values",
+        KeyCommand::Inspect,
+        "details of the probe, with its last values",
     ),
     bind(
         Mode::Main,
         &[ch('o')],
-        Command::Only,
+        KeyCommand::Only,
         "show only this probe's events, or all again",
     ),
     bind(
         Mode::Main,
         &[ch('f'), ctrl('p')],
-        Command::Files,
+        KeyCommand::Files,
         "open a source file",
     ),
-    bind(Mode::Main, &[ch('g')], Command::GoTo, "go to a line"),
+    bind(
+        Mode::Main,
+        &[ch('T')],
+        KeyCommand::Targets,
+        "the processes that are probed",
+    ),
+    bind(Mode::Main, &[ch('g')], KeyCommand::GoTo, "go to a line"),
     bind(
         Mode::Main,
         &[ch('/')],
-        Command::Search,
-        "source: search; events: filter (words, @probe)",
+        KeyCommand::Search,
+        "source: search; events: filter (words, @probe, pid:N)",
     ),
-    bind(Mode::Main, &[ch('n')], Command::NextMatch, "next match"),
+    bind(Mode::Main, &[ch('n')], KeyCommand::NextMatch, "next match"),
     bind(
         Mode::Main,
         &[ch('N')],
-        Command::PreviousMatch,
+        KeyCommand::PreviousMatch,
         "previous match",
     ),
     bind(
         Mode::Main,
         &[ch(']')],
-        Command::NextCode,
+        KeyCommand::NextCode,
         "next line that can be probed",
     ),
     bind(
         Mode::Main,
         &[ch('[')],
-        Command::PreviousCode,
+        KeyCommand::PreviousCode,
         "previous line that can be probed",
     ),
     bind(
         Mode::Main,
         &[ch('p')],
-        Command::Pause,
-        "hold the events still, or let them go on",
+        KeyCommand::Pause,
+        "pause or resume the events",
     ),
     bind(
         Mode::Main,
         &[ch('F')],
-        Command::Follow,
+        KeyCommand::Follow,
         "follow the newest event",
     ),
-    bind(Mode::Main, &[ch('c')], Command::Clear, "clear the events"),
-    bind(Mode::Main, UP, Command::Up, "up"),
-    bind(Mode::Main, DOWN, Command::Down, "down"),
-    bind(Mode::Main, PAGE_UP, Command::PageUp, "a page up"),
-    bind(Mode::Main, PAGE_DOWN, Command::PageDown, "a page down"),
-    bind(Mode::Main, TOP, Command::Home, "to the top"),
-    bind(Mode::Main, BOTTOM, Command::End, "to the bottom"),
-    bind(Mode::Main, LEFT, Command::Left, "scroll left"),
-    bind(Mode::Main, RIGHT, Command::Right, "scroll right"),
+    bind(
+        Mode::Main,
+        &[ch('c')],
+        KeyCommand::Clear,
+        "clear the events",
+    ),
+    bind(Mode::Main, UP, KeyCommand::Up, "up"),
+    bind(Mode::Main, DOWN, KeyCommand::Down, "down"),
+    bind(Mode::Main, PAGE_UP, KeyCommand::PageUp, "a page up"),
+    bind(Mode::Main, PAGE_DOWN, KeyCommand::PageDown, "a page down"),
+    bind(Mode::Main, TOP, KeyCommand::Home, "to the top"),
+    bind(Mode::Main, BOTTOM, KeyCommand::End, "to the bottom"),
+    bind(Mode::Main, LEFT, KeyCommand::Left, "scroll left"),
+    bind(Mode::Main, RIGHT, KeyCommand::Right, "scroll right"),
     bind(
         Mode::Main,
         &[key(KeyCode::Tab)],
-        Command::NextPane,
+        KeyCommand::NextPane,
         "next pane",
     ),
     bind(
         Mode::Main,
         &[key(KeyCode::BackTab)],
-        Command::PreviousPane,
+        KeyCommand::PreviousPane,
         "previous pane",
     ),
-    bind(Mode::Main, &[ch('1')], Command::SourcePane, "to the source"),
-    bind(Mode::Main, &[ch('2')], Command::ProbesPane, "to the probes"),
-    bind(Mode::Main, &[ch('3')], Command::EventsPane, "to the events"),
+    bind(
+        Mode::Main,
+        &[ch('1')],
+        KeyCommand::SourcePane,
+        "to the source",
+    ),
+    bind(
+        Mode::Main,
+        &[ch('2')],
+        KeyCommand::ProbesPane,
+        "to the probes",
+    ),
+    bind(
+        Mode::Main,
+        &[ch('3')],
+        KeyCommand::EventsPane,
+        "to the events",
+    ),
     bind(
         Mode::Main,
         &[ch('z')],
-        Command::Zoom,
-        "this pane on the whole screen, or all of them",
+        KeyCommand::Zoom,
+        "zoom this pane, or show all panes",
     ),
     bind(
         Mode::Main,
         ESCAPE,
-        Command::Back,
-        "drop search, filter and zoom",
+        KeyCommand::Back,
+        "clear search, filter and zoom",
     ),
     bind(
         Mode::Main,
         &[ch('?'), key(KeyCode::F(1))],
-        Command::Help,
+        KeyCommand::Help,
         "this help",
     ),
     bind(
         Mode::Main,
         &[ch('q'), ctrl('c')],
-        Command::Quit,
+        KeyCommand::Quit,
         "quit; nothing stays in the target",
     ),
     bind(
         Mode::Picker,
         &[key(KeyCode::Up), ctrl('p'), ctrl('k')],
-        Command::Up,
+        KeyCommand::Up,
         "up",
     ),
     bind(
         Mode::Picker,
         &[key(KeyCode::Down), ctrl('n'), ctrl('j')],
-        Command::Down,
+        KeyCommand::Down,
         "down",
     ),
     bind(
         Mode::Picker,
         &[key(KeyCode::PageUp)],
-        Command::PageUp,
+        KeyCommand::PageUp,
         "a page up",
     ),
     bind(
         Mode::Picker,
         &[key(KeyCode::PageDown)],
-        Command::PageDown,
+        KeyCommand::PageDown,
         "a page down",
     ),
     bind(
         Mode::Picker,
         &[ctrl('a')],
-        Command::AllFiles,
-        "files of libraries and packages, too",
+        KeyCommand::AllFiles,
+        "files of libraries and packages too",
     ),
-    bind(Mode::Picker, ENTER, Command::Activate, "take it"),
-    bind(Mode::Picker, ESCAPE, Command::Back, "leave it"),
-    bind(Mode::Picker, &[ctrl('c')], Command::Quit, "quit"),
-    bind(Mode::Prompt, ENTER, Command::Activate, "do it"),
+    bind(Mode::Picker, ENTER, KeyCommand::Activate, "take it"),
+    bind(Mode::Picker, ESCAPE, KeyCommand::Back, "leave it"),
+    bind(Mode::Picker, &[ctrl('c')], KeyCommand::Quit, "quit"),
+    bind(Mode::Prompt, ENTER, KeyCommand::Activate, "do it"),
     bind(
         Mode::Prompt,
         &[key(KeyCode::Tab)],
-        Command::Complete,
-        "complete the variable's or the probe's word",
+        KeyCommand::Complete,
+        "complete a variable or a word of the probe",
     ),
     bind(
         Mode::Prompt,
         &[key(KeyCode::Up)],
-        Command::Up,
-        "what was typed before",
+        KeyCommand::Up,
+        "previous input",
     ),
     bind(
         Mode::Prompt,
         &[key(KeyCode::Down)],
-        Command::Down,
-        "what was typed after",
+        KeyCommand::Down,
+        "next input",
     ),
-    bind(Mode::Prompt, ESCAPE, Command::Back, "leave it"),
-    bind(Mode::Prompt, &[ctrl('c')], Command::Quit, "quit"),
-    bind(Mode::Detail, UP, Command::Up, "up"),
-    bind(Mode::Detail, DOWN, Command::Down, "down"),
-    bind(Mode::Detail, PAGE_UP, Command::PageUp, "a page up"),
+    bind(Mode::Prompt, ESCAPE, KeyCommand::Back, "leave it"),
+    bind(Mode::Prompt, &[ctrl('c')], KeyCommand::Quit, "quit"),
+    bind(Mode::Targets, UP, KeyCommand::Up, "up"),
+    bind(Mode::Targets, DOWN, KeyCommand::Down, "down"),
+    bind(Mode::Targets, PAGE_UP, KeyCommand::PageUp, "a page up"),
+    bind(
+        Mode::Targets,
+        PAGE_DOWN,
+        KeyCommand::PageDown,
+        "a page down",
+    ),
+    bind(Mode::Targets, TOP, KeyCommand::Home, "to the top"),
+    bind(Mode::Targets, BOTTOM, KeyCommand::End, "to the bottom"),
+    bind(
+        Mode::Targets,
+        ENTER,
+        KeyCommand::Activate,
+        "show only the events of this process",
+    ),
+    bind(
+        Mode::Targets,
+        &[ch(' ')],
+        KeyCommand::Toggle,
+        "show this process's events too, or leave them out",
+    ),
+    bind(
+        Mode::Targets,
+        &[ch('o')],
+        KeyCommand::Only,
+        "show the events of all processes",
+    ),
+    bind(
+        Mode::Targets,
+        &[key(KeyCode::Esc), ch('q'), ch('T')],
+        KeyCommand::Back,
+        "back",
+    ),
+    bind(Mode::Targets, &[ctrl('c')], KeyCommand::Quit, "quit"),
+    bind(Mode::Detail, UP, KeyCommand::Up, "up"),
+    bind(Mode::Detail, DOWN, KeyCommand::Down, "down"),
+    bind(Mode::Detail, PAGE_UP, KeyCommand::PageUp, "a page up"),
     bind(
         Mode::Detail,
         &[key(KeyCode::PageDown), ctrl('d'), ch(' ')],
-        Command::PageDown,
+        KeyCommand::PageDown,
         "a page down",
     ),
-    bind(Mode::Detail, TOP, Command::Home, "to the top"),
-    bind(Mode::Detail, BOTTOM, Command::End, "to the bottom"),
-    bind(Mode::Detail, LEFT, Command::Left, "the event before"),
-    bind(Mode::Detail, RIGHT, Command::Right, "the event after"),
+    bind(Mode::Detail, TOP, KeyCommand::Home, "to the top"),
+    bind(Mode::Detail, BOTTOM, KeyCommand::End, "to the bottom"),
+    bind(Mode::Detail, LEFT, KeyCommand::Left, "previous event"),
+    bind(Mode::Detail, RIGHT, KeyCommand::Right, "next event"),
     bind(
         Mode::Detail,
         &[key(KeyCode::Esc), key(KeyCode::Enter), ch('q'), ch('i')],
-        Command::Back,
+        KeyCommand::Back,
         "back",
     ),
-    bind(Mode::Detail, &[ctrl('c')], Command::Quit, "quit"),
-    bind(Mode::Help, UP, Command::Up, "up"),
-    bind(Mode::Help, DOWN, Command::Down, "down"),
-    bind(Mode::Help, PAGE_UP, Command::PageUp, "a page up"),
+    bind(Mode::Detail, &[ctrl('c')], KeyCommand::Quit, "quit"),
+    bind(Mode::Help, UP, KeyCommand::Up, "up"),
+    bind(Mode::Help, DOWN, KeyCommand::Down, "down"),
+    bind(Mode::Help, PAGE_UP, KeyCommand::PageUp, "a page up"),
     bind(
         Mode::Help,
         &[key(KeyCode::PageDown), ctrl('d'), ch(' ')],
-        Command::PageDown,
+        KeyCommand::PageDown,
         "a page down",
     ),
-    bind(Mode::Help, TOP, Command::Home, "to the top"),
-    bind(Mode::Help, BOTTOM, Command::End, "to the bottom"),
+    bind(Mode::Help, TOP, KeyCommand::Home, "to the top"),
+    bind(Mode::Help, BOTTOM, KeyCommand::End, "to the bottom"),
     bind(
         Mode::Help,
         &[
@@ -367,15 +443,15 @@ pub(super) static BINDINGS: &[Binding] = &[
             ch('?'),
             key(KeyCode::F(1)),
         ],
-        Command::Back,
+        KeyCommand::Back,
         "back",
     ),
-    bind(Mode::Help, &[ctrl('c')], Command::Quit, "quit"),
+    bind(Mode::Help, &[ctrl('c')], KeyCommand::Quit, "quit"),
 ];
 
 /// The mouse, for the help.
 pub(super) const MOUSE: &[(&str, &str)] = &[
-    ("wheel", "scroll what is under the pointer"),
+    ("wheel", "scroll the pane under the pointer"),
     ("click", "select a line, a probe, an event"),
     (
         "double click",
@@ -383,18 +459,18 @@ pub(super) const MOUSE: &[(&str, &str)] = &[
     ),
 ];
 
-/// What a key means, if anything.
-pub(super) fn command(mode: Mode, event: KeyEvent) -> Option<Command> {
-    // The character says already whether Shift was down.
+/// The command of a key, if any.
+pub(super) fn command(mode: Mode, event: KeyEvent) -> Option<KeyCommand> {
+    // The character already shows whether Shift was down.
     let modifiers = event.modifiers.difference(KeyModifiers::SHIFT);
-    let pressed = Key(event.code, modifiers);
+    let pressed = KeyBinding(event.code, modifiers);
     BINDINGS
         .iter()
         .find(|binding| binding.mode == mode && binding.keys.contains(&pressed))
         .map(|binding| binding.command)
 }
 
-impl std::fmt::Display for Key {
+impl std::fmt::Display for KeyBinding {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if self.1.contains(KeyModifiers::CONTROL) {
             f.write_str("Ctrl-")?;
@@ -420,20 +496,20 @@ impl std::fmt::Display for Key {
 }
 
 /// The keys of a binding as the help shows them.
-pub(super) fn label(keys: &[Key]) -> String {
+pub(super) fn label(keys: &[KeyBinding]) -> String {
     keys.iter()
-        .map(Key::to_string)
+        .map(KeyBinding::to_string)
         .collect::<Vec<_>>()
         .join(" ")
 }
 
 /// First key of a command in a mode, for hints.
-pub(super) fn hint(mode: Mode, command: Command) -> String {
+pub(super) fn hint(mode: Mode, command: KeyCommand) -> String {
     BINDINGS
         .iter()
         .find(|binding| binding.mode == mode && binding.command == command)
         .and_then(|binding| binding.keys.first())
-        .map(Key::to_string)
+        .map(KeyBinding::to_string)
         .unwrap_or_default()
 }
 
@@ -444,7 +520,7 @@ mod tests {
     #[test]
     fn bindings_of_one_mode_never_share_a_key() {
         for mode in Mode::ALL {
-            let mut seen: Vec<Key> = Vec::new();
+            let mut seen: Vec<KeyBinding> = Vec::new();
             for key in BINDINGS
                 .iter()
                 .filter(|binding| binding.mode == mode)
@@ -471,9 +547,12 @@ mod tests {
     #[test]
     fn command_with_shift_in_the_modifiers_is_the_capital_letter() {
         let shifted = KeyEvent::new(KeyCode::Char('N'), KeyModifiers::SHIFT);
-        assert_eq!(command(Mode::Main, shifted), Some(Command::PreviousMatch));
+        assert_eq!(
+            command(Mode::Main, shifted),
+            Some(KeyCommand::PreviousMatch)
+        );
         let back = KeyEvent::new(KeyCode::BackTab, KeyModifiers::SHIFT);
-        assert_eq!(command(Mode::Main, back), Some(Command::PreviousPane));
+        assert_eq!(command(Mode::Main, back), Some(KeyCommand::PreviousPane));
     }
 
     #[test]

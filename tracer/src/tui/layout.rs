@@ -1,6 +1,6 @@
-//! Where each pane is on the screen: the same answer for drawing and for the mouse.
+//! The areas of the panes, the same for drawing and for the mouse.
 
-use ratatui::layout::{Position, Rect};
+use ratatui::layout::{Position, Rect, Size};
 
 use super::action::Pane;
 
@@ -9,12 +9,12 @@ const SIDE_BY_SIDE_COLUMNS: u16 = 150;
 /// Below this height of the body only the pane with the focus is shown.
 const ALL_PANES_ROWS: u16 = 10;
 
-/// What the layout depends on.
+/// The inputs of the layout.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Needs {
+pub(super) struct PaneNeeds {
     /// Columns and rows of the terminal.
-    pub(super) size: (u16, u16),
-    /// The pane that is shown when there is room for one.
+    pub(super) size: Size,
+    /// The pane that is shown if there is space for only one.
     pub(super) focus: Pane,
     /// Show that pane only.
     pub(super) zoom: bool,
@@ -22,9 +22,9 @@ pub(super) struct Needs {
     pub(super) probes: usize,
 }
 
-/// The areas; those that have no room are empty. A pane's first row is its rule.
+/// The areas. Those without space are empty. A pane's first row is its rule.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Regions {
+pub(super) struct PaneRegions {
     /// Target and totals.
     pub(super) title: Rect,
     /// Source text.
@@ -43,10 +43,10 @@ pub(super) struct Regions {
     pub(super) divider: Rect,
 }
 
-impl Regions {
+impl PaneRegions {
     /// Divides the screen.
-    pub(super) fn new(needs: Needs) -> Self {
-        let (width, height) = needs.size;
+    pub(super) fn new(needs: PaneNeeds) -> Self {
+        let Size { width, height } = needs.size;
         let mut this = Self::default();
         let mut body = Rect::new(0, 0, width, height);
         if height >= 4 {
@@ -81,7 +81,7 @@ impl Regions {
         }
     }
 
-    /// What is left of an area under its rule.
+    /// The rest of an area under its rule.
     pub(super) fn inner(area: Rect) -> Rect {
         Rect {
             y: area.y.saturating_add(1),
@@ -195,9 +195,9 @@ mod tests {
 
     use super::*;
 
-    fn needs(size: (u16, u16)) -> Needs {
-        Needs {
-            size,
+    fn needs(size: (u16, u16)) -> PaneNeeds {
+        PaneNeeds {
+            size: size.into(),
             focus: Pane::Source,
             zoom: false,
             probes: 2,
@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn regions_at_80x24_show_all_three_panes() {
-        let regions = Regions::new(needs((80, 24)));
+        let regions = PaneRegions::new(needs((80, 24)));
         assert!(regions.rows(Pane::Source) >= 9);
         assert!(regions.rows(Pane::Probes) >= 2);
         assert!(regions.rows(Pane::Events) >= 5);
@@ -215,7 +215,7 @@ mod tests {
 
     #[test]
     fn regions_at_200x60_stand_side_by_side() {
-        let regions = Regions::new(needs((200, 60)));
+        let regions = PaneRegions::new(needs((200, 60)));
         assert!(regions.source.right() < regions.events.x);
         assert_eq!(regions.probes.x, regions.events.x);
         assert!(regions.history.height > 0);
@@ -223,7 +223,7 @@ mod tests {
 
     #[test]
     fn regions_in_a_tiny_terminal_show_the_focus_only() {
-        let regions = Regions::new(Needs {
+        let regions = PaneRegions::new(PaneNeeds {
             focus: Pane::Events,
             ..needs((20, 5))
         });
@@ -235,7 +235,7 @@ mod tests {
         fn regions_of_any_size_are_inside_and_apart(
             width in 0u16..400, height in 0u16..200, probes in 0usize..100, zoom: bool, pane in 0usize..3,
         ) {
-            let all = Regions::new(Needs { size: (width, height), focus: Pane::ALL[pane], zoom, probes });
+            let all = PaneRegions::new(PaneNeeds { size: Size::new(width, height), focus: Pane::ALL[pane], zoom, probes });
             let areas = [all.title, all.source, all.variables, all.probes, all.history, all.events, all.status, all.divider];
             let screen = Rect::new(0, 0, width, height);
             for (i, a) in areas.iter().enumerate() {

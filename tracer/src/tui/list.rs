@@ -15,7 +15,7 @@ impl List {
         self.cursor = self.cursor.saturating_add_signed(rows);
     }
 
-    /// Moves what is shown; the cursor stays unless it would leave the screen.
+    /// Scrolls the view. The cursor stays unless it would leave the screen.
     pub(super) fn scroll(&mut self, lines: isize, len: usize, rows: usize) {
         self.top = self
             .top

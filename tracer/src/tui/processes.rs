@@ -6,20 +6,20 @@ use std::time::{Duration, Instant};
 
 use crossterm::event::{self, Event as TerminalEvent, KeyEventKind};
 use ratatui::Frame;
-use ratatui::layout::Rect;
+use ratatui::layout::{Rect, Size};
 use ratatui::style::Style;
 
-use super::action::Action;
+use super::action::UiAction;
 use super::fuzzy::Picker;
 use super::glyphs::Pen;
-use super::keymap::{self, Command, Mode};
+use super::keymap::{self, KeyCommand, Mode};
 use super::run::{FRAME, mouse_action};
-use super::terminal::{Screen, Signals};
+use super::terminal::{Screen, TerminalSignals};
 use super::theme::{Role, Theme};
 use super::view;
-use super::{Error, Options};
+use super::{Error, UiOptions};
 
-/// The list is made anew this often.
+/// Interval at which the list is made again.
 const REFRESH: Duration = Duration::from_secs(2);
 /// Two clicks on one row within this time take it.
 const DOUBLE_CLICK: Duration = Duration::from_millis(400);
@@ -35,17 +35,17 @@ pub struct ProcessEntry {
     pub name: String,
     /// Command line.
     pub command: String,
-    /// Who runs it.
+    /// Name of the user who runs it.
     pub user: String,
-    /// Whether its executable has debug information; `None`: not looked at.
+    /// True if its executable has debug information. `None` if that was not checked.
     pub debug_info: Option<bool>,
 }
 
-/// The list, and what was chosen.
+/// The list and the choice.
 #[derive(Debug)]
 struct Choice {
     theme: Theme,
-    size: (u16, u16),
+    size: Size,
     entries: Vec<ProcessEntry>,
     loaded: bool,
     picker: Picker,
@@ -56,10 +56,10 @@ struct Choice {
 
 pub(super) fn pick(
     list: impl FnMut() -> Vec<ProcessEntry> + Send + 'static,
-    options: &Options,
+    options: &UiOptions,
 ) -> Result<Option<u32>, Error> {
     let mut screen = Screen::open(options.mouse)?;
-    let signals = Signals::listen()?;
+    let signals = TerminalSignals::listen()?;
     let (lists, _stop) = refresher(list)?;
     let mut choice = Choice::new(Theme::new(options.colours), screen.size()?);
     let mut dirty = true;
@@ -110,7 +110,7 @@ fn refresher(
 }
 
 impl Choice {
-    fn new(theme: Theme, size: (u16, u16)) -> Self {
+    fn new(theme: Theme, size: Size) -> Self {
         let (entries, picker) = (Vec::new(), Picker::default());
         Self {
             theme,
@@ -149,10 +149,10 @@ impl Choice {
                 }
             }
             TerminalEvent::Paste(text) => self.picker.type_text(&text),
-            TerminalEvent::Resize(width, height) => self.size = (width, height),
+            TerminalEvent::Resize(width, height) => self.size = Size::new(width, height),
             TerminalEvent::Mouse(mouse) => match mouse_action(mouse) {
-                Some(Action::Scroll { lines, .. }) => self.picker.list.step(lines),
-                Some(Action::Click { y, .. }) => self.click(y, now),
+                Some(UiAction::Scroll { lines, .. }) => self.picker.list.step(lines),
+                Some(UiAction::Click { y, .. }) => self.click(y, now),
                 _ => {}
             },
             _ => {}
@@ -161,21 +161,21 @@ impl Choice {
         self.settle();
     }
 
-    fn command(&mut self, command: Command) {
+    fn command(&mut self, command: KeyCommand) {
         let page = isize::try_from(self.rows()).unwrap_or(1).max(1);
         match command {
-            Command::Up => self.picker.list.step(-1),
-            Command::Down => self.picker.list.step(1),
-            Command::PageUp => self.picker.list.step(-page),
-            Command::PageDown => self.picker.list.step(page),
-            Command::Activate => {
+            KeyCommand::Up => self.picker.list.step(-1),
+            KeyCommand::Down => self.picker.list.step(1),
+            KeyCommand::PageUp => self.picker.list.step(-page),
+            KeyCommand::PageDown => self.picker.list.step(page),
+            KeyCommand::Activate => {
                 let chosen = self
                     .picker
                     .selected()
                     .and_then(|index| self.entries.get(index));
                 self.done = chosen.map(|entry| Some(entry.pid));
             }
-            Command::Back | Command::Quit => self.done = Some(None),
+            KeyCommand::Back | KeyCommand::Quit => self.done = Some(None),
             _ => {}
         }
     }
@@ -193,12 +193,12 @@ impl Choice {
         self.clicked = Some((now, y));
         self.picker.list.cursor = self.picker.list.top + row;
         if double {
-            self.command(Command::Activate);
+            self.command(KeyCommand::Activate);
         }
     }
 
     fn rows(&self) -> usize {
-        usize::from(self.size.1).saturating_sub(5)
+        usize::from(self.size.height).saturating_sub(5)
     }
 
     fn settle(&mut self) {
@@ -290,7 +290,7 @@ mod tests {
     }
 
     fn choice(size: (u16, u16)) -> Choice {
-        let mut choice = Choice::new(Theme::new(true), size);
+        let mut choice = Choice::new(Theme::new(true), size.into());
         choice.set_entries(entries());
         choice
     }
@@ -303,7 +303,8 @@ mod tests {
     }
 
     fn draw(choice: &Choice) -> Terminal<TestBackend> {
-        let mut terminal = Terminal::new(TestBackend::new(choice.size.0, choice.size.1)).unwrap();
+        let mut terminal =
+            Terminal::new(TestBackend::new(choice.size.width, choice.size.height)).unwrap();
         terminal.draw(|frame| choice.draw(frame)).unwrap();
         terminal
     }

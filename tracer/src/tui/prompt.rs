@@ -1,19 +1,20 @@
-//! The line editor: what is being typed, what for, and what was wrong with it.
+//! The line editor: the typed line, its purpose, and its error.
 
 use crossterm::event::{Event as TerminalEvent, KeyEvent};
 use tui_input::backend::crossterm::to_input_request;
 use tui_input::{Input, InputRequest};
 
+use crate::actions::words;
+use crate::base::diagnostic::Diagnostic;
 use crate::event::ProbeId;
-use crate::lang::words;
-use crate::session::{ProbeError, VariableInfo};
+use crate::session::VariableInfo;
 
 /// Characters that a line may have: a probe's text is short, a paste may not be.
 const LENGTH: usize = 4096;
 /// Lines remembered.
 const REMEMBERED: usize = 100;
 
-/// What a line is typed for.
+/// The purpose of a typed line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
     /// A probe, or a line number.
@@ -26,12 +27,12 @@ pub(super) enum Purpose {
     GoTo,
     /// A text in the source.
     Search,
-    /// Which events are shown.
+    /// The filter of events.
     Filter,
 }
 
 impl Purpose {
-    /// What stands before the line.
+    /// The label before the line.
     pub(super) fn label(self) -> &'static str {
         match self {
             Self::Command => ":",
@@ -43,7 +44,7 @@ impl Purpose {
         }
     }
 
-    /// Whether the line is a probe.
+    /// Returns true if the line is a probe.
     pub(super) fn is_probe(self) -> bool {
         matches!(self, Self::Command | Self::Probe | Self::Edit(_))
     }
@@ -52,17 +53,17 @@ impl Purpose {
 /// A line being typed.
 #[derive(Debug)]
 pub(super) struct Prompt {
-    /// What for.
+    /// The purpose of the line.
     pub(super) purpose: Purpose,
     /// The line.
     pub(super) input: Input,
-    /// What was wrong with the text that was tried.
-    pub(super) error: Option<ProbeError>,
-    /// The request that is under way for it.
+    /// The error of the last text that was tried.
+    pub(super) error: Option<Diagnostic>,
+    /// Its pending request.
     pub(super) pending: Option<u64>,
-    /// Which remembered line is shown, from the end.
+    /// Number of the displayed history line, from the end.
     recalled: usize,
-    /// What was typed before remembered lines were looked at.
+    /// The typed line from before the history was opened.
     draft: String,
 }
 
@@ -92,7 +93,7 @@ impl Prompt {
         }
     }
 
-    /// Inserts text at the cursor; line ends become blanks.
+    /// Inserts text at the cursor. Line ends become blanks.
     pub(super) fn insert(&mut self, text: &str) {
         for c in text.trim_end_matches(['\r', '\n']).chars() {
             self.request(InputRequest::InsertChar(if c.is_control() {
@@ -113,12 +114,12 @@ impl Prompt {
             .handle(request)
             .is_some_and(|change| change.value)
         {
-            // What is underlined would be another part of the text now.
+            // The underlined range would now cover another part of the text.
             self.error = None;
         }
     }
 
-    /// Shows what was typed before (`older`) or after.
+    /// Shows previous input (`older`) or after.
     pub(super) fn recall(&mut self, history: &History, older: bool) {
         if self.recalled == 0 {
             self.draft = self.input.value().to_owned();
@@ -155,7 +156,7 @@ impl Prompt {
         &before[start..]
     }
 
-    /// What the word at the cursor could become, the best first.
+    /// Completions of the word at the cursor, best first.
     pub(super) fn completions<'a>(&self, variables: &'a [VariableInfo]) -> Vec<&'a str> {
         let stem = self.stem();
         let names = variables

@@ -1,4 +1,4 @@
-//! The loop: input first, then what workers and session have, then at most one frame.
+//! The loop: input first, then the results of workers and session, then at most one frame.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,11 +7,11 @@ use crossterm::event::{
     self, Event as TerminalEvent, KeyEventKind, MouseButton, MouseEvent, MouseEventKind,
 };
 
-use super::action::Action;
-use super::state::State;
-use super::terminal::{Screen, Signals};
+use super::action::UiAction;
+use super::state::UiState;
+use super::terminal::{Screen, TerminalSignals};
 use super::workers::Workers;
-use super::{Error, Options, Outcome, view};
+use super::{Error, UiOptions, UiOutcome, view};
 use crate::session::Control;
 
 /// Time of one frame: about 30 a second.
@@ -29,23 +29,24 @@ const REPLIES: usize = 64;
 /// Lines for one notch of the wheel.
 const WHEEL: isize = 3;
 
-struct Turn {
-    state: State,
+struct EventLoop {
+    state: UiState,
     workers: Workers,
     dirty: bool,
     /// A key or the mouse wants its answer on the screen.
     urgent: bool,
-    /// What the terminal shows is not what was drawn.
+    /// The terminal no longer shows the drawn frame.
     resized: bool,
 }
 
-pub(super) fn run(control: Arc<dyn Control>, options: &Options) -> Result<Outcome, Error> {
+pub(super) fn run(control: Arc<dyn Control>, options: &UiOptions) -> Result<UiOutcome, Error> {
     let mut screen = Screen::open(options.mouse)?;
-    let signals = Signals::listen()?;
+    let signals = TerminalSignals::listen()?;
     let workers = Workers::start(control.clone())?;
-    let (state, effects) = State::new(
+    let (state, effects) = UiState::new(
         options,
         control.target(),
+        control.targets(),
         control.probes(),
         screen.size()?,
         Instant::now(),
@@ -53,7 +54,7 @@ pub(super) fn run(control: Arc<dyn Control>, options: &Options) -> Result<Outcom
     for effect in effects {
         workers.run(effect)?;
     }
-    let mut turn = Turn {
+    let mut turn = EventLoop {
         state,
         workers,
         dirty: true,
@@ -72,10 +73,10 @@ pub(super) fn run(control: Arc<dyn Control>, options: &Options) -> Result<Outcom
             let Some(reply) = turn.workers.reply() else {
                 break;
             };
-            turn.act(Action::Reply(reply))?;
+            turn.act(UiAction::Reply(reply))?;
         }
         if let Some(signal) = signals.take() {
-            turn.act(Action::Terminate(signal))?;
+            turn.act(UiAction::Terminate(signal))?;
         }
         if ticked.is_none_or(|then| then.elapsed() >= TICK) {
             ticked = Some(Instant::now());
@@ -84,7 +85,7 @@ pub(super) fn run(control: Arc<dyn Control>, options: &Options) -> Result<Outcom
         let notices = control.take_notices(NOTICES);
         more = notices.len() >= NOTICES;
         if !notices.is_empty() {
-            turn.act(Action::Notices(notices))?;
+            turn.act(UiAction::Notices(notices))?;
         }
         if let Some(outcome) = turn.state.outcome {
             return Ok(outcome);
@@ -104,8 +105,8 @@ pub(super) fn run(control: Arc<dyn Control>, options: &Options) -> Result<Outcom
     }
 }
 
-impl Turn {
-    /// How long the loop may wait for input.
+impl EventLoop {
+    /// Longest time that the loop may wait for input.
     fn patience(&self, drawn: Option<Instant>) -> Duration {
         match drawn {
             Some(then) if self.urgent => ANSWER.saturating_sub(then.elapsed()),
@@ -121,7 +122,7 @@ impl Turn {
         }
         for _ in 0..INPUTS {
             if let Some(action) = self.action(event::read()?) {
-                self.resized |= matches!(action, Action::Resize(..));
+                self.resized |= matches!(action, UiAction::Resize(..));
                 self.act(action)?;
                 self.urgent = true;
             }
@@ -132,29 +133,29 @@ impl Turn {
         Ok(())
     }
 
-    fn action(&self, event: TerminalEvent) -> Option<Action> {
+    fn action(&self, event: TerminalEvent) -> Option<UiAction> {
         match event {
             TerminalEvent::Key(key) if key.kind != KeyEventKind::Release => {
                 self.state.action_of(key)
             }
             TerminalEvent::Mouse(mouse) => mouse_action(mouse),
-            TerminalEvent::Paste(text) => Some(Action::Paste(text)),
-            TerminalEvent::Resize(width, height) => Some(Action::Resize(width, height)),
+            TerminalEvent::Paste(text) => Some(UiAction::Paste(text)),
+            TerminalEvent::Resize(width, height) => Some(UiAction::Resize(width, height)),
             _ => None,
         }
     }
 
-    fn act(&mut self, action: Action) -> Result<(), Error> {
+    fn act(&mut self, action: UiAction) -> Result<(), Error> {
         self.dirty = true;
         self.update(action)
     }
 
     /// Time alone changes nothing that is not redrawn with the next counters.
     fn tick(&mut self) -> Result<(), Error> {
-        self.update(Action::Tick)
+        self.update(UiAction::Tick)
     }
 
-    fn update(&mut self, action: Action) -> Result<(), Error> {
+    fn update(&mut self, action: UiAction) -> Result<(), Error> {
         for effect in self.state.update(action, Instant::now()) {
             self.workers.run(effect)?;
         }
@@ -162,17 +163,17 @@ impl Turn {
     }
 }
 
-/// What the mouse means.
-pub(super) fn mouse_action(mouse: MouseEvent) -> Option<Action> {
+/// The action of a mouse event.
+pub(super) fn mouse_action(mouse: MouseEvent) -> Option<UiAction> {
     let (x, y) = (mouse.column, mouse.row);
     match mouse.kind {
-        MouseEventKind::Down(MouseButton::Left) => Some(Action::Click { x, y }),
-        MouseEventKind::ScrollUp => Some(Action::Scroll {
+        MouseEventKind::Down(MouseButton::Left) => Some(UiAction::Click { x, y }),
+        MouseEventKind::ScrollUp => Some(UiAction::Scroll {
             x,
             y,
             lines: -WHEEL,
         }),
-        MouseEventKind::ScrollDown => Some(Action::Scroll { x, y, lines: WHEEL }),
+        MouseEventKind::ScrollDown => Some(UiAction::Scroll { x, y, lines: WHEEL }),
         _ => None,
     }
 }

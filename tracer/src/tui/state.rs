@@ -1,7 +1,7 @@
-//! All that the screen shows, and how it changes: no I/O, no clock.
+//! The state behind the screen, and its changes, without I/O and without a clock.
 //!
-//! [`State::update`] takes one [`Action`] and the time, and returns what must
-//! be done elsewhere. Drawing is [`super::view`]'s.
+//! [`UiState::update`] takes one [`UiAction`] and the time, and returns the effects to be carried
+//! out elsewhere. Drawing is the task of [`super::view`].
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,27 +9,35 @@ use std::time::{Duration, Instant};
 
 use jiff::tz::TimeZone;
 
-use self::source::Source;
-use super::action::{Action, AddRequest, Effect, Pane, Reply};
-use super::changes::Trail;
+use self::source::SourceView;
+use ratatui::layout::Size;
+
+use super::action::{AddRequest, Pane, UiAction, UiEffect, WorkerReply};
 use super::compact::compact;
 use super::events::{Body, Events, Filter};
 use super::fuzzy::Picker;
-use super::keymap::{self, Command, Mode};
-use super::layout::{Needs, Regions};
+use super::keymap::{self, KeyCommand, Mode};
+use super::layout::{PaneNeeds, PaneRegions};
 use super::list::List;
 use super::prompt::{History, Prompt};
 use super::theme::Theme;
 use super::tree;
-use super::{Options, Outcome};
-use crate::event::{Aggregate, Event, Notice, ProbeId};
-use crate::session::{ProbeError, ProbeStatus, SourceFile};
+use super::{UiOptions, UiOutcome};
+use crate::base::diagnostic::Diagnostic;
+use crate::event::{Aggregate, Event, ProbeId, TargetStatus};
+use crate::session::{Notice, ProbeStatus, SourceFile, TargetName};
+use changes::Trail;
+use target_rows::TargetRows;
 
+pub(super) mod changes;
 mod commands;
 mod mouse;
+pub(super) mod overlay_area;
 mod probes;
 mod prompts;
 pub(super) mod source;
+pub(super) mod target_rows;
+mod targets;
 #[cfg(test)]
 mod tests;
 
@@ -40,10 +48,10 @@ const MESSAGE_TIME: Duration = Duration::from_secs(8);
 /// A value that changed is marked for this long.
 pub(super) const CHANGE_TIME: Duration = Duration::from_millis(1500);
 
-/// What lies over the panes.
+/// The overlay on the panes.
 #[derive(Debug)]
 pub(super) enum Overlay {
-    /// Nothing.
+    /// No overlay.
     None,
     /// Choose a source file.
     Files(Picker),
@@ -53,6 +61,8 @@ pub(super) enum Overlay {
     Event(Detail),
     /// A probe in full.
     Probe(ProbeId, usize),
+    /// The targets.
+    Targets(List),
     /// The keys.
     Help(usize),
 }
@@ -62,7 +72,7 @@ pub(super) enum Overlay {
 pub(super) struct Detail {
     /// Its number in the list.
     pub(super) number: u64,
-    /// What it is, where it comes from, its message: label and text of each row.
+    /// Its title, its origin, its message: label and text of each row.
     pub(super) head: Vec<(String, String)>,
     /// Its values and stack.
     pub(super) lines: Vec<tree::Line>,
@@ -72,27 +82,29 @@ pub(super) struct Detail {
 
 /// A message at the foot.
 #[derive(Debug)]
-pub(super) struct Message {
+pub(super) struct FootMessage {
     /// The text.
     pub(super) text: String,
-    /// It tells of something wrong.
+    /// It reports a problem.
     pub(super) bad: bool,
     until: Instant,
 }
 
 /// Everything.
 #[derive(Debug)]
-pub(super) struct State {
-    /// Name and pid of the target.
-    pub(super) target: (String, u32),
-    /// How it looks.
+pub(super) struct UiState {
+    /// The target.
+    pub(super) target: TargetName,
+    /// The colours and attributes.
     pub(super) theme: Theme,
     /// For the times of events.
     pub(super) zone: TimeZone,
-    /// Events are of several processes.
+    /// Events may be of several processes, so they say of which they are.
     pub(super) processes: bool,
+    /// The processes that are probed, and those that were.
+    pub(super) targets: TargetRows,
     /// Columns and rows.
-    pub(super) size: (u16, u16),
+    pub(super) size: Size,
     /// The pane that keys go to.
     pub(super) focus: Pane,
     /// It has the whole screen.
@@ -104,34 +116,34 @@ pub(super) struct State {
     /// The list of files has those of libraries and packages, too.
     pub(super) all_files: bool,
     /// The open file.
-    pub(super) source: Option<Source>,
+    pub(super) source: Option<SourceView>,
     /// Probes, by id.
     pub(super) probes: Vec<ProbeStatus>,
-    /// What they have added up, as last asked for.
+    /// Their aggregates, from the last request.
     pub(super) aggregates: Vec<Aggregate>,
     /// Selected and first row of their table.
     pub(super) probes_list: List,
-    /// What is remembered of each.
+    /// The earlier messages and values of each.
     pub(super) trails: HashMap<ProbeId, Trail>,
     /// Everything is silenced.
     pub(super) silenced: bool,
-    /// Those that were awake before.
+    /// The probes that were awake before.
     awake: Vec<ProbeId>,
     /// The events.
     pub(super) events: Events,
-    /// At the foot.
-    pub(super) message: Option<Message>,
+    /// The message at the foot.
+    pub(super) message: Option<FootMessage>,
     /// The target is gone.
     pub(super) exited: Option<Option<i32>>,
     /// The session is left.
-    pub(super) outcome: Option<Outcome>,
-    /// Requests that are under way.
+    pub(super) outcome: Option<UiOutcome>,
+    /// Pending requests.
     pub(super) pending: Vec<AddRequest>,
-    /// Probes whose removal is under way.
+    /// Probes that are being removed.
     removing: Vec<ProbeId>,
-    /// The time as last told.
+    /// The time of the last update.
     pub(super) now: Instant,
-    /// What is searched for in the source.
+    /// The search in the source.
     pub(super) search: String,
     typed: History,
     generation: u64,
@@ -139,23 +151,21 @@ pub(super) struct State {
     /// A file and line to open once the files are known.
     wanted: Option<(Arc<std::path::PathBuf>, u64)>,
     refreshed: Option<Instant>,
-    refreshing: bool,
-    /// Probes were silenced or woken since the counters were asked for.
-    toggled: bool,
-    /// Installed while the counters were being read: they may not know of it.
-    fresh: Vec<ProbeId>,
+    /// Requests to silence or wake probes that have not been carried out.
+    switching: usize,
     clicked: Option<(Instant, u16, u16)>,
 }
 
-impl State {
-    /// The first screen, and what must be done for it.
+impl UiState {
+    /// The first screen, with its effects.
     pub(super) fn new(
-        options: &Options,
-        target: (String, u32),
+        options: &UiOptions,
+        target: TargetName,
+        targets: Vec<TargetStatus>,
         probes: Vec<ProbeStatus>,
-        size: (u16, u16),
+        size: Size,
         now: Instant,
-    ) -> (Self, Vec<Effect>) {
+    ) -> (Self, Vec<UiEffect>) {
         let has_source = |probe: &&ProbeStatus| probe.file.file_name().is_some();
         let first = probes.iter().find(has_source);
         let wanted = first.map(|probe| (probe.file.clone(), probe.line));
@@ -170,6 +180,7 @@ impl State {
             theme: Theme::new(options.colours),
             zone: options.time_zone.clone(),
             processes: options.processes,
+            targets: TargetRows::new(targets),
             size,
             focus: Pane::Source,
             zoom: false,
@@ -196,29 +207,28 @@ impl State {
             ticket: 0,
             wanted,
             refreshed: None,
-            refreshing: false,
-            toggled: false,
-            fresh: Vec::new(),
+            switching: 0,
             clicked: None,
         };
-        (state, vec![Effect::LoadFiles])
+        (state, vec![UiEffect::LoadFiles])
     }
 
-    /// What the keys go to.
+    /// The mode that receives the keys.
     pub(super) fn mode(&self) -> Mode {
         match self.overlay {
             Overlay::None => Mode::Main,
             Overlay::Files(_) => Mode::Picker,
             Overlay::Prompt(_) => Mode::Prompt,
             Overlay::Event(_) | Overlay::Probe(..) => Mode::Detail,
+            Overlay::Targets(_) => Mode::Targets,
             Overlay::Help(_) => Mode::Help,
         }
     }
 
-    /// Where the panes are.
-    pub(super) fn regions(&self) -> Regions {
+    /// The areas of the panes.
+    pub(super) fn regions(&self) -> PaneRegions {
         let probes = self.probes.len() + self.pending.len();
-        Regions::new(Needs {
+        PaneRegions::new(PaneNeeds {
             size: self.size,
             focus: self.focus,
             zoom: self.zoom,
@@ -226,12 +236,12 @@ impl State {
         })
     }
 
-    /// Takes what happened.
-    pub(super) fn update(&mut self, action: Action, now: Instant) -> Vec<Effect> {
+    /// Applies an action.
+    pub(super) fn update(&mut self, action: UiAction, now: Instant) -> Vec<UiEffect> {
         self.now = now;
         let effects = match action {
-            Action::Command(command) => self.command(command),
-            Action::Edit(key) => {
+            UiAction::Command(command) => self.command(command),
+            UiAction::Edit(key) => {
                 match &mut self.overlay {
                     Overlay::Prompt(prompt) if prompt.pending.is_none() => prompt.edit(key),
                     Overlay::Files(picker) => picker.type_key(key),
@@ -240,7 +250,7 @@ impl State {
                 self.typing();
                 Vec::new()
             }
-            Action::Paste(text) => {
+            UiAction::Paste(text) => {
                 match &mut self.overlay {
                     Overlay::Prompt(prompt) if prompt.pending.is_none() => prompt.insert(&text),
                     Overlay::Files(picker) => picker.type_text(&text),
@@ -249,29 +259,29 @@ impl State {
                 self.typing();
                 Vec::new()
             }
-            Action::Click { x, y } => self.click(x, y),
-            Action::Scroll { x, y, lines } => {
+            UiAction::Click { x, y } => self.click(x, y),
+            UiAction::Scroll { x, y, lines } => {
                 self.scroll(x, y, lines);
                 Vec::new()
             }
-            Action::Resize(width, height) => {
-                self.size = (width, height);
+            UiAction::Resize(width, height) => {
+                self.size = Size::new(width, height);
                 if let Overlay::Event(Detail { number, .. }) = self.overlay {
                     self.show_event(number);
                 }
                 Vec::new()
             }
-            Action::Tick => self.tick(),
-            Action::Notices(notices) => {
+            UiAction::Tick => self.tick(),
+            UiAction::Notices(notices) => {
                 self.brief(&notices);
                 notices.into_iter().for_each(|notice| self.notice(notice));
                 Vec::new()
             }
-            Action::Terminate(signal) => {
-                self.outcome = Some(Outcome::Interrupted(signal));
+            UiAction::Terminate(signal) => {
+                self.outcome = Some(UiOutcome::Interrupted(signal));
                 Vec::new()
             }
-            Action::Reply(reply) => self.reply(reply),
+            UiAction::Reply(reply) => self.reply(reply),
         };
         self.settle();
         effects
@@ -309,23 +319,24 @@ impl State {
                 detail.top = detail.top.min(lines.saturating_sub(rows));
             }
             Overlay::Probe(_, top) => *top = (*top).min(probe_lines.saturating_sub(rows)),
-            Overlay::Help(top) => *top = (*top).min(super::view::help_len().saturating_sub(rows)),
+            Overlay::Help(top) => *top = (*top).min(keymap::help_len().saturating_sub(rows)),
+            Overlay::Targets(list) => list.settle(self.targets.len(), rows),
             Overlay::None | Overlay::Prompt(_) => {}
         }
     }
 
     /// Rows of the list or text that lies over the panes.
     pub(super) fn overlay_rows(&self) -> usize {
-        let area = super::view::overlay_area(self);
-        let head = if matches!(self.overlay, Overlay::Files(_)) {
-            2
-        } else {
-            0
+        let area = overlay_area::overlay_area(self);
+        let head = match self.overlay {
+            Overlay::Files(_) => 2,
+            Overlay::Targets(_) => 1,
+            _ => 0,
         };
         usize::from(area.height).saturating_sub(2 + head)
     }
 
-    fn tick(&mut self) -> Vec<Effect> {
+    fn tick(&mut self) -> Vec<UiEffect> {
         let mut effects = Vec::new();
         if self
             .message
@@ -337,14 +348,11 @@ impl State {
         let due = self
             .refreshed
             .is_none_or(|then| self.now.saturating_duration_since(then) >= REFRESH);
-        if due && !self.refreshing {
+        if due {
             self.refreshed = Some(self.now);
-            self.refreshing = true;
-            self.toggled = false;
-            effects.push(Effect::RefreshProbes);
             let beside = self.regions().history.height > 0;
             if beside || matches!(self.overlay, Overlay::Probe(..)) {
-                effects.push(Effect::RefreshAggregates);
+                effects.push(UiEffect::RefreshAggregates);
             }
         }
         effects.extend(self.ask_variables());
@@ -375,7 +383,7 @@ impl State {
         }
     }
 
-    /// The message lists the values and says nothing else: the probe has no template.
+    /// Returns true if the message only lists the values: the probe has no template.
     pub(super) fn is_default_message(&self, event: &Event) -> bool {
         let plain = |id| {
             self.probes
@@ -393,6 +401,7 @@ impl State {
     fn notice(&mut self, notice: Notice) {
         match notice {
             Notice::Event(event) => {
+                self.targets.count(&event);
                 self.trails
                     .entry(event.origin.probe)
                     .or_default()
@@ -409,6 +418,10 @@ impl State {
                 self.say(text.clone(), true);
                 self.events.push(Body::Note(text));
             }
+            Notice::Note(text) => {
+                self.say(text.clone(), false);
+                self.events.push(Body::Note(text));
+            }
             Notice::Limited(limited) => {
                 let text = limited.to_string();
                 self.say(text.clone(), true);
@@ -419,6 +432,13 @@ impl State {
                 self.say(text.clone(), false);
                 self.events.push(Body::Note(text));
             }
+            // Notes report these, as far as they are few.
+            Notice::TargetCame(target) => {
+                self.targets.came(target);
+                self.processes |= self.targets.are_several();
+            }
+            Notice::TargetLeft(target) => self.targets.left(target.id),
+            Notice::Probes(probes) => self.set_probes(probes),
             Notice::TargetExited(code) => {
                 self.exited = Some(code);
                 self.events.push(Body::Note(exit_text(code)));
@@ -428,14 +448,14 @@ impl State {
 
     /// Shows a message at the foot.
     fn say(&mut self, text: impl Into<String>, bad: bool) {
-        self.message = Some(Message {
+        self.message = Some(FootMessage {
             text: text.into(),
             bad,
             until: self.now + MESSAGE_TIME,
         });
     }
 
-    fn say_error(&mut self, error: &ProbeError) {
+    fn say_error(&mut self, error: &Diagnostic) {
         let text = match &error.hint {
             Some(hint) => format!("{} ({hint})", error.message),
             None => error.message.clone(),
@@ -443,16 +463,16 @@ impl State {
         self.say(text, true);
     }
 
-    fn reply(&mut self, reply: Reply) -> Vec<Effect> {
+    fn reply(&mut self, reply: WorkerReply) -> Vec<UiEffect> {
         match reply {
-            Reply::Files(files) => return self.files_known(files),
-            Reply::Text { generation, text } => return self.text_known(generation, text),
-            Reply::Lines { generation, lines } => {
+            WorkerReply::Files(files) => return self.files_known(files),
+            WorkerReply::Text { generation, text } => return self.text_known(generation, text),
+            WorkerReply::Lines { generation, lines } => {
                 if let Some(source) = self.open_source(generation) {
                     source.set_lines(lines);
                 }
             }
-            Reply::Outline {
+            WorkerReply::Outline {
                 generation,
                 outline,
             } => {
@@ -460,7 +480,7 @@ impl State {
                     source.outline = outline;
                 }
             }
-            Reply::Highlighted {
+            WorkerReply::Highlighted {
                 generation,
                 from,
                 spans,
@@ -469,7 +489,7 @@ impl State {
                     source.set_spans(from, spans);
                 }
             }
-            Reply::Variables {
+            WorkerReply::Variables {
                 generation,
                 line,
                 variables,
@@ -478,21 +498,21 @@ impl State {
                     source.set_variables(line, variables);
                 }
             }
-            Reply::Added { request, result } => return self.added(&request, result),
-            Reply::Removed(id, last) => self.removed(id, last.as_deref()),
-            Reply::Probes(probes) => self.set_probes(probes),
-            Reply::Aggregates(aggregates) => self.aggregates = aggregates,
+            WorkerReply::Added { request, result } => return self.added(&request, result),
+            WorkerReply::Removed(id, last) => self.removed(id, last.as_deref()),
+            WorkerReply::Switched => self.switching = self.switching.saturating_sub(1),
+            WorkerReply::Aggregates(aggregates) => self.aggregates = aggregates,
         }
         Vec::new()
     }
 
-    fn open_source(&mut self, generation: u64) -> Option<&mut Source> {
+    fn open_source(&mut self, generation: u64) -> Option<&mut SourceView> {
         self.source
             .as_mut()
             .filter(|source| source.generation == generation)
     }
 
-    /// The line typed has changed: what follows it at once.
+    /// Updates the list that follows the typed line.
     fn typing(&mut self) {
         match &mut self.overlay {
             Overlay::Files(picker) => picker.search(),
@@ -504,12 +524,12 @@ impl State {
         }
     }
 
-    /// What `key` means now.
-    pub(super) fn action_of(&self, key: crossterm::event::KeyEvent) -> Option<Action> {
+    /// The present action of `key`.
+    pub(super) fn action_of(&self, key: crossterm::event::KeyEvent) -> Option<UiAction> {
         let mode = self.mode();
         match keymap::command(mode, key) {
-            Some(command) => Some(Action::Command(command)),
-            None if matches!(mode, Mode::Prompt | Mode::Picker) => Some(Action::Edit(key)),
+            Some(command) => Some(UiAction::Command(command)),
+            None if matches!(mode, Mode::Prompt | Mode::Picker) => Some(UiAction::Edit(key)),
             None => None,
         }
     }
@@ -521,8 +541,8 @@ impl State {
             .is_some_and(|at| self.now.saturating_duration_since(at) < CHANGE_TIME)
     }
 
-    /// What it takes to install a key's meaning in hints: `t` for [`Command::Template`].
-    pub(super) fn hint(&self, command: Command) -> String {
+    /// The key of a command for use in hints: `t` for [`KeyCommand::Template`].
+    pub(super) fn hint(&self, command: KeyCommand) -> String {
         keymap::hint(self.mode(), command)
     }
 }

@@ -1,4 +1,4 @@
-//! The terminal while the screen is up, and its return to what it was, whatever happens.
+//! The terminal while the screen is up, and its restoration in every case.
 
 use std::io::{self, BufWriter, Stdout, Write};
 use std::panic;
@@ -17,20 +17,21 @@ use crossterm::terminal::{
 };
 use crossterm::{cursor, execute, queue};
 use ratatui::backend::CrosstermBackend;
+use ratatui::layout::Size;
 use ratatui::layout::{Position, Rect};
 use ratatui::{Frame, Terminal};
 
 use super::Error;
-use crate::{cancel, signals};
+use crate::base::{cancel, signals};
 
-/// How long the loop has to end by itself once the terminal is gone.
+/// Time that the loop has to end by itself once the terminal is gone.
 const GRACE: Duration = Duration::from_millis(300);
 
 /// The screen is up: the terminal is not as its user left it.
 static UP: AtomicBool = AtomicBool::new(false);
 static HOOK: Once = Once::new();
 
-/// The terminal in the state that the screen needs; dropped, it is as before.
+/// The terminal in the state that the screen needs. Dropping it restores the terminal.
 pub(super) struct Screen {
     terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
 }
@@ -72,20 +73,19 @@ impl Screen {
     }
 
     /// Columns and rows.
-    pub(super) fn size(&self) -> Result<(u16, u16), Error> {
-        let size = self.terminal.size()?;
-        Ok((size.width, size.height))
+    pub(super) fn size(&self) -> Result<Size, Error> {
+        Ok(self.terminal.size()?)
     }
 
-    /// Has the next frame drawn whole. A terminal that was resized, even to the size that it had
-    /// before, shows something else than what was drawn.
+    /// Has the next frame drawn whole. After a resize, even one back to the former size, the
+    /// terminal no longer shows the drawn frame.
     pub(super) fn forget(&mut self) -> Result<(), Error> {
         let size = self.terminal.size()?;
         self.terminal.resize(Rect::from((Position::ORIGIN, size)))?;
         Ok(())
     }
 
-    /// Draws one frame; what changed is written at once.
+    /// Draws one frame. The changes are written at once.
     pub(super) fn draw(&mut self, draw: impl FnOnce(&mut Frame<'_>)) -> Result<(), Error> {
         queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
         self.terminal.draw(draw)?;
@@ -106,7 +106,7 @@ impl Drop for Screen {
     }
 }
 
-/// Puts the terminal back; safe to call more than once. Nothing can be done about its errors.
+/// Restores the terminal. It is safe to call more than once. Its errors cannot be handled.
 fn restore() {
     if !UP.swap(false, Ordering::SeqCst) {
         return;
@@ -127,7 +127,7 @@ fn write_leave(out: &mut impl Write) -> io::Result<()> {
     )
 }
 
-/// The same without a lock or a wait, for another thread than the one that draws.
+/// Restores the terminal without a lock or a wait, from a thread other than the drawing one.
 pub(super) fn abandon() {
     if !UP.swap(false, Ordering::SeqCst) {
         return;
@@ -139,13 +139,13 @@ pub(super) fn abandon() {
     let _ = disable_raw_mode();
 }
 
-/// Signals that ask us to end, as numbers.
-pub(super) struct Signals {
+/// Signals that request the end, as numbers.
+pub(super) struct TerminalSignals {
     received: Receiver<i32>,
     _listener: signals::Signals,
 }
 
-impl Signals {
+impl TerminalSignals {
     /// Waits for SIGTERM, SIGHUP and SIGINT from now on.
     pub(super) fn listen() -> Result<Self, Error> {
         let (sender, received) = channel();
@@ -173,7 +173,7 @@ fn watch_for_hangup(ended: Sender<i32>) -> io::Result<()> {
         .spawn(move || {
             if wait_for_hangup() && ended.send(libc::SIGHUP).is_ok() {
                 thread::sleep(GRACE);
-                // Nobody receives any more where the loop has ended.
+                // The channel is closed if the loop has ended.
                 if ended.send(libc::SIGHUP).is_ok() {
                     std::process::exit(128 + libc::SIGHUP);
                 }
@@ -182,17 +182,17 @@ fn watch_for_hangup(ended: Sender<i32>) -> io::Result<()> {
         .map(drop)
 }
 
-/// Returns once stdin has no other side any more; false when it cannot be asked.
+/// Returns once stdin has hung up. False if it cannot be polled.
 fn wait_for_hangup() -> bool {
     loop {
         let mut stdin = libc::pollfd {
             fd: libc::STDIN_FILENO,
-            // Hang-ups and errors are always told, and nothing else is asked for.
+            // Hang-ups and errors are always reported, and no other event is requested.
             events: 0,
             revents: 0,
         };
         #[expect(unsafe_code, reason = "poll has no safe wrapper in std")]
-        // SAFETY: `stdin` is one valid pollfd, and the count says one.
+        // SAFETY: `stdin` is one valid pollfd, and the count is one.
         let ready = unsafe { libc::poll(&raw mut stdin, 1, -1) };
         if ready > 0 {
             return stdin.revents & libc::POLLHUP != 0;

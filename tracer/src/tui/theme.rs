@@ -1,20 +1,20 @@
-//! How things look: the terminal's own sixteen colours, or none at all.
+//! Styles of the screen: the terminal's own sixteen colours, or no colours.
 //!
-//! Nothing is told by colour alone: each role has a sign or an attribute too,
-//! so that all of it can be read with `NO_COLOR` set.
+//! Colour alone never carries a meaning. Each role has a sign or an attribute too, so that the
+//! whole screen can be read with `NO_COLOR` set.
 
 use ratatui::style::{Color, Modifier, Style};
 
-/// What a piece of text is, for choosing how it looks.
+/// The role of a piece of text, which selects its style.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
     /// Ordinary text.
     Plain,
-    /// Of less weight: rules, labels, old values.
+    /// Less important text: rules, labels, old values.
     Dim,
     /// Name of a pane, heading of a column.
     Heading,
-    /// What has the focus; keys in hints.
+    /// The focus, and keys in hints.
     Accent,
     /// Alive, attached.
     Good,
@@ -22,11 +22,11 @@ pub(super) enum Role {
     Warn,
     /// Wrong: errors, losses.
     Bad,
-    /// The latest value beside its line.
+    /// The latest value next to its line.
     Value,
     /// A value that differs from the one before.
     Changed,
-    /// What a search found.
+    /// A match of a search.
     Found,
     /// The selected row of the pane that has the focus.
     Selected,
@@ -36,7 +36,7 @@ pub(super) enum Role {
     Banner,
 }
 
-/// What a piece of source text is.
+/// The syntactic kind of a piece of source text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Hue {
     /// Anything else.
@@ -64,7 +64,7 @@ pub(super) struct Theme {
 }
 
 impl Theme {
-    /// With the terminal's colours, or with attributes only.
+    /// A theme of the terminal's colours, or of attributes only.
     pub(super) fn new(colours: bool) -> Self {
         Self { colours }
     }

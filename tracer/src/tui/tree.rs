@@ -1,11 +1,11 @@
 //! An event in full: its values as a tree of lines, as `{:#?}` would lay them out.
 
 use super::glyphs;
-use crate::event::{Event, Frame};
-use crate::unavailable::Unavailable;
-use crate::value::{Cut, DURATION, MORE, RANGE, Value};
+use crate::base::unavailable::Unavailable;
+use crate::event::{Event, StackFrame};
+use crate::value::{Cut, Map, Value};
 
-/// Lines of one event at most; what is beyond is counted, not shown.
+/// Most lines of one event. Further lines are counted, not shown.
 const LINES: usize = 5_000;
 /// Levels at most: values come from a hostile process.
 const DEPTH: usize = 64;
@@ -17,23 +17,23 @@ pub(super) struct Line {
     pub(super) depth: usize,
     /// Name of the field, index, key.
     pub(super) label: String,
-    /// The value, or the head of what follows.
+    /// The value, or the heading of the lines that follow.
     pub(super) text: String,
-    /// How it is to be read.
-    pub(super) kind: Kind,
+    /// The kind of the line.
+    pub(super) kind: NodeKind,
     /// Differs from the event before.
     pub(super) changed: bool,
 }
 
-/// What a line is.
+/// The kind of a line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum NodeKind {
     /// Heading of a part.
     Heading,
     /// A value.
     #[default]
     Leaf,
-    /// A value of which the parts follow.
+    /// A value whose parts follow.
     Branch,
     /// Why there is no value.
     Unavailable,
@@ -41,11 +41,11 @@ pub(super) enum Kind {
     Note,
 }
 
-/// All of an event; what differs from `before` is marked.
+/// All lines of an event. Differences from `before` are marked.
 pub(super) fn event_lines(event: &Event, before: Option<&Event>) -> Vec<Line> {
     let mut tree = Tree::default();
     if !event.values.is_empty() {
-        tree.push(0, "", "values".into(), Kind::Heading);
+        tree.push(0, "", "values".into(), NodeKind::Heading);
     }
     for (index, value) in event.values.iter().enumerate() {
         let label = if value.ty.is_empty() {
@@ -59,15 +59,15 @@ pub(super) fn event_lines(event: &Event, before: Option<&Event>) -> Vec<Line> {
         tree.value(0, &label, &value.value, old.map(|old| &old.value));
     }
     if !event.stack.frames.is_empty() {
-        tree.push(0, "", "stack, innermost first".into(), Kind::Heading);
+        tree.push(0, "", "stack, innermost first".into(), NodeKind::Heading);
         for (index, frame) in event.stack.frames.iter().enumerate() {
-            tree.push(0, &format!("#{index}"), frame_text(frame), Kind::Leaf);
+            tree.push(0, &format!("#{index}"), frame_text(frame), NodeKind::Leaf);
             for named in &frame.values {
                 tree.value(1, &named.expr, &named.value, None);
             }
         }
         if let Some(why) = &event.stack.stopped {
-            tree.push(0, "", format!("no more: {why}"), Kind::Note);
+            tree.push(0, "", format!("no more: {why}"), NodeKind::Note);
         }
     }
     if tree.left_out > 0 {
@@ -76,21 +76,21 @@ pub(super) fn event_lines(event: &Event, before: Option<&Event>) -> Vec<Line> {
             depth: 0,
             label: String::new(),
             text,
-            kind: Kind::Note,
+            kind: NodeKind::Note,
             changed: false,
         });
     }
     tree.lines
 }
 
-/// Puts what has no room in `columns` on rows below.
+/// Moves text that does not fit in `columns` to the rows below.
 pub(super) fn wrap(lines: &mut Vec<Line>, columns: usize) {
     let mut out = Vec::with_capacity(lines.len());
     for line in lines.drain(..) {
         let depth = line.depth.min(columns / 8);
         let label = glyphs::width(&line.label, columns * 2 / 3) + 2;
         let room = columns.saturating_sub(2 + 2 * depth + label).max(16);
-        if line.kind == Kind::Heading || glyphs::width(&line.text, room + 1) <= room {
+        if line.kind == NodeKind::Heading || glyphs::width(&line.text, room + 1) <= room {
             out.push(line);
             continue;
         }
@@ -110,7 +110,7 @@ pub(super) fn wrap(lines: &mut Vec<Line>, columns: usize) {
     *lines = out;
 }
 
-fn frame_text(frame: &Frame) -> String {
+fn frame_text(frame: &StackFrame) -> String {
     let function = frame
         .function
         .clone()
@@ -137,11 +137,18 @@ struct Tree {
 }
 
 impl Tree {
-    fn push(&mut self, depth: usize, label: &str, text: String, kind: Kind) {
+    fn push(&mut self, depth: usize, label: &str, text: String, kind: NodeKind) {
         self.push_marked(depth, label, text, kind, false);
     }
 
-    fn push_marked(&mut self, depth: usize, label: &str, text: String, kind: Kind, changed: bool) {
+    fn push_marked(
+        &mut self,
+        depth: usize,
+        label: &str,
+        text: String,
+        kind: NodeKind,
+        changed: bool,
+    ) {
         if self.lines.len() >= LINES {
             self.left_out += 1;
         } else {
@@ -158,12 +165,11 @@ impl Tree {
     fn value(&mut self, depth: usize, label: &str, value: &Value, before: Option<&Value>) {
         let changed = before.is_some_and(|before| before != value);
         if depth >= DEPTH {
-            return self.push(depth, label, "…".into(), Kind::Note);
+            return self.push(depth, label, "…".into(), NodeKind::Note);
         }
         match value {
-            // These two are written in a form of their own.
-            Value::Struct(inner) if [DURATION, RANGE].contains(&&*inner.name) => {
-                self.push_marked(depth, label, value.to_string(), Kind::Leaf, changed);
+            Value::Range(_) => {
+                self.push_marked(depth, label, value.to_string(), NodeKind::Leaf, changed);
             }
             Value::Struct(inner) => {
                 let old = before.and_then(|old| {
@@ -181,20 +187,21 @@ impl Tree {
                     old,
                     changed,
                 );
+                if inner.has_more {
+                    self.push(
+                        depth + 1,
+                        "",
+                        "… more that is not shown".into(),
+                        NodeKind::Note,
+                    );
+                }
             }
             Value::Variant(inner) => {
                 let old = before.and_then(|old| match old {
                     Value::Variant(old) if old.name == inner.name => Some(&old.fields),
                     _ => None,
                 });
-                self.fields(
-                    depth,
-                    label,
-                    inner.name.clone(),
-                    &inner.fields,
-                    old,
-                    changed,
-                );
+                self.fields(depth, label, inner.title(), &inner.fields, old, changed);
             }
             Value::Tuple(items) => {
                 let old = before.and_then(|old| {
@@ -224,19 +231,7 @@ impl Tree {
                     changed,
                 );
             }
-            Value::Map(map) => {
-                let text = format!("map of {}", count(map.entries.len(), map.cut));
-                self.push_marked(depth, label, text, Kind::Branch, changed);
-                for (key, value) in &map.entries {
-                    match leaf(key) {
-                        Some((text, _)) => self.value(depth + 1, &text, value, None),
-                        None => {
-                            self.value(depth + 1, "key", key, None);
-                            self.value(depth + 1, "value", value, None);
-                        }
-                    }
-                }
-            }
+            Value::Map(map) => self.map(depth, label, map, changed),
             Value::Pointer(pointer) if pointer.target.is_some() => {
                 let old = before.and_then(|old| {
                     if let Value::Pointer(old) = old {
@@ -255,7 +250,7 @@ impl Tree {
                     depth,
                     label,
                     address(pointer.address, pointer.symbol.as_deref()),
-                    Kind::Branch,
+                    NodeKind::Branch,
                     changed,
                 );
                 self.value(depth + 1, "*", target, old);
@@ -263,6 +258,20 @@ impl Tree {
             other => {
                 let (text, kind) = leaf(other).unwrap_or_default();
                 self.push_marked(depth, label, text, kind, changed);
+            }
+        }
+    }
+
+    fn map(&mut self, depth: usize, label: &str, map: &Map, changed: bool) {
+        let text = format!("map of {}", count(map.entries.len(), map.cut));
+        self.push_marked(depth, label, text, NodeKind::Branch, changed);
+        for (key, value) in &map.entries {
+            match leaf(key) {
+                Some((text, _)) => self.value(depth + 1, &text, value, None),
+                None => {
+                    self.value(depth + 1, "key", key, None);
+                    self.value(depth + 1, "value", value, None);
+                }
             }
         }
     }
@@ -277,16 +286,12 @@ impl Tree {
         changed: bool,
     ) {
         let kind = if fields.is_empty() {
-            Kind::Leaf
+            NodeKind::Leaf
         } else {
-            Kind::Branch
+            NodeKind::Branch
         };
         self.push_marked(depth, label, head, kind, changed);
         for (index, (name, value)) in fields.iter().enumerate() {
-            if name == MORE {
-                self.push(depth + 1, "", "… more that is not shown".into(), Kind::Note);
-                continue;
-            }
             let old = old.and_then(|old| old.get(index)).map(|(_, old)| old);
             self.value(depth + 1, name, value, old);
         }
@@ -307,7 +312,7 @@ impl Tree {
         changed: bool,
     ) {
         let text = format!("{head} of {}", count(items.len(), cut));
-        self.push_marked(depth, label, text, Kind::Branch, changed);
+        self.push_marked(depth, label, text, NodeKind::Branch, changed);
         for (index, item) in items.iter().enumerate() {
             self.value(
                 depth + 1,
@@ -335,11 +340,11 @@ fn address(address: u64, symbol: Option<&str>) -> String {
 }
 
 /// A value without parts, as text.
-pub(super) fn leaf(value: &Value) -> Option<(String, Kind)> {
+pub(super) fn leaf(value: &Value) -> Option<(String, NodeKind)> {
     let text = match value {
         Value::Int(n, _) => n.to_string(),
         Value::Uint(n) => n.to_string(),
-        Value::Nanoseconds(_) => value.to_string(),
+        Value::Nanoseconds(_) | Value::Duration(_) => value.to_string(),
         Value::Bool(b) => b.to_string(),
         Value::Char(c) => format!("{c:?}"),
         Value::Float32(x) => format!("{x:?}"),
@@ -363,18 +368,19 @@ pub(super) fn leaf(value: &Value) -> Option<(String, Kind)> {
             Some(target) if pointer.transparent => return leaf_of_target(target),
             Some(_) => return None,
         },
-        Value::Unavailable(why) => return Some((unavailable(why), Kind::Unavailable)),
+        Value::Unavailable(why) => return Some((unavailable(why), NodeKind::Unavailable)),
         Value::Struct(_)
+        | Value::Range(_)
         | Value::Tuple(_)
         | Value::Variant(_)
         | Value::Sequence(_)
         | Value::Map(_) => return None,
     };
-    Some((text, Kind::Leaf))
+    Some((text, NodeKind::Leaf))
 }
 
 /// A reference as a key of a map; one to another reference is laid out below it.
-fn leaf_of_target(target: &Value) -> Option<(String, Kind)> {
+fn leaf_of_target(target: &Value) -> Option<(String, NodeKind)> {
     if matches!(target, Value::Pointer(_)) {
         None
     } else {
@@ -390,7 +396,7 @@ fn unavailable(why: &Unavailable) -> String {
 mod tests {
     use super::super::fake::{event, point};
     use super::*;
-    use crate::value::{Map, Pointer, Sequence, Text, Variant};
+    use crate::value::{Pointer, Sequence, Text, Variant};
 
     fn shown(value: &Value) -> Vec<String> {
         let mut tree = Tree::default();
@@ -406,7 +412,9 @@ mod tests {
         let some = Value::Variant(Variant {
             ty: "Option".into(),
             name: "Some".into(),
+            line: None,
             fields: vec![("0".into(), point(3, -4))],
+            omitted: None,
         });
         assert_eq!(
             shown(&some),

@@ -1,7 +1,5 @@
-//! Draws the state: nothing here changes anything, and no text reaches a cell but through a [`Pen`].
+//! Draws the state. Drawing changes nothing, and text reaches a cell only through a [`Pen`].
 
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -9,20 +7,22 @@ use ratatui::style::Style;
 
 use super::action::Pane;
 use super::glyphs::{self, Pen, short_count};
-use super::keymap::Command;
+use super::keymap::KeyCommand;
 use super::prompt::Purpose;
-use super::state::{self, Overlay, State};
+use super::state::{self, Overlay, UiState};
 use super::theme::{Role, Theme};
+use crate::session::TargetName;
 
 mod events;
 mod overlay;
 mod source;
 mod tables;
+mod targets;
 
-pub(super) use overlay::{found_text, frame, help_len, search_line};
+pub(super) use overlay::{found_text, frame, search_line};
 
 /// Draws everything.
-pub(super) fn draw(state: &State, frame: &mut Frame<'_>) {
+pub(super) fn draw(state: &UiState, frame: &mut Frame<'_>) {
     let area = frame.area();
     let buffer = frame.buffer_mut();
     let regions = state.regions();
@@ -44,87 +44,23 @@ pub(super) fn draw(state: &State, frame: &mut Frame<'_>) {
     }
 }
 
-/// Where the thing that lies over the panes is.
-pub(super) fn overlay_area(state: &State) -> Rect {
-    let (width, height) = state.size;
-    let screen = Rect::new(0, 0, width, height);
-    let middle = |columns: u16, rows: u16| {
-        let (columns, rows) = (columns.min(width), rows.min(height));
-        Rect::new((width - columns) / 2, (height - rows) / 2, columns, rows)
-    };
-    match &state.overlay {
-        Overlay::None => Rect::default(),
-        Overlay::Prompt(prompt) => {
-            let wanted = if prompt.purpose.is_probe() { 6 } else { 2 };
-            let rows = wanted.min(height);
-            Rect {
-                y: height - rows,
-                height: rows,
-                ..screen
-            }
-        }
-        Overlay::Files(_) => middle(
-            width.saturating_sub(4).min(110).max(width.min(40)),
-            height.saturating_sub(4).max(height.min(8)),
-        ),
-        Overlay::Event(_) | Overlay::Probe(..) | Overlay::Help(_) => middle(
-            overlay_width(width),
-            height.saturating_sub(2).max(height.min(8)),
-        ),
-    }
-}
-
-/// Columns of a text that lies over the panes.
-pub(super) fn overlay_width(width: u16) -> u16 {
-    width.saturating_sub(4).min(130).max(width.min(40))
-}
-
-/// Time of day, with `digits` of its second.
-pub(super) fn short_time(time_ns: u64, zone: &TimeZone, digits: usize) -> String {
-    let format = if digits >= 6 {
-        "%H:%M:%S%.6f"
-    } else {
-        "%H:%M:%S%.3f"
-    };
-    timestamp(time_ns).map_or_else(
-        || "?".into(),
-        |time| time.to_zoned(zone.clone()).strftime(format).to_string(),
-    )
-}
-
-/// Date and time, with all nine digits of the second.
-pub(super) fn full_time(time_ns: u64, zone: &TimeZone) -> String {
-    timestamp(time_ns).map_or_else(
-        || "?".into(),
-        |time| {
-            time.to_zoned(zone.clone())
-                .strftime("%Y-%m-%d %H:%M:%S%.9f %Z")
-                .to_string()
-        },
-    )
-}
-
-fn timestamp(time_ns: u64) -> Option<Timestamp> {
-    Timestamp::from_nanosecond(i128::from(time_ns)).ok()
-}
-
-fn title(state: &State, buffer: &mut Buffer, area: Rect) {
+fn title(state: &UiState, buffer: &mut Buffer, area: Rect) {
     if area.is_empty() {
         return;
     }
     let theme = state.theme;
     if let Some(code) = state.exited {
         let text = format!(
-            " ■ {}; all that came stays here to read, {} leaves",
+            " ■ {}; all events stay readable, {} leaves",
             state::exit_text(code),
-            state.hint(Command::Quit)
+            state.hint(KeyCommand::Quit)
         );
         Pen::new(buffer, area, 0)
             .text(&text, theme.role(Role::Banner))
             .fill(' ', theme.role(Role::Banner));
         return;
     }
-    let (name, pid) = &state.target;
+    let TargetName { name, pid } = &state.target;
     let totals = totals(state);
     let right: usize = totals
         .iter()
@@ -134,11 +70,14 @@ fn title(state: &State, buffer: &mut Buffer, area: Rect) {
     pen.text(" tracer ", theme.role(Role::Accent))
         .text("▸ ", theme.role(Role::Dim));
     let room = pen.room().saturating_sub(right + 1);
-    pen.fitted(
-        &format!("{name}  pid {pid}"),
-        room,
-        theme.role(Role::Heading),
-    );
+    let live = state.targets.live();
+    let title = match pid {
+        Some(pid) if live <= 1 => format!("{name}  pid {pid}"),
+        Some(pid) => format!("{name}  pid {pid} and {} more", live - 1),
+        None if live == 1 => format!("{name}  1 process"),
+        None => format!("{name}  {live} processes"),
+    };
+    pen.fitted(&title, room, theme.role(Role::Heading));
     let start = usize::from(area.width)
         .saturating_sub(right)
         .max(usize::from(pen.x() - area.x) + 1);
@@ -148,12 +87,15 @@ fn title(state: &State, buffer: &mut Buffer, area: Rect) {
     }
 }
 
-/// What stands at the right of the title.
-fn totals(state: &State) -> Vec<(String, Role)> {
+/// The totals at the right of the title.
+fn totals(state: &UiState) -> Vec<(String, Role)> {
     let mut parts = Vec::new();
     if state.silenced {
         parts.push((
-            format!("○ SILENCED, {} wakes", state.hint_main(Command::SilenceAll)),
+            format!(
+                "○ SILENCED, {} wakes",
+                state.hint_main(KeyCommand::SilenceAll)
+            ),
             Role::Warn,
         ));
     }
@@ -185,10 +127,10 @@ fn plural(count: u64, thing: &str) -> String {
 }
 
 /// The row at the foot: a message, or the keys that matter here.
-fn status(state: &State, buffer: &mut Buffer, area: Rect) {
+fn status(state: &UiState, buffer: &mut Buffer, area: Rect) {
     let theme = state.theme;
     if !matches!(state.overlay, Overlay::None) {
-        // What lies over the panes names its own keys.
+        // An overlay names its own keys.
         return;
     }
     let mut pen = Pen::new(buffer, area, 0);
@@ -219,49 +161,49 @@ fn status(state: &State, buffer: &mut Buffer, area: Rect) {
     }
 }
 
-fn hints(state: &State) -> &'static [(Command, &'static str)] {
+fn hints(state: &UiState) -> &'static [(KeyCommand, &'static str)] {
     match state.focus {
         Pane::Source => &[
-            (Command::Activate, "logpoint on/off"),
-            (Command::Quit, "quit"),
-            (Command::Help, "keys"),
-            (Command::Template, "with message"),
-            (Command::Files, "file"),
-            (Command::AnyProbe, "any probe"),
-            (Command::NextPane, "pane"),
-            (Command::Search, "search"),
-            (Command::NextCode, "next line with code"),
-            (Command::Pause, "pause"),
-            (Command::SilenceAll, "silence all"),
+            (KeyCommand::Activate, "logpoint on/off"),
+            (KeyCommand::Quit, "quit"),
+            (KeyCommand::Help, "keys"),
+            (KeyCommand::Template, "with message"),
+            (KeyCommand::Files, "file"),
+            (KeyCommand::AnyProbe, "any probe"),
+            (KeyCommand::NextPane, "pane"),
+            (KeyCommand::Search, "search"),
+            (KeyCommand::NextCode, "next line with code"),
+            (KeyCommand::Pause, "pause"),
+            (KeyCommand::SilenceAll, "silence all"),
         ],
         Pane::Probes => &[
-            (Command::Activate, "go to line"),
-            (Command::Quit, "quit"),
-            (Command::Help, "keys"),
-            (Command::Toggle, "silence/wake"),
-            (Command::Remove, "remove"),
-            (Command::Edit, "edit"),
-            (Command::Inspect, "all about it"),
-            (Command::Only, "only its events"),
-            (Command::SilenceAll, "silence all"),
+            (KeyCommand::Activate, "go to line"),
+            (KeyCommand::Quit, "quit"),
+            (KeyCommand::Help, "keys"),
+            (KeyCommand::Toggle, "silence/wake"),
+            (KeyCommand::Remove, "remove"),
+            (KeyCommand::Edit, "edit"),
+            (KeyCommand::Inspect, "details"),
+            (KeyCommand::Only, "only its events"),
+            (KeyCommand::SilenceAll, "silence all"),
         ],
         Pane::Events => &[
-            (Command::Activate, "show all"),
-            (Command::Quit, "quit"),
-            (Command::Help, "keys"),
-            (Command::Pause, "pause"),
-            (Command::Search, "filter"),
-            (Command::Follow, "follow"),
-            (Command::Clear, "clear"),
-            (Command::Only, "only this probe"),
-            (Command::Zoom, "zoom"),
+            (KeyCommand::Activate, "show all"),
+            (KeyCommand::Quit, "quit"),
+            (KeyCommand::Help, "keys"),
+            (KeyCommand::Pause, "pause"),
+            (KeyCommand::Search, "filter"),
+            (KeyCommand::Follow, "follow"),
+            (KeyCommand::Clear, "clear"),
+            (KeyCommand::Only, "only this probe"),
+            (KeyCommand::Zoom, "zoom"),
         ],
     }
 }
 
-/// The rule at the top of a pane: number, name, and what there is to say of it.
+/// The rule at the top of a pane: number, name, and remarks.
 fn rule(
-    state: &State,
+    state: &UiState,
     buffer: &mut Buffer,
     area: Rect,
     pane: Option<Pane>,
@@ -308,13 +250,13 @@ fn row_style(theme: Theme, selected: bool, focused: bool) -> Style {
     }
 }
 
-impl State {
+impl UiState {
     /// A key of the panes, whatever lies over them.
-    pub(super) fn hint_main(&self, command: Command) -> String {
+    pub(super) fn hint_main(&self, command: KeyCommand) -> String {
         super::keymap::hint(super::keymap::Mode::Main, command)
     }
 
-    /// What is being typed in the source's search, or was.
+    /// The present or the last search in the source.
     fn searched(&self) -> &str {
         match &self.overlay {
             Overlay::Prompt(prompt) if prompt.purpose == Purpose::Search => prompt.input.value(),

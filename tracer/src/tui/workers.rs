@@ -1,7 +1,7 @@
-//! Threads that do what may take long, so that keys never wait.
+//! Threads for work that may take long, so that keys never wait.
 //!
-//! One for each kind of work: attaching a probe does not hold up the counters,
-//! nor colours the text.
+//! There is one thread for each kind of work: attaching a probe delays neither the counters nor the
+//! colours of the text.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,38 +9,38 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
 use super::Error;
-use super::action::{Effect, Reply};
+use super::action::{UiEffect, WorkerReply};
 use super::document::{self, Document};
 use crate::session::Control;
 
-/// The threads' mailboxes, and what comes back.
+/// The threads' mailboxes, and their results.
 pub(super) struct Workers {
-    lanes: [Sender<Effect>; 4],
-    replies: Receiver<Reply>,
+    lanes: [Sender<UiEffect>; 4],
+    replies: Receiver<WorkerReply>,
     /// Number of the newest open file; work for older ones is dropped.
     generation: Arc<AtomicU64>,
 }
 
-/// What a thread needs.
+/// The context of a thread.
 #[derive(Clone)]
 struct Worker {
     control: Arc<dyn Control>,
-    replies: Sender<Reply>,
+    replies: Sender<WorkerReply>,
     generation: Arc<AtomicU64>,
 }
 
-/// Which thread does it.
-fn lane(effect: &Effect) -> usize {
+/// The thread for an effect.
+fn lane(effect: &UiEffect) -> usize {
     match effect {
-        Effect::Add(_) | Effect::Remove(_) => 0,
-        Effect::SetEnabled(..) | Effect::RefreshProbes | Effect::RefreshAggregates => 1,
-        Effect::LoadFiles | Effect::LoadSource { .. } | Effect::Variables { .. } => 2,
-        Effect::Highlight { .. } => 3,
+        UiEffect::Add(_) | UiEffect::Remove(_) => 0,
+        UiEffect::SetEnabled(..) | UiEffect::RefreshAggregates => 1,
+        UiEffect::LoadFiles | UiEffect::LoadSource { .. } | UiEffect::Variables { .. } => 2,
+        UiEffect::Highlight { .. } => 3,
     }
 }
 
 impl Workers {
-    /// Starts the threads; they end when this is dropped and their work is done.
+    /// Starts the threads. They end when this is dropped and their work is done.
     pub(super) fn start(control: Arc<dyn Control>) -> Result<Self, Error> {
         let (sender, replies) = channel();
         let generation = Arc::new(AtomicU64::new(0));
@@ -49,7 +49,7 @@ impl Workers {
             replies: sender,
             generation: generation.clone(),
         };
-        let start = |name: &str| -> Result<Sender<Effect>, Error> {
+        let start = |name: &str| -> Result<Sender<UiEffect>, Error> {
             let (mailbox, work) = channel();
             let worker = worker.clone();
             thread::Builder::new()
@@ -71,8 +71,8 @@ impl Workers {
     }
 
     /// Has something done.
-    pub(super) fn run(&self, effect: Effect) -> Result<(), Error> {
-        if let Effect::LoadSource { generation, .. } = &effect {
+    pub(super) fn run(&self, effect: UiEffect) -> Result<(), Error> {
+        if let UiEffect::LoadSource { generation, .. } = &effect {
             self.generation.store(*generation, Ordering::Relaxed);
         }
         self.lanes[lane(&effect)]
@@ -81,23 +81,23 @@ impl Workers {
     }
 
     /// Something that is done.
-    pub(super) fn reply(&self) -> Option<Reply> {
+    pub(super) fn reply(&self) -> Option<WorkerReply> {
         self.replies.try_recv().ok()
     }
 }
 
 impl Worker {
-    fn serve(&self, work: &Receiver<Effect>) {
+    fn serve(&self, work: &Receiver<UiEffect>) {
         while let Ok(first) = work.recv() {
-            let mut queue: Vec<Effect> = std::iter::once(first).chain(work.try_iter()).collect();
+            let mut queue: Vec<UiEffect> = std::iter::once(first).chain(work.try_iter()).collect();
             let last_variables = queue
                 .iter()
-                .rposition(|effect| matches!(effect, Effect::Variables { .. }));
+                .rposition(|effect| matches!(effect, UiEffect::Variables { .. }));
             let mut index = 0;
-            // Of several lines that the cursor came to, only the last is of use.
+            // Only the last line of those that the cursor came to is of use.
             queue.retain(|effect| {
                 let stale =
-                    matches!(effect, Effect::Variables { .. }) && Some(index) != last_variables;
+                    matches!(effect, UiEffect::Variables { .. }) && Some(index) != last_variables;
                 index += 1;
                 !stale
             });
@@ -109,11 +109,11 @@ impl Worker {
         }
     }
 
-    /// Does one thing; `false` when nobody listens any more.
-    fn work(&self, effect: Effect) -> bool {
+    /// Carries out one effect. Returns false if the receiver is gone.
+    fn work(&self, effect: UiEffect) -> bool {
         let reply = match effect {
-            Effect::LoadFiles => Reply::Files(self.control.source_files()),
-            Effect::LoadSource { generation, file } => {
+            UiEffect::LoadFiles => WorkerReply::Files(self.control.source_files()),
+            UiEffect::LoadSource { generation, file } => {
                 if !self.is_current(generation) {
                     return true;
                 }
@@ -122,30 +122,30 @@ impl Worker {
                     .source_text(&file)
                     .map(|text| Arc::new(Document::of_source(text)));
                 let outline = text.is_err().then(|| self.control.outline(&file));
-                if !self.send(Reply::Text { generation, text }) {
+                if !self.send(WorkerReply::Text { generation, text }) {
                     return false;
                 }
                 if let Some(outline) = outline
-                    && !self.send(Reply::Outline {
+                    && !self.send(WorkerReply::Outline {
                         generation,
                         outline,
                     })
                 {
                     return false;
                 }
-                Reply::Lines {
+                WorkerReply::Lines {
                     generation,
                     lines: self.control.lines(&file),
                 }
             }
-            Effect::Highlight {
+            UiEffect::Highlight {
                 generation,
                 document,
                 file,
             } => {
                 document::highlight(&document, &file.path, |from, spans| {
                     self.is_current(generation)
-                        && self.send(Reply::Highlighted {
+                        && self.send(WorkerReply::Highlighted {
                             generation,
                             from,
                             spans,
@@ -153,27 +153,26 @@ impl Worker {
                 });
                 return true;
             }
-            Effect::Variables {
+            UiEffect::Variables {
                 generation,
                 file,
                 line,
-            } => Reply::Variables {
+            } => WorkerReply::Variables {
                 generation,
                 line,
                 variables: self.control.variables(&file, line),
             },
-            Effect::Add(request) => {
+            UiEffect::Add(request) => {
                 let result = self.control.add(&request.text).map(Box::new);
-                Reply::Added { request, result }
+                WorkerReply::Added { request, result }
             }
-            Effect::Remove(id) => Reply::Removed(id, self.control.remove(id).map(Box::new)),
-            Effect::SetEnabled(ids, enabled) => {
+            UiEffect::Remove(id) => WorkerReply::Removed(id, self.control.remove(id).map(Box::new)),
+            UiEffect::SetEnabled(ids, enabled) => {
                 ids.into_iter()
                     .for_each(|id| self.control.set_enabled(id, enabled));
-                return true;
+                WorkerReply::Switched
             }
-            Effect::RefreshProbes => Reply::Probes(self.control.probes()),
-            Effect::RefreshAggregates => Reply::Aggregates(self.control.aggregates()),
+            UiEffect::RefreshAggregates => WorkerReply::Aggregates(self.control.aggregates()),
         };
         self.send(reply)
     }
@@ -182,7 +181,7 @@ impl Worker {
         self.generation.load(Ordering::Relaxed) == generation
     }
 
-    fn send(&self, reply: Reply) -> bool {
+    fn send(&self, reply: WorkerReply) -> bool {
         self.replies.send(reply).is_ok()
     }
 }

@@ -1,24 +1,19 @@
-//! Writes values as text: what `{:?}` and `{:#?}` of Rust print, for the
-//! values of other languages in the same spirit.
+//! Values as text, in the style of Rust's `{:?}` and `{:#?}` for all languages.
 //!
-//! Debug style escapes control characters; display style gives text as it is,
-//! for the sinks to escape.
+//! Debug style escapes control characters. Display style writes text as it is; the sinks escape it.
 
 use std::fmt::{self, Write};
 use std::time::Duration;
 
-use super::{
-    Cut, DURATION, LEFT_OUT, LINE, MORE, Map, Pointer, RANGE, Sequence, Struct, Text, Value,
-    Variant,
-};
-use crate::lang::ast::{Align, Format, Style};
+use super::{Cut, Map, OmittedFields, Pointer, Sequence, Struct, Text, Value, Variant};
+use crate::lang::ast::{Align, Format, FormatStyle};
 
-/// Name of a struct of C that has none.
+/// The name that C's anonymous structs have here.
 const ANONYMOUS: &str = "{...}";
 
 /// Debug style on one line.
 pub const DEBUG: Format = Format {
-    style: Style::Debug,
+    style: FormatStyle::Debug,
     alternate: false,
     width: None,
     zero: false,
@@ -29,7 +24,7 @@ pub const DEBUG: Format = Format {
 };
 
 impl fmt::Display for Value {
-    /// As `{:?}` writes it, `{:#}` as `{:#?}` does.
+    /// `{}` writes debug style on one line, `{:#}` as `{:#?}` does.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let alternate = f.alternate();
         write(f, self, Format { alternate, ..DEBUG })
@@ -39,17 +34,17 @@ impl fmt::Display for Value {
 /// Writes a value in a format.
 ///
 /// # Errors
-/// The writer's.
+/// Those of the writer.
 pub fn write(out: &mut dyn Write, value: &Value, format: Format) -> fmt::Result {
     match (value, format.style) {
-        (Value::Text(text), Style::Display) => {
+        (Value::Text(text), FormatStyle::Display) => {
             let text = plain(text);
             pad(out, &text, format, Align::Left)
         }
-        (Value::Char(c), Style::Display) => {
+        (Value::Char(c), FormatStyle::Display) => {
             pad(out, c.encode_utf8(&mut [0; 4]), format, Align::Left)
         }
-        (Value::Pointer(pointer), Style::Display)
+        (Value::Pointer(pointer), FormatStyle::Display)
             if pointer.transparent && pointer.target.is_some() =>
         {
             match &pointer.target {
@@ -57,14 +52,14 @@ pub fn write(out: &mut dyn Write, value: &Value, format: Format) -> fmt::Result 
                 None => Ok(()),
             }
         }
-        (Value::Pointer(pointer), Style::Pointer) => pad(
+        (Value::Pointer(pointer), FormatStyle::Pointer) => pad(
             out,
             &format!("{:#x}", pointer.address),
             format,
             Align::Right,
         ),
-        (Value::Int(value, _), Style::Pointer) => write!(out, "{value:#x}"),
-        (Value::Uint(value), Style::Pointer) => write!(out, "{value:#x}"),
+        (Value::Int(value, _), FormatStyle::Pointer) => write!(out, "{value:#x}"),
+        (Value::Uint(value), FormatStyle::Pointer) => write!(out, "{value:#x}"),
         _ => Writer {
             out,
             format,
@@ -93,7 +88,7 @@ impl Writer<'_> {
     fn value(&mut self, value: &Value) -> fmt::Result {
         match value {
             Value::Int(number, bits) if number.is_negative() && self.is_of_bits() => {
-                // As Rust and C show them: the bits that the number has in its type.
+                // Rust and C show the two's complement with as many bits as the type has.
                 let unused = 128_u32.saturating_sub(*bits);
                 let number = (*number as u128)
                     .unbounded_shl(unused)
@@ -114,6 +109,13 @@ impl Writer<'_> {
             Value::Float64(value) => self.float(*value, *value),
             Value::Text(text) => quoted(self.out, text),
             Value::Unit => self.out.write_str("()"),
+            Value::Duration(value) => self.duration(*value),
+            Value::Range(range) => {
+                let [start, end] = &**range;
+                self.value(start)?;
+                self.out.write_str("..")?;
+                self.value(end)
+            }
             Value::Struct(value) => self.structure(value),
             Value::Tuple(items) => self.tuple(items),
             Value::Variant(variant) => self.variant(variant),
@@ -124,19 +126,25 @@ impl Writer<'_> {
         }
     }
 
-    /// Whether the format shows the bits of integers.
+    /// Returns true if the format shows the bits of integers.
     const fn is_of_bits(&self) -> bool {
         matches!(
             self.format.style,
-            Style::LowerHex | Style::UpperHex | Style::Octal | Style::Binary
+            FormatStyle::LowerHex
+                | FormatStyle::UpperHex
+                | FormatStyle::Octal
+                | FormatStyle::Binary
         )
     }
 
     fn integer(&mut self, negative: bool, number: u128) -> fmt::Result {
         let format = self.format;
-        let is_plain = matches!(format.style, Style::Display | Style::Debug | Style::Pointer);
+        let is_plain = matches!(
+            format.style,
+            FormatStyle::Display | FormatStyle::Debug | FormatStyle::Pointer
+        );
         if is_plain && format.width.is_none() && !format.plus {
-            // What most events are made of: no text between the number and the message.
+            // The common case, without a string between the number and the message.
             let sign = if negative { "-" } else { "" };
             return match u64::try_from(number) {
                 Ok(number) => write!(self.out, "{sign}{number}"),
@@ -144,12 +152,14 @@ impl Writer<'_> {
             };
         }
         let (prefix, digits) = match format.style {
-            Style::LowerHex => ("0x", format!("{number:x}")),
-            Style::UpperHex => ("0x", format!("{number:X}")),
-            Style::Octal => ("0o", format!("{number:o}")),
-            Style::Binary => ("0b", format!("{number:b}")),
-            Style::LowerExp => ("", format!("{number:e}")),
-            Style::Display | Style::Debug | Style::Pointer => ("", number.to_string()),
+            FormatStyle::LowerHex => ("0x", format!("{number:x}")),
+            FormatStyle::UpperHex => ("0x", format!("{number:X}")),
+            FormatStyle::Octal => ("0o", format!("{number:o}")),
+            FormatStyle::Binary => ("0b", format!("{number:b}")),
+            FormatStyle::LowerExp => ("", format!("{number:e}")),
+            FormatStyle::Display | FormatStyle::Debug | FormatStyle::Pointer => {
+                ("", number.to_string())
+            }
         };
         let sign = match negative {
             true => "-",
@@ -165,8 +175,8 @@ impl Writer<'_> {
         value: F,
     ) -> fmt::Result {
         let text = match (self.format.style, self.format.precision) {
-            (Style::LowerExp, Some(digits)) => format!("{value:.*e}", usize::from(digits)),
-            (Style::LowerExp, None) => format!("{value:e}"),
+            (FormatStyle::LowerExp, Some(digits)) => format!("{value:.*e}", usize::from(digits)),
+            (FormatStyle::LowerExp, None) => format!("{value:e}"),
             (_, Some(digits)) => format!("{value:.*}", usize::from(digits)),
             _ => format!("{value:?}"),
         };
@@ -188,47 +198,33 @@ impl Writer<'_> {
     }
 
     fn structure(&mut self, value: &Struct) -> fmt::Result {
-        match (value.name.as_str(), &value.fields[..]) {
-            (DURATION, [(_, Value::Uint(secs)), (_, Value::Uint(nanos))])
-                if *nanos < 1_000_000_000 =>
-            {
-                let secs = u64::try_from(*secs).unwrap_or(u64::MAX);
-                self.duration(Duration::new(secs, *nanos as u32))
-            }
-            (RANGE, [(_, start), (_, end)]) => {
-                self.value(start)?;
-                self.out.write_str("..")?;
-                self.value(end)
-            }
-            // A struct that the source gives no name.
-            (ANONYMOUS, fields) => self.fields("", fields),
-            (name, fields) => self.fields(name, fields),
-        }
+        let name = match value.name.as_str() {
+            // An anonymous struct.
+            ANONYMOUS => "",
+            name => name,
+        };
+        self.fields(name, &value.fields, value.has_more)
     }
 
-    /// A variant; of a coroutine that waits, `Suspend0 at line 63 { … }`.
+    /// A variant. A waiting coroutine has its line: `Suspend0 at line 63 { … }`.
     fn variant(&mut self, variant: &Variant) -> fmt::Result {
-        match &variant.fields[..] {
-            [(name, Value::Uint(line)), fields @ ..] if name == LINE => {
-                self.fields(&format!("{} at line {line}", variant.name), fields)
+        let title = variant.title();
+        match variant.omitted {
+            None => self.fields(&title, &variant.fields, false),
+            Some(omitted) => {
+                escaped(self.out, &title)?;
+                self.out.write_str(match omitted {
+                    OmittedFields::Tuple => "(…)",
+                    OmittedFields::Named => " { … }",
+                })
             }
-            fields => self.fields(&variant.name, fields),
         }
     }
 
-    /// `Name`, `Name(a, b)`, `Name { x: a }`, `Name(…)`.
-    fn fields(&mut self, name: &str, fields: &[(String, Value)]) -> fmt::Result {
+    /// `Name`, `Name(a, b)`, `Name { x: a }`, `Name { x: a, .. }`.
+    fn fields(&mut self, name: &str, fields: &[(String, Value)], has_more: bool) -> fmt::Result {
         escaped(self.out, name)?;
-        match fields {
-            [(left_out, Value::Tuple(_))] if left_out == LEFT_OUT => {
-                return write!(self.out, "({LEFT_OUT})");
-            }
-            [(left_out, Value::Unit)] if left_out == LEFT_OUT => {
-                return write!(self.out, " {{ {LEFT_OUT} }}");
-            }
-            _ => {}
-        }
-        if fields.is_empty() {
+        if fields.is_empty() && !has_more {
             return if name.is_empty() {
                 self.out.write_str("{}")
             } else {
@@ -239,7 +235,7 @@ impl Writer<'_> {
             .iter()
             .enumerate()
             .all(|(index, (name, _))| name.parse() == Ok(index));
-        if positional {
+        if positional && !has_more {
             self.out.write_char('(')?;
             self.items(fields.len(), None, |writer, index| {
                 match fields.get(index) {
@@ -254,16 +250,14 @@ impl Writer<'_> {
             self.out.write_char(' ')?;
         }
         self.out.write_str(if pretty { "{" } else { "{ " })?;
-        self.items(fields.len(), None, |writer, index| {
-            match fields.get(index) {
-                Some((name, Value::Unit)) if name == MORE => writer.out.write_str(MORE),
-                Some((name, value)) => {
-                    escaped(writer.out, name)?;
-                    writer.out.write_str(": ")?;
-                    writer.value(value)
-                }
-                None => Ok(()),
+        let count = fields.len() + usize::from(has_more);
+        self.items(count, None, |writer, index| match fields.get(index) {
+            Some((name, value)) => {
+                escaped(writer.out, name)?;
+                writer.out.write_str(": ")?;
+                writer.value(value)
             }
+            None => writer.out.write_str(".."),
         })?;
         self.out.write_str(if pretty { "}" } else { " }" })
     }
@@ -309,7 +303,7 @@ impl Writer<'_> {
         self.out.write_char('}')
     }
 
-    /// Items with commas between, on lines of their own in pretty style.
+    /// Items with commas between them, on separate lines in pretty style.
     fn items(
         &mut self,
         count: usize,
@@ -376,7 +370,7 @@ impl Writer<'_> {
     }
 }
 
-/// A name of the debug information: no control characters.
+/// A name from the debug information without control characters.
 fn escaped(out: &mut dyn Write, name: &str) -> fmt::Result {
     for c in name.chars() {
         if c.is_control() {
@@ -388,7 +382,9 @@ fn escaped(out: &mut dyn Write, name: &str) -> fmt::Result {
     Ok(())
 }
 
-/// Text in quotes as Rust escapes it; bytes that are no UTF-8 as `\xNN`.
+/// Text in quotes, escaped as in Rust. Bytes that are not UTF-8 become `
+///
+/// xNN`.
 fn quoted(out: &mut dyn Write, text: &Text) -> fmt::Result {
     out.write_char('"')?;
     for chunk in whole(text).utf8_chunks() {
@@ -407,7 +403,9 @@ fn quoted(out: &mut dyn Write, text: &Text) -> fmt::Result {
     }
 }
 
-/// Text as it is; bytes that are no UTF-8 as `\xNN`.
+/// Text without quotes. Bytes that are not UTF-8 become `
+///
+/// xNN`.
 fn plain(text: &Text) -> String {
     let mut out = String::with_capacity(text.bytes.len());
     for chunk in whole(text).utf8_chunks() {
@@ -422,7 +420,7 @@ fn plain(text: &Text) -> String {
     out
 }
 
-/// The bytes of a text; where it was cut, without the pieces of a character at its end.
+/// The bytes of a text without an incomplete character at its cut.
 fn whole(text: &Text) -> &[u8] {
     match std::str::from_utf8(&text.bytes) {
         Err(error) if text.cut.is_some() && error.error_len().is_none() => {
@@ -464,7 +462,7 @@ fn pad(out: &mut dyn Write, text: &str, format: Format, default: Align) -> fmt::
     Ok(())
 }
 
-/// A number in a field: zeros go between prefix and digits.
+/// A number in a field. Zeros fill it between prefix and digits.
 fn zero_padded(
     out: &mut dyn Write,
     sign: &str,

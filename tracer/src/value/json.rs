@@ -1,17 +1,15 @@
-//! Writes values as JSON: `serde::Serialize`, node by node, straight to the
-//! writer.
+//! Values as JSON, by `serde::Serialize`, without an intermediate tree.
 //!
-//! Nothing is lost or guessed: what JSON cannot say (large integers, floats
-//! that are no numbers, bytes that are no text, absence) has a form of its own,
-//! with keys that begin with `$`.
+//! JSON loses nothing. Large integers, NaN and infinity, bytes that are not UTF-8, and missing
+//! values have forms of their own, with keys that begin with `$`.
+
+use std::time::Duration;
 
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 
-use super::{
-    Cut, DURATION, LEFT_OUT, MORE, Map, Pointer, RANGE, Sequence, Struct, Text, Value, Variant,
-};
+use super::{Cut, Map, Pointer, Sequence, Struct, Text, Value, Variant};
 
-/// Integers beyond this are strings: readers hold numbers in doubles.
+/// Larger integers are strings, since many readers keep numbers in doubles.
 const EXACT: u128 = 1 << 53;
 
 impl Serialize for Value {
@@ -34,6 +32,8 @@ impl Serialize for Value {
             Self::Float64(value) => out.collect_str(value),
             Self::Text(text) => text.serialize(out),
             Self::Unit => out.serialize_unit(),
+            Self::Duration(duration) => serialize_duration(*duration, out),
+            Self::Range(range) => serialize_range(range, out),
             Self::Struct(value) => value.serialize(out),
             Self::Tuple(items) => items.serialize(out),
             Self::Variant(variant) => variant.serialize(out),
@@ -49,7 +49,7 @@ impl Serialize for Value {
     }
 }
 
-/// Anything as the string that it displays.
+/// Serializes a displayable value as its string.
 struct Shown<T>(T);
 
 impl<T: std::fmt::Display> Serialize for Shown<T> {
@@ -72,7 +72,9 @@ impl Serialize for Shortened {
     }
 }
 
-/// Bytes of which some are no UTF-8: those as `\xNN`, backslashes doubled.
+/// Bytes that are not UTF-8 become `
+///
+/// xNN`, and backslashes are doubled.
 struct Escaped<'b>(&'b [u8]);
 
 impl std::fmt::Display for Escaped<'_> {
@@ -91,11 +93,11 @@ impl std::fmt::Display for Escaped<'_> {
 }
 
 impl Serialize for Text {
-    /// A string; `{"$bytes": …}` when it is no UTF-8, `{"$cut": …, "text": …}` when it is cut.
+    /// A string. `{"$bytes": …}` if it is not UTF-8, `{"$cut": …, "text": …}` if it is cut.
     fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
         let text = match std::str::from_utf8(&self.bytes) {
             Ok(text) => Ok(text),
-            // The cut went through a character.
+            // The cut may have split a character.
             Err(error) if self.cut.is_some() && error.error_len().is_none() => {
                 let whole = self.bytes.get(..error.valid_up_to()).unwrap_or_default();
                 std::str::from_utf8(whole).map_err(|_| ())
@@ -124,26 +126,42 @@ impl Serialize for Text {
 
 impl Serialize for Struct {
     fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        let name = match self.name.as_str() {
-            DURATION => "Duration",
-            RANGE => "Range",
-            name => name,
-        };
         let mut map = out.serialize_map(None)?;
-        map.serialize_entry("$type", name)?;
-        for (name, value) in self.fields.iter().filter(|(name, _)| name != MORE) {
+        map.serialize_entry("$type", &self.name)?;
+        for (name, value) in &self.fields {
             map.serialize_entry(name, value)?;
         }
         map.end()
     }
 }
 
+/// `{"$type": "Range", "start": 1, "end": 3}`.
+fn serialize_range<S: Serializer>(range: &[Value; 2], out: S) -> Result<S::Ok, S::Error> {
+    let [start, end] = range;
+    let mut map = out.serialize_map(Some(3))?;
+    map.serialize_entry("$type", "Range")?;
+    map.serialize_entry("start", start)?;
+    map.serialize_entry("end", end)?;
+    map.end()
+}
+
+/// `{"$type": "Duration", "secs": 1, "nanos": 500}`.
+fn serialize_duration<S: Serializer>(duration: Duration, out: S) -> Result<S::Ok, S::Error> {
+    let mut map = out.serialize_map(Some(3))?;
+    map.serialize_entry("$type", "Duration")?;
+    map.serialize_entry("secs", &Value::Uint(duration.as_secs().into()))?;
+    map.serialize_entry("nanos", &Value::Uint(duration.subsec_nanos().into()))?;
+    map.end()
+}
+
 impl Serialize for Variant {
     fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        let shown = self.fields.iter().filter(|(name, _)| name != LEFT_OUT);
-        let mut map = out.serialize_map(Some(1 + shown.clone().count()))?;
+        let mut map = out.serialize_map(None)?;
         map.serialize_entry("$variant", &self.name)?;
-        for (name, value) in shown {
+        if let Some(line) = self.line {
+            map.serialize_entry("$line", &Value::Uint(line.into()))?;
+        }
+        for (name, value) in &self.fields {
             map.serialize_entry(name, value)?;
         }
         map.end()
@@ -151,7 +169,7 @@ impl Serialize for Variant {
 }
 
 impl Serialize for Sequence {
-    /// An array; `{"$cut": …, "items": […]}` when there are more.
+    /// An array. `{"$cut": …, "items": […]}` if there are more elements.
     fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
         let Some(cut) = self.cut else {
             return self.items.serialize(out);
@@ -163,7 +181,7 @@ impl Serialize for Sequence {
     }
 }
 
-/// Keys and values as an array of pairs: keys may be anything.
+/// Keys and values as an array of pairs, since keys may be of any type.
 struct Pairs<'m>(&'m [(Value, Value)]);
 
 impl Serialize for Pairs<'_> {
@@ -189,7 +207,7 @@ impl Serialize for Map {
 }
 
 impl Serialize for Pointer {
-    /// What it points to; of raw pointers `{"$address": "0x…", …}`.
+    /// The target. A raw pointer is `{"$address": "0x…", …}`.
     fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
         if let (true, Some(target)) = (self.transparent, &self.target) {
             return target.serialize(out);

@@ -1,9 +1,9 @@
-//! Golden texts and JSON of values, against what Rust's own formatting prints.
+//! Golden texts and JSON of values, compared with Rust's own formatting.
 
 use super::debug::{DEBUG, to_string};
-use super::{Cut, LEFT_OUT, LINE, Map, Pointer, Sequence, Struct, Text, Value, Variant};
-use crate::lang::ast::{Align, Format, Style};
-use crate::unavailable::Unavailable;
+use super::{Cut, Map, OmittedFields, Pointer, Sequence, Struct, Text, Value, Variant};
+use crate::base::unavailable::Unavailable;
+use crate::lang::ast::{Align, Format, FormatStyle};
 
 #[derive(Debug)]
 #[expect(dead_code, reason = "read by its Debug only")]
@@ -31,10 +31,13 @@ fn named() -> Value {
                 Value::Variant(Variant {
                     ty: "Option".into(),
                     name: "Some".into(),
+                    line: None,
                     fields: vec![("0".into(), text)],
+                    omitted: None,
                 }),
             ),
         ],
+        has_more: false,
     })
 }
 
@@ -52,11 +55,12 @@ fn nested_struct_is_written_as_rust_writes_it() {
 #[test]
 fn coroutine_that_waits_is_written_with_its_line() {
     let suspended = |fields: Vec<(String, Value)>| {
-        let line = (LINE.to_owned(), Value::Uint(63));
         Value::Variant(Variant {
             ty: "{async_fn_env#0}".into(),
             name: "Suspend0".into(),
-            fields: [vec![line], fields].concat(),
+            line: Some(63),
+            fields,
+            omitted: None,
         })
     };
     let with = suspended(vec![("seed".into(), Value::Uint(3))]);
@@ -68,14 +72,16 @@ fn coroutine_that_waits_is_written_with_its_line() {
 
 #[test]
 fn variant_without_its_data_says_how_that_is_written() {
-    let of = |left_out| {
+    let of = |omitted| {
         Value::Variant(Variant {
             ty: "Method".into(),
             name: "Other".into(),
-            fields: vec![(LEFT_OUT.to_owned(), left_out)],
+            line: None,
+            fields: Vec::new(),
+            omitted: Some(omitted),
         })
     };
-    let (tuple, named) = (of(Value::Tuple(Vec::new())), of(Value::Unit));
+    let (tuple, named) = (of(OmittedFields::Tuple), of(OmittedFields::Named));
     assert_eq!(tuple.to_string(), "Other(…)");
     assert_eq!(named.to_string(), "Other { … }");
     for value in [tuple, named] {
@@ -95,11 +101,17 @@ fn numbers_follow_the_format() {
         ..Format::default()
     };
     let value = Value::Uint(0x2a);
-    let hex = format(Style::LowerHex, true, true, Some(8), None);
+    let hex = format(FormatStyle::LowerHex, true, true, Some(8), None);
     assert_eq!(to_string(&value, hex), format!("{:#08x}", 0x2a));
-    let binary = format(Style::Binary, false, false, Some(8), None);
+    let binary = format(FormatStyle::Binary, false, false, Some(8), None);
     assert_eq!(to_string(&value, binary), format!("{:8b}", 0x2a));
-    let centre = format(Style::Display, false, false, Some(7), Some(Align::Center));
+    let centre = format(
+        FormatStyle::Display,
+        false,
+        false,
+        Some(7),
+        Some(Align::Center),
+    );
     assert_eq!(to_string(&value, centre), format!("{:^7}", 0x2a));
     let filled = Format {
         fill: Some('*'),
@@ -115,7 +127,7 @@ fn numbers_follow_the_format() {
         to_string(&Value::Float64(1.5), filled),
         format!("{:*^+7}", 1.5)
     );
-    let zeros = format(Style::Debug, false, true, Some(6), None);
+    let zeros = format(FormatStyle::Debug, false, true, Some(6), None);
     assert_eq!(to_string(&Value::Int(-7, 32), zeros), format!("{:06?}", -7));
     assert_eq!(to_string(&Value::Int(-7, 32), hex), format!("{:#08x}", -7));
     assert_eq!(

@@ -1,5 +1,4 @@
-//! The options of the command line that say where debug information is, and what
-//! `doctor` tells of it.
+//! Options of the command line for debug information, and the report of `doctor`.
 
 use std::process::{Child, Output, Stdio};
 
@@ -18,7 +17,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// A program that waits for its input's end.
+/// A program that waits for the end of its input.
 struct Waiting(Child);
 
 impl Waiting {
@@ -28,7 +27,7 @@ impl Waiting {
             .stdout(Stdio::piped())
             .spawn()
             .expect("program starts");
-        // Its first byte says that it is mapped and runs.
+        // Its first byte proves that it is mapped and runs.
         let mut byte = [0];
         let out = child.stdout.as_mut().expect("output");
         std::io::Read::read_exact(out, &mut byte).expect("a byte");

@@ -1,4 +1,4 @@
-//! Functions by name: the units that are skipped have none of that name.
+//! Functions by name. Units that are skipped have none with the name.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use super::*;
 #[test]
 fn every_function_is_found_by_its_name_however_names_are_stored() {
     let builds = [
-        // Names by offset, inline, by index, in a supplementary file, over all units.
+        // The names are by offset, inline, by index, in a supplementary file, and over all units.
         "gcc -g -O2 -w -o app $FIXTURES/variables/c_types.c",
         "gcc -gdwarf-4 -O1 -w -o app $FIXTURES/lines.c",
         "clang -g -O1 -w -o app $FIXTURES/variables/c_types.c",
@@ -27,7 +27,7 @@ fn every_function_is_found_by_its_name_however_names_are_stored() {
         for function in &all {
             *by_name.entry(function.name.as_str()).or_default() += 1;
         }
-        // The library of Rust has thousands: its own are enough.
+        // Rust's library has thousands of functions, so only the program's own are compared.
         let own = |name: &&str| !build.starts_with("rustc") || name.starts_with("lines::");
         for name in by_name.keys().filter(|name| own(name)) {
             let found = module.functions(Some(name)).expect("functions");
@@ -45,7 +45,7 @@ fn name_that_is_missing_brings_near_functions_and_no_other_names() {
     let error = module.function_sites("all_typos").expect_err("no function");
     let hint = error.hint();
     assert_eq!(hint.as_deref(), Some("did you mean `all_types`?"));
-    // A variable of nearly that name is no function.
+    // A variable with a similar name is not a function.
     let error = module.function_sites("argumant").expect_err("no function");
     assert_eq!(error.hint(), None);
 }

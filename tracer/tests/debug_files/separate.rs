@@ -30,7 +30,7 @@ fn stripped_program_without_debug_file_says_where_it_looked() {
     let module = bench.module("app");
     assert!(module.is_stripped());
     let place = |end: &str| {
-        let absent = |looked: &&Looked| looked.outcome == Outcome::Absent;
+        let absent = |looked: &&DebugFileLookup| looked.outcome == LookupOutcome::Absent;
         let mut looked = module.looked().iter().filter(absent);
         looked.any(|looked| looked.place.to_string_lossy().contains(end))
     };
@@ -49,7 +49,7 @@ fn debug_link_file_beside_or_in_dot_debug_is_found() {
     assert_same(&bench.module("app"), &whole);
     bench.run("mkdir .debug; mv app.debug .debug/");
     let module = bench.module("app");
-    let place = used(&module, Wanted::DebugFile).expect("found");
+    let place = used(&module, WantedFile::DebugFile).expect("found");
     assert!(place.ends_with(".debug/app.debug"), "{place:?}");
     assert_same(&module, &whole);
 }
@@ -84,7 +84,7 @@ fn targets_root_is_searched_before_ours_and_not_left() {
     let whole = bench.module("whole");
     bench.run("mkdir -p root/opt root/usr/lib/debug; cp app root/opt/app");
     let debug = by_build_id(&whole, &bench.path("root/usr/lib/debug"));
-    // Absolute, as the target sees it: below its root.
+    // An absolute path in the target's view: below its root.
     fs::rename(bench.path("app.debug"), bench.path("root/opt/app.debug")).expect("moved");
     std::os::unix::fs::symlink("/opt/app.debug", &debug).expect("link");
     let options = DebugOptions {
@@ -95,12 +95,12 @@ fn targets_root_is_searched_before_ours_and_not_left() {
     let module = open().expect("opens");
     let first = module.looked().first().expect("looked");
     assert!(
-        first.in_target && first.outcome == Outcome::Used,
+        first.in_target && first.outcome == LookupOutcome::Used,
         "{first:?}"
     );
     assert_same(&module, &whole);
     fs::remove_file(&debug).expect("removed");
-    // A link to one of our files leads nowhere there.
+    // A link to one of our own files is broken there.
     fs::rename(
         bench.path("root/opt/app.debug"),
         bench.path("outside.debug"),
@@ -135,7 +135,7 @@ fn debug_file_of_another_build_is_refused_unless_told_otherwise() {
         ..DebugOptions::default()
     };
     assert_same(&bench.module_with("app", &named).expect("opens"), &whole);
-    // Found by name, it is refused too.
+    // A file that is found by name is refused too.
     let directory = bench.path("symbols");
     fs::copy(bench.path("other"), by_build_id(&whole, &directory)).expect("copied");
     let module = bench
@@ -162,7 +162,7 @@ fn supplementary_file_of_dwz_is_found_by_name_and_by_build_id() {
         ));
         let whole = bench.module("whole");
         let module = bench.module("one");
-        let place = used(&module, Wanted::Supplementary);
+        let place = used(&module, WantedFile::Supplementary);
         assert!(place.is_some_and(|place| place.ends_with("common.debug")));
         assert_same(&module, &whole);
         assert_same(&bench.module("app"), &whole);
@@ -186,7 +186,7 @@ fn supplementary_file_of_another_build_is_refused() {
          cp other three; cp other four; dwz -r -m common.debug three four",
     );
     let module = bench.module("one");
-    assert_eq!(used(&module, Wanted::Supplementary), None);
+    assert_eq!(used(&module, WantedFile::Supplementary), None);
     assert!(
         refused(&module)[0].contains("build id"),
         "{:?}",

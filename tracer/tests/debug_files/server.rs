@@ -1,4 +1,4 @@
-//! debuginfod, by a server on this machine.
+//! Tests debuginfod with a server on this machine.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -12,16 +12,16 @@ use tracer::session::Catalog;
 
 use super::*;
 
-/// What the server does when it is asked.
+/// Answers of the server.
 #[derive(Clone)]
 enum Answer {
     /// Sends these bytes.
     File(Vec<u8>),
-    /// Says that it has no such file.
+    /// Reports that the file does not exist.
     NotFound,
-    /// Says nothing, and keeps the connection.
+    /// Sends nothing, and keeps the connection.
     Silence,
-    /// Begins, and goes on for ever.
+    /// Starts to send, and never ends.
     Endless,
 }
 
@@ -33,7 +33,7 @@ struct Server {
 }
 
 impl Server {
-    /// Serves until the test ends: its thread waits in `accept`.
+    /// Serves until the test ends. Its thread waits in `accept`.
     fn start(answer: Answer) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("address"));
@@ -67,10 +67,10 @@ impl Server {
     }
 }
 
-/// Gives the connection back when it is to stay open.
+/// Sends an answer. Returns the connection if it stays open.
 fn respond(mut stream: TcpStream, answer: &Answer) -> Option<TcpStream> {
     let ok = |length: usize| format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n");
-    // The client may go before all is sent.
+    // The client may leave before everything is sent.
     let _ = match answer {
         Answer::File(bytes) => stream
             .write_all(ok(bytes.len()).as_bytes())

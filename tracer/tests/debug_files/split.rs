@@ -3,7 +3,7 @@
 use super::*;
 
 const C: &str = "$FIXTURES/variables/c_types.c";
-/// clang writes conversions in another way into split files, unless told not to.
+/// clang encodes conversions differently in split files, unless told not to.
 const CLANG: &str = "clang -g -mllvm -dwarf-op-convert=Disable";
 const RUST: &str = "$FIXTURES/lines.rs";
 
@@ -57,9 +57,9 @@ fn dwo_file_that_is_missing_or_of_another_build_leaves_the_lines() {
     assert_eq!((split.units, split.missing), (1, 1), "{split:?}");
     assert!(split.missing_files[0].ends_with("app-c_types.dwo"));
     let looked = module.looked_for_split_units();
-    let refused = looked
-        .iter()
-        .find(|looked| matches!(&looked.outcome, Outcome::Refused(why) if why.contains("no unit")));
+    let refused = looked.iter().find(
+        |looked| matches!(&looked.outcome, LookupOutcome::Refused(why) if why.contains("no unit")),
+    );
     assert!(refused.is_some(), "{looked:?}");
     let main = module.symbols_named("main")[0].address;
     let missing = module.missing_split_file(main);
@@ -73,7 +73,7 @@ fn dwo_file_that_is_missing_or_of_another_build_leaves_the_lines() {
 #[test]
 fn packages_of_dwp_and_llvm_dwp_are_found() {
     for (compiler, packer) in [
-        // binutils' dwp knows DWARF 4 only.
+        // dwp of binutils only supports DWARF 4.
         ("gcc -gdwarf-4", "dwp"),
         ("gcc -g", "llvm-dwp"),
         ("clang -gdwarf-4", "llvm-dwp"),
@@ -89,9 +89,9 @@ fn packages_of_dwp_and_llvm_dwp_are_found() {
         let looked = module.looked_for_split_units();
         let package = looked
             .iter()
-            .find(|looked| looked.wanted == Wanted::Package)
+            .find(|looked| looked.wanted == WantedFile::Package)
             .expect("package");
-        assert_eq!(package.outcome, Outcome::Used);
+        assert_eq!(package.outcome, LookupOutcome::Used);
     }
 }
 
@@ -99,7 +99,7 @@ fn packages_of_dwp_and_llvm_dwp_are_found() {
 fn rust_split_debuginfo_packed_and_unpacked_are_read() {
     let bench = Bench::new();
     let rustc = "rustc --edition 2021 -g -C codegen-units=4 -C opt-level=1";
-    // The same name in each, since symbols are made from it.
+    // The file name is the same in each, because symbols are derived from it.
     bench.run(&format!("mkdir a b c; {rustc} -o a/lines {RUST}"));
     bench.run(&format!(
         "{rustc} -C split-debuginfo=packed -o b/lines {RUST}"
@@ -110,7 +110,7 @@ fn rust_split_debuginfo_packed_and_unpacked_are_read() {
     let own = |module: &Module| {
         let ours = |line: &String| line.contains("lines::") || line.starts_with("self ");
         let view = view(module).into_iter().filter(ours);
-        // Code of the standard library is elsewhere when its own debug information is.
+        // Code of the standard library has other addresses if it has debug information of its own.
         view.map(|line| {
             line.split(" [LinkAddr")
                 .next()

@@ -1,7 +1,7 @@
-//! The harness: programs to trace, a screen to move a pointer on, and the
-//! tracer itself, each with live output and deadlines instead of sleeps.
+//! The harness: traced programs, a screen with a pointer, and the tracer itself, with live output
+//! and deadlines instead of sleeps.
 //!
-//! Leaves to the tests: what to expect.
+//! The expectations are left to the tests.
 
 pub(crate) mod build;
 pub(crate) mod display;
@@ -18,16 +18,16 @@ pub(crate) mod watch;
 
 use std::time::{Duration, Instant};
 
-/// How long an event may take to arrive before the test gives up on it.
+/// Time for an event to arrive before the test gives up.
 ///
-/// Generous, since two cores may be shared with a compiler: a test that works
-/// never waits for it.
+/// It is generous, because a compiler may use the same two cores. A test that works never waits for
+/// it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Time between two looks at something that cannot be waited for.
+/// Time between two looks at a state without a notification.
 const LOOK: Duration = Duration::from_millis(3);
 
-/// Looks at something until it is there.
+/// Looks for something until it is there.
 ///
 /// # Panics
 /// It is not there after [`PATIENCE`].

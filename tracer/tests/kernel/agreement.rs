@@ -1,27 +1,27 @@
-//! The eBPF machine computes what the reference computes.
+//! Random programs on the eBPF machine and on the reference machine must have the same results.
 //!
-//! Random programs, hostile ones among them, over the same registers and memory. Hundreds are
-//! attached at once, each to a site of its own, and one call passes them all.
+//! Some of the programs are hostile. All run over the same registers and memory. Hundreds are
+//! attached at once, each to a site of its own, and one call passes all sites.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tracer::reference::{Machine, Outcome, Regions};
+use tracer::program::reference::{Outcome, ReferenceMachine, Regions};
 use tracer_common::limits::{MAX_COPY, MAX_RECORD, MAX_STEPS};
-use tracer_common::op::{self, Op};
+use tracer_common::op::{self, EncodedOp};
 use tracer_common::record::{FLAG_FAULT, FLAG_NO_ROOM, FLAG_STEPS};
 
 use crate::support::random::Random;
 use crate::support::rig::{RDI, RSI, Rig, UNLIMITED, Way, copy, emit, emulated, ways};
 use crate::support::site::{row, row_address, row_offset};
 
-/// Programs of one call: records of all of them fit into the ring.
+/// Number of programs of one call. The ring has room for all their records.
 const BATCH: usize = 400;
 const RING: u32 = 16 << 20;
-/// Registers of the machine that random programs use; each is set at their start.
+/// Machine registers that random programs use. Each is set at the start of a program.
 const OWN: u8 = 8;
 const HEADER: usize = 64;
 
-/// Memory that programs read, with nothing readable around it.
+/// Memory that programs read, between unreadable pages.
 struct Arena {
     map: mapped::Map,
     regions: Regions,
@@ -31,14 +31,14 @@ impl Arena {
     fn new(random: &mut Random) -> Self {
         let mut map = mapped::Map::new();
         for byte in map.bytes() {
-            // Texts end now and then.
+            // A zero byte ends texts now and then.
             *byte = if random.one_in(100) {
                 0
             } else {
                 random.next() as u8
             };
         }
-        // Pointers into it, one behind it, and a null one.
+        // Pointers into the arena, one past its end, and a null pointer.
         let (start, end) = (map.address(), map.address() + mapped::LENGTH as u64);
         let pointers = [
             start,
@@ -62,14 +62,15 @@ impl Arena {
     }
 }
 
-/// Anonymous memory between two pages that cannot be read.
+/// Anonymous memory between two unreadable pages.
 mod mapped {
     #![expect(unsafe_code, reason = "maps memory")]
 
     const PAGE: usize = 4096;
-    /// Where it is: so far from all else that no offset of an op leads to another mapping.
+    /// Address of the memory. It is so far from all other mappings that no op's offset leads to
+    /// one.
     const ADDRESS: usize = 0x1000_0000_0000;
-    /// Bytes that can be read.
+    /// Readable bytes.
     pub(super) const LENGTH: usize = 8 * PAGE;
 
     pub(super) struct Map(*mut u8);
@@ -77,7 +78,7 @@ mod mapped {
     impl Map {
         pub(super) fn new() -> Self {
             let whole = LENGTH + 2 * PAGE;
-            // SAFETY: a new mapping where there is none, and a change of its middle.
+            // SAFETY: a new mapping at an address without one, and a change of its middle.
             unsafe {
                 let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE;
                 let wanted = std::ptr::without_provenance_mut(ADDRESS);
@@ -95,20 +96,20 @@ mod mapped {
         }
 
         pub(super) fn bytes(&mut self) -> &mut [u8] {
-            // SAFETY: mapped with this length until dropped, and borrowed from us.
+            // SAFETY: mapped with this length until dropped, and borrowed from `self`.
             unsafe { std::slice::from_raw_parts_mut(self.0, LENGTH) }
         }
     }
 
     impl Drop for Map {
         fn drop(&mut self) {
-            // SAFETY: the mapping that `new` made.
+            // SAFETY: the mapping that `new` made. Nothing borrows it any more.
             unsafe { libc::munmap(self.0.sub(PAGE).cast(), LENGTH + 2 * PAGE) };
         }
     }
 }
 
-/// A number that is an address, a small number, or anything.
+/// A random number: an address, a small number, or any other.
 fn number(random: &mut Random, arena: &Arena) -> u64 {
     let start = arena.map.address();
     match random.below(10) {
@@ -116,7 +117,7 @@ fn number(random: &mut Random, arena: &Arena) -> u64 {
         4 => arena.end() - random.below(64),
         5 => random.below(300),
         6 => random.pick(&[0, 1, 4095, 4096, 1 << 31, 1 << 63, u64::MAX]),
-        // The kernel's memory, and what is no address at all.
+        // Kernel memory, and a non-canonical address.
         7 => random.pick(&[0xffff_8880_0000_0000, 0x8000_0000_0000_0000, !0xfff]),
         8 => random.next() >> random.below(64),
         _ => random.next(),
@@ -127,13 +128,13 @@ fn register(random: &mut Random) -> u8 {
     match random.below(8) {
         0 => RDI,
         1 => RSI,
-        // Numbers above the last register count from the first again.
+        // Numbers above the last register wrap around.
         2 => random.pick(&[64, 128, 192]) + random.below(u64::from(OWN)) as u8,
         _ => random.below(u64::from(OWN)) as u8,
     }
 }
 
-fn random_op(random: &mut Random, at: u32, end: u32) -> Op {
+fn random_op(random: &mut Random, at: u32, end: u32) -> EncodedOp {
     let code = match random.below(40) {
         0 => 200 + random.below(56) as u8,
         1 => op::END,
@@ -160,7 +161,7 @@ fn random_op(random: &mut Random, at: u32, end: u32) -> Op {
         op::EXTEND => (size(random), random.below(3) as u32),
         _ => (size(random), random.next() as u32),
     };
-    let mut op = Op {
+    let mut op = EncodedOp {
         code,
         dst: register(random),
         src: register(random),
@@ -193,34 +194,34 @@ fn size(random: &mut Random) -> u8 {
 }
 
 /// A plan that begins with a comparison, which the kernel side decides before it runs the ops.
-fn guarded(random: &mut Random, arena: &Arena) -> Vec<Op> {
+fn guarded(random: &mut Random, arena: &Arena) -> Vec<EncodedOp> {
     let signed = random.one_in(2);
     let width = random.pick(&[1, 2, 4, 8]);
     let number = if random.one_in(2) {
-        Op {
+        EncodedOp {
             code: op::EXTEND,
             src: random.pick(&[RDI, RSI, op::TARGET_REGISTERS + 1, op::TARGET_REGISTERS + 9]),
             size: width,
             a: u32::from(signed),
-            ..Op::default()
+            ..EncodedOp::default()
         }
     } else {
-        Op {
+        EncodedOp {
             code: op::LOAD,
             src: RDI,
             size: width,
-            // Where a fault goes: to the fault, or anywhere.
+            // A fault jumps to the `FAULT` op, or anywhere.
             a: random.pick(&[4, 5, 2]),
             offset: random.pick(&[0, 8, 4096, -8, i32::MIN]),
             len: u32::from(signed),
-            ..Op::default()
+            ..EncodedOp::default()
         }
     };
-    let test = Op {
+    let test = EncodedOp {
         code: op::JUMP_IF_CONST,
         size: random.below(11) as u8,
         a: random.pick(&[3, 4, 4, 9]),
-        ..Op::default()
+        ..EncodedOp::default()
     };
     let value = match random.below(4) {
         0 => random.pick(&[77, 2, 5, 0, u64::MAX]),
@@ -228,9 +229,9 @@ fn guarded(random: &mut Random, arena: &Arena) -> Vec<Op> {
         2 => arena.map.address(),
         _ => random.next(),
     };
-    let end = |code| Op {
+    let end = |code| EncodedOp {
         code,
-        ..Op::default()
+        ..EncodedOp::default()
     };
     vec![
         number,
@@ -242,9 +243,9 @@ fn guarded(random: &mut Random, arena: &Arena) -> Vec<Op> {
     ]
 }
 
-/// A plan that only fetches, which the kernel side does without the ops, and plans that nearly are
-/// one: too long, too many chunks, unreadable and null pointers.
-fn fetching(random: &mut Random) -> Vec<Op> {
+/// A plan that only fetches, which the kernel side does without running ops. Some plans are nearly
+/// that: too long, with too many chunks, or with unreadable and null pointers.
+fn fetching(random: &mut Random) -> Vec<EncodedOp> {
     const GENERAL: [u8; 7] = [5, 4, 1, 2, 8, 9, 16];
     let mut ops = Vec::new();
     for _ in 0..1 + random.below(5) {
@@ -262,98 +263,103 @@ fn fetching(random: &mut Random) -> Vec<Op> {
         };
         let dst = random.below(u64::from(OWN)) as u8;
         let jump = random.below(8) as u32;
-        let null_check = |dst| Op {
+        let null_check = |dst| EncodedOp {
             code: op::JUMP_IF_CONST,
             dst,
             size: op::cond::EQ,
             a: jump,
-            ..Op::default()
+            ..EncodedOp::default()
         };
         let slot = random.next() as u32;
         match random.below(5) {
-            0 | 1 => ops.push(Op {
+            0 | 1 => ops.push(EncodedOp {
                 code: op::EMIT,
                 dst,
                 src,
                 size: random.below(10) as u8,
                 a: slot,
-                ..Op::default()
+                ..EncodedOp::default()
             }),
             2 => {
-                // The pointer is one of the arena's: see `check`.
-                ops.push(Op {
+                // The pointer is in the arena: see `check`.
+                ops.push(EncodedOp {
                     code: op::LOAD,
                     dst,
                     src: RDI,
                     size: 8,
                     offset: 8 * random.below(8) as i32,
-                    ..Op::default()
+                    ..EncodedOp::default()
                 });
                 if slot & 1 == 0 {
                     ops.push(null_check(dst));
                 }
-                ops.push(Op {
+                ops.push(EncodedOp {
                     code: op::COPY,
                     dst,
                     src: dst,
                     a: slot,
                     offset: offset / 2,
                     len,
-                    ..Op::default()
+                    ..EncodedOp::default()
                 });
             }
             _ => {
-                // What is around the instruction, the reference does not know.
+                // The reference does not have the memory around the instruction.
                 let is_rip = src == op::TARGET_REGISTERS + 16;
                 let src = if slot & 3 == 0 && !is_rip { src } else { RDI };
                 if slot & 4 == 0 {
                     ops.push(null_check(src));
                 }
-                ops.push(Op {
+                ops.push(EncodedOp {
                     code: op::COPY,
                     dst,
                     src,
                     a: slot,
                     offset,
                     len,
-                    ..Op::default()
+                    ..EncodedOp::default()
                 });
             }
         }
     }
-    let last = ops.len() as u32;
-    ops.push(Op {
+    ops.push(EncodedOp {
         code: random.pick(&[op::END, op::END, op::END, op::REJECT]),
-        ..Op::default()
+        ..EncodedOp::default()
     });
-    // Behind a condition, in one of two.
     if random.one_in(2) {
-        return ops;
+        ops
+    } else {
+        behind_condition(random, ops)
     }
+}
+
+/// A plan of fetches that follows a condition on a register.
+fn behind_condition(random: &mut Random, mut ops: Vec<EncodedOp>) -> Vec<EncodedOp> {
+    let last = ops.len() as u32 - 1;
     for op in &mut ops {
         op.a += if op.code == op::JUMP_IF_CONST { 2 } else { 0 };
     }
-    let number = Op {
+    let number = EncodedOp {
         code: op::EXTEND,
         src: random.pick(&[RDI, RSI]),
         size: 8,
-        ..Op::default()
+        ..EncodedOp::default()
     };
-    let test = Op {
+    let test = EncodedOp {
         code: op::JUMP_IF_CONST,
         size: random.pick(&[op::cond::EQ, op::cond::NE]),
         a: last + 3,
-        ..Op::default()
+        ..EncodedOp::default()
     };
     ops.splice(0..0, [number, test.with_wide(77)]);
-    ops.push(Op {
+    ops.push(EncodedOp {
         code: op::REJECT,
-        ..Op::default()
+        ..EncodedOp::default()
     });
     ops
 }
 
-/// A number that is a float: any, a small integer, of four bytes, with few bits, or none.
+/// A number for a float operation: random bits, a small integer, an `f32`, few bits, or a NaN.
 fn float(random: &mut Random) -> u64 {
     let any = random.next();
     match random.below(8) {
@@ -368,14 +374,14 @@ fn float(random: &mut Random) -> u64 {
     }
 }
 
-/// A plan that computes with floats and with integers of 128 bits, and sends all that it has.
-fn computing(random: &mut Random) -> Vec<Op> {
-    let mut ops: Vec<Op> = (0..OWN)
+/// A plan that computes with floats and integers of 128 bits, and sends all its registers.
+fn computing(random: &mut Random) -> Vec<EncodedOp> {
+    let mut ops: Vec<EncodedOp> = (0..OWN)
         .map(|dst| {
-            let op = Op {
+            let op = EncodedOp {
                 code: op::CONST,
                 dst,
-                ..Op::default()
+                ..EncodedOp::default()
             };
             op.with_wide(float(random))
         })
@@ -385,7 +391,7 @@ fn computing(random: &mut Random) -> Vec<Op> {
     for _ in 0..steps {
         let is_float = random.one_in(2);
         let above = [register(random), register(random), random.next() as u8, 0];
-        ops.push(Op {
+        ops.push(EncodedOp {
             code: if is_float { op::FLOAT } else { op::WIDE },
             dst: random.below(u64::from(OWN)) as u8,
             src: register(random),
@@ -399,19 +405,19 @@ fn computing(random: &mut Random) -> Vec<Op> {
     ops
 }
 
-fn program(random: &mut Random, arena: &Arena) -> Vec<Op> {
+fn program(random: &mut Random, arena: &Arena) -> Vec<EncodedOp> {
     match random.below(8) {
         0 | 1 => return guarded(random, arena),
         2 | 3 => return fetching(random),
         4 | 5 => return computing(random),
         _ => {}
     }
-    let mut ops: Vec<Op> = (0..OWN)
+    let mut ops: Vec<EncodedOp> = (0..OWN)
         .map(|dst| {
-            let op = Op {
+            let op = EncodedOp {
                 code: op::CONST,
                 dst,
-                ..Op::default()
+                ..EncodedOp::default()
             };
             op.with_wide(number(random, arena))
         })
@@ -421,7 +427,7 @@ fn program(random: &mut Random, arena: &Arena) -> Vec<Op> {
     ops
 }
 
-/// What the tests of a batch found, to see that they tried what they say.
+/// Counts of the outcomes, to check that the random programs reach all of them.
 #[derive(Debug, Default)]
 struct Seen {
     sent: usize,
@@ -434,8 +440,8 @@ struct Seen {
     codes: BTreeSet<u8>,
 }
 
-/// Runs programs in the kernel and compares each with the reference.
-fn check(rig: &mut Rig, arena: &Arena, programs: &[Vec<Op>], seen: &mut Seen, name: &str) {
+/// Runs programs in the kernel and compares each result with the reference.
+fn check(rig: &mut Rig, arena: &Arena, programs: &[Vec<EncodedOp>], seen: &mut Seen, name: &str) {
     let sites: Vec<_> = programs
         .iter()
         .enumerate()
@@ -453,7 +459,7 @@ fn check(rig: &mut Rig, arena: &Arena, programs: &[Vec<Op>], seen: &mut Seen, na
     }
     let (mut rejected, mut faulted, mut counted) = (0, 0, 0);
     for (index, (ops, cookie)) in programs.iter().zip(&cookies).enumerate() {
-        let machine = Machine::new(&arena.regions)
+        let machine = ReferenceMachine::new(&arena.regions)
             .with(5, arguments[0])
             .with(4, arguments[1])
             .with(1, arguments[2])
@@ -502,8 +508,8 @@ fn check(rig: &mut Rig, arena: &Arena, programs: &[Vec<Op>], seen: &mut Seen, na
     rig.remove(slot);
 }
 
-/// Fails when the records differ in their flags or in what is behind the header.
-fn same(wanted: &[u8], got: &[u8], name: &str, ops: &[Op]) {
+/// Fails if the records differ in their flags or in the bytes after the header.
+fn same(wanted: &[u8], got: &[u8], name: &str, ops: &[EncodedOp]) {
     let flags = |record: &[u8]| record.get(48..52).map(<[u8]>::to_vec);
     let data = |record: &[u8]| record.get(HEADER..).map(<[u8]>::to_vec);
     let at = wanted
@@ -530,7 +536,7 @@ fn same(wanted: &[u8], got: &[u8], name: &str, ops: &[Op]) {
     );
 }
 
-/// Batches that fit the time: emulated machines are slower by ten.
+/// Number of batches. Emulated machines are ten times slower.
 fn batches(way: Way) -> u64 {
     match (way, emulated()) {
         (Way::Best, false) => 10,
@@ -586,33 +592,25 @@ fn random_programs_send_what_the_reference_sends() {
     }
 }
 
-/// Programs that reach each limit, to the step and to the byte.
-fn at_limits(arena: &Arena) -> Vec<Vec<Op>> {
-    let constant = |dst, value| {
-        let op = Op {
-            code: op::CONST,
-            dst,
-            ..Op::default()
-        };
-        op.with_wide(value)
-    };
-    let count_down = Op {
+/// Programs that reach each limit exactly, in steps and in bytes.
+fn at_limits(arena: &Arena) -> Vec<Vec<EncodedOp>> {
+    let count_down = EncodedOp {
         code: op::ALU_CONST,
         dst: 0,
         src: 0,
         a: op::alu::SUB,
-        ..Op::default()
+        ..EncodedOp::default()
     };
-    let until_zero = |to| Op {
+    let until_zero = |to| EncodedOp {
         code: op::JUMP_IF_CONST,
         dst: 0,
         size: op::cond::NE,
         a: to,
-        ..Op::default()
+        ..EncodedOp::default()
     };
-    // One op before, then two a round: exactly the limit, one less, one more.
+    // One op first, then two ops a round: programs at the limit, and one step above and below.
     let rounds = u64::from(MAX_STEPS) / 2;
-    let mut programs: Vec<Vec<Op>> = (rounds - 2..rounds + 2)
+    let mut programs: Vec<Vec<EncodedOp>> = (rounds - 2..rounds + 2)
         .flat_map(|rounds| {
             let looped = vec![
                 constant(0, rounds),
@@ -627,47 +625,70 @@ fn at_limits(arena: &Arena) -> Vec<Vec<Op>> {
         })
         .collect();
     let whole = |bytes| copy(7, RDI, bytes);
-    // Full records: with a last chunk that fits, that does not, that leaves no room for a header.
+    // Full records, with a last chunk that fits, one that does not, and one that leaves no room for
+    // a header.
     for last in [0, 8, 3976, 3984, 3992, 4000, 4008, MAX_COPY, MAX_COPY + 1] {
         let mut ops = vec![whole(MAX_COPY); 7];
         ops.extend([whole(last), emit(1, RSI), emit(2, RSI)]);
         programs.push(ops);
     }
-    // Texts, cut at the limit and at the end of what is mapped.
+    // Strings that are cut at the limit and at the end of the mapping.
     for (back, len) in [(10, 9), (10, 10), (10, 11), (1, 0), (4000, MAX_COPY)] {
         programs.push(vec![
             constant(0, arena.end() - back),
-            Op {
+            EncodedOp {
                 code: op::COPY_STRING,
                 src: 0,
                 len,
                 a: 3,
-                ..Op::default()
+                ..EncodedOp::default()
             },
         ]);
     }
-    // Up to the last page that can be read.
+    // Copies up to the last readable page.
     for (back, len) in [(10, 11), (4096, 4096), (4095, 4096), (1, 2)] {
         programs.push(vec![
             constant(0, arena.end() - back),
-            Op {
+            EncodedOp {
                 code: op::COPY_PARTIAL,
                 src: 0,
                 len,
                 a: 3,
-                ..Op::default()
+                ..EncodedOp::default()
             },
         ]);
     }
-    // The least number of 128 bits by 0, by -1, by 1.
+    programs.extend(divisions_of_the_least());
+    programs.push(Vec::new());
+    programs.push(vec![EncodedOp {
+        code: op::JUMP,
+        a: u32::MAX,
+        ..EncodedOp::default()
+    }]);
+    programs
+}
+
+/// `r[dst] = value`.
+fn constant(dst: u8, value: u64) -> EncodedOp {
+    let op = EncodedOp {
+        code: op::CONST,
+        dst,
+        ..EncodedOp::default()
+    };
+    op.with_wide(value)
+}
+
+/// Divisions of the least number of 128 bits by 0, -1 and 1.
+fn divisions_of_the_least() -> Vec<Vec<EncodedOp>> {
+    let mut programs = Vec::new();
     for operation in op::wide::DIV_LOW..=op::wide::SREM_HIGH {
         for by in [0, u64::MAX, 1] {
             let halves = [0, 1 << 63, by, if by == 1 { 0 } else { by }];
-            let mut ops: Vec<Op> = (0..)
+            let mut ops: Vec<EncodedOp> = (0..)
                 .zip(halves)
                 .map(|(dst, value)| constant(dst, value))
                 .collect();
-            ops.push(Op {
+            ops.push(EncodedOp {
                 code: op::WIDE,
                 dst: 4,
                 src: 0,
@@ -680,12 +701,6 @@ fn at_limits(arena: &Arena) -> Vec<Vec<Op>> {
             programs.push(ops);
         }
     }
-    programs.push(Vec::new());
-    programs.push(vec![Op {
-        code: op::JUMP,
-        a: u32::MAX,
-        ..Op::default()
-    }]);
     programs
 }
 

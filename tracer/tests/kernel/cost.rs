@@ -1,14 +1,12 @@
-//! What the kernel says that a hit of small plans costs: run by hand, to see what a change did.
+//! Measures the cost of a hit of small plans by the kernel's statistics. Run by hand to compare a change.
 //!
 //! `cargo test -p tracer --test kernel cost -- --ignored --nocapture`
 
-use std::path::PathBuf;
-
-use tracer::kernel::{Machine, SiteRequest};
+use tracer::kernel::{Machine, SiteRequest, Trigger};
 use tracer_common::control::{COUNTS, NEEDS_TASK, ProbeControl};
-use tracer_common::op::{self, Op};
+use tracer_common::op::{self, EncodedOp};
 
-use crate::support::rig::{RDI, RSI, Rig, UNLIMITED, Way, copy, emit};
+use crate::support::rig::{RDI, RSI, Rig, UNLIMITED, Way, copy, emit, program};
 use crate::support::site::SITES;
 
 const RING: u32 = 1 << 24;
@@ -16,50 +14,50 @@ const HITS: u64 = 50_000;
 const REPEATS: usize = 5;
 
 /// A condition on `rdi` as an `int`, then `ops`.
-fn when(relation: u8, value: i64, ops: &[Op]) -> Vec<Op> {
+fn when(relation: u8, value: i64, ops: &[EncodedOp]) -> Vec<EncodedOp> {
     let end = 2 + ops.len() as u32 + 1;
     let mut all = vec![
-        Op {
+        EncodedOp {
             code: op::EXTEND,
             dst: 0,
             src: RDI,
             size: 4,
             a: 1,
-            ..Op::default()
+            ..EncodedOp::default()
         },
-        Op {
+        EncodedOp {
             code: op::JUMP_IF_CONST,
             dst: 0,
             size: relation,
             a: end,
-            ..Op::default()
+            ..EncodedOp::default()
         }
         .with_wide(value.cast_unsigned()),
     ];
     all.extend_from_slice(ops);
-    all.push(Op::default());
-    all.push(Op {
+    all.push(EncodedOp::default());
+    all.push(EncodedOp {
         code: op::REJECT,
-        ..Op::default()
+        ..EncodedOp::default()
     });
     all
 }
 
-/// The same on 4 bytes of memory at `rsi`.
-fn when_memory(relation: u8, value: i64, ops: &[Op]) -> Vec<Op> {
+/// A condition on 4 bytes of memory at `rsi`, then `ops`.
+fn when_memory(relation: u8, value: i64, ops: &[EncodedOp]) -> Vec<EncodedOp> {
     let mut all = when(relation, value, ops);
-    all[0] = Op {
+    all[0] = EncodedOp {
         code: op::LOAD,
         dst: 0,
         src: RSI,
         size: 4,
         len: 1,
         a: all.len() as u32,
-        ..Op::default()
+        ..EncodedOp::default()
     };
-    all.push(Op {
+    all.push(EncodedOp {
         code: op::FAULT,
-        ..Op::default()
+        ..EncodedOp::default()
     });
     all
 }
@@ -72,7 +70,7 @@ fn cost_of_a_hit_is_printed() {
     };
     let two = [emit(1, RDI), emit(2, RDI)];
     let memory = [copy(1, RSI, 8), copy(2, RSI, 8)];
-    let cases: Vec<(&str, Vec<Op>, u32, u32)> = vec![
+    let mut cases: Vec<(&str, Vec<EncodedOp>, u32, u32)> = vec![
         ("silenced", two.to_vec(), 0, 0),
         ("count", Vec::new(), COUNTS, 1),
         (
@@ -80,9 +78,9 @@ fn cost_of_a_hit_is_printed() {
             when(
                 op::cond::EQ,
                 -1,
-                &[Op {
+                &[EncodedOp {
                     code: op::COUNT,
-                    ..Op::default()
+                    ..EncodedOp::default()
                 }],
             ),
             0,
@@ -102,6 +100,9 @@ fn cost_of_a_hit_is_printed() {
         ),
         ("log2 task", two.to_vec(), NEEDS_TASK, 1),
     ];
+    let [static_at_constant, static_at_site] = statics();
+    cases.push(("static constant", static_at_constant, 0, 1));
+    cases.push(("static at site", static_at_site, 0, 1));
     let statistics = Machine::enable_run_time_stats().expect("statistics");
     let mut times = vec![Vec::new(); cases.len()];
     for _ in 0..REPEATS {
@@ -120,17 +121,35 @@ fn cost_of_a_hit_is_printed() {
     }
 }
 
+/// A static by its run address, and relative to the site.
+fn statics() -> [Vec<EncodedOp>; 2] {
+    static STATIC: u64 = 7;
+    let [site, ..] = SITES;
+    let address = (&raw const STATIC) as u64;
+    let distance = address.wrapping_sub(site.address()).cast_signed();
+    let constant = EncodedOp {
+        code: op::CONST,
+        ..EncodedOp::default()
+    };
+    let relative = EncodedOp {
+        offset: i32::try_from(distance).expect("within the program"),
+        ..copy(1, op::INSTRUCTION_POINTER, 8)
+    };
+    [
+        vec![constant.with_wide(address), copy(1, 0, 8)],
+        vec![relative],
+    ]
+}
+
 /// Time of a hit.
-fn cost(rig: &mut Rig, ops: &[Op], flags: u32, enabled: u32) -> f64 {
+fn cost(rig: &mut Rig, ops: &[EncodedOp], flags: u32, enabled: u32) -> f64 {
     let [site, ..] = SITES;
     let requests = [SiteRequest {
-        path: PathBuf::from("/proc/self/exe"),
-        offset: site.offset(),
-        ops: ops.to_vec(),
-        flags,
-        address: None,
+        trigger: Trigger::at("/proc/self/exe", site.offset()),
+        program: program(ops.to_vec(), flags),
+        shift: 0,
+        only_if: None,
         copies: Vec::new(),
-        returns: false,
         alone: false,
     }];
     let control = ProbeControl {

@@ -1,18 +1,18 @@
-//! Expressions that users write give in the kernel what the reference gives, and what a straight
-//! evaluation of the text's tree gives, as Rust and as C has it.
+//! Users' expressions have the same value in the kernel, on the reference machine, and by a direct
+//! evaluation of the syntax tree with the rules of Rust and of C.
 //!
-//! Each is printed, parsed, compiled, and attached to a site of its own, four hundred at once; one
-//! call passes them all, over the registers and the memory of that call.
+//! Each expression is printed, parsed, compiled, and attached to a site of its own. Four hundred
+//! are attached at once. One call passes all sites, over the registers and the memory of that call.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tracer::debuginfo::place::{Place, Register, Source};
+use tracer::actions::parse_probe;
+use tracer::debuginfo::place::{PieceSource, Place, Register};
 use tracer::debuginfo::types::{Language, Type, TypeId, TypeKind, TypeSource};
 use tracer::debuginfo::variable::{Variable, VariableKind};
-use tracer::lang::parse_probe;
 use tracer::plan::Plan;
-use tracer::reference::{Machine, Outcome, Regions};
+use tracer::program::reference::{Outcome, ReferenceMachine, Regions};
 
 use crate::support::compiled::{RDI, at_frame, compiled};
 use crate::support::expressions::{
@@ -25,19 +25,19 @@ use crate::support::site::{row, row_address, row_offset};
 use crate::support::standard::{evaluate_c, number_of_c};
 use tracer::lang::ast::Expr;
 
-/// Expressions of one call.
+/// Number of expressions of one call.
 const BATCH: usize = 400;
-/// Calls of each language; two thousand expressions.
+/// Number of calls for each language: two thousand expressions.
 const BATCHES: u64 = 5;
 const RING: u32 = 4 << 20;
-/// DWARF numbers of registers that variables are in.
+/// DWARF numbers of the registers with variables.
 const RSI: u8 = 4;
 const RDX: u8 = 1;
 const RCX: u8 = 2;
-/// The variables that are in registers, whose upper bytes have something else.
+/// The variables in registers. Their upper bytes have other data.
 const IN_REGISTERS: [(&str, u8); 3] = [("e", RSI), ("f", RDX), ("h", RCX)];
 
-/// Integers only, of a language: their size, and 256 for a sign.
+/// The integer types of a language, by their size, plus 256 for a signed type.
 struct Integers(Language);
 
 impl TypeSource for Integers {
@@ -58,7 +58,7 @@ impl TypeSource for Integers {
     }
 }
 
-/// The type of C that has so many bytes.
+/// The C type of this size.
 fn of_c(size: u64) -> &'static str {
     match size {
         1 => "char",
@@ -68,28 +68,28 @@ fn of_c(size: u64) -> &'static str {
     }
 }
 
-/// One expression, its frame, and what must come of it.
+/// One expression, its frame, and its expected result.
 struct Case {
     language: Language,
     text: String,
     plan: Plan,
-    /// `None`: it has no condition.
+    /// `None` if it has no condition.
     condition: Option<Expr>,
-    /// `None`: it has no value.
+    /// `None` if it has no value.
     value: Option<Expr>,
     frame: Vec<u8>,
 }
 
 impl Case {
-    /// The `index`th of a batch, whose variables are in its own part of the frames, or in the registers
-    /// of all.
+    /// The expression with this index in a batch. Its variables are in its own part of the frames,
+    /// or in the registers, which all share.
     fn new(random: &mut Random, language: Language, index: usize, registers: &[u8]) -> Self {
         let condition = match random.below(8) {
             0 => None,
             1..=3 => Some(guarded(random)),
             _ => Some(truth(random, 3)),
         };
-        // One without a condition has a value.
+        // An expression without a condition has a value.
         let has_value = condition.is_none() || random.below(2) == 0;
         let value = has_value.then(|| match language {
             Language::Rust => number(random, 4),
@@ -116,7 +116,7 @@ impl Case {
             .map(|&(name, size, signed, at)| {
                 let register = IN_REGISTERS.iter().find(|(other, _)| *other == name);
                 let place = match register.filter(|_| in_registers) {
-                    Some((_, register)) => Place::whole(Source::Register(Register(*register))),
+                    Some((_, register)) => Place::whole(PieceSource::Register(Register(*register))),
                     None => at_frame(index * FRAME + at),
                 };
                 integer(name, TypeId(size | u64::from(signed) << 8), place)
@@ -134,7 +134,7 @@ impl Case {
         }
     }
 
-    /// What a straight evaluation gives: the message; whether it is rejected or faults.
+    /// Evaluates the tree directly. Returns the message, or the rejection or fault.
     fn wanted(&self) -> Wanted {
         let is_c = self.language != Language::Rust;
         let holds = |tree| match is_c {
@@ -157,10 +157,10 @@ impl Case {
     }
 }
 
-/// How a hit must end.
+/// Outcome of a hit.
 #[derive(Debug, PartialEq)]
 enum Wanted {
-    /// With this message; `None`: the value is unavailable.
+    /// A record with this message, or with an unavailable value (`None`).
     Sent(Option<String>),
     Rejected,
     Faulted,
@@ -178,10 +178,10 @@ fn integer(name: &str, ty: TypeId, place: Place) -> Variable {
     }
 }
 
-/// Whether a message is what is wanted.
+/// Returns true if a message has the expected value.
 fn is_message(plan: &Plan, record: &[u8], wanted: Option<&str>) -> bool {
     let decoded = plan.layout.decode(record).expect("decodes");
-    // C's truths are numbers, and shown as truths.
+    // C's truth values are numbers, and are shown as `true` and `false`.
     let shown = match &*decoded.message {
         "true" => "1",
         "false" => "0",
@@ -193,11 +193,12 @@ fn is_message(plan: &Plan, record: &[u8], wanted: Option<&str>) -> bool {
     }
 }
 
-/// Attaches a batch, passes it once, and compares. Gives how many were sent, rejected, faulted.
+/// Attaches a batch, passes it once, and compares. Returns the numbers of sent, rejected and
+/// faulted hits.
 fn check(rig: &mut Rig, language: Language, seed: u64, count: usize) -> [u64; 3] {
     let mut random = Random::new(seed);
     let mut arguments = [0; 6];
-    // Variables are in some of them: with what they have in their lower bytes, and above.
+    // Some variables are in registers: in the lower bytes, with other data above.
     for argument in &mut arguments {
         *argument = random.next() >> (random.below(8) * 8);
     }
@@ -215,7 +216,7 @@ fn check(rig: &mut Rig, language: Language, seed: u64, count: usize) -> [u64; 3]
     let memory = Regions(BTreeMap::from([(arguments[0], frames.clone())]));
     let sites: Vec<_> = (0..)
         .zip(&cases)
-        .map(|(index, case)| (row_offset(index), case.plan.ops.clone()))
+        .map(|(index, case)| (row_offset(index), case.plan.program.ops.clone()))
         .collect();
     let (slot, cookies) = rig.probe(&UNLIMITED, &sites);
     row().pass(arguments);
@@ -235,11 +236,12 @@ fn check(rig: &mut Rig, language: Language, seed: u64, count: usize) -> [u64; 3]
         let machine = dwarf
             .iter()
             .zip(arguments)
-            .fold(Machine::new(&memory), |machine, (register, argument)| {
-                machine.with(*register, argument)
-            })
+            .fold(
+                ReferenceMachine::new(&memory),
+                |machine, (register, argument)| machine.with(*register, argument),
+            )
             .with(16, row_address(index));
-        let reference = machine.run(&case.plan.ops);
+        let reference = machine.run(&case.plan.program.ops);
         let got = records.remove(cookie);
         match (case.wanted(), reference, got) {
             (Wanted::Sent(message), Outcome::Sent(reference), Some(got)) => {
@@ -257,7 +259,7 @@ fn check(rig: &mut Rig, language: Language, seed: u64, count: usize) -> [u64; 3]
         }
     }
     let counters = rig.counters(slot);
-    // Which of those without a record were rejected is known by their number alone.
+    // Hits without a record are known by their numbers only.
     assert_eq!(
         [counters.events, counters.rejected, counters.faults],
         ended,

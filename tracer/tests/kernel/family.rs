@@ -1,43 +1,46 @@
-//! What the kernel tells of processes that are forked.
+//! The kernel's messages about forked processes.
 
 #![expect(unsafe_code, reason = "forks before it executes a program")]
 
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 
-use tracer::kernel::{Family, Forks, LoadOptions, Machine};
+use tracer::kernel::{Forks, LoadOptions, Machine, MemberOrigin, ProcessSelection, Processes};
 use tracer_common::forks::{EXECUTED, FORKED, FamilyMessage};
 
 use crate::support::needs;
 
-/// The machine, which is held for its programs, and the family of this process.
-fn family() -> (Machine, Family) {
+/// The machine, which keeps its programs loaded, and the family of this process.
+fn family() -> (Machine, ProcessSelection) {
     let options = LoadOptions {
         ring_bytes: 1 << 12,
-        forks: Forks::Told,
+        processes: Processes::Family(Forks::Told),
         ..LoadOptions::default()
     };
     let mut machine = Machine::load(&options).expect("the programs load");
-    let mut family = machine.take_family().expect("it was asked for");
-    family.begin(std::process::id()).expect("room for one");
+    let mut family = machine.take_selection().expect("it was asked for");
+    let chosen = MemberOrigin::Chosen { follow: true };
+    family
+        .add(std::process::id(), chosen)
+        .expect("room for one");
     (machine, family)
 }
 
-/// What was told of a process; other tests fork, too.
-fn told(family: &mut Family, process: u32) -> Vec<FamilyMessage> {
+/// The messages about one process. Other tests fork, too.
+fn told(family: &mut ProcessSelection, process: u32) -> Vec<FamilyMessage> {
     let messages = family.messages().into_iter();
     messages
         .filter(|message| message.process == process)
         .collect()
 }
 
-/// Runs a program to its end, from a process of its own or from one in our memory.
+/// Runs a program to its end, in a forked process or in one that shares our memory.
 fn run(forks: bool) -> u32 {
-    // Ourselves, with no test to run: the other kernels have nothing else.
+    // This program without a test to run, because a guest has no other program.
     let mut command = Command::new("/proc/self/exe");
     command.args(["--exact", "no test"]).stdout(Stdio::null());
     if forks {
-        // SAFETY: does nothing between fork and exec.
+        // SAFETY: the closure does nothing between fork and exec.
         unsafe { command.pre_exec(|| Ok(())) };
     }
     let mut child = command.spawn().expect("it is there");
@@ -58,7 +61,7 @@ fn forks_and_executions_are_told_in_their_order() {
     assert_eq!(kinds, [FORKED, EXECUTED], "{messages:?}");
     assert_eq!(messages[0].parent, std::process::id());
     assert_eq!(messages[0].initial, messages[1].initial);
-    assert_eq!(family.missed(), 0);
+    assert_eq!(family.missed().processes, 0);
 }
 
 #[test]

@@ -1,6 +1,7 @@
-//! Floats that are computed in the kernel, in expressions that users write, are those of the processor.
+//! Floats that users' expressions compute in the kernel are the same as the processor's.
 //!
-//! As in [`crate::expressions`], each text is attached to a site of its own, and one call passes all.
+//! As in [`crate::expressions`], each text is attached to a site of its own, and one call passes
+//! all sites.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,15 +16,15 @@ use crate::support::random::Random;
 use crate::support::rig::{Rig, UNLIMITED, Way, emulated};
 use crate::support::site::{row, row_offset};
 
-/// Expressions of one call.
+/// Number of expressions of one call.
 const BATCH: usize = 400;
-/// Calls of each language.
+/// Number of calls for each language.
 const BATCHES: u64 = 4;
 const RING: u32 = 1 << 20;
 /// Bytes of the variables of one expression.
 const FRAME: usize = 40;
 
-/// The types of the variables in a language, by the variables' numbers.
+/// The types of a language's variables, by their numbers.
 struct Types(Language);
 
 impl TypeSource for Types {
@@ -49,7 +50,7 @@ impl TypeSource for Types {
     }
 }
 
-/// One expression, what it is computed from, and what it is; `None`: its condition is false.
+/// One expression, its variables, and its value. The value is `None` if its condition is false.
 struct Case {
     text: String,
     plan: Plan,
@@ -97,7 +98,7 @@ impl Case {
     }
 }
 
-/// Attaches a batch, passes it once, and compares. Gives how many were sent.
+/// Attaches a batch, passes it once, and compares. Returns the number of sent records.
 fn check(rig: &mut Rig, language: Language, seed: u64, count: usize) -> usize {
     let mut random = Random::new(seed);
     let cases: Vec<Case> = (0..count)
@@ -106,7 +107,7 @@ fn check(rig: &mut Rig, language: Language, seed: u64, count: usize) -> usize {
     let frames: Vec<u8> = cases.iter().flat_map(|case| case.frame.clone()).collect();
     let sites: Vec<_> = (0..)
         .zip(&cases)
-        .map(|(index, case)| (row_offset(index), case.plan.ops.clone()))
+        .map(|(index, case)| (row_offset(index), case.plan.program.ops.clone()))
         .collect();
     let (slot, cookies) = rig.probe(&UNLIMITED, &sites);
     row().pass([frames.as_ptr() as u64, 0, 0, 0, 0, 0]);
@@ -139,7 +140,7 @@ fn random_floats_of_the_kernel_are_those_of_the_processor() {
     let Some(mut rig) = Rig::load(Way::Best, RING) else {
         return;
     };
-    // Links one by one take their time.
+    // Attaching one link at a time takes long.
     let (count, batches) = match (rig.machine.has_multi_links(), emulated()) {
         (true, false) => (BATCH, BATCHES),
         (true, true) => (BATCH, 1),

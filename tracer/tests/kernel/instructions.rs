@@ -1,22 +1,19 @@
-//! Instructions with a probe on them do what they do without one.
+//! Probed instructions have the same effect as without a probe.
 //!
-//! Every form that the table of `plan::placement` lets through is executed by a process of its own
-//! from several states: registers, flags, vector registers and memory must be the same as without
-//! the probe, and each pass must be one hit. Every other form must be one that the table is
-//! expected to keep out.
+//! A child process executes every form that the table of `placement` allows, from several states.
+//! Registers, flags, vector registers and memory must be the same as without the probe, and each
+//! pass must be one hit. Every other form must be one that the table is expected to refuse.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
-use tracer::kernel::SiteRequest;
-use tracer::plan::placement::Unprobeable;
+use tracer::placement::Unprobeable;
 
 use crate::support::forms::{Executor, Form, STATES, Wanted, difference, forms, run_child};
 use crate::support::rig::{RDI, Rig, UNLIMITED, Way, emit, requests};
 
-/// Bytes of the ring: a record for each pass of each form.
+/// Size of the ring: room for a record of each pass of each form.
 const RING: u32 = 1 << 22;
-/// Forms of one probe.
+/// Number of forms of one probe.
 const GROUP: usize = 40;
 
 #[test]
@@ -59,17 +56,17 @@ fn probed_instructions_do_what_they_do_without_a_probe() {
     eprintln!("{} forms executed", run.executable.len());
 }
 
-/// All forms, and those of them that are executed.
+/// All forms, and the indices of the executed ones.
 struct Forms {
     forms: Vec<Form>,
     executable: Vec<usize>,
 }
 
-/// What each form leaves, from each state.
+/// Results of each form, from each state.
 type Outcomes = BTreeMap<Wanted, Vec<u8>>;
 
 impl Forms {
-    /// Executes without probes, with probes on all of them, and without again.
+    /// Executes the forms without probes, with probes on all of them, and without again.
     fn compare(&self, rig: &mut Rig) {
         let mut executor = Executor::start();
         let plain = self.execute(&mut executor);
@@ -79,7 +76,7 @@ impl Forms {
         for record in rig.records() {
             *hits.entry(record.header.site).or_default() += 1;
         }
-        // Each closes its links in a thread of its own: where these are perf events, each waits.
+        // Each probe's links are closed by a thread of their own, because perf events close slowly.
         for (slot, _) in &probes {
             rig.machine.detach(*slot);
         }
@@ -100,7 +97,7 @@ impl Forms {
         assert_eq!(self.differences(&plain, &after), Vec::<String>::new());
     }
 
-    /// Attaches a probe to each form; gives the probes' slots and the cookies of their sites.
+    /// Attaches a probe to each form. Returns the probes' slots and the sites' cookies.
     fn attach(&self, rig: &mut Rig, pid: u32) -> Vec<(u32, Vec<u32>)> {
         let mut probes = Vec::new();
         for some in self.executable.chunks(GROUP) {
@@ -150,8 +147,8 @@ impl Forms {
     }
 }
 
-/// What this kernel makes of each form, one process for each: to see why an entry of the table is
-/// there, or whether a newer kernel still needs it.
+/// Prints the behaviour of this kernel for each form, in a process of its own. It shows why an
+/// entry of the table is there, and if a newer kernel still needs it.
 ///
 /// `cargo test -p tracer --test kernel survey -- --ignored --nocapture`
 #[test]
@@ -182,11 +179,8 @@ fn survey(rig: &mut Rig, index: usize, form: &Form) -> String {
             None
         }
     };
-    let request = SiteRequest {
-        path: PathBuf::from("/proc/self/exe"),
-        ..requests(&[(form.offset(), vec![emit(1, RDI)])]).remove(0)
-    };
-    let reserved = rig.machine.reserve(&UNLIMITED, &[request]).expect("room");
+    let request = requests(&[(form.offset(), vec![emit(1, RDI)])]);
+    let reserved = rig.machine.reserve(&UNLIMITED, &request).expect("room");
     let request = requests(&[(form.offset(), vec![emit(1, RDI)])]);
     let slot = reserved.slot;
     if let Err(error) = rig.machine.attach(executor.pid(), reserved, &request) {

@@ -1,4 +1,4 @@
-//! Nothing is left in the target, however the tracer ends.
+//! Nothing stays in the target, however the tracer ends.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, Command, Stdio};
@@ -10,13 +10,14 @@ use crate::support::needs;
 use crate::support::rig::{RDI, Rig, UNLIMITED, Way, emit, requests, ways};
 use crate::support::site::{SITES, Site};
 
-/// What the kernel writes over a probed instruction.
+/// The kernel writes this byte over a probed instruction.
 const INT3: u8 = 0xCC;
-/// Set for the program that this one starts to hold probes on it.
+/// Set for the program that this test starts to hold probes on it.
 const TARGET: &str = "TRACER_TEST_HOLDS_PROBES_ON";
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// The kernel removes probes in its own time, and tells nobody: looks until it has.
+/// The kernel removes probes some time after the links are gone, without a notification. So this
+/// polls.
 fn wait_for_byte(site: Site, wanted: u8) -> bool {
     let end = Instant::now() + LIMIT;
     while site.byte() != wanted {
@@ -44,8 +45,8 @@ fn dropping_the_machine_restores_the_instruction() {
     }
 }
 
-/// A command may still be under way when the session ends, such as a signal that wakes all probes. A
-/// hit after the end would be counted and its record read by nobody.
+/// A command can still be in progress when the session ends, such as a signal that wakes all
+/// probes. A hit after the end would be counted, but nobody would read its record.
 #[test]
 fn nothing_is_attached_after_the_end() {
     for &way in ways() {
@@ -78,7 +79,7 @@ fn nothing_is_attached_after_the_end() {
     }
 }
 
-/// Not a test of its own: holds probes on the process that started it until it is killed.
+/// Not a test of its own: it holds probes on the process that started it until it is killed.
 #[test]
 fn holder_of_probes() {
     let Ok(target) = std::env::var(TARGET) else {
@@ -103,7 +104,7 @@ fn holder_of_probes() {
         .expect("attached");
     assert!(failed.is_empty());
     println!("holding");
-    // Until the other end of the pipe is closed, or for ever: we are killed before.
+    // Waits until the other end of the pipe is closed. Usually this process is killed before.
     let _ = std::io::stdin().read(&mut [0]);
 }
 

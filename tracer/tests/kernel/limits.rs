@@ -1,4 +1,4 @@
-//! Each limit, by itself, to the hit.
+//! Each limit by itself, exact to the hit.
 
 use std::time::Duration;
 
@@ -19,8 +19,8 @@ fn now() -> u64 {
     .as_nanos() as u64
 }
 
-/// Hits a probe with this control 100 times; gives events and the named counter, and the hit
-/// numbers of the records.
+/// Hits a probe with this control 100 times. Checks events, the named counter, and the hit numbers
+/// of the records.
 fn hundred(control: ProbeControl, count: fn(&tracer_common::control::ProbeCounters) -> u64) {
     for &way in ways() {
         let Some(mut rig) = Rig::load(way, RING) else {
@@ -36,7 +36,7 @@ fn hundred(control: ProbeControl, count: fn(&tracer_common::control::ProbeCounte
         let records = rig.records();
         assert_eq!(records.len() as u64, counters.events, "{way:?}");
         for record in &records {
-            // Hits are numbered from 1, as the argument was.
+            // Hits are numbered from 1, as the argument is.
             let sent = u64::from_le_bytes(record.bytes[72..80].try_into().expect("a number"));
             assert_eq!(record.header.hit, sent, "{way:?}");
             assert_eq!(record.header.site, cookies[0], "{way:?}");
@@ -97,7 +97,7 @@ fn probe_with_a_budget_sends_as_many_hits_as_it_says() {
         ..UNLIMITED
     };
     hundred(control, |counters| {
-        // The condition decides first: hit 13 is the seventh that it takes.
+        // The condition is decided first: hit 13 is the seventh that meets it.
         assert_eq!((counters.events, counters.rejected), (7, 6));
         counters.over_budget
     });
@@ -137,7 +137,7 @@ fn rate_comes_back_with_time() {
         let took = now() - start;
         let counters = rig.counters(slot);
         assert_eq!(counters.hits, hits);
-        // One at once, then one a millisecond at most; a busy machine makes some late.
+        // One hit at once, then at most one a millisecond. On a busy machine some are late.
         assert!(
             counters.events <= 1 + took / 1_000_000,
             "{counters:?} in {took} ns"

@@ -1,11 +1,12 @@
-//! The eBPF machine in a real kernel, through the library: what it computes, what it
-//! counts, and what is left of it.
+//! The eBPF machine in a real kernel, used through the library: its results, its counters, and its
+//! cleanup.
 //!
-//! The probed instructions are in this very program. `cargo xtask test` runs it in the running
-//! kernel and in the other kernels that are supported.
+//! The probed instructions are in this program. `cargo xtask test` runs it in the running kernel
+//! and in the other supported kernels.
 
 #![expect(clippy::panic, reason = "a test fails by a panic")]
 
+mod addresses;
 mod agreement;
 mod cost;
 mod expressions;
@@ -16,6 +17,7 @@ mod leftovers;
 mod limits;
 mod overload;
 mod paging;
+mod selection;
 mod sites;
 mod support;
 mod timing;

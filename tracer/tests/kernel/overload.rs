@@ -1,36 +1,37 @@
-//! More than the machine can send, from several threads on all CPUs: every hit is in one counter.
+//! More hits than the machine can send, from several threads on all CPUs. Every hit is in exactly
+//! one counter.
 
 use std::thread;
 
 use tracer_common::control::ProbeControl;
-use tracer_common::op::{self, Op};
+use tracer_common::op::{self, EncodedOp};
 
 use crate::support::rig::{RDI, RSI, Rig, UNLIMITED, copy, odd, rounds, ways};
 use crate::support::site::SITES;
 
 const THREADS: u64 = 6;
 
-/// Rejects even `rdi`; sends the rest with 512 bytes at `rsi`.
-fn odd_with_bytes() -> Vec<Op> {
+/// Rejects even `rdi`. Otherwise sends 512 bytes at `rsi`.
+fn odd_with_bytes() -> Vec<EncodedOp> {
     let mut ops = odd();
     ops.push(copy(2, RSI, 512));
     ops
 }
 
 /// A condition that cannot be read.
-fn faulting() -> Vec<Op> {
+fn faulting() -> Vec<EncodedOp> {
     vec![
-        Op {
+        EncodedOp {
             code: op::LOAD,
             dst: 0,
             src: RDI,
             size: 8,
             a: 1,
-            ..Op::default()
+            ..EncodedOp::default()
         },
-        Op {
+        EncodedOp {
             code: op::FAULT,
-            ..Op::default()
+            ..EncodedOp::default()
         },
     ]
 }
@@ -38,7 +39,7 @@ fn faulting() -> Vec<Op> {
 #[test]
 fn every_hit_of_a_flood_is_in_one_counter() {
     for &way in ways() {
-        // So small that most is lost: nobody reads it.
+        // The ring is so small that most records are lost, because nobody reads it.
         let Some(mut rig) = Rig::load(way, 1 << 16) else {
             return;
         };
@@ -116,7 +117,7 @@ fn every_hit_of_a_flood_is_in_one_counter() {
             "{budget:?}"
         );
         assert!(budget.over_budget > 0, "{budget:?}");
-        // Where no scratch area was free the condition was not looked at.
+        // The condition was not evaluated if no scratch area was free.
         assert_eq!(
             fault.faults + fault.lost + fault.events,
             THREADS * total,

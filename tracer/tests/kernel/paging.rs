@@ -1,5 +1,5 @@
-//! Pages that are not in memory: a hit does not wait for them, says so, and tells of them. Several hits
-//! at once on one CPU.
+//! Pages that are not in memory. A hit does not wait for them: it reports the missing page in its
+//! record and to userspace. Also: several hits at once on one CPU.
 
 #![expect(unsafe_code, reason = "maps files and memory")]
 
@@ -8,7 +8,7 @@ use std::io::Write as _;
 use std::os::fd::AsRawFd as _;
 use std::thread;
 
-use tracer_common::op::{self, Op};
+use tracer_common::op::{self, EncodedOp};
 use tracer_common::record::{
     CHUNK_ABSENT, CHUNK_CUT, CHUNK_FAULT, CHUNK_OK, CHUNK_UNREAD, FLAG_FAULT, Miss,
 };
@@ -21,7 +21,7 @@ const PAGE: usize = 4096;
 const PAGES: usize = 6;
 const THREADS: u8 = 8;
 
-/// A file of one byte value, mapped.
+/// A mapped file that repeats one byte.
 struct Paged {
     file: File,
     start: *mut u8,
@@ -50,9 +50,9 @@ impl Paged {
         }
     }
 
-    /// Unmaps its pages from memory, and drops them from the page cache where there is a disk.
+    /// Unmaps its pages, and drops them from the page cache if the file is on a disk.
     fn forget(&self) {
-        // SAFETY: our own mapping; its bytes come back from the file.
+        // SAFETY: our own mapping. Its bytes come back from the file.
         unsafe {
             let length = PAGES * PAGE;
             assert_eq!(
@@ -63,7 +63,7 @@ impl Paged {
         }
     }
 
-    /// Has all its pages mapped.
+    /// Maps all its pages.
     fn bring_in(&self) {
         for page in 0..PAGES {
             // SAFETY: our own mapping.
@@ -71,7 +71,7 @@ impl Paged {
         }
     }
 
-    /// Whether its first page is mapped.
+    /// True if its first page is in memory.
     fn resident(&self) -> bool {
         let map = File::open("/proc/self/pagemap").expect("own page map");
         let mut entry = [0; 8];
@@ -83,7 +83,7 @@ impl Paged {
 
 impl Drop for Paged {
     fn drop(&mut self) {
-        // SAFETY: the mapping that `new` made.
+        // SAFETY: the mapping that `new` made. Nothing uses it any more.
         unsafe { libc::munmap(self.start.cast(), PAGES * PAGE) };
     }
 }
@@ -97,9 +97,9 @@ fn region(pages: usize, protection: libc::c_int) -> u64 {
     start as u64
 }
 
-/// Fills a page with bytes that end no string.
+/// Fills a page with bytes other than zero, so that no string ends in it.
 fn fill(address: u64) {
-    // SAFETY: the callers' own memory, which may be written.
+    // SAFETY: the callers' own writable memory.
     unsafe { (address as *mut [u8; PAGE]).write_volatile([0xA5; PAGE]) };
 }
 
@@ -152,9 +152,9 @@ fn page_that_is_not_in_memory_is_told_of_and_left_alone() {
     }
 }
 
-/// A plan that sends what one op makes of `rdi`.
-fn sends(op: Op) -> Vec<Op> {
-    vec![Op {
+/// A plan that runs one op on `rdi` and sends the result.
+fn sends(op: EncodedOp) -> Vec<EncodedOp> {
+    vec![EncodedOp {
         a: 1,
         src: RDI,
         ..op
@@ -166,7 +166,7 @@ fn absent_page_is_told_from_memory_that_is_not_there() {
     let Some(mut rig) = Rig::load(Way::Best, 1 << 20) else {
         return;
     };
-    // A page that is there, one that is not yet, one that must not be read, and one that is gone.
+    // A page in memory, one that is not in memory yet, an unreadable one, and an unmapped one.
     let start = region(2, libc::PROT_READ | libc::PROT_WRITE);
     fill(start);
     let absent = start + PAGE as u64;
@@ -176,34 +176,34 @@ fn absent_page_is_told_from_memory_that_is_not_there() {
         fill(gone + page * PAGE as u64);
     }
     unmap(gone + PAGE as u64, 1);
-    let of = |code| Op {
+    let of = |code| EncodedOp {
         code,
         len: 64,
-        ..Op::default()
+        ..EncodedOp::default()
     };
     let appends = [
         emit(1, RDI),
-        Op {
+        EncodedOp {
             code: op::APPEND_COPY,
             src: RDI,
             len: 64,
-            ..Op::default()
+            ..EncodedOp::default()
         },
     ];
     let marks = [
-        Op {
+        EncodedOp {
             code: op::LOAD,
             src: RDI,
             size: 8,
             a: 2,
-            ..Op::default()
+            ..EncodedOp::default()
         },
-        Op::default(),
-        Op {
+        EncodedOp::default(),
+        EncodedOp {
             code: op::MARK,
             size: CHUNK_FAULT,
             a: 1,
-            ..Op::default()
+            ..EncodedOp::default()
         },
     ];
     let plans = [
@@ -221,7 +221,7 @@ fn absent_page_is_told_from_memory_that_is_not_there() {
             (gone + PAGE as u64, CHUNK_FAULT),
             (0, CHUNK_FAULT),
             (1 << 63, CHUNK_FAULT),
-            // The second page is the one that fails.
+            // The second page is the missing one.
             (absent - 4, CHUNK_ABSENT),
             (gone + PAGE as u64 - 4, CHUNK_FAULT),
         ];
@@ -258,10 +258,10 @@ fn what_can_be_read_of_two_pages_is_sent_and_the_other_told_of() {
     let start = region(2, libc::PROT_READ | libc::PROT_WRITE);
     fill(start);
     let [site, ..] = SITES;
-    let ops = sends(Op {
+    let ops = sends(EncodedOp {
         code: op::COPY_PARTIAL,
         len: 64,
-        ..Op::default()
+        ..EncodedOp::default()
     });
     let (slot, _) = rig.probe(&UNLIMITED, &[(site.offset(), ops)]);
     site.pass([start + PAGE as u64 - 4, 0, 0, 0, 0, 0]);
@@ -282,29 +282,29 @@ fn condition_on_an_absent_page_is_counted_and_told_of() {
         };
         let absent = region(1, libc::PROT_READ);
         let ops = vec![
-            Op {
+            EncodedOp {
                 code: op::LOAD,
                 dst: 0,
                 src: RDI,
                 size: 4,
                 a: 4,
-                ..Op::default()
+                ..EncodedOp::default()
             },
-            Op {
+            EncodedOp {
                 code: op::JUMP_IF_CONST,
                 dst: 0,
                 size: op::cond::NE,
                 a: 3,
-                ..Op::default()
+                ..EncodedOp::default()
             },
-            Op {
+            EncodedOp {
                 code: op::REJECT,
-                ..Op::default()
+                ..EncodedOp::default()
             },
             emit(1, RDI),
-            Op {
+            EncodedOp {
                 code: op::FAULT,
-                ..Op::default()
+                ..EncodedOp::default()
             },
         ];
         let [site, ..] = SITES;
@@ -331,7 +331,7 @@ fn flood_of_misses_is_bounded_and_every_hit_is_counted() {
         site.pass([absent, 0, 0, 0, 0, 0]);
     }
     let told = rig.misses();
-    // With its header in the ring each takes 24 bytes.
+    // With its header in the ring each miss takes 24 bytes.
     let room = tracer_common::limits::MISSES_BYTES as usize / 24;
     assert!((room - 1..=room).contains(&told.len()), "{}", told.len());
     let counters = rig.counters(slot);
@@ -355,7 +355,7 @@ fn hits_that_preempt_each_other_on_one_cpu_do_not_mix() {
         let Some(mut rig) = Rig::load(way, 1 << 26) else {
             return;
         };
-        // Who, then page after page of what only this thread has.
+        // The thread's number, then page after page of its own memory.
         let mut ops = vec![emit(1, RSI)];
         ops.extend([copy(2, RDI, 4096); PAGES]);
         for (page, op) in (0..).zip(&mut ops[1..]) {
@@ -371,7 +371,7 @@ fn hits_that_preempt_each_other_on_one_cpu_do_not_mix() {
                     let paged = Paged::new(fill);
                     let site = if fill % 2 == 0 { first } else { second };
                     for round in 0..total {
-                        // Pages that are there, and pages that are not.
+                        // Pages in memory, and pages that are not.
                         match round % 4 {
                             0 => paged.forget(),
                             _ => paged.bring_in(),
@@ -392,7 +392,7 @@ fn hits_that_preempt_each_other_on_one_cpu_do_not_mix() {
             assert_eq!(chunks.len(), 1 + PAGES, "{way:?}");
             for (status, data) in &chunks[1..] {
                 match *status {
-                    // Other threads change mappings meanwhile.
+                    // Other threads change mappings in the meantime.
                     CHUNK_ABSENT | CHUNK_UNREAD => absent += 1,
                     CHUNK_OK => {
                         whole += 1;
@@ -413,7 +413,7 @@ fn hits_that_preempt_each_other_on_one_cpu_do_not_mix() {
         assert_eq!(counters[0].hits + counters[1].hits, hits, "{way:?}");
         let sent = counters[0].events + counters[1].events;
         assert_eq!(records.len() as u64, sent, "{way:?}");
-        // Half of the threads find a scratch area even when all hit at once.
+        // Half of the threads find a scratch area even if all hit at once.
         assert!(sent >= hits / 4, "{way:?}: {counters:?}");
         eprintln!("{way:?}: {sent} of {hits} hits sent, the others found no scratch area");
     }

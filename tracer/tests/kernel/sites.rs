@@ -1,11 +1,11 @@
-//! Many sites at once, and probes that are added to others.
+//! Many sites at once, and probes that are added to existing ones.
 
 use std::time::{Duration, Instant};
 
 use crate::support::rig::{RDI, Rig, UNLIMITED, Way, emit, emulated, requests};
 use crate::support::site::{ROW, SITES, row, row_offset};
 
-/// Times are best of some: the machine has other things to do.
+/// The shortest of several times counts, because the machine does other work, too.
 const TRIES: usize = 5;
 
 #[test]
@@ -78,7 +78,7 @@ fn adding_a_probe_verifies_nothing_again() {
         rig.remove(slot);
     }
     eprintln!("{load:?} to load; a second probe: {prepare:?} for the maps, {attach:?} to attach");
-    // What is not the attach are a few map updates.
+    // Besides the attach there are only a few map updates.
     assert!(prepare < load / 20, "{prepare:?}, and {load:?} to load");
     SITES[0].pass([1, 0, 0, 0, 0, 0]);
     assert_eq!(rig.records().len(), 1, "the first probe went on");

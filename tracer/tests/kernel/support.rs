@@ -1,4 +1,4 @@
-//! What the tests share.
+//! Shared parts of the tests.
 
 pub(crate) mod compiled;
 pub(crate) mod expressions;
@@ -8,10 +8,15 @@ pub(crate) mod forms;
 #[expect(dead_code, reason = "the end-to-end tests use the rest of it")]
 pub(crate) mod needs;
 pub(crate) mod random;
+pub(crate) mod recognised;
 pub(crate) mod rig;
+pub(crate) mod selected;
+pub(crate) mod short;
 pub(crate) mod site;
 pub(crate) mod standard;
 
-// What `expressions` is made from.
+// `expressions` uses these.
 use random as numbers;
 use tracer::lang::ast;
+// `recognised` uses these.
+use tracer::program::Runner;

@@ -1,37 +1,37 @@
-//! Beginnings and ends: what is paired, what is not, and what is left.
+//! Beginnings and ends of timings: which are paired, which are not, and what remains in the maps.
 
 use tracer::kernel::SiteRequest;
-use tracer_common::control::{ALWAYS, BEGINS, ENDS, FORGETS, FS_BASE_SHIFT, ProbeControl, TURNS};
+use tracer_common::control::{ALWAYS, BEGINS, ENDS, FORGETS, ProbeControl, TURNS};
 use tracer_common::limits::{MAX_BEGUN, MAX_TURNS};
-use tracer_common::op::{self, Op};
+use tracer_common::op::{self, EncodedOp};
 use tracer_common::record::ChunkHeader;
 use tracer_common::timing::TimeCounters;
 
-use crate::support::rig::{RDI, RSI, Rig, UNLIMITED, emit, requests, ways};
+use crate::support::rig::{RDI, RSI, Rig, UNLIMITED, emit, program, requests, ways};
 use crate::support::site::SITES;
 
 const RING: u32 = 1 << 20;
 
-/// What runs at a site: its frame is what is in `rdi`.
-fn timed(code: u8, keeps: bool) -> Op {
-    Op {
+/// The op of a site. Its frame is in `rdi`.
+fn timed(code: u8, keeps: bool) -> EncodedOp {
+    EncodedOp {
         code,
         src: RDI,
         size: u8::from(keeps),
-        ..Op::default()
+        ..EncodedOp::default()
     }
 }
 
-/// Sites at which something begins (and keeps `rsi`), ends, and cannot go on.
+/// Sites at which a timing begins (and stores `rsi`), ends, and is cancelled.
 fn sites(keeps: bool) -> Vec<SiteRequest> {
     let [begin, end, forget, _] = SITES;
     let mut at_begin = vec![timed(op::ENTER, keeps)];
     let mut at_end = vec![timed(op::LEAVE, keeps)];
     if keeps {
         at_begin.push(emit(0, RSI));
-        at_end.push(Op {
+        at_end.push(EncodedOp {
             code: op::KEPT,
-            ..Op::default()
+            ..EncodedOp::default()
         });
     }
     at_end.push(emit(0, op::ELAPSED));
@@ -41,7 +41,7 @@ fn sites(keeps: bool) -> Vec<SiteRequest> {
         (forget.offset(), vec![timed(op::FORGET, keeps)]),
     ]);
     for (request, flags) in requests.iter_mut().zip([BEGINS, ENDS, FORGETS]) {
-        request.flags = flags;
+        request.program = program(std::mem::take(&mut request.program.ops), flags);
     }
     requests
 }
@@ -78,7 +78,7 @@ fn ends_find_the_beginning_of_their_frame_and_what_it_kept() {
             return;
         };
         let (slot, cookies) = install(&mut rig, true);
-        // One within the other, and one that begins anew.
+        // One timing within another, and one that begins again.
         begin(1, 10);
         begin(2, 20);
         end(2);
@@ -86,7 +86,7 @@ fn ends_find_the_beginning_of_their_frame_and_what_it_kept() {
         begin(3, 31);
         end(3);
         end(1);
-        // Nothing has begun there, or not any more.
+        // Ends without a beginning.
         end(1);
         end(4);
         begin(5, 50);
@@ -143,9 +143,9 @@ fn silence_and_removal_leave_no_beginning_to_later_ends() {
             ..UNLIMITED
         };
         rig.machine.set_control(slot, &silent).expect("set");
-        // It ends while the probe is silent: a hit, of which nothing is kept.
+        // This timing ends while the probe is silent. It is a hit, and nothing is stored.
         end(2);
-        // Its end passes unseen, as far as the probe knows.
+        // The probe is off at this beginning.
         begin(3, 0);
         rig.machine.set_control(slot, &UNLIMITED).expect("set");
         end(1);
@@ -187,7 +187,7 @@ fn beginnings_beyond_the_room_are_counted_and_not_timed() {
         assert!(found.full >= 100, "{found:?}");
         assert_eq!((found.ended, found.unpaired), (found.begun, found.full));
         rig.remove(slot);
-        // All of the room is there again.
+        // All entries are free again.
         let (slot, _) = install(&mut rig, false);
         begin(1, 0);
         end(1);
@@ -195,7 +195,7 @@ fn beginnings_beyond_the_room_are_counted_and_not_timed() {
     }
 }
 
-/// Passes a site at so many depths of the stack.
+/// Passes a site at `depth` depths of the stack.
 #[inline(never)]
 fn pass_deep(depth: u32) {
     SITES[2].pass([0; 6]);
@@ -217,15 +217,15 @@ fn calls_are_not_timed_once_a_turn_found_no_room() {
             (end_of.offset(), vec![timed(op::LEAVE, false)]),
             (branch.offset(), Vec::new()),
         ]);
-        let flags = [BEGINS | TURNS, ENDS, TURNS | ALWAYS << FS_BASE_SHIFT];
-        for (request, flags) in requests.iter_mut().zip(flags) {
-            request.flags = flags;
+        for (request, flags) in requests.iter_mut().zip([BEGINS | TURNS, ENDS, TURNS]) {
+            request.program = program(std::mem::take(&mut request.program.ops), flags);
         }
+        requests[2].program.turn_condition = ALWAYS;
         let reserved = rig.machine.reserve(&UNLIMITED, &requests).expect("room");
         let slot = reserved.slot;
         let attached = rig.machine.attach(std::process::id(), reserved, &requests);
         assert!(attached.expect("attached").is_empty());
-        // Of a thread's first pass it is not known that it is a call.
+        // The first pass of a thread may not be a call.
         begin(1, 0);
         end(1);
         begin(1, 0);
@@ -237,7 +237,7 @@ fn calls_are_not_timed_once_a_turn_found_no_room() {
             .expect("a thread")
             .join()
             .expect("it ends");
-        // It may be a turn, and what has begun before may be another's.
+        // This pass may be an iteration, and an earlier beginning may be another frame's.
         begin(3, 0);
         end(3);
         end(2);
@@ -253,7 +253,7 @@ fn calls_are_not_timed_once_a_turn_found_no_room() {
             "{found:?}"
         );
         rig.remove(slot);
-        // The room is there again, and the next probe sees.
+        // The entries are free again, and the next probe is not blind.
         let reserved = rig.machine.reserve(&UNLIMITED, &requests).expect("room");
         let slot = reserved.slot;
         let attached = rig.machine.attach(std::process::id(), reserved, &requests);

@@ -1,6 +1,7 @@
-//! Pages that come late or never: userfaultfd decides when, and no hit waits for it.
+//! Pages that come late or never, controlled by userfaultfd. No hit waits for them.
 //!
-//! A watchdog ends each registration after a while: what waits then goes on, and the test fails.
+//! A watchdog ends each registration after a while, so a hit that waits can continue, and its test
+//! fails.
 
 #![expect(unsafe_code, reason = "userfaultfd has no safe wrapper")]
 
@@ -12,14 +13,14 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tracer_common::op::{self, Op};
+use tracer_common::op::{self, EncodedOp};
 use tracer_common::record::{CHUNK_ABSENT, CHUNK_OK};
 
 use crate::support::rig::{RDI, Rig, UNLIMITED, Way, copy};
 use crate::support::site::{SITES, Site};
 
 const PAGE: usize = 4096;
-/// No hit takes as long, in an emulated machine either.
+/// No hit takes this long, not even in an emulated machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 const UFFDIO_API: libc::c_ulong = 0xc018_aa3f;
@@ -31,18 +32,18 @@ const FEATURE_WRITE_PROTECT: u64 = 1;
 const MODE_MISSING: u64 = 1;
 const MODE_WRITE_PROTECT: u64 = 2;
 
-/// A page of our own memory, whose faults a descriptor is told of.
+/// A page of our own memory whose faults are reported to a descriptor.
 struct Watched {
     faults: File,
     page: u64,
 }
 
 impl Watched {
-    /// `None` where the kernel has no userfaultfd, or not this mode of it.
+    /// `None` if the kernel has no userfaultfd, or not this mode of it.
     fn new(mode: u64) -> Option<Self> {
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
         let access = libc::PROT_READ | libc::PROT_WRITE;
-        // SAFETY: a new mapping, and calls that get numbers or a whole buffer of their size.
+        // SAFETY: a new mapping, and system calls with numbers or a whole buffer of their size.
         unsafe {
             let page = libc::mmap(std::ptr::null_mut(), PAGE, access, flags, -1, 0);
             assert_ne!(page, libc::MAP_FAILED);
@@ -73,12 +74,12 @@ impl Watched {
         (&self.faults).read_exact(&mut message).expect("a fault");
         let from = [0x5A_u8; PAGE];
         let mut copy = [self.page, from.as_ptr() as u64, PAGE as u64, 0, 0];
-        // SAFETY: a whole page is copied to ours.
+        // SAFETY: copies a whole page to our page.
         let copied = unsafe { libc::ioctl(self.faults.as_raw_fd(), UFFDIO_COPY, &raw mut copy) };
         assert_eq!(copied, 0, "{}", std::io::Error::last_os_error());
     }
 
-    /// Passes the site with the page's address, in a thread of its own; how long that took.
+    /// Passes the site with the page's address, in a thread of its own. Returns the time it took.
     fn pass(self, site: Site) -> (Self, Duration) {
         let (done, passed) = channel();
         let page = self.page;
@@ -121,33 +122,33 @@ fn watched(mode: u64) -> Option<Watched> {
     watched
 }
 
-/// All kinds of reads, at the address that `rdi` has.
-fn plans() -> Vec<Vec<Op>> {
-    let at_rdi = |code, len| Op {
+/// Reads of each kind, at the address in `rdi`.
+fn plans() -> Vec<Vec<EncodedOp>> {
+    let at_rdi = |code, len| EncodedOp {
         code,
         src: RDI,
         len,
         a: 1,
-        ..Op::default()
+        ..EncodedOp::default()
     };
     vec![
         vec![copy(1, RDI, 64)],
         vec![at_rdi(op::COPY_STRING, 64)],
         vec![at_rdi(op::COPY_PARTIAL, 64)],
         vec![
-            Op {
+            EncodedOp {
                 code: op::LOAD,
                 src: RDI,
                 size: 8,
                 a: 2,
-                ..Op::default()
+                ..EncodedOp::default()
             },
-            Op::default(),
-            Op {
+            EncodedOp::default(),
+            EncodedOp {
                 code: op::MARK,
                 size: tracer_common::record::CHUNK_FAULT,
                 a: 1,
-                ..Op::default()
+                ..EncodedOp::default()
             },
         ],
     ]
@@ -167,7 +168,7 @@ fn hit_does_not_wait_for_a_page_that_nobody_brings() {
         let (_watched, _) = watched.pass(site);
         let records = rig.records();
         assert_eq!(records[0].chunks()[0].0, CHUNK_ABSENT);
-        // With the wait still possible, the link is closed as fast as ever.
+        // The page is still missing, and closing the link must not take longer for that.
         rig.remove(slot);
     }
 }
@@ -182,19 +183,24 @@ fn hit_does_not_wait_for_a_handler_that_needs_its_thread() {
     };
     let [site, ..] = SITES;
     let (slot, _) = rig.probe(&UNLIMITED, &[(site.offset(), vec![copy(1, RDI, 64)])]);
-    // The thread that hits has a lock, without which the handler does not serve.
+    // The hitting thread holds a lock that the handler needs to serve faults.
     let lock = Mutex::new(());
     let (lock, watched) = (&lock, &watched);
     let page = watched.page;
     thread::scope(|scope| {
         let held = lock.lock().expect("nobody panicked");
         let (served, is_served) = channel();
+        let (started, has_started) = channel();
         let handler = scope.spawn(move || {
+            started.send(()).expect("somebody waits");
             let _held = lock.lock().expect("nobody panicked");
-            // The hit asked for nothing: this is the program's own read, below.
+            // This fault is from the program's own read below. The hit has not caused one.
             watched.serve();
             served.send(()).expect("somebody waits");
         });
+        // The start of a thread maps memory. During that, a hit could not tell if the page is
+        // mapped.
+        has_started.recv_timeout(PATIENCE).expect("started");
         site.pass([page, 0, 0, 0, 0, 0]);
         drop(held);
         // SAFETY: our own page, which the handler fills.
@@ -219,7 +225,7 @@ fn page_that_waits_for_its_writer_is_read() {
     };
     let [site, ..] = SITES;
     let (slot, _) = rig.probe(&UNLIMITED, &[(site.offset(), vec![copy(1, RDI, 64)])]);
-    // SAFETY: our own page; then the kernel is told to tell of writes to it.
+    // SAFETY: our own page. Then write-protection by the kernel is turned on for it.
     unsafe {
         (watched.page as *mut [u8; PAGE]).write_volatile([0x3C; PAGE]);
         let mut protect = [watched.page, PAGE as u64, 1];

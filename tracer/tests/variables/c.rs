@@ -17,7 +17,7 @@ fn locals_in_block_are_innermost_first_with_shadows_counted() {
         let names: Vec<_> = found.iter().map(|v| (v.name.as_str(), v.shadow)).collect();
         let (inner, outer) = names.split_at(2);
         assert_eq!(inner, [("before", 1), ("inner", 1)], "{command}");
-        // clang puts statics first.
+        // clang lists statics first.
         let outer: Vec<_> = outer.iter().filter(|(name, _)| *name != "calls").collect();
         assert_eq!(
             outer,
@@ -69,7 +69,9 @@ fn global_by_name_is_at_its_symbol() {
         let module = fixture(command);
         let found = module.static_variable("global_counter");
         let address = site(&module, "global_counter");
-        let place = Place::whole(Source::Memory(Expr(vec![Term::Address(address)])));
+        let place = Place::whole(PieceSource::Memory(LocationExpr(vec![Term::Address(
+            address,
+        )])));
         assert_eq!(found.len(), 1, "{command}");
         assert_eq!(found[0].place, place, "{command}");
         let at = site(&module, "site_after");
@@ -97,7 +99,7 @@ fn float_in_register_names_the_register() {
     let module = fixture(GCC_O2);
     let found = variables(&module, "site_floats");
     let why = |name: &str| match &named(&found, name).place.pieces[0].source {
-        Source::Unavailable(why) => why.clone(),
+        PieceSource::Unavailable(why) => why.clone(),
         other => panic!("{other:?}"),
     };
     assert_eq!(why("first"), Unavailable::Register("xmm0".to_owned()));
@@ -286,7 +288,7 @@ fn parameter_that_is_gone_is_what_the_callers_passed() {
         let module = fixture(command);
         let found = variables(&module, "site_passed");
         let constant = named(&found, "constant").place.to_string();
-        // A constant of one caller, of the other what it keeps in a register.
+        // One caller passes a constant, the other a value that it keeps in a register.
         assert!(
             constant.contains("? -6 : (passed "),
             "{command}: {constant}"
@@ -307,7 +309,8 @@ fn parameter_that_is_gone_is_what_callers_in_other_units_passed() {
     }
 }
 
-/// The place of what the function had at its entry, and which is not known for that reason.
+/// Returns the place of a parameter whose value at the function's entry is unknown for this
+/// reason.
 fn no_entry_value(why: &str) -> Place {
     let why = format!("the value at the function's entry, {why}");
     Place::unavailable(Unavailable::Unsupported(why))
@@ -315,7 +318,7 @@ fn no_entry_value(why: &str) -> Place {
 
 #[test]
 fn parameter_that_a_library_passes_to_itself_through_the_linker_is_known() {
-    // Each linker writes stubs of its own; without stubs, the call itself names the word.
+    // Each linker has its own stubs. Without stubs, the call itself names the word.
     let flags = [
         "",
         "-fuse-ld=lld",
@@ -328,7 +331,7 @@ fn parameter_that_a_library_passes_to_itself_through_the_linker_is_known() {
         let module = fixture(&command);
         let found = variables(&module, "site_elsewhere");
         let constant = named(&found, "constant").place.to_string();
-        // Each where the return address, and the word's content, say so.
+        // Each value is shown where the return address and the content of the word prove it.
         let passed = constant.matches("(passed ").count();
         assert_eq!(passed, 3, "{command}: {constant}");
         assert!(constant.contains("(passed -6)"), "{command}: {constant}");
@@ -357,13 +360,13 @@ fn parameter_that_another_module_passed_is_known_with_that_module() {
         let place = constant(std::slice::from_ref(&program));
         let text = place.to_string();
         assert!(text.contains("(passed -6)"), "{flags}: {text}");
-        let Source::Value(expr) = &place.pieces[0].source else {
+        let PieceSource::Value(expr) = &place.pieces[0].source else {
             panic!("{flags}: {place:?}");
         };
-        // The other module's addresses are the process's, not those of this one.
+        // Addresses of the other module are run addresses, not link addresses of this one.
         let in_process = |term: &&Term| matches!(term, Term::Const(at) if *at >> 44 == 7);
         assert_eq!(expr.0.iter().filter(in_process).count(), 6, "{expr:?}");
-        // Whether it is still there its build id tells.
+        // The build id shows whether it is still the same module.
         let id = fixture(&program).build_id().expect("a build id").to_vec();
         let id = Term::Const(u64::from_le_bytes(id[..8].try_into().expect("its length")));
         assert_eq!(
@@ -375,20 +378,20 @@ fn parameter_that_another_module_passed_is_known_with_that_module() {
         let callee = Term::Address(fixture(library).symbols_named("callee")[0].address);
         assert!(expr.0.iter().filter(own).all(|term| *term == callee));
     }
-    let why = "as no direct call of it is known";
+    let why = "because no direct call of it is known";
     assert_eq!(constant(&[]), no_entry_value(why));
     assert_eq!(
         constant(&["gcc -g -w c_calls.c".to_owned()]),
         no_entry_value(why)
     );
-    let why = "as the calling library has no build id";
+    let why = "because the calling library has no build id";
     assert_eq!(
         constant(&[format!(
             "gcc -g -O1 -Wl,--build-id=none -w c_callers.c {path}"
         )]),
         no_entry_value(why)
     );
-    let why = "as the calling module's debug information has no call sites";
+    let why = "because the calling module's debug information has no call sites";
     assert_eq!(
         constant(&[format!("gcc -O1 -w c_callers.c {path}")]),
         no_entry_value(why)
@@ -399,9 +402,9 @@ fn parameter_that_another_module_passed_is_known_with_that_module() {
 fn parameter_of_a_function_that_jumps_back_to_itself_is_not_known() {
     let module = fixture("gcc -g -O2 -w c_calls.c");
     let found = variables(&module, "site_mutual");
-    let place = no_entry_value("as jumps may have led back to it");
+    let place = no_entry_value("because jumps may have led back to it");
     assert_eq!(named(&found, "tag").place, place);
-    // Without those jumps it is.
+    // Without those jumps the value is known.
     let module = fixture("gcc -g -O1 -w c_calls.c");
     let found = variables(&module, "site_mutual");
     let tag = named(&found, "tag").place.to_string();
@@ -418,12 +421,14 @@ fn place_with_a_condition_is_a_choice() {
 
 #[test]
 fn static_whose_name_stands_in_another_unit_is_found() {
-    // As gcc's link-time optimiser writes it: the place in one unit, the name in another.
+    // GCC's link-time optimiser writes the location in one unit and the name in another.
     let module = fixture("gcc -g -O0 -flto -w c_types.c");
     let found = module.static_variable("global_counter");
     assert_eq!(found.len(), 1, "{found:#?}");
     let symbol = module.symbols_named("global_counter");
-    let place = Place::whole(Source::Memory(Expr(vec![Term::Address(symbol[0].address)])));
+    let place = Place::whole(PieceSource::Memory(LocationExpr(vec![Term::Address(
+        symbol[0].address,
+    )])));
     assert_eq!(found[0].place, place);
 }
 
@@ -437,6 +442,6 @@ fn static_array_of_which_a_part_is_gone_is_found() {
         panic!("{found:#?}");
     };
     let gone = &gone.source;
-    assert_eq!(*gone, Source::Unavailable(Unavailable::OptimisedOut));
-    assert!(matches!(kept.source, Source::Memory(_)));
+    assert_eq!(*gone, PieceSource::Unavailable(Unavailable::OptimisedOut));
+    assert!(matches!(kept.source, PieceSource::Memory(_)));
 }

@@ -157,7 +157,7 @@ fn captures_of_lambda_are_variables() {
             assert!(
                 !matches!(
                     named(&found, name).place.pieces[0].source,
-                    Source::Unavailable(_)
+                    PieceSource::Unavailable(_)
                 ),
                 "{command}"
             );
@@ -204,7 +204,7 @@ fn class_of_an_anonymous_namespace_is_that_of_its_own_unit() {
                 ("second".to_owned(), Some(32)),
             ];
             assert_eq!(found, expected, "{command}");
-            // Each with the type information that its own table names.
+            // Each has the type information that its own table names.
             let infos = module.symbols_named("_ZTIN12_GLOBAL__N_14ImplE");
             assert_eq!(infos.len(), 2, "{command}");
             for class in &derived {

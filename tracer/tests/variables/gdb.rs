@@ -1,9 +1,9 @@
-//! The same variables as gdb sees them, in a process stopped at the site.
+//! Compares variables with gdb, in a process that is stopped at the site.
 
 use super::*;
 
-/// Our places, checked by gdb at the site: addresses of what is in memory,
-/// values of small integers elsewhere. Gives how many were compared.
+/// Checks our locations with gdb at the site: addresses of variables in memory, values of small
+/// integers elsewhere. Returns the number of comparisons.
 fn compare(command: &str, label: &str) -> usize {
     let path = built(command);
     let module = Module::open(&path).expect("fixture opens");
@@ -53,7 +53,7 @@ fn compare(command: &str, label: &str) -> usize {
     compared
 }
 
-/// An expression for gdb's own idea, and one that is put together from ours.
+/// Returns two expressions: gdb's own value, and the value at our location.
 fn question(module: &Module, variable: &Variable) -> Option<(String, String)> {
     let [piece] = variable.place.pieces.as_slice() else {
         return None;
@@ -65,11 +65,11 @@ fn question(module: &Module, variable: &Variable) -> Option<(String, String)> {
     } = ty.kind
         && ty.language == Language::Cpp
     {
-        // In C++ the address of a reference is that of what it refers to.
+        // In C++, the address of a reference is that of its target.
         return None;
     }
     if ty.name.contains("nullptr") {
-        // gdb 13 cannot name what has this type.
+        // gdb 13 cannot name a variable of this type.
         return None;
     }
     let value = |ours: String| {
@@ -83,10 +83,12 @@ fn question(module: &Module, variable: &Variable) -> Option<(String, String)> {
         small.then(|| (cut(&variable.name), cut(&ours)))
     };
     match &piece.source {
-        Source::Memory(expr) => Some((format!("(unsigned long)&{}", variable.name), in_gdb(expr)?)),
-        Source::Register(register) => value(format!("${register}")),
-        Source::Value(expr) => value(in_gdb(expr)?),
-        Source::Bytes(bytes) => {
+        PieceSource::Memory(expr) => {
+            Some((format!("(unsigned long)&{}", variable.name), in_gdb(expr)?))
+        }
+        PieceSource::Register(register) => value(format!("${register}")),
+        PieceSource::Value(expr) => value(in_gdb(expr)?),
+        PieceSource::Bytes(bytes) => {
             let number = bytes
                 .iter()
                 .rev()
@@ -98,8 +100,8 @@ fn question(module: &Module, variable: &Variable) -> Option<(String, String)> {
     }
 }
 
-/// An expression as C for gdb; `None` for what needs the thread's own memory.
-fn in_gdb(expr: &Expr) -> Option<String> {
+/// Returns a location as a C expression for gdb, or `None` if it needs thread-local storage.
+fn in_gdb(expr: &LocationExpr) -> Option<String> {
     let mut stack: Vec<String> = Vec::new();
     for term in &expr.0 {
         let text = match term {
@@ -141,7 +143,7 @@ fn in_gdb(expr: &Expr) -> Option<String> {
                 let (number, no, yes) = (stack.pop()?, stack.pop()?, stack.pop()?);
                 format!("(({number}) ? ({yes}) : ({no}))")
             }
-            // From elsewhere, a number that no variable has.
+            // A number that no variable has, as if from another module.
             Term::KnownCaller => {
                 let (number, value) = (stack.pop()?, stack.pop()?);
                 format!("(({number}) ? ({value}) : 0xdeadul)")

@@ -1,4 +1,4 @@
-//! Damaged debug information: any answer will do, as long as one comes.
+//! Damaged debug information. Any answer is fine, as long as there is one.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -7,10 +7,10 @@ use object::{Object as _, ObjectSection as _};
 
 use super::*;
 
-/// Types of one damaged module that are looked at.
+/// Types of one damaged module that are read.
 const MAX_TYPES: usize = 400;
 
-/// Asks everything at some addresses, and for every type that comes up.
+/// Runs every query at some addresses, and for every type found there.
 fn ask_everything(module: &Module, addresses: &[LinkAddr]) {
     let mut types: Vec<TypeId> = Vec::new();
     for address in addresses {
@@ -55,7 +55,8 @@ fn parts(ty: &Type) -> Vec<TypeId> {
     }
 }
 
-/// Where the debug information, the unwind tables and what the dynamic linker reads are in the file.
+/// Returns the ranges of the file with debug information, unwind tables and data of the dynamic
+/// linker.
 fn targets(bytes: &[u8]) -> Vec<std::ops::Range<usize>> {
     const LINKERS: [&str; 6] = [
         ".dynsym",
@@ -103,7 +104,7 @@ fn damage(command: &str, labels: &[&str], rounds: u64, started: Instant) {
         let before = Instant::now();
         let damaged = Arc::new(Module::open(&path).expect("the ELF tables are sound"));
         ask_everything(&damaged, &addresses);
-        // As what another module is called from.
+        // The module itself acts as the caller from another module.
         let neighbour = Neighbour {
             module: Arc::clone(&damaged),
             bias: Bias(0x7000_0000_0000),

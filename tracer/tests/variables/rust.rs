@@ -131,10 +131,10 @@ fn coroutine_shows_its_variables_and_names_its_states() {
         for name in ["local", "got"] {
             assert!(!matches!(
                 named(&found, name).place.pieces[0].source,
-                Source::Unavailable(_)
+                PieceSource::Unavailable(_)
             ));
         }
-        // Nobody needs it behind the await.
+        // Nothing needs the variable after the await.
         let lost = Place::unavailable(Unavailable::NotKeptAwaiting);
         assert_eq!(named(&found, "seed").place, lost);
         let state = module

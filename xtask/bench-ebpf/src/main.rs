@@ -1,8 +1,7 @@
-//! What `cargo xtask bench` measures `tracer` against: programs written by hand for
-//! one target, each the least that does its task.
+//! Programs that `cargo xtask bench` compares with `tracer`: written by hand for one target, each
+//! the smallest one for its task.
 //!
-//! The probed function is `probed(int left, int right, …)`: its arguments are in `rdi`
-//! and `rsi`.
+//! The probed function is `probed(int left, int right, …)`, with its arguments in `rdi` and `rsi`.
 #![no_std]
 #![no_main]
 
@@ -13,31 +12,31 @@ use aya_ebpf::macros::{map, uprobe};
 use aya_ebpf::maps::{PerCpuArray, RingBuf};
 use aya_ebpf::programs::ProbeContext;
 
-/// The reader looks every few milliseconds, as tracer's does: nobody is woken.
+/// The reader looks every few milliseconds, like tracer's. Nothing wakes it.
 const NO_WAKEUP: u64 = 1;
 /// An argument that the target never passes.
 const NEVER: i32 = -1;
 
-/// What one hit sends; `xtask/src/bench/programs.rs` reads it back.
+/// The record of one hit, which `xtask/src/bench/programs.rs` reads.
 #[repr(C)]
 struct Record {
-    /// Of `CLOCK_MONOTONIC`.
+    /// Time of `CLOCK_MONOTONIC`.
     ktime_ns: u64,
-    /// Process and thread.
+    /// Process id and thread id.
     id: u64,
     left: i32,
     right: i32,
 }
 
-/// As large as tracer's.
+/// Size of the ring, as large as tracer's.
 #[map(name = "EVENTS")]
 static EVENTS: RingBuf = RingBuf::with_byte_size(1 << 26, 0);
 
-/// Hits at 0, events that found no room at 1.
+/// Counters: hits at 0, events without room at 1.
 #[map(name = "COUNTS")]
 static COUNTS: PerCpuArray<u64> = PerCpuArray::with_max_entries(2, 0);
 
-/// The limit of what is possible: a program that does nothing.
+/// Does nothing: the lower bound of any observer.
 #[uprobe]
 pub fn empty(_: ProbeContext) -> u32 {
     0
@@ -50,7 +49,7 @@ pub fn log2(ctx: ProbeContext) -> u32 {
     0
 }
 
-/// Logs two integers if the first is one that never comes.
+/// Logs two integers if the first one has a value that never occurs.
 #[uprobe]
 pub fn rejected(ctx: ProbeContext) -> u32 {
     let registers = registers(&ctx);
@@ -104,7 +103,7 @@ fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
     loop {}
 }
 
-/// The kernel gives most helpers to programs under the GPL only.
+/// The kernel gives most helpers only to programs under the GPL.
 #[unsafe(link_section = "license")]
 #[unsafe(no_mangle)]
 static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

@@ -1,5 +1,4 @@
-//! The code of a running process: where an address is in its file, and whether a
-//! breakpoint is there.
+//! The code of a running process: file offsets of addresses, and whether there are breakpoints.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -7,14 +6,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-use crate::failure::Failure;
+use crate::support::failure::Failure;
 
-/// Longest that any observer takes to attach, or to take its breakpoints away.
+/// Longest time for an observer to attach, or to remove its breakpoints.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Between two looks at the code.
+/// Time between two looks at the code.
 const LOOK: Duration = Duration::from_micros(500);
 
-/// A stretch of a process's code, as it was before anybody observed.
+/// A piece of a process's code before any observation.
 pub(super) struct Code {
     pid: u32,
     memory: File,
@@ -23,10 +22,10 @@ pub(super) struct Code {
 }
 
 impl Code {
-    /// Remembers `length` bytes of code from an address on.
+    /// Reads `length` bytes of code at an address.
     ///
     /// # Errors
-    /// The process or the code is not there.
+    /// The process or the code is gone.
     pub(super) fn at(pid: u32, address: u64, length: usize) -> Result<Self> {
         let path = format!("/proc/{pid}/mem");
         let memory = File::open(&path).with_context(|| format!("cannot open {path}"))?;
@@ -42,7 +41,7 @@ impl Code {
         })
     }
 
-    /// Whether it is not what it was.
+    /// Returns true if the code has changed.
     fn changed(&self) -> Result<bool> {
         let mut now = vec![0; self.before.len()];
         self.memory
@@ -51,10 +50,10 @@ impl Code {
         Ok(now != self.before)
     }
 
-    /// Waits until a breakpoint is in the code, or `ended` says why none will come.
+    /// Waits until the code has a breakpoint, or `ended` gives the reason why there will be none.
     ///
     /// # Errors
-    /// It does not come.
+    /// The breakpoint does not appear in time.
     pub(super) fn wait_probed(&self, mut ended: impl FnMut() -> Result<()>) -> Result<()> {
         self.wait("no probe came into the target's code", |changed| {
             ended()?;
@@ -62,10 +61,10 @@ impl Code {
         })
     }
 
-    /// Waits until the code is what it was.
+    /// Waits until the code is as before.
     ///
     /// # Errors
-    /// It stays changed.
+    /// The code stays changed.
     pub(super) fn wait_restored(&self) -> Result<()> {
         self.wait("a probe stays in the target's code", |changed| Ok(!changed))
     }
@@ -82,10 +81,10 @@ impl Code {
     }
 }
 
-/// Offset in its file of what a process has at an address.
+/// File offset of a process's address.
 ///
 /// # Errors
-/// The process is gone, or has no file there.
+/// The process is gone, or maps no file there.
 pub(super) fn file_offset(pid: u32, address: u64) -> Result<u64> {
     let path = format!("/proc/{pid}/maps");
     let maps = std::fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
@@ -94,7 +93,7 @@ pub(super) fn file_offset(pid: u32, address: u64) -> Result<u64> {
         .ok_or_else(|| Failure::new(format!("process {pid} has no code at {address:#x}")).into())
 }
 
-/// The offset when a line of `maps` has the address.
+/// The offset, if the mapping in a line of `maps` contains the address.
 fn offset_in(line: &str, address: u64) -> Option<u64> {
     let mut fields = line.split_whitespace();
     let (start, end) = fields.next()?.split_once('-')?;

@@ -1,7 +1,7 @@
-//! What a hit costs: every tool at both kinds of site, in turn, several times over.
+//! Measures the cost of a hit: every tool at both kinds of site, in turn, several times.
 //!
-//! In each repeat all tools observe the same process one after the other, beside the empty
-//! program, so that what the machine does meanwhile does it to all of them.
+//! In each repeat, all tools observe the same process one after the other, next to the empty
+//! program. So other work on the machine affects all of them alike.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,43 +9,44 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use super::observer::{self, Counts, Observer};
-use super::report::{HitRow, Pace, Report, Site, Tool, What};
+use super::observed::{EventCounts, Observer};
+use super::observer;
+use super::report::{BenchReport, HitRow, Pace, SiteKind, Tool, Workload};
 use super::statistics::{median, median_of_all, round, sum_of_all};
 use super::table::word;
 use super::target::{HITTER, Hitter, compile};
 use super::{Extent, programs};
 
-/// Hits before the first that is measured: pages and caches are as they stay.
+/// Hits before the measurement, which warm up pages and caches.
 const WARM_UP_MS: u64 = 40;
 
 /// A tool and its task.
-type Job = (Tool, What);
+type Job = (Tool, Workload);
 
-/// What is observed everywhere; peers come in by wish.
+/// Tools and tasks that are always measured. Peers are optional.
 const JOBS: &[Job] = &[
-    (Tool::Untraced, What::None),
-    (Tool::Empty, What::None),
-    (Tool::HandWritten, What::Log2),
-    (Tool::HandWritten, What::Rejected),
-    (Tool::HandWritten, What::Count),
-    (Tool::Tracer, What::Log2),
-    (Tool::Tracer, What::LogStruct),
-    (Tool::Tracer, What::Rejected),
-    (Tool::Tracer, What::Count),
+    (Tool::Untraced, Workload::None),
+    (Tool::Empty, Workload::None),
+    (Tool::HandWritten, Workload::Log2),
+    (Tool::HandWritten, Workload::Rejected),
+    (Tool::HandWritten, Workload::Count),
+    (Tool::Tracer, Workload::Log2),
+    (Tool::Tracer, Workload::LogStruct),
+    (Tool::Tracer, Workload::Rejected),
+    (Tool::Tracer, Workload::Count),
 ];
 const PEERS: &[Job] = &[
-    (Tool::Bpftrace, What::Log2),
-    (Tool::Bpftrace, What::Rejected),
-    (Tool::Bpftrace, What::Count),
-    (Tool::Perf, What::Log2),
-    (Tool::Gdb, What::Log2),
+    (Tool::Bpftrace, Workload::Log2),
+    (Tool::Bpftrace, Workload::Rejected),
+    (Tool::Bpftrace, Workload::Count),
+    (Tool::Perf, Workload::Log2),
+    (Tool::Gdb, Workload::Log2),
 ];
 
-/// Where and how the target hits.
+/// Site and pace of the target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Load {
-    site: Site,
+    site: SiteKind,
     pace: Pace,
     threads: u32,
 }
@@ -57,15 +58,15 @@ struct Sample {
     ratio: Option<f64>,
     bpf_ns: Option<f64>,
     hits: u64,
-    counts: Counts,
+    counts: EventCounts,
     cpu_us_per_event: Option<f64>,
 }
 
-/// Measures all of it.
+/// Measures all observations.
 ///
 /// # Errors
-/// The target or the empty program failed; what other tools cannot do is noted.
-pub(super) fn measure(report: &mut Report, extent: &Extent) -> Result<()> {
+/// The target or the empty program failed. Failures of other tools are noted.
+pub(super) fn measure(report: &mut BenchReport, extent: &Extent) -> Result<()> {
     let object = programs::build()?;
     let mut hitter = Hitter::start(&compile(HITTER)?)?;
     let mut jobs: Vec<Job> = JOBS.to_vec();
@@ -83,7 +84,7 @@ pub(super) fn measure(report: &mut Report, extent: &Extent) -> Result<()> {
                     Err(error) if job.0 == Tool::Empty => return Err(error),
                     Err(error) => {
                         report.note(&name(job, load), &error);
-                        // A tool that failed may have taken the target with it.
+                        // A failed tool may have damaged the target.
                         hitter = Hitter::start(hitter.path())?;
                         continue;
                     }
@@ -126,7 +127,7 @@ fn loads(extent: &Extent) -> Vec<Load> {
     let mut loads = Vec::new();
     for &threads in extent.threads {
         for pace in [Pace::Tight, Pace::FourThousand] {
-            for site in [Site::OneTrap, Site::TwoTrap] {
+            for site in [SiteKind::OneTrap, SiteKind::TwoTrap] {
                 loads.push(Load {
                     site,
                     pace,
@@ -138,7 +139,7 @@ fn loads(extent: &Extent) -> Vec<Load> {
     loads
 }
 
-/// Attaches, lets the target hit, detaches.
+/// Attaches a tool, lets the target hit, and detaches.
 fn sample(
     object: &Path,
     job: Job,
@@ -147,15 +148,15 @@ fn sample(
     extent: &Extent,
 ) -> Result<Sample> {
     let code = hitter.code(load.site)?;
-    let mut observer = observer::start(object, job, hitter, load.site)?;
+    let mut observer = observer::start(object, job.0, job.1, hitter, load.site)?;
     let measured = observe(observer.as_mut(), job, hitter, load, extent);
     let counts = observer.stop()?;
     let mut sample = measured?;
     code.wait_restored()?;
     sample.counts = counts;
-    // All hits were delivered at the same price.
+    // All hits were delivered at the same cost.
     sample.cpu_us_per_event = match (sample.cpu_us_per_event, counts.delivered) {
-        (Some(each), Some(delivered)) if delivered > 0 && job.1 != What::Count => {
+        (Some(each), Some(delivered)) if delivered > 0 && job.1 != Workload::Count => {
             Some(each * sample.hits as f64 / delivered as f64)
         }
         _ => None,
@@ -163,7 +164,7 @@ fn sample(
     Ok(sample)
 }
 
-/// Times and costs while it is attached; the CPU time is that of a hit.
+/// Times and costs while a tool is attached. The CPU time is per hit.
 fn observe(
     observer: &mut dyn Observer,
     job: Job,
@@ -179,7 +180,7 @@ fn observe(
     let warm = hitter.run(site, pace, threads, WARM_UP_MS)?;
     observer.settle()?;
     let before = observer.cpu();
-    // Bursts say less in the same time.
+    // Bursts give fewer numbers in the same time.
     let milliseconds = match pace {
         Pace::Tight => extent.milliseconds,
         Pace::FourThousand => 2 * extent.milliseconds,
@@ -190,7 +191,7 @@ fn observe(
     let mut hits = warm.count + measured.count;
     let mut bpf_ns = None;
     if job.0 != Tool::Untraced && observer.run_time().is_some() {
-        // Statistics end with this, however the bench ends.
+        // Statistics are turned off on drop, however the bench ends.
         let statistics = aya::sys::enable_stats(aya::sys::Stats::RunTime)
             .context("cannot have the kernel count run time")?;
         let before = observer.run_time();
@@ -206,7 +207,7 @@ fn observe(
         ratio: None,
         bpf_ns,
         hits,
-        counts: Counts::default(),
+        counts: EventCounts::default(),
         cpu_us_per_event: cpu.map(|cpu| cpu.as_secs_f64() * 1e6 / measured.count.max(1) as f64),
     })
 }
@@ -246,7 +247,7 @@ mod tests {
             ratio: Some(ratio),
             bpf_ns: None,
             hits: 10,
-            counts: Counts {
+            counts: EventCounts {
                 delivered,
                 lost: Some(1),
             },
@@ -257,7 +258,7 @@ mod tests {
     #[test]
     fn row_has_medians_of_times_and_sums_of_counts() {
         let load = Load {
-            site: Site::OneTrap,
+            site: SiteKind::OneTrap,
             pace: Pace::Tight,
             threads: 1,
         };
@@ -266,7 +267,7 @@ mod tests {
             sample(600.0, 1.2, Some(9)),
             sample(650.0, 1.4, Some(9)),
         ];
-        let row = row((Tool::Tracer, What::Log2), load, &samples).unwrap();
+        let row = row((Tool::Tracer, Workload::Log2), load, &samples).unwrap();
         assert_eq!((row.ns_per_hit, row.ratio_to_empty), (650.0, Some(1.4)));
         assert_eq!((row.hits, row.delivered, row.lost), (30, Some(27), Some(3)));
         assert_eq!(row.bpf_ns, None);
@@ -275,12 +276,12 @@ mod tests {
     #[test]
     fn unmeasured_repeat_leaves_the_row_without_the_number() {
         let load = Load {
-            site: Site::TwoTrap,
+            site: SiteKind::TwoTrap,
             pace: Pace::Tight,
             threads: 1,
         };
         let samples = [sample(1.0, 1.0, Some(9)), sample(1.0, 1.0, None)];
-        let row = row((Tool::Perf, What::Log2), load, &samples).unwrap();
+        let row = row((Tool::Perf, Workload::Log2), load, &samples).unwrap();
         assert_eq!((row.delivered, row.lost), (None, Some(2)));
     }
 }

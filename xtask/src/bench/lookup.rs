@@ -1,4 +1,5 @@
-//! How fast a line of a large binary is looked up, beside gdb, which reads the same file.
+//! Measures how fast a line of a large binary is looked up, in comparison with gdb on the same
+//! file.
 
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -7,21 +8,21 @@ use anyhow::{Context, Result};
 
 use super::Extent;
 use super::observer::tracer;
-use super::report::{LookupRow, Report, Tool};
+use super::report::{BenchReport, LookupRow, Tool};
 use super::start::large_line;
 use super::statistics::{median, round};
-use crate::command::find;
-use crate::failure::Failure;
-use crate::workspace;
+use crate::support::command::find;
+use crate::support::failure::Failure;
+use crate::support::workspace;
 
-/// Between two looks at how much memory a process has used, and whether it has ended.
+/// Time between two looks at a process's peak memory and end.
 const LOOK: Duration = Duration::from_micros(500);
 
-/// Looks up one line of the tracer's own dev build by each tool that is there.
+/// Looks up one line of the tracer's own dev build with each installed tool.
 ///
 /// # Errors
 /// A tool could not be run, or found nothing.
-pub(super) fn measure(report: &mut Report, extent: &Extent) -> Result<()> {
+pub(super) fn measure(report: &mut BenchReport, extent: &Extent) -> Result<()> {
     let binary = workspace::binary("tracer", false);
     let mb = std::fs::metadata(&binary)
         .with_context(|| format!("cannot read {}", binary.display()))?
@@ -46,7 +47,7 @@ pub(super) fn measure(report: &mut Report, extent: &Extent) -> Result<()> {
     if find("gdb").is_some() {
         tools.push((Tool::Gdb, &gdb));
     }
-    // In turns, so that both have what the machine does meanwhile.
+    // The tools take turns, so that other work on the machine affects both alike.
     let mut times: Vec<Vec<(f64, f64)>> = vec![Vec::new(); tools.len()];
     for _ in 0..extent.repeats {
         for ((tool, command), times) in tools.iter().zip(&mut times) {
@@ -69,7 +70,7 @@ pub(super) fn measure(report: &mut Report, extent: &Extent) -> Result<()> {
     Ok(())
 }
 
-/// Milliseconds from start to end, and the most memory in MB.
+/// Milliseconds from start to end, and peak memory in MB.
 fn once(command: &mut Command) -> Result<(f64, f64)> {
     let started = Instant::now();
     let mut child = command
@@ -80,7 +81,7 @@ fn once(command: &mut Command) -> Result<(f64, f64)> {
         .with_context(|| format!("cannot run {:?}", command.get_program()))?;
     let mut peak = 0.0_f64;
     loop {
-        // The kernel keeps the peak; only what comes after the last look is missed.
+        // The kernel keeps the peak. Only growth after the last look is missed.
         peak = peak.max(peak_mb(&child).unwrap_or(0.0));
         if let Some(status) = child.try_wait().context("it is our child")? {
             let took = started.elapsed().as_secs_f64() * 1e3;

@@ -1,4 +1,4 @@
-//! An observer that is a process of its own: started, watched, interrupted.
+//! The interface of observers, and observers that are separate processes: start, output, interrupt.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -9,35 +9,35 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::failure::Failure;
 use crate::pointer::Running;
-use crate::workspace;
+use crate::support::failure::Failure;
+use crate::support::workspace;
 
-/// Longest that an observer takes to end, or to write down what it has.
+/// Longest time for an observer to end, or to write its events.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Output that has not grown for so long is all of it.
+/// Output that has not grown for this time is complete.
 const QUIET: Duration = Duration::from_millis(60);
-/// Between two looks at an output.
+/// Time between two looks at an output.
 const LOOK: Duration = Duration::from_millis(10);
-/// Between two looks for a line whose time matters.
+/// Time between two looks for a line whose time is measured.
 const LINE_LOOK: Duration = Duration::from_micros(300);
-/// How tracer's line begins that says that its probes are in place.
+/// Prefix of tracer's line when its probes are attached.
 const ATTACHED: &str = "tracing ";
-/// How the record begins that tracer writes before all events.
+/// Prefix of the record that tracer writes before all events.
 const SESSION: &[u8] = br#"{"type":"session""#;
-/// Bytes of a first line; a longer one is not asked for.
+/// Longest first line, in bytes.
 const MAX_LINE: u64 = 64 << 10;
-/// Between two looks at whether a process has ended.
+/// Time between two looks whether a process has ended.
 const END_LOOK: Duration = Duration::from_micros(500);
 
-/// A moment, by both clocks.
+/// A moment on both clocks.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct When {
     pub(super) instant: Instant,
     pub(super) wall: SystemTime,
 }
 
-/// Runs of eBPF programs, and the time that they took together.
+/// Number of runs of eBPF programs, and their total time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct RunTime {
     pub(super) runs: u64,
@@ -45,7 +45,7 @@ pub(super) struct RunTime {
 }
 
 impl RunTime {
-    /// Time of a run since an earlier reading; `None` when there was no run.
+    /// Time per run since an earlier reading. `None` if there was no run.
     pub(super) fn ns_each_since(self, earlier: Self) -> Option<f64> {
         let runs = self.runs.checked_sub(earlier.runs)?;
         let ns = self.ns.checked_sub(earlier.ns)?;
@@ -53,7 +53,30 @@ impl RunTime {
     }
 }
 
-/// A process, with its output in files that go with it.
+/// A tool that is attached.
+pub(super) trait Observer {
+    /// Fails if the tool has ended.
+    fn check_runs(&mut self) -> Result<()>;
+    /// CPU time of the reading process so far.
+    fn cpu(&self) -> Option<Duration>;
+    /// Run time of its eBPF programs so far, while statistics are on.
+    fn run_time(&self) -> Option<RunTime>;
+    /// Waits until it has written all events.
+    fn settle(&mut self) -> Result<()>;
+    /// Ends the tool.
+    fn stop(self: Box<Self>) -> Result<EventCounts>;
+}
+
+/// The totals of a tool at its end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct EventCounts {
+    /// Events that it wrote, or hits that it counted.
+    pub(super) delivered: Option<u64>,
+    /// Events that it reports as lost.
+    pub(super) lost: Option<u64>,
+}
+
+/// A process with its output in temporary files.
 pub(super) struct Observed {
     process: Running,
     started: Instant,
@@ -62,10 +85,10 @@ pub(super) struct Observed {
 }
 
 impl Observed {
-    /// Starts it.
+    /// Starts the process.
     ///
     /// # Errors
-    /// It is not there.
+    /// The program is missing.
     pub(super) fn spawn(command: &mut Command) -> Result<Self> {
         let out = Scratch::new("out")?;
         let said = Scratch::new("said")?;
@@ -90,7 +113,7 @@ impl Observed {
         })
     }
 
-    /// When it was started.
+    /// Start of the process.
     pub(super) fn started(&self) -> Instant {
         self.started
     }
@@ -100,10 +123,10 @@ impl Observed {
         self.process.0.id()
     }
 
-    /// Fails when it has ended, with what it said.
+    /// Fails if the process has ended. The error contains its messages.
     ///
     /// # Errors
-    /// It has ended.
+    /// The process has ended.
     pub(super) fn check_runs(&mut self) -> Result<()> {
         match self.process.0.try_wait().context("cannot wait")? {
             None => Ok(()),
@@ -116,10 +139,10 @@ impl Observed {
         }
     }
 
-    /// Waits until tracer says that its probes are in place.
+    /// Waits until tracer reports that its probes are attached.
     ///
     /// # Errors
-    /// It says something else, ended, or stays silent.
+    /// The process prints something else, ends, or stays silent.
     pub(super) fn wait_attached(&mut self) -> Result<Instant> {
         let (line, when) = self.wait_for_line(|this| &this.said.0)?;
         if line.starts_with(ATTACHED) {
@@ -129,18 +152,18 @@ impl Observed {
         }
     }
 
-    /// Waits for the first whole line of its output.
+    /// Waits for the first complete line of its output.
     ///
     /// # Errors
-    /// It ended instead, or stays silent.
+    /// The process ended, or stays silent.
     pub(super) fn wait_line(&mut self) -> Result<(String, When)> {
         self.wait_for_line(|this| &this.out.0)
     }
 
-    /// Waits for a whole line of its output, near its beginning, that is wanted.
+    /// Waits for a complete line near the start of its output that is wanted.
     ///
     /// # Errors
-    /// It ended instead, or does not write one.
+    /// The process ended, or does not write such a line.
     pub(super) fn wait_wanted(&mut self, wanted: impl Fn(&str) -> bool) -> Result<Instant> {
         let started = Instant::now();
         loop {
@@ -192,7 +215,7 @@ impl Observed {
         Some(Duration::from_nanos(total))
     }
 
-    /// The most memory that it has had at once, in megabytes (10⁶ bytes).
+    /// Peak memory, in megabytes (10⁶ bytes).
     pub(super) fn peak_rss_mb(&self) -> Option<f64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).ok()?;
         parse_peak(&status)
@@ -203,7 +226,7 @@ impl Observed {
         run_time_of(&self.pid().to_string())
     }
 
-    /// Waits until its output stays as it is.
+    /// Waits until its output stops growing.
     pub(super) fn settle(&mut self) -> Result<()> {
         let (started, mut grew, mut size) = (Instant::now(), Instant::now(), None);
         while grew.elapsed() < QUIET && started.elapsed() < PATIENCE {
@@ -216,11 +239,11 @@ impl Observed {
         self.check_runs()
     }
 
-    /// Interrupts it as Ctrl-C does, and waits for its end.
+    /// Interrupts it like Ctrl-C, and waits for its end.
     ///
     /// # Errors
-    /// It does not end; it is killed.
-    pub(super) fn interrupt(mut self) -> Result<Ended> {
+    /// The process does not end, and is killed.
+    pub(super) fn interrupt(mut self) -> Result<EndedObserver> {
         let interrupted = Instant::now();
         let pid = i32::try_from(self.pid()).ok().and_then(Pid::from_raw);
         if let Some(pid) = pid {
@@ -238,7 +261,7 @@ impl Observed {
             }
             std::thread::sleep(END_LOOK);
         }
-        Ok(Ended {
+        Ok(EndedObserver {
             took: interrupted.elapsed(),
             out: self.out,
             said: self.said,
@@ -246,33 +269,33 @@ impl Observed {
     }
 }
 
-/// What is left of a process that has ended.
-pub(super) struct Ended {
-    /// From the interrupt on.
+/// Results of a process that has ended.
+pub(super) struct EndedObserver {
+    /// Time from the interrupt to the end.
     pub(super) took: Duration,
     out: Scratch,
     said: Scratch,
 }
 
-impl Ended {
+impl EndedObserver {
     /// Its output, line by line.
     ///
     /// # Errors
-    /// It cannot be read.
+    /// The file cannot be read.
     pub(super) fn for_each_line(&self, line: impl FnMut(&str)) -> Result<()> {
         for_each_line(&self.out.0, line)
     }
 
-    /// What it said beside its output, line by line.
+    /// Its messages on stderr, line by line.
     ///
     /// # Errors
-    /// It cannot be read.
+    /// The file cannot be read.
     pub(super) fn for_each_said(&self, line: impl FnMut(&str)) -> Result<()> {
         for_each_line(&self.said.0, line)
     }
 }
 
-/// The first line of a file, once it is whole; not tracer's record of what it traces.
+/// The first line of a file once it is complete, except tracer's record of the session.
 fn first_line(path: &Path) -> Result<Option<String>> {
     let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
     let mut bytes = Vec::new();
@@ -298,11 +321,11 @@ fn for_each_line(path: &Path, mut line: impl FnMut(&str)) -> Result<()> {
     Ok(())
 }
 
-/// A file that is removed with this: in memory where there is room for such.
+/// A temporary file, in memory if possible.
 pub(super) struct Scratch(PathBuf);
 
 impl Scratch {
-    /// A name that nobody else has.
+    /// Creates a unique name.
     ///
     /// # Errors
     /// There is no directory for it.
@@ -325,15 +348,15 @@ impl Scratch {
         ))
     }
 
-    /// Makes it, empty.
+    /// Creates the file, empty.
     ///
     /// # Errors
-    /// It cannot be written.
+    /// The file cannot be written.
     pub(super) fn create(&self) -> Result<File> {
         File::create(&self.0).with_context(|| format!("cannot write {}", self.0.display()))
     }
 
-    /// Where it is.
+    /// Path of the file.
     pub(super) fn path(&self) -> &Path {
         &self.0
     }
@@ -341,7 +364,7 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // It may never have been made.
+        // The file may not exist.
         let _ = std::fs::remove_file(&self.0);
     }
 }
@@ -350,7 +373,7 @@ impl Drop for Scratch {
 pub(super) fn run_time_of(process: &str) -> Option<RunTime> {
     let mut programs = std::collections::BTreeMap::new();
     for file in std::fs::read_dir(format!("/proc/{process}/fdinfo")).ok()? {
-        // A descriptor that is closed meanwhile is no program of interest.
+        // A descriptor that is closed in the meantime is not relevant.
         let Ok(text) = std::fs::read_to_string(file.ok()?.path()) else {
             continue;
         };
@@ -368,7 +391,7 @@ pub(super) fn run_time_of(process: &str) -> Option<RunTime> {
     })
 }
 
-/// What the kernel says of a descriptor of an eBPF program.
+/// The kernel's information about a descriptor of an eBPF program.
 fn parse_fdinfo(text: &str) -> Option<(u64, RunTime)> {
     let number = |name: &str| {
         let line = text.lines().find_map(|line| line.strip_prefix(name))?;
@@ -386,7 +409,7 @@ fn cpu_ns_of(schedstat: &Path) -> Option<u64> {
     parse_schedstat(&std::fs::read_to_string(schedstat).ok()?)
 }
 
-/// Nanoseconds on a CPU: the first number.
+/// The first number is the time on a CPU, in nanoseconds.
 fn parse_schedstat(text: &str) -> Option<u64> {
     text.split_whitespace().next()?.parse().ok()
 }

@@ -1,4 +1,4 @@
-//! Who observes the hitting program: each tool behind the same few questions.
+//! The observers of the hitting program, behind one interface.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,54 +7,34 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use super::observed::{Observed, RunTime};
+use super::observed::{EventCounts, Observed, Observer, RunTime};
 use super::peers;
-use super::programs::Program;
-use super::report::{Site, Tool, What};
+use super::programs::BenchProgram;
+use super::report::{SiteKind, Tool, Workload};
 use super::target::{HITTER, Hitter, function, marked_line};
-use crate::failure::Failure;
-use crate::workspace;
+use crate::support::failure::Failure;
+use crate::support::workspace;
 
-/// More than the target can make.
+/// A rate above that of the target.
 pub(super) const NO_RATE: &str = "rate 100000000/s";
 
-/// A tool that observes now.
-pub(super) trait Observer {
-    /// Fails when it has ended.
-    fn check_runs(&mut self) -> Result<()>;
-    /// CPU time of what reads the events, so far.
-    fn cpu(&self) -> Option<Duration>;
-    /// Run time of its eBPF programs, so far, while statistics are on.
-    fn run_time(&self) -> Option<RunTime>;
-    /// Waits until it has written what it knows.
-    fn settle(&mut self) -> Result<()>;
-    /// Ends it.
-    fn stop(self: Box<Self>) -> Result<Counts>;
-}
-
-/// What a tool says in the end.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Counts {
-    /// Events that it wrote; hits, where it counts.
-    pub(super) delivered: Option<u64>,
-    /// Events that it says it lost.
-    pub(super) lost: Option<u64>,
-}
-
-/// Starts a tool; its probe is in place when this returns.
+/// Starts a tool. Its probe is attached when this returns.
 ///
 /// # Errors
-/// It cannot do this, or failed.
+/// The tool does not support this, or failed.
 pub(super) fn start(
     object: &Path,
-    (tool, what): (Tool, What),
+    tool: Tool,
+    what: Workload,
     hitter: &Hitter,
-    site: Site,
+    site: SiteKind,
 ) -> Result<Box<dyn Observer>> {
     let code = hitter.code(site)?;
     let mut observer: Box<dyn Observer> = match tool {
         Tool::Untraced => return Ok(Box::new(Nobody)),
-        Tool::Empty | Tool::HandWritten => Box::new(Program::start(object, what, hitter, site)?),
+        Tool::Empty | Tool::HandWritten => {
+            Box::new(BenchProgram::start(object, what, hitter, site)?)
+        }
         Tool::Tracer => Box::new(Tracer::start(what, hitter, site)?),
         Tool::Bpftrace | Tool::Perf | Tool::Gdb => peers::start(tool, what, hitter, site)?,
     };
@@ -62,7 +42,7 @@ pub(super) fn start(
     Ok(observer)
 }
 
-/// Nobody observes.
+/// No observer.
 struct Nobody;
 
 impl Observer for Nobody {
@@ -78,28 +58,28 @@ impl Observer for Nobody {
     fn settle(&mut self) -> Result<()> {
         Ok(())
     }
-    fn stop(self: Box<Self>) -> Result<Counts> {
-        Ok(Counts::default())
+    fn stop(self: Box<Self>) -> Result<EventCounts> {
+        Ok(EventCounts::default())
     }
 }
 
-/// The tool under test, as a user starts it.
+/// The tested tool, as a user starts it.
 pub(super) struct Tracer {
     process: Observed,
-    what: What,
+    what: Workload,
 }
 
 impl Tracer {
-    fn start(what: What, hitter: &Hitter, site: Site) -> Result<Self> {
+    fn start(what: Workload, hitter: &Hitter, site: SiteKind) -> Result<Self> {
         let place = format!("{HITTER}:{}", marked_line(HITTER, function(site))?);
         let probe = match what {
-            What::Log2 => format!(r#"log {place} "{{left}} {{right}}" {NO_RATE}"#),
-            What::LogStruct => format!(r#"log {place} "{{*request}}" {NO_RATE}"#),
-            What::Rejected => {
+            Workload::Log2 => format!(r#"log {place} "{{left}} {{right}}" {NO_RATE}"#),
+            Workload::LogStruct => format!(r#"log {place} "{{*request}}" {NO_RATE}"#),
+            Workload::Rejected => {
                 format!(r#"log {place} "{{left}} {{right}}" if left == -1 {NO_RATE}"#)
             }
-            What::Count => format!("count {place}"),
-            What::None => return Err(Failure::new("tracer always observes something").into()),
+            Workload::Count => format!("count {place}"),
+            Workload::None => return Err(Failure::new("tracer always observes something").into()),
         };
         Ok(Self {
             process: Observed::spawn(&mut attach(&tracer(true), hitter.pid(), &probe))?,
@@ -108,7 +88,7 @@ impl Tracer {
     }
 }
 
-/// The built program.
+/// Path of the built program.
 pub(super) fn tracer(release: bool) -> PathBuf {
     workspace::binary("tracer", release)
 }
@@ -118,7 +98,7 @@ pub(super) fn attach(tracer: &Path, pid: u32, probe: &str) -> Command {
     let mut command = Command::new(tracer);
     command
         .args(["attach", "--pid", &pid.to_string(), "--output", "json"])
-        // What hits cost is measured here, and not what may be spent on them.
+        // The bench measures the cost of hits, so their cost is not limited.
         .args(["--max-cpu", "off"])
         .args(["-e", probe])
         .env_remove("RUST_LOG");
@@ -142,14 +122,14 @@ impl Observer for Tracer {
         self.process.settle()
     }
 
-    fn stop(self: Box<Self>) -> Result<Counts> {
+    fn stop(self: Box<Self>) -> Result<EventCounts> {
         let ended = self.process.interrupt()?;
-        let mut found = Output::default();
+        let mut found = OutputTotals::default();
         ended.for_each_line(|line| found.take(line))?;
         let summary = found.summary.context("tracer wrote no summary")?;
-        Ok(Counts {
+        Ok(EventCounts {
             delivered: match self.what {
-                What::Count => number(&summary, "hits"),
+                Workload::Count => number(&summary, "hits"),
                 _ => Some(found.events),
             },
             lost: number(&summary, "lost"),
@@ -157,18 +137,17 @@ impl Observer for Tracer {
     }
 }
 
-/// What tracer's JSON says.
+/// Totals of tracer's JSON output.
 #[derive(Debug, Default)]
-pub(super) struct Output {
-    /// Lines that are events.
+pub(super) struct OutputTotals {
+    /// Number of lines that are events.
     pub(super) events: u64,
     /// The last summary.
     pub(super) summary: Option<Value>,
 }
 
-impl Output {
-    /// Takes a line in. Events are told by their first key, which is always the
-    /// type: there are millions of them.
+impl OutputTotals {
+    /// Reads a line. The first key tells events apart, which is fast enough for millions of lines.
     pub(super) fn take(&mut self, line: &str) {
         if line.starts_with(r#"{"type":"event""#) {
             self.events += 1;
@@ -189,7 +168,7 @@ mod tests {
 
     #[test]
     fn output_counts_events_and_keeps_the_summary() {
-        let mut output = Output::default();
+        let mut output = OutputTotals::default();
         for line in [
             r#"{"type":"event","probe":"p1","message":"{\"type\":\"summary\"}"}"#,
             r#"{"type":"event","probe":"p1"}"#,

@@ -1,4 +1,4 @@
-//! The same observation by other tracers, where they are installed.
+//! Other tracers, if they are installed.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
@@ -10,32 +10,30 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use rustix::fs::{CWD, Mode, OFlags, mkfifoat};
 
-use super::observed::{Ended, Observed, RunTime, Scratch};
-use super::observer::{Counts, Observer};
-use super::report::{Site, Tool, What};
-use super::start::Times;
+use super::observed::{EndedObserver, EventCounts, Observed, Observer, RunTime, Scratch};
+use super::report::{SiteKind, StartTimes, Tool, Workload};
 use super::target::{Hitter, function};
-use crate::command::{find, output, run as run_command};
-use crate::failure::Failure;
+use crate::support::command::{find, output, run as run_command};
+use crate::support::failure::Failure;
 
-/// Where the kernel's list of probes is; `perf probe` needs it.
+/// The kernel's list of probes, which `perf probe` needs.
 const TRACEFS: &str = "/sys/kernel/tracing";
-/// Longest that perf takes to begin.
+/// Longest time for perf to start.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Between two looks at a pipe.
+/// Time between two looks at a pipe.
 const LOOK: Duration = Duration::from_millis(1);
-/// Name of our probes in that list.
+/// Name of our probes in the kernel's list.
 const GROUP: &str = "tracer_bench";
 
 /// Starts a peer on the hitting program.
 ///
 /// # Errors
-/// It is not installed, or cannot do this.
+/// The peer is not installed, or does not support this.
 pub(super) fn start(
     tool: Tool,
-    what: What,
+    what: Workload,
     hitter: &Hitter,
-    site: Site,
+    site: SiteKind,
 ) -> Result<Box<dyn Observer>> {
     Ok(match tool {
         Tool::Bpftrace => Box::new(bpftrace(what, hitter, site)?),
@@ -45,21 +43,25 @@ pub(super) fn start(
     })
 }
 
-/// Starts a peer on the hitting program while that hits, waits for its first event, and interrupts it.
+/// Starts a peer on the hitting program while it hits, waits for the first event, and interrupts
+/// the peer.
 ///
 /// # Errors
-/// It is not installed, or shows no event.
-pub(super) fn once(tool: Tool, hitter: &Hitter) -> Result<Times> {
+/// The peer is not installed, or shows no event.
+pub(super) fn once(tool: Tool, hitter: &Hitter) -> Result<StartTimes> {
     let started = Instant::now();
     let (mut process, perf) = match tool {
-        Tool::Bpftrace => (bpftrace(What::Log2, hitter, Site::OneTrap)?.process, None),
-        Tool::Gdb => (gdb(hitter, Site::OneTrap)?.process, None),
+        Tool::Bpftrace => (
+            bpftrace(Workload::Log2, hitter, SiteKind::OneTrap)?.process,
+            None,
+        ),
+        Tool::Gdb => (gdb(hitter, SiteKind::OneTrap)?.process, None),
         Tool::Perf => {
             let Perf {
                 process,
                 data,
                 _probe: probe,
-            } = Perf::start(hitter, Site::OneTrap)?;
+            } = Perf::start(hitter, SiteKind::OneTrap)?;
             (process, Some((data, probe)))
         }
         _ => return Err(Failure::new("that is no peer").into()),
@@ -73,19 +75,19 @@ pub(super) fn once(tool: Tool, hitter: &Hitter) -> Result<Times> {
         .ok_or_else(|| Failure::new("the kernel does not say how much memory was used"))?;
     let exit = process.interrupt()?.took;
     if let Some((data, _probe)) = perf {
-        // It shows nothing before its end.
+        // perf shows nothing before its end.
         let ended = Instant::now();
         script(&data)?;
         first += exit + ended.elapsed();
     }
-    Ok(Times {
+    Ok(StartTimes {
         first_event_ms: first.as_secs_f64() * 1e3,
         peak_rss_mb,
         exit_ms: exit.as_secs_f64() * 1e3,
     })
 }
 
-/// What `perf script` prints of a recording.
+/// Totals of the output of `perf script`.
 fn script(data: &Scratch) -> Result<String> {
     let mut script = Command::new(installed("perf")?);
     script
@@ -99,10 +101,10 @@ fn installed(name: &str) -> Result<PathBuf> {
     find(name).ok_or_else(|| Failure::new(format!("`{name}` is not installed")).into())
 }
 
-/// A peer that writes one line for each event.
+/// A peer that writes one line per event.
 struct Peer {
     process: Observed,
-    count: fn(&Ended) -> Result<Counts>,
+    count: fn(&EndedObserver) -> Result<EventCounts>,
 }
 
 impl Observer for Peer {
@@ -122,17 +124,17 @@ impl Observer for Peer {
         self.process.settle()
     }
 
-    fn stop(self: Box<Self>) -> Result<Counts> {
+    fn stop(self: Box<Self>) -> Result<EventCounts> {
         (self.count)(&self.process.interrupt()?)
     }
 }
 
-fn bpftrace(what: What, hitter: &Hitter, site: Site) -> Result<Peer> {
+fn bpftrace(what: Workload, hitter: &Hitter, site: SiteKind) -> Result<Peer> {
     const LOG: &str = r#"{ printf("%d %d\n", (int32)arg0, (int32)arg1); }"#;
     let action = match what {
-        What::Log2 => LOG.to_owned(),
-        What::Rejected => format!("/(int32)arg0 == -1/ {LOG}"),
-        What::Count => "{ @hits = count(); }".to_owned(),
+        Workload::Log2 => LOG.to_owned(),
+        Workload::Rejected => format!("/(int32)arg0 == -1/ {LOG}"),
+        Workload::Count => "{ @hits = count(); }".to_owned(),
         _ => return Err(Failure::new("bpftrace is not asked for that").into()),
     };
     let (path, name) = (hitter.path().display(), function(site));
@@ -142,7 +144,7 @@ fn bpftrace(what: What, hitter: &Hitter, site: Site) -> Result<Peer> {
         .arg(format!("uprobe:{path}:{name} {action}"));
     Ok(Peer {
         process: Observed::spawn(&mut command)?,
-        count: if what == What::Count {
+        count: if what == Workload::Count {
             counted_by_bpftrace
         } else {
             logged_by_bpftrace
@@ -150,16 +152,16 @@ fn bpftrace(what: What, hitter: &Hitter, site: Site) -> Result<Peer> {
     })
 }
 
-fn counted_by_bpftrace(ended: &Ended) -> Result<Counts> {
+fn counted_by_bpftrace(ended: &EndedObserver) -> Result<EventCounts> {
     let mut hits = None;
     ended.for_each_line(|line| hits = hits.or(after(line, "@hits: ")))?;
-    Ok(Counts {
+    Ok(EventCounts {
         delivered: hits,
         lost: Some(0),
     })
 }
 
-fn logged_by_bpftrace(ended: &Ended) -> Result<Counts> {
+fn logged_by_bpftrace(ended: &EndedObserver) -> Result<EventCounts> {
     let (mut delivered, mut lost) = (0, 0);
     let mut take = |line: &str| {
         if is_pair(line) {
@@ -170,13 +172,13 @@ fn logged_by_bpftrace(ended: &Ended) -> Result<Counts> {
     };
     ended.for_each_line(&mut take)?;
     ended.for_each_said(&mut take)?;
-    Ok(Counts {
+    Ok(EventCounts {
         delivered: Some(delivered),
         lost: Some(lost),
     })
 }
 
-fn gdb(hitter: &Hitter, site: Site) -> Result<Peer> {
+fn gdb(hitter: &Hitter, site: SiteKind) -> Result<Peer> {
     let mut command = Command::new(installed("gdb")?);
     command
         .args(["-nx", "-batch", "-p", &hitter.pid().to_string()])
@@ -195,16 +197,16 @@ fn gdb(hitter: &Hitter, site: Site) -> Result<Peer> {
     })
 }
 
-fn logged_by_gdb(ended: &Ended) -> Result<Counts> {
+fn logged_by_gdb(ended: &EndedObserver) -> Result<EventCounts> {
     let mut delivered = 0;
     ended.for_each_line(|line| delivered += u64::from(is_pair(line)))?;
-    Ok(Counts {
+    Ok(EventCounts {
         delivered: Some(delivered),
         lost: Some(0),
     })
 }
 
-/// Whether a line is two integers: one of our events.
+/// Returns true if a line has two integers, as our events do.
 fn is_pair(line: &str) -> bool {
     let mut words = line.split(' ').map(str::parse::<i32>);
     matches!(
@@ -213,29 +215,29 @@ fn is_pair(line: &str) -> bool {
     )
 }
 
-/// The number behind a text.
+/// The number after a text.
 fn after(line: &str, text: &str) -> Option<u64> {
     let (_, rest) = line.split_once(text)?;
     let digits = rest.split(|c: char| !c.is_ascii_digit()).next()?;
     digits.parse().ok()
 }
 
-/// `perf record` on a probe that `perf probe` made.
+/// `perf record` on a probe of `perf probe`.
 struct Perf {
-    // In this order: the recording ends before its probe goes.
+    // The order matters: the recording must end before its probe is removed.
     process: Observed,
     data: Scratch,
     _probe: PerfProbe,
 }
 
 impl Perf {
-    fn start(hitter: &Hitter, site: Site) -> Result<Self> {
+    fn start(hitter: &Hitter, site: SiteKind) -> Result<Self> {
         let probe = PerfProbe::add(hitter.path(), function(site))?;
         let data = Scratch::new("perf.data")?;
         let mut control = Fifo::new("control")?;
         let mut answers = Fifo::new("answers")?;
         let mut command = Command::new(installed("perf")?);
-        // It records nothing until it is told to: its probe is there long before.
+        // The recording starts on command, long after its probe is attached.
         command
             .args(["record", "-q", "-D", "-1", "--control"])
             .arg(format!("fifo:{},{}", control.path(), answers.path()))
@@ -271,7 +273,7 @@ impl Observer for Perf {
         self.process.settle()
     }
 
-    fn stop(self: Box<Self>) -> Result<Counts> {
+    fn stop(self: Box<Self>) -> Result<EventCounts> {
         let this = *self;
         this.process.interrupt()?;
         Ok(count_script(&script(&this.data)?))
@@ -288,7 +290,7 @@ impl Fifo {
     fn new(name: &str) -> Result<Self> {
         let name = Scratch::new(name)?;
         mkfifoat(CWD, name.path(), Mode::RUSR | Mode::WUSR).context("cannot make a named pipe")?;
-        // For both ways: so it can be opened before the other side is there.
+        // Opened for reading and writing, so it does not wait for the other side.
         let flags = i32::try_from(OFlags::NONBLOCK.bits())?;
         let file = File::options()
             .read(true)
@@ -309,7 +311,7 @@ impl Fifo {
             .context("cannot write to a named pipe")
     }
 
-    /// Waits until a text comes, or `ended` says why it will not.
+    /// Waits for a text, or until `ended` gives the reason why it will not come.
     fn wait(&mut self, text: &str, mut ended: impl FnMut() -> Result<()>) -> Result<()> {
         let started = Instant::now();
         let mut came = Vec::new();
@@ -331,8 +333,8 @@ impl Fifo {
     }
 }
 
-/// Events and losses in what `perf script` prints.
-fn count_script(text: &str) -> Counts {
+/// Counts events and losses in the output of `perf script`.
+fn count_script(text: &str) -> EventCounts {
     let (mut delivered, mut lost) = (0, 0);
     for line in text.lines() {
         if line.contains(" left=") {
@@ -341,14 +343,14 @@ fn count_script(text: &str) -> Counts {
             lost += after(line, "lost ").unwrap_or(0);
         }
     }
-    Counts {
+    EventCounts {
         delivered: Some(delivered),
-        // It counts lost chunks too, in which nobody knows how many events were.
+        // Lost chunks are counted too. The number of events in a chunk is unknown.
         lost: (lost > 0).then_some(lost),
     }
 }
 
-/// A probe in the kernel's list, and the list's file system where we had to mount it.
+/// A probe in the kernel's list, and the list's file system if we mounted it.
 struct PerfProbe {
     name: String,
     mounted: bool,
@@ -366,7 +368,7 @@ impl PerfProbe {
             name: format!("{GROUP}:{function}"),
             mounted,
         };
-        // One that a bench left behind when it was killed would be in the way.
+        // A probe of a killed bench may be in the way.
         probe.delete();
         let mut add = Command::new(perf);
         add.args(["probe", "-q", "-x"])
@@ -433,7 +435,7 @@ mod tests {
                     target 1 [000] 1.1: PERF_RECORD_LOST lost 12\n";
         assert_eq!(
             count_script(text),
-            Counts {
+            EventCounts {
                 delivered: Some(1),
                 lost: Some(12)
             }

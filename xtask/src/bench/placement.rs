@@ -1,5 +1,5 @@
-//! How many lines of programs have a site that costs one trap, without and with the choice of
-//! the instruction: for every program of the fidelity corpus, and any other.
+//! Counts the lines of programs that have a site with one trap, with and without the choice of the
+//! instruction: for the fidelity corpus, or for any other program.
 
 use std::path::Path;
 use std::process::Command;
@@ -7,19 +7,19 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use super::report::{PlacementRow, Report};
-use crate::failure::Failure;
+use super::report::{BenchReport, PlacementRow};
 use crate::fidelity::corpus;
-use crate::workspace;
+use crate::support::failure::Failure;
+use crate::support::workspace;
 
 /// The example of the package `tracer` that tries every line.
 pub(super) const EXAMPLE: &str = "placement";
 
-/// Looks at the corpus, or at `program` alone.
+/// Reads the corpus, or `program` alone.
 ///
 /// # Errors
-/// The corpus cannot be built, or a program not be read.
-pub(super) fn measure(report: &mut Report, quick: bool, program: Option<&Path>) -> Result<()> {
+/// The corpus cannot be built, or a program cannot be read.
+pub(super) fn measure(report: &mut BenchReport, quick: bool, program: Option<&Path>) -> Result<()> {
     if let Some(program) = program {
         let name = program.file_name().unwrap_or(program.as_os_str());
         let row = row(&name.to_string_lossy(), "", program)?;
@@ -67,7 +67,7 @@ fn row(name: &str, flags: &str, exe: &Path) -> Result<PlacementRow> {
     })
 }
 
-/// `debug` is what is not optimised.
+/// `debug` stands for builds without optimisation.
 fn profile(flags: &str) -> &'static str {
     let plain = ["-O0", "opt-level=0", "opt_level=0"];
     if plain.iter().any(|flag| flags.contains(flag)) || flags.is_empty() {
@@ -77,7 +77,7 @@ fn profile(flags: &str) -> &'static str {
     }
 }
 
-/// All programs of a profile together, line by line.
+/// The sum over all programs of a profile.
 fn sum(rows: &[PlacementRow], profile: &'static str) -> Option<PlacementRow> {
     let mine = || rows.iter().filter(|row| row.profile == profile);
     let lines: u64 = mine().map(|row| row.lines).sum();

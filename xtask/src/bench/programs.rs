@@ -1,4 +1,4 @@
-//! The programs of `xtask/bench-ebpf`, loaded and attached from here, and their reader.
+//! Loads and attaches the programs of `xtask/bench-ebpf`, and reads their events.
 
 use std::io::{BufWriter, Write};
 use std::num::NonZeroU32;
@@ -14,17 +14,16 @@ use aya::maps::{PerCpuArray, RingBuf};
 use aya::programs::UProbe;
 use aya::programs::uprobe::{UProbeAttachLocation, UProbeScope};
 
-use super::observed::{RunTime, Scratch, run_time_of};
-use super::observer::{Counts, Observer};
-use super::report::{Site, What};
+use super::observed::{EventCounts, Observer, RunTime, Scratch, run_time_of};
+use super::report::{SiteKind, Workload};
 use super::target::{Hitter, directory};
-use crate::failure::Failure;
-use crate::{ebpf, workspace};
+use crate::support::failure::Failure;
+use crate::{build::ebpf, support::workspace};
 
-/// Between two looks at the ring: what tracer's reader has while events flow.
+/// Time between two looks at the ring, as in tracer's reader.
 const DRAIN: Duration = Duration::from_millis(20);
 
-/// Compiles the programs; gives the object.
+/// Compiles the programs. Returns the object.
 ///
 /// # Errors
 /// The build failed.
@@ -39,32 +38,37 @@ pub(super) fn build() -> Result<PathBuf> {
     .context("cannot build the programs of the bench")
 }
 
-/// One of the programs on a site, with a reader where it sends something.
-pub(super) struct Program {
-    what: What,
-    /// `None` once the reader has taken the ring, and the program is detached.
+/// One of the programs on a site, with a reader if it sends events.
+pub(super) struct BenchProgram {
+    what: Workload,
+    /// `None` once the reader has taken the ring, or the program is detached.
     ebpf: Option<Ebpf>,
-    reader: Option<Reader>,
+    reader: Option<RingReader>,
 }
 
-impl Program {
-    /// Loads it and attaches it to the hitting program.
+impl BenchProgram {
+    /// Loads the program and attaches it to the hitting program.
     ///
     /// # Errors
-    /// The kernel refused.
-    pub(super) fn start(object: &Path, what: What, hitter: &Hitter, site: Site) -> Result<Self> {
+    /// The kernel refused the program.
+    pub(super) fn start(
+        object: &Path,
+        what: Workload,
+        hitter: &Hitter,
+        site: SiteKind,
+    ) -> Result<Self> {
         let name = match what {
-            What::None => "empty",
-            What::Log2 => "log2",
-            What::Rejected => "rejected",
-            What::Count => "hits",
-            What::LogStruct => return Err(Failure::new("no such program is written").into()),
+            Workload::None => "empty",
+            Workload::Log2 => "log2",
+            Workload::Rejected => "rejected",
+            Workload::Count => "hits",
+            Workload::LogStruct => return Err(Failure::new("no such program is written").into()),
         };
         let bytes =
             std::fs::read(object).with_context(|| format!("cannot read {}", object.display()))?;
         let mut ebpf = Ebpf::load(&bytes).context("cannot load the programs of the bench")?;
         let reader = match what {
-            What::Log2 => Some(Reader::start(&mut ebpf)?),
+            Workload::Log2 => Some(RingReader::start(&mut ebpf)?),
             _ => None,
         };
         let program: &mut UProbe = ebpf
@@ -89,7 +93,7 @@ impl Program {
         })
     }
 
-    /// The sum over all CPUs of a number that the programs count.
+    /// A counter of the programs, summed over all CPUs.
     fn counted(&self, index: u32) -> Result<u64> {
         let ebpf = self.ebpf.as_ref().context("it is detached")?;
         let map = ebpf.map("COUNTS").context("the object has no `COUNTS`")?;
@@ -98,13 +102,13 @@ impl Program {
     }
 }
 
-impl Observer for Program {
+impl Observer for BenchProgram {
     fn check_runs(&mut self) -> Result<()> {
         Ok(())
     }
 
     fn cpu(&self) -> Option<Duration> {
-        // The reader is a part of this program, which is not optimised: its time would say nothing.
+        // The reader is part of this unoptimised program, so its CPU time is not comparable.
         None
     }
 
@@ -119,52 +123,52 @@ impl Observer for Program {
         Ok(())
     }
 
-    fn stop(mut self: Box<Self>) -> Result<Counts> {
+    fn stop(mut self: Box<Self>) -> Result<EventCounts> {
         let lost = self.counted(1)?;
         let counted = self.counted(0)?;
         // Detaches.
         self.ebpf = None;
         let delivered = match self.reader.take() {
             Some(reader) => Some(reader.stop()?),
-            None if self.what == What::Count => Some(counted),
-            None if self.what == What::Rejected => Some(0),
+            None if self.what == Workload::Count => Some(counted),
+            None if self.what == Workload::Rejected => Some(0),
             None => None,
         };
-        Ok(Counts {
+        Ok(EventCounts {
             delivered,
             lost: delivered.map(|_| lost),
         })
     }
 }
 
-/// What the reader's thread and we both know.
+/// State shared with the reader's thread.
 #[derive(Default)]
-struct Shared {
+struct ReaderState {
     stop: AtomicBool,
-    /// Looks that found nothing since the last event.
+    /// Looks at the empty ring since the last event.
     idle: AtomicU64,
     delivered: AtomicU64,
 }
 
-/// A thread that writes one line for each event, as JSON.
-struct Reader {
-    shared: Arc<Shared>,
+/// A thread that writes one line of JSON per event.
+struct RingReader {
+    shared: Arc<ReaderState>,
     thread: JoinHandle<Result<()>>,
 }
 
-impl Reader {
+impl RingReader {
     fn start(ebpf: &mut Ebpf) -> Result<Self> {
         let map = ebpf
             .take_map("EVENTS")
             .context("the object has no `EVENTS`")?;
         let ring = RingBuf::try_from(map)?;
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(ReaderState::default());
         let theirs = Arc::clone(&shared);
         let thread = std::thread::spawn(move || read(ring, &theirs));
         Ok(Self { shared, thread })
     }
 
-    /// Waits until it has seen the ring empty twice.
+    /// Waits until the thread has seen the ring empty twice.
     fn wait_empty(&self) {
         while self.shared.idle.load(Ordering::Relaxed) < 2 && !self.thread.is_finished() {
             std::thread::sleep(DRAIN);
@@ -181,11 +185,11 @@ impl Reader {
     }
 }
 
-fn read(mut ring: RingBuf<aya::maps::MapData>, shared: &Shared) -> Result<()> {
+fn read(mut ring: RingBuf<aya::maps::MapData>, shared: &ReaderState) -> Result<()> {
     let file = Scratch::new("events")?;
     let mut out = BufWriter::with_capacity(64 << 10, file.create()?);
     loop {
-        // Asked before the look, so that the last look comes after the last hit.
+        // The flag is read before the look, so that the last look comes after the last hit.
         let last = shared.stop.load(Ordering::Relaxed);
         let mut found = 0;
         while let Some(record) = ring.next() {
@@ -213,7 +217,7 @@ fn read(mut ring: RingBuf<aya::maps::MapData>, shared: &Shared) -> Result<()> {
     }
 }
 
-/// Time, process and thread, and the two integers.
+/// An event: time, process and thread, and the two integers.
 fn parse(record: &[u8]) -> Option<(u64, u64, i32, i32)> {
     let eight = |at: usize| Some(u64::from_ne_bytes(record.get(at..at + 8)?.try_into().ok()?));
     let four = |at: usize| Some(i32::from_ne_bytes(record.get(at..at + 4)?.try_into().ok()?));

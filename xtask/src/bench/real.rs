@@ -1,5 +1,5 @@
-//! A program that does something real, slowed by a probe on it: a JSON parser, probed
-//! once a document, and once a value.
+//! Measures the slowdown of a real program: a JSON parser, probed once per document or once per
+//! value.
 
 use std::process::Command;
 
@@ -7,19 +7,19 @@ use anyhow::{Context, Result};
 
 use super::Extent;
 use super::observed::Observed;
-use super::observer::{NO_RATE, Output, attach, number, tracer};
-use super::report::{RealRow, Report, Tool, What};
+use super::observer::{NO_RATE, OutputTotals, attach, number, tracer};
+use super::report::{BenchReport, RealRow, Tool, Workload};
 use super::statistics::{median, round};
 use super::target::{Answering, compile, marked_line};
-use crate::failure::Failure;
+use crate::support::failure::Failure;
 
 const SOURCE: &str = "json.c";
 
-/// Where it is probed, by the names of the marks, and with what.
-const PROBES: &[(&str, What)] = &[
-    ("parse_document", What::Log2),
-    ("parse_value", What::Rejected),
-    ("parse_value", What::Log2),
+/// Marks of the probed lines, and the probes.
+const PROBES: &[(&str, Workload)] = &[
+    ("parse_document", Workload::Log2),
+    ("parse_value", Workload::Rejected),
+    ("parse_value", Workload::Log2),
 ];
 
 /// One run of the parser.
@@ -30,11 +30,11 @@ struct Parsed {
     values: u64,
 }
 
-/// Measures all probes, each beside the program that nobody watches.
+/// Measures all probes, each in comparison with the untraced program.
 ///
 /// # Errors
 /// The program or tracer failed.
-pub(super) fn measure(report: &mut Report, extent: &Extent) -> Result<()> {
+pub(super) fn measure(report: &mut BenchReport, extent: &Extent) -> Result<()> {
     let mut program = Answering::start(&mut Command::new(compile(SOURCE)?))?;
     program.answer("ready")?;
     for &(function, what) in PROBES {
@@ -49,7 +49,7 @@ pub(super) fn measure(report: &mut Report, extent: &Extent) -> Result<()> {
 fn row(
     program: &mut Answering,
     function: &'static str,
-    what: What,
+    what: Workload,
     extent: &Extent,
 ) -> Result<RealRow> {
     let (mut times, mut slowdowns) = (Vec::new(), Vec::new());
@@ -63,7 +63,7 @@ fn row(
         times.push(watched.ns);
         slowdowns.push(watched.ns / alone.ns);
         values = watched.values;
-        let mut output = Output::default();
+        let mut output = OutputTotals::default();
         ended.for_each_line(|line| output.take(line))?;
         let summary = output.summary.context("tracer wrote no summary")?;
         delivered += output.events;
@@ -82,10 +82,10 @@ fn row(
     })
 }
 
-fn watch(pid: u32, function: &str, what: What) -> Result<Observed> {
+fn watch(pid: u32, function: &str, what: Workload) -> Result<Observed> {
     let line = marked_line(SOURCE, function)?;
     let condition = match what {
-        What::Rejected => "if totals->values == -1 ",
+        Workload::Rejected => "if totals->values == -1 ",
         _ => "",
     };
     let values = "{totals->values} {totals->text}";

@@ -1,12 +1,12 @@
-//! What a run of the bench found: the rows, as they are in the JSON and the table.
+//! The results of a run of the bench, as rows of the JSON and of the tables.
 //!
-//! What was not measured is absent, never zero.
+//! A number that was not measured is absent, never zero.
 
 use serde::Serialize;
 
 /// The whole run.
 #[derive(Debug, Default, Serialize)]
-pub(super) struct Report {
+pub(super) struct BenchReport {
     pub(super) host: Host,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) hits: Vec<HitRow>,
@@ -20,13 +20,13 @@ pub(super) struct Report {
     pub(super) lookup: Vec<LookupRow>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) placement: Vec<PlacementRow>,
-    /// What could not be measured, and why.
+    /// Numbers that could not be measured, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) absent: Vec<String>,
 }
 
-impl Report {
-    /// Notes that something was not measured, and goes on.
+impl BenchReport {
+    /// Notes that a number was not measured, and goes on.
     pub(super) fn note(&mut self, what: &str, error: &anyhow::Error) {
         let text = format!("{what}: {error:#}");
         eprintln!("bench: not measured: {text}");
@@ -41,24 +41,25 @@ pub(super) struct Host {
     pub(super) cpus: usize,
     /// Year, month and day, in UTC.
     pub(super) date: String,
-    /// Of everything.
+    /// Repeats of each measurement.
     pub(super) repeats: u32,
-    /// Of hitting in a tight loop, for one observation.
+    /// Milliseconds of hits in a tight loop for one observation.
     pub(super) milliseconds: u64,
-    /// The load average over the last five minutes of the run: a quiet machine has as much as it measures, 1 or 2.
+    /// The load average over the last five minutes of the run. On a quiet machine the bench itself
+    /// causes 1 or 2.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) load: Option<f64>,
 }
 
-/// Who observes.
+/// The observers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Tool {
-    /// Nobody: what the call itself takes.
+    /// No observer: the cost of the call itself.
     Untraced,
-    /// A program that does nothing: the limit.
+    /// A program that does nothing: the lower bound.
     Empty,
-    /// The least eBPF that does the task.
+    /// The smallest eBPF program for the task.
     HandWritten,
     Tracer,
     Bpftrace,
@@ -66,36 +67,36 @@ pub(super) enum Tool {
     Gdb,
 }
 
-/// What is observed.
+/// The tasks of observers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum What {
+pub(super) enum Workload {
     None,
-    /// Two integers.
+    /// Logs two integers.
     Log2,
-    /// A whole struct, with a string that it points to.
+    /// Logs a whole struct, with a string behind one of its pointers.
     LogStruct,
-    /// Two integers, if an integer is one that it never is.
+    /// Logs two integers under a condition that is never true.
     Rejected,
-    /// The number of hits.
+    /// Counts hits.
     Count,
 }
 
 /// The kind of the instruction under the probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Site {
+pub(super) enum SiteKind {
     OneTrap,
     TwoTrap,
 }
 
-/// How the target hits.
+/// The pace of the target's hits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub(super) enum Pace {
     /// Call after call.
     #[serde(rename = "tight")]
     Tight,
-    /// 40 calls each 10 ms.
+    /// 40 calls every 10 ms.
     #[serde(rename = "4k")]
     FourThousand,
 }
@@ -104,29 +105,36 @@ pub(super) enum Pace {
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct HitRow {
     pub(super) tool: Tool,
-    pub(super) what: What,
-    pub(super) site: Site,
+    pub(super) what: Workload,
+    pub(super) site: SiteKind,
     pub(super) pace: Pace,
     pub(super) threads: u32,
-    /// Seen from inside the target: the median over repeats of medians.
+    /// Measured inside the target: the median over repeats of medians.
     pub(super) ns_per_hit: f64,
-    /// The median over repeats of the ratio to the empty program measured in the same repeat.
+    /// Ratio to the empty program in the same repeat: the median over repeats.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) ratio_to_empty: Option<f64>,
-    /// The kernel's own statistics, taken apart from the times above, since taking them costs time too.
+    /// The kernel's own statistics, from a separate stretch, because collecting them costs time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) bpf_ns: Option<f64>,
-    /// Over all repeats, what the target says.
+    /// Hits over all repeats, as counted by the target.
     pub(super) hits: u64,
-    /// What the observer wrote for these.
+    /// Events for these hits that the observer wrote.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) delivered: Option<u64>,
-    /// What the observer says that it lost.
+    /// Events that the observer reports as lost.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) lost: Option<u64>,
-    /// CPU of the observer's process for one event that it delivered.
+    /// CPU time of the observing process per delivered event.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) cpu_us_per_event: Option<f64>,
+}
+
+/// Times of one start and end.
+pub(super) struct StartTimes {
+    pub(super) first_event_ms: f64,
+    pub(super) peak_rss_mb: f64,
+    pub(super) exit_ms: f64,
 }
 
 /// Start and end of an observation.
@@ -134,11 +142,11 @@ pub(super) struct HitRow {
 pub(super) struct StartRow {
     pub(super) tool: Tool,
     pub(super) target: &'static str,
-    /// From the observer's start to its first line of output, without the time
-    /// that the target took to pass the line once the probe was there.
+    /// Time from the observer's start to its first line of output, without the time until the
+    /// target passed the line once the probe was attached.
     pub(super) first_event_ms: f64,
     pub(super) peak_rss_mb: f64,
-    /// From the interrupt to the end of the process.
+    /// Time from the interrupt to the end of the process.
     pub(super) exit_ms: f64,
 }
 
@@ -146,22 +154,22 @@ pub(super) struct StartRow {
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct SitesRow {
     pub(super) count: u32,
-    /// Of a probe added to a session that runs, with all debug information read.
+    /// For a probe that is added to a running session, with all debug information read.
     pub(super) attach_ms: f64,
-    /// Until the target's code is as it was.
+    /// Time until the target's code is as before.
     pub(super) detach_ms: f64,
 }
 
-/// A program that does something real.
+/// A real program.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct RealRow {
     pub(super) program: &'static str,
     pub(super) function: &'static str,
     pub(super) tool: Tool,
-    pub(super) what: What,
-    /// CPU time of one run of its task.
+    pub(super) what: Workload,
+    /// CPU time of one task.
     pub(super) task_us: f64,
-    /// To the same task with nobody watching, in the same repeat.
+    /// Ratio to the same task without an observer, in the same repeat.
     pub(super) slowdown: f64,
     pub(super) hits_per_task: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -170,30 +178,30 @@ pub(super) struct RealRow {
     pub(super) lost: Option<u64>,
 }
 
-/// One line of a large binary, looked up.
+/// The lookup of one line of a large binary.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct LookupRow {
     pub(super) tool: Tool,
     pub(super) binary_mb: f64,
-    /// From the tool's start to its end.
+    /// Time from the tool's start to its end.
     pub(super) ms: f64,
     pub(super) peak_rss_mb: f64,
 }
 
-/// Lines of a program with a site that costs one trap.
+/// Lines of a program that have a site with one trap.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct PlacementRow {
-    /// `all`: every program of the profile, line by line.
+    /// `all` stands for every program of the profile.
     pub(super) program: String,
     pub(super) flags: String,
-    /// `debug` is without optimisation.
+    /// `debug` stands for builds without optimisation.
     pub(super) profile: &'static str,
     pub(super) lines: u64,
-    /// At the first instruction of the line: a share of 1.
+    /// With the first instruction of the line: a share of 1.
     pub(super) one_trap_first: f64,
-    /// At the instruction that is chosen for a log of two integers.
+    /// With the instruction that is chosen for a log of two integers.
     pub(super) one_trap_chosen: f64,
-    /// The same of lines of which at least one site is so.
+    /// Shares of lines with at least one such site.
     #[serde(rename = "one_trap_any_first")]
     pub(super) any_first: f64,
     #[serde(rename = "one_trap_any_chosen")]
@@ -209,8 +217,8 @@ mod tests {
     fn row_has_the_keys_of_the_interface() {
         let row = HitRow {
             tool: Tool::HandWritten,
-            what: What::LogStruct,
-            site: Site::OneTrap,
+            what: Workload::LogStruct,
+            site: SiteKind::OneTrap,
             pace: Pace::FourThousand,
             threads: 1,
             ns_per_hit: 668.0,
@@ -233,8 +241,8 @@ mod tests {
     fn unmeasured_is_absent() {
         let row = HitRow {
             tool: Tool::Perf,
-            what: What::None,
-            site: Site::TwoTrap,
+            what: Workload::None,
+            site: SiteKind::TwoTrap,
             pace: Pace::Tight,
             threads: 2,
             ns_per_hit: 16_000.0,
@@ -251,7 +259,7 @@ mod tests {
                    "threads":2,"ns_per_hit":16_000.0,"hits":10})
         );
         assert_eq!(
-            serde_json::to_value(Report::default()).unwrap(),
+            serde_json::to_value(BenchReport::default()).unwrap(),
             json!({"host":{"kernel":"","cpus":0,"date":"","repeats":0,"milliseconds":0}})
         );
     }

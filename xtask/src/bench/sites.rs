@@ -1,4 +1,4 @@
-//! A line that is in the code many times: how long its probe takes to come and to go.
+//! A line with many sites: the time to attach and detach its probe.
 
 use std::process::Command;
 
@@ -7,28 +7,28 @@ use anyhow::{Context, Result};
 use super::Extent;
 use super::observed::{Observed, Scratch};
 use super::observer::{NO_RATE, attach, tracer};
-use super::report::{Report, SitesRow};
+use super::report::{BenchReport, SitesRow};
 use super::statistics::{median, round};
 use super::target::{Answering, compile, marked_line};
-use crate::failure::Failure;
+use crate::support::failure::Failure;
 
 const SOURCE: &str = "sites.c";
-/// Sites of the marked lines.
+/// Numbers of sites of the marked lines.
 const COUNTS: &[u32] = &[1, 100, 1000];
 
-/// What tracer's log says of one session.
+/// Times of one session, from tracer's log.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Times {
+struct AttachTimes {
     sites: u32,
     attach_ms: f64,
     detach_ms: f64,
 }
 
-/// Measures all counts in turn.
+/// Measures all numbers of sites in turn.
 ///
 /// # Errors
 /// Tracer failed, or a line has another number of sites.
-pub(super) fn measure(report: &mut Report, extent: &Extent) -> Result<()> {
+pub(super) fn measure(report: &mut BenchReport, extent: &Extent) -> Result<()> {
     let mut target = Answering::start(&mut Command::new(compile(SOURCE)?))?;
     target.answer("ready")?;
     let mut times = vec![(Vec::new(), Vec::new()); COUNTS.len()];
@@ -50,8 +50,9 @@ pub(super) fn measure(report: &mut Report, extent: &Extent) -> Result<()> {
     Ok(())
 }
 
-/// One session with two probes: the first has the debug information read, the second is measured.
-fn once(pid: u32, count: u32) -> Result<Times> {
+/// Runs one session with two probes. The first has the debug information read, the second is
+/// measured.
+fn once(pid: u32, count: u32) -> Result<AttachTimes> {
     let probe = |count| -> Result<String> {
         let line = marked_line(SOURCE, &format!("sites_{count}"))?;
         Ok(format!(r#"log {SOURCE}:{line} "x" {NO_RATE}"#))
@@ -64,7 +65,7 @@ fn once(pid: u32, count: u32) -> Result<Times> {
         .arg(log.path());
     let mut process = Observed::spawn(&mut command)?;
     process.wait_attached()?;
-    // It listens for the interrupt a moment later.
+    // The session listens for the interrupt a moment later.
     process.settle()?;
     process.interrupt()?;
     let text = std::fs::read_to_string(log.path()).context("tracer wrote no log")?;
@@ -79,16 +80,16 @@ fn once(pid: u32, count: u32) -> Result<Times> {
     Ok(times)
 }
 
-/// The last probe that was attached, and the detaching of all.
-fn parse(log: &str) -> Option<Times> {
+/// The last probe that was attached, and the detaching of all probes.
+fn parse(log: &str) -> Option<AttachTimes> {
     let attached = log
         .lines()
         .rfind(|line| line.contains(": probe attached "))?;
-    // A session ends twice: the second time there is nothing left.
+    // A session detaches twice, the second time without any probe left.
     let detached = log
         .lines()
         .find(|line| line.contains(": probes detached "))?;
-    Some(Times {
+    Some(AttachTimes {
         sites: field(attached, "sites=")?.parse().ok()?,
         attach_ms: field(attached, "took_ms=")?.parse().ok()?,
         detach_ms: field(detached, "took_ms=")?.parse().ok()?,
@@ -109,7 +110,7 @@ mod tests {
                    2026-11-24T12:00:00.2Z DEBUG tracer::session::live: probe attached sites=1000 took_ms=9.25\n\
                    2026-11-24T12:00:00.3Z DEBUG tracer::session::live: probes detached took_ms=36.5\n\
                    2026-11-24T12:00:00.4Z DEBUG tracer::session::live: probes detached took_ms=0.1\n";
-        let expected = Times {
+        let expected = AttachTimes {
             sites: 1000,
             attach_ms: 9.25,
             detach_ms: 36.5,

@@ -1,4 +1,4 @@
-//! How fast a trace starts and ends, on small and large programs.
+//! Measures how fast a trace starts and ends, on small and large programs.
 
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -12,38 +12,31 @@ use super::Extent;
 use super::observed::Observed;
 use super::observer::{NO_RATE, attach, tracer};
 use super::peers;
-use super::report::{Pace, Report, Site, StartRow, Tool};
+use super::report::{BenchReport, Pace, SiteKind, StartRow, StartTimes, Tool};
 use super::statistics::{median, round};
 use super::table::word;
 use super::target::{Answering, HITTER, Hitter, compile, line_of, marked_line};
 use crate::demo;
-use crate::failure::Failure;
 use crate::pointer::{Display, Hand, Running, path};
-use crate::workspace;
+use crate::support::failure::Failure;
+use crate::support::workspace;
 
-/// The source of the large target that is probed, and a line of it that it passes every few milliseconds.
+/// The probed source of the large target, and a line that it passes every few milliseconds.
 const LARGE_SOURCE: &str = "tracer/src/session/reader.rs";
 const LARGE_LINE: &str = "let now = monotonic_ns();";
 /// How long the small target hits for one observation.
 const HITTING_MS: u64 = 3_000;
-/// Between two moves of the pointer, so that each look of target-app finds one.
+/// Time between two moves of the pointer, so that each look of target-app finds a move.
 const MOVE: Duration = Duration::from_millis(50);
 
-/// Measures starts on one target, so many times.
+/// Measures starts on one target, this many times.
 type Measure = fn(u32) -> Result<StartRow>;
 
-/// One start and end.
-pub(super) struct Times {
-    pub(super) first_event_ms: f64,
-    pub(super) peak_rss_mb: f64,
-    pub(super) exit_ms: f64,
-}
-
-/// Measures on all targets.
+/// Measures starts on all targets.
 ///
 /// # Errors
-/// None: what fails is noted.
-pub(super) fn measure(report: &mut Report, extent: &Extent) {
+/// None: failures are noted.
+pub(super) fn measure(report: &mut BenchReport, extent: &Extent) {
     let targets: [(&str, Measure); 4] = [
         ("small_c", small),
         ("target_app_debug", |repeats| target_app(false, repeats)),
@@ -76,7 +69,7 @@ fn small(repeats: u32) -> Result<StartRow> {
     on_hitter(Tool::Tracer, repeats, |hitter| once(hitter.pid(), &probe))
 }
 
-/// The same by another tool.
+/// Measures starts with another tool.
 fn peer(tool: Tool, repeats: u32) -> Result<StartRow> {
     on_hitter(tool, repeats, |hitter| peers::once(tool, hitter))
 }
@@ -84,12 +77,12 @@ fn peer(tool: Tool, repeats: u32) -> Result<StartRow> {
 fn on_hitter(
     tool: Tool,
     repeats: u32,
-    once: impl Fn(&Hitter) -> Result<Times>,
+    once: impl Fn(&Hitter) -> Result<StartTimes>,
 ) -> Result<StartRow> {
     let mut hitter = Hitter::start(&compile(HITTER)?)?;
     let mut times = Vec::new();
     for _ in 0..repeats {
-        hitter.begin(Site::OneTrap, Pace::FourThousand, 1, HITTING_MS)?;
+        hitter.begin(SiteKind::OneTrap, Pace::FourThousand, 1, HITTING_MS)?;
         let once = once(&hitter);
         hitter.end()?;
         times.push(once?);
@@ -97,7 +90,7 @@ fn on_hitter(
     row(tool, "small_c", &times)
 }
 
-/// The target of the demo, with a pointer that moves.
+/// The target of the demo, with a moving pointer.
 fn target_app(release: bool, repeats: u32) -> Result<StartRow> {
     let display = Display::start()?;
     let hand = Hand::on(&display)?;
@@ -120,7 +113,8 @@ fn target_app(release: bool, repeats: u32) -> Result<StartRow> {
                 std::thread::sleep(MOVE);
             }
         });
-        let times: Result<Vec<Times>> = (0..repeats).map(|_| once(app.0.id(), &probe)).collect();
+        let times: Result<Vec<StartTimes>> =
+            (0..repeats).map(|_| once(app.0.id(), &probe)).collect();
         done.store(true, Ordering::Relaxed);
         times
     })?;
@@ -132,7 +126,7 @@ fn target_app(release: bool, repeats: u32) -> Result<StartRow> {
     row(Tool::Tracer, name, &times)
 }
 
-/// The tracer's own dev build, at work.
+/// The tracer's own dev build, tracing.
 fn large(repeats: u32) -> Result<StartRow> {
     let mut program = Answering::start(&mut Command::new(compile(HITTER)?))?;
     program.answer("ready")?;
@@ -146,18 +140,19 @@ fn large(repeats: u32) -> Result<StartRow> {
     let mut target: Child = target.spawn().context("cannot start the large target")?;
     let said = target.stderr.take();
     let target = Running(target);
-    // It says so when it is at work.
+    // It prints a line when it traces.
     let mut first = String::new();
     if let Some(said) = said {
         std::io::BufRead::read_line(&mut std::io::BufReader::new(said), &mut first)?;
     }
     let (_, line) = large_line()?;
     let probe = format!(r#"log {LARGE_SOURCE}:{line} "{{last}}" {NO_RATE}"#);
-    let times: Result<Vec<Times>> = (0..repeats).map(|_| once(target.0.id(), &probe)).collect();
+    let times: Result<Vec<StartTimes>> =
+        (0..repeats).map(|_| once(target.0.id(), &probe)).collect();
     row(Tool::Tracer, "large", &times?)
 }
 
-/// A source of the large target, and a line of it.
+/// A source of the large target, and one of its lines.
 pub(super) fn large_line() -> Result<(&'static str, usize)> {
     let source = workspace::root().join(LARGE_SOURCE);
     let text = std::fs::read_to_string(&source)
@@ -168,7 +163,7 @@ pub(super) fn large_line() -> Result<(&'static str, usize)> {
 }
 
 /// Starts tracer, waits for its first event, and interrupts it.
-fn once(pid: u32, probe: &str) -> Result<Times> {
+fn once(pid: u32, probe: &str) -> Result<StartTimes> {
     let exe: PathBuf = tracer(true);
     let mut process = Observed::spawn(&mut attach(&exe, pid, probe))?;
     let attached = process.wait_attached()?;
@@ -181,25 +176,25 @@ fn once(pid: u32, probe: &str) -> Result<Times> {
         .and_then(second_of_day)
         .ok_or_else(|| Failure::new("the first event has no time"))?;
     let wrote = second_of_today(came.wall)?;
-    // A hit at the end of a day is written on the next.
+    // A hit before midnight may be written after it.
     let mut delay = Duration::from_secs_f64((wrote - hit).rem_euclid(86_400.0));
     let whole = came.instant.duration_since(started);
     let before = attached.duration_since(started);
-    // A hit before tracer said that it was attached: nothing was waited for.
+    // If the hit came before tracer reported its attach, there was no waiting time.
     delay = delay.min(whole.saturating_sub(before));
     let peak_rss_mb = process
         .peak_rss_mb()
         .ok_or_else(|| Failure::new("the kernel does not say how much memory was used"))?;
     let ended = process.interrupt()?;
-    Ok(Times {
+    Ok(StartTimes {
         first_event_ms: (before + delay).as_secs_f64() * 1e3,
         peak_rss_mb,
         exit_ms: ended.took.as_secs_f64() * 1e3,
     })
 }
 
-fn row(tool: Tool, target: &'static str, times: &[Times]) -> Result<StartRow> {
-    let middle = |value: fn(&Times) -> f64| {
+fn row(tool: Tool, target: &'static str, times: &[StartTimes]) -> Result<StartRow> {
+    let middle = |value: fn(&StartTimes) -> f64| {
         let values: Vec<f64> = times.iter().map(value).collect();
         median(&values).context("there was no repeat")
     };
@@ -212,7 +207,7 @@ fn row(tool: Tool, target: &'static str, times: &[Times]) -> Result<StartRow> {
     })
 }
 
-/// Seconds since midnight, of a time as `2026-11-22T12:04:31.250117042Z`.
+/// Seconds since midnight of a time such as `2026-11-22T12:04:31.250117042Z`.
 fn second_of_day(time: &str) -> Option<f64> {
     let (_, clock) = time.strip_suffix('Z')?.split_once('T')?;
     let mut parts = clock.splitn(3, ':');

@@ -1,6 +1,6 @@
-//! Numbers over repeats.
+//! Numbers over several repeats.
 
-/// The middle value; the mean of the two in the middle of an even number.
+/// The median; for an even number of values, the mean of the two in the middle.
 pub(super) fn median(values: &[f64]) -> Option<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -12,18 +12,18 @@ pub(super) fn median(values: &[f64]) -> Option<f64> {
     Some(upper)
 }
 
-/// To so many places behind the point: more would be noise.
+/// Rounds to this many decimal places.
 pub(super) fn round(value: f64, places: i32) -> f64 {
     let scale = 10_f64.powi(places);
     (value * scale).round() / scale
 }
 
-/// The median of what was measured in every repeat; `None` when in some it was not.
+/// The median of a number over all repeats. `None` if a repeat has none.
 pub(super) fn median_of_all(values: &[Option<f64>]) -> Option<f64> {
     median(&values.iter().copied().collect::<Option<Vec<f64>>>()?)
 }
 
-/// The sum of what was counted in every repeat; `None` when in some it was not.
+/// The sum of a number over all repeats. `None` if a repeat has none.
 pub(super) fn sum_of_all(values: impl IntoIterator<Item = Option<u64>>) -> Option<u64> {
     values.into_iter().sum()
 }

@@ -1,16 +1,16 @@
-//! The report as tables, for people.
+//! Renders the report as tables.
 
-use super::report::{HitRow, Report, Tool};
+use super::report::{BenchReport, HitRow, Tool};
 
-/// One table: its headings, and rows of as many cells.
-pub(super) struct Table {
+/// One table: its headings, and rows with as many cells.
+pub(super) struct ReportTable {
     pub(super) title: &'static str,
     pub(super) headings: Vec<&'static str>,
     pub(super) rows: Vec<Vec<String>>,
 }
 
 /// All tables that have rows.
-pub(super) fn tables(report: &Report) -> Vec<Table> {
+pub(super) fn tables(report: &BenchReport) -> Vec<ReportTable> {
     let all = [
         hits(report),
         start(report),
@@ -25,7 +25,7 @@ pub(super) fn tables(report: &Report) -> Vec<Table> {
 }
 
 /// The report for a terminal.
-pub(super) fn text(report: &Report) -> String {
+pub(super) fn text(report: &BenchReport) -> String {
     let host = &report.host;
     let mut text = format!("Linux {}, {} CPUs, {}\n", host.kernel, host.cpus, host.date);
     for table in tables(report) {
@@ -55,7 +55,7 @@ pub(super) fn text(report: &Report) -> String {
 }
 
 /// The tables as Markdown.
-pub(super) fn markdown(report: &Report) -> String {
+pub(super) fn markdown(report: &BenchReport) -> String {
     let mut text = String::new();
     for table in tables(report) {
         let rule: Vec<&str> = (0..table.headings.len())
@@ -81,7 +81,7 @@ fn owned(cells: &[&str]) -> Vec<String> {
     cells.iter().map(|&cell| cell.to_owned()).collect()
 }
 
-fn widths(table: &Table) -> Vec<usize> {
+fn widths(table: &ReportTable) -> Vec<usize> {
     let width = |column: usize| {
         let cells = table.rows.iter().filter_map(|row| row.get(column));
         let heading = table
@@ -95,8 +95,8 @@ fn widths(table: &Table) -> Vec<usize> {
     (0..table.headings.len()).map(width).collect()
 }
 
-/// Whether a column has words and not numbers.
-fn is_text(table: &Table, column: usize) -> bool {
+/// Returns true if a column has words and not numbers.
+fn is_text(table: &ReportTable, column: usize) -> bool {
     table
         .rows
         .iter()
@@ -104,18 +104,18 @@ fn is_text(table: &Table, column: usize) -> bool {
         .any(|cell| cell.starts_with(|c: char| c.is_ascii_alphabetic()) || cell.ends_with('k'))
 }
 
-fn hits(report: &Report) -> Table {
-    // Beside each other what is compared: all tools at one site and pace.
+fn hits(report: &BenchReport) -> ReportTable {
+    // Rows for comparison are adjacent: all tools at one site and pace.
     let mut rows: Vec<&HitRow> = report.hits.iter().collect();
     rows.sort_by_key(|row| (row.threads, row.pace, row.site));
-    Table {
+    ReportTable {
         title: "What a hit costs",
         headings: vec![
             "site",
             "pace",
             "threads",
             "tool",
-            "what",
+            "workload",
             "ns/hit",
             "× empty",
             "eBPF ns",
@@ -147,7 +147,7 @@ fn hit(row: &HitRow) -> Vec<String> {
     ]
 }
 
-fn start(report: &Report) -> Table {
+fn start(report: &BenchReport) -> ReportTable {
     let row = |row: &super::report::StartRow| {
         vec![
             word(row.tool),
@@ -157,14 +157,14 @@ fn start(report: &Report) -> Table {
             format!("{:.0}", row.exit_ms),
         ]
     };
-    Table {
+    ReportTable {
         title: "Start and end",
         headings: vec!["tool", "target", "first event ms", "peak MB", "exit ms"],
         rows: report.start.iter().map(row).collect(),
     }
 }
 
-fn sites(report: &Report) -> Table {
+fn sites(report: &BenchReport) -> ReportTable {
     let row = |row: &super::report::SitesRow| {
         vec![
             row.count.to_string(),
@@ -172,14 +172,14 @@ fn sites(report: &Report) -> Table {
             format!("{:.1}", row.detach_ms),
         ]
     };
-    Table {
+    ReportTable {
         title: "Many sites",
         headings: vec!["sites", "attach ms", "detach ms"],
         rows: report.sites.iter().map(row).collect(),
     }
 }
 
-fn lookup(report: &Report) -> Table {
+fn lookup(report: &BenchReport) -> ReportTable {
     let row = |row: &super::report::LookupRow| {
         vec![
             word(row.tool),
@@ -188,14 +188,14 @@ fn lookup(report: &Report) -> Table {
             format!("{:.0}", row.peak_rss_mb),
         ]
     };
-    Table {
+    ReportTable {
         title: "A line of a large binary",
         headings: vec!["tool", "binary MB", "ms", "peak MB"],
         rows: report.lookup.iter().map(row).collect(),
     }
 }
 
-fn placement(report: &Report) -> Table {
+fn placement(report: &BenchReport) -> ReportTable {
     let row = |row: &super::report::PlacementRow| {
         vec![
             row.program.clone(),
@@ -208,7 +208,7 @@ fn placement(report: &Report) -> Table {
             format!("{:.1}", row.any_chosen * 100.0),
         ]
     };
-    Table {
+    ReportTable {
         title: "Lines with a site of one trap",
         headings: vec![
             "program",
@@ -224,7 +224,7 @@ fn placement(report: &Report) -> Table {
     }
 }
 
-fn real(report: &Report) -> Table {
+fn real(report: &BenchReport) -> ReportTable {
     let row = |row: &super::report::RealRow| {
         vec![
             row.program.to_owned(),
@@ -238,13 +238,13 @@ fn real(report: &Report) -> Table {
             count(row.lost),
         ]
     };
-    Table {
+    ReportTable {
         title: "A real program",
         headings: vec![
             "program",
             "function",
             "tool",
-            "what",
+            "workload",
             "hits/task",
             "task µs",
             "× untraced",
@@ -255,7 +255,7 @@ fn real(report: &Report) -> Table {
     }
 }
 
-/// As the JSON has it.
+/// The value as in the JSON.
 pub(super) fn word(value: impl serde::Serialize) -> String {
     serde_json::to_value(value)
         .ok()
@@ -276,8 +276,8 @@ mod tests {
     use super::super::report::{Host, SitesRow};
     use super::*;
 
-    fn report() -> Report {
-        Report {
+    fn report() -> BenchReport {
+        BenchReport {
             host: Host {
                 kernel: "6.18".into(),
                 cpus: 2,
@@ -298,7 +298,7 @@ mod tests {
                     detach_ms: 36.0,
                 },
             ],
-            ..Report::default()
+            ..BenchReport::default()
         }
     }
 

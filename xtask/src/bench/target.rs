@@ -1,4 +1,4 @@
-//! The programs that the bench observes: compiled from C, started, spoken with.
+//! The programs that the bench observes: compiled from C, started, and controlled by lines.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -7,21 +7,21 @@ use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 use anyhow::{Context, Result};
 
 use super::code::{Code, file_offset};
-use super::report::{Pace, Site};
-use crate::command::run as run_command;
-use crate::failure::Failure;
+use super::report::{Pace, SiteKind};
 use crate::pointer::Running;
-use crate::workspace;
+use crate::support::command::run as run_command;
+use crate::support::failure::Failure;
+use crate::support::workspace;
 
-/// Where the sources are, from the workspace's root.
+/// Folder of the sources, from the workspace's root.
 const SOURCES: &str = "xtask/bench";
 /// The hitting program.
 pub(super) const HITTER: &str = "target.c";
 
-/// Where the bench puts what it makes.
+/// Folder for the bench's files.
 ///
 /// # Errors
-/// It cannot be made.
+/// The folder cannot be created.
 pub(super) fn directory() -> Result<PathBuf> {
     let directory = workspace::target().join("bench");
     std::fs::create_dir_all(&directory)
@@ -37,7 +37,7 @@ pub(super) fn compile(source: &str) -> Result<PathBuf> {
     let from = workspace::root().join(SOURCES).join(source);
     let to = directory()?.join(source.trim_end_matches(".c"));
     let mut compiler = Command::new("cc");
-    // Without landing pads for indirect branches, which would be the first instruction.
+    // Landing pads for indirect branches would be the first instruction.
     compiler
         .args(["-O2", "-g", "-fcf-protection=none", "-pthread", "-o"])
         .args([&to, &from]);
@@ -45,10 +45,10 @@ pub(super) fn compile(source: &str) -> Result<PathBuf> {
     Ok(to)
 }
 
-/// The line of a source that is marked `PROBE name`, from 1.
+/// The line of a source with the mark `PROBE name`, from 1.
 ///
 /// # Errors
-/// There is none.
+/// There is no such mark.
 pub(super) fn marked_line(source: &str, name: &str) -> Result<usize> {
     let path = workspace::root().join(SOURCES).join(source);
     let text = std::fs::read_to_string(&path)
@@ -57,13 +57,13 @@ pub(super) fn marked_line(source: &str, name: &str) -> Result<usize> {
         .ok_or_else(|| Failure::new(format!("no line of {source} is marked `{name}`")).into())
 }
 
-/// The first line with a text, from 1.
+/// The first line that contains a text, from 1.
 pub(super) fn line_of(source: &str, text: &str) -> Option<usize> {
     let index = source.lines().position(|line| line.contains(text))?;
     Some(index + 1)
 }
 
-/// A program that answers each line on its input with one on its output.
+/// A program that answers each line of input with a line of output.
 pub(super) struct Answering {
     process: Running,
     input: ChildStdin,
@@ -71,10 +71,10 @@ pub(super) struct Answering {
 }
 
 impl Answering {
-    /// Starts it.
+    /// Starts the program.
     ///
     /// # Errors
-    /// It is not there.
+    /// The program is missing.
     pub(super) fn start(command: &mut Command) -> Result<Self> {
         let mut process = command
             .stdin(Stdio::piped())
@@ -98,10 +98,10 @@ impl Answering {
         self.process.0.id()
     }
 
-    /// The words of its next line, which must begin with `first`.
+    /// The words of its next line, which must start with `first`.
     ///
     /// # Errors
-    /// It ended, or said something else.
+    /// The program ended, or printed something else.
     pub(super) fn answer(&mut self, first: &str) -> Result<Vec<String>> {
         let mut line = String::new();
         self.output
@@ -115,16 +115,16 @@ impl Answering {
         Ok(words.map(str::to_owned).collect())
     }
 
-    /// Gives it a line.
+    /// Sends the program a line.
     ///
     /// # Errors
-    /// It has ended.
+    /// The program has ended.
     pub(super) fn say(&mut self, line: &str) -> Result<()> {
         writeln!(self.input, "{line}").context("a program of the bench has ended")
     }
 }
 
-/// The hitting program, running.
+/// The running hitting program.
 pub(super) struct Hitter {
     program: Answering,
     path: PathBuf,
@@ -132,7 +132,7 @@ pub(super) struct Hitter {
     two_trap: u64,
 }
 
-/// What a run of it says.
+/// The result of a run.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Hits {
     pub(super) count: u64,
@@ -140,10 +140,10 @@ pub(super) struct Hits {
 }
 
 impl Hitter {
-    /// Starts it.
+    /// Starts the program.
     ///
     /// # Errors
-    /// It does not start.
+    /// The program does not start.
     pub(super) fn start(path: &Path) -> Result<Self> {
         let mut program = Answering::start(&mut Command::new(path))?;
         let words = program.answer("ready")?;
@@ -165,24 +165,24 @@ impl Hitter {
         self.program.pid()
     }
 
-    /// Its file.
+    /// Path of its file.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
     /// The address of the probed instruction.
-    pub(super) fn address(&self, site: Site) -> u64 {
+    pub(super) fn address(&self, site: SiteKind) -> u64 {
         match site {
-            Site::OneTrap => self.one_trap,
-            Site::TwoTrap => self.two_trap,
+            SiteKind::OneTrap => self.one_trap,
+            SiteKind::TwoTrap => self.two_trap,
         }
     }
 
-    /// Its offset in the file.
+    /// File offset of the probed instruction.
     ///
     /// # Errors
     /// The process is gone.
-    pub(super) fn offset(&self, site: Site) -> Result<u64> {
+    pub(super) fn offset(&self, site: SiteKind) -> Result<u64> {
         file_offset(self.pid(), self.address(site))
     }
 
@@ -190,17 +190,17 @@ impl Hitter {
     ///
     /// # Errors
     /// The process is gone.
-    pub(super) fn code(&self, site: Site) -> Result<Code> {
+    pub(super) fn code(&self, site: SiteKind) -> Result<Code> {
         Code::at(self.pid(), self.address(site), 1)
     }
 
-    /// Lets it hit.
+    /// Lets the program hit.
     ///
     /// # Errors
-    /// It has ended.
+    /// The program has ended.
     pub(super) fn run(
         &mut self,
-        site: Site,
+        site: SiteKind,
         pace: Pace,
         threads: u32,
         milliseconds: u64,
@@ -209,13 +209,13 @@ impl Hitter {
         self.end()
     }
 
-    /// Lets it hit, and does not wait for the end.
+    /// Lets the program hit, without waiting for the end.
     ///
     /// # Errors
-    /// It has ended.
+    /// The program has ended.
     pub(super) fn begin(
         &mut self,
-        site: Site,
+        site: SiteKind,
         pace: Pace,
         threads: u32,
         milliseconds: u64,
@@ -229,10 +229,10 @@ impl Hitter {
             .say(&format!("run {site} {pace} {threads} {milliseconds}"))
     }
 
-    /// Waits until it has hit for as long as it was to.
+    /// Waits until the program has hit for the requested time.
     ///
     /// # Errors
-    /// It has ended.
+    /// The program has ended.
     pub(super) fn end(&mut self) -> Result<Hits> {
         parse_hits(&self.program.answer("done")?)
             .ok_or_else(|| Failure::new("the hitting program says no numbers").into())
@@ -240,10 +240,10 @@ impl Hitter {
 }
 
 /// The probed function.
-pub(super) fn function(site: Site) -> &'static str {
+pub(super) fn function(site: SiteKind) -> &'static str {
     match site {
-        Site::OneTrap => "one_trap",
-        Site::TwoTrap => "two_trap",
+        SiteKind::OneTrap => "one_trap",
+        SiteKind::TwoTrap => "two_trap",
     }
 }
 

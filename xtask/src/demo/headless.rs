@@ -1,9 +1,8 @@
-//! The demo without a terminal: text output for some seconds, and a check of it.
+//! The demo without a terminal: text output for a few seconds, and a check of it.
 //!
-//! Moves are made one by one, each after the target has printed the one before,
-//! until the tracer has shown as many as it was asked for. Then three stories
-//! of the same moves are compared: where the pointer was sent, what the target
-//! printed, and what the tracer read at the branch.
+//! The pointer moves step by step, each time after the target has printed the last move, until the
+//! tracer has shown the requested number. Then three records of the same moves are compared: the
+//! positions that we set, the target's output, and the values that the tracer read at the branch.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdout, Stdio};
@@ -11,33 +10,33 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-use super::target::{Movement, Target};
-use crate::failure::Failure;
+use super::target::{DemoTarget, Movement};
 use crate::pointer::{Hand, Point, path};
+use crate::support::failure::Failure;
 
-/// Events after which the tracer ends: some four seconds of movement.
+/// Events after which the tracer ends: about four seconds of movement.
 const EVENTS: usize = 16;
-/// The tracer's own time limit, for when no events come.
+/// The tracer's own time limit, in case no events come.
 const TRACER_LIMIT: &str = "60s";
 /// Moves after which the target must have printed one.
 const PATIENCE: usize = 10;
-/// When the demo is given up: past the tracer's limit.
+/// Time after which the demo gives up, beyond the tracer's limit.
 const LIMIT: Duration = Duration::from_secs(75);
 
 /// One hit of the logpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Hit {
+struct ShownMove {
     last: Point,
     current: Point,
 }
 
-/// Attaches, moves, compares, and prints what was compared.
-pub(super) fn run(release: bool, hand: &Hand, target: Target, probe: &str) -> Result<()> {
+/// Attaches, moves, compares, and prints the comparison.
+pub(super) fn run(release: bool, hand: &Hand, target: DemoTarget, probe: &str) -> Result<()> {
     println!(
         "the target's own log says the direction; the logpoint shows why it is wrong:\n  {probe}\n"
     );
-    // One movement is printed before the tracer comes: from there on, the place
-    // that each movement starts at is one that we chose.
+    // One movement is printed before the tracer starts, so every later movement starts at a
+    // position that we chose.
     let (step, first) = first_movement(hand, &target)?;
     let mut moves = vec![first];
     let mut command = super::tracer(release, &target, probe)?;
@@ -63,7 +62,7 @@ pub(super) fn run(release: bool, hand: &Hand, target: Target, probe: &str) -> Re
         .map(|line| {
             parse_hit(line).ok_or_else(|| Failure::new(format!("the tracer printed `{line}`")))
         })
-        .collect::<Result<Vec<Hit>, Failure>>()?;
+        .collect::<Result<Vec<ShownMove>, Failure>>()?;
     compare(&moves, &hits)?;
     if target.next_movement()?.is_some() {
         return Err(Failure::new("target-app printed a movement that was not made").into());
@@ -85,9 +84,9 @@ fn print_lines(stdout: Option<ChildStdout>) -> Vec<String> {
         .collect()
 }
 
-/// Moves along the path until the target has printed a movement: it may look
-/// for the first time only after the first moves. Gives the step of the path too.
-fn first_movement(hand: &Hand, target: &Target) -> Result<(usize, (Point, Movement))> {
+/// Moves along the path until the target has printed a movement, because it may look for the first
+/// time only after a few moves. Returns the step of the path too.
+fn first_movement(hand: &Hand, target: &DemoTarget) -> Result<(usize, (Point, Movement))> {
     for step in 0..PATIENCE {
         let to = path(step);
         hand.move_to(to)?;
@@ -98,11 +97,11 @@ fn first_movement(hand: &Hand, target: &Target) -> Result<(usize, (Point, Moveme
     Err(Failure::new("target-app never saw the pointer move").into())
 }
 
-/// Moves along the path from a step on, each time that the target has printed the move before,
-/// until the tracer ends.
+/// Moves along the path from a step on, each time the target has printed the last move, until the
+/// tracer ends.
 fn move_until_ended(
     hand: &Hand,
-    target: &Target,
+    target: &DemoTarget,
     tracer: &mut Child,
     first: usize,
     moves: &mut Vec<(Point, Movement)>,
@@ -114,7 +113,7 @@ fn move_until_ended(
             break;
         }
         if started.elapsed() > LIMIT {
-            // It may run as root where we do not: its own limit is the first resort.
+            // The tracer may run as root while we do not, so its own limit comes first.
             let _ = tracer.kill();
             return Err(Failure::new("the tracer did not end at its time limit").into());
         }
@@ -128,8 +127,8 @@ fn move_until_ended(
     Ok(())
 }
 
-/// Compares the three stories and prints what agreed.
-fn compare(moves: &[(Point, Movement)], hits: &[Hit]) -> Result<()> {
+/// Compares the three records and prints the result.
+fn compare(moves: &[(Point, Movement)], hits: &[ShownMove]) -> Result<()> {
     if hits.len() != EVENTS {
         return Err(Failure::new(format!(
             "the tracer showed {} events and not {EVENTS}",
@@ -160,18 +159,18 @@ fn compare(moves: &[(Point, Movement)], hits: &[Hit]) -> Result<()> {
     Ok(())
 }
 
-/// What the tracer must show for a move: from the place of the one before.
-fn made(moves: &[(Point, Movement)], index: usize) -> Option<Hit> {
+/// The tracer's message for a move, starting at the last position.
+fn made(moves: &[(Point, Movement)], index: usize) -> Option<ShownMove> {
     let (last, _) = moves.get(index.checked_sub(1)?)?;
     let (current, _) = moves.get(index)?;
-    Some(Hit {
+    Some(ShownMove {
         last: *last,
         current: *current,
     })
 }
 
-/// The bug: the target must have printed the position and both directions wrong.
-fn check_target(made: Option<&(Point, Movement)>, hit: &Hit) -> Result<()> {
+/// The bug: the target must have printed the right position, and both directions wrong.
+fn check_target(made: Option<&(Point, Movement)>, hit: &ShownMove) -> Result<()> {
     let horizontal = if hit.current.x > hit.last.x {
         "left"
     } else {
@@ -196,12 +195,12 @@ fn check_target(made: Option<&(Point, Movement)>, hit: &Hit) -> Result<()> {
     }
 }
 
-/// Reads a line of text output back: `… x 640 -> 812, y 400 -> 380`.
-fn parse_hit(line: &str) -> Option<Hit> {
+/// Parses a line of text output: `… x 640 -> 812, y 400 -> 380`.
+fn parse_hit(line: &str) -> Option<ShownMove> {
     let (_, values) = line.split_once(" x ")?;
     let (x, y) = values.split_once(", y ")?;
     let ((last_x, x), (last_y, y)) = (x.split_once(" -> ")?, y.split_once(" -> ")?);
-    Some(Hit {
+    Some(ShownMove {
         last: Point {
             x: last_x.parse().ok()?,
             y: last_y.parse().ok()?,
@@ -222,7 +221,7 @@ mod tests {
     }
 
     /// Moves and hits of the path, as the buggy program prints them.
-    fn story() -> (Vec<(Point, Movement)>, Vec<Hit>) {
+    fn story() -> (Vec<(Point, Movement)>, Vec<ShownMove>) {
         let moves: Vec<(Point, Movement)> = (0..EVENTS + 4)
             .map(|step| {
                 let (from, to) = (path(step), path(step + 1));
@@ -244,7 +243,7 @@ mod tests {
     fn text_line_gives_its_hit() {
         assert_eq!(
             parse_hit("12:04:31.250117 Monitor/4711 main.rs:119 x 640 -> -812, y 4 -> 380"),
-            Some(Hit {
+            Some(ShownMove {
                 last: point(640, 4),
                 current: point(-812, 380)
             })

@@ -1,4 +1,4 @@
-//! The demo's target: `target-app`, started, and what it prints.
+//! The demo's target `target-app`, and its output.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader};
@@ -9,18 +9,18 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use crate::failure::Failure;
 use crate::pointer::{Display, Point, Running};
-use crate::workspace;
+use crate::support::failure::Failure;
+use crate::support::workspace;
 
-/// How long the target watches; the demo ends it when it is done itself.
+/// How long the target runs. The demo ends it earlier.
 const WATCH_SECONDS: &str = "3600";
-/// Longest that the target takes to see a move: four times its own interval.
+/// Longest time until the target sees a move: four times its own interval.
 pub(super) const NOTICE: Duration = Duration::from_secs(1);
-/// Lines kept to be shown at the end.
+/// Lines that are kept for the end.
 const KEPT_LINES: usize = 64;
 
-/// One movement as the target printed it.
+/// One movement in the target's output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Movement {
     /// The position in the first line.
@@ -31,19 +31,19 @@ pub(super) struct Movement {
     pub(super) vertical: String,
 }
 
-/// The running target; it ends with this.
+/// The running target, which ends with this value.
 #[derive(Debug)]
-pub(super) struct Target {
+pub(super) struct DemoTarget {
     process: Running,
     lines: Mutex<Receiver<String>>,
     kept: Arc<Mutex<VecDeque<String>>>,
 }
 
-impl Target {
-    /// Starts it and waits until it has begun to watch.
+impl DemoTarget {
+    /// Starts the target and waits until it watches the pointer.
     ///
     /// # Errors
-    /// It could not be started, or ended at once.
+    /// The target could not be started, or ended at once.
     pub(super) fn start(display: &Display, release: bool) -> Result<Self> {
         let mut process = Command::new(workspace::binary("target-app", release))
             .args(["--seconds", WATCH_SECONDS])
@@ -71,7 +71,7 @@ impl Target {
                 }
             }
         });
-        // Two lines say that it starts; what it watches comes after them.
+        // Two lines report the start. Movements come after them.
         for _ in 0..2 {
             target.line(Duration::from_secs(30))?;
         }
@@ -83,11 +83,11 @@ impl Target {
         self.process.0.id()
     }
 
-    /// The next movement that it prints; none when it saw none in [`NOTICE`],
-    /// as when the pointer moved before the target looked for the first time.
+    /// The next printed movement. None if it saw none within [`NOTICE`], for example if the pointer
+    /// moved before its first look.
     ///
     /// # Errors
-    /// It ended, or printed what it never prints.
+    /// The target ended, or printed an unexpected line.
     pub(super) fn next_movement(&self) -> Result<Option<Movement>> {
         let Some(first) = self.line_within(NOTICE)? else {
             return Ok(None);
@@ -103,7 +103,7 @@ impl Target {
         }))
     }
 
-    /// The last lines that it printed.
+    /// Its last printed lines.
     pub(super) fn last_lines(&self, count: usize) -> Vec<String> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.iter()

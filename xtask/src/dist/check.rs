@@ -7,36 +7,36 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result};
 
 use super::roots::{Root, System};
-use super::{Steps, check_size};
-use crate::command::{as_root, output, run as run_command};
-use crate::failure::Failure;
-use crate::installation::empty;
-use crate::machine::Need;
+use super::{DistSteps, check_size};
+use crate::install::installation::empty;
 use crate::pointer::Running;
-use crate::{setup, workspace};
+use crate::setup::machine::Need;
+use crate::support::command::{as_root, output, run as run_command};
+use crate::support::failure::Failure;
+use crate::{setup, support::workspace};
 
-/// The program that is traced, and the mark on the line of the probe.
+/// The traced program, and the mark on the probed line.
 const PROGRAM: &str = include_str!("busy.c");
 const MARK: &str = "/* here */";
-/// How many events are awaited.
+/// Number of awaited events.
 const EVENTS: usize = 3;
 
-/// A package, and how it is put in and taken out.
+/// A package, and how to install and remove it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum PackageKind {
     Tarball,
     Deb,
     Rpm,
 }
 
-/// What is tried where.
-const TRIALS: &[(System, Kind)] = &[
-    (System::Bullseye, Kind::Deb),
-    (System::Bullseye, Kind::Tarball),
-    (System::Bookworm, Kind::Deb),
-    (System::Bookworm, Kind::Tarball),
-    (System::Bookworm, Kind::Rpm),
-    (System::Musl, Kind::Tarball),
+/// Packages by system.
+const TRIALS: &[(System, PackageKind)] = &[
+    (System::Bullseye, PackageKind::Deb),
+    (System::Bullseye, PackageKind::Tarball),
+    (System::Bookworm, PackageKind::Deb),
+    (System::Bookworm, PackageKind::Tarball),
+    (System::Bookworm, PackageKind::Rpm),
+    (System::Musl, PackageKind::Tarball),
 ];
 
 /// Runs the checks as root, in a mount namespace that ends with them.
@@ -71,7 +71,7 @@ pub(super) fn run_as_root(directory: &Path) -> Result<()> {
 /// # Errors
 /// A package does not work.
 pub(super) fn run(directory: &Path) -> Result<()> {
-    let mut steps = Steps::new(3 + TRIALS.len());
+    let mut steps = DistSteps::new(3 + TRIALS.len());
     steps.run("sums, and the size of the binary", || {
         check_size(&directory.join("tracer"))?;
         run_command(Command::new("sha256sum").current_dir(directory).args([
@@ -83,7 +83,7 @@ pub(super) fn run(directory: &Path) -> Result<()> {
     steps.run("roots of other systems", || {
         System::ALL.into_iter().try_for_each(System::ensure)
     })?;
-    let programs = steps.run("programs to trace", || Programs::build(directory))?;
+    let programs = steps.run("programs to trace", || TracedPrograms::build(directory))?;
     let version = output(Command::new(directory.join("tracer")).arg("--version"))?;
     let version = String::from_utf8_lossy(&version).into_owned();
     for &(system, kind) in TRIALS {
@@ -101,15 +101,15 @@ pub(super) fn run(directory: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The package of a kind that the sums name: older ones may be beside it.
-fn package(directory: &Path, kind: Kind) -> Result<PathBuf> {
+/// The package of a kind that is listed in the sums. Older ones may be beside it.
+fn package(directory: &Path, kind: PackageKind) -> Result<PathBuf> {
     let sums = directory.join("SHA256SUMS");
     let text =
         fs::read_to_string(&sums).with_context(|| format!("cannot read {}", sums.display()))?;
     let end = match kind {
-        Kind::Tarball => ".tar.gz",
-        Kind::Deb => ".deb",
-        Kind::Rpm => ".rpm",
+        PackageKind::Tarball => ".tar.gz",
+        PackageKind::Deb => ".deb",
+        PackageKind::Rpm => ".rpm",
     };
     let name = text
         .split_whitespace()
@@ -125,13 +125,13 @@ fn file_name(path: &Path) -> String {
         .into_owned()
 }
 
-/// The program to trace, for glibc and for musl.
-struct Programs {
+/// The traced program, for glibc and for musl.
+struct TracedPrograms {
     glibc: PathBuf,
     musl: PathBuf,
 }
 
-impl Programs {
+impl TracedPrograms {
     fn build(directory: &Path) -> Result<Self> {
         let work = directory.join("work/programs");
         empty(&work)?;
@@ -149,7 +149,7 @@ impl Programs {
             Ok(program)
         };
         let mut zig = super::toolchain::Tools::ensure()?.c_compiler();
-        // Of a glibc that is older than that of both Debians.
+        // The glibc version must be older than that of both Debians.
         zig.args(["-target", "x86_64-linux-gnu.2.28"]);
         Ok(Self {
             glibc: compile(&mut zig, "busy-glibc")?,
@@ -165,10 +165,10 @@ impl Programs {
     }
 }
 
-/// One package in one system.
+/// A check of one package in one system.
 struct Trial {
     root: Root,
-    kind: Kind,
+    kind: PackageKind,
     package: PathBuf,
 }
 
@@ -203,10 +203,10 @@ impl Trial {
 
     fn install(&self) -> Result<()> {
         let inside = self.root.path().join("tmp").join(file_name(&self.package));
-        crate::installation::copy(&self.package, &inside)?;
+        crate::install::installation::copy(&self.package, &inside)?;
         let named = format!("/tmp/{}", file_name(&self.package));
         match self.kind {
-            Kind::Tarball => {
+            PackageKind::Tarball => {
                 let local = self.root.path().join("usr/local");
                 fs::create_dir_all(&local)
                     .with_context(|| format!("cannot make {}", local.display()))?;
@@ -218,8 +218,8 @@ impl Trial {
                     "--strip-components=1",
                 ]))?;
             }
-            Kind::Deb => run_command(self.root.command("dpkg").args(["--install", &named]))?,
-            Kind::Rpm => {
+            PackageKind::Deb => run_command(self.root.command("dpkg").args(["--install", &named]))?,
+            PackageKind::Rpm => {
                 run_command(Command::new("rpm").arg("--checksig").arg(&self.package))?;
                 run_command(self.rpm().arg("--install").arg(&self.package))?;
             }
@@ -227,43 +227,43 @@ impl Trial {
         fs::remove_file(&inside).with_context(|| format!("cannot remove {}", inside.display()))
     }
 
-    /// What the package managers themselves think of the files.
+    /// Checks the files with the package managers' own verification.
     fn check_files(&self) -> Result<()> {
         match self.kind {
-            Kind::Tarball => Ok(()),
-            Kind::Deb => run_command(self.root.command("dpkg").args(["--verify", "tracer"])),
-            Kind::Rpm => run_command(self.rpm().args(["--verify", "tracer"])),
+            PackageKind::Tarball => Ok(()),
+            PackageKind::Deb => run_command(self.root.command("dpkg").args(["--verify", "tracer"])),
+            PackageKind::Rpm => run_command(self.rpm().args(["--verify", "tracer"])),
         }
     }
 
     fn remove(&self) -> Result<()> {
         match self.kind {
-            Kind::Tarball => self.remove_files(),
-            Kind::Deb => run_command(self.root.command("dpkg").args(["--purge", "tracer"])),
-            Kind::Rpm => run_command(self.rpm().args(["--erase", "tracer"])),
+            PackageKind::Tarball => self.remove_files(),
+            PackageKind::Deb => run_command(self.root.command("dpkg").args(["--purge", "tracer"])),
+            PackageKind::Rpm => run_command(self.rpm().args(["--erase", "tracer"])),
         }
     }
 
-    /// The files that the tarball names, and directories that are empty then.
+    /// Removes the files of the tarball, and directories that are then empty.
     fn remove_files(&self) -> Result<()> {
         let listed = output(Command::new("tar").arg("-tzf").arg(&self.package))?;
         let listed = String::from_utf8_lossy(&listed).into_owned();
         let local = self.root.path().join("usr/local");
-        // A directory is named before what is in it.
+        // An archive lists a directory before its content.
         for name in listed.lines().rev() {
             let Some((_, below)) = name.split_once('/') else {
                 continue;
             };
             let path = local.join(below);
             if below.is_empty() || below.ends_with('/') {
-                // Directories that others use stay.
+                // Directories with other files stay.
                 let _ = fs::remove_dir(&path);
             } else {
                 fs::remove_file(&path)
                     .with_context(|| format!("cannot remove {}", path.display()))?;
             }
         }
-        // Not there in every system.
+        // The tool is not in every system.
         let _ = fs::remove_dir(&local);
         Ok(())
     }
@@ -271,20 +271,20 @@ impl Trial {
     /// This machine's rpm, with its database in the root.
     fn rpm(&self) -> Command {
         let mut rpm = Command::new("rpm");
-        // Debian's rpm wants to be told that this is no mistake.
+        // Debian's rpm needs this option, because it expects alien packages.
         if Path::new("/etc/debian_version").exists() {
             rpm.arg("--force-debian");
         }
-        // Debian's keeps its own in a home directory.
+        // Debian's rpm keeps its database in a home directory.
         rpm.args(["--dbpath", "/var/lib/rpm", "--root"])
             .arg(self.root.path());
         rpm
     }
 
-    /// Starts the program in the root and has the tracer there show some values.
+    /// Starts the program in the root, and lets the tracer there show some values.
     fn trace(&self, program: &Path) -> Result<()> {
         let inside = self.root.path().join("tmp/busy");
-        crate::installation::copy(program, &inside)?;
+        crate::install::installation::copy(program, &inside)?;
         let child = self
             .root
             .command("/tmp/busy")
@@ -320,7 +320,7 @@ impl Trial {
     }
 }
 
-/// Waits until `chroot` has become the program.
+/// Waits until `chroot` has executed the program.
 fn wait_for_program(pid: u32) -> Result<()> {
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
     let link = format!("/proc/{pid}/exe");
@@ -333,7 +333,7 @@ fn wait_for_program(pid: u32) -> Result<()> {
     Err(Failure::new("the program to trace did not start").into())
 }
 
-/// Whether the events have the number of the call, one more each time, and the name.
+/// Returns true if the events have the number of the call, which increases by one, and the name.
 fn counts_up(printed: &str) -> bool {
     let numbers: Vec<u64> = printed
         .lines()

@@ -1,7 +1,7 @@
-//! The licences of everything that is linked into the binary, as one text.
+//! Collects the licences of everything that is linked into the binary, as one text.
 //!
-//! cargo names the crates, and each crate's package has its terms. A licence that
-//! is not on the list fails the build: somebody must have read it first.
+//! cargo lists the crates, and each crate's package has its terms. A licence that is not on the
+//! list fails the build, because somebody must read it first.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
@@ -12,12 +12,12 @@ use anyhow::{Context, Result};
 use serde::Deserialize;
 
 use super::toolchain::{Component, TARGET};
-use crate::command::output;
-use crate::failure::Failure;
-use crate::installation;
-use crate::workspace::{self, cargo};
+use crate::install::installation;
+use crate::support::command::output;
+use crate::support::failure::Failure;
+use crate::support::workspace::{self, cargo};
 
-/// Licences whose terms are met by handing on their texts and naming the sources.
+/// Licences that only require their texts and the names of the sources.
 const KNOWN: &[&str] = &[
     "0BSD",
     "Apache-2.0",
@@ -35,7 +35,7 @@ const KNOWN: &[&str] = &[
     "Zlib",
 ];
 
-/// Beginnings of the names of files with terms.
+/// Prefixes of the names of files with terms.
 const FILES: &[&str] = &[
     "LICENSE",
     "LICENCE",
@@ -45,12 +45,12 @@ const FILES: &[&str] = &[
     "UNLICENSE",
 ];
 
-/// Ends of the names of files that only speak of licences.
+/// Suffixes of the names of files that only mention licences.
 const CODE: &[&str] = &[
     "c", "h", "html", "js", "json", "py", "rs", "sh", "toml", "yml",
 ];
 
-/// The part of `cargo metadata` that is read here.
+/// The part of `cargo metadata` that is used.
 #[derive(Deserialize)]
 struct Metadata {
     packages: Vec<Package>,
@@ -66,13 +66,13 @@ struct Package {
     authors: Vec<String>,
     repository: Option<String>,
     manifest_path: PathBuf,
-    /// None for a package of this repository.
+    /// `None` for a package of this repository.
     source: Option<String>,
-    targets: Vec<Target>,
+    targets: Vec<CargoTarget>,
 }
 
 #[derive(Deserialize)]
-struct Target {
+struct CargoTarget {
     kind: Vec<String>,
 }
 
@@ -95,11 +95,11 @@ struct Dependency {
 
 #[derive(Deserialize)]
 struct DependencyKind {
-    /// None for what is linked; else `dev` or `build`.
+    /// `None` for a linked dependency; else `dev` or `build`.
     kind: Option<String>,
 }
 
-/// What the text says of one piece of software.
+/// The licence entry of one piece of software.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Notice {
     name: String,
@@ -109,7 +109,7 @@ struct Notice {
     texts: Vec<String>,
 }
 
-/// The whole text: a list, then each different text once.
+/// The whole text: a list, then each distinct text once.
 ///
 /// # Errors
 /// A package has no licence, an unknown one, or no file with its terms.
@@ -124,7 +124,7 @@ pub(super) fn collect(components: &[Component]) -> Result<String> {
             texts: vec![read(&component.text)?],
         });
     }
-    for (directory, package) in [("", "tracer"), (crate::ebpf::TRACER, "tracer-ebpf")] {
+    for (directory, package) in [("", "tracer"), (crate::build::ebpf::TRACER, "tracer-ebpf")] {
         let metadata = metadata(directory)?;
         for package in linked(&metadata, package)? {
             notices.insert(notice(package)?);
@@ -147,7 +147,7 @@ fn metadata(directory: &str) -> Result<Metadata> {
     serde_json::from_slice(&output(&mut command)?).context("cannot read cargo's metadata")
 }
 
-/// Packages of others whose code is in a package's program: no macros, no build scripts.
+/// Foreign packages whose code is in a package's program, without macros and build scripts.
 fn linked<'a>(metadata: &'a Metadata, root: &str) -> Result<Vec<&'a Package>> {
     let packages: HashMap<&str, &Package> = metadata
         .packages
@@ -212,7 +212,7 @@ fn notice(package: &Package) -> Result<Notice> {
     })
 }
 
-/// The first name in a licence expression that is not known; of none at all, an empty one.
+/// The first unknown name in a licence expression; empty if there is no expression.
 fn unknown_licence(expression: &str) -> Option<&str> {
     let mut names = expression
         .split(|c: char| c.is_whitespace() || matches!(c, '(' | ')' | '/'))
@@ -224,10 +224,10 @@ fn unknown_licence(expression: &str) -> Option<&str> {
     names.find(|name| !KNOWN.contains(name))
 }
 
-/// The terms in a package; where its authors forgot them, MIT's with their names.
+/// The terms in a package. If the authors forgot them, MIT's terms with the authors' names.
 fn texts(package: &Package, licence: &str) -> Result<Vec<String>> {
     let directory = package.manifest_path.parent().unwrap_or(Path::new(""));
-    // Below it, too: a crate may carry the C sources of somebody else.
+    // Subfolders count too, because a crate may contain C sources of others.
     let files: Vec<PathBuf> = installation::files(directory)?
         .into_iter()
         .filter(|file| has_terms(file))

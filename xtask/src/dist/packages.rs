@@ -1,7 +1,8 @@
-//! Tarball, `.deb`, `.rpm` and their sums, made by `tar`, `dpkg-deb`, `rpmbuild` and `sha256sum`.
+//! Builds the tarball, `.deb`, `.rpm` and their sums with `tar`, `dpkg-deb`, `rpmbuild` and
+//! `sha256sum`.
 //!
-//! The same files give the same bytes: names are sorted, owners are root, and all
-//! times are those of the commit.
+//! Equal files give equal bytes: names are sorted, owners are root, and all times are those of the
+//! commit.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -11,22 +12,22 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
 
-use crate::command::{output, run as run_command};
-use crate::failure::{Failure, USAGE};
-use crate::installation::{self, DOCUMENTS, PAGES};
-use crate::workspace::root;
+use crate::install::installation::{self, DOCUMENTS, PAGES};
+use crate::support::command::{output, run as run_command};
+use crate::support::failure::{Failure, USAGE};
+use crate::support::workspace::root;
 
-/// What one build makes.
+/// The input and output of one build.
 #[derive(Debug)]
 pub(super) struct Release {
     pub(super) version: String,
-    /// Seconds since 1970: when the commit was made.
+    /// Time of the commit, in seconds since 1970.
     pub(super) time: u64,
-    /// Where all is written to.
+    /// The output folder.
     pub(super) directory: PathBuf,
 }
 
-/// The files that are given away.
+/// The files of the packages.
 #[derive(Debug)]
 pub(super) struct Packages {
     pub(super) tarball: PathBuf,
@@ -34,7 +35,7 @@ pub(super) struct Packages {
     pub(super) rpm: PathBuf,
 }
 
-/// Said of the program in both packages.
+/// Description of the program in both packages.
 const SUMMARY: &str = "logpoints on source lines of running native programs";
 const DESCRIPTION: &[&str] = &[
     "tracer shows the values of variables each time a running program passes a",
@@ -46,7 +47,7 @@ impl Release {
     /// The version of `tracer`, and the time of the commit or `SOURCE_DATE_EPOCH`.
     ///
     /// # Errors
-    /// There is no commit and no such variable.
+    /// There is neither a commit nor that variable.
     pub(super) fn of(tracer: &Path, directory: &Path) -> Result<Self> {
         let printed = output(Command::new(tracer).arg("--version"))?;
         let printed = String::from_utf8_lossy(&printed);
@@ -61,7 +62,7 @@ impl Release {
         })
     }
 
-    /// Makes all packages of the files below `prefix`, and `SHA256SUMS`.
+    /// Builds all packages from the files below `prefix`, and `SHA256SUMS`.
     ///
     /// # Errors
     /// A tool failed.
@@ -123,7 +124,7 @@ impl Release {
         run_command(
             Command::new("dpkg-deb")
                 .env("SOURCE_DATE_EPOCH", self.time.to_string())
-                // Debian 11 reads no zstd.
+                // Debian 11 cannot read zstd.
                 .args(["--root-owner-group", "-Zxz", "--build"])
                 .arg(&tree)
                 .arg(&file),
@@ -152,7 +153,7 @@ impl Release {
             ("_binary_payload", "w6.xzdio".as_ref()),
             ("use_source_date_epoch_as_buildtime", "1".as_ref()),
             ("clamp_mtime_to_source_date_epoch", "1".as_ref()),
-            // The binary is stripped, and has no debug information to go elsewhere.
+            // The binary is stripped, so there is no separate debug information.
             ("__os_install_post", "%{nil}".as_ref()),
             ("_build_id_links", "none".as_ref()),
             ("debug_package", "%{nil}".as_ref()),
@@ -168,7 +169,7 @@ impl Release {
         Ok(file)
     }
 
-    /// A tree with the files below `usr`, the manual pages compressed as distributions have them.
+    /// A tree with the files below `usr`, with compressed manual pages as distributions have them.
     fn usr(&self, prefix: &Path, name: &str) -> Result<PathBuf> {
         let tree = self.directory.join("work").join(name);
         installation::empty(&tree)?;
@@ -187,7 +188,8 @@ impl Release {
         Ok(tree)
     }
 
-    /// Gives everything below a directory the time of the commit, and directories their usual mode.
+    /// Sets everything below a directory to the time of the commit, and directories to their usual
+    /// mode.
     fn set_times(&self, tree: &Path) -> Result<()> {
         let time = SystemTime::UNIX_EPOCH + Duration::from_secs(self.time);
         for file in installation::files(tree)? {
@@ -231,7 +233,7 @@ fn source_time() -> Result<u64> {
         .with_context(|| format!("`{}` is no number of seconds", text.trim()))
 }
 
-/// The description of the Debian package. It depends on nothing: the binary is static.
+/// The description of the Debian package. The static binary has no dependencies.
 fn control(version: &str, kibibytes: u64) -> String {
     let description: String = DESCRIPTION
         .iter()
@@ -244,7 +246,7 @@ fn control(version: &str, kibibytes: u64) -> String {
     )
 }
 
-/// Debian's file of copyright: ours, and where the others' are.
+/// Debian's copyright file: our terms, and the location of the others.
 fn copyright_text() -> Result<String> {
     let licence = root().join("LICENSE-MIT");
     let mit = fs::read_to_string(&licence)
@@ -283,7 +285,8 @@ fn spec_text(version: &str, tree: &Path) -> Result<String> {
     ))
 }
 
-/// Directories that go with the package: not there unless the shell or another package made them.
+/// Directories that are removed with the package. They exist only if the shell or another package
+/// created them.
 fn is_ours(directory: &Path) -> bool {
     let shared = [
         "",

@@ -1,8 +1,7 @@
-//! Root directories of other systems, to install into and to run programs in.
+//! Root directories of other systems, for installing packages and running programs in them.
 //!
-//! The pristine ones are made once and kept in the target directory; each check
-//! works on a copy. The caller has a mount namespace of its own, so that no mount
-//! outlives it, however it ends.
+//! The pristine roots are built once and kept in the target directory. Each check works on a copy.
+//! The caller has its own mount namespace, so no mount outlives it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,11 +12,11 @@ use rustix::mount::{
     MountPropagationFlags, UnmountFlags, mount_bind_recursive, mount_change, unmount,
 };
 
-use crate::command::{output, run as run_command};
-use crate::installation::empty;
-use crate::{setup, workspace};
+use crate::install::installation::empty;
+use crate::support::command::{output, run as run_command};
+use crate::{setup, support::workspace};
 
-/// A system that is found in the field.
+/// A system that users have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum System {
     /// Debian 11, with glibc 2.31.
@@ -47,10 +46,10 @@ impl System {
         })
     }
 
-    /// Makes the pristine root where it is not there.
+    /// Builds the pristine root if it does not exist.
     ///
     /// # Errors
-    /// Debian's packages cannot be had.
+    /// Debian's packages cannot be downloaded.
     pub(super) fn ensure(self) -> Result<()> {
         let directory = self.directory();
         if directory.exists() {
@@ -70,7 +69,7 @@ impl System {
     }
 }
 
-/// A copy of a system's root, with the kernel's file systems; gone when this is dropped.
+/// A copy of a system's root, with the kernel's file systems. It is removed on drop.
 #[derive(Debug)]
 pub(super) struct Root {
     path: PathBuf,
@@ -93,7 +92,7 @@ impl Root {
             let place = root.path.join(name);
             mount_bind_recursive(Path::new("/").join(name), &place)
                 .with_context(|| format!("cannot mount {}", place.display()))?;
-            // What is unmounted here stays mounted elsewhere.
+            // Mounts in other namespaces stay.
             mount_change(
                 &place,
                 MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
@@ -107,7 +106,7 @@ impl Root {
         &self.path
     }
 
-    /// A command with this directory as its root and nothing of our environment.
+    /// A command with this directory as its root and without our environment.
     pub(super) fn command(&self, program: &str) -> Command {
         let mut command = Command::new("chroot");
         command
@@ -123,7 +122,8 @@ impl Root {
         command
     }
 
-    /// All files and directories, without those that package managers, their logs and the running system keep.
+    /// All files and directories, except those of package managers, their logs and the running
+    /// system.
     ///
     /// # Errors
     /// `find` failed.
@@ -134,7 +134,7 @@ impl Root {
             "./proc",
             "./sys",
             "./dev",
-            // Gone at the next start of the machine.
+            // Such files are gone after the next boot.
             "./run",
             "./var/lib/dpkg",
             "./var/lib/rpm",
@@ -156,7 +156,7 @@ impl Root {
 impl Drop for Root {
     fn drop(&mut self) {
         for name in ["sys", "proc"] {
-            // Not mounted when the copy failed half way.
+            // Nothing is mounted if the copy failed half way.
             let _ = unmount(self.path.join(name), UnmountFlags::DETACH);
         }
         if let Err(error) = remove(&self.path) {
@@ -169,7 +169,7 @@ fn kept() -> PathBuf {
     workspace::target().join("dist-roots")
 }
 
-/// Removes a root, and never anything of another file system that may be mounted in it.
+/// Removes a root, but nothing in other file systems that may be mounted in it.
 fn remove(root: &Path) -> Result<()> {
     if !root.exists() {
         return Ok(());
@@ -190,7 +190,7 @@ fn debian(suite: &str, root: &Path) -> Result<()> {
     )
 }
 
-/// Debian's busybox and musl alone.
+/// Only Debian's busybox and musl.
 fn musl(root: &Path) -> Result<()> {
     empty(root)?;
     for directory in [
@@ -205,7 +205,7 @@ fn musl(root: &Path) -> Result<()> {
         setup::fetch_package_lists()?;
         download(&packages)?;
     }
-    for file in crate::installation::files(&packages)? {
+    for file in crate::install::installation::files(&packages)? {
         run_command(
             Command::new("dpkg")
                 .arg("-x")

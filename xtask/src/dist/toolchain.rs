@@ -1,9 +1,9 @@
 //! Builds the tracer as one static program for musl.
 //!
-//! rustup has Rust's standard library for musl as a component. Where it is not
-//! installed, Debian's packaged compiler builds it from `rust-web-src`. zig brings
-//! musl itself, the unwinder, and the compiler of the few C files; cargo-zigbuild
-//! makes it cargo's linker. Both come from PyPI, pinned by hash.
+//! rustup has Rust's standard library for musl as a component. If it is not installed, Debian's
+//! packaged compiler builds it from `rust-web-src`. zig provides musl itself, the unwinder, and the
+//! compiler of the few C files. cargo-zigbuild makes it cargo's linker. Both come from PyPI, pinned
+//! by hash.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -12,33 +12,33 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::command::run as run_command;
-use crate::workspace;
+use crate::support::command::run as run_command;
+use crate::support::workspace;
 
 /// Rust's name for Linux with musl.
 pub(crate) const TARGET: &str = "x86_64-unknown-linux-musl";
-/// The cargo profile of the binary that is given away.
+/// The cargo profile of the distributed binary.
 const PROFILE: &str = "dist";
-/// What pip installs, with hashes.
+/// Requirements for pip, with hashes.
 const REQUIREMENTS: &str = include_str!("tools.txt");
 /// Debian's compiler, and the sources of its standard library.
 const DEBIAN_CARGO: &str = "/usr/bin/cargo";
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 const DEBIAN_SOURCES: &str = "/usr/lib/rustlib/src/rust";
-/// Files with the licences of the standard library: Debian's, rustup's below the compiler's root.
+/// Licence files of the standard library: Debian's, and rustup's below the compiler's root.
 const DEBIAN_LICENCES: &str = "/usr/share/doc/rust-web-src/copyright";
 const RUSTUP_LICENCES: &str = "share/doc/rust/COPYRIGHT-library.html";
 
-/// Where the standard library for musl comes from.
+/// Sources of the standard library for musl.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum StandardLibrary {
-    /// A component of rustup for the compiler that builds us.
+    /// A rustup component of the current compiler.
     Rustup,
     /// Debian's sources, built with the program.
     Source,
 }
 
-/// The standard library that is there, if one is.
+/// The available standard library, if there is one.
 pub(crate) fn standard_library() -> Option<StandardLibrary> {
     let libraries = printed_path(&["--target", TARGET, "--print", "target-libdir"]);
     if libraries.is_some_and(|directory| directory.is_dir()) {
@@ -49,7 +49,7 @@ pub(crate) fn standard_library() -> Option<StandardLibrary> {
     (all.iter().all(|file| file.exists()) && sources.is_dir()).then_some(StandardLibrary::Source)
 }
 
-/// Part of the binary that is no crate: its name, licence, and the file with its terms.
+/// A part of the binary that is not a crate: its name, licence, and the file with its terms.
 #[derive(Debug)]
 pub(super) struct Component {
     pub(super) name: &'static str,
@@ -64,7 +64,7 @@ pub(super) struct Tools {
 }
 
 impl Tools {
-    /// Installs the pinned versions where others are there or none.
+    /// Installs the pinned versions if they are missing or different.
     ///
     /// # Errors
     /// pip cannot install them.
@@ -77,7 +77,7 @@ impl Tools {
             return Ok(tools);
         }
         println!("setup: installing zig and cargo-zigbuild from PyPI (95 MB)");
-        crate::installation::empty(&tools.root)?;
+        crate::install::installation::empty(&tools.root)?;
         let wanted = tools.root.join("tools.txt");
         fs::write(&wanted, REQUIREMENTS)
             .with_context(|| format!("cannot write {}", wanted.display()))?;
@@ -89,13 +89,13 @@ impl Tools {
             .arg("--requirement")
             .arg(&wanted);
         run_command(&mut pip)?;
-        // Last, so that an installation that was interrupted is done again.
+        // The stamp is written last, so that an interrupted installation is repeated.
         fs::rename(&wanted, &installed)
             .with_context(|| format!("cannot write {}", installed.display()))?;
         Ok(tools)
     }
 
-    /// Builds the tracer; gives its path.
+    /// Builds the tracer. Returns its path.
     ///
     /// # Errors
     /// The build failed.
@@ -129,7 +129,7 @@ impl Tools {
         command
     }
 
-    /// What is linked into the binary beside crates.
+    /// Parts of the binary that are not crates.
     pub(super) fn components(&self, library: StandardLibrary) -> Vec<Component> {
         let zig = self.root.join("ziglang");
         let standard = match library {
@@ -160,7 +160,7 @@ impl Tools {
     }
 
     fn set_environment(&self, build: &mut Command) {
-        // These are for the build of ourselves.
+        // These variables are for the build of xtask itself.
         for name in [
             "RUSTFLAGS",
             "RUSTC_WRAPPER",
@@ -178,7 +178,8 @@ impl Tools {
     }
 }
 
-/// zig's own start files, at an address that the kernel chooses; no path of this machine in the binary.
+/// zig's own start files, a load address that the kernel chooses, and no path of this machine in
+/// the binary.
 fn rustflags() -> OsString {
     let remap = |from: &Path, to: &str| {
         let mut flag = OsString::from("--remap-path-prefix=");
@@ -211,7 +212,7 @@ fn path_from(first: &Path) -> Result<OsString> {
     Ok(std::env::join_paths(directories)?)
 }
 
-/// A path that our own compiler prints.
+/// A path that the current compiler prints.
 fn printed_path(arguments: &[&str]) -> Option<PathBuf> {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| OsString::from("rustc"));
     let output = Command::new(rustc).args(arguments).output().ok()?;

@@ -1,8 +1,7 @@
-//! Compares a value as gdb walked it with the same one as `tracer` wrote it.
+//! Compares a value that gdb walked with the value that `tracer` wrote.
 //!
-//! gdb's side is a tree of tagged nodes (see `gdb.py`), ours the JSON of an
-//! event. What neither side has is no difference; what our limits cut is
-//! compared as far as it goes.
+//! gdb's side is a tree of tagged nodes (see `gdb.py`), ours the JSON of an event. A part that
+//! neither side has is no difference. A value that our limits cut is compared as far as it goes.
 
 mod leaf;
 
@@ -10,44 +9,44 @@ use serde_json::{Map, Value, json};
 
 use leaf::{bytes_of_ours, float, hex, integer, numeric, text};
 
-/// Reasons of ours that are limits which the user chose, not gaps.
+/// Our reasons that stand for limits of the user, not for gaps.
 const LIMITS: &[&str] = &["deeper than the depth limit"];
 
-/// What came of the comparison of one variable.
+/// The result of comparing one variable.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Outcome {
-    /// Parts that both have, and that are the same.
+pub(crate) struct VariableOutcome {
+    /// Equal parts.
     pub(crate) equal: usize,
-    /// Parts that neither has.
+    /// Parts that neither side has.
     pub(crate) neither: usize,
-    /// Parts that gdb cannot read for reasons of its own, and we can.
+    /// Parts that we can read and gdb, for reasons of its own, cannot.
     pub(crate) ours_only: usize,
-    /// Why we lack a part that gdb has; the first one.
+    /// The reason why we lack a part that gdb has; the first one.
     pub(crate) lacking: Option<String>,
-    /// The first part that differs.
+    /// The first different part.
     pub(crate) wrong: Option<Difference>,
 }
 
-/// A part that differs.
+/// A different part.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Difference {
-    /// Where in the variable: `.field[3]`; empty for the whole.
+    /// Path in the variable: `.field[3]`; empty for the whole.
     pub(crate) part: String,
-    /// What gdb has there.
+    /// gdb's value.
     pub(crate) gdb: String,
-    /// What we have there.
+    /// Our value.
     pub(crate) ours: String,
 }
 
 /// Compares a variable.
-pub(crate) fn compare(gdb: &Value, ours: &Value) -> Outcome {
-    let mut outcome = Outcome::default();
+pub(crate) fn compare(gdb: &Value, ours: &Value) -> VariableOutcome {
+    let mut outcome = VariableOutcome::default();
     outcome.node(gdb, ours, &mut String::new());
     outcome
 }
 
-impl Outcome {
-    /// Nothing of it was compared, and why.
+impl VariableOutcome {
+    /// Returns the outcome of a variable that was not compared, for this reason.
     pub(crate) fn lacking(why: &str) -> Self {
         Self {
             lacking: Some(why.to_owned()),
@@ -55,7 +54,7 @@ impl Outcome {
         }
     }
 
-    /// We do not show it: a lack when gdb does.
+    /// Returns the outcome for a variable that we do not show. It counts if gdb shows it.
     pub(crate) fn absent(gdb: &Value, why: &str) -> Self {
         if is_nowhere(gdb) {
             return Self {
@@ -97,7 +96,7 @@ impl Outcome {
                 self.neither += 1;
                 return;
             }
-            // An address where nothing can be read: ours says it in the reason.
+            // The address cannot be read. Our reason contains it.
             ("ptr" | "dyn", Some(why))
                 if why.starts_with("memory at") && is_nowhere(&gdb["target"]) =>
             {
@@ -107,7 +106,8 @@ impl Outcome {
             ("unavailable", None) => return self.gdb_lacks(gdb, ours, part),
             (_, Some(why)) if LIMITS.contains(&why) => return,
             (_, Some(why)) if why.starts_with("invalid value") => {
-                // Bytes that are no value of the type, as before a constructor: gdb shows them as if they were.
+                // The bytes are not a value of the type, as before a constructor. gdb shows them
+                // as if they were.
                 self.neither += 1;
                 return;
             }
@@ -118,7 +118,7 @@ impl Outcome {
             (_, None) => {}
         }
         match kind {
-            // A bit field may be a truth value or have named numbers.
+            // A bit field may be a boolean or have named numbers.
             "int" if ours.is_boolean() => {
                 let number = ours.as_bool().map(u64::from).map(|bit| bit.to_string());
                 self.check(number.as_deref() == gdb["v"].as_str(), part, gdb, ours);
@@ -164,12 +164,12 @@ impl Outcome {
         }
     }
 
-    /// gdb has nothing: then we must not have what the program does not have.
+    /// Compares a value that gdb lacks: we must not invent one.
     fn gdb_lacks(&mut self, gdb: &Value, ours: &Value, part: &str) {
         let why = gdb["why"].as_str().unwrap_or_default();
         let null = why.ends_with("at address 0x0") && ours == &json!({"$address": "0x0"});
         let lie = if null {
-            // A reference to nothing: there is its address to show, and no more.
+            // A reference to nothing shows only its address.
             false
         } else if why.contains("optimized out") {
             !is_hollow(ours)
@@ -223,7 +223,7 @@ impl Outcome {
         };
         let tuple = gdb["k"] == "tuple";
         let of = gdb["of"].as_u64().or(tuple.then_some(theirs.len() as u64));
-        // Without a number, gdb's walk was cut; without one of ours, ours was.
+        // Without a number, gdb's walk was cut. Without our number, ours was.
         let same = of.is_none() || all.is_none() || of == all;
         self.check(
             same && items.is_empty() == theirs.is_empty(),
@@ -262,7 +262,7 @@ impl Outcome {
         let own = ours.get("$target").unwrap_or(ours);
         let (target, own) = seen_as(gdb, own);
         match ours.get("$address") {
-            // Of a reference to a pointer ours is the pointer.
+            // For a reference to a pointer, ours is the pointer.
             Some(address)
                 if is_pointer(&gdb["target"])
                     && address != &gdb["address"]
@@ -296,7 +296,7 @@ impl Outcome {
         }
     }
 
-    /// A trait object: where gdb finds the concrete type, that is compared too.
+    /// Compares a trait object, including its concrete value if gdb finds its type.
     fn dynamic(&mut self, gdb: &Value, ours: &Value, part: &mut String) {
         let (address, target) = (ours.get("$address"), ours.get("$target"));
         if let Some(address) = address {
@@ -328,7 +328,7 @@ impl Outcome {
     }
 }
 
-/// Whether a part of it is not there.
+/// Returns true if a part of the value is missing.
 fn has_gap(ours: &Value) -> bool {
     match ours {
         Value::Object(object) => {
@@ -339,7 +339,7 @@ fn has_gap(ours: &Value) -> bool {
     }
 }
 
-/// Whether gdb has no part of it: as a whole, or each.
+/// Returns true if gdb lacks the value or each of its parts.
 fn is_nowhere(gdb: &Value) -> bool {
     let parts = |key: &str| gdb[key].as_array().filter(|parts| !parts.is_empty());
     match gdb["k"].as_str() {
@@ -353,8 +353,8 @@ fn is_nowhere(gdb: &Value) -> bool {
     }
 }
 
-/// Whether gdb has none of these parts; of what it does not look into, as members without
-/// a number of elements, nothing is known.
+/// Returns true if gdb lacks all of these parts. Parts that gdb does not walk, such as members
+/// without a number of elements, are unknown.
 fn all_nowhere(parts: &mut dyn Iterator<Item = &Value>) -> bool {
     let mut known = parts.filter(|part| part["k"] != "any").peekable();
     known.peek().is_some() && known.all(is_nowhere)
@@ -364,7 +364,7 @@ fn is_pointer(gdb: &Value) -> bool {
     matches!(gdb["k"].as_str(), Some("ptr" | "dyn"))
 }
 
-/// Nothing in it that could be a lie.
+/// Returns true if the value has no part that could be wrong.
 fn is_hollow(ours: &Value) -> bool {
     match ours {
         Value::Object(object) => {
@@ -380,8 +380,8 @@ fn is_hollow(ours: &Value) -> bool {
     }
 }
 
-/// What a pointer refers to, of gdb and of ours: of a polymorphic object the
-/// same class of both, which in ours may be a base of the one that is shown.
+/// Returns the targets of a pointer on both sides. For a polymorphic object, both must have the
+/// same class, which may be a base class of the one that we show.
 fn seen_as<'g, 'o>(gdb: &'g Value, ours: &'o Value) -> (Option<&'g Value>, &'o Value) {
     let own = ours["$type"].as_str();
     let is = |target: &&Value| target["name"].as_str().map(short) == own;
@@ -396,7 +396,7 @@ fn seen_as<'g, 'o>(gdb: &'g Value, ours: &'o Value) -> (Option<&'g Value>, &'o V
     (target, base.unwrap_or(ours))
 }
 
-/// The base class of that name within an object.
+/// Returns the base class with this name within an object.
 fn base_named<'o>(ours: &'o Value, name: &str, level: u32) -> Option<&'o Value> {
     let fields = ours.as_object().filter(|_| level < 8)?;
     let is_base = |key: &str, value: &Value| value["$type"].as_str() == Some(key);
@@ -409,7 +409,7 @@ fn base_named<'o>(ours: &'o Value, name: &str, level: u32) -> Option<&'o Value> 
     })
 }
 
-/// Without any part of its own.
+/// Returns true if the value has no part of its own.
 fn is_nothing(gdb: &Value) -> bool {
     match gdb["k"].as_str() {
         Some("any" | "unit") => true,
@@ -420,7 +420,7 @@ fn is_nothing(gdb: &Value) -> bool {
     }
 }
 
-/// The field that gdb calls `name`, under the name that we give it.
+/// Returns our name of the field that gdb calls `name`.
 fn field_of<'o>(object: &'o Map<String, Value>, name: &str) -> Option<(&'o str, &'o Value)> {
     let digits = name.strip_prefix("__").unwrap_or_default();
     let number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
@@ -434,13 +434,13 @@ fn field_of<'o>(object: &'o Map<String, Value>, name: &str) -> Option<(&'o str, 
         .map(|(key, value)| (key.as_str(), value))
 }
 
-/// The last segment of a type's path, without template arguments.
+/// Returns the last segment of a type's path, without template arguments.
 fn short(name: &str) -> &str {
     let path = name.split('<').next().unwrap_or(name);
     path.rsplit("::").next().unwrap_or(path)
 }
 
-/// Elements of ours, and how many there are in all.
+/// Returns our elements, and the total number of elements.
 fn items_of<'o>(ours: &'o Value, key: &str) -> Option<(&'o [Value], Option<u64>)> {
     if let Some(items) = ours.as_array() {
         return Some((items, Some(items.len() as u64)));
@@ -471,7 +471,7 @@ fn character(gdb: &Value, ours: &Value) -> bool {
     }
 }
 
-/// Named integers: one name, or the names whose sum it is.
+/// Returns a named integer: one name, or names whose sum it is.
 fn named(gdb: &Value, ours: &Value) -> bool {
     let value = gdb["v"]
         .as_str()
@@ -492,7 +492,7 @@ fn named(gdb: &Value, ours: &Value) -> bool {
     Some(sum) == value
 }
 
-/// At most so much of a value as a table can hold.
+/// Cuts a value to the width of a table.
 fn shown(value: &Value) -> String {
     let text = value.to_string();
     match text.char_indices().nth(300) {
@@ -522,6 +522,18 @@ mod tests {
         assert!(wrong(gdb.clone(), json!(5)));
         let outcome = compare(&gdb, &json!({"$unavailable": "optimised out"}));
         assert_eq!((outcome.neither, outcome.wrong), (1, None));
+    }
+
+    #[test]
+    fn wide_text_is_compared_as_far_as_both_show_it() {
+        let gdb = |of: u64| json!({"k": "wide", "size": 2, "units": [97, 98, 99], "of": of});
+        let cut = |text: &str| json!({"$cut": {"shown": text.len()}, "text": text});
+        assert!(!wrong(gdb(3), json!("abc")));
+        assert!(wrong(gdb(3), json!("ab")));
+        assert!(!wrong(gdb(900), cut("abcd")) && !wrong(gdb(900), cut("ab")));
+        assert!(wrong(gdb(900), cut("abd")));
+        // A text that we do not call cut is the whole text.
+        assert!(wrong(gdb(900), json!("abc")) && wrong(gdb(3), cut("ab")));
     }
 
     #[test]
@@ -570,7 +582,7 @@ mod tests {
         let gone = json!({"k": "unavailable", "why": "Cannot access memory at address 0x38"});
         let target = json!({"k": "struct", "fields": [["age", gone]]});
         let mut gdb = json!({"k": "dyn", "address": "0x20", "target": target});
-        // Only what is shown of it is read, which may begin further on.
+        // The debugger reads only the shown part, which may start later.
         let ours = json!({"$unavailable": "memory at 0x28 not readable"});
         let outcome = compare(&gdb, &ours);
         assert_eq!((outcome.neither, outcome.lacking), (1, None));

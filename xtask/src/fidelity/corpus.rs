@@ -1,15 +1,15 @@
-//! The programs of the corpus, and the ways in which they are built.
+//! The programs of the corpus, and their builds.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
 
-use crate::failure::Failure;
-use crate::workspace;
+use crate::support::failure::Failure;
+use crate::support::workspace;
 
-/// A program to look into, built.
-pub(crate) struct Program {
+/// A built program.
+pub(crate) struct CorpusProgram {
     /// Name of its source.
     pub(crate) name: String,
     /// `rust`, `c` or `c++`.
@@ -18,20 +18,20 @@ pub(crate) struct Program {
     pub(crate) flags: String,
     /// The executable.
     pub(crate) exe: PathBuf,
-    /// Arguments.
+    /// Arguments of the program.
     pub(crate) arguments: Vec<String>,
-    /// Modules with code that is looked into, each with the files that are.
+    /// Modules to look at, each with its files.
     pub(crate) modules: Vec<(PathBuf, Vec<String>)>,
-    /// Sites at most.
+    /// Maximum number of sites to look at.
     pub(crate) sites: usize,
 }
 
-/// One way to build one source.
+/// One build of one source.
 struct Variant {
     source: &'static str,
     compiler: &'static str,
     flags: &'static str,
-    /// Part of what `cargo xtask test` runs.
+    /// True if `cargo xtask test` runs it.
     quick: bool,
 }
 
@@ -130,16 +130,18 @@ const VARIANTS: &[Variant] = &[
     variant("types.cpp", "clang++", "-O1"),
     variant("types.cpp", "clang++", "-O2"),
     variant("types.cpp", "clang++", "-O2 -gdwarf-4 -fstandalone-debug"),
+    quick("expected.cpp", "g++", "-std=c++23 -O0"),
+    variant("expected.cpp", "g++", "-std=c++23 -O2"),
 ];
 
-/// How many sites of each program of the corpus are looked at.
+/// Maximum number of sites per program of the corpus.
 const SITES: usize = 400;
 
-/// Builds the corpus, or the quick part of it; in parallel with nothing else.
+/// Builds the corpus, or the quick part of it. Nothing else runs in parallel.
 ///
 /// # Errors
-/// A program cannot be built.
-pub(crate) fn build(only_quick: bool, only: Option<&str>) -> Result<Vec<Program>> {
+/// Fails if a program cannot be built.
+pub(crate) fn build(only_quick: bool, only: Option<&str>) -> Result<Vec<CorpusProgram>> {
     let out = workspace::target().join("fidelity");
     std::fs::create_dir_all(&out).with_context(|| format!("cannot make {}", out.display()))?;
     let chosen = VARIANTS.iter().filter(|variant| {
@@ -156,7 +158,7 @@ pub(crate) fn build(only_quick: bool, only: Option<&str>) -> Result<Vec<Program>
                     .into_iter()
                     .try_for_each(|mut command| compile(&mut command))
             }));
-            // Two at a time: compilers are large.
+            // Two builds run at a time, because compilers use much memory.
             if running.len() >= 2 {
                 join(running.remove(0))?;
             }
@@ -174,8 +176,8 @@ fn join(compilation: std::thread::JoinHandle<Result<()>>) -> Result<()> {
     }
 }
 
-/// Whether the executable is newer than its source and this list.
-fn is_built(variant: &Variant, program: &Program) -> bool {
+/// Returns true if the executable is newer than its source and this list.
+fn is_built(variant: &Variant, program: &CorpusProgram) -> bool {
     let time = |path: &Path| path.metadata().and_then(|meta| meta.modified()).ok();
     let corpus = workspace::root().join("xtask/corpus");
     let newest = [variant.source, "shared.c"]
@@ -185,8 +187,8 @@ fn is_built(variant: &Variant, program: &Program) -> bool {
     time(&program.exe) > newest
 }
 
-/// What to run to build a variant, and what comes of it.
-fn plan(variant: &Variant, out: &Path) -> (Program, Vec<Command>) {
+/// Returns the commands that build a variant, and the result.
+fn plan(variant: &Variant, out: &Path) -> (CorpusProgram, Vec<Command>) {
     let corpus = workspace::root().join("xtask/corpus");
     let words = format!("{} {} {}", variant.source, variant.compiler, variant.flags);
     let name: String = words
@@ -199,7 +201,7 @@ fn plan(variant: &Variant, out: &Path) -> (Program, Vec<Command>) {
             }
         })
         .collect();
-    // A directory for each: split debug information lies beside the objects.
+    // Each variant has a directory, because split debug information lies beside the objects.
     let directory = out.join(name);
     let exe = directory.join("program");
     let _ = std::fs::create_dir_all(&directory);
@@ -230,7 +232,7 @@ fn plan(variant: &Variant, out: &Path) -> (Program, Vec<Command>) {
                 "-o",
                 "libshared.so",
             ]);
-            // Compiled and linked apart, so that `.dwo` files have names of their own.
+            // Compiling and linking are separate, so that `.dwo` files have their own names.
             compiler(&["-g", "-w", "-c", &source, "-o", "program.o"]);
             let rpath = format!("-Wl,-rpath,{}", directory.display());
             compiler(&[
@@ -246,12 +248,16 @@ fn plan(variant: &Variant, out: &Path) -> (Program, Vec<Command>) {
             "c"
         }
         _ => {
-            compiler(&["-std=c++20", "-g", "-w", "-c", &source, "-o", "program.o"]);
+            let mut arguments = vec!["-g", "-w", "-c", &source, "-o", "program.o"];
+            if !variant.flags.contains("-std=") {
+                arguments.push("-std=c++20");
+            }
+            compiler(&arguments);
             compiler(&["-g", "program.o", "-o", "program"]);
             "c++"
         }
     };
-    let program = Program {
+    let program = CorpusProgram {
         name: variant.source.to_owned(),
         language,
         flags: format!("{} {}", variant.compiler, variant.flags),

@@ -1,11 +1,11 @@
-"""Every variable in scope at the first hit of each site, as gdb sees it.
+"""Prints every variable in scope at the first hit of each site, as gdb sees it.
 
-Run as `gdb -nx -batch -x gdb.py` with FIDELITY_JOB naming a file of JSON:
-pid, sites (id, module, address, statics). Prints a line of JSON for each site.
+Run it as `gdb -nx -batch -x gdb.py`. FIDELITY_JOB names a JSON file with the
+pid and the sites (id, module, address, statics). Prints a line of JSON for each site.
 
-Values are walked as gdb.Value gives them: fields by name, pointers, arrays.
-Collections are read by what their fields mean; those of C++ by the printers
-that come with libstdc++, which are not ours.
+Values are walked in the structure of gdb.Value: fields by name, pointers, arrays.
+Collections are read according to the meaning of their fields, those of C++ by
+the printers that come with libstdc++, which are not ours.
 """
 
 import json
@@ -22,11 +22,11 @@ NODES = 6000
 
 
 class Left(Exception):
-    """No room for more of a value."""
+    """Raised if there is no room for more of a value."""
 
 
 class Walk:
-    """One variable."""
+    """The walk over one variable."""
 
     def __init__(self, rust):
         self.rust = rust
@@ -180,7 +180,7 @@ class Walk:
             return {"k": "unavailable", "why": str(error)}
 
     def bits(self, value):
-        """A bit field: gdb gives its number, and no bytes."""
+        """Returns a bit field. gdb returns its number, but no bytes."""
         if value.is_optimized_out or is_made_up(value, value.type.strip_typedefs()):
             return {"k": "unavailable", "why": "optimized out"}
         ty = value.type.strip_typedefs()
@@ -201,15 +201,16 @@ class Walk:
 
 
 def is_made_up(value, ty):
-    """A number that the pieces of its place do not cover: gdb prints `<synthetic pointer>`,
-    and gives a zero that the program does not have. (Asked of pointers it may crash.)"""
+    """Returns True for a number that the pieces of its location do not cover. gdb prints
+    `<synthetic pointer>` and returns a zero that the program does not have. (For pointers, gdb
+    may crash here.)"""
     numbers = (gdb.TYPE_CODE_INT, gdb.TYPE_CODE_BOOL, gdb.TYPE_CODE_CHAR, gdb.TYPE_CODE_ENUM)
     return ty.code in numbers and value.address is None and "<synthetic pointer>" in str(value)
 
 
 def base_of(value, field):
-    """A base class. By its place where that is fixed: gdb would look at the type
-    information of the whole object first, which garbage does not have."""
+    """Returns a base class, by its offset if that is fixed. gdb would read the type information of
+    the whole object first, which garbage does not have."""
     place = getattr(field, "bitpos", None)
     if value.address is None:
         return value[field]
@@ -222,21 +223,21 @@ def base_of(value, field):
 
 
 def has_table(value):
-    """Whether an object has a virtual table. Where none is set yet gdb reads the distance to a
-    virtual base from whatever stands there, and keeps its low 32 bits."""
+    """Returns True if an object has a virtual table. If none is set yet, gdb reads the distance to
+    a virtual base from arbitrary memory, and keeps its low 32 bits."""
     table = int.from_bytes(gdb.selected_inferior().read_memory(int(value.address), 8), "little")
     return "vtable" in gdb.execute("info symbol %d" % table, to_string=True)
 
 
 def number(value):
-    """An integer that the program has: gdb makes zeros of what it has not."""
+    """Returns an integer that exists in the program. gdb returns zero for missing ones."""
     if isinstance(value, gdb.Value) and (value.is_optimized_out or "<synthetic pointer>" in str(value)):
         raise gdb.error("optimized out")
     return int(value)
 
 
 def raw(value):
-    """The bytes of a value, wherever it is."""
+    """Returns the bytes of a value, wherever it is."""
     size = value.type.sizeof
     if value.is_optimized_out:
         raise gdb.error("optimized out")
@@ -322,7 +323,7 @@ def text(address, length, trim=0):
 
 
 def peel(value):
-    """Through structs with one field that has bytes."""
+    """Unwraps structs that have a single field with bytes."""
     while value.type.strip_typedefs().code == gdb.TYPE_CODE_STRUCT:
         ty = value.type.strip_typedefs()
         fields = [f for f in ty.fields() if f.type.strip_typedefs().sizeof > 0]
@@ -337,7 +338,7 @@ def path(name):
 
 
 def run_of(start, count, element):
-    """Elements in a row at an address."""
+    """Yields consecutive elements at an address."""
     pointer = gdb.Value(start).cast(element.pointer())
     for n in range(count):
         yield (pointer + n).dereference()
@@ -477,7 +478,7 @@ def rust_struct(walk, value, ty, name, depth):
 
 
 def initialised(value):
-    """What is in a MaybeUninit."""
+    """Returns the content of a MaybeUninit."""
     value = value["value"]
     while path(value.type.strip_typedefs().name or "").endswith(("::ManuallyDrop", "::MaybeDangling")):
         value = value[value.type.strip_typedefs().fields()[0]]
@@ -632,8 +633,9 @@ def rust_list(walk, value, depth):
 
 
 def cpp(walk, value, ty, name, depth):
-    if path(name) == "__gnu_cxx::__normal_iterator":
-        pointer = value["_M_current"]
+    in_row = {"__gnu_cxx::__normal_iterator": "_M_current", "std::_Deque_iterator": "_M_cur"}.get(path(name))
+    if in_row is not None:
+        pointer = value[in_row]
         return walk.pointer(pointer, pointer.type.strip_typedefs(), depth)
     if not name.startswith("std::"):
         return None
@@ -651,7 +653,7 @@ def cpp(walk, value, ty, name, depth):
     try:
         return cpp_presented(walk, value, ty, name, base, visitor, depth)
     except gdb.MemoryError as error:
-        # Before its constructor ran: where the walk fails says nothing of the parts.
+        # The constructor has not run. The place at which the walk fails is meaningless.
         return {"k": "unavailable", "why": "a container without contents: %s" % type(error).__name__}
 
 
@@ -697,8 +699,8 @@ def cpp_presented(walk, value, ty, name, base, visitor, depth):
 
 
 def cpp_wrapper(walk, value, ty, base, depth):
-    """What libstdc++ wraps one value in, or a few; its members are read by name."""
-    if base in ("std::atomic", "std::atomic_flag"):
+    """Returns a libstdc++ type that wraps one value or a few. Its members are read by name."""
+    if base in ("std::atomic", "std::atomic_flag", "std::__atomic_base"):
         for member, inner in (("_M_base", "_M_i"), ("_M_b", "_M_p"), ("_M_i", None), ("_M_fp", None)):
             try:
                 found = value[member]
@@ -716,6 +718,8 @@ def cpp_wrapper(walk, value, ty, base, depth):
             return {"k": "variant", "name": "empty", "fields": []}
         code = value["_M_invoker" if base == "std::function" else "_M_manager"]
         return {"k": "variant", "name": base[len("std::"):], "fields": [["code", walk.node(code, depth)]]}
+    if base == "std::expected":
+        return cpp_expected(walk, value, ty, depth)
     if base == "std::complex":
         return walk.node(value["_M_value"], depth)
     if base == "std::filesystem::path":
@@ -724,6 +728,19 @@ def cpp_wrapper(walk, value, ty, base, depth):
         if base == name:
             return {"k": "struct", "name": name, "fields": [["0", walk.node(value[member], depth)]]}
     return None
+
+
+def cpp_expected(walk, value, ty, depth):
+    """Returns the value or the error. libstdc++ has no printer for them."""
+    flag = number(value["_M_has_value"])
+    if flag not in (0, 1):
+        return {"k": "unavailable", "why": "neither a value nor an error"}
+    fields = []
+    if not flag:
+        fields = [["0", walk.node(value["_M_unex"], depth)]]
+    elif ty.template_argument(0).strip_typedefs().code != gdb.TYPE_CODE_VOID:
+        fields = [["0", walk.node(value["_M_val"], depth)]]
+    return {"k": "variant", "name": "expected" if flag else "unexpected", "fields": fields}
 
 
 def cpp_bitset(value, count):
@@ -784,7 +801,7 @@ def is_static(symbol):
 
 
 def read(frame, symbol, rust):
-    """A variable as a node; C++ bit patterns of what gdb cannot read as the reason."""
+    """Returns a variable as a node. If gdb cannot read it, the node has the reason."""
     try:
         value = frame.read_var(symbol)
     except (gdb.error, RuntimeError) as error:
@@ -796,14 +813,14 @@ def variables(frame, rust):
     block = gdb.block_for_pc(frame.pc())
     found, seen = [], {}
     while block is not None:
-        # gdb merges blocks of which only constants are left: the later declaration is the inner one.
+        # gdb merges blocks that only have constants left: the later declaration is the inner one.
         for symbol in sorted(block, key=lambda symbol: -symbol.line):
             if not (symbol.is_variable or symbol.is_argument or symbol.is_constant) or not symbol.name:
                 continue
             if symbol.addr_class == gdb.SYMBOL_LOC_TYPEDEF:
                 continue
             if symbol.is_constant and symbol.type.code == gdb.TYPE_CODE_ENUM and not rust:
-                # A name of an enumeration that is declared in the block.
+                # This is an enumerator of an enumeration that is declared in the block.
                 continue
             found.append((symbol, block))
         if block.function is not None:
@@ -857,7 +874,7 @@ class Site(gdb.Breakpoint):
 
 
 def bias(pid, module):
-    """Run address less link address of a module."""
+    """Returns the run address minus the link address of a module."""
     with open(module, "rb") as file:
         head = file.read(64)
         offset, = struct.unpack_from("<Q", head, 32)

@@ -1,20 +1,20 @@
-//! Where gdb itself is wrong: each case with its reason.
+//! Errors of gdb itself, with the reason of each.
 
-/// A difference that is gdb's fault.
+/// A difference that gdb causes.
 pub(super) struct Listed {
-    /// Source file; empty: any.
+    /// Source file; empty for any.
     pub(super) program: &'static str,
-    /// In the compiler and flags; empty: any.
+    /// Text in the compiler and flags; empty for any.
     pub(super) flags: &'static str,
-    /// Name of the variable; empty: any.
+    /// Name of the variable; empty for any.
     pub(super) variable: &'static str,
-    /// In the name of its type; empty: any.
+    /// Text in the name of its type; empty for any.
     pub(super) type_name: &'static str,
-    /// Why gdb is wrong.
+    /// Reason why gdb is wrong.
     pub(super) why: &'static str,
 }
 
-/// All that are known.
+/// All known errors.
 pub(super) const LISTED: &[Listed] = &[
     Listed {
         program: "values.rs",
@@ -49,7 +49,7 @@ pub(super) const LISTED: &[Listed] = &[
 ];
 
 impl Listed {
-    /// Whether a difference is this one.
+    /// Returns true if a difference is this one.
     pub(super) fn is(&self, program: &str, flags: &str, variable: &str, type_name: &str) -> bool {
         (self.program.is_empty() || self.program == program)
             && flags.contains(self.flags)

@@ -1,8 +1,9 @@
-//! Probes where they are placed against the same probes at the first instructions of their
-//! lines: no hit and no value may differ.
+//! Compares probes at their chosen sites with probes at the first instructions of their lines. No
+//! hit and no value may differ.
 //!
-//! Both runs are of the same program from the same start, at the same addresses. Of a program's
-//! sites some are probed at a time, far from each other: a probe is not carried past another's site.
+//! All runs are of the same program from the same start, at the same addresses. Each run probes a
+//! part of the program's sites, far from each other, because placement never moves a probe past
+//! another site.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -10,35 +11,35 @@ use std::ffi::OsString;
 use anyhow::Result;
 use serde_json::Value;
 
-use super::corpus::Program;
-use super::run::{self, Site};
-use crate::failure::Failure;
+use super::corpus::CorpusProgram;
+use super::run::{self, ComparedSite};
+use crate::support::failure::Failure;
 
-/// Parts in which the sites of a program are probed.
+/// Number of parts into which the sites are split.
 pub(super) const GROUPS: usize = 4;
-/// Events of a probe that are compared; of further hits only the number.
+/// Events per probe that are compared. Further hits are only counted.
 const EVENTS: usize = 20;
-/// Runs of each kind after which a difference is one.
+/// Runs of each kind before a difference counts.
 const RUNS: usize = 4;
 /// Differences that are printed.
 const MOST_LINES: usize = 20;
-/// Characters that are printed of values that differ.
+/// Characters that are printed of different values.
 const MOST_TEXT: usize = 160;
 
-/// What was compared.
+/// The result of the comparison.
 #[derive(Default)]
-pub(super) struct Report {
+pub(super) struct MovedReport {
     probes: usize,
     moved: usize,
     hit: usize,
     hits: u64,
     events: usize,
-    /// Probes whose values are not the same in runs of one kind.
+    /// Probes whose values differ between runs of one kind.
     unsteady: usize,
     differences: Vec<String>,
 }
 
-impl Report {
+impl MovedReport {
     pub(super) fn table(&self) -> String {
         let mut text = format!(
             "{} probes, {} of them placed elsewhere than at their line's first instruction: {} hit, {} hits and {} events compared, {} of them unsteady by themselves, {} differences\n",
@@ -58,7 +59,7 @@ impl Report {
     }
 
     /// # Errors
-    /// Something differs, or there was nothing that could.
+    /// Fails if some probes differ, or if none could be compared.
     pub(super) fn verdict(&self) -> Result<()> {
         if let Some(difference) = self.differences.first() {
             let what = format!(
@@ -74,26 +75,26 @@ impl Report {
     }
 }
 
-/// What one run has of one probe.
+/// The observations of one probe in one run.
 #[derive(Default, PartialEq)]
 struct Seen {
     hits: u64,
-    /// In order of their text: threads take turns as they like.
+    /// Texts of events, sorted because threads take turns at random.
     events: Vec<String>,
 }
 
-/// Both runs of a program for each action: a `log` of all that is in scope binds a probe most, a
-/// `count` least.
+/// Compares both runs of a program for each action. A `log` of everything in scope restricts
+/// placement most, a `count` least.
 pub(super) fn look_into(
-    program: &Program,
-    sites: &[Site],
+    program: &CorpusProgram,
+    sites: &[ComparedSite],
     groups: usize,
-    report: &mut Report,
+    report: &mut MovedReport,
 ) -> Result<()> {
     let every = groups.max(sites.len().div_ceil(100));
     for action in ["log", "count"] {
         for group in 0..groups {
-            let part: Vec<(usize, &Site)> = (sites.iter().enumerate())
+            let part: Vec<(usize, &ComparedSite)> = (sites.iter().enumerate())
                 .skip(group)
                 .step_by(every)
                 .collect();
@@ -104,12 +105,12 @@ pub(super) fn look_into(
 }
 
 fn compare(
-    program: &Program,
-    sites: &[(usize, &Site)],
+    program: &CorpusProgram,
+    sites: &[(usize, &ComparedSite)],
     action: &str,
-    report: &mut Report,
+    report: &mut MovedReport,
 ) -> Result<()> {
-    // A hot loop is no reason to take a probe out.
+    // A hot loop must not remove a probe.
     let mut probes: Vec<OsString> = vec!["--max-cpu".into(), "off".into()];
     for (id, site) in sites {
         let limit = if action == "log" {
@@ -144,8 +145,8 @@ fn compare(
             differing.push((name, site));
         }
     }
-    // What differs from run to run by itself says nothing: programs leave what is random, and
-    // what depends on when they were preempted, where a variable has no value yet.
+    // Values that differ between runs of one kind prove nothing. Before a variable has a value, its
+    // memory contains random data and leftovers of interrupts.
     let (mut firsts, mut cheapests) = (vec![first], vec![cheapest]);
     for _ in 1..RUNS {
         if differing.is_empty() {
@@ -159,7 +160,7 @@ fn compare(
     }
     for (name, site) in differing {
         let first = firsts[0].get(&name);
-        // The hits may be others in a later run alone.
+        // The number of hits may differ in a later run alone.
         let hits = |seen: Option<&Seen>| seen.map(|seen| seen.hits);
         let other = |run: &&Run| hits(run.get(&name)) != hits(first);
         let cheapest = cheapests.iter().find(other).unwrap_or(&cheapests[0]);
@@ -177,8 +178,8 @@ fn compare(
 
 type Run = BTreeMap<String, Seen>;
 
-/// Whether a probe saw the same in all runs of the one kind, and never that in the other. A hit
-/// more or less is a difference whenever it occurs.
+/// Returns true if a probe saw the same values in all runs of one kind, and other ones in the
+/// other kind. A different number of hits always counts.
 fn differs(name: &str, firsts: &[Run], cheapests: &[Run]) -> bool {
     let first = firsts[0].get(name);
     let steady = firsts.iter().all(|run| run.get(name) == first);
@@ -189,7 +190,7 @@ fn differs(name: &str, firsts: &[Run], cheapests: &[Run]) -> bool {
             || cheapests.iter().any(|run| hits(run) != hits(&firsts[0])))
 }
 
-/// Where two runs part, in words.
+/// Describes the first difference of two runs.
 fn difference(first: Option<&Seen>, cheapest: Option<&Seen>) -> String {
     let (Some(first), Some(cheapest)) = (first, cheapest) else {
         return "seen in one of both runs".to_owned();
@@ -226,7 +227,7 @@ fn difference(first: Option<&Seen>, cheapest: Option<&Seen>) -> String {
     )
 }
 
-/// By name of the probe.
+/// Returns the observations by name of the probe.
 fn seen(lines: &[Value]) -> Run {
     let mut seen = Run::new();
     for line in lines {
@@ -304,18 +305,18 @@ mod tests {
 
     #[test]
     fn verdict_fails_for_a_difference_and_for_nothing_compared() {
-        let fine = || Report {
+        let fine = || MovedReport {
             moved: 1,
             hits: 1,
-            ..Report::default()
+            ..MovedReport::default()
         };
         assert!(fine().verdict().is_ok());
-        let differs = Report {
+        let differs = MovedReport {
             differences: vec!["s1".into()],
             ..fine()
         };
         assert!(differs.verdict().is_err() && differs.table().contains("s1"));
-        assert!(Report { moved: 0, ..fine() }.verdict().is_err());
-        assert!(Report { hits: 0, ..fine() }.verdict().is_err());
+        assert!(MovedReport { moved: 0, ..fine() }.verdict().is_err());
+        assert!(MovedReport { hits: 0, ..fine() }.verdict().is_err());
     }
 }

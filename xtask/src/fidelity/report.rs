@@ -1,4 +1,4 @@
-//! What was found: counted, as a table and as JSON.
+//! The results: counts, as a table and as JSON.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -6,33 +6,33 @@ use std::fmt::Write as _;
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::compare::{Difference, Outcome};
-use super::corpus::Program;
+use super::compare::{Difference, VariableOutcome};
+use super::corpus::CorpusProgram;
 use super::listed::LISTED;
-use crate::failure::Failure;
+use crate::support::failure::Failure;
 
-/// Variables that are named for each reason why we lack them.
+/// Variables that are listed for each reason for a missing value.
 const EXAMPLES: usize = 40;
-/// Of these, in the table.
+/// Number of these variables in the table.
 const SHOWN: usize = 3;
 
 /// One variable at one site.
 pub(super) struct Found {
     /// Number of the site.
     pub(super) site: usize,
-    /// The site, for people.
+    /// The site in readable form.
     pub(super) location: String,
     /// Its name.
     pub(super) variable: String,
-    /// Its type, as gdb writes it.
+    /// Its type in gdb's syntax.
     pub(super) type_name: String,
-    /// How it compares.
-    pub(super) outcome: Outcome,
+    /// The result of its comparison.
+    pub(super) outcome: VariableOutcome,
 }
 
 /// Counts of one program, or of all.
 #[derive(Default)]
-struct Counts {
+struct VariableCounts {
     sites: usize,
     equal: usize,
     neither: usize,
@@ -41,12 +41,12 @@ struct Counts {
     wrong: usize,
 }
 
-impl Counts {
+impl VariableCounts {
     fn lacking(&self) -> usize {
         self.lacking.values().sum()
     }
 
-    /// Of what gdb prints, how much we print, the same.
+    /// Returns the share of gdb's values that we print too.
     fn share(&self) -> f64 {
         let all = self.equal + self.lacking() + self.wrong;
         if all == 0 {
@@ -78,7 +78,7 @@ impl Counts {
     }
 }
 
-/// A line of the list of differences.
+/// One line of the list of differences.
 struct Line {
     program: String,
     location: String,
@@ -87,19 +87,19 @@ struct Line {
     why: Option<&'static str>,
 }
 
-/// What was found in all programs.
+/// The results of all programs.
 #[derive(Default)]
-pub(super) struct Report {
-    programs: Vec<(String, String, &'static str, Counts)>,
+pub(super) struct FidelityReport {
+    programs: Vec<(String, String, &'static str, VariableCounts)>,
     lines: Vec<Line>,
-    /// An example of each reason for which we lack something.
+    /// An example of each reason for a missing value.
     examples: BTreeMap<String, Vec<String>>,
 }
 
-impl Report {
-    /// Adds what was found in a program.
-    pub(super) fn add(&mut self, program: &Program, found: Vec<Found>) {
-        let mut counts = Counts::default();
+impl FidelityReport {
+    /// Adds the results of a program.
+    pub(super) fn add(&mut self, program: &CorpusProgram, found: Vec<Found>) {
+        let mut counts = VariableCounts::default();
         let mut sites: Vec<usize> = found.iter().map(|found| found.site).collect();
         sites.dedup();
         counts.sites = sites.len();
@@ -111,8 +111,8 @@ impl Report {
             .push((name, program.flags.clone(), program.language, counts));
     }
 
-    fn count(&mut self, program: &Program, found: Found, counts: &mut Counts) {
-        let Outcome {
+    fn count(&mut self, program: &CorpusProgram, found: Found, counts: &mut VariableCounts) {
+        let VariableOutcome {
             equal,
             neither,
             ours_only,
@@ -159,15 +159,15 @@ impl Report {
         }
     }
 
-    fn total(&self) -> Counts {
-        let mut total = Counts::default();
+    fn total(&self) -> VariableCounts {
+        let mut total = VariableCounts::default();
         for (.., counts) in &self.programs {
             total.add(counts);
         }
         total
     }
 
-    /// For programs: see interface.
+    /// Returns the JSON for programs.
     pub(super) fn json(&self) -> Value {
         let programs: Vec<Value> = self
             .programs
@@ -201,7 +201,7 @@ impl Report {
         })
     }
 
-    /// For people.
+    /// Returns the report for the terminal.
     pub(super) fn table(&self) -> String {
         let mut out = String::new();
         let _ = writeln!(
@@ -247,7 +247,7 @@ impl Report {
         out
     }
 
-    /// What is wrong: of a variable that is so at many sites, the first.
+    /// Returns the wrong values. A variable that is wrong at many sites is listed once.
     fn differences(&self) -> String {
         let mut out = String::new();
         let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
@@ -274,7 +274,7 @@ impl Report {
         out
     }
 
-    /// An error when a value is wrong, or when too many are not printed.
+    /// Fails if a value is wrong, or if too many are not printed.
     pub(super) fn verdict(&self) -> Result<()> {
         let total = self.total();
         if total.wrong > 0 {
@@ -298,9 +298,10 @@ impl Report {
         Ok(())
     }
 
-    /// Counts by language, optimised or not; of programs that are not of the corpus none.
-    fn groups(&self) -> Vec<(&'static str, bool, Counts)> {
-        let mut groups: BTreeMap<(&str, bool), Counts> = BTreeMap::new();
+    /// Returns the counts by language and by optimisation, without programs that are not in the
+    /// corpus.
+    fn groups(&self) -> Vec<(&'static str, bool, VariableCounts)> {
+        let mut groups: BTreeMap<(&str, bool), VariableCounts> = BTreeMap::new();
         let known = self.programs.iter();
         for (_, flags, language, counts) in known.filter(|(.., language, _)| !language.is_empty()) {
             let plain = flags.contains("-O0") || flags.contains("opt-level=0");
@@ -312,7 +313,7 @@ impl Report {
             .collect()
     }
 
-    /// The groups as lines of the table.
+    /// Returns the groups as lines of the table.
     fn summary(&self) -> String {
         let mut out = String::new();
         for (language, optimised, counts) in self.groups() {
@@ -334,12 +335,12 @@ impl Report {
     }
 }
 
-/// The share of what gdb prints that we promise to print.
+/// Returns the share of gdb's values that we promise to print.
 const fn least(optimised: bool) -> f64 {
     if optimised { 0.95 } else { 0.99 }
 }
 
-/// A reason without the addresses and numbers in it, to be counted.
+/// Returns a reason without addresses and numbers, for counting.
 fn without_numbers(why: &str) -> String {
     let words = why.split(' ').map(|word| {
         if word.starts_with("0x") {
@@ -355,15 +356,15 @@ fn without_numbers(why: &str) -> String {
 mod tests {
     use super::*;
 
-    fn report(flags: &str, equal: usize, lacking: usize) -> Report {
-        let counts = Counts {
+    fn report(flags: &str, equal: usize, lacking: usize) -> FidelityReport {
+        let counts = VariableCounts {
             equal,
             lacking: BTreeMap::from([("a reason".to_owned(), lacking)]),
-            ..Counts::default()
+            ..VariableCounts::default()
         };
-        Report {
+        FidelityReport {
             programs: vec![("a.c".into(), flags.into(), "c", counts)],
-            ..Report::default()
+            ..FidelityReport::default()
         }
     }
 

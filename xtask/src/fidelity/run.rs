@@ -1,5 +1,5 @@
-//! Runs a program twice from the same start: once under gdb, once under
-//! `tracer`, and gives what each saw at the first hit of each site.
+//! Runs a program twice from the same start, once under gdb and once under `tracer`. Returns the
+//! values of each at the first hit of each site.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -13,19 +13,19 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use super::corpus::Program;
-use crate::failure::Failure;
-use crate::workspace;
+use super::corpus::CorpusProgram;
+use crate::support::failure::Failure;
+use crate::support::workspace;
 
-/// No step of one program may take longer.
+/// Time limit for one step of a program.
 const DEADLINE: Duration = Duration::from_secs(120);
 /// gdb's side.
 const SCRIPT: &str = include_str!("gdb.py");
 
-/// The release build of `tracer` is looked at.
+/// True if the release build of `tracer` is tested.
 static RELEASE: AtomicBool = AtomicBool::new(false);
 
-/// Looks at the release build from now on: the same code, faster.
+/// Uses the release build from now on. It has the same code and is faster.
 pub(super) fn use_release() {
     RELEASE.store(true, Ordering::Relaxed);
 }
@@ -34,18 +34,18 @@ fn tracer() -> PathBuf {
     workspace::binary("tracer", RELEASE.load(Ordering::Relaxed))
 }
 
-/// One address that is looked at.
-pub(crate) struct Site {
+/// One address to look at.
+pub(crate) struct ComparedSite {
     pub(crate) module: PathBuf,
-    /// Link address, as text in hex.
+    /// Link address, as hexadecimal text.
     pub(crate) address: String,
     pub(crate) file: String,
     pub(crate) line: u64,
     pub(crate) function: String,
 }
 
-impl Site {
-    /// As a person would write it.
+impl ComparedSite {
+    /// Returns the location in readable form.
     pub(crate) fn location(&self) -> String {
         let file = self.file.rsplit('/').next().unwrap_or(&self.file);
         format!(
@@ -54,7 +54,7 @@ impl Site {
         )
     }
 
-    /// As a probe's location.
+    /// Returns the location of a probe.
     pub(super) fn probe(&self) -> String {
         let module = self
             .module
@@ -65,11 +65,11 @@ impl Site {
     }
 }
 
-/// The sites of a program that can be probed, evenly chosen when there are too many.
+/// Returns the sites of a program that can be probed, evenly chosen if there are too many.
 ///
 /// # Errors
-/// `tracer lines` fails.
-pub(crate) fn sites(program: &Program) -> Result<Vec<Site>> {
+/// Fails if `tracer lines` fails.
+pub(crate) fn sites(program: &CorpusProgram) -> Result<Vec<ComparedSite>> {
     let mut sites = Vec::new();
     for (module, files) in &program.modules {
         for file in files {
@@ -80,7 +80,7 @@ pub(crate) fn sites(program: &Program) -> Result<Vec<Site>> {
                 .collect();
             for chunk in locations.chunks(500) {
                 for site in list(module, chunk)? {
-                    sites.push(Site {
+                    sites.push(ComparedSite {
                         module: module.clone(),
                         address: text(&site["address"]),
                         file: text(&site["file"]),
@@ -91,17 +91,17 @@ pub(crate) fn sites(program: &Program) -> Result<Vec<Site>> {
             }
         }
     }
-    // One address may be the site of several lines' copies.
+    // One address may be the site of copies of several lines.
     let mut seen = std::collections::HashSet::new();
     sites.retain(|site| seen.insert((site.module.clone(), site.address.clone())));
     let every = sites.len().div_ceil(program.sites.max(1)).max(1);
     Ok(sites.into_iter().step_by(every).collect())
 }
 
-/// The source files of a program that are on disk and are nobody's library.
+/// Returns the source files of a program that are on disk and do not belong to a library.
 ///
 /// # Errors
-/// `tracer lines` fails.
+/// Fails if `tracer lines` fails.
 pub(crate) fn own_sources(exe: &Path) -> Result<Vec<String>> {
     let foreign = ["/usr/", "/rustc/", "/.cargo/", "/rustlib/"];
     let files = list(exe, &[])?;
@@ -112,7 +112,7 @@ pub(crate) fn own_sources(exe: &Path) -> Result<Vec<String>> {
         .collect())
 }
 
-/// What `tracer lines` prints of these locations.
+/// Returns the output of `tracer lines` for these locations.
 fn list(module: &Path, locations: &[String]) -> Result<Vec<Value>> {
     let mut command = Command::new(tracer());
     command
@@ -136,11 +136,11 @@ fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
-/// A program that waits for a line on its stdin, its addresses the same in every run.
-struct Target(Child);
+/// A program that waits for a line on its stdin, with the same addresses in every run.
+struct PausedProgram(Child);
 
-impl Target {
-    fn start(program: &Program) -> Result<Self> {
+impl PausedProgram {
+    fn start(program: &CorpusProgram) -> Result<Self> {
         let mut command = Command::new("setarch");
         command.arg("-R").arg(&program.exe).args(&program.arguments);
         let child = command
@@ -155,7 +155,7 @@ impl Target {
         Ok(target)
     }
 
-    /// Until it is the program itself, and sleeps.
+    /// Waits until the process runs the program itself, and sleeps.
     fn wait_until_it_waits(&self, exe: &Path) -> Result<()> {
         let (own, wanted) = (format!("/proc/{}/exe", self.0.id()), exe.canonicalize()?);
         let stat = format!("/proc/{}/stat", self.0.id());
@@ -169,7 +169,8 @@ impl Target {
         let mut seen = 0;
         while Instant::now() < until {
             let is_it = std::fs::read_link(&own).is_ok_and(|exe| exe == wanted);
-            // Asleep more than once in a row: in its read, not in a page fault on the way.
+            // It must be asleep several times in a row, so that it sleeps in its read and not in
+            // a page fault before.
             seen = if is_it && asleep() { seen + 1 } else { 0 };
             if seen >= 5 {
                 return Ok(());
@@ -187,14 +188,14 @@ impl Target {
     }
 }
 
-impl Drop for Target {
+impl Drop for PausedProgram {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// Waits for a child's end; kills it when that takes too long.
+/// Waits for a child to end, and kills it if that takes too long.
 fn finish(child: &mut Child, what: &str) -> Result<()> {
     let until = Instant::now() + DEADLINE;
     while child.try_wait()?.is_none() {
@@ -208,14 +209,17 @@ fn finish(child: &mut Child, what: &str) -> Result<()> {
     Ok(())
 }
 
-/// What gdb saw, by number of the site; statics at the last that was hit.
-pub(crate) fn gdb(program: &Program, sites: &[Site]) -> Result<BTreeMap<usize, Value>> {
+/// Returns gdb's values by number of the site. Statics are those of the last site that was hit.
+pub(crate) fn gdb(
+    program: &CorpusProgram,
+    sites: &[ComparedSite],
+) -> Result<BTreeMap<usize, Value>> {
     let directory = program_directory(program)?;
     let (job, out) = (directory.join("job.json"), directory.join("gdb.json"));
     let script = directory.join("gdb.py");
     std::fs::write(&script, SCRIPT)?;
     let _ = std::fs::remove_file(&out);
-    let mut target = Target::start(program)?;
+    let mut target = PausedProgram::start(program)?;
     let list: Vec<Value> = sites
         .iter()
         .enumerate()
@@ -252,15 +256,15 @@ pub(crate) fn gdb(program: &Program, sites: &[Site]) -> Result<BTreeMap<usize, V
     Ok(seen)
 }
 
-/// Statics are looked at where the program begins, and in its library.
-fn wants_statics(site: &Site) -> bool {
+/// Returns true if statics are read at a site: at the start of the program, and in its library.
+fn wants_statics(site: &ComparedSite) -> bool {
     site.function == "main"
         || site.function == "shared_call"
         || site.function.ends_with("::main")
         || site.function.starts_with("main(")
 }
 
-fn program_directory(program: &Program) -> Result<PathBuf> {
+fn program_directory(program: &CorpusProgram) -> Result<PathBuf> {
     let directory = match program.exe.parent() {
         Some(parent) if parent.starts_with(workspace::target().join("fidelity")) => {
             parent.to_owned()
@@ -271,7 +275,7 @@ fn program_directory(program: &Program) -> Result<PathBuf> {
     Ok(directory)
 }
 
-/// Until something is the case while a child runs.
+/// Waits until a condition holds while a child runs.
 fn wait_for(child: &mut Child, what: &str, ready: impl Fn() -> bool) -> Result<()> {
     let until = Instant::now() + DEADLINE;
     while !ready() {
@@ -288,18 +292,19 @@ fn wait_for(child: &mut Child, what: &str, ready: impl Fn() -> bool) -> Result<(
     Ok(())
 }
 
-/// What we saw, by name of the probe: `s` and the site's number for its
-/// variables, `v` and the number for the statics that were asked for.
+/// Our values by name of the probe: `s` and the number of the site for its variables, `v` and the
+/// number for the requested statics.
 #[derive(Default)]
 pub(crate) struct Ours {
     /// Values by name, by probe.
     pub(crate) events: BTreeMap<String, BTreeMap<String, Value>>,
 }
 
-/// Traces the program; `statics` are names that sites are asked for beside what is in scope.
+/// Traces the program. `statics` are names that are requested at the sites, besides the variables
+/// in scope.
 pub(crate) fn ours(
-    program: &Program,
-    sites: &[Site],
+    program: &CorpusProgram,
+    sites: &[ComparedSite],
     statics: &BTreeMap<usize, Vec<String>>,
 ) -> Result<Ours> {
     let directory = program_directory(program)?;
@@ -328,10 +333,10 @@ pub(crate) fn ours(
     Ok(ours)
 }
 
-/// Traces a run of the program, from its start to its end; `arguments` are the probes. Gives
-/// what tracer writes as JSON.
-pub(super) fn trace(program: &Program, arguments: &[OsString]) -> Result<Vec<Value>> {
-    let mut target = Target::start(program)?;
+/// Traces a run of the program from its start to its end, with `arguments` as probes. Returns
+/// tracer's JSON.
+pub(super) fn trace(program: &CorpusProgram, arguments: &[OsString]) -> Result<Vec<Value>> {
+    let mut target = PausedProgram::start(program)?;
     let mut tracer = Command::new(tracer())
         .args([
             "attach",
@@ -362,8 +367,8 @@ pub(super) fn trace(program: &Program, arguments: &[OsString]) -> Result<Vec<Val
     values.collect()
 }
 
-/// What `attach --check` says of probes in the program.
-pub(super) fn check(program: &Program, arguments: &[OsString]) -> Result<Vec<Value>> {
+/// Returns the output of `attach --check` for probes in the program.
+pub(super) fn check(program: &CorpusProgram, arguments: &[OsString]) -> Result<Vec<Value>> {
     let output = Command::new(tracer())
         .args(["attach", "--max-depth", "6", "--check", "--output", "json"])
         .arg("--exe")
@@ -379,7 +384,7 @@ pub(super) fn check(program: &Program, arguments: &[OsString]) -> Result<Vec<Val
     values.collect()
 }
 
-/// Reads lines in a thread of its own, so that no pipe fills.
+/// Reads lines in a thread, so that no pipe fills up.
 fn lines(from: Option<impl Read + Send + 'static>) -> Receiver<String> {
     let (to, lines) = mpsc::channel();
     if let Some(from) = from {
@@ -394,7 +399,7 @@ fn lines(from: Option<impl Read + Send + 'static>) -> Receiver<String> {
     lines
 }
 
-/// All lines to the end of what a child wrote.
+/// Returns all lines of a child's output, to its end.
 fn all(lines: &Receiver<String>, what: &str) -> Result<Vec<String>> {
     let mut all = Vec::new();
     loop {

@@ -1,4 +1,4 @@
-//! Which file imports which, circles among them, and the order of the rooms.
+//! Imports between files, circles among them, and the order of the rooms.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,36 +6,26 @@ use syn::visit::{self, Visit};
 
 use super::sources::{Sources, is_test};
 
-/// The rooms of `tracer`, lowest first. A room imports those that stand before its own line; rooms of one line
-/// know nothing of each other.
-const FLOORS: [&[&str]; 13] = [
-    &[
-        "address",
-        "cancel",
-        "causes",
-        "limits",
-        "private",
-        "signals",
-        "suggestions",
-        "unavailable",
-        "users",
-        "visible",
-    ],
-    &["target"],
+/// The rooms of `tracer`, lowest first. A room may import only rooms of earlier lines.
+const FLOORS: [&[&str]; 15] = [
+    &["base"],
+    &["program"],
+    &["arch", "target"],
     &["sources"],
-    &["debuginfo", "kernel", "lang", "paging"],
+    &["debuginfo", "kernel", "lang"],
     &["stack"],
     &["value"],
-    &["redact"],
     &["event"],
-    &["plan", "reference"],
+    &["placement"],
+    &["plan"],
+    &["actions"],
     &["session"],
     &["sink"],
     &["tui"],
     &["cli"],
 ];
 
-/// Imports of each file, as modules.
+/// Imported modules of each file.
 fn imports(sources: &Sources) -> BTreeMap<String, BTreeSet<String>> {
     let modules: BTreeSet<&str> = sources
         .files
@@ -60,7 +50,7 @@ fn imports(sources: &Sources) -> BTreeMap<String, BTreeSet<String>> {
     all
 }
 
-/// The file that a path leads to: the longest beginning of it that is a file.
+/// The file of a path: the longest prefix of it that is a file.
 fn longest<'m>(modules: &BTreeSet<&'m str>, path: &[String]) -> Option<&'m str> {
     (1..=path.len())
         .rev()
@@ -69,13 +59,14 @@ fn longest<'m>(modules: &BTreeSet<&'m str>, path: &[String]) -> Option<&'m str> 
 
 struct PathVisitor<'a> {
     module: &'a str,
-    /// Modules within the file around the place that is visited.
+    /// Nesting depth of modules within the file.
     nested: usize,
     paths: Vec<Vec<String>>,
 }
 
 impl PathVisitor<'_> {
-    /// A path from the crate's name on; `None`: it is another crate's, or relative to this file.
+    /// The path from the crate's name. `None` if it belongs to another crate or is relative to this
+    /// file.
     fn whole(&self, path: &[String]) -> Option<Vec<String>> {
         let mut own: Vec<String> = self.module.split("::").map(str::to_owned).collect();
         let mut rest = path;
@@ -137,7 +128,7 @@ impl<'ast> Visit<'ast> for PathVisitor<'_> {
     }
 
     fn visit_item_use(&mut self, item: &'ast syn::ItemUse) {
-        // A module's public names are made of its parts': the way down is no import.
+        // A module's public names come from its children, so these do not count as imports.
         if matches!(item.vis, syn::Visibility::Inherited) {
             self.tree(&[], &item.tree);
         }
@@ -199,7 +190,7 @@ fn reachable<'m>(
     reached
 }
 
-/// Imports of a room that stands higher.
+/// Imports of a higher room.
 pub(super) fn wrong_way(sources: &Sources) -> Vec<String> {
     let floor = |module: &str| {
         let mut parts = module.split("::");

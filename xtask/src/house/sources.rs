@@ -4,18 +4,29 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A crate of the product: its name and where its sources are.
-const CRATES: [(&str, &str); 3] = [
+/// A crate of the product: its name and source folder.
+pub(super) const CRATES: [(&str, &str); 3] = [
     ("tracer", "tracer/src"),
     ("tracer_common", "tracer-common/src"),
     ("tracer_ebpf", "tracer-ebpf/src"),
 ];
 
+/// Crates that build and test the product.
+pub(super) const TOOLS: [(&str, &str); 6] = [
+    ("xtask", "xtask/src"),
+    ("end_to_end", "tracer/tests/end_to_end"),
+    ("kernel", "tracer/tests/kernel"),
+    ("fuzz", "tracer/fuzz/src"),
+    ("build", "tracer/build"),
+    ("target_app", "target-app/src"),
+];
+
 /// One file.
+#[derive(Clone)]
 pub(super) struct Source {
-    /// From the project's root.
+    /// Path from the project's root.
     pub(super) path: PathBuf,
-    /// `tracer::plan::expr`.
+    /// Module path, such as `tracer::plan::expr`.
     pub(super) module: String,
     pub(super) syntax: syn::File,
 }
@@ -27,11 +38,26 @@ pub(super) struct Sources {
 
 impl Sources {
     pub(super) fn read() -> Self {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .parent()
-            .expect("xtask is in the project");
+        Self::of(&CRATES)
+    }
+
+    /// The files of one of those crates.
+    pub(super) fn of_crate(&self, name: &str) -> Self {
+        let is_of = |file: &&Source| file.module.split("::").next() == Some(name);
+        Self {
+            files: self.files.iter().filter(is_of).cloned().collect(),
+        }
+    }
+
+    /// The files of the crates that build and test the product.
+    pub(super) fn tools() -> Self {
+        Self::of(&TOOLS)
+    }
+
+    fn of(crates: &[(&str, &str)]) -> Self {
+        let root = root();
         let mut files = Vec::new();
-        for (name, folder) in CRATES {
+        for (name, folder) in crates {
             let start = root.join(folder);
             walk(&start, &mut |path| {
                 let inside = path.strip_prefix(&start).expect("it was found there");
@@ -46,19 +72,38 @@ impl Sources {
         files.sort_by(|a, b| a.path.cmp(&b.path));
         Self { files }
     }
+}
 
-    /// The folder with the most files, and their number.
-    pub(super) fn largest_folder(&self) -> (PathBuf, usize) {
-        let mut folders: BTreeMap<&Path, usize> = BTreeMap::new();
-        for file in &self.files {
-            *folders
-                .entry(file.path.parent().unwrap_or(Path::new("")))
-                .or_default() += 1;
+/// The folder with the most files, and their number. Files of tests count.
+pub(super) fn largest_folder(crates: &[(&str, &str)]) -> (PathBuf, usize) {
+    let mut folders: BTreeMap<PathBuf, usize> = BTreeMap::new();
+    for (_, folder) in crates {
+        walk_all(&root().join(folder), "rs", &mut |path| {
+            let folder = path.parent().unwrap_or(Path::new(""));
+            let folder = folder.strip_prefix(root()).unwrap_or(folder);
+            *folders.entry(folder.to_owned()).or_default() += 1;
+        });
+    }
+    let largest = folders.into_iter().max_by_key(|(_, files)| *files);
+    largest.unwrap_or_default()
+}
+
+/// The project's root.
+pub(super) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("xtask is in the project")
+}
+
+/// Files of the project with an extension, below a folder, tests included.
+pub(super) fn walk_all(folder: &Path, extension: &str, found: &mut dyn FnMut(&Path)) {
+    for entry in fs::read_dir(folder).expect("a folder of the project") {
+        let path = entry.expect("as above").path();
+        if path.is_dir() && path.file_name().is_some_and(|name| name != "target") {
+            walk_all(&path, extension, found);
+        } else if path.extension().is_some_and(|found| found == extension) {
+            found(&path);
         }
-        let largest = folders.into_iter().max_by_key(|(_, files)| *files);
-        largest.map_or_else(Default::default, |(folder, files)| {
-            (folder.to_owned(), files)
-        })
     }
 }
 
@@ -92,7 +137,7 @@ fn module_of(name: &str, inside: &Path) -> String {
     parts.join("::")
 }
 
-/// Whether an item is compiled for tests alone.
+/// Returns true if an item is compiled only for tests.
 pub(super) fn is_test(attributes: &[syn::Attribute]) -> bool {
     attributes.iter().any(|attribute| {
         attribute.path().is_ident("test")

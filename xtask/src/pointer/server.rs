@@ -1,8 +1,8 @@
-//! A small X server for machines without one: a screen that nobody sees, and its pointer.
+//! A small X server for machines without one: an invisible screen and its pointer.
 //!
-//! Every X server of Debian brings more than 220 MB of packages to a machine that has none. The
-//! demo's target asks for the pointer alone, so this server answers that and says of all else
-//! that it does not know it. x11rb encodes its answers.
+//! Every X server of Debian brings more than 220 MB of packages to a machine without one. The
+//! demo's target needs only the pointer, so this server answers those requests and returns an error
+//! for all others. x11rb encodes its answers.
 
 use std::io::{self, Read, Write};
 use std::os::linux::net::SocketAddrExt;
@@ -18,28 +18,28 @@ use x11rb::x11_utils::Serialize;
 
 use super::Point;
 
-/// Displays that are tried: beyond those that people and virtual screens take.
+/// Displays to try, beyond those of users and virtual screens.
 const DISPLAYS: std::ops::Range<u32> = 200..300;
 /// The root window, the colours of its screen, and their visual.
 const ROOT: u32 = 1;
 const COLORMAP: u32 = 2;
 const VISUAL: u32 = 3;
-/// Bytes of every reply and error, where nothing follows.
+/// Bytes of every reply and error without further data.
 const ANSWER: usize = 32;
-/// Numbers of the requests that are answered.
+/// Numbers of the supported requests.
 const QUERY_POINTER: u8 = 38;
 const GET_INPUT_FOCUS: u8 = 43;
 const QUERY_EXTENSION: u8 = 98;
-/// The error of all others.
+/// The error for all other requests.
 const BAD_REQUEST: u8 = 1;
-/// The byte order of a client of this machine.
+/// The byte order of a client on this machine.
 const BYTE_ORDER: u8 = if cfg!(target_endian = "little") {
     b'l'
 } else {
     b'B'
 };
 
-/// The running server; it ends with this process.
+/// The running server, which ends with this process.
 #[derive(Debug)]
 pub(super) struct PointerServer {
     number: u32,
@@ -47,7 +47,7 @@ pub(super) struct PointerServer {
 }
 
 impl PointerServer {
-    /// Starts it on a display that is free; clients may connect when this returns.
+    /// Starts the server on a free display. Clients may connect when this returns.
     ///
     /// # Errors
     /// No display is free.
@@ -58,7 +58,7 @@ impl PointerServer {
         std::thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
                 let pointer = Arc::clone(&shown);
-                // A client that breaks the protocol loses its connection, as with any X server.
+                // As with any X server, a client that breaks the protocol loses its connection.
                 std::thread::spawn(move || serve(client, &pointer));
             }
         });
@@ -70,13 +70,13 @@ impl PointerServer {
         self.number
     }
 
-    /// Where its pointer is set.
+    /// Position of its pointer.
     pub(super) fn pointer(&self) -> Arc<Mutex<Point>> {
         Arc::clone(&self.pointer)
     }
 }
 
-/// Listens on the abstract socket of the first display that is free, which leaves no file behind.
+/// Listens on the abstract socket of the first free display, which leaves no file behind.
 fn listen() -> io::Result<(u32, UnixListener)> {
     let mut refused = io::Error::from(io::ErrorKind::AddrInUse);
     for number in DISPLAYS {
@@ -101,7 +101,8 @@ fn serve(mut client: UnixStream, pointer: &Mutex<Point>) -> io::Result<()> {
         client.read_exact(&mut head)?;
         let [request, _, low, high] = head;
         let words = usize::from(u16::from_ne_bytes([low, high]));
-        // Its length counts the head, and is 0 for large requests, which were not offered.
+        // The length includes the header. It is 0 for large requests, which this server does not
+        // offer.
         let rest = (words.checked_sub(1)).ok_or(io::ErrorKind::InvalidData)? * 4;
         client.read_exact(&mut vec![0; rest])?;
         sequence = sequence.wrapping_add(1);
@@ -110,7 +111,7 @@ fn serve(mut client: UnixStream, pointer: &Mutex<Point>) -> io::Result<()> {
     }
 }
 
-/// Reads who the client is, and tells it of the screen.
+/// Reads the client's greeting, and answers with the screen.
 fn greet(client: &mut UnixStream) -> io::Result<()> {
     let mut head = [0; 12];
     client.read_exact(&mut head)?;
@@ -118,13 +119,13 @@ fn greet(client: &mut UnixStream) -> io::Result<()> {
         return Err(io::ErrorKind::InvalidData.into());
     }
     let padded = |low, high| usize::from(u16::from_ne_bytes([low, high])).next_multiple_of(4);
-    // The name and data of an authorisation, which is not asked for.
+    // Name and data of an authorisation, which is not required.
     client.read_exact(&mut vec![
         0;
         padded(head[6], head[7]) + padded(head[8], head[9])
     ])?;
     let mut setup = setup();
-    // In words, from behind the first eight bytes.
+    // Length in words, from the ninth byte on.
     setup.length = u16::try_from((setup.serialize().len() - 8) / 4).map_err(io::Error::other)?;
     client.write_all(&setup.serialize())
 }

@@ -1,18 +1,18 @@
-//! Packages of the distribution: how large they are, and their installation.
+//! Packages of the distribution: their size, and their installation.
 
 use std::process::Command;
 
 use anyhow::Result;
 
-use crate::command::{as_root, find, run_quietly};
-use crate::failure::{Failure, USAGE};
-use crate::machine::Missing;
+use crate::setup::machine::Missing;
+use crate::support::command::{as_root, find, run_quietly};
+use crate::support::failure::{Failure, USAGE};
 
-/// What a machine without Debian's packages can do instead.
+/// Advice for a machine without Debian's packages.
 const COMPILER_HINT: &str = "for eBPF, rustup's nightly may do: \
     `rustup toolchain install nightly --component rust-src,clippy`";
 
-/// Installs the packages that bring what is missing; says before which they are, and their size.
+/// Installs the packages of the missing things, after printing their names and size.
 ///
 /// # Errors
 /// There is no apt, we cannot become root, or apt fails.
@@ -24,7 +24,7 @@ pub(super) fn install(missing: &[Missing]) -> Result<()> {
         return Err(cannot_install(missing, "this distribution has no `apt-get`").into());
     }
     let packages = names(missing);
-    // Package lists may be missing or old: only then is fetching them worth its time.
+    // The package lists are fetched only if they are missing or old, because that takes time.
     let mut size = size(&packages);
     if size.is_none() {
         println!("  fetching the package lists first: they are missing or old");
@@ -56,12 +56,13 @@ pub(super) fn names(missing: &[Missing]) -> Vec<&'static str> {
     names
 }
 
-/// How much apt would fetch and unpack, in its own words; `None` when it does not know them all.
+/// The size that apt would download and unpack, in its own words. `None` if apt does not know all
+/// packages.
 fn size(packages: &[&str]) -> Option<String> {
     let mut apt = Command::new("apt-get");
     apt.env("LC_ALL", "C")
         .args(["install", "--assume-no", "--no-install-recommends"])
-        // It only answers, so that it need not be root.
+        // The query needs no root.
         .args(["-o", "Debug::NoLocking=true"])
         .args(packages);
     let output = apt.output().ok()?;
@@ -77,7 +78,7 @@ fn size_in(answer: &str) -> Option<String> {
     Some(format!("{fetched} to fetch, {unpacked} on the disk"))
 }
 
-/// Brings the distribution's lists of packages up to date.
+/// Updates the distribution's lists of packages.
 ///
 /// # Errors
 /// We cannot become root.
@@ -90,7 +91,7 @@ pub(crate) fn fetch_lists() -> Result<()> {
     Ok(())
 }
 
-/// The outer error: apt could not be asked; the inner one: it could not install.
+/// The outer error: apt could not be started. The inner error: it could not install.
 fn apt_install(packages: &[&str]) -> Result<Result<()>> {
     let mut apt = as_root("apt-get", "installing packages")?;
     apt.env("DEBIAN_FRONTEND", "noninteractive")
@@ -99,7 +100,7 @@ fn apt_install(packages: &[&str]) -> Result<Result<()>> {
     Ok(run_quietly(&mut apt))
 }
 
-/// The failure to install something, with what can be done by hand.
+/// The failure of an installation, with advice.
 pub(super) fn cannot_install(missing: &[Missing], why: &str) -> Failure {
     let what: Vec<&str> = missing.iter().map(|missing| missing.what).collect();
     let packages = names(missing).join(" ");

@@ -1,8 +1,8 @@
-//! Whether what a session says of its hits is what the target did.
+//! Compares a session's report of its hits with the target's own counters.
 //!
-//! Two kinds of knowledge. Of a window, in which the target passes only what it is told to while
-//! all probes are there, each hit is known, and so is each number. Of a target that passes all
-//! the time, or is killed, the counters around the session give bounds.
+//! There are two kinds of knowledge. In a window, the target passes only on command and all probes
+//! are attached, so each hit and each number is known. If the target passes all the time, or is
+//! killed, the counters before and after the session give bounds.
 
 mod added;
 mod events;
@@ -15,54 +15,54 @@ use added::Untimed;
 
 use super::counters::{Around, Bounds};
 use super::findings::{Class, Findings};
-use super::places::{Hit, Place, SlotRange};
-use super::probes::{Limit, Probe};
-use super::programs::Program;
+use super::places::{Place, SlotRange, Visit};
+use super::probes::{EventLimit, Probe};
+use super::programs::TargetProgram;
 use super::session::Finished;
 
-/// What is known of a probe's hits.
+/// The knowledge about a probe's hits.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Known<'a> {
-    /// Each of them: these passes, and no others.
+    /// Exactly the hits of these passes.
     Exactly(&'a [SlotRange]),
-    /// Between what they are.
+    /// A number of hits between these bounds.
     Within(&'a Around),
-    /// No more than these passes make.
+    /// At most the hits of these passes.
     AtMost(&'a [SlotRange]),
 }
 
-/// A probe, and what is known of its hits.
+/// A probe and the knowledge about its hits.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Expected<'a> {
     /// The probe.
     pub(super) probe: &'a Probe,
-    /// What is known.
+    /// The knowledge.
     pub(super) known: Known<'a>,
 }
 
 /// A session that has ended.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Ended<'a> {
-    /// What it was attached to.
-    pub(super) program: &'a Program,
-    /// Processes that events may be of; none: any.
+pub(super) struct EndedSession<'a> {
+    /// The target.
+    pub(super) program: &'a TargetProgram,
+    /// Processes that events may belong to. Empty stands for any.
     pub(super) pids: &'a [u32],
-    /// Whether its probes may have been placed anew, with counters that begin at zero.
+    /// True if its probes may have been attached again, with counters that start at zero.
     pub(super) has_lives: bool,
-    /// What it said.
+    /// The output of the tracer.
     pub(super) finished: &'a Finished,
 }
 
-/// The counters of a summary; those of several lives of a probe are added up.
+/// The counters of a summary. Several lives of a probe are added up.
 #[derive(Clone, Debug, Default)]
 struct Sums {
     lives: u64,
-    /// It had its last event, and its breakpoints were taken out.
+    /// True if the probe has sent its last event and its breakpoints were removed.
     done: bool,
     counters: BTreeMap<&'static str, u64>,
 }
 
-/// Ways in which hits end.
+/// Counters by which hits end.
 const WAYS: [&str; 8] = [
     "events",
     "lost",
@@ -94,7 +94,7 @@ impl Sums {
 }
 
 /// Checks a session that ended by itself: every counter, every event, every sum.
-pub(super) fn check(ended: Ended<'_>, expected: &[Expected<'_>], findings: &mut Findings) {
+pub(super) fn check(ended: EndedSession<'_>, expected: &[Expected<'_>], findings: &mut Findings) {
     let values = ended.finished.values(findings);
     findings.count("sessions with accounts", 1);
     for one in expected {
@@ -112,7 +112,7 @@ pub(super) fn check(ended: Ended<'_>, expected: &[Expected<'_>], findings: &mut 
 }
 
 /// Checks the events of a session that was killed, which has no summary.
-pub(super) fn check_events(ended: Ended<'_>, probes: &[Probe], findings: &mut Findings) {
+pub(super) fn check_events(ended: EndedSession<'_>, probes: &[Probe], findings: &mut Findings) {
     let values = ended.finished.values(findings);
     for probe in probes {
         events::check_values(ended, probe, &values, findings);
@@ -120,17 +120,18 @@ pub(super) fn check_events(ended: Ended<'_>, probes: &[Probe], findings: &mut Fi
     complain_once(ended, findings);
 }
 
-/// Shows the session with its first differences, so that they can be understood.
-fn complain_once(ended: Ended<'_>, findings: &mut Findings) {
+/// Prints the session with its first differences.
+fn complain_once(ended: EndedSession<'_>, findings: &mut Findings) {
     if !findings.all.is_empty() {
         let said = ended.finished.errors.join("\n");
         findings.say(format!("{}\nsaid:\n{said}", ended.finished.shown));
     }
 }
 
-/// A probe may lack a summary for three reasons, and the tracer must name one of them: optimised code
-/// has no value for it, or the tracer was asked to end, or the target ended, before it was attached.
-fn no_summary(ended: Ended<'_>, probe: &Probe, findings: &mut Findings) {
+/// Checks a probe without a summary. It may lack one for three reasons, and the tracer must name
+/// one: optimised code has no value for it, the tracer was asked to end before it was attached,
+/// or the target ended before that.
+fn no_summary(ended: EndedSession<'_>, probe: &Probe, findings: &mut Findings) {
     let refused = ended.finished.code == Some(2) && ended.program.optimised;
     if refused {
         findings.count("probes refused in optimised code", 1);
@@ -154,7 +155,7 @@ fn no_summary(ended: Ended<'_>, probe: &Probe, findings: &mut Findings) {
     );
 }
 
-/// Checks the counters of a probe. Passes that a probe which times did not time are no hits of it.
+/// Checks the counters of a probe. A pass that a `time` probe did not time is not a hit of it.
 fn check_sums(expected: Expected<'_>, sums: &Sums, untimed: Untimed, findings: &mut Findings) {
     let probe = expected.probe;
     let text = &probe.text;
@@ -166,12 +167,12 @@ fn check_sums(expected: Expected<'_>, sums: &Sums, untimed: Untimed, findings: &
     });
     let Bounds { least, most } = bounds(expected);
     let sure = hits + untimed.off;
-    // Only a probe whose time ends is left by calls that are still in progress.
+    // Calls in progress outlive a probe only if its time is limited.
     let open = match probe.limit {
-        Limit::For(_) => untimed.open,
+        EventLimit::For(_) => untimed.open,
         _ => 0,
     };
-    // What a probe that is done would have been hit by since is not counted.
+    // Hits of a probe after it is done are not counted.
     let least = if sums.done { 0 } else { least };
     let is_right = sure <= most && sure + open >= least;
     findings.check(Class::Account, is_right, || {
@@ -183,7 +184,7 @@ fn check_sums(expected: Expected<'_>, sums: &Sums, untimed: Untimed, findings: &
     }
 }
 
-/// Where the hits of a window went, of which the condition takes so many.
+/// Checks the counters of a window, given the number of hits with a true condition.
 fn check_ways(probe: &Probe, taken: u64, sums: &Sums, findings: &mut Findings) {
     let text = &probe.text;
     let mut must = |holds: bool, what: &str| {
@@ -196,43 +197,44 @@ fn check_ways(probe: &Probe, taken: u64, sums: &Sums, findings: &mut Findings) {
     must(sums.get("silenced") == 0, "hits while it was silenced");
     must(events <= taken, "more events than hits it takes");
     must(
-        matches!(probe.limit, Limit::For(_)) || sums.get("expired") == 0,
+        matches!(probe.limit, EventLimit::For(_)) || sums.get("expired") == 0,
         "hits after its time",
     );
     must(
-        matches!(probe.limit, Limit::Rate(_) | Limit::Every(_)) || sums.get("limited") == 0,
+        matches!(probe.limit, EventLimit::Rate(_) | EventLimit::Every(_))
+            || sums.get("limited") == 0,
         "hits over a rate limit that it does not have",
     );
-    // A hit that is lost for want of room had its condition decided or not.
+    // The condition of a lost hit was decided or not, depending on where the room ran out.
     let all = sums.get("hits");
     match probe.limit {
-        Limit::None => {
+        EventLimit::None => {
             must(events + lost >= taken, "fewer events than hits it takes");
             must(
                 sums.get("rejected") + lost >= all - taken.min(all),
                 "fewer rejected hits than its condition rejects",
             );
         }
-        Limit::Hits(limit) => {
-            // Each life of a probe may have them anew.
+        EventLimit::Hits(limit) => {
+            // Each life of a probe has its own limit.
             let most = taken.min(limit.saturating_mul(sums.lives));
             must(events <= most, "more events than its hits");
             let least = taken.min(limit);
             must(events + lost >= least, "fewer events than its hits");
         }
-        Limit::Rate(_) | Limit::Every(_) => {
+        EventLimit::Rate(_) | EventLimit::Every(_) => {
             must(
                 events + lost + sums.get("limited") >= taken,
                 "hits it takes that are neither events nor limited",
             );
             must(events + lost > 0 || taken == 0, "no event at all");
         }
-        Limit::For(_) => {}
+        EventLimit::For(_) => {}
     }
 }
 
-/// All hits of some passes.
-fn hits_of(place: Place, passes: &[SlotRange]) -> impl Iterator<Item = Hit> {
+/// Returns all hits of some passes.
+fn hits_of(place: Place, passes: &[SlotRange]) -> impl Iterator<Item = Visit> {
     passes.iter().flat_map(move |range| range.hits(place))
 }
 

@@ -1,4 +1,4 @@
-//! What a target has counted of its own passes, read from the file that it shares.
+//! Reads the counters that a target keeps of its own passes, from the file that it shares.
 
 use std::fs;
 use std::path::Path;
@@ -12,18 +12,18 @@ const SLOT_NUMBERS: usize = 32;
 /// Bytes of the file: the slots, the number of signals, the number of children.
 pub(super) const FILE_BYTES: u64 = (SLOTS as u64 * SLOT_NUMBERS as u64 + 2) * 8;
 
-/// The counters at one moment; each number is exact, and they are not all of the same moment while
-/// the target passes.
+/// The counters at one moment. Each number is exact, but not all are from the same moment while the
+/// target passes.
 #[derive(Clone, Debug)]
 pub(super) struct Counters {
     numbers: Vec<u64>,
 }
 
 impl Counters {
-    /// Reads them.
+    /// Reads the counters.
     ///
     /// # Errors
-    /// The file cannot be read, or is too short.
+    /// Fails if the file cannot be read or is too short.
     pub(super) fn read(path: &Path) -> Result<Self> {
         let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
         let numbers: Vec<u64> = bytes
@@ -43,36 +43,36 @@ impl Counters {
         self.numbers.get(index).copied().unwrap_or(0)
     }
 
-    /// Passes of a slot that have ended.
+    /// Returns the finished passes of a slot.
     fn sequence(&self, slot: usize) -> u64 {
         self.at(slot, 0)
     }
 
-    /// Times that a slot was about to reach a place.
+    /// Returns the number of times that a slot was about to reach a place.
     fn before(&self, slot: usize, place: Place) -> u64 {
         self.at(slot, 1 + place.index())
     }
 
-    /// Times that a slot had reached a place.
+    /// Returns the number of times that a slot has reached a place.
     fn after(&self, slot: usize, place: Place) -> u64 {
         self.at(slot, 1 + PLACES + place.index())
     }
 
-    /// Signals that were handled.
+    /// Returns the number of signals that were handled.
     fn signals(&self) -> u64 {
         self.at(SLOTS, 0)
     }
 
-    /// All signals that were counted have been handled to the end.
+    /// Returns true if all counted signals have been handled to the end.
     pub(super) fn no_signal_in_progress(&self) -> bool {
         let slot = SLOTS - 1;
         let started = self.before(slot, Place::Signal);
         started == self.signals() && started == self.after(slot, Place::Signal)
     }
 
-    /// The passes between `earlier` and these, both read while nothing passed.
+    /// Returns the passes between `earlier` and these counters, both read while no thread passed.
     ///
-    /// `kind` is what the threads did meanwhile; signals may have come at any time.
+    /// `kind` is the command of the threads. Signals may have come at any time.
     pub(super) fn passes_since(&self, earlier: &Self, kind: PassKind) -> Vec<SlotRange> {
         let mut passes: Vec<SlotRange> = (0..SLOTS)
             .map(|slot| SlotRange {
@@ -92,8 +92,8 @@ impl Counters {
         passes
     }
 
-    /// Where the target's own counters say something else than its passes do: it was harmed, or
-    /// this program knows the target badly.
+    /// Returns the contradictions between the target's counters and its passes. They mean that
+    /// the target was harmed, or that this program models the target incorrectly.
     pub(super) fn contradictions(&self, earlier: &Self, passes: &[SlotRange]) -> Vec<String> {
         let mut found = Vec::new();
         for range in passes {
@@ -115,21 +115,22 @@ impl Counters {
     }
 }
 
-/// Counters from around a session, by which its hits are bounded while the target passes.
+/// Counters around a session, which bound its hits while the target passes.
 #[derive(Clone, Debug)]
 pub(super) struct Around {
-    /// Before the tracer was started.
+    /// Counters before the tracer was started.
     pub(super) start: Counters,
-    /// When its probes were there.
+    /// Counters when its probes were attached.
     pub(super) traced: Counters,
-    /// Before its end was asked for.
+    /// Counters before the tracer was asked to end.
     pub(super) asked: Counters,
-    /// When it had ended.
+    /// Counters when it had ended.
     pub(super) end: Counters,
 }
 
 impl Around {
-    /// The fewest and the most hits that a probe of the whole time can have had.
+    /// Returns the smallest and the largest number of hits that a probe of the whole session can
+    /// have.
     pub(super) fn bounds(&self, place: Place) -> Bounds {
         let mut bounds = Bounds { least: 0, most: 0 };
         for slot in 0..SLOTS {
@@ -142,12 +143,12 @@ impl Around {
     }
 }
 
-/// Between what a number of hits must be.
+/// Bounds of a number of hits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Bounds {
-    /// No less.
+    /// The smallest number.
     pub(super) least: u64,
-    /// No more.
+    /// The largest number.
     pub(super) most: u64,
 }
 

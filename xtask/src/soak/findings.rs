@@ -1,4 +1,4 @@
-//! What a round has found: each difference from what must hold, and what was checked.
+//! Findings of a round: differences from the expected results, and counts of the checks.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,21 +7,21 @@ use std::time::Duration;
 /// A kind of difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Class {
-    /// Hits that the counters do not account for as they must.
+    /// The counters do not account for all hits.
     Account,
-    /// A value that the target did not have.
+    /// A value differs from the target's.
     Value,
-    /// A target that was harmed.
+    /// A target was harmed.
     Harm,
     /// Something was left behind.
     Residue,
     /// Something did not end within its time.
     Hang,
-    /// A tracer that crashed, or said what it must not.
+    /// A tracer crashed, or printed something that it must not.
     Tracer,
-    /// A hostile file that cost too much.
+    /// A hostile file cost too much.
     Hostile,
-    /// The soak itself could not do its work.
+    /// The soak itself failed.
     Soak,
 }
 
@@ -59,16 +59,16 @@ impl fmt::Display for Class {
 pub(super) struct Finding {
     /// Its kind.
     pub(super) class: Class,
-    /// What was seen.
+    /// The observation.
     pub(super) text: String,
 }
 
-/// Something that did not end in its time; it ends the round.
+/// Something did not end in time, which ends the round.
 #[derive(Clone, Debug)]
 pub(super) struct Hang(String);
 
 impl Hang {
-    /// What was waited for.
+    /// Creates the error; `what` is the awaited event.
     pub(super) fn new(what: impl Into<String>) -> Self {
         Self(what.into())
     }
@@ -82,20 +82,20 @@ impl fmt::Display for Hang {
 
 impl std::error::Error for Hang {}
 
-/// Differences and numbers of one round, or of all.
+/// Differences and counts of one round, or of all.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Findings {
     /// The differences.
     pub(super) all: Vec<Finding>,
-    /// What was done and checked, by name.
+    /// Numbers of actions and checks, by name.
     pub(super) numbers: BTreeMap<&'static str, u64>,
-    /// What helps to understand the differences.
+    /// Notes that explain the differences.
     pub(super) notes: Vec<String>,
     /// The slowest hostile input so far.
     pub(super) slowest: Option<(Duration, String)>,
 }
 
-/// Differences of one round that are kept; more of them say nothing new.
+/// Differences of one round that are kept. Further ones add nothing.
 const MOST: usize = 200;
 /// Notes of one round that are kept.
 const MOST_NOTES: usize = 10;
@@ -110,26 +110,26 @@ impl Findings {
         }
     }
 
-    /// Notes a difference unless `holds`.
+    /// Notes a difference if `holds` is false.
     pub(super) fn check(&mut self, class: Class, holds: bool, text: impl FnOnce() -> String) {
         if !holds {
             self.add(class, text());
         }
     }
 
-    /// Keeps a text that helps to understand differences.
+    /// Keeps a note that explains differences.
     pub(super) fn say(&mut self, text: String) {
         if self.notes.len() < MOST_NOTES {
             self.notes.push(text);
         }
     }
 
-    /// Counts what was done.
+    /// Counts an action or check.
     pub(super) fn count(&mut self, what: &'static str, number: u64) {
         *self.numbers.entry(what).or_default() += number;
     }
 
-    /// A hostile input took this long.
+    /// Records the time of a hostile input.
     pub(super) fn took(&mut self, time: Duration, input: &str) {
         if self.slowest.as_ref().is_none_or(|(most, _)| time > *most) {
             self.slowest = Some((time, input.to_owned()));

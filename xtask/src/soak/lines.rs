@@ -1,4 +1,4 @@
-//! The lines that a process writes, as they come, within a bound.
+//! Reads the lines that a process writes, as they come, within a bound.
 
 use std::io::{BufRead, BufReader, Read};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -7,28 +7,28 @@ use std::time::{Duration, Instant};
 
 use super::findings::Hang;
 
-/// Bytes that are kept of one pipe; what comes beyond is read and dropped.
+/// Bytes that are kept of one pipe. The rest is read and dropped.
 const MOST_BYTES: usize = 256 << 20;
 
 #[derive(Default)]
-struct Shared {
+struct LineBuffer {
     lines: Vec<String>,
     bytes: usize,
-    /// Lines that had no room.
+    /// Lines beyond the bound.
     dropped: u64,
     closed: bool,
 }
 
-/// Lines read so far from one pipe, by a thread of their own.
+/// Lines read from one pipe so far, by a thread.
 pub(super) struct Lines {
-    shared: Arc<(Mutex<Shared>, Condvar)>,
+    shared: Arc<(Mutex<LineBuffer>, Condvar)>,
     reader: JoinHandle<()>,
 }
 
 impl Lines {
-    /// Reads `pipe` until its end.
+    /// Reads `pipe` to its end.
     pub(super) fn read(pipe: impl Read + Send + 'static) -> Self {
-        let shared = Arc::new((Mutex::new(Shared::default()), Condvar::new()));
+        let shared = Arc::new((Mutex::new(LineBuffer::default()), Condvar::new()));
         let writer = Arc::clone(&shared);
         let reader = std::thread::spawn(move || {
             let mut pipe = BufReader::with_capacity(1 << 16, pipe);
@@ -52,25 +52,26 @@ impl Lines {
         Self { shared, reader }
     }
 
-    /// Lines so far.
+    /// Returns the lines so far.
     pub(super) fn all(&self) -> Vec<String> {
         lock(&self.shared.0).lines.clone()
     }
 
-    /// Number of lines so far.
+    /// Returns the number of lines so far.
     pub(super) fn count(&self) -> usize {
         lock(&self.shared.0).lines.len()
     }
 
-    /// Lines that had no room.
+    /// Returns the number of lines beyond the bound.
     pub(super) fn dropped(&self) -> u64 {
         lock(&self.shared.0).dropped
     }
 
-    /// Waits for a line from `from` on, and gives its index; `None`: the pipe ended without.
+    /// Waits for a line from index `from` on. Returns its index, or `None` if the pipe ended
+    /// without it.
     ///
     /// # Errors
-    /// The time was up.
+    /// Fails if the time is up.
     pub(super) fn wait(
         &self,
         patience: Duration,
@@ -99,19 +100,19 @@ impl Lines {
         }
     }
 
-    /// Waits for the pipe's end; the process that writes has ended, or been killed.
+    /// Waits for the end of the pipe. The writing process has ended, or was killed.
     ///
     /// # Errors
-    /// Another process holds the pipe.
+    /// Fails if another process holds the pipe.
     pub(super) fn finish(self, patience: Duration) -> Result<Vec<String>, Hang> {
         self.wait(patience, usize::MAX, "end of a pipe", |_| false)?;
         let shared = Arc::clone(&self.shared);
-        // It has said that it is at its end.
+        // The thread has reported the end.
         let _ = self.reader.join();
         Ok(std::mem::take(&mut lock(&shared.0).lines))
     }
 }
 
-fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
+fn lock(shared: &Mutex<LineBuffer>) -> MutexGuard<'_, LineBuffer> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! Signals to targets and tracers while they work, none of which may change an account.
+//! Sends signals to targets and tracers while they work. No signal may change a result.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,30 +10,30 @@ use rustix::process::Signal;
 use super::random::Random;
 use super::target::send;
 
-/// Whom to disturb.
+/// The processes to disturb.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Victims {
-    /// Processes that handle SIGUSR1, and are stopped and continued.
+    /// Processes that handle SIGUSR1 and are also stopped and continued.
     pub(super) targets: Vec<u32>,
     /// Processes that are stopped and continued.
     pub(super) tracers: Vec<u32>,
 }
 
-/// Disturbs for as long as it lives; all go on when it is dropped.
+/// Disturbs the processes while it lives. On drop, all processes continue.
 pub(super) struct Perturbation {
     done: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Perturbation {
-    /// Begins.
+    /// Starts to disturb.
     pub(super) fn start(victims: Victims, mut random: Random) -> Self {
         let done = Arc::new(AtomicBool::new(false));
         let is_done = Arc::clone(&done);
         let thread = std::thread::spawn(move || {
             while !is_done.load(Ordering::Acquire) {
                 disturb(&victims, &mut random);
-                // The moment is what is random; there is nothing to wait for.
+                // The moment is random by design; there is no event to wait for.
                 std::thread::sleep(Duration::from_micros(random.below(5_000)));
             }
         });
@@ -48,7 +48,7 @@ impl Drop for Perturbation {
     fn drop(&mut self) {
         self.done.store(true, Ordering::Release);
         if let Some(thread) = self.thread.take() {
-            // It does not panic.
+            // The thread does not panic.
             let _ = thread.join();
         }
     }

@@ -1,46 +1,47 @@
-//! What the targets do: the places that a pass goes by, and the values that are there.
+//! The places that a pass of a target reaches, and the values there.
 //!
-//! `xtask/soak/control.h` and the `pass` files beside it say the same in the targets' own languages.
+//! `xtask/soak/control.h` and the `pass` files beside it define the same in the targets' own
+//! languages.
 
 use serde_json::{Value, json};
 
 /// Slots of counters in the shared file.
 pub(super) const SLOTS: usize = 1024;
-/// Counters of each slot.
+/// Counters per slot.
 pub(super) const PLACES: usize = 8;
-/// The slot that the signal handler counts in.
+/// The slot of the signal handler.
 const SIGNAL_SLOT: u64 = 1023;
 
-/// A place in the targets; the number is that of its counters.
+/// A place in the targets. The number selects its counters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Place {
-    /// A line of a function that fills a struct.
+    /// A line in a function that fills a struct.
     Work = 0,
-    /// A function without calls, which returns a number.
+    /// A function without calls that returns a number.
     Leaf = 1,
-    /// A line of a function that is given a pointer.
+    /// A line in a function that takes a pointer.
     Look = 2,
     /// A recursive function.
     Deep = 3,
-    /// A line that only every third pass reaches.
+    /// A line that every third pass reaches.
     Maybe = 4,
-    /// A line of a signal handler.
+    /// A line of the signal handler.
     Signal = 5,
     /// A line of a library that is loaded later.
     Plugin = 6,
 }
 
 impl Place {
-    /// Those that each pass of the program's own code reaches.
+    /// Places that each pass of the program's own code reaches.
     pub(super) const OF_PASS: [Self; 5] =
         [Self::Work, Self::Leaf, Self::Look, Self::Deep, Self::Maybe];
 
-    /// The index of its counters.
+    /// Returns the index of the counters.
     pub(super) const fn index(self) -> usize {
         self as usize
     }
 
-    /// Variables whose values are known at it.
+    /// Returns the variables with known values at the place.
     pub(super) const fn variables(self) -> &'static [Variable] {
         use Variable::{Check, Level, List, Minus, Name, Sequence, Slot};
         match self {
@@ -54,14 +55,14 @@ impl Place {
     }
 }
 
-/// What a thread does in a pass.
+/// Commands to a thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PassKind {
-    /// All places of the program.
+    /// Reach all places of the program.
     Program,
-    /// The place of the library.
+    /// Reach the place of the library.
     Plugin,
-    /// The signal handler.
+    /// Run the signal handler.
     Signal,
 }
 
@@ -76,27 +77,27 @@ pub(super) enum Language {
     Rust,
 }
 
-/// A variable that the target computes from slot and sequence number.
+/// A variable that the target computes from the slot and the sequence number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Variable {
-    /// Number of the slot: which thread.
+    /// The number of the slot, one per thread.
     Slot,
-    /// Number of the pass in its slot.
+    /// The number of the pass in its slot.
     Sequence,
     /// A sum over both.
     Check,
-    /// A number that is not above zero.
+    /// A number that is zero or below.
     Minus,
     /// A text.
     Name,
     /// A list of numbers; C has none.
     List,
-    /// How far the recursion has to go.
+    /// The remaining depth of the recursion.
     Level,
 }
 
 impl Variable {
-    /// As a probe writes it.
+    /// Returns the variable in the syntax of probes.
     pub(super) fn expression(self, place: Place, language: Language) -> Option<String> {
         let name = match self {
             Self::Slot => "slot",
@@ -116,9 +117,9 @@ impl Variable {
         })
     }
 
-    /// The value at a hit, as JSON shows it.
-    pub(super) fn value(self, place: Place, hit: Hit) -> Value {
-        let Hit {
+    /// Returns the value at a hit, in JSON.
+    pub(super) fn value(self, place: Place, hit: Visit) -> Value {
+        let Visit {
             slot,
             sequence,
             level,
@@ -135,7 +136,7 @@ impl Variable {
     }
 }
 
-/// An unsigned number as the output has it: a text where a double is too small for it.
+/// Returns an unsigned number in JSON: a text if a double cannot hold it.
 pub(super) fn whole(number: u64) -> Value {
     if number <= 1 << 53 {
         json!(number)
@@ -144,8 +145,8 @@ pub(super) fn whole(number: u64) -> Value {
     }
 }
 
-/// The sum that the target computes at a place.
-pub(super) fn check(place: Place, hit: Hit) -> u64 {
+/// Returns the sum that the target computes at a place.
+pub(super) fn check(place: Place, hit: Visit) -> u64 {
     match place {
         Place::Plugin => hit.slot.wrapping_mul(1_000_003).wrapping_add(hit.sequence),
         Place::Signal => mix(SIGNAL_SLOT, hit.sequence).wrapping_add(10),
@@ -153,7 +154,7 @@ pub(super) fn check(place: Place, hit: Hit) -> u64 {
     }
 }
 
-/// The same as `soak_mix` in the targets.
+/// Returns the function `soak_mix` of the targets.
 const fn mix(slot: u64, sequence: u64) -> u64 {
     let mixed = ((slot << 40) ^ sequence).wrapping_add(0x9E37_79B9_7F4A_7C15);
     let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -161,18 +162,18 @@ const fn mix(slot: u64, sequence: u64) -> u64 {
     mixed ^ (mixed >> 31)
 }
 
-/// One time that a place is reached.
+/// One visit of a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Hit {
+pub(super) struct Visit {
     /// The slot.
     pub(super) slot: u64,
     /// The pass.
     pub(super) sequence: u64,
-    /// What is left of the recursion; 0 elsewhere.
+    /// The remaining depth of the recursion; 0 elsewhere.
     pub(super) level: u64,
 }
 
-/// Passes of one slot that follow each other.
+/// Consecutive passes of one slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct SlotRange {
     /// The slot.
@@ -181,15 +182,15 @@ pub(super) struct SlotRange {
     pub(super) first: u64,
     /// The last one.
     pub(super) last: u64,
-    /// What each pass does.
+    /// The command of each pass.
     pub(super) kind: PassKind,
 }
 
 impl SlotRange {
-    /// Every time that these passes reach a place.
-    pub(super) fn hits(self, place: Place) -> impl Iterator<Item = Hit> {
+    /// Returns all visits of a place in these passes.
+    pub(super) fn hits(self, place: Place) -> impl Iterator<Item = Visit> {
         (self.first..=self.last).flat_map(move |sequence| {
-            (0..times(place, self.kind, sequence)).map(move |level| Hit {
+            (0..times(place, self.kind, sequence)).map(move |level| Visit {
                 slot: self.slot,
                 sequence,
                 level,
@@ -198,7 +199,7 @@ impl SlotRange {
     }
 }
 
-/// How often a pass reaches a place.
+/// Returns the number of times that a pass reaches a place.
 pub(super) const fn times(place: Place, kind: PassKind, sequence: u64) -> u64 {
     match (kind, place) {
         (PassKind::Program, Place::Work | Place::Leaf | Place::Look)
@@ -236,7 +237,7 @@ mod tests {
 
     #[test]
     fn sums_are_those_of_the_targets() {
-        // Printed by the C target.
+        // The C target printed this number.
         assert_eq!(mix(0, 1), 10_451_216_379_200_822_465);
         assert_eq!(mix(1, 6), 5_293_968_370_299_238_888);
     }

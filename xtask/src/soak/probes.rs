@@ -1,14 +1,14 @@
-//! Random probes on the places of the targets, and what each must come to.
+//! Random probes on the places of the targets, and the expected result of each.
 
 use std::path::PathBuf;
 
-use super::places::{Hit, Language, Place, Variable};
+use super::places::{Language, Place, Variable, Visit};
 use super::random::Random;
 
-/// No rate limit: nothing that the targets can reach.
+/// A rate that the targets cannot reach.
 const NO_RATE: &str = "rate 100000000/s";
 
-/// What a probe does.
+/// The action of a probe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Action {
     /// Sends these values.
@@ -17,19 +17,19 @@ pub(super) enum Action {
     LogAll,
     /// Sends every variable and the stack.
     Snapshot,
-    /// Sends what the function returns.
+    /// Sends the returned value.
     Returned,
-    /// Is counted.
+    /// Counts hits.
     Count,
-    /// Is counted by a key.
+    /// Counts hits by a key.
     CountBy(Key),
-    /// Is counted in buckets of a number.
+    /// Sorts a number into buckets.
     Hist(Number),
     /// Times the function.
     Time,
 }
 
-/// What hits are counted by.
+/// The key of a count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Key {
     /// The sequence number, modulo this.
@@ -43,37 +43,37 @@ pub(super) enum Key {
 pub(super) struct Number {
     /// The variable.
     pub(super) variable: Variable,
-    /// Numbers of each bucket; `None`: powers of two.
+    /// Numbers per bucket. `None` stands for powers of two.
     pub(super) step: Option<u64>,
 }
 
 /// A condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Condition {
-    /// The sequence number leaves this when it is divided by that.
+    /// The remainder of the sequence number by a divisor.
     Modulo { divisor: u64, rest: u64 },
-    /// The slot is this.
+    /// The slot is this number.
     Slot(u64),
-    /// The lowest bit of the sum is not set.
+    /// The lowest bit of the sum is zero.
     EvenCheck,
-    /// The text is this.
+    /// The text is this one.
     Name(u64),
     /// Never true.
     Never,
 }
 
-/// How events are limited.
+/// The limit of a probe's events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Limit {
-    /// By nothing that the targets can reach.
+pub(super) enum EventLimit {
+    /// No limit that the targets can reach.
     None,
-    /// To so many.
+    /// This many events.
     Hits(u64),
-    /// To so many in a second.
+    /// This many events a second.
     Rate(u64),
-    /// To one in so many milliseconds.
+    /// One event in this many milliseconds.
     Every(u64),
-    /// To the first milliseconds of the probe.
+    /// The first milliseconds of the probe.
     For(u64),
 }
 
@@ -82,26 +82,26 @@ pub(super) enum Limit {
 pub(super) struct Probe {
     /// Its name in the output.
     pub(super) name: String,
-    /// As the tracer is given it.
+    /// The text for the tracer.
     pub(super) text: String,
-    /// Where it is.
+    /// The place.
     pub(super) place: Place,
-    /// What it does.
+    /// The action.
     pub(super) action: Action,
-    /// Which hits it takes.
+    /// The condition.
     pub(super) condition: Option<Condition>,
-    /// What limits it.
-    pub(super) limit: Limit,
+    /// The limit.
+    pub(super) limit: EventLimit,
 }
 
-/// Where the places are, in the text of probes.
+/// Locations of the places, in the text of probes.
 #[derive(Clone, Debug)]
 pub(super) struct Sites {
     /// Language of the program.
     pub(super) language: Language,
     /// Source file of the passes.
     pub(super) source: PathBuf,
-    /// Lines by place; 0 where it is none.
+    /// Lines by place; 0 if the place has none.
     pub(super) lines: Vec<(Place, u64)>,
 }
 
@@ -121,7 +121,7 @@ impl Sites {
         format!("{file}:{}", line.map_or(0, |(_, line)| *line))
     }
 
-    /// Language of the file in which a place is.
+    /// Returns the language of the file that contains a place.
     fn language_at(&self, place: Place) -> Language {
         match place {
             Place::Signal | Place::Plugin => Language::C,
@@ -129,12 +129,12 @@ impl Sites {
         }
     }
 
-    /// A variable as a probe at this place writes it.
+    /// Returns a variable in the syntax of a probe at this place.
     pub(super) fn expression(&self, place: Place, variable: Variable) -> Option<String> {
         variable.expression(place, self.language_at(place))
     }
 
-    /// Variables that a probe at this place can name.
+    /// Returns the variables that a probe at this place can name.
     fn variables(&self, place: Place) -> Vec<Variable> {
         let known = place.variables().iter().copied();
         known
@@ -143,17 +143,17 @@ impl Sites {
     }
 }
 
-/// What a random probe may be.
+/// Choices for a random probe.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Choice<'a> {
-    /// The places.
+    /// The places to choose from.
     pub(super) places: &'a [Place],
-    /// Whether events may be limited by anything but their number.
+    /// True if events may be limited by time.
     pub(super) limits: bool,
 }
 
 impl Probe {
-    /// A random one of this name.
+    /// Creates a random probe with this name.
     pub(super) fn random(
         name: &str,
         sites: &Sites,
@@ -162,7 +162,8 @@ impl Probe {
     ) -> Self {
         let place = random.pick(choice.places);
         let action = action(place, sites, random);
-        // Returns have none of the function's variables, and conditions of times their own meaning.
+        // At a return, the function's variables are gone. In a `time` probe, conditions have
+        // another meaning.
         let conditional = !matches!(action, Action::Returned | Action::Time);
         let condition = (conditional && random.one_in(2)).then(|| condition(place, random));
         let sends = matches!(
@@ -170,17 +171,19 @@ impl Probe {
             Action::Log(_) | Action::LogAll | Action::Snapshot | Action::Returned
         );
         let limit = match random.below(8) {
-            0 if sends => Limit::Hits(1 + random.below(200)),
-            1 if sends && choice.limits => Limit::Rate(1 + random.below(2000)),
-            2 if sends && choice.limits => Limit::Every(1 + random.below(20)),
-            3 if choice.limits => Limit::For(1 + random.below(400)),
-            // It is sent once unless the probe says how often.
-            _ if action == Action::Snapshot => Limit::Hits(1),
-            _ => Limit::None,
+            0 if sends => EventLimit::Hits(1 + random.below(200)),
+            1 if sends && choice.limits => EventLimit::Rate(1 + random.below(2000)),
+            2 if sends && choice.limits => EventLimit::Every(1 + random.below(20)),
+            3 if choice.limits => EventLimit::For(1 + random.below(400)),
+            // A snapshot is sent once unless the probe sets another number.
+            _ if action == Action::Snapshot => EventLimit::Hits(1),
+            _ => EventLimit::None,
         };
         let limit = match limit {
-            Limit::Rate(_) | Limit::Every(_) | Limit::For(_) if action == Action::Snapshot => {
-                Limit::Hits(1)
+            EventLimit::Rate(_) | EventLimit::Every(_) | EventLimit::For(_)
+                if action == Action::Snapshot =>
+            {
+                EventLimit::Hits(1)
             }
             limit => limit,
         };
@@ -206,7 +209,7 @@ impl Probe {
         }
     }
 
-    /// Whether it sends an event for each hit that it takes.
+    /// Returns true if the probe sends an event for each hit with a true condition.
     pub(super) fn sends(&self) -> bool {
         matches!(
             self.action,
@@ -214,8 +217,8 @@ impl Probe {
         )
     }
 
-    /// Whether its condition takes a hit.
-    pub(super) fn takes(&self, hit: Hit) -> bool {
+    /// Returns true if the condition is true at a hit.
+    pub(super) fn takes(&self, hit: Visit) -> bool {
         self.condition
             .is_none_or(|condition| condition.holds(self.place, hit))
     }
@@ -246,7 +249,7 @@ fn action(place: Place, sites: &Sites, random: &mut Random) -> Action {
             let known = sites.variables(place);
             let numbers: Vec<Variable> =
                 numbers.into_iter().filter(|v| known.contains(v)).collect();
-            // Buckets of one number are refused for those of 64 bits.
+            // Buckets of one number are refused for 64-bit numbers.
             let step = random.one_in(2).then(|| 2 + random.below(100));
             Action::Hist(Number {
                 variable: random.pick(&numbers),
@@ -254,7 +257,7 @@ fn action(place: Place, sites: &Sites, random: &mut Random) -> Action {
             })
         }
         _ => {
-            // What tells hits apart first, then some of the others.
+            // Variables that distinguish hits come first, then some of the others.
             let known = sites.variables(place);
             let identity = [Variable::Slot, Variable::Sequence, Variable::Level];
             let chosen = known
@@ -278,8 +281,8 @@ fn condition(place: Place, random: &mut Random) -> Condition {
 }
 
 impl Condition {
-    /// Whether it is true at a hit.
-    fn holds(self, place: Place, hit: Hit) -> bool {
+    /// Returns true if the condition is true at a hit.
+    fn holds(self, place: Place, hit: Visit) -> bool {
         match self {
             Self::Modulo { divisor, rest } => hit.sequence % divisor == rest,
             Self::Slot(slot) => hit.slot == slot,
@@ -303,12 +306,12 @@ impl Condition {
     }
 }
 
-/// A probe before it is a text.
+/// The parts of a probe's text.
 struct Written<'a> {
     place: Place,
     action: &'a Action,
     condition: Option<Condition>,
-    limit: Limit,
+    limit: EventLimit,
 }
 
 impl Written<'_> {
@@ -341,17 +344,17 @@ impl Written<'_> {
             text += &format!(" if {}", condition.text(self.place, sites));
         }
         match self.limit {
-            Limit::Rate(rate) => text += &format!(" rate {rate}/s"),
-            Limit::Every(ms) => text += &format!(" every {ms}ms"),
-            Limit::Hits(hits) => text += &format!(" hits {hits} {NO_RATE}"),
-            Limit::For(ms) => text += &format!(" for {ms}ms"),
-            Limit::None => {}
+            EventLimit::Rate(rate) => text += &format!(" rate {rate}/s"),
+            EventLimit::Every(ms) => text += &format!(" every {ms}ms"),
+            EventLimit::Hits(hits) => text += &format!(" hits {hits} {NO_RATE}"),
+            EventLimit::For(ms) => text += &format!(" for {ms}ms"),
+            EventLimit::None => {}
         }
         let limited_by_rate = matches!(
             self.action,
             Action::Log(_) | Action::LogAll | Action::Returned
         );
-        if limited_by_rate && matches!(self.limit, Limit::None | Limit::For(_)) {
+        if limited_by_rate && matches!(self.limit, EventLimit::None | EventLimit::For(_)) {
             text += " ";
             text += NO_RATE;
         }
@@ -359,7 +362,7 @@ impl Written<'_> {
     }
 }
 
-/// A text that is no probe.
+/// Returns a text that is not a probe.
 pub(super) fn unreadable(random: &mut Random) -> String {
     let texts = [
         "log",
@@ -379,7 +382,7 @@ pub(super) fn unreadable(random: &mut Random) -> String {
     random.pick(&texts).to_owned()
 }
 
-/// A probe that can be nowhere in the targets.
+/// Returns a probe without a site in the targets.
 pub(super) fn misplaced(random: &mut Random) -> String {
     let texts = [
         "log nowhere_at_all",
@@ -425,7 +428,7 @@ mod tests {
 
     #[test]
     fn conditions_are_decided_as_they_are_written() {
-        let hit = Hit {
+        let hit = Visit {
             slot: 1,
             sequence: 12,
             level: 0,

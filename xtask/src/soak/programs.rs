@@ -1,4 +1,4 @@
-//! The target programs of `xtask/soak`, compiled once for each compiler and level of optimisation.
+//! Compiles the target programs of `xtask/soak`, once per compiler and optimisation level.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
@@ -8,20 +8,20 @@ use anyhow::{Context, Result};
 
 use super::places::{Language, Place};
 use super::probes::Sites;
-use crate::command::run as run_command;
-use crate::failure::Failure;
-use crate::workspace;
+use crate::support::command::run as run_command;
+use crate::support::failure::Failure;
+use crate::support::workspace;
 
-/// Where the sources are, from the workspace's root.
+/// Folder of the sources, from the workspace's root.
 const SOURCES: &str = "xtask/soak";
-/// What the targets share.
+/// The code that all targets share.
 const CONTROL: &str = "control.c";
 /// The library's source.
 const PLUGIN: &str = "plugin.c";
-/// The library's file, whose name probes know.
+/// File name of the library, which probes use.
 const PLUGIN_FILE: &str = "libsoak_plugin.so";
 
-/// How a target is compiled.
+/// Compiler and options of a target.
 #[derive(Clone, Copy, Debug, Hash)]
 struct Recipe {
     name: &'static str,
@@ -30,7 +30,7 @@ struct Recipe {
     level: &'static str,
 }
 
-/// All of them: each language, each compiler, with and without optimisation.
+/// All variants: each language, each compiler, with and without optimisation.
 const RECIPES: [Recipe; 10] = [
     recipe("c-gcc-O0", "pass.c", "gcc", "-O0"),
     recipe("c-gcc-O2", "pass.c", "gcc", "-O2"),
@@ -60,34 +60,34 @@ const fn recipe(
 
 /// A compiled target.
 #[derive(Clone, Debug)]
-pub(super) struct Program {
+pub(super) struct TargetProgram {
     /// Language, compiler and level.
     pub(super) name: &'static str,
     /// The file.
     pub(super) path: PathBuf,
-    /// Whether the compiler may have left values away.
+    /// True if the compiler may have dropped values.
     pub(super) optimised: bool,
     /// Its places.
     pub(super) sites: Sites,
 }
 
-/// What rounds work with.
+/// The programs for the rounds.
 #[derive(Clone, Debug)]
-pub(super) struct Programs {
+pub(super) struct SoakPrograms {
     /// The tracer.
     pub(super) tracer: PathBuf,
-    /// Whether it is the release build, for which the limits of time hold.
+    /// True if the tracer is the release build, to which time limits apply.
     pub(super) release: bool,
     /// The targets.
-    pub(super) targets: Vec<Program>,
-    /// The library that they load.
+    pub(super) targets: Vec<TargetProgram>,
+    /// The library that the targets load.
     pub(super) plugin: PathBuf,
 }
 
-/// Where the soak puts what it makes.
+/// Returns the folder for the soak's files.
 ///
 /// # Errors
-/// It cannot be made.
+/// Fails if the folder cannot be created.
 pub(super) fn directory() -> Result<PathBuf> {
     let directory = workspace::target().join("soak");
     std::fs::create_dir_all(&directory)
@@ -95,18 +95,18 @@ pub(super) fn directory() -> Result<PathBuf> {
     Ok(directory)
 }
 
-/// Compiles what is not there yet.
+/// Compiles the programs that are missing.
 ///
 /// # Errors
-/// A compiler failed.
-pub(super) fn build(release: bool) -> Result<Programs> {
+/// Fails if a compiler fails.
+pub(super) fn build(release: bool) -> Result<SoakPrograms> {
     let sources = workspace::root().join(SOURCES);
     let out = directory()?
         .join("programs")
         .join(format!("{:016x}", hash(&sources)?));
     std::fs::create_dir_all(&out).with_context(|| format!("cannot make {}", out.display()))?;
     let targets = RECIPES.iter().map(|recipe| target(recipe, &sources, &out));
-    let targets = targets.collect::<Result<Vec<Program>>>()?;
+    let targets = targets.collect::<Result<Vec<TargetProgram>>>()?;
     let plugin = out.join(PLUGIN_FILE);
     once(&plugin, |unfinished| {
         let mut compiler = Command::new("gcc");
@@ -117,7 +117,7 @@ pub(super) fn build(release: bool) -> Result<Programs> {
             .arg(unfinished);
         run_command(&mut compiler)
     })?;
-    Ok(Programs {
+    Ok(SoakPrograms {
         tracer: workspace::binary("tracer", release),
         release,
         targets,
@@ -125,13 +125,13 @@ pub(super) fn build(release: bool) -> Result<Programs> {
     })
 }
 
-fn target(recipe: &Recipe, sources: &Path, out: &Path) -> Result<Program> {
+fn target(recipe: &Recipe, sources: &Path, out: &Path) -> Result<TargetProgram> {
     let language = match recipe.compiler {
         "rustc" => Language::Rust,
         "g++" | "clang++" => Language::Cpp,
         _ => Language::C,
     };
-    // One file name for each, which is also the name of its threads.
+    // Each variant has its own file name, which is also the name of its threads.
     let path = out.join(recipe.name);
     once(&path, |unfinished| {
         compile(recipe, language, sources, unfinished)
@@ -147,7 +147,7 @@ fn target(recipe: &Recipe, sources: &Path, out: &Path) -> Result<Program> {
     let lines = lines
         .iter()
         .map(|(place, file)| Ok((*place, marked_line(file, *place)?)));
-    Ok(Program {
+    Ok(TargetProgram {
         name: recipe.name,
         path,
         optimised: recipe.level != "-O0",
@@ -159,7 +159,7 @@ fn target(recipe: &Recipe, sources: &Path, out: &Path) -> Result<Program> {
     })
 }
 
-/// The passes and what all targets share, linked.
+/// Compiles and links the passes and the shared code.
 fn compile(recipe: &Recipe, language: Language, sources: &Path, to: &Path) -> Result<()> {
     let control = to.with_extension("control.o");
     let passes = to.with_extension("passes.o");
@@ -182,7 +182,7 @@ fn compile(recipe: &Recipe, language: Language, sources: &Path, to: &Path) -> Re
         let mut compiler = Command::new(recipe.compiler);
         compiler.args(["-g", recipe.level, "-pthread", "-c"]);
         if recipe.compiler == "clang++" {
-            // Without it, clang describes no type that the standard library instantiates.
+            // Without this option, clang describes no type that the standard library instantiates.
             compiler.arg("-fstandalone-debug");
         }
         run_command(compiler.arg("-o").arg(&passes).arg(&source))?;
@@ -201,7 +201,7 @@ fn compile(recipe: &Recipe, language: Language, sources: &Path, to: &Path) -> Re
     Ok(())
 }
 
-/// The compiler that cargo uses.
+/// Returns the compiler that cargo uses.
 fn rustc() -> PathBuf {
     let named = std::env::var_os("RUSTC").map(PathBuf::from);
     let beside = std::env::var_os("CARGO").map(|cargo| Path::new(&cargo).with_file_name("rustc"));
@@ -211,7 +211,7 @@ fn rustc() -> PathBuf {
         .unwrap_or_else(|| PathBuf::from("rustc"))
 }
 
-/// Makes a file unless it is there; one that was begun by a run that was ended is made anew.
+/// Builds a file unless it exists. A partial file of an interrupted run is built again.
 fn once(path: &Path, make: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     if path.exists() {
         return Ok(());
@@ -223,7 +223,7 @@ fn once(path: &Path, make: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     std::fs::rename(&unfinished, path).with_context(|| format!("cannot make {}", path.display()))
 }
 
-/// A number that is another when a source is, or how it is compiled.
+/// Returns a hash of the sources and the compiler's command.
 fn hash(sources: &Path) -> Result<u64> {
     let mut hasher = DefaultHasher::new();
     RECIPES.hash(&mut hasher);
@@ -240,7 +240,7 @@ fn hash(sources: &Path) -> Result<u64> {
     Ok(hasher.finish())
 }
 
-/// The line of a source that is marked for a place, from 1.
+/// Returns the line of a source with the mark of a place, from 1.
 fn marked_line(file: &Path, place: Place) -> Result<u64> {
     let text =
         std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;

@@ -1,4 +1,4 @@
-//! What the soak tells: how far it is, and each round that failed, with the command that repeats it.
+//! Reports progress, and each failed round with the command that repeats it.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -9,18 +9,18 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use super::findings::{Class, Findings};
-use super::round::{Kind, Round};
+use super::round::{Round, RoundKind};
 
 /// Bytes of evidence that are kept of all rounds together.
 const MOST_EVIDENCE: u64 = 1 << 30;
-/// Differences of a round that are printed; all are in its directory.
+/// Differences of a round that are printed. All are in its directory.
 const SHOWN: usize = 5;
 
 /// All rounds so far.
-pub(super) struct Report {
+pub(super) struct SoakReport {
     seed: u64,
     began: Instant,
-    rounds: BTreeMap<Kind, u64>,
+    rounds: BTreeMap<RoundKind, u64>,
     /// Differences by kind.
     classes: BTreeMap<Class, u64>,
     failed: Vec<String>,
@@ -30,8 +30,8 @@ pub(super) struct Report {
     evidence: u64,
 }
 
-impl Report {
-    /// An empty one.
+impl SoakReport {
+    /// Returns an empty report.
     pub(super) fn new(seed: u64) -> Self {
         Self {
             seed,
@@ -45,21 +45,20 @@ impl Report {
         }
     }
 
-    /// Rounds in which something differed.
+    /// Returns the number of rounds with differences.
     pub(super) fn failed(&self) -> usize {
         self.failed.len()
     }
 
-    /// The first difference of the first round that failed; empty without one.
+    /// Returns the first difference of the first failed round, or an empty text if there is none.
     pub(super) fn first(&self) -> &str {
         self.first.as_deref().unwrap_or_default()
     }
 
-    /// Adds a round that has ended; one in which something differed is told at once, and what it
-    /// left is kept.
+    /// Adds a finished round. A failed round is reported at once, and its evidence is kept.
     ///
     /// # Errors
-    /// The evidence cannot be kept.
+    /// Fails if the evidence cannot be kept.
     pub(super) fn add(&mut self, round: &Round<'_>, number: u64, above: &Path) -> Result<()> {
         *self.rounds.entry(round.kind).or_default() += 1;
         self.findings.add_numbers(&round.findings);
@@ -96,7 +95,7 @@ impl Report {
         Ok(())
     }
 
-    /// Moves a round's directory to where it stays, with all that was found in it.
+    /// Moves a round's directory to the evidence, with all findings in it.
     fn keep(&mut self, round: &Round<'_>, number: u64, above: &Path) -> Result<String> {
         let mut text = String::new();
         for finding in &round.findings.all {
@@ -120,7 +119,7 @@ impl Report {
         Ok(kept.display().to_string())
     }
 
-    /// The table.
+    /// Returns the table of all rounds.
     pub(super) fn text(&self) -> String {
         let took = Duration::from_secs(self.began.elapsed().as_secs());
         let all: u64 = self.rounds.values().sum();
@@ -152,7 +151,7 @@ impl Report {
     }
 }
 
-/// Bytes of the files below a directory.
+/// Returns the bytes of the files below a directory.
 fn size(directory: &Path) -> u64 {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     let sizes = entries.map(|entry| {

@@ -1,5 +1,4 @@
-//! What must not be left when the sessions of a round have ended: breakpoints, eBPF objects,
-//! processes, files.
+//! Checks that the sessions of a round left nothing: breakpoints, eBPF objects, processes, files.
 
 mod bpf;
 mod files;
@@ -15,14 +14,14 @@ pub(super) use bpf::Objects;
 pub(super) use files::shared_files;
 
 use super::findings::{Class, Findings};
-use super::target::Target;
+use super::target::{Marker, SoakTarget};
 
-/// What the kernel removes behind a session's end must be gone within this.
+/// Grace for things that the kernel removes after the end of a session.
 const GRACE: Duration = Duration::from_secs(30);
-/// Between two looks: nobody tells when the kernel is done.
+/// Time between two looks. Nothing notifies us when the kernel is done.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// What was there before the soak began.
+/// The state before the soak.
 #[derive(Debug)]
 pub(super) struct Before {
     objects: Objects,
@@ -30,10 +29,10 @@ pub(super) struct Before {
 }
 
 impl Before {
-    /// Looks.
+    /// Reads the state.
     ///
     /// # Errors
-    /// The kernel does not list its eBPF objects.
+    /// Fails if the kernel does not list its eBPF objects.
     pub(super) fn look() -> Result<Self> {
         Ok(Self {
             objects: Objects::newest()?,
@@ -42,7 +41,7 @@ impl Before {
     }
 }
 
-/// Repeats a look until it finds nothing, and notes what it still finds after the grace.
+/// Repeats a look until it finds nothing, and notes the findings after the grace.
 fn settle(class: Class, findings: &mut Findings, look: impl Fn() -> Vec<String>) {
     let end = Instant::now() + GRACE;
     loop {
@@ -60,8 +59,8 @@ fn settle(class: Class, findings: &mut Findings, look: impl Fn() -> Vec<String>)
     }
 }
 
-/// Looks at a target that nothing is attached to any more.
-pub(super) fn check_target(target: &Target, findings: &mut Findings) {
+/// Checks a target without any attached probe.
+pub(super) fn check_target(target: &SoakTarget, findings: &mut Findings) {
     findings.count("texts compared", 1);
     settle(Class::Residue, findings, || target.text.changed());
     let traced = processes::tracer_pid(target.pid());
@@ -70,10 +69,10 @@ pub(super) fn check_target(target: &Target, findings: &mut Findings) {
     });
 }
 
-/// Looks for what the sessions of a round left; all of its processes have ended.
+/// Checks for leftovers of a round's sessions. All of its processes have ended.
 pub(super) fn check_machine(
     before: &Before,
-    marker: (&str, &str),
+    marker: &Marker,
     home: &Path,
     findings: &mut Findings,
 ) {

@@ -1,4 +1,4 @@
-//! One round: what its kind needs, and what every kind checks at the end.
+//! One round: its setup, and the checks that every kind has at its end.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,19 +9,19 @@ use clap::ValueEnum;
 use super::findings::{Class, Findings, Hang};
 use super::places::Place;
 use super::probes::{Choice, Probe};
-use super::programs::{Program, Programs};
+use super::programs::{SoakPrograms, TargetProgram};
 use super::random::Random;
 use super::residue::{self, Before};
 use super::rounds;
-use super::session::{Reader, Session, Start, attach};
-use super::target::Target;
+use super::session::{EventReader, Session, Start, attach};
+use super::target::{Marker, SoakTarget};
 
-/// In the environment of all processes of a round.
+/// Name of the marker of a round's processes.
 const MARKER: &str = "TRACER_SOAK_ROUND";
 
-/// What a round does.
+/// The kinds of rounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
-pub(super) enum Kind {
+pub(super) enum RoundKind {
     /// Sessions on targets that pass in windows: every hit, value and sum is known
     Accounts,
     /// Targets that fork, with and without --follow-fork
@@ -38,25 +38,25 @@ pub(super) enum Kind {
     Loads,
     /// Targets that execute themselves
     Execs,
-    /// Probes that are none, and damaged files
+    /// Texts that are not probes, and damaged files
     Hostile,
 }
 
-/// How often each kind is drawn.
-const WEIGHTS: [(Kind, u64); 9] = [
-    (Kind::Accounts, 6),
-    (Kind::Forks, 3),
-    (Kind::Kills, 4),
-    (Kind::Deaths, 3),
-    (Kind::Pipes, 1),
-    (Kind::Reload, 2),
-    (Kind::Loads, 2),
-    (Kind::Execs, 1),
-    (Kind::Hostile, 4),
+/// Weights of the kinds.
+const WEIGHTS: [(RoundKind, u64); 9] = [
+    (RoundKind::Accounts, 6),
+    (RoundKind::Forks, 3),
+    (RoundKind::Kills, 4),
+    (RoundKind::Deaths, 3),
+    (RoundKind::Pipes, 1),
+    (RoundKind::Reload, 2),
+    (RoundKind::Loads, 2),
+    (RoundKind::Execs, 1),
+    (RoundKind::Hostile, 4),
 ];
 
-impl Kind {
-    /// A random one of those that are wanted; none: of all.
+impl RoundKind {
+    /// Draws one of the wanted kinds, or of all if none is given.
     fn random(only: &[Self], random: &mut Random) -> Self {
         let wanted = |kind: &Self| only.is_empty() || only.contains(kind);
         let choices = WEIGHTS.iter().filter(|(kind, _)| wanted(kind));
@@ -66,43 +66,43 @@ impl Kind {
         random.pick(&kinds)
     }
 
-    /// As it is written behind `--only`.
+    /// Returns the name after `--only`.
     pub(super) fn name(self) -> String {
         let value = self.to_possible_value();
         value.map_or_else(String::new, |value| value.get_name().to_owned())
     }
 }
 
-/// A round that runs.
+/// A round in progress.
 pub(super) struct Round<'a> {
-    /// What it does.
-    pub(super) kind: Kind,
-    /// The source of all that is random in it.
+    /// Its kind.
+    pub(super) kind: RoundKind,
+    /// The source of its random numbers.
     pub(super) random: Random,
-    /// What it works with.
-    pub(super) programs: &'a Programs,
-    /// A directory of its own.
+    /// The programs that it uses.
+    pub(super) programs: &'a SoakPrograms,
+    /// Its own directory.
     pub(super) directory: PathBuf,
-    /// What it has found.
+    /// Its findings.
     pub(super) findings: Findings,
-    marker: String,
+    marker: Marker,
     targets: usize,
 }
 
 impl<'a> Round<'a> {
-    /// Prepares the round of this number.
+    /// Prepares the round with this number.
     ///
     /// # Errors
-    /// Its directory cannot be made.
+    /// Fails if the directory cannot be created.
     pub(super) fn new(
         seed: u64,
         number: u64,
-        only: &[Kind],
-        programs: &'a Programs,
+        only: &[RoundKind],
+        programs: &'a SoakPrograms,
         above: &Path,
     ) -> Result<Self> {
         let mut random = Random::new(seed ^ (number + 1).wrapping_mul(0xD6E8_FEB8_6659_FD93));
-        let kind = Kind::random(only, &mut random);
+        let kind = RoundKind::random(only, &mut random);
         let directory = above.join(format!("round-{number}"));
         fs::create_dir_all(directory.join("home"))
             .with_context(|| format!("cannot make {}", directory.display()))?;
@@ -112,23 +112,26 @@ impl<'a> Round<'a> {
             programs,
             directory,
             findings: Findings::default(),
-            marker: format!("{}-{number}", std::process::id()),
+            marker: Marker {
+                name: MARKER,
+                value: format!("{}-{number}", std::process::id()),
+            },
             targets: 0,
         })
     }
 
-    /// Runs it to its end, and looks for what it left.
+    /// Runs the round to its end, and checks for leftovers.
     pub(super) fn run(&mut self, before: &Before) {
         let result = match self.kind {
-            Kind::Accounts => rounds::accounts::run(self),
-            Kind::Forks => rounds::forks::run(self),
-            Kind::Kills => rounds::kills::run(self),
-            Kind::Deaths => rounds::deaths::run(self),
-            Kind::Pipes => rounds::pipes::run(self),
-            Kind::Reload => rounds::reload::run(self),
-            Kind::Loads => rounds::loads::run(self),
-            Kind::Execs => rounds::execs::run(self),
-            Kind::Hostile => rounds::hostile::run(self),
+            RoundKind::Accounts => rounds::accounts::run(self),
+            RoundKind::Forks => rounds::forks::run(self),
+            RoundKind::Kills => rounds::kills::run(self),
+            RoundKind::Deaths => rounds::deaths::run(self),
+            RoundKind::Pipes => rounds::pipes::run(self),
+            RoundKind::Reload => rounds::reload::run(self),
+            RoundKind::Loads => rounds::loads::run(self),
+            RoundKind::Execs => rounds::execs::run(self),
+            RoundKind::Hostile => rounds::hostile::run(self),
         };
         if let Err(error) = result {
             let class = if error.downcast_ref::<Hang>().is_some() {
@@ -138,45 +141,44 @@ impl<'a> Round<'a> {
             };
             self.findings.add(class, format!("{error:#}"));
         }
-        let marker = (MARKER, self.marker.as_str());
-        residue::check_machine(before, marker, &self.home(), &mut self.findings);
+        let home = self.home();
+        residue::check_machine(before, &self.marker, &home, &mut self.findings);
     }
 
-    /// The tracers' home and working directory, which must be empty in the end.
+    /// Returns the tracers' home and working directory, which must be empty at the end.
     pub(super) fn home(&self) -> PathBuf {
         self.directory.join("home")
     }
 
-    /// Starts a target, one of all.
+    /// Starts a random target.
     ///
     /// # Errors
-    /// It does not start.
-    pub(super) fn target(&mut self) -> Result<Target> {
+    /// Fails if the target does not start.
+    pub(super) fn target(&mut self) -> Result<SoakTarget> {
         self.target_of(|_| true)
     }
 
-    /// Starts a target that is not optimised.
+    /// Starts a random target without optimisation.
     ///
     /// # Errors
-    /// It does not start.
-    pub(super) fn plain_target(&mut self) -> Result<Target> {
+    /// Fails if the target does not start.
+    pub(super) fn plain_target(&mut self) -> Result<SoakTarget> {
         self.target_of(|program| !program.optimised)
     }
 
-    fn target_of(&mut self, is_meant: impl Fn(&Program) -> bool) -> Result<Target> {
+    fn target_of(&mut self, is_meant: impl Fn(&TargetProgram) -> bool) -> Result<SoakTarget> {
         let meant = self.programs.targets.iter().filter(|one| is_meant(one));
-        let meant: Vec<&Program> = meant.collect();
+        let meant: Vec<&TargetProgram> = meant.collect();
         let program = self.random.pick(&meant);
         self.findings.count("targets", 1);
         self.targets += 1;
-        let marker = (MARKER, self.marker.as_str());
-        Target::start(program, &self.directory, marker, self.targets)
+        SoakTarget::start(program, &self.directory, &self.marker, self.targets)
     }
 
-    /// Random probes for a target: `a`, `b`, ….
+    /// Creates random probes for a target: `a`, `b`, ….
     pub(super) fn probes(
         &mut self,
-        target: &Target,
+        target: &SoakTarget,
         places: &[Place],
         most: u64,
         limits: bool,
@@ -190,12 +192,12 @@ impl<'a> Round<'a> {
             .collect()
     }
 
-    /// How a tracer with these arguments is started.
+    /// Returns the command of a tracer with these arguments.
     pub(super) fn start_of(&self, arguments: Vec<String>) -> Start {
         Start {
             tracer: self.programs.tracer.clone(),
             home: self.home(),
-            marker: (MARKER, self.marker.clone()),
+            marker: self.marker.clone(),
             arguments,
         }
     }
@@ -203,33 +205,33 @@ impl<'a> Round<'a> {
     /// Starts a tracer with probes on a target.
     ///
     /// # Errors
-    /// It does not start.
+    /// Fails if the tracer does not start.
     pub(super) fn session(
         &mut self,
-        target: &Target,
+        target: &SoakTarget,
         probes: &[Probe],
         more: &[String],
     ) -> Result<Session> {
-        self.session_with(target, probes, more, Reader::Reads)
+        self.session_with(target, probes, more, EventReader::Reads)
     }
 
-    /// The same with another reader of its output.
+    /// Starts a tracer with probes on a target, and another reader of its output.
     ///
     /// # Errors
-    /// It does not start.
+    /// Fails if the tracer does not start.
     pub(super) fn session_with(
         &mut self,
-        target: &Target,
+        target: &SoakTarget,
         probes: &[Probe],
         more: &[String],
-        reader: Reader,
+        reader: EventReader,
     ) -> Result<Session> {
         self.findings.count("sessions", 1);
         let start = self.start_of(attach(target.pid(), probes, more));
         Session::start(&start, reader)
     }
 
-    /// Options of a tracer that change nothing of what must come out.
+    /// Returns options of a tracer that must not change its results.
     pub(super) fn options(&mut self) -> Vec<String> {
         let mut options: Vec<&str> = Vec::new();
         if self.random.one_in(6) {

@@ -1,4 +1,4 @@
-//! What the kinds of rounds do.
+//! The kinds of rounds.
 
 pub(super) mod accounts;
 pub(super) mod deaths;

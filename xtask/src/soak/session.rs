@@ -1,4 +1,4 @@
-//! A tracer that runs, as a user runs it.
+//! Runs a tracer as a user would.
 
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
@@ -11,27 +11,27 @@ use serde_json::Value;
 
 use super::findings::{Class, Findings};
 use super::lines::Lines;
-use super::probes::{Limit, Probe};
-use super::target::{PATIENCE, send, wait};
+use super::probes::{EventLimit, Probe};
+use super::target::{Marker, PATIENCE, send, wait};
 
-/// From a signal, or the target's end, to the tracer's.
+/// Time from a signal, or from the target's end, to the tracer's end.
 const END: Duration = Duration::from_secs(30);
 
-/// How a tracer is started.
+/// The command of a tracer.
 #[derive(Clone, Debug)]
 pub(super) struct Start {
     /// The program.
     pub(super) tracer: PathBuf,
-    /// Directory that is its home, its working directory and that of its temporary files.
+    /// Its home and working directory, which also holds its temporary files.
     pub(super) home: PathBuf,
-    /// In its environment, so that its processes can be found.
-    pub(super) marker: (&'static str, String),
+    /// A marker in its environment, by which its processes are found.
+    pub(super) marker: Marker,
     /// Arguments.
     pub(super) arguments: Vec<String>,
 }
 
 impl Start {
-    /// The command, with an environment that has nothing of ours in it.
+    /// Returns the command, without our own environment.
     pub(super) fn command(&self) -> Command {
         let mut command = Command::new(&self.tracer);
         command
@@ -40,7 +40,7 @@ impl Start {
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", &self.home)
             .env("TMPDIR", &self.home)
-            .env(self.marker.0, &self.marker.1)
+            .env(self.marker.name, &self.marker.value)
             .current_dir(&self.home)
             .stdin(Stdio::null());
         command
@@ -50,38 +50,38 @@ impl Start {
 /// A running tracer.
 pub(super) struct Session {
     child: Child,
-    output: Output,
+    output: OutputReader,
     errors: Lines,
     shown: String,
 }
 
-/// What becomes of its events.
-enum Output {
+/// The reader of its events.
+enum OutputReader {
     Read(Lines),
     /// A pipe that nobody reads.
     Unread {
-        /// Open for as long as this lives.
+        /// Keeps the pipe open.
         _pipe: ChildStdout,
     },
     /// A pipe that is closed.
     Closed,
 }
 
-/// Who reads the events.
+/// Readers of the events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reader {
-    /// We do, all of them.
+pub(super) enum EventReader {
+    /// The soak reads all events.
     Reads,
-    /// Nobody: the pipe fills.
+    /// Nobody reads: the pipe fills.
     Sleeps,
 }
 
 impl Session {
-    /// Starts it.
+    /// Starts the tracer.
     ///
     /// # Errors
-    /// It is not there.
-    pub(super) fn start(start: &Start, reader: Reader) -> Result<Self> {
+    /// Fails if the program is missing.
+    pub(super) fn start(start: &Start, reader: EventReader) -> Result<Self> {
         let mut child = start
             .command()
             .stdout(Stdio::piped())
@@ -91,8 +91,8 @@ impl Session {
         let stdout = child.stdout.take().context("no pipe")?;
         let stderr = child.stderr.take().context("no pipe")?;
         let output = match reader {
-            Reader::Reads => Output::Read(Lines::read(stdout)),
-            Reader::Sleeps => Output::Unread { _pipe: stdout },
+            EventReader::Reads => OutputReader::Read(Lines::read(stdout)),
+            EventReader::Sleeps => OutputReader::Unread { _pipe: stdout },
         };
         Ok(Self {
             child,
@@ -102,37 +102,37 @@ impl Session {
         })
     }
 
-    /// Its process id.
+    /// Returns the process id.
     pub(super) fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// Sends it a signal.
+    /// Sends the process a signal.
     pub(super) fn signal(&self, signal: Signal) {
         send(self.pid(), signal);
     }
 
-    /// Closes the pipe that it writes events to.
+    /// Closes the pipe of its events.
     pub(super) fn close_output(&mut self) {
-        if matches!(self.output, Output::Unread { .. }) {
-            self.output = Output::Closed;
+        if matches!(self.output, OutputReader::Unread { .. }) {
+            self.output = OutputReader::Closed;
         }
     }
 
-    /// Waits until its probes are there; false: it ended instead.
+    /// Waits until the probes are attached. Returns false if the tracer ended instead.
     ///
     /// # Errors
-    /// Neither happens in time.
+    /// Fails if neither happens in time.
     pub(super) fn wait_tracing(&self) -> Result<bool> {
         Ok(self
             .wait_said(0, "start of tracing", |line| line.starts_with("tracing "))?
             .is_some())
     }
 
-    /// Waits for a line on stderr; gives the number of the one behind it.
+    /// Waits for a line on stderr. Returns the index of the next line.
     ///
     /// # Errors
-    /// It does not come in time.
+    /// Fails if the line does not come in time.
     pub(super) fn wait_said(
         &self,
         from: usize,
@@ -144,23 +144,23 @@ impl Session {
         Ok(at.map(|at| at + 1))
     }
 
-    /// Lines on stderr so far.
+    /// Returns the number of lines on stderr so far.
     pub(super) fn said(&self) -> usize {
         self.errors.count()
     }
 
-    /// Waits for its end, which must come by itself.
+    /// Waits for the tracer to end by itself.
     ///
     /// # Errors
-    /// It does not end in time.
+    /// Fails if the tracer does not end in time.
     pub(super) fn finish(self) -> Result<Finished> {
         self.finish_within(END)
     }
 
-    /// The same within another time.
+    /// Waits for the tracer to end by itself, within another time.
     ///
     /// # Errors
-    /// It does not end in time.
+    /// Fails if the tracer does not end in time.
     pub(super) fn finish_within(mut self, time: Duration) -> Result<Finished> {
         let status = match wait(&mut self.child, time, "a tracer") {
             Ok(status) => status,
@@ -169,15 +169,15 @@ impl Session {
                 return Err(error.context(format!("{}\nsaid:\n{said}", self.shown)));
             }
         };
-        // The last lines may still be on their way.
+        // The last lines may still be in the pipe.
         self.errors
             .wait(PATIENCE, usize::MAX, "end of a pipe", |_| false)?;
-        let (output, dropped) = match std::mem::replace(&mut self.output, Output::Closed) {
-            Output::Read(lines) => {
+        let (output, dropped) = match std::mem::replace(&mut self.output, OutputReader::Closed) {
+            OutputReader::Read(lines) => {
                 let dropped = lines.dropped();
                 (lines.finish(PATIENCE)?, dropped)
             }
-            Output::Unread { .. } | Output::Closed => (Vec::new(), 0),
+            OutputReader::Unread { .. } | OutputReader::Closed => (Vec::new(), 0),
         };
         Ok(Finished {
             shown: self.shown.clone(),
@@ -192,7 +192,7 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        // Both fail only when it has ended.
+        // Both calls fail only if the process has ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -209,15 +209,15 @@ pub(super) struct Finished {
     pub(super) signal: Option<i32>,
     /// Lines on stdout.
     pub(super) output: Vec<String>,
-    /// Lines that were too many to be kept.
+    /// Lines beyond the bound.
     pub(super) dropped: u64,
     /// Lines on stderr.
     pub(super) errors: Vec<String>,
 }
 
 impl Finished {
-    /// What it wrote, each line a value; a line that is none is a finding, but for the last one of a
-    /// tracer that was killed.
+    /// Returns the output, one value per line. A line that does not parse is a finding, except
+    /// for the last line of a killed tracer.
     pub(super) fn values(&self, findings: &mut Findings) -> Vec<Value> {
         let mut values = Vec::with_capacity(self.output.len());
         for (number, line) in self.output.iter().enumerate() {
@@ -235,7 +235,7 @@ impl Finished {
         values
     }
 
-    /// Checks that it ended by itself, without a panic, with one of these codes.
+    /// Checks that it ended by itself, without a panic, with one of these exit codes.
     pub(super) fn check_end(&self, codes: &[i32], findings: &mut Findings) {
         let good = self.code.is_some_and(|code| codes.contains(&code));
         findings.check(Class::Tracer, good, || {
@@ -248,7 +248,7 @@ impl Finished {
         self.check_said(findings);
     }
 
-    /// Checks that it did not panic, and that its output had room.
+    /// Checks that it did not panic, and that its output was within the bound.
     pub(super) fn check_said(&self, findings: &mut Findings) {
         let panicked = self.errors.iter().any(|line| line.contains("panicked at"));
         findings.check(Class::Tracer, !panicked, || {
@@ -263,7 +263,7 @@ impl Finished {
     }
 }
 
-/// Arguments that attach these probes with JSON output, whatever they cost.
+/// Returns the arguments that attach these probes with JSON output, without a cost limit.
 pub(super) fn attach(pid: u32, probes: &[Probe], more: &[String]) -> Vec<String> {
     let mut arguments: Vec<String> = ["attach", "--output", "json", "--max-cpu", "off", "--pid"]
         .map(str::to_owned)
@@ -272,8 +272,10 @@ pub(super) fn attach(pid: u32, probes: &[Probe], more: &[String]) -> Vec<String>
     for probe in probes {
         arguments.extend(["-e".to_owned(), probe.text.clone()]);
     }
-    // A session ends when all of its probes are done, and this one is to end when it is told.
-    let may_be_done = |probe: &Probe| matches!(probe.limit, Limit::Hits(_) | Limit::For(_));
+    // A session ends when all of its probes are done. This probe keeps it alive until it is told to
+    // end.
+    let may_be_done =
+        |probe: &Probe| matches!(probe.limit, EventLimit::Hits(_) | EventLimit::For(_));
     if let Some(first) = probes.first()
         && probes.iter().all(may_be_done)
     {

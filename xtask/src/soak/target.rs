@@ -1,4 +1,4 @@
-//! A target that runs: its commands, its counters, its end.
+//! Runs a target: its commands, its counters, its end.
 
 use std::fs;
 use std::io::Write;
@@ -14,36 +14,43 @@ use super::counters::{Counters, FILE_BYTES};
 use super::findings::{Class, Findings, Hang};
 use super::lines::Lines;
 use super::places::{PassKind, SlotRange};
-use super::programs::Program;
+use super::programs::TargetProgram;
 use super::residue::text::Text;
 
-/// No command of a target, and no end, may take longer.
+/// Time that a command or the end of a target may take.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
-/// Between two looks at what nobody tells of.
+/// Time between two looks at states without a notification.
 pub(super) const LOOK: Duration = Duration::from_millis(2);
 
+/// A variable in the environment of all processes of a round, by which they are found.
+#[derive(Clone, Debug)]
+pub(super) struct Marker {
+    pub(super) name: &'static str,
+    pub(super) value: String,
+}
+
 /// A running target.
-pub(super) struct Target {
-    /// What runs.
-    pub(super) program: Program,
+pub(super) struct SoakTarget {
+    /// The program.
+    pub(super) program: TargetProgram,
     child: Child,
     input: Option<ChildStdin>,
     output: Lines,
     said: usize,
     counters: PathBuf,
-    /// Its code, as it was before anything was attached.
+    /// Its code before anything was attached.
     pub(super) text: Text,
 }
 
-impl Target {
-    /// Starts it in a directory of the round; `marker` is in its environment.
+impl SoakTarget {
+    /// Starts it in a directory of the round, with `marker` in its environment.
     ///
     /// # Errors
-    /// It does not start.
+    /// Fails if the target does not start.
     pub(super) fn start(
-        program: &Program,
+        program: &TargetProgram,
         directory: &Path,
-        marker: (&str, &str),
+        marker: &Marker,
         number: usize,
     ) -> Result<Self> {
         let counters = directory.join(format!("counters-{number}"));
@@ -51,7 +58,7 @@ impl Target {
         file.set_len(FILE_BYTES)?;
         let mut child = Command::new(&program.path)
             .arg(&counters)
-            .env(marker.0, marker.1)
+            .env(marker.name, &marker.value)
             .current_dir(directory)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -75,31 +82,31 @@ impl Target {
         })
     }
 
-    /// Its process id.
+    /// Returns the process id.
     pub(super) fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// Gives it a command whose answer nobody waits for.
+    /// Sends a command without waiting for the answer.
     pub(super) fn say(&mut self, command: &str) {
         if let Some(input) = &mut self.input {
-            // It may have been killed: its end is looked at later.
+            // The target may have been killed. Its end is checked later.
             let _ = writeln!(input, "{command}");
         }
     }
 
-    /// Gives it a command and waits until it is done; gives what it said, without `done`.
+    /// Sends a command and waits until it is done. Returns the answer without `done`.
     ///
     /// # Errors
-    /// It is not done in time, or ended.
+    /// Fails if the command is not done in time, or if the target ended.
     pub(super) fn tell(&mut self, command: &str) -> Result<Vec<String>> {
         self.tell_until(command, "done")
     }
 
-    /// The same for a command that is done when `last` is said.
+    /// Sends a command and waits for the answer `last`.
     ///
     /// # Errors
-    /// It is not done in time, or ended.
+    /// Fails if the answer does not come in time, or if the target ended.
     pub(super) fn tell_until(&mut self, command: &str, last: &str) -> Result<Vec<String>> {
         self.say(command);
         let is_last = |line: &str| line == last || line.starts_with(&format!("{last} "));
@@ -116,18 +123,18 @@ impl Target {
         Ok(said)
     }
 
-    /// Its counters now.
+    /// Reads its counters.
     ///
     /// # Errors
-    /// They cannot be read.
+    /// Fails if the counters cannot be read.
     pub(super) fn counters(&self) -> Result<Counters> {
         Counters::read(&self.counters)
     }
 
-    /// The counters once no signal is on its way to the target or being handled, while no command is.
+    /// Reads the counters once all signals to the target are handled. No command is running.
     ///
     /// # Errors
-    /// They cannot be read, or a signal is not handled in time.
+    /// Fails if the counters cannot be read, or if a signal is not handled in time.
     pub(super) fn quiet_counters(&self) -> Result<Counters> {
         let end = Instant::now() + PATIENCE;
         loop {
@@ -143,10 +150,10 @@ impl Target {
         }
     }
 
-    /// Runs a command that passes, and gives the passes; what the target counted is checked.
+    /// Runs a command that passes, checks the target's counters, and returns the passes.
     ///
     /// # Errors
-    /// It is not done in time, or ended.
+    /// Fails if the command is not done in time, or if the target ended.
     pub(super) fn pass(
         &mut self,
         command: &str,
@@ -158,10 +165,10 @@ impl Target {
         self.passed(&before, kind, &said, findings)
     }
 
-    /// The passes since `before`, and whether the target says that all went well.
+    /// Returns the passes since `before`, and whether the target reports success.
     ///
     /// # Errors
-    /// The counters cannot be read.
+    /// Fails if the counters cannot be read.
     pub(super) fn passed(
         &self,
         before: &Counters,
@@ -181,7 +188,7 @@ impl Target {
         Ok(passes)
     }
 
-    /// Where a file is mapped first.
+    /// Returns the first mapping of a file.
     pub(super) fn base_of(&self, path: &Path) -> Option<u64> {
         let maps = fs::read_to_string(format!("/proc/{}/maps", self.pid())).ok()?;
         let path = path.to_str()?;
@@ -189,23 +196,23 @@ impl Target {
         u64::from_str_radix(line.split_once('-')?.0, 16).ok()
     }
 
-    /// Sends it a signal.
+    /// Sends the target a signal.
     pub(super) fn signal(&self, signal: Signal) {
         send(self.pid(), signal);
     }
 
-    /// Waits for its end.
+    /// Waits for the target to end.
     ///
     /// # Errors
-    /// It does not end in time.
+    /// Fails if the target does not end in time.
     pub(super) fn wait(&mut self) -> Result<ExitStatus> {
         wait(&mut self.child, PATIENCE, "a target")
     }
 
-    /// Tells it to exit with a code, and checks that it does.
+    /// Orders the target to exit with a code, and checks that it does.
     ///
     /// # Errors
-    /// It does not end in time.
+    /// Fails if the target does not end in time.
     pub(super) fn exit(&mut self, code: i32, findings: &mut Findings) -> Result<()> {
         self.say(&format!("exit {code}"));
         let status = self.wait()?;
@@ -219,26 +226,26 @@ impl Target {
     }
 }
 
-impl Drop for Target {
+impl Drop for SoakTarget {
     fn drop(&mut self) {
-        // Both fail only when it has ended.
+        // Both calls fail only if the process has ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Sends a signal to a process of ours, which has not been waited for.
+/// Sends a signal to a child process that has not been waited for.
 pub(super) fn send(pid: u32, signal: Signal) {
     if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
-        // It fails only when the process has ended.
+        // The call fails only if the process has ended.
         let _ = kill_process(pid, signal);
     }
 }
 
-/// Waits for the end of a child; one that does not end is killed.
+/// Waits for the end of a child. A child that does not end is killed.
 ///
 /// # Errors
-/// It did not end in time.
+/// Fails if the child does not end in time.
 pub(super) fn wait(child: &mut Child, patience: Duration, what: &str) -> Result<ExitStatus> {
     let end = Instant::now() + patience;
     loop {
@@ -247,7 +254,7 @@ pub(super) fn wait(child: &mut Child, patience: Duration, what: &str) -> Result<
         }
         if Instant::now() > end {
             let (state, stack) = (state(child.id()), kernel_stack(child.id()));
-            // It fails only when the process has ended.
+            // The call fails only if the process has ended.
             let _ = child.kill();
             let text = format!("{what} did not end within {patience:?} (state {state}){stack}");
             return Err(Hang::new(text).into());
@@ -256,7 +263,7 @@ pub(super) fn wait(child: &mut Child, patience: Duration, what: &str) -> Result<
     }
 }
 
-/// Where the threads of a process are in the kernel, for the reader of a failure.
+/// Returns kernel positions of a process's threads, for the message of a failure.
 fn kernel_stack(pid: u32) -> String {
     let tasks = fs::read_dir(format!("/proc/{pid}/task"))
         .into_iter()
@@ -265,7 +272,7 @@ fn kernel_stack(pid: u32) -> String {
     stacks.map(|stack| format!("\n{stack}")).collect()
 }
 
-/// The state of a process: `R`, `S`, `D`, `Z`, …
+/// Returns the state of a process: `R`, `S`, `D`, `Z`, …
 pub(super) fn state(pid: u32) -> char {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let after_name = stat.rsplit(')').next().unwrap_or_default();

@@ -1,8 +1,8 @@
-//! The other side of [`super::kernels`]: the first process of a booted kernel.
+//! The guest side of [`super::kernels`]: the first process of a booted kernel.
 //!
-//! The initramfs carries this very program as `/init`. It mounts what tests
-//! expect, runs the test programs one after the other with their output on the
-//! serial console, says how they ended, and switches the machine off.
+//! The initramfs contains this program as `/init`. It mounts the file systems that tests expect,
+//! runs the test programs one after the other with their output on the serial console, reports
+//! their results, and switches the machine off.
 
 use std::path::Path;
 use std::process::Command;
@@ -10,20 +10,21 @@ use std::process::Command;
 use rustix::mount::{MountFlags, mount};
 use rustix::system::{RebootCommand, reboot};
 
-/// Where the initramfs has the test programs.
+/// Folder of the test programs in the initramfs.
 pub(super) const TESTS: &str = "/tests";
-/// Begins the lines that are ours and not a test's.
+/// Prefix of our own lines, as opposed to those of a test.
 pub(super) const MARK: &str = "xtask-guest:";
 
-/// Acts as `/init` and does not return, when we were started as that.
+/// Acts as `/init` and does not return, if we were started as that.
 pub(crate) fn run_if_init() {
-    // A container may run any program as process 1; only a kernel runs this one by this name.
+    // A container may run any program as process 1, but only a kernel runs this one under this
+    // name.
     let is_init = std::env::args_os()
         .next()
         .is_some_and(|name| name == "/init");
     if is_init && std::process::id() == 1 {
         run();
-        // Without power management a restart ends the emulator as well.
+        // Without power management, a restart also ends the emulator.
         let _ = reboot(RebootCommand::PowerOff);
         let _ = reboot(RebootCommand::Restart);
     }
@@ -69,7 +70,7 @@ fn passes(program: &Path) -> bool {
         .env("PATH", "/usr/bin:/bin")
         .env("HOME", "/tmp")
         .env("REQUIRE_KERNEL", "1")
-        // Times mean nothing here, and what is tried by the thousand is tried by the hundred.
+        // Times are meaningless here, and thousands of repeats become hundreds.
         .env("TRACER_TEST_EMULATED", "1")
         .env("RUST_BACKTRACE", "0")
         .status();

@@ -1,5 +1,5 @@
-//! A root file system for a kernel to boot to: an archive in cpio's `newc`
-//! format (Linux, Documentation/driver-api/early-userspace/buffer-format.rst).
+//! Builds a root file system for a kernel: an archive in cpio's `newc` format (Linux,
+//! Documentation/driver-api/early-userspace/buffer-format.rst).
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -7,11 +7,20 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::command::output;
+use crate::support::command::output;
 
 const DIRECTORY: u32 = 0o040_755;
 const PROGRAM: u32 = 0o100_755;
 const CHARACTER_DEVICE: u32 = 0o020_600;
+
+/// Numbers of a device file; zero for other files.
+#[derive(Clone, Copy, Default)]
+struct Device {
+    major: u32,
+    minor: u32,
+}
+
+const CONSOLE: Device = Device { major: 5, minor: 1 };
 
 /// The archive under construction.
 #[derive(Default)]
@@ -21,17 +30,17 @@ pub(super) struct Initramfs {
 }
 
 impl Initramfs {
-    /// An archive with the directories that are mounted on, and the console.
+    /// An archive with the mount points and the console.
     pub(super) fn new() -> Self {
         let mut archive = Self::default();
         for directory in ["/proc", "/sys", "/dev", "/tmp"] {
             archive.directory(Path::new(directory));
         }
-        archive.entry(Path::new("/dev/console"), CHARACTER_DEVICE, (5, 1), &[]);
+        archive.entry(Path::new("/dev/console"), CHARACTER_DEVICE, CONSOLE, &[]);
         archive
     }
 
-    /// Adds a program, and the shared libraries that it is linked with, at their own paths.
+    /// Adds a program and its shared libraries, at their own paths.
     ///
     /// # Errors
     /// A file could not be read.
@@ -43,10 +52,10 @@ impl Initramfs {
         Ok(())
     }
 
-    /// Adds a file, executable, once.
+    /// Adds an executable file once.
     ///
     /// # Errors
-    /// It could not be read.
+    /// The file could not be read.
     pub(super) fn file(&mut self, from: &Path, to: &Path) -> Result<()> {
         if !self.made.contains(to) {
             let content =
@@ -54,14 +63,14 @@ impl Initramfs {
             if let Some(parent) = to.parent() {
                 self.directory(parent);
             }
-            self.entry(to, PROGRAM, (0, 0), &content);
+            self.entry(to, PROGRAM, Device::default(), &content);
         }
         Ok(())
     }
 
     /// The whole archive.
     pub(super) fn finish(mut self) -> Vec<u8> {
-        self.entry(Path::new("/TRAILER!!!"), 0, (0, 0), &[]);
+        self.entry(Path::new("/TRAILER!!!"), 0, Device::default(), &[]);
         self.bytes
     }
 
@@ -70,15 +79,15 @@ impl Initramfs {
         parents.reverse();
         for parent in parents {
             if parent.parent().is_some() && !self.made.contains(parent) {
-                self.entry(parent, DIRECTORY, (0, 0), &[]);
+                self.entry(parent, DIRECTORY, Device::default(), &[]);
             }
         }
     }
 
-    fn entry(&mut self, path: &Path, mode: u32, device: (u32, u32), content: &[u8]) {
+    fn entry(&mut self, path: &Path, mode: u32, device: Device, content: &[u8]) {
         let name = path.to_string_lossy();
         let name = name.trim_start_matches('/');
-        // Inode numbers only have to differ.
+        // Inode numbers only need to differ.
         let inode = self.made.len() + 1;
         let links = 1;
         self.bytes.extend_from_slice(
@@ -87,7 +96,7 @@ impl Initramfs {
                 0, 0, 0,
                 content.len(),
                 0, 0,
-                device.0, device.1,
+                device.major, device.minor,
                 name.len() + 1,
                 0,
             )
@@ -106,7 +115,7 @@ impl Initramfs {
     }
 }
 
-/// The shared libraries of a program, its loader included.
+/// The shared libraries of a program, including its loader.
 fn libraries(program: &Path) -> Result<Vec<PathBuf>> {
     let listed = output(Command::new("ldd").arg(program))?;
     Ok(String::from_utf8_lossy(&listed)
@@ -126,13 +135,18 @@ mod tests {
     #[test]
     fn entries_start_at_multiples_of_four_and_end_with_the_trailer() {
         let mut archive = Initramfs::new();
-        archive.entry(Path::new("/tests/odd"), PROGRAM, (0, 0), b"12345");
+        archive.entry(
+            Path::new("/tests/odd"),
+            PROGRAM,
+            Device::default(),
+            b"12345",
+        );
         let bytes = archive.finish();
         let starts: Vec<usize> = (0..bytes.len())
             .filter(|&at| bytes[at..].starts_with(b"070701"))
             .collect();
         assert!(starts.iter().all(|start| start % 4 == 0));
-        // /proc /sys /dev /tmp, the console, the file, the trailer.
+        // The entries are /proc /sys /dev /tmp, the console, the file, the trailer.
         assert_eq!(starts.len(), 7);
         assert!(
             bytes[starts[6]..]

@@ -1,9 +1,8 @@
-//! The kernel tests in other kernels: Debian's, booted in an emulator.
+//! Runs the kernel tests in other kernels: Debian's, booted in an emulator.
 //!
-//! The kernels are downloaded, not installed. Each boots to an initramfs that
-//! has nothing but the test programs, their libraries and this program as its
-//! first process (see [`super::guest`]); what it prints on the serial console
-//! is passed on.
+//! The kernels are downloaded, not installed. Each boots an initramfs that contains only the test
+//! programs, their libraries and this program as its first process (see [`super::guest`]). Output
+//! on the serial console is passed on.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -16,23 +15,23 @@ use anyhow::{Context, Result};
 use super::guest::{MARK, TESTS};
 use super::initramfs::Initramfs;
 use super::suites::Suites;
-use crate::command::{find, output, run as run_command};
-use crate::failure::{Failure, USAGE};
 use crate::pointer::Running;
-use crate::{setup, workspace};
+use crate::support::command::{find, output, run as run_command};
+use crate::support::failure::{Failure, USAGE};
+use crate::{setup, support::workspace};
 
-/// Kernels that are booted, by the start of their version.
+/// Kernels to boot, by the prefix of their version.
 const VERSIONS: &[&str] = &["6.1", "6.12"];
-/// Test programs that run in them.
+/// Test programs to run in them.
 const TEST_TARGETS: &str = "kernel*";
-/// When a kernel is given up. One takes some seconds to boot, and each test is
-/// ten times slower than here.
+/// Time after which a kernel is given up. A boot takes a few seconds, and tests are ten times
+/// slower than on the host.
 const LIMIT: Duration = Duration::from_secs(300);
 
 /// Boots each kernel and runs the kernel tests in it.
 ///
 /// # Errors
-/// A test failed, a kernel did not come up, or could not be had.
+/// A test failed, or a kernel did not boot or could not be downloaded.
 pub(super) fn run(suites: &mut Suites) -> Result<()> {
     let initramfs = workspace::target().join("kernels/initramfs.cpio");
     let images = VERSIONS
@@ -63,7 +62,7 @@ pub(super) fn run(suites: &mut Suites) -> Result<()> {
     }
 }
 
-/// The bootable image of the newest kernel of a version, downloaded when it is not there.
+/// The bootable image of the newest kernel of a version. It is downloaded if it is missing.
 fn image(version: &str) -> Result<PathBuf> {
     let directory = workspace::target().join("kernels").join(version);
     if let Some(image) = unpacked_image(&directory) {
@@ -79,7 +78,7 @@ fn image(version: &str) -> Result<PathBuf> {
     }
     std::fs::create_dir_all(&directory)
         .with_context(|| format!("cannot make {}", directory.display()))?;
-    // The package lists may be missing, or name a package that is gone by now.
+    // The package lists may be missing, or name a package that no longer exists.
     if let Err(error) = download(version, &directory) {
         eprintln!("{error:#}; trying again with new package lists");
         setup::fetch_package_lists()?;
@@ -121,7 +120,7 @@ fn entries(directory: &Path) -> Result<Vec<PathBuf>> {
         .with_context(|| format!("cannot read {}", directory.display()))
 }
 
-/// The name of the newest package of a version, as the package lists have it today.
+/// The name of the newest package of a version, from today's package lists.
 fn newest_package(version: &str) -> Result<String> {
     let pattern = format!(
         "^linux-image-{}\\.[0-9].*-cloud-amd64$",
@@ -143,7 +142,7 @@ fn numbers(name: &str) -> Vec<u64> {
         .collect()
 }
 
-/// Builds the kernel tests as the other steps do, and says where they are.
+/// Builds the kernel tests like the other steps. Returns their paths.
 fn test_programs() -> Result<Vec<PathBuf>> {
     let built = output(workspace::cargo("test").args([
         "--workspace",
@@ -176,7 +175,7 @@ fn pack(tests: &[PathBuf]) -> Result<Vec<u8>> {
     Ok(archive.finish())
 }
 
-/// Boots, passes the console on, and tells whether the tests passed.
+/// Boots, passes the console on, and returns whether the tests passed.
 fn boot(version: &str, image: &Path, initramfs: &Path, suites: &mut Suites) -> Result<()> {
     let mut emulator = Command::new("qemu-system-x86_64")
         .args(["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2"])
@@ -239,7 +238,7 @@ fn boot(version: &str, image: &Path, initramfs: &Path, suites: &mut Suites) -> R
     }
 }
 
-/// Without the firmware's control sequences, which would clear the user's screen.
+/// The firmware's control sequences would clear the user's screen, so they are removed.
 fn printable(line: &str) -> String {
     line.chars().filter(|c| !c.is_control()).collect()
 }

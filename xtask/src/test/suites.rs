@@ -1,4 +1,4 @@
-//! The suites of a test run: read from the output of libtest, which is passed on meanwhile.
+//! Reads the suites of a test run from the output of libtest, which is passed on.
 
 use std::io::{BufRead as _, BufReader, Write};
 use std::process::Command;
@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use crate::command::show;
-use crate::failure::Failure;
+use crate::support::command::show;
+use crate::support::failure::Failure;
 
-/// How one test program ended.
+/// The result of one test program.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Suite {
     /// Its name, such as `end_to_end`.
@@ -20,11 +20,11 @@ pub(super) struct Suite {
     pub(super) failed: u64,
     /// Tests that did not run.
     pub(super) ignored: u64,
-    /// How long its tests took, without the build.
+    /// Time of its tests, without the build.
     pub(super) took: Duration,
 }
 
-/// Reads libtest's lines: which program runs, and how its tests ended.
+/// A parser of libtest's lines: the programs, and the results of their tests.
 #[derive(Debug, Default)]
 pub(super) struct Suites {
     running: Option<String>,
@@ -33,12 +33,12 @@ pub(super) struct Suites {
 }
 
 impl Suites {
-    /// Starts a suite of this name, for programs that are not started by cargo.
+    /// Starts a suite with this name, for programs that cargo does not start.
     pub(super) fn start(&mut self, name: String) {
         self.running = Some(name);
     }
 
-    /// Looks at a line of the output.
+    /// Parses a line of the output.
     pub(super) fn line(&mut self, line: &str) {
         let line = plain(line);
         if let Some(name) = started(line.trim()) {
@@ -50,10 +50,10 @@ impl Suites {
     }
 }
 
-/// Runs `cargo test` to its end and shows its output, its suites beside it.
+/// Runs `cargo test` to its end, shows its output, and returns its suites.
 ///
 /// # Errors
-/// It could not be started, or did not end with exit code 0.
+/// The command could not be started, or did not end with exit code 0.
 pub(super) fn run(command: Command, suites: &mut Suites) -> Result<()> {
     eprintln!("$ {}", show(&command));
     run_to(command, suites, &mut std::io::stdout())
@@ -62,14 +62,14 @@ pub(super) fn run(command: Command, suites: &mut Suites) -> Result<()> {
 fn run_to(mut command: Command, suites: &mut Suites, out: &mut dyn Write) -> Result<()> {
     let shown = show(&command);
     let (output, input) = std::io::pipe().context("cannot make a pipe")?;
-    // One pipe for both, so that the name of a suite stays before its tests.
+    // Both streams share one pipe, so the name of a suite stays before its tests.
     let errors = input.try_clone().context("cannot make a pipe")?;
     let mut child = command
         .stdout(input)
         .stderr(errors)
         .spawn()
         .with_context(|| format!("cannot run `{shown}`"))?;
-    // It holds the other end of the pipe.
+    // The command holds the other end of the pipe.
     drop(command);
     let mut output = BufReader::new(output);
     let mut line = Vec::new();
@@ -126,12 +126,12 @@ fn ended(line: &str) -> Option<Suite> {
     })
 }
 
-/// Without colours.
+/// The text without colours.
 fn plain(line: &str) -> String {
     let mut parts = line.split('\u{1b}');
     let first = parts.next().unwrap_or_default().to_owned();
     parts.fold(first, |plain, part| {
-        // Colours end with an `m`.
+        // A colour sequence ends with an `m`.
         plain + part.split_once('m').map_or(part, |(_, text)| text)
     })
 }

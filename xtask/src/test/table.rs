@@ -10,15 +10,15 @@ pub(super) struct Row<'a> {
     pub(super) step: &'a str,
     pub(super) took: Duration,
     pub(super) suites: &'a [Suite],
-    /// Why it failed.
+    /// The reason of a failure.
     pub(super) error: Option<String>,
 }
 
 /// Width of the names.
 const NAMES: usize = 40;
 
-/// Steps and their suites with the number of tests and the time, and the sum of all tests in the last
-/// line.
+/// Prints steps and their suites with the number of tests and the time. The last line has the
+/// totals.
 pub(super) fn text(rows: &[Row<'_>]) -> String {
     let mut text = format!(
         "       {:<NAMES$} {:>7} {:>7} {:>8} {:>9}\n",

@@ -8,7 +8,7 @@ use super::{
 
 pub(super) fn attributes_without_bytes(bytes: usize) -> Vec<u8> {
     let mut more = vec![code::SPARE, 0x34, 0];
-    // DW_AT_external, which the form says.
+    // The form implies DW_AT_external.
     more.extend([0x3f, 0x19].repeat(count(bytes / 2, 2).min(500)));
     more.extend([0, 0]);
     let mut dwarf = Dwarf::new();
@@ -180,7 +180,7 @@ pub(super) fn ranges_shared(bytes: usize) -> Vec<u8> {
 pub(super) fn locations_shared(bytes: usize) -> Vec<u8> {
     let mut dwarf = Dwarf::new();
     for _ in 0..count(bytes / 2, 20) {
-        // Not at any address that is asked for.
+        // No requested address is in these.
         dwarf.locations.extend(0x10_0000_u64.to_le_bytes());
         dwarf.locations.extend(0x10_0001_u64.to_le_bytes());
         dwarf.locations.extend([2, 0, 0x91, 0x70]);
@@ -205,7 +205,7 @@ pub(super) fn location_operations(bytes: usize) -> Vec<u8> {
     unit.body.extend(b"p\0");
     unit.number(FIRST);
     uleb(&mut unit.body, bytes as u64 + 1);
-    // 0, then as many times `dup` as `plus`.
+    // 0, then `dup` and `plus` equally often.
     unit.body.push(0x30);
     unit.body.extend(vec![0x12; bytes / 2]);
     unit.body.extend(vec![0x22; bytes - bytes / 2]);

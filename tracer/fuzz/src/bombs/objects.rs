@@ -3,7 +3,7 @@
 use super::super::elf_file::{CODE, SYMBOLS, file, frames, one_frame, unloaded};
 use super::{CODE_BYTES, Dwarf, FIRST, Unit, count, long_string, mangled};
 
-/// Symbols of names that begin where a function says.
+/// Symbols whose names start at offsets from a function.
 fn with_symbols(strings: &[u8], symbols: usize, name: impl Fn(usize) -> usize) -> Vec<u8> {
     let mut table = vec![0; 24];
     for number in 0..symbols {
@@ -21,7 +21,7 @@ fn with_symbols(strings: &[u8], symbols: usize, name: impl Fn(usize) -> usize) -
     let mut sections = dwarf.sections(&[0x90; CODE_BYTES]);
     let mut symbols = unloaded(".symtab", &table);
     symbols.kind = SYMBOLS;
-    // That behind it; the first section of a file is none.
+    // A second function; the first section of a file is empty.
     symbols.link = sections.len() as u32 + 2;
     let mut names = unloaded(".strtab", strings);
     names.kind = 3;
@@ -43,7 +43,7 @@ pub(super) fn symbol_names_mangled(bytes: usize) -> Vec<u8> {
     with_symbols(&strings, count(bytes, 24), |_| 0)
 }
 
-/// A file with this `.eh_frame` beside the usual.
+/// A file with this `.eh_frame` besides the usual one.
 fn with_frames(bytes: &[u8]) -> Vec<u8> {
     let mut dwarf = Dwarf::new();
     let mut unit = Unit::with_int();
@@ -64,7 +64,7 @@ pub(super) fn frame_entries(bytes: usize) -> Vec<u8> {
         all.extend(entry);
         let back = (at + 4) as u32;
         all[at + 4..at + 8].copy_from_slice(&back.to_le_bytes());
-        // Of code that is nowhere.
+        // The code is nowhere.
         all[at + 8..at + 12].copy_from_slice(&0x4000_0000_u32.to_le_bytes());
     }
     all.extend([0; 4]);
@@ -74,7 +74,7 @@ pub(super) fn frame_entries(bytes: usize) -> Vec<u8> {
 pub(super) fn frame_instructions(bytes: usize) -> Vec<u8> {
     let one = one_frame(CODE_BYTES);
     let mut all = one[..one.len() - 4].to_vec();
-    // `remember` and `restore`, over and over.
+    // `remember` and `restore`, repeated.
     let more = [0x0a, 0x0b].repeat(bytes / 2);
     let length = (20 + more.len()) as u32;
     all[24..28].copy_from_slice(&length.to_le_bytes());

@@ -14,7 +14,7 @@ pub(super) fn units(bytes: usize) -> Vec<u8> {
     dwarf.file()
 }
 
-/// Abbreviations of many bytes altogether, behind those that are used.
+/// Abbreviations of many bytes in total, after the used ones.
 fn spare_abbreviations(bytes: usize) -> Vec<u8> {
     let mut more = Vec::new();
     for number in 0..count(bytes, 9) as u64 {
@@ -56,7 +56,7 @@ pub(super) fn units_one_line_table(bytes: usize) -> Vec<u8> {
     dwarf.file()
 }
 
-/// Each table has all tables behind it for rows.
+/// Each table has all later tables as its rows.
 pub(super) fn units_chained_line_tables(bytes: usize) -> Vec<u8> {
     let mut dwarf = Dwarf::new();
     let tables = count(bytes, 200);

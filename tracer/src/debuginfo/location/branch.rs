@@ -1,20 +1,20 @@
-//! Branches in locations: one that only the target can decide makes both ways,
-//! and a choice between what they come to.
+//! Branches in locations. If only the target can decide a branch, both paths are run, and the
+//! result chooses between their values.
 
-use super::super::dies::Slice;
-use super::symbolic::{Operand, choose, constant_of};
-use super::{Complete, Evaluator, Result, Run, jump};
-use crate::unavailable::Unavailable;
+use super::symbolic::{SymbolicOperand, choose, constant_of};
+use super::{Completion, EvaluationState, LocationEvaluator, Result, jump};
+use crate::base::unavailable::Unavailable;
+use crate::debuginfo::dwarf::dies::Slice;
 
-/// Conditions of one way through a location; each doubles the ways.
+/// Conditions on one path through a location; each doubles the number of paths.
 const MAX_FORKS: u32 = 6;
 
-impl<'a> Evaluator<'_, '_, 'a> {
-    /// Goes the way that the top of the stack says. True: both ways were gone to
-    /// the end, so that nothing is left to run.
+impl<'a> LocationEvaluator<'_, '_, 'a> {
+    /// Follows the branch according to the top of the stack. Returns true if both paths were run
+    /// to the end, so that nothing is left to run.
     pub(super) fn branch(
         &self,
-        run: &mut Run<'a>,
+        run: &mut EvaluationState<'a>,
         code: Slice<'a>,
         rest: &mut Slice<'a>,
         target: i16,
@@ -26,6 +26,8 @@ impl<'a> Evaluator<'_, '_, 'a> {
             Some(_) => return jump(code, rest, target).map(|()| false),
             None => {}
         }
+        // Only operands on the stack can be merged after the two paths, so pieces must not exist
+        // yet.
         if !run.pieces.is_empty() || run.complete.is_some() || run.forks >= MAX_FORKS {
             return Err(conditional());
         }
@@ -39,8 +41,8 @@ impl<'a> Evaluator<'_, '_, 'a> {
     }
 }
 
-impl Run<'_> {
-    /// The same state once more; nothing is complete in it yet.
+impl EvaluationState<'_> {
+    /// Returns a copy of a state that has no complete piece yet.
     fn fork(&self) -> Self {
         Self {
             stack: self.stack.clone(),
@@ -52,12 +54,16 @@ impl Run<'_> {
     }
 }
 
-/// Makes of the second what either comes to.
-fn merge(taken: Run<'_>, run: &mut Run<'_>, condition: &Operand) -> Result<()> {
+/// Merges the results of the two paths into `run`: each operand that differs becomes a choice.
+fn merge(
+    taken: EvaluationState<'_>,
+    run: &mut EvaluationState<'_>,
+    condition: &SymbolicOperand,
+) -> Result<()> {
     let whole = taken.pieces.is_empty() && run.pieces.is_empty();
     let same = matches!(
         (&taken.complete, &run.complete),
-        (None, None) | (Some(Complete::Value), Some(Complete::Value))
+        (None, None) | (Some(Completion::Value), Some(Completion::Value))
     );
     if !whole || !same || taken.stack.len() != run.stack.len() {
         return Err(conditional());

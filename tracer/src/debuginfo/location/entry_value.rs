@@ -1,110 +1,114 @@
-//! Values that parameters had when the function was entered: what its callers
-//! say they passed (DWARF 5, 3.4.2).
+//! Values that parameters had when the function was entered, taken from the call site entries of
+//! its callers (DWARF 5, 3.4.2).
 //!
-//! Which caller it was, the return address tells at the hit. A call site counts
-//! only where the instruction there calls this very function, and none counts
-//! where the function could have been entered anew by jumps since: then what
-//! was passed may not be what it has.
+//! The return address tells at the hit which caller it was. A call site counts only if its
+//! instruction calls this very function. No call site counts if jumps could have re-entered the
+//! function since, because its parameters may then differ from the passed values.
 //!
-//! Calls of a shared library's functions go through a word of the calling module,
-//! and count where that word has the function's address at the hit.
+//! Calls of a shared library's functions go through a word of the calling module. They count if
+//! the word has the function's address at the hit.
 
 use std::iter;
 use std::rc::Rc;
 
 use gimli::Operation;
 
-use super::super::calls::{self, Call};
-use super::super::cfi::{Cfa, FrameSections, Saved};
-use super::super::dies::{Attr, Die, DieId, Dies, Slice, UnitAt};
-use super::super::imports;
-use super::super::module::Module;
-use super::super::neighbours::{Identity, Neighbour, Neighbours, alone};
-use super::super::place::{Binary, Expr, Register, Source, Term};
-use super::super::unit_index::index_of;
-use super::symbolic::{Operand, add, binary, choose, then};
-use super::{Complete, Context, Evaluator, Result, Run, missing, unknown};
-use crate::address::{Bias, LinkAddr};
-use crate::unavailable::Unavailable;
+use super::symbolic::{SymbolicOperand, add, binary, choose, then};
+use super::{
+    Completion, EvaluationState, LocationContext, LocationEvaluator, Result, missing, unknown,
+};
+use crate::arch::{INSTRUCTION_POINTER, REGISTERS, STACK_POINTER};
+use crate::base::address::{Bias, LinkAddr};
+use crate::base::unavailable::Unavailable;
+use crate::debuginfo::calls::call_sites;
+use crate::debuginfo::calls::call_table::Call;
+use crate::debuginfo::calls::imports;
+use crate::debuginfo::calls::jumps::may_enter_itself;
+use crate::debuginfo::calls::neighbours::{Identity, Neighbour, Neighbours, alone};
+use crate::debuginfo::dwarf::die_id::DieId;
+use crate::debuginfo::dwarf::dies::{Attr, Die, Dies, ParsedUnit, Slice};
+use crate::debuginfo::dwarf::unit_index_reader::index_of;
+use crate::debuginfo::frames::cfi::{Cfa, FrameSections, Saved};
+use crate::debuginfo::model::place::{Binary, LocationExpr, PieceSource, Register, Term};
 
-/// Call sites of one function that are told apart; the others' values are not known.
+/// Call sites of one function that are distinguished; values of the others are not known.
 const MAX_CALLERS: usize = 8;
-/// DWARF number of `rsp`.
-const RSP: u8 = 7;
-/// DWARF number of the return address.
-const RETURN: u8 = 16;
 
-/// Which parameter of a call is asked for.
+/// The requested parameter of a call.
 #[derive(Clone, Copy)]
-enum Wanted {
-    /// The one that was passed in a register.
+enum WantedParameter {
+    /// The parameter that was passed in a register.
     Register(gimli::Register),
-    /// The one that an entry describes.
+    /// The parameter that a debug entry describes.
     Parameter(DieId),
 }
 
-/// Why there is no value at the function's entry.
+/// The reason why there is no value at the function's entry.
 #[derive(Clone, Copy)]
-enum Why {
+enum EntryValueProblem {
     /// Jumps may have come back to the function's entry.
     Reentered,
-    /// The location asks for more than what was in a register.
+    /// The location needs more than the value of a register.
     Complex,
-    /// The frame does not say where its caller's registers are.
+    /// The places of the caller's registers are not known.
     NoFrame,
-    /// Nothing is known to call the function but through pointers.
+    /// No direct call of the function is known.
     NoCaller,
-    /// What calls it has no call sites.
+    /// The callers have no call site entries.
     NoSites,
-    /// What calls it may be replaced, and there is nothing to tell it by.
+    /// The calling library may be replaced, and has no build id that would show it.
     NoIdentity,
-    /// The callers do not say it, or in terms of what is gone.
+    /// The callers do not describe the value, or only by values that are gone.
     Unsaid,
 }
 
-impl Why {
+impl EntryValueProblem {
     fn reason(self) -> Unavailable {
         let why = match self {
-            Self::Reentered => "as jumps may have led back to it",
-            Self::Complex => "as it is more than a register",
-            Self::NoFrame => "as the caller's registers are not known",
-            Self::NoCaller => "as no direct call of it is known",
-            Self::NoSites => "as the calling module's debug information has no call sites",
-            Self::NoIdentity => "as the calling library has no build id",
-            Self::Unsaid => "as no caller describes it by a value that it keeps",
+            Self::Reentered => "because jumps may have led back to it",
+            Self::Complex => "because it is more than a register",
+            Self::NoFrame => "because the caller's registers are not known",
+            Self::NoCaller => "because no direct call of it is known",
+            Self::NoSites => "because the calling module's debug information has no call sites",
+            Self::NoIdentity => "because the calling library has no build id",
+            Self::Unsaid => "because no caller describes it by a value that it keeps",
         };
         Unavailable::Unsupported(format!("the value at the function's entry, {why}"))
     }
 }
 
-impl<'a> Evaluator<'_, '_, 'a> {
-    /// The value that an expression had when the function was entered: at its
-    /// first instruction that is the value now.
-    pub(super) fn entry_value(&self, expression: Slice<'a>) -> Result<Operand> {
+impl<'a> LocationEvaluator<'_, '_, 'a> {
+    /// Returns the value that an expression had when the function was entered. At the function's
+    /// first instruction, this is the current value.
+    pub(super) fn entry_value(&self, expression: Slice<'a>) -> Result<SymbolicOperand> {
         if self.is_at_entry()? {
             let place = self
                 .deeper(&self.unit)?
                 .place(gimli::Expression(expression))?;
             return match place.pieces.into_iter().next().map(|piece| piece.source) {
-                Some(Source::Register(register)) => {
-                    Ok(Operand::generic(Expr(vec![Term::Register(register)])))
+                Some(PieceSource::Register(register)) => {
+                    Ok(SymbolicOperand::generic(LocationExpr(vec![
+                        Term::Register(register),
+                    ])))
                 }
-                Some(Source::Memory(expr) | Source::Value(expr)) => Ok(Operand::generic(expr)),
-                _ => Err(Why::Complex.reason()),
+                Some(PieceSource::Memory(expr) | PieceSource::Value(expr)) => {
+                    Ok(SymbolicOperand::generic(expr))
+                }
+                _ => Err(EntryValueProblem::Complex.reason()),
             };
         }
         let mut rest = expression;
         match Operation::parse(&mut rest, self.unit.unit.encoding()).map_err(unknown)? {
             Operation::Register { register } if rest.is_empty() => {
-                self.passed(Wanted::Register(register))
+                self.passed(WantedParameter::Register(register))
             }
-            _ => Err(Why::Complex.reason()),
+            _ => Err(EntryValueProblem::Complex.reason()),
         }
     }
 
-    /// The value of a parameter that the compiler took out of the function.
-    pub(super) fn parameter(&self, offset: gimli::UnitOffset) -> Result<Operand> {
-        self.passed(Wanted::Parameter(self.unit.id(offset)))
+    /// Returns the value of a parameter that the compiler removed from the function.
+    pub(super) fn parameter(&self, offset: gimli::UnitOffset) -> Result<SymbolicOperand> {
+        self.passed(WantedParameter::Parameter(self.unit.id(offset)))
     }
 
     fn is_at_entry(&self) -> Result<bool> {
@@ -115,54 +119,71 @@ impl<'a> Evaluator<'_, '_, 'a> {
         Ok(low == Some(self.context.address))
     }
 
-    /// What the callers pass, each where the return address says that it was this one.
-    fn passed(&self, wanted: Wanted) -> Result<Operand> {
+    /// Returns the value that the callers pass. Each caller's value counts if the return address
+    /// is after its call.
+    fn passed(&self, wanted: WantedParameter) -> Result<SymbolicOperand> {
         let (dies, address) = (self.context.dies, self.context.address);
-        let function = dies.module.function_code_at(LinkAddr(address));
+        let function = dies.code().function_code_at(LinkAddr(address));
         let entry = function.ok_or_else(missing)?.entry;
-        let look = || calls::may_enter_itself(dies.module, entry);
-        if dies.cache.enters_itself(entry.0, look) {
-            return Err(Why::Reentered.reason());
+        let look = || may_enter_itself(dies.code(), entry);
+        if dies.caches.calls.enters_itself(entry, look) {
+            return Err(EntryValueProblem::Reentered.reason());
         }
         let frame = self.frame()?;
-        let mut known = Known {
-            back: frame.of(RETURN)?,
+        let mut known = KnownCallers {
+            back: frame.of(INSTRUCTION_POINTER)?,
             callers: 0,
             value: None,
-            why: Why::NoCaller,
+            why: EntryValueProblem::NoCaller,
         };
         self.by_own_calls(entry, wanted, &frame, &mut known)?;
-        // A parameter that is no more is one of this module alone.
-        if let Wanted::Register(register) = wanted {
-            let names = imports::names_of(dies.module, entry);
+        // A removed parameter is only known to callers in this module.
+        if let WantedParameter::Register(register) = wanted {
+            let names = imports::names_of(dies.files, &dies.caches.imports, entry);
             let neighbours = match names.is_empty() {
                 true => Vec::new(),
                 false => (self.context.neighbours)(),
             };
             for name in names.iter() {
                 for module in iter::once(None).chain(neighbours.iter().map(Some)) {
-                    self.by_imports(module, (name, entry), register, &frame, &mut known)?;
+                    self.by_imports(
+                        module,
+                        ExportedName { name, entry },
+                        register,
+                        &frame,
+                        &mut known,
+                    )?;
                 }
             }
         }
-        let Known { value, why, .. } = known;
-        value.map(Operand::generic).ok_or_else(|| why.reason())
+        let KnownCallers { value, why, .. } = known;
+        value
+            .map(SymbolicOperand::generic)
+            .ok_or_else(|| why.reason())
     }
 
-    /// Adds what this module's direct calls pass.
+    /// Adds the values that this module's direct calls pass.
     fn by_own_calls(
         &self,
         entry: LinkAddr,
-        wanted: Wanted,
+        wanted: WantedParameter,
         frame: &CalleeFrame,
-        known: &mut Known,
+        known: &mut KnownCallers,
     ) -> Result<()> {
         let dies = self.context.dies;
         let unit = &self.context.function.ok_or_else(missing)?.unit;
         for (unit, call) in callers(dies, unit, entry) {
-            known.why = Why::Unsaid;
+            known.why = EntryValueProblem::Unsaid;
             let neighbours = self.context.neighbours;
-            let passed = self.passed_by(dies, (&unit, &call), neighbours, wanted);
+            let passed = self.passed_by(
+                dies,
+                CallerSite {
+                    unit: &unit,
+                    call: &call,
+                },
+                neighbours,
+                wanted,
+            );
             if let Ok(passed) = passed.and_then(|passed| frame.seen_from_callee(&passed)) {
                 known.add(passed, Term::Address(LinkAddr(call.returns_to)))?;
             }
@@ -170,23 +191,27 @@ impl<'a> Evaluator<'_, '_, 'a> {
         Ok(())
     }
 
-    /// Adds what calls through the dynamic linker's words pass, of this module or of another one.
+    /// Adds the values that calls through the dynamic linker's words pass, in this module or
+    /// another one.
     ///
-    /// What was called is certain where the word has this function's address.
+    /// The callee is certain if the word has this function's address.
     fn by_imports(
         &self,
         neighbour: Option<&Neighbour>,
-        (name, entry): (&[u8], LinkAddr),
+        export: ExportedName<'_>,
         register: gimli::Register,
         frame: &CalleeFrame,
-        known: &mut Known,
+        known: &mut KnownCallers,
     ) -> Result<()> {
-        let module: &Module = match neighbour {
-            Some(neighbour) => &neighbour.module,
-            None => self.context.dies.module,
+        let ExportedName { name, entry } = export;
+        let own = self.context.dies;
+        let dies = match neighbour {
+            Some(neighbour) => neighbour.module.dies(),
+            None => Dies::new(own.files, own.caches),
         };
         let bias = neighbour.map(|neighbour| neighbour.bias);
-        let Some(imported) = imports::calls_of(module, name, MAX_CALLERS) else {
+        let Some(imported) = imports::calls_of(dies.files, &dies.caches.imports, name, MAX_CALLERS)
+        else {
             return Ok(());
         };
         let identity = match neighbour {
@@ -194,25 +219,34 @@ impl<'a> Evaluator<'_, '_, 'a> {
             None => Some(Identity::Lasting),
         };
         let Some(identity) = identity else {
-            known.instead_of_none(Why::NoIdentity);
+            known.instead_of_none(EntryValueProblem::NoIdentity);
             return Ok(());
         };
-        let dies = Dies::new(module);
         for imported in imported.iter() {
-            let Some((unit, call)) = calls::returning_to(&dies, imported.returns_to) else {
-                known.instead_of_none(Why::NoSites);
+            let Some((unit, call)) = call_sites::returning_to(&dies, imported.returns_to) else {
+                known.instead_of_none(EntryValueProblem::NoSites);
                 continue;
             };
-            known.why = Why::Unsaid;
-            let wanted = Wanted::Register(register);
-            // What calls that module's functions is not asked again.
-            let passed = self.passed_by(&dies, (&unit, &call), &alone, wanted);
+            known.why = EntryValueProblem::Unsaid;
+            let wanted = WantedParameter::Register(register);
+            // Callers of that module's functions are not searched in turn.
+            let passed = self.passed_by(
+                &dies,
+                CallerSite {
+                    unit: &unit,
+                    call: &call,
+                },
+                &alone,
+                wanted,
+            );
             let passed = passed
                 .and_then(|passed| in_process(passed, bias))
                 .and_then(|passed| frame.seen_from_callee(&passed));
             let Ok(passed) = passed else {
                 continue;
             };
+            // The value is used only if the caller's module is still loaded and the word still
+            // has the address of this function.
             let passed = match identity {
                 Identity::Lasting => passed,
                 Identity::Word { at, is } => if_held(passed, Term::Const(at.0), Term::Const(is))?,
@@ -223,16 +257,17 @@ impl<'a> Evaluator<'_, '_, 'a> {
         Ok(())
     }
 
-    /// What one call passes, by the registers and the frame of the caller, as far as that stays as
-    /// it is during the call.
+    /// Returns the value that one call passes, in terms of the caller's registers and frame that
+    /// do not change during the call.
     fn passed_by<'b>(
         &self,
         dies: &Dies<'b>,
-        (unit, call): (&Rc<UnitAt<'b>>, &Call),
+        caller: CallerSite<'_, 'b>,
         neighbours: Neighbours<'_>,
-        wanted: Wanted,
-    ) -> Result<Expr> {
-        let unsaid = || Why::Unsaid.reason();
+        wanted: WantedParameter,
+    ) -> Result<LocationExpr> {
+        let CallerSite { unit, call } = caller;
+        let unsaid = || EntryValueProblem::Unsaid.reason();
         let site = dies.die(unit.id(call.site)).ok_or_else(missing)?;
         let parameters = dies.children(&site).into_iter();
         let mut parameters = parameters.filter(|parameter| is_wanted(dies, parameter, wanted));
@@ -242,42 +277,41 @@ impl<'a> Evaluator<'_, '_, 'a> {
             .or_else(|| parameter.attr(gimli::DW_AT_GNU_call_site_value))
             .and_then(|value: Attr<'b>| value.exprloc_value())
             .ok_or_else(unsaid)?;
-        // The call itself is what the caller's tables speak of.
+        // The caller's tables describe the call itself, not the instruction after it.
         let address = call.returns_to.checked_sub(1).ok_or_else(missing)?;
         let function = index_of(dies, unit).function(address);
         let function = function.and_then(|offset| dies.die(unit.id(offset)));
-        let sections = FrameSections::of(dies.module);
-        let cfa = |evaluator: &Evaluator<'_, '_, 'b>| match sections.cfa(address)? {
+        let sections = FrameSections::of(dies.files, &dies.caches.frames);
+        let cfa = |evaluator: &LocationEvaluator<'_, '_, 'b>| match sections.cfa(address)? {
             Cfa::Expr(expr) => Ok(expr),
             Cfa::Bytecode(bytecode, encoding) => evaluator.expr(bytecode, encoding),
         };
-        let context = Context {
+        let context = LocationContext {
             dies,
             address,
             function: function.as_ref(),
             cfa: &cfa,
             neighbours,
         };
-        let evaluator = Evaluator {
+        let evaluator = LocationEvaluator {
             context: &context,
             unit: Rc::clone(unit),
             steps: self.steps,
             depth: self.deeper(&self.unit)?.depth,
         };
         evaluator.is_stable(value.0)?;
-        let mut run = Run::default();
+        let mut run = EvaluationState::default();
         evaluator.run(value.0, unit.unit.encoding(), &mut run)?;
         match run.complete {
-            None | Some(Complete::Value) => Ok(run.pop()?.expr),
-            Some(Complete::Register(register)) => {
-                Ok(Expr(vec![Term::Register(super::visible(register)?)]))
-            }
+            None | Some(Completion::Value) => Ok(run.pop()?.expr),
+            Some(Completion::Register(register)) => Ok(LocationExpr(vec![Term::Register(
+                super::visible(register)?,
+            )])),
             Some(_) => Err(unsaid()),
         }
     }
 
-    /// Whether a value depends only on what stays as it is during the call:
-    /// memory may have been written since.
+    /// Fails if a value depends on memory, which may have been written since the call.
     fn is_stable(&self, code: Slice<'a>) -> Result<()> {
         let mut rest = code;
         while !rest.is_empty() {
@@ -288,28 +322,42 @@ impl<'a> Evaluator<'_, '_, 'a> {
                 | Operation::Call { .. }
                 | Operation::VariableValue { .. }
                 | Operation::ImplicitPointer { .. }
-                | Operation::TLS => return Err(Why::Unsaid.reason()),
+                | Operation::TLS => return Err(EntryValueProblem::Unsaid.reason()),
                 _ => {}
             }
         }
         Ok(())
     }
 
-    /// How the caller's registers are found from here.
+    /// Returns the places of the caller's registers, as seen from the site.
     fn frame(&self) -> Result<CalleeFrame> {
-        let sections = FrameSections::of(self.context.dies.module);
+        let sections = FrameSections::of(self.context.dies.files, &self.context.dies.caches.frames);
         let saved = sections.saved(self.context.address);
         Ok(CalleeFrame {
             cfa: (self.context.cfa)(&self.deeper(&self.unit)?)?,
-            saved: saved.ok_or_else(|| Why::NoFrame.reason())?,
+            saved: saved.ok_or_else(|| EntryValueProblem::NoFrame.reason())?,
         })
     }
 }
 
-/// Whether an entry says what was asked for.
-fn is_wanted<'b>(dies: &Dies<'b>, parameter: &Die<'b>, wanted: Wanted) -> bool {
+/// A name under which other modules can import a function, and the function's entry.
+#[derive(Clone, Copy)]
+struct ExportedName<'n> {
+    name: &'n [u8],
+    entry: LinkAddr,
+}
+
+/// A call and the unit that has its entry.
+#[derive(Clone, Copy)]
+struct CallerSite<'s, 'a> {
+    unit: &'s Rc<ParsedUnit<'a>>,
+    call: &'s Call,
+}
+
+/// Returns true if a call site parameter entry describes the wanted parameter.
+fn is_wanted<'b>(dies: &Dies<'b>, parameter: &Die<'b>, wanted: WantedParameter) -> bool {
     match wanted {
-        Wanted::Register(register) => {
+        WantedParameter::Register(register) => {
             let location = parameter.attr(gimli::DW_AT_location);
             let location = location.and_then(|location| location.exprloc_value());
             location.is_some_and(|gimli::Expression(mut code)| {
@@ -318,30 +366,37 @@ fn is_wanted<'b>(dies: &Dies<'b>, parameter: &Die<'b>, wanted: Wanted) -> bool {
                     && first.is_ok_and(|first| first == Operation::Register { register })
             })
         }
-        Wanted::Parameter(id) => [gimli::DW_AT_call_parameter, gimli::DW_AT_abstract_origin]
-            .into_iter()
-            .any(|name| dies.reference(parameter, name) == Some(id)),
+        WantedParameter::Parameter(id) => {
+            [gimli::DW_AT_call_parameter, gimli::DW_AT_abstract_origin]
+                .into_iter()
+                .any(|name| dies.reference(parameter, name) == Some(id))
+        }
     }
 }
 
-/// What is known of the callers so far.
-struct Known {
-    /// The return address.
-    back: Expr,
+/// The callers that were found so far.
+struct KnownCallers {
+    /// The return address at the hit.
+    back: LocationExpr,
     callers: usize,
-    value: Option<Expr>,
-    /// Why there is no value, when there is none.
-    why: Why,
+    value: Option<LocationExpr>,
+    /// Reason why there is no value, if there is none.
+    why: EntryValueProblem,
 }
 
-impl Known {
-    /// One more caller: what it passes, and where it is returned to.
-    fn add(&mut self, passed: Expr, returns_to: Term) -> Result<()> {
+impl KnownCallers {
+    /// Adds a caller: the value that it passes, and its return address.
+    fn add(&mut self, passed: LocationExpr, returns_to: Term) -> Result<()> {
         if self.callers >= MAX_CALLERS {
             return Ok(());
         }
         self.callers += 1;
-        let here = binary(self.back.clone(), Expr(vec![returns_to]), Binary::Eq)?;
+        // The value counts only if this caller's return address is the one at the hit.
+        let here = binary(
+            self.back.clone(),
+            LocationExpr(vec![returns_to]),
+            Binary::Eq,
+        )?;
         self.value = Some(match self.value.take() {
             None => then_if(passed, here)?,
             Some(others) => choose(passed, others, here)?,
@@ -349,15 +404,15 @@ impl Known {
         Ok(())
     }
 
-    /// There are callers, which do not count.
-    fn instead_of_none(&mut self, why: Why) {
-        if matches!(self.why, Why::NoCaller) {
+    /// Records the reason why callers that exist do not count.
+    fn instead_of_none(&mut self, why: EntryValueProblem) {
+        if matches!(self.why, EntryValueProblem::NoCaller) {
             self.why = why;
         }
     }
 }
 
-/// An address of this module, or of another one, which is where the process has it.
+/// Returns an address of this module, or of another module at its place in the process.
 fn place(address: LinkAddr, bias: Option<Bias>) -> Term {
     match bias {
         None => Term::Address(address),
@@ -365,30 +420,31 @@ fn place(address: LinkAddr, bias: Option<Bias>) -> Term {
     }
 }
 
-/// An expression of another module without what only holds there.
-fn in_process(expr: Expr, bias: Option<Bias>) -> Result<Expr> {
+/// Translates an expression of another module to this process. Fails if it has a term that only
+/// that module can evaluate.
+fn in_process(expr: LocationExpr, bias: Option<Bias>) -> Result<LocationExpr> {
     let terms = expr.0.into_iter().map(|term| match term {
         Term::Address(address) => Ok(place(address, bias)),
-        // Each module has a block of its own.
-        Term::Tls if bias.is_some() => Err(Why::Unsaid.reason()),
+        // Each module has a thread-local block of its own.
+        Term::Tls if bias.is_some() => Err(EntryValueProblem::Unsaid.reason()),
         other => Ok(other),
     });
-    terms.collect::<Result<_>>().map(Expr)
+    terms.collect::<Result<_>>().map(LocationExpr)
 }
 
-/// Calls of the function at `entry`, those of its own unit first.
+/// Returns the calls of the function at `entry`, those of its own unit first.
 fn callers<'a>(
     dies: &Dies<'a>,
-    unit: &Rc<UnitAt<'a>>,
+    unit: &Rc<ParsedUnit<'a>>,
     entry: LinkAddr,
-) -> Vec<(Rc<UnitAt<'a>>, Call)> {
-    let own = calls::calls_of(dies, unit);
+) -> Vec<(Rc<ParsedUnit<'a>>, Call)> {
+    let own = call_sites::calls_of(dies, unit);
     let own = own.to(entry).take(MAX_CALLERS);
     let mut found: Vec<_> = own.map(|call| (Rc::clone(unit), *call)).collect();
     let left = MAX_CALLERS.saturating_sub(found.len());
     if left > 0 {
         found.extend(
-            calls::from_other_units(dies, entry, MAX_CALLERS)
+            call_sites::from_other_units(dies, entry, MAX_CALLERS)
                 .into_iter()
                 .take(left),
         );
@@ -396,27 +452,27 @@ fn callers<'a>(
     found
 }
 
-/// A frame, by what it keeps of its caller's registers.
+/// The places in a frame of its caller's registers.
 struct CalleeFrame {
-    cfa: Expr,
-    saved: [Saved; 17],
+    cfa: LocationExpr,
+    saved: [Saved; REGISTERS],
 }
 
 impl CalleeFrame {
-    /// A register of the caller.
-    fn of(&self, register: u8) -> Result<Expr> {
-        if register == RSP {
+    /// Returns the expression of a register of the caller.
+    fn of(&self, register: u8) -> Result<LocationExpr> {
+        if register == STACK_POINTER {
             return Ok(self.cfa.clone());
         }
         match self.saved.get(usize::from(register)) {
-            Some(Saved::Same) => Ok(Expr(vec![Term::Register(Register(register))])),
+            Some(Saved::Same) => Ok(LocationExpr(vec![Term::Register(Register(register))])),
             Some(Saved::At(offset)) => then(add(self.cfa.clone(), *offset as u64)?, Term::Deref(8)),
-            _ => Err(Why::NoFrame.reason()),
+            _ => Err(EntryValueProblem::NoFrame.reason()),
         }
     }
 
-    /// An expression over the caller's registers, over those of here.
-    fn seen_from_callee(&self, expr: &Expr) -> Result<Expr> {
+    /// Rewrites an expression over the caller's registers to one over the registers at the site.
+    fn seen_from_callee(&self, expr: &LocationExpr) -> Result<LocationExpr> {
         let mut terms = Vec::new();
         for term in &expr.0 {
             match term {
@@ -424,20 +480,23 @@ impl CalleeFrame {
                 other => terms.push(*other),
             }
         }
-        super::symbolic::bounded(Expr(terms))
+        super::symbolic::bounded(LocationExpr(terms))
     }
 }
 
-/// A value that is known only when the number is not 0.
-fn then_if(value: Expr, condition: Expr) -> Result<Expr> {
+/// Returns an expression whose value is known only if `condition` is not 0.
+fn then_if(value: LocationExpr, condition: LocationExpr) -> Result<LocationExpr> {
     let mut terms = value.0;
     terms.extend(condition.0);
     terms.push(Term::KnownCaller);
-    super::symbolic::bounded(Expr(terms))
+    super::symbolic::bounded(LocationExpr(terms))
 }
 
-/// A value that is known only when the word at an address has that content.
-fn if_held(value: Expr, at: Term, content: Term) -> Result<Expr> {
-    let held = then(Expr(vec![at]), Term::Deref(8))?;
-    then_if(value, binary(held, Expr(vec![content]), Binary::Eq)?)
+/// Returns an expression whose value is known only if the word at an address has this content.
+fn if_held(value: LocationExpr, at: Term, content: Term) -> Result<LocationExpr> {
+    let held = then(LocationExpr(vec![at]), Term::Deref(8))?;
+    then_if(
+        value,
+        binary(held, LocationExpr(vec![content]), Binary::Eq)?,
+    )
 }

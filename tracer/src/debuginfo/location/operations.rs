@@ -2,17 +2,20 @@
 
 use gimli::{AttributeValue, Operation};
 
-use super::super::dies::{DieId, SectionKey, Slice};
-use super::super::place::{Binary, Expr, Term};
-use super::symbolic::{Kind, Operand, add, binary, normalise, then, typed};
-use super::{Complete, Evaluator, Result, Run, missing, underflow, unknown, visible};
-use crate::address::LinkAddr;
-use crate::unavailable::Unavailable;
+use super::symbolic::{OperandType, SymbolicOperand, add, binary, normalise, then, typed};
+use super::{
+    Completion, EvaluationState, LocationEvaluator, Result, missing, underflow, unknown, visible,
+};
+use crate::base::address::LinkAddr;
+use crate::base::unavailable::Unavailable;
+use crate::debuginfo::dwarf::die_id::{DieId, SectionKey};
+use crate::debuginfo::dwarf::dies::Slice;
+use crate::debuginfo::model::place::{Binary, LocationExpr, Term};
 
-impl<'a> Evaluator<'_, '_, 'a> {
+impl<'a> LocationEvaluator<'_, '_, 'a> {
     pub(super) fn operation(
         &self,
-        run: &mut Run<'a>,
+        run: &mut EvaluationState<'a>,
         operation: Operation<Slice<'a>>,
     ) -> Result<()> {
         match operation {
@@ -31,37 +34,43 @@ impl<'a> Evaluator<'_, '_, 'a> {
                 run.stack.extend([top, third, second]);
             }
             Operation::Nop | Operation::Uninitialized => {}
-            Operation::UnsignedConstant { value } => run.push(Operand::constant(value))?,
-            Operation::SignedConstant { value } => run.push(Operand::constant(value as u64))?,
+            Operation::UnsignedConstant { value } => run.push(SymbolicOperand::constant(value))?,
+            Operation::SignedConstant { value } => {
+                run.push(SymbolicOperand::constant(value as u64))?
+            }
             Operation::PlusConstant { value } => {
                 let top = run.pop()?;
                 let sum = typed(
                     top.clone(),
-                    Operand {
+                    SymbolicOperand {
                         kind: top.kind,
-                        ..Operand::constant(value)
+                        ..SymbolicOperand::constant(value)
                     },
                     Binary::Add,
                 )?;
                 run.push(sum)?;
             }
-            Operation::Register { register } => run.complete = Some(Complete::Register(register)),
-            Operation::ImplicitValue { data } => run.complete = Some(Complete::Bytes(data)),
-            Operation::StackValue => run.complete = Some(Complete::Value),
+            Operation::Register { register } => run.complete = Some(Completion::Register(register)),
+            Operation::ImplicitValue { data } => run.complete = Some(Completion::Bytes(data)),
+            Operation::StackValue => run.complete = Some(Completion::Value),
             Operation::ImplicitPointer { value, byte_offset } => {
                 let section = SectionKey {
                     file: self.unit.section.file,
                     types: false,
                 };
                 let id = DieId::new(section, value.0 as u64);
-                run.complete = Some(Complete::Pointer(id, byte_offset));
+                run.complete = Some(Completion::Pointer(id, byte_offset));
             }
             other => return self.arithmetic(run, other),
         }
         Ok(())
     }
 
-    fn arithmetic(&self, run: &mut Run<'a>, operation: Operation<Slice<'a>>) -> Result<()> {
+    fn arithmetic(
+        &self,
+        run: &mut EvaluationState<'a>,
+        operation: Operation<Slice<'a>>,
+    ) -> Result<()> {
         let op = match operation {
             Operation::And => Binary::And,
             Operation::Or => Binary::Or,
@@ -90,8 +99,8 @@ impl<'a> Evaluator<'_, '_, 'a> {
         run.push(typed(left, right, op)?)
     }
 
-    /// Operations that push what registers, memory or other entries hold.
-    fn leaf(&self, run: &mut Run<'a>, operation: Operation<Slice<'a>>) -> Result<()> {
+    /// Runs the operations that push the values of registers, memory or other entries.
+    fn leaf(&self, run: &mut EvaluationState<'a>, operation: Operation<Slice<'a>>) -> Result<()> {
         let operand = match operation {
             Operation::Deref {
                 base_type,
@@ -104,21 +113,21 @@ impl<'a> Evaluator<'_, '_, 'a> {
                 base_type,
             } => self.register_offset(register, offset, base_type)?,
             Operation::FrameOffset { offset } => {
-                Operand::generic(add(self.frame_base()?, offset as u64)?)
+                SymbolicOperand::generic(add(self.frame_base()?, offset as u64)?)
             }
             Operation::CallFrameCFA => {
-                Operand::generic((self.context.cfa)(&self.deeper(&self.unit)?)?)
+                SymbolicOperand::generic((self.context.cfa)(&self.deeper(&self.unit)?)?)
             }
             Operation::Address { address } => self.object(address)?,
             Operation::AddressIndex { index } => self.object(self.indexed(index)?)?,
-            Operation::ConstantIndex { index } => Operand::constant(self.indexed(index)?),
-            Operation::TLS => Operand::generic(then(run.pop()?.expr, Term::Tls)?),
+            Operation::ConstantIndex { index } => SymbolicOperand::constant(self.indexed(index)?),
+            Operation::TLS => SymbolicOperand::generic(then(run.pop()?.expr, Term::Tls)?),
             Operation::TypedLiteral { base_type, value } => self.literal(base_type, value)?,
             Operation::Convert { base_type } => self.convert(run.pop()?, base_type)?,
             Operation::Reinterpret { base_type } => {
                 let kind = self.kind(base_type)?;
                 let top = run.pop()?;
-                Operand {
+                SymbolicOperand {
                     expr: normalise(top.expr, kind)?,
                     kind,
                 }
@@ -130,7 +139,7 @@ impl<'a> Evaluator<'_, '_, 'a> {
                     types: false,
                 };
                 let id = DieId::new(section, offset.0 as u64);
-                Operand::generic(self.value_of(id)?)
+                SymbolicOperand::generic(self.value_of(id)?)
             }
             Operation::EntryValue { expression } => self.entry_value(expression)?,
             Operation::ParameterRef { offset } => self.parameter(offset)?,
@@ -139,7 +148,12 @@ impl<'a> Evaluator<'_, '_, 'a> {
         run.push(operand)
     }
 
-    fn deref(&self, top: Operand, base_type: gimli::UnitOffset, size: u8) -> Result<Operand> {
+    fn deref(
+        &self,
+        top: SymbolicOperand,
+        base_type: gimli::UnitOffset,
+        size: u8,
+    ) -> Result<SymbolicOperand> {
         if !(1..=8).contains(&size) {
             return Err(Unavailable::Unsupported(format!(
                 "a read of {size} bytes in a location"
@@ -148,10 +162,10 @@ impl<'a> Evaluator<'_, '_, 'a> {
         let kind = self.kind(base_type)?;
         let read = then(top.expr, Term::Deref(size))?;
         let expr = match kind {
-            Kind::Int { signed: true, .. } => normalise(read, kind)?,
+            OperandType::Int { signed: true, .. } => normalise(read, kind)?,
             _ => read,
         };
-        Ok(Operand { expr, kind })
+        Ok(SymbolicOperand { expr, kind })
     }
 
     fn register_offset(
@@ -159,22 +173,22 @@ impl<'a> Evaluator<'_, '_, 'a> {
         register: gimli::Register,
         offset: i64,
         base_type: gimli::UnitOffset,
-    ) -> Result<Operand> {
+    ) -> Result<SymbolicOperand> {
         let term = Term::Register(visible(register)?);
         let kind = self.kind(base_type)?;
-        let expr = add(normalise(Expr(vec![term]), kind)?, offset as u64)?;
-        Ok(Operand { expr, kind })
+        let expr = add(normalise(LocationExpr(vec![term]), kind)?, offset as u64)?;
+        Ok(SymbolicOperand { expr, kind })
     }
 
-    /// The address of a static. A linker that drops an object leaves 0 or another address where
-    /// nothing can be in its debug information, which must not pass for the object.
-    fn object(&self, address: u64) -> Result<Operand> {
-        if self.context.dies.module.is_dropped(LinkAddr(address)) {
+    /// Returns the address of a static. A linker that drops an object leaves 0 or an address
+    /// outside of all sections in its debug information. Such an address is refused.
+    fn object(&self, address: u64) -> Result<SymbolicOperand> {
+        if self.context.dies.files.is_dropped(LinkAddr(address)) {
             return Err(Unavailable::OptimisedOut);
         }
-        Ok(Operand::generic(Expr(vec![Term::Address(LinkAddr(
-            address,
-        ))])))
+        Ok(SymbolicOperand::generic(LocationExpr(vec![Term::Address(
+            LinkAddr(address),
+        )])))
     }
 
     fn indexed(&self, index: gimli::DebugAddrIndex) -> Result<u64> {
@@ -188,10 +202,10 @@ impl<'a> Evaluator<'_, '_, 'a> {
             .map_err(|error| Unavailable::BadDebugInfo(error.to_string()))
     }
 
-    /// Type of a base type entry; offset 0 is the generic type.
-    pub(super) fn kind(&self, base_type: gimli::UnitOffset) -> Result<Kind> {
+    /// Returns the type of a base type entry. Offset 0 is the generic type.
+    pub(super) fn kind(&self, base_type: gimli::UnitOffset) -> Result<OperandType> {
         if base_type.0 == 0 {
-            return Ok(Kind::Generic);
+            return Ok(OperandType::Generic);
         }
         let entry = self.unit.unit.entry(base_type).map_err(unknown)?;
         let size = entry
@@ -205,66 +219,70 @@ impl<'a> Evaluator<'_, '_, 'a> {
         };
         let signed = matches!(encoding, gimli::DW_ATE_signed | gimli::DW_ATE_signed_char);
         match (encoding, size.and_then(|size| u8::try_from(size).ok())) {
-            (gimli::DW_ATE_float, Some(4 | 8)) => Ok(Kind::Opaque),
+            (gimli::DW_ATE_float, Some(4 | 8)) => Ok(OperandType::Opaque),
             (gimli::DW_ATE_float, _) => Err(Unavailable::Unsupported(
                 "a wide float in a location".to_owned(),
             )),
-            (_, Some(size @ 1..=8)) => Ok(Kind::Int { signed, size }),
+            (_, Some(size @ 1..=8)) => Ok(OperandType::Int { signed, size }),
             _ => Err(Unavailable::Unsupported(
                 "a wide integer in a location".to_owned(),
             )),
         }
     }
 
-    fn literal(&self, base_type: gimli::UnitOffset, value: Slice<'a>) -> Result<Operand> {
+    fn literal(&self, base_type: gimli::UnitOffset, value: Slice<'a>) -> Result<SymbolicOperand> {
         let kind = self.kind(base_type)?;
         let mut bytes = [0; 8];
         for (to, from) in bytes.iter_mut().zip(value.slice()) {
             *to = *from;
         }
-        let expr = Expr(vec![Term::Const(u64::from_le_bytes(bytes))]);
-        Ok(Operand {
+        let expr = LocationExpr(vec![Term::Const(u64::from_le_bytes(bytes))]);
+        Ok(SymbolicOperand {
             expr: normalise(expr, kind)?,
             kind,
         })
     }
 
-    fn convert(&self, top: Operand, base_type: gimli::UnitOffset) -> Result<Operand> {
+    fn convert(
+        &self,
+        top: SymbolicOperand,
+        base_type: gimli::UnitOffset,
+    ) -> Result<SymbolicOperand> {
         let kind = self.kind(base_type)?;
         if top.kind == kind {
             return Ok(top);
         }
-        if kind == Kind::Opaque || top.kind == Kind::Opaque {
+        if kind == OperandType::Opaque || top.kind == OperandType::Opaque {
             let why = "floating-point arithmetic in a location".to_owned();
             return Err(Unavailable::Unsupported(why));
         }
-        Ok(Operand {
+        Ok(SymbolicOperand {
             expr: normalise(top.expr, kind)?,
             kind,
         })
     }
 }
 
-/// Absolute value, negation or complement.
-fn unary(top: Operand, operation: &Operation<Slice<'_>>) -> Result<Operand> {
+/// Computes the absolute value, negation or complement.
+fn unary(top: SymbolicOperand, operation: &Operation<Slice<'_>>) -> Result<SymbolicOperand> {
     let kind = top.kind;
-    if kind == Kind::Opaque {
+    if kind == OperandType::Opaque {
         let why = "floating-point arithmetic in a location".to_owned();
         return Err(Unavailable::Unsupported(why));
     }
-    let number = |value: u64| Expr(vec![Term::Const(value)]);
+    let number = |value: u64| LocationExpr(vec![Term::Const(value)]);
     let expr = match operation {
         Operation::Neg => binary(number(0), top.expr, Binary::Sub)?,
         Operation::Not => binary(top.expr, number(u64::MAX), Binary::Xor)?,
         // |x| = (x ^ s) - s, where s is all ones for a negative x.
-        _ if matches!(kind, Kind::Int { signed: false, .. }) => top.expr,
+        _ if matches!(kind, OperandType::Int { signed: false, .. }) => top.expr,
         _ => {
             let sign = binary(top.expr.clone(), number(63), Binary::Sar)?;
             let flipped = binary(top.expr, sign.clone(), Binary::Xor)?;
             binary(flipped, sign, Binary::Sub)?
         }
     };
-    Ok(Operand {
+    Ok(SymbolicOperand {
         expr: normalise(expr, kind)?,
         kind,
     })

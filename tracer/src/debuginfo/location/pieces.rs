@@ -1,21 +1,19 @@
-//! What the operations of a location come to: sources of bytes, in pieces or as a whole.
+//! The result of a location's operations: sources of bytes, in pieces or as a whole.
 
 use gimli::AttributeValue;
 
-use super::super::dies::Attr;
-use super::super::place::{Binary, Expr, Piece, Place, Register, Source, Term};
+use super::registers::visible;
 use super::symbolic::{add, binary};
-use super::{Complete, Evaluator, MAX_PIECES, Result, Run};
-use crate::address::LinkAddr;
-use crate::unavailable::Unavailable;
+use super::{Completion, EvaluationState, LocationEvaluator, MAX_PIECES, Result};
+use crate::base::address::LinkAddr;
+use crate::base::unavailable::Unavailable;
+use crate::debuginfo::dwarf::dies::Attr;
+use crate::debuginfo::model::place::{Binary, LocationExpr, Piece, PieceSource, Place, Term};
 
-/// The last DWARF register that the kernel hands to eBPF (x86-64: the instruction pointer).
-const LAST_REGISTER: u16 = 16;
-
-impl<'a> Evaluator<'_, '_, 'a> {
+impl<'a> LocationEvaluator<'_, '_, 'a> {
     pub(super) fn piece(
         &self,
-        run: &mut Run<'a>,
+        run: &mut EvaluationState<'a>,
         bits: u64,
         bit_offset: Option<u64>,
     ) -> Result<()> {
@@ -31,7 +29,7 @@ impl<'a> Evaluator<'_, '_, 'a> {
         }
         let source = match self.source(run) {
             Ok(source) => shifted(source, offset)?,
-            Err(why) => Source::Unavailable(why),
+            Err(why) => PieceSource::Unavailable(why),
         };
         run.stack.clear();
         run.pieces.push(Piece {
@@ -41,77 +39,67 @@ impl<'a> Evaluator<'_, '_, 'a> {
         Ok(())
     }
 
-    /// What the operations since the last piece add up to.
-    pub(super) fn source(&self, run: &mut Run<'a>) -> Result<Source> {
+    /// Returns the source that the operations since the last piece describe.
+    pub(super) fn source(&self, run: &mut EvaluationState<'a>) -> Result<PieceSource> {
         match run.complete.take() {
-            Some(Complete::Register(register)) => Ok(Source::Register(visible(register)?)),
-            Some(Complete::Bytes(bytes)) => Ok(Source::Bytes(bytes.slice().to_vec())),
-            Some(Complete::Value) => Ok(Source::Value(run.pop()?.expr)),
-            Some(Complete::Pointer(id, offset)) => {
+            Some(Completion::Register(register)) => Ok(PieceSource::Register(visible(register)?)),
+            Some(Completion::Bytes(bytes)) => Ok(PieceSource::Bytes(bytes.slice().to_vec())),
+            Some(Completion::Value) => Ok(PieceSource::Value(run.pop()?.expr)),
+            Some(Completion::Pointer(id, offset)) => {
                 let place = self.place_of_die(id).unwrap_or_else(Place::unavailable);
-                Ok(Source::ImplicitPointer(Box::new(place), offset))
+                Ok(PieceSource::ImplicitPointer(Box::new(place), offset))
             }
             None => match run.stack.pop() {
-                Some(top) => Ok(Source::Memory(top.expr)),
-                None => Ok(Source::Unavailable(Unavailable::OptimisedOut)),
+                Some(top) => Ok(PieceSource::Memory(top.expr)),
+                None => Ok(PieceSource::Unavailable(Unavailable::OptimisedOut)),
             },
         }
     }
 }
 
-/// The bytes of a source from `bits` on.
-fn shifted(source: Source, bits: u64) -> Result<Source> {
+/// Returns the bytes of a source from `bits` on.
+fn shifted(source: PieceSource, bits: u64) -> Result<PieceSource> {
     if bits == 0 {
         return Ok(source);
     }
-    let shift = || Expr(vec![Term::Const(bits)]);
+    let shift = || LocationExpr(vec![Term::Const(bits)]);
     Ok(match source {
-        Source::Memory(expr) => Source::Memory(add(expr, bits / 8)?),
-        Source::Register(register) => {
-            let whole = Expr(vec![Term::Register(register)]);
-            Source::Value(binary(whole, shift(), Binary::Shr)?)
+        PieceSource::Memory(expr) => PieceSource::Memory(add(expr, bits / 8)?),
+        PieceSource::Register(register) => {
+            let whole = LocationExpr(vec![Term::Register(register)]);
+            PieceSource::Value(binary(whole, shift(), Binary::Shr)?)
         }
-        Source::Value(expr) => Source::Value(binary(expr, shift(), Binary::Shr)?),
-        Source::Bytes(bytes) => {
+        PieceSource::Value(expr) => PieceSource::Value(binary(expr, shift(), Binary::Shr)?),
+        PieceSource::Bytes(bytes) => {
             let from = usize::try_from(bits / 8)
                 .unwrap_or(usize::MAX)
                 .min(bytes.len());
-            Source::Bytes(bytes[from..].to_vec())
+            PieceSource::Bytes(bytes[from..].to_vec())
         }
         other => other,
     })
 }
 
-/// The bytes of a `DW_AT_const_value`, as many as its form has.
-pub(in super::super) fn constant(value: Attr<'_>) -> Option<Source> {
+/// Returns the bytes of a `DW_AT_const_value`, as many as its form has.
+pub(in crate::debuginfo) fn constant(value: Attr<'_>) -> Option<PieceSource> {
     Some(match value {
         AttributeValue::Block(bytes) | AttributeValue::Exprloc(gimli::Expression(bytes)) => {
-            Source::Bytes(bytes.slice().to_vec())
+            PieceSource::Bytes(bytes.slice().to_vec())
         }
-        AttributeValue::Data16(number) => Source::Bytes(number.to_le_bytes().to_vec()),
+        AttributeValue::Data16(number) => PieceSource::Bytes(number.to_le_bytes().to_vec()),
         AttributeValue::Sdata(number) => {
             let sign = if number < 0 { u64::MAX } else { 0 };
             let mut bytes = number.to_le_bytes().to_vec();
             bytes.extend(sign.to_le_bytes());
-            Source::Bytes(bytes)
+            PieceSource::Bytes(bytes)
         }
         AttributeValue::Addr(address) => {
-            Source::Value(Expr(vec![Term::Address(LinkAddr(address))]))
+            PieceSource::Value(LocationExpr(vec![Term::Address(LinkAddr(address))]))
         }
         other => {
             let mut bytes = other.udata_value()?.to_le_bytes().to_vec();
             bytes.extend([0; 8]);
-            Source::Bytes(bytes)
+            PieceSource::Bytes(bytes)
         }
     })
-}
-
-/// A register that the kernel hands to eBPF.
-pub(in super::super) fn visible(register: gimli::Register) -> Result<Register> {
-    if register.0 <= LAST_REGISTER {
-        return Ok(Register(register.0 as u8));
-    }
-    let name = gimli::X86_64::register_name(register);
-    let name = name.map_or_else(|| format!("number {}", register.0), str::to_owned);
-    Err(Unavailable::Register(name))
 }

@@ -1,15 +1,20 @@
-//! What a location takes from other entries: their locations, their values, the frame base.
+//! References of a location to other entries: their locations, their values, the frame base.
 
 use gimli::AttributeValue;
 
-use super::super::dies::{Die, DieId};
-use super::super::place::{Expr, Place, Source, Term};
-use super::symbolic::{Kind, normalise, then};
-use super::{Evaluator, MAX_DEPTH, Result, Run, constant, missing};
-use crate::unavailable::Unavailable;
+use super::symbolic::{OperandType, normalise, then};
+use super::{EvaluationState, LocationEvaluator, MAX_DEPTH, Result, constant, missing};
+use crate::base::unavailable::Unavailable;
+use crate::debuginfo::dwarf::die_id::DieId;
+use crate::debuginfo::dwarf::dies::Die;
+use crate::debuginfo::model::place::{LocationExpr, PieceSource, Place, Term};
 
-impl<'a> Evaluator<'_, '_, 'a> {
-    pub(super) fn call(&self, run: &mut Run<'a>, target: gimli::DieReference) -> Result<()> {
+impl<'a> LocationEvaluator<'_, '_, 'a> {
+    pub(super) fn call(
+        &self,
+        run: &mut EvaluationState<'a>,
+        target: gimli::DieReference,
+    ) -> Result<()> {
         let value = match target {
             gimli::DieReference::UnitRef(offset) => AttributeValue::UnitRef(offset),
             gimli::DieReference::DebugInfoRef(offset) => AttributeValue::DebugInfoRef(offset),
@@ -40,21 +45,23 @@ impl<'a> Evaluator<'_, '_, 'a> {
         done
     }
 
-    /// The address that `DW_OP_fbreg` counts from.
-    pub(super) fn frame_base(&self) -> Result<Expr> {
+    /// Returns the address that `DW_OP_fbreg` counts from.
+    pub(super) fn frame_base(&self) -> Result<LocationExpr> {
         let none = || Unavailable::BadDebugInfo("no frame base".to_owned());
         let function = self.context.function.ok_or_else(none)?;
         let value = function.attr(gimli::DW_AT_frame_base).ok_or_else(none)?;
         let place = self.deeper(&function.unit)?.attribute(value)?;
         match place.pieces.into_iter().next().map(|piece| piece.source) {
-            Some(Source::Memory(expr) | Source::Value(expr)) => Ok(expr),
-            Some(Source::Register(register)) => Ok(Expr(vec![Term::Register(register)])),
-            Some(Source::Unavailable(why)) => Err(why),
+            Some(PieceSource::Memory(expr) | PieceSource::Value(expr)) => Ok(expr),
+            Some(PieceSource::Register(register)) => {
+                Ok(LocationExpr(vec![Term::Register(register)]))
+            }
+            Some(PieceSource::Unavailable(why)) => Err(why),
             _ => Err(none()),
         }
     }
 
-    /// The place of another variable.
+    /// Returns the place of another variable.
     pub(super) fn place_of_die(&self, id: DieId) -> Result<Place> {
         let die = self.context.dies.die(id).ok_or_else(missing)?;
         let evaluator = self.deeper(&die.unit)?;
@@ -71,39 +78,39 @@ impl<'a> Evaluator<'_, '_, 'a> {
         Place::unavailable(Unavailable::OptimisedOut)
     }
 
-    /// The number that another variable holds.
-    pub(super) fn value_of(&self, id: DieId) -> Result<Expr> {
+    /// Returns the number that another variable holds.
+    pub(super) fn value_of(&self, id: DieId) -> Result<LocationExpr> {
         let place = self.place_of_die(id)?;
         let die = self.context.dies.die(id).ok_or_else(missing)?;
-        let kind = self.kind_of_variable(&die).unwrap_or(Kind::Int {
+        let kind = self.kind_of_variable(&die).unwrap_or(OperandType::Int {
             signed: false,
             size: 8,
         });
-        let Kind::Int { size, .. } = kind else {
+        let OperandType::Int { size, .. } = kind else {
             return Err(Unavailable::Unsupported(
                 "a count that is not an integer".to_owned(),
             ));
         };
         let expr = match place.pieces.into_iter().next().map(|piece| piece.source) {
-            Some(Source::Memory(expr)) => then(expr, Term::Deref(size))?,
-            Some(Source::Value(expr)) => expr,
-            Some(Source::Register(register)) => Expr(vec![Term::Register(register)]),
-            Some(Source::Bytes(bytes)) => {
+            Some(PieceSource::Memory(expr)) => then(expr, Term::Deref(size))?,
+            Some(PieceSource::Value(expr)) => expr,
+            Some(PieceSource::Register(register)) => LocationExpr(vec![Term::Register(register)]),
+            Some(PieceSource::Bytes(bytes)) => {
                 let number = bytes
                     .iter()
                     .rev()
                     .take(8)
                     .fold(0, |n, b| n << 8 | u64::from(*b));
-                Expr(vec![Term::Const(number)])
+                LocationExpr(vec![Term::Const(number)])
             }
-            Some(Source::Unavailable(why)) => return Err(why),
+            Some(PieceSource::Unavailable(why)) => return Err(why),
             _ => return Err(Unavailable::OptimisedOut),
         };
         normalise(expr, kind)
     }
 
-    /// Integer type of a variable, through typedefs and qualifiers.
-    fn kind_of_variable(&self, die: &Die<'a>) -> Option<Kind> {
+    /// Returns the integer type of a variable, through typedefs and qualifiers.
+    fn kind_of_variable(&self, die: &Die<'a>) -> Option<OperandType> {
         let mut ty = self.context.dies.die(self.context.dies.type_of(die)?)?;
         for _ in 0..MAX_DEPTH {
             if ty.tag() == gimli::DW_TAG_base_type {

@@ -1,71 +1,71 @@
-//! Arithmetic on expressions: what the target alone knows stays an [`Expr`],
-//! what is constant is folded at once.
+//! Arithmetic on expressions. Values that only the target knows stay an [`LocationExpr`];
+//! constants are folded at once.
 
-use super::super::place::{Binary, Expr, Term};
-use crate::unavailable::Unavailable;
+use crate::base::unavailable::Unavailable;
+use crate::debuginfo::model::place::{Binary, LocationExpr, Term};
 
-/// Terms of one expression; longer ones are refused.
+/// Terms of one expression; a longer expression is refused.
 const MAX_TERMS: usize = 512;
 
 /// Type of an operand on DWARF's stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// As wide as an address, of no particular sign.
+pub(super) enum OperandType {
+    /// A number of the width of an address, without a particular sign.
     Generic,
-    /// An integer of a base type; its value stands extended to 64 bits.
+    /// An integer of a base type. Its value is extended to 64 bits.
     Int {
-        /// Two's complement.
+        /// True for two's complement.
         signed: bool,
-        /// Bytes, 1 to 8.
+        /// Size in bytes, 1 to 8.
         size: u8,
     },
-    /// Bits that are not an integer (a float); nothing is computed with it.
+    /// Bits that are not an integer (a float). Arithmetic on them is refused.
     Opaque,
 }
 
 /// One operand.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Operand {
-    /// Its value.
-    pub(super) expr: Expr,
-    /// Its type.
-    pub(super) kind: Kind,
+pub(super) struct SymbolicOperand {
+    /// Value of the operand.
+    pub(super) expr: LocationExpr,
+    /// Type of the operand.
+    pub(super) kind: OperandType,
 }
 
 type Result<T> = std::result::Result<T, Unavailable>;
 
-impl Operand {
-    /// An operand of the generic type.
-    pub(super) fn generic(expr: Expr) -> Self {
+impl SymbolicOperand {
+    /// Returns an operand of the generic type.
+    pub(super) fn generic(expr: LocationExpr) -> Self {
         Self {
             expr,
-            kind: Kind::Generic,
+            kind: OperandType::Generic,
         }
     }
 
-    /// A number.
+    /// Returns a constant of the generic type.
     pub(super) fn constant(value: u64) -> Self {
-        Self::generic(Expr(vec![Term::Const(value)]))
+        Self::generic(LocationExpr(vec![Term::Const(value)]))
     }
 }
 
-/// The number that an expression is, if it is one.
-pub(super) fn constant_of(expr: &Expr) -> Option<u64> {
+/// Returns the value of an expression if it is constant.
+pub(super) fn constant_of(expr: &LocationExpr) -> Option<u64> {
     match expr.0.as_slice() {
         [Term::Const(value)] => Some(*value),
         _ => None,
     }
 }
 
-/// `expr` with one more term that takes its value.
-pub(in crate::debuginfo) fn then(mut expr: Expr, term: Term) -> Result<Expr> {
+/// Appends a term that takes the value of `expr`.
+pub(in crate::debuginfo) fn then(mut expr: LocationExpr, term: Term) -> Result<LocationExpr> {
     let folded = match (term, constant_of(&expr)) {
         (Term::SignExtend(size), Some(value)) => Some(sign_extend(value, size)),
         (Term::ZeroExtend(size), Some(value)) => Some(zero_extend(value, size)),
         _ => None,
     };
     if let Some(value) = folded {
-        return Ok(Expr(vec![Term::Const(value)]));
+        return Ok(LocationExpr(vec![Term::Const(value)]));
     }
     if expr.0.len() >= MAX_TERMS {
         return Err(too_long());
@@ -74,8 +74,13 @@ pub(in crate::debuginfo) fn then(mut expr: Expr, term: Term) -> Result<Expr> {
     Ok(expr)
 }
 
-/// `yes` where the number is not 0, else `no`; only the one that is taken is computed.
-pub(super) fn choose(yes: Expr, no: Expr, number: Expr) -> Result<Expr> {
+/// Returns an expression that is `yes` if `condition` is not 0, else `no`. Only the chosen one is
+/// computed.
+pub(super) fn choose(
+    yes: LocationExpr,
+    no: LocationExpr,
+    number: LocationExpr,
+) -> Result<LocationExpr> {
     match constant_of(&number) {
         Some(0) => return Ok(no),
         Some(_) => return Ok(yes),
@@ -85,34 +90,34 @@ pub(super) fn choose(yes: Expr, no: Expr, number: Expr) -> Result<Expr> {
     terms.extend(no.0);
     terms.extend(number.0);
     terms.push(Term::Choose);
-    bounded(Expr(terms))
+    bounded(LocationExpr(terms))
 }
 
-/// The same, unless it has too many terms.
-pub(super) fn bounded(expr: Expr) -> Result<Expr> {
+/// Returns the expression, unless it has too many terms.
+pub(super) fn bounded(expr: LocationExpr) -> Result<LocationExpr> {
     if expr.0.len() > MAX_TERMS {
         return Err(too_long());
     }
     Ok(expr)
 }
 
-/// `expr + offset`.
-pub(in crate::debuginfo) fn add(expr: Expr, offset: u64) -> Result<Expr> {
-    binary(expr, Expr(vec![Term::Const(offset)]), Binary::Add)
+/// Returns `expr + offset`.
+pub(in crate::debuginfo) fn add(expr: LocationExpr, offset: u64) -> Result<LocationExpr> {
+    binary(expr, LocationExpr(vec![Term::Const(offset)]), Binary::Add)
 }
 
-/// `left OP right` on 64 bits.
-pub(super) fn binary(left: Expr, right: Expr, op: Binary) -> Result<Expr> {
+/// Returns `left OP right` on 64 bits.
+pub(super) fn binary(left: LocationExpr, right: LocationExpr, op: Binary) -> Result<LocationExpr> {
     if let (Some(a), Some(b)) = (constant_of(&left), constant_of(&right)) {
         let value = fold(a, b, op).ok_or_else(|| {
             Unavailable::BadDebugInfo("division by zero in a location".to_owned())
         })?;
-        return Ok(Expr(vec![Term::Const(value)]));
+        return Ok(LocationExpr(vec![Term::Const(value)]));
     }
     match (op, constant_of(&right)) {
-        // More than the width leaves nothing, or the sign.
-        (Binary::Shl | Binary::Shr, Some(64..)) => return Ok(Expr(vec![Term::Const(0)])),
-        (Binary::Sar, Some(64..)) => return binary(left, Expr(vec![Term::Const(63)]), op),
+        // A shift by at least the width leaves 0, or the sign bits.
+        (Binary::Shl | Binary::Shr, Some(64..)) => return Ok(LocationExpr(vec![Term::Const(0)])),
+        (Binary::Sar, Some(64..)) => return binary(left, LocationExpr(vec![Term::Const(63)]), op),
         (Binary::Add, Some(b)) => return Ok(add_constant(left, b)),
         (Binary::Sub, Some(b)) => return Ok(add_constant(left, b.wrapping_neg())),
         (Binary::Div | Binary::Mod, Some(0)) => {
@@ -132,10 +137,10 @@ pub(super) fn binary(left: Expr, right: Expr, op: Binary) -> Result<Expr> {
     }
     terms.extend(right.0);
     terms.push(Term::Binary(op));
-    Ok(Expr(terms))
+    Ok(LocationExpr(terms))
 }
 
-fn add_constant(mut expr: Expr, value: u64) -> Expr {
+fn add_constant(mut expr: LocationExpr, value: u64) -> LocationExpr {
     match expr.0.as_mut_slice() {
         [Term::Address(address)] => *address = address.add(value),
         [.., Term::Const(known), Term::Binary(Binary::Add)] => {
@@ -152,10 +157,10 @@ fn add_constant(mut expr: Expr, value: u64) -> Expr {
     expr
 }
 
-/// `value` in the width and sign of `kind`.
-pub(super) fn normalise(expr: Expr, kind: Kind) -> Result<Expr> {
+/// Extends or cuts a value to the width and sign of `kind`.
+pub(super) fn normalise(expr: LocationExpr, kind: OperandType) -> Result<LocationExpr> {
     match kind {
-        Kind::Int { signed, size } if size < 8 => {
+        OperandType::Int { signed, size } if size < 8 => {
             let term = if signed {
                 Term::SignExtend(size)
             } else {
@@ -167,21 +172,25 @@ pub(super) fn normalise(expr: Expr, kind: Kind) -> Result<Expr> {
     }
 }
 
-/// `left OP right` in the type of `left`, as DWARF 5 (2.5.1.4) has it.
-pub(super) fn typed(left: Operand, right: Operand, op: Binary) -> Result<Operand> {
+/// Returns `left OP right` in the type of `left`, as DWARF 5 (2.5.1.4) defines it.
+pub(super) fn typed(
+    left: SymbolicOperand,
+    right: SymbolicOperand,
+    op: Binary,
+) -> Result<SymbolicOperand> {
     let kind = left.kind;
-    if kind == Kind::Opaque || right.kind == Kind::Opaque {
+    if kind == OperandType::Opaque || right.kind == OperandType::Opaque {
         let why = "floating-point arithmetic in a location".to_owned();
         return Err(Unavailable::Unsupported(why));
     }
     let wide_unsigned = matches!(
         kind,
-        Kind::Int {
+        OperandType::Int {
             signed: false,
             size: 8
         }
     );
-    let signed = matches!(kind, Kind::Int { signed: true, .. });
+    let signed = matches!(kind, OperandType::Int { signed: true, .. });
     let (a, b) = (left.expr, right.expr);
     let expr = match op {
         Binary::Eq | Binary::Ne | Binary::Lt | Binary::Le | Binary::Gt | Binary::Ge => {
@@ -190,17 +199,17 @@ pub(super) fn typed(left: Operand, right: Operand, op: Binary) -> Result<Operand
             } else {
                 (a, b)
             };
-            return Ok(Operand::generic(binary(a, b, op)?));
+            return Ok(SymbolicOperand::generic(binary(a, b, op)?));
         }
         Binary::Div if wide_unsigned => match (constant_of(&a), constant_of(&b)) {
-            (Some(a), Some(b)) if b != 0 => Expr(vec![Term::Const(a / b)]),
+            (Some(a), Some(b)) if b != 0 => LocationExpr(vec![Term::Const(a / b)]),
             _ => {
                 return Err(Unavailable::Unsupported(
                     "unsigned division in a location".to_owned(),
                 ));
             }
         },
-        // Remainder by division, which is signed: a - a / b * b.
+        // The remainder is computed by signed division: a - a / b * b.
         Binary::Mod if signed => {
             let quotient = binary(a.clone(), b.clone(), Binary::Div)?;
             binary(a, binary(quotient, b, Binary::Mul)?, Binary::Sub)?
@@ -209,40 +218,40 @@ pub(super) fn typed(left: Operand, right: Operand, op: Binary) -> Result<Operand
         Binary::Sar => binary(as_signed(a, kind, true)?, b, op)?,
         _ => binary(a, b, op)?,
     };
-    Ok(Operand {
+    Ok(SymbolicOperand {
         expr: normalise(expr, kind)?,
         kind,
     })
 }
 
-/// `expr` of type `kind` extended as if that were signed or not.
-fn as_signed(expr: Expr, kind: Kind, signed: bool) -> Result<Expr> {
+/// Extends `expr` of type `kind` as a signed or an unsigned number.
+fn as_signed(expr: LocationExpr, kind: OperandType, signed: bool) -> Result<LocationExpr> {
     match kind {
-        Kind::Int { size, signed: has } if has != signed => {
-            normalise(expr, Kind::Int { signed, size })
+        OperandType::Int { size, signed: has } if has != signed => {
+            normalise(expr, OperandType::Int { signed, size })
         }
         _ => Ok(expr),
     }
 }
 
-/// Makes signed comparison of two numbers unsigned.
-fn flip_sign(expr: Expr) -> Result<Expr> {
-    binary(expr, Expr(vec![Term::Const(1 << 63)]), Binary::Xor)
+/// Flips the sign bit, so that a signed comparison orders numbers as unsigned.
+fn flip_sign(expr: LocationExpr) -> Result<LocationExpr> {
+    binary(expr, LocationExpr(vec![Term::Const(1 << 63)]), Binary::Xor)
 }
 
-/// The value as [`Term::SignExtend`] gives it.
+/// Returns the result of [`Term::SignExtend`] for a value.
 pub(super) fn sign_extend(value: u64, size: u8) -> u64 {
     let shift = 64 - 8 * u32::from(size.clamp(1, 8));
     (((value << shift) as i64) >> shift) as u64
 }
 
-/// The value as [`Term::ZeroExtend`] gives it.
+/// Returns the result of [`Term::ZeroExtend`] for a value.
 pub(super) fn zero_extend(value: u64, size: u8) -> u64 {
     let shift = 64 - 8 * u32::from(size.clamp(1, 8));
     (value << shift) >> shift
 }
 
-/// `a OP b`; `None` for a division by zero.
+/// Returns `a OP b`, or `None` for a division by zero.
 pub(super) fn fold(a: u64, b: u64, op: Binary) -> Option<u64> {
     let (x, y) = (a as i64, b as i64);
     Some(match op {
@@ -255,7 +264,7 @@ pub(super) fn fold(a: u64, b: u64, op: Binary) -> Option<u64> {
         Binary::And => a & b,
         Binary::Or => a | b,
         Binary::Xor => a ^ b,
-        // More than the width leaves nothing, as for an actual shift that far.
+        // A shift by at least the width leaves 0.
         Binary::Shl => u32::try_from(b)
             .ok()
             .and_then(|b| a.checked_shl(b))

@@ -1,18 +1,18 @@
-use super::super::place::Binary;
-use super::symbolic::{Kind, add, binary, constant_of, fold, typed};
+use super::symbolic::{OperandType, add, binary, constant_of, fold, typed};
 use super::*;
-use crate::address::LinkAddr;
+use crate::base::address::LinkAddr;
+use crate::debuginfo::model::place::Binary;
 
-fn register(number: u8) -> Expr {
-    Expr(vec![Term::Register(Register(number))])
+fn register(number: u8) -> LocationExpr {
+    LocationExpr(vec![Term::Register(Register(number))])
 }
 
-fn number(value: u64) -> Expr {
-    Expr(vec![Term::Const(value)])
+fn number(value: u64) -> LocationExpr {
+    LocationExpr(vec![Term::Const(value)])
 }
 
-fn typed_as(kind: Kind, left: u64, right: u64, op: Binary) -> Option<u64> {
-    let operand = |value| Operand {
+fn typed_as(kind: OperandType, left: u64, right: u64, op: Binary) -> Option<u64> {
+    let operand = |value| SymbolicOperand {
         expr: number(value),
         kind,
     };
@@ -28,25 +28,25 @@ fn additions_to_a_register_become_one() {
         Term::Const(8),
         Term::Binary(Binary::Add),
     ];
-    assert_eq!(sum, Ok(Expr(expected.to_vec())));
+    assert_eq!(sum, Ok(LocationExpr(expected.to_vec())));
     let back = add(register(6), 16).and_then(|sum| binary(sum, number(16), Binary::Sub));
     assert_eq!(back, Ok(register(6)));
 }
 
 #[test]
 fn additions_to_an_address_move_it() {
-    let address = Expr(vec![Term::Address(LinkAddr(0x1000))]);
-    let moved = Expr(vec![Term::Address(LinkAddr(0x1010))]);
+    let address = LocationExpr(vec![Term::Address(LinkAddr(0x1000))]);
+    let moved = LocationExpr(vec![Term::Address(LinkAddr(0x1010))]);
     assert_eq!(add(address, 0x10), Ok(moved));
 }
 
 #[test]
 fn typed_division_and_remainder_follow_the_type() {
-    let signed = Kind::Int {
+    let signed = OperandType::Int {
         signed: true,
         size: 4,
     };
-    let unsigned = Kind::Int {
+    let unsigned = OperandType::Int {
         signed: false,
         size: 8,
     };
@@ -58,17 +58,20 @@ fn typed_division_and_remainder_follow_the_type() {
         Some(u64::MAX / 2)
     );
     assert_eq!(
-        typed_as(Kind::Generic, u64::MAX, 10, Binary::Mod),
+        typed_as(OperandType::Generic, u64::MAX, 10, Binary::Mod),
         Some(u64::MAX % 10)
     );
     assert_eq!(typed_as(unsigned, 1, u64::MAX, Binary::Lt), Some(1));
-    assert_eq!(typed_as(Kind::Generic, 1, u64::MAX, Binary::Lt), Some(0));
+    assert_eq!(
+        typed_as(OperandType::Generic, 1, u64::MAX, Binary::Lt),
+        Some(0)
+    );
     assert_eq!(typed_as(signed, 1, 0, Binary::Div), None);
 }
 
 #[test]
 fn narrow_results_wrap_in_their_width() {
-    let byte = |signed| Kind::Int { signed, size: 1 };
+    let byte = |signed| OperandType::Int { signed, size: 1 };
     assert_eq!(typed_as(byte(false), 200, 100, Binary::Add), Some(44));
     assert_eq!(
         typed_as(byte(true), 100, 100, Binary::Add),
@@ -107,7 +110,7 @@ fn doubling_expressions_are_refused_in_time() {
     panic!("no limit");
 }
 
-/// Locations at random, evaluated by us and by gimli with the same registers and memory.
+/// Evaluates random locations with our code and with gimli, with the same registers and memory.
 mod against_gimli {
     use gimli::{DwOp, EvaluationResult, LittleEndian, Location, Value};
     use proptest::prelude::*;
@@ -115,7 +118,7 @@ mod against_gimli {
     use super::*;
     use crate::debuginfo::Module;
 
-    /// One operation, as bytes.
+    /// Generates the bytes of one operation.
     fn operation() -> impl Strategy<Value = Vec<u8>> {
         let plain = [
             gimli::DW_OP_dup,
@@ -203,8 +206,8 @@ mod against_gimli {
         }
     }
 
-    /// What an expression comes to; `None` for a division by zero on the way that is taken.
-    fn interpret(expr: &Expr) -> Option<u64> {
+    /// Returns the value of an expression, or `None` for a division by zero on the chosen path.
+    fn interpret(expr: &LocationExpr) -> Option<u64> {
         let mut stack: Vec<Option<u64>> = Vec::new();
         for term in &expr.0 {
             let value = match *term {
@@ -220,7 +223,7 @@ mod against_gimli {
                 }
                 Term::Choose => {
                     let (number, no, yes) = (stack.pop()?, stack.pop()?, stack.pop()?);
-                    // On a way that is not taken, nothing depends on it.
+                    // Nothing depends on the path that is not taken.
                     number.and_then(|number| if number == 0 { no } else { yes })
                 }
                 Term::Address(_) | Term::ThreadPointer | Term::Tls | Term::KnownCaller => {
@@ -232,7 +235,7 @@ mod against_gimli {
         if stack.len() == 1 { stack.pop()? } else { None }
     }
 
-    /// One operation, or one that is only done when a number is 0.
+    /// Generates an operation, or an operation that only runs if a number is 0.
     fn step() -> impl Strategy<Value = Vec<u8>> {
         prop_oneof![
             6 => operation(),
@@ -252,7 +255,7 @@ mod against_gimli {
             operations in proptest::collection::vec(step(), 1..24),
             is_value in any::<bool>(),
         ) {
-            // Something to work on, so that most of them come to anything.
+            // Initial operands, so that most expressions have a result.
             let mut bytes = vec![gimli::DW_OP_breg5.0, 1, gimli::DW_OP_lit9.0, gimli::DW_OP_breg3.0, 2];
             bytes.extend(operations.concat());
             if is_value {
@@ -262,18 +265,18 @@ mod against_gimli {
             let module = MODULE.get_or_init(|| {
                 Module::open(&std::env::current_exe().expect("own path")).expect("own binary opens")
             });
-            let dies = Dies::new(module);
+            let dies = module.dies();
             let unit = dies.any_unit().expect("a unit");
             let encoding = unit.unit.encoding();
-            // A copy that lives as long as the module, for the reader's sake.
+            // The reader needs a copy with the lifetime of the module.
             let leaked: &'static [u8] = Box::leak(bytes.into_boxed_slice());
             let expected = by_gimli(leaked, encoding);
-            let context = Context::without_frame(&dies);
+            let context = LocationContext::without_frame(&dies);
             let steps = std::cell::Cell::new(MAX_STEPS);
-            let evaluator = Evaluator { context: &context, unit, steps: &steps, depth: 0 };
+            let evaluator = LocationEvaluator { context: &context, unit, steps: &steps, depth: 0 };
             let place = evaluator.place(gimli::Expression(Slice::new(leaked, LittleEndian)));
             let sources = place.map(|place| place.pieces.into_iter().map(|p| p.source).collect::<Vec<_>>());
-            if let (Some(expected), Ok([Source::Memory(expr) | Source::Value(expr)])) =
+            if let (Some(expected), Ok([PieceSource::Memory(expr) | PieceSource::Value(expr)])) =
                 (expected, sources.as_deref())
             {
                 prop_assert_eq!(interpret(expr), Some(expected), "{} of {:x?}", expr, leaked);

@@ -1,4 +1,6 @@
 use super::*;
+use crate::base::address::{FileOffset, RunAddr};
+use crate::debuginfo::symbols::SymbolKind;
 
 fn own() -> Module {
     let path = std::env::current_exe().expect("own path");
@@ -41,7 +43,10 @@ fn own_binary_unit_at_function_has_its_name() {
         .expect("this function");
     let id = module.unit_at(symbol.address).expect("unit");
     let info = module.unit_info(id).expect("info");
-    assert_eq!(info.language, super::super::types::Language::Rust);
+    assert_eq!(
+        info.language,
+        crate::debuginfo::model::types::Language::Rust
+    );
     assert!(info.name.contains("lib.rs"), "{}", info.name);
     let (unit, offset) = module
         .unit_of_die(info.offset + 0x20)

@@ -1,16 +1,15 @@
-//! What stands where an action is expected.
+//! Mistakes in the position of an action.
 
-use super::super::SyntaxError;
 use super::super::ast::Span;
-use super::super::probe::ACTIONS;
 use super::{first_word, is_line, is_path};
-use crate::suggestions::near_names;
+use crate::base::diagnostic::Diagnostic;
+use crate::base::suggestions::near_names;
 
-/// Words of other tools that show something where a program is.
+/// Words of other tools that show values.
 const SHOWING: [&str; 10] = [
     "print", "printf", "println", "p", "echo", "display", "dprintf", "puts", "info", "watch",
 ];
-/// Words of other tools that name a place in a program.
+/// Words of other tools that set a breakpoint or probe.
 const PLACING: [&str; 14] = [
     "break",
     "b",
@@ -27,54 +26,61 @@ const PLACING: [&str; 14] = [
     "on",
     "at",
 ];
-/// Words of debuggers for a program that stands.
+/// Words of debuggers that control a stopped program.
 const STEPPING: [&str; 12] = [
     "c", "continue", "run", "r", "n", "next", "s", "step", "finish", "fin", "until", "attach",
 ];
 /// Words of debuggers for the call stack.
 const STACK: [&str; 5] = ["bt", "backtrace", "where", "stack", "frame"];
 
-/// The error for a probe that begins with `rest`; its first token is at `span`.
-pub(in super::super) fn no_action(rest: &str, span: Span) -> SyntaxError {
+/// The error for a probe that does not start with one of the `actions`. `span` is its first token.
+pub(in super::super) fn no_action(rest: &str, span: Span, actions: &[&str]) -> Diagnostic {
     let word = first_word(rest);
     let token = rest.get(..span.len()).unwrap_or_default();
     if rest.is_empty() {
-        let error = SyntaxError::new(span, "a probe is missing");
+        let error = Diagnostic::at(span, "a probe is missing");
         return error.hint("write an action and a location: `log main.rs:57`");
     }
     let whole = span.start..span.start + word.len();
     if is_line(word) {
-        let error = SyntaxError::new(
+        let error = Diagnostic::at(
             whole,
-            format!("`{word}` is a location; an action comes first"),
+            format!("expected an action before the location `{word}`"),
         );
         return error.hint(format!("write `log {rest}`"));
     }
     if let Some(location) = of_bpftrace(word) {
         let message = format!("`{}` is not an action", word.escape_debug());
-        return SyntaxError::new(whole, message).hint(format!("write `log {location}`"));
+        return Diagnostic::at(whole, message).hint(format!("write `log {location}`"));
     }
     let message = format!("`{}` is not an action", token.escape_debug());
     let behind = rest.get(token.len()..).unwrap_or_default().trim();
-    SyntaxError::new(span, message).hint(hint(token, word, behind))
+    Diagnostic::at(span, message).hint(hint(token, word, behind, actions))
 }
 
-fn hint(token: &str, word: &str, behind: &str) -> String {
-    let known = format!("a probe begins with one of {}", ACTIONS.join(", "));
+/// `log, count or time`.
+fn one_of(words: &[&str]) -> String {
+    match words {
+        [first @ .., last] if !first.is_empty() => format!("{} or {last}", first.join(", ")),
+        _ => words.join(", "),
+    }
+}
+
+fn hint(token: &str, word: &str, behind: &str, actions: &[&str]) -> String {
+    let known = format!("a probe starts with {}", one_of(actions));
     let lower = token.to_ascii_lowercase();
     if token == "#" {
-        return "comments are for files of probes (`-f`)".to_owned();
+        return "comments are only allowed in files of probes (`-f`)".to_owned();
     }
-    if ACTIONS.contains(&lower.as_str()) {
+    if actions.contains(&lower.as_str()) {
         return format!("did you mean `{lower}`?");
     }
     if STEPPING.contains(&token) {
-        return "the program never stops at a probe; `log FILE:LINE` shows its variables there"
+        return "a probe never stops the program; `log FILE:LINE` shows its variables there"
             .to_owned();
     }
     if STACK.contains(&token) {
-        return "`snapshot FILE:LINE` shows the call stack, and `log FILE:LINE depth 16`"
-            .to_owned();
+        return "`snapshot FILE:LINE` and `log FILE:LINE depth 16` show the call stack".to_owned();
     }
     if SHOWING.contains(&token) {
         return showing(token, behind);
@@ -87,7 +93,7 @@ fn hint(token: &str, word: &str, behind: &str) -> String {
         };
         return format!("write `log {behind}`");
     }
-    if let Some(near) = near_names(token, ACTIONS).first() {
+    if let Some(near) = near_names(token, actions.iter().copied()).first() {
         return format!("did you mean `{near}`?");
     }
     match is_path(word) && behind.is_empty() || word.contains("::") {
@@ -96,14 +102,14 @@ fn hint(token: &str, word: &str, behind: &str) -> String {
     }
 }
 
-/// What to write for a word that shows values: `print f.c:7 x` is `log f.c:7 "{x}"`.
+/// The hint for a word that shows values: for `print f.c:7 x`, it is `log f.c:7 "{x}"`.
 fn showing(token: &str, behind: &str) -> String {
     if matches!(token, "info" | "watch") && !is_line(first_word(behind)) {
-        let what = match token {
+        let hint = match token {
             "info" => "`log FILE:LINE` shows the variables there, and `snapshot` the call stack",
-            _ => "a value is shown each time the program passes a line: `log FILE:LINE \"{x}\"`",
+            _ => "`log FILE:LINE \"{x}\"` shows a value each time the program passes the line",
         };
-        return what.to_owned();
+        return hint.to_owned();
     }
     let location = first_word(behind);
     let values = behind.get(location.len()..).unwrap_or_default();
@@ -112,8 +118,8 @@ fn showing(token: &str, behind: &str) -> String {
     }
     if !is_line(location) {
         return match is_path(behind) {
-            true => format!("name a location, too: `log FILE:LINE \"{{{behind}}}\"`"),
-            false => "name a location, too: `log FILE:LINE \"{x}\"`".to_owned(),
+            true => format!("add a location: `log FILE:LINE \"{{{behind}}}\"`"),
+            false => "add a location: `log FILE:LINE \"{x}\"`".to_owned(),
         };
     }
     let holes = holes(values);
@@ -123,8 +129,8 @@ fn showing(token: &str, behind: &str) -> String {
     }
 }
 
-/// The values behind a location as a message: ` "%d" x, y` is `{x} {y}`; nothing when it has
-/// something else.
+/// Turns values after a location into a message: ` "%d" x, y` becomes `{x} {y}`. Empty if the text has
+/// anything but values.
 pub(super) fn holes(values: &str) -> String {
     let behind_text = match values.trim().strip_prefix('"') {
         Some(inside) => inside.split_once('"').map_or("", |(_, behind)| behind),
@@ -141,7 +147,7 @@ pub(super) fn holes(values: &str) -> String {
     holes.collect::<Vec<_>>().join(" ")
 }
 
-/// The location of `uprobe:/bin/app:handle`, as tools for eBPF write it.
+/// The location of `uprobe:/bin/app:handle`, in the syntax of bpftrace.
 fn of_bpftrace(word: &str) -> Option<String> {
     let (kind, place) = word.split_once(':')?;
     let returns = match kind {

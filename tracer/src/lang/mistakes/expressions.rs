@@ -1,11 +1,12 @@
-//! What stands in an expression or behind it, as other languages write it.
+//! Mistakes in expressions: the syntax of other languages.
 
-use super::super::SyntaxError;
 use super::super::ast::Span;
 use super::super::lexer::Cursor;
 use super::{first_word, is_path};
+use crate::arch::is_register_word;
+use crate::base::diagnostic::Diagnostic;
 
-/// Words between operands in other languages, and the operator that is written here.
+/// Words that are operators in other languages, and the operators here.
 const WORDS: [(&str, &str); 16] = [
     ("and", "&&"),
     ("AND", "&&"),
@@ -25,7 +26,7 @@ const WORDS: [(&str, &str); 16] = [
     ("bitor", "|"),
 ];
 
-/// Signs between operands in other languages, and the operator that is written here.
+/// Signs that are operators in other languages, and the operators here.
 const SIGNS: [(&str, &str); 5] = [
     ("===", "=="),
     ("!==", "!="),
@@ -34,14 +35,14 @@ const SIGNS: [(&str, &str); 5] = [
     ("=<", "<="),
 ];
 
-/// A word or sign that is not an operator: its bytes, what is wrong, and how to write it.
-struct Foreign {
+/// A word or sign that is an operator in another language: its length in bytes, the message, the hint.
+struct ForeignOperator {
     length: usize,
     message: String,
     hint: String,
 }
 
-impl Foreign {
+impl ForeignOperator {
     /// A word that is not an operator.
     fn operator(word: &str, hint: String) -> Self {
         Self {
@@ -60,50 +61,58 @@ impl Foreign {
     }
 }
 
-/// The error for a word or sign that follows an operand and is not an operator here.
-pub(in super::super) fn behind_operand(cursor: &Cursor<'_>, operand: &str) -> Option<SyntaxError> {
+/// The error for a word or sign after an operand that is not an operator here.
+pub(in super::super) fn behind_operand(cursor: &Cursor<'_>, operand: &str) -> Option<Diagnostic> {
     let (rest, at) = (cursor.rest(), cursor.at());
     let found = foreign_sign(rest, operand);
     let found = found.or_else(|| foreign_word(cursor.peek_word()?, rest, operand))?;
-    Some(SyntaxError::new(at..at + found.length, found.message).hint(found.hint))
+    Some(Diagnostic::at(at..at + found.length, found.message).hint(found.hint))
 }
 
-fn foreign_sign(rest: &str, operand: &str) -> Option<Foreign> {
+fn foreign_sign(rest: &str, operand: &str) -> Option<ForeignOperator> {
     let assigned = rest.strip_prefix('=').map(str::trim_start);
     if assigned.is_some_and(|behind| behind.starts_with('}')) {
         let hint = format!("write `{operand} = {{{operand}}}`");
-        return Some(Foreign::new(1, "braces hold only a value", hint));
+        return Some(ForeignOperator::new(1, "braces hold only a value", hint));
     }
     for (sign, not) in [("=~", ""), ("!~", "!")] {
         if let Some(behind) = rest.strip_prefix(sign) {
             let pattern = pattern_in(behind.trim());
             let hint = format!("write `{not}{operand}.matches({pattern})`");
-            return Some(Foreign::operator(sign, hint));
+            return Some(ForeignOperator::operator(sign, hint));
         }
     }
     if let Some((sign, written)) = SIGNS.iter().find(|(sign, _)| rest.starts_with(sign)) {
-        return Some(Foreign::operator(sign, format!("write `{written}`")));
+        return Some(ForeignOperator::operator(
+            sign,
+            format!("write `{written}`"),
+        ));
     }
     let behind = rest.strip_prefix('?')?;
     let hint = match behind.is_empty() || behind.starts_with('.') {
-        true => format!("name the part: `{operand}.Some.0`; it cannot be read when there is none"),
-        false => "a condition alone decides: `if x > 5`".to_owned(),
+        true => {
+            format!("name the part: `{operand}.Some.0`, which is unavailable in another variant")
+        }
+        false => "write a condition without alternatives: `if x > 5`".to_owned(),
     };
-    Some(Foreign::new(1, "there is no `?`", hint))
+    Some(ForeignOperator::new(1, "there is no `?`", hint))
 }
 
-fn foreign_word(word: &str, rest: &str, operand: &str) -> Option<Foreign> {
+fn foreign_word(word: &str, rest: &str, operand: &str) -> Option<ForeignOperator> {
     let behind = rest.get(word.len()..)?.trim();
     let number = operand.starts_with(|c: char| c.is_ascii_digit());
     if number && matches!(word, "ns" | "us" | "ms" | "s" | "m" | "h") {
         let message = "a unit follows its number without a space";
         let hint = format!("write `{operand}{word}`");
-        return Some(Foreign::new(word.len(), message, hint));
+        return Some(ForeignOperator::new(word.len(), message, hint));
     }
     if let Some((_, written)) = WORDS.iter().find(|(known, _)| *known == word)
         && word != "is"
     {
-        return Some(Foreign::operator(word, format!("write `{written}`")));
+        return Some(ForeignOperator::operator(
+            word,
+            format!("write `{written}`"),
+        ));
     }
     let hint = match word {
         "is" | "not" => identity(word, behind),
@@ -112,7 +121,7 @@ fn foreign_word(word: &str, rest: &str, operand: &str) -> Option<Foreign> {
         }
         "in" => match first_word(behind) {
             container if is_path(container) => {
-                format!("of a text, write `{container}.contains({operand})`")
+                format!("for a text, write `{container}.contains({operand})`")
             }
             _ => "compare with each: `x == 1 || x == 2`".to_owned(),
         },
@@ -124,10 +133,10 @@ fn foreign_word(word: &str, rest: &str, operand: &str) -> Option<Foreign> {
             format!("write `{operand}.{method}(\"{text}\")`")
         }
     };
-    Some(Foreign::operator(word, hint))
+    Some(ForeignOperator::operator(word, hint))
 }
 
-/// The method that a word of other languages between two texts means.
+/// The method for a word between two texts in other languages.
 fn method_named(word: &str) -> Option<&'static str> {
     Some(match word {
         "contains" | "includes" | "has" | "like" | "LIKE" => "contains",
@@ -137,7 +146,7 @@ fn method_named(word: &str) -> Option<&'static str> {
     })
 }
 
-/// The regular expression at the beginning of a text, as `matches` takes it.
+/// The regular expression at the start of a text, in the syntax of `matches`.
 fn pattern_in(text: &str) -> String {
     let quote = text
         .chars()
@@ -150,12 +159,12 @@ fn pattern_in(text: &str) -> String {
     }
 }
 
-/// How `is`, `is not` and `not in` are written.
+/// The hint for `is`, `is not` and `not in`.
 fn identity(word: &str, behind: &str) -> String {
     let (operator, operand) = match (word, behind.strip_prefix("not ")) {
         ("is", Some(operand)) => ("!=", operand),
         ("is", None) => ("==", behind),
-        _ => return "write `!(…)` around what is not so".to_owned(),
+        _ => return "write `!(…)` around the negated part".to_owned(),
     };
     match first_word(operand) {
         "" => format!("write `{operator}`"),
@@ -163,8 +172,8 @@ fn identity(word: &str, behind: &str) -> String {
     }
 }
 
-/// The error for what stands where an operand is expected: `not x`, `let Some(x) = y`.
-pub(in super::super) fn no_operand(cursor: &Cursor<'_>) -> Option<SyntaxError> {
+/// The error for syntax in the position of an operand: `not x`, `let Some(x) = y`.
+pub(in super::super) fn no_operand(cursor: &Cursor<'_>) -> Option<Diagnostic> {
     let (rest, at) = (cursor.rest(), cursor.at());
     let word = cursor.peek_word()?;
     let behind = rest.get(word.len()..)?;
@@ -194,7 +203,7 @@ pub(in super::super) fn no_operand(cursor: &Cursor<'_>) -> Option<SyntaxError> {
             )
         }
         "sizeof" | "typeof" | "typeid" if operand.starts_with('(') => {
-            let message = "the size of a type is not known to expressions";
+            let message = "expressions cannot use the size or name of a type";
             (
                 message,
                 "`tracer vars FILE:LINE` shows variables with their types".to_owned(),
@@ -202,13 +211,13 @@ pub(in super::super) fn no_operand(cursor: &Cursor<'_>) -> Option<SyntaxError> {
         }
         _ => return None,
     };
-    Some(SyntaxError::new(at..at + word.len(), message).hint(hint))
+    Some(Diagnostic::at(at..at + word.len(), message).hint(hint))
 }
 
-/// The error for a call of something that cannot be called. `base`: what a method is called on.
-pub(in super::super) fn no_call(name: &str, base: &str, span: &Span) -> SyntaxError {
+/// The error for a call of an unknown function, or of an unknown method of `base`.
+pub(in super::super) fn no_call(name: &str, base: &str, span: &Span) -> Diagnostic {
     let shown = name.escape_debug();
-    let error = SyntaxError::new(
+    let error = Diagnostic::at(
         span.clone(),
         format!("`{shown}` is not a function that can be called here"),
     );
@@ -217,16 +226,16 @@ pub(in super::super) fn no_call(name: &str, base: &str, span: &Span) -> SyntaxEr
     let written = |text: &str| format!("write `{base}.{text}`");
     error.hint(match part {
         "unwrap" | "expect" | "unwrap_err" | "unwrap_or" | "unwrap_or_default" => format!(
-            "name the part: `{base}.Some.0`, `{base}.Ok.0`, `{base}.Err.0`; it cannot be read in another variant"
+            "name the part: `{base}.Some.0`, `{base}.Ok.0` or `{base}.Err.0`; it is unavailable in another variant"
         ),
-        "value" => format!("the value of a `std::optional` is `*{base}`"),
+        "value" => format!("write `*{base}` for the value of a `std::optional`"),
         "get" | "at" | "operator[]" => {
-            format!("an element is `{base}[0]`; what a smart pointer points to is `*{base}`; maps have no elements here")
+            format!("write `{base}[0]` for an element and `*{base}` for the target of a smart pointer; elements of maps are not supported")
         }
         "strcmp" | "strncmp" | "strcasecmp" | "memcmp" | "equals" | "eq" | "compare" => {
             "compare texts with `==`".to_owned()
         }
-        "strlen" | "count" | "Len" | "length" | "size" => "its length is `x.len()`".to_owned(),
+        "strlen" | "count" | "Len" | "length" | "size" => "write `x.len()` for the length".to_owned(),
         "strstr" | "includes" | "has" | "find" | "contains_key" => written("contains(\"…\")"),
         "startsWith" | "startswith" | "HasPrefix" => written("starts_with(\"…\")"),
         "endsWith" | "endswith" | "HasSuffix" => written("ends_with(\"…\")"),
@@ -235,7 +244,7 @@ pub(in super::super) fn no_call(name: &str, base: &str, span: &Span) -> SyntaxEr
         "isSome" | "isPresent" | "isDefined" => written("is_some()"),
         "not" => "write `!x`".to_owned(),
         "regex" | "match" | "search" | "is_match" | "regex_match" => {
-            format!("regular expressions are written `{base}.matches(/…/)`")
+            format!("write `{base}.matches(/…/)` for a regular expression")
         }
         "as_str" | "as_ref" | "as_bytes" | "as_slice" | "as_deref" | "borrow" | "clone" | "c_str" | "str"
         | "String" | "to_string" | "to_owned" | "iter" | "lock" | "load" | "data" => {
@@ -255,35 +264,30 @@ pub(in super::super) fn no_call(name: &str, base: &str, span: &Span) -> SyntaxEr
     })
 }
 
-/// The error for a `$name` that is not known.
-pub(in super::super) fn no_special(name: &str, span: Span) -> SyntaxError {
-    const REGISTERS: [&str; 20] = [
-        "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", "rip", "r8", "r9", "r10", "r11",
-        "r12", "eax", "pc", "sp", "fp", "ip", "eip",
-    ];
+/// The error for an unknown `$name`.
+pub(in super::super) fn no_special(name: &str, span: Span) -> Diagnostic {
     let known = "there are $pid, $tid, $thread, $time, $hit, $return and $elapsed";
     let plain = name.trim_start_matches('$');
     let hint = match plain {
         "ret" | "retval" | "result" | "returned" => "write `$return`".to_owned(),
         "comm" | "name" | "threadname" => "write `$thread`".to_owned(),
         "time_ns" | "duration" | "latency" | "took" => "write `$elapsed`".to_owned(),
-        _ if REGISTERS.contains(&plain) => {
-            format!("registers have no names here; a variable is written without `$`; {known}")
+        _ if is_register_word(plain) => {
+            format!("registers have no names here; write a variable without `$`; {known}")
         }
         "" => known.to_owned(),
         _ if plain.starts_with("arg") || plain.chars().all(|c| c.is_ascii_digit()) => {
-            format!("name a parameter as the source does; {known}")
+            format!("write the parameter's name in the source; {known}")
         }
-        _ => format!("a variable is written without `$`: `{plain}`; {known}"),
+        _ => format!("write a variable without `$`: `{plain}`; {known}"),
     };
-    SyntaxError::new(span, format!("there is no `{name}`")).hint(hint)
+    Diagnostic::at(span, format!("there is no `{name}`")).hint(hint)
 }
 
-/// The error for something in a hole behind its expression, which is `expr`.
-pub(in super::super) fn in_hole(rest: &str, at: usize, expr: &str) -> Option<SyntaxError> {
+/// The error for text after the expression `expr` in a hole.
+pub(in super::super) fn in_hole(rest: &str, at: usize, expr: &str) -> Option<Diagnostic> {
     let inside = rest.split('}').next().unwrap_or_default();
-    let wrong =
-        |message: &str, hint: String| Some(SyntaxError::new(at..at + 1, message).hint(hint));
+    let wrong = |message: &str, hint: String| Some(Diagnostic::at(at..at + 1, message).hint(hint));
     if let Some(conversion) = rest.strip_prefix('!') {
         let conversion = conversion.split('}').next().unwrap_or_default();
         let hint = match conversion {
@@ -303,8 +307,8 @@ pub(in super::super) fn in_hole(rest: &str, at: usize, expr: &str) -> Option<Syn
     None
 }
 
-/// The error for a format that is not one.
-pub(in super::super) fn no_format(text: &str, span: Span) -> SyntaxError {
+/// The error for an unknown format.
+pub(in super::super) fn no_format(text: &str, span: Span) -> Diagnostic {
     let known =
         "as in Rust: `?`, `#?`, `x`, `#x`, `X`, `o`, `b`, `e`, `p`, `>8`, `*^8`, `+`, `08x`, `.3`";
     let letter = text.trim_start_matches('%');
@@ -315,18 +319,18 @@ pub(in super::super) fn no_format(text: &str, span: Span) -> SyntaxError {
         plain => format!("write `:{plain}`; {known}"),
     };
     let message = format!("`{}` is not a format", text.escape_debug());
-    SyntaxError::new(span, message).hint(hint)
+    Diagnostic::at(span, message).hint(hint)
 }
 
-/// The error for a character that begins no token.
-pub(in super::super) fn unreadable(first: char, span: Span) -> SyntaxError {
-    let error = SyntaxError::new(span, format!("unexpected `{}`", first.escape_debug()));
+/// The error for a character that starts no token.
+pub(in super::super) fn unreadable(first: char, span: Span) -> Diagnostic {
+    let error = Diagnostic::at(span, format!("unexpected `{}`", first.escape_debug()));
     match first {
         '“' | '”' | '„' | '‘' | '’' => {
             error.hint("write text in plain double quotes: `\"`")
         }
-        '`' => error.hint("names need no quotes; write text in double quotes"),
-        ';' => error.hint("one text is one probe, and one pair of braces is one value"),
+        '`' => error.hint("write names without quotes, and text in double quotes"),
+        ';' => error.hint("write one probe per `-e`, and one value per pair of braces"),
         '=' => error.hint("`==` compares"),
         '\\' => error.hint("`\\` has a meaning in texts only"),
         _ => error,

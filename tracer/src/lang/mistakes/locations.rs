@@ -1,41 +1,42 @@
-//! What stands where a location is expected.
+//! Mistakes in the position of a location.
 
-use super::super::SyntaxError;
 use super::super::ast::Span;
 use super::{first_word, is_path};
+use crate::base::diagnostic::Diagnostic;
 
-/// The error for a location that is none in any program. `times`: the action takes two of them.
-pub(in super::super) fn no_location(text: &str, span: &Span, times: bool) -> Option<SyntaxError> {
+/// The error for a text that is not a location in any program. `times` says whether the action takes two.
+pub(in super::super) fn no_location(text: &str, span: &Span, times: bool) -> Option<Diagnostic> {
     let found = [without_place, address_or_line, of_function];
     if let Some((message, hint)) = found.iter().find_map(|find| find(text)) {
-        return Some(SyntaxError::new(span.clone(), message).hint(hint));
+        return Some(Diagnostic::at(span.clone(), message).hint(hint));
     }
     let (file, line) = text.rsplit_once(':').filter(|(file, _)| !file.is_empty())?;
     let (message, hint) = around_colon(file, line, times)?;
-    Some(SyntaxError::new(span.clone(), message).hint(hint))
+    Some(Diagnostic::at(span.clone(), message).hint(hint))
 }
 
-/// The error for a file without a line. `behind`: what follows it in the probe.
-pub(in super::super) fn no_line(file: &str, behind: &str, span: Span) -> SyntaxError {
+/// The error for a file without a line. `behind` is the rest of the probe.
+pub(in super::super) fn no_line(file: &str, behind: &str, span: Span) -> Diagnostic {
     let next = first_word(behind).trim_start_matches(['L', ':', '+']);
     let line = if is_number(next) { next } else { "57" };
-    let error = SyntaxError::new(span, "the line number is missing");
+    let error = Diagnostic::at(span, "the line number is missing");
     error.hint(format!("write `{file}:{line}`"))
 }
 
-/// The error for what stands behind `FILE:` and is not a number.
-pub(in super::super) fn no_number(file: &str, line: &str, span: Span) -> SyntaxError {
-    let error = SyntaxError::new(span, "the line number is missing after `:`");
+/// The error for a text after `FILE:` that is not a number.
+pub(in super::super) fn no_number(file: &str, line: &str, span: Span) -> Diagnostic {
+    let error = Diagnostic::at(span, "the line number is missing after `:`");
     let name = line.split('(').next().unwrap_or(line);
     error.hint(match is_path(name) {
-        true => format!("write `{file}:57`; a function is named without its file: `{name}`"),
-        false => format!("write `{file}:57`; lines are counted from 1"),
+        true => format!("write `{file}:57`; for a function, leave out the file: `{name}`"),
+        false => format!("write `{file}:57`; lines start at 1"),
     })
 }
 
-type Found = Option<(&'static str, String)>;
+/// A message and its hint.
+type Explained = Option<(&'static str, String)>;
 
-fn without_place(text: &str) -> Found {
+fn without_place(text: &str) -> Explained {
     let hole = text.starts_with('{') && text.ends_with('}') && !text.contains('#');
     if hole || matches!(text, "if" | "by") {
         let hint = "it follows the action: `main.rs:57`, `parse` or `0x401136`";
@@ -45,7 +46,7 @@ fn without_place(text: &str) -> Found {
     Some(("a location has no parentheses", format!("write `{inside}`")))
 }
 
-fn address_or_line(text: &str) -> Found {
+fn address_or_line(text: &str) -> Explained {
     if let Some(address) = text.strip_prefix("*0x") {
         return Some(("an address has no `*`", format!("write `0x{address}`")));
     }
@@ -62,16 +63,16 @@ fn address_or_line(text: &str) -> Found {
     })
 }
 
-fn of_function(text: &str) -> Found {
+fn of_function(text: &str) -> Explained {
     let (function, place) = text.rsplit_once('%')?;
-    // `operator%` of C++ has no word behind it.
+    // `operator%` of C++ has no word after the sign.
     if place.is_empty() || !place.chars().all(char::is_alphabetic) {
         return None;
     }
     Some(match place {
         "return" => return None,
         "entry" | "call" | "begin" | "start" => (
-            "the beginning of a function is its name alone",
+            "the start of a function is its name alone",
             format!("write `{function}`"),
         ),
         _ => (
@@ -81,9 +82,9 @@ fn of_function(text: &str) -> Found {
     })
 }
 
-fn around_colon(file: &str, line: &str, times: bool) -> Found {
+fn around_colon(file: &str, line: &str, times: bool) -> Explained {
     if file.contains("::") && !file.ends_with(':') && is_number(line) {
-        let message = "a line is counted in its file, not in a function";
+        let message = "line numbers belong to files, not functions";
         let hint = format!("write `FILE:{line}`, or the function alone: `{file}`");
         return Some((message, hint));
     }
@@ -91,7 +92,7 @@ fn around_colon(file: &str, line: &str, times: bool) -> Found {
         && !first.is_empty()
         && is_number(line)
     {
-        // `main.rs:57:13`, as compilers write it.
+        // `main.rs:57:13`, in the syntax of compilers.
         return Some(match is_number(second) {
             true => (
                 "a location has no column",

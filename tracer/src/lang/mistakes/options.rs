@@ -1,15 +1,16 @@
-//! What stands behind the location and is neither a message nor an option.
+//! Mistakes after the location: text that is neither a message nor an option.
 
-use super::super::SyntaxError;
 use super::super::ast::{Action, Expr, Span};
 use super::super::lexer::Cursor;
-use super::super::probe::{OPTIONS, parse_duration};
+use super::super::quantity::parse_duration;
 use super::super::template;
+use super::super::words::OPTIONS;
 use super::actions::holes;
-use super::{first_word, is_path};
-use crate::suggestions::near_names;
+use super::first_word;
+use crate::base::diagnostic::Diagnostic;
+use crate::base::suggestions::near_names;
 
-/// Words of other tools, and how the option is written.
+/// Words of other tools, and the options here.
 const OPTIONS_ELSEWHERE: [(&str, &str); 20] = [
     ("once", "hits 1"),
     ("limit", "hits N"),
@@ -33,53 +34,64 @@ const OPTIONS_ELSEWHERE: [(&str, &str); 20] = [
     ("label", "as NAME"),
 ];
 
-/// The parts of a probe in front of its options, for errors that say how to write it.
-pub(in super::super) struct Typed<'t> {
+/// The parts of a probe before its options, which hints repeat.
+pub(in super::super) struct ProbeParts<'t> {
     pub(in super::super) text: &'t str,
     pub(in super::super) action: &'t Action,
     pub(in super::super) condition: Option<&'t Expr>,
     pub(in super::super) has_message: bool,
+    /// True if the action shows messages.
+    pub(in super::super) takes_message: bool,
+    /// Explains a text by the action's own syntax.
+    pub(in super::super) mistake: fn(&Action, &str) -> Option<Mistake>,
 }
 
-/// What is wrong, and how to write it.
-struct Wrong {
-    /// Bytes that it is about; of the whole first token without a number.
+/// A message and its hint.
+pub(crate) struct Mistake {
+    /// Bytes to underline. `None` stands for the first token.
     length: Option<usize>,
     message: String,
     hint: String,
 }
 
-fn wrong(length: usize, message: &str, hint: impl Into<String>) -> Wrong {
-    Wrong {
-        length: Some(length),
-        message: message.to_owned(),
-        hint: hint.into(),
+impl Mistake {
+    /// A mistake in the first `length` bytes of a text.
+    pub(crate) fn new(length: usize, message: &str, hint: impl Into<String>) -> Self {
+        Self {
+            length: Some(length),
+            message: message.to_owned(),
+            hint: hint.into(),
+        }
     }
 }
 
-impl Typed<'_> {
-    /// The error for something else than an option that is next, at `span`. `first`: no option
-    /// stands before it.
+fn wrong(length: usize, message: &str, hint: impl Into<String>) -> Mistake {
+    Mistake::new(length, message, hint)
+}
+
+impl ProbeParts<'_> {
+    /// The error for the text at `span`, which is not an option. `first` says whether no option precedes
+    /// it.
     pub(in super::super) fn no_option(
         &self,
         cursor: &Cursor<'_>,
         span: Span,
         first: bool,
-    ) -> SyntaxError {
+    ) -> Diagnostic {
         let (rest, token) = (cursor.rest(), cursor.text(&span));
         if token.starts_with([')', ']', '}']) {
             let message = format!("unmatched `{token}`");
-            return SyntaxError::new(span, message);
+            return Diagnostic::at(span, message);
         }
         let found = self
             .message(rest, span.start)
             .or_else(|| self.condition(rest, token, first))
-            .or_else(|| self.counted(rest))
+            .or_else(|| (self.mistake)(self.action, rest))
             .or_else(|| option(rest, token))
             .or_else(|| self.separator(rest))
             .or_else(|| self.values(rest).filter(|_| first));
         let known = format!("options are {}", OPTIONS.join(", "));
-        let wrong = found.unwrap_or_else(|| Wrong {
+        let wrong = found.unwrap_or_else(|| Mistake {
             length: None,
             message: format!("unexpected `{}`", token.escape_debug()),
             hint: if self.is_named(span.start) {
@@ -89,38 +101,34 @@ impl Typed<'_> {
             },
         });
         let end = wrong.length.map_or(span.end, |length| span.start + length);
-        SyntaxError::new(span.start..end, wrong.message).hint(wrong.hint)
+        Diagnostic::at(span.start..end, wrong.message).hint(wrong.hint)
     }
 
-    /// The error for something that begins no token, of which the lexer said `error`.
+    /// The error for a character that starts no token. `error` is that of the lexer.
     pub(in super::super) fn unreadable(
         &self,
         cursor: &Cursor<'_>,
         span: Span,
-        error: SyntaxError,
+        error: Diagnostic,
         first: bool,
-    ) -> SyntaxError {
+    ) -> Diagnostic {
         let rest = cursor.rest();
         let quoted = rest.starts_with(['“', '”', '„']);
-        let message = rest.starts_with('\'') && self.takes_message() && self.condition.is_none();
+        let message = rest.starts_with('\'') && self.takes_message && self.condition.is_none();
         if quoted || message || rest.starts_with(';') {
             return self.no_option(cursor, span, first);
         }
         error
     }
 
-    fn takes_message(&self) -> bool {
-        matches!(self.action, Action::Log | Action::Snapshot | Action::Time)
-    }
-
-    /// Whether `as NAME` stands before a place.
+    /// Returns true if `as NAME` precedes a position.
     fn is_named(&self, at: usize) -> bool {
         let before = self.text.get(..at).unwrap_or_default();
         before.split_whitespace().rev().nth(1) == Some("as")
     }
 
-    /// A message that is not where it belongs, or not written as one.
-    fn message(&self, rest: &str, at: usize) -> Option<Wrong> {
+    /// A message in the wrong position or in the wrong quotes.
+    fn message(&self, rest: &str, at: usize) -> Option<Mistake> {
         if rest.starts_with('"') {
             return self.misplaced(rest, at);
         }
@@ -148,12 +156,12 @@ impl Typed<'_> {
         Some(wrong(prefix.len_utf8(), &told, hint))
     }
 
-    /// A message behind the condition or the options, or a second one.
-    fn misplaced(&self, rest: &str, at: usize) -> Option<Wrong> {
+    /// A message after the condition or the options, or a second one.
+    fn misplaced(&self, rest: &str, at: usize) -> Option<Mistake> {
         let length = template::length(rest, at).map_or(rest.len(), |inside| inside + 2);
         let message = rest.get(..length)?;
         if self.has_message {
-            let hint = "put all of it into one pair of quotes";
+            let hint = "put everything into one pair of quotes";
             return Some(wrong(length, "a probe has one message", hint));
         }
         let condition = self
@@ -167,7 +175,7 @@ impl Typed<'_> {
         Some(wrong(length, told, hint))
     }
 
-    /// The options that stand before a place.
+    /// The options before a position.
     fn options_before(&self, at: usize) -> &str {
         let before = self.text.get(..at).unwrap_or_default();
         let mut words = before.split_inclusive(char::is_whitespace);
@@ -182,8 +190,8 @@ impl Typed<'_> {
             .map_or("…", str::trim)
     }
 
-    /// A condition without `if`, or behind an option.
-    fn condition(&self, rest: &str, token: &str, first: bool) -> Option<Wrong> {
+    /// A condition without `if`, or after an option.
+    fn condition(&self, rest: &str, token: &str, first: bool) -> Option<Mistake> {
         let behind = rest.get(token.len()..)?.trim();
         let (told, hint) = match token {
             "if" if self.condition.is_some() => {
@@ -192,8 +200,8 @@ impl Typed<'_> {
             }
             "if" if first => return None,
             "if" => (
-                "the condition comes after an option",
-                "move it before the options".to_owned(),
+                "the condition must come before the options",
+                "move `if` and the condition before the first option".to_owned(),
             ),
             "where" | "when" | "while" | "cond" | "condition" if !behind.is_empty() => (
                 "a condition goes after `if`",
@@ -208,70 +216,40 @@ impl Typed<'_> {
                 let hint = format!("write `if {}`", inside.trim());
                 ("a condition goes after `if`", hint)
             }
-            ">" | ">=" | "<" | "<=" if *self.action == Action::Time => (
-                "a condition goes after `if`",
-                format!("write `if $elapsed {rest}`"),
-            ),
             _ => return None,
         };
         Some(wrong(token.len(), told, hint))
     }
 
-    /// What hits are counted by, not written so.
-    fn counted(&self, rest: &str) -> Option<Wrong> {
-        let by = rest.strip_prefix("group by ").or(rest.strip_prefix("by "));
-        match self.action {
-            Action::Count { by: None } => {
-                let value = by.or_else(|| {
-                    let value = rest.trim_start_matches('{').trim_end_matches('}');
-                    let value = value
-                        .strip_prefix('(')
-                        .map_or(value, |value| value.strip_suffix(')').unwrap_or(value));
-                    let plain = is_path(value) && named_elsewhere(value).is_none();
-                    let near = near_names(value, OPTIONS.into_iter().chain(["if"]));
-                    (plain && near.is_empty()).then_some(value)
-                })?;
-                let told = "the value to count by goes after `by`";
-                Some(wrong(rest.len(), told, format!("write `by {value}`")))
-            }
-            Action::Count { by: Some(_) } if rest.starts_with(',') => Some(wrong(
-                1,
-                "hits are counted by one value",
-                "count by a struct that has both, or write two probes",
-            )),
-            Action::Log | Action::Snapshot if by.is_some() => {
-                let told = "only `count` adds hits up by a value";
-                Some(wrong(2, told, "write `count LOCATION by VALUE`"))
-            }
-            _ => None,
-        }
-    }
-
     /// A comma or semicolon.
-    fn separator(&self, rest: &str) -> Option<Wrong> {
+    fn separator(&self, rest: &str) -> Option<Mistake> {
         let behind = rest.strip_prefix([',', ';'])?.trim();
         if behind.is_empty() {
-            return Some(wrong(1, "unexpected at the end of a probe", "leave it out"));
+            return Some(wrong(
+                1,
+                "unexpected separator at the end of the probe",
+                "remove it",
+            ));
         }
         if OPTIONS.contains(&first_word(behind)) {
             let told = "spaces separate options";
             return Some(wrong(1, told, "write a space instead"));
         }
-        if self.has_message && self.takes_message() {
+        if self.has_message && self.takes_message {
             return self
                 .values(behind)
                 .map(|found| wrong(1, &found.message, found.hint));
         }
         if rest.starts_with(';') {
-            let told = "one text is one probe";
-            return Some(wrong(1, told, "give each its own `-e`"));
+            let told = "only one probe is allowed here";
+            return Some(wrong(1, told, "pass each probe with its own `-e`"));
         }
         None
     }
 
-    /// Values that stand behind the location or the message.
-    fn values(&self, rest: &str) -> Option<Wrong> {
-        if !self.takes_message() || self.condition.is_some() {
+    /// Values after the location or the message.
+    fn values(&self, rest: &str) -> Option<Mistake> {
+        if !self.takes_message || self.condition.is_some() {
             return None;
         }
         let words = rest.split_whitespace();
@@ -291,7 +269,7 @@ impl Typed<'_> {
             let told = "values go into the message, in braces";
             wrong(end, told, format!("write `\"… {holes}\"`"))
         } else if run.len() == 1 && !rest.contains(['{', '.']) {
-            // It could have been meant as an option, too.
+            // It may also be a misspelt option.
             let told = format!("unexpected `{}`", rest.get(..end)?);
             let known = OPTIONS.join(", ");
             wrong(
@@ -306,8 +284,8 @@ impl Typed<'_> {
     }
 }
 
-/// An option as another tool writes it, or misspelt.
-fn option(rest: &str, token: &str) -> Option<Wrong> {
+/// An option of another tool, or a misspelt one.
+fn option(rest: &str, token: &str) -> Option<Mistake> {
     if rest.starts_with('-') {
         let plain = rest.trim_start_matches('-');
         let word = plain.split(|c: char| !c.is_alphanumeric()).next()?;
@@ -324,7 +302,7 @@ fn option(rest: &str, token: &str) -> Option<Wrong> {
         let told = format!("unexpected `{token}`");
         return Some(wrong(token.len(), &told, format!("write `{written}`")));
     }
-    // A path is a value.
+    // A path is a value, not an option.
     if token.len() < first_word(rest).len() {
         return None;
     }
@@ -334,28 +312,35 @@ fn option(rest: &str, token: &str) -> Option<Wrong> {
     Some(wrong(token.len(), &told, format!("did you mean `{near}`?")))
 }
 
+/// Returns true if a word is an option of another tool, or like one of the words that may follow
+/// here.
+pub(crate) fn could_be_option(word: &str) -> bool {
+    named_elsewhere(word).is_some()
+        || !near_names(word, OPTIONS.into_iter().chain(["if"])).is_empty()
+}
+
 fn named_elsewhere(word: &str) -> Option<&'static str> {
     let found = OPTIONS_ELSEWHERE.iter().find(|(known, _)| *known == word);
     found.map(|(_, written)| *written)
 }
 
-/// The error for `hits=3` and `hits: 3`, of which `cursor` has read the option.
-pub(in super::super) fn no_space(cursor: &Cursor<'_>, option: &str) -> Option<SyntaxError> {
+/// The error for `hits=3` and `hits: 3`. The cursor is after the option's word.
+pub(in super::super) fn no_space(cursor: &Cursor<'_>, option: &str) -> Option<Diagnostic> {
     let rest = cursor.rest();
     let value = rest
         .strip_prefix(['=', ':'])?
         .trim_start_matches('=')
         .trim();
-    let error = SyntaxError::new(
+    let error = Diagnostic::at(
         cursor.at()..cursor.at() + 1,
         "a space separates an option and its value",
     );
     Some(error.hint(format!("write `{option} {}`", first_word(value))))
 }
 
-/// The error for what stands where a duration is expected. `behind`: what follows it.
-pub(in super::super) fn no_duration(text: &str, behind: &str, span: Span) -> SyntaxError {
-    let error = SyntaxError::new(span, format!("`{}` is not a duration", text.escape_debug()));
+/// The error for a text that is not a duration. `behind` is the rest of the probe.
+pub(in super::super) fn no_duration(text: &str, behind: &str, span: Span) -> Diagnostic {
+    let error = Diagnostic::at(span, format!("`{}` is not a duration", text.escape_debug()));
     let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.');
     let (number, unit) = text
         .split_at_checked(digits.unwrap_or(text.len()))

@@ -1,12 +1,12 @@
-//! Mistakes that users of other tools make: where they are, and how to write it.
+//! Mistakes of users of other tools: the underlined part, the message and the hint.
 
 use super::wrong;
 
-/// What is typed, the part that is underlined, a part of the message, and one of the hint.
+/// Probe, underlined part, a part of the message, a part of the hint.
 const MISTAKES: &str = r#"
 ## action
-router.rs:47 |router.rs:47| an action comes first |`log router.rs:47`
-router.rs:47 "{x}" |router.rs:47| an action comes first |`log router.rs:47 "{x}"`
+router.rs:47 |router.rs:47| expected an action |`log router.rs:47`
+router.rs:47 "{x}" |router.rs:47| expected an action |`log router.rs:47 "{x}"`
 print router.rs:47 |print| not an action |`log router.rs:47`
 print router.rs:47 x, y.z |print| not an action |`log router.rs:47 "{x} {y.z}"`
 printf router.rs:47 "%d" x |printf| not an action |`log router.rs:47 "{x}"`
@@ -19,7 +19,7 @@ trace handle |trace| not an action |`log handle`
 info locals |info| not an action |`log FILE:LINE` shows the variables
 bt |bt| not an action |`snapshot FILE:LINE`
 c |c| not an action | never stops
-watch x |watch| not an action | passes a line
+watch x |watch| not an action | passes the line
 uprobe:/bin/app:handle |uprobe:/bin/app:handle| not an action |`log handle`
 uretprobe:app:handle |uretprobe:app:handle| not an action |`log handle%return`
 handle |handle| not an action |`log handle`
@@ -32,7 +32,7 @@ log f.rs:47:13 |f.rs:47:13| no column |`f.rs:47`
 log f.rs:47; |f.rs:47;| only a line number |`f.rs:47`
 log f.rs#L47 |f.rs#L47| after `:` |`f.rs:47`
 log f.rs:handle |f.rs:handle| missing after `:` |`handle`
-log app::handle:57 |app::handle:57| not in a function |`app::handle`
+log app::handle:57 |app::handle:57| not functions |`app::handle`
 log app:f.rs:57 |app:f.rs:57| ends with `!` |`app!f.rs:57`
 log f.rs:5-9 |f.rs:5-9| one line |`time f.rs:5..f.rs:9`
 time f.rs:5..9 |f.rs:5..9| one line | write `time f.rs:5..f.rs:9`
@@ -82,7 +82,7 @@ log f unless x > 1 |unless| after `if` |`if !(x > 1)`
 log f /x > 1/ |/| after `if` |`if x > 1`
 time f > 5ms |>| after `if` |`if $elapsed > 5ms`
 time f if $elapsed > 5 ms |ms| without a space |`5ms`
-log f hits 3 if x |if| after an option | before the options
+log f hits 3 if x |if| before the options | before the first option
 log f if x if y > 1 |if| one condition |`… && y > 1`
 log f if a > 1) |)| unmatched `)` |
 log f if a and b |and| not an operator |`&&`
@@ -114,9 +114,9 @@ log f if x.startswith("a") |startswith| not a function |`x.starts_with("…")`
 log f if x.unwrap() > 1 |unwrap| not a function |`x.Some.0`
 log f if x.as_str() == "a" |as_str| not a function | leave it out
 log f if strcmp(x, "a") == 0 |strcmp| not a function |`==`
-log f "{sizeof(x)}" |sizeof| the size of a type |
+log f "{sizeof(x)}" |sizeof| the size or name |
 log f "{$x}" |$x| there is no `$x` |`x`
-log f "{$1}" |$1| there is no `$1` | name a parameter
+log f "{$1}" |$1| there is no `$1` | the parameter's name
 log f "{$retval}" |$retval| there is no `$retval` |`$return`
 log f "{$rax}" |$rax| there is no `$rax` | registers
 ## options
@@ -143,7 +143,7 @@ fn mistakes_of_other_tools_say_how_to_write_it() {
         .lines()
         .filter(|row| !row.starts_with("## ") && !row.is_empty())
     {
-        // The only column that may have a bar is the last.
+        // Only the last column may contain a bar.
         let mut columns = row.splitn(4, '|');
         let mut column = || columns.next().expect(row).trim().to_owned();
         let (text, place, message, hint) = (column(), column(), column(), column());

@@ -1,5 +1,7 @@
-//! Random probes: written, read, written and read again. Writing puts every parenthesis, so what
-//! is read must be the tree that was written, whatever the grammar's precedences are.
+//! Random probes are written, parsed, written and parsed again.
+//!
+//! Expressions are written with every parenthesis. So parsing must give the same tree, whatever the
+//! precedence of operators is.
 
 use proptest::collection::vec;
 use proptest::option;
@@ -7,7 +9,7 @@ use proptest::prelude::*;
 use proptest::strategy::Union;
 
 use super::super::ast::*;
-use super::super::parse_probe;
+use crate::actions::parse_probe;
 
 const BINARY: [(BinaryOp, &str); 18] = [
     (BinaryOp::Add, "+"),
@@ -45,7 +47,13 @@ const SPECIALS: [(Special, &str); 7] = [
     (Special::Return, "$return"),
     (Special::Elapsed, "$elapsed"),
 ];
-const ASKED: [Asked; 5] = [Asked::Some, Asked::None, Asked::Ok, Asked::Err, Asked::Null];
+const ASKED: [Predicate; 5] = [
+    Predicate::Some,
+    Predicate::None,
+    Predicate::Ok,
+    Predicate::Err,
+    Predicate::Null,
+];
 const TYPES: [&str; 6] = ["u8", "i64", "f64", "usize", "my::Type", "char"];
 
 fn expr(kind: ExprKind) -> Expr {
@@ -56,7 +64,7 @@ fn boxed(expr: Expr) -> Box<Expr> {
     Box::new(expr)
 }
 
-/// Names that are no words of the grammar.
+/// Names that are not words of the grammar.
 fn name() -> impl Strategy<Value = String> {
     "v_[a-z0-9]{0,6}"
 }
@@ -132,7 +140,7 @@ fn tree() -> impl Strategy<Value = Expr> {
     })
 }
 
-/// With parentheses around everything that has parts.
+/// Writes an expression with parentheses around everything that has operands.
 fn write(expr: &Expr) -> String {
     let end = |end: &Option<Box<Expr>>| end.as_deref().map(write).unwrap_or_default();
     match &expr.kind {
@@ -185,8 +193,8 @@ fn write(expr: &Expr) -> String {
     }
 }
 
-/// Operators of each language from the weakest to the strongest, as its reference lists them;
-/// those of Rust's that cannot be chained are the comparisons.
+/// Operators of each language by increasing precedence, from its reference. Rust's comparisons cannot be
+/// chained.
 const RUST: [&[&str]; 9] = [
     &["||"],
     &["&&"],
@@ -211,7 +219,7 @@ const C: [&[&str]; 10] = [
     &["*", "/", "%"],
 ];
 
-/// Names and operators between them, with the parentheses that a language needs and no other.
+/// Writes an expression with only the parentheses that a language needs.
 fn write_sparsely(expr: &Expr, levels: &[&[&str]]) -> String {
     let sign = |operator: &BinaryOp| BINARY.iter().find(|(one, _)| one == operator).unwrap().1;
     let level = |sign: &str| {
@@ -249,7 +257,7 @@ fn row() -> impl Strategy<Value = Expr> {
     })
 }
 
-/// In quotes of either kind, and in a template.
+/// Writes a text in quotes of either kind, or in a template.
 fn escaped(text: &str) -> String {
     let one = |c: char| match c {
         '"' | '\'' | '\\' => format!("\\{c}"),
@@ -262,7 +270,7 @@ fn escaped(text: &str) -> String {
     text.chars().map(one).collect()
 }
 
-/// The same tree without its places in the text.
+/// The tree without its positions in the text.
 fn bare(mut expr: Expr) -> Expr {
     expr.span = 0..0;
     let one = |inner: Box<Expr>| boxed(bare(*inner));
@@ -295,7 +303,7 @@ proptest! {
         let read = parse_probe(&text).map_err(|error| TestCaseError::fail(format!("{text}: {error:?}")))?;
         let read = bare(read.condition.expect("a condition"));
         prop_assert_eq!(&read, &condition, "{}", text);
-        // And once more, from what was read.
+        // Write and parse the result again.
         prop_assert_eq!(write(&read), write(&condition));
     }
 
@@ -342,7 +350,7 @@ proptest! {
             named.as_ref().map(|name| format!(" as {name}")),
         ];
         text.extend(options.into_iter().flatten());
-        // Texts inside of a template would need their escapes twice: a case for people.
+        // Texts inside a template would need their escapes twice; other tests cover that.
         prop_assume!(!text.contains('\\'));
         let read = parse_probe(&text).map_err(|error| TestCaseError::fail(format!("{text}: {error:?}")))?;
         prop_assert_eq!(read.location.module, module);

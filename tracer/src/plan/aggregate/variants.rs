@@ -5,15 +5,16 @@
 
 use tracer_common::op::cond;
 
-use super::super::ir::{Ir, Spots, Test};
-use super::super::shape::{Arm, EMPTY_ENUM, Field, Node, VariantsNode};
-use crate::unavailable::Unavailable;
-use crate::value::{LEFT_OUT, LINE, Value, Variant};
+use crate::base::unavailable::Unavailable;
+use crate::plan::ops::ir::{Ir, Test};
+use crate::plan::ops::spots::Spots;
+use crate::plan::shape::{Arm, EMPTY_ENUM, Node, VariantsNode};
+use crate::value::{OmittedFields, Value, Variant};
 
 /// Bytes of a discriminant that can be a key.
 const WORD: u8 = 8;
 
-/// What the keys of an enum mean: one number for each variant.
+/// The keys of an enum: one number for each variant.
 #[derive(Clone, Debug)]
 pub(super) struct VariantKeys {
     /// The enum's name.
@@ -27,20 +28,9 @@ struct VariantKey {
     name: Box<str>,
     /// The line that a coroutine waits at.
     line: Option<u64>,
-    data: DataForm,
+    data: Option<OmittedFields>,
     /// Discriminants, inclusive; none: any other.
     values: Vec<(u64, u64)>,
-}
-
-/// How a variant's data is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum DataForm {
-    /// There is none.
-    Nothing,
-    /// `Other(…)`.
-    Tuple,
-    /// `Failed { … }`.
-    Named,
 }
 
 /// The variants of a value, and how far into it these are; `None`: it is no enum.
@@ -63,7 +53,8 @@ pub(super) fn of_node(node: &Node) -> Option<(u64, &VariantsNode)> {
 /// The discriminant is not known.
 pub(super) fn key(
     spots: &Spots,
-    (at, node): (u64, &VariantsNode),
+    at: u64,
+    node: &VariantsNode,
 ) -> Result<(Ir, VariantKeys), Unavailable> {
     let variants = node.arms.iter().map(VariantKey::new);
     let keys = VariantKeys {
@@ -83,22 +74,16 @@ pub(super) fn key(
 
 impl VariantKey {
     fn new(arm: &Arm) -> Result<Self, Unavailable> {
-        let line = arm.fields.iter().find_map(|field| match field.node {
-            Node::Known(line) if &*field.name == LINE => Some(line),
-            _ => None,
-        });
-        let mut data = arm.fields.iter().filter(|field| &*field.name != LINE);
         let wide = |_| Unavailable::Unsupported("a discriminant of more than 64 bits".into());
         let word = |value: u128| u64::try_from(value).map_err(wide);
         let values = arm.values.iter();
         Ok(Self {
             name: arm.name.as_ref().into(),
-            line,
-            data: match data.next() {
-                None => DataForm::Nothing,
-                Some(Field { name, .. }) if &**name == "0" => DataForm::Tuple,
-                Some(_) => DataForm::Named,
-            },
+            line: arm.line,
+            data: arm.fields.first().map(|field| match &*field.name {
+                "0" => OmittedFields::Tuple,
+                _ => OmittedFields::Named,
+            }),
             values: values
                 .map(|(low, high)| Ok((word(*low)?, word(*high)?)))
                 .collect::<Result<_, Unavailable>>()?,
@@ -111,19 +96,12 @@ impl VariantKey {
     }
 
     fn value(&self, ty: &str) -> Value {
-        let line = self.line.map(|line| (LINE, Value::Uint(line.into())));
-        let data = match self.data {
-            DataForm::Nothing => None,
-            DataForm::Tuple => Some((LEFT_OUT, Value::Tuple(Vec::new()))),
-            DataForm::Named => Some((LEFT_OUT, Value::Unit)),
-        };
-        let fields = line.into_iter().chain(data);
         Value::Variant(Variant {
             ty: ty.to_owned(),
             name: self.name.to_string(),
-            fields: fields
-                .map(|(name, value)| (name.to_owned(), value))
-                .collect(),
+            line: self.line,
+            fields: Vec::new(),
+            omitted: self.data,
         })
     }
 }

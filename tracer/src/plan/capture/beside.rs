@@ -1,30 +1,33 @@
-//! Follows what the virtual table of an object of C++ leads to: its virtual
-//! bases, and the whole object that it is a part of.
+//! Follows the virtual table of a C++ object: to its virtual bases, and to the whole object that it
+//! is a part of.
 
-use tracer_common::op::{EMIT, LOAD, MARK, Op, alu, cond};
+use tracer_common::op::{alu, cond};
 
-use super::super::asm::{Exits, Label, SINK};
-use super::super::ir::{Failure, Ir, Spot, Spots};
-use super::super::shape::{BesideNode, DynamicClass, DynamicNode, Node, Slot};
-use super::frame::Frame;
-use super::{Capture, too_far};
+use crate::base::unavailable::Unavailable;
 use crate::debuginfo::Identity;
-use crate::unavailable::Unavailable;
+use crate::plan::capture::frame::RecordedValue;
+use crate::plan::capture::{Capture, too_far};
+use crate::plan::ops::addresses::AddressBase;
+use crate::plan::ops::asm::{Exits, Label, SINK, UNRESOLVED};
+use crate::plan::ops::ir::{Failure, Ir};
+use crate::plan::ops::spots::{Spot, Spots};
+use crate::plan::shape::{BesideNode, DynamicClass, DynamicNode, NO_CLASS, Node, Slot};
+use crate::program::Op;
 
-/// An address that nothing can be at, on any x86-64.
+/// An address that no x86-64 system maps.
 const NOWHERE: u64 = 1 << 63;
-/// Where a virtual table has the address of the type information, from where
-/// objects point to (Itanium C++ ABI, 2.5.2).
+/// Offset of the type information's address in a virtual table, from its address point (Itanium C++
+/// ABI, 2.5.2).
 const INFO_AT: i32 = -8;
-/// Where it has the distance to the start of the whole object.
+/// Offset of the distance to the start of the whole object.
 const TOP_AT: i32 = -16;
 
 impl Capture<'_, '_> {
-    /// The spots of a value whose address its shape asks for, with that
-    /// address in a register and an offset.
+    /// The spots of a value whose shape needs its address, with that address in a register and an
+    /// offset.
     ///
-    /// An address that is computed is so once, for the bytes and for what lies
-    /// beside them: a thread of the target may change it in between.
+    /// A computed address is computed once for all of them, since a thread of the target may change
+    /// its inputs at any time.
     pub(super) fn located(&mut self, spots: &Spots, node: &Node) -> (Spots, Option<(u8, i32)>) {
         let same = || (spots.clone(), None);
         let [(size, Spot::Memory(address))] = &spots.0[..] else {
@@ -56,8 +59,8 @@ impl Capture<'_, '_> {
 
     pub(super) fn beside(
         &mut self,
-        node: &mut BesideNode,
-        frame: &Frame,
+        node: &BesideNode,
+        frame: &RecordedValue,
         at: u64,
     ) -> Result<(), Unavailable> {
         let origin = frame.origin.ok_or_else(|| {
@@ -69,7 +72,7 @@ impl Capture<'_, '_> {
         self.of_table(address, address, offset, fault);
         origin.add_to(self.asm, address, at);
         self.tell(node.slot, address);
-        self.block(&mut node.block, address, 0)?;
+        self.block(&node.block, address, 0)?;
         self.asm.give(address);
         self.asm.jump(end);
         self.fault(node.slot, fault);
@@ -78,12 +81,12 @@ impl Capture<'_, '_> {
         Ok(())
     }
 
-    /// The type information first, then the whole object of the class that it
-    /// is of, or the part that is known.
+    /// Captures the type information, then the whole object as the class that it names, or as its
+    /// known class.
     pub(super) fn dynamic(
         &mut self,
-        node: &mut DynamicNode,
-        frame: &Frame,
+        node: &DynamicNode,
+        frame: &RecordedValue,
         at: u64,
     ) -> Result<(), Unavailable> {
         let origin = frame
@@ -99,23 +102,19 @@ impl Capture<'_, '_> {
         let info = self.asm.take()?;
         self.of_table(info, table, INFO_AT, fault);
         self.forget_replaced(&node.classes, info)?;
-        self.tell(node.slot, info);
-        let mut labels = Vec::new();
-        for class in &node.classes {
-            let label = self.asm.label();
-            self.asm.jump_if_const(info, cond::EQ, class.info, label);
-            labels.push(label);
-        }
+        let labels = self.jumps_to_classes(&node.classes, info)?;
         self.asm.give(info);
+        self.tell_class(node.slot, NO_CLASS)?;
         self.asm.jump(plain);
-        for (class, label) in node.classes.iter_mut().zip(labels) {
+        for ((number, class), label) in (0..).zip(&node.classes).zip(labels) {
             let fault = self.asm.label();
             self.asm.place(label);
+            self.tell_class(node.slot, number)?;
             let address = self.asm.take()?;
             self.of_table(address, table, TOP_AT, fault);
             origin.add_to(self.asm, address, at);
             self.tell(class.slot, address);
-            self.block(&mut class.block, address, 0)?;
+            self.block(&class.block, address, 0)?;
             self.asm.give(address);
             self.asm.jump(end);
             self.fault(class.slot, fault);
@@ -124,14 +123,49 @@ impl Capture<'_, '_> {
         self.asm.give(table);
         self.fault(node.slot, fault);
         self.asm.place(plain);
-        self.follow(&mut node.plain, frame, at);
+        self.follow(&node.plain, frame, at);
         self.asm.place(end);
         self.asm.place(skip);
         Ok(())
     }
 
-    /// Makes 0 of the address of the type information of a class whose module is not the one
-    /// that had it there.
+    /// Jumps to a class if the type information at the address in `info` is its own. Returns the
+    /// targets.
+    fn jumps_to_classes(
+        &mut self,
+        classes: &[DynamicClass],
+        info: u8,
+    ) -> Result<Vec<Label>, Unavailable> {
+        let distance = self.asm.take()?;
+        let mut known = None;
+        let mut labels = Vec::new();
+        for class in classes {
+            let base = class.elsewhere.unwrap_or(self.builder.own.1);
+            if known != Some(base) {
+                known = Some(base);
+                let origin = self.origin_of(base)?;
+                self.asm.alu(alu::SUB, distance, info, origin);
+                self.asm.give(origin);
+            }
+            let label = self.asm.label();
+            let of_class = base.distance(class.info);
+            self.asm.jump_if_const(distance, cond::EQ, of_class, label);
+            labels.push(label);
+        }
+        self.asm.give(distance);
+        Ok(labels)
+    }
+
+    /// Writes a chunk with the index of a class.
+    fn tell_class(&mut self, slot: Slot, number: u64) -> Result<(), Unavailable> {
+        let register = self.asm.take()?;
+        self.asm.constant(register, number);
+        self.tell(slot, register);
+        self.asm.give(register);
+        Ok(())
+    }
+
+    /// Clears the address of a type information whose module was replaced.
     fn forget_replaced(&mut self, classes: &[DynamicClass], info: u8) -> Result<(), Unavailable> {
         let (gone, known) = (self.asm.label(), self.asm.label());
         let mut checks: Vec<(u64, u64, Label)> = Vec::new();
@@ -148,7 +182,11 @@ impl Capture<'_, '_> {
                     label
                 }
             };
-            self.asm.jump_if_const(info, cond::EQ, class.info, label);
+            let Some(AddressBase::Bias(bias)) = class.elsewhere else {
+                continue;
+            };
+            let run = bias.run(class.info).0;
+            self.asm.jump_if_const(info, cond::EQ, run, label);
         }
         if checks.is_empty() {
             return Ok(());
@@ -169,40 +207,35 @@ impl Capture<'_, '_> {
         Ok(())
     }
 
-    /// A number of a virtual table.
+    /// Loads a number from a virtual table.
     fn of_table(&mut self, dst: u8, table: u8, offset: i32, fault: Label) {
-        let op = Op {
-            code: LOAD,
+        let op = Op::Load {
             dst,
-            src: table,
-            size: 8,
+            base: table,
             offset,
-            ..Op::default()
+            size: 8,
+            signed: false,
+            fault: UNRESOLVED,
         };
         self.asm.emit_to(op, fault);
     }
 
-    /// A chunk with a number.
-    fn tell(&mut self, slot: Slot, register: u8) {
-        self.asm.emit(Op {
-            code: EMIT,
+    /// Writes a chunk with a number.
+    pub(super) fn tell(&mut self, slot: Slot, register: u8) {
+        let slot = self.numbered(slot);
+        self.asm.emit(Op::Emit {
+            slot,
             dst: SINK,
             src: register,
             size: 8,
-            a: u32::from(slot),
-            ..Op::default()
         });
     }
 
-    /// What a chunk says in place of its number when the table could not be read.
+    /// Writes a chunk that says that the table could not be read.
     fn fault(&mut self, slot: Slot, label: Label) {
         self.asm.place(label);
-        self.asm.emit(Op {
-            code: MARK,
-            dst: SINK,
-            size: Failure::Fault as u8,
-            a: u32::from(slot),
-            ..Op::default()
-        });
+        let slot = self.numbered(slot);
+        let status = Failure::Fault as u8;
+        self.asm.emit(Op::Mark { slot, status });
     }
 }

@@ -1,21 +1,22 @@
-//! Follows what a linked list, a binary tree or a deque refers to: the loops.
+//! Loops over linked lists, binary trees and deques.
 //!
-//! `plan::chains` makes the same steps over the chunks.
+//! `decode::chains` makes the same steps over the chunks.
 
-use tracer_common::op::{COPY, MARK, Op, alu, cond};
+use tracer_common::op::{alu, cond};
 use tracer_common::record::CHUNK_PLAN;
 
-use super::super::asm::SINK;
-use super::super::shape::{BitCount, BitRowNode, BlocksNode, ChainNode, PagesNode, Slot, Step};
-use super::{Capture, Frame, too_far};
-use crate::unavailable::Unavailable;
+use crate::base::unavailable::Unavailable;
+use crate::plan::capture::{Capture, RecordedValue, too_far};
+use crate::plan::ops::asm::SINK;
+use crate::plan::shape::{BitCount, BitRowNode, BlocksNode, ChainNode, ChainStep, PagesNode, Slot};
+use crate::program::Op;
 
 impl Capture<'_, '_> {
-    /// Node by node: the entry, what it refers to, the way to the next.
+    /// One node after the other: its entry, the targets of its pointers, the way to the next node.
     pub(super) fn chain(
         &mut self,
-        node: &mut ChainNode,
-        frame: &Frame,
+        node: &ChainNode,
+        frame: &RecordedValue,
         at: u64,
     ) -> Result<(), Unavailable> {
         let (skip, end) = (self.asm.label(), self.asm.label());
@@ -27,14 +28,14 @@ impl Capture<'_, '_> {
                 left
             }
             None => {
-                // One more tells whether there are more.
+                // One node more than the limit tells the decoder that the list goes on.
                 let left = self.asm.take()?;
                 self.asm.constant(left, node.limit.saturating_add(1));
                 left
             }
         };
         let last = match (node.last, node.step) {
-            (Some(last), Step::Next(offset)) => {
+            (Some(last), ChainStep::Next(offset)) => {
                 let last = frame.load(self.asm, at.saturating_add(last), 8, skip)?;
                 self.unless_empty(here, offset, end)?;
                 Some(last)
@@ -51,11 +52,11 @@ impl Capture<'_, '_> {
             self.asm.jump_if(here, cond::EQ, last, end);
         }
         match node.step {
-            Step::Next(offset) => {
+            ChainStep::Next(offset) => {
                 self.load_user(here, here, offset, 8, end)?;
                 self.asm.jump(next);
             }
-            Step::Tree {
+            ChainStep::Tree {
                 left: smaller,
                 right: greater,
                 parent,
@@ -64,13 +65,14 @@ impl Capture<'_, '_> {
                 let up = self.asm.label();
                 self.load_user(work, here, greater, 8, end)?;
                 self.asm.jump_if_const(work, cond::EQ, 0, up);
-                // The smallest of those that are greater.
+                // The successor is the least node of the subtree with greater entries.
                 let down = self.asm.here();
                 self.asm.alu_const(alu::ADD, here, work, 0);
                 self.load_user(work, here, smaller, 8, end)?;
                 self.asm.jump_if_const(work, cond::NE, 0, down);
                 self.asm.jump(next);
-                // The first parent that we are not a greater child of.
+                // Without such a subtree, the successor is the first ancestor that is greater than
+                // this node.
                 self.asm.place(up);
                 self.load_user(work, here, parent, 8, end)?;
                 self.asm.jump_if_const(work, cond::EQ, 0, end);
@@ -92,12 +94,12 @@ impl Capture<'_, '_> {
         Ok(())
     }
 
-    /// Ends when the first node of a ring is its own next one: it is the list itself then.
+    /// Ends if the first node of a ring is its own successor: that node is the list itself.
     fn unless_empty(
         &mut self,
         first: u8,
         next: u64,
-        end: super::super::asm::Label,
+        end: crate::plan::ops::asm::Label,
     ) -> Result<(), Unavailable> {
         let second = self.asm.take()?;
         self.load_user(second, first, next, 8, end)?;
@@ -106,25 +108,26 @@ impl Capture<'_, '_> {
         Ok(())
     }
 
-    fn entry(&mut self, node: &mut ChainNode, here: u8) -> Result<(), Unavailable> {
-        let value = node.value.as_ref().is_some_and(|(_, node)| node.follows());
-        let follows = node.key.1.follows() || value;
+    fn entry(&mut self, node: &ChainNode, here: u8) -> Result<(), Unavailable> {
+        let value = node
+            .value
+            .as_ref()
+            .is_some_and(|(_, node)| self.follows(node));
+        let follows = self.follows(&node.key.1) || value;
         let base = if follows { self.asm.take()? } else { SINK };
-        self.asm.emit(Op {
-            code: COPY,
+        self.asm.emit(Op::Copy {
+            slot: self.numbered(node.slot),
             dst: base,
-            src: here,
-            a: u32::from(node.slot),
+            base: here,
             offset: i32::try_from(node.payload).map_err(|_| too_far())?,
-            len: node.stride as u32,
-            ..Op::default()
+            length: node.stride as u32,
         });
         if follows {
             let done = self.asm.label();
             self.asm.jump_if_const(base, cond::EQ, 0, done);
-            let frame = Frame::at(base, node.stride);
-            self.follow(&mut node.key.1, &frame, node.key.0);
-            if let Some((offset, value)) = &mut node.value {
+            let frame = RecordedValue::at(base, node.stride);
+            self.follow(&node.key.1, &frame, node.key.0);
+            if let Some((offset, value)) = &node.value {
                 self.follow(value, &frame, *offset);
             }
             self.asm.place(done);
@@ -134,20 +137,16 @@ impl Capture<'_, '_> {
     }
 
     fn mark(&mut self, slot: Slot) {
-        self.asm.emit(Op {
-            code: MARK,
-            dst: SINK,
-            size: CHUNK_PLAN,
-            a: u32::from(slot),
-            ..Op::default()
-        });
+        let slot = self.numbered(slot);
+        let status = CHUNK_PLAN;
+        self.asm.emit(Op::Mark { slot, status });
     }
 
-    /// Block by block.
+    /// One block after the other.
     pub(super) fn blocks(
         &mut self,
-        node: &mut BlocksNode,
-        frame: &Frame,
+        node: &BlocksNode,
+        frame: &RecordedValue,
         at: u64,
     ) -> Result<(), Unavailable> {
         let (skip, end) = (self.asm.label(), self.asm.label());
@@ -171,7 +170,9 @@ impl Capture<'_, '_> {
         self.asm.alu_const(alu::ADD, count, left, 0);
         self.asm.place(fits);
         self.elements(
-            (&mut node.element, node.stride, node.limit),
+            &node.element,
+            node.stride,
+            node.limit,
             node.slot,
             cur,
             count,
@@ -192,11 +193,11 @@ impl Capture<'_, '_> {
         Ok(())
     }
 
-    /// Block by block, from the one with the first element on.
+    /// One block after the other, from the block with the first element on.
     pub(super) fn pages(
         &mut self,
-        node: &mut PagesNode,
-        frame: &Frame,
+        node: &PagesNode,
+        frame: &RecordedValue,
         at: u64,
     ) -> Result<(), Unavailable> {
         let (skip, end) = (self.asm.label(), self.asm.label());
@@ -207,7 +208,7 @@ impl Capture<'_, '_> {
         let left = load(self, node.count)?;
         let (cur, count) = (self.asm.take()?, self.asm.take()?);
         self.at_most(left, node.limit);
-        // `count` is the number of the block, for now.
+        // At this point `count` has the number of the block.
         self.asm.alu_const(alu::DIV, count, index, node.per_block);
         self.asm.alu_const(alu::MUL, cur, count, node.per_block);
         self.asm.alu(alu::SUB, index, index, cur);
@@ -224,7 +225,9 @@ impl Capture<'_, '_> {
         self.asm.alu_const(alu::ADD, count, left, 0);
         self.asm.place(fits);
         self.elements(
-            (&mut node.element, node.stride, node.limit),
+            &node.element,
+            node.stride,
+            node.limit,
             node.slot,
             cur,
             count,
@@ -242,11 +245,11 @@ impl Capture<'_, '_> {
         Ok(())
     }
 
-    /// The bytes with the bits.
+    /// Captures the words with the bits.
     pub(super) fn bit_row(
         &mut self,
         node: &BitRowNode,
-        frame: &Frame,
+        frame: &RecordedValue,
         at: u64,
     ) -> Result<(), Unavailable> {
         let skip = self.asm.label();

@@ -1,20 +1,21 @@
-//! Follows what a vector, a hash table or a B-tree refers to: the loops.
+//! Loops over vectors, hash tables and B-trees.
 //!
-//! `plan::collections` makes the same steps over the chunks.
+//! `decode::collections` makes the same steps over the chunks.
 
-use tracer_common::op::{COPY, LOAD, LOAD_RECORD, MARK, Op, alu, cond};
+use tracer_common::op::{alu, cond};
 use tracer_common::record::CHUNK_PLAN;
 
-use super::super::asm::{Label, SINK};
-use super::super::shape::{Node, SeqLen, SeqNode, Slot, TableNode, TreeNode, TreePart};
-use super::{Capture, Frame, too_far};
-use crate::unavailable::Unavailable;
+use crate::base::unavailable::Unavailable;
+use crate::plan::capture::{Capture, RecordedValue, too_far};
+use crate::plan::ops::asm::{Label, SINK, UNRESOLVED};
+use crate::plan::shape::{Node, SeqLen, SeqNode, Slot, TableNode, TreeNode, TreePart};
+use crate::program::Op;
 
 impl Capture<'_, '_> {
     pub(super) fn seq(
         &mut self,
-        node: &mut SeqNode,
-        frame: &Frame,
+        node: &SeqNode,
+        frame: &RecordedValue,
         at: u64,
     ) -> Result<(), Unavailable> {
         if node.stride == 0 {
@@ -58,7 +59,12 @@ impl Capture<'_, '_> {
             self.run_of(node, node.slot, head, first)?;
             self.asm.give(head);
             self.asm.give(first);
+            let known = self.changes.count();
             self.run_of(node, slot, pointer, count)?;
+            if self.changes.count() > known {
+                // The first run has captured parts that the second run has no room for.
+                return Err(Unavailable::Unsupported("nested too deeply".into()));
+            }
         } else {
             self.run_of(node, node.slot, pointer, count)?;
         }
@@ -68,32 +74,29 @@ impl Capture<'_, '_> {
         Ok(())
     }
 
-    /// Copies elements that lie in a row, then follows each.
+    /// Copies contiguous elements, then follows the pointers of each.
     pub(super) fn run_of(
         &mut self,
-        node: &mut SeqNode,
+        node: &SeqNode,
         slot: Slot,
         pointer: u8,
         count: u8,
     ) -> Result<(), Unavailable> {
-        self.elements(
-            (&mut node.element, node.stride, node.limit),
-            slot,
-            pointer,
-            count,
-        )
+        self.elements(&node.element, node.stride, node.limit, slot, pointer, count)
     }
 
-    /// The same for a shape, bytes from element to element, and elements at most.
+    /// Copies elements of a shape with this stride, at most `limit` of them.
     pub(super) fn elements(
         &mut self,
-        (element, stride, limit): (&mut Node, u64, u64),
+        element: &Node,
+        stride: u64,
+        limit: u64,
         slot: Slot,
         pointer: u8,
         count: u8,
     ) -> Result<(), Unavailable> {
         let bytes = limit.saturating_mul(stride);
-        if !element.follows() {
+        if !self.follows(element) {
             self.counted(slot, SINK, pointer, count, stride, bytes);
             return Ok(());
         }
@@ -113,7 +116,7 @@ impl Capture<'_, '_> {
         self.at_most(end, limit);
         self.asm.alu_const(alu::MUL, end, end, stride);
         self.asm.alu(alu::ADD, end, end, base);
-        self.each(element, (base, end, distance), stride);
+        self.each(element, base, end, distance, stride);
         if let Some(distance) = distance {
             self.asm.give(distance);
         }
@@ -123,28 +126,30 @@ impl Capture<'_, '_> {
         Ok(())
     }
 
-    /// Follows elements from record offset `at` (which moves on) to `end`,
-    /// which lie in memory at a distance from there.
+    /// Follows the pointers of elements from record offset `at`, which is advanced, to `end`.
+    /// `distance` leads from the record to memory.
     pub(super) fn each(
         &mut self,
-        element: &mut Node,
-        (at, end, distance): (u8, u8, Option<u8>),
+        element: &Node,
+        at: u8,
+        end: u8,
+        distance: Option<u8>,
         stride: u64,
     ) {
         let done = self.asm.label();
         let next = self.asm.here();
         self.asm.jump_if(at, cond::GE, end, done);
-        self.follow(element, &Frame::element(at, stride, distance), 0);
+        self.follow(element, &RecordedValue::element(at, stride, distance), 0);
         self.asm.alu_const(alu::ADD, at, at, stride);
         self.asm.jump(next);
         self.asm.place(done);
     }
 
-    /// Control bytes first, then each full bucket, then what it refers to.
+    /// Captures control bytes, then full buckets, then targets of their pointers.
     pub(super) fn table(
         &mut self,
-        node: &mut TableNode,
-        frame: &Frame,
+        node: &TableNode,
+        frame: &RecordedValue,
         at: u64,
     ) -> Result<(), Unavailable> {
         let skip = self.asm.label();
@@ -163,21 +168,23 @@ impl Capture<'_, '_> {
         self.load_record(byte, control, 0, 1, skip);
         self.asm.alu_const(alu::SUB, bucket, bucket, node.stride);
         self.asm.jump_if_const(byte, cond::GE, 0x80, step);
-        self.asm.emit(Op {
-            code: COPY,
+        self.asm.emit(Op::Copy {
+            slot: self.numbered(node.slot),
             dst: base,
-            src: bucket,
-            a: u32::from(node.slot),
-            len: node.stride as u32,
-            ..Op::default()
+            base: bucket,
+            offset: 0,
+            length: node.stride as u32,
         });
-        let value = node.value.as_ref().is_some_and(|(_, node)| node.follows());
-        if node.key.1.follows() || value {
+        let value = node
+            .value
+            .as_ref()
+            .is_some_and(|(_, node)| self.follows(node));
+        if self.follows(&node.key.1) || value {
             let entry_done = self.asm.label();
             self.asm.jump_if_const(base, cond::EQ, 0, entry_done);
-            let frame = Frame::at(base, node.stride);
-            self.follow(&mut node.key.1, &frame, node.key.0);
-            if let Some((offset, value)) = &mut node.value {
+            let frame = RecordedValue::at(base, node.stride);
+            self.follow(&node.key.1, &frame, node.key.0);
+            if let Some((offset, value)) = &node.value {
                 self.follow(value, &frame, *offset);
             }
             self.asm.place(entry_done);
@@ -195,22 +202,21 @@ impl Capture<'_, '_> {
     }
 
     pub(super) fn load_record(&mut self, dst: u8, src: u8, offset: i32, size: u8, label: Label) {
-        let op = Op {
-            code: LOAD_RECORD,
+        let op = Op::LoadRecord {
             dst,
-            src,
-            size,
+            base: src,
             offset,
-            ..Op::default()
+            size,
+            outside: UNRESOLVED,
         };
         self.asm.emit_to(op, label);
     }
 
-    /// Entries in order, by way of the nodes' links to their parents.
+    /// Captures entries in order. Nodes link to their parents.
     pub(super) fn tree(
         &mut self,
-        node: &mut TreeNode,
-        frame: &Frame,
+        node: &TreeNode,
+        frame: &RecordedValue,
         at: u64,
     ) -> Result<(), Unavailable> {
         let (end, skip) = (self.asm.label(), self.asm.label());
@@ -228,7 +234,7 @@ impl Capture<'_, '_> {
         self.load_user(here, here, node.edges, 8, end)?;
         self.asm.alu_const(alu::SUB, height, height, 1);
         self.asm.jump(descend);
-        // Up while the node has no entry left; `index` becomes its place in the parent.
+        // Up until a node has entries left. `index` becomes the node's index in its parent.
         self.asm.place(up);
         self.asm.jump_if_const(left, cond::EQ, 0, end);
         self.load_user(work, here, node.entries, 2, end)?;
@@ -239,8 +245,8 @@ impl Capture<'_, '_> {
         self.asm.jump_if_const(here, cond::EQ, 0, end);
         self.asm.jump(up);
         self.asm.place(entry);
-        self.cell(&mut node.key, here, index, work)?;
-        if let Some(value) = &mut node.value {
+        self.cell(&node.key, here, index, work)?;
+        if let Some(value) = &node.value {
             self.cell(value, here, index, work)?;
         }
         self.asm.alu_const(alu::SUB, left, left, 1);
@@ -252,12 +258,9 @@ impl Capture<'_, '_> {
         self.asm.alu_const(alu::SUB, height, height, 1);
         self.asm.jump(descend);
         self.asm.place(end);
-        self.asm.emit(Op {
-            code: MARK,
-            dst: SINK,
-            size: CHUNK_PLAN,
-            a: u32::from(node.end),
-            ..Op::default()
+        self.asm.emit(Op::Mark {
+            slot: self.numbered(node.end),
+            status: CHUNK_PLAN,
         });
         for register in [here, height, left, index, work] {
             self.asm.give(register);
@@ -274,22 +277,22 @@ impl Capture<'_, '_> {
         size: u8,
         label: Label,
     ) -> Result<(), Unavailable> {
-        let op = Op {
-            code: LOAD,
+        let op = Op::Load {
             dst,
-            src,
-            size,
+            base: src,
             offset: i32::try_from(offset).map_err(|_| too_far())?,
-            ..Op::default()
+            size,
+            signed: false,
+            fault: UNRESOLVED,
         };
         self.asm.emit_to(op, label);
         Ok(())
     }
 
-    /// Key or value number `index` of a B-tree's node.
+    /// The key or value at `index` of a B-tree node.
     pub(super) fn cell(
         &mut self,
-        part: &mut TreePart,
+        part: &TreePart,
         here: u8,
         index: u8,
         work: u8,
@@ -299,21 +302,19 @@ impl Capture<'_, '_> {
         }
         self.asm.alu_const(alu::MUL, work, index, part.stride);
         self.asm.alu(alu::ADD, work, work, here);
-        let follows = part.node.follows();
+        let follows = self.follows(&part.node);
         let base = if follows { self.asm.take()? } else { SINK };
-        self.asm.emit(Op {
-            code: COPY,
+        self.asm.emit(Op::Copy {
+            slot: self.numbered(part.slot),
             dst: base,
-            src: work,
-            a: u32::from(part.slot),
+            base: work,
             offset: i32::try_from(part.offset).map_err(|_| too_far())?,
-            len: part.stride as u32,
-            ..Op::default()
+            length: part.stride as u32,
         });
         if follows {
             let done = self.asm.label();
             self.asm.jump_if_const(base, cond::EQ, 0, done);
-            self.follow(&mut part.node, &Frame::at(base, part.stride), 0);
+            self.follow(&part.node, &RecordedValue::at(base, part.stride), 0);
             self.asm.place(done);
             self.asm.give(base);
         }

@@ -1,28 +1,29 @@
-//! Where the bytes of a value are in the record while its pointers are followed.
+//! The place of a value's bytes in the record while its pointers are followed.
 
-use tracer_common::op::{LOAD_RECORD, Op, alu, cond};
+use tracer_common::op::{alu, cond};
 
-use super::super::asm::{Asm, Label};
-use super::too_far;
-use crate::unavailable::Unavailable;
+use crate::base::unavailable::Unavailable;
+use crate::plan::capture::too_far;
+use crate::plan::ops::asm::{Asm, Label, UNRESOLVED};
+use crate::program::Op;
 
-/// Where the bytes of a value are while its pointers are followed.
-pub(super) struct Frame {
+/// The parts of a value in the record.
+pub(super) struct RecordedValue {
     pub(super) parts: Vec<(u64, u64, At)>,
-    /// Where in the target the value is, when that is known and asked for.
-    pub(super) origin: Option<Origin>,
+    /// The value's run address, if it is known and needed.
+    pub(super) origin: Option<AddressSum>,
 }
 
-/// A run address: the sum of these.
+/// A run address, as a sum.
 #[derive(Clone, Copy)]
-pub(super) struct Origin {
+pub(super) struct AddressSum {
     pub(super) base: u8,
     pub(super) more: Option<u8>,
     pub(super) addend: i64,
 }
 
-impl Origin {
-    /// The address in a register.
+impl AddressSum {
+    /// The address in a register plus a constant.
     pub(super) fn of(base: u8, addend: i64) -> Self {
         Self {
             base,
@@ -46,7 +47,7 @@ impl Origin {
 
 #[derive(Clone)]
 pub(super) enum At {
-    /// Record offset in a register; 0 when the chunk has no data, unless that was checked.
+    /// Record offset in a register. It is 0 if the chunk has no data, unless `checked`.
     Record {
         register: u8,
         checked: bool,
@@ -55,8 +56,8 @@ pub(super) enum At {
     Missing(Unavailable),
 }
 
-impl Frame {
-    /// Bytes in one row whose record offset is known to be good.
+impl RecordedValue {
+    /// A contiguous value. Its record offset is valid.
     pub(super) fn at(register: u8, len: u64) -> Self {
         let checked = true;
         Self {
@@ -65,9 +66,10 @@ impl Frame {
         }
     }
 
-    /// The same of an element that is `distance` (a register) from its place in the record.
+    /// A contiguous element. The register `distance` leads from its record offset to its run
+    /// address.
     pub(super) fn element(register: u8, len: u64, distance: Option<u8>) -> Self {
-        let origin = distance.map(|distance| Origin {
+        let origin = distance.map(|distance| AddressSum {
             base: register,
             more: Some(distance),
             addend: 0,
@@ -78,7 +80,7 @@ impl Frame {
         }
     }
 
-    /// With only one chunk, asks once whether it has data.
+    /// Checks once that the value's only chunk has data.
     pub(super) fn check(&mut self, asm: &mut Asm, end: Label) {
         if let [(_, _, At::Record { register, checked })] = &mut self.parts[..] {
             asm.jump_if_const(*register, cond::EQ, 0, end);
@@ -93,7 +95,8 @@ impl Frame {
         })
     }
 
-    /// The register of the chunk with these bytes, whether it was checked, the offset in it.
+    /// The register of the chunk with these bytes, whether it is checked, and the offset within the
+    /// chunk.
     pub(super) fn record(&self, at: u64, size: u64) -> Result<(u8, bool, u64), Unavailable> {
         match self.find(at, size) {
             Some((delta, At::Record { register, checked })) => Ok((*register, *checked, delta)),
@@ -102,7 +105,7 @@ impl Frame {
         }
     }
 
-    /// A number of the value in a new register; jumps when its chunk has no data.
+    /// Loads a number of the value into a new register. Jumps to `skip` if its chunk has no data.
     pub(super) fn load(
         &self,
         asm: &mut Asm,
@@ -131,13 +134,12 @@ impl Frame {
             asm.jump_if_const(base, cond::EQ, 0, skip);
         }
         let dst = asm.take()?;
-        let op = Op {
-            code: LOAD_RECORD,
+        let op = Op::LoadRecord {
             dst,
-            src: base,
-            size,
+            base,
             offset: i32::try_from(delta).map_err(|_| too_far())?,
-            ..Op::default()
+            size,
+            outside: UNRESOLVED,
         };
         asm.emit_to(op, skip);
         Ok(dst)

@@ -1,4 +1,4 @@
-//! What a record is made of: chunks one after the other, and the bytes of one value in them.
+//! The structure of a record: a sequence of chunks, and views of the bytes of one value.
 
 use std::borrow::Cow;
 
@@ -7,22 +7,24 @@ use tracer_common::record::{
     FLAG_NO_ROOM, FLAG_STEPS, RecordHeader,
 };
 
-use super::super::ir::Failure;
-use super::super::shape::Slot;
-use super::DecodeError;
-use crate::unavailable::Unavailable;
+use crate::base::unavailable::Unavailable;
+use crate::plan::decode::DecodeError;
+use crate::plan::ops::ir::Failure;
+use crate::plan::shape::Slot;
 
-/// Bytes of a chunk, or why there are none.
+/// Bytes of a chunk, or the reason why there are none.
 pub(in crate::plan) type Data<'r> = Result<&'r [u8], Unavailable>;
 
-/// The same, maybe known without the record.
+/// Bytes from a chunk or from the plan, or the reason why there are none.
 type Bytes<'r> = Result<Cow<'r, [u8]>, Unavailable>;
 
-/// The chunks of a record, one after the other.
+/// The chunks of a record in order.
 pub(in crate::plan) struct Chunks<'r> {
     bytes: &'r [u8],
     at: usize,
     flags: u32,
+    /// The slot that is number 0 in the current shape.
+    first: Slot,
 }
 
 impl<'r> Chunks<'r> {
@@ -43,6 +45,7 @@ impl<'r> Chunks<'r> {
             bytes,
             at: size,
             flags: header.flags.into(),
+            first: 0,
         };
         Ok((header, chunks))
     }
@@ -60,17 +63,23 @@ impl<'r> Chunks<'r> {
         Ok(Some(bytemuck::pod_read_unaligned(header)))
     }
 
-    /// The record was not cut at a limit of the machine.
+    /// Returns true if the record is complete, rather than cut at a limit of the machine.
     pub(in crate::plan) fn is_whole(&self) -> bool {
         self.flags & (FLAG_STEPS | FLAG_NO_ROOM) == 0
     }
 
-    /// Number of the next chunk.
-    pub(in crate::plan) fn peek(&self) -> Result<Option<Slot>, DecodeError> {
-        Ok(self.header()?.map(|header| header.slot))
+    /// Sets the slot that is number 0 in the shape that is read next.
+    pub(in crate::plan) fn number_from(&mut self, first: Slot) {
+        self.first = first;
     }
 
-    /// The next chunk, which is number `slot`: its bytes, and whether there were more.
+    /// Number of the next chunk. `None` if it belongs to no shape that is read now.
+    pub(in crate::plan) fn peek(&self) -> Result<Option<Slot>, DecodeError> {
+        let header = self.header()?;
+        Ok(header.and_then(|header| header.slot.checked_sub(self.first)))
+    }
+
+    /// The bytes of the next chunk, which must have number `slot`, and whether they were cut.
     pub(in crate::plan) fn next(&mut self, slot: Slot) -> Result<(Data<'r>, bool), DecodeError> {
         let Some(header) = self.header()? else {
             let why = if self.flags & FLAG_STEPS != 0 {
@@ -85,6 +94,7 @@ impl<'r> Chunks<'r> {
             };
             return Ok((Err(why), false));
         };
+        let slot = self.first.saturating_add(slot);
         if header.slot != slot {
             return Err(DecodeError::Slot {
                 found: header.slot,
@@ -113,12 +123,12 @@ impl<'r> Chunks<'r> {
         Ok((Err(why), false))
     }
 
-    /// The next chunk, which has exactly `len` bytes or none.
+    /// The next chunk. It must have `len` bytes or none.
     pub(in crate::plan) fn exact(&mut self, slot: Slot, len: u64) -> Result<Data<'r>, DecodeError> {
         let (data, _) = self.next(slot)?;
         match data {
             Ok(data) if data.len() as u64 != len => Err(DecodeError::Length {
-                slot,
+                slot: self.first.saturating_add(slot),
                 need: len,
                 have: data.len() as u64,
             }),
@@ -136,14 +146,14 @@ pub(in crate::plan) struct View<'r> {
 pub(super) type ViewPart<'r> = (u64, u64, Bytes<'r>);
 
 impl<'r> View<'r> {
-    /// Bytes in one row.
+    /// Contiguous bytes.
     pub(in crate::plan) fn row(bytes: &'r [u8]) -> Self {
         Self {
             parts: vec![(0, bytes.len() as u64, Ok(Cow::Borrowed(bytes)))],
         }
     }
 
-    /// Some of the bytes, maybe from several parts.
+    /// A range of the bytes. It may span several parts.
     pub(in crate::plan) fn bytes(&self, at: u64, len: u64) -> Result<Cow<'_, [u8]>, Unavailable> {
         let end = at.saturating_add(len);
         let mut whole: Vec<u8> = Vec::new();

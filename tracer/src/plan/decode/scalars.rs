@@ -1,11 +1,12 @@
-//! Numbers, characters, floats and names of numbers.
+//! Numbers, characters, floats and named numbers.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::super::shape::{BitsNode, BitsOf, EnumNode, Node};
-use super::View;
-use crate::unavailable::Unavailable;
-use crate::value::{Cut, DURATION, Struct, Text, Value, Variant};
+use crate::base::unavailable::Unavailable;
+use crate::plan::decode::View;
+use crate::plan::shape::{BitsNode, BitsOf, EnumNode, Node};
+use crate::value::{Cut, Text, Value, Variant};
 
 /// Numbers, characters and the like.
 pub(super) fn scalar(node: &Node, view: &View<'_>, at: u64) -> Result<Value, Unavailable> {
@@ -27,13 +28,7 @@ pub(super) fn scalar(node: &Node, view: &View<'_>, at: u64) -> Result<Value, Una
             if nanos >= 1_000_000_000 {
                 return Err(Unavailable::Invalid(format!("{nanos} nanoseconds")));
             }
-            Value::Struct(Struct {
-                name: DURATION.into(),
-                fields: vec![
-                    ("secs".into(), Value::Uint(u128::from(secs))),
-                    ("nanos".into(), Value::Uint(u128::from(nanos))),
-                ],
-            })
+            Value::Duration(Duration::new(secs, nanos))
         }
         Node::CharArray { len, of } => {
             let bytes = view.bytes(at, *len)?;
@@ -49,7 +44,7 @@ pub(super) fn scalar(node: &Node, view: &View<'_>, at: u64) -> Result<Value, Una
     })
 }
 
-/// The value of a bit field: its number, as the type that it is declared with means it.
+/// The value of a bit field in its declared type.
 fn bits(field: &BitsNode, view: &View<'_>, at: u64) -> Result<Value, Unavailable> {
     let BitsNode {
         shift,
@@ -81,7 +76,7 @@ fn extended(number: u128, size: u8) -> u32 {
     (number & (u128::MAX >> (128 - bits))) as u32
 }
 
-/// A truth value; C has others than two where the program wrote them.
+/// A boolean. In C it may have any number as its value.
 fn truth(number: u128, strict: bool) -> Result<Value, Unavailable> {
     match number {
         0 => Ok(Value::Bool(false)),
@@ -91,7 +86,7 @@ fn truth(number: u128, strict: bool) -> Result<Value, Unavailable> {
     }
 }
 
-/// An x87 float, where 64 bits hold the same number.
+/// An x87 float, if an `f64` holds the same number.
 fn x87(bits: u128) -> Result<Value, Unavailable> {
     let (mantissa, top) = (bits as u64, (bits >> 64) as u16);
     let sign = if top & 0x8000 == 0 { 1.0 } else { -1.0 };
@@ -107,7 +102,7 @@ fn x87(bits: u128) -> Result<Value, Unavailable> {
     if (mantissa >> 63 == 0) != (exponent == 0) {
         return Err(Unavailable::Invalid("a float of 80 bits".into()));
     }
-    // A number in 53 bits, and within the range that has all of them.
+    // An `f64` holds it if it has at most 53 significant bits and is in the normal range.
     let exponent = exponent - 16_383 - 63;
     let zeros = mantissa.trailing_zeros();
     let (digits, exponent) = (mantissa >> zeros, exponent + zeros as i32);
@@ -116,7 +111,7 @@ fn x87(bits: u128) -> Result<Value, Unavailable> {
         let why = "a float of 80 bits that 64 do not hold";
         return Err(Unavailable::Unsupported(why.into()));
     }
-    // In two steps: the power alone may be beyond the range.
+    // The power of two alone may be out of range, so it is applied in two steps.
     let half = exponent / 2;
     let value = digits as f64 * 2f64.powi(half) * 2f64.powi(exponent - half);
     Ok(Value::Float64(sign * value))
@@ -136,7 +131,7 @@ fn integer(number: u128, bits: u32, signed: bool) -> Value {
 
 fn character(code: u32, size: u8) -> Result<Value, Unavailable> {
     if size == 1 && code >= 0x80 {
-        // A byte of some encoding: no character by itself.
+        // A byte of an unknown encoding is not a character.
         return Ok(Value::Text(Text {
             bytes: vec![code as u8],
             cut: None,
@@ -147,7 +142,7 @@ fn character(code: u32, size: u8) -> Result<Value, Unavailable> {
         .ok_or_else(|| Unavailable::Invalid(format!("a char of {code:#x}")))
 }
 
-/// The name of a number; of C also the names whose sum it is.
+/// The name of a number. In C a sum of names will do.
 fn named(node: &EnumNode, number: u128) -> Result<Value, Unavailable> {
     let plain = integer(number, u32::from(node.size) * 8, node.signed);
     let wide = match plain {
@@ -159,7 +154,9 @@ fn named(node: &EnumNode, number: u128) -> Result<Value, Unavailable> {
         Ok(Value::Variant(Variant {
             ty: node.name.to_string(),
             name: name.into(),
+            line: None,
             fields: Vec::new(),
+            omitted: None,
         }))
     };
     if let Some((name, _)) = node.names.iter().find(|(_, value)| *value == wide) {

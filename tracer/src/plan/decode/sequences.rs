@@ -1,8 +1,8 @@
-//! Texts and elements in a row.
+//! Texts, and contiguous elements.
 
-use super::super::shape::{Node, SeqLen, SeqNode, ShortText, Slot, TextNode};
-use super::{DecodeError, Decoder, MOST_LENGTH, View, located};
-use crate::unavailable::Unavailable;
+use crate::base::unavailable::Unavailable;
+use crate::plan::decode::{DecodeError, Decoder, MOST_LENGTH, View, located};
+use crate::plan::shape::{Node, SeqLen, SeqNode, ShortText, Slot, TextNode};
 use crate::value::{Cut, Pointer, Sequence, Text, Value};
 
 impl Decoder<'_, '_> {
@@ -24,7 +24,7 @@ impl Decoder<'_, '_> {
         }
         let pointer = view.word(at.saturating_add(node.pointer));
         if let (Some((before, slot)), Ok(pointer)) = (node.before, &pointer) {
-            return self.text_behind(node, (before, slot), *pointer);
+            return self.text_behind(node, before, slot, *pointer);
         }
         let len = node.len.map(|len| view.word(at.saturating_add(len)));
         let (pointer, len) = match (pointer, len.transpose()) {
@@ -37,11 +37,12 @@ impl Decoder<'_, '_> {
         self.counted_text(node, pointer, len)
     }
 
-    /// A text whose length stands before it.
+    /// A text with its length before it.
     fn text_behind(
         &mut self,
         node: &TextNode,
-        (before, slot): (u32, Slot),
+        before: u32,
+        slot: Slot,
         pointer: u64,
     ) -> Result<Value, DecodeError> {
         if pointer == 0 {
@@ -59,7 +60,7 @@ impl Decoder<'_, '_> {
         }
     }
 
-    /// A text of so many characters.
+    /// A text of a known number of characters.
     fn counted_text(
         &mut self,
         node: &TextNode,
@@ -181,7 +182,7 @@ impl Decoder<'_, '_> {
         Ok(sequence(items, len, node.set))
     }
 
-    /// Elements in a row; the reason when they could not be read.
+    /// Contiguous elements, or the reason why they could not be read.
     fn row(
         &mut self,
         node: &SeqNode,
@@ -203,8 +204,7 @@ impl Decoder<'_, '_> {
     }
 }
 
-/// Text of UTF-16 or UTF-32 as UTF-8; `all` counts its units.
-/// A text of so many characters within the value.
+/// A text of `all` UTF-16 or UTF-32 units within the value, as UTF-8.
 fn short_text(
     node: &TextNode,
     short: ShortText,
@@ -250,7 +250,7 @@ fn wide_text(data: &[u8], unit: u64, all: u64) -> Value {
     })
 }
 
-/// Elements, with how many there are in all when that is more.
+/// A sequence of elements, cut if there are more of them.
 pub(in crate::plan) fn sequence(items: Vec<Value>, of: u64, set: bool) -> Value {
     let cut = (of > items.len() as u64).then_some(Cut { of: Some(of) });
     Value::Sequence(Sequence { items, cut, set })

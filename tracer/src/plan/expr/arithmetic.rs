@@ -1,16 +1,22 @@
-//! Operators and casts: numbers of numbers.
+//! Unary and binary operators, and casts to integers, floats and characters.
 
 use tracer_common::op::alu;
 
-use super::super::PlanError;
-use super::super::condition;
-use super::super::ir::{Failure, Ir, Spot, Spots, divide, least};
-use super::super::wide::{self, Side};
-use super::{Number, NumberKind, Operand, Resolver, conversions, floats};
+use crate::base::diagnostic::Diagnostic;
 use crate::debuginfo::types::{Language, TypeId, TypeKind};
 use crate::lang::ast::{BinaryOp, Expr, UnaryOp};
+use crate::plan::expr::condition;
+use crate::plan::expr::conversions;
+use crate::plan::expr::floats;
+use crate::plan::expr::operand::{Number, NumberKind, Operand};
+use crate::plan::expr::resolver::Resolver;
+use crate::plan::expr::wide;
+use crate::plan::expr::wide::Side;
+use crate::plan::expr::{division, integer_types};
+use crate::plan::ops::ir::{Failure, Ir, divide};
+use crate::plan::ops::spots::{Spot, Spots};
 
-/// Bytes between the elements that a pointer points to, and its type.
+/// Bytes between the elements of a pointer's target, and the pointer's type.
 type Stride = (u64, TypeId);
 
 impl Resolver<'_, '_> {
@@ -19,14 +25,14 @@ impl Resolver<'_, '_> {
         expr: &Expr,
         op: UnaryOp,
         inner: &Expr,
-    ) -> Result<Operand, PlanError> {
+    ) -> Result<Operand, Diagnostic> {
         match op {
             UnaryOp::Deref => {
                 if let Some(object) = inner.addressed() {
                     return self.operand(object);
                 }
-                let place = self.place(inner)?;
-                let (spots, ty) = self.referent(inner, place)?;
+                let (spots, ty) = self.place(inner)?;
+                let (spots, ty) = self.referent(inner, spots, ty)?;
                 if let Some(first) = self.first_of_array(expr, &spots, ty)? {
                     return Ok(first);
                 }
@@ -34,8 +40,8 @@ impl Resolver<'_, '_> {
                 Ok(Operand::Place(spots, ty))
             }
             UnaryOp::AddressOf => {
-                let place = self.place(inner)?;
-                let (spots, _) = self.referent(inner, place)?;
+                let (spots, ty) = self.place(inner)?;
+                let (spots, _) = self.referent(inner, spots, ty)?;
                 match spots.address() {
                     Some(address) => Ok(Operand::Number(Number {
                         ir: address.clone(),
@@ -43,7 +49,7 @@ impl Resolver<'_, '_> {
                         signed: false,
                         kind: NumberKind::Pointer,
                     })),
-                    None => Err(PlanError::at(inner, "this has no address here")),
+                    None => Err(Diagnostic::at(&inner.span, "this has no address here")),
                 }
             }
             UnaryOp::Neg | UnaryOp::BitNot => match Side::new(self, inner)? {
@@ -83,7 +89,7 @@ impl Resolver<'_, '_> {
         }
     }
 
-    /// All bits the other way round.
+    /// The bitwise complement.
     #[expect(clippy::unused_self, reason = "a step of an expression as the others")]
     pub(in crate::plan) fn bit_not(&self, number: Number) -> Number {
         let (size, signed) = (number.size, number.signed);
@@ -96,15 +102,17 @@ impl Resolver<'_, '_> {
         }
     }
 
-    /// An integer of a Rust program, of which `!` turns the bits.
+    /// The value of an expression if it is an integer of a Rust program. Rust's `!` inverts the
+    /// bits of an integer.
     pub(in crate::plan) fn rust_integer(
         &mut self,
         expr: &Expr,
-    ) -> Result<Option<Number>, PlanError> {
+    ) -> Result<Option<Number>, Diagnostic> {
         if self.is_c() {
             return Ok(None);
         }
-        // What has no place is not looked into twice: that would double with each `!`.
+        // A computed expression has no place. Compiling it here would compile it a second time,
+        // which doubles the work with each `!`.
         if expr.is_computed() {
             return Ok(None);
         }
@@ -119,16 +127,16 @@ impl Resolver<'_, '_> {
         self.number_at(expr, &spots, ty).map(Some)
     }
 
-    /// A number that arithmetic makes sense for.
+    /// A number that arithmetic accepts. Floats have their own operators.
     pub(in crate::plan) fn computable_of(
         &self,
         expr: &Expr,
         operand: Operand,
-    ) -> Result<Number, PlanError> {
+    ) -> Result<Number, Diagnostic> {
         let number = self.number_of(expr, operand)?;
         if number.kind == NumberKind::Float {
-            let error = PlanError::at(expr, "a float is not an integer");
-            return Err(error.hint(Some("`x as i64` is its integer part".into())));
+            let error = Diagnostic::at(&expr.span, "a float is not an integer");
+            return Err(error.hint("`x as i64` is its integer part"));
         }
         Ok(number)
     }
@@ -139,7 +147,7 @@ impl Resolver<'_, '_> {
         op: BinaryOp,
         left: &Expr,
         right: &Expr,
-    ) -> Result<Operand, PlanError> {
+    ) -> Result<Operand, Diagnostic> {
         if is_test(op) {
             let test = condition::truth(self, expr)?;
             return Ok(Operand::Number(Number::truth(test)));
@@ -150,7 +158,7 @@ impl Resolver<'_, '_> {
         }
         let origins = (self.origin(&sides.0), self.origin(&sides.1));
         let strides = (self.stride(left, &sides.0), self.stride(right, &sides.1));
-        let (mut a, mut b) = match wide::binary(self, expr, op, sides, (left, right))? {
+        let (mut a, mut b) = match wide::binary(self, expr, op, sides.0, sides.1, left, right)? {
             Ok(operand) => return Ok(operand),
             Err(numbers) => numbers,
         };
@@ -160,7 +168,7 @@ impl Resolver<'_, '_> {
         }
         if a.kind == NumberKind::Pointer || b.kind == NumberKind::Pointer {
             let (a, b) = (a.settled(), b.settled());
-            return self.pointers(expr, op, (a, strides.0), (b, strides.1));
+            return self.pointers(expr, op, a, strides.0, b, strides.1);
         }
         if self.is_c() {
             let number = match op {
@@ -173,7 +181,8 @@ impl Resolver<'_, '_> {
             return Ok(Operand::Number(number));
         }
         let small = a.size < 8 && b.size < 8;
-        // What one of them cannot hold as a signed number makes the result unsigned.
+        // A signed 64-bit number holds every number but those of unsigned 64-bit types. Only they
+        // make the result unsigned.
         let holds = |number: &Number| number.signed || number.size < 8;
         let mixed = (a.signed || b.signed) && holds(&a) && holds(&b);
         let signed = mixed || (small && op == BinaryOp::Sub);
@@ -181,7 +190,7 @@ impl Resolver<'_, '_> {
             BinaryOp::Add => Ir::alu(alu::ADD, a.ir, b.ir),
             BinaryOp::Sub => Ir::alu(alu::SUB, a.ir, b.ir),
             BinaryOp::Mul => Ir::alu(alu::MUL, a.ir, b.ir),
-            BinaryOp::Div | BinaryOp::Rem => quotient(expr, op, signed, (a, b))?,
+            BinaryOp::Div | BinaryOp::Rem => division::quotient(expr, op, signed, a, b)?,
             BinaryOp::BitAnd => Ir::alu(alu::AND, a.ir, b.ir),
             BinaryOp::BitOr => Ir::alu(alu::OR, a.ir, b.ir),
             BinaryOp::BitXor => Ir::alu(alu::XOR, a.ir, b.ir),
@@ -203,15 +212,17 @@ impl Resolver<'_, '_> {
         }))
     }
 
-    /// Sums and differences of pointers, which C and C++ count in what they point to.
+    /// Sums and differences of pointers. C and C++ count them in elements.
     #[expect(clippy::unused_self, reason = "a step of an expression as the others")]
     fn pointers(
         &self,
         expr: &Expr,
         op: BinaryOp,
-        (a, of_left): (Number, Option<Stride>),
-        (b, of_right): (Number, Option<Stride>),
-    ) -> Result<Operand, PlanError> {
+        a: Number,
+        of_left: Option<Stride>,
+        b: Number,
+        of_right: Option<Stride>,
+    ) -> Result<Operand, Diagnostic> {
         let is_int = |number: &Number| number.kind == NumberKind::Int;
         let scaled = |count: Ir, stride| Ir::alu(alu::MUL, count, Ir::Const(stride));
         let (ir, ty) = match (op, of_left, of_right) {
@@ -241,12 +252,12 @@ impl Resolver<'_, '_> {
         ))
     }
 
-    /// Bytes between elements, and the type, of a pointer of C or C++.
+    /// The stride and the type of a pointer of C or C++. `None` for other operands.
     fn stride(&self, expr: &Expr, side: &Side) -> Option<Stride> {
         let Side::Other(Operand::Place(spots, ty)) = side else {
             return None;
         };
-        let (_, ty) = self.referent(expr, (spots.clone(), *ty)).ok()?;
+        let (_, ty) = self.referent(expr, spots.clone(), *ty).ok()?;
         let resolved = self.builder.resolve(ty);
         let TypeKind::Pointer {
             target: Some(target),
@@ -260,26 +271,28 @@ impl Resolver<'_, '_> {
             .map(|size| (size, ty))
     }
 
-    /// By how many bits a number is shifted: fewer than it has, since more are undefined in C and
-    /// C++ and a panic in Rust.
-    fn shift_count(&self, expr: &Expr, shifted: &Number, count: Number) -> Result<Ir, PlanError> {
-        // Rust shifts no truths.
+    /// The number of bits of a shift. It must be below the width of the shifted number: a larger
+    /// shift is undefined in C and C++, and panics in Rust.
+    fn shift_count(&self, expr: &Expr, shifted: &Number, count: Number) -> Result<Ir, Diagnostic> {
+        // Rust does not shift booleans.
         let least = if shifted.kind == NumberKind::Bool {
             4
         } else {
             1
         };
         let bits = u64::from(shifted.size.max(least)) * 8;
-        self.shift_by(expr, (bits, shifted.signed), count)
+        self.shift_by(expr, bits, shifted.signed, count)
     }
 
-    /// The same of a number of so many bits, which has a sign.
+    /// The number of bits of a shift of a number of `bits` bits. `signed` is the sign of that
+    /// number.
     pub(in crate::plan) fn shift_by(
         &self,
         expr: &Expr,
-        (bits, signed): (u64, bool),
+        bits: u64,
+        signed: bool,
         count: Number,
-    ) -> Result<Ir, PlanError> {
+    ) -> Result<Ir, Diagnostic> {
         match count.ir.folded() {
             Ir::Const(known) if known >= bits => {
                 let by = if count.signed {
@@ -288,24 +301,24 @@ impl Resolver<'_, '_> {
                     known.to_string()
                 };
                 let message = format!("a shift by {by} of a number of {bits} bits");
-                let mut hint = format!("it can be shifted by 0 to {}", bits - 1);
+                let mut hint = format!("the shift must be from 0 to {}", bits - 1);
                 if (bits..64).contains(&known) {
                     let cast = match (self.is_c(), signed) {
-                        (false, true) => "behind `as i64`",
-                        (false, false) => "behind `as u64`",
-                        (true, true) => "behind `(long)`",
-                        (true, false) => "behind `(unsigned long)`",
+                        (false, true) => "`as i64`",
+                        (false, false) => "`as u64`",
+                        (true, true) => "`(long)`",
+                        (true, false) => "`(unsigned long)`",
                     };
-                    hint = format!("{hint}; {cast} it has 64 bits");
+                    hint = format!("{hint}; {cast} makes it 64 bits wide");
                 }
-                Err(PlanError::at(expr, message).hint(Some(hint)))
+                Err(Diagnostic::at(&expr.span, message).hint(hint))
             }
             count => Ok(count.below(bits, Failure::Shift)),
         }
     }
 
-    /// `x as char` of Rust, and C's `(char)x`.
-    fn character(&mut self, inner: &Expr) -> Result<Operand, PlanError> {
+    /// The cast to a character: `x as char` of Rust, `(char)x` of C.
+    fn character(&mut self, inner: &Expr) -> Result<Operand, Diagnostic> {
         if self.is_c() {
             let ir = self.integer_in(inner, 1, true)?;
             return Ok(Operand::Number(Number {
@@ -329,14 +342,14 @@ impl Resolver<'_, '_> {
         expr: &Expr,
         inner: &Expr,
         ty: &str,
-    ) -> Result<Operand, PlanError> {
+    ) -> Result<Operand, Diagnostic> {
         if ty == "char" {
             return self.character(inner);
         }
         if let Some(size) = floats::size_of(ty) {
             return self.float_in(inner, size).map(Operand::Number);
         }
-        let Some((size, signed)) = integer_type(ty) else {
+        let Some((size, signed)) = integer_types::integer_type(ty) else {
             return self.named_cast(expr, inner, ty);
         };
         Ok(Operand::Number(Number {
@@ -348,89 +361,9 @@ impl Resolver<'_, '_> {
     }
 }
 
-/// `left / right` or `left % right`, computed with or without signs, in the type of the left one.
-///
-/// # Errors
-/// It is known that the type does not have the result.
-pub(super) fn quotient(
-    expr: &Expr,
-    op: BinaryOp,
-    signed: bool,
-    (a, b): (Number, Number),
-) -> Result<Ir, PlanError> {
-    let operation = match (op, signed) {
-        (BinaryOp::Div, true) => alu::SDIV,
-        (BinaryOp::Div, false) => alu::DIV,
-        (_, true) => alu::SREM,
-        (_, false) => alu::REM,
-    };
-    if !signed {
-        // One that has a sign is below the end of those that have.
-        let positive = |one: Number| match one.signed {
-            true => one.ir.below(1 << 63, Failure::Negative),
-            false => one.ir,
-        };
-        return Ok(divide(operation, positive(a), positive(b), None));
-    }
-    let least = a.signed.then(|| least(a.size));
-    if let (Ir::Const(known), Ir::Const(u64::MAX)) = (&a.ir, &b.ir)
-        && Some(*known) == least
-    {
-        return Err(overflow(expr));
-    }
-    Ok(divide(operation, a.ir, b.ir, least))
-}
-
-/// The least number of a type by -1, known before the hit.
-pub(in crate::plan) fn overflow(expr: &Expr) -> PlanError {
-    let error = PlanError::at(expr, "this division overflows");
-    error.hint(Some(
-        "the type has no number that is as far above zero as its least is below".into(),
-    ))
-}
-
-fn with_pointer(expr: &Expr) -> PlanError {
-    let error = PlanError::at(expr, "this cannot be computed with a pointer");
-    error.hint(Some(
-        "`p as u64` is its address; `&p[1]` is where the next one is".into(),
-    ))
-}
-
-/// Bytes and sign of the integer type of that name.
-pub(super) fn integer_type(ty: &str) -> Option<(u8, bool)> {
-    Some(match ty {
-        "u8" | "uint8_t" => (1, false),
-        "i8" | "int8_t" => (1, true),
-        "u16" | "uint16_t" => (2, false),
-        "i16" | "int16_t" => (2, true),
-        "u32" | "uint32_t" => (4, false),
-        "i32" | "int32_t" => (4, true),
-        "u64" | "uint64_t" | "usize" | "size_t" | "uintptr_t" => (8, false),
-        "i64" | "int64_t" | "isize" | "ssize_t" | "intptr_t" | "ptrdiff_t" => (8, true),
-        _ => return c_integer(ty),
-    })
-}
-
-/// Bytes and sign of an integer by its words in C, in any order.
-pub(super) fn c_integer(ty: &str) -> Option<(u8, bool)> {
-    let count = |wanted| ty.split_whitespace().filter(|word| *word == wanted).count();
-    let known = ["unsigned", "signed", "char", "short", "int", "long"];
-    let all = ty.split_whitespace().count();
-    if all == 0 || known.into_iter().map(count).sum::<usize>() != all {
-        return None;
-    }
-    let size = match (count("char"), count("short"), count("long"), count("int")) {
-        (1, 0, 0, 0) => 1,
-        (0, 1, 0, 0 | 1) => 2,
-        (0, 0, 0, 0 | 1) => 4,
-        (0, 0, 1 | 2, 0 | 1) => 8,
-        _ => return None,
-    };
-    match (count("unsigned"), count("signed")) {
-        (0, 0 | 1) => Some((size, true)),
-        (1, 0) => Some((size, false)),
-        _ => None,
-    }
+fn with_pointer(expr: &Expr) -> Diagnostic {
+    let error = Diagnostic::at(&expr.span, "this cannot be computed with a pointer");
+    error.hint("`p as u64` is its address; `&p[1]` is the address of the next element")
 }
 
 fn is_test(op: BinaryOp) -> bool {

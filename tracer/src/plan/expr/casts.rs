@@ -1,19 +1,22 @@
-//! Casts to types that the program names: enums, pointers, its own names of integers.
+//! Casts to types that the program names: enums, pointers, typedefs of integers.
 
-use super::super::PlanError;
-use super::super::build::Builder;
-use super::super::ir::{Ir, Spot, Spots};
-use super::super::wide::{self, Side};
-use super::arithmetic::c_integer;
-use super::{Number, NumberKind, Operand, Resolver};
+use crate::base::diagnostic::Diagnostic;
 use crate::debuginfo::types::{Language, StructType, TypeId, TypeKind};
 use crate::lang::ast::Expr;
+use crate::plan::expr::integer_types::c_integer;
+use crate::plan::expr::operand::{Number, NumberKind, Operand};
+use crate::plan::expr::resolver::Resolver;
+use crate::plan::expr::wide;
+use crate::plan::expr::wide::Side;
+use crate::plan::ops::ir::Ir;
+use crate::plan::ops::spots::{Spot, Spots};
+use crate::plan::shape::builder::Builder;
 
-/// Pointers to pointers in the name of a type.
+/// Most stars in the name of a type.
 const STARS: usize = 4;
-/// Types within types that are looked through to tell two of one name apart.
+/// Nesting depth to which two types of one name are compared.
 const DEPTH: u32 = 8;
-/// Members that are looked at for that.
+/// Most members that such a comparison looks at.
 const MEMBERS: u32 = 1 << 12;
 
 /// A type as the probe writes it: `struct node *`, `*const list::Node`.
@@ -25,7 +28,7 @@ struct Written {
 }
 
 impl Written {
-    /// `None`: nothing that a number can be cast to.
+    /// `None` if no number can be cast to such a type.
     fn parse(text: &str) -> Option<Self> {
         let (mut rest, mut stars) = (text.trim(), 0);
         while let Some(target) = rest.strip_prefix('*') {
@@ -49,13 +52,14 @@ impl Written {
         is_type.then_some(Self { stars, tag, name })
     }
 
-    /// The names that compilers give the type.
+    /// The names that compilers write for the type.
     fn names(&self) -> Vec<String> {
         let count = |wanted| self.name.split(' ').filter(|word| *word == wanted).count();
         if count("__int128") == 1 && count("unsigned") == 1 {
             return vec!["__int128 unsigned".into(), "unsigned __int128".into()];
         }
-        // Of those of more than a word; `char` is neither `signed char` nor `unsigned char`.
+        // Names of several words have spellings of their own. `char` is neither `signed char` nor
+        // `unsigned char`.
         let Some((_, signed)) = c_integer(&self.name).filter(|_| self.tag.is_none()) else {
             return vec![self.name.clone()];
         };
@@ -70,7 +74,7 @@ impl Written {
         }
     }
 
-    /// Whether a type of the name is what the tag says.
+    /// Returns true if a type has the kind that the tag demands.
     fn fits(&self, kind: &TypeKind) -> bool {
         match self.tag.as_deref() {
             None => true,
@@ -82,16 +86,16 @@ impl Written {
 }
 
 impl Resolver<'_, '_> {
-    /// A cast to a type that is none of the languages' integers.
+    /// A cast to a type that the languages do not define themselves.
     pub(super) fn named_cast(
         &mut self,
         expr: &Expr,
         inner: &Expr,
         ty: &str,
-    ) -> Result<Operand, PlanError> {
+    ) -> Result<Operand, Diagnostic> {
         let refused = |hint: String| {
-            let error = PlanError::at(expr, format!("no cast to `{ty}`"));
-            Err(error.hint(Some(hint)))
+            let error = Diagnostic::at(&expr.span, format!("no cast to `{ty}`"));
+            Err(error.hint(hint))
         };
         let Some(written) = Written::parse(ty) else {
             return refused(
@@ -112,13 +116,13 @@ impl Resolver<'_, '_> {
             Ok(Some(found)) => found,
             Ok(None) => {
                 return refused(format!(
-                    "the debug information here names no type `{}`; casts are to integers, floats, enums and pointers",
+                    "the debug information here has no type `{}`; casts are to integers, floats, enums and pointers",
                     written.name
                 ));
             }
             Err(()) => {
                 return refused(format!(
-                    "more than one type is named `{}` and they differ; write its whole path",
+                    "several different types are named `{}`; write the whole path",
                     written.name
                 ));
             }
@@ -137,14 +141,14 @@ impl Resolver<'_, '_> {
         ))
     }
 
-    /// To an enum, or to an integer or pointer of another name.
+    /// A cast to an enum, or to a typedef of an integer, float or pointer.
     fn scalar_cast(
         &mut self,
         expr: &Expr,
         inner: &Expr,
         found: TypeId,
         ty: &str,
-    ) -> Result<Operand, PlanError> {
+    ) -> Result<Operand, Diagnostic> {
         let resolved = self.builder.resolve(found);
         if let TypeKind::Pointer { .. } = resolved.kind {
             let address = Spot::Number(self.address_in(inner)?);
@@ -169,30 +173,33 @@ impl Resolver<'_, '_> {
         };
         let scalar = scalar.and_then(|(size, signed)| Some((u8::try_from(size).ok()?, signed)));
         let Some((size @ (1 | 2 | 4 | 8), signed)) = scalar else {
-            let error = PlanError::at(expr, format!("no cast to `{ty}`"));
+            let error = Diagnostic::at(&expr.span, format!("no cast to `{ty}`"));
             let hint = match resolved.kind {
                 TypeKind::Struct(_) | TypeKind::Union(_) if resolved.language == Language::Rust => {
-                    format!("a pointer to it can be cast to: `*(p as *const {ty})`")
+                    format!("cast to a pointer instead: `*(p as *const {ty})`")
                 }
                 TypeKind::Struct(_) if resolved.language == Language::C => {
-                    format!("C has no casts to structs either, but to pointers: `*({ty} *)p`")
+                    format!("as in C, cast to a pointer instead: `*({ty} *)p`")
                 }
                 TypeKind::Struct(_) | TypeKind::Union(_) => {
-                    format!("a pointer to it can be cast to: `*({ty} *)p`")
+                    format!("cast to a pointer instead: `*({ty} *)p`")
                 }
-                TypeKind::Bool => "a comparison is a truth: `x != 0`".into(),
-                TypeKind::Float => "casts to floats are to those of four and of eight bytes".into(),
+                TypeKind::Bool => "write a comparison: `x != 0`".into(),
+                TypeKind::Float => {
+                    "only casts to floats of four and eight bytes are supported".into()
+                }
                 _ => "casts are to integers, floats, enums and pointers".into(),
             };
-            return Err(error.hint(Some(hint)));
+            return Err(error.hint(hint));
         };
         let ir = self.integer_in(inner, size, signed)?;
         let spots = Spots::whole(u64::from(size), Spot::Number(ir));
         Ok(Operand::Place(spots, found))
     }
 
-    /// The address that an expression is, or has: pointers, references of Rust, arrays of C.
-    fn address_in(&mut self, inner: &Expr) -> Result<Ir, PlanError> {
+    /// The address in an expression: the value of a pointer, the target of a Rust reference, the
+    /// first element of a C array.
+    fn address_in(&mut self, inner: &Expr) -> Result<Ir, Diagnostic> {
         let operand = match Side::new(self, inner)? {
             Side::Other(operand) => operand,
             wide => return Ok(wide.number(self, inner)?.ir),
@@ -200,16 +207,16 @@ impl Resolver<'_, '_> {
         let Operand::Place(spots, ty) = operand else {
             return Ok(self.computable_of(inner, operand)?.ir);
         };
-        let (spots, ty) = self.referent(inner, (spots, ty))?;
+        let (spots, ty) = self.referent(inner, spots, ty)?;
         let resolved = self.builder.resolve(ty);
         match resolved.kind {
             TypeKind::Pointer { .. } => {
                 let address = spots.project(0, 8).number();
-                address.map_err(|why| PlanError::at(inner, why.to_string()))
+                address.map_err(|why| Diagnostic::at(&inner.span, why.to_string()))
             }
             TypeKind::Array { .. } if resolved.language != Language::Rust => {
                 let address = spots.address().cloned();
-                address.ok_or_else(|| PlanError::at(inner, "this has no address here"))
+                address.ok_or_else(|| Diagnostic::at(&inner.span, "this has no address here"))
             }
             _ => {
                 let operand = Operand::Place(spots, ty);
@@ -218,7 +225,7 @@ impl Resolver<'_, '_> {
         }
     }
 
-    /// The type of that name; `Err`: there are several, which are not the same.
+    /// The type of that name. `Err` if different types have it.
     fn type_of_name(&self, written: &Written) -> Result<Option<TypeId>, ()> {
         let mut found: Vec<TypeId> = Vec::new();
         for name in written.names() {
@@ -226,7 +233,7 @@ impl Resolver<'_, '_> {
         }
         let kinds = |id: &TypeId| self.builder.declared(*id);
         found.retain(|id| written.fits(&kinds(id)));
-        // Without its tag, a name of C is that of a typedef.
+        // In C, a name without a tag is the name of a typedef.
         let is_alias = |id: &TypeId| matches!(kinds(id), TypeKind::Alias(_));
         if found.iter().any(is_alias) {
             found.retain(is_alias);
@@ -244,7 +251,7 @@ impl Resolver<'_, '_> {
     }
 }
 
-/// Whether two types of one name are the same one, which two units describe.
+/// Returns true if two types of one name are the same type, described by two units.
 fn is_same(builder: &Builder<'_>, a: TypeId, b: TypeId, depth: u32, left: &mut u32) -> bool {
     if a == b {
         return true;
@@ -273,7 +280,8 @@ fn is_same(builder: &Builder<'_>, a: TypeId, b: TypeId, depth: u32, left: &mut u
                     x.name == y.name && (x.offset, x.bits) == (y.offset, y.bits) && same(x.ty, y.ty)
                 })
         }
-        // What they point to has the same name; it may well be what is being compared.
+        // The targets have the same name. They may be the very types that are being compared, so
+        // they are not compared again.
         (TypeKind::Pointer { kind: x, .. }, TypeKind::Pointer { kind: y, .. }) => x == y,
         (
             TypeKind::Array {

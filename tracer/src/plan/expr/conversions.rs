@@ -1,49 +1,45 @@
-//! The integers of C and C++ as these languages compute with them: integer promotions, the usual
-//! arithmetic conversions, the types of literals.
+//! Integer promotions and the usual arithmetic conversions of C and C++.
 //!
-//! `int` has 32 bits and `long` 64. What overflows wraps, as the compilers' code does on x86.
+//! `int` has 32 bits and `long` has 64. Overflow wraps, as it does in compiled code on x86-64.
 
 use tracer_common::op::alu;
 
-use super::super::PlanError;
-use super::super::ir::{Failure, Ir, Spot};
-use super::super::wide::Side;
-use super::arithmetic::quotient;
-use super::{Number, NumberKind, Operand, Resolver};
+use crate::base::diagnostic::Diagnostic;
 use crate::debuginfo::types::{Language, TypeKind};
 use crate::lang::ast::{BinaryOp, Expr, UnaryOp};
+use crate::plan::expr::division::quotient;
+use crate::plan::expr::operand::{Number, NumberKind, Operand};
+use crate::plan::expr::resolver::Resolver;
+use crate::plan::expr::wide::Side;
+use crate::plan::ops::ir::{Failure, Ir};
+use crate::plan::ops::spots::Spot;
 
-/// One above the largest `int`.
+/// The largest `int` plus one.
 const INT_END: u64 = 1 << 31;
 
-/// What the type of a number does not tell of how it is promoted.
+/// Facts about an integer that its type lacks and its promotion needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::plan) enum Origin {
+pub(in crate::plan) enum IntegerOrigin {
     Plain,
-    /// A bit field of so many bits.
+    /// A bit field of that many bits.
     Bits(u8),
-    /// An enum of C++ without numbers that an `int` does not have. It is an `int` then, unless the
-    /// source gives it `unsigned int` as its type; debug information says the same of both.
+    /// An enum of C++ whose values all fit an `int`. Its underlying type is `int` or `unsigned
+    /// int`; DWARF does not tell them apart.
     Enum,
 }
 
 impl Resolver<'_, '_> {
-    /// Whether the site is in C or C++.
-    pub(in crate::plan) const fn is_c(&self) -> bool {
-        self.scope.language.is_c()
-    }
-
-    /// What a side of an operator is, beside its type.
-    pub(in crate::plan) fn origin(&self, side: &Side) -> Origin {
+    /// The origin of an operand of an operator.
+    pub(in crate::plan) fn origin(&self, side: &Side) -> IntegerOrigin {
         match side {
             Side::Other(operand) => self.origin_of(operand),
-            Side::Wide(_) => Origin::Plain,
+            Side::Wide(_) => IntegerOrigin::Plain,
         }
     }
 
-    pub(in crate::plan) fn origin_of(&self, operand: &Operand) -> Origin {
+    pub(in crate::plan) fn origin_of(&self, operand: &Operand) -> IntegerOrigin {
         let Operand::Place(spots, ty) = operand else {
-            return Origin::Plain;
+            return IntegerOrigin::Plain;
         };
         if self.scope.language == Language::Cpp
             && let Some(Ok(scalar)) = self.scalar_at(spots, *ty)
@@ -56,27 +52,27 @@ impl Resolver<'_, '_> {
                 .iter()
                 .all(|(_, value)| *value < i128::from(INT_END))
         {
-            return Origin::Enum;
+            return IntegerOrigin::Enum;
         }
         match &spots.0[..] {
-            [(_, Spot::Bits(_, bits))] => Origin::Bits(*bits),
-            _ => Origin::Plain,
+            [(_, Spot::Bits(_, bits))] => IntegerOrigin::Bits(*bits),
+            _ => IntegerOrigin::Plain,
         }
     }
 
-    /// The number as C and C++ compute with it: what an `int` can hold becomes one.
+    /// Applies the integer promotions: a number that fits an `int` becomes one.
     ///
     /// # Errors
-    /// Compilers do not agree on it.
+    /// Compilers disagree about the type of this bit field.
     pub(in crate::plan) fn promoted(
         &self,
         expr: &Expr,
         number: Number,
-        origin: Origin,
-    ) -> Result<Number, PlanError> {
+        origin: IntegerOrigin,
+    ) -> Result<Number, Diagnostic> {
         let (size, signed) = match (origin, number.kind) {
             (_, NumberKind::Pointer | NumberKind::Float) => return Ok(number),
-            (Origin::Enum, _) => {
+            (IntegerOrigin::Enum, _) => {
                 return Ok(Number {
                     ir: number.ir.extend(4, true),
                     size: 4,
@@ -84,14 +80,14 @@ impl Resolver<'_, '_> {
                     kind: NumberKind::EitherInt,
                 });
             }
-            (Origin::Bits(33..64), _) if self.scope.language == Language::C => {
-                let message =
-                    "compilers do not agree on how a bit field of this size is computed with";
-                return Err(PlanError::at(expr, message)
-                    .hint(Some("a cast says it: `(unsigned long)x`".into())));
+            (IntegerOrigin::Bits(33..64), _) if self.scope.language == Language::C => {
+                let message = "compilers differ in the arithmetic of a bit field of this size";
+                return Err(
+                    Diagnostic::at(&expr.span, message).hint("write a cast: `(unsigned long)x`")
+                );
             }
-            (Origin::Bits(bits), _) if bits < 32 || bits == 32 && number.signed => (4, true),
-            (Origin::Bits(32), _) => (4, false),
+            (IntegerOrigin::Bits(bits), _) if bits < 32 || bits == 32 && number.signed => (4, true),
+            (IntegerOrigin::Bits(32), _) => (4, false),
             (_, NumberKind::EitherInt) => return Ok(number),
             (_, NumberKind::Bool) => (4, true),
             _ if number.size < 4 => (4, true),
@@ -107,7 +103,7 @@ impl Resolver<'_, '_> {
 }
 
 impl Number {
-    /// The same, which is unavailable where it matters which of `int` and `unsigned int` it is.
+    /// The number, which fails if it is not the same as `int` and as `unsigned int`.
     pub(in crate::plan) fn below_both(self) -> Self {
         match self.kind {
             NumberKind::EitherInt => Self {
@@ -118,7 +114,7 @@ impl Number {
         }
     }
 
-    /// As a number whose sign is known.
+    /// The number with a sign that is certain.
     pub(in crate::plan) fn settled(self) -> Self {
         match self.kind {
             NumberKind::EitherInt => Self {
@@ -144,7 +140,7 @@ impl Number {
     }
 }
 
-/// Two promoted numbers in the type that C and C++ compute with both in.
+/// Converts two promoted numbers to their common type.
 pub(in crate::plan) fn common(a: Number, b: Number) -> (Number, Number) {
     let size = a.size.max(b.size);
     let is_unsigned = |one: &Number| one.size == size && !one.signed;
@@ -159,26 +155,27 @@ pub(in crate::plan) fn common(a: Number, b: Number) -> (Number, Number) {
     (a, b)
 }
 
-/// `left OP right` of promoted numbers, which are no pointers; shifts are [`shift`]'s.
+/// `left OP right` of two promoted numbers. Pointers and shifts have functions of their own.
 ///
 /// # Errors
-/// As for [`quotient`].
+/// Fails as [`quotient`] does.
 pub(super) fn arithmetic(
     expr: &Expr,
     op: BinaryOp,
     a: Number,
     b: Number,
-) -> Result<Number, PlanError> {
+) -> Result<Number, Diagnostic> {
     let (mut a, mut b) = common(a, b);
     if matches!(op, BinaryOp::Div | BinaryOp::Rem) {
         (a, b) = (a.below_both(), b.below_both());
     }
     let (size, signed, kind) = (a.size, a.signed, a.kind);
-    // Of two that are extended alike, some are extended, too.
+    // The bitwise operators and the quotient keep the extension of their operands. The other
+    // results must be extended again.
     let (ir, extended) = match op {
         BinaryOp::Sub => (Ir::alu(alu::SUB, a.ir, b.ir), false),
         BinaryOp::Mul => (Ir::alu(alu::MUL, a.ir, b.ir), false),
-        BinaryOp::Div | BinaryOp::Rem => (quotient(expr, op, signed, (a, b))?, true),
+        BinaryOp::Div | BinaryOp::Rem => (quotient(expr, op, signed, a, b)?, true),
         BinaryOp::BitAnd => (Ir::alu(alu::AND, a.ir, b.ir), true),
         BinaryOp::BitOr => (Ir::alu(alu::OR, a.ir, b.ir), true),
         BinaryOp::BitXor => (Ir::alu(alu::XOR, a.ir, b.ir), true),
@@ -199,7 +196,7 @@ pub(super) fn arithmetic(
     Ok(number.below_both())
 }
 
-/// A promoted number shifted by fewer bits than it has.
+/// A promoted number shifted by `count` bits. `count` is below the width of the number.
 pub(super) fn shift(op: BinaryOp, number: Number, count: Ir) -> Number {
     let number = number.below_both();
     let (size, signed) = (number.size, number.signed);
@@ -222,79 +219,4 @@ pub(super) fn unary(op: UnaryOp, number: Number) -> Number {
     };
     let ir = ir.folded().extend(number.size, number.signed);
     Number { ir, ..number }.below_both()
-}
-
-/// Bytes and sign of the type that a literal has in C and C++, by how it is written.
-pub(super) fn literal_type(text: &str, value: u64) -> (u8, bool) {
-    const INT: (u8, bool) = (4, true);
-    const UNSIGNED: (u8, bool) = (4, false);
-    const LONG: (u8, bool) = (8, true);
-    const UNSIGNED_LONG: (u8, bool) = (8, false);
-    // Brackets around it are part of its place.
-    let text = text.trim_matches(|c: char| c == '(' || c == ')' || c.is_whitespace());
-    let text = text.to_ascii_lowercase();
-    let (decimal, digits) = match text.get(..2) {
-        Some("0x") => (
-            false,
-            text[2..].trim_start_matches(|c: char| c == '_' || c.is_ascii_hexdigit()),
-        ),
-        Some("0o" | "0b") => (
-            false,
-            text[2..].trim_start_matches(|c: char| c == '_' || c.is_ascii_digit()),
-        ),
-        _ => (
-            true,
-            text.trim_start_matches(|c: char| c == '_' || c.is_ascii_digit()),
-        ),
-    };
-    let types: &[_] = match digits {
-        "" if decimal => &[INT, LONG],
-        "" => &[INT, UNSIGNED, LONG],
-        "u" => &[UNSIGNED],
-        "l" | "ll" => &[LONG],
-        "ul" | "lu" | "ull" | "llu" => &[],
-        // A suffix of Rust's says the type; a duration is a signed number of ns.
-        suffix => return super::arithmetic::integer_type(suffix).unwrap_or(LONG),
-    };
-    let fits = |(size, signed): &&(u8, bool)| {
-        let bits = u32::from(*size) * 8 - u32::from(*signed);
-        value.checked_shr(bits).unwrap_or(0) == 0
-    };
-    types.iter().find(fits).copied().unwrap_or(UNSIGNED_LONG)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn literal_has_the_first_type_that_holds_it() {
-        for (text, value, wanted) in [
-            ("1", 1, (4, true)),
-            ("(1)", 1, (4, true)),
-            ("2147483647", 0x7fff_ffff, (4, true)),
-            ("2147483648", 1 << 31, (8, true)),
-            ("0x7fff_ffff", 0x7fff_ffff, (4, true)),
-            ("0x80000000", 1 << 31, (4, false)),
-            ("( 0xFFFFFFFF )", 0xffff_ffff, (4, false)),
-            ("0x100000000", 1 << 32, (8, true)),
-            ("0x8000000000000000", 1 << 63, (8, false)),
-            ("0b101", 5, (4, true)),
-            ("9223372036854775808", 1 << 63, (8, false)),
-            ("1u", 1, (4, false)),
-            ("4294967296U", 1 << 32, (8, false)),
-            ("1L", 1, (8, true)),
-            ("1ll", 1, (8, true)),
-            ("0xffL", 255, (8, true)),
-            ("1UL", 1, (8, false)),
-            ("1llu", 1, (8, false)),
-            ("3u8", 3, (1, false)),
-            ("3i64", 3, (8, true)),
-            ("5ms", 5_000_000, (8, true)),
-            ("1.5s", 1_500_000_000, (8, true)),
-            ("", 7, (4, true)),
-        ] {
-            assert_eq!(literal_type(text, value), wanted, "{text}");
-        }
-    }
 }

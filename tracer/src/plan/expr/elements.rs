@@ -1,16 +1,22 @@
-//! Elements of arrays and collections: by index, in bounds, and how many there are.
+//! Elements of arrays and collections: indexing with bounds checks, and lengths.
 
 use tracer_common::op::{alu, cond};
 
-use super::super::build::Builder;
-use super::super::ir::{Failure, Ir, Spot, Spots, Test, divide};
-use super::super::lengths::{self, Length};
-use super::super::present::abi_string;
-use super::super::{PlanError, names, predicates, texts};
-use super::{DEREFS, Number, NumberKind, Operand, Resolver, is_address};
+use crate::base::diagnostic::Diagnostic;
+use crate::base::unavailable::Unavailable;
 use crate::debuginfo::types::{Language, StructType, Type, TypeId, TypeKind};
 use crate::lang::ast::{Expr, ExprKind};
-use crate::unavailable::Unavailable;
+use crate::plan::expr::operand::{Number, NumberKind, Operand};
+use crate::plan::expr::pointers::is_address;
+use crate::plan::expr::resolver::{DEREFS, Resolver};
+use crate::plan::methods::lengths;
+use crate::plan::methods::lengths::Length;
+use crate::plan::methods::{optional, texts};
+use crate::plan::ops::ir::{Failure, Ir, Test, divide};
+use crate::plan::ops::spots::{Spot, Spots};
+use crate::plan::presenters::abi_string;
+use crate::plan::shape::builder::Builder;
+use crate::plan::shape::display_names;
 
 impl Resolver<'_, '_> {
     pub(super) fn index(
@@ -18,7 +24,7 @@ impl Resolver<'_, '_> {
         expr: &Expr,
         base: &Expr,
         index: &Expr,
-    ) -> Result<Operand, PlanError> {
+    ) -> Result<Operand, Diagnostic> {
         if let Some(element) = self.grid_element(expr, base, index)? {
             return Ok(element);
         }
@@ -27,55 +33,60 @@ impl Resolver<'_, '_> {
         for _ in 0..DEREFS {
             let resolved = self.builder.resolve(ty);
             if let Some(elements) = self.elements(&spots, &resolved) {
-                let (first, element, count) =
-                    elements.map_err(|why| PlanError::at(base, why.to_string()))?;
-                return self.element(expr, first, element, count, index);
+                let row = elements.map_err(|why| Diagnostic::at(&base.span, why.to_string()))?;
+                return self.element(expr, row, index);
             }
             let pointer =
                 matches!(resolved.kind, TypeKind::Pointer { .. }) && is_address(&resolved);
             let next = self
                 .pointee(&spots, ty)
-                .map_err(|why| PlanError::at(base, why.to_string()))?;
+                .map_err(|why| Diagnostic::at(&base.span, why.to_string()))?;
             let Some((there, target)) = next else {
                 break;
             };
             if pointer && resolved.language != Language::Rust {
-                // A C pointer counts in elements; how many there are is not known.
-                let element = Elements::At(there);
-                return self.element(expr, element, target, None, index);
+                // A pointer of C counts in elements. Their number is unknown.
+                let row = ElementRow {
+                    first: there,
+                    element: target,
+                    count: None,
+                };
+                return self.element(expr, row, index);
             }
             (spots, ty) = (there, target);
         }
-        let name = names::without_paths(&self.builder.resolve(ty).name);
-        Err(PlanError::at(expr, format!("`{name}` has no elements")))
+        let name = display_names::without_paths(&self.builder.resolve(ty).name);
+        Err(Diagnostic::at(
+            &expr.span,
+            format!("`{name}` has no elements"),
+        ))
     }
 
-    /// What stands between the brackets.
-    fn position(&mut self, index: &Expr) -> Result<Number, PlanError> {
+    /// The number between the brackets.
+    fn position(&mut self, index: &Expr) -> Result<Number, Diagnostic> {
         let operand = self.operand(index)?;
         if matches!(operand, Operand::Text(_)) {
-            let error = PlanError::at(index, "a text is not an index");
+            let error = Diagnostic::at(&index.span, "a text is not an index");
             let hint = "a map is shown whole; single entries cannot be looked up";
-            return Err(error.hint(Some(hint.into())));
+            return Err(error.hint(hint));
         }
         let number = self.computable_of(index, operand)?;
         if number.kind == NumberKind::Pointer {
-            let error = PlanError::at(index, "a pointer is not an index");
-            return Err(error.hint(Some(
-                "`*p` is what it points to, `p - q` how many elements are between two".into(),
-            )));
+            let error = Diagnostic::at(&index.span, "a pointer is not an index");
+            return Err(error
+                .hint("`*p` is its target, `p - q` the number of elements between two pointers"));
         }
         Ok(number)
     }
 
-    /// The element of an array of several dimensions, which takes its indexes together: debug
-    /// information has no type for a row. `None` when it is something else.
+    /// An element of an array of several dimensions. All indexes are taken together because DWARF
+    /// has no type for a row. `None` if `base` is not such an array, or lacks indexes.
     fn grid_element(
         &mut self,
         expr: &Expr,
         base: &Expr,
         index: &Expr,
-    ) -> Result<Option<Operand>, PlanError> {
+    ) -> Result<Option<Operand>, Diagnostic> {
         let (mut root, mut indexes) = (base, vec![index]);
         while let ExprKind::Index(inner, index) = &root.kind {
             indexes.push(index);
@@ -110,17 +121,22 @@ impl Resolver<'_, '_> {
             let rows = Ir::alu(alu::MUL, linear.ir, Ir::Const(count.unwrap_or(0)));
             linear.ir = Ir::alu(alu::ADD, rows, at);
         }
-        self.element(expr, Elements::At(spots), element, None, linear)
-            .map(Some)
+        // The indexes were checked one by one above.
+        let row = ElementRow {
+            first: spots,
+            element,
+            count: None,
+        };
+        self.element(expr, row, linear).map(Some)
     }
 
-    /// What an array of C is where a pointer is meant: its first element.
+    /// The first element of a C array. C uses an array as a pointer to it.
     pub(super) fn first_of_array(
         &self,
         expr: &Expr,
         spots: &Spots,
         ty: TypeId,
-    ) -> Result<Option<Operand>, PlanError> {
+    ) -> Result<Option<Operand>, Diagnostic> {
         let resolved = self.builder.resolve(ty);
         if resolved.language == Language::Rust || !matches!(resolved.kind, TypeKind::Array { .. }) {
             return Ok(None);
@@ -128,30 +144,27 @@ impl Resolver<'_, '_> {
         let Some(elements) = self.elements(spots, &resolved) else {
             return Ok(None);
         };
-        let (first, element, count) =
-            elements.map_err(|why| PlanError::at(expr, why.to_string()))?;
+        let row = elements.map_err(|why| Diagnostic::at(&expr.span, why.to_string()))?;
         let index = Number::unsigned(Ir::Const(0), 8);
-        self.element(expr, first, element, count, index).map(Some)
+        self.element(expr, row, index).map(Some)
     }
 
-    fn element(
-        &self,
-        expr: &Expr,
-        first: Elements,
-        element: TypeId,
-        count: Option<Ir>,
-        index: Number,
-    ) -> Result<Operand, PlanError> {
+    fn element(&self, expr: &Expr, row: ElementRow, index: Number) -> Result<Operand, Diagnostic> {
+        let ElementRow {
+            first: spots,
+            element,
+            count,
+        } = row;
         let Some(stride) = self.builder.size(element) else {
-            return Err(PlanError::at(expr, "elements of unknown size"));
+            return Err(Diagnostic::at(&expr.span, "elements of unknown size"));
         };
         let index = match count {
             Some(Ir::Const(count)) => in_bounds(expr, index.ir, count)?,
-            // Looked at once, so that it cannot change between the test and its use.
+            // `Within` evaluates the index once, so that it cannot change between the check and its
+            // use.
             Some(count) => Ir::Within(Box::new([index.ir, count]), Failure::Bounds),
             None => index.ir,
         };
-        let Elements::At(spots) = first;
         let spots = match (&index, spots.address()) {
             (_, Some(address)) => {
                 let offset = Ir::alu(alu::MUL, index.clone(), Ir::Const(stride));
@@ -160,27 +173,26 @@ impl Resolver<'_, '_> {
             }
             (Ir::Const(index), None) => spots.project(index.saturating_mul(stride), stride),
             (_, None) => {
-                let why = "an index that is computed needs elements in memory";
-                return Err(PlanError::at(expr, why));
+                let why = "a computed index needs elements in memory";
+                return Err(Diagnostic::at(&expr.span, why));
             }
         };
         Ok(Operand::Place(spots, element))
     }
 
-    /// First element, element type and number of elements of a collection.
-    #[expect(clippy::type_complexity, reason = "three facts, used twice")]
-    fn elements(
-        &self,
-        spots: &Spots,
-        ty: &Type,
-    ) -> Option<Result<(Elements, TypeId, Option<Ir>), Unavailable>> {
+    /// The elements of an array or a collection. `None` if the type has none.
+    fn elements(&self, spots: &Spots, ty: &Type) -> Option<Result<ElementRow, Unavailable>> {
         match &ty.kind {
             TypeKind::Array {
                 element,
                 dimensions,
             } if dimensions.len() == 1 => {
                 let count = dimensions.first().copied().flatten().map(Ir::Const);
-                Some(Ok((Elements::At(spots.clone()), *element, count)))
+                Some(Ok(ElementRow {
+                    first: spots.clone(),
+                    element: *element,
+                    count,
+                }))
             }
             TypeKind::Struct(body) => {
                 if let Some(found) = self.cpp_row(spots, ty, body) {
@@ -190,23 +202,25 @@ impl Resolver<'_, '_> {
                 let read = |offset| spots.project(offset, 8).number();
                 Some(read(pointer).and_then(|address| {
                     let size = self.builder.size(element).unwrap_or(0);
-                    let first = Spots::whole(size, Spot::Memory(address));
-                    Ok((Elements::At(first), element, Some(read(len)?)))
+                    Ok(ElementRow {
+                        first: Spots::whole(size, Spot::Memory(address)),
+                        element,
+                        count: Some(read(len)?),
+                    })
                 }))
             }
             _ => None,
         }
     }
 
-    /// The same of `std::vector`, `std::array` and the strings of C++.
-    #[expect(clippy::type_complexity, reason = "three facts, as above")]
+    /// The elements of `std::vector`, `std::array` and the strings of C++.
     fn cpp_row(
         &self,
         spots: &Spots,
         ty: &Type,
         body: &StructType,
-    ) -> Option<Result<(Elements, TypeId, Option<Ir>), Unavailable>> {
-        let plain = names::path(&ty.name).strip_prefix("std::")?;
+    ) -> Option<Result<ElementRow, Unavailable>> {
+        let plain = display_names::path(&ty.name).strip_prefix("std::")?;
         let plain = plain.strip_prefix("__cxx11::").unwrap_or(plain);
         if abi_string::unit(self.builder, ty).is_some() {
             return self.abi_row(spots, ty);
@@ -250,42 +264,42 @@ impl Resolver<'_, '_> {
             _ => read(find(&["_M_len"])?.0),
         };
         Some(read(start).and_then(|address| {
-            let first = Spots::whole(size, Spot::Memory(address));
-            Ok((Elements::At(first), element, Some(count?)))
+            Ok(ElementRow {
+                first: Spots::whole(size, Spot::Memory(address)),
+                element,
+                count: Some(count?),
+            })
         }))
     }
 
-    /// The same of a string that the debug information does not describe whole.
-    #[expect(clippy::type_complexity, reason = "three facts, as above")]
-    fn abi_row(
-        &self,
-        spots: &Spots,
-        ty: &Type,
-    ) -> Option<Result<(Elements, TypeId, Option<Ir>), Unavailable>> {
+    /// The elements of a string whose class is only declared in the debug information.
+    fn abi_row(&self, spots: &Spots, ty: &Type) -> Option<Result<ElementRow, Unavailable>> {
         let element = abi_string::character(self.builder, ty)?;
         let size = self.builder.size(element)?;
         let read = |offset| spots.project(offset, 8).number();
         Some(read(abi_string::POINTER).and_then(|address| {
-            let first = Spots::whole(size, Spot::Memory(address));
-            let count = read(abi_string::LENGTH)?;
-            Ok((Elements::At(first), element, Some(count)))
+            Ok(ElementRow {
+                first: Spots::whole(size, Spot::Memory(address)),
+                element,
+                count: Some(read(abi_string::LENGTH)?),
+            })
         }))
     }
 
-    /// How many elements or bytes a value has.
+    /// The number of elements or bytes of a value.
     pub(in crate::plan) fn length(
         &self,
         expr: &Expr,
         spots: &Spots,
         ty: TypeId,
-    ) -> Result<Ir, PlanError> {
-        let wrong = |why: Unavailable| PlanError::at(expr, why.to_string());
+    ) -> Result<Ir, Diagnostic> {
+        let wrong = |why: Unavailable| Diagnostic::at(&expr.span, why.to_string());
         match self.kept_length(spots, ty).map_err(wrong)? {
-            Some(Kept::Known(length)) => Ok(length),
-            Some(Kept::In(spots, Length::Count(offset))) => {
+            Some(LengthSource::Known(length)) => Ok(length),
+            Some(LengthSource::In(spots, Length::Count(offset))) => {
                 spots.project(offset, 8).number().map_err(wrong)
             }
-            Some(Kept::In(spots, Length::Between { first, end, stride })) => {
+            Some(LengthSource::In(spots, Length::Between { first, end, stride })) => {
                 let read = |offset| spots.project(offset, 8).number();
                 let bytes = Ir::alu(
                     alu::SUB,
@@ -294,26 +308,31 @@ impl Resolver<'_, '_> {
                 );
                 Ok(divide(alu::DIV, bytes, Ir::Const(stride), None))
             }
-            Some(Kept::In(..)) => {
-                let error = PlanError::at(expr, "its number of elements is not kept anywhere");
-                Err(error.hint(Some(format!("`{}.is_empty()` is known", self.typed(expr)))))
+            Some(LengthSource::In(..)) => {
+                let error =
+                    Diagnostic::at(&expr.span, "its number of elements is not kept anywhere");
+                Err(error.hint(format!("`{}.is_empty()` is known", self.typed(expr))))
             }
             None => Err(self.no_length(expr, spots, ty)),
         }
     }
 
-    /// Whether a collection is empty.
+    /// The test whether a collection is empty.
     pub(in crate::plan) fn emptiness(
         &self,
         expr: &Expr,
         spots: &Spots,
         ty: TypeId,
-    ) -> Result<Test, PlanError> {
-        let wrong = |why: Unavailable| PlanError::at(expr, why.to_string());
+    ) -> Result<Test, Diagnostic> {
+        let wrong = |why: Unavailable| Diagnostic::at(&expr.span, why.to_string());
         let pair = match self.kept_length(spots, ty).map_err(wrong)? {
-            Some(Kept::In(spots, Length::Between { first, end, .. })) => Some((spots, first, end)),
-            Some(Kept::In(spots, Length::EmptyWhenSame(first, end))) => Some((spots, first, end)),
-            Some(Kept::In(spots, Length::EmptyWhenNull(pointer))) => {
+            Some(LengthSource::In(spots, Length::Between { first, end, .. })) => {
+                Some((spots, first, end))
+            }
+            Some(LengthSource::In(spots, Length::EmptyWhenSame(first, end))) => {
+                Some((spots, first, end))
+            }
+            Some(LengthSource::In(spots, Length::EmptyWhenNull(pointer))) => {
                 let pointer = spots.project(pointer, 8).number().map_err(wrong)?;
                 return Ok(Test::compare(cond::EQ, pointer, Ir::Const(0)));
             }
@@ -327,31 +346,30 @@ impl Resolver<'_, '_> {
         Ok(Test::compare(cond::EQ, length, Ir::Const(0)))
     }
 
-    /// The length of a value, or where it is kept, through references and smart pointers.
-    fn kept_length(&self, spots: &Spots, ty: TypeId) -> Result<Option<Kept>, Unavailable> {
+    /// The length of a value, or where it is stored. Looks through references and smart pointers.
+    fn kept_length(&self, spots: &Spots, ty: TypeId) -> Result<Option<LengthSource>, Unavailable> {
         let (mut spots, mut ty) = (spots.clone(), ty);
         for _ in 0..DEREFS {
             let resolved = self.builder.resolve(ty);
             match &resolved.kind {
                 TypeKind::Array { dimensions, .. } => {
                     return Ok(match dimensions.first() {
-                        Some(Some(count)) => Some(Kept::Known(Ir::Const(*count))),
+                        Some(Some(count)) => Some(LengthSource::Known(Ir::Const(*count))),
                         _ => None,
                     });
                 }
                 TypeKind::Struct(body) => {
                     if let Some(row) = self.cpp_row(&spots, &resolved, body) {
-                        let (_, _, count) = row?;
-                        return Ok(count.map(Kept::Known));
+                        return Ok(row?.count.map(LengthSource::Known));
                     }
                     if let Some(length) = lengths::of(self.builder, &resolved, body) {
-                        return Ok(Some(Kept::In(spots, length)));
+                        return Ok(Some(LengthSource::In(spots, length)));
                     }
                 }
                 _ => {}
             }
-            // An optional value is not what is in it: it may be none.
-            let optional = predicates::optional(self.builder, &resolved).is_some();
+            // The length of an optional value is not that of its content: it may have none.
+            let optional = optional::optional(self.builder, &resolved).is_some();
             match self.pointee(&spots, ty) {
                 Ok(Some(next)) if !optional => (spots, ty) = next,
                 _ => break,
@@ -360,55 +378,61 @@ impl Resolver<'_, '_> {
         Ok(None)
     }
 
-    /// The error for a value that has no length, with what it has instead.
-    fn no_length(&self, expr: &Expr, spots: &Spots, ty: TypeId) -> PlanError {
+    /// The error for a value without a length. It suggests an alternative.
+    fn no_length(&self, expr: &Expr, spots: &Spots, ty: TypeId) -> Diagnostic {
         let declared = &self.builder.resolve(ty);
         if let Some(error) = texts::only_declared(expr, declared) {
             return error;
         }
-        let name = names::without_paths(&declared.name);
+        let name = display_names::without_paths(&declared.name);
         let typed = self.typed(expr);
         let (spots, ty) = &self.behind_references(spots, ty);
         let ty = *ty;
         let field = ["len", "length", "size", "count"]
             .into_iter()
-            .find(|field| self.field(expr, (spots.clone(), ty), field).is_ok());
+            .find(|field| self.field(expr, spots.clone(), ty, field).is_ok());
         let hint = if texts::text_parts(self.builder, spots, ty).is_some() {
-            Some(format!("it ends at a zero byte: ask `{typed}.is_empty()`"))
+            Some(format!(
+                "it ends at a zero byte; write `{typed}.is_empty()`"
+            ))
         } else if let Some(field) = field {
             Some(format!("name its field: `{typed}.{field}`"))
         } else {
-            predicates::inner_value(self.builder, typed, ty)
-                .map(|inner| format!("ask the value in it: `{inner}`"))
+            optional::inner_value(self.builder, typed, ty)
+                .map(|inner| format!("write its value: `{inner}`"))
         };
-        PlanError::at(expr, format!("`{name}` has no length")).hint(hint)
+        Diagnostic::at(&expr.span, format!("`{name}` has no length")).maybe_hint(hint)
     }
 }
 
 /// The length of a collection.
-enum Kept {
-    /// As a number.
+enum LengthSource {
+    /// A number that is known or computed.
     Known(Ir),
-    /// In members of the collection at this place.
+    /// Stored in members of the collection at this place.
     In(Spots, Length),
 }
 
-/// Where the first element of a collection is.
-enum Elements {
-    At(Spots),
+/// Elements that are next to each other in memory.
+struct ElementRow {
+    first: Spots,
+    /// Type of an element.
+    element: TypeId,
+    /// `None`: unknown.
+    count: Option<Ir>,
 }
 
-fn out_of_bounds(expr: &Expr, index: u64, count: u64) -> PlanError {
-    // One from below zero is meant as that.
+fn out_of_bounds(expr: &Expr, index: u64, count: u64) -> Diagnostic {
+    // A number from the upper half was written as a negative index.
     let index = match index as i64 {
         below @ ..0 => below.to_string(),
         _ => index.to_string(),
     };
-    PlanError::at(expr, format!("index {index} of an array of {count}"))
+    Diagnostic::at(&expr.span, format!("index {index} of an array of {count}"))
 }
 
-/// An index that is checked against the number of elements, now where both are known.
-fn in_bounds(expr: &Expr, index: Ir, count: u64) -> Result<Ir, PlanError> {
+/// An index with its bounds check. Two constants are checked now.
+fn in_bounds(expr: &Expr, index: Ir, count: u64) -> Result<Ir, Diagnostic> {
     match index {
         Ir::Const(at) if at < count => Ok(index),
         Ir::Const(at) => Err(out_of_bounds(expr, at, count)),
@@ -416,7 +440,7 @@ fn in_bounds(expr: &Expr, index: Ir, count: u64) -> Result<Ir, PlanError> {
     }
 }
 
-/// Offsets of pointer and length, and the element type, of slices and vectors.
+/// Offsets of pointer and length, and the element type, of Rust's slices and `Vec`.
 fn row_parts(
     builder: &Builder<'_>,
     ty: &Type,
@@ -437,7 +461,7 @@ fn row_parts(
         };
         return Some((pointer, len, element));
     }
-    if names::path(&ty.name) == "alloc::vec::Vec" {
+    if display_names::path(&ty.name) == "alloc::vec::Vec" {
         let (len, _) = builder.find(body, &["len"])?;
         let (at, pointer) = builder
             .find(body, &["buf", "inner", "ptr"])

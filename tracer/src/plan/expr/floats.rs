@@ -1,24 +1,26 @@
-//! Floats as Rust, C and C++ compute with them, by ops of the machine.
+//! Arithmetic on floats with the rules of Rust, C and C++, by ops of the machine.
 //!
-//! What has four bytes is computed as one of eight and rounded: that is the same number for each of
-//! these operations, since eight have more than twice the digits.
+//! Floats of four bytes are computed as floats of eight bytes and rounded. That gives the same
+//! result for these operations, since eight bytes have more than twice the digits.
 
 use tracer_common::op::{alu, float};
 
-use super::super::PlanError;
-use super::super::ir::Ir;
-use super::super::wide::Side;
-use super::{Number, NumberKind, Operand, Resolver, conversions};
+use crate::base::diagnostic::Diagnostic;
 use crate::debuginfo::types::TypeKind;
 use crate::lang::ast::{BinaryOp, Expr, ExprKind, UnaryOp};
 use crate::lang::lexer;
+use crate::plan::expr::integer_types;
+use crate::plan::expr::operand::{Number, NumberKind, Operand};
+use crate::plan::expr::resolver::Resolver;
+use crate::plan::expr::wide::Side;
+use crate::plan::ops::ir::Ir;
 
-/// An expression, and what it was found to be.
+/// An expression, and the result of compiling it.
 type Seen<'s> = (&'s Expr, &'s Side);
 
-/// Told where a float is of another size.
-const SIZES: &str = "those of four and of eight bytes can be";
-/// Integers up to here are floats of eight bytes.
+/// Hint for a float of another size.
+const SIZES: &str = "only floats of four and eight bytes can be";
+/// Floats of eight bytes hold all integers up to here.
 const EXACT: u128 = 1 << 53;
 
 impl Number {
@@ -31,7 +33,7 @@ impl Number {
         }
     }
 
-    /// The same number with eight bytes.
+    /// The number as a float of eight bytes.
     pub(in crate::plan) fn widened(self) -> Ir {
         match self.size {
             4 => Ir::float(float::FROM_SINGLE, self.ir, Ir::Const(0)),
@@ -39,7 +41,7 @@ impl Number {
         }
     }
 
-    /// The nearest number of so many bytes.
+    /// The nearest float of `size` bytes.
     fn resized(self, size: u8) -> Self {
         let ir = match (self.size, size) {
             (8, 4) => Ir::float(float::TO_SINGLE, self.ir, Ir::Const(0)),
@@ -50,7 +52,7 @@ impl Number {
     }
 }
 
-/// A float of so many bytes that is known now.
+/// A constant float of `size` bytes.
 fn known(value: f64, size: u8) -> Number {
     let bits = match size {
         4 => u64::from((value as f32).to_bits()),
@@ -69,7 +71,7 @@ pub(super) fn size_of(ty: &str) -> Option<u8> {
 }
 
 impl Resolver<'_, '_> {
-    /// A float in the probe's text.
+    /// A float literal.
     pub(super) fn float_literal(&self, expr: &Expr) -> Number {
         let (double, single) = self.written(expr);
         if self.suffix(expr).is_some_and(|suffix| suffix != "f64") {
@@ -79,7 +81,8 @@ impl Resolver<'_, '_> {
         }
     }
 
-    /// The number in its text, and the `f32` that the text gives: not always that of the number.
+    /// The value of a literal, and the `f32` of its text. Rounding the value to `f32` can give
+    /// another number.
     fn written(&self, expr: &Expr) -> (f64, f64) {
         let ExprKind::Float(value) = expr.kind else {
             return (0.0, 0.0);
@@ -91,7 +94,7 @@ impl Resolver<'_, '_> {
         (value, f64::from(single))
     }
 
-    /// Brackets around it are part of its place.
+    /// The text of a literal. Its span includes parentheses around it.
     fn literal_text(&self, expr: &Expr) -> &str {
         let text = self.scope.text.get(expr.span.clone()).unwrap_or_default();
         text.trim_matches(|c: char| c == '(' || c == ')' || c.is_whitespace())
@@ -103,7 +106,7 @@ impl Resolver<'_, '_> {
         suffixes.find(|suffix| text.ends_with(suffix))
     }
 
-    /// A number of the probe's, as it is compared with one of eight bytes, and with one of four.
+    /// A constant, as compared with a float of eight bytes and with one of four.
     pub(in crate::plan) fn known_float(&self, expr: &Expr) -> Option<(f64, f64)> {
         if !self.is_c() {
             return self.untyped(expr, false).zip(self.untyped(expr, true));
@@ -113,11 +116,12 @@ impl Resolver<'_, '_> {
                 (None | Some("f64"), (double, _)) => Some((double, double)),
                 (_, (_, single)) => Some((single, single)),
             },
-            // An integer becomes what it is beside, a float of eight bytes does not become one of four.
+            // An integer takes the type of the float beside it. A float of eight bytes keeps its
+            // own.
             ExprKind::Int(value) if *value <= EXACT => {
                 Some((*value as f64, f64::from(*value as f32)))
             }
-            // One without a sign stays above zero.
+            // The negative of an unsigned number is not negative.
             ExprKind::Unary(UnaryOp::Neg, inner) if self.has_sign(inner) => {
                 let (double, single) = self.known_float(inner)?;
                 Some((-double, -single))
@@ -126,17 +130,19 @@ impl Resolver<'_, '_> {
         }
     }
 
-    /// Whether a literal of C is a float, or of a signed type.
+    /// Returns true if a literal of C is a float, or has a signed type.
     fn has_sign(&self, literal: &Expr) -> bool {
         match &literal.kind {
-            ExprKind::Int(value) => u64::try_from(*value)
-                .is_ok_and(|value| conversions::literal_type(self.literal_text(literal), value).1),
+            ExprKind::Int(value) => u64::try_from(*value).is_ok_and(|value| {
+                integer_types::literal_type(self.literal_text(literal), value).1
+            }),
             ExprKind::Unary(_, inner) => self.has_sign(inner),
             _ => true,
         }
     }
 
-    /// What Rust computes of literals alone, which have the type of what they are beside.
+    /// The value of a Rust expression of literals alone. Such literals take the type of the other
+    /// operand.
     fn untyped(&self, expr: &Expr, single: bool) -> Option<f64> {
         let rounded = |value: f64| {
             if single {
@@ -155,14 +161,14 @@ impl Resolver<'_, '_> {
             ExprKind::Int(value) => Some(*value as f64),
             ExprKind::Unary(UnaryOp::Neg, inner) => {
                 let value = self.untyped(inner, single)?;
-                // There is one integer that is zero.
+                // Integers have no negative zero.
                 Some(if value == 0.0 && !is_float(inner) {
                     value
                 } else {
                     -value
                 })
             }
-            // Integers would be computed as such.
+            // Integers follow other rules of arithmetic.
             ExprKind::Binary(op, left, right) if is_float(left) && is_float(right) => {
                 let (a, b) = (self.untyped(left, single)?, self.untyped(right, single)?);
                 Some(rounded(match op {
@@ -178,15 +184,15 @@ impl Resolver<'_, '_> {
         }
     }
 
-    /// The float that a side of an operator is; `None` when it is none.
+    /// The float that an operand is. `None` if it is not a float.
     ///
     /// # Errors
-    /// It is one that cannot be computed with, or is nowhere.
+    /// The float has an unsupported size, or no value.
     pub(in crate::plan) fn float_of(
         &self,
         expr: &Expr,
         side: &Side,
-    ) -> Result<Option<Number>, PlanError> {
+    ) -> Result<Option<Number>, Diagnostic> {
         match side {
             Side::Other(Operand::Number(number)) if number.kind == NumberKind::Float => {
                 Ok(Some(number.clone()))
@@ -196,7 +202,7 @@ impl Resolver<'_, '_> {
                     if !matches!(scalar.size, 4 | 8) {
                         let size = scalar.size;
                         let message = format!("a float of {size} bytes cannot be computed with");
-                        return Err(PlanError::at(expr, message).hint(Some(SIZES.into())));
+                        return Err(Diagnostic::at(&expr.span, message).hint(SIZES));
                     }
                     self.number_at(expr, spots, *ty).map(Some)
                 }
@@ -206,15 +212,15 @@ impl Resolver<'_, '_> {
         }
     }
 
-    /// Both sides of an operator as floats of one size, when one of them is one.
+    /// Both operands as floats of one size. `None` if neither is a float.
     ///
     /// # Errors
-    /// The language has no such operator, or a side has no value.
+    /// The language does not combine these types, or an operand has no value.
     pub(in crate::plan) fn float_pair(
         &self,
         left: Seen<'_>,
         right: Seen<'_>,
-    ) -> Result<Option<(Number, Number)>, PlanError> {
+    ) -> Result<Option<(Number, Number)>, Diagnostic> {
         let (a, b) = (
             self.float_of(left.0, left.1)?,
             self.float_of(right.0, right.1)?,
@@ -237,8 +243,8 @@ impl Resolver<'_, '_> {
             && a != b
         {
             let smaller = if a < b { left.0 } else { right.0 };
-            let error = PlanError::at(smaller, "an `f32` beside an `f64`");
-            return Err(error.hint(Some("`x as f64` has the same value".into())));
+            let error = Diagnostic::at(&smaller.span, "an `f32` and an `f64` cannot be combined");
+            return Err(error.hint("`x as f64` has the same value"));
         }
         let size = sizes.0.or(sizes.1).unwrap_or(8);
         let side = |seen: Seen<'_>, number: Option<Number>| {
@@ -246,33 +252,34 @@ impl Resolver<'_, '_> {
                 (Some(value), _) => Ok(known(value, size)),
                 (None, Some(number)) => Ok(number),
                 (None, None) => {
-                    // What it is at all comes first.
+                    // An error of the operand itself comes first.
                     self.as_float(seen, size)?;
-                    let error = PlanError::at(seen.0, "an integer beside a float");
+                    let error =
+                        Diagnostic::at(&seen.0.span, "an integer and a float cannot be combined");
                     let ty = if size == 4 { "f32" } else { "f64" };
-                    Err(error.hint(Some(format!("`n as {ty}` makes a float of it"))))
+                    Err(error.hint(format!("write `n as {ty}`")))
                 }
             }
         };
         Ok(Some((side(left, a)?, side(right, b)?)))
     }
 
-    /// `left OP right` when one of them is a float.
+    /// `left OP right` if one operand is a float.
     ///
     /// # Errors
-    /// As for [`Resolver::float_pair`].
+    /// The language has no such operator, or the reasons of [`Resolver::float_pair`].
     pub(super) fn float_binary(
         &self,
         expr: &Expr,
         op: BinaryOp,
         left: Seen<'_>,
         right: Seen<'_>,
-    ) -> Result<Option<Number>, PlanError> {
+    ) -> Result<Option<Number>, Diagnostic> {
         let is_float = |(expr, side)| self.float_of(expr, side).map(|found| found.is_some());
         if !is_float(left)? && !is_float(right)? {
             return Ok(None);
         }
-        // What it makes no sense for at all is said before what it needs.
+        // The error for a missing operator comes before those of its operands.
         let operation = operation(expr, op, self.is_c())?;
         let pair = self.float_pair(left, right)?;
         Ok(pair.map(|(a, b)| {
@@ -283,7 +290,7 @@ impl Resolver<'_, '_> {
     }
 
     /// Any number as a float.
-    fn as_float(&self, (expr, side): Seen<'_>, size: u8) -> Result<Number, PlanError> {
+    fn as_float(&self, (expr, side): Seen<'_>, size: u8) -> Result<Number, Diagnostic> {
         if let Some(number) = self.float_of(expr, side)? {
             return Ok(number.resized(size));
         }
@@ -294,14 +301,19 @@ impl Resolver<'_, '_> {
         let origin = self.origin(side);
         let mut number = self.number_of(expr, operand.clone())?;
         if number.kind == NumberKind::Pointer {
-            return Err(PlanError::at(expr, "a pointer is not a float"));
+            return Err(Diagnostic::at(&expr.span, "a pointer is not a float"));
         }
         if self.is_c() {
             number = self.promoted(expr, number, origin)?.settled();
         } else if let Some((what, ty)) = self.not_castable(operand, number.kind) {
             let float = if size == 4 { "f32" } else { "f64" };
-            let error = PlanError::at(expr, format!("{what} does not become a float in Rust"));
-            return Err(error.hint(Some(format!("an integer does: `x as {ty} as {float}`"))));
+            let error = Diagnostic::at(
+                &expr.span,
+                format!("{what} cannot be cast to a float in Rust"),
+            );
+            return Err(error.hint(format!(
+                "cast it to an integer first: `x as {ty} as {float}`"
+            )));
         }
         let operation = match (size, number.signed) {
             (4, true) => float::SINGLE_FROM_SIGNED,
@@ -313,7 +325,8 @@ impl Resolver<'_, '_> {
         Ok(Number::float(ir, size))
     }
 
-    /// What Rust casts to integers and not to floats, and the integer type.
+    /// The description of a value that Rust casts to integers but not to floats, and the integer
+    /// type to cast it to first.
     fn not_castable(&self, operand: &Operand, kind: NumberKind) -> Option<(&str, &str)> {
         match (kind, operand) {
             (NumberKind::Bool, _) => Some(("a `bool`", "u8")),
@@ -327,9 +340,9 @@ impl Resolver<'_, '_> {
         }
     }
 
-    /// What an expression is as a float of so many bytes.
-    pub(super) fn float_in(&mut self, inner: &Expr, size: u8) -> Result<Number, PlanError> {
-        // A cast says the type of a literal, not that of what is computed of some: that is `f64`.
+    /// An expression cast to a float of `size` bytes.
+    pub(super) fn float_in(&mut self, inner: &Expr, size: u8) -> Result<Number, Diagnostic> {
+        // A cast gives its type to a literal. An expression of several literals is an `f64`.
         if !self.is_c()
             && let Some(value) = self.untyped(inner, size == 4 && is_literal(inner))
         {
@@ -339,7 +352,7 @@ impl Resolver<'_, '_> {
         self.as_float((inner, &side), size)
     }
 
-    /// The integer of so many bits, or half of one, that is a float's part before the point.
+    /// The integer part of a float as an integer of `bits` bits, or one half of a wider integer.
     pub(in crate::plan) fn truncated(&self, number: Number, bits: u64, signed: bool) -> Ir {
         let operation = match (self.is_c(), signed) {
             (true, true) => float::TRUNCATE_SIGNED,
@@ -350,15 +363,16 @@ impl Resolver<'_, '_> {
         Ir::float(operation, number.widened(), Ir::Const(bits))
     }
 
-    /// What an expression is as an integer of so many bytes: of a float its part before the point.
+    /// An expression cast to an integer of `size` bytes. A float gives its integer part.
     ///
-    /// One that has no place in the type is the nearest in Rust, and undefined in C and C++.
+    /// A float out of the type's range becomes the nearest integer in Rust. In C and C++ the result
+    /// is undefined.
     pub(super) fn integer_in(
         &mut self,
         inner: &Expr,
         size: u8,
         signed: bool,
-    ) -> Result<Ir, PlanError> {
+    ) -> Result<Ir, Diagnostic> {
         let side = Side::new(self, inner)?;
         if let Some(number) = self.float_of(inner, &side)? {
             return Ok(self.truncated(number, u64::from(size) * 8, signed));
@@ -370,7 +384,7 @@ impl Resolver<'_, '_> {
     }
 }
 
-/// A literal, or one with its sign.
+/// Returns true if an expression is a literal, maybe with a sign.
 fn is_literal(expr: &Expr) -> bool {
     match &expr.kind {
         ExprKind::Unary(_, inner) => is_literal(inner),
@@ -378,7 +392,7 @@ fn is_literal(expr: &Expr) -> bool {
     }
 }
 
-/// Whether an expression of literals is written as a float.
+/// Returns true if an expression of literals is written as a float.
 fn is_float(literal: &Expr) -> bool {
     match &literal.kind {
         ExprKind::Float(_) => true,
@@ -388,14 +402,14 @@ fn is_float(literal: &Expr) -> bool {
     }
 }
 
-/// The machine's operation.
+/// The machine's operation for an operator.
 ///
 /// # Errors
 /// The language has no such operator.
-fn operation(expr: &Expr, op: BinaryOp, is_c: bool) -> Result<u32, PlanError> {
+fn operation(expr: &Expr, op: BinaryOp, is_c: bool) -> Result<u32, Diagnostic> {
     let refused = |message: &str, hint: &str| {
-        let error = PlanError::at(expr, message);
-        Err(error.hint(Some(hint.into())))
+        let error = Diagnostic::at(&expr.span, message);
+        Err(error.hint(hint))
     };
     match op {
         BinaryOp::Add => Ok(float::ADD),
@@ -404,23 +418,26 @@ fn operation(expr: &Expr, op: BinaryOp, is_c: bool) -> Result<u32, PlanError> {
         BinaryOp::Div => Ok(float::DIV),
         BinaryOp::Rem if !is_c => Ok(float::REM),
         BinaryOp::Rem => refused(
-            "`%` is not for floats in C and C++",
-            "`(long)x % n` is that of the integer part",
+            "C and C++ have no `%` for floats",
+            "write `(long)x % n` for the integer part",
         ),
         _ => refused(
             "the bits of a float cannot be combined or shifted",
-            "a cast makes an integer of it: `x as i64`, `(long)x`",
+            "cast it to an integer: `x as i64`, `(long)x`",
         ),
     }
 }
 
-/// `-` of a float.
+/// The negative of a float.
 ///
 /// # Errors
-/// There is no such operator.
-pub(super) fn unary(expr: &Expr, op: UnaryOp, number: Number) -> Result<Number, PlanError> {
+/// `op` is not a negation.
+pub(super) fn unary(expr: &Expr, op: UnaryOp, number: Number) -> Result<Number, Diagnostic> {
     if op != UnaryOp::Neg {
-        return Err(PlanError::at(expr, "the bits of a float cannot be turned"));
+        return Err(Diagnostic::at(
+            &expr.span,
+            "the bits of a float cannot be inverted",
+        ));
     }
     let sign = Ir::Const(1 << (u32::from(number.size) * 8 - 1));
     let ir = Ir::alu(alu::XOR, number.ir, sign).folded();

@@ -1,13 +1,13 @@
-//! Values behind references and the library's owners of one value.
+//! Values behind references and owning pointers.
 
-use super::super::ir::Spots;
-use super::super::names;
-use super::{DEREFS, Resolver};
 use crate::debuginfo::types::{Language, PointerKind, TypeId, TypeKind};
+use crate::plan::expr::resolver::{DEREFS, Resolver};
+use crate::plan::ops::spots::Spots;
+use crate::plan::shape::display_names;
 
 impl Resolver<'_, '_> {
-    /// The value that a reference or an owner of one value stands for; `None`: it is neither.
-    pub(in super::super) fn owned(&self, spots: &Spots, ty: TypeId) -> Option<(Spots, TypeId)> {
+    /// The value that a reference or an owner stands for. `None` for other types.
+    pub(in crate::plan) fn owned(&self, spots: &Spots, ty: TypeId) -> Option<(Spots, TypeId)> {
         let mut found = self.stands_for(spots, ty)?;
         for _ in 0..DEREFS {
             match self.stands_for(&found.0, found.1) {
@@ -20,12 +20,12 @@ impl Resolver<'_, '_> {
 
     fn stands_for(&self, spots: &Spots, ty: TypeId) -> Option<(Spots, TypeId)> {
         let resolved = self.builder.resolve(ty);
-        let path = names::path(&resolved.name);
+        let path = display_names::path(&resolved.name);
         let never_null = match &resolved.kind {
             TypeKind::Pointer { kind, .. } => {
                 *kind == PointerKind::Reference || path == "alloc::boxed::Box"
             }
-            // Owners of C++ may own nothing.
+            // An owner of C++ may be empty.
             _ => {
                 let raw = path == "core::ptr::non_null::NonNull";
                 resolved.language == Language::Rust && !raw

@@ -1,24 +1,28 @@
-//! What pointers, references and smart pointers lead to.
+//! Targets of pointers, references and smart pointers.
 
 use tracer_common::op::cond;
 
-use super::super::build::Builder;
-use super::super::ir::{Ir, Spot, Spots, Test};
-use super::super::{PlanError, cpp, names, predicates};
-use super::{DEREFS, Resolver};
+use crate::base::diagnostic::Diagnostic;
+use crate::base::unavailable::Unavailable;
 use crate::debuginfo::types::{Language, PointerKind, Type, TypeId, TypeKind};
 use crate::lang::ast::Expr;
-use crate::unavailable::Unavailable;
+use crate::plan::expr::resolver::{DEREFS, Resolver};
+use crate::plan::methods::optional;
+use crate::plan::ops::ir::{Ir, Test};
+use crate::plan::ops::spots::{Spot, Spots};
+use crate::plan::presenters::cpp_parts;
+use crate::plan::shape::builder::Builder;
+use crate::plan::shape::display_names;
 
 impl Resolver<'_, '_> {
-    /// What a pointer or smart pointer points to; `None` when it is none.
+    /// The target of a pointer or smart pointer. `None` for other types.
     pub(super) fn pointee(
         &self,
         spots: &Spots,
         ty: TypeId,
     ) -> Result<Option<(Spots, TypeId)>, Unavailable> {
         let resolved = self.builder.resolve(ty);
-        if let Some((engaged, value, inner)) = predicates::optional(self.builder, &resolved) {
+        if let Some((engaged, value, inner)) = optional::optional(self.builder, &resolved) {
             let flag = spots.project(engaged, 1).number();
             let active = flag.map(|flag| Test::compare(cond::NE, flag, Ir::Const(0)));
             let place = self.while_active(spots, active, value, inner);
@@ -44,7 +48,8 @@ impl Resolver<'_, '_> {
             };
             return Ok(Some((object.project(from, size), target)));
         }
-        // A reference is never null; a pointer that is says so, rather than that page 0 cannot be read.
+        // A reference is never null. A null pointer fails with that reason, not with an unreadable
+        // page 0.
         let may_be_null = match &resolved.kind {
             TypeKind::Pointer { kind, .. } => *kind == PointerKind::Raw,
             _ => resolved.language == Language::Cpp,
@@ -57,8 +62,8 @@ impl Resolver<'_, '_> {
         Ok(Some((Spots::whole(size, spot), target)))
     }
 
-    /// What is behind references, `Box`, `Rc` and `Arc`; raw pointers, and the smart pointers of C++,
-    /// which may be null, are values by themselves.
+    /// The value behind references, `Box`, `Rc` and `Arc`. Raw pointers, and the smart pointers of
+    /// C++, may be null, so they count as values of their own.
     pub(in crate::plan) fn behind_references(&self, spots: &Spots, ty: TypeId) -> (Spots, TypeId) {
         let (mut spots, mut ty) = (spots.clone(), ty);
         for _ in 0..DEREFS {
@@ -75,12 +80,13 @@ impl Resolver<'_, '_> {
         (spots, ty)
     }
 
-    /// What C++ means by the name of a reference: what it refers to.
+    /// The target of a C++ reference. Its name in an expression means the target.
     pub(super) fn referent(
         &self,
         expr: &Expr,
-        (mut spots, mut ty): (Spots, TypeId),
-    ) -> Result<(Spots, TypeId), PlanError> {
+        mut spots: Spots,
+        mut ty: TypeId,
+    ) -> Result<(Spots, TypeId), Diagnostic> {
         for _ in 0..DEREFS {
             let resolved = self.builder.resolve(ty);
             let pointer = matches!(resolved.kind, TypeKind::Pointer { .. });
@@ -97,32 +103,32 @@ impl Resolver<'_, '_> {
         expr: &Expr,
         spots: &Spots,
         ty: TypeId,
-    ) -> Result<(Spots, TypeId), PlanError> {
+    ) -> Result<(Spots, TypeId), Diagnostic> {
         match self.pointee(spots, ty) {
             Ok(Some(found)) => Ok(found),
             Ok(None) => {
                 let resolved = self.builder.resolve(ty);
-                let name = names::without_paths(&resolved.name);
+                let name = display_names::without_paths(&resolved.name);
                 let why = match resolved.kind {
                     TypeKind::Pointer { target: None, .. } => "has no known target type",
                     _ => "is not a pointer",
                 };
-                Err(PlanError::at(expr, format!("`{name}` {why}")))
+                Err(Diagnostic::at(&expr.span, format!("`{name}` {why}")))
             }
-            Err(why) => Err(PlanError::at(expr, why.to_string())),
+            Err(why) => Err(Diagnostic::at(&expr.span, why.to_string())),
         }
     }
 }
 
-/// Whether a struct is a smart pointer of Rust's that is never null.
+/// Returns true if a type is a smart pointer of Rust. These are never null.
 pub(super) fn is_owner(ty: &Type) -> bool {
     matches!(
-        names::path(&ty.name),
+        display_names::path(&ty.name),
         "alloc::boxed::Box" | "alloc::rc::Rc" | "alloc::sync::Arc" | "core::pin::Pin"
     )
 }
 
-/// Whether a pointer is a value by itself, and no reference to one.
+/// Returns true if a pointer is a value of its own rather than a reference to one.
 pub(in crate::plan) fn is_address(pointer: &Type) -> bool {
     match (&pointer.kind, pointer.language) {
         (_, Language::Rust) => pointer.name.starts_with('*'),
@@ -131,13 +137,13 @@ pub(in crate::plan) fn is_address(pointer: &Type) -> bool {
     }
 }
 
-/// Offset of the pointer, of its target from where it points, and the target's
-/// type, of a smart pointer.
+/// A smart pointer's facts: the offset of the pointer in it, the offset of the value from where
+/// that points, and the value's type.
 fn smart(builder: &Builder<'_>, ty: &Type) -> Option<(u64, u64, TypeId)> {
     let TypeKind::Struct(body) = &ty.kind else {
         return None;
     };
-    let path = names::path(&ty.name);
+    let path = display_names::path(&ty.name);
     let member = match path {
         "alloc::rc::Rc" | "alloc::sync::Arc" => &["ptr"][..],
         "alloc::boxed::Box" => &["__0"],
@@ -148,7 +154,7 @@ fn smart(builder: &Builder<'_>, ty: &Type) -> Option<(u64, u64, TypeId)> {
         _ => return None,
     };
     let (at, pointer) = match member {
-        [] => cpp::head(builder, body, (0, 0))?,
+        [] => cpp_parts::head(builder, body, 0, 0)?,
         path => builder.find(body, path)?,
     };
     let (more, pointer) = builder.peel(pointer);

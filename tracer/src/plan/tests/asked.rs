@@ -1,4 +1,4 @@
-//! What cannot be asked of a value: refused, with what can.
+//! Questions that a value cannot answer are refused, with a hint.
 
 use super::at_frame;
 use super::fixture::{Fixture, int, member, raw, structure};
@@ -58,22 +58,22 @@ fn questions_that_a_type_cannot_answer_are_refused() {
         (
             "option.is_ok()",
             "`Option<&Pointer>` is not a `Result`",
-            "ask `option.is_some()` or `option.is_none()`",
+            "write `option.is_some()` or `option.is_none()`",
         ),
         (
             "option.is_empty()",
             "`Option<&Pointer>` has no length",
-            "ask the value in it: `option.Some.0`",
+            "write its value: `option.Some.0`",
         ),
         (
             "option > 3",
             "`Option<&Pointer>` is not a number",
-            "ask the value in it: `option.Some.0`",
+            "write its value: `option.Some.0`",
         ),
         (
             "option == \"x\"",
             "`Option<&Pointer>` is not a text",
-            "ask the value in it: `option.Some.0`",
+            "write its value: `option.Some.0`",
         ),
     ] {
         let (found, hinted) = refused(condition);

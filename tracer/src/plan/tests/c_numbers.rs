@@ -1,9 +1,9 @@
-//! Numbers of C and C++: promotions, conversions, and the types of what is computed.
+//! Numbers of C and C++: promotions, conversions, and types of results.
 
 use super::fixture::{Fixture, int, member, structure};
-use super::{Machine, Outcome, RBP, STACK, at_frame, stack};
-use crate::debuginfo::types::{Language, Member, TypeId, TypeKind};
-use crate::plan::PlanError;
+use super::{Outcome, RBP, ReferenceMachine, STACK, at_frame, stack};
+use crate::base::diagnostic::Diagnostic;
+use crate::debuginfo::types::{Language, StructMember, TypeId, TypeKind};
 
 /// Name, bytes, sign, place and number of the variables.
 const FRAME: [(&str, u64, bool, usize, i64); 11] = [
@@ -59,7 +59,7 @@ fn fixture(language: Language) -> Fixture {
         fixture.c_int("unsigned int", 4, false),
         fixture.c_int("unsigned long", 8, false),
     );
-    let bits = |name: &str, ty, bits| Member {
+    let bits = |name: &str, ty, bits| StructMember {
         bits: Some(bits),
         ..member(name, ty, 0)
     };
@@ -81,7 +81,7 @@ fn fixture(language: Language) -> Fixture {
 }
 
 /// Message, and the type of the first value.
-fn run(language: Language, text: &str) -> Result<(String, String), PlanError> {
+fn run(language: Language, text: &str) -> Result<(String, String), Diagnostic> {
     let mut fixture = fixture(language);
     fixture.probe(text);
     let plan = fixture.plan()?;
@@ -95,7 +95,10 @@ fn run(language: Language, text: &str) -> Result<(String, String), PlanError> {
     frame[56] = 5;
     let memory = stack(&frame);
     Ok(
-        match Machine::new(&memory).with(RBP, STACK).run(&plan.ops) {
+        match ReferenceMachine::new(&memory)
+            .with(RBP, STACK)
+            .run(&plan.program.ops)
+        {
             Outcome::Sent(record) => {
                 let decoded = plan.layout.decode(&record).expect("decodes");
                 let ty = decoded.values.first().map(|one| one.ty.to_string());
@@ -258,7 +261,7 @@ fn bit_fields_and_enums_are_promoted_as_each_language_does() {
     let error = run(Language::C, "log 0x0 \"{f.many + 1}\"").expect_err("compilers differ");
     assert_eq!(
         error.hint.as_deref(),
-        Some("a cast says it: `(unsigned long)x`")
+        Some("write a cast: `(unsigned long)x`")
     );
 }
 
@@ -268,12 +271,12 @@ fn shifts_are_of_the_promoted_number() {
         (
             "c << (64 >> 1)",
             "a shift by 32 of a number of 32 bits",
-            "it can be shifted by 0 to 31; behind `(long)` it has 64 bits",
+            "the shift must be from 0 to 31; `(long)` makes it 64 bits wide",
         ),
         (
             "1u << 40",
             "a shift by 40 of a number of 32 bits",
-            "it can be shifted by 0 to 31; behind `(unsigned long)` it has 64 bits",
+            "the shift must be from 0 to 31; `(unsigned long)` makes it 64 bits wide",
         ),
         ("1 << i", "", ""),
     ] {
@@ -296,7 +299,10 @@ fn site_in_rust_computes_with_the_numbers_themselves() {
     fixture.probe("log 0x0 \"{u - 2} {u << 3} {0xffffffff + 1}\" if u - 2 < 0 && -1 < 1u");
     let plan = fixture.plan().expect("compiles");
     let memory = stack(&1_u32.to_le_bytes());
-    let Outcome::Sent(record) = Machine::new(&memory).with(RBP, STACK).run(&plan.ops) else {
+    let Outcome::Sent(record) = ReferenceMachine::new(&memory)
+        .with(RBP, STACK)
+        .run(&plan.program.ops)
+    else {
         panic!("it holds")
     };
     let decoded = plan.layout.decode(&record).expect("decodes");

@@ -1,9 +1,10 @@
 //! Casts to enums and pointers by their names.
 
 use super::fixture::{Fixture, int, member, point, structure};
-use super::{Machine, Outcome, RBP, STACK, at_frame, stack};
+use super::{Outcome, RBP, ReferenceMachine, STACK, at_frame, stack};
+use crate::base::diagnostic::Diagnostic;
 use crate::debuginfo::types::{PointerKind, TypeId, TypeKind};
-use crate::plan::{Plan, PlanError};
+use crate::plan::Plan;
 
 fn colours() -> TypeKind {
     let enumerators = [("RED", 0), ("GREEN", 5), ("BLUE", -1)];
@@ -69,7 +70,7 @@ fn fixture() -> Fixture {
     fixture
 }
 
-fn plan_of(mut fixture: Fixture, text: &str) -> Result<Plan, PlanError> {
+fn plan_of(mut fixture: Fixture, text: &str) -> Result<Plan, Diagnostic> {
     fixture.probe(text);
     fixture.plan()
 }
@@ -85,7 +86,10 @@ fn outcome(text: &str) -> String {
     frame[40..48].copy_from_slice(&(STACK + 48).to_le_bytes());
     frame[48] = 9;
     let memory = stack(&frame);
-    match Machine::new(&memory).with(RBP, STACK).run(&plan.ops) {
+    match ReferenceMachine::new(&memory)
+        .with(RBP, STACK)
+        .run(&plan.program.ops)
+    {
         Outcome::Sent(record) => plan.layout.decode(&record).expect("decodes").message,
         other => format!("{other:?}"),
     }
@@ -118,7 +122,7 @@ fn numbers_cast_to_an_enum_are_its_variants() {
     ] {
         assert_eq!(shown(expression), wanted, "{expression}");
     }
-    // Of Rust, what is no variant is no value; in C an enum may have any number.
+    // In Rust, a number that is not a variant is not a value. In C an enum may have any number.
     assert!(shown("(n + 1) as State").starts_with("<invalid value"));
     assert_eq!(shown("(enum colour)6"), "6");
     let hit = outcome("log 0x0 \"hit\" if (enum colour)n == GREEN hits 3");
@@ -158,22 +162,22 @@ fn casts_that_are_not_possible_say_what_is() {
         (
             "(struct nod *)raw",
             "no cast to `struct nod *`",
-            "the debug information here names no type `nod`; casts are to integers, floats, enums and pointers",
+            "the debug information here has no type `nod`; casts are to integers, floats, enums and pointers",
         ),
         (
             "(struct colour *)raw",
             "no cast to `struct colour *`",
-            "the debug information here names no type `colour`; casts are to integers, floats, enums and pointers",
+            "the debug information here has no type `colour`; casts are to integers, floats, enums and pointers",
         ),
         (
             "(struct node)raw",
             "no cast to `struct node`",
-            "C has no casts to structs either, but to pointers: `*(struct node *)p`",
+            "as in C, cast to a pointer instead: `*(struct node *)p`",
         ),
         (
             "raw as app::Pointer",
             "no cast to `app::Pointer`",
-            "a pointer to it can be cast to: `*(p as *const app::Pointer)`",
+            "cast to a pointer instead: `*(p as *const app::Pointer)`",
         ),
         (
             "raw as &u16",
@@ -199,6 +203,6 @@ fn name_of_several_types_is_cast_to_when_they_are_the_same() {
     node(&mut other, short);
     let error = plan_of(other, &text).expect_err("which?");
     assert_eq!(error.message, "no cast to `struct node *`");
-    let hint = "more than one type is named `node` and they differ; write its whole path";
+    let hint = "several different types are named `node`; write the whole path";
     assert_eq!(error.hint.as_deref(), Some(hint));
 }

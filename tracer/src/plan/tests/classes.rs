@@ -2,11 +2,11 @@
 
 use super::fixture::{Fixture, hole, int, member, name};
 use super::{RBP, STACK, at_frame, run, stack};
-use crate::address::LinkAddr;
-use crate::debuginfo::place::{Expr, Place, Register, Source, Term};
-use crate::debuginfo::types::{Base, BaseOffset, Derived, Member, StructType, TypeId};
+use crate::base::address::LinkAddr;
+use crate::debuginfo::place::{LocationExpr, PieceSource, Place, Register, Term};
+use crate::debuginfo::types::{Base, BaseOffset, Derived, StructMember, StructType, TypeId};
 use crate::lang::ast::{Expr as LangExpr, ExprKind};
-use crate::reference::Regions;
+use crate::program::reference::Regions;
 use crate::value::debug::DEBUG;
 
 /// Where the virtual table of an object points to.
@@ -14,7 +14,7 @@ const TABLE: u64 = 0x9000;
 /// Where the distance to the virtual base stands, from there.
 const SLOT: i64 = -24;
 
-fn body(members: Vec<Member>, bases: Vec<Base>) -> StructType {
+fn body(members: Vec<StructMember>, bases: Vec<Base>) -> StructType {
     StructType {
         members,
         bases,
@@ -86,7 +86,7 @@ fn virtual_base_without_a_table_costs_only_itself() {
 fn virtual_base_behind_an_address_that_is_read_is_found() {
     let mut fixture = Fixture::default();
     let left = left(&mut fixture);
-    let place = Place::whole(Source::Memory(Expr(vec![
+    let place = Place::whole(PieceSource::Memory(LocationExpr(vec![
         Term::Register(Register(RBP)),
         Term::Deref(8),
     ])));

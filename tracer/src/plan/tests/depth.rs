@@ -16,7 +16,7 @@ fn link(fixture: &mut Fixture) -> TypeId {
     pointer
 }
 
-/// What a pointer to five linked objects shows, with so many levels.
+/// A pointer to five linked objects, shown with that many levels.
 fn shown(depth: u32) -> String {
     let mut fixture = Fixture::default();
     fixture.limits.depth = depth;

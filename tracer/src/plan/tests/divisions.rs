@@ -3,9 +3,10 @@
 use tracer_common::op::LOAD;
 
 use super::fixture::{Fixture, int, member, raw, structure};
-use super::{Machine, Outcome, RBP, STACK, at_frame, stack};
+use super::{Outcome, RBP, ReferenceMachine, STACK, at_frame, stack};
+use crate::base::diagnostic::Diagnostic;
 use crate::debuginfo::types::{Language, TypeKind};
-use crate::plan::{Plan, PlanError};
+use crate::plan::Plan;
 
 /// Name, bytes, sign and place; the frame has one after another.
 const FRAME: [(&str, u64, bool, i64); 8] = [
@@ -19,7 +20,7 @@ const FRAME: [(&str, u64, bool, i64); 8] = [
     ("deep", 16, true, 64),
 ];
 
-fn plan(language: Language, text: &str) -> Result<Plan, PlanError> {
+fn plan(language: Language, text: &str) -> Result<Plan, Diagnostic> {
     let mut fixture = Fixture::default();
     fixture.language = Some(language);
     for (name, size, signed, at) in FRAME {
@@ -59,7 +60,10 @@ fn outcome(language: Language, text: &str, by: i64) -> String {
     frame[56..64].copy_from_slice(&by.to_le_bytes());
     frame[64..].copy_from_slice(&i128::from(by).to_le_bytes());
     let memory = stack(&frame);
-    match Machine::new(&memory).with(RBP, STACK).run(&plan.ops) {
+    match ReferenceMachine::new(&memory)
+        .with(RBP, STACK)
+        .run(&plan.program.ops)
+    {
         Outcome::Sent(record) => plan.layout.decode(&record).expect("decodes").message,
         other => format!("{other:?}"),
     }
@@ -163,7 +167,7 @@ fn overflow_that_is_known_is_refused() {
 
 #[test]
 fn what_is_tested_is_read_once() {
-    let loads = |plan: &Plan| plan.ops.iter().filter(|op| op.code == LOAD).count();
+    let loads = |plan: &Plan| plan.program.ops.iter().filter(|op| op.code == LOAD).count();
     for (expression, wanted) in [
         ("long / by", 2),
         ("word % by", 2),
@@ -172,7 +176,7 @@ fn what_is_tested_is_read_once() {
     ] {
         let text = format!("log 0x0 \"{{{expression} + 1}}\"");
         let plan = plan(Language::Rust, &text).expect("compiles");
-        // What the index leads to is read, too.
+        // Memory at the index is read as well.
         let element = usize::from(expression.ends_with(']'));
         assert_eq!(loads(&plan), wanted + element, "{expression}");
     }

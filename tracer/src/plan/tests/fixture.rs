@@ -3,22 +3,27 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use tracer_common::op::{self, Op};
+use tracer_common::control::ADDS_UP;
+use tracer_common::op::{self, EncodedOp};
 
-use super::super::{Limits, Plan, PlanError, PlanInput, compile};
-use crate::address::Bias;
+use crate::actions::compile;
+use crate::actions::parse_probe;
+use crate::base::address::LinkAddr;
+use crate::base::diagnostic::Diagnostic;
 use crate::debuginfo::place::Place;
 use crate::debuginfo::types::{
-    Derived, Language, Member, PointerKind, StructType, Type, TypeId, TypeKind, TypeSource,
-    Variant, VariantPart,
+    Derived, Language, PointerKind, StructMember, StructType, Type, TypeId, TypeKind, TypeSource,
+    VariantPart, VariantType,
 };
 use crate::debuginfo::variable::{Variable, VariableKind};
 use crate::lang::ast::{
     Action, Expr, ExprKind, Format, Location, LocationKind, ProbeOptions, ProbeSpec, Template,
     TemplatePart,
 };
-use crate::lang::parse_probe;
-use crate::redact::Redactor;
+use crate::plan::tests::recognised;
+use crate::plan::{AddressBase, Limits, Plan, PlanInput, ShapeCache};
+use crate::program::Program;
+use crate::value::redact::Redactor;
 
 #[derive(Default)]
 pub(super) struct Fixture {
@@ -90,8 +95,8 @@ pub(super) fn int(size: u64, signed: bool) -> TypeId {
     TypeId(size | if signed { 0x100 } else { 0 })
 }
 
-pub(super) fn member(name: &str, ty: TypeId, offset: u64) -> Member {
-    Member {
+pub(super) fn member(name: &str, ty: TypeId, offset: u64) -> StructMember {
+    StructMember {
         name: name.into(),
         ty,
         offset,
@@ -100,7 +105,7 @@ pub(super) fn member(name: &str, ty: TypeId, offset: u64) -> Member {
     }
 }
 
-pub(super) fn structure(members: Vec<Member>) -> StructType {
+pub(super) fn structure(members: Vec<StructMember>) -> StructType {
     StructType {
         members,
         ..StructType::default()
@@ -217,7 +222,7 @@ impl Fixture {
         let none = self.add("None", 8, TypeKind::Struct(structure(vec![])));
         let payload = structure(vec![member("__0", reference, 0)]);
         let some = self.add("Some", 8, TypeKind::Struct(payload));
-        let variant = |name: &str, values, ty| Variant {
+        let variant = |name: &str, values, ty| VariantType {
             name: name.into(),
             values,
             ty,
@@ -278,14 +283,27 @@ impl Fixture {
         self.action = Some(action);
     }
 
-    pub(super) fn plan(&self) -> Result<Plan, PlanError> {
+    /// The plan with shapes that an earlier plan made. It is the same as that plan.
+    pub(super) fn plan(&self) -> Result<Plan, Diagnostic> {
+        let shapes = ShapeCache::default();
+        let first = self.plan_with(&shapes);
+        let plan = self.plan_with(&shapes);
+        match (&first, &plan) {
+            (Ok(first), Ok(plan)) => assert_eq!(first.program.ops, plan.program.ops),
+            (first, plan) => assert_eq!(first.is_ok(), plan.is_ok()),
+        }
+        plan
+    }
+
+    /// The plan with shapes of other plans.
+    pub(super) fn plan_with(&self, shapes: &ShapeCache) -> Result<Plan, Diagnostic> {
         let mut spec = spec(self.template.clone(), self.condition.clone());
         spec.action = self.action.clone().unwrap_or(Action::Log);
         spec.text.clone_from(&self.text);
         let plan = compile(&PlanInput {
             source: self,
             language: self.language.unwrap_or(Language::Rust),
-            bias: Bias(0),
+            base: AddressBase::Site(LinkAddr(0)),
             neighbours: &Vec::new,
             tls: None,
             variables: &self.variables,
@@ -293,10 +311,12 @@ impl Fixture {
             types: &|name| self.named(name),
             spec: &spec,
             limits: self.limits,
+            shapes,
             returned: None,
             redactor: &Redactor::default(),
         })?;
-        assert_leaves_the_target(&plan.ops);
+        assert_leaves_the_target(&plan.program.ops);
+        assert_states_the_fast_ways(&plan.program);
         Ok(plan)
     }
 }
@@ -344,8 +364,22 @@ pub(super) fn hole(expr: Expr, format: Format) -> TemplatePart {
     TemplatePart::Hole { expr, format }
 }
 
+/// The compiler's statements must match its ops, so that no plan loses its fast ways unnoticed.
+fn assert_states_the_fast_ways(program: &Program) {
+    let (ops, flags) = (&program.ops, program.flags);
+    let (guard, behind) = recognised::guard_of(ops);
+    let fetches = recognised::fetches_of(ops.get(behind..).unwrap_or_default(), flags);
+    assert_eq!(program.guard.unwrap_or_default(), guard, "{ops:?}");
+    assert_eq!(program.fetches.unwrap_or_default(), fetches, "{ops:?}");
+    let is_fetched = fetches.words != 0;
+    let runner = recognised::runner_of(ops, flags, is_fetched);
+    assert_eq!(program.runner, runner, "{ops:?}");
+    let adding_up = recognised::adding_up(ops, flags);
+    assert_eq!(flags & ADDS_UP, adding_up, "{ops:?}");
+}
+
 /// Ops write into registers of the machine, never into its copies of the target's, which later ops read.
-fn assert_leaves_the_target(ops: &[Op]) {
+fn assert_leaves_the_target(ops: &[EncodedOp]) {
     for (at, op) in ops.iter().enumerate() {
         let writes = matches!(
             op.code,

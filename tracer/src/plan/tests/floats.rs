@@ -4,17 +4,17 @@ use tracer_common::op::LOAD;
 
 use super::fixture::{Fixture, int};
 use super::random::numbers::{self, Random};
-use super::{Machine, Outcome, RBP, STACK, at_frame, stack};
+use super::{Outcome, RBP, ReferenceMachine, STACK, at_frame, stack};
+use crate::actions::parse_probe;
+use crate::base::diagnostic::Diagnostic;
 use crate::debuginfo::types::{Language, TypeKind};
-use crate::lang::parse_probe;
-use crate::plan::PlanError;
 use values::{NUMBERS, VARIABLES, Values, holds};
 
 // The test of the kernel's machine tries the same.
 #[path = "../../../tests/kernel/support/floats.rs"]
 mod values;
 
-/// Whether a condition over the floats `x` and `y` of so many bytes holds.
+/// Returns true if a condition over the floats `x` and `y` of so many bytes holds.
 fn decide(condition: &str, size: u64, frame: &[u8]) -> bool {
     let mut fixture = Fixture::default();
     let name = if size == 4 { "f32" } else { "f64" };
@@ -26,7 +26,10 @@ fn decide(condition: &str, size: u64, frame: &[u8]) -> bool {
     fixture.template(Vec::new());
     let plan = fixture.plan().expect("compiles");
     let memory = stack(frame);
-    match Machine::new(&memory).with(RBP, STACK).run(&plan.ops) {
+    match ReferenceMachine::new(&memory)
+        .with(RBP, STACK)
+        .run(&plan.program.ops)
+    {
         Outcome::Sent(_) => true,
         Outcome::Rejected => false,
         other => panic!("{other:?}"),
@@ -106,13 +109,13 @@ fn floats_beside_a_number_are_read_once_and_no_number_is_beside_none() {
         for condition in [format!("x {sign} 0.5"), format!("x {sign} x")] {
             let text = format!("log 0x0 \"hit\" if {condition}");
             let plan = fixture(Language::Rust, &text).plan().expect("compiles");
-            let loads = plan.ops.iter().filter(|op| op.code == LOAD).count();
+            let loads = plan.program.ops.iter().filter(|op| op.code == LOAD).count();
             assert_eq!(loads, condition.matches('x').count(), "{condition}");
         }
     }
 }
 
-/// What no language computes with here, behind the others.
+/// A float that no language computes with here. It comes after the others.
 const LONG: (&str, u64, usize) = ("e", 16, 0);
 
 fn fixture(language: Language, text: &str) -> Fixture {
@@ -178,7 +181,10 @@ fn outcome(language: Language, text: &str, frame: &[u8]) -> String {
     let plan = fixture(language, text).plan();
     let plan = plan.unwrap_or_else(|error| panic!("{text}: {error}"));
     let memory = stack(frame);
-    match Machine::new(&memory).with(RBP, STACK).run(&plan.ops) {
+    match ReferenceMachine::new(&memory)
+        .with(RBP, STACK)
+        .run(&plan.program.ops)
+    {
         Outcome::Sent(record) => plan.layout.decode(&record).expect("decodes").message,
         other => format!("{other:?}"),
     }
@@ -189,7 +195,7 @@ fn shown(language: Language, expression: &str, frame: &[u8]) -> String {
 }
 
 fn refused(language: Language, text: &str) -> (String, Option<String>) {
-    let PlanError { message, hint, .. } = fixture(language, text).plan().expect_err(text);
+    let Diagnostic { message, hint, .. } = fixture(language, text).plan().expect_err(text);
     (message, hint)
 }
 
@@ -207,7 +213,7 @@ fn random_floats_are_those_of_the_processor() {
             let one = values.of_rust(&mut random, single, 3);
             (Language::Rust, one, values.of_rust(&mut random, single, 1))
         };
-        // The sign of what is no number is nowhere said.
+        // No language defines the sign of a NaN.
         let got = shown(language, &text, &frame);
         assert_eq!(got, value.shown(), "case {case}: {text} over {frame:x?}");
         let sign = random.pick(&["==", "!=", "<", "<=", ">", ">="]);
@@ -344,7 +350,10 @@ fn floats_are_shown_with_the_type_and_format_that_they_have() {
             .plan()
             .expect("compiles");
         let memory = stack(&frame);
-        let Outcome::Sent(record) = Machine::new(&memory).with(RBP, STACK).run(&plan.ops) else {
+        let Outcome::Sent(record) = ReferenceMachine::new(&memory)
+            .with(RBP, STACK)
+            .run(&plan.program.ops)
+        else {
             panic!("sent");
         };
         plan.layout.decode(&record).expect("decodes").values[0]
@@ -438,44 +447,44 @@ fn floats_that_a_language_has_no_operator_for_say_what_it_has() {
         (
             Rust,
             "x + g",
-            "an `f32` beside an `f64`",
+            "an `f32` and an `f64` cannot be combined",
             Some("`x as f64` has the same value"),
         ),
         (
             Rust,
             "true as f64",
-            "a `bool` does not become a float in Rust",
-            Some("an integer does: `x as u8 as f64`"),
+            "a `bool` cannot be cast to a float in Rust",
+            Some("cast it to an integer first: `x as u8 as f64`"),
         ),
         (
             Rust,
             "flag as f32",
-            "a `bool` does not become a float in Rust",
-            Some("an integer does: `x as u8 as f32`"),
+            "a `bool` cannot be cast to a float in Rust",
+            Some("cast it to an integer first: `x as u8 as f32`"),
         ),
         (
             Rust,
             "x + (n < 3)",
-            "a `bool` does not become a float in Rust",
-            Some("an integer does: `x as u8 as f64`"),
+            "a `bool` cannot be cast to a float in Rust",
+            Some("cast it to an integer first: `x as u8 as f64`"),
         ),
         (
             Rust,
             "letter as f64",
-            "a `char` does not become a float in Rust",
-            Some("an integer does: `x as u32 as f64`"),
+            "a `char` cannot be cast to a float in Rust",
+            Some("cast it to an integer first: `x as u32 as f64`"),
         ),
         (
             Rust,
             "state as f64",
-            "an enum does not become a float in Rust",
-            Some("an integer does: `x as i64 as f64`"),
+            "an enum cannot be cast to a float in Rust",
+            Some("cast it to an integer first: `x as i64 as f64`"),
         ),
         (
             Rust,
             "x as bool",
             "no cast to `bool`",
-            Some("a comparison is a truth: `x != 0`"),
+            Some("write a comparison: `x != 0`"),
         ),
         (
             Rust,
@@ -488,56 +497,56 @@ fn floats_that_a_language_has_no_operator_for_say_what_it_has() {
             C,
             "tiny == 1.0",
             "a float of 2 bytes cannot be computed with",
-            Some("those of four and of eight bytes can be"),
+            Some("only floats of four and eight bytes can be"),
         ),
         (
             Rust,
             "x + n",
-            "an integer beside a float",
-            Some("`n as f64` makes a float of it"),
+            "an integer and a float cannot be combined",
+            Some("write `n as f64`"),
         ),
         (
             Rust,
             "n * 0.5",
-            "an integer beside a float",
-            Some("`n as f64` makes a float of it"),
+            "an integer and a float cannot be combined",
+            Some("write `n as f64`"),
         ),
         (
             Rust,
             "g < n",
-            "an integer beside a float",
-            Some("`n as f32` makes a float of it"),
+            "an integer and a float cannot be combined",
+            Some("write `n as f32`"),
         ),
         (
             C,
             "x % 2",
-            "`%` is not for floats in C and C++",
-            Some("`(long)x % n` is that of the integer part"),
+            "C and C++ have no `%` for floats",
+            Some("write `(long)x % n` for the integer part"),
         ),
         (
             C,
             "x << 1",
             "the bits of a float cannot be combined or shifted",
-            Some("a cast makes an integer of it: `x as i64`, `(long)x`"),
+            Some("cast it to an integer: `x as i64`, `(long)x`"),
         ),
         (
             Rust,
             "n << x",
             "the bits of a float cannot be combined or shifted",
-            Some("a cast makes an integer of it: `x as i64`, `(long)x`"),
+            Some("cast it to an integer: `x as i64`, `(long)x`"),
         ),
-        (C, "~x", "the bits of a float cannot be turned", None),
+        (C, "~x", "the bits of a float cannot be inverted", None),
         (
             C,
             "e + 1",
             "a float of 16 bytes cannot be computed with",
-            Some("those of four and of eight bytes can be"),
+            Some("only floats of four and eight bytes can be"),
         ),
         (
             C,
             "(long double)x",
             "no cast to `long double`",
-            Some("casts to floats are to those of four and of eight bytes"),
+            Some("only casts to floats of four and eight bytes are supported"),
         ),
     ] {
         let found = refused(language, &format!("log 0x0 \"{{{expression}}}\""));
@@ -565,7 +574,7 @@ fn floats_that_a_language_has_no_operator_for_say_what_it_has() {
         );
     }
     let (message, hint) = refused(Rust, "hist 0x0 x * 2.0");
-    assert_eq!(message, "a float cannot be put into buckets in the kernel");
+    assert_eq!(message, "a float cannot be sorted into buckets");
     assert!(hint.is_some_and(|hint| hint.contains("as i64")));
 }
 
@@ -574,7 +583,10 @@ fn hits_are_counted_by_floats_and_by_their_integer_parts() {
     let tallied = |text: &str| {
         let plan = fixture(Language::Rust, text).plan().expect("compiles");
         let memory = stack(&numbers(2.5, 0.0));
-        match Machine::new(&memory).with(RBP, STACK).run(&plan.ops) {
+        match ReferenceMachine::new(&memory)
+            .with(RBP, STACK)
+            .run(&plan.program.ops)
+        {
             Outcome::Tallied(_, number) => number,
             other => panic!("{text}: {other:?}"),
         }
@@ -594,7 +606,10 @@ fn steps_that_a_number_cannot_have_are_refused_with_a_way_out() {
     assert!(small.message.contains("too many buckets"), "{small:?}");
     assert!(small.hint.is_some_and(|hint| hint.contains("step 2")));
     let large = refused("hist 0x0 x as i64 step 10_000_000_000_000_000_000");
-    assert!(large.message.contains("more than a signed"), "{large:?}");
+    assert!(
+        large.message.contains("larger than any signed"),
+        "{large:?}"
+    );
     assert!(
         fixture(Language::Rust, "hist 0x0 x as u64 step 2")
             .plan()

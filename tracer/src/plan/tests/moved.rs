@@ -11,17 +11,20 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use rayon::prelude::*;
-use tracer_common::op::{EFLAGS, FS_BASE, Op, TARGET_REGISTERS};
+use tracer_common::op::{EncodedOp, FLAGS_REGISTER, TARGET_REGISTERS, THREAD_POINTER};
 
-use super::super::placement::{CodeMap, Needs, Rules, SiteKind};
-use super::super::{Limits, PlanInput, compile};
-use crate::address::{Bias, FileOffset, LinkAddr, RunAddr};
+use crate::actions::compile;
+use crate::actions::parse_probe;
+use crate::arch::INSTRUCTION_POINTER;
+use crate::base::address::{Bias, FileOffset, LinkAddr, RunAddr};
 use crate::debuginfo::module::Module;
 use crate::debuginfo::site::FileId;
 use crate::debuginfo::types::{TypeKind, TypeSource as _};
 use crate::debuginfo::variable::VariableKind;
-use crate::lang::parse_probe;
-use crate::reference::{Machine, Memory};
+use crate::placement::{CodeMap, PlacementRules, SiteKind};
+use crate::plan::{AddressBase, Limits, PlanInput};
+use crate::program::Program;
+use crate::program::reference::{Memory, ReferenceMachine};
 
 const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/placement");
 
@@ -32,15 +35,17 @@ const STEPS: u32 = 64;
 
 /// A probe that was moved.
 struct Pair {
-    /// What comes first of site and place.
+    /// The one of site and place that is executed first.
     start: u64,
     end: u64,
     site: LinkAddr,
-    ops: Vec<Op>,
+    /// The address of the site in the process.
+    run: RunAddr,
+    ops: Vec<EncodedOp>,
     compared: u32,
 }
 
-/// What a traced run showed.
+/// The outcome of a traced run.
 #[derive(Default)]
 struct Seen {
     pairs: usize,
@@ -61,7 +66,7 @@ fn moved(
     for (id, file) in (0..).zip(module.source_files()) {
         if wanted(&file.path.to_string_lossy()) {
             let found = module.lines(FileId(id)).unwrap_or_default();
-            lines.extend(found.into_keys().map(|line| (FileId(id), line)));
+            lines.extend(found.keys().map(|line| (FileId(id), *line)));
         }
     }
     let chosen: Vec<_> = lines.into_iter().step_by(stride).collect();
@@ -103,7 +108,7 @@ fn pairs_at(module: &Module, bias: Bias, map: &CodeMap, site: LinkAddr) -> Vec<P
         let input = PlanInput {
             source: module,
             language: module.language_at(site),
-            bias,
+            base: AddressBase::Site(site),
             neighbours: &Vec::new,
             tls: None,
             variables: &variables,
@@ -111,23 +116,23 @@ fn pairs_at(module: &Module, bias: Bias, map: &CodeMap, site: LinkAddr) -> Vec<P
             types: &|_| Vec::new(),
             spec: &spec,
             limits: Limits::default(),
+            shapes: &crate::plan::ShapeCache::default(),
             returned: None,
-            redactor: &crate::redact::Redactor::default(),
+            redactor: &crate::value::redact::Redactor::default(),
         };
         let plan = compile(&input).ok()?;
-        Some((plan.ops, plan.flags))
+        Some(plan.program)
     };
-    let mut plans: Vec<(Vec<Op>, u32)> = texts.iter().filter_map(plan).collect();
-    plans.push((Vec::new(), 0));
-    let rules = Rules {
-        bias,
+    let mut plans: Vec<Program> = texts.iter().filter_map(plan).collect();
+    plans.push(Program::default());
+    let rules = PlacementRules {
         calls: true,
         rewrites_nops: true,
         passable: &|_, _| true,
         free: &|_| true,
     };
-    let place = |(ops, flags): (Vec<Op>, u32)| {
-        let placed = map.place(module, site, &Needs::of(&ops, flags), &rules);
+    let place = |program: Program| {
+        let placed = map.place(module, site, &program.reads, &rules);
         let (a, b) = (bias.run(site).0, bias.run(placed.address).0);
         let before = |to: LinkAddr| map.precedes(module, to, site);
         (placed.stays.is_none()).then(|| {
@@ -140,7 +145,8 @@ fn pairs_at(module: &Module, bias: Bias, map: &CodeMap, site: LinkAddr) -> Vec<P
                 start,
                 end,
                 site,
-                ops,
+                run: bias.run(site),
+                ops: program.ops,
                 compared: 0,
             }
         })
@@ -153,7 +159,7 @@ struct Traced {
     child: Child,
     pid: i32,
     memory: File,
-    /// What the breakpoints replaced.
+    /// The bytes that the breakpoints replaced.
     original: BTreeMap<u64, u8>,
 }
 
@@ -281,20 +287,21 @@ impl Traced {
     }
 
     /// What a plan sends, as of now.
-    fn record(&self, ops: &[Op], registers: &libc::user_regs_struct) -> String {
+    fn record(&self, pair: &Pair, registers: &libc::user_regs_struct) -> String {
         let r = registers;
         let values = [
             r.rax, r.rdx, r.rcx, r.rbx, r.rsi, r.rdi, r.rbp, r.rsp, r.r8, r.r9, r.r10, r.r11,
             r.r12, r.r13, r.r14, r.r15,
         ];
-        let mut machine = Machine::new(self);
+        let mut machine = ReferenceMachine::new(self);
         for (number, value) in (0..).zip(values) {
             machine = machine.with(number, value);
         }
+        machine = machine.with(INSTRUCTION_POINTER, pair.run.0);
         // Without the flags that single steps set.
-        machine = machine.with(EFLAGS - TARGET_REGISTERS, r.eflags & !0x1_0100);
-        machine = machine.with(FS_BASE - TARGET_REGISTERS, r.fs_base);
-        format!("{:x?}", machine.run(ops))
+        machine = machine.with(FLAGS_REGISTER - TARGET_REGISTERS, r.eflags & !0x1_0100);
+        machine = machine.with(THREAD_POINTER - TARGET_REGISTERS, r.fs_base);
+        format!("{:x?}", machine.run(&pair.ops))
     }
 }
 
@@ -314,7 +321,7 @@ fn bias_of(pid: i32, path: &Path, module: &Module) -> Bias {
     maps.lines().find_map(parse).expect("it is mapped")
 }
 
-/// What is going on between the two ends of pairs.
+/// Pairs whose first end alone the run has passed only the first end.
 #[derive(Default)]
 struct Pending(Vec<(usize, String, u32)>);
 
@@ -400,7 +407,7 @@ fn at(
                     .push(format!("{}: entered in between", pair.site)),
                 Some(waiting) => {
                     let (_, before, _) = pending.0.swap_remove(waiting);
-                    let now = traced.record(&pair.ops, registers);
+                    let now = traced.record(pair, registers);
                     if before != now {
                         seen.wrong.push(format!("{}: {before} is {now}", pair.site));
                     }
@@ -415,7 +422,7 @@ fn at(
                 seen.wrong.push(format!("{}: left in between", pair.site));
             }
             if pair.compared < TIMES {
-                let record = traced.record(&pair.ops, registers);
+                let record = traced.record(pair, registers);
                 pending.0.push((index, record, 0));
             } else {
                 for end in [pair.start, pair.end] {

@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use super::at_frame;
 use super::fixture::{Fixture, int};
-use crate::debuginfo::place::{Expr, Place, Source, Term};
+use crate::base::unavailable::Unavailable;
+use crate::debuginfo::place::{LocationExpr, PieceSource, Place, Term};
 use crate::debuginfo::types::TypeKind;
 use crate::lang::parse_expr;
-use crate::unavailable::Unavailable;
 
 /// Time for all of them.
 const TIME: Duration = Duration::from_secs(5);
@@ -64,7 +64,7 @@ fn location_of_nested_reads_is_refused() {
     for (term, levels) in [(Term::Deref(3), 400), (Term::Deref(7), 400)] {
         let mut terms = vec![Term::Register(crate::debuginfo::place::Register(3))];
         terms.extend(vec![term; levels]);
-        let place = Place::whole(Source::Value(Expr(terms)));
+        let place = Place::whole(PieceSource::Value(LocationExpr(terms)));
         let mut fixture = Fixture::default();
         fixture.variable("n", int(8, true), place);
         let plan = fixture.plan().expect("compiles");

@@ -17,14 +17,16 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, RwLock, RwLockWriteGuard};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::super::{Context, Limits, PlanInput, Room, Scratch, compile};
 use super::fixture::spec;
-use crate::address::Bias;
+use crate::actions::compile;
+use crate::arch::INSTRUCTION_POINTER;
+use crate::base::address::{Bias, LinkAddr};
 use crate::debuginfo::module::Module;
-use crate::debuginfo::place::{Expr, Place, Source, Term};
+use crate::debuginfo::place::{LocationExpr, PieceSource, Place, Term};
 use crate::debuginfo::types::{TypeId, TypeKind, TypeSource};
 use crate::debuginfo::variable::{Variable, VariableKind};
-use crate::reference::{Machine, Outcome, Own};
+use crate::plan::{AddressBase, Context, DecodeScratch, EventBuffers, Limits, PlanInput};
+use crate::program::reference::{Outcome, Own, ReferenceMachine};
 
 /// The test binary's own debug information, opened once.
 fn module() -> &'static Module {
@@ -46,9 +48,11 @@ fn member(zoo: &str, name: &str) -> TypeId {
     found.unwrap_or_else(|| panic!("{name} in {body:?}")).ty
 }
 
-/// What a plan for a value at an address of this process shows.
+/// The text of a value at an address of this process.
 fn show(ty: TypeId, address: u64, limits: Limits) -> String {
-    let place = Place::whole(Source::Memory(Expr(vec![Term::Const(address)])));
+    let place = Place::whole(PieceSource::Memory(LocationExpr(vec![Term::Const(
+        address,
+    )])));
     let variables = [Variable {
         name: "v".into(),
         ty,
@@ -62,7 +66,7 @@ fn show(ty: TypeId, address: u64, limits: Limits) -> String {
     let plan = compile(&PlanInput {
         source: module(),
         language: crate::debuginfo::types::Language::Rust,
-        bias: bias(),
+        base: AddressBase::Site(LinkAddr(0)),
         neighbours: &Vec::new,
         tls: None,
         variables: &variables,
@@ -70,20 +74,22 @@ fn show(ty: TypeId, address: u64, limits: Limits) -> String {
         types: &|_| Vec::new(),
         spec: &spec,
         limits,
+        shapes: &crate::plan::ShapeCache::default(),
         returned: None,
-        redactor: &crate::redact::Redactor::default(),
+        redactor: &crate::value::redact::Redactor::default(),
     })
     .expect("compiles");
     let own = Own::open().expect("own memory opens");
-    let Outcome::Sent(record) = Machine::new(&own).run(&plan.ops) else {
+    let machine = ReferenceMachine::new(&own).with(INSTRUCTION_POINTER, bias().0);
+    let Outcome::Sent(record) = machine.run(&plan.program.ops) else {
         panic!("no record");
     };
     let decoded = plan.layout.decode(&record).expect("decodes");
-    let room = Room {
+    let room = EventBuffers {
         message: decoded.message.clone(),
         values: decoded.values.clone(),
     };
-    let mut scratch = Scratch::default();
+    let mut scratch = DecodeScratch::default();
     let again = (plan.layout).decode_into(&record, &Context::default(), room, &mut scratch);
     assert_eq!(again.as_ref(), Ok(&decoded), "in the room of the same");
     decoded.values[0].value.to_string()
@@ -96,7 +102,7 @@ static ANCHOR: u32 = 0x5eed;
 fn bias() -> Bias {
     let found = module().static_variable("own::ANCHOR");
     match &found[0].place.pieces[0].source {
-        Source::Memory(Expr(terms)) => match terms[..] {
+        PieceSource::Memory(LocationExpr(terms)) => match terms[..] {
             [Term::Address(link)] => Bias(address_of(&ANCHOR).wrapping_sub(link.0)),
             _ => panic!("{terms:?}"),
         },

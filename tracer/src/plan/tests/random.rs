@@ -2,10 +2,10 @@
 //! straight evaluation of the tree.
 
 use super::fixture::{Fixture, int};
-use super::{Machine, Outcome, RBP, at_frame, stack};
+use super::{Outcome, RBP, ReferenceMachine, at_frame, stack};
+use crate::actions::parse_probe;
 use crate::debuginfo::types::Language;
 use crate::lang::ast::{self, BinaryOp, ExprKind};
-use crate::lang::parse_probe;
 use expressions::{Fault, VARIABLES, bare, expr, frame, guarded, holds, print, truth};
 use numbers::Random;
 use standard::{evaluate_c, number_of_c};
@@ -46,7 +46,9 @@ fn random_conditions_read_back_and_hold_when_they_hold() {
             .plan()
             .unwrap_or_else(|error| panic!("{text}: {error}"));
         let memory = stack(&frame);
-        let outcome = Machine::new(&memory).with(RBP, super::STACK).run(&plan.ops);
+        let outcome = ReferenceMachine::new(&memory)
+            .with(RBP, super::STACK)
+            .run(&plan.program.ops);
         let (wanted, got) = match (holds(&tree, &frame), &outcome) {
             (Ok(true), got) => (0, got),
             (Ok(false), got) => (1, got),
@@ -79,7 +81,9 @@ fn outcome_in_c(text: &str, frame: &[u8]) -> (Outcome, Option<(String, String)>)
     let plan = fixture.plan();
     let plan = plan.unwrap_or_else(|error| panic!("{text}: {error}"));
     let memory = stack(frame);
-    let outcome = Machine::new(&memory).with(RBP, super::STACK).run(&plan.ops);
+    let outcome = ReferenceMachine::new(&memory)
+        .with(RBP, super::STACK)
+        .run(&plan.program.ops);
     let shown = match &outcome {
         Outcome::Sent(record) => {
             let decoded = plan.layout.decode(record).expect("decodes");

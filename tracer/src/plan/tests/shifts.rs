@@ -1,8 +1,9 @@
 //! Shifts by more bits than there are: refused where it is known, a fault at the hit where not.
 
 use super::fixture::{Fixture, int};
-use super::{Machine, Outcome, RBP, STACK, at_frame, stack};
-use crate::plan::{Plan, PlanError};
+use super::{Outcome, RBP, ReferenceMachine, STACK, at_frame, stack};
+use crate::base::diagnostic::Diagnostic;
+use crate::plan::Plan;
 
 /// Variables of Rust; the frame has one after another.
 const FRAME: [(&str, u64, bool, i64); 4] = [
@@ -12,7 +13,7 @@ const FRAME: [(&str, u64, bool, i64); 4] = [
     ("count", 8, true, 16),
 ];
 
-fn plan(text: &str) -> Result<Plan, PlanError> {
+fn plan(text: &str) -> Result<Plan, Diagnostic> {
     let mut fixture = Fixture::default();
     for (name, size, signed, at) in FRAME {
         fixture.variable(name, int(size, signed), at_frame(at));
@@ -30,7 +31,10 @@ fn outcome(text: &str, count: i64) -> String {
     frame[8..16].copy_from_slice(&(u64::MAX - 1).to_le_bytes());
     frame[16..].copy_from_slice(&count.to_le_bytes());
     let memory = stack(&frame);
-    match Machine::new(&memory).with(RBP, STACK).run(&plan.ops) {
+    match ReferenceMachine::new(&memory)
+        .with(RBP, STACK)
+        .run(&plan.program.ops)
+    {
         Outcome::Sent(record) => plan.layout.decode(&record).expect("decodes").message,
         other => format!("{other:?}"),
     }
@@ -42,14 +46,14 @@ fn shown(expression: &str, count: i64) -> String {
 
 fn steps(expression: &str) -> usize {
     let text = format!("log 0x0 \"{{{expression}}}\"");
-    plan(&text).expect("compiles").ops.len()
+    plan(&text).expect("compiles").program.ops.len()
 }
 
 const TOO_FAR: &str = "<invalid value: shift by all bits of the number or more>";
 
 #[test]
 fn shift_by_a_number_of_the_program_is_unavailable_from_the_width_on() {
-    // What is shifted, how many bits it has, and the same by `count`.
+    // The shifted value, its number of bits, and the result of a shift by `count`.
     type Shifted = (&'static str, i64, fn(u32) -> i128);
     const CASES: [Shifted; 7] = [
         ("1 << count", 64, |by| i128::from(1_u64 << by)),
@@ -103,27 +107,27 @@ fn shift_by_a_constant_that_is_too_large_is_refused() {
         (
             "1 << 64",
             "a shift by 64 of a number of 64 bits",
-            "it can be shifted by 0 to 63",
+            "the shift must be from 0 to 63",
         ),
         (
             "word >> -1",
             "a shift by -1 of a number of 64 bits",
-            "it can be shifted by 0 to 63",
+            "the shift must be from 0 to 63",
         ),
         (
             "byte << 4 * 2",
             "a shift by 8 of a number of 8 bits",
-            "it can be shifted by 0 to 7; behind `as u64` it has 64 bits",
+            "the shift must be from 0 to 7; `as u64` makes it 64 bits wide",
         ),
         (
             "small >> ~0xff",
             "a shift by -256 of a number of 32 bits",
-            "it can be shifted by 0 to 31",
+            "the shift must be from 0 to 31",
         ),
         (
             "word << 18446744073709551615",
             "a shift by 18446744073709551615 of a number of 64 bits",
-            "it can be shifted by 0 to 63",
+            "the shift must be from 0 to 63",
         ),
     ] {
         for text in [

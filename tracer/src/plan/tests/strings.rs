@@ -4,7 +4,7 @@ use super::fixture::{Fixture, int, member, structure};
 use super::{at_frame, run, stack};
 use crate::debuginfo::types::{TypeId, TypeKind};
 
-/// What may differ in the description of a string.
+/// Variations in the description of a string.
 #[derive(Clone, Copy)]
 struct Described {
     arguments: &'static str,
@@ -69,7 +69,7 @@ fn with(probe: &str, class: impl FnOnce(&mut Fixture) -> TypeId) -> Fixture {
     fixture
 }
 
-/// What a probe says of the text `hello`, or why it is refused.
+/// The result of a probe on the text `hello`, or the error.
 fn said(fixture: &Fixture) -> String {
     if let Err(error) = fixture.plan() {
         return error.message;

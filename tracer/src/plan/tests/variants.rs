@@ -2,25 +2,27 @@
 
 use super::fixture::{Fixture, int, member, name, structure};
 use super::{RBP, STACK, at_frame, stack};
-use crate::debuginfo::types::{StructType, TypeId, TypeKind, Variant, VariantPart};
-use crate::lang::ast::Action;
+use crate::base::unavailable::Unavailable;
+use crate::debuginfo::types::{StructType, TypeId, TypeKind, VariantPart, VariantType};
+use crate::lang::ast::{Action, CountAction};
 use crate::plan::Plan;
-use crate::reference::{Machine, Outcome};
-use crate::unavailable::Unavailable;
+use crate::program::reference::{Outcome, ReferenceMachine};
 use crate::value::Value;
 
 fn plan_by(ty: TypeId, fixture: &mut Fixture) -> Plan {
     fixture.variable("e", ty, at_frame(0));
-    fixture.action(Action::Count {
+    fixture.action(Action::Count(CountAction {
         by: Some(name("e")),
-    });
+    }));
     fixture.plan().expect("compiles")
 }
 
 /// The key in the kernel for these bytes of the value, and what is shown of it.
 fn counted(plan: &Plan, bytes: &[u8]) -> (u64, Value) {
     let memory = stack(bytes);
-    let outcome = Machine::new(&memory).with(RBP, STACK).run(&plan.ops);
+    let outcome = ReferenceMachine::new(&memory)
+        .with(RBP, STACK)
+        .run(&plan.program.ops);
     let Outcome::Tallied(status, number) = outcome else {
         panic!("{outcome:?}");
     };
@@ -34,12 +36,15 @@ fn of_discriminants(fixture: &mut Fixture, lists: &[&[(u128, u128)]]) -> TypeId 
     let reference = fixture.reference(point, "&app::Pointer");
     let payload = structure(vec![member("place", reference, 8)]);
     let body = fixture.add("Payload", 16, TypeKind::Struct(payload));
-    let variants = lists.iter().enumerate().map(|(number, values)| Variant {
-        name: format!("V{number}"),
-        values: values.to_vec(),
-        ty: body,
-        line: None,
-    });
+    let variants = lists
+        .iter()
+        .enumerate()
+        .map(|(number, values)| VariantType {
+            name: format!("V{number}"),
+            values: values.to_vec(),
+            ty: body,
+            line: None,
+        });
     let part = VariantPart {
         discriminant: Some(member("", int(1, false), 0)),
         variants: variants.collect(),

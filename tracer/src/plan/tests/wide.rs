@@ -1,8 +1,8 @@
 //! Integers of 128 bits in two halves, against the compiler's own.
 
 use super::fixture::{Fixture, int};
-use super::{Machine, Outcome, RBP, STACK, at_frame, stack};
-use crate::lang::parse_probe;
+use super::{Outcome, RBP, ReferenceMachine, STACK, at_frame, stack};
+use crate::actions::parse_probe;
 
 const NUMBERS: [i128; 15] = [
     0,
@@ -48,7 +48,10 @@ fn outcome(text: &str, frame: &[u8]) -> String {
     let plan = fixture.plan();
     let plan = plan.unwrap_or_else(|error| panic!("{text}: {error}"));
     let memory = stack(frame);
-    match Machine::new(&memory).with(RBP, STACK).run(&plan.ops) {
+    match ReferenceMachine::new(&memory)
+        .with(RBP, STACK)
+        .run(&plan.program.ops)
+    {
         Outcome::Sent(record) => plan.layout.decode(&record).expect("decodes").message,
         other => format!("{other:?}"),
     }
@@ -102,7 +105,7 @@ fn wide_integers_compare_as_the_numbers_they_are() {
     for (a, b, frame) in pairs() {
         let (u, v) = (a.cast_unsigned(), b.cast_unsigned());
         let (s, t) = (b as i64, b as u64);
-        // What is beyond the signed numbers is above all of them.
+        // Numbers beyond the signed ones are above all of them.
         let mixed = |signed: i128, unsigned: u128| match u128::try_from(signed) {
             Ok(signed) => signed.cmp(&unsigned),
             Err(_) => std::cmp::Ordering::Less,
@@ -165,7 +168,7 @@ fn wide_integers_are_added_and_subtracted_with_their_carries() {
 fn wide_integers_that_are_not_computed_with_say_what_is_possible() {
     let (message, hint) = refused("x << 128 > y");
     assert_eq!(message, "a shift by 128 of a number of 128 bits");
-    assert_eq!(hint.as_deref(), Some("it can be shifted by 0 to 127"));
+    assert_eq!(hint.as_deref(), Some("the shift must be from 0 to 127"));
     let (message, _) = refused("x << y > y");
     assert_eq!(
         message,
@@ -176,7 +179,7 @@ fn wide_integers_that_are_not_computed_with_say_what_is_possible() {
         message,
         "numbers of more than 64 bits cannot be computed with here"
     );
-    assert!(hint.is_some_and(|hint| hint.contains("beside one of the program's")));
+    assert!(hint.is_some_and(|hint| hint.contains("needs a 128-bit integer of the program")));
 }
 
 #[test]

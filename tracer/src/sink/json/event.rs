@@ -1,4 +1,4 @@
-//! Events as lines. What all events of a site share is put into JSON once and copied from then on.
+//! Events as lines. The common part of a site's events is encoded once and copied from then on.
 
 use std::collections::HashMap;
 use std::io;
@@ -7,30 +7,30 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::Printable;
-use crate::event::{Event, Frame, FrameKind, NamedValue, Origin};
+use crate::event::{Event, FrameKind, NamedValue, SiteOrigin, StackFrame};
 use crate::sink::stamp::Stamp;
 use crate::value::Value;
 
-/// Origins that are kept; more of them, and all are made anew.
+/// Most origins that are kept. If there are more, all of them are encoded again.
 const MOST_ORIGINS: usize = 1 << 10;
 
 /// Makes the lines of events.
 pub(super) struct EventLines {
     stamp: Stamp,
-    /// By the address of the origin, which it keeps.
-    known: HashMap<usize, Known>,
+    /// Known origins by address. The entry keeps the origin alive.
+    known: HashMap<usize, KnownOrigin>,
 }
 
-/// What the events of one origin share.
-struct Known {
+/// The common part of one origin's events.
+struct KnownOrigin {
     /// Held, so that its address is no other's.
-    _origin: Arc<Origin>,
+    _origin: Arc<SiteOrigin>,
     /// From the probe's name to the function's.
     origin_keys: Vec<u8>,
     values: Vec<KnownValue>,
 }
 
-/// What a value of all these events has.
+/// The common part of one value in these events.
 struct KnownValue {
     expr: Arc<str>,
     ty: Arc<str>,
@@ -70,7 +70,7 @@ impl EventLines {
     /// Appends the event's line to `out`.
     ///
     /// # Errors
-    /// A value's, of which there is none.
+    /// None in practice: encoding a value does not fail.
     pub(super) fn event(&mut self, out: &mut Vec<u8>, event: &Event) -> io::Result<()> {
         out.extend_from_slice(br#"{"type":"event","time":""#);
         self.write_time(out, event.time_ns);
@@ -103,7 +103,7 @@ impl EventLines {
         Ok(())
     }
 
-    fn known(&mut self, origin: &Arc<Origin>) -> io::Result<&mut Known> {
+    fn known(&mut self, origin: &Arc<SiteOrigin>) -> io::Result<&mut KnownOrigin> {
         let address = Arc::as_ptr(origin).addr();
         if self.known.len() >= MOST_ORIGINS && !self.known.contains_key(&address) {
             self.known.clear();
@@ -111,14 +111,14 @@ impl EventLines {
         Ok(match self.known.entry(address) {
             std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
             std::collections::hash_map::Entry::Vacant(entry) => {
-                entry.insert(Known::of(Arc::clone(origin))?)
+                entry.insert(KnownOrigin::of(Arc::clone(origin))?)
             }
         })
     }
 }
 
-impl Known {
-    fn of(origin: Arc<Origin>) -> io::Result<Self> {
+impl KnownOrigin {
+    fn of(origin: Arc<SiteOrigin>) -> io::Result<Self> {
         let mut keys = vec![b'"'];
         key(&mut keys, "probe", &origin.probe_name)?;
         key(&mut keys, "action", &origin.action)?;
@@ -214,8 +214,8 @@ struct FrameLine<'e> {
     values: Values<'e>,
 }
 
-impl<'e> From<&'e Frame> for FrameLine<'e> {
-    fn from(frame: &'e Frame) -> Self {
+impl<'e> From<&'e StackFrame> for FrameLine<'e> {
+    fn from(frame: &'e StackFrame) -> Self {
         let file = frame.file.as_ref();
         Self {
             function: frame.function.as_deref(),

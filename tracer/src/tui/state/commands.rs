@@ -1,34 +1,35 @@
-//! What each key does.
+//! The commands of the keys.
 
 use std::sync::Arc;
 
-use super::super::Outcome;
-use super::super::action::{Effect, Pane};
+use super::super::UiOutcome;
+use super::super::action::{Pane, UiEffect};
 use super::super::document::Document;
 use super::super::fuzzy::Picker;
 use super::super::glyphs;
-use super::super::keymap::Command;
+use super::super::keymap::KeyCommand;
 use super::super::prompt::{Prompt, Purpose};
 use super::super::tree;
-use super::super::view;
-use super::source::{Loaded, Source};
-use super::{Detail, Overlay, State};
+use super::source::{LoadedText, SourceView};
+use super::{Detail, Overlay, UiState};
 
-use crate::session::{ProbeError, SourceFile};
+use crate::base::diagnostic::Diagnostic;
+use crate::session::SourceFile;
 
 /// Columns that one key scrolls to the side.
 const SHIFT: usize = 8;
 
-impl State {
-    pub(super) fn command(&mut self, command: Command) -> Vec<Effect> {
-        if command == Command::Quit {
-            self.outcome = Some(self.exited.map_or(Outcome::Quit, Outcome::TargetExited));
+impl UiState {
+    pub(super) fn command(&mut self, command: KeyCommand) -> Vec<UiEffect> {
+        if command == KeyCommand::Quit {
+            self.outcome = Some(self.exited.map_or(UiOutcome::Quit, UiOutcome::TargetExited));
             return Vec::new();
         }
         match &self.overlay {
             Overlay::None => self.main_command(command),
             Overlay::Files(_) => self.picker_command(command),
             Overlay::Prompt(_) => self.prompt_command(command),
+            Overlay::Targets(_) => self.targets_command(command),
             Overlay::Event(_) | Overlay::Probe(..) | Overlay::Help(_) => {
                 self.text_command(command);
                 Vec::new()
@@ -36,51 +37,52 @@ impl State {
         }
     }
 
-    fn main_command(&mut self, command: Command) -> Vec<Effect> {
+    fn main_command(&mut self, command: KeyCommand) -> Vec<UiEffect> {
         match command {
-            Command::Activate => return self.activate(),
-            Command::Template => return self.ask_template(),
-            Command::Remove => return self.remove_selected(),
-            Command::Toggle => return self.toggle_selected(),
-            Command::SilenceAll => return self.silence_all(),
-            Command::NextMatch => self.next_match(false),
-            Command::PreviousMatch => self.next_match(true),
-            Command::NextCode | Command::PreviousCode => {
-                self.next_code(command == Command::PreviousCode)
+            KeyCommand::Activate => return self.activate(),
+            KeyCommand::Template => return self.ask_template(),
+            KeyCommand::Remove => return self.remove_selected(),
+            KeyCommand::Toggle => return self.toggle_selected(),
+            KeyCommand::SilenceAll => return self.silence_all(),
+            KeyCommand::NextMatch => self.next_match(false),
+            KeyCommand::PreviousMatch => self.next_match(true),
+            KeyCommand::NextCode | KeyCommand::PreviousCode => {
+                self.next_code(command == KeyCommand::PreviousCode)
             }
-            Command::Edit => self.edit_selected(),
-            Command::Inspect => self.inspect(),
-            Command::Only => self.only_selected(),
-            Command::Files => self.open_picker(),
-            Command::GoTo => self.open_prompt(Purpose::GoTo),
-            Command::Search if self.focus == Pane::Events => {
+            KeyCommand::Edit => self.edit_selected(),
+            KeyCommand::Inspect => self.inspect(),
+            KeyCommand::Only => self.only_selected(),
+            KeyCommand::Files => self.open_picker(),
+            KeyCommand::Targets => self.open_targets(),
+            KeyCommand::GoTo => self.open_prompt(Purpose::GoTo),
+            KeyCommand::Search if self.focus == Pane::Events => {
                 let text = self.events.filter.text.clone();
                 let end = text.chars().count();
                 self.overlay = Overlay::Prompt(Prompt::new(Purpose::Filter, text, end));
             }
-            Command::Search => self.open_prompt(Purpose::Search),
-            Command::AnyProbe => self.open_prompt(Purpose::Command),
-            Command::Pause => self.events.pause(),
-            Command::Follow => self.events.follow = true,
-            Command::Clear => self.events.clear(),
-            Command::NextPane | Command::PreviousPane => {
-                self.focus = self.focus.next(command == Command::PreviousPane)
+            KeyCommand::Search => self.open_prompt(Purpose::Search),
+            KeyCommand::AnyProbe => self.open_prompt(Purpose::Command),
+            KeyCommand::Pause => self.events.pause(),
+            KeyCommand::Follow => self.events.follow = true,
+            KeyCommand::Clear => self.events.clear(),
+            KeyCommand::NextPane | KeyCommand::PreviousPane => {
+                self.focus = self.focus.next(command == KeyCommand::PreviousPane)
             }
-            Command::SourcePane => self.focus = Pane::Source,
-            Command::ProbesPane => self.focus = Pane::Probes,
-            Command::EventsPane => self.focus = Pane::Events,
-            Command::Zoom => self.zoom = !self.zoom,
-            Command::Help => self.overlay = Overlay::Help(0),
-            Command::Back => self.back(),
-            Command::Up => self.step(-1),
-            Command::Down => self.step(1),
-            Command::PageUp => self.step(-self.page()),
-            Command::PageDown => self.step(self.page()),
-            Command::Home => self.step(isize::MIN / 2),
-            Command::End => self.step(isize::MAX / 2),
-            Command::Left => self.shift(false),
-            Command::Right => self.shift(true),
-            Command::Quit | Command::Complete | Command::AllFiles => {}
+            KeyCommand::SourcePane => self.focus = Pane::Source,
+            KeyCommand::ProbesPane => self.focus = Pane::Probes,
+            KeyCommand::EventsPane => self.focus = Pane::Events,
+            KeyCommand::Zoom => self.zoom = !self.zoom,
+            KeyCommand::Help => self.overlay = Overlay::Help(0),
+            KeyCommand::Back => self.back(),
+            KeyCommand::Up => self.step(-1),
+            KeyCommand::Down => self.step(1),
+            KeyCommand::PageUp => self.step(-self.page()),
+            KeyCommand::PageDown => self.step(self.page()),
+            KeyCommand::Home => self.step(isize::MIN / 2),
+            KeyCommand::End => self.step(isize::MAX / 2),
+            KeyCommand::Left => self.shift(false),
+            KeyCommand::Right => self.shift(true),
+            KeyCommand::Quit | KeyCommand::Complete | KeyCommand::AllFiles => {}
         }
         Vec::new()
     }
@@ -129,7 +131,7 @@ impl State {
         }
     }
 
-    pub(super) fn activate(&mut self) -> Vec<Effect> {
+    pub(super) fn activate(&mut self) -> Vec<UiEffect> {
         match self.focus {
             Pane::Source => return self.toggle_logpoint(),
             Pane::Probes => {
@@ -160,7 +162,10 @@ impl State {
             (at, of) => format!("  (site {at} of {of})"),
         };
         let mut head = vec![
-            ("time".into(), view::full_time(event.time_ns, &self.zone)),
+            (
+                "time".into(),
+                crate::tui::times::full_time(event.time_ns, &self.zone),
+            ),
             (
                 "thread".into(),
                 format!("{}/{}  of process {}", event.thread, event.tid, event.pid),
@@ -183,7 +188,8 @@ impl State {
             Overlay::Event(detail) if detail.number == number => detail.top,
             _ => 0,
         };
-        let room = usize::from(view::overlay_width(self.size.0)).saturating_sub(4);
+        let room =
+            usize::from(super::overlay_area::overlay_width(self.size.width)).saturating_sub(4);
         let message = glyphs::wrap(&event.message, room.saturating_sub(10));
         for (row, text) in message.into_iter().enumerate() {
             head.push((
@@ -196,7 +202,7 @@ impl State {
             ));
         }
         tree::wrap(&mut lines, room);
-        // What is read must not be taken away by what comes.
+        // New events must not displace the event being read.
         self.events.follow = false;
         self.overlay = Overlay::Event(Detail {
             number,
@@ -207,10 +213,12 @@ impl State {
     }
 
     /// Keys of texts that lie over the panes.
-    fn text_command(&mut self, command: Command) {
+    fn text_command(&mut self, command: KeyCommand) {
         let page = self.overlay_rows().saturating_sub(1).max(1);
-        if let (Overlay::Event(detail), Command::Left | Command::Right) = (&self.overlay, command) {
-            return self.next_event(detail.number, command == Command::Left);
+        if let (Overlay::Event(detail), KeyCommand::Left | KeyCommand::Right) =
+            (&self.overlay, command)
+        {
+            return self.next_event(detail.number, command == KeyCommand::Left);
         }
         let top = match &mut self.overlay {
             Overlay::Event(detail) => &mut detail.top,
@@ -218,13 +226,13 @@ impl State {
             _ => return,
         };
         match command {
-            Command::Up => *top = top.saturating_sub(1),
-            Command::Down => *top += 1,
-            Command::PageUp => *top = top.saturating_sub(page),
-            Command::PageDown => *top += page,
-            Command::Home => *top = 0,
-            Command::End => *top = usize::MAX / 2,
-            Command::Back => self.overlay = Overlay::None,
+            KeyCommand::Up => *top = top.saturating_sub(1),
+            KeyCommand::Down => *top += 1,
+            KeyCommand::PageUp => *top = top.saturating_sub(page),
+            KeyCommand::PageDown => *top += page,
+            KeyCommand::Home => *top = 0,
+            KeyCommand::End => *top = usize::MAX / 2,
+            KeyCommand::Back => self.overlay = Overlay::None,
             _ => {}
         }
     }
@@ -252,7 +260,7 @@ impl State {
         let Some(source) = &mut self.source else {
             return;
         };
-        let Loaded::Text(document) = &source.text else {
+        let LoadedText::Text(document) = &source.text else {
             return;
         };
         match document.find(&self.search, source.list.cursor, back) {
@@ -288,24 +296,24 @@ impl State {
         self.overlay = Overlay::Files(picker);
     }
 
-    fn picker_command(&mut self, command: Command) -> Vec<Effect> {
+    fn picker_command(&mut self, command: KeyCommand) -> Vec<UiEffect> {
         let page = isize::try_from(self.overlay_rows()).unwrap_or(1).max(1);
         let Overlay::Files(picker) = &mut self.overlay else {
             return Vec::new();
         };
         match command {
-            Command::Up => picker.list.step(-1),
-            Command::Down => picker.list.step(1),
-            Command::PageUp => picker.list.step(-page),
-            Command::PageDown => picker.list.step(page),
-            Command::Back => self.overlay = Overlay::None,
-            Command::AllFiles => {
+            KeyCommand::Up => picker.list.step(-1),
+            KeyCommand::Down => picker.list.step(1),
+            KeyCommand::PageUp => picker.list.step(-page),
+            KeyCommand::PageDown => picker.list.step(page),
+            KeyCommand::Back => self.overlay = Overlay::None,
+            KeyCommand::AllFiles => {
                 self.all_files = !self.all_files;
                 if let Some(files) = &self.files {
                     picker.set_texts(file_texts(files, self.all_files));
                 }
             }
-            Command::Activate => {
+            KeyCommand::Activate => {
                 let chosen = picker.selected();
                 let file = chosen
                     .and_then(|index| self.files.as_ref()?.get(index))
@@ -321,7 +329,7 @@ impl State {
         Vec::new()
     }
 
-    pub(super) fn files_known(&mut self, files: Vec<SourceFile>) -> Vec<Effect> {
+    pub(super) fn files_known(&mut self, files: Vec<SourceFile>) -> Vec<UiEffect> {
         if let Overlay::Files(picker) = &mut self.overlay {
             picker.set_texts(file_texts(&files, self.all_files));
         }
@@ -332,8 +340,8 @@ impl State {
         }
     }
 
-    /// Opens a file by the path that debug information gives it, at a line.
-    fn open_at(&mut self, path: &Arc<std::path::PathBuf>, line: u64) -> Vec<Effect> {
+    /// Opens a file by its path in the debug information, at a line.
+    fn open_at(&mut self, path: &Arc<std::path::PathBuf>, line: u64) -> Vec<UiEffect> {
         if path.file_name().is_none() {
             self.say("no debug information says where its source is", false);
             return Vec::new();
@@ -359,10 +367,10 @@ impl State {
         self.open(file, Some(line))
     }
 
-    fn open(&mut self, file: SourceFile, line: Option<u64>) -> Vec<Effect> {
+    fn open(&mut self, file: SourceFile, line: Option<u64>) -> Vec<UiEffect> {
         self.generation += 1;
-        self.source = Some(Source::new(file.clone(), self.generation, line));
-        vec![Effect::LoadSource {
+        self.source = Some(SourceView::new(file.clone(), self.generation, line));
+        vec![UiEffect::LoadSource {
             generation: self.generation,
             file,
         }]
@@ -371,8 +379,8 @@ impl State {
     pub(super) fn text_known(
         &mut self,
         generation: u64,
-        text: Result<Arc<Document>, ProbeError>,
-    ) -> Vec<Effect> {
+        text: Result<Arc<Document>, Diagnostic>,
+    ) -> Vec<UiEffect> {
         let rows = self.regions().rows(Pane::Source);
         if let (Err(error), true) = (&text, self.open_source(generation).is_some()) {
             self.say_error(error);
@@ -380,7 +388,7 @@ impl State {
         let Some(source) = self.open_source(generation) else {
             return Vec::new();
         };
-        let effect = text.as_ref().ok().map(|document| Effect::Highlight {
+        let effect = text.as_ref().ok().map(|document| UiEffect::Highlight {
             generation,
             document: document.clone(),
             file: source.file.clone(),
@@ -389,11 +397,11 @@ impl State {
         effect.into_iter().collect()
     }
 
-    /// Asks for the variables at the cursor once it has come to rest.
-    pub(super) fn ask_variables(&mut self) -> Option<Effect> {
+    /// Requests the variables at the cursor once it has come to rest.
+    pub(super) fn ask_variables(&mut self) -> Option<UiEffect> {
         let source = self.source.as_mut()?;
         let line = source.due(self.now)?;
-        Some(Effect::Variables {
+        Some(UiEffect::Variables {
             generation: source.generation,
             file: source.file.clone(),
             line,

@@ -1,18 +1,20 @@
-//! The mouse: the wheel scrolls what is under the pointer, a click selects, two toggle.
+//! The mouse: the wheel scrolls the pane under the pointer, a click selects, a double click
+//! toggles.
 
 use std::time::Duration;
 
-use super::super::action::{Effect, Pane};
-use super::super::layout::Regions;
-use super::{Overlay, State};
+use super::super::action::{Pane, UiEffect};
+use super::super::layout::PaneRegions;
+use super::{Overlay, UiState};
 
 /// Two clicks at one place within this time are a double click.
 const DOUBLE_CLICK: Duration = Duration::from_millis(400);
 
-impl State {
+impl UiState {
     pub(super) fn scroll(&mut self, x: u16, y: u16, lines: isize) {
         match &mut self.overlay {
             Overlay::Files(picker) => picker.list.step(lines),
+            Overlay::Targets(list) => list.step(lines),
             Overlay::Event(detail) => detail.top = detail.top.saturating_add_signed(lines),
             Overlay::Probe(_, top) | Overlay::Help(top) => *top = top.saturating_add_signed(lines),
             Overlay::None | Overlay::Prompt(_) => self.scroll_pane(x, y, lines),
@@ -41,7 +43,7 @@ impl State {
         }
     }
 
-    pub(super) fn click(&mut self, x: u16, y: u16) -> Vec<Effect> {
+    pub(super) fn click(&mut self, x: u16, y: u16) -> Vec<UiEffect> {
         let double = self.clicked.is_some_and(|(then, at_x, at_y)| {
             at_y == y
                 && at_x.abs_diff(x) <= 1
@@ -51,9 +53,10 @@ impl State {
         match &mut self.overlay {
             Overlay::None => self.click_pane(x, y, double),
             Overlay::Files(_) => self.click_picker(x, y, double),
+            Overlay::Targets(_) => self.click_target(x, y),
             Overlay::Prompt(_) => Vec::new(),
             Overlay::Event(_) | Overlay::Probe(..) | Overlay::Help(_) => {
-                if !super::super::view::overlay_area(self).contains((x, y).into()) {
+                if !super::overlay_area::overlay_area(self).contains((x, y).into()) {
                     self.overlay = Overlay::None;
                 }
                 Vec::new()
@@ -61,8 +64,29 @@ impl State {
         }
     }
 
-    fn click_picker(&mut self, x: u16, y: u16, double: bool) -> Vec<Effect> {
-        let area = super::super::view::overlay_area(self);
+    /// Shows the events of the target under the pointer too, or leaves them out.
+    fn click_target(&mut self, x: u16, y: u16) -> Vec<UiEffect> {
+        let area = super::overlay_area::overlay_area(self);
+        if !area.contains((x, y).into()) {
+            self.overlay = Overlay::None;
+            return Vec::new();
+        }
+        // Frame and head.
+        let row = usize::from(y - area.y).checked_sub(2);
+        let rows = usize::from(area.height).saturating_sub(3);
+        let count = self.targets.len();
+        if let (Some(row), Overlay::Targets(list)) = (row, &mut self.overlay)
+            && row < rows
+            && list.top + row < count
+        {
+            list.cursor = list.top + row;
+            return self.command(super::KeyCommand::Toggle);
+        }
+        Vec::new()
+    }
+
+    fn click_picker(&mut self, x: u16, y: u16, double: bool) -> Vec<UiEffect> {
+        let area = super::overlay_area::overlay_area(self);
         if !area.contains((x, y).into()) {
             return Vec::new();
         }
@@ -79,14 +103,14 @@ impl State {
             picker.list.cursor = picker.list.top + row;
         }
         if double {
-            self.command(super::Command::Activate)
+            self.command(super::KeyCommand::Activate)
         } else {
             Vec::new()
         }
     }
 
-    fn click_pane(&mut self, x: u16, y: u16, double: bool) -> Vec<Effect> {
-        let regions: Regions = self.regions();
+    fn click_pane(&mut self, x: u16, y: u16, double: bool) -> Vec<UiEffect> {
+        let regions: PaneRegions = self.regions();
         let Some((pane, row)) = regions.at(x, y) else {
             return Vec::new();
         };

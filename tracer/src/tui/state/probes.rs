@@ -1,14 +1,15 @@
 //! Installing, silencing and removing probes, and their counters.
 
-use super::super::action::{AddRequest, Effect, Pane};
+use super::super::action::{AddRequest, Pane, UiEffect};
 use super::super::events::Filter;
 use super::super::prompt::{Prompt, Purpose};
-use super::{Overlay, State};
+use super::{Overlay, UiState};
+use crate::base::diagnostic::Diagnostic;
 use crate::event::ProbeId;
-use crate::session::{ProbeError, ProbeStatus, SourceFile};
-use crate::sink::aggregate::Table;
+use crate::session::{ProbeStatus, SourceFile};
+use crate::sink::aggregate::AggregateTable;
 
-impl State {
+impl UiState {
     /// Probes whose first site is on a line of the open file.
     pub(in super::super) fn probes_on(&self, line: u64) -> impl Iterator<Item = &ProbeStatus> {
         let path = self.source.as_ref().map(|source| &source.file.path);
@@ -38,19 +39,19 @@ impl State {
             .or_else(|| self.probes.get(self.probes_list.cursor))
     }
 
-    /// What a probe has added up, row by row.
+    /// The aggregate of a probe, row by row.
     pub(in super::super) fn added_up(&self, id: ProbeId) -> Vec<String> {
         let Some(aggregate) = self.aggregates.iter().find(|one| one.probe == id) else {
             return Vec::new();
         };
-        // The first line says what the probe's text says.
-        let table = Table(aggregate).to_string();
+        // The first line repeats the probe's text.
+        let table = AggregateTable(aggregate).to_string();
         let rows = table.lines().skip(1).filter(|row| !row.is_empty());
         rows.map(str::to_owned).collect()
     }
 
     /// Enter in the source: a logpoint on the line, or none.
-    pub(super) fn toggle_logpoint(&mut self) -> Vec<Effect> {
+    pub(super) fn toggle_logpoint(&mut self) -> Vec<UiEffect> {
         let Some(source) = &self.source else {
             self.command_open_files();
             return Vec::new();
@@ -75,7 +76,7 @@ impl State {
     }
 
     fn command_open_files(&mut self) {
-        self.command(super::Command::Files);
+        self.command(super::KeyCommand::Files);
     }
 
     /// The current line as the probe language writes it: the shortest path that no other file shares.
@@ -87,7 +88,7 @@ impl State {
         format!("{}:{}", short_location(&source.file, files), source.line())
     }
 
-    /// As [`Self::location_here`], for another line; without the module's name.
+    /// Location of another line, like [`Self::location_here`], but without the module's name.
     pub(in super::super) fn location_of(&self, line: u64) -> String {
         let file = self
             .source
@@ -96,8 +97,8 @@ impl State {
         format!("{}:{line} ", file.unwrap_or_default().to_string_lossy())
     }
 
-    /// Asks for a message first.
-    pub(super) fn ask_template(&mut self) -> Vec<Effect> {
+    /// Opens the line editor for a message first.
+    pub(super) fn ask_template(&mut self) -> Vec<UiEffect> {
         let Some(source) = &self.source else {
             self.command_open_files();
             return Vec::new();
@@ -162,7 +163,7 @@ impl State {
     }
 
     /// Installs a probe, in place of another one if that is given.
-    pub(super) fn request(&mut self, text: String, replaces: Option<ProbeId>) -> Option<Effect> {
+    pub(super) fn request(&mut self, text: String, replaces: Option<ProbeId>) -> Option<UiEffect> {
         if self
             .pending
             .iter()
@@ -177,15 +178,15 @@ impl State {
             ticket: self.ticket,
         };
         self.pending.push(request.clone());
-        Some(Effect::Add(request))
+        Some(UiEffect::Add(request))
     }
 
     /// A probe was tried: shows it, or the mistake in the text that was typed.
     pub(super) fn added(
         &mut self,
         request: &AddRequest,
-        result: Result<Box<ProbeStatus>, ProbeError>,
-    ) -> Vec<Effect> {
+        result: Result<Box<ProbeStatus>, Diagnostic>,
+    ) -> Vec<UiEffect> {
         self.pending
             .retain(|pending| pending.ticket != request.ticket);
         let waits = matches!(&self.overlay, Overlay::Prompt(prompt) if prompt.pending == Some(request.ticket));
@@ -203,7 +204,7 @@ impl State {
         }
     }
 
-    fn installed(&mut self, request: &AddRequest, status: ProbeStatus) -> Vec<Effect> {
+    fn installed(&mut self, request: &AddRequest, status: ProbeStatus) -> Vec<UiEffect> {
         let note = status
             .notes
             .first()
@@ -216,12 +217,10 @@ impl State {
         let mut effects = Vec::new();
         if self.silenced {
             self.awake.push(status.id);
-            effects.push(Effect::SetEnabled(vec![status.id], false));
+            self.switching += 1;
+            effects.push(UiEffect::SetEnabled(vec![status.id], false));
         }
         let id = status.id;
-        if self.refreshing {
-            self.fresh.push(id);
-        }
         self.probes.retain(|probe| probe.id != id);
         self.probes.push(status);
         self.probes.sort_by_key(|probe| probe.id);
@@ -234,8 +233,8 @@ impl State {
         effects
     }
 
-    /// Nothing that was typed is lost: it comes back with the mistake marked.
-    fn refused(&mut self, request: &AddRequest, error: ProbeError, waits: bool) {
+    /// Reports a refused probe. Its text is not lost: it comes back with the mistake marked.
+    fn refused(&mut self, request: &AddRequest, error: Diagnostic, waits: bool) {
         if !waits && !matches!(self.overlay, Overlay::None) {
             return self.say_error(&error);
         }
@@ -250,7 +249,7 @@ impl State {
         }
     }
 
-    pub(super) fn remove_selected(&mut self) -> Vec<Effect> {
+    pub(super) fn remove_selected(&mut self) -> Vec<UiEffect> {
         let Some(id) = self.selected_probe().map(|probe| probe.id) else {
             self.say_no_probe();
             return Vec::new();
@@ -258,13 +257,13 @@ impl State {
         self.remove(id).into_iter().collect()
     }
 
-    fn remove(&mut self, id: ProbeId) -> Option<Effect> {
+    fn remove(&mut self, id: ProbeId) -> Option<UiEffect> {
         if self.removing.contains(&id) {
             return None;
         }
         self.removing.push(id);
         self.probes.retain(|probe| probe.id != id);
-        Some(Effect::Remove(id))
+        Some(UiEffect::Remove(id))
     }
 
     pub(super) fn removed(&mut self, id: ProbeId, last: Option<&ProbeStatus>) {
@@ -288,7 +287,7 @@ impl State {
         }
     }
 
-    pub(super) fn toggle_selected(&mut self) -> Vec<Effect> {
+    pub(super) fn toggle_selected(&mut self) -> Vec<UiEffect> {
         let Some((id, enabled)) = self.selected_probe().map(|probe| (probe.id, probe.enabled))
         else {
             self.say_no_probe();
@@ -302,8 +301,8 @@ impl State {
         self.set_enabled(vec![id], !enabled)
     }
 
-    /// Silences all that are awake; the second time wakes these again.
-    pub(super) fn silence_all(&mut self) -> Vec<Effect> {
+    /// Silences all probes that are awake. The second call wakes them again.
+    pub(super) fn silence_all(&mut self) -> Vec<UiEffect> {
         self.silenced = !self.silenced;
         if self.silenced {
             self.awake = self
@@ -319,7 +318,7 @@ impl State {
         }
     }
 
-    fn set_enabled(&mut self, ids: Vec<ProbeId>, enabled: bool) -> Vec<Effect> {
+    fn set_enabled(&mut self, ids: Vec<ProbeId>, enabled: bool) -> Vec<UiEffect> {
         for probe in &mut self.probes {
             if ids.contains(&probe.id) {
                 probe.enabled = enabled;
@@ -328,20 +327,19 @@ impl State {
                 }
             }
         }
-        self.toggled = true;
-        vec![Effect::SetEnabled(ids, enabled)]
+        self.switching += 1;
+        vec![UiEffect::SetEnabled(ids, enabled)]
     }
 
-    /// Takes the counters as they are now.
+    /// Takes the state of all probes.
     pub(super) fn set_probes(&mut self, probes: Vec<ProbeStatus>) {
-        self.refreshing = false;
         let selected = self
             .probes
             .get(self.probes_list.cursor)
             .map(|probe| probe.id);
         let before = std::mem::replace(&mut self.probes, probes);
-        if self.toggled {
-            // What was looked at before is no answer to what was wanted since.
+        if self.switching > 0 {
+            // This may be older than the last wish.
             for probe in &mut self.probes {
                 let known = before.iter().find(|known| known.id == probe.id);
                 (probe.enabled, probe.done) = known.map_or((probe.enabled, probe.done), |known| {
@@ -349,13 +347,6 @@ impl State {
                 });
             }
         }
-        let fresh = std::mem::take(&mut self.fresh);
-        let unknown = |probe: &ProbeStatus| {
-            fresh.contains(&probe.id) && !self.probes.iter().any(|known| known.id == probe.id)
-        };
-        let kept: Vec<ProbeStatus> = before.into_iter().filter(unknown).collect();
-        self.probes.extend(kept);
-        self.probes.sort_by_key(|probe| probe.id);
         self.probes
             .retain(|probe| !self.removing.contains(&probe.id));
         for probe in &self.probes {
@@ -376,10 +367,10 @@ impl State {
     fn state_of(&self, probe: &ProbeStatus) -> String {
         match probe.done {
             Some(done) => format!(
-                "done at {}: {}; {} has it begin anew",
-                super::super::view::short_time(done.time_ns, &self.zone, 3),
+                "done at {}, {}; {} restarts it",
+                crate::tui::times::short_time(done.time_ns, &self.zone, 3),
                 done.reason,
-                self.hint_main(super::Command::Toggle),
+                self.hint_main(super::KeyCommand::Toggle),
             ),
             None if probe.enabled => "awake".into(),
             None => "silenced".into(),
@@ -429,8 +420,8 @@ impl State {
                 counters.hits,
                 "times that a site was reached; the sum of the next eight",
             ),
-            ("events", counters.events, "handed to this screen"),
-            ("lost", counters.lost, "no room on the way"),
+            ("events", counters.events, "delivered to this screen"),
+            ("lost", counters.lost, "no room in the buffers"),
             ("limited", counters.limited, "over the rate limit"),
             ("rejected", counters.rejected, "the condition was false"),
             ("faults", counters.faults, "the condition could not be read"),
@@ -454,7 +445,7 @@ impl State {
             .flatten();
         lines.extend(past.map(|past| {
             (
-                super::super::view::short_time(past.time_ns, &self.zone, 6),
+                crate::tui::times::short_time(past.time_ns, &self.zone, 6),
                 past.message.clone(),
             )
         }));

@@ -1,12 +1,12 @@
-//! The line editor's keys, and what becomes of a line that was typed.
+//! The line editor's keys, and the handling of a typed line.
 
-use super::super::action::{Effect, Pane};
+use super::super::action::{Pane, UiEffect};
 use super::super::events::Filter;
-use super::super::keymap::Command;
+use super::super::keymap::KeyCommand;
 use super::super::prompt::{Prompt, Purpose};
-use super::{Outcome, Overlay, State};
+use super::{Overlay, UiOutcome, UiState};
 
-impl State {
+impl UiState {
     pub(super) fn open_prompt(&mut self, purpose: Purpose) {
         if matches!(purpose, Purpose::GoTo | Purpose::Search) && self.source.is_none() {
             return self.say("no source file is open; f opens one", false);
@@ -14,29 +14,29 @@ impl State {
         self.overlay = Overlay::Prompt(Prompt::empty(purpose));
     }
 
-    pub(super) fn prompt_command(&mut self, command: Command) -> Vec<Effect> {
+    pub(super) fn prompt_command(&mut self, command: KeyCommand) -> Vec<UiEffect> {
         let Overlay::Prompt(prompt) = &mut self.overlay else {
             return Vec::new();
         };
         match command {
-            Command::Back => {
+            KeyCommand::Back => {
                 if prompt.purpose == Purpose::Filter {
                     self.events.set_filter(Filter::default());
                 }
                 self.overlay = Overlay::None;
             }
             _ if prompt.pending.is_some() => {}
-            Command::Up | Command::Down if prompt.purpose.is_probe() => {
-                prompt.recall(&self.typed, command == Command::Up);
+            KeyCommand::Up | KeyCommand::Down if prompt.purpose.is_probe() => {
+                prompt.recall(&self.typed, command == KeyCommand::Up);
             }
-            Command::Complete if prompt.purpose.is_probe() => {
+            KeyCommand::Complete if prompt.purpose.is_probe() => {
                 let variables = self
                     .source
                     .as_ref()
                     .map_or(&[][..], |source| source.known_variables());
                 prompt.complete(variables);
             }
-            Command::Activate => {
+            KeyCommand::Activate => {
                 let (purpose, text) = (prompt.purpose, prompt.input.value().trim().to_owned());
                 return self.submit(purpose, &text);
             }
@@ -45,7 +45,7 @@ impl State {
         Vec::new()
     }
 
-    fn submit(&mut self, purpose: Purpose, text: &str) -> Vec<Effect> {
+    fn submit(&mut self, purpose: Purpose, text: &str) -> Vec<UiEffect> {
         if text.is_empty() {
             if purpose == Purpose::Filter {
                 self.events.set_filter(Filter::default());
@@ -87,7 +87,7 @@ impl State {
         Vec::new()
     }
 
-    fn submit_command(&mut self, text: &str) -> Vec<Effect> {
+    fn submit_command(&mut self, text: &str) -> Vec<UiEffect> {
         if let Ok(line) = text.parse() {
             self.overlay = Overlay::None;
             self.go_to(line);
@@ -95,7 +95,7 @@ impl State {
         }
         match text {
             "q" | "quit" => {
-                self.outcome = Some(self.exited.map_or(Outcome::Quit, Outcome::TargetExited));
+                self.outcome = Some(self.exited.map_or(UiOutcome::Quit, UiOutcome::TargetExited));
                 Vec::new()
             }
             "help" => {
@@ -107,7 +107,11 @@ impl State {
     }
 
     /// The line stays open until the probe is installed: a mistake is shown in it.
-    fn submit_probe(&mut self, text: &str, replaces: Option<crate::event::ProbeId>) -> Vec<Effect> {
+    fn submit_probe(
+        &mut self,
+        text: &str,
+        replaces: Option<crate::event::ProbeId>,
+    ) -> Vec<UiEffect> {
         self.typed.push(text);
         let effect = self.request(text.to_owned(), replaces);
         let ticket = self.ticket;

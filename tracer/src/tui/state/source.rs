@@ -6,20 +6,21 @@ use std::time::{Duration, Instant};
 
 use super::super::document::{Document, LineSpans};
 use super::super::list::List;
-use crate::session::{LineInfo, OutlineEntry, ProbeError, SourceFile, VariableInfo};
+use crate::base::diagnostic::Diagnostic;
+use crate::session::{LineInfo, OutlineEntry, SourceFile, VariableInfo};
 
-/// The cursor must rest on a line for this long before its variables are asked for.
+/// Time that the cursor must rest on a line before its variables are requested.
 const REST: Duration = Duration::from_millis(120);
 
 /// Text that may not be there yet.
 #[derive(Debug)]
-pub(in super::super) enum Loaded {
+pub(in super::super) enum LoadedText {
     /// It is being read.
     Waiting,
     /// Here it is.
     Text(Arc<Document>),
     /// Why it is not.
-    Failed(ProbeError),
+    Failed(Diagnostic),
 }
 
 /// Variables at the cursor's line.
@@ -27,27 +28,27 @@ pub(in super::super) enum Loaded {
 pub(in super::super) enum Variables {
     /// The line has no code, as far as is known.
     None,
-    /// They were not asked for yet, or are being found.
+    /// They are not requested yet, or are being found.
     Waiting,
     /// Here they are.
     Known(Vec<VariableInfo>),
     /// Why they are not.
-    Failed(ProbeError),
+    Failed(Diagnostic),
 }
 
 /// The open file.
 #[derive(Debug)]
-pub(in super::super) struct Source {
-    /// Which.
+pub(in super::super) struct SourceView {
+    /// The file.
     pub(in super::super) file: SourceFile,
     /// Numbers the files opened.
     pub(in super::super) generation: u64,
     /// Its text.
-    pub(in super::super) text: Loaded,
+    pub(in super::super) text: LoadedText,
     /// Lines with code (from 1) and the sites of each.
     pub(in super::super) code: BTreeMap<u64, u32>,
     /// Why the lines with code are not known.
-    pub(in super::super) code_error: Option<ProbeError>,
+    pub(in super::super) code_error: Option<Diagnostic>,
     /// Functions by line, where the text is not there.
     pub(in super::super) outline: Vec<OutlineEntry>,
     /// Syntax, as far as it is known.
@@ -56,7 +57,7 @@ pub(in super::super) struct Source {
     pub(in super::super) list: List,
     /// Columns scrolled to the right.
     pub(in super::super) shift: usize,
-    /// At the cursor.
+    /// The variables at the cursor.
     pub(in super::super) variables: Variables,
     code_known: bool,
     /// Line that the variables are for, and when the cursor came to it.
@@ -66,13 +67,13 @@ pub(in super::super) struct Source {
     wanted: Option<u64>,
 }
 
-impl Source {
-    /// A file whose text is being read.
+impl SourceView {
+    /// View of a file whose text is being read.
     pub(super) fn new(file: SourceFile, generation: u64, line: Option<u64>) -> Self {
         Self {
             file,
             generation,
-            text: Loaded::Waiting,
+            text: LoadedText::Waiting,
             code: BTreeMap::new(),
             code_error: None,
             outline: Vec::new(),
@@ -95,7 +96,7 @@ impl Source {
     /// Lines that can be gone to: those of the text, or up to the last with code.
     pub(in super::super) fn len(&self) -> usize {
         match &self.text {
-            Loaded::Text(document) => document.len(),
+            LoadedText::Text(document) => document.len(),
             _ => self.code.last_key_value().map_or(0, |(line, _)| {
                 usize::try_from(*line).unwrap_or(0).min(1 << 24)
             }),
@@ -109,10 +110,10 @@ impl Source {
         Some(&entry.function)
     }
 
-    pub(super) fn set_text(&mut self, text: Result<Arc<Document>, ProbeError>, rows: usize) {
+    pub(super) fn set_text(&mut self, text: Result<Arc<Document>, Diagnostic>, rows: usize) {
         self.text = match text {
-            Ok(document) => Loaded::Text(document),
-            Err(error) => Loaded::Failed(error),
+            Ok(document) => LoadedText::Text(document),
+            Err(error) => LoadedText::Failed(error),
         };
         self.go_to_wanted(rows);
     }
@@ -125,7 +126,7 @@ impl Source {
         }
     }
 
-    pub(super) fn set_lines(&mut self, lines: Result<Vec<LineInfo>, ProbeError>) {
+    pub(super) fn set_lines(&mut self, lines: Result<Vec<LineInfo>, Diagnostic>) {
         self.code_known = true;
         match lines {
             Ok(lines) => {
@@ -156,7 +157,7 @@ impl Source {
     pub(super) fn set_variables(
         &mut self,
         line: u64,
-        variables: Result<Vec<VariableInfo>, ProbeError>,
+        variables: Result<Vec<VariableInfo>, Diagnostic>,
     ) {
         if line == self.line() {
             self.variables = match variables {
@@ -172,7 +173,7 @@ impl Source {
             .unwrap_or(usize::MAX)
             .min(self.len().saturating_sub(1));
         self.list.jump(index, rows);
-        if !matches!(self.text, Loaded::Waiting) {
+        if !matches!(self.text, LoadedText::Waiting) {
             self.wanted = None;
         }
     }
@@ -203,7 +204,7 @@ impl Source {
         }
     }
 
-    /// The line whose variables should be asked for now, if any; asks once.
+    /// The line whose variables are to be fetched now, if any. Returns each line once.
     pub(super) fn due(&mut self, now: Instant) -> Option<u64> {
         let (line, at) = self.arrived?;
         let due = !self.asked

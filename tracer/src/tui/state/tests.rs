@@ -9,24 +9,25 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use proptest::prelude::*;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
+use ratatui::layout::Size;
 
 use super::super::document::Document;
 use super::super::fake::{self, Fake};
 use super::super::keymap::BINDINGS;
 use super::super::prompt::Purpose;
-use super::super::{Options, view};
+use super::super::{UiOptions, view};
 use super::*;
 use crate::event::{AggregateBody, CountRow, Done, DoneReason, ProbeDone, ProbeLimited};
 use crate::session::Control;
 use crate::value::Value;
 
-/// A state whose effects a fake session answers at once.
+/// A state whose effects a fake session carries out at once.
 struct Desk {
-    state: State,
+    state: UiState,
     fake: Fake,
     start: Instant,
     now: Instant,
-    /// Effects that were asked for, in order, by name.
+    /// Requested effects, in order, by name.
     asked: Vec<String>,
 }
 
@@ -36,7 +37,7 @@ impl Desk {
     }
 
     fn with(fake: Fake, size: (u16, u16)) -> Self {
-        let options = Options {
+        let options = UiOptions {
             colours: true,
             mouse: true,
             time_zone: TimeZone::UTC,
@@ -44,7 +45,14 @@ impl Desk {
             events: 50,
         };
         let start = Instant::now();
-        let (state, effects) = State::new(&options, fake.target(), fake.probes(), size, start);
+        let (state, effects) = UiState::new(
+            &options,
+            fake.target(),
+            fake.targets(),
+            fake.probes(),
+            size.into(),
+            start,
+        );
         let mut desk = Self {
             state,
             fake,
@@ -56,7 +64,7 @@ impl Desk {
         desk
     }
 
-    /// With the main file open and the cursor on line 18.
+    /// Opens the main file, with the cursor on line 18.
     fn open(size: (u16, u16)) -> Self {
         let mut desk = Self::new(size);
         desk.press(KeyCode::Enter);
@@ -65,19 +73,19 @@ impl Desk {
         desk
     }
 
-    fn act(&mut self, action: Action) {
+    fn act(&mut self, action: UiAction) {
         let effects = self.state.update(action, self.now);
         self.answer(effects);
     }
 
-    fn answer(&mut self, effects: Vec<Effect>) {
+    fn answer(&mut self, effects: Vec<UiEffect>) {
         let mut queue = VecDeque::from(effects);
         while let Some(effect) = queue.pop_front() {
             let name = format!("{effect:?}");
             self.asked
                 .push(name.split([' ', '(', '{']).next().unwrap_or("").to_owned());
             for reply in replies(&self.fake, effect) {
-                queue.extend(self.state.update(Action::Reply(reply), self.now));
+                queue.extend(self.state.update(UiAction::Reply(reply), self.now));
             }
         }
     }
@@ -101,30 +109,37 @@ impl Desk {
         let end = self.now + time;
         while self.now < end {
             self.now += Duration::from_millis(50);
-            self.act(Action::Tick);
+            self.act(UiAction::Tick);
+            // The session reports more often than that.
+            self.tell_probes(self.fake.probes());
         }
     }
 
-    /// As many hits of a probe, each told at once.
+    /// The session reports its probes.
+    fn tell_probes(&mut self, probes: Vec<ProbeStatus>) {
+        self.act(UiAction::Notices(vec![Notice::Probes(probes)]));
+    }
+
+    /// Adds these hits of a probe, each reported at once.
     fn hit(&mut self, probe: u32, hits: std::ops::RangeInclusive<u64>, line: u64) {
         for hit in hits {
             self.fake
-                .send(Notice::Event(Box::new(fake::full_event(probe, hit, line))));
+                .send(Notice::Event(Arc::new(fake::full_event(probe, hit, line))));
         }
         let notices = self.fake.take_notices(usize::MAX);
-        self.act(Action::Notices(notices));
+        self.act(UiAction::Notices(notices));
     }
 
     fn click(&mut self, x: u16, y: u16) {
-        self.act(Action::Click { x, y });
+        self.act(UiAction::Click { x, y });
     }
 
     fn line(&self) -> u64 {
-        self.state.source.as_ref().map_or(0, Source::line)
+        self.state.source.as_ref().map_or(0, SourceView::line)
     }
 
     fn draw(&self) -> TestBackend {
-        let (width, height) = self.state.size;
+        let Size { width, height } = self.state.size;
         let mut terminal =
             Terminal::new(TestBackend::new(width, height)).expect("a test backend cannot fail");
         terminal
@@ -138,33 +153,33 @@ impl Desk {
     }
 }
 
-fn replies(fake: &Fake, effect: Effect) -> Vec<Reply> {
+fn replies(fake: &Fake, effect: UiEffect) -> Vec<WorkerReply> {
     match effect {
-        Effect::LoadFiles => vec![Reply::Files(fake.source_files())],
-        Effect::LoadSource { generation, file } => {
+        UiEffect::LoadFiles => vec![WorkerReply::Files(fake.source_files())],
+        UiEffect::LoadSource { generation, file } => {
             let text = fake
                 .source_text(&file)
                 .map(|text| Arc::new(Document::of_source(text)));
             vec![
-                Reply::Text { generation, text },
-                Reply::Outline {
+                WorkerReply::Text { generation, text },
+                WorkerReply::Outline {
                     generation,
                     outline: fake.outline(&file),
                 },
-                Reply::Lines {
+                WorkerReply::Lines {
                     generation,
                     lines: fake.lines(&file),
                 },
             ]
         }
-        Effect::Highlight {
+        UiEffect::Highlight {
             generation,
             document,
             file,
         } => {
             let mut all = Vec::new();
             super::super::document::highlight(&document, &file.path, |from, spans| {
-                all.push(Reply::Highlighted {
+                all.push(WorkerReply::Highlighted {
                     generation,
                     from,
                     spans,
@@ -173,28 +188,27 @@ fn replies(fake: &Fake, effect: Effect) -> Vec<Reply> {
             });
             all
         }
-        Effect::Variables {
+        UiEffect::Variables {
             generation,
             file,
             line,
         } => {
-            vec![Reply::Variables {
+            vec![WorkerReply::Variables {
                 generation,
                 line,
                 variables: fake.variables(&file, line),
             }]
         }
-        Effect::Add(request) => {
+        UiEffect::Add(request) => {
             let result = fake.add(&request.text).map(Box::new);
-            vec![Reply::Added { request, result }]
+            vec![WorkerReply::Added { request, result }]
         }
-        Effect::Remove(id) => vec![Reply::Removed(id, fake.remove(id).map(Box::new))],
-        Effect::SetEnabled(ids, enabled) => {
+        UiEffect::Remove(id) => vec![WorkerReply::Removed(id, fake.remove(id).map(Box::new))],
+        UiEffect::SetEnabled(ids, enabled) => {
             ids.into_iter().for_each(|id| fake.set_enabled(id, enabled));
-            Vec::new()
+            vec![WorkerReply::Switched]
         }
-        Effect::RefreshProbes => vec![Reply::Probes(fake.probes())],
-        Effect::RefreshAggregates => vec![Reply::Aggregates(fake.aggregates())],
+        UiEffect::RefreshAggregates => vec![WorkerReply::Aggregates(fake.aggregates())],
     }
 }
 
@@ -336,7 +350,7 @@ fn quit_ends_from_anywhere_with_control_c() {
         let mut desk = Desk::open((80, 24));
         desk.keys(opening);
         desk.press_with(KeyCode::Char('c'), KeyModifiers::CONTROL);
-        assert_eq!(desk.state.outcome, Some(Outcome::Quit), "{opening}");
+        assert_eq!(desk.state.outcome, Some(UiOutcome::Quit), "{opening}");
     }
 }
 
@@ -345,18 +359,18 @@ fn target_exit_is_told_and_everything_stays_to_read() {
     let mut desk = Desk::open((80, 24));
     desk.press(KeyCode::Enter);
     desk.hit(1, 1..=3, 18);
-    desk.act(Action::Notices(vec![Notice::TargetExited(Some(-9))]));
+    desk.act(UiAction::Notices(vec![Notice::TargetExited(Some(-9))]));
     assert!(desk.screen().contains("the target was ended by signal 9"));
     assert_eq!((desk.state.outcome, desk.state.events.len()), (None, 4));
     desk.keys("q");
-    assert_eq!(desk.state.outcome, Some(Outcome::TargetExited(Some(-9))));
+    assert_eq!(desk.state.outcome, Some(UiOutcome::TargetExited(Some(-9))));
 }
 
 #[test]
 fn reply_for_a_file_that_is_no_longer_open_is_dropped() {
     let mut desk = Desk::open((80, 24));
     let text = Ok(Arc::new(Document::new("other".into())));
-    desk.act(Action::Reply(Reply::Text {
+    desk.act(UiAction::Reply(WorkerReply::Text {
         generation: 0,
         text,
     }));
@@ -377,13 +391,13 @@ fn every_key_of_the_panes_is_listed_in_the_help() {
 fn event_in_full_wraps_what_is_long() {
     let mut desk = Desk::open((80, 40));
     let message = format!("{} the end", "word ".repeat(40));
-    desk.act(Action::Notices(vec![Notice::Event(Box::new(fake::event(
-        1, 1, &message,
-    )))]));
+    desk.act(UiAction::Notices(vec![Notice::Event(Arc::new(
+        fake::event(1, 1, &message),
+    ))]));
     desk.press(KeyCode::Char('3'));
     desk.press(KeyCode::Enter);
     assert!(desk.screen().contains("the end"));
-    desk.act(Action::Resize(60, 40));
+    desk.act(UiAction::Resize(60, 40));
     assert!(desk.screen().contains("the end"));
 }
 
@@ -428,7 +442,7 @@ fn wheel_scrolls_the_pane_under_the_pointer() {
     desk.hit(1, 1..=40, 18);
     let regions = desk.state.regions();
     let top = desk.state.events.list.top;
-    desk.act(Action::Scroll {
+    desk.act(UiAction::Scroll {
         x: 5,
         y: regions.events.y + 2,
         lines: -3,
@@ -459,8 +473,8 @@ fn busy(size: (u16, u16)) -> Desk {
     }
     let mut hostile = fake::event(3, 1, "\x1b]0;owned\x07 \u{202e}日本語\n\tτέλος \u{9b}2J");
     hostile.thread = "wörker \x1b[5m".into();
-    desk.act(Action::Notices(vec![
-        Notice::Event(Box::new(hostile)),
+    desk.act(UiAction::Notices(vec![
+        Notice::Event(Arc::new(hostile)),
         Notice::Warning("p2: 1 site could not be attached".into()),
     ]));
     desk.wait(Duration::from_secs(9));
@@ -551,7 +565,7 @@ fn screen_of_a_file_that_is_not_on_disk_lists_the_lines() {
 
 // Anything.
 
-fn any_action() -> impl Strategy<Value = Action> {
+fn any_action() -> impl Strategy<Value = UiAction> {
     let codes = prop_oneof![
         (0x20u8..0x7f).prop_map(|byte| KeyCode::Char(char::from(byte))),
         Just(KeyCode::Enter),
@@ -569,12 +583,12 @@ fn any_action() -> impl Strategy<Value = Action> {
         Just(KeyCode::End),
     ];
     prop_oneof![
-        8 => codes.prop_map(|code| Action::Edit(KeyEvent::new(code, KeyModifiers::NONE))),
-        1 => (0u16..220, 0u16..70).prop_map(|(x, y)| Action::Click { x, y }),
-        1 => (0u16..220, 0u16..70, -5isize..6).prop_map(|(x, y, lines)| Action::Scroll { x, y, lines }),
-        1 => (1u16..220, 1u16..70).prop_map(|(width, height)| Action::Resize(width, height)),
-        1 => Just(()).prop_map(|()| Action::Tick),
-        1 => ".*".prop_map(Action::Paste),
+        8 => codes.prop_map(|code| UiAction::Edit(KeyEvent::new(code, KeyModifiers::NONE))),
+        1 => (0u16..220, 0u16..70).prop_map(|(x, y)| UiAction::Click { x, y }),
+        1 => (0u16..220, 0u16..70, -5isize..6).prop_map(|(x, y, lines)| UiAction::Scroll { x, y, lines }),
+        1 => (1u16..220, 1u16..70).prop_map(|(width, height)| UiAction::Resize(width, height)),
+        1 => Just(()).prop_map(|()| UiAction::Tick),
+        1 => ".*".prop_map(UiAction::Paste),
     ]
 }
 
@@ -590,8 +604,8 @@ proptest! {
         desk.press(KeyCode::Enter);
         for (step, action) in actions.into_iter().enumerate() {
             match action {
-                // A key goes the way of keys: what it means depends on what is shown.
-                Action::Edit(key) => desk.press(key.code),
+                // A key goes the usual way, since its command depends on the screen.
+                UiAction::Edit(key) => desk.press(key.code),
                 other => desk.act(other),
             }
             desk.now += Duration::from_millis(80);

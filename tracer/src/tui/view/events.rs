@@ -5,25 +5,25 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use super::super::action::Pane;
-use super::super::changes::changed;
 use super::super::compact::compact;
 use super::super::events::Body;
 use super::super::glyphs::{self, Pen, short_count};
-use super::super::layout::Regions;
-use super::super::state::State;
+use super::super::layout::PaneRegions;
+use super::super::state::UiState;
+use super::super::state::changes::changed;
 use super::super::theme::Role;
 use crate::event::Event;
 
-/// Widths of what stands before the message.
-struct Columns {
+/// Widths of the columns before the message.
+struct EventColumns {
     digits: usize,
     thread: usize,
     place: usize,
 }
 
-impl Columns {
-    /// As wide as the rows on the screen need, within bounds.
-    fn new(width: usize, state: &State, rows: usize) -> Self {
+impl EventColumns {
+    /// Widths that the rows on the screen need, within bounds.
+    fn new(width: usize, state: &UiState, rows: usize) -> Self {
         let (digits, thread, place) = match width {
             0..=59 => {
                 return Self {
@@ -60,7 +60,7 @@ fn place_of(event: &Event) -> String {
     event.origin.place().into_owned()
 }
 
-pub(super) fn draw(state: &State, buffer: &mut Buffer, area: Rect) {
+pub(super) fn draw(state: &UiState, buffer: &mut Buffer, area: Rect) {
     if area.is_empty() {
         return;
     }
@@ -73,17 +73,17 @@ pub(super) fn draw(state: &State, buffer: &mut Buffer, area: Rect) {
         "Events",
         &parts(state),
     );
-    let inner = Regions::inner(area);
+    let inner = PaneRegions::inner(area);
     if events.len() == 0 {
         let text = match (state.probes.is_empty(), events.kept()) {
-            (true, 0) => "  events of the probes come here",
+            (true, 0) => "  events of the probes appear here",
             (false, 0) => "  waiting for the first hit…",
-            _ => "  none passes the filter",
+            _ => "  no event passes the filter",
         };
         Pen::new(buffer, inner, 0).text(text, state.theme.role(Role::Dim));
         return;
     }
-    let columns = Columns::new(usize::from(area.width), state, usize::from(inner.height));
+    let columns = EventColumns::new(usize::from(area.width), state, usize::from(inner.height));
     for row in 0..inner.height {
         let at = events.list.top + usize::from(row);
         let Some(item) = events.number(at).and_then(|number| events.item(number)) else {
@@ -94,7 +94,8 @@ pub(super) fn draw(state: &State, buffer: &mut Buffer, area: Rect) {
         match &item.body {
             Body::Event(event) => {
                 let before = events.event(at).and_then(|(_, before)| before);
-                event_row(state, buffer, inner, row, &columns, (event, before), base);
+                let pair = EventPair { event, before };
+                event_row(state, buffer, inner, row, &columns, pair, base);
             }
             Body::Gap { probe, left_out } => {
                 let mut pen = Pen::new(buffer, inner, row);
@@ -120,21 +121,21 @@ pub(super) fn draw(state: &State, buffer: &mut Buffer, area: Rect) {
     }
 }
 
-/// What the rule says: held or following, filter, count.
-fn parts(state: &State) -> Vec<(String, Role)> {
+/// The parts of the rule: paused or following, filter, count.
+fn parts(state: &UiState) -> Vec<(String, Role)> {
     let events = &state.events;
     let mut parts = Vec::new();
     if events.paused {
-        let resume = state.hint_main(super::Command::Pause);
+        let resume = state.hint_main(super::KeyCommand::Pause);
         parts.push((
             format!(
-                "‖ PAUSED, {} since; {resume} goes on",
+                "‖ PAUSED, {} since; {resume} resumes",
                 short_count(events.waiting())
             ),
             Role::Warn,
         ));
     } else if !events.follow && events.len() > 0 {
-        let follow = state.hint_main(super::Command::Follow);
+        let follow = state.hint_main(super::KeyCommand::Follow);
         let below = events.len().saturating_sub(events.list.cursor + 1) as u64;
         parts.push((
             format!("{} newer; {follow} follows", short_count(below)),
@@ -160,20 +161,26 @@ fn parts(state: &State) -> Vec<(String, Role)> {
     parts
 }
 
+/// An event, and the one before it of the same probe.
+struct EventPair<'e> {
+    event: &'e Event,
+    before: Option<&'e Event>,
+}
+
 fn event_row(
-    state: &State,
+    state: &UiState,
     buffer: &mut Buffer,
     area: Rect,
     row: u16,
-    columns: &Columns,
-    (event, before): (&Event, Option<&Event>),
+    columns: &EventColumns,
+    EventPair { event, before }: EventPair<'_>,
     base: Style,
 ) {
     let theme = state.theme;
     let style = |role| theme.role(role).patch(base);
     let mut pen = Pen::new(buffer, area, row);
     pen.text(" ", base).text(
-        &super::short_time(event.time_ns, &state.zone, columns.digits),
+        &crate::tui::times::short_time(event.time_ns, &state.zone, columns.digits),
         style(Role::Dim),
     );
     pen.text(" ", base);

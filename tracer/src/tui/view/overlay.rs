@@ -1,6 +1,4 @@
-//! What lies over the panes: file picker, line editor, details, help.
-
-use std::sync::LazyLock;
+//! The overlays on the panes: file picker, line editor, details, help.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -8,15 +6,15 @@ use ratatui::style::{Modifier, Style};
 
 use super::super::fuzzy::Picker;
 use super::super::glyphs::{self, Pen};
-use super::super::keymap::{self, BINDINGS, Mode};
+use super::super::keymap::HELP;
 use super::super::prompt::{Prompt, Purpose};
-use super::super::state::{Detail, Overlay, State};
+use super::super::state::{Detail, Overlay, UiState};
 use super::super::theme::{Role, Theme};
-use super::super::tree::{self, Kind};
+use super::super::tree::{self, NodeKind};
 
 /// Draws it; returns where the terminal's cursor belongs.
-pub(super) fn draw(state: &State, buffer: &mut Buffer) -> Option<(u16, u16)> {
-    let area = super::overlay_area(state);
+pub(super) fn draw(state: &UiState, buffer: &mut Buffer) -> Option<(u16, u16)> {
+    let area = crate::tui::state::overlay_area::overlay_area(state);
     if area.is_empty() {
         return None;
     }
@@ -26,6 +24,10 @@ pub(super) fn draw(state: &State, buffer: &mut Buffer) -> Option<(u16, u16)> {
         Overlay::Prompt(prompt) => Some(line_editor(state, prompt, buffer, area)),
         Overlay::Event(detail) => {
             event(state, detail, buffer, area);
+            None
+        }
+        Overlay::Targets(list) => {
+            super::targets::draw(state, *list, buffer, area);
             None
         }
         Overlay::Probe(id, top) => {
@@ -41,7 +43,7 @@ pub(super) fn draw(state: &State, buffer: &mut Buffer) -> Option<(u16, u16)> {
     }
 }
 
-/// Clears an area and draws a frame; returns what is inside.
+/// Clears an area and draws a frame. Returns the inside.
 pub(in super::super) fn frame(
     theme: Theme,
     buffer: &mut Buffer,
@@ -77,7 +79,7 @@ pub(in super::super) fn frame(
     }
 }
 
-fn files(state: &State, picker: &Picker, buffer: &mut Buffer, area: Rect) -> (u16, u16) {
+fn files(state: &UiState, picker: &Picker, buffer: &mut Buffer, area: Rect) -> (u16, u16) {
     let theme = state.theme;
     let inner = frame(
         theme,
@@ -164,7 +166,7 @@ pub(in super::super) fn search_line(
     )
 }
 
-/// A path with the letters that were found; its start is cut when there is no room.
+/// A path with the matched letters marked. Its start is cut if it does not fit.
 fn found_path(
     pen: &mut Pen<'_>,
     path: &str,
@@ -233,7 +235,7 @@ fn offsets(text: &str, letters: &[u32]) -> Vec<usize> {
         .collect()
 }
 
-fn line_editor(state: &State, prompt: &Prompt, buffer: &mut Buffer, area: Rect) -> (u16, u16) {
+fn line_editor(state: &UiState, prompt: &Prompt, buffer: &mut Buffer, area: Rect) -> (u16, u16) {
     let theme = state.theme;
     for row in 0..area.height {
         Pen::new(buffer, area, row).fill(' ', Style::new());
@@ -307,8 +309,8 @@ fn carets(prompt: &Prompt, buffer: &mut Buffer, area: Rect, scroll: usize, style
         .text(&line, style.remove_modifier(Modifier::UNDERLINED));
 }
 
-/// Message, hint, and what can be written here.
-fn below(state: &State, prompt: &Prompt, buffer: &mut Buffer, area: Rect) {
+/// Message, hint, and the syntax that is allowed here.
+fn below(state: &UiState, prompt: &Prompt, buffer: &mut Buffer, area: Rect) {
     let theme = state.theme;
     let mut put = |row: u16, text: &str, role: Role| {
         let mut pen = Pen::new(buffer, area, row);
@@ -381,14 +383,14 @@ fn pairs(theme: Theme, buffer: &mut Buffer, area: Rect, lines: &[(String, String
     }
 }
 
-fn event(state: &State, detail: &Detail, buffer: &mut Buffer, area: Rect) {
+fn event(state: &UiState, detail: &Detail, buffer: &mut Buffer, area: Rect) {
     let theme = state.theme;
     let inner = frame(
         theme,
         buffer,
         area,
         " Event ",
-        "Esc back  ←→ the one before, after  ↑↓ scroll",
+        "Esc back  ←→ previous, next  ↑↓ scroll",
     );
     pairs(theme, buffer, inner, &detail.head, detail.top);
     let above = detail.head.len() + 1;
@@ -412,7 +414,7 @@ fn event(state: &State, detail: &Detail, buffer: &mut Buffer, area: Rect) {
 }
 
 fn tree_row(theme: Theme, pen: &mut Pen<'_>, line: &tree::Line) {
-    if line.kind == Kind::Heading {
+    if line.kind == NodeKind::Heading {
         pen.text(&line.text, theme.role(Role::Heading));
         return;
     }
@@ -428,42 +430,13 @@ fn tree_row(theme: Theme, pen: &mut Pen<'_>, line: &tree::Line) {
             .text("  ", Style::new());
     }
     let role = match line.kind {
-        Kind::Unavailable | Kind::Note => Role::Warn,
-        Kind::Branch => Role::Heading,
+        NodeKind::Unavailable | NodeKind::Note => Role::Warn,
+        NodeKind::Branch => Role::Heading,
         _ if line.changed => Role::Changed,
         _ => Role::Plain,
     };
     let room = pen.room();
     pen.fitted(&line.text, room, theme.role(role));
-}
-
-/// The help's lines: heading, or keys and what they do.
-static HELP: LazyLock<Vec<(String, String)>> = LazyLock::new(|| {
-    let mut lines = vec![(
-        String::new(),
-        "In the source: · can be probed  ● probed  ○ silenced  ✓ done  ◌ attaching  ◂ latest value"
-            .to_owned(),
-    )];
-    for mode in Mode::ALL {
-        lines.push((String::new(), String::new()));
-        lines.push((String::new(), mode.heading().to_owned()));
-        let bindings = BINDINGS.iter().filter(|binding| binding.mode == mode);
-        lines
-            .extend(bindings.map(|binding| (keymap::label(binding.keys), binding.help.to_owned())));
-        if mode == Mode::Main {
-            lines.extend(
-                keymap::MOUSE
-                    .iter()
-                    .map(|(what, does)| ((*what).to_owned(), (*does).to_owned())),
-            );
-        }
-    }
-    lines
-});
-
-/// Number of lines of the help.
-pub(in super::super) fn help_len() -> usize {
-    HELP.len()
 }
 
 fn help(theme: Theme, buffer: &mut Buffer, area: Rect, top: usize) {

@@ -1,4 +1,4 @@
-//! The source pane: code, marks, and the latest values beside it.
+//! The source pane: code, marks, and the latest values next to it.
 
 use std::ops::Range;
 
@@ -9,9 +9,9 @@ use ratatui::style::{Modifier, Style};
 use super::super::action::Pane;
 use super::super::document::{Document, Needle, hue_at};
 use super::super::glyphs::{self, Pen};
-use super::super::layout::Regions;
-use super::super::state::State;
-use super::super::state::source::{Loaded, Source};
+use super::super::layout::PaneRegions;
+use super::super::state::UiState;
+use super::super::state::source::{LoadedText, SourceView};
 use super::super::theme::Role;
 use crate::debuginfo::names::short_generics;
 use crate::session::ProbeStatus;
@@ -19,14 +19,14 @@ use crate::session::ProbeStatus;
 /// Columns beside a line of code that its values get before the line is shown whole.
 const VALUES: usize = 24;
 
-pub(super) fn draw(state: &State, buffer: &mut Buffer, area: Rect) {
+pub(super) fn draw(state: &UiState, buffer: &mut Buffer, area: Rect) {
     if area.is_empty() {
         return;
     }
-    let inner = Regions::inner(area);
+    let inner = PaneRegions::inner(area);
     let Some(source) = &state.source else {
         super::rule(state, buffer, area, Some(Pane::Source), "Source", &[]);
-        let open = state.hint_main(super::Command::Files);
+        let open = state.hint_main(super::KeyCommand::Files);
         return paragraph(
             state,
             buffer,
@@ -41,20 +41,20 @@ pub(super) fn draw(state: &State, buffer: &mut Buffer, area: Rect) {
         parts.push(("looking for lines with code…".into(), Role::Dim));
     }
     match &source.text {
-        Loaded::Failed(_) => parts.push(("no text".into(), Role::Warn)),
-        Loaded::Text(document) => {
+        LoadedText::Failed(_) => parts.push(("no text".into(), Role::Warn)),
+        LoadedText::Text(document) => {
             if let Some(place) = document.elsewhere() {
                 parts.push((format!("from {}", place.display()), Role::Dim));
             }
         }
-        Loaded::Waiting => {}
+        LoadedText::Waiting => {}
     }
     super::rule(state, buffer, area, Some(Pane::Source), "Source", &parts);
     match &source.text {
-        Loaded::Waiting => paragraph(state, buffer, inner, &["reading…"]),
-        Loaded::Text(document) => lines(state, source, Some(document), buffer, inner),
-        Loaded::Failed(_) if source.len() > 0 => lines(state, source, None, buffer, inner),
-        Loaded::Failed(error) => {
+        LoadedText::Waiting => paragraph(state, buffer, inner, &["reading…"]),
+        LoadedText::Text(document) => lines(state, source, Some(document), buffer, inner),
+        LoadedText::Failed(_) if source.len() > 0 => lines(state, source, None, buffer, inner),
+        LoadedText::Failed(error) => {
             paragraph(
                 state,
                 buffer,
@@ -65,7 +65,7 @@ pub(super) fn draw(state: &State, buffer: &mut Buffer, area: Rect) {
     }
 }
 
-fn paragraph(state: &State, buffer: &mut Buffer, area: Rect, lines: &[&str]) {
+fn paragraph(state: &UiState, buffer: &mut Buffer, area: Rect, lines: &[&str]) {
     for (row, line) in lines.iter().enumerate() {
         let mut pen = Pen::new(buffer, area, row as u16 + 1);
         let room = pen.room();
@@ -78,8 +78,8 @@ fn paragraph(state: &State, buffer: &mut Buffer, area: Rect, lines: &[&str]) {
 }
 
 fn lines(
-    state: &State,
-    source: &Source,
+    state: &UiState,
+    source: &SourceView,
     document: Option<&Document>,
     buffer: &mut Buffer,
     area: Rect,
@@ -91,7 +91,7 @@ fn lines(
         if index >= source.len() {
             break;
         }
-        let view = Row {
+        let view = SourceRow {
             state,
             source,
             index,
@@ -114,16 +114,16 @@ fn lines(
 }
 
 /// One line of the file.
-struct Row<'a> {
-    state: &'a State,
-    source: &'a Source,
+struct SourceRow<'a> {
+    state: &'a UiState,
+    source: &'a SourceView,
     /// From 0.
     index: usize,
     /// From 1.
     line: u64,
 }
 
-impl Row<'_> {
+impl SourceRow<'_> {
     fn is_current(&self) -> bool {
         self.index == self.source.list.cursor
     }
@@ -147,7 +147,7 @@ impl Row<'_> {
         pen.x()
     }
 
-    /// What the line has: a probe, a silenced one, code, nothing.
+    /// The mark of the line: a probe, a silenced probe, code, or none.
     fn mark(&self) -> (&'static str, Style) {
         let theme = self.state.theme;
         let mut probes = self.state.probes_on(self.line).peekable();
@@ -241,7 +241,7 @@ impl Row<'_> {
     }
 
     /// The latest value of each probe on the line.
-    fn values(&self, room: usize) -> Vec<Value> {
+    fn values(&self, room: usize) -> Vec<InlineValue> {
         let probes: Vec<&ProbeStatus> = self.state.probes_on(self.line).take(4).collect();
         let many = probes.len() > 1;
         probes
@@ -260,7 +260,7 @@ impl Row<'_> {
                     String::new()
                 };
                 let offset = name.len();
-                Some(Value {
+                Some(InlineValue {
                     text: format!("{name}{}", text),
                     changed: changed
                         .into_iter()
@@ -273,7 +273,7 @@ impl Row<'_> {
             .collect()
     }
 
-    fn draw_values(&self, buffer: &mut Buffer, area: Rect, values: &[Value]) {
+    fn draw_values(&self, buffer: &mut Buffer, area: Rect, values: &[InlineValue]) {
         let theme = self.state.theme;
         let mut pen = Pen::new(buffer, area, 0);
         for value in values {
@@ -292,8 +292,8 @@ impl Row<'_> {
     }
 }
 
-/// What stands beside the code.
-struct Value {
+/// The value next to the code.
+struct InlineValue {
     text: String,
     changed: Vec<Range<usize>>,
     fresh: bool,

@@ -5,24 +5,24 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use super::super::action::Pane;
-use super::super::changes::changed;
 use super::super::glyphs::{self, Pen, short_count};
-use super::super::layout::Regions;
-use super::super::state::State;
+use super::super::layout::PaneRegions;
+use super::super::state::UiState;
+use super::super::state::changes::changed;
 use super::super::state::source::Variables;
 use super::super::theme::Role;
 use crate::session::{ProbeStatus, VariableInfo};
 
 /// Widths of the columns whose widths vary.
-struct Columns {
+struct TableColumns {
     name: usize,
     place: usize,
     bars: usize,
     rest: usize,
 }
 
-impl Columns {
-    /// What the numbers take: hits, events, lost, limited, rate, cost.
+impl TableColumns {
+    /// Width of the numbers: hits, events, lost, limited, rate, cost.
     const NUMBERS: usize = 7 + 7 + 6 + 8 + 8 + 7;
 
     fn new(width: usize, probes: &[ProbeStatus]) -> Self {
@@ -49,7 +49,7 @@ impl Columns {
     }
 }
 
-pub(super) fn probes(state: &State, buffer: &mut Buffer, area: Rect) {
+pub(super) fn probes(state: &UiState, buffer: &mut Buffer, area: Rect) {
     if area.is_empty() {
         return;
     }
@@ -74,10 +74,10 @@ pub(super) fn probes(state: &State, buffer: &mut Buffer, area: Rect) {
         parts.push((note.clone(), Role::Warn));
     }
     super::rule(state, buffer, area, Some(Pane::Probes), "Probes", &parts);
-    let columns = Columns::new(usize::from(area.width), &state.probes);
-    let inner = Regions::inner(area);
+    let columns = TableColumns::new(usize::from(area.width), &state.probes);
+    let inner = PaneRegions::inner(area);
     if state.probes.is_empty() && state.pending.is_empty() {
-        let enter = state.hint_main(super::Command::Activate);
+        let enter = state.hint_main(super::KeyCommand::Activate);
         let text =
             format!("  none yet: {enter} on a line marked · logs its variables at every hit");
         let mut pen = Pen::new(buffer, inner, 0);
@@ -86,7 +86,7 @@ pub(super) fn probes(state: &State, buffer: &mut Buffer, area: Rect) {
         return;
     }
     header(state, buffer, inner, &columns);
-    let body = Regions::inner(inner);
+    let body = PaneRegions::inner(inner);
     for (row, probe) in state
         .probes
         .iter()
@@ -106,7 +106,7 @@ pub(super) fn probes(state: &State, buffer: &mut Buffer, area: Rect) {
     }
 }
 
-fn header(state: &State, buffer: &mut Buffer, area: Rect, columns: &Columns) {
+fn header(state: &UiState, buffer: &mut Buffer, area: Rect, columns: &TableColumns) {
     let style = state.theme.role(Role::Dim);
     let mut pen = Pen::new(buffer, area, 0);
     pen.text(
@@ -136,11 +136,11 @@ fn header(state: &State, buffer: &mut Buffer, area: Rect, columns: &Columns) {
 }
 
 fn probe_row(
-    state: &State,
+    state: &UiState,
     buffer: &mut Buffer,
     area: Rect,
     row: u16,
-    columns: &Columns,
+    columns: &TableColumns,
     probe: &ProbeStatus,
     selected: bool,
 ) {
@@ -216,7 +216,7 @@ fn short_rate(rate: f64) -> String {
     }
 }
 
-pub(super) fn variables(state: &State, buffer: &mut Buffer, area: Rect) {
+pub(super) fn variables(state: &UiState, buffer: &mut Buffer, area: Rect) {
     if area.is_empty() {
         return;
     }
@@ -230,7 +230,7 @@ pub(super) fn variables(state: &State, buffer: &mut Buffer, area: Rect) {
         format!("Variables at line {line}")
     });
     super::rule(state, buffer, area, None, &name, &[]);
-    let inner = Regions::inner(area);
+    let inner = PaneRegions::inner(area);
     match known {
         Some(Variables::Known(variables)) if !variables.is_empty() => {
             table(state, buffer, inner, variables)
@@ -244,7 +244,7 @@ pub(super) fn variables(state: &State, buffer: &mut Buffer, area: Rect) {
     }
 }
 
-/// What is said where there are no variables to show.
+/// The text in place of a missing list of variables.
 fn instead(known: Option<&Variables>) -> (String, Role) {
     match known {
         None => (String::new(), Role::Dim),
@@ -255,7 +255,7 @@ fn instead(known: Option<&Variables>) -> (String, Role) {
     }
 }
 
-fn table(state: &State, buffer: &mut Buffer, area: Rect, variables: &[VariableInfo]) {
+fn table(state: &UiState, buffer: &mut Buffer, area: Rect, variables: &[VariableInfo]) {
     let theme = state.theme;
     let rows = usize::from(area.height);
     let name_width = variables
@@ -318,7 +318,7 @@ fn names(variables: &[VariableInfo]) -> String {
 }
 
 /// The variables in one row: those that can be read, then those that cannot.
-fn strip(state: &State, buffer: &mut Buffer, area: Rect) {
+fn strip(state: &UiState, buffer: &mut Buffer, area: Rect) {
     let theme = state.theme;
     let mut pen = Pen::new(buffer, area, 0);
     let Some(source) = &state.source else { return };
@@ -370,7 +370,7 @@ fn strip(state: &State, buffer: &mut Buffer, area: Rect) {
     }
 }
 
-pub(super) fn history(state: &State, buffer: &mut Buffer, area: Rect) {
+pub(super) fn history(state: &UiState, buffer: &mut Buffer, area: Rect) {
     if area.is_empty() {
         return;
     }
@@ -384,7 +384,7 @@ pub(super) fn history(state: &State, buffer: &mut Buffer, area: Rect) {
         .into_iter()
         .collect();
     super::rule(state, buffer, area, None, &name, &parts);
-    let mut inner = Regions::inner(area);
+    let mut inner = PaneRegions::inner(area);
     let added_up = probe.map(|probe| state.added_up(probe.id));
     for row in added_up.unwrap_or_default() {
         if inner.is_empty() {
@@ -414,7 +414,7 @@ pub(super) fn history(state: &State, buffer: &mut Buffer, area: Rect) {
             .unwrap_or_default();
         let mut pen = Pen::new(buffer, inner, row);
         pen.text(" ", Style::new()).text(
-            &super::short_time(now.time_ns, &state.zone, 3),
+            &crate::tui::times::short_time(now.time_ns, &state.zone, 3),
             theme.role(Role::Dim),
         );
         pen.text("  ", Style::new());

@@ -1,7 +1,7 @@
-//! The programs to trace, built once.
+//! Builds the traced programs, once.
 //!
-//! Fixtures are compiled into the folder that cargo gives integration tests,
-//! under a name that holds a hash of everything they are made of.
+//! Fixtures are compiled into cargo's folder for integration tests, under a name with a hash of all
+//! their inputs.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::program::run;
 
-/// How target-app is built.
+/// Profiles of target-app.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Profile {
     /// Not optimised.
@@ -20,7 +20,7 @@ pub(crate) enum Profile {
     Release,
 }
 
-/// target-app of that profile, built now unless the environment names it.
+/// target-app of that profile. It is built now unless the environment names it.
 pub(crate) fn target_app(profile: Profile) -> PathBuf {
     static BUILT: [OnceLock<PathBuf>; 2] = [OnceLock::new(), OnceLock::new()];
     let (built, variable, folder) = match profile {
@@ -69,13 +69,13 @@ pub(crate) fn workspace() -> &'static Path {
     package.parent().expect("the package is in the workspace")
 }
 
-/// Where a file of the fixtures is.
+/// Path of a fixture's file.
 pub(crate) fn source(name: &str) -> PathBuf {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     package.join("tests").join("fixtures").join(name)
 }
 
-/// The number of the only line of `file` in which `mark` stands.
+/// Number of the only line of `file` that contains `mark`.
 #[track_caller]
 pub(crate) fn line_of(file: &Path, mark: &str) -> u64 {
     let text = std::fs::read_to_string(file).expect("the source is there");
@@ -105,7 +105,7 @@ pub(crate) fn probe_line(fixture: &str, name: &str) -> u64 {
 
 /// A fixture compiled with `compiler flags… SOURCE -o OUT`.
 ///
-/// `name` is the name of the program; flags that name files must be absolute.
+/// `name` is the name of the program. Flags that name files must be absolute.
 #[track_caller]
 pub(crate) fn fixture(compiler: &str, name: &str, fixture: &str, flags: &[&str]) -> PathBuf {
     let path = source(fixture);
@@ -115,7 +115,7 @@ pub(crate) fn fixture(compiler: &str, name: &str, fixture: &str, flags: &[&str])
     let folder = scratch(&format!("{fixture}-{:016x}", hasher.finish()));
     let out = folder.join(name);
     once(&out.clone(), || {
-        // Under another name first: a run that was cut off leaves no half program.
+        // It is written under another name first, so an interrupted run leaves no partial program.
         let unfinished = folder.join(format!("{name}.{}", std::process::id()));
         let mut args: Vec<&std::ffi::OsStr> = flags.iter().map(std::ffi::OsStr::new).collect();
         let last = ["-o".as_ref(), unfinished.as_os_str()];
@@ -154,13 +154,13 @@ pub(crate) fn rust_compiler() -> String {
 /// A Rust fixture, compiled by that compiler.
 #[track_caller]
 pub(crate) fn rust_by(compiler: &str, name: &str, source: &str, flags: &[&str]) -> PathBuf {
-    // One name for each file, so that modules of two variants do not look alike.
+    // Each file has its own name, so that modules of two variants do not look alike.
     let mut all = vec!["--edition=2021", "-g", "--crate-name", "fixture"];
     all.extend(flags);
     fixture(compiler, name, source, &all)
 }
 
-/// A folder of this name for what tests make; stays for the next run.
+/// A folder with this name for the tests' files, which stays for the next run.
 pub(crate) fn scratch(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
         .join("end_to_end")
@@ -169,7 +169,7 @@ pub(crate) fn scratch(name: &str) -> PathBuf {
     folder
 }
 
-/// Makes a file unless it is there, once at a time.
+/// Builds a file unless it exists, in one process at a time.
 fn once(path: &Path, make: impl FnOnce()) {
     static LOCKS: OnceLock<Mutex<HashMap<PathBuf, Arc<Mutex<()>>>>> = OnceLock::new();
     let locks = LOCKS.get_or_init(Mutex::default);

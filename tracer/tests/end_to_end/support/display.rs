@@ -1,4 +1,4 @@
-//! An X server of our own, and its pointer.
+//! An X server for the tests, and its pointer.
 
 use std::path::Path;
 
@@ -9,9 +9,22 @@ use x11rb::rust_connection::RustConnection;
 use super::program::Program;
 use super::wait_for;
 
+/// A position on the screen, in pixels from its upper left corner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Point {
+    pub(crate) x: i16,
+    pub(crate) y: i16,
+}
+
+impl Point {
+    pub(crate) const fn at(x: i16, y: i16) -> Self {
+        Self { x, y }
+    }
+}
+
 /// A virtual screen that nobody else uses.
 pub(crate) struct Display {
-    /// For `DISPLAY`.
+    /// Value of `DISPLAY`.
     pub(crate) name: String,
     connection: RustConnection,
     root: u32,
@@ -19,7 +32,7 @@ pub(crate) struct Display {
 }
 
 impl Display {
-    /// Starts an X server on a display that it finds free itself.
+    /// Starts an X server on a free display.
     #[track_caller]
     pub(crate) fn start() -> Self {
         let args = "-displayfd 1 -screen 0 1280x1024x24 -nolisten tcp -noreset";
@@ -39,19 +52,19 @@ impl Display {
         }
     }
 
-    /// Moves the pointer, and returns when the server says that it is there.
+    /// Moves the pointer, and waits until the server confirms it.
     #[track_caller]
-    pub(crate) fn move_pointer(&self, (x, y): (i16, i16)) {
+    pub(crate) fn move_pointer(&self, to: Point) {
         let none = x11rb::NONE;
         self.connection
-            .warp_pointer(none, self.root, 0, 0, 0, 0, x, y)
+            .warp_pointer(none, self.root, 0, 0, 0, 0, to.x, to.y)
             .expect("the server is up")
             .check()
             .expect("the pointer may be moved");
         wait_for("the pointer to be there", || {
             let reply = self.connection.query_pointer(self.root).expect("up");
             let reply = reply.reply().expect("the server answers");
-            ((reply.root_x, reply.root_y) == (x, y)).then_some(())
+            (Point::at(reply.root_x, reply.root_y) == to).then_some(())
         });
     }
 }

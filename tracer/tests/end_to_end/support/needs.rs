@@ -1,12 +1,12 @@
-//! What a test needs of the machine, and what it found.
+//! Checks the machine for the needs of a test.
 //!
-//! With `REQUIRE_KERNEL=1` in the environment, as CI sets it, a missing need
-//! fails the test; without, the test says why it is skipped.
+//! With `REQUIRE_KERNEL=1`, which CI sets, a missing need fails the test. Otherwise the test prints
+//! why it is skipped.
 
 use std::fs;
 use std::path::Path;
 
-/// True when uprobes with eBPF can be tested here.
+/// True if uprobes with eBPF can be tested here.
 ///
 /// # Panics
 /// They cannot, and `REQUIRE_KERNEL=1` is set.
@@ -21,7 +21,7 @@ pub(crate) fn kernel() -> bool {
     };
     let uid = field("Uid:");
     let capabilities = u64::from_str_radix(&field("CapEff:"), 16).unwrap_or(0);
-    // CAP_SYS_ADMIN is bit 21: who has it has what CAP_BPF and CAP_PERFMON give.
+    // CAP_SYS_ADMIN is bit 21. It includes CAP_BPF and CAP_PERFMON.
     let admin = capabilities & (1 << 21) != 0;
     let btf = Path::new("/sys/kernel/btf/vmlinux").exists();
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
@@ -35,10 +35,10 @@ pub(crate) fn kernel() -> bool {
     )
 }
 
-/// True when every one of these programs is on the path.
+/// True if all of these programs are on the path.
 ///
 /// # Panics
-/// One is not, and `REQUIRE_KERNEL=1` is set.
+/// One is missing, and `REQUIRE_KERNEL=1` is set.
 #[track_caller]
 pub(crate) fn tools(names: &[&str]) -> bool {
     let missing: Vec<&str> = names.iter().copied().filter(|name| !has(name)).collect();
@@ -49,7 +49,7 @@ pub(crate) fn tools(names: &[&str]) -> bool {
     )
 }
 
-/// True when clang finds libc++: of what it does not find it prints no more than the name.
+/// True if clang finds libc++. For a file that it does not find, it prints only the name.
 ///
 /// # Panics
 /// It does not, and `REQUIRE_KERNEL=1` is set.
@@ -63,16 +63,16 @@ pub(crate) fn libcxx() -> bool {
     met(found, "clang and libc++", "one of them is missing")
 }
 
-/// True when the kernel has this device.
+/// True if the kernel has this device.
 ///
 /// # Panics
-/// It has not, and `REQUIRE_KERNEL=1` is set.
+/// The device is missing, and `REQUIRE_KERNEL=1` is set.
 #[track_caller]
 pub(crate) fn device(path: &str) -> bool {
     met(Path::new(path).exists(), path, "no such device")
 }
 
-/// True when a program of this name is on the path.
+/// True if a program with this name is on the path.
 pub(crate) fn has(name: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|folder| folder.join(name).is_file())

@@ -1,4 +1,4 @@
-//! A whole run: a program that waits for a word, under probes, to its end.
+//! A complete run of a program that waits for a command, under probes.
 
 use std::time::{Duration, Instant};
 
@@ -6,18 +6,18 @@ use super::program::Program;
 use super::text::Text;
 use super::tracer::{Finished, Tracer};
 
-/// What came of it.
+/// The results of a run.
 pub(crate) struct Observed {
-    /// The tracer, which was ended once the program was done.
+    /// The tracer, which was ended after the program.
     pub(crate) finished: Finished,
-    /// What the program printed.
+    /// The program's output.
     pub(crate) printed: Vec<String>,
-    /// From its word to its end.
+    /// Time from the command to the program's end.
     pub(crate) took: Duration,
 }
 
-/// Has a program that says `ready` go on, until it says `done`, under these probes; its code must be
-/// what it was then.
+/// Runs a program from its `ready` to its `done` under these probes. Its code must be the same at
+/// both.
 #[track_caller]
 pub(crate) fn observe(mut program: Program, probes: &[impl AsRef<str>], more: &[&str]) -> Observed {
     let text = Text::of_exe(program.pid());

@@ -1,4 +1,4 @@
-//! The lines that a running program writes, as they come.
+//! Reads the lines of a running program as they come.
 
 use std::io::{BufRead, BufReader, Read};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -13,7 +13,7 @@ struct Shared {
     closed: bool,
 }
 
-/// Lines read so far from one pipe, by a thread of their own.
+/// Lines read from one pipe so far, by a thread.
 pub(crate) struct Output {
     name: &'static str,
     shared: Arc<(Mutex<Shared>, Condvar)>,
@@ -22,7 +22,7 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    /// Reads `pipe` until its end.
+    /// Reads `pipe` to its end.
     pub(crate) fn read(name: &'static str, pipe: impl Read + Send + 'static) -> Self {
         let shared = Arc::new((Mutex::new(Shared::default()), Condvar::new()));
         let writer = Arc::clone(&shared);
@@ -47,7 +47,7 @@ impl Output {
         }
     }
 
-    /// Shows the end of `other` too when a wait on this one fails.
+    /// Adds the end of `other` to the message if a wait fails.
     pub(crate) fn beside(mut self, other: &Self) -> Self {
         self.beside = Some(Arc::clone(&other.shared));
         self
@@ -58,12 +58,12 @@ impl Output {
         lock(&self.shared.0).lines.clone()
     }
 
-    /// How many lines there are so far.
+    /// The number of lines so far.
     pub(crate) fn count(&self) -> usize {
         lock(&self.shared.0).lines.len()
     }
 
-    /// Waits until `find` finds what it looks for in all the lines so far.
+    /// Waits until `find` returns a value for the lines so far.
     ///
     /// # Panics
     /// The pipe ended, or the time was up, before that.
@@ -97,7 +97,7 @@ impl Output {
         }
     }
 
-    /// Waits for a line that `is` it, from line `from` on, and gives its index.
+    /// Waits for a line that satisfies `is`, from line `from` on. Returns its index.
     #[track_caller]
     pub(crate) fn wait_line(&self, what: &str, from: usize, is: impl Fn(&str) -> bool) -> usize {
         self.wait(what, |lines| {
@@ -105,7 +105,7 @@ impl Output {
         })
     }
 
-    /// Waits for the pipe's end and gives all of its lines.
+    /// Waits for the pipe's end, and returns all of its lines.
     pub(crate) fn finish(mut self) -> Vec<String> {
         if let Some(reader) = self.reader.take() {
             reader.join().expect("the reader does not panic");

@@ -1,4 +1,4 @@
-//! A program that runs, to be traced.
+//! A running program to trace.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -11,12 +11,12 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::output::Output;
 use super::wait_for;
 
-/// A running program with its output; ends with the test.
+/// A running program with its output, which ends with the test.
 pub(crate) struct Program {
     child: Child,
-    /// What it prints.
+    /// Its stdout.
     pub(crate) stdout: Output,
-    /// What it complains about.
+    /// Its stderr.
     pub(crate) stderr: Output,
 }
 
@@ -27,7 +27,7 @@ impl Program {
         Self::start_with(path, args, |_| {})
     }
 
-    /// Starts `path` after `change` to the command.
+    /// Starts `path` after `change` has modified the command.
     #[track_caller]
     pub(crate) fn start_with(
         path: &Path,
@@ -43,8 +43,8 @@ impl Program {
         change(&mut command);
         let mut child = wait_for("the program to start", || match command.spawn() {
             Ok(child) => Some(child),
-            // It was just written, and another test's child, not yet a program
-            // of its own, still holds the file.
+            // The file was just written, and another test's child, which has not executed its
+            // program yet, still holds it.
             Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => None,
             Err(error) => panic!("cannot start {}: {error}", path.display()),
         });
@@ -72,7 +72,7 @@ impl Program {
         self.child.id()
     }
 
-    /// Writes one line to its standard input.
+    /// Writes one line to its stdin.
     #[track_caller]
     pub(crate) fn say(&mut self, line: &str) {
         let stdin = self.child.stdin.as_mut().expect("piped");
@@ -80,22 +80,22 @@ impl Program {
         stdin.flush().expect("the program reads its input");
     }
 
-    /// Ends its standard input.
+    /// Closes its stdin.
     pub(crate) fn close_input(&mut self) {
         self.child.stdin = None;
     }
 
-    /// Sends it a signal.
+    /// Sends a signal to the program.
     pub(crate) fn signal(&self, signal: Signal) {
         send(self.pid(), signal);
     }
 
-    /// It has not exited.
+    /// The program has not exited.
     pub(crate) fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// Waits until it has exited.
+    /// Waits until the program has exited.
     #[track_caller]
     pub(crate) fn wait(&mut self) -> ExitStatus {
         wait_for("the program's exit", || {
@@ -106,7 +106,7 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // It may have ended already; what counts is that it is gone.
+        // It may have ended before. It only must be gone.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -118,7 +118,7 @@ pub(crate) fn send(pid: u32, signal: Signal) {
     let _ = kill_process(pid.expect("a pid of a child"), signal);
 }
 
-/// A field of `/proc/PID/status`; `None` when the process is gone.
+/// A field of `/proc/PID/status`. `None` if the process is gone.
 pub(crate) fn status_field(pid: u32, field: &str) -> Option<String> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     status.lines().find_map(|line| {
@@ -127,19 +127,20 @@ pub(crate) fn status_field(pid: u32, field: &str) -> Option<String> {
     })
 }
 
-/// When the process started, in clock ticks since boot: with the pid, its identity.
+/// Start time of the process, in clock ticks since boot. Together with the pid, it identifies the
+/// process.
 #[track_caller]
 pub(crate) fn start_time(pid: u32) -> u64 {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("the process runs");
     let after_name = &stat[stat.rfind(')').expect("the name is in brackets") + 1..];
-    // Field 22 of the whole line, the 20th after the name.
+    // Field 22 of the line, which is the 20th after the name.
     let field = after_name.split_whitespace().nth(19);
     field
         .and_then(|field| field.parse().ok())
         .expect("a number")
 }
 
-/// Runs a tool to its end and gives what it printed.
+/// Runs a tool to its end and returns its output.
 #[track_caller]
 pub(crate) fn run(
     tool: impl AsRef<OsStr>,

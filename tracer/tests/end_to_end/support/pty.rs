@@ -10,7 +10,7 @@ use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system}
 use super::PATIENCE;
 use super::tracer::TRACER;
 
-/// Sent by programs that leave the alternate screen.
+/// The sequence by which programs leave the alternate screen.
 const LEAVE_ALTERNATE: &[u8] = b"\x1b[?1049l";
 
 struct Screen {
@@ -19,7 +19,7 @@ struct Screen {
     closed: bool,
 }
 
-/// The tracer's terminal UI, as a person sees it.
+/// The tracer's terminal UI, as users see it.
 pub(crate) struct Terminal {
     master: Box<dyn MasterPty + Send>,
     child: Box<dyn Child + Send + Sync>,
@@ -72,7 +72,7 @@ impl Terminal {
                 }
             }
         });
-        // The slave side goes with `pair`: the reader ends when the child does.
+        // The slave side is dropped with `pair`, so the reader ends with the child.
         Self {
             master: pair.master,
             child,
@@ -125,7 +125,7 @@ impl Terminal {
         self.keys.flush().expect("it reads keys");
     }
 
-    /// What the screen shows.
+    /// The text of the screen.
     pub(crate) fn text(&self) -> String {
         lock(&self.screen.0).parser.screen().contents()
     }
@@ -135,7 +135,7 @@ impl Terminal {
         lock(&self.screen.0).raw.clone()
     }
 
-    /// Waits until the screen is as `is` wants it.
+    /// Waits until the screen satisfies `is`.
     #[track_caller]
     pub(crate) fn wait(&self, what: &str, is: impl Fn(&str) -> bool) -> String {
         let end = Instant::now() + PATIENCE;
@@ -150,20 +150,20 @@ impl Terminal {
                 drop(screen);
                 panic!("waited for {what}; the screen shows:\n{text}");
             }
-            // Bounded, since a screen that is as wanted already sends nothing more.
+            // The wait is bounded, because a screen that already satisfies it sends nothing more.
             let left = left.min(Duration::from_millis(100));
             let waited = self.screen.1.wait_timeout(screen, left);
             screen = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
-    /// Waits until the screen shows this.
+    /// Waits until the screen shows this text.
     #[track_caller]
     pub(crate) fn wait_text(&self, text: &str) -> String {
         self.wait(&format!("`{text}`"), |screen| screen.contains(text))
     }
 
-    /// Gives the terminal another size, as a window manager does.
+    /// Changes the size of the terminal, like a window manager.
     #[track_caller]
     pub(crate) fn resize(&self, rows: u16, columns: u16) {
         let mut screen = lock(&self.screen.0);
@@ -171,7 +171,8 @@ impl Terminal {
         self.master.resize(size(rows, columns)).expect("it is open");
     }
 
-    /// Waits for the tracer's end: the code, with the terminal as it was before.
+    /// Waits for the tracer's end. Returns the exit code, and checks that the terminal is as
+    /// before.
     #[track_caller]
     pub(crate) fn assert_restored(mut self) -> u32 {
         let end = Instant::now() + PATIENCE;
@@ -240,7 +241,7 @@ fn size(rows: u16, cols: u16) -> PtySize {
     }
 }
 
-/// The terminal's modes, as `stty` would tell them.
+/// The terminal's modes, as `stty` shows them.
 fn modes(master: &dyn MasterPty) -> String {
     let termios = master.get_termios().expect("it is a terminal");
     format!("{termios:?}")

@@ -1,18 +1,18 @@
-//! The code of a process as it is in memory: where a breakpoint shows.
+//! The code of a process in memory, which reveals breakpoints.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 
 use super::wait_for;
 
-/// The executable mappings of one file in a process, as they were before anything was attached.
+/// The executable mappings of one file in a process, before anything was attached.
 pub(crate) struct Text {
     pid: u32,
     mappings: Vec<(u64, Vec<u8>)>,
 }
 
 impl Text {
-    /// Remembers the code that `pid` has from files whose path ends in `file`.
+    /// Reads the code of `pid` that comes from files whose path ends in `file`.
     #[track_caller]
     pub(crate) fn of(pid: u32, file: &str) -> Self {
         let maps = fs::read_to_string(format!("/proc/{pid}/maps")).expect("the process runs");
@@ -46,7 +46,7 @@ impl Text {
         Self::of(pid, exe.to_str().expect("test paths are UTF-8"))
     }
 
-    /// The same code in another process of the same program, wherever it is there.
+    /// This code in another process of the program, at its addresses there.
     #[track_caller]
     pub(crate) fn in_process(&self, pid: u32) -> Self {
         let mut there = Self::of_exe(pid);
@@ -64,7 +64,7 @@ impl Text {
         Some(bytes)
     }
 
-    /// Addresses at which the code is not what it was.
+    /// Addresses of changed code.
     ///
     /// # Panics
     /// The process is gone.
@@ -79,7 +79,7 @@ impl Text {
         changed
     }
 
-    /// Waits until at least `sites` breakpoints are in the code.
+    /// Waits until the code has at least `sites` breakpoints.
     #[track_caller]
     pub(crate) fn wait_probed(&self, sites: usize) {
         wait_for(&format!("{sites} breakpoints in the target"), || {
@@ -87,7 +87,7 @@ impl Text {
         });
     }
 
-    /// Waits until just `sites` bytes of the code are not as they were.
+    /// Waits until exactly `sites` bytes of the code differ.
     #[track_caller]
     pub(crate) fn wait_changed(&self, sites: usize) {
         wait_for(&format!("{sites} breakpoints left in the target"), || {
@@ -95,7 +95,7 @@ impl Text {
         });
     }
 
-    /// Waits until the code is as it was.
+    /// Waits until the code is as before.
     #[track_caller]
     pub(crate) fn wait_restored(&self) {
         wait_for("the target's code to be as it was", || {

@@ -1,4 +1,4 @@
-//! The tracer, run as a user runs it.
+//! Runs the tracer as a user would.
 
 use std::ffi::OsStr;
 use std::fmt::Display;
@@ -15,15 +15,15 @@ use super::program::send;
 /// The binary under test.
 pub(crate) const TRACER: &str = env!("CARGO_BIN_EXE_tracer");
 
-/// No command may take longer; one that does is killed and fails its test.
+/// Time limit of a command. A command that takes longer is killed and fails its test.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// A tracer that runs.
+/// A running tracer.
 pub(crate) struct Tracer {
     child: Child,
-    /// Data.
+    /// Its stdout.
     pub(crate) stdout: Output,
-    /// Talk.
+    /// Its stderr.
     pub(crate) stderr: Output,
     what: String,
     started: Instant,
@@ -50,7 +50,7 @@ impl Tracer {
         Self::start(attach_args(pid, output, probes, more))
     }
 
-    /// Runs any command that ends in the tracer.
+    /// Runs any command line that executes the tracer.
     #[track_caller]
     pub(crate) fn spawn(mut command: Command) -> Self {
         command
@@ -74,7 +74,7 @@ impl Tracer {
         }
     }
 
-    /// Waits until all probes that can be are attached.
+    /// Waits until all possible probes are attached.
     #[track_caller]
     pub(crate) fn wait_tracing(&self) {
         let traces = |line: &str| line.starts_with("tracing ");
@@ -95,7 +95,7 @@ impl Tracer {
     #[track_caller]
     pub(crate) fn wait_events(&self, count: usize) -> Vec<Value> {
         self.stdout.wait(&format!("{count} events"), |lines| {
-            // Cheap first: parsing all lines at every new one is quadratic.
+            // The count is cheap. Parsing all lines for every new one would be quadratic.
             (lines.len() >= count).then(|| of_type(&parse(lines), "event"))?;
             let events = of_type(&parse(lines), "event");
             (events.len() >= count).then_some(events)
@@ -108,14 +108,14 @@ impl Tracer {
         of_type(&parse(&self.stdout.lines()), "event")
     }
 
-    /// Ctrl-C, then its end.
+    /// Sends Ctrl-C, then waits for the end.
     #[track_caller]
     pub(crate) fn interrupt(self) -> Finished {
         self.signal(Signal::INT);
         self.finish()
     }
 
-    /// Waits for its end; kills it, and fails, when that takes too long.
+    /// Waits for the end. If that takes too long, it kills the tracer and fails.
     #[track_caller]
     pub(crate) fn finish(mut self) -> Finished {
         let end = Instant::now() + DEADLINE;
@@ -169,7 +169,7 @@ pub(crate) fn attach_args(
     for probe in probes {
         args.extend(["-e".to_owned(), (*probe).to_owned()]);
     }
-    // Programs of tests hit as fast as they can; what that may cost is a test of its own.
+    // Test programs hit as fast as they can. Another test covers the cost limit.
     if !more.contains(&"--max-cpu") {
         args.extend(["--max-cpu", "off"].map(str::to_owned));
     }
@@ -186,15 +186,15 @@ pub(crate) fn tracer(args: &[&str]) -> Finished {
 /// A tracer that has ended by itself.
 #[derive(Debug)]
 pub(crate) struct Finished {
-    /// Command line, for messages.
+    /// Its command line, for messages.
     pub(crate) what: String,
-    /// `None`: ended by a signal.
+    /// `None` if a signal ended it.
     pub(crate) code: Option<i32>,
-    /// Lines of data.
+    /// Lines of stdout.
     pub(crate) stdout: Vec<String>,
-    /// Lines of talk.
+    /// Lines of stderr.
     pub(crate) stderr: Vec<String>,
-    /// From its start to its end.
+    /// Time from its start to its end.
     pub(crate) took: Duration,
 }
 
@@ -210,14 +210,14 @@ impl std::fmt::Display for Finished {
 }
 
 impl Finished {
-    /// The exit code must be this.
+    /// Checks the exit code.
     #[track_caller]
     pub(crate) fn assert_code(&self, code: i32) -> &Self {
         assert_eq!(self.code, Some(code), "{self}");
         self
     }
 
-    /// stderr must hold each of these, whatever the case.
+    /// Checks that stderr contains each of these texts, ignoring case.
     #[track_caller]
     pub(crate) fn assert_says(&self, words: &[&str]) -> &Self {
         let said = self.stderr.join("\n").to_lowercase();
@@ -230,12 +230,12 @@ impl Finished {
         self
     }
 
-    /// What it wrote on stdout.
+    /// Its stdout.
     pub(crate) fn text(&self) -> String {
         self.stdout.join("\n")
     }
 
-    /// The whole of stdout as one JSON value, or one a line as an array.
+    /// The whole stdout as one JSON value, or one value per line as an array.
     #[track_caller]
     pub(crate) fn json(&self) -> Value {
         match serde_json::from_str(&self.text()) {
@@ -250,7 +250,7 @@ impl Finished {
         of_type(&parse(&self.stdout), "event")
     }
 
-    /// What it says at the end of processes that were forked.
+    /// Its record about forked processes.
     #[track_caller]
     pub(crate) fn followed(&self) -> Value {
         let said = of_type(&parse(&self.stdout), "followed");
@@ -266,7 +266,7 @@ impl Finished {
         of_type(&parse(&self.stdout), "summary")
     }
 
-    /// The summary of a probe; the only one of that name.
+    /// The only summary of a probe.
     #[track_caller]
     pub(crate) fn summary(&self, probe: &str) -> Value {
         let summaries = of_type(&parse(&self.stdout), "summary");
@@ -298,12 +298,12 @@ pub(crate) fn value<'a>(event: &'a Value, expr: &str) -> &'a Value {
     &found.unwrap_or_else(|| panic!("no `{expr}` in {event}"))["value"]
 }
 
-/// A counter of a summary; one that is not there is zero.
+/// A counter of a summary. A missing counter is zero.
 pub(crate) fn counter(summary: &Value, name: &str) -> u64 {
     summary[name].as_u64().unwrap_or(0)
 }
 
-/// Every hit must be accounted for: sent, or left out for a reason that is counted.
+/// Checks that every hit is counted: as an event, or under the reason why it is not one.
 #[track_caller]
 pub(crate) fn assert_adds_up(summary: &Value) {
     let ways = [
@@ -320,7 +320,7 @@ pub(crate) fn assert_adds_up(summary: &Value) {
     assert_eq!(counter(summary, "hits"), sum, "{summary}");
 }
 
-/// The tracer under another folder, where any user may run it.
+/// A copy of the tracer in another folder, where any user may run it.
 pub(crate) fn copy_for_everyone(folder: &Path) -> std::path::PathBuf {
     let copy = folder.join("tracer");
     std::fs::copy(TRACER, &copy).expect("the tracer is built");

@@ -1,4 +1,4 @@
-//! Watches a process during a test: it must never be stopped or ptraced.
+//! Watches a process during a test. It must never be stopped or ptraced.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,18 +7,18 @@ use std::time::Duration;
 
 use super::program::{start_time, status_field};
 
-/// What a watcher saw.
+/// The observations of a watcher.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
-    /// Looks taken.
+    /// Number of checks.
     pub(crate) looks: u64,
-    /// `TracerPid` values other than 0.
+    /// Values of `TracerPid` other than 0.
     pub(crate) tracers: Vec<String>,
-    /// States that a stopped or ptraced process has.
+    /// States of a stopped or ptraced process.
     pub(crate) stops: Vec<String>,
 }
 
-/// A thread that looks at a process every 2 ms.
+/// A thread that checks a process every 2 ms.
 pub(crate) struct Watch {
     pid: u32,
     started: u64,
@@ -50,7 +50,8 @@ impl Watch {
         }
     }
 
-    /// Ends the watch: the process is the same, runs the same file, and was never held.
+    /// Ends the watch. Checks that the process is the same, runs the same file, and was never
+    /// stopped.
     #[track_caller]
     pub(crate) fn assert_untouched(mut self) {
         self.end.store(true, Ordering::Relaxed);

@@ -1,12 +1,13 @@
-//! Probes on variables of our own, compiled as those of users are.
+//! Probes on variables of our own, compiled like those of users.
 
-use tracer::address::Bias;
-use tracer::debuginfo::place::{Binary, Expr, Place, Register, Source, Term};
+use tracer::actions::compile;
+use tracer::actions::parse_probe;
+use tracer::base::address::LinkAddr;
+use tracer::debuginfo::place::{Binary, LocationExpr, PieceSource, Place, Register, Term};
 use tracer::debuginfo::types::{Language, TypeSource};
 use tracer::debuginfo::variable::Variable;
-use tracer::lang::parse_probe;
-use tracer::plan::{Limits, Plan, PlanInput, compile};
-use tracer::redact::Redactor;
+use tracer::plan::{AddressBase, Limits, Plan, PlanInput, ShapeCache};
+use tracer::value::redact::Redactor;
 
 /// DWARF number of `rdi`, which has the address of the frames.
 pub(crate) const RDI: u8 = 5;
@@ -22,7 +23,7 @@ pub(crate) fn compiled(
     let plan = compile(&PlanInput {
         source,
         language,
-        bias: Bias(0),
+        base: AddressBase::Site(LinkAddr(0)),
         neighbours: &Vec::new,
         tls: None,
         variables,
@@ -30,15 +31,16 @@ pub(crate) fn compiled(
         types: &|_| Vec::new(),
         spec: &spec,
         limits: Limits::default(),
+        shapes: &ShapeCache::default(),
         returned: None,
         redactor: &Redactor::default(),
     });
     plan.unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
-/// Memory at an offset of the frames.
+/// Memory at an offset in the frames.
 pub(crate) fn at_frame(offset: usize) -> Place {
-    Place::whole(Source::Memory(Expr(vec![
+    Place::whole(PieceSource::Memory(LocationExpr(vec![
         Term::Register(Register(RDI)),
         Term::Const(offset as u64),
         Term::Binary(Binary::Add),

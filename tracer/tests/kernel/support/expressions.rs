@@ -1,14 +1,15 @@
-//! Random expressions over integers: made, printed, and evaluated straight from the tree.
+//! Random expressions over integers: generated, printed, and evaluated directly from the tree.
 //!
-//! Shared by the tests of the planner and those of the kernel's machine; each says what `ast` is.
+//! The tests of the planner and of the kernel's machine share this file. Each of them defines
+//! `ast`.
 
 use super::ast::{BinaryOp, Expr, ExprKind, UnaryOp};
 use super::numbers::Random;
 
-/// Bytes of the frame that the variables are in.
+/// Size of the frame with the variables, in bytes.
 pub(crate) const FRAME: usize = 32;
 
-/// Name, bytes, sign and frame offset of the variables.
+/// Name, size, sign and frame offset of the variables.
 pub(crate) const VARIABLES: [(&str, u64, bool, usize); 8] = [
     ("a", 1, true, 0),
     ("b", 1, false, 1),
@@ -20,14 +21,14 @@ pub(crate) const VARIABLES: [(&str, u64, bool, usize); 8] = [
     ("h", 8, false, 24),
 ];
 
-/// Bytes, sign and place of the variable of that name.
+/// Size, sign and offset of the variable with this name.
 pub(crate) fn variable_named(path: &str) -> (u64, bool, usize) {
     let mut all = VARIABLES.iter();
     let (_, size, signed, at) = all.find(|(name, ..)| *name == path).expect("one of ours");
     (*size, *signed, *at)
 }
 
-/// Numbers at which something changes more often than others.
+/// Numbers near boundaries of the types.
 pub(crate) fn interesting(random: &mut Random) -> u64 {
     match random.below(7) {
         0 => 0,
@@ -41,7 +42,7 @@ pub(crate) fn interesting(random: &mut Random) -> u64 {
     }
 }
 
-/// What the variables have.
+/// The values of the variables.
 pub(crate) fn frame(random: &mut Random) -> Vec<u8> {
     (0..FRAME / 8)
         .flat_map(|_| interesting(random).to_le_bytes())
@@ -52,7 +53,7 @@ pub(crate) fn expr(kind: ExprKind) -> Expr {
     Expr { kind, span: 0..0 }
 }
 
-/// A number.
+/// A random number.
 pub(crate) fn number(random: &mut Random, depth: u32) -> Expr {
     use BinaryOp as B;
     const OPERATORS: [BinaryOp; 10] = [
@@ -90,7 +91,7 @@ pub(crate) fn number(random: &mut Random, depth: u32) -> Expr {
     }
 }
 
-/// By how much something is shifted: no constant that is too large for a byte, which is refused.
+/// A shift count. Constants that do not fit into a byte are refused, so there are none.
 fn count(random: &mut Random, depth: u32) -> Expr {
     let most = Box::new(expr(ExprKind::Int(7)));
     match random.below(4) {
@@ -115,7 +116,7 @@ fn variable(random: &mut Random) -> Expr {
     })
 }
 
-/// A truth.
+/// A boolean.
 pub(crate) fn truth(random: &mut Random, depth: u32) -> Expr {
     use BinaryOp as B;
     const RELATIONS: [BinaryOp; 6] = [B::Eq, B::Ne, B::Lt, B::Le, B::Gt, B::Ge];
@@ -138,7 +139,7 @@ pub(crate) fn truth(random: &mut Random, depth: u32) -> Expr {
     }
 }
 
-/// A variable compared with a constant, and maybe more behind that.
+/// A variable compared with a constant, sometimes with more conditions after it.
 pub(crate) fn guarded(random: &mut Random) -> Expr {
     use BinaryOp as B;
     const RELATIONS: [BinaryOp; 6] = [B::Eq, B::Ne, B::Lt, B::Le, B::Gt, B::Ge];
@@ -147,7 +148,7 @@ pub(crate) fn guarded(random: &mut Random) -> Expr {
         path: name.to_owned(),
         shadow: 1,
     });
-    // Mostly a number that the variable can have.
+    // Usually a number that the variable can have.
     let bits = if random.below(4) == 0 { 64 } else { size * 8 };
     let constant = interesting(random) >> (64 - bits);
     let right = expr(ExprKind::Int(u128::from(constant)));
@@ -162,7 +163,7 @@ pub(crate) fn guarded(random: &mut Random) -> Expr {
     expr(ExprKind::Binary(operator, Box::new(first), rest))
 }
 
-/// The text of a tree, in brackets throughout.
+/// The text of a tree, with all brackets.
 pub(crate) fn print(tree: &Expr) -> String {
     match &tree.kind {
         ExprKind::Name { path, .. } => path.clone(),
@@ -207,7 +208,7 @@ fn sign(op: BinaryOp) -> &'static str {
     }
 }
 
-/// Without the places in the text.
+/// The tree without positions in the text.
 pub(crate) fn bare(tree: &Expr) -> Expr {
     let inner = |tree: &Expr| Box::new(bare(tree));
     expr(match &tree.kind {
@@ -218,7 +219,7 @@ pub(crate) fn bare(tree: &Expr) -> Expr {
     })
 }
 
-/// A number of the program's: its 64 bits, bytes and sign of its type.
+/// A number of the program: its 64 bits, and the size and sign of its type.
 #[derive(Clone, Copy)]
 pub(crate) struct Typed {
     bits: u64,
@@ -227,7 +228,7 @@ pub(crate) struct Typed {
 }
 
 impl Typed {
-    /// As a number of any size.
+    /// The number as an `i128`.
     pub(crate) fn whole(self) -> i128 {
         if self.signed {
             i128::from(self.bits as i64)
@@ -248,7 +249,7 @@ impl Typed {
     }
 }
 
-/// A fault: a division by zero, or without a result in its type; a shift by too many bits.
+/// A fault: a division by zero or without a result in its type, or a shift by too many bits.
 #[derive(Debug)]
 pub(crate) struct Fault;
 
@@ -286,8 +287,8 @@ pub(crate) fn evaluate(tree: &Expr, frame: &[u8]) -> Result<Typed, Fault> {
 
 fn arithmetic(op: BinaryOp, a: Typed, b: Typed) -> Result<Typed, Fault> {
     use BinaryOp as B;
-    // A result is signed when a side is and both fit into signed numbers of 64 bits; the
-    // difference of two small numbers always.
+    // A result is signed if one side is, and if both fit into signed numbers of 64 bits. The
+    // difference of two small numbers is always signed.
     let fits = |one: Typed| one.signed || one.size < 8;
     let small = a.size < 8 && b.size < 8;
     let signed = (a.signed || b.signed) && fits(a) && fits(b) || small && op == B::Sub;
@@ -298,7 +299,7 @@ fn arithmetic(op: BinaryOp, a: Typed, b: Typed) -> Result<Typed, Fault> {
         Err(Fault)
     };
     let (x, y) = (a.whole(), b.whole());
-    // Of a negative number and an unsigned one of 64 bits there is none.
+    // A negative number and an unsigned one of 64 bits have no common type.
     let overflows = match signed {
         true => a.signed && x == -1 << (a.size * 8 - 1) && y == -1,
         false => x < 0 || y < 0,

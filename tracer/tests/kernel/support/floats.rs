@@ -1,10 +1,11 @@
-//! Random expressions over floats: made as texts, and computed by the processor on the way.
+//! Random expressions over floats: generated as texts, and computed by the processor at the same
+//! time.
 //!
-//! Shared by the tests of the planner and those of the kernel's machine.
+//! The tests of the planner and of the kernel's machine share this file.
 
 use super::numbers::Random;
 
-/// Name, bytes and frame offset: floats of 8 and of 4 bytes, an `i32` and a `u64`.
+/// Name, size and frame offset of the variables: floats of 8 and of 4 bytes, an `i32` and a `u64`.
 pub(crate) const VARIABLES: [(&str, u64, usize); 6] = [
     ("x", 8, 0),
     ("y", 8, 8),
@@ -14,7 +15,7 @@ pub(crate) const VARIABLES: [(&str, u64, usize); 6] = [
     ("m", 8, 32),
 ];
 
-/// Numbers at which something changes.
+/// Numbers near boundaries.
 pub(crate) const NUMBERS: [f64; 13] = [
     0.0,
     -0.0,
@@ -43,7 +44,7 @@ pub(crate) fn holds(sign: &str, a: f64, b: f64) -> bool {
     }
 }
 
-/// What an expression is: a float of one of the sizes, or an integer.
+/// The value of an expression: a float of one of the sizes, or an integer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Number {
     Double(f64),
@@ -101,7 +102,7 @@ fn operation(sign: &str, a: Number, b: Number) -> Number {
     }
 }
 
-/// What the variables have.
+/// The values of the variables.
 pub(crate) struct Values {
     pub(crate) x: f64,
     pub(crate) y: f64,
@@ -133,7 +134,7 @@ impl Values {
         frame
     }
 
-    /// A float of C: whatever is beside whatever.
+    /// A float of C, from operands of any types.
     pub(crate) fn of_c(&self, random: &mut Random, depth: u32) -> (String, Number) {
         if depth == 0 {
             return match random.below(7) {
@@ -177,7 +178,7 @@ impl Values {
         }
     }
 
-    /// A float of Rust of one size.
+    /// A float of Rust, from operands of one size.
     pub(crate) fn of_rust(
         &self,
         random: &mut Random,

@@ -1,7 +1,7 @@
-//! Instructions in many forms, each of which a process of its own executes from a known state.
+//! Instructions in many forms. A child process executes each form from a known state.
 //!
-//! The forms are in `forms.s`. The child is this test program, started for one ignored test; it
-//! takes numbers of forms from a socket and sends back what the processor and the memory are like
+//! The forms are in `forms.s`. The child is this test program, started for one ignored test. It
+//! takes numbers of forms from a socket, and sends back the state of the processor and the memory
 //! afterwards.
 
 #![expect(
@@ -17,8 +17,8 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Command, Stdio};
 
-use tracer::address::FileOffset;
-use tracer::plan::placement::Unprobeable;
+use tracer::base::address::FileOffset;
+use tracer::placement::Unprobeable;
 
 use super::site::file_offset;
 
@@ -28,15 +28,15 @@ global_asm!(include_str!("forms.s"), options(att_syntax, raw));
 const SOCKET: &str = "TRACER_TEST_FORMS";
 /// The ignored test that is the child.
 const CHILD: &str = "instructions::child_executes_forms";
-/// States that each form is executed from.
+/// Number of states that each form is executed from.
 pub(crate) const STATES: usize = 4;
 const PAGE: usize = 4096;
 /// Registers `rax` to `r15` in the order of their numbers, then the flags.
 const WORDS: usize = 17;
-/// Flags that programs see: carry to overflow, and the trap flag.
+/// Flags that programs can see: carry to overflow, and the trap flag.
 const FLAGS: u64 = 0xfd5;
 
-/// A row of the table that `forms.s` makes.
+/// A row of the table in `forms.s`.
 #[repr(C)]
 struct Row {
     begin: usize,
@@ -72,12 +72,12 @@ pub(crate) struct Form {
     site: usize,
     bytes: Vec<u8>,
     need: u32,
-    /// Why it must not be probed, as `forms.s` says.
+    /// Why it must not be probed, according to `forms.s`.
     pub(crate) expected: Option<Unprobeable>,
 }
 
 impl Form {
-    /// Where its instruction is in this program's file.
+    /// Offset of its instruction in this program's file.
     pub(crate) fn offset(&self) -> FileOffset {
         file_offset(self.site as u64)
     }
@@ -87,7 +87,7 @@ impl Form {
         &self.bytes
     }
 
-    /// Whether this processor has it.
+    /// True if this processor has the instruction.
     pub(crate) fn is_executable(&self) -> bool {
         has(self.need)
     }
@@ -95,7 +95,8 @@ impl Form {
 
 /// All forms.
 pub(crate) fn forms() -> Vec<Form> {
-    // SAFETY: the table lies between the two symbols; its rows point to code and texts of this program.
+    // SAFETY: the table is between the two symbols. Its rows point to code and texts of this
+    // program.
     let rows = unsafe {
         let begin = (&raw const tracer_forms).cast::<Row>();
         let end = (&raw const tracer_forms_end).cast::<Row>();
@@ -118,7 +119,7 @@ pub(crate) fn forms() -> Vec<Form> {
     rows.iter().map(form).collect()
 }
 
-/// What the verdicts of `forms.s` mean.
+/// The verdict for a code of `forms.s`.
 fn verdict(number: u32) -> Option<Unprobeable> {
     const VERDICTS: [Unprobeable; 16] = [
         Unprobeable::SystemCall,
@@ -142,7 +143,7 @@ fn verdict(number: u32) -> Option<Unprobeable> {
     Some(VERDICTS[index])
 }
 
-/// Whether the processor has what `forms.s` calls by this number.
+/// True if the processor has the feature with this number in `forms.s`.
 fn has(need: u32) -> bool {
     let basic = __cpuid(1);
     let more = __cpuid_count(7, 0);
@@ -167,7 +168,7 @@ fn has(need: u32) -> bool {
         9 => bit(basic.ecx, 19) && bit(basic.ecx, 20),
         10 => avx && bit(basic.ecx, 29),
         11 => bit(more.ebx, 19),
-        // Bit 1 of AT_HWCAP2: the kernel lets programs use them.
+        // Bit 1 of AT_HWCAP2: the kernel lets programs use these instructions.
         // SAFETY: reads the auxiliary vector.
         12 => (unsafe { libc::getauxval(libc::AT_HWCAP2) }) & 2 != 0,
         13 => bit(more.ecx, 4),
@@ -176,7 +177,7 @@ fn has(need: u32) -> bool {
     }
 }
 
-/// The state components that are saved: x87, SSE, AVX and AVX-512; 0 where there is no `xsave`.
+/// The state components that are saved: x87, SSE, AVX and AVX-512; 0 without `xsave`.
 fn enabled_state() -> u64 {
     let uses_xsave = __cpuid(1).ecx >> 27 & 1 == 1;
     let all = if uses_xsave {
@@ -190,7 +191,7 @@ fn enabled_state() -> u64 {
 
 #[target_feature(enable = "xsave")]
 fn read_xcr0() -> u64 {
-    // SAFETY: register 0 is there with the instruction.
+    // SAFETY: register 0 exists if the instruction does.
     unsafe { _xgetbv(0) }
 }
 
@@ -202,7 +203,7 @@ pub(crate) struct Executor {
 }
 
 impl Executor {
-    /// Starts it.
+    /// Starts the child.
     pub(crate) fn start() -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("forms");
@@ -223,21 +224,21 @@ impl Executor {
         }
     }
 
-    /// The process.
+    /// Id of the process.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// Executes forms from states; gives everything that each left.
+    /// Executes forms from states. Returns the result of each.
     ///
     /// # Errors
-    /// How the child ended, and how many of them it had executed before.
+    /// How the child ended, and how many forms it had executed before.
     pub(crate) fn execute(&mut self, wanted: &[Wanted]) -> Result<Vec<Vec<u8>>, (usize, String)> {
         let mut outcomes = Vec::new();
-        // So few at once that neither side waits for the other.
+        // Few forms at once, so that neither side blocks on a full socket.
         for some in wanted.chunks(64) {
             let numbers: Vec<u8> = some.iter().flat_map(|wanted| wanted.to_bytes()).collect();
-            // Where the child is gone there is no answer either.
+            // If the child is gone, there is no answer either.
             let _ = self.stream.write_all(&numbers);
             for _ in some {
                 let mut answer = vec![0; outcome_bytes()];
@@ -260,7 +261,7 @@ impl Executor {
     }
 }
 
-/// A form, by its index, and the state that it is executed from.
+/// A form, by its index, and the state from which it is executed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Wanted {
     pub(crate) form: usize,
@@ -281,7 +282,7 @@ impl Drop for Executor {
     }
 }
 
-/// Runs the child's side; `false` in a process that is no child.
+/// Runs the child's side. Returns `false` in a process that is not the child.
 pub(crate) fn run_child() -> bool {
     let Some(path) = std::env::var_os(SOCKET) else {
         return false;
@@ -306,7 +307,7 @@ const fn outcome_bytes() -> usize {
     WORDS * 8 + 8 + 3 * PAGE
 }
 
-/// What a difference of two outcomes is in; `None` where they are the same.
+/// Describes the difference of two results. `None` if they are the same.
 pub(crate) fn difference(expected: &[u8], outcome: &[u8]) -> Option<String> {
     const NAMES: [&str; WORDS + 1] = [
         "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12",
@@ -332,7 +333,8 @@ pub(crate) fn difference(expected: &[u8], outcome: &[u8]) -> Option<String> {
     Some(format!("{place} is {outcome:#x} and not {expected:#x}"))
 }
 
-/// Memory and registers before a form, made once: forms are executed by the thousand.
+/// Memory and registers before a form. They are made once, because forms are executed by the
+/// thousand.
 struct Before {
     data: [u8; PAGE],
     stack: [u8; PAGE],
@@ -357,8 +359,8 @@ impl Before {
 
 /// Executes the code at `begin`, in the child.
 fn execute(begin: usize, state: usize, before: &Before) -> Vec<u8> {
-    // SAFETY: the child has one thread that comes here, so nothing else uses the statics; forms
-    // write no other memory, and `tracer_form_run` keeps the caller's registers.
+    // SAFETY: only one thread of the child comes here, so nothing else uses the statics. Forms
+    // write no other memory, and `tracer_form_run` restores the caller's registers.
     unsafe {
         let data_at = &raw mut tracer_form_data;
         let stack_at = &raw mut tracer_form_stack;
@@ -385,18 +387,20 @@ fn execute(begin: usize, state: usize, before: &Before) -> Vec<u8> {
         outcome.extend_from_slice(&data.0);
         outcome.extend_from_slice(&stack.0);
         let mut left = (*out_of).0;
-        // The address of the last x87 instruction: a copy's is that of the copy.
+        // The address of the last x87 instruction. For an instruction that the kernel steps out of
+        // line, it is the address of the copy.
         left[6..24].fill(0);
-        // Which components are not in their first state: switches of threads decide, too.
+        // The bits of components that are not in their initial state. Thread switches affect them,
+        // too.
         left[512..576].fill(0);
         outcome.extend_from_slice(&left);
         outcome
     }
 }
 
-/// The state that the vector registers have in this thread.
+/// The present state of the vector registers of this thread.
 fn save_own() {
-    // SAFETY: an aligned area of a whole page; the masks are those of the enabled components.
+    // SAFETY: an aligned area of a whole page. The masks are those of the enabled components.
     unsafe {
         let area = (&raw mut tracer_form_vectors_own).cast::<u8>();
         let mask = tracer_form_mask as u32;
@@ -408,7 +412,7 @@ fn save_own() {
     }
 }
 
-/// An image of the vector registers: numbers in all of them, and an empty x87 stack.
+/// An image of the vector registers, with numbers in all of them and an empty x87 stack.
 fn set_vectors(image: &mut [u8; PAGE], state: u8) {
     image.fill(0);
     image[0..2].copy_from_slice(&0x37f_u16.to_le_bytes());
@@ -427,7 +431,7 @@ fn set_vectors(image: &mut [u8; PAGE], state: u8) {
     }
 }
 
-/// Bytes that are sensible floats of both sizes, and differ from each other.
+/// Bytes that are ordinary floats of both sizes, all different.
 fn fill_numbers(bytes: &mut [u8], seed: u8) {
     for (index, chunk) in bytes.chunks_mut(4).enumerate() {
         let number = 1.5 + index as f32 * 0.37 + f32::from(seed);

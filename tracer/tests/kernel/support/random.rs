@@ -1,6 +1,6 @@
-//! Numbers that look random and are the same in every run.
+//! Random numbers that are the same in every run.
 
-/// A generator (xorshift64*), from a seed that a failing test names.
+/// A generator (xorshift64*) with a seed, which failing tests print.
 pub(crate) struct Random(u64);
 
 impl Random {
@@ -15,7 +15,7 @@ impl Random {
         self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
     }
 
-    /// Below `end`.
+    /// A number below `end`.
     pub(crate) fn below(&mut self, end: u64) -> u64 {
         (self.next() >> 11) % end
     }
@@ -25,7 +25,7 @@ impl Random {
         self.below(n) == 0
     }
 
-    /// One of these.
+    /// A random element.
     pub(crate) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         from[usize::try_from(self.below(from.len() as u64)).expect("an index")]
     }

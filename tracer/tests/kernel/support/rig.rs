@@ -1,20 +1,20 @@
-//! The loaded machine with its ring, and what tests do with it.
+//! The loaded machine with its ring, and common operations of tests.
 
-use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use tracer::address::FileOffset;
-use tracer::kernel::{LoadOptions, Machine, Ring, SiteRequest};
+use tracer::base::address::FileOffset;
+use tracer::kernel::{LoadOptions, Machine, Ring, SiteRequest, Trigger};
+use tracer::program::Program;
 use tracer_common::control::{ProbeControl, ProbeCounters};
-use tracer_common::op::{self, Op};
+use tracer_common::op::{self, EncodedOp};
 use tracer_common::record::{ChunkHeader, Miss, RecordHeader};
 
-use super::needs;
+use super::{needs, recognised};
 
-/// One test at a time: they measure, fill rings and take turns on CPUs.
+/// One test at a time, because they measure, fill rings and use the same sites.
 static TURN: Mutex<()> = Mutex::new(());
 
-/// A probe that does all that its ops say.
+/// A probe without limits.
 pub(crate) const UNLIMITED: ProbeControl = ProbeControl {
     enabled: 1,
     reserved: 0,
@@ -24,17 +24,17 @@ pub(crate) const UNLIMITED: ProbeControl = ProbeControl {
     burst_ns: 0,
 };
 
-/// How to attach.
+/// The way to attach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Way {
-    /// As the kernel does it best.
+    /// The best way of this kernel.
     Best,
-    /// By perf events, as where there is nothing better.
+    /// Perf events, as on kernels without multi-uprobe links.
     PerfEvents,
 }
 
-/// The ways that are tried. In an emulated machine, where each load takes seconds, only the
-/// best: the oldest kernel there has perf events, the newer one more.
+/// The ways to test. In an emulated machine each load takes seconds, so there it is only the best
+/// one: perf events on the oldest kernel, and multi-uprobe links on the newer one.
 pub(crate) fn ways() -> &'static [Way] {
     if emulated() {
         &[Way::Best]
@@ -43,12 +43,12 @@ pub(crate) fn ways() -> &'static [Way] {
     }
 }
 
-/// Whether the machine is emulated: `cargo xtask test` says so to the tests in its guests.
+/// True if the machine is emulated: `cargo xtask test` sets a variable for tests in its guests.
 pub(crate) fn emulated() -> bool {
     std::env::var_os("TRACER_TEST_EMULATED").is_some()
 }
 
-/// As many rounds, or a fifth of them in an emulated machine.
+/// The number of rounds, or a fifth of it in an emulated machine.
 pub(crate) fn rounds(wanted: u64) -> u64 {
     if emulated() { wanted / 5 } else { wanted }
 }
@@ -60,7 +60,7 @@ pub(crate) struct Rig {
     _turn: MutexGuard<'static, ()>,
 }
 
-/// A record, taken apart.
+/// A parsed record.
 pub(crate) struct Record {
     pub(crate) header: RecordHeader,
     /// All its bytes.
@@ -68,7 +68,7 @@ pub(crate) struct Record {
 }
 
 impl Rig {
-    /// Loads; `None` where this kernel or user cannot, and that is allowed.
+    /// Loads the machine. `None` if this kernel or user cannot, and the tests may be skipped.
     pub(crate) fn load(way: Way, ring_bytes: u32) -> Option<Self> {
         if !needs::kernel() {
             return None;
@@ -88,11 +88,11 @@ impl Rig {
         })
     }
 
-    /// Probes sites of this process; gives the probe's slot and the sites' cookies.
+    /// Probes sites of this process. Returns the probe's slot and the sites' cookies.
     pub(crate) fn probe(
         &mut self,
         control: &ProbeControl,
-        sites: &[(FileOffset, Vec<Op>)],
+        sites: &[(FileOffset, Vec<EncodedOp>)],
     ) -> (u32, Vec<u32>) {
         let requests = requests(sites);
         let reserved = self.machine.reserve(control, &requests).expect("room");
@@ -105,14 +105,14 @@ impl Rig {
         (slot, cookies)
     }
 
-    /// Removes a probe, waits for the end, gives its room back.
+    /// Removes a probe, waits until it is gone, and frees its map elements.
     pub(crate) fn remove(&mut self, slot: u32) {
         self.machine.detach(slot);
         self.machine.wait_closed();
         self.machine.forget(slot);
     }
 
-    /// All that the ring has.
+    /// Takes all records out of the ring.
     pub(crate) fn records(&mut self) -> Vec<Record> {
         let mut records = Vec::new();
         let keep = |bytes: &[u8]| {
@@ -126,12 +126,12 @@ impl Rig {
         records
     }
 
-    /// What was told of reads that failed, since the last time.
+    /// The failed reads since the last call.
     pub(crate) fn misses(&mut self) -> Vec<Miss> {
         std::iter::from_fn(|| self.ring.next_miss()).collect()
     }
 
-    /// A probe's counters, after checking that each hit is in exactly one of them.
+    /// A probe's counters, after a check that each hit is in exactly one of them.
     pub(crate) fn counters(&self, slot: u32) -> ProbeCounters {
         let counters = self.machine.counters(slot).expect("counters");
         let sum = counters.events
@@ -163,16 +163,27 @@ impl Record {
     }
 }
 
+/// A program of exactly these ops, with the guard and the fetches that a compiler would state.
+pub(crate) fn program(ops: Vec<EncodedOp>, flags: u32) -> Program {
+    let flags = flags | recognised::adding_up(&ops, flags);
+    let (guard, behind) = recognised::guard_of(&ops);
+    let fetches = recognised::fetches_of(ops.get(behind..).unwrap_or_default(), flags);
+    let mut program = Program::of_encoded(ops);
+    program.flags = flags;
+    program.runner = recognised::runner_of(&program.ops, flags, fetches.words != 0);
+    program.guard = (guard.kind != 0).then_some(guard);
+    program.fetches = (fetches.words != 0).then_some(fetches);
+    program
+}
+
 /// Requests for sites of this program.
-pub(crate) fn requests(sites: &[(FileOffset, Vec<Op>)]) -> Vec<SiteRequest> {
-    let request = |(offset, ops): &(FileOffset, Vec<Op>)| SiteRequest {
-        path: PathBuf::from("/proc/self/exe"),
-        offset: *offset,
-        ops: ops.clone(),
-        flags: 0,
-        address: None,
+pub(crate) fn requests(sites: &[(FileOffset, Vec<EncodedOp>)]) -> Vec<SiteRequest> {
+    let request = |(offset, ops): &(FileOffset, Vec<EncodedOp>)| SiteRequest {
+        trigger: Trigger::at("/proc/self/exe", *offset),
+        program: program(ops.clone(), 0),
+        shift: 0,
+        only_if: None,
         copies: Vec::new(),
-        returns: false,
         alone: false,
     };
     sites.iter().map(request).collect()
@@ -184,48 +195,48 @@ pub(crate) const RDI: u8 = op::TARGET_REGISTERS + 5;
 pub(crate) const RSI: u8 = op::TARGET_REGISTERS + 4;
 
 /// Chunk `slot`: the 8 bytes of a register.
-pub(crate) fn emit(slot: u32, src: u8) -> Op {
-    Op {
+pub(crate) fn emit(slot: u32, src: u8) -> EncodedOp {
+    EncodedOp {
         code: op::EMIT,
         src,
         size: 8,
         a: slot,
-        ..Op::default()
+        ..EncodedOp::default()
     }
 }
 
-/// Chunk `slot`: `len` bytes at what a register holds.
-pub(crate) fn copy(slot: u32, src: u8, len: u32) -> Op {
-    Op {
+/// Chunk `slot`: `len` bytes at the address in a register.
+pub(crate) fn copy(slot: u32, src: u8, len: u32) -> EncodedOp {
+    EncodedOp {
         code: op::COPY,
         src,
         len,
         a: slot,
-        ..Op::default()
+        ..EncodedOp::default()
     }
 }
 
 /// Sends the hits whose `rdi` is odd.
-pub(crate) fn odd() -> Vec<Op> {
+pub(crate) fn odd() -> Vec<EncodedOp> {
     vec![
-        Op {
+        EncodedOp {
             code: op::ALU_CONST,
             dst: 0,
             src: RDI,
             a: op::alu::AND,
-            ..Op::default()
+            ..EncodedOp::default()
         }
         .with_wide(1),
-        Op {
+        EncodedOp {
             code: op::JUMP_IF_CONST,
             dst: 0,
             size: op::cond::NE,
             a: 3,
-            ..Op::default()
+            ..EncodedOp::default()
         },
-        Op {
+        EncodedOp {
             code: op::REJECT,
-            ..Op::default()
+            ..EncodedOp::default()
         },
         emit(1, RDI),
     ]

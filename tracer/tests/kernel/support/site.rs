@@ -5,12 +5,12 @@
 use std::arch::global_asm;
 use std::fs;
 
-use tracer::address::FileOffset;
+use tracer::base::address::FileOffset;
 
-/// Sites of the [`row`].
+/// Number of sites of the [`row`].
 pub(crate) const ROW: usize = 1000;
 
-// Each is a `push`, which the kernel emulates in the trap, and what makes it a function.
+// Each function has a `push`, which the kernel emulates in the trap, and the rest of a function.
 global_asm!(
     ".pushsection .text.tracer_sites,\"ax\",@progbits",
     ".balign 64",
@@ -46,11 +46,11 @@ unsafe extern "C" {
 
 type Function = unsafe extern "C" fn(u64, u64, u64, u64, u64, u64);
 
-/// A function that can be called, and whose first instruction can be probed.
+/// A callable function whose first instruction can be probed.
 #[derive(Clone, Copy)]
 pub(crate) struct Site(Function);
 
-/// Four functions of one site each.
+/// Four functions with one site each.
 pub(crate) const SITES: [Site; 4] = [
     Site(tracer_site_a),
     Site(tracer_site_b),
@@ -59,25 +59,26 @@ pub(crate) const SITES: [Site; 4] = [
 ];
 
 impl Site {
-    /// Passes the site, with these in `rdi`, `rsi`, `rdx`, `rcx`, `r8`, `r9`.
+    /// Passes the site, with these values in `rdi`, `rsi`, `rdx`, `rcx`, `r8`, `r9`.
     pub(crate) fn pass(self, arguments: [u64; 6]) {
         let [a, b, c, d, e, f] = arguments;
-        // SAFETY: the functions read and write nothing but their stack.
+        // SAFETY: the functions only use their own stack.
         unsafe { (self.0)(a, b, c, d, e, f) }
     }
 
-    /// Where the site is in memory.
+    /// Address of the site.
     pub(crate) fn address(self) -> u64 {
         self.0 as usize as u64
     }
 
-    /// The byte that is there now.
+    /// The present first byte.
     pub(crate) fn byte(self) -> u8 {
-        // SAFETY: the function's own first byte; volatile, since the kernel changes it.
+        // SAFETY: the function's own first byte. The read is volatile because the kernel changes
+        // it.
         unsafe { (self.0 as *const u8).read_volatile() }
     }
 
-    /// Where the site is in this program's file.
+    /// Offset of the site in this program's file.
     pub(crate) fn offset(self) -> FileOffset {
         file_offset(self.address())
     }
@@ -88,18 +89,18 @@ pub(crate) const fn row() -> Site {
     Site(tracer_site_row)
 }
 
-/// Where each site of the row is in memory.
+/// Address of each site of the row.
 pub(crate) fn row_address(index: usize) -> u64 {
     // `push` and `pop` have one byte each.
     row().address() + 2 * index as u64
 }
 
-/// Where each site of the row is in this program's file.
+/// Offset of each site of the row in this program's file.
 pub(crate) fn row_offset(index: usize) -> FileOffset {
     FileOffset(row().offset().0 + 2 * index as u64)
 }
 
-/// Where an address of this program is in its file.
+/// Offset of an address of this program in its file.
 pub(crate) fn file_offset(address: u64) -> FileOffset {
     let maps = fs::read_to_string("/proc/self/maps").expect("own mappings");
     let hex = |text: &str| u64::from_str_radix(text, 16).expect("a number");

@@ -1,13 +1,13 @@
-//! Random expressions as C computes them, by the rules of its standard, for an `int` of 32 bits and
-//! a `long` of 64.
+//! Random expressions evaluated by the rules of the C standard, for an `int` of 32 bits and a
+//! `long` of 64.
 //!
-//! Shared, as those of [`super::expressions`] are.
+//! Shared like [`super::expressions`].
 
 use super::ast::{BinaryOp, Expr, ExprKind, UnaryOp};
 use super::expressions::{Fault, expr, number, truth, variable_named};
 use super::numbers::Random;
 
-/// An integer of C: its number, and bits and sign of its type.
+/// An integer of C: its value, and the width and sign of its type.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct OfC {
     pub(crate) number: i128,
@@ -16,7 +16,7 @@ pub(crate) struct OfC {
 }
 
 impl OfC {
-    /// The number of the type that is the same modulo a power of two.
+    /// The value of this type that is congruent modulo a power of two.
     fn new(number: i128, bits: u32, signed: bool) -> Self {
         let modulus = 1_i128 << bits;
         let mut number = number.rem_euclid(modulus);
@@ -30,21 +30,22 @@ impl OfC {
         }
     }
 
-    fn into(self, (bits, signed): (u32, bool)) -> Self {
+    /// The value converted to another type.
+    fn converted(self, bits: u32, signed: bool) -> Self {
         Self::new(self.number, bits, signed)
     }
 
-    /// 6.3.1.1: an `int` has all numbers of each type of fewer bits.
+    /// 6.3.1.1: an `int` represents all values of each narrower type.
     fn promoted(self) -> Self {
         if self.bits < 32 {
-            self.into((32, true))
+            self.converted(32, true)
         } else {
             self
         }
     }
 }
 
-/// 6.3.1.8 for promoted types, by ranks that grow with the bits.
+/// 6.3.1.8 for promoted types. The rank grows with the width.
 fn usual(a: OfC, b: OfC) -> (u32, bool) {
     if a.signed == b.signed {
         return (a.bits.max(b.bits), a.signed);
@@ -53,12 +54,13 @@ fn usual(a: OfC, b: OfC) -> (u32, bool) {
     if unsigned.bits >= signed.bits {
         (unsigned.bits, false)
     } else {
-        // It has all numbers of the other.
+        // The type represents all values of the other.
         (signed.bits, true)
     }
 }
 
-/// What C computes; 6.5.5 to 6.5.14, where those leave it open as the compilers' code for x86.
+/// The result in C, by 6.5.5 to 6.5.14. Implementation-defined results are those of compilers for
+/// x86.
 pub(crate) fn evaluate_c(tree: &Expr, frame: &[u8]) -> Result<OfC, Fault> {
     use BinaryOp as B;
     let truth = |value: bool| OfC::new(i128::from(value), 32, true);
@@ -69,7 +71,8 @@ pub(crate) fn evaluate_c(tree: &Expr, frame: &[u8]) -> Result<OfC, Fault> {
             let number = bytes.fold(0, |sum, byte| sum << 8 | i128::from(*byte));
             OfC::new(number, size as u32 * 8, signed)
         }
-        // 6.4.4.1 of decimal ones; what no signed type has is `unsigned long` to the compilers.
+        // 6.4.4.1 for decimal constants. Compilers give `unsigned long` to a constant that fits
+        // into no signed type.
         ExprKind::Int(value) => {
             let number = i128::try_from(*value).expect("of 64 bits");
             let types = [(32, true), (64, true), (64, false)];
@@ -88,7 +91,7 @@ pub(crate) fn evaluate_c(tree: &Expr, frame: &[u8]) -> Result<OfC, Fault> {
         }
         ExprKind::Cast(inner, ty) => {
             let bits: u32 = ty[1..].parse().expect("bits");
-            evaluate_c(inner, frame)?.into((bits, ty.starts_with('i')))
+            evaluate_c(inner, frame)?.converted(bits, ty.starts_with('i'))
         }
         ExprKind::Binary(B::And, a, b) => {
             truth(evaluate_c(a, frame)?.number != 0 && evaluate_c(b, frame)?.number != 0)
@@ -100,16 +103,19 @@ pub(crate) fn evaluate_c(tree: &Expr, frame: &[u8]) -> Result<OfC, Fault> {
             let a = evaluate_c(a, frame)?.promoted();
             let b = evaluate_c(b, frame)?.promoted();
             let both = usual(a, b);
-            let (x, y) = (a.into(both).number, b.into(both).number);
+            let (x, y) = (
+                a.converted(both.0, both.1).number,
+                b.converted(both.0, both.1).number,
+            );
             let in_both = |number| OfC::new(number, both.0, both.1);
             let in_left = |number| OfC::new(number, a.bits, a.signed);
             let by = u32::try_from(b.number).ok().filter(|by| *by < a.bits);
             match op {
                 B::Add => in_both(x + y),
                 B::Sub => in_both(x - y),
-                // Of more than 128 bits, the low ones are the same.
+                // If the product has more than 128 bits, its low bits are still right.
                 B::Mul => in_both(x.wrapping_mul(y)),
-                // 6.5.5: where the quotient is no number of the type, neither has a result.
+                // 6.5.5: if the quotient is not representable, neither operator has a result.
                 B::Div | B::Rem => {
                     let quotient = x.checked_div(y).ok_or(Fault)?;
                     if in_both(quotient).number != quotient {
@@ -134,7 +140,7 @@ pub(crate) fn evaluate_c(tree: &Expr, frame: &[u8]) -> Result<OfC, Fault> {
     })
 }
 
-/// A number of C's: truths may stand where numbers do.
+/// A number of C. Booleans are numbers, too.
 pub(crate) fn number_of_c(random: &mut Random, depth: u32) -> Expr {
     if depth > 0 && random.below(8) == 0 {
         return truth(random, 0);

@@ -1,8 +1,8 @@
-//! Numbers and texts of both sides, in one form.
+//! Brings numbers and texts of both sides into one form.
 
 use serde_json::Value;
 
-/// An integer of ours in decimal.
+/// Returns our integer in decimal.
 pub(super) fn numeric(ours: &Value) -> Option<String> {
     match ours {
         Value::Number(number) => Some(number.to_string()),
@@ -15,7 +15,7 @@ pub(super) fn numeric(ours: &Value) -> Option<String> {
     }
 }
 
-/// An integer of ours.
+/// Returns our integer.
 pub(super) fn integer(ours: &Value) -> Option<i128> {
     match ours {
         Value::Number(number) => number.as_i128(),
@@ -23,7 +23,7 @@ pub(super) fn integer(ours: &Value) -> Option<i128> {
     }
 }
 
-/// Whether a float of ours has the bits that gdb read.
+/// Returns true if our float has the bits that gdb read.
 pub(super) fn float(gdb: &Value, ours: &Value) -> bool {
     let Some(bytes) = gdb["bits"].as_str().and_then(hex) else {
         return false;
@@ -52,7 +52,7 @@ pub(super) fn float(gdb: &Value, ours: &Value) -> bool {
     }
 }
 
-/// The value of an x87 float, where 64 bits hold it.
+/// Returns the value of an x87 float, if 64 bits can hold it.
 fn extended(bytes: &[u8]) -> Option<f64> {
     let mantissa = u64::from_le_bytes(bytes.get(..8)?.try_into().ok()?);
     let top = u16::from_le_bytes(bytes.get(8..10)?.try_into().ok()?);
@@ -61,7 +61,7 @@ fn extended(bytes: &[u8]) -> Option<f64> {
     Some(sign * mantissa as f64 * f64::from(exponent).exp2())
 }
 
-/// Bytes of a hexadecimal text.
+/// Returns the bytes of a hexadecimal text.
 pub(super) fn hex(text: &str) -> Option<Vec<u8>> {
     text.as_bytes()
         .chunks(2)
@@ -69,7 +69,7 @@ pub(super) fn hex(text: &str) -> Option<Vec<u8>> {
         .collect()
 }
 
-/// The bytes of a text of ours, and how many it has in all when it was cut.
+/// Returns the bytes of our text, and their total number if it was cut.
 pub(super) fn bytes_of_ours(ours: &Value) -> Option<(Vec<u8>, Option<u64>)> {
     if let Some(text) = ours.as_str() {
         return Some((text.as_bytes().to_vec(), None));
@@ -102,7 +102,7 @@ fn unescaped(text: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// Whether a text of ours is gdb's, as far as both have it.
+/// Returns true if our text equals gdb's, as far as both have it.
 pub(super) fn text(gdb: &Value, ours: &Value) -> bool {
     let Some((bytes, of)) = bytes_of_ours(ours) else {
         return false;
@@ -122,14 +122,21 @@ pub(super) fn text(gdb: &Value, ours: &Value) -> bool {
                 all = end as u64;
             }
         }
-        Some("wide") => all = theirs.len() as u64,
+        Some("wide") => {
+            let units = gdb["units"].as_array().map_or(0, Vec::len);
+            // Neither side knows the number of bytes of a text that it cuts.
+            all = match all > units as u64 {
+                true => u64::MAX,
+                false => theirs.len() as u64,
+            };
+        }
         _ => {}
     }
     let same = theirs.starts_with(&bytes) || bytes.starts_with(&theirs);
     same && of.unwrap_or(bytes.len() as u64) == all
 }
 
-/// UTF-16 or UTF-32 as UTF-8.
+/// Converts UTF-16 or UTF-32 to UTF-8.
 fn wide(gdb: &Value) -> Option<Vec<u8>> {
     let units = gdb["units"].as_array()?.iter().filter_map(Value::as_u64);
     let text: Option<String> = if gdb["size"].as_u64() == Some(2) {

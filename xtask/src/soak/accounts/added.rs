@@ -1,4 +1,4 @@
-//! What probes have added up: counts by key, distributions, times.
+//! Checks totals of probes: counts by key, distributions, times.
 
 use std::collections::BTreeMap;
 
@@ -6,11 +6,11 @@ use serde_json::Value;
 
 use super::{Expected, Known, Sums, hits_of};
 use crate::soak::findings::{Class, Findings};
-use crate::soak::places::{Hit, Place};
+use crate::soak::places::{Place, Visit};
 use crate::soak::probes::{Action, Key, Number, Probe};
 
-/// Checks what a probe has added up, where it does; a distribution and its counts must agree with
-/// the summary always, and with the passes where they are known.
+/// Checks the totals of a probe, if it has any. A distribution and its counts must always agree
+/// with the summary, and with the passes if these are known.
 pub(super) fn check(
     expected: Expected<'_>,
     values: &[Value],
@@ -40,11 +40,11 @@ pub(super) fn check(
             format!("`{text}`: the parts are {parts} of {total}: {one}")
         });
     }
-    // What a life of a probe has added up is one value, and a window may have several lives.
+    // The totals of one life of a probe are one record. A window may have several lives.
     let (Known::Exactly(passes), [one]) = (expected.known, all.as_slice()) else {
         return;
     };
-    let taken: Vec<Hit> = hits_of(probe.place, passes)
+    let taken: Vec<Visit> = hits_of(probe.place, passes)
         .filter(|hit| probe.takes(*hit))
         .collect();
     if total == taken.len() as u64 && !(optimised && has_unavailable(one)) {
@@ -52,17 +52,18 @@ pub(super) fn check(
     }
 }
 
-/// Calls that a probe which times says it did not time.
+/// Calls that a `time` probe reports as not timed.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Untimed {
-    /// They began after its time.
+    /// Calls that started after its time.
     pub(super) off: u64,
-    /// They began in its time, and their end did not come in it or is not known to be theirs.
+    /// Calls that started in its time, but whose end did not come in it or may belong to another
+    /// call.
     pub(super) open: u64,
 }
 
 impl Untimed {
-    /// All lives of a probe together.
+    /// Returns the sum over all lives of a probe.
     pub(super) fn of(probe: &Probe, values: &[Value]) -> Self {
         let mine = |value: &&Value| value["type"] == "time" && value["probe"] == *probe.name;
         let all = values.iter().filter(mine);
@@ -77,7 +78,7 @@ impl Untimed {
     }
 }
 
-/// Numbers of the parts that the total is the sum of.
+/// Returns the numbers whose sum is the total.
 fn parts(one: &Value) -> impl Iterator<Item = u64> {
     let listed = ["rows", "buckets", "unavailable"]
         .into_iter()
@@ -95,7 +96,7 @@ fn has_unavailable(one: &Value) -> bool {
             .is_some_and(|all| !all.is_empty())
 }
 
-fn check_parts(probe: &Probe, taken: &[Hit], one: &Value, findings: &mut Findings) {
+fn check_parts(probe: &Probe, taken: &[Visit], one: &Value, findings: &mut Findings) {
     let text = &probe.text;
     let differs = match probe.action {
         Action::CountBy(key) => {
@@ -113,14 +114,14 @@ fn check_parts(probe: &Probe, taken: &[Hit], one: &Value, findings: &mut Finding
     findings.count("aggregates checked", 1);
 }
 
-/// Counts by the JSON of their keys.
+/// Returns the counts by the JSON of their keys.
 fn rows(one: &Value) -> BTreeMap<String, u64> {
     let rows = one["rows"].as_array().into_iter().flatten();
     rows.map(|row| (row["value"].to_string(), number(row, "count")))
         .collect()
 }
 
-fn keys(place: Place, key: Key, taken: &[Hit]) -> BTreeMap<String, u64> {
+fn keys(place: Place, key: Key, taken: &[Visit]) -> BTreeMap<String, u64> {
     let mut wanted = BTreeMap::new();
     for hit in taken {
         let key = match key {
@@ -132,8 +133,8 @@ fn keys(place: Place, key: Key, taken: &[Hit]) -> BTreeMap<String, u64> {
     wanted
 }
 
-/// A bucket that does not have the hits that are in it.
-fn wrong_bucket(place: Place, of: Number, taken: &[Hit], one: &Value) -> Option<String> {
+/// Returns a bucket whose count differs from its hits.
+fn wrong_bucket(place: Place, of: Number, taken: &[Visit], one: &Value) -> Option<String> {
     let numbers: Vec<i64> = taken
         .iter()
         .filter_map(|hit| of.variable.value(place, *hit).as_i64())
@@ -156,7 +157,7 @@ fn wrong_bucket(place: Place, of: Number, taken: &[Hit], one: &Value) -> Option<
     (seen != all).then(|| format!("buckets have {seen} of {all} numbers: {one}"))
 }
 
-/// Times that cannot be: with each call from its beginning to its end in the window.
+/// Returns impossible times, given that each call starts and ends in the window.
 fn wrong_times(one: &Value) -> Option<String> {
     let (least, mean, most) = (
         number(one, "min_ns"),

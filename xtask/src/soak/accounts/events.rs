@@ -1,17 +1,17 @@
-//! Events: each is of a hit that was, once, with the values that the target had.
+//! Checks events: each belongs to one hit that happened, and has the target's values.
 
 use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
-use super::{Ended, Expected, Known, Sums, hits_of};
+use super::{EndedSession, Expected, Known, Sums, hits_of};
 use crate::soak::findings::{Class, Findings};
-use crate::soak::places::{Hit, Variable};
+use crate::soak::places::{Variable, Visit};
 use crate::soak::probes::{Action, Probe};
 
 /// Checks the events of a probe with a summary.
 pub(super) fn check(
-    ended: Ended<'_>,
+    ended: EndedSession<'_>,
     expected: Expected<'_>,
     values: &[Value],
     sums: &Sums,
@@ -49,14 +49,14 @@ pub(super) fn check(
     }
 }
 
-/// Events of a probe.
+/// Returns the events of a probe.
 fn of<'a>(values: &'a [Value], probe: &'a Probe) -> impl Iterator<Item = &'a Value> {
     values
         .iter()
         .filter(|value| value["type"] == "event" && value["probe"] == *probe.name)
 }
 
-/// What tells hits apart, as far as the place has it.
+/// Variables that distinguish hits, if the place has them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Identity {
     slot: Option<u64>,
@@ -65,7 +65,7 @@ struct Identity {
 }
 
 impl Identity {
-    fn of(probe: &Probe, hit: Hit) -> Self {
+    fn of(probe: &Probe, hit: Visit) -> Self {
         let known = probe.place.variables().contains(&Variable::Slot);
         Self {
             slot: known.then_some(hit.slot),
@@ -75,18 +75,18 @@ impl Identity {
     }
 }
 
-/// Checks each event of a probe by itself; gives the hits that they say they are of.
+/// Checks each event of a probe by itself. Returns the hits that the events claim.
 pub(super) fn check_values(
-    ended: Ended<'_>,
+    ended: EndedSession<'_>,
     probe: &Probe,
     values: &[Value],
     findings: &mut Findings,
-) -> Vec<Hit> {
+) -> Vec<Visit> {
     let mut hits = Vec::new();
     let mut numbers = HashSet::new();
     for event in of(values, probe) {
         let number = event["hit"].as_u64().unwrap_or(0);
-        // A probe that was placed in another program begins to number anew.
+        // A probe that was attached again in another program restarts its numbers.
         let is_new = numbers.insert(number) || ended.has_lives;
         findings.check(Class::Account, is_new, || {
             format!("`{}`: hit {number} was sent twice: {event}", probe.text)
@@ -103,11 +103,11 @@ pub(super) fn check_values(
 }
 
 fn check_event(
-    ended: Ended<'_>,
+    ended: EndedSession<'_>,
     probe: &Probe,
     event: &Value,
     findings: &mut Findings,
-) -> Option<Hit> {
+) -> Option<Visit> {
     let place = probe.place;
     let shown = |variable: Variable| {
         let name = ended.program.sites.expression(place, variable)?;
@@ -122,13 +122,13 @@ fn check_event(
     }
     let number = |variable| shown(variable).and_then(Value::as_u64);
     let hit = match (number(Variable::Slot), number(Variable::Sequence)) {
-        (slot, Some(sequence)) => Hit {
+        (slot, Some(sequence)) => Visit {
             slot: slot.unwrap_or(0),
             sequence,
             level: number(Variable::Level).unwrap_or(0),
         },
-        // What is optimised out tells nothing; at -O0 all is there, where the place has it by
-        // itself and not behind a pointer.
+        // An optimised-out value proves nothing. At -O0 every value is there if the place has it
+        // directly and not behind a pointer.
         (_, None) => {
             let must = matches!(probe.action, Action::Log(_)) && !ended.program.optimised;
             findings.check(Class::Value, !must, || {
@@ -160,7 +160,7 @@ fn check_event(
     known.then_some(hit)
 }
 
-/// The value of an expression in an event.
+/// Returns the value of an expression in an event.
 fn value_of<'a>(event: &'a Value, expression: &str) -> Option<&'a Value> {
     let values = event["values"].as_array()?;
     let found = values.iter().find(|value| value["expr"] == expression)?;

@@ -1,7 +1,7 @@
-//! eBPF programs, maps and links of the tracer that nobody holds.
+//! Finds eBPF programs, maps and links of the tracer that nobody holds.
 //!
-//! Other sessions run on the same machine: an object counts when it is newer than the soak,
-//! is named as the tracer names its own, and no process has it open.
+//! Other sessions run on the same machine. An object counts if it is newer than the soak, has a
+//! name of the tracer's, and is open in no process.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,9 +10,9 @@ use anyhow::{Context, Result};
 use aya::maps::loaded_maps;
 use aya::programs::{loaded_links, loaded_programs};
 
-/// How the names of the tracer's programs begin.
+/// Prefix of the names of the tracer's programs.
 const PROGRAMS: &str = "tracer_";
-/// Names of the tracer's maps, as far as the kernel keeps them.
+/// Names of the tracer's maps, as the kernel truncates them.
 const MAPS: [&str; 12] = [
     "OPS",
     "SITES",
@@ -28,7 +28,7 @@ const MAPS: [&str; 12] = [
     "FAMILY_MISSED",
 ];
 
-/// The newest object of each kind at some moment.
+/// The newest object of each kind at a moment.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::soak) struct Objects {
     program: u32,
@@ -36,7 +36,7 @@ pub(in crate::soak) struct Objects {
     link: u32,
 }
 
-/// What processes hold, by what `/proc/PID/fdinfo` calls it.
+/// Objects that processes hold, by their key in `/proc/PID/fdinfo`.
 #[derive(Debug, Default)]
 struct Held {
     programs: BTreeSet<u32>,
@@ -45,17 +45,17 @@ struct Held {
 }
 
 impl Objects {
-    /// The newest now; numbers only grow.
+    /// Returns the newest objects now. Their numbers only grow.
     ///
     /// # Errors
-    /// The kernel does not list its objects.
+    /// Fails if the kernel does not list its objects.
     pub(in crate::soak) fn newest() -> Result<Self> {
         let mut newest = Self::default();
         for program in loaded_programs() {
             let program = program.context("cannot list the programs of the kernel")?;
             newest.program = newest.program.max(program.id());
         }
-        // One that goes while it is looked at is not the newest that stays.
+        // An object that goes away during the look is not the newest one.
         for map in loaded_maps().flatten() {
             newest.map = newest.map.max(map.id());
         }
@@ -65,13 +65,13 @@ impl Objects {
         Ok(newest)
     }
 
-    /// Objects that came since, are the tracer's, and are held by nobody.
+    /// Returns newer objects of the tracer that nobody holds.
     pub(in crate::soak) fn orphans(self) -> Vec<String> {
         let ours = self.ours();
         if ours.is_empty() {
             return Vec::new();
         }
-        // Looked at behind the objects: who makes one holds it by then.
+        // Processes are read after the objects: the creator of an object holds it by then.
         let held = Held::look();
         let free = ours.into_iter().filter(|object| !held.has(object));
         free.map(|object| {
@@ -86,7 +86,7 @@ impl Objects {
     fn ours(self) -> Vec<Object> {
         let mut found = Vec::new();
         let mut programs = BTreeSet::new();
-        // What is gone while it is looked at is an error here, and no residue.
+        // An object that is gone during the look causes an error here, and is not residue.
         for program in loaded_programs().flatten() {
             let name = String::from_utf8_lossy(program.name()).into_owned();
             if name.starts_with(PROGRAMS) && program.id() > self.program {
@@ -121,7 +121,7 @@ impl Objects {
     }
 }
 
-/// Whether the kernel's name, of up to 15 bytes, is that of ours.
+/// Returns true if the kernel's name, of up to 15 bytes, is one of ours.
 fn is_cut(name: &str, ours: &str) -> bool {
     name == ours || (name.len() >= 14 && ours.starts_with(name))
 }

@@ -1,14 +1,14 @@
-//! Files that sessions leave.
+//! Finds files that sessions leave.
 
 use std::fs;
 use std::path::Path;
 
-/// Directories that all sessions share; what a session writes there has a name that stays.
+/// Directories that all sessions share. The files of a session have fixed names there.
 const SHARED: [&str; 2] = ["/run/tracer", "/sys/fs/bpf"];
-/// What is meant to stay: costs of traps that were measured on this machine.
+/// Files that are meant to stay: the measured costs of traps.
 const KEPT: [&str; 1] = ["/run/tracer/trap-cost"];
 
-/// Files in the shared directories, but for those that are meant to stay.
+/// Returns the files in the shared directories, except those that are meant to stay.
 pub(in crate::soak) fn shared_files() -> Vec<String> {
     let files = SHARED
         .iter()
@@ -18,7 +18,7 @@ pub(in crate::soak) fn shared_files() -> Vec<String> {
         .collect()
 }
 
-/// Everything in a directory.
+/// Returns all files in a directory.
 pub(super) fn left_in(directory: &Path) -> Vec<String> {
     let entries = fs::read_dir(directory).into_iter().flatten();
     let names = entries.filter_map(|entry| Some(entry.ok()?.path().to_string_lossy().into_owned()));

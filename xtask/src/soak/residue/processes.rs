@@ -1,14 +1,14 @@
-//! Processes that sessions leave, and what the kernel says about them.
+//! Finds processes that sessions leave, and kernel messages about them.
 
 use std::fs;
 
-use crate::soak::target::state;
+use crate::soak::target::{Marker, state};
 
-/// Processes that have the marker in their environment, and how they are.
+/// Returns the processes with the marker in their environment, and their states.
 ///
-/// The tracer's own children have it as the tracer has. Zombies of ours have been waited for.
-pub(super) fn marked((name, value): (&str, &str)) -> Vec<String> {
-    let wanted = format!("{name}={value}");
+/// The tracer's children inherit the marker. Zombies of ours have been waited for.
+pub(super) fn marked(marker: &Marker) -> Vec<String> {
+    let wanted = format!("{}={}", marker.name, marker.value);
     let all = fs::read_dir("/proc").into_iter().flatten();
     let pids = all.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
     let marked = pids.filter(|pid| {
@@ -28,7 +28,7 @@ pub(super) fn marked((name, value): (&str, &str)) -> Vec<String> {
         .collect()
 }
 
-/// Who traces a process by ptrace; `None`: the process is gone.
+/// Returns the ptrace tracer of a process, or `None` if the process is gone.
 pub(super) fn tracer_pid(pid: u32) -> Option<u32> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status
@@ -46,14 +46,18 @@ mod tests {
 
     #[test]
     fn marked_process_is_found_until_it_ends() {
-        let value = format!("{}-test", std::process::id());
+        let marker = Marker {
+            name: "SOAK_TEST_MARK",
+            value: format!("{}-test", std::process::id()),
+        };
         let mut child = Command::new("cat")
-            .env("SOAK_TEST_MARK", &value)
+            .env(marker.name, &marker.value)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .expect("cat is there");
-        // The kernel shows the environment only once the program is wholly loaded: it answers then.
+        // The kernel shows the environment only once the program is loaded, which its answer
+        // proves.
         let (mut to, mut from) = (child.stdin.take(), child.stdout.take());
         to.as_mut()
             .expect("a pipe")
@@ -64,11 +68,11 @@ mod tests {
             .expect("a pipe")
             .read_exact(&mut answer)
             .expect("it writes");
-        let found = marked(("SOAK_TEST_MARK", &value));
+        let found = marked(&marker);
         assert_eq!(found.len(), 1, "{found:?}");
         assert_eq!(tracer_pid(child.id()), Some(0));
         child.kill().expect("it runs");
         child.wait().expect("it was killed");
-        assert!(marked(("SOAK_TEST_MARK", &value)).is_empty());
+        assert!(marked(&marker).is_empty());
     }
 }

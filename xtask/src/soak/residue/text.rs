@@ -1,4 +1,4 @@
-//! The code of a process beside that in its files: where a breakpoint shows.
+//! Compares the code of a process with its files, which reveals breakpoints.
 
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
-/// Bytes that differ and are named in a finding.
+/// Different bytes that are named in a finding.
 const SHOWN: usize = 8;
 
 /// Executable mappings of files in a process.
@@ -16,7 +16,7 @@ pub(in crate::soak) struct Text {
     pid: u32,
 }
 
-/// One of them.
+/// One mapping.
 struct Mapping {
     start: u64,
     length: usize,
@@ -25,10 +25,10 @@ struct Mapping {
 }
 
 impl Text {
-    /// The code of a process, which must be as in its files now.
+    /// Reads the code of a process, which must match its files now.
     ///
     /// # Errors
-    /// It is not, or cannot be read.
+    /// Fails if the code differs or cannot be read.
     pub(in crate::soak) fn of(pid: u32) -> Result<Self> {
         let text = Self { pid };
         anyhow::ensure!(!text.mappings().is_empty(), "process {pid} has no code");
@@ -42,13 +42,14 @@ impl Text {
         maps.lines().filter_map(mapping).collect()
     }
 
-    /// Where the code is not as in its files; nothing when the process is gone.
+    /// Returns the positions at which the code differs from its files. The list is empty if the
+    /// process is gone.
     pub(in crate::soak) fn changed(&self) -> Vec<String> {
         let mut changed = Vec::new();
         for mapping in self.mappings() {
             match self.differences(&mapping) {
                 Ok(places) => changed.extend(places),
-                // It was unloaded, or the process ended, meanwhile.
+                // The file was unloaded, or the process ended, during the look.
                 Err(_) if !self.mappings().iter().any(|now| now.start == mapping.start) => {}
                 Err(error) => changed.push(format!("{error:#}")),
             }
@@ -66,7 +67,7 @@ impl Text {
         file.seek(SeekFrom::Start(mapping.offset))?;
         let mut bytes = Vec::new();
         file.take(mapping.length as u64).read_to_end(&mut bytes)?;
-        // Behind the end of the file a page is zeros.
+        // Bytes of a page beyond the end of the file are zero.
         bytes.resize(mapping.length, 0);
         let pairs = memory.iter().zip(&bytes).zip(mapping.offset..);
         let differ = pairs.filter(|((in_memory, in_file), _)| in_memory != in_file);
@@ -77,7 +78,7 @@ impl Text {
     }
 }
 
-/// A line of `/proc/PID/maps` that is code of a file.
+/// Parses a line of `/proc/PID/maps`. Returns `None` if it is not code of a file.
 fn mapping(line: &str) -> Option<Mapping> {
     let fields: Vec<&str> = line.split_whitespace().collect();
     let [range, flags, offset, _, _, path, ..] = fields[..] else {

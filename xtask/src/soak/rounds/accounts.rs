@@ -1,9 +1,9 @@
-//! Sessions on targets that pass in windows, each hit of which is known.
+//! Sessions on targets that pass in windows. Every hit is known.
 
 use anyhow::Result;
 use rustix::process::Signal;
 
-use crate::soak::accounts::{Ended, Expected, Known, check};
+use crate::soak::accounts::{EndedSession, Expected, Known, check};
 use crate::soak::findings::Class;
 use crate::soak::perturb::{Perturbation, Victims};
 use crate::soak::places::{PassKind, Place, SlotRange};
@@ -12,9 +12,9 @@ use crate::soak::random::Random;
 use crate::soak::residue::check_target;
 use crate::soak::round::Round;
 use crate::soak::session::{Finished, Session};
-use crate::soak::target::Target;
+use crate::soak::target::SoakTarget;
 
-/// Passes of all threads of a window together.
+/// Passes of all threads in one window.
 const PASSES: u64 = 2_000;
 
 /// Places of the program, and of its signal handler.
@@ -27,18 +27,18 @@ pub(super) const PLACES: [Place; 6] = [
     Place::Signal,
 ];
 
-/// A session and what it was told.
-struct Running {
+/// A session and its probes.
+struct RunningSession {
     session: Session,
     probes: Vec<Probe>,
-    /// Also told to probe what is not there.
+    /// True if it was also given a probe without a site.
     has_invalid: bool,
 }
 
 /// Runs the round.
 ///
 /// # Errors
-/// Something did not end in time, or could not be started.
+/// Fails if something does not end in time or cannot be started.
 pub(in crate::soak) fn run(round: &mut Round<'_>) -> Result<()> {
     let count = 1 + u64::from(round.random.one_in(4));
     for _ in 0..count {
@@ -70,7 +70,7 @@ fn one_target(round: &mut Round<'_>) -> Result<()> {
     if by_exit {
         target.exit(code, &mut round.findings)?;
     }
-    for Running {
+    for RunningSession {
         session,
         probes,
         has_invalid,
@@ -92,14 +92,14 @@ fn one_target(round: &mut Round<'_>) -> Result<()> {
     Ok(())
 }
 
-fn start(round: &mut Round<'_>, target: &Target) -> Result<Running> {
+fn start(round: &mut Round<'_>, target: &SoakTarget) -> Result<RunningSession> {
     let probes = round.probes(target, &PLACES, 6, true);
     let mut more = round.options();
     let has_invalid = round.random.one_in(5);
     if has_invalid {
         more.extend(["-e".to_owned(), probes::misplaced(&mut round.random)]);
     }
-    Ok(Running {
+    Ok(RunningSession {
         session: round.session(target, &probes, &more)?,
         probes,
         has_invalid,
@@ -110,11 +110,11 @@ fn texts(probes: &[Probe]) -> Vec<&str> {
     probes.iter().map(|probe| probe.text.as_str()).collect()
 }
 
-/// Has the target pass, while it and the tracers are disturbed.
+/// Lets the target pass, while it and the tracers are disturbed.
 fn window(
     round: &mut Round<'_>,
-    target: &mut Target,
-    running: &[Running],
+    target: &mut SoakTarget,
+    running: &[RunningSession],
 ) -> Result<Vec<SlotRange>> {
     let command = run_command(&mut round.random);
     let before = target.quiet_counters()?;
@@ -130,7 +130,7 @@ fn window(
     target.passed(&before, PassKind::Program, &said, &mut round.findings)
 }
 
-/// A command that makes some threads pass for a while.
+/// Builds a command that makes some threads pass for a while.
 pub(super) fn run_command(random: &mut Random) -> String {
     let threads = 1 + random.below(8);
     let passes = 1 + random.below(PASSES / threads);
@@ -142,7 +142,7 @@ pub(super) fn run_command(random: &mut Random) -> String {
     format!("run {threads} {passes} {pause}")
 }
 
-/// Ends a session in one of the ways in which users do.
+/// Ends a session in one of the ways that users have.
 pub(super) fn end(session: Session, by_signal: bool, random: &mut Random) -> Result<Finished> {
     if by_signal {
         session.signal(random.pick(&[Signal::INT, Signal::TERM, Signal::HUP]));
@@ -150,10 +150,10 @@ pub(super) fn end(session: Session, by_signal: bool, random: &mut Random) -> Res
     session.finish()
 }
 
-/// Checks all probes of a session, all of which saw the same passes.
+/// Checks all probes of a session. All of them saw the same passes.
 pub(super) fn check_all(
     round: &mut Round<'_>,
-    target: &Target,
+    target: &SoakTarget,
     finished: &Finished,
     probes: &[Probe],
     passes: &[SlotRange],
@@ -165,7 +165,7 @@ pub(super) fn check_all(
             known: Known::Exactly(passes),
         })
         .collect();
-    let ended = Ended {
+    let ended = EndedSession {
         program: &target.program,
         pids: &[target.pid()],
         has_lives: false,

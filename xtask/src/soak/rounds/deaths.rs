@@ -1,5 +1,5 @@
-//! Targets that crash or are killed under their probes: the tracer ends with them, and accounts
-//! for every hit.
+//! Targets that crash or are killed under their probes. The tracer ends with them and accounts for
+//! every hit.
 
 use std::os::unix::process::ExitStatusExt;
 
@@ -8,19 +8,19 @@ use rustix::process::Signal;
 
 use super::accounts::PLACES;
 use super::kills::pause;
-use crate::soak::accounts::{Ended, Expected, Known, check};
+use crate::soak::accounts::{EndedSession, Expected, Known, check};
 use crate::soak::counters::Around;
 use crate::soak::findings::Class;
 use crate::soak::round::Round;
-use crate::soak::target::Target;
+use crate::soak::target::SoakTarget;
 
-/// Numbers of signals by how a target is told to crash.
+/// Signal numbers by the command that makes a target crash.
 const CRASHES: [(&str, i32); 4] = [("segv", 11), ("fpe", 8), ("ill", 4), ("abort", 6)];
 
 /// Runs the round.
 ///
 /// # Errors
-/// Something did not end in time, or could not be started.
+/// Fails if something does not end in time or cannot be started.
 pub(in crate::soak) fn run(round: &mut Round<'_>) -> Result<()> {
     for _ in 0..1 + round.random.below(3) {
         one(round)?;
@@ -40,7 +40,7 @@ fn one(round: &mut Round<'_>) -> Result<()> {
         let more = round.options();
         sessions.push((round.session(&target, &probes, &more)?, probes));
     }
-    // Killed while the tracers start, in some.
+    // Some targets are killed while the tracers start.
     let mut all_traced = !round.random.one_in(4);
     if all_traced {
         for (session, _) in &sessions {
@@ -60,7 +60,7 @@ fn one(round: &mut Round<'_>) -> Result<()> {
     for (session, probes) in sessions {
         let finished = session.finish()?;
         finished.check_said(&mut round.findings);
-        // It may have been gone before it was looked at, or before the probes were there.
+        // The target may have been gone before the tracer looked at it or attached the probes.
         let has_account = all_traced
             || finished
                 .errors
@@ -77,7 +77,7 @@ fn one(round: &mut Round<'_>) -> Result<()> {
                 known: Known::Within(&around),
             })
             .collect();
-        let ended = Ended {
+        let ended = EndedSession {
             program: &target.program,
             pids: &[target.pid()],
             has_lives: false,
@@ -88,8 +88,8 @@ fn one(round: &mut Round<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Ends the target in one way, and checks that it ended so.
-fn die(round: &mut Round<'_>, target: &mut Target) -> Result<()> {
+/// Ends the target in one way, and checks its exit status.
+fn die(round: &mut Round<'_>, target: &mut SoakTarget) -> Result<()> {
     let wanted = if round.random.one_in(2) {
         let (how, signal) = round.random.pick(&CRASHES);
         target.say(&format!("crash {how}"));

@@ -1,11 +1,12 @@
-//! Targets that execute themselves: the probes are placed anew, and each life has its account.
+//! Targets that execute themselves. The probes are attached again, and each life has its own
+//! account.
 
 use std::cell::Cell;
 
 use anyhow::{Context, Result};
 
 use super::accounts::{end, run_command};
-use crate::soak::accounts::{Ended, Expected, Known, check};
+use crate::soak::accounts::{EndedSession, Expected, Known, check};
 use crate::soak::places::{PassKind, Place};
 use crate::soak::residue::check_target;
 use crate::soak::round::Round;
@@ -13,9 +14,9 @@ use crate::soak::round::Round;
 /// Runs the round.
 ///
 /// # Errors
-/// Something did not end in time, or could not be started.
+/// Fails if something does not end in time or cannot be started.
 pub(in crate::soak) fn run(round: &mut Round<'_>) -> Result<()> {
-    // Of what is not optimised no probe is refused, so that each can be awaited.
+    // Unoptimised code refuses no probe, so each can be awaited.
     let mut target = round.plain_target()?;
     let probes = round.probes(&target, &Place::OF_PASS, 4, true);
     let session = round.session(&target, &probes, &[])?;
@@ -27,15 +28,15 @@ pub(in crate::soak) fn run(round: &mut Round<'_>) -> Result<()> {
         let from = session.said();
         target.tell_until("exec", "ready")?;
         round.findings.count("executions", 1);
-        let executed = |line: &str| line.contains("the target has executed `");
+        let executed = |line: &str| line.contains("the target executed `");
         let at = session.wait_said(from, "the execution", executed)?;
         let at = at.context("the tracer ended at an execution")?;
-        // One after the other: what is passed meanwhile, some of them would miss.
+        // Probes are awaited one after the other, so some would miss passes in between.
         for probe in &probes {
-            let anew = format!(" {}: placed anew, ", probe.name);
-            let done = format!("note: {} is done: ", probe.name);
+            let anew = format!(" {}: attached again, ", probe.name);
+            let done = format!("note: {} is done ", probe.name);
             let number = Cell::new(0);
-            // A probe that is done stays so, whichever program it was in.
+            // A probe that is done stays done in every program.
             let is_placed = |line: &str| {
                 number.set(number.get() + 1);
                 line.contains(&anew) && number.get() > at || line.starts_with(&done)
@@ -56,7 +57,7 @@ pub(in crate::soak) fn run(round: &mut Round<'_>) -> Result<()> {
             known: Known::Exactly(&passes),
         })
         .collect();
-    let ended = Ended {
+    let ended = EndedSession {
         program: &target.program,
         pids: &[target.pid()],
         has_lives: true,

@@ -1,47 +1,47 @@
-//! Targets that fork: whose passes count depends on what was asked for, and is known.
+//! Targets that fork. The options of the session determine whose passes count.
 
 use anyhow::Result;
 use serde_json::Value;
 
 use super::accounts::{PLACES, end, run_command};
-use crate::soak::accounts::{Ended, Expected, Known, check};
+use crate::soak::accounts::{EndedSession, Expected, Known, check};
 use crate::soak::findings::{Class, Findings};
 use crate::soak::places::{PassKind, SlotRange};
 use crate::soak::residue::check_target;
 use crate::soak::round::Round;
 use crate::soak::session::{Finished, Session};
-use crate::soak::target::Target;
+use crate::soak::target::SoakTarget;
 
-/// Children of a fork. Of more than 16 in a session the tracer does not say that it follows them.
+/// Children of a fork. The tracer names only the first 16 followed processes of a session.
 const CHILDREN: u64 = 5;
 
-/// Slots from here on are those of forked processes.
+/// Slots from this one on belong to forked processes.
 const CHILD_SLOTS: u64 = 64;
 
-/// Which processes have the probes.
+/// The processes that have the probes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Follow {
-    /// The target alone.
+    /// Only the target.
     Nobody,
-    /// Children some moments after their start.
+    /// Children too, some moments after their start.
     Cheap,
-    /// Children from their start on.
+    /// Children too, from their start.
     Exact,
 }
 
-/// What was forked, and what was passed.
+/// Forked processes and their passes.
 #[derive(Default)]
 struct Done {
     passes: Vec<SlotRange>,
     children: u64,
-    /// Children passed before they were known to have the probes.
+    /// True if children passed before they were known to have the probes.
     at_once: bool,
 }
 
 /// Runs the round.
 ///
 /// # Errors
-/// Something did not end in time, or could not be started.
+/// Fails if something does not end in time or cannot be started.
 pub(in crate::soak) fn run(round: &mut Round<'_>) -> Result<()> {
     let mut target = round.target()?;
     let follow = round
@@ -85,7 +85,7 @@ pub(in crate::soak) fn run(round: &mut Round<'_>) -> Result<()> {
         .map(|probe| Expected { probe, known })
         .collect();
     let pids = [target.pid()];
-    let ended = Ended {
+    let ended = EndedSession {
         program: &target.program,
         pids: if follow == Follow::Nobody { &pids } else { &[] },
         has_lives: false,
@@ -98,10 +98,10 @@ pub(in crate::soak) fn run(round: &mut Round<'_>) -> Result<()> {
     target.exit(7, &mut round.findings)
 }
 
-/// Has the target fork, and its children pass.
+/// Lets the target fork, and its children pass.
 fn fork(
     round: &mut Round<'_>,
-    target: &mut Target,
+    target: &mut SoakTarget,
     session: &Session,
     follow: Follow,
     done: &mut Done,
@@ -118,12 +118,12 @@ fn fork(
         if follow == Follow::Cheap {
             let pids = said.iter().filter_map(|line| line.strip_prefix("child "));
             for pid in pids {
-                let begin = format!("warning: process {pid} is followed");
+                let begin = format!("note: process {pid} is followed");
                 let told = session.wait_said(0, "a process that is followed", |line| {
                     line.starts_with(&begin)
                 })?;
-                // Optimised code may refuse every probe, and then the tracer has ended: the checks
-                // of its end say whether it was right to.
+                // Optimised code may refuse every probe, and the tracer then ends. The checks at
+                // its end tell whether that was right.
                 if told.is_none() {
                     break;
                 }
@@ -136,12 +136,13 @@ fn fork(
     Ok(())
 }
 
-/// Each process that was forked is in one of the numbers that the tracer tells.
+/// Checks that each forked process is in one of the tracer's numbers.
 fn check_followed(finished: &Finished, children: u64, findings: &mut Findings) {
     let lines = finished.output.iter().rev();
     let mut values = lines.filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let Some(followed) = values.find(|value| value["type"] == "followed") else {
-        // Optimised code may refuse every probe. The session then ends before it follows anything.
+        // Optimised code may refuse every probe. The session then ends before it follows any
+        // process.
         let mut said = finished.errors.iter();
         let traced = said.any(|line| line.starts_with("tracing "));
         let refused = finished.code == Some(2) && !traced;

@@ -1,4 +1,4 @@
-//! Damaged files and texts: the tracer answers or refuses, within its time and memory.
+//! Damaged files and texts. The tracer answers or refuses, within limits of time and memory.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,26 +13,26 @@ use crate::soak::findings::Class;
 use crate::soak::random::Random;
 use crate::soak::round::Round;
 use crate::soak::target::LOOK;
-use crate::workspace;
+use crate::support::workspace;
 
-/// Time that one input may take: of the CPU, or of the clock, whichever is less, so that a machine
-/// with other work changes nothing.
+/// Time for one input: CPU time or wall clock time, whichever is less, so that other work on the
+/// machine does not matter.
 const TIME: Duration = Duration::from_secs(2);
-/// Time after which it hangs.
+/// Time after which the tracer counts as hanging.
 const HANG: Duration = Duration::from_secs(30);
-/// Bytes that it may have for itself; the kernel refuses it more.
+/// Bytes of its own memory. The kernel refuses more.
 const DATA: u64 = 512 << 20;
 /// Inputs of a round.
 const INPUTS: u64 = 12;
 /// Largest program that is damaged, in bytes.
 const LARGEST: u64 = 8 << 20;
-/// What the kernel counts CPU time in: ticks of a second, always these.
+/// Ticks per second of the kernel's CPU times. The number is the same everywhere.
 const TICKS: u64 = 100;
 
 /// Runs the round.
 ///
 /// # Errors
-/// An input cannot be made.
+/// Fails if an input cannot be created.
 pub(in crate::soak) fn run(round: &mut Round<'_>) -> Result<()> {
     let seeds = seeds(round)?;
     let probes = corpus("probe")?;
@@ -47,7 +47,7 @@ pub(in crate::soak) fn run(round: &mut Round<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Programs of the corpora, and the targets.
+/// Returns the programs of the corpora, and the targets.
 fn seeds(round: &Round<'_>) -> Result<Vec<PathBuf>> {
     let mut seeds = corpus("elf")?;
     let targets = round.programs.targets.iter().map(|target| &target.path);
@@ -56,7 +56,7 @@ fn seeds(round: &Round<'_>) -> Result<Vec<PathBuf>> {
     Ok(seeds)
 }
 
-/// The seeds of a fuzz target, in an order that does not change.
+/// Returns the seeds of a fuzz target, in a stable order.
 fn corpus(name: &str) -> Result<Vec<PathBuf>> {
     let directory = workspace::root().join("tracer/fuzz/corpus").join(name);
     let entries =
@@ -74,7 +74,7 @@ fn pick<'a>(from: &'a [PathBuf], random: &mut Random) -> Result<&'a Path> {
     Ok(path)
 }
 
-/// A program, damaged or as it is, and a command that reads it.
+/// Returns a program, damaged or intact, and a command that reads it.
 fn file_input(round: &mut Round<'_>, seeds: &[PathBuf]) -> Result<Vec<String>> {
     let seed = pick(seeds, &mut round.random)?;
     let bytes = fs::read(seed).with_context(|| format!("cannot read {}", seed.display()))?;
@@ -103,7 +103,7 @@ fn file_input(round: &mut Round<'_>, seeds: &[PathBuf]) -> Result<Vec<String>> {
     Ok(words.into_iter().map(str::to_owned).collect())
 }
 
-/// A file of probes, damaged or as it is.
+/// Returns a file of probes, damaged or intact.
 fn probe_input(round: &mut Round<'_>, probes: &[PathBuf]) -> Result<Vec<String>> {
     let seed = pick(probes, &mut round.random)?;
     let bytes = fs::read(seed).with_context(|| format!("cannot read {}", seed.display()))?;
@@ -121,16 +121,16 @@ fn probe_input(round: &mut Round<'_>, probes: &[PathBuf]) -> Result<Vec<String>>
     Ok(words)
 }
 
-/// What a run took.
+/// The cost of a run.
 #[derive(Clone, Copy, Debug)]
 struct Cost {
     clock: Duration,
     cpu: Duration,
-    /// The most memory that was seen, in KiB, pages of files included.
+    /// The highest memory use, in KiB, including pages of files.
     seen_kib: u64,
 }
 
-/// Runs the tracer with an input, and checks how it ended and what it took.
+/// Runs the tracer with an input, and checks its exit and its cost.
 fn input(round: &mut Round<'_>, arguments: &[String]) -> Result<()> {
     let errors = round.directory.join("input-errors");
     let start = round.start_of(arguments.to_vec());
@@ -176,7 +176,7 @@ fn input(round: &mut Round<'_>, arguments: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Keeps an input, which the next one would overwrite.
+/// Keeps an input that the next one would overwrite.
 fn keep(round: &Round<'_>) -> Result<()> {
     let names = (0..).map(|number| round.directory.join(format!("failed-input-{number}")));
     let Some(free) = names.into_iter().find(|path| !path.exists()) else {
@@ -186,7 +186,7 @@ fn keep(round: &Round<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Waits for its end, and looks at what it takes; one that hangs is killed.
+/// Waits for the process to end, and measures its cost. A hanging process is killed.
 fn watch(child: &mut Child) -> Result<(ExitStatus, Cost)> {
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     let pid = pid.context("a process has no number")?;
@@ -197,7 +197,7 @@ fn watch(child: &mut Child) -> Result<(ExitStatus, Cost)> {
         let has_ended = waitid(WaitId::Pid(pid), options)?.is_some();
         let clock = began.elapsed();
         if has_ended || clock > HANG {
-            // It fails only when the process has ended.
+            // The call fails only if the process has ended.
             let _ = child.kill();
             let cpu = cpu_time(child.id());
             let cost = Cost {
@@ -219,11 +219,12 @@ fn peak_kib(pid: u32) -> u64 {
         .unwrap_or(0)
 }
 
-/// CPU time of a process that has ended and has not been waited for, in user and kernel mode.
+/// Returns the CPU time of a process that has ended and not been waited for, in user and kernel
+/// mode.
 fn cpu_time(pid: u32) -> Duration {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let after_name = stat.rsplit(')').next().unwrap_or_default();
-    // Fields 14 and 15 of the whole line.
+    // Fields 14 and 15 of the line.
     let fields = after_name.split_whitespace().skip(11).take(2);
     let ticks: u64 = fields.filter_map(|field| field.parse::<u64>().ok()).sum();
     Duration::from_millis(ticks * 1000 / TICKS)

@@ -1,4 +1,4 @@
-//! Tracers that are killed and signalled at random moments, on a target that goes on.
+//! Tracers that are killed and signalled at random moments, on a target that continues.
 
 use std::time::Duration;
 
@@ -6,23 +6,23 @@ use anyhow::{Context as _, Result};
 use rustix::process::Signal;
 
 use super::accounts::{PLACES, check_all, end, run_command};
-use crate::soak::accounts::{Ended, Expected, Known, check, check_events};
+use crate::soak::accounts::{EndedSession, Expected, Known, check, check_events};
 use crate::soak::counters::Around;
 use crate::soak::findings::Class;
 use crate::soak::places::PassKind;
 use crate::soak::probes::{self, Probe};
 use crate::soak::residue::check_target;
 use crate::soak::round::Round;
-use crate::soak::session::{Finished, Reader, Session};
-use crate::soak::target::Target;
+use crate::soak::session::{EventReader, Finished, Session};
+use crate::soak::target::SoakTarget;
 
-/// Longest time until a tracer that was started is signalled.
+/// Longest time in microseconds from the start of a tracer to its signal.
 const STARTED: u64 = 600_000;
 
 /// Runs the round.
 ///
 /// # Errors
-/// Something did not end in time, or could not be started.
+/// Fails if something does not end in time or cannot be started.
 pub(in crate::soak) fn run(round: &mut Round<'_>) -> Result<()> {
     let mut target = round.target()?;
     let threads = 1 + round.random.below(4);
@@ -38,7 +38,7 @@ pub(in crate::soak) fn run(round: &mut Round<'_>) -> Result<()> {
     }
     let said = target.tell("halt")?;
     target.passed(&before, PassKind::Program, &said, &mut round.findings)?;
-    // What they left does not disturb the next session.
+    // Leftovers must not disturb the next session.
     let probes = round.probes(&target, &PLACES, 4, true);
     let session = round.session(&target, &probes, &[])?;
     session.wait_tracing()?;
@@ -50,8 +50,8 @@ pub(in crate::soak) fn run(round: &mut Round<'_>) -> Result<()> {
     target.exit(5, &mut round.findings)
 }
 
-/// Several tracers at once, all killed at moments of their own.
-fn killed(round: &mut Round<'_>, target: &Target) -> Result<()> {
+/// Runs several tracers at once, which are all killed at random moments.
+fn killed(round: &mut Round<'_>, target: &SoakTarget) -> Result<()> {
     let mut sessions = Vec::new();
     for _ in 0..1 + round.random.below(3) {
         let probes = round.probes(target, &PLACES, 4, true);
@@ -77,8 +77,8 @@ fn killed(round: &mut Round<'_>, target: &Target) -> Result<()> {
     Ok(())
 }
 
-/// One that is asked to end, once or more often, silenced meanwhile or not.
-fn ended(round: &mut Round<'_>, target: &Target) -> Result<()> {
+/// Runs a tracer that is asked to end, once or several times, and may be silenced in between.
+fn ended(round: &mut Round<'_>, target: &SoakTarget) -> Result<()> {
     let start = target.counters()?;
     let probes = round.probes(target, &PLACES, 4, true);
     let more = options(round);
@@ -104,7 +104,8 @@ fn ended(round: &mut Round<'_>, target: &Target) -> Result<()> {
     let finished = session.finish()?;
     finished.check_said(&mut round.findings);
     let end = target.counters()?;
-    // One that had not begun to listen is killed by the signal, and a second one waits for nothing.
+    // If a tracer does not listen yet, the signal kills it. A second signal ends it without
+    // waiting.
     let has_account = finished.signal.is_none() && finished.code != Some(130);
     if !has_account {
         check_events(
@@ -146,8 +147,8 @@ fn ended(round: &mut Round<'_>, target: &Target) -> Result<()> {
     Ok(())
 }
 
-/// One that is told to probe what is no probe: it must say so, and attach nothing.
-fn refused(round: &mut Round<'_>, target: &Target) -> Result<()> {
+/// Runs a tracer with an invalid probe. It must report the probe and attach nothing.
+fn refused(round: &mut Round<'_>, target: &SoakTarget) -> Result<()> {
     let mut probes = round.probes(target, &PLACES, 2, false);
     for probe in &mut probes {
         probe.text = probes::unreadable(&mut round.random);
@@ -166,7 +167,8 @@ fn refused(round: &mut Round<'_>, target: &Target) -> Result<()> {
     Ok(())
 }
 
-/// Signals that end a tracer. One that is ignored here, as `nohup` has it, is ignored by a tracer until it listens.
+/// Returns the signals that end a tracer. If a signal is ignored here, as with `nohup`, a tracer
+/// ignores it until it listens.
 fn ends() -> Result<Vec<Signal>> {
     let status = std::fs::read_to_string("/proc/self/status").context("no /proc")?;
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
@@ -177,8 +179,8 @@ fn ends() -> Result<Vec<Signal>> {
     Ok(ends)
 }
 
-fn of<'a>(target: &'a Target, finished: &'a Finished, pids: &'a [u32]) -> Ended<'a> {
-    Ended {
+fn of<'a>(target: &'a SoakTarget, finished: &'a Finished, pids: &'a [u32]) -> EndedSession<'a> {
+    EndedSession {
         program: &target.program,
         pids,
         has_lives: false,
@@ -186,7 +188,7 @@ fn of<'a>(target: &'a Target, finished: &'a Finished, pids: &'a [u32]) -> Ended<
     }
 }
 
-/// Options for tracers that are killed: all ways to attach.
+/// Returns options for tracers that are killed: all ways to attach.
 fn options(round: &mut Round<'_>) -> Vec<String> {
     let mut more = round.options();
     match round.random.below(6) {
@@ -200,7 +202,8 @@ fn options(round: &mut Round<'_>) -> Vec<String> {
     more
 }
 
-/// Waits for a part of the time that a tracer needs to start, or that long from when it traces on.
+/// Waits for a part of the time that a tracer needs to start, or for that time after it has
+/// started.
 fn some_time(round: &mut Round<'_>, session: &Session) -> Result<()> {
     if round.random.one_in(2) {
         session.wait_tracing()?;
@@ -209,16 +212,16 @@ fn some_time(round: &mut Round<'_>, session: &Session) -> Result<()> {
     Ok(())
 }
 
-/// The moment is what is random; there is nothing to wait for.
+/// Waits for a random time by design; there is no event to wait for.
 pub(super) fn pause(round: &mut Round<'_>, most_us: u64) {
     std::thread::sleep(Duration::from_micros(round.random.below(most_us)));
 }
 
-/// Probes whose events nobody may read.
+/// Returns probes whose events may stay unread.
 pub(super) fn unread(
     round: &mut Round<'_>,
-    target: &Target,
-    reader: Reader,
+    target: &SoakTarget,
+    reader: EventReader,
 ) -> Result<(Session, Vec<Probe>)> {
     let probes = round.probes(target, &PLACES, 4, false);
     let more = options(round);

@@ -1,9 +1,9 @@
-//! Libraries that are loaded and unloaded: what is passed while the probes are there is counted.
+//! Libraries that are loaded and unloaded. Passes while the probes are attached are counted.
 
 use anyhow::{Context, Result};
 
 use super::accounts::{end, run_command};
-use crate::soak::accounts::{Ended, Expected, Known, check};
+use crate::soak::accounts::{EndedSession, Expected, Known, check};
 use crate::soak::places::{PassKind, Place};
 use crate::soak::residue::check_target;
 use crate::soak::round::Round;
@@ -11,7 +11,7 @@ use crate::soak::round::Round;
 /// Runs the round.
 ///
 /// # Errors
-/// Something did not end in time, or could not be started.
+/// Fails if something does not end in time or cannot be started.
 pub(in crate::soak) fn run(round: &mut Round<'_>) -> Result<()> {
     let mut target = round.target()?;
     let load = format!("load {}", round.programs.plugin.display());
@@ -28,7 +28,7 @@ pub(in crate::soak) fn run(round: &mut Round<'_>) -> Result<()> {
         .collect();
     let session = round.session(&target, &probes, &[])?;
     let is_tracing = session.wait_tracing()?;
-    // Where all wait there is no such line, and where one does it says so.
+    // If all probes wait, there is no such line. If one waits, the line names it.
     if !is_tracing && waiting.is_empty() {
         anyhow::ensure!(target.program.optimised, "no probe could be attached");
     }
@@ -38,7 +38,8 @@ pub(in crate::soak) fn run(round: &mut Round<'_>) -> Result<()> {
         let from = session.said();
         target.tell(&load)?;
         round.findings.count("libraries loaded", 1);
-        // Where it was before, the probes are there from its first instruction on, and nothing is said.
+        // If the library is mapped at its old address, the probes work from its first instruction
+        // on, and no message appears.
         let base = target.base_of(&round.programs.plugin);
         let moved = base != placed;
         placed = base;
@@ -46,7 +47,7 @@ pub(in crate::soak) fn run(round: &mut Round<'_>) -> Result<()> {
             let name = format!("{name}: ");
             let there = |line: &str| {
                 line.contains(&name)
-                    && (line.contains("is loaded: ") || line.contains("placed anew"))
+                    && (line.contains("is loaded: ") || line.contains("attached again"))
             };
             session
                 .wait_said(from, "a probe in the library", there)?
@@ -68,7 +69,7 @@ pub(in crate::soak) fn run(round: &mut Round<'_>) -> Result<()> {
             known: Known::Exactly(&passes),
         })
         .collect();
-    let ended = Ended {
+    let ended = EndedSession {
         program: &target.program,
         pids: &[target.pid()],
         has_lives: true,

@@ -1,4 +1,4 @@
-//! Readers of the output that stop or go: the tracer ends when it is asked to, or by itself.
+//! Readers of the output that stop or go away. The tracer ends when it is asked to, or by itself.
 
 use std::time::Duration;
 
@@ -10,22 +10,22 @@ use crate::soak::findings::Class;
 use crate::soak::places::PassKind;
 use crate::soak::residue::check_target;
 use crate::soak::round::Round;
-use crate::soak::session::Reader;
+use crate::soak::session::EventReader;
 
-/// From the signal, or the end of the pipe, to the end of the tracer. On a machine with nothing else
-/// to do it is less than one second.
+/// Time from the signal, or from the end of the pipe, to the end of the tracer. On an idle machine
+/// it is less than a second.
 const END: Duration = Duration::from_secs(10);
 
 /// Runs the round.
 ///
 /// # Errors
-/// Something did not end in time, or could not be started.
+/// Fails if something does not end in time or cannot be started.
 pub(in crate::soak) fn run(round: &mut Round<'_>) -> Result<()> {
     let mut target = round.target()?;
     let before = target.quiet_counters()?;
     target.tell(&format!("start 2 {}", 10 + round.random.below(200)))?;
     for _ in 0..1 + round.random.below(2) {
-        let (mut session, probes) = unread(round, &target, Reader::Sleeps)?;
+        let (mut session, probes) = unread(round, &target, EventReader::Sleeps)?;
         let sends = probes
             .iter()
             .any(|probe| probe.sends() && probe.condition.is_none());
@@ -34,7 +34,7 @@ pub(in crate::soak) fn run(round: &mut Round<'_>) -> Result<()> {
         round.findings.count("readers that stopped", 1);
         if round.random.one_in(2) {
             session.close_output();
-            // Without events it does not notice.
+            // Without events, the tracer does not notice.
             pause(round, if sends { 2_000 } else { 200_000 });
         }
         if tracing {

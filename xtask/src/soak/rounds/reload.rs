@@ -1,5 +1,4 @@
-//! Probe files that are rewritten while they are in use: a probe counts from when it is in the file
-//! to when it is not.
+//! Probe files that are rewritten while they are in use. A probe counts while it is in the file.
 
 use std::fs;
 use std::path::Path;
@@ -7,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use super::accounts::{PLACES, end, run_command};
-use crate::soak::accounts::{Ended, Expected, Known, check};
+use crate::soak::accounts::{EndedSession, Expected, Known, check};
 use crate::soak::places::{PassKind, SlotRange};
 use crate::soak::probes::{Probe, unreadable};
 use crate::soak::residue::check_target;
@@ -25,9 +24,9 @@ struct InFile {
 /// Runs the round.
 ///
 /// # Errors
-/// Something did not end in time, or could not be started.
+/// Fails if something does not end in time or cannot be started.
 pub(in crate::soak) fn run(round: &mut Round<'_>) -> Result<()> {
-    // Of what is not optimised no probe is refused, so that each can be awaited.
+    // Unoptimised code refuses no probe, so each can be awaited.
     let mut target = round.plain_target()?;
     let probes = round.probes(&target, &PLACES, 6, true);
     let mut probes: Vec<InFile> = probes
@@ -39,7 +38,7 @@ pub(in crate::soak) fn run(round: &mut Round<'_>) -> Result<()> {
             passes: Vec::new(),
         })
         .collect();
-    // A session needs one to begin with.
+    // A session needs a probe at its start.
     probes[0].is_there = true;
     let file = round.directory.join("probes");
     save(&file, &text(&probes))?;
@@ -70,7 +69,7 @@ pub(in crate::soak) fn run(round: &mut Round<'_>) -> Result<()> {
             known: Known::Exactly(&one.passes),
         })
         .collect();
-    let ended = Ended {
+    let ended = EndedSession {
         program: &target.program,
         pids: &[target.pid()],
         has_lives: true,
@@ -87,14 +86,14 @@ fn text(probes: &[InFile]) -> String {
     lines.join("\n") + "\n"
 }
 
-/// As an editor saves: another file is moved to the place of the old one.
+/// Saves like an editor: another file is moved to the place of the old one.
 fn save(file: &Path, text: &str) -> Result<()> {
     let new = file.with_extension("new");
     fs::write(&new, text).context("cannot write a probe file")?;
     fs::rename(&new, file).context("cannot write a probe file")
 }
 
-/// A file with a line that is no probe changes nothing.
+/// Writes a file with an invalid line, which must change nothing.
 fn break_file(
     round: &mut Round<'_>,
     session: &Session,
@@ -107,12 +106,13 @@ fn break_file(
     round.findings.count("probe files rewritten", 1);
     session
         .wait_said(from, "that a probe file is left", |line| {
-            line.contains("left as they were")
+            line.contains("the probes are unchanged")
         })?
         .context("the tracer ended at a probe file")?;
     let from = session.said();
     save(file, &text(probes))?;
-    // Nothing is said, since nothing changes: a probe that comes and goes tells that it was read.
+    // No message appears, because nothing changes. A probe that is added and removed proves that
+    // the file was read.
     let marked = format!("{}count leaf as zz\n", text(probes));
     save(file, &marked)?;
     said(session, from, "zz is added")?;
@@ -120,7 +120,7 @@ fn break_file(
     said(session, from, "zz is removed")
 }
 
-/// Puts some probes in and takes some out, and waits until the session has followed.
+/// Adds some probes and removes others, and waits until the session has followed.
 fn change(
     round: &mut Round<'_>,
     session: &Session,

@@ -1,6 +1,7 @@
 //! Keys that add, change, silence and remove probes.
 
 use super::*;
+use crate::base::diagnostic::Diagnostic;
 
 #[test]
 fn enter_on_a_line_puts_a_logpoint_and_enter_again_removes_it() {
@@ -64,18 +65,13 @@ fn template_with_a_mistake_comes_back_with_it_marked_and_nothing_lost() {
 #[test]
 fn logpoint_that_is_refused_opens_the_editor_with_its_text() {
     let mut desk = Desk::open((80, 24));
-    let error = ProbeError {
-        message: "no room".into(),
-        hint: None,
-        span: None,
-        missing: false,
-    };
+    let error = Diagnostic::new("no room");
     let request = AddRequest {
         text: "log main.rs:18".into(),
         replaces: None,
         ticket: 9,
     };
-    desk.act(Action::Reply(Reply::Added {
+    desk.act(UiAction::Reply(WorkerReply::Added {
         request,
         result: Err(error),
     }));
@@ -92,18 +88,13 @@ fn logpoint_that_is_refused_opens_the_editor_with_its_text() {
 fn refusal_while_another_line_is_typed_leaves_that_line_alone() {
     let mut desk = Desk::open((80, 24));
     desk.keys("/abc");
-    let error = ProbeError {
-        message: "no room".into(),
-        hint: None,
-        span: None,
-        missing: false,
-    };
+    let error = Diagnostic::new("no room");
     let request = AddRequest {
         text: "log main.rs:18".into(),
         replaces: None,
         ticket: 9,
     };
-    desk.act(Action::Reply(Reply::Added {
+    desk.act(UiAction::Reply(WorkerReply::Added {
         request,
         result: Err(error),
     }));
@@ -189,23 +180,20 @@ fn probe_that_is_done_says_so_and_begins_anew_when_it_is_woken() {
         },
     };
     desk.fake.end(&told);
-    desk.act(Action::Notices(vec![Notice::Done(told)]));
+    desk.act(UiAction::Notices(vec![Notice::Done(told)]));
     desk.wait(Duration::from_secs(1));
     let screen = desk.screen();
     assert!(
         screen.contains("18 ✓") && screen.contains("✓ p1"),
         "{screen}"
     );
-    assert!(
-        screen.contains("p1 is done: it has had its 5 hits"),
-        "{screen}"
-    );
+    assert!(screen.contains("p1 is done after 5 hits"), "{screen}");
     desk.keys("i");
     let screen = desk.screen();
-    let state = "done at 12:04:31.250: it has had its 5 hits; Space has it begin anew";
+    let state = "done at 12:04:31.250, after 5 hits; Space restarts it";
     assert!(screen.contains(state), "{screen}");
     desk.press(KeyCode::Esc);
-    // All are silenced and woken: it is none of those that were awake.
+    // All probes are silenced and woken. The done probe is none of those that were awake.
     desk.keys("xx");
     assert!(desk.state.probes[0].done.is_some());
     desk.keys(" ");
@@ -226,9 +214,9 @@ fn events_that_were_left_out_are_marked_between_the_others() {
         is_default: true,
         time_ns: 0,
     };
-    desk.act(Action::Notices(vec![
-        Notice::Event(Box::new(fake::event(1, 1, "x 6"))),
-        Notice::Event(Box::new(event)),
+    desk.act(UiAction::Notices(vec![
+        Notice::Event(Arc::new(fake::event(1, 1, "x 6"))),
+        Notice::Event(Arc::new(event)),
         Notice::Limited(limited),
     ]));
     let screen = desk.screen();
@@ -298,26 +286,17 @@ fn enter_in_the_table_goes_to_the_line_of_the_probe() {
 }
 
 #[test]
-fn counters_read_before_a_probe_was_added_do_not_hide_it() {
-    let mut desk = Desk::open((80, 24));
-    let before = desk.fake.probes();
-    desk.state.refreshing = true;
-    desk.press(KeyCode::Enter);
-    desk.act(Action::Reply(Reply::Probes(before)));
-    assert_eq!(desk.state.probes.len(), 1);
-    desk.act(Action::Reply(Reply::Probes(desk.fake.probes())));
-    assert_eq!(desk.state.probes.len(), 1);
-}
-
-#[test]
-fn counters_read_before_a_probe_was_silenced_do_not_wake_it() {
+fn state_of_before_a_probe_was_silenced_does_not_wake_it() {
     let mut desk = Desk::open((80, 24));
     desk.press(KeyCode::Enter);
     let before = desk.fake.probes();
-    desk.keys(" ");
-    desk.act(Action::Reply(Reply::Probes(before)));
+    let key = KeyEvent::new(KeyCode::Char(' '), KeyModifiers::NONE);
+    let action = desk.state.action_of(key).expect("it silences");
+    let effects = desk.state.update(action, desk.now);
+    desk.tell_probes(before);
     assert!(!desk.state.probes[0].enabled);
-    // What is looked at since then counts: it may have been woken by a signal.
+    desk.answer(effects);
+    // A later status counts: a signal may have woken the probe.
     desk.fake.set_enabled(ProbeId(1), true);
     desk.wait(Duration::from_secs(1));
     assert!(desk.state.probes[0].enabled);

@@ -1,0 +1,109 @@
+//! The actions of probes: one file for each, with everything that distinguishes it from the others.
+//!
+//! A new action has a variant of [`Action`], a file here, and a line in [`GRAMMARS`] and in
+//! [`Action::kind`].
+
+mod count;
+mod hist;
+mod kind;
+mod log;
+mod snapshot;
+mod time;
+
+pub(crate) use kind::{ActionKind, ActionReport, ActionSites, HitCounts};
+pub(crate) use time::TimedRole;
+
+use log::LogAction;
+use snapshot::SnapshotAction;
+use time::TimeAction;
+
+use crate::base::diagnostic::Diagnostic;
+use crate::lang::ast::{Action, ProbeSpec};
+use crate::lang::grammar::ActionGrammar;
+use crate::lang::{self, OPTIONS};
+use crate::plan::{MissingValues, Plan, PlanInput};
+
+/// The grammars of all actions, in the order in which messages name them.
+const GRAMMARS: [&ActionGrammar; 5] = [
+    &log::GRAMMAR,
+    &snapshot::GRAMMAR,
+    &count::GRAMMAR,
+    &hist::GRAMMAR,
+    &time::GRAMMAR,
+];
+
+impl Action {
+    /// The behaviour of the action.
+    pub(crate) fn kind(&self) -> &dyn ActionKind {
+        match self {
+            Self::Log => &LogAction,
+            Self::Snapshot => &SnapshotAction,
+            Self::Count(count) => count,
+            Self::Hist(hist) => hist,
+            Self::Time => &TimeAction,
+        }
+    }
+
+    /// The action's word in the probe language.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.kind().grammar().word
+    }
+}
+
+/// Returns the words of all actions.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    GRAMMARS.iter().map(|grammar| grammar.word)
+}
+
+/// Returns every word of the grammar.
+pub(crate) fn words() -> impl Iterator<Item = &'static str> {
+    let keywords = GRAMMARS.iter().flat_map(|grammar| grammar.keywords);
+    names()
+        .chain(["if"])
+        .chain(keywords.copied())
+        .chain(OPTIONS)
+}
+
+/// Parses one probe.
+///
+/// # Errors
+/// The first mistake in the text.
+pub fn parse_probe(text: &str) -> Result<ProbeSpec, Diagnostic> {
+    lang::parse_probe(text, &GRAMMARS)
+}
+
+/// Parses a file of probes: one per line, where `#` starts a comment.
+///
+/// Returns the number of each line that has a probe, from 1, and the probe.
+#[must_use]
+pub fn parse_probe_file(text: &str) -> Vec<(usize, Result<ProbeSpec, Diagnostic>)> {
+    lang::lines_of_probes(text)
+        .map(|(number, line)| (number, parse_probe(line)))
+        .collect()
+}
+
+/// Compiles a probe for one site.
+///
+/// # Errors
+/// An expression makes no sense at the site, or no value of the template is available there.
+pub fn compile(input: &PlanInput<'_>) -> Result<Plan, Diagnostic> {
+    input
+        .spec
+        .action
+        .kind()
+        .compile(input, MissingValues::Refused)
+}
+
+/// Compiles a probe for a further site. Another site of the probe has the template's values, so hits
+/// count here even if no value is available.
+///
+/// # Errors
+/// An expression makes no sense at the site.
+pub(crate) fn compile_beside(input: &PlanInput<'_>) -> Result<Plan, Diagnostic> {
+    input
+        .spec
+        .action
+        .kind()
+        .compile(input, MissingValues::Accepted)
+}

@@ -1,0 +1,43 @@
+//! Limits of files and output: source files, files of probes, and the buffer for slow readers
+
+use std::time::Duration;
+
+/// Bytes of a source file. A larger one is not shown. Probes need no source.
+///
+/// SQLite's amalgamation, one of the largest source files in use, has 9 MB.
+pub const SOURCE_BYTES: u64 = 16 << 20;
+
+/// Symbolic links on the way to a source file. As in the kernel, a path with more is not followed.
+pub const SOURCE_LINKS: usize = 40;
+
+/// Components of a source file's path, including those of links. A longer path is not followed.
+pub const SOURCE_COMPONENTS: usize = 1024;
+
+/// Time for the file system to answer about one source file. A source that takes longer is not shown.
+///
+/// The target may have mounted a file system that never answers.
+pub const SOURCE_WAIT: Duration = Duration::from_secs(2);
+
+/// Bytes of records and events that wait for the output. `--buffer-size` sets another number.
+///
+/// Above it the oldest are dropped, and counted as lost by their probes. A quarter is for events, half
+/// for records, which become larger events, and the rest for events in the making.
+pub const BUFFER_BYTES: usize = 256 << 20;
+
+/// Smallest `--buffer-size`, in bytes: a few records of the largest size.
+pub const BUFFER_BYTES_LEAST: usize = 4 << 20;
+
+/// Time for writing the waiting output after a signal, once the probes are removed. The rest is
+/// counted as lost.
+pub const LAST_WRITES: Duration = Duration::from_millis(400);
+
+/// Bytes of a file of probes. A larger one is refused before it is read.
+pub const PROBE_FILE_BYTES: u64 = 1 << 20;
+
+/// Probes of all files and of the command line together. If there are more, all are refused.
+///
+/// The kernel side has room for this many.
+pub const PROBES: usize = tracer_common::limits::MAX_PROBES as usize;
+
+/// Time for a pipe of probes (`-f -`, `-f <(command)`) to end. A pipe that takes longer is refused.
+pub const PROBE_FILE_WAIT: Duration = Duration::from_secs(10);

@@ -1,0 +1,113 @@
+//! Shared parts of the commands over processes: their choice, the options of a session, and the report
+//! of several failures.
+
+use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
+
+use super::BAD_INPUT;
+use super::args::{Attach, SiteArg, TraceArgs};
+use super::failure::CommandFailure;
+use super::output::{Colours, say, tell};
+use crate::session::{SessionOptions, SiteChoice};
+use crate::target::process_by_name;
+use crate::target::select::{ProcessFacts, Selection, Selector};
+use crate::value::redact::Redactor;
+
+/// Between two looks whether a process that is waited for runs. Nothing tells of it.
+const WAITING_LOOK: Duration = Duration::from_millis(50);
+
+/// The session's options from the command line.
+pub(super) fn options(args: &TraceArgs) -> SessionOptions {
+    SessionOptions {
+        // This program, even if another file is at its path by now.
+        pager: Some(PathBuf::from("/proc/self/exe")),
+        ring_bytes: args.ring_bytes.unwrap_or(0),
+        buffer_bytes: args.buffer_size.unwrap_or(0),
+        perf_events: args.perf_events,
+        forks: args.forks(),
+        site: match args.site {
+            SiteArg::Cheapest => SiteChoice::Cheapest,
+            SiteArg::First => SiteChoice::First,
+        },
+        debug: args.debug.options(),
+        limits: args.limits(),
+        max_cpu: args.max_cpu.0,
+        redactor: if args.no_redact {
+            Redactor::nothing()
+        } else {
+            Redactor::default().with(&args.redact)
+        },
+        ..SessionOptions::default()
+    }
+}
+
+/// A pid, or the one process of that name.
+pub(super) fn subject_pid(named: &str) -> Result<u32, CommandFailure> {
+    match named.parse() {
+        Ok(pid) => Ok(pid),
+        Err(_) => Ok(process_by_name(named)?),
+    }
+}
+
+/// The processes that the command line selects, or those of the files of probes if it selects none.
+pub(super) fn selector(args: &Attach, of_files: &Selector) -> Result<Selector, CommandFailure> {
+    let selector = args.selector()?;
+    if !selector.is_empty() {
+        return Ok(selector);
+    }
+    Ok(Selector {
+        now_only: selector.now_only || of_files.now_only,
+        wait: selector.wait || of_files.wait,
+        ..of_files.clone()
+    })
+}
+
+/// The selected processes that run now.
+///
+/// # Errors
+/// None does, or the selector cannot be looked up.
+pub(super) fn matched(selection: &Selection) -> Result<Vec<ProcessFacts>, CommandFailure> {
+    let found = selection.scan()?;
+    if found.is_empty() {
+        return Err(selection.nothing_matches().into());
+    }
+    Ok(found)
+}
+
+/// The selected processes, once there is one.
+///
+/// # Errors
+/// None runs and the selector does not wait, or it cannot be looked up.
+pub(super) fn awaited(selection: &mut Selection) -> Result<Vec<ProcessFacts>, CommandFailure> {
+    if !selection.selector().wait {
+        return matched(selection);
+    }
+    let mut is_told = false;
+    loop {
+        let found = selection.scan()?;
+        if !found.is_empty() {
+            return Ok(found);
+        }
+        if !is_told {
+            say!("{}", selection.waiting());
+            is_told = true;
+        }
+        thread::sleep(WAITING_LOOK);
+        selection.refresh();
+    }
+}
+
+/// `1 probe`, `2 probes`.
+pub(super) fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+/// Reports all failures but the last, which is for the caller to report.
+pub(super) fn report_all(mut failures: Vec<CommandFailure>, colours: Colours) -> CommandFailure {
+    let last = failures.pop();
+    for failure in failures {
+        tell(&failure.render(colours.stderr));
+    }
+    last.unwrap_or_else(|| CommandFailure::told(BAD_INPUT))
+}

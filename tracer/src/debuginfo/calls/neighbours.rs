@@ -1,0 +1,76 @@
+//! Other modules of a module's process: the functions of the module that they call, and the
+//! definitions that the module uses.
+//!
+//! Knows their locations only. The caller finds out which modules the process has mapped.
+
+use std::sync::Arc;
+
+use crate::base::address::{Bias, LinkAddr, RunAddr};
+use crate::debuginfo::module::Module;
+
+/// Bytes of notes that are looked through for the build id.
+const MAX_NOTES: u64 = 1 << 16;
+
+/// A module that a process has loaded.
+#[derive(Clone)]
+pub struct Neighbour {
+    /// Its file and debug information.
+    pub module: Arc<Module>,
+    /// Run address minus link address.
+    pub bias: Bias,
+    /// True for the executable: nothing else can replace it at its address.
+    pub lasts: bool,
+}
+
+/// Tells at a hit if a module is still at its address. A library may have been unloaded since,
+/// and another build of it loaded in its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Identity {
+    /// No check is needed.
+    Lasting,
+    /// Eight bytes of the build id are compared.
+    Word {
+        /// Address of the bytes.
+        at: RunAddr,
+        /// Expected value of the bytes.
+        is: u64,
+    },
+}
+
+impl Neighbour {
+    /// Returns the identity to check at a hit, or `None` if there is nothing to compare.
+    #[must_use]
+    pub fn identity(&self) -> Option<Identity> {
+        if self.lasts {
+            return Some(Identity::Lasting);
+        }
+        let (at, is) = self.module.build_id_word()?;
+        let at = self.bias.run(at);
+        Some(Identity::Word { at, is })
+    }
+}
+
+impl Module {
+    /// Returns the address of the build id in the loaded module, and its first eight bytes.
+    fn build_id_word(&self) -> Option<(LinkAddr, u64)> {
+        let id = self.build_id()?;
+        let word = u64::from_le_bytes(*id.first_chunk()?);
+        let notes = self.segments().iter();
+        let mut notes = notes.filter(|segment| segment.kind == object::elf::PT_NOTE.0);
+        notes.find_map(|segment| {
+            let length = usize::try_from(segment.file_size.min(MAX_NOTES)).ok()?;
+            let bytes = self.initial_bytes(segment.address, length)?;
+            let at = memchr::memmem::find(bytes, id)?;
+            Some((segment.address.add(at as u64), word))
+        })
+    }
+}
+
+/// Returns the other modules of the process. Opening them is expensive, so it is called only if
+/// they matter.
+pub type Neighbours<'n> = &'n (dyn Fn() -> Vec<Neighbour> + 'n);
+
+/// Returns no modules: for a file that no process has, or if other modules do not matter.
+pub(in crate::debuginfo) fn alone() -> Vec<Neighbour> {
+    Vec::new()
+}

@@ -1,0 +1,170 @@
+//! Paths through one function: the branches that lead back, and the places that every path to an
+//! address passes first.
+
+use std::collections::HashMap;
+use std::ops::RangeInclusive;
+
+use crate::arch::{Flow, Instruction, JumpCondition, decode};
+use crate::base::address::LinkAddr;
+use crate::debuginfo::files::Files;
+use crate::debuginfo::module::Module;
+
+/// Bytes of one function that are searched.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// A branch of a function to its own first instruction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoopBranch {
+    /// Address of the branch.
+    pub address: LinkAddr,
+    /// Condition: the low four bits of a conditional jump's opcode, or `None` if the branch is
+    /// always taken.
+    pub condition: Option<u8>,
+}
+
+impl Module {
+    /// Returns the branches of the function at `entry` that lead to its first instruction, by
+    /// address. There are none if that is not the head of a loop.
+    ///
+    /// # Errors
+    /// Fails if the code cannot be read, or if a branch may lead there or has an unknown
+    /// condition.
+    pub fn turns(&self, entry: LinkAddr) -> Result<Vec<LoopBranch>, String> {
+        let unread = || "its code cannot be read".to_owned();
+        let code = self.function_code_at(entry);
+        let code = code
+            .or_else(|| self.bare_code_at(entry))
+            .ok_or_else(unread)?;
+        let instructions = instructions(self, &code.ranges).ok_or_else(unread)?;
+        let mut turns = Vec::new();
+        for instruction in instructions.values() {
+            if instruction.flow().is_direct_jump() && instruction.target() == Some(entry.0) {
+                turns.push(turn(instruction, entry)?);
+            }
+        }
+        let computed = instructions
+            .values()
+            .find(|instruction| instruction.flow() == Flow::IndirectJump);
+        // The indirect jump may be one more branch to the entry, so the list may be incomplete.
+        if let Some(jump) = computed.filter(|_| !turns.is_empty()) {
+            return Err(format!(
+                "the jump at {:#x} goes to an address in a register, maybe back to it",
+                jump.address()
+            ));
+        }
+        turns.sort_by_key(|turn| turn.address);
+        Ok(turns)
+    }
+
+    /// Returns true if a direct branch of the function at `entry` leads from `from` or a later
+    /// place to an address in `to`, or `None` if the code cannot be read. A cold part below the
+    /// entry counts as later.
+    #[must_use]
+    pub fn leads_back(
+        &self,
+        entry: LinkAddr,
+        from: LinkAddr,
+        to: RangeInclusive<LinkAddr>,
+    ) -> Option<bool> {
+        let code = self.function_code_at(entry)?;
+        let instructions = instructions(self, &code.ranges)?;
+        Some(instructions.values().any(|instruction| {
+            let behind = instruction.address() >= from.0 || instruction.address() < entry.0;
+            behind
+                && instruction.flow().is_direct_jump()
+                && instruction
+                    .target()
+                    .is_some_and(|target| to.contains(&LinkAddr(target)))
+        }))
+    }
+
+    /// Returns true if every path from the function's entry to `to` is certain to pass one of
+    /// `through`.
+    ///
+    /// Landing pads of exceptions count as entries. If the function computes a jump, or its code
+    /// is not understood, nothing is certain.
+    #[must_use]
+    pub fn always_passes(&self, through: &[LinkAddr], to: LinkAddr) -> bool {
+        self.reaches_without(through, to) == Some(false)
+    }
+
+    fn reaches_without(&self, through: &[LinkAddr], to: LinkAddr) -> Option<bool> {
+        let code = self.function_code_at(to)?;
+        let ranges: Vec<(u64, u64)> = code
+            .ranges
+            .iter()
+            .map(|(begin, end)| (begin.0, end.0))
+            .collect();
+        let instructions = instructions(self, &code.ranges)?;
+        let pads = self.landing_pads(&ranges)?;
+        let mut left: Vec<u64> = pads.iter().map(|pad| pad.0).collect();
+        left.push(code.entry.0);
+        let mut seen = std::collections::HashSet::new();
+        while let Some(at) = left.pop() {
+            if through.contains(&LinkAddr(at)) || !seen.insert(at) {
+                continue;
+            }
+            if at == to.0 {
+                return Some(true);
+            }
+            let Some(instruction) = instructions.get(&at) else {
+                // The path leaves the function and does not come back.
+                continue;
+            };
+            match instruction.flow() {
+                Flow::Next | Flow::Call | Flow::IndirectCall | Flow::Interrupt => {
+                    left.push(instruction.next_address())
+                }
+                Flow::ConditionalJump => {
+                    left.push(instruction.next_address());
+                    left.push(instruction.target().unwrap_or(0));
+                }
+                Flow::Jump => left.push(instruction.target().unwrap_or(0)),
+                Flow::Return | Flow::Exception => {}
+                Flow::IndirectJump | Flow::Transaction => return None,
+            }
+        }
+        Some(false)
+    }
+}
+
+/// Returns the branch that a jump to the function's first instruction is, with its condition.
+fn turn(instruction: &Instruction, entry: LinkAddr) -> Result<LoopBranch, String> {
+    let address = LinkAddr(instruction.address());
+    if address == entry {
+        return Err(format!("the jump at {address} leads to itself"));
+    }
+    let condition = match instruction.jump_condition() {
+        JumpCondition::Always => None,
+        JumpCondition::Flags(condition) => Some(condition),
+        JumpCondition::Other => {
+            return Err(format!("the jump at {address} has no condition of flags"));
+        }
+    };
+    Ok(LoopBranch { address, condition })
+}
+
+/// Returns the instructions of some ranges by address, or `None` if some bytes are not code.
+fn instructions(
+    files: &Files,
+    ranges: &[(LinkAddr, LinkAddr)],
+) -> Option<HashMap<u64, Instruction>> {
+    let mut found = HashMap::new();
+    for (begin, end) in ranges {
+        let length = end
+            .0
+            .checked_sub(begin.0)
+            .filter(|&length| length <= MAX_BYTES)?;
+        let length = usize::try_from(length).ok()?;
+        let bytes = files
+            .initial_bytes(*begin, length)
+            .filter(|bytes| bytes.len() == length)?;
+        for instruction in decode(bytes, begin.0) {
+            if !instruction.is_valid() {
+                return None;
+            }
+            found.insert(instruction.address(), instruction);
+        }
+    }
+    Some(found)
+}

@@ -1,0 +1,142 @@
+//! A probe in the kernel: its elements of the maps, its links, and its files.
+
+use std::io;
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags};
+use tracer_common::control::{BEGINS, ENDS};
+
+use super::site::SiteRequest;
+use crate::kernel::trigger::{Trigger, Uprobe};
+
+/// Elements of the kernel's maps for one probe and its sites, not attached yet.
+#[derive(Debug, Default)]
+pub struct Reserved {
+    /// The probe's index; records carry it.
+    pub slot: u32,
+    /// The sites' attach cookies, in the order of the requests; records carry them.
+    pub cookies: Vec<u32>,
+    /// Cookies of the sites' copies, site by site.
+    pub copies: Vec<u32>,
+    /// Ranges of ops: the first one, and their number.
+    pub(super) ops: Vec<(u32, u32)>,
+    /// It adds hits up by key.
+    pub(super) tallies: bool,
+    /// It is a timed probe.
+    pub(super) times: bool,
+}
+
+impl Reserved {
+    /// For sites of the probe with this index. None is written yet.
+    pub(super) fn of(slot: u32, sites: &[SiteRequest]) -> Self {
+        let times = |site: &SiteRequest| site.program.flags & (BEGINS | ENDS) != 0;
+        Self {
+            slot,
+            cookies: Vec::new(),
+            copies: Vec::new(),
+            ops: Vec::new(),
+            tallies: sites.iter().any(|site| site.program.tallies),
+            times: sites.iter().any(times),
+        }
+    }
+
+    /// Adds the elements for further sites of the same probe.
+    pub(super) fn extend(&mut self, more: Self) {
+        self.cookies.extend(more.cookies);
+        self.copies.extend(more.copies);
+        self.ops.extend(more.ops);
+        self.tallies |= more.tallies;
+        self.times |= more.times;
+    }
+}
+
+/// A link that keeps a probe's sites attached.
+pub(super) enum Link {
+    Multi(OwnedFd),
+    PerfEvent(OwnedFd),
+}
+
+impl From<Link> for OwnedFd {
+    fn from(link: Link) -> Self {
+        match link {
+            Link::Multi(fd) | Link::PerfEvent(fd) => fd,
+        }
+    }
+}
+
+/// A probe that has been attached.
+pub(super) struct Installed {
+    pub(super) reserved: Reserved,
+    /// Its links in the target.
+    pub(super) links: Vec<Link>,
+    /// It is not detached.
+    pub(super) attached: bool,
+    /// Its links in the processes that are followed.
+    pub(super) others: Vec<(u32, Vec<Link>)>,
+    /// The files and sites for links to further processes; `None`: the probe is for the target
+    /// alone.
+    pub(super) held: Option<HeldSites>,
+}
+
+impl Installed {
+    /// Takes its links in all processes. The probe is detached once they are closed.
+    pub(super) fn take_links(&mut self) -> Vec<Link> {
+        self.attached = false;
+        let mut links = std::mem::take(&mut self.links);
+        let others = std::mem::take(&mut self.others);
+        links.extend(others.into_iter().flat_map(|(_, links)| links));
+        links
+    }
+
+    /// A process that is followed has a site of it.
+    pub(super) fn is_in_others(&self) -> bool {
+        self.others.iter().any(|(_, links)| !links.is_empty())
+    }
+}
+
+/// The sites of a probe, with their files held open. The target may be gone when another process is
+/// attached, and its paths may then lead to other files.
+#[derive(Debug, Default)]
+pub(super) struct HeldSites {
+    /// The sites, by the files below.
+    pub(super) sites: Vec<SiteRequest>,
+    #[expect(dead_code, reason = "held to be dropped")]
+    files: Vec<OwnedFd>,
+}
+
+impl HeldSites {
+    pub(super) fn open(sites: &[SiteRequest]) -> io::Result<Self> {
+        let mut files: Vec<(&Path, OwnedFd)> = Vec::new();
+        let mut held = Vec::with_capacity(sites.len());
+        for site in sites {
+            let uprobe = site.trigger.uprobe();
+            let known = files.iter().position(|(path, _)| *path == uprobe.path);
+            let index = match known {
+                Some(index) => index,
+                None => {
+                    let flags = OFlags::PATH | OFlags::CLOEXEC;
+                    files.push((
+                        &uprobe.path,
+                        rustix::fs::open(&uprobe.path, flags, Mode::empty())?,
+                    ));
+                    files.len() - 1
+                }
+            };
+            let file = files.get(index).map(|(_, file)| file.as_raw_fd());
+            let mut site = SiteRequest {
+                trigger: Trigger::Uprobe(Uprobe {
+                    path: PathBuf::from(format!("/proc/self/fd/{}", file.unwrap_or(-1))),
+                    ..uprobe.clone()
+                }),
+                ..site.clone()
+            };
+            site.program.drop_ops();
+            held.push(site);
+        }
+        Ok(Self {
+            sites: held,
+            files: files.into_iter().map(|(_, file)| file).collect(),
+        })
+    }
+}

@@ -1,0 +1,514 @@
+//! From a plan to sites in the target.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tracer_common::control::ENDS;
+
+use super::executables::Executable;
+use super::planner::{LivePlan, PlannedPart};
+use super::{ExecutableId, FirstSite, Live, Placement, PlacementPart};
+use crate::actions::ActionSites;
+use crate::base::diagnostic::Diagnostic;
+use crate::debuginfo::site::{Exit, Site};
+use crate::event::{PlacementId, SiteOrigin};
+use crate::kernel::{KernelError, Reserved, SiteCopy, SiteRequest, SiteTest, Trigger, Uprobe};
+use crate::lang::ast::{ProbeSpec, Template};
+use crate::placement::SiteKind;
+use crate::plan::{Key, Layout, Plan};
+use crate::session::actor::{Attached, Backend as _, NewProbe};
+use crate::session::error::refused_by_kernel;
+use crate::session::locks::lock;
+use crate::session::prepare::copies::CopyPlan;
+use crate::session::prepare::rate_limits::control;
+use crate::session::prepare::refusal::SitePlace;
+use crate::session::prepare::refusal::{SiteRefusal, left_out, not_attached};
+use crate::session::prepare::warm_pages;
+use crate::session::prepare::{PreparedProbe, ReadySite};
+use crate::session::probes::Probe;
+use crate::session::reader::site_table::{EventStyle, SiteEntry};
+use crate::session::sites::modules::TargetModule;
+
+/// The parts of a plan's sites that the kernel and the reader need.
+struct NewSites {
+    requests: Vec<SiteRequest>,
+    /// In the order of the requests, then those of the copies.
+    entries: Vec<NewSite>,
+    places: Vec<SitePlace>,
+    /// The dearest of the instructions.
+    kind: SiteKind,
+    bound: bool,
+}
+
+/// New sites of a module, to be attached.
+#[derive(Clone, Copy)]
+struct NewSitesAt<'s> {
+    module: &'s TargetModule,
+    places: &'s [SitePlace],
+    requests: &'s [SiteRequest],
+    /// The process, where the sites are for one alone.
+    pid: u32,
+}
+
+/// The part of a new site that the reader needs.
+struct NewSite {
+    origin: Arc<SiteOrigin>,
+    site: Option<Site>,
+    layout: Layout,
+    key: Option<Key>,
+}
+
+/// Where a part of a probe belongs.
+#[derive(Clone, Copy)]
+struct PartPlace {
+    placement: PlacementId,
+    /// Index of the probe in the kernel's maps. `None` if this is its first part.
+    slot: Option<u32>,
+    /// Number of sites in the parts before.
+    first_request: usize,
+}
+
+/// A part of a probe that has been attached.
+struct AttachedPart {
+    slot: u32,
+    part: PlacementPart,
+    requests: Vec<SiteRequest>,
+    cookies: Vec<u32>,
+    kind: SiteKind,
+    notes: Vec<String>,
+}
+
+impl Live {
+    /// Attaches a probe by its plan. An executable that refuses it does not disturb the others.
+    ///
+    /// # Errors
+    /// The kernel refused all of it, or the target is gone. Nothing is left attached.
+    pub(super) fn attach_plan(
+        &mut self,
+        new: &NewProbe<'_>,
+        plan: LivePlan,
+    ) -> Result<Attached<Placement>, Diagnostic> {
+        let id = PlacementId(self.placements);
+        self.placements += 1;
+        self.require_target()?;
+        self.forget(true);
+        let LivePlan {
+            parts,
+            planned,
+            mut notes,
+        } = plan;
+        let mut first_error = None;
+        let mut attached: Option<Placement> = None;
+        for part in parts {
+            let more = match &mut attached {
+                None => self.begin(new, id, part).map(|begun| {
+                    attached = Some(begun.placement);
+                    begun.notes
+                }),
+                Some(placement) => self.extend(new, placement, part),
+            };
+            match more {
+                Ok(more) => notes.extend(more),
+                Err(error) => {
+                    first_error.get_or_insert(error);
+                }
+            }
+        }
+        match (attached, first_error) {
+            (Some(mut placement), error) => {
+                placement.planned = planned;
+                notes.extend(error.map(|error| error.to_string()));
+                Ok(Attached { placement, notes })
+            }
+            (None, Some(error)) => Err(error),
+            (None, None) => Err(Diagnostic::new("no program has the location")),
+        }
+    }
+
+    /// Attaches the first sites of a probe.
+    fn begin(
+        &mut self,
+        new: &NewProbe<'_>,
+        id: PlacementId,
+        planned: PlannedPart,
+    ) -> Result<Attached<Placement>, Diagnostic> {
+        let first = first_site(&planned.probe.sites);
+        let place = PartPlace {
+            placement: id,
+            slot: None,
+            first_request: 0,
+        };
+        let part = self.attach_part(new, place, planned)?;
+        let placement = Placement {
+            id,
+            first,
+            slot: part.slot,
+            cookies: part.cookies,
+            control: control(new.spec),
+            parts: vec![part.part],
+            planned: Vec::new(),
+            requests: part.requests,
+            kind: part.kind,
+            stale: false,
+            told_limited: false,
+            attached_at: Some(Instant::now()),
+            attached_before: Duration::ZERO,
+            at_end: None,
+        };
+        Ok(Attached {
+            placement,
+            notes: part.notes,
+        })
+    }
+
+    /// Attaches a probe in the programs that targets have come to run.
+    pub(super) fn attach_in_more(
+        &mut self,
+        probe: &mut Probe<Placement>,
+        plan: Result<LivePlan, Diagnostic>,
+    ) {
+        let all: Vec<ExecutableId> = self.executables.iter().map(|one| one.id).collect();
+        let (id, name, spec) = (probe.id, probe.name.clone(), Arc::clone(&probe.spec));
+        let new = NewProbe {
+            id,
+            name: &name,
+            spec: &spec,
+        };
+        let Some(placement) = probe.placement_mut() else {
+            return;
+        };
+        let mut notes = Vec::new();
+        match plan {
+            Ok(plan) => {
+                placement.planned.extend(plan.planned);
+                notes.extend(plan.notes);
+                for part in plan.parts {
+                    match self.extend(&new, placement, part) {
+                        Ok(more) => notes.extend(more),
+                        Err(error) => notes.push(error.to_string()),
+                    }
+                }
+            }
+            Err(error) => {
+                // It is not tried again at each process.
+                placement.planned = all;
+                notes.push(error.to_string());
+            }
+        }
+        for note in notes {
+            if !probe.notes.contains(&note) {
+                self.warn(format!("{name}: {note}"));
+                probe.notes.push(note);
+            }
+        }
+    }
+
+    /// Attaches a probe in one more executable. Returns notes for the user.
+    ///
+    /// # Errors
+    /// The kernel refused. The other executables keep their sites.
+    fn extend(
+        &mut self,
+        new: &NewProbe<'_>,
+        placement: &mut Placement,
+        planned: PlannedPart,
+    ) -> Result<Vec<String>, Diagnostic> {
+        // A library that several programs use has its sites once.
+        let file = &planned.probe.module.file;
+        let mut parts = placement.parts.iter();
+        if parts.any(|part| part.module.file.is_file_of(file)) {
+            return Ok(Vec::new());
+        }
+        let place = PartPlace {
+            placement: placement.id,
+            slot: Some(placement.slot),
+            first_request: placement.requests.len(),
+        };
+        let AttachedPart {
+            part,
+            requests,
+            cookies,
+            kind,
+            notes,
+            ..
+        } = self.attach_part(new, place, planned)?;
+        placement.parts.push(part);
+        placement.requests.extend(requests);
+        placement.cookies.extend(cookies);
+        placement.kind = dearer(placement.kind, kind);
+        Ok(notes)
+    }
+
+    fn attach_part(
+        &mut self,
+        new: &NewProbe<'_>,
+        place: PartPlace,
+        planned: PlannedPart,
+    ) -> Result<AttachedPart, Diagnostic> {
+        let PlannedPart { executable, probe } = planned;
+        let PreparedProbe {
+            module,
+            sites,
+            mut notes,
+        } = probe;
+        let NewSites {
+            mut requests,
+            entries,
+            places,
+            kind,
+            bound,
+        } = new_sites(new, place.placement, &module, sites)?;
+        let pid = self.executables.get(executable).and_then(Executable::pid);
+        if let Some(pager) = self.shared.pager()
+            && let Some(pid) = pid
+        {
+            pager.warm(pid, warm_pages::ranges(&module, &requests, &places));
+        }
+        let reserved = {
+            let mut machine = lock(&self.machine);
+            match place.slot {
+                None => machine.reserve(&control(new.spec), &requests),
+                Some(slot) => machine.reserve_more(slot, &requests),
+            }
+        };
+        let reserved = reserved.map_err(|error| refused_by_kernel(&error))?;
+        let slot = reserved.slot;
+        let cookies = [&reserved.cookies[..], &reserved.copies[..]].concat();
+        self.register(slot, &cookies, entries, new.spec);
+        let sites = NewSitesAt {
+            module: &module,
+            places: &places,
+            requests: &requests,
+            pid: pid.unwrap_or(0),
+        };
+        match self.attach_reserved(new, sites, reserved) {
+            Ok(refusals) => {
+                let total = u32::try_from(requests.len()).unwrap_or(u32::MAX);
+                notes.extend(left_out(&refusals, total));
+            }
+            Err(error) => {
+                self.unregister(&cookies);
+                return Err(error);
+            }
+        }
+        if let Some(executable) = self.executables.get_mut(executable) {
+            Arc::make_mut(&mut executable.placing).add(new.id, &module, &places);
+        }
+        for request in &mut requests {
+            request.program.drop_ops();
+            request.copies = Vec::new();
+        }
+        let from = place.first_request;
+        Ok(AttachedPart {
+            slot,
+            part: PlacementPart {
+                executable,
+                module,
+                requests: from..from + requests.len(),
+                bound,
+                moved: false,
+            },
+            requests,
+            cookies,
+            kind,
+            notes,
+        })
+    }
+
+    /// Fails when the target has exited.
+    fn require_target(&self) -> Result<(), Diagnostic> {
+        let family = self.family.as_ref();
+        let are_selected = family.is_some_and(|family| family.selected.is_some());
+        let process = self.executables.first().modules.process();
+        if are_selected || process.is_none_or(|process| process.is_alive()) {
+            return Ok(());
+        }
+        Err(Diagnostic::new("the target has exited").maybe_hint(
+            self.family
+                .as_ref()
+                .map(|_| "existing probes continue in the processes that it forked".into()),
+        ))
+    }
+
+    /// Attaches sites with reserved map elements. Returns those that the kernel refused.
+    fn attach_reserved(
+        &self,
+        new: &NewProbe<'_>,
+        sites: NewSitesAt<'_>,
+        reserved: Reserved,
+    ) -> Result<Vec<SiteRefusal>, Diagnostic> {
+        let NewSitesAt {
+            module,
+            places,
+            requests,
+            pid,
+        } = sites;
+        let slot = reserved.slot;
+        let mut machine = lock(&self.machine);
+        let attached = machine.attach(pid, reserved, requests);
+        let failed = attached.map_err(|error| refusal_of(error, module, places))?;
+        let mut refusals = not_attached(module, places, &failed);
+        if new.spec.action.kind().sites() == ActionSites::Interval && !refusals.is_empty() {
+            // Ends without their beginnings, or the reverse, would measure something else. The map
+            // elements are not freed, since records of them may be in the ring.
+            machine.detach(slot);
+            return Err(refusals.swap_remove(0).into());
+        }
+        Ok(refusals)
+    }
+
+    /// Registers sites with the reader before they can be hit.
+    fn register(&self, slot: u32, cookies: &[u32], entries: Vec<NewSite>, spec: &Arc<ProbeSpec>) {
+        let style = event_style(spec);
+        let mut table = self.shared.sites_mut();
+        for (&cookie, site) in cookies.iter().zip(entries) {
+            table.set(
+                cookie,
+                Some(SiteEntry {
+                    slot,
+                    spec: Arc::clone(spec),
+                    origin: site.origin,
+                    layout: site.layout,
+                    key: site.key,
+                    style,
+                    site: site.site,
+                }),
+            );
+        }
+    }
+
+    /// The reader knows these sites no more.
+    pub(super) fn unregister(&self, cookies: &[u32]) {
+        let mut table = self.shared.sites_mut();
+        for &cookie in cookies {
+            table.set(cookie, None);
+        }
+    }
+}
+
+/// The reason why no site could be attached.
+fn refusal_of(error: KernelError, module: &TargetModule, places: &[SitePlace]) -> Diagnostic {
+    match places.first() {
+        Some(first) if error.is_instruction_refused() => {
+            SiteRefusal::of_kernel(module, first.place, &error).into()
+        }
+        _ => refused_by_kernel(&error),
+    }
+}
+
+/// Source position of the first site; for a timed probe, of its beginning.
+fn first_site(sites: &[ReadySite]) -> FirstSite {
+    let begins = sites
+        .iter()
+        .find(|site| site.plan.program.flags & ENDS == 0);
+    begins
+        .or(sites.first())
+        .map(|ready| FirstSite {
+            source: ready.site.source.clone(),
+            function: ready.site.function.clone(),
+        })
+        .unwrap_or_default()
+}
+
+/// The options of a probe for its events.
+fn event_style(spec: &ProbeSpec) -> EventStyle {
+    let action = spec.action.kind();
+    EventStyle {
+        depth: action.stack_depth(spec),
+        callers: action.shows_callers(),
+        samples: spec.options.every.is_some(),
+    }
+}
+
+/// Divides the data on sites into the kernel's part and the reader's.
+fn new_sites(
+    new: &NewProbe<'_>,
+    placement: PlacementId,
+    module: &TargetModule,
+    sites: Vec<ReadySite>,
+) -> Result<NewSites, Diagnostic> {
+    let mut all = NewSites {
+        requests: Vec::with_capacity(sites.len()),
+        entries: Vec::with_capacity(sites.len()),
+        places: Vec::with_capacity(sites.len()),
+        kind: SiteKind::Nop5,
+        bound: false,
+    };
+    let mut copies = Vec::new();
+    let total = u32::try_from(sites.len()).unwrap_or(u32::MAX);
+    for (number, ready) in (1..).zip(sites) {
+        all.kind = dearer(all.kind, ready.place.kind);
+        all.bound |= ready.bound;
+        all.places.push(SitePlace {
+            site: ready.site.address,
+            place: ready.place.address,
+        });
+        all.requests.push(request(module, &ready)?);
+        let source = ready.site.source.as_ref();
+        let origin = Arc::new(SiteOrigin {
+            probe: new.id,
+            placement,
+            probe_name: new.name.to_owned(),
+            action: new.spec.action.name(),
+            file: source.map_or_else(Arc::default, |source| Arc::clone(&source.file)),
+            line: source.map_or(0, |source| source.line),
+            function: ready.site.function.clone(),
+            address: ready.site.address.0,
+            site: (number, total),
+            multiline: new
+                .spec
+                .template
+                .as_ref()
+                .is_some_and(Template::is_multiline),
+        });
+        let site = ready.site;
+        let is_elsewhere = site.exit == Some(Exit::Trampoline);
+        let entry = |plan: Plan| NewSite {
+            origin: Arc::clone(&origin),
+            site: (!is_elsewhere).then(|| site.clone()),
+            layout: plan.layout,
+            key: plan.key,
+        };
+        copies.extend(ready.copies.into_iter().map(|copy| entry(copy.plan)));
+        all.entries.push(entry(ready.plan));
+    }
+    all.entries.extend(copies);
+    Ok(all)
+}
+
+/// The kind of the two whose hits cost more.
+const fn dearer(a: SiteKind, b: SiteKind) -> SiteKind {
+    match (a, b) {
+        (SiteKind::TwoTraps, _) | (_, SiteKind::TwoTraps) => SiteKind::TwoTraps,
+        (SiteKind::OneTrap, _) | (_, SiteKind::OneTrap) => SiteKind::OneTrap,
+        (SiteKind::Nop5, SiteKind::Nop5) => SiteKind::Nop5,
+    }
+}
+
+/// The request to the kernel side for a site.
+fn request(module: &TargetModule, ready: &ReadySite) -> Result<SiteRequest, Diagnostic> {
+    let debug = module.debug().map_err(Diagnostic::new)?;
+    let place = ready.place.address;
+    let offset = debug
+        .file_offset(place)
+        .ok_or_else(|| Diagnostic::new(format!("{place} is in no segment of the file")))?;
+    let shift = ready.site.address.0.wrapping_sub(place.0).cast_signed();
+    let shift = i32::try_from(shift)
+        .map_err(|_| Diagnostic::new(format!("{place} is too far from the site")))?;
+    let copy = |copy: &CopyPlan| SiteCopy {
+        address: copy.bias.run(place),
+        program: copy.plan.program.clone(),
+    };
+    Ok(SiteRequest {
+        trigger: Trigger::Uprobe(Uprobe {
+            path: module.open_path(),
+            offset,
+            returns: ready.site.exit == Some(Exit::Trampoline),
+        }),
+        program: ready.plan.program.clone(),
+        shift,
+        only_if: ready.bound.then(|| SiteTest::At(ready.bias.run(place))),
+        copies: ready.copies.iter().map(copy).collect(),
+        alone: false,
+    })
+}

@@ -1,0 +1,127 @@
+//! The programs that targets run: one entry for each version of an executable file.
+//!
+//! Debug information, plans and places belong to a file, so they are made once for all processes
+//! that run it. One of these processes stands for all: its mappings say where the file's modules
+//! are, and its memory whether their code is as in their files.
+
+use std::sync::Arc;
+
+use crate::session::SessionOptions;
+use crate::session::prepare::placing::SitePlacer;
+use crate::session::sites::modules::Modules;
+use crate::session::sites::process_modules::ProcessModules;
+use crate::target::ExecutableFile;
+
+/// Names an executable of a session; never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ExecutableId(pub(super) u32);
+
+/// A version of a program file that targets run.
+pub(super) struct Executable {
+    pub(super) id: ExecutableId,
+    file: ExecutableFile,
+    pub(super) modules: Arc<ProcessModules>,
+    /// The places of the sites in its modules.
+    pub(super) placing: Arc<SitePlacer>,
+    /// The modules that probes were compared with last.
+    pub(super) seen: Arc<Modules>,
+}
+
+impl Executable {
+    fn new(
+        id: ExecutableId,
+        file: ExecutableFile,
+        modules: Arc<ProcessModules>,
+        options: &SessionOptions,
+    ) -> Self {
+        let pid = modules.process().map(|process| process.pid());
+        Self {
+            id,
+            file,
+            placing: Arc::new(SitePlacer::new(pid, options.site)),
+            seen: modules.now(),
+            modules,
+        }
+    }
+
+    /// Its file name.
+    pub(super) fn name(&self) -> String {
+        let modules = self.modules.now();
+        let main = modules.all().first();
+        main.map(|main| main.file.name.clone()).unwrap_or_default()
+    }
+
+    /// The process that stands for all that run it. `None` while none does.
+    pub(super) fn pid(&self) -> Option<u32> {
+        self.modules.process().map(|process| process.pid())
+    }
+}
+
+/// The executables of a session. There is always a first one.
+pub(super) struct Executables {
+    first: Executable,
+    others: Vec<Executable>,
+    next: u32,
+}
+
+impl Executables {
+    pub(super) fn new(
+        file: ExecutableFile,
+        first: Arc<ProcessModules>,
+        options: &SessionOptions,
+    ) -> Self {
+        Self {
+            first: Executable::new(ExecutableId(0), file, first, options),
+            others: Vec::new(),
+            next: 1,
+        }
+    }
+
+    /// The one that the session began with.
+    pub(super) fn first(&self) -> &Executable {
+        &self.first
+    }
+
+    pub(super) fn first_mut(&mut self) -> &mut Executable {
+        &mut self.first
+    }
+
+    pub(super) fn get(&self, id: ExecutableId) -> Option<&Executable> {
+        self.iter().find(|one| one.id == id)
+    }
+
+    pub(super) fn get_mut(&mut self, id: ExecutableId) -> Option<&mut Executable> {
+        self.iter_mut().find(|one| one.id == id)
+    }
+
+    pub(super) fn count(&self) -> usize {
+        1 + self.others.len()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Executable> {
+        std::iter::once(&self.first).chain(&self.others)
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Executable> {
+        std::iter::once(&mut self.first).chain(&mut self.others)
+    }
+
+    /// The one with this file.
+    pub(super) fn of_file(&self, file: ExecutableFile) -> Option<&Executable> {
+        self.iter().find(|one| one.file == file)
+    }
+
+    /// Adds one that no target ran before.
+    pub(super) fn add(
+        &mut self,
+        file: ExecutableFile,
+        modules: Arc<ProcessModules>,
+        options: &SessionOptions,
+    ) -> ExecutableId {
+        let id = ExecutableId(self.next);
+        self.next += 1;
+        self.others
+            .push(Executable::new(id, file, modules, options));
+        id
+    }
+}

@@ -1,0 +1,221 @@
+//! Keeps a session up to date as its target loads, moves or unloads modules, or executes programs.
+//!
+//! A probe whose module is not loaded waits, and is attached when the module comes. A probe is
+//! placed again under its id if its module has moved, or if `exec` replaced its program.
+
+use std::sync::Arc;
+
+use tracer_common::control::ProbeControl;
+
+use super::{ExecutableId, Live, Placement};
+use crate::kernel::{SiteRequest, Trigger};
+use crate::placement::{CodeMap, SiteKind, unprobeable_at};
+use crate::program::Program;
+use crate::session::actor::Backend as _;
+use crate::session::locks::lock;
+use crate::session::prepare::placing::SitePlacer;
+use crate::session::probes::{Probe, ProbeMap};
+use crate::session::reader::clock::monotonic_ns;
+use crate::session::sites::modules::{Modules, TargetModule};
+
+/// The functions that dynamic linkers call when they have mapped or unmapped something, for debuggers to
+/// know: those of glibc and musl.
+const LINKER_CALLS: [&str; 2] = ["_dl_debug_state", "dl_debug_state"];
+
+/// Between two looks at the mappings of an executable, in ns: they hardly ever change.
+const OWN_TEXT_NS: u64 = 1_000_000_000;
+
+impl Live {
+    /// Probes the function that the target's dynamic linker calls at each load, so that the session
+    /// need not poll. Without such a function, the next tick finds the library.
+    pub(super) fn attach_to_loader(&mut self) {
+        if self.loader.is_some() {
+            return;
+        }
+        let Some(request) = linker_call(&self.modules()) else {
+            return;
+        };
+        let control = ProbeControl {
+            enabled: 1,
+            ..ProbeControl::default()
+        };
+        let mut machine = lock(&self.machine);
+        let requests = [request];
+        let attached = machine.reserve(&control, &requests).and_then(|reserved| {
+            let slot = reserved.slot;
+            if let Some(&cookie) = reserved.cookies.first() {
+                self.shared.set_loader(cookie);
+            }
+            machine.attach(self.pid().unwrap_or(0), reserved, &requests)?;
+            Ok(slot)
+        });
+        match attached {
+            Ok(slot) => self.loader = Some(slot),
+            Err(error) => tracing::debug!(%error, "the dynamic linker is not watched"),
+        }
+    }
+
+    fn detach_from_loader(&mut self) {
+        if let Some(slot) = self.loader.take() {
+            self.shared.set_loader(u32::MAX);
+            lock(&self.machine).detach(slot);
+        }
+    }
+
+    /// Returns true if the target has executed a program since the last call. Its modules are then
+    /// those of the new program.
+    pub(super) fn has_executed(&mut self) -> bool {
+        let Some(process) = self.executables.first().modules.process() else {
+            return false;
+        };
+        let now = process.image();
+        if now.is_none() || self.image == now {
+            return false;
+        }
+        self.image = now;
+        let Ok(modules) = Modules::read(&process, &self.options.debug) else {
+            // The target is gone, and the reader reports it.
+            return false;
+        };
+        let name = modules.all().first().map(|main| main.file.name.clone());
+        self.shared.note(format!(
+            "the target executed `{}`: its probes are attached again",
+            name.unwrap_or_default()
+        ));
+        let first = self.executables.first_mut();
+        first.modules.set(modules);
+        first.seen = first.modules.now();
+        first.placing = Arc::new(SitePlacer::new(Some(process.pid()), self.options.site));
+        self.epoch += 1;
+        self.detach_from_loader();
+        true
+    }
+
+    /// Returns true if the target's modules have changed since the last call. Reads them only if a
+    /// probe could be affected.
+    pub(super) fn have_modules_changed(&mut self, probes: &ProbeMap<Placement>) -> bool {
+        let is_concerned = |probe: &Probe<Placement>| match probe.placement() {
+            None => true,
+            Some(placement) => placement.parts.iter().any(|part| !part.module.file.main),
+        };
+        if !probes.iter().any(is_concerned) && !self.is_time_for_own_text(probes) {
+            return false;
+        }
+        // The planner and the reader look, too. Their finds count as changes here all the same.
+        let mut has_changed = false;
+        for executable in self.executables.iter_mut() {
+            executable.modules.look_again();
+            let now = executable.modules.now();
+            has_changed |= !Arc::ptr_eq(&now, &executable.seen);
+            executable.seen = now;
+        }
+        has_changed
+    }
+
+    /// Returns true if it is time to read the executable's mappings.
+    fn is_time_for_own_text(&self, probes: &ProbeMap<Placement>) -> bool {
+        let age = monotonic_ns().saturating_sub(self.modules().looked_ns());
+        age >= OWN_TEXT_NS && !probes.is_empty()
+    }
+
+    /// Returns true if a module is not where plans made from `known` expect it. `bound` plans
+    /// contain the addresses of each of its copies.
+    pub(super) fn is_module_elsewhere(
+        &self,
+        executable: ExecutableId,
+        known: &TargetModule,
+        bound: bool,
+    ) -> bool {
+        let Some(executable) = self.executables.get(executable) else {
+            return false;
+        };
+        if known.file.mappings.is_empty() && !bound {
+            // No process ran it then.
+            return false;
+        }
+        let modules = executable.modules.now();
+        let identity = known.file.identity;
+        let mut all = modules.all().iter();
+        let now = all.find(|now| now.file.identity == identity);
+        // An unloaded library has no hits. It is examined again when it is loaded again.
+        let Some(now) = now.map(|module| module.biases()) else {
+            return false;
+        };
+        let known = known.biases();
+        let is_there = known.iter().any(|bias| now.contains(bias));
+        let has_new = now.iter().any(|bias| !known.contains(bias));
+        !now.is_empty() && (!is_there || (bound && has_new))
+    }
+
+    /// Reports probes whose code the target has moved away, since they can have no more hits.
+    pub(super) fn tell_moved_text(&self, probes: &mut ProbeMap<Placement>) {
+        for probe in probes.iter_mut().filter(|probe| probe.done.is_none()) {
+            let Some(placement) = probe.placement_mut() else {
+                continue;
+            };
+            let mut notes = Vec::new();
+            for part in placement.parts.iter_mut().filter(|part| !part.moved) {
+                let Some(executable) = self.executables.get(part.executable) else {
+                    continue;
+                };
+                let sites = placement.requests.get(part.requests.clone());
+                let modules = executable.modules.now();
+                if let Some(note) = moved_text(&part.module, sites.unwrap_or_default(), &modules) {
+                    part.moved = true;
+                    notes.push(note);
+                }
+            }
+            for note in notes {
+                self.warn(format!("{}: {note}", probe.name));
+                probe.notes.push(note);
+            }
+        }
+    }
+}
+
+/// The note on sites whose code is no longer mapped. `None` if all of it is mapped, or if the whole
+/// module is gone.
+fn moved_text(module: &TargetModule, sites: &[SiteRequest], modules: &Modules) -> Option<String> {
+    let file = &module.file;
+    let mut mapped = modules.mapped().iter();
+    let now = mapped.find(|now| now.file.is_file_of(file))?;
+    let gone = sites
+        .iter()
+        .filter(|site| !now.file.executes(site.trigger.uprobe().offset));
+    let gone = gone.count();
+    (gone > 0).then(|| {
+        format!(
+            "the code of {gone} of {} sites in `{}` is in no executable mapping any more: the program \
+             moved or unmapped it, so its hits cannot be seen",
+            sites.len(),
+            file.name
+        )
+    })
+}
+
+/// The function that the target's dynamic linker calls at each load.
+fn linker_call(modules: &Modules) -> Option<SiteRequest> {
+    let is_linker = |name: &str| name.starts_with("ld-") || name.starts_with("ld.so");
+    let linker = modules
+        .all()
+        .iter()
+        .find(|module| is_linker(&module.file.name))?;
+    let debug = linker.debug().ok()?;
+    let address = LINKER_CALLS
+        .iter()
+        .find_map(|name| Some(debug.symbols_named(name).first()?.address))?;
+    // A 5-byte nop would be rewritten to a call.
+    let is_nop = CodeMap::kind(debug, address, false)? == SiteKind::Nop5;
+    if is_nop || unprobeable_at(debug, address).is_some() {
+        return None;
+    }
+    Some(SiteRequest {
+        trigger: Trigger::at(&linker.file.open_path, debug.file_offset(address)?),
+        program: Program::default(),
+        shift: 0,
+        only_if: None,
+        copies: Vec::new(),
+        // Every program that is started passes here.
+        alone: true,
+    })
+}

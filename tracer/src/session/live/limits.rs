@@ -1,0 +1,108 @@
+//! Probes that reach a limit: those over their rate, and those past their last event.
+//!
+//! The breakpoints of a probe are removed after its last event, and its data stays.
+//!
+//! The kernel side holds back hits that come after the last one or after the time to live, at the
+//! price of a trap each. The links are closed without silencing the probe first, so a hit before
+//! they are closed is still counted as late.
+
+use std::time::Duration;
+
+use tracer_common::control::ProbeState;
+
+use super::{Live, Placement};
+use crate::event::{Done, DoneReason, ProbeDone, ProbeLimited};
+use crate::session::Notice;
+use crate::session::locks::lock;
+use crate::session::prepare::rate_limits::{DEFAULT_RATE, DEFAULT_TTL_NS};
+use crate::session::probes::{Probe, ProbeMap, Stage};
+use crate::session::reader::clock::{WallOffset, monotonic_ns};
+
+/// Longest lag of the kernel side's time behind the clock: its longest tick.
+const LONGEST_TICK_NS: u64 = 10_000_000;
+
+impl Live {
+    /// Tells of probes that are over their rate for the first time; takes out the breakpoints of those
+    /// that can send and count nothing more, and tells of them.
+    pub(super) fn take_out_done(&self, probes: &mut ProbeMap<Placement>) {
+        let now = monotonic_ns();
+        let time_ns = WallOffset::now().wall(now);
+        let mut machine = lock(&self.machine);
+        let mut slots = Vec::new();
+        for probe in probes.iter_mut() {
+            let Some(slot) = probe.placement().map(|placement| placement.slot) else {
+                continue;
+            };
+            // If the kernel does not answer, the probe stays.
+            let Ok(state) = machine.state(slot) else {
+                continue;
+            };
+            if let Some(limited) = newly_limited(probe, state, time_ns) {
+                self.shared.tell_after(now, Notice::Limited(limited));
+            }
+            let Some(reason) = why_done(probe, state, now) else {
+                continue;
+            };
+            let done = Done { reason, time_ns };
+            slots.push(slot);
+            probe.done = Some(done);
+            probe.enabled = false;
+            if let Some(placement) = probe.placement_mut() {
+                placement.is_taken_out();
+            }
+            let told = ProbeDone {
+                probe: probe.id,
+                name: probe.name.clone(),
+                done,
+            };
+            // After its last event.
+            self.shared.tell_after(now, Notice::Done(told));
+        }
+        machine.close(&slots);
+    }
+}
+
+/// The notice on a probe that is over its rate for the first time. `every` is the wanted distance
+/// of events: a user who set it expects omissions.
+fn newly_limited(
+    probe: &mut Probe<Placement>,
+    state: ProbeState,
+    time_ns: u64,
+) -> Option<ProbeLimited> {
+    let Stage::Attached(placement) = &mut probe.stage else {
+        return None;
+    };
+    let options = &probe.spec.options;
+    if state.limited == 0 || placement.told_limited || options.every.is_some() {
+        return None;
+    }
+    placement.told_limited = true;
+    Some(ProbeLimited {
+        probe: probe.id,
+        name: probe.name.clone(),
+        rate: options.rate.unwrap_or(DEFAULT_RATE),
+        is_default: options.rate.is_none(),
+        time_ns,
+    })
+}
+
+/// Why a probe can have no more events. `None` if it can, or if that has been reported already.
+fn why_done(probe: &Probe<Placement>, state: ProbeState, now: u64) -> Option<DoneReason> {
+    if probe.done.is_some() {
+        return None;
+    }
+    let limits = &probe.placement()?.control;
+    let action = probe.spec.action.kind();
+    let hits = match action.outlives_its_hits() {
+        true => 0,
+        false => limits.hit_budget,
+    };
+    if hits != 0 && state.budget_used >= hits {
+        return Some(DoneReason::Hits(action.hit_limit(&probe.spec)));
+    }
+    let expires = limits.expires_ns.saturating_add(LONGEST_TICK_NS);
+    (limits.expires_ns != 0 && now > expires).then(|| match probe.spec.options.ttl {
+        Some(ttl) => DoneReason::Time(ttl),
+        None => DoneReason::DefaultTime(Duration::from_nanos(DEFAULT_TTL_NS)),
+    })
+}

@@ -1,0 +1,161 @@
+//! The thread that resolves and compiles probes: everything that needs no kernel.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+
+use super::LiveMessage;
+use super::executables::{Executable, ExecutableId};
+use crate::base::diagnostic::Diagnostic;
+use crate::lang::ast::ProbeSpec;
+use crate::session::SessionOptions;
+use crate::session::actor::{Message, Ticket};
+use crate::session::prepare::placing::SitePlacer;
+use crate::session::prepare::runtime::runtime_of;
+use crate::session::prepare::{PreparedProbe, Setting};
+use crate::session::sites::process_modules::ProcessModules;
+
+/// A plan to be made.
+pub(crate) struct PlanJob {
+    pub(crate) ticket: Ticket,
+    pub(crate) spec: Arc<ProbeSpec>,
+    /// The executables that it is to have sites in.
+    pub(super) programs: Vec<PlannedProgram>,
+}
+
+/// An executable that a plan is made for.
+pub(crate) struct PlannedProgram {
+    executable: ExecutableId,
+    modules: Arc<ProcessModules>,
+    /// The places of the other probes' sites.
+    placing: Arc<SitePlacer>,
+}
+
+impl PlannedProgram {
+    pub(super) fn of(executable: &Executable) -> Self {
+        Self {
+            executable: executable.id,
+            modules: Arc::clone(&executable.modules),
+            placing: Arc::clone(&executable.placing),
+        }
+    }
+}
+
+/// A probe, ready to be attached in each executable that has its location.
+pub(crate) struct LivePlan {
+    /// Never empty.
+    pub(super) parts: Vec<PlannedPart>,
+    /// The executables that it was made for.
+    pub(super) planned: Vec<ExecutableId>,
+    /// Why other executables have none.
+    pub(super) notes: Vec<String>,
+}
+
+/// A probe, ready to be attached in one executable.
+pub(crate) struct PlannedPart {
+    pub(super) executable: ExecutableId,
+    pub(super) probe: PreparedProbe,
+}
+
+/// The owner's end of the thread, which ends when this is dropped and its last plan is made.
+pub(crate) struct Planner(Sender<PlanJob>);
+
+impl Planner {
+    /// Starts the thread. Plans come back as messages.
+    pub(crate) fn start(
+        options: Arc<SessionOptions>,
+        messages: Sender<LiveMessage>,
+    ) -> io::Result<Self> {
+        let (sender, jobs) = channel();
+        thread::Builder::new()
+            .name("planner".into())
+            .spawn(move || serve(&jobs, &options, &messages))?;
+        Ok(Self(sender))
+    }
+
+    /// Has a plan made.
+    pub(super) fn begin(&self, job: PlanJob) {
+        // The thread ends after this, unless it panicked. Then the panic hook has reported it.
+        let _ = self.0.send(job);
+    }
+}
+
+fn serve(jobs: &Receiver<PlanJob>, options: &SessionOptions, messages: &Sender<LiveMessage>) {
+    while let Ok(PlanJob {
+        ticket,
+        spec,
+        programs,
+    }) = jobs.recv()
+    {
+        let planned = catch_unwind(AssertUnwindSafe(|| plan(&spec, &programs, options)));
+        // A caller that waits for the plan would wait forever. The panic hook has reported the
+        // rest.
+        let result = planned
+            .unwrap_or_else(|_| Err(Diagnostic::new("compiling the probe failed: this is a bug")));
+        // Let go of before the owner may change it in place.
+        drop(programs);
+        if messages.send(Message::Planned { ticket, result }).is_err() {
+            return;
+        }
+    }
+}
+
+/// Plans a probe for each executable. One that lacks the location does not disturb the others.
+fn plan(
+    spec: &ProbeSpec,
+    programs: &[PlannedProgram],
+    options: &SessionOptions,
+) -> Result<LivePlan, Diagnostic> {
+    let mut plan = LivePlan {
+        parts: Vec::new(),
+        planned: programs.iter().map(|program| program.executable).collect(),
+        notes: Vec::new(),
+    };
+    let mut first_error = None;
+    for program in programs {
+        match plan_one(spec, program, options) {
+            Ok(probe) => plan.parts.push(PlannedPart {
+                executable: program.executable,
+                probe,
+            }),
+            Err(error) => {
+                let modules = program.modules.now();
+                let name = modules.all().first().map(|main| main.file.name.clone());
+                let name = name.unwrap_or_default();
+                plan.notes
+                    .push(format!("no site in `{name}`: {}", error.message));
+                first_error.get_or_insert(error);
+            }
+        }
+    }
+    match first_error {
+        Some(error) if plan.parts.is_empty() => Err(error),
+        _ => Ok(plan),
+    }
+}
+
+/// Resolves, types and compiles for one executable.
+fn plan_one(
+    spec: &ProbeSpec,
+    program: &PlannedProgram,
+    options: &SessionOptions,
+) -> Result<PreparedProbe, Diagnostic> {
+    let runtime = runtime_of(spec);
+    let mut modules = program.modules.now();
+    let location = match runtime.resolve(&modules, spec) {
+        Ok(location) => location,
+        // A library may have been loaded since the last look.
+        Err(error) => {
+            modules = program.modules.look_again().ok_or(error)?;
+            runtime.resolve(&modules, spec)?
+        }
+    };
+    let setting = Setting {
+        modules: &modules,
+        placing: &program.placing,
+        options,
+    };
+    runtime.plan(spec, location, setting)
+}

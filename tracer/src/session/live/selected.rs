@@ -1,0 +1,367 @@
+//! Processes that match what the user selected, now and later.
+//!
+//! The kernel side decides whose hits count, so a process that it reports may have had hits already.
+//! What is left to do here is to know each process: the program that it runs, its end, and its name
+//! in events. A program that no target ran before is read, and gets the probes then.
+
+use std::os::fd::AsFd as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tracer_common::forks::{EXECUTED, EXITED, FORKED, FOUND, FamilyMessage, MATCHED};
+
+use super::Live;
+use super::executables::ExecutableId;
+use super::family::{number_of, watch};
+use crate::base::causes::chain;
+use crate::base::visible::Visible;
+use crate::event::TargetId;
+use crate::kernel::FamilyMember;
+use crate::session::Notice;
+use crate::session::actor::Backend as _;
+use crate::session::followed::{Milliseconds, Unseen};
+use crate::session::locks::lock;
+use crate::session::reader::clock::monotonic_ns;
+use crate::session::sites::modules::Modules;
+use crate::session::sites::process_modules::ProcessModules;
+use crate::target::select::Selection;
+use crate::target::{ExecutableFile, Process, TargetError};
+
+/// Processes that are named when they come. Further ones are only counted.
+const MAX_NAMED: u64 = 16;
+
+/// Between two looks at the selected files, which may be replaced.
+const FILES_PAUSE: Duration = Duration::from_millis(200);
+/// Between two looks at all processes, where the kernel side finds them by itself: at their next
+/// hit, if a program that they run has a probe.
+const LOOK_PAUSE: Duration = Duration::from_secs(5);
+
+/// A process that is to become a target.
+#[derive(Clone, Copy)]
+pub(crate) struct NewMember {
+    pub(crate) process: u32,
+    /// Its id in the initial pid namespace.
+    pub(crate) initial: u32,
+    /// When it began to run its program, in ns of `CLOCK_MONOTONIC`. `None` if it ran before the
+    /// session did.
+    pub(crate) began_ns: Option<u64>,
+}
+
+impl From<&FamilyMessage> for NewMember {
+    fn from(message: &FamilyMessage) -> Self {
+        Self {
+            process: message.process,
+            initial: message.initial,
+            began_ns: Some(message.ktime_ns),
+        }
+    }
+}
+
+impl Live {
+    /// A process matches: it is a target until it ends or runs another program.
+    pub(crate) fn join(&mut self, member: NewMember) {
+        let pid = member.process;
+        if let Some(tracker) = &mut self.family {
+            tracker.has_begun = true;
+        }
+        // It may have run another program before, or an earlier process had its id.
+        if let Some(id) = self.target_of(pid) {
+            self.leave_ended(id);
+        }
+        let process = match Process::open(pid) {
+            Ok(process) => Arc::new(process),
+            Err(error) => {
+                self.could_not_join(member, &error);
+                return;
+            }
+        };
+        let executable = match self.executable_of(&process) {
+            Ok(executable) => executable,
+            Err(error) => {
+                self.could_not_join(member, &error);
+                return;
+            }
+        };
+        let Some(tracker) = &mut self.family else {
+            return;
+        };
+        if let Some(selected) = &mut tracker.selected {
+            if !selected.still_matches(pid) {
+                tracker.family.remove(pid);
+                return;
+            }
+            if let Err(error) = selected.admit(pid, &mut tracker.family) {
+                tracker.counts.missed += 1;
+                if tracker.counts.missed <= MAX_NAMED {
+                    self.warn(format!("process {pid} cannot be probed: {}", chain(&error)));
+                }
+                return;
+            }
+        }
+        let number = number_of(tracker.targets.next_id());
+        let pidfd = process.pidfd().try_clone();
+        let watched = pidfd.and_then(|pidfd| {
+            watch(&tracker.epoll, pidfd.as_fd(), number)?;
+            Ok(pidfd)
+        });
+        let pidfd = match watched {
+            Ok(pidfd) => pidfd,
+            Err(error) => {
+                tracker.counts.missed += 1;
+                if tracker.counts.missed <= MAX_NAMED {
+                    self.warn(format!("process {pid} cannot be watched: {error}"));
+                }
+                return;
+            }
+        };
+        let status = {
+            let name = process.program_name().into();
+            tracker.targets.add_of(executable.id, pid, pidfd, name)
+        };
+        let known = FamilyMember {
+            process: pid,
+            initial: member.initial,
+        };
+        if let Err(error) = lock(&self.machine).follow(known) {
+            tracing::debug!(pid, error = %chain(&error), "a selected process is not kept");
+        }
+        self.shared.tell(Notice::TargetCame(status));
+        self.has_joined(member, &process, executable.is_new);
+    }
+
+    /// Looks for what no report tells: files and cgroups that were made anew, and processes that have
+    /// come to match without executing a program.
+    pub(super) fn look_for_selected(&mut self) {
+        let Some(tracker) = &mut self.family else {
+            return;
+        };
+        let Some(selected) = &mut tracker.selected else {
+            return;
+        };
+        if selected.closed {
+            return;
+        }
+        let Some(mut selection) = selected.selection.take() else {
+            return;
+        };
+        let now = Instant::now();
+        let mut is_new = false;
+        if now.duration_since(selected.looked_at_files) >= FILES_PAUSE {
+            selected.looked_at_files = now;
+            is_new = selection.refresh();
+        }
+        let mut error = None;
+        if is_new && !selected.listed {
+            error = selected.add_places(&selection, &mut tracker.family).err();
+        }
+        let pause = match selected.listed {
+            true => Duration::ZERO,
+            false => LOOK_PAUSE,
+        };
+        let found = if is_new || now.duration_since(selected.looked) >= pause {
+            selected.looked = now;
+            selection.scan().unwrap_or_default()
+        } else {
+            Vec::new()
+        };
+        let paths = if is_new {
+            selection.paths()
+        } else {
+            Vec::new()
+        };
+        selected.selection = Some(selection);
+        if let Some(error) = error {
+            self.warn(format!("later processes may be missed: {}", chain(&error)));
+        }
+        for path in paths {
+            let shown = Visible(&path.to_string_lossy()).to_string();
+            if self.expect_program(&path) {
+                self.shared.note(format!("`{shown}` is another file now"));
+            }
+        }
+        for process in found {
+            if self.target_of(process.pid).is_none() {
+                self.join(NewMember {
+                    process: process.pid,
+                    initial: process.pid,
+                    began_ns: None,
+                });
+            }
+        }
+    }
+
+    /// The probes are placed in the selected files before a process runs them.
+    pub(crate) fn expect_programs(&mut self) {
+        let selected = self
+            .family
+            .as_ref()
+            .and_then(|tracker| tracker.selected.as_ref());
+        let selection = selected.and_then(|selected| selected.selection.as_ref());
+        let paths = selection.filter(|selection| !selection.selector().now_only);
+        for path in paths.map(Selection::paths).unwrap_or_default() {
+            self.expect_program(&path);
+        }
+    }
+
+    /// Prepares a program that no process runs yet. Returns true if it is new to the session.
+    fn expect_program(&mut self, path: &Path) -> bool {
+        let Ok((file, held)) = ExecutableFile::hold(path) else {
+            return false;
+        };
+        if self.executables.of_file(file).is_some() {
+            return false;
+        }
+        let modules = Modules::of_program(path, file, &self.options.debug).holding_main(held);
+        let is_program = modules
+            .all()
+            .first()
+            .is_some_and(|main| main.debug().is_ok());
+        if is_program {
+            let modules = ProcessModules::new(None, self.options.debug.clone(), modules);
+            self.executables.add(file, Arc::new(modules), &self.options);
+        }
+        is_program
+    }
+
+    /// Takes one report of the kernel side.
+    pub(super) fn take_report(&mut self, message: &FamilyMessage) {
+        match message.kind {
+            // It was listed just before.
+            FOUND if self.target_of(message.process).is_some() => {}
+            FORKED | MATCHED | FOUND => self.join(NewMember::from(message)),
+            EXECUTED | EXITED => {
+                if let Some(id) = self.target_of(message.process) {
+                    self.leave_ended(id);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The program that a process runs. It is read if no target ran it before.
+    fn executable_of(&mut self, process: &Arc<Process>) -> Result<KnownExecutable, TargetError> {
+        let (file, held) = process.executable_file()?;
+        if let Some(known) = self.executables.of_file(file) {
+            let id = known.id;
+            if known.modules.process().is_none() {
+                // It is the first that runs it.
+                known.modules.set_process(Arc::clone(process));
+            }
+            return Ok(KnownExecutable { id, is_new: false });
+        }
+        let modules = Modules::read(process, &self.options.debug)?.holding_main(held);
+        let (now, _) = process.executable_file()?;
+        if now != file {
+            // It has executed another program meanwhile, which is reported next.
+            return Err(TargetError::NoSuchProcess { pid: process.pid() });
+        }
+        let first = self.executables.first().modules.now();
+        let modules = ProcessModules::new(
+            Some(Arc::clone(process)),
+            self.options.debug.clone(),
+            modules.with_files_of(&first),
+        );
+        let modules = Arc::new(modules);
+        self.shared
+            .processes()
+            .set(process.pid(), Arc::clone(&modules));
+        let id = self.executables.add(file, modules, &self.options);
+        Ok(KnownExecutable { id, is_new: true })
+    }
+
+    /// Counts a process that has the probes, and reports it.
+    fn has_joined(&mut self, member: NewMember, process: &Process, is_new: bool) {
+        let Some(tracker) = &mut self.family else {
+            return;
+        };
+        let counts = &mut tracker.counts;
+        counts.followed += 1;
+        let Some(began_ns) = member.began_ns else {
+            return;
+        };
+        // The probes of a program that is new to the session are yet to come.
+        let unseen_ns = is_new.then(|| monotonic_ns().saturating_sub(began_ns));
+        if let Some(ns) = unseen_ns {
+            counts.unseen = Some(Unseen::with(counts.unseen, ns));
+        }
+        if counts.followed > MAX_NAMED {
+            return;
+        }
+        let program = Visible(&process.exe().to_string_lossy()).to_string();
+        let unseen = unseen_ns.map_or_else(String::new, |ns| {
+            format!(
+                ": a program that no target ran before, whose first {} ms were not seen",
+                Milliseconds(ns)
+            )
+        });
+        let last = if counts.followed == MAX_NAMED {
+            "; further processes are probed silently"
+        } else {
+            ""
+        };
+        let pid = member.process;
+        self.shared.note(format!(
+            "process {pid} is probed, and runs `{program}`{unseen}{last}"
+        ));
+    }
+
+    /// A process that matches is gone, or cannot be read.
+    fn could_not_join(&mut self, member: NewMember, error: &TargetError) {
+        let Some(tracker) = &mut self.family else {
+            return;
+        };
+        if matches!(
+            error,
+            TargetError::NoSuchProcess { .. } | TargetError::Exited { .. }
+        ) {
+            // The kernel side knew it, so its hits in known programs were seen.
+            tracker.counts.followed += 1;
+            let known = FamilyMember {
+                process: member.process,
+                initial: member.initial,
+            };
+            // The times that it has begun are left behind.
+            let mut machine = lock(&self.machine);
+            if machine.follow(known).is_ok() {
+                machine.leave(&[member.process], true);
+            }
+            return;
+        }
+        tracker.counts.missed += 1;
+        if tracker.counts.missed <= MAX_NAMED {
+            let pid = member.process;
+            self.warn(format!("process {pid} matches and cannot be read: {error}"));
+        }
+    }
+
+    /// The target with a process id.
+    pub(super) fn target_of(&self, pid: u32) -> Option<TargetId> {
+        self.family.as_ref()?.targets.of_pid(pid)
+    }
+
+    /// A target is gone. Another process that runs its program stands for it from now on.
+    pub(super) fn replace_standing(&mut self, executable: ExecutableId, gone: u32) {
+        self.shared.processes().remove(gone);
+        let Some(one) = self.executables.get(executable) else {
+            return;
+        };
+        if one.pid() != Some(gone) {
+            return;
+        }
+        let other = self
+            .family
+            .as_ref()
+            .and_then(|tracker| tracker.targets.running(executable));
+        if let Some(process) = other.and_then(|pid| Process::open(pid).ok()) {
+            one.modules.set_process(Arc::new(process));
+        }
+    }
+}
+
+/// A program of the session.
+struct KnownExecutable {
+    id: ExecutableId,
+    /// No target ran it before.
+    is_new: bool,
+}

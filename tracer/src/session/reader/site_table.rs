@@ -1,0 +1,62 @@
+//! The attached sites, as the reader knows them, by their attach cookies.
+
+use std::sync::Arc;
+
+use crate::debuginfo::site::Site;
+use crate::event::SiteOrigin;
+use crate::lang::ast::ProbeSpec;
+use crate::plan::{Key, Layout};
+
+/// The reader's data on an attached site.
+#[derive(Debug)]
+pub(in crate::session) struct SiteEntry {
+    /// Index of its probe in the kernel's maps.
+    pub(in crate::session) slot: u32,
+    /// Its probe, as the user wrote it.
+    pub(in crate::session) spec: Arc<ProbeSpec>,
+    /// The common part of all of its events.
+    pub(in crate::session) origin: Arc<SiteOrigin>,
+    /// Layout of its records.
+    pub(in crate::session) layout: Layout,
+    /// Meaning of the keys by which its hits are aggregated.
+    pub(in crate::session) key: Option<Key>,
+    /// Style of its events.
+    pub(in crate::session) style: EventStyle,
+    /// Site of the first frame. `None` if a hit is elsewhere.
+    pub(in crate::session) site: Option<Site>,
+}
+
+/// Options of a probe for its events.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::session) struct EventStyle {
+    /// Frames of their stacks.
+    pub(in crate::session) depth: u32,
+    /// The stacks have the variables of the callers.
+    pub(in crate::session) callers: bool,
+    /// Hits between them are to be left out.
+    pub(in crate::session) samples: bool,
+}
+
+/// Sites by their attach cookie.
+#[derive(Debug, Default)]
+pub(in crate::session) struct SiteTable(Vec<Option<SiteEntry>>);
+
+impl SiteTable {
+    /// The site with this cookie.
+    pub(in crate::session) fn get(&self, cookie: u32) -> Option<&SiteEntry> {
+        self.0.get(usize::try_from(cookie).ok()?)?.as_ref()
+    }
+
+    /// Registers a site.
+    pub(in crate::session) fn set(&mut self, cookie: u32, entry: Option<SiteEntry>) {
+        let Ok(index) = usize::try_from(cookie) else {
+            return;
+        };
+        if index >= self.0.len() {
+            self.0.resize_with(index + 1, || None);
+        }
+        if let Some(slot) = self.0.get_mut(index) {
+            *slot = entry;
+        }
+    }
+}

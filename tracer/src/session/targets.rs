@@ -1,0 +1,186 @@
+//! The processes that a session probes: the one that was chosen, and those that it forks.
+//!
+//! A process that is forked becomes a target like the first one. Each leaves when it exits or executes
+//! another program than the probes are for.
+
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+use super::live::ExecutableId;
+use crate::event::{TargetId, TargetOrigin, TargetStatus};
+
+/// A process that is probed.
+#[derive(Debug)]
+pub(super) struct Target {
+    pub(super) status: TargetStatus,
+    /// Readable when it has exited.
+    pub(super) pidfd: OwnedFd,
+    /// The program that it runs. `None` for that of the chosen process.
+    pub(super) executable: Option<ExecutableId>,
+}
+
+impl Target {
+    /// Returns true if the user chose it.
+    pub(super) fn is_chosen(&self) -> bool {
+        self.status.origin == TargetOrigin::Chosen
+    }
+
+    /// Returns true if it has exited, noticed or not.
+    pub(super) fn has_exited(&self) -> bool {
+        has_exited(&self.pidfd)
+    }
+}
+
+/// The processes that are probed now.
+#[derive(Debug, Default)]
+pub(super) struct Targets {
+    live: BTreeMap<TargetId, Target>,
+    next: u32,
+}
+
+impl Targets {
+    /// The id of the next target.
+    pub(super) fn next_id(&self) -> TargetId {
+        TargetId(self.next)
+    }
+
+    /// Adds a target under [`Self::next_id`].
+    pub(super) fn add(
+        &mut self,
+        pid: u32,
+        pidfd: OwnedFd,
+        origin: TargetOrigin,
+        program: Arc<str>,
+    ) -> TargetStatus {
+        let id = self.next_id();
+        self.next += 1;
+        let status = TargetStatus {
+            id,
+            pid,
+            origin,
+            program,
+        };
+        let target = Target {
+            status: status.clone(),
+            pidfd,
+            executable: None,
+        };
+        self.live.insert(id, target);
+        status
+    }
+
+    /// Adds a target under [`Self::next_id`] that runs a program of the session.
+    pub(super) fn add_of(
+        &mut self,
+        executable: ExecutableId,
+        pid: u32,
+        pidfd: OwnedFd,
+        program: Arc<str>,
+    ) -> TargetStatus {
+        let status = self.add(pid, pidfd, TargetOrigin::Matched, program);
+        if let Some(target) = self.live.get_mut(&status.id) {
+            target.executable = Some(executable);
+        }
+        status
+    }
+
+    /// A process that runs a program of the session.
+    pub(super) fn running(&self, executable: ExecutableId) -> Option<u32> {
+        let mut all = self.live.values();
+        all.find(|target| target.executable == Some(executable) && !target.has_exited())
+            .map(|target| target.status.pid)
+    }
+
+    /// Removes a target. `None` if it has left already.
+    pub(super) fn remove(&mut self, id: TargetId) -> Option<Target> {
+        self.live.remove(&id)
+    }
+
+    /// Takes out all but the chosen one.
+    pub(super) fn remove_forked(&mut self) -> Vec<Target> {
+        let (chosen, forked) = std::mem::take(&mut self.live)
+            .into_iter()
+            .partition(|(_, target)| target.is_chosen());
+        self.live = chosen;
+        BTreeMap::into_values(forked).collect()
+    }
+
+    /// The forked target that has a process id.
+    pub(super) fn forked(&self, pid: u32) -> Option<TargetId> {
+        let mut all = self.live.values();
+        all.find(|target| target.status.pid == pid && !target.is_chosen())
+            .map(|target| target.status.id)
+    }
+
+    /// The target that has a process id.
+    pub(super) fn of_pid(&self, pid: u32) -> Option<TargetId> {
+        let mut all = self.live.values();
+        all.find(|target| target.status.pid == pid)
+            .map(|target| target.status.id)
+    }
+
+    /// The process that the user chose, while it lives.
+    pub(super) fn chosen(&self) -> Option<&Target> {
+        self.live.values().find(|target| target.is_chosen())
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.live.is_empty()
+    }
+
+    /// All, oldest first.
+    pub(super) fn statuses(&self) -> Vec<TargetStatus> {
+        self.live
+            .values()
+            .map(|target| target.status.clone())
+            .collect()
+    }
+}
+
+/// Opens a process. `None` if it is gone.
+pub(super) fn open_process(pid: u32) -> Option<OwnedFd> {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw)?;
+    pidfd_open(pid, PidfdFlags::empty()).ok()
+}
+
+/// Returns true if the process of a pidfd has exited.
+pub(super) fn has_exited(pidfd: &OwnedFd) -> bool {
+    let mut fds = [PollFd::new(pidfd, PollFlags::IN)];
+    poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_leave_one_by_one_and_their_ids_do_not_come_again() {
+        let own = || open_process(std::process::id()).expect("this process");
+        let mut targets = Targets::default();
+        let first = targets.add(1, own(), TargetOrigin::Chosen, "a".into());
+        let second = targets.add(2, own(), TargetOrigin::Forked { parent: 1 }, "a".into());
+        assert_eq!(targets.forked(2), Some(second.id));
+        assert_eq!(targets.forked(1), None, "that one was chosen");
+        assert!(targets.remove(second.id).is_some());
+        assert!(targets.remove(second.id).is_none());
+        let third = targets.add(2, own(), TargetOrigin::Forked { parent: 1 }, "a".into());
+        assert!(third.id > second.id);
+        assert_eq!(targets.remove_forked().len(), 1);
+        assert_eq!(targets.statuses(), std::slice::from_ref(&first));
+        assert!(targets.remove(first.id).is_some() && targets.is_empty());
+    }
+
+    #[test]
+    fn process_that_has_exited_is_told_before_it_is_waited_for() {
+        let mut child = std::process::Command::new("true").spawn().expect("true");
+        let pidfd = open_process(child.id()).expect("a child that is not waited for");
+        let mut fds = [PollFd::new(&pidfd, PollFlags::IN)];
+        poll(&mut fds, None).expect("its end");
+        assert!(has_exited(&pidfd));
+        child.wait().expect("its end");
+    }
+}

@@ -1,0 +1,26 @@
+//! Starts a program that waits before its first instruction until it may run.
+//!
+//! The new process is forked, takes the user that it will run as, finds the program in `PATH`, and
+//! waits. So its pid and its program are known before the program runs, and probes can be attached to
+//! the file in the meantime. It is not traced by `ptrace`, and it stops at no instruction.
+//!
+//! The program gets what `env` or `nice` would give it: the same standard streams, terminal and
+//! foreground process group, signals, limits, working directory and environment. Started by `sudo`,
+//! it runs as the user who called `sudo`.
+//!
+//! If this process ends while the program waits, the program is never executed.
+
+mod error;
+mod inherited;
+mod process;
+mod program;
+mod running;
+mod user;
+
+pub use error::LaunchError;
+pub use program::ResolvedProgram;
+pub use running::{LaunchOutcome, LaunchSpec, RunningProgram, WaitingProgram};
+pub use user::LaunchUser;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,8 @@
+//! The interface: commands, messages, pages, sources and the terminal.
+
+mod bad_input;
+mod commands;
+mod pages;
+mod sources;
+mod story;
+mod terminal;

@@ -1,0 +1,12 @@
+//! Sessions: limits, losses, sums, times and outputs.
+
+mod aggregates;
+mod budget;
+mod done;
+mod gaps;
+mod load;
+mod records;
+mod reload;
+mod slow_output;
+mod tee;
+mod timing;

@@ -1,0 +1,14 @@
+//! Targets of every kind, and targets that change, fork or end.
+
+mod churn;
+mod containers;
+mod corrupt_files;
+mod following;
+mod forks;
+mod launched;
+mod lifetime;
+mod paging;
+mod privileges;
+mod selected;
+mod selectors;
+mod shared_library;

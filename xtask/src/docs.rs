@@ -1,0 +1,4 @@
+//! Commands that write pages of the documentation.
+
+pub(crate) mod limits;
+pub(crate) mod pages;
