@@ -159,6 +159,8 @@ impl<B: Backend> Actor<B> {
         // This comes first: a probe past its last hit has no other hit in another program.
         self.look_at_limits();
         self.follow_processes(B::look_for_processes);
+        // A removed probe is not waited for.
+        self.backend.tell_programs(&self.probes);
         if !self.follow_exec() {
             self.follow_modules();
         }
@@ -256,6 +258,7 @@ impl<B: Backend> Actor<B> {
                     if let Some(probe) = self.probes.get_mut(id) {
                         self.backend.attach_more(probe, result);
                         self.backend.tell_probes(&self.probes);
+                        self.backend.tell_programs(&self.probes);
                     }
                 }
             }
@@ -287,6 +290,7 @@ impl<B: Backend> Actor<B> {
         if !news(&mut self.backend) || self.finished {
             return;
         }
+        self.backend.tell_programs(&self.probes);
         self.want_more();
         self.plan_waiting();
     }

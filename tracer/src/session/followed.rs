@@ -128,10 +128,7 @@ impl FollowedProcesses {
             count => write!(f, "{count} processes were probed")?,
         }
         if let Some(unseen) = self.unseen {
-            write!(
-                f,
-                "; the first {unseen} of those that came with a new program were not seen"
-            )?;
+            write!(f, "; the first {unseen} of some were not seen")?;
         }
         match self.missed {
             0 => Ok(()),

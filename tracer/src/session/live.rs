@@ -28,7 +28,7 @@ pub(super) use family::FamilyWatch;
 use planner::PlannedProgram;
 pub(super) use planner::{LivePlan, PlanJob, Planner};
 pub use removed::Removed;
-pub(super) use selected::NewMember;
+pub(super) use selected::{Arrival, NewMember};
 pub(super) use selection_rules::{SelectedTargets, processes_of};
 
 use super::actor::{Attached, Backend, Message, NewProbe, Ticket};
@@ -457,6 +457,10 @@ impl Backend for Live {
         let before = self.executables.count();
         self.look_for_selected();
         self.executables.count() != before
+    }
+
+    fn tell_programs(&mut self, probes: &ProbeMap<Placement>) {
+        self.tell_attached_programs(probes);
     }
 
     fn followed(&self) -> Option<FollowedProcesses> {

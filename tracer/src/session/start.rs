@@ -8,7 +8,7 @@ use std::thread;
 
 use super::actor::{self, Actor, Message};
 use super::live::trap_cost::known_trap_cost;
-use super::live::{FamilyWatch, Live, LiveParts, NewMember, Planner, SelectedTargets};
+use super::live::{Arrival, FamilyWatch, Live, LiveParts, NewMember, Planner, SelectedTargets};
 use super::reader::wait::{Stopper, Waiter};
 use super::sites::known_processes::KnownProcesses;
 use super::sites::modules::Modules;
@@ -144,7 +144,7 @@ impl Start {
         let member = |process: &crate::target::select::ProcessFacts| NewMember {
             process: process.pid,
             initial: process.pid,
-            began_ns: None,
+            arrival: Arrival::Before,
         };
         Ok(Self {
             program,

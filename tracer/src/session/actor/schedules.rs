@@ -359,6 +359,8 @@ impl Backend for FakeBackend {
         false
     }
 
+    fn tell_programs(&mut self, _: &ProbeMap<FakeSites>) {}
+
     fn followed(&self) -> Option<FollowedProcesses> {
         None
     }

@@ -4,8 +4,10 @@
 //! that run it. One of these processes stands for all: its mappings say where the file's modules
 //! are, and its memory whether their code is as in their files.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::selected::NewMember;
 use crate::session::SessionOptions;
 use crate::session::prepare::placing::SitePlacer;
 use crate::session::sites::modules::Modules;
@@ -25,6 +27,33 @@ pub(super) struct Executable {
     pub(super) placing: Arc<SitePlacer>,
     /// The modules that probes were compared with last.
     pub(super) seen: Arc<Modules>,
+    /// How far the probes are in it.
+    pub(super) progress: Progress,
+}
+
+/// How far the probes are in an executable that has come to a running session.
+pub(super) enum Progress {
+    /// They are yet to be attached.
+    Coming(Coming),
+    /// They were attached at this time, in ns of `CLOCK_MONOTONIC`. 0 if they were in it before the
+    /// session had a target.
+    Attached { since_ns: u64 },
+}
+
+/// Reports that wait until the probes are in an executable.
+#[derive(Default)]
+pub(super) struct Coming {
+    /// Path of the file, if it has replaced another one.
+    pub(super) replaced: Option<PathBuf>,
+    /// Processes that run it already.
+    pub(super) joined: Vec<Joined>,
+}
+
+/// A process that has joined the session.
+pub(super) struct Joined {
+    pub(super) member: NewMember,
+    /// Path of its program.
+    pub(super) program: PathBuf,
 }
 
 impl Executable {
@@ -33,6 +62,7 @@ impl Executable {
         file: ExecutableFile,
         modules: Arc<ProcessModules>,
         options: &SessionOptions,
+        progress: Progress,
     ) -> Self {
         let pid = modules.process().map(|process| process.pid());
         Self {
@@ -41,6 +71,7 @@ impl Executable {
             placing: Arc::new(SitePlacer::new(pid, options.site)),
             seen: modules.now(),
             modules,
+            progress,
         }
     }
 
@@ -71,7 +102,13 @@ impl Executables {
         options: &SessionOptions,
     ) -> Self {
         Self {
-            first: Executable::new(ExecutableId(0), file, first, options),
+            first: Executable::new(
+                ExecutableId(0),
+                file,
+                first,
+                options,
+                Progress::Attached { since_ns: 0 },
+            ),
             others: Vec::new(),
             next: 1,
         }
@@ -117,11 +154,12 @@ impl Executables {
         file: ExecutableFile,
         modules: Arc<ProcessModules>,
         options: &SessionOptions,
+        progress: Progress,
     ) -> ExecutableId {
         let id = ExecutableId(self.next);
         self.next += 1;
         self.others
-            .push(Executable::new(id, file, modules, options));
+            .push(Executable::new(id, file, modules, options, progress));
         id
     }
 }

@@ -187,8 +187,12 @@ pub(super) struct FamilyTracker {
     all_gone: Stopper,
     /// Ends the thread when this is dropped.
     stop: Stopper,
+    /// Start of the session, in ns of `CLOCK_MONOTONIC`.
+    pub(super) began_ns: u64,
     /// Missed forks that the kernel had counted at the last look.
     missed: u64,
+    /// Number of selected processes that were reported by name.
+    pub(super) named: u64,
     pub(super) counts: FollowedProcesses,
 }
 
@@ -216,7 +220,9 @@ impl FamilyTracker {
             selected,
             all_gone,
             stop,
+            began_ns: monotonic_ns(),
             missed: 0,
+            named: 0,
         }
     }
 }

@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 use tracer_common::forks::{EXECUTED, EXITED, FORKED, FOUND, FamilyMessage, MATCHED};
 
 use super::Live;
-use super::executables::ExecutableId;
+use super::Placement;
+use super::executables::{Coming, Executable, ExecutableId, Joined, Progress};
 use super::family::{number_of, watch};
 use crate::base::causes::chain;
 use crate::base::visible::Visible;
@@ -22,7 +23,8 @@ use crate::session::Notice;
 use crate::session::actor::Backend as _;
 use crate::session::followed::{Milliseconds, Unseen};
 use crate::session::locks::lock;
-use crate::session::reader::clock::monotonic_ns;
+use crate::session::probes::ProbeMap;
+use crate::session::reader::clock::{monotonic_ns, monotonic_of_ticks};
 use crate::session::sites::modules::Modules;
 use crate::session::sites::process_modules::ProcessModules;
 use crate::target::select::Selection;
@@ -43,9 +45,26 @@ pub(crate) struct NewMember {
     pub(crate) process: u32,
     /// Its id in the initial pid namespace.
     pub(crate) initial: u32,
-    /// When it began to run its program, in ns of `CLOCK_MONOTONIC`. `None` if it ran before the
-    /// session did.
-    pub(crate) began_ns: Option<u64>,
+    pub(crate) arrival: Arrival,
+}
+
+/// How a process came to a session. Times are in ns of `CLOCK_MONOTONIC`.
+#[derive(Clone, Copy)]
+pub(crate) enum Arrival {
+    /// It ran before the session did.
+    Before,
+    /// The kernel side reports it.
+    Reported {
+        /// It began to run its program.
+        began_ns: u64,
+    },
+    /// A look at all processes found it.
+    Found {
+        /// Its start, perhaps with another program. `None` if it is older than the session.
+        started_ns: Option<u64>,
+        /// Time since which the kernel side counts its hits. 0 if it has a rule for them.
+        counted_ns: u64,
+    },
 }
 
 impl From<&FamilyMessage> for NewMember {
@@ -53,7 +72,9 @@ impl From<&FamilyMessage> for NewMember {
         Self {
             process: message.process,
             initial: message.initial,
-            began_ns: Some(message.ktime_ns),
+            arrival: Arrival::Reported {
+                began_ns: message.ktime_ns,
+            },
         }
     }
 }
@@ -117,7 +138,7 @@ impl Live {
         };
         let status = {
             let name = process.program_name().into();
-            tracker.targets.add_of(executable.id, pid, pidfd, name)
+            tracker.targets.add_of(executable, pid, pidfd, name)
         };
         let known = FamilyMember {
             process: pid,
@@ -127,7 +148,8 @@ impl Live {
             tracing::debug!(pid, error = %chain(&error), "a selected process is not kept");
         }
         self.shared.tell(Notice::TargetCame(status));
-        self.has_joined(member, &process, executable.is_new);
+        let program = process.exe().to_owned();
+        self.has_joined(Joined { member, program }, executable);
     }
 
     /// Looks for what no report tells: files and cgroups that were made anew, and processes that have
@@ -170,22 +192,31 @@ impl Live {
         } else {
             Vec::new()
         };
+        let is_listed = selected.listed;
+        let session_ns = tracker.began_ns;
         selected.selection = Some(selection);
         if let Some(error) = error {
             self.warn(format!("later processes may be missed: {}", chain(&error)));
         }
         for path in paths {
-            let shown = Visible(&path.to_string_lossy()).to_string();
-            if self.expect_program(&path) {
-                self.shared.note(format!("`{shown}` is another file now"));
-            }
+            self.expect_program(
+                &path,
+                Progress::Coming(Coming {
+                    replaced: Some(path.clone()),
+                    joined: Vec::new(),
+                }),
+            );
         }
         for process in found {
             if self.target_of(process.pid).is_none() {
+                let started_ns = monotonic_of_ticks(process.start_time);
                 self.join(NewMember {
                     process: process.pid,
                     initial: process.pid,
-                    began_ns: None,
+                    arrival: Arrival::Found {
+                        started_ns: started_ns.filter(|&started| started > session_ns),
+                        counted_ns: if is_listed { monotonic_ns() } else { 0 },
+                    },
                 });
             }
         }
@@ -200,17 +231,17 @@ impl Live {
         let selection = selected.and_then(|selected| selected.selection.as_ref());
         let paths = selection.filter(|selection| !selection.selector().now_only);
         for path in paths.map(Selection::paths).unwrap_or_default() {
-            self.expect_program(&path);
+            self.expect_program(&path, Progress::Attached { since_ns: 0 });
         }
     }
 
-    /// Prepares a program that no process runs yet. Returns true if it is new to the session.
-    fn expect_program(&mut self, path: &Path) -> bool {
+    /// Prepares a program that no process runs yet, unless the session knows it.
+    fn expect_program(&mut self, path: &Path, progress: Progress) {
         let Ok((file, held)) = ExecutableFile::hold(path) else {
-            return false;
+            return;
         };
         if self.executables.of_file(file).is_some() {
-            return false;
+            return;
         }
         let modules = Modules::of_program(path, file, &self.options.debug).holding_main(held);
         let is_program = modules
@@ -219,9 +250,9 @@ impl Live {
             .is_some_and(|main| main.debug().is_ok());
         if is_program {
             let modules = ProcessModules::new(None, self.options.debug.clone(), modules);
-            self.executables.add(file, Arc::new(modules), &self.options);
+            self.executables
+                .add(file, Arc::new(modules), &self.options, progress);
         }
-        is_program
     }
 
     /// Takes one report of the kernel side.
@@ -240,7 +271,7 @@ impl Live {
     }
 
     /// The program that a process runs. It is read if no target ran it before.
-    fn executable_of(&mut self, process: &Arc<Process>) -> Result<KnownExecutable, TargetError> {
+    fn executable_of(&mut self, process: &Arc<Process>) -> Result<ExecutableId, TargetError> {
         let (file, held) = process.executable_file()?;
         if let Some(known) = self.executables.of_file(file) {
             let id = known.id;
@@ -248,7 +279,7 @@ impl Live {
                 // It is the first that runs it.
                 known.modules.set_process(Arc::clone(process));
             }
-            return Ok(KnownExecutable { id, is_new: false });
+            return Ok(id);
         }
         let modules = Modules::read(process, &self.options.debug)?.holding_main(held);
         let (now, _) = process.executable_file()?;
@@ -266,41 +297,95 @@ impl Live {
         self.shared
             .processes()
             .set(process.pid(), Arc::clone(&modules));
-        let id = self.executables.add(file, modules, &self.options);
-        Ok(KnownExecutable { id, is_new: true })
+        let coming = Progress::Coming(Coming::default());
+        Ok(self.executables.add(file, modules, &self.options, coming))
     }
 
-    /// Counts a process that has the probes, and reports it.
-    fn has_joined(&mut self, member: NewMember, process: &Process, is_new: bool) {
+    /// Counts a process that matches, and reports it once its program has the probes.
+    fn has_joined(&mut self, joined: Joined, executable: ExecutableId) {
         let Some(tracker) = &mut self.family else {
             return;
         };
-        let counts = &mut tracker.counts;
-        counts.followed += 1;
-        let Some(began_ns) = member.began_ns else {
+        tracker.counts.followed += 1;
+        let Some(executable) = self.executables.get_mut(executable) else {
             return;
         };
-        // The probes of a program that is new to the session are yet to come.
-        let unseen_ns = is_new.then(|| monotonic_ns().saturating_sub(began_ns));
-        if let Some(ns) = unseen_ns {
-            counts.unseen = Some(Unseen::with(counts.unseen, ns));
+        match &mut executable.progress {
+            Progress::Coming(coming) => coming.joined.push(joined),
+            Progress::Attached { since_ns } => {
+                let since_ns = *since_ns;
+                self.tell_joined(&joined, since_ns);
+            }
         }
-        if counts.followed > MAX_NAMED {
+    }
+
+    /// Reports the programs that have the probes now, and the processes that run them.
+    pub(super) fn tell_attached_programs(&mut self, probes: &ProbeMap<Placement>) {
+        let is_coming = |one: &Executable| matches!(one.progress, Progress::Coming(_));
+        if !self.executables.iter().any(is_coming) {
             return;
         }
-        let program = Visible(&process.exe().to_string_lossy()).to_string();
-        let unseen = unseen_ns.map_or_else(String::new, |ns| {
-            format!(
-                ": a program that no target ran before, whose first {} ms were not seen",
-                Milliseconds(ns)
-            )
-        });
-        let last = if counts.followed == MAX_NAMED {
+        let since_ns = monotonic_ns();
+        let mut attached = Vec::new();
+        for executable in self.executables.iter_mut() {
+            let id = executable.id;
+            let mut placements = probes.iter().filter_map(|probe| probe.placement());
+            if placements.any(|placement| placement.lacks(id)) {
+                continue;
+            }
+            if let Progress::Coming(coming) = &mut executable.progress {
+                attached.push(std::mem::take(coming));
+                executable.progress = Progress::Attached { since_ns };
+            }
+        }
+        for coming in attached {
+            if let Some(path) = coming.replaced {
+                let path = path.to_string_lossy();
+                self.shared.note(format!(
+                    "`{}` is another file now, and has the probes",
+                    Visible(&path)
+                ));
+            }
+            for joined in coming.joined {
+                self.tell_joined(&joined, since_ns);
+            }
+        }
+    }
+
+    /// Reports a process whose program has the probes since a time, in ns of `CLOCK_MONOTONIC`.
+    fn tell_joined(&mut self, joined: &Joined, since_ns: u64) {
+        let Some(tracker) = &mut self.family else {
+            return;
+        };
+        let (began_ns, since_ns) = match joined.member.arrival {
+            Arrival::Before => return,
+            Arrival::Reported { began_ns } => (Some(began_ns), since_ns),
+            Arrival::Found {
+                started_ns,
+                counted_ns,
+            } => (started_ns, since_ns.max(counted_ns)),
+        };
+        let unseen_ns = began_ns
+            .and_then(|began_ns| since_ns.checked_sub(began_ns))
+            .filter(|&ns| ns > 0);
+        if let Some(ns) = unseen_ns {
+            tracker.counts.unseen = Some(Unseen::with(tracker.counts.unseen, ns));
+        }
+        tracker.named += 1;
+        if tracker.named > MAX_NAMED {
+            return;
+        }
+        let last = if tracker.named == MAX_NAMED {
             "; further processes are probed silently"
         } else {
             ""
         };
-        let pid = member.process;
+        let unseen = unseen_ns.map_or_else(String::new, |ns| {
+            format!("; its first {} ms were not seen", Milliseconds(ns))
+        });
+        let pid = joined.member.process;
+        let program = joined.program.to_string_lossy();
+        let program = Visible(&program);
         self.shared.note(format!(
             "process {pid} is probed, and runs `{program}`{unseen}{last}"
         ));
@@ -357,11 +442,4 @@ impl Live {
             one.modules.set_process(Arc::new(process));
         }
     }
-}
-
-/// A program of the session.
-struct KnownExecutable {
-    id: ExecutableId,
-    /// No target ran it before.
-    is_new: bool,
 }
