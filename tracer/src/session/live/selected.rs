@@ -27,7 +27,7 @@ use crate::session::probes::ProbeMap;
 use crate::session::reader::clock::{monotonic_ns, monotonic_of_ticks};
 use crate::session::sites::modules::Modules;
 use crate::session::sites::process_modules::ProcessModules;
-use crate::target::select::Selection;
+use crate::target::select::{ProcessFacts, Selection};
 use crate::target::{ExecutableFile, Process, TargetError};
 
 /// Processes that are named when they come. Further ones are only counted.
@@ -67,14 +67,16 @@ pub(crate) enum Arrival {
     },
 }
 
-impl From<&FamilyMessage> for NewMember {
-    fn from(message: &FamilyMessage) -> Self {
-        Self {
-            process: message.process,
-            initial: message.initial,
-            arrival: Arrival::Reported {
-                began_ns: message.ktime_ns,
-            },
+impl Arrival {
+    /// A process found running, in a session that began at `session_ns`.
+    fn found(process: &ProcessFacts, session_ns: u64, counted_ns: u64) -> Self {
+        // The kernel rounds down to a tick, perhaps to before the session.
+        let next_ns = monotonic_of_ticks(process.start_time.saturating_add(1));
+        let started_ns =
+            monotonic_of_ticks(process.start_time).filter(|_| next_ns > Some(session_ns));
+        Self::Found {
+            started_ns: started_ns.map(|started_ns| started_ns.max(session_ns)),
+            counted_ns,
         }
     }
 }
@@ -209,14 +211,11 @@ impl Live {
         }
         for process in found {
             if self.target_of(process.pid).is_none() {
-                let started_ns = monotonic_of_ticks(process.start_time);
+                let counted_ns = if is_listed { monotonic_ns() } else { 0 };
                 self.join(NewMember {
                     process: process.pid,
                     initial: process.pid,
-                    arrival: Arrival::Found {
-                        started_ns: started_ns.filter(|&started| started > session_ns),
-                        counted_ns: if is_listed { monotonic_ns() } else { 0 },
-                    },
+                    arrival: Arrival::found(&process, session_ns, counted_ns),
                 });
             }
         }
@@ -260,7 +259,11 @@ impl Live {
         match message.kind {
             // It was listed just before.
             FOUND if self.target_of(message.process).is_some() => {}
-            FORKED | MATCHED | FOUND => self.join(NewMember::from(message)),
+            FORKED | MATCHED | FOUND => self.join(NewMember {
+                process: message.process,
+                initial: message.initial,
+                arrival: self.arrival_of(message),
+            }),
             EXECUTED | EXITED => {
                 if let Some(id) = self.target_of(message.process) {
                     self.leave_ended(id);
@@ -268,6 +271,20 @@ impl Live {
             }
             _ => {}
         }
+    }
+
+    /// The arrival of a process that the kernel side reports.
+    fn arrival_of(&self, message: &FamilyMessage) -> Arrival {
+        let reported = Arrival::Reported {
+            began_ns: message.ktime_ns,
+        };
+        if message.kind != FOUND {
+            return reported;
+        }
+        // The time is that of its first hit.
+        let session_ns = self.family.as_ref().map_or(0, |tracker| tracker.began_ns);
+        let process = ProcessFacts::read(message.process);
+        process.map_or(reported, |process| Arrival::found(&process, session_ns, 0))
     }
 
     /// The program that a process runs. It is read if no target ran it before.
