@@ -20,6 +20,7 @@ mod start;
 mod statistics;
 mod table;
 mod target;
+mod targets;
 
 use std::fs::File;
 use std::io::Write;
@@ -83,6 +84,8 @@ enum Part {
     Real,
     /// Time to look up a line of a large binary
     Lookup,
+    /// Many processes of one program
+    Targets,
     /// Share of lines with a cheap site
     Placement,
 }
@@ -214,6 +217,11 @@ fn measure(args: &Args, report: &mut BenchReport) -> Result<()> {
         && let Err(error) = lookup::measure(report, &extent)
     {
         report.note("looking up a line", &error);
+    }
+    if wanted(Part::Targets)
+        && let Err(error) = targets::measure(report, &extent, args.quick)
+    {
+        report.note("many processes", &error);
     }
     if wanted(Part::Placement)
         && let Err(error) = placement::measure(report, args.quick, args.program.as_deref())

@@ -1,5 +1,6 @@
 //! The real side of a session: the kernel's machine, the target, the feed.
 
+mod arrival;
 mod attach;
 pub(in crate::session) mod budget;
 mod executables;
@@ -22,13 +23,13 @@ use std::time::{Duration, Instant};
 
 use tracer_common::control::ProbeControl;
 
+pub(super) use arrival::{Arrival, NewMember};
 pub(crate) use budget::percent;
 pub(crate) use executables::ExecutableId;
 pub(super) use family::FamilyWatch;
 use planner::PlannedProgram;
 pub(super) use planner::{LivePlan, PlanJob, Planner};
 pub use removed::Removed;
-pub(super) use selected::{Arrival, NewMember};
 pub(super) use selection_rules::{SelectedTargets, processes_of};
 
 use super::actor::{Attached, Backend, Message, NewProbe, Ticket};
@@ -37,7 +38,7 @@ use super::{Cost, FollowedProcesses, ProbeStatus, SessionOptions};
 use crate::base::address::LinkAddr;
 use crate::base::cancel;
 use crate::base::diagnostic::Diagnostic;
-use crate::debuginfo::site::SourceLine;
+use crate::debuginfo::site::{Exit, SourceLine};
 use crate::event::{Aggregate, Counters, PlacementId, ProbeId, TargetStatus};
 use crate::kernel::{Machine, SiteRequest, TrapCost};
 use crate::lang::ast::ProbeSpec;
@@ -45,6 +46,7 @@ use crate::placement::SiteKind;
 use crate::session::live::budget::{CpuBudget, Over};
 use crate::session::live::executables::{Executable, Executables};
 use crate::session::locks::lock;
+use crate::session::prepare::ReadySite;
 use crate::session::reader::aggregates::{Adding, aggregates};
 use crate::session::reader::retired::CountersBefore;
 use crate::session::shared::SharedState;
@@ -126,10 +128,32 @@ struct PlacementPart {
     module: Arc<TargetModule>,
     /// The part of [`Placement::requests`].
     requests: Range<usize>,
-    /// A plan of it knows where modules are.
-    bound: bool,
+    held: HeldAddresses,
     /// The user has a note that the code of a site is no longer mapped.
     moved: bool,
+}
+
+/// The load addresses that the plans of some sites contain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum HeldAddresses {
+    /// All addresses are read relative to the site.
+    None,
+    /// That of the site's module: a return by trampoline does not show it.
+    OfModule,
+    /// Those of other modules, too. There is a plan for each copy of the site's module.
+    OfEachCopy,
+}
+
+impl HeldAddresses {
+    /// Of all these sites.
+    fn of(sites: &[ReadySite]) -> Self {
+        let of_site = |site: &ReadySite| match site.site.exit {
+            _ if site.bound => Self::OfEachCopy,
+            Some(Exit::Trampoline) => Self::OfModule,
+            _ => Self::None,
+        };
+        sites.iter().map(of_site).max().unwrap_or(Self::None)
+    }
 }
 
 /// The source position of the first site of a probe.
@@ -264,8 +288,8 @@ impl Backend for Live {
 
     fn is_outdated(&self, plan: &LivePlan) -> bool {
         plan.parts.iter().any(|part| {
-            let is_bound = part.probe.sites.iter().any(|site| site.bound);
-            self.is_module_elsewhere(part.executable, &part.probe.module, is_bound)
+            let held = HeldAddresses::of(&part.probe.sites);
+            self.is_module_elsewhere(part.executable, &part.probe.module, held)
         })
     }
 
@@ -418,7 +442,7 @@ impl Backend for Live {
 
     fn has_moved(&self, placement: &Placement) -> bool {
         let mut parts = placement.parts.iter();
-        parts.any(|part| self.is_module_elsewhere(part.executable, &part.module, part.bound))
+        parts.any(|part| self.is_module_elsewhere(part.executable, &part.module, part.held))
     }
 
     fn set_stale(&self, placement: &mut Placement) {

@@ -90,9 +90,10 @@ pub(super) fn prepare(
 ) -> Result<PreparedProbe, Diagnostic> {
     if spec.options.trampoline && setting.options.forks == Forks::Exact {
         return Err(Diagnostic::new(
-            "with `--follow-fork=exact`, `trampoline` would replace return addresses in every process \
-             that runs the file",
-        ));
+            "`trampoline` would replace return addresses in every process that runs the file, not only in the \
+             targets",
+        )
+        .hint("leave it out: returns are observed at the function's return instructions"));
     }
     let Resolved {
         module,

@@ -41,6 +41,9 @@ use frames::WantedStack;
 /// Pause between two looks, which is the longest wait of a rare event. A look costs more than the
 /// few events that it finds, so looks are not more frequent. A flood wakes the reader itself.
 const PAUSE: Duration = Duration::from_millis(8);
+/// Such a pause once there was no record for [`IDLE_AFTER`]. A wakeup costs as much CPU as some events.
+const IDLE_PAUSE: Duration = Duration::from_millis(24);
+const IDLE_AFTER: Duration = Duration::from_secs(2);
 /// Pause after a look that left records behind.
 const LEFT_PAUSE: Duration = Duration::from_millis(3);
 /// Pause while events flow, at a thousand a second and more. A look, the waking of the writer and
@@ -71,10 +74,16 @@ const CLOCK_PERIOD: Duration = Duration::from_secs(1);
 pub(super) fn run(shared: &SharedState, mut ring: Ring, waiter: &Waiter, backlog: usize) {
     let mut reader = RingReader::new(shared, backlog);
     let mut pause = PAUSE;
+    let mut last_record = Instant::now();
     loop {
         let woken = waiter.wait(pause);
         let last = woken != Woken::Look;
         pause = reader.look(&mut ring, waiter, last);
+        if std::mem::take(&mut reader.has_kept) {
+            last_record = Instant::now();
+        } else if pause == PAUSE && last_record.elapsed() > IDLE_AFTER {
+            pause = IDLE_PAUSE;
+        }
         match woken {
             Woken::Look => {}
             Woken::Stop => return,
@@ -92,6 +101,8 @@ struct RingReader<'a> {
     offset: WallOffset,
     offset_read: Instant,
     backlog: Backlog,
+    /// A record has come since the last pause.
+    has_kept: bool,
     most: usize,
     notices: Vec<Notice>,
     /// Displayed events, kept for reuse.
@@ -108,6 +119,7 @@ impl<'a> RingReader<'a> {
             offset: WallOffset::now(),
             offset_read: Instant::now(),
             backlog: Backlog::default(),
+            has_kept: false,
             most,
             notices: Vec::new(),
             used: Vec::new(),
@@ -195,6 +207,7 @@ impl<'a> RingReader<'a> {
     }
 
     fn keep(&mut self, record: &[u8]) {
+        self.has_kept = true;
         match header_of(record) {
             Some(header) => self.backlog.keep(header.ktime_ns, record),
             None => self.shared.count_undecodable(None),

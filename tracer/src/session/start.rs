@@ -16,6 +16,7 @@ use super::sites::process_modules::ProcessModules;
 use super::{AttachError, Session, SessionOptions, reader};
 use crate::base::limits::BUFFER_BYTES;
 use crate::kernel::{LoadOptions, Machine};
+use crate::session::Forks;
 use crate::session::shared::SharedState;
 use crate::target::paging::Pager;
 use crate::target::select::Selection;
@@ -260,7 +261,12 @@ impl Session {
             .name("reader".into())
             .spawn(move || reader::run(&of_reader, ring, &waiter, buffer / 2))
             .map_err(thread_error)?;
-        let options = Arc::new(options.clone());
+        let mut options = options.clone();
+        if apart {
+            // The sites are in every process that runs the file, as with this mode.
+            options.forks = Forks::Exact;
+        }
+        let options = Arc::new(options);
         let planner =
             Planner::start(Arc::clone(&options), messages.clone()).map_err(thread_error)?;
         if let Some(family) = &family {

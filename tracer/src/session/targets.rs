@@ -3,7 +3,7 @@
 //! A process that is forked becomes a target like the first one. Each leaves when it exits or executes
 //! another program than the probes are for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
@@ -121,6 +121,12 @@ impl Targets {
         let mut all = self.live.values();
         all.find(|target| target.status.pid == pid)
             .map(|target| target.status.id)
+    }
+
+    /// The process ids of all.
+    pub(super) fn pids(&self) -> BTreeSet<u32> {
+        let live = self.live.values();
+        live.map(|target| target.status.pid).collect()
     }
 
     /// The process that the user chose, while it lives.

@@ -142,14 +142,9 @@ impl Observed {
     /// Waits until tracer reports that its probes are attached.
     ///
     /// # Errors
-    /// The process prints something else, ends, or stays silent.
+    /// The process ends, or does not report it.
     pub(super) fn wait_attached(&mut self) -> Result<Instant> {
-        let (line, when) = self.wait_for_line(|this| &this.said.0)?;
-        if line.starts_with(ATTACHED) {
-            Ok(when.instant)
-        } else {
-            Err(Failure::new(format!("it said `{}`", line.trim())).into())
-        }
+        self.wait_in(|this| &this.said.0, |line| line.starts_with(ATTACHED))
     }
 
     /// Waits for the first complete line of its output.
@@ -165,10 +160,19 @@ impl Observed {
     /// # Errors
     /// The process ended, or does not write such a line.
     pub(super) fn wait_wanted(&mut self, wanted: impl Fn(&str) -> bool) -> Result<Instant> {
+        self.wait_in(|this| &this.out.0, wanted)
+    }
+
+    /// Waits for a complete line near the start of a file that is wanted.
+    fn wait_in(
+        &mut self,
+        file: fn(&Self) -> &Path,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Result<Instant> {
         let started = Instant::now();
         loop {
             let mut text = Vec::new();
-            let file = File::open(&self.out.0).context("cannot read an output")?;
+            let file = File::open(file(self)).context("cannot read an output")?;
             file.take(MAX_LINE).read_to_end(&mut text)?;
             let now = Instant::now();
             let text = String::from_utf8_lossy(&text);
@@ -180,7 +184,7 @@ impl Observed {
             }
             self.check_runs()?;
             if started.elapsed() > PATIENCE {
-                return Err(Failure::new("it wrote no event").into());
+                return Err(Failure::new("it did not write the awaited line").into());
             }
             std::thread::sleep(LINE_LOOK);
         }

@@ -68,6 +68,10 @@ const METHOD: &str = "
 | *rejected* | logs two integers under a condition on an integer that is never true |
 | *count* | counts hits |
 
+**Many processes of one program**: `tracer attach --exe FILE` with sessions of one process and of many in turns. *Memory* is
+the difference of the peaks. A *short process* passes each probed line once. The process that is *not selected* runs the
+same file as two selected ones.
+
 **A line of a large binary** compares `tracer lines FILE:LINE` with `gdb -nx -batch -ex 'info line FILE:LINE'` on
 tracer's own dev build, in turns.
 

@@ -18,6 +18,8 @@ pub(super) struct BenchReport {
     pub(super) real: Vec<RealRow>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) lookup: Vec<LookupRow>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) targets: Option<TargetsRow>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) placement: Vec<PlacementRow>,
     /// Numbers that could not be measured, and why.
@@ -186,6 +188,31 @@ pub(super) struct LookupRow {
     /// Time from the tool's start to its end.
     pub(super) ms: f64,
     pub(super) peak_rss_mb: f64,
+}
+
+/// Many processes of one program.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct TargetsRow {
+    /// Running processes of the file, and probes in it.
+    pub(super) processes: u32,
+    pub(super) probes: u32,
+    /// Time from the start until all probes are attached, with one process and with all.
+    pub(super) one_attached_ms: f64,
+    pub(super) all_attached_ms: f64,
+    /// Memory of the observer for each process after the first, in kB (10³ bytes).
+    pub(super) memory_kb_each: f64,
+    /// CPU time of the observer while no process hits, in percent of one CPU.
+    pub(super) idle_cpu_percent: f64,
+    /// Processes that came and ended during the session.
+    pub(super) short_processes: u32,
+    /// Time that their tracing added, from the start of one to its end.
+    pub(super) short_added_ms: f64,
+    /// Hits that they made and that were not counted.
+    pub(super) short_missed_hits: u64,
+    /// Time per call in a process of the file: without a session, selected, and not selected.
+    pub(super) untraced_ns: f64,
+    pub(super) selected_ns: f64,
+    pub(super) unselected_ns: f64,
 }
 
 /// Lines of a program that have a site with one trap.

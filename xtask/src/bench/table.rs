@@ -17,6 +17,7 @@ pub(super) fn tables(report: &BenchReport) -> Vec<ReportTable> {
         sites(report),
         real(report),
         lookup(report),
+        targets(report),
         placement(report),
     ];
     all.into_iter()
@@ -192,6 +193,55 @@ fn lookup(report: &BenchReport) -> ReportTable {
         title: "A line of a large binary",
         headings: vec!["tool", "binary MB", "ms", "peak MB"],
         rows: report.lookup.iter().map(row).collect(),
+    }
+}
+
+fn targets(report: &BenchReport) -> ReportTable {
+    let rows = report.targets.iter().flat_map(|row| {
+        let count = row.processes;
+        let (one, all) = (row.one_attached_ms, row.all_attached_ms);
+        // Half as much again, and 2 ms for each process.
+        let limit = one * 1.5 + f64::from(count) * 2.0;
+        [
+            [
+                format!("{count} processes, {} probes: all attached, ms", row.probes),
+                format!("{all:.0}, one process {one:.0}"),
+                format!("{limit:.0}"),
+            ],
+            [
+                "memory of each further process, kB".into(),
+                format!("{:.0}", row.memory_kb_each),
+                "100".into(),
+            ],
+            [
+                format!("idle with {count} processes, % of one CPU"),
+                format!("{:.2}", row.idle_cpu_percent),
+                "0.5".into(),
+            ],
+            [
+                "added to a short process that comes, ms".into(),
+                format!("{:.2}", row.short_added_ms),
+                "5".into(),
+            ],
+            [
+                format!("missed hits of {} such processes", row.short_processes),
+                row.short_missed_hits.to_string(),
+                "0".into(),
+            ],
+            [
+                "a hit of a process that is not selected, ns".into(),
+                format!(
+                    "{:.0}, selected {:.0}, without a session {:.0}",
+                    row.unselected_ns, row.selected_ns, row.untraced_ns
+                ),
+                String::new(),
+            ],
+        ]
+    });
+    ReportTable {
+        title: "Many processes of one program",
+        headings: vec!["measurement", "value", "limit"],
+        rows: rows.map(Vec::from).collect(),
     }
 }
 

@@ -7,7 +7,7 @@ use tracer_common::control::ENDS;
 
 use super::executables::Executable;
 use super::planner::{LivePlan, PlannedPart};
-use super::{ExecutableId, FirstSite, Live, Placement, PlacementPart};
+use super::{ExecutableId, FirstSite, HeldAddresses, Live, Placement, PlacementPart};
 use crate::actions::ActionSites;
 use crate::base::diagnostic::Diagnostic;
 use crate::debuginfo::site::{Exit, Site};
@@ -37,7 +37,7 @@ struct NewSites {
     places: Vec<SitePlace>,
     /// The dearest of the instructions.
     kind: SiteKind,
-    bound: bool,
+    held: HeldAddresses,
 }
 
 /// New sites of a module, to be attached.
@@ -256,7 +256,7 @@ impl Live {
             entries,
             places,
             kind,
-            bound,
+            held,
         } = new_sites(new, place.placement, &module, sites)?;
         let pid = self.executables.get(executable).and_then(Executable::pid);
         if let Some(pager) = self.shared.pager()
@@ -305,7 +305,7 @@ impl Live {
                 executable,
                 module,
                 requests: from..from + requests.len(),
-                bound,
+                held,
                 moved: false,
             },
             requests,
@@ -432,13 +432,12 @@ fn new_sites(
         entries: Vec::with_capacity(sites.len()),
         places: Vec::with_capacity(sites.len()),
         kind: SiteKind::Nop5,
-        bound: false,
+        held: HeldAddresses::of(&sites),
     };
     let mut copies = Vec::new();
     let total = u32::try_from(sites.len()).unwrap_or(u32::MAX);
     for (number, ready) in (1..).zip(sites) {
         all.kind = dearer(all.kind, ready.place.kind);
-        all.bound |= ready.bound;
         all.places.push(SitePlace {
             site: ready.site.address,
             place: ready.place.address,

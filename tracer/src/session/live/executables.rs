@@ -7,7 +7,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::selected::NewMember;
+use super::arrival::NewMember;
 use crate::session::SessionOptions;
 use crate::session::prepare::placing::SitePlacer;
 use crate::session::sites::modules::Modules;
@@ -28,11 +28,11 @@ pub(super) struct Executable {
     /// The modules that probes were compared with last.
     pub(super) seen: Arc<Modules>,
     /// How far the probes are in it.
-    pub(super) progress: Progress,
+    pub(super) progress: ProbeProgress,
 }
 
 /// How far the probes are in an executable that has come to a running session.
-pub(super) enum Progress {
+pub(super) enum ProbeProgress {
     /// They are yet to be attached.
     Coming(Coming),
     /// They were attached at this time, in ns of `CLOCK_MONOTONIC`. 0 if they were in it before the
@@ -46,11 +46,11 @@ pub(super) struct Coming {
     /// Path of the file, if it has replaced another one.
     pub(super) replaced: Option<PathBuf>,
     /// Processes that run it already.
-    pub(super) joined: Vec<Joined>,
+    pub(super) joined: Vec<JoinedProcess>,
 }
 
 /// A process that has joined the session.
-pub(super) struct Joined {
+pub(super) struct JoinedProcess {
     pub(super) member: NewMember,
     /// Path of its program.
     pub(super) program: PathBuf,
@@ -62,7 +62,7 @@ impl Executable {
         file: ExecutableFile,
         modules: Arc<ProcessModules>,
         options: &SessionOptions,
-        progress: Progress,
+        progress: ProbeProgress,
     ) -> Self {
         let pid = modules.process().map(|process| process.pid());
         Self {
@@ -107,7 +107,7 @@ impl Executables {
                 file,
                 first,
                 options,
-                Progress::Attached { since_ns: 0 },
+                ProbeProgress::Attached { since_ns: 0 },
             ),
             others: Vec::new(),
             next: 1,
@@ -154,7 +154,7 @@ impl Executables {
         file: ExecutableFile,
         modules: Arc<ProcessModules>,
         options: &SessionOptions,
-        progress: Progress,
+        progress: ProbeProgress,
     ) -> ExecutableId {
         let id = ExecutableId(self.next);
         self.next += 1;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tracer_common::control::ProbeControl;
 
-use super::{ExecutableId, Live, Placement};
+use super::{ExecutableId, HeldAddresses, Live, Placement};
 use crate::kernel::{SiteRequest, Trigger};
 use crate::placement::{CodeMap, SiteKind, unprobeable_at};
 use crate::program::Program;
@@ -65,6 +65,11 @@ impl Live {
     /// Returns true if the target has executed a program since the last call. Its modules are then
     /// those of the new program.
     pub(super) fn has_executed(&mut self) -> bool {
+        let family = self.family.as_ref();
+        if family.is_some_and(|tracker| tracker.selected.is_some()) {
+            // The kernel side reports it. Another process may stand for the program by now.
+            return false;
+        }
         let Some(process) = self.executables.first().modules.process() else {
             return false;
         };
@@ -118,14 +123,19 @@ impl Live {
         age >= OWN_TEXT_NS && !probes.is_empty()
     }
 
-    /// Returns true if a module is not where plans made from `known` expect it. `bound` plans
-    /// contain the addresses of each of its copies.
+    /// Returns true if a module is not where plans made from `known` expect it.
+    ///
+    /// Plans that contain no load address are right wherever it is.
     pub(super) fn is_module_elsewhere(
         &self,
         executable: ExecutableId,
         known: &TargetModule,
-        bound: bool,
+        held: HeldAddresses,
     ) -> bool {
+        if held == HeldAddresses::None {
+            return false;
+        }
+        let bound = held == HeldAddresses::OfEachCopy;
         let Some(executable) = self.executables.get(executable) else {
             return false;
         };

@@ -13,7 +13,8 @@ use tracer_common::forks::{EXECUTED, EXITED, FORKED, FOUND, FamilyMessage, MATCH
 
 use super::Live;
 use super::Placement;
-use super::executables::{Coming, Executable, ExecutableId, Joined, Progress};
+use super::arrival::{Arrival, NewMember};
+use super::executables::{Coming, Executable, ExecutableId, JoinedProcess, ProbeProgress};
 use super::family::{number_of, watch};
 use crate::base::causes::chain;
 use crate::base::visible::Visible;
@@ -24,7 +25,7 @@ use crate::session::actor::Backend as _;
 use crate::session::followed::{Milliseconds, Unseen};
 use crate::session::locks::lock;
 use crate::session::probes::ProbeMap;
-use crate::session::reader::clock::{monotonic_ns, monotonic_of_ticks};
+use crate::session::reader::clock::monotonic_ns;
 use crate::session::sites::modules::Modules;
 use crate::session::sites::process_modules::ProcessModules;
 use crate::target::select::{ProcessFacts, Selection};
@@ -38,48 +39,9 @@ const FILES_PAUSE: Duration = Duration::from_millis(200);
 /// Between two looks at all processes, where the kernel side finds them by itself: at their next
 /// hit, if a program that they run has a probe.
 const LOOK_PAUSE: Duration = Duration::from_secs(5);
-
-/// A process that is to become a target.
-#[derive(Clone, Copy)]
-pub(crate) struct NewMember {
-    pub(crate) process: u32,
-    /// Its id in the initial pid namespace.
-    pub(crate) initial: u32,
-    pub(crate) arrival: Arrival,
-}
-
-/// How a process came to a session. Times are in ns of `CLOCK_MONOTONIC`.
-#[derive(Clone, Copy)]
-pub(crate) enum Arrival {
-    /// It ran before the session did.
-    Before,
-    /// The kernel side reports it.
-    Reported {
-        /// It began to run its program.
-        began_ns: u64,
-    },
-    /// A look at all processes found it.
-    Found {
-        /// Its start, perhaps with another program. `None` if it is older than the session.
-        started_ns: Option<u64>,
-        /// Time since which the kernel side counts its hits. 0 if it has a rule for them.
-        counted_ns: u64,
-    },
-}
-
-impl Arrival {
-    /// A process found running, in a session that began at `session_ns`.
-    fn found(process: &ProcessFacts, session_ns: u64, counted_ns: u64) -> Self {
-        // The kernel rounds down to a tick, perhaps to before the session.
-        let next_ns = monotonic_of_ticks(process.start_time.saturating_add(1));
-        let started_ns =
-            monotonic_of_ticks(process.start_time).filter(|_| next_ns > Some(session_ns));
-        Self::Found {
-            started_ns: started_ns.map(|started_ns| started_ns.max(session_ns)),
-            counted_ns,
-        }
-    }
-}
+/// The pause between two looks is at least this many times as long as a look: it takes 1 % of a CPU
+/// at most.
+const LOOK_PARTS: u32 = 100;
 
 impl Live {
     /// A process matches: it is a target until it ends or runs another program.
@@ -151,7 +113,7 @@ impl Live {
         }
         self.shared.tell(Notice::TargetCame(status));
         let program = process.exe().to_owned();
-        self.has_joined(Joined { member, program }, executable);
+        self.has_joined(JoinedProcess { member, program }, executable);
     }
 
     /// Looks for what no report tells: files and cgroups that were made anew, and processes that have
@@ -179,13 +141,17 @@ impl Live {
         if is_new && !selected.listed {
             error = selected.add_places(&selection, &mut tracker.family).err();
         }
-        let pause = match selected.listed {
+        let least = match selected.listed {
             true => Duration::ZERO,
             false => LOOK_PAUSE,
         };
+        let pause = least.max(selected.look_took * LOOK_PARTS);
         let found = if is_new || now.duration_since(selected.looked) >= pause {
-            selected.looked = now;
-            selection.scan().unwrap_or_default()
+            let known = tracker.targets.pids();
+            let found = selection.scan_others(&|pid| known.contains(&pid));
+            selected.looked = Instant::now();
+            selected.look_took = selected.looked.duration_since(now);
+            found.unwrap_or_default()
         } else {
             Vec::new()
         };
@@ -203,7 +169,7 @@ impl Live {
         for path in paths {
             self.expect_program(
                 &path,
-                Progress::Coming(Coming {
+                ProbeProgress::Coming(Coming {
                     replaced: Some(path.clone()),
                     joined: Vec::new(),
                 }),
@@ -230,12 +196,12 @@ impl Live {
         let selection = selected.and_then(|selected| selected.selection.as_ref());
         let paths = selection.filter(|selection| !selection.selector().now_only);
         for path in paths.map(Selection::paths).unwrap_or_default() {
-            self.expect_program(&path, Progress::Attached { since_ns: 0 });
+            self.expect_program(&path, ProbeProgress::Attached { since_ns: 0 });
         }
     }
 
     /// Prepares a program that no process runs yet, unless the session knows it.
-    fn expect_program(&mut self, path: &Path, progress: Progress) {
+    fn expect_program(&mut self, path: &Path, progress: ProbeProgress) {
         let Ok((file, held)) = ExecutableFile::hold(path) else {
             return;
         };
@@ -314,12 +280,12 @@ impl Live {
         self.shared
             .processes()
             .set(process.pid(), Arc::clone(&modules));
-        let coming = Progress::Coming(Coming::default());
+        let coming = ProbeProgress::Coming(Coming::default());
         Ok(self.executables.add(file, modules, &self.options, coming))
     }
 
     /// Counts a process that matches, and reports it once its program has the probes.
-    fn has_joined(&mut self, joined: Joined, executable: ExecutableId) {
+    fn has_joined(&mut self, joined: JoinedProcess, executable: ExecutableId) {
         let Some(tracker) = &mut self.family else {
             return;
         };
@@ -328,8 +294,8 @@ impl Live {
             return;
         };
         match &mut executable.progress {
-            Progress::Coming(coming) => coming.joined.push(joined),
-            Progress::Attached { since_ns } => {
+            ProbeProgress::Coming(coming) => coming.joined.push(joined),
+            ProbeProgress::Attached { since_ns } => {
                 let since_ns = *since_ns;
                 self.tell_joined(&joined, since_ns);
             }
@@ -338,7 +304,7 @@ impl Live {
 
     /// Reports the programs that have the probes now, and the processes that run them.
     pub(super) fn tell_attached_programs(&mut self, probes: &ProbeMap<Placement>) {
-        let is_coming = |one: &Executable| matches!(one.progress, Progress::Coming(_));
+        let is_coming = |one: &Executable| matches!(one.progress, ProbeProgress::Coming(_));
         if !self.executables.iter().any(is_coming) {
             return;
         }
@@ -350,9 +316,9 @@ impl Live {
             if placements.any(|placement| placement.lacks(id)) {
                 continue;
             }
-            if let Progress::Coming(coming) = &mut executable.progress {
+            if let ProbeProgress::Coming(coming) = &mut executable.progress {
                 attached.push(std::mem::take(coming));
-                executable.progress = Progress::Attached { since_ns };
+                executable.progress = ProbeProgress::Attached { since_ns };
             }
         }
         for coming in attached {
@@ -370,7 +336,7 @@ impl Live {
     }
 
     /// Reports a process whose program has the probes since a time, in ns of `CLOCK_MONOTONIC`.
-    fn tell_joined(&mut self, joined: &Joined, since_ns: u64) {
+    fn tell_joined(&mut self, joined: &JoinedProcess, since_ns: u64) {
         let Some(tracker) = &mut self.family else {
             return;
         };

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::kernel::{
     KernelError, MemberOrigin, NameRule, ProcessSelection, Processes, RuleKinds, SelectionRule,
@@ -90,6 +90,8 @@ pub(crate) struct SelectedTargets {
     cgroups: BTreeSet<u64>,
     pub(super) looked_at_files: Instant,
     pub(super) looked: Instant,
+    /// The time that the last look at all processes took.
+    pub(super) look_took: Duration,
 }
 
 impl SelectedTargets {
@@ -114,6 +116,7 @@ impl SelectedTargets {
             cgroups: BTreeSet::new(),
             looked_at_files: now,
             looked: now,
+            look_took: Duration::ZERO,
         }
     }
 

@@ -18,7 +18,7 @@ use super::unit::SelectedUnit;
 use crate::base::causes::chain;
 use crate::base::diagnostic::Diagnostic;
 use crate::base::users;
-use crate::target::{Process, TargetError};
+use crate::target::{Process, TargetError, without_deleted};
 
 impl Selector {
     /// Looks the selector up on this machine.
@@ -310,6 +310,42 @@ impl Selection {
         Ok(all)
     }
 
+    /// Returns the processes that match now, without those that are known already.
+    ///
+    /// Costs less than [`Self::scan`]: no facts are read on a known process, or on one that runs
+    /// another file than the selected ones.
+    ///
+    /// # Errors
+    /// `/proc` cannot be listed.
+    pub fn scan_others(
+        &self,
+        is_known: &dyn Fn(u32) -> bool,
+    ) -> Result<Vec<ProcessFacts>, Diagnostic> {
+        let mut others = processes(&|pid| !is_known(pid) && self.may_run_selected(pid))?;
+        others.retain(|process| self.matches(process));
+        Ok(others)
+    }
+
+    /// Returns false if a process certainly runs another file than the selected ones.
+    fn may_run_selected(&self, pid: u32) -> bool {
+        if self.executables.is_empty() {
+            return true;
+        }
+        let link = format!("/proc/{pid}/exe");
+        match fs::metadata(&link) {
+            Ok(file) => {
+                let file = InodeId::from(&file);
+                let mut executables = self.executables.iter();
+                executables.any(|one| one.files().contains(&file))
+                    // A deleted file is recognised by its path.
+                    || fs::read_link(&link)
+                        .is_ok_and(|path| without_deleted(&path) != path)
+            }
+            // A kernel thread, or the process is gone.
+            Err(error) => error.kind() != io::ErrorKind::NotFound,
+        }
+    }
+
     /// Returns the line on the processes that match.
     #[must_use]
     pub fn report<'s>(&'s self, processes: &'s [ProcessFacts]) -> MatchReport<'s> {
@@ -371,6 +407,11 @@ impl Selection {
 
 /// All processes with a program, by pid, but for this one and its helpers.
 fn all_processes() -> Result<Vec<ProcessFacts>, Diagnostic> {
+    processes(&|_| true)
+}
+
+/// The processes of the wanted pids, but for this one and its helpers.
+fn processes(is_wanted: &dyn Fn(u32) -> bool) -> Result<Vec<ProcessFacts>, Diagnostic> {
     let own = std::process::id();
     let program = fs::metadata("/proc/self/exe").ok();
     let program = program.as_ref().map(InodeId::from);
@@ -379,7 +420,9 @@ fn all_processes() -> Result<Vec<ProcessFacts>, Diagnostic> {
         process.parent == own && program.is_some() && process.executable.inode == program
     };
     let listed = pids().map_err(cannot_list)?;
-    let others = listed.into_iter().filter(|&pid| pid != own);
+    let others = listed
+        .into_iter()
+        .filter(|&pid| pid != own && is_wanted(pid));
     Ok(others
         .filter_map(ProcessFacts::read)
         .filter(|process| !process.is_kernel_thread && !is_helper(process))

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::support::build::{c, probe_line, scratch};
 use crate::support::needs;
 use crate::support::program::Program;
-use crate::support::tracer::{Tracer, assert_adds_up, counter, value};
+use crate::support::tracer::{Tracer, assert_adds_up, counter, tracer, value};
 
 const SOURCE: &str = "e2e_worker.c";
 
@@ -283,6 +283,56 @@ fn process_that_is_quicker_than_the_probes_is_told_with_the_time_that_was_not_se
         *seen == whole_run(2, 3) || told.contains("were not seen"),
         "{told}\n{finished}"
     );
+}
+
+#[test]
+fn end_of_any_process_does_not_disturb_the_others() {
+    if !needs::kernel() {
+        return;
+    }
+    let path = worker("selected-ends", 1);
+    let mut workers: Vec<Program> = (0..3)
+        .map(|_| Program::ready(&path, &["0", "stay"]))
+        .collect();
+    let exe = path.to_str().expect("UTF-8");
+    let tracer = select(&["--exe", exe], &[]);
+    let mut expected = BTreeMap::new();
+    // One of them stands for all in the tracer. Each new one takes over, at other addresses.
+    for _ in 0..3 {
+        for worker in &mut workers {
+            call(worker, 2);
+            let numbers: &mut Vec<i64> = expected.entry(worker.pid().into()).or_default();
+            numbers.extend([1, 2]);
+        }
+        let mut oldest = workers.remove(0);
+        oldest.close_input();
+        assert!(oldest.wait().success());
+        let new = Program::ready(&path, &["0", "stay"]);
+        expected.insert(new.pid().into(), vec![1001]);
+        let is_probed = format!("process {} is probed", new.pid());
+        tracer
+            .stderr
+            .wait_line("the new process", 0, |line| line.contains(&is_probed));
+        workers.push(new);
+    }
+    tracer.wait_events(expected.values().map(Vec::len).sum());
+    let finished = tracer.interrupt();
+    assert_eq!(by_process(&finished.events()), expected, "{finished}");
+    assert!(!finished.stderr.join("\n").contains("again"), "{finished}");
+}
+
+#[test]
+fn trampoline_is_refused_where_others_run_the_file() {
+    if !needs::kernel() {
+        return;
+    }
+    let path = worker("selected-returns", 1);
+    let _stays = Program::ready(&path, &["0", "stay"]);
+    let exe = path.to_str().expect("UTF-8");
+    let probe = "log work%return \"{build}\" trampoline";
+    let finished = tracer(&["attach", "--exe", exe, "-e", probe]);
+    finished.assert_code(2);
+    finished.assert_says(&["trampoline", "every process that runs the file"]);
 }
 
 #[test]

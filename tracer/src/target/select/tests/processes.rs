@@ -373,6 +373,28 @@ fn scan_survives_processes_that_come_and_go() {
 }
 
 #[test]
+fn scan_of_others_finds_all_but_the_known() {
+    let (_directory, path) = program("of-others");
+    let known = Waiting::start(&path);
+    let selection = resolve(&[(SelectorKind::Exe, text(&path))]).unwrap();
+    let others = |known: u32| -> Vec<u32> {
+        let others = selection.scan_others(&|pid| pid == known).unwrap();
+        others.iter().map(|process| process.pid).collect()
+    };
+    assert!(others(known.0.id()).is_empty());
+    // A file that was deleted before it was selected is recognised by its path.
+    let second = Waiting::start(&path);
+    let bytes = std::fs::read(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    std::fs::write(&path, bytes).unwrap();
+    let selection = resolve(&[(SelectorKind::Exe, text(&path))]).unwrap();
+    let others = selection.scan_others(&|pid| pid == known.0.id()).unwrap();
+    assert_eq!(others.len(), 1, "{others:?}");
+    assert_eq!(others[0].pid, second.0.id());
+    assert_eq!(others[0], *selection.scan().unwrap().last().unwrap());
+}
+
+#[test]
 fn nothing_selected_and_too_much_are_refused() {
     let error = Selector::default().resolve().unwrap_err();
     assert_eq!(error.message, "no process is selected");
