@@ -15,6 +15,7 @@ pub mod float;
 pub mod forks;
 pub mod limits;
 pub mod op;
+pub mod places;
 #[cfg(test)]
 mod random;
 pub mod record;

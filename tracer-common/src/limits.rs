@@ -91,6 +91,19 @@ pub const MAX_GROUPS: u32 = 16;
 /// 1,000 processes, and room for those that come and go.
 pub const MAX_PROCESSES: u32 = 1 << 11;
 
+/// Modules of one session whose places plans of other modules can need. A further module is treated as
+/// one without a build id: values that need its address are not shown.
+pub const MAX_MODULES: u32 = 1 << 10;
+
+/// Places of modules, in all processes together. Without room, a value that needs one is not shown.
+///
+/// Memory is allocated when they are inserted: some fifty bytes each.
+pub const MAX_PLACES: u32 = 1 << 15;
+
+/// Modules that a forked process has at the places of its parent from its first instruction on. The
+/// places of further ones are known a few milliseconds later.
+pub const MAX_INHERITED: u32 = 1 << 6;
+
 /// Executable files that processes are selected by. One more is refused.
 pub const MAX_EXES: u32 = 1 << 8;
 

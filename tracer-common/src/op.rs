@@ -68,8 +68,8 @@ pub const COPY_PARTIAL: u8 = 15;
 /// Appends chunk `a`: the low `size` bytes of `r[src]`. `r[dst]` as for [`COPY`].
 pub const EMIT: u8 = 16;
 /// Appends chunk `a` without data, with status `size`. [`crate::record::CHUNK_FAULT`] becomes
-/// [`crate::record::CHUNK_ABSENT`] or [`crate::record::CHUNK_UNREAD`] if that is why the last read
-/// failed.
+/// [`crate::record::CHUNK_ABSENT`], [`crate::record::CHUNK_UNREAD`] or
+/// [`crate::record::CHUNK_UNPLACED`] if that is why the last read failed.
 pub const MARK: u8 = 17;
 /// Adds the low `size` bytes of `r[src]` to the data of the last chunk, for values that are
 /// assembled from pieces.
@@ -115,6 +115,14 @@ pub const FLOAT: u8 = 27;
 /// `r[offset >> 8 & 255]`. A division by zero, and one of the least signed number by -1, jumps to
 /// op `a`.
 pub const WIDE: u8 = 28;
+
+/// `r[dst]` = the bias of module `len` in the process of the hit, see [`crate::places`]. Jumps to op
+/// `a` if it is not known, with [`crate::record::CHUNK_UNPLACED`] as the reason. For a module that the
+/// process has not loaded it is [`NOWHERE`](crate::places::NOWHERE), or not known if `size` is 1.
+pub const MODULE: u8 = 29;
+/// `r[src]` is the place of module `len` in the process of the hit from now on; if `size` is 1, only if
+/// it has none.
+pub const PLACE: u8 = 30;
 
 /// Operations of [`ALU`] and [`ALU_CONST`]. All wrap at 64 bits.
 #[expect(missing_docs, reason = "the names say it")]

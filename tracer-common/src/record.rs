@@ -28,6 +28,8 @@ pub const CHUNK_ABSENT: u8 = 4;
 /// The memory could not be read. Either its page was not in memory, or it is not mapped: the target
 /// was changing its mappings, so the reason is not known. There is no data.
 pub const CHUNK_UNREAD: u8 = 5;
+/// The place of a module in the process is not known: see [`crate::places`]. There is no data.
+pub const CHUNK_UNPLACED: u8 = 6;
 /// First status for marks of the plan's own.
 pub const CHUNK_PLAN: u8 = 16;
 

@@ -1,4 +1,4 @@
-//! Numbers in registers: extends and compares them.
+//! Numbers in registers: extends and compares them. Jumps.
 
 use tracer_common::op::cond;
 
@@ -8,6 +8,18 @@ use crate::maps::ScratchArea;
 #[inline(always)]
 pub fn register(area: &ScratchArea, index: u8) -> u64 {
     area.registers[usize::from(index & 63)]
+}
+
+/// Sets a machine register.
+#[inline(always)]
+pub fn set(area: &mut ScratchArea, index: u8, value: u64) {
+    area.registers[usize::from(index & 63)] = value;
+}
+
+/// Continues at an op of the plan.
+#[inline(always)]
+pub fn jump(area: &mut ScratchArea, to: u32) {
+    area.next = area.first.wrapping_add(to);
 }
 
 /// The low `size` bytes of `value`, extended with zeroes or with their sign.

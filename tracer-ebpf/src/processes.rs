@@ -3,6 +3,7 @@
 mod forks;
 mod members;
 mod names;
+pub mod places;
 mod running;
 mod selection;
 

@@ -12,9 +12,9 @@ use crate::arch::PAGE;
 use crate::maps::{OPS, ScratchArea};
 use crate::memory::{read_user, read_user_string};
 use crate::missed::missed;
-use crate::numbers::{extend, holds, register};
-use crate::outcome;
-use crate::timing;
+use crate::numbers::{extend, holds, jump, register, set};
+use crate::processes::places;
+use crate::{outcome, timing};
 
 /// Bytes of a chunk header.
 const HEADER: u32 = 8;
@@ -188,6 +188,8 @@ fn execute<const COMPUTES: bool>(area: &mut ScratchArea, op: &EncodedOp) {
         op::TALLY => tally(area, op),
         op::TALLY_RECORD => area.ended = outcome::TALLIED_RECORD,
         op::ENTER | op::LEAVE | op::FORGET | op::KEPT => timing::run(area, op),
+        op::MODULE => places::find(area, op),
+        op::PLACE => places::put(area, op),
         op::FLOAT if COMPUTES => float_op(area, op),
         op::WIDE if COMPUTES => wide_op(area, op),
         op::REJECT => area.ended = outcome::REJECTED,
@@ -211,16 +213,6 @@ fn tally(area: &mut ScratchArea, op: &EncodedOp) {
     area.status = why(area, op.a);
     area.number = register(area, op.src);
     area.ended = outcome::TALLIED;
-}
-
-#[inline(always)]
-fn set(area: &mut ScratchArea, index: u8, value: u64) {
-    area.registers[usize::from(index & 63)] = value;
-}
-
-#[inline(always)]
-fn jump(area: &mut ScratchArea, to: u32) {
-    area.next = area.first.wrapping_add(to);
 }
 
 /// Size in bytes of an appended number: at most 8.

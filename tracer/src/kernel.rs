@@ -15,6 +15,7 @@ mod machine;
 mod maps;
 mod options;
 mod perf;
+mod places;
 mod ring;
 mod selection;
 mod trigger;
@@ -26,6 +27,7 @@ pub use features::{Feature, Features};
 pub use machine::{Machine, Reserved, SiteCopy, SiteRequest, SiteTest};
 pub use maps::Tallies;
 pub use options::{Forks, LoadOptions, Processes};
+pub use places::PlaceMaps;
 pub use ring::Ring;
 pub use selection::{
     FamilyMember, MemberOrigin, MissedMembers, NameRule, ProcessSelection, RuleKinds, SelectionRule,

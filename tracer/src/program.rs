@@ -45,6 +45,8 @@ pub struct Program {
     pub tallies: bool,
     /// Numbers in the ops. Some may be addresses.
     pub constants: Vec<Constant>,
+    /// Numbers of the modules whose places the ops need, without duplicates.
+    pub modules: Vec<u32>,
 }
 
 /// A number in an op.
@@ -104,6 +106,7 @@ impl Program {
             turn_condition: stated.turn_condition,
             tallies: ops.iter().any(|op| op.tallies()),
             constants: ops.iter().filter_map(Op::constant).collect(),
+            modules: modules(ops),
             ops: ops.iter().map(Op::encode).collect(),
             ..Self::default()
         };
@@ -158,6 +161,14 @@ impl Program {
             Runner::Whole
         }
     }
+}
+
+/// The modules whose places ops need.
+fn modules(ops: &[Op]) -> Vec<u32> {
+    let mut modules: Vec<u32> = ops.iter().filter_map(Op::module).collect();
+    modules.sort_unstable();
+    modules.dedup();
+    modules
 }
 
 /// Flags for registers that the machine fills only on request.

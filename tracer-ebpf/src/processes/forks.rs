@@ -16,6 +16,7 @@ use tracer_common::forks::{EXECUTED, EXITED, FORKED};
 use tracer_common::selection::{BY_PID, CHOSEN, FOLLOWED, RULES, UNMATCHED};
 
 use super::members::{self, Change, Joined, selection};
+use super::places;
 use super::running::{current, initial, layout, number_of, read_half, read_word, thread};
 use super::selection;
 
@@ -72,6 +73,7 @@ fn join_child(child: u64, parent: u32, flags: u32) -> bool {
         initial: read_half(child, layout!(tgid)),
         parent,
     };
+    places::inherit(parent, process);
     members::join(flags, &change) == Joined::Now
 }
 
@@ -118,6 +120,7 @@ pub fn exited(_ctx: RawTracePointContext) -> i32 {
     }
     members::leave(process);
     if has_rules {
+        places::forget(process);
         selection::forget(process);
         let change = Change {
             kind: EXITED,

@@ -28,6 +28,7 @@ use tracer_common::selection::{
 
 use super::members::{self, Change, Joined, MEMBERS};
 use super::names::{self, Match};
+use super::places;
 use super::running::{
     current, initial, layout, leader, number_of, read_half, read_word, rule, thread,
 };
@@ -143,6 +144,10 @@ pub fn executed(process: u32) {
     }
     forget(process);
     let flags = members::flags(process);
+    if flags.is_some() {
+        // Those of the new program are elsewhere.
+        places::forget(process);
+    }
     let is_chosen = flags.is_some_and(|flags| flags & CHOSEN != 0);
     let matches = (is_chosen || !asks(BY_PID))
         && (asks(BY_PID) || generation() != 0)

@@ -41,6 +41,20 @@ address! {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Bias(pub u64);
 
+/// Number of a module in a session of several processes. The kernel side knows by it where each process
+/// has the module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ModuleNumber(pub u32);
+
+/// Where a module is in the process of a hit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ModulePlace {
+    /// There, in the one process that a plan is for.
+    At(Bias),
+    /// Where the process has it.
+    Numbered(ModuleNumber),
+}
+
 impl Bias {
     /// The run address of a link address.
     #[must_use]

@@ -19,6 +19,7 @@ use super::error::KernelError;
 use super::features::layout::KernelLayout;
 use super::maps::Maps;
 use super::options::{LoadOptions, Processes};
+use super::places::PlaceMaps;
 use super::ring::Ring;
 use super::selection::{self, ProcessSelection};
 
@@ -34,6 +35,7 @@ pub(super) struct Loaded {
     pub(super) programs: Programs,
     pub(super) ring: Ring,
     pub(super) selection: Option<ProcessSelection>,
+    pub(super) places: PlaceMaps,
 }
 
 /// Loads programs and maps.
@@ -99,6 +101,7 @@ pub(super) fn load(options: &LoadOptions) -> Result<Loaded, KernelError> {
     Ok(Loaded {
         maps: Maps::take(&mut object, cpus)?,
         ring: Ring::new(events, misses, log),
+        places: PlaceMaps::take(&mut object)?,
         selection,
         programs: Programs::load(object, options)?,
     })

@@ -27,6 +27,7 @@ use super::features::layout;
 use super::load::{Loaded, load, programs::Programs};
 use super::maps::{Maps, Tallies};
 use super::options::{Forks, LoadOptions, Processes};
+use super::places::PlaceMaps;
 use super::ring::Ring;
 use super::selection::{FamilyMember, ProcessSelection};
 use crate::base::address::RunAddr;
@@ -59,6 +60,7 @@ pub struct Machine {
     selection: Option<ProcessSelection>,
     processes: Processes,
     closing: Closing,
+    places: PlaceMaps,
     /// Generation of the last timed probe.
     generation: u64,
 }
@@ -82,6 +84,7 @@ impl Machine {
             programs,
             ring,
             selection,
+            places,
         } = load(options)?;
         Ok(Self {
             maps,
@@ -95,6 +98,7 @@ impl Machine {
             selection,
             processes: options.processes,
             closing: Closing::default(),
+            places,
             generation: 0,
         })
     }
@@ -545,6 +549,11 @@ impl Machine {
         for &(first, count) in &reserved.ops {
             self.op_room.give(first, count);
         }
+    }
+
+    /// The places of modules in each process.
+    pub fn places(&mut self) -> &mut PlaceMaps {
+        &mut self.places
     }
 
     /// Makes the kernel measure its programs' run time for as long as the descriptor is open.

@@ -182,6 +182,21 @@ pub enum Op {
     },
     /// Appends the chunks of the beginning.
     Kept,
+    /// `dst` = the bias of a module in the process. Jumps if it is not known.
+    Module {
+        module: u32,
+        dst: u8,
+        /// It is not known either if the process has not loaded the module.
+        must_be_loaded: bool,
+        unknown: Target,
+    },
+    /// Sets the place of a module in the process.
+    Place {
+        module: u32,
+        src: u8,
+        /// It stays if the module has one.
+        only_first: bool,
+    },
 }
 
 /// The destination of results that are not used.
@@ -226,6 +241,28 @@ impl Op {
                 ..op
             },
             Self::Enter { .. } | Self::Leave { .. } | Self::Forget { .. } => self.encode_timing(op),
+            Self::Module {
+                module,
+                dst,
+                must_be_loaded,
+                unknown,
+            } => EncodedOp {
+                len: *module,
+                dst: *dst,
+                size: u8::from(*must_be_loaded),
+                a: *unknown,
+                ..op
+            },
+            Self::Place {
+                module,
+                src,
+                only_first,
+            } => EncodedOp {
+                len: *module,
+                src: *src,
+                size: u8::from(*only_first),
+                ..op
+            },
         }
     }
 
@@ -445,6 +482,8 @@ impl Op {
             Self::Leave { .. } => code::LEAVE,
             Self::Forget { .. } => code::FORGET,
             Self::Kept => code::KEPT,
+            Self::Module { .. } => code::MODULE,
+            Self::Place { .. } => code::PLACE,
         }
     }
 
@@ -459,7 +498,8 @@ impl Op {
             | Self::Jump { .. }
             | Self::Mark { .. }
             | Self::TallyRecord
-            | Self::Kept => [None, None],
+            | Self::Kept
+            | Self::Module { .. } => [None, None],
             Self::Alu { left, right, .. }
             | Self::Float { left, right, .. }
             | Self::JumpIf { left, right, .. }
@@ -482,7 +522,8 @@ impl Op {
             | Self::CopyPartial { base: src, .. }
             | Self::Enter { base: src, .. }
             | Self::Leave { base: src, .. }
-            | Self::Forget { base: src, .. } => [Some(src), None],
+            | Self::Forget { base: src, .. }
+            | Self::Place { src, .. } => [Some(src), None],
         };
         let upper_halves = match *self {
             Self::Wide {
@@ -547,7 +588,8 @@ impl Op {
             | Self::CopyCounted { dst, .. }
             | Self::CopyString { dst, .. }
             | Self::CopyPartial { dst, .. }
-            | Self::Emit { dst, .. } => Some(dst),
+            | Self::Emit { dst, .. }
+            | Self::Module { dst, .. } => Some(dst),
             _ => None,
         }
     }
@@ -559,6 +601,7 @@ impl Op {
             Self::Load { fault, .. } => Some(fault),
             Self::LoadRecord { outside, .. } => Some(outside),
             Self::Float { no_result, .. } | Self::Wide { no_result, .. } => Some(no_result),
+            Self::Module { unknown, .. } => Some(unknown),
             _ => None,
         }
     }
@@ -578,6 +621,15 @@ impl Op {
             _ => return None,
         };
         Some(Constant { value, is_loaded })
+    }
+
+    /// The module whose place the op needs.
+    #[must_use]
+    pub const fn module(&self) -> Option<u32> {
+        match *self {
+            Self::Module { module, .. } => Some(module),
+            _ => None,
+        }
     }
 
     /// Replaces the number in an op of arithmetic or of a comparison.

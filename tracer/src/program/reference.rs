@@ -12,9 +12,10 @@ use std::os::unix::fs::FileExt;
 
 use tracer_common::limits::{MAX_COPY, MAX_RECORD, MAX_STEPS, REGISTERS};
 use tracer_common::op::{self, EncodedOp, alu, cond, float, wide};
+use tracer_common::places::{ModuleMark, NOWHERE, PLACED};
 use tracer_common::record::{
-    CHUNK_CUT, CHUNK_FAULT, CHUNK_NO_ROOM, CHUNK_OK, ChunkHeader, FLAG_FAULT, FLAG_NO_ROOM,
-    FLAG_STEPS, RecordHeader,
+    CHUNK_CUT, CHUNK_FAULT, CHUNK_NO_ROOM, CHUNK_OK, CHUNK_UNPLACED, ChunkHeader, FLAG_FAULT,
+    FLAG_NO_ROOM, FLAG_STEPS, RecordHeader,
 };
 
 /// Size of a record's header in bytes.
@@ -98,6 +99,12 @@ pub struct ReferenceMachine<'m> {
     last: usize,
     /// The record is full or closed: nothing is added any more.
     full: bool,
+    /// Modules, by number.
+    marks: Vec<ModuleMark>,
+    /// Their places in the process.
+    places: BTreeMap<u32, u64>,
+    /// Why the last failed read failed.
+    fault: u8,
 }
 
 impl std::fmt::Debug for ReferenceMachine<'_> {
@@ -120,7 +127,18 @@ impl<'m> ReferenceMachine<'m> {
             flags: 0,
             last: 0,
             full: false,
+            marks: Vec::new(),
+            places: BTreeMap::new(),
+            fault: CHUNK_FAULT,
         }
+    }
+
+    /// Sets the modules by number, and places of some in the process.
+    #[must_use]
+    pub fn with_modules(mut self, marks: &[ModuleMark], places: &[(u32, u64)]) -> Self {
+        self.marks = marks.to_vec();
+        self.places = places.iter().copied().collect();
+        self
     }
 
     /// Sets the target's register with this DWARF number.
@@ -162,7 +180,7 @@ impl<'m> ReferenceMachine<'m> {
                 op::TALLY_RECORD => {
                     return Outcome::TalliedRecord(self.record.split_off(HEADER));
                 }
-                op::CONST..=op::APPEND_COPY | op::FLOAT | op::WIDE => {
+                op::CONST..=op::APPEND_COPY | op::FLOAT..=op::PLACE => {
                     if let Some(target) = self.step(op) {
                         at = target;
                     }
@@ -231,7 +249,15 @@ impl<'m> ReferenceMachine<'m> {
             }
             op::LOAD => return self.load(op, address),
             op::LOAD_RECORD => return self.load_record(op, address),
+            op::MARK if op.size == CHUNK_FAULT => self.chunk(op.a, self.fault, &[]),
             op::MARK => self.chunk(op.a, op.size, &[]),
+            op::MODULE => return self.module(op),
+            op::PLACE if op.size == 1 => {
+                self.places.entry(op.len).or_insert(source);
+            }
+            op::PLACE => {
+                self.places.insert(op.len, source);
+            }
             op::EMIT => {
                 let bytes = low_bytes(source, op.size);
                 self.keep(op, CHUNK_OK, &bytes);
@@ -255,10 +281,34 @@ impl<'m> ReferenceMachine<'m> {
         None
     }
 
+    fn module(&mut self, op: &EncodedOp) -> Option<u32> {
+        let place = self.places.get(&op.len).copied().unwrap_or(0);
+        let index = usize::try_from(op.len).unwrap_or(usize::MAX);
+        if place & PLACED != 0
+            && let Some(mark) = self.marks.get(index)
+        {
+            let bias = place & !PLACED;
+            let mut bytes = [0; 8];
+            if !self.memory.read(bias.wrapping_add(mark.at), &mut bytes) {
+                self.fault = CHUNK_FAULT;
+            } else if u64::from_le_bytes(bytes) == mark.is {
+                self.set(op.dst, bias);
+                return None;
+            }
+        }
+        if place == 0 || op.size == 1 {
+            self.fault = CHUNK_UNPLACED;
+            return Some(op.a);
+        }
+        self.set(op.dst, NOWHERE);
+        None
+    }
+
     fn load(&mut self, op: &EncodedOp, address: u64) -> Option<u32> {
         let mut bytes = [0; 8];
         let wanted = bytes.get_mut(..usize::from(op.size & 15));
         if !wanted.is_some_and(|bytes| bytes.is_empty() || self.memory.read(address, bytes)) {
+            self.fault = CHUNK_FAULT;
             self.flags |= FLAG_FAULT;
             return Some(op.a);
         }
@@ -299,6 +349,7 @@ impl<'m> ReferenceMachine<'m> {
         if bytes.is_empty() || self.memory.read(address, &mut bytes) {
             return self.keep(op, CHUNK_OK, &bytes);
         }
+        self.fault = CHUNK_FAULT;
         let first = PAGE - address % PAGE;
         if op.code == op::COPY_PARTIAL && first < length {
             bytes.truncate(usize::try_from(first).unwrap_or(0));
@@ -346,6 +397,7 @@ impl<'m> ReferenceMachine<'m> {
 
     fn fail(&mut self, op: &EncodedOp) {
         self.flags |= FLAG_FAULT;
+        self.fault = CHUNK_FAULT;
         self.chunk(op.a, CHUNK_FAULT, &[]);
         self.set(op.dst, 0);
     }
@@ -402,6 +454,9 @@ impl<'m> ReferenceMachine<'m> {
             }
             Err((flag, status)) => {
                 self.flags |= flag;
+                if status == CHUNK_FAULT {
+                    self.fault = CHUNK_FAULT;
+                }
                 self.record.truncate(data);
                 self.put(self.last + 2, &[status]);
                 self.put(self.last + 4, &[0; 4]);

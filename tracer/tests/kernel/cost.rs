@@ -2,9 +2,11 @@
 //!
 //! `cargo test -p tracer --test kernel cost -- --ignored --nocapture`
 
+use tracer::base::address::{Bias, ModuleNumber};
 use tracer::kernel::{Machine, SiteRequest, Trigger};
 use tracer_common::control::{COUNTS, NEEDS_TASK, ProbeControl};
 use tracer_common::op::{self, EncodedOp};
+use tracer_common::places::ModuleMark;
 
 use crate::support::rig::{RDI, RSI, Rig, UNLIMITED, Way, copy, emit, program};
 use crate::support::site::SITES;
@@ -103,6 +105,21 @@ fn cost_of_a_hit_is_printed() {
     let [static_at_constant, static_at_site] = statics();
     cases.push(("static constant", static_at_constant, 0, 1));
     cases.push(("static at site", static_at_site, 0, 1));
+    let mark = &raw const MARK as u64;
+    let bias = Bias(mark & !0xfff);
+    let places = rig.machine.places();
+    let number = ModuleNumber(0);
+    let is_mark = ModuleMark {
+        at: mark & 0xfff,
+        is: MARK,
+    };
+    places.need(number, is_mark).expect("room");
+    let put = places.put(std::process::id(), &[(number, Some(bias))]);
+    put.expect("room");
+    let [by_constant, by_check, by_place] = elsewhere(mark);
+    cases.push(("other constant", by_constant, 0, 1));
+    cases.push(("other checked", by_check, 0, 1));
+    cases.push(("other place", by_place, 0, 1));
     let statistics = Machine::enable_run_time_stats().expect("statistics");
     let mut times = vec![Vec::new(); cases.len()];
     for _ in 0..REPEATS {
@@ -138,6 +155,52 @@ fn statics() -> [Vec<EncodedOp>; 2] {
     [
         vec![constant.with_wide(address), copy(1, 0, 8)],
         vec![relative],
+    ]
+}
+
+/// Eight bytes of another module, which identify it.
+static MARK: u64 = 0x5678_1234_9abc_def0;
+
+/// A word of another module: by its run address, with a check of the module as in a plan for one
+/// process, and by the module's place in the process.
+fn elsewhere(mark: u64) -> [Vec<EncodedOp>; 3] {
+    let constant = |value| {
+        let op = EncodedOp {
+            code: op::CONST,
+            ..EncodedOp::default()
+        };
+        op.with_wide(value)
+    };
+    let load = EncodedOp {
+        code: op::LOAD,
+        dst: 1,
+        size: 8,
+        a: 9,
+        ..EncodedOp::default()
+    };
+    let check = EncodedOp {
+        code: op::JUMP_IF_CONST,
+        dst: 1,
+        size: op::cond::NE,
+        a: 9,
+        ..EncodedOp::default()
+    };
+    let place = EncodedOp {
+        code: op::MODULE,
+        a: 9,
+        ..EncodedOp::default()
+    };
+    let read = copy(1, 0, 8);
+    [
+        vec![constant(mark), read],
+        vec![constant(mark), load, check.with_wide(MARK), read],
+        vec![
+            place,
+            EncodedOp {
+                offset: (mark & 0xfff) as i32,
+                ..read
+            },
+        ],
     ]
 }
 

@@ -17,6 +17,7 @@ mod leftovers;
 mod limits;
 mod overload;
 mod paging;
+mod places;
 mod selection;
 mod sites;
 mod support;
