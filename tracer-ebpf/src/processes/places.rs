@@ -41,6 +41,7 @@ pub fn find(area: &mut ScratchArea, op: &EncodedOp) {
     };
     // SAFETY: the value is read at once.
     let place = unsafe { PLACES.get(key) }.map_or(0, |place| *place);
+    let mut is_unknown = false;
     if place & PLACED != 0
         && let Some(mark) = MODULES.get(op.len)
     {
@@ -53,16 +54,15 @@ pub fn find(area: &mut ScratchArea, op: &EncodedOp) {
                 return;
             }
         } else {
+            // No part of a value has failed to be read.
             let flags = area.flags;
-            if missed(area, at, 8) != u32::from(CHUNK_FAULT) {
-                jump(area, op.a);
-                return;
-            }
-            // The module is gone, so no value has failed to be read.
+            let why = missed(area, at, 8);
             area.flags = flags;
+            // Userspace has the page brought in. A new process has not touched it yet.
+            is_unknown = why != u32::from(CHUNK_FAULT);
         }
     }
-    if place == 0 || op.size == 1 {
+    if is_unknown || place == 0 || op.size == 1 {
         area.fault = u32::from(CHUNK_UNPLACED);
         jump(area, op.a);
     } else {

@@ -64,9 +64,9 @@ impl fmt::Display for Unavailable {
             Self::Unreadable(None) => f.write_str("memory not readable"),
             Self::Absent => f.write_str("the page is not in memory"),
             Self::Unread => f.write_str("the page is not in memory, or not mapped"),
-            Self::Unplaced => {
-                f.write_str("the address of a module that it needs is not known in this process yet")
-            }
+            Self::Unplaced => f.write_str(
+                "the address of a module that it needs is not known in this process yet",
+            ),
             Self::NotCaptured => f.write_str("not in the captured stack"),
             Self::NotKept => f.write_str("in a register that was not kept over the call"),
             Self::NotKeptAwaiting => f.write_str("not kept across the await"),

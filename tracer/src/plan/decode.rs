@@ -449,16 +449,23 @@ impl<'r, 's> Decoder<'r, 's> {
         view: &View<'_>,
         at: u64,
     ) -> Result<Value, DecodeError> {
-        if view.word(at).is_ok()
-            && let Ok(number) = self.chunks.exact(node.slot, 8)?
-        {
+        let class = match view.word(at) {
+            Ok(_) => self.chunks.exact(node.slot, 8)?,
+            Err(why) => Err(why),
+        };
+        if let Ok(number) = class {
             let number = number.try_into().map_or(NO_CLASS, u64::from_le_bytes);
             let class = usize::try_from(number).ok();
             if let Some(class) = class.and_then(|index| node.classes.get(index)) {
                 return self.there(class.slot, &class.block);
             }
         }
-        self.value(&node.plain, view, at)
+        let plain = self.value(&node.plain, view, at)?;
+        Ok(match class {
+            // It may be a part of an object of another module's class.
+            Err(why @ Unavailable::Unplaced) => Value::Unavailable(why),
+            _ => plain,
+        })
     }
 
     /// The block at the address in a chunk.

@@ -7,6 +7,8 @@ mod executables;
 mod family;
 mod following;
 mod limits;
+mod linker_walk;
+mod places;
 mod planner;
 mod removed;
 mod selected;
@@ -27,6 +29,7 @@ pub(super) use arrival::{Arrival, NewMember};
 pub(crate) use budget::percent;
 pub(crate) use executables::ExecutableId;
 pub(super) use family::FamilyWatch;
+use places::ModulePlaces;
 use planner::PlannedProgram;
 pub(super) use planner::{LivePlan, PlanJob, Planner};
 pub use removed::Removed;
@@ -50,6 +53,7 @@ use crate::session::prepare::ReadySite;
 use crate::session::reader::aggregates::{Adding, aggregates};
 use crate::session::reader::retired::CountersBefore;
 use crate::session::shared::SharedState;
+use crate::session::sites::module_numbers::ModuleNumbers;
 use crate::session::sites::modules::{Modules, TargetModule};
 use crate::session::sites::process_modules::ProcessModules;
 use crate::target::{ExecutableFile, ImageId};
@@ -80,6 +84,8 @@ pub(super) struct Live {
     family: Option<family::FamilyTracker>,
     /// For threads that send messages.
     messages: Sender<LiveMessage>,
+    /// The places of modules in each process. `None` if all have those of the first: it forked them.
+    places: Option<ModulePlaces>,
 }
 
 /// The state of measuring the cost of a trap.
@@ -194,6 +200,8 @@ pub(super) struct LiveParts {
     pub(super) family: Option<FamilyWatch>,
     pub(super) known_trap: Option<TrapCost>,
     pub(super) messages: Sender<LiveMessage>,
+    /// Numbers of modules, if its processes are started apart.
+    pub(super) numbers: Option<Arc<ModuleNumbers>>,
 }
 
 impl Live {
@@ -208,6 +216,7 @@ impl Live {
             family,
             known_trap,
             messages,
+            numbers,
         } = parts;
         Self {
             image: modules.process().and_then(|process| process.image()),
@@ -224,6 +233,7 @@ impl Live {
             shared,
             planner,
             messages,
+            places: numbers.map(ModulePlaces::new),
         }
     }
 

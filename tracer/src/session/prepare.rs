@@ -29,6 +29,7 @@ use crate::session::prepare::copies::{CopyPlan, is_bound, others};
 use crate::session::prepare::placing::{SitePlacer, emulates_nops};
 use crate::session::prepare::refusal::SiteRefusal;
 use crate::session::sites::located::ProbeLocation;
+use crate::session::sites::module_numbers::{ModuleNumbers, NO_MODULE};
 use crate::session::sites::modules::{Modules, TargetModule};
 use crate::session::sites::resolve::{Resolved, missing_split};
 use crate::session::sites::timed::{Timed, TimedSite};
@@ -69,6 +70,8 @@ pub(super) struct Setting<'s> {
     pub(super) placing: &'s SitePlacer,
     /// The session's.
     pub(super) options: &'s SessionOptions,
+    /// Plans have numbers of other modules. `None` if they have the addresses in the one process.
+    pub(super) numbers: Option<&'s ModuleNumbers>,
 }
 
 /// One copy of a module in the process.
@@ -148,7 +151,7 @@ impl NamesElsewhere {
         if compiled.iter().all(Result::is_ok) {
             return Self(names);
         }
-        let neighbours = || setting.modules.neighbours(module);
+        let neighbours = || setting.modules.neighbours(module, setting.numbers);
         for ready in compiled.iter().flatten() {
             let site = &ready.site;
             if site.is_bare() || site.exit.is_some() || names.contains_key(&site.function) {
@@ -236,9 +239,10 @@ fn ready(
     let copies = module.copies_with(site.address).map_err(Diagnostic::new)?;
     let bias = copies.first().copied().unwrap_or_default();
     let mut plan = make(bias)?;
-    let bound = is_bound(&plan, setting.modules);
+    let bound = setting.numbers.is_none() && is_bound(&plan, setting.modules);
     if site.exit == Some(Exit::Trampoline) {
-        if bound && copies.len() > 1 {
+        let is_of_one = bound || !plan.program.modules.is_empty();
+        if is_of_one && copies.len() > 1 {
             let name = &module.file.name;
             return Err(Diagnostic::new(format!(
                 "`{name}` is mapped {} times, and a return by trampoline does not show its copy",
@@ -425,7 +429,7 @@ fn at_site<T>(
 ) -> Result<T, Diagnostic> {
     let debug = module.debug().map_err(Diagnostic::new)?;
     let options = setting.options;
-    let neighbours = || setting.modules.neighbours(module);
+    let neighbours = || setting.modules.neighbours(module, setting.numbers);
     let mut variables = match site.is_bare() {
         true => Vec::new(),
         false => debug
@@ -469,11 +473,17 @@ fn at_site<T>(
         language: debug.language_at(site),
         base: match site.exit {
             // A hit is where the function returns to.
-            Some(Exit::Trampoline) => AddressBase::Bias(bias),
+            Some(Exit::Trampoline) => match setting.numbers {
+                None => AddressBase::Bias(bias),
+                Some(numbers) => {
+                    let number = numbers.number_of(&module.file, debug);
+                    AddressBase::Module(number.unwrap_or(NO_MODULE))
+                }
+            },
             _ => AddressBase::Site(site.address),
         },
         neighbours: &neighbours,
-        tls: module.tls(),
+        tls: module.tls(setting.numbers),
         variables: &variables,
         statics: &|path| debug.static_at(site, path),
         types: &|name| debug.types_named(name, Some(site.address)),

@@ -7,6 +7,7 @@ mod linker;
 pub(in crate::session) mod locate;
 pub(in crate::session) mod located;
 pub(in crate::session) mod module_looks;
+pub(in crate::session) mod module_numbers;
 pub(in crate::session) mod modules;
 mod own_modules;
 pub(in crate::session) mod patched;

@@ -11,6 +11,7 @@ use super::live::trap_cost::known_trap_cost;
 use super::live::{Arrival, FamilyWatch, Live, LiveParts, NewMember, Planner, SelectedTargets};
 use super::reader::wait::{Stopper, Waiter};
 use super::sites::known_processes::KnownProcesses;
+use super::sites::module_numbers::ModuleNumbers;
 use super::sites::modules::Modules;
 use super::sites::process_modules::ProcessModules;
 use super::{AttachError, Session, SessionOptions, reader};
@@ -267,8 +268,9 @@ impl Session {
             options.forks = Forks::Exact;
         }
         let options = Arc::new(options);
-        let planner =
-            Planner::start(Arc::clone(&options), messages.clone()).map_err(thread_error)?;
+        let numbers = apart.then(Arc::<ModuleNumbers>::default);
+        let planner = Planner::start(Arc::clone(&options), numbers.clone(), messages.clone());
+        let planner = planner.map_err(thread_error)?;
         if let Some(family) = &family {
             family.start(messages.clone()).map_err(thread_error)?;
         }
@@ -282,6 +284,7 @@ impl Session {
             family,
             known_trap: known_trap_cost(),
             messages: messages.clone(),
+            numbers,
         });
         for member in members {
             live.join(member);

@@ -1,5 +1,6 @@
 //! Targets of every kind, and targets that change, fork or end.
 
+mod apart;
 mod churn;
 mod containers;
 mod corrupt_files;

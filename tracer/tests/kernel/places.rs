@@ -3,7 +3,7 @@
 use tracer::base::address::{Bias, ModuleNumber};
 use tracer_common::op::{self, EncodedOp};
 use tracer_common::places::{ModuleMark, NOWHERE};
-use tracer_common::record::{CHUNK_ABSENT, CHUNK_FAULT, CHUNK_OK, CHUNK_UNPLACED};
+use tracer_common::record::{CHUNK_FAULT, CHUNK_OK, CHUNK_UNPLACED};
 
 use crate::support::rig::{Record, Rig, UNLIMITED, emit, ways};
 use crate::support::site::SITES;
@@ -85,7 +85,7 @@ fn place_of_a_module_is_that_of_the_process_if_the_module_is_there() {
         // An entry of another process is none of this one's.
         let put = places.put(own + 1, &[(number, Some(module.bias()))]);
         put.expect("room");
-        let mut ask = |rig: &mut Rig| {
+        let ask = |rig: &mut Rig| {
             [false, true].map(|must_be_loaded| {
                 let ops = lookup(number, must_be_loaded);
                 let (slot, _) = rig.probe(&UNLIMITED, &[(site.offset(), ops)]);
@@ -146,7 +146,7 @@ fn place_whose_page_is_not_in_memory_is_unknown_and_not_taken_for_gone() {
         let ops = lookup(number, false);
         let (slot, _) = rig.probe(&UNLIMITED, &[(site.offset(), ops)]);
         site.pass([0; 6]);
-        assert_eq!(answer(&rig.records()[0]), Err(CHUNK_ABSENT), "{way:?}");
+        assert_eq!(answer(&rig.records()[0]), Err(CHUNK_UNPLACED), "{way:?}");
         let misses = rig.misses();
         assert_eq!(misses.len(), 1, "{way:?}: {misses:?}");
         assert_eq!(misses[0].address, bias.0 + 8, "{way:?}");

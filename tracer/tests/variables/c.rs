@@ -344,17 +344,18 @@ fn parameter_that_another_module_passed_is_known_with_that_module() {
     let library = "gcc -g -O1 -w -shared -fPIC c_called.c";
     let at = site(&fixture(library), "site_elsewhere");
     let path = built(library).display().to_string();
-    let bias = Bias(0x7000_0000_0000);
-    let constant = |neighbours: &[String]| {
+    let at_bias = ModulePlace::At(Bias(0x7000_0000_0000));
+    let constant_with = |neighbours: &[String], other: ModulePlace| {
         let open = |command: &String| Neighbour {
             module: Arc::new(fixture(command)),
-            bias,
+            place: other,
             lasts: false,
         };
         let neighbours: Vec<Neighbour> = neighbours.iter().map(open).collect();
         let found = fixture(library).variables_in(at, &|| neighbours.clone());
         named(&found.expect("variables"), "constant").place.clone()
     };
+    let constant = |neighbours: &[String]| constant_with(neighbours, at_bias);
     for flags in ["-g -O1", "-g -O1 -no-pie", "-gdwarf-4 -O2 -fno-plt"] {
         let program = format!("gcc {flags} -w c_callers.c {path}");
         let place = constant(std::slice::from_ref(&program));
@@ -377,6 +378,15 @@ fn parameter_that_another_module_passed_is_known_with_that_module() {
         let own = |term: &&Term| matches!(term, Term::Address(_));
         let callee = Term::Address(fixture(library).symbols_named("callee")[0].address);
         assert!(expr.0.iter().filter(own).all(|term| *term == callee));
+        // With a number in place of the address, whoever looks up the place checks the module.
+        let number = ModuleNumber(4);
+        let numbered = constant_with(&[program], ModulePlace::Numbered(number));
+        let PieceSource::Value(numbered) = &numbered.pieces[0].source else {
+            panic!("{flags}: {numbered:?}");
+        };
+        let in_process = |term: &&Term| matches!(term, Term::AddressIn(of, _) if *of == number);
+        assert_eq!(numbered.0.iter().filter(in_process).count(), 4);
+        assert!(!numbered.0.contains(&id), "{numbered:?}");
     }
     let why = "because no direct call of it is known";
     assert_eq!(constant(&[]), no_entry_value(why));

@@ -107,7 +107,10 @@ fn damage(command: &str, labels: &[&str], rounds: u64, started: Instant) {
         // The module itself acts as the caller from another module.
         let neighbour = Neighbour {
             module: Arc::clone(&damaged),
-            bias: Bias(0x7000_0000_0000),
+            place: match round % 3 {
+                0 => ModulePlace::Numbered(ModuleNumber(1)),
+                _ => ModulePlace::At(Bias(0x7000_0000_0000)),
+            },
             lasts: round % 2 == 0,
         };
         for address in &addresses {

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::base::address::{Bias, LinkAddr, RunAddr};
+use crate::base::address::{LinkAddr, ModulePlace, RunAddr};
 use crate::debuginfo::module::Module;
 
 /// Bytes of notes that are looked through for the build id.
@@ -16,8 +16,8 @@ const MAX_NOTES: u64 = 1 << 16;
 pub struct Neighbour {
     /// Its file and debug information.
     pub module: Arc<Module>,
-    /// Run address minus link address.
-    pub bias: Bias,
+    /// Where the process has it.
+    pub place: ModulePlace,
     /// True for the executable: nothing else can replace it at its address.
     pub lasts: bool,
 }
@@ -41,18 +41,23 @@ impl Neighbour {
     /// Returns the identity to check at a hit, or `None` if there is nothing to compare.
     #[must_use]
     pub fn identity(&self) -> Option<Identity> {
+        let ModulePlace::At(bias) = self.place else {
+            // The kernel side compares it whenever it looks up the place.
+            return Some(Identity::Lasting);
+        };
         if self.lasts {
             return Some(Identity::Lasting);
         }
         let (at, is) = self.module.build_id_word()?;
-        let at = self.bias.run(at);
+        let at = bias.run(at);
         Some(Identity::Word { at, is })
     }
 }
 
 impl Module {
     /// Returns the address of the build id in the loaded module, and its first eight bytes.
-    fn build_id_word(&self) -> Option<(LinkAddr, u64)> {
+    #[must_use]
+    pub fn build_id_word(&self) -> Option<(LinkAddr, u64)> {
         let id = self.build_id()?;
         let word = u64::from_le_bytes(*id.first_chunk()?);
         let notes = self.segments().iter();
@@ -63,6 +68,17 @@ impl Module {
             let at = memchr::memmem::find(bytes, id)?;
             Some((segment.address.add(at as u64), word))
         })
+    }
+}
+
+impl Module {
+    /// Returns the link address of the dynamic section, which the dynamic linker keeps for each module
+    /// that it loads. `None` for a program without one.
+    #[must_use]
+    pub fn dynamic_section(&self) -> Option<LinkAddr> {
+        let mut segments = self.segments().iter();
+        let dynamic = segments.find(|segment| segment.kind == object::elf::PT_DYNAMIC.0);
+        dynamic.map(|segment| segment.address)
     }
 }
 

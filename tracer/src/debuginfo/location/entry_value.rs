@@ -18,7 +18,7 @@ use super::{
     Completion, EvaluationState, LocationContext, LocationEvaluator, Result, missing, unknown,
 };
 use crate::arch::{INSTRUCTION_POINTER, REGISTERS, STACK_POINTER};
-use crate::base::address::{Bias, LinkAddr};
+use crate::base::address::{LinkAddr, ModulePlace};
 use crate::base::unavailable::Unavailable;
 use crate::debuginfo::calls::call_sites;
 use crate::debuginfo::calls::call_table::Call;
@@ -209,7 +209,7 @@ impl<'a> LocationEvaluator<'_, '_, 'a> {
             Some(neighbour) => neighbour.module.dies(),
             None => Dies::new(own.files, own.caches),
         };
-        let bias = neighbour.map(|neighbour| neighbour.bias);
+        let other = neighbour.map(|neighbour| neighbour.place);
         let Some(imported) = imports::calls_of(dies.files, &dies.caches.imports, name, MAX_CALLERS)
         else {
             return Ok(());
@@ -240,7 +240,7 @@ impl<'a> LocationEvaluator<'_, '_, 'a> {
                 wanted,
             );
             let passed = passed
-                .and_then(|passed| in_process(passed, bias))
+                .and_then(|passed| in_process(passed, other))
                 .and_then(|passed| frame.seen_from_callee(&passed));
             let Ok(passed) = passed else {
                 continue;
@@ -251,8 +251,8 @@ impl<'a> LocationEvaluator<'_, '_, 'a> {
                 Identity::Lasting => passed,
                 Identity::Word { at, is } => if_held(passed, Term::Const(at.0), Term::Const(is))?,
             };
-            let passed = if_held(passed, place(imported.word, bias), Term::Address(entry))?;
-            known.add(passed, place(LinkAddr(imported.returns_to), bias))?;
+            let passed = if_held(passed, place(imported.word, other), Term::Address(entry))?;
+            known.add(passed, place(LinkAddr(imported.returns_to), other))?;
         }
         Ok(())
     }
@@ -413,20 +413,21 @@ impl KnownCallers {
 }
 
 /// Returns an address of this module, or of another module at its place in the process.
-fn place(address: LinkAddr, bias: Option<Bias>) -> Term {
-    match bias {
+fn place(address: LinkAddr, other: Option<ModulePlace>) -> Term {
+    match other {
         None => Term::Address(address),
-        Some(bias) => Term::Const(bias.run(address).0),
+        Some(ModulePlace::At(bias)) => Term::Const(bias.run(address).0),
+        Some(ModulePlace::Numbered(module)) => Term::AddressIn(module, address),
     }
 }
 
 /// Translates an expression of another module to this process. Fails if it has a term that only
 /// that module can evaluate.
-fn in_process(expr: LocationExpr, bias: Option<Bias>) -> Result<LocationExpr> {
+fn in_process(expr: LocationExpr, other: Option<ModulePlace>) -> Result<LocationExpr> {
     let terms = expr.0.into_iter().map(|term| match term {
-        Term::Address(address) => Ok(place(address, bias)),
+        Term::Address(address) => Ok(place(address, other)),
         // Each module has a thread-local block of its own.
-        Term::Tls if bias.is_some() => Err(EntryValueProblem::Unsaid.reason()),
+        Term::Tls if other.is_some() => Err(EntryValueProblem::Unsaid.reason()),
         other => Ok(other),
     });
     terms.collect::<Result<_>>().map(LocationExpr)

@@ -226,7 +226,11 @@ mod against_gimli {
                     // Nothing depends on the path that is not taken.
                     number.and_then(|number| if number == 0 { no } else { yes })
                 }
-                Term::Address(_) | Term::ThreadPointer | Term::Tls | Term::KnownCaller => {
+                Term::Address(_)
+                | Term::AddressIn(..)
+                | Term::ThreadPointer
+                | Term::Tls
+                | Term::KnownCaller => {
                     return None;
                 }
             };

@@ -3,7 +3,7 @@
 
 mod text;
 
-use crate::base::address::LinkAddr;
+use crate::base::address::{LinkAddr, ModuleNumber};
 use crate::base::unavailable::Unavailable;
 
 /// A general register, by its DWARF number (x86-64: 0 `rax` … 15 `r15`, 16 the instruction pointer).
@@ -78,6 +78,8 @@ pub enum Term {
     Const(u64),
     /// Pushes the run address of a link address of this module.
     Address(LinkAddr),
+    /// Pushes the run address of a link address of another module, in the process of the hit.
+    AddressIn(ModuleNumber, LinkAddr),
     /// Pushes a register of the target.
     Register(Register),
     /// Pushes the thread's `fs_base` (x86-64: the thread pointer).

@@ -102,7 +102,7 @@ impl Capture<'_, '_> {
         let info = self.asm.take()?;
         self.of_table(info, table, INFO_AT, fault);
         self.forget_replaced(&node.classes, info)?;
-        let labels = self.jumps_to_classes(&node.classes, info)?;
+        let labels = self.jumps_to_classes(&node.classes, info, fault)?;
         self.asm.give(info);
         self.tell_class(node.slot, NO_CLASS)?;
         self.asm.jump(plain);
@@ -129,12 +129,13 @@ impl Capture<'_, '_> {
         Ok(())
     }
 
-    /// Jumps to a class if the type information at the address in `info` is its own. Returns the
-    /// targets.
+    /// Jumps to a class if the type information at the address in `info` is its own, and to `unknown` if
+    /// the place of a module is not known. Returns the targets.
     fn jumps_to_classes(
         &mut self,
         classes: &[DynamicClass],
         info: u8,
+        unknown: Label,
     ) -> Result<Vec<Label>, Unavailable> {
         let distance = self.asm.take()?;
         let mut known = None;
@@ -143,7 +144,7 @@ impl Capture<'_, '_> {
             let base = class.elsewhere.unwrap_or(self.builder.own.1);
             if known != Some(base) {
                 known = Some(base);
-                let origin = self.origin_of(base)?;
+                let origin = self.base_of_class(base, unknown)?;
                 self.asm.alu(alu::SUB, distance, info, origin);
                 self.asm.give(origin);
             }
@@ -154,6 +155,17 @@ impl Capture<'_, '_> {
         }
         self.asm.give(distance);
         Ok(labels)
+    }
+
+    /// A register with the run address of a base. No object is of a class of a module that is not
+    /// loaded.
+    fn base_of_class(&mut self, base: AddressBase, unknown: Label) -> Result<u8, Unavailable> {
+        let AddressBase::Module(module) = base else {
+            return self.origin_of(base, unknown);
+        };
+        let origin = self.asm.take()?;
+        self.asm.module(origin, module, false, unknown);
+        Ok(origin)
     }
 
     /// Writes a chunk with the index of a class.
@@ -231,8 +243,8 @@ impl Capture<'_, '_> {
         });
     }
 
-    /// Writes a chunk that says that the table could not be read.
-    fn fault(&mut self, slot: Slot, label: Label) {
+    /// Writes a chunk that says that a table could not be read, or a module's place is not known.
+    pub(super) fn fault(&mut self, slot: Slot, label: Label) {
         self.asm.place(label);
         let slot = self.numbered(slot);
         let status = Failure::Fault as u8;

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use tracer_common::record::{
-    CHUNK_ABSENT, CHUNK_CUT, CHUNK_FAULT, CHUNK_NO_ROOM, CHUNK_OK, CHUNK_UNREAD, ChunkHeader,
-    FLAG_NO_ROOM, FLAG_STEPS, RecordHeader,
+    CHUNK_ABSENT, CHUNK_CUT, CHUNK_FAULT, CHUNK_NO_ROOM, CHUNK_OK, CHUNK_UNPLACED, CHUNK_UNREAD,
+    ChunkHeader, FLAG_NO_ROOM, FLAG_STEPS, RecordHeader,
 };
 
 use crate::base::unavailable::Unavailable;
@@ -114,6 +114,7 @@ impl<'r> Chunks<'r> {
             CHUNK_FAULT => Unavailable::Unreadable(None),
             CHUNK_ABSENT => Unavailable::Absent,
             CHUNK_UNREAD => Unavailable::Unread,
+            CHUNK_UNPLACED => Unavailable::Unplaced,
             CHUNK_NO_ROOM => Unavailable::NoRoom,
             status => match Failure::MARKS.iter().find(|mark| **mark as u8 == status) {
                 Some(failure) => failure.reason(),

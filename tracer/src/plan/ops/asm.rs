@@ -7,6 +7,7 @@ use std::ops::Range;
 use tracer_common::fetch::Fetch;
 use tracer_common::op::{alu, cond, float, wide};
 
+use crate::base::address::ModuleNumber;
 use crate::base::unavailable::Unavailable;
 use crate::plan::limits::PLAN_OPS;
 use crate::plan::methods::search_budget::Search;
@@ -200,6 +201,23 @@ impl Asm {
         });
     }
 
+    /// The bias of a module in the process of the hit. Jumps if it is not known.
+    pub(in crate::plan) fn module(
+        &mut self,
+        dst: u8,
+        ModuleNumber(module): ModuleNumber,
+        must_be_loaded: bool,
+        unknown: Label,
+    ) {
+        let op = Op::Module {
+            module,
+            dst,
+            must_be_loaded,
+            unknown: UNRESOLVED,
+        };
+        self.emit_to(op, unknown);
+    }
+
     pub(in crate::plan) fn jump(&mut self, label: Label) {
         self.emit_to(Op::Jump { to: UNRESOLVED }, label);
     }
@@ -309,6 +327,16 @@ impl Asm {
             Ir::Const(value) => {
                 let dst = self.take()?;
                 self.constant(dst, *value);
+                Ok(dst)
+            }
+            Ir::Module {
+                module,
+                must_be_loaded,
+            } => {
+                let dst = self.take()?;
+                // The kernel side notes the reason as for a read.
+                let unknown = exits.label(self, Failure::Fault);
+                self.module(dst, *module, *must_be_loaded, unknown);
                 Ok(dst)
             }
             Ir::Load {

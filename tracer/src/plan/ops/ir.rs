@@ -9,6 +9,7 @@ use std::rc::Rc;
 use tracer_common::float;
 use tracer_common::op::{alu, cond};
 
+use crate::base::address::ModuleNumber;
 use crate::base::unavailable::Unavailable;
 use crate::plan::methods::regex::Automaton;
 
@@ -104,6 +105,14 @@ pub(in crate::plan) enum Ir {
     Const(u64),
     /// A register of the capture machine.
     Register(u8),
+    /// The bias of a module in the process of the hit. It fails if that is not known.
+    Module {
+        /// Number of the module.
+        module: ModuleNumber,
+        /// It also fails if the process has not loaded the module. Otherwise it is then an address
+        /// without memory.
+        must_be_loaded: bool,
+    },
     /// `size` (1, 2, 4, 8) bytes of user memory.
     Load {
         /// Run address.

@@ -21,7 +21,7 @@ impl Ir {
         };
         *left = rest;
         match self {
-            Self::Const(_) | Self::Register(_) => true,
+            Self::Const(_) | Self::Register(_) | Self::Module { .. } => true,
             Self::Load { address: of, .. }
             | Self::Extend { of, .. }
             | Self::NonNull(of)

@@ -237,6 +237,12 @@ fn tree(expr: &LocationExpr, process: ModuleAddresses) -> Result<Ir, Unavailable
         let value = match *term {
             Term::Const(value) => Ir::Const(value),
             Term::Address(link) => process.base.run(link),
+            // A module that is not loaded must not keep others from being compared.
+            Term::AddressIn(module, link) => Ir::Module {
+                module,
+                must_be_loaded: false,
+            }
+            .plus(link.0),
             Term::Register(register) => machine_register(register.0)?,
             Term::ThreadPointer => Ir::Register(THREAD_POINTER),
             Term::Tls => {

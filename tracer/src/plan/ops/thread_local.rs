@@ -2,7 +2,7 @@
 
 use tracer_common::op::{THREAD_POINTER, alu, cond};
 
-use crate::base::address::{LinkAddr, RunAddr};
+use crate::base::address::{LinkAddr, ModulePlace};
 use crate::base::unavailable::Unavailable;
 use crate::plan::ops::addresses::AddressBase;
 use crate::plan::ops::ir::{Failure, Ir, Test};
@@ -39,8 +39,11 @@ pub enum TlsBlock {
 /// The dynamic linker's tables of modules: the module of each number, and its generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TlsTables {
-    /// Run address of the pointer to the first table. Later tables are not followed.
-    pub first: RunAddr,
+    /// Link address, in the dynamic linker, of the pointer to the first table. Later tables are not
+    /// followed.
+    pub first: LinkAddr,
+    /// Where the dynamic linker is.
+    pub linker: ModulePlace,
     /// Offset in a table of its number of entries.
     pub length: u64,
     /// Offset in a table of its first entry.
@@ -128,7 +131,8 @@ impl Vector {
     /// The block, if the dynamic linker says that the number is this module's, and if the thread's
     /// vector is newer than the module. An older vector has another module's block.
     fn told_by(&self, tables: &TlsTables, base: AddressBase) -> Ir {
-        let table = Ir::Const(tables.first.0).load(8, false);
+        let first = AddressBase::from(tables.linker).run(tables.first);
+        let table = first.load(8, false);
         let length = table.clone().plus(tables.length).load(8, false);
         let at = Ir::alu(alu::MUL, self.module.clone(), Ir::Const(tables.entry));
         let entry = Ir::alu(alu::ADD, table.plus(tables.entries), at);

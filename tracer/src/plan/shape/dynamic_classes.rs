@@ -47,7 +47,7 @@ pub(in crate::plan) fn node(
         for class in elsewhere {
             let node = builder.within(&class.neighbour, |builder| builder.node(class.ty, depth));
             classes.push(DynamicClass {
-                elsewhere: Some(AddressBase::Bias(class.neighbour.bias)),
+                elsewhere: Some(AddressBase::from(class.neighbour.place)),
                 info: class.info,
                 identity: class.identity,
                 block: builder.block_of(node).ok()?,

@@ -55,7 +55,7 @@ impl<'a> Builder<'a> {
         make: impl FnOnce(&mut Self) -> T,
     ) -> T {
         let types = Types::Other(Arc::clone(&other.module));
-        self.with_types(types, Some(AddressBase::Bias(other.bias)), make)
+        self.with_types(types, Some(AddressBase::from(other.place)), make)
     }
 
     pub(in crate::plan) fn with_types<T>(

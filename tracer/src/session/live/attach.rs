@@ -258,6 +258,7 @@ impl Live {
             kind,
             held,
         } = new_sites(new, place.placement, &module, sites)?;
+        self.need_modules(requests.iter())?;
         let pid = self.executables.get(executable).and_then(Executable::pid);
         if let Some(pager) = self.shared.pager()
             && let Some(pid) = pid

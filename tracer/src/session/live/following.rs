@@ -32,7 +32,7 @@ impl Live {
         if self.loader.is_some() {
             return;
         }
-        let Some(request) = linker_call(&self.modules()) else {
+        let Some((_, request)) = linker_site(&self.modules()) else {
             return;
         };
         let control = ProbeControl {
@@ -139,8 +139,8 @@ impl Live {
         let Some(executable) = self.executables.get(executable) else {
             return false;
         };
-        if known.file.mappings.is_empty() && !bound {
-            // No process ran it then.
+        if self.places.is_some() || (known.file.mappings.is_empty() && !bound) {
+            // Each process has it at a place of its own, or no process ran it then.
             return false;
         }
         let modules = executable.modules.now();
@@ -203,8 +203,8 @@ fn moved_text(module: &TargetModule, sites: &[SiteRequest], modules: &Modules) -
     })
 }
 
-/// The function that the target's dynamic linker calls at each load.
-fn linker_call(modules: &Modules) -> Option<SiteRequest> {
+/// The dynamic linker, and the function that it calls at each load.
+pub(super) fn linker_site(modules: &Modules) -> Option<(Arc<TargetModule>, SiteRequest)> {
     let is_linker = |name: &str| name.starts_with("ld-") || name.starts_with("ld.so");
     let linker = modules
         .all()
@@ -219,7 +219,7 @@ fn linker_call(modules: &Modules) -> Option<SiteRequest> {
     if is_nop || unprobeable_at(debug, address).is_some() {
         return None;
     }
-    Some(SiteRequest {
+    let request = SiteRequest {
         trigger: Trigger::at(&linker.file.open_path, debug.file_offset(address)?),
         program: Program::default(),
         shift: 0,
@@ -227,5 +227,6 @@ fn linker_call(modules: &Modules) -> Option<SiteRequest> {
         copies: Vec::new(),
         // Every program that is started passes here.
         alone: true,
-    })
+    };
+    Some((Arc::clone(linker), request))
 }

@@ -15,6 +15,7 @@ use crate::session::actor::{Message, Ticket};
 use crate::session::prepare::placing::SitePlacer;
 use crate::session::prepare::runtime::runtime_of;
 use crate::session::prepare::{PreparedProbe, Setting};
+use crate::session::sites::module_numbers::ModuleNumbers;
 use crate::session::sites::process_modules::ProcessModules;
 
 /// A plan to be made.
@@ -66,12 +67,13 @@ impl Planner {
     /// Starts the thread. Plans come back as messages.
     pub(crate) fn start(
         options: Arc<SessionOptions>,
+        numbers: Option<Arc<ModuleNumbers>>,
         messages: Sender<LiveMessage>,
     ) -> io::Result<Self> {
         let (sender, jobs) = channel();
         thread::Builder::new()
             .name("planner".into())
-            .spawn(move || serve(&jobs, &options, &messages))?;
+            .spawn(move || serve(&jobs, &options, numbers.as_deref(), &messages))?;
         Ok(Self(sender))
     }
 
@@ -82,14 +84,21 @@ impl Planner {
     }
 }
 
-fn serve(jobs: &Receiver<PlanJob>, options: &SessionOptions, messages: &Sender<LiveMessage>) {
+fn serve(
+    jobs: &Receiver<PlanJob>,
+    options: &SessionOptions,
+    numbers: Option<&ModuleNumbers>,
+    messages: &Sender<LiveMessage>,
+) {
     while let Ok(PlanJob {
         ticket,
         spec,
         programs,
     }) = jobs.recv()
     {
-        let planned = catch_unwind(AssertUnwindSafe(|| plan(&spec, &programs, options)));
+        let planned = catch_unwind(AssertUnwindSafe(|| {
+            plan(&spec, &programs, options, numbers)
+        }));
         // A caller that waits for the plan would wait forever. The panic hook has reported the
         // rest.
         let result = planned
@@ -107,6 +116,7 @@ fn plan(
     spec: &ProbeSpec,
     programs: &[PlannedProgram],
     options: &SessionOptions,
+    numbers: Option<&ModuleNumbers>,
 ) -> Result<LivePlan, Diagnostic> {
     let mut plan = LivePlan {
         parts: Vec::new(),
@@ -115,7 +125,7 @@ fn plan(
     };
     let mut first_error = None;
     for program in programs {
-        match plan_one(spec, program, options) {
+        match plan_one(spec, program, options, numbers) {
             Ok(probe) => plan.parts.push(PlannedPart {
                 executable: program.executable,
                 probe,
@@ -141,6 +151,7 @@ fn plan_one(
     spec: &ProbeSpec,
     program: &PlannedProgram,
     options: &SessionOptions,
+    numbers: Option<&ModuleNumbers>,
 ) -> Result<PreparedProbe, Diagnostic> {
     let runtime = runtime_of(spec);
     let mut modules = program.modules.now();
@@ -156,6 +167,7 @@ fn plan_one(
         modules: &modules,
         placing: &program.placing,
         options,
+        numbers,
     };
     runtime.plan(spec, location, setting)
 }

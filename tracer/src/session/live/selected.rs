@@ -111,6 +111,7 @@ impl Live {
         if let Err(error) = lock(&self.machine).follow(known) {
             tracing::debug!(pid, error = %chain(&error), "a selected process is not kept");
         }
+        self.place_modules(pid);
         self.shared.tell(Notice::TargetCame(status));
         let program = process.exe().to_owned();
         self.has_joined(JoinedProcess { member, program }, executable);
@@ -261,6 +262,7 @@ impl Live {
             if known.modules.process().is_none() {
                 // It is the first that runs it.
                 known.modules.set_process(Arc::clone(process));
+                self.watch_linkers();
             }
             return Ok(id);
         }
@@ -281,7 +283,9 @@ impl Live {
             .processes()
             .set(process.pid(), Arc::clone(&modules));
         let coming = ProbeProgress::Coming(Coming::default());
-        Ok(self.executables.add(file, modules, &self.options, coming))
+        let id = self.executables.add(file, modules, &self.options, coming);
+        self.watch_linkers();
+        Ok(id)
     }
 
     /// Counts a process that matches, and reports it once its program has the probes.

@@ -74,6 +74,7 @@ fn check(
         modules,
         placing,
         options,
+        numbers: None,
     };
     let PreparedProbe {
         module,

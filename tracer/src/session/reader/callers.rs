@@ -120,7 +120,7 @@ fn needs_only(place: &Place, registers: &Registers) -> bool {
     let computable = |expr: &LocationExpr| {
         expr.0.iter().all(|term| match term {
             Term::Register(register) => known(register.0),
-            Term::ThreadPointer | Term::Tls => false,
+            Term::ThreadPointer | Term::Tls | Term::AddressIn(..) => false,
             _ => true,
         })
     };

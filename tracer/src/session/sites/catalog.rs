@@ -487,7 +487,7 @@ impl Modules {
             return Ok(Vec::new());
         }
         let variables = debug
-            .variables_in(site, &|| self.neighbours(module))
+            .variables_in(site, &|| self.neighbours(module, None))
             .map_err(|error| Diagnostic::new(&error))?;
         if let Some(file) = debug.missing_split_file(site.address) {
             return Err(Diagnostic::new(missing_split(&file))

@@ -1,12 +1,13 @@
 //! The layout of thread-local blocks in the target's dynamic linker, according to its C library.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
-use crate::base::address::RunAddr;
+use crate::base::address::{LinkAddr, ModulePlace};
 use crate::debuginfo::thread_db::ThreadDb;
 use crate::debuginfo::{DebugOptions, Module as DebugModule};
 use crate::plan::TlsTables;
 use crate::session::sites::biases::bias_of;
+use crate::session::sites::module_numbers::ModuleNumbers;
 use crate::target::MappedModule as MappedFile;
 
 /// Names of the files: the C library, with the thread library of glibc before 2.34, and the dynamic
@@ -20,7 +21,14 @@ const MAX_FILES: usize = 8;
 pub(in crate::session) struct Linker {
     files: Vec<MappedFile>,
     options: DebugOptions,
-    tables: OnceLock<Option<(ThreadDb, RunAddr)>>,
+    tables: OnceLock<Option<(ThreadDb, LinkerData)>>,
+}
+
+/// The data of the linker itself.
+struct LinkerData {
+    file: MappedFile,
+    module: Arc<DebugModule>,
+    address: LinkAddr,
 }
 
 impl Linker {
@@ -39,11 +47,17 @@ impl Linker {
     }
 
     /// The tables that name the thread-local blocks of modules. `None` if the linker is not glibc's,
-    /// or does not describe them.
-    pub(in crate::session) fn tables(&self) -> Option<TlsTables> {
-        let (constants, data) = (*self.tables.get_or_init(|| self.read()))?;
+    /// or does not describe them. With `numbers`, they are those of each process.
+    pub(in crate::session) fn tables(&self, numbers: Option<&ModuleNumbers>) -> Option<TlsTables> {
+        let (constants, data) = self.tables.get_or_init(|| self.read()).as_ref()?;
         Some(TlsTables {
-            first: RunAddr(data.0.checked_add(constants.tables)?),
+            first: LinkAddr(data.address.0.checked_add(constants.tables)?),
+            linker: match numbers {
+                None => ModulePlace::At(bias_of(&data.module, &data.file)?),
+                Some(numbers) => {
+                    ModulePlace::Numbered(numbers.number_of(&data.file, &data.module)?)
+                }
+            },
             length: constants.length,
             entries: constants.entries,
             entry: constants.entry,
@@ -52,7 +66,7 @@ impl Linker {
         })
     }
 
-    fn read(&self) -> Option<(ThreadDb, RunAddr)> {
+    fn read(&self) -> Option<(ThreadDb, LinkerData)> {
         let (mut constants, mut data) = (None, None);
         for file in &self.files {
             let module = DebugModule::open_as(&file.open_path, &file.path, &self.options);
@@ -60,8 +74,15 @@ impl Linker {
                 continue;
             };
             constants = constants.or_else(|| module.thread_db());
-            let here = || Some(bias_of(&module, file)?.run(module.linker_data()?));
-            data = data.or_else(here);
+            if data.is_none()
+                && let Some(address) = module.linker_data()
+            {
+                data = Some(LinkerData {
+                    file: file.clone(),
+                    module: Arc::new(module),
+                    address,
+                });
+            }
         }
         constants.zip(data)
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crate::arch::static_tls_block;
-use crate::base::address::{Bias, FileOffset, LinkAddr, RunAddr};
+use crate::base::address::{Bias, FileOffset, LinkAddr, ModulePlace, RunAddr};
 use crate::debuginfo::site::FileId;
 use crate::debuginfo::tls::TlsWord;
 use crate::debuginfo::{DebugInfoError, DebugOptions, Module as DebugModule, Neighbour};
@@ -15,6 +15,7 @@ use crate::plan::{ShapeCache, TlsBlock};
 use crate::session::reader::clock::monotonic_ns;
 use crate::session::sites::biases::biases_of;
 use crate::session::sites::linker::Linker;
+use crate::session::sites::module_numbers::ModuleNumbers;
 use crate::sources::Sources;
 use crate::stack::PlacedModule;
 use crate::target::{ExecutableFile, MappedModule as MappedFile, Mapping, Process, TargetError};
@@ -175,18 +176,19 @@ impl TargetModule {
     /// The executable's block ends at the thread pointer, aligned as its segment demands (the
     /// x86-64 ABI's variant II). Only the dynamic linker knows the place of a library's block, and
     /// a word in the library's data identifies the library to it.
-    pub(in crate::session) fn tls(&self) -> Option<TlsBlock> {
+    /// `numbers` are those of a session of several processes.
+    pub(in crate::session) fn tls(&self, numbers: Option<&ModuleNumbers>) -> Option<TlsBlock> {
         let debug = self.debug().ok()?;
         if !self.file.main {
             return Some(match debug.tls_word()? {
                 TlsWord::Module(word) => TlsBlock::Vector {
                     word,
-                    tables: self.linker.tables(),
+                    tables: self.linker.tables(numbers),
                 },
                 // Only the linker can tell which module has this number.
                 TlsWord::ModuleOf(word) => TlsBlock::Vector {
                     word,
-                    tables: Some(self.linker.tables()?),
+                    tables: Some(self.linker.tables(numbers)?),
                 },
                 TlsWord::Distance { word, of } => TlsBlock::Distance { word, of },
             });
@@ -454,13 +456,22 @@ impl Modules {
         &self.sources
     }
 
-    /// The modules other than `module`, with their addresses, without unreadable ones.
-    pub(in crate::session) fn neighbours(&self, module: &TargetModule) -> Vec<Neighbour> {
+    /// The modules other than `module`, with their addresses, without unreadable ones. With `numbers`,
+    /// they have these in place of addresses, and those without a number are left out.
+    pub(in crate::session) fn neighbours(
+        &self,
+        module: &TargetModule,
+        numbers: Option<&ModuleNumbers>,
+    ) -> Vec<Neighbour> {
         let others = self.all.iter().filter(|other| other.file != module.file);
         let neighbour = |other: &Arc<TargetModule>| {
+            let debug = other.debug().ok()?;
             Some(Neighbour {
-                module: Arc::clone(other.debug().ok()?),
-                bias: other.bias()?,
+                module: Arc::clone(debug),
+                place: match numbers {
+                    None => ModulePlace::At(other.bias()?),
+                    Some(numbers) => ModulePlace::Numbered(numbers.number_of(&other.file, debug)?),
+                },
                 lasts: other.file.main,
             })
         };

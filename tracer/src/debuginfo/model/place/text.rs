@@ -4,6 +4,7 @@ use std::fmt::{self, Display, Formatter};
 
 use super::{Binary, LocationExpr, PieceSource, Place, Register, Term};
 use crate::arch::register_name;
+use crate::base::address::ModuleNumber;
 
 /// Characters of one expression; a longer one ends in `...`.
 const MAX_TEXT: usize = 160;
@@ -87,6 +88,9 @@ impl Display for LocationExpr {
                     match leaf {
                         Term::Const(value) => number(*value),
                         Term::Address(address) => address.to_string(),
+                        Term::AddressIn(ModuleNumber(module), address) => {
+                            format!("m{module}+{address}")
+                        }
                         Term::Register(register) => register.to_string(),
                         Term::ThreadPointer => "fs_base".to_owned(),
                         _ => "?".to_owned(),
