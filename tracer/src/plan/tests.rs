@@ -27,6 +27,7 @@ use crate::program::Runner;
 use crate::program::reference::{Outcome, ReferenceMachine, Regions};
 use fixture::{Fixture, hole, int, name, point, raw};
 
+use crate::base::address::{LinkAddr, ModuleNumber};
 use crate::base::unavailable::Unavailable;
 use crate::debuginfo::place::{
     Binary, LocationExpr as PlaceExpr, Piece, PieceSource, Place, Register, Term,
@@ -36,6 +37,7 @@ use crate::lang::ast::{Action, BinaryOp, CountAction, Expr, ExprKind, HistAction
 use crate::plan::{Context, DecodeScratch, EventBuffers};
 use crate::value::{Value, debug};
 use tracer_common::op;
+use tracer_common::places::{ModuleMark, NOT_LOADED, PLACED};
 
 /// DWARF number of `rbp`.
 const RBP: u8 = 6;
@@ -167,6 +169,35 @@ fn pieces_show_what_is_there() {
         run(&fixture, &Regions::default()),
         "p = Pointer { x: 5, y: <optimised out> }"
     );
+}
+
+#[test]
+fn address_in_another_module_is_that_of_the_process() {
+    let mut fixture = Fixture::default();
+    let module = ModuleNumber(2);
+    let at = |address| vec![Term::AddressIn(module, LinkAddr(address)), Term::Deref(8)];
+    computed(&mut fixture, "x", at(0x40));
+    let plan = fixture.plan().expect("compiles");
+    assert_eq!(plan.program.modules, [2]);
+    assert_eq!(plan.program.constants, []);
+    let mut memory = Regions::default();
+    memory.0.insert(0x7000_0000, vec![0; 0x40]);
+    memory.0.insert(0x7000_0040, 812_u64.to_le_bytes().to_vec());
+    let shown = |places: &[(u32, u64)], mark: u64| {
+        let marks = [ModuleMark { at: 8, is: mark }; 3];
+        let machine = ReferenceMachine::new(&memory).with_modules(&marks, places);
+        match machine.run(&plan.program.ops) {
+            Outcome::Sent(record) => plan.layout.decode(&record).expect("decodes").message,
+            other => format!("{other:?}"),
+        }
+    };
+    let here = [(2, 0x7000_0000 | PLACED)];
+    assert_eq!(shown(&here, 0), "x = 812");
+    let why = "the address of a module that it needs is not known in this process yet";
+    assert_eq!(shown(&[], 0), format!("x = <{why}>"));
+    // Another build is there, or the module is not loaded.
+    assert_eq!(shown(&here, 5), "x = <memory not readable>");
+    assert_eq!(shown(&[(2, NOT_LOADED)], 0), "x = <memory not readable>");
 }
 
 /// A value of eight bytes that is computed.

@@ -160,3 +160,45 @@ impl Vector {
 fn both(first: Test, second: Test) -> Test {
     Test::And(Box::new(first), Box::new(second))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::address::{Bias, ModuleNumber};
+    use crate::plan::ops::asm::{Asm, Exits};
+
+    /// The modules, and the numbers, in the ops of an address that the linker in a place tells.
+    fn told_by(linker: ModulePlace) -> (Vec<u32>, Vec<u64>) {
+        let tables = TlsTables {
+            first: LinkAddr(0x40),
+            linker,
+            length: 0,
+            entries: 8,
+            entry: 16,
+            generation: 0,
+            map: 8,
+        };
+        let block = TlsBlock::Vector {
+            word: LinkAddr(0x10),
+            tables: Some(tables),
+        };
+        let base = AddressBase::Site(LinkAddr(0));
+        let address = address(Ir::Const(4), Some(block), base).expect("a block");
+        let mut asm = Asm::new();
+        let value = asm.value(&address, &mut Exits::default());
+        value.expect("enough registers");
+        let program = asm.finish(0);
+        let numbers = program.constants.iter().map(|constant| constant.value);
+        (program.modules, numbers.collect())
+    }
+
+    #[test]
+    fn linker_is_at_its_place_in_the_process_or_in_the_one_process() {
+        let known = told_by(ModulePlace::At(Bias(0x7000_0000)));
+        assert!(known.0.is_empty() && known.1.contains(&0x7000_0040));
+        let numbered = told_by(ModulePlace::Numbered(ModuleNumber(1)));
+        assert_eq!(numbered.0, [1]);
+        let is_address = |number: &u64| (0x7000_0000..0x7100_0000).contains(number);
+        assert!(!numbered.1.iter().any(is_address), "{numbered:?}");
+    }
+}

@@ -12,7 +12,7 @@ use tracer_common::control::ProbeControl;
 
 use super::Live;
 use super::following::linker_site;
-use super::linker_walk::{LinkerList, walk};
+use super::linker_walk::{LinkerList, SoughtModule, walk};
 use crate::base::address::{Bias, ModuleNumber};
 use crate::base::causes::chain;
 use crate::base::diagnostic::Diagnostic;
@@ -135,7 +135,8 @@ impl Live {
             let site = debug.link_addr(request.trigger.uprobe().offset)?;
             Some((site, LinkerList::of(debug)?))
         });
-        let needed: Vec<NumberedModule> = places.needed.values().cloned().collect();
+        let needed = places.needed.values();
+        let needed: Vec<SoughtModule> = needed.filter_map(sought).collect();
         let slot = list.and_then(|(site, list)| {
             request.program = walk(site, list, &needed);
             request.alone = false;
@@ -208,4 +209,13 @@ impl Live {
             ));
         }
     }
+}
+
+/// What a walk looks for. `None` for a module that no dynamic linker loads.
+fn sought(module: &NumberedModule) -> Option<SoughtModule> {
+    Some(SoughtModule {
+        number: module.number,
+        mark: module.mark,
+        dynamic: module.dynamic?,
+    })
 }

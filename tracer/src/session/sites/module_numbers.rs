@@ -81,3 +81,62 @@ impl NumberedModule {
         bias_of(&self.debug, same.or_else(alike)?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::process::{Command, Stdio};
+
+    use super::*;
+    use crate::debuginfo::DebugOptions;
+    use crate::target::Process;
+
+    /// The files of a process that has loaded its libraries.
+    fn files() -> Vec<MappedFile> {
+        let piped = || Stdio::piped();
+        let cat = Command::new("cat").stdin(piped()).stdout(piped()).spawn();
+        let mut cat = cat.expect("cat");
+        let mut answer = [0; 1];
+        let mut ask = cat.stdin.take().expect("piped");
+        ask.write_all(b"x").expect("it reads");
+        let out = cat.stdout.as_mut().expect("piped");
+        out.read_exact(&mut answer).expect("it answers");
+        let files = Process::open(cat.id()).and_then(|process| process.modules());
+        drop(ask);
+        cat.wait().expect("its end");
+        files.expect("its mappings")
+    }
+
+    /// A file of these, and its debug information.
+    fn library(files: &[MappedFile], name: &str) -> (MappedFile, Arc<DebugModule>) {
+        let file = files.iter().find(|file| file.name.starts_with(name));
+        let file = file.expect("a library").clone();
+        let options = DebugOptions::default();
+        // The process has ended.
+        let debug = DebugModule::open_as(&file.path, &file.path, &options);
+        (file, Arc::new(debug.expect("it opens")))
+    }
+
+    #[test]
+    fn module_has_one_number_and_its_place_is_found_by_its_file_or_its_name() {
+        let files = files();
+        let (file, debug) = library(&files, "libc.so");
+        let numbers = ModuleNumbers::default();
+        let first = numbers.number_of(&file, &debug).expect("a build id");
+        assert_eq!(numbers.number_of(&file, &debug), Some(first));
+        let (linker, of_linker) = library(&files, "ld-");
+        let second = numbers.number_of(&linker, &of_linker).expect("a build id");
+        assert_ne!(first, second);
+        let module = numbers.get(first).expect("it was numbered");
+        assert!(numbers.get(NO_MODULE).is_none());
+        let there = bias_of(&debug, &file).expect("it is mapped");
+        assert_eq!(module.bias_in(&files), Some(there));
+        let mut copies = files;
+        for copy in &mut copies {
+            copy.identity = (0, 0);
+        }
+        assert_eq!(module.bias_in(&copies), Some(there), "a copy of the file");
+        copies.retain(|copy| copy.name != file.name);
+        assert_eq!(module.bias_in(&copies), None);
+    }
+}
