@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use tracer::base::address::{Bias, LinkAddr};
+use tracer::base::address::{Bias, LinkAddr, ModuleNumber, ModulePlace};
 use tracer::base::unavailable::Unavailable;
 use tracer::debuginfo::place::{Binary, LocationExpr, PieceSource, Place, Term};
 use tracer::debuginfo::types::{

@@ -152,15 +152,15 @@ struct Ops {
 
 /// A jump target.
 #[derive(Clone, Copy)]
-struct Label(usize);
+struct JumpMark(usize);
 
 impl Ops {
-    fn label(&mut self) -> Label {
+    fn label(&mut self) -> JumpMark {
         self.labels.push(0);
-        Label(self.labels.len() - 1)
+        JumpMark(self.labels.len() - 1)
     }
 
-    fn set(&mut self, label: Label) {
+    fn set(&mut self, label: JumpMark) {
         let at = u32::try_from(self.ops.len()).unwrap_or(u32::MAX);
         if let Some(target) = self.labels.get_mut(label.0) {
             *target = at;
@@ -171,7 +171,7 @@ impl Ops {
         self.ops.push(op);
     }
 
-    fn emit_to(&mut self, op: Op, label: Label) {
+    fn emit_to(&mut self, op: Op, label: JumpMark) {
         self.jumps.push((self.ops.len(), label.0));
         self.ops.push(op);
     }
@@ -185,7 +185,7 @@ impl Ops {
         });
     }
 
-    fn load(&mut self, dst: u8, base: u8, offset: i32, size: u8, fault: Label) {
+    fn load(&mut self, dst: u8, base: u8, offset: i32, size: u8, fault: JumpMark) {
         let op = Op::Load {
             dst,
             base,
@@ -197,11 +197,11 @@ impl Ops {
         self.emit_to(op, fault);
     }
 
-    fn jump(&mut self, label: Label) {
+    fn jump(&mut self, label: JumpMark) {
         self.emit_to(Op::Jump { to: 0 }, label);
     }
 
-    fn jump_if(&mut self, left: u8, condition: u8, right: u64, label: Label) {
+    fn jump_if(&mut self, left: u8, condition: u8, right: u64, label: JumpMark) {
         let op = Op::JumpIfConst {
             condition,
             left,

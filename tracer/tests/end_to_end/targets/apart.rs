@@ -2,7 +2,7 @@
 //! addresses.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ use crate::support::tracer::{Finished, Tracer, assert_adds_up, counter, value};
 const SOURCE: &str = "e2e_apart.cpp";
 const CLASSES: &str = "e2e_classes_lib.cpp";
 
-fn text(path: &PathBuf) -> &str {
+fn text(path: &Path) -> &str {
     path.to_str().expect("test paths are UTF-8")
 }
 
@@ -35,7 +35,7 @@ fn program(test: &str) -> PathBuf {
     // The program has the definition of the base, too, whose virtual table is in a library.
     let whole = "-femit-class-debug-always";
     let flags = ["-fPIE", "-pie", whole, text(&library), text(&round)];
-    let folder = |path: &PathBuf| {
+    let folder = |path: &Path| {
         let folder = path.parent().expect("a file is in a folder");
         format!("-Wl,-rpath,{}", folder.display())
     };
@@ -92,7 +92,7 @@ fn assert_right(finished: &Finished, expected: &BTreeMap<u64, usize>) {
 
 /// Runs the program to its end.
 #[track_caller]
-fn run(path: &PathBuf, args: &[&str]) -> u64 {
+fn run(path: &Path, args: &[&str]) -> u64 {
     let mut child = Command::new(path).args(args).spawn().expect("the program");
     let pid = child.id();
     assert!(child.wait().expect("its end").success());
