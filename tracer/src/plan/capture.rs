@@ -188,21 +188,15 @@ impl<'a, 'b> Capture<'a, 'b> {
     fn origin(&mut self) -> Option<ModuleOrigin> {
         let base = self.builder.own.1;
         let slot = self.builder.slot().ok()?;
-        let (unknown, end) = (self.asm.label(), self.asm.label());
-        let register = self.origin_of(base, unknown).ok()?;
+        let register = self.origin_of(base).ok()?;
         self.tell(slot, register);
         self.asm.give(register);
-        if matches!(base, AddressBase::Module(_)) {
-            self.asm.jump(end);
-            self.fault(slot, unknown);
-        }
-        self.asm.place(end);
         Some(ModuleOrigin { slot, base })
     }
 
-    /// A register with the run address of a base. Jumps if that is not known.
-    fn origin_of(&mut self, base: AddressBase, unknown: Label) -> Result<u8, Unavailable> {
-        self.asm.value(&base.origin(), &mut Exits::to(unknown))
+    /// A register with the run address of the base of the site's module, which is always known.
+    fn origin_of(&mut self, base: AddressBase) -> Result<u8, Unavailable> {
+        self.asm.value(&base.origin(), &mut Exits::default())
     }
 
     /// Finds reads relative to one register that are close together, so that one copy serves them.
@@ -680,7 +674,7 @@ impl<'a, 'b> Capture<'a, 'b> {
         let tag = frame.load(self.asm, at.saturating_add(offset), size, end)?;
         let base = self.builder.own.1;
         if variants.of_addresses {
-            let origin = self.origin_of(base, end)?;
+            let origin = self.origin_of(base)?;
             self.asm.alu(alu::SUB, tag, tag, origin);
             self.asm.give(origin);
         }

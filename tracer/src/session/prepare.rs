@@ -29,7 +29,7 @@ use crate::session::prepare::copies::{CopyPlan, is_bound, others};
 use crate::session::prepare::placing::{SitePlacer, emulates_nops};
 use crate::session::prepare::refusal::SiteRefusal;
 use crate::session::sites::located::ProbeLocation;
-use crate::session::sites::module_numbers::{ModuleNumbers, NO_MODULE};
+use crate::session::sites::module_numbers::ModuleNumbers;
 use crate::session::sites::modules::{Modules, TargetModule};
 use crate::session::sites::resolve::{Resolved, missing_split};
 use crate::session::sites::timed::{Timed, TimedSite};
@@ -241,8 +241,7 @@ fn ready(
     let mut plan = make(bias)?;
     let bound = setting.numbers.is_none() && is_bound(&plan, setting.modules);
     if site.exit == Some(Exit::Trampoline) {
-        let is_of_one = bound || !plan.program.modules.is_empty();
-        if is_of_one && copies.len() > 1 {
+        if bound && copies.len() > 1 {
             let name = &module.file.name;
             return Err(Diagnostic::new(format!(
                 "`{name}` is mapped {} times, and a return by trampoline does not show its copy",
@@ -473,13 +472,7 @@ fn at_site<T>(
         language: debug.language_at(site),
         base: match site.exit {
             // A hit is where the function returns to.
-            Some(Exit::Trampoline) => match setting.numbers {
-                None => AddressBase::Bias(bias),
-                Some(numbers) => {
-                    let number = numbers.number_of(&module.file, debug);
-                    AddressBase::Module(number.unwrap_or(NO_MODULE))
-                }
-            },
+            Some(Exit::Trampoline) => AddressBase::Bias(bias),
             _ => AddressBase::Site(site.address),
         },
         neighbours: &neighbours,

@@ -161,7 +161,7 @@ impl Capture<'_, '_> {
     /// loaded.
     fn base_of_class(&mut self, base: AddressBase, unknown: Label) -> Result<u8, Unavailable> {
         let AddressBase::Module(module) = base else {
-            return self.origin_of(base, unknown);
+            return self.origin_of(base);
         };
         let origin = self.asm.take()?;
         self.asm.module(origin, module, false, unknown);
@@ -244,7 +244,7 @@ impl Capture<'_, '_> {
     }
 
     /// Writes a chunk that says that a table could not be read, or a module's place is not known.
-    pub(super) fn fault(&mut self, slot: Slot, label: Label) {
+    fn fault(&mut self, slot: Slot, label: Label) {
         self.asm.place(label);
         let slot = self.numbered(slot);
         let status = Failure::Fault as u8;

@@ -14,9 +14,6 @@ use crate::session::locks::lock;
 use crate::session::sites::biases::bias_of;
 use crate::target::MappedModule as MappedFile;
 
-/// The number that no module has. The place of such a module is never known.
-pub(in crate::session) const NO_MODULE: ModuleNumber = ModuleNumber(u32::MAX);
-
 /// A module that plans may refer to by its number.
 #[derive(Clone)]
 pub(in crate::session) struct NumberedModule {
@@ -128,7 +125,7 @@ mod tests {
         let second = numbers.number_of(&linker, &of_linker).expect("a build id");
         assert_ne!(first, second);
         let module = numbers.get(first).expect("it was numbered");
-        assert!(numbers.get(NO_MODULE).is_none());
+        assert!(numbers.get(ModuleNumber(2)).is_none());
         let there = bias_of(&debug, &file).expect("it is mapped");
         assert_eq!(module.bias_in(&files), Some(there));
         let mut copies = files;
