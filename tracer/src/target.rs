@@ -254,6 +254,9 @@ impl ExecutableFile {
     }
 }
 
+/// Flag of a kernel thread in `/proc/PID/stat` (`PF_KTHREAD`).
+pub(crate) const KERNEL_THREAD: u64 = 0x0020_0000;
+
 /// Distinguishes one execution of a program from the next: the file, and its address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ImageId {
@@ -278,8 +281,13 @@ impl Process {
         })?;
         let name = status_field(&status, "Name").unwrap_or_default().to_owned();
         let tgid = status_field(&status, "Tgid").and_then(|field| field.parse().ok());
-        if let Some(process) = tgid.filter(|&tgid| tgid != pid) {
-            return Err(TargetError::Thread { pid, process });
+        match tgid {
+            // It was gone before its status was written.
+            Some(0) => return Err(TargetError::NoSuchProcess { pid }),
+            Some(process) if process != pid => {
+                return Err(TargetError::Thread { pid, process });
+            }
+            _ => {}
         }
         if status_field(&status, "State").is_some_and(|state| state.starts_with(['Z', 'X'])) {
             return Err(TargetError::Exited { pid });
@@ -288,9 +296,12 @@ impl Process {
         let link = PathBuf::from(format!("/proc/{pid}/exe"));
         let exe = match fs::read_link(&link) {
             Ok(exe) => exe,
-            // A kernel thread has no program, and so no address space.
-            Err(error) if is_gone(&error) && status_field(&status, "VmSize").is_none() => {
-                return Err(TargetError::KernelThread { pid, name });
+            // A kernel thread has no program. A process that exits has none any more.
+            Err(error) if is_gone(&error) => {
+                return Err(match is_kernel_thread(pid) {
+                    true => TargetError::KernelThread { pid, name },
+                    false => TargetError::Exited { pid },
+                });
             }
             Err(source) => return Err(TargetError::Read { path: link, source }),
         };
@@ -359,6 +370,13 @@ impl Process {
         // SAFETY: `poll` is one valid pollfd, and the count is one.
         let ready = unsafe { libc::poll(&raw mut poll, 1, 0) };
         ready == 0
+    }
+
+    /// Returns true if the process has not begun to exit.
+    #[must_use]
+    pub fn has_program(&self) -> bool {
+        // The link is gone with the address space. Its pid may be that of another process by then.
+        fs::metadata(format!("/proc/{}/exe", self.pid)).is_ok() && self.is_alive()
     }
 
     /// Returns the current execution, or `None` if the process is gone or between two programs.
@@ -573,6 +591,15 @@ fn read_text(pid: u32, what: &str) -> Result<String, TargetError> {
         Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
         Err(source) => Err(TargetError::Read { path, source }),
     }
+}
+
+/// Returns true for a thread of the kernel.
+fn is_kernel_thread(pid: u32) -> bool {
+    let flags = read_text(pid, "stat").ok().and_then(|stat| {
+        let (_, fields) = stat.rsplit_once(')')?;
+        fields.split_whitespace().nth(6)?.parse::<u64>().ok()
+    });
+    flags.is_some_and(|flags| flags & KERNEL_THREAD != 0)
 }
 
 /// Returns run address of the program's first code, from `/proc/PID/stat`.

@@ -14,7 +14,7 @@ use super::failure::CommandFailure;
 use super::launched::LaunchedRun;
 use super::output::{Colours, say, tell};
 use super::probes::{self, WrittenProbe};
-use super::reload::{self, OfFile};
+use super::reload::{self, KnownFiles, OfFile};
 use super::stream::{self, Ends, Style, Until};
 use super::subject::{awaited, counted, options, report_all, selector};
 use super::summary_file::SummaryFile;
@@ -50,12 +50,15 @@ pub(super) fn run(args: Attach, colours: Colours) -> Result<u8, CommandFailure> 
         ));
     }
     let files = OutputFiles::create(&args.trace)?;
+    let is_of_files = args.selector()?.is_empty();
+    let target = is_of_files.then(|| written.target.clone());
     let selector = selector(&args, &written.target)?;
     match aim(&args, &selector, how, colours)? {
         Some(aim) => {
             let traced = TracedSubject {
                 aim,
                 written: &written.probes,
+                target,
                 launched: None,
             };
             trace(&args.trace, how, colours, files, traced)
@@ -99,18 +102,16 @@ pub(super) fn run_launched(
                 .to_owned(),
         ));
     }
-    let LaunchedRun::Waiting(waiting) = launched else {
-        return Err(CommandFailure::new("the program runs already"));
-    };
-    let aim = Aim::Launched {
-        pid: waiting.pid(),
-        program: waiting.program().executable.clone(),
+    // Without it, a signal has come already.
+    let Some(aim) = launched.aim() else {
+        return Err(CommandFailure::told(INTERRUPTED));
     };
     let files = OutputFiles::create(args)?;
     let how = args.output.unwrap_or(Output::Text);
     let traced = TracedSubject {
         aim,
         written: &written.probes,
+        target: None,
         launched: Some(launched),
     };
     trace(args, how, colours, files, traced)
@@ -120,6 +121,8 @@ pub(super) fn run_launched(
 struct TracedSubject<'t> {
     aim: Aim,
     written: &'t [WrittenProbe],
+    /// The lines `target` of files, if they have chosen the processes.
+    target: Option<Selector>,
     /// The program that waits for its probes.
     launched: Option<&'t mut LaunchedRun>,
 }
@@ -135,6 +138,7 @@ fn trace(
     let TracedSubject {
         aim,
         written,
+        target,
         launched,
     } = traced;
     let to_stderr = launched.is_some();
@@ -172,7 +176,11 @@ fn trace(
     if let Some(launched) = launched {
         launched.release()?;
     }
-    let watches = watch_files(&control, &args.files, &installed)?;
+    let known = KnownFiles {
+        probes: installed.of_files.clone(),
+        target,
+    };
+    let watches = watch_files(&control, &args.files, known)?;
     announce(&*control, &session, &installed.probes, how);
     let begin = begin(&session, &installed, time_ns);
     let mut summary = files.summary;
@@ -255,11 +263,15 @@ fn begin(session: &Session, installed: &InstalledProbes, time_ns: u64) -> Begin 
 fn watch_files(
     session: &Arc<dyn Control>,
     files: &[PathBuf],
-    installed: &InstalledProbes,
+    mut known: KnownFiles,
 ) -> Result<bool, CommandFailure> {
     let is_file = |file: &&PathBuf| std::fs::metadata(file).is_ok_and(|file| file.is_file());
     let watched: Vec<PathBuf> = files.iter().filter(is_file).cloned().collect();
-    reload::watch(session, &watched, installed.of_files.clone()).map_err(|error| {
+    // The lines of a pipe are not read again.
+    if watched.len() < files.len() {
+        known.target = None;
+    }
+    reload::watch(session, &watched, known).map_err(|error| {
         CommandFailure::new(format!("cannot watch the files of probes: {error}"))
     })?;
     Ok(!watched.is_empty())
@@ -370,6 +382,9 @@ fn aim(
     } else {
         let found = awaited(&mut selection)?;
         say!("{}", selection.report(&found));
+        if let Some(note) = selection.note_on_scripts(&found) {
+            say!("note: {note}");
+        }
     }
     Ok(Some(Aim::Selection(Box::new(selection))))
 }

@@ -151,9 +151,11 @@ fn read_pipe(mut pipe: &File, wait: Duration) -> io::Result<Vec<u8>> {
             return Err(io::Error::other(why));
         }
         let time = Timespec::try_from(left.min(PIPE_LOOK)).map_err(io::Error::other)?;
-        if poll(&mut [PollFd::new(&pipe, PollFlags::IN)], Some(&time))? == 0 {
-            continue;
-        }
+        match poll(&mut [PollFd::new(&pipe, PollFlags::IN)], Some(&time)) {
+            // A signal has come: the loop asks whether it is meant for this process.
+            Ok(0) | Err(rustix::io::Errno::INTR) => continue,
+            polled => polled?,
+        };
         match pipe.read(&mut chunk) {
             Ok(0) => break,
             Ok(count) => bytes.extend_from_slice(chunk.get(..count).unwrap_or_default()),

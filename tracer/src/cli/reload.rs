@@ -17,6 +17,7 @@ use super::failure::CommandFailure;
 use super::probes::{self, WrittenProbe};
 use crate::event::ProbeId;
 use crate::session::{Control, ProbeStatus};
+use crate::target::select::Selector;
 
 /// Bytes of events that are read at a time.
 const BUFFER: usize = 4096;
@@ -30,7 +31,15 @@ pub(super) struct OfFile {
     pub(super) probe: Option<ProbeId>,
 }
 
-/// Watches `files`, whose probes are `known`, from now on. The thread keeps no session alive, and
+/// The contents of the files, as the session has them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct KnownFiles {
+    pub(super) probes: Vec<OfFile>,
+    /// The lines `target`, if the session's targets are theirs.
+    pub(super) target: Option<Selector>,
+}
+
+/// Watches `files`, whose contents are `known`, from now on. The thread keeps no session alive, and
 /// ends with the process, or at the first change after the session.
 ///
 /// # Errors
@@ -38,7 +47,7 @@ pub(super) struct OfFile {
 pub(super) fn watch(
     session: &Arc<dyn Control>,
     files: &[PathBuf],
-    known: Vec<OfFile>,
+    known: KnownFiles,
 ) -> io::Result<()> {
     if files.is_empty() {
         return Ok(());
@@ -52,7 +61,7 @@ pub(super) fn watch(
     Ok(())
 }
 
-fn run(session: &Weak<dyn Control>, watch: &Watch, files: &[PathBuf], mut known: Vec<OfFile>) {
+fn run(session: &Weak<dyn Control>, watch: &Watch, files: &[PathBuf], mut known: KnownFiles) {
     let mut buffer = [MaybeUninit::uninit(); BUFFER];
     let mut events = inotify::Reader::new(&watch.inotify, &mut buffer);
     loop {
@@ -86,9 +95,9 @@ fn run(session: &Weak<dyn Control>, watch: &Watch, files: &[PathBuf], mut known:
 }
 
 /// Makes the session's probes those that the files have now.
-fn reload(session: &dyn Control, files: &[PathBuf], known: &mut Vec<OfFile>) {
+fn reload(session: &dyn Control, files: &[PathBuf], known: &mut KnownFiles) {
     let written = match probes::read(&[], files) {
-        Ok(written) => written.probes,
+        Ok(written) => written,
         Err(failures) => {
             // Half a file is no reason to lose probes that run.
             for failure in failures {
@@ -98,7 +107,17 @@ fn reload(session: &dyn Control, files: &[PathBuf], known: &mut Vec<OfFile>) {
             return;
         }
     };
-    let Changes { gone, new } = changes(known, written);
+    if let Some(target) = &mut known.target
+        && *target != written.target
+    {
+        *target = written.target;
+        session.note(
+            "the lines `target` have changed; the session keeps its targets, and the next one takes the new lines"
+                .into(),
+        );
+    }
+    let known = &mut known.probes;
+    let Changes { gone, new } = changes(known, written.probes);
     for OfFile { text, probe } in gone {
         if let Some(removed) = probe.and_then(|probe| session.remove(probe)) {
             session.note(format!("{} is removed: `{text}`", removed.name));

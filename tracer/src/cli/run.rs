@@ -30,16 +30,18 @@ pub(super) fn run(
                 .hint("leave out `--output`, or start the program and `tracer attach --wait --exe PROGRAM` beside it".to_owned()),
         );
     }
-    let mut run = LaunchedRun::Waiting(waiting);
+    let mut run = LaunchedRun::new(waiting)?;
     let traced = attach::run_launched(&args.trace, &mut run, colours);
-    match run {
-        // Nothing was traced, so the program is not started.
-        LaunchedRun::Waiting(_) | LaunchedRun::Gone => traced,
-        LaunchedRun::Running(mut running) => {
-            if let Err(failure) = traced {
-                super::output::tell(&failure.render(colours.stderr));
-            }
-            running.wait()
-        }
+    if run.is_interrupted() {
+        super::output::say!("interrupted before the program was started");
+        return Ok(super::INTERRUPTED);
     }
+    // If nothing was traced, the program was not started.
+    let Some(code) = run.wait()? else {
+        return traced;
+    };
+    if let Err(failure) = traced {
+        super::output::tell(&failure.render(colours.stderr));
+    }
+    Ok(code)
 }

@@ -180,6 +180,12 @@ impl ProcessSelection {
         self.write_state()
     }
 
+    /// Removes the rule for a cgroup that is gone. No other one ever has its id.
+    pub fn remove_cgroup(&mut self, id: u64) {
+        // A rule that is left costs nothing but its place.
+        let _ = bpf::remove(self.maps.cgroups.fd().as_fd(), &[id]);
+    }
+
     fn write_state(&self) -> Result<(), KernelError> {
         bpf::update_array(self.maps.state.fd().as_fd(), 0, &[self.state]).map_err(write_rule)
     }

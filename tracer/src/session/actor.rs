@@ -132,6 +132,7 @@ impl<B: Backend> Actor<B> {
             Message::LibraryLoaded => self.follow_modules(),
             Message::TrapCost(cost) => self.backend.set_trap_cost(cost),
             Message::Forks => self.follow_processes(B::take_forks),
+            Message::CgroupsChanged => self.follow_processes(B::cgroups_changed),
             Message::ProcessEnded(process) => {
                 self.follow_processes(|backend| backend.process_ended(process));
             }

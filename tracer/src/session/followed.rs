@@ -130,6 +130,11 @@ impl FollowedProcesses {
         if let Some(unseen) = self.unseen {
             write!(f, "; the first {unseen} of some were not seen")?;
         }
+        match self.too_short {
+            0 => {}
+            1 => f.write_str("; 1 more ended before it was known what it ran")?,
+            count => write!(f, "; {count} more ended before it was known what they ran")?,
+        }
         match self.missed {
             0 => Ok(()),
             1 => f.write_str("; 1 more could not be probed"),

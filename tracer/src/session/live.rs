@@ -3,6 +3,7 @@
 mod arrival;
 mod attach;
 pub(in crate::session) mod budget;
+mod departures;
 mod executables;
 mod family;
 mod following;
@@ -487,8 +488,15 @@ impl Backend for Live {
         self.executables.count() != before
     }
 
+    fn cgroups_changed(&mut self) -> bool {
+        let before = self.executables.count();
+        self.cgroups_have_changed();
+        self.executables.count() != before
+    }
+
     fn look_for_processes(&mut self) -> bool {
         let before = self.executables.count();
+        self.look_for_stopped();
         self.look_for_selected();
         self.executables.count() != before
     }

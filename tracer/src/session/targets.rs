@@ -4,6 +4,7 @@
 //! another program than the probes are for.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
@@ -21,6 +22,8 @@ pub(super) struct Target {
     pub(super) pidfd: OwnedFd,
     /// The program that it runs. `None` for that of the chosen process.
     pub(super) executable: Option<ExecutableId>,
+    /// A signal has stopped it, at the last look.
+    stopped: bool,
 }
 
 impl Target {
@@ -68,6 +71,7 @@ impl Targets {
             status: status.clone(),
             pidfd,
             executable: None,
+            stopped: false,
         };
         self.live.insert(id, target);
         status
@@ -132,6 +136,23 @@ impl Targets {
     /// The process that the user chose, while it lives.
     pub(super) fn chosen(&self) -> Option<&Target> {
         self.live.values().find(|target| target.is_chosen())
+    }
+
+    /// The next targets behind one, at most `most`; from the first on behind the last.
+    pub(super) fn after(&self, one: Option<TargetId>, most: usize) -> Vec<TargetStatus> {
+        let from = one.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut next = self.live.range((from, Bound::Unbounded)).peekable();
+        let all = match next.peek() {
+            Some(_) => next,
+            None => self.live.range(..).peekable(),
+        };
+        all.take(most).map(|(_, one)| one.status.clone()).collect()
+    }
+
+    /// Notes whether a target is stopped. Returns true if that is news.
+    pub(super) fn set_stopped(&mut self, id: TargetId, stopped: bool) -> bool {
+        let target = self.live.get_mut(&id);
+        target.is_some_and(|target| std::mem::replace(&mut target.stopped, stopped) != stopped)
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -6,6 +6,7 @@
 //! Nobody is asked over a socket. Names, paths and state files of others are untrusted.
 
 mod cgroup;
+mod cgroup_tree;
 mod container;
 mod executable;
 mod facts;
@@ -19,8 +20,9 @@ mod selector;
 mod unit;
 
 pub use cgroup::{CgroupDirectory, CgroupHierarchy, CgroupMembership};
+pub use cgroup_tree::CgroupWatch;
 pub use container::{ContainerRecord, ContainerRuntime, KnownContainers, PodName, container_id};
-pub use facts::{ExecutableFacts, ProcessFacts};
+pub use facts::{ExecutableFacts, ProcessFacts, is_stopped};
 pub use inode::InodeId;
 pub use name::NameGlob;
 pub use reports::{MatchReport, WaitReport};

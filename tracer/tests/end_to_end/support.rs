@@ -4,6 +4,7 @@
 //! The expectations are left to the tests.
 
 pub(crate) mod build;
+pub(crate) mod cgroups;
 pub(crate) mod display;
 pub(crate) mod needs;
 pub(crate) mod observe;

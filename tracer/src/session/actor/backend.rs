@@ -115,6 +115,8 @@ pub(crate) trait Backend {
     /// Looks for processes that have become targets without a report. Returns true if targets run a
     /// new program.
     fn look_for_processes(&mut self) -> bool;
+    /// Looks at cgroups that may have been made. Returns true if targets run a new program.
+    fn cgroups_changed(&mut self) -> bool;
     /// Reports the programs in which all probes are attached now.
     fn tell_programs(&mut self, probes: &ProbeMap<Self::Placement>);
     /// Counts of the forked processes. `None` if they are not followed.

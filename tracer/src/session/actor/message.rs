@@ -56,6 +56,8 @@ pub(crate) enum Message<P> {
     TrapCost(Option<TrapCost>),
     /// The kernel has messages about forks.
     Forks,
+    /// Cgroups may have been made that are selected.
+    CgroupsChanged,
     /// A followed process or the target has exited. The number is that of its watch.
     ProcessEnded(u64),
     /// Return the counts of forked processes.

@@ -193,6 +193,10 @@ impl Backend for FakeBackend {
         false
     }
 
+    fn cgroups_changed(&mut self) -> bool {
+        false
+    }
+
     fn begin_plan(&mut self, ticket: Ticket, spec: Arc<ProbeSpec>, _: Option<&FakeSites>) {
         assert!(self.job.is_none(), "plans are made one at a time");
         self.job = Some(FakeJob {

@@ -19,6 +19,7 @@ use rustix::buffer::spare_capacity;
 use rustix::event::epoll;
 use tracer_common::forks::{EXECUTED, FORKED, FamilyMessage};
 
+use super::departures::{Departure, DepartureNotes};
 use super::{Live, LiveMessage};
 use crate::base::causes::chain;
 use crate::event::{TargetId, TargetOrigin, TargetStatus};
@@ -41,6 +42,7 @@ const MAX_EVENTS: usize = 64;
 /// Numbers of the watched descriptors that are not a target's pidfd.
 const STOP: u64 = u64::MAX;
 const MESSAGES: u64 = u64::MAX - 1;
+pub(super) const CGROUPS: u64 = u64::MAX - 2;
 
 /// Follows a family of processes: the parts that exist before the session does.
 pub(crate) struct FamilyWatch {
@@ -85,6 +87,9 @@ impl FamilyWatch {
     ) -> Result<Self, KernelError> {
         selected.begin(&mut kernel)?;
         let watch_all = Self::open(kernel, true).map_err(cannot_wait)?;
+        if let Some(cgroups) = &selected.watch {
+            watch(&watch_all.epoll, cgroups.as_fd(), CGROUPS).map_err(cannot_wait)?;
+        }
         Ok(Self {
             selected: Some(selected),
             ..watch_all
@@ -150,7 +155,7 @@ pub(super) fn watch(epoll: &OwnedFd, fd: BorrowedFd<'_>, number: u64) -> io::Res
     Ok(epoll::add(epoll, fd, data, flags)?)
 }
 
-fn watch_again(epoll: &OwnedFd, fd: BorrowedFd<'_>, number: u64) -> io::Result<()> {
+pub(super) fn watch_again(epoll: &OwnedFd, fd: BorrowedFd<'_>, number: u64) -> io::Result<()> {
     let data = epoll::EventData::new_u64(number);
     let flags = epoll::EventFlags::IN | epoll::EventFlags::ONESHOT;
     Ok(epoll::modify(epoll, fd, data, flags)?)
@@ -170,6 +175,7 @@ fn forward(epoll: &OwnedFd, messages: &Sender<LiveMessage>) -> bool {
         let message = match event.data.u64() {
             STOP => return false,
             MESSAGES => Message::Forks,
+            CGROUPS => Message::CgroupsChanged,
             number => Message::ProcessEnded(number),
         };
         messages.send(message).is_ok()
@@ -193,7 +199,10 @@ pub(super) struct FamilyTracker {
     missed: u64,
     /// Number of selected processes that were reported by name.
     pub(super) named: u64,
+    /// Number of new cgroups that were reported.
+    pub(super) cgroups_named: u64,
     pub(super) counts: FollowedProcesses,
+    pub(super) departures: DepartureNotes,
 }
 
 impl FamilyTracker {
@@ -223,6 +232,8 @@ impl FamilyTracker {
             began_ns: monotonic_ns(),
             missed: 0,
             named: 0,
+            cgroups_named: 0,
+            departures: DepartureNotes::new(),
         }
     }
 }
@@ -272,7 +283,7 @@ impl Live {
         // Before the end: who has ended may have forked.
         while self.take_messages() {}
         if let Ok(id) = u32::try_from(number) {
-            self.leave_ended(TargetId(id));
+            let _ended = self.leave(TargetId(id), Departure::Ended);
         }
         // No process is left that could fork, so these messages are the last.
         while self.is_family_gone() && self.take_messages() {}
@@ -289,7 +300,7 @@ impl Live {
     }
 
     /// Returns true if no target is left, and none can come.
-    fn is_family_gone(&self) -> bool {
+    pub(super) fn is_family_gone(&self) -> bool {
         let family = self.family.as_ref();
         family.is_some_and(|tracker| {
             let can_come = tracker.selected.as_ref().is_some_and(|one| !one.ends());
@@ -322,23 +333,6 @@ impl Live {
         !messages.is_empty()
     }
 
-    pub(super) fn leave_ended(&mut self, id: TargetId) {
-        let Some(tracker) = &mut self.family else {
-            return;
-        };
-        let Some(target) = tracker.targets.remove(id) else {
-            return;
-        };
-        if !target.is_chosen() {
-            lock(&self.machine).leave(&[target.status.pid], true);
-        }
-        let pid = target.status.pid;
-        self.shared.tell(Notice::TargetLeft(target.status));
-        if let Some(executable) = target.executable {
-            self.replace_standing(executable, pid);
-        }
-    }
-
     fn forked(&mut self, message: &FamilyMessage) {
         let process = message.process;
         // An earlier process of that number has ended, although its end was not looked at yet.
@@ -347,7 +341,7 @@ impl Live {
             .as_ref()
             .and_then(|tracker| tracker.targets.forked(process));
         if let Some(id) = earlier {
-            self.leave_ended(id);
+            let _ended = self.leave(id, Departure::Ended);
         }
         let Some(pidfd) = open_process(process).filter(|pidfd| !has_exited(pidfd)) else {
             self.forked_and_ended(message);
@@ -475,6 +469,9 @@ impl Live {
         lock(&self.machine).leave(&processes, false);
         for target in &left {
             self.shared.tell(Notice::TargetLeft(target.status.clone()));
+        }
+        if !is_chosen {
+            self.tell_departure(process, Departure::Executed);
         }
         if is_chosen {
             let who = match left.len() {

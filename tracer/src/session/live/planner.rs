@@ -16,6 +16,7 @@ use crate::session::prepare::placing::SitePlacer;
 use crate::session::prepare::runtime::runtime_of;
 use crate::session::prepare::{PreparedProbe, Setting};
 use crate::session::sites::module_numbers::ModuleNumbers;
+use crate::session::sites::modules::Modules;
 use crate::session::sites::process_modules::ProcessModules;
 
 /// A plan to be made.
@@ -123,27 +124,50 @@ fn plan(
         planned: programs.iter().map(|program| program.executable).collect(),
         notes: Vec::new(),
     };
-    let mut first_error = None;
+    let mut best: Option<ProgramRefusal> = None;
     for program in programs {
         match plan_one(spec, program, options, numbers) {
             Ok(probe) => plan.parts.push(PlannedPart {
                 executable: program.executable,
                 probe,
             }),
-            Err(error) => {
+            Err(mut refusal) => {
                 let modules = program.modules.now();
                 let name = modules.all().first().map(|main| main.file.name.clone());
                 let name = name.unwrap_or_default();
-                plan.notes
-                    .push(format!("no site in `{name}`: {}", error.message));
-                first_error.get_or_insert(error);
+                let message = &mut refusal.error.message;
+                plan.notes.push(format!("no site in `{name}`: {message}"));
+                if programs.len() > 1 && !message.contains(&name) {
+                    *message = format!("{message} (in `{name}`)");
+                }
+                if best
+                    .as_ref()
+                    .is_none_or(|best| best.nearness < refusal.nearness)
+                {
+                    best = Some(refusal);
+                }
             }
         }
     }
-    match first_error {
-        Some(error) if plan.parts.is_empty() => Err(error),
+    match best {
+        Some(refusal) if plan.parts.is_empty() => Err(refusal.error),
         _ => Ok(plan),
     }
+}
+
+/// The reason why a probe has no site in one program.
+struct ProgramRefusal {
+    nearness: Nearness,
+    error: Diagnostic,
+}
+
+/// How near a program is to be the one that is meant. A shell or a supervisor beside it has no debug
+/// information, or other files.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Nearness {
+    NoDebugInfo,
+    NoLocation,
+    Located,
 }
 
 /// Resolves, types and compiles for one executable.
@@ -152,15 +176,25 @@ fn plan_one(
     program: &PlannedProgram,
     options: &SessionOptions,
     numbers: Option<&ModuleNumbers>,
-) -> Result<PreparedProbe, Diagnostic> {
+) -> Result<PreparedProbe, ProgramRefusal> {
     let runtime = runtime_of(spec);
     let mut modules = program.modules.now();
     let location = match runtime.resolve(&modules, spec) {
         Ok(location) => location,
         // A library may have been loaded since the last look.
         Err(error) => {
-            modules = program.modules.look_again().ok_or(error)?;
-            runtime.resolve(&modules, spec)?
+            let mut again = Err(error);
+            if let Some(now) = program.modules.look_again() {
+                modules = now;
+                again = runtime.resolve(&modules, spec);
+            }
+            again.map_err(|error| ProgramRefusal {
+                nearness: match has_sources(&modules) {
+                    true => Nearness::NoLocation,
+                    false => Nearness::NoDebugInfo,
+                },
+                error,
+            })?
         }
     };
     let setting = Setting {
@@ -169,5 +203,16 @@ fn plan_one(
         options,
         numbers,
     };
-    runtime.plan(spec, location, setting)
+    let planned = runtime.plan(spec, location, setting);
+    planned.map_err(|error| ProgramRefusal {
+        nearness: Nearness::Located,
+        error,
+    })
+}
+
+/// Returns true if the debug information of the program names its sources.
+fn has_sources(modules: &Modules) -> bool {
+    let main = modules.all().first();
+    main.and_then(|main| main.debug().ok())
+        .is_some_and(|debug| !debug.source_files().is_empty())
 }

@@ -14,8 +14,10 @@ use tracer_common::forks::{EXECUTED, EXITED, FORKED, FOUND, FamilyMessage, MATCH
 use super::Live;
 use super::Placement;
 use super::arrival::{Arrival, NewMember};
+use super::departures::{Departure, Rejoining};
 use super::executables::{Coming, Executable, ExecutableId, JoinedProcess, ProbeProgress};
-use super::family::{number_of, watch};
+use super::family::{CGROUPS, number_of, watch, watch_again};
+use super::selection_rules::{NewPlaces, SelectedTargets};
 use crate::base::causes::chain;
 use crate::base::visible::Visible;
 use crate::event::TargetId;
@@ -34,11 +36,11 @@ use crate::target::{ExecutableFile, Process, TargetError};
 /// Processes that are named when they come. Further ones are only counted.
 const MAX_NAMED: u64 = 16;
 
-/// Between two looks at the selected files, which may be replaced.
-const FILES_PAUSE: Duration = Duration::from_millis(200);
 /// Between two looks at all processes, where the kernel side finds them by itself: at their next
 /// hit, if a program that they run has a probe.
 const LOOK_PAUSE: Duration = Duration::from_secs(5);
+/// The same if the kernel side does not find all of them: scripts with long names.
+const NAMES_PAUSE: Duration = Duration::from_secs(1);
 /// The pause between two looks is at least this many times as long as a look: it takes 1 % of a CPU
 /// at most.
 const LOOK_PARTS: u32 = 100;
@@ -51,9 +53,8 @@ impl Live {
             tracker.has_begun = true;
         }
         // It may have run another program before, or an earlier process had its id.
-        if let Some(id) = self.target_of(pid) {
-            self.leave_ended(id);
-        }
+        let earlier = self.target_of(pid);
+        let earlier = earlier.and_then(|id| self.leave(id, Departure::Rejoins));
         let process = match Process::open(pid) {
             Ok(process) => Arc::new(process),
             Err(error) => {
@@ -74,6 +75,9 @@ impl Live {
         if let Some(selected) = &mut tracker.selected {
             if !selected.still_matches(pid) {
                 tracker.family.remove(pid);
+                if earlier.is_some() {
+                    self.tell_departure(pid, Departure::Executed);
+                }
                 return;
             }
             if let Err(error) = selected.admit(pid, &mut tracker.family) {
@@ -114,7 +118,7 @@ impl Live {
         self.place_modules(pid);
         self.shared.tell(Notice::TargetCame(status));
         let program = process.exe().to_owned();
-        self.has_joined(JoinedProcess { member, program }, executable);
+        self.has_joined(JoinedProcess { member, program }, executable, earlier);
     }
 
     /// Looks for what no report tells: files and cgroups that were made anew, and processes that have
@@ -133,30 +137,29 @@ impl Live {
             return;
         };
         let now = Instant::now();
-        let mut is_new = false;
-        if now.duration_since(selected.looked_at_files) >= FILES_PAUSE {
-            selected.looked_at_files = now;
-            is_new = selection.refresh();
-        }
-        let mut error = None;
-        if is_new && !selected.listed {
-            error = selected.add_places(&selection, &mut tracker.family).err();
-        }
-        let least = match selected.listed {
-            true => Duration::ZERO,
-            false => LOOK_PAUSE,
+        let looked = selected.look(&mut selection, &mut tracker.family);
+        let NewPlaces {
+            are_new,
+            cgroups,
+            error,
+        } = looked;
+        let least = match (selected.listed, selected.long_names) {
+            (true, _) => Duration::ZERO,
+            (false, true) => NAMES_PAUSE,
+            (false, false) => LOOK_PAUSE,
         };
         let pause = least.max(selected.look_took * LOOK_PARTS);
-        let found = if is_new || now.duration_since(selected.looked) >= pause {
+        let found = if are_new || now.duration_since(selected.looked) >= pause {
             let known = tracker.targets.pids();
+            let began = Instant::now();
             let found = selection.scan_others(&|pid| known.contains(&pid));
             selected.looked = Instant::now();
-            selected.look_took = selected.looked.duration_since(now);
+            selected.look_took = selected.looked.duration_since(began);
             found.unwrap_or_default()
         } else {
             Vec::new()
         };
-        let paths = if is_new {
+        let paths = if are_new {
             selection.paths()
         } else {
             Vec::new()
@@ -167,6 +170,7 @@ impl Live {
         if let Some(error) = error {
             self.warn(format!("later processes may be missed: {}", chain(&error)));
         }
+        self.tell_cgroups(&cgroups);
         for path in paths {
             self.expect_program(
                 &path,
@@ -188,12 +192,48 @@ impl Live {
         }
     }
 
+    /// Has cgroups looked at that were made, and the next ones watched for.
+    pub(super) fn cgroups_have_changed(&mut self) {
+        let Some(tracker) = &mut self.family else {
+            return;
+        };
+        let Some(selected) = &mut tracker.selected else {
+            return;
+        };
+        let Some(watch) = &selected.watch else {
+            return;
+        };
+        selected.looked_at_cgroups.is_wanted |= watch.take_changes();
+        if let Err(error) = watch_again(&tracker.epoll, watch.as_fd(), CGROUPS) {
+            self.warn(format!("new cgroups are found later: {error}"));
+        }
+        self.look_for_selected();
+    }
+
+    /// Reports cgroups that were made while the session runs.
+    fn tell_cgroups(&mut self, paths: &[String]) {
+        let Some(tracker) = &mut self.family else {
+            return;
+        };
+        for path in paths {
+            tracker.cgroups_named += 1;
+            if tracker.cgroups_named > MAX_NAMED {
+                return;
+            }
+            let last = match tracker.cgroups_named {
+                MAX_NAMED => "; further cgroups are selected silently",
+                _ => "",
+            };
+            let path = Visible(path);
+            self.shared.note(format!(
+                "the cgroup `{path}` is new, and its processes are probed{last}"
+            ));
+        }
+    }
+
     /// The probes are placed in the selected files before a process runs them.
     pub(crate) fn expect_programs(&mut self) {
-        let selected = self
-            .family
-            .as_ref()
-            .and_then(|tracker| tracker.selected.as_ref());
+        let selected = self.selected();
         let selection = selected.and_then(|selected| selected.selection.as_ref());
         let paths = selection.filter(|selection| !selection.selector().now_only);
         for path in paths.map(Selection::paths).unwrap_or_default() {
@@ -232,8 +272,12 @@ impl Live {
                 arrival: self.arrival_of(message),
             }),
             EXECUTED | EXITED => {
+                let departure = match message.kind {
+                    EXECUTED => Departure::Executed,
+                    _ => Departure::Ended,
+                };
                 if let Some(id) = self.target_of(message.process) {
-                    self.leave_ended(id);
+                    let _gone = self.leave(id, departure);
                 }
             }
             _ => {}
@@ -259,14 +303,20 @@ impl Live {
         let (file, held) = process.executable_file()?;
         if let Some(known) = self.executables.of_file(file) {
             let id = known.id;
-            if known.modules.process().is_none() {
-                // It is the first that runs it.
+            let standing = known.modules.process();
+            if standing.is_none_or(|standing| !standing.is_alive()) {
+                // It is the first that runs it, or all others have ended.
                 known.modules.set_process(Arc::clone(process));
                 self.watch_linkers();
             }
             return Ok(id);
         }
-        let modules = Modules::read(process, &self.options.debug)?.holding_main(held);
+        let modules = Modules::read(process, &self.options.debug)
+            .map_err(|error| match process.has_program() {
+                true => error,
+                false => TargetError::NoSuchProcess { pid: process.pid() },
+            })?
+            .holding_main(held);
         let (now, _) = process.executable_file()?;
         if now != file {
             // It has executed another program meanwhile, which is reported next.
@@ -289,11 +339,21 @@ impl Live {
     }
 
     /// Counts a process that matches, and reports it once its program has the probes.
-    fn has_joined(&mut self, joined: JoinedProcess, executable: ExecutableId) {
+    fn has_joined(
+        &mut self,
+        joined: JoinedProcess,
+        executable: ExecutableId,
+        earlier: Option<Rejoining>,
+    ) {
         let Some(tracker) = &mut self.family else {
             return;
         };
-        tracker.counts.followed += 1;
+        match earlier {
+            // Reports of a process that executes programs in a row are read after the last one.
+            Some(earlier) if earlier.executable == Some(executable) => return,
+            Some(_) => {}
+            None => tracker.counts.followed += 1,
+        }
         let Some(executable) = self.executables.get_mut(executable) else {
             return;
         };
@@ -355,6 +415,11 @@ impl Live {
         let unseen_ns = began_ns
             .and_then(|began_ns| since_ns.checked_sub(began_ns))
             .filter(|&ns| ns > 0);
+        let launched = tracker.selected.as_ref().and_then(|one| one.launched);
+        if unseen_ns.is_none() && launched == Some(joined.member.process) {
+            // It is what the session is for.
+            return;
+        }
         if let Some(ns) = unseen_ns {
             tracker.counts.unseen = Some(Unseen::with(tracker.counts.unseen, ns));
         }
@@ -387,8 +452,16 @@ impl Live {
             error,
             TargetError::NoSuchProcess { .. } | TargetError::Exited { .. }
         ) {
-            // The kernel side knew it, so its hits in known programs were seen.
-            tracker.counts.followed += 1;
+            // The kernel side knew it, so its hits in known programs were seen. All programs are known if
+            // they were selected by their files.
+            match tracker
+                .selected
+                .as_ref()
+                .is_some_and(SelectedTargets::knows_files)
+            {
+                true => tracker.counts.followed += 1,
+                false => tracker.counts.too_short += 1,
+            }
             let known = FamilyMember {
                 process: member.process,
                 initial: member.initial,
@@ -405,6 +478,11 @@ impl Live {
             let pid = member.process;
             self.warn(format!("process {pid} matches and cannot be read: {error}"));
         }
+    }
+
+    /// The choice of the targets, where it is not one process with those that it forks.
+    pub(super) fn selected(&self) -> Option<&SelectedTargets> {
+        self.family.as_ref()?.selected.as_ref()
     }
 
     /// The target with a process id.

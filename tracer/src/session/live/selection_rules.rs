@@ -3,15 +3,18 @@
 //! The kernel side knows rules for files, names, cgroups of version 2 and users. Anything else is
 //! listed: this process looks for the processes that match, and tells the kernel side their ids.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
+use std::os::unix::fs::MetadataExt as _;
 use std::time::{Duration, Instant};
 
 use crate::kernel::{
     KernelError, MemberOrigin, NameRule, ProcessSelection, Processes, RuleKinds, SelectionRule,
 };
 use crate::session::{Aim, Forks};
-use crate::target::select::{CgroupHierarchy, ProcessFacts, Selection, SelectorKind};
+use crate::target::select::{
+    CgroupDirectory, CgroupHierarchy, CgroupWatch, ProcessFacts, Selection, SelectorKind,
+};
 
 /// Kinds of selectors that stand for cgroups.
 const CGROUP_KINDS: [SelectorKind; 3] = [
@@ -19,6 +22,13 @@ const CGROUP_KINDS: [SelectorKind; 3] = [
     SelectorKind::Cgroup,
     SelectorKind::Container,
 ];
+
+/// Bytes of a name in the kernel, to which it cuts the names of scripts.
+const COMM_BYTES: usize = 15;
+/// Between two looks at the selected files, which may be replaced.
+const FILES_PAUSE: Duration = Duration::from_millis(200);
+/// Between two looks at cgroups and containers that no watch asks for.
+const CGROUPS_PAUSE: Duration = Duration::from_secs(2);
 
 /// The kernel side's choice of processes for a session.
 pub(crate) fn processes_of(aim: &Aim, forks: Forks) -> Processes {
@@ -73,22 +83,82 @@ fn is_listed(selection: &Selection) -> bool {
     selector.now_only || has_unknown || kinds.len() > 1 || kinds.iter().any(is_old)
 }
 
+/// Places that a look has found.
+#[derive(Default)]
+pub(super) struct NewPlaces {
+    pub(super) are_new: bool,
+    /// Paths of cgroups.
+    pub(super) cgroups: Vec<String>,
+    /// A rule could not be added.
+    pub(super) error: Option<KernelError>,
+}
+
+/// The last look at the cgroups, and when the next one may be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct CgroupLook {
+    at: Instant,
+    /// It took this long.
+    took: Duration,
+    /// A cgroup was made since.
+    pub(super) is_wanted: bool,
+}
+
+impl CgroupLook {
+    fn first(now: Instant) -> Self {
+        Self {
+            at: now,
+            took: Duration::ZERO,
+            is_wanted: false,
+        }
+    }
+
+    fn done(began: Instant) -> Self {
+        let at = Instant::now();
+        Self {
+            at,
+            took: at.duration_since(began),
+            is_wanted: false,
+        }
+    }
+
+    /// Returns true if it is time for the next look. Looks take a twentieth of the time at most, however
+    /// many cgroups are made.
+    pub(super) fn is_due(&self, pause: Duration) -> bool {
+        let passed = self.at.elapsed();
+        passed >= pause || self.is_wanted && passed >= self.took * 20
+    }
+}
+
+/// Returns true if a selected name is longer than those of the kernel.
+fn has_long_names(selection: &Selection) -> bool {
+    let mut names = selection.selector().names.iter();
+    names.any(|name| {
+        let text = name.as_str().trim_matches('*');
+        text.len() > COMM_BYTES
+    })
+}
+
 /// The choice of a session's targets.
 #[derive(Debug)]
 pub(crate) struct SelectedTargets {
     /// `None` for a process that the tracer has launched.
     pub(super) selection: Option<Selection>,
-    launched: Option<u32>,
+    pub(super) launched: Option<u32>,
     /// The processes that chosen ones fork are targets, too.
     follow: bool,
     /// Userspace lists the processes; see [`is_listed`].
     pub(super) listed: bool,
+    /// A selected name may be that of a script, and longer than the kernel's names.
+    pub(super) long_names: bool,
     /// No process can become a target any more.
     pub(super) closed: bool,
     /// Ids of the rules that the kernel side has.
     files: BTreeSet<(u64, u64)>,
-    cgroups: BTreeSet<u64>,
+    cgroups: BTreeMap<u64, CgroupDirectory>,
+    /// Watches for new cgroups. `None` if the kernel side has no rules for cgroups.
+    pub(super) watch: Option<CgroupWatch>,
     pub(super) looked_at_files: Instant,
+    pub(super) looked_at_cgroups: CgroupLook,
     pub(super) looked: Instant,
     /// The time that the last look at all processes took.
     pub(super) look_took: Duration,
@@ -108,16 +178,25 @@ impl SelectedTargets {
         let now = Instant::now();
         Self {
             listed: selection.as_ref().is_some_and(is_listed),
+            long_names: selection.as_ref().is_some_and(has_long_names),
             closed: selection.as_ref().is_none_or(only_pids),
             follow: forks.are_told(),
             selection,
             launched,
             files: BTreeSet::new(),
-            cgroups: BTreeSet::new(),
+            cgroups: BTreeMap::new(),
+            watch: None,
             looked_at_files: now,
+            looked_at_cgroups: CgroupLook::first(now),
             looked: now,
             look_took: Duration::ZERO,
         }
+    }
+
+    /// Returns true if targets run selected files alone.
+    pub(super) fn knows_files(&self) -> bool {
+        let selection = self.selection.as_ref();
+        selection.is_some_and(|selection| !selection.selector().exes.is_empty())
     }
 
     /// Returns true if the session ends with its last target.
@@ -143,7 +222,8 @@ impl SelectedTargets {
                 for &user in selection.users() {
                     kernel.add_rule(&SelectionRule::User(user))?;
                 }
-                self.add_places(&selection, kernel)?;
+                self.add_files(&selection, kernel)?;
+                self.add_first_cgroups(&selection, kernel)?;
             }
             for pid in selection.pids() {
                 let origin = MemberOrigin::Chosen {
@@ -156,8 +236,43 @@ impl SelectedTargets {
         kernel.begin()
     }
 
-    /// Adds rules for the files and cgroups that the selection has found.
-    pub(super) fn add_places(
+    /// Looks for files and cgroups that were made anew, and adds rules for them.
+    pub(super) fn look(
+        &mut self,
+        selection: &mut Selection,
+        kernel: &mut ProcessSelection,
+    ) -> NewPlaces {
+        let mut new = NewPlaces::default();
+        if self.looked_at_files.elapsed() >= FILES_PAUSE {
+            self.looked_at_files = Instant::now();
+            new.are_new = selection.refresh_files();
+            if new.are_new && !self.listed {
+                new.error = self.add_files(selection, kernel).err();
+            }
+        }
+        let has_rules = self.watch.is_some();
+        let pause = if has_rules {
+            CGROUPS_PAUSE
+        } else {
+            FILES_PAUSE
+        };
+        if self.looked_at_cgroups.is_due(pause) {
+            let began = Instant::now();
+            new.are_new |= selection.refresh_cgroups();
+            if has_rules {
+                match self.add_cgroups(selection, kernel) {
+                    Ok(cgroups) => new.cgroups = cgroups,
+                    Err(error) => new.error = Some(error),
+                }
+                new.are_new |= !new.cgroups.is_empty();
+            }
+            self.looked_at_cgroups = CgroupLook::done(began);
+        }
+        new
+    }
+
+    /// Adds rules for the files that the selection has found.
+    pub(super) fn add_files(
         &mut self,
         selection: &Selection,
         kernel: &mut ProcessSelection,
@@ -168,16 +283,72 @@ impl SelectedTargets {
                 self.add_file(&file, kernel)?;
             }
         }
-        for directory in CGROUP_KINDS
+        Ok(())
+    }
+
+    /// Adds rules for the cgroups that are there at the start, and watches for further ones.
+    fn add_first_cgroups(
+        &mut self,
+        selection: &Selection,
+        kernel: &mut ProcessSelection,
+    ) -> Result<(), KernelError> {
+        let selector = selection.selector();
+        let kind = CGROUP_KINDS
             .into_iter()
-            .flat_map(|kind| selection.cgroup_directories(kind))
-        {
-            let is_unified = directory.hierarchy == CgroupHierarchy::Unified;
-            if is_unified && self.cgroups.insert(directory.id) {
-                kernel.add_rule(&SelectionRule::Cgroup(directory.id))?;
-            }
+            .find(|&kind| !selector.texts(kind).is_empty());
+        let Some(kind) = kind else {
+            return Ok(());
+        };
+        // Without it, new cgroups are found later.
+        self.watch = CgroupWatch::new().ok();
+        self.add_cgroups(selection, kernel)?;
+        // Some may be deeper than the walk goes.
+        for directory in selection.cgroup_directories(kind) {
+            self.add_cgroup(directory, kernel)?;
         }
         Ok(())
+    }
+
+    /// Adds rules for cgroups that were made, and removes those of cgroups that are gone. Returns the
+    /// paths of the new ones.
+    pub(super) fn add_cgroups(
+        &mut self,
+        selection: &Selection,
+        kernel: &mut ProcessSelection,
+    ) -> Result<Vec<String>, KernelError> {
+        let mut paths = Vec::new();
+        for directory in selection.cgroups(self.watch.as_ref()) {
+            let path = directory.path.clone();
+            if self.add_cgroup(directory, kernel)? {
+                paths.push(path);
+            }
+        }
+        if !paths.is_empty() {
+            self.cgroups.retain(|&id, one| {
+                let metadata = std::fs::metadata(&one.directory);
+                let is_there = metadata.is_ok_and(|metadata| metadata.ino() == id);
+                if !is_there {
+                    kernel.remove_cgroup(id);
+                }
+                is_there
+            });
+        }
+        Ok(paths)
+    }
+
+    /// Adds a rule for a cgroup. Returns true if there was none.
+    fn add_cgroup(
+        &mut self,
+        directory: CgroupDirectory,
+        kernel: &mut ProcessSelection,
+    ) -> Result<bool, KernelError> {
+        let is_unified = directory.hierarchy == CgroupHierarchy::Unified;
+        if !is_unified || self.cgroups.contains_key(&directory.id) {
+            return Ok(false);
+        }
+        kernel.add_rule(&SelectionRule::Cgroup(directory.id))?;
+        self.cgroups.insert(directory.id, directory);
+        Ok(true)
     }
 
     fn add_file(&mut self, file: &File, kernel: &mut ProcessSelection) -> Result<(), KernelError> {

@@ -60,7 +60,9 @@ impl ModuleLooks {
     /// Reads the target's present mappings. `None` if it is gone.
     pub(in crate::session) fn read(&self) -> Option<Modules> {
         let process = self.process()?;
-        Modules::read(&process, &self.options).ok()
+        let modules = Modules::read(&process, &self.options).ok()?;
+        // A process that exits meanwhile shows a part of its mappings, or those of another process.
+        process.has_program().then_some(modules)
     }
 
     /// The process whose mappings are read.

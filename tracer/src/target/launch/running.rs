@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{
-    Pid, PidfdFlags, Signal, WaitOptions, WaitStatus, pidfd_open, pidfd_send_signal, waitpid,
+    Pid, PidfdFlags, Signal, WaitOptions, WaitStatus, getpgid, getpgrp, pidfd_open,
+    pidfd_send_signal, waitpid,
 };
 
 use super::error::LaunchError;
@@ -321,18 +322,19 @@ impl RunningProgram {
 
     /// Decides on a signal that this process was sent. Returns true if it was meant for the program.
     ///
-    /// A terminal sends Ctrl-C and Ctrl-\\ to the program, too, so that nothing is left to do. All
-    /// other signals are passed on. Once the program has ended, signals are meant for this process.
+    /// With `by_terminal`, a terminal sent it to its foreground group. Ctrl-C and Ctrl-\\ then reach a
+    /// program of this group, too, so that nothing is left to do. All other signals are passed on. Once
+    /// the program has ended, signals are meant for this process.
     ///
     /// # Errors
     /// It runs as another user, and this process may not signal it.
-    pub fn take_signal(&mut self, signal: i32) -> io::Result<bool> {
+    pub fn take_signal(&mut self, signal: i32, by_terminal: bool) -> io::Result<bool> {
         if self.try_wait()?.is_some() {
             return Ok(false);
         }
-        if !matches!(signal, libc::SIGINT | libc::SIGQUIT)
-            && let Some(signal) = Signal::from_named_raw(signal)
-        {
+        let is_of_keys = by_terminal && matches!(signal, libc::SIGINT | libc::SIGQUIT);
+        let has_it = is_of_keys && getpgid(Some(self.process.pid)) == Ok(getpgrp());
+        if !has_it && let Some(signal) = Signal::from_named_raw(signal) {
             self.send(signal)?;
         }
         Ok(true)

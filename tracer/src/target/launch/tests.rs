@@ -58,10 +58,11 @@ fn launch(
 ) -> Result<LaunchOutcome, LaunchError> {
     let running: Arc<Mutex<Option<RunningProgram>>> = Arc::default();
     let taken = Arc::clone(&running);
-    let _signals = Signals::listen(move |signal| {
+    let _signals = Signals::listen_with_sender(move |signal| {
         let mut running = taken.lock().unwrap();
         let running = running.as_mut().expect("signals come to a program");
-        running.take_signal(signal).unwrap()
+        let taken = running.take_signal(signal.number, signal.by_terminal);
+        taken.unwrap()
     });
     let waiting = LaunchSpec::new(command, user)?.launch()?;
     if std::env::var_os(HOLD).is_some() {
@@ -480,7 +481,7 @@ fn waiting_program_is_known_and_runs_only_when_it_is_let() {
     assert_eq!(running.pid(), pid);
     assert_eq!(running.wait().unwrap(), LaunchOutcome::Exited(4));
     assert!(marker.exists());
-    assert!(!running.take_signal(libc::SIGINT).unwrap());
+    assert!(!running.take_signal(libc::SIGINT, true).unwrap());
 }
 
 #[test]

@@ -135,6 +135,21 @@ impl CgroupMount {
         }
     }
 
+    /// Returns true if this is a mount of cgroup v2, which no other mount hides.
+    pub(super) fn is_shown_unified(&self) -> bool {
+        self.unified && self.mount_point.join("cgroup.procs").exists()
+    }
+
+    /// The cgroup that is mounted.
+    pub(super) fn root(&self) -> &str {
+        &self.root
+    }
+
+    /// The directory of that cgroup.
+    pub(super) fn mount_point(&self) -> &Path {
+        &self.mount_point
+    }
+
     /// The directory of a cgroup, if this mount shows it.
     fn directory(&self, path: &str) -> Option<PathBuf> {
         let below = strip_path(path, &self.root)?;
@@ -281,6 +296,11 @@ impl SelectedCgroup {
                 path
             }
         })?
+    }
+
+    /// Returns true if it may be a cgroup below this one.
+    pub(super) fn is_below(&self, membership: &CgroupMembership) -> bool {
+        strip_path(&self.path, &membership.path).is_some()
     }
 
     /// The directories of it.

@@ -8,13 +8,10 @@ use super::container::container_id;
 use super::inode::InodeId;
 use super::name::NameGlob;
 use super::proc_files::read_bounded;
-use crate::target::{status_field, without_deleted};
+use crate::target::{KERNEL_THREAD, status_field, without_deleted};
 
 /// Bytes of a process's name in the kernel, without the zero behind it.
 const COMM_BYTES: usize = 15;
-
-/// Flag of a kernel thread in `/proc/PID/stat` (`PF_KTHREAD`).
-const KERNEL_THREAD: u64 = 0x0020_0000;
 
 /// Attempts to read a process that executes another program meanwhile.
 const ATTEMPTS: usize = 4;
@@ -152,6 +149,21 @@ impl ProcessFacts {
         })
     }
 
+    /// Returns the file name of the script that it runs, if it is an interpreter that the kernel has
+    /// named after a script.
+    #[must_use]
+    pub fn script(&self) -> Option<String> {
+        if self.script.is_some() || self.executable.name().starts_with(&self.comm) {
+            return self.script.clone();
+        }
+        let process = PathBuf::from(format!("/proc/{}", self.pid));
+        let arguments = read_bounded(&process.join("cmdline")).ok()?;
+        let name = |argument: &str| argument.rsplit('/').next().map(str::to_owned);
+        // The first one is the interpreter.
+        let mut names = arguments.split('\0').skip(1).filter_map(name);
+        names.find(|name| *name == self.comm)
+    }
+
     /// Returns true if the pattern matches its own name, its script's or its executable's.
     pub(super) fn is_named(&self, glob: &NameGlob) -> bool {
         let script = self.script.as_deref();
@@ -177,6 +189,13 @@ impl ProcessFacts {
     pub fn container_id(&self) -> Option<&str> {
         self.cgroups.iter().find_map(|one| container_id(&one.path))
     }
+}
+
+/// Returns true if a signal or a tracer has stopped the process. `None` if it is gone.
+#[must_use]
+pub fn is_stopped(pid: u32) -> Option<bool> {
+    let stat = Stat::read(&PathBuf::from(format!("/proc/{pid}")))?;
+    Some(matches!(stat.state, 'T' | 't'))
 }
 
 /// The full name of a script, if the kernel cut it. The kernel names a process after the script, but

@@ -23,5 +23,9 @@ pub(super) const CONTAINERS: usize = 20_000;
 /// name.
 pub(super) const CONTAINER_PREFIX: usize = 4;
 
+/// Directories of cgroup v2 that are read for the selected cgroups. Cgroups in further ones are found by
+/// their processes alone, at the start.
+pub(super) const CGROUPS_READ: usize = 10_000;
+
 /// Names that a link of systemd leads through to the unit's own name. Further ones are not followed.
 pub(super) const UNIT_ALIASES: usize = 8;

@@ -18,6 +18,7 @@ use super::unit::SelectedUnit;
 use crate::base::causes::chain;
 use crate::base::diagnostic::Diagnostic;
 use crate::base::users;
+use crate::base::visible::Visible;
 use crate::target::{Process, TargetError, without_deleted};
 
 impl Selector {
@@ -152,10 +153,20 @@ impl Selection {
     /// Looks again: for a file that was replaced, a cgroup or a container that was made again. What
     /// was found before stays selected. Returns true if there is something new.
     pub fn refresh(&mut self) -> bool {
+        let new_file = self.refresh_files();
+        self.refresh_cgroups() || new_file
+    }
+
+    /// Looks again for files alone, which takes a few microseconds for each.
+    pub fn refresh_files(&mut self) -> bool {
+        let refresh = |is_new, one: &mut SelectedExecutable| one.refresh() || is_new;
+        self.executables.iter_mut().fold(false, refresh)
+    }
+
+    /// Looks again for cgroups and containers. This reads the files of container runtimes, and `/proc` if
+    /// the first digits of an id wait for their container.
+    pub fn refresh_cgroups(&mut self) -> bool {
         let mut is_new = false;
-        for executable in &mut self.executables {
-            is_new |= executable.refresh();
-        }
         if !self.cgroups.is_empty() {
             let mounts = CgroupMount::all();
             for cgroup in &mut self.cgroups {
@@ -164,7 +175,11 @@ impl Selection {
         }
         if !self.containers.is_empty() {
             let known = KnownContainers::read(&self.root);
-            let running = all_processes().unwrap_or_default();
+            let is_awaited = self.containers.iter().any(SelectedContainer::is_unknown);
+            let running = match is_awaited {
+                true => all_processes().unwrap_or_default(),
+                false => Vec::new(),
+            };
             for container in &mut self.containers {
                 // An id that became ambiguous while it is waited for is found when it is not.
                 is_new |= container.look(&known, &running).unwrap_or(false);
@@ -239,6 +254,13 @@ impl Selection {
             }
             _ => None,
         }
+    }
+
+    /// Returns true if a selected cgroup may be below this one.
+    pub(super) fn may_be_below(&self, membership: &CgroupMembership) -> bool {
+        !self.containers.is_empty()
+            || self.units.iter().any(|one| one.is_below(membership))
+            || self.cgroups.iter().any(|one| one.is_below(membership))
     }
 
     /// Returns the cgroups that one kind of selector stands for now, with their directories and ids:
@@ -353,6 +375,25 @@ impl Selection {
             selector: &self.selector,
             processes,
         }
+    }
+
+    /// Returns the note on a script among the processes that match by name: what runs is its interpreter.
+    #[must_use]
+    pub fn note_on_scripts(&self, processes: &[ProcessFacts]) -> Option<String> {
+        if !self.has(SelectorKind::Name) {
+            return None;
+        }
+        let mut scripts = processes
+            .iter()
+            .filter_map(|one| Some((one, one.script()?)));
+        let (process, script) = scripts.next()?;
+        Some(format!(
+            "process {} is the script `{}`, so the probes are for its interpreter, `{}`; `--exe PROGRAM` \
+             selects a program that the script executes",
+            process.pid,
+            Visible(&script),
+            Visible(&process.executable.path.to_string_lossy())
+        ))
     }
 
     /// Returns the line on what is waited for.

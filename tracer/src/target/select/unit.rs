@@ -68,6 +68,13 @@ impl SelectedUnit {
         self.prefix_below(&membership.path, root.map_or("/", |root| &root.path))
     }
 
+    /// Returns true if it may be a cgroup below this one.
+    pub(super) fn is_below(&self, membership: &CgroupMembership) -> bool {
+        let of_hierarchy = |root: &&CgroupMembership| root.hierarchy == membership.hierarchy;
+        let root = self.roots.iter().find(of_hierarchy);
+        leads_to_units(&membership.path, root.map_or("/", |root| &root.path))
+    }
+
     fn prefix_below<'p>(&self, path: &'p str, root: &str) -> Option<&'p str> {
         let below = strip_path(path, root)?;
         let mut at = path.len() - below.len();
@@ -95,6 +102,19 @@ impl SelectedUnit {
         }
         None
     }
+}
+
+/// Returns true if units can be below a path: it leads to the manager, or has slices and one manager of a
+/// user.
+fn leads_to_units(path: &str, root: &str) -> bool {
+    let Some(below) = strip_path(path, root) else {
+        return strip_path(root, path).is_some();
+    };
+    let components = below.split('/').filter(|component| !component.is_empty());
+    let is_slice = |component: &str| is_named(component, ".slice");
+    let mut others = components.filter(|component| !is_slice(component));
+    let manages = |name: &str| name.starts_with("user@") && name.ends_with(".service");
+    others.next().is_none_or(manages) && others.next().is_none()
 }
 
 /// Returns true if the name is more than its ending.
@@ -212,6 +232,28 @@ mod tests {
         assert_eq!(prefix("nginx", "/system.slice/nginx2.service"), None);
         assert_eq!(prefix("nginx", "/nginx.service.d/x"), None);
         assert_eq!(prefix("nginx", "/"), None);
+    }
+
+    #[test]
+    fn units_are_looked_for_below_slices_and_one_manager_of_a_user() {
+        for path in [
+            "/",
+            "/system.slice",
+            "/user.slice/user-1.slice/user@1.service/app.slice",
+        ] {
+            assert!(leads_to_units(path, "/"), "{path}");
+        }
+        for path in [
+            "/system.slice/web.service",
+            "/docker",
+            "/docker/system.slice",
+            "/user@1.service/user@2.service",
+        ] {
+            assert!(!leads_to_units(path, "/"), "{path}");
+        }
+        assert!(leads_to_units("/lxc", "/lxc/box") && leads_to_units("/", "/lxc/box"));
+        assert!(leads_to_units("/lxc/box/a.slice", "/lxc/box"));
+        assert!(!leads_to_units("/lxc/other", "/lxc/box"));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! why it is skipped.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// True if uprobes with eBPF can be tested here.
 ///
@@ -61,6 +61,52 @@ pub(crate) fn libcxx() -> bool {
         .output()
         .is_ok_and(|output| output.status.success() && output.stdout.contains(&b'/'));
     met(found, "clang and libc++", "one of them is missing")
+}
+
+/// The mounted root of cgroup v2, if cgroups can be made there. It is mounted if nobody has.
+///
+/// # Panics
+/// It is not, and `REQUIRE_KERNEL=1` is set.
+#[track_caller]
+pub(crate) fn cgroups() -> Option<PathBuf> {
+    let root = unified_root().or_else(|| {
+        let folder = std::env::temp_dir().join("tracer-tests-cgroup");
+        let _ = fs::create_dir_all(&folder);
+        let mut mount = std::process::Command::new("mount");
+        let _ = mount.args(["-t", "cgroup2", "none"]).arg(&folder).status();
+        unified_root()
+    });
+    let writable = root.filter(|root| {
+        let procs = root.join("cgroup.procs");
+        fs::OpenOptions::new().write(true).open(procs).is_ok()
+    });
+    let needs = "cgroup v2, mounted at its root and writable";
+    met(writable.is_some(), needs, "no such mount");
+    writable
+}
+
+fn unified_root() -> Option<PathBuf> {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
+    mounts.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split(' ').collect();
+        let found = line.contains(" - cgroup2 ") && fields.get(3) == Some(&"/");
+        found.then(|| PathBuf::from(fields[4]))
+    })
+}
+
+/// True if a program in this folder can take the user that owns it.
+///
+/// # Panics
+/// It cannot, and `REQUIRE_KERNEL=1` is set.
+#[track_caller]
+pub(crate) fn set_user_id(folder: &Path) -> bool {
+    let mount = rustix::fs::statvfs(folder).expect("the folder is there");
+    let allowed = !mount.f_flag.contains(rustix::fs::StatVfsMountFlags::NOSUID);
+    met(
+        allowed,
+        "a folder for temporary files without `nosuid`",
+        "`nosuid`",
+    )
 }
 
 /// True if the kernel has this device.

@@ -32,11 +32,17 @@ impl Terminal {
     /// Starts the tracer on a terminal of this size.
     #[track_caller]
     pub(crate) fn start(args: &[String], rows: u16, columns: u16) -> Self {
+        let mut command = CommandBuilder::new(TRACER);
+        command.args(args);
+        Self::run(command, rows, columns)
+    }
+
+    /// Starts a command on a terminal of this size.
+    #[track_caller]
+    pub(crate) fn run(mut command: CommandBuilder, rows: u16, columns: u16) -> Self {
         let pair = native_pty_system()
             .openpty(size(rows, columns))
             .expect("a pseudo-terminal can be had");
-        let mut command = CommandBuilder::new(TRACER);
-        command.args(args);
         command.env("TERM", "xterm-256color");
         command.env_remove("RUST_LOG");
         command.env_remove("NO_COLOR");
@@ -175,14 +181,7 @@ impl Terminal {
     /// before.
     #[track_caller]
     pub(crate) fn assert_restored(mut self) -> u32 {
-        let end = Instant::now() + PATIENCE;
-        let status = loop {
-            if let Some(status) = self.child.try_wait().expect("it is our child") {
-                break status;
-            }
-            assert!(Instant::now() < end, "it still runs:\n{}", self.text());
-            std::thread::sleep(Duration::from_millis(5));
-        };
+        let code = self.wait_end();
         self.wait_closed();
         let screen = lock(&self.screen.0);
         let said = String::from_utf8_lossy(&screen.raw).into_owned();
@@ -201,7 +200,20 @@ impl Terminal {
         );
         drop(screen);
         assert_eq!(modes(&*self.master), self.modes_before, "terminal modes");
-        status.exit_code()
+        code
+    }
+
+    /// Waits for the end of the command. Returns its exit code.
+    #[track_caller]
+    pub(crate) fn wait_end(&mut self) -> u32 {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("it is our child") {
+                return status.exit_code();
+            }
+            assert!(Instant::now() < end, "it still runs:\n{}", self.text());
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     fn wait_closed(&self) {

@@ -1,15 +1,33 @@
 //! Targets with their own root directory, mounts and process ids.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
 
 use crate::support::build::{c, probe_line};
+use crate::support::cgroups::Cgroup;
 use crate::support::needs;
-use crate::support::program::Program;
+use crate::support::program::{Program, status_field};
 use crate::support::text::Text;
-use crate::support::tracer::{Tracer, assert_adds_up, value};
+use crate::support::tracer::{TRACER, Tracer, assert_adds_up, value};
 
 const SOURCE: &str = "e2e_loop.c";
+/// A program that calls a function when it is told to.
+const WORKER: &str = "e2e_worker.c";
+
+/// Namespaces that a container has of its own.
+const NAMESPACES: [&str; 7] = [
+    "--user",
+    "--map-root-user",
+    "--mount",
+    "--cgroup",
+    "--pid",
+    "--fork",
+    "--kill-child",
+];
 
 /// A root directory that contains only the fixture.
 fn root() -> tempfile::TempDir {
@@ -73,4 +91,274 @@ fn target_in_a_container_is_traced() {
     let children = format!("/proc/{0}/task/{0}/children", outside.pid());
     let inside = fs::read_to_string(children).expect("it has a child");
     assert_traced(inside.trim().parse().expect("one child"));
+}
+
+/// An id as runtimes make them, of this test process alone.
+fn container_id(test: u32) -> String {
+    let digits = format!("{:08x}{test:08x}", std::process::id());
+    format!("{digits}{:048x}", 0x5eed)
+}
+
+/// A container: a worker with namespaces, a root directory and a cgroup of its own.
+struct Container {
+    cgroup: Cgroup,
+    root: tempfile::TempDir,
+}
+
+impl Container {
+    #[track_caller]
+    fn new(root: &Path, cgroup: &str) -> Self {
+        Self {
+            cgroup: Cgroup::make(root, cgroup),
+            root: tempfile::tempdir().expect("a directory"),
+        }
+    }
+
+    /// Puts a program into its root directory.
+    fn copy(&self, program: &Path) {
+        fs::copy(program, self.root.path().join("worker")).expect("the fixture is built");
+    }
+
+    /// Starts its program by `unshare`.
+    #[track_caller]
+    fn start(&self, args: &[&str]) -> Program {
+        let root = self.root.path().to_str().expect("UTF-8");
+        let chroot = ["chroot", root, "/worker"];
+        let all = [&NAMESPACES, &chroot[..], args].concat();
+        Program::start_with(Path::new("unshare"), &all, |command| {
+            self.cgroup.enter(command)
+        })
+    }
+
+    #[track_caller]
+    fn ready(&self) -> Program {
+        let program = self.start(&["1", "stay"]);
+        program
+            .stdout
+            .wait_line("`ready`", 0, |line| line == "ready");
+        program
+    }
+}
+
+/// The pid of the program in a container, which is 1 inside.
+#[track_caller]
+fn inner(outside: &Program) -> u32 {
+    let children = format!("/proc/{0}/task/{0}/children", outside.pid());
+    let inside = fs::read_to_string(children).expect("it has a child");
+    let pid = inside.trim().parse().expect("one child");
+    let pids = status_field(pid, "NSpid").expect("it runs");
+    assert_eq!(pids.split_whitespace().last(), Some("1"), "{pids}");
+    pid
+}
+
+#[track_caller]
+fn call(worker: &mut Program, times: u32) {
+    let from = worker.stdout.count();
+    worker.say(&format!("call {times}"));
+    worker
+        .stdout
+        .wait_line("the calls", from, |line| line == "called");
+}
+
+#[track_caller]
+fn end(mut worker: Program) {
+    worker.close_input();
+    worker.wait();
+}
+
+/// The numbers of each process's calls, in order. `$pid` must match the event.
+fn by_process(events: &[Value]) -> BTreeMap<u32, Vec<i64>> {
+    let mut all: BTreeMap<u32, Vec<i64>> = BTreeMap::new();
+    for event in events {
+        let number = value(event, "number").as_i64().expect("a number");
+        assert_eq!(*value(event, "$pid"), event["pid"], "{event}");
+        let pid = event["pid"].as_u64().expect("a number");
+        let pid = u32::try_from(pid).expect("a pid");
+        all.entry(pid).or_default().push(number);
+    }
+    all
+}
+
+fn worker_probe() -> String {
+    let line = probe_line(WORKER, "work");
+    format!(r#"log {WORKER}:{line} "{{number}} {{$pid}}""#)
+}
+
+fn attach_args<'a>(probe: &'a str, selector: [&'a str; 2]) -> Vec<&'a str> {
+    let mut args = vec!["attach", "-o", "json", "--max-cpu", "off", "-e", probe];
+    args.extend(selector);
+    args
+}
+
+#[test]
+fn container_is_selected_by_the_digits_of_its_id() {
+    let Some(root) = needs::kernel().then(needs::cgroups).flatten() else {
+        return;
+    };
+    if !needs::tools(&["unshare"]) {
+        return;
+    }
+    let program = c("container-worker", WORKER, &["-O0", "-static"]);
+    let (id, other_id) = (container_id(1), container_id(2));
+    let named = format!("/system.slice/docker-{id}.scope");
+    let container = Container::new(&root, &named);
+    let other = Container::new(&root, &format!("/docker/{other_id}"));
+    container.copy(&program);
+    other.copy(&program);
+    let mut one = container.ready();
+    let mut stranger = other.ready();
+    let probe = worker_probe();
+    let tracer = Tracer::start(attach_args(&probe, ["--container", &id[..16]]));
+    tracer.wait_tracing();
+    call(&mut one, 3);
+    call(&mut stranger, 3);
+    let mut expected = BTreeMap::from([(inner(&one), vec![1, 2, 3])]);
+    end(one);
+    // The same container again, as after `docker restart`.
+    let Container {
+        cgroup,
+        root: files,
+    } = container;
+    cgroup.remove();
+    let from = tracer.stderr.count();
+    let cgroup = Cgroup::make(&root, &named);
+    let new = format!("the cgroup `{named}` is new");
+    tracer
+        .stderr
+        .wait_line(&new, from, |line| line.contains(&new));
+    let restarted = Container {
+        cgroup,
+        root: files,
+    };
+    let mut again = restarted.ready();
+    call(&mut again, 2);
+    let pid = inner(&again);
+    expected.insert(pid, vec![1001, 1, 1, 2]);
+    end(again);
+    end(stranger);
+    let finished = tracer.interrupt();
+    finished.assert_code(0);
+    assert_eq!(by_process(&finished.events()), expected, "{finished}");
+    assert_adds_up(&finished.summary("p1"));
+    // It has executed other programs before its own.
+    let probed = format!("note: process {pid} is probed");
+    let told = |line: &&String| line.starts_with(&probed) && line.contains("/worker`");
+    assert_eq!(finished.stderr.iter().filter(told).count(), 1, "{finished}");
+}
+
+#[test]
+fn container_is_selected_by_its_name() {
+    let Some(root) = needs::kernel().then(needs::cgroups).flatten() else {
+        return;
+    };
+    if !needs::tools(&["unshare"]) {
+        return;
+    }
+    let id = container_id(3);
+    let container = Container::new(&root, &format!("/docker/{id}"));
+    container.copy(&c("container-named", WORKER, &["-O0", "-static"]));
+    let mut worker = container.ready();
+    // Docker's files are those of this tracer alone, which has mounts of its own.
+    let script = format!(
+        r#"mount -t tmpfs none /var/lib && mkdir -p /var/lib/docker/containers/{id} &&
+        echo '{{"ID":"{id}","Name":"/web-1","Config":{{"Labels":{{}}}}}}' \
+            > /var/lib/docker/containers/{id}/config.v2.json && exec "$@""#
+    );
+    let with_files = |selector: [&str; 2]| {
+        let probe = worker_probe();
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-c", &script, "sh", TRACER]);
+        command.args(attach_args(&probe, selector));
+        Tracer::spawn(command)
+    };
+    let tracer = with_files(["--container", "web-1"]);
+    tracer.wait_tracing();
+    call(&mut worker, 3);
+    let finished = tracer.interrupt();
+    finished.assert_code(0);
+    // `unshare` waits for the program, in the same cgroup.
+    finished.assert_says(&["2 processes match --container web-1"]);
+    let expected = BTreeMap::from([(inner(&worker), vec![1, 2, 3])]);
+    assert_eq!(by_process(&finished.events()), expected, "{finished}");
+    let finished = with_files(["--container", "web-2"]).finish();
+    finished.assert_code(2).assert_says(&[
+        "no container has the id or name `web-2`",
+        "did you mean `web-1`?",
+    ]);
+    end(worker);
+}
+
+#[test]
+fn container_that_does_not_exist_yet_is_waited_for() {
+    let Some(root) = needs::kernel().then(needs::cgroups).flatten() else {
+        return;
+    };
+    if !needs::tools(&["unshare"]) {
+        return;
+    }
+    let id = container_id(4);
+    let probe = worker_probe();
+    let mut args = attach_args(&probe, ["--container", &id[..16]]);
+    args.push("--wait");
+    let tracer = Tracer::start(args);
+    let waiting = "waiting for a process";
+    tracer
+        .stderr
+        .wait_line(waiting, 0, |line| line.contains(waiting));
+    let container = Container::new(&root, &format!("/machine.slice/libpod-{id}.scope"));
+    container.copy(&c("container-awaited", WORKER, &["-O0", "-static"]));
+    let mut worker = container.ready();
+    // `unshare` is in the cgroup, too, before it starts the program, and has no line of ours.
+    let pid = inner(&worker);
+    tracer.wait_tracing();
+    call(&mut worker, 3);
+    tracer.wait_events(3);
+    end(worker);
+    let finished = tracer.interrupt();
+    let seen = by_process(&finished.events());
+    assert!(
+        seen[&pid].ends_with(&[1, 2, 3]) && seen.len() == 1,
+        "{finished}"
+    );
+}
+
+#[test]
+fn file_that_a_container_shares_is_found_by_its_inode() {
+    if !needs::kernel() || !needs::tools(&["unshare"]) {
+        return;
+    }
+    let program = c("container-shared", WORKER, &["-O0", "-static"]);
+    let exe = program.to_str().expect("UTF-8");
+    let root = tempfile::tempdir().expect("a directory");
+    fs::write(root.path().join("worker"), "").expect("a file to mount over");
+    let root = root.path().to_str().expect("UTF-8");
+    let script = r#"mount --bind "$1" "$2/worker" && exec chroot "$2" /worker "$3" "$4""#;
+    let start = || {
+        let args = [
+            &NAMESPACES,
+            &["sh", "-c", script, "sh", exe, root, "1", "stay"][..],
+        ]
+        .concat();
+        let program = Program::start(Path::new("unshare"), &args);
+        program
+            .stdout
+            .wait_line("`ready`", 0, |line| line == "ready");
+        program
+    };
+    let mut earlier = start();
+    let probe = worker_probe();
+    let tracer = Tracer::start(attach_args(&probe, ["--exe", exe]));
+    tracer.wait_tracing();
+    let mut later = start();
+    call(&mut earlier, 2);
+    call(&mut later, 2);
+    let finished = tracer.interrupt();
+    finished.assert_code(0);
+    let expected = BTreeMap::from([
+        (inner(&earlier), vec![1, 2]),
+        (inner(&later), vec![1001, 1, 1, 2]),
+    ]);
+    assert_eq!(by_process(&finished.events()), expected, "{finished}");
+    end(earlier);
+    end(later);
 }

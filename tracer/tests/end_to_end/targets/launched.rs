@@ -1,5 +1,8 @@
 //! Programs that the tracer starts, with the probes in them from their first instruction.
 
+mod signals;
+mod terminal;
+
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -8,6 +11,7 @@ use serde_json::Value;
 
 use crate::support::build::{c, probe_line};
 use crate::support::needs;
+use crate::support::program::Program;
 use crate::support::tracer::{TRACER, value};
 
 const SOURCE: &str = "e2e_worker.c";
@@ -76,23 +80,103 @@ fn program_is_probed_before_its_main_and_keeps_its_streams_and_exit_code() {
 }
 
 #[test]
-fn program_that_crashes_or_is_missing_gives_the_code_of_a_shell() {
+fn program_that_crashes_gives_the_code_of_a_shell_and_the_hit_before_it() {
     if !needs::kernel() {
         return;
     }
     let path = c("launched-crash", "e2e_crash.c", &["-O0"]);
-    let line = probe_line("e2e_crash.c", "before");
-    let output = run(&format!("log e2e_crash.c:{line}"), &path, &[], "");
-    assert_eq!(
-        output.status.code(),
-        Some(128 + libc::SIGABRT),
-        "{output:?}"
+    for (args, mark, signal) in [
+        (&[][..], "before", libc::SIGABRT),
+        (&["main"], "crash", libc::SIGSEGV),
+        (&["constructor"], "crash", libc::SIGSEGV),
+    ] {
+        let line = probe_line("e2e_crash.c", mark);
+        let output = run(&format!("log e2e_crash.c:{line}"), &path, args, "");
+        assert_eq!(output.status.code(), Some(128 + signal), "{output:?}");
+        assert_eq!(events(&output).len(), 1, "{output:?}");
+    }
+}
+
+#[test]
+fn program_that_cannot_be_executed_gives_the_code_of_a_shell_and_the_reason() {
+    if !needs::kernel() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = folder.path().join("text");
+    std::fs::write(&text, "no program\n").expect("a file");
+    let lost = folder.path().join("lost");
+    std::fs::write(&lost, "#!/no/such/interpreter\n").expect("a file");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&lost, mode).expect("it is ours");
+    for (program, code, words) in [
+        (Path::new("./no-such-program"), 127, &["does not exist"][..]),
+        (
+            Path::new("no-such-program"),
+            127,
+            &["is in `PATH`", "hint:"],
+        ),
+        (&lost, 127, &["`/no/such/interpreter`, which runs", "hint:"]),
+        (&text, 126, &["cannot execute", "chmod +x"]),
+        (folder.path(), 126, &["cannot execute", "directory"]),
+    ] {
+        let output = run(&work(), program, &[], "");
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        for word in words {
+            assert!(said.contains(word), "{word}\n{said}");
+        }
+    }
+}
+
+#[test]
+fn program_that_the_started_one_executes_is_followed() {
+    if !needs::kernel() {
+        return;
+    }
+    let first = c("launched-first", SOURCE, &["-O0"]);
+    let second = c("launched-second", SOURCE, &["-O0", "-DBUILD=2"]);
+    let second = second.to_str().expect("UTF-8");
+    let first = first.to_str().expect("UTF-8");
+    let work = work();
+    let args = ["run", "-o", "json", "-e", &work, "--", first, "1", "stay"];
+    let mut tracer = Program::start_with(Path::new(TRACER), &args, |command| {
+        command.env_remove("SUDO_UID");
+    });
+    let is_ready = |line: &str| line == "ready";
+    let first_line = tracer.stdout.wait_line("`ready`", 0, is_ready);
+    tracer.say(&format!("exec {second} 1 stay"));
+    tracer.stdout.wait_line("`ready`", first_line + 1, is_ready);
+    let probed = |line: &str| line.contains("is probed, and runs") && line.contains(second);
+    let told = tracer.stderr.wait_line("the second program", 0, probed);
+    let told = tracer.stderr.lines().swap_remove(told);
+    tracer.say("call 2");
+    tracer.close_input();
+    assert_eq!(tracer.wait().code(), Some(0));
+    let lines = tracer.stderr.lines();
+    let parsed = lines
+        .iter()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let (mut of_first, mut of_second) = (Vec::new(), Vec::new());
+    for event in parsed.filter(|record| record["type"] == "event") {
+        let number = value(&event, "number").as_i64().expect("a number");
+        match *value(&event, "build") == 1 {
+            true => of_first.push(number),
+            false => of_second.push(number),
+        }
+    }
+    assert_eq!(of_first, [1001, 1], "{lines:?}");
+    // The second file is read when the program runs already.
+    let whole = [1002, 1, 1, 2];
+    assert!(
+        whole.ends_with(&of_second) && of_second.len() >= 2,
+        "{lines:?}"
     );
-    assert_eq!(events(&output).len(), 1, "{output:?}");
-    let missing = run(&work(), Path::new("./no-such-program"), &[], "");
-    assert_eq!(missing.status.code(), Some(127), "{missing:?}");
-    let said = String::from_utf8_lossy(&missing.stderr).into_owned();
-    assert!(said.contains("does not exist"), "{said}");
+    let is_told = told.contains("were not seen");
+    assert!(of_second.len() == whole.len() || is_told, "{told}");
+    // The first one has had the probes from its start, which is no news.
+    let of_first = |line: &&String| line.contains("is probed") && line.contains(first);
+    assert_eq!(lines.iter().filter(of_first).count(), 0, "{lines:?}");
 }
 
 #[test]

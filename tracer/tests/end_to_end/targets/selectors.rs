@@ -177,6 +177,36 @@ fn file_of_probes_selects_its_process() {
 }
 
 #[test]
+fn changed_target_of_a_file_is_told_to_come_later() {
+    if !needs::kernel() {
+        return;
+    }
+    let path = program("of-a-changed-file");
+    let mut program = Program::ready(&path, &["1", "0", "1000"]);
+    program.say("go");
+    let file = path.with_file_name("changed-probes");
+    let exe = path.display();
+    let (target, probe) = (format!("target --exe '{exe}'"), probe());
+    fs::write(&file, format!("{target}\n{probe}\n")).expect("a file");
+    let tracer = Tracer::start(["attach", "-o", "json", "-f", text(&file)]);
+    tracer.wait_tracing();
+    let told = |line: &str| line.contains("the lines `target` have changed");
+    // A probe that changes alone is no news on targets.
+    fs::write(&file, format!("{target}\n{probe} as named\n")).expect("a file");
+    let named = |line: &str| line.contains("named is added");
+    tracer.stderr.wait_line("the new probe", 0, named);
+    assert!(!tracer.stderr.lines().iter().any(|line| told(line)));
+    fs::write(&file, format!("{target} --user 1\n{probe} as named\n")).expect("a file");
+    tracer.stderr.wait_line("the note", 0, told);
+    fs::write(&file, format!("{target} --user 1\n{probe} as other\n")).expect("a file");
+    let other = |line: &str| line.contains("other is added");
+    tracer.stderr.wait_line("the last probe", 0, other);
+    let finished = tracer.interrupt();
+    let notes = finished.stderr.iter().filter(|line| told(line));
+    assert_eq!(notes.count(), 1, "{finished}");
+}
+
+#[test]
 fn program_that_starts_later_is_waited_for() {
     if !needs::kernel() {
         return;

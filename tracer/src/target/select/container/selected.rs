@@ -77,6 +77,11 @@ impl SelectedContainer {
         Ok(self.ids.len() > before)
     }
 
+    /// Returns true if no container was found yet.
+    pub(in crate::target::select) fn is_unknown(&self) -> bool {
+        self.ids.is_empty()
+    }
+
     fn is_named(&self, record: &ContainerRecord) -> bool {
         let Some(pod) = self.text.strip_prefix(POD) else {
             return record.id == self.text || record.names.contains(&self.text);
