@@ -10,6 +10,7 @@
 //! session only needs to know which processes live. The session lives as long as any process of the
 //! family.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::mpsc::Sender;
@@ -202,6 +203,8 @@ pub(super) struct FamilyTracker {
     /// Number of new cgroups that were reported.
     pub(super) cgroups_named: u64,
     pub(super) counts: FollowedProcesses,
+    /// Processes that were gone before they could join.
+    pub(super) gone: BTreeSet<u32>,
     pub(super) departures: DepartureNotes,
 }
 
@@ -233,6 +236,7 @@ impl FamilyTracker {
             missed: 0,
             named: 0,
             cgroups_named: 0,
+            gone: BTreeSet::new(),
             departures: DepartureNotes::new(),
         }
     }

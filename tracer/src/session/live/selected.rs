@@ -33,6 +33,9 @@ use crate::session::sites::process_modules::ProcessModules;
 use crate::target::select::{ProcessFacts, Selection};
 use crate::target::{ExecutableFile, Process, TargetError};
 
+/// Processes that are remembered as gone before they joined, until the kernel side reports their end.
+const MAX_GONE: usize = 4096;
+
 /// Processes that are named when they come. Further ones are only counted.
 const MAX_NAMED: u64 = 16;
 
@@ -58,14 +61,14 @@ impl Live {
         let process = match Process::open(pid) {
             Ok(process) => Arc::new(process),
             Err(error) => {
-                self.could_not_join(member, &error);
+                self.could_not_join(member, &error, earlier.is_some());
                 return;
             }
         };
         let executable = match self.executable_of(&process) {
             Ok(executable) => executable,
             Err(error) => {
-                self.could_not_join(member, &error);
+                self.could_not_join(member, &error, earlier.is_some());
                 return;
             }
         };
@@ -272,6 +275,9 @@ impl Live {
                 arrival: self.arrival_of(message),
             }),
             EXECUTED | EXITED => {
+                if let Some(tracker) = &mut self.family {
+                    tracker.gone.remove(&message.process);
+                }
                 let departure = match message.kind {
                     EXECUTED => Departure::Executed,
                     _ => Departure::Ended,
@@ -444,7 +450,7 @@ impl Live {
     }
 
     /// A process that matches is gone, or cannot be read.
-    fn could_not_join(&mut self, member: NewMember, error: &TargetError) {
+    fn could_not_join(&mut self, member: NewMember, error: &TargetError, was_target: bool) {
         let Some(tracker) = &mut self.family else {
             return;
         };
@@ -452,13 +458,21 @@ impl Live {
             error,
             TargetError::NoSuchProcess { .. } | TargetError::Exited { .. }
         ) {
+            if was_target {
+                self.tell_departure(member.process, Departure::Ended);
+                return;
+            }
+            // The kernel side reports each program that it has executed.
+            if tracker.gone.len() >= MAX_GONE {
+                tracker.gone.clear();
+            }
+            if !tracker.gone.insert(member.process) {
+                return;
+            }
             // The kernel side knew it, so its hits in known programs were seen. All programs are known if
             // they were selected by their files.
-            match tracker
-                .selected
-                .as_ref()
-                .is_some_and(SelectedTargets::knows_files)
-            {
+            let selected = tracker.selected.as_ref();
+            match selected.is_some_and(SelectedTargets::knows_files) {
                 true => tracker.counts.followed += 1,
                 false => tracker.counts.too_short += 1,
             }

@@ -234,6 +234,9 @@ fn container_is_selected_by_the_digits_of_its_id() {
     call(&mut again, 2);
     let pid = inner(&again);
     expected.insert(pid, vec![1001, 1, 1, 2]);
+    let probed = format!("note: process {pid} is probed");
+    let told = |line: &str| line.starts_with(&probed) && line.contains("/worker`");
+    tracer.stderr.wait_line("the worker", from, told);
     end(again);
     end(stranger);
     let finished = tracer.interrupt();
@@ -241,9 +244,8 @@ fn container_is_selected_by_the_digits_of_its_id() {
     assert_eq!(by_process(&finished.events()), expected, "{finished}");
     assert_adds_up(&finished.summary("p1"));
     // It has executed other programs before its own.
-    let probed = format!("note: process {pid} is probed");
-    let told = |line: &&String| line.starts_with(&probed) && line.contains("/worker`");
-    assert_eq!(finished.stderr.iter().filter(told).count(), 1, "{finished}");
+    let notes = finished.stderr.iter().filter(|line| told(line));
+    assert_eq!(notes.count(), 1, "{finished}");
 }
 
 #[test]
