@@ -27,6 +27,8 @@ pub const FORGETS: u32 = 64;
 /// Alone: a branch to such an entry, which marks the iteration if it is taken. See
 /// [`SiteControl::turn_condition`].
 pub const TURNS: u32 = 128;
+/// Hits are counted for each process, too ([`crate::account`]). Set by the loader.
+pub const COUNTS_PROCESSES: u32 = 256;
 
 /// The guard's number is in a general register of the target.
 pub const GUARD_REGISTER: u8 = 1;
@@ -128,15 +130,24 @@ impl SiteControl {
     }
 }
 
+/// [`ProbeControl::enabled`]: hits are only counted, as silenced.
+pub const SILENT: u32 = 0;
+/// [`ProbeControl::enabled`]: hits count.
+pub const ENABLED: u32 = 1;
+/// [`ProbeControl::enabled`]: hits are counted as silenced, but no more for their processes. Nobody wants
+/// them.
+pub const REMOVED: u32 = 2;
+
 /// Limits of one probe. They are checked before anything is read. Written by userspace.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
 pub struct ProbeControl {
-    /// 0: hits are only counted, as silenced.
+    /// [`SILENT`], [`ENABLED`] or [`REMOVED`].
     pub enabled: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// Index of the probe plus 1 if rate and hit budget hold for each process by itself
+    /// ([`crate::account`]); 0 if they hold for all together.
+    pub per_process: u32,
     /// `CLOCK_MONOTONIC` time in ns after which hits are counted as expired, with the resolution
     /// of the kernel's tick (1 to 10 ms); 0 for never.
     pub expires_ns: u64,
@@ -216,13 +227,16 @@ pub struct ProbeCounters {
     pub timed: u64,
     /// Passes of a site that are not hits: see [`crate::timing::TimeCounters`].
     pub passed: u64,
+    /// Hits that count as limited because their process had no room for an account
+    /// ([`ProbeControl::per_process`]).
+    pub unaccounted: u64,
 }
 
 const _: () = assert!(size_of::<Guard>() == 16);
 const _: () = assert!(size_of::<SiteControl>() == 136);
 const _: () = assert!(size_of::<ProbeControl>() == 40);
 const _: () = assert!(size_of::<ProbeState>() == 64);
-const _: () = assert!(size_of::<ProbeCounters>() == 120);
+const _: () = assert!(size_of::<ProbeCounters>() == 128);
 
 /// Settings that the loader writes before it loads the programs.
 #[repr(C)]

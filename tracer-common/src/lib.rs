@@ -7,6 +7,7 @@
 //! at compile time.
 #![no_std]
 
+pub mod account;
 pub mod aggregate;
 pub mod arch;
 pub mod control;

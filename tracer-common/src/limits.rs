@@ -104,6 +104,13 @@ pub const MAX_PLACES: u32 = 1 << 15;
 /// places of further ones are known a few milliseconds later.
 pub const MAX_INHERITED: u32 = 1 << 6;
 
+/// Accounts of processes with probes that they have hit, of all probes together: some 120 bytes each.
+///
+/// A thousand processes that hit 16 probes each. The account of a process is freed when it ends. Hits
+/// beyond are shown as those of other processes. Limits that hold for each process let none of them
+/// through.
+pub const MAX_ACCOUNTS: u32 = 1 << 14;
+
 /// Executable files that processes are selected by. One more is refused.
 pub const MAX_EXES: u32 = 1 << 8;
 

@@ -5,13 +5,14 @@ use aya_ebpf::helpers::generated::{
     bpf_probe_read_kernel, bpf_ringbuf_output,
 };
 use tracer_common::control::{
-    ADDS_UP, BEGINS, COUNTS, ENDS, FORGETS, NEEDS_TASK, NEEDS_THREAD_POINTER, ProbeCounters,
-    ProbeState, SiteControl, TURNS,
+    ADDS_UP, BEGINS, COUNTS, COUNTS_PROCESSES, ENDS, FORGETS, NEEDS_TASK, NEEDS_THREAD_POINTER,
+    ProbeCounters, ProbeState, SiteControl, TURNS,
 };
 use tracer_common::limits::{MAX_COPIES, MAX_RECORD, MAX_STEPS, SCRATCH_PER_CPU};
 use tracer_common::op::{COMM, HIT, PID, THREAD_POINTER, TID};
 use tracer_common::record::{CHUNK_FAULT, FLAG_FAULT, FLAG_NO_ROOM, FLAG_STEPS, RecordHeader};
 
+use crate::accounts;
 use crate::arch::{self, TargetRegisters};
 use crate::atomic;
 use crate::base::{anew, anew_ref, is_sampled, now, ring, say_left_out, wake};
@@ -89,6 +90,10 @@ pub fn hit<const WHOLE: bool, const COMPUTES: bool>(
         leave_out(state, ended);
     } else {
         count(counters, ended);
+    }
+    let site = anew_ref(site);
+    if site.flags & COUNTS_PROCESSES != 0 && ended != outcome::NO_HIT {
+        accounts::count(site.probe, ended);
     }
     if start != 0 {
         atomic::add(&counters.bpf_ns, now().wrapping_sub(start));

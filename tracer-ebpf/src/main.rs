@@ -26,6 +26,7 @@
 #![no_main]
 #![feature(asm_experimental_arch)]
 
+mod accounts;
 mod arch;
 mod atomic;
 mod base;

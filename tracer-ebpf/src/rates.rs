@@ -1,21 +1,20 @@
 //! The limits of a probe: whether it is enabled, its time to live, its rate, and its hit budget.
 
 use aya_ebpf::helpers::generated::bpf_jiffies64;
-use tracer_common::control::{ProbeControl, ProbeState};
+use tracer_common::control::{ENABLED, ProbeControl, ProbeState};
 
 use crate::base::{anew_ref, now};
-use crate::{atomic, outcome};
-
-/// Attempts to update the rate limit against other CPUs. After the last one the hit counts as
-/// limited.
-const RATE_ATTEMPTS: u32 = 4;
+use crate::{accounts, atomic, outcome};
 
 /// Returns `RUNNING` if the limits let this hit through, or the reason. Reads nothing of the
 /// target.
 #[inline(always)]
 pub fn limits(control: &ProbeControl, state: &ProbeState) -> u32 {
-    if control.enabled == 0 {
+    if control.enabled != ENABLED {
         return outcome::SILENCED;
+    }
+    if control.per_process != 0 {
+        return accounts::limits(control);
     }
     if control.expires_ns | control.interval_ns != 0 {
         let ended = limits_of_time(control, state);
@@ -92,7 +91,17 @@ fn is_over(control: &ProbeControl, state: &ProbeState, now: u64) -> bool {
 /// Takes one event from the rate and the hit budget. The condition has held.
 #[inline(always)]
 pub fn spend(control: &ProbeControl, state: &ProbeState, now: u64) -> u32 {
-    if control.interval_ns != 0 && !spend_rate(now, control, state) {
+    if control.per_process != 0 {
+        return accounts::spend(control, now);
+    }
+    if control.interval_ns != 0
+        && !accounts::spend_rate(
+            now,
+            control.interval_ns,
+            control.burst_ns,
+            &state.arrival_ns,
+        )
+    {
         return outcome::LIMITED;
     }
     if control.hit_budget != 0 && atomic::fetch_add(&state.budget_used, 1) >= control.hit_budget {
@@ -105,23 +114,4 @@ pub fn spend(control: &ProbeControl, state: &ProbeState, now: u64) -> u32 {
 #[inline(never)]
 pub fn spend_counted(control: &ProbeControl, state: &ProbeState) -> u32 {
     spend(control, state, now())
-}
-
-/// The generic cell rate algorithm: it needs one number and one compare-and-swap.
-#[inline(always)]
-fn spend_rate(now: u64, control: &ProbeControl, state: &ProbeState) -> bool {
-    let mut seen = state.arrival_ns;
-    for _ in 0..RATE_ATTEMPTS {
-        if seen > now.wrapping_add(control.burst_ns) {
-            return false;
-        }
-        let base = if seen > now { seen } else { now };
-        let next = base.wrapping_add(control.interval_ns);
-        let there = atomic::compare_exchange(&state.arrival_ns, seen, next);
-        if there == seen {
-            return true;
-        }
-        seen = there;
-    }
-    false
 }

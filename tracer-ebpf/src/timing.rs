@@ -15,7 +15,7 @@ use aya_ebpf::helpers::generated::{
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray};
 use tracer_common::control::{
-    BEGINS, ENDS, FORGETS, ProbeControl, ProbeCounters, ProbeState, SiteControl, TURNS,
+    BEGINS, ENABLED, ENDS, FORGETS, ProbeControl, ProbeCounters, ProbeState, SiteControl, TURNS,
 };
 use tracer_common::limits::{
     KEPT_BYTES, MAX_BEGUN, MAX_BEGUN_KEPT, MAX_GROUPS, MAX_KNOWN, MAX_PROBES, MAX_RECORD, MAX_TURNS,
@@ -100,7 +100,7 @@ pub fn admit(
         return outcome::NO_HIT;
     }
     let expires = control.expires_ns;
-    let is_alive = control.enabled != 0 && (expires == 0 || time_of_tick(state) <= expires);
+    let is_alive = control.enabled == ENABLED && (expires == 0 || time_of_tick(state) <= expires);
     if is_alive || site.flags & ENDS != 0 {
         return outcome::RUNNING;
     }

@@ -246,6 +246,23 @@ pub(super) fn read_array<T: bytemuck::Pod>(map: BorrowedFd<'_>, key: u32) -> io:
     Ok(value)
 }
 
+/// The value of a key of a hash map. `None` if it is not there.
+pub(super) fn find<K: bytemuck::Pod, V: bytemuck::Pod>(
+    map: BorrowedFd<'_>,
+    key: &K,
+) -> io::Result<Option<V>> {
+    let mut value = V::zeroed();
+    let mut attributes = attributes();
+    attributes.__bindgen_anon_2.map_fd = raw(map);
+    attributes.__bindgen_anon_2.key = std::ptr::from_ref(key) as u64;
+    attributes.__bindgen_anon_2.__bindgen_anon_1.value = std::ptr::from_mut(&mut value) as u64;
+    match call(bpf_cmd::BPF_MAP_LOOKUP_ELEM, &mut attributes) {
+        Ok(_) => Ok(Some(value)),
+        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// All entries of a hash map of at most `most`, as far as they stay while they are read.
 pub(super) fn entries<K: bytemuck::Pod, V: bytemuck::Pod>(
     map: BorrowedFd<'_>,

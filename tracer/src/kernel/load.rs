@@ -11,7 +11,7 @@ use std::os::unix::fs::MetadataExt;
 use aya::maps::{Map, RingBuf};
 use tracer_common::control::Settings;
 use tracer_common::forks::{RuleLayout, TaskLayout};
-use tracer_common::limits::{MAX_CPUS, SCRATCH_PER_CPU};
+use tracer_common::limits::{MAX_ACCOUNTS, MAX_CPUS, SCRATCH_PER_CPU};
 
 use self::object::{Image, OBJECT};
 use self::programs::Programs;
@@ -59,7 +59,12 @@ pub(super) fn load(options: &LoadOptions) -> Result<Loaded, KernelError> {
     };
     let (log, messages) = diagnostics::open(OBJECT)?.unzip();
     let areas = with_scratch.saturating_mul(SCRATCH_PER_CPU);
-    let mut entries = vec![("SCRATCH", areas), ("EVENTS", ring_bytes(options))];
+    let accounts = options.accounts.clamp(1, MAX_ACCOUNTS);
+    let mut entries = vec![
+        ("SCRATCH", areas),
+        ("EVENTS", ring_bytes(options)),
+        ("ACCOUNTS", accounts),
+    ];
     entries.extend(selection::entries(options.processes, areas));
     // The kernel's BTF has megabytes, and the ring has pages to clear. Both run in parallel.
     let (object, layout) = std::thread::scope(|scope| {

@@ -3,6 +3,7 @@
 //! [`Machine`] is the facade of this room. It owns the maps, the programs and the links, and no file
 //! that it imports imports it back.
 
+mod accounts;
 mod allocator;
 mod closing;
 mod installed;
@@ -12,7 +13,7 @@ mod site;
 
 use std::os::fd::OwnedFd;
 
-use tracer_common::control::{ProbeControl, ProbeCounters, ProbeState, SiteControl};
+use tracer_common::control::{ProbeControl, ProbeCounters, ProbeState, REMOVED, SiteControl};
 use tracer_common::limits::{MAX_OPS, MAX_PROBES, MAX_SITES};
 use tracer_common::op::EncodedOp;
 use tracer_common::timing::TimeCounters;
@@ -59,6 +60,8 @@ pub struct Machine {
     members: Vec<FamilyMember>,
     selection: Option<ProcessSelection>,
     processes: Processes,
+    /// It keeps accounts of processes.
+    has_accounts: bool,
     closing: Closing,
     places: PlaceMaps,
     /// Generation of the last timed probe.
@@ -97,6 +100,7 @@ impl Machine {
             members: Vec::new(),
             selection,
             processes: options.processes,
+            has_accounts: options.accounts > 0,
             closing: Closing::default(),
             places,
             generation: 0,
@@ -244,7 +248,7 @@ impl Machine {
             first_op: first,
             op_count: count,
             probe: reserved.slot,
-            flags: program.flags,
+            flags: program.flags | self.account_flag(),
             guard: program.guard.unwrap_or_default(),
             fetches: program.fetches.unwrap_or_default(),
             cookie,
@@ -444,7 +448,15 @@ impl Machine {
     /// # Errors
     /// The kernel refused.
     pub fn set_control(&mut self, slot: u32, control: &ProbeControl) -> Result<(), KernelError> {
-        self.maps.set_control(slot, *control)
+        let per_process = match control.per_process {
+            0 => 0,
+            _ => slot + 1,
+        };
+        let control = ProbeControl {
+            per_process,
+            ..*control
+        };
+        self.maps.set_control(slot, control)
     }
 
     /// A probe's counters, summed over all CPUs.
@@ -479,13 +491,24 @@ impl Machine {
         self.maps.tallies()
     }
 
-    /// Silences a probe at once and closes its links in the background.
+    /// Silences a probe at once and closes its links in the background. It can be attached again.
+    pub fn silence(&mut self, slot: u32) {
+        // A map that cannot be written does not keep the links from closing.
+        let _ = self.set_control(slot, &ProbeControl::default());
+        self.close(&[slot]);
+    }
+
+    /// Silences a probe at once and for good, and closes its links in the background.
     ///
     /// Its counters can be read until [`Machine::forget`] is called: the last hits may still
     /// be on their way.
     pub fn detach(&mut self, slot: u32) {
-        // A map that cannot be written does not keep the links from closing.
-        let _ = self.set_control(slot, &ProbeControl::default());
+        let removed = ProbeControl {
+            enabled: REMOVED,
+            ..ProbeControl::default()
+        };
+        // As in `silence`.
+        let _ = self.set_control(slot, &removed);
         self.close(&[slot]);
     }
 
@@ -531,7 +554,9 @@ impl Machine {
     }
 
     fn release(&mut self, reserved: &Reserved) {
-        self.probe_room.give(reserved.slot, 1);
+        if self.close_accounts_of(reserved.slot) {
+            self.probe_room.give(reserved.slot, 1);
+        }
         if reserved.times {
             // An entry that stays takes room, and belongs to no probe.
             let _ = self.maps.forget_begun(|key| key.probe == reserved.slot);

@@ -4,10 +4,11 @@ use std::io;
 use std::os::fd::AsFd as _;
 
 use aya::maps::MapData;
+use tracer_common::account::{AccountKey, ProcessAccount};
 use tracer_common::aggregate::{BytesKey, NumberKey};
 use tracer_common::control::{ProbeControl, ProbeCounters, ProbeState, SiteControl};
 use tracer_common::limits::{
-    MAX_BEGUN, MAX_BEGUN_KEPT, MAX_KNOWN, MAX_NUMBERS, MAX_TURNS, MAX_VALUES,
+    MAX_ACCOUNTS, MAX_BEGUN, MAX_BEGUN_KEPT, MAX_KNOWN, MAX_NUMBERS, MAX_TURNS, MAX_VALUES,
 };
 use tracer_common::op::EncodedOp;
 use tracer_common::timing::{BegunKey, TimeCounters, TimeState};
@@ -40,6 +41,7 @@ pub(super) struct Maps {
     time_state: MapData,
     times: MapData,
     counters: MapData,
+    accounts: MapData,
     /// CPUs that the kernel keeps counters for.
     cpus: usize,
 }
@@ -64,6 +66,7 @@ impl Maps {
             time_state: object.take("TIME_STATE")?,
             times: object.take("TIMES")?,
             counters: object.take("PROBE_COUNTERS")?,
+            accounts: object.take("ACCOUNTS")?,
             cpus,
         })
     }
@@ -163,6 +166,32 @@ impl Maps {
             .map_err(|source| KernelError::call("remove the counted keys", source))
     }
 
+    /// All accounts of processes.
+    pub(super) fn accounts(&self) -> Result<Vec<(AccountKey, ProcessAccount)>, KernelError> {
+        bpf::entries(self.accounts.fd().as_fd(), MAX_ACCOUNTS).map_err(read_account)
+    }
+
+    /// One account of a process. `None` if there is none.
+    pub(super) fn account(&self, key: AccountKey) -> Result<Option<ProcessAccount>, KernelError> {
+        bpf::find(self.accounts.fd().as_fd(), &key).map_err(read_account)
+    }
+
+    /// Writes one account of a process.
+    pub(super) fn write_account(
+        &self,
+        key: AccountKey,
+        account: ProcessAccount,
+    ) -> Result<(), KernelError> {
+        bpf::insert(self.accounts.fd().as_fd(), &key, &account, bpf::Insert::Any)
+            .map_err(|source| KernelError::call("write an account of a process", source))
+    }
+
+    /// Removes accounts of processes.
+    pub(super) fn close_accounts(&self, keys: &[AccountKey]) -> Result<(), KernelError> {
+        bpf::remove(self.accounts.fd().as_fd(), keys)
+            .map_err(|source| KernelError::call("close the accounts of processes", source))
+    }
+
     /// Removes open beginnings.
     pub(super) fn forget_begun(&self, which: impl Fn(&BegunKey) -> bool) -> io::Result<()> {
         for (map, most) in [
@@ -181,6 +210,10 @@ impl Maps {
 
 fn write_probe(source: io::Error) -> KernelError {
     KernelError::call("write a probe to the kernel", source)
+}
+
+fn read_account(source: io::Error) -> KernelError {
+    KernelError::call("read the accounts of processes", source)
 }
 
 /// The keys that `wanted` selects.
@@ -224,5 +257,6 @@ fn add(a: &ProbeCounters, b: &ProbeCounters) -> ProbeCounters {
         bpf_ns: a.bpf_ns + b.bpf_ns,
         timed: a.timed + b.timed,
         passed: a.passed + b.passed,
+        unaccounted: a.unaccounted + b.unaccounted,
     }
 }

@@ -14,6 +14,10 @@ pub struct LoadOptions {
     pub perf_events: bool,
     /// Processes whose hits count.
     pub processes: Processes,
+    /// Accounts of the hits of each process that there is room for, at most
+    /// [`MAX_ACCOUNTS`](tracer_common::limits::MAX_ACCOUNTS). 0 for none: then no hit has to be counted
+    /// twice.
+    pub accounts: u32,
     /// Probes of any kind may come later, so verifying their programs starts now.
     pub more_probes: bool,
 }

@@ -67,9 +67,25 @@ fn when_memory(relation: u8, value: i64, ops: &[EncodedOp]) -> Vec<EncodedOp> {
 #[test]
 #[ignore = "measures; run by hand"]
 fn cost_of_a_hit_is_printed() {
-    let Some(mut rig) = Rig::load(Way::Best, RING) else {
-        return;
-    };
+    for accounts in [false, true] {
+        let rig = match accounts {
+            false => Rig::load(Way::Best, RING),
+            true => Rig::load_with_accounts(Way::Best, RING),
+        };
+        let Some(rig) = rig else { return };
+        println!(
+            "{}",
+            if accounts {
+                "with an account for each process"
+            } else {
+                "alone"
+            }
+        );
+        print_costs(rig);
+    }
+}
+
+fn print_costs(mut rig: Rig) {
     let two = [emit(1, RDI), emit(2, RDI)];
     let memory = [copy(1, RSI, 8), copy(2, RSI, 8)];
     let mut cases: Vec<(&str, Vec<EncodedOp>, u32, u32)> = vec![

@@ -6,6 +6,7 @@
 
 #![expect(clippy::panic, reason = "a test fails by a panic")]
 
+mod accounts;
 mod addresses;
 mod agreement;
 mod cost;

@@ -6,6 +6,7 @@ use tracer::base::address::FileOffset;
 use tracer::kernel::{LoadOptions, Machine, Ring, SiteRequest, Trigger};
 use tracer::program::Program;
 use tracer_common::control::{ProbeControl, ProbeCounters};
+use tracer_common::limits::MAX_ACCOUNTS;
 use tracer_common::op::{self, EncodedOp};
 use tracer_common::record::{ChunkHeader, Miss, RecordHeader};
 
@@ -17,7 +18,7 @@ static TURN: Mutex<()> = Mutex::new(());
 /// A probe without limits.
 pub(crate) const UNLIMITED: ProbeControl = ProbeControl {
     enabled: 1,
-    reserved: 0,
+    per_process: 0,
     expires_ns: 0,
     hit_budget: 0,
     interval_ns: 0,
@@ -70,6 +71,15 @@ pub(crate) struct Record {
 impl Rig {
     /// Loads the machine. `None` if this kernel or user cannot, and the tests may be skipped.
     pub(crate) fn load(way: Way, ring_bytes: u32) -> Option<Self> {
+        Self::load_as(way, ring_bytes, 0)
+    }
+
+    /// The same, with an account for each process.
+    pub(crate) fn load_with_accounts(way: Way, ring_bytes: u32) -> Option<Self> {
+        Self::load_as(way, ring_bytes, MAX_ACCOUNTS)
+    }
+
+    fn load_as(way: Way, ring_bytes: u32, accounts: u32) -> Option<Self> {
         if !needs::kernel() {
             return None;
         }
@@ -77,6 +87,7 @@ impl Rig {
         let options = LoadOptions {
             ring_bytes,
             perf_events: way == Way::PerfEvents,
+            accounts,
             ..LoadOptions::default()
         };
         let mut machine = Machine::load(&options).expect("the programs load");

@@ -8,8 +8,9 @@ use tracer::kernel::{
     LoadOptions, Machine, MissedMembers, NameRule, ProcessSelection, Processes, RuleKinds,
     SelectionRule, SiteRequest, Trigger,
 };
-use tracer_common::control::COUNTS;
+use tracer_common::control::{COUNTS, ProbeControl, ProbeCounters};
 use tracer_common::forks::FamilyMessage;
+use tracer_common::limits::MAX_ACCOUNTS;
 
 use super::rig::{UNLIMITED, Way, program};
 use super::short;
@@ -32,6 +33,17 @@ impl SelectedRig {
         rules: &[SelectionRule],
         files: &[&Path],
     ) -> Self {
+        Self::load_with_room(way, kinds, rules, files, MAX_ACCOUNTS)
+    }
+
+    /// The same, with room for so many accounts of processes.
+    pub(crate) fn load_with_room(
+        way: Way,
+        kinds: &[RuleKinds],
+        rules: &[SelectionRule],
+        files: &[&Path],
+        accounts: u32,
+    ) -> Self {
         let kinds = kinds
             .iter()
             .copied()
@@ -40,6 +52,7 @@ impl SelectedRig {
             ring_bytes: 1 << 12,
             perf_events: way == Way::PerfEvents,
             processes: Processes::Selected(kinds),
+            accounts,
             ..LoadOptions::default()
         };
         let mut machine = Machine::load(&options).expect("the programs load");
@@ -61,6 +74,25 @@ impl SelectedRig {
     pub(crate) fn hits(&self) -> Vec<u64> {
         let hits = |&slot| self.machine.counters(slot).expect("counters").hits;
         self.slots.iter().map(hits).collect()
+    }
+
+    /// Counters of the first program's probe.
+    pub(crate) fn counters(&self) -> ProbeCounters {
+        self.machine.counters(self.slots[0]).expect("counters")
+    }
+
+    /// Changes the limits of the first program's probe.
+    pub(crate) fn set_control(&mut self, control: &ProbeControl) {
+        let slot = self.slots[0];
+        self.machine.set_control(slot, control).expect("written");
+    }
+
+    pub(crate) fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    pub(crate) fn machine_mut(&mut self) -> &mut Machine {
+        &mut self.machine
     }
 
     /// Takes the messages of the kernel.
