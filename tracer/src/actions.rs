@@ -20,7 +20,7 @@ use time::TimeAction;
 use crate::base::diagnostic::Diagnostic;
 use crate::lang::ast::{Action, ProbeSpec};
 use crate::lang::grammar::ActionGrammar;
-use crate::lang::{self, OPTIONS};
+use crate::lang::{self, OPTIONS, SPECIALS};
 use crate::plan::{MissingValues, Plan, PlanInput};
 
 /// The grammars of all actions, in the order in which messages name them.
@@ -56,13 +56,15 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     GRAMMARS.iter().map(|grammar| grammar.word)
 }
 
-/// Returns every word of the grammar.
+/// Returns every word of the grammar, and every special name.
 pub(crate) fn words() -> impl Iterator<Item = &'static str> {
     let keywords = GRAMMARS.iter().flat_map(|grammar| grammar.keywords);
     names()
         .chain(["if"])
         .chain(keywords.copied())
         .chain(OPTIONS)
+        .chain(["process"])
+        .chain(SPECIALS.map(crate::lang::ast::Special::name))
 }
 
 /// Parses one probe.
@@ -70,7 +72,21 @@ pub(crate) fn words() -> impl Iterator<Item = &'static str> {
 /// # Errors
 /// The first mistake in the text.
 pub fn parse_probe(text: &str) -> Result<ProbeSpec, Diagnostic> {
-    lang::parse_probe(text, &GRAMMARS)
+    let spec = lang::parse_probe(text, &GRAMMARS)?;
+    let options = &spec.options;
+    let action = spec.action.kind();
+    let has_limit = options.hits.is_some()
+        || options.rate.is_some()
+        || options.every.is_some()
+        || action.default_hits() != 0
+        || action.sends_events(&spec);
+    if options.per_process && !has_limit {
+        let at = text.rfind(" per").map_or(0, |blank| blank + 1);
+        let message = "the probe has no limit that could hold per process";
+        let error = Diagnostic::at(at..at + "per".len(), message);
+        return Err(error.hint("add `hits N`, `rate N/s` or `every DURATION`"));
+    }
+    Ok(spec)
 }
 
 /// Parses a file of probes: one per line, where `#` starts a comment.

@@ -2,6 +2,7 @@
 
 mod done;
 mod left_out;
+mod process;
 mod target;
 mod weight;
 
@@ -11,6 +12,7 @@ use std::sync::Arc;
 
 pub use done::{Done, DoneReason, ProbeDone};
 pub use left_out::{LeftOut, ProbeLimited, grouped};
+pub use process::{ProcessHits, ProcessLabels};
 pub use target::{TargetId, TargetOrigin, TargetStatus};
 
 use crate::base::unavailable::Unavailable;

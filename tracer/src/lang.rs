@@ -11,10 +11,12 @@ pub(crate) mod lexer;
 mod mistakes;
 mod order;
 mod probe;
+mod process_values;
 mod quantity;
 mod template;
 mod words;
 
+pub(crate) use expr::SPECIALS;
 pub use probe::parse_location;
 pub(crate) use probe::{lines_of_probes, lines_of_targets, parse_probe};
 pub(crate) use quantity::{parse_duration, parse_share};

@@ -526,7 +526,11 @@ fn special_type(special: Special) -> &'static str {
     match special {
         Special::Pid | Special::Tid => "u32",
         Special::Hit => "u64",
-        Special::Thread | Special::Time => "&str",
+        Special::Thread
+        | Special::Process
+        | Special::Cgroup
+        | Special::Container
+        | Special::Time => "&str",
         Special::Return | Special::Elapsed => "",
     }
 }

@@ -10,6 +10,7 @@ mod error;
 mod feed;
 mod followed;
 mod handle;
+mod known_labels;
 mod live;
 mod locks;
 mod notice;
@@ -44,7 +45,7 @@ pub use subscription::{Subscriber, Subscription};
 pub use crate::kernel::Forks;
 
 use crate::debuginfo::DebugOptions;
-use crate::event::{Counters, Done, PlacementId, ProbeId};
+use crate::event::{Counters, Done, PlacementId, ProbeId, ProcessHits};
 use crate::placement::SiteKind;
 use crate::plan;
 use crate::value::redact::Redactor;
@@ -163,6 +164,9 @@ pub struct ProbeStatus {
     pub cost: Cost,
     /// Notes for the user: moved line, omitted sites, limits reached.
     pub notes: Vec<String>,
+    /// Its hits by process. Where it is only one that can hit, all are its own. Hits that are in
+    /// [`Self::counters`] and not here are of processes beyond the limit.
+    pub processes: Vec<ProcessHits>,
 }
 
 impl ProbeStatus {
@@ -174,6 +178,30 @@ impl ProbeStatus {
             0 => "waits".into(),
             _ => crate::event::place(&self.file, self.line, &self.function),
         }
+    }
+
+    /// The time that the hits of one process took, in ns. A hit costs each process the same. `None` if
+    /// the cost of the trap is not known.
+    #[must_use]
+    pub fn cost_of(&self, process: &ProcessHits) -> Option<u64> {
+        let total = u128::from(self.cost.total_ns(&self.counters)?);
+        let part = total * u128::from(process.hits) / u128::from(self.counters.hits.max(1));
+        u64::try_from(part).ok()
+    }
+
+    /// CPUs that the hits of one process used while the breakpoints were in the target. `None` when that is
+    /// not known.
+    #[must_use]
+    pub fn share_of(&self, process: &ProcessHits) -> Option<f64> {
+        let share = self.cost.share(&self.counters)?;
+        Some(share * process.hits as f64 / self.counters.hits.max(1) as f64)
+    }
+
+    /// Hits of processes that are not listed one by one.
+    #[must_use]
+    pub fn hits_of_others(&self) -> u64 {
+        let listed = self.processes.iter().map(|process| process.hits).sum();
+        self.counters.hits.saturating_sub(listed)
     }
 }
 

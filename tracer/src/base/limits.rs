@@ -1,4 +1,4 @@
-//! Limits of files and output: source files, files of probes, and the buffer for slow readers
+//! Limits of files and output: source files, files of probes, the buffer for slow readers, and ended processes
 
 use std::time::Duration;
 
@@ -38,6 +38,17 @@ pub const PROBE_FILE_BYTES: u64 = 1 << 20;
 ///
 /// The kernel side has room for this many.
 pub const PROBES: usize = tracer_common::limits::MAX_PROBES as usize;
+
+/// Processes that have ended and keep their name, cgroup and container. Also their accounts, of all
+/// probes together.
+///
+/// Beyond it, the process that ended first is forgotten for events. Its hits are added up with those of
+/// processes of the same name, cgroup and container.
+pub const ENDED_PROCESSES: usize = 1 << 14;
+
+/// Sums of hits of processes beyond [`ENDED_PROCESSES`]. Hits of further ones are shown as those of other
+/// processes.
+pub const ENDED_SUMS: usize = 1 << 12;
 
 /// Time for a pipe of probes (`-f -`, `-f <(command)`) to end. A pipe that takes longer is refused.
 pub const PROBE_FILE_WAIT: Duration = Duration::from_secs(10);

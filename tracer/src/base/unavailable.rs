@@ -42,6 +42,10 @@ pub enum Unavailable {
     Unsupported(String),
     /// The debug information is wrong or contradicts itself in this way.
     BadDebugInfo(String),
+    /// The process is in no container.
+    NoContainer,
+    /// The process had ended before it was looked at.
+    ProcessGone,
     /// No output shows values with its name.
     Redacted,
     /// The optimiser removed the block of another variable of this name, which is declared on the
@@ -74,6 +78,8 @@ impl fmt::Display for Unavailable {
             Self::Steps => f.write_str("step limit of the hit reached"),
             Self::Null => f.write_str("null pointer"),
             Self::Untouched => f.write_str("not used by this thread yet"),
+            Self::NoContainer => f.write_str("no container"),
+            Self::ProcessGone => f.write_str("the process had ended before it was looked at"),
             Self::Redacted => f.write_str("redacted"),
             Self::Depth => f.write_str("deeper than the depth limit"),
             Self::Unclear(name, line) => write!(

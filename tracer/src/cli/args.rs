@@ -200,6 +200,9 @@ pub(super) struct TraceArgs {
     /// Write what is traced, and at the end what became of it, to this file as JSON, too
     #[arg(long, value_name = "FILE")]
     pub(super) summary: Option<PathBuf>,
+    /// List the hits of each process in the summary of each probe
+    #[arg(long)]
+    pub(super) per_process: bool,
     /// Write the JSON output to this file, too, beside the terminal UI, text or JSON
     #[arg(long, value_name = "FILE")]
     pub(super) tee: Option<PathBuf>,

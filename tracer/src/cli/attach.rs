@@ -27,7 +27,7 @@ use crate::base::signals::Signals;
 use crate::base::visible::Visible;
 use crate::event::grouped;
 use crate::session::{Aim, Control, ProbeStatus, Session, SessionOptions, Subscriber};
-use crate::sink::summary::Summary;
+use crate::sink::summary::{ProcessSummary, Summary};
 use crate::sink::{Begin, BeginTarget, Clock};
 use crate::target::select::Selector;
 use crate::target::{Process, has_debug_info, list_processes};
@@ -79,7 +79,7 @@ impl OutputFiles {
             summary: args
                 .summary
                 .as_deref()
-                .map(SummaryFile::create)
+                .map(|path| SummaryFile::create(path, args.per_process))
                 .transpose()?,
             tee: args.tee.as_deref().map(TeeFile::create).transpose()?,
         })
@@ -188,7 +188,7 @@ fn trace(
         summary.begin(&begin)?;
     }
     let tee = tee
-        .map(|tee| tee.start(begin.clone(), args.every))
+        .map(|tee| tee.start(begin.clone(), args.every, args.per_process))
         .transpose()?;
     let until = Until {
         time: args.time,
@@ -201,6 +201,7 @@ fn trace(
         colours,
         every: args.every,
         to_stderr,
+        per_process: args.per_process,
         processes: args.forks().are_told() || session.selectors().is_some(),
         clock: Clock::new(args.time_style.into(), TimeZone::system(), begin.time_ns),
         begin,
@@ -208,6 +209,7 @@ fn trace(
     let last = LastWords {
         clock: style.clock.clone(),
         file: summary,
+        per_process: args.per_process,
     };
     let code = match ends {
         None => {
@@ -511,6 +513,8 @@ fn lines(
 struct LastWords {
     clock: Clock,
     file: Option<SummaryFile>,
+    /// List the processes.
+    per_process: bool,
 }
 
 impl LastWords {
@@ -518,6 +522,9 @@ impl LastWords {
         for probe in probes {
             let clock = self.clock.clone();
             say!("{}", Summary { probe, clock });
+            if self.per_process {
+                ProcessSummary::all(probe).for_each(|line| say!("{line}"));
+            }
         }
         if let Some(followed) = session.followed() {
             say!("{followed}");

@@ -50,6 +50,8 @@ pub(super) struct Style {
     pub(super) colours: Colours,
     /// stdout belongs to a program that the tracer has started.
     pub(super) to_stderr: bool,
+    /// List the processes in the summaries.
+    pub(super) per_process: bool,
     /// Show the process of each event in text.
     pub(super) processes: bool,
     /// Interval at which aggregates are shown, besides the end.
@@ -227,7 +229,7 @@ fn sink(style: &Style, progress: &Arc<Progress>) -> Box<dyn Sink> {
     };
     let out = BufWriter::with_capacity(BUFFER, watched);
     match style.how {
-        Output::Json => Box::new(JsonSink::new(out)),
+        Output::Json => Box::new(JsonSink::new(out).with_processes(style.per_process)),
         Output::Text | Output::Tui => {
             let sink = TextSink::new(out, style.clock.clone(), colour);
             Box::new(sink.with_processes(style.processes))

@@ -18,12 +18,12 @@ pub(super) struct SummaryFile {
 impl SummaryFile {
     /// Makes the file, or empties it: before anything is attached, so that a mistake in its name
     /// costs nothing.
-    pub(super) fn create(path: &Path) -> Result<Self, CommandFailure> {
+    pub(super) fn create(path: &Path, per_process: bool) -> Result<Self, CommandFailure> {
         let file =
             File::create(path).map_err(|error| CommandFailure::cannot_write(path, &error))?;
         Ok(Self {
             path: path.to_owned(),
-            sink: JsonSink::new(file),
+            sink: JsonSink::new(file).with_processes(per_process),
         })
     }
 

@@ -66,6 +66,7 @@ impl TeeSubscription {
         self,
         begin: Begin,
         every: Option<Duration>,
+        per_process: bool,
     ) -> Result<Tee, CommandFailure> {
         let Self { control, file } = self;
         let TeeFile { path, file } = file;
@@ -76,9 +77,10 @@ impl TeeSubscription {
             to: file,
             progress: Arc::clone(&progress),
         };
+        let sink = JsonSink::new(BufWriter::with_capacity(BUFFER, out));
         let writing = Writing {
             session: control,
-            sink: Box::new(JsonSink::new(BufWriter::with_capacity(BUFFER, out))),
+            sink: Box::new(sink.with_processes(per_process)),
             progress: Arc::clone(&progress),
             every,
             limit: None,

@@ -77,6 +77,8 @@ pub struct ProbeLimited {
     pub rate: u64,
     /// The probe does not say so itself.
     pub is_default: bool,
+    /// The limit holds for each process by itself.
+    pub per_process: bool,
     /// When that was found, in ns since the Unix epoch.
     pub time_ns: u64,
 }
@@ -84,10 +86,11 @@ pub struct ProbeLimited {
 impl fmt::Display for ProbeLimited {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, rate, .. } = self;
+        let each = if self.per_process { " per process" } else { "" };
         let of = if self.is_default { ", the default" } else { "" };
         write!(
             f,
-            "{name} is over its rate limit of {}/s{of}: events are left out; `rate N/s` in the probe raises it",
+            "{name} is over its rate limit of {}/s{each}{of}: events are left out; `rate N/s` in the probe raises it",
             grouped(*rate)
         )
     }
@@ -117,6 +120,7 @@ mod tests {
             name: "p1".into(),
             rate: 1000,
             is_default: true,
+            per_process: false,
             time_ns: 0,
         };
         assert_eq!(
@@ -125,5 +129,11 @@ mod tests {
         );
         limited.is_default = false;
         assert!(limited.to_string().contains("of 1,000/s: events"));
+        limited.per_process = true;
+        assert!(
+            limited
+                .to_string()
+                .contains("of 1,000/s per process: events")
+        );
     }
 }

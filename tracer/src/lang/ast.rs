@@ -102,6 +102,8 @@ pub struct ProbeOptions {
     pub depth: Option<u32>,
     /// `cpu N%`: CPU time that the probe may cost, in CPUs.
     pub cpu: Option<f64>,
+    /// `per process`: the limits hold for each process by itself.
+    pub per_process: bool,
     /// `trampoline`: returns are observed by the kernel's return trampoline.
     pub trampoline: bool,
     /// `as NAME`.
@@ -339,7 +341,7 @@ pub enum ExprKind {
         /// N of `name#N`. 1 is the innermost variable.
         shadow: u32,
     },
-    /// `$pid`, `$tid`, `$thread`, `$time`, `$hit`, `$return`, `$elapsed`.
+    /// `$pid`, `$tid`, `$thread`, `$process` and the others of [`Special`].
     Special(Special),
     /// `42`, `0x2a`, `1_000`, and `5ms` in nanoseconds.
     Int(u128),
@@ -393,10 +395,41 @@ pub enum Special {
     Pid,
     Tid,
     Thread,
+    /// The name of the process.
+    Process,
+    /// The path of the process's cgroup.
+    Cgroup,
+    /// The container of the process.
+    Container,
     Time,
     Hit,
     Return,
     Elapsed,
+}
+
+impl Special {
+    /// The name in the probe language.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pid => "$pid",
+            Self::Tid => "$tid",
+            Self::Thread => "$thread",
+            Self::Process => "$process",
+            Self::Cgroup => "$cgroup",
+            Self::Container => "$container",
+            Self::Time => "$time",
+            Self::Hit => "$hit",
+            Self::Return => "$return",
+            Self::Elapsed => "$elapsed",
+        }
+    }
+
+    /// Returns true if only userspace knows the value, by the id of the process.
+    #[must_use]
+    pub const fn is_of_process(self) -> bool {
+        matches!(self, Self::Process | Self::Cgroup | Self::Container)
+    }
 }
 
 /// Operators with one operand.

@@ -15,14 +15,17 @@ const TYPE_WORDS: [&str; 13] = [
 ];
 
 /// Special names of the hit.
-const SPECIALS: [(&str, Special); 7] = [
-    ("$pid", Special::Pid),
-    ("$tid", Special::Tid),
-    ("$thread", Special::Thread),
-    ("$time", Special::Time),
-    ("$hit", Special::Hit),
-    ("$return", Special::Return),
-    ("$elapsed", Special::Elapsed),
+pub(crate) const SPECIALS: [Special; 10] = [
+    Special::Pid,
+    Special::Tid,
+    Special::Thread,
+    Special::Process,
+    Special::Cgroup,
+    Special::Container,
+    Special::Time,
+    Special::Hit,
+    Special::Return,
+    Special::Elapsed,
 ];
 
 /// Operators that would write, longest first.
@@ -468,8 +471,8 @@ fn primary(cursor: &mut Cursor<'_>) -> Result<Expr, Diagnostic> {
         TokenKind::Char(c) => ExprKind::Char(c),
         TokenKind::Special => {
             let name = cursor.text(&span);
-            let found = SPECIALS.iter().find(|(text, _)| *text == name);
-            let (_, special) = found.ok_or_else(|| mistakes::no_special(name, span.clone()))?;
+            let found = SPECIALS.iter().find(|special| special.name() == name);
+            let special = found.ok_or_else(|| mistakes::no_special(name, span.clone()))?;
             ExprKind::Special(*special)
         }
         TokenKind::Punct("(") => {

@@ -8,7 +8,7 @@ use super::lexer::{Cursor, Token, TokenKind};
 use super::mistakes::{self, ProbeParts};
 use super::quantity::{parse_duration, parse_share};
 use super::words::is_probe_name_char;
-use super::{MAX_TEXT, template};
+use super::{MAX_TEXT, process_values, template};
 use crate::base::diagnostic::Diagnostic;
 
 /// Parses one probe. Its action is one of `grammars`.
@@ -56,7 +56,7 @@ pub(crate) fn parse_probe(
     {
         location.kind = LocationKind::Trampoline(function);
     }
-    Ok(ProbeSpec {
+    let spec = ProbeSpec {
         text: text.to_owned(),
         action,
         location,
@@ -64,7 +64,9 @@ pub(crate) fn parse_probe(
         template,
         condition,
         options,
-    })
+    };
+    process_values::check(&spec)?;
+    Ok(spec)
 }
 
 /// Parses a text that is one location.
@@ -322,6 +324,7 @@ fn options(
             "for" => options.ttl.is_some(),
             "depth" => options.depth.is_some(),
             "cpu" => options.cpu.is_some(),
+            "per" => options.per_process,
             "trampoline" => options.trampoline,
             "as" => options.name.is_some(),
             _ => return Err(typed.no_option(cursor, token.span, first)),
@@ -348,6 +351,10 @@ fn options(
                 options.depth = Some(frames);
             }
             "cpu" => options.cpu = Some(share(cursor)?),
+            "per" => {
+                per_process(cursor)?;
+                options.per_process = true;
+            }
             "trampoline" => {
                 if !returns {
                     return Err(Diagnostic::at(
@@ -361,6 +368,20 @@ fn options(
             _ => options.name = Some(name(cursor)?),
         }
     }
+}
+
+/// `process` after `per`.
+fn per_process(cursor: &mut Cursor<'_>) -> Result<(), Diagnostic> {
+    if cursor.take_word("process") {
+        return Ok(());
+    }
+    let token = cursor.peek()?;
+    let span = match token.kind {
+        TokenKind::End => cursor.last().saturating_sub("per".len())..cursor.last(),
+        _ => token.span,
+    };
+    let message = "limits hold for all processes together, or `per process`";
+    Err(Diagnostic::at(span, message).hint("write `hits 5 per process`"))
 }
 
 /// `100/s`.

@@ -1,13 +1,14 @@
 //! Words of the grammar, and the characters of names.
 
 /// Words that start an option.
-pub(crate) const OPTIONS: [&str; 8] = [
+pub(crate) const OPTIONS: [&str; 9] = [
     "hits",
     "rate",
     "every",
     "for",
     "depth",
     "cpu",
+    "per",
     "trampoline",
     "as",
 ];

@@ -71,6 +71,8 @@ enum Kind {
     Record(Captured),
     /// Number of a bucket.
     Bucket,
+    /// The kernel's account of each process, by what userspace knows of the process.
+    Process(Special),
 }
 
 /// How numbers fall into buckets.
@@ -123,6 +125,16 @@ impl Key {
             ty: "ns".into(),
             kind: Kind::Bucket,
             redactor: redactor.clone(),
+        }
+    }
+
+    /// The special name that hits are counted by, if it is one of the process. Then no key tells the
+    /// values, but the accounts of processes do.
+    #[must_use]
+    pub fn process(&self) -> Option<Special> {
+        match self.kind {
+            Kind::Process(special) => Some(special),
+            _ => None,
         }
     }
 
@@ -277,7 +289,12 @@ pub(super) fn compile(
         }
         // Without a condition there is nothing to run.
         TallyBy::Nothing => (Key::hits(), COUNTS),
-        TallyBy::Value(by) => (count_by(compiler, asm, by)?, 0),
+        TallyBy::Value(by) => {
+            let key = count_by(compiler, asm, by, has_condition)?;
+            // Hits of a process are counted in its account, without ops.
+            let is_bare = key.process().is_some() && !has_condition;
+            (key, if is_bare { COUNTS } else { 0 })
+        }
         TallyBy::Bucket(value, buckets) => (histogram(compiler, asm, value, buckets)?, 0),
     };
     key.redactor = compiler.redactor.clone();
@@ -293,7 +310,12 @@ fn typed<'t>(compiler: &Compiler<'t>, expr: &Expr) -> &'t str {
         .unwrap_or_default()
 }
 
-fn count_by(compiler: &mut Compiler<'_>, asm: &mut Asm, by: &Expr) -> Result<Key, Diagnostic> {
+fn count_by(
+    compiler: &mut Compiler<'_>,
+    asm: &mut Asm,
+    by: &Expr,
+    has_condition: bool,
+) -> Result<Key, Diagnostic> {
     let expr: Arc<str> = typed(compiler, by).into();
     let operand = Resolver::new(&compiler.builder, compiler.scope).operand(by)?;
     let (spots, ty) = match operand {
@@ -302,6 +324,9 @@ fn count_by(compiler: &mut Compiler<'_>, asm: &mut Asm, by: &Expr) -> Result<Key
             return number_key(asm, by, expr, &number, compiler.scope.language);
         }
         Operand::Place(spots, ty) => (spots, ty),
+        Operand::Special(special) if special.is_of_process() => {
+            return Ok(process_key(asm, expr, special, has_condition));
+        }
         Operand::Special(Special::Thread) => return thread_key(compiler, asm, by, expr),
         Operand::Special(_) => {
             let number = Resolver::new(&compiler.builder, compiler.scope).number(by)?;
@@ -569,6 +594,19 @@ fn thread_key(
         kind: Kind::Thread(slot),
         redactor: Redactor::nothing(),
     })
+}
+
+/// A key of what is known of the process. The kernel counts the events of each process anyway.
+fn process_key(asm: &mut Asm, expr: Arc<str>, special: Special, has_condition: bool) -> Key {
+    if has_condition {
+        asm.emit(Op::Count);
+    }
+    Key {
+        expr,
+        ty: "&str".into(),
+        kind: Kind::Process(special),
+        redactor: Redactor::nothing(),
+    }
 }
 
 fn histogram(

@@ -180,7 +180,10 @@ impl<B: Backend> Actor<B> {
 
     fn statuses(&self) -> Vec<ProbeStatus> {
         let probes = self.probes.iter();
-        probes.map(|probe| self.backend.status(probe)).collect()
+        let mut statuses: Vec<ProbeStatus> =
+            probes.map(|probe| self.backend.status(probe)).collect();
+        self.backend.add_processes(&self.probes, &mut statuses);
+        statuses
     }
 }
 

@@ -1,8 +1,10 @@
 //! The real side of a session: the kernel's machine, the target, the feed.
 
+mod accounts;
 mod arrival;
 mod attach;
 pub(in crate::session) mod budget;
+mod closed_accounts;
 mod departures;
 mod executables;
 mod family;
@@ -28,6 +30,7 @@ use tracer_common::control::ProbeControl;
 
 pub(super) use arrival::{Arrival, NewMember};
 pub(crate) use budget::percent;
+use closed_accounts::ClosedAccounts;
 pub(crate) use executables::ExecutableId;
 pub(super) use family::FamilyWatch;
 use places::ModulePlaces;
@@ -81,6 +84,8 @@ pub(super) struct Live {
     trap: TrapKnowledge,
     /// Removed probes with their final counts.
     removed: Vec<Removed>,
+    /// Hits of processes that are gone.
+    closed: ClosedAccounts,
     /// Follows the processes that the target forks, if requested.
     family: Option<family::FamilyTracker>,
     /// For threads that send messages.
@@ -120,6 +125,8 @@ pub(super) struct Placement {
     stale: bool,
     /// The user has a note that the probe is over its rate.
     told_limited: bool,
+    /// The user has a note that some process has no account.
+    told_unaccounted: bool,
     /// Time since which the breakpoints are in the target. `None` if they are out.
     attached_at: Option<Instant>,
     /// For how long they were before.
@@ -219,6 +226,9 @@ impl Live {
             messages,
             numbers,
         } = parts;
+        if let Some(process) = modules.process() {
+            shared.labels().came(process.pid());
+        }
         Self {
             image: modules.process().and_then(|process| process.image()),
             executables: Executables::new(file, modules, &options),
@@ -230,6 +240,7 @@ impl Live {
             loader: None,
             epoch: 0,
             removed: Vec::new(),
+            closed: ClosedAccounts::default(),
             options,
             shared,
             planner,
@@ -380,6 +391,7 @@ impl Backend for Live {
             counters: Counters::default(),
             cost: Cost::default(),
             notes: probe.notes.clone(),
+            processes: Vec::new(),
         };
         if let Some(placement) = probe.placement() {
             if let Some(SourceLine { file, line, .. }) = &placement.first.source {
@@ -397,6 +409,10 @@ impl Backend for Live {
         status
     }
 
+    fn add_processes(&self, probes: &ProbeMap<Placement>, statuses: &mut [ProbeStatus]) {
+        self.add_hits_of_processes(probes, statuses, true);
+    }
+
     fn aggregates(&self, probes: &ProbeMap<Placement>) -> Vec<Aggregate> {
         let adding = |probe: &Probe<Placement>| {
             let placement = probe.placement()?;
@@ -408,7 +424,12 @@ impl Backend for Live {
             })
         };
         let adding: Vec<Adding> = probes.iter().filter_map(adding).collect();
-        let mut all = aggregates(&lock(&self.machine), &self.shared.sites(), adding);
+        let machine = lock(&self.machine);
+        let processes = |adding: &Adding, counters: &Counters| {
+            self.hits_of_processes(&machine, adding.slot, counters)
+        };
+        let mut all = aggregates(&machine, &self.shared.sites(), adding, &processes);
+        drop(machine);
         for aggregate in &mut all {
             let probe = probes.get(aggregate.probe);
             if let Some(before) = probe.and_then(|probe| probe.placement()?.at_end) {
@@ -531,7 +552,14 @@ impl Backend for Live {
     }
 
     fn tell_probes(&self, probes: &ProbeMap<Placement>) {
-        let all = || probes.iter().map(|probe| self.status(probe)).collect();
+        let all = || {
+            let mut all = probes
+                .iter()
+                .map(|probe| self.status(probe))
+                .collect::<Vec<_>>();
+            self.add_hits_of_processes(probes, &mut all, false);
+            all
+        };
         self.shared.feed.set_probes(all);
     }
 

@@ -292,6 +292,7 @@ impl<'a> RingReader<'a> {
                         record,
                         time_ns: offset.wall(header.ktime_ns),
                         symbols,
+                        labels: shared,
                     };
                     match event(&sites, entry, &hit, used.pop(), scratch) {
                         Some(mut event) => {
@@ -367,6 +368,8 @@ struct Hit<'a> {
     record: &'a [u8],
     time_ns: u64,
     symbols: &'a ModuleSymbols,
+    /// Knows the processes.
+    labels: &'a SharedState,
 }
 
 /// The event of a record, in the memory of a used event if there is one.
@@ -381,11 +384,22 @@ fn event(
         header,
         record,
         symbols,
+        labels,
         ..
     } = *hit;
+    let name = header
+        .comm
+        .split(|&byte| byte == 0)
+        .next()
+        .unwrap_or_default();
+    let process = || {
+        let is_first_thread = header.pid == header.tid;
+        labels.labels_of(header.pid, if is_first_thread { name } else { b"" })
+    };
     let context = Context {
         time_ns: Some(hit.time_ns),
         symbols: Some(symbols),
+        process: Some(&process),
         ..Context::default()
     };
     let mut made = used.map_or_else(|| Arc::new(empty(&entry.origin)), |used| used.0);
@@ -406,11 +420,6 @@ fn event(
         let decoded = entry.layout.decode_timed(&begin.layout, record, &context);
         (&begin.origin, decoded.ok()?)
     };
-    let name = header
-        .comm
-        .split(|&byte| byte == 0)
-        .next()
-        .unwrap_or_default();
     let stack = decoded.stack.map(|captured| {
         let wanted = WantedStack {
             site: entry.site.as_ref(),

@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::feed::Feed;
+use super::known_labels::KnownLabels;
 use super::locks::lock;
 use super::reader::retired::Retired;
 use super::reader::site_table::SiteTable;
-use crate::event::PlacementId;
+use crate::event::{PlacementId, ProcessLabels};
 use crate::session::Notice;
 use crate::session::sites::known_processes::KnownProcesses;
 use crate::session::sites::process_modules::ProcessModules;
@@ -34,6 +35,7 @@ pub(super) struct SharedState {
     pub(super) feed: Feed,
     sites: RwLock<SiteTable>,
     processes: Mutex<KnownProcesses>,
+    labels: Mutex<KnownLabels>,
     retired: Mutex<Vec<Retired>>,
     /// Notices that wait for older events, with their times of `CLOCK_MONOTONIC`.
     later: Mutex<Vec<LaterNotice>>,
@@ -62,6 +64,7 @@ impl SharedState {
             feed: Feed::default(),
             sites: RwLock::default(),
             processes: Mutex::new(processes),
+            labels: Mutex::default(),
             retired: Mutex::default(),
             later: Mutex::default(),
             undecodable: Mutex::default(),
@@ -89,6 +92,16 @@ impl SharedState {
     /// The processes whose modules are known.
     pub(super) fn processes(&self) -> MutexGuard<'_, KnownProcesses> {
         lock(&self.processes)
+    }
+
+    /// A process, as values show it. `name` is what the kernel side knows of it.
+    pub(super) fn labels_of(&self, pid: u32, name: &[u8]) -> Arc<ProcessLabels> {
+        lock(&self.labels).of(pid, name)
+    }
+
+    /// The processes, as values show them.
+    pub(super) fn labels(&self) -> MutexGuard<'_, KnownLabels> {
+        lock(&self.labels)
     }
 
     pub(super) fn sites(&self) -> RwLockReadGuard<'_, SiteTable> {

@@ -6,6 +6,8 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use tracer_common::limits::MAX_ACCOUNTS;
+
 use super::actor::{self, Actor, Message};
 use super::live::trap_cost::known_trap_cost;
 use super::live::{Arrival, FamilyWatch, Live, LiveParts, NewMember, Planner, SelectedTargets};
@@ -165,11 +167,17 @@ struct LoadedStart {
 impl LoadedStart {
     /// Loads the kernel's side, while the tables of the executable are read.
     fn of(aim: &Aim, options: &SessionOptions) -> Result<Self, AttachError> {
+        let processes = super::live::processes_of(aim, options.forks);
         let load = LoadOptions {
             ring_bytes: options.ring_bytes,
             perf_events: options.perf_events,
             more_probes: options.more_probes,
-            processes: super::live::processes_of(aim, options.forks),
+            processes,
+            // One process has all hits.
+            accounts: match processes.are_reported() {
+                false => 0,
+                true => MAX_ACCOUNTS,
+            },
         };
         let (machine, start) = thread::scope(|scope| {
             let loading = scope.spawn(move || Machine::load(&load));

@@ -133,6 +133,13 @@ impl Targets {
         live.map(|target| target.status.pid).collect()
     }
 
+    /// All targets by their process ids, oldest first.
+    pub(super) fn ids_by_pid(&self) -> impl Iterator<Item = (u32, TargetId)> {
+        self.live
+            .iter()
+            .map(|(id, target)| (target.status.pid, *id))
+    }
+
     /// The process that the user chose, while it lives.
     pub(super) fn chosen(&self) -> Option<&Target> {
         self.live.values().find(|target| target.is_chosen())

@@ -27,6 +27,8 @@ pub struct JsonSink<W> {
     events: EventLines,
     /// The line under way, kept for its allocation.
     line: Vec<u8>,
+    /// Summaries list the processes.
+    per_process: bool,
 }
 
 impl<W: Write + Send> JsonSink<W> {
@@ -36,6 +38,16 @@ impl<W: Write + Send> JsonSink<W> {
             out,
             events: EventLines::new(),
             line: Vec::new(),
+            per_process: false,
+        }
+    }
+
+    /// Lists the hits of each process in the summaries.
+    #[must_use]
+    pub fn with_processes(self, per_process: bool) -> Self {
+        Self {
+            per_process,
+            ..self
         }
     }
 
@@ -262,6 +274,8 @@ struct LimitedLine<'e> {
     probe: &'e str,
     rate: u64,
     default: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    per_process: bool,
 }
 
 /// A probe has had its last event.
@@ -307,6 +321,25 @@ struct SummaryLine<'e> {
     attached_ns: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     done: Option<DoneAtLine>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    processes: Option<Vec<ProcessHitsLine<'e>>>,
+    /// Hits of processes that are not in the list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    other_processes: Option<u64>,
+}
+
+/// The hits of one process with a probe.
+#[derive(Serialize)]
+struct ProcessHitsLine<'e> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pid: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    process: Option<&'e str>,
+    hits: u64,
+    events: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost_ns: Option<u64>,
+    ended: bool,
 }
 
 #[derive(Serialize)]
@@ -370,6 +403,7 @@ impl<W: Write + Send> Sink for JsonSink<W> {
             probe: &limited.name,
             rate: limited.rate,
             default: limited.is_default,
+            per_process: limited.per_process,
         })
     }
 
@@ -460,6 +494,17 @@ impl<W: Write + Send> Sink for JsonSink<W> {
             time: self.events.time(done.time_ns),
             reason: done.reason.name(),
         });
+        let processes = self.per_process.then(|| {
+            let lines = probe.processes.iter().map(|one| ProcessHitsLine {
+                pid: one.pid,
+                process: one.labels.name.as_deref().ok(),
+                hits: one.hits,
+                events: one.events,
+                cost_ns: probe.cost_of(one),
+                ended: one.has_ended,
+            });
+            lines.collect()
+        });
         self.write(&SummaryLine {
             r#type: "summary",
             probe: &probe.name,
@@ -480,6 +525,8 @@ impl<W: Write + Send> Sink for JsonSink<W> {
             trap_ns: probe.cost.traps_ns(&counters),
             attached_ns: u64::try_from(probe.cost.attached.as_nanos()).unwrap_or(u64::MAX),
             done,
+            processes,
+            other_processes: self.per_process.then(|| probe.hits_of_others()),
         })
     }
 
@@ -509,7 +556,7 @@ pub(super) mod tests {
 
     use super::*;
     use crate::event::NamedValue;
-    use crate::event::{Counters, ProbeId, SiteOrigin};
+    use crate::event::{Counters, ProbeId, ProcessHits, ProcessLabels, SiteOrigin};
     use crate::session::Cost;
 
     /// An event as interface.md has it.
@@ -688,6 +735,7 @@ pub(super) mod tests {
             counters: Counters::default(),
             cost: Cost::default(),
             notes: vec!["line 56 has no code of its own".into()],
+            processes: Vec::new(),
         };
         let mut out = Vec::new();
         JsonSink::new(&mut out)
@@ -750,7 +798,31 @@ pub(super) mod tests {
                 ..Cost::default()
             },
             notes: Vec::new(),
+            processes: Vec::new(),
         };
+        let processes = vec![ProcessHits {
+            pid: Some(42),
+            target: None,
+            labels: Arc::new(ProcessLabels::gone(Some("app"))),
+            hits: 30,
+            events: 1,
+            has_ended: true,
+        }];
+        let listed = ProbeStatus {
+            processes,
+            ..probe.clone()
+        };
+        JsonSink::new(&mut out)
+            .with_processes(true)
+            .summary(&listed)
+            .unwrap();
+        let lines = String::from_utf8(std::mem::take(&mut out)).unwrap();
+        let end = concat!(
+            r#","processes":[{"pid":42,"process":"app","hits":30,"events":1,"cost_ns":13509,"ended":true}],"#,
+            r#""other_processes":6}"#,
+            "\n"
+        );
+        assert!(lines.ends_with(end), "{lines}");
         JsonSink::new(&mut out).summary(&probe).unwrap();
         assert_eq!(
             String::from_utf8(out).unwrap(),

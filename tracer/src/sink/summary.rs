@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::stamp::Clock;
 use crate::base::visible::Visible;
-use crate::event::Counters;
+use crate::event::{Counters, ProcessHits};
 use crate::session::{ProbeStatus, percent};
 
 /// Share of one CPU below which the cost of a probe is negligible.
@@ -73,6 +73,49 @@ impl fmt::Display for Summary<'_> {
     }
 }
 
+/// The line about one process of a probe: `  4242 app: 12 hits, 10 events, 0.2% of one CPU`.
+#[derive(Debug)]
+pub struct ProcessSummary<'p> {
+    /// The probe, with its last counters.
+    pub probe: &'p ProbeStatus,
+    /// The process. `None` for those that are not listed one by one.
+    pub process: Option<&'p ProcessHits>,
+}
+
+impl ProcessSummary<'_> {
+    /// The lines about the processes of a probe, which add up to its hits.
+    pub fn all(probe: &ProbeStatus) -> impl Iterator<Item = ProcessSummary<'_>> {
+        let processes = probe.processes.iter().map(Some);
+        let others = (probe.hits_of_others() > 0).then_some(None);
+        processes
+            .chain(others)
+            .map(move |process| ProcessSummary { probe, process })
+    }
+}
+
+impl fmt::Display for ProcessSummary<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(process) = self.process else {
+            let hits = plural(self.probe.hits_of_others(), "hit");
+            return write!(f, "  other processes: {hits}");
+        };
+        let name = Visible(process.labels.shown_name());
+        match process.pid {
+            Some(pid) => write!(f, "  {pid} {name}")?,
+            None => write!(f, "  more processes {name}")?,
+        }
+        let hits = plural(process.hits, "hit");
+        write!(f, ": {hits}, {}", plural(process.events, "event"))?;
+        if let Some(share) = self.probe.share_of(process) {
+            write!(f, ", {}% of one CPU", percent(share))?;
+        }
+        if process.has_ended {
+            write!(f, "; ended")?;
+        }
+        Ok(())
+    }
+}
+
 /// Counts of the hits that are not events, with their reasons.
 const fn unsent(counters: &Counters) -> [(u64, &'static str); 7] {
     [
@@ -95,7 +138,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::event::ProbeId;
+    use crate::event::{ProbeId, ProcessLabels};
     use crate::session::Cost;
 
     fn summary(counters: Counters) -> String {
@@ -108,7 +151,11 @@ mod tests {
     }
 
     fn summary_with(counters: Counters, cost: Cost) -> String {
-        let probe = ProbeStatus {
+        written(&status(counters, cost))
+    }
+
+    fn status(counters: Counters, cost: Cost) -> ProbeStatus {
+        ProbeStatus {
             placement: None,
             id: ProbeId(1),
             name: "p1".into(),
@@ -122,8 +169,8 @@ mod tests {
             counters,
             cost,
             notes: Vec::new(),
-        };
-        written(&probe)
+            processes: Vec::new(),
+        }
     }
 
     #[test]
@@ -184,6 +231,47 @@ mod tests {
             let summary = summary_with(counters, cost);
             assert!(summary.ends_with(verdict), "{summary}");
         }
+    }
+
+    #[test]
+    fn lines_of_processes_add_up() {
+        let counters = Counters {
+            hits: 20,
+            events: 17,
+            bpf_ns: 20_000,
+            ..Counters::default()
+        };
+        let process = |pid, name: &str, hits, has_ended| ProcessHits {
+            pid,
+            target: None,
+            labels: Arc::new(ProcessLabels::gone(
+                Some(name).filter(|name| !name.is_empty()),
+            )),
+            hits,
+            events: hits,
+            has_ended,
+        };
+        let mut probe = status(counters, Cost::default());
+        probe.cost.trap_ns = Some(1000);
+        probe.cost.attached = Duration::from_millis(1);
+        probe.processes = vec![
+            process(Some(42), "app", 10, false),
+            process(Some(43), "", 1, true),
+            process(None, "short\x1b", 2, true),
+        ];
+        let lines: Vec<String> = ProcessSummary::all(&probe)
+            .map(|line| line.to_string())
+            .collect();
+        assert_eq!(
+            lines,
+            [
+                "  42 app: 10 hits, 10 events, 2% of one CPU",
+                "  43 ?: 1 hit, 1 event, 0.2% of one CPU; ended",
+                "  more processes short\\u{1b}: 2 hits, 2 events, 0.4% of one CPU; ended",
+                "  other processes: 7 hits",
+            ]
+        );
+        assert_eq!(probe.cost_of(&probe.processes[0]), Some(20_000));
     }
 
     #[test]

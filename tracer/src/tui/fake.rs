@@ -430,6 +430,7 @@ impl Control for Fake {
             } else {
                 Vec::new()
             },
+            processes: Vec::new(),
         };
         inner.probes.push(status.clone());
         Ok(status)

@@ -233,6 +233,19 @@ mod tests {
     }
 
     #[test]
+    fn completions_have_the_special_names_and_the_options() {
+        let of = |stem: &str| {
+            let prompt = Prompt::new(Purpose::Probe, stem.into(), stem.len());
+            let found = prompt.completions(&[]);
+            found.into_iter().map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(of("$c"), ["$cgroup", "$container"]);
+        assert_eq!(of("$pr"), ["$process"]);
+        assert_eq!(of("pe"), ["per"]);
+        assert_eq!(of("pr"), ["process"]);
+    }
+
+    #[test]
     fn recall_goes_back_and_returns_to_the_draft() {
         let mut history = History::default();
         history.push("one");

@@ -5,6 +5,7 @@ mod churn;
 mod containers;
 mod corrupt_files;
 mod departures;
+mod each_process;
 mod following;
 mod forks;
 mod launched;

@@ -266,11 +266,16 @@ pub(in super::super) fn no_call(name: &str, base: &str, span: &Span) -> Diagnost
 
 /// The error for an unknown `$name`.
 pub(in super::super) fn no_special(name: &str, span: Span) -> Diagnostic {
-    let known = "there are $pid, $tid, $thread, $time, $hit, $return and $elapsed";
+    let known = "there are $pid, $tid, $thread, $process, $cgroup, $container, $time, $hit, $return and $elapsed";
     let plain = name.trim_start_matches('$');
     let hint = match plain {
         "ret" | "retval" | "result" | "returned" => "write `$return`".to_owned(),
-        "comm" | "name" | "threadname" => "write `$thread`".to_owned(),
+        "comm" | "name" | "threadname" => {
+            "write `$thread` for the thread's name, `$process` for that of the process".to_owned()
+        }
+        "exe" | "program" | "app" | "processname" => "write `$process`".to_owned(),
+        "unit" | "slice" => "write `$cgroup`, which ends with the unit".to_owned(),
+        "pod" => "write `$container`".to_owned(),
         "time_ns" | "duration" | "latency" | "took" => "write `$elapsed`".to_owned(),
         _ if is_register_word(plain) => {
             format!("registers have no names here; write a variable without `$`; {known}")

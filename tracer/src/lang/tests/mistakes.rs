@@ -44,6 +44,19 @@ log if x > 1 |if| the location is missing | follows the action
 log "{x}" |{x}| the location is missing | follows the action
 log handle%ret |handle%ret| `FUNCTION%return` |`handle%return`
 log handle%entry |handle%entry| its name alone |`handle`
+## special names
+log f:1 "{$comm}" |$comm| no `$comm` |`$thread`
+log f:1 "{$exe}" |$exe| no `$exe` |`$process`
+log f:1 "{$unit}" |$unit| no `$unit` |`$cgroup`
+log f:1 if $container == "x" |$container| not known in conditions |`attach --container NAME`
+log f:1 if $process == "x" |$process| not known in conditions |`attach --name NAME`
+log f:1 "{$process.len()}" |$process| only be shown and counted by |`{$process}`
+hist f:1 $cgroup |$cgroup| not a number |`count … by $cgroup`
+## per process
+log f:1 hits 5 per |per| or `per process` |`hits 5 per process`
+log f:1 hits 5 per thread |thread| or `per process` |`hits 5 per process`
+count f:1 per process |per| no limit |`hits N`
+log f:1 per process hits 3 per process |per| given twice |
 ## message
 log f:1 if c > 1 "{x}" |"{x}"| the message goes before `if` |`… "{x}" if c > 1`
 log f:1 hits 3 rate 2/s "{x}" |"{x}"| the message goes before `if` |`… "{x}" hits 3 rate 2/s`

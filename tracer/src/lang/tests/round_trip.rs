@@ -47,6 +47,8 @@ const SPECIALS: [(Special, &str); 7] = [
     (Special::Return, "$return"),
     (Special::Elapsed, "$elapsed"),
 ];
+/// Values that no expression computes with.
+const OF_PROCESS: [Special; 3] = [Special::Process, Special::Cgroup, Special::Container];
 const ASKED: [Predicate; 5] = [
     Predicate::Some,
     Predicate::None,
@@ -85,6 +87,12 @@ fn leaf() -> impl Strategy<Value = Expr> {
         1 => prop::sample::select(&SPECIALS[..]).prop_map(|(special, _)| ExprKind::Special(special)),
     ];
     kinds.prop_map(expr)
+}
+
+/// The expression of a hole.
+fn hole() -> impl Strategy<Value = Expr> {
+    let of_process = prop::sample::select(&OF_PROCESS[..]).prop_map(ExprKind::Special);
+    prop_oneof![4 => tree(), 1 => of_process.prop_map(expr)]
 }
 
 fn tree() -> impl Strategy<Value = Expr> {
@@ -146,6 +154,7 @@ fn write(expr: &Expr) -> String {
     match &expr.kind {
         ExprKind::Name { path, shadow: 1 } => path.clone(),
         ExprKind::Name { path, shadow } => format!("{path}#{shadow}"),
+        ExprKind::Special(special) if OF_PROCESS.contains(special) => special.name().to_owned(),
         ExprKind::Special(special) => {
             let of = SPECIALS.iter().find(|(one, _)| one == special);
             of.map(|(_, text)| (*text).to_owned()).unwrap()
@@ -323,12 +332,13 @@ proptest! {
     fn probe_is_read_as_it_was_written(
         module in option::of("lib[a-z]{1,8}\\.so"),
         line in 1_u64..100_000,
-        message in option::of(vec(("[^{}\"\\\\\\p{C}]{0,8}", tree()), 0..3)),
+        message in option::of(vec(("[^{}\"\\\\\\p{C}]{0,8}", hole()), 0..3)),
         hits in option::of(1_u64..1_000),
         rate in option::of(1_u64..1_000_000),
         every in option::of(1_u64..100_000),
         depth in option::of(1_u32..64),
         percent in option::of(1_u32..400),
+        per_process in any::<bool>(),
         named in option::of("[a-z]{1,8}"),
     ) {
         let mut text = "log ".to_owned();
@@ -347,6 +357,7 @@ proptest! {
             every.map(|every| format!(" every {every}us")),
             depth.map(|depth| format!(" depth {depth}")),
             percent.map(|percent| format!(" cpu {percent}%")),
+            per_process.then(|| " per process".to_owned()),
             named.as_ref().map(|name| format!(" as {name}")),
         ];
         text.extend(options.into_iter().flatten());
@@ -362,6 +373,7 @@ proptest! {
         prop_assert_eq!(read.options.rate, rate);
         prop_assert_eq!(read.options.every, every.map(std::time::Duration::from_micros));
         prop_assert_eq!(read.options.depth, depth);
+        prop_assert_eq!(read.options.per_process, per_process);
         let cpu = read.options.cpu.map(|cpu| (cpu * 100.0).round() as u32);
         prop_assert_eq!(cpu, percent);
         prop_assert_eq!(read.options.name, named);

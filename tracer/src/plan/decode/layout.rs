@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tracer_common::record::{FLAG_NO_ROOM, FLAG_STEPS, RecordHeader};
 
 use crate::base::unavailable::Unavailable;
-use crate::event::NamedValue;
+use crate::event::{NamedValue, ProcessLabels};
 use crate::lang::ast::{Format, Special};
 use crate::plan::capture::{Captured, Root};
 use crate::plan::decode::kept;
@@ -66,6 +66,8 @@ pub struct Context<'a> {
     pub ids: Option<(u32, u32)>,
     /// Time of the hit in ns since the Unix epoch. `None` for the monotonic clock.
     pub time_ns: Option<u64>,
+    /// Looks the process up, for the values that are of it. `None` if it is not known.
+    pub process: Option<&'a dyn Fn() -> Arc<ProcessLabels>>,
 }
 
 /// The values of one hit.
@@ -307,6 +309,10 @@ fn special_value(special: Special, header: &RecordHeader, context: &Context<'_>)
                 None => Value::Uint(u128::from(header.ktime_ns)),
             }
         }
+        Special::Process | Special::Cgroup | Special::Container => match context.process {
+            Some(look_up) => look_up().value(special),
+            None => Value::Unavailable(Unavailable::ProcessGone),
+        },
         Special::Return | Special::Elapsed => {
             Value::Unavailable(Unavailable::Unsupported("at this kind of probe".into()))
         }

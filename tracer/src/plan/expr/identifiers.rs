@@ -100,6 +100,9 @@ fn written_here(word: &str) -> Option<&'static str> {
         "pid" => "$pid",
         "tid" => "$tid",
         "comm" | "thread" => "$thread",
+        "process" => "$process",
+        "cgroup" => "$cgroup",
+        "container" => "$container",
         "ret" | "retval" => "$return",
         _ => return None,
     })

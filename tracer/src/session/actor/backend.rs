@@ -76,6 +76,8 @@ pub(crate) trait Backend {
     fn placed(&mut self, probe: &Probe<Self::Placement>, anew: bool);
     /// The state of a probe, with counters of now.
     fn status(&self, probe: &Probe<Self::Placement>) -> ProbeStatus;
+    /// Adds the hits of each process to the states of probes.
+    fn add_processes(&self, probes: &ProbeMap<Self::Placement>, statuses: &mut [ProbeStatus]);
     /// The aggregates of the probes.
     fn aggregates(&self, probes: &ProbeMap<Self::Placement>) -> Vec<Aggregate>;
     /// Probes that are gone, oldest first, without the first `skip`.

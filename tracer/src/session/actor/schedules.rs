@@ -277,8 +277,11 @@ impl Backend for FakeBackend {
             counters: Counters::default(),
             cost: Cost::default(),
             notes: probe.notes.clone(),
+            processes: Vec::new(),
         }
     }
+
+    fn add_processes(&self, _: &ProbeMap<FakeSites>, _: &mut [ProbeStatus]) {}
 
     fn aggregates(&self, _: &ProbeMap<FakeSites>) -> Vec<Aggregate> {
         Vec::new()

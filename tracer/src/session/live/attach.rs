@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use tracer_common::control::ENDS;
 
 use super::executables::Executable;
+use super::limits::limits;
 use super::planner::{LivePlan, PlannedPart};
 use super::{ExecutableId, FirstSite, HeldAddresses, Live, Placement, PlacementPart};
 use crate::actions::ActionSites;
@@ -20,7 +21,6 @@ use crate::session::actor::{Attached, Backend as _, NewProbe};
 use crate::session::error::refused_by_kernel;
 use crate::session::locks::lock;
 use crate::session::prepare::copies::CopyPlan;
-use crate::session::prepare::rate_limits::control;
 use crate::session::prepare::refusal::SitePlace;
 use crate::session::prepare::refusal::{SiteRefusal, left_out, not_attached};
 use crate::session::prepare::warm_pages;
@@ -144,13 +144,14 @@ impl Live {
             first,
             slot: part.slot,
             cookies: part.cookies,
-            control: control(new.spec),
+            control: self.limits(new.spec),
             parts: vec![part.part],
             planned: Vec::new(),
             requests: part.requests,
             kind: part.kind,
             stale: false,
             told_limited: false,
+            told_unaccounted: false,
             attached_at: Some(Instant::now()),
             attached_before: Duration::ZERO,
             at_end: None,
@@ -268,7 +269,10 @@ impl Live {
         let reserved = {
             let mut machine = lock(&self.machine);
             match place.slot {
-                None => machine.reserve(&control(new.spec), &requests),
+                None => {
+                    let control = limits(new.spec, &machine);
+                    machine.reserve(&control, &requests)
+                }
                 Some(slot) => machine.reserve_more(slot, &requests),
             }
         };

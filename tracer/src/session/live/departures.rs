@@ -5,6 +5,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::closed_accounts::TargetEnd;
 use super::{ExecutableId, Live};
 use crate::base::visible::Visible;
 use crate::event::TargetId;
@@ -70,6 +71,12 @@ impl Live {
         if !target.is_chosen() {
             lock(&self.machine).leave(&[pid], true);
         }
+        let end = match departure {
+            Departure::Rejoins => TargetEnd::Executed,
+            Departure::Ended | Departure::Executed => TargetEnd::Gone,
+        };
+        self.settle_accounts(pid, Some(id), end);
+        self.shared.labels().left(pid);
         self.shared.tell(Notice::TargetLeft(target.status));
         if let Some(executable) = target.executable {
             self.replace_standing(executable, pid);

@@ -20,6 +20,7 @@ use rustix::buffer::spare_capacity;
 use rustix::event::epoll;
 use tracer_common::forks::{EXECUTED, FORKED, FamilyMessage};
 
+use super::closed_accounts::TargetEnd;
 use super::departures::{Departure, DepartureNotes};
 use super::{Live, LiveMessage};
 use crate::base::causes::chain;
@@ -375,6 +376,7 @@ impl Live {
             };
             let name = self.executables.first().name().into();
             let status = tracker.targets.add(process, pidfd, origin, name);
+            self.shared.labels().came(process);
             self.shared.tell(Notice::TargetCame(status));
             self.is_followed(message);
             return;
@@ -410,6 +412,7 @@ impl Live {
             machine.leave(&[message.process], true);
         }
         drop(machine);
+        self.settle_accounts(message.process, None, TargetEnd::Gone);
         self.is_followed(message);
     }
 
@@ -472,6 +475,9 @@ impl Live {
         }
         lock(&self.machine).leave(&processes, false);
         for target in &left {
+            let status = &target.status;
+            self.settle_accounts(status.pid, Some(status.id), TargetEnd::Gone);
+            self.shared.labels().left(status.pid);
             self.shared.tell(Notice::TargetLeft(target.status.clone()));
         }
         if !is_chosen {

@@ -8,13 +8,16 @@
 
 use std::time::Duration;
 
-use tracer_common::control::ProbeState;
+use tracer_common::control::{ProbeControl, ProbeState};
+use tracer_common::limits::MAX_ACCOUNTS;
 
 use super::{Live, Placement};
-use crate::event::{Done, DoneReason, ProbeDone, ProbeLimited};
+use crate::event::{Done, DoneReason, ProbeDone, ProbeLimited, grouped};
+use crate::kernel::Machine;
+use crate::lang::ast::ProbeSpec;
 use crate::session::Notice;
 use crate::session::locks::lock;
-use crate::session::prepare::rate_limits::{DEFAULT_RATE, DEFAULT_TTL_NS};
+use crate::session::prepare::rate_limits::{DEFAULT_RATE, DEFAULT_TTL_NS, control};
 use crate::session::probes::{Probe, ProbeMap, Stage};
 use crate::session::reader::clock::{WallOffset, monotonic_ns};
 
@@ -22,6 +25,11 @@ use crate::session::reader::clock::{WallOffset, monotonic_ns};
 const LONGEST_TICK_NS: u64 = 10_000_000;
 
 impl Live {
+    /// The limits of a probe, as the kernel side wants them.
+    pub(super) fn limits(&self, spec: &ProbeSpec) -> ProbeControl {
+        limits(spec, &lock(&self.machine))
+    }
+
     /// Tells of probes that are over their rate for the first time; takes out the breakpoints of those
     /// that can send and count nothing more, and tells of them.
     pub(super) fn take_out_done(&self, probes: &mut ProbeMap<Placement>) {
@@ -39,6 +47,9 @@ impl Live {
             };
             if let Some(limited) = newly_limited(probe, state, time_ns) {
                 self.shared.tell_after(now, Notice::Limited(limited));
+            }
+            if let Some(text) = newly_unaccounted(probe, &machine) {
+                self.shared.warn(text);
             }
             let Some(reason) = why_done(probe, state, now) else {
                 continue;
@@ -62,6 +73,18 @@ impl Live {
     }
 }
 
+/// The limits of a probe, as the kernel side wants them. The limits of one process are those of all.
+pub(super) fn limits(spec: &ProbeSpec, machine: &Machine) -> ProbeControl {
+    let control = control(spec);
+    match machine.has_accounts() {
+        true => control,
+        false => ProbeControl {
+            per_process: 0,
+            ..control
+        },
+    }
+}
+
 /// The notice on a probe that is over its rate for the first time. `every` is the wanted distance
 /// of events: a user who set it expects omissions.
 fn newly_limited(
@@ -82,7 +105,28 @@ fn newly_limited(
         name: probe.name.clone(),
         rate: options.rate.unwrap_or(DEFAULT_RATE),
         is_default: options.rate.is_none(),
+        per_process: placement.control.per_process != 0,
         time_ns,
+    })
+}
+
+/// The warning that processes of a probe have no account, so that none of their hits is within the limits.
+fn newly_unaccounted(probe: &mut Probe<Placement>, machine: &Machine) -> Option<String> {
+    let Stage::Attached(placement) = &mut probe.stage else {
+        return None;
+    };
+    if placement.control.per_process == 0 || placement.told_unaccounted {
+        return None;
+    }
+    let missed = machine.counters(placement.slot).ok()?.unaccounted;
+    placement.told_unaccounted = missed > 0;
+    (missed > 0).then(|| {
+        format!(
+            "{}: there is no room for the limits of more processes ({} of all probes): hits of others count as over \
+             the rate limit",
+            probe.name,
+            grouped(MAX_ACCOUNTS.into())
+        )
     })
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Live, Placement};
-use crate::event::Aggregate;
+use crate::event::{Aggregate, Counters};
 use crate::kernel::Machine;
 use crate::session::ProbeStatus;
 use crate::session::locks::lock;
@@ -67,6 +67,7 @@ impl Live {
             self.removed.push(removed);
             self.unregister(&retired.cookies);
             machine.forget(retired.slot);
+            self.closed.forget(retired.slot);
         }
     }
 
@@ -85,13 +86,20 @@ impl Live {
             slot: *slot,
             cookies: cookies.clone(),
         };
-        let mut aggregate = aggregates(machine, &self.shared.sites(), vec![adding]).pop();
+        let processes = |adding: &Adding, counters: &Counters| {
+            self.hits_of_processes(machine, adding.slot, counters)
+        };
+        let sites = self.shared.sites();
+        let mut aggregate = aggregates(machine, &sites, vec![adding], &processes).pop();
+        drop(sites);
         if let Some(aggregate) = &mut aggregate {
             before.aggregate(aggregate);
         }
+        let counters = before.counters(self.counters(machine, *placement, *slot));
         Removed {
             status: ProbeStatus {
-                counters: before.counters(self.counters(machine, *placement, *slot)),
+                processes: self.hits_of_processes(machine, *slot, &counters),
+                counters,
                 ..status.clone()
             },
             aggregate,

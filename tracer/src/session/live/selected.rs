@@ -11,13 +11,13 @@ use std::time::{Duration, Instant};
 
 use tracer_common::forks::{EXECUTED, EXITED, FORKED, FOUND, FamilyMessage, MATCHED};
 
-use super::Live;
-use super::Placement;
 use super::arrival::{Arrival, NewMember};
+use super::closed_accounts::TargetEnd;
 use super::departures::{Departure, Rejoining};
 use super::executables::{Coming, Executable, ExecutableId, JoinedProcess, ProbeProgress};
 use super::family::{CGROUPS, number_of, watch, watch_again};
 use super::selection_rules::{NewPlaces, SelectedTargets};
+use super::{Live, Placement};
 use crate::base::causes::chain;
 use crate::base::visible::Visible;
 use crate::event::TargetId;
@@ -118,6 +118,7 @@ impl Live {
         if let Err(error) = lock(&self.machine).follow(known) {
             tracing::debug!(pid, error = %chain(&error), "a selected process is not kept");
         }
+        self.shared.labels().came(pid);
         self.place_modules(pid);
         self.shared.tell(Notice::TargetCame(status));
         let program = process.exe().to_owned();
@@ -282,8 +283,12 @@ impl Live {
                     EXECUTED => Departure::Executed,
                     _ => Departure::Ended,
                 };
-                if let Some(id) = self.target_of(message.process) {
-                    let _gone = self.leave(id, departure);
+                match self.target_of(message.process) {
+                    Some(id) => {
+                        let _gone = self.leave(id, departure);
+                    }
+                    // It had ended before the session looked at it.
+                    None => self.settle_accounts(message.process, None, TargetEnd::Gone),
                 }
             }
             _ => {}
@@ -485,6 +490,8 @@ impl Live {
             if machine.follow(known).is_ok() {
                 machine.leave(&[member.process], true);
             }
+            drop(machine);
+            self.settle_accounts(member.process, None, TargetEnd::Gone);
             return;
         }
         tracker.counts.missed += 1;

@@ -10,8 +10,8 @@ use crate::base::causes::chain;
 use crate::kernel::{KernelError, Machine};
 use crate::session::actor::Backend as _;
 use crate::session::live::budget;
+use crate::session::live::limits::limits;
 use crate::session::locks::lock;
-use crate::session::prepare::rate_limits::control;
 use crate::session::probes::{Probe, Stage};
 
 /// Most sites whose failures are named one by one.
@@ -21,7 +21,7 @@ impl Live {
     /// Silences a probe and detaches its sites, or attaches them again.
     pub(super) fn switch_sites(&self, probe: &mut Probe<Placement>, enabled: bool) {
         let mut machine = lock(&self.machine);
-        let limits = match renewed(probe, &machine) {
+        let limits = match renewed(probe, &mut machine) {
             Ok(limits) => limits,
             Err(error) => {
                 self.warn(format!("{}: {}", probe.name, chain(&error)));
@@ -45,7 +45,7 @@ impl Live {
             probe.done = None;
             probe.notes.retain(|note| !budget::is_note(note));
         } else {
-            machine.detach(placement.slot);
+            machine.silence(placement.slot);
             placement.is_taken_out();
         }
     }
@@ -74,7 +74,7 @@ impl Live {
         if let Some((_, error)) = failed.first()
             && probe.spec.action.kind().sites() == ActionSites::Interval
         {
-            machine.detach(placement.slot);
+            machine.silence(placement.slot);
             let error = chain(error);
             self.warn(format!(
                 "{name}: not enabled, because some of its sites can no longer be attached: {error}"
@@ -91,15 +91,17 @@ impl Live {
 }
 
 /// The limits of a probe. Those of a finished probe start again.
-fn renewed(probe: &Probe<Placement>, machine: &Machine) -> Result<ProbeControl, KernelError> {
+fn renewed(probe: &Probe<Placement>, machine: &mut Machine) -> Result<ProbeControl, KernelError> {
     let Some(placement) = probe.placement() else {
-        return Ok(control(&probe.spec));
+        return Ok(limits(&probe.spec, machine));
     };
     if probe.done.is_none() {
         return Ok(placement.control);
     }
-    let mut limits = control(&probe.spec);
-    if limits.hit_budget != 0 {
+    let mut limits = limits(&probe.spec, machine);
+    if limits.per_process != 0 {
+        machine.renew_accounts(placement.slot)?;
+    } else if limits.hit_budget != 0 {
         // The kernel side goes on counting from where it is.
         let used = machine.state(placement.slot)?.budget_used;
         limits.hit_budget = limits.hit_budget.saturating_add(used);

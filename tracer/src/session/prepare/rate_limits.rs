@@ -42,7 +42,7 @@ pub(in crate::session) fn control(spec: &ProbeSpec) -> ProbeControl {
     let ttl = options.ttl.map_or(DEFAULT_TTL_NS, nanoseconds);
     ProbeControl {
         enabled: 1,
-        per_process: 0,
+        per_process: u32::from(options.per_process),
         expires_ns: monotonic_ns().saturating_add(ttl),
         hit_budget: action.hit_limit(spec),
         interval_ns,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::actions::{ActionReport, HitCounts};
 use crate::base::unavailable::Unavailable;
-use crate::event::{Aggregate, CountRow, ProbeId};
+use crate::event::{Aggregate, CountRow, Counters, ProbeId, ProcessHits};
 use crate::kernel::{Machine, Tallies};
 use crate::plan::Key;
 use crate::session::reader::site_table::{SiteEntry, SiteTable};
@@ -20,11 +20,16 @@ pub(in crate::session) struct Adding {
     pub(in crate::session) cookies: Vec<u32>,
 }
 
+/// Returns the hits of each process with a probe that has these counters.
+pub(in crate::session) type HitsOfProcesses<'a> =
+    dyn Fn(&Adding, &Counters) -> Vec<ProcessHits> + 'a;
+
 /// The aggregate of each probe. Probes that send records have none.
 pub(in crate::session) fn aggregates(
     machine: &Machine,
     sites: &SiteTable,
     probes: Vec<Adding>,
+    processes: &HitsOfProcesses<'_>,
 ) -> Vec<Aggregate> {
     let mut adding = probes.into_iter().filter_map(|probe| {
         let entry = probe
@@ -41,7 +46,20 @@ pub(in crate::session) fn aggregates(
     let all: Vec<_> = std::iter::once(first).chain(adding).collect();
     let tallies = Sorted::new(machine.tallies().unwrap_or_default());
     all.into_iter()
-        .map(|(probe, entry, key)| aggregate(machine, sites, &tallies, &probe, entry, key))
+        .map(|(probe, entry, key)| {
+            let rows = |counters: &Counters| match key.process() {
+                Some(special) => {
+                    let row = |process: ProcessHits| CountRow {
+                        value: process.labels.value(special),
+                        count: process.events,
+                    };
+                    let rows = processes(&probe, counters).into_iter().map(row);
+                    rows.filter(|row| row.count > 0).collect()
+                }
+                None => tallies.rows(sites, &probe.cookies),
+            };
+            aggregate(machine, &rows, &probe, entry, key)
+        })
         .collect()
 }
 
@@ -95,16 +113,26 @@ impl Sorted {
 
 fn aggregate(
     machine: &Machine,
-    sites: &SiteTable,
-    tallies: &Sorted,
+    rows: &dyn Fn(&Counters) -> Vec<CountRow>,
     probe: &Adding,
     entry: &SiteEntry,
     key: &Key,
 ) -> Aggregate {
     let counters = machine.counters(probe.slot).unwrap_or_default();
-    let other = counters.other;
+    let rows = rows(&Counters {
+        hits: counters.hits,
+        events: counters.events,
+        ..Counters::default()
+    });
+    let other = match key.process() {
+        Some(_) => {
+            let told: u64 = rows.iter().map(|row| row.count).sum();
+            counters.events.saturating_sub(told)
+        }
+        None => counters.other,
+    };
     let ActionReport { total, body } = entry.spec.action.kind().report(HitCounts {
-        rows: tallies.rows(sites, &probe.cookies),
+        rows,
         events: counters.events,
         other,
         // An unreadable map of the tracer shows no numbers rather than wrong ones.

@@ -347,6 +347,7 @@ impl UiState {
                 });
             }
         }
+        self.targets.set_hits(&self.probes);
         self.probes
             .retain(|probe| !self.removing.contains(&probe.id));
         for probe in &self.probes {

@@ -1,8 +1,9 @@
 //! The processes that are probed, and those that were, as the list of targets shows them.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use crate::event::{Event, TargetId, TargetOrigin, TargetStatus};
+use crate::session::ProbeStatus;
 
 /// Ended targets that are kept. Earlier ones are only counted.
 const MAX_ENDED: usize = 300;
@@ -12,6 +13,10 @@ const MAX_ENDED: usize = 300;
 pub(in crate::tui) struct TargetRow {
     /// The process.
     pub(in crate::tui) status: TargetStatus,
+    /// Its hits, by the last state of the probes.
+    pub(in crate::tui) hits: u64,
+    /// CPUs that its hits used while the breakpoints were in the target. `None` if that is not known.
+    pub(in crate::tui) share: Option<f64>,
     /// Its events that came.
     pub(in crate::tui) events: u64,
     /// Time of its last event, in ns since the Unix epoch.
@@ -54,6 +59,8 @@ impl TargetRows {
         // The list from the start may have it already.
         let row = || TargetRow {
             status: status.clone(),
+            hits: 0,
+            share: None,
             events: 0,
             last_ns: None,
             has_ended: false,
@@ -84,6 +91,27 @@ impl TargetRows {
         if let Some(row) = row {
             row.events += 1;
             row.last_ns = Some(event.time_ns);
+        }
+    }
+
+    /// Takes the hits of each process from the states of all probes.
+    pub(in crate::tui) fn set_hits(&mut self, probes: &[ProbeStatus]) {
+        let mut sums: HashMap<TargetId, (u64, Option<f64>)> = HashMap::new();
+        for probe in probes {
+            for process in &probe.processes {
+                let Some(target) = process.target else {
+                    continue;
+                };
+                let (hits, share) = sums.entry(target).or_default();
+                *hits += process.hits;
+                if let Some(more) = probe.share_of(process) {
+                    *share = Some(share.unwrap_or_default() + more);
+                }
+            }
+        }
+        for row in self.live.values_mut().chain(&mut self.ended) {
+            let sum = sums.get(&row.status.id).copied();
+            (row.hits, row.share) = sum.unwrap_or_default();
         }
     }
 

@@ -17,7 +17,10 @@ use super::super::keymap::BINDINGS;
 use super::super::prompt::Purpose;
 use super::super::{UiOptions, view};
 use super::*;
-use crate::event::{AggregateBody, CountRow, Done, DoneReason, ProbeDone, ProbeLimited};
+use crate::event::{
+    AggregateBody, CountRow, Done, DoneReason, ProbeDone, ProbeLimited, ProcessHits, ProcessLabels,
+    TargetId, TargetOrigin, TargetStatus,
+};
 use crate::session::Control;
 use crate::value::Value;
 
@@ -658,4 +661,39 @@ fn what_a_probe_adds_up_is_shown_live() {
             assert!(desk.screen().contains(&row), "{}", desk.screen());
         }
     }
+}
+
+#[test]
+fn list_of_targets_has_the_hits_and_the_cost_of_each() {
+    let mut desk = Desk::open((100, 30));
+    for (id, pid) in [(1, 4243), (2, 4244)] {
+        let target = TargetStatus {
+            id: TargetId(id),
+            pid,
+            origin: TargetOrigin::Matched,
+            program: "target-app".into(),
+        };
+        desk.act(UiAction::Notices(vec![Notice::TargetCame(target.clone())]));
+        if id == 2 {
+            desk.act(UiAction::Notices(vec![Notice::TargetLeft(target)]));
+        }
+    }
+    desk.keys(":log main.rs:57");
+    desk.press(KeyCode::Enter);
+    let hits = |target, hits| ProcessHits {
+        pid: Some(4242 + target),
+        target: Some(TargetId(target)),
+        labels: Arc::new(ProcessLabels::gone(Some("target-app"))),
+        hits,
+        events: hits,
+        has_ended: target == 2,
+    };
+    let mut probes = desk.fake.probes();
+    probes[0].counters.hits = 2000;
+    probes[0].cost.trap_ns = Some(1000);
+    probes[0].cost.attached = Duration::from_millis(100);
+    probes[0].processes = vec![hits(0, 1200), hits(1, 500), hits(2, 300)];
+    desk.tell_probes(probes);
+    desk.keys("T");
+    insta::assert_snapshot!(desk.screen());
 }

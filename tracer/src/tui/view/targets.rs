@@ -11,11 +11,13 @@ use super::super::state::target_rows::TargetRow;
 use super::super::theme::Role;
 use super::super::times::short_time;
 use super::{frame, short_count};
+use crate::session::percent;
 
-/// Columns of the process id, of its state, and of its events.
+/// Columns of the process id, of its state, of its numbers, and of a time.
 const PID: usize = 8;
 const STATE: usize = 9;
-const EVENTS: usize = 8;
+const NUMBER: usize = 8;
+const TIME: usize = 9;
 
 /// Draws the list of targets over the panes.
 pub(super) fn draw(state: &UiState, list: List, buffer: &mut Buffer, area: Rect) {
@@ -38,8 +40,9 @@ pub(super) fn draw(state: &UiState, list: List, buffer: &mut Buffer, area: Rect)
     }
     let mut pen = Pen::new(buffer, inner, 0);
     let head = theme.role(Role::Dim);
-    let columns = ["pid", "state", "events", "last", "program"];
-    for (name, width) in columns.into_iter().zip([PID, STATE, EVENTS, 9, 40]) {
+    let columns = ["pid", "state", "hits", "events", "cpu", "last", "program"];
+    let widths = [PID, STATE, NUMBER, NUMBER, NUMBER, TIME, 40];
+    for (name, width) in columns.into_iter().zip(widths) {
         let at = pen.x();
         pen.fitted(if name == "pid" { "  pid" } else { name }, width, head);
         let width = if name == "pid" { width + 2 } else { width };
@@ -79,9 +82,12 @@ fn draw_row(state: &UiState, target: &TargetRow, pen: &mut Pen<'_>, base: Style)
     let mark = if is_shown { "●" } else { "○" };
     column(&format!("{mark} {}", target.status.pid), PID + 2);
     column(if target.has_ended { "ended" } else { "running" }, STATE);
-    column(&short_count(target.events), EVENTS);
+    column(&short_count(target.hits), NUMBER);
+    column(&short_count(target.events), NUMBER);
+    let share = target.share.map(|share| format!("{}%", percent(share)));
+    column(&share.unwrap_or_else(|| "-".into()), NUMBER);
     let last = target.last_ns.map(|ns| short_time(ns, &state.zone, 0));
-    column(&last.unwrap_or_else(|| "-".into()), 9);
+    column(&last.unwrap_or_else(|| "-".into()), TIME);
     let room = pen.room();
     let text = format!("{}  {}", target.status.program, target.origin());
     pen.fitted(&text, room, base);

@@ -212,6 +212,7 @@ fn events_that_were_left_out_are_marked_between_the_others() {
         name: "p1".into(),
         rate: 1000,
         is_default: true,
+        per_process: false,
         time_ns: 0,
     };
     desk.act(UiAction::Notices(vec![
