@@ -118,18 +118,19 @@ fn write_probe(
         counted(probe.sites.len(), "site"),
         Visible(&probe.module)
     )?;
+    let each = match written.spec.options.per_process {
+        true => " per process",
+        false => "",
+    };
     if let Some(hits) = probe.hits {
-        write!(
-            out,
-            ", at most {}",
-            counted(usize::try_from(hits).unwrap_or(usize::MAX), "event")
-        )?;
+        let hits = counted(usize::try_from(hits).unwrap_or(usize::MAX), "event");
+        write!(out, ", at most {hits}{each}")?;
     }
     match probe.rate {
-        Some(rate) if rate >= 1.0 => writeln!(out, ", at most {rate:.0} events a second")?,
+        Some(rate) if rate >= 1.0 => writeln!(out, ", at most {rate:.0} events a second{each}")?,
         Some(rate) => writeln!(
             out,
-            ", at most one event every {:?}",
+            ", at most one event every {:?}{each}",
             Duration::from_secs_f64(1.0 / rate)
         )?,
         None => writeln!(out)?,
@@ -187,6 +188,8 @@ struct CheckedProbeLine<'l> {
     hits: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     rate: Option<f64>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    per_process: bool,
     sites: Vec<CheckedSiteLine<'l>>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     notes: &'l [String],
@@ -275,6 +278,7 @@ fn write_json(
             module: &probe.module,
             hits: probe.hits,
             rate: probe.rate,
+            per_process: written.spec.options.per_process,
             sites: sites.collect(),
             notes: &probe.notes,
         },

@@ -488,8 +488,8 @@ fn at_site<T>(
     })
     .map_err(|error| match debug.missing_split_file(site.address) {
         Some(file) => error.hint(missing_split(&file)),
-        None if site.is_bare() => error.hint("the function has no debug information: `$pid`, `$tid`, `$thread`, `$time` and `$hit` are \
-             available"
+        None if site.is_bare() => error.hint("the function has no debug information: `$pid`, `$tid`, `$thread`, `$process`, `$cgroup`, \
+             `$container`, `$time` and `$hit` are available"
                 ),
         None => error,
     })

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::support::build::{c, probe_line};
 use crate::support::needs;
 use crate::support::program::Program;
-use crate::support::tracer::{Finished, Tracer, assert_adds_up, counter, value};
+use crate::support::tracer::{Finished, Tracer, assert_adds_up, counter, tracer, value};
 
 const SOURCE: &str = "e2e_worker.c";
 
@@ -166,6 +166,26 @@ fn one_process_has_all_of_its_limits_and_is_done_after_them() {
     let wanted = BTreeMap::from([(u64::from(alone.pid()), (hits, 3))]);
     assert_eq!(processes(&summary), wanted);
     assert_eq!(*value(&finished.events()[0], "$process"), "each-alone");
+}
+
+#[test]
+fn check_says_that_limits_hold_per_process() {
+    let path = worker("each-checked");
+    let line = probe_line(SOURCE, "work");
+    let exe = path.to_str().expect("UTF-8");
+    let check = |probe: &str, more: &[&str]| {
+        let args = ["attach", "--check", "--exe", exe, "-e", probe];
+        let finished = tracer(&[&args[..], more].concat());
+        finished.assert_code(0);
+        finished
+    };
+    let probe = format!("log {SOURCE}:{line} \"{{$process}}\" hits 3 per process");
+    let text = check(&probe, &[]).text();
+    let wanted = "at most 3 events per process, at most 1000 events a second per process";
+    assert!(text.contains(wanted), "{text}");
+    let json = check(&probe, &["--output", "json"]).json();
+    assert_eq!(json["per_process"], true, "{json}");
+    assert_eq!(json["sites"][0]["values"][0]["expr"], "$process", "{json}");
 }
 
 #[test]
