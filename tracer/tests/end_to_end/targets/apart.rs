@@ -252,6 +252,8 @@ fn wait_each(tracer: &Tracer, programs: &[Program], count: usize) {
         if programs.iter().all(|program| of(program) >= count) {
             return;
         }
+        let most = 50 * count * programs.len();
+        assert!(events.len() < most, "no events of some process: {events:?}");
         wanted = events.len() + 1;
     }
 }
