@@ -329,7 +329,8 @@ mod tests {
         let other = (0x6000_0000, 0x2c8, 1);
         let first = (0x6100_0000, 0x2c8, 77);
         let second = (0x6200_0000, 0x308, 78);
-        let memory = process(0, &[other, first, second]);
+        let last = (0x6300_0000, 0x2c8, 2);
+        let memory = process(0, &[other, first, second, last]);
         let both = [Some(first.0), Some(second.0)];
         assert_eq!(walked(&memory, &[], LIST), both);
         // Places from before are replaced.
