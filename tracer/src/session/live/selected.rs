@@ -186,7 +186,10 @@ impl Live {
         }
         for process in found {
             if self.target_of(process.pid).is_none() {
-                let counted_ns = if is_listed { monotonic_ns() } else { 0 };
+                let counted_ns = match (is_listed, self.selected()) {
+                    (false, Some(selected)) => selected.counted_since(&process),
+                    _ => monotonic_ns(),
+                };
                 self.join(NewMember {
                     process: process.pid,
                     initial: process.pid,
@@ -305,8 +308,12 @@ impl Live {
         }
         // The time is that of its first hit.
         let session_ns = self.family.as_ref().map_or(0, |tracker| tracker.began_ns);
-        let process = ProcessFacts::read(message.process);
-        process.map_or(reported, |process| Arrival::found(&process, session_ns, 0))
+        let Some(process) = ProcessFacts::read(message.process) else {
+            return reported;
+        };
+        let selected = self.selected();
+        let counted_ns = selected.map_or(0, |one| one.counted_since(&process));
+        Arrival::found(&process, session_ns, counted_ns)
     }
 
     /// The program that a process runs. It is read if no target ran it before.

@@ -11,9 +11,11 @@ use std::time::{Duration, Instant};
 use crate::kernel::{
     KernelError, MemberOrigin, NameRule, ProcessSelection, Processes, RuleKinds, SelectionRule,
 };
+use crate::session::reader::clock::monotonic_ns;
 use crate::session::{Aim, Forks};
 use crate::target::select::{
-    CgroupDirectory, CgroupHierarchy, CgroupWatch, ProcessFacts, Selection, SelectorKind,
+    CgroupDirectory, CgroupHierarchy, CgroupMembership, CgroupWatch, ProcessFacts, Selection,
+    SelectorKind,
 };
 
 /// Kinds of selectors that stand for cgroups.
@@ -81,6 +83,14 @@ fn is_listed(selection: &Selection) -> bool {
     };
     let has_unknown = names.any(|name| is_unknown(name.as_str()));
     selector.now_only || has_unknown || kinds.len() > 1 || kinds.iter().any(is_old)
+}
+
+/// A rule for a cgroup.
+#[derive(Debug)]
+struct CgroupRule {
+    directory: CgroupDirectory,
+    /// Time of the rule, in ns of `CLOCK_MONOTONIC`. 0 if it is from the start.
+    since_ns: u64,
 }
 
 /// Places that a look has found.
@@ -154,9 +164,11 @@ pub(crate) struct SelectedTargets {
     pub(super) closed: bool,
     /// Ids of the rules that the kernel side has.
     files: BTreeSet<(u64, u64)>,
-    cgroups: BTreeMap<u64, CgroupDirectory>,
+    cgroups: BTreeMap<u64, CgroupRule>,
     /// Watches for new cgroups. `None` if the kernel side has no rules for cgroups.
     pub(super) watch: Option<CgroupWatch>,
+    /// The first rules are in force.
+    began: bool,
     pub(super) looked_at_files: Instant,
     pub(super) looked_at_cgroups: CgroupLook,
     pub(super) looked: Instant,
@@ -186,6 +198,7 @@ impl SelectedTargets {
             files: BTreeSet::new(),
             cgroups: BTreeMap::new(),
             watch: None,
+            began: false,
             looked_at_files: now,
             looked_at_cgroups: CgroupLook::first(now),
             looked: now,
@@ -233,6 +246,7 @@ impl SelectedTargets {
             }
             self.selection = Some(selection);
         }
+        self.began = true;
         kernel.begin()
     }
 
@@ -325,7 +339,7 @@ impl SelectedTargets {
         }
         if !paths.is_empty() {
             self.cgroups.retain(|&id, one| {
-                let metadata = std::fs::metadata(&one.directory);
+                let metadata = std::fs::metadata(&one.directory.directory);
                 let is_there = metadata.is_ok_and(|metadata| metadata.ino() == id);
                 if !is_there {
                     kernel.remove_cgroup(id);
@@ -347,8 +361,28 @@ impl SelectedTargets {
             return Ok(false);
         }
         kernel.add_rule(&SelectionRule::Cgroup(directory.id))?;
-        self.cgroups.insert(directory.id, directory);
+        let rule = CgroupRule {
+            since_ns: if self.began { monotonic_ns() } else { 0 },
+            directory,
+        };
+        self.cgroups.insert(rule.directory.id, rule);
         Ok(true)
+    }
+
+    /// Time since which the kernel side counts the hits of a process that it has a rule for, in ns of
+    /// `CLOCK_MONOTONIC`. 0 if it has done so from the start.
+    pub(super) fn counted_since(&self, process: &ProcessFacts) -> u64 {
+        let rule_of = |membership: &CgroupMembership| {
+            let mut rules = self.cgroups.values();
+            rules.find(|rule| {
+                let directory = &rule.directory;
+                let below = membership.path.strip_prefix(&directory.path);
+                membership.hierarchy == directory.hierarchy
+                    && below.is_some_and(|below| below.is_empty() || below.starts_with('/'))
+            })
+        };
+        let rules = process.cgroups.iter().filter_map(rule_of);
+        rules.map(|rule| rule.since_ns).min().unwrap_or(0)
     }
 
     fn add_file(&mut self, file: &File, kernel: &mut ProcessSelection) -> Result<(), KernelError> {
