@@ -145,7 +145,7 @@ pub fn executed(process: u32) {
     forget(process);
     let flags = members::flags(process);
     if flags.is_some() {
-        // Those of the new program are elsewhere.
+        // The modules of the new program are elsewhere.
         places::forget(process);
     }
     let is_chosen = flags.is_some_and(|flags| flags & CHOSEN != 0);

@@ -148,11 +148,7 @@ fn trace(
     let silencer = Silencer::listen()?;
     let watchdog = Watchdog::listen()?;
     let session = Session::begin(aim, &options)?;
-    let control: Arc<dyn Control> = Arc::new(session.subscribe(Subscriber {
-        capacity: 0,
-        patient: how != Output::Tui,
-        wants_probes: how == Output::Tui,
-    }));
+    let control = subscribe(&session, how);
     let tee = files.tee.map(|file| file.subscribe(&session));
     if how != Output::Tui && args.files.is_empty() {
         // No probe can be added later.
@@ -229,6 +225,15 @@ fn trace(
     } else {
         BAD_INPUT
     })
+}
+
+/// The subscription of the terminal UI, or of text and JSON.
+fn subscribe(session: &Arc<Session>, how: Output) -> Arc<dyn Control> {
+    Arc::new(session.subscribe(Subscriber {
+        capacity: 0,
+        patient: how != Output::Tui,
+        wants_probes: how == Output::Tui,
+    }))
 }
 
 /// The options of the session.

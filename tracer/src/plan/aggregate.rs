@@ -596,7 +596,7 @@ fn thread_key(
     })
 }
 
-/// A key of what is known of the process. The kernel counts the events of each process anyway.
+/// A key by a fact on the process. The kernel counts the events of each process anyway.
 fn process_key(asm: &mut Asm, expr: Arc<str>, special: Special, has_condition: bool) -> Key {
     if has_condition {
         asm.emit(Op::Count);

@@ -154,7 +154,7 @@ enum HeldAddresses {
     None,
     /// That of the site's module: a return by trampoline does not show it.
     OfModule,
-    /// Those of other modules, too. There is a plan for each copy of the site's module.
+    /// Also those of other modules. There is a plan for each copy of the site's module.
     OfEachCopy,
 }
 

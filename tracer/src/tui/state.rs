@@ -99,7 +99,7 @@ pub(super) struct UiState {
     pub(super) theme: Theme,
     /// For the times of events.
     pub(super) zone: TimeZone,
-    /// Events may be of several processes, so they say of which they are.
+    /// Events may be of several processes, so they name their process.
     pub(super) processes: bool,
     /// The processes that are probed, and those that were.
     pub(super) targets: TargetRows,

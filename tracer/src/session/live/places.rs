@@ -211,7 +211,7 @@ impl Live {
     }
 }
 
-/// What a walk looks for. `None` for a module that no dynamic linker loads.
+/// A module as a walk looks for it. `None` if no dynamic linker loads it.
 fn sought(module: &NumberedModule) -> Option<SoughtModule> {
     Some(SoughtModule {
         number: module.number,

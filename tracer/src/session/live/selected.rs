@@ -42,7 +42,7 @@ const MAX_NAMED: u64 = 16;
 /// Between two looks at all processes, where the kernel side finds them by itself: at their next
 /// hit, if a program that they run has a probe.
 const LOOK_PAUSE: Duration = Duration::from_secs(5);
-/// The same if the kernel side does not find all of them: scripts with long names.
+/// The pause between looks if the kernel side does not find all of them: scripts with long names.
 const NAMES_PAUSE: Duration = Duration::from_secs(1);
 /// The pause between two looks is at least this many times as long as a look: it takes 1 % of a CPU
 /// at most.

@@ -1,4 +1,4 @@
-//! What the user selected, as rules for the kernel side.
+//! The selection of the user, as rules for the kernel side.
 //!
 //! The kernel side knows rules for files, names, cgroups of version 2 and users. Anything else is
 //! listed: this process looks for the processes that match, and tells the kernel side their ids.

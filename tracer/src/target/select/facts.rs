@@ -1,4 +1,4 @@
-//! What selectors ask about a process, from `/proc`.
+//! The facts that selectors ask about a process, from `/proc`.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -120,7 +120,7 @@ impl TargetRows {
         self.live.len()
     }
 
-    /// There are or were several, so events have to say of which they are.
+    /// There are or were several, so events have to name their process.
     pub(in crate::tui) fn are_several(&self) -> bool {
         self.live.len() + self.ended.len() > 1
     }

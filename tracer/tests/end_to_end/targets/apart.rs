@@ -63,7 +63,7 @@ fn select(selectors: &[&str]) -> Tracer {
     tracer
 }
 
-/// What each process has shown at both probes, of `count` hits each.
+/// The values that each process has shown at both probes, of `count` hits each.
 fn assert_right(finished: &Finished, expected: &BTreeMap<u64, usize>) {
     let base = json!({"$type": "Shape", "id": 1});
     let round = json!({"$type": "Round", "Shape": base, "radius": 20});

@@ -214,7 +214,7 @@ fn container_is_selected_by_the_digits_of_its_id() {
     call(&mut stranger, 3);
     let mut expected = BTreeMap::from([(inner(&one), vec![1, 2, 3])]);
     end(one);
-    // The same container again, as after `docker restart`.
+    // That container again, as after `docker restart`.
     let Container {
         cgroup,
         root: files,

@@ -74,7 +74,7 @@ impl Rig {
         Self::load_as(way, ring_bytes, 0)
     }
 
-    /// The same, with an account for each process.
+    /// Such a rig with an account for each process.
     pub(crate) fn load_with_accounts(way: Way, ring_bytes: u32) -> Option<Self> {
         Self::load_as(way, ring_bytes, MAX_ACCOUNTS)
     }

@@ -36,7 +36,7 @@ impl SelectedRig {
         Self::load_with_room(way, kinds, rules, files, MAX_ACCOUNTS)
     }
 
-    /// The same, with room for so many accounts of processes.
+    /// Such a load with room for so many accounts of processes.
     pub(crate) fn load_with_room(
         way: Way,
         kinds: &[RuleKinds],
