@@ -236,7 +236,11 @@ fn tracers_killed_at_random_leave_the_target_as_it_was() {
         let tracer = Tracer::attach(program.pid(), "json", &probes, more);
         some_time(&mut random, &tracer);
         tracer.signal(Signal::KILL);
-        assert_eq!(tracer.finish().code, None, "ended by the signal");
+        let finished = tracer.finish();
+        // A session ends by itself once all of its probes are done.
+        let may_be_done = |probe: &&str| probe.contains(" hits ") || probe.contains(" for ");
+        let may_end = probes.iter().all(may_be_done) && finished.code == Some(0);
+        assert!(finished.code.is_none() || may_end, "{finished}");
         text.wait_restored();
     }
     let from = program.stdout.count();

@@ -105,8 +105,10 @@ fn program_can_be_stopped_and_brought_back_by_the_shell() {
     terminal.wait_text("ready");
     for (turn, word) in ["first", "second"].into_iter().enumerate() {
         terminal.keys(CTRL_Z);
+        // The shell takes no keys before its prompt.
         terminal.wait("the job to be stopped", |text| {
             text.matches("Stopped").count() == turn + 1
+                && text.matches("prompt>").count() == turn + 2
         });
         terminal.keys(&format!("fg{ENTER}"));
         // The shell writes the command each time it is typed, stopped and brought back.
@@ -119,6 +121,7 @@ fn program_can_be_stopped_and_brought_back_by_the_shell() {
     }
     terminal.keys(&format!("exit 5{ENTER}"));
     terminal.wait_text("2 hits");
+    terminal.wait("the prompt", |text| text.matches("prompt>").count() == 4);
     terminal.keys(&format!("echo code=$?{ENTER}"));
     terminal.wait_text("code=5");
     terminal.keys(&format!("exit{ENTER}"));
