@@ -29,8 +29,9 @@ use super::options::Processes;
 pub(super) use self::layout::{rule_layout, task_layout};
 pub use self::rules::{NameRule, RuleKinds, SelectionRule};
 
-/// Bytes of the ring of messages: eight thousand of them.
-const RING: u32 = 1 << 18;
+/// Bytes of the ring of messages: 32,000 of them, two for each process that comes and goes. Hits of
+/// processes without room are missed.
+const RING: u32 = 1 << 20;
 /// Size of the ring without messages: the smallest that the kernel makes.
 const NO_RING: u32 = 1 << 12;
 /// Messages that are taken at a time.

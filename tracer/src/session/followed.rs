@@ -13,6 +13,8 @@ pub struct FollowedProcesses {
     pub executed: u64,
     /// They never had them: too many at once, or the kernel refused.
     pub missed: u64,
+    /// Hits that no counter has: too many processes came at once.
+    pub missed_hits: u64,
     /// True if they had the probes from their first instruction. None is too short then.
     pub exact: bool,
     /// They match selectors. False if the target forked them.
@@ -85,6 +87,7 @@ impl fmt::Display for FollowedProcesses {
             exact,
             selected,
             unseen,
+            missed_hits: _,
         } = *self;
         if selected {
             return self.fmt_selected(f);
@@ -136,9 +139,17 @@ impl FollowedProcesses {
             count => write!(f, "; {count} more ended before it was known what they ran")?,
         }
         match self.missed {
+            0 => {}
+            1 => f.write_str("; 1 more could not be probed")?,
+            count => write!(f, "; {count} more could not be probed")?,
+        }
+        match self.missed_hits {
             0 => Ok(()),
-            1 => f.write_str("; 1 more could not be probed"),
-            count => write!(f, "; {count} more could not be probed"),
+            1 => f.write_str("; 1 hit was missed, because too many processes came at once"),
+            count => write!(
+                f,
+                "; {count} hits were missed, because too many processes came at once"
+            ),
         }
     }
 }
@@ -162,6 +173,7 @@ mod tests {
             too_short: 3,
             executed: 2,
             missed: 1,
+            missed_hits: 0,
             exact: false,
             selected: false,
             unseen: Some(Unseen {
@@ -183,6 +195,20 @@ mod tests {
         assert_eq!(
             followed.to_string(),
             "followed 2 processes that the target forked, each from its first instruction"
+        );
+    }
+
+    #[test]
+    fn missed_hits_of_selected_processes_are_told() {
+        let followed = FollowedProcesses {
+            followed: 7383,
+            missed_hits: 2617,
+            selected: true,
+            ..FollowedProcesses::default()
+        };
+        assert_eq!(
+            followed.to_string(),
+            "7383 processes were probed; 2617 hits were missed, because too many processes came at once"
         );
     }
 

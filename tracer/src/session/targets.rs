@@ -24,6 +24,8 @@ pub(super) struct Target {
     pub(super) executable: Option<ExecutableId>,
     /// A signal has stopped it, at the last look.
     stopped: bool,
+    /// Its state is that of this time or later, in ns of `CLOCK_MONOTONIC`.
+    read_ns: u64,
 }
 
 impl Target {
@@ -72,6 +74,7 @@ impl Targets {
             pidfd,
             executable: None,
             stopped: false,
+            read_ns: 0,
         };
         self.live.insert(id, target);
         status
@@ -84,10 +87,12 @@ impl Targets {
         pid: u32,
         pidfd: OwnedFd,
         program: Arc<str>,
+        read_ns: u64,
     ) -> TargetStatus {
         let status = self.add(pid, pidfd, TargetOrigin::Matched, program);
         if let Some(target) = self.live.get_mut(&status.id) {
             target.executable = Some(executable);
+            target.read_ns = read_ns;
         }
         status
     }
@@ -156,6 +161,12 @@ impl Targets {
         all.take(most).map(|(_, one)| one.status.clone()).collect()
     }
 
+    /// Returns true if a report on a process is older than the state of its target.
+    pub(super) fn is_newer_than(&self, pid: u32, report_ns: u64) -> bool {
+        let mut all = self.live.values();
+        all.any(|target| target.status.pid == pid && report_ns < target.read_ns)
+    }
+
     /// Notes whether a target is stopped. Returns true if that is news.
     pub(super) fn set_stopped(&mut self, id: TargetId, stopped: bool) -> bool {
         let target = self.live.get_mut(&id);
@@ -206,6 +217,15 @@ mod tests {
         assert_eq!(targets.remove_forked().len(), 1);
         assert_eq!(targets.statuses(), std::slice::from_ref(&first));
         assert!(targets.remove(first.id).is_some() && targets.is_empty());
+    }
+
+    #[test]
+    fn reports_that_are_older_than_a_target_are_known() {
+        let own = open_process(std::process::id()).expect("this process");
+        let mut targets = Targets::default();
+        targets.add_of(ExecutableId::FIRST, 1, own, "a".into(), 100);
+        assert!(targets.is_newer_than(1, 99));
+        assert!(!targets.is_newer_than(1, 100) && !targets.is_newer_than(2, 99));
     }
 
     #[test]

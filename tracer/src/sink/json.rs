@@ -350,6 +350,9 @@ struct FollowedLine {
     executed: u64,
     too_short: u64,
     missed: u64,
+    /// Absent if there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    missed_hits: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     unseen_ns: Option<UnseenLine>,
 }
@@ -538,6 +541,7 @@ impl<W: Write + Send> Sink for JsonSink<W> {
             executed: followed.executed,
             too_short: followed.too_short,
             missed: followed.missed,
+            missed_hits: Some(followed.missed_hits).filter(|&hits| hits > 0),
             unseen_ns: followed.unseen.map(|unseen| UnseenLine {
                 min: unseen.shortest_ns,
                 max: unseen.longest_ns,

@@ -16,7 +16,12 @@ use crate::target::ExecutableFile;
 
 /// Names an executable of a session; never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct ExecutableId(pub(super) u32);
+pub(crate) struct ExecutableId(u32);
+
+impl ExecutableId {
+    /// The one that a session begins with.
+    pub(crate) const FIRST: Self = Self(0);
+}
 
 /// A version of a program file that targets run.
 pub(super) struct Executable {
@@ -103,7 +108,7 @@ impl Executables {
     ) -> Self {
         Self {
             first: Executable::new(
-                ExecutableId(0),
+                ExecutableId::FIRST,
                 file,
                 first,
                 options,

@@ -320,7 +320,9 @@ impl Live {
             return false;
         };
         let messages = tracker.family.messages();
-        let missed = tracker.family.missed().processes;
+        let missed = tracker.family.missed();
+        tracker.counts.missed_hits = missed.hits;
+        let missed = missed.processes;
         tracker.counts.missed += missed.saturating_sub(tracker.missed);
         tracker.missed = missed;
         let is_selected = tracker.selected.is_some();

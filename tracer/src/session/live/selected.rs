@@ -58,6 +58,7 @@ impl Live {
         // It may have run another program before, or an earlier process had its id.
         let earlier = self.target_of(pid);
         let earlier = earlier.and_then(|id| self.leave(id, Departure::Rejoins));
+        let read_ns = monotonic_ns();
         let process = match Process::open(pid) {
             Ok(process) => Arc::new(process),
             Err(error) => {
@@ -109,7 +110,9 @@ impl Live {
         };
         let status = {
             let name = process.program_name().into();
-            tracker.targets.add_of(executable, pid, pidfd, name)
+            tracker
+                .targets
+                .add_of(executable, pid, pidfd, name, read_ns)
         };
         let known = FamilyMember {
             process: pid,
@@ -270,6 +273,16 @@ impl Live {
 
     /// Takes one report of the kernel side.
     pub(super) fn take_report(&mut self, message: &FamilyMessage) {
+        if let Some(tracker) = &mut self.family {
+            if matches!(message.kind, EXECUTED | EXITED) {
+                tracker.gone.remove(&message.process);
+            }
+            // A look at all processes has found it in a later state.
+            let (pid, time_ns) = (message.process, message.ktime_ns);
+            if tracker.targets.is_newer_than(pid, time_ns) {
+                return;
+            }
+        }
         match message.kind {
             // It was listed just before.
             FOUND if self.target_of(message.process).is_some() => {}
@@ -279,9 +292,6 @@ impl Live {
                 arrival: self.arrival_of(message),
             }),
             EXECUTED | EXITED => {
-                if let Some(tracker) = &mut self.family {
-                    tracker.gone.remove(&message.process);
-                }
                 let departure = match message.kind {
                     EXECUTED => Departure::Executed,
                     _ => Departure::Ended,
