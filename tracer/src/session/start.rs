@@ -148,6 +148,7 @@ impl Start {
         let member = |process: &crate::target::select::ProcessFacts| NewMember {
             process: process.pid,
             initial: process.pid,
+            is_reported: false,
             arrival: Arrival::Before,
         };
         Ok(Self {

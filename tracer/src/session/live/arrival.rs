@@ -9,6 +9,8 @@ pub(crate) struct NewMember {
     pub(crate) process: u32,
     /// Its id in the initial pid namespace.
     pub(crate) initial: u32,
+    /// The kernel side has reported it, so that it counts its hits already.
+    pub(crate) is_reported: bool,
     pub(crate) arrival: Arrival,
 }
 

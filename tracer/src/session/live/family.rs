@@ -252,7 +252,10 @@ impl Drop for FamilyTracker {
 impl Live {
     /// Counts of the processes that the target has forked. `None` if they are not followed.
     pub(super) fn followed_counts(&self) -> Option<FollowedProcesses> {
-        self.family.as_ref().map(|family| family.counts)
+        self.family.as_ref().map(|tracker| FollowedProcesses {
+            missed_hits: tracker.family.missed().hits,
+            ..tracker.counts
+        })
     }
 
     /// The processes that are probed.
@@ -320,9 +323,7 @@ impl Live {
             return false;
         };
         let messages = tracker.family.messages();
-        let missed = tracker.family.missed();
-        tracker.counts.missed_hits = missed.hits;
-        let missed = missed.processes;
+        let missed = tracker.family.missed().processes;
         tracker.counts.missed += missed.saturating_sub(tracker.missed);
         tracker.missed = missed;
         let is_selected = tracker.selected.is_some();

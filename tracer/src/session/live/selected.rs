@@ -84,7 +84,7 @@ impl Live {
                 }
                 return;
             }
-            if let Err(error) = selected.admit(pid, &mut tracker.family) {
+            if let Err(error) = selected.admit(&process, member.is_reported, &mut tracker.family) {
                 tracker.counts.missed += 1;
                 if tracker.counts.missed <= MAX_NAMED {
                     self.warn(format!("process {pid} cannot be probed: {}", chain(&error)));
@@ -196,6 +196,7 @@ impl Live {
                 self.join(NewMember {
                     process: process.pid,
                     initial: process.pid,
+                    is_reported: false,
                     arrival: Arrival::found(&process, session_ns, counted_ns),
                 });
             }
@@ -289,6 +290,7 @@ impl Live {
             FORKED | MATCHED | FOUND => self.join(NewMember {
                 process: message.process,
                 initial: message.initial,
+                is_reported: true,
                 arrival: self.arrival_of(message),
             }),
             EXECUTED | EXITED => {

@@ -13,6 +13,7 @@ use crate::kernel::{
 };
 use crate::session::reader::clock::monotonic_ns;
 use crate::session::{Aim, Forks};
+use crate::target::Process;
 use crate::target::select::{
     CgroupDirectory, CgroupHierarchy, CgroupMembership, CgroupWatch, ProcessFacts, Selection,
     SelectorKind,
@@ -393,12 +394,14 @@ impl SelectedTargets {
         Ok(())
     }
 
-    /// Has the kernel side count the hits of a process that matches.
+    /// Has the kernel side count the hits of a process that matches, unless it does so already.
     pub(super) fn admit(
         &mut self,
-        pid: u32,
+        process: &Process,
+        is_reported: bool,
         kernel: &mut ProcessSelection,
     ) -> Result<(), KernelError> {
+        let pid = process.pid();
         let Some(selection) = &self.selection else {
             return Ok(());
         };
@@ -415,7 +418,16 @@ impl SelectedTargets {
             },
             false => MemberOrigin::Matched,
         };
-        kernel.add(pid, origin).map(drop)
+        if is_reported && !self.listed {
+            // By its rules, the kernel side has added it.
+            return Ok(());
+        }
+        kernel.add(pid, origin).map(drop)?;
+        if !process.is_alive() {
+            // The kernel side removes a process at its end, which may have come before.
+            kernel.remove(pid);
+        }
+        Ok(())
     }
 
     /// Returns true if a process still matches that the kernel side cannot check.
