@@ -290,7 +290,13 @@ fn end_of_any_process_does_not_disturb_the_others() {
     if !needs::kernel() {
         return;
     }
-    let path = worker("selected-ends", 1);
+    let path = scratch("ends").join("selected-ends");
+    let put = || {
+        let new = path.with_extension("new");
+        std::fs::copy(worker("selected-ends", 1), &new).expect("a copy");
+        std::fs::rename(&new, &path).expect("a file in the same folder");
+    };
+    put();
     let mut workers: Vec<Program> = (0..3)
         .map(|_| Program::ready(&path, &["0", "stay"]))
         .collect();
@@ -314,6 +320,16 @@ fn end_of_any_process_does_not_disturb_the_others() {
             .stderr
             .wait_line("the new process", 0, |line| line.contains(&is_probed));
         workers.push(new);
+    }
+    // The session finds the new file when it next looks at its targets: it has looked at them by then.
+    put();
+    tracer.stderr.wait_line("the new file", 0, |line| {
+        line.contains("is another file now")
+    });
+    for worker in &mut workers {
+        call(worker, 1);
+        let numbers: &mut Vec<i64> = expected.entry(worker.pid().into()).or_default();
+        numbers.push(1);
     }
     tracer.wait_events(expected.values().map(Vec::len).sum());
     let finished = tracer.interrupt();
