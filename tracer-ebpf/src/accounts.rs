@@ -58,8 +58,8 @@ fn open(probe: u32) -> *const ProcessAccount {
         return core::ptr::null();
     };
     // Another thread may have been faster.
-    let _inserted = ACCOUNTS.insert(&key, empty, NEW_ONLY);
-    let Some(account) = ACCOUNTS.get_ptr_mut(&key) else {
+    let _inserted = ACCOUNTS.insert(key, empty, NEW_ONLY);
+    let Some(account) = ACCOUNTS.get_ptr_mut(key) else {
         return core::ptr::null();
     };
     // SAFETY: the helper takes no arguments.
