@@ -5,6 +5,7 @@ mod copies;
 mod frames;
 mod instructions;
 mod linkers;
+mod many_sites;
 mod module_copies;
 mod moved_lines;
 mod places;

@@ -415,8 +415,8 @@ impl Module {
         &self,
         unit: &Unit<'_>,
         wanted: Option<&NamePattern>,
-    ) -> (UnitCode, Vec<(u32, FunctionName)>) {
-        let code = self.code().read_code(unit);
+    ) -> (Arc<UnitCode>, Vec<(u32, FunctionName)>) {
+        let code = self.code().kept_or_read(unit);
         let mut known: HashMap<u64, Option<FunctionName>> = HashMap::new();
         let mut found = Vec::new();
         let mut meter = self.budget.meter(ReaderKind::Names);
@@ -475,7 +475,9 @@ impl Module {
         if found.is_empty() {
             return None;
         }
-        let concerned = UnitSites::new(self.code().lines(id)?, Arc::new(code));
+        // The next probe is often on a function of the same unit.
+        self.code().keep(&unit, &code);
+        let concerned = UnitSites::new(self.code().lines(id)?, code);
         Some((
             concerned,
             found.into_iter().map(|(index, _)| index).collect(),

@@ -155,20 +155,28 @@ impl<'m> CodeReader<'m> {
 
     /// Returns the code of `unit`. It is read at most once while it is kept.
     fn code_of(self, unit: &Unit<'_>) -> Arc<UnitCode> {
+        let code = self.kept_or_read(unit);
+        self.keep(unit, &code);
+        code
+    }
+
+    /// Returns the code of `unit`. It is read if it is not kept, and then not kept either, so that a
+    /// search through all units leaves the cache to those that are used.
+    pub(in crate::debuginfo) fn kept_or_read(self, unit: &Unit<'_>) -> Arc<UnitCode> {
+        let kept = self.cache.cached().code.get(&unit.key()).cloned();
+        kept.unwrap_or_else(|| Arc::new(self.read_code(unit)))
+    }
+
+    /// Keeps the code of `unit`.
+    pub(in crate::debuginfo) fn keep(self, unit: &Unit<'_>, code: &Arc<UnitCode>) {
         let key = unit.key();
-        if let Some(code) = self.cache.cached().code.get(&key) {
-            return code.clone();
-        }
-        let code = Arc::new(self.read_code(unit));
         let mut cached = self.cache.cached();
         if cached.code.insert(key, code.clone()).is_none() {
             cached.make_room(&self.files.budget, CacheKey::Code(key), code.bytes());
         }
-        code
     }
 
-    /// Reads the code of `unit` without keeping it.
-    pub(in crate::debuginfo) fn read_code(self, unit: &Unit<'_>) -> UnitCode {
+    fn read_code(self, unit: &Unit<'_>) -> UnitCode {
         UnitCode::read(self.files, unit, self.paths_of(unit), |entry, size| {
             let folded = &self.cache.folded;
             let folded = folded.get_or_init(|| FoldedFunctions::read(self.files));
