@@ -6,7 +6,7 @@
 //!
 //! The program gets what `env` or `nice` would give it: the same standard streams, terminal and
 //! foreground process group, signals, limits, working directory and environment. Started by `sudo`,
-//! it runs as the user who called `sudo`.
+//! it runs as the user who called `sudo`. On request it gets a terminal of its own instead of ours.
 //!
 //! If this process ends while the program waits, the program is never executed.
 
@@ -15,11 +15,13 @@ mod inherited;
 mod process;
 mod program;
 mod running;
+mod terminal;
 mod user;
 
 pub use error::LaunchError;
 pub use program::ResolvedProgram;
 pub use running::{LaunchOutcome, LaunchSpec, RunningProgram, WaitingProgram};
+pub use terminal::{ProgramTerminal, TerminalSize};
 pub use user::LaunchUser;
 
 #[cfg(test)]

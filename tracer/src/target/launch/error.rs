@@ -63,6 +63,9 @@ pub enum LaunchError {
         #[source]
         source: io::Error,
     },
+    /// The kernel made no terminal, or did not let the process have it.
+    #[error("cannot make a terminal for the program")]
+    Terminal(#[source] io::Error),
     /// The kernel made no process.
     #[error("cannot start a process")]
     Fork(#[source] io::Error),

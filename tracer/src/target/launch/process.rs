@@ -19,6 +19,7 @@ use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 use super::error::LaunchError;
 use super::inherited::{BlockedSignals, restore};
 use super::program::SHELL;
+use super::terminal::ChildTerminal;
 use super::user::LaunchUser;
 
 /// Exit code of a child that never executed its program. Nobody sees it but in lists of processes.
@@ -52,6 +53,8 @@ pub(super) const FORBIDDEN: u32 = 3;
 pub(super) const NOT_USER: u32 = 4;
 /// The program was not executed.
 pub(super) const NOT_EXECUTED: u32 = 5;
+/// The terminal could not be taken.
+pub(super) const NO_TERMINAL: u32 = 6;
 
 impl ChildReport {
     pub(super) const BYTES: usize = 12;
@@ -98,6 +101,8 @@ pub(super) struct ChildPlan {
     /// The user to become, with all groups.
     user: Option<(Uid, Gid)>,
     groups: Vec<Gid>,
+    /// The terminal that takes the place of ours.
+    terminal: Option<ChildTerminal>,
 }
 
 impl ChildPlan {
@@ -120,7 +125,13 @@ impl ChildPlan {
             shell: text(SHELL.as_bytes())?,
             user: user.map(|user| (Uid::from_raw(user.uid), Gid::from_raw(user.gid))),
             groups: groups.unwrap_or_default(),
+            terminal: None,
         })
+    }
+
+    /// The same plan, with a terminal of the child's own.
+    pub(super) fn on_terminal(self, terminal: Option<ChildTerminal>) -> Self {
+        Self { terminal, ..self }
     }
 
     fn identity(&self) -> Option<ChildIdentity<'_>> {
@@ -241,13 +252,20 @@ struct ChildIdentity<'g> {
     groups: &'g [Gid],
 }
 
-/// The child: takes the user's identity, finds the program, waits, executes.
+/// The child: takes its terminal and the user's identity, finds the program, waits, executes.
 fn child(plan: &ChildPlan, mut pointers: Pointers, released: &OwnedFd, reported: &OwnedFd) -> ! {
     // The parent is gone if it cannot be told, and then nobody waits for it.
     let say = |report: ChildReport| {
         let _ = rustix::io::write(reported, &report.encode());
     };
     restore();
+    // Before it is another user, who may not open the terminal.
+    if let Some(terminal) = &plan.terminal
+        && let Err(errno) = terminal.take()
+    {
+        say(ChildReport::new(NO_TERMINAL, 0, errno));
+        exit();
+    }
     if let Some(user) = plan.identity()
         && let Err(errno) = become_user(user)
     {

@@ -16,10 +16,11 @@ use rustix::process::{
 
 use super::error::LaunchError;
 use super::process::{
-    CHOSEN, ChildPlan, ChildReport, EXECUTE, EXECUTE_TEXT, FORBIDDEN, NEVER, NONE_FOUND,
-    NOT_EXECUTED, NOT_USER,
+    CHOSEN, ChildPlan, ChildReport, EXECUTE, EXECUTE_TEXT, FORBIDDEN, NEVER, NO_TERMINAL,
+    NONE_FOUND, NOT_EXECUTED, NOT_USER,
 };
 use super::program::{ResolvedProgram, candidates};
+use super::terminal::{ProgramTerminal, TerminalSize, describe_terminal};
 use super::user::LaunchUser;
 
 /// Added to the number of a signal, this is the exit code that a shell gives.
@@ -38,6 +39,9 @@ pub struct LaunchSpec {
     pub command: Vec<OsString>,
     /// The user that it runs as. `None`: that of this process.
     pub user: Option<LaunchUser>,
+    /// The size of a terminal of its own, which replaces those of its standard streams that are
+    /// terminals. `None`: it keeps ours.
+    pub terminal: Option<TerminalSize>,
 }
 
 impl LaunchSpec {
@@ -50,7 +54,11 @@ impl LaunchSpec {
             Some(name) => Some(LaunchUser::named(name)?),
             None => LaunchUser::of_sudo()?,
         };
-        Ok(Self { command, user })
+        Ok(Self {
+            command,
+            user,
+            terminal: None,
+        })
     }
 
     /// Forks a process that waits to execute the program.
@@ -71,6 +79,16 @@ impl LaunchSpec {
         if let Some(user) = &self.user {
             user.change(&mut environment);
         }
+        let (terminal, of_child) = match self.terminal {
+            Some(size) => {
+                describe_terminal(&mut environment);
+                let owner = self.user.as_ref().map(|user| user.uid);
+                let (terminal, of_child) =
+                    ProgramTerminal::open(size, owner).map_err(LaunchError::Terminal)?;
+                (Some(terminal), Some(of_child))
+            }
+            None => (None, None),
+        };
         let become_user = self.user.as_ref().filter(|user| !user.is_own());
         let environment = environment.into_iter().map(|(name, value)| {
             let mut variable = name.into_vec();
@@ -79,7 +97,10 @@ impl LaunchSpec {
             variable
         });
         let plan = ChildPlan::new(&candidates, &self.command, environment, become_user)?;
+        let plan = plan.on_terminal(of_child);
         let child = plan.fork().map_err(LaunchError::Fork)?;
+        // While we hold the child's side, its output never ends.
+        drop(plan);
         let process = Arc::new(ChildProcess::new(child.pid).map_err(LaunchError::Fork)?);
         let mut waiting = WaitingProgram {
             gate: StartGate {
@@ -90,6 +111,7 @@ impl LaunchSpec {
             report: File::from(child.report),
             candidates,
             program: None,
+            terminal,
         };
         let user = self.user.as_ref().map(|user| user.name.as_str());
         let chosen = waiting.chosen(name, user.unwrap_or_default())?;
@@ -203,6 +225,7 @@ pub struct WaitingProgram {
     report: File,
     candidates: Vec<PathBuf>,
     program: Option<ResolvedProgram>,
+    terminal: Option<ProgramTerminal>,
 }
 
 impl WaitingProgram {
@@ -221,6 +244,11 @@ impl WaitingProgram {
         self.program.as_ref().expect("it was resolved by `launch`")
     }
 
+    /// Takes our side of the terminal that the program has of its own.
+    pub fn take_terminal(&mut self) -> Option<ProgramTerminal> {
+        self.terminal.take()
+    }
+
     /// The path that the child found, as the user that it runs as.
     fn chosen(&mut self, name: &OsString, user: &str) -> Result<PathBuf, LaunchError> {
         let shown = name.to_string_lossy().into_owned();
@@ -237,6 +265,7 @@ impl WaitingProgram {
                 user: user.to_owned(),
                 source: error_of(report),
             }),
+            NO_TERMINAL => Err(LaunchError::Terminal(error_of(report))),
             NONE_FOUND if shown.contains('/') => Err(LaunchError::NotFound(path)),
             NONE_FOUND => Err(LaunchError::NotInPath(shown)),
             _ => Err(LaunchError::EndedEarly(shown)),

@@ -1,6 +1,8 @@
 //! Tests of launched programs. Most start this test program again as a launcher, because terminal,
 //! signals and descriptors belong to a whole process.
 
+mod terminal;
+
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -461,6 +463,7 @@ fn waiting_program_is_known_and_runs_only_when_it_is_let() {
     let spec = LaunchSpec {
         command: vec![script.clone().into()],
         user: None,
+        ..LaunchSpec::default()
     };
     let waiting = spec.launch().unwrap();
     let program = waiting.program();
@@ -491,6 +494,7 @@ fn dropped_waiting_program_never_runs() {
     let spec = LaunchSpec {
         command: vec!["touch".into(), marker.clone().into()],
         user: None,
+        ..LaunchSpec::default()
     };
     // The second child holds a copy of all that the first one waits for.
     let (first, second) = (spec.launch().unwrap(), spec.launch().unwrap());
@@ -512,6 +516,7 @@ fn program_that_is_gone_when_it_may_run_is_told() {
     let spec = LaunchSpec {
         command: vec![program.clone().into()],
         user: None,
+        ..LaunchSpec::default()
     };
     let waiting = spec.launch().unwrap();
     fs::remove_file(&program).unwrap();
