@@ -65,7 +65,7 @@ fn main() -> Result<(), Error> {
             }
         }
     });
-    let outcome = run(control, &options)?;
+    let outcome = run(control, None, &options)?;
     drop(stop);
     if hits.join().is_err() {
         return Err(Error::Thread);

@@ -9,7 +9,6 @@ mod attach;
 mod check;
 mod doctor;
 mod failure;
-mod launched;
 mod lists;
 mod manual;
 mod output;

@@ -18,12 +18,12 @@ mod document;
 mod events;
 #[cfg(test)]
 mod fake;
-mod fuzzy;
 mod glyphs;
 mod keymap;
 mod layout;
 mod list;
-mod processes;
+mod picker;
+mod program;
 mod prompt;
 mod run;
 mod state;
@@ -34,7 +34,8 @@ mod tree;
 mod view;
 mod workers;
 
-pub use processes::ProcessEntry;
+pub use picker::processes::ProcessEntry;
+pub use program::ProgramControl;
 
 /// Options of the screen.
 #[derive(Clone, Debug)]
@@ -69,6 +70,8 @@ impl Default for UiOptions {
 pub enum UiOutcome {
     /// The user quit. The target goes on.
     Quit,
+    /// The user quit, and wants the program of the screen to end.
+    EndProgram,
     /// The user quit after the target was gone: its exit code or negated signal, where known.
     TargetExited(Option<i32>),
     /// A signal requested the end: its number.
@@ -89,12 +92,17 @@ pub enum Error {
 /// Shows the session until the user leaves, and restores the terminal.
 ///
 /// Probes that are installed already are shown. Without any, the screen opens with the choice of a
-/// source file. Keys are answered while the session is busy.
+/// source file. Keys are answered while the session is busy. A `program` that waits is shown in a pane,
+/// and started when the user says so.
 ///
 /// # Errors
 /// See [`Error`]. The terminal is restored then, too.
-pub fn run(control: Arc<dyn Control>, options: &UiOptions) -> Result<UiOutcome, Error> {
-    run::run(control, options)
+pub fn run(
+    control: Arc<dyn Control>,
+    program: Option<Arc<dyn ProgramControl>>,
+    options: &UiOptions,
+) -> Result<UiOutcome, Error> {
+    run::run(control, program, options)
 }
 
 /// Restores the terminal as far as that works at once, while the screen may be stuck in a write.
@@ -114,5 +122,5 @@ pub fn pick_process(
     list: impl FnMut() -> Vec<ProcessEntry> + Send + 'static,
     options: &UiOptions,
 ) -> Result<Option<u32>, Error> {
-    processes::pick(list, options)
+    picker::processes::pick(list, options)
 }

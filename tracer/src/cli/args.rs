@@ -109,12 +109,14 @@ The same probes can be typed in the terminal UI, behind `:`.";
 
 const RUN_EXAMPLES: &str = "\
 Examples:
+  sudo tracer run -- ./app --flag                      pick lines, then start it; its output is in a pane
   sudo tracer run -e 'log app.c:12 \"{x}\"' -- ./app --flag
   sudo tracer run -f probes.txt --tee events.json -- ./app > output-of-app
   sudo tracer run --user www-data -e 'count handle_request' -- ./server
 
-Events are written to stderr, so the program's stdout stays its own. Signals go to the program, and
-its exit code is that of `tracer`.";
+With probes, events are written to stderr, so the program's stdout stays its own. Signals go to the
+program, and its exit code is that of `tracer`. Without a probe, on a terminal, the terminal UI opens
+and waits with the program's start until `r` is pressed.";
 
 const LINES_EXAMPLES: &str = "\
 Examples:

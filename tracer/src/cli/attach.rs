@@ -11,10 +11,10 @@ use jiff::tz::TimeZone;
 use super::args::{Attach, Output, TraceArgs};
 use super::check;
 use super::failure::CommandFailure;
-use super::launched::LaunchedRun;
 use super::output::{Colours, say, tell};
 use super::probes::{self, WrittenProbe};
 use super::reload::{self, KnownFiles, OfFile};
+use super::run::launched::LaunchedRun;
 use super::stream::{self, Ends, Style, Until};
 use super::subject::{awaited, counted, options, report_all, selector};
 use super::summary_file::SummaryFile;
@@ -89,16 +89,18 @@ impl OutputFiles {
 /// Traces a program that waits, which runs once its probes are in it.
 pub(super) fn run_launched(
     args: &TraceArgs,
-    launched: &mut LaunchedRun,
+    launched: &LaunchedRun,
     colours: Colours,
 ) -> Result<u8, CommandFailure> {
     let written = match probes::read(&args.probes, &args.files) {
         Ok(written) => written,
         Err(failures) => return Err(report_all(failures, colours)),
     };
-    if written.probes.is_empty() {
+    let has_screen = launched.pane().is_some();
+    if written.probes.is_empty() && !has_screen {
         return Err(CommandFailure::new("there is no probe").hint(
-            "pass one with `-e`, as in `-e 'log main.rs:57'`, or a file of them with `-f`"
+            "pass one with `-e`, as in `-e 'log main.rs:57'`, or a file of them with `-f`; on a terminal, \
+             neither of them and no `--output` opens the terminal UI"
                 .to_owned(),
         ));
     }
@@ -107,7 +109,10 @@ pub(super) fn run_launched(
         return Err(CommandFailure::told(INTERRUPTED));
     };
     let files = OutputFiles::create(args)?;
-    let how = args.output.unwrap_or(Output::Text);
+    let how = match has_screen {
+        true => Output::Tui,
+        false => args.output.unwrap_or(Output::Text),
+    };
     let traced = TracedSubject {
         aim,
         written: &written.probes,
@@ -124,7 +129,7 @@ struct TracedSubject<'t> {
     /// The lines `target` of files, if they have chosen the processes.
     target: Option<Selector>,
     /// The program that waits for its probes.
-    launched: Option<&'t mut LaunchedRun>,
+    launched: Option<&'t LaunchedRun>,
 }
 
 /// Traces processes until something ends it.
@@ -169,7 +174,7 @@ fn trace(
     if how == Output::Tui && cancel::is_cancelled() {
         return Ok(INTERRUPTED);
     }
-    if let Some(launched) = launched {
+    if let Some(launched) = launched.filter(|launched| launched.pane().is_none()) {
         launched.release()?;
     }
     let known = KnownFiles {
@@ -210,7 +215,8 @@ fn trace(
     let code = match ends {
         None => {
             let options = tui_options(args, colours);
-            in_terminal(&control, options, &installed, &watchdog.progress, last)?
+            let screen = ScreenOf { options, launched };
+            in_terminal(&control, screen, &installed, &watchdog.progress, last)?
         }
         Some(ends) => {
             let shown = stream::run(&control, style, until, ends, &watchdog.progress)?;
@@ -549,9 +555,15 @@ fn tui_options(args: &TraceArgs, colours: Colours) -> tui::UiOptions {
     }
 }
 
+/// What the terminal UI shows besides the session.
+struct ScreenOf<'t> {
+    options: tui::UiOptions,
+    launched: Option<&'t LaunchedRun>,
+}
+
 fn in_terminal(
     session: &Arc<dyn Control>,
-    options: tui::UiOptions,
+    screen: ScreenOf<'_>,
     installed: &InstalledProbes,
     progress: &Progress,
     last: LastWords,
@@ -559,13 +571,22 @@ fn in_terminal(
     for failure in &installed.failures {
         session.warn(failure.message().to_owned());
     }
-    let outcome = tui::run(Arc::clone(session), &options);
+    let pane = screen.launched.and_then(LaunchedRun::pane);
+    let program = pane.map(|pane| Arc::clone(pane) as Arc<dyn tui::ProgramControl>);
+    let outcome = tui::run(Arc::clone(session), program, &screen.options);
     progress.set_detaching(true);
     let probes = session.finish();
     progress.set_detaching(false);
     let removed = session.take_removed().into_iter().map(|gone| gone.status);
     let probes: Vec<ProbeStatus> = removed.chain(probes).collect();
-    outcome.map_err(|error| CommandFailure::new(crate::base::causes::chain(&error)))?;
+    let outcome =
+        outcome.map_err(|error| CommandFailure::new(crate::base::causes::chain(&error)))?;
+    match (pane, outcome) {
+        (Some(pane), tui::UiOutcome::EndProgram) => pane.terminate(),
+        // The program's terminal goes with this process.
+        (Some(pane), tui::UiOutcome::Interrupted(_)) => pane.hang_up(),
+        _ => {}
+    }
     last.say(&**session, &probes)?;
     Ok(DONE)
 }

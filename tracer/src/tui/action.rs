@@ -9,6 +9,7 @@ use super::keymap::KeyCommand;
 use crate::base::diagnostic::Diagnostic;
 use crate::event::{Aggregate, ProbeId};
 use crate::session::{LineInfo, Notice, OutlineEntry, ProbeStatus, SourceFile, VariableInfo};
+use ratatui::layout::Size;
 
 /// The panes that can have the focus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,16 +20,20 @@ pub(super) enum Pane {
     Probes,
     /// List of events.
     Events,
+    /// Output of the program that the screen starts.
+    Program,
 }
 
 impl Pane {
     /// In the order of Tab.
-    pub(super) const ALL: [Self; 3] = [Self::Source, Self::Probes, Self::Events];
+    pub(super) const ALL: [Self; 4] = [Self::Source, Self::Probes, Self::Events, Self::Program];
 
-    /// The next one; `back` goes the other way round.
-    pub(super) fn next(self, back: bool) -> Self {
+    /// The next one of the first `count`; `back` goes the other way round.
+    pub(super) fn next(self, back: bool, count: usize) -> Self {
         let at = Self::ALL.iter().position(|pane| *pane == self).unwrap_or(0);
-        Self::ALL[(at + if back { 2 } else { 1 }) % 3]
+        let next = at + if back { count.saturating_sub(1) } else { 1 };
+        let next = Self::ALL.get(next % count.max(1)).copied();
+        next.unwrap_or(self)
     }
 }
 
@@ -39,6 +44,10 @@ pub(super) enum UiAction {
     Command(KeyCommand),
     /// A key for the line editor.
     Edit(KeyEvent),
+    /// A key for the program.
+    Type(KeyEvent),
+    /// The program has written this.
+    Output(Vec<u8>),
     /// Text pasted.
     Paste(String),
     /// The left button went down.
@@ -126,6 +135,12 @@ pub(super) enum WorkerReply {
     Switched,
     /// The present aggregates of the probes.
     Aggregates(Vec<Aggregate>),
+    /// The program runs, with this process id, or it could not be executed.
+    Started(Result<u32, Diagnostic>),
+    /// The program has ended: its exit code or negated signal, where known.
+    Ended(Option<i32>),
+    /// The program's terminal has taken this number of typed bytes.
+    Typed(usize),
 }
 
 /// A probe to be installed.
@@ -177,4 +192,10 @@ pub(super) enum UiEffect {
     SetEnabled(Vec<ProbeId>, bool),
     /// Fetch the aggregates of the probes.
     RefreshAggregates,
+    /// Let the program run, and wait for its end.
+    StartProgram,
+    /// Type bytes into the program's terminal.
+    TypeBytes(Vec<u8>),
+    /// Give the program's terminal another size.
+    ResizeProgram(Size),
 }

@@ -19,18 +19,24 @@ pub(super) enum Mode {
     Targets,
     /// One event, or one probe, in full.
     Detail,
+    /// Keys go to the program.
+    Program,
+    /// The program runs, and the user wants to quit.
+    Leave,
     /// The help.
     Help,
 }
 
 impl Mode {
     /// All, in the order of the help.
-    pub(super) const ALL: [Self; 6] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::Main,
         Self::Picker,
         Self::Prompt,
         Self::Targets,
         Self::Detail,
+        Self::Program,
+        Self::Leave,
         Self::Help,
     ];
 
@@ -42,6 +48,8 @@ impl Mode {
             Self::Prompt => "While typing",
             Self::Targets => "In the list of targets",
             Self::Detail => "In the details of an event or a probe",
+            Self::Program => "While keys go to the program",
+            Self::Leave => "At the end, while the program runs",
             Self::Help => "In this help",
         }
     }
@@ -84,6 +92,11 @@ pub(super) enum KeyCommand {
     SourcePane,
     ProbesPane,
     EventsPane,
+    ProgramPane,
+    StartProgram,
+    TypeToProgram,
+    LeaveProgram,
+    EndProgram,
     Zoom,
     Help,
     Back,
@@ -291,6 +304,24 @@ pub(super) static BINDINGS: &[Binding] = &[
     ),
     bind(
         Mode::Main,
+        &[ch('4')],
+        KeyCommand::ProgramPane,
+        "tracer run: to the program's output",
+    ),
+    bind(
+        Mode::Main,
+        &[ch('r')],
+        KeyCommand::StartProgram,
+        "tracer run: start the program",
+    ),
+    bind(
+        Mode::Main,
+        &[ch('>')],
+        KeyCommand::TypeToProgram,
+        "tracer run: keys go to the program; Ctrl-] leads back",
+    ),
+    bind(
+        Mode::Main,
         &[ch('z')],
         KeyCommand::Zoom,
         "zoom this pane, or show all panes",
@@ -423,6 +454,26 @@ pub(super) static BINDINGS: &[Binding] = &[
         "back",
     ),
     bind(Mode::Detail, &[ctrl('c')], KeyCommand::Quit, "quit"),
+    bind(
+        Mode::Program,
+        // A terminal sends the same byte for both.
+        &[ctrl(']'), ctrl('5')],
+        KeyCommand::LeaveProgram,
+        "back to the panes; all other keys are the program's",
+    ),
+    bind(
+        Mode::Leave,
+        ENTER,
+        KeyCommand::Activate,
+        "quit, the program goes on",
+    ),
+    bind(
+        Mode::Leave,
+        &[ch('e')],
+        KeyCommand::EndProgram,
+        "quit, and ask the program to end (SIGTERM)",
+    ),
+    bind(Mode::Leave, ESCAPE, KeyCommand::Back, "stay"),
     bind(Mode::Help, UP, KeyCommand::Up, "up"),
     bind(Mode::Help, DOWN, KeyCommand::Down, "down"),
     bind(Mode::Help, PAGE_UP, KeyCommand::PageUp, "a page up"),

@@ -8,6 +8,9 @@ use super::action::Pane;
 const SIDE_BY_SIDE_COLUMNS: u16 = 150;
 /// Below this height of the body only the pane with the focus is shown.
 const ALL_PANES_ROWS: u16 = 10;
+/// Below this height of the body the program's pane is shown only with the focus, as wide and high as
+/// all others.
+const PROGRAM_ROWS: u16 = 16;
 
 /// The inputs of the layout.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +23,8 @@ pub(super) struct PaneNeeds {
     pub(super) zoom: bool,
     /// Probes in the table.
     pub(super) probes: usize,
+    /// There is a pane for a program.
+    pub(super) program: bool,
 }
 
 /// The areas. Those without space are empty. A pane's first row is its rule.
@@ -37,6 +42,8 @@ pub(super) struct PaneRegions {
     pub(super) history: Rect,
     /// List of events.
     pub(super) events: Rect,
+    /// Output of the program.
+    pub(super) program: Rect,
     /// Hints and messages.
     pub(super) status: Rect,
     /// Line between the columns.
@@ -62,12 +69,13 @@ impl PaneRegions {
                 ..body
             };
         }
-        if needs.zoom || body.height < ALL_PANES_ROWS {
+        let is_alone = needs.focus == Pane::Program && body.height < PROGRAM_ROWS;
+        if needs.zoom || is_alone || body.height < ALL_PANES_ROWS {
             *this.pane_mut(needs.focus) = body;
         } else if width >= SIDE_BY_SIDE_COLUMNS && body.height >= 20 {
-            this.side_by_side(body, needs.probes);
+            this.side_by_side(body, needs);
         } else {
-            this.stacked(body, needs.probes);
+            this.stacked(body, needs);
         }
         this
     }
@@ -78,6 +86,7 @@ impl PaneRegions {
             Pane::Source => self.source,
             Pane::Probes => self.probes,
             Pane::Events => self.events,
+            Pane::Program => self.program,
         }
     }
 
@@ -114,22 +123,31 @@ impl PaneRegions {
             Pane::Source => &mut self.source,
             Pane::Probes => &mut self.probes,
             Pane::Events => &mut self.events,
+            Pane::Program => &mut self.program,
         }
     }
 
-    fn stacked(&mut self, body: Rect, probes: usize) {
+    fn stacked(&mut self, body: Rect, needs: PaneNeeds) {
         let height = body.height;
-        let wanted = u16::try_from(probes).unwrap_or(u16::MAX).saturating_add(2);
+        let wanted = u16::try_from(needs.probes)
+            .unwrap_or(u16::MAX)
+            .saturating_add(2);
         let probes = wanted.clamp(3, (height / 4).max(3));
         let variables = if height >= 30 { 5 } else { 1 };
-        let events = (height * 3 / 10).max(4);
-        let source = height.saturating_sub(probes + variables + events);
+        let (events, program) = if needs.program && height >= PROGRAM_ROWS {
+            (height / 5, (height * 3 / 10).max(5))
+        } else {
+            (height * 3 / 10, 0)
+        };
+        let events = events.max(4);
+        let source = height.saturating_sub(probes + variables + events + program);
         let mut y = body.y;
         for (area, rows) in [
             (&mut self.source, source),
             (&mut self.variables, variables),
             (&mut self.probes, probes),
             (&mut self.events, events),
+            (&mut self.program, program),
         ] {
             *area = Rect {
                 y,
@@ -140,7 +158,7 @@ impl PaneRegions {
         }
     }
 
-    fn side_by_side(&mut self, body: Rect, probes: usize) {
+    fn side_by_side(&mut self, body: Rect, needs: PaneNeeds) {
         let left = Rect {
             width: (u32::from(body.width) * 55 / 100) as u16,
             ..body
@@ -165,7 +183,9 @@ impl PaneRegions {
             height: variables,
             ..left
         };
-        let wanted = u16::try_from(probes).unwrap_or(u16::MAX).saturating_add(3);
+        let wanted = u16::try_from(needs.probes)
+            .unwrap_or(u16::MAX)
+            .saturating_add(3);
         let table = wanted.clamp(5, body.height / 3);
         let history = if body.height >= 30 {
             (body.height / 5).clamp(5, 10)
@@ -181,9 +201,17 @@ impl PaneRegions {
             height: history,
             ..right
         };
+        let rest = right.height - table - history;
+        // A program's lines are often as wide as a terminal, and the right column is.
+        let program = if needs.program { rest / 2 } else { 0 };
         self.events = Rect {
             y: self.history.bottom(),
-            height: right.height - table - history,
+            height: rest - program,
+            ..right
+        };
+        self.program = Rect {
+            y: self.events.bottom(),
+            height: program,
             ..right
         };
     }
@@ -201,6 +229,7 @@ mod tests {
             focus: Pane::Source,
             zoom: false,
             probes: 2,
+            program: false,
         }
     }
 
@@ -222,6 +251,21 @@ mod tests {
     }
 
     #[test]
+    fn regions_with_a_program_show_all_four_panes() {
+        for size in [(80, 24), (120, 40), (200, 50)] {
+            let regions = PaneRegions::new(PaneNeeds {
+                program: true,
+                ..needs(size)
+            });
+            for pane in Pane::ALL {
+                assert!(regions.rows(pane) >= 1, "{size:?} {pane:?}");
+            }
+            assert!(regions.rows(Pane::Program) >= 5, "{size:?}");
+            assert!(regions.program.width >= 80, "{size:?}");
+        }
+    }
+
+    #[test]
     fn regions_in_a_tiny_terminal_show_the_focus_only() {
         let regions = PaneRegions::new(PaneNeeds {
             focus: Pane::Events,
@@ -233,10 +277,15 @@ mod tests {
     proptest! {
         #[test]
         fn regions_of_any_size_are_inside_and_apart(
-            width in 0u16..400, height in 0u16..200, probes in 0usize..100, zoom: bool, pane in 0usize..3,
+            width in 0u16..400, height in 0u16..200, probes in 0usize..100, zoom: bool,
+            pane in 0usize..4, program: bool,
         ) {
-            let all = PaneRegions::new(PaneNeeds { size: Size::new(width, height), focus: Pane::ALL[pane], zoom, probes });
-            let areas = [all.title, all.source, all.variables, all.probes, all.history, all.events, all.status, all.divider];
+            let focus = Pane::ALL[pane.min(if program { 3 } else { 2 })];
+            let all = PaneRegions::new(PaneNeeds { size: Size::new(width, height), focus, zoom, probes, program });
+            let areas = [
+                all.title, all.source, all.variables, all.probes, all.history, all.events, all.program, all.status,
+                all.divider,
+            ];
             let screen = Rect::new(0, 0, width, height);
             for (i, a) in areas.iter().enumerate() {
                 prop_assert!(a.is_empty() || screen.union(*a) == screen, "{a:?}");

@@ -8,6 +8,8 @@ use crossterm::event::{
 };
 
 use super::action::UiAction;
+use super::program::ProgramControl;
+use super::program::pane::ProgramPane;
 use super::state::UiState;
 use super::terminal::{Screen, TerminalSignals};
 use super::workers::Workers;
@@ -24,6 +26,11 @@ const ANSWER: Duration = Duration::from_millis(8);
 const NOTICES: usize = 500;
 /// Inputs taken in one turn.
 const INPUTS: usize = 256;
+/// Time for the program's output in one turn.
+const OUTPUT_TIME: Duration = Duration::from_millis(8);
+/// Bytes of output that are drawn between two looks at the time. A few bytes can repeat a character
+/// thousands of times.
+const OUTPUT_BYTES: usize = 256;
 /// Replies of workers taken in one turn.
 const REPLIES: usize = 64;
 /// Lines for one notch of the wheel.
@@ -37,13 +44,20 @@ struct EventLoop {
     urgent: bool,
     /// The terminal no longer shows the drawn frame.
     resized: bool,
+    program: Option<Arc<dyn ProgramControl>>,
+    /// Output of the program that is not drawn yet.
+    output: Vec<u8>,
 }
 
-pub(super) fn run(control: Arc<dyn Control>, options: &UiOptions) -> Result<UiOutcome, Error> {
+pub(super) fn run(
+    control: Arc<dyn Control>,
+    program: Option<Arc<dyn ProgramControl>>,
+    options: &UiOptions,
+) -> Result<UiOutcome, Error> {
     let mut screen = Screen::open(options.mouse)?;
     let signals = TerminalSignals::listen()?;
-    let workers = Workers::start(control.clone())?;
-    let (state, effects) = UiState::new(
+    let workers = Workers::start(control.clone(), program.clone())?;
+    let (mut state, mut effects) = UiState::new(
         options,
         control.target(),
         control.targets(),
@@ -51,6 +65,9 @@ pub(super) fn run(control: Arc<dyn Control>, options: &UiOptions) -> Result<UiOu
         screen.size()?,
         Instant::now(),
     );
+    if let Some(program) = &program {
+        effects.extend(state.show_program(ProgramPane::new(program.name(), program.command())));
+    }
     for effect in effects {
         workers.run(effect)?;
     }
@@ -60,6 +77,8 @@ pub(super) fn run(control: Arc<dyn Control>, options: &UiOptions) -> Result<UiOu
         dirty: true,
         urgent: false,
         resized: false,
+        program,
+        output: Vec::new(),
     };
     let (mut drawn, mut ticked) = (None::<Instant>, None::<Instant>);
     let mut more = false;
@@ -84,6 +103,7 @@ pub(super) fn run(control: Arc<dyn Control>, options: &UiOptions) -> Result<UiOu
         }
         let notices = control.take_notices(NOTICES);
         more = notices.len() >= NOTICES;
+        more |= turn.draw_output()?;
         if !notices.is_empty() {
             turn.act(UiAction::Notices(notices))?;
         }
@@ -148,6 +168,23 @@ impl EventLoop {
     fn act(&mut self, action: UiAction) -> Result<(), Error> {
         self.dirty = true;
         self.update(action)
+    }
+
+    /// Draws what the program has written, for a bounded time. Returns true if there is more.
+    fn draw_output(&mut self) -> Result<bool, Error> {
+        let began = Instant::now();
+        while began.elapsed() < OUTPUT_TIME {
+            if self.output.is_empty() {
+                match self.program.as_ref().and_then(|one| one.take_output()) {
+                    Some(output) => self.output = output,
+                    None => return Ok(false),
+                }
+            }
+            let rest = self.output.split_off(OUTPUT_BYTES.min(self.output.len()));
+            let piece = std::mem::replace(&mut self.output, rest);
+            self.act(UiAction::Output(piece))?;
+        }
+        Ok(true)
     }
 
     /// Time alone changes nothing that is not redrawn with the next counters.

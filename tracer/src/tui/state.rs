@@ -15,10 +15,11 @@ use ratatui::layout::Size;
 use super::action::{AddRequest, Pane, UiAction, UiEffect, WorkerReply};
 use super::compact::compact;
 use super::events::{Body, Events, Filter};
-use super::fuzzy::Picker;
 use super::keymap::{self, KeyCommand, Mode};
 use super::layout::{PaneNeeds, PaneRegions};
 use super::list::List;
+use super::picker::fuzzy::Picker;
+use super::program::pane::ProgramPane;
 use super::prompt::{History, Prompt};
 use super::theme::Theme;
 use super::tree;
@@ -34,6 +35,7 @@ mod commands;
 mod mouse;
 pub(super) mod overlay_area;
 mod probes;
+mod program;
 mod prompts;
 pub(super) mod source;
 pub(super) mod target_rows;
@@ -63,6 +65,8 @@ pub(super) enum Overlay {
     Probe(ProbeId, usize),
     /// The targets.
     Targets(List),
+    /// The program runs, and the user wants to quit.
+    Leave,
     /// The keys.
     Help(usize),
 }
@@ -103,6 +107,8 @@ pub(super) struct UiState {
     pub(super) processes: bool,
     /// The processes that are probed, and those that were.
     pub(super) targets: TargetRows,
+    /// The program that the screen starts.
+    pub(super) program: Option<ProgramPane>,
     /// Columns and rows.
     pub(super) size: Size,
     /// The pane that keys go to.
@@ -181,6 +187,7 @@ impl UiState {
             zone: options.time_zone.clone(),
             processes: options.processes,
             targets: TargetRows::new(targets),
+            program: None,
             size,
             focus: Pane::Source,
             zoom: false,
@@ -216,11 +223,13 @@ impl UiState {
     /// The mode that receives the keys.
     pub(super) fn mode(&self) -> Mode {
         match self.overlay {
+            Overlay::None if self.is_typing() => Mode::Program,
             Overlay::None => Mode::Main,
             Overlay::Files(_) => Mode::Picker,
             Overlay::Prompt(_) => Mode::Prompt,
             Overlay::Event(_) | Overlay::Probe(..) => Mode::Detail,
             Overlay::Targets(_) => Mode::Targets,
+            Overlay::Leave => Mode::Leave,
             Overlay::Help(_) => Mode::Help,
         }
     }
@@ -233,13 +242,14 @@ impl UiState {
             focus: self.focus,
             zoom: self.zoom,
             probes,
+            program: self.program.is_some(),
         })
     }
 
     /// Applies an action.
     pub(super) fn update(&mut self, action: UiAction, now: Instant) -> Vec<UiEffect> {
         self.now = now;
-        let effects = match action {
+        let mut effects = match action {
             UiAction::Command(command) => self.command(command),
             UiAction::Edit(key) => {
                 match &mut self.overlay {
@@ -250,6 +260,9 @@ impl UiState {
                 self.typing();
                 Vec::new()
             }
+            UiAction::Type(key) => self.type_key(key),
+            UiAction::Output(bytes) => self.program_output(&bytes),
+            UiAction::Paste(text) if self.mode() == Mode::Program => self.type_paste(&text),
             UiAction::Paste(text) => {
                 match &mut self.overlay {
                     Overlay::Prompt(prompt) if prompt.pending.is_none() => prompt.insert(&text),
@@ -284,6 +297,7 @@ impl UiState {
             UiAction::Reply(reply) => self.reply(reply),
         };
         self.settle();
+        effects.extend(self.settle_program());
         effects
     }
 
@@ -321,7 +335,7 @@ impl UiState {
             Overlay::Probe(_, top) => *top = (*top).min(probe_lines.saturating_sub(rows)),
             Overlay::Help(top) => *top = (*top).min(keymap::help_len().saturating_sub(rows)),
             Overlay::Targets(list) => list.settle(self.targets.len(), rows),
-            Overlay::None | Overlay::Prompt(_) => {}
+            Overlay::None | Overlay::Prompt(_) | Overlay::Leave => {}
         }
     }
 
@@ -502,6 +516,9 @@ impl UiState {
             WorkerReply::Removed(id, last) => self.removed(id, last.as_deref()),
             WorkerReply::Switched => self.switching = self.switching.saturating_sub(1),
             WorkerReply::Aggregates(aggregates) => self.aggregates = aggregates,
+            WorkerReply::Started(started) => self.program_started(started),
+            WorkerReply::Ended(code) => self.program_ended(code),
+            WorkerReply::Typed(bytes) => self.program_typed(bytes),
         }
         Vec::new()
     }
@@ -530,6 +547,7 @@ impl UiState {
         match keymap::command(mode, key) {
             Some(command) => Some(UiAction::Command(command)),
             None if matches!(mode, Mode::Prompt | Mode::Picker) => Some(UiAction::Edit(key)),
+            None if mode == Mode::Program => Some(UiAction::Type(key)),
             None => None,
         }
     }
@@ -539,11 +557,6 @@ impl UiState {
         trail
             .changed_at
             .is_some_and(|at| self.now.saturating_duration_since(at) < CHANGE_TIME)
-    }
-
-    /// The key of a command for use in hints: `t` for [`KeyCommand::Template`].
-    pub(super) fn hint(&self, command: KeyCommand) -> String {
-        keymap::hint(self.mode(), command)
     }
 }
 

@@ -1,6 +1,8 @@
 //! The terminal while the screen is up, and its restoration in every case.
 
-use std::io::{self, BufWriter, Stdout, Write};
+use std::fs::File;
+use std::io::{self, BufWriter, IsTerminal as _, Stdout, Write};
+use std::os::fd::AsRawFd as _;
 use std::panic;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -150,7 +152,10 @@ impl TerminalSignals {
     pub(super) fn listen() -> Result<Self, Error> {
         let (sender, received) = channel();
         watch_for_hangup(sender.clone())?;
-        let listener = signals::Signals::listen(move |signal| sender.send(signal).is_ok())?;
+        let listener = signals::Signals::listen(move |signal| {
+            // Meant for a program that runs.
+            signals::are_diverted() || sender.send(signal).is_ok()
+        })?;
         Ok(Self {
             received,
             _listener: listener,
@@ -182,20 +187,28 @@ fn watch_for_hangup(ended: Sender<i32>) -> io::Result<()> {
         .map(drop)
 }
 
-/// Returns once stdin has hung up. False if it cannot be polled.
+/// Returns once the terminal has hung up. False if it cannot be polled.
 fn wait_for_hangup() -> bool {
+    // Keys come from there, too, if stdin is a pipe.
+    let terminal = match io::stdin().is_terminal() {
+        true => None,
+        false => File::open("/dev/tty").ok(),
+    };
+    let fd = terminal
+        .as_ref()
+        .map_or(libc::STDIN_FILENO, File::as_raw_fd);
     loop {
-        let mut stdin = libc::pollfd {
-            fd: libc::STDIN_FILENO,
+        let mut polled = libc::pollfd {
+            fd,
             // Hang-ups and errors are always reported, and no other event is requested.
             events: 0,
             revents: 0,
         };
         #[expect(unsafe_code, reason = "poll has no safe wrapper in std")]
-        // SAFETY: `stdin` is one valid pollfd, and the count is one.
-        let ready = unsafe { libc::poll(&raw mut stdin, 1, -1) };
+        // SAFETY: `polled` is one valid pollfd, and the count is one.
+        let ready = unsafe { libc::poll(&raw mut polled, 1, -1) };
         if ready > 0 {
-            return stdin.revents & libc::POLLHUP != 0;
+            return polled.revents & libc::POLLHUP != 0;
         }
         if io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
             return false;

@@ -69,6 +69,11 @@ impl Theme {
         Self { colours }
     }
 
+    /// Returns true if there are colours.
+    pub(super) fn has_colours(self) -> bool {
+        self.colours
+    }
+
     /// The style of a role.
     pub(super) fn role(self, role: Role) -> Style {
         let (colour, attributes) = match role {

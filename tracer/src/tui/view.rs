@@ -7,7 +7,8 @@ use ratatui::style::Style;
 
 use super::action::Pane;
 use super::glyphs::{self, Pen, short_count};
-use super::keymap::KeyCommand;
+use super::keymap::{KeyCommand, Mode};
+use super::program::pane::{ProgramPane, ProgramPhase};
 use super::prompt::Purpose;
 use super::state::{self, Overlay, UiState};
 use super::theme::{Role, Theme};
@@ -15,6 +16,7 @@ use crate::session::TargetName;
 
 mod events;
 mod overlay;
+mod program;
 mod source;
 mod tables;
 mod targets;
@@ -32,11 +34,13 @@ pub(super) fn draw(state: &UiState, frame: &mut Frame<'_>) {
     tables::probes(state, buffer, regions.probes);
     tables::history(state, buffer, regions.history);
     events::draw(state, buffer, regions.events);
+    let typed = program::draw(state, buffer, regions.program);
     for row in 0..regions.divider.height {
         Pen::new(buffer, regions.divider, row).text("│", state.theme.role(Role::Dim));
     }
     status(state, buffer, regions.status);
-    let cursor = overlay::draw(state, buffer);
+    let typed = typed.filter(|_| state.mode() == Mode::Program);
+    let cursor = overlay::draw(state, buffer).or(typed);
     if let Some((x, y)) = cursor
         && area.contains((x, y).into())
     {
@@ -49,12 +53,7 @@ fn title(state: &UiState, buffer: &mut Buffer, area: Rect) {
         return;
     }
     let theme = state.theme;
-    if let Some(code) = state.exited {
-        let text = format!(
-            " ■ {}; all events stay readable, {} leaves",
-            state::exit_text(code),
-            state.hint(KeyCommand::Quit)
-        );
+    if let Some(text) = banner(state) {
         Pen::new(buffer, area, 0)
             .text(&text, theme.role(Role::Banner))
             .fill(' ', theme.role(Role::Banner));
@@ -85,6 +84,33 @@ fn title(state: &UiState, buffer: &mut Buffer, area: Rect) {
     for (text, role) in totals {
         pen.text(&text, theme.role(role)).text("  ", Style::new());
     }
+}
+
+/// The bar that takes the place of the title: the program has not started, or the target is gone.
+fn banner(state: &UiState) -> Option<String> {
+    let quit = state.hint_main(KeyCommand::Quit);
+    if let Some(program) = &state.program {
+        match program.phase {
+            ProgramPhase::Waiting => {
+                let start = state.hint_main(KeyCommand::StartProgram);
+                let name = &program.name;
+                return Some(format!(
+                    " ▷ {name} has not started: choose a line, {start} (or :start) starts it"
+                ));
+            }
+            ProgramPhase::Ended(_) | ProgramPhase::Failed if state.exited.is_some() => {
+                let (name, ended) = (&program.name, program.state());
+                return Some(format!(
+                    " ■ {name} {ended}; all events stay readable, {quit} leaves"
+                ));
+            }
+            _ => {}
+        }
+    }
+    let ended = state::exit_text(state.exited?);
+    Some(format!(
+        " ■ {ended}; all events stay readable, {quit} leaves"
+    ))
 }
 
 /// The totals at the right of the title.
@@ -134,6 +160,12 @@ fn status(state: &UiState, buffer: &mut Buffer, area: Rect) {
         return;
     }
     let mut pen = Pen::new(buffer, area, 0);
+    if state.mode() == Mode::Program {
+        pen.text(" Ctrl-]", theme.role(Role::Accent))
+            .text(" back to the panes", theme.role(Role::Dim))
+            .text("   all other keys go to the program", theme.role(Role::Dim));
+        return;
+    }
     if let Some(message) = &state.message {
         let (sign, role) = if message.bad {
             (" ! ", Role::Bad)
@@ -162,7 +194,21 @@ fn status(state: &UiState, buffer: &mut Buffer, area: Rect) {
 }
 
 fn hints(state: &UiState) -> &'static [(KeyCommand, &'static str)] {
+    let program = state.program.as_ref();
+    let waits = program.is_some_and(ProgramPane::is_waiting);
+    let runs = program.is_some_and(ProgramPane::is_running);
     match state.focus {
+        Pane::Source if waits => &[
+            (KeyCommand::Activate, "logpoint on/off"),
+            (KeyCommand::StartProgram, "start the program"),
+            (KeyCommand::Quit, "quit"),
+            (KeyCommand::Help, "keys"),
+            (KeyCommand::Template, "with message"),
+            (KeyCommand::Files, "file"),
+            (KeyCommand::AnyProbe, "any probe"),
+            (KeyCommand::NextPane, "pane"),
+            (KeyCommand::Search, "search"),
+        ],
         Pane::Source => &[
             (KeyCommand::Activate, "logpoint on/off"),
             (KeyCommand::Quit, "quit"),
@@ -197,6 +243,29 @@ fn hints(state: &UiState) -> &'static [(KeyCommand, &'static str)] {
             (KeyCommand::Clear, "clear"),
             (KeyCommand::Only, "only this probe"),
             (KeyCommand::Zoom, "zoom"),
+        ],
+        Pane::Program if !waits && !runs => &[
+            (KeyCommand::Quit, "quit"),
+            (KeyCommand::Help, "keys"),
+            (KeyCommand::PageUp, "scroll back"),
+            (KeyCommand::End, "newest"),
+            (KeyCommand::Zoom, "zoom"),
+            (KeyCommand::SourcePane, "to the source"),
+        ],
+        Pane::Program if waits => &[
+            (KeyCommand::StartProgram, "start the program"),
+            (KeyCommand::Quit, "quit"),
+            (KeyCommand::Help, "keys"),
+            (KeyCommand::SourcePane, "to the source"),
+        ],
+        Pane::Program => &[
+            (KeyCommand::TypeToProgram, "type into it"),
+            (KeyCommand::Quit, "quit"),
+            (KeyCommand::Help, "keys"),
+            (KeyCommand::PageUp, "scroll back"),
+            (KeyCommand::End, "newest"),
+            (KeyCommand::Zoom, "zoom"),
+            (KeyCommand::SourcePane, "to the source"),
         ],
     }
 }

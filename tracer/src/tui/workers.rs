@@ -11,11 +11,12 @@ use std::thread;
 use super::Error;
 use super::action::{UiEffect, WorkerReply};
 use super::document::{self, Document};
+use super::program::ProgramControl;
 use crate::session::Control;
 
 /// The threads' mailboxes, and their results.
 pub(super) struct Workers {
-    lanes: [Sender<UiEffect>; 4],
+    lanes: [Sender<UiEffect>; 7],
     replies: Receiver<WorkerReply>,
     /// Number of the newest open file; work for older ones is dropped.
     generation: Arc<AtomicU64>,
@@ -25,6 +26,7 @@ pub(super) struct Workers {
 #[derive(Clone)]
 struct Worker {
     control: Arc<dyn Control>,
+    program: Option<Arc<dyn ProgramControl>>,
     replies: Sender<WorkerReply>,
     generation: Arc<AtomicU64>,
 }
@@ -36,16 +38,24 @@ fn lane(effect: &UiEffect) -> usize {
         UiEffect::SetEnabled(..) | UiEffect::RefreshAggregates => 1,
         UiEffect::LoadFiles | UiEffect::LoadSource { .. } | UiEffect::Variables { .. } => 2,
         UiEffect::Highlight { .. } => 3,
+        // As long as the program runs, and as long as it reads nothing.
+        UiEffect::StartProgram => 4,
+        UiEffect::TypeBytes(_) => 5,
+        UiEffect::ResizeProgram(_) => 6,
     }
 }
 
 impl Workers {
     /// Starts the threads. They end when this is dropped and their work is done.
-    pub(super) fn start(control: Arc<dyn Control>) -> Result<Self, Error> {
+    pub(super) fn start(
+        control: Arc<dyn Control>,
+        program: Option<Arc<dyn ProgramControl>>,
+    ) -> Result<Self, Error> {
         let (sender, replies) = channel();
         let generation = Arc::new(AtomicU64::new(0));
         let worker = Worker {
             control,
+            program,
             replies: sender,
             generation: generation.clone(),
         };
@@ -62,6 +72,9 @@ impl Workers {
             start("tui-counters")?,
             start("tui-source")?,
             start("tui-syntax")?,
+            start("tui-program")?,
+            start("tui-typing")?,
+            start("tui-size")?,
         ];
         Ok(Self {
             lanes,
@@ -173,8 +186,33 @@ impl Worker {
                 WorkerReply::Switched
             }
             UiEffect::RefreshAggregates => WorkerReply::Aggregates(self.control.aggregates()),
+            UiEffect::StartProgram | UiEffect::TypeBytes(_) | UiEffect::ResizeProgram(_) => {
+                let program = self.program.as_deref();
+                return program.is_none_or(|program| self.work_on_program(program, effect));
+            }
         };
         self.send(reply)
+    }
+
+    fn work_on_program(&self, program: &dyn ProgramControl, effect: UiEffect) -> bool {
+        match effect {
+            UiEffect::StartProgram => {
+                let started = program.start();
+                let runs = started.is_ok();
+                self.send(WorkerReply::Started(started))
+                    && (!runs || self.send(WorkerReply::Ended(program.wait())))
+            }
+            UiEffect::TypeBytes(bytes) => {
+                // A terminal that nobody has any more takes no keys.
+                let _ = program.write_all(&bytes);
+                self.send(WorkerReply::Typed(bytes.len()))
+            }
+            UiEffect::ResizeProgram(size) => {
+                program.resize(size);
+                true
+            }
+            _ => true,
+        }
     }
 
     fn is_current(&self, generation: u64) -> bool {

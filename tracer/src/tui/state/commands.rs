@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use super::super::UiOutcome;
 use super::super::action::{Pane, UiEffect};
 use super::super::document::Document;
-use super::super::fuzzy::Picker;
 use super::super::glyphs;
 use super::super::keymap::KeyCommand;
+use super::super::picker::fuzzy::Picker;
 use super::super::prompt::{Prompt, Purpose};
 use super::super::tree;
 use super::source::{LoadedText, SourceView};
@@ -22,11 +21,19 @@ const SHIFT: usize = 8;
 impl UiState {
     pub(super) fn command(&mut self, command: KeyCommand) -> Vec<UiEffect> {
         if command == KeyCommand::Quit {
-            self.outcome = Some(self.exited.map_or(UiOutcome::Quit, UiOutcome::TargetExited));
+            self.quit();
             return Vec::new();
         }
         match &self.overlay {
+            Overlay::None if command == KeyCommand::LeaveProgram => {
+                self.leave_program();
+                Vec::new()
+            }
             Overlay::None => self.main_command(command),
+            Overlay::Leave => {
+                self.leave_command(command);
+                Vec::new()
+            }
             Overlay::Files(_) => self.picker_command(command),
             Overlay::Prompt(_) => self.prompt_command(command),
             Overlay::Targets(_) => self.targets_command(command),
@@ -66,11 +73,15 @@ impl UiState {
             KeyCommand::Follow => self.events.follow = true,
             KeyCommand::Clear => self.events.clear(),
             KeyCommand::NextPane | KeyCommand::PreviousPane => {
-                self.focus = self.focus.next(command == KeyCommand::PreviousPane)
+                let panes = if self.program.is_some() { 4 } else { 3 };
+                self.focus = self.focus.next(command == KeyCommand::PreviousPane, panes);
             }
             KeyCommand::SourcePane => self.focus = Pane::Source,
             KeyCommand::ProbesPane => self.focus = Pane::Probes,
             KeyCommand::EventsPane => self.focus = Pane::Events,
+            KeyCommand::ProgramPane => self.focus_program(),
+            KeyCommand::StartProgram => self.start_program(),
+            KeyCommand::TypeToProgram => self.type_to_program(),
             KeyCommand::Zoom => self.zoom = !self.zoom,
             KeyCommand::Help => self.overlay = Overlay::Help(0),
             KeyCommand::Back => self.back(),
@@ -82,7 +93,11 @@ impl UiState {
             KeyCommand::End => self.step(isize::MAX / 2),
             KeyCommand::Left => self.shift(false),
             KeyCommand::Right => self.shift(true),
-            KeyCommand::Quit | KeyCommand::Complete | KeyCommand::AllFiles => {}
+            KeyCommand::Quit
+            | KeyCommand::Complete
+            | KeyCommand::AllFiles
+            | KeyCommand::LeaveProgram
+            | KeyCommand::EndProgram => {}
         }
         Vec::new()
     }
@@ -103,6 +118,7 @@ impl UiState {
             }
             Pane::Probes => self.probes_list.step(rows),
             Pane::Events => self.events.step(rows),
+            Pane::Program => self.scroll_program(rows),
         }
     }
 
@@ -145,6 +161,7 @@ impl UiState {
                     self.show_event(number);
                 }
             }
+            Pane::Program => self.type_to_program(),
         }
         Vec::new()
     }

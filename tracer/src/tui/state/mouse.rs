@@ -18,6 +18,7 @@ impl UiState {
             Overlay::Event(detail) => detail.top = detail.top.saturating_add_signed(lines),
             Overlay::Probe(_, top) | Overlay::Help(top) => *top = top.saturating_add_signed(lines),
             Overlay::None | Overlay::Prompt(_) => self.scroll_pane(x, y, lines),
+            Overlay::Leave => {}
         }
     }
 
@@ -40,6 +41,7 @@ impl UiState {
                 self.events.list.scroll(lines, len, rows);
                 self.events.follow = lines > 0 && self.events.list.top + rows >= len;
             }
+            Pane::Program => self.scroll_program(lines),
         }
     }
 
@@ -54,7 +56,7 @@ impl UiState {
             Overlay::None => self.click_pane(x, y, double),
             Overlay::Files(_) => self.click_picker(x, y, double),
             Overlay::Targets(_) => self.click_target(x, y),
-            Overlay::Prompt(_) => Vec::new(),
+            Overlay::Prompt(_) | Overlay::Leave => Vec::new(),
             Overlay::Event(_) | Overlay::Probe(..) | Overlay::Help(_) => {
                 if !super::overlay_area::overlay_area(self).contains((x, y).into()) {
                     self.overlay = Overlay::None;
@@ -114,6 +116,9 @@ impl UiState {
         let Some((pane, row)) = regions.at(x, y) else {
             return Vec::new();
         };
+        if self.focus != pane {
+            self.leave_program();
+        }
         self.focus = pane;
         let Some(row) = row else { return Vec::new() };
         let hit = match pane {
@@ -130,6 +135,7 @@ impl UiState {
                 }
                 hit
             }
+            Pane::Program => true,
         };
         match (hit && double, pane) {
             (false, _) => Vec::new(),

@@ -27,6 +27,7 @@ pub(in crate::tui) fn overlay_area(state: &UiState) -> Rect {
             width.saturating_sub(4).min(110).max(width.min(40)),
             height.saturating_sub(4).max(height.min(8)),
         ),
+        Overlay::Leave => middle(68, 6),
         Overlay::Event(_) | Overlay::Probe(..) | Overlay::Help(_) => middle(
             overlay_width(width),
             height.saturating_sub(2).max(height.min(8)),

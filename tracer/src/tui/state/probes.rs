@@ -30,6 +30,7 @@ impl UiState {
                 let id = self.events.event(self.events.list.cursor)?.0.origin.probe;
                 self.probes.iter().find(|probe| probe.id == id)
             }
+            Pane::Program => None,
         }
     }
 
@@ -158,6 +159,7 @@ impl UiState {
             Pane::Source => "no probe on this line; Enter puts a logpoint on it",
             Pane::Probes => "no probe yet; Enter on a line of the source puts a logpoint on it",
             Pane::Events => "the probe of this event is gone",
+            Pane::Program => "this is the program's output; Tab goes to the source",
         };
         self.say(text, false);
     }
@@ -198,6 +200,7 @@ impl UiState {
                 self.installed(request, *status)
             }
             Err(error) => {
+                self.hold_program();
                 self.refused(request, error, waits);
                 Vec::new()
             }

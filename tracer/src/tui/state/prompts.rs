@@ -4,7 +4,7 @@ use super::super::action::{Pane, UiEffect};
 use super::super::events::Filter;
 use super::super::keymap::KeyCommand;
 use super::super::prompt::{Prompt, Purpose};
-use super::{Overlay, UiOutcome, UiState};
+use super::{Overlay, UiState};
 
 impl UiState {
     pub(super) fn open_prompt(&mut self, purpose: Purpose) {
@@ -95,7 +95,12 @@ impl UiState {
         }
         match text {
             "q" | "quit" => {
-                self.outcome = Some(self.exited.map_or(UiOutcome::Quit, UiOutcome::TargetExited));
+                self.quit();
+                Vec::new()
+            }
+            "start" => {
+                self.overlay = Overlay::None;
+                self.start_program();
                 Vec::new()
             }
             "help" => {

@@ -1,6 +1,7 @@
 //! Keys, mouse and whole screens, over made-up answers.
 
 mod probes;
+mod program;
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -212,6 +213,9 @@ fn replies(fake: &Fake, effect: UiEffect) -> Vec<WorkerReply> {
             vec![WorkerReply::Switched]
         }
         UiEffect::RefreshAggregates => vec![WorkerReply::Aggregates(fake.aggregates())],
+        UiEffect::StartProgram => vec![WorkerReply::Started(Ok(4711))],
+        UiEffect::TypeBytes(bytes) => vec![WorkerReply::Typed(bytes.len())],
+        UiEffect::ResizeProgram(_) => Vec::new(),
     }
 }
 

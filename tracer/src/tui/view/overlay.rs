@@ -4,9 +4,9 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 
-use super::super::fuzzy::Picker;
 use super::super::glyphs::{self, Pen};
 use super::super::keymap::HELP;
+use super::super::picker::fuzzy::Picker;
 use super::super::prompt::{Prompt, Purpose};
 use super::super::state::{Detail, Overlay, UiState};
 use super::super::theme::{Role, Theme};
@@ -28,6 +28,10 @@ pub(super) fn draw(state: &UiState, buffer: &mut Buffer) -> Option<(u16, u16)> {
         }
         Overlay::Targets(list) => {
             super::targets::draw(state, *list, buffer, area);
+            None
+        }
+        Overlay::Leave => {
+            super::program::leave(state, buffer, area);
             None
         }
         Overlay::Probe(id, top) => {

@@ -1,5 +1,6 @@
 //! Programs that the tracer starts, with the probes in them from their first instruction.
 
+mod screen;
 mod signals;
 mod terminal;
 

@@ -6,18 +6,18 @@ use nucleo_matcher::{Config, Matcher, Utf32Str};
 use tui_input::backend::crossterm::to_input_request;
 use tui_input::{Input, InputRequest};
 
-use super::list::List;
+use super::super::list::List;
 
 /// Characters that the line may have.
 const LENGTH: usize = 512;
 
 /// A list of texts, the typed search, and the matches.
 #[derive(Debug, Default)]
-pub(super) struct Picker {
+pub(in crate::tui) struct Picker {
     /// The line typed.
-    pub(super) input: Input,
+    pub(in crate::tui) input: Input,
     /// Selected and first row among those that fit.
-    pub(super) list: List,
+    pub(in crate::tui) list: List,
     texts: Vec<String>,
     fits: Vec<u32>,
     /// The search that produced `fits`.
@@ -26,7 +26,7 @@ pub(super) struct Picker {
 
 impl Picker {
     /// Replaces the texts. The typed line stays, and the selected text stays selected.
-    pub(super) fn set_texts(&mut self, texts: Vec<String>) {
+    pub(in crate::tui) fn set_texts(&mut self, texts: Vec<String>) {
         let selected = self
             .selected()
             .and_then(|index| self.texts.get(index))
@@ -42,14 +42,14 @@ impl Picker {
     }
 
     /// A key for the line.
-    pub(super) fn type_key(&mut self, key: KeyEvent) {
+    pub(in crate::tui) fn type_key(&mut self, key: KeyEvent) {
         if let Some(request) = to_input_request(&TerminalEvent::Key(key)) {
             self.request(request);
         }
     }
 
     /// Text for the line.
-    pub(super) fn type_text(&mut self, text: &str) {
+    pub(in crate::tui) fn type_text(&mut self, text: &str) {
         text.chars()
             .filter(|c| !c.is_control())
             .for_each(|c| self.request(InputRequest::InsertChar(c)));
@@ -62,7 +62,7 @@ impl Picker {
     }
 
     /// Searches again if the line has changed.
-    pub(super) fn search(&mut self) {
+    pub(in crate::tui) fn search(&mut self) {
         if self.input.value() == self.searched {
             return;
         }
@@ -117,22 +117,22 @@ impl Picker {
     }
 
     /// A text by its index.
-    pub(super) fn text(&self, index: usize) -> &str {
+    pub(in crate::tui) fn text(&self, index: usize) -> &str {
         self.texts.get(index).map_or("", String::as_str)
     }
 
     /// Number of matches, and of all texts.
-    pub(super) fn counts(&self) -> (usize, usize) {
+    pub(in crate::tui) fn counts(&self) -> (usize, usize) {
         (self.fits.len(), self.texts.len())
     }
 
     /// Index of the selected text.
-    pub(super) fn selected(&self) -> Option<usize> {
+    pub(in crate::tui) fn selected(&self) -> Option<usize> {
         self.fits.get(self.list.cursor).map(|index| *index as usize)
     }
 
     /// Indices of the texts on `rows` rows from the first on the screen, with the letters that were found.
-    pub(super) fn visible(&self, rows: usize) -> Vec<(usize, Vec<u32>)> {
+    pub(in crate::tui) fn visible(&self, rows: usize) -> Vec<(usize, Vec<u32>)> {
         let (mut matcher, pattern) = (matcher(), self.pattern());
         let mut buffer = Vec::new();
         self.fits

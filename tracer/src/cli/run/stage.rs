@@ -1,24 +1,16 @@
-//! The program that `tracer run` starts: first it waits, then it gets the signals of this process.
+//! How far a program is that was started, and what a signal means then.
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::INTERRUPTED;
-use super::failure::CommandFailure;
-use super::output::say;
+use super::super::failure::CommandFailure;
+use super::super::output::say;
 use crate::base::cancel;
-use crate::base::signals::{self, ReceivedSignal, Signals};
-use crate::session::Aim;
-use crate::target::launch::{LaunchError, RunningProgram, WaitingProgram};
+use crate::base::signals::{self, ReceivedSignal};
+use crate::target::launch::{LaunchError, LaunchOutcome, RunningProgram, WaitingProgram};
 
 /// Terminations that are passed on. The next one is meant for the tracer.
 const PASSED_ON: u32 = 1;
-
-/// The program of a run, which gets the signals of this process.
-pub(super) struct LaunchedRun {
-    stage: Arc<Mutex<LaunchStage>>,
-    _signals: Signals,
-}
 
 /// How far a program is.
 enum LaunchStage {
@@ -35,71 +27,80 @@ enum LaunchStage {
     Gone,
 }
 
-impl LaunchedRun {
-    /// Decides on all signals from now on.
-    pub(super) fn new(program: WaitingProgram) -> Result<Self, CommandFailure> {
-        let stage = Arc::new(Mutex::new(LaunchStage::Waiting(program)));
-        let of_signals = Arc::clone(&stage);
-        signals::divert(true);
-        // The lock is held while the program is executed, so a signal comes before or after that.
-        let signals = Signals::listen_with_sender(move |signal| lock(&of_signals).take(signal));
-        let signals = signals
-            .map_err(|error| CommandFailure::new(format!("cannot wait for signals: {error}")))?;
-        Ok(Self {
-            stage,
-            _signals: signals,
-        })
+/// How far the program is, for the signals, the terminal UI and the command.
+#[derive(Clone)]
+pub(super) struct SharedStage(Arc<Mutex<LaunchStage>>);
+
+impl SharedStage {
+    /// The program waits.
+    pub(super) fn new(program: WaitingProgram) -> Self {
+        Self(Arc::new(Mutex::new(LaunchStage::Waiting(program))))
     }
 
-    /// The aim of its session. `None` if it does not wait any more.
-    pub(super) fn aim(&self) -> Option<Aim> {
-        match &*lock(&self.stage) {
-            LaunchStage::Waiting(waiting) => Some(Aim::Launched {
-                pid: waiting.pid(),
-                program: waiting.program().executable.clone(),
-            }),
+    /// What `look` finds in the program, if it still waits.
+    pub(super) fn waiting<T>(&self, look: impl FnOnce(&WaitingProgram) -> T) -> Option<T> {
+        match &*self.lock() {
+            LaunchStage::Waiting(waiting) => Some(look(waiting)),
             _ => None,
-        }
-    }
-
-    /// Lets the program run, unless a signal has come. Signals are meant for it from now on.
-    pub(super) fn release(&mut self) -> Result<(), CommandFailure> {
-        let mut stage = lock(&self.stage);
-        match std::mem::replace(&mut *stage, LaunchStage::Gone) {
-            LaunchStage::Waiting(waiting) => {
-                let program = waiting.run().map_err(|error| launch_failure(&error))?;
-                *stage = LaunchStage::Running {
-                    program,
-                    terminations: 0,
-                };
-                Ok(())
-            }
-            LaunchStage::Interrupted => {
-                *stage = LaunchStage::Interrupted;
-                Err(CommandFailure::told(INTERRUPTED))
-            }
-            LaunchStage::Running { .. } | LaunchStage::Gone => Ok(()),
         }
     }
 
     /// Returns true if a signal came before the program ran.
     pub(super) fn is_interrupted(&self) -> bool {
-        matches!(*lock(&self.stage), LaunchStage::Interrupted)
+        matches!(*self.lock(), LaunchStage::Interrupted)
     }
 
-    /// Waits for the program's end. Returns the exit code that a shell would give, or `None` if it was
-    /// not started.
-    pub(super) fn wait(&mut self) -> Result<Option<u8>, CommandFailure> {
-        let failed =
-            |error: io::Error| CommandFailure::new(format!("cannot wait for the program: {error}"));
+    /// Decides on a signal. Returns false if no further one is to be decided on.
+    pub(super) fn take(&self, signal: ReceivedSignal) -> bool {
+        self.lock().take(signal)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, LaunchStage> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets the program run. Returns its pid, or `None` if a signal has come before.
+    pub(super) fn release(&self) -> Result<Option<u32>, LaunchError> {
+        let mut stage = self.lock();
+        match std::mem::replace(&mut *stage, LaunchStage::Gone) {
+            LaunchStage::Waiting(waiting) => {
+                let program = waiting.run()?;
+                let pid = program.pid();
+                *stage = LaunchStage::Running {
+                    program,
+                    terminations: 0,
+                };
+                Ok(Some(pid))
+            }
+            other => {
+                let pid = match &other {
+                    LaunchStage::Running { program, .. } => Some(program.pid()),
+                    _ => None,
+                };
+                *stage = other;
+                Ok(pid)
+            }
+        }
+    }
+
+    /// A program that still waits never runs.
+    pub(super) fn give_up(&self) {
+        let mut stage = self.lock();
+        if matches!(*stage, LaunchStage::Waiting(_)) {
+            *stage = LaunchStage::Gone;
+        }
+    }
+
+    /// Waits for the program's end. `None` if it does not run.
+    pub(super) fn wait(&self) -> io::Result<Option<LaunchOutcome>> {
         loop {
             // Without the lock, since a signal may come meanwhile.
-            let pidfd = match &mut *lock(&self.stage) {
+            let pidfd = match &mut *self.lock() {
                 LaunchStage::Running { program, .. } => {
-                    if let Some(outcome) = program.try_wait().map_err(failed)? {
-                        return Ok(Some(outcome.exit_code()));
+                    if let Some(outcome) = program.try_wait()? {
+                        return Ok(Some(outcome));
                     }
-                    program.pidfd().try_clone_to_owned().map_err(failed)?
+                    program.pidfd().try_clone_to_owned()?
                 }
                 _ => return Ok(None),
             };
@@ -109,6 +110,23 @@ impl LaunchedRun {
             )];
             let _interrupted = rustix::event::poll(&mut fds, None);
         }
+    }
+
+    /// Sends a program that runs a signal. Returns its pid.
+    pub(super) fn signal(&self, signal: Option<rustix::process::Signal>) -> Option<u32> {
+        let mut stage = self.lock();
+        let LaunchStage::Running { program, .. } = &mut *stage else {
+            return None;
+        };
+        if !matches!(program.try_wait(), Ok(None)) {
+            return None;
+        }
+        if let Some(signal) = signal
+            && let Err(error) = program.send(signal)
+        {
+            say!("the program cannot be sent a signal: {error}");
+        }
+        Some(program.pid())
     }
 }
 
@@ -153,10 +171,6 @@ fn to_tracer(signal: i32) -> bool {
     };
     let _ = rustix::process::kill_process(rustix::process::getpid(), signal);
     false
-}
-
-fn lock(stage: &Mutex<LaunchStage>) -> MutexGuard<'_, LaunchStage> {
-    stage.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The failure of a launch, with the exit code that a shell would give.

@@ -9,15 +9,15 @@ use ratatui::Frame;
 use ratatui::layout::{Rect, Size};
 use ratatui::style::Style;
 
-use super::action::UiAction;
+use super::super::action::UiAction;
+use super::super::glyphs::Pen;
+use super::super::keymap::{self, KeyCommand, Mode};
+use super::super::run::{FRAME, mouse_action};
+use super::super::terminal::{Screen, TerminalSignals};
+use super::super::theme::{Role, Theme};
+use super::super::view;
+use super::super::{Error, UiOptions};
 use super::fuzzy::Picker;
-use super::glyphs::Pen;
-use super::keymap::{self, KeyCommand, Mode};
-use super::run::{FRAME, mouse_action};
-use super::terminal::{Screen, TerminalSignals};
-use super::theme::{Role, Theme};
-use super::view;
-use super::{Error, UiOptions};
 
 /// Interval at which the list is made again.
 const REFRESH: Duration = Duration::from_secs(2);
@@ -54,7 +54,7 @@ struct Choice {
     done: Option<Option<u32>>,
 }
 
-pub(super) fn pick(
+pub(in crate::tui) fn pick(
     list: impl FnMut() -> Vec<ProcessEntry> + Send + 'static,
     options: &UiOptions,
 ) -> Result<Option<u32>, Error> {

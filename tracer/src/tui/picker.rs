@@ -1,0 +1,4 @@
+//! Choosing one or several of many.
+
+pub(super) mod fuzzy;
+pub(super) mod processes;
