@@ -8,9 +8,13 @@ use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use tracer::base::diagnostic::Diagnostic;
 use tracer::session::Control;
 use tracer::session::Notice;
-use tracer::tui::{Error, ProcessEntry, UiOptions, pick_process, run};
+use tracer::target::select::Selector;
+use tracer::tui::{
+    Error, KnownValues, ProcessEntry, ProcessLister, UiOptions, pick_processes, run,
+};
 // The fake names them as its own crate's.
 use tracer::{base, event, lang, session, sources, value};
 
@@ -26,7 +30,7 @@ fn main() -> Result<(), Error> {
     let exit = arguments.next().flatten();
     let files = arguments.next().flatten().unwrap_or(40);
     let options = UiOptions::default();
-    if rate.is_none() && pick_process(processes, &options)?.is_none() {
+    if rate.is_none() && pick_processes(FakeProcesses, &options)?.is_none() {
         return Ok(());
     }
     let control = Arc::new(fake::Fake::new(usize::try_from(files).unwrap_or(0)));
@@ -81,6 +85,24 @@ fn now() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |time| u64::try_from(time.as_nanos()).unwrap_or(0))
+}
+
+/// Made-up processes, of which every selector matches the first two.
+struct FakeProcesses;
+
+impl ProcessLister for FakeProcesses {
+    fn list(&mut self) -> (Vec<ProcessEntry>, KnownValues) {
+        let entries = processes();
+        let known = KnownValues {
+            names: entries.iter().map(|entry| entry.name.clone()).collect(),
+            ..KnownValues::default()
+        };
+        (entries, known)
+    }
+
+    fn matching(&mut self, _: &Selector) -> Result<Vec<u32>, Diagnostic> {
+        Ok(vec![1, 4242])
+    }
 }
 
 fn processes() -> Vec<ProcessEntry> {

@@ -7,6 +7,7 @@
 mod args;
 mod attach;
 mod check;
+mod choose;
 mod doctor;
 mod failure;
 mod lists;

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 
 use crate::session::Control;
+use crate::target::select::Selector;
 
 mod action;
 mod compact;
@@ -34,7 +35,8 @@ mod tree;
 mod view;
 mod workers;
 
-pub use picker::processes::ProcessEntry;
+pub use picker::lister::{ProcessEntry, ProcessLister};
+pub use picker::selectors::KnownValues;
 pub use program::ProgramControl;
 
 /// Options of the screen.
@@ -112,15 +114,15 @@ pub fn abandon() {
     terminal::abandon();
 }
 
-/// Lets the user pick a process by typing some letters of its name. `None` when they leave.
+/// Lets the user choose processes: one of a list, several, or those of a selector. `None` when they leave.
 ///
-/// `list` is called at once and then every two seconds, on a thread of its own.
+/// `lister` is asked on a thread of its own.
 ///
 /// # Errors
 /// See [`Error`]. The terminal is restored then, too.
-pub fn pick_process(
-    list: impl FnMut() -> Vec<ProcessEntry> + Send + 'static,
+pub fn pick_processes(
+    lister: impl ProcessLister + 'static,
     options: &UiOptions,
-) -> Result<Option<u32>, Error> {
-    picker::processes::pick(list, options)
+) -> Result<Option<Selector>, Error> {
+    picker::pick(lister, options)
 }

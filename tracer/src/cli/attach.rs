@@ -1,7 +1,6 @@
 //! `tracer attach`: probes on a running process, shown in the terminal UI or
 //! written as lines.
 
-use std::collections::BTreeMap;
 use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -10,6 +9,7 @@ use jiff::tz::TimeZone;
 
 use super::args::{Attach, Output, TraceArgs};
 use super::check;
+use super::choose::choose;
 use super::failure::CommandFailure;
 use super::output::{Colours, say, tell};
 use super::probes::{self, WrittenProbe};
@@ -29,8 +29,8 @@ use crate::event::grouped;
 use crate::session::{Aim, Control, ProbeStatus, Session, SessionOptions, Subscriber};
 use crate::sink::summary::{ProcessSummary, Summary};
 use crate::sink::{Begin, BeginTarget, Clock};
+use crate::target::Process;
 use crate::target::select::Selector;
-use crate::target::{Process, has_debug_info, list_processes};
 use crate::tui;
 
 /// Runs the command.
@@ -367,24 +367,37 @@ fn aim(
 ) -> Result<Option<Aim>, CommandFailure> {
     if selector.is_empty() {
         return match how {
-            Output::Tui => Ok(choose_process(&args.trace, colours)?.map(Aim::Process)),
+            Output::Tui => match choose(&tui_options(&args.trace, colours))? {
+                Some(chosen) => aim_at(&Selector {
+                    now_only: selector.now_only,
+                    wait: selector.wait,
+                    ..chosen
+                })
+                .map(Some),
+                None => Ok(None),
+            },
             _ => Err(CommandFailure::new("the process is missing").hint(
                 "write `tracer attach PID …`, or select processes by `--name`, `--exe`, `--unit`, `--cgroup`, `--container` or `--user`"
                     .to_owned(),
             )),
         };
     }
+    aim_at(selector).map(Some)
+}
+
+/// The targets of a selector, once there is one.
+fn aim_at(selector: &Selector) -> Result<Aim, CommandFailure> {
     if let [pid] = *selector.pids
         && selector.is_one_pid()
     {
-        return Ok(Some(Aim::Process(pid)));
+        return Ok(Aim::Process(pid));
     }
     let mut selection = selector.resolve()?;
     if selector.is_of_pids() {
         // A name that one process has is as good as its pid.
         let found = awaited(&mut selection)?;
         if let [one] = found.as_slice() {
-            return Ok(Some(Aim::Process(one.pid)));
+            return Ok(Aim::Process(one.pid));
         }
     }
     if selector.wait && !selection.files().is_empty() {
@@ -399,7 +412,7 @@ fn aim(
             say!("note: {note}");
         }
     }
-    Ok(Some(Aim::Selection(Box::new(selection))))
+    Ok(Aim::Selection(Box::new(selection)))
 }
 
 /// The result of installing the probes of the command line.
@@ -555,7 +568,7 @@ fn tui_options(args: &TraceArgs, colours: Colours) -> tui::UiOptions {
     }
 }
 
-/// What the terminal UI shows besides the session.
+/// The options of the terminal UI, and the program that it starts.
 struct ScreenOf<'t> {
     options: tui::UiOptions,
     launched: Option<&'t LaunchedRun>,
@@ -589,38 +602,4 @@ fn in_terminal(
     }
     last.say(&**session, &probes)?;
     Ok(DONE)
-}
-
-/// Lets the user pick a process. `None` when they leave.
-fn choose_process(args: &TraceArgs, colours: Colours) -> Result<Option<u32>, CommandFailure> {
-    let users = users();
-    let list = move || {
-        let entry = |process: crate::target::ListedProcess| tui::ProcessEntry {
-            pid: process.pid,
-            name: process.name,
-            command: process.command,
-            user: users
-                .get(&process.uid)
-                .cloned()
-                .unwrap_or_else(|| process.uid.to_string()),
-            debug_info: has_debug_info(process.pid),
-        };
-        let mut entries: Vec<tui::ProcessEntry> = list_processes().into_iter().map(entry).collect();
-        // Processes whose lines can be probed come first.
-        entries.sort_by_key(|entry| entry.debug_info != Some(true));
-        entries
-    };
-    tui::pick_process(list, &tui_options(args, colours))
-        .map_err(|error| CommandFailure::new(crate::base::causes::chain(&error)))
-}
-
-/// Names of users by their ids, as the machine's own list has them.
-fn users() -> BTreeMap<u32, String> {
-    let text = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let user = |line: &str| {
-        let mut fields = line.split(':');
-        let name = fields.next()?.to_owned();
-        Some((fields.nth(1)?.parse().ok()?, name))
-    };
-    text.lines().filter_map(user).collect()
 }

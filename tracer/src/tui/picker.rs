@@ -1,4 +1,62 @@
 //! Choosing one or several of many.
 
+use std::time::Instant;
+
+use crossterm::event::{self, Event as TerminalEvent};
+
+use super::run::FRAME;
+use super::terminal::{Screen, TerminalSignals};
+use super::theme::Theme;
+use super::{Error, UiOptions};
+use crate::target::select::Selector;
+use lister::{ListerThread, ProcessLister};
+use processes::Choice;
+
 pub(super) mod fuzzy;
-pub(super) mod processes;
+pub(super) mod lister;
+mod processes;
+pub(super) mod selectors;
+mod view;
+
+/// Shows the choice of processes until it is made or left.
+pub(super) fn pick(
+    lister: impl ProcessLister + 'static,
+    options: &UiOptions,
+) -> Result<Option<Selector>, Error> {
+    let mut screen = Screen::open(options.mouse)?;
+    let signals = TerminalSignals::listen()?;
+    let lister = ListerThread::start(lister)?;
+    let mut choice = Choice::new(Theme::new(options.colours), screen.size()?);
+    let mut dirty = true;
+    let mut wanted = None;
+    loop {
+        if dirty {
+            screen.draw(|frame| view::draw(&choice, frame))?;
+        }
+        dirty = event::poll(FRAME)?;
+        if dirty {
+            let event = event::read()?;
+            if matches!(event, TerminalEvent::Resize(..)) {
+                screen.forget()?;
+            }
+            choice.input(event, Instant::now());
+        }
+        if choice.selector() != wanted.as_ref() {
+            wanted = choice.selector().cloned();
+            lister.want(wanted.clone());
+        }
+        while let Some(found) = lister.take() {
+            choice.found(found);
+            dirty = true;
+        }
+        if screen.is_lost() {
+            return Err(Error::Thread);
+        }
+        if signals.take().is_some() {
+            return Ok(None);
+        }
+        if let Some(chosen) = choice.done {
+            return Ok(chosen);
+        }
+    }
+}

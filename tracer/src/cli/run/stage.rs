@@ -37,7 +37,7 @@ impl SharedStage {
         Self(Arc::new(Mutex::new(LaunchStage::Waiting(program))))
     }
 
-    /// What `look` finds in the program, if it still waits.
+    /// Looks at the program, if it still waits.
     pub(super) fn waiting<T>(&self, look: impl FnOnce(&WaitingProgram) -> T) -> Option<T> {
         match &*self.lock() {
             LaunchStage::Waiting(waiting) => Some(look(waiting)),

@@ -1,126 +1,178 @@
-//! The choice of a process, when none was named.
+//! The choice of processes, when none was named: one of a list, several, or those of a selector.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread;
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use crossterm::event::{self, Event as TerminalEvent, KeyEventKind};
-use ratatui::Frame;
-use ratatui::layout::{Rect, Size};
-use ratatui::style::Style;
+use crossterm::event::{Event as TerminalEvent, KeyCode, KeyEvent, KeyEventKind};
+use ratatui::layout::Size;
 
 use super::super::action::UiAction;
-use super::super::glyphs::Pen;
 use super::super::keymap::{self, KeyCommand, Mode};
-use super::super::run::{FRAME, mouse_action};
-use super::super::terminal::{Screen, TerminalSignals};
-use super::super::theme::{Role, Theme};
-use super::super::view;
-use super::super::{Error, UiOptions};
+use super::super::list::List;
+use super::super::run::mouse_action;
+use super::super::theme::Theme;
 use super::fuzzy::Picker;
+use super::lister::{Found, ProcessEntry};
+use super::selectors::{
+    KnownValues, common_front, completions, last_word, typed_selector, with_last_word,
+};
+use crate::base::diagnostic::Diagnostic;
+use crate::target::select::{Selector, SelectorKind};
 
-/// Interval at which the list is made again.
-const REFRESH: Duration = Duration::from_secs(2);
 /// Two clicks on one row within this time take it.
 const DOUBLE_CLICK: Duration = Duration::from_millis(400);
 /// Columns before the command: number, user, name.
-const COLUMNS: (usize, usize, usize) = (8, 9, 16);
-
-/// A process that could be the target.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProcessEntry {
-    /// Its number.
-    pub pid: u32,
-    /// Short name.
-    pub name: String,
-    /// Command line.
-    pub command: String,
-    /// Name of the user who runs it.
-    pub user: String,
-    /// True if its executable has debug information. `None` if that was not checked.
-    pub debug_info: Option<bool>,
-}
+pub(super) const COLUMNS: (usize, usize, usize) = (8, 9, 16);
+/// Rows above the list, within the frame.
+pub(super) const HEAD: u16 = 5;
 
 /// The list and the choice.
 #[derive(Debug)]
-struct Choice {
-    theme: Theme,
-    size: Size,
-    entries: Vec<ProcessEntry>,
-    loaded: bool,
-    picker: Picker,
+pub(super) struct Choice {
+    pub(super) theme: Theme,
+    pub(super) size: Size,
+    pub(super) entries: Vec<ProcessEntry>,
+    pub(super) known: KnownValues,
+    pub(super) loaded: bool,
+    pub(super) picker: Picker,
+    /// The processes that were marked, by pid.
+    pub(super) marked: BTreeSet<u32>,
+    /// The selector that is typed, or its mistake.
+    pub(super) typed: Option<Result<Selector, Diagnostic>>,
+    /// The processes of the selector that was looked up last.
+    matching: Option<(Selector, Result<Vec<u32>, Diagnostic>)>,
+    /// Selected and first row among the processes of a selector.
+    matched_list: List,
+    /// Enter was pressed before the processes of the selector were known.
+    entered: bool,
+    /// The line that the last completion made, with what is next.
+    cycle: Option<CompletionCycle>,
     clicked: Option<(Instant, u16)>,
     /// `Some(None)`: left without a choice.
-    done: Option<Option<u32>>,
+    pub(super) done: Option<Option<Selector>>,
 }
 
-pub(in crate::tui) fn pick(
-    list: impl FnMut() -> Vec<ProcessEntry> + Send + 'static,
-    options: &UiOptions,
-) -> Result<Option<u32>, Error> {
-    let mut screen = Screen::open(options.mouse)?;
-    let signals = TerminalSignals::listen()?;
-    let (lists, _stop) = refresher(list)?;
-    let mut choice = Choice::new(Theme::new(options.colours), screen.size()?);
-    let mut dirty = true;
-    loop {
-        if dirty {
-            screen.draw(|frame| choice.draw(frame))?;
-        }
-        dirty = event::poll(FRAME)?;
-        if dirty {
-            let event = event::read()?;
-            if matches!(event, TerminalEvent::Resize(..)) {
-                screen.forget()?;
-            }
-            choice.input(event, Instant::now());
-        }
-        if let Some(entries) = lists.try_iter().last() {
-            choice.set_entries(entries);
-            dirty = true;
-        }
-        if screen.is_lost() {
-            return Err(Error::Thread);
-        }
-        if signals.take().is_some() {
-            return Ok(None);
-        }
-        if let Some(chosen) = choice.done {
-            return Ok(chosen);
-        }
-    }
-}
-
-/// Makes the list again and again, until the sender that is returned is dropped.
-fn refresher(
-    mut list: impl FnMut() -> Vec<ProcessEntry> + Send + 'static,
-) -> Result<(Receiver<Vec<ProcessEntry>>, Sender<()>), Error> {
-    let (sender, lists) = channel();
-    let (stop, stopped) = channel::<()>();
-    thread::Builder::new()
-        .name("tui-processes".into())
-        .spawn(move || {
-            while sender.send(list()).is_ok() {
-                if stopped.recv_timeout(REFRESH) != Err(RecvTimeoutError::Timeout) {
-                    return;
-                }
-            }
-        })?;
-    Ok((lists, stop))
+/// Completions of one word, one after the other.
+#[derive(Debug)]
+struct CompletionCycle {
+    words: Vec<String>,
+    at: usize,
+    line: String,
 }
 
 impl Choice {
-    fn new(theme: Theme, size: Size) -> Self {
-        let (entries, picker) = (Vec::new(), Picker::default());
+    /// Nothing is known yet.
+    pub(super) fn new(theme: Theme, size: Size) -> Self {
         Self {
             theme,
             size,
-            entries,
+            entries: Vec::new(),
+            known: KnownValues::default(),
             loaded: false,
-            picker,
+            picker: Picker::default(),
+            marked: BTreeSet::new(),
+            typed: None,
+            matching: None,
+            matched_list: List::default(),
+            entered: false,
+            cycle: None,
             clicked: None,
             done: None,
         }
+    }
+
+    /// The selector that is typed, if there is something in it.
+    pub(super) fn selector(&self) -> Option<&Selector> {
+        let typed = self.typed.as_ref()?.as_ref().ok();
+        typed.filter(|selector| !selector.is_empty())
+    }
+
+    /// The processes of the selector that is typed, once they are known.
+    pub(super) fn matched(&self) -> Option<&Result<Vec<u32>, Diagnostic>> {
+        let (selector, matched) = self.matching.as_ref()?;
+        (Some(selector) == self.selector()).then_some(matched)
+    }
+
+    /// The command line that Enter stands for.
+    pub(super) fn chosen(&self) -> Option<Selector> {
+        if self.typed.is_some() {
+            return self.selector().cloned();
+        }
+        let mut pids: Vec<u32> = self.marked.iter().copied().collect();
+        if pids.is_empty() {
+            let selected = self.picker.selected();
+            let entry = selected.and_then(|index| self.entries.get(index))?;
+            pids.push(entry.pid);
+        }
+        let mut selector = Selector::default();
+        for pid in pids {
+            // There is a limit, which the mark that is over it says.
+            selector.add(SelectorKind::Pid, &pid.to_string()).ok()?;
+        }
+        Some(selector)
+    }
+
+    /// The entries on `rows` rows, with the letters that the search has found.
+    pub(super) fn visible(&self, rows: usize) -> Vec<(usize, Vec<u32>)> {
+        if self.typed.is_none() {
+            return self.picker.visible(rows);
+        }
+        let shown = self.matched_entries();
+        let shown = shown.skip(self.matched_list.top).take(rows);
+        shown.map(|index| (index, Vec::new())).collect()
+    }
+
+    /// The list that the keys move in.
+    pub(super) fn list(&self) -> List {
+        match self.typed {
+            None => self.picker.list,
+            Some(_) => self.matched_list,
+        }
+    }
+
+    fn list_mut(&mut self) -> &mut List {
+        match self.typed {
+            None => &mut self.picker.list,
+            Some(_) => &mut self.matched_list,
+        }
+    }
+
+    fn matched_entries(&self) -> impl Iterator<Item = usize> {
+        let pids = match self.matched() {
+            Some(Ok(pids)) => pids.as_slice(),
+            _ => &[],
+        };
+        let entries = self.entries.iter().enumerate();
+        entries
+            .filter(|(_, entry)| pids.binary_search(&entry.pid).is_ok())
+            .map(|(index, _)| index)
+    }
+
+    fn len(&self) -> usize {
+        match self.typed {
+            None => self.picker.counts().0,
+            Some(_) => self.matched_entries().count(),
+        }
+    }
+
+    /// Takes what the lister has found.
+    pub(super) fn found(&mut self, found: Found) {
+        match found {
+            Found::Processes(entries, known) => {
+                self.known = known;
+                self.set_entries(entries);
+            }
+            Found::Matching(selector, mut matching) => {
+                if let Ok(pids) = &mut matching {
+                    pids.sort_unstable();
+                }
+                self.matching = Some((selector, matching));
+                if std::mem::take(&mut self.entered) && self.matched().is_some() {
+                    self.enter();
+                }
+            }
+        }
+        self.settle();
     }
 
     fn set_entries(&mut self, entries: Vec<ProcessEntry>) {
@@ -135,129 +187,134 @@ impl Choice {
             )
         };
         self.picker.set_texts(entries.iter().map(text).collect());
+        self.marked
+            .retain(|pid| entries.iter().any(|entry| entry.pid == *pid));
         self.entries = entries;
         self.loaded = true;
         self.settle();
     }
 
-    fn input(&mut self, event: TerminalEvent, now: Instant) {
+    /// A key, a paste, the mouse, or another size.
+    pub(super) fn input(&mut self, event: TerminalEvent, now: Instant) {
         match event {
-            TerminalEvent::Key(key) if key.kind != KeyEventKind::Release => {
-                match keymap::command(Mode::Picker, key) {
-                    Some(command) => self.command(command),
-                    None => self.picker.type_key(key),
-                }
-            }
+            TerminalEvent::Key(key) if key.kind != KeyEventKind::Release => self.key(key),
             TerminalEvent::Paste(text) => self.picker.type_text(&text),
             TerminalEvent::Resize(width, height) => self.size = Size::new(width, height),
             TerminalEvent::Mouse(mouse) => match mouse_action(mouse) {
-                Some(UiAction::Scroll { lines, .. }) => self.picker.list.step(lines),
+                Some(UiAction::Scroll { lines, .. }) => self.list_mut().step(lines),
                 Some(UiAction::Click { y, .. }) => self.click(y, now),
                 _ => {}
             },
             _ => {}
         }
+        let typed = typed_selector(self.picker.input.value());
+        if typed != self.typed {
+            self.typed = typed;
+            self.entered = false;
+        }
         self.picker.search();
         self.settle();
+    }
+
+    fn key(&mut self, key: KeyEvent) {
+        match key.code {
+            // A selector has several words. A search has one, so that Space can mark.
+            KeyCode::Char(' ') if self.typed.is_none() => self.mark(),
+            KeyCode::Tab => self.complete(),
+            _ => match keymap::command(Mode::Picker, key) {
+                Some(command) => self.command(command),
+                None => self.picker.type_key(key),
+            },
+        }
     }
 
     fn command(&mut self, command: KeyCommand) {
         let page = isize::try_from(self.rows()).unwrap_or(1).max(1);
         match command {
-            KeyCommand::Up => self.picker.list.step(-1),
-            KeyCommand::Down => self.picker.list.step(1),
-            KeyCommand::PageUp => self.picker.list.step(-page),
-            KeyCommand::PageDown => self.picker.list.step(page),
-            KeyCommand::Activate => {
-                let chosen = self
-                    .picker
-                    .selected()
-                    .and_then(|index| self.entries.get(index));
-                self.done = chosen.map(|entry| Some(entry.pid));
-            }
+            KeyCommand::Up => self.list_mut().step(-1),
+            KeyCommand::Down => self.list_mut().step(1),
+            KeyCommand::PageUp => self.list_mut().step(-page),
+            KeyCommand::PageDown => self.list_mut().step(page),
+            KeyCommand::Activate => self.enter(),
             KeyCommand::Back | KeyCommand::Quit => self.done = Some(None),
             _ => {}
         }
     }
 
-    fn click(&mut self, y: u16, now: Instant) {
-        let Some(row) = usize::from(y).checked_sub(4) else {
+    /// Takes the choice, if there are processes.
+    fn enter(&mut self) {
+        if self.selector().is_some() {
+            match self.matched() {
+                Some(Ok(_)) => {}
+                Some(Err(_)) => return,
+                None => {
+                    self.entered = true;
+                    return;
+                }
+            }
+        }
+        self.done = self.chosen().map(Some);
+    }
+
+    /// Marks the selected process, or not any more.
+    fn mark(&mut self) {
+        let selected = self.picker.selected();
+        let Some(entry) = selected.and_then(|index| self.entries.get(index)) else {
             return;
         };
-        if row >= self.rows() || self.picker.list.top + row >= self.picker.counts().0 {
+        if !self.marked.remove(&entry.pid) {
+            self.marked.insert(entry.pid);
+        }
+        self.picker.list.step(1);
+    }
+
+    /// Completes the last word: as far as that is certain, then one possibility after the other.
+    fn complete(&mut self) {
+        let line = self.picker.input.value().to_owned();
+        if let Some(cycle) = self.cycle.as_mut().filter(|cycle| cycle.line == line) {
+            cycle.at = (cycle.at + 1) % cycle.words.len().max(1);
+            let word = cycle.words.get(cycle.at).cloned().unwrap_or_default();
+            cycle.line = with_last_word(&line, &word);
+            self.picker.input = tui_input::Input::new(cycle.line.clone());
+            return;
+        }
+        self.cycle = None;
+        let words = completions(&line, &self.known);
+        let common = common_front(&words).to_owned();
+        if common.len() > last_word(&line).len() {
+            self.picker.input = tui_input::Input::new(with_last_word(&line, &common));
+        } else if let Some(first) = words.first() {
+            let line = with_last_word(&line, first);
+            self.picker.input = tui_input::Input::new(line.clone());
+            self.cycle = Some(CompletionCycle { words, at: 0, line });
+        }
+    }
+
+    fn click(&mut self, y: u16, now: Instant) {
+        let Some(row) = usize::from(y).checked_sub(usize::from(HEAD) + 1) else {
+            return;
+        };
+        let at = self.list().top + row;
+        if row >= self.rows() || at >= self.len() {
             return;
         }
         let double = self.clicked.is_some_and(|(then, at)| {
             at == y && now.saturating_duration_since(then) < DOUBLE_CLICK
         });
         self.clicked = Some((now, y));
-        self.picker.list.cursor = self.picker.list.top + row;
+        self.list_mut().cursor = at;
         if double {
             self.command(KeyCommand::Activate);
         }
     }
 
     fn rows(&self) -> usize {
-        usize::from(self.size.height).saturating_sub(5)
+        usize::from(self.size.height.saturating_sub(HEAD + 2))
     }
 
     fn settle(&mut self) {
-        let (fits, rows) = (self.picker.counts().0, self.rows());
-        self.picker.list.settle(fits, rows);
-    }
-
-    fn draw(&self, frame: &mut Frame<'_>) {
-        let theme = self.theme;
-        let screen = frame.area();
-        let buffer = frame.buffer_mut();
-        let foot = "Enter attaches  ↑↓ choose  Esc leaves  ✓ debug information  ✗ none";
-        let inner = view::frame(theme, buffer, screen, " Which process? ", foot);
-        let cursor = view::search_line(theme, &self.picker, buffer, inner, !self.loaded);
-        let (pid, user, name) = COLUMNS;
-        let heading = format!(
-            "    {:>width$} {:<user$}{:<name$}{}",
-            "PID",
-            "USER",
-            "NAME",
-            "COMMAND",
-            width = pid - 1
-        );
-        Pen::new(buffer, inner, 2).text(&heading, theme.role(Role::Dim));
-        let body = Rect {
-            y: inner.y.saturating_add(3),
-            height: inner.height.saturating_sub(3),
-            ..inner
-        };
-        for (row, (index, letters)) in self
-            .picker
-            .visible(usize::from(body.height))
-            .into_iter()
-            .enumerate()
-        {
-            let Some(entry) = self.entries.get(index) else {
-                continue;
-            };
-            let selected = self.picker.list.top + row == self.picker.list.cursor;
-            let base = if selected {
-                theme.role(Role::Selected)
-            } else {
-                Style::new()
-            };
-            let (sign, role) = match entry.debug_info {
-                Some(true) => ("✓", Role::Good),
-                Some(false) => ("✗", Role::Warn),
-                None => ("?", Role::Dim),
-            };
-            let mut pen = Pen::new(buffer, body, row as u16);
-            pen.text(if selected { "› " } else { "  " }, base)
-                .text(sign, theme.role(role).patch(base))
-                .text(" ", base);
-            view::found_text(&mut pen, self.picker.text(index), &letters, theme, base);
-            pen.fill(' ', base);
-        }
-        if screen.contains(cursor.into()) {
-            frame.set_cursor_position(cursor);
-        }
+        let (len, rows) = (self.len(), self.rows());
+        self.list_mut().settle(len, rows);
     }
 }
 
@@ -266,82 +323,4 @@ fn cut(text: &str, chars: usize) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-    use proptest::prelude::*;
-    use ratatui::Terminal;
-    use ratatui::backend::TestBackend;
-
-    use super::*;
-
-    fn entries() -> Vec<ProcessEntry> {
-        let entry = |pid, name: &str, command: &str, debug_info| ProcessEntry {
-            pid,
-            name: name.into(),
-            command: command.into(),
-            user: "dev".into(),
-            debug_info,
-        };
-        vec![
-            entry(1, "init", "/sbin/init", Some(false)),
-            entry(4242, "target-app", "./target-app --seconds 60", Some(true)),
-            entry(99, "ev\x1b[31mil", "日本語 \u{202e}evil", None),
-        ]
-    }
-
-    fn choice(size: (u16, u16)) -> Choice {
-        let mut choice = Choice::new(Theme::new(true), size.into());
-        choice.set_entries(entries());
-        choice
-    }
-
-    fn press(choice: &mut Choice, code: KeyCode) {
-        choice.input(
-            TerminalEvent::Key(KeyEvent::new(code, KeyModifiers::NONE)),
-            Instant::now(),
-        );
-    }
-
-    fn draw(choice: &Choice) -> Terminal<TestBackend> {
-        let mut terminal =
-            Terminal::new(TestBackend::new(choice.size.width, choice.size.height)).unwrap();
-        terminal.draw(|frame| choice.draw(frame)).unwrap();
-        terminal
-    }
-
-    #[test]
-    fn letters_and_enter_choose_the_process() {
-        let mut choice = choice((80, 24));
-        for c in "target".chars() {
-            press(&mut choice, KeyCode::Char(c));
-        }
-        press(&mut choice, KeyCode::Enter);
-        assert_eq!(choice.done, Some(Some(4242)));
-    }
-
-    #[test]
-    fn enter_without_a_match_does_nothing_and_escape_leaves() {
-        let mut choice = choice((80, 24));
-        for c in "nothing has this".chars() {
-            press(&mut choice, KeyCode::Char(c));
-        }
-        press(&mut choice, KeyCode::Enter);
-        assert_eq!(choice.done, None);
-        press(&mut choice, KeyCode::Esc);
-        assert_eq!(choice.done, Some(None));
-    }
-
-    #[test]
-    fn screen_at_80x24_shows_hostile_names_as_visible_forms() {
-        insta::assert_snapshot!(draw(&choice((80, 12))).backend());
-    }
-
-    proptest! {
-        #[test]
-        fn draw_at_any_size_does_not_panic(width in 1u16..120, height in 1u16..40, downs in 0usize..5) {
-            let mut choice = choice((width, height));
-            (0..downs).for_each(|_| press(&mut choice, KeyCode::Down));
-            draw(&choice);
-        }
-    }
-}
+mod tests;

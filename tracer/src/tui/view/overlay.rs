@@ -92,7 +92,12 @@ fn files(state: &UiState, picker: &Picker, buffer: &mut Buffer, area: Rect) -> (
         " Open a source file ",
         "Enter opens  ↑↓ choose  Esc leaves  ^A libraries too  type to search",
     );
-    let cursor = search_line(theme, picker, buffer, inner, state.files.is_none());
+    let (fits, all) = picker.counts();
+    let count = match state.files {
+        None => "reading…".to_owned(),
+        Some(_) => format!("{fits} of {all}"),
+    };
+    let cursor = search_line(theme, picker, buffer, inner, &count);
     let Some(files) = &state.files else {
         return cursor;
     };
@@ -131,23 +136,18 @@ fn files(state: &UiState, picker: &Picker, buffer: &mut Buffer, area: Rect) -> (
     cursor
 }
 
-/// The line typed and how many fit; returns where the cursor belongs.
+/// The line typed, and how many fit; returns where the cursor belongs.
 pub(in super::super) fn search_line(
     theme: Theme,
     picker: &Picker,
     buffer: &mut Buffer,
     area: Rect,
-    waiting: bool,
+    count: &str,
 ) -> (u16, u16) {
     let mut pen = Pen::new(buffer, area, 0);
-    let (fits, all) = picker.counts();
-    let count = if waiting {
-        "reading…".into()
-    } else {
-        format!("{fits} of {all}")
-    };
     pen.text("› ", theme.role(Role::Accent));
-    let room = pen.room().saturating_sub(count.len() + 2);
+    let columns = glyphs::width(count, 40);
+    let room = pen.room().saturating_sub(columns + 2);
     let start = pen.x();
     let scroll = picker.input.visual_scroll(room.max(1));
     let text_area = Rect {
@@ -159,10 +159,10 @@ pub(in super::super) fn search_line(
     Pen::new(buffer, text_area, 0)
         .scrolled(scroll)
         .text(picker.input.value(), Style::new());
-    let count_at = area.right().saturating_sub(count.len() as u16).max(start);
+    let count_at = area.right().saturating_sub(columns as u16).max(start);
     Pen::new(buffer, area, 0)
         .go(count_at)
-        .text(&count, theme.role(Role::Dim));
+        .text(count, theme.role(Role::Dim));
     Pen::new(buffer, area, 1).fill('─', theme.role(Role::Dim));
     (
         start + picker.input.visual_cursor().saturating_sub(scroll) as u16,

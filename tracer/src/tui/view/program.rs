@@ -63,7 +63,7 @@ pub(super) fn draw(state: &UiState, buffer: &mut Buffer, area: Rect) -> Option<(
     shown.then_some((inner.x + column, inner.y + row))
 }
 
-/// What stands in the pane before the program runs.
+/// The pane before the program runs.
 fn waiting(state: &UiState, program: &ProgramPane, buffer: &mut Buffer, area: Rect) {
     let theme = state.theme;
     let key = state.hint_main(KeyCommand::StartProgram);

@@ -114,6 +114,78 @@ fn process_picker_opens_without_pid() {
 }
 
 #[test]
+fn process_picker_takes_a_selector_for_these_and_later_processes() {
+    if !needs::kernel() {
+        return;
+    }
+    for size in SIZES {
+        let _two = [pacing("selected-e2e"), pacing("selected-e2e")];
+        let mut terminal = start(&[], size);
+        terminal.wait("the list", |screen| {
+            screen.contains("Which processes?") && !screen.contains("reading…")
+        });
+        // The kind and the name are completed.
+        terminal.keys("na\t");
+        terminal.wait_text("name:");
+        terminal.keys("selected-e\t");
+        terminal.wait_text("2 processes match now, and each later one");
+        terminal.wait_text("$ tracer attach --name selected-e2e");
+        terminal.keys(ENTER);
+        terminal.wait_text("--name selected-e2e  2 processes");
+        pick_file(&mut terminal);
+        go_to(&mut terminal, probe_line(SOURCE, "work"));
+        terminal.keys(ENTER);
+        terminal.wait_text("1 probe");
+        let _later = pacing("selected-e2e");
+        terminal.wait_text("--name selected-e2e  3 processes");
+        terminal.keys("q");
+        assert_eq!(terminal.assert_restored(), 0);
+    }
+}
+
+#[test]
+fn process_picker_marks_several_processes() {
+    if !needs::kernel() {
+        return;
+    }
+    let programs = [pacing("marked-e2e"), pacing("marked-e2e")];
+    let mut pids = programs.each_ref().map(Program::pid);
+    pids.sort_unstable();
+    let mut terminal = start(&[], SIZES[0]);
+    terminal.wait_text(&pids[1].to_string());
+    terminal.keys("marked-e2e  ");
+    terminal.wait_text("2 processes are marked");
+    let [first, second] = pids;
+    terminal.wait_text(&format!("$ tracer attach --pid {first} --pid {second}"));
+    terminal.keys(ENTER);
+    terminal.wait_text(&format!("--pid {first} --pid {second}  2 processes"));
+    terminal.keys("\x03");
+    assert_eq!(terminal.assert_restored(), 0);
+}
+
+#[test]
+fn process_picker_tells_mistakes_in_place() {
+    if !needs::kernel() {
+        return;
+    }
+    let _program = pacing("mistaken-e2e");
+    let mut terminal = start(&[], SIZES[0]);
+    terminal.wait_text("Which processes?");
+    terminal.keys("name:mistaken-e2e user:nosuchuser");
+    terminal.wait_text("! no user is named `nosuchuser`");
+    terminal.wait_text("hint: names come from `/etc/passwd`");
+    // It cannot be taken.
+    terminal.keys(ENTER);
+    terminal.keys("\x17");
+    terminal.wait_text("$ tracer attach --name mistaken-e2e");
+    terminal.wait_text("1 process matches now");
+    terminal.keys("unit:x.target");
+    terminal.wait_text("! `x.target` has no processes");
+    terminal.keys("\x03");
+    assert_eq!(terminal.assert_restored(), 0);
+}
+
+#[test]
 fn probe_of_the_command_line_is_shown_at_once() {
     if !needs::kernel() {
         return;
