@@ -3,6 +3,7 @@
 mod done;
 mod left_out;
 mod process;
+mod span;
 mod target;
 mod weight;
 
@@ -13,6 +14,7 @@ use std::sync::Arc;
 pub use done::{Done, DoneReason, ProbeDone};
 pub use left_out::{LeftOut, ProbeLimited, grouped};
 pub use process::{ProcessHits, ProcessLabels};
+pub use span::{SpanContext, SpanEvent, SpanId, SpanIds, SpanStatus, TraceId};
 pub use target::{TargetId, TargetOrigin, TargetStatus};
 
 use crate::base::unavailable::Unavailable;
@@ -105,6 +107,10 @@ pub struct Event {
     pub stack: Stack,
     /// Hits of its probe that were left out since the event before it.
     pub left_out: LeftOut,
+    /// The span, if the event is one: it is of a `span` probe.
+    pub span: Option<Box<SpanEvent>>,
+    /// The innermost span that was open around it. Not for spans, which have their parent.
+    pub context: SpanContext,
 }
 
 impl Event {
@@ -126,6 +132,7 @@ impl Event {
         };
         self.stack.frames.is_empty()
             && self.stack.stopped.is_none()
+            && self.span.is_none()
             && self.message.capacity() <= REUSABLE_MESSAGE
             && self.values.len() <= REUSABLE_VALUES
             && self.values.iter().all(is_small)

@@ -1,6 +1,6 @@
 //! Memory use of events, so that waiting events can be bounded in bytes.
 
-use super::{Event, NamedValue, StackFrame};
+use super::{Event, NamedValue, SpanEvent, StackFrame};
 use crate::value::Value;
 
 /// Depth to which a value is weighed: deeper than any is read.
@@ -17,6 +17,20 @@ impl Event {
             + self.thread.capacity()
             + named(&self.values)
             + self.stack.frames.iter().map(frame).sum::<usize>()
+            + self.span.as_ref().map_or(0, |span| span.weight())
+    }
+}
+
+impl SpanEvent {
+    /// Estimated bytes that it takes. The events inside are counted where they are shown.
+    fn weight(&self) -> usize {
+        let notes = self.notes.iter().map(|note| BLOCK + note.capacity());
+        size_of::<Self>()
+            + 4 * BLOCK
+            + self.name.capacity()
+            + named(&self.attributes)
+            + self.events.len() * size_of::<usize>()
+            + notes.sum::<usize>()
     }
 }
 

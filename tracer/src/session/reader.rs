@@ -26,7 +26,7 @@ use tracer_common::record::{FLAG_TIMED, Miss, RecordHeader};
 use super::feed::QueueRoom;
 use crate::base::cancel;
 use crate::base::limits::LAST_WRITES;
-use crate::event::{Event, LeftOut, PlacementId, SiteOrigin, Stack, Used};
+use crate::event::{Event, LeftOut, PlacementId, SiteOrigin, SpanContext, Stack, Used};
 use crate::kernel::Ring;
 use crate::plan::{Context, DecodeScratch, EventBuffers};
 use crate::session::Notice;
@@ -441,6 +441,8 @@ fn event(
     event.message = decoded.message;
     event.values = decoded.values;
     event.stack = stack.unwrap_or_default();
+    event.span = None;
+    event.context = SpanContext::Outside;
     Some(made)
 }
 
@@ -457,6 +459,8 @@ fn empty(origin: &Arc<SiteOrigin>) -> Event {
         values: Vec::new(),
         stack: Stack::default(),
         left_out: LeftOut::default(),
+        span: None,
+        context: SpanContext::Outside,
     }
 }
 

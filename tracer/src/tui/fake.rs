@@ -106,6 +106,8 @@ pub(crate) fn event(probe: u32, hit: u64, message: &str) -> Event {
         values: Vec::new(),
         stack: crate::event::Stack::default(),
         left_out: crate::event::LeftOut::default(),
+        span: None,
+        context: crate::event::SpanContext::Outside,
     }
 }
 

@@ -340,6 +340,8 @@ pub(super) mod tests {
             values: Vec::new(),
             stack: crate::event::Stack::default(),
             left_out: LeftOut::default(),
+            span: None,
+            context: crate::event::SpanContext::Outside,
         }))
     }
 

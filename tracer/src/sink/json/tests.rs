@@ -35,6 +35,8 @@ pub(in crate::sink) fn event() -> Event {
         }],
         stack: crate::event::Stack::default(),
         left_out: crate::event::LeftOut::default(),
+        span: None,
+        context: crate::event::SpanContext::Outside,
     }
 }
 
