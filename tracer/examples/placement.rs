@@ -199,6 +199,7 @@ fn needs(module: &Module, site: LinkAddr) -> [Needs; 3] {
             shapes: &ShapeCache::default(),
             returned: None,
             redactor: &tracer::value::redact::Redactor::default(),
+            has_spans: false,
         })
         .ok()?;
         Some(plan.program.reads)

@@ -8,6 +8,7 @@ mod hist;
 mod kind;
 mod log;
 mod snapshot;
+mod span;
 mod time;
 
 pub(crate) use kind::{ActionKind, ActionReport, ActionSites, HitCounts};
@@ -24,12 +25,13 @@ use crate::lang::{self, OPTIONS, SPECIALS};
 use crate::plan::{MissingValues, Plan, PlanInput};
 
 /// The grammars of all actions, in the order in which messages name them.
-const GRAMMARS: [&ActionGrammar; 5] = [
+const GRAMMARS: [&ActionGrammar; 6] = [
     &log::GRAMMAR,
     &snapshot::GRAMMAR,
     &count::GRAMMAR,
     &hist::GRAMMAR,
     &time::GRAMMAR,
+    &span::GRAMMAR,
 ];
 
 impl Action {
@@ -41,6 +43,7 @@ impl Action {
             Self::Count(count) => count,
             Self::Hist(hist) => hist,
             Self::Time => &TimeAction,
+            Self::Span(span) => span,
         }
     }
 
@@ -73,6 +76,7 @@ pub(crate) fn words() -> impl Iterator<Item = &'static str> {
 /// The first mistake in the text.
 pub fn parse_probe(text: &str) -> Result<ProbeSpec, Diagnostic> {
     let spec = lang::parse_probe(text, &GRAMMARS)?;
+    span::check(&spec)?;
     let options = &spec.options;
     let action = spec.action.kind();
     let has_limit = options.hits.is_some()

@@ -82,6 +82,8 @@ pub struct PlanInput<'a> {
     pub returned: Option<Returned>,
     /// Values that are redacted in every output.
     pub redactor: &'a Redactor,
+    /// The session has spans. Events have their call stacks then, which tell the span around them.
+    pub has_spans: bool,
 }
 
 impl PlanInput<'_> {
@@ -234,6 +236,8 @@ struct Compiler<'a> {
     parts: Vec<MessagePart>,
     notes: Vec<String>,
     redactor: &'a Redactor,
+    /// The call, where a span begins.
+    span: Option<timing::SpanBegin>,
 }
 
 impl<'a> Compiler<'a> {
@@ -254,6 +258,7 @@ impl<'a> Compiler<'a> {
             parts: Vec::new(),
             notes: Vec::new(),
             redactor: input.redactor,
+            span: None,
         }
     }
 
@@ -287,6 +292,7 @@ impl<'a> Compiler<'a> {
                 parts: self.parts,
                 stack,
                 redactor: self.redactor.clone(),
+                span: self.span,
             },
             key,
             notes: self.notes,

@@ -176,6 +176,7 @@ fn compile_spec(
         shapes: &ShapeCache::default(),
         returned: None,
         redactor: &redactor,
+        has_spans: false,
     };
     if spec.action != Action::Time {
         return compile(&input);

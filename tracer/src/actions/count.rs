@@ -7,7 +7,9 @@ use super::kind::{ActionKind, ActionReport, HitCounts, no_message};
 use crate::base::diagnostic::Diagnostic;
 use crate::event::{AggregateBody, CountRow};
 use crate::lang::ast::{Action, CountAction, ProbeSpec};
-use crate::lang::grammar::{ActionGrammar, Mistake, could_be_option, expression_after, is_path};
+use crate::lang::grammar::{
+    ActionGrammar, Mistake, could_be_option, expression_after, is_path, no_clauses,
+};
 use crate::lang::lexer::Cursor;
 use crate::plan::{self, MissingValues, Plan, PlanInput, TallyBy};
 use crate::value::debug;
@@ -19,6 +21,7 @@ pub(super) const GRAMMAR: ActionGrammar = ActionGrammar {
     is_interval: false,
     has_message: false,
     operands,
+    clauses: no_clauses,
     mistake,
 };
 

@@ -7,7 +7,7 @@ use crate::base::diagnostic::Diagnostic;
 use crate::base::unavailable::Unavailable;
 use crate::event::{AggregateBody, Bucket, CountRow, Histogram};
 use crate::lang::ast::{Action, HistAction, ProbeSpec};
-use crate::lang::grammar::{ActionGrammar, operand, positive};
+use crate::lang::grammar::{ActionGrammar, no_clauses, operand, positive};
 use crate::lang::lexer::Cursor;
 use crate::plan::{self, Buckets, MissingValues, Plan, PlanInput, TallyBy};
 use crate::value::Value;
@@ -19,6 +19,7 @@ pub(super) const GRAMMAR: ActionGrammar = ActionGrammar {
     is_interval: false,
     has_message: false,
     operands,
+    clauses: no_clauses,
     mistake: |_, _| None,
 };
 

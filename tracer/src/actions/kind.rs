@@ -26,7 +26,7 @@ pub(crate) trait ActionKind {
     /// An expression makes no sense at the site, or no value of the template is available there and
     /// `missing` refuses that.
     fn compile(&self, input: &PlanInput<'_>, missing: MissingValues) -> Result<Plan, Diagnostic> {
-        let stack = self.stack_depth(input.spec) > 0;
+        let stack = self.stack_depth(input.spec) > 0 || input.has_spans;
         plan::record(input, RecordOptions { stack, missing })
     }
 
@@ -38,6 +38,16 @@ pub(crate) trait ActionKind {
     /// The events of a probe without `hits` after which it is done. 0 stands for no limit.
     fn default_hits(&self) -> u64 {
         0
+    }
+
+    /// Returns true if the events are spans, which may be around those of other probes.
+    fn makes_spans(&self) -> bool {
+        false
+    }
+
+    /// The condition under which a span has failed, as typed.
+    fn failure<'s>(&self, _: &'s ProbeSpec) -> Option<&'s str> {
+        None
     }
 
     /// Returns true if a probe goes on when it has sent its last event, since it also adds hits up.

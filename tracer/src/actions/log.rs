@@ -2,7 +2,7 @@
 
 use super::kind::ActionKind;
 use crate::lang::ast::{Action, ProbeSpec};
-use crate::lang::grammar::{ActionGrammar, Mistake};
+use crate::lang::grammar::{ActionGrammar, Mistake, no_clauses};
 
 /// The action `log`.
 pub(super) struct LogAction;
@@ -14,6 +14,7 @@ pub(super) const GRAMMAR: ActionGrammar = ActionGrammar {
     is_interval: false,
     has_message: true,
     operands: |_| Ok(Action::Log),
+    clauses: no_clauses,
     mistake: counted,
 };
 

@@ -3,7 +3,7 @@
 use super::kind::ActionKind;
 use super::log;
 use crate::lang::ast::Action;
-use crate::lang::grammar::ActionGrammar;
+use crate::lang::grammar::{ActionGrammar, no_clauses};
 
 /// Frames without `depth`.
 const DEPTH: u32 = 64;
@@ -18,6 +18,7 @@ pub(super) const GRAMMAR: ActionGrammar = ActionGrammar {
     is_interval: false,
     has_message: true,
     operands: |_| Ok(Action::Snapshot),
+    clauses: no_clauses,
     mistake: log::counted,
 };
 

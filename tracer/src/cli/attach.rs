@@ -155,6 +155,7 @@ fn trace(
     let session = Session::begin(aim, &options)?;
     let control = subscribe(&session, how);
     let tee = files.tee.map(|file| file.subscribe(&session));
+    session.expect(written.iter().map(|written| &written.spec));
     if how != Output::Tui && args.files.is_empty() {
         // No probe can be added later.
         session.announce(written.iter().map(|written| &written.spec));

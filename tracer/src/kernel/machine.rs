@@ -27,6 +27,7 @@ use super::error::KernelError;
 use super::features::layout;
 use super::load::{Loaded, load, programs::Programs};
 use super::maps::{Maps, Tallies};
+use super::open_calls::OpenCalls;
 use super::options::{Forks, LoadOptions, Processes};
 use super::places::PlaceMaps;
 use super::ring::Ring;
@@ -114,6 +115,14 @@ impl Machine {
     pub(super) fn complete(&mut self) -> Result<(), KernelError> {
         self.programs.get(Runner::Whole)?;
         self.programs.get(Runner::Computing).map(drop)
+    }
+
+    /// A reader of open calls.
+    ///
+    /// # Errors
+    /// No more files can be opened.
+    pub fn open_calls(&self) -> std::io::Result<OpenCalls> {
+        self.maps.open_calls()
     }
 
     /// The reader's end of the ring; there is one.

@@ -16,6 +16,7 @@ use tracer_common::timing::{BegunKey, TimeCounters, TimeState};
 use super::bpf;
 use super::error::KernelError;
 use super::load::object::Image;
+use super::open_calls::OpenCalls;
 
 /// Hits that were added up by key, of all probes.
 #[derive(Debug, Default)]
@@ -140,6 +141,19 @@ impl Maps {
         Ok(values
             .iter()
             .fold(TimeCounters::default(), |sum, value| add_times(&sum, value)))
+    }
+
+    /// A reader of open calls.
+    pub(super) fn open_calls(&self) -> io::Result<OpenCalls> {
+        let own = |map: &MapData| map.fd().as_fd().try_clone_to_owned();
+        Ok(OpenCalls {
+            begun: own(&self.begun)?,
+            begun_kept: own(&self.begun_kept)?,
+            time_state: own(&self.time_state)?,
+            state: own(&self.state)?,
+            times: own(&self.times)?,
+            cpus: self.cpus,
+        })
     }
 
     /// Hits that were added up by key so far.

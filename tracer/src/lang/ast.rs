@@ -13,9 +13,9 @@ pub struct ProbeSpec {
     pub text: String,
     /// The action of a hit.
     pub action: Action,
-    /// The location, or the first one of `time A..B`.
+    /// The location, or the first one of `time A..B` or `span A..B`.
     pub location: Location,
-    /// The second location of `time A..B`.
+    /// The second location of `time A..B` or `span A..B`.
     pub until: Option<Location>,
     /// The message. `None` stands for every variable in scope.
     pub template: Option<Template>,
@@ -38,6 +38,51 @@ pub enum Action {
     Hist(HistAction),
     /// Measures the time from entry to return, or from one location to another.
     Time,
+    /// Makes each call a span, or each pass from one location to another.
+    Span(SpanAction),
+}
+
+/// `span`, with its clauses.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SpanAction {
+    /// `with key=expr, …`.
+    pub attributes: Vec<SpanAttribute>,
+    /// `parent expr`: a traceparent text, or trace id and span id. Empty if it is not given.
+    pub parent: Vec<Expr>,
+    /// `key expr`: spans with equal keys belong together.
+    pub key: Option<Expr>,
+    /// `error if expr`: the span has failed.
+    pub error: Option<Expr>,
+}
+
+impl SpanAction {
+    /// Every expression of the clauses.
+    pub fn exprs(&self) -> impl Iterator<Item = &Expr> {
+        let attributes = self.attributes.iter().map(|attribute| &attribute.value);
+        attributes
+            .chain(&self.parent)
+            .chain(&self.key)
+            .chain(&self.error)
+    }
+
+    /// Every expression of the clauses, mutable.
+    pub(super) fn exprs_mut(&mut self) -> impl Iterator<Item = &mut Expr> {
+        let attributes = self.attributes.iter_mut();
+        attributes
+            .map(|attribute| &mut attribute.value)
+            .chain(&mut self.parent)
+            .chain(&mut self.key)
+            .chain(&mut self.error)
+    }
+}
+
+/// An attribute of a span.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SpanAttribute {
+    /// Its name.
+    pub key: String,
+    /// Its value.
+    pub value: Expr,
 }
 
 /// `count`, with its operand.

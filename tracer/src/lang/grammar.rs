@@ -23,8 +23,15 @@ pub(crate) struct ActionGrammar {
     pub(crate) has_message: bool,
     /// Parses the operands, which follow the location.
     pub(crate) operands: fn(&mut Cursor<'_>) -> Result<Action, Diagnostic>,
+    /// Parses the clauses, which follow the message.
+    pub(crate) clauses: fn(&mut Cursor<'_>, Action) -> Result<Action, Diagnostic>,
     /// Explains a text in the position of an option, for a mistake that only users of this action make.
     pub(crate) mistake: fn(&Action, &str) -> Option<Mistake>,
+}
+
+/// The clauses of an action without any.
+pub(crate) fn no_clauses(_: &mut Cursor<'_>, action: Action) -> Result<Action, Diagnostic> {
+    Ok(action)
 }
 
 /// Parses the expression after a word such as `by`. `missing` and `hint` explain an end of the text there.

@@ -6,7 +6,9 @@
 //! language.
 
 use super::MAX_NESTING;
-use super::ast::{BinaryOp, ChainLink, Expr, ExprKind, ProbeSpec, Span, Syntax, TemplatePart};
+use super::ast::{
+    Action, BinaryOp, ChainLink, Expr, ExprKind, ProbeSpec, Span, Syntax, TemplatePart,
+};
 use crate::base::diagnostic::Diagnostic;
 
 /// Binary operators: text, operator, precedence in Rust, precedence in C.
@@ -156,7 +158,7 @@ fn binary(left: Expr, op: BinaryOp, right: Expr) -> Expr {
 }
 
 impl ProbeSpec {
-    /// Applies the precedence of a language to the message and the condition, which then have no
+    /// Applies the precedence of a language to the message, the condition and the clauses, which then have no
     /// [`ExprKind::Chain`].
     ///
     /// # Errors
@@ -170,6 +172,9 @@ impl ProbeSpec {
         }
         if let Some(condition) = &mut spec.condition {
             condition.order(syntax)?;
+        }
+        if let Action::Span(span) = &mut spec.action {
+            span.exprs_mut().try_for_each(|expr| expr.order(syntax))?;
         }
         Ok(spec)
     }

@@ -31,6 +31,7 @@ pub(crate) fn parse_probe(
     let (mut location, until) = location(&mut cursor, grammar.is_interval)?;
     let action = (grammar.operands)(&mut cursor)?;
     let template = message(&mut cursor, text)?;
+    let action = (grammar.clauses)(&mut cursor, action)?;
     let condition = if cursor.take_word("if") {
         let missing = "the condition is missing";
         Some(expression_after(&mut cursor, missing, "write `if x > 5`")?)
@@ -172,7 +173,7 @@ fn location(
             .filter(|text| text.contains(':'));
         if places.count() == 2 {
             let span = start..start + text.len();
-            let error = Diagnostic::at(span, "only `time` takes two locations");
+            let error = Diagnostic::at(span, "only `time` and `span` take two locations");
             return Err(error.hint(format!("`time {text}` measures the time between them")));
         }
     }

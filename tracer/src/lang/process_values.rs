@@ -23,7 +23,11 @@ pub(super) fn check(spec: &ProbeSpec) -> Result<(), Diagnostic> {
         Action::Count(count) => count.by.as_ref(),
         _ => None,
     };
-    for whole in holes.chain(by) {
+    let clauses = match &spec.action {
+        Action::Span(span) => span.exprs().collect(),
+        _ => Vec::new(),
+    };
+    for whole in holes.chain(by).chain(clauses) {
         if !is_such(whole)
             && let Some((expr, special)) = find(whole)
         {

@@ -11,6 +11,7 @@ mod kept;
 pub(super) mod layout;
 mod scalars;
 mod sequences;
+pub(super) mod span_begin;
 pub(super) mod stack_slots;
 
 use std::borrow::Cow;

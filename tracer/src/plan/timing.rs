@@ -1,8 +1,12 @@
-//! Plans of `time`: one for where it begins, one for where it ends, one for
+//! Plans of `time` and `span`: one for where it begins, one for where it ends, one for
 //! where what has begun is over without an end.
 //!
 //! A template and a condition are taken apart: what names variables is known at
 //! the beginning, and kept by the kernel side; `$elapsed` and `$return` are known at the end.
+
+mod span;
+
+pub use crate::plan::decode::span_begin::{SpanBegin, SpanPart};
 
 use tracer_common::control::{ALWAYS, BEGINS, ENDS, FORGETS, TURNS};
 use tracer_common::op::TARGET_REGISTERS;
@@ -10,7 +14,7 @@ use tracer_common::op::TARGET_REGISTERS;
 use crate::base::diagnostic::Diagnostic;
 use crate::debuginfo::place::LocationExpr as PlaceExpr;
 use crate::debuginfo::variable::VariableKind;
-use crate::lang::ast::{BinaryOp, Expr, ExprKind, ProbeSpec, Special, TemplatePart};
+use crate::lang::ast::{BinaryOp, Expr, ExprKind, ProbeSpec, Special, Template, TemplatePart};
 use crate::plan::aggregate::Key;
 use crate::plan::capture::Capture;
 use crate::plan::decode::layout::{Entry, MessagePart, Source};
@@ -24,6 +28,7 @@ use crate::plan::ops::spots::Spots;
 use crate::plan::{Compiler, Plan, PlanInput, PlanRecord, ends, lost, scope, stack, value_of};
 use crate::program::Op;
 use crate::value::debug::DEBUG;
+use span::span_of;
 
 /// Machine register with the target's stack pointer.
 const STACK_POINTER: u8 = TARGET_REGISTERS + 7;
@@ -49,19 +54,25 @@ pub struct Moment {
 /// Returns true if slow ones, or all, are shown as events.
 #[must_use]
 pub fn has_events(spec: &ProbeSpec) -> bool {
-    spec.template.is_some() || conditions(spec).iter().any(|part| is_of_end(part))
+    span_of(spec).is_some()
+        || spec.template.is_some()
+        || conditions(spec).iter().any(|part| is_of_end(part))
 }
 
 /// Returns true if something that is known at the beginning is shown at the end.
 #[must_use]
 pub fn keeps(spec: &ProbeSpec) -> bool {
-    has_events(spec)
-        && spec.template.as_ref().is_none_or(|template| {
-            template.parts.iter().any(|part| match part {
-                TemplatePart::Text(_) => false,
-                TemplatePart::Hole { expr, .. } => !is_of_end(expr) && !is_special(expr),
-            })
+    let shows_begin = |template: &Template| {
+        template.parts.iter().any(|part| match part {
+            TemplatePart::Text(_) => false,
+            TemplatePart::Hole { expr, .. } => !is_of_end(expr) && !is_special(expr),
         })
+    };
+    let template = spec.template.as_ref();
+    match span_of(spec) {
+        Some(span) => template.is_some_and(shows_begin) || span::keeps(span),
+        None => has_events(spec) && template.is_none_or(shows_begin),
+    }
 }
 
 /// Returns true if anything at all is asked of the beginning, beside its time.
@@ -106,7 +117,9 @@ pub fn begin(
         first_pass: passes == Passes::First,
     });
     test(&compiler, &mut asm, spec, false, reject, fault)?;
-    if has_events(spec) {
+    if span_of(spec).is_some() {
+        compiler.begin_span(spec, moment, returns)?;
+    } else if has_events(spec) {
         match &spec.template {
             Some(template) => compiler.begin_template(&spec.text, &template.parts)?,
             None => compiler.begin_default(returns),
@@ -150,20 +163,23 @@ pub fn end(input: &PlanInput<'_>, moment: &Moment) -> Result<Plan, Diagnostic> {
         keeps,
     });
     test(&compiler, &mut asm, spec, true, reject, fault)?;
+    let is_span = span_of(spec).is_some();
     let mut slots = None;
     let mut captured = crate::plan::Captured::default();
     if has_events(spec) {
         if keeps {
             asm.emit(Op::Kept);
         }
-        match &spec.template {
-            Some(template) => compiler.end_template(&spec.text, &template.parts)?,
-            None => compiler.end_default(),
+        match (span_of(spec), &spec.template) {
+            (Some(span), _) => compiler.end_span(spec, span, moment)?,
+            (None, Some(template)) => compiler.end_template(&spec.text, &template.parts)?,
+            (None, None) => compiler.end_default(),
         }
         let values = std::mem::take(&mut compiler.values);
         let capture = Capture::new(&mut asm, &mut compiler.builder);
         captured = capture.values(values, |asm, builder| {
-            if spec.options.depth.is_some_and(|depth| depth > 0) {
+            // The callers of a span are the spans around it.
+            if is_span || spec.options.depth.is_some_and(|depth| depth > 0) {
                 slots = stack::capture(asm, builder).ok();
             }
             asm.emit(Op::End);
@@ -233,19 +249,27 @@ fn frame(
     moment: &Moment,
     fault: Label,
 ) -> Result<(u8, i32), Diagnostic> {
-    let failed = |why: crate::base::unavailable::Unavailable| {
-        Diagnostic::new(format!("its frame cannot be told apart from others: {why}"))
-    };
-    let ir = match &moment.frame {
-        Frame::Above(bytes) => Ir::Register(STACK_POINTER).plus(*bytes),
-        Frame::Cfa(expr) => Spots::of(&value_of(expr), 8, compiler.scope.process)
-            .number()
-            .map_err(failed)?,
-    };
-    let (base, offset) = asm.address(&ir, &mut Exits::to(fault)).map_err(failed)?;
+    let ir = frame_ir(compiler, moment)?;
+    let (base, offset) = asm
+        .address(&ir, &mut Exits::to(fault))
+        .map_err(|why| no_frame(&why))?;
     // The op that needs it comes next.
     asm.give(base);
     Ok((base, offset))
+}
+
+/// Computes the address of the frame.
+fn frame_ir(compiler: &Compiler<'_>, moment: &Moment) -> Result<Ir, Diagnostic> {
+    match &moment.frame {
+        Frame::Above(bytes) => Ok(Ir::Register(STACK_POINTER).plus(*bytes)),
+        Frame::Cfa(expr) => Spots::of(&value_of(expr), 8, compiler.scope.process)
+            .number()
+            .map_err(|why| no_frame(&why)),
+    }
+}
+
+fn no_frame(why: &crate::base::unavailable::Unavailable) -> Diagnostic {
+    Diagnostic::new(format!("its frame cannot be told apart from others: {why}"))
 }
 
 /// Writes the parts of the condition that are known at the end, or at the beginning.
@@ -404,5 +428,9 @@ mod tests {
         assert_eq!(parts("time f if x > 3 && $return == 0"), (true, true, true));
         assert_eq!(parts("time f \"{$elapsed} {$tid}\""), (true, false, false));
         assert_eq!(parts("time f \"{x.y}\""), (true, true, true));
+        assert_eq!(parts("span f"), (true, false, false));
+        assert_eq!(parts("span f with a=$return, b=$tid"), (true, false, false));
+        assert_eq!(parts("span f error if x < 0"), (true, true, true));
+        assert_eq!(parts("span f \"{x}\""), (true, true, true));
     }
 }

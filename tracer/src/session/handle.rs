@@ -105,6 +105,14 @@ impl Session {
         self.tell(Message::Announce(sites));
     }
 
+    /// Prepares for spans, if one of these probes makes some. Events of the probes that are installed from
+    /// then on tell the span around them.
+    pub fn expect<'p>(&self, mut specs: impl Iterator<Item = &'p ProbeSpec>) {
+        if specs.any(|spec| spec.action.kind().makes_spans()) {
+            self.tell(Message::ExpectSpans);
+        }
+    }
+
     /// Leaves a number out, so that the names `p1`, `p2` … of probes that were asked for together
     /// tell their place among these, whichever are refused.
     pub(super) fn skip_number(&self) {

@@ -73,6 +73,8 @@ pub(super) struct Live {
     machine: Arc<Mutex<Machine>>,
     shared: Arc<SharedState>,
     planner: Planner,
+    /// Some probe makes spans, or will.
+    has_spans: bool,
     placements: u32,
     /// The probe that reports when the target loads a library.
     loader: Option<u32>,
@@ -244,6 +246,7 @@ impl Live {
             options,
             shared,
             planner,
+            has_spans: false,
             messages,
             places: numbers.map(ModulePlaces::new),
         }
@@ -326,6 +329,7 @@ impl Backend for Live {
     }
 
     fn begin_plan(&mut self, ticket: Ticket, spec: Arc<ProbeSpec>, attached: Option<&Placement>) {
+        self.has_spans |= spec.action.kind().makes_spans();
         let is_lacking =
             |one: &&Executable| attached.is_none_or(|placement| placement.lacks(one.id));
         let programs = self.executables.iter().filter(is_lacking);
@@ -333,6 +337,7 @@ impl Backend for Live {
             ticket,
             spec,
             programs: programs.map(PlannedProgram::of).collect(),
+            has_spans: self.has_spans,
         });
     }
 
@@ -445,6 +450,10 @@ impl Backend for Live {
 
     fn tidy(&mut self, looks: bool) {
         self.forget(looks);
+    }
+
+    fn expect_spans(&mut self) {
+        self.has_spans = true;
     }
 
     fn announce(&mut self, sites: Vec<(PathBuf, LinkAddr)>) {

@@ -72,6 +72,8 @@ pub(super) struct Setting<'s> {
     pub(super) options: &'s SessionOptions,
     /// Plans have numbers of other modules. `None` if they have the addresses in the one process.
     pub(super) numbers: Option<&'s ModuleNumbers>,
+    /// Some probe of the session makes spans.
+    pub(super) has_spans: bool,
 }
 
 /// One copy of a module in the process.
@@ -485,6 +487,7 @@ fn at_site<T>(
         shapes: module.shapes().map_err(Diagnostic::new)?,
         returned,
         redactor: &options.redactor,
+        has_spans: setting.has_spans,
     })
     .map_err(|error| match debug.missing_split_file(site.address) {
         Some(file) => error.hint(missing_split(&file)),

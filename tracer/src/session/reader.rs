@@ -13,6 +13,8 @@ pub(in crate::session) mod clock;
 mod frames;
 pub(in crate::session) mod retired;
 pub(in crate::session) mod site_table;
+pub(in crate::session) mod span_code;
+mod spans;
 mod symbols;
 pub(in crate::session) mod wait;
 
@@ -27,8 +29,8 @@ use super::feed::QueueRoom;
 use crate::base::cancel;
 use crate::base::limits::LAST_WRITES;
 use crate::event::{Event, LeftOut, PlacementId, SiteOrigin, SpanContext, Stack, Used};
-use crate::kernel::Ring;
-use crate::plan::{Context, DecodeScratch, EventBuffers};
+use crate::kernel::{OpenCalls, Ring};
+use crate::plan::{Context, DecodeScratch, Decoded, EventBuffers};
 use crate::session::Notice;
 use crate::session::reader::backlog::Backlog;
 use crate::session::reader::clock::{WallOffset, monotonic_ns};
@@ -37,6 +39,7 @@ use crate::session::reader::symbols::ModuleSymbols;
 use crate::session::reader::wait::{Waiter, Woken};
 use crate::session::shared::SharedState;
 use frames::WantedStack;
+use spans::{EndedCall, EndedSpan, PendingEvent, SpanEnd, SpanReader};
 
 /// Pause between two looks, which is the longest wait of a rare event. A look costs more than the
 /// few events that it finds, so looks are not more frequent. A flood wakes the reader itself.
@@ -67,12 +70,26 @@ const LAST_LOOK: Duration = Duration::from_millis(20);
 /// Between two readings of the clocks' difference.
 const CLOCK_PERIOD: Duration = Duration::from_secs(1);
 
-/// Drains `ring` until the session stops or the target exits.
+/// The kernel's side of the reader.
+pub(super) struct RingReaderParts {
+    pub(super) ring: Ring,
+    pub(super) open_calls: OpenCalls,
+}
+
+/// Drains the ring until the session stops or the target exits.
 ///
 /// `backlog` is the size in bytes of the records that may wait while the frontend has no space.
 /// Above it the oldest are dropped, first those that are events already.
-pub(super) fn run(shared: &SharedState, mut ring: Ring, waiter: &Waiter, backlog: usize) {
-    let mut reader = RingReader::new(shared, backlog);
+pub(super) fn run(
+    shared: &SharedState,
+    RingReaderParts {
+        mut ring,
+        open_calls,
+    }: RingReaderParts,
+    waiter: &Waiter,
+    backlog: usize,
+) {
+    let mut reader = RingReader::new(shared, backlog, open_calls);
     let mut pause = PAUSE;
     let mut last_record = Instant::now();
     loop {
@@ -104,16 +121,16 @@ struct RingReader<'a> {
     /// A record has come since the last pause.
     has_kept: bool,
     most: usize,
-    notices: Vec<Notice>,
     /// Displayed events, kept for reuse.
     used: Vec<Used>,
     scratch: DecodeScratch,
+    spans: SpanReader,
     /// Omitted hits of each placement up to its last event.
     left_out: BTreeMap<PlacementId, LeftOutSoFar>,
 }
 
 impl<'a> RingReader<'a> {
-    fn new(shared: &'a SharedState, most: usize) -> Self {
+    fn new(shared: &'a SharedState, most: usize, open_calls: OpenCalls) -> Self {
         Self {
             shared,
             offset: WallOffset::now(),
@@ -121,9 +138,9 @@ impl<'a> RingReader<'a> {
             backlog: Backlog::default(),
             has_kept: false,
             most,
-            notices: Vec::new(),
             used: Vec::new(),
             scratch: DecodeScratch::default(),
+            spans: SpanReader::new(open_calls),
             left_out: BTreeMap::new(),
         }
     }
@@ -153,7 +170,7 @@ impl<'a> RingReader<'a> {
             self.offset_read = Instant::now();
         }
         if last {
-            self.hand_on_all();
+            self.hand_on_all(ring);
             self.shared.events_are_told_until(u64::MAX);
             return PAUSE;
         }
@@ -166,7 +183,7 @@ impl<'a> RingReader<'a> {
             // Records without space are looked at again as soon as there may be some.
             is_flowing = (FLOWING..=room.events).contains(&ready);
             while left > 0 && bytes > 0 {
-                let done = self.hand_on(left, bytes);
+                let done = self.hand_on(left, bytes, ring);
                 left -= done.events;
                 bytes = bytes.saturating_sub(done.bytes);
                 if left > 0 {
@@ -208,14 +225,11 @@ impl<'a> RingReader<'a> {
 
     fn keep(&mut self, record: &[u8]) {
         self.has_kept = true;
-        match header_of(record) {
-            Some(header) => self.backlog.keep(header.ktime_ns, record),
-            None => self.shared.count_undecodable(None),
-        }
+        keep(self.shared, &mut self.backlog, record);
     }
 
     /// Hands on records at the frontend's pace; at once if it takes too long.
-    fn hand_on_all(&mut self) {
+    fn hand_on_all(&mut self, ring: &mut Ring) {
         let mut waits = Instant::now();
         while !self.backlog.is_empty() {
             if cancel::writing_since().is_some_and(|since| since > LAST_WRITES) {
@@ -231,7 +245,7 @@ impl<'a> RingReader<'a> {
                 }
             };
             let ready = self.backlog.ready(u64::MAX);
-            self.hand_on(ready.min(room.events), room.bytes);
+            self.hand_on(ready.min(room.events), room.bytes, ring);
         }
         self.shared.set_backlog(0);
     }
@@ -260,7 +274,7 @@ impl<'a> RingReader<'a> {
     }
 
     /// Decodes at most the first `count` records, into events of about this number of bytes.
-    fn hand_on(&mut self, count: usize, bytes: usize) -> HandedOn {
+    fn hand_on(&mut self, count: usize, bytes: usize, ring: &mut Ring) -> HandedOn {
         let count = count.min(MAX_DECODED);
         let most = bytes.min(MAX_DECODED_BYTES);
         let mut weight = 0_usize;
@@ -269,8 +283,9 @@ impl<'a> RingReader<'a> {
         if self.used.len() < count {
             self.used.extend(shared.feed.used());
         }
-        let (notices, used, scratch) = (&mut self.notices, &mut self.used, &mut self.scratch);
+        let (used, scratch) = (&mut self.used, &mut self.scratch);
         let left_out = &mut self.left_out;
+        let mut pending = Vec::new();
         let taken = self.backlog.take(count, |record| {
             let Some(header) = header_of(record) else {
                 return ControlFlow::Continue(());
@@ -295,16 +310,15 @@ impl<'a> RingReader<'a> {
                         labels: shared,
                     };
                     match event(&sites, entry, &hit, used.pop(), scratch) {
-                        Some(mut event) => {
+                        Some(mut made) => {
                             let so_far = left_out.entry(entry.origin.placement).or_default();
                             let mut left_out = so_far.advance(&header);
                             if entry.style.samples {
                                 left_out.limited = 0;
                             }
-                            Arc::make_mut(&mut event).left_out = left_out;
-                            let notice = Notice::Event(event);
-                            weight += notice.weight();
-                            notices.push(notice);
+                            Arc::make_mut(&mut made.event).left_out = left_out;
+                            weight += size_of::<Notice>() + made.event.weight();
+                            pending.push(made);
                         }
                         None => shared.count_undecodable(Some(entry.origin.placement)),
                     }
@@ -316,8 +330,23 @@ impl<'a> RingReader<'a> {
                 false => ControlFlow::Break(()),
             }
         });
+        if sites.spans().next().is_some() || pending.iter().any(|one| one.ended.is_some()) {
+            let (backlog, has_kept) = (&mut self.backlog, &mut self.has_kept);
+            let mut later = || {
+                ring.drain(|record| {
+                    *has_kept = true;
+                    keep(shared, backlog, record);
+                });
+                let records = backlog.records();
+                records
+                    .filter_map(|record| ended_call(&sites, record))
+                    .collect()
+            };
+            self.spans.place(&sites, &mut pending, offset, &mut later);
+        }
         drop(sites);
-        self.shared.feed.extend(self.notices.drain(..));
+        let made = pending.into_iter().map(|one| Notice::Event(one.event));
+        self.shared.feed.extend(made);
         HandedOn {
             events: taken,
             bytes: weight,
@@ -379,7 +408,7 @@ fn event(
     hit: &Hit<'_>,
     used: Option<Used>,
     scratch: &mut DecodeScratch,
-) -> Option<Arc<Event>> {
+) -> Option<PendingEvent> {
     let Hit {
         header,
         record,
@@ -405,7 +434,8 @@ fn event(
     let mut made = used.map_or_else(|| Arc::new(empty(&entry.origin)), |used| used.0);
     // It has no other owner, so nothing is copied.
     let event = Arc::make_mut(&mut made);
-    let (origin, decoded) = if u32::from(header.flags) & FLAG_TIMED == 0 {
+    let mut begin = None;
+    let (origin, mut decoded) = if u32::from(header.flags) & FLAG_TIMED == 0 {
         let room = EventBuffers {
             message: std::mem::take(&mut event.message),
             values: std::mem::take(&mut event.values),
@@ -415,18 +445,30 @@ fn event(
         (&entry.origin, decoded.ok()?)
     } else {
         // A timed event has the origin of its beginning.
-        let begin = sites.get(header.begun_at.into())?;
-        let begin = (begin.slot == u32::from(header.probe)).then_some(begin)?;
-        let decoded = entry.layout.decode_timed(&begin.layout, record, &context);
-        (&begin.origin, decoded.ok()?)
+        let begun = sites.get(header.begun_at.into())?;
+        let begun = (begun.slot == u32::from(header.probe)).then_some(begun)?;
+        let decoded = entry.layout.decode_timed(&begun.layout, record, &context);
+        begin = Some(begun);
+        (&begun.origin, decoded.ok()?)
     };
-    let stack = decoded.stack.map(|captured| {
+    let find = |address| symbols.placed(address, header.ktime_ns);
+    let surroundings = match &decoded.stack {
+        Some(captured) if sites.spans().next().is_some() => {
+            Some(spans::surroundings(sites, captured, header.pid, &find))
+        }
+        _ => None,
+    };
+    let ended = match begin {
+        Some(begin) => ended_span(begin, header, &mut decoded)?.map(Box::new),
+        None => None,
+    };
+    let wanted = decoded.stack.filter(|_| entry.style.depth > 0);
+    let stack = wanted.map(|captured| {
         let wanted = WantedStack {
             site: entry.site.as_ref(),
             depth: entry.style.depth,
             variables: entry.style.callers.then(|| entry.layout.redactor()),
         };
-        let find = |address| symbols.placed(address, header.ktime_ns);
         frames::stack(&captured, wanted, &find)
     });
     if !Arc::ptr_eq(&event.origin, origin) {
@@ -443,7 +485,61 @@ fn event(
     event.stack = stack.unwrap_or_default();
     event.span = None;
     event.context = SpanContext::Outside;
-    Some(made)
+    Some(PendingEvent {
+        event: made,
+        ktime_ns: header.ktime_ns,
+        surroundings,
+        is_timed: begin.is_some(),
+        ended,
+    })
+}
+
+/// The span that has ended with a record, if its call is one. The outer `None` is for a record of another plan.
+fn ended_span(
+    begin: &SiteEntry,
+    header: &RecordHeader,
+    decoded: &mut Decoded,
+) -> Option<Option<EndedSpan>> {
+    let Some(span) = begin.layout.span() else {
+        return Some(None);
+    };
+    let failure = begin.spec.action.kind().failure(&begin.spec);
+    let end = SpanEnd {
+        begin: span,
+        slot: begin.slot,
+        process: header.pid,
+        end_ns: header.ktime_ns,
+        failure: failure.unwrap_or_default(),
+    };
+    let name = match decoded.message.is_empty() {
+        true => begin.origin.function.clone(),
+        false => decoded.message.clone(),
+    };
+    EndedSpan::of(end, name, &mut decoded.values).map(Some)
+}
+
+/// The call whose end a record tells, if it is a span.
+fn ended_call(sites: &SiteTable, record: &[u8]) -> Option<EndedCall> {
+    let header = header_of(record)?;
+    let begin = sites.get(header.begun_at.into())?;
+    let end = sites.get(header.site)?;
+    let is_end = u32::from(header.flags) & FLAG_TIMED != 0;
+    if !is_end || begin.slot != u32::from(header.probe) || end.slot != begin.slot {
+        return None;
+    }
+    begin.layout.span()?;
+    let context = Context::default();
+    let decoded = end.layout.decode_timed(&begin.layout, record, &context);
+    let span = ended_span(begin, &header, &mut decoded.ok()?)??;
+    Some(span.call)
+}
+
+/// Keeps a record until it is handed on.
+fn keep(shared: &SharedState, backlog: &mut Backlog, record: &[u8]) {
+    match header_of(record) {
+        Some(header) => backlog.keep(header.ktime_ns, record),
+        None => shared.count_undecodable(None),
+    }
 }
 
 /// An event with only its origin.

@@ -237,6 +237,7 @@ impl Session {
         } = start;
         let thread_error = |source| AttachError::Reader { source };
         let ring = machine.take_ring().ok_or(AttachError::NoCode { pid: 0 })?;
+        let open_calls = machine.open_calls().map_err(thread_error)?;
         let stopper = Stopper::new().map_err(thread_error)?;
         let selectors = match &aim {
             Aim::Selection(selection) => Some(selection.selector().to_string()),
@@ -269,7 +270,10 @@ impl Session {
         let of_reader = Arc::clone(&shared);
         let reader = thread::Builder::new()
             .name("reader".into())
-            .spawn(move || reader::run(&of_reader, ring, &waiter, buffer / 2))
+            .spawn(move || {
+                let parts = reader::RingReaderParts { ring, open_calls };
+                reader::run(&of_reader, parts, &waiter, buffer / 2);
+            })
             .map_err(thread_error)?;
         let mut options = options.clone();
         if apart {

@@ -228,7 +228,7 @@ mod tests {
 
     #[test]
     fn completions_leave_out_what_cannot_be_read() {
-        let prompt = Prompt::new(Purpose::Probe, "s".into(), 1);
+        let prompt = Prompt::new(Purpose::Probe, "sn".into(), 2);
         assert_eq!(prompt.completions(&variables()), ["snapshot"]);
     }
 

@@ -8,5 +8,6 @@ mod load;
 mod records;
 mod reload;
 mod slow_output;
+mod spans;
 mod tee;
 mod timing;

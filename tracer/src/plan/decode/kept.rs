@@ -38,6 +38,20 @@ pub(super) fn split(record: &[u8]) -> Result<(Vec<u8>, Vec<u8>), DecodeError> {
     Ok((with(whole, header.flags | cut), with(rest, header.flags)))
 }
 
+/// The record of a beginning whose chunks are kept.
+pub(super) fn record(header: RecordHeader, chunks: &[u8]) -> Vec<u8> {
+    let whole = whole_chunks(chunks);
+    let is_cut = whole.len() < chunks.len();
+    let header = RecordHeader {
+        length: u32::try_from(size_of::<RecordHeader>() + whole.len()).unwrap_or(u32::MAX),
+        flags: header.flags | if is_cut { FLAG_NO_ROOM as u16 } else { 0 },
+        ..header
+    };
+    let mut bytes = bytemuck::bytes_of(&header).to_vec();
+    bytes.extend_from_slice(whole);
+    bytes
+}
+
 /// The chunks that are complete.
 fn whole_chunks(bytes: &[u8]) -> &[u8] {
     let mut at = 0;

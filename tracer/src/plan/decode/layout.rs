@@ -9,6 +9,7 @@ use crate::event::{NamedValue, ProcessLabels};
 use crate::lang::ast::{Format, Special};
 use crate::plan::capture::{Captured, Root};
 use crate::plan::decode::kept;
+use crate::plan::decode::span_begin::SpanBegin;
 use crate::plan::decode::stack_slots::StackSlots;
 use crate::plan::decode::{Chunks, DecodeError, Decoder, Symbols};
 use crate::stack::CapturedStack;
@@ -26,6 +27,8 @@ pub struct Layout {
     pub(in crate::plan) parts: Vec<MessagePart>,
     pub(in crate::plan) stack: Option<StackSlots>,
     pub(in crate::plan) redactor: Redactor,
+    /// The call, where a span begins.
+    pub(in crate::plan) span: Option<SpanBegin>,
 }
 
 /// One value of the event.
@@ -192,6 +195,41 @@ impl Layout {
             self.values(&rest, context, Vec::new(), Vec::new(), &mut scratch)?;
         let (_, values, _) = begin.values(&kept, context, values, Vec::new(), &mut scratch)?;
         Ok(begin.shown(header, values, stack, String::new()))
+    }
+
+    /// The calls that begin here, if they are spans.
+    #[must_use]
+    pub const fn span(&self) -> Option<&SpanBegin> {
+        self.span.as_ref()
+    }
+
+    /// Returns true if the records have the call stack.
+    #[must_use]
+    pub const fn has_stack(&self) -> bool {
+        self.stack.is_some()
+    }
+
+    /// Decodes what is kept of an open span, which begins here: `chunks` of a hit with this header. The
+    /// values of its end are missing.
+    ///
+    /// # Errors
+    /// The chunks are not of this plan.
+    pub fn decode_begun(
+        &self,
+        header: RecordHeader,
+        chunks: &[u8],
+        context: &Context<'_>,
+    ) -> Result<Vec<NamedValue>, DecodeError> {
+        let kept = kept::record(header, chunks);
+        let missing = NamedValue {
+            expr: "".into(),
+            ty: "".into(),
+            value: Value::Unavailable(Unavailable::Unsupported("before its end".into())),
+        };
+        let end = vec![missing; self.entries.len()];
+        let mut scratch = DecodeScratch::default();
+        let (_, values, _) = self.values(&kept, context, end, Vec::new(), &mut scratch)?;
+        Ok(values)
     }
 
     /// The values of a record, and its stack. `end` has the values from the end of a timing.

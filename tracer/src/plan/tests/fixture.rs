@@ -314,6 +314,7 @@ impl Fixture {
             shapes,
             returned: None,
             redactor: &Redactor::default(),
+            has_spans: false,
         })?;
         assert_leaves_the_target(&plan.program.ops);
         assert_states_the_fast_ways(&plan.program);

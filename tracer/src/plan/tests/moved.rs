@@ -119,6 +119,7 @@ fn pairs_at(module: &Module, bias: Bias, map: &CodeMap, site: LinkAddr) -> Vec<P
             shapes: &crate::plan::ShapeCache::default(),
             returned: None,
             redactor: &crate::value::redact::Redactor::default(),
+            has_spans: false,
         };
         let plan = compile(&input).ok()?;
         Some(plan.program)

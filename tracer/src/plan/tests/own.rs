@@ -77,6 +77,7 @@ fn show(ty: TypeId, address: u64, limits: Limits) -> String {
         shapes: &crate::plan::ShapeCache::default(),
         returned: None,
         redactor: &crate::value::redact::Redactor::default(),
+        has_spans: false,
     })
     .expect("compiles");
     let own = Own::open().expect("own memory opens");

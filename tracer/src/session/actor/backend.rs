@@ -87,6 +87,8 @@ pub(crate) trait Backend {
     fn tidy(&mut self, looks: bool);
     /// Announces the sites of all future probes.
     fn announce(&mut self, sites: Vec<(PathBuf, LinkAddr)>);
+    /// Plans from now on are for a session with spans.
+    fn expect_spans(&mut self);
     /// Has [`super::Message::LibraryLoaded`] sent when the target loads a library.
     fn watch_loader(&mut self);
     /// Takes out probes that have had their last hit.

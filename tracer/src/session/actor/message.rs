@@ -21,6 +21,8 @@ pub(crate) enum Message<P> {
     },
     /// Leave an id out.
     SkipId,
+    /// Some of the probes to come makes spans.
+    ExpectSpans,
     /// These are all the sites that there will be.
     Announce(Vec<(PathBuf, LinkAddr)>),
     /// Take a probe out for good.

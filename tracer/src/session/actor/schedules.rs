@@ -294,6 +294,7 @@ impl Backend for FakeBackend {
     fn tidy(&mut self, _: bool) {}
 
     fn announce(&mut self, _: Vec<(PathBuf, LinkAddr)>) {}
+    fn expect_spans(&mut self) {}
 
     fn watch_loader(&mut self) {}
 

@@ -27,6 +27,7 @@ use crate::session::prepare::warm_pages;
 use crate::session::prepare::{PreparedProbe, ReadySite};
 use crate::session::probes::Probe;
 use crate::session::reader::site_table::{EventStyle, SiteEntry};
+use crate::session::reader::span_code::SpanCode;
 use crate::session::sites::modules::TargetModule;
 
 /// The parts of a plan's sites that the kernel and the reader need.
@@ -56,6 +57,7 @@ struct NewSite {
     site: Option<Site>,
     layout: Layout,
     key: Option<Key>,
+    span: Option<SpanCode>,
 }
 
 /// Where a part of a probe belongs.
@@ -377,6 +379,7 @@ impl Live {
                     key: site.key,
                     style,
                     site: site.site,
+                    span: site.span,
                 }),
             );
         }
@@ -470,6 +473,11 @@ fn new_sites(
         let entry = |plan: Plan| NewSite {
             origin: Arc::clone(&origin),
             site: (!is_elsewhere).then(|| site.clone()),
+            span: plan
+                .layout
+                .span()
+                .and(module.debug().ok())
+                .map(|debug| SpanCode::at(debug, site.address)),
             layout: plan.layout,
             key: plan.key,
         };

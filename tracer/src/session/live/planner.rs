@@ -25,6 +25,8 @@ pub(crate) struct PlanJob {
     pub(crate) spec: Arc<ProbeSpec>,
     /// The executables that it is to have sites in.
     pub(super) programs: Vec<PlannedProgram>,
+    /// Some probe of the session makes spans.
+    pub(super) has_spans: bool,
 }
 
 /// An executable that a plan is made for.
@@ -95,10 +97,16 @@ fn serve(
         ticket,
         spec,
         programs,
+        has_spans,
     }) = jobs.recv()
     {
         let planned = catch_unwind(AssertUnwindSafe(|| {
-            plan(&spec, &programs, options, numbers)
+            let made_with = PlannedWith {
+                options,
+                numbers,
+                has_spans,
+            };
+            plan(&spec, &programs, made_with)
         }));
         // A caller that waits for the plan would wait forever. The panic hook has reported the
         // rest.
@@ -112,12 +120,19 @@ fn serve(
     }
 }
 
+/// The session's part of a plan.
+#[derive(Clone, Copy)]
+struct PlannedWith<'p> {
+    options: &'p SessionOptions,
+    numbers: Option<&'p ModuleNumbers>,
+    has_spans: bool,
+}
+
 /// Plans a probe for each executable. One that lacks the location does not disturb the others.
 fn plan(
     spec: &ProbeSpec,
     programs: &[PlannedProgram],
-    options: &SessionOptions,
-    numbers: Option<&ModuleNumbers>,
+    made_with: PlannedWith<'_>,
 ) -> Result<LivePlan, Diagnostic> {
     let mut plan = LivePlan {
         parts: Vec::new(),
@@ -126,7 +141,7 @@ fn plan(
     };
     let mut best: Option<ProgramRefusal> = None;
     for program in programs {
-        match plan_one(spec, program, options, numbers) {
+        match plan_one(spec, program, made_with) {
             Ok(probe) => plan.parts.push(PlannedPart {
                 executable: program.executable,
                 probe,
@@ -174,8 +189,7 @@ enum Nearness {
 fn plan_one(
     spec: &ProbeSpec,
     program: &PlannedProgram,
-    options: &SessionOptions,
-    numbers: Option<&ModuleNumbers>,
+    made_with: PlannedWith<'_>,
 ) -> Result<PreparedProbe, ProgramRefusal> {
     let runtime = runtime_of(spec);
     let mut modules = program.modules.now();
@@ -200,8 +214,9 @@ fn plan_one(
     let setting = Setting {
         modules: &modules,
         placing: &program.placing,
-        options,
-        numbers,
+        options: made_with.options,
+        numbers: made_with.numbers,
+        has_spans: made_with.has_spans,
     };
     let planned = runtime.plan(spec, location, setting);
     planned.map_err(|error| ProgramRefusal {

@@ -13,7 +13,6 @@ use crate::session::prepare::rate_limits::control;
 use crate::session::prepare::runtime::{announced, runtime_of};
 use crate::session::prepare::{PreparedProbe, ReadySite, Setting};
 use crate::session::sites::catalog::Catalog;
-use crate::session::sites::modules::Modules;
 
 /// A probe that could be attached.
 #[derive(Debug)]
@@ -57,25 +56,24 @@ impl Catalog {
     ) -> Vec<Result<Checked, Diagnostic>> {
         let mut placing = SitePlacer::new(pid, options.site);
         placing.announce(announced(self.modules_of(), specs.iter().copied()));
-        let check = |spec: &&ProbeSpec| check(self.modules_of(), spec, &placing, options);
+        let has_spans = specs.iter().any(|spec| spec.action.kind().makes_spans());
+        let check = |spec: &&ProbeSpec| {
+            let setting = Setting {
+                modules: self.modules_of(),
+                placing: &placing,
+                options,
+                numbers: None,
+                has_spans,
+            };
+            check(spec, setting)
+        };
         specs.iter().map(check).collect()
     }
 }
 
-fn check(
-    modules: &Modules,
-    spec: &ProbeSpec,
-    placing: &SitePlacer,
-    options: &SessionOptions,
-) -> Result<Checked, Diagnostic> {
+fn check(spec: &ProbeSpec, setting: Setting<'_>) -> Result<Checked, Diagnostic> {
     let runtime = runtime_of(spec);
-    let location = runtime.resolve(modules, spec)?;
-    let setting = Setting {
-        modules,
-        placing,
-        options,
-        numbers: None,
-    };
+    let location = runtime.resolve(setting.modules, spec)?;
     let PreparedProbe {
         module,
         sites,

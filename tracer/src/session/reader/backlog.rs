@@ -37,6 +37,12 @@ impl Backlog {
         self.records.len()
     }
 
+    /// All records that are held.
+    pub(in crate::session) fn records(&self) -> impl Iterator<Item = &[u8]> {
+        let records = self.records.iter();
+        records.filter_map(|found| self.bytes.get(found.start..found.end))
+    }
+
     /// Adds a record with the time of its hit.
     pub(in crate::session) fn keep(&mut self, ktime_ns: u64, record: &[u8]) {
         let start = self.bytes.len();

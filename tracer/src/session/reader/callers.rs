@@ -86,6 +86,7 @@ fn in_scope(
         shapes: &plan::ShapeCache::default(),
         returned: None,
         redactor,
+        has_spans: false,
     })
     .ok()?;
     let memory = CapturedMemory(captured);

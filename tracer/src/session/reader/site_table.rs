@@ -5,7 +5,9 @@ use std::sync::Arc;
 use crate::debuginfo::site::Site;
 use crate::event::SiteOrigin;
 use crate::lang::ast::ProbeSpec;
+use crate::plan::timing::SpanBegin;
 use crate::plan::{Key, Layout};
+use crate::session::reader::span_code::SpanCode;
 
 /// The reader's data on an attached site.
 #[derive(Debug)]
@@ -24,6 +26,8 @@ pub(in crate::session) struct SiteEntry {
     pub(in crate::session) style: EventStyle,
     /// Site of the first frame. `None` if a hit is elsewhere.
     pub(in crate::session) site: Option<Site>,
+    /// The function around the site, if spans begin here.
+    pub(in crate::session) span: Option<SpanCode>,
 }
 
 /// Options of a probe for its events.
@@ -39,12 +43,26 @@ pub(in crate::session) struct EventStyle {
 
 /// Sites by their attach cookie.
 #[derive(Debug, Default)]
-pub(in crate::session) struct SiteTable(Vec<Option<SiteEntry>>);
+pub(in crate::session) struct SiteTable {
+    sites: Vec<Option<SiteEntry>>,
+    /// Those at which spans begin.
+    spans: Vec<usize>,
+}
 
 impl SiteTable {
     /// The site with this cookie.
     pub(in crate::session) fn get(&self, cookie: u32) -> Option<&SiteEntry> {
-        self.0.get(usize::try_from(cookie).ok()?)?.as_ref()
+        self.sites.get(usize::try_from(cookie).ok()?)?.as_ref()
+    }
+
+    /// The sites at which spans begin.
+    pub(in crate::session) fn spans(
+        &self,
+    ) -> impl Iterator<Item = (&SiteEntry, &SpanBegin, &SpanCode)> {
+        self.spans.iter().filter_map(|&index| {
+            let entry = self.sites.get(index)?.as_ref()?;
+            Some((entry, entry.layout.span()?, entry.span.as_ref()?))
+        })
     }
 
     /// Registers a site.
@@ -52,10 +70,14 @@ impl SiteTable {
         let Ok(index) = usize::try_from(cookie) else {
             return;
         };
-        if index >= self.0.len() {
-            self.0.resize_with(index + 1, || None);
+        self.spans.retain(|&other| other != index);
+        if entry.as_ref().is_some_and(|entry| entry.span.is_some()) {
+            self.spans.push(index);
         }
-        if let Some(slot) = self.0.get_mut(index) {
+        if index >= self.sites.len() {
+            self.sites.resize_with(index + 1, || None);
+        }
+        if let Some(slot) = self.sites.get_mut(index) {
             *slot = entry;
         }
     }

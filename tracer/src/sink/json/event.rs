@@ -7,7 +7,10 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::Printable;
-use crate::event::{Event, FrameKind, NamedValue, SiteOrigin, StackFrame};
+use crate::event::{
+    Event, FrameKind, NamedValue, SiteOrigin, SpanContext, SpanEvent, SpanIds, SpanStatus,
+    StackFrame,
+};
 use crate::sink::stamp::Stamp;
 use crate::value::Value;
 
@@ -99,8 +102,49 @@ impl EventLines {
         if let Some(stopped) = &event.stack.stopped {
             key(out, "stack_stopped", stopped)?;
         }
+        match &event.context {
+            SpanContext::Outside => {}
+            SpanContext::Inside(SpanIds { trace, span }) => {
+                key(out, "trace_id", &trace.to_string())?;
+                key(out, "span_id", &span.to_string())?;
+            }
+            SpanContext::Unknown(why) => key(out, "span_unknown", &**why)?,
+        }
+        if let Some(span) = &event.span {
+            self.span(out, span)?;
+        }
         out.extend_from_slice(b"}\n");
         Ok(())
+    }
+
+    /// Appends the part of a span.
+    fn span(&mut self, out: &mut Vec<u8>, span: &SpanEvent) -> io::Result<()> {
+        let (code, message) = match &span.status {
+            SpanStatus::Unset => ("unset", None),
+            SpanStatus::Error(message) => ("error", Some(&**message)),
+        };
+        let events = span.events.iter().map(|event| InnerEventLine {
+            time: self.time(event.time_ns),
+            probe: &event.origin.probe_name,
+            hit: event.hit,
+            message: &event.message,
+        });
+        let events = events.collect();
+        let line = SpanLine {
+            name: &span.name,
+            trace_id: span.ids.trace.to_string(),
+            span_id: span.ids.span.to_string(),
+            parent_span_id: span.parent.map(|parent| parent.to_string()),
+            parent_is_remote: span.parent_is_remote,
+            start: self.time(span.start_ns),
+            duration_ns: span.duration_ns,
+            status: StatusLine { code, message },
+            attributes: Attributes(&span.attributes),
+            events,
+            left_out_events: span.left_out_events,
+            notes: &span.notes,
+        };
+        key(out, "span", &line)
     }
 
     fn known(&mut self, origin: &Arc<SiteOrigin>) -> io::Result<&mut KnownOrigin> {
@@ -194,6 +238,59 @@ struct ValueLine<'e> {
     expr: &'e str,
     r#type: &'e str,
     value: &'e Value,
+}
+
+/// A span, with the events inside by their probe and number.
+#[derive(Serialize)]
+struct SpanLine<'e> {
+    name: &'e str,
+    trace_id: String,
+    span_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent_span_id: Option<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    parent_is_remote: bool,
+    start: String,
+    duration_ns: u64,
+    status: StatusLine<'e>,
+    attributes: Attributes<'e>,
+    events: Vec<InnerEventLine<'e>>,
+    #[serde(skip_serializing_if = "is_zero")]
+    left_out_events: u64,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    notes: &'e [String],
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde calls it by reference"
+)]
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+#[derive(Serialize)]
+struct StatusLine<'e> {
+    code: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'e str>,
+}
+
+#[derive(Serialize)]
+struct InnerEventLine<'e> {
+    time: String,
+    probe: &'e str,
+    hit: u64,
+    message: &'e str,
+}
+
+/// The attributes of a span as an object.
+struct Attributes<'e>(&'e [NamedValue]);
+
+impl Serialize for Attributes<'_> {
+    fn serialize<S: serde::Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        out.collect_map(self.0.iter().map(|named| (&*named.expr, &named.value)))
+    }
 }
 
 #[derive(Serialize)]

@@ -47,6 +47,53 @@ fn written(event: &Event) -> String {
 }
 
 #[test]
+fn span_has_its_ids_status_attributes_and_events() {
+    use crate::event::{SpanContext, SpanEvent, SpanId, SpanIds, SpanStatus, TraceId};
+    let ids = SpanIds {
+        trace: TraceId(0xab.try_into().expect("not zero")),
+        span: SpanId(0xcd.try_into().expect("not zero")),
+    };
+    let mut inner = event();
+    inner.context = SpanContext::Inside(ids);
+    let line = written(&inner);
+    assert!(
+        line.ends_with(
+            "\"trace_id\":\"000000000000000000000000000000ab\",\"span_id\":\"00000000000000cd\"}\n"
+        ),
+        "{line}"
+    );
+    let mut outer = event();
+    outer.values = Vec::new();
+    outer.span = Some(Box::new(SpanEvent {
+        ids,
+        parent: Some(SpanId(0xef.try_into().expect("not zero"))),
+        parent_is_remote: true,
+        name: "do 7".into(),
+        start_ns: outer.time_ns - 42,
+        duration_ns: 42,
+        status: SpanStatus::Error("Err(3)".into()),
+        attributes: event().values,
+        events: vec![Arc::new(inner)],
+        left_out_events: 2,
+        notes: vec!["key not known".into()],
+    }));
+    let line = written(&outer);
+    let expected = concat!(
+        r#""values":[],"span":{"name":"do 7","trace_id":"000000000000000000000000000000ab","#,
+        r#""span_id":"00000000000000cd","parent_span_id":"00000000000000ef","parent_is_remote":true,"#,
+        r#""start":"2025-11-22T12:04:31.250117000Z","duration_ns":42,"#,
+        r#""status":{"code":"error","message":"Err(3)"},"attributes":{"last.x":640},"#,
+        r#""events":[{"time":"2025-11-22T12:04:31.250117042Z","probe":"p1","hit":17,"#,
+        r#""message":"x 640 -> 812"}],"left_out_events":2,"notes":["key not known"]}}"#,
+        "\n"
+    );
+    assert!(line.ends_with(expected), "{line}");
+    let mut unknown = event();
+    unknown.context = SpanContext::Unknown("lost".into());
+    assert!(written(&unknown).ends_with(",\"span_unknown\":\"lost\"}\n"));
+}
+
+#[test]
 fn event_has_the_keys_of_the_contract() {
     assert_eq!(
         written(&event()),

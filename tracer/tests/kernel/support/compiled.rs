@@ -34,6 +34,7 @@ pub(crate) fn compiled(
         shapes: &ShapeCache::default(),
         returned: None,
         redactor: &Redactor::default(),
+        has_spans: false,
     });
     plan.unwrap_or_else(|error| panic!("{text}: {error}"))
 }

@@ -1,0 +1,239 @@
+//! Spans: which call each event and each span is in, compared with what the program says itself.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use crate::support::build::{fixture, rust};
+use crate::support::needs;
+use crate::support::observe::observe;
+use crate::support::program::Program;
+use crate::support::tracer::{Finished, assert_adds_up, counter};
+
+const SOURCE: &str = "e2e_spans.rs";
+const ROUNDS: usize = 6;
+const THREADS: usize = 3;
+const ZERO: &str = "";
+
+/// The span of an event that is one.
+fn span(event: &Value) -> Option<&Value> {
+    event.get("span")
+}
+
+/// The spans by id. No two have the same, and none is zero.
+fn by_id(events: &[Value]) -> HashMap<String, Value> {
+    let mut spans = HashMap::new();
+    for span in events.iter().filter_map(span) {
+        for (key, digits) in [("trace_id", 32), ("span_id", 16)] {
+            let id = span[key].as_str().expect("an id");
+            assert_eq!(id.len(), digits, "{span}");
+            assert!(id.chars().any(|digit| digit != '0'), "{span}");
+        }
+        let id = text(span, "span_id").to_owned();
+        assert!(spans.insert(id, span.clone()).is_none(), "{span}");
+    }
+    spans
+}
+
+fn text<'v>(value: &'v Value, key: &str) -> &'v str {
+    value[key].as_str().unwrap_or(ZERO)
+}
+
+/// Compares every log and span with the number that the program gives the span around it. Returns how many
+/// logs had no certain span, or one without an end.
+fn compare(events: &[Value], ends_missing: &str) -> usize {
+    let spans = by_id(events);
+    let mut uncertain = 0;
+    for event in events {
+        let log = match span(event) {
+            None => event,
+            Some(span) => {
+                let outer = &span["attributes"]["outer"];
+                if let Some(parent) = spans.get(text(span, "parent_span_id")) {
+                    assert_eq!(parent["trace_id"], span["trace_id"], "{span}");
+                    assert!(text(parent, "start") <= text(span, "start"), "{span}");
+                    if let Some(outer) = outer.as_u64() {
+                        assert_eq!(text(parent, "name"), outer.to_string(), "{span}");
+                    }
+                } else {
+                    assert!(outer.as_u64().unwrap_or(0) == 0, "no parent: {span}");
+                }
+                continue;
+            }
+        };
+        let inside = text(log, "message");
+        match (spans.get(text(log, "span_id")), inside) {
+            (None, "0") => assert!(log.get("span_id").is_none(), "{log}"),
+            (Some(span), inside) => {
+                assert_eq!(text(span, "name"), inside, "{log}");
+                assert_eq!(span["trace_id"], log["trace_id"], "{log}");
+                let is_it = |event: &&Value| event["hit"] == log["hit"];
+                let events = span["events"].as_array().expect("events");
+                assert_eq!(events.iter().filter(is_it).count(), 1, "{span}");
+            }
+            (None, inside) => {
+                assert!(inside.starts_with(ends_missing), "no span: {log}");
+                uncertain += 1;
+            }
+        }
+    }
+    uncertain
+}
+
+fn of<'e>(finished: &Finished, events: &'e [Value], probe: &str) -> Vec<&'e Value> {
+    let spans: Vec<&Value> = events
+        .iter()
+        .filter(|event| event["probe"] == probe)
+        .filter_map(span)
+        .collect();
+    let summary = finished.summary(probe);
+    assert_adds_up(&summary);
+    assert_eq!(counter(&summary, "events"), spans.len() as u64);
+    spans
+}
+
+#[test]
+fn spans_and_logs_are_in_the_calls_that_the_program_says() {
+    if !needs::kernel() {
+        return;
+    }
+    let probes = [
+        "span fixture::request \"{me}\" with outer=outer",
+        "span fixture::descend \"{me}\" with outer=outer, level=level",
+        "span fixture::order \"{me}\" with outer=outer error if me % 3 == 0",
+        "span fixture::risky \"{me}\" with outer=outer",
+        "span fixture::submit \"{me}\" key me",
+        "span fixture::work \"{me}\" with outer=key key key",
+        "span fixture::serve \"{me}\" parent traceparent",
+        "log fixture::note \"{inside}\" rate 100000/s",
+    ];
+    for optimise in ["0", "2"] {
+        let path = rust("spans", SOURCE, &["-C", &format!("opt-level={optimise}")]);
+        let observed = observe(Program::ready(&path, &[]), &probes, &[]);
+        let finished = observed.finished;
+        finished.assert_code(0);
+        let events = finished.events();
+        // The calls that a panic leaves have no end.
+        let uncertain = compare(&events, "30");
+        let calls = THREADS * ROUNDS;
+        assert_eq!(uncertain, calls / 2, "logs in calls that panic");
+        assert_eq!(of(&finished, &events, "p1").len(), calls);
+        assert_eq!(of(&finished, &events, "p2").len(), calls * 4);
+        let orders = of(&finished, &events, "p3");
+        for order in &orders {
+            let number: u64 = text(order, "name").parse().expect("a number");
+            let failed = match number % 3 {
+                0 => serde_json::json!({"code": "error", "message": "me % 3 == 0"}),
+                _ => serde_json::json!({"code": "unset"}),
+            };
+            assert_eq!(order["status"], failed, "{order}");
+            assert_eq!(order["attributes"]["outer"], number - 20_000);
+        }
+        assert_eq!(orders.len(), calls);
+        assert_eq!(of(&finished, &events, "p4").len(), calls / 2);
+        assert_eq!(of(&finished, &events, "p5").len(), ROUNDS);
+        let jobs = of(&finished, &events, "p6");
+        assert_eq!(jobs.len(), ROUNDS);
+        for job in jobs {
+            assert!(job.get("parent_span_id").is_some(), "by its key: {job}");
+        }
+        let served = of(&finished, &events, "p7");
+        for (index, served) in (1..).zip(served.iter().take(ROUNDS)) {
+            if optimise == "0" {
+                let trace = format!("{:032x}", 0xabc0 + index);
+                let parent = format!("{:016x}", 0xdef0 + index);
+                assert_eq!(text(served, "trace_id"), trace, "{served}");
+                assert_eq!(text(served, "parent_span_id"), parent, "{served}");
+                assert_eq!(served["parent_is_remote"], true);
+            }
+        }
+        let last = served.last().expect("a span");
+        let note = last["notes"][0].as_str().expect("a note");
+        assert!(note.starts_with("parent not valid: "), "{last}");
+    }
+}
+
+#[test]
+fn returned_err_is_the_status_of_a_span_and_two_ids_are_its_parent() {
+    if !needs::kernel() {
+        return;
+    }
+    let path = rust("spans", SOURCE, &["-C", "opt-level=0"]);
+    let probes = [
+        "span fixture::order \"{me}\" with result=$return",
+        "span fixture::answer parent trace, span",
+    ];
+    let finished = observe(Program::ready(&path, &[]), &probes, &[]).finished;
+    finished.assert_code(0);
+    let events = finished.events();
+    let orders = of(&finished, &events, "p1");
+    assert_eq!(orders.len(), THREADS * ROUNDS);
+    for order in orders {
+        let number: u64 = text(order, "name").parse().expect("a number");
+        let is_error = number.is_multiple_of(3);
+        let message = is_error.then(|| format!("Err({number})"));
+        assert_eq!(order["status"]["message"].as_str(), message.as_deref());
+        let variant = if is_error { "Err" } else { "Ok" };
+        assert_eq!(order["attributes"]["result"]["$variant"], variant);
+    }
+    let [answer] = of(&finished, &events, "p2")[..] else {
+        panic!("one answer: {finished}");
+    };
+    assert_eq!(text(answer, "trace_id"), "01".repeat(16));
+    assert_eq!(text(answer, "parent_span_id"), "0000000000001234");
+    assert_eq!(text(answer, "name"), "fixture::answer");
+}
+
+#[test]
+fn spans_that_are_lost_name_nobody_as_their_child() {
+    if !needs::kernel() {
+        return;
+    }
+    // Rate and condition hide spans. What is inside hangs below the next one around it, or nowhere.
+    let path = rust("spans", SOURCE, &["-C", "opt-level=0"]);
+    let probes = [
+        "span fixture::request \"{me}\" with outer=outer",
+        "span fixture::descend \"{me}\" if level == 1",
+        "log fixture::note \"{inside}\" rate 100000/s",
+    ];
+    let finished = observe(Program::ready(&path, &[]), &probes, &[]).finished;
+    finished.assert_code(0);
+    let events = finished.events();
+    let spans = by_id(&events);
+    let mut inner = 0;
+    for span in of(&finished, &events, "p2") {
+        let parent = spans.get(text(span, "parent_span_id")).expect("a parent");
+        let number: u64 = text(span, "name").parse().expect("a number");
+        assert_eq!(text(parent, "name"), (number - 12_000).to_string());
+        inner += 1;
+    }
+    assert_eq!(inner, THREADS * ROUNDS);
+}
+
+#[test]
+fn calls_left_by_exceptions_and_longjmp_take_nothing_with_them() {
+    if !needs::kernel() {
+        return;
+    }
+    let probes = [
+        "span outer_call \"{me}\" with outer=outer",
+        "span thrower \"{me}\" with outer=outer",
+        "span jumper \"{me}\" with outer=outer",
+        "span coroutine \"{me}\" with outer=outer",
+        "log note \"{inside}\" rate 100000/s",
+    ];
+    for optimise in ["-O0", "-O2"] {
+        let flags = ["-g", "-pthread", optimise];
+        let path = fixture("c++", "leaving", "e2e_spans.cpp", &flags);
+        let finished = observe(Program::ready(&path, &[]), &probes, &[]).finished;
+        finished.assert_code(0);
+        let events = finished.events();
+        // Half of the calls of `thrower` and `jumper` have no end.
+        let uncertain = compare(&events, "2");
+        assert_eq!(uncertain, 20, "{finished}");
+        assert_eq!(of(&finished, &events, "p1").len(), 20);
+        assert_eq!(of(&finished, &events, "p2").len(), 10);
+        assert_eq!(of(&finished, &events, "p3").len(), 10);
+        assert_eq!(of(&finished, &events, "p4").len(), 8);
+    }
+}
