@@ -131,7 +131,7 @@ impl SpanReader {
             let mut spans = sites.spans();
             spans.any(|(entry, begin, _)| entry.slot == slot && begin.keeps)
         };
-        placer.tidy(&source, &keeps);
+        placer.tidy(&source, &keeps, later);
     }
 }
 

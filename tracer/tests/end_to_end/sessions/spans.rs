@@ -4,16 +4,29 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-use crate::support::build::{fixture, rust};
+use crate::support::build::{fixture, probe_line, rust};
 use crate::support::needs;
-use crate::support::observe::observe;
 use crate::support::program::Program;
-use crate::support::tracer::{Finished, assert_adds_up, counter};
+use crate::support::tracer::{Finished, Tracer, assert_adds_up, counter};
 
 const SOURCE: &str = "e2e_spans.rs";
 const ROUNDS: usize = 6;
 const THREADS: usize = 3;
 const ZERO: &str = "";
+
+/// Runs a program under probes that make this number of events.
+#[track_caller]
+fn run(mut program: Program, probes: &[impl AsRef<str>], count: usize) -> Finished {
+    let probes: Vec<&str> = probes.iter().map(AsRef::as_ref).collect();
+    let tracer = Tracer::attach(program.pid(), "json", &probes, &[]);
+    tracer.wait_tracing();
+    program.say("go");
+    program.stdout.wait_line("`done`", 0, |line| line == "done");
+    tracer.wait_events(count);
+    let finished = tracer.interrupt();
+    finished.assert_code(0);
+    finished
+}
 
 /// The span of an event that is one.
 fn span(event: &Value) -> Option<&Value> {
@@ -109,9 +122,7 @@ fn spans_and_logs_are_in_the_calls_that_the_program_says() {
     ];
     for optimise in ["0", "2"] {
         let path = rust("spans", SOURCE, &["-C", &format!("opt-level={optimise}")]);
-        let observed = observe(Program::ready(&path, &[]), &probes, &[]);
-        let finished = observed.finished;
-        finished.assert_code(0);
+        let finished = run(Program::ready(&path, &[]), &probes, 397);
         let events = finished.events();
         // The calls that a panic leaves have no end.
         let uncertain = compare(&events, "30");
@@ -163,8 +174,7 @@ fn returned_err_is_the_status_of_a_span_and_two_ids_are_its_parent() {
         "span fixture::order \"{me}\" with result=$return",
         "span fixture::answer parent trace, span",
     ];
-    let finished = observe(Program::ready(&path, &[]), &probes, &[]).finished;
-    finished.assert_code(0);
+    let finished = run(Program::ready(&path, &[]), &probes, 19);
     let events = finished.events();
     let orders = of(&finished, &events, "p1");
     assert_eq!(orders.len(), THREADS * ROUNDS);
@@ -185,19 +195,18 @@ fn returned_err_is_the_status_of_a_span_and_two_ids_are_its_parent() {
 }
 
 #[test]
-fn spans_that_are_lost_name_nobody_as_their_child() {
+fn calls_that_are_no_spans_are_passed_over() {
     if !needs::kernel() {
         return;
     }
-    // Rate and condition hide spans. What is inside hangs below the next one around it, or nowhere.
+    // A condition hides calls. What is inside hangs below the next span around it.
     let path = rust("spans", SOURCE, &["-C", "opt-level=0"]);
     let probes = [
         "span fixture::request \"{me}\" with outer=outer",
         "span fixture::descend \"{me}\" if level == 1",
         "log fixture::note \"{inside}\" rate 100000/s",
     ];
-    let finished = observe(Program::ready(&path, &[]), &probes, &[]).finished;
-    finished.assert_code(0);
+    let finished = run(Program::ready(&path, &[]), &probes, 297);
     let events = finished.events();
     let spans = by_id(&events);
     let mut inner = 0;
@@ -208,6 +217,42 @@ fn spans_that_are_lost_name_nobody_as_their_child() {
         inner += 1;
     }
     assert_eq!(inner, THREADS * ROUNDS);
+}
+
+#[test]
+fn snapshots_are_events_of_a_part_of_a_function() {
+    if !needs::kernel() {
+        return;
+    }
+    let path = rust("spans", SOURCE, &["-C", "opt-level=0"]);
+    let (begin, end) = (probe_line(SOURCE, "begin"), probe_line(SOURCE, "end"));
+    let probes = [
+        format!(
+            "span e2e_spans.rs:{begin}..e2e_spans.rs:{end} \"part {{me}}\" error if $elapsed > 0"
+        ),
+        "span fixture::request \"{me}\"".to_owned(),
+        "snapshot fixture::order hits 1000 depth 1".to_owned(),
+        "log fixture::shield \"{outer}\"".to_owned(),
+    ];
+    let finished = run(Program::ready(&path, &[]), &probes, 72);
+    let events = finished.events();
+    let spans = by_id(&events);
+    let parts = of(&finished, &events, "p1");
+    assert_eq!(parts.len(), THREADS * ROUNDS, "{finished}");
+    for part in parts {
+        assert_eq!(part["status"]["message"], "$elapsed > 0");
+        let parent = spans.get(text(part, "parent_span_id")).expect("a parent");
+        assert_eq!(text(part, "name"), format!("part {}", text(parent, "name")));
+        let [inside] = &part["events"].as_array().expect("events")[..] else {
+            panic!("one snapshot: {part}");
+        };
+        assert_eq!(inside["probe"], "p3");
+        // `shield` is behind the part, in the request itself.
+        let [inside] = &parent["events"].as_array().expect("events")[..] else {
+            panic!("one log: {parent}");
+        };
+        assert_eq!(inside["message"], parent["name"]);
+    }
 }
 
 #[test]
@@ -225,8 +270,7 @@ fn calls_left_by_exceptions_and_longjmp_take_nothing_with_them() {
     for optimise in ["-O0", "-O2"] {
         let flags = ["-g", "-pthread", optimise];
         let path = fixture("c++", "leaving", "e2e_spans.cpp", &flags);
-        let finished = observe(Program::ready(&path, &[]), &probes, &[]).finished;
-        finished.assert_code(0);
+        let finished = run(Program::ready(&path, &[]), &probes, 222);
         let events = finished.events();
         // Half of the calls of `thrower` and `jumper` have no end.
         let uncertain = compare(&events, "2");

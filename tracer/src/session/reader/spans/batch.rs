@@ -243,18 +243,24 @@ impl SpanPlacer {
         Some(known)
     }
 
-    /// Drops calls that are not open any more, once there are many.
+    /// Drops calls that were left, once there are many. `later` gives the calls whose ends are waiting.
     pub(in crate::session::reader) fn tidy(
         &mut self,
         source: &dyn CallSource,
         keeps: &dyn Fn(u32) -> bool,
+        later: &mut dyn FnMut() -> Vec<EndedCall>,
     ) {
-        self.table.tidy(&|id| {
+        if !self.table.is_full() {
+            return;
+        }
+        let is_open = |id: &CallId| {
             let possible = PossibleCall {
                 key: id.key,
                 keeps: keeps(id.key.slot),
             };
             source.open(possible).is_some_and(|call| call.id == *id)
-        });
+        };
+        let mut ended = || later().iter().map(|ended| ended.call.id).collect();
+        self.table.tidy(&is_open, &mut ended);
     }
 }

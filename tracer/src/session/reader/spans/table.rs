@@ -4,7 +4,7 @@
 //! Its parent is certain when a whole call stack from inside of it has been seen. Until then its place is
 //! provisional: another thread has named it by its key, or the stack was cut.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use super::ids::RandomIds;
@@ -14,8 +14,8 @@ use crate::event::{Event, SpanId, SpanIds, TraceId};
 pub(in crate::session::reader) const SPAN_EVENTS: usize = 128;
 /// Events that all open spans hold together.
 const ALL_EVENTS: usize = 1 << 16;
-/// Calls in the table. More than can be open in the kernel have no end that will be seen.
-const MOST_CALLS: usize = 1 << 16;
+/// Calls and events in the table, from which on calls are looked for that will have no end.
+const TIDY_FROM: usize = 1 << 12;
 /// Ended spans with a key that are remembered, as parents of spans that go on.
 const MOST_ENDED: usize = 1 << 12;
 /// Spans that hang below each other by a key.
@@ -68,6 +68,8 @@ pub(in crate::session::reader) struct KnownSpan {
     pub(in crate::session::reader) is_remote: bool,
     /// The parent may turn out to be another.
     is_provisional: bool,
+    /// It was not open any more at the last tidying, and had no end.
+    is_suspect: bool,
     pub(in crate::session::reader) events: Vec<Arc<Event>>,
     pub(in crate::session::reader) left_out_events: u64,
     pub(in crate::session::reader) notes: Vec<String>,
@@ -90,6 +92,8 @@ pub(in crate::session::reader) struct SpanTable {
     ended: VecDeque<RememberedSpan>,
     ids: RandomIds,
     held_events: usize,
+    /// Calls and events at which the table is tidied next.
+    tidy_at: usize,
 }
 
 impl SpanTable {
@@ -146,6 +150,7 @@ impl SpanTable {
             parent: parent.map(|parent| parent.span),
             is_remote: remote.is_some(),
             is_provisional: remote.is_none() && !is_certain,
+            is_suspect: false,
             events: Vec::new(),
             left_out_events: 0,
             notes: Vec::new(),
@@ -257,12 +262,33 @@ impl SpanTable {
         Some(known)
     }
 
-    /// Drops the calls that are not open any more, once there are many.
-    pub(in crate::session::reader) fn tidy(&mut self, is_open: &dyn Fn(&CallId) -> bool) {
-        if self.known.len() > MOST_CALLS {
-            self.known.retain(|call, _| is_open(call));
-            let held = self.known.values().map(|known| known.events.len());
-            self.held_events = held.sum();
+    /// Returns true if there are so many calls and events that some may be of calls that were left.
+    pub(in crate::session::reader) fn is_full(&self) -> bool {
+        self.known.len() + self.held_events >= self.tidy_at.max(TIDY_FROM)
+    }
+
+    /// Drops calls that will have no end: a panic has left them. They are neither open nor among those whose
+    /// end is waiting, twice. `ended` is asked after the open ones, so an end between is not missed.
+    pub(in crate::session::reader) fn tidy(
+        &mut self,
+        is_open: &dyn Fn(&CallId) -> bool,
+        ended: &mut dyn FnMut() -> HashSet<CallId>,
+    ) {
+        let open: HashSet<CallId> = self
+            .known
+            .keys()
+            .filter(|id| is_open(id))
+            .copied()
+            .collect();
+        let ended = ended();
+        self.known.retain(|id, known| {
+            let was_suspect = known.is_suspect;
+            known.is_suspect = !open.contains(id) && !ended.contains(id);
+            !(was_suspect && known.is_suspect)
+        });
+        self.held_events = self.known.values().map(|known| known.events.len()).sum();
+        if !self.known.values().any(|known| known.is_suspect) {
+            self.tidy_at = 2 * (self.known.len() + self.held_events);
         }
     }
 }

@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::batch::{CallSource, EndedCall, Looked, PossibleCall, SpanPlacer, Surroundings};
-use super::table::{CallFacts, CallId, FrameKey, SpanCall};
-use crate::event::{SpanContext, SpanId};
+use super::table::{CallFacts, CallId, FrameKey, SPAN_EVENTS, SpanCall, SpanTable};
+use crate::event::{Event, LeftOut, PlacementId, ProbeId, SiteOrigin, SpanContext, SpanId, Stack};
 
 /// xorshift: the same schedules in every run.
 struct Random(u64);
@@ -370,4 +370,69 @@ fn span_hangs_below_the_last_open_one_with_its_key() {
     assert_eq!(late.parent, Some(first.ids.span));
     let after = end(&mut placer, &gone, &[&call(200, 0x700, Some("7"))], 210);
     assert_eq!(after.parent, None);
+}
+
+fn event() -> Event {
+    Event {
+        origin: Arc::new(SiteOrigin {
+            probe: ProbeId(1),
+            placement: PlacementId(1),
+            probe_name: "p1".into(),
+            action: "log",
+            file: Arc::default(),
+            line: 0,
+            function: "f".into(),
+            address: 0,
+            site: (1, 1),
+            multiline: false,
+        }),
+        time_ns: 0,
+        pid: 7,
+        tid: 7,
+        thread: String::new(),
+        hit: 1,
+        message: String::new(),
+        values: Vec::new(),
+        stack: Stack::default(),
+        left_out: LeftOut::default(),
+        span: None,
+        context: SpanContext::Outside,
+    }
+}
+
+#[test]
+fn calls_that_were_left_make_room_and_those_with_an_end_stay() {
+    let mut table = SpanTable::default();
+    let event = Arc::new(event());
+    let calls: Vec<SpanCall> = (0..100)
+        .map(|at| call(at + 1, 0x1000 + 16 * at, None))
+        .collect();
+    let mut kept = HashMap::new();
+    for call in &calls {
+        let ids = table.establish(std::slice::from_ref(call), true, &|_| None);
+        kept.insert(call.id, ids.expect("ids"));
+        for _ in 0..SPAN_EVENTS + 2 {
+            table.hold(&call.id, &event);
+        }
+    }
+    assert!(table.is_full());
+    // The first ten are open. The ends of the next ten wait.
+    let is_open = |id: &CallId| id.begun_ns <= 10;
+    let mut ended = || calls[10..20].iter().map(|call| call.id).collect();
+    table.tidy(&is_open, &mut ended);
+    assert!(table.is_full(), "no call is dropped at the first sight");
+    table.tidy(&is_open, &mut ended);
+    assert!(!table.is_full());
+    for (index, call) in calls.iter().enumerate() {
+        let Some(known) = table.end(call, 1000) else {
+            assert!(index >= 20, "{index} is gone");
+            continue;
+        };
+        assert!(index < 20, "{index} is there");
+        assert_eq!(known.ids, kept[&call.id]);
+        assert_eq!(
+            (known.events.len(), known.left_out_events),
+            (SPAN_EVENTS, 2)
+        );
+    }
 }

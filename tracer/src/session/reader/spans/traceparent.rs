@@ -134,6 +134,8 @@ fn inner(value: &Value, depth: u32) -> Result<&Value, String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::value::{Sequence, Text, Variant};
 
@@ -163,6 +165,31 @@ mod tests {
         for value in [text(VALID), some(text(VALID)), text(&later)] {
             let ids = parent(&value, None).expect("valid");
             assert_eq!(format!("{} {}", ids.trace, ids.span), expected);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn written_ids_are_read_back(trace in 1_u128.., span in 1_u64.., flags: u8) {
+            let typed = format!("00-{trace:032x}-{span:016x}-{flags:02x}");
+            let ids = parent(&text(&typed), None).expect("valid");
+            prop_assert_eq!((ids.trace.0.get(), ids.span.0.get()), (trace, span));
+        }
+
+        #[test]
+        fn changed_text_is_valid_only_if_it_has_the_form(at in 0..55_usize, c: char) {
+            let mut changed: Vec<char> = VALID.chars().collect();
+            changed[at] = c;
+            let is_dash = [2, 35, 52].contains(&at);
+            let is_hex = matches!(c, '0'..='9' | 'a'..='f');
+            let is_right = if is_dash { c == '-' } else { is_hex };
+            let changed: String = changed.into_iter().collect();
+            prop_assert_eq!(parent(&text(&changed), None).is_ok(), is_right, "{}", changed);
+        }
+
+        #[test]
+        fn any_text_is_answered(typed: String) {
+            prop_assert!(parent(&text(&typed), None).is_err());
         }
     }
 
