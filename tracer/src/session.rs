@@ -167,6 +167,8 @@ pub struct ProbeStatus {
     /// Its hits by process. Where it is only one that can hit, all are its own. Hits that are in
     /// [`Self::counters`] and not here are of processes beyond the limit.
     pub processes: Vec<ProcessHits>,
+    /// Events that could not be delivered to an OpenTelemetry collector. Other outputs have them.
+    pub undelivered: u64,
 }
 
 impl ProbeStatus {

@@ -1,11 +1,12 @@
-//! Frontends that write lines: [`text`] for people, [`json`] for programs.
+//! Frontends that write lines: [`text`] for people, [`json`] for programs. [`otel`] has those for collectors.
 //!
-//! Both take events one by one and write to any [`std::io::Write`]. Neither uses anything below the
+//! They take events one by one and write to any [`std::io::Write`]. Neither uses anything below the
 //! session. Text under the target's control (messages, thread names, paths) is escaped here, where
 //! it leaves the tracer.
 
 pub mod aggregate;
 pub mod json;
+pub mod otel;
 mod stamp;
 pub mod summary;
 pub mod text;

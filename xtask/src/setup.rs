@@ -1,10 +1,11 @@
 //! `cargo xtask setup`: installs the missing needs of the commands.
 //!
 //! Packages come from the distribution (Debian and its derivatives), as root. bpf-linker and
-//! cargo-fuzz come from crates.io, into the target directory. On a complete machine it reports that
+//! cargo-fuzz come from crates.io, the tools of OpenTelemetry from PyPI, into the target directory. On a complete machine it reports that
 //! and changes nothing.
 
 pub(crate) mod machine;
+pub(crate) mod otel_tools;
 mod packages;
 
 use std::process::Command;
@@ -78,6 +79,7 @@ pub(crate) fn ensure(needs: &[Need]) -> Result<()> {
         lack.bpf_linker,
         lack.nightly,
         lack.cargo_fuzz,
+        lack.otel_tools,
     ];
     let count = steps.iter().filter(|step| **step).count();
     let mut steps = Steps::new("setup", count);
@@ -101,6 +103,10 @@ pub(crate) fn ensure(needs: &[Need]) -> Result<()> {
         let version = CARGO_FUZZ_VERSION;
         let what = format!("build cargo-fuzz {version} from crates.io, which takes some minutes");
         steps.run(&what, install_cargo_fuzz)?;
+    }
+    if lack.otel_tools {
+        let what = "install the tools of OpenTelemetry from PyPI";
+        steps.run(what, otel_tools::install)?;
     }
     let still = machine::lack(needs);
     if !still.packaged.is_empty() {

@@ -1,6 +1,7 @@
 //! The command line: commands, options, their help.
 
 mod selectors;
+mod telemetry;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ use crate::sources::{SourceMap, SourcePlaces};
 use crate::target::select::{Selector, SelectorKind};
 
 pub(super) use selectors::{SelectorArgs, TargetArgs, parse_target_line};
+pub(super) use telemetry::TelemetryArgs;
 
 /// Dynamic logpoints for running native programs, from outside
 #[derive(Parser, Debug)]
@@ -170,7 +172,7 @@ pub(super) struct TraceArgs {
     /// `-` and pipes are read once, to their end
     #[arg(long = "file", short = 'f', value_name = "FILE")]
     pub(super) files: Vec<PathBuf>,
-    /// How to show events: tui (on a terminal), text, json
+    /// How to show events: tui (on a terminal), text, json, otel-console
     #[arg(long, short, value_name = "HOW", hide_possible_values = true)]
     pub(super) output: Option<Output>,
     /// Also probe the processes that the target forks: cheap, exact [default: cheap]
@@ -208,6 +210,8 @@ pub(super) struct TraceArgs {
     /// Write the JSON output to this file, too, beside the terminal UI, text or JSON
     #[arg(long, value_name = "FILE")]
     pub(super) tee: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) telemetry: TelemetryArgs,
     /// End after this many events
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) events: Option<u64>,
@@ -367,6 +371,8 @@ pub(super) enum Output {
     Text,
     /// One JSON object an event
     Json,
+    /// OpenTelemetry's records, as its SDKs print them
+    OtelConsole,
 }
 
 /// Where debug information is that is not in the program's file.
@@ -561,7 +567,7 @@ fn buffer_size(text: &str) -> Result<usize, String> {
     }
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text)
         .ok_or_else(|| "write a number and ns, us, ms, s, m or h, as in `500ms`".into())
 }

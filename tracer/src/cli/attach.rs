@@ -12,13 +12,12 @@ use super::check;
 use super::choose::choose;
 use super::failure::CommandFailure;
 use super::output::{Colours, say, tell};
+use super::outputs::{OutputsPlan, StartedOutputs, SummaryFile, Telemetry};
 use super::probes::{self, WrittenProbe};
 use super::reload::{self, KnownFiles, OfFile};
 use super::run::launched::LaunchedRun;
 use super::stream::{self, Ends, Style, Until};
 use super::subject::{awaited, counted, options, report_all, selector};
-use super::summary_file::SummaryFile;
-use super::tee::TeeFile;
 use super::watchdog::{Progress, Watchdog, unwritten};
 use super::writer::now_ns;
 use super::{BAD_INPUT, DONE, INTERRUPTED, MISSING, NOTHING_CAPTURED};
@@ -49,7 +48,7 @@ pub(super) fn run(args: Attach, colours: Colours) -> Result<u8, CommandFailure> 
                 .to_owned(),
         ));
     }
-    let files = OutputFiles::create(&args.trace)?;
+    let outputs = OutputsPlan::new(&args.trace)?;
     let is_of_files = args.selector()?.is_empty();
     let target = is_of_files.then(|| written.target.clone());
     let selector = selector(&args, &written.target)?;
@@ -61,28 +60,9 @@ pub(super) fn run(args: Attach, colours: Colours) -> Result<u8, CommandFailure> 
                 target,
                 launched: None,
             };
-            trace(&args.trace, how, colours, files, traced)
+            trace(&args.trace, how, colours, outputs, traced)
         }
         None => Ok(DONE),
-    }
-}
-
-/// The files that are written in addition to the terminal UI or stdout.
-struct OutputFiles {
-    summary: Option<SummaryFile>,
-    tee: Option<TeeFile>,
-}
-
-impl OutputFiles {
-    fn create(args: &TraceArgs) -> Result<Self, CommandFailure> {
-        Ok(Self {
-            summary: args
-                .summary
-                .as_deref()
-                .map(|path| SummaryFile::create(path, args.per_process))
-                .transpose()?,
-            tee: args.tee.as_deref().map(TeeFile::create).transpose()?,
-        })
     }
 }
 
@@ -108,7 +88,7 @@ pub(super) fn run_launched(
     let Some(aim) = launched.aim() else {
         return Err(CommandFailure::told(INTERRUPTED));
     };
-    let files = OutputFiles::create(args)?;
+    let outputs = OutputsPlan::new(args)?;
     let how = match has_screen {
         true => Output::Tui,
         false => args.output.unwrap_or(Output::Text),
@@ -119,7 +99,7 @@ pub(super) fn run_launched(
         target: None,
         launched: Some(launched),
     };
-    trace(args, how, colours, files, traced)
+    trace(args, how, colours, outputs, traced)
 }
 
 /// The subject of a session.
@@ -137,7 +117,7 @@ fn trace(
     args: &TraceArgs,
     how: Output,
     colours: Colours,
-    files: OutputFiles,
+    outputs: OutputsPlan,
     traced: TracedSubject<'_>,
 ) -> Result<u8, CommandFailure> {
     let TracedSubject {
@@ -154,7 +134,7 @@ fn trace(
     let watchdog = Watchdog::listen()?;
     let session = Session::begin(aim, &options)?;
     let control = subscribe(&session, how);
-    let tee = files.tee.map(|file| file.subscribe(&session));
+    let outputs = outputs.subscribe(&session);
     session.expect(written.iter().map(|written| &written.spec));
     if how != Output::Tui && args.files.is_empty() {
         // No probe can be added later.
@@ -185,13 +165,11 @@ fn trace(
     let watches = watch_files(&control, &args.files, known)?;
     announce(&*control, &session, &installed.probes, how);
     let begin = begin(&session, &installed, time_ns);
-    let mut summary = files.summary;
-    if let Some(summary) = &mut summary {
-        summary.begin(&begin)?;
-    }
-    let tee = tee
-        .map(|tee| tee.start(begin.clone(), args.every, args.per_process))
-        .transpose()?;
+    let StartedOutputs {
+        summary,
+        tee,
+        telemetry,
+    } = outputs.start(&control, &begin, args)?;
     let until = Until {
         time: args.time,
         events: args.events,
@@ -199,14 +177,8 @@ fn trace(
         done: !watches,
     };
     let style = Style {
-        how,
-        colours,
-        every: args.every,
         to_stderr,
-        per_process: args.per_process,
-        processes: args.forks().are_told() || session.selectors().is_some(),
-        clock: Clock::new(args.time_style.into(), TimeZone::system(), begin.time_ns),
-        begin,
+        ..style(args, how, colours, begin)
     };
     let last = LastWords {
         clock: style.clock.clone(),
@@ -217,10 +189,11 @@ fn trace(
         None => {
             let options = tui_options(args, colours);
             let screen = ScreenOf { options, launched };
-            in_terminal(&control, screen, &installed, &watchdog.progress, last)?
+            let progress = &watchdog.progress;
+            in_terminal(&control, screen, &installed, progress, telemetry, last)?
         }
         Some(ends) => {
-            let shown = stream::run(&control, style, until, ends, &watchdog.progress)?;
+            let shown = stream::run(&control, style, until, ends, &watchdog.progress, telemetry)?;
             lines(&*control, &shown, last)?
         }
     };
@@ -232,6 +205,20 @@ fn trace(
     } else {
         BAD_INPUT
     })
+}
+
+/// The style of lines on stdout.
+fn style(args: &TraceArgs, how: Output, colours: Colours, begin: Begin) -> Style {
+    Style {
+        how,
+        colours,
+        every: args.every,
+        to_stderr: false,
+        per_process: args.per_process,
+        processes: args.forks().are_told() || begin.selectors.is_some(),
+        clock: Clock::new(args.time_style.into(), TimeZone::system(), begin.time_ns),
+        begin,
+    }
 }
 
 /// The subscription of the terminal UI, or of text and JSON.
@@ -580,6 +567,7 @@ fn in_terminal(
     screen: ScreenOf<'_>,
     installed: &InstalledProbes,
     progress: &Progress,
+    telemetry: Telemetry,
     last: LastWords,
 ) -> Result<u8, CommandFailure> {
     for failure in &installed.failures {
@@ -589,8 +577,10 @@ fn in_terminal(
     let program = pane.map(|pane| Arc::clone(pane) as Arc<dyn tui::ProgramControl>);
     let outcome = tui::run(Arc::clone(session), program, &screen.options);
     progress.set_detaching(true);
-    let probes = session.finish();
+    session.finish();
     progress.set_detaching(false);
+    telemetry.end(progress);
+    let probes = session.probes();
     let removed = session.take_removed().into_iter().map(|gone| gone.status);
     let probes: Vec<ProbeStatus> = removed.chain(probes).collect();
     let outcome =

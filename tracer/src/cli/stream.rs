@@ -14,11 +14,13 @@ use super::INTERRUPTED;
 use super::args::Output;
 use super::failure::CommandFailure;
 use super::output::{Colours, say};
+use super::outputs::Telemetry;
 use super::watchdog::{Progress, WatchedWrites};
 use super::writer::{End, EventWriter, Finished, Writing};
 use crate::base::signals::{self, Signals};
 use crate::session::{Control, ProbeStatus};
 use crate::sink::json::JsonSink;
+use crate::sink::otel::console::ConsoleSink;
 use crate::sink::text::TextSink;
 use crate::sink::{Begin, Clock, Sink};
 
@@ -104,6 +106,7 @@ pub(super) fn run(
     until: Until,
     ends: Ends,
     progress: &Arc<Progress>,
+    telemetry: Telemetry,
 ) -> Result<ShownEvents, CommandFailure> {
     let Ends {
         ended,
@@ -113,7 +116,7 @@ pub(super) fn run(
     let finished = Arc::new(Finished::default());
     let writing = Writing {
         session: Arc::clone(session),
-        sink: sink(&style, progress),
+        sink: sink(&style, progress)?,
         progress: Arc::clone(progress),
         every: style.every,
         limit: until.events,
@@ -132,6 +135,8 @@ pub(super) fn run(
     progress.set_detaching(true);
     session.finish();
     progress.set_detaching(false);
+    // The writer goes on meanwhile.
+    telemetry.end(progress);
     finished.tell();
     let mut closed = match end {
         Some(End::Closed(error)) => error,
@@ -214,7 +219,7 @@ fn listen(ended: Sender<End>) -> io::Result<Signals> {
     })
 }
 
-fn sink(style: &Style, progress: &Arc<Progress>) -> Box<dyn Sink> {
+fn sink(style: &Style, progress: &Arc<Progress>) -> Result<Box<dyn Sink>, CommandFailure> {
     let to: Box<dyn io::Write + Send> = match style.to_stderr {
         false => Box::new(io::stdout()),
         true => Box::new(io::stderr()),
@@ -228,11 +233,12 @@ fn sink(style: &Style, progress: &Arc<Progress>) -> Box<dyn Sink> {
         true => style.colours.stderr,
     };
     let out = BufWriter::with_capacity(BUFFER, watched);
-    match style.how {
+    Ok(match style.how {
+        Output::OtelConsole => Box::new(ConsoleSink::new(out)?),
         Output::Json => Box::new(JsonSink::new(out).with_processes(style.per_process)),
         Output::Text | Output::Tui => {
             let sink = TextSink::new(out, style.clock.clone(), colour);
             Box::new(sink.with_processes(style.processes))
         }
-    }
+    })
 }

@@ -37,6 +37,7 @@ pub(super) struct Progress {
     /// Since when a write has been going on.
     writing: Mutex<Option<Instant>>,
     detaching: AtomicBool,
+    exporting: AtomicBool,
 }
 
 impl Progress {
@@ -65,6 +66,11 @@ impl Progress {
     /// Probes are being taken out, or not any more.
     pub(super) fn set_detaching(&self, detaching: bool) {
         self.detaching.store(detaching, Ordering::Relaxed);
+    }
+
+    /// The last telemetry is being sent, or not any more. That has a limit of its own.
+    pub(super) fn set_exporting(&self, exporting: bool) {
+        self.exporting.store(exporting, Ordering::Relaxed);
     }
 
     /// A signal has come, and a write does not end.
@@ -163,7 +169,8 @@ fn watch(progress: &Progress, traced: &Mutex<Option<Traced>>) {
         thread::sleep(cancel::LOOK);
         cancel::looked();
         let detaching = progress.detaching.load(Ordering::Relaxed);
-        if !detaching || began.elapsed() > DETACHING {
+        let exporting = progress.exporting.load(Ordering::Relaxed);
+        if !exporting && (!detaching || began.elapsed() > DETACHING) {
             looks += 1;
         }
     }

@@ -115,6 +115,11 @@ pub trait Control: Send + Sync {
     fn drop_events(&self);
     /// Counts an event that was taken and will not be shown as lost by its probe.
     fn count_unshown(&self, event: &Event);
+    /// Counts events that this frontend should have passed on and could not, for all frontends to see
+    /// ([`ProbeStatus::undelivered`]).
+    fn count_undelivered(&self, probe: ProbeId, events: u64);
+    /// Events of each probe that this frontend was too slow for, up to now.
+    fn dropped_events(&self) -> Vec<(ProbeId, u64)>;
     /// Reports a problem to all frontends.
     fn warn(&self, text: String);
     /// Reports a requested or expected change to all frontends.

@@ -397,6 +397,7 @@ impl Backend for Live {
             cost: Cost::default(),
             notes: probe.notes.clone(),
             processes: Vec::new(),
+            undelivered: 0,
         };
         if let Some(placement) = probe.placement() {
             if let Some(SourceLine { file, line, .. }) = &placement.first.source {

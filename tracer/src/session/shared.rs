@@ -9,7 +9,7 @@ use super::known_labels::KnownLabels;
 use super::locks::lock;
 use super::reader::retired::Retired;
 use super::reader::site_table::SiteTable;
-use crate::event::{PlacementId, ProcessLabels};
+use crate::event::{PlacementId, ProbeId, ProcessLabels};
 use crate::session::Notice;
 use crate::session::sites::known_processes::KnownProcesses;
 use crate::session::sites::process_modules::ProcessModules;
@@ -41,6 +41,8 @@ pub(super) struct SharedState {
     later: Mutex<Vec<LaterNotice>>,
     undecodable: Mutex<BTreeMap<PlacementId, u64>>,
     strays: AtomicU64,
+    /// Events that could not be delivered to a collector.
+    undelivered: Mutex<BTreeMap<ProbeId, u64>>,
     /// Records that wait for space.
     backlog: AtomicUsize,
     /// Called when the target's dynamic linker has mapped or unmapped a library.
@@ -69,6 +71,7 @@ impl SharedState {
             later: Mutex::default(),
             undecodable: Mutex::default(),
             strays: AtomicU64::new(0),
+            undelivered: Mutex::default(),
             backlog: AtomicUsize::new(0),
         }
     }
@@ -137,6 +140,19 @@ impl SharedState {
                 self.strays.fetch_add(1, Ordering::Relaxed);
             }
         }
+    }
+
+    /// Counts events of a probe that could not be delivered to a collector.
+    pub(super) fn count_undelivered(&self, probe: ProbeId, events: u64) {
+        *lock(&self.undelivered).entry(probe).or_default() += events;
+    }
+
+    /// Events of a probe that could not be delivered to a collector.
+    pub(super) fn undelivered(&self, probe: ProbeId) -> u64 {
+        lock(&self.undelivered)
+            .get(&probe)
+            .copied()
+            .unwrap_or_default()
     }
 
     /// Sets the number of records that wait for space.

@@ -62,6 +62,7 @@ impl Subscription {
 
     /// A state with the events that this frontend has lost among the lost ones.
     fn seen_by_us(&self, mut status: ProbeStatus) -> ProbeStatus {
+        status.undelivered = self.session.shared.undelivered(status.id);
         if let Some(placement) = status.placement {
             let counters = &mut status.counters;
             let lost = self.queue.dropped(placement).min(counters.events);
@@ -197,6 +198,20 @@ impl Control for Subscription {
 
     fn count_unshown(&self, event: &Event) {
         self.queue.count_dropped(event.origin.placement);
+    }
+
+    fn count_undelivered(&self, probe: ProbeId, events: u64) {
+        self.session.shared.count_undelivered(probe, events);
+    }
+
+    fn dropped_events(&self) -> Vec<(ProbeId, u64)> {
+        let removed = self.session.removed(0).into_iter().map(|gone| gone.status);
+        let all = self.session.probes().into_iter().chain(removed);
+        let dropped = |status: ProbeStatus| {
+            let events = self.queue.dropped(status.placement?);
+            (events > 0).then_some((status.id, events))
+        };
+        all.filter_map(dropped).collect()
     }
 
     fn warn(&self, text: String) {

@@ -314,6 +314,9 @@ struct SummaryLine<'e> {
     over_budget: u64,
     read_faults: u64,
     cut: u64,
+    /// Events that no collector has.
+    #[serde(skip_serializing_if = "is_zero")]
+    undelivered: u64,
     bpf_ns: u64,
     /// Trap cost of all hits together, at the probe's most expensive instruction.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -326,6 +329,11 @@ struct SummaryLine<'e> {
     /// Hits of processes that are not in the list.
     #[serde(skip_serializing_if = "Option::is_none")]
     other_processes: Option<u64>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields so")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// The hits of one process with a probe.
@@ -524,6 +532,7 @@ impl<W: Write + Send> Sink for JsonSink<W> {
             over_budget: counters.over_budget,
             read_faults: counters.read_faults,
             cut: counters.cut,
+            undelivered: probe.undelivered,
             bpf_ns: counters.bpf_ns,
             trap_ns: probe.cost.traps_ns(&counters),
             attached_ns: u64::try_from(probe.cost.attached.as_nanos()).unwrap_or(u64::MAX),
@@ -555,4 +564,4 @@ impl<W: Write + Send> Sink for JsonSink<W> {
 }
 
 #[cfg(test)]
-pub(super) mod tests;
+pub(crate) mod tests;

@@ -37,6 +37,10 @@ impl fmt::Display for Summary<'_> {
                 write!(f, ", {count} {what}")?;
             }
         }
+        if probe.undelivered > 0 {
+            let undelivered = plural(probe.undelivered, "event");
+            write!(f, "; {undelivered} not delivered to the collector")?;
+        }
         if counters.read_faults > 0 {
             write!(
                 f,
@@ -170,6 +174,7 @@ mod tests {
             cost,
             notes: Vec::new(),
             processes: Vec::new(),
+            undelivered: 0,
         }
     }
 

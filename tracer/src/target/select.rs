@@ -21,13 +21,16 @@ mod unit;
 
 pub use cgroup::{CgroupDirectory, CgroupHierarchy, CgroupMembership};
 pub use cgroup_tree::CgroupWatch;
-pub use container::{ContainerRecord, ContainerRuntime, KnownContainers, PodName, container_id};
+pub use container::{
+    ContainerRecord, ContainerRuntime, KnownContainers, PodName, container_id, pod_uid,
+};
 pub use facts::{ExecutableFacts, ProcessFacts, is_stopped};
 pub use inode::InodeId;
 pub use name::NameGlob;
 pub use reports::{MatchReport, WaitReport};
 pub use selection::Selection;
 pub use selector::{Selector, SelectorKind};
+pub use unit::service_unit;
 
 #[cfg(test)]
 mod tests;

@@ -433,6 +433,7 @@ impl Control for Fake {
                 Vec::new()
             },
             processes: Vec::new(),
+            undelivered: 0,
         };
         inner.probes.push(status.clone());
         Ok(status)
@@ -499,6 +500,12 @@ impl Control for Fake {
     }
 
     fn count_unshown(&self, _: &Event) {}
+
+    fn count_undelivered(&self, _: ProbeId, _: u64) {}
+
+    fn dropped_events(&self) -> Vec<(ProbeId, u64)> {
+        Vec::new()
+    }
 
     fn warn(&self, text: String) {
         self.send(Notice::Warning(text));

@@ -12,3 +12,4 @@ mod interface;
 mod locations;
 mod sessions;
 mod targets;
+mod telemetry;

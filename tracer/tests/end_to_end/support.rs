@@ -13,6 +13,7 @@ pub(crate) mod program;
 pub(crate) mod pty;
 #[path = "../kernel/support/random.rs"]
 pub(crate) mod random;
+pub(crate) mod telemetry;
 pub(crate) mod text;
 pub(crate) mod tracer;
 pub(crate) mod watch;

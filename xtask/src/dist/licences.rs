@@ -21,6 +21,7 @@ use crate::support::workspace::{self, cargo};
 const KNOWN: &[&str] = &[
     "0BSD",
     "Apache-2.0",
+    "BSD-2-Clause",
     "BSD-3-Clause",
     "BSL-1.0",
     "CDLA-Permissive-2.0",

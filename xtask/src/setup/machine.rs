@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::otel_tools;
 use crate::build::object::{self, recipe};
 use crate::dist::toolchain::standard_library;
 use crate::support::command::find;
@@ -45,6 +46,8 @@ pub(crate) struct Lack {
     pub(crate) cargo_fuzz: bool,
     /// A nightly toolchain, which comes from rustup.
     pub(crate) nightly: bool,
+    /// A collector and the messages of OpenTelemetry, which come from PyPI.
+    pub(crate) otel_tools: bool,
 }
 
 impl Lack {
@@ -55,6 +58,7 @@ impl Lack {
             .chain(self.bpf_linker.then_some("bpf-linker"))
             .chain(self.nightly.then_some("a nightly toolchain of rustup"))
             .chain(self.cargo_fuzz.then_some("cargo-fuzz"))
+            .chain(self.otel_tools.then_some("tools of OpenTelemetry"))
             .collect()
     }
 }
@@ -113,6 +117,16 @@ const PROGRAMS: &[(Need, &str, Missing)] = &[
     (Need::Tests, "dwz", missing_program("dwz", &["dwz"])),
     (Need::Tests, "gdb", missing_program("gdb", &["gdb"])),
     (Need::Tests, "jq", missing_program("jq", &["jq"])),
+    (
+        Need::Tests,
+        "openssl",
+        missing_program("openssl", &["openssl"]),
+    ),
+    (
+        Need::Tests,
+        "prometheus",
+        missing_program("Prometheus", &["prometheus"]),
+    ),
     (
         Need::Aarch64,
         "aarch64-linux-gnu-gcc",
@@ -195,6 +209,9 @@ const fn part_of_compiler(what: &'static str, packages: &'static [&'static str])
 /// The other standard library of C++.
 const LIBCXX: Missing = missing_program("libc++", &["libc++-dev", "libc++abi-dev"]);
 
+/// Python, with the parts that make environments.
+const PYTHON_VENV: Missing = missing_program("Python's venv", &["python3", "python3-venv"]);
+
 /// Lists the missing things for these needs.
 pub(crate) fn lack(needs: &[Need]) -> Lack {
     let mut lack = Lack {
@@ -207,6 +224,12 @@ pub(crate) fn lack(needs: &[Need]) -> Lack {
     };
     if needs.contains(&Need::Tests) && !has_libcxx() {
         lack.packaged.push(LIBCXX);
+    }
+    if needs.contains(&Need::Tests) {
+        lack.otel_tools = !otel_tools::are_there();
+        if lack.otel_tools && !has_venv() {
+            lack.packaged.push(PYTHON_VENV);
+        }
     }
     if needs.contains(&Need::Dist) && standard_library().is_none() {
         lack.packaged.push(MUSL_LIBRARY);
@@ -260,6 +283,14 @@ fn has_libcxx() -> bool {
     command
         .output()
         .is_ok_and(|output| output.status.success() && output.stdout.contains(&b'/'))
+}
+
+/// Returns true if Python can make an environment with pip in it.
+fn has_venv() -> bool {
+    let output = Command::new("python3")
+        .args(["-c", "import venv, ensurepip"])
+        .output();
+    output.is_ok_and(|output| output.status.success())
 }
 
 fn has_nightly() -> bool {

@@ -278,6 +278,7 @@ impl Backend for FakeBackend {
             cost: Cost::default(),
             notes: probe.notes.clone(),
             processes: Vec::new(),
+            undelivered: 0,
         }
     }
 

@@ -8,7 +8,7 @@ use crate::event::{Counters, ProbeId, ProcessHits, ProcessLabels, SiteOrigin};
 use crate::session::Cost;
 
 /// An event as interface.md has it.
-pub(in crate::sink) fn event() -> Event {
+pub(crate) fn event() -> Event {
     Event {
         origin: Arc::new(SiteOrigin {
             probe: ProbeId(1),
@@ -233,6 +233,7 @@ fn first_record_says_what_is_traced() {
         cost: Cost::default(),
         notes: vec!["line 56 has no code of its own".into()],
         processes: Vec::new(),
+        undelivered: 0,
     };
     let mut out = Vec::new();
     JsonSink::new(&mut out)
@@ -296,6 +297,7 @@ fn summary_has_every_counter() {
         },
         notes: Vec::new(),
         processes: Vec::new(),
+        undelivered: 0,
     };
     let processes = vec![ProcessHits {
         pid: Some(42),

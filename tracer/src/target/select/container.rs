@@ -15,8 +15,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
-pub use layout::container_id;
 pub(super) use layout::is_full_id;
+pub use layout::{container_id, pod_uid};
 pub(super) use selected::{SelectedContainer, check_container};
 
 use state::StateFiles;

@@ -117,6 +117,19 @@ fn leads_to_units(path: &str, root: &str) -> bool {
     others.next().is_none_or(manages) && others.next().is_none()
 }
 
+/// Returns the service that a cgroup's path names, without its ending: a user's, or else the system's. `None`
+/// if it is in another unit, such as a session's scope.
+#[must_use]
+pub fn service_unit(cgroup: &str) -> Option<&str> {
+    let components = cgroup.split('/').filter(|component| !component.is_empty());
+    let manages = |name: &&str| name.starts_with("user@") && name.ends_with(".service");
+    let unit = components
+        .skip_while(|component| is_named(component, ".slice") || manages(component))
+        .find(|component| !is_named(component, ".slice"))?;
+    let name = unit.strip_prefix('_').unwrap_or(unit);
+    is_named(name, ".service").then(|| name.trim_end_matches(".service"))
+}
+
 /// Returns true if the name is more than its ending.
 fn is_named(name: &str, end: &str) -> bool {
     name.len() > end.len() && name.ends_with(end)
@@ -232,6 +245,25 @@ mod tests {
         assert_eq!(prefix("nginx", "/system.slice/nginx2.service"), None);
         assert_eq!(prefix("nginx", "/nginx.service.d/x"), None);
         assert_eq!(prefix("nginx", "/"), None);
+    }
+
+    #[test]
+    fn service_of_a_cgroup_is_its_first_unit() {
+        for (cgroup, service) in [
+            ("/system.slice/nginx.service", Some("nginx")),
+            ("/system.slice/nginx.service/worker.service", Some("nginx")),
+            ("/a.slice/a-b.slice/db@1.service", Some("db@1")),
+            (
+                "/user.slice/user-1.slice/user@1.service/app.slice/web.service",
+                Some("web"),
+            ),
+            ("/user.slice/user-1.slice/session-3.scope", None),
+            ("/docker/system.slice/nginx.service", None),
+            ("/init.scope", None),
+            ("/", None),
+        ] {
+            assert_eq!(service_unit(cgroup), service, "{cgroup}");
+        }
     }
 
     #[test]

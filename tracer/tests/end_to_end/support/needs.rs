@@ -49,6 +49,19 @@ pub(crate) fn tools(names: &[&str]) -> bool {
     )
 }
 
+/// The programs of `cargo xtask setup` for OpenTelemetry.
+///
+/// # Panics
+/// They are not installed, and `REQUIRE_KERNEL=1` is set.
+#[track_caller]
+pub(crate) fn otel_tools() -> Option<PathBuf> {
+    let build = Path::new(env!("CARGO_BIN_EXE_tracer")).parent()?.parent()?;
+    let tools = build.join("otel-tools");
+    let is_there = tools.join("installed.txt").is_file();
+    met(is_there, "the tools of `cargo xtask setup`", "none");
+    is_there.then_some(tools)
+}
+
 /// True if clang finds libc++. For a file that it does not find, it prints only the name.
 ///
 /// # Panics

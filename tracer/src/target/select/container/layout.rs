@@ -19,6 +19,22 @@ pub fn container_id(cgroup: &str) -> Option<&str> {
     cgroup.rsplit('/').find_map(id_of_component)
 }
 
+/// Returns the uid of the pod of Kubernetes that a cgroup belongs to.
+///
+/// The kubelet calls its cgroup `pod` and the uid. As a slice of systemd, it has underscores for hyphens.
+#[must_use]
+pub fn pod_uid(cgroup: &str) -> Option<String> {
+    let mut components = cgroup.split('/');
+    components.find(|component| component.starts_with("kubepods"))?;
+    components.find_map(|component| {
+        let name = component.strip_suffix(".slice").unwrap_or(component);
+        let uid = name.rsplit_once("-pod").map(|(_, uid)| uid);
+        let uid = uid.or_else(|| name.strip_prefix("pod"))?;
+        let is_uid = |c: char| c.is_ascii_hexdigit() || matches!(c, '-' | '_');
+        (uid.len() >= 32 && uid.chars().all(is_uid)).then(|| uid.replace('_', "-"))
+    })
+}
+
 /// Returns true for a whole id.
 pub(in crate::target::select) fn is_full_id(text: &str) -> bool {
     let digit = |c: u8| matches!(c, b'0'..=b'9' | b'a'..=b'f');
@@ -131,6 +147,28 @@ mod tests {
                 prefix.len() >= end && !prefix[end..].contains('/'),
                 "{prefix}"
             );
+        }
+    }
+
+    #[test]
+    fn uid_of_a_pod_is_in_both_drivers_layouts() {
+        let uid = "0c7e4e4e-8a5f-4c6a-9d3c-1f2e3d4c5b6a";
+        let slice = uid.replace('-', "_");
+        for cgroup in [
+            format!("/kubepods/besteffort/pod{uid}/0123"),
+            format!("/kubepods/pod{uid}"),
+            format!(
+                "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod{slice}.slice/cri-0.scope"
+            ),
+        ] {
+            assert_eq!(pod_uid(&cgroup).as_deref(), Some(uid), "{cgroup}");
+        }
+        for cgroup in [
+            "/kubepods/besteffort",
+            "/kubepods/podx/1",
+            "/system.slice/a-pod1.slice",
+        ] {
+            assert_eq!(pod_uid(cgroup), None, "{cgroup}");
         }
     }
 

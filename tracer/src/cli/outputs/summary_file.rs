@@ -4,13 +4,13 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::failure::CommandFailure;
+use crate::cli::failure::CommandFailure;
 use crate::session::{Control, ProbeStatus};
 use crate::sink::json::JsonSink;
 use crate::sink::{Begin, Sink as _};
 
 /// The file, once there is a summary to write.
-pub(super) struct SummaryFile {
+pub(in crate::cli) struct SummaryFile {
     path: PathBuf,
     sink: JsonSink<File>,
 }
@@ -18,7 +18,7 @@ pub(super) struct SummaryFile {
 impl SummaryFile {
     /// Makes the file, or empties it: before anything is attached, so that a mistake in its name
     /// costs nothing.
-    pub(super) fn create(path: &Path, per_process: bool) -> Result<Self, CommandFailure> {
+    pub(in crate::cli) fn create(path: &Path, per_process: bool) -> Result<Self, CommandFailure> {
         let file =
             File::create(path).map_err(|error| CommandFailure::cannot_write(path, &error))?;
         Ok(Self {
@@ -28,13 +28,13 @@ impl SummaryFile {
     }
 
     /// Writes the target, the start time and the probes.
-    pub(super) fn begin(&mut self, begin: &Begin) -> Result<(), CommandFailure> {
+    pub(in crate::cli) fn begin(&mut self, begin: &Begin) -> Result<(), CommandFailure> {
         let written = self.sink.begin(begin);
         written.map_err(|error| CommandFailure::cannot_write(&self.path, &error))
     }
 
     /// Writes the last state of each probe, and the counts of forked processes.
-    pub(super) fn end(
+    pub(in crate::cli) fn end(
         mut self,
         session: &dyn Control,
         probes: &[ProbeStatus],

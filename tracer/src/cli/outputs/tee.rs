@@ -11,11 +11,11 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::failure::CommandFailure;
-use super::output::tell;
-use super::stream::wait_written;
-use super::watchdog::{Progress, WatchedWrites, unwritten};
-use super::writer::{End, EventWriter, Finished, Writing};
+use crate::cli::failure::CommandFailure;
+use crate::cli::output::tell;
+use crate::cli::stream::wait_written;
+use crate::cli::watchdog::{Progress, WatchedWrites, unwritten};
+use crate::cli::writer::{End, EventWriter, Finished, Writing};
 use crate::session::{Control, Session, Subscriber};
 use crate::sink::Begin;
 use crate::sink::json::JsonSink;
@@ -24,7 +24,7 @@ use crate::sink::json::JsonSink;
 const BUFFER: usize = 1 << 16;
 
 /// The file, before there is a session.
-pub(super) struct TeeFile {
+pub(in crate::cli) struct TeeFile {
     path: PathBuf,
     file: File,
 }
@@ -32,7 +32,7 @@ pub(super) struct TeeFile {
 impl TeeFile {
     /// Makes the file, or empties it: before anything is attached, so that a mistake in its name
     /// costs nothing.
-    pub(super) fn create(path: &Path) -> Result<Self, CommandFailure> {
+    pub(in crate::cli) fn create(path: &Path) -> Result<Self, CommandFailure> {
         let file =
             File::create(path).map_err(|error| CommandFailure::cannot_write(path, &error))?;
         Ok(Self {
@@ -42,7 +42,7 @@ impl TeeFile {
     }
 
     /// Subscribes to a session: before its first probe, so that no event is older.
-    pub(super) fn subscribe(self, session: &Arc<Session>) -> TeeSubscription {
+    pub(in crate::cli) fn subscribe(self, session: &Arc<Session>) -> TeeSubscription {
         let subscriber = Subscriber {
             patient: true,
             ..Subscriber::default()
@@ -55,14 +55,14 @@ impl TeeFile {
 }
 
 /// The file's place at the session.
-pub(super) struct TeeSubscription {
+pub(in crate::cli) struct TeeSubscription {
     control: Arc<dyn Control>,
     file: TeeFile,
 }
 
 impl TeeSubscription {
     /// Writes from now on.
-    pub(super) fn start(
+    pub(in crate::cli) fn start(
         self,
         begin: Begin,
         every: Option<Duration>,
@@ -100,7 +100,7 @@ impl TeeSubscription {
 }
 
 /// A file that is being written.
-pub(super) struct Tee {
+pub(in crate::cli) struct Tee {
     path: PathBuf,
     progress: Arc<Progress>,
     finished: Arc<Finished>,
@@ -111,7 +111,7 @@ pub(super) struct Tee {
 impl Tee {
     /// Waits until everything is written, when the session has finished. After a signal it waits only as
     /// long as writes make progress.
-    pub(super) fn end(self) -> Result<(), CommandFailure> {
+    pub(in crate::cli) fn end(self) -> Result<(), CommandFailure> {
         self.finished.tell();
         let mut closed = None;
         if !wait_written(&self.ends, &self.progress, &mut closed) {

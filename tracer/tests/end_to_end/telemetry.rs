@@ -1,0 +1,8 @@
+//! Telemetry: OTLP to a receiver that checks each field and to a collector, a page for Prometheus, and the
+//! console.
+
+mod console;
+mod export;
+mod failures;
+mod prometheus;
+mod spans;
