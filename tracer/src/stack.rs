@@ -159,9 +159,12 @@ fn next(frame: &RawFrame, stack: &CapturedStack) -> Result<Caller, UnwindError> 
             let here = placed.bias.link(frame.address);
             placed.module.interrupted(here, &frame.registers, &memory)
         }
-        Some(placed) => placed
-            .module
-            .caller(frame.lookup, &frame.registers, &memory),
+        Some(placed) => {
+            let (at, interrupted) = (frame.lookup, frame.interrupted);
+            placed
+                .module
+                .caller(at, interrupted, &frame.registers, &memory)
+        }
         None => Err(UnwindError::NoRule {
             address: LinkAddr(frame.address.0),
         }),

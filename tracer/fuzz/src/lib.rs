@@ -112,7 +112,8 @@ pub fn code(bytes: &[u8]) {
 /// Call frame information, with registers and a stack to apply it to.
 pub fn unwind(bytes: &[u8]) {
     let mut bytes = Bytes(bytes);
-    let in_debug_frame = bytes.byte() & 1 != 0;
+    let (in_debug_frame, interrupted) = (bytes.byte(), bytes.byte());
+    let (in_debug_frame, interrupted) = (in_debug_frame & 1 != 0, interrupted & 1 != 0);
     let at = LinkAddr(elf_file::CODE.0 + u64::from(bytes.byte()));
     let stack = bytes.split();
     let Some(module) = module::open(&elf_file::with_frames(in_debug_frame, bytes.0)) else {

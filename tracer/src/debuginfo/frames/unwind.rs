@@ -12,7 +12,8 @@ use gimli::{
 
 use super::cfi::RowReader;
 use crate::arch::{
-    CALLEE_SAVED, INSTRUCTION_POINTER, REGISTERS, SIGNAL_RETURN, STACK_POINTER, signal_frame,
+    CALLEE_SAVED, Flow, INSTRUCTION_POINTER, Instruction, MAX_INSTRUCTION, REGISTERS,
+    SIGNAL_RETURN, STACK_POINTER, decode, signal_frame,
 };
 use crate::base::address::LinkAddr;
 use crate::debuginfo::Slice;
@@ -97,17 +98,27 @@ impl From<gimli::Error> for UnwindError {
 pub type ReadWord<'m> = dyn Fn(u64) -> Option<u64> + 'm;
 
 impl Module {
-    /// Returns the caller of a frame whose instruction is `address`.
+    /// Returns the caller of a frame whose instruction is `address`. `interrupted` says that the frame
+    /// is at the beginning of this instruction, and not in a call.
     ///
     /// # Errors
     /// Fails with an [`UnwindError`]; [`UnwindError::Outermost`] is the regular end.
     pub fn caller(
         &self,
         address: LinkAddr,
+        interrupted: bool,
         registers: &Registers,
         memory: &ReadWord<'_>,
     ) -> Result<Caller, UnwindError> {
-        let step = UnwindStep { registers, memory };
+        let next = || {
+            let bytes = self.initial_bytes(address, MAX_INSTRUCTION)?;
+            decode(bytes, address.0).next()
+        };
+        let step = UnwindStep {
+            registers,
+            memory,
+            next: if interrupted { next() } else { None },
+        };
         self.frame_sections()
             .row(address.0, step)
             .unwrap_or(Err(UnwindError::NoRule { address }))
@@ -139,7 +150,11 @@ impl Module {
         registers: &Registers,
         memory: &ReadWord<'_>,
     ) -> Result<Caller, UnwindError> {
-        let step = UnwindStep { registers, memory };
+        let step = UnwindStep {
+            registers,
+            memory,
+            next: None,
+        };
         let said = self.frame_sections().row(address.0, step);
         said.unwrap_or_else(|| Self::registers_of_context(registers, memory))
     }
@@ -192,6 +207,8 @@ impl<'a> RowReader<'a> for SignalReader {
 struct UnwindStep<'r> {
     registers: &'r Registers,
     memory: &'r ReadWord<'r>,
+    /// The next instruction of a frame that is not in a call.
+    next: Option<Instruction>,
 }
 
 impl<'a> RowReader<'a> for UnwindStep<'_> {
@@ -215,6 +232,12 @@ impl<'a> RowReader<'a> for UnwindStep<'_> {
                 self.evaluate(section, expression, encoding, None)?
             }
         };
+        let leaves = self.next.is_some_and(|next| match next.flow() {
+            Flow::Return => true,
+            Flow::Jump => next.target().is_some_and(|to| !fde.contains(to)),
+            _ => false,
+        });
+        let word = |address, number| self.word(address, number, leaves);
         let mut caller = Registers([None; REGISTERS]);
         for number in 0..=RETURN {
             let rule = row.register(gimli::Register(number as u16));
@@ -231,14 +254,14 @@ impl<'a> RowReader<'a> for UnwindStep<'_> {
                 None | Some(RegisterRule::Undefined | RegisterRule::Architectural) => None,
                 Some(RegisterRule::SameValue) => self.registers.get(number),
                 Some(RegisterRule::Offset(offset)) => {
-                    self.word(cfa.wrapping_add_signed(offset), number)?
+                    word(cfa.wrapping_add_signed(offset), number)?
                 }
                 Some(RegisterRule::ValOffset(offset)) => Some(cfa.wrapping_add_signed(offset)),
                 Some(RegisterRule::Register(other)) => self.registers.get(usize::from(other.0)),
                 Some(RegisterRule::Constant(value)) => Some(value),
                 Some(RegisterRule::Expression(expression)) => {
                     let at = self.evaluate(section, &expression, encoding, Some(cfa))?;
-                    self.word(at, number)?
+                    word(at, number)?
                 }
                 Some(RegisterRule::ValExpression(expression)) => {
                     Some(self.evaluate(section, &expression, encoding, Some(cfa))?)
@@ -273,10 +296,19 @@ impl UnwindStep<'_> {
     }
 
     /// Returns a saved register. The walk needs `rip` and `rsp`; any other register may stay
-    /// unknown.
-    fn word(&self, address: u64, number: usize) -> Result<Option<u64>, UnwindError> {
+    /// unknown. `leaves` says that the next instruction leaves the function.
+    ///
+    /// Compilers do not say that a register was popped: the rule still names its place, which is then
+    /// below the stack pointer. At an instruction that leaves the function, the register has the
+    /// caller's value again. Before it, the place can also be one that the function saved the
+    /// register in without moving the stack pointer.
+    fn word(&self, address: u64, number: usize, leaves: bool) -> Result<Option<u64>, UnwindError> {
+        let is_popped = || leaves && self.registers.get(STACK).is_some_and(|top| address < top);
         match (self.memory)(address) {
             Some(word) => Ok(Some(word)),
+            None if number != RETURN && number != STACK && is_popped() => {
+                Ok(self.registers.get(number))
+            }
             None if number == RETURN || number == STACK => Err(UnwindError::Memory { address }),
             None => Ok(None),
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::base::address::LinkAddr;
 use crate::debuginfo::Module;
-use crate::stack::PlacedModule;
+use crate::stack::{PlacedModule, RawFrame};
 
 /// The code of a function whose calls are spans.
 #[derive(Clone)]
@@ -32,6 +32,11 @@ impl SpanCode {
             ranges: ranges.into_iter().map(|(begin, end)| begin..end).collect(),
             site,
         }
+    }
+
+    /// Returns true if a frame is at the instruction at which the calls begin.
+    pub(in crate::session) fn begins_at(&self, frame: &RawFrame) -> bool {
+        frame.interrupted && frame.lookup == self.site
     }
 
     /// Returns true if the function has the code at an address of a module.

@@ -51,7 +51,7 @@ pub(super) fn surroundings(
     find: &dyn Fn(RunAddr) -> Option<PlacedModule>,
 ) -> Surroundings {
     let walk = walk(captured, FRAMES, find);
-    let mut possible = Vec::new();
+    let mut possible: Vec<PossibleCall> = Vec::new();
     for pair in walk.frames.windows(2) {
         let [frame, caller] = pair else { continue };
         let (Some(placed), Some(cfa)) = (
@@ -70,9 +70,13 @@ pub(super) fn surroundings(
                         frame: cfa,
                     },
                     keeps: begin.keeps,
+                    begins_here: code.begins_at(frame),
                 };
-                if !possible.contains(&call) {
-                    possible.push(call);
+                // A call has a site for each place at which it can begin.
+                let same = possible.iter_mut().find(|one| one.key == call.key);
+                match same {
+                    Some(same) => same.begins_here |= call.begins_here,
+                    None => possible.push(call),
                 }
             }
         }

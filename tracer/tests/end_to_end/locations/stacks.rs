@@ -82,6 +82,33 @@ fn stack_of_recursion_and_inlined_copy_is_exact() {
 }
 
 #[test]
+fn stack_at_the_return_of_a_function_with_a_frame_pointer_is_exact() {
+    if !needs::kernel() {
+        return;
+    }
+    for level in ["-O0", "-O1"] {
+        let flags = [level, "-fno-omit-frame-pointer"];
+        let path = c(&format!("stack-framed{level}"), SOURCE, &flags);
+        let program = Program::ready(&path, &[]);
+        let probe = r#"log leaf%return "" depth 100"#;
+        let tracer = Tracer::attach(program.pid(), "json", &[probe], &["--events", "20"]);
+        let finished = tracer.finish();
+        finished.assert_code(0);
+        // The frames of `deep` are more than a hit captures.
+        let events = finished.events();
+        let whole = events.iter();
+        let whole = whole.filter(|event| frames(event)[1]["function"] != "deep");
+        let whole: Vec<&Value> = whole.collect();
+        assert!(whole.len() > 5, "{level}: {}", whole.len());
+        for event in whole {
+            let last = frames(event).last().expect("frames");
+            assert_eq!(last["function"], "_start", "{level}: {event}");
+            assert_eq!(event.get("stack_stopped"), None, "{level}: {event}");
+        }
+    }
+}
+
+#[test]
 fn stack_through_library_without_debug_information_goes_on() {
     if !needs::kernel() {
         return;

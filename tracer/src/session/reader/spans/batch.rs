@@ -15,12 +15,18 @@ use crate::event::{Event, SpanContext, SpanIds};
 /// Why the span around an event is not certain.
 const MISSED: &str = "a call around it may be a span that was lost, or left without its end";
 
+/// Why the span of an event at the first instruction of its call is not certain. The kernel chooses which
+/// probe of one instruction comes first.
+const BEGINS: &str = "the span begins at the same instruction";
+
 /// A frame on a stack that may be a span.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::session::reader) struct PossibleCall {
     pub(in crate::session::reader) key: FrameKey,
     /// Calls of the probe keep values.
     pub(in crate::session::reader) keeps: bool,
+    /// The frame is at the instruction at which the call begins.
+    pub(in crate::session::reader) begins_here: bool,
 }
 
 /// The frames around an event that may be spans.
@@ -202,6 +208,11 @@ impl SpanPlacer {
             Ok(chain) => chain,
             Err(why) => return (SpanContext::Unknown(why), None),
         };
+        let is_open = |key| chain.iter().any(|call| call.id.key == key);
+        let mut possible = surroundings.possible.iter();
+        if possible.any(|one| one.begins_here && !is_open(one.key)) {
+            return (SpanContext::Unknown(BEGINS.into()), None);
+        }
         let is_whole = surroundings.stopped.is_none();
         let found = self
             .table
@@ -257,6 +268,7 @@ impl SpanPlacer {
             let possible = PossibleCall {
                 key: id.key,
                 keeps: keeps(id.key.slot),
+                begins_here: false,
             };
             source.open(possible).is_some_and(|call| call.id == *id)
         };

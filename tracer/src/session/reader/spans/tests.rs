@@ -72,6 +72,7 @@ impl Model {
         let possible = stack.iter().rev().map(|call| PossibleCall {
             key: call.key,
             keeps: false,
+            begins_here: false,
         });
         Surroundings {
             possible: possible.collect(),
@@ -323,6 +324,7 @@ fn end(
     let possible = chain.iter().map(|call| PossibleCall {
         key: call.id.key,
         keeps: true,
+        begins_here: false,
     });
     let surroundings = Surroundings {
         possible: possible.collect(),
@@ -370,6 +372,38 @@ fn span_hangs_below_the_last_open_one_with_its_key() {
     assert_eq!(late.parent, Some(first.ids.span));
     let after = end(&mut placer, &gone, &[&call(200, 0x700, Some("7"))], 210);
     assert_eq!(after.parent, None);
+}
+
+#[test]
+fn event_at_the_first_instruction_of_its_span_is_in_none_that_began_later() {
+    let (outer, own) = (call(10, 0x100, None), call(20, 0x90, None));
+    let open = Keyed(vec![outer.clone(), own.clone()]);
+    let surroundings = Surroundings {
+        possible: [(&own, true), (&outer, false)]
+            .into_iter()
+            .map(|(call, begins_here)| PossibleCall {
+                key: call.id.key,
+                keeps: false,
+                begins_here,
+            })
+            .collect(),
+        stopped: None,
+    };
+    let mut placer = SpanPlacer::default();
+    let mut context = |time_ns| {
+        let looked = Looked::of(&open, std::iter::once(&surroundings), false);
+        placer.context(&looked, &surroundings, time_ns)
+    };
+    // The kernel ran the probe of the event first.
+    let (before, none) = context(19);
+    assert!(
+        matches!(&before, SpanContext::Unknown(why) if why.contains("same instruction")),
+        "{before:?}"
+    );
+    assert_eq!(none, None);
+    let (after, inside) = context(21);
+    assert!(matches!(after, SpanContext::Inside(_)), "{after:?}");
+    assert_eq!(inside, Some(own.id));
 }
 
 fn event() -> Event {
