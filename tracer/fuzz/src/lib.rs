@@ -112,8 +112,8 @@ pub fn code(bytes: &[u8]) {
 /// Call frame information, with registers and a stack to apply it to.
 pub fn unwind(bytes: &[u8]) {
     let mut bytes = Bytes(bytes);
-    let (in_debug_frame, interrupted) = (bytes.byte(), bytes.byte());
-    let (in_debug_frame, interrupted) = (in_debug_frame & 1 != 0, interrupted & 1 != 0);
+    let flags = bytes.byte();
+    let (in_debug_frame, interrupted) = (flags & 1 != 0, flags & 2 != 0);
     let at = LinkAddr(elf_file::CODE.0 + u64::from(bytes.byte()));
     let stack = bytes.split();
     let Some(module) = module::open(&elf_file::with_frames(in_debug_frame, bytes.0)) else {
@@ -127,9 +127,11 @@ pub fn unwind(bytes: &[u8]) {
     registers[16] = Some(at.0);
     black_box(module.cfa_at(at)).ok();
     black_box(module.landing_pads(&[(elf_file::CODE.0, elf_file::CODE.0 + 256)]));
-    black_box(module.caller(at, &Registers(registers), &|address| {
-        Some(made.word(address))
-    }))
+    black_box(
+        module.caller(at, interrupted, &Registers(registers), &|address| {
+            Some(made.word(address))
+        }),
+    )
     .ok();
     let placed = PlacedModule {
         module: std::sync::Arc::new(module),
