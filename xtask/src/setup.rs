@@ -1,8 +1,8 @@
 //! `cargo xtask setup`: installs the missing needs of the commands.
 //!
 //! Packages come from the distribution (Debian and its derivatives), as root. bpf-linker and
-//! cargo-fuzz come from crates.io, the tools of OpenTelemetry from PyPI, into the target directory. On a complete machine it reports that
-//! and changes nothing.
+//! cargo-fuzz come from crates.io, the tools of OpenTelemetry from PyPI, all into the target
+//! directory. On a complete machine it reports that and changes nothing.
 
 pub(crate) mod machine;
 pub(crate) mod otel_tools;
