@@ -87,7 +87,7 @@ fn now() -> u64 {
         .map_or(0, |time| u64::try_from(time.as_nanos()).unwrap_or(0))
 }
 
-/// Made-up processes, of which every selector matches the first two.
+/// Made-up processes. Every selector matches the first two.
 struct FakeProcesses;
 
 impl ProcessLister for FakeProcesses {

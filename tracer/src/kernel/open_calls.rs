@@ -26,7 +26,7 @@ pub struct OpenCall {
     pub site: u32,
     /// Flags of the record's part from the beginning.
     pub flags: u32,
-    /// What the plan keeps of its beginning.
+    /// Values that the plan keeps from its beginning.
     pub chunks: Vec<u8>,
 }
 

@@ -7,7 +7,7 @@ use clap::Args as ClapArgs;
 
 use super::duration;
 
-/// Where telemetry goes, beside any other output.
+/// Receivers of telemetry, beside any other output.
 #[derive(ClapArgs, Debug)]
 #[command(next_help_heading = "Telemetry")]
 pub(in crate::cli) struct TelemetryArgs {

@@ -1,4 +1,4 @@
-//! Where a collector is, and how it is spoken to: the options and variables of OpenTelemetry's specification.
+//! The address of a collector and its protocol: the options and variables of OpenTelemetry's specification.
 //!
 //! `OTEL_EXPORTER_OTLP_NAME` is for all signals, `OTEL_EXPORTER_OTLP_LOGS_NAME` for one and before it.
 
@@ -70,7 +70,7 @@ pub enum Protocol {
 /// The collector of one signal.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Endpoint {
-    /// Where requests go. Over HTTP it includes the signal's path.
+    /// The URL of the requests. Over HTTP it includes the signal's path.
     pub url: Uri,
     /// The form of requests.
     pub protocol: Protocol,

@@ -80,6 +80,15 @@ impl Program {
         stdin.flush().expect("the program reads its input");
     }
 
+    /// Has the fixture `e2e_worker.c` call `work`, and waits until it has.
+    #[track_caller]
+    pub(crate) fn call(&mut self, times: u32) {
+        let from = self.stdout.count();
+        self.say(&format!("call {times}"));
+        self.stdout
+            .wait_line("the calls", from, |line| line == "called");
+    }
+
     /// Closes its stdin.
     pub(crate) fn close_input(&mut self) {
         self.child.stdin = None;

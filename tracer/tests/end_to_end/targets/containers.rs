@@ -152,15 +152,6 @@ fn inner(outside: &Program) -> u32 {
 }
 
 #[track_caller]
-fn call(worker: &mut Program, times: u32) {
-    let from = worker.stdout.count();
-    worker.say(&format!("call {times}"));
-    worker
-        .stdout
-        .wait_line("the calls", from, |line| line == "called");
-}
-
-#[track_caller]
 fn end(mut worker: Program) {
     worker.close_input();
     worker.wait();
@@ -210,8 +201,8 @@ fn container_is_selected_by_the_digits_of_its_id() {
     let probe = worker_probe();
     let tracer = Tracer::start(attach_args(&probe, ["--container", &id[..16]]));
     tracer.wait_tracing();
-    call(&mut one, 3);
-    call(&mut stranger, 3);
+    one.call(3);
+    stranger.call(3);
     let mut expected = BTreeMap::from([(inner(&one), vec![1, 2, 3])]);
     end(one);
     // That container again, as after `docker restart`.
@@ -231,7 +222,7 @@ fn container_is_selected_by_the_digits_of_its_id() {
         root: files,
     };
     let mut again = restarted.ready();
-    call(&mut again, 2);
+    again.call(2);
     let pid = inner(&again);
     expected.insert(pid, vec![1001, 1, 1, 2]);
     let probed = format!("note: process {pid} is probed");
@@ -275,7 +266,7 @@ fn container_is_selected_by_its_name() {
     };
     let tracer = with_files(["--container", "web-1"]);
     tracer.wait_tracing();
-    call(&mut worker, 3);
+    worker.call(3);
     let finished = tracer.interrupt();
     finished.assert_code(0);
     // `unshare` waits for the program, in the same cgroup.
@@ -313,7 +304,7 @@ fn container_that_does_not_exist_yet_is_waited_for() {
     // `unshare` is in the cgroup, too, before it starts the program, and has no line of ours.
     let pid = inner(&worker);
     tracer.wait_tracing();
-    call(&mut worker, 3);
+    worker.call(3);
     tracer.wait_events(3);
     end(worker);
     let finished = tracer.interrupt();
@@ -352,8 +343,8 @@ fn file_that_a_container_shares_is_found_by_its_inode() {
     let tracer = Tracer::start(attach_args(&probe, ["--exe", exe]));
     tracer.wait_tracing();
     let mut later = start();
-    call(&mut earlier, 2);
-    call(&mut later, 2);
+    earlier.call(2);
+    later.call(2);
     let finished = tracer.interrupt();
     finished.assert_code(0);
     let expected = BTreeMap::from([

@@ -27,15 +27,6 @@ fn attach(exe: &str, more: &[&str]) -> Tracer {
     tracer
 }
 
-#[track_caller]
-fn call(worker: &mut Program, times: u32) {
-    let from = worker.stdout.count();
-    worker.say(&format!("call {times}"));
-    worker
-        .stdout
-        .wait_line("the calls", from, |line| line == "called");
-}
-
 /// Waits for a note, which comes once.
 #[track_caller]
 fn told(tracer: &Tracer, note: &str) {
@@ -52,7 +43,7 @@ fn targets_that_leave_or_stop_are_told_once_and_the_others_go_on() {
     let mut workers = [(); 4].map(|()| Program::ready(&path, &["1", "stay"]));
     let tracer = attach(path.to_str().expect("UTF-8"), &[]);
     for worker in &mut workers {
-        call(worker, 2);
+        worker.call(2);
     }
     let [ends, executes, stops, stays] = &mut workers;
     ends.close_input();
@@ -70,8 +61,8 @@ fn targets_that_leave_or_stop_are_told_once_and_the_others_go_on() {
     told(&tracer, &format!("process {} is stopped", stops.pid()));
     stops.signal(Signal::CONT);
     told(&tracer, &format!("process {} runs again", stops.pid()));
-    call(stops, 3);
-    call(stays, 3);
+    stops.call(3);
+    stays.call(3);
     executes.signal(Signal::KILL);
     executes.wait();
     let finished = tracer.interrupt();
@@ -103,7 +94,7 @@ fn program_that_a_target_executes_is_one_too_if_it_matches() {
     tracer
         .stderr
         .wait_line(&probed, 0, |line| line.starts_with(&probed));
-    call(&mut worker, 2);
+    worker.call(2);
     let finished = tracer.interrupt();
     let said = finished.stderr.join("\n");
     assert!(!said.contains("no target any more"), "{finished}");

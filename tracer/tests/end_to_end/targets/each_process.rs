@@ -39,15 +39,6 @@ fn trace(selectors: &[&str], probes: &[(&str, &str)], more: &[&str]) -> Tracer {
     tracer
 }
 
-/// Has a worker call, and waits until it has.
-#[track_caller]
-fn call(worker: &mut Program, times: u32) {
-    let from = worker.stdout.count();
-    worker.say(&format!("call {times}"));
-    let is_answer = |line: &str| line == "called";
-    worker.stdout.wait_line("the calls", from, is_answer);
-}
-
 /// Runs a worker to its end. It hits once more than that.
 #[track_caller]
 fn run(path: &Path, count: u32) -> u32 {
@@ -106,8 +97,8 @@ fn limits_per_process_hold_for_each_of_those_that_run_and_that_come() {
     ];
     let tracer = trace(&["--exe", exe], &probes, &["--per-process"]);
     for worker in &mut earlier {
-        call(worker, 5);
-        call(worker, 4);
+        worker.call(5);
+        worker.call(4);
     }
     let later: Vec<u32> = (0..2).map(|_| run(&path, 7)).collect();
     let pids: Vec<u64> = (earlier.iter().map(Program::pid).chain(later))
@@ -157,7 +148,7 @@ fn one_process_has_all_of_its_limits_and_is_done_after_them() {
     let pid = alone.pid().to_string();
     let probes = [("log", "\"{number} {$process}\" hits 3 per process")];
     let tracer = trace(&["--pid", &pid], &probes, &["--per-process"]);
-    call(&mut alone, 5);
+    alone.call(5);
     let finished = tracer.finish();
     finished.assert_code(0).assert_says(&["p1 is done"]);
     let summary = finished.summary("p1");
@@ -213,7 +204,7 @@ fn hits_are_counted_by_the_names_of_processes_that_are_gone() {
         gone.push(run(&first, 3));
         gone.push(run(&second, 2));
     }
-    call(&mut stays, 4);
+    stays.call(4);
     let finished = tracer.interrupt();
     finished.assert_code(0);
     let all = finished.json();
@@ -302,8 +293,8 @@ fn events_show_the_name_the_cgroup_and_the_container_of_their_process() {
     ];
     let exe = path.to_str().expect("UTF-8");
     let tracer = trace(&["--exe", exe], &probes, &[]);
-    call(&mut outside, 2);
-    call(&mut inside, 3);
+    outside.call(2);
+    inside.call(3);
     tracer.wait_events(5);
     let pid = inside.pid();
     inside.close_input();

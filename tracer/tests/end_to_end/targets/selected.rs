@@ -34,16 +34,6 @@ fn select(selectors: &[&str], more: &[&str]) -> Tracer {
     tracer
 }
 
-/// Has a worker call, and waits until it has.
-#[track_caller]
-fn call(worker: &mut Program, times: u32) {
-    let from = worker.stdout.count();
-    worker.say(&format!("call {times}"));
-    worker
-        .stdout
-        .wait_line("the calls", from, |line| line == "called");
-}
-
 /// Runs a worker to its end.
 #[track_caller]
 fn run(path: &Path, count: u32) -> u32 {
@@ -86,9 +76,9 @@ fn processes_of_a_file_are_probed_now_and_later() {
     let later: Vec<u32> = (0..5).map(|_| run(&path, 4)).collect();
     run(&other, 4);
     for worker in &mut earlier {
-        call(worker, 2);
+        worker.call(2);
     }
-    call(&mut stranger, 2);
+    stranger.call(2);
     tracer.wait_events(5 * 5 + 3 * 2);
     let finished = tracer.interrupt();
     finished.assert_code(0);
@@ -132,7 +122,7 @@ fn short_processes_are_counted_from_their_first_instruction() {
     for _ in 0..300 {
         run(&path, 0);
     }
-    call(&mut stays, 7);
+    stays.call(7);
     let finished = tracer.interrupt();
     finished.assert_code(0);
     let summary = finished.summary("p1");
@@ -149,8 +139,8 @@ fn names_are_patterns_and_several_match() {
     let mut one = Program::ready(&first, &["1", "stay"]);
     let mut two = Program::ready(&second, &["1", "stay"]);
     let tracer = select(&["--name", "selname-?"], &[]);
-    call(&mut one, 1);
-    call(&mut two, 3);
+    one.call(1);
+    two.call(3);
     tracer.wait_events(4);
     let finished = tracer.interrupt();
     let events = finished.events();
@@ -177,9 +167,9 @@ fn pids_add_up_and_end_the_session_with_their_end() {
     let pids = chosen.each_ref().map(|one| one.pid().to_string());
     let tracer = select(&["--pid", &pids[0], "--pid", &pids[1]], &[]);
     run(&path, 4);
-    call(&mut left_out, 5);
+    left_out.call(5);
     for worker in &mut chosen {
-        call(worker, 2);
+        worker.call(2);
         worker.close_input();
     }
     let finished = tracer.finish();
@@ -207,8 +197,8 @@ fn different_kinds_narrow() {
         .stdout
         .wait_line("`ready`", 0, |line| line == "ready");
     let tracer = select(&["--name", "selected-narrow", "--user", "65534"], &[]);
-    call(&mut root, 3);
-    call(&mut nobody, 2);
+    root.call(3);
+    nobody.call(2);
     tracer.wait_events(2);
     let finished = tracer.interrupt();
     let expected = BTreeMap::from([(u64::from(nobody.pid()), vec![1, 2])]);
@@ -236,8 +226,8 @@ fn file_that_is_replaced_is_probed_in_both_builds() {
         line.contains("is another file now, and has the probes")
     });
     let mut new = Program::ready(&installed, &["0", "stay"]);
-    call(&mut old, 2);
-    call(&mut new, 3);
+    old.call(2);
+    new.call(3);
     tracer.wait_events(2 + 4);
     let finished = tracer.interrupt();
     let events = finished.events();
@@ -273,7 +263,7 @@ fn process_that_is_quicker_than_the_probes_is_told_with_the_time_that_was_not_se
         .stderr
         .wait_line("the new process", 0, |line| line.contains(&is_probed));
     let told = tracer.stderr.lines().swap_remove(told);
-    call(&mut new, 3);
+    new.call(3);
     tracer.wait_events(3);
     let finished = tracer.interrupt();
     // From the report on, no hit is missed. Before, it says so.
@@ -306,7 +296,7 @@ fn end_of_any_process_does_not_disturb_the_others() {
     // One of them stands for all in the tracer. Each new one takes over, at other addresses.
     for _ in 0..3 {
         for worker in &mut workers {
-            call(worker, 2);
+            worker.call(2);
             let numbers: &mut Vec<i64> = expected.entry(worker.pid().into()).or_default();
             numbers.extend([1, 2]);
         }
@@ -327,7 +317,7 @@ fn end_of_any_process_does_not_disturb_the_others() {
         line.contains("is another file now")
     });
     for worker in &mut workers {
-        call(worker, 1);
+        worker.call(1);
         let numbers: &mut Vec<i64> = expected.entry(worker.pid().into()).or_default();
         numbers.push(1);
     }
@@ -365,7 +355,7 @@ fn chains_of_programs_are_followed_to_the_one_that_matches() {
         .status()
         .expect("a shell");
     assert!(status.success());
-    call(&mut stays, 1);
+    stays.call(1);
     tracer.wait_events(5);
     let finished = tracer.interrupt();
     let mut numbers: Vec<Vec<i64>> = by_process(&finished.events()).into_values().collect();

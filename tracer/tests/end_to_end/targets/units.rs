@@ -49,15 +49,6 @@ fn ready(path: &Path, cgroup: Option<&Cgroup>) -> Program {
     program
 }
 
-#[track_caller]
-fn call(worker: &mut Program, times: u32) {
-    let from = worker.stdout.count();
-    worker.say(&format!("call {times}"));
-    worker
-        .stdout
-        .wait_line("the calls", from, |line| line == "called");
-}
-
 /// The numbers of each process's calls, in order.
 fn by_process(events: &[Value]) -> BTreeMap<u32, Vec<i64>> {
     let mut all: BTreeMap<u32, Vec<i64>> = BTreeMap::new();
@@ -95,12 +86,12 @@ fn workers_of_a_unit_are_probed_now_and_later_and_no_others() {
         assert!(program.wait().success());
     }
     for program in inside.iter_mut().chain(&mut outside) {
-        call(program, 3);
+        program.call(3);
     }
     // A process that comes into the cgroup is one of it from then on.
     let [_, comes] = &mut outside;
     unit.take(comes.pid());
-    call(comes, 2);
+    comes.call(2);
     let finished = tracer.interrupt();
     finished.assert_code(0);
     let ran = later.iter().map(|one| (one.pid(), whole_run(4)));
@@ -134,7 +125,7 @@ fn unit_that_restarts_in_a_new_cgroup_goes_on() {
     let tracer = Tracer::start(args.iter().chain(&of_unit));
     tracer.wait_tracing();
     let mut expected = BTreeMap::new();
-    call(&mut first, 2);
+    first.call(2);
     expected.insert(first.pid(), vec![1, 2]);
     first.signal(Signal::TERM);
     first.wait();
@@ -147,7 +138,7 @@ fn unit_that_restarts_in_a_new_cgroup_goes_on() {
             .stderr
             .wait_line("the new cgroup", from, |line| line == new);
         let mut again = ready(&path, Some(&unit));
-        call(&mut again, restart);
+        again.call(restart);
         let last = i64::from(restart);
         let calls: Vec<i64> = whole_run(1).into_iter().chain(1..=last).collect();
         expected.insert(again.pid(), calls);
@@ -158,7 +149,7 @@ fn unit_that_restarts_in_a_new_cgroup_goes_on() {
             tracer
                 .stderr
                 .wait_line("the new probe", from, |line| line.contains("more is added"));
-            call(&mut again, 1);
+            again.call(1);
             let calls = expected.get_mut(&again.pid()).expect("it was added");
             calls.extend([1, 1]);
         }
@@ -194,7 +185,7 @@ fn process_that_is_quicker_than_the_look_at_its_new_cgroup_is_told() {
         .stderr
         .wait_line(&probed, 0, |line| line.starts_with(&probed));
     let told = tracer.stderr.lines().swap_remove(told);
-    call(&mut again, 3);
+    again.call(3);
     let finished = tracer.interrupt();
     let seen = &by_process(&finished.events())[&again.pid()];
     assert!(seen.ends_with(&[1, 2, 3]), "{finished}");
@@ -226,8 +217,8 @@ fn cgroup_selects_what_is_below_it_and_new_ones_there() {
     let late = Cgroup::make(&root, "/tracer-e2e-below/late");
     let mut later = start(&path, Some(&late), &["2"]);
     assert!(later.wait().success());
-    call(&mut inside, 2);
-    call(&mut outside, 2);
+    inside.call(2);
+    outside.call(2);
     let finished = tracer.interrupt();
     let expected = BTreeMap::from([(inside.pid(), vec![1, 2]), (later.pid(), whole_run(2))]);
     assert_eq!(by_process(&finished.events()), expected, "{finished}");
@@ -252,7 +243,7 @@ fn unit_that_does_not_exist_yet_is_waited_for() {
     let unit = Cgroup::make(&root, "/system.slice/tracer-e2e-awaited.service");
     let mut first = ready(&path, Some(&unit));
     tracer.wait_tracing();
-    call(&mut first, 2);
+    first.call(2);
     let mut later = start(&path, Some(&unit), &["3"]);
     assert!(later.wait().success());
     let finished = tracer.interrupt();
@@ -322,8 +313,8 @@ fn process_that_executes_programs_in_a_row_is_told_once_if_that_is_read_late() {
     let probed = format!("note: process {} is probed", second.pid());
     let is_told = |line: &str| line.starts_with(&probed);
     tracer.stderr.wait_line(&probed, 0, is_told);
-    call(&mut first, 1);
-    call(&mut second, 1);
+    first.call(1);
+    second.call(1);
     let finished = tracer.interrupt();
     finished.assert_code(0);
     let notes = finished.stderr.iter().filter(|line| is_told(line));
@@ -366,7 +357,7 @@ fn mistake_in_a_probe_is_told_of_the_program_that_is_meant() {
     }
     let tracer = attach(&["--unit", unit_name]);
     tracer.wait_tracing();
-    call(&mut shell, 2);
+    shell.call(2);
     let finished = tracer.interrupt();
     finished.assert_code(0);
     assert_eq!(counter(&finished.summary("p1"), "hits"), 2, "{finished}");

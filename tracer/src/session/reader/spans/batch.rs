@@ -55,7 +55,7 @@ pub(in crate::session::reader) trait CallSource {
     fn missed(&self, slot: u32) -> u64;
 }
 
-/// What is known of the calls around a batch of events.
+/// The known calls around a batch of events.
 #[derive(Default)]
 pub(in crate::session::reader) struct Looked {
     open: HashMap<FrameKey, Option<SpanCall>>,

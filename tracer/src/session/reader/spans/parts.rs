@@ -99,7 +99,7 @@ fn find<'v>(parts: &[SpanPart], values: &'v [NamedValue], part: SpanPart) -> Opt
         .map(|(_, named)| &named.value)
 }
 
-/// What the values say of a span's place, with remarks on those that cannot be used.
+/// Reads a span's key and parent from its values, with remarks on those that cannot be used.
 pub(super) fn facts(parts: &[SpanPart], values: &[NamedValue]) -> (CallFacts, Vec<String>) {
     let mut notes = Vec::new();
     let mut facts = CallFacts::default();

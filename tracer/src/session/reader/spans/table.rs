@@ -43,7 +43,7 @@ pub(in crate::session::reader) struct CallId {
     pub(in crate::session::reader) key: FrameKey,
 }
 
-/// What a call's own values say of its place.
+/// Key and parent of a call, from its own values.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::session::reader) struct CallFacts {
     /// The parent that the program names.

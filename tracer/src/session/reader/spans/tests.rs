@@ -35,7 +35,7 @@ struct Record {
     ended: Option<EndedCall>,
 }
 
-/// What may go wrong in a schedule.
+/// Faults that a schedule may have.
 #[derive(Clone, Copy)]
 struct Faults {
     /// Calls are left without their end.
@@ -96,7 +96,7 @@ impl Model {
                     process: 7,
                     frame: 0x1000 * (at as u64 + 1) - 16 * stack.len() as u64,
                 };
-                // A condition is false for some: then it is no span, and an earlier entry is removed.
+                // The condition is false for some calls. Such a call is not a span, and removes an earlier entry.
                 let is_span = self.random.below(4) > 0;
                 let id = CallId {
                     begun_ns: time,
@@ -183,7 +183,7 @@ impl CallSource for Model {
     }
 }
 
-/// What the placer said.
+/// Places that the placer gave.
 #[derive(Default)]
 struct Said {
     calls: HashMap<SpanId, CallId>,

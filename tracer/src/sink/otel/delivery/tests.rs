@@ -102,6 +102,15 @@ fn far() -> Instant {
     Instant::now() + Duration::from_secs(60)
 }
 
+/// The answer of a collector that wants a pause.
+fn busy() -> SendError {
+    SendError {
+        message: "busy".into(),
+        is_passing: true,
+        retry_after: Some(Duration::from_secs(100)),
+    }
+}
+
 #[test]
 fn request_is_sent_again_until_it_is_taken() {
     let scene = Scene::new(Kept::All);
@@ -178,26 +187,12 @@ fn end_makes_one_more_attempt_at_once_and_keeps_to_its_deadline() {
     let scene = Scene::new(Kept::All);
     scene.push(vec![1], &[(1, 5)]);
     scene.requests.recv().unwrap();
-    scene
-        .answers
-        .send(Err(SendError {
-            message: "busy".into(),
-            is_passing: true,
-            retry_after: Some(Duration::from_secs(100)),
-        }))
-        .unwrap();
+    scene.answers.send(Err(busy())).unwrap();
     let delivery = &scene.delivery;
     thread::scope(|scope| {
         let finished = scope.spawn(|| delivery.finish(far()));
         assert_eq!(scene.requests.recv().unwrap(), [1], "without the pause");
-        scene
-            .answers
-            .send(Err(SendError {
-                message: "busy".into(),
-                is_passing: true,
-                retry_after: Some(Duration::from_secs(100)),
-            }))
-            .unwrap();
+        scene.answers.send(Err(busy())).unwrap();
         let finished = finished.join().unwrap();
         assert_eq!(finished.failure.as_deref(), Some("busy"));
     });
