@@ -9,12 +9,14 @@ mod chains;
 mod changes;
 mod collections;
 mod frame;
+mod needed;
 
 use tracer_common::limits::MAX_COPY;
 use tracer_common::op::{alu, cond};
 
 use changes::{NodeChange, NodeChanges};
 use frame::{AddressSum, At, RecordedValue};
+use needed::{biased, implicit, shareable, unbiased, wanted};
 
 use crate::base::address::LinkAddr;
 use crate::base::unavailable::Unavailable;
@@ -25,7 +27,7 @@ use crate::plan::ops::fast;
 use crate::plan::ops::ir::{Failure, Ir};
 use crate::plan::ops::spots::{Spot, Spots};
 use crate::plan::shape::builder::Builder;
-use crate::plan::shape::shape_cache::{NumberedShape, Shape};
+use crate::plan::shape::shape_cache::NumberedShape;
 use crate::plan::shape::{Block, Field, Node, PointerNode, Slot, TextNode, merged};
 use crate::program::Op;
 
@@ -741,80 +743,4 @@ impl<'a, 'b> Capture<'a, 'b> {
 
 fn too_far() -> Unavailable {
     Unavailable::Unsupported("an offset of more than 2 GiB".into())
-}
-
-/// A reference to an object without an address is replaced by the object.
-fn implicit(spots: Spots, numbered: NumberedShape) -> (Spots, NumberedShape) {
-    if let ([(8, Spot::Implicit(object, offset))], Node::Pointer(pointer)) =
-        (&spots.0[..], numbered.node())
-        && pointer.transparent
-        && let Ok(block) = &pointer.target
-        && let Some(from) = offset.checked_add(pointer.addend)
-        && let Ok(from) = u64::try_from(from)
-    {
-        let end = block
-            .segments
-            .iter()
-            .map(|segment| segment.offset.saturating_add(segment.len))
-            .max()
-            .unwrap_or(0);
-        let target = NumberedShape {
-            first: numbered.first,
-            ..NumberedShape::alone(block.node.clone())
-        };
-        return implicit(object.project(from, end), target);
-    }
-    (spots, numbered)
-}
-
-/// The byte ranges that a shape needs, each with its spot.
-fn wanted(spots: &Spots, shape: &Shape) -> Vec<(u64, u64, Spot)> {
-    let ranges = &shape.ranges;
-    let mut out = Vec::new();
-    let mut at = 0u64;
-    for (size, spot) in &spots.0 {
-        let end = at.saturating_add(*size);
-        match spot {
-            Spot::Memory(address) => {
-                for (offset, len) in ranges {
-                    let from = at.max(*offset);
-                    let to = end.min(offset.saturating_add(*len));
-                    if from < to {
-                        let place = Spot::Memory(address.clone().plus(from - at));
-                        out.push((from, to - from, place));
-                    }
-                }
-            }
-            spot => {
-                let used = ranges
-                    .iter()
-                    .any(|(offset, len)| *offset < end && offset.saturating_add(*len) > at);
-                if used && *size > 0 {
-                    out.push((at, *size, spot.clone()));
-                }
-            }
-        }
-        at = end;
-    }
-    out
-}
-
-/// Register and offset of a spot whose read may be merged with others.
-fn shareable(spot: &Spot) -> Option<(u8, i64)> {
-    match spot {
-        Spot::Memory(address) => {
-            let (register, offset) = address.simple_address()?;
-            Some((register, i64::from(offset)))
-        }
-        _ => None,
-    }
-}
-
-/// Maps signed offsets to unsigned numbers in the same order.
-fn biased(offset: i64) -> u64 {
-    (offset as u64) ^ (1 << 63)
-}
-
-fn unbiased(offset: u64) -> i64 {
-    (offset ^ (1 << 63)) as i64
 }
