@@ -6,6 +6,7 @@ pub mod cancel;
 pub mod causes;
 pub mod diagnostic;
 pub mod limits;
+pub(crate) mod path_text;
 pub(crate) mod private;
 pub(crate) mod signals;
 pub mod suggestions;

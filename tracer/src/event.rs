@@ -11,6 +11,8 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 pub use done::{Done, DoneReason, ProbeDone};
 pub use left_out::{LeftOut, ProbeLimited, grouped};
 pub use process::{ProcessHits, ProcessLabels};
@@ -25,7 +27,7 @@ const REUSABLE_MESSAGE: usize = 256;
 const REUSABLE_VALUES: usize = 8;
 
 /// Names a probe of a session: `p1`, `p2`, … in the order of installing; never used again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ProbeId(pub u32);
 
 impl std::fmt::Display for ProbeId {
@@ -36,7 +38,7 @@ impl std::fmt::Display for ProbeId {
 
 /// One placement of a probe. A probe is placed again when its module moves or the target executes
 /// another program. Its counters begin at zero each time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct PlacementId(pub u32);
 
 /// The common part of all events of one site, made once and shared.
@@ -191,7 +193,7 @@ impl NamedValue {
 }
 
 /// The way in which a frame came to be on the stack.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FrameKind {
     /// A function that has code of its own.
     #[default]
@@ -277,7 +279,7 @@ pub struct CountRow {
 }
 
 /// The number of hits in each range of numbers.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Histogram {
     /// Width of the buckets. `None` for powers of two.
     pub step: Option<u64>,
@@ -288,7 +290,7 @@ pub struct Histogram {
 }
 
 /// Times from a beginning to an end.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Times {
     /// In ns, those with hits, by time: eight to each power of two.
     pub buckets: Vec<Bucket>,
@@ -384,7 +386,7 @@ impl Times {
 }
 
 /// A range of numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bucket {
     /// Lowest number in it.
     pub low: i128,
@@ -397,7 +399,7 @@ pub struct Bucket {
 /// Counters of one probe, summed over its sites and all CPUs.
 ///
 /// hits = events + lost + limited + rejected + faults + silenced + expired + over_budget.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
     /// Times that a site was reached.
     pub hits: u64,

@@ -28,6 +28,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 pub use control::{Control, TargetName};
 pub use error::AttachError;
 pub use followed::{FollowedProcesses, Unseen};
@@ -44,6 +46,7 @@ pub use subscription::{Subscriber, Subscription};
 
 pub use crate::kernel::Forks;
 
+use crate::base::path_text;
 use crate::debuginfo::DebugOptions;
 use crate::event::{Counters, Done, PlacementId, ProbeId, ProcessHits};
 use crate::placement::SiteKind;
@@ -90,9 +93,10 @@ pub enum SiteChoice {
 }
 
 /// A source file that the debug information of a module names.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceFile {
     /// Path in the debug information.
+    #[serde(with = "path_text")]
     pub path: Arc<PathBuf>,
     /// File name of the module that has code from it.
     pub module: Arc<str>,
@@ -103,7 +107,7 @@ pub struct SourceFile {
 }
 
 /// One line of a source file that has code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LineInfo {
     /// From 1.
     pub line: u64,
@@ -112,7 +116,7 @@ pub struct LineInfo {
 }
 
 /// A function of a source file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutlineEntry {
     /// Line of its declaration, from 1.
     pub line: u64,
@@ -136,7 +140,7 @@ pub struct VariableInfo {
 }
 
 /// A probe as the frontend shows it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ProbeStatus {
     /// Its id.
     pub id: ProbeId,
@@ -145,6 +149,7 @@ pub struct ProbeStatus {
     /// The probe's text, as typed.
     pub text: String,
     /// Source file and line of its first site. Empty if the debug information does not have them.
+    #[serde(with = "path_text")]
     pub file: Arc<PathBuf>,
     /// Line number, from 1; 0 if the file is not known.
     pub line: u64,
@@ -208,7 +213,7 @@ impl ProbeStatus {
 }
 
 /// The cost of a probe to the target.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Cost {
     /// Kind of the probe's most expensive instruction to the kernel. `None` before it has a site.
     pub kind: Option<SiteKind>,

@@ -7,6 +7,7 @@
 pub mod aggregate;
 pub mod json;
 pub mod otel;
+pub mod recording;
 mod stamp;
 pub mod summary;
 pub mod text;

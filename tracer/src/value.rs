@@ -3,6 +3,7 @@
 //! Each node is exact, or has the reason why it is missing.
 
 pub mod debug;
+pub mod exact;
 pub mod json;
 pub mod redact;
 #[cfg(test)]

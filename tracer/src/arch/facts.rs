@@ -1,5 +1,7 @@
 //! Facts about instructions, as plain types.
 
+use serde::{Deserialize, Serialize};
+
 use crate::base::address::LinkAddr;
 
 /// The place at which execution continues after an instruction.
@@ -221,7 +223,7 @@ pub enum TransferTarget {
 }
 
 /// The way in which the kernel runs a probed instruction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum SiteKind {
     /// The kernel emulates the instruction in the breakpoint trap.
     OneTrap,

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 /// Why a value, or a part of it, is not known.
 ///
 /// The texts are stable: JSON has them as `{"$unavailable": "…"}`.
@@ -55,6 +57,22 @@ pub enum Unavailable {
     Several(String),
     /// The bytes are not a valid value of the type (a `bool` of 7, an unknown discriminant).
     Invalid(String),
+    /// The reason is in these words, in a recording.
+    Recorded(String),
+}
+
+impl Serialize for Unavailable {
+    /// The text.
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        out.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Unavailable {
+    /// The same text.
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        String::deserialize(input).map(Self::Recorded)
+    }
 }
 
 impl fmt::Display for Unavailable {
@@ -90,6 +108,7 @@ impl fmt::Display for Unavailable {
             Self::Unsupported(what) => write!(f, "not supported: {what}"),
             Self::BadDebugInfo(what) => write!(f, "bad debug information: {what}"),
             Self::Invalid(what) => write!(f, "invalid value: {what}"),
+            Self::Recorded(words) => f.write_str(words),
         }
     }
 }

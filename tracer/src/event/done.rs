@@ -3,10 +3,12 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::ProbeId;
 
 /// The end of a probe that has sent its last event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Done {
     /// The limit that ended it.
     pub reason: DoneReason,
@@ -15,7 +17,7 @@ pub struct Done {
 }
 
 /// The limit that ended a probe.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DoneReason {
     /// The number of hits, from `hits N` or its action.
     Hits(u64),
@@ -52,7 +54,7 @@ impl fmt::Display for DoneReason {
 }
 
 /// Says that a probe is done.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProbeDone {
     /// The probe.
     pub probe: ProbeId,

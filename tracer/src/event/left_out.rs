@@ -2,10 +2,12 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::ProbeId;
 
 /// Hits that were left out between two events of a probe.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftOut {
     /// Hits over the rate limit. None are counted if `every` sets the distance of events.
     pub limited: u64,
@@ -67,7 +69,7 @@ pub fn grouped(number: u64) -> String {
 }
 
 /// Says that a probe is over its rate limit.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProbeLimited {
     /// The probe.
     pub probe: ProbeId,

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::TargetId;
 use crate::base::unavailable::Unavailable;
 use crate::lang::ast::Special;
 use crate::value::{Text, Value};
 
 /// The hits of one process with one probe.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessHits {
     /// Its process id, as seen from our own pid namespace. `None` for processes of one name that have
     /// ended, if there were too many to keep each.
@@ -26,7 +28,7 @@ pub struct ProcessHits {
 }
 
 /// The name, the cgroup and the container of a process. All are hostile text.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ProcessLabels {
     /// Its name, as `ps -e` shows it. It is whole even if the kernel cut it.
     pub name: Result<Arc<str>, Unavailable>,

@@ -2,8 +2,10 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// Counts of the processes that the target has forked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FollowedProcesses {
     /// They had the probes.
     pub followed: u64,
@@ -25,7 +27,7 @@ pub struct FollowedProcesses {
 }
 
 /// Times that processes ran before they had the probes, in ns of `CLOCK_MONOTONIC`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unseen {
     /// Shortest of these times.
     pub shortest_ns: u64,
