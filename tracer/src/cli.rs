@@ -21,6 +21,7 @@ mod run;
 mod stream;
 mod subject;
 mod usage;
+mod view;
 mod watchdog;
 mod writer;
 
@@ -74,6 +75,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         // The doctor reports the privileges that it was given.
         TracerCommand::Doctor(_) => {}
         TracerCommand::Attach(attach) => privileges::give_up(attach.trace.perf_events, false),
+        TracerCommand::Record(record) => privileges::give_up(record.trace.perf_events, false),
         TracerCommand::Run(run) => {
             // The program gets this process's privileges, and no thread of it.
             launched = Some(run::launch(run));
@@ -83,10 +85,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
     let result = result.and_then(|()| match args.command {
         TracerCommand::Attach(attach) => attach::run(*attach, colour),
+        TracerCommand::Record(record) => attach::run(record.into_attach()?, colour),
         TracerCommand::Run(run) => match launched {
             Some(waiting) => run::run(&run, waiting?, colour),
             None => Ok(BAD_INPUT),
         },
+        TracerCommand::View(args) => view::run(&args, colour),
         TracerCommand::Lines(lines) => lists::lines(&lines),
         TracerCommand::Vars(vars) => lists::vars(&vars),
         TracerCommand::Funcs(funcs) => lists::funcs(&funcs),

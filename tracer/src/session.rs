@@ -14,6 +14,7 @@ mod known_labels;
 mod live;
 mod locks;
 mod notice;
+pub mod playback;
 mod prepare;
 mod probes;
 mod reader;

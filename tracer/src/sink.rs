@@ -6,6 +6,7 @@
 
 pub mod aggregate;
 pub mod json;
+pub mod nothing;
 pub mod otel;
 pub mod recording;
 mod stamp;

@@ -75,6 +75,12 @@ pub(super) enum TracerCommand {
     /// Start a program with logpoints in it, from its first instruction
     #[command(after_help = RUN_EXAMPLES)]
     Run(Box<RunArgs>),
+    /// Record a session in a file, and write nothing else: `tracer view` shows it, on any machine
+    #[command(after_help = RECORD_EXAMPLES)]
+    Record(Box<RecordArgs>),
+    /// Look at a recording in the terminal UI; needs no privileges
+    #[command(after_help = VIEW_EXAMPLES)]
+    View(ViewArgs),
     /// List source files, their lines that can be probed, or the sites of one line
     #[command(after_help = LINES_EXAMPLES)]
     Lines(Lines),
@@ -120,6 +126,21 @@ With probes, events are written to stderr, so the program's stdout stays its own
 program, and its exit code is that of `tracer`. Without a probe, on a terminal, the terminal UI opens
 and waits with the program's start until `r` is pressed.";
 
+const RECORD_EXAMPLES: &str = "\
+Examples:
+  sudo tracer record session.trz --pid 4242 -e 'log main.rs:57 \"{x}\"' --for 1m
+  sudo tracer record session.trz --unit nginx.service -f probes.txt
+  tracer view session.trz                               look at it, later and elsewhere
+  zstdcat session.trz | jq -c 'select(.type == \"event\") | .message'
+
+Ctrl-C ends the recording. `--record FILE` of `attach` and `run` records beside any other output.";
+
+const VIEW_EXAMPLES: &str = "\
+Examples:
+  tracer view session.trz
+
+`g` goes to a time or an event: #1000, 50%, +90s, 12:04:31. `?` shows all keys.";
+
 const LINES_EXAMPLES: &str = "\
 Examples:
   tracer lines --pid 4242                 source files
@@ -147,6 +168,53 @@ pub(super) struct Attach {
     pub(super) check: bool,
     #[command(flatten)]
     pub(super) trace: TraceArgs,
+}
+
+/// Record a session, and write nothing else.
+#[derive(ClapArgs, Debug)]
+pub(super) struct RecordArgs {
+    /// The recording. An existing file is replaced
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    #[command(flatten)]
+    target: TargetArgs,
+    #[command(flatten)]
+    pub(super) trace: TraceArgs,
+}
+
+impl RecordArgs {
+    /// The session that is recorded.
+    ///
+    /// # Errors
+    /// It has another output.
+    pub(super) fn into_attach(self) -> Result<Attach, CommandFailure> {
+        if self.trace.output.is_some() || self.trace.record.is_some() {
+            return Err(
+                CommandFailure::new("`tracer record` has no other output").hint(format!(
+                    "`tracer attach --record {}` records beside any output",
+                    self.file.display()
+                )),
+            );
+        }
+        Ok(Attach {
+            target: self.target,
+            process: Vec::new(),
+            check: false,
+            trace: TraceArgs {
+                output: Some(Output::Nothing),
+                record: Some(self.file),
+                ..self.trace
+            },
+        })
+    }
+}
+
+/// Look at a recording.
+#[derive(ClapArgs, Debug)]
+pub(super) struct ViewArgs {
+    /// The recording
+    #[arg(value_name = "FILE")]
+    pub(super) file: PathBuf,
 }
 
 /// Start a program with logpoints in it, from its first instruction.
@@ -210,6 +278,9 @@ pub(super) struct TraceArgs {
     /// Write the JSON output to this file, too, beside the terminal UI, text or JSON
     #[arg(long, value_name = "FILE")]
     pub(super) tee: Option<PathBuf>,
+    /// Record the session in this file, beside any output; `tracer view` shows it, on any machine
+    #[arg(long, value_name = "FILE")]
+    pub(super) record: Option<PathBuf>,
     #[command(flatten)]
     pub(super) telemetry: TelemetryArgs,
     /// End after this many events
@@ -373,6 +444,9 @@ pub(super) enum Output {
     Json,
     /// OpenTelemetry's records, as its SDKs print them
     OtelConsole,
+    /// No lines: the session is recorded
+    #[value(skip)]
+    Nothing,
 }
 
 /// Where debug information is that is not in the program's file.

@@ -12,7 +12,7 @@ use super::check;
 use super::choose::choose;
 use super::failure::CommandFailure;
 use super::output::{Colours, say, tell};
-use super::outputs::{OutputsPlan, StartedOutputs, SummaryFile, Telemetry};
+use super::outputs::{OutputsPlan, StartedOutputs, SummaryFile, Tee, Telemetry};
 use super::probes::{self, WrittenProbe};
 use super::reload::{self, KnownFiles, OfFile};
 use super::run::launched::LaunchedRun;
@@ -168,6 +168,7 @@ fn trace(
     let StartedOutputs {
         summary,
         tee,
+        record,
         telemetry,
     } = outputs.start(&control, &begin, args)?;
     let until = Until {
@@ -197,9 +198,11 @@ fn trace(
             lines(&*control, &shown, last)?
         }
     };
-    if let Some(tee) = tee {
-        tee.end()?;
+    let teed = tee.map_or(Ok(()), Tee::end);
+    if let Some(record) = record {
+        record.end()?;
     }
+    teed?;
     Ok(if installed.failures.is_empty() {
         code
     } else {

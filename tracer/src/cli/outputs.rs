@@ -1,5 +1,6 @@
 //! The outputs in addition to the terminal UI or stdout: files, a collector, a page for Prometheus.
 
+mod record;
 mod summary_file;
 mod tee;
 mod telemetry;
@@ -11,10 +12,12 @@ use super::failure::CommandFailure;
 use crate::session::{Control, Session};
 use crate::sink::Begin;
 
+pub(super) use record::Record;
 pub(super) use summary_file::SummaryFile;
 pub(super) use tee::Tee;
 pub(super) use telemetry::Telemetry;
 
+use record::{RecordFile, RecordSubscription};
 use tee::{TeeFile, TeeSubscription};
 use telemetry::{TelemetryPlan, TelemetrySubscription};
 
@@ -22,6 +25,7 @@ use telemetry::{TelemetryPlan, TelemetrySubscription};
 pub(super) struct OutputsPlan {
     summary: Option<SummaryFile>,
     tee: Option<TeeFile>,
+    record: Option<RecordFile>,
     telemetry: TelemetryPlan,
 }
 
@@ -37,6 +41,11 @@ impl OutputsPlan {
                 .map(|path| SummaryFile::create(path, args.per_process))
                 .transpose()?,
             tee: args.tee.as_deref().map(TeeFile::create).transpose()?,
+            record: args
+                .record
+                .as_deref()
+                .map(|path| RecordFile::create(path, args))
+                .transpose()?,
         })
     }
 
@@ -45,6 +54,7 @@ impl OutputsPlan {
         SubscribedOutputs {
             summary: self.summary,
             tee: self.tee.map(|file| file.subscribe(session)),
+            record: self.record.map(|file| file.subscribe(session)),
             telemetry: self.telemetry.subscribe(session),
         }
     }
@@ -54,6 +64,7 @@ impl OutputsPlan {
 pub(super) struct SubscribedOutputs {
     summary: Option<SummaryFile>,
     tee: Option<TeeSubscription>,
+    record: Option<RecordSubscription>,
     telemetry: TelemetrySubscription,
 }
 
@@ -73,6 +84,7 @@ impl SubscribedOutputs {
         Ok(StartedOutputs {
             summary,
             tee: self.tee.map(start).transpose()?,
+            record: self.record.map(|record| record.start(begin)).transpose()?,
             telemetry: self.telemetry.start(control, begin.time_ns)?,
         })
     }
@@ -82,5 +94,6 @@ impl SubscribedOutputs {
 pub(super) struct StartedOutputs {
     pub(super) summary: Option<SummaryFile>,
     pub(super) tee: Option<Tee>,
+    pub(super) record: Option<Record>,
     pub(super) telemetry: Telemetry,
 }

@@ -20,6 +20,7 @@ use super::writer::{End, EventWriter, Finished, Writing};
 use crate::base::signals::{self, Signals};
 use crate::session::{Control, ProbeStatus};
 use crate::sink::json::JsonSink;
+use crate::sink::nothing::NoSink;
 use crate::sink::otel::console::ConsoleSink;
 use crate::sink::text::TextSink;
 use crate::sink::{Begin, Clock, Sink};
@@ -235,6 +236,7 @@ fn sink(style: &Style, progress: &Arc<Progress>) -> Result<Box<dyn Sink>, Comman
     let out = BufWriter::with_capacity(BUFFER, watched);
     Ok(match style.how {
         Output::OtelConsole => Box::new(ConsoleSink::new(out)?),
+        Output::Nothing => Box::new(NoSink),
         Output::Json => Box::new(JsonSink::new(out).with_processes(style.per_process)),
         Output::Text | Output::Tui => {
             let sink = TextSink::new(out, style.clock.clone(), colour);

@@ -60,8 +60,13 @@ impl Finished {
         self.notify.notify_one();
     }
 
-    fn is_told(&self) -> bool {
+    pub(super) fn is_told(&self) -> bool {
         self.flag.load(Ordering::Acquire)
+    }
+
+    /// Completes when it is told.
+    pub(super) async fn told(&self) {
+        self.notify.notified().await;
     }
 }
 

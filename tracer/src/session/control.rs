@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 
+use super::playback::Playback;
 use super::{
     FollowedProcesses, LineInfo, Notice, OutlineEntry, ProbeStatus, Removed, SourceFile,
     VariableInfo,
@@ -52,6 +53,10 @@ pub trait Control: Send + Sync {
     /// # Errors
     /// Says why it could not be read.
     fn source_text(&self, file: &SourceFile) -> Result<SourceText, Diagnostic>;
+    /// The files whose text a frontend has asked for, in the order of asking.
+    fn shown_sources(&self) -> Vec<SourceFile> {
+        Vec::new()
+    }
     /// The functions that are declared in a source file, by line: a substitute for a text that is not
     /// there.
     fn outline(&self, file: &SourceFile) -> Vec<OutlineEntry>;
@@ -124,6 +129,11 @@ pub trait Control: Send + Sync {
     fn warn(&self, text: String);
     /// Reports a requested or expected change to all frontends.
     fn note(&self, text: String);
+
+    /// The session as one that is over and can be shown as it was at any time. `None` for one that runs.
+    fn playback(&self) -> Option<&dyn Playback> {
+        None
+    }
 
     /// Silences and detaches every probe, and reads the ring to its end. Only the last events
     /// remain to be taken, and the counters are final. The session is over for all frontends.

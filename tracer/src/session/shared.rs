@@ -10,9 +10,9 @@ use super::locks::lock;
 use super::reader::retired::Retired;
 use super::reader::site_table::SiteTable;
 use crate::event::{PlacementId, ProbeId, ProcessLabels};
-use crate::session::Notice;
 use crate::session::sites::known_processes::KnownProcesses;
 use crate::session::sites::process_modules::ProcessModules;
+use crate::session::{Notice, SourceFile};
 use crate::target::paging::Pager;
 
 /// Number of looks that must find the ring empty after a removal before the probe's index is used
@@ -47,6 +47,8 @@ pub(super) struct SharedState {
     backlog: AtomicUsize,
     /// Called when the target's dynamic linker has mapped or unmapped a library.
     library_loaded: Box<dyn Fn() + Send + Sync>,
+    /// Source files whose text a frontend has asked for.
+    shown: Mutex<Vec<SourceFile>>,
     /// The site in the target's dynamic linker; [`NO_SITE`]: there is none.
     loader: AtomicU32,
     /// Fetches pages. `None` if pages are not fetched.
@@ -72,8 +74,22 @@ impl SharedState {
             undecodable: Mutex::default(),
             strays: AtomicU64::new(0),
             undelivered: Mutex::default(),
+            shown: Mutex::default(),
             backlog: AtomicUsize::new(0),
         }
+    }
+
+    /// Remembers that a frontend has the text of a source file.
+    pub(super) fn add_shown(&self, file: &SourceFile) {
+        let mut shown = lock(&self.shown);
+        if shown.iter().all(|known| known.path != file.path) {
+            shown.push(file.clone());
+        }
+    }
+
+    /// The source files whose text a frontend has.
+    pub(super) fn shown(&self) -> Vec<SourceFile> {
+        lock(&self.shown).clone()
     }
 
     /// The pager.

@@ -114,7 +114,13 @@ impl Control for Subscription {
 
     fn source_text(&self, file: &SourceFile) -> Result<SourceText, Diagnostic> {
         let found = self.session.modules().source_text(file)?;
-        found.ok_or_else(|| unreadable(file, &SourceError::Absent))
+        let text = found.ok_or_else(|| unreadable(file, &SourceError::Absent))?;
+        self.session.shared.add_shown(file);
+        Ok(text)
+    }
+
+    fn shown_sources(&self) -> Vec<SourceFile> {
+        self.session.shared.shown()
     }
 
     fn outline(&self, file: &SourceFile) -> Vec<OutlineEntry> {

@@ -7,6 +7,7 @@
 pub mod container;
 pub mod limits;
 pub mod lines;
+pub mod playback;
 pub mod reader;
 #[cfg(test)]
 mod tests;

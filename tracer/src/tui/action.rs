@@ -5,9 +5,11 @@ use std::sync::Arc;
 use crossterm::event::KeyEvent;
 
 use super::document::{Document, LineSpans};
+use super::events::Filter;
 use super::keymap::KeyCommand;
 use crate::base::diagnostic::Diagnostic;
 use crate::event::{Aggregate, ProbeId};
+use crate::session::playback::{PlaybackPlace, Window};
 use crate::session::{LineInfo, Notice, OutlineEntry, ProbeStatus, SourceFile, VariableInfo};
 use ratatui::layout::Size;
 
@@ -78,6 +80,17 @@ pub(super) enum UiAction {
     Reply(WorkerReply),
 }
 
+/// The reply to a wish for events.
+#[derive(Debug)]
+pub(super) struct LoadedWindow {
+    /// The events.
+    pub(super) window: Box<Window>,
+    /// The filter that they have passed.
+    pub(super) filter: Filter,
+    /// The place was asked for. Otherwise the selected event stays selected.
+    pub(super) is_jump: bool,
+}
+
 /// The result of a worker.
 #[derive(Debug)]
 pub(super) enum WorkerReply {
@@ -131,6 +144,8 @@ pub(super) enum WorkerReply {
     },
     /// A probe is gone.
     Removed(ProbeId, Option<Box<ProbeStatus>>),
+    /// Events of a recording.
+    Window(LoadedWindow),
     /// Probes were silenced or woken, as requested.
     Switched,
     /// The present aggregates of the probes.
@@ -190,6 +205,15 @@ pub(super) enum UiEffect {
     Remove(ProbeId),
     /// Silence or wake probes.
     SetEnabled(Vec<ProbeId>, bool),
+    /// Read events of a recording.
+    LoadWindow {
+        /// The place.
+        place: PlaybackPlace,
+        /// The filter of the events.
+        filter: Filter,
+        /// The place was asked for.
+        is_jump: bool,
+    },
     /// Fetch the aggregates of the probes.
     RefreshAggregates,
     /// Let the program run, and wait for its end.

@@ -100,26 +100,29 @@ impl Filter {
                 let is_of_probes = self.probes.is_empty() || self.probes.contains(probe);
                 is_of_probes && self.words.is_empty()
             }
-            Body::Event(event) => {
-                let origin = &event.origin;
-                let probe = self.probes.is_empty()
-                    || self.probes.iter().any(|name| *name == origin.probe_name);
-                let process = self.pids.is_empty() || self.pids.contains(&event.pid);
-                let file = origin.file.as_os_str().to_string_lossy();
-                probe
-                    && process
-                    && self.words.iter().all(|word| {
-                        [
-                            event.message.as_str(),
-                            event.thread.as_str(),
-                            origin.function.as_str(),
-                            &file,
-                        ]
-                        .iter()
-                        .any(|text| contains(text, word))
-                    })
-            }
+            Body::Event(event) => self.passes_event(event),
         }
+    }
+
+    /// Returns true if an event passes.
+    pub(super) fn passes_event(&self, event: &Event) -> bool {
+        let origin = &event.origin;
+        let probe =
+            self.probes.is_empty() || self.probes.iter().any(|name| *name == origin.probe_name);
+        let process = self.pids.is_empty() || self.pids.contains(&event.pid);
+        let file = origin.file.as_os_str().to_string_lossy();
+        probe
+            && process
+            && self.words.iter().all(|word| {
+                [
+                    event.message.as_str(),
+                    event.thread.as_str(),
+                    origin.function.as_str(),
+                    &file,
+                ]
+                .iter()
+                .any(|text| contains(text, word))
+            })
     }
 }
 
@@ -180,8 +183,8 @@ impl Events {
         }
     }
 
-    /// Takes one more item.
-    pub(super) fn push(&mut self, body: Body) {
+    /// Takes one more item. Returns its number, unless it is held back while the list is paused.
+    pub(super) fn push(&mut self, body: Body) -> Option<u64> {
         let weight = match &body {
             Body::Event(event) => size_of::<Item>() + event.weight(),
             Body::Gap { probe: text, .. } | Body::Note(text) => text.len() + size_of::<Item>(),
@@ -192,7 +195,7 @@ impl Events {
             weight,
         };
         if !self.paused {
-            return self.keep(item);
+            return Some(self.keep(item));
         }
         self.held_bytes += weight;
         self.held.push_back(item);
@@ -203,9 +206,10 @@ impl Events {
             self.held_bytes -= gone.weight;
             self.skipped += 1;
         }
+        None
     }
 
-    fn keep(&mut self, mut item: Item) {
+    fn keep(&mut self, mut item: Item) -> u64 {
         let number = self.next;
         self.next += 1;
         if let Body::Event(event) = &item.body {
@@ -219,6 +223,7 @@ impl Events {
         while self.ring.len() > self.capacity || self.bytes > KEPT_BYTES {
             self.drop_oldest();
         }
+        number
     }
 
     fn drop_oldest(&mut self) {
@@ -283,6 +288,14 @@ impl Events {
                 Body::Gap { .. } | Body::Note(_) => None,
             });
         Some((event, before))
+    }
+
+    /// The event on a row, shared.
+    pub(super) fn shared_event(&self, row: usize) -> Option<Arc<Event>> {
+        match &self.item(self.number(row)?)?.body {
+            Body::Event(event) => Some(Arc::clone(event)),
+            Body::Gap { .. } | Body::Note(_) => None,
+        }
     }
 
     /// Pauses the list, or resumes it with the items that came in the meantime.

@@ -25,6 +25,8 @@ pub(super) struct PaneNeeds {
     pub(super) probes: usize,
     /// There is a pane for a program.
     pub(super) program: bool,
+    /// There is a time line below the events.
+    pub(super) time_line: bool,
 }
 
 /// The areas. Those without space are empty. A pane's first row is its rule.
@@ -42,6 +44,8 @@ pub(super) struct PaneRegions {
     pub(super) history: Rect,
     /// List of events.
     pub(super) events: Rect,
+    /// Time line of a recording, below the events.
+    pub(super) time_line: Rect,
     /// Output of the program.
     pub(super) program: Rect,
     /// Hints and messages.
@@ -76,6 +80,14 @@ impl PaneRegions {
             this.side_by_side(body, needs);
         } else {
             this.stacked(body, needs);
+        }
+        if needs.time_line && this.events.height >= 3 {
+            this.events.height -= 1;
+            this.time_line = Rect {
+                y: this.events.bottom(),
+                height: 1,
+                ..this.events
+            };
         }
         this
     }
@@ -230,6 +242,7 @@ mod tests {
             zoom: false,
             probes: 2,
             program: false,
+            time_line: false,
         }
     }
 
@@ -281,7 +294,7 @@ mod tests {
             pane in 0usize..4, program: bool,
         ) {
             let focus = Pane::ALL[pane.min(if program { 3 } else { 2 })];
-            let all = PaneRegions::new(PaneNeeds { size: Size::new(width, height), focus, zoom, probes, program });
+            let all = PaneRegions::new(PaneNeeds { size: Size::new(width, height), focus, zoom, probes, program, time_line: false });
             let areas = [
                 all.title, all.source, all.variables, all.probes, all.history, all.events, all.program, all.status,
                 all.divider,

@@ -25,6 +25,8 @@ pub(super) enum Purpose {
     Edit(ProbeId),
     /// A line number.
     GoTo,
+    /// A place in a recording.
+    Place,
     /// A text in the source.
     Search,
     /// The filter of events.
@@ -39,6 +41,7 @@ impl Purpose {
             Self::Probe => "new probe ",
             Self::Edit(_) => "edit probe ",
             Self::GoTo => "go to line ",
+            Self::Place => "go to event (#1000, 50%, +90s, 12:04:31) ",
             Self::Search => "/",
             Self::Filter => "show events with ",
         }

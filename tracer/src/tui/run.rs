@@ -68,6 +68,9 @@ pub(super) fn run(
     if let Some(program) = &program {
         effects.extend(state.show_program(ProgramPane::new(program.name(), program.command())));
     }
+    if let Some(playback) = control.playback() {
+        effects.extend(state.show_recording(playback.extent()));
+    }
     for effect in effects {
         workers.run(effect)?;
     }

@@ -28,6 +28,7 @@ use crate::base::diagnostic::Diagnostic;
 use crate::event::{Aggregate, Event, ProbeId, TargetStatus};
 use crate::session::{Notice, ProbeStatus, SourceFile, TargetName};
 use changes::Trail;
+use recording::RecordingView;
 use target_rows::TargetRows;
 
 pub(super) mod changes;
@@ -37,6 +38,7 @@ pub(super) mod overlay_area;
 mod probes;
 mod program;
 mod prompts;
+pub(super) mod recording;
 pub(super) mod source;
 pub(super) mod target_rows;
 mod targets;
@@ -109,6 +111,8 @@ pub(super) struct UiState {
     pub(super) targets: TargetRows,
     /// The program that the screen starts.
     pub(super) program: Option<ProgramPane>,
+    /// The recording that is shown, if the session is one.
+    pub(super) recording: Option<RecordingView>,
     /// Columns and rows.
     pub(super) size: Size,
     /// The pane that keys go to.
@@ -188,6 +192,7 @@ impl UiState {
             processes: options.processes,
             targets: TargetRows::new(targets),
             program: None,
+            recording: None,
             size,
             focus: Pane::Source,
             zoom: false,
@@ -243,6 +248,7 @@ impl UiState {
             zoom: self.zoom,
             probes,
             program: self.program.is_some(),
+            time_line: self.recording.is_some(),
         })
     }
 
@@ -298,6 +304,7 @@ impl UiState {
         };
         self.settle();
         effects.extend(self.settle_program());
+        effects.extend(self.settle_recording());
         effects
     }
 
@@ -514,6 +521,7 @@ impl UiState {
             }
             WorkerReply::Added { request, result } => return self.added(&request, result),
             WorkerReply::Removed(id, last) => self.removed(id, last.as_deref()),
+            WorkerReply::Window(loaded) => return self.window_loaded(loaded),
             WorkerReply::Switched => self.switching = self.switching.saturating_sub(1),
             WorkerReply::Aggregates(aggregates) => self.aggregates = aggregates,
             WorkerReply::Started(started) => self.program_started(started),

@@ -34,6 +34,7 @@ pub(super) fn draw(state: &UiState, frame: &mut Frame<'_>) {
     tables::probes(state, buffer, regions.probes);
     tables::history(state, buffer, regions.history);
     events::draw(state, buffer, regions.events);
+    events::draw_time_line(state, buffer, regions.time_line);
     let typed = program::draw(state, buffer, regions.program);
     for row in 0..regions.divider.height {
         Pen::new(buffer, regions.divider, row).text("│", state.theme.role(Role::Dim));
@@ -198,6 +199,15 @@ fn hints(state: &UiState) -> &'static [(KeyCommand, &'static str)] {
     let waits = program.is_some_and(ProgramPane::is_waiting);
     let runs = program.is_some_and(ProgramPane::is_running);
     match state.focus {
+        Pane::Source | Pane::Probes if state.recording.is_some() => &[
+            (KeyCommand::Quit, "quit"),
+            (KeyCommand::Help, "keys"),
+            (KeyCommand::EventsPane, "to the events"),
+            (KeyCommand::Files, "file"),
+            (KeyCommand::Search, "search"),
+            (KeyCommand::Inspect, "details of the probe"),
+            (KeyCommand::NextPane, "pane"),
+        ],
         Pane::Source if waits => &[
             (KeyCommand::Activate, "logpoint on/off"),
             (KeyCommand::StartProgram, "start the program"),
@@ -232,6 +242,17 @@ fn hints(state: &UiState) -> &'static [(KeyCommand, &'static str)] {
             (KeyCommand::Inspect, "details"),
             (KeyCommand::Only, "only its events"),
             (KeyCommand::SilenceAll, "silence all"),
+        ],
+        Pane::Events if state.recording.is_some() => &[
+            (KeyCommand::Activate, "show all"),
+            (KeyCommand::Quit, "quit"),
+            (KeyCommand::Help, "keys"),
+            (KeyCommand::GoTo, "go to a time"),
+            (KeyCommand::Later, "further"),
+            (KeyCommand::Earlier, "back"),
+            (KeyCommand::Search, "filter"),
+            (KeyCommand::Only, "only this probe"),
+            (KeyCommand::Zoom, "zoom"),
         ],
         Pane::Events => &[
             (KeyCommand::Activate, "show all"),

@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
 use super::Error;
-use super::action::{UiEffect, WorkerReply};
+use super::action::{LoadedWindow, UiEffect, WorkerReply};
 use super::document::{self, Document};
 use super::program::ProgramControl;
 use crate::session::Control;
@@ -34,7 +34,7 @@ struct Worker {
 /// The thread for an effect.
 fn lane(effect: &UiEffect) -> usize {
     match effect {
-        UiEffect::Add(_) | UiEffect::Remove(_) => 0,
+        UiEffect::Add(_) | UiEffect::Remove(_) | UiEffect::LoadWindow { .. } => 0,
         UiEffect::SetEnabled(..) | UiEffect::RefreshAggregates => 1,
         UiEffect::LoadFiles | UiEffect::LoadSource { .. } | UiEffect::Variables { .. } => 2,
         UiEffect::Highlight { .. } => 3,
@@ -184,6 +184,21 @@ impl Worker {
                 ids.into_iter()
                     .for_each(|id| self.control.set_enabled(id, enabled));
                 WorkerReply::Switched
+            }
+            UiEffect::LoadWindow {
+                place,
+                filter,
+                is_jump,
+            } => {
+                let Some(playback) = self.control.playback() else {
+                    return true;
+                };
+                let window = playback.window(place, &|event| filter.passes_event(event));
+                WorkerReply::Window(LoadedWindow {
+                    window: Box::new(window),
+                    filter,
+                    is_jump,
+                })
             }
             UiEffect::RefreshAggregates => WorkerReply::Aggregates(self.control.aggregates()),
             UiEffect::StartProgram | UiEffect::TypeBytes(_) | UiEffect::ResizeProgram(_) => {

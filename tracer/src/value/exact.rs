@@ -94,9 +94,9 @@ impl Serialize for Fields<'_> {
     }
 }
 
-struct Pairs<'v>(&'v [(Value, Value)]);
+struct ExactPairs<'v>(&'v [(Value, Value)]);
 
-impl Serialize for Pairs<'_> {
+impl Serialize for ExactPairs<'_> {
     fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
         out.collect_seq(self.0.iter().map(|(key, value)| (Exact(key), Exact(value))))
     }
@@ -168,7 +168,7 @@ fn write_sequence<S: Serializer>(value: &Sequence, out: S) -> Result<S::Ok, S::E
 
 fn write_map<S: Serializer>(value: &Map, out: S) -> Result<S::Ok, S::Error> {
     let mut map = out.serialize_map(None)?;
-    map.serialize_entry("$map", &Pairs(&value.entries))?;
+    map.serialize_entry("$map", &ExactPairs(&value.entries))?;
     write_cut(&mut map, value.cut)?;
     map.end()
 }
@@ -259,7 +259,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut input: A) -> Result<Value, A::Error> {
-        let mut parts = Parts::default();
+        let mut parts = ValueParts::default();
         while let Some(Name(name)) = input.next_key::<Name<'_>>()? {
             parts.read(&name, &mut input)?;
         }
@@ -326,7 +326,7 @@ impl<'de> Deserialize<'de> for ReadFields {
 }
 
 /// The key that tells the kind of a value, with its content.
-enum Kind {
+enum TaggedKind {
     Whole(Value),
     Text(Vec<u8>),
     Struct(String),
@@ -338,8 +338,8 @@ enum Kind {
 
 /// The parts of a value that is an object.
 #[derive(Default)]
-struct Parts {
-    kind: Option<Kind>,
+struct ValueParts {
+    kind: Option<TaggedKind>,
     fields: Vec<(String, Value)>,
     more: bool,
     ty: String,
@@ -391,7 +391,7 @@ fn address(text: &str) -> Option<u64> {
     u64::from_str_radix(text.strip_prefix("0x")?, 16).ok()
 }
 
-impl Parts {
+impl ValueParts {
     fn read<'de, A: MapAccess<'de>>(&mut self, name: &str, input: &mut A) -> Result<(), A::Error> {
         match name {
             "fields" => self.fields = input.next_value::<ReadFields>()?.0,
@@ -427,23 +427,23 @@ impl Parts {
     fn build(self) -> Option<Value> {
         let Self { fields, cut, .. } = self;
         Some(match self.kind? {
-            Kind::Whole(value) => value,
-            Kind::Text(bytes) => Value::Text(Text { bytes, cut }),
-            Kind::Struct(name) => Value::Struct(Struct {
+            TaggedKind::Whole(value) => value,
+            TaggedKind::Text(bytes) => Value::Text(Text { bytes, cut }),
+            TaggedKind::Struct(name) => Value::Struct(Struct {
                 name,
                 fields,
                 has_more: self.more,
             }),
-            Kind::Variant(name) => Value::Variant(Variant {
+            TaggedKind::Variant(name) => Value::Variant(Variant {
                 ty: self.ty,
                 name,
                 line: self.line,
                 fields,
                 omitted: self.omitted,
             }),
-            Kind::Sequence(items, set) => Value::Sequence(Sequence { items, cut, set }),
-            Kind::Map(entries) => Value::Map(Map { entries, cut }),
-            Kind::Pointer(address, transparent) => Value::Pointer(Pointer {
+            TaggedKind::Sequence(items, set) => Value::Sequence(Sequence { items, cut, set }),
+            TaggedKind::Map(entries) => Value::Map(Map { entries, cut }),
+            TaggedKind::Pointer(address, transparent) => Value::Pointer(Pointer {
                 address,
                 symbol: self.symbol,
                 target: self.target,
@@ -454,8 +454,11 @@ impl Parts {
 }
 
 /// Reads the content of a key that tells the kind. `None` if it is not valid.
-fn read_kind<'de, A: MapAccess<'de>>(name: &str, input: &mut A) -> Result<Option<Kind>, A::Error> {
-    let whole = |value: Option<Value>| value.map(Kind::Whole);
+fn read_kind<'de, A: MapAccess<'de>>(
+    name: &str,
+    input: &mut A,
+) -> Result<Option<TaggedKind>, A::Error> {
+    let whole = |value: Option<Value>| value.map(TaggedKind::Whole);
     Ok(match name {
         "$int" => whole(whole_number(&input.next_value::<Name<'_>>()?.0)),
         "$ns" => whole(Some(Value::Nanoseconds(input.next_value()?))),
@@ -466,24 +469,24 @@ fn read_kind<'de, A: MapAccess<'de>>(name: &str, input: &mut A) -> Result<Option
         "$char" => whole(Some(Value::Char(input.next_value()?))),
         "$f32" => whole(input.next_value::<FloatForm>()?.f32().map(Value::Float32)),
         "$f64" => whole(input.next_value::<FloatForm>()?.f64().map(Value::Float64)),
-        "$text" => Some(Kind::Text(input.next_value::<String>()?.into_bytes())),
-        "$bytes" => unhex(&input.next_value::<Name<'_>>()?.0).map(Kind::Text),
+        "$text" => Some(TaggedKind::Text(input.next_value::<String>()?.into_bytes())),
+        "$bytes" => unhex(&input.next_value::<Name<'_>>()?.0).map(TaggedKind::Text),
         "$range" => {
             let [Restored(start), Restored(end)] = input.next_value()?;
             whole(Some(Value::Range(Box::new([start, end]))))
         }
         "$tuple" => whole(Some(Value::Tuple(read_list(input)?))),
-        "$items" => Some(Kind::Sequence(read_list(input)?, false)),
-        "$set" => Some(Kind::Sequence(read_list(input)?, true)),
-        "$struct" => Some(Kind::Struct(input.next_value()?)),
-        "$variant" => Some(Kind::Variant(input.next_value()?)),
+        "$items" => Some(TaggedKind::Sequence(read_list(input)?, false)),
+        "$set" => Some(TaggedKind::Sequence(read_list(input)?, true)),
+        "$struct" => Some(TaggedKind::Struct(input.next_value()?)),
+        "$variant" => Some(TaggedKind::Variant(input.next_value()?)),
         "$map" => {
             let pairs = input.next_value::<Vec<(Restored, Restored)>>()?;
             let pairs = pairs.into_iter().map(|(key, value)| (key.0, value.0));
-            Some(Kind::Map(pairs.collect()))
+            Some(TaggedKind::Map(pairs.collect()))
         }
         "$address" | "$reference" => address(&input.next_value::<Name<'_>>()?.0)
-            .map(|address| Kind::Pointer(address, name == "$reference")),
+            .map(|address| TaggedKind::Pointer(address, name == "$reference")),
         "$unavailable" => {
             let why = Unavailable::Recorded(input.next_value()?);
             whole(Some(Value::Unavailable(why)))

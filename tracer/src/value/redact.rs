@@ -68,6 +68,16 @@ impl Redactor {
         Self(all.collect())
     }
 
+    /// The names, as they can be given again.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        let name = |pattern: &Pattern| match pattern {
+            Pattern::Words(words) => words.join("_"),
+            Pattern::Whole(letters) => letters.iter().collect(),
+        };
+        self.0.iter().map(name).collect()
+    }
+
     /// Returns true if the value with that name is redacted.
     #[must_use]
     pub fn hides(&self, name: &str) -> bool {

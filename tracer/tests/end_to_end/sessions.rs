@@ -5,6 +5,7 @@ mod budget;
 mod done;
 mod gaps;
 mod load;
+mod recording;
 mod records;
 mod reload;
 mod slow_output;

@@ -117,6 +117,7 @@ const PROGRAMS: &[(Need, &str, Missing)] = &[
     (Need::Tests, "dwz", missing_program("dwz", &["dwz"])),
     (Need::Tests, "gdb", missing_program("gdb", &["gdb"])),
     (Need::Tests, "jq", missing_program("jq", &["jq"])),
+    (Need::Tests, "zstdcat", missing_program("zstd", &["zstd"])),
     (
         Need::Tests,
         "openssl",

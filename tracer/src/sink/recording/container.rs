@@ -27,7 +27,7 @@ const WINDOW: u32 = 27;
 /// The description of a block.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BlockHeader {
-    /// What the block has besides events.
+    /// Its content besides events.
     pub flags: Flags,
     /// Bytes of the data frame.
     pub compressed: u64,
@@ -41,7 +41,7 @@ pub struct BlockHeader {
     pub last_ns: u64,
 }
 
-/// What a block has besides events.
+/// The content of a block besides events.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Flags(pub u32);
 
@@ -129,7 +129,7 @@ impl BlockHeader {
 
 /// A block and its place in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Block {
+pub struct RecordingBlock {
     /// Its description.
     pub header: BlockHeader,
     /// Where its data frame begins.
@@ -142,7 +142,7 @@ pub struct Block {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Index {
     /// In the order of the file.
-    pub blocks: Vec<Block>,
+    pub blocks: Vec<RecordingBlock>,
     /// Bytes that are in no block.
     pub damaged: u64,
     /// Bytes at the end that are a part of a block: the file was cut, or its writer was killed.
@@ -184,7 +184,7 @@ impl Index {
                 index.cut = length - at;
                 break;
             };
-            index.blocks.push(Block {
+            index.blocks.push(RecordingBlock {
                 header,
                 at: data,
                 events_before,
@@ -265,7 +265,7 @@ pub enum BlockError {
 ///
 /// # Errors
 /// The block is damaged or too large.
-pub fn read_block(file: &File, block: &Block) -> Result<Vec<u8>, BlockError> {
+pub fn read_block(file: &File, block: &RecordingBlock) -> Result<Vec<u8>, BlockError> {
     if block.header.bytes > READ_BLOCK_BYTES {
         return Err(BlockError::TooLarge);
     }

@@ -25,7 +25,7 @@ use crate::value::exact::{Exact, Restored};
 /// The version of the format. It changes if a reader of this version would misread a newer file.
 pub const VERSION: u32 = 1;
 
-/// What every recording begins with.
+/// The description of the session, in the first block.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordingLine {
     /// [`VERSION`].
@@ -41,7 +41,7 @@ pub struct RecordingLine {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selectors: Option<String>,
     /// The processes at the beginning.
-    pub targets: Vec<TargetLine>,
+    pub targets: Vec<RecordedTarget>,
     /// When the session began.
     pub time: jiff::Timestamp,
     /// The clock of all times.
@@ -58,14 +58,14 @@ pub struct RecordingLine {
 
 /// A process at the beginning of the session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TargetLine {
+pub struct RecordedTarget {
     /// Process id, as the tracer saw it.
     pub pid: u32,
     /// The program that it executes.
     pub exe: String,
 }
 
-impl From<&BeginTarget> for TargetLine {
+impl From<&BeginTarget> for RecordedTarget {
     fn from(target: &BeginTarget) -> Self {
         Self {
             pid: target.pid,
@@ -74,8 +74,8 @@ impl From<&BeginTarget> for TargetLine {
     }
 }
 
-impl From<&TargetLine> for BeginTarget {
-    fn from(target: &TargetLine) -> Self {
+impl From<&RecordedTarget> for BeginTarget {
+    fn from(target: &RecordedTarget) -> Self {
         Self {
             pid: target.pid,
             exe: PathBuf::from(&target.exe),
@@ -92,7 +92,7 @@ pub struct BlockLine {
 
 /// A site: the common part of its events. It is defined in each block that uses it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct SiteLine<'l> {
+pub struct RecordedSite<'l> {
     /// Number in the block.
     pub id: u32,
     /// Number of the probe.
@@ -127,7 +127,7 @@ pub struct SiteLine<'l> {
 
 /// A thread. It is defined in each block that uses it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ThreadLine<'l> {
+pub struct RecordedThread<'l> {
     /// Number in the block.
     pub id: u32,
     /// Process id, as the tracer saw it.
@@ -141,12 +141,12 @@ pub struct ThreadLine<'l> {
 
 /// A call stack. It is defined in each block that uses it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct StackLine<'l> {
+pub struct RecordedStack<'l> {
     /// Number in the block.
     pub id: u32,
     /// Innermost first.
     #[serde(borrow)]
-    pub frames: Vec<FrameLine<'l>>,
+    pub frames: Vec<RecordedFrame<'l>>,
     /// Why there are no more frames.
     #[serde(default, skip_serializing_if = "Option::is_none", borrow)]
     pub stopped: Option<Cow<'l, str>>,
@@ -154,7 +154,7 @@ pub struct StackLine<'l> {
 
 /// A frame of a stack.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct FrameLine<'l> {
+pub struct RecordedFrame<'l> {
     /// Demangled name.
     #[serde(default, skip_serializing_if = "Option::is_none", borrow)]
     pub function: Option<Cow<'l, str>>,
@@ -171,43 +171,43 @@ pub struct FrameLine<'l> {
     pub address: u64,
     /// Values.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub values: Vec<NamedLine>,
+    pub values: Vec<RecordedNamed>,
 }
 
 /// A value with its expression and its type.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct NamedLine {
+pub struct RecordedNamed {
     /// The expression.
     pub expr: Arc<str>,
     /// The type, as the source writes it.
     pub r#type: Arc<str>,
     /// The value.
-    pub value: ValueLine,
+    pub value: RecordedValue,
 }
 
 /// A value in a line that is both written and read.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(transparent)]
-pub struct ValueLine(pub Restored);
+pub struct RecordedValue(pub Restored);
 
-impl Serialize for ValueLine {
+impl Serialize for RecordedValue {
     fn serialize<S: serde::Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
         Exact(&self.0.0).serialize(out)
     }
 }
 
-impl From<&NamedValue> for NamedLine {
+impl From<&NamedValue> for RecordedNamed {
     fn from(named: &NamedValue) -> Self {
         Self {
             expr: Arc::clone(&named.expr),
             r#type: Arc::clone(&named.ty),
-            value: ValueLine(Restored(named.value.clone())),
+            value: RecordedValue(Restored(named.value.clone())),
         }
     }
 }
 
-impl From<NamedLine> for NamedValue {
-    fn from(line: NamedLine) -> Self {
+impl From<RecordedNamed> for NamedValue {
+    fn from(line: RecordedNamed) -> Self {
         Self {
             expr: line.expr,
             ty: line.r#type,
@@ -216,7 +216,7 @@ impl From<NamedLine> for NamedValue {
     }
 }
 
-impl<'l> From<&'l StackFrame> for FrameLine<'l> {
+impl<'l> From<&'l StackFrame> for RecordedFrame<'l> {
     fn from(frame: &'l StackFrame) -> Self {
         let file = frame.file.as_deref();
         Self {
@@ -225,13 +225,13 @@ impl<'l> From<&'l StackFrame> for FrameLine<'l> {
             line: frame.line,
             kind: frame.kind,
             address: frame.address,
-            values: frame.values.iter().map(NamedLine::from).collect(),
+            values: frame.values.iter().map(RecordedNamed::from).collect(),
         }
     }
 }
 
-impl From<FrameLine<'_>> for StackFrame {
-    fn from(line: FrameLine<'_>) -> Self {
+impl From<RecordedFrame<'_>> for StackFrame {
+    fn from(line: RecordedFrame<'_>) -> Self {
         let path = |file: Cow<'_, str>| Arc::new(PathBuf::from(file.into_owned()));
         Self {
             function: line.function.map(Cow::into_owned),
@@ -244,8 +244,8 @@ impl From<FrameLine<'_>> for StackFrame {
     }
 }
 
-impl From<StackLine<'_>> for Stack {
-    fn from(line: StackLine<'_>) -> Self {
+impl From<RecordedStack<'_>> for Stack {
+    fn from(line: RecordedStack<'_>) -> Self {
         Self {
             frames: line.frames.into_iter().map(StackFrame::from).collect(),
             stopped: line.stopped.map(Cow::into_owned),
@@ -253,7 +253,7 @@ impl From<StackLine<'_>> for Stack {
     }
 }
 
-impl SiteLine<'_> {
+impl RecordedSite<'_> {
     /// The common part of the events. `None` if the action is not known.
     #[must_use]
     pub fn origin(&self) -> Option<SiteOrigin> {
@@ -319,7 +319,7 @@ impl Serialize for ValuesOut<'_> {
 #[derive(Serialize)]
 pub(super) struct SpanOut<'e> {
     #[serde(flatten)]
-    pub(super) common: SpanLine<'e>,
+    pub(super) common: RecordedSpan<'e>,
     /// The events inside.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) events: Vec<InnerOut<'e>>,
@@ -339,7 +339,7 @@ pub(super) struct InnerOut<'e> {
 
 /// A span.
 #[derive(Serialize, Deserialize)]
-pub struct SpanLine<'l> {
+pub struct RecordedSpan<'l> {
     /// 32 hexadecimal digits.
     pub trace_id: String,
     /// 16 hexadecimal digits.
@@ -363,7 +363,7 @@ pub struct SpanLine<'l> {
     pub error: Option<Cow<'l, str>>,
     /// The values of `with`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub attributes: Vec<NamedLine>,
+    pub attributes: Vec<RecordedNamed>,
     /// Events beyond those that a span can hold.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub left_out_events: u64,
@@ -372,7 +372,7 @@ pub struct SpanLine<'l> {
     pub notes: Vec<String>,
 }
 
-impl SpanLine<'_> {
+impl RecordedSpan<'_> {
     /// Its ids, and its parent's. `None` if they are not valid.
     #[must_use]
     pub fn ids(&self) -> Option<(SpanIds, Option<SpanId>)> {
@@ -483,7 +483,7 @@ pub struct EventLine<'l> {
 pub struct SpanIn<'l> {
     /// All but the events inside.
     #[serde(flatten, borrow)]
-    pub common: SpanLine<'l>,
+    pub common: RecordedSpan<'l>,
     /// The events inside.
     #[serde(default = "Vec::new")]
     pub events: Vec<EventLine<'l>>,
@@ -496,7 +496,7 @@ pub struct ProbesLine {
     pub time: jiff::Timestamp,
     /// Their states.
     pub probes: Vec<ProbeStatus>,
-    /// Those that have been removed, with their last states.
+    /// The last states of removed probes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub removed: Vec<ProbeStatus>,
 }
@@ -520,7 +520,7 @@ pub struct AggregateLine {
     pub other: u64,
     /// Of `count`: values and their hits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rows: Option<Vec<(ValueLine, u64)>>,
+    pub rows: Option<Vec<(RecordedValue, u64)>>,
     /// Of `hist`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub histogram: Option<Histogram>,
@@ -547,7 +547,7 @@ impl AggregateLine {
         };
         match &aggregate.body {
             AggregateBody::Count(rows) => {
-                let row = |row: &CountRow| (ValueLine(Restored(row.value.clone())), row.count);
+                let row = |row: &CountRow| (RecordedValue(Restored(row.value.clone())), row.count);
                 line.rows = Some(rows.iter().map(row).collect());
             }
             AggregateBody::Histogram(histogram) => line.histogram = Some(histogram.clone()),
@@ -561,7 +561,7 @@ impl AggregateLine {
     pub fn aggregate(self) -> Option<Aggregate> {
         let body = match (self.rows, self.histogram, self.times) {
             (Some(rows), None, None) => {
-                let row = |(ValueLine(Restored(value)), count)| CountRow { value, count };
+                let row = |(RecordedValue(Restored(value)), count)| CountRow { value, count };
                 AggregateBody::Count(rows.into_iter().map(row).collect())
             }
             (None, Some(histogram), None) => AggregateBody::Histogram(histogram),
@@ -591,7 +591,7 @@ pub struct TextLine {
 
 /// A probe that is over its limit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LimitedLine {
+pub struct RecordedLimited {
     /// The limit.
     #[serde(flatten)]
     pub limited: ProbeLimited,
@@ -599,7 +599,7 @@ pub struct LimitedLine {
 
 /// A probe that is done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DoneLine {
+pub struct RecordedDone {
     /// The end.
     #[serde(flatten)]
     pub done: ProbeDone,
@@ -625,7 +625,7 @@ pub struct ExitLine {
 
 /// A source file that was shown, or that a probe is in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SourceLine {
+pub struct RecordedSource {
     /// Source file.
     pub file: SourceFile,
     /// Its text. Absent if it could not be read.
@@ -646,18 +646,18 @@ pub struct SourceLine {
 
 /// The variables in scope at the line of a probe.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct VariablesLine {
+pub struct RecordedVariables {
     /// Path in the debug information.
     pub path: String,
     /// Line number, from 1.
     pub line: u64,
     /// In scope.
-    pub variables: Vec<VariableLine>,
+    pub variables: Vec<RecordedVariable>,
 }
 
 /// As [`VariableInfo`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct VariableLine {
+pub struct RecordedVariable {
     /// Its name.
     pub name: String,
     /// The type, as the source writes it.
@@ -674,7 +674,7 @@ pub struct VariableLine {
 /// The kinds of variables.
 const KINDS: [&str; 4] = ["parameter", "local", "captured", "static"];
 
-impl From<VariableInfo> for VariableLine {
+impl From<VariableInfo> for RecordedVariable {
     fn from(variable: VariableInfo) -> Self {
         Self {
             name: variable.name,
@@ -686,8 +686,8 @@ impl From<VariableInfo> for VariableLine {
     }
 }
 
-impl From<VariableLine> for VariableInfo {
-    fn from(line: VariableLine) -> Self {
+impl From<RecordedVariable> for VariableInfo {
+    fn from(line: RecordedVariable) -> Self {
         let mut kinds = KINDS.into_iter();
         Self {
             name: line.name,

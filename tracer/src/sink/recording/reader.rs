@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::container::{Block, BlockError, Flags, Index, read_block};
+use super::container::{BlockError, Flags, Index, RecordingBlock, read_block};
 use super::lines::{
-    AggregateLine, BlockLine, ChangedTargetLine, DoneLine, EndLine, EventLine, ExitLine,
-    LimitedLine, ProbesLine, RecordingLine, SiteLine, SourceLine, SpanIn, StackLine, TextLine,
-    ThreadLine, VERSION, VariablesLine, kind, nanoseconds,
+    AggregateLine, BlockLine, ChangedTargetLine, EndLine, EventLine, ExitLine, ProbesLine,
+    RecordedDone, RecordedLimited, RecordedSite, RecordedSource, RecordedStack, RecordedThread,
+    RecordedVariables, RecordingLine, SpanIn, TextLine, VERSION, kind, nanoseconds,
 };
 use crate::event::{
     Aggregate, Event, NamedValue, ProbeDone, ProbeId, ProbeLimited, SiteOrigin, SpanContext,
@@ -51,7 +51,7 @@ pub enum OpenError {
 pub enum ReadError {
     /// Its bytes cannot be read.
     #[error(transparent)]
-    Block(#[from] BlockError),
+    RecordingBlock(#[from] BlockError),
     /// A line is not as the format has it.
     #[error("line {line} of a block is damaged: {problem}")]
     Line {
@@ -73,7 +73,7 @@ pub struct Recording {
 
 /// One thing that was recorded.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Entry {
+pub enum RecordedEntry {
     /// A hit.
     Event(Arc<Event>),
     /// The states of all probes, and of those that have been removed, at a time in ns.
@@ -95,9 +95,9 @@ pub enum Entry {
     /// The last target exited.
     Exit(u64, Option<i32>),
     /// A source file.
-    Source(Box<SourceLine>),
+    Source(Box<RecordedSource>),
     /// The variables at a line.
-    Variables(VariablesLine),
+    Variables(RecordedVariables),
     /// The end of the session.
     End(u64, Option<FollowedProcesses>),
 }
@@ -163,7 +163,7 @@ impl Recording {
         &self.index
     }
 
-    /// What is not as it should be, in words for the user.
+    /// The problems of the file, in words for the user.
     #[must_use]
     pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
@@ -193,14 +193,14 @@ impl Recording {
     ///
     /// # Errors
     /// The block is damaged.
-    pub fn block(&self, number: usize) -> Result<Vec<Entry>, ReadError> {
+    pub fn block(&self, number: usize) -> Result<Vec<RecordedEntry>, ReadError> {
         match self.index.blocks.get(number) {
             Some(block) => self.read(block),
             None => Ok(Vec::new()),
         }
     }
 
-    fn read(&self, block: &Block) -> Result<Vec<Entry>, ReadError> {
+    fn read(&self, block: &RecordingBlock) -> Result<Vec<RecordedEntry>, ReadError> {
         let lines = read_block(&self.file, block)?;
         entries(&lines)
     }
@@ -233,7 +233,7 @@ impl Recording {
 ///
 /// # Errors
 /// A line is not as the format has it.
-pub fn entries(lines: &[u8]) -> Result<Vec<Entry>, ReadError> {
+pub fn entries(lines: &[u8]) -> Result<Vec<RecordedEntry>, ReadError> {
     let mut block = BlockReader::default();
     for (index, line) in lines.split(|&byte| byte == b'\n').enumerate() {
         if line.is_empty() {
@@ -247,10 +247,10 @@ pub fn entries(lines: &[u8]) -> Result<Vec<Entry>, ReadError> {
     Ok(block.entries)
 }
 
-/// What the lines of a block have defined.
+/// The definitions of a block, and its entries up to now.
 #[derive(Default)]
 struct BlockReader {
-    entries: Vec<Entry>,
+    entries: Vec<RecordedEntry>,
     sites: HashMap<u32, ReadSite>,
     threads: HashMap<u32, (u32, u32, String)>,
     stacks: HashMap<u32, Stack>,
@@ -277,14 +277,14 @@ impl BlockReader {
                 self.time_ns = time_ns;
                 let hit = self.hit(&line)?;
                 let event = self.event(line, time_ns, hit)?;
-                Entry::Event(Arc::new(event))
+                RecordedEntry::Event(Arc::new(event))
             }
             "block" => {
                 self.time_ns = nanoseconds(parse::<BlockLine>(line)?.time);
                 return Ok(());
             }
             "site" => {
-                let line = parse::<SiteLine<'_>>(line)?;
+                let line = parse::<RecordedSite<'_>>(line)?;
                 let origin = line.origin().ok_or("an unknown action")?;
                 let names = line.values;
                 let origin = Arc::new(origin);
@@ -292,53 +292,53 @@ impl BlockReader {
                 return Ok(());
             }
             "thread" => {
-                let line = parse::<ThreadLine<'_>>(line)?;
+                let line = parse::<RecordedThread<'_>>(line)?;
                 let thread = (line.pid, line.tid, line.name.into_owned());
                 self.threads.insert(line.id, thread);
                 return Ok(());
             }
             "stack" => {
-                let line = parse::<StackLine<'_>>(line)?;
+                let line = parse::<RecordedStack<'_>>(line)?;
                 self.stacks.insert(line.id, line.into());
                 return Ok(());
             }
             "probes" => {
                 let line = parse::<ProbesLine>(line)?;
-                Entry::Probes(nanoseconds(line.time), line.probes, line.removed)
+                RecordedEntry::Probes(nanoseconds(line.time), line.probes, line.removed)
             }
             "aggregate" => {
                 let line = parse::<AggregateLine>(line)?;
                 let time_ns = nanoseconds(line.time);
                 let aggregate = line.aggregate().ok_or("an unknown aggregate")?;
-                Entry::Aggregate(time_ns, aggregate)
+                RecordedEntry::Aggregate(time_ns, aggregate)
             }
             "note" => {
                 let line = parse::<TextLine>(line)?;
-                Entry::Note(nanoseconds(line.time), line.text)
+                RecordedEntry::Note(nanoseconds(line.time), line.text)
             }
             "warning" => {
                 let line = parse::<TextLine>(line)?;
-                Entry::Warning(nanoseconds(line.time), line.text)
+                RecordedEntry::Warning(nanoseconds(line.time), line.text)
             }
-            "limited" => Entry::Limited(parse::<LimitedLine>(line)?.limited),
-            "done" => Entry::Done(parse::<DoneLine>(line)?.done),
+            "limited" => RecordedEntry::Limited(parse::<RecordedLimited>(line)?.limited),
+            "done" => RecordedEntry::Done(parse::<RecordedDone>(line)?.done),
             "target_came" => {
                 let line = parse::<ChangedTargetLine>(line)?;
-                Entry::TargetCame(nanoseconds(line.time), line.target)
+                RecordedEntry::TargetCame(nanoseconds(line.time), line.target)
             }
             "target_left" => {
                 let line = parse::<ChangedTargetLine>(line)?;
-                Entry::TargetLeft(nanoseconds(line.time), line.target)
+                RecordedEntry::TargetLeft(nanoseconds(line.time), line.target)
             }
             "exit" => {
                 let line = parse::<ExitLine>(line)?;
-                Entry::Exit(nanoseconds(line.time), line.code)
+                RecordedEntry::Exit(nanoseconds(line.time), line.code)
             }
-            "source" => Entry::Source(Box::new(parse(line)?)),
-            "variables" => Entry::Variables(parse(line)?),
+            "source" => RecordedEntry::Source(Box::new(parse(line)?)),
+            "variables" => RecordedEntry::Variables(parse(line)?),
             "end" => {
                 let line = parse::<EndLine>(line)?;
-                Entry::End(nanoseconds(line.time), line.followed)
+                RecordedEntry::End(nanoseconds(line.time), line.followed)
             }
             // The description of the session, or a type of a newer version.
             _ => return Ok(()),

@@ -7,7 +7,7 @@ use tempfile::NamedTempFile;
 
 use super::container::{BlockHeader, Flags, HEADER};
 use super::lines::{RecordingLine, VERSION, timestamp};
-use super::reader::{Entry, OpenError, Recording, entries};
+use super::reader::{OpenError, RecordedEntry, Recording, entries};
 use super::writer::RecordingWriter;
 use crate::base::unavailable::Unavailable;
 use crate::event::{
@@ -15,6 +15,8 @@ use crate::event::{
     SpanEvent, SpanId, SpanIds, SpanStatus, Stack, StackFrame, TraceId,
 };
 use crate::value::Value;
+
+mod playback;
 
 const TIME: u64 = 1_764_489_600_000_000_000;
 
@@ -176,7 +178,7 @@ fn file(bytes: &[u8]) -> NamedTempFile {
 fn events(recording: &Recording, block: usize) -> Vec<Event> {
     let entries = recording.block(block).expect("a block");
     let event = |entry| match entry {
-        Entry::Event(event) => Some((*event).clone()),
+        RecordedEntry::Event(event) => Some((*event).clone()),
         _ => None,
     };
     entries.into_iter().filter_map(event).collect()
@@ -195,7 +197,7 @@ fn events_are_read_as_they_were_written() {
     assert_eq!(events(&recording, 1), second);
     assert_eq!(
         recording.block(2).expect("a block"),
-        [Entry::End(TIME + 100, None)]
+        [RecordedEntry::End(TIME + 100, None)]
     );
     assert_eq!(recording.block(3).expect("none"), []);
 }

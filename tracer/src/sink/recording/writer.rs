@@ -8,12 +8,12 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::container::{BlockHeader, Flags};
-use super::limits::BLOCK_BYTES;
+use super::limits::{BLOCK_BYTES, SOURCE_BYTES};
 use super::lines::{
-    AggregateLine, BlockLine, ChangedTargetLine, ContentOut, ContextLine, DoneLine, EndLine,
-    EventOut, ExitLine, FrameLine, InnerOut, LimitedLine, NamedLine, ProbesLine, RecordingLine,
-    SiteLine, SourceLine, SpanLine, SpanOut, StackLine, TextLine, ThreadLine, ValuesOut,
-    VariablesLine, timestamp,
+    AggregateLine, BlockLine, ChangedTargetLine, ContentOut, ContextLine, EndLine, EventOut,
+    ExitLine, InnerOut, ProbesLine, RecordedDone, RecordedFrame, RecordedLimited, RecordedNamed,
+    RecordedSite, RecordedSource, RecordedSpan, RecordedStack, RecordedThread, RecordedVariables,
+    RecordingLine, SpanOut, TextLine, ValuesOut, timestamp,
 };
 use crate::event::{
     Aggregate, Event, NamedValue, ProbeDone, ProbeId, ProbeLimited, SiteOrigin, SpanEvent,
@@ -35,7 +35,7 @@ pub struct RecordingWriter<W> {
     /// The lines of the block that is being filled.
     lines: Vec<u8>,
     header: BlockHeader,
-    /// What the block's lines have defined.
+    /// The definitions in the block.
     defined: Defined,
     /// The definitions that a line needs, before the line.
     new_lines: Vec<u8>,
@@ -140,7 +140,22 @@ impl<W: Write> RecordingWriter<W> {
     ///
     /// # Errors
     /// A line cannot be encoded.
-    pub fn source(&mut self, source: &SourceLine, time_ns: u64) -> io::Result<()> {
+    pub fn source(&mut self, source: &RecordedSource, time_ns: u64) -> io::Result<()> {
+        let text = source.text.as_deref().unwrap_or_default();
+        // Control characters take six bytes.
+        let escapes = text.bytes().filter(u8::is_ascii_control).count() * 5;
+        let quotes = text
+            .bytes()
+            .filter(|byte| matches!(byte, b'"' | b'\\'))
+            .count();
+        if text.len() + escapes + quotes > SOURCE_BYTES {
+            let source = RecordedSource {
+                text: None,
+                unreadable: Some("its text is too long for a recording".into()),
+                ..source.clone()
+            };
+            return self.line(Flags::SOURCES, time_ns, "source", &source);
+        }
         self.line(Flags::SOURCES, time_ns, "source", source)
     }
 
@@ -148,7 +163,7 @@ impl<W: Write> RecordingWriter<W> {
     ///
     /// # Errors
     /// A line cannot be encoded.
-    pub fn variables(&mut self, variables: &VariablesLine, time_ns: u64) -> io::Result<()> {
+    pub fn variables(&mut self, variables: &RecordedVariables, time_ns: u64) -> io::Result<()> {
         self.line(Flags::SOURCES, time_ns, "variables", variables)
     }
 
@@ -176,7 +191,12 @@ impl<W: Write> RecordingWriter<W> {
     /// A line cannot be encoded.
     pub fn limited(&mut self, limited: ProbeLimited) -> io::Result<()> {
         let time_ns = limited.time_ns;
-        self.line(Flags::CHANGES, time_ns, "limited", &LimitedLine { limited })
+        self.line(
+            Flags::CHANGES,
+            time_ns,
+            "limited",
+            &RecordedLimited { limited },
+        )
     }
 
     /// Adds that a probe is done.
@@ -185,7 +205,7 @@ impl<W: Write> RecordingWriter<W> {
     /// A line cannot be encoded.
     pub fn done(&mut self, done: ProbeDone) -> io::Result<()> {
         let time_ns = done.done.time_ns;
-        self.line(Flags::CHANGES, time_ns, "done", &DoneLine { done })
+        self.line(Flags::CHANGES, time_ns, "done", &RecordedDone { done })
     }
 
     /// Adds that a process has become a target.
@@ -359,12 +379,12 @@ impl Defined {
         let id = self.site_count;
         let names = name_pairs(&event.values);
         #[derive(Serialize)]
-        struct Site<'l> {
+        struct SiteDefinition<'l> {
             r#type: &'static str,
             #[serde(flatten)]
-            line: SiteLine<'l>,
+            line: RecordedSite<'l>,
         }
-        let line = SiteLine {
+        let line = RecordedSite {
             id,
             probe_id: origin.probe,
             placement: origin.placement,
@@ -379,7 +399,7 @@ impl Defined {
             values: names.clone(),
         };
         let r#type = "site";
-        write_object(out, &Site { r#type, line })?;
+        write_object(out, &SiteDefinition { r#type, line })?;
         known.push(KnownSite {
             id,
             _origin: Arc::clone(origin),
@@ -394,7 +414,7 @@ impl Defined {
         struct Thread<'l> {
             r#type: &'static str,
             #[serde(flatten)]
-            line: ThreadLine<'l>,
+            line: RecordedThread<'l>,
         }
         let names = self.threads.entry((event.pid, event.tid)).or_default();
         if let Some((_, id)) = names.iter().find(|(name, _)| *name == event.thread) {
@@ -402,7 +422,7 @@ impl Defined {
         }
         self.thread_count += 1;
         let id = self.thread_count;
-        let line = ThreadLine {
+        let line = RecordedThread {
             id,
             pid: event.pid,
             tid: event.tid,
@@ -420,7 +440,7 @@ impl Defined {
         struct StackOut<'l> {
             r#type: &'static str,
             #[serde(flatten)]
-            line: StackLine<'l>,
+            line: RecordedStack<'l>,
         }
         let stack = &event.stack;
         if stack.frames.is_empty() && stack.stopped.is_none() {
@@ -435,9 +455,9 @@ impl Defined {
         }
         self.stack_count += 1;
         let id = self.stack_count;
-        let line = StackLine {
+        let line = RecordedStack {
             id,
-            frames: stack.frames.iter().map(FrameLine::from).collect(),
+            frames: stack.frames.iter().map(RecordedFrame::from).collect(),
             stopped: stack.stopped.as_deref().map(Cow::Borrowed),
         };
         let r#type = "stack";
@@ -480,7 +500,7 @@ impl Defined {
                 content: self.content(out, inner)?,
             });
         }
-        let common = SpanLine {
+        let common = RecordedSpan {
             trace_id: span.ids.trace.to_string(),
             span_id: span.ids.span.to_string(),
             parent_span_id: span.parent.map(|parent| parent.to_string()),
@@ -492,7 +512,7 @@ impl Defined {
                 SpanStatus::Unset => None,
                 SpanStatus::Error(text) => Some(Cow::Borrowed(text)),
             },
-            attributes: span.attributes.iter().map(NamedLine::from).collect(),
+            attributes: span.attributes.iter().map(RecordedNamed::from).collect(),
             left_out_events: span.left_out_events,
             notes: span.notes.clone(),
         };

@@ -45,6 +45,9 @@ impl UiState {
     }
 
     fn main_command(&mut self, command: KeyCommand) -> Vec<UiEffect> {
+        if let Some(effects) = self.recording_command(command) {
+            return effects;
+        }
         match command {
             KeyCommand::Activate => return self.activate(),
             KeyCommand::Template => return self.ask_template(),
@@ -61,6 +64,9 @@ impl UiState {
             KeyCommand::Only => self.only_selected(),
             KeyCommand::Files => self.open_picker(),
             KeyCommand::Targets => self.open_targets(),
+            KeyCommand::GoTo if self.recording.is_some() && self.focus == Pane::Events => {
+                self.open_prompt(Purpose::Place);
+            }
             KeyCommand::GoTo => self.open_prompt(Purpose::GoTo),
             KeyCommand::Search if self.focus == Pane::Events => {
                 let text = self.events.filter.text.clone();
@@ -95,6 +101,8 @@ impl UiState {
             KeyCommand::Right => self.shift(true),
             KeyCommand::Quit
             | KeyCommand::Complete
+            | KeyCommand::Earlier
+            | KeyCommand::Later
             | KeyCommand::AllFiles
             | KeyCommand::LeaveProgram
             | KeyCommand::EndProgram => {}
@@ -358,7 +366,7 @@ impl UiState {
     }
 
     /// Opens a file by its path in the debug information, at a line.
-    fn open_at(&mut self, path: &Arc<std::path::PathBuf>, line: u64) -> Vec<UiEffect> {
+    pub(super) fn open_at(&mut self, path: &Arc<std::path::PathBuf>, line: u64) -> Vec<UiEffect> {
         if path.file_name().is_none() {
             self.say("no debug information says where its source is", false);
             return Vec::new();

@@ -52,6 +52,10 @@ impl UiState {
                 && self.now.saturating_duration_since(then) < DOUBLE_CLICK
         });
         self.clicked = if double { None } else { Some((self.now, x, y)) };
+        let line = self.regions().time_line;
+        if matches!(self.overlay, Overlay::None) && line.contains((x, y).into()) {
+            return self.click_time_line(x - line.x, line.width);
+        }
         match &mut self.overlay {
             Overlay::None => self.click_pane(x, y, double),
             Overlay::Files(_) => self.click_picker(x, y, double),

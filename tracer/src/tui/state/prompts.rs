@@ -69,6 +69,10 @@ impl UiState {
                     Err(_) => self.say(format!("`{text}` is not a line number"), true),
                 }
             }
+            Purpose::Place => {
+                self.overlay = Overlay::None;
+                return self.go_to_place(text);
+            }
             Purpose::Command => return self.submit_command(text),
             Purpose::Probe => return self.submit_probe(text, None),
             Purpose::Edit(id) => {
@@ -106,6 +110,10 @@ impl UiState {
             "help" => {
                 self.overlay = Overlay::Help(0);
                 Vec::new()
+            }
+            _ if self.recording.is_some() => {
+                self.overlay = Overlay::None;
+                self.go_to_place(text)
             }
             _ => self.submit_probe(text, None),
         }

@@ -12,7 +12,7 @@ use super::super::layout::PaneRegions;
 use super::super::state::UiState;
 use super::super::state::changes::changed;
 use super::super::theme::Role;
-use crate::event::Event;
+use crate::event::{Event, grouped};
 
 /// Widths of the columns before the message.
 struct EventColumns {
@@ -60,6 +60,41 @@ fn place_of(event: &Event) -> String {
     event.origin.place().into_owned()
 }
 
+/// The time line of a recording: the time of the selected event, its place, and its number.
+pub(super) fn draw_time_line(state: &UiState, buffer: &mut Buffer, area: Rect) {
+    let Some(view) = state.recording.as_ref().filter(|_| !area.is_empty()) else {
+        return;
+    };
+    let (dim, accent) = (state.theme.role(Role::Dim), state.theme.role(Role::Accent));
+    let extent = view.extent;
+    let at = state.recorded_event().unwrap_or(0);
+    let short = |time_ns| crate::tui::times::short_time(time_ns, &state.zone, 3);
+    let selected = state.events.event(state.events.list.cursor);
+    let time = selected.map_or(extent.first_ns, |(event, _)| event.time_ns);
+    let numbers = match extent.events {
+        0 => " no events ".to_owned(),
+        events => format!(" {} of {} ", grouped(at + 1), grouped(events)),
+    };
+    let reading = if view.loading { "…" } else { " " };
+    let (left, right) = (
+        format!(" {} ", short(time)),
+        format!(" {}{reading}{numbers}", short(extent.last_ns)),
+    );
+    let room = usize::from(area.width);
+    let used = glyphs::width(&left, room) + glyphs::width(&right, room);
+    let bar = room.saturating_sub(used);
+    let mut pen = Pen::new(buffer, area, 0);
+    pen.text(&left, Style::new());
+    if bar >= 5 {
+        let done = u128::from(at) * (bar as u128 - 1) / u128::from(extent.events.max(2) - 1);
+        let done = usize::try_from(done).unwrap_or(0).min(bar - 1);
+        pen.text(&"━".repeat(done), accent)
+            .text("●", accent)
+            .text(&"─".repeat(bar - 1 - done), dim);
+    }
+    pen.text(&right, dim).fill(' ', Style::new());
+}
+
 pub(super) fn draw(state: &UiState, buffer: &mut Buffer, area: Rect) {
     if area.is_empty() {
         return;
@@ -76,6 +111,7 @@ pub(super) fn draw(state: &UiState, buffer: &mut Buffer, area: Rect) {
     let inner = PaneRegions::inner(area);
     if events.len() == 0 {
         let text = match (state.probes.is_empty(), events.kept()) {
+            _ if state.recording.as_ref().is_some_and(|view| view.loading) => "  reading…",
             (true, 0) => "  events of the probes appear here",
             (false, 0) => "  waiting for the first hit…",
             _ => "  no event passes the filter",
@@ -134,7 +170,7 @@ fn parts(state: &UiState) -> Vec<(String, Role)> {
             ),
             Role::Warn,
         ));
-    } else if !events.follow && events.len() > 0 {
+    } else if !events.follow && events.len() > 0 && state.recording.is_none() {
         let follow = state.hint_main(super::KeyCommand::Follow);
         let below = events.len().saturating_sub(events.list.cursor + 1) as u64;
         parts.push((
@@ -143,16 +179,17 @@ fn parts(state: &UiState) -> Vec<(String, Role)> {
         ));
     }
     if !events.filter.is_empty() {
-        parts.push((
-            format!(
-                "with `{}`: {}",
-                events.filter.text,
-                short_count(events.len() as u64)
-            ),
-            Role::Warn,
-        ));
+        // Of a recording, only a part is known to pass.
+        let text = match state.recording {
+            Some(_) => format!("with `{}`", events.filter.text),
+            None => {
+                let count = short_count(events.len() as u64);
+                format!("with `{}`: {count}", events.filter.text)
+            }
+        };
+        parts.push((text, Role::Warn));
     }
-    if events.kept() > 0 {
+    if events.kept() > 0 && state.recording.is_none() {
         parts.push((
             format!("{} kept", short_count(events.kept() as u64)),
             Role::Dim,
