@@ -136,11 +136,6 @@ impl ActionKind for SpanAction {
         spec.text.get(self.error.as_ref()?.span.clone())
     }
 
-    // The limits are those of the events, and the distribution goes on.
-    fn outlives_its_hits(&self) -> bool {
-        true
-    }
-
     fn report(&self, hits: HitCounts<'_>) -> ActionReport {
         TimeAction.report(hits)
     }

@@ -177,6 +177,34 @@ fn hits_of_a_time_do_not_end_it() {
     assert!(counter(&times[0], "total") > 100, "{finished}");
 }
 
+/// `hits` of a `span` probe ends it: the session ends with the last one that is done.
+#[test]
+fn spans_are_done_after_their_last_hit_and_the_session_with_them() {
+    if !needs::kernel() {
+        return;
+    }
+    let (program, text) = calling();
+    let log = probe("log", "second", r#""{pair->number}" hits 4 as inside"#);
+    let probes = [
+        "span work hits 2 as outer",
+        "span second_step hits 3 as inner",
+        &log,
+    ];
+    let finished = Tracer::json(program.pid(), &probes).finish();
+    text.wait_restored();
+    finished.assert_code(0).assert_says(&[
+        "note: outer is done after 2 hits; its breakpoints are removed",
+        "note: inner is done after 3 hits; its breakpoints are removed",
+        "all probes are done",
+    ]);
+    for (name, events) in [("outer", 2), ("inner", 3), ("inside", 4)] {
+        let summary = finished.summary(name);
+        assert_adds_up(&summary);
+        assert_eq!(counter(&summary, "events"), events, "{summary}");
+        assert_eq!(summary["done"]["reason"], "hits", "{summary}");
+    }
+}
+
 #[test]
 fn one_of_two_probes_on_a_line_is_done_and_the_other_sees_each_hit() {
     if !needs::kernel() {
