@@ -110,6 +110,7 @@ fn attach(machine: &mut Machine, child: &Child, index: usize) -> Result<u32, Ker
         only_if: None,
         copies: Vec::new(),
         alone: false,
+        begins_span: false,
     }];
     let control = ProbeControl {
         enabled: 1,

@@ -9,6 +9,7 @@ mod closing;
 mod installed;
 mod links;
 mod members;
+mod order;
 mod site;
 
 use std::os::fd::OwnedFd;
@@ -305,6 +306,7 @@ impl Machine {
         }
         let held = self.hold(sites);
         self.installed.push(Installed {
+            begins: order::begins(pid, &reserved, sites).collect(),
             reserved,
             links,
             attached: true,
@@ -335,6 +337,7 @@ impl Machine {
         }
         if let Some(installed) = self.installed.get_mut(index) {
             installed.links.extend(links);
+            installed.begins.extend(order::begins(pid, &reserved, sites));
             installed.reserved.extend(reserved);
         }
         Ok(failed)

@@ -230,6 +230,7 @@ fn cost(rig: &mut Rig, ops: &[EncodedOp], flags: u32, enabled: u32) -> f64 {
         only_if: None,
         copies: Vec::new(),
         alone: false,
+        begins_span: false,
     }];
     let control = ProbeControl {
         enabled,

@@ -52,17 +52,24 @@ impl Reserved {
 }
 
 /// A link that keeps a probe's sites attached.
-pub(super) enum Link {
-    Multi(OwnedFd),
-    PerfEvent(OwnedFd),
+pub(super) struct Link {
+    pub(super) file: OwnedFd,
+    /// Its sites are beginnings of spans.
+    pub(super) begins_spans: bool,
 }
 
 impl From<Link> for OwnedFd {
     fn from(link: Link) -> Self {
-        match link {
-            Link::Multi(fd) | Link::PerfEvent(fd) => fd,
-        }
+        link.file
     }
+}
+
+/// A site of the target at which spans begin.
+pub(super) struct SpanBeginSite {
+    /// The process that it was attached to.
+    pub(super) pid: u32,
+    pub(super) request: SiteRequest,
+    pub(super) cookie: u32,
 }
 
 /// A probe that has been attached.
@@ -72,6 +79,8 @@ pub(super) struct Installed {
     pub(super) links: Vec<Link>,
     /// It is not detached.
     pub(super) attached: bool,
+    /// Its sites at which spans begin.
+    pub(super) begins: Vec<SpanBeginSite>,
     /// Its links in the processes that are followed.
     pub(super) others: Vec<(u32, Vec<Link>)>,
     /// The files and sites for links to further processes; `None`: the probe is for the target

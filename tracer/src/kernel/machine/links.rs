@@ -67,28 +67,29 @@ impl SiteAttacher<'_> {
             [index] => sites.get(*index).unwrap_or(of),
             _ => of,
         };
-        let link = match members {
-            _ if is_multi => {
-                attach_multi(program, pid, site, members, reserved, sites).map(Link::Multi)
-            }
+        let file = match members {
+            _ if is_multi => attach_multi(program, pid, site, members, reserved, sites),
             [index] => match reserved.cookies.get(*index) {
-                Some(&cookie) => perf::link(program, pid, site.trigger.uprobe(), u64::from(cookie))
-                    .map(Link::PerfEvent),
+                Some(&cookie) => perf::link(program, pid, site.trigger.uprobe(), u64::from(cookie)),
                 None => Err(io::ErrorKind::NotFound.into()),
             },
             _ => Err(io::Error::from_raw_os_error(libc::EOPNOTSUPP)),
         };
         let Uprobe { path, offset, .. } = site.trigger.uprobe();
-        link.map_err(|source| KernelError::Attach {
+        let file = file.map_err(|source| KernelError::Attach {
             path: path.clone(),
             offset: *offset,
             source,
+        })?;
+        Ok(Link {
+            file,
+            begins_spans: of.begins_span,
         })
     }
 }
 
 /// Sites that one link attaches. They are in one file, run the same eBPF program, and all are
-/// entries, or all are returns.
+/// entries, or all are returns. Beginnings of spans have a link of their own, see `order.rs`.
 struct SiteGroup<'s> {
     /// One of them.
     of: &'s SiteRequest,
@@ -105,6 +106,7 @@ fn groups(sites: &[SiteRequest]) -> Vec<SiteGroup<'_>> {
             first.path == other.path
                 && first.returns == other.returns
                 && group.of.program.runner == site.program.runner
+                && group.of.begins_span == site.begins_span
         };
         match groups.iter_mut().find(is_alike) {
             Some(group) => group.members.push(index),

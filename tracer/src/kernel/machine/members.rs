@@ -35,7 +35,14 @@ impl Machine {
         if self.processes.are_checked() {
             return Ok(());
         }
-        for index in 0..self.installed.len() {
+        // Those attached last run first at an instruction, see `order.rs`.
+        let mut order: Vec<usize> = (0..self.installed.len()).collect();
+        let begins = |index: &usize| {
+            let installed = self.installed.get(*index);
+            installed.is_some_and(|installed| !installed.begins.is_empty())
+        };
+        order.sort_by_key(begins);
+        for index in order {
             if let Err(error) = self.link_member(index, member.process) {
                 self.leave(&[member.process], true);
                 return Err(error);

@@ -19,6 +19,8 @@ pub struct SiteRequest {
     pub copies: Vec<SiteCopy>,
     /// Attached to the target alone, even if the processes that it forks are followed.
     pub alone: bool,
+    /// A span begins here, before the hits of other probes of the instruction.
+    pub begins_span: bool,
 }
 
 /// A test that the kernel side makes at each hit, before the program runs.

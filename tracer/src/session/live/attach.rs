@@ -3,13 +3,15 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tracer_common::control::ENDS;
+use tracer_common::control::{BEGINS, ENDS, TURNS};
 
 use super::executables::Executable;
 use super::limits::limits;
 use super::planner::{LivePlan, PlannedPart};
 use super::{ExecutableId, FirstSite, HeldAddresses, Live, Placement, PlacementPart};
 use crate::actions::ActionSites;
+use crate::base::address::LinkAddr;
+use crate::base::causes::chain;
 use crate::base::diagnostic::Diagnostic;
 use crate::debuginfo::site::{Exit, Site};
 use crate::event::{PlacementId, SiteOrigin};
@@ -354,6 +356,9 @@ impl Live {
         let mut machine = lock(&self.machine);
         let attached = machine.attach(pid, reserved, requests);
         let failed = attached.map_err(|error| refusal_of(error, module, places))?;
+        if let Err(error) = machine.put_spans_first(slot, requests) {
+            self.warn(no_beginnings(&error));
+        }
         let mut refusals = not_attached(module, places, &failed);
         if new.spec.action.kind().sites() == ActionSites::Interval && !refusals.is_empty() {
             // Ends without their beginnings, or the reverse, would measure something else. The map
@@ -392,6 +397,14 @@ impl Live {
             table.set(cookie, None);
         }
     }
+}
+
+/// The warning that a span of another probe begins no more, because it could not be put before a new probe.
+pub(super) fn no_beginnings(error: &KernelError) -> String {
+    format!(
+        "a span that begins where the new probe is gets no more calls: {}",
+        chain(error)
+    )
 }
 
 /// The reason why no site could be attached.
@@ -443,6 +456,8 @@ fn new_sites(
         held: HeldAddresses::of(&sites),
     };
     let mut copies = Vec::new();
+    let ends = sites.iter().filter(|ready| ready.plan.program.flags & ENDS != 0);
+    let ends: Arc<[LinkAddr]> = ends.map(|ready| ready.site.address).collect();
     let total = u32::try_from(sites.len()).unwrap_or(u32::MAX);
     for (number, ready) in (1..).zip(sites) {
         all.kind = dearer(all.kind, ready.place.kind);
@@ -477,7 +492,7 @@ fn new_sites(
                 .layout
                 .span()
                 .and(module.debug().ok())
-                .map(|debug| SpanCode::at(debug, site.address)),
+                .map(|debug| SpanCode::at(debug, site.address, &ends)),
             layout: plan.layout,
             key: plan.key,
         };
@@ -511,6 +526,7 @@ fn request(module: &TargetModule, ready: &ReadySite) -> Result<SiteRequest, Diag
         address: copy.bias.run(place),
         program: copy.plan.program.clone(),
     };
+    let flags = ready.plan.program.flags;
     Ok(SiteRequest {
         trigger: Trigger::Uprobe(Uprobe {
             path: module.open_path(),
@@ -522,5 +538,7 @@ fn request(module: &TargetModule, ready: &ReadySite) -> Result<SiteRequest, Diag
         only_if: ready.bound.then(|| SiteTest::At(ready.bias.run(place))),
         copies: ready.copies.iter().map(copy).collect(),
         alone: false,
+        // A branch to the head of a loop tells of one pass only, so such a beginning is not attached again.
+        begins_span: ready.plan.layout.span().is_some() && flags & (BEGINS | TURNS) == BEGINS,
     })
 }

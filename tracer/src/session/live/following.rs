@@ -228,6 +228,7 @@ pub(super) fn linker_site(modules: &Modules) -> Option<(Arc<TargetModule>, SiteR
         copies: Vec::new(),
         // Every program that is started passes here.
         alone: true,
+        begins_span: false,
     };
     Some((Arc::clone(linker), request))
 }

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use tracer_common::control::ProbeControl;
 
+use super::attach::no_beginnings;
 use super::{Live, Placement};
 use crate::actions::ActionSites;
 use crate::base::causes::chain;
@@ -71,6 +72,9 @@ impl Live {
                 return false;
             }
         };
+        if let Err(error) = machine.put_spans_first(placement.slot, &placement.requests) {
+            self.warn(no_beginnings(&error));
+        }
         if let Some((_, error)) = failed.first()
             && probe.spec.action.kind().sites() == ActionSites::Interval
         {

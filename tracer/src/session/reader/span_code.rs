@@ -14,6 +14,8 @@ pub(in crate::session) struct SpanCode {
     /// Empty if only a symbol names the function. It begins at the site then.
     ranges: Vec<Range<LinkAddr>>,
     site: LinkAddr,
+    /// The instructions at which the calls end.
+    ends: Arc<[LinkAddr]>,
 }
 
 impl std::fmt::Debug for SpanCode {
@@ -24,19 +26,29 @@ impl std::fmt::Debug for SpanCode {
 
 impl SpanCode {
     /// The function around a site.
-    pub(in crate::session) fn at(module: &Arc<Module>, site: LinkAddr) -> Self {
+    pub(in crate::session) fn at(
+        module: &Arc<Module>,
+        site: LinkAddr,
+        ends: &Arc<[LinkAddr]>,
+    ) -> Self {
         let code = module.function_code_at(site);
         let ranges = code.map_or_else(Vec::new, |code| code.ranges);
         Self {
             module: Arc::clone(module),
             ranges: ranges.into_iter().map(|(begin, end)| begin..end).collect(),
             site,
+            ends: Arc::clone(ends),
         }
     }
 
     /// Returns true if a frame is at the instruction at which the calls begin.
     pub(in crate::session) fn begins_at(&self, frame: &RawFrame) -> bool {
         frame.interrupted && frame.lookup == self.site
+    }
+
+    /// Returns true if a frame is at an instruction at which the calls end.
+    pub(in crate::session) fn ends_at(&self, frame: &RawFrame) -> bool {
+        frame.interrupted && self.ends.contains(&frame.lookup)
     }
 
     /// Returns true if the function has the code at an address of a module.

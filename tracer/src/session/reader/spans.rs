@@ -71,11 +71,15 @@ pub(super) fn surroundings(
                     },
                     keeps: begin.keeps,
                     begins_here: code.begins_at(frame),
+                    ends_here: code.ends_at(frame),
                 };
                 // A call has a site for each place at which it can begin.
                 let same = possible.iter_mut().find(|one| one.key == call.key);
                 match same {
-                    Some(same) => same.begins_here |= call.begins_here,
+                    Some(same) => {
+                        same.begins_here |= call.begins_here;
+                        same.ends_here |= call.ends_here;
+                    }
                     None => possible.push(call),
                 }
             }

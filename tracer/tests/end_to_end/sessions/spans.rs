@@ -16,9 +16,15 @@ const ZERO: &str = "";
 
 /// Runs a program under probes that make this number of events.
 #[track_caller]
-fn run(mut program: Program, probes: &[impl AsRef<str>], count: usize) -> Finished {
+fn run(program: Program, probes: &[impl AsRef<str>], count: usize) -> Finished {
     let probes: Vec<&str> = probes.iter().map(AsRef::as_ref).collect();
     let tracer = Tracer::attach(program.pid(), "json", &probes, &[]);
+    observe(program, tracer, count)
+}
+
+/// Runs a program under a tracer that prints this number of events.
+#[track_caller]
+fn observe(mut program: Program, tracer: Tracer, count: usize) -> Finished {
     tracer.wait_tracing();
     program.say("go");
     program.stdout.wait_line("`done`", 0, |line| line == "done");
@@ -280,4 +286,69 @@ fn calls_left_by_exceptions_and_longjmp_take_nothing_with_them() {
         assert_eq!(of(&finished, &events, "p3").len(), 10);
         assert_eq!(of(&finished, &events, "p4").len(), 8);
     }
+}
+
+/// A log and a span at one instruction: the span begins first, and ends last.
+#[test]
+fn logs_at_the_first_and_the_last_instruction_of_a_span_are_inside() {
+    if !needs::kernel() {
+        return;
+    }
+    for (optimise, more, is_span_first) in [
+        ("0", "", true),
+        ("0", "", false),
+        ("2", "", true),
+        ("2", "", false),
+        ("0", "--perf-events", true),
+        ("0", "--follow-fork", true),
+        ("0", "--exe", true),
+    ] {
+        logs_at_its_ends_are_inside(optimise, more, is_span_first);
+    }
+}
+
+fn logs_at_its_ends_are_inside(optimise: &str, more: &str, is_span_first: bool) {
+    const CALLS: usize = THREADS * ROUNDS * 4;
+    let mut probes = [
+        "log fixture::descend \"{me}\" rate 100000/s as first",
+        "log fixture::descend%return \"{$return}\" rate 100000/s as last",
+        "span fixture::descend \"{me}\" with result=$return",
+    ];
+    if is_span_first {
+        probes.reverse();
+    }
+    let path = rust("spans", SOURCE, &["-C", &format!("opt-level={optimise}")]);
+    let program = Program::ready(&path, &[]);
+    let tracer = match more {
+        "--exe" => {
+            let exe = path.to_str().expect("test paths are UTF-8");
+            let probes = probes.iter().flat_map(|probe| ["-e", probe]);
+            let args = ["attach", "--exe", exe, "--output", "json"];
+            Tracer::start(args.into_iter().chain(probes))
+        }
+        "" => Tracer::json(program.pid(), &probes),
+        more => Tracer::attach(program.pid(), "json", &probes, &[more]),
+    };
+    let finished = observe(program, tracer, 3 * CALLS);
+    let events = finished.events();
+    let spans = by_id(&events);
+    assert_eq!(spans.len(), CALLS, "{more} {finished}");
+    let mut logs = 0;
+    for event in events.iter().filter(|event| span(event).is_none()) {
+        logs += 1;
+        match (spans.get(text(event, "span_id")), text(event, "probe")) {
+            (Some(around), "first") => assert_eq!(around["name"], event["message"], "{event}"),
+            (Some(around), _) => {
+                let result = around["attributes"]["result"].to_string();
+                assert_eq!(result, text(event, "message"), "{event}");
+            }
+            // The span was attached last, so its end is first.
+            (None, name) => {
+                assert_eq!((name, is_span_first), ("last", false), "{more} {event}");
+                let why = "the span ends at the same instruction";
+                assert_eq!(text(event, "span_unknown"), why, "{event}");
+            }
+        }
+    }
+    assert_eq!(logs, 2 * CALLS, "{more} {finished}");
 }

@@ -196,6 +196,7 @@ pub(crate) fn requests(sites: &[(FileOffset, Vec<EncodedOp>)]) -> Vec<SiteReques
         only_if: None,
         copies: Vec::new(),
         alone: false,
+        begins_span: false,
     };
     sites.iter().map(request).collect()
 }

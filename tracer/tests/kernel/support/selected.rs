@@ -132,6 +132,7 @@ fn probe(machine: &mut Machine, file: &Path) -> u32 {
         only_if: None,
         copies: Vec::new(),
         alone: false,
+        begins_span: false,
     }];
     let reserved = machine.reserve(&UNLIMITED, &requests).expect("room");
     let slot = reserved.slot;

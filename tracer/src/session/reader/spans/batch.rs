@@ -16,8 +16,10 @@ use crate::event::{Event, SpanContext, SpanIds};
 const MISSED: &str = "a call around it may be a span that was lost, or left without its end";
 
 /// Why the span of an event at the first instruction of its call is not certain. The kernel chooses which
-/// probe of one instruction comes first.
+/// probe of one instruction comes first, and the other one may have.
 const BEGINS: &str = "the span begins at the same instruction";
+/// The same at the last instruction.
+const ENDS: &str = "the span ends at the same instruction";
 
 /// A frame on a stack that may be a span.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +29,8 @@ pub(in crate::session::reader) struct PossibleCall {
     pub(in crate::session::reader) keeps: bool,
     /// The frame is at the instruction at which the call begins.
     pub(in crate::session::reader) begins_here: bool,
+    /// The frame is at an instruction at which the call ends.
+    pub(in crate::session::reader) ends_here: bool,
 }
 
 /// The frames around an event that may be spans.
@@ -209,9 +213,14 @@ impl SpanPlacer {
             Err(why) => return (SpanContext::Unknown(why), None),
         };
         let is_open = |key| chain.iter().any(|call| call.id.key == key);
-        let mut possible = surroundings.possible.iter();
-        if possible.any(|one| one.begins_here && !is_open(one.key)) {
-            return (SpanContext::Unknown(BEGINS.into()), None);
+        for possible in &surroundings.possible {
+            let why = match possible {
+                _ if is_open(possible.key) => continue,
+                one if one.begins_here => BEGINS,
+                one if one.ends_here => ENDS,
+                _ => continue,
+            };
+            return (SpanContext::Unknown(why.into()), None);
         }
         let is_whole = surroundings.stopped.is_none();
         let found = self
@@ -269,6 +278,7 @@ impl SpanPlacer {
                 key: id.key,
                 keeps: keeps(id.key.slot),
                 begins_here: false,
+                ends_here: false,
             };
             source.open(possible).is_some_and(|call| call.id == *id)
         };

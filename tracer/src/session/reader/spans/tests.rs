@@ -73,6 +73,7 @@ impl Model {
             key: call.key,
             keeps: false,
             begins_here: false,
+            ends_here: false,
         });
         Surroundings {
             possible: possible.collect(),
@@ -325,6 +326,7 @@ fn end(
         key: call.id.key,
         keeps: true,
         begins_here: false,
+        ends_here: false,
     });
     let surroundings = Surroundings {
         possible: possible.collect(),
@@ -385,6 +387,7 @@ fn event_at_the_first_instruction_of_its_span_is_in_none_that_began_later() {
                 key: call.id.key,
                 keeps: false,
                 begins_here,
+                ends_here: false,
             })
             .collect(),
         stopped: None,
