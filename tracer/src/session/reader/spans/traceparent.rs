@@ -191,6 +191,34 @@ mod tests {
         fn any_text_is_answered(typed: String) {
             prop_assert!(parent(&text(&typed), None).is_err());
         }
+
+        /// The program's memory can have any bytes, in any of the forms of an id.
+        #[test]
+        fn bytes_are_ids_only_in_their_length(
+            trace in proptest::collection::vec(any::<u8>(), 0..40),
+            span in proptest::collection::vec(any::<u8>(), 0..20),
+            depth in 0..20_usize,
+        ) {
+            let bytes = |bytes: &[u8]| Value::Text(Text { bytes: bytes.into(), cut: None });
+            let numbers = |bytes: &[u8]| Value::Sequence(Sequence {
+                items: bytes.iter().map(|byte| Value::Int(byte.cast_signed().into(), 8)).collect(),
+                cut: None,
+                set: false,
+            });
+            let is_hex = |bytes: &[u8]| bytes.iter().all(u8::is_ascii_hexdigit);
+            let is_text = |id: &[u8], length| id.len() == length || id.len() == 2 * length && is_hex(id);
+            let wrapped = |value| (0..depth).fold(value, |value, _| some(value));
+            let found = parent(&wrapped(bytes(&trace)), Some(&wrapped(bytes(&span))));
+            if found.is_ok() {
+                prop_assert!(is_text(&trace, 16) && is_text(&span, 8));
+            }
+            let found = parent(&wrapped(numbers(&trace)), Some(&wrapped(numbers(&span))));
+            let are_zero = trace.iter().all(|byte| *byte == 0) || span.iter().all(|byte| *byte == 0);
+            let is_right = trace.len() == 16 && span.len() == 8 && !are_zero;
+            prop_assert_eq!(found.is_ok(), is_right && u32::try_from(depth).is_ok_and(|depth| depth <= DEPTH));
+            // A text that is no traceparent, whatever the bytes are.
+            let _answer = parent(&bytes(&trace), None);
+        }
     }
 
     #[test]
