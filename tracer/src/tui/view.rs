@@ -141,6 +141,12 @@ fn totals(state: &UiState) -> Vec<(String, Role)> {
     } else {
         parts.push(("none lost".into(), Role::Dim));
     }
+    let undelivered = state.probes.iter().map(|probe| probe.undelivered);
+    let undelivered = undelivered.fold(0, u64::saturating_add);
+    if undelivered > 0 {
+        let text = format!("! {} not delivered", short_count(undelivered));
+        parts.push((text, Role::Bad));
+    }
     parts
 }
 

@@ -441,6 +441,14 @@ impl UiState {
         ] {
             lines.push((name.into(), format!("{count:<12} {meaning}")));
         }
+        // Most sessions have no collector.
+        if probe.undelivered > 0 {
+            let text = format!(
+                "{:<12} events that the collector did not get",
+                probe.undelivered
+            );
+            lines.push(("undelivered".into(), text));
+        }
         let past = self
             .trails
             .get(&id)

@@ -29,6 +29,24 @@ fn collector_that_is_down_costs_nothing_but_counted_events() {
 }
 
 #[test]
+fn spans_that_a_collector_does_not_get_are_counted_by_their_probe() {
+    if !needs::kernel() {
+        return;
+    }
+    let program = calling("0");
+    let port = crate::support::telemetry::free_port();
+    let url = format!("http://127.0.0.1:{port}");
+    let more = ["--otlp", &url, "--otlp-timeout", "300ms"];
+    let probes = ["span work hits 30 as calls"];
+    let finished = Tracer::attach(program.pid(), "json", &probes, &more).finish();
+    finished.assert_code(0);
+    let summary = finished.summary("calls");
+    assert_eq!(counter(&summary, "events"), 30, "{summary}");
+    assert_eq!(counter(&summary, "undelivered"), 30, "{summary}");
+    finished.assert_says(&["/v1/traces did not get the last spans"]);
+}
+
+#[test]
 fn collector_that_hangs_does_not_hold_up_the_end() {
     let Some(tools) = needs::otel_tools().filter(|_| needs::kernel()) else {
         return;
