@@ -88,11 +88,17 @@ pub const TALLY: u8 = 21;
 /// [`KEY_BYTES`](crate::aggregate::KEY_BYTES) of them. Nothing is sent.
 pub const TALLY_RECORD: u8 = 22;
 
+/// In `size` of an op of a timing: chunks are kept from the beginning to the end.
+pub const KEEPS: u8 = 1;
+/// In `size` of an op of a timing: calls that are left are told.
+pub const TELLS_LEFT: u8 = 2;
+
 /// Begins the timing of the frame `r[src] + offset` and the group `a`; see [`crate::timing`].
 ///
-/// The plan continues. At its end, the beginning is stored, with the record's chunks if `size` is 1
-/// (at most [`KEPT_BYTES`](crate::limits::KEPT_BYTES)), and nothing is sent. An open beginning of
-/// the same frame and group is counted as unfinished. If `dst` is 1, only the first pass after a
+/// The plan continues. At its end, the beginning is stored, with the record's chunks if `size` has
+/// [`KEEPS`] (at most [`KEPT_BYTES`](crate::limits::KEPT_BYTES)). An open beginning of the same frame and
+/// group is counted as unfinished. If `size` has [`TELLS_LEFT`], a record of that call is sent instead
+/// ([`FLAG_LEFT`](crate::record::FLAG_LEFT)). Otherwise nothing is sent. If `dst` is 1, only the first pass after a
 /// [`FORGET`] with `dst` 1 is a beginning; any other pass ends the plan.
 ///
 /// The site's flags must match the op.

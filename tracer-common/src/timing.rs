@@ -58,6 +58,18 @@ pub struct Begun {
     pub reserved: u32,
 }
 
+/// Follows the header of a record with [`FLAG_LEFT`](crate::record::FLAG_LEFT). The chunks of the beginning
+/// come behind it, in their full length.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
+pub struct LeftCall {
+    /// Address of the frame.
+    pub frame: u64,
+    /// The beginning. [`Begun::reserved`] is the group.
+    pub begun: Begun,
+}
+
 /// State of a probe that times, for all CPUs together.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -74,7 +86,7 @@ pub struct TimeState {
 /// Counters of a probe that times, besides those of its hits, on one CPU.
 ///
 /// The probe reached `begun + off + rejected + faults + lost + full` beginnings. Among the `begun`
-/// ones, `ended` came to their end, `unfinished` did not, and `uncertain` may have. The others are
+/// ones, `ended` came to their end, `unfinished` and `left` did not, and `uncertain` may have. The others are
 /// in progress.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -101,6 +113,8 @@ pub struct TimeCounters {
     pub lost: u64,
     /// Beginnings that found no room.
     pub full: u64,
+    /// Beginnings without an end, as `unfinished`, that a record has told of.
+    pub left: u64,
     /// Sum of the times in ns. This and the two below only have times that ended while the probe was
     /// enabled and alive.
     pub sum_ns: u64,
@@ -112,8 +126,9 @@ pub struct TimeCounters {
 
 const _: () = assert!(size_of::<BegunKey>() == 24);
 const _: () = assert!(size_of::<Begun>() == 32);
+const _: () = assert!(size_of::<LeftCall>() == 40);
 const _: () = assert!(size_of::<TimeState>() == 16);
-const _: () = assert!(size_of::<TimeCounters>() == 104);
+const _: () = assert!(size_of::<TimeCounters>() == 112);
 
 /// Bucket of a time in ns: each time below 16 has one, each larger power of two has eight.
 #[inline(always)]

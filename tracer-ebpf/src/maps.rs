@@ -45,6 +45,10 @@ pub struct ScratchArea {
     pub told: u32,
     /// Why the last failed read failed: a `CHUNK_…` status.
     pub fault: u32,
+    /// Not 0 if calls that are left are told.
+    pub tells_left: u32,
+    /// Length in bytes of the chunks of a call that was left.
+    pub left: u32,
     /// The message for userspace about a failed read.
     pub miss: Miss,
     /// Key of the beginning.

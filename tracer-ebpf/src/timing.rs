@@ -21,8 +21,10 @@ use tracer_common::limits::{
     KEPT_BYTES, MAX_BEGUN, MAX_BEGUN_KEPT, MAX_GROUPS, MAX_KNOWN, MAX_PROBES, MAX_RECORD, MAX_TURNS,
 };
 use tracer_common::op::{self, ELAPSED, EncodedOp, HIT};
-use tracer_common::record::{FLAG_NO_ROOM, FLAG_TIMED, RecordHeader};
-use tracer_common::timing::{Begun, BegunKey, CALL, KNOWN, TURN, TimeCounters, TimeState, bucket};
+use tracer_common::record::{FLAG_LEFT, FLAG_NO_ROOM, FLAG_TIMED, RecordHeader};
+use tracer_common::timing::{
+    Begun, BegunKey, CALL, KNOWN, LeftCall, TURN, TimeCounters, TimeState, bucket,
+};
 
 use crate::arch::{self, RETURN_ADDRESS, TargetRegisters, fingerprint};
 use crate::maps::{PROBE_CONTROL, PROBE_STATE, ScratchArea};
@@ -39,6 +41,8 @@ const EEXIST: i64 = -17;
 const ATTEMPTS: u32 = 16;
 /// Offset in the record at which a map entry is put together: directly before the chunks.
 const ENTRY_AT: usize = size_of::<RecordHeader>() - size_of::<Begun>();
+/// Offset in the record's memory at which the beginning of a call that was left is copied: behind the record.
+const LEFT_AT: usize = MAX_RECORD as usize;
 
 /// A beginning with its chunks; a value of [`BEGUN_KEPT`].
 #[repr(C)]
@@ -256,7 +260,8 @@ pub fn run(area: &mut ScratchArea, op: &EncodedOp) {
         reserved: 0,
         frame: register(area, op.src).wrapping_add(op.offset as i64 as u64),
     };
-    area.keeps = u32::from(op.size);
+    area.keeps = u32::from(op.size & op::KEEPS);
+    area.tells_left = u32::from(op.size & op::TELLS_LEFT);
     area.told = u32::from(op.dst);
     area.timed = u32::from(op.code);
     match op.code {
@@ -373,22 +378,26 @@ pub fn end(area: &mut ScratchArea, counters: &ProbeCounters) -> bool {
         return true;
     };
     match area.timed as u8 {
-        op::ENTER if ended == outcome::SENT => begin(area, times),
+        op::ENTER if ended == outcome::SENT => return !begin(area, times),
         op::ENTER if ended == outcome::NO_HIT => {}
         op::ENTER => {
-            forget(area, times);
+            let is_told = note_left(area, times);
+            forget(area, times, is_told);
             let counter = if ended == outcome::REJECTED {
                 &times.rejected
             } else {
                 &times.faults
             };
             atomic::add(counter, 1);
+            return !is_told || !tell_left(area);
         }
         op::FORGET => {
-            forget_groups(area, times);
+            let is_told = note_left(area, times);
+            forget_groups(area, times, is_told);
             if area.told != 0 {
                 call(area, times);
             }
+            return !is_told || !tell_left(area);
         }
         op::LEAVE if ended != outcome::NO_HIT => {
             take_out(area);
@@ -412,9 +421,9 @@ pub fn end(area: &mut ScratchArea, counters: &ProbeCounters) -> bool {
     true
 }
 
-/// Stores a beginning.
+/// Stores a beginning. Returns true if the area then has the record of a call that was left.
 #[inline(always)]
-fn begin(area: &mut ScratchArea, times: &TimeCounters) {
+fn begin(area: &mut ScratchArea, times: &TimeCounters) -> bool {
     let (site, probe) = (area.header().site, u32::from(area.header().probe));
     let generation = TIME_STATE.get(probe).map_or(0, |state| state.generation);
     let mut length = area.length.wrapping_sub(size_of::<RecordHeader>() as u32);
@@ -429,9 +438,13 @@ fn begin(area: &mut ScratchArea, times: &TimeCounters) {
     begun.length = length;
     begun.flags = flags;
     begun.reserved = 0;
+    let mut is_told = false;
     let mut answer = insert(area, BPF_NOEXIST);
     if answer == EEXIST {
-        not_ended(area, times);
+        is_told = note_left(area, times);
+        if !is_told {
+            not_ended(area, times);
+        }
         answer = insert(area, BPF_EXIST);
     }
     let counter = if answer == 0 {
@@ -440,6 +453,85 @@ fn begin(area: &mut ScratchArea, times: &TimeCounters) {
         &times.full
     };
     atomic::add(counter, 1);
+    is_told && tell_left(area)
+}
+
+/// Copies the open beginning of this frame, whose call was left, behind the record. Returns false if none is
+/// to be told.
+#[inline(never)]
+fn note_left(area: &mut ScratchArea, times: &TimeCounters) -> bool {
+    if area.tells_left == 0 {
+        return false;
+    }
+    // SAFETY: null, or an entry that only this thread removes.
+    let Some(begun) = (unsafe { find(area).as_ref() }) else {
+        return false;
+    };
+    if !is_trusted(begun.generation, area.key.probe) {
+        return false;
+    }
+    let length = if area.keeps != 0 { begun.length } else { 0 };
+    if length > KEPT_BYTES as u32 {
+        return false;
+    }
+    area.left = length;
+    let bytes = length & (2 * KEPT_BYTES as u32 - 1);
+    // SAFETY: the room behind the record is longer.
+    unsafe {
+        let to = area.record.as_mut_ptr().add(LEFT_AT);
+        bpf_probe_read_kernel(
+            to.cast(),
+            bytes.wrapping_add(size_of::<Begun>() as u32),
+            core::ptr::from_ref(begun).cast(),
+        );
+    }
+    let group = area.key.group;
+    left(area).reserved = group;
+    atomic::add(&times.left, 1);
+    true
+}
+
+/// The beginning that was copied.
+#[inline(always)]
+fn left(area: &mut ScratchArea) -> &mut Begun {
+    // SAFETY: it is behind the record, and aligned.
+    unsafe { &mut *area.record.as_mut_ptr().add(LEFT_AT).cast() }
+}
+
+/// Makes the record of the call that was left: a hit and an event of the probe, as its end would be.
+/// Returns false if it is none.
+#[inline(never)]
+fn tell_left(area: &mut ScratchArea) -> bool {
+    let probe = area.key.probe;
+    let (Some(control), Some(state)) = (PROBE_CONTROL.get(probe), PROBE_STATE.get(probe)) else {
+        return false;
+    };
+    let (site, flags, length) = (left(area).site, left(area).flags, area.left);
+    let frame = area.key.frame;
+    let number = atomic::fetch_add(&state.sequence, 1).wrapping_add(1);
+    area.flags = flags | FLAG_LEFT;
+    let header = area.header();
+    header.hit = number;
+    header.probe = probe as u16;
+    header.begun_at = site as u16;
+    header.begun_bytes = length as u16;
+    let bytes = length & (2 * KEPT_BYTES as u32 - 1);
+    // SAFETY: the record has room for the frame, a whole entry and more.
+    unsafe {
+        let to = area.record.as_mut_ptr().add(size_of::<RecordHeader>());
+        *to.cast::<u64>() = frame;
+        bpf_probe_read_kernel(
+            to.add(size_of::<u64>()).cast(),
+            bytes.wrapping_add(size_of::<Begun>() as u32),
+            area.record.as_ptr().add(LEFT_AT).cast(),
+        );
+    }
+    area.length = length.wrapping_add((size_of::<RecordHeader>() + size_of::<LeftCall>()) as u32);
+    area.ended = limits_at_end(control, state);
+    if area.ended == outcome::RUNNING {
+        area.ended = outcome::SENT;
+    }
+    true
 }
 
 /// The entry that is put together in the record.
@@ -493,11 +585,10 @@ fn take_out(area: &ScratchArea) -> bool {
     }
 }
 
-/// Drops the beginning of this frame.
+/// Drops the beginning of this frame. `is_told` says that a record tells of it.
 #[inline(always)]
-fn forget(area: &ScratchArea, times: &TimeCounters) {
-    // Called for each group. One more branch here is too much for the verifier of Linux 6.1.
-    if take_out(area) {
+fn forget(area: &ScratchArea, times: &TimeCounters, is_told: bool) {
+    if take_out(area) && !is_told {
         atomic::add(&times.unfinished, 1);
     }
 }
@@ -517,16 +608,23 @@ fn not_ended(area: &ScratchArea, times: &TimeCounters) {
     atomic::add(counter, 1);
 }
 
-/// Drops the beginnings of this frame in all groups up to the given one.
+/// Drops the beginnings of this frame in all groups up to the given one. `is_told` says that a record tells
+/// of that one.
 #[inline(always)]
-fn forget_groups(area: &mut ScratchArea, times: &TimeCounters) {
+fn forget_groups(area: &mut ScratchArea, times: &TimeCounters, is_told: bool) {
     let last = area.key.group;
+    if is_told {
+        take_out(area);
+    }
     for group in 0..MAX_GROUPS {
         if group > last {
             break;
         }
         area.key.group = group;
-        forget(area, times);
+        // One more branch here is too much for the verifier of Linux 6.1.
+        if take_out(area) {
+            atomic::add(&times.unfinished, 1);
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 pub use done::{Done, DoneReason, ProbeDone};
 pub use left_out::{LeftOut, ProbeLimited, grouped};
 pub use process::{ProcessHits, ProcessLabels};
-pub use span::{SpanContext, SpanEvent, SpanId, SpanIds, SpanStatus, TraceId};
+pub use span::{Exemplar, SpanContext, SpanEvent, SpanId, SpanIds, SpanStatus, TraceId};
 pub use target::{TargetId, TargetOrigin, TargetStatus};
 
 use crate::base::unavailable::Unavailable;
@@ -298,6 +298,8 @@ pub struct Times {
     pub extremes_ns: Option<(u64, u64)>,
     /// Sum of all, ns.
     pub sum_ns: u64,
+    /// For spans, the last one of each power of two, shortest first.
+    pub exemplars: Vec<Exemplar>,
     /// Beginnings without an end so far.
     pub in_progress: u64,
     /// Beginnings that will have no end: left by a panic, an exception, `longjmp`, the thread's

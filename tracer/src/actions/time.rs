@@ -120,12 +120,15 @@ fn times(rows: Vec<CountRow>, counters: TimeCounters) -> Times {
         buckets: found.into_iter().filter_map(bucket).collect(),
         extremes_ns: (inverse > 0).then_some((!inverse, counters.longest_ns)),
         sum_ns: counters.sum_ns,
+        // The reader of events knows them.
+        exemplars: Vec::new(),
         in_progress: counters
             .begun
             .saturating_sub(counters.ended)
             .saturating_sub(counters.unfinished)
+            .saturating_sub(counters.left)
             .saturating_sub(counters.uncertain),
-        unfinished: counters.unfinished,
+        unfinished: counters.unfinished.saturating_add(counters.left),
         uncertain: counters.uncertain,
         unpaired: counters.unpaired,
         off: counters.off,

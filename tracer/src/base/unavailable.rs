@@ -34,6 +34,8 @@ pub enum Unavailable {
     NoRoom,
     /// The hit reached the limit of steps before it.
     Steps,
+    /// It is known at the end of a call, and the call was left without its end.
+    Left,
     /// The pointer to it is null.
     Null,
     /// The variable is thread-local, and the thread has no copy of its own yet.
@@ -79,6 +81,7 @@ impl fmt::Display for Unavailable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::OptimisedOut => f.write_str("optimised out"),
+            Self::Left => f.write_str("the call was left before its end"),
             Self::Register(name) => {
                 write!(f, "in register {name}, which the kernel does not expose")
             }

@@ -35,6 +35,17 @@ pub struct SpanIds {
     pub span: SpanId,
 }
 
+/// One call of a distribution, with its span.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exemplar {
+    /// The span.
+    pub ids: SpanIds,
+    /// Time from start to end in ns, as it was added to the distribution.
+    pub elapsed_ns: u64,
+    /// Its end, in ns since the Unix epoch.
+    pub time_ns: u64,
+}
+
 /// The innermost span that was open around an event.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum SpanContext {

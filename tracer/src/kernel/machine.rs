@@ -337,7 +337,9 @@ impl Machine {
         }
         if let Some(installed) = self.installed.get_mut(index) {
             installed.links.extend(links);
-            installed.begins.extend(order::begins(pid, &reserved, sites));
+            installed
+                .begins
+                .extend(order::begins(pid, &reserved, sites));
             installed.reserved.extend(reserved);
         }
         Ok(failed)

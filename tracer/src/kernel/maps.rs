@@ -248,6 +248,7 @@ fn add_times(a: &TimeCounters, b: &TimeCounters) -> TimeCounters {
         faults: a.faults + b.faults,
         lost: a.lost + b.lost,
         full: a.full + b.full,
+        left: a.left + b.left,
         sum_ns: a.sum_ns.saturating_add(b.sum_ns),
         longest_ns: a.longest_ns.max(b.longest_ns),
         shortest_ns_inverse: a.shortest_ns_inverse.max(b.shortest_ns_inverse),

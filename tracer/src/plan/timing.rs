@@ -75,6 +75,13 @@ pub fn keeps(spec: &ProbeSpec) -> bool {
     }
 }
 
+/// Returns true if calls that are left without their end are told. A part of a function may begin twice before
+/// it ends, and a condition may need the end.
+fn tells_left(spec: &ProbeSpec) -> bool {
+    let needs_end = || conditions(spec).into_iter().any(is_of_end);
+    span_of(spec).is_some() && spec.until.is_none() && !needs_end()
+}
+
 /// Returns true if anything at all is asked of the beginning, beside its time.
 #[must_use]
 pub fn reads_at_begin(spec: &ProbeSpec) -> bool {
@@ -114,6 +121,7 @@ pub fn begin(
         offset,
         group: moment.group,
         keeps,
+        tells_left: tells_left(spec),
         first_pass: passes == Passes::First,
     });
     test(&compiler, &mut asm, spec, false, reject, fault)?;
@@ -216,6 +224,7 @@ pub fn forget(
         offset,
         group: moment.group,
         keeps: keeps(input.spec),
+        tells_left: tells_left(input.spec),
         of_call: of_call.is_some(),
     });
     ends(&mut asm, reject, fault);
@@ -432,5 +441,19 @@ mod tests {
         assert_eq!(parts("span f with a=$return, b=$tid"), (true, false, false));
         assert_eq!(parts("span f error if x < 0"), (true, true, true));
         assert_eq!(parts("span f \"{x}\""), (true, true, true));
+    }
+
+    #[test]
+    fn calls_of_spans_that_are_left_are_told_if_no_end_decides() {
+        for (text, told) in [
+            ("span f", true),
+            ("span f if x > 3", true),
+            ("span f if x > 3 && $elapsed > 5ms", false),
+            ("span f.c:1..f.c:9", false),
+            ("time f if $elapsed > 5ms", false),
+        ] {
+            let spec = parse_probe(text).expect("it parses");
+            assert_eq!(tells_left(&spec), told, "{text}");
+        }
     }
 }

@@ -163,6 +163,7 @@ pub enum Op {
         offset: i32,
         group: u32,
         keeps: bool,
+        tells_left: bool,
         first_pass: bool,
     },
     /// Ends a timing.
@@ -178,6 +179,7 @@ pub enum Op {
         offset: i32,
         group: u32,
         keeps: bool,
+        tells_left: bool,
         of_call: bool,
     },
     /// Appends the chunks of the beginning.
@@ -427,6 +429,7 @@ impl Op {
                 offset,
                 group,
                 keeps,
+                tells_left,
                 first_pass: flag,
             }
             | Self::Forget {
@@ -434,10 +437,12 @@ impl Op {
                 offset,
                 group,
                 keeps,
+                tells_left,
                 of_call: flag,
             } => {
                 (op.src, op.offset, op.a) = (base, offset, group);
-                (op.size, op.dst) = (u8::from(keeps), u8::from(flag));
+                let tells_left = if tells_left { code::TELLS_LEFT } else { 0 };
+                (op.size, op.dst) = (u8::from(keeps) | tells_left, u8::from(flag));
             }
             Self::Leave {
                 base,

@@ -46,7 +46,7 @@ use crate::base::address::LinkAddr;
 use crate::base::cancel;
 use crate::base::diagnostic::Diagnostic;
 use crate::debuginfo::site::{Exit, SourceLine};
-use crate::event::{Aggregate, Counters, PlacementId, ProbeId, TargetStatus};
+use crate::event::{Aggregate, AggregateBody, Counters, PlacementId, ProbeId, TargetStatus};
 use crate::kernel::{Machine, SiteRequest, TrapCost};
 use crate::lang::ast::ProbeSpec;
 use crate::placement::SiteKind;
@@ -438,6 +438,11 @@ impl Backend for Live {
         drop(machine);
         for aggregate in &mut all {
             let probe = probes.get(aggregate.probe);
+            if let AggregateBody::Times(times) = &mut aggregate.body
+                && let Some(placement) = probe.and_then(Probe::placement)
+            {
+                times.exemplars = self.shared.exemplars(placement.id);
+            }
             if let Some(before) = probe.and_then(|probe| probe.placement()?.at_end) {
                 before.aggregate(aggregate);
             }

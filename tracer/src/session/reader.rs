@@ -23,13 +23,15 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tracer_common::record::{FLAG_TIMED, Miss, RecordHeader};
+use tracer_common::record::{FLAG_LEFT, FLAG_TIMED, Miss, RecordHeader};
+use tracer_common::timing::LeftCall;
 
 use super::feed::QueueRoom;
 use crate::base::cancel;
 use crate::base::limits::LAST_WRITES;
 use crate::event::{Event, LeftOut, PlacementId, SiteOrigin, SpanContext, Stack, Used};
 use crate::kernel::{OpenCalls, Ring};
+use crate::plan::timing::SpanBegin;
 use crate::plan::{Context, DecodeScratch, Decoded, EventBuffers};
 use crate::session::Notice;
 use crate::session::reader::backlog::Backlog;
@@ -343,6 +345,11 @@ impl<'a> RingReader<'a> {
                     .collect()
             };
             self.spans.place(&sites, &mut pending, offset, &mut later);
+            for one in &pending {
+                if let Some(exemplar) = one.exemplar() {
+                    shared.set_exemplar(one.event.origin.placement, exemplar);
+                }
+            }
         }
         drop(sites);
         let made = pending.into_iter().map(|one| Notice::Event(one.event));
@@ -435,7 +442,14 @@ fn event(
     // It has no other owner, so nothing is copied.
     let event = Arc::make_mut(&mut made);
     let mut begin = None;
-    let (origin, mut decoded) = if u32::from(header.flags) & FLAG_TIMED == 0 {
+    let mut left = None;
+    let (origin, mut decoded) = if u32::from(header.flags) & FLAG_LEFT != 0 {
+        let call = LeftRecord::of(sites, header, record)?;
+        let decoded = call.decode(header, &context)?;
+        let origin = &call.begun_at.origin;
+        left = Some(call);
+        (origin, decoded)
+    } else if u32::from(header.flags) & FLAG_TIMED == 0 {
         let room = EventBuffers {
             message: std::mem::take(&mut event.message),
             values: std::mem::take(&mut event.values),
@@ -453,14 +467,16 @@ fn event(
     };
     let find = |address| symbols.placed(address, header.ktime_ns);
     let surroundings = match &decoded.stack {
+        _ if left.is_some() => Some(spans::unknown_surroundings()),
         Some(captured) if sites.spans().next().is_some() => {
             Some(spans::surroundings(sites, captured, header.pid, &find))
         }
         _ => None,
     };
-    let ended = match begin {
-        Some(begin) => ended_span(begin, header, &mut decoded)?.map(Box::new),
-        None => None,
+    let ended = match (begin, &left) {
+        (_, Some(left)) => Some(Box::new(left.span(header, &mut decoded)?)),
+        (Some(begin), _) => ended_span(begin, header, &mut decoded)?.map(Box::new),
+        _ => None,
     };
     let wanted = decoded.stack.filter(|_| entry.style.depth > 0);
     let stack = wanted.map(|captured| {
@@ -489,7 +505,8 @@ fn event(
         event: made,
         ktime_ns: header.ktime_ns,
         surroundings,
-        is_timed: begin.is_some(),
+        is_timed: begin.is_some() || left.is_some(),
+        is_measured: begin.is_some(),
         ended,
     })
 }
@@ -503,24 +520,73 @@ fn ended_span(
     let Some(span) = begin.layout.span() else {
         return Some(None);
     };
+    let end = span_end(begin, span, header);
+    let name = span_name(begin, decoded);
+    EndedSpan::of(end, name, &mut decoded.values).map(Some)
+}
+
+fn span_end<'e>(begin: &'e SiteEntry, span: &'e SpanBegin, header: &RecordHeader) -> SpanEnd<'e> {
     let failure = begin.spec.action.kind().failure(&begin.spec);
-    let end = SpanEnd {
+    SpanEnd {
         begin: span,
         slot: begin.slot,
         process: header.pid,
         end_ns: header.ktime_ns,
         failure: failure.unwrap_or_default(),
-    };
-    let name = match decoded.message.is_empty() {
+    }
+}
+
+fn span_name(begin: &SiteEntry, decoded: &Decoded) -> String {
+    match decoded.message.is_empty() {
         true => begin.origin.function.clone(),
         false => decoded.message.clone(),
-    };
-    EndedSpan::of(end, name, &mut decoded.values).map(Some)
+    }
+}
+
+/// The record of a call that was left without its end.
+struct LeftRecord<'r> {
+    begun_at: &'r SiteEntry,
+    span: &'r SpanBegin,
+    call: LeftCall,
+    chunks: &'r [u8],
+}
+
+impl<'r> LeftRecord<'r> {
+    /// `None` if the record is of another plan.
+    fn of(sites: &'r SiteTable, header: &RecordHeader, record: &'r [u8]) -> Option<Self> {
+        let begun_at = sites.get(header.begun_at.into())?;
+        let span = begun_at.layout.span()?;
+        let after = record.get(size_of::<RecordHeader>()..)?;
+        let (call, chunks) = after.split_at_checked(size_of::<LeftCall>())?;
+        let is_of_it = begun_at.slot == u32::from(header.probe);
+        is_of_it.then_some(Self {
+            begun_at,
+            span,
+            call: bytemuck::pod_read_unaligned(call),
+            chunks: chunks.get(..header.begun_bytes.into())?,
+        })
+    }
+
+    fn decode(&self, header: &RecordHeader, context: &Context<'_>) -> Option<Decoded> {
+        let layout = &self.begun_at.layout;
+        layout.decode_left(*header, self.chunks, context).ok()
+    }
+
+    fn span(&self, header: &RecordHeader, decoded: &mut Decoded) -> Option<EndedSpan> {
+        let end = span_end(self.begun_at, self.span, header);
+        let name = span_name(self.begun_at, decoded);
+        EndedSpan::left(end, &self.call, name, &mut decoded.values)
+    }
 }
 
 /// The call whose end a record tells, if it is a span.
 fn ended_call(sites: &SiteTable, record: &[u8]) -> Option<EndedCall> {
     let header = header_of(record)?;
+    if u32::from(header.flags) & FLAG_LEFT != 0 {
+        let left = LeftRecord::of(sites, &header, record)?;
+        let mut decoded = left.decode(&header, &Context::default())?;
+        return Some(left.span(&header, &mut decoded)?.call);
+    }
     let begin = sites.get(header.begun_at.into())?;
     let end = sites.get(header.site)?;
     let is_end = u32::from(header.flags) & FLAG_TIMED != 0;

@@ -9,7 +9,7 @@ use super::known_labels::KnownLabels;
 use super::locks::lock;
 use super::reader::retired::Retired;
 use super::reader::site_table::SiteTable;
-use crate::event::{PlacementId, ProbeId, ProcessLabels};
+use crate::event::{Exemplar, PlacementId, ProbeId, ProcessLabels};
 use crate::session::sites::known_processes::KnownProcesses;
 use crate::session::sites::process_modules::ProcessModules;
 use crate::session::{Notice, SourceFile};
@@ -41,6 +41,8 @@ pub(super) struct SharedState {
     later: Mutex<Vec<LaterNotice>>,
     undecodable: Mutex<BTreeMap<PlacementId, u64>>,
     strays: AtomicU64,
+    /// The last span of each power of two of its time.
+    exemplars: Mutex<BTreeMap<PlacementId, BTreeMap<u32, Exemplar>>>,
     /// Events that could not be delivered to a collector.
     undelivered: Mutex<BTreeMap<ProbeId, u64>>,
     /// Records that wait for space.
@@ -73,6 +75,7 @@ impl SharedState {
             later: Mutex::default(),
             undecodable: Mutex::default(),
             strays: AtomicU64::new(0),
+            exemplars: Mutex::default(),
             undelivered: Mutex::default(),
             shown: Mutex::default(),
             backlog: AtomicUsize::new(0),
@@ -156,6 +159,20 @@ impl SharedState {
                 self.strays.fetch_add(1, Ordering::Relaxed);
             }
         }
+    }
+
+    /// Keeps a span as an example of its time.
+    pub(super) fn set_exemplar(&self, placement: PlacementId, exemplar: Exemplar) {
+        let power = exemplar.elapsed_ns.checked_ilog2().unwrap_or_default();
+        let mut all = lock(&self.exemplars);
+        all.entry(placement).or_default().insert(power, exemplar);
+    }
+
+    /// The spans that are kept of a probe, shortest first.
+    pub(super) fn exemplars(&self, placement: PlacementId) -> Vec<Exemplar> {
+        let all = lock(&self.exemplars);
+        let of_it = all.get(&placement).into_iter();
+        of_it.flat_map(|kept| kept.values().copied()).collect()
     }
 
     /// Counts events of a probe that could not be delivered to a collector.

@@ -95,6 +95,8 @@ impl Installed {
         let mut links = std::mem::take(&mut self.links);
         let others = std::mem::take(&mut self.others);
         links.extend(others.into_iter().flat_map(|(_, links)| links));
+        // A call that begins without its end would look like one that was left.
+        links.sort_by_key(|link| !link.begins_spans);
         links
     }
 

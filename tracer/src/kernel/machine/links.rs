@@ -97,7 +97,7 @@ struct SiteGroup<'s> {
     members: Vec<usize>,
 }
 
-/// The groups of sites, in the order of the first site of each.
+/// The groups of sites, in the order of the first site of each, and the beginnings of spans last.
 fn groups(sites: &[SiteRequest]) -> Vec<SiteGroup<'_>> {
     let mut groups: Vec<SiteGroup<'_>> = Vec::new();
     for (index, site) in sites.iter().enumerate() {
@@ -116,6 +116,8 @@ fn groups(sites: &[SiteRequest]) -> Vec<SiteGroup<'_>> {
             }),
         }
     }
+    // A call that begins before its end is attached would look like one that was left.
+    groups.sort_by_key(|group| group.of.begins_span);
     groups
 }
 

@@ -52,7 +52,11 @@ impl Machine {
         let begins = std::mem::take(&mut installed.begins);
         let held = installed.held.take();
         let cookies = installed.reserved.cookies.clone();
-        let others: Vec<u32> = installed.others.iter().map(|(process, _)| *process).collect();
+        let others: Vec<u32> = installed
+            .others
+            .iter()
+            .map(|(process, _)| *process)
+            .collect();
         let linked = self.link_begins(slot, &begins);
         let others: Vec<(u32, Linked)> = match &held {
             Some(held) => {
@@ -78,7 +82,10 @@ impl Machine {
                 tracing::debug!(process, %error, "a followed process lacks the beginnings of a span");
             }
         }
-        failed.into_iter().next().map_or(Ok(()), |(_, error)| Err(error))
+        failed
+            .into_iter()
+            .next()
+            .map_or(Ok(()), |(_, error)| Err(error))
     }
 
     /// Attaches beginnings to the processes in which they were.
@@ -101,7 +108,10 @@ impl Installed {
     /// Returns true if spans of it begin at the instruction of a site.
     fn begins_at(&self, site: &SiteRequest) -> bool {
         let of = site.trigger.uprobe();
-        let mut begins = self.begins.iter().map(|begin| begin.request.trigger.uprobe());
+        let mut begins = self
+            .begins
+            .iter()
+            .map(|begin| begin.request.trigger.uprobe());
         begins.any(|begin| begin.offset == of.offset && begin.path == of.path && !of.returns)
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tracer_common::record::{FLAG_NO_ROOM, FLAG_STEPS, RecordHeader};
+use tracer_common::record::{FLAG_LEFT, FLAG_NO_ROOM, FLAG_STEPS, RecordHeader};
 
 use crate::base::unavailable::Unavailable;
 use crate::event::{NamedValue, ProcessLabels};
@@ -220,16 +220,41 @@ impl Layout {
         chunks: &[u8],
         context: &Context<'_>,
     ) -> Result<Vec<NamedValue>, DecodeError> {
+        let (_, values) = self.begun(header, chunks, context)?;
+        Ok(values)
+    }
+
+    /// Decodes a span that was left without its end, from what is kept of it. `header` is that of the hit
+    /// that found it, which is no hit of the call.
+    ///
+    /// # Errors
+    /// The chunks are not of this plan.
+    pub fn decode_left(
+        &self,
+        header: RecordHeader,
+        chunks: &[u8],
+        context: &Context<'_>,
+    ) -> Result<Decoded, DecodeError> {
+        let (header, values) = self.begun(header, chunks, context)?;
+        Ok(self.shown(header, values, None, String::new()))
+    }
+
+    fn begun(
+        &self,
+        header: RecordHeader,
+        chunks: &[u8],
+        context: &Context<'_>,
+    ) -> Result<(RecordHeader, Vec<NamedValue>), DecodeError> {
         let kept = kept::record(header, chunks);
         let missing = NamedValue {
             expr: "".into(),
             ty: "".into(),
-            value: Value::Unavailable(Unavailable::Unsupported("before its end".into())),
+            value: Value::Unavailable(Unavailable::Left),
         };
         let end = vec![missing; self.entries.len()];
         let mut scratch = DecodeScratch::default();
-        let (_, values, _) = self.values(&kept, context, end, Vec::new(), &mut scratch)?;
-        Ok(values)
+        let (header, values, _) = self.values(&kept, context, end, Vec::new(), &mut scratch)?;
+        Ok((header, values))
     }
 
     /// The values of a record, and its stack. `end` has the values from the end of a timing.
@@ -259,6 +284,10 @@ impl Layout {
         for entry in &self.entries {
             let mut value = match entry.source {
                 Source::Captured(index) => take(values.get_mut(index).and_then(Option::take)),
+                // Those of another hit are not those of the call.
+                Source::Special(_) if u32::from(header.flags) & FLAG_LEFT != 0 => {
+                    Value::Unavailable(Unavailable::Left)
+                }
                 Source::Special(special) => special_value(special, &header, context),
                 Source::End(index) => {
                     named.truncate(count);

@@ -456,7 +456,9 @@ fn new_sites(
         held: HeldAddresses::of(&sites),
     };
     let mut copies = Vec::new();
-    let ends = sites.iter().filter(|ready| ready.plan.program.flags & ENDS != 0);
+    let ends = sites
+        .iter()
+        .filter(|ready| ready.plan.program.flags & ENDS != 0);
     let ends: Arc<[LinkAddr]> = ends.map(|ready| ready.site.address).collect();
     let total = u32::try_from(sites.len()).unwrap_or(u32::MAX);
     for (number, ready) in (1..).zip(sites) {

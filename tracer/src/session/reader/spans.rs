@@ -17,7 +17,7 @@ use table::FrameKey;
 
 use crate::arch::STACK_POINTER;
 use crate::base::address::RunAddr;
-use crate::event::{Event, SpanContext, SpanEvent};
+use crate::event::{Event, Exemplar, SpanContext, SpanEvent};
 use crate::kernel::OpenCalls;
 use crate::session::reader::clock::{WallOffset, monotonic_ns};
 use crate::session::reader::site_table::SiteTable;
@@ -28,6 +28,8 @@ pub(super) use parts::{EndedSpan, SpanEnd};
 
 /// Frames of a stack that are searched for spans.
 const FRAMES: usize = 512;
+/// Why the parent of a call that was left is not known, if nothing inside has told it.
+const LEFT: &str = "the call was left, and nothing inside of it was seen";
 /// Why events of a probe without stacks are in no span.
 const EARLIER: &str = "the probe was there before the session had spans";
 
@@ -39,6 +41,8 @@ pub(super) struct PendingEvent {
     pub(super) surroundings: Option<Surroundings>,
     /// It is of an interval, not of a moment.
     pub(super) is_timed: bool,
+    /// Its time is in the probe's distribution.
+    pub(super) is_measured: bool,
     /// The span that has ended with it.
     pub(super) ended: Option<Box<EndedSpan>>,
 }
@@ -90,6 +94,26 @@ pub(super) fn surroundings(
     Surroundings {
         possible,
         stopped: walk.stopped.or_else(cut).map(Arc::from),
+    }
+}
+
+/// The frames around a call that was left: nobody knows them any more.
+pub(super) fn unknown_surroundings() -> Surroundings {
+    Surroundings {
+        possible: Vec::new(),
+        stopped: Some(LEFT.into()),
+    }
+}
+
+impl PendingEvent {
+    /// The event's span as an example of its time, once it has its place.
+    pub(super) fn exemplar(&self) -> Option<Exemplar> {
+        let span = self.event.span.as_ref().filter(|_| self.is_measured)?;
+        Some(Exemplar {
+            ids: span.ids,
+            elapsed_ns: span.duration_ns,
+            time_ns: self.event.time_ns,
+        })
     }
 }
 

@@ -12,7 +12,9 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
 
 use super::logs::{PROBE, value_key};
 use super::{attribute, conventions::attribute as names, text_attribute, values};
-use crate::event::{Aggregate, AggregateBody, Bucket, CountRow, Histogram, ProbeId, Times};
+use crate::event::{
+    Aggregate, AggregateBody, Bucket, CountRow, Exemplar, Histogram, ProbeId, Times,
+};
 use crate::lang::ast::Format;
 use crate::session::ProbeStatus;
 use crate::value::Value;
@@ -80,11 +82,18 @@ pub(super) struct DistributionPoint {
     pub(super) sum: Option<f64>,
     /// The least and the largest number, if they are known.
     pub(super) extremes: Option<(f64, f64)>,
+    /// Examples, smallest first.
+    pub(super) exemplars: Vec<Exemplar>,
 }
 
 impl DistributionPoint {
     pub(super) fn count(&self) -> u64 {
         self.buckets.iter().map(|bucket| bucket.count).sum()
+    }
+
+    /// The number of an example in the metric's unit.
+    pub(super) fn value(&self, exemplar: &Exemplar) -> f64 {
+        exemplar.elapsed_ns as f64 / self.per_unit
     }
 }
 
@@ -235,6 +244,7 @@ impl MetricSet {
             is_linear: histogram.step.is_some(),
             sum: None,
             extremes: None,
+            exemplars: Vec::new(),
         }]);
         self.add(about.name.clone(), "1", &about.description, points);
         let unavailable = histogram
@@ -256,6 +266,7 @@ impl MetricSet {
             extremes: times
                 .extremes_ns
                 .map(|(shortest, longest)| (seconds(shortest), seconds(longest))),
+            exemplars: times.exemplars.clone(),
         }]);
         self.add(about.name.clone(), "s", &about.description, points);
         let level = MetricPoints::Levels(vec![about.number([], times.in_progress)]);

@@ -7,6 +7,7 @@ use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
 
 use super::metrics::{DistributionPoint, MetricFamily, MetricPoints, MetricSet, NumberPoint};
+use crate::event::Exemplar;
 
 /// The media type of the page.
 pub(super) const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -97,10 +98,20 @@ fn write_numbers(page: &mut String, name: &str, end: &str, points: &[NumberPoint
 fn write_distribution(page: &mut String, name: &str, point: &DistributionPoint) -> fmt::Result {
     let labels = Labels::new(&point.attributes);
     let mut below = 0;
+    let mut exemplars = point.exemplars.iter().peekable();
     for (bound, count) in super::metrics::otlp::bounds(point) {
         below += count;
         let labels = labels.with("le", &format!("{bound:?}"));
-        writeln!(page, "{name}_bucket{labels} {below}")?;
+        write!(page, "{name}_bucket{labels} {below}")?;
+        // The last one in the bucket, if the bucket is not empty.
+        let mut inside = None;
+        while let Some(one) = exemplars.next_if(|one| point.value(one) <= bound) {
+            inside = Some(one).filter(|_| count > 0);
+        }
+        if let Some(one) = inside {
+            write_exemplar(page, point.value(one), one)?;
+        }
+        writeln!(page)?;
     }
     writeln!(page, "{name}_bucket{} {below}", labels.with("le", "+Inf"))?;
     if let Some(sum) = point.sum {
@@ -108,6 +119,17 @@ fn write_distribution(page: &mut String, name: &str, point: &DistributionPoint) 
         writeln!(page, "{name}_sum{labels} {sum}")?;
     }
     Ok(())
+}
+
+/// ` # {trace_id="…",span_id="…"} VALUE SECONDS`
+fn write_exemplar(page: &mut String, value: f64, exemplar: &Exemplar) -> fmt::Result {
+    let Exemplar { ids, time_ns, .. } = exemplar;
+    let (seconds, rest) = (time_ns / 1_000_000_000, time_ns % 1_000_000_000);
+    write!(
+        page,
+        " # {{trace_id=\"{}\",span_id=\"{}\"}} {value:?} {seconds}.{rest:09}",
+        ids.trace, ids.span
+    )
 }
 
 /// `{key="value",…}`, each key once.
@@ -192,7 +214,12 @@ mod tests {
     use super::super::metrics::tests::{aggregate, rows, status};
     use super::super::text_attribute;
     use super::*;
-    use crate::event::{AggregateBody, Bucket, CountRow, Counters, Histogram, ProbeId, Times};
+    use std::num::{NonZeroU64, NonZeroU128};
+
+    use crate::event::{
+        AggregateBody, Bucket, CountRow, Counters, Histogram, ProbeId, SpanId, SpanIds, Times,
+        TraceId,
+    };
     use crate::value::{Text, Value};
 
     fn lines(page: &str, start: &str) -> Vec<String> {
@@ -219,6 +246,53 @@ mod tests {
             ]
         );
         assert_eq!(lines(&page, "# TYPE requests"), ["# TYPE requests counter"]);
+    }
+
+    #[test]
+    fn bucket_has_the_last_span_in_it() {
+        let ids = |number| SpanIds {
+            trace: TraceId(NonZeroU128::MIN),
+            span: SpanId(NonZeroU64::new(number).expect("a number")),
+        };
+        let exemplar = |number, elapsed_ns| Exemplar {
+            ids: ids(number),
+            elapsed_ns,
+            time_ns: 1_000_000_002,
+        };
+        let bucket = |low, high, count| Bucket { low, high, count };
+        let times = Times {
+            buckets: vec![bucket(1_000, 1_023, 2), bucket(2_048, 2_303, 3)],
+            sum_ns: 5_400,
+            // The first and the last are of calls whose hits are in no bucket.
+            exemplars: vec![
+                exemplar(1, 500),
+                exemplar(2, 1_023),
+                exemplar(3, 2_048),
+                exemplar(4, 5_000),
+            ],
+            ..Times::default()
+        };
+        let mut one = aggregate("t", "", AggregateBody::Times(times));
+        one.other = 0;
+        let page = page(&Metrics::new(5).of(&[one], &[], 9), &[]);
+        let example = |span, value| {
+            format!(
+                " # {{trace_id=\"{:032x}\",span_id=\"{span:016x}\"}} {value} 1.000000002",
+                1
+            )
+        };
+        assert_eq!(
+            lines(&page, "t_seconds_bucket"),
+            [
+                "t_seconds_bucket{tracer_probe=\"t\",le=\"9.99e-7\"} 0".to_owned(),
+                "t_seconds_bucket{tracer_probe=\"t\",le=\"1.023e-6\"} 2".to_owned()
+                    + &example(2, "1.023e-6"),
+                "t_seconds_bucket{tracer_probe=\"t\",le=\"2.047e-6\"} 2".to_owned(),
+                "t_seconds_bucket{tracer_probe=\"t\",le=\"2.303e-6\"} 5".to_owned()
+                    + &example(3, "2.048e-6"),
+                "t_seconds_bucket{tracer_probe=\"t\",le=\"+Inf\"} 5".to_owned(),
+            ]
+        );
     }
 
     #[test]

@@ -255,11 +255,31 @@ impl Prometheus {
                 folder.join("data").display()
             ))
             .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+            .arg("--enable-feature=exemplar-storage")
             .arg("--log.level=error");
         Self {
             _served: Served::start(prometheus),
             port,
         }
+    }
+
+    /// The labels and values of the exemplars of a metric.
+    pub(crate) fn exemplars(&self, query: &str) -> Vec<(Value, f64)> {
+        let url = format!("http://127.0.0.1:{}/api/v1/query_exemplars", self.port);
+        let asked = ureq::get(url).query("query", query);
+        let asked = asked.query("start", "0").query("end", "9000000000");
+        let text = asked
+            .call()
+            .ok()
+            .map(|mut answer| answer.body_mut().read_to_string());
+        let Some(Ok(text)) = text else {
+            return Vec::new();
+        };
+        let answer: Value = serde_json::from_str(&text).expect("JSON");
+        let series = items(&answer["data"]);
+        let all = series.flat_map(|series| items(&series["exemplars"]));
+        all.filter_map(|one| Some((one["labels"].clone(), one["value"].as_str()?.parse().ok()?)))
+            .collect()
     }
 
     /// The value of a query that has one.

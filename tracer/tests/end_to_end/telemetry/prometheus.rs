@@ -1,5 +1,7 @@
 //! The page for Prometheus, read by a real one.
 
+use serde_json::Value;
+
 use super::export::{at_work, calling};
 use crate::support::needs;
 use crate::support::telemetry::{Prometheus, free_port};
@@ -43,6 +45,37 @@ fn prometheus_scrapes_counts_times_and_counters() {
     // It reads what the page has: the rate of a metric needs two scrapes that agree.
     wait("rate(positive_total[5s])", 1.0);
     tracer.interrupt().assert_code(0);
+}
+
+/// The exemplars of a span's times are spans of the session, with their time.
+#[test]
+fn prometheus_has_spans_as_exemplars() {
+    if !needs::kernel() || !needs::tools(&["prometheus"]) {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let program = calling("0");
+    let port = free_port();
+    let address = port.to_string();
+    let more = ["--prometheus", &address];
+    let probes = ["span work rate 100000/s as calls"];
+    let tracer = Tracer::attach(program.pid(), "json", &probes, &more);
+    tracer.wait_tracing();
+    let prometheus = Prometheus::start(folder.path(), port);
+    let exemplars = wait_for("exemplars", || {
+        let found = prometheus.exemplars("calls_seconds_bucket");
+        (!found.is_empty()).then_some(found)
+    });
+    let finished = tracer.interrupt();
+    let events = finished.events();
+    for (labels, seconds) in exemplars {
+        let is_it = |event: &&Value| event["span"]["span_id"] == labels["span_id"];
+        let event = events.iter().find(is_it);
+        let event = event.unwrap_or_else(|| panic!("{labels} is a span: {finished}"));
+        assert_eq!(event["span"]["trace_id"], labels["trace_id"], "{event}");
+        let took = event["span"]["duration_ns"].as_f64().expect("ns") / 1e9;
+        assert!((took - seconds).abs() < 1e-12, "{seconds} {event}");
+    }
 }
 
 #[test]

@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use tracer_common::timing::LeftCall;
+
 use super::batch::EndedCall;
 use super::table::{CallFacts, CallId, FrameKey, SpanCall};
 use super::traceparent;
@@ -10,6 +12,12 @@ use crate::event::{NamedValue, SpanEvent, SpanStatus};
 use crate::plan::timing::{SpanBegin, SpanPart};
 use crate::value::Value;
 use crate::value::debug::{self, DEBUG};
+
+/// Status of a call that was left without its end.
+const LEFT: &str = "left by a panic, an exception, a jump, or the end of its thread";
+/// Note on its time.
+const LEFT_AT_THE_LATEST: &str =
+    "the call was over at the latest at this end, when its frame was used again";
 
 /// Characters of an error in the status.
 const MAX_ERROR: usize = 1024;
@@ -46,7 +54,6 @@ impl EndedSpan {
         if values.len() != parts.len() {
             return None;
         }
-        let (facts, mut notes) = facts(parts, values);
         let number = |part| {
             let value = find(parts, values, part);
             match value {
@@ -57,17 +64,59 @@ impl EndedSpan {
         let (frame, elapsed) = (number(SpanPart::Frame)?, number(SpanPart::Elapsed)?);
         let failed = find(parts, values, SpanPart::Failed);
         let result = find(parts, values, SpanPart::Result);
-        let status = status(failed, result, end.failure, &mut notes);
+        let mut notes = Vec::new();
+        let outcome = SpanOutcome {
+            frame,
+            begun_ns: end.end_ns.saturating_sub(elapsed),
+            status: status(failed, result, end.failure, &mut notes),
+            notes,
+        };
+        Some(Self::with(end, outcome, name, values))
+    }
+
+    /// Takes a span that was left without its end, from the values of its beginning. Those of its name are
+    /// left. `None` if they are not of this plan.
+    pub(in crate::session::reader) fn left(
+        end: SpanEnd<'_>,
+        call: &LeftCall,
+        name: String,
+        values: &mut Vec<NamedValue>,
+    ) -> Option<Self> {
+        let is_of_it = call.begun.reserved == end.begin.group;
+        if values.len() != end.begin.parts.len() || !is_of_it {
+            return None;
+        }
+        let outcome = SpanOutcome {
+            frame: call.frame,
+            begun_ns: call.begun.time_ns,
+            status: SpanStatus::Error(LEFT.into()),
+            notes: vec![LEFT_AT_THE_LATEST.into()],
+        };
+        Some(Self::with(end, outcome, name, values))
+    }
+
+    fn with(
+        end: SpanEnd<'_>,
+        outcome: SpanOutcome,
+        name: String,
+        values: &mut Vec<NamedValue>,
+    ) -> Self {
+        let SpanOutcome {
+            frame,
+            begun_ns,
+            status,
+            mut notes,
+        } = outcome;
+        let parts = &end.begin.parts;
+        let (facts, of_facts) = facts(parts, values);
+        notes.extend(of_facts);
         let key = FrameKey {
             slot: end.slot,
             group: end.begin.group,
             process: end.process,
             frame,
         };
-        let id = CallId {
-            begun_ns: end.end_ns.saturating_sub(elapsed),
-            key,
-        };
+        let id = CallId { begun_ns, key };
         let (mut attributes, mut shown) = (Vec::new(), Vec::new());
         for (part, value) in parts.iter().zip(values.drain(..)) {
             match part {
@@ -77,7 +126,7 @@ impl EndedSpan {
             }
         }
         *values = shown;
-        Some(Self {
+        Self {
             call: EndedCall {
                 call: SpanCall {
                     id,
@@ -89,8 +138,16 @@ impl EndedSpan {
             status,
             attributes,
             notes,
-        })
+        }
     }
+}
+
+/// The call of a span, and its outcome.
+struct SpanOutcome {
+    frame: u64,
+    begun_ns: u64,
+    status: SpanStatus,
+    notes: Vec<String>,
 }
 
 fn find<'v>(parts: &[SpanPart], values: &'v [NamedValue], part: SpanPart) -> Option<&'v Value> {

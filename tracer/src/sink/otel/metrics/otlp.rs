@@ -4,14 +4,15 @@ use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequ
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::metrics::v1::exponential_histogram_data_point::Buckets;
 use opentelemetry_proto::tonic::metrics::v1::{
-    AggregationTemporality, ExponentialHistogram, ExponentialHistogramDataPoint, Histogram,
-    HistogramDataPoint, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, Sum, metric,
-    number_data_point,
+    AggregationTemporality, Exemplar, ExponentialHistogram, ExponentialHistogramDataPoint,
+    Histogram, HistogramDataPoint, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, Sum,
+    exemplar, metric, number_data_point,
 };
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message as _;
 
 use super::{DistributionPoint, MetricFamily, MetricPoints, MetricSet, NS_PER_SECOND, NumberPoint};
+use crate::sink::otel::logs::{span_bytes, trace_bytes};
 use crate::sink::otel::{SCHEMA_URL, scope};
 
 const CUMULATIVE: i32 = AggregationTemporality::Cumulative as i32;
@@ -119,6 +120,7 @@ fn explicit(point: &DistributionPoint, time_ns: u64) -> HistogramDataPoint {
         sum: point.sum,
         bucket_counts: counts.collect(),
         explicit_bounds: bounds.iter().map(|(bound, _)| *bound).collect(),
+        exemplars: exemplars(point),
         min: point.extremes.map(|(least, _)| least),
         max: point.extremes.map(|(_, most)| most),
         ..HistogramDataPoint::default()
@@ -155,10 +157,22 @@ fn exponential(point: &DistributionPoint, time_ns: u64) -> ExponentialHistogramD
         zero_count,
         positive: Some(buckets(&positive)),
         negative: Some(buckets(&negative)),
+        exemplars: exemplars(point),
         min: point.extremes.map(|(least, _)| least),
         max: point.extremes.map(|(_, most)| most),
         ..ExponentialHistogramDataPoint::default()
     }
+}
+
+fn exemplars(point: &DistributionPoint) -> Vec<Exemplar> {
+    let exemplar = |one: &crate::event::Exemplar| Exemplar {
+        filtered_attributes: Vec::new(),
+        time_unix_nano: one.time_ns,
+        span_id: span_bytes(one.ids.span),
+        trace_id: trace_bytes(one.ids.trace),
+        value: Some(exemplar::Value::AsDouble(point.value(one))),
+    };
+    point.exemplars.iter().map(exemplar).collect()
 }
 
 /// The bucket of a positive number: its upper bound is in it, its lower one is not.
@@ -191,8 +205,10 @@ fn buckets(counts: &[(i32, u64)]) -> Buckets {
 
 #[cfg(test)]
 mod tests {
+    use std::num::{NonZeroU64, NonZeroU128};
+
     use super::*;
-    use crate::event::Bucket;
+    use crate::event::{Bucket, SpanId, SpanIds, TraceId};
 
     fn point(buckets: &[(i128, i128, u64)], per_unit: f64) -> DistributionPoint {
         let bucket = |&(low, high, count): &(i128, i128, u64)| Bucket { low, high, count };
@@ -204,7 +220,29 @@ mod tests {
             is_linear: false,
             sum: None,
             extremes: None,
+            exemplars: Vec::new(),
         }
+    }
+
+    #[test]
+    fn exemplars_have_the_span_and_its_time_in_seconds() {
+        let mut point = point(&[(1_000, 1_023, 2)], NS_PER_SECOND);
+        point.exemplars = vec![crate::event::Exemplar {
+            ids: SpanIds {
+                trace: TraceId(NonZeroU128::MIN),
+                span: SpanId(NonZeroU64::MIN),
+            },
+            elapsed_ns: 1_010,
+            time_ns: 7,
+        }];
+        let [made] = &exponential(&point, 9).exemplars[..] else {
+            panic!("one exemplar");
+        };
+        let (one, zeros) = (vec![1], |count| vec![0; count]);
+        assert_eq!(made.trace_id, [zeros(15), one.clone()].concat());
+        assert_eq!(made.span_id, [zeros(7), one].concat());
+        assert_eq!(made.value, Some(exemplar::Value::AsDouble(1.01e-6)));
+        assert_eq!(made.time_unix_nano, 7);
     }
 
     #[test]
