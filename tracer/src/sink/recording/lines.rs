@@ -182,15 +182,15 @@ pub struct RecordedNamed {
     /// The type, as the source writes it.
     pub r#type: Arc<str>,
     /// The value.
-    pub value: RecordedValue,
+    pub value: ReadValue,
 }
 
 /// A value in a line that is both written and read.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(transparent)]
-pub struct RecordedValue(pub Restored);
+pub struct ReadValue(pub Restored);
 
-impl Serialize for RecordedValue {
+impl Serialize for ReadValue {
     fn serialize<S: serde::Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
         Exact(&self.0.0).serialize(out)
     }
@@ -201,7 +201,7 @@ impl From<&NamedValue> for RecordedNamed {
         Self {
             expr: Arc::clone(&named.expr),
             r#type: Arc::clone(&named.ty),
-            value: RecordedValue(Restored(named.value.clone())),
+            value: ReadValue(Restored(named.value.clone())),
         }
     }
 }
@@ -520,7 +520,7 @@ pub struct AggregateLine {
     pub other: u64,
     /// Of `count`: values and their hits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rows: Option<Vec<(RecordedValue, u64)>>,
+    pub rows: Option<Vec<(ReadValue, u64)>>,
     /// Of `hist`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub histogram: Option<Histogram>,
@@ -547,7 +547,7 @@ impl AggregateLine {
         };
         match &aggregate.body {
             AggregateBody::Count(rows) => {
-                let row = |row: &CountRow| (RecordedValue(Restored(row.value.clone())), row.count);
+                let row = |row: &CountRow| (ReadValue(Restored(row.value.clone())), row.count);
                 line.rows = Some(rows.iter().map(row).collect());
             }
             AggregateBody::Histogram(histogram) => line.histogram = Some(histogram.clone()),
@@ -561,7 +561,7 @@ impl AggregateLine {
     pub fn aggregate(self) -> Option<Aggregate> {
         let body = match (self.rows, self.histogram, self.times) {
             (Some(rows), None, None) => {
-                let row = |(RecordedValue(Restored(value)), count)| CountRow { value, count };
+                let row = |(ReadValue(Restored(value)), count)| CountRow { value, count };
                 AggregateBody::Count(rows.into_iter().map(row).collect())
             }
             (None, Some(histogram), None) => AggregateBody::Histogram(histogram),
