@@ -3,13 +3,16 @@
 //! The program is `target-app`, which prints *left* when the pointer goes right. The demo moves its
 //! pointer along a path, attaches the tracer, and opens the terminal UI with a logpoint on the
 //! branch that decides. [`headless`] does the same without a terminal and checks the output.
+//! [`exported`] sends the same as spans to a collector of OpenTelemetry.
 
+mod collector;
+mod exported;
 mod headless;
 mod target;
 
 use std::io::IsTerminal;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result};
@@ -20,6 +23,7 @@ use crate::support::command::as_root;
 use crate::support::failure::{Failure, USAGE};
 use crate::support::steps::Steps;
 use crate::{build, setup, support::workspace};
+use collector::Collector;
 use target::DemoTarget;
 
 /// Source file of the target, from the workspace's root.
@@ -38,6 +42,11 @@ pub(crate) struct Args {
     /// Trace the optimised build of the target
     #[arg(long)]
     release: bool,
+    /// Send each call as a span to the OpenTelemetry collector at URL, at OTEL_EXPORTER_OTLP_ENDPOINT, or one that is
+    /// installed and started now. The optimised build has no such calls: they are inlined
+    #[arg(long, value_name = "URL", num_args = 0..=1, conflicts_with = "release")]
+    #[expect(clippy::option_option, reason = "the option may be without a URL")]
+    otel: Option<Option<String>>,
 }
 
 /// Runs the command.
@@ -51,7 +60,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     let mut steps = Steps::new("demo", 4);
     steps.run("install what is missing here", || {
-        setup::ensure(&[Need::Build])
+        let needs = [Need::Build, Need::Telemetry];
+        let count = 1 + usize::from(args.otel.is_some());
+        setup::ensure(needs.get(..count).unwrap_or(&needs))
     })?;
     steps.run("build tracer and target-app", || {
         build::programs(args.release)
@@ -69,14 +80,33 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         Ok((display, hand, target))
     })?;
     let probe = probe()?;
-    steps.run("trace it", || {
-        if args.headless {
-            headless::run(args.release, &hand, target, &probe)
-        } else {
-            interactive_session(args.release, &hand, target, &probe)
+    steps.run("trace it", || match &args.otel {
+        Some(url) => {
+            let collector = Collector::find(url.as_deref())?;
+            let probes = exported::probes(&probe)?;
+            let chapter = if args.headless {
+                exported::check
+            } else {
+                exported::interactive
+            };
+            chapter(args.release, &hand, &target, &probes, &collector)
         }
+        None if args.headless => headless::run(args.release, &hand, &target, &probe),
+        None => interactive_session(args.release, &hand, &target, &probe),
     })?;
     drop(display);
+    Ok(())
+}
+
+/// Runs the demo without a terminal: its text, and its spans.
+pub(crate) fn check() -> Result<()> {
+    for otel in [None, Some(None)] {
+        run(&Args {
+            headless: true,
+            release: false,
+            otel,
+        })?;
+    }
     Ok(())
 }
 
@@ -117,18 +147,10 @@ fn tracer(release: bool, target: &DemoTarget, probe: &str) -> Result<Command> {
 }
 
 /// Opens the terminal UI, with the pointer moving until the user quits it.
-fn interactive_session(release: bool, hand: &Hand, target: DemoTarget, probe: &str) -> Result<()> {
-    let mut tracer = tracer(release, &target, probe)?;
+fn interactive_session(release: bool, hand: &Hand, target: &DemoTarget, probe: &str) -> Result<()> {
+    let mut tracer = tracer(release, target, probe)?;
     tracer.args(["--output", "tui"]);
-    let quit = AtomicBool::new(false);
-    let status = std::thread::scope(|scope| {
-        let mover = scope.spawn(|| keep_moving(hand, &target, &quit));
-        let status = tracer.status().context("cannot run the tracer");
-        quit.store(true, Ordering::Relaxed);
-        // Failures of the mover show in the target's output below.
-        let _ = mover.join();
-        status
-    })?;
+    let status = while_moving(hand, target, &mut tracer)?;
     println!("meanwhile, target-app printed:");
     for line in target.last_lines(9) {
         println!("  {line}");
@@ -139,6 +161,19 @@ fn interactive_session(release: bool, hand: &Hand, target: DemoTarget, probe: &s
     } else {
         Err(Failure::new(format!("the tracer failed ({status})")).into())
     }
+}
+
+/// Runs the tracer to its end, with the pointer moving.
+fn while_moving(hand: &Hand, target: &DemoTarget, tracer: &mut Command) -> Result<ExitStatus> {
+    let quit = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let mover = scope.spawn(|| keep_moving(hand, target, &quit));
+        let status = tracer.status().context("cannot run the tracer");
+        quit.store(true, Ordering::Relaxed);
+        // Failures of the mover show in the target's output.
+        let _ = mover.join();
+        status
+    })
 }
 
 /// Moves the pointer each time the target has printed the last move.

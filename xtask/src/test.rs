@@ -23,7 +23,9 @@ pub(crate) use guest::run_if_init;
 use crate::setup::machine::Need;
 use crate::support::command::{as_root, is_root, run as run_command};
 use crate::support::failure::Failure;
-use crate::{build::ebpf, build::package, dist, fidelity, fuzz, setup, soak, support::workspace};
+use crate::{
+    build::ebpf, build::package, demo, dist, fidelity, fuzz, setup, soak, support::workspace,
+};
 use suites::{Suite, Suites};
 
 #[derive(clap::Args)]
@@ -53,6 +55,8 @@ enum Step {
     Unit,
     /// The programs in this kernel, end to end
     Integration,
+    /// The demo without a terminal: its text, and its spans at a collector
+    Demo,
     /// Random targets, probes and signals for three minutes, with all counters checked
     Soak,
     /// Values compared with gdb, on a part of the corpus
@@ -138,6 +142,7 @@ fn run_step(step: Step) -> StepOutcome {
         Step::Object => object(),
         Step::Unit => unit(&mut suites),
         Step::Integration => integration(&mut suites),
+        Step::Demo => demo::check(),
         Step::Soak => soak::quick(),
         Step::Fidelity => fidelity::quick(),
         Step::DocTests => doc_tests(&mut suites),
@@ -313,6 +318,7 @@ fn name(step: Step) -> &'static str {
         Step::Object => "the eBPF object of the repository",
         Step::Unit => "unit tests",
         Step::Integration => "kernel and end-to-end tests",
+        Step::Demo => "the demo",
         Step::Soak => "soak, three minutes",
         Step::Fidelity => "values against gdb's",
         Step::DocTests => "documentation tests",

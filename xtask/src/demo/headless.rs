@@ -15,9 +15,9 @@ use crate::pointer::{Hand, Point, path};
 use crate::support::failure::Failure;
 
 /// Events after which the tracer ends: about four seconds of movement.
-const EVENTS: usize = 16;
+pub(super) const EVENTS: usize = 16;
 /// The tracer's own time limit, in case no events come.
-const TRACER_LIMIT: &str = "60s";
+pub(super) const TRACER_LIMIT: &str = "60s";
 /// Moves after which the target must have printed one.
 const PATIENCE: usize = 10;
 /// Time after which the demo gives up, beyond the tracer's limit.
@@ -25,21 +25,21 @@ const LIMIT: Duration = Duration::from_secs(75);
 
 /// One hit of the logpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct ShownMove {
-    last: Point,
-    current: Point,
+pub(super) struct ShownMove {
+    pub(super) last: Point,
+    pub(super) current: Point,
 }
 
 /// Attaches, moves, compares, and prints the comparison.
-pub(super) fn run(release: bool, hand: &Hand, target: DemoTarget, probe: &str) -> Result<()> {
+pub(super) fn run(release: bool, hand: &Hand, target: &DemoTarget, probe: &str) -> Result<()> {
     println!(
         "the target's own log says the direction; the logpoint shows why it is wrong:\n  {probe}\n"
     );
     // One movement is printed before the tracer starts, so every later movement starts at a
     // position that we chose.
-    let (step, first) = first_movement(hand, &target)?;
+    let (step, first) = first_movement(hand, target)?;
     let mut moves = vec![first];
-    let mut command = super::tracer(release, &target, probe)?;
+    let mut command = super::tracer(release, target, probe)?;
     command
         .args(["--output", "text", "--for", TRACER_LIMIT])
         .args(["--events", &EVENTS.to_string()])
@@ -49,7 +49,7 @@ pub(super) fn run(release: bool, hand: &Hand, target: DemoTarget, probe: &str) -
     let stdout = tracer.stdout.take();
     let reader = std::thread::spawn(move || print_lines(stdout));
 
-    move_until_ended(hand, &target, &mut tracer, step + 1, &mut moves)?;
+    move_until_ended(hand, target, &mut tracer, step + 1, &mut moves)?;
     let lines = reader
         .join()
         .map_err(|_| Failure::new("the tracer's output could not be read"))?;
@@ -64,6 +64,10 @@ pub(super) fn run(release: bool, hand: &Hand, target: DemoTarget, probe: &str) -
         })
         .collect::<Result<Vec<ShownMove>, Failure>>()?;
     compare(&moves, &hits)?;
+    println!("\nchecked {} moves, one after the other:", hits.len());
+    println!("  the coordinates in each event are those that the pointer was moved from and to");
+    println!("  target-app printed the same position for each");
+    println!("  target-app printed the wrong direction for each, on both axes");
     if target.next_movement()?.is_some() {
         return Err(Failure::new("target-app printed a movement that was not made").into());
     }
@@ -86,7 +90,10 @@ fn print_lines(stdout: Option<ChildStdout>) -> Vec<String> {
 
 /// Moves along the path until the target has printed a movement, because it may look for the first
 /// time only after a few moves. Returns the step of the path too.
-fn first_movement(hand: &Hand, target: &DemoTarget) -> Result<(usize, (Point, Movement))> {
+pub(super) fn first_movement(
+    hand: &Hand,
+    target: &DemoTarget,
+) -> Result<(usize, (Point, Movement))> {
     for step in 0..PATIENCE {
         let to = path(step);
         hand.move_to(to)?;
@@ -99,7 +106,7 @@ fn first_movement(hand: &Hand, target: &DemoTarget) -> Result<(usize, (Point, Mo
 
 /// Moves along the path from a step on, each time the target has printed the last move, until the
 /// tracer ends.
-fn move_until_ended(
+pub(super) fn move_until_ended(
     hand: &Hand,
     target: &DemoTarget,
     tracer: &mut Child,
@@ -127,8 +134,8 @@ fn move_until_ended(
     Ok(())
 }
 
-/// Compares the three records and prints the result.
-fn compare(moves: &[(Point, Movement)], hits: &[ShownMove]) -> Result<()> {
+/// Compares the three records. Returns the index of the first hit's move.
+pub(super) fn compare(moves: &[(Point, Movement)], hits: &[ShownMove]) -> Result<usize> {
     if hits.len() != EVENTS {
         return Err(Failure::new(format!(
             "the tracer showed {} events and not {EVENTS}",
@@ -152,11 +159,7 @@ fn compare(moves: &[(Point, Movement)], hits: &[ShownMove]) -> Result<()> {
         }
         check_target(moves.get(start + index), hit)?;
     }
-    println!("\nchecked {} moves, one after the other:", hits.len());
-    println!("  the coordinates in each event are those that the pointer was moved from and to");
-    println!("  target-app printed the same position for each");
-    println!("  target-app printed the wrong direction for each, on both axes");
-    Ok(())
+    Ok(start)
 }
 
 /// The tracer's message for a move, starting at the last position.
@@ -198,6 +201,15 @@ fn check_target(made: Option<&(Point, Movement)>, hit: &ShownMove) -> Result<()>
 /// Parses a line of text output: `… x 640 -> 812, y 400 -> 380`.
 fn parse_hit(line: &str) -> Option<ShownMove> {
     let (_, values) = line.split_once(" x ")?;
+    parse_values(values)
+}
+
+/// Parses the logpoint's message: `x 640 -> 812, y 400 -> 380`.
+pub(super) fn parse_move(message: &str) -> Option<ShownMove> {
+    parse_values(message.strip_prefix("x ")?)
+}
+
+fn parse_values(values: &str) -> Option<ShownMove> {
     let (x, y) = values.split_once(", y ")?;
     let ((last_x, x), (last_y, y)) = (x.split_once(" -> ")?, y.split_once(" -> ")?);
     Some(ShownMove {
@@ -213,7 +225,7 @@ fn parse_hit(line: &str) -> Option<ShownMove> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     fn point(x: i16, y: i16) -> Point {
@@ -221,7 +233,7 @@ mod tests {
     }
 
     /// Moves and hits of the path, as the buggy program prints them.
-    fn story() -> (Vec<(Point, Movement)>, Vec<ShownMove>) {
+    pub(in super::super) fn story() -> (Vec<(Point, Movement)>, Vec<ShownMove>) {
         let moves: Vec<(Point, Movement)> = (0..EVENTS + 4)
             .map(|step| {
                 let (from, to) = (path(step), path(step + 1));

@@ -21,6 +21,8 @@ pub(crate) enum Need {
     Ebpf,
     /// Programs that the tests run, and compilers of their fixtures.
     Tests,
+    /// Receivers of telemetry, which are among those of [`Need::Tests`] too.
+    Telemetry,
     /// Compile the C parts of dependencies for AArch64.
     Aarch64,
     /// Boot other kernels.
@@ -46,7 +48,7 @@ pub(crate) struct Lack {
     pub(crate) cargo_fuzz: bool,
     /// A nightly toolchain, which comes from rustup.
     pub(crate) nightly: bool,
-    /// A collector and the messages of OpenTelemetry, which come from PyPI.
+    /// A collector and the messages of OpenTelemetry, which come from PyPI, and Prometheus.
     pub(crate) otel_tools: bool,
 }
 
@@ -58,7 +60,10 @@ impl Lack {
             .chain(self.bpf_linker.then_some("bpf-linker"))
             .chain(self.nightly.then_some("a nightly toolchain of rustup"))
             .chain(self.cargo_fuzz.then_some("cargo-fuzz"))
-            .chain(self.otel_tools.then_some("tools of OpenTelemetry"))
+            .chain(
+                self.otel_tools
+                    .then_some("tools of OpenTelemetry, and Prometheus"),
+            )
             .collect()
     }
 }
@@ -122,11 +127,6 @@ const PROGRAMS: &[(Need, &str, Missing)] = &[
         Need::Tests,
         "openssl",
         missing_program("openssl", &["openssl"]),
-    ),
-    (
-        Need::Tests,
-        "prometheus",
-        missing_program("Prometheus", &["prometheus"]),
     ),
     (
         Need::Aarch64,
@@ -226,7 +226,7 @@ pub(crate) fn lack(needs: &[Need]) -> Lack {
     if needs.contains(&Need::Tests) && !has_libcxx() {
         lack.packaged.push(LIBCXX);
     }
-    if needs.contains(&Need::Tests) {
+    if needs.contains(&Need::Tests) || needs.contains(&Need::Telemetry) {
         lack.otel_tools = !otel_tools::are_there();
         if lack.otel_tools && !has_venv() {
             lack.packaged.push(PYTHON_VENV);

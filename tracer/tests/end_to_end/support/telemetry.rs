@@ -240,14 +240,14 @@ pub(crate) struct Prometheus {
 }
 
 impl Prometheus {
-    pub(crate) fn start(folder: &Path, scraped: u16) -> Self {
+    pub(crate) fn start(tools: &Path, folder: &Path, scraped: u16) -> Self {
         let port = free_port();
         let config = folder.join("prometheus.yml");
         let text = format!(
             "global: {{scrape_interval: 100ms, scrape_timeout: 100ms}}\nscrape_configs:\n- job_name: tracer\n  static_configs:\n  - targets: ['127.0.0.1:{scraped}']\n"
         );
         std::fs::write(&config, text).expect("written");
-        let mut prometheus = Command::new("prometheus");
+        let mut prometheus = Command::new(tools.join("bin/prometheus"));
         prometheus
             .arg(format!("--config.file={}", config.display()))
             .arg(format!(

@@ -10,9 +10,9 @@ use crate::support::wait_for;
 
 #[test]
 fn prometheus_scrapes_counts_times_and_counters() {
-    if !needs::kernel() || !needs::tools(&["prometheus"]) {
+    let Some(tools) = needs::otel_tools().filter(|_| needs::kernel()) else {
         return;
-    }
+    };
     let folder = tempfile::tempdir().expect("a folder");
     let program = calling("0");
     let port = free_port();
@@ -23,7 +23,7 @@ fn prometheus_scrapes_counts_times_and_counters() {
     let more = ["--prometheus", &address];
     let tracer = Tracer::attach(program.pid(), "json", &probes, &more);
     tracer.wait_tracing();
-    let prometheus = Prometheus::start(folder.path(), port);
+    let prometheus = Prometheus::start(&tools, folder.path(), port);
     let wait = |query: &str, least: f64| {
         wait_for(query, || {
             prometheus.query(query).filter(|&value| value >= least)
