@@ -63,7 +63,7 @@ enum Command {
     Soak(soak::Args),
     /// Write docs/limits.md from the limits in the source
     Limits(limits::Args),
-    /// Run the commands of the tutorial and the recipes, and update their outputs
+    /// Run the commands on the pages of the documentation, and update their outputs
     Pages(pages::Args),
 }
 

@@ -1,5 +1,5 @@
-//! `cargo xtask pages`: runs the commands of docs/tutorial.md and docs/recipes.md, and updates
-//! their outputs on the pages.
+//! `cargo xtask pages`: runs the commands of docs/tutorial.md, docs/recipes.md and
+//! docs/opentelemetry.md, and updates their outputs on the pages.
 //!
 //! The test `pages` of the end-to-end suite does the work. As a test, it only compares.
 

@@ -123,6 +123,7 @@ const PROGRAMS: &[(Need, &str, Missing)] = &[
     (Need::Tests, "gdb", missing_program("gdb", &["gdb"])),
     (Need::Tests, "jq", missing_program("jq", &["jq"])),
     (Need::Tests, "zstdcat", missing_program("zstd", &["zstd"])),
+    (Need::Tests, "curl", missing_program("curl", &["curl"])),
     (
         Need::Tests,
         "openssl",

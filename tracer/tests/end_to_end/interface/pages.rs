@@ -1,6 +1,7 @@
-//! The tutorial and the recipes: each command on the pages is run, and its output compared.
+//! Pages with examples: each command on them is run, and its output compared.
 //!
-//! The pages are docs/tutorial.md, docs/recipes.md and docs/recording.md. A fenced `console` block has a command after
+//! The pages are docs/tutorial.md, docs/recipes.md, docs/opentelemetry.md and docs/recording.md. A fenced
+//! `console` block has a command after
 //! `$ ` and its output. A comment on the line before a block says how it is run:
 //!
 //! | comment | the block |
@@ -36,7 +37,7 @@ const SHOP: &str = "docs/tutorial/shop.rs";
 
 /// Runs all blocks of a page, in their order.
 fn page(name: &str) {
-    if !needs::kernel() || !needs::tools(&["jq", "zstdcat"]) {
+    if !needs::kernel() || !needs::tools(&["jq", "curl", "zstdcat"]) {
         return;
     }
     let path = workspace().join("docs").join(name);
@@ -91,4 +92,9 @@ fn recipes_show_what_the_tracer_prints() {
 #[test]
 fn recordings_page_shows_what_the_tracer_prints() {
     page("recording.md");
+}
+
+#[test]
+fn opentelemetry_page_shows_what_the_tracer_prints() {
+    page("opentelemetry.md");
 }

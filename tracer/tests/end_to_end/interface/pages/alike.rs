@@ -4,7 +4,7 @@
 //!
 //! | output | common form |
 //! | --- | --- |
-//! | time of day | `TIME` |
+//! | time of day, with or without the date | `TIME` |
 //! | id of a process or thread | `ID` |
 //! | address, register | `ADDRESS`, `REGISTER` |
 //! | number with a unit of time | `DURATION` |
@@ -72,6 +72,9 @@ const REGISTERS: [&str; 16] = [
     "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", "r8", "r9", "r10", "r11", "r12", "r13",
     "r14", "r15",
 ];
+
+const TIME_OF_DAY: &[u8] = b"00:00:00.000000";
+const DATE_AND_TIME: &[u8] = b"0000-00-00T00:00:00.000000Z";
 
 /// Column at which the count of a row ends.
 const COUNT_WIDTH: usize = 14;
@@ -263,8 +266,10 @@ fn kind(text: &str, before: &str) -> Option<(String, usize)> {
         let digits = hex.chars().take_while(char::is_ascii_hexdigit).count();
         return named("ADDRESS", digits + 2);
     }
-    if is_time(text) {
-        return named("TIME", 15);
+    for form in [TIME_OF_DAY, DATE_AND_TIME] {
+        if has_form(text, form) {
+            return named("TIME", form.len());
+        }
     }
     let length = number(text)?;
     let behind = &text[length..];
@@ -284,9 +289,8 @@ fn kind(text: &str, before: &str) -> Option<(String, usize)> {
     (is_count && &text[..length] != "0").then_some(("N".to_owned(), length))
 }
 
-/// `11:28:51.945006`
-fn is_time(text: &str) -> bool {
-    const FORM: &[u8] = b"00:00:00.000000";
+/// Returns true if a text begins with digits and marks as in `form`.
+fn has_form(text: &str, form: &[u8]) -> bool {
     let same = |(&byte, &form): (&u8, &u8)| {
         if form == b'0' {
             byte.is_ascii_digit()
@@ -294,7 +298,7 @@ fn is_time(text: &str) -> bool {
             byte == form
         }
     };
-    text.len() >= FORM.len() && text.as_bytes().iter().zip(FORM).all(same)
+    text.len() >= form.len() && text.as_bytes().iter().zip(form).all(same)
 }
 
 /// The ids in `TIME worker-NAME/123 …` and `tracing shop (123): …`.

@@ -15,11 +15,15 @@ use super::markdown::{Block, Kind, Screen};
 use crate::support::build::rust_compiler;
 use crate::support::output::Output;
 use crate::support::pty::Terminal;
+use crate::support::telemetry::free_port;
 use crate::support::tracer::TRACER;
 use crate::support::{PATIENCE, wait_for};
 
 /// The reader's folder on the pages.
 const HOME: &str = "/home/ada/shop";
+
+/// The port of metrics on the pages. The test takes a free one.
+const METRICS_PORT: &str = "9464";
 
 /// Prefix of lines that no page may have, because commands on the pages work.
 const FAILED: &str = "failed: ";
@@ -84,6 +88,7 @@ impl Drop for Running {
 pub(super) struct Runner {
     folder: PathBuf,
     source: String,
+    metrics_port: String,
     running: HashMap<String, Running>,
 }
 
@@ -100,6 +105,7 @@ impl Runner {
         Self {
             folder,
             source,
+            metrics_port: free_port().to_string(),
             running: HashMap::new(),
         }
     }
@@ -154,7 +160,9 @@ impl Runner {
         if command.contains("attach") && !is_text {
             return Err("in a terminal this is no text: `-o text`".to_owned());
         }
-        let mut command = self.with_pid(command);
+        let mut command = self
+            .with_pid(command)
+            .replace(METRICS_PORT, &self.metrics_port);
         if matches!(block.kind, Kind::Starts(_)) || block.is_interrupted() {
             // `exec` replaces the shell, so pid and exit status are known.
             command.insert_str(0, "exec ");
@@ -262,11 +270,15 @@ impl Runner {
         Ok(compared(block, lines, common_screen))
     }
 
-    /// Replaces the test's folder by the folder of the pages.
+    /// Replaces the test's folder and port by those of the pages.
     fn at_home(&self, lines: Vec<String>) -> Vec<String> {
         let folder = self.folder.to_str().expect("test paths are UTF-8");
+        let address = |port: &str| format!("127.0.0.1:{port}");
+        let (ours, shown) = (address(&self.metrics_port), address(METRICS_PORT));
         let lines = lines.into_iter();
-        lines.map(|line| line.replace(folder, HOME)).collect()
+        lines
+            .map(|line| line.replace(folder, HOME).replace(&ours, &shown))
+            .collect()
     }
 }
 
