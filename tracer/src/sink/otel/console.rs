@@ -90,7 +90,7 @@ impl<W: Write + Send> ConsoleSink<W> {
                         "name": scope.name,
                         "version": scope.version,
                         "schema_url": SCHEMA_URL,
-                        "attributes": {},
+                        "attributes": null,
                     },
                     "metrics": metrics,
                     "schema_url": SCHEMA_URL,
@@ -140,6 +140,7 @@ impl<W: Write + Send> Sink for ConsoleSink<W> {
             "span_id": id(&record.span_id, 8),
             "trace_flags": 0,
             "resource": {"attributes": attributes(&resource), "schema_url": SCHEMA_URL},
+            "event_name": record.event_name,
         });
         self.write(&object)
     }

@@ -198,7 +198,7 @@ pub(crate) fn free_port() -> u16 {
     listener.local_addr().expect("bound").port()
 }
 
-/// The collector `rotel-agent`, which prints the log records that it gets.
+/// The collector `rotel-agent`, which prints what it gets.
 pub(crate) struct Collector {
     pub(crate) served: Served,
     pub(crate) grpc: u16,
@@ -210,7 +210,9 @@ impl Collector {
         let (grpc, http) = (free_port(), free_port());
         let mut agent = Command::new(rotel(tools));
         agent
-            .args(["start", "--exporter", "blackhole", "--debug-log", "logs"])
+            .args(["start", "--exporter", "blackhole"])
+            .args(["--debug-log", "logs", "--debug-log", "traces"])
+            .args(["--debug-log", "metrics"])
             .args(["--debug-log-verbosity", "detailed"])
             .args(["--otlp-grpc-endpoint", &format!("127.0.0.1:{grpc}")])
             .args(["--otlp-http-endpoint", &format!("127.0.0.1:{http}")]);

@@ -199,8 +199,27 @@ fn connection_is_encrypted_compressed_and_has_the_headers() {
     }
 }
 
+/// The lines that the collector printed behind a line with this text, up to the next element of its kind.
+fn printed_behind(lines: &[String], mark: &str, next: &str) -> Option<Vec<String>> {
+    let at = lines.iter().position(|line| line.trim() == mark)?;
+    let own = lines[at..].iter().skip(1);
+    let own: Vec<String> = own
+        .take_while(|line| !line.starts_with(next))
+        .cloned()
+        .collect();
+    Some(own)
+}
+
+/// Returns true if these texts are each in a line, in their order.
+fn has_in_order(lines: &[String], texts: &[String]) -> bool {
+    let mut lines = lines.iter();
+    texts
+        .iter()
+        .all(|text| lines.any(|line| line.contains(text)))
+}
+
 #[test]
-fn collector_takes_the_records_over_both_protocols() {
+fn collector_takes_records_spans_and_metrics_over_both_protocols() {
     let Some(tools) = needs::otel_tools().filter(|_| needs::kernel()) else {
         return;
     };
@@ -211,24 +230,71 @@ fn collector_takes_the_records_over_both_protocols() {
         (collector.http, "by-http", Protocol::Http),
     ] {
         let url = format!("http://127.0.0.1:{port}");
-        let log = at_work(
-            "log",
-            &format!("{} hits 5", json!(format!("{name} {{number}}"))),
-        );
+        let message = json!(format!("{name} {{number}}"));
+        let log = at_work("log", &format!("{message} hits 5"));
+        let count = at_work("count", &format!("by number > 0 as count-{name} hits 5"));
+        let span = format!("span work {message} with n=number hits 5");
+        let time = format!("time work as time-{name}");
+        let probes = [log.as_str(), &span, &count, &time];
         let mut command = Command::new(TRACER);
-        command.args(attach_args(program.pid(), "json", &[&log], &["--otlp"]));
+        command.args(attach_args(program.pid(), "json", &probes, &["--otlp"]));
         // The variables alone say where.
         command.env("OTEL_EXPORTER_OTLP_ENDPOINT", &url);
         command.env("OTEL_EXPORTER_OTLP_PROTOCOL", protocol.variable());
-        let finished = Tracer::spawn(command).finish();
+        let tracer = Tracer::spawn(command);
+        // Five of the log and five spans.
+        tracer.wait_events(10);
+        let finished = tracer.interrupt();
         finished.assert_code(0);
-        assert!(
-            finished.summary("p1")["undelivered"].is_null(),
-            "{finished}"
-        );
-        collector.served.output.wait("the records", |lines| {
-            let shown = lines.iter().filter(|line| line.contains(name)).count();
-            (shown >= 5).then_some(())
+        let undelivered = |summary: &serde_json::Value| !summary["undelivered"].is_null();
+        assert!(!finished.summaries().iter().any(undelivered), "{finished}");
+        let output = &collector.served.output;
+        output.wait("the records", |lines| {
+            let is_body = |line: &&String| line.contains("Body") && line.contains(name);
+            (lines.iter().filter(is_body).count() >= 5).then_some(())
         });
+        let events = finished.events();
+        let mut spans = events.iter().filter_map(|event| event["span"].as_object());
+        let made = spans.next().unwrap_or_else(|| panic!("{finished}"));
+        let id = made["span_id"].as_str().expect("a text");
+        let shown = output.wait("a span", |lines| {
+            let mark = format!("ID             : {id}");
+            printed_behind(lines, &mark, "Span #")
+        });
+        let text = |key: &str| made[key].as_str().expect("a text").to_owned();
+        let expected = [
+            format!("Name           : {}", text("name")),
+            "SPAN_KIND_INTERNAL".to_owned(),
+            "STATUS_CODE_UNSET".to_owned(),
+            format!("-> n: Int({})", made["attributes"]["n"]),
+            "-> code.function.name: Str(work)".to_owned(),
+        ];
+        assert!(has_in_order(&shown, &expected), "{expected:?} in {shown:?}");
+        assert_eq!(spans.count() + 1, 5);
+        let metric = |name: String| {
+            output.wait("a metric", |lines| {
+                printed_behind(lines, &format!("-> Name: {name}"), "Metric #")
+            })
+        };
+        let counted = metric(format!("count-{name}"));
+        let expected = [
+            "DataType: Sum",
+            "IsMonotonic: true",
+            "-> number > 0: Bool(true)",
+            "Value: 5",
+        ];
+        assert!(
+            has_in_order(&counted, &expected.map(str::to_owned)),
+            "{counted:?}"
+        );
+        let timed = metric(format!("time-{name}"));
+        let calls = finished.summary(&format!("time-{name}"));
+        let expected = [
+            "DataType: ExponentialHistogram".to_owned(),
+            "CUMULATIVE".to_owned(),
+            format!("Count: {}", calls["hits"]),
+            "Sum: 0.0".to_owned(),
+        ];
+        assert!(has_in_order(&timed, &expected), "{expected:?} in {timed:?}");
     }
 }

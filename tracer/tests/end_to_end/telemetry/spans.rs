@@ -8,7 +8,7 @@ use crate::support::program::Program;
 use crate::support::telemetry::{Protocol, Receiver, attributes, items};
 use crate::support::tracer::{Finished, Tracer};
 
-const PROBES: [&str; 4] = [
+pub(super) const PROBES: [&str; 4] = [
     "span fixture::request \"request {me}\" with n=me",
     "span fixture::descend with n=me, level=level",
     "span fixture::order with n=me error if me % 3 == 0",
@@ -16,13 +16,13 @@ const PROBES: [&str; 4] = [
 ];
 
 /// The program of the tests of spans, which waits for its start.
-fn program() -> Program {
+pub(super) fn program() -> Program {
     let path = rust("spans", "e2e_spans.rs", &["-C", "opt-level=0"]);
     Program::ready(&path, &[])
 }
 
 /// Lets the program make its calls, and ends the session.
-fn observed(mut program: Program, tracer: Tracer) -> Finished {
+pub(super) fn observed(mut program: Program, tracer: Tracer) -> Finished {
     tracer.wait_tracing();
     program.say("go");
     let is_end = |line: &str| line == "done";
