@@ -4,5 +4,6 @@
 mod console;
 mod export;
 mod failures;
+mod own_spans;
 mod prometheus;
 mod spans;

@@ -35,21 +35,24 @@ pub(crate) fn target_app(profile: Profile) -> PathBuf {
 }
 
 fn build_target_app(profile: Profile, folder: &str) -> PathBuf {
-    let mut command = Command::new(env!("CARGO"));
-    command.current_dir(workspace()).args([
-        "build",
-        "--quiet",
-        "-p",
-        "target-app",
-        "--message-format=json",
-    ]);
+    let mut arguments = vec!["-p", "target-app"];
     if profile == Profile::Release {
-        command.arg("--release");
+        arguments.push("--release");
     }
-    let output = command.output().expect("cargo runs: it runs this test");
+    let executable = build_member(&arguments);
+    executable.unwrap_or_else(|| panic!("cargo named no {folder} build of target-app"))
+}
+
+/// The executable of a member of the workspace, which cargo builds now.
+fn build_member(arguments: &[&str]) -> Option<PathBuf> {
+    let mut command = Command::new(env!("CARGO"));
+    command.current_dir(workspace());
+    command.args(["build", "--quiet", "--locked", "--message-format=json"]);
+    let output = command.args(arguments).output();
+    let output = output.expect("cargo runs: it runs this test");
     assert!(
         output.status.success(),
-        "cargo cannot build target-app: {output:?}"
+        "cargo cannot build {arguments:?}: {output:?}"
     );
     let messages = String::from_utf8_lossy(&output.stdout).into_owned();
     let messages = messages
@@ -59,8 +62,20 @@ fn build_target_app(profile: Profile, folder: &str) -> PathBuf {
         let executable = message["executable"].as_str();
         executable.map(PathBuf::from)
     });
-    let executable = executables.next();
-    executable.unwrap_or_else(|| panic!("cargo named no {folder} build of target-app"))
+    executables.next()
+}
+
+/// The program that makes spans of its own, or the same without them.
+pub(crate) fn own_spans(has_sdk: bool) -> PathBuf {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let features: &[&str] = if has_sdk { &["--features", "sdk"] } else { &[] };
+    let built = build_member(&[&["-p", "own-spans"], features].concat());
+    let built = built.expect("cargo names it");
+    // Both builds have one place.
+    let kept = scratch("own-spans").join(if has_sdk { "with-sdk" } else { "without" });
+    std::fs::copy(built, &kept).expect("cargo's folder for tests is writable");
+    kept
 }
 
 /// The workspace's folder.
