@@ -9,6 +9,7 @@ mod hits;
 mod lookup;
 mod observed;
 mod observer;
+mod otlp;
 mod page;
 mod peers;
 mod placement;
@@ -88,6 +89,8 @@ enum Part {
     Targets,
     /// Share of lines with a cheap site
     Placement,
+    /// Events to an OpenTelemetry collector
+    Otlp,
 }
 
 /// The amount of measuring.
@@ -160,6 +163,9 @@ fn quiet_stdout() -> Result<File> {
 /// Installs and builds the measured programs.
 fn prepare(args: &Args) -> Result<()> {
     setup::ensure(&[Need::Build, Need::Ebpf])?;
+    if args.wants(Part::Otlp) {
+        setup::ensure(&[Need::Telemetry])?;
+    }
     if args.peers
         && let Err(error) = setup::ensure(&[Need::Peers])
     {
@@ -227,6 +233,11 @@ fn measure(args: &Args, report: &mut BenchReport) -> Result<()> {
         && let Err(error) = placement::measure(report, args.quick, args.program.as_deref())
     {
         report.note("lines with a cheap site", &error);
+    }
+    if wanted(Part::Otlp)
+        && let Err(error) = otlp::measure(report, &extent, args.quick)
+    {
+        report.note("events to a collector", &error);
     }
     Ok(())
 }

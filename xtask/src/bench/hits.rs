@@ -183,7 +183,7 @@ fn observe(
     // Bursts give fewer numbers in the same time.
     let milliseconds = match pace {
         Pace::Tight => extent.milliseconds,
-        Pace::FourThousand => 2 * extent.milliseconds,
+        _ => 2 * extent.milliseconds,
     };
     let measured = hitter.run(site, pace, threads, milliseconds)?;
     observer.settle()?;

@@ -91,6 +91,19 @@ impl Observed {
     /// The program is missing.
     pub(super) fn spawn(command: &mut Command) -> Result<Self> {
         let out = Scratch::new("out")?;
+        let stdout = Stdio::from(out.create()?);
+        Self::spawn_to(command, out, stdout)
+    }
+
+    /// Starts the process, and throws its output away: of minutes, it would fill the memory.
+    ///
+    /// # Errors
+    /// The program is missing.
+    pub(super) fn spawn_without_output(command: &mut Command) -> Result<Self> {
+        Self::spawn_to(command, Scratch::new("out")?, Stdio::null())
+    }
+
+    fn spawn_to(command: &mut Command, out: Scratch, stdout: Stdio) -> Result<Self> {
         let said = Scratch::new("said")?;
         let name = Path::new(command.get_program())
             .file_name()
@@ -99,7 +112,7 @@ impl Observed {
             .into_owned();
         command
             .stdin(Stdio::null())
-            .stdout(out.create()?)
+            .stdout(stdout)
             .stderr(said.create()?);
         let started = Instant::now();
         let process = command
@@ -241,6 +254,14 @@ impl Observed {
             }
         }
         self.check_runs()
+    }
+
+    /// Its output so far, line by line.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub(super) fn for_each_line(&self, line: impl FnMut(&str)) -> Result<()> {
+        for_each_line(&self.out.0, line)
     }
 
     /// Interrupts it like Ctrl-C, and waits for its end.

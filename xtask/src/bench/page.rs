@@ -45,6 +45,8 @@ const METHOD: &str = "
 | first event ms | from the start of the tool to its first line of output |
 | exit ms | from Ctrl-C to the end of the process |
 | attach ms, detach ms | from tracer's log, once the debug information is read |
+| not delivered | events that tracer could not send to the collector |
+| received | log records that the collector says it has received |
 
 - **ns/hit**: a C program calls the function in stretches of 64 calls (*tight*), or in bursts of 40 calls every 10 ms
   (*4k*). The number is the median over stretches, then over repeats. Each thread stays on one CPU.
@@ -71,6 +73,11 @@ const METHOD: &str = "
 **Many processes of one program**: `tracer attach --exe FILE` with sessions of one process and of many in turns. *Memory* is
 the difference of the peaks. A *short process* passes each probed line once. The process that is *not selected* runs the
 same file as two selected ones.
+
+**Events to a collector**: `tracer attach --otlp` beside JSON, which goes to /dev/null. The target makes its calls in bursts
+each 10 ms: 20,000 or 100,000 calls a second, or as many as the machine gives it. The collector is rotel over *grpc* and
+*http*, on the same machine, which throws away what it has received. *hanging* takes connections and never answers.
+*× JSON* is the CPU time of a session with both, relative to one with JSON alone in the same repeat.
 
 **A line of a large binary** compares `tracer lines FILE:LINE` with `gdb -nx -batch -ex 'info line FILE:LINE'` on
 tracer's own dev build, in turns.

@@ -22,6 +22,8 @@ pub(super) struct BenchReport {
     pub(super) targets: Option<TargetsRow>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) placement: Vec<PlacementRow>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) otlp: Vec<OtlpRow>,
     /// Numbers that could not be measured, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) absent: Vec<String>,
@@ -101,6 +103,12 @@ pub(super) enum Pace {
     /// 40 calls every 10 ms.
     #[serde(rename = "4k")]
     FourThousand,
+    /// 200 calls every 10 ms.
+    #[serde(rename = "20k")]
+    TwentyThousand,
+    /// 1,000 calls every 10 ms.
+    #[serde(rename = "100k")]
+    HundredThousand,
 }
 
 /// The cost of a hit.
@@ -233,6 +241,44 @@ pub(super) struct PlacementRow {
     pub(super) any_first: f64,
     #[serde(rename = "one_trap_any_chosen")]
     pub(super) any_chosen: f64,
+}
+
+/// The receivers of a session's events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum EventReceiver {
+    /// JSON alone.
+    Json,
+    /// JSON, and a collector over gRPC.
+    Grpc,
+    /// JSON, and a collector over HTTP.
+    Http,
+    /// JSON, and a collector that takes connections and does not answer.
+    Hanging,
+}
+
+/// Events to a collector.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct OtlpRow {
+    pub(super) receiver: EventReceiver,
+    pub(super) pace: Pace,
+    pub(super) seconds: f64,
+    /// Hits that the target made.
+    pub(super) hits: u64,
+    /// Events of the reader, and those that it lost.
+    pub(super) events: u64,
+    pub(super) lost: u64,
+    /// Events that the collector did not get.
+    pub(super) undelivered: u64,
+    /// Events that the collector says it has received.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) received: Option<u64>,
+    /// CPU time of the session for each event.
+    pub(super) cpu_us_per_event: f64,
+    /// Ratio to JSON alone in the same repeat: the median over repeats.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) ratio_to_json: Option<f64>,
+    pub(super) peak_rss_mb: f64,
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ pub(super) fn tables(report: &BenchReport) -> Vec<ReportTable> {
         lookup(report),
         targets(report),
         placement(report),
+        otlp(report),
     ];
     all.into_iter()
         .filter(|table| !table.rows.is_empty())
@@ -271,6 +272,41 @@ fn placement(report: &BenchReport) -> ReportTable {
             "% chosen, any",
         ],
         rows: report.placement.iter().map(row).collect(),
+    }
+}
+
+fn otlp(report: &BenchReport) -> ReportTable {
+    let row = |row: &super::report::OtlpRow| {
+        vec![
+            word(row.receiver),
+            word(row.pace),
+            format!("{:.0}", row.seconds),
+            row.hits.to_string(),
+            row.events.to_string(),
+            row.lost.to_string(),
+            row.undelivered.to_string(),
+            count(row.received),
+            format!("{:.2}", row.cpu_us_per_event),
+            maybe(row.ratio_to_json, 2),
+            format!("{:.0}", row.peak_rss_mb),
+        ]
+    };
+    ReportTable {
+        title: "Events to a collector",
+        headings: vec![
+            "receiver",
+            "pace",
+            "seconds",
+            "hits",
+            "events",
+            "lost",
+            "not delivered",
+            "received",
+            "CPU µs/event",
+            "× JSON",
+            "peak MB",
+        ],
+        rows: report.otlp.iter().map(row).collect(),
     }
 }
 

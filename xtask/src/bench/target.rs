@@ -224,6 +224,8 @@ impl Hitter {
         let pace = match pace {
             Pace::Tight => "tight",
             Pace::FourThousand => "4k",
+            Pace::TwentyThousand => "20k",
+            Pace::HundredThousand => "100k",
         };
         self.program
             .say(&format!("run {site} {pace} {threads} {milliseconds}"))
