@@ -273,14 +273,13 @@ fn free_port() -> Result<u16> {
     Ok(listener.local_addr()?.port())
 }
 
-/// The number in `Received logs. data_type="logs" resource_logs=1 log_records=5`, which may have colours.
+/// The number in `Received logs. data_type="logs" resource_logs=1 logs=5`, which may have colours.
 fn printed_records(line: &str) -> Option<u64> {
-    let (_, behind) = line.split_once("log_records")?;
-    let (_, digits) = behind.split_once('=')?;
+    let (_, behind) = line.split_once("Received logs.")?;
+    let (_, behind) = behind.rsplit_once('=')?;
     // A colour sequence ends with an `m`.
-    let digits = digits.trim_start_matches("\u{1b}[0m");
-    let end = digits.find(|c: char| !c.is_ascii_digit());
-    digits.get(..end.unwrap_or(digits.len()))?.parse().ok()
+    let digits = behind.rsplit('m').next()?;
+    digits.trim().parse().ok()
 }
 
 #[cfg(test)]
@@ -289,9 +288,9 @@ mod tests {
 
     #[test]
     fn printed_line_gives_its_number_of_records() {
-        let line = "INFO Received logs. data_type=\"logs\" resource_logs=1 log_records=5";
+        let line = "INFO Received logs. data_type=\"logs\" resource_logs=1 logs=5";
         assert_eq!(printed_records(line), Some(5));
-        let coloured = "\u{1b}[3mlog_records\u{1b}[0m\u{1b}[2m=\u{1b}[0m812 x";
+        let coloured = "INFO\u{1b}[0m Received logs. \u{1b}[3mlogs\u{1b}[0m\u{1b}[2m=\u{1b}[0m812";
         assert_eq!(printed_records(coloured), Some(812));
         assert_eq!(printed_records("INFO Starting Rotel."), None);
     }
