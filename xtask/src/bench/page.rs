@@ -74,10 +74,10 @@ const METHOD: &str = "
 the difference of the peaks. A *short process* passes each probed line once. The process that is *not selected* runs the
 same file as two selected ones.
 
-**Events to a collector**: `tracer attach --otlp` beside JSON, which goes to `/dev/null`. The target calls in bursts each
-10 ms: 20,000 or 100,000 calls a second, or as many as the machine has time for. The collector is rotel over *grpc* and
-*http*, on the same machine. It throws away what it has received. *hanging* takes connections and never answers. *× JSON*
-is the CPU time of a session with both, relative to one with JSON alone in the same repeat.
+**Events to a collector**: `tracer attach --otlp` beside JSON, which goes to `/dev/null`. The target calls in bursts
+each 10 ms: 20,000 or 100,000 calls a second, or as many as the machine has time for. The collector is rotel over *grpc*
+and *http*, on the same machine. It throws away what it has received. *hanging* takes connections and never answers.
+*× JSON* is the CPU time of a session with both, relative to one with JSON alone in the same repeat.
 
 **A line of a large binary** compares `tracer lines FILE:LINE` with `gdb -nx -batch -ex 'info line FILE:LINE'` on
 tracer's own dev build, in turns.

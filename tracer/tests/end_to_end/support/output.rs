@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::PATIENCE;
 
@@ -68,8 +68,19 @@ impl Output {
     /// # Panics
     /// The pipe ended, or the time was up, before that.
     #[track_caller]
-    pub(crate) fn wait<T>(&self, what: &str, mut find: impl FnMut(&[String]) -> Option<T>) -> T {
-        let end = Instant::now() + PATIENCE;
+    pub(crate) fn wait<T>(&self, what: &str, find: impl FnMut(&[String]) -> Option<T>) -> T {
+        self.wait_within(PATIENCE, what, find)
+    }
+
+    /// Waits no longer than `patience` until `find` returns a value for the lines so far.
+    #[track_caller]
+    pub(crate) fn wait_within<T>(
+        &self,
+        patience: Duration,
+        what: &str,
+        mut find: impl FnMut(&[String]) -> Option<T>,
+    ) -> T {
+        let end = Instant::now() + patience;
         let mut shared = lock(&self.shared.0);
         loop {
             if let Some(found) = find(&shared.lines) {

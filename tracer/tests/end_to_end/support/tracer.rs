@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use serde_json::Value;
 
+use super::PATIENCE;
 use super::output::{Output, tail};
 use super::program::send;
 
@@ -77,8 +78,12 @@ impl Tracer {
     /// Waits until all possible probes are attached.
     #[track_caller]
     pub(crate) fn wait_tracing(&self) {
-        let traces = |line: &str| line.starts_with("tracing ");
-        self.stderr.wait_line("the probes", 0, traces);
+        let traces = |line: &String| line.starts_with("tracing ");
+        // Finding the places of many spans takes seconds on a busy machine.
+        self.stderr
+            .wait_within(3 * PATIENCE, "the probes", |lines| {
+                lines.iter().any(traces).then_some(())
+            });
     }
 
     /// Its process id.
