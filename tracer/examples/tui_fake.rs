@@ -13,7 +13,7 @@ use tracer::session::Control;
 use tracer::session::Notice;
 use tracer::target::select::Selector;
 use tracer::tui::{
-    Error, KnownValues, ProcessEntry, ProcessLister, UiOptions, pick_processes, run,
+    Error, KnownValues, Matching, ProcessEntry, ProcessLister, UiOptions, pick_processes, run,
 };
 // The fake names them as its own crate's.
 use tracer::{base, event, lang, session, sources, value};
@@ -100,8 +100,8 @@ impl ProcessLister for FakeProcesses {
         (entries, known)
     }
 
-    fn matching(&mut self, _: &Selector) -> Result<Vec<u32>, Diagnostic> {
-        Ok(vec![1, 4242])
+    fn matching(&mut self, _: &Selector) -> Result<Matching, Diagnostic> {
+        Ok(Matching::Now(vec![1, 4242]))
     }
 }
 

@@ -35,7 +35,7 @@ mod tree;
 mod view;
 mod workers;
 
-pub use picker::lister::{ProcessEntry, ProcessLister};
+pub use picker::lister::{Matching, ProcessEntry, ProcessLister};
 pub use picker::selectors::KnownValues;
 pub use program::ProgramControl;
 

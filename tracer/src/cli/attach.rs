@@ -132,6 +132,7 @@ fn trace(
     let ends = (how != Output::Tui).then(Ends::listen).transpose()?;
     let silencer = Silencer::listen()?;
     let watchdog = Watchdog::listen()?;
+    let waiting = waited_for(&aim);
     let session = Session::begin(aim, &options)?;
     let control = subscribe(&session, how);
     let outputs = outputs.subscribe(&session);
@@ -150,6 +151,7 @@ fn trace(
     if let Some(failure) = installed.refused_all(written) {
         return Err(failure);
     }
+    session.installed();
     silencer.over(&control);
     watchdog.over(&control, how == Output::Tui);
     if how == Output::Tui && cancel::is_cancelled() {
@@ -164,6 +166,7 @@ fn trace(
     };
     let watches = watch_files(&control, &args.files, known)?;
     announce(&*control, &session, &installed.probes, how);
+    tell_waiting(&*control, &session, waiting, how);
     let begin = begin(&session, &installed, time_ns);
     let StartedOutputs {
         summary,
@@ -361,7 +364,7 @@ fn aim(
             Output::Tui => match choose(&tui_options(&args.trace, colours))? {
                 Some(chosen) => aim_at(&Selector {
                     now_only: selector.now_only,
-                    wait: selector.wait,
+                    wait: selector.wait || chosen.wait,
                     ..chosen
                 })
                 .map(Some),
@@ -391,12 +394,9 @@ fn aim_at(selector: &Selector) -> Result<Aim, CommandFailure> {
             return Ok(Aim::Process(one.pid));
         }
     }
-    if selector.wait && !selection.files().is_empty() {
-        // A program that is there has its probes before a process runs it.
-        if selection.scan()?.is_empty() {
-            say!("{}", selection.waiting());
-        }
-    } else {
+    // A program that is there has its probes before a process runs it. What is waited for is told then.
+    let is_placed_before = selector.wait && !selection.files().is_empty();
+    if !is_placed_before || !selection.look()?.is_empty() {
         let found = awaited(&mut selection)?;
         say!("{}", selection.report(&found));
         if let Some(note) = selection.note_on_scripts(&found) {
@@ -493,6 +493,25 @@ fn announce(control: &dyn Control, session: &Session, probes: &[ProbeStatus], ho
     );
     for text in said {
         say!("note: {}", Visible(&text));
+    }
+}
+
+/// The line on the process that is waited for, if a session can be.
+fn waited_for(aim: &Aim) -> Option<String> {
+    match aim {
+        Aim::Selection(selection) if selection.selector().wait => {
+            Some(selection.waiting().to_string())
+        }
+        _ => None,
+    }
+}
+
+/// Tells that a process is waited for, once its program has the probes.
+fn tell_waiting(control: &dyn Control, session: &Session, waiting: Option<String>, how: Output) {
+    match waiting.filter(|_| session.targets().is_empty()) {
+        None => {}
+        Some(waiting) if how == Output::Tui => control.note(waiting),
+        Some(waiting) => say!("{waiting}"),
     }
 }
 

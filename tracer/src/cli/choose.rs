@@ -7,7 +7,7 @@ use super::failure::CommandFailure;
 use crate::base::diagnostic::Diagnostic;
 use crate::target::select::{KnownContainers, ProcessFacts, Selector};
 use crate::target::{ListedProcess, has_debug_info, list_processes};
-use crate::tui::{self, KnownValues, ProcessEntry, ProcessLister, UiOptions};
+use crate::tui::{self, KnownValues, Matching, ProcessEntry, ProcessLister, UiOptions};
 
 /// Digits of a container's id that stand for it, as runtimes show it.
 const SHORT_ID: usize = 12;
@@ -43,13 +43,26 @@ impl ProcessLister for MachineProcesses {
         (entries, known)
     }
 
-    fn matching(&mut self, selector: &Selector) -> Result<Vec<u32>, Diagnostic> {
-        let selection = selector.resolve()?;
-        let found = selection.scan()?;
-        if found.is_empty() {
-            return Err(selection.nothing_matches());
+    fn matching(&mut self, selector: &Selector) -> Result<Matching, Diagnostic> {
+        let missing = match selector.resolve() {
+            Ok(selection) => {
+                let found = selection.scan()?;
+                if !found.is_empty() {
+                    let pids = found.iter().map(|process| process.pid);
+                    return Ok(Matching::Now(pids.collect()));
+                }
+                selection.nothing_matches()
+            }
+            Err(error) => error,
+        };
+        let awaited = Selector {
+            wait: true,
+            ..selector.clone()
+        };
+        match awaited.resolve() {
+            Ok(selection) if selection.can_grow() => Ok(Matching::Later(missing)),
+            _ => Err(missing),
         }
-        Ok(found.iter().map(|process| process.pid).collect())
     }
 }
 

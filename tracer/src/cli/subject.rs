@@ -2,13 +2,14 @@
 //! of several failures.
 
 use std::path::PathBuf;
-use std::thread;
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
-use super::BAD_INPUT;
 use super::args::{Attach, SiteArg, TraceArgs};
 use super::failure::CommandFailure;
 use super::output::{Colours, say, tell};
+use super::{BAD_INPUT, INTERRUPTED};
+use crate::base::signals::Signals;
 use crate::session::{SessionOptions, SiteChoice};
 use crate::target::process_by_name;
 use crate::target::select::{ProcessFacts, Selection, Selector};
@@ -78,24 +79,28 @@ pub(super) fn matched(selection: &Selection) -> Result<Vec<ProcessFacts>, Comman
 /// The selected processes, once there is one.
 ///
 /// # Errors
-/// None runs and the selector does not wait, or it cannot be looked up.
+/// None runs and the selector does not wait, or it cannot be looked up, or a signal ends the wait.
 pub(super) fn awaited(selection: &mut Selection) -> Result<Vec<ProcessFacts>, CommandFailure> {
     if !selection.selector().wait {
         return matched(selection);
     }
-    let mut is_told = false;
-    loop {
-        let found = selection.scan()?;
-        if !found.is_empty() {
-            return Ok(found);
-        }
-        if !is_told {
-            say!("{}", selection.waiting());
-            is_told = true;
-        }
-        thread::sleep(WAITING_LOOK);
-        selection.refresh();
+    let mut found = selection.look()?;
+    if !found.is_empty() {
+        return Ok(found);
     }
+    // The list of processes leaves no default action of signals behind.
+    let (sender, interrupted) = channel();
+    let _signals = Signals::listen(move |_| sender.send(()).is_ok())
+        .map_err(|error| CommandFailure::new(format!("cannot wait for signals: {error}")))?;
+    say!("{}", selection.waiting());
+    while found.is_empty() {
+        if interrupted.recv_timeout(WAITING_LOOK) != Err(RecvTimeoutError::Timeout) {
+            return Err(CommandFailure::told(INTERRUPTED));
+        }
+        selection.refresh();
+        found = selection.look()?;
+    }
+    Ok(found)
 }
 
 /// `1 probe`, `2 probes`.

@@ -112,6 +112,7 @@ impl<B: Backend> Actor<B> {
             Message::SkipId => {
                 self.probes.next_id();
             }
+            Message::Installed => self.backend.installed(&self.probes),
             Message::ExpectSpans => self.backend.expect_spans(),
             Message::Announce(sites) => self.backend.announce(sites),
             Message::Remove { id, reply } => {

@@ -105,6 +105,12 @@ impl Session {
         self.tell(Message::Announce(sites));
     }
 
+    /// The probes that the session was started with are in, or refused. Processes that were waited for, or that
+    /// came meanwhile, are reported now, with the time that was not seen.
+    pub fn installed(&self) {
+        self.tell(Message::Installed);
+    }
+
     /// Prepares for spans, if one of these probes makes some. Events of the probes that are installed from
     /// then on tell the span around them.
     pub fn expect<'p>(&self, mut specs: impl Iterator<Item = &'p ProbeSpec>) {

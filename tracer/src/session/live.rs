@@ -537,6 +537,10 @@ impl Backend for Live {
         self.executables.count() != before
     }
 
+    fn installed(&mut self, probes: &ProbeMap<Placement>) {
+        self.tell_early(probes.iter().next().is_some());
+    }
+
     fn tell_programs(&mut self, probes: &ProbeMap<Placement>) {
         self.tell_attached_programs(probes);
     }

@@ -1,5 +1,6 @@
 //! The start of a session: its targets, its first program, the kernel's side, and its threads.
 
+use std::collections::BTreeMap;
 use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 use std::sync::mpsc::channel;
@@ -23,7 +24,7 @@ use crate::session::Forks;
 use crate::session::shared::SharedState;
 use crate::target::paging::Pager;
 use crate::target::select::Selection;
-use crate::target::{ExecutableFile, Process};
+use crate::target::{ExecutableFile, Process, has_debug_info};
 
 /// The processes that a session is for.
 #[derive(Debug)]
@@ -113,9 +114,17 @@ impl Start {
         }
     }
 
-    /// Begins with the first process that can be read, or with a selected file that none runs yet.
+    /// Begins with the first process that can be read, or with a selected file that none runs yet. A program
+    /// with debug information goes before the shell that has started it.
     fn of_selection(selection: &Selection, options: &SessionOptions) -> Result<Self, AttachError> {
-        let matching = selection.scan()?;
+        let mut matching = selection.scan()?;
+        let mut known = BTreeMap::new();
+        matching.sort_by_key(|process| {
+            let can_be_read = known
+                .entry(process.executable.inode)
+                .or_insert_with(|| has_debug_info(process.pid));
+            *can_be_read != Some(true)
+        });
         let mut first_error = None;
         let mut program = None;
         for process in &matching {
@@ -149,7 +158,10 @@ impl Start {
             process: process.pid,
             initial: process.pid,
             is_reported: false,
-            arrival: Arrival::Before,
+            arrival: match selection.empty_ns() {
+                Some(empty_ns) => Arrival::awaited(process, empty_ns),
+                None => Arrival::Before,
+            },
         };
         Ok(Self {
             program,

@@ -3,6 +3,7 @@
 mod bad_input;
 mod commands;
 mod pages;
+mod picker;
 mod sources;
 mod story;
 mod terminal;

@@ -5,6 +5,7 @@
 
 pub(crate) mod build;
 pub(crate) mod cgroups;
+pub(crate) mod containers;
 pub(crate) mod display;
 pub(crate) mod needs;
 pub(crate) mod observe;

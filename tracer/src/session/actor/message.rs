@@ -21,6 +21,8 @@ pub(crate) enum Message<P> {
     },
     /// Leave an id out.
     SkipId,
+    /// The probes that the session was started with are in.
+    Installed,
     /// Some of the probes to come makes spans.
     ExpectSpans,
     /// These are all the sites that there will be.

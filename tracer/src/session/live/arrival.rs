@@ -26,7 +26,8 @@ pub(crate) enum Arrival {
     },
     /// A look at all processes found it.
     Found {
-        /// Its start, perhaps with another program. `None` if it is older than the session.
+        /// Its start, perhaps with another program, or the time when it did not match yet. `None` if it is
+        /// older than the session.
         started_ns: Option<u64>,
         /// Time since which the kernel side counts its hits. 0 if it has a rule for them.
         counted_ns: u64,
@@ -43,6 +44,15 @@ impl Arrival {
         Self::Found {
             started_ns: started_ns.map(|started_ns| started_ns.max(session_ns)),
             counted_ns,
+        }
+    }
+
+    /// A process found when none had matched at `empty_ns`.
+    pub(in crate::session) fn awaited(process: &ProcessFacts, empty_ns: u64) -> Self {
+        let started_ns = monotonic_of_ticks(process.start_time).unwrap_or(0);
+        Self::Found {
+            started_ns: Some(started_ns.max(empty_ns)),
+            counted_ns: 0,
         }
     }
 }

@@ -61,6 +61,13 @@ pub(super) struct JoinedProcess {
     pub(super) program: PathBuf,
 }
 
+/// A process that joined before the first probes were in, to be reported then.
+pub(super) struct EarlyProcess {
+    pub(super) joined: JoinedProcess,
+    /// Its program has been ready for probes since, as of [`ProbeProgress::Attached`].
+    pub(super) since_ns: u64,
+}
+
 impl Executable {
     fn new(
         id: ExecutableId,

@@ -22,6 +22,7 @@ use tracer_common::forks::{EXECUTED, FORKED, FamilyMessage};
 
 use super::closed_accounts::TargetEnd;
 use super::departures::{Departure, DepartureNotes};
+use super::executables::EarlyProcess;
 use super::{Live, LiveMessage};
 use crate::base::causes::chain;
 use crate::event::{TargetId, TargetOrigin, TargetStatus};
@@ -199,6 +200,10 @@ pub(super) struct FamilyTracker {
     pub(super) began_ns: u64,
     /// Missed forks that the kernel had counted at the last look.
     missed: u64,
+    /// Time when the first probes were in, in ns of `CLOCK_MONOTONIC`; 0 if there were none. `None` until then.
+    pub(super) probes_since_ns: Option<u64>,
+    /// Processes that have joined before the first probes were in.
+    pub(super) early: Vec<EarlyProcess>,
     /// Number of selected processes that were reported by name.
     pub(super) named: u64,
     /// Number of new cgroups that were reported.
@@ -235,6 +240,8 @@ impl FamilyTracker {
             stop,
             began_ns: monotonic_ns(),
             missed: 0,
+            probes_since_ns: None,
+            early: Vec::new(),
             named: 0,
             cgroups_named: 0,
             gone: BTreeSet::new(),

@@ -14,7 +14,9 @@ use tracer_common::forks::{EXECUTED, EXITED, FORKED, FOUND, FamilyMessage, MATCH
 use super::arrival::{Arrival, NewMember};
 use super::closed_accounts::TargetEnd;
 use super::departures::{Departure, Rejoining};
-use super::executables::{Coming, Executable, ExecutableId, JoinedProcess, ProbeProgress};
+use super::executables::{
+    Coming, EarlyProcess, Executable, ExecutableId, JoinedProcess, ProbeProgress,
+};
 use super::family::{CGROUPS, number_of, watch, watch_again};
 use super::selection_rules::{NewPlaces, SelectedTargets};
 use super::{Live, Placement};
@@ -391,7 +393,7 @@ impl Live {
             ProbeProgress::Coming(coming) => coming.joined.push(joined),
             ProbeProgress::Attached { since_ns } => {
                 let since_ns = *since_ns;
-                self.tell_joined(&joined, since_ns);
+                self.tell_joined(joined, since_ns);
             }
         }
     }
@@ -424,16 +426,32 @@ impl Live {
                 ));
             }
             for joined in coming.joined {
-                self.tell_joined(&joined, since_ns);
+                self.tell_joined(joined, since_ns);
             }
         }
     }
 
-    /// Reports a process whose program has the probes since a time, in ns of `CLOCK_MONOTONIC`.
-    fn tell_joined(&mut self, joined: &JoinedProcess, since_ns: u64) {
+    /// Reports the processes that came before the first probes were in.
+    pub(super) fn tell_early(&mut self, has_probes: bool) {
         let Some(tracker) = &mut self.family else {
             return;
         };
+        tracker.probes_since_ns = Some(if has_probes { monotonic_ns() } else { 0 });
+        for EarlyProcess { joined, since_ns } in std::mem::take(&mut tracker.early) {
+            self.tell_joined(joined, since_ns);
+        }
+    }
+
+    /// Reports a process whose program has the probes since a time, in ns of `CLOCK_MONOTONIC`.
+    fn tell_joined(&mut self, joined: JoinedProcess, since_ns: u64) {
+        let Some(tracker) = &mut self.family else {
+            return;
+        };
+        let Some(probes_since_ns) = tracker.probes_since_ns else {
+            tracker.early.push(EarlyProcess { joined, since_ns });
+            return;
+        };
+        let since_ns = since_ns.max(probes_since_ns);
         let (began_ns, since_ns) = match joined.member.arrival {
             Arrival::Before => return,
             Arrival::Reported { began_ns } => (Some(began_ns), since_ns),

@@ -373,6 +373,10 @@ impl SelectedTargets {
     /// Time since which the kernel side counts the hits of a process that it has a rule for, in ns of
     /// `CLOCK_MONOTONIC`. 0 if it has done so from the start.
     pub(super) fn counted_since(&self, process: &ProcessFacts) -> u64 {
+        let selection = self.selection.as_ref();
+        if selection.is_some_and(|selection| selection.has_cut_name(process)) {
+            return monotonic_ns();
+        }
         let rule_of = |membership: &CgroupMembership| {
             let mut rules = self.cgroups.values();
             rules.find(|rule| {

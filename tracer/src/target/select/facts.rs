@@ -172,6 +172,11 @@ impl ProcessFacts {
             || script.is_some_and(|script| glob.matches(script))
     }
 
+    /// Returns true if the pattern matches only the whole name of its script, which the kernel has cut.
+    pub(super) fn is_named_by_script_alone(&self, glob: &NameGlob) -> bool {
+        self.is_named(glob) && !glob.matches(&self.comm) && !glob.matches(&self.executable.name())
+    }
+
     /// Returns the cgroup that events show: that of cgroup v2, else of systemd's hierarchy, else the
     /// first that is not the root.
     #[must_use]

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::cgroup::{
     CgroupDirectory, CgroupMembership, CgroupMount, SelectedCgroup, find_directory,
@@ -55,6 +56,7 @@ impl Selector {
             users: self.users.iter().map(user).collect::<Result<_, _>>()?,
             selector: self.clone(),
             root: root.to_owned(),
+            empty_ns: None,
         })
     }
 
@@ -135,6 +137,8 @@ pub struct Selection {
     cgroups: Vec<SelectedCgroup>,
     containers: Vec<SelectedContainer>,
     users: Vec<u32>,
+    /// No process matched at this time, in ns of `CLOCK_MONOTONIC`.
+    empty_ns: Option<u64>,
 }
 
 impl Selection {
@@ -148,6 +152,26 @@ impl Selection {
     #[must_use]
     pub fn can_grow(&self) -> bool {
         !self.selector.now_only && !self.has(SelectorKind::Pid)
+    }
+
+    /// Returns the time of the last [`Self::look`] that found no process, in ns of `CLOCK_MONOTONIC`.
+    #[must_use]
+    pub fn empty_ns(&self) -> Option<u64> {
+        self.empty_ns
+    }
+
+    /// Returns the processes that match now, and remembers the time if there are none.
+    ///
+    /// # Errors
+    /// As of [`Self::scan`].
+    pub fn look(&mut self) -> Result<Vec<ProcessFacts>, Diagnostic> {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        let now = Duration::try_from(now).unwrap_or_default();
+        let found = self.scan()?;
+        if found.is_empty() {
+            self.empty_ns = u64::try_from(now.as_nanos()).ok();
+        }
+        Ok(found)
     }
 
     /// Looks again: for a file that was replaced, a cgroup or a container that was made again. What
@@ -215,6 +239,18 @@ impl Selection {
                 !self.has(kind) || process.cgroups.iter().any(within)
             }
         }
+    }
+
+    /// Returns true if the process matches by a name that the kernel has cut, so that the kernel does not know
+    /// that it matches.
+    #[must_use]
+    pub fn has_cut_name(&self, process: &ProcessFacts) -> bool {
+        let mut globs = self
+            .selector
+            .names
+            .iter()
+            .filter(|glob| process.is_named(glob));
+        self.has(SelectorKind::Name) && globs.all(|glob| process.is_named_by_script_alone(glob))
     }
 
     /// Returns true if the selector has one of this kind.

@@ -27,16 +27,25 @@ pub struct ProcessEntry {
     pub debug_info: Option<bool>,
 }
 
+/// The processes of a selector.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Matching {
+    /// Pids of those that match now.
+    Now(Vec<u32>),
+    /// None matches yet, and one can be waited for. The reason why none does.
+    Later(Diagnostic),
+}
+
 /// Knows the processes of the machine.
 pub trait ProcessLister: Send {
     /// All processes, and the values by which selectors can name them.
     fn list(&mut self) -> (Vec<ProcessEntry>, KnownValues);
 
-    /// The pids of the processes that match now.
+    /// The processes that match.
     ///
     /// # Errors
-    /// None does, or the selector names something that does not exist.
-    fn matching(&mut self, selector: &Selector) -> Result<Vec<u32>, Diagnostic>;
+    /// None does, and none can come to.
+    fn matching(&mut self, selector: &Selector) -> Result<Matching, Diagnostic>;
 }
 
 /// A finding of the thread.
@@ -44,7 +53,7 @@ pub trait ProcessLister: Send {
 pub(super) enum Found {
     Processes(Vec<ProcessEntry>, KnownValues),
     /// The processes that match this selector.
-    Matching(Selector, Result<Vec<u32>, Diagnostic>),
+    Matching(Selector, Result<Matching, Diagnostic>),
 }
 
 /// The thread. It ends when this is dropped.

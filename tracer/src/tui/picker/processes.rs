@@ -12,7 +12,7 @@ use super::super::list::List;
 use super::super::run::mouse_action;
 use super::super::theme::Theme;
 use super::fuzzy::Picker;
-use super::lister::{Found, ProcessEntry};
+use super::lister::{Found, Matching, ProcessEntry};
 use super::selectors::{
     KnownValues, common_front, completions, last_word, typed_selector, with_last_word,
 };
@@ -40,7 +40,7 @@ pub(super) struct Choice {
     /// The selector that is typed, or its mistake.
     pub(super) typed: Option<Result<Selector, Diagnostic>>,
     /// The processes of the selector that was looked up last.
-    matching: Option<(Selector, Result<Vec<u32>, Diagnostic>)>,
+    matching: Option<(Selector, Result<Matching, Diagnostic>)>,
     /// Selected and first row among the processes of a selector.
     matched_list: List,
     /// Enter was pressed before the processes of the selector were known.
@@ -88,7 +88,7 @@ impl Choice {
     }
 
     /// The processes of the selector that is typed, once they are known.
-    pub(super) fn matched(&self) -> Option<&Result<Vec<u32>, Diagnostic>> {
+    pub(super) fn matched(&self) -> Option<&Result<Matching, Diagnostic>> {
         let (selector, matched) = self.matching.as_ref()?;
         (Some(selector) == self.selector()).then_some(matched)
     }
@@ -96,7 +96,9 @@ impl Choice {
     /// The command line that Enter stands for.
     pub(super) fn chosen(&self) -> Option<Selector> {
         if self.typed.is_some() {
-            return self.selector().cloned();
+            let wait = matches!(self.matched(), Some(Ok(Matching::Later(_))));
+            let selector = self.selector().cloned()?;
+            return Some(Selector { wait, ..selector });
         }
         let mut pids: Vec<u32> = self.marked.iter().copied().collect();
         if pids.is_empty() {
@@ -139,7 +141,7 @@ impl Choice {
 
     fn matched_entries(&self) -> impl Iterator<Item = usize> {
         let pids = match self.matched() {
-            Some(Ok(pids)) => pids.as_slice(),
+            Some(Ok(Matching::Now(pids))) => pids.as_slice(),
             _ => &[],
         };
         let entries = self.entries.iter().enumerate();
@@ -163,11 +165,13 @@ impl Choice {
                 self.set_entries(entries);
             }
             Found::Matching(selector, mut matching) => {
-                if let Ok(pids) = &mut matching {
+                if let Ok(Matching::Now(pids)) = &mut matching {
                     pids.sort_unstable();
                 }
                 self.matching = Some((selector, matching));
-                if std::mem::take(&mut self.entered) && self.matched().is_some() {
+                // Waiting is for the user to choose, who may have mistyped a name.
+                let entered = std::mem::take(&mut self.entered);
+                if entered && matches!(self.matched(), Some(Ok(Matching::Now(_)))) {
                     self.enter();
                 }
             }
@@ -241,7 +245,7 @@ impl Choice {
         }
     }
 
-    /// Takes the choice, if there are processes.
+    /// Takes the choice, if there are processes, or if one can be waited for.
     fn enter(&mut self) {
         if self.selector().is_some() {
             match self.matched() {

@@ -8,6 +8,7 @@ use ratatui::style::Style;
 use super::super::glyphs::{self, Pen};
 use super::super::theme::Role;
 use super::super::view;
+use super::lister::Matching;
 use super::processes::{COLUMNS, Choice, HEAD};
 use super::selectors::completions;
 use crate::base::diagnostic::Diagnostic;
@@ -19,6 +20,9 @@ pub(super) fn draw(choice: &Choice, frame: &mut Frame<'_>) {
     let buffer = frame.buffer_mut();
     let foot = match choice.typed {
         None => "Enter attaches  Space marks  Tab selectors  Esc leaves  ✓ debug information",
+        Some(_) if awaited(choice).is_some() => {
+            "Enter waits for the first process  Tab completes  Esc leaves"
+        }
         Some(_) => "Enter attaches to these and later ones  Tab completes  Esc leaves",
     };
     let inner = view::frame(theme, buffer, screen, " Which processes? ", foot);
@@ -31,7 +35,8 @@ pub(super) fn draw(choice: &Choice, frame: &mut Frame<'_>) {
         let mut pen = Pen::new(buffer, inner, 3);
         pen.text("$ ", theme.role(Role::Dim));
         let room = pen.room();
-        let command = format!("tracer attach {selector}");
+        let wait = if selector.wait { "--wait " } else { "" };
+        let command = format!("tracer attach {wait}{selector}");
         pen.fitted(&command, room, theme.role(Role::Heading));
     }
     let (pid, user, name) = COLUMNS;
@@ -63,8 +68,8 @@ fn count(choice: &Choice) -> String {
     let (fits, all) = choice.picker.counts();
     match (&choice.typed, choice.matched()) {
         (None, _) => format!("{fits} of {all}"),
-        (Some(_), Some(Ok(pids))) => format!("{} of {all}", pids.len()),
-        (Some(_), Some(Err(_))) => format!("0 of {all}"),
+        (Some(_), Some(Ok(Matching::Now(pids)))) => format!("{} of {all}", pids.len()),
+        (Some(_), Some(_)) => format!("0 of {all}"),
         (Some(_), None) => String::new(),
     }
 }
@@ -92,7 +97,10 @@ fn remark(choice: &Choice) -> (String, Role) {
             // Its hint stands in the list, which is empty.
             (format!("! {}", error.message), Role::Bad)
         }
-        (None, Some(Ok(pids))) => {
+        (None, Some(Ok(Matching::Later(error)))) => {
+            (format!("{}; Enter waits", error.message), Role::Warn)
+        }
+        (None, Some(Ok(Matching::Now(pids)))) => {
             let more = if choice
                 .selector()
                 .is_some_and(|one| one.pids.is_empty() && one.pid_names.is_empty())
@@ -117,14 +125,23 @@ fn is_begun(choice: &Choice) -> bool {
     let line = choice.picker.input.value();
     choice.typed.is_some()
         && !line.ends_with(' ')
-        && !matches!(choice.matched(), Some(Ok(_)))
+        && !matches!(choice.matched(), Some(Ok(Matching::Now(_))))
         && !completions(line, &choice.known).is_empty()
 }
 
-/// The mistake that is shown.
+/// The mistake that is shown, or the reason why a process has to be waited for.
 fn shown_mistake(choice: &Choice) -> Option<&Diagnostic> {
     let typed = choice.typed.as_ref()?;
-    mistake(choice, typed).filter(|_| !is_begun(choice))
+    let shown = mistake(choice, typed).or_else(|| awaited(choice));
+    shown.filter(|_| !is_begun(choice))
+}
+
+/// The reason why a process has to be waited for.
+fn awaited(choice: &Choice) -> Option<&Diagnostic> {
+    match choice.matched() {
+        Some(Ok(Matching::Later(reason))) => Some(reason),
+        _ => None,
+    }
 }
 
 /// A text in lines of at most `columns`, between its words.

@@ -8,18 +8,18 @@ use crate::support::program::{Program, send};
 use crate::support::pty::Terminal;
 use crate::support::text::Text;
 
-const SOURCE: &str = "e2e_loop.c";
-const ENTER: &str = "\r";
+pub(super) const SOURCE: &str = "e2e_loop.c";
+pub(super) const ENTER: &str = "\r";
 
 /// Rows and columns of a terminal.
 #[derive(Clone, Copy, Debug)]
-struct Size {
-    rows: u16,
-    columns: u16,
+pub(super) struct Size {
+    pub(super) rows: u16,
+    pub(super) columns: u16,
 }
 
 /// The sizes to test.
-const SIZES: [Size; 2] = [
+pub(super) const SIZES: [Size; 2] = [
     Size {
         rows: 24,
         columns: 80,
@@ -31,21 +31,21 @@ const SIZES: [Size; 2] = [
 ];
 
 /// The fixture, with a call every 10 ms.
-fn pacing(name: &str) -> Program {
+pub(super) fn pacing(name: &str) -> Program {
     let path = c(name, SOURCE, &["-O0"]);
     let mut program = Program::ready(&path, &["1", "0", "10000"]);
     program.say("go");
     program
 }
 
-fn start(args: &[&str], size: Size) -> Terminal {
+pub(super) fn start(args: &[&str], size: Size) -> Terminal {
     let mut all = vec!["attach".to_owned()];
     all.extend(args.iter().map(|&arg| arg.to_owned()));
     Terminal::start(&all, size.rows, size.columns)
 }
 
 /// Picks the fixture's source in the file picker.
-fn pick_file(terminal: &mut Terminal) {
+pub(super) fn pick_file(terminal: &mut Terminal) {
     terminal.wait_text(SOURCE);
     terminal.keys("e2eloop");
     terminal.wait_text(SOURCE);
@@ -55,7 +55,7 @@ fn pick_file(terminal: &mut Terminal) {
 }
 
 /// Goes to a line of the open file.
-fn go_to(terminal: &mut Terminal, line: u64) {
+pub(super) fn go_to(terminal: &mut Terminal, line: u64) {
     terminal.keys("g");
     terminal.keys(&format!("{line}{ENTER}"));
     terminal.wait_text("result = pair.number + pair.twice;");
@@ -93,96 +93,6 @@ fn file_line_values_and_removal_by_keys() {
         terminal.keys("q");
         assert_eq!(terminal.assert_restored(), 0);
     }
-}
-
-#[test]
-fn process_picker_opens_without_pid() {
-    if !needs::kernel() {
-        return;
-    }
-    let program = pacing("pickme-e2e");
-    let mut terminal = start(&[], SIZES[0]);
-    terminal.wait("a list of processes", |screen| {
-        screen.to_lowercase().contains("process")
-    });
-    terminal.keys("pickme-e2e");
-    terminal.wait_text(&program.pid().to_string());
-    terminal.keys(ENTER);
-    pick_file(&mut terminal);
-    terminal.keys("q");
-    assert_eq!(terminal.assert_restored(), 0);
-}
-
-#[test]
-fn process_picker_takes_a_selector_for_these_and_later_processes() {
-    if !needs::kernel() {
-        return;
-    }
-    for size in SIZES {
-        let _two = [pacing("selected-e2e"), pacing("selected-e2e")];
-        let mut terminal = start(&[], size);
-        terminal.wait("the list", |screen| {
-            screen.contains("Which processes?") && !screen.contains("reading…")
-        });
-        // The kind and the name are completed.
-        terminal.keys("na\t");
-        terminal.wait_text("name:");
-        terminal.keys("selected-e\t");
-        terminal.wait_text("2 processes match now, and each later one");
-        terminal.wait_text("$ tracer attach --name selected-e2e");
-        terminal.keys(ENTER);
-        terminal.wait_text("--name selected-e2e  2 processes");
-        pick_file(&mut terminal);
-        go_to(&mut terminal, probe_line(SOURCE, "work"));
-        terminal.keys(ENTER);
-        terminal.wait_text("1 probe");
-        let _later = pacing("selected-e2e");
-        terminal.wait_text("--name selected-e2e  3 processes");
-        terminal.keys("q");
-        assert_eq!(terminal.assert_restored(), 0);
-    }
-}
-
-#[test]
-fn process_picker_marks_several_processes() {
-    if !needs::kernel() {
-        return;
-    }
-    let programs = [pacing("marked-e2e"), pacing("marked-e2e")];
-    let mut pids = programs.each_ref().map(Program::pid);
-    pids.sort_unstable();
-    let mut terminal = start(&[], SIZES[0]);
-    terminal.wait_text(&pids[1].to_string());
-    terminal.keys("marked-e2e  ");
-    terminal.wait_text("2 processes are marked");
-    let [first, second] = pids;
-    terminal.wait_text(&format!("$ tracer attach --pid {first} --pid {second}"));
-    terminal.keys(ENTER);
-    terminal.wait_text(&format!("--pid {first} --pid {second}  2 processes"));
-    terminal.keys("\x03");
-    assert_eq!(terminal.assert_restored(), 0);
-}
-
-#[test]
-fn process_picker_tells_mistakes_in_place() {
-    if !needs::kernel() {
-        return;
-    }
-    let _program = pacing("mistaken-e2e");
-    let mut terminal = start(&[], SIZES[0]);
-    terminal.wait_text("Which processes?");
-    terminal.keys("name:mistaken-e2e user:nosuchuser");
-    terminal.wait_text("! no user is named `nosuchuser`");
-    terminal.wait_text("hint: names come from `/etc/passwd`");
-    // It cannot be taken.
-    terminal.keys(ENTER);
-    terminal.keys("\x17");
-    terminal.wait_text("$ tracer attach --name mistaken-e2e");
-    terminal.wait_text("1 process matches now");
-    terminal.keys("unit:x.target");
-    terminal.wait_text("! `x.target` has no processes");
-    terminal.keys("\x03");
-    assert_eq!(terminal.assert_restored(), 0);
 }
 
 #[test]

@@ -325,6 +325,21 @@ pub(crate) fn assert_adds_up(summary: &Value) {
     assert_eq!(counter(summary, "hits"), sum, "{summary}");
 }
 
+/// Checks that a process came once, and that the note says how much of it was not seen.
+#[track_caller]
+pub(crate) fn assert_tells_unseen(finished: &Finished, pid: u32) {
+    let probed = format!("note: process {pid} is probed");
+    let mut notes = finished.stderr.iter();
+    let note = notes.find(|line| line.starts_with(&probed));
+    let note = note.unwrap_or_else(|| panic!("no note on {pid}\n{finished}"));
+    assert!(
+        note.contains("; its first ") && note.contains(" ms were not seen"),
+        "{note}\n{finished}"
+    );
+    assert!(!notes.any(|line| line.starts_with(&probed)), "{finished}");
+    finished.assert_says(&["ms of some were not seen"]);
+}
+
 /// A copy of the tracer in another folder, where any user may run it.
 pub(crate) fn copy_for_everyone(folder: &Path) -> std::path::PathBuf {
     let copy = folder.join("tracer");

@@ -9,25 +9,15 @@ use serde_json::Value;
 
 use crate::support::build::{c, probe_line};
 use crate::support::cgroups::Cgroup;
+use crate::support::containers::{Container, NAMESPACES, Runtime, StateFiles, container_id, inner};
 use crate::support::needs;
-use crate::support::program::{Program, status_field};
+use crate::support::program::Program;
 use crate::support::text::Text;
-use crate::support::tracer::{TRACER, Tracer, assert_adds_up, value};
+use crate::support::tracer::{TRACER, Tracer, assert_adds_up, assert_tells_unseen, value};
 
 const SOURCE: &str = "e2e_loop.c";
 /// A program that calls a function when it is told to.
 const WORKER: &str = "e2e_worker.c";
-
-/// Namespaces that a container has of its own.
-const NAMESPACES: [&str; 7] = [
-    "--user",
-    "--map-root-user",
-    "--mount",
-    "--cgroup",
-    "--pid",
-    "--fork",
-    "--kill-child",
-];
 
 /// A root directory that contains only the fixture.
 fn root() -> tempfile::TempDir {
@@ -91,64 +81,6 @@ fn target_in_a_container_is_traced() {
     let children = format!("/proc/{0}/task/{0}/children", outside.pid());
     let inside = fs::read_to_string(children).expect("it has a child");
     assert_traced(inside.trim().parse().expect("one child"));
-}
-
-/// An id as runtimes make them, of this test process alone.
-fn container_id(test: u32) -> String {
-    let digits = format!("{:08x}{test:08x}", std::process::id());
-    format!("{digits}{:048x}", 0x5eed)
-}
-
-/// A container: a worker with namespaces, a root directory and a cgroup of its own.
-struct Container {
-    cgroup: Cgroup,
-    root: tempfile::TempDir,
-}
-
-impl Container {
-    #[track_caller]
-    fn new(root: &Path, cgroup: &str) -> Self {
-        Self {
-            cgroup: Cgroup::make(root, cgroup),
-            root: tempfile::tempdir().expect("a directory"),
-        }
-    }
-
-    /// Puts a program into its root directory.
-    fn copy(&self, program: &Path) {
-        fs::copy(program, self.root.path().join("worker")).expect("the fixture is built");
-    }
-
-    /// Starts its program by `unshare`.
-    #[track_caller]
-    fn start(&self, args: &[&str]) -> Program {
-        let root = self.root.path().to_str().expect("UTF-8");
-        let chroot = ["chroot", root, "/worker"];
-        let all = [&NAMESPACES, &chroot[..], args].concat();
-        Program::start_with(Path::new("unshare"), &all, |command| {
-            self.cgroup.enter(command)
-        })
-    }
-
-    #[track_caller]
-    fn ready(&self) -> Program {
-        let program = self.start(&["1", "stay"]);
-        program
-            .stdout
-            .wait_line("`ready`", 0, |line| line == "ready");
-        program
-    }
-}
-
-/// The pid of the program in a container, which is 1 inside.
-#[track_caller]
-fn inner(outside: &Program) -> u32 {
-    let children = format!("/proc/{0}/task/{0}/children", outside.pid());
-    let inside = fs::read_to_string(children).expect("it has a child");
-    let pid = inside.trim().parse().expect("one child");
-    let pids = status_field(pid, "NSpid").expect("it runs");
-    assert_eq!(pids.split_whitespace().last(), Some("1"), "{pids}");
-    pid
 }
 
 #[track_caller]
@@ -240,45 +172,61 @@ fn container_is_selected_by_the_digits_of_its_id() {
 }
 
 #[test]
-fn container_is_selected_by_its_name() {
+fn container_and_pod_are_selected_by_names_of_each_runtime() {
     let Some(root) = needs::kernel().then(needs::cgroups).flatten() else {
         return;
     };
     if !needs::tools(&["unshare"]) {
         return;
     }
-    let id = container_id(3);
-    let container = Container::new(&root, &format!("/docker/{id}"));
-    container.copy(&c("container-named", WORKER, &["-O0", "-static"]));
-    let mut worker = container.ready();
-    // Docker's files are those of this tracer alone, which has mounts of its own.
-    let script = format!(
-        r#"mount -t tmpfs none /var/lib && mkdir -p /var/lib/docker/containers/{id} &&
-        echo '{{"ID":"{id}","Name":"/web-1","Config":{{"Labels":{{}}}}}}' \
-            > /var/lib/docker/containers/{id}/config.v2.json && exec "$@""#
-    );
-    let with_files = |selector: [&str; 2]| {
-        let probe = worker_probe();
-        let mut command = Command::new("unshare");
-        command.args(["--mount", "sh", "-c", &script, "sh", TRACER]);
-        command.args(attach_args(&probe, selector));
-        Tracer::spawn(command)
-    };
-    let tracer = with_files(["--container", "web-1"]);
-    tracer.wait_tracing();
-    worker.call(3);
-    let finished = tracer.interrupt();
-    finished.assert_code(0);
-    // `unshare` waits for the program, in the same cgroup.
-    finished.assert_says(&["2 processes match --container web-1"]);
-    let expected = BTreeMap::from([(inner(&worker), vec![1, 2, 3])]);
-    assert_eq!(by_process(&finished.events()), expected, "{finished}");
-    let finished = with_files(["--container", "web-2"]).finish();
-    finished.assert_code(2).assert_says(&[
-        "no container has the id or name `web-2`",
-        "did you mean `web-1`?",
-    ]);
-    end(worker);
+    let program = c("container-named", WORKER, &["-O0", "-static"]);
+    let probe = worker_probe();
+    for (runtime, selectors) in [
+        (Runtime::Docker, &["web-1"][..]),
+        (Runtime::Podman, &["web-1"]),
+        (
+            Runtime::Containerd,
+            &["web-1", "pod:shop-1", "pod:shop/shop-1"],
+        ),
+        (Runtime::Crio, &["web-1", "pod:shop-1", "pod:shop/shop-1"]),
+    ] {
+        let id = container_id(3);
+        let state = StateFiles {
+            runtime,
+            id: &id,
+            name: "web-1",
+            pod: "shop-1",
+        };
+        let container = Container::new(&root, &state.cgroup());
+        container.copy(&program);
+        let mut worker = container.ready();
+        // The files are those of this tracer alone, which has mounts of its own.
+        let with_files = |selector| {
+            let mut command = Command::new("unshare");
+            command.args(state.unshare()).arg(TRACER);
+            command.args(attach_args(&probe, ["--container", selector]));
+            Tracer::spawn(command)
+        };
+        for selector in selectors {
+            let tracer = with_files(selector);
+            tracer.wait_tracing();
+            worker.call(3);
+            let finished = tracer.interrupt();
+            finished.assert_code(0);
+            // `unshare` waits for the program, in the same cgroup.
+            let matched = format!("2 processes match --container {selector}");
+            finished.assert_says(&[&matched]);
+            let expected = BTreeMap::from([(inner(&worker), vec![1, 2, 3])]);
+            assert_eq!(by_process(&finished.events()), expected, "{finished}");
+        }
+        let finished = with_files("web-2").finish();
+        finished.assert_code(2).assert_says(&[
+            "no container has the id or name `web-2`",
+            "did you mean `web-1`?",
+        ]);
+        end(worker);
+        container.cgroup.remove();
+    }
 }
 
 #[test]
@@ -308,6 +256,7 @@ fn container_that_does_not_exist_yet_is_waited_for() {
     tracer.wait_events(3);
     end(worker);
     let finished = tracer.interrupt();
+    assert_tells_unseen(&finished, pid);
     let seen = by_process(&finished.events());
     assert!(
         seen[&pid].ends_with(&[1, 2, 3]) && seen.len() == 1,

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::support::build::{c, probe_line, scratch};
 use crate::support::needs;
 use crate::support::program::{Program, run, status_field};
-use crate::support::tracer::{Tracer, assert_adds_up, counter, value};
+use crate::support::tracer::{Tracer, assert_adds_up, assert_tells_unseen, counter, value};
 
 const SOURCE: &str = "e2e_worker.c";
 
@@ -91,6 +91,9 @@ fn script_is_found_by_its_name_and_its_interpreter_is_the_program() {
         program.wait();
     }
     assert_eq!(by_process(&finished.events()), expected, "{finished}");
+    // The look comes after the start, though the interpreter has the probes already.
+    assert_tells_unseen(&finished, first.pid());
+    assert_tells_unseen(&finished, second.pid());
     finished.assert_says(&[&format!(
         "process {} is the script `tracer-e2e-script-with-a-long-name`",
         first.pid()

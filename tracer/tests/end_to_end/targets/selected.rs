@@ -371,8 +371,9 @@ fn program_that_nobody_runs_yet_is_waited_for() {
     let path = worker("selected-awaited", 1);
     let exe = path.to_str().expect("UTF-8");
     let tracer = select(&["--wait", "--exe", exe], &[]);
-    let said = tracer.stderr.lines().join("\n");
-    assert!(said.contains("waiting for a process that runs"), "{said}");
+    // The program has the probes by then.
+    let waiting = format!("waiting for a process that runs {exe}");
+    tracer.stderr.wait_line(&waiting, 0, |line| line == waiting);
     let pid = run(&path, 3);
     tracer.wait_events(4);
     let finished = tracer.interrupt();

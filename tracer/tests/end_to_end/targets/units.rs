@@ -10,7 +10,7 @@ use crate::support::build::{c, probe_line, scratch};
 use crate::support::cgroups::Cgroup;
 use crate::support::needs;
 use crate::support::program::Program;
-use crate::support::tracer::{Tracer, assert_adds_up, counter, tracer, value};
+use crate::support::tracer::{Tracer, assert_adds_up, assert_tells_unseen, counter, tracer, value};
 
 const SOURCE: &str = "e2e_worker.c";
 
@@ -249,6 +249,10 @@ fn unit_that_does_not_exist_yet_is_waited_for() {
     let finished = tracer.interrupt();
     finished.assert_code(0);
     finished.assert_says(&["1 process matches --unit tracer-e2e-awaited.service"]);
+    assert_tells_unseen(&finished, first.pid());
+    let later_probed = format!("note: process {} is probed", later.pid());
+    let whole = |line: &String| line.starts_with(&later_probed) && !line.contains("not seen");
+    assert!(finished.stderr.iter().any(whole), "{finished}");
     let expected = BTreeMap::from([(first.pid(), vec![1, 2]), (later.pid(), whole_run(3))]);
     assert_eq!(by_process(&finished.events()), expected, "{finished}");
     first.close_input();

@@ -52,12 +52,18 @@ fn keys(choice: &mut Choice, text: &str) {
 /// Answers for the selector that is typed.
 fn answer(choice: &mut Choice, pids: &[u32]) {
     let selector = choice.selector().cloned().expect("a selector is typed");
-    choice.found(Found::Matching(selector, Ok(pids.to_vec())));
+    choice.found(Found::Matching(selector, Ok(Matching::Now(pids.to_vec()))));
 }
 
 fn refuse(choice: &mut Choice, error: Diagnostic) {
     let selector = choice.selector().cloned().expect("a selector is typed");
     choice.found(Found::Matching(selector, Err(error)));
+}
+
+/// Answers that no process matches the typed selector yet.
+fn none_yet(choice: &mut Choice, reason: Diagnostic) {
+    let selector = choice.selector().cloned().expect("a selector is typed");
+    choice.found(Found::Matching(selector, Ok(Matching::Later(reason))));
 }
 
 fn draw(choice: &Choice) -> String {
@@ -179,6 +185,35 @@ fn mistakes_and_selectors_without_a_process_are_told_in_place() {
     assert!(screen.contains("hint: `ps -e` lists"), "{screen}");
     press(&mut choice, KeyCode::Enter);
     assert_eq!(done(&choice), None);
+}
+
+#[test]
+fn selector_that_nothing_matches_yet_waits_at_enter() {
+    let mut choice = choice((80, 24));
+    keys(&mut choice, "name:nobody");
+    // Enter before the answer is no wish to wait: the name may be mistyped.
+    press(&mut choice, KeyCode::Enter);
+    let reason = || Diagnostic::new("no process matches `--name nobody`").hint("`ps -e` lists");
+    none_yet(&mut choice, reason());
+    assert_eq!(done(&choice), None);
+    let screen = draw(&choice);
+    for text in [
+        "no process matches `--name nobody`; Enter waits",
+        "$ tracer attach --wait --name nobody",
+        "hint: `ps -e` lists",
+        "0 of 5",
+        "Enter waits for the first process",
+    ] {
+        assert!(screen.contains(text), "{text}\n{screen}");
+    }
+    press(&mut choice, KeyCode::Enter);
+    assert_eq!(done(&choice).as_deref(), Some("--name nobody"));
+    assert!(choice.done.flatten().expect("it is chosen").wait);
+    let mut choice = super::tests::choice((80, 24));
+    keys(&mut choice, "name:nginx");
+    answer(&mut choice, &[501]);
+    press(&mut choice, KeyCode::Enter);
+    assert!(!choice.done.flatten().expect("it is chosen").wait);
 }
 
 #[test]
