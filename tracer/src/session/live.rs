@@ -376,8 +376,9 @@ impl Backend for Live {
         let module = probe.spec.location.module.as_deref().unwrap_or_default();
         let sites = probe.placement().map_or(0, |one| one.requests.len());
         let plural = if sites == 1 { "" } else { "s" };
+        let unseen = self.unseen_of_library();
         self.shared.note(format!(
-            "{name}: `{module}` is loaded: {sites} site{plural}"
+            "{name}: `{module}` is loaded: {sites} site{plural}{unseen}"
         ));
     }
 

@@ -206,7 +206,9 @@ fn moved_text(module: &TargetModule, sites: &[SiteRequest], modules: &Modules) -
 
 /// The dynamic linker, and the function that it calls at each load.
 pub(super) fn linker_site(modules: &Modules) -> Option<(Arc<TargetModule>, SiteRequest)> {
-    let is_linker = |name: &str| name.starts_with("ld-") || name.starts_with("ld.so");
+    // The linker of musl is its C library, which is installed as `libc.so` with a link from `ld-musl-…`.
+    let is_linker =
+        |name: &str| name.starts_with("ld-") || name.starts_with("ld.so") || name == "libc.so";
     let linker = modules
         .all()
         .iter()

@@ -239,6 +239,51 @@ fn executed_program_is_not_read_with_the_addresses_of_the_one_before() {
     assert_right(&finished, &expected);
 }
 
+/// The linker of musl has a list like that of glibc, which a variable without a fixed layout leads to.
+#[test]
+fn parameter_that_another_module_passed_is_known_from_the_start_with_musl() {
+    if !needs::kernel() || !needs::tools(&["musl-gcc"]) {
+        return;
+    }
+    let source = "e2e_entry_lib.c";
+    let musl = |name, source, flags: &[&str]| {
+        // Debian's compiler is set up without it, and values of other modules need it.
+        let all = [&["-g", "-O2", "-Wl,--build-id"], flags].concat();
+        fixture("musl-gcc", name, source, &all)
+    };
+    let library = musl("libe2e_entry.so", source, &["-shared", "-fPIC"]);
+    let folder = library.parent().expect("a file is in a folder");
+    let search = format!("-Wl,-rpath,{}", folder.display());
+    let flags = ["-fPIE", "-pie", &search, text(&library)];
+    let path = musl("apart-musl", "e2e_entry_main.c", &flags);
+    let _earlier = Program::ready(&path, &[]);
+    let line = probe_line(source, "entered");
+    // The program calls it three times a round. The third call is through a pointer, which does not tell.
+    let probe = format!(r#"log {source}:{line} "{{constant}} {{kept}}" per process hits 9"#);
+    let args = ["attach", "-o", "json", "--max-cpu", "off", "-e", &probe];
+    let tracer = Tracer::start(args.iter().chain(&["--exe", text(&path)]));
+    tracer.wait_tracing();
+    let later = [(); 4].map(|()| Program::ready(&path, &[]));
+    wait_each(&tracer, &later, 9);
+    let finished = tracer.interrupt();
+    for program in &later {
+        let events = finished.events();
+        let mine = events.iter().filter(|event| event["pid"] == program.pid());
+        let passed = mine.map(|event| {
+            (
+                value(event, "constant").as_i64(),
+                value(event, "kept").as_i64(),
+            )
+        });
+        let told: Vec<_> = passed.filter(|(constant, _)| constant.is_some()).collect();
+        let expected = (0..3).flat_map(|round| [(-6, round), (-7, -round)]);
+        let expected: Vec<_> = expected
+            .map(|(constant, kept)| (Some(constant), Some(kept)))
+            .collect();
+        assert_eq!(told, expected, "{finished}");
+    }
+}
+
 /// Waits until each process has this many events.
 #[track_caller]
 fn wait_each(tracer: &Tracer, programs: &[Program], count: usize) {

@@ -148,6 +148,28 @@ fn entered(program: &std::path::Path) -> Vec<(serde_json::Value, serde_json::Val
 }
 
 #[test]
+fn library_of_a_program_that_is_awaited_is_told_with_the_time_that_was_not_seen() {
+    if !needs::kernel() {
+        return;
+    }
+    let program = c("entry-awaited", ENTRY_PROGRAM, &["-O2", &entry_library()]);
+    let exe = program.to_str().expect("test paths are UTF-8");
+    let line = probe_line(ENTRY_LIBRARY, "entered");
+    let probe = format!(r#"log libe2e_entry.so!{ENTRY_LIBRARY}:{line} "{{kept}}""#);
+    let args = ["attach", "-o", "json", "-e", &probe, "--wait", "--exe", exe];
+    let tracer = Tracer::start(args);
+    let waiting = |line: &str| line.starts_with("waiting for a process");
+    tracer.stderr.wait_line("the wait", 0, waiting);
+    let target = Program::ready(&program, &[]);
+    let loaded = "note: p1: `libe2e_entry.so` is loaded: 1 site; up to ";
+    let told = format!(" ms of process {} were not seen", target.pid());
+    let is_told = |line: &str| line.starts_with(loaded) && line.ends_with(&told);
+    tracer.stderr.wait_line(loaded, 0, is_told);
+    tracer.wait_events(3);
+    tracer.interrupt().assert_code(0);
+}
+
+#[test]
 fn parameters_that_another_module_passed_are_those_of_the_caller() {
     if !needs::kernel() {
         return;
