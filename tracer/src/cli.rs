@@ -9,6 +9,7 @@ mod attach;
 mod check;
 mod choose;
 mod doctor;
+mod export;
 mod failure;
 mod lists;
 mod manual;
@@ -91,6 +92,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             None => Ok(BAD_INPUT),
         },
         TracerCommand::View(args) => view::run(&args, colour),
+        TracerCommand::Export(args) => export::run(&args),
         TracerCommand::Lines(lines) => lists::lines(&lines),
         TracerCommand::Vars(vars) => lists::vars(&vars),
         TracerCommand::Funcs(funcs) => lists::funcs(&funcs),

@@ -1,5 +1,6 @@
 //! The command line: commands, options, their help.
 
+mod export;
 mod selectors;
 mod telemetry;
 
@@ -19,6 +20,7 @@ use crate::sink::TimeStyle;
 use crate::sources::{SourceMap, SourcePlaces};
 use crate::target::select::{Selector, SelectorKind};
 
+pub(super) use export::{ExportArgs, ExportTo, LiveExport};
 pub(super) use selectors::{SelectorArgs, TargetArgs, parse_target_line};
 pub(super) use telemetry::TelemetryArgs;
 
@@ -81,6 +83,9 @@ pub(super) enum TracerCommand {
     /// Look at a recording in the terminal UI; needs no privileges
     #[command(after_help = VIEW_EXAMPLES)]
     View(ViewArgs),
+    /// Convert a recording for other tools
+    #[command(after_help = EXPORT_EXAMPLES)]
+    Export(ExportArgs),
     /// List source files, their lines that can be probed, or the sites of one line
     #[command(after_help = LINES_EXAMPLES)]
     Lines(Lines),
@@ -140,6 +145,14 @@ Examples:
   tracer view session.trz
 
 `g` goes to a time or an event: #1000, 50%, +90s, 12:04:31. `?` shows all keys.";
+
+const EXPORT_EXAMPLES: &str = "\
+Examples:
+  tracer export events.trz --to perfetto --output trace.pftrace     open it at https://ui.perfetto.dev
+  tracer export events.trz --to parquet -o events.parquet
+  tracer export events.trz --to csv | column -s, -t
+  tracer export events.trz --to pprof -o hits.pb.gz && go tool pprof -top hits.pb.gz
+  tracer export events.trz --to otlp --otlp http://localhost:4317";
 
 const LINES_EXAMPLES: &str = "\
 Examples:
@@ -281,6 +294,15 @@ pub(super) struct TraceArgs {
     /// Record the session in this file, beside any output; `tracer view` shows it, on any machine
     #[arg(long, value_name = "FILE")]
     pub(super) record: Option<PathBuf>,
+    /// Write the events to this file in another format, too: json, csv, parquet, chrome, perfetto,
+    /// pprof. May be given more than once
+    #[arg(
+        long = "export",
+        value_name = "FORMAT=PATH",
+        value_parser = export::live_export,
+        long_help = "Write the events to this file in another format, too, beside any output: json, csv, parquet, chrome, perfetto, pprof, as in `--export perfetto=trace.pftrace`. csv, parquet and pprof are written at the end. May be given more than once"
+    )]
+    pub(super) exports: Vec<LiveExport>,
     #[command(flatten)]
     pub(super) telemetry: TelemetryArgs,
     /// End after this many events

@@ -12,7 +12,7 @@ use super::check;
 use super::choose::choose;
 use super::failure::CommandFailure;
 use super::output::{Colours, say, tell};
-use super::outputs::{OutputsPlan, StartedOutputs, SummaryFile, Tee, Telemetry};
+use super::outputs::{OutputsPlan, StartedOutputs, SummaryFile, Telemetry, end_files};
 use super::probes::{self, WrittenProbe};
 use super::reload::{self, KnownFiles, OfFile};
 use super::run::launched::LaunchedRun;
@@ -170,7 +170,7 @@ fn trace(
     let begin = begin(&session, &installed, time_ns);
     let StartedOutputs {
         summary,
-        tee,
+        files,
         record,
         telemetry,
     } = outputs.start(&control, &begin, args)?;
@@ -201,11 +201,11 @@ fn trace(
             lines(&*control, &shown, last)?
         }
     };
-    let teed = tee.map_or(Ok(()), Tee::end);
+    let written = end_files(files, &watchdog.progress);
     if let Some(record) = record {
         record.end()?;
     }
-    teed?;
+    written?;
     Ok(if installed.failures.is_empty() {
         code
     } else {

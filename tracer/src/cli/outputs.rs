@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::args::TraceArgs;
 use super::failure::CommandFailure;
+use super::watchdog::Progress;
 use crate::session::{Control, Session};
 use crate::sink::Begin;
 
@@ -24,7 +25,7 @@ use telemetry::{TelemetryPlan, TelemetrySubscription};
 /// The outputs, before there is a session.
 pub(super) struct OutputsPlan {
     summary: Option<SummaryFile>,
-    tee: Option<TeeFile>,
+    files: Vec<TeeFile>,
     record: Option<RecordFile>,
     telemetry: TelemetryPlan,
 }
@@ -33,6 +34,8 @@ impl OutputsPlan {
     /// Makes the files, and reads what the others need: before anything is attached, so that a mistake costs
     /// nothing.
     pub(super) fn new(args: &TraceArgs) -> Result<Self, CommandFailure> {
+        let tee = args.tee.as_deref().map(TeeFile::tee);
+        let exports = args.exports.iter().map(TeeFile::export);
         Ok(Self {
             telemetry: TelemetryPlan::new(args)?,
             summary: args
@@ -40,7 +43,7 @@ impl OutputsPlan {
                 .as_deref()
                 .map(|path| SummaryFile::create(path, args.per_process))
                 .transpose()?,
-            tee: args.tee.as_deref().map(TeeFile::create).transpose()?,
+            files: tee.into_iter().chain(exports).collect::<Result<_, _>>()?,
             record: args
                 .record
                 .as_deref()
@@ -53,7 +56,11 @@ impl OutputsPlan {
     pub(super) fn subscribe(self, session: &Arc<Session>) -> SubscribedOutputs {
         SubscribedOutputs {
             summary: self.summary,
-            tee: self.tee.map(|file| file.subscribe(session)),
+            files: self
+                .files
+                .into_iter()
+                .map(|file| file.subscribe(session))
+                .collect(),
             record: self.record.map(|file| file.subscribe(session)),
             telemetry: self.telemetry.subscribe(session),
         }
@@ -63,7 +70,7 @@ impl OutputsPlan {
 /// The outputs' places at the session.
 pub(super) struct SubscribedOutputs {
     summary: Option<SummaryFile>,
-    tee: Option<TeeSubscription>,
+    files: Vec<TeeSubscription>,
     record: Option<RecordSubscription>,
     telemetry: TelemetrySubscription,
 }
@@ -80,10 +87,14 @@ impl SubscribedOutputs {
         if let Some(summary) = &mut summary {
             summary.begin(begin)?;
         }
-        let start = |tee: TeeSubscription| tee.start(begin.clone(), args.every, args.per_process);
+        let start = |file: TeeSubscription| file.start(begin.clone(), args.every, args.per_process);
         Ok(StartedOutputs {
             summary,
-            tee: self.tee.map(start).transpose()?,
+            files: self
+                .files
+                .into_iter()
+                .map(start)
+                .collect::<Result<_, _>>()?,
             record: self.record.map(|record| record.start(begin)).transpose()?,
             telemetry: self.telemetry.start(control, begin.time_ns)?,
         })
@@ -93,7 +104,13 @@ impl SubscribedOutputs {
 /// The outputs of a session, which end at different times.
 pub(super) struct StartedOutputs {
     pub(super) summary: Option<SummaryFile>,
-    pub(super) tee: Option<Tee>,
+    pub(super) files: Vec<Tee>,
     pub(super) record: Option<Record>,
     pub(super) telemetry: Telemetry,
+}
+
+/// Waits until all files are written. One that cannot be written holds up no other.
+pub(super) fn end_files(files: Vec<Tee>, progress: &Progress) -> Result<(), CommandFailure> {
+    let ended: Vec<_> = files.into_iter().map(|file| file.end(progress)).collect();
+    ended.into_iter().collect()
 }

@@ -201,8 +201,12 @@ impl EventWriter {
                 self.check(written);
             }
             Notice::Done(done) => self.done(&done),
+            Notice::TargetCame(target) => {
+                let written = self.writing.sink.came(&target);
+                self.check(written);
+            }
             // Warnings report these, as far as they are few. Lists of probes are not requested.
-            Notice::TargetCame(_) | Notice::TargetLeft(_) | Notice::Probes(_) => {}
+            Notice::TargetLeft(_) | Notice::Probes(_) => {}
             Notice::TargetExited(code) => self.end(End::TargetExited(code)),
         }
     }
@@ -249,6 +253,8 @@ impl EventWriter {
         let probes = removed.into_iter().chain(self.writing.session.probes());
         self.probes = probes.collect();
         self.summaries();
+        let finished = self.writing.sink.finish();
+        self.check(finished);
         self.end(End::Written);
     }
 
@@ -314,6 +320,5 @@ impl EventWriter {
             let written = self.writing.sink.followed(&followed);
             self.check(written);
         }
-        self.flush();
     }
 }

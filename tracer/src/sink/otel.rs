@@ -1,13 +1,14 @@
 //! OpenTelemetry: events, aggregates and counters in the forms that collectors and Prometheus take.
 //!
 //! `logs` and `metrics` say what an event and an aggregate are there. The rest carries that out of the
-//! process: [`exporter`] by OTLP, [`scrape`] as a page for Prometheus, [`console`] on stdout. This room knows
+//! process: [`exporter`] by OTLP, [`replay`] those of a recording, [`scrape`] as a page for Prometheus, [`console`] on stdout. This room knows
 //! a session and its targets' files in `/proc`, and no probe.
 
 pub mod console;
 pub mod endpoint;
 pub mod exporter;
 pub mod limits;
+pub mod replay;
 pub mod scrape;
 
 mod batch;

@@ -1,6 +1,6 @@
-//! `--tee FILE`: the whole JSON output in a file, in addition to any other output.
+//! `--tee FILE` and `--export FORMAT=PATH`: the whole output in a file, in addition to any other output.
 //!
-//! It is a frontend of its own. If the file system is stuck, this file loses its oldest events,
+//! Each is a frontend of its own. If the file system is stuck, this file loses its oldest events,
 //! which its own records count as lost. The terminal UI and stdout go on.
 
 use std::fs::File;
@@ -11,6 +11,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use crate::cli::args::LiveExport;
 use crate::cli::failure::CommandFailure;
 use crate::cli::output::tell;
 use crate::cli::stream::wait_written;
@@ -18,7 +19,8 @@ use crate::cli::watchdog::{Progress, WatchedWrites, unwritten};
 use crate::cli::writer::{End, EventWriter, Finished, Writing};
 use crate::session::{Control, Session, Subscriber};
 use crate::sink::Begin;
-use crate::sink::json::JsonSink;
+use crate::sink::export::spool::Spool;
+use crate::sink::export::{ExportFormat, ExportLooks, ExportOut};
 
 /// Bytes written to the file at a time.
 const BUFFER: usize = 1 << 16;
@@ -27,17 +29,40 @@ const BUFFER: usize = 1 << 16;
 pub(in crate::cli) struct TeeFile {
     path: PathBuf,
     file: File,
+    format: ExportFormat,
+    /// Events wait in it until the end. It has no name, and is gone with this process.
+    spool: Option<File>,
 }
 
 impl TeeFile {
+    /// The file of `--tee`.
+    pub(in crate::cli) fn tee(path: &Path) -> Result<Self, CommandFailure> {
+        Self::create(path, ExportFormat::Json)
+    }
+
+    /// The file of `--export`.
+    pub(in crate::cli) fn export(export: &LiveExport) -> Result<Self, CommandFailure> {
+        Self::create(&export.path, export.format)
+    }
+
     /// Makes the file, or empties it: before anything is attached, so that a mistake in its name
     /// costs nothing.
-    pub(in crate::cli) fn create(path: &Path) -> Result<Self, CommandFailure> {
-        let file =
-            File::create(path).map_err(|error| CommandFailure::cannot_write(path, &error))?;
+    fn create(path: &Path, format: ExportFormat) -> Result<Self, CommandFailure> {
+        let failed = |error| CommandFailure::cannot_write(path, &error);
+        let file = File::create(path).map_err(failed)?;
+        let parent = path
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty());
+        // The disk of the file is to have as much room.
+        let spool = format.needs_spool().then(|| {
+            let parent = parent.unwrap_or(Path::new("."));
+            tempfile::tempfile_in(parent)
+        });
         Ok(Self {
             path: path.to_owned(),
             file,
+            format,
+            spool: spool.transpose().map_err(failed)?,
         })
     }
 
@@ -69,18 +94,34 @@ impl TeeSubscription {
         per_process: bool,
     ) -> Result<Tee, CommandFailure> {
         let Self { control, file } = self;
-        let TeeFile { path, file } = file;
+        let TeeFile {
+            path,
+            file,
+            format,
+            spool,
+        } = file;
         let progress = Arc::<Progress>::default();
         let finished = Arc::<Finished>::default();
         let (ended, ends) = mpsc::channel();
-        let out = WatchedWrites {
-            to: file,
-            progress: Arc::clone(&progress),
+        let watched = |to: File| -> ExportOut {
+            let progress = Arc::clone(&progress);
+            let watched = WatchedWrites { to, progress };
+            Box::new(BufWriter::with_capacity(BUFFER, watched))
         };
-        let sink = JsonSink::new(BufWriter::with_capacity(BUFFER, out));
+        let failed = |error| CommandFailure::cannot_write(&path, &error);
+        let spool = spool.map(|file| {
+            let writes = watched(file.try_clone()?);
+            Ok(Spool { file, writes })
+        });
+        let spool = spool.transpose().map_err(failed)?;
+        let looks = ExportLooks {
+            per_process,
+            ..ExportLooks::default()
+        };
+        let sink = format.live(watched(file), spool, looks);
         let writing = Writing {
             session: control,
-            sink: Box::new(sink.with_processes(per_process)),
+            sink: sink.map_err(failed)?,
             progress: Arc::clone(&progress),
             every,
             limit: None,
@@ -95,6 +136,7 @@ impl TeeSubscription {
             finished,
             ends,
             thread,
+            is_spooled: format.needs_spool(),
         })
     }
 }
@@ -106,13 +148,22 @@ pub(in crate::cli) struct Tee {
     finished: Arc<Finished>,
     ends: Receiver<End>,
     thread: JoinHandle<EventWriter>,
+    is_spooled: bool,
 }
 
 impl Tee {
     /// Waits until everything is written, when the session has finished. After a signal it waits only as
-    /// long as writes make progress.
-    pub(in crate::cli) fn end(self) -> Result<(), CommandFailure> {
+    /// long as writes make progress. `shown` is the progress of the output that is shown.
+    pub(in crate::cli) fn end(self, shown: &Progress) -> Result<(), CommandFailure> {
         self.finished.tell();
+        // A table is written from its beginning now, which takes as long as it needs.
+        shown.set_exporting(self.is_spooled);
+        let ended = self.wait();
+        shown.set_exporting(false);
+        ended
+    }
+
+    fn wait(self) -> Result<(), CommandFailure> {
         let mut closed = None;
         if !wait_written(&self.ends, &self.progress, &mut closed) {
             tell(&unwritten(self.progress.in_hand()));

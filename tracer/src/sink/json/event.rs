@@ -95,9 +95,7 @@ impl EventLines {
         }
         out.push(b']');
         if !event.stack.frames.is_empty() {
-            let frames: Vec<FrameLine<'_>> =
-                event.stack.frames.iter().map(FrameLine::from).collect();
-            key(out, "stack", &frames)?;
+            key(out, "stack", &Frames(&event.stack.frames))?;
         }
         if let Some(stopped) = &event.stack.stopped {
             key(out, "stack_stopped", stopped)?;
@@ -290,6 +288,15 @@ struct Attributes<'e>(&'e [NamedValue]);
 impl Serialize for Attributes<'_> {
     fn serialize<S: serde::Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
         out.collect_map(self.0.iter().map(|named| (&*named.expr, &named.value)))
+    }
+}
+
+/// The frames of a stack.
+pub(in crate::sink) struct Frames<'e>(pub(in crate::sink) &'e [StackFrame]);
+
+impl Serialize for Frames<'_> {
+    fn serialize<S: serde::Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        out.collect_seq(self.0.iter().map(FrameLine::from))
     }
 }
 

@@ -67,6 +67,8 @@ struct DeliveryState {
     deadline: Option<Instant>,
     /// The attempt that the end allows without a pause was made.
     hurried: bool,
+    /// Requests that were delivered or given up.
+    handled: u64,
     /// The reason of the last failure. `None` while the collector takes requests.
     failure: Option<String>,
     /// Events that were not delivered since the failure began.
@@ -126,6 +128,26 @@ impl Delivery {
         self.shared.changed.notify_all();
     }
 
+    /// Waits until fewer requests than this wait. Returns false if none was handled for so long.
+    pub(super) fn wait_below(&self, requests: usize, patience: Duration) -> bool {
+        let mut state = self.shared.lock();
+        let mut handled = state.handled;
+        let mut until = Instant::now() + patience;
+        while state.waiting.len() + usize::from(state.in_flight.is_some()) >= requests {
+            if handled != state.handled {
+                handled = state.handled;
+                until = Instant::now() + patience;
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            let waited = self.shared.changed.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        true
+    }
+
     /// Says that no more requests come, and when to give up.
     pub(super) fn hurry(&self, deadline: Instant) {
         self.shared.lock().deadline = Some(deadline);
@@ -179,6 +201,8 @@ impl DeliveryShared {
     fn run(&self, transport: &mut impl SendRequest) {
         while let Some(request) = self.next() {
             self.deliver(transport, &request);
+            self.lock().handled += 1;
+            self.changed.notify_all();
         }
         self.lock().ended = true;
         self.changed.notify_all();

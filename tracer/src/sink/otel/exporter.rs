@@ -37,10 +37,10 @@ const SLACK: Duration = Duration::from_millis(500);
 /// Where to export, before there is a session.
 #[derive(Debug)]
 pub struct ExportPlan {
-    logs: (String, Transport),
-    metrics: (String, Transport),
-    traces: (String, Transport),
-    resource: Vec<KeyValue>,
+    pub(super) logs: (String, Transport),
+    pub(super) metrics: (String, Transport),
+    pub(super) traces: (String, Transport),
+    pub(super) resource: Vec<KeyValue>,
     every: Duration,
 }
 
@@ -113,9 +113,11 @@ impl ExportPlan {
         Ok(Export {
             end,
             ended,
-            logs_url,
-            metrics_url,
-            traces_url,
+            urls: ExportUrls {
+                logs: logs_url,
+                metrics: metrics_url,
+                traces: traces_url,
+            },
         })
     }
 }
@@ -137,9 +139,7 @@ fn shown(endpoint: &Endpoint) -> String {
 pub struct Export {
     end: Arc<ExportDeadline>,
     ended: Receiver<ExportEnd>,
-    logs_url: String,
-    metrics_url: String,
-    traces_url: String,
+    urls: ExportUrls,
 }
 
 /// The session's end, and the time until which to wait.
@@ -157,10 +157,41 @@ impl ExportDeadline {
 
 /// The outcome, at the end of the thread.
 #[derive(Debug, Default)]
-struct ExportEnd {
-    logs: FinishedDelivery,
-    metrics: FinishedDelivery,
-    traces: FinishedDelivery,
+pub(super) struct ExportEnd {
+    pub(super) logs: FinishedDelivery,
+    pub(super) metrics: FinishedDelivery,
+    pub(super) traces: FinishedDelivery,
+}
+
+/// The collectors, in words.
+#[derive(Debug)]
+pub(super) struct ExportUrls {
+    pub(super) logs: String,
+    pub(super) metrics: String,
+    pub(super) traces: String,
+}
+
+impl ExportEnd {
+    /// What the user should know about it.
+    pub(super) fn said(self, urls: &ExportUrls) -> Vec<String> {
+        let mut said = Vec::new();
+        for (url, what, ended) in [
+            (&urls.logs, "events", self.logs),
+            (&urls.metrics, "metrics", self.metrics),
+            (&urls.traces, "spans", self.traces),
+        ] {
+            if let Some(why) = ended.failure {
+                said.push(format!("{url} did not get the last {what}: {why}"));
+            }
+            if ended.refused_of_several > 0 {
+                said.push(format!(
+                    "{url} refused {} {what}, and did not say whose",
+                    grouped(ended.refused_of_several)
+                ));
+            }
+        }
+        said
+    }
 }
 
 impl Export {
@@ -174,29 +205,13 @@ impl Export {
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = Some(deadline);
         self.end.notify.notify_one();
-        let Ok(ended) = self.ended.recv_timeout(timeout + SLACK) else {
-            return vec![format!(
+        match self.ended.recv_timeout(timeout + SLACK) {
+            Ok(ended) => ended.said(&self.urls),
+            Err(_) => vec![format!(
                 "{} did not get the last events in time",
-                self.logs_url
-            )];
-        };
-        let mut said = Vec::new();
-        for (url, what, ended) in [
-            (&self.logs_url, "events", ended.logs),
-            (&self.metrics_url, "metrics", ended.metrics),
-            (&self.traces_url, "spans", ended.traces),
-        ] {
-            if let Some(why) = ended.failure {
-                said.push(format!("{url} did not get the last {what}: {why}"));
-            }
-            if ended.refused_of_several > 0 {
-                said.push(format!(
-                    "{url} refused {} {what}, and did not say whose",
-                    grouped(ended.refused_of_several)
-                ));
-            }
+                self.urls.logs
+            )],
         }
-        said
     }
 }
 

@@ -43,3 +43,6 @@ pub const SCRAPE_WAIT: Duration = Duration::from_secs(10);
 
 /// Frames in `code.stacktrace`. A longer stack has its innermost ones, and the number of the others.
 pub const STACK_FRAMES: usize = 256;
+
+/// Requests of a recording that wait for a collector. Reading goes on when there are fewer.
+pub const REPLAY_REQUESTS: usize = 8;
