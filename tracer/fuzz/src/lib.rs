@@ -2,7 +2,7 @@
 //!
 //! One function for each parser of foreign bytes: the file of a module, its lines, its
 //! variables, its unwind information, its code, one location expression, the memory of the
-//! target, a record of the kernel, and text. `fuzz_targets/` hands them to libFuzzer, for
+//! target, a record of the kernel, a recording, and text. `fuzz_targets/` hands them to libFuzzer, for
 //! `cargo xtask fuzz`. `tracer/tests/fuzz_corpus.rs` replays `corpus/` with the stable
 //! compiler, and `tracer/examples/damage.rs` damages whole programs: both have this file as
 //! a module of theirs.
@@ -14,6 +14,7 @@ mod elf_file;
 mod memory;
 mod module;
 pub mod programs;
+mod recordings;
 
 use std::hint::black_box;
 
@@ -31,7 +32,7 @@ use self::memory::Made;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 13] = [
     ("elf", elf),
     ("lines", lines),
     ("variables", variables),
@@ -44,6 +45,7 @@ pub const TARGETS: [Target; 12] = [
     ("plan", plan),
     ("names", names),
     ("maps", maps),
+    ("recording", recording),
 ];
 
 /// Frames of one stack.
@@ -181,6 +183,16 @@ pub fn record(bytes: &[u8]) {
     let number = usize::from(bytes.byte()) << 8 | usize::from(bytes.byte());
     if let Some((module, plan)) = programs::plan(number) {
         programs::show(plan, bytes.0, module);
+    }
+}
+
+/// A recording from a stranger. The first byte says whether the rest is the file, or the lines of its only block,
+/// which is then exported in each format.
+pub fn recording(bytes: &[u8]) {
+    let mut bytes = Bytes(bytes);
+    match bytes.byte() % 2 {
+        0 => recordings::open(bytes.0),
+        _ => recordings::export(bytes.0),
     }
 }
 

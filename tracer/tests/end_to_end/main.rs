@@ -8,6 +8,7 @@
 mod support;
 
 mod captured;
+mod exports;
 mod interface;
 mod locations;
 mod sessions;

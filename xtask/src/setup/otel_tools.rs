@@ -1,5 +1,6 @@
 //! The tools that receive telemetry in tests: the collector `rotel-agent`, the official messages of OTLP and the
-//! SDK for Python, and Prometheus. They are in a Python environment in the target directory.
+//! SDK for Python, and Prometheus. Beside them are those that read exports: DuckDB, the messages of Perfetto, and
+//! pprof. They are in a Python environment in the target directory.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -72,6 +73,12 @@ pub(super) fn install(fetch_lists: fn() -> Result<()>) -> Result<()> {
         .arg(&wanted);
     run(&mut pip)?;
     install_prometheus(&root, fetch_lists)?;
+    // Go comes with the sources of pprof.
+    let mut pprof = Command::new(root.join("bin/go"));
+    pprof.args(["build", "-o"]).arg(root.join("bin/pprof"));
+    pprof.arg("cmd/pprof").env("GOTOOLCHAIN", "local");
+    run(pprof.env("GOCACHE", root.join("go-cache")))?;
+    fs::remove_dir_all(root.join("go-cache")).context("cannot remove the cache of Go")?;
     // An interrupted installation is repeated.
     fs::rename(&wanted, stamp()).with_context(|| format!("cannot write {}", stamp().display()))
 }

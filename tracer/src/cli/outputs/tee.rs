@@ -136,7 +136,7 @@ impl TeeSubscription {
             finished,
             ends,
             thread,
-            is_spooled: format.needs_spool(),
+            writes_at_end: format.writes_at_end(),
         })
     }
 }
@@ -148,7 +148,7 @@ pub(in crate::cli) struct Tee {
     finished: Arc<Finished>,
     ends: Receiver<End>,
     thread: JoinHandle<EventWriter>,
-    is_spooled: bool,
+    writes_at_end: bool,
 }
 
 impl Tee {
@@ -156,8 +156,8 @@ impl Tee {
     /// long as writes make progress. `shown` is the progress of the output that is shown.
     pub(in crate::cli) fn end(self, shown: &Progress) -> Result<(), CommandFailure> {
         self.finished.tell();
-        // A table is written from its beginning now, which takes as long as it needs.
-        shown.set_exporting(self.is_spooled);
+        // A table is written from its first row on now, which takes as long as it needs.
+        shown.set_exporting(self.writes_at_end);
         let ended = self.wait();
         shown.set_exporting(false);
         ended

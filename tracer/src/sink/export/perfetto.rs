@@ -4,7 +4,7 @@
 //! their ids, so one may be described twice.
 
 mod annotations;
-mod messages;
+pub(super) mod messages;
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};

@@ -1,6 +1,6 @@
 //! pprof's profile: how often each stack was hit, and for how long.
 
-mod messages;
+pub(super) mod messages;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::{self, Write};

@@ -27,6 +27,12 @@ impl ExportFormat {
         self.is_table()
     }
 
+    /// The end of a session takes long, because much is written only then.
+    #[must_use]
+    pub const fn writes_at_end(self) -> bool {
+        self.is_table() || matches!(self, Self::Pprof)
+    }
+
     /// The sink of a session. Formats that need a spool write at the end, and nothing without one.
     ///
     /// # Errors

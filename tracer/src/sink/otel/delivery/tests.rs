@@ -236,3 +236,27 @@ fn newer_metrics_take_the_place_of_those_that_wait() {
     scene.answers.send(Ok(PartialSuccess::default())).unwrap();
     assert_eq!(scene.delivery.finish(far()).failure, None);
 }
+
+#[test]
+fn reading_goes_on_once_the_collector_has_taken_requests_and_stops_if_it_takes_none() {
+    let scene = Scene::new(Kept::All);
+    let soon = Duration::from_millis(50);
+    assert!(scene.delivery.wait_below(1, soon), "nothing waits");
+    for number in 0..3 {
+        scene.push(vec![number], &[(1, 1)]);
+    }
+    assert!(scene.delivery.wait_below(4, soon), "there is room");
+    assert!(!scene.delivery.wait_below(1, soon), "none is taken");
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| scene.delivery.wait_below(1, Duration::from_secs(60)));
+        for _ in 0..3 {
+            scene.requests.recv().expect("a request");
+            scene
+                .answers
+                .send(Ok(PartialSuccess::default()))
+                .expect("a collector");
+        }
+        assert!(waiting.join().expect("it waits"), "all are taken");
+    });
+    assert_eq!(scene.undelivered(), []);
+}
