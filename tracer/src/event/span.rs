@@ -4,6 +4,8 @@ use std::fmt;
 use std::num::{NonZeroU64, NonZeroU128};
 use std::sync::Arc;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
 use super::{Event, NamedValue};
 
 /// Identifies a trace: the spans of one piece of work. Random, and never zero.
@@ -26,8 +28,42 @@ impl fmt::Display for SpanId {
     }
 }
 
+impl Serialize for TraceId {
+    /// The digits, as text.
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        out.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for TraceId {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        let digits = String::deserialize(input)?;
+        let id = u128::from_str_radix(&digits, 16).ok();
+        id.and_then(NonZeroU128::new)
+            .map(Self)
+            .ok_or_else(|| de::Error::custom("not the id of a trace"))
+    }
+}
+
+impl Serialize for SpanId {
+    /// The digits, as text.
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        out.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for SpanId {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        let digits = String::deserialize(input)?;
+        let id = u64::from_str_radix(&digits, 16).ok();
+        id.and_then(NonZeroU64::new)
+            .map(Self)
+            .ok_or_else(|| de::Error::custom("not the id of a span"))
+    }
+}
+
 /// A span with its trace.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SpanIds {
     /// The trace that it is part of.
     pub trace: TraceId,
@@ -36,7 +72,7 @@ pub struct SpanIds {
 }
 
 /// One call of a distribution, with its span.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exemplar {
     /// The span.
     pub ids: SpanIds,

@@ -9,7 +9,7 @@ use crate::event::{Aggregate, Event, ProbeId};
 use crate::session::{FollowedProcesses, ProbeStatus};
 use crate::sink::recording::container::Flags;
 use crate::sink::recording::lines::nanoseconds;
-use crate::sink::recording::reader::{Entry, ReadError, Recording};
+use crate::sink::recording::reader::{ReadError, RecordedEntry, Recording};
 use crate::sink::{Begin, BeginTarget, Sink};
 
 /// What became of a recording's events.
@@ -85,7 +85,7 @@ fn begin(recording: &Recording) -> Begin {
         .into_iter()
         .flatten()
         .filter_map(|entry| match entry {
-            Entry::Probes(_, probes, _) => Some(probes),
+            RecordedEntry::Probes(_, probes, _) => Some(probes),
             _ => None,
         });
     Begin {
@@ -97,40 +97,40 @@ fn begin(recording: &Recording) -> Begin {
 }
 
 fn take(
-    entry: Entry,
+    entry: RecordedEntry,
     sink: &mut dyn Sink,
     last: &mut LastStates,
     replayed: &mut Replayed,
 ) -> io::Result<()> {
     match entry {
-        Entry::Event(event) => {
+        RecordedEntry::Event(event) => {
             replayed.events += 1;
             sink.event(&event)
         }
-        Entry::Limited(limited) => sink.limited(&limited),
-        Entry::Done(done) => sink.done(&done),
-        Entry::TargetCame(_, target) => sink.came(&target),
-        Entry::Aggregate(time_ns, aggregate) => {
+        RecordedEntry::Limited(limited) => sink.limited(&limited),
+        RecordedEntry::Done(done) => sink.done(&done),
+        RecordedEntry::TargetCame(_, target) => sink.came(&target),
+        RecordedEntry::Aggregate(time_ns, aggregate) => {
             last.aggregates
                 .insert(aggregate.probe, (time_ns, aggregate));
             Ok(())
         }
-        Entry::Probes(_, probes, removed) => {
+        RecordedEntry::Probes(_, probes, removed) => {
             last.probes = probes;
             let removed = removed.into_iter().map(|probe| (probe.id, probe));
             last.removed.extend(removed);
             Ok(())
         }
-        Entry::End(_, followed) => {
+        RecordedEntry::End(_, followed) => {
             last.followed = followed;
             Ok(())
         }
-        Entry::Note(..)
-        | Entry::Warning(..)
-        | Entry::TargetLeft(..)
-        | Entry::Exit(..)
-        | Entry::Source(_)
-        | Entry::Variables(_) => Ok(()),
+        RecordedEntry::Note(..)
+        | RecordedEntry::Warning(..)
+        | RecordedEntry::TargetLeft(..)
+        | RecordedEntry::Exit(..)
+        | RecordedEntry::Source(_)
+        | RecordedEntry::Variables(_) => Ok(()),
     }
 }
 
@@ -164,9 +164,9 @@ fn left_out(number: usize, events: u64, error: &ReadError) -> String {
 }
 
 /// Writes events of blocks, and nothing else.
-pub(super) fn events(entries: Vec<Entry>, sink: &mut dyn Sink) -> io::Result<()> {
+pub(super) fn events(entries: Vec<RecordedEntry>, sink: &mut dyn Sink) -> io::Result<()> {
     for entry in entries {
-        if let Entry::Event(event) = entry {
+        if let RecordedEntry::Event(event) = entry {
             let event: &Event = &event;
             sink.event(event)?;
         }

@@ -4,7 +4,6 @@
 //! that they do not know.
 
 use std::borrow::Cow;
-use std::num::{NonZeroU64, NonZeroU128};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -341,12 +340,12 @@ pub(super) struct InnerOut<'e> {
 #[derive(Serialize, Deserialize)]
 pub struct RecordedSpan<'l> {
     /// 32 hexadecimal digits.
-    pub trace_id: String,
+    pub trace_id: TraceId,
     /// 16 hexadecimal digits.
-    pub span_id: String,
+    pub span_id: SpanId,
     /// The span that it hangs below.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub parent_span_id: Option<String>,
+    pub parent_span_id: Option<SpanId>,
     /// The parent is the program's own.
     #[serde(default, skip_serializing_if = "is_false")]
     pub parent_is_remote: bool,
@@ -373,16 +372,6 @@ pub struct RecordedSpan<'l> {
 }
 
 impl RecordedSpan<'_> {
-    /// Its ids, and its parent's. `None` if they are not valid.
-    #[must_use]
-    pub fn ids(&self) -> Option<(SpanIds, Option<SpanId>)> {
-        let parent = match &self.parent_span_id {
-            Some(text) => Some(span_id(text)?),
-            None => None,
-        };
-        Some((span_ids(&self.trace_id, &self.span_id)?, parent))
-    }
-
     /// Its outcome.
     #[must_use]
     pub fn status(&self) -> SpanStatus {
@@ -400,9 +389,9 @@ pub enum ContextLine {
     /// This span.
     Inside {
         /// 32 hexadecimal digits.
-        trace_id: String,
+        trace_id: TraceId,
         /// 16 hexadecimal digits.
-        span_id: String,
+        span_id: SpanId,
     },
     /// It is not certain which.
     Unknown {
@@ -416,8 +405,8 @@ impl ContextLine {
         match context {
             SpanContext::Outside => None,
             SpanContext::Inside(ids) => Some(Self::Inside {
-                trace_id: ids.trace.to_string(),
-                span_id: ids.span.to_string(),
+                trace_id: ids.trace,
+                span_id: ids.span,
             }),
             SpanContext::Unknown(why) => Some(Self::Unknown {
                 unknown: Arc::clone(why),
@@ -425,29 +414,17 @@ impl ContextLine {
         }
     }
 
-    /// `None` if the ids are not valid.
+    /// The context.
     #[must_use]
-    pub fn context(self) -> Option<SpanContext> {
-        Some(match self {
-            Self::Inside { trace_id, span_id } => {
-                SpanContext::Inside(span_ids(&trace_id, &span_id)?)
-            }
+    pub fn context(self) -> SpanContext {
+        match self {
+            Self::Inside { trace_id, span_id } => SpanContext::Inside(SpanIds {
+                trace: trace_id,
+                span: span_id,
+            }),
             Self::Unknown { unknown } => SpanContext::Unknown(unknown),
-        })
+        }
     }
-}
-
-fn span_ids(trace: &str, span: &str) -> Option<SpanIds> {
-    let trace = NonZeroU128::new(u128::from_str_radix(trace, 16).ok()?)?;
-    Some(SpanIds {
-        trace: TraceId(trace),
-        span: span_id(span)?,
-    })
-}
-
-fn span_id(text: &str) -> Option<SpanId> {
-    let id = NonZeroU64::new(u64::from_str_radix(text, 16).ok()?)?;
-    Some(SpanId(id))
 }
 
 /// An event, as it is read.

@@ -10,13 +10,13 @@ use serde::Deserialize;
 
 use super::container::{BlockError, Flags, Index, RecordingBlock, read_block};
 use super::lines::{
-    AggregateLine, BlockLine, ChangedTargetLine, EndLine, EventLine, ExitLine, ProbesLine,
+    AggregateLine, BlockLine, ContextLine, ChangedTargetLine, EndLine, EventLine, ExitLine, ProbesLine,
     RecordedDone, RecordedLimited, RecordedSite, RecordedSource, RecordedStack, RecordedThread,
     RecordedVariables, RecordingLine, SpanIn, TextLine, VERSION, kind, nanoseconds,
 };
 use crate::event::{
     Aggregate, Event, NamedValue, ProbeDone, ProbeId, ProbeLimited, SiteOrigin, SpanContext,
-    SpanEvent, Stack, TargetStatus,
+    SpanEvent, SpanIds, Stack, TargetStatus,
 };
 use crate::session::{FollowedProcesses, ProbeStatus};
 use crate::value::exact::Restored;
@@ -378,10 +378,9 @@ impl BlockReader {
             Some(id) => self.stacks.get(&id).ok_or("an unknown stack")?.clone(),
             None => Stack::default(),
         };
-        let context = match line.context {
-            Some(context) => context.context().ok_or("a span with an invalid id")?,
-            None => SpanContext::Outside,
-        };
+        let context = line
+            .context
+            .map_or(SpanContext::Outside, ContextLine::context);
         let span = match line.span {
             Some(span) => Some(Box::new(self.span(span, time_ns)?)),
             None => None,
@@ -404,7 +403,10 @@ impl BlockReader {
 
     fn span(&self, span: SpanIn<'_>, time_ns: u64) -> Result<SpanEvent, String> {
         let SpanIn { common, events } = span;
-        let (ids, parent) = common.ids().ok_or("a span with an invalid id")?;
+        let ids = SpanIds {
+            trace: common.trace_id,
+            span: common.span_id,
+        };
         let status = common.status();
         let began_before = common.began_before.unwrap_or(common.duration_ns);
         let start_ns = time_ns.saturating_sub(began_before);
@@ -419,7 +421,7 @@ impl BlockReader {
         }
         Ok(SpanEvent {
             ids,
-            parent,
+            parent: common.parent_span_id,
             parent_is_remote: common.parent_is_remote,
             name: common.name.into_owned(),
             start_ns,

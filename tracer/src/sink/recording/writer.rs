@@ -501,9 +501,9 @@ impl Defined {
             });
         }
         let common = RecordedSpan {
-            trace_id: span.ids.trace.to_string(),
-            span_id: span.ids.span.to_string(),
-            parent_span_id: span.parent.map(|parent| parent.to_string()),
+            trace_id: span.ids.trace,
+            span_id: span.ids.span,
+            parent_span_id: span.parent,
             parent_is_remote: span.parent_is_remote,
             name: Cow::Borrowed(&span.name),
             duration_ns: span.duration_ns,

@@ -10,7 +10,7 @@ use tracer::event::{
     Event, FrameKind, LeftOut, NamedValue, PlacementId, ProbeId, SiteOrigin, SpanContext,
     SpanEvent, SpanId, SpanIds, SpanStatus, Stack, StackFrame, TraceId,
 };
-use tracer::sink::recording::lines::{RecordingLine, TargetLine, VERSION, timestamp};
+use tracer::sink::recording::lines::{RecordedTarget, RecordingLine, VERSION, timestamp};
 use tracer::sink::recording::writer::RecordingWriter;
 use tracer::value::{Cut, Struct, Text, Value};
 
@@ -27,7 +27,7 @@ pub(super) fn recording(path: &Path) -> RecordingWriter<File> {
         target: "shop (42)".into(),
         pid: Some(42),
         selectors: None,
-        targets: vec![TargetLine {
+        targets: vec![RecordedTarget {
             pid: 42,
             exe: "/srv/shop".into(),
         }],

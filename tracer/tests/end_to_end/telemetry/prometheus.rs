@@ -50,9 +50,9 @@ fn prometheus_scrapes_counts_times_and_counters() {
 /// The exemplars of a span's times are spans of the session, with their time.
 #[test]
 fn prometheus_has_spans_as_exemplars() {
-    if !needs::kernel() || !needs::tools(&["prometheus"]) {
+    let Some(tools) = needs::otel_tools().filter(|_| needs::kernel()) else {
         return;
-    }
+    };
     let folder = tempfile::tempdir().expect("a folder");
     let program = calling("0");
     let port = free_port();
@@ -61,7 +61,7 @@ fn prometheus_has_spans_as_exemplars() {
     let probes = ["span work rate 100000/s as calls"];
     let tracer = Tracer::attach(program.pid(), "json", &probes, &more);
     tracer.wait_tracing();
-    let prometheus = Prometheus::start(folder.path(), port);
+    let prometheus = Prometheus::start(&tools, folder.path(), port);
     let exemplars = wait_for("exemplars", || {
         let found = prometheus.exemplars("calls_seconds_bucket");
         (!found.is_empty()).then_some(found)

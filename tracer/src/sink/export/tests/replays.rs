@@ -13,7 +13,7 @@ use crate::sink::Sink as _;
 use crate::sink::export::replay;
 use crate::sink::export::spool::Spool;
 use crate::sink::json::JsonSink;
-use crate::sink::recording::lines::{RecordingLine, TargetLine, VERSION, timestamp};
+use crate::sink::recording::lines::{RecordedTarget, RecordingLine, VERSION, timestamp};
 use crate::sink::recording::reader::Recording;
 use crate::sink::recording::writer::RecordingWriter;
 use crate::value::Value;
@@ -27,7 +27,7 @@ pub(super) fn described() -> RecordingLine {
         target: "app (42)".into(),
         pid: Some(42),
         selectors: None,
-        targets: begin.targets.iter().map(TargetLine::from).collect(),
+        targets: begin.targets.iter().map(RecordedTarget::from).collect(),
         time: timestamp(TIME),
         clock: "CLOCK_MONOTONIC".into(),
         host: "h".into(),
