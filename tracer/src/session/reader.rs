@@ -27,6 +27,7 @@ use tracer_common::record::{FLAG_LEFT, FLAG_TIMED, Miss, RecordHeader};
 use tracer_common::timing::LeftCall;
 
 use super::feed::QueueRoom;
+use crate::base::address::RunAddr;
 use crate::base::cancel;
 use crate::base::limits::LAST_WRITES;
 use crate::event::{Event, LeftOut, PlacementId, SiteOrigin, SpanContext, Stack, Used};
@@ -40,8 +41,9 @@ use crate::session::reader::site_table::{SiteEntry, SiteTable};
 use crate::session::reader::symbols::ModuleSymbols;
 use crate::session::reader::wait::{Waiter, Woken};
 use crate::session::shared::SharedState;
+use crate::stack::PlacedModule;
 use frames::WantedStack;
-use spans::{EndedCall, EndedSpan, PendingEvent, SpanEnd, SpanReader};
+use spans::{EndedCall, EndedSpan, PendingEvent, SpanEnd, SpanReader, Surroundings};
 
 /// Pause between two looks, which is the longest wait of a rare event. A look costs more than the
 /// few events that it finds, so looks are not more frequent. A flood wakes the reader itself.
@@ -466,13 +468,7 @@ fn event(
         (&begun.origin, decoded.ok()?)
     };
     let find = |address| symbols.placed(address, header.ktime_ns);
-    let surroundings = match &decoded.stack {
-        _ if left.is_some() => Some(spans::unknown_surroundings()),
-        Some(captured) if sites.spans().next().is_some() => {
-            Some(spans::surroundings(sites, captured, header.pid, &find))
-        }
-        _ => None,
-    };
+    let surroundings = surroundings(sites, &decoded, left.is_some(), header, &find);
     let ended = match (begin, &left) {
         (_, Some(left)) => Some(Box::new(left.span(header, &mut decoded)?)),
         (Some(begin), _) => ended_span(begin, header, &mut decoded)?.map(Box::new),
@@ -509,6 +505,22 @@ fn event(
         is_measured: begin.is_some(),
         ended,
     })
+}
+
+/// The frames around a hit that may be spans. `None` if the session has no spans, or the record no stack.
+fn surroundings(
+    sites: &SiteTable,
+    decoded: &Decoded,
+    is_left: bool,
+    header: &RecordHeader,
+    find: &dyn Fn(RunAddr) -> Option<PlacedModule>,
+) -> Option<Surroundings> {
+    if is_left {
+        return Some(spans::unknown_surroundings());
+    }
+    let captured = decoded.stack.as_ref()?;
+    let has_spans = sites.spans().next().is_some();
+    has_spans.then(|| spans::surroundings(sites, captured, header.pid, find))
 }
 
 /// The span that has ended with a record, if its call is one. The outer `None` is for a record of another plan.

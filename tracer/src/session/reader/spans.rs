@@ -11,7 +11,7 @@ mod traceparent;
 
 use std::sync::Arc;
 
-use batch::{Looked, PossibleCall, SpanPlacer, Surroundings};
+use batch::{Looked, PossibleCall, SpanPlacer};
 use calls::KernelCalls;
 use table::FrameKey;
 
@@ -23,7 +23,7 @@ use crate::session::reader::clock::{WallOffset, monotonic_ns};
 use crate::session::reader::site_table::SiteTable;
 use crate::stack::{CapturedStack, PlacedModule, walk};
 
-pub(super) use batch::EndedCall;
+pub(super) use batch::{EndedCall, Surroundings};
 pub(super) use parts::{EndedSpan, SpanEnd};
 
 /// Frames of a stack that are searched for spans.
