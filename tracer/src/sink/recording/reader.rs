@@ -10,9 +10,9 @@ use serde::Deserialize;
 
 use super::container::{BlockError, Flags, Index, RecordingBlock, read_block};
 use super::lines::{
-    AggregateLine, BlockLine, ContextLine, ChangedTargetLine, EndLine, EventLine, ExitLine, ProbesLine,
-    RecordedDone, RecordedLimited, RecordedSite, RecordedSource, RecordedStack, RecordedThread,
-    RecordedVariables, RecordingLine, SpanIn, TextLine, VERSION, kind, nanoseconds,
+    AggregateLine, BlockLine, ChangedTargetLine, ContextLine, EndLine, EventLine, ExitLine,
+    ProbesLine, RecordedDone, RecordedLimited, RecordedSite, RecordedSource, RecordedStack,
+    RecordedThread, RecordedVariables, RecordingLine, SpanIn, TextLine, VERSION, kind, nanoseconds,
 };
 use crate::event::{
     Aggregate, Event, NamedValue, ProbeDone, ProbeId, ProbeLimited, SiteOrigin, SpanContext,
