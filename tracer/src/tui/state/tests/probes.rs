@@ -302,3 +302,16 @@ fn state_of_before_a_probe_was_silenced_does_not_wake_it() {
     desk.wait(Duration::from_secs(1));
     assert!(desk.state.probes[0].enabled);
 }
+
+#[test]
+fn events_that_a_collector_did_not_get_are_in_the_totals_and_with_their_probe() {
+    let mut desk = Desk::open((120, 40));
+    desk.press(KeyCode::Enter);
+    assert!(!desk.screen().contains("not delivered"));
+    desk.state.probes[0].undelivered = 12;
+    let screen = desk.screen();
+    assert!(screen.contains("! 12 not delivered"), "{screen}");
+    let details = desk.state.probe_lines(desk.state.probes[0].id);
+    let undelivered = details.iter().find(|(name, _)| name == "undelivered");
+    assert!(undelivered.is_some_and(|(_, text)| text.starts_with("12 ")));
+}
