@@ -1,8 +1,6 @@
 //! How processes come to a session.
 
-use super::Live;
-use crate::session::followed::Milliseconds;
-use crate::session::reader::clock::{monotonic_ns, monotonic_of_ticks};
+use crate::session::reader::clock::monotonic_of_ticks;
 use crate::target::select::ProcessFacts;
 
 /// A process that is to become a target.
@@ -56,36 +54,5 @@ impl Arrival {
             started_ns: Some(started_ns.max(empty_ns)),
             counted_ns: 0,
         }
-    }
-}
-
-impl Live {
-    /// The end of the note on a library that is found now: the longest time for which a process that came during
-    /// this session may have run its code without the probes.
-    pub(super) fn unseen_of_library(&self) -> String {
-        let Some(tracker) = &self.family else {
-            return String::new();
-        };
-        let Some(selected) = &tracker.selected else {
-            return String::new();
-        };
-        let began_ns = |pid: u32| {
-            if selected.launched == Some(pid) {
-                return tracker.probes_since_ns;
-            }
-            let facts = ProcessFacts::read(pid)?;
-            let Arrival::Found { started_ns, .. } = Arrival::found(&facts, tracker.began_ns, 0)
-            else {
-                return None;
-            };
-            // An older process may have loaded the library long ago.
-            started_ns.map(|ns| ns.max(tracker.probes_since_ns.unwrap_or(0)))
-        };
-        let pids = self.target_statuses().into_iter().map(|target| target.pid);
-        let first = pids.filter_map(|pid| Some((began_ns(pid)?, pid))).min();
-        first.map_or_else(String::new, |(began_ns, pid)| {
-            let unseen = Milliseconds(monotonic_ns().saturating_sub(began_ns));
-            format!("; up to {unseen} ms of process {pid} were not seen")
-        })
     }
 }
