@@ -93,7 +93,7 @@ fn aggregates_are_cumulative_metrics_each_interval() {
         return;
     };
     let receiver = Receiver::start(&tools, Protocol::Http, &[]);
-    let program = calling("500");
+    let program = calling("0");
     let count = at_work("count", "by twice / 500 as parity");
     let hist = at_work("hist", "number as numbers");
     let probes = [count.as_str(), &hist, "time work as calls"];
