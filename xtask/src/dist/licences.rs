@@ -225,7 +225,7 @@ fn unknown_licence(expression: &str) -> Option<&str> {
     names.find(|name| !KNOWN.contains(name))
 }
 
-/// The terms in a package. If the authors forgot them, MIT's terms with the authors' names.
+/// The terms in a package. If the authors forgot them, MIT's terms with the authors' names, or those of Apache 2.0.
 fn texts(package: &Package, licence: &str) -> Result<Vec<String>> {
     let directory = package.manifest_path.parent().unwrap_or(Path::new(""));
     // Subfolders count too, because a crate may contain C sources of others.
@@ -237,7 +237,12 @@ fn texts(package: &Package, licence: &str) -> Result<Vec<String>> {
     if !files.is_empty() {
         return files.iter().map(|file| read(file)).collect();
     }
-    if !licence.split([' ', '/']).any(|name| name == "MIT") {
+    let is_under = |wanted| licence.split([' ', '/']).any(|name| name == wanted);
+    if !is_under("MIT") && is_under("Apache-2.0") {
+        // These terms name no owner.
+        return Ok(vec![read(&workspace::root().join("LICENSE-APACHE"))?]);
+    }
+    if !is_under("MIT") {
         return Err(Failure::new(format!(
             "the package of the crate `{}` has no file with its licence `{licence}`",
             package.name
@@ -315,7 +320,29 @@ mod tests {
 
     use std::path::Path;
 
-    use super::{Notice, has_terms, render, unknown_licence};
+    use super::{Notice, Package, has_terms, render, texts, unknown_licence};
+    use crate::support::workspace;
+
+    #[test]
+    fn forgotten_terms_of_apache_are_those_of_the_licence() {
+        let package = |licence: &str| Package {
+            id: String::new(),
+            name: "a".to_owned(),
+            version: "1.0.0".to_owned(),
+            license: Some(licence.to_owned()),
+            authors: Vec::new(),
+            repository: None,
+            // No file there has terms.
+            manifest_path: workspace::root().join("docs/Cargo.toml"),
+            source: None,
+            targets: Vec::new(),
+        };
+        let of = |licence| texts(&package(licence), licence);
+        let made = of("Apache-2.0").expect("terms");
+        assert!(made[0].contains("Apache License"), "{made:?}");
+        assert!(of("MIT OR Apache-2.0").expect("terms")[0].starts_with("MIT License"));
+        assert!(of("ISC").is_err());
+    }
 
     #[test]
     fn terms_are_texts_by_their_usual_names() {
