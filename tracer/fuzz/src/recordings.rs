@@ -13,7 +13,7 @@ use tracer::sink::recording::reader::{Recording, entries};
 
 /// Bytes of lines in one raw block of zstd.
 const RAW_BLOCK: usize = 1 << 16;
-/// What a recording begins with.
+/// The description of a session.
 const SESSION: &[u8] = concat!(
     r#"{"type":"recording","version":1,"tracer":"0.1.0","target":"app (42)","pid":42,"#,
     r#""targets":[{"pid":42,"exe":"/app"}],"time":"2025-11-30T08:00:00Z","clock":"CLOCK_MONOTONIC","redacted":[]}"#,

@@ -114,12 +114,12 @@ pub struct ExportLooks {
 
 /// A number of an event, for counters.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Number {
+enum PlottedNumber {
     Integer(i64),
     Double(f64),
 }
 
-impl Serialize for Number {
+impl Serialize for PlottedNumber {
     fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Integer(number) => out.serialize_i64(*number),
@@ -134,8 +134,9 @@ impl Serialize for Number {
     reason = "a counter of more than 63 bits is a double"
 )]
 fn number(value: &Value) -> Option<Number> {
-    let integer =
-        |number: Option<i64>, wide: f64| Some(number.map_or(Number::Double(wide), Number::Integer));
+    let integer = |number: Option<i64>, wide: f64| {
+        Some(number.map_or(PlottedNumber::Double(wide), PlottedNumber::Integer))
+    };
     match value {
         Value::Int(number, _) => integer(i64::try_from(*number).ok(), *number as f64),
         Value::Uint(number) => integer(i64::try_from(*number).ok(), *number as f64),
@@ -146,8 +147,8 @@ fn number(value: &Value) -> Option<Number> {
         }
         Value::Float32(number) => number
             .is_finite()
-            .then_some(Number::Double((*number).into())),
-        Value::Float64(number) => number.is_finite().then_some(Number::Double(*number)),
+            .then_some(PlottedNumber::Double((*number).into())),
+        Value::Float64(number) => number.is_finite().then_some(PlottedNumber::Double(*number)),
         Value::Pointer(pointer) if pointer.transparent => number(pointer.target.as_deref()?),
         _ => None,
     }

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::support::build::source;
 
-/// What a reader of `read_export.py` says about a file.
+/// The account that `read_export.py` gives of a file.
 #[track_caller]
 fn read(tools: &Path, format: &str, file: &Path) -> Value {
     let mut python = Command::new(tools.join("bin/python"));
@@ -23,7 +23,7 @@ fn read(tools: &Path, format: &str, file: &Path) -> Value {
     serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
-/// What pprof shows of a file, its numbers by function.
+/// The report of pprof on a file.
 #[track_caller]
 fn pprof(tools: &Path, file: &Path, arguments: &[&str]) -> String {
     let mut pprof = Command::new(tools.join("bin/pprof"));

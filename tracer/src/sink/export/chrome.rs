@@ -187,7 +187,7 @@ enum LineArgs<'l> {
         name: &'l str,
     },
     Counter {
-        value: super::Number,
+        value: super::PlottedNumber,
     },
     #[serde(serialize_with = "event_args")]
     Event(&'l Event),

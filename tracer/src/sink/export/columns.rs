@@ -496,7 +496,7 @@ fn cell(value: &Value, kind: ColumnKind) -> io::Result<TableCell<'_>> {
     })
 }
 
-/// Whether a value is unavailable, or a text that is not shown whole.
+/// True for a value that is unavailable, and for a text that is not shown whole.
 fn has_remark(value: &Value) -> bool {
     matches!(
         Plain::of(value),

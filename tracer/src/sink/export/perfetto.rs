@@ -15,7 +15,7 @@ use prost::encoding::{WireType, encode_key, encode_varint};
 
 use super::lanes::{Interval, Lane, Lanes};
 use super::limits::KNOWN_TRACKS;
-use super::{Number, number, title};
+use super::{PlottedNumber, number, title};
 use crate::event::{Event, SpanEvent, Stack, TargetStatus};
 use crate::sink::{Begin, Sink};
 
@@ -43,7 +43,7 @@ pub(super) struct PerfettoSink<W> {
     packet: Vec<u8>,
 }
 
-/// What a track is of.
+/// The subject of a track.
 #[derive(Hash)]
 enum TrackKey<'k> {
     Process(u32),
@@ -214,8 +214,8 @@ impl<W: Write + Send> PerfettoSink<W> {
                 ..TrackEvent::default()
             };
             match number {
-                Number::Integer(number) => value.counter_value = Some(number),
-                Number::Double(number) => value.double_counter_value = Some(number),
+                PlottedNumber::Integer(number) => value.counter_value = Some(number),
+                PlottedNumber::Double(number) => value.double_counter_value = Some(number),
             }
             self.track_event(event.time_ns, TrackEventKind::Counter, value)?;
         }

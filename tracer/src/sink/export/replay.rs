@@ -12,7 +12,7 @@ use crate::sink::recording::lines::nanoseconds;
 use crate::sink::recording::reader::{ReadError, RecordedEntry, Recording};
 use crate::sink::{Begin, BeginTarget, Sink};
 
-/// What became of a recording's events.
+/// The outcome of a replay.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Replayed {
     /// Events that were written.

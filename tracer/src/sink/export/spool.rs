@@ -64,7 +64,7 @@ struct SpoolSink {
     file: File,
     format: ExportFormat,
     looks: ExportLooks,
-    /// Those of the events up to now.
+    /// The columns of the events up to now.
     columns: Columns,
     begin: Option<Begin>,
     /// `None` after the end.

@@ -172,7 +172,7 @@ pub(super) struct ExportUrls {
 }
 
 impl ExportEnd {
-    /// What the user should know about it.
+    /// Remarks for the user on it.
     pub(super) fn said(self, urls: &ExportUrls) -> Vec<String> {
         let mut said = Vec::new();
         for (url, what, ended) in [

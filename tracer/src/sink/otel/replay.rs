@@ -49,12 +49,12 @@ pub struct OtlpReplay {
     is_complete: bool,
 }
 
-/// What a collector did not get.
+/// Events that a collector did not get.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Undelivered {
     /// Events that were sent and did not arrive, by probe.
     pub events: BTreeMap<ProbeId, u64>,
-    /// What the user should know about the end.
+    /// Remarks for the user on the end.
     pub said: Vec<String>,
 }
 

@@ -12,6 +12,9 @@ use crate::support::needs;
 use crate::support::program::Program;
 use crate::support::tracer::{Tracer, tracer};
 
+/// Calls of the program's functions that have probes.
+const EVENTS: usize = 351;
+
 const FORMATS: [&str; 6] = ["json", "csv", "parquet", "chrome", "perfetto", "pprof"];
 
 /// The options for all formats, and their files.
@@ -40,10 +43,11 @@ fn session_is_exported_in_all_formats_at_once() {
     tracer.wait_tracing();
     program.say("go");
     program.stdout.wait_line("`done`", 0, |line| line == "done");
+    tracer.wait_events(EVENTS);
     let finished = tracer.interrupt();
     finished.assert_code(0);
     let events = finished.events();
-    assert!(events.len() > 200, "{finished}");
+    assert_eq!(events.len(), EVENTS, "{finished}");
     let (spans, logs): (Vec<&Value>, Vec<&Value>) =
         events.iter().partition(|event| event.get("span").is_some());
 
@@ -74,7 +78,28 @@ fn session_is_exported_in_all_formats_at_once() {
     let of = |kind: &str| lines.iter().filter(|line| line["ph"] == kind).count();
     assert_eq!((of("X"), of("i")), (spans.len(), logs.len()));
 
-    let perfetto = read(&tools, "perfetto", &files["perfetto"]);
+    compare_perfetto(&read(&tools, "perfetto", &files["perfetto"]), &spans, &logs);
+
+    let hits = pprof(&tools, &files["pprof"], &["-sample_index=hits", "-top"]);
+    assert!(
+        hits.contains(&format!("of {} total", events.len())),
+        "{hits}"
+    );
+    let stacks = pprof(
+        &tools,
+        &files["pprof"],
+        &[
+            "-sample_index=hits",
+            "-tagfocus=probe=p3",
+            "-peek=fixture::descend",
+        ],
+    );
+    assert!(stacks.contains("fixture::note"), "{stacks}");
+}
+
+/// Compares a trace with the spans and logs of its session.
+#[track_caller]
+fn compare_perfetto(perfetto: &Value, spans: &[&Value], logs: &[&Value]) {
     assert_eq!(perfetto["unknown"], json!([]));
     assert_eq!(
         perfetto["slices"].as_array().map(Vec::len),
@@ -92,7 +117,7 @@ fn session_is_exported_in_all_formats_at_once() {
     let instants = perfetto["instants"].as_array().expect("instants");
     assert_eq!(instants.len(), logs.len());
     let mut inside = 0;
-    for (instant, log) in instants.iter().zip(&logs) {
+    for (instant, log) in instants.iter().zip(logs) {
         assert_eq!(instant["args"]["tracer"]["hit"], log["hit"]);
         assert_eq!(instant["thread"], log["thread"]);
         let frames = log["stack"].as_array().expect("a stack").len();
@@ -104,22 +129,6 @@ fn session_is_exported_in_all_formats_at_once() {
         }
     }
     assert!(inside > 100, "{inside} logs are in spans");
-
-    let hits = pprof(&tools, &files["pprof"], &["-sample_index=hits", "-top"]);
-    assert!(
-        hits.contains(&format!("of {} total", events.len())),
-        "{hits}"
-    );
-    let stacks = pprof(
-        &tools,
-        &files["pprof"],
-        &[
-            "-sample_index=hits",
-            "-tagfocus=probe=p3",
-            "-peek=fixture::descend",
-        ],
-    );
-    assert!(stacks.contains("fixture::note"), "{stacks}");
 }
 
 #[test]
