@@ -133,7 +133,7 @@ impl Serialize for PlottedNumber {
     clippy::cast_precision_loss,
     reason = "a counter of more than 63 bits is a double"
 )]
-fn number(value: &Value) -> Option<Number> {
+fn number(value: &Value) -> Option<PlottedNumber> {
     let integer = |number: Option<i64>, wide: f64| {
         Some(number.map_or(PlottedNumber::Double(wide), PlottedNumber::Integer))
     };
