@@ -9,7 +9,6 @@ mod attach;
 mod check;
 mod choose;
 mod doctor;
-mod export;
 mod failure;
 mod lists;
 mod manual;
@@ -17,12 +16,12 @@ mod output;
 mod outputs;
 mod privileges;
 mod probes;
+mod recordings;
 mod reload;
 mod run;
 mod stream;
 mod subject;
 mod usage;
-mod view;
 mod watchdog;
 mod writer;
 
@@ -91,8 +90,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             Some(waiting) => run::run(&run, waiting?, colour),
             None => Ok(BAD_INPUT),
         },
-        TracerCommand::View(args) => view::run(&args, colour),
-        TracerCommand::Export(args) => export::run(&args),
+        TracerCommand::View(args) => recordings::view::run(&args, colour),
+        TracerCommand::Export(args) => recordings::export::run(&args),
         TracerCommand::Lines(lines) => lists::lines(&lines),
         TracerCommand::Vars(vars) => lists::vars(&vars),
         TracerCommand::Funcs(funcs) => lists::funcs(&funcs),

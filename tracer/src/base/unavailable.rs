@@ -71,7 +71,7 @@ impl Serialize for Unavailable {
 }
 
 impl<'de> Deserialize<'de> for Unavailable {
-    /// The same text.
+    /// From the text.
     fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
         String::deserialize(input).map(Self::Recorded)
     }

@@ -83,7 +83,7 @@ fn compared(
     Ok(())
 }
 
-/// One row of several runs: their sums, and the medians of what each has once.
+/// One row of several runs: sums of their counts, and medians of their figures.
 fn total(rows: &[OtlpRow]) -> Option<OtlpRow> {
     let first = rows.first()?;
     let sum = |of: fn(&OtlpRow) -> u64| rows.iter().map(of).sum();

@@ -24,7 +24,7 @@ pub(crate) fn root() -> PathBuf {
     workspace::target().join("otel-tools")
 }
 
-/// The list of what is installed, which is written last.
+/// The list of installed tools, which is written last.
 fn stamp() -> PathBuf {
     root().join("installed.txt")
 }

@@ -367,7 +367,7 @@ impl Columns {
         Ok(())
     }
 
-    /// The cells of what all events have.
+    /// The cells that all events have.
     fn common<'e>(&self, event: &'e Event, row: &mut Vec<TableCell<'e>>) -> io::Result<()> {
         let text = |text: &'e str| TableCell::Text(text.into());
         let origin = &event.origin;

@@ -51,12 +51,17 @@ struct Defined {
     threads: HashMap<(u32, u32), Vec<(String, u32)>>,
     thread_count: u32,
     /// Stacks without values, by process and addresses.
-    stacks: HashMap<(u32, Vec<u64>), Vec<(Stack, u32)>>,
+    stacks: HashMap<(u32, Vec<u64>), Vec<KnownStack>>,
     stack_count: u32,
     /// The number of the last hit of each probe.
     hits: HashMap<ProbeId, u64>,
     /// The time of the last event.
     time_ns: u64,
+}
+
+struct KnownStack {
+    id: u32,
+    stack: Stack,
 }
 
 struct KnownSite {
@@ -449,9 +454,9 @@ impl Defined {
         let has_values = stack.frames.iter().any(|frame| !frame.values.is_empty());
         let addresses: Vec<u64> = stack.frames.iter().map(|frame| frame.address).collect();
         let known = self.stacks.entry((event.pid, addresses)).or_default();
-        let same = known.iter().find(|(known, _)| known == stack);
-        if let Some((_, id)) = same.filter(|_| !has_values) {
-            return Ok(Some(*id));
+        let same = known.iter().find(|known| known.stack == *stack);
+        if let Some(same) = same.filter(|_| !has_values) {
+            return Ok(Some(same.id));
         }
         self.stack_count += 1;
         let id = self.stack_count;
@@ -463,7 +468,10 @@ impl Defined {
         let r#type = "stack";
         write_object(out, &StackOut { r#type, line })?;
         if !has_values {
-            known.push((stack.clone(), id));
+            known.push(KnownStack {
+                id,
+                stack: stack.clone(),
+            });
         }
         Ok(Some(id))
     }

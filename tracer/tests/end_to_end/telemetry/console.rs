@@ -51,7 +51,7 @@ fn console_has_log_records_and_metrics() {
     );
 }
 
-/// What the SDK prints, by `otel_console.py`.
+/// The output of the SDK, by `otel_console.py`.
 fn sdk(tools: &Path, arguments: &[&str], input: &str) -> String {
     let mut python = Command::new(tools.join("bin/python"));
     python.arg(source("otel_console.py")).args(arguments);

@@ -132,7 +132,7 @@ fn time_is_its_first_event() {
 #[test]
 fn filter_finds_the_nearest_event_that_passes() {
     let session = session(40);
-    let rare = |event: &Event| event.hit % 5000 == 0;
+    let rare = |event: &Event| event.hit.is_multiple_of(5000);
     let window = session.window(PlaybackPlace::From(6000), &rare);
     assert_eq!(window.numbers, [4999, 9999, 14_999, 19_999]);
     assert_eq!(window.selected, Some(9999));

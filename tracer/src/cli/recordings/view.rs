@@ -4,19 +4,19 @@ use std::io::{self, IsTerminal as _};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::DONE;
-use super::args::ViewArgs;
-use super::failure::CommandFailure;
-use super::output::{Colours, say};
 use crate::base::causes;
 use crate::base::visible::Visible;
+use crate::cli::DONE;
+use crate::cli::args::ViewArgs;
+use crate::cli::failure::CommandFailure;
+use crate::cli::output::{Colours, say};
 use crate::session::Control;
 use crate::sink::recording::playback::RecordedSession;
 use crate::sink::recording::reader::{OpenError, Recording};
 use crate::tui;
 
 /// Runs the command.
-pub(super) fn run(args: &ViewArgs, colours: Colours) -> Result<u8, CommandFailure> {
+pub(in crate::cli) fn run(args: &ViewArgs, colours: Colours) -> Result<u8, CommandFailure> {
     let recording = open(&args.file)?;
     if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
         return Err(CommandFailure::new("`tracer view` needs a terminal")
@@ -38,7 +38,7 @@ pub(super) fn run(args: &ViewArgs, colours: Colours) -> Result<u8, CommandFailur
 }
 
 /// Opens a recording.
-pub(super) fn open(path: &Path) -> Result<Recording, CommandFailure> {
+pub(in crate::cli) fn open(path: &Path) -> Result<Recording, CommandFailure> {
     Recording::open(path).map_err(|error| {
         let failure = CommandFailure::new(causes::chain(&error));
         match error {

@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
-use super::args::{ExportArgs, ExportTo};
-use super::failure::CommandFailure;
-use super::output::say;
-use super::{BAD_INPUT, DONE, INTERRUPTED, NOTHING_CAPTURED};
-use crate::base::causes::chain;
 use crate::base::signals::Signals;
 use crate::base::visible::Visible;
+use crate::cli::args::{ExportArgs, ExportTo};
+use crate::cli::failure::CommandFailure;
+use crate::cli::output::say;
+use crate::cli::recordings::view::open;
+use crate::cli::{BAD_INPUT, DONE, INTERRUPTED, NOTHING_CAPTURED};
 use crate::event::grouped;
 use crate::sink::export::replay::{self, Replayed};
 use crate::sink::export::{ExportFormat, ExportLooks, ExportOut};
@@ -25,7 +25,7 @@ use crate::sink::recording::reader::Recording;
 const BUFFER: usize = 1 << 16;
 
 /// Runs the command.
-pub(super) fn run(args: &ExportArgs) -> Result<u8, CommandFailure> {
+pub(in crate::cli) fn run(args: &ExportArgs) -> Result<u8, CommandFailure> {
     let misplaced = match args.to {
         ExportTo::Otlp if args.output.is_some() => Some("`--to otlp` writes no file"),
         ExportTo::File(_) if args.otlp.is_some() => Some("`--otlp` is for `--to otlp`"),
@@ -34,8 +34,7 @@ pub(super) fn run(args: &ExportArgs) -> Result<u8, CommandFailure> {
     if let Some(misplaced) = misplaced {
         return Err(CommandFailure::new(misplaced));
     }
-    let recording =
-        Recording::open(&args.recording).map_err(|error| CommandFailure::new(chain(&error)))?;
+    let recording = open(&args.recording)?;
     for problem in recording.problems() {
         say!("warning: {}", Visible(&problem));
     }
