@@ -50,6 +50,7 @@ fn event_is_a_log_record_of_the_sdk_and_hides_no_control_characters() {
             "span_id",
             "trace_flags",
             "resource",
+            "event_name",
         ]
     );
     assert_eq!(record["attributes"]["thread.id"], hostile.tid);
