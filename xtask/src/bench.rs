@@ -15,6 +15,7 @@ mod peers;
 mod placement;
 mod programs;
 mod real;
+mod recording;
 mod report;
 mod sites;
 mod start;
@@ -91,6 +92,8 @@ enum Part {
     Placement,
     /// Events to an OpenTelemetry collector
     Otlp,
+    /// Recordings: written, and opened
+    Recording,
 }
 
 /// The amount of measuring.
@@ -233,6 +236,11 @@ fn measure(args: &Args, report: &mut BenchReport) -> Result<()> {
         && let Err(error) = placement::measure(report, args.quick, args.program.as_deref())
     {
         report.note("lines with a cheap site", &error);
+    }
+    if wanted(Part::Recording)
+        && let Err(error) = recording::measure(report, &extent)
+    {
+        report.note("recordings", &error);
     }
     if wanted(Part::Otlp)
         && let Err(error) = otlp::measure(report, &extent, args.quick)

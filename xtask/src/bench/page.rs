@@ -74,6 +74,10 @@ const METHOD: &str = "
 the difference of the peaks. A *short process* passes each probed line once. The process that is *not selected* runs the
 same file as two selected ones.
 
+**Recordings**: `tracer record` in comparison with `tracer attach -o json` to `/dev/null`, each alone, 20,000 events of
+two integers a second. The long recording has their blocks again and again. The time is from the start of `tracer view`
+to its first screen with events.
+
 **Events to a collector**: `tracer attach --otlp` beside JSON, which goes to `/dev/null`. The target calls in bursts
 each 10 ms: 20,000 or 100,000 calls a second, or as many as the machine has time for. The collector is rotel over *grpc*
 and *http*, on the same machine. It throws away what it has received. *hanging* takes connections and never answers.

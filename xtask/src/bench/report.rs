@@ -24,6 +24,10 @@ pub(super) struct BenchReport {
     pub(super) placement: Vec<PlacementRow>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) otlp: Vec<OtlpRow>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) recordings: Vec<RecordingRow>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) opened: Vec<OpenedRow>,
     /// Numbers that could not be measured, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) absent: Vec<String>,
@@ -255,6 +259,45 @@ pub(super) enum EventReceiver {
     Http,
     /// JSON, and a collector that takes connections and does not answer.
     Hanging,
+}
+
+/// The only output of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum RecordedOutput {
+    /// JSON to `/dev/null`.
+    Json,
+    /// A recording.
+    Recording,
+}
+
+/// Sessions with one output, 20,000 events of two integers a second.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct RecordingRow {
+    pub(super) output: RecordedOutput,
+    pub(super) events: u64,
+    pub(super) lost: u64,
+    /// CPU time of the session for each event.
+    pub(super) cpu_us_per_event: f64,
+    /// Ratio to JSON in the same repeat: the median over repeats.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) ratio_to_json: Option<f64>,
+    /// Bytes of the file for each event.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) bytes_per_event: Option<f64>,
+}
+
+/// The terminal UI on a long recording.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct OpenedRow {
+    pub(super) events: u64,
+    /// Size of the file in MB.
+    pub(super) mb: f64,
+    /// From the start of the program to its first screen with events.
+    pub(super) seconds: f64,
+    /// Peak memory by then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) peak_rss_mb: Option<f64>,
 }
 
 /// Events to a collector.

@@ -20,6 +20,8 @@ pub(super) fn tables(report: &BenchReport) -> Vec<ReportTable> {
         targets(report),
         placement(report),
         otlp(report),
+        recordings(report),
+        opened(report),
     ];
     all.into_iter()
         .filter(|table| !table.rows.is_empty())
@@ -272,6 +274,47 @@ fn placement(report: &BenchReport) -> ReportTable {
             "% chosen, any",
         ],
         rows: report.placement.iter().map(row).collect(),
+    }
+}
+
+fn recordings(report: &BenchReport) -> ReportTable {
+    let row = |row: &super::report::RecordingRow| {
+        vec![
+            word(row.output),
+            row.events.to_string(),
+            row.lost.to_string(),
+            format!("{:.2}", row.cpu_us_per_event),
+            maybe(row.ratio_to_json, 2),
+            maybe(row.bytes_per_event, 1),
+        ]
+    };
+    ReportTable {
+        title: "Recordings",
+        headings: vec![
+            "output",
+            "events",
+            "lost",
+            "CPU µs/event",
+            "× JSON",
+            "bytes/event",
+        ],
+        rows: report.recordings.iter().map(row).collect(),
+    }
+}
+
+fn opened(report: &BenchReport) -> ReportTable {
+    let row = |row: &super::report::OpenedRow| {
+        vec![
+            row.events.to_string(),
+            format!("{:.0}", row.mb),
+            format!("{:.2}", row.seconds),
+            maybe(row.peak_rss_mb, 0),
+        ]
+    };
+    ReportTable {
+        title: "A long recording",
+        headings: vec!["events", "MB", "seconds to the first screen", "peak MB"],
+        rows: report.opened.iter().map(row).collect(),
     }
 }
 
