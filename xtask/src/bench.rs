@@ -184,7 +184,7 @@ fn prepare(args: &Args) -> Result<()> {
 
 /// Runs the command again as root, because it loads eBPF programs.
 fn go_on_as_root(out: &File) -> Result<()> {
-    let exe = std::env::current_exe().context("cannot find this program")?;
+    let exe = workspace::this_program().context("cannot find this program")?;
     let mut command: Command = as_root("env", "measuring eBPF")?;
     command
         .arg(format!(

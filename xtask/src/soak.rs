@@ -208,7 +208,7 @@ fn go_on_as_root() -> Result<()> {
 }
 
 fn as_root_with(arguments: &[&str]) -> Result<()> {
-    let exe = std::env::current_exe().context("cannot find this program")?;
+    let exe = workspace::this_program().context("cannot find this program")?;
     let mut command = as_root("env", "tracing in the soak")?;
     command
         .arg(format!(

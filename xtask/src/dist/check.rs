@@ -45,7 +45,7 @@ const TRIALS: &[(System, PackageKind)] = &[
 /// A package does not work, or we cannot become root.
 pub(super) fn run_as_root(directory: &Path) -> Result<()> {
     setup::ensure(&[Need::DistCheck])?;
-    let exe = std::env::current_exe().context("cannot find this program")?;
+    let exe = workspace::this_program().context("cannot find this program")?;
     let mut command = as_root("unshare", "installing the packages in other systems")?;
     command
         .args(["--mount", "--propagation", "private", "--", "env"])

@@ -1,6 +1,8 @@
 //! Paths in the workspace.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -42,4 +44,32 @@ pub(crate) fn cargo(subcommand: &str) -> Command {
         }
     }
     command
+}
+
+/// The file of this program. A build that went on meanwhile may have put another one in its place, which is as
+/// good.
+///
+/// # Errors
+/// The kernel does not say.
+pub(crate) fn this_program() -> io::Result<PathBuf> {
+    std::env::current_exe().map(|exe| replaced(&exe))
+}
+
+/// The path of a program without the mark of a file that was replaced.
+fn replaced(exe: &Path) -> PathBuf {
+    let bytes = exe.as_os_str().as_bytes();
+    let path = bytes.strip_suffix(b" (deleted)").unwrap_or(bytes);
+    PathBuf::from(OsStr::from_bytes(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn program_that_was_replaced_is_found_at_its_path() {
+        let path = Path::new("/target/debug/xtask");
+        assert_eq!(replaced(Path::new("/target/debug/xtask (deleted)")), path);
+        assert_eq!(replaced(path), path);
+    }
 }

@@ -166,7 +166,7 @@ fn test_programs() -> Result<Vec<PathBuf>> {
 
 fn pack(tests: &[PathBuf]) -> Result<Vec<u8>> {
     let mut archive = Initramfs::new();
-    let us = std::env::current_exe().context("cannot find this program's file")?;
+    let us = workspace::this_program().context("cannot find this program")?;
     archive.program(&us, Path::new("/init"))?;
     for test in tests {
         let name = test.file_name().unwrap_or(test.as_os_str());

@@ -10,6 +10,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use crate::build::object::recipe;
+use crate::support::workspace;
 
 /// This variable is set when cargo runs us as the compiler's wrapper.
 const MARK: &str = "TRACER_XTASK_IS_RUSTC_WRAPPER";
@@ -20,7 +21,7 @@ const MARK: &str = "TRACER_XTASK_IS_RUSTC_WRAPPER";
 /// The path of this program is unknown.
 pub(super) fn wrap(cargo: &mut Command) -> std::io::Result<()> {
     cargo
-        .env("RUSTC_WRAPPER", std::env::current_exe()?)
+        .env("RUSTC_WRAPPER", workspace::this_program()?)
         .env(MARK, "1");
     Ok(())
 }
