@@ -134,7 +134,7 @@ fn trace(
     let watchdog = Watchdog::listen()?;
     let waiting = waited_for(&aim);
     let session = Session::begin(aim, &options)?;
-    let control = subscribe(&session, how);
+    let control = subscribe(&session, how, args);
     let outputs = outputs.subscribe(&session);
     session.expect(written.iter().map(|written| &written.spec));
     if how != Output::Tui && args.files.is_empty() {
@@ -198,7 +198,7 @@ fn trace(
         }
         Some(ends) => {
             let shown = stream::run(&control, style, until, ends, &watchdog.progress, telemetry)?;
-            lines(&*control, &shown, last)?
+            lines(&*control, &shown, how, last)?
         }
     };
     let written = end_files(files, &watchdog.progress);
@@ -228,11 +228,13 @@ fn style(args: &TraceArgs, how: Output, colours: Colours, begin: Begin) -> Style
 }
 
 /// The subscription of the terminal UI, or of text and JSON.
-fn subscribe(session: &Arc<Session>, how: Output) -> Arc<dyn Control> {
+fn subscribe(session: &Arc<Session>, how: Output, args: &TraceArgs) -> Arc<dyn Control> {
     Arc::new(session.subscribe(Subscriber {
         capacity: 0,
         patient: how != Output::Tui,
         wants_probes: how == Output::Tui,
+        // The recording has them. They are counted here if their number ends the session.
+        skips_events: how == Output::Nothing && args.events.is_none(),
     }))
 }
 
@@ -519,6 +521,7 @@ fn tell_waiting(control: &dyn Control, session: &Session, waiting: Option<String
 fn lines(
     session: &dyn Control,
     shown: &stream::ShownEvents,
+    how: Output,
     last: LastWords,
 ) -> Result<u8, CommandFailure> {
     last.say(session, &shown.probes)?;
@@ -536,7 +539,9 @@ fn lines(
         );
     }
     let added_up = session.aggregates().iter().any(|one| one.total > 0);
-    Ok(if shown.events > 0 || added_up {
+    let mut probes = shown.probes.iter();
+    let is_recorded = how == Output::Nothing && probes.any(|probe| probe.counters.events > 0);
+    Ok(if shown.events > 0 || added_up || is_recorded {
         DONE
     } else {
         NOTHING_CAPTURED

@@ -75,13 +75,23 @@ impl Feed {
                         .filter(|notice| !matches!(notice, Notice::Event(_))),
                 );
             }
-            [only] => only.extend(notices),
-            [others @ .., last] => {
+            [only] if !only.skips_events() => only.extend(notices),
+            queues => {
                 let notices: Vec<Notice> = notices.into_iter().collect();
-                for queue in others {
-                    queue.extend(notices.iter().cloned());
+                // The last frontend that takes events gets them without a copy.
+                let last = queues.iter().rposition(|queue| !queue.skips_events());
+                let others = queues.iter().enumerate();
+                for (_, queue) in others.filter(|(index, _)| Some(*index) != last) {
+                    if queue.skips_events() {
+                        let is_event = |notice: &&Notice| matches!(notice, Notice::Event(_));
+                        queue.extend(notices.iter().filter(|one| !is_event(one)).cloned());
+                    } else {
+                        queue.extend(notices.iter().cloned());
+                    }
                 }
-                last.extend(notices);
+                if let Some(last) = last.and_then(|index| queues.get(index)) {
+                    last.extend(notices);
+                }
             }
         }
     }
@@ -112,7 +122,8 @@ impl Feed {
     /// takes nothing does not hold up the rest. Unlimited while no frontend is patient.
     pub(super) fn room(&self) -> QueueRoom {
         let all = self.all();
-        let rooms = all.iter().map(|queue| queue.room());
+        let takers = all.iter().filter(|queue| !queue.skips_events());
+        let rooms = takers.map(|queue| queue.room());
         rooms.reduce(QueueRoom::larger).unwrap_or(QueueRoom::ANY)
     }
 
@@ -182,6 +193,7 @@ mod tests {
             bytes: 1 << 20,
             patient,
             wants_probes: false,
+            skips_events: false,
         }
     }
 
@@ -204,6 +216,29 @@ mod tests {
         assert_eq!(hits(&large.take(9)), [1, 2, 3, 4]);
         let probe = PlacementId(1);
         assert_eq!((small.dropped(probe), large.dropped(probe)), (3, 0));
+    }
+
+    #[test]
+    fn frontend_without_events_gets_the_rest_and_makes_no_room() {
+        let feed = Feed::default();
+        let taker = feed.subscribe(patience(4, true));
+        let other = feed.subscribe(Patience {
+            skips_events: true,
+            ..patience(4, false)
+        });
+        feed.extend([event(1, 1), Notice::Note("one".into()), event(1, 2)]);
+        assert!(matches!(&other.take(9)[..], [Notice::Note(text)] if text == "one"));
+        feed.extend([event(1, 3)]);
+        assert!(other.take(9).is_empty());
+        assert_eq!(
+            feed.room(),
+            QueueRoom::NONE,
+            "only the one with events counts"
+        );
+        assert_eq!(hits(&taker.take(9)), [1, 2, 3]);
+        feed.unsubscribe(&taker);
+        feed.extend([event(1, 4), Notice::Note("two".into())]);
+        assert!(matches!(&other.take(9)[..], [Notice::Note(text)] if text == "two"));
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub struct Subscriber {
     pub patient: bool,
     /// It wants [`Notice::Probes`].
     pub wants_probes: bool,
+    /// It gets all notices but events.
+    pub skips_events: bool,
 }
 
 /// One frontend's place at a session: its own notices, its own account of lost events.
@@ -46,6 +48,7 @@ impl Subscription {
             bytes: session.queue_bytes,
             patient: subscriber.patient,
             wants_probes: subscriber.wants_probes,
+            skips_events: subscriber.skips_events,
         });
         Self {
             session,

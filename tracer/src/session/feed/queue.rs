@@ -40,6 +40,8 @@ pub(crate) struct Patience {
     pub(crate) patient: bool,
     /// It wants [`Notice::Probes`].
     pub(crate) wants_probes: bool,
+    /// It gets all notices but events.
+    pub(crate) skips_events: bool,
 }
 
 /// Notices on their way to one frontend.
@@ -120,6 +122,11 @@ impl Queue {
     /// It gets [`Notice::Probes`].
     pub(crate) fn wants_probes(&self) -> bool {
         self.patience.wants_probes
+    }
+
+    /// It gets no events.
+    pub(crate) fn skips_events(&self) -> bool {
+        self.patience.skips_events
     }
 
     /// Replaces the state of all probes that waits to be taken.
@@ -312,6 +319,7 @@ pub(super) mod tests {
             bytes,
             patient,
             wants_probes: false,
+            skips_events: false,
         };
         Queue::new(patience, Arc::default())
     }

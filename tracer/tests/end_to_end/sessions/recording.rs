@@ -297,6 +297,27 @@ fn recorded(folder: &Path, events: u32) -> PathBuf {
 }
 
 #[test]
+fn recording_without_events_has_the_exit_code_of_none() {
+    if !needs::kernel() {
+        return;
+    }
+    let program = calling("1000");
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("session.trz");
+    let pid = program.pid().to_string();
+    let probe = log("if number == -1");
+    let args = ["record", text(&file), "--pid", &pid, "-e", &probe];
+    tracer(&[&args[..], &["--for", "200ms"]].concat())
+        .assert_code(1)
+        .assert_says(&["recorded 0 events in"]);
+    let probe = log("rate 100000/s");
+    let args = ["record", text(&file), "--pid", &pid, "-e", &probe];
+    tracer(&[&args[..], &["--events", "3"]].concat()).assert_code(0);
+    let entries = entries(&Recording::open(&file).expect("a recording"));
+    assert!(hits(&entries).len() >= 3);
+}
+
+#[test]
 fn terminal_ui_shows_a_recording_to_everyone() {
     if !needs::kernel() {
         return;
