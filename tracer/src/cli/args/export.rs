@@ -9,7 +9,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use super::duration;
 use crate::sink::export::{ExportFormat, FORMATS};
 
-/// The name of the format that is no file.
+/// The name of the format that writes to a collector instead of a file.
 const OTLP: &str = "otlp";
 
 /// Convert a recording.
@@ -38,7 +38,7 @@ pub(in crate::cli) struct ExportArgs {
     pub(in crate::cli) otlp_timeout: Duration,
 }
 
-/// Where a recording goes.
+/// The destination of a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::cli) enum ExportTo {
     /// A file, or stdout.

@@ -155,7 +155,7 @@ fn held_begins(slot: u32, held: &HeldSites, cookies: &[u32]) -> (Reserved, Vec<S
     (reserved, sites)
 }
 
-/// What an attachment needs to know of sites that are in the maps.
+/// The slot and the cookies, which suffice to attach sites that are in the maps.
 fn cookies_of(slot: u32, cookies: impl Iterator<Item = u32>) -> Reserved {
     Reserved {
         slot,

@@ -126,7 +126,7 @@ impl<W: Write + Send> PprofSink<W> {
         }
     }
 
-    /// The place of a text. `None` if it is new, and there is no room.
+    /// The place of a text. `None` if it is new and the table of texts is full.
     fn text(&mut self, text: &str) -> Option<i64> {
         if let Some(place) = self.texts.places.get(text) {
             return Some(*place);

@@ -36,7 +36,7 @@ impl ExportFormat {
     /// The sink of a session. Formats that need a spool write at the end, and nothing without one.
     ///
     /// # Errors
-    /// There is no memory.
+    /// The compressor cannot allocate its memory.
     pub fn live(
         self,
         out: ExportOut,
@@ -79,11 +79,7 @@ impl Sink for SpoolSink {
 
     fn event(&mut self, event: &Event) -> io::Result<()> {
         self.columns.see(event);
-        self.writer.event(event)?;
-        if self.writer.is_full() {
-            self.writer.write_block()?;
-        }
-        Ok(())
+        self.writer.event(event)
     }
 
     /// The table is written at the end.

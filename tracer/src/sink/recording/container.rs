@@ -132,7 +132,7 @@ impl BlockHeader {
 pub struct RecordingBlock {
     /// Its description.
     pub header: BlockHeader,
-    /// Where its data frame begins.
+    /// Offset of its data frame in the file.
     pub at: u64,
     /// Events in the blocks before it.
     pub events_before: u64,

@@ -608,15 +608,15 @@ pub struct RecordedSource {
     /// Its text. Absent if it could not be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
-    /// Where the text is from, if that is not the path in the debug information.
+    /// The path of the text, if it is not the path in the debug information.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub elsewhere: Option<String>,
-    /// Why there is no text.
+    /// The reason why the text is missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unreadable: Option<String>,
     /// The lines that have code.
     pub lines: Vec<LineInfo>,
-    /// The functions, if there is no text.
+    /// The functions, if the text is missing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub outline: Vec<OutlineEntry>,
 }

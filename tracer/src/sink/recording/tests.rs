@@ -6,7 +6,8 @@ use std::sync::Arc;
 use tempfile::NamedTempFile;
 
 use super::container::{BlockHeader, Flags, HEADER};
-use super::lines::{RecordingLine, VERSION, timestamp};
+use super::limits::SOURCE_BYTES;
+use super::lines::{RecordedSource, RecordingLine, VERSION, timestamp};
 use super::reader::{OpenError, RecordedEntry, Recording, entries};
 use super::writer::RecordingWriter;
 use crate::base::unavailable::Unavailable;
@@ -14,6 +15,7 @@ use crate::event::{
     Event, FrameKind, LeftOut, NamedValue, PlacementId, ProbeId, SiteOrigin, SpanContext,
     SpanEvent, SpanId, SpanIds, SpanStatus, Stack, StackFrame, TraceId,
 };
+use crate::session::SourceFile;
 use crate::value::Value;
 
 mod playback;
@@ -366,13 +368,54 @@ fn event_with_two_integers_takes_at_most_twelve_bytes() {
             named("y", Value::Int(y.into(), 64)),
         ];
         writer.event(&event).expect("written");
-        if writer.is_full() {
-            writer.write_block().expect("written");
-        }
     }
     writer.write_block().expect("written");
     let each = bytes.len() as f64 / events as f64;
     assert!(each <= 12.0, "{each}");
+}
+
+#[test]
+fn sources_of_any_size_are_in_blocks_that_are_read() {
+    let source = |path: &str, text: String| RecordedSource {
+        file: SourceFile {
+            path: Arc::new(PathBuf::from(path)),
+            module: "app".into(),
+            on_disk: true,
+            own: true,
+        },
+        text: Some(text),
+        elsewhere: None,
+        unreadable: None,
+        lines: Vec::new(),
+        outline: Vec::new(),
+    };
+    let mut bytes = Vec::new();
+    let mut writer = RecordingWriter::new(&mut bytes).expect("a writer");
+    writer.begin(&described(), TIME).expect("written");
+    // Two of them are more than one block may have. Escapes make the last one longer than one may be.
+    let long = [
+        source("/one.c", "x".repeat(SOURCE_BYTES - 1000)),
+        source("/two.c", "y".repeat(SOURCE_BYTES - 1000)),
+        source("/escapes.c", "\u{1}".repeat(SOURCE_BYTES / 4)),
+    ];
+    for source in &long {
+        writer.source(source, TIME).expect("written");
+    }
+    writer.write_block().expect("written");
+    let file = file(&bytes);
+    let recording = Recording::open(file.path()).expect("a recording");
+    let mut read = Vec::new();
+    for block in 0..recording.index().blocks.len() {
+        for entry in recording.block(block).expect("a block") {
+            if let RecordedEntry::Source(source) = entry {
+                read.push(*source);
+            }
+        }
+    }
+    assert_eq!(read.len(), 3);
+    assert!(read[..2] == long[..2]);
+    assert_eq!(read[2].text, None);
+    assert!(read[2].unreadable.is_some());
 }
 
 #[test]

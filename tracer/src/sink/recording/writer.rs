@@ -27,8 +27,8 @@ const LEVEL: i32 = 1;
 
 /// Writes lines into blocks.
 ///
-/// A block is in the file once [`Self::write_block`] has returned. The caller decides when it is time, by
-/// [`Self::is_full`] and a clock.
+/// A block is in the file once [`Self::write_block`] has returned. A block that is full is written at once. The
+/// caller decides when one is old enough.
 pub struct RecordingWriter<W> {
     out: W,
     compressor: zstd::bulk::Compressor<'static>,
@@ -96,16 +96,6 @@ impl<W: Write> RecordingWriter<W> {
         self.written
     }
 
-    /// The block has as many bytes as a block should have.
-    pub const fn is_full(&self) -> bool {
-        self.lines.len() >= BLOCK_BYTES
-    }
-
-    /// The block has nothing.
-    pub const fn is_empty(&self) -> bool {
-        self.lines.is_empty()
-    }
-
     /// Begins the recording.
     ///
     /// # Errors
@@ -146,22 +136,16 @@ impl<W: Write> RecordingWriter<W> {
     /// # Errors
     /// A line cannot be encoded.
     pub fn source(&mut self, source: &RecordedSource, time_ns: u64) -> io::Result<()> {
-        let text = source.text.as_deref().unwrap_or_default();
-        // Control characters take six bytes.
-        let escapes = text.bytes().filter(u8::is_ascii_control).count() * 5;
-        let quotes = text
-            .bytes()
-            .filter(|byte| matches!(byte, b'"' | b'\\'))
-            .count();
-        if text.len() + escapes + quotes > SOURCE_BYTES {
+        let mut line = encoded("source", source)?;
+        if line.len() > SOURCE_BYTES {
             let source = RecordedSource {
                 text: None,
                 unreadable: Some("its text is too long for a recording".into()),
                 ..source.clone()
             };
-            return self.line(Flags::SOURCES, time_ns, "source", &source);
+            line = encoded("source", &source)?;
         }
-        self.line(Flags::SOURCES, time_ns, "source", source)
+        self.add(Flags::SOURCES, time_ns, &line)
     }
 
     /// Adds the variables at a line.
@@ -277,7 +261,7 @@ impl<W: Write> RecordingWriter<W> {
         write_object(&mut self.lines, &line)?;
         self.header.events += 1;
         self.header.last_ns = self.header.last_ns.max(event.time_ns);
-        Ok(())
+        self.write_full()
     }
 
     fn line(
@@ -287,27 +271,28 @@ impl<W: Write> RecordingWriter<W> {
         r#type: &'static str,
         line: &impl Serialize,
     ) -> io::Result<()> {
-        #[derive(Serialize)]
-        struct Tagged<'l, L> {
-            r#type: &'static str,
-            #[serde(flatten)]
-            line: &'l L,
-        }
+        let line = encoded(r#type, line)?;
+        self.add(flag, time_ns, &line)
+    }
+
+    fn add(&mut self, flag: Flags, time_ns: u64, line: &[u8]) -> io::Result<()> {
         self.open_block(time_ns)?;
-        write_object(&mut self.lines, &Tagged { r#type, line })?;
+        self.lines.extend_from_slice(line);
         self.header.flags.add(flag);
         self.header.last_ns = self.header.last_ns.max(time_ns);
-        Ok(())
+        self.write_full()
+    }
+
+    /// Writes the block if it has as many bytes as a block should have.
+    fn write_full(&mut self) -> io::Result<()> {
+        if self.lines.len() < BLOCK_BYTES {
+            return Ok(());
+        }
+        self.write_block()
     }
 
     /// Begins a block if there is none.
     fn open_block(&mut self, time_ns: u64) -> io::Result<()> {
-        #[derive(Serialize)]
-        struct Opening {
-            r#type: &'static str,
-            #[serde(flatten)]
-            line: BlockLine,
-        }
         if !self.lines.is_empty() {
             return Ok(());
         }
@@ -323,11 +308,8 @@ impl<W: Write> RecordingWriter<W> {
         let line = BlockLine {
             time: timestamp(time_ns),
         };
-        let opening = Opening {
-            r#type: "block",
-            line,
-        };
-        write_object(&mut self.lines, &opening)
+        self.lines.extend(encoded("block", &line)?);
+        Ok(())
     }
 
     /// Writes the block and flushes it. Does nothing if it is empty.
@@ -348,6 +330,19 @@ impl<W: Write> RecordingWriter<W> {
         self.written += (header.len() + data.len()) as u64;
         self.out.flush()
     }
+}
+
+/// A line, with its type as the first key.
+fn encoded(r#type: &'static str, line: &impl Serialize) -> io::Result<Vec<u8>> {
+    #[derive(Serialize)]
+    struct Tagged<'l, L> {
+        r#type: &'static str,
+        #[serde(flatten)]
+        line: &'l L,
+    }
+    let mut bytes = Vec::new();
+    write_object(&mut bytes, &Tagged { r#type, line })?;
+    Ok(bytes)
 }
 
 /// From one time to another, ns.
@@ -383,12 +378,6 @@ impl Defined {
         self.site_count += 1;
         let id = self.site_count;
         let names = name_pairs(&event.values);
-        #[derive(Serialize)]
-        struct SiteDefinition<'l> {
-            r#type: &'static str,
-            #[serde(flatten)]
-            line: RecordedSite<'l>,
-        }
         let line = RecordedSite {
             id,
             probe_id: origin.probe,
@@ -403,8 +392,7 @@ impl Defined {
             multiline: origin.multiline,
             values: names.clone(),
         };
-        let r#type = "site";
-        write_object(out, &SiteDefinition { r#type, line })?;
+        out.extend(encoded("site", &line)?);
         known.push(KnownSite {
             id,
             _origin: Arc::clone(origin),
@@ -415,12 +403,6 @@ impl Defined {
 
     /// The number of an event's thread.
     fn thread(&mut self, out: &mut Vec<u8>, event: &Event) -> io::Result<u32> {
-        #[derive(Serialize)]
-        struct Thread<'l> {
-            r#type: &'static str,
-            #[serde(flatten)]
-            line: RecordedThread<'l>,
-        }
         let names = self.threads.entry((event.pid, event.tid)).or_default();
         if let Some((_, id)) = names.iter().find(|(name, _)| *name == event.thread) {
             return Ok(*id);
@@ -433,20 +415,13 @@ impl Defined {
             tid: event.tid,
             name: Cow::Borrowed(&event.thread),
         };
-        let r#type = "thread";
-        write_object(out, &Thread { r#type, line })?;
+        out.extend(encoded("thread", &line)?);
         names.push((event.thread.clone(), id));
         Ok(id)
     }
 
     /// The number of an event's stack. `None` if it has none.
     fn stack(&mut self, out: &mut Vec<u8>, event: &Event) -> io::Result<Option<u32>> {
-        #[derive(Serialize)]
-        struct StackOut<'l> {
-            r#type: &'static str,
-            #[serde(flatten)]
-            line: RecordedStack<'l>,
-        }
         let stack = &event.stack;
         if stack.frames.is_empty() && stack.stopped.is_none() {
             return Ok(None);
@@ -465,8 +440,7 @@ impl Defined {
             frames: stack.frames.iter().map(RecordedFrame::from).collect(),
             stopped: stack.stopped.as_deref().map(Cow::Borrowed),
         };
-        let r#type = "stack";
-        write_object(out, &StackOut { r#type, line })?;
+        out.extend(encoded("stack", &line)?);
         if !has_values {
             known.push(KnownStack {
                 id,

@@ -191,9 +191,6 @@ pub(super) fn long(folder: &Path, events: u64) -> PathBuf {
             named.value = Value::Uint(number.into());
         }
         writer.event(&event).expect("written");
-        if writer.is_full() {
-            writer.write_block().expect("written");
-        }
     }
     writer
         .end(None, TIME + (events + 1) * 1_000)

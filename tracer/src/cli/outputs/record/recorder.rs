@@ -62,7 +62,7 @@ pub(super) struct Recorder {
 
 impl Recorder {
     /// # Errors
-    /// The thread that reads sources cannot be started, or there is no memory.
+    /// The thread that reads sources cannot be started, or the compressor cannot allocate its memory.
     pub(super) fn new(
         session: Arc<dyn Control>,
         out: WatchedWrites<File>,
@@ -179,9 +179,6 @@ impl Recorder {
             }
         };
         self.check(written);
-        if self.writer.is_full() {
-            self.write_block();
-        }
     }
 
     /// Adds the states of probes and the aggregates, as far as they have changed, and the sources that have

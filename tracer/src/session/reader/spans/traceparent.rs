@@ -216,7 +216,7 @@ mod tests {
             let are_zero = trace.iter().all(|byte| *byte == 0) || span.iter().all(|byte| *byte == 0);
             let is_right = trace.len() == 16 && span.len() == 8 && !are_zero;
             prop_assert_eq!(found.is_ok(), is_right && u32::try_from(depth).is_ok_and(|depth| depth <= DEPTH));
-            // A text that is no traceparent, whatever the bytes are.
+            // No random text is a traceparent.
             let _answer = parent(&bytes(&trace), None);
         }
     }

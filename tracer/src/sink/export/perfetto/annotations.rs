@@ -5,7 +5,7 @@ use crate::event::{Event, NamedValue, SpanContext, SpanStatus};
 use crate::sink::export::argument;
 use crate::value::{Cut, Map, Pointer, Sequence, Struct, Text, Value, Variant};
 
-/// An annotation that is no list.
+/// An annotation without a list.
 fn plain(value: AnnotationValue) -> DebugAnnotation {
     DebugAnnotation {
         value: Some(value),
