@@ -64,9 +64,17 @@ impl<W: Write + Send> JsonSink<W> {
 /// # Errors
 /// The writer's.
 pub fn write_object(mut out: impl Write, object: &impl Serialize) -> io::Result<()> {
-    let mut serializer = serde_json::Serializer::with_formatter(&mut out, Printable);
-    object.serialize(&mut serializer)?;
+    write_value(&mut out, object)?;
     out.write_all(b"\n")
+}
+
+/// Appends a value; characters that a terminal must not get are escaped.
+///
+/// # Errors
+/// The writer's.
+pub(in crate::sink) fn write_value(out: impl Write, value: &impl Serialize) -> io::Result<()> {
+    let mut serializer = serde_json::Serializer::with_formatter(out, Printable);
+    Ok(value.serialize(&mut serializer)?)
 }
 
 /// Compact JSON that writes characters hostile to terminals as `\uNNNN`.
@@ -78,7 +86,8 @@ impl Formatter for Printable {
         out: &mut W,
         fragment: &str,
     ) -> io::Result<()> {
-        if fragment.is_ascii() && !fragment.contains('\x7f') {
+        // One pass: all other hostile characters are not ASCII, or are escaped by `serde_json`.
+        if fragment.bytes().all(|byte| byte < 0x7f) {
             return CompactFormatter.write_string_fragment(out, fragment);
         }
         let mut rest = fragment;

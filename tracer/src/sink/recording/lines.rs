@@ -277,24 +277,9 @@ pub fn action(name: &str) -> Option<&'static str> {
     actions::names().find(|&known| known == name)
 }
 
-/// An event, as it is written.
+/// The keys of an event that most events do not have, as they are written.
 #[derive(Serialize)]
-pub(super) struct EventOut<'e> {
-    pub(super) r#type: &'static str,
-    pub(super) site: u32,
-    pub(super) thread: u32,
-    pub(super) after: i64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) hit: Option<u64>,
-    #[serde(flatten)]
-    pub(super) content: ContentOut<'e>,
-}
-
-/// The part of an event that events inside of spans have, too.
-#[derive(Serialize)]
-pub(super) struct ContentOut<'e> {
-    pub(super) message: &'e str,
-    pub(super) values: ValuesOut<'e>,
+pub(super) struct RestOut<'e> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) stack: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -303,6 +288,19 @@ pub(super) struct ContentOut<'e> {
     pub(super) context: Option<ContextLine>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) span: Option<SpanOut<'e>>,
+}
+
+impl RestOut<'_> {
+    /// Returns true if the event has none of the keys.
+    pub(super) fn is_empty(&self) -> bool {
+        let Self {
+            stack,
+            left_out,
+            context,
+            span,
+        } = self;
+        stack.is_none() && left_out.is_none() && context.is_none() && span.is_none()
+    }
 }
 
 /// The values without their names, which the site has.
@@ -332,8 +330,10 @@ pub(super) struct InnerOut<'e> {
     /// From the start of the span, ns.
     pub(super) after: i64,
     pub(super) hit: u64,
+    pub(super) message: &'e str,
+    pub(super) values: ValuesOut<'e>,
     #[serde(flatten)]
-    pub(super) content: ContentOut<'e>,
+    pub(super) rest: RestOut<'e>,
 }
 
 /// A span.

@@ -1,26 +1,26 @@
 //! Writes a recording, block by block.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::io::{self, Write};
 use std::sync::Arc;
 
+use foldhash::HashMap;
 use serde::Serialize;
 
 use super::container::{BlockHeader, Flags};
 use super::limits::{BLOCK_BYTES, SOURCE_BYTES};
 use super::lines::{
-    AggregateLine, BlockLine, ChangedTargetLine, ContentOut, ContextLine, EndLine, EventOut,
-    ExitLine, InnerOut, ProbesLine, RecordedDone, RecordedFrame, RecordedLimited, RecordedNamed,
-    RecordedSite, RecordedSource, RecordedSpan, RecordedStack, RecordedThread, RecordedVariables,
-    RecordingLine, SpanOut, TextLine, ValuesOut, timestamp,
+    AggregateLine, BlockLine, ChangedTargetLine, ContextLine, EndLine, ExitLine, InnerOut,
+    ProbesLine, RecordedDone, RecordedFrame, RecordedLimited, RecordedNamed, RecordedSite,
+    RecordedSource, RecordedSpan, RecordedStack, RecordedThread, RecordedVariables, RecordingLine,
+    RestOut, SpanOut, TextLine, ValuesOut, timestamp,
 };
 use crate::event::{
     Aggregate, Event, NamedValue, ProbeDone, ProbeId, ProbeLimited, SiteOrigin, SpanEvent,
     SpanStatus, Stack, TargetStatus,
 };
 use crate::session::{FollowedProcesses, ProbeStatus};
-use crate::sink::json::write_object;
+use crate::sink::json::{write_object, write_value};
 
 /// The level of compression. Higher ones take longer, and blocks of events become no smaller.
 const LEVEL: i32 = 1;
@@ -32,6 +32,8 @@ const LEVEL: i32 = 1;
 pub struct RecordingWriter<W> {
     out: W,
     compressor: zstd::bulk::Compressor<'static>,
+    /// The block that was compressed last, kept for its allocation.
+    compressed: Vec<u8>,
     /// The lines of the block that is being filled.
     lines: Vec<u8>,
     header: BlockHeader,
@@ -83,6 +85,7 @@ impl<W: Write> RecordingWriter<W> {
         Ok(Self {
             out,
             compressor,
+            compressed: Vec::new(),
             lines: Vec::new(),
             header: BlockHeader::default(),
             defined: Defined::default(),
@@ -244,21 +247,14 @@ impl<W: Write> RecordingWriter<W> {
         self.new_lines.clear();
         let site = self.defined.site(&mut self.new_lines, event)?;
         let thread = self.defined.thread(&mut self.new_lines, event)?;
-        let content = self.defined.content(&mut self.new_lines, event)?;
+        let rest = self.defined.rest(&mut self.new_lines, event)?;
         let after = distance(self.defined.time_ns, event.time_ns);
         self.defined.time_ns = event.time_ns;
         let last = self.defined.hits.insert(event.origin.probe, event.hit);
         let is_next = last.is_some_and(|last| last.checked_add(1) == Some(event.hit));
-        let line = EventOut {
-            r#type: "event",
-            site,
-            thread,
-            after,
-            hit: (!is_next).then_some(event.hit),
-            content,
-        };
         self.lines.extend_from_slice(&self.new_lines);
-        write_object(&mut self.lines, &line)?;
+        let hit = (!is_next).then_some(event.hit);
+        write_event(&mut self.lines, [site, thread], after, hit, event, &rest)?;
         self.header.events += 1;
         self.header.last_ns = self.header.last_ns.max(event.time_ns);
         self.write_full()
@@ -320,16 +316,60 @@ impl<W: Write> RecordingWriter<W> {
         if self.lines.is_empty() {
             return Ok(());
         }
-        let data = self.compressor.compress(&self.lines)?;
-        self.header.compressed = data.len() as u64;
+        self.compressed.clear();
+        let most = zstd::zstd_safe::compress_bound(self.lines.len());
+        self.compressed.reserve(most);
+        let compressor = &mut self.compressor;
+        compressor.compress_to_buffer(&self.lines, &mut self.compressed)?;
+        self.header.compressed = self.compressed.len() as u64;
         self.header.bytes = self.lines.len() as u64;
         self.lines.clear();
         let header = self.header.encode();
         self.out.write_all(&header)?;
-        self.out.write_all(&data)?;
-        self.written += (header.len() + data.len()) as u64;
+        self.out.write_all(&self.compressed)?;
+        self.written += (header.len() + self.compressed.len()) as u64;
         self.out.flush()
     }
+}
+
+/// Appends the line of an event.
+///
+/// The keys that all events have are written without `serde`, which would check each of them for characters to
+/// escape, and takes twice as long for flattened structs.
+fn write_event(
+    lines: &mut Vec<u8>,
+    [site, thread]: [u32; 2],
+    after: i64,
+    hit: Option<u64>,
+    event: &Event,
+    rest: &RestOut<'_>,
+) -> io::Result<()> {
+    let mut digits = itoa::Buffer::new();
+    lines.extend_from_slice(br#"{"type":"event","site":"#);
+    lines.extend_from_slice(digits.format(site).as_bytes());
+    lines.extend_from_slice(br#","thread":"#);
+    lines.extend_from_slice(digits.format(thread).as_bytes());
+    lines.extend_from_slice(br#","after":"#);
+    lines.extend_from_slice(digits.format(after).as_bytes());
+    if let Some(hit) = hit {
+        lines.extend_from_slice(br#","hit":"#);
+        lines.extend_from_slice(digits.format(hit).as_bytes());
+    }
+    lines.extend_from_slice(br#","message":"#);
+    write_value(&mut *lines, &event.message)?;
+    lines.extend_from_slice(br#","values":"#);
+    write_value(&mut *lines, &ValuesOut(&event.values))?;
+    if rest.is_empty() {
+        lines.extend_from_slice(b"}\n");
+        return Ok(());
+    }
+    // Its brace becomes the comma before its first key.
+    let brace = lines.len();
+    write_object(&mut *lines, rest)?;
+    if let Some(brace) = lines.get_mut(brace) {
+        *brace = b',';
+    }
+    Ok(())
 }
 
 /// A line, with its type as the first key.
@@ -450,14 +490,13 @@ impl Defined {
         Ok(Some(id))
     }
 
-    fn content<'e>(&mut self, out: &mut Vec<u8>, event: &'e Event) -> io::Result<ContentOut<'e>> {
+    /// The keys of an event that most events do not have.
+    fn rest<'e>(&mut self, out: &mut Vec<u8>, event: &'e Event) -> io::Result<RestOut<'e>> {
         let span = match &event.span {
             Some(span) => Some(self.span(out, event, span)?),
             None => None,
         };
-        Ok(ContentOut {
-            message: &event.message,
-            values: ValuesOut(&event.values),
+        Ok(RestOut {
             stack: self.stack(out, event)?,
             left_out: (!event.left_out.is_none()).then_some(event.left_out),
             context: ContextLine::of(&event.context),
@@ -479,7 +518,9 @@ impl Defined {
                 thread: self.thread(out, inner)?,
                 after: distance(span.start_ns, inner.time_ns),
                 hit: inner.hit,
-                content: self.content(out, inner)?,
+                message: &inner.message,
+                values: ValuesOut(&inner.values),
+                rest: self.rest(out, inner)?,
             });
         }
         let common = RecordedSpan {
