@@ -43,7 +43,7 @@ fn build_target_app(profile: Profile, folder: &str) -> PathBuf {
     executable.unwrap_or_else(|| panic!("cargo named no {folder} build of target-app"))
 }
 
-/// The executable of a member of the workspace, which cargo builds now.
+/// The executable or the static library of a member of the workspace, which cargo builds now.
 fn build_member(arguments: &[&str]) -> Option<PathBuf> {
     let mut command = Command::new(env!("CARGO"));
     command.current_dir(workspace());
@@ -58,23 +58,48 @@ fn build_member(arguments: &[&str]) -> Option<PathBuf> {
     let messages = messages
         .lines()
         .filter_map(|line| serde_json::from_str(line).ok());
-    let mut executables = messages.filter_map(|message: serde_json::Value| {
-        let executable = message["executable"].as_str();
-        executable.map(PathBuf::from)
+    let mut built = messages.filter_map(|message: serde_json::Value| {
+        let is_library = message["target"]["kind"][0] == "staticlib";
+        let library = is_library.then(|| message["filenames"][0].as_str());
+        let file = message["executable"].as_str().or(library.flatten());
+        file.map(PathBuf::from)
     });
-    executables.next()
+    built.next()
 }
 
 /// The program that makes spans of its own, or the same without them.
 pub(crate) fn own_spans(has_sdk: bool) -> PathBuf {
+    let features: &[&str] = if has_sdk { &["--features", "sdk"] } else { &[] };
+    own_spans_part(&[&["--bins"], features].concat())
+}
+
+/// The same program in C++.
+pub(crate) fn own_spans_in_cpp(has_sdk: bool) -> PathBuf {
+    let flags = ["-g", "-std=c++17", "-pthread"];
+    let program = "own_spans/calls.cpp";
+    if !has_sdk {
+        return fixture("c++", "without-sdk", program, &flags);
+    }
+    let library = own_spans_part(&["--lib", "--features", "sdk"]);
+    let library = library.to_str().expect("test paths are UTF-8");
+    let flags = [&flags[..], &["-DSDK", library, "-ldl", "-lm"]].concat();
+    fixture("c++", "with-sdk", program, &flags)
+}
+
+/// The program or the library of the package `own-spans`, under a name of its own: all builds have one place.
+fn own_spans_part(arguments: &[&str]) -> PathBuf {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let features: &[&str] = if has_sdk { &["--features", "sdk"] } else { &[] };
-    let built = build_member(&[&["-p", "own-spans"], features].concat());
+    let built = build_member(&[&["-p", "own-spans"], arguments].concat());
     let built = built.expect("cargo names it");
-    // Both builds have one place.
-    let kept = scratch("own-spans").join(if has_sdk { "with-sdk" } else { "without" });
-    std::fs::copy(built, &kept).expect("cargo's folder for tests is writable");
+    let mut hasher = DefaultHasher::new();
+    let bytes = std::fs::read(&built).expect("cargo has made it");
+    bytes.hash(&mut hasher);
+    let name = built.file_name().expect("it is a file").to_string_lossy();
+    let kept = scratch("own-spans").join(format!("{:016x}-{name}", hasher.finish()));
+    once(&kept, || {
+        std::fs::copy(&built, &kept).expect("cargo's folder for tests is writable");
+    });
     kept
 }
 
@@ -127,7 +152,8 @@ pub(crate) fn fixture(compiler: &str, name: &str, fixture: &str, flags: &[&str])
     let text = std::fs::read(&path).expect("the source is there");
     let mut hasher = DefaultHasher::new();
     (compiler, flags, text).hash(&mut hasher);
-    let folder = scratch(&format!("{fixture}-{:016x}", hasher.finish()));
+    let label = fixture.replace('/', "-");
+    let folder = scratch(&format!("{label}-{:016x}", hasher.finish()));
     let out = folder.join(name);
     once(&out.clone(), || {
         // It is written under another name first, so an interrupted run leaves no partial program.

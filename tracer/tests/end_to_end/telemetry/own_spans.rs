@@ -1,10 +1,12 @@
-//! Our spans beside those that a program makes by the SDK of OpenTelemetry, of the same calls.
+//! Our spans beside those that a program makes by the SDK of OpenTelemetry, of the same calls, in Rust and in C++.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::support::build::own_spans;
+use std::path::Path;
+
+use crate::support::build::{own_spans, own_spans_in_cpp};
 use crate::support::needs;
 use crate::support::program::Program;
 use crate::support::tracer::{Finished, Tracer};
@@ -18,6 +20,9 @@ const PROBES: [&str; 7] = [
     "span own_spans::step with n=me, job=job key job rate 100000/s",
     "log own_spans::note \"{inside}\" rate 100000/s",
 ];
+
+/// Jobs of the program.
+const JOBS: usize = 8;
 
 /// Difference between the kernel's clock and the program's that is no mistake. Both are read in turns.
 const CLOCKS_NS: i128 = 2_000_000;
@@ -120,8 +125,8 @@ impl Tree {
     }
 }
 
-/// A call that a panic left has a span once its frame is used again, and it has failed. Its end is a bound.
-fn is_left_by_panic(span: &MadeSpan) -> bool {
+/// A call that a panic or an exception left has a span once its frame is used again, and it has failed. Its end is a bound.
+fn is_left(span: &MadeSpan) -> bool {
     span.name == "risky" && span.attributes["n"] % 2 == 0
 }
 
@@ -133,15 +138,15 @@ fn assert_same_tree(theirs: &Tree, ours: &Tree, finished: &Finished) {
     let mut traces = BTreeSet::new();
     for (number, their) in &theirs.spans {
         let parent = theirs.parent(their);
-        let is_below_left = parent.is_some_and(|parent| is_left_by_panic(&theirs.spans[&parent]));
+        let is_below_left = parent.is_some_and(|parent| is_left(&theirs.spans[&parent]));
         let Some(our) = ours.spans.get(number) else {
-            assert!(is_left_by_panic(their), "no span {their:?}\n{finished}");
+            assert!(is_left(their), "no span {their:?}\n{finished}");
             continue;
         };
         let pair = format!("{their:?} and {our:?}\n{finished}");
         assert_eq!(our.name, their.name, "{pair}");
         assert_eq!(our.attributes, their.attributes, "{pair}");
-        if is_left_by_panic(their) {
+        if is_left(their) {
             assert!(our.failed, "{pair}");
             let is_right = our.events.is_empty() || our.events == their.events;
             assert!(is_right, "{pair}");
@@ -151,7 +156,7 @@ fn assert_same_tree(theirs: &Tree, ours: &Tree, finished: &Finished) {
         }
         assert_eq!(our.failed, their.failed, "{pair}");
         if is_below_left && ours.parent(our).is_none() {
-            // Before a call ends, nobody knows that a panic leaves it. The log may then name nobody.
+            // Before a call ends, nobody knows that a panic or an exception leaves it. The log may then name nobody.
             let is_right = our.events.is_empty() || our.events == their.events;
             assert!(is_right, "{pair}");
             continue;
@@ -191,32 +196,48 @@ fn assert_times_within(theirs: &Tree, ours: &Tree) {
 }
 
 /// Lets the program make its calls, and returns its own spans and ours.
-fn observed(has_sdk: bool) -> (Tree, Tree, Finished) {
-    let mut program = Program::ready(&own_spans(has_sdk), &[]);
+fn observed(program: &Path) -> (Tree, Tree, Finished) {
+    let mut program = Program::ready(program, &[]);
     let tracer = Tracer::json(program.pid(), &PROBES);
     tracer.wait_tracing();
     program.say("go");
     let is_end = |line: &str| line == "done";
     program.stdout.wait_line("its end", 0, is_end);
     let theirs = program.stdout.lines();
+    // The jobs end last. A session that is interrupted drops events that it cannot show within a second.
+    tracer.stdout.wait("the spans of all jobs", |lines| {
+        let is_job =
+            |line: &&String| line.contains(r#""type":"event","#) && line.contains("submit");
+        (lines.iter().filter(is_job).count() == JOBS).then_some(())
+    });
     let finished = tracer.interrupt();
     let theirs = Tree::of(theirs.iter().filter_map(|line| own(line)));
     let made = Tree::of(finished.events().iter().filter_map(ours));
     (theirs, made, finished)
 }
 
-#[test]
-fn spans_are_those_that_the_program_makes_by_its_own_sdk() {
+/// Checks the spans of two builds: with the SDK, and without.
+fn check(build: fn(bool) -> std::path::PathBuf) {
     if !needs::kernel() {
         return;
     }
-    let (theirs, ours, finished) = observed(true);
+    let (theirs, ours, finished) = observed(&build(true));
     // 15 requests with 11 calls each, 8 jobs with 4 steps and a call in each step.
-    assert_eq!(theirs.spans.len(), 15 * 11 + 8 + 8 * 4 * 2);
+    assert_eq!(theirs.spans.len(), 15 * 11 + JOBS + JOBS * 4 * 2);
     assert_same_tree(&theirs, &ours, &finished);
     assert_times_within(&theirs, &ours);
     // A build that knows nothing of spans makes these calls too.
-    let (none, ours, finished) = observed(false);
+    let (none, ours, finished) = observed(&build(false));
     assert!(none.spans.is_empty());
     assert_same_tree(&theirs, &ours, &finished);
+}
+
+#[test]
+fn spans_are_those_that_the_program_makes_by_its_own_sdk() {
+    check(own_spans);
+}
+
+#[test]
+fn spans_of_cpp_are_those_that_the_program_makes_by_its_own_sdk() {
+    check(own_spans_in_cpp);
 }
