@@ -38,12 +38,13 @@ mod workers;
 pub use picker::lister::{Matching, ProcessEntry, ProcessLister};
 pub use picker::selectors::KnownValues;
 pub use program::ProgramControl;
+pub use theme::ThemeChoice;
 
 /// Options of the screen.
 #[derive(Clone, Debug)]
 pub struct UiOptions {
-    /// Use the terminal's sixteen colours; without, attributes such as bold only.
-    pub colours: bool,
+    /// The colours of the screen.
+    pub theme: ThemeChoice,
     /// Take the mouse: wheel, click, double click.
     pub mouse: bool,
     /// Time zone for the display of times.
@@ -55,10 +56,10 @@ pub struct UiOptions {
 }
 
 impl Default for UiOptions {
-    /// Colours unless `NO_COLOR` is set, mouse, the system's time zone, 10,000 events.
+    /// The theme that fits the terminal, mouse, the system's time zone, 10,000 events.
     fn default() -> Self {
         Self {
-            colours: std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+            theme: ThemeChoice::Auto,
             mouse: true,
             time_zone: TimeZone::system(),
             processes: false,

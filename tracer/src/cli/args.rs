@@ -2,6 +2,7 @@
 
 mod export;
 mod selectors;
+mod settings;
 mod telemetry;
 
 use std::ffi::OsString;
@@ -22,6 +23,7 @@ use crate::target::select::{Selector, SelectorKind};
 
 pub(super) use export::{ExportArgs, ExportTo, LiveExport};
 pub(super) use selectors::{SelectorArgs, TargetArgs, parse_target_line};
+pub(super) use settings::SettingsArgs;
 pub(super) use telemetry::TelemetryArgs;
 
 /// Dynamic logpoints for running native programs, from outside
@@ -228,6 +230,8 @@ pub(super) struct ViewArgs {
     /// The recording
     #[arg(value_name = "FILE")]
     pub(super) file: PathBuf,
+    #[command(flatten)]
+    pub(super) settings: SettingsArgs,
 }
 
 /// Start a program with logpoints in it, from its first instruction.
@@ -305,6 +309,8 @@ pub(super) struct TraceArgs {
     pub(super) exports: Vec<LiveExport>,
     #[command(flatten)]
     pub(super) telemetry: TelemetryArgs,
+    #[command(flatten)]
+    pub(super) settings: SettingsArgs,
     /// End after this many events
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) events: Option<u64>,

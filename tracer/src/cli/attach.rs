@@ -577,7 +577,7 @@ impl LastWords {
 
 fn tui_options(args: &TraceArgs, colours: Colours) -> tui::UiOptions {
     tui::UiOptions {
-        colours: colours.stdout,
+        theme: args.settings.theme(colours),
         processes: args.forks().are_told(),
         ..tui::UiOptions::default()
     }

@@ -26,7 +26,7 @@ pub(super) fn pick(
     let mut screen = Screen::open(options.mouse)?;
     let signals = TerminalSignals::listen()?;
     let lister = ListerThread::start(lister)?;
-    let mut choice = Choice::new(Theme::new(options.colours), screen.size()?);
+    let mut choice = Choice::new(Theme::new(options.theme), screen.size()?);
     let mut dirty = true;
     let mut wanted = None;
     loop {

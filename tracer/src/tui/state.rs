@@ -187,7 +187,7 @@ impl UiState {
         };
         let state = Self {
             target,
-            theme: Theme::new(options.colours),
+            theme: Theme::new(options.theme),
             zone: options.time_zone.clone(),
             processes: options.processes,
             targets: TargetRows::new(targets),

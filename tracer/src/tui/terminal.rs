@@ -41,6 +41,8 @@ pub(super) struct Screen {
 impl Screen {
     /// Takes the terminal.
     pub(super) fn open(mouse: bool) -> Result<Self, Error> {
+        // The theme has no colours if `NO_COLOR` is set, unless the user has chosen another one.
+        crossterm::style::force_color_output(true);
         HOOK.call_once(|| {
             let before = panic::take_hook();
             panic::set_hook(Box::new(move |info| {

@@ -42,6 +42,7 @@ pub(super) fn draw(state: &UiState, frame: &mut Frame<'_>) {
     status(state, buffer, regions.status);
     let typed = typed.filter(|_| state.mode() == Mode::Program);
     let cursor = overlay::draw(state, buffer).or(typed);
+    state.theme.finish(buffer);
     if let Some((x, y)) = cursor
         && area.contains((x, y).into())
     {

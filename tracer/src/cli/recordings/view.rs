@@ -23,7 +23,7 @@ pub(in crate::cli) fn run(args: &ViewArgs, colours: Colours) -> Result<u8, Comma
             .hint("`zstdcat FILE | jq` shows the lines of a recording elsewhere".to_owned()));
     }
     let options = tui::UiOptions {
-        colours: colours.stdout,
+        theme: args.settings.theme(colours),
         processes: recording.session().targets.len() > 1 || recording.session().selectors.is_some(),
         ..tui::UiOptions::default()
     };

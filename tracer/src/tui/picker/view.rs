@@ -55,6 +55,7 @@ pub(super) fn draw(choice: &Choice, frame: &mut Frame<'_>) {
         ..inner
     };
     rows(choice, buffer, body);
+    theme.finish(buffer);
     if screen.contains(cursor.into()) {
         frame.set_cursor_position(cursor);
     }

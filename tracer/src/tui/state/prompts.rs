@@ -4,6 +4,7 @@ use super::super::action::{Pane, UiEffect};
 use super::super::events::Filter;
 use super::super::keymap::KeyCommand;
 use super::super::prompt::{Prompt, Purpose};
+use super::super::theme::{ColourDepth, ThemeChoice};
 use super::{Overlay, UiState};
 
 impl UiState {
@@ -107,6 +108,11 @@ impl UiState {
                 self.start_program();
                 Vec::new()
             }
+            _ if text == "theme" || text.starts_with("theme ") => {
+                self.overlay = Overlay::None;
+                self.choose_theme(text.trim_start_matches("theme").trim());
+                Vec::new()
+            }
             "help" => {
                 self.overlay = Overlay::Help(0);
                 Vec::new()
@@ -140,6 +146,19 @@ impl UiState {
             overlay => *overlay = Overlay::None,
         }
         effect.into_iter().collect()
+    }
+
+    fn choose_theme(&mut self, name: &str) {
+        match ThemeChoice::parse(name) {
+            Ok(choice) => {
+                self.theme = self.theme.switched(choice);
+                let is_own = !matches!(choice, ThemeChoice::Terminal | ThemeChoice::None);
+                if is_own && self.theme.depth() == ColourDepth::Sixteen {
+                    self.say("this terminal has its own sixteen colours only", false);
+                }
+            }
+            Err(why) => self.say(why, true),
+        }
     }
 
     fn go_to(&mut self, line: u64) {

@@ -2,6 +2,7 @@
 
 mod probes;
 mod program;
+mod themes;
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -10,13 +11,15 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use proptest::prelude::*;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
+use ratatui::buffer::Buffer;
 use ratatui::layout::Size;
 
 use super::super::document::Document;
 use super::super::fake::{self, Fake};
 use super::super::keymap::BINDINGS;
 use super::super::prompt::Purpose;
-use super::super::{UiOptions, view};
+use super::super::theme::Role;
+use super::super::{ThemeChoice, UiOptions, view};
 use super::*;
 use crate::event::{
     AggregateBody, CountRow, Done, DoneReason, ProbeDone, ProbeLimited, ProcessHits, ProcessLabels,
@@ -42,7 +45,7 @@ impl Desk {
 
     fn with(fake: Fake, size: (u16, u16)) -> Self {
         let options = UiOptions {
-            colours: true,
+            theme: ThemeChoice::Terminal,
             mouse: true,
             time_zone: TimeZone::UTC,
             processes: false,
@@ -143,13 +146,26 @@ impl Desk {
     }
 
     fn draw(&self) -> TestBackend {
+        self.drawn().0
+    }
+
+    /// The screen with its styles, also those of the second halves of wide characters.
+    fn frame(&self) -> Buffer {
+        self.drawn().1
+    }
+
+    fn drawn(&self) -> (TestBackend, Buffer) {
         let Size { width, height } = self.state.size;
         let mut terminal =
             Terminal::new(TestBackend::new(width, height)).expect("a test backend cannot fail");
+        let mut buffer = Buffer::default();
         terminal
-            .draw(|frame| view::draw(&self.state, frame))
+            .draw(|frame| {
+                view::draw(&self.state, frame);
+                buffer = frame.buffer_mut().clone();
+            })
             .expect("a test backend cannot fail");
-        terminal.backend().clone()
+        (terminal.backend().clone(), buffer)
     }
 
     fn screen(&self) -> String {

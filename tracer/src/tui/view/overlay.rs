@@ -204,7 +204,7 @@ fn found_path(
     pen.fitted_painted(tail, room, |at| {
         let hit = found.binary_search(&(at + start)).is_ok();
         if hit {
-            base.patch(theme.role(Role::Found))
+            theme.role(Role::Found).patch(base)
         } else {
             base
         }
@@ -223,7 +223,7 @@ pub(in super::super) fn found_text(
     let room = pen.room();
     pen.fitted_painted(text, room, |at| {
         if found.binary_search(&at).is_ok() {
-            base.patch(theme.role(Role::Found))
+            theme.role(Role::Found).patch(base)
         } else {
             base
         }

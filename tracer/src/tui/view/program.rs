@@ -2,7 +2,7 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::style::{Color, Modifier, Style};
+use ratatui::style::{Modifier, Style};
 
 use super::super::action::Pane;
 use super::super::glyphs::Pen;
@@ -123,10 +123,9 @@ fn parts(state: &UiState, program: &ProgramPane) -> Vec<(String, Role)> {
 /// The style of a character as the program wants it, without colours if there are none.
 fn cell_style(theme: Theme, cell: &vt100::Cell) -> Style {
     let mut style = Style::new();
-    if theme.has_colours() {
-        style.fg = colour(cell.fgcolor());
-        style.bg = colour(cell.bgcolor());
-    }
+    let on_own_background = cell.bgcolor() == vt100::Color::Default;
+    style.fg = theme.program_colour(cell.fgcolor(), on_own_background);
+    style.bg = theme.program_colour(cell.bgcolor(), false);
     for (is_on, modifier) in [
         (cell.bold(), Modifier::BOLD),
         (cell.dim(), Modifier::DIM),
@@ -139,35 +138,6 @@ fn cell_style(theme: Theme, cell: &vt100::Cell) -> Style {
         }
     }
     style
-}
-
-fn colour(colour: vt100::Color) -> Option<Color> {
-    const NAMED: [Color; 16] = [
-        Color::Black,
-        Color::Red,
-        Color::Green,
-        Color::Yellow,
-        Color::Blue,
-        Color::Magenta,
-        Color::Cyan,
-        Color::Gray,
-        Color::DarkGray,
-        Color::LightRed,
-        Color::LightGreen,
-        Color::LightYellow,
-        Color::LightBlue,
-        Color::LightMagenta,
-        Color::LightCyan,
-        Color::White,
-    ];
-    match colour {
-        vt100::Color::Default => None,
-        vt100::Color::Idx(index) => {
-            let named = NAMED.get(usize::from(index)).copied();
-            Some(named.unwrap_or(Color::Indexed(index)))
-        }
-        vt100::Color::Rgb(red, green, blue) => Some(Color::Rgb(red, green, blue)),
-    }
 }
 
 /// The question at the end, while the program runs.

@@ -110,6 +110,14 @@ fn lines(
             None => declared().unwrap_or_default(),
         };
         view.code(buffer, code_area, Some(&text), needle.as_ref());
+        if view.is_current() {
+            let whole = Rect {
+                y: area.y + row,
+                height: 1,
+                ..area
+            };
+            buffer.set_style(whole, state.theme.role(Role::CurrentLine));
+        }
     }
 }
 

@@ -5,6 +5,8 @@ use proptest::prelude::*;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
+use super::super::super::ThemeChoice;
+use super::super::super::theme::contrast;
 use super::super::view;
 use super::*;
 
@@ -26,7 +28,7 @@ fn entries() -> Vec<ProcessEntry> {
 }
 
 fn choice(size: (u16, u16)) -> Choice {
-    let mut choice = Choice::new(Theme::new(true), size.into());
+    let mut choice = Choice::new(Theme::new(ThemeChoice::Terminal), size.into());
     let known = KnownValues {
         names: ["init", "nginx", "node", "target-app"]
             .map(str::to_owned)
@@ -67,10 +69,14 @@ fn none_yet(choice: &mut Choice, reason: Diagnostic) {
 }
 
 fn draw(choice: &Choice) -> String {
+    screen(choice).to_string()
+}
+
+fn screen(choice: &Choice) -> TestBackend {
     let mut terminal =
         Terminal::new(TestBackend::new(choice.size.width, choice.size.height)).unwrap();
     terminal.draw(|frame| view::draw(choice, frame)).unwrap();
-    terminal.backend().to_string()
+    terminal.backend().clone()
 }
 
 /// The options of the choice, if it is made.
@@ -243,6 +249,37 @@ fn click_selects_the_row_under_the_pointer() {
     assert_eq!(choice.chosen().unwrap().pids, [501]);
     choice.click(2, Instant::now());
     assert_eq!(choice.chosen().unwrap().pids, [501]);
+}
+
+#[test]
+fn every_screen_is_legible_in_every_theme_that_knows_its_background() {
+    let mut marked = choice((80, 14));
+    keys(&mut marked, "  ");
+    let mut searched = choice((80, 24));
+    keys(&mut searched, "ngin");
+    let mut selected = choice((120, 40));
+    keys(&mut selected, "name:nginx");
+    answer(&mut selected, &[501, 502]);
+    let mut mistaken = choice((80, 24));
+    keys(&mut mistaken, "nmae:nginx");
+    let mut begun = choice((200, 60));
+    keys(&mut begun, "user:www-data name:");
+    for choice in [
+        &mut marked,
+        &mut searched,
+        &mut selected,
+        &mut mistaken,
+        &mut begun,
+    ] {
+        for (name, theme) in contrast::own_themes() {
+            choice.theme = theme;
+            assert_eq!(
+                contrast::illegible(screen(choice).buffer()),
+                [""; 0],
+                "{name}"
+            );
+        }
+    }
 }
 
 #[test]

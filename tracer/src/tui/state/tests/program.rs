@@ -4,7 +4,7 @@ use super::super::super::program::pane::{ProgramPane, ProgramPhase};
 use super::*;
 
 /// A desk with a program that waits, and its source open.
-fn desk(size: (u16, u16)) -> Desk {
+pub(super) fn desk(size: (u16, u16)) -> Desk {
     let mut desk = Desk::new(size);
     let program = ProgramPane::new("app".into(), "./app --flag 'two words'".into());
     let effects = desk.state.show_program(program);
@@ -318,7 +318,7 @@ fn screen_of_a_program_that_waits_at_80x24() {
 }
 
 /// A program that has run for a while, with a probe in it.
-fn busy(size: (u16, u16)) -> Desk {
+pub(super) fn busy(size: (u16, u16)) -> Desk {
     let mut desk = desk(size);
     desk.keys(":18");
     desk.press(KeyCode::Enter);
