@@ -8,6 +8,7 @@ mod args;
 mod attach;
 mod check;
 mod choose;
+mod config;
 mod doctor;
 mod failure;
 mod lists;
@@ -56,7 +57,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     if let Some(code) = paging::run(&arguments) {
         return code;
     }
-    let args = match Args::try_parse_from(&arguments) {
+    let mut args = match Args::try_parse_from(&arguments) {
         Ok(args) => args,
         Err(error) => {
             let error = usage::with_tip(error, &arguments);
@@ -69,14 +70,15 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let colour = output::Colours::of(args.color);
-    let result = start_log(args.log_file.as_deref(), args.log_kernel);
+    let result = start_log(args.log_file.as_deref(), args.log_kernel)
+        .and_then(|()| args.command.configure());
     let mut launched = None;
     match &args.command {
         // The doctor reports the privileges that it was given.
         TracerCommand::Doctor(_) => {}
         TracerCommand::Attach(attach) => privileges::give_up(attach.trace.perf_events, false),
         TracerCommand::Record(record) => privileges::give_up(record.trace.perf_events, false),
-        TracerCommand::Run(run) => {
+        TracerCommand::Run(run) if result.is_ok() => {
             // The program gets this process's privileges, and no thread of it.
             launched = Some(run::launch(run));
             privileges::give_up(run.trace.perf_events, true);

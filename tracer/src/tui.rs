@@ -35,6 +35,7 @@ mod tree;
 mod view;
 mod workers;
 
+pub use keymap::{KeyBinding, KeyRemap, Keymap, RemapError, RemapPart};
 pub use picker::lister::{Matching, ProcessEntry, ProcessLister};
 pub use picker::selectors::KnownValues;
 pub use program::ProgramControl;
@@ -45,6 +46,10 @@ pub use theme::ThemeChoice;
 pub struct UiOptions {
     /// The colours of the screen.
     pub theme: ThemeChoice,
+    /// The keys.
+    pub keymap: Keymap,
+    /// Remarks to show at the start.
+    pub notes: Vec<String>,
     /// Take the mouse: wheel, click, double click.
     pub mouse: bool,
     /// Time zone for the display of times.
@@ -60,6 +65,8 @@ impl Default for UiOptions {
     fn default() -> Self {
         Self {
             theme: ThemeChoice::Auto,
+            keymap: Keymap::default(),
+            notes: Vec::new(),
             mouse: true,
             time_zone: TimeZone::system(),
             processes: false,

@@ -34,6 +34,9 @@ pub const LAST_WRITES: Duration = Duration::from_millis(400);
 /// Bytes of a file of probes. A larger one is refused before it is read.
 pub const PROBE_FILE_BYTES: u64 = 1 << 20;
 
+/// Bytes of the configuration file. A larger one is ignored, or refused if `--config` names it.
+pub const CONFIG_BYTES: u64 = 64 << 10;
+
 /// Probes of all files and of the command line together. If there are more, all are refused.
 ///
 /// The kernel side has room for this many.

@@ -17,6 +17,8 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fstat};
 use rustix::io::Errno;
 use rustix::process::{getegid, geteuid};
 
+use super::users::user_of;
+
 /// The most links on the way to a directory.
 const LINKS: usize = 8;
 /// Everyone may write.
@@ -242,8 +244,9 @@ fn is_trusted(stat: &Stat, owner: u32) -> io::Result<()> {
     }
     // The permission bits of a link do not matter. In a sticky directory nobody else can touch our
     // files.
-    let group =
-        stat.st_mode & GROUP_WRITES != 0 && stat.st_gid != 0 && stat.st_gid != getegid().as_raw();
+    let is_trusted_group =
+        |group| group == 0 || group == getegid().as_raw() || group == private_group(owner);
+    let group = stat.st_mode & GROUP_WRITES != 0 && !is_trusted_group(stat.st_gid);
     let writable = group || stat.st_mode & OTHERS_WRITE != 0;
     if kind == FileType::Directory && writable && stat.st_mode & STICKY == 0 {
         return Err(io::Error::other(
@@ -251,6 +254,13 @@ fn is_trusted(stat: &Stat, owner: u32) -> io::Result<()> {
         ));
     }
     Ok(())
+}
+
+/// The group of `owner` alone, which many systems make for each user, with the user's number. Root's
+/// if there is none.
+fn private_group(owner: u32) -> u32 {
+    let user = user_of(owner).filter(|user| user.gid == user.uid);
+    user.map_or(0, |user| user.gid)
 }
 
 fn is_own_file(stat: &Stat, owner: u32) -> io::Result<()> {

@@ -1,6 +1,7 @@
 //! The command line: commands, options, their help.
 
 mod export;
+mod limits;
 mod selectors;
 mod settings;
 mod telemetry;
@@ -14,14 +15,14 @@ use clap_complete::Shell;
 
 use super::failure::CommandFailure;
 use crate::actions;
-use crate::base::limits::BUFFER_BYTES_LEAST;
 use crate::debuginfo::{DebugOptions, Servers};
-use crate::lang::{parse_duration, parse_share};
+use crate::lang::parse_duration;
 use crate::sink::TimeStyle;
 use crate::sources::{SourceMap, SourcePlaces};
 use crate::target::select::{Selector, SelectorKind};
 
 pub(super) use export::{ExportArgs, ExportTo, LiveExport};
+pub(super) use limits::LimitArgs;
 pub(super) use selectors::{SelectorArgs, TargetArgs, parse_target_line};
 pub(super) use settings::SettingsArgs;
 pub(super) use telemetry::TelemetryArgs;
@@ -108,6 +109,22 @@ pub(super) enum TracerCommand {
         /// The page of this command
         command: Option<String>,
     },
+}
+
+impl TracerCommand {
+    /// Takes the settings of the configuration file over, where the command line has none.
+    ///
+    /// # Errors
+    /// The file has a mistake.
+    pub(super) fn configure(&mut self) -> Result<(), CommandFailure> {
+        match self {
+            Self::Attach(attach) => attach.trace.configure(),
+            Self::Record(record) => record.trace.configure(),
+            Self::Run(run) => run.trace.configure(),
+            Self::View(view) => view.settings.configure().map(drop),
+            _ => Ok(()),
+        }
+    }
 }
 
 const ATTACH_EXAMPLES: &str = "\
@@ -316,19 +333,8 @@ pub(super) struct TraceArgs {
     pub(super) events: Option<u64>,
     #[command(flatten)]
     pub(super) debug: DebugArgs,
-    /// Levels that are followed from a variable's object on: a collection, a reference or a smart
-    /// pointer is one, a raw pointer two [default: 3]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..=16))]
-    max_depth: Option<u32>,
-    /// Elements that are read of an array or collection [default: 64]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=4096))]
-    max_elements: Option<u64>,
-    /// Bytes that are read of a text [default: 256]
-    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u64).range(1..=4095))]
-    max_string: Option<u64>,
-    /// Bytes that are read of one value before its pointers are followed [default: 4096]
-    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u64).range(1..=16384))]
-    max_value: Option<u64>,
+    #[command(flatten)]
+    pub(super) limits: LimitArgs,
     /// Redact the values of these names too, beside `password`, `token`, `secret`, …; `card*` is
     /// each that begins so
     #[arg(long, value_name = "NAME")]
@@ -336,22 +342,6 @@ pub(super) struct TraceArgs {
     /// Show the values of every name
     #[arg(long, conflicts_with = "redact")]
     pub(super) no_redact: bool,
-    /// CPU time that all probes together may cost the target, traps included; `off`: any
-    #[arg(
-        long,
-        value_name = "PERCENT",
-        default_value = "25%",
-        value_parser = max_cpu,
-        long_help = "CPU time that all probes together may cost the target, including traps, as a percentage of one CPU; `off` for no limit. If they cost more for some seconds, the most expensive ones are silenced and removed, with a warning. `cpu N%` in a probe limits that probe alone"
-    )]
-    pub(super) max_cpu: MaxCpu,
-    /// Bytes of events that may wait for the output: `64M`; beyond, the oldest are lost, and counted
-    /// [default: 256M]
-    #[arg(long, value_name = "SIZE", value_parser = buffer_size)]
-    pub(super) buffer_size: Option<usize>,
-    /// Bytes of the ring between kernel and tracer [default: 16 MiB]
-    #[arg(long, value_name = "BYTES", hide_short_help = true)]
-    pub(super) ring_bytes: Option<u32>,
     /// Attach by perf events even where the kernel has multi-uprobe links
     #[arg(long, hide_short_help = true)]
     pub(super) perf_events: bool,
@@ -405,6 +395,13 @@ impl Attach {
 }
 
 impl TraceArgs {
+    fn configure(&mut self) -> Result<(), CommandFailure> {
+        let (limits, redact) = self.settings.configure()?;
+        self.limits = std::mem::take(&mut self.limits).or(limits);
+        self.redact.extend(redact);
+        Ok(())
+    }
+
     /// Handling of the processes that the target forks.
     pub(super) fn forks(&self) -> crate::session::Forks {
         use crate::session::Forks;
@@ -412,18 +409,6 @@ impl TraceArgs {
             None => Forks::Left,
             Some(FollowArg::Cheap) => Forks::Told,
             Some(FollowArg::Exact) => Forks::Exact,
-        }
-    }
-
-    /// Limits on how much of a value is read.
-    pub(super) fn limits(&self) -> crate::plan::Limits {
-        let default = crate::plan::Limits::default();
-        crate::plan::Limits {
-            depth: self.max_depth.unwrap_or(default.depth),
-            elements: self.max_elements.unwrap_or(default.elements),
-            string_bytes: self.max_string.unwrap_or(default.string_bytes),
-            value_bytes: self.max_value.unwrap_or(default.value_bytes),
-            ..default
         }
     }
 }
@@ -635,40 +620,6 @@ fn source_map(text: &str) -> Result<SourceMap, String> {
     })
 }
 
-/// CPUs that all probes may cost; `None`: any.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct MaxCpu(pub(super) Option<f64>);
-
-fn max_cpu(text: &str) -> Result<MaxCpu, String> {
-    if text == "off" {
-        return Ok(MaxCpu(None));
-    }
-    let percent = format!("{}%", text.trim_end_matches('%'));
-    parse_share(&percent)
-        .map(|share| MaxCpu(Some(share)))
-        .ok_or_else(|| "write a percentage of one CPU, as in `25%`, or `off`".into())
-}
-
-fn buffer_size(text: &str) -> Result<usize, String> {
-    let (digits, unit) = match text.char_indices().find(|(_, c)| !c.is_ascii_digit()) {
-        Some((at, _)) => text.split_at(at),
-        None => (text, ""),
-    };
-    let shift = match unit {
-        "" => Some(0),
-        "K" | "KiB" => Some(10),
-        "M" | "MiB" => Some(20),
-        "G" | "GiB" => Some(30),
-        _ => None,
-    };
-    let bytes = shift.and_then(|shift| digits.parse::<usize>().ok()?.checked_mul(1 << shift));
-    match bytes {
-        Some(bytes) if bytes >= BUFFER_BYTES_LEAST => Ok(bytes),
-        Some(_) => Err(format!("{} MiB is the minimum", BUFFER_BYTES_LEAST >> 20)),
-        None => Err("write a number of bytes, with an optional K, M or G: `64M`".into()),
-    }
-}
-
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text)
         .ok_or_else(|| "write a number and ns, us, ms, s, m or h, as in `500ms`".into())
@@ -753,25 +704,6 @@ mod tests {
                 "{}",
                 failure.message()
             );
-        }
-    }
-
-    #[test]
-    fn buffer_size_has_units_and_a_least() {
-        assert_eq!(buffer_size("64M"), Ok(64 << 20));
-        assert_eq!(buffer_size("8192KiB"), Ok(8 << 20));
-        assert_eq!(buffer_size("1G"), Ok(1 << 30));
-        assert_eq!(buffer_size("8000000"), Ok(8_000_000));
-        for text in [
-            "",
-            "M",
-            "64X",
-            "-1",
-            "1M",
-            "99999999999999999999",
-            "99999999999G",
-        ] {
-            assert!(buffer_size(text).is_err(), "{text}");
         }
     }
 

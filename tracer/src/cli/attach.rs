@@ -127,6 +127,10 @@ fn trace(
         launched,
     } = traced;
     let to_stderr = launched.is_some();
+    if how != Output::Tui {
+        let notes = args.settings.notes().iter();
+        notes.for_each(|note| say!("note: {}", Visible(note)));
+    }
     let options = session_options(args, how, written);
     // Listen before attaching, so that signals and exits in the meantime count, too.
     let ends = (how != Output::Tui).then(Ends::listen).transpose()?;
@@ -577,9 +581,8 @@ impl LastWords {
 
 fn tui_options(args: &TraceArgs, colours: Colours) -> tui::UiOptions {
     tui::UiOptions {
-        theme: args.settings.theme(colours),
         processes: args.forks().are_told(),
-        ..tui::UiOptions::default()
+        ..args.settings.screen(colours)
     }
 }
 

@@ -23,8 +23,8 @@ pub(super) fn options(args: &TraceArgs) -> SessionOptions {
     SessionOptions {
         // This program, even if another file is at its path by now.
         pager: Some(PathBuf::from("/proc/self/exe")),
-        ring_bytes: args.ring_bytes.unwrap_or(0),
-        buffer_bytes: args.buffer_size.unwrap_or(0),
+        ring_bytes: args.limits.ring_bytes.unwrap_or(0),
+        buffer_bytes: args.limits.buffer_size.unwrap_or(0),
         perf_events: args.perf_events,
         forks: args.forks(),
         site: match args.site {
@@ -32,8 +32,8 @@ pub(super) fn options(args: &TraceArgs) -> SessionOptions {
             SiteArg::First => SiteChoice::First,
         },
         debug: args.debug.options(),
-        limits: args.limits(),
-        max_cpu: args.max_cpu.0,
+        limits: args.limits.of_values(),
+        max_cpu: args.limits.cpus(),
         redactor: if args.no_redact {
             Redactor::nothing()
         } else {

@@ -1,10 +1,16 @@
 //! Keys and their commands, in one table for both dispatch and help.
+//!
+//! The table has the usual keys. The user's configuration may give commands other keys
+//! ([`Keymap::remapped`]).
 
 mod help;
+mod remap;
+mod text;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 pub(super) use help::{HELP, help_len};
+pub use remap::{KeyRemap, Keymap, RemapError, RemapPart};
 
 /// The part of the screen that receives the keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,14 +114,14 @@ pub(super) enum KeyCommand {
 
 /// A key with its modifiers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct KeyBinding(KeyCode, KeyModifiers);
+pub struct KeyBinding(KeyCode, KeyModifiers);
 
 /// One line of the table.
 pub(super) struct Binding {
     /// The mode in which it holds.
     pub(super) mode: Mode,
-    /// Any of these.
-    pub(super) keys: &'static [KeyBinding],
+    /// Any of these, unless the user has chosen others: [`Binding::keys`].
+    usual: &'static [KeyBinding],
     /// Their command.
     pub(super) command: KeyCommand,
     /// In the help.
@@ -142,7 +148,7 @@ const fn bind(
 ) -> Binding {
     Binding {
         mode,
-        keys,
+        usual: keys,
         command,
         help,
     }
@@ -529,40 +535,21 @@ pub(super) const MOUSE: &[(&str, &str)] = &[
     ),
 ];
 
-/// The command of a key, if any.
-pub(super) fn command(mode: Mode, event: KeyEvent) -> Option<KeyCommand> {
-    // The character already shows whether Shift was down.
-    let modifiers = event.modifiers.difference(KeyModifiers::SHIFT);
-    let pressed = KeyBinding(event.code, modifiers);
-    BINDINGS
-        .iter()
-        .find(|binding| binding.mode == mode && binding.keys.contains(&pressed))
-        .map(|binding| binding.command)
+impl Binding {
+    /// Any of these keys.
+    pub(super) fn keys(&self) -> &'static [KeyBinding] {
+        remap::active().keys(self.mode, self.command)
+    }
 }
 
-impl std::fmt::Display for KeyBinding {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.1.contains(KeyModifiers::CONTROL) {
-            f.write_str("Ctrl-")?;
-        }
-        match self.0 {
-            KeyCode::Char(' ') => f.write_str("Space"),
-            KeyCode::Char(c) if self.1.contains(KeyModifiers::CONTROL) => {
-                write!(f, "{}", c.to_ascii_uppercase())
-            }
-            KeyCode::Char(c) => write!(f, "{c}"),
-            KeyCode::Up => f.write_str("↑"),
-            KeyCode::Down => f.write_str("↓"),
-            KeyCode::Left => f.write_str("←"),
-            KeyCode::Right => f.write_str("→"),
-            KeyCode::PageUp => f.write_str("PgUp"),
-            KeyCode::PageDown => f.write_str("PgDn"),
-            KeyCode::BackTab => f.write_str("Shift-Tab"),
-            KeyCode::Delete => f.write_str("Del"),
-            KeyCode::F(n) => write!(f, "F{n}"),
-            code => write!(f, "{code:?}"),
-        }
-    }
+/// The command of a key, if any.
+pub(super) fn command(mode: Mode, event: KeyEvent) -> Option<KeyCommand> {
+    remap::active().command(mode, event)
+}
+
+/// Uses these keys from now on, in place of the usual ones. Only the first call has an effect.
+pub(super) fn activate(keymap: Keymap) {
+    remap::activate(keymap);
 }
 
 /// The keys of a binding as the help shows them.
@@ -575,12 +562,8 @@ pub(super) fn label(keys: &[KeyBinding]) -> String {
 
 /// First key of a command in a mode, for hints.
 pub(super) fn hint(mode: Mode, command: KeyCommand) -> String {
-    BINDINGS
-        .iter()
-        .find(|binding| binding.mode == mode && binding.command == command)
-        .and_then(|binding| binding.keys.first())
-        .map(KeyBinding::to_string)
-        .unwrap_or_default()
+    let keys = remap::active().keys(mode, command);
+    keys.first().map(KeyBinding::to_string).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -594,7 +577,7 @@ mod tests {
             for key in BINDINGS
                 .iter()
                 .filter(|binding| binding.mode == mode)
-                .flat_map(|binding| binding.keys)
+                .flat_map(|binding| binding.usual)
             {
                 assert!(!seen.contains(key), "{mode:?} {key}");
                 seen.push(*key);
@@ -606,7 +589,7 @@ mod tests {
     fn help_of_every_binding_fits_80_columns() {
         for binding in BINDINGS {
             assert!(
-                label(binding.keys).chars().count() <= 17,
+                label(binding.usual).chars().count() <= 17,
                 "{}",
                 binding.help
             );

@@ -23,6 +23,7 @@ pub(super) fn pick(
     lister: impl ProcessLister + 'static,
     options: &UiOptions,
 ) -> Result<Option<Selector>, Error> {
+    super::keymap::activate(options.keymap.clone());
     let mut screen = Screen::open(options.mouse)?;
     let signals = TerminalSignals::listen()?;
     let lister = ListerThread::start(lister)?;

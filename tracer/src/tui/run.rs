@@ -54,6 +54,7 @@ pub(super) fn run(
     program: Option<Arc<dyn ProgramControl>>,
     options: &UiOptions,
 ) -> Result<UiOutcome, Error> {
+    super::keymap::activate(options.keymap.clone());
     let mut screen = Screen::open(options.mouse)?;
     let signals = TerminalSignals::listen()?;
     let workers = Workers::start(control.clone(), program.clone())?;

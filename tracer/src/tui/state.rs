@@ -185,7 +185,7 @@ impl UiState {
         } else {
             Overlay::None
         };
-        let state = Self {
+        let mut state = Self {
             target,
             theme: Theme::new(options.theme),
             zone: options.time_zone.clone(),
@@ -222,6 +222,9 @@ impl UiState {
             switching: 0,
             clicked: None,
         };
+        for note in &options.notes {
+            state.notice(Notice::Note(note.clone()));
+        }
         (state, vec![UiEffect::LoadFiles])
     }
 

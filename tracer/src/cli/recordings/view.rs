@@ -23,9 +23,8 @@ pub(in crate::cli) fn run(args: &ViewArgs, colours: Colours) -> Result<u8, Comma
             .hint("`zstdcat FILE | jq` shows the lines of a recording elsewhere".to_owned()));
     }
     let options = tui::UiOptions {
-        theme: args.settings.theme(colours),
         processes: recording.session().targets.len() > 1 || recording.session().selectors.is_some(),
-        ..tui::UiOptions::default()
+        ..args.settings.screen(colours)
     };
     let problems = recording.problems();
     let session: Arc<dyn Control> = Arc::new(RecordedSession::new(recording));

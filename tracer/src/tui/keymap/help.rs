@@ -15,7 +15,7 @@ pub(in crate::tui) static HELP: LazyLock<Vec<(String, String)>> = LazyLock::new(
         lines.push((String::new(), String::new()));
         lines.push((String::new(), mode.heading().to_owned()));
         let bindings = BINDINGS.iter().filter(|binding| binding.mode == mode);
-        lines.extend(bindings.map(|binding| (label(binding.keys), binding.help.to_owned())));
+        lines.extend(bindings.map(|binding| (label(binding.keys()), binding.help.to_owned())));
         if mode == Mode::Main {
             lines.extend(
                 MOUSE

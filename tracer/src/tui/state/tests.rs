@@ -19,7 +19,7 @@ use super::super::fake::{self, Fake};
 use super::super::keymap::BINDINGS;
 use super::super::prompt::Purpose;
 use super::super::theme::Role;
-use super::super::{ThemeChoice, UiOptions, view};
+use super::super::{Keymap, ThemeChoice, UiOptions, view};
 use super::*;
 use crate::event::{
     AggregateBody, CountRow, Done, DoneReason, ProbeDone, ProbeLimited, ProcessHits, ProcessLabels,
@@ -46,6 +46,8 @@ impl Desk {
     fn with(fake: Fake, size: (u16, u16)) -> Self {
         let options = UiOptions {
             theme: ThemeChoice::Terminal,
+            keymap: Keymap::default(),
+            notes: Vec::new(),
             mouse: true,
             time_zone: TimeZone::UTC,
             processes: false,

@@ -1,0 +1,57 @@
+//! The configuration file: theme, keys, limits, and names to redact.
+//!
+//! The command line counts more than the file. Names to redact add up, so that the file can only
+//! hide more.
+
+mod file;
+mod text;
+
+use std::path::Path;
+
+use super::args::LimitArgs;
+use super::failure::CommandFailure;
+use crate::tui::{Keymap, ThemeChoice};
+
+use file::ConfigPlace;
+
+/// The settings of a file, or none.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Config {
+    pub(super) theme: Option<ThemeChoice>,
+    pub(super) keymap: Keymap,
+    pub(super) limits: LimitArgs,
+    /// Names whose values are redacted, beside the usual ones.
+    pub(super) redact: Vec<String>,
+    /// Why a file was ignored.
+    pub(super) notes: Vec<String>,
+}
+
+impl Config {
+    /// Reads the file that the user names, or that of the invoking user if there is one.
+    ///
+    /// # Errors
+    /// The named file cannot be read, or a file has a mistake. A file that others may have tampered
+    /// with is no error: it is ignored, with a note.
+    pub(super) fn load(named: Option<&Path>) -> Result<Self, CommandFailure> {
+        if let Some(path) = named {
+            let cannot =
+                |why| CommandFailure::new(format!("cannot read `{}`: {why}", path.display()));
+            let text = file::read_named(path).map_err(|error| cannot(error.to_string()))?;
+            return text::parse(&text, path);
+        }
+        let Some(place) = ConfigPlace::of_environment() else {
+            return Ok(Self::default());
+        };
+        match place.read() {
+            Ok(Some(text)) => text::parse(&text, &place.path()),
+            Ok(None) => Ok(Self::default()),
+            Err(error) => Ok(Self {
+                notes: vec![format!(
+                    "`{}` is ignored, because {error}; `--config FILE` reads any file",
+                    place.path().display()
+                )],
+                ..Self::default()
+            }),
+        }
+    }
+}
