@@ -289,6 +289,27 @@ pub struct Histogram {
     pub unavailable: Vec<(Unavailable, u64)>,
 }
 
+impl Histogram {
+    /// The bounds of the number that `percent` of all readable numbers are not larger than. Both
+    /// bounds are inclusive. `None` if there are no numbers.
+    #[must_use]
+    pub fn percentile(&self, percent: u64) -> Option<(i128, i128)> {
+        let bucket = ranked(&self.buckets, percent)?;
+        Some((bucket.low, bucket.high))
+    }
+}
+
+/// The bucket with the hit that `percent` of all hits are not above.
+fn ranked(buckets: &[Bucket], percent: u64) -> Option<&Bucket> {
+    let total: u128 = buckets.iter().map(|one| u128::from(one.count)).sum();
+    let rank = (total * u128::from(percent)).div_ceil(100).max(1);
+    let mut below = 0;
+    buckets.iter().find(|bucket| {
+        below += u128::from(bucket.count);
+        below >= rank
+    })
+}
+
 /// Times from a beginning to an end.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Times {
@@ -328,13 +349,7 @@ impl Times {
     #[must_use]
     pub fn percentile(&self, percent: u64) -> Option<(u64, u64)> {
         let (shortest, longest) = self.extremes_ns?;
-        let total: u128 = self.buckets.iter().map(|one| u128::from(one.count)).sum();
-        let rank = (total * u128::from(percent)).div_ceil(100).max(1);
-        let mut below = 0;
-        let bucket = self.buckets.iter().find(|bucket| {
-            below += u128::from(bucket.count);
-            below >= rank
-        })?;
+        let bucket = ranked(&self.buckets, percent)?;
         let within = |ns: i128| u64::try_from(ns).unwrap_or(u64::MAX);
         Some((
             within(bucket.low).max(shortest),

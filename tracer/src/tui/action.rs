@@ -22,13 +22,21 @@ pub(super) enum Pane {
     Probes,
     /// List of events.
     Events,
+    /// Results of the selected probe.
+    Results,
     /// Output of the program that the screen starts.
     Program,
 }
 
 impl Pane {
     /// In the order of Tab.
-    pub(super) const ALL: [Self; 4] = [Self::Source, Self::Probes, Self::Events, Self::Program];
+    pub(super) const ALL: [Self; 5] = [
+        Self::Source,
+        Self::Probes,
+        Self::Events,
+        Self::Results,
+        Self::Program,
+    ];
 
     /// The next one of the first `count`; `back` goes the other way round.
     pub(super) fn next(self, back: bool, count: usize) -> Self {

@@ -26,6 +26,13 @@ pub(super) fn compact(values: &[NamedValue]) -> String {
     out
 }
 
+/// A value alone.
+pub(super) fn compact_value(value: &Value) -> String {
+    let mut out = String::new();
+    write(value, 0, &mut out);
+    out
+}
+
 fn write(value: &Value, depth: usize, out: &mut String) {
     if out.len() >= LENGTH || depth >= DEPTH {
         return out.push('…');

@@ -8,6 +8,8 @@ use super::action::Pane;
 const SIDE_BY_SIDE_COLUMNS: u16 = 150;
 /// Below this height of the body only the pane with the focus is shown.
 const ALL_PANES_ROWS: u16 = 10;
+/// Below this height of the body the results are shown only on request, with the table of probes.
+const RESULTS_ROWS: u16 = 30;
 /// Below this height of the body the program's pane is shown only with the focus, as wide and high as
 /// all others.
 const PROGRAM_ROWS: u16 = 16;
@@ -23,6 +25,8 @@ pub(super) struct PaneNeeds {
     pub(super) zoom: bool,
     /// Probes in the table.
     pub(super) probes: usize,
+    /// The results are asked for.
+    pub(super) results: bool,
     /// There is a pane for a program.
     pub(super) program: bool,
     /// There is a time line below the events.
@@ -40,8 +44,8 @@ pub(super) struct PaneRegions {
     pub(super) variables: Rect,
     /// Table of probes.
     pub(super) probes: Rect,
-    /// Last values of the selected probe.
-    pub(super) history: Rect,
+    /// Results of the selected probe.
+    pub(super) results: Rect,
     /// List of events.
     pub(super) events: Rect,
     /// Time line of a recording, below the events.
@@ -76,6 +80,10 @@ impl PaneRegions {
         let is_alone = needs.focus == Pane::Program && body.height < PROGRAM_ROWS;
         if needs.zoom || is_alone || body.height < ALL_PANES_ROWS {
             *this.pane_mut(needs.focus) = body;
+        } else if needs.results && body.height < RESULTS_ROWS
+            || needs.results && needs.program && width < SIDE_BY_SIDE_COLUMNS
+        {
+            this.results_alone(body, needs);
         } else if width >= SIDE_BY_SIDE_COLUMNS && body.height >= 20 {
             this.side_by_side(body, needs);
         } else {
@@ -98,6 +106,7 @@ impl PaneRegions {
             Pane::Source => self.source,
             Pane::Probes => self.probes,
             Pane::Events => self.events,
+            Pane::Results => self.results,
             Pane::Program => self.program,
         }
     }
@@ -135,6 +144,7 @@ impl PaneRegions {
             Pane::Source => &mut self.source,
             Pane::Probes => &mut self.probes,
             Pane::Events => &mut self.events,
+            Pane::Results => &mut self.results,
             Pane::Program => &mut self.program,
         }
     }
@@ -146,18 +156,23 @@ impl PaneRegions {
             .saturating_add(2);
         let probes = wanted.clamp(3, (height / 4).max(3));
         let variables = if height >= 30 { 5 } else { 1 };
+        let has_results = !needs.program && height >= RESULTS_ROWS;
+        let results = if has_results { height / 4 } else { 0 };
         let (events, program) = if needs.program && height >= PROGRAM_ROWS {
             (height / 5, (height * 3 / 10).max(5))
+        } else if has_results {
+            (height / 5, 0)
         } else {
             (height * 3 / 10, 0)
         };
         let events = events.max(4);
-        let source = height.saturating_sub(probes + variables + events + program);
+        let source = height.saturating_sub(probes + variables + results + events + program);
         let mut y = body.y;
         for (area, rows) in [
             (&mut self.source, source),
             (&mut self.variables, variables),
             (&mut self.probes, probes),
+            (&mut self.results, results),
             (&mut self.events, events),
             (&mut self.program, program),
         ] {
@@ -168,6 +183,23 @@ impl PaneRegions {
             };
             y += rows;
         }
+    }
+
+    /// The table of probes and the results, where all panes would be too small.
+    fn results_alone(&mut self, body: Rect, needs: PaneNeeds) {
+        let wanted = u16::try_from(needs.probes)
+            .unwrap_or(u16::MAX)
+            .saturating_add(2);
+        let probes = wanted.clamp(3, (body.height / 4).max(3));
+        self.probes = Rect {
+            height: probes,
+            ..body
+        };
+        self.results = Rect {
+            y: self.probes.bottom(),
+            height: body.height - probes,
+            ..body
+        };
     }
 
     fn side_by_side(&mut self, body: Rect, needs: PaneNeeds) {
@@ -199,8 +231,8 @@ impl PaneRegions {
             .unwrap_or(u16::MAX)
             .saturating_add(3);
         let table = wanted.clamp(5, body.height / 3);
-        let history = if body.height >= 30 {
-            (body.height / 5).clamp(5, 10)
+        let results = if body.height >= RESULTS_ROWS {
+            body.height * 3 / 10
         } else {
             0
         };
@@ -208,16 +240,16 @@ impl PaneRegions {
             height: table,
             ..right
         };
-        self.history = Rect {
+        self.results = Rect {
             y: self.probes.bottom(),
-            height: history,
+            height: results,
             ..right
         };
-        let rest = right.height - table - history;
+        let rest = right.height - table - results;
         // A program's lines are often as wide as a terminal, and the right column is.
         let program = if needs.program { rest / 2 } else { 0 };
         self.events = Rect {
-            y: self.history.bottom(),
+            y: self.results.bottom(),
             height: rest - program,
             ..right
         };
@@ -241,6 +273,7 @@ mod tests {
             focus: Pane::Source,
             zoom: false,
             probes: 2,
+            results: false,
             program: false,
             time_line: false,
         }
@@ -260,7 +293,7 @@ mod tests {
         let regions = PaneRegions::new(needs((200, 60)));
         assert!(regions.source.right() < regions.events.x);
         assert_eq!(regions.probes.x, regions.events.x);
-        assert!(regions.history.height > 0);
+        assert!(regions.results.height > 0);
     }
 
     #[test]
@@ -271,7 +304,8 @@ mod tests {
                 ..needs(size)
             });
             for pane in Pane::ALL {
-                assert!(regions.rows(pane) >= 1, "{size:?} {pane:?}");
+                let is_shown = pane != Pane::Results || size.0 == 200;
+                assert!(!is_shown || regions.rows(pane) >= 1, "{size:?} {pane:?}");
             }
             assert!(regions.rows(Pane::Program) >= 5, "{size:?}");
             assert!(regions.program.width >= 80, "{size:?}");
@@ -291,12 +325,13 @@ mod tests {
         #[test]
         fn regions_of_any_size_are_inside_and_apart(
             width in 0u16..400, height in 0u16..200, probes in 0usize..100, zoom: bool,
-            pane in 0usize..4, program: bool,
+            pane in 0usize..5, program: bool, results: bool,
         ) {
-            let focus = Pane::ALL[pane.min(if program { 3 } else { 2 })];
-            let all = PaneRegions::new(PaneNeeds { size: Size::new(width, height), focus, zoom, probes, program, time_line: false });
+            let focus = Pane::ALL[pane.min(if program { 4 } else { 3 })];
+            let results = results || focus == Pane::Results;
+            let all = PaneRegions::new(PaneNeeds { size: Size::new(width, height), focus, zoom, probes, results, program, time_line: false });
             let areas = [
-                all.title, all.source, all.variables, all.probes, all.history, all.events, all.program, all.status,
+                all.title, all.source, all.variables, all.probes, all.results, all.events, all.program, all.status,
                 all.divider,
             ];
             let screen = Rect::new(0, 0, width, height);

@@ -29,6 +29,7 @@ use crate::event::{Aggregate, Event, ProbeId, TargetStatus};
 use crate::session::{Notice, ProbeStatus, SourceFile, TargetName};
 use changes::Trail;
 use recording::RecordingView;
+use results::ResultsPane;
 use target_rows::TargetRows;
 
 pub(super) mod changes;
@@ -39,6 +40,8 @@ mod probes;
 mod program;
 mod prompts;
 pub(super) mod recording;
+pub(super) mod results;
+pub(super) mod series;
 pub(super) mod source;
 pub(super) mod target_rows;
 mod targets;
@@ -135,6 +138,8 @@ pub(super) struct UiState {
     pub(super) probes_list: List,
     /// The earlier messages and values of each.
     pub(super) trails: HashMap<ProbeId, Trail>,
+    /// The result pane, with the values of each probe over time.
+    pub(super) results: ResultsPane,
     /// Everything is silenced.
     pub(super) silenced: bool,
     /// The probes that were awake before.
@@ -204,6 +209,7 @@ impl UiState {
             aggregates: Vec::new(),
             probes_list: List::default(),
             trails: HashMap::new(),
+            results: ResultsPane::default(),
             silenced: false,
             awake: Vec::new(),
             events: Events::new(options.events),
@@ -250,6 +256,8 @@ impl UiState {
             focus: self.focus,
             zoom: self.zoom,
             probes,
+            results: self.focus == Pane::Results
+                || self.results.is_open && self.focus == Pane::Probes,
             program: self.program.is_some(),
             time_line: self.recording.is_some(),
         })
@@ -317,13 +325,8 @@ impl UiState {
         if let Some(source) = &mut self.source {
             source.settle(regions.rows(Pane::Source), self.now);
         }
-        if self.focus == Pane::Source
-            && let Some(id) = self.selected_probe().map(|probe| probe.id)
-            && let Some(row) = self.probes.iter().position(|probe| probe.id == id)
-        {
-            // The table and the history show the probe under the cursor.
-            self.probes_list.cursor = row;
-        }
+        self.settle_results();
+        let regions = self.regions();
         self.probes_list
             .settle(self.probes.len(), regions.rows(Pane::Probes));
         self.events.settle(regions.rows(Pane::Events));
@@ -374,7 +377,7 @@ impl UiState {
             .is_none_or(|then| self.now.saturating_duration_since(then) >= REFRESH);
         if due {
             self.refreshed = Some(self.now);
-            let beside = self.regions().history.height > 0;
+            let beside = self.regions().results.height > 0;
             if beside || matches!(self.overlay, Overlay::Probe(..)) {
                 effects.push(UiEffect::RefreshAggregates);
             }
@@ -430,6 +433,7 @@ impl UiState {
                     .entry(event.origin.probe)
                     .or_default()
                     .hit(&event, self.now);
+                self.results.take(&event, self.now);
                 if !event.left_out.is_none() {
                     self.events.push(Body::Gap {
                         probe: event.origin.probe_name.clone(),

@@ -15,8 +15,10 @@ use super::theme::{Role, Theme};
 use crate::session::TargetName;
 
 mod events;
+mod known;
 mod overlay;
 mod program;
+mod results;
 mod source;
 mod tables;
 mod targets;
@@ -32,7 +34,7 @@ pub(super) fn draw(state: &UiState, frame: &mut Frame<'_>) {
     source::draw(state, buffer, regions.source);
     tables::variables(state, buffer, regions.variables);
     tables::probes(state, buffer, regions.probes);
-    tables::history(state, buffer, regions.history);
+    results::draw(state, buffer, regions.results);
     events::draw(state, buffer, regions.events);
     events::draw_time_line(state, buffer, regions.time_line);
     let typed = program::draw(state, buffer, regions.program);
@@ -246,6 +248,7 @@ fn hints(state: &UiState) -> &'static [(KeyCommand, &'static str)] {
             (KeyCommand::Toggle, "silence/wake"),
             (KeyCommand::Remove, "remove"),
             (KeyCommand::Edit, "edit"),
+            (KeyCommand::NextView, "results"),
             (KeyCommand::Inspect, "details"),
             (KeyCommand::Only, "only its events"),
             (KeyCommand::SilenceAll, "silence all"),
@@ -271,6 +274,17 @@ fn hints(state: &UiState) -> &'static [(KeyCommand, &'static str)] {
             (KeyCommand::Clear, "clear"),
             (KeyCommand::Only, "only this probe"),
             (KeyCommand::Zoom, "zoom"),
+        ],
+        Pane::Results => &[
+            (KeyCommand::NextView, "next view"),
+            (KeyCommand::Quit, "quit"),
+            (KeyCommand::Help, "keys"),
+            (KeyCommand::PreviousView, "back"),
+            (KeyCommand::Compare, "compare this number"),
+            (KeyCommand::Longer, "longer time"),
+            (KeyCommand::Shorter, "shorter time"),
+            (KeyCommand::Zoom, "zoom"),
+            (KeyCommand::ProbesPane, "to the probes"),
         ],
         Pane::Program if !waits && !runs => &[
             (KeyCommand::Quit, "quit"),
@@ -331,9 +345,13 @@ fn rule(
             break;
         }
         let room = pen.room() - 4;
-        pen.text(&format!("{line} "), line_style)
-            .fitted_tail(text, room, theme.role(*role))
-            .text(" ", Style::new());
+        pen.text(&format!("{line} "), line_style);
+        match role {
+            // The end of a path says most.
+            Role::Plain => pen.fitted_tail(text, room, theme.role(*role)),
+            _ => pen.fitted(text, room, theme.role(*role)),
+        };
+        pen.text(" ", Style::new());
     }
     pen.fill(line, line_style);
 }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
+use super::series::scale::round_above;
 use crate::event::Event;
 
 /// Values remembered of one probe.
@@ -75,6 +76,24 @@ pub(in crate::tui) struct Past {
     pub(in crate::tui) message: String,
 }
 
+/// Hits a second, and the end of the time that they were counted in.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::tui) struct RateSample {
+    /// The end.
+    pub(in crate::tui) at: Instant,
+    /// Hits a second.
+    pub(in crate::tui) rate: f64,
+}
+
+/// The last rates as bars, and their scale.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::tui) struct RateBars {
+    /// One character for each rate, the newest at the right.
+    pub(in crate::tui) bars: String,
+    /// The rate of a full bar: a round number above all that are shown.
+    pub(in crate::tui) full: f64,
+}
+
 /// Earlier messages and values of one probe.
 #[derive(Debug, Default)]
 pub(in crate::tui) struct Trail {
@@ -87,7 +106,7 @@ pub(in crate::tui) struct Trail {
     /// Hits a second, now.
     pub(in crate::tui) rate: f64,
     /// Hits a second, the newest at the back.
-    pub(in crate::tui) samples: VecDeque<f64>,
+    pub(in crate::tui) samples: VecDeque<RateSample>,
     counted: Option<(Instant, u64)>,
 }
 
@@ -152,21 +171,27 @@ impl Trail {
         if self.samples.len() >= SAMPLES {
             self.samples.pop_front();
         }
-        self.samples.push_back(self.rate);
+        self.samples.push_back(RateSample {
+            at: now,
+            rate: self.rate,
+        });
     }
 
-    /// The last `columns` rates as bars.
-    pub(in crate::tui) fn bars(&self, columns: usize) -> String {
+    /// The last `columns` rates as bars, from zero to a round number.
+    pub(in crate::tui) fn bars(&self, columns: usize) -> RateBars {
         const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
         let from = self.samples.len().saturating_sub(columns);
-        let shown = self.samples.iter().skip(from);
-        let top = shown.clone().copied().fold(0.0, f64::max);
-        let bar = |rate: &f64| match *rate {
-            rate if rate <= 0.0 || top <= 0.0 => ' ',
-            rate => BARS[((rate / top * 8.0).ceil() as usize).clamp(1, 8) - 1],
+        let shown = self.samples.iter().skip(from).map(|sample| sample.rate);
+        let full = round_above(shown.clone().fold(0.0, f64::max));
+        let bar = |rate: f64| match rate {
+            rate if rate <= 0.0 => ' ',
+            rate => BARS[((rate / full * 8.0).ceil() as usize).clamp(1, 8) - 1],
         };
         let bars: String = shown.map(bar).collect();
-        format!("{bars:>columns$}")
+        RateBars {
+            bars: format!("{bars:>columns$}"),
+            full,
+        }
     }
 }
 
@@ -216,6 +241,9 @@ mod tests {
             trail.count(step * 50, start + Duration::from_millis(500 * step));
         }
         assert!((trail.rate - 100.0).abs() < 1e-6);
-        assert_eq!(trail.bars(5), "  ███");
+        // A steady rate is a bar of its share of the scale, not a full block.
+        let RateBars { bars, full } = trail.bars(5);
+        assert_eq!(bars, "  ▄▄▄");
+        assert!((full - 200.0).abs() < 1e-6);
     }
 }

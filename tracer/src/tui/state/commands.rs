@@ -61,7 +61,7 @@ impl UiState {
             }
             KeyCommand::Edit => self.edit_selected(),
             KeyCommand::Inspect => self.inspect(),
-            KeyCommand::Only => self.only_selected(),
+            KeyCommand::Only => return self.only_selected(),
             KeyCommand::Files => self.open_picker(),
             KeyCommand::Targets => self.open_targets(),
             KeyCommand::GoTo if self.recording.is_some() && self.focus == Pane::Events => {
@@ -79,12 +79,19 @@ impl UiState {
             KeyCommand::Follow => self.events.follow = true,
             KeyCommand::Clear => self.events.clear(),
             KeyCommand::NextPane | KeyCommand::PreviousPane => {
-                let panes = if self.program.is_some() { 4 } else { 3 };
+                let panes = if self.program.is_some() { 5 } else { 4 };
                 self.focus = self.focus.next(command == KeyCommand::PreviousPane, panes);
             }
             KeyCommand::SourcePane => self.focus = Pane::Source,
             KeyCommand::ProbesPane => self.focus = Pane::Probes,
             KeyCommand::EventsPane => self.focus = Pane::Events,
+            KeyCommand::ResultsPane => return self.focus_results(),
+            KeyCommand::NextView => return self.next_view(),
+            KeyCommand::PreviousView => self.previous_view(),
+            KeyCommand::Compare => self.compare(),
+            KeyCommand::Shorter | KeyCommand::Longer => {
+                self.zoom_time(command == KeyCommand::Longer);
+            }
             KeyCommand::ProgramPane => self.focus_program(),
             KeyCommand::StartProgram => self.start_program(),
             KeyCommand::TypeToProgram => self.type_to_program(),
@@ -126,11 +133,15 @@ impl UiState {
             }
             Pane::Probes => self.probes_list.step(rows),
             Pane::Events => self.events.step(rows),
+            Pane::Results => self.step_results(rows),
             Pane::Program => self.scroll_program(rows),
         }
     }
 
     fn shift(&mut self, right: bool) {
+        if self.focus == Pane::Results {
+            return self.shift_results(right);
+        }
         let shift = match (self.focus, &mut self.source) {
             (Pane::Source, Some(source)) => &mut source.shift,
             (Pane::Events, _) => &mut self.events.shift,
@@ -148,6 +159,8 @@ impl UiState {
         self.message = None;
         if self.zoom {
             self.zoom = false;
+        } else if self.close_results() {
+            // The pane that was left has the focus again.
         } else if self.focus == Pane::Events && !self.events.filter.is_empty() {
             self.events.set_filter(super::Filter::default());
         } else {
@@ -158,7 +171,7 @@ impl UiState {
     pub(super) fn activate(&mut self) -> Vec<UiEffect> {
         match self.focus {
             Pane::Source => return self.toggle_logpoint(),
-            Pane::Probes => {
+            Pane::Probes | Pane::Results => {
                 if let Some(probe) = self.probes.get(self.probes_list.cursor) {
                     let (file, line) = (probe.file.clone(), probe.line);
                     return self.open_at(&file, line);

@@ -41,6 +41,7 @@ impl UiState {
                 self.events.list.scroll(lines, len, rows);
                 self.events.follow = lines > 0 && self.events.list.top + rows >= len;
             }
+            Pane::Results => self.step_results(lines),
             Pane::Program => self.scroll_program(lines),
         }
     }
@@ -123,6 +124,9 @@ impl UiState {
         if self.focus != pane {
             self.leave_program();
         }
+        if pane == Pane::Results {
+            return self.focus_results();
+        }
         self.focus = pane;
         let Some(row) = row else { return Vec::new() };
         let hit = match pane {
@@ -139,6 +143,7 @@ impl UiState {
                 }
                 hit
             }
+            Pane::Results => false,
             Pane::Program => true,
         };
         match (hit && double, pane) {

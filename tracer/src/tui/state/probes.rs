@@ -3,6 +3,7 @@
 use super::super::action::{AddRequest, Pane, UiEffect};
 use super::super::events::Filter;
 use super::super::prompt::{Prompt, Purpose};
+use super::results::adds_up;
 use super::{Overlay, UiState};
 use crate::base::diagnostic::Diagnostic;
 use crate::event::ProbeId;
@@ -21,11 +22,14 @@ impl UiState {
     /// The probe that a key means: on the current line, or selected in the table, or of the selected event.
     pub(super) fn selected_probe(&self) -> Option<&ProbeStatus> {
         match self.focus {
-            Pane::Source => self
-                .source
-                .as_ref()
-                .and_then(|source| self.probes_on(source.line()).last()),
-            Pane::Probes => self.probes.get(self.probes_list.cursor),
+            Pane::Source => {
+                let line = self.source.as_ref()?.line();
+                let watched = self.watched_probe().map(|probe| probe.id);
+                self.probes_on(line)
+                    .find(|probe| Some(probe.id) == watched)
+                    .or_else(|| self.probes_on(line).last())
+            }
+            Pane::Probes | Pane::Results => self.watched_probe(),
             Pane::Events => {
                 let id = self.events.event(self.events.list.cursor)?.0.origin.probe;
                 self.probes.iter().find(|probe| probe.id == id)
@@ -34,10 +38,9 @@ impl UiState {
         }
     }
 
-    /// The probe that the history is about.
+    /// The probe that the results are of: the one under the cursor in the table.
     pub(in super::super) fn watched_probe(&self) -> Option<&ProbeStatus> {
-        self.selected_probe()
-            .or_else(|| self.probes.get(self.probes_list.cursor))
+        self.probes.get(self.probes_list.cursor)
     }
 
     /// The aggregate of a probe, row by row.
@@ -136,7 +139,17 @@ impl UiState {
         }
     }
 
-    pub(super) fn only_selected(&mut self) {
+    pub(super) fn only_selected(&mut self) -> Vec<UiEffect> {
+        if let Some(probe) = self.selected_probe().filter(|probe| adds_up(probe)) {
+            let (id, name) = (probe.id, &probe.name);
+            let text =
+                format!("{name} has no events: its hits are added up, and these are its results");
+            self.say(text, false);
+            if let Some(row) = self.probes.iter().position(|probe| probe.id == id) {
+                self.probes_list.cursor = row;
+            }
+            return self.open_results();
+        }
         let Some(name) = self
             .selected_probe()
             .map(|probe| format!("@{}", probe.name))
@@ -144,7 +157,7 @@ impl UiState {
             if !self.events.filter.is_empty() {
                 self.events.set_filter(Filter::default());
             }
-            return;
+            return Vec::new();
         };
         let text = if self.events.filter.text == name {
             ""
@@ -152,12 +165,15 @@ impl UiState {
             name.as_str()
         };
         self.events.set_filter(Filter::new(text));
+        Vec::new()
     }
 
     fn say_no_probe(&mut self) {
         let text = match self.focus {
             Pane::Source => "no probe on this line; Enter puts a logpoint on it",
-            Pane::Probes => "no probe yet; Enter on a line of the source puts a logpoint on it",
+            Pane::Probes | Pane::Results => {
+                "no probe yet; Enter on a line of the source puts a logpoint on it"
+            }
             Pane::Events => "the probe of this event is gone",
             Pane::Program => "this is the program's output; Tab goes to the source",
         };
@@ -273,6 +289,7 @@ impl UiState {
         self.removing.retain(|removing| *removing != id);
         self.awake.retain(|awake| *awake != id);
         self.trails.remove(&id);
+        self.results.retain(|other| other != id);
         if let Some(last) = last {
             let counters = last.counters;
             let lost = if counters.lost > 0 {
@@ -361,6 +378,7 @@ impl UiState {
         }
         let known = |id: &ProbeId| self.probes.iter().any(|probe| probe.id == *id);
         self.trails.retain(|id, _| known(id));
+        self.results.retain(|id| known(&id));
         if let Some(at) =
             selected.and_then(|id| self.probes.iter().position(|probe| probe.id == id))
         {
@@ -418,13 +436,17 @@ impl UiState {
         }
         lines.push(("cost".into(), cost));
         lines.push(("in eBPF".into(), each(counters.bpf_ns)));
+        let events = match adds_up(probe) {
+            true => "added up, as above",
+            false => "delivered to this screen",
+        };
         for (name, count, meaning) in [
             (
                 "hits",
                 counters.hits,
                 "times that a site was reached; the sum of the next eight",
             ),
-            ("events", counters.events, "delivered to this screen"),
+            ("events", counters.events, events),
             ("lost", counters.lost, "no room in the buffers"),
             ("limited", counters.limited, "over the rate limit"),
             ("rejected", counters.rejected, "the condition was false"),

@@ -10,7 +10,8 @@ use jiff::tz::TimeZone;
 use super::super::action::{LoadedWindow, Pane, UiEffect};
 use super::super::events::{Body, Filter};
 use super::super::keymap::KeyCommand;
-use super::UiState;
+use super::results::adds_up;
+use super::{Overlay, UiState};
 use crate::event::Event;
 use crate::lang::parse_duration;
 use crate::session::Notice;
@@ -297,15 +298,26 @@ impl UiState {
         if is_filtered_otherwise {
             let place = PlaybackPlace::From(selected.or(centre).unwrap_or(0));
             effects.extend(self.load(place, false));
-        } else if (is_near_start || is_near_end) && selected.is_some() && selected != centre {
+        } else if (is_near_start || is_near_end || self.shows_sums())
+            && selected.is_some()
+            && selected != centre
+        {
             effects.extend(self.load(PlaybackPlace::From(selected.unwrap_or(0)), false));
         }
         effects
     }
 
+    /// Returns true if sums are on the screen. They are those of the time around which events were read last.
+    fn shows_sums(&self) -> bool {
+        let is_shown =
+            self.regions().results.height > 0 || matches!(self.overlay, Overlay::Probe(..));
+        is_shown && self.watched_probe().is_some_and(adds_up)
+    }
+
     /// Shows the last values at a row of the events, and its line in the source.
     fn show_values_at(&mut self, row: usize) -> Vec<UiEffect> {
         self.trails.clear();
+        self.results.series.clear();
         let first = row.saturating_sub(TRAIL_EVENTS);
         let events: Vec<Arc<Event>> = (first..=row)
             .filter_map(|row| self.events.shared_event(row))
@@ -313,6 +325,7 @@ impl UiState {
         for event in &events {
             let trail = self.trails.entry(event.origin.probe).or_default();
             trail.hit(event, self.now);
+            self.results.take(event, self.now);
         }
         let notices: Vec<Notice> = events.into_iter().map(Notice::Event).collect();
         self.brief(&notices);

@@ -8,9 +8,10 @@ use ratatui::style::{Modifier, Style};
 
 use super::super::action::Pane;
 use super::super::document::{Document, Needle, hue_at};
-use super::super::glyphs::{self, Pen};
+use super::super::glyphs::{self, Pen, short_count};
 use super::super::layout::PaneRegions;
 use super::super::state::UiState;
+use super::super::state::results::adds_up;
 use super::super::state::source::{LoadedText, SourceView};
 use super::super::theme::Role;
 use crate::debuginfo::names::short_generics;
@@ -255,6 +256,9 @@ impl SourceRow<'_> {
         probes
             .into_iter()
             .filter_map(|probe| {
+                if adds_up(probe) {
+                    return Some(added_up(probe));
+                }
                 let trail = self.state.trails.get(&probe.id)?;
                 let (past, changed) = trail.latest()?;
                 let long = glyphs::width(&past.message, room + 1) > room;
@@ -284,10 +288,20 @@ impl SourceRow<'_> {
     fn draw_values(&self, buffer: &mut Buffer, area: Rect, values: &[InlineValue]) {
         let theme = self.state.theme;
         let mut pen = Pen::new(buffer, area, 0);
-        for value in values {
+        for (index, value) in values.iter().enumerate() {
             let plain = theme.role(if value.awake { Role::Value } else { Role::Dim });
             pen.text(" ◂ ", theme.role(Role::Dim));
+            // Each value has its share of the room, and what the ones before leave.
+            let later = values.len() - index - 1;
+            let needed = values[index + 1..].iter();
+            let needed: usize = needed
+                .map(|value| glyphs::width(&value.text, 400) + 3)
+                .sum();
             let room = pen.room();
+            let room = room
+                .saturating_sub(needed)
+                .max(room / (later + 1))
+                .min(room);
             pen.fitted_painted(&value.text, room, |at| {
                 let marked = value.fresh && value.changed.iter().any(|range| range.contains(&at));
                 if marked {
@@ -297,6 +311,20 @@ impl SourceRow<'_> {
                 }
             });
         }
+    }
+}
+
+/// The hits of a probe that sends no events.
+fn added_up(probe: &ProbeStatus) -> InlineValue {
+    InlineValue {
+        text: format!(
+            "{} {} added up",
+            probe.name,
+            short_count(probe.counters.events)
+        ),
+        changed: Vec::new(),
+        fresh: false,
+        awake: probe.enabled,
     }
 }
 

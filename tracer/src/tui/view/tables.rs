@@ -8,10 +8,14 @@ use super::super::action::Pane;
 use super::super::glyphs::{self, Pen, short_count};
 use super::super::layout::PaneRegions;
 use super::super::state::UiState;
-use super::super::state::changes::changed;
+use super::super::state::changes::RateBars;
 use super::super::state::source::Variables;
 use super::super::theme::Role;
+use super::known::{known_value, short_type};
 use crate::session::{ProbeStatus, VariableInfo};
+
+/// Columns of the number that a full bar of the rate stands for.
+const RATE_SCALE: usize = 8;
 
 /// Widths of the columns whose widths vary.
 struct TableColumns {
@@ -35,8 +39,8 @@ impl TableColumns {
         let name = widest.clamp(5, most) + 4;
         let room = width.saturating_sub(Self::NUMBERS + name);
         let place = (room / 2).clamp(room.min(14), 28);
-        let bars = if room >= place + 7 {
-            (room - place - 1).min(14)
+        let bars = if room >= place + RATE_SCALE + 5 {
+            (room - place - 1).min(RATE_SCALE + 12)
         } else {
             0
         };
@@ -128,7 +132,12 @@ fn header(state: &UiState, buffer: &mut Buffer, area: Rect, columns: &TableColum
     }
     pen.text(&format!("{:>7}", "ns/hit"), style);
     if columns.bars > 0 {
-        pen.text(&format!(" {:<width$}", "rate", width = columns.bars), style);
+        let name = "rate, 0 to";
+        let width = columns.bars;
+        pen.text(" ", style).fitted(name, width, style);
+        let end =
+            area.x + (columns.name + columns.place + TableColumns::NUMBERS + width + 1) as u16;
+        pen.blank_to(end, style);
     }
     if columns.rest > 8 {
         pen.text(" probe", style);
@@ -189,8 +198,15 @@ fn probe_row(
         .map_or("-".into(), short_count);
     pen.text(&format!("{cost:>7}"), base);
     if columns.bars > 0 {
-        let bars = trail.map_or(String::new(), |trail| trail.bars(columns.bars));
-        pen.text(&format!(" {bars}"), style(Role::Good));
+        let shown = columns.bars - RATE_SCALE;
+        pen.text(" ", base);
+        if let Some(RateBars { bars, full }) = trail.map(|trail| trail.bars(shown))
+            && !bars.trim().is_empty()
+        {
+            let full = format!("{}/s", short_count(full.round() as u64));
+            pen.text(&bars, style(Role::Good))
+                .text(&format!(" {full:<7}"), style(Role::Dim));
+        }
     }
     if columns.rest > 8 {
         pen.text(" ", base)
@@ -233,7 +249,7 @@ pub(super) fn variables(state: &UiState, buffer: &mut Buffer, area: Rect) {
     let inner = PaneRegions::inner(area);
     match known {
         Some(Variables::Known(variables)) if !variables.is_empty() => {
-            table(state, buffer, inner, variables)
+            table(state, buffer, inner, line.unwrap_or(0), variables)
         }
         known => {
             let mut pen = Pen::new(buffer, inner, 0);
@@ -255,7 +271,7 @@ fn instead(known: Option<&Variables>) -> (String, Role) {
     }
 }
 
-fn table(state: &UiState, buffer: &mut Buffer, area: Rect, variables: &[VariableInfo]) {
+fn table(state: &UiState, buffer: &mut Buffer, area: Rect, line: u64, variables: &[VariableInfo]) {
     let theme = state.theme;
     let rows = usize::from(area.height);
     let name_width = variables
@@ -263,18 +279,19 @@ fn table(state: &UiState, buffer: &mut Buffer, area: Rect, variables: &[Variable
         .map(|variable| glyphs::width(&variable.name, 24))
         .max()
         .unwrap_or(0);
-    let type_width = variables
+    let most = usize::from(area.width) / 3;
+    let types: Vec<String> = variables
         .iter()
-        .map(|variable| glyphs::width(&variable.ty, 40))
-        .max()
-        .unwrap_or(0);
-    let type_width = type_width.min(usize::from(area.width) / 3);
+        .map(|variable| short_type(&variable.ty, most))
+        .collect();
+    let type_width = types.iter().map(|ty| glyphs::width(ty, most)).max();
+    let type_width = type_width.unwrap_or(0);
     let shown = if variables.len() > rows {
         rows.saturating_sub(1)
     } else {
         rows
     };
-    for (row, variable) in variables.iter().take(shown).enumerate() {
+    for (row, (variable, ty)) in variables.iter().zip(&types).take(shown).enumerate() {
         let mut pen = Pen::new(buffer, area, row as u16);
         let at = |columns: usize| area.x.saturating_add(columns as u16);
         let (sign, role) = if variable.unavailable.is_none() {
@@ -287,12 +304,24 @@ fn table(state: &UiState, buffer: &mut Buffer, area: Rect, variables: &[Variable
             .text(" ", Style::new());
         pen.fitted(&variable.name, name_width, theme.role(Role::Heading))
             .blank_to(at(name_width + 5), Style::new());
-        pen.fitted(&variable.ty, type_width, Style::new())
+        pen.fitted(ty, type_width, Style::new())
             .blank_to(at(name_width + type_width + 7), Style::new());
         let (text, role) = match &variable.unavailable {
             None => (format!("{}  {}", variable.kind, variable.place), Role::Dim),
             Some(why) => (why.clone(), Role::Warn),
         };
+        if let Some(value) = known_value(state, line, &variable.name) {
+            let role = match value.is_changed {
+                true => Role::Changed,
+                false => Role::Value,
+            };
+            let room = pen.room();
+            let beside = glyphs::width(&text, room) + 2;
+            // A value has half of the room at least; its place can do without.
+            let room = room.saturating_sub(beside).max(room / 2);
+            pen.fitted(&value.text, room, theme.role(role))
+                .text("  ", Style::new());
+        }
         let room = pen.room();
         pen.fitted(&text, room, theme.role(role));
     }
@@ -352,8 +381,21 @@ fn strip(state: &UiState, buffer: &mut Buffer, area: Rect) {
                     theme.role(Role::Accent),
                 );
                 let ty_room = pen.room().saturating_sub(2).min(24);
-                pen.text(": ", theme.role(Role::Dim))
-                    .fitted(&variable.ty, ty_room, Style::new());
+                pen.text(": ", theme.role(Role::Dim)).fitted(
+                    &short_type(&variable.ty, ty_room),
+                    ty_room,
+                    Style::new(),
+                );
+                if let Some(value) = known_value(state, source.line(), &variable.name)
+                    && pen.room() > 8
+                {
+                    let room = pen.room().saturating_sub(3).min(32);
+                    pen.text(" = ", theme.role(Role::Dim)).fitted(
+                        &value.text,
+                        room,
+                        theme.role(Role::Value),
+                    );
+                }
             }
             Some(why) => {
                 pen.text("✗ ", theme.role(Role::Warn)).fitted(
@@ -367,65 +409,5 @@ fn strip(state: &UiState, buffer: &mut Buffer, area: Rect) {
             }
         }
         pen.text("  ", Style::new());
-    }
-}
-
-pub(super) fn history(state: &UiState, buffer: &mut Buffer, area: Rect) {
-    if area.is_empty() {
-        return;
-    }
-    let theme = state.theme;
-    let probe = state.watched_probe();
-    let name = probe.map_or("Last values".into(), |probe| {
-        format!("Last values of {}", probe.name)
-    });
-    let parts: Vec<(String, Role)> = probe
-        .map(|probe| (probe.text.clone(), Role::Dim))
-        .into_iter()
-        .collect();
-    super::rule(state, buffer, area, None, &name, &parts);
-    let mut inner = PaneRegions::inner(area);
-    let added_up = probe.map(|probe| state.added_up(probe.id));
-    for row in added_up.unwrap_or_default() {
-        if inner.is_empty() {
-            return;
-        }
-        let mut pen = Pen::new(buffer, inner, 0);
-        let room = pen.text(" ", Style::new()).room();
-        pen.fitted(&row, room, Style::new());
-        (inner.y, inner.height) = (inner.y + 1, inner.height - 1);
-    }
-    let Some(trail) = probe.and_then(|probe| state.trails.get(&probe.id)) else {
-        return;
-    };
-    let past: Vec<_> = trail
-        .past
-        .iter()
-        .rev()
-        .take(usize::from(inner.height) + 1)
-        .collect();
-    for row in 0..inner.height {
-        let Some(now) = past.get(usize::from(row)) else {
-            break;
-        };
-        let marks = past
-            .get(usize::from(row) + 1)
-            .map(|before| changed(&before.message, &now.message))
-            .unwrap_or_default();
-        let mut pen = Pen::new(buffer, inner, row);
-        pen.text(" ", Style::new()).text(
-            &crate::tui::times::short_time(now.time_ns, &state.zone, 3),
-            theme.role(Role::Dim),
-        );
-        pen.text("  ", Style::new());
-        let room = pen.room();
-        pen.fitted_painted(&now.message, room, |at| {
-            let marked = marks.iter().any(|range| range.contains(&at));
-            if marked {
-                theme.role(Role::Changed)
-            } else {
-                Style::new()
-            }
-        });
     }
 }

@@ -67,7 +67,7 @@ fn program_starts_by_key_or_command_and_only_once() {
         }
         assert_eq!(desk.phase(), ProgramPhase::Running(4711));
         assert!(
-            desk.screen().contains("4 app ─ pid 4711"),
+            desk.screen().contains("5 app ─ pid 4711"),
             "{}",
             desk.screen()
         );
@@ -175,7 +175,7 @@ fn keys_before_the_start_and_after_the_end_are_commands() {
     assert_eq!(desk.state.mode(), Mode::Program);
     desk.act(UiAction::Reply(WorkerReply::Ended(Some(-11))));
     assert_eq!(desk.state.mode(), Mode::Main);
-    assert!(desk.screen().contains("4 app ━ ended by signal 11"));
+    assert!(desk.screen().contains("5 app ━ ended by signal 11"));
 }
 
 #[test]
@@ -219,7 +219,7 @@ fn terminal_of_the_program_is_as_large_as_its_pane() {
     desk.act(UiAction::Resize(120, 40));
     assert_eq!(has(&desk), Some(inner(&desk)));
     assert_eq!(desk.asked_for("ResizeProgram"), before + 1);
-    desk.keys("4z");
+    desk.keys("5z");
     assert_eq!(has(&desk), Some(Size::new(120, 37)));
     // While another pane has the screen, the program keeps its size.
     desk.keys("1");
@@ -233,7 +233,7 @@ fn earlier_output_is_shown_by_scrolling_and_typing_returns_to_the_newest() {
         desk.output(format!("line {line}.\r\n").as_bytes());
     }
     assert!(!desk.screen().contains("line 20."));
-    desk.keys("4");
+    desk.keys("5");
     for _ in 0..27 {
         desk.press(KeyCode::Up);
     }
@@ -363,7 +363,7 @@ proptest! {
         width in 1u16..160, height in 1u16..50,
     ) {
         let mut desk = running((80, 24));
-        desk.keys("4");
+        desk.keys("5");
         for output in outputs {
             desk.output(&output);
             desk.act(UiAction::Resize(width, height));

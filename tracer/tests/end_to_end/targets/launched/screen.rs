@@ -132,7 +132,7 @@ fn terminal_of_the_program_has_the_size_of_its_pane_and_follows_it() {
     terminal.wait_text("at 5 80");
     terminal.resize(40, 100);
     terminal.wait_text("now 10 100");
-    terminal.keys("4z");
+    terminal.keys("5z");
     terminal.wait_text("now 37 100");
     terminal.keys("q");
     terminal.wait_text("still runs");
