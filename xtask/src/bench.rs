@@ -23,6 +23,7 @@ mod statistics;
 mod table;
 mod target;
 mod targets;
+mod ui;
 
 use std::fs::File;
 use std::io::Write;
@@ -94,6 +95,8 @@ enum Part {
     Otlp,
     /// Recordings: written, and opened
     Recording,
+    /// Answers of the terminal UI under load
+    Ui,
 }
 
 /// The amount of measuring.
@@ -241,6 +244,11 @@ fn measure(args: &Args, report: &mut BenchReport) -> Result<()> {
         && let Err(error) = recording::measure(report, &extent)
     {
         report.note("recordings", &error);
+    }
+    if wanted(Part::Ui)
+        && let Err(error) = ui::measure(report, args.quick)
+    {
+        report.note("answers of the terminal UI", &error);
     }
     if wanted(Part::Otlp)
         && let Err(error) = otlp::measure(report, &extent, args.quick)

@@ -4,6 +4,7 @@ mod bad_input;
 mod commands;
 mod pages;
 mod picker;
+mod results;
 mod sources;
 mod story;
 mod terminal;

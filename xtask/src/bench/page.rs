@@ -78,6 +78,10 @@ same file as two selected ones.
 two integers a second. The long recording has their blocks again and again. The time is from the start of `tracer view`
 to its first screen with events.
 
+**Answers of the terminal UI**: the time from a key to its answer on the screen of a terminal, while the target makes
+100,000 hits a second, each of which is an event of two integers. The keys open and close the help, zoom, and turn the
+views of the results. The time includes `script`, which makes the terminal, and the reading of the screen.
+
 **Events to a collector**: `tracer attach --otlp` beside JSON, which goes to `/dev/null`. The target calls in bursts
 each 10 ms: 20,000 or 100,000 calls a second, or as many as the machine has time for. The collector is rotel over *grpc*
 and *http*, on the same machine. It throws away what it has received. *hanging* takes connections and never answers.

@@ -28,6 +28,8 @@ pub(super) struct BenchReport {
     pub(super) recordings: Vec<RecordingRow>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) opened: Vec<OpenedRow>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) ui: Vec<UiRow>,
     /// Numbers that could not be measured, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) absent: Vec<String>,
@@ -322,6 +324,24 @@ pub(super) struct OtlpRow {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) ratio_to_json: Option<f64>,
     pub(super) peak_rss_mb: f64,
+}
+
+/// Answers of the terminal UI while events come in.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct UiRow {
+    /// Of the terminal.
+    pub(super) columns: u16,
+    pub(super) rows: u16,
+    /// Events that reached the screen, by second.
+    pub(super) events_per_second: f64,
+    pub(super) events: u64,
+    pub(super) lost: u64,
+    /// Keys that were pressed.
+    pub(super) keys: usize,
+    /// Time from the key to its answer on the screen.
+    pub(super) p50_ms: f64,
+    pub(super) p99_ms: f64,
+    pub(super) max_ms: f64,
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ pub(super) fn tables(report: &BenchReport) -> Vec<ReportTable> {
         otlp(report),
         recordings(report),
         opened(report),
+        ui(report),
     ];
     all.into_iter()
         .filter(|table| !table.rows.is_empty())
@@ -315,6 +316,28 @@ fn opened(report: &BenchReport) -> ReportTable {
         title: "A long recording",
         headings: vec!["events", "MB", "seconds to the first screen", "peak MB"],
         rows: report.opened.iter().map(row).collect(),
+    }
+}
+
+fn ui(report: &BenchReport) -> ReportTable {
+    let row = |row: &super::report::UiRow| {
+        vec![
+            format!("{}x{}", row.columns, row.rows),
+            format!("{:.0}", row.events_per_second),
+            row.events.to_string(),
+            row.lost.to_string(),
+            row.keys.to_string(),
+            format!("{:.1}", row.p50_ms),
+            format!("{:.1}", row.p99_ms),
+            format!("{:.1}", row.max_ms),
+        ]
+    };
+    ReportTable {
+        title: "Answers of the terminal UI",
+        headings: vec![
+            "terminal", "events/s", "events", "lost", "keys", "p50 ms", "p99 ms", "max ms",
+        ],
+        rows: report.ui.iter().map(row).collect(),
     }
 }
 

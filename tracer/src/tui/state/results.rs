@@ -182,7 +182,7 @@ pub(in crate::tui) fn window_ns(level: usize) -> u64 {
     STEPS.get(level).map_or(0, |step| step * SHOWN)
 }
 
-/// The pairs of numbers of a probe. Coordinates come first, those of the last value before others.
+/// The pairs of numbers of a probe. Coordinates come first.
 pub(in crate::tui) fn pairs(series: &ProbeSeries) -> Vec<Pair> {
     let names: Vec<&str> = series.channels.iter().map(|one| &*one.name).collect();
     let ordinate = |name: &str| {
@@ -194,7 +194,7 @@ pub(in crate::tui) fn pairs(series: &ProbeSeries) -> Vec<Pair> {
         is_word.then(|| format!("{stem}{y}"))
     };
     let mut pairs = Vec::new();
-    for (x, name) in names.iter().enumerate().rev() {
+    for (x, name) in names.iter().enumerate() {
         let y = ordinate(name).and_then(|y| names.iter().position(|other| *other == y));
         pairs.extend(y.map(|y| Pair {
             x,

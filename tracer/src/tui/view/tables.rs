@@ -1,4 +1,4 @@
-//! The table of probes, the variables at the cursor, the last values of a probe.
+//! The table of probes, and the variables at the cursor.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -11,7 +11,7 @@ use super::super::state::UiState;
 use super::super::state::changes::RateBars;
 use super::super::state::source::Variables;
 use super::super::theme::Role;
-use super::known::{known_value, short_type};
+use super::known::{KnownValue, known_value, short_type};
 use crate::session::{ProbeStatus, VariableInfo};
 
 /// Columns of the number that a full bar of the rate stands for.
@@ -291,7 +291,17 @@ fn table(state: &UiState, buffer: &mut Buffer, area: Rect, line: u64, variables:
     } else {
         rows
     };
-    for (row, (variable, ty)) in variables.iter().zip(&types).take(shown).enumerate() {
+    let values: Vec<Option<KnownValue>> = variables
+        .iter()
+        .take(shown)
+        .map(|variable| known_value(state, line, &variable.name))
+        .collect();
+    // Short values stand in a column, and what is behind them in another.
+    let widths = values.iter().flatten();
+    let widths = widths.map(|value| glyphs::width(&value.text, usize::from(area.width)));
+    let value_width = widths.max().unwrap_or(0).min(usize::from(area.width) / 4);
+    let all = variables.iter().zip(&types).zip(&values);
+    for (row, ((variable, ty), value)) in all.enumerate() {
         let mut pen = Pen::new(buffer, area, row as u16);
         let at = |columns: usize| area.x.saturating_add(columns as u16);
         let (sign, role) = if variable.unavailable.is_none() {
@@ -310,17 +320,20 @@ fn table(state: &UiState, buffer: &mut Buffer, area: Rect, line: u64, variables:
             None => (format!("{}  {}", variable.kind, variable.place), Role::Dim),
             Some(why) => (why.clone(), Role::Warn),
         };
-        if let Some(value) = known_value(state, line, &variable.name) {
+        if let Some(value) = value {
             let role = match value.is_changed {
                 true => Role::Changed,
                 false => Role::Value,
             };
+            // A value has half of the room at least; its place can do without.
             let room = pen.room();
             let beside = glyphs::width(&text, room) + 2;
-            // A value has half of the room at least; its place can do without.
             let room = room.saturating_sub(beside).max(room / 2);
-            pen.fitted(&value.text, room, theme.role(role))
-                .text("  ", Style::new());
+            pen.fitted(&value.text, room, theme.role(role));
+        }
+        if value_width > 0 && pen.x() < area.right() {
+            let end = at(name_width + type_width + 9 + value_width);
+            pen.text("  ", Style::new()).blank_to(end, Style::new());
         }
         let room = pen.room();
         pen.fitted(&text, room, theme.role(role));

@@ -18,7 +18,7 @@ const BRANCH: &str = "if current.x > last.x";
 const FUNCTION: &str = "report_mouse_movement";
 
 /// Path of the pointer: right and down, left, up, and to the corners.
-const PATH: [Point; 6] = [
+pub(super) const PATH: [Point; 6] = [
     Point::at(640, 402),
     Point::at(812, 402),
     Point::at(11, 700),
@@ -27,7 +27,7 @@ const PATH: [Point; 6] = [
     Point::at(1279, 1023),
 ];
 
-fn branch_line() -> u64 {
+pub(super) fn branch_line() -> u64 {
     line_of(&workspace().join("target-app/src/main.rs"), BRANCH)
 }
 
@@ -40,15 +40,15 @@ fn probe() -> String {
 }
 
 /// The running target-app: its screen, the program, and the pointer's position.
-struct Stage {
+pub(super) struct Stage {
     display: Display,
-    app: Program,
+    pub(super) app: Program,
     at: Point,
 }
 
 impl Stage {
     /// Starts target-app, and waits until it has seen the pointer move.
-    fn set(profile: Profile) -> Self {
+    pub(super) fn set(profile: Profile) -> Self {
         Self::set_as(&target_app(profile))
     }
 
@@ -81,7 +81,7 @@ impl Stage {
     }
 
     /// Moves the pointer, and returns the output of target-app.
-    fn go(&mut self, to: Point) -> [String; 2] {
+    pub(super) fn go(&mut self, to: Point) -> [String; 2] {
         let from = self.app.stdout.count();
         self.display.move_pointer(to);
         let change = format!("Mouse Pointer Location Change: X: {}, Y: {}", to.x, to.y);

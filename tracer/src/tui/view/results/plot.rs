@@ -311,6 +311,7 @@ fn legend(state: &UiState, plotted: &[Plotted<'_>], span: &Span, buffer: &mut Bu
         let mut notes = notes(one, span);
         if index == 0 {
             notes.insert(0, window_text(span.level));
+            notes.extend(others(state, one));
         } else if Some(one.channel.unit) != first_unit {
             notes.insert(0, "on a scale of its own".to_owned());
         }
@@ -336,6 +337,13 @@ fn latest(one: &Plotted<'_>) -> String {
         (None, Some(number)) => short_number(number, one.channel.unit),
         (None, None) => String::new(),
     }
+}
+
+/// How to get at the other numbers of the probe.
+fn others(state: &UiState, one: &Plotted<'_>) -> Option<String> {
+    let count = one.series.channels.len();
+    let at = state.results.channel_of(one.series) + 1;
+    (count > 1).then(|| format!("number {at} of {count}: ↑ ↓"))
 }
 
 fn notes(one: &Plotted<'_>, span: &Span) -> Vec<String> {
