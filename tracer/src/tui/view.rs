@@ -203,6 +203,20 @@ fn status(state: &UiState, buffer: &mut Buffer, area: Rect) {
     }
 }
 
+/// The keys of the result pane.
+const RESULT_HINTS: &[(KeyCommand, &str)] = &[
+    (KeyCommand::NextView, "next view"),
+    (KeyCommand::Quit, "quit"),
+    (KeyCommand::Help, "keys"),
+    (KeyCommand::PreviousView, "back"),
+    (KeyCommand::Down, "next number or row"),
+    (KeyCommand::Compare, "compare this number"),
+    (KeyCommand::Longer, "longer time"),
+    (KeyCommand::Shorter, "shorter time"),
+    (KeyCommand::Zoom, "zoom"),
+    (KeyCommand::ProbesPane, "to the probes"),
+];
+
 fn hints(state: &UiState) -> &'static [(KeyCommand, &'static str)] {
     let program = state.program.as_ref();
     let waits = program.is_some_and(ProgramPane::is_waiting);
@@ -275,17 +289,7 @@ fn hints(state: &UiState) -> &'static [(KeyCommand, &'static str)] {
             (KeyCommand::Only, "only this probe"),
             (KeyCommand::Zoom, "zoom"),
         ],
-        Pane::Results => &[
-            (KeyCommand::NextView, "next view"),
-            (KeyCommand::Quit, "quit"),
-            (KeyCommand::Help, "keys"),
-            (KeyCommand::PreviousView, "back"),
-            (KeyCommand::Compare, "compare this number"),
-            (KeyCommand::Longer, "longer time"),
-            (KeyCommand::Shorter, "shorter time"),
-            (KeyCommand::Zoom, "zoom"),
-            (KeyCommand::ProbesPane, "to the probes"),
-        ],
+        Pane::Results => RESULT_HINTS,
         Pane::Program if !waits && !runs => &[
             (KeyCommand::Quit, "quit"),
             (KeyCommand::Help, "keys"),

@@ -24,15 +24,15 @@ const SIZES: [ScreenSize; 3] = [
     ScreenSize::of(60, 200),
 ];
 /// Keys, each with a text that is on the screen after it, or is no longer there.
-const KEYS: [Step; 8] = [
-    Step::shows("?", "Everywhere"),
-    Step::hides("\x1b", "Everywhere"),
-    Step::shows("4z", "[values]"),
-    Step::shows("v", "[plot]"),
-    Step::shows("v", "[x/y]"),
-    Step::shows("v", "[rate]"),
-    Step::shows("v", "[values]"),
-    Step::shows("z1", "▶"),
+const KEYS: [UiKey; 8] = [
+    UiKey::shows("?", "Everywhere"),
+    UiKey::hides("\x1b", "Everywhere"),
+    UiKey::shows("4z", "[values]"),
+    UiKey::shows("v", "[plot]"),
+    UiKey::shows("v", "[x/y]"),
+    UiKey::shows("v", "[rate]"),
+    UiKey::shows("v", "[values]"),
+    UiKey::shows("z1", "▶"),
 ];
 /// Time for one answer.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -54,13 +54,13 @@ impl ScreenSize {
 }
 
 /// A key and its answer.
-struct Step {
+struct UiKey {
     key: &'static str,
     text: &'static str,
     is_shown: bool,
 }
 
-impl Step {
+impl UiKey {
     const fn shows(key: &'static str, text: &'static str) -> Self {
         Self {
             key,
@@ -188,7 +188,7 @@ impl UiScreen {
     }
 
     /// Time from a key to its answer on the screen.
-    fn answer(&mut self, step: &Step) -> Result<Duration> {
+    fn answer(&mut self, step: &UiKey) -> Result<Duration> {
         let pressed = Instant::now();
         self.keys.write_all(step.key.as_bytes())?;
         self.keys.flush()?;

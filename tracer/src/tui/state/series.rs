@@ -32,7 +32,7 @@ const EXACT: u128 = 1 << 53;
 
 /// The unit of a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::tui) enum Unit {
+pub(in crate::tui) enum NumberUnit {
     /// None.
     Plain,
     /// Nanoseconds.
@@ -41,9 +41,9 @@ pub(in crate::tui) enum Unit {
 
 /// One number of an event.
 #[derive(Clone, Copy, Debug)]
-struct Number {
+struct PlotNumber {
     value: f64,
-    unit: Unit,
+    unit: NumberUnit,
     is_exact: bool,
 }
 
@@ -56,7 +56,7 @@ pub(in crate::tui) struct Channel {
     /// The expression as typed, with the fields that lead to the number: `current.x`.
     pub(in crate::tui) name: String,
     /// The unit.
-    pub(in crate::tui) unit: Unit,
+    pub(in crate::tui) unit: NumberUnit,
     /// The numbers.
     pub(in crate::tui) steps: Steps<Slot>,
     /// Some numbers are integers that `f64` cannot hold, so they are drawn rounded.
@@ -140,9 +140,9 @@ impl ProbeSeries {
             left: LOOKED_AT,
         };
         if let Some(span) = &event.span {
-            let number = Number {
+            let number = PlotNumber {
                 value: span.duration_ns as f64,
-                unit: Unit::Time,
+                unit: NumberUnit::Time,
                 is_exact: true,
             };
             taken.number(&["duration"], number);
@@ -227,7 +227,7 @@ impl Taken<'_> {
         }
     }
 
-    fn number(&mut self, path: &Path<'_>, number: Number) {
+    fn number(&mut self, path: &Path<'_>, number: PlotNumber) {
         let is_there =
             |channel: &Channel| channel.unit == number.unit && is_path(&channel.name, path);
         let expected = self.series.channels.get(self.next).is_some_and(is_there);
@@ -324,22 +324,22 @@ fn field_of<'v>(value: &'v Value, path: &Path<'_>) -> Option<&'v Value> {
     }
 }
 
-fn number(value: &Value) -> Option<Number> {
-    let integer = |value: f64, size: u128, unit| Number {
+fn number(value: &Value) -> Option<PlotNumber> {
+    let integer = |value: f64, size: u128, unit| PlotNumber {
         value,
         unit,
         is_exact: size <= EXACT,
     };
     Some(match *value {
-        Value::Int(value, _) => integer(value as f64, value.unsigned_abs(), Unit::Plain),
-        Value::Uint(value) => integer(value as f64, value, Unit::Plain),
-        Value::Nanoseconds(ns) => integer(ns as f64, ns.into(), Unit::Time),
+        Value::Int(value, _) => integer(value as f64, value.unsigned_abs(), NumberUnit::Plain),
+        Value::Uint(value) => integer(value as f64, value, NumberUnit::Plain),
+        Value::Nanoseconds(ns) => integer(ns as f64, ns.into(), NumberUnit::Time),
         Value::Duration(time) => {
             let ns = time.as_nanos();
-            integer(ns as f64, ns, Unit::Time)
+            integer(ns as f64, ns, NumberUnit::Time)
         }
-        Value::Float32(value) => integer(value.into(), 0, Unit::Plain),
-        Value::Float64(value) => integer(value, 0, Unit::Plain),
+        Value::Float32(value) => integer(value.into(), 0, NumberUnit::Plain),
+        Value::Float64(value) => integer(value, 0, NumberUnit::Plain),
         _ => return None,
     })
 }

@@ -12,7 +12,7 @@ use crate::event::{Event, NamedValue};
 const FRESH: Duration = Duration::from_secs(3);
 
 /// The last known value of a variable.
-pub(super) struct KnownValue {
+pub(super) struct VariableValue {
     /// The value, and its age if it is not fresh.
     pub(super) text: String,
     /// It is another one than in the event before.
@@ -20,8 +20,8 @@ pub(super) struct KnownValue {
 }
 
 /// The last value of a variable at a line, or of its fields, as far as a probe on that line has sent it.
-pub(super) fn known_value(state: &UiState, line: u64, name: &str) -> Option<KnownValue> {
-    let mut found: Vec<(&Event, KnownValue)> = Vec::new();
+pub(super) fn known_value(state: &UiState, line: u64, name: &str) -> Option<VariableValue> {
+    let mut found: Vec<(&Event, VariableValue)> = Vec::new();
     for probe in state.probes_on(line) {
         let Some(series) = state.results.series.get(&probe.id) else {
             continue;
@@ -33,7 +33,7 @@ pub(super) fn known_value(state: &UiState, line: u64, name: &str) -> Option<Know
         };
         let before = recent.next().and_then(|event| value_in(event, name));
         let is_changed = before.is_some_and(|before| before != text);
-        found.push((event, KnownValue { text, is_changed }));
+        found.push((event, VariableValue { text, is_changed }));
     }
     let (event, mut value) = found.into_iter().max_by_key(|(event, _)| event.time_ns)?;
     if let Some(age) = age(state, event).filter(|age| *age >= FRESH) {

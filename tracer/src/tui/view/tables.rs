@@ -11,7 +11,7 @@ use super::super::state::UiState;
 use super::super::state::changes::RateBars;
 use super::super::state::source::Variables;
 use super::super::theme::Role;
-use super::known::{KnownValue, known_value, short_type};
+use super::known::{VariableValue, known_value, short_type};
 use crate::session::{ProbeStatus, VariableInfo};
 
 /// Columns of the number that a full bar of the rate stands for.
@@ -291,7 +291,7 @@ fn table(state: &UiState, buffer: &mut Buffer, area: Rect, line: u64, variables:
     } else {
         rows
     };
-    let values: Vec<Option<KnownValue>> = variables
+    let values: Vec<Option<VariableValue>> = variables
         .iter()
         .take(shown)
         .map(|variable| known_value(state, line, &variable.name))

@@ -1,6 +1,6 @@
 //! Axes of plots: round numbers for ticks, and their labels.
 
-use super::Unit;
+use super::NumberUnit;
 
 /// Characters of a label. Where numbers need more, labels are distances from the lowest one.
 const LABEL: usize = 9;
@@ -17,7 +17,7 @@ pub(in crate::tui) struct Scale {
     low: f64,
     high: f64,
     step: f64,
-    unit: Unit,
+    unit: NumberUnit,
 }
 
 /// A place on an axis.
@@ -54,7 +54,7 @@ pub(in crate::tui) fn round_above(number: f64) -> f64 {
 
 impl Scale {
     /// An axis that shows numbers from `min` to `max`, which must be finite, with up to `ticks` steps.
-    pub(in crate::tui) fn new(min: f64, max: f64, unit: Unit, ticks: usize) -> Self {
+    pub(in crate::tui) fn new(min: f64, max: f64, unit: NumberUnit, ticks: usize) -> Self {
         let size = min.abs().max(max.abs());
         // `f64` cannot tell closer numbers apart.
         let is_flat = max - min <= size * f64::EPSILON * 16.0;
@@ -85,7 +85,7 @@ impl Scale {
     }
 
     /// An axis from 0 that shows numbers up to `max`.
-    pub(in crate::tui) fn from_zero(max: f64, unit: Unit, ticks: usize) -> Self {
+    pub(in crate::tui) fn from_zero(max: f64, unit: NumberUnit, ticks: usize) -> Self {
         Self::new(0.0, max.max(1e-9), unit, ticks)
     }
 
@@ -140,8 +140,8 @@ impl Scale {
 
     fn labels(&self, numbers: &[f64], size: f64) -> Vec<String> {
         let suffix = match self.unit {
-            Unit::Time => Some(time_suffix(size)),
-            Unit::Plain => plain_suffix(size),
+            NumberUnit::Time => Some(time_suffix(size)),
+            NumberUnit::Plain => plain_suffix(size),
         };
         let Some((suffix, unit)) = suffix else {
             return numbers
@@ -193,11 +193,11 @@ fn plain_suffix(size: f64) -> Option<Suffix> {
 }
 
 /// A number in few characters: `812`, `12.5k`, `1.25ms`.
-pub(in crate::tui) fn short_number(number: f64, unit: Unit) -> String {
+pub(in crate::tui) fn short_number(number: f64, unit: NumberUnit) -> String {
     let suffix = match unit {
-        Unit::Time => Some(time_suffix(number.abs())),
-        Unit::Plain if number == 0.0 => Some(("", 1.0)),
-        Unit::Plain => plain_suffix(number.abs()),
+        NumberUnit::Time => Some(time_suffix(number.abs())),
+        NumberUnit::Plain if number == 0.0 => Some(("", 1.0)),
+        NumberUnit::Plain => plain_suffix(number.abs()),
     };
     let Some((suffix, size)) = suffix else {
         return format!("{number:.2e}");
@@ -213,7 +213,7 @@ mod tests {
 
     use super::*;
 
-    fn labels(min: f64, max: f64, unit: Unit) -> Vec<String> {
+    fn labels(min: f64, max: f64, unit: NumberUnit) -> Vec<String> {
         let (ticks, base) = Scale::new(min, max, unit, 4).ticks();
         let labels = ticks.into_iter().map(|tick| tick.label);
         base.into_iter().chain(labels).collect()
@@ -221,19 +221,22 @@ mod tests {
 
     #[test]
     fn ticks_are_round_numbers_with_their_units() {
-        assert_eq!(labels(0.0, 100.0, Unit::Plain), ["0", "50", "100"]);
-        assert_eq!(labels(312.0, 870.0, Unit::Plain), ["400", "600", "800"]);
-        assert_eq!(labels(-3.0, 4.0, Unit::Plain), ["-2", "0", "2", "4"]);
+        assert_eq!(labels(0.0, 100.0, NumberUnit::Plain), ["0", "50", "100"]);
         assert_eq!(
-            labels(0.0, 3_000_000.0, Unit::Time),
+            labels(312.0, 870.0, NumberUnit::Plain),
+            ["400", "600", "800"]
+        );
+        assert_eq!(labels(-3.0, 4.0, NumberUnit::Plain), ["-2", "0", "2", "4"]);
+        assert_eq!(
+            labels(0.0, 3_000_000.0, NumberUnit::Time),
             ["0", "1ms", "2ms", "3ms"]
         );
-        assert_eq!(labels(0.0, 2.2e6, Unit::Plain), ["0", "1M", "2M"]);
+        assert_eq!(labels(0.0, 2.2e6, NumberUnit::Plain), ["0", "1M", "2M"]);
     }
 
     #[test]
     fn close_numbers_far_from_zero_have_labels_as_distances() {
-        let labels = labels(1.7e18, 1.7e18 + 40_960_000.0, Unit::Plain);
+        let labels = labels(1.7e18, 1.7e18 + 40_960_000.0, NumberUnit::Plain);
         assert_eq!(labels[0], "1700000000000000000");
         assert_eq!(labels[1..], ["+0", "+20M", "+40M"]);
     }
@@ -253,16 +256,16 @@ mod tests {
             (1.5e6, "1.5M"),
             (0.0, "0"),
         ] {
-            assert_eq!(short_number(number, Unit::Plain), text);
+            assert_eq!(short_number(number, NumberUnit::Plain), text);
         }
-        assert_eq!(short_number(1_250_000.0, Unit::Time), "1.25ms");
+        assert_eq!(short_number(1_250_000.0, NumberUnit::Time), "1.25ms");
     }
 
     proptest! {
         #[test]
         fn any_two_numbers_have_an_axis(a in proptest::num::f64::NORMAL, b in proptest::num::f64::NORMAL, ticks in 1usize..9) {
             let (min, max) = (a.min(b), a.max(b));
-            let scale = Scale::new(min, max, Unit::Plain, ticks);
+            let scale = Scale::new(min, max, NumberUnit::Plain, ticks);
             let (all, _) = scale.ticks();
             prop_assert!((1..=52).contains(&all.len()));
             for tick in &all {

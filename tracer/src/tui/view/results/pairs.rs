@@ -18,7 +18,7 @@ use crate::session::ProbeStatus;
 const LABEL_COLUMNS: u16 = 14;
 
 /// One event's pair.
-struct Spot {
+struct PairSpot {
     x: f64,
     y: f64,
     is_after_gap: bool,
@@ -37,7 +37,7 @@ pub(super) fn draw(state: &UiState, probe: &ProbeStatus, buffer: &mut Buffer, ar
         height: area.height.saturating_sub(1),
         ..area
     };
-    let scale = |of: fn(&Spot) -> f64, unit, ticks| {
+    let scale = |of: fn(&PairSpot) -> f64, unit, ticks| {
         let ends = spots
             .iter()
             .map(of)
@@ -67,7 +67,7 @@ pub(super) fn draw(state: &UiState, probe: &ProbeStatus, buffer: &mut Buffer, ar
         marks: Vec::new(),
     };
     let canvas = axes.draw(state, buffer, rest);
-    let place = |spot: &Spot| DrawnPoint {
+    let place = |spot: &PairSpot| DrawnPoint {
         x: x.position(spot.x),
         y: y.position(spot.y),
     };
@@ -75,7 +75,7 @@ pub(super) fn draw(state: &UiState, probe: &ProbeStatus, buffer: &mut Buffer, ar
 }
 
 /// The events that have both numbers, oldest first.
-fn spots(series: &ProbeSeries, pair: Pair) -> Vec<Spot> {
+fn spots(series: &ProbeSeries, pair: Pair) -> Vec<PairSpot> {
     let mut is_after_gap = false;
     let mut spots = Vec::new();
     for row in &series.rows {
@@ -88,7 +88,7 @@ fn spots(series: &ProbeSeries, pair: Pair) -> Vec<Spot> {
         };
         match (number(pair.x), number(pair.y)) {
             (Some(x), Some(y)) => {
-                spots.push(Spot { x, y, is_after_gap });
+                spots.push(PairSpot { x, y, is_after_gap });
                 is_after_gap = false;
             }
             _ => is_after_gap = true,
@@ -100,9 +100,9 @@ fn spots(series: &ProbeSeries, pair: Pair) -> Vec<Spot> {
 /// All points, as a path or not, and the last one.
 fn curves(
     state: &UiState,
-    spots: &[Spot],
+    spots: &[PairSpot],
     pair: Pair,
-    place: impl Fn(&Spot) -> DrawnPoint,
+    place: impl Fn(&PairSpot) -> DrawnPoint,
 ) -> [Curve; 2] {
     let curve = |marker, role| Curve {
         marker,
@@ -130,7 +130,7 @@ fn heading(
     state: &UiState,
     series: &ProbeSeries,
     pair: Pair,
-    spots: &[Spot],
+    spots: &[PairSpot],
     buffer: &mut Buffer,
     area: Rect,
 ) {

@@ -12,7 +12,7 @@ use super::super::super::state::UiState;
 use super::super::super::state::results::window_ns;
 use super::super::super::state::series::scale::{Scale, Tick, short_number};
 use super::super::super::state::series::steps::STEPS;
-use super::super::super::state::series::{Channel, ProbeSeries, Unit, value_of};
+use super::super::super::state::series::{Channel, NumberUnit, ProbeSeries, value_of};
 use super::super::super::theme::Role;
 use super::axes::{Axes, Curve, DrawnPoint, draw_curves, ticks_of_rows};
 use crate::session::ProbeStatus;
@@ -188,7 +188,7 @@ fn plotted<'a>(state: &'a UiState, probe: &ProbeStatus) -> Vec<Plotted<'a>> {
 
 /// The axis of each: numbers of one unit share it.
 fn scales(plotted: &[Plotted<'_>], span: &Span, ticks: usize) -> Vec<Option<Scale>> {
-    let extremes = |unit: Unit| {
+    let extremes = |unit: NumberUnit| {
         let of_unit = plotted.iter().filter(|one| one.channel.unit == unit);
         let slots = of_unit.flat_map(|one| {
             one.channel
@@ -200,12 +200,12 @@ fn scales(plotted: &[Plotted<'_>], span: &Span, ticks: usize) -> Vec<Option<Scal
         });
         (ends.0 <= ends.1).then(|| Scale::new(ends.0, ends.1, unit, ticks))
     };
-    let (plain, times) = (extremes(Unit::Plain), extremes(Unit::Time));
+    let (plain, times) = (extremes(NumberUnit::Plain), extremes(NumberUnit::Time));
     plotted
         .iter()
         .map(|one| match one.channel.unit {
-            Unit::Plain => plain,
-            Unit::Time => times,
+            NumberUnit::Plain => plain,
+            NumberUnit::Time => times,
         })
         .collect()
 }

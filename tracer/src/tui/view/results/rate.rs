@@ -7,7 +7,7 @@ use ratatui::symbols::Marker;
 
 use super::super::super::glyphs::Pen;
 use super::super::super::state::UiState;
-use super::super::super::state::series::Unit;
+use super::super::super::state::series::NumberUnit;
 use super::super::super::state::series::scale::{Scale, Tick, short_number};
 use super::super::super::theme::Role;
 use super::axes::{Axes, Curve, DrawnPoint, draw_curves, ticks_of_rows};
@@ -45,7 +45,7 @@ pub(super) fn draw(state: &UiState, probe: &ProbeStatus, buffer: &mut Buffer, ar
         height: area.height.saturating_sub(1),
         ..area
     };
-    let scale = Scale::from_zero(max, Unit::Plain, ticks_of_rows(rest.height));
+    let scale = Scale::from_zero(max, NumberUnit::Plain, ticks_of_rows(rest.height));
     let label = |position: f64| Tick {
         position,
         label: match SECONDS * (1.0 - position) {
@@ -81,6 +81,6 @@ pub(super) fn draw(state: &UiState, probe: &ProbeStatus, buffer: &mut Buffer, ar
 fn rate_text(rate: f64) -> String {
     match rate {
         rate if rate < 10.0 => format!("{rate:.1}"),
-        rate => short_number(rate.round(), Unit::Plain),
+        rate => short_number(rate.round(), NumberUnit::Plain),
     }
 }

@@ -22,7 +22,7 @@ const TIME: usize = 14;
 const THREAD: usize = 18;
 
 /// One value of the rows on the screen.
-struct ValueColumn {
+struct ResultColumn {
     title: String,
     /// The newest first.
     cells: Vec<Cell>,
@@ -99,7 +99,7 @@ fn heading(
     buffer: &mut Buffer,
     area: Rect,
     thread: usize,
-    columns: &[ValueColumn],
+    columns: &[ResultColumn],
     left_out: usize,
 ) {
     let style = state.theme.role(Role::Heading);
@@ -147,7 +147,7 @@ fn titles(event: &Event) -> Vec<String> {
     titles
 }
 
-fn column(title: &str, index: usize, events: &[&Arc<Event>], rows: usize) -> ValueColumn {
+fn column(title: &str, index: usize, events: &[&Arc<Event>], rows: usize) -> ResultColumn {
     let texts: Vec<String> = events
         .iter()
         .map(|event| text(event, title, index))
@@ -163,7 +163,7 @@ fn column(title: &str, index: usize, events: &[&Arc<Event>], rows: usize) -> Val
         .collect();
     let widths = cells.iter().map(|cell| glyphs::width(&cell.text, WIDEST));
     let width = widths.max().unwrap_or(0);
-    ValueColumn {
+    ResultColumn {
         title: title.to_owned(),
         cells,
         width: width.max(glyphs::width(title, WIDEST)).max(3),
