@@ -152,6 +152,11 @@ impl ResultsPane {
         pairs.get(self.pair.min(last)).copied()
     }
 
+    /// The user has chosen the time that plots show.
+    pub(in crate::tui) const fn has_chosen_time(&self) -> bool {
+        self.level.is_some()
+    }
+
     /// The step of time in the plot of a probe, as an index of [`STEPS`].
     pub(in crate::tui) fn level_of(&self, series: &ProbeSeries) -> usize {
         if let Some(level) = self.level {

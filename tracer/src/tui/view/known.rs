@@ -7,6 +7,7 @@ use super::super::glyphs;
 use super::super::state::UiState;
 use crate::debuginfo::names::{short_generics, without_paths};
 use crate::event::{Event, NamedValue};
+use crate::value::Value;
 
 /// A value younger than this is shown without its age.
 const FRESH: Duration = Duration::from_secs(3);
@@ -46,6 +47,10 @@ pub(super) fn known_value(state: &UiState, line: u64, name: &str) -> Option<Vari
 /// The value of a variable in an event: whole, or the fields that the event has of it.
 fn value_in(event: &Event, name: &str) -> Option<String> {
     let whole = event.values.iter().find(|named| *named.expr == *name);
+    // The reason that a variable has no value stands beside it anyway.
+    if whole.is_some_and(|named| matches!(named.value, Value::Unavailable(_))) {
+        return None;
+    }
     if let Some(named) = whole {
         return Some(compact_value(&named.value));
     }

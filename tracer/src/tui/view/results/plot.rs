@@ -17,6 +17,9 @@ use super::super::super::theme::Role;
 use super::axes::{Axes, Curve, DrawnPoint, draw_curves, ticks_of_rows};
 use crate::session::ProbeStatus;
 
+/// The shortest time that is shown.
+const SHORTEST_NS: u64 = 1_000_000_000;
+
 /// How a series is drawn, so that it is known without colours.
 struct CurveStyle {
     sign: &'static str,
@@ -92,7 +95,7 @@ pub(super) fn draw(state: &UiState, probe: &ProbeStatus, buffer: &mut Buffer, ar
     let to_ns = now.unwrap_or(0);
     let span = Span {
         level,
-        from_ns: to_ns.saturating_sub(window_ns(level)),
+        from_ns: start_ns(state, &plotted, level, to_ns),
         to_ns,
     };
     let heads = match plotted.len() as u16 {
@@ -118,7 +121,7 @@ pub(super) fn draw(state: &UiState, probe: &ProbeStatus, buffer: &mut Buffer, ar
     let Some(scale) = scales.first().copied().flatten() else {
         let text = format!(
             "no value in {}; a longer time may have some",
-            window_text(level)
+            window_text(&span)
         );
         return super::instead(state, buffer, rest, &text);
     };
@@ -144,6 +147,17 @@ pub(super) fn draw(state: &UiState, probe: &ProbeStatus, buffer: &mut Buffer, ar
         })
         .collect();
     draw_curves(buffer, canvas, &curves);
+}
+
+/// The beginning of the time that is shown: that of the events, if they began later and no time was chosen.
+fn start_ns(state: &UiState, plotted: &[Plotted<'_>], level: usize, to_ns: u64) -> u64 {
+    let start = to_ns.saturating_sub(window_ns(level));
+    if state.results.has_chosen_time() {
+        return start;
+    }
+    let oldest = plotted.iter().filter_map(|one| one.series.oldest_ns).min();
+    let latest = to_ns.saturating_sub(SHORTEST_NS);
+    start.max(oldest.unwrap_or(start).min(latest))
 }
 
 /// The selected number, then those that it is compared with.
@@ -265,8 +279,9 @@ fn times(state: &UiState, span: &Span) -> Vec<Tick> {
 }
 
 /// `60 s`, `25 min`.
-fn window_text(level: usize) -> String {
-    match window_ns(level) / 1_000_000_000 {
+fn window_text(span: &Span) -> String {
+    let ns = span.to_ns.saturating_sub(span.from_ns);
+    match ns.div_ceil(1_000_000_000) {
         seconds if seconds < 300 => format!("the last {seconds} s"),
         seconds if seconds < 7_200 => format!("the last {} min", seconds / 60),
         seconds => format!("the last {:.1} h", seconds as f64 / 3600.0),
@@ -310,7 +325,7 @@ fn legend(state: &UiState, plotted: &[Plotted<'_>], span: &Span, buffer: &mut Bu
         pen.fitted(&latest(one), room, theme.role(Role::Value));
         let mut notes = notes(one, span);
         if index == 0 {
-            notes.insert(0, window_text(span.level));
+            notes.insert(0, window_text(span));
             notes.extend(others(state, one));
         } else if Some(one.channel.unit) != first_unit {
             notes.insert(0, "on a scale of its own".to_owned());
