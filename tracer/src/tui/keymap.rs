@@ -177,7 +177,7 @@ pub(super) static BINDINGS: &[Binding] = &[
         Mode::Main,
         ENTER,
         KeyCommand::Activate,
-        "source: logpoint; probes: go to; events: in full",
+        "source: logpoint; probes: go to; events: show in full",
     ),
     bind(
         Mode::Main,
