@@ -55,3 +55,9 @@ pub const ENDED_SUMS: usize = 1 << 12;
 
 /// Time for a pipe of probes (`-f -`, `-f <(command)`) to end. A pipe that takes longer is refused.
 pub const PROBE_FILE_WAIT: Duration = Duration::from_secs(10);
+
+/// Bytes that a key of the terminal UI copies. Of a longer text the start is copied, and a message says so.
+///
+/// Some terminals drop a sequence for the clipboard (OSC 52) of more than 100,000 bytes, which are base64
+/// of this many.
+pub const CLIPBOARD_BYTES: usize = 74_994;

@@ -20,7 +20,7 @@ use crate::event::{
     Aggregate, AggregateBody, Bucket, CountRow, Done, DoneReason, Event, ProbeDone, ProbeLimited,
 };
 use crate::session::{FollowedProcesses, ProbeStatus};
-use crate::value::Value;
+use crate::value::{Text, Value};
 
 /// Writes events and summaries as JSON, one object a line.
 pub struct JsonSink<W> {
@@ -75,6 +75,29 @@ pub fn write_object(mut out: impl Write, object: &impl Serialize) -> io::Result<
 pub(in crate::sink) fn write_value(out: impl Write, value: &impl Serialize) -> io::Result<()> {
     let mut serializer = serde_json::Serializer::with_formatter(out, Printable);
     Ok(value.serialize(&mut serializer)?)
+}
+
+/// The line of an event, as the output has it.
+#[must_use]
+pub fn event_line(event: &Event) -> String {
+    let mut line = Vec::new();
+    // Encoding a value to memory does not fail.
+    let _ = EventLines::new().event(&mut line, event);
+    String::from_utf8_lossy(&line).into_owned()
+}
+
+/// A value as JSON. A text that is whole and is UTF-8 is the text itself.
+#[must_use]
+pub fn value_text(value: &Value) -> String {
+    if let Value::Text(Text { bytes, cut: None }) = value
+        && let Ok(text) = std::str::from_utf8(bytes)
+    {
+        return text.to_owned();
+    }
+    let mut line = Vec::new();
+    // As above.
+    let _ = write_object(&mut line, value);
+    String::from_utf8_lossy(&line).trim_end().to_owned()
 }
 
 /// Compact JSON that writes characters hostile to terminals as `\uNNNN`.

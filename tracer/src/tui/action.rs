@@ -222,6 +222,15 @@ pub(super) enum UiEffect {
         /// The place was asked for.
         is_jump: bool,
     },
+    /// Copy a text to the clipboard of the terminal.
+    Copy(String),
+    /// Open a source file in the user's editor.
+    EditSource {
+        /// The file.
+        file: SourceFile,
+        /// From 1.
+        line: u64,
+    },
     /// Fetch the aggregates of the probes.
     RefreshAggregates,
     /// Let the program run, and wait for its end.

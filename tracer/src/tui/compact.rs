@@ -1,8 +1,10 @@
 //! Values in as few columns as tell them apart, for places too small for the whole message.
 
+use super::tree::bytes::{self, quoted};
 use super::tree::leaf;
+use super::tree::types;
 use crate::event::NamedValue;
-use crate::value::Value;
+use crate::value::{Map, Value};
 
 /// Bytes at most: more than a row of any screen.
 const LENGTH: usize = 512;
@@ -11,103 +13,168 @@ const DEPTH: usize = 8;
 
 /// `last={x: 640, y: 402}, current={x: 812, y: 402}`: names of structs are left out, those of variants are not.
 pub(super) fn compact(values: &[NamedValue]) -> String {
-    let mut out = String::new();
+    let mut writer = Writer::default();
     for value in values {
-        if out.len() >= LENGTH {
+        if writer.is_full() {
             break;
         }
-        if !out.is_empty() {
-            out.push_str(", ");
+        if !writer.out.is_empty() {
+            writer.out.push_str(", ");
         }
-        out.push_str(&value.expr);
-        out.push('=');
-        write(&value.value, 0, &mut out);
+        writer.out.push_str(&value.expr);
+        writer.out.push('=');
+        writer.value(&value.value, &value.ty, 0);
     }
-    out
+    writer.out
+}
+
+/// A value on one line.
+pub(super) struct Summary {
+    /// The line.
+    pub(super) text: String,
+    /// The line has all of the value.
+    pub(super) is_whole: bool,
 }
 
 /// A value alone.
 pub(super) fn compact_value(value: &Value) -> String {
-    let mut out = String::new();
-    write(value, 0, &mut out);
-    out
+    summary(value, "").text
 }
 
-fn write(value: &Value, depth: usize, out: &mut String) {
-    if out.len() >= LENGTH || depth >= DEPTH {
-        return out.push('…');
+/// A value of a type on one line. The type may be empty.
+pub(super) fn summary(value: &Value, ty: &str) -> Summary {
+    let mut writer = Writer::default();
+    writer.value(value, ty, 0);
+    Summary {
+        is_whole: !writer.is_cut && writer.out.len() < LENGTH,
+        text: writer.out,
     }
-    match value {
-        Value::Unavailable(_) => out.push('✗'),
-        Value::Duration(_) | Value::Range(_) => out.push_str(&value.to_string()),
-        Value::Struct(inner) => fields(&inner.fields, inner.has_more, depth, out),
-        Value::Variant(inner) => {
-            out.push_str(&inner.title());
-            if inner.omitted.is_some() {
-                out.push_str("(…)");
-            } else if !inner.fields.is_empty() {
-                fields(&inner.fields, false, depth, out);
-            }
+}
+
+#[derive(Default)]
+struct Writer {
+    out: String,
+    /// Something was left out.
+    is_cut: bool,
+}
+
+impl Writer {
+    fn is_full(&self) -> bool {
+        self.out.len() >= LENGTH
+    }
+
+    fn cut(&mut self) {
+        self.out.push('…');
+        self.is_cut = true;
+    }
+
+    fn value(&mut self, value: &Value, ty: &str, depth: usize) {
+        if self.is_full() || depth >= DEPTH {
+            return self.cut();
         }
-        Value::Tuple(items) => list(items, PARENTHESES, depth, out),
-        Value::Sequence(inner) => {
-            list(
-                &inner.items,
-                if inner.set { BRACES } else { BRACKETS },
-                depth,
-                out,
-            );
-            if inner.cut.is_some() {
-                out.push('…');
+        match value {
+            Value::Unavailable(_) => {
+                self.out.push('✗');
+                self.is_cut = true;
             }
-        }
-        Value::Map(map) => {
-            out.push('{');
-            for (index, (key, value)) in map.entries.iter().enumerate() {
-                out.push_str(if index > 0 { ", " } else { "" });
-                write(key, depth + 1, out);
-                out.push_str(": ");
-                write(value, depth + 1, out);
-                if out.len() >= LENGTH {
-                    break;
+            Value::Duration(_) | Value::Range(_) => self.out.push_str(&value.to_string()),
+            Value::Struct(inner) => self.fields(&inner.fields, "", inner.has_more, depth),
+            Value::Variant(inner) => {
+                self.out.push_str(&inner.title());
+                if inner.omitted.is_some() {
+                    self.out.push_str("(…)");
+                    self.is_cut = true;
+                } else if !inner.fields.is_empty() {
+                    let ty = types::of_variant(ty, &inner.name);
+                    self.fields(&inner.fields, ty, false, depth);
                 }
             }
-            out.push_str(if map.cut.is_some() { "…}" } else { "}" });
-        }
-        Value::Pointer(pointer) if pointer.transparent && pointer.target.is_some() => {
-            if let Some(target) = &pointer.target {
-                write(target, depth + 1, out);
+            Value::Tuple(items) => self.list(items, "", PARENTHESES, depth),
+            Value::Sequence(inner) => {
+                let item = types::of_items(ty);
+                if let Some(bytes) = bytes::of(inner, item)
+                    && !bytes.is_empty()
+                {
+                    self.out.push_str(&format!("b{}", quoted(&bytes)));
+                } else if inner.set {
+                    self.list(&inner.items, item, BRACES, depth);
+                } else {
+                    self.list(&inner.items, item, BRACKETS, depth);
+                }
+                if inner.cut.is_some() {
+                    self.cut();
+                }
             }
-        }
-        Value::Pointer(pointer) => out.push_str(&format!("{:#x}", pointer.address)),
-        other => {
-            if let Some((text, _)) = leaf(other) {
-                out.push_str(&text);
+            Value::Map(map) => self.map(map, ty, depth),
+            Value::Pointer(pointer) if pointer.transparent && pointer.target.is_some() => {
+                if let Some(target) = &pointer.target {
+                    self.value(target, types::of_target(ty), depth + 1);
+                }
+            }
+            Value::Pointer(pointer) => {
+                self.out.push_str(&format!("{:#x}", pointer.address));
+                self.is_cut |= pointer.target.is_some() || pointer.symbol.is_some();
+            }
+            other => {
+                if let Some((text, _)) = leaf(other) {
+                    self.out.push_str(&text);
+                }
             }
         }
     }
-}
 
-/// `{x: 1, y: 2}`, or `(1, 2)` where the fields have numbers.
-fn fields(fields: &[(String, Value)], has_more: bool, depth: usize, out: &mut String) {
-    let numbered = fields.first().is_some_and(|(name, _)| name == "0");
-    let (open, close) = if numbered { ('(', ')') } else { ('{', '}') };
-    out.push(open);
-    for (index, (name, value)) in fields.iter().enumerate() {
-        out.push_str(if index > 0 { ", " } else { "" });
-        if !numbered {
-            out.push_str(name);
-            out.push_str(": ");
+    fn map(&mut self, map: &Map, ty: &str, depth: usize) {
+        let (of_key, of_value) = types::of_entries(ty);
+        self.out.push('{');
+        for (index, (key, value)) in map.entries.iter().enumerate() {
+            self.out.push_str(if index > 0 { ", " } else { "" });
+            self.value(key, of_key, depth + 1);
+            self.out.push_str(": ");
+            self.value(value, of_value, depth + 1);
+            if self.is_full() {
+                break;
+            }
         }
-        write(value, depth + 1, out);
-        if out.len() >= LENGTH {
-            break;
+        if map.cut.is_some() {
+            self.cut();
         }
+        self.out.push('}');
     }
-    if has_more {
-        out.push_str(", …");
+
+    /// `{x: 1, y: 2}`, or `(1, 2)` where the fields have numbers.
+    fn fields(&mut self, fields: &[(String, Value)], ty: &str, has_more: bool, depth: usize) {
+        let numbered = fields.first().is_some_and(|(name, _)| name == "0");
+        let (open, close) = if numbered { ('(', ')') } else { ('{', '}') };
+        self.out.push(open);
+        for (index, (name, value)) in fields.iter().enumerate() {
+            self.out.push_str(if index > 0 { ", " } else { "" });
+            if !numbered {
+                self.out.push_str(name);
+                self.out.push_str(": ");
+            }
+            self.value(value, ty, depth + 1);
+            if self.is_full() {
+                break;
+            }
+        }
+        if has_more {
+            self.out.push_str(", ");
+            self.cut();
+        }
+        self.out.push(close);
     }
-    out.push(close);
+
+    fn list(&mut self, items: &[Value], ty: &str, delimiters: Delimiters, depth: usize) {
+        self.out.push(delimiters.open);
+        for (index, item) in items.iter().enumerate() {
+            self.out.push_str(if index > 0 { ", " } else { "" });
+            self.value(item, ty, depth + 1);
+            if self.is_full() {
+                break;
+            }
+        }
+        self.out.push(delimiters.close);
+    }
 }
 
 /// The characters around a list.
@@ -128,18 +195,6 @@ const BRACKETS: Delimiters = Delimiters {
     open: '[',
     close: ']',
 };
-
-fn list(items: &[Value], Delimiters { open, close }: Delimiters, depth: usize, out: &mut String) {
-    out.push(open);
-    for (index, item) in items.iter().enumerate() {
-        out.push_str(if index > 0 { ", " } else { "" });
-        write(item, depth + 1, out);
-        if out.len() >= LENGTH {
-            break;
-        }
-    }
-    out.push(close);
-}
 
 #[cfg(test)]
 mod tests {

@@ -292,10 +292,24 @@ impl Events {
 
     /// The event on a row, shared.
     pub(super) fn shared_event(&self, row: usize) -> Option<Arc<Event>> {
-        match &self.item(self.number(row)?)?.body {
-            Body::Event(event) => Some(Arc::clone(event)),
-            Body::Gap { .. } | Body::Note(_) => None,
-        }
+        shared(self.item(self.number(row)?)?)
+    }
+
+    /// The event on a row, and the one before it of the same probe, shared.
+    pub(super) fn shared_pair(&self, row: usize) -> Option<(Arc<Event>, Option<Arc<Event>>)> {
+        let item = self.item(self.number(row)?)?;
+        let event = shared(item)?;
+        let before = item.before.and_then(|number| self.item(number));
+        Some((event, before.and_then(shared)))
+    }
+
+    /// The text on a row: the message of an event, or a note.
+    pub(super) fn text(&self, row: usize) -> Option<String> {
+        Some(match &self.item(self.number(row)?)?.body {
+            Body::Event(event) => event.message.clone(),
+            Body::Gap { probe, left_out } => left_out.line(probe),
+            Body::Note(text) => text.clone(),
+        })
     }
 
     /// Pauses the list, or resumes it with the items that came in the meantime.
@@ -352,6 +366,13 @@ impl Events {
             self.list.cursor = self.len().saturating_sub(1);
         }
         self.list.settle(self.len(), rows);
+    }
+}
+
+fn shared(item: &Item) -> Option<Arc<Event>> {
+    match &item.body {
+        Body::Event(event) => Some(Arc::clone(event)),
+        Body::Gap { .. } | Body::Note(_) => None,
     }
 }
 

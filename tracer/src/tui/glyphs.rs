@@ -68,6 +68,11 @@ const WRAPPED: usize = 200;
 
 /// A text cut into rows of at most `columns`, at its line ends too.
 pub(super) fn wrap(text: &str, columns: usize) -> Vec<String> {
+    wrap_up_to(text, columns, WRAPPED)
+}
+
+/// As [`wrap`], with at most `most` rows.
+pub(super) fn wrap_up_to(text: &str, columns: usize, most: usize) -> Vec<String> {
     let columns = columns.max(8);
     let mut rows = Vec::new();
     for line in text.split('\n') {
@@ -79,14 +84,14 @@ pub(super) fn wrap(text: &str, columns: usize) -> Vec<String> {
                 start = glyph.at;
                 used = usize::from(glyph.width);
             }
-            if rows.len() >= WRAPPED {
+            if rows.len() >= most {
                 rows.push("…".into());
                 return rows;
             }
         }
         rows.push(line.get(start..).unwrap_or("").to_owned());
-        if rows.len() >= WRAPPED {
-            rows.truncate(WRAPPED);
+        if rows.len() >= most {
+            rows.truncate(most);
             rows.push("…".into());
             break;
         }

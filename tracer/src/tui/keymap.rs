@@ -3,6 +3,7 @@
 //! The table has the usual keys. The user's configuration may give commands other keys
 //! ([`Keymap::remapped`]).
 
+mod event;
 mod help;
 mod remap;
 mod text;
@@ -23,7 +24,11 @@ pub(super) enum Mode {
     Prompt,
     /// The list of targets.
     Targets,
-    /// One event, or one probe, in full.
+    /// One event in full.
+    Event,
+    /// A text to search for in an event.
+    EventSearch,
+    /// One probe in full.
     Detail,
     /// Keys go to the program.
     Program,
@@ -35,11 +40,13 @@ pub(super) enum Mode {
 
 impl Mode {
     /// All, in the order of the help.
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 10] = [
         Self::Main,
         Self::Picker,
         Self::Prompt,
         Self::Targets,
+        Self::Event,
+        Self::EventSearch,
         Self::Detail,
         Self::Program,
         Self::Leave,
@@ -53,7 +60,9 @@ impl Mode {
             Self::Picker => "In a list",
             Self::Prompt => "While typing",
             Self::Targets => "In the list of targets",
-            Self::Detail => "In the details of an event or a probe",
+            Self::Event => "In an event",
+            Self::EventSearch => "While searching in an event",
+            Self::Detail => "In the details of a probe",
             Self::Program => "While keys go to the program",
             Self::Leave => "At the end, while the program runs",
             Self::Help => "In this help",
@@ -116,6 +125,19 @@ pub(super) enum KeyCommand {
     Back,
     Quit,
     Complete,
+    UnfoldAll,
+    FoldAll,
+    PreviousEvent,
+    NextEvent,
+    ValuesTab,
+    StackTab,
+    RawTab,
+    Hex,
+    Types,
+    Copy,
+    CopyAll,
+    OpenSource,
+    EditSource,
 }
 
 /// A key with its modifiers.
@@ -171,8 +193,8 @@ const RIGHT: &[KeyBinding] = &[key(KeyCode::Right), ch('l')];
 const ENTER: &[KeyBinding] = &[key(KeyCode::Enter)];
 const ESCAPE: &[KeyBinding] = &[key(KeyCode::Esc)];
 
-/// Every key.
-pub(super) static BINDINGS: &[Binding] = &[
+/// The keys of all modes but those of an event.
+static BINDINGS: &[Binding] = &[
     bind(
         Mode::Main,
         ENTER,
@@ -282,6 +304,18 @@ pub(super) static BINDINGS: &[Binding] = &[
         &[ch('c')],
         KeyCommand::Clear,
         "clear the events",
+    ),
+    bind(
+        Mode::Main,
+        &[ch('y')],
+        KeyCommand::Copy,
+        "copy the message of the event, or the line",
+    ),
+    bind(
+        Mode::Main,
+        &[ch('Y')],
+        KeyCommand::CopyAll,
+        "copy the event as JSON",
     ),
     bind(
         Mode::Main,
@@ -512,8 +546,6 @@ pub(super) static BINDINGS: &[Binding] = &[
     ),
     bind(Mode::Detail, TOP, KeyCommand::Home, "to the top"),
     bind(Mode::Detail, BOTTOM, KeyCommand::End, "to the bottom"),
-    bind(Mode::Detail, LEFT, KeyCommand::Left, "previous event"),
-    bind(Mode::Detail, RIGHT, KeyCommand::Right, "next event"),
     bind(
         Mode::Detail,
         &[key(KeyCode::Esc), key(KeyCode::Enter), ch('q'), ch('i')],
@@ -567,6 +599,11 @@ pub(super) static BINDINGS: &[Binding] = &[
     bind(Mode::Help, &[ctrl('c')], KeyCommand::Quit, "quit"),
 ];
 
+/// Every key of every mode.
+pub(super) fn bindings() -> impl Iterator<Item = &'static Binding> {
+    BINDINGS.iter().chain(event::BINDINGS)
+}
+
 /// The mouse, for the help.
 pub(super) const MOUSE: &[(&str, &str)] = &[
     ("wheel", "scroll the pane under the pointer"),
@@ -616,8 +653,7 @@ mod tests {
     fn bindings_of_one_mode_never_share_a_key() {
         for mode in Mode::ALL {
             let mut seen: Vec<KeyBinding> = Vec::new();
-            for key in BINDINGS
-                .iter()
+            for key in bindings()
                 .filter(|binding| binding.mode == mode)
                 .flat_map(|binding| binding.usual)
             {
@@ -629,7 +665,7 @@ mod tests {
 
     #[test]
     fn help_of_every_binding_fits_80_columns() {
-        for binding in BINDINGS {
+        for binding in bindings() {
             assert!(
                 label(binding.usual).chars().count() <= 17,
                 "{}",

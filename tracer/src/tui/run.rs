@@ -7,11 +7,11 @@ use crossterm::event::{
     self, Event as TerminalEvent, KeyEventKind, MouseButton, MouseEvent, MouseEventKind,
 };
 
-use super::action::UiAction;
+use super::action::{UiAction, UiEffect};
 use super::program::ProgramControl;
 use super::program::pane::ProgramPane;
 use super::state::UiState;
-use super::terminal::{Screen, TerminalSignals};
+use super::terminal::{Screen, TerminalSignals, clipboard};
 use super::workers::Workers;
 use super::{Error, UiOptions, UiOutcome, view};
 use crate::session::Control;
@@ -47,6 +47,8 @@ struct EventLoop {
     program: Option<Arc<dyn ProgramControl>>,
     /// Output of the program that is not drawn yet.
     output: Vec<u8>,
+    /// Sequences for the clipboard that are not written yet.
+    copies: String,
 }
 
 pub(super) fn run(
@@ -83,6 +85,7 @@ pub(super) fn run(
         resized: false,
         program,
         output: Vec::new(),
+        copies: String::new(),
     };
     let (mut drawn, mut ticked) = (None::<Instant>, None::<Instant>);
     let mut more = false;
@@ -116,6 +119,9 @@ pub(super) fn run(
         }
         if screen.is_lost() {
             return Err(Error::Thread);
+        }
+        if !turn.copies.is_empty() {
+            screen.write(&std::mem::take(&mut turn.copies))?;
         }
         let rest = if turn.urgent { ANSWER } else { FRAME };
         if turn.dirty && drawn.is_none_or(|then| then.elapsed() >= rest) {
@@ -198,7 +204,10 @@ impl EventLoop {
 
     fn update(&mut self, action: UiAction) -> Result<(), Error> {
         for effect in self.state.update(action, Instant::now()) {
-            self.workers.run(effect)?;
+            match effect {
+                UiEffect::Copy(text) => self.copies.push_str(&clipboard::sequences(&text)),
+                effect => self.workers.run(effect)?,
+            }
         }
         Ok(())
     }

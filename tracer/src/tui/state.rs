@@ -7,7 +7,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crossterm::event::Event as TerminalEvent;
 use jiff::tz::TimeZone;
+use tui_input::InputRequest;
+use tui_input::backend::crossterm::to_input_request;
 
 use self::source::SourceView;
 use ratatui::layout::Size;
@@ -22,18 +25,20 @@ use super::picker::fuzzy::Picker;
 use super::program::pane::ProgramPane;
 use super::prompt::{History, Prompt};
 use super::theme::Theme;
-use super::tree;
+use super::tree::Folds;
 use super::{UiOptions, UiOutcome};
 use crate::base::diagnostic::Diagnostic;
 use crate::event::{Aggregate, Event, ProbeId, TargetStatus};
 use crate::session::{Notice, ProbeStatus, SourceFile, TargetName};
 use changes::Trail;
+use detail::{Detail, LeftDetail};
 use recording::RecordingView;
 use results::ResultsPane;
 use target_rows::TargetRows;
 
 pub(super) mod changes;
 mod commands;
+pub(super) mod detail;
 mod mouse;
 pub(super) mod overlay_area;
 mod probes;
@@ -74,19 +79,6 @@ pub(super) enum Overlay {
     Leave,
     /// The keys.
     Help(usize),
-}
-
-/// An event in full.
-#[derive(Debug)]
-pub(super) struct Detail {
-    /// Its number in the list.
-    pub(super) number: u64,
-    /// Its title, its origin, its message: label and text of each row.
-    pub(super) head: Vec<(String, String)>,
-    /// Its values and stack.
-    pub(super) lines: Vec<tree::Line>,
-    /// First line shown.
-    pub(super) top: usize,
 }
 
 /// A message at the foot.
@@ -146,6 +138,10 @@ pub(super) struct UiState {
     awake: Vec<ProbeId>,
     /// The events.
     pub(super) events: Events,
+    /// The folded parts of events in full.
+    folds: Folds,
+    /// The event in full that was left last.
+    left: Option<LeftDetail>,
     /// The message at the foot.
     pub(super) message: Option<FootMessage>,
     /// The target is gone.
@@ -213,6 +209,8 @@ impl UiState {
             silenced: false,
             awake: Vec::new(),
             events: Events::new(options.events),
+            folds: Folds::default(),
+            left: None,
             message: None,
             exited: None,
             outcome: None,
@@ -241,7 +239,9 @@ impl UiState {
             Overlay::None => Mode::Main,
             Overlay::Files(_) => Mode::Picker,
             Overlay::Prompt(_) => Mode::Prompt,
-            Overlay::Event(_) | Overlay::Probe(..) => Mode::Detail,
+            Overlay::Event(Detail { search: None, .. }) => Mode::Event,
+            Overlay::Event(_) => Mode::EventSearch,
+            Overlay::Probe(..) => Mode::Detail,
             Overlay::Targets(_) => Mode::Targets,
             Overlay::Leave => Mode::Leave,
             Overlay::Help(_) => Mode::Help,
@@ -272,6 +272,11 @@ impl UiState {
                 match &mut self.overlay {
                     Overlay::Prompt(prompt) if prompt.pending.is_none() => prompt.edit(key),
                     Overlay::Files(picker) => picker.type_key(key),
+                    Overlay::Event(_) => {
+                        if let Some(request) = to_input_request(&TerminalEvent::Key(key)) {
+                            self.type_search(request);
+                        }
+                    }
                     _ => {}
                 }
                 self.typing();
@@ -284,6 +289,11 @@ impl UiState {
                 match &mut self.overlay {
                     Overlay::Prompt(prompt) if prompt.pending.is_none() => prompt.insert(&text),
                     Overlay::Files(picker) => picker.type_text(&text),
+                    Overlay::Event(_) => {
+                        for c in text.chars().filter(|c| !c.is_control()) {
+                            self.type_search(InputRequest::InsertChar(c));
+                        }
+                    }
                     _ => {}
                 }
                 self.typing();
@@ -296,9 +306,7 @@ impl UiState {
             }
             UiAction::Resize(width, height) => {
                 self.size = Size::new(width, height);
-                if let Overlay::Event(Detail { number, .. }) = self.overlay {
-                    self.show_event(number);
-                }
+                self.lay_out_event();
                 Vec::new()
             }
             UiAction::Tick => self.tick(),
@@ -341,13 +349,10 @@ impl UiState {
                 let fits = picker.counts().0;
                 picker.list.settle(fits, rows);
             }
-            Overlay::Event(detail) => {
-                let lines = detail.head.len() + detail.lines.len() + 1;
-                detail.top = detail.top.min(lines.saturating_sub(rows));
-            }
             Overlay::Probe(_, top) => *top = (*top).min(probe_lines.saturating_sub(rows)),
             Overlay::Help(top) => *top = (*top).min(keymap::help_len().saturating_sub(rows)),
             Overlay::Targets(list) => list.settle(self.targets.len(), rows),
+            Overlay::Event(_) => self.settle_event(),
             Overlay::None | Overlay::Prompt(_) | Overlay::Leave => {}
         }
     }
@@ -561,7 +566,9 @@ impl UiState {
         let mode = self.mode();
         match keymap::command(mode, key) {
             Some(command) => Some(UiAction::Command(command)),
-            None if matches!(mode, Mode::Prompt | Mode::Picker) => Some(UiAction::Edit(key)),
+            None if matches!(mode, Mode::Prompt | Mode::Picker | Mode::EventSearch) => {
+                Some(UiAction::Edit(key))
+            }
             None if mode == Mode::Program => Some(UiAction::Type(key)),
             None => None,
         }

@@ -1,5 +1,7 @@
 //! The terminal while the screen is up, and its restoration in every case.
 
+pub(super) mod clipboard;
+
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal as _, Stdout, Write};
 use std::os::fd::AsRawFd as _;
@@ -94,6 +96,15 @@ impl Screen {
         queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
         self.terminal.draw(draw)?;
         queue!(self.terminal.backend_mut(), EndSynchronizedUpdate)?;
+        self.terminal.backend_mut().flush()?;
+        Ok(())
+    }
+
+    /// Writes sequences that change nothing on the screen.
+    pub(super) fn write(&mut self, sequences: &str) -> Result<(), Error> {
+        self.terminal
+            .backend_mut()
+            .write_all(sequences.as_bytes())?;
         self.terminal.backend_mut().flush()?;
         Ok(())
     }

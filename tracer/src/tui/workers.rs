@@ -37,7 +37,8 @@ fn lane(effect: &UiEffect) -> usize {
         UiEffect::Add(_) | UiEffect::Remove(_) | UiEffect::LoadWindow { .. } => 0,
         UiEffect::SetEnabled(..) | UiEffect::RefreshAggregates => 1,
         UiEffect::LoadFiles | UiEffect::LoadSource { .. } | UiEffect::Variables { .. } => 2,
-        UiEffect::Highlight { .. } => 3,
+        UiEffect::EditSource { .. } => 2,
+        UiEffect::Highlight { .. } | UiEffect::Copy(_) => 3,
         // As long as the program runs, and as long as it reads nothing.
         UiEffect::StartProgram => 4,
         UiEffect::TypeBytes(_) => 5,
@@ -201,6 +202,7 @@ impl Worker {
                 })
             }
             UiEffect::RefreshAggregates => WorkerReply::Aggregates(self.control.aggregates()),
+            UiEffect::Copy(_) | UiEffect::EditSource { .. } => return true,
             UiEffect::StartProgram | UiEffect::TypeBytes(_) | UiEffect::ResizeProgram(_) => {
                 let program = self.program.as_deref();
                 return program.is_none_or(|program| self.work_on_program(program, effect));

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use super::{BINDINGS, MOUSE, Mode, label};
+use super::{MOUSE, Mode, bindings, label};
 
 /// The lines of the help: a heading, or keys and their effect.
 pub(in crate::tui) static HELP: LazyLock<Vec<(String, String)>> = LazyLock::new(|| {
@@ -14,7 +14,7 @@ pub(in crate::tui) static HELP: LazyLock<Vec<(String, String)>> = LazyLock::new(
     for mode in Mode::ALL {
         lines.push((String::new(), String::new()));
         lines.push((String::new(), mode.heading().to_owned()));
-        let bindings = BINDINGS.iter().filter(|binding| binding.mode == mode);
+        let bindings = bindings().filter(|binding| binding.mode == mode);
         lines.extend(bindings.map(|binding| (label(binding.keys()), binding.help.to_owned())));
         if mode == Mode::Main {
             lines.extend(

@@ -4,11 +4,13 @@ use std::sync::{LazyLock, OnceLock};
 
 use crossterm::event::{KeyEvent, KeyModifiers};
 
-use super::{BINDINGS, KeyBinding, KeyCommand, Mode, ctrl};
+use super::{Binding, KeyBinding, KeyCommand, Mode, ctrl};
 use crate::base::suggestions::near_names;
 
 /// The keys of the configuration, once the terminal UI is open.
 static CHOSEN: OnceLock<Keymap> = OnceLock::new();
+/// All lines of the table.
+static TABLE: LazyLock<Vec<&Binding>> = LazyLock::new(|| super::bindings().collect());
 static USUAL: LazyLock<Keymap> = LazyLock::new(Keymap::default);
 
 /// The keys of each command.
@@ -55,7 +57,7 @@ pub enum RemapPart {
 
 impl Default for Keymap {
     fn default() -> Self {
-        let keys = BINDINGS.iter().map(|binding| binding.usual.to_vec());
+        let keys = TABLE.iter().map(|binding| binding.usual.to_vec());
         Self {
             keys: keys.collect(),
         }
@@ -72,7 +74,7 @@ impl Keymap {
         let mut places = Vec::new();
         for (entry, remap) in remaps.iter().enumerate() {
             let place = place(entry, remap)?;
-            let keys = keys(entry, remap, &BINDINGS[place])?;
+            let keys = keys(entry, remap, TABLE[place])?;
             if let Some(slot) = keymap.keys.get_mut(place) {
                 *slot = keys;
             }
@@ -86,9 +88,9 @@ impl Keymap {
 
     /// Checks that the keys of an entry have no other command.
     fn check_conflicts(&self, entry: usize, place: usize) -> Result<(), RemapError> {
-        let mode = BINDINGS[place].mode;
+        let mode = TABLE[place].mode;
         for (at, key) in self.keys[place].iter().enumerate() {
-            let mut others = BINDINGS.iter().zip(&self.keys).enumerate();
+            let mut others = TABLE.iter().zip(&self.keys).enumerate();
             let other = others.find(|(other, (binding, keys))| {
                 *other != place && binding.mode == mode && keys.contains(key)
             });
@@ -114,7 +116,7 @@ impl Keymap {
 
     /// The keys of a command in a mode.
     pub(super) fn keys(&self, mode: Mode, command: KeyCommand) -> &[KeyBinding] {
-        let mut bindings = BINDINGS.iter().zip(&self.keys);
+        let mut bindings = TABLE.iter().zip(&self.keys);
         let found =
             bindings.find(|(binding, _)| binding.mode == mode && binding.command == command);
         found.map_or(&[], |(_, keys)| keys)
@@ -124,11 +126,14 @@ impl Keymap {
     pub(super) fn command(&self, mode: Mode, event: KeyEvent) -> Option<KeyCommand> {
         // The character already shows whether Shift was down.
         let modifiers = event.modifiers.difference(KeyModifiers::SHIFT);
-        let pressed = KeyBinding(event.code, modifiers);
-        let mut bindings = BINDINGS.iter().zip(&self.keys);
-        let found =
-            bindings.find(|(binding, keys)| binding.mode == mode && keys.contains(&pressed));
-        found.map(|(binding, _)| binding.command)
+        let of = |pressed: KeyBinding| {
+            let mut bindings = TABLE.iter().zip(&self.keys);
+            let found =
+                bindings.find(|(binding, keys)| binding.mode == mode && keys.contains(&pressed));
+            found.map(|(binding, _)| binding.command)
+        };
+        of(KeyBinding(event.code, event.modifiers))
+            .or_else(|| of(KeyBinding(event.code, modifiers)))
     }
 }
 
@@ -158,7 +163,7 @@ fn place(entry: usize, remap: &KeyRemap) -> Result<usize, RemapError> {
         let message = format!("there are no keys of `{}`", remap.mode);
         return Err(error(RemapPart::Mode, message, near(&remap.mode, &modes)));
     };
-    let of_mode = BINDINGS.iter().enumerate();
+    let of_mode = TABLE.iter().enumerate();
     let of_mode: Vec<(usize, String)> = of_mode
         .filter(|(_, binding)| binding.mode == mode)
         .map(|(place, binding)| (place, command_name(binding.command)))
@@ -175,7 +180,7 @@ fn place(entry: usize, remap: &KeyRemap) -> Result<usize, RemapError> {
 fn keys(
     entry: usize,
     remap: &KeyRemap,
-    binding: &super::Binding,
+    binding: &Binding,
 ) -> Result<Vec<KeyBinding>, RemapError> {
     let error = |part, message: String| RemapError {
         entry,
@@ -375,12 +380,12 @@ mod tests {
 
     #[test]
     fn command_of_a_mode_has_one_line_in_the_table() {
-        for (at, one) in BINDINGS.iter().enumerate() {
-            let same = |other: &&super::super::Binding| {
+        for (at, one) in TABLE.iter().enumerate() {
+            let same = |other: &&&Binding| {
                 (other.mode, other.command) == (one.mode, one.command)
             };
             assert!(
-                !BINDINGS[at + 1..].iter().any(|other| same(&other)),
+                !TABLE[at + 1..].iter().any(|other| same(&other)),
                 "{}",
                 one.help
             );
@@ -391,7 +396,7 @@ mod tests {
     fn page_on_the_terminal_ui_lists_every_command_that_can_have_other_keys() {
         let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/terminal-ui.md");
         let page = std::fs::read_to_string(page).expect("the page");
-        for binding in BINDINGS {
+        for binding in TABLE.iter() {
             let name = format!("`{}`", command_name(binding.command));
             assert!(page.contains(&name), "docs/terminal-ui.md lacks {name}");
         }

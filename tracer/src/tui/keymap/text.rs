@@ -51,6 +51,7 @@ impl KeyBinding {
                 ("c-", KeyModifiers::CONTROL),
                 ("alt-", KeyModifiers::ALT),
                 ("a-", KeyModifiers::ALT),
+                ("shift-", KeyModifiers::SHIFT),
             ];
             let found = prefixes.into_iter().find_map(|(prefix, modifier)| {
                 let head = rest.get(..prefix.len())?;
@@ -59,6 +60,11 @@ impl KeyBinding {
                     .then_some((tail, modifier))
             });
             let Some((tail, modifier)) = found else { break };
+            // The character of a letter shows that Shift is down, and so does the name of Shift-Tab.
+            let is_shift = modifier == KeyModifiers::SHIFT;
+            if is_shift && (tail.chars().count() == 1 && !is_arrow(tail) || is_tab(tail)) {
+                break;
+            }
             modifiers |= modifier;
             rest = tail;
         }
@@ -88,6 +94,14 @@ impl KeyBinding {
     pub(super) fn is_interrupt(self) -> bool {
         self == Self(KeyCode::Char('c'), KeyModifiers::CONTROL)
     }
+}
+
+fn is_arrow(name: &str) -> bool {
+    matches!(name, "↑" | "↓" | "←" | "→")
+}
+
+fn is_tab(name: &str) -> bool {
+    name.eq_ignore_ascii_case("tab")
 }
 
 fn code(name: &str) -> Option<KeyCode> {
@@ -132,6 +146,9 @@ impl fmt::Display for KeyBinding {
         if self.1.contains(KeyModifiers::ALT) {
             f.write_str("Alt-")?;
         }
+        if self.1.contains(KeyModifiers::SHIFT) {
+            f.write_str("Shift-")?;
+        }
         match self.0 {
             KeyCode::Char(' ') => f.write_str("Space"),
             KeyCode::Char(c) if self.1.contains(KeyModifiers::CONTROL) => {
@@ -156,12 +173,12 @@ impl fmt::Display for KeyBinding {
 
 #[cfg(test)]
 mod tests {
-    use super::super::BINDINGS;
+    use super::super::bindings;
     use super::*;
 
     #[test]
     fn name_of_each_usual_key_leads_back_to_it() {
-        for key in BINDINGS.iter().flat_map(|binding| binding.usual) {
+        for key in bindings().flat_map(|binding| binding.usual) {
             assert_eq!(KeyBinding::parse(&key.to_string()), Ok(*key));
         }
     }
@@ -182,6 +199,8 @@ mod tests {
             ("f12", "F12"),
             ("Ctrl-Up", "Ctrl-↑"),
             ("shift-tab", "Shift-Tab"),
+            ("shift-left", "Shift-←"),
+            ("Ctrl-Shift-Up", "Ctrl-Shift-↑"),
             ("ä", "ä"),
         ] {
             let key = KeyBinding::parse(name).map(|key| key.to_string());

@@ -4,13 +4,11 @@ use std::sync::Arc;
 
 use super::super::action::{Pane, UiEffect};
 use super::super::document::Document;
-use super::super::glyphs;
 use super::super::keymap::KeyCommand;
 use super::super::picker::fuzzy::Picker;
 use super::super::prompt::{Prompt, Purpose};
-use super::super::tree;
 use super::source::{LoadedText, SourceView};
-use super::{Detail, Overlay, UiState};
+use super::{Overlay, UiState};
 
 use crate::base::diagnostic::Diagnostic;
 use crate::session::SourceFile;
@@ -37,7 +35,8 @@ impl UiState {
             Overlay::Files(_) => self.picker_command(command),
             Overlay::Prompt(_) => self.prompt_command(command),
             Overlay::Targets(_) => self.targets_command(command),
-            Overlay::Event(_) | Overlay::Probe(..) | Overlay::Help(_) => {
+            Overlay::Event(_) => self.event_command(command),
+            Overlay::Probe(..) | Overlay::Help(_) => {
                 self.text_command(command);
                 Vec::new()
             }
@@ -95,6 +94,9 @@ impl UiState {
             KeyCommand::ProgramPane => self.focus_program(),
             KeyCommand::StartProgram => self.start_program(),
             KeyCommand::TypeToProgram => self.type_to_program(),
+            KeyCommand::Copy => return self.copy_selected(),
+            KeyCommand::CopyAll => return self.copy_event(),
+            KeyCommand::EditSource => return self.edit_source(),
             KeyCommand::Zoom => self.zoom = !self.zoom,
             KeyCommand::Help => self.overlay = Overlay::Help(0),
             KeyCommand::Back => self.back(),
@@ -107,6 +109,16 @@ impl UiState {
             KeyCommand::Left => self.shift(false),
             KeyCommand::Right => self.shift(true),
             KeyCommand::Quit
+            | KeyCommand::UnfoldAll
+            | KeyCommand::FoldAll
+            | KeyCommand::PreviousEvent
+            | KeyCommand::NextEvent
+            | KeyCommand::ValuesTab
+            | KeyCommand::StackTab
+            | KeyCommand::RawTab
+            | KeyCommand::Hex
+            | KeyCommand::Types
+            | KeyCommand::OpenSource
             | KeyCommand::Complete
             | KeyCommand::Earlier
             | KeyCommand::Later
@@ -187,79 +199,10 @@ impl UiState {
         Vec::new()
     }
 
-    pub(super) fn show_event(&mut self, number: u64) {
-        let Some(row) = self.events.row_of(number) else {
-            return;
-        };
-        let Some((event, before)) = self.events.event(row) else {
-            return;
-        };
-        let origin = &event.origin;
-        let site = match origin.site {
-            (_, 0 | 1) => String::new(),
-            (at, of) => format!("  (site {at} of {of})"),
-        };
-        let mut head = vec![
-            (
-                "time".into(),
-                crate::tui::times::full_time(event.time_ns, &self.zone),
-            ),
-            (
-                "thread".into(),
-                format!("{}/{}  of process {}", event.thread, event.tid, event.pid),
-            ),
-            (
-                "probe".into(),
-                format!("{}  hit {}", origin.probe_name, event.hit),
-            ),
-            (
-                "place".into(),
-                match origin.line {
-                    0 => origin.place().into_owned(),
-                    line => format!("{}:{line}", origin.file.display()),
-                },
-            ),
-            ("function".into(), format!("{}{site}", origin.function)),
-        ];
-        let mut lines = tree::event_lines(event, before);
-        let top = match &self.overlay {
-            Overlay::Event(detail) if detail.number == number => detail.top,
-            _ => 0,
-        };
-        let room =
-            usize::from(super::overlay_area::overlay_width(self.size.width)).saturating_sub(4);
-        let message = glyphs::wrap(&event.message, room.saturating_sub(10));
-        for (row, text) in message.into_iter().enumerate() {
-            head.push((
-                if row == 0 {
-                    "message".into()
-                } else {
-                    String::new()
-                },
-                text,
-            ));
-        }
-        tree::wrap(&mut lines, room);
-        // New events must not displace the event being read.
-        self.events.follow = false;
-        self.overlay = Overlay::Event(Detail {
-            number,
-            head,
-            lines,
-            top,
-        });
-    }
-
     /// Keys of texts that lie over the panes.
     fn text_command(&mut self, command: KeyCommand) {
         let page = self.overlay_rows().saturating_sub(1).max(1);
-        if let (Overlay::Event(detail), KeyCommand::Left | KeyCommand::Right) =
-            (&self.overlay, command)
-        {
-            return self.next_event(detail.number, command == KeyCommand::Left);
-        }
         let top = match &mut self.overlay {
-            Overlay::Event(detail) => &mut detail.top,
             Overlay::Probe(_, top) | Overlay::Help(top) => top,
             _ => return,
         };
@@ -272,24 +215,6 @@ impl UiState {
             KeyCommand::End => *top = usize::MAX / 2,
             KeyCommand::Back => self.overlay = Overlay::None,
             _ => {}
-        }
-    }
-
-    /// The next row with an event, from the one that is shown in full.
-    fn next_event(&mut self, number: u64, back: bool) {
-        let row = self.events.row_of(number).unwrap_or(0);
-        let mut rows: Box<dyn Iterator<Item = usize>> = if back {
-            Box::new((0..row).rev())
-        } else {
-            Box::new(row + 1..self.events.len())
-        };
-        let Some(next) = rows.find(|row| self.events.event(*row).is_some()) else {
-            return;
-        };
-        drop(rows);
-        self.events.list.cursor = next;
-        if let Some(number) = self.events.number(next) {
-            self.show_event(number);
         }
     }
 
@@ -391,18 +316,23 @@ impl UiState {
             source.go_to(line, rows);
             return Vec::new();
         }
+        let file = self.source_file(path);
+        self.open(file, Some(line))
+    }
+
+    /// The source file with a path in the debug information.
+    pub(super) fn source_file(&self, path: &Arc<std::path::PathBuf>) -> SourceFile {
         let known = self
             .files
             .as_ref()
             .and_then(|files| files.iter().find(|file| file.path == *path))
             .cloned();
-        let file = known.unwrap_or_else(|| SourceFile {
+        known.unwrap_or_else(|| SourceFile {
             path: path.clone(),
             module: "".into(),
             on_disk: true,
             own: true,
-        });
-        self.open(file, Some(line))
+        })
     }
 
     fn open(&mut self, file: SourceFile, line: Option<u64>) -> Vec<UiEffect> {

@@ -15,7 +15,7 @@ impl UiState {
         match &mut self.overlay {
             Overlay::Files(picker) => picker.list.step(lines),
             Overlay::Targets(list) => list.step(lines),
-            Overlay::Event(detail) => detail.top = detail.top.saturating_add_signed(lines),
+            Overlay::Event(_) => self.scroll_event(lines),
             Overlay::Probe(_, top) | Overlay::Help(top) => *top = top.saturating_add_signed(lines),
             Overlay::None | Overlay::Prompt(_) => self.scroll_pane(x, y, lines),
             Overlay::Leave => {}
@@ -57,11 +57,13 @@ impl UiState {
         if matches!(self.overlay, Overlay::None) && line.contains((x, y).into()) {
             return self.click_time_line(x - line.x, line.width);
         }
+        let is_over_event = self.is_over_event(x, y);
         match &mut self.overlay {
             Overlay::None => self.click_pane(x, y, double),
             Overlay::Files(_) => self.click_picker(x, y, double),
             Overlay::Targets(_) => self.click_target(x, y),
             Overlay::Prompt(_) | Overlay::Leave => Vec::new(),
+            Overlay::Event(_) if is_over_event => self.click_event(y, double),
             Overlay::Event(_) | Overlay::Probe(..) | Overlay::Help(_) => {
                 if !super::overlay_area::overlay_area(self).contains((x, y).into()) {
                     self.overlay = Overlay::None;
@@ -69,6 +71,34 @@ impl UiState {
                 Vec::new()
             }
         }
+    }
+
+    fn is_over_event(&self, x: u16, y: u16) -> bool {
+        super::overlay_area::overlay_area(self).contains((x, y).into())
+    }
+
+    fn scroll_event(&mut self, lines: isize) {
+        let rows = self.event_rows();
+        if let Overlay::Event(detail) = &mut self.overlay {
+            let len = detail.rows.len();
+            detail.look.list.scroll(lines, len, rows);
+        }
+    }
+
+    /// Selects the row under the pointer; a double click folds or unfolds it.
+    fn click_event(&mut self, y: u16, double: bool) -> Vec<UiEffect> {
+        let area = super::overlay_area::overlay_area(self);
+        let row = usize::from(y - area.y).checked_sub(usize::from(super::detail::HEAD) + 1);
+        let shown = self.event_rows();
+        if let (Some(row), Overlay::Event(detail)) = (row, &mut self.overlay)
+            && row < shown
+        {
+            let len = detail.rows.len();
+            if select(&mut detail.look.list, row, len) && double {
+                return self.command(super::KeyCommand::Activate);
+            }
+        }
+        Vec::new()
     }
 
     /// Shows the events of the target under the pointer too, or leaves them out.

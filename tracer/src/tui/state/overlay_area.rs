@@ -4,6 +4,9 @@ use ratatui::layout::{Rect, Size};
 
 use super::{Overlay, UiState};
 
+/// Columns of an event in full at most: wider rows are hard to read.
+const EVENT: u16 = 180;
+
 /// The area of the overlay on the panes.
 pub(in crate::tui) fn overlay_area(state: &UiState) -> Rect {
     let Size { width, height } = state.size;
@@ -28,11 +31,19 @@ pub(in crate::tui) fn overlay_area(state: &UiState) -> Rect {
             height.saturating_sub(4).max(height.min(8)),
         ),
         Overlay::Leave => middle(68, 6),
-        Overlay::Event(_) | Overlay::Probe(..) | Overlay::Help(_) => middle(
+        Overlay::Event(_) => event_area(state.size),
+        Overlay::Probe(..) | Overlay::Help(_) => middle(
             overlay_width(width),
             height.saturating_sub(2).max(height.min(8)),
         ),
     }
+}
+
+/// The area of an event in full.
+pub(in crate::tui) fn event_area(Size { width, height }: Size) -> Rect {
+    let columns = width.saturating_sub(4).min(EVENT).max(width.min(40));
+    let rows = height.saturating_sub(2).max(height.min(8));
+    Rect::new((width - columns) / 2, (height - rows) / 2, columns, rows)
 }
 
 /// Columns of a text that lies over the panes.

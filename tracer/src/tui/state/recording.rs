@@ -259,6 +259,10 @@ impl UiState {
         self.events.list.cursor = row;
         self.events.list.top = row.saturating_sub(offset);
         self.events.follow = false;
+        if let (super::Overlay::Event(detail), Some(item)) = (&mut self.overlay, item) {
+            // The event in full is the selected one. It has another number now.
+            detail.number = item;
+        }
         if selected.is_none() && !self.events.filter.is_empty() {
             self.say(
                 "no event passes the filter here; Up and Down search on",

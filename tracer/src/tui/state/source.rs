@@ -93,6 +93,14 @@ impl SourceView {
         self.list.cursor as u64 + 1
     }
 
+    /// The text of the cursor's line, if it is there.
+    pub(super) fn line_text(&self) -> Option<String> {
+        match &self.text {
+            LoadedText::Text(document) => Some(document.line(self.list.cursor).to_owned()),
+            LoadedText::Waiting | LoadedText::Failed(_) => None,
+        }
+    }
+
     /// Lines that can be gone to: those of the text, or up to the last with code.
     pub(in super::super) fn len(&self) -> usize {
         match &self.text {

@@ -18,7 +18,7 @@ use ratatui::layout::Size;
 use super::super::action::LoadedWindow;
 use super::super::document::Document;
 use super::super::fake::{self, Fake};
-use super::super::keymap::BINDINGS;
+use super::super::keymap::bindings;
 use super::super::prompt::Purpose;
 use super::super::theme::Role;
 use super::super::{Keymap, ThemeChoice, UiOptions, view};
@@ -235,7 +235,10 @@ fn replies(fake: &Fake, effect: UiEffect) -> Vec<WorkerReply> {
         UiEffect::RefreshAggregates => vec![WorkerReply::Aggregates(fake.aggregates())],
         UiEffect::StartProgram => vec![WorkerReply::Started(Ok(4711))],
         UiEffect::TypeBytes(bytes) => vec![WorkerReply::Typed(bytes.len())],
-        UiEffect::ResizeProgram(_) | UiEffect::LoadWindow { .. } => Vec::new(),
+        UiEffect::ResizeProgram(_)
+        | UiEffect::LoadWindow { .. }
+        | UiEffect::Copy(_)
+        | UiEffect::EditSource { .. } => Vec::new(),
     }
 }
 
@@ -362,10 +365,10 @@ fn event_in_full_goes_on_to_its_neighbours() {
         }
     };
     assert_eq!(number(&desk), Some(2));
-    desk.press(KeyCode::Left);
+    desk.keys("[");
     assert_eq!(number(&desk), Some(1));
-    desk.press(KeyCode::Right);
-    desk.press(KeyCode::Right);
+    desk.press_with(KeyCode::Right, KeyModifiers::SHIFT);
+    desk.keys("]");
     assert_eq!(number(&desk), Some(2));
     desk.press(KeyCode::Esc);
     assert_eq!(desk.state.mode(), Mode::Main);
@@ -406,10 +409,10 @@ fn reply_for_a_file_that_is_no_longer_open_is_dropped() {
 
 #[test]
 fn every_key_of_the_panes_is_listed_in_the_help() {
-    let mut desk = Desk::open((200, 120));
+    let mut desk = Desk::open((200, 200));
     desk.keys("?");
     let screen = desk.screen();
-    for binding in BINDINGS {
+    for binding in bindings() {
         assert!(screen.contains(binding.help), "{}", binding.help);
     }
 }

@@ -8,9 +8,8 @@ use super::super::glyphs::{self, Pen};
 use super::super::keymap::HELP;
 use super::super::picker::fuzzy::Picker;
 use super::super::prompt::{Prompt, Purpose};
-use super::super::state::{Detail, Overlay, UiState};
+use super::super::state::{Overlay, UiState};
 use super::super::theme::{Role, Theme};
-use super::super::tree::{self, NodeKind};
 
 /// Draws it; returns where the terminal's cursor belongs.
 pub(super) fn draw(state: &UiState, buffer: &mut Buffer) -> Option<(u16, u16)> {
@@ -22,10 +21,7 @@ pub(super) fn draw(state: &UiState, buffer: &mut Buffer) -> Option<(u16, u16)> {
         Overlay::None => None,
         Overlay::Files(picker) => Some(files(state, picker, buffer, area)),
         Overlay::Prompt(prompt) => Some(line_editor(state, prompt, buffer, area)),
-        Overlay::Event(detail) => {
-            event(state, detail, buffer, area);
-            None
-        }
+        Overlay::Event(detail) => super::event::draw(state, detail, buffer, area),
         Overlay::Targets(list) => {
             super::targets::draw(state, *list, buffer, area);
             None
@@ -385,62 +381,6 @@ fn pairs(theme: Theme, buffer: &mut Buffer, area: Rect, lines: &[(String, String
         let room = pen.room();
         pen.fitted(text, room, Style::new());
     }
-}
-
-fn event(state: &UiState, detail: &Detail, buffer: &mut Buffer, area: Rect) {
-    let theme = state.theme;
-    let inner = frame(
-        theme,
-        buffer,
-        area,
-        " Event ",
-        "Esc back  ←→ previous, next  ↑↓ scroll",
-    );
-    pairs(theme, buffer, inner, &detail.head, detail.top);
-    let above = detail.head.len() + 1;
-    for row in 0..usize::from(inner.height) {
-        let Some(index) = (detail.top + row).checked_sub(above) else {
-            continue;
-        };
-        let Some(line) = detail.lines.get(index) else {
-            break;
-        };
-        tree_row(theme, &mut Pen::new(buffer, inner, row as u16), line);
-    }
-    let left = (detail.lines.len() + above).saturating_sub(detail.top + usize::from(inner.height));
-    if left > 0 {
-        let text = format!(" {left} more ↓ ");
-        let at = area.right().saturating_sub(text.chars().count() as u16 + 2);
-        Pen::new(buffer, area, area.height.saturating_sub(1))
-            .go(at.max(area.x))
-            .text(&text, theme.role(Role::Accent));
-    }
-}
-
-fn tree_row(theme: Theme, pen: &mut Pen<'_>, line: &tree::Line) {
-    if line.kind == NodeKind::Heading {
-        pen.text(&line.text, theme.role(Role::Heading));
-        return;
-    }
-    pen.text(
-        if line.changed { "≠ " } else { "  " },
-        theme.role(Role::Changed),
-    );
-    let depth = line.depth.min(pen.room() / 4);
-    pen.text(&"│ ".repeat(depth), theme.role(Role::Dim));
-    if !line.label.is_empty() {
-        let room = pen.room();
-        pen.fitted(&line.label, room * 2 / 3, theme.role(Role::Accent))
-            .text("  ", Style::new());
-    }
-    let role = match line.kind {
-        NodeKind::Unavailable | NodeKind::Note => Role::Warn,
-        NodeKind::Branch => Role::Heading,
-        _ if line.changed => Role::Changed,
-        _ => Role::Plain,
-    };
-    let room = pen.room();
-    pen.fitted(&line.text, room, theme.role(role));
 }
 
 fn help(theme: Theme, buffer: &mut Buffer, area: Rect, top: usize) {

@@ -1,0 +1,547 @@
+//! The parts of an event, and the parts of each part.
+
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+use super::super::compact::{Summary, summary};
+use super::super::glyphs;
+use super::{
+    Copied, NodeId, RowKind, SourcePlace, TreeLook, address, bytes, leaf, numbers, text_of, types,
+};
+use crate::event::{Event, NamedValue, StackFrame};
+use crate::value::{Cut, Map, Pointer, Sequence, Struct, Value, Variant};
+
+/// Levels of references that lead to other references.
+const REFERENCES: usize = 64;
+/// Columns of a key that stands before its value.
+const KEY: usize = 40;
+/// Entries of a map whose keys are looked for in the map of the event before.
+const KEYS: usize = 1024;
+
+/// A part of an event.
+#[derive(Clone, Debug)]
+pub(super) struct Node<'e> {
+    pub(super) id: NodeId,
+    pub(super) label: String,
+    /// The label is a key of a map.
+    pub(super) is_key: bool,
+    /// The full type. Empty if it is not known.
+    pub(super) ty: &'e str,
+    pub(super) content: Content<'e>,
+    /// The same part of the event before.
+    pub(super) before: Before<'e>,
+}
+
+/// The content of a part.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Content<'e> {
+    /// A value, without the references around it.
+    Value(&'e Value),
+    Message(&'e str),
+    /// A frame, its variables, and true if it is of the program's own code.
+    Frame(&'e StackFrame, &'e [NamedValue], bool),
+    /// The place of a frame in the source.
+    Place(&'e StackFrame),
+    Note(&'e str),
+}
+
+/// A part in the event before.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Before<'e> {
+    /// There is nothing to compare it with.
+    Unknown,
+    /// It was not there.
+    Absent,
+    Value(&'e Value),
+    Values(&'e [NamedValue]),
+}
+
+/// The parts below a part.
+pub(super) enum Parts<'e> {
+    None,
+    Nodes(Vec<Node<'e>>),
+    /// Rows of a text.
+    Text,
+    /// Rows of bytes.
+    Bytes(Vec<u8>),
+    /// Rows of numbers.
+    Numbers(&'e Sequence),
+}
+
+/// The message and the values of an event.
+pub(super) fn of_values<'e>(event: &'e Event, before: Option<&'e Event>) -> Vec<Node<'e>> {
+    let mut nodes = Vec::with_capacity(event.values.len() + 1);
+    if !event.message.is_empty() {
+        nodes.push(Node {
+            id: id(0, "message of the event"),
+            label: "message".into(),
+            is_key: false,
+            ty: "",
+            content: Content::Message(&event.message),
+            before: Before::Unknown,
+        });
+    }
+    let before = before.map_or(Before::Unknown, |before| Before::Values(&before.values));
+    nodes.extend(named(0, &event.values, before));
+    nodes
+}
+
+/// The frames of an event's stack.
+pub(super) fn of_stack<'e>(
+    event: &'e Event,
+    before: Option<&'e Event>,
+    own: &[bool],
+) -> Vec<Node<'e>> {
+    let frames = &event.stack.frames;
+    let frame = |(index, frame): (usize, &'e StackFrame)| {
+        let old = before.and_then(|before| before.stack.frames.get(index));
+        let old = old.filter(|old| old.function == frame.function);
+        // The variables of the innermost frame are those of the event.
+        let is_first = index == 0 && frame.values.is_empty();
+        let values = if is_first {
+            &event.values
+        } else {
+            &frame.values
+        };
+        let old_values = match (old, before) {
+            (Some(_), Some(before)) if is_first => Before::Values(&before.values),
+            (Some(old), _) => Before::Values(&old.values),
+            (None, _) => Before::Unknown,
+        };
+        let name = frame.function.as_deref().unwrap_or_default();
+        Node {
+            id: id(1, &format!("{index} {name}")),
+            label: format!("#{index}"),
+            is_key: false,
+            ty: "",
+            content: Content::Frame(frame, values, own.get(index).copied().unwrap_or(false)),
+            before: old_values,
+        }
+    };
+    let mut nodes: Vec<Node<'e>> = frames.iter().enumerate().map(frame).collect();
+    if let Some(why) = &event.stack.stopped {
+        nodes.push(Node::note(1, "no more", why));
+    }
+    nodes
+}
+
+fn named<'e>(parent: NodeId, values: &'e [NamedValue], before: Before<'e>) -> Vec<Node<'e>> {
+    let old = |index: usize, value: &NamedValue| match before {
+        Before::Values(old) => {
+            let same = |old: &&NamedValue| old.expr == value.expr;
+            let old = old
+                .get(index)
+                .filter(same)
+                .or_else(|| old.iter().find(same));
+            old.map_or(Before::Unknown, |old| Before::Value(&old.value))
+        }
+        _ => Before::Unknown,
+    };
+    let node = |(index, value): (usize, &'e NamedValue)| {
+        Node::value(
+            parent,
+            value.expr.to_string(),
+            &value.ty,
+            &value.value,
+            old(index, value),
+        )
+    };
+    values.iter().enumerate().map(node).collect()
+}
+
+fn id(parent: NodeId, label: &str) -> NodeId {
+    let mut hasher = DefaultHasher::new();
+    (parent, label).hash(&mut hasher);
+    hasher.finish()
+}
+
+/// The value behind references that are shown as their targets.
+fn shown(value: &Value) -> &Value {
+    let mut shown = value;
+    for _ in 0..REFERENCES {
+        match shown {
+            Value::Pointer(Pointer {
+                transparent: true,
+                target: Some(target),
+                ..
+            }) => shown = target,
+            _ => break,
+        }
+    }
+    shown
+}
+
+impl<'e> Node<'e> {
+    fn value(
+        parent: NodeId,
+        label: String,
+        ty: &'e str,
+        value: &'e Value,
+        before: Before<'e>,
+    ) -> Self {
+        Self {
+            id: id(parent, &label),
+            label,
+            is_key: false,
+            ty,
+            content: Content::Value(shown(value)),
+            before: match before {
+                Before::Value(old) => Before::Value(shown(old)),
+                before => before,
+            },
+        }
+    }
+
+    fn note(parent: NodeId, label: &str, text: &'e str) -> Self {
+        Self {
+            id: id(parent, label),
+            label: label.to_owned(),
+            is_key: false,
+            ty: "",
+            content: Content::Note(text),
+            before: Before::Unknown,
+        }
+    }
+
+    /// Returns true if it differs from the event before.
+    pub(super) fn is_changed(&self) -> bool {
+        match (self.content, self.before) {
+            (_, Before::Absent) => true,
+            (Content::Value(value), Before::Value(old)) => value != old,
+            _ => false,
+        }
+    }
+
+    pub(super) fn copied(&self) -> Copied<'e> {
+        match self.content {
+            Content::Value(value) => Copied::Value(value),
+            Content::Message(text) | Content::Note(text) => Copied::Text(text),
+            Content::Frame(frame, ..) | Content::Place(frame) => Copied::Frame(frame),
+        }
+    }
+
+    pub(super) fn kind(&self) -> RowKind {
+        match self.content {
+            Content::Value(Value::Unavailable(_)) => RowKind::Unavailable,
+            Content::Value(_) | Content::Message(_) => RowKind::Value,
+            Content::Frame(_, _, true) => RowKind::OwnFrame,
+            Content::Frame(_, _, false) => RowKind::OtherFrame,
+            Content::Place(_) => RowKind::Place,
+            Content::Note(_) => RowKind::Note,
+        }
+    }
+
+    pub(super) fn place(&self) -> Option<SourcePlace> {
+        let (Content::Frame(frame, ..) | Content::Place(frame)) = self.content else {
+            return None;
+        };
+        Some(SourcePlace {
+            file: frame.file.clone()?,
+            line: frame.line?,
+        })
+    }
+
+    /// The type as it is shown.
+    pub(super) fn type_text(&self, look: &TreeLook<'_>) -> String {
+        let of_value = match self.content {
+            Content::Value(Value::Struct(inner)) => &inner.name,
+            Content::Value(Value::Variant(inner)) => &inner.ty,
+            _ => "",
+        };
+        match (self.ty, look.full_types) {
+            ("", _) => of_value.to_owned(),
+            (ty, true) => ty.to_owned(),
+            (ty, false) => types::short(ty),
+        }
+    }
+
+    /// All of it on one line.
+    pub(super) fn summary(&self, look: &TreeLook<'_>) -> Summary {
+        self.summary_of(self.content, look)
+    }
+
+    /// The summary of the event before.
+    pub(super) fn summary_before(&self, look: &TreeLook<'_>) -> Option<String> {
+        match self.before {
+            Before::Value(old) => Some(self.summary_of(Content::Value(old), look).text),
+            _ => None,
+        }
+    }
+
+    fn summary_of(&self, content: Content<'_>, look: &TreeLook<'_>) -> Summary {
+        let whole = |text| Summary {
+            text,
+            is_whole: true,
+        };
+        match content {
+            Content::Value(value @ Value::Unavailable(_)) => whole(text_of(value, false)),
+            Content::Value(Value::Pointer(pointer)) if pointer.target.is_some() => {
+                let target = pointer.target.as_deref().map(shown);
+                let target = target.map(|target| summary(target, types::of_target(self.ty)));
+                let target = target.unwrap_or_else(|| whole(String::new()));
+                let head = address(pointer.address, pointer.symbol.as_deref());
+                Summary {
+                    text: format!("{head} → {}", target.text),
+                    is_whole: target.is_whole,
+                }
+            }
+            Content::Value(value) => match leaf(value) {
+                Some(_) => whole(text_of(value, look.hex)),
+                None => summary(value, self.ty),
+            },
+            Content::Message(text) | Content::Note(text) => whole(text.to_owned()),
+            Content::Frame(frame, values, _) => Summary {
+                text: frame_text(frame, values.len()),
+                is_whole: values.is_empty(),
+            },
+            Content::Place(frame) => whole(place_text(frame)),
+        }
+    }
+
+    /// The text of its row while its parts are in the rows below.
+    pub(super) fn head(&self, look: &TreeLook<'_>) -> String {
+        match self.content {
+            Content::Value(Value::Pointer(pointer)) => {
+                address(pointer.address, pointer.symbol.as_deref())
+            }
+            Content::Value(Value::Variant(inner)) => inner.title(),
+            Content::Value(value) => self.size(value).unwrap_or_default(),
+            Content::Message(_) => String::new(),
+            _ => self.summary(look).text,
+        }
+    }
+
+    /// The number of elements of a value, in words.
+    pub(super) fn size(&self, value: &Value) -> Option<String> {
+        match value {
+            Value::Sequence(inner) => Some(length(inner.items.len(), inner.cut)),
+            Value::Map(map) => Some(length(map.entries.len(), map.cut)),
+            Value::Text(text) => Some(length(text.bytes.len(), text.cut)),
+            _ => None,
+        }
+    }
+
+    /// Its parts.
+    pub(super) fn parts(&self) -> Parts<'e> {
+        let value = match self.content {
+            Content::Value(value) => value,
+            Content::Message(_) => return Parts::Text,
+            Content::Frame(frame, values, _) => return self.frame_parts(frame, values),
+            Content::Place(_) | Content::Note(_) => return Parts::None,
+        };
+        let nodes = match value {
+            Value::Struct(inner) => self.struct_parts(inner),
+            Value::Variant(inner) => self.variant_parts(inner),
+            Value::Tuple(items) => {
+                let old = match self.before {
+                    Before::Value(Value::Tuple(old)) => Some(&old[..]),
+                    _ => None,
+                };
+                self.item_parts(items, "", old)
+            }
+            Value::Sequence(inner) => return self.sequence_parts(inner),
+            Value::Map(map) => self.map_parts(map),
+            Value::Text(_) => return Parts::Text,
+            Value::Pointer(pointer) => {
+                let old = match self.before {
+                    Before::Value(Value::Pointer(old)) => old.target.as_deref(),
+                    _ => None,
+                };
+                let old = old.map_or(Before::Unknown, Before::Value);
+                let target = pointer.target.as_deref();
+                let ty = types::of_target(self.ty);
+                let node = |target| Node::value(self.id, "*".into(), ty, target, old);
+                target.map(node).into_iter().collect()
+            }
+            _ => Vec::new(),
+        };
+        if nodes.is_empty() {
+            Parts::None
+        } else {
+            Parts::Nodes(nodes)
+        }
+    }
+
+    fn frame_parts(&self, frame: &'e StackFrame, values: &'e [NamedValue]) -> Parts<'e> {
+        if values.is_empty() {
+            return Parts::None;
+        }
+        let mut nodes = Vec::with_capacity(values.len() + 1);
+        if frame.file.is_some() && frame.line.is_some() {
+            nodes.push(Node {
+                id: id(self.id, "place of the frame"),
+                label: "at".into(),
+                is_key: false,
+                ty: "",
+                content: Content::Place(frame),
+                before: Before::Unknown,
+            });
+        }
+        nodes.extend(named(self.id, values, self.before));
+        Parts::Nodes(nodes)
+    }
+
+    fn struct_parts(&self, inner: &'e Struct) -> Vec<Node<'e>> {
+        let old = match self.before {
+            Before::Value(Value::Struct(old)) => Some(&old.fields),
+            _ => None,
+        };
+        let mut nodes = self.field_parts(&inner.fields, "", old);
+        if inner.has_more {
+            nodes.push(Node::note(self.id, "…", "more that is not shown"));
+        }
+        nodes
+    }
+
+    fn variant_parts(&self, inner: &'e Variant) -> Vec<Node<'e>> {
+        let old = match self.before {
+            Before::Value(Value::Variant(old)) if old.name == inner.name => Some(&old.fields),
+            _ => None,
+        };
+        self.field_parts(&inner.fields, types::of_variant(self.ty, &inner.name), old)
+    }
+
+    fn field_parts(
+        &self,
+        fields: &'e [(String, Value)],
+        ty: &'e str,
+        old: Option<&'e Vec<(String, Value)>>,
+    ) -> Vec<Node<'e>> {
+        let node = |(index, (name, value)): (usize, &'e (String, Value))| {
+            let old = old.and_then(|old| old.get(index));
+            let old = old.map_or(Before::Unknown, |(_, old)| Before::Value(old));
+            Node::value(self.id, name.clone(), ty, value, old)
+        };
+        fields.iter().enumerate().map(node).collect()
+    }
+
+    fn item_parts(
+        &self,
+        items: &'e [Value],
+        ty: &'e str,
+        old: Option<&'e [Value]>,
+    ) -> Vec<Node<'e>> {
+        let node = |(index, value): (usize, &'e Value)| {
+            let old = match old {
+                None => Before::Unknown,
+                Some(old) => old.get(index).map_or(Before::Absent, Before::Value),
+            };
+            Node::value(self.id, index.to_string(), ty, value, old)
+        };
+        items.iter().enumerate().map(node).collect()
+    }
+
+    fn sequence_parts(&self, inner: &'e Sequence) -> Parts<'e> {
+        let item = types::of_items(self.ty);
+        if inner.items.is_empty() {
+            return Parts::None;
+        }
+        if let Some(bytes) = bytes::of(inner, item) {
+            return Parts::Bytes(bytes);
+        }
+        if numbers::are_numbers(&inner.items) {
+            return Parts::Numbers(inner);
+        }
+        let old = match self.before {
+            Before::Value(Value::Sequence(old)) => Some(&old.items[..]),
+            _ => None,
+        };
+        let mut nodes = self.item_parts(&inner.items, item, old);
+        if inner.cut.is_some() {
+            nodes.push(Node::note(self.id, "…", "more that was not read"));
+        }
+        Parts::Nodes(nodes)
+    }
+
+    fn map_parts(&self, map: &'e Map) -> Vec<Node<'e>> {
+        let (of_key, of_value) = types::of_entries(self.ty);
+        let old = match self.before {
+            Before::Value(Value::Map(old)) => Some(&old.entries),
+            _ => None,
+        };
+        let mut nodes = Vec::with_capacity(map.entries.len());
+        for (index, (key, value)) in map.entries.iter().enumerate() {
+            let before = match old {
+                None => Before::Unknown,
+                Some(old) => {
+                    let here = old.get(index).filter(|(old, _)| old == key);
+                    let few = old.len() <= KEYS && map.entries.len() <= KEYS;
+                    let found =
+                        here.or_else(|| old.iter().filter(|_| few).find(|(old, _)| old == key));
+                    found.map_or(Before::Absent, |(_, old)| Before::Value(old))
+                }
+            };
+            let name = summary(shown(key), of_key);
+            if name.is_whole && glyphs::width(&name.text, KEY + 1) <= KEY {
+                nodes.push(Node {
+                    is_key: true,
+                    ..Node::value(self.id, name.text, of_value, value, before)
+                });
+            } else {
+                let parent = id(self.id, &name.text);
+                nodes.push(Node::value(
+                    parent,
+                    "key".into(),
+                    of_key,
+                    key,
+                    Before::Unknown,
+                ));
+                nodes.push(Node::value(parent, "value".into(), of_value, value, before));
+            }
+        }
+        if map.cut.is_some() {
+            nodes.push(Node::note(self.id, "…", "more that was not read"));
+        }
+        nodes
+    }
+}
+
+/// Parts of a value at all levels. An array of numbers and a text count as one.
+pub(super) fn count(node: &Node<'_>, depth: usize) -> usize {
+    if depth == 0 {
+        return 1;
+    }
+    match node.parts() {
+        Parts::Nodes(nodes) => nodes.iter().map(|node| 1 + count(node, depth - 1)).sum(),
+        Parts::None => 0,
+        Parts::Text | Parts::Bytes(_) | Parts::Numbers(_) => 1,
+    }
+}
+
+/// `len 12`, or `len 4096, 64 read`.
+fn length(shown: usize, cut: Option<Cut>) -> String {
+    match cut {
+        None => format!("len {shown}"),
+        Some(Cut { of: Some(of) }) => format!("len {of}, {shown} read"),
+        Some(Cut { of: None }) => format!("len unknown, {shown} read"),
+    }
+}
+
+fn place_text(frame: &StackFrame) -> String {
+    match (&frame.file, frame.line) {
+        (Some(file), Some(line)) => format!("{}:{line}", file.display()),
+        (Some(file), None) => file.display().to_string(),
+        (None, _) => String::new(),
+    }
+}
+
+fn frame_text(frame: &StackFrame, variables: usize) -> String {
+    let mut text = match &frame.function {
+        Some(function) => function.clone(),
+        None => format!("{:#x}", frame.address),
+    };
+    let name = frame.file.as_ref().and_then(|file| file.file_name());
+    if let (Some(name), Some(line)) = (name, frame.line) {
+        text.push_str(&format!("  {}:{line}", name.to_string_lossy()));
+    }
+    let mark = frame.kind.mark();
+    if !mark.is_empty() {
+        text.push_str("  ");
+        text.push_str(mark);
+    }
+    match variables {
+        0 => {}
+        1 => text.push_str("  1 variable"),
+        count => text.push_str(&format!("  {count} variables")),
+    }
+    text
+}
