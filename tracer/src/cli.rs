@@ -27,6 +27,7 @@ mod watchdog;
 mod writer;
 
 use std::ffi::OsString;
+use std::io::{self, IsTerminal as _};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -37,6 +38,7 @@ use args::{Args, TracerCommand};
 use failure::CommandFailure;
 use output::tell;
 
+use crate::target::launch::prepare_editor;
 use crate::target::paging;
 
 /// Everything went well.
@@ -73,6 +75,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let result = start_log(args.log_file.as_deref(), args.log_kernel)
         .and_then(|()| args.command.configure());
     let mut launched = None;
+    if may_edit(&args.command) {
+        prepare_editor();
+    }
     match &args.command {
         // The doctor reports the privileges that it was given.
         TracerCommand::Doctor(_) => {}
@@ -108,6 +113,18 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             ExitCode::from(failure.code())
         }
     }
+}
+
+/// Returns true if the command may open the terminal UI, which starts the user's editor.
+fn may_edit(command: &TracerCommand) -> bool {
+    let output = match command {
+        TracerCommand::Attach(attach) => attach.trace.output,
+        TracerCommand::Run(run) => run.trace.output,
+        TracerCommand::View(_) => None,
+        _ => return false,
+    };
+    let is_on_terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
+    matches!(output, None | Some(args::Output::Tui)) && is_on_terminal
 }
 
 /// Writes the tracer's own log to a file, filtered by `RUST_LOG`.

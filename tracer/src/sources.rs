@@ -72,6 +72,9 @@ pub enum SourceError {
     /// The file system did not answer within [`SOURCE_WAIT`].
     #[error("its file system has not answered within {} s", SOURCE_WAIT.as_secs())]
     NoAnswer,
+    /// The file is one of a container, say, and has no path among our files.
+    #[error("it is in the target's own root directory, where no editor of ours finds it")]
+    OtherRoot,
     /// The process is gone, and its files with it.
     #[error("the target has exited")]
     Exited,
@@ -97,6 +100,7 @@ impl SourceError {
             Self::Forbidden { root: false } => {
                 "the user of the process must be able to read its sources".into()
             }
+            Self::OtherRoot => "`--source-dir DIR` names a copy of the sources here".into(),
             _ => "probes work without the source; `--source-dir DIR` says where it is".into(),
         }
     }
@@ -194,6 +198,22 @@ impl Sources {
         answers.next()?
     }
 
+    /// Returns the path of a source file among our own files. It is one that could be shown.
+    ///
+    /// # Errors
+    /// Fails with the reason why the file is not shown, or if it is one of the target's own root directory.
+    pub fn path(&self, path: &Path) -> Result<PathBuf, SourceError> {
+        let path = path.to_owned();
+        let answers = self.ask(move |shared, answer| {
+            let found = SourceFinder::new(shared).file(&path);
+            answer(found.and_then(|found| match found.elsewhere {
+                Some(elsewhere) => Ok(elsewhere),
+                None => shared.own_path(&path),
+            }));
+        })?;
+        answers.next()?
+    }
+
     /// Returns true if each of these files could be shown, according to its type, place and
     /// permissions.
     #[must_use]
@@ -286,6 +306,19 @@ impl SharedSources {
                 directory: Path::new("/"),
                 readers: Readers::Of(readers),
             }),
+        }
+    }
+}
+
+impl SharedSources {
+    /// Returns the path of a file of the target among our own files.
+    fn own_path(&self, path: &Path) -> Result<PathBuf, SourceError> {
+        match &self.subject {
+            SourceAccess::Program { directory, .. } => Ok(directory.join(path)),
+            SourceAccess::Process {
+                shares_root: true, ..
+            } => Ok(Path::new("/").join(path)),
+            SourceAccess::Process { .. } => Err(SourceError::OtherRoot),
         }
     }
 }

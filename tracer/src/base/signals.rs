@@ -23,6 +23,15 @@ pub(crate) fn are_diverted() -> bool {
     DIVERTED.load(Ordering::Relaxed)
 }
 
+/// The keys of the terminal are another program's for now.
+static LENT: AtomicBool = AtomicBool::new(false);
+
+/// Has listeners ignore SIGINT, or not any more: Ctrl-C is meant for a program that has the terminal for
+/// now.
+pub(crate) fn lend_keys(lent: bool) {
+    LENT.store(lent, Ordering::Relaxed);
+}
+
 /// Listens for signals as long as it lives.
 pub(crate) struct Signals {
     /// Dropping it ends the thread that waits for the signals.
@@ -105,7 +114,9 @@ impl Signals {
                         });
                         ready.map_or(Poll::Pending, Poll::Ready)
                     });
-                    if !on(next.await) {
+                    let signal = next.await;
+                    let is_for_other = signal == libc::SIGINT && LENT.load(Ordering::Relaxed);
+                    if !is_for_other && !on(signal) {
                         return;
                     }
                 }

@@ -16,6 +16,8 @@ pub enum Unavailable {
     Register(String),
     /// The memory was not readable at this run address, if it is known.
     Unreadable(Option<u64>),
+    /// The memory of this many elements was not readable at this run address.
+    UnreadableItems(u64, u64),
     /// The memory is readable, but its page was not in memory. A hit does not wait for pages.
     Absent,
     /// The page was not in memory, or the memory is not readable: the target was changing its
@@ -25,6 +27,8 @@ pub enum Unavailable {
     Unplaced,
     /// The value is in a caller's frame, outside of the captured stack.
     NotCaptured,
+    /// The value is outside of the captured stack, and has this many elements or bytes.
+    NotCapturedItems(u64),
     /// The value is in a caller's frame, in a register that the call did not preserve.
     NotKept,
     /// The value is a local of a coroutine (`async`) that was only on the stack, and the coroutine
@@ -85,7 +89,9 @@ impl fmt::Display for Unavailable {
             Self::Register(name) => {
                 write!(f, "in register {name}, which the kernel does not expose")
             }
-            Self::Unreadable(Some(address)) => write!(f, "memory at {address:#x} not readable"),
+            Self::Unreadable(Some(address)) | Self::UnreadableItems(address, _) => {
+                write!(f, "memory at {address:#x} not readable")
+            }
             Self::Unreadable(None) => f.write_str("memory not readable"),
             Self::Absent => f.write_str("the page is not in memory"),
             Self::Unread => f.write_str("the page is not in memory, or not mapped"),
@@ -93,6 +99,9 @@ impl fmt::Display for Unavailable {
                 "the address of a module that it needs is not known in this process yet",
             ),
             Self::NotCaptured => f.write_str("not in the captured stack"),
+            Self::NotCapturedItems(length) => {
+                write!(f, "not in the captured stack, length {length}")
+            }
             Self::NotKept => f.write_str("in a register that was not kept over the call"),
             Self::NotKeptAwaiting => f.write_str("not kept across the await"),
             Self::NoRoom => f.write_str("record full"),

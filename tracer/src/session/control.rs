@@ -1,6 +1,7 @@
 //! The interface between a session and its frontends.
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::pin::Pin;
 
 use super::playback::Playback;
@@ -53,6 +54,11 @@ pub trait Control: Send + Sync {
     /// # Errors
     /// Says why it could not be read.
     fn source_text(&self, file: &SourceFile) -> Result<SourceText, Diagnostic>;
+    /// The path of a source file among the files of this machine, for an editor.
+    ///
+    /// # Errors
+    /// Says why there is none.
+    fn source_path(&self, file: &SourceFile) -> Result<PathBuf, Diagnostic>;
     /// The files whose text a frontend has asked for, in the order of asking.
     fn shown_sources(&self) -> Vec<SourceFile> {
         Vec::new()

@@ -1,6 +1,7 @@
 //! One frontend's place at a session.
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
@@ -120,6 +121,10 @@ impl Control for Subscription {
         let text = found.ok_or_else(|| unreadable(file, &SourceError::Absent))?;
         self.session.shared.add_shown(file);
         Ok(text)
+    }
+
+    fn source_path(&self, file: &SourceFile) -> Result<PathBuf, Diagnostic> {
+        self.session.modules().source_path(file)
     }
 
     fn shown_sources(&self) -> Vec<SourceFile> {

@@ -8,8 +8,12 @@
 //! foreground process group, signals, limits, working directory and environment. Started by `sudo`,
 //! it runs as the user who called `sudo`. On request it gets a terminal of its own instead of ours.
 //!
+//! [`prepare_editor`] forks a process that runs the user's editor later, likewise as the user who called
+//! `sudo`.
+//!
 //! If this process ends while the program waits, the program is never executed.
 
+mod editor;
 mod error;
 mod inherited;
 mod process;
@@ -18,6 +22,7 @@ mod running;
 mod terminal;
 mod user;
 
+pub use editor::{check_editor, edit, prepare_editor};
 pub use error::LaunchError;
 pub use program::ResolvedProgram;
 pub use running::{LaunchOutcome, LaunchSpec, RunningProgram, WaitingProgram};

@@ -1,5 +1,6 @@
 //! Actions that change the state, and effects that the state requests.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crossterm::event::KeyEvent;
@@ -143,6 +144,10 @@ pub(super) enum WorkerReply {
         /// The variables in scope.
         variables: Result<Vec<VariableInfo>, Diagnostic>,
     },
+    /// The place of a source file that is to be edited.
+    EditorPlace(Result<EditorPlace, Diagnostic>),
+    /// The editor has ended, or was not started.
+    Edited(Result<(), Diagnostic>),
     /// A probe was tried.
     Added {
         /// The request as given.
@@ -164,6 +169,15 @@ pub(super) enum WorkerReply {
     Ended(Option<i32>),
     /// The program's terminal has taken this number of typed bytes.
     Typed(usize),
+}
+
+/// A line of a file of this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct EditorPlace {
+    /// Path of the file.
+    pub(super) path: PathBuf,
+    /// From 1.
+    pub(super) line: u64,
 }
 
 /// A probe to be installed.
@@ -231,6 +245,8 @@ pub(super) enum UiEffect {
         /// From 1.
         line: u64,
     },
+    /// Run the user's editor, which has the terminal meanwhile.
+    OpenEditor(EditorPlace),
     /// Fetch the aggregates of the probes.
     RefreshAggregates,
     /// Let the program run, and wait for its end.

@@ -1,6 +1,6 @@
 //! Values in as few columns as tell them apart, for places too small for the whole message.
 
-use super::tree::bytes::{self, quoted};
+use super::tree::bytes::{self, quoted_bytes};
 use super::tree::leaf;
 use super::tree::types;
 use crate::event::NamedValue;
@@ -95,7 +95,7 @@ impl Writer {
                 if let Some(bytes) = bytes::of(inner, item)
                     && !bytes.is_empty()
                 {
-                    self.out.push_str(&format!("b{}", quoted(&bytes)));
+                    self.out.push_str(&quoted_bytes(&bytes));
                 } else if inner.set {
                     self.list(&inner.items, item, BRACES, depth);
                 } else {

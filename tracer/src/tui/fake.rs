@@ -18,7 +18,7 @@ use crate::session::{
     SourceFile, TargetName, VariableInfo,
 };
 use crate::sources::SourceText;
-use crate::value::{Struct, Text, Value};
+use crate::value::{Cut, Map, Sequence, Struct, Text, Value};
 
 /// Source text of the made-up target.
 pub(crate) const SOURCE: &str = r#"//! Watches the pointer.
@@ -169,6 +169,112 @@ pub(crate) fn full_event(probe: u32, hit: u64, line: u64) -> Event {
         values: Vec::new(),
     })
     .collect();
+    event
+}
+
+/// A snapshot of a server: large and nested values, and a stack with the variables of callers.
+pub(crate) fn snapshot_event(hit: u64) -> Event {
+    let mut event = event(1, hit, "");
+    let bytes = |bytes: &[u8]| {
+        Value::Sequence(Sequence {
+            items: bytes
+                .iter()
+                .map(|byte| Value::Uint((*byte).into()))
+                .collect(),
+            cut: None,
+            set: false,
+        })
+    };
+    let text = |text: &str| {
+        Value::Text(Text {
+            bytes: text.as_bytes().to_vec(),
+            cut: None,
+        })
+    };
+    let named = |expr: &str, ty: &str, value| NamedValue {
+        expr: expr.into(),
+        ty: ty.into(),
+        value,
+    };
+    let cache = Value::Map(Map {
+        entries: vec![
+            (
+                Value::Uint(17),
+                bytes(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n"),
+            ),
+            (
+                Value::Uint(4096),
+                bytes(b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x03\0>\0"),
+            ),
+            (Value::Uint(70_000), bytes(b"ok")),
+        ],
+        cut: Some(Cut { of: Some(250) }),
+    });
+    let samples = Value::Sequence(Sequence {
+        items: (0..100)
+            .map(|n| Value::Int((n * 37 + i128::from(hit)) % 400 - 90, 32))
+            .collect(),
+        cut: None,
+        set: false,
+    });
+    let request = Value::Struct(Struct {
+        name: "Request".into(),
+        fields: vec![
+            ("id".into(), Value::Uint(u128::from(hit))),
+            (
+                "path".into(),
+                text("/orders/search?customer=ada&items=desk%20lamp,chair&sort=price&page=1"),
+            ),
+            ("at".into(), point(3, 4)),
+        ],
+        has_more: false,
+    });
+    event.message = "request".into();
+    event.values = vec![
+        named("request", "&orders::router::Request", request),
+        named(
+            "cache",
+            "std::collections::hash::map::HashMap<u64, alloc::vec::Vec<u8, alloc::alloc::Global>, \
+             std::hash::random::RandomState>",
+            cache,
+        ),
+        named("samples", "[i32; 100]", samples),
+        named("retries", "u8", Value::Uint(2)),
+    ];
+    let frame = |function: &str, path: &str, line, values| StackFrame {
+        function: Some(function.into()),
+        file: Some(Arc::new(PathBuf::from(path))),
+        line: Some(line),
+        kind: FrameKind::Function,
+        address: 0x5555_0000 + line,
+        values,
+    };
+    let main = "/home/dev/target-app/src/main.rs";
+    let body = Value::Unavailable(Unavailable::NotCapturedItems(512));
+    event.stack.frames = vec![
+        frame("target_app::report_mouse_movement", main, 18, Vec::new()),
+        frame(
+            "core::ops::function::FnOnce::call_once",
+            "/rustc/0123456789abcdef/library/core/src/ops/function.rs",
+            250,
+            Vec::new(),
+        ),
+        frame(
+            "target_app::watch",
+            main,
+            38,
+            vec![
+                named("body", "alloc::vec::Vec<u8, alloc::alloc::Global>", body),
+                named("attempt", "u32", Value::Uint(u128::from(hit))),
+            ],
+        ),
+        frame(
+            "std::sys::thread::start",
+            "/rustc/0123456789abcdef/library/std/src/main.rs",
+            90,
+            vec![named("data", "*mut ()", Value::Uint(0))],
+        ),
+    ];
     event
 }
 
@@ -365,6 +471,10 @@ impl Control for Fake {
             Diagnostic::new(format!("`{}` is not on this machine", file.path.display()))
                 .hint("install the package with the sources, or choose lines by number"),
         )
+    }
+
+    fn source_path(&self, file: &SourceFile) -> Result<PathBuf, Diagnostic> {
+        Ok((*file.path).clone())
     }
 
     fn outline(&self, _: &SourceFile) -> Vec<OutlineEntry> {

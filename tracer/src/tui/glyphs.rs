@@ -63,16 +63,8 @@ pub(super) fn columns(text: &str, limit: usize) -> usize {
     column
 }
 
-/// Rows of wrapped text at most.
-const WRAPPED: usize = 200;
-
-/// A text cut into rows of at most `columns`, at its line ends too.
-pub(super) fn wrap(text: &str, columns: usize) -> Vec<String> {
-    wrap_up_to(text, columns, WRAPPED)
-}
-
-/// As [`wrap`], with at most `most` rows.
-pub(super) fn wrap_up_to(text: &str, columns: usize, most: usize) -> Vec<String> {
+/// A text cut into rows of at most `columns`, at its line ends too. There are at most `most` rows.
+pub(super) fn wrap(text: &str, columns: usize, most: usize) -> Vec<String> {
     let columns = columns.max(8);
     let mut rows = Vec::new();
     for line in text.split('\n') {
@@ -492,10 +484,10 @@ mod tests {
 
     #[test]
     fn wrap_cuts_at_columns_and_line_ends_and_is_bounded() {
-        assert_eq!(wrap("0123456789\nab", 8), ["01234567", "89", "ab"]);
-        assert_eq!(wrap("日本語日本語", 8), ["日本語日", "本語"]);
-        assert_eq!(wrap(&"x".repeat(100_000), 10).len(), WRAPPED + 1);
-        assert_eq!(wrap(&"\n".repeat(100_000), 10).len(), WRAPPED + 1);
+        assert_eq!(wrap("0123456789\nab", 8, 9), ["01234567", "89", "ab"]);
+        assert_eq!(wrap("日本語日本語", 8, 9), ["日本語日", "本語"]);
+        assert_eq!(wrap(&"x".repeat(100_000), 10, 200).len(), 201);
+        assert_eq!(wrap(&"\n".repeat(100_000), 10, 200).len(), 201);
     }
 
     #[test]

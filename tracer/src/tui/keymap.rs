@@ -319,6 +319,12 @@ static BINDINGS: &[Binding] = &[
     ),
     bind(
         Mode::Main,
+        &[ch('E')],
+        KeyCommand::EditSource,
+        "open the line in $VISUAL or $EDITOR",
+    ),
+    bind(
+        Mode::Main,
         &[ch('{')],
         KeyCommand::Earlier,
         "tracer view: a twentieth of the recording back",

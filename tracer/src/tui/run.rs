@@ -14,6 +14,7 @@ use super::state::UiState;
 use super::terminal::{Screen, TerminalSignals, clipboard};
 use super::workers::Workers;
 use super::{Error, UiOptions, UiOutcome, view};
+use crate::base::signals;
 use crate::session::Control;
 
 /// Time of one frame: about 30 a second.
@@ -47,6 +48,10 @@ struct EventLoop {
     program: Option<Arc<dyn ProgramControl>>,
     /// Output of the program that is not drawn yet.
     output: Vec<u8>,
+    /// The editor has the terminal.
+    lent: bool,
+    /// To be run once it has the terminal.
+    editor: Option<UiEffect>,
     /// Sequences for the clipboard that are not written yet.
     copies: String,
 }
@@ -85,16 +90,22 @@ pub(super) fn run(
         resized: false,
         program,
         output: Vec::new(),
+        lent: false,
+        editor: None,
         copies: String::new(),
     };
     let (mut drawn, mut ticked) = (None::<Instant>, None::<Instant>);
     let mut more = false;
     loop {
-        turn.input(if more {
-            Duration::ZERO
+        if turn.state.editing {
+            turn.wait_for_editor(more)?;
         } else {
-            turn.patience(drawn)
-        })?;
+            turn.input(if more {
+                Duration::ZERO
+            } else {
+                turn.patience(drawn)
+            })?;
+        }
         for _ in 0..REPLIES {
             let Some(reply) = turn.workers.reply() else {
                 break;
@@ -116,6 +127,10 @@ pub(super) fn run(
         }
         if let Some(outcome) = turn.state.outcome {
             return Ok(outcome);
+        }
+        turn.lend_or_take_back(&mut screen, options.mouse)?;
+        if turn.lent {
+            continue;
         }
         if screen.is_lost() {
             return Err(Error::Thread);
@@ -163,6 +178,33 @@ impl EventLoop {
         Ok(())
     }
 
+    /// Waits while an editor has the terminal. Its keys are not ours.
+    fn wait_for_editor(&mut self, more: bool) -> Result<(), Error> {
+        let patience = if more { Duration::ZERO } else { FRAME };
+        match self.workers.wait(patience) {
+            Some(reply) => self.act(UiAction::Reply(reply)),
+            None => Ok(()),
+        }
+    }
+
+    /// Gives the terminal to an editor, or takes it back when that has ended.
+    fn lend_or_take_back(&mut self, screen: &mut Screen, mouse: bool) -> Result<(), Error> {
+        if let Some(editor) = self.editor.take() {
+            signals::lend_keys(true);
+            screen.lend();
+            self.lent = true;
+            self.workers.run(editor)?;
+        } else if self.lent && !self.state.editing {
+            screen.take_back(mouse)?;
+            signals::lend_keys(false);
+            self.lent = false;
+            let size = screen.size()?;
+            self.act(UiAction::Resize(size.width, size.height))?;
+            self.urgent = true;
+        }
+        Ok(())
+    }
+
     fn action(&self, event: TerminalEvent) -> Option<UiAction> {
         match event {
             TerminalEvent::Key(key) if key.kind != KeyEventKind::Release => {
@@ -205,6 +247,7 @@ impl EventLoop {
     fn update(&mut self, action: UiAction) -> Result<(), Error> {
         for effect in self.state.update(action, Instant::now()) {
             match effect {
+                UiEffect::OpenEditor(_) => self.editor = Some(effect),
                 UiEffect::Copy(text) => self.copies.push_str(&clipboard::sequences(&text)),
                 effect => self.workers.run(effect)?,
             }

@@ -142,6 +142,8 @@ pub(super) struct UiState {
     folds: Folds,
     /// The event in full that was left last.
     left: Option<LeftDetail>,
+    /// The user's editor has the terminal.
+    pub(super) editing: bool,
     /// The message at the foot.
     pub(super) message: Option<FootMessage>,
     /// The target is gone.
@@ -211,6 +213,7 @@ impl UiState {
             events: Events::new(options.events),
             folds: Folds::default(),
             left: None,
+            editing: false,
             message: None,
             exited: None,
             outcome: None,
@@ -529,6 +532,13 @@ impl UiState {
             } => {
                 if let Some(source) = self.open_source(generation) {
                     source.set_variables(line, variables);
+                }
+            }
+            WorkerReply::EditorPlace(place) => return self.open_editor(place),
+            WorkerReply::Edited(ended) => {
+                self.editing = false;
+                if let Err(error) = ended {
+                    self.say_error(&error);
                 }
             }
             WorkerReply::Added { request, result } => return self.added(&request, result),

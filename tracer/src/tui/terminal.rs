@@ -61,17 +61,8 @@ impl Screen {
     }
 
     fn set_up(mouse: bool) -> Result<Self, Error> {
-        enable_raw_mode()?;
         let mut out = BufWriter::with_capacity(1 << 16, io::stdout());
-        execute!(
-            out,
-            EnterAlternateScreen,
-            Clear(ClearType::All),
-            EnableBracketedPaste
-        )?;
-        if mouse {
-            execute!(out, EnableMouseCapture)?;
-        }
+        enter(&mut out, mouse)?;
         // The screen is empty, as the first frame takes it to be. `Terminal::clear` would ask the
         // terminal where its cursor is, and not every terminal answers.
         let terminal = Terminal::new(CrosstermBackend::new(out))?;
@@ -109,6 +100,19 @@ impl Screen {
         Ok(())
     }
 
+    /// Gives the terminal to another program, as its user left it.
+    pub(super) fn lend(&mut self) {
+        restore();
+    }
+
+    /// Takes the terminal back.
+    pub(super) fn take_back(&mut self, mouse: bool) -> Result<(), Error> {
+        UP.store(true, Ordering::SeqCst);
+        enter(self.terminal.backend_mut(), mouse)?;
+        self.terminal.hide_cursor()?;
+        self.forget()
+    }
+
     /// A panic of another thread has already given the terminal back.
     pub(super) fn is_lost(&self) -> bool {
         !UP.load(Ordering::SeqCst)
@@ -119,6 +123,21 @@ impl Drop for Screen {
     fn drop(&mut self) {
         restore();
     }
+}
+
+/// Has the terminal in the modes that the screen needs.
+fn enter(out: &mut impl Write, mouse: bool) -> Result<(), Error> {
+    enable_raw_mode()?;
+    execute!(
+        out,
+        EnterAlternateScreen,
+        Clear(ClearType::All),
+        EnableBracketedPaste
+    )?;
+    if mouse {
+        execute!(out, EnableMouseCapture)?;
+    }
+    Ok(())
 }
 
 /// Restores the terminal. It is safe to call more than once. Its errors cannot be handled.

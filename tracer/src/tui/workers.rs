@@ -7,16 +7,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
+use std::time::Duration;
 
 use super::Error;
-use super::action::{LoadedWindow, UiEffect, WorkerReply};
+use super::action::{EditorPlace, LoadedWindow, UiEffect, WorkerReply};
 use super::document::{self, Document};
 use super::program::ProgramControl;
 use crate::session::Control;
+use crate::target::launch::{check_editor, edit};
 
 /// The threads' mailboxes, and their results.
 pub(super) struct Workers {
-    lanes: [Sender<UiEffect>; 7],
+    lanes: [Sender<UiEffect>; 8],
     replies: Receiver<WorkerReply>,
     /// Number of the newest open file; work for older ones is dropped.
     generation: Arc<AtomicU64>,
@@ -43,6 +45,8 @@ fn lane(effect: &UiEffect) -> usize {
         UiEffect::StartProgram => 4,
         UiEffect::TypeBytes(_) => 5,
         UiEffect::ResizeProgram(_) => 6,
+        // As long as the user edits.
+        UiEffect::OpenEditor(_) => 7,
     }
 }
 
@@ -76,6 +80,7 @@ impl Workers {
             start("tui-program")?,
             start("tui-typing")?,
             start("tui-size")?,
+            start("tui-editor")?,
         ];
         Ok(Self {
             lanes,
@@ -92,6 +97,11 @@ impl Workers {
         self.lanes[lane(&effect)]
             .send(effect)
             .map_err(|_| Error::Thread)
+    }
+
+    /// Waits for something that is done.
+    pub(super) fn wait(&self, patience: Duration) -> Option<WorkerReply> {
+        self.replies.recv_timeout(patience).ok()
     }
 
     /// Something that is done.
@@ -202,7 +212,13 @@ impl Worker {
                 })
             }
             UiEffect::RefreshAggregates => WorkerReply::Aggregates(self.control.aggregates()),
-            UiEffect::Copy(_) | UiEffect::EditSource { .. } => return true,
+            UiEffect::EditSource { file, line } => {
+                let path = check_editor().and_then(|()| self.control.source_path(&file));
+                WorkerReply::EditorPlace(path.map(|path| EditorPlace { path, line }))
+            }
+            UiEffect::OpenEditor(place) => WorkerReply::Edited(edit(&place.path, place.line)),
+            // The loop has the terminal.
+            UiEffect::Copy(_) => return true,
             UiEffect::StartProgram | UiEffect::TypeBytes(_) | UiEffect::ResizeProgram(_) => {
                 let program = self.program.as_deref();
                 return program.is_none_or(|program| self.work_on_program(program, effect));

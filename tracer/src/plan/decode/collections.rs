@@ -1,6 +1,7 @@
 //! Reads hash tables and B-trees from a record, in the steps of `capture::collections`.
 
 use crate::base::unavailable::Unavailable;
+use crate::plan::decode::sequences::counted;
 use crate::plan::decode::{DecodeError, Decoder, MOST_LENGTH, View, located, sequence};
 use crate::plan::shape::{Node, Slot, TableNode, TreeNode, TreePart};
 use crate::value::{Cut, Map, Value};
@@ -22,7 +23,14 @@ pub(in crate::plan) fn table(
     let buckets = mask.wrapping_add(1).min(node.buckets);
     let control = match decoder.chunks.exact(node.ctrl_slot, buckets)? {
         Ok(control) => control,
-        Err(why) => return Ok(Value::Unavailable(located(why, ctrl))),
+        Err(why) => {
+            let why = located(why, ctrl);
+            let is_plausible = items <= MOST_LENGTH;
+            return Ok(Value::Unavailable(match is_plausible {
+                true => counted(why, items),
+                false => why,
+            }));
+        }
     };
     let mut entries = Vec::new();
     let full = control.iter().enumerate().filter(|(_, byte)| **byte < 0x80);

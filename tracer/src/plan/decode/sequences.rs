@@ -74,7 +74,10 @@ impl Decoder<'_, '_> {
         }
         let data = match data {
             Ok(data) => data,
-            Err(why) => return Ok(Value::Unavailable(located(why, pointer))),
+            Err(why) => {
+                let why = counted(located(why, pointer), len.saturating_sub(node.trim));
+                return Ok(Value::Unavailable(why));
+            }
         };
         let unit = u64::from(node.unit.max(1));
         let need = len.saturating_mul(unit).min(node.limit);
@@ -176,7 +179,7 @@ impl Decoder<'_, '_> {
         };
         let invalid =
             (len > MOST_LENGTH).then(|| Unavailable::Invalid(format!("a length of {len}")));
-        if let Some(why) = invalid.or(failed) {
+        if let Some(why) = invalid.or(failed.map(|why| counted(why, len))) {
             return Ok(Value::Unavailable(why));
         }
         Ok(sequence(items, len, node.set))
@@ -201,6 +204,14 @@ impl Decoder<'_, '_> {
             items.push(self.value(&node.element, &View::row(element), 0)?);
         }
         Ok(None)
+    }
+}
+
+/// Adds the number of elements to a reason: it is known though they are not.
+pub(super) fn counted(why: Unavailable, count: u64) -> Unavailable {
+    match why {
+        Unavailable::Unreadable(Some(address)) => Unavailable::UnreadableItems(address, count),
+        why => why,
     }
 }
 

@@ -137,6 +137,9 @@ fn needs_only(place: &Place, registers: &Registers) -> bool {
 fn explain(value: &mut Value) {
     match value {
         Value::Unavailable(why @ Unavailable::Unreadable(_)) => *why = Unavailable::NotCaptured,
+        Value::Unavailable(Unavailable::UnreadableItems(_, length)) => {
+            *value = Value::Unavailable(Unavailable::NotCapturedItems(*length));
+        }
         Value::Struct(body) => body.fields.iter_mut().for_each(|(_, value)| explain(value)),
         Value::Variant(variant) => variant
             .fields

@@ -426,6 +426,14 @@ impl Modules {
         }
     }
 
+    /// The path of a source file among the files of this machine.
+    pub(in crate::session) fn source_path(&self, file: &SourceFile) -> Result<PathBuf, Diagnostic> {
+        let sources = self.sources();
+        sources
+            .path(&file.path)
+            .map_err(|error| unreadable(file, &error))
+    }
+
     /// The functions that are declared in a source file, by line.
     pub(in crate::session) fn outline(&self, file: &SourceFile) -> Vec<OutlineEntry> {
         let Some((module, _)) = self.file(file) else {

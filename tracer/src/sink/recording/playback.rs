@@ -424,6 +424,19 @@ impl Control for RecordedSession {
         }
     }
 
+    fn source_path(&self, file: &SourceFile) -> Result<PathBuf, Diagnostic> {
+        let source = self.source(file);
+        let elsewhere = source.and_then(|source| source.elsewhere.as_deref());
+        let path = elsewhere.map_or_else(|| file.path.to_path_buf(), PathBuf::from);
+        if path.is_absolute() {
+            return Ok(path);
+        }
+        Err(Diagnostic::new(format!(
+            "the recording has no path of `{}`",
+            file.path.display()
+        )))
+    }
+
     fn outline(&self, file: &SourceFile) -> Vec<OutlineEntry> {
         let source = self.source(file);
         source.map_or_else(Vec::new, |source| source.outline.clone())

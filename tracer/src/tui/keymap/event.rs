@@ -73,6 +73,11 @@ pub(super) static BINDINGS: &[Binding] = &[
         "show the place of the frame or event in the source",
     ),
     event(
+        &[ch('E')],
+        KeyCommand::EditSource,
+        "open this place in $VISUAL or $EDITOR",
+    ),
+    event(
         &[key(KeyCode::Esc), ch('q'), ch('i')],
         KeyCommand::Back,
         "back",

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use ratatui::layout::Size;
 use tui_input::Input;
 
-use super::super::action::{Pane, UiEffect};
+use super::super::action::{EditorPlace, Pane, UiEffect};
 use super::super::keymap::KeyCommand;
 use super::super::list::List;
 use super::super::tree::{
     self, Copied, Fold, LaidTree, NodeId, Row, RowKind, SourcePlace, TreeLook,
 };
 use super::{Overlay, UiState, overlay_area};
+use crate::base::diagnostic::Diagnostic;
 use crate::event::Event;
 use crate::session::SourceFile;
 use crate::sink::json;
@@ -595,7 +596,7 @@ impl UiState {
     pub(super) fn copy_selected(&mut self) -> Vec<UiEffect> {
         let text = match self.focus {
             Pane::Events => self.events.text(self.events.list.cursor),
-            Pane::Probes => {
+            Pane::Probes | Pane::Results => {
                 let probe = self.probes.get(self.probes_list.cursor);
                 probe.map(|probe| probe.text.clone())
             }
@@ -655,7 +656,7 @@ impl UiState {
                 file: Arc::clone(&source.file.path),
                 line: source.line(),
             }),
-            (_, Pane::Probes) => {
+            (_, Pane::Probes | Pane::Results) => {
                 let probe = self.probes.get(self.probes_list.cursor);
                 probe.map(|probe| SourcePlace {
                     file: Arc::clone(&probe.file),
@@ -683,6 +684,23 @@ impl UiState {
             file: self.source_file(&place.file),
             line: place.line,
         }]
+    }
+}
+
+impl UiState {
+    /// Lets the user's editor have the terminal.
+    pub(super) fn open_editor(&mut self, place: Result<EditorPlace, Diagnostic>) -> Vec<UiEffect> {
+        match place {
+            Ok(place) if !self.editing => {
+                self.editing = true;
+                vec![UiEffect::OpenEditor(place)]
+            }
+            Ok(_) => Vec::new(),
+            Err(error) => {
+                self.say_error(&error);
+                Vec::new()
+            }
+        }
     }
 }
 

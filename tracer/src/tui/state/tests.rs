@@ -1,5 +1,6 @@
 //! Keys, mouse and whole screens, over made-up answers.
 
+mod events;
 mod probes;
 mod program;
 mod themes;
@@ -15,7 +16,7 @@ use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Size;
 
-use super::super::action::LoadedWindow;
+use super::super::action::{EditorPlace, LoadedWindow};
 use super::super::document::Document;
 use super::super::fake::{self, Fake};
 use super::super::keymap::bindings;
@@ -38,6 +39,10 @@ struct Desk {
     now: Instant,
     /// Requested effects, in order, by name.
     asked: Vec<String>,
+    /// The texts that were copied.
+    copied: Vec<String>,
+    /// The places that the editor was opened at.
+    edited: Vec<EditorPlace>,
 }
 
 impl Desk {
@@ -70,6 +75,8 @@ impl Desk {
             start,
             now: start,
             asked: Vec::new(),
+            copied: Vec::new(),
+            edited: Vec::new(),
         };
         desk.answer(effects);
         desk
@@ -92,6 +99,11 @@ impl Desk {
     fn answer(&mut self, effects: Vec<UiEffect>) {
         let mut queue = VecDeque::from(effects);
         while let Some(effect) = queue.pop_front() {
+            match &effect {
+                UiEffect::Copy(text) => self.copied.push(text.clone()),
+                UiEffect::OpenEditor(place) => self.edited.push(place.clone()),
+                _ => {}
+            }
             let name = format!("{effect:?}");
             self.asked
                 .push(name.split([' ', '(', '{']).next().unwrap_or("").to_owned());
@@ -238,7 +250,12 @@ fn replies(fake: &Fake, effect: UiEffect) -> Vec<WorkerReply> {
         UiEffect::ResizeProgram(_)
         | UiEffect::LoadWindow { .. }
         | UiEffect::Copy(_)
-        | UiEffect::EditSource { .. } => Vec::new(),
+        | UiEffect::OpenEditor(_) => Vec::new(),
+        UiEffect::EditSource { file, line } => {
+            let path = fake.source_path(&file);
+            let place = path.map(|path| EditorPlace { path, line });
+            vec![WorkerReply::EditorPlace(place)]
+        }
     }
 }
 

@@ -51,10 +51,19 @@ pub(in crate::tui) fn quoted(bytes: &[u8]) -> String {
     out
 }
 
-/// The text between quotes, with escapes, and with a line feed behind each escaped one.
-pub(super) fn quoted_lines(bytes: &[u8]) -> String {
-    let mut out = String::with_capacity(bytes.len() + 2);
+/// Bytes as a text between quotes, with escapes for all that are not printable.
+pub(in crate::tui) fn quoted_bytes(bytes: &[u8]) -> String {
+    let mut out = String::from("b\"");
+    escape_bytes(bytes, &mut out);
     out.push('"');
+    out
+}
+
+/// The text between quotes, with escapes, and with a line feed behind each escaped one.
+pub(super) fn quoted_lines(bytes: &[u8], are_bytes: bool) -> String {
+    let mut out = String::with_capacity(bytes.len() + 3);
+    out.push_str(if are_bytes { "b\"" } else { "\"" });
+    let escape = if are_bytes { escape_bytes } else { escape };
     for (number, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
         out.push_str(if number > 0 { "\n" } else { "" });
         escape(line, &mut out);
@@ -67,6 +76,18 @@ fn escape(bytes: &[u8], out: &mut String) {
     for chunk in bytes.utf8_chunks() {
         let quoted = format!("{:?}", chunk.valid());
         out.push_str(quoted.get(1..quoted.len() - 1).unwrap_or_default());
+        out.extend(chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}")));
+    }
+}
+
+fn escape_bytes(bytes: &[u8], out: &mut String) {
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match u8::try_from(c) {
+                Ok(byte) if c.is_ascii() => out.extend(byte.escape_ascii().map(char::from)),
+                _ => out.extend(c.escape_debug()),
+            }
+        }
         out.extend(chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}")));
     }
 }
@@ -140,6 +161,15 @@ mod tests {
         );
         assert_eq!(hex_dump(b"\x1b\xff", 1)[0].text, "1b ff       │..│");
         assert!(hex_dump(b"", 80).is_empty());
+    }
+
+    #[test]
+    fn bytes_are_escaped_as_bytes_and_texts_as_characters() {
+        let bytes = "\x7fA\"é\n\0".as_bytes();
+        assert_eq!(quoted_bytes(bytes), r#"b"\x7fA\"é\n\x00""#);
+        assert_eq!(quoted(bytes), r#""\u{7f}A\"é\n\0""#);
+        assert_eq!(quoted(b"it's \xff"), r#""it's \xff""#);
+        assert_eq!(quoted_lines(b"a\\n\nb", false), "\"a\\\\n\\n\nb\"");
     }
 
     #[test]

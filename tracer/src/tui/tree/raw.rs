@@ -159,7 +159,7 @@ impl Layout<'_> {
             return;
         }
         let room = self.columns.saturating_sub(2 * self.depth).max(16);
-        for (row, text) in glyphs::wrap_up_to(line, room, ROWS).into_iter().enumerate() {
+        for (row, text) in glyphs::wrap(line, room, ROWS).into_iter().enumerate() {
             self.rows.push(JsonRow {
                 depth: self.depth + usize::from(row > 0),
                 text,

@@ -155,14 +155,14 @@ fn pieces(node: &Node<'_>, parts: &Parts<'_>, depth: usize, look: &TreeLook<'_>)
     };
     match (parts, node.content) {
         (Parts::Text, Content::Message(text)) => {
-            let rows = glyphs::wrap_up_to(text, room, ROWS);
+            let rows = glyphs::wrap(text, room, ROWS);
             rows.into_iter().map(plain).collect()
         }
         (Parts::Text, Content::Value(Value::Text(text))) => {
-            text_pieces(&text.bytes, "", room, look.hex)
+            text_pieces(&text.bytes, false, room, look.hex)
         }
         (Parts::Bytes(bytes), _) => {
-            text_pieces(bytes, "b", room, look.hex || !bytes::is_text(bytes))
+            text_pieces(bytes, true, room, look.hex || !bytes::is_text(bytes))
         }
         (Parts::Numbers(sequence), _) => {
             let before = match node.before {
@@ -188,7 +188,7 @@ fn pieces(node: &Node<'_>, parts: &Parts<'_>, depth: usize, look: &TreeLook<'_>)
 }
 
 /// The rows of a text: with escapes, or as a hex dump.
-fn text_pieces(bytes: &[u8], prefix: &str, room: usize, hex: bool) -> Vec<Piece> {
+fn text_pieces(bytes: &[u8], are_bytes: bool, room: usize, hex: bool) -> Vec<Piece> {
     if hex {
         let digits = format!("{:x}", bytes.len()).len().max(4);
         let rows = bytes::hex_dump(bytes, room.saturating_sub(digits + 2));
@@ -199,8 +199,7 @@ fn text_pieces(bytes: &[u8], prefix: &str, room: usize, hex: bool) -> Vec<Piece>
         });
         return rows.collect();
     }
-    let quoted = bytes::quoted_lines(bytes);
-    let rows = glyphs::wrap_up_to(&format!("{prefix}{quoted}"), room, ROWS);
+    let rows = glyphs::wrap(&bytes::quoted_lines(bytes, are_bytes), room, ROWS);
     let rows = rows.into_iter().map(|text| Piece {
         label: String::new(),
         text,

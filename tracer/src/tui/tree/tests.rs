@@ -123,7 +123,7 @@ fn map_of_byte_strings_is_readable_at_a_glance() {
     );
     assert_eq!(
         lines(&folded.rows),
-        [r#"▸v: HashMap<u64, Vec<u8>> len 2  {7: b"GET /health\n", 1024: b"\0\u{1}\xfe\xff"}"#]
+        [r#"▸v: HashMap<u64, Vec<u8>> len 2  {7: b"GET /health\n", 1024: b"\x00\x01\xfe\xff"}"#]
     );
     assert_eq!(folded.hidden, 4);
     assert_eq!(

@@ -15,7 +15,7 @@ use super::super::tree::{Fold, Row, RowKind};
 use crate::event::grouped;
 
 /// Keys at the foot, the most important first.
-const KEYS: [(KeyCommand, &str); 10] = [
+const KEYS: [(KeyCommand, &str); 11] = [
     (KeyCommand::Back, "back"),
     (KeyCommand::Activate, "fold"),
     (KeyCommand::StackTab, "stack"),
@@ -25,6 +25,7 @@ const KEYS: [(KeyCommand, &str); 10] = [
     (KeyCommand::Copy, "copy"),
     (KeyCommand::UnfoldAll, "unfold all"),
     (KeyCommand::Hex, "hex"),
+    (KeyCommand::EditSource, "edit"),
     (KeyCommand::RawTab, "JSON"),
 ];
 
@@ -83,12 +84,12 @@ fn head(state: &UiState, detail: &Detail, buffer: &mut Buffer, area: Rect) {
         theme.role(Role::Plain),
     );
     pen.text("  ", Style::new());
-    let room = pen.room();
+    let hit = format!("{} hit {}", origin.probe_name, grouped(event.hit));
+    let room = pen.room().saturating_sub(glyphs::width(&hit, 60) + 2);
     let who = format!("{}/{} of process {}", event.thread, event.tid, event.pid);
-    pen.fitted(&who, room / 2, theme.role(Role::Plain))
+    pen.fitted(&who, room, theme.role(Role::Plain))
         .text("  ", Style::new());
     let room = pen.room();
-    let hit = format!("{} hit {}", origin.probe_name, grouped(event.hit));
     pen.fitted(&hit, room, theme.role(Role::Accent));
 
     let mut pen = Pen::new(buffer, area, 1);
