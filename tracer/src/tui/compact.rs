@@ -13,7 +13,7 @@ const DEPTH: usize = 8;
 
 /// `last={x: 640, y: 402}, current={x: 812, y: 402}`: names of structs are left out, those of variants are not.
 pub(super) fn compact(values: &[NamedValue]) -> String {
-    let mut writer = Writer::default();
+    let mut writer = CompactWriter::default();
     for value in values {
         if writer.is_full() {
             break;
@@ -29,7 +29,7 @@ pub(super) fn compact(values: &[NamedValue]) -> String {
 }
 
 /// A value on one line.
-pub(super) struct Summary {
+pub(super) struct ValueSummary {
     /// The line.
     pub(super) text: String,
     /// The line has all of the value.
@@ -42,23 +42,23 @@ pub(super) fn compact_value(value: &Value) -> String {
 }
 
 /// A value of a type on one line. The type may be empty.
-pub(super) fn summary(value: &Value, ty: &str) -> Summary {
-    let mut writer = Writer::default();
+pub(super) fn summary(value: &Value, ty: &str) -> ValueSummary {
+    let mut writer = CompactWriter::default();
     writer.value(value, ty, 0);
-    Summary {
+    ValueSummary {
         is_whole: !writer.is_cut && writer.out.len() < LENGTH,
         text: writer.out,
     }
 }
 
 #[derive(Default)]
-struct Writer {
+struct CompactWriter {
     out: String,
     /// Something was left out.
     is_cut: bool,
 }
 
-impl Writer {
+impl CompactWriter {
     fn is_full(&self) -> bool {
         self.out.len() >= LENGTH
     }

@@ -241,6 +241,17 @@ pub(crate) fn snapshot_event(hit: u64) -> Event {
         named("samples", "[i32; 100]", samples),
         named("retries", "u8", Value::Uint(2)),
     ];
+    event.stack.frames = snapshot_frames(hit);
+    event
+}
+
+/// The frames of a snapshot, two of them of the program's own code.
+fn snapshot_frames(hit: u64) -> Vec<StackFrame> {
+    let named = |expr: &str, ty: &str, value| NamedValue {
+        expr: expr.into(),
+        ty: ty.into(),
+        value,
+    };
     let frame = |function: &str, path: &str, line, values| StackFrame {
         function: Some(function.into()),
         file: Some(Arc::new(PathBuf::from(path))),
@@ -251,7 +262,7 @@ pub(crate) fn snapshot_event(hit: u64) -> Event {
     };
     let main = "/home/dev/target-app/src/main.rs";
     let body = Value::Unavailable(Unavailable::NotCapturedItems(512));
-    event.stack.frames = vec![
+    vec![
         frame("target_app::report_mouse_movement", main, 18, Vec::new()),
         frame(
             "core::ops::function::FnOnce::call_once",
@@ -274,8 +285,7 @@ pub(crate) fn snapshot_event(hit: u64) -> Event {
             90,
             vec![named("data", "*mut ()", Value::Uint(0))],
         ),
-    ];
-    event
+    ]
 }
 
 /// The state of the fake.

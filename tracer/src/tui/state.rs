@@ -39,6 +39,7 @@ use target_rows::TargetRows;
 pub(super) mod changes;
 mod commands;
 pub(super) mod detail;
+mod handover;
 mod mouse;
 pub(super) mod overlay_area;
 mod probes;

@@ -1,19 +1,15 @@
-//! An event in full: its tabs, what is folded in them, search, and copying.
+//! An event in full: its tabs, what is folded in them, and search.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use ratatui::layout::Size;
 use tui_input::Input;
 
-use super::super::action::{EditorPlace, Pane, UiEffect};
+use super::super::action::{Pane, UiEffect};
 use super::super::keymap::KeyCommand;
 use super::super::list::List;
-use super::super::tree::{
-    self, Copied, Fold, LaidTree, NodeId, Row, RowKind, SourcePlace, TreeLook,
-};
+use super::super::tree::{self, Fold, LaidTree, NodeId, Row, RowKind, SourcePlace, TreeLook};
 use super::{Overlay, UiState, overlay_area};
-use crate::base::diagnostic::Diagnostic;
 use crate::event::Event;
 use crate::session::SourceFile;
 use crate::sink::json;
@@ -112,7 +108,7 @@ fn tree_size(size: Size) -> Size {
 
 impl Detail {
     /// The rows of the tab, with their contents.
-    fn lay_out(&self, folds: &tree::Folds, size: Size, all: bool) -> LaidTree<'_> {
+    pub(super) fn lay_out(&self, folds: &tree::Folds, size: Size, all: bool) -> LaidTree<'_> {
         let size = tree_size(size);
         let look = TreeLook {
             columns: usize::from(size.width),
@@ -577,142 +573,6 @@ impl UiState {
         (self.focus, self.zoom) = (Pane::Source, false);
         self.open_at(&place.file, place.line)
     }
-
-    fn copy_row(&mut self) -> Vec<UiEffect> {
-        let Overlay::Event(detail) = &self.overlay else {
-            return Vec::new();
-        };
-        let tree = detail.lay_out(&self.folds, self.size, false);
-        let text = match tree.contents.get(detail.look.list.cursor) {
-            Some(Copied::Value(value)) => json::value_text(value),
-            Some(Copied::Text(text)) => (*text).to_owned(),
-            Some(Copied::Frame(frame)) => frame_text(frame),
-            Some(Copied::Event) | None => json::event_line(&detail.event).trim_end().to_owned(),
-        };
-        self.copy(text)
-    }
-
-    /// Copies the selected event's message, or what is selected in another pane.
-    pub(super) fn copy_selected(&mut self) -> Vec<UiEffect> {
-        let text = match self.focus {
-            Pane::Events => self.events.text(self.events.list.cursor),
-            Pane::Probes | Pane::Results => {
-                let probe = self.probes.get(self.probes_list.cursor);
-                probe.map(|probe| probe.text.clone())
-            }
-            Pane::Source => self.source.as_ref().and_then(super::SourceView::line_text),
-            Pane::Program => None,
-        };
-        match text {
-            Some(text) => self.copy(text),
-            None => {
-                self.say("there is nothing to copy here", false);
-                Vec::new()
-            }
-        }
-    }
-
-    /// Copies the selected event as JSON.
-    pub(super) fn copy_event(&mut self) -> Vec<UiEffect> {
-        match self.events.event(self.events.list.cursor) {
-            Some((event, _)) if self.focus == Pane::Events => {
-                let line = json::event_line(event);
-                self.copy(line.trim_end().to_owned())
-            }
-            _ => {
-                self.say("select an event to copy it as JSON", false);
-                Vec::new()
-            }
-        }
-    }
-
-    /// Copies a text to the clipboard of the terminal.
-    fn copy(&mut self, text: String) -> Vec<UiEffect> {
-        let length = text.len();
-        let end = text.floor_char_boundary(crate::base::limits::CLIPBOARD_BYTES);
-        let mut text = text;
-        text.truncate(end);
-        if text.len() < length {
-            let (copied, length) = (
-                crate::event::grouped(text.len() as u64),
-                crate::event::grouped(length as u64),
-            );
-            let told =
-                format!("copied the first {copied} of {length} bytes: many terminals take no more");
-            self.say(told, true);
-        } else {
-            let unit = if length == 1 { "byte" } else { "bytes" };
-            let length = crate::event::grouped(length as u64);
-            self.say(format!("copied {length} {unit}"), false);
-        }
-        vec![UiEffect::Copy(text)]
-    }
-
-    /// Opens the selected place in the user's editor.
-    pub(super) fn edit_source(&mut self) -> Vec<UiEffect> {
-        let place = match (&self.overlay, self.focus) {
-            (Overlay::Event(detail), _) => Some(detail.place()),
-            (_, Pane::Source) => self.source.as_ref().map(|source| SourcePlace {
-                file: Arc::clone(&source.file.path),
-                line: source.line(),
-            }),
-            (_, Pane::Probes | Pane::Results) => {
-                let probe = self.probes.get(self.probes_list.cursor);
-                probe.map(|probe| SourcePlace {
-                    file: Arc::clone(&probe.file),
-                    line: probe.line,
-                })
-            }
-            (_, Pane::Events) => {
-                let event = self.events.event(self.events.list.cursor);
-                event.map(|(event, _)| SourcePlace {
-                    file: Arc::clone(&event.origin.file),
-                    line: event.origin.line,
-                })
-            }
-            (_, Pane::Program) => None,
-        };
-        let Some(place) = place else {
-            self.say("select a line to edit it", false);
-            return Vec::new();
-        };
-        if place.line == 0 || Path::new(&*place.file).file_name().is_none() {
-            self.say("no debug information says where its source is", false);
-            return Vec::new();
-        }
-        vec![UiEffect::EditSource {
-            file: self.source_file(&place.file),
-            line: place.line,
-        }]
-    }
-}
-
-impl UiState {
-    /// Lets the user's editor have the terminal.
-    pub(super) fn open_editor(&mut self, place: Result<EditorPlace, Diagnostic>) -> Vec<UiEffect> {
-        match place {
-            Ok(place) if !self.editing => {
-                self.editing = true;
-                vec![UiEffect::OpenEditor(place)]
-            }
-            Ok(_) => Vec::new(),
-            Err(error) => {
-                self.say_error(&error);
-                Vec::new()
-            }
-        }
-    }
-}
-
-fn frame_text(frame: &crate::event::StackFrame) -> String {
-    let mut text = match &frame.function {
-        Some(function) => function.clone(),
-        None => format!("{:#x}", frame.address),
-    };
-    if let (Some(file), Some(line)) = (&frame.file, frame.line) {
-        text.push_str(&format!(" {}:{line}", file.display()));
-    }
-    text
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
-use super::super::compact::{Summary, summary};
+use super::super::compact::{ValueSummary, summary};
 use super::super::glyphs;
 use super::{
     Copied, NodeId, RowKind, SourcePlace, TreeLook, address, bytes, leaf, numbers, text_of, types,
@@ -19,7 +19,7 @@ const KEYS: usize = 1024;
 
 /// A part of an event.
 #[derive(Clone, Debug)]
-pub(super) struct Node<'e> {
+pub(super) struct EventNode<'e> {
     pub(super) id: NodeId,
     pub(super) label: String,
     /// The label is a key of a map.
@@ -56,9 +56,9 @@ pub(super) enum Before<'e> {
 }
 
 /// The parts below a part.
-pub(super) enum Parts<'e> {
+pub(super) enum NodeParts<'e> {
     None,
-    Nodes(Vec<Node<'e>>),
+    Nodes(Vec<EventNode<'e>>),
     /// Rows of a text.
     Text,
     /// Rows of bytes.
@@ -68,10 +68,10 @@ pub(super) enum Parts<'e> {
 }
 
 /// The message and the values of an event.
-pub(super) fn of_values<'e>(event: &'e Event, before: Option<&'e Event>) -> Vec<Node<'e>> {
+pub(super) fn of_values<'e>(event: &'e Event, before: Option<&'e Event>) -> Vec<EventNode<'e>> {
     let mut nodes = Vec::with_capacity(event.values.len() + 1);
     if !event.message.is_empty() {
-        nodes.push(Node {
+        nodes.push(EventNode {
             id: id(0, "message of the event"),
             label: "message".into(),
             is_key: false,
@@ -90,7 +90,7 @@ pub(super) fn of_stack<'e>(
     event: &'e Event,
     before: Option<&'e Event>,
     own: &[bool],
-) -> Vec<Node<'e>> {
+) -> Vec<EventNode<'e>> {
     let frames = &event.stack.frames;
     let frame = |(index, frame): (usize, &'e StackFrame)| {
         let old = before.and_then(|before| before.stack.frames.get(index));
@@ -108,7 +108,7 @@ pub(super) fn of_stack<'e>(
             (None, _) => Before::Unknown,
         };
         let name = frame.function.as_deref().unwrap_or_default();
-        Node {
+        EventNode {
             id: id(1, &format!("{index} {name}")),
             label: format!("#{index}"),
             is_key: false,
@@ -117,14 +117,14 @@ pub(super) fn of_stack<'e>(
             before: old_values,
         }
     };
-    let mut nodes: Vec<Node<'e>> = frames.iter().enumerate().map(frame).collect();
+    let mut nodes: Vec<EventNode<'e>> = frames.iter().enumerate().map(frame).collect();
     if let Some(why) = &event.stack.stopped {
-        nodes.push(Node::note(1, "no more", why));
+        nodes.push(EventNode::note(1, "no more", why));
     }
     nodes
 }
 
-fn named<'e>(parent: NodeId, values: &'e [NamedValue], before: Before<'e>) -> Vec<Node<'e>> {
+fn named<'e>(parent: NodeId, values: &'e [NamedValue], before: Before<'e>) -> Vec<EventNode<'e>> {
     let old = |index: usize, value: &NamedValue| match before {
         Before::Values(old) => {
             let same = |old: &&NamedValue| old.expr == value.expr;
@@ -137,7 +137,7 @@ fn named<'e>(parent: NodeId, values: &'e [NamedValue], before: Before<'e>) -> Ve
         _ => Before::Unknown,
     };
     let node = |(index, value): (usize, &'e NamedValue)| {
-        Node::value(
+        EventNode::value(
             parent,
             value.expr.to_string(),
             &value.ty,
@@ -170,7 +170,7 @@ fn shown(value: &Value) -> &Value {
     shown
 }
 
-impl<'e> Node<'e> {
+impl<'e> EventNode<'e> {
     fn value(
         parent: NodeId,
         label: String,
@@ -255,7 +255,7 @@ impl<'e> Node<'e> {
     }
 
     /// All of it on one line.
-    pub(super) fn summary(&self, look: &TreeLook<'_>) -> Summary {
+    pub(super) fn summary(&self, look: &TreeLook<'_>) -> ValueSummary {
         self.summary_of(self.content, look)
     }
 
@@ -267,8 +267,8 @@ impl<'e> Node<'e> {
         }
     }
 
-    fn summary_of(&self, content: Content<'_>, look: &TreeLook<'_>) -> Summary {
-        let whole = |text| Summary {
+    fn summary_of(&self, content: Content<'_>, look: &TreeLook<'_>) -> ValueSummary {
+        let whole = |text| ValueSummary {
             text,
             is_whole: true,
         };
@@ -279,7 +279,7 @@ impl<'e> Node<'e> {
                 let target = target.map(|target| summary(target, types::of_target(self.ty)));
                 let target = target.unwrap_or_else(|| whole(String::new()));
                 let head = address(pointer.address, pointer.symbol.as_deref());
-                Summary {
+                ValueSummary {
                     text: format!("{head} → {}", target.text),
                     is_whole: target.is_whole,
                 }
@@ -289,7 +289,7 @@ impl<'e> Node<'e> {
                 None => summary(value, self.ty),
             },
             Content::Message(text) | Content::Note(text) => whole(text.to_owned()),
-            Content::Frame(frame, values, _) => Summary {
+            Content::Frame(frame, values, _) => ValueSummary {
                 text: frame_text(frame, values.len()),
                 is_whole: values.is_empty(),
             },
@@ -321,12 +321,12 @@ impl<'e> Node<'e> {
     }
 
     /// Its parts.
-    pub(super) fn parts(&self) -> Parts<'e> {
+    pub(super) fn parts(&self) -> NodeParts<'e> {
         let value = match self.content {
             Content::Value(value) => value,
-            Content::Message(_) => return Parts::Text,
+            Content::Message(_) => return NodeParts::Text,
             Content::Frame(frame, values, _) => return self.frame_parts(frame, values),
-            Content::Place(_) | Content::Note(_) => return Parts::None,
+            Content::Place(_) | Content::Note(_) => return NodeParts::None,
         };
         let nodes = match value {
             Value::Struct(inner) => self.struct_parts(inner),
@@ -340,7 +340,7 @@ impl<'e> Node<'e> {
             }
             Value::Sequence(inner) => return self.sequence_parts(inner),
             Value::Map(map) => self.map_parts(map),
-            Value::Text(_) => return Parts::Text,
+            Value::Text(_) => return NodeParts::Text,
             Value::Pointer(pointer) => {
                 let old = match self.before {
                     Before::Value(Value::Pointer(old)) => old.target.as_deref(),
@@ -349,25 +349,25 @@ impl<'e> Node<'e> {
                 let old = old.map_or(Before::Unknown, Before::Value);
                 let target = pointer.target.as_deref();
                 let ty = types::of_target(self.ty);
-                let node = |target| Node::value(self.id, "*".into(), ty, target, old);
+                let node = |target| EventNode::value(self.id, "*".into(), ty, target, old);
                 target.map(node).into_iter().collect()
             }
             _ => Vec::new(),
         };
         if nodes.is_empty() {
-            Parts::None
+            NodeParts::None
         } else {
-            Parts::Nodes(nodes)
+            NodeParts::Nodes(nodes)
         }
     }
 
-    fn frame_parts(&self, frame: &'e StackFrame, values: &'e [NamedValue]) -> Parts<'e> {
+    fn frame_parts(&self, frame: &'e StackFrame, values: &'e [NamedValue]) -> NodeParts<'e> {
         if values.is_empty() {
-            return Parts::None;
+            return NodeParts::None;
         }
         let mut nodes = Vec::with_capacity(values.len() + 1);
         if frame.file.is_some() && frame.line.is_some() {
-            nodes.push(Node {
+            nodes.push(EventNode {
                 id: id(self.id, "place of the frame"),
                 label: "at".into(),
                 is_key: false,
@@ -377,22 +377,22 @@ impl<'e> Node<'e> {
             });
         }
         nodes.extend(named(self.id, values, self.before));
-        Parts::Nodes(nodes)
+        NodeParts::Nodes(nodes)
     }
 
-    fn struct_parts(&self, inner: &'e Struct) -> Vec<Node<'e>> {
+    fn struct_parts(&self, inner: &'e Struct) -> Vec<EventNode<'e>> {
         let old = match self.before {
             Before::Value(Value::Struct(old)) => Some(&old.fields),
             _ => None,
         };
         let mut nodes = self.field_parts(&inner.fields, "", old);
         if inner.has_more {
-            nodes.push(Node::note(self.id, "…", "more that is not shown"));
+            nodes.push(EventNode::note(self.id, "…", "more that is not shown"));
         }
         nodes
     }
 
-    fn variant_parts(&self, inner: &'e Variant) -> Vec<Node<'e>> {
+    fn variant_parts(&self, inner: &'e Variant) -> Vec<EventNode<'e>> {
         let old = match self.before {
             Before::Value(Value::Variant(old)) if old.name == inner.name => Some(&old.fields),
             _ => None,
@@ -405,11 +405,11 @@ impl<'e> Node<'e> {
         fields: &'e [(String, Value)],
         ty: &'e str,
         old: Option<&'e Vec<(String, Value)>>,
-    ) -> Vec<Node<'e>> {
+    ) -> Vec<EventNode<'e>> {
         let node = |(index, (name, value)): (usize, &'e (String, Value))| {
             let old = old.and_then(|old| old.get(index));
             let old = old.map_or(Before::Unknown, |(_, old)| Before::Value(old));
-            Node::value(self.id, name.clone(), ty, value, old)
+            EventNode::value(self.id, name.clone(), ty, value, old)
         };
         fields.iter().enumerate().map(node).collect()
     }
@@ -419,27 +419,27 @@ impl<'e> Node<'e> {
         items: &'e [Value],
         ty: &'e str,
         old: Option<&'e [Value]>,
-    ) -> Vec<Node<'e>> {
+    ) -> Vec<EventNode<'e>> {
         let node = |(index, value): (usize, &'e Value)| {
             let old = match old {
                 None => Before::Unknown,
                 Some(old) => old.get(index).map_or(Before::Absent, Before::Value),
             };
-            Node::value(self.id, index.to_string(), ty, value, old)
+            EventNode::value(self.id, index.to_string(), ty, value, old)
         };
         items.iter().enumerate().map(node).collect()
     }
 
-    fn sequence_parts(&self, inner: &'e Sequence) -> Parts<'e> {
+    fn sequence_parts(&self, inner: &'e Sequence) -> NodeParts<'e> {
         let item = types::of_items(self.ty);
         if inner.items.is_empty() {
-            return Parts::None;
+            return NodeParts::None;
         }
         if let Some(bytes) = bytes::of(inner, item) {
-            return Parts::Bytes(bytes);
+            return NodeParts::Bytes(bytes);
         }
         if numbers::are_numbers(&inner.items) {
-            return Parts::Numbers(inner);
+            return NodeParts::Numbers(inner);
         }
         let old = match self.before {
             Before::Value(Value::Sequence(old)) => Some(&old.items[..]),
@@ -447,12 +447,12 @@ impl<'e> Node<'e> {
         };
         let mut nodes = self.item_parts(&inner.items, item, old);
         if inner.cut.is_some() {
-            nodes.push(Node::note(self.id, "…", "more that was not read"));
+            nodes.push(EventNode::note(self.id, "…", "more that was not read"));
         }
-        Parts::Nodes(nodes)
+        NodeParts::Nodes(nodes)
     }
 
-    fn map_parts(&self, map: &'e Map) -> Vec<Node<'e>> {
+    fn map_parts(&self, map: &'e Map) -> Vec<EventNode<'e>> {
         let (of_key, of_value) = types::of_entries(self.ty);
         let old = match self.before {
             Before::Value(Value::Map(old)) => Some(&old.entries),
@@ -472,38 +472,44 @@ impl<'e> Node<'e> {
             };
             let name = summary(shown(key), of_key);
             if name.is_whole && glyphs::width(&name.text, KEY + 1) <= KEY {
-                nodes.push(Node {
+                nodes.push(EventNode {
                     is_key: true,
-                    ..Node::value(self.id, name.text, of_value, value, before)
+                    ..EventNode::value(self.id, name.text, of_value, value, before)
                 });
             } else {
                 let parent = id(self.id, &name.text);
-                nodes.push(Node::value(
+                nodes.push(EventNode::value(
                     parent,
                     "key".into(),
                     of_key,
                     key,
                     Before::Unknown,
                 ));
-                nodes.push(Node::value(parent, "value".into(), of_value, value, before));
+                nodes.push(EventNode::value(
+                    parent,
+                    "value".into(),
+                    of_value,
+                    value,
+                    before,
+                ));
             }
         }
         if map.cut.is_some() {
-            nodes.push(Node::note(self.id, "…", "more that was not read"));
+            nodes.push(EventNode::note(self.id, "…", "more that was not read"));
         }
         nodes
     }
 }
 
-/// Parts of a value at all levels. An array of numbers and a text count as one.
-pub(super) fn count(node: &Node<'_>, depth: usize) -> usize {
+/// NodeParts of a value at all levels. An array of numbers and a text count as one.
+pub(super) fn count(node: &EventNode<'_>, depth: usize) -> usize {
     if depth == 0 {
         return 1;
     }
     match node.parts() {
-        Parts::Nodes(nodes) => nodes.iter().map(|node| 1 + count(node, depth - 1)).sum(),
-        Parts::None => 0,
-        Parts::Text | Parts::Bytes(_) | Parts::Numbers(_) => 1,
+        NodeParts::Nodes(nodes) => nodes.iter().map(|node| 1 + count(node, depth - 1)).sum(),
+        NodeParts::None => 0,
+        NodeParts::Text | NodeParts::Bytes(_) | NodeParts::Numbers(_) => 1,
     }
 }
 

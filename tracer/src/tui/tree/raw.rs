@@ -14,7 +14,7 @@ pub(super) struct JsonRow {
 
 /// The JSON in rows of at most `columns`, two for each level.
 pub(super) fn rows(json: &str, columns: usize) -> Vec<JsonRow> {
-    let mut layout = Layout {
+    let mut layout = JsonLayout {
         json,
         ends: ends(json),
         columns: columns.max(24),
@@ -30,8 +30,7 @@ pub(super) fn rows(json: &str, columns: usize) -> Vec<JsonRow> {
 /// The offset of the bracket that closes each one, by the offset of the opening one.
 fn ends(json: &str) -> std::collections::HashMap<usize, usize> {
     let (mut open, mut ends) = (Vec::new(), std::collections::HashMap::new());
-    let mut tokens = Tokens { json, at: 0 };
-    while let Some((at, token)) = tokens.next() {
+    for (at, token) in (Tokens { json, at: 0 }) {
         match token {
             "{" | "[" => open.push(at),
             "}" | "]" => {
@@ -78,7 +77,7 @@ impl<'j> Iterator for Tokens<'j> {
     }
 }
 
-struct Layout<'j> {
+struct JsonLayout<'j> {
     json: &'j str,
     ends: std::collections::HashMap<usize, usize>,
     columns: usize,
@@ -89,7 +88,7 @@ struct Layout<'j> {
     is_closed: bool,
 }
 
-impl Layout<'_> {
+impl JsonLayout<'_> {
     fn lay_out(&mut self) {
         let json = self.json;
         let mut tokens = Tokens { json, at: 0 };

@@ -3,7 +3,7 @@
 use std::collections::{HashSet, VecDeque};
 
 use super::super::glyphs;
-use super::nodes::{self, Before, Content, Node, Parts};
+use super::nodes::{self, Before, Content, EventNode, NodeParts};
 use super::{Copied, Fold, LaidTree, NodeId, Row, RowKind, TreeLook, bytes, numbers, raw as json};
 use crate::event::Event;
 use crate::value::Value;
@@ -63,7 +63,11 @@ pub(in crate::tui) fn raw(line: &str, look: TreeLook<'_>) -> LaidTree<'static> {
     }
 }
 
-fn lay_out<'e>(nodes: Vec<Node<'e>>, fitting: HashSet<NodeId>, look: TreeLook<'_>) -> LaidTree<'e> {
+fn lay_out<'e>(
+    nodes: Vec<EventNode<'e>>,
+    fitting: HashSet<NodeId>,
+    look: TreeLook<'_>,
+) -> LaidTree<'e> {
     let mut writer = RowWriter {
         tree: LaidTree::default(),
         left_out: 0,
@@ -88,25 +92,25 @@ fn lay_out<'e>(nodes: Vec<Node<'e>>, fitting: HashSet<NodeId>, look: TreeLook<'_
 
 /// The parts to unfold so that the rows fill the screen: those that do not fit their row, outer ones first.
 fn fitting<'n, 'e: 'n>(
-    nodes: impl Iterator<Item = &'n Node<'e>>,
+    nodes: impl Iterator<Item = &'n EventNode<'e>>,
     count: usize,
     look: &TreeLook<'_>,
 ) -> HashSet<NodeId> {
     let mut left = look.rows.saturating_sub(count);
     let mut found = HashSet::new();
-    let mut queue: VecDeque<(Node<'e>, usize)> = nodes.map(|node| (node.clone(), 0)).collect();
+    let mut queue: VecDeque<(EventNode<'e>, usize)> = nodes.map(|node| (node.clone(), 0)).collect();
     while let Some((node, depth)) = queue.pop_front() {
         if depth >= DEPTH || fits(&node, depth, look) {
             continue;
         }
         let rows = match node.parts() {
-            Parts::None => continue,
-            Parts::Nodes(nodes) if nodes.len() <= left => {
+            NodeParts::None => continue,
+            NodeParts::Nodes(nodes) if nodes.len() <= left => {
                 let rows = nodes.len();
                 queue.extend(nodes.into_iter().map(|node| (node, depth + 1)));
                 rows
             }
-            Parts::Nodes(_) => continue,
+            NodeParts::Nodes(_) => continue,
             parts => pieces(&node, &parts, depth, look).len(),
         };
         if rows <= left {
@@ -118,7 +122,7 @@ fn fitting<'n, 'e: 'n>(
 }
 
 /// Returns true if the whole part stands in its own row.
-fn fits(node: &Node<'_>, depth: usize, look: &TreeLook<'_>) -> bool {
+fn fits(node: &EventNode<'_>, depth: usize, look: &TreeLook<'_>) -> bool {
     let summary = node.summary(look);
     let room = room(node, depth, look);
     summary.is_whole
@@ -127,7 +131,7 @@ fn fits(node: &Node<'_>, depth: usize, look: &TreeLook<'_>) -> bool {
 }
 
 /// Columns of a part's text.
-fn room(node: &Node<'_>, depth: usize, look: &TreeLook<'_>) -> usize {
+fn room(node: &EventNode<'_>, depth: usize, look: &TreeLook<'_>) -> usize {
     let ty = node.type_text(look);
     let label = glyphs::width(&node.label, look.columns) + 2;
     let ty = match glyphs::width(&ty, look.columns) {
@@ -138,33 +142,38 @@ fn room(node: &Node<'_>, depth: usize, look: &TreeLook<'_>) -> usize {
 }
 
 /// A row of a text or of an array.
-struct Piece {
+struct TextPiece {
     label: String,
     text: String,
     marks: Vec<std::ops::Range<usize>>,
 }
 
 /// The rows of a text or an array.
-fn pieces(node: &Node<'_>, parts: &Parts<'_>, depth: usize, look: &TreeLook<'_>) -> Vec<Piece> {
+fn pieces(
+    node: &EventNode<'_>,
+    parts: &NodeParts<'_>,
+    depth: usize,
+    look: &TreeLook<'_>,
+) -> Vec<TextPiece> {
     let inside = look.columns.saturating_sub(4 + 2 * (depth + 1));
     let room = inside.max(16);
-    let plain = |text| Piece {
+    let plain = |text| TextPiece {
         label: String::new(),
         text,
         marks: Vec::new(),
     };
     match (parts, node.content) {
-        (Parts::Text, Content::Message(text)) => {
+        (NodeParts::Text, Content::Message(text)) => {
             let rows = glyphs::wrap(text, room, ROWS);
             rows.into_iter().map(plain).collect()
         }
-        (Parts::Text, Content::Value(Value::Text(text))) => {
+        (NodeParts::Text, Content::Value(Value::Text(text))) => {
             text_pieces(&text.bytes, false, room, look.hex)
         }
-        (Parts::Bytes(bytes), _) => {
+        (NodeParts::Bytes(bytes), _) => {
             text_pieces(bytes, true, room, look.hex || !bytes::is_text(bytes))
         }
-        (Parts::Numbers(sequence), _) => {
+        (NodeParts::Numbers(sequence), _) => {
             let before = match node.before {
                 Before::Value(Value::Sequence(old)) => Some(&old.items[..]),
                 _ => None,
@@ -176,7 +185,7 @@ fn pieces(node: &Node<'_>, parts: &Parts<'_>, depth: usize, look: &TreeLook<'_>)
                 room.saturating_sub(digits + 2),
                 look.hex,
             );
-            let rows = rows.into_iter().map(|row| Piece {
+            let rows = rows.into_iter().map(|row| TextPiece {
                 label: format!("{:>digits$}", row.row.index),
                 text: row.row.text,
                 marks: row.changed,
@@ -188,11 +197,11 @@ fn pieces(node: &Node<'_>, parts: &Parts<'_>, depth: usize, look: &TreeLook<'_>)
 }
 
 /// The rows of a text: with escapes, or as a hex dump.
-fn text_pieces(bytes: &[u8], are_bytes: bool, room: usize, hex: bool) -> Vec<Piece> {
+fn text_pieces(bytes: &[u8], are_bytes: bool, room: usize, hex: bool) -> Vec<TextPiece> {
     if hex {
         let digits = format!("{:x}", bytes.len()).len().max(4);
         let rows = bytes::hex_dump(bytes, room.saturating_sub(digits + 2));
-        let rows = rows.into_iter().map(|row| Piece {
+        let rows = rows.into_iter().map(|row| TextPiece {
             label: format!("{:0digits$x}", row.index),
             text: row.text,
             marks: Vec::new(),
@@ -200,7 +209,7 @@ fn text_pieces(bytes: &[u8], are_bytes: bool, room: usize, hex: bool) -> Vec<Pie
         return rows.collect();
     }
     let rows = glyphs::wrap(&bytes::quoted_lines(bytes, are_bytes), room, ROWS);
-    let rows = rows.into_iter().map(|text| Piece {
+    let rows = rows.into_iter().map(|text| TextPiece {
         label: String::new(),
         text,
         marks: Vec::new(),
@@ -211,7 +220,7 @@ fn text_pieces(bytes: &[u8], are_bytes: bool, room: usize, hex: bool) -> Vec<Pie
 struct RowWriter<'e, 'l> {
     tree: LaidTree<'e>,
     left_out: usize,
-    /// Parts to unfold unless the user has folded them.
+    /// NodeParts to unfold unless the user has folded them.
     fitting: HashSet<NodeId>,
     look: TreeLook<'l>,
 }
@@ -226,17 +235,19 @@ impl<'e> RowWriter<'e, '_> {
         self.tree.contents.push(copied);
     }
 
-    fn node(&mut self, node: &Node<'e>, depth: usize) {
+    fn node(&mut self, node: &EventNode<'e>, depth: usize) {
         let parts = if depth < DEPTH {
             node.parts()
         } else {
-            Parts::None
+            NodeParts::None
         };
         let fits = fits(node, depth, &self.look);
         let is_foldable = match &parts {
-            Parts::None => false,
-            Parts::Nodes(_) | Parts::Bytes(_) | Parts::Numbers(_) => true,
-            Parts::Text => !fits || (self.look.hex && !matches!(node.content, Content::Message(_))),
+            NodeParts::None => false,
+            NodeParts::Nodes(_) | NodeParts::Bytes(_) | NodeParts::Numbers(_) => true,
+            NodeParts::Text => {
+                !fits || (self.look.hex && !matches!(node.content, Content::Message(_)))
+            }
         };
         let unfolded = is_foldable
             && (self.look.all
@@ -284,10 +295,10 @@ impl<'e> RowWriter<'e, '_> {
         self.push(row, node.copied());
     }
 
-    fn parts(&mut self, node: &Node<'e>, parts: Parts<'e>, depth: usize) {
+    fn parts(&mut self, node: &EventNode<'e>, parts: NodeParts<'e>, depth: usize) {
         match parts {
-            Parts::None => {}
-            Parts::Nodes(nodes) => {
+            NodeParts::None => {}
+            NodeParts::Nodes(nodes) => {
                 for part in &nodes {
                     self.node(part, depth + 1);
                 }

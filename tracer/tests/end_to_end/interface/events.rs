@@ -1,6 +1,7 @@
 //! Events in full through a pseudo-terminal: the stack, copying, and the user's editor.
 
 use std::os::unix::fs::PermissionsExt as _;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -8,6 +9,7 @@ use portable_pty::CommandBuilder;
 use serde_json::Value;
 
 use super::terminal::{ENTER, SIZES, SOURCE, Size, pacing, start};
+use crate::support::PATIENCE;
 use crate::support::build::{c, probe_line, scratch};
 use crate::support::needs;
 use crate::support::program::Program;
@@ -29,12 +31,26 @@ fn copied(terminal: &Terminal) -> Vec<String> {
     let raw = String::from_utf8_lossy(&terminal.raw()).into_owned();
     raw.split("\x1b]52;c;")
         .skip(1)
-        .map(|rest| {
-            let (text, _) = rest.split_once('\x07').expect("the sequence ends");
+        .filter_map(|rest| {
+            // The rest of the last one may be on its way.
+            let (text, _) = rest.split_once('\x07')?;
             let bytes = STANDARD.decode(text).expect("it is base64");
-            String::from_utf8(bytes).expect("it is UTF-8")
+            Some(String::from_utf8(bytes).expect("it is UTF-8"))
         })
         .collect()
+}
+
+/// Waits for this number of copied texts, and returns them.
+fn wait_copies(terminal: &Terminal, count: usize) -> Vec<String> {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let texts = copied(terminal);
+        if texts.len() >= count {
+            return texts;
+        }
+        assert!(Instant::now() < end, "{texts:?}\n{}", terminal.text());
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 /// Goes through the stack of a snapshot that is in the list of events.
@@ -67,7 +83,8 @@ fn stack_of_a_snapshot_with_callers_variables_is_reached_by_keys() {
         let text = Text::of_exe(program.pid());
         let pid = program.pid().to_string();
         let mut terminal = start(&["--pid", &pid, "-e", &snapshot()], size);
-        terminal.wait_text("1 kept");
+        // The event, and the note on its end.
+        terminal.wait_text("2 kept");
         terminal.keys("3\x1b[H");
         read_stack(&mut terminal);
         terminal.keys("q");
@@ -108,16 +125,15 @@ fn message_value_and_event_are_copied_exactly() {
     let probe = format!(r#"log {SOURCE}:{line} "call {{number}} \"é\"" hits 1"#);
     let pid = program.pid().to_string();
     let mut terminal = start(&["--pid", &pid, "-e", &probe], SIZES[0]);
-    terminal.wait_text("call 1");
+    terminal.wait_text("2 kept");
     terminal.keys("3\x1b[Hy");
     terminal.wait_text("copied ");
     terminal.keys(ENTER);
     terminal.wait_text("number: int");
     terminal.keys("jy");
-    terminal.wait("the number copied", |_| copied(&terminal).len() == 2);
+    wait_copies(&terminal, 2);
     terminal.keys("Y");
-    terminal.wait("the event copied", |_| copied(&terminal).len() == 3);
-    let texts = copied(&terminal);
+    let texts = wait_copies(&terminal, 3);
     let event: Value = serde_json::from_str(&texts[2]).expect("it is JSON");
     let number = event["values"][0]["value"].to_string();
     assert_eq!(texts[1], number);
@@ -145,6 +161,7 @@ fn start_with_editor(program: &Program, editor: &str) -> Terminal {
     let Size { rows, columns } = SIZES[0];
     let terminal = Terminal::run(command, rows, columns);
     terminal.wait_text("call ");
+    terminal.wait_text("pair.number + pair.twice");
     terminal
 }
 
