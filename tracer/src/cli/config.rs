@@ -47,7 +47,7 @@ impl Config {
             Ok(None) => Ok(Self::default()),
             Err(error) => Ok(Self {
                 notes: vec![format!(
-                    "`{}` is ignored, because {error}; `--config FILE` reads any file",
+                    "the configuration is ignored, because {error}: `{}`; `--config FILE` reads any file",
                     place.path().display()
                 )],
                 ..Self::default()

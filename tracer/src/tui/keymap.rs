@@ -651,6 +651,18 @@ pub(super) fn hint(mode: Mode, command: KeyCommand) -> String {
     keys.first().map(KeyBinding::to_string).unwrap_or_default()
 }
 
+/// Hints for the foot of a frame: `Enter opens  ↑↓ choose`. Commands without a key are left out.
+pub(super) fn foot(mode: Mode, hints: &[(&[KeyCommand], &str)]) -> String {
+    let hints = hints.iter().filter_map(|(commands, what)| {
+        let keys = commands.iter().map(|command| hint(mode, *command));
+        let keys: Vec<String> = keys.filter(|key| !key.is_empty()).collect();
+        let is_short = keys.iter().all(|key| key.chars().count() == 1);
+        let keys = keys.join(if is_short { "" } else { "/" });
+        (!keys.is_empty()).then(|| format!("{keys} {what}"))
+    });
+    hints.collect::<Vec<_>>().join("  ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

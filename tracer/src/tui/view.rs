@@ -172,7 +172,8 @@ fn status(state: &UiState, buffer: &mut Buffer, area: Rect) {
     }
     let mut pen = Pen::new(buffer, area, 0);
     if state.mode() == Mode::Program {
-        pen.text(" Ctrl-]", theme.role(Role::Accent))
+        let leave = super::keymap::hint(Mode::Program, KeyCommand::LeaveProgram);
+        pen.text(&format!(" {leave}"), theme.role(Role::Accent))
             .text(" back to the panes", theme.role(Role::Dim))
             .text("   all other keys go to the program", theme.role(Role::Dim));
         return;

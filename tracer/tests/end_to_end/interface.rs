@@ -3,6 +3,7 @@
 mod bad_input;
 mod commands;
 mod events;
+mod config;
 mod pages;
 mod picker;
 mod results;

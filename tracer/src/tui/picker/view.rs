@@ -6,6 +6,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use super::super::glyphs::{self, Pen};
+use super::super::keymap::{KeyCommand, Mode, hint};
 use super::super::theme::Role;
 use super::super::view;
 use super::lister::Matching;
@@ -18,14 +19,8 @@ pub(super) fn draw(choice: &Choice, frame: &mut Frame<'_>) {
     let theme = choice.theme;
     let screen = frame.area();
     let buffer = frame.buffer_mut();
-    let foot = match choice.typed {
-        None => "Enter attaches  Space marks  Tab selectors  Esc leaves  ✓ debug information",
-        Some(_) if awaited(choice).is_some() => {
-            "Enter waits for the first process  Tab completes  Esc leaves"
-        }
-        Some(_) => "Enter attaches to these and later ones  Tab completes  Esc leaves",
-    };
-    let inner = view::frame(theme, buffer, screen, " Which processes? ", foot);
+    let foot = foot(choice);
+    let inner = view::frame(theme, buffer, screen, " Which processes? ", &foot);
     let cursor = view::search_line(theme, &choice.picker, buffer, inner, &count(choice));
     let (text, role) = remark(choice);
     let mut pen = Pen::new(buffer, inner, 2);
@@ -58,6 +53,23 @@ pub(super) fn draw(choice: &Choice, frame: &mut Frame<'_>) {
     theme.finish(buffer);
     if screen.contains(cursor.into()) {
         frame.set_cursor_position(cursor);
+    }
+}
+
+/// The keys, for the foot of the frame.
+fn foot(choice: &Choice) -> String {
+    let enter = hint(Mode::Picker, KeyCommand::Activate);
+    let leave = hint(Mode::Picker, KeyCommand::Back);
+    match choice.typed {
+        None => format!(
+            "{enter} attaches  Space marks  Tab selectors  {leave} leaves  ✓ debug information"
+        ),
+        Some(_) if awaited(choice).is_some() => {
+            format!("{enter} waits for the first process  Tab completes  {leave} leaves")
+        }
+        Some(_) => {
+            format!("{enter} attaches to these and later ones  Tab completes  {leave} leaves")
+        }
     }
 }
 
@@ -99,7 +111,8 @@ fn remark(choice: &Choice) -> (String, Role) {
             (format!("! {}", error.message), Role::Bad)
         }
         (None, Some(Ok(Matching::Later(error)))) => {
-            (format!("{}; Enter waits", error.message), Role::Warn)
+            let enter = hint(Mode::Picker, KeyCommand::Activate);
+            (format!("{}; {enter} waits", error.message), Role::Warn)
         }
         (None, Some(Ok(Matching::Now(pids)))) => {
             let more = if choice

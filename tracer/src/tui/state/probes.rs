@@ -2,6 +2,7 @@
 
 use super::super::action::{AddRequest, Pane, UiEffect};
 use super::super::events::Filter;
+use super::super::keymap::KeyCommand;
 use super::super::prompt::{Prompt, Purpose};
 use super::results::adds_up;
 use super::{Overlay, UiState};
@@ -169,13 +170,15 @@ impl UiState {
     }
 
     fn say_no_probe(&mut self) {
+        let key = |command| self.hint_main(command);
+        let (enter, next) = (key(KeyCommand::Activate), key(KeyCommand::NextPane));
         let text = match self.focus {
-            Pane::Source => "no probe on this line; Enter puts a logpoint on it",
+            Pane::Source => format!("no probe on this line; {enter} puts a logpoint on it"),
             Pane::Probes | Pane::Results => {
-                "no probe yet; Enter on a line of the source puts a logpoint on it"
+                format!("no probe yet; {enter} on a line of the source puts a logpoint on it")
             }
-            Pane::Events => "the probe of this event is gone",
-            Pane::Program => "this is the program's output; Tab goes to the source",
+            Pane::Events => "the probe of this event is gone".into(),
+            Pane::Program => format!("this is the program's output; {next} goes to the source"),
         };
         self.say(text, false);
     }

@@ -10,7 +10,7 @@ use super::{Overlay, UiState};
 impl UiState {
     pub(super) fn open_prompt(&mut self, purpose: Purpose) {
         if matches!(purpose, Purpose::GoTo | Purpose::Search) && self.source.is_none() {
-            return self.say("no source file is open; f opens one", false);
+            return self.say_no_file();
         }
         self.overlay = Overlay::Prompt(Prompt::empty(purpose));
     }
@@ -168,7 +168,12 @@ impl UiState {
                 source.go_to(line, rows);
                 self.focus = Pane::Source;
             }
-            None => self.say("no source file is open; f opens one", false),
+            None => self.say_no_file(),
         }
+    }
+
+    fn say_no_file(&mut self) {
+        let open = self.hint_main(KeyCommand::Files);
+        self.say(format!("no source file is open; {open} opens one"), false);
     }
 }

@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 
 use super::super::glyphs::{self, Pen};
-use super::super::keymap::HELP;
+use super::super::keymap::{HELP, KeyCommand, Mode, foot};
 use super::super::picker::fuzzy::Picker;
 use super::super::prompt::{Prompt, Purpose};
 use super::super::state::{Overlay, UiState};
@@ -31,12 +31,14 @@ pub(super) fn draw(state: &UiState, buffer: &mut Buffer) -> Option<(u16, u16)> {
             None
         }
         Overlay::Probe(id, top) => {
-            let inner = frame(state.theme, buffer, area, " Probe ", "Esc back");
+            let foot = foot(Mode::Detail, &[(&[KeyCommand::Back], "back")]);
+            let inner = frame(state.theme, buffer, area, " Probe ", &foot);
             pairs(state.theme, buffer, inner, &state.probe_lines(*id), *top);
             None
         }
         Overlay::Help(top) => {
-            let inner = frame(state.theme, buffer, area, " Help: keys ", "Esc back");
+            let foot = foot(Mode::Help, &[(&[KeyCommand::Back], "back")]);
+            let inner = frame(state.theme, buffer, area, " Help: keys ", &foot);
             help(state.theme, buffer, inner, *top);
             None
         }
@@ -81,13 +83,17 @@ pub(in super::super) fn frame(
 
 fn files(state: &UiState, picker: &Picker, buffer: &mut Buffer, area: Rect) -> (u16, u16) {
     let theme = state.theme;
-    let inner = frame(
-        theme,
-        buffer,
-        area,
-        " Open a source file ",
-        "Enter opens  ↑↓ choose  Esc leaves  ^A libraries too  type to search",
+    let foot = foot(
+        Mode::Picker,
+        &[
+            (&[KeyCommand::Activate], "opens"),
+            (&[KeyCommand::Up, KeyCommand::Down], "choose"),
+            (&[KeyCommand::Back], "leaves"),
+            (&[KeyCommand::AllFiles], "libraries"),
+        ],
     );
+    let foot = format!("{foot}  type to search");
+    let inner = frame(theme, buffer, area, " Open a source file ", &foot);
     let (fits, all) = picker.counts();
     let count = match state.files {
         None => "reading…".to_owned(),

@@ -6,7 +6,7 @@ use ratatui::style::{Modifier, Style};
 
 use super::super::action::Pane;
 use super::super::glyphs::Pen;
-use super::super::keymap::KeyCommand;
+use super::super::keymap::{KeyCommand, Mode, foot, hint};
 use super::super::layout::PaneRegions;
 use super::super::program::pane::{ProgramPane, ProgramPhase};
 use super::super::state::UiState;
@@ -112,7 +112,8 @@ fn parts(state: &UiState, program: &ProgramPane) -> Vec<(String, Role)> {
         parts.push((format!("{back} rows back; {end} to the newest"), Role::Warn));
     }
     if program.typing {
-        parts.push(("keys go to it; Ctrl-] leads back".into(), Role::Accent));
+        let leave = hint(Mode::Program, KeyCommand::LeaveProgram);
+        parts.push((format!("keys go to it; {leave} leads back"), Role::Accent));
     } else if matches!(program.phase, ProgramPhase::Running(_)) {
         let key = state.hint_main(KeyCommand::TypeToProgram);
         parts.push((format!("{key} types into it"), Role::Dim));
@@ -150,10 +151,13 @@ pub(super) fn leave(state: &UiState, buffer: &mut Buffer, area: Rect) {
         ProgramPhase::Running(pid) => format!(" {} still runs, pid {pid} ", program.name),
         _ => format!(" {} still runs ", program.name),
     };
-    let inner = frame(theme, buffer, area, &title, "Esc stays");
+    let foot = foot(Mode::Leave, &[(&[KeyCommand::Back], "stays")]);
+    let inner = frame(theme, buffer, area, &title, &foot);
+    let enter = hint(Mode::Leave, KeyCommand::Activate);
+    let end = hint(Mode::Leave, KeyCommand::EndProgram);
     let rows = [
         (
-            "Enter",
+            enter.as_str(),
             "quit: the probes are removed, the program goes on.",
         ),
         (
@@ -164,7 +168,7 @@ pub(super) fn leave(state: &UiState, buffer: &mut Buffer, area: Rect) {
             "",
             "Ctrl-C is for it. tracer ends with it and its exit code.",
         ),
-        ("e", "the same, and ask it to end (SIGTERM)"),
+        (end.as_str(), "the same, and ask it to end (SIGTERM)"),
     ];
     for (row, (key, text)) in (0..).zip(rows) {
         let mut pen = Pen::new(buffer, inner, row);

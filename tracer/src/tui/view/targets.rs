@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use super::super::glyphs::Pen;
+use super::super::keymap::{KeyCommand, Mode, foot};
 use super::super::list::List;
 use super::super::state::UiState;
 use super::super::state::target_rows::TargetRow;
@@ -26,8 +27,16 @@ pub(super) fn draw(state: &UiState, list: List, buffer: &mut Buffer, area: Rect)
         1 => " Targets: 1 process ".to_owned(),
         live => format!(" Targets: {live} processes "),
     };
-    let foot = "Enter only this one  Space show or leave out  o all  Esc back";
-    let inner = frame(theme, buffer, area, &title, foot);
+    let foot = foot(
+        Mode::Targets,
+        &[
+            (&[KeyCommand::Activate], "only this one"),
+            (&[KeyCommand::Toggle], "show or leave out"),
+            (&[KeyCommand::Only], "all"),
+            (&[KeyCommand::Back], "back"),
+        ],
+    );
+    let inner = frame(theme, buffer, area, &title, &foot);
     if state.targets.len() == 0 {
         let text = format!(
             "waiting for the first process that matches {}",

@@ -45,7 +45,19 @@ impl Terminal {
             .expect("a pseudo-terminal can be had");
         command.env("TERM", "xterm-256color");
         command.env_remove("RUST_LOG");
-        command.env_remove("NO_COLOR");
+        // The settings of whoever runs the tests.
+        for name in ["COLORTERM", "NO_COLOR", "XDG_CONFIG_HOME"] {
+            let is_own = command.get_env(name) == std::env::var_os(name).as_deref();
+            if is_own {
+                command.env_remove(name);
+            }
+        }
+        for name in ["COLORFGBG", "SUDO_UID", "PKEXEC_UID", "DOAS_USER"] {
+            command.env_remove(name);
+        }
+        if command.get_env("XDG_CONFIG_HOME").is_none() {
+            command.env("XDG_CONFIG_HOME", "/nonexistent");
+        }
         let mut reader = pair.master.try_clone_reader().expect("it is readable");
         let keys = pair.master.take_writer().expect("it is writable");
         let modes_before = modes(&*pair.master);

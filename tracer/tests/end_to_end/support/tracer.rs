@@ -61,6 +61,11 @@ impl Tracer {
             .env_remove("RUST_LOG")
             .env_remove("NO_COLOR")
             .env_remove("RUST_BACKTRACE");
+        let mut variables = command.get_envs();
+        if !variables.any(|(name, _)| name == "XDG_CONFIG_HOME") {
+            // Not the settings of whoever runs the tests.
+            command.env("XDG_CONFIG_HOME", "/nonexistent");
+        }
         let what = format!("{command:?}");
         let mut child = command.spawn().expect("the tracer is built");
         let stdout = child.stdout.take().expect("piped");
