@@ -103,6 +103,25 @@ pub fn parse_probe_file(text: &str) -> Vec<(usize, Result<ProbeSpec, Diagnostic>
         .collect()
 }
 
+/// The text of a probe as one line of a file of probes, which gives the same probe. `None` if its text has a line
+/// break that is more than a blank.
+#[must_use]
+pub fn line_of_probe(text: &str) -> Option<String> {
+    let text = text.trim();
+    let line: String = text
+        .chars()
+        .map(|c| if matches!(c, '\n' | '\r') { ' ' } else { c })
+        .collect();
+    let bare = |spec: ProbeSpec| ProbeSpec {
+        text: String::new(),
+        ..spec
+    };
+    let meant = bare(parse_probe(text).ok()?);
+    let mut read = parse_probe_file(&line).into_iter();
+    let (_, again) = read.next()?;
+    (read.next().is_none() && bare(again.ok()?) == meant).then_some(line)
+}
+
 /// Compiles a probe for one site.
 ///
 /// # Errors

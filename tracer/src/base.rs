@@ -11,5 +11,6 @@ pub(crate) mod private;
 pub(crate) mod signals;
 pub mod suggestions;
 pub mod unavailable;
+pub mod user_thread;
 pub(crate) mod users;
 pub mod visible;

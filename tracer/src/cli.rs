@@ -81,11 +81,19 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match &args.command {
         // The doctor reports the privileges that it was given.
         TracerCommand::Doctor(_) => {}
-        TracerCommand::Attach(attach) => privileges::give_up(attach.trace.perf_events, false),
+        TracerCommand::Attach(attach) => {
+            privileges::start_user_thread();
+            privileges::give_up(attach.trace.perf_events, false);
+        }
         TracerCommand::Record(record) => privileges::give_up(record.trace.perf_events, false),
+        TracerCommand::View(_) => {
+            privileges::start_user_thread();
+            privileges::give_up(false, false);
+        }
         TracerCommand::Run(run) if result.is_ok() => {
             // The program gets this process's privileges, and no thread of it.
             launched = Some(run::launch(run));
+            privileges::start_user_thread();
             privileges::give_up(run.trace.perf_events, true);
         }
         _ => privileges::give_up(false, false),

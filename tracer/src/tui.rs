@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
+use crate::base::user_thread::UserThread;
 use crate::session::Control;
 use crate::target::select::Selector;
 
@@ -27,6 +28,7 @@ mod picker;
 mod program;
 mod prompt;
 mod run;
+mod saving;
 mod state;
 mod terminal;
 mod theme;
@@ -58,6 +60,8 @@ pub struct UiOptions {
     pub processes: bool,
     /// Number of events kept for reading. A new event displaces the oldest.
     pub events: usize,
+    /// Writes files, if another user than that of this process asks for them.
+    pub user: Option<Arc<UserThread>>,
 }
 
 impl Default for UiOptions {
@@ -71,6 +75,7 @@ impl Default for UiOptions {
             time_zone: TimeZone::system(),
             processes: false,
             events: events::KEPT,
+            user: None,
         }
     }
 }
@@ -86,6 +91,24 @@ pub enum UiOutcome {
     TargetExited(Option<i32>),
     /// A signal requested the end: its number.
     Interrupted(i32),
+}
+
+/// The end of the screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UiEnd {
+    /// The way it was left.
+    pub outcome: UiOutcome,
+    /// What nothing has kept.
+    pub unsaved: UnsavedWork,
+}
+
+/// Work that was neither written to a file nor given on the command line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UnsavedWork {
+    /// Probes.
+    pub probes: usize,
+    /// Events.
+    pub events: usize,
 }
 
 /// Why the screen could not go on.
@@ -111,7 +134,7 @@ pub fn run(
     control: Arc<dyn Control>,
     program: Option<Arc<dyn ProgramControl>>,
     options: &UiOptions,
-) -> Result<UiOutcome, Error> {
+) -> Result<UiEnd, Error> {
     run::run(control, program, options)
 }
 

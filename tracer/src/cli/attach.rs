@@ -13,6 +13,7 @@ use super::choose::choose;
 use super::failure::CommandFailure;
 use super::output::{Colours, say, tell};
 use super::outputs::{OutputsPlan, StartedOutputs, SummaryFile, Telemetry, end_files};
+use super::privileges::user_thread;
 use super::probes::{self, WrittenProbe};
 use super::reload::{self, KnownFiles, OfFile};
 use super::run::launched::LaunchedRun;
@@ -24,13 +25,14 @@ use super::{BAD_INPUT, DONE, INTERRUPTED, MISSING, NOTHING_CAPTURED};
 use crate::base::cancel;
 use crate::base::signals::Signals;
 use crate::base::visible::Visible;
-use crate::event::grouped;
-use crate::session::{Aim, Control, ProbeStatus, Session, SessionOptions, Subscriber};
+use crate::event::{Aggregate, grouped};
+use crate::session::{Aim, Control, ProbeStatus, Removed, Session, SessionOptions, Subscriber};
 use crate::sink::summary::{ProcessSummary, Summary};
-use crate::sink::{Begin, BeginTarget, Clock};
+use crate::sink::text::TextSink;
+use crate::sink::{Begin, BeginTarget, Clock, Sink as _};
 use crate::target::Process;
 use crate::target::select::Selector;
-use crate::tui;
+use crate::tui::{self, UiEnd, UnsavedWork};
 
 /// Runs the command.
 pub(super) fn run(args: Attach, colours: Colours) -> Result<u8, CommandFailure> {
@@ -196,7 +198,12 @@ fn trace(
     let code = match ends {
         None => {
             let options = tui_options(args, colours);
-            let screen = ScreenOf { options, launched };
+            let screen = ScreenOf {
+                options,
+                colours: colours.stdout,
+                launched,
+                keeps_events: keeps_events(args),
+            };
             let progress = &watchdog.progress;
             in_terminal(&control, screen, &installed, progress, telemetry, last)?
         }
@@ -582,14 +589,25 @@ impl LastWords {
 fn tui_options(args: &TraceArgs, colours: Colours) -> tui::UiOptions {
     tui::UiOptions {
         processes: args.forks().are_told(),
+        user: user_thread(),
         ..args.settings.screen(colours)
     }
+}
+
+/// A file or a collector gets the events, too.
+fn keeps_events(args: &TraceArgs) -> bool {
+    let is_file = args.record.is_some() || args.tee.is_some() || !args.exports.is_empty();
+    is_file || args.telemetry.otlp.is_some()
 }
 
 /// The options of the terminal UI, and the program that it starts.
 struct ScreenOf<'t> {
     options: tui::UiOptions,
+    /// The totals at the end have colours.
+    colours: bool,
     launched: Option<&'t LaunchedRun>,
+    /// A file or a collector gets the events, too.
+    keeps_events: bool,
 }
 
 fn in_terminal(
@@ -603,24 +621,53 @@ fn in_terminal(
     for failure in &installed.failures {
         session.warn(failure.message().to_owned());
     }
+    let keeps_events = screen.keeps_events;
     let pane = screen.launched.and_then(LaunchedRun::pane);
     let program = pane.map(|pane| Arc::clone(pane) as Arc<dyn tui::ProgramControl>);
-    let outcome = tui::run(Arc::clone(session), program, &screen.options);
+    let ended = tui::run(Arc::clone(session), program, &screen.options);
     progress.set_detaching(true);
     session.finish();
     progress.set_detaching(false);
     telemetry.end(progress);
-    let probes = session.probes();
-    let removed = session.take_removed().into_iter().map(|gone| gone.status);
-    let probes: Vec<ProbeStatus> = removed.chain(probes).collect();
-    let outcome =
-        outcome.map_err(|error| CommandFailure::new(crate::base::causes::chain(&error)))?;
+    let mut totals = Vec::new();
+    let mut probes = Vec::new();
+    for Removed { status, aggregate } in session.take_removed() {
+        totals.extend(aggregate);
+        probes.push(status);
+    }
+    totals.extend(session.aggregates());
+    probes.extend(session.probes());
+    let UiEnd {
+        outcome,
+        mut unsaved,
+    } = ended.map_err(|error| CommandFailure::new(crate::base::causes::chain(&error)))?;
     match (pane, outcome) {
         (Some(pane), tui::UiOutcome::EndProgram) => pane.terminate(),
         // The program's terminal goes with this process.
         (Some(pane), tui::UiOutcome::Interrupted(_)) => pane.hang_up(),
         _ => {}
     }
+    totals.retain(|one| one.total > 0);
+    write_totals(&totals, last.clock.clone(), screen.colours);
     last.say(&**session, &probes)?;
+    if keeps_events {
+        unsaved.events = 0;
+    }
+    if unsaved != UnsavedWork::default() {
+        say!("{unsaved}");
+    }
     Ok(DONE)
+}
+
+/// Writes what probes have added up, as the text output does at its end.
+fn write_totals(totals: &[Aggregate], clock: Clock, colour: bool) {
+    let mut sink = TextSink::new(io::stdout(), clock, colour);
+    let now = now_ns();
+    let written = totals
+        .iter()
+        .try_for_each(|one| sink.aggregate(one, now))
+        .and_then(|()| sink.flush());
+    if let Err(error) = written {
+        say!("cannot write to stdout: {error}");
+    }
 }

@@ -4,13 +4,18 @@
 //! remaining privileges include those for later probes: the terminal UI and files of probes add
 //! them at any time.
 
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
 use rustix::io::Errno;
 use rustix::thread::{
     CapabilitySet, CapabilitySets, capabilities, remove_capability_from_bounding_set,
     set_capabilities, set_no_new_privs,
 };
 
+use crate::base::user_thread::{ThreadUser, UserThread};
 use crate::kernel::{MULTI_LINKS, kernel_release};
+use crate::target::launch::LaunchUser;
 
 /// Capabilities that commands need: eBPF, uprobes, `/proc` of other users' processes, files that
 /// only their owner may read, and the files that a process has mapped (`map_files`).
@@ -19,6 +24,33 @@ const KEPT: CapabilitySet = CapabilitySet::BPF
     .union(CapabilitySet::SYS_PTRACE)
     .union(CapabilitySet::DAC_READ_SEARCH)
     .union(CapabilitySet::CHECKPOINT_RESTORE);
+
+/// Writes files for the user who called `sudo`.
+static USER: OnceLock<Arc<UserThread>> = OnceLock::new();
+
+/// Starts the thread that writes files for the user who called `sudo`, if somebody did. To be called while this
+/// process may still become that user. Without it, files are written with what is left of root's rights.
+pub(super) fn start_user_thread() {
+    let Ok(Some(user)) = LaunchUser::of_sudo() else {
+        return;
+    };
+    let home = user.home().map(PathBuf::from);
+    let started = UserThread::start(ThreadUser {
+        uid: user.uid,
+        gid: user.gid,
+        groups: user.groups,
+        home,
+    });
+    match started {
+        Ok(thread) => drop(USER.set(Arc::new(thread))),
+        Err(error) => tracing::debug!(%error, "files will be those of root"),
+    }
+}
+
+/// The thread, if there is one.
+pub(super) fn user_thread() -> Option<Arc<UserThread>> {
+    USER.get().cloned()
+}
 
 /// Keeps the privileges that commands need, of those that this process has. To be called before
 /// there are other threads: each has its own. A program that was launched as another user is sent

@@ -19,12 +19,13 @@ pub(crate) mod tests;
 
 use std::borrow::Cow;
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
 use crate::event::Event;
-use crate::sink::Sink;
 use crate::sink::json::JsonSink;
+use crate::sink::{Begin, Sink};
 use crate::value::Value;
 
 use chrome::ChromeSink;
@@ -101,6 +102,31 @@ impl ExportFormat {
             Self::Pprof => Box::new(PprofSink::new(out)),
         })
     }
+}
+
+/// Writes events that are all there. `end` writes what comes after them.
+///
+/// # Errors
+/// The output's.
+pub fn write_events(
+    format: ExportFormat,
+    looks: ExportLooks,
+    out: ExportOut,
+    begin: &Begin,
+    events: &[Arc<Event>],
+    end: impl FnOnce(&mut dyn Sink) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut columns = Columns::default();
+    if format.is_table() {
+        events.iter().for_each(|event| columns.see(event));
+    }
+    let mut sink = format.sink(out, columns, looks)?;
+    sink.begin(begin)?;
+    for event in events {
+        sink.event(event)?;
+    }
+    end(&mut *sink)?;
+    sink.finish()
 }
 
 /// Details of an export.

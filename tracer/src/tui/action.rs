@@ -8,6 +8,7 @@ use crossterm::event::KeyEvent;
 use super::document::{Document, LineSpans};
 use super::events::Filter;
 use super::keymap::KeyCommand;
+use super::saving::FileRequest;
 use crate::base::diagnostic::Diagnostic;
 use crate::event::{Aggregate, ProbeId};
 use crate::session::playback::{PlaybackPlace, Window};
@@ -57,6 +58,8 @@ pub(super) enum UiAction {
     Edit(KeyEvent),
     /// A key for the program.
     Type(KeyEvent),
+    /// A key without a meaning here.
+    UnknownKey(KeyEvent),
     /// The program has written this.
     Output(Vec<u8>),
     /// Text pasted.
@@ -155,8 +158,10 @@ pub(super) enum WorkerReply {
         /// The probe, or the error.
         result: Result<Box<ProbeStatus>, Diagnostic>,
     },
-    /// A probe is gone.
-    Removed(ProbeId, Option<Box<ProbeStatus>>),
+    /// A file was written, in words, or not.
+    Written(Box<FileRequest>, Result<String, Diagnostic>),
+    /// A probe is gone: its last state, and what it has added up.
+    Removed(ProbeId, Option<Box<ProbeStatus>>, Option<Box<Aggregate>>),
     /// Events of a recording.
     Window(LoadedWindow),
     /// Probes were silenced or woken, as requested.
@@ -187,8 +192,31 @@ pub(super) struct AddRequest {
     pub(super) text: String,
     /// The one that it takes the place of.
     pub(super) replaces: Option<ProbeId>,
+    /// The one whose history it goes on with.
+    pub(super) follows: Option<ProbeId>,
+    /// The name, unless the text gives one.
+    pub(super) name: Option<String>,
+    /// It is silenced at once.
+    pub(super) is_silenced: bool,
+    /// It undoes a change.
+    pub(super) is_undo: bool,
     /// Numbers the requests.
     pub(super) ticket: u64,
+}
+
+impl AddRequest {
+    /// A request for a new probe.
+    pub(super) const fn new(text: String) -> Self {
+        Self {
+            text,
+            replaces: None,
+            follows: None,
+            name: None,
+            is_silenced: false,
+            is_undo: false,
+            ticket: 0,
+        }
+    }
 }
 
 /// Something that must be done outside of the state.
@@ -247,6 +275,8 @@ pub(super) enum UiEffect {
     },
     /// Run the user's editor, which has the terminal meanwhile.
     OpenEditor(EditorPlace),
+    /// Write a file.
+    WriteFile(FileRequest),
     /// Fetch the aggregates of the probes.
     RefreshAggregates,
     /// Let the program run, and wait for its end.

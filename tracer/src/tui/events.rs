@@ -38,6 +38,22 @@ pub(super) enum Body {
     Note(String),
 }
 
+/// Items that were cleared.
+#[derive(Debug)]
+pub(super) struct ClearedEvents {
+    /// The number after the last item's.
+    end: u64,
+    ring: VecDeque<Item>,
+    last_of: HashMap<ProbeId, u64>,
+}
+
+impl ClearedEvents {
+    /// There was nothing to clear.
+    pub(super) fn is_empty(&self) -> bool {
+        self.ring.is_empty()
+    }
+}
+
 /// The filter of the displayed events.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Filter {
@@ -143,6 +159,8 @@ pub(super) struct Events {
     capacity: usize,
     /// Number that the next item gets.
     next: u64,
+    /// Events that newer ones have displaced.
+    displaced: u64,
     last_of: HashMap<ProbeId, u64>,
     shown: VecDeque<u64>,
     /// Items that came since the list was paused.
@@ -170,6 +188,7 @@ impl Events {
             bytes: 0,
             capacity: capacity.max(1),
             next: 0,
+            displaced: 0,
             last_of: HashMap::new(),
             shown: VecDeque::new(),
             held: VecDeque::new(),
@@ -232,6 +251,7 @@ impl Events {
             return;
         };
         self.bytes -= gone.weight;
+        self.displaced += u64::from(matches!(gone.body, Body::Event(_)));
         if self.shown.front() == Some(&oldest) {
             self.shown.pop_front();
             self.list.cursor = self.list.cursor.saturating_sub(1);
@@ -267,6 +287,31 @@ impl Events {
     /// Items kept, shown or not.
     pub(super) fn kept(&self) -> usize {
         self.ring.len()
+    }
+
+    /// Events that newer ones have displaced.
+    pub(super) fn displaced(&self) -> u64 {
+        self.displaced
+    }
+
+    /// The number after the newest item's.
+    pub(super) fn end(&self) -> u64 {
+        self.next
+    }
+
+    /// Events kept, from the item of a number on.
+    pub(super) fn count_from(&self, number: u64) -> usize {
+        let skipped = usize::try_from(number.saturating_sub(self.first())).unwrap_or(usize::MAX);
+        let items = self.ring.iter().skip(skipped).chain(&self.held);
+        items
+            .filter(|item| matches!(item.body, Body::Event(_)))
+            .count()
+    }
+
+    /// The events that pass the filter, oldest first.
+    pub(super) fn shown_events(&self) -> Vec<Arc<Event>> {
+        let rows = 0..self.shown.len();
+        rows.filter_map(|row| self.shared_event(row)).collect()
     }
 
     /// Items that came since the list is held still.
@@ -324,15 +369,52 @@ impl Events {
         }
     }
 
-    /// Forgets all items.
-    pub(super) fn clear(&mut self) {
-        self.ring.clear();
+    /// Takes all items off the list.
+    pub(super) fn clear(&mut self) -> ClearedEvents {
+        for item in std::mem::take(&mut self.held) {
+            self.keep(item);
+        }
+        let cleared = ClearedEvents {
+            end: self.next,
+            ring: std::mem::take(&mut self.ring),
+            last_of: std::mem::take(&mut self.last_of),
+        };
         self.shown.clear();
-        self.held.clear();
-        self.last_of.clear();
         (self.bytes, self.held_bytes, self.skipped) = (0, 0, 0);
         self.list = List::default();
         self.follow = true;
+        cleared
+    }
+
+    /// Puts items back before those that came since, as many as there is room for. Returns their number. `None` if
+    /// there is no room for any.
+    pub(super) fn restore(&mut self, cleared: ClearedEvents) -> Option<usize> {
+        let ClearedEvents {
+            end,
+            mut ring,
+            last_of,
+        } = cleared;
+        if self.first() != end {
+            return None;
+        }
+        let selected = self.number(self.list.cursor);
+        let mut back = 0;
+        while let Some(item) = ring.pop_back() {
+            let weight = self.bytes + item.weight;
+            if self.ring.len() >= self.capacity || weight > KEPT_BYTES || self.first() == 0 {
+                break;
+            }
+            self.bytes = weight;
+            self.ring.push_front(item);
+            back += 1;
+        }
+        for (probe, number) in last_of {
+            self.last_of.entry(probe).or_insert(number);
+        }
+        self.set_filter(self.filter.clone());
+        let row = selected.and_then(|number| self.row_of(number));
+        self.list.cursor = row.unwrap_or(self.list.cursor);
+        (back > 0).then_some(back)
     }
 
     /// Shows the events of another filter. The selected one stays selected if it is among them.

@@ -510,7 +510,16 @@ impl Control for Fake {
     }
 
     fn add_spec(&self, spec: &ProbeSpec) -> Result<ProbeStatus, Diagnostic> {
-        self.add(&spec.text)
+        let mut status = self.add(&spec.text)?;
+        if let Some(name) = &spec.options.name {
+            status.name.clone_from(name);
+            let mut inner = self.inner();
+            let added = inner.probes.iter_mut().find(|probe| probe.id == status.id);
+            if let Some(added) = added {
+                added.name.clone_from(name);
+            }
+        }
+        Ok(status)
     }
 
     fn add(&self, text: &str) -> Result<ProbeStatus, Diagnostic> {

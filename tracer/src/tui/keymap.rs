@@ -99,6 +99,10 @@ pub(super) enum KeyCommand {
     NextCode,
     PreviousCode,
     AnyProbe,
+    Mend,
+    WriteProbes,
+    ExportEvents,
+    Undo,
     Pause,
     Follow,
     Clear,
@@ -216,6 +220,12 @@ static BINDINGS: &[Binding] = &[
     bind(Mode::Main, &[ch('e')], KeyCommand::Edit, "edit the probe"),
     bind(
         Mode::Main,
+        &[ch('m')],
+        KeyCommand::Mend,
+        "mend the text of a probe that was refused",
+    ),
+    bind(
+        Mode::Main,
         &[ch(' ')],
         KeyCommand::Toggle,
         "silence or wake the probe",
@@ -231,6 +241,24 @@ static BINDINGS: &[Binding] = &[
         &[ch('x')],
         KeyCommand::SilenceAll,
         "silence all probes at once, or wake them",
+    ),
+    bind(
+        Mode::Main,
+        &[ch('u'), ctrl('z')],
+        KeyCommand::Undo,
+        "undo what removed, changed or cleared something",
+    ),
+    bind(
+        Mode::Main,
+        &[ch('w')],
+        KeyCommand::WriteProbes,
+        "write the probes to a file, for -f",
+    ),
+    bind(
+        Mode::Main,
+        &[ch('W')],
+        KeyCommand::ExportEvents,
+        "export the events that are shown: json, csv, …",
     ),
     bind(
         Mode::Main,
@@ -635,6 +663,17 @@ pub(super) fn command(mode: Mode, event: KeyEvent) -> Option<KeyCommand> {
 /// Uses these keys from now on, in place of the usual ones. Only the first call has an effect.
 pub(super) fn activate(keymap: Keymap) {
     remap::activate(keymap);
+}
+
+/// The name of a key that was pressed.
+pub(super) fn name(event: KeyEvent) -> String {
+    let modifiers = event.modifiers.difference(KeyModifiers::SHIFT);
+    let front = if modifiers.contains(KeyModifiers::ALT) {
+        "Alt-"
+    } else {
+        ""
+    };
+    format!("{front}{}", KeyBinding(event.code, modifiers))
 }
 
 /// The keys of a binding as the help shows them.

@@ -2,10 +2,10 @@
 
 use std::time::Instant;
 
-use crossterm::event::{self, Event as TerminalEvent};
+use crossterm::event::Event as TerminalEvent;
 
 use super::run::FRAME;
-use super::terminal::{Screen, TerminalSignals};
+use super::terminal::{Screen, TerminalInput, TerminalSignals};
 use super::theme::Theme;
 use super::{Error, UiOptions};
 use crate::target::select::Selector;
@@ -28,15 +28,16 @@ pub(super) fn pick(
     let signals = TerminalSignals::listen()?;
     let lister = ListerThread::start(lister)?;
     let mut choice = Choice::new(Theme::new(options.theme), screen.size()?);
+    let mut input = TerminalInput::new();
     let mut dirty = true;
     let mut wanted = None;
     loop {
         if dirty {
             screen.draw(|frame| view::draw(&choice, frame))?;
         }
-        dirty = event::poll(FRAME)?;
-        if dirty {
-            let event = event::read()?;
+        let event = input.next(FRAME)?;
+        dirty = event.is_some();
+        if let Some(event) = event {
             if matches!(event, TerminalEvent::Resize(..)) {
                 screen.forget()?;
             }

@@ -62,8 +62,6 @@ pub(super) struct Prompt {
     pub(super) input: Input,
     /// The error of the last text that was tried.
     pub(super) error: Option<Diagnostic>,
-    /// Its pending request.
-    pub(super) pending: Option<u64>,
     /// Number of the displayed history line, from the end.
     recalled: usize,
     /// The typed line from before the history was opened.
@@ -78,7 +76,6 @@ impl Prompt {
             purpose,
             input,
             error: None,
-            pending: None,
             recalled: 0,
             draft: String::new(),
         }

@@ -4,16 +4,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossterm::event::{
-    self, Event as TerminalEvent, KeyEventKind, MouseButton, MouseEvent, MouseEventKind,
+    Event as TerminalEvent, KeyEventKind, MouseButton, MouseEvent, MouseEventKind,
 };
 
 use super::action::{UiAction, UiEffect};
 use super::program::ProgramControl;
 use super::program::pane::ProgramPane;
 use super::state::UiState;
-use super::terminal::{Screen, TerminalSignals, clipboard};
+use super::terminal::{Screen, TerminalInput, TerminalSignals, clipboard};
 use super::workers::Workers;
-use super::{Error, UiOptions, UiOutcome, view};
+use super::{Error, UiEnd, UiOptions, view};
 use crate::base::signals;
 use crate::session::Control;
 
@@ -39,6 +39,7 @@ const WHEEL: isize = 3;
 
 struct EventLoop {
     state: UiState,
+    input: TerminalInput,
     workers: Workers,
     dirty: bool,
     /// A key or the mouse wants its answer on the screen.
@@ -60,11 +61,11 @@ pub(super) fn run(
     control: Arc<dyn Control>,
     program: Option<Arc<dyn ProgramControl>>,
     options: &UiOptions,
-) -> Result<UiOutcome, Error> {
+) -> Result<UiEnd, Error> {
     super::keymap::activate(options.keymap.clone());
     let mut screen = Screen::open(options.mouse)?;
     let signals = TerminalSignals::listen()?;
-    let workers = Workers::start(control.clone(), program.clone())?;
+    let workers = Workers::start(control.clone(), program.clone(), options.user.clone())?;
     let (mut state, mut effects) = UiState::new(
         options,
         control.target(),
@@ -84,6 +85,7 @@ pub(super) fn run(
     }
     let mut turn = EventLoop {
         state,
+        input: TerminalInput::new(),
         workers,
         dirty: true,
         urgent: false,
@@ -126,7 +128,10 @@ pub(super) fn run(
             turn.act(UiAction::Notices(notices))?;
         }
         if let Some(outcome) = turn.state.outcome {
-            return Ok(outcome);
+            return Ok(UiEnd {
+                outcome,
+                unsaved: turn.state.unsaved(),
+            });
         }
         turn.lend_or_take_back(&mut screen, options.mouse)?;
         if turn.lent {
@@ -162,16 +167,18 @@ impl EventLoop {
     }
 
     fn input(&mut self, patience: Duration) -> Result<(), Error> {
-        if !event::poll(patience)? {
-            return Ok(());
-        }
+        let mut patience = patience;
         for _ in 0..INPUTS {
-            if let Some(action) = self.action(event::read()?) {
+            let Some(event) = self.input.next(patience)? else {
+                break;
+            };
+            patience = Duration::ZERO;
+            if let Some(action) = self.action(event) {
                 self.resized |= matches!(action, UiAction::Resize(..));
                 self.act(action)?;
                 self.urgent = true;
             }
-            if self.state.outcome.is_some() || !event::poll(Duration::ZERO)? {
+            if self.state.outcome.is_some() {
                 break;
             }
         }
@@ -239,8 +246,9 @@ impl EventLoop {
         Ok(true)
     }
 
-    /// Time alone changes nothing that is not redrawn with the next counters.
+    /// Time alone changes nothing that is not redrawn with the next counters, except for the busy sign.
     fn tick(&mut self) -> Result<(), Error> {
+        self.dirty |= self.state.is_busy();
         self.update(UiAction::Tick)
     }
 

@@ -9,13 +9,12 @@ use std::time::{Duration, Instant};
 
 use crossterm::event::Event as TerminalEvent;
 use jiff::tz::TimeZone;
-use tui_input::InputRequest;
 use tui_input::backend::crossterm::to_input_request;
 
 use self::source::SourceView;
 use ratatui::layout::Size;
 
-use super::action::{AddRequest, Pane, UiAction, UiEffect, WorkerReply};
+use super::action::{Pane, UiAction, UiEffect, WorkerReply};
 use super::compact::compact;
 use super::events::{Body, Events, Filter};
 use super::keymap::{self, KeyCommand, Mode};
@@ -32,19 +31,24 @@ use crate::event::{Aggregate, Event, ProbeId, TargetStatus};
 use crate::session::{Notice, ProbeStatus, SourceFile, TargetName};
 use changes::Trail;
 use detail::{Detail, LeftDetail};
+use files::SavedWork;
+use queue::CommandQueue;
 use recording::RecordingView;
 use results::ResultsPane;
 use target_rows::TargetRows;
+use undo::Changes;
 
 pub(super) mod changes;
 mod commands;
 pub(super) mod detail;
+mod files;
 mod handover;
 mod mouse;
 pub(super) mod overlay_area;
 mod probes;
 mod program;
 mod prompts;
+mod queue;
 pub(super) mod recording;
 pub(super) mod results;
 pub(super) mod series;
@@ -53,6 +57,7 @@ pub(super) mod target_rows;
 mod targets;
 #[cfg(test)]
 mod tests;
+mod undo;
 
 /// The counters are read this often.
 const REFRESH: Duration = Duration::from_millis(250);
@@ -151,8 +156,14 @@ pub(super) struct UiState {
     pub(super) exited: Option<Option<i32>>,
     /// The session is left.
     pub(super) outcome: Option<UiOutcome>,
-    /// Pending requests.
-    pub(super) pending: Vec<AddRequest>,
+    /// What is being carried out, and what waits.
+    pub(super) queue: CommandQueue,
+    /// Changes that can be undone.
+    changes: Changes,
+    /// Probes, also former ones, and whether their messages only list values.
+    plain: HashMap<ProbeId, bool>,
+    /// Work that need not be told at the end.
+    saved: SavedWork,
     /// Probes that are being removed.
     removing: Vec<ProbeId>,
     /// The time of the last update.
@@ -161,7 +172,8 @@ pub(super) struct UiState {
     pub(super) search: String,
     typed: History,
     generation: u64,
-    ticket: u64,
+    /// The time of the first screen.
+    opened: Instant,
     /// A file and line to open once the files are known.
     wanted: Option<(Arc<std::path::PathBuf>, u64)>,
     refreshed: Option<Instant>,
@@ -183,6 +195,13 @@ impl UiState {
         let has_source = |probe: &&ProbeStatus| probe.file.file_name().is_some();
         let first = probes.iter().find(has_source);
         let wanted = first.map(|probe| (probe.file.clone(), probe.line));
+        // Whoever gave probes has them.
+        let saved = SavedWork {
+            probes: probes.iter().map(|probe| probe.text.clone()).collect(),
+            events: 0,
+        };
+        let plain = |probe: &ProbeStatus| (probe.id, !probe.text.contains('"'));
+        let plain = probes.iter().map(plain).collect();
         // Whoever came with probes wants to see them.
         let overlay = if probes.is_empty() {
             Overlay::Files(Picker::default())
@@ -218,13 +237,16 @@ impl UiState {
             message: None,
             exited: None,
             outcome: None,
-            pending: Vec::new(),
+            queue: CommandQueue::default(),
+            changes: Changes::default(),
+            plain,
+            saved,
             removing: Vec::new(),
             now,
             search: String::new(),
             typed: History::default(),
             generation: 0,
-            ticket: 0,
+            opened: now,
             wanted,
             refreshed: None,
             switching: 0,
@@ -254,7 +276,7 @@ impl UiState {
 
     /// The areas of the panes.
     pub(super) fn regions(&self) -> PaneRegions {
-        let probes = self.probes.len() + self.pending.len();
+        let probes = self.probes.len() + self.queue.pending.len();
         PaneRegions::new(PaneNeeds {
             size: self.size,
             focus: self.focus,
@@ -274,7 +296,7 @@ impl UiState {
             UiAction::Command(command) => self.command(command),
             UiAction::Edit(key) => {
                 match &mut self.overlay {
-                    Overlay::Prompt(prompt) if prompt.pending.is_none() => prompt.edit(key),
+                    Overlay::Prompt(prompt) => prompt.edit(key),
                     Overlay::Files(picker) => picker.type_key(key),
                     Overlay::Event(_) => {
                         if let Some(request) = to_input_request(&TerminalEvent::Key(key)) {
@@ -287,20 +309,14 @@ impl UiState {
                 Vec::new()
             }
             UiAction::Type(key) => self.type_key(key),
+            UiAction::UnknownKey(key) => {
+                self.unknown_key(key);
+                Vec::new()
+            }
             UiAction::Output(bytes) => self.program_output(&bytes),
             UiAction::Paste(text) if self.mode() == Mode::Program => self.type_paste(&text),
             UiAction::Paste(text) => {
-                match &mut self.overlay {
-                    Overlay::Prompt(prompt) if prompt.pending.is_none() => prompt.insert(&text),
-                    Overlay::Files(picker) => picker.type_text(&text),
-                    Overlay::Event(_) => {
-                        for c in text.chars().filter(|c| !c.is_control()) {
-                            self.type_search(InputRequest::InsertChar(c));
-                        }
-                    }
-                    _ => {}
-                }
-                self.typing();
+                self.paste(&text);
                 Vec::new()
             }
             UiAction::Click { x, y } => self.click(x, y),
@@ -421,11 +437,8 @@ impl UiState {
 
     /// Returns true if the message only lists the values: the probe has no template.
     pub(super) fn is_default_message(&self, event: &Event) -> bool {
-        let plain = |id| {
-            self.probes
-                .iter()
-                .any(|probe| probe.id == id && !probe.text.contains('"'))
-        };
+        // Also of a probe that is gone.
+        let plain = |id| self.plain.get(&id).copied().unwrap_or_default();
         event.values.first().is_some_and(|first| {
             event
                 .message
@@ -543,7 +556,10 @@ impl UiState {
                 }
             }
             WorkerReply::Added { request, result } => return self.added(&request, result),
-            WorkerReply::Removed(id, last) => self.removed(id, last.as_deref()),
+            WorkerReply::Written(request, result) => self.file_written(&request, result),
+            WorkerReply::Removed(id, last, aggregate) => {
+                self.removed(id, last.as_deref(), aggregate.as_deref());
+            }
             WorkerReply::Window(loaded) => return self.window_loaded(loaded),
             WorkerReply::Switched => self.switching = self.switching.saturating_sub(1),
             WorkerReply::Aggregates(aggregates) => self.aggregates = aggregates,
@@ -581,7 +597,7 @@ impl UiState {
                 Some(UiAction::Edit(key))
             }
             None if mode == Mode::Program => Some(UiAction::Type(key)),
-            None => None,
+            None => Some(UiAction::UnknownKey(key)),
         }
     }
 

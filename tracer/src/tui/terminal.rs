@@ -4,16 +4,17 @@ pub(super) mod clipboard;
 
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal as _, Stdout, Write};
-use std::os::fd::AsRawFd as _;
+use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::panic;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossterm::event::{
-    DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture,
+    self, DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture,
+    Event as TerminalEvent,
 };
 use crossterm::terminal::{
     BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen,
@@ -24,12 +25,19 @@ use ratatui::backend::CrosstermBackend;
 use ratatui::layout::Size;
 use ratatui::layout::{Position, Rect};
 use ratatui::{Frame, Terminal};
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
 
 use super::Error;
 use crate::base::{cancel, signals};
 
 /// Time that the loop has to end by itself once the terminal is gone.
 const GRACE: Duration = Duration::from_millis(300);
+
+/// The time in which crossterm looks for input. It looks at nothing without any.
+const LEAST: Duration = Duration::from_micros(200);
+/// Crossterm is asked at least this often.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// The screen is up: the terminal is not as its user left it.
 static UP: AtomicBool = AtomicBool::new(false);
@@ -173,6 +181,66 @@ pub(super) fn abandon() {
     let _ = disable_raw_mode();
 }
 
+/// Keys, mouse, pastes and sizes of the terminal.
+pub(super) struct TerminalInput {
+    /// Keys come from there if stdin is no terminal.
+    tty: Option<File>,
+    /// There may be more that is read and not yet taken.
+    has_more: bool,
+    looked: Option<Instant>,
+}
+
+impl TerminalInput {
+    /// Nothing is read yet.
+    pub(super) fn new() -> Self {
+        Self {
+            tty: keyboard(),
+            has_more: false,
+            looked: None,
+        }
+    }
+
+    /// The next event. Waits for it as long as `patience` at most.
+    pub(super) fn next(&mut self, patience: Duration) -> io::Result<Option<TerminalEvent>> {
+        // A new size comes by a signal, which does not make the terminal readable.
+        let is_due = self.looked.is_none_or(|then| then.elapsed() >= LOOK);
+        let patience = if is_due { Duration::ZERO } else { patience };
+        if !self.has_more && !self.is_readable(patience)? && !is_due {
+            return Ok(None);
+        }
+        self.looked = Some(Instant::now());
+        self.has_more = event::poll(LEAST)?;
+        match self.has_more {
+            true => event::read().map(Some),
+            false => Ok(None),
+        }
+    }
+
+    fn is_readable(&self, patience: Duration) -> io::Result<bool> {
+        let stdin = io::stdin();
+        let fd = match &self.tty {
+            Some(file) => file.as_fd(),
+            None => stdin.as_fd(),
+        };
+        let time = Timespec::try_from(patience).map_err(io::Error::other)?;
+        let mut polled = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
+        match rustix::event::poll(&mut polled, Some(&time)) {
+            Ok(ready) => Ok(ready > 0),
+            // Perhaps by the signal of a new size.
+            Err(Errno::INTR) => Ok(true),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// The file that keys come from, unless that is stdin.
+fn keyboard() -> Option<File> {
+    match io::stdin().is_terminal() {
+        true => None,
+        false => File::open("/dev/tty").ok(),
+    }
+}
+
 /// Signals that request the end, as numbers.
 pub(super) struct TerminalSignals {
     received: Receiver<i32>,
@@ -202,8 +270,7 @@ impl TerminalSignals {
 
 /// Ends the process when the terminal goes away, as when its window is closed.
 ///
-/// Reading keys from a terminal that is gone never returns (crossterm 0.29 reads its end again and
-/// again), so the loop may not be able to. The kernel takes the probes out with our file descriptors.
+/// A write to a terminal that is gone may not return, so the loop may not be able to. The kernel takes the probes out with our file descriptors.
 fn watch_for_hangup(ended: Sender<i32>) -> io::Result<()> {
     thread::Builder::new()
         .name("tui-hangup".into())
@@ -221,11 +288,7 @@ fn watch_for_hangup(ended: Sender<i32>) -> io::Result<()> {
 
 /// Returns once the terminal has hung up. False if it cannot be polled.
 fn wait_for_hangup() -> bool {
-    // Keys come from there, too, if stdin is a pipe.
-    let terminal = match io::stdin().is_terminal() {
-        true => None,
-        false => File::open("/dev/tty").ok(),
-    };
+    let terminal = keyboard();
     let fd = terminal
         .as_ref()
         .map_or(libc::STDIN_FILENO, File::as_raw_fd);

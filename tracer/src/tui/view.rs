@@ -19,6 +19,7 @@ mod events;
 mod known;
 mod overlay;
 mod program;
+mod refused;
 mod results;
 mod source;
 mod tables;
@@ -43,6 +44,7 @@ pub(super) fn draw(state: &UiState, frame: &mut Frame<'_>) {
         Pen::new(buffer, regions.divider, row).text("│", state.theme.role(Role::Dim));
     }
     status(state, buffer, regions.status);
+    refused::draw(state, buffer);
     let typed = typed.filter(|_| state.mode() == Mode::Program);
     let cursor = overlay::draw(state, buffer).or(typed);
     state.theme.finish(buffer);
@@ -166,7 +168,8 @@ fn plural(count: u64, thing: &str) -> String {
 /// The row at the foot: a message, or the keys that matter here.
 fn status(state: &UiState, buffer: &mut Buffer, area: Rect) {
     let theme = state.theme;
-    if !matches!(state.overlay, Overlay::None) {
+    let covered = matches!(state.overlay, Overlay::Prompt(_) | Overlay::Files(_));
+    if covered || state.message.is_none() && !matches!(state.overlay, Overlay::None) {
         // An overlay names its own keys.
         return;
     }

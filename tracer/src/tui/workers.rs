@@ -10,15 +10,20 @@ use std::thread;
 use std::time::Duration;
 
 use super::Error;
-use super::action::{EditorPlace, LoadedWindow, UiEffect, WorkerReply};
+use super::action::{AddRequest, EditorPlace, LoadedWindow, UiEffect, WorkerReply};
 use super::document::{self, Document};
 use super::program::ProgramControl;
-use crate::session::Control;
+use super::saving;
+use crate::actions::parse_probe;
+use crate::base::diagnostic::Diagnostic;
+use crate::base::user_thread::UserThread;
+use crate::event::ProbeId;
+use crate::session::{Control, ProbeStatus};
 use crate::target::launch::{check_editor, edit};
 
 /// The threads' mailboxes, and their results.
 pub(super) struct Workers {
-    lanes: [Sender<UiEffect>; 8],
+    lanes: [Sender<UiEffect>; 9],
     replies: Receiver<WorkerReply>,
     /// Number of the newest open file; work for older ones is dropped.
     generation: Arc<AtomicU64>,
@@ -29,6 +34,8 @@ pub(super) struct Workers {
 struct Worker {
     control: Arc<dyn Control>,
     program: Option<Arc<dyn ProgramControl>>,
+    /// Writes files, if not this process's user does.
+    user: Option<Arc<UserThread>>,
     replies: Sender<WorkerReply>,
     generation: Arc<AtomicU64>,
 }
@@ -47,7 +54,25 @@ fn lane(effect: &UiEffect) -> usize {
         UiEffect::ResizeProgram(_) => 6,
         // As long as the user edits.
         UiEffect::OpenEditor(_) => 7,
+        UiEffect::WriteFile(_) => 8,
     }
+}
+
+/// Installs a probe.
+pub(super) fn add(control: &dyn Control, request: &AddRequest) -> Result<ProbeStatus, Diagnostic> {
+    let Some(name) = &request.name else {
+        return control.add(&request.text);
+    };
+    let mut spec = parse_probe(&request.text)?;
+    spec.options.name.get_or_insert_with(|| name.clone());
+    control.add_spec(&spec)
+}
+
+/// Removes a probe, and keeps what it has added up.
+pub(super) fn remove(control: &dyn Control, id: ProbeId) -> WorkerReply {
+    let mut aggregates = control.aggregates().into_iter();
+    let aggregate = aggregates.find(|one| one.probe == id).map(Box::new);
+    WorkerReply::Removed(id, control.remove(id).map(Box::new), aggregate)
 }
 
 impl Workers {
@@ -55,12 +80,14 @@ impl Workers {
     pub(super) fn start(
         control: Arc<dyn Control>,
         program: Option<Arc<dyn ProgramControl>>,
+        user: Option<Arc<UserThread>>,
     ) -> Result<Self, Error> {
         let (sender, replies) = channel();
         let generation = Arc::new(AtomicU64::new(0));
         let worker = Worker {
             control,
             program,
+            user,
             replies: sender,
             generation: generation.clone(),
         };
@@ -81,6 +108,7 @@ impl Workers {
             start("tui-typing")?,
             start("tui-size")?,
             start("tui-editor")?,
+            start("tui-files")?,
         ];
         Ok(Self {
             lanes,
@@ -187,10 +215,10 @@ impl Worker {
                 variables: self.control.variables(&file, line),
             },
             UiEffect::Add(request) => {
-                let result = self.control.add(&request.text).map(Box::new);
+                let result = add(&*self.control, &request).map(Box::new);
                 WorkerReply::Added { request, result }
             }
-            UiEffect::Remove(id) => WorkerReply::Removed(id, self.control.remove(id).map(Box::new)),
+            UiEffect::Remove(id) => remove(&*self.control, id),
             UiEffect::SetEnabled(ids, enabled) => {
                 ids.into_iter()
                     .for_each(|id| self.control.set_enabled(id, enabled));
@@ -210,6 +238,10 @@ impl Worker {
                     filter,
                     is_jump,
                 })
+            }
+            UiEffect::WriteFile(request) => {
+                let written = saving::write(&request, &self.control, self.user.as_deref());
+                WorkerReply::Written(Box::new(request), written)
             }
             UiEffect::RefreshAggregates => WorkerReply::Aggregates(self.control.aggregates()),
             UiEffect::EditSource { file, line } => {

@@ -2,8 +2,9 @@
 
 mod bad_input;
 mod commands;
-mod events;
 mod config;
+mod events;
+mod first_hour;
 mod pages;
 mod picker;
 mod results;

@@ -10,6 +10,7 @@ use crate::cli::DONE;
 use crate::cli::args::ViewArgs;
 use crate::cli::failure::CommandFailure;
 use crate::cli::output::{Colours, say};
+use crate::cli::privileges::user_thread;
 use crate::session::Control;
 use crate::sink::recording::playback::RecordedSession;
 use crate::sink::recording::reader::{OpenError, Recording};
@@ -23,6 +24,7 @@ pub(in crate::cli) fn run(args: &ViewArgs, colours: Colours) -> Result<u8, Comma
             .hint("`zstdcat FILE | jq` shows the lines of a recording elsewhere".to_owned()));
     }
     let options = tui::UiOptions {
+        user: user_thread(),
         processes: recording.session().targets.len() > 1 || recording.session().selectors.is_some(),
         ..args.settings.screen(colours)
     };

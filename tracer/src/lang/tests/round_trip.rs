@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use proptest::strategy::Union;
 
 use super::super::ast::*;
-use crate::actions::parse_probe;
+use crate::actions::{line_of_probe, parse_probe};
 
 const BINARY: [(BinaryOp, &str); 18] = [
     (BinaryOp::Add, "+"),
@@ -303,6 +303,13 @@ fn bare(mut expr: Expr) -> Expr {
     expr
 }
 
+#[test]
+fn line_break_in_a_message_does_not_become_a_blank() {
+    assert_eq!(line_of_probe("log main.rs:1 \"a\nb\""), None);
+    let line = line_of_probe("log main.rs:1\n\t\"a # b\"\r\nas x ");
+    assert_eq!(line.as_deref(), Some("log main.rs:1 \t\"a # b\"  as x"));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
@@ -364,6 +371,11 @@ proptest! {
         // Texts inside a template would need their escapes twice; other tests cover that.
         prop_assume!(!text.contains('\\'));
         let read = parse_probe(&text).map_err(|error| TestCaseError::fail(format!("{text}: {error:?}")))?;
+        // A file of probes has it on one line.
+        let written = line_of_probe(&format!("  {text}\n"));
+        prop_assert_eq!(written.as_ref(), Some(&text));
+        let broken = line_of_probe(&text.replacen(' ', "\n", 1));
+        prop_assert_eq!(broken.as_ref(), Some(&text));
         prop_assert_eq!(read.location.module, module);
         prop_assert_eq!(
             read.location.kind,

@@ -64,6 +64,12 @@ impl LaunchUser {
         })))
     }
 
+    /// Returns the home directory.
+    #[must_use]
+    pub fn home(&self) -> Option<&OsStr> {
+        self.home.as_deref()
+    }
+
     /// Returns a user by name or number.
     ///
     /// # Errors

@@ -177,11 +177,7 @@ fn place(entry: usize, remap: &KeyRemap) -> Result<usize, RemapError> {
 }
 
 /// The keys of an entry.
-fn keys(
-    entry: usize,
-    remap: &KeyRemap,
-    binding: &Binding,
-) -> Result<Vec<KeyBinding>, RemapError> {
+fn keys(entry: usize, remap: &KeyRemap, binding: &Binding) -> Result<Vec<KeyBinding>, RemapError> {
     let error = |part, message: String| RemapError {
         entry,
         part,
@@ -381,9 +377,7 @@ mod tests {
     #[test]
     fn command_of_a_mode_has_one_line_in_the_table() {
         for (at, one) in TABLE.iter().enumerate() {
-            let same = |other: &&&Binding| {
-                (other.mode, other.command) == (one.mode, one.command)
-            };
+            let same = |other: &&&Binding| (other.mode, other.command) == (one.mode, one.command);
             assert!(
                 !TABLE[at + 1..].iter().any(|other| same(&other)),
                 "{}",

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use super::super::action::{Pane, UiEffect};
 use super::super::document::Document;
-use super::super::keymap::KeyCommand;
+use super::super::keymap::{self, KeyCommand};
 use super::super::picker::fuzzy::Picker;
 use super::super::prompt::{Prompt, Purpose};
 use super::source::{LoadedText, SourceView};
+use super::undo::Change;
 use super::{Overlay, UiState};
 
 use crate::base::diagnostic::Diagnostic;
@@ -76,7 +77,7 @@ impl UiState {
             KeyCommand::AnyProbe => self.open_prompt(Purpose::Command),
             KeyCommand::Pause => self.events.pause(),
             KeyCommand::Follow => self.events.follow = true,
-            KeyCommand::Clear => self.events.clear(),
+            KeyCommand::Clear => self.clear_events(),
             KeyCommand::NextPane | KeyCommand::PreviousPane => {
                 let panes = if self.program.is_some() { 5 } else { 4 };
                 self.focus = self.focus.next(command == KeyCommand::PreviousPane, panes);
@@ -99,6 +100,10 @@ impl UiState {
             KeyCommand::EditSource => return self.edit_source(),
             KeyCommand::Zoom => self.zoom = !self.zoom,
             KeyCommand::Help => self.overlay = Overlay::Help(0),
+            KeyCommand::Mend => self.mend(),
+            KeyCommand::WriteProbes => self.begin_command("w "),
+            KeyCommand::ExportEvents => self.begin_command("export "),
+            KeyCommand::Undo => return self.undo(),
             KeyCommand::Back => self.back(),
             KeyCommand::Up => self.step(-1),
             KeyCommand::Down => self.step(1),
@@ -127,6 +132,21 @@ impl UiState {
             | KeyCommand::EndProgram => {}
         }
         Vec::new()
+    }
+
+    fn clear_events(&mut self) {
+        let cleared = self.events.clear();
+        if !cleared.is_empty() {
+            let key = self.hint_main(KeyCommand::Undo);
+            self.say(format!("events cleared; {key} brings them back"), false);
+            self.changed(Change::Cleared(cleared));
+        }
+    }
+
+    /// Says so where the screen has a place for it.
+    pub(super) fn unknown_key(&mut self, key: crossterm::event::KeyEvent) {
+        let key = keymap::name(key);
+        self.say(format!("no key `{key}` here; ? shows the keys"), true);
     }
 
     fn page(&self) -> isize {
@@ -169,7 +189,9 @@ impl UiState {
     /// Undoes one thing: the zoom, then the search or filter.
     fn back(&mut self) {
         self.message = None;
-        if self.zoom {
+        if self.leave_refused() {
+            // It stays among the lines typed before.
+        } else if self.zoom {
             self.zoom = false;
         } else if self.close_results() {
             // The pane that was left has the focus again.

@@ -5,9 +5,10 @@ use super::super::events::Filter;
 use super::super::keymap::KeyCommand;
 use super::super::prompt::{Prompt, Purpose};
 use super::results::adds_up;
+use super::undo::Change;
 use super::{Overlay, UiState};
 use crate::base::diagnostic::Diagnostic;
-use crate::event::ProbeId;
+use crate::event::{Aggregate, ProbeId};
 use crate::session::{ProbeStatus, SourceFile};
 use crate::sink::aggregate::AggregateTable;
 
@@ -64,7 +65,7 @@ impl UiState {
         let line = source.line();
         let there: Vec<ProbeId> = self.probes_on(line).map(|probe| probe.id).collect();
         if !there.is_empty() {
-            return there.into_iter().filter_map(|id| self.remove(id)).collect();
+            return self.remove_all(&there);
         }
         if source.code_known() && source.code_error.is_none() && !source.code.contains_key(&line) {
             let near = [source.next_code(true), source.next_code(false)];
@@ -77,7 +78,12 @@ impl UiState {
             return Vec::new();
         }
         let text = format!("log {}", self.location_here());
-        self.request(text, None).into_iter().collect()
+        let mut pending = self.queue.pending.iter();
+        if pending.any(|request| request.text == text && request.replaces.is_none()) {
+            self.say(format!("`{text}` is being attached"), false);
+            return Vec::new();
+        }
+        vec![self.request(AddRequest::new(text))]
     }
 
     fn command_open_files(&mut self) {
@@ -183,47 +189,25 @@ impl UiState {
         self.say(text, false);
     }
 
-    /// Installs a probe, in place of another one if that is given.
-    pub(super) fn request(&mut self, text: String, replaces: Option<ProbeId>) -> Option<UiEffect> {
-        if self
-            .pending
-            .iter()
-            .any(|request| request.text == text && replaces.is_none())
-        {
-            return None;
-        }
-        self.ticket += 1;
-        let request = AddRequest {
-            text,
-            replaces,
-            ticket: self.ticket,
-        };
-        self.pending.push(request.clone());
-        Some(UiEffect::Add(request))
-    }
-
-    /// A probe was tried: shows it, or the mistake in the text that was typed.
+    /// A probe was tried: shows it, or keeps its text and the mistake.
     pub(super) fn added(
         &mut self,
         request: &AddRequest,
         result: Result<Box<ProbeStatus>, Diagnostic>,
     ) -> Vec<UiEffect> {
-        self.pending
+        self.queue
+            .pending
             .retain(|pending| pending.ticket != request.ticket);
-        let waits = matches!(&self.overlay, Overlay::Prompt(prompt) if prompt.pending == Some(request.ticket));
-        match result {
-            Ok(status) => {
-                if waits {
-                    self.overlay = Overlay::None;
-                }
-                self.installed(request, *status)
-            }
+        let mut effects = match result {
+            Ok(status) => self.installed(request, *status),
             Err(error) => {
                 self.hold_program();
-                self.refused(request, error, waits);
+                self.refused(request, error);
                 Vec::new()
             }
-        }
+        };
+        effects.extend(self.run_files());
+        effects
     }
 
     fn installed(&mut self, request: &AddRequest, status: ProbeStatus) -> Vec<UiEffect> {
@@ -243,32 +227,20 @@ impl UiState {
             effects.push(UiEffect::SetEnabled(vec![status.id], false));
         }
         let id = status.id;
+        self.plain.insert(id, !status.text.contains('"'));
+        // Whoever is in the table may be about to press a key for the selected probe.
+        let selected = match self.focus {
+            Pane::Probes => self.probes.get(self.probes_list.cursor),
+            _ => None,
+        };
+        let selected = selected.map_or(id, |probe| probe.id);
         self.probes.retain(|probe| probe.id != id);
         self.probes.push(status);
         self.probes.sort_by_key(|probe| probe.id);
-        self.probes_list.cursor = self
-            .probes
-            .iter()
-            .position(|probe| probe.id == id)
-            .unwrap_or(0);
-        effects.extend(request.replaces.and_then(|old| self.remove(old)));
+        let row = self.probes.iter().position(|probe| probe.id == selected);
+        self.probes_list.cursor = row.unwrap_or(0);
+        effects.extend(self.follow(request, id));
         effects
-    }
-
-    /// Reports a refused probe. Its text is not lost: it comes back with the mistake marked.
-    fn refused(&mut self, request: &AddRequest, error: Diagnostic, waits: bool) {
-        if !waits && !matches!(self.overlay, Overlay::None) {
-            return self.say_error(&error);
-        }
-        if !waits {
-            let purpose = request.replaces.map_or(Purpose::Probe, Purpose::Edit);
-            let end = request.text.chars().count();
-            self.overlay = Overlay::Prompt(Prompt::new(purpose, request.text.clone(), end));
-        }
-        if let Overlay::Prompt(prompt) = &mut self.overlay {
-            prompt.pending = None;
-            prompt.error = Some(error);
-        }
     }
 
     pub(super) fn remove_selected(&mut self) -> Vec<UiEffect> {
@@ -276,10 +248,10 @@ impl UiState {
             self.say_no_probe();
             return Vec::new();
         };
-        self.remove(id).into_iter().collect()
+        self.remove_all(&[id])
     }
 
-    fn remove(&mut self, id: ProbeId) -> Option<UiEffect> {
+    pub(super) fn remove(&mut self, id: ProbeId) -> Option<UiEffect> {
         if self.removing.contains(&id) {
             return None;
         }
@@ -288,13 +260,20 @@ impl UiState {
         Some(UiEffect::Remove(id))
     }
 
-    pub(super) fn removed(&mut self, id: ProbeId, last: Option<&ProbeStatus>) {
+    pub(super) fn removed(
+        &mut self,
+        id: ProbeId,
+        last: Option<&ProbeStatus>,
+        aggregate: Option<&Aggregate>,
+    ) {
         self.removing.retain(|removing| *removing != id);
         self.awake.retain(|awake| *awake != id);
         self.trails.remove(&id);
         self.results.retain(|other| other != id);
         if let Some(last) = last {
             let counters = last.counters;
+            self.keep_former(id, counters, aggregate);
+            let undo = self.hint_main(super::KeyCommand::Undo);
             let lost = if counters.lost > 0 {
                 format!(", {} lost", counters.lost)
             } else {
@@ -302,7 +281,7 @@ impl UiState {
             };
             self.say(
                 format!(
-                    "{} removed: {} hits, {} events{lost}",
+                    "{} removed: {} hits, {} events{lost}; {undo} brings it back",
                     last.name, counters.hits, counters.events
                 ),
                 false,
@@ -321,11 +300,20 @@ impl UiState {
         } else {
             self.silenced = false
         }
+        self.changed(Change::Toggled(id, enabled));
         self.set_enabled(vec![id], !enabled)
     }
 
     /// Silences all probes that are awake. The second call wakes them again.
     pub(super) fn silence_all(&mut self) -> Vec<UiEffect> {
+        if !self.silenced {
+            self.changed(Change::SilencedAll);
+        }
+        self.switch_all()
+    }
+
+    /// Silences all probes, or wakes them.
+    pub(super) fn switch_all(&mut self) -> Vec<UiEffect> {
         self.silenced = !self.silenced;
         if self.silenced {
             self.awake = self
@@ -341,7 +329,7 @@ impl UiState {
         }
     }
 
-    fn set_enabled(&mut self, ids: Vec<ProbeId>, enabled: bool) -> Vec<UiEffect> {
+    pub(super) fn set_enabled(&mut self, ids: Vec<ProbeId>, enabled: bool) -> Vec<UiEffect> {
         for probe in &mut self.probes {
             if ids.contains(&probe.id) {
                 probe.enabled = enabled;
@@ -369,6 +357,9 @@ impl UiState {
                     (known.enabled, known.done)
                 });
             }
+        }
+        for probe in &self.probes {
+            self.plain.insert(probe.id, !probe.text.contains('"'));
         }
         self.targets.set_hits(&self.probes);
         self.probes
@@ -466,6 +457,7 @@ impl UiState {
         ] {
             lines.push((name.into(), format!("{count:<12} {meaning}")));
         }
+        lines.extend(self.former_lives(id));
         // Most sessions have no collector.
         if probe.undelivered > 0 {
             let text = format!(

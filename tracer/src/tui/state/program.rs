@@ -32,7 +32,7 @@ impl UiState {
         if !area.is_empty() && program.emulator.resize(Size::new(area.width, area.height)) {
             effects.push(UiEffect::ResizeProgram(program.emulator.size()));
         }
-        if program.phase == ProgramPhase::Wanted && self.pending.is_empty() {
+        if program.phase == ProgramPhase::Wanted && self.queue.pending.is_empty() {
             program.phase = ProgramPhase::Starting;
             effects.push(UiEffect::StartProgram);
         }
@@ -60,7 +60,7 @@ impl UiState {
             );
         };
         let text = match program.phase {
-            ProgramPhase::Waiting if self.pending.is_empty() => {
+            ProgramPhase::Waiting if self.queue.pending.is_empty() => {
                 program.phase = ProgramPhase::Wanted;
                 return;
             }

@@ -1,10 +1,11 @@
 //! The line editor's keys, and the handling of a typed line.
 
-use super::super::action::{Pane, UiEffect};
+use super::super::action::{AddRequest, Pane, UiEffect};
 use super::super::events::Filter;
 use super::super::keymap::KeyCommand;
 use super::super::prompt::{Prompt, Purpose};
 use super::super::theme::{ColourDepth, ThemeChoice};
+use super::files::FileCommand;
 use super::{Overlay, UiState};
 
 impl UiState {
@@ -24,9 +25,13 @@ impl UiState {
                 if prompt.purpose == Purpose::Filter {
                     self.events.set_filter(Filter::default());
                 }
+                if prompt.purpose.is_probe() {
+                    // It can be had again.
+                    self.typed.push(prompt.input.value().trim());
+                }
                 self.overlay = Overlay::None;
+                self.leave_pasted();
             }
-            _ if prompt.pending.is_some() => {}
             KeyCommand::Up | KeyCommand::Down if prompt.purpose.is_probe() => {
                 prompt.recall(&self.typed, command == KeyCommand::Up);
             }
@@ -39,7 +44,9 @@ impl UiState {
             }
             KeyCommand::Activate => {
                 let (purpose, text) = (prompt.purpose, prompt.input.value().trim().to_owned());
-                return self.submit(purpose, &text);
+                let effects = self.submit(purpose, &text);
+                self.next_pasted();
+                return effects;
             }
             _ => {}
         }
@@ -98,6 +105,9 @@ impl UiState {
             self.go_to(line);
             return Vec::new();
         }
+        if let Some(command) = FileCommand::parse(text) {
+            return self.submit_file(text, command);
+        }
         match text {
             "q" | "quit" => {
                 self.quit();
@@ -113,6 +123,10 @@ impl UiState {
                 self.choose_theme(text.trim_start_matches("theme").trim());
                 Vec::new()
             }
+            "u" | "undo" => {
+                self.overlay = Overlay::None;
+                self.undo()
+            }
             "help" => {
                 self.overlay = Overlay::Help(0);
                 Vec::new()
@@ -125,27 +139,18 @@ impl UiState {
         }
     }
 
-    /// The line stays open until the probe is installed: a mistake is shown in it.
+    /// The line closes at once. The probe is attached behind it, after those that were typed before.
     fn submit_probe(
         &mut self,
         text: &str,
         replaces: Option<crate::event::ProbeId>,
     ) -> Vec<UiEffect> {
         self.typed.push(text);
-        let effect = self.request(text.to_owned(), replaces);
-        let ticket = self.ticket;
-        match &mut self.overlay {
-            Overlay::Prompt(prompt) if effect.is_some() => {
-                // Spans of the answer count in the trimmed text.
-                if prompt.input.value() != text {
-                    prompt.input = tui_input::Input::new(text.to_owned());
-                }
-                prompt.error = None;
-                prompt.pending = Some(ticket);
-            }
-            overlay => *overlay = Overlay::None,
-        }
-        effect.into_iter().collect()
+        self.overlay = Overlay::None;
+        vec![match replaces {
+            Some(id) => self.replace(id, text.to_owned()),
+            None => self.request(AddRequest::new(text.to_owned())),
+        }]
     }
 
     fn choose_theme(&mut self, name: &str) {

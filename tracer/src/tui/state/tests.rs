@@ -1,10 +1,11 @@
 //! Keys, mouse and whole screens, over made-up answers.
 
+mod changes;
 mod events;
 mod probes;
 mod program;
-mod themes;
 mod results;
+mod themes;
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -59,6 +60,7 @@ impl Desk {
             time_zone: TimeZone::UTC,
             processes: false,
             events: 50,
+            user: None,
         };
         let start = Instant::now();
         let (state, effects) = UiState::new(
@@ -236,10 +238,15 @@ fn replies(fake: &Fake, effect: UiEffect) -> Vec<WorkerReply> {
             }]
         }
         UiEffect::Add(request) => {
-            let result = fake.add(&request.text).map(Box::new);
+            let result = super::super::workers::add(fake, &request).map(Box::new);
             vec![WorkerReply::Added { request, result }]
         }
-        UiEffect::Remove(id) => vec![WorkerReply::Removed(id, fake.remove(id).map(Box::new))],
+        UiEffect::Remove(id) => vec![super::super::workers::remove(fake, id)],
+        UiEffect::WriteFile(request) => {
+            let control: Arc<dyn Control> = Arc::new(Fake::new(0));
+            let written = super::super::saving::write(&request, &control, None);
+            vec![WorkerReply::Written(Box::new(request), written)]
+        }
         UiEffect::SetEnabled(ids, enabled) => {
             ids.into_iter().for_each(|id| fake.set_enabled(id, enabled));
             vec![WorkerReply::Switched]

@@ -1,5 +1,7 @@
 //! The overlays on the panes: file picker, line editor, details, help.
 
+use std::ops::Range;
+
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
@@ -279,8 +281,9 @@ fn line_editor(state: &UiState, prompt: &Prompt, buffer: &mut Buffer, area: Rect
         area.y + 1,
     );
     if prompt.purpose.is_probe() {
+        let span = prompt.error.as_ref().and_then(|error| error.span.as_ref());
         carets(
-            prompt,
+            (prompt.input.value(), span),
             buffer,
             Rect {
                 x: start,
@@ -298,11 +301,16 @@ fn line_editor(state: &UiState, prompt: &Prompt, buffer: &mut Buffer, area: Rect
 }
 
 /// Marks the mistake in the row under the text, for terminals that do not underline.
-fn carets(prompt: &Prompt, buffer: &mut Buffer, area: Rect, scroll: usize, style: Style) {
-    let Some(span) = prompt.error.as_ref().and_then(|error| error.span.clone()) else {
+pub(super) fn carets(
+    (text, span): (&str, Option<&Range<usize>>),
+    buffer: &mut Buffer,
+    area: Rect,
+    scroll: usize,
+    style: Style,
+) {
+    let Some(span) = span else {
         return;
     };
-    let text = prompt.input.value();
     let head = text.get(..span.start).unwrap_or(text);
     let wrong = text.get(span.start..span.end.min(text.len())).unwrap_or("");
     let (before, length) = (
@@ -327,15 +335,14 @@ fn below(state: &UiState, prompt: &Prompt, buffer: &mut Buffer, area: Rect) {
         .source
         .as_ref()
         .map_or(&[][..], |source| source.known_variables());
-    match (&prompt.error, prompt.pending) {
-        (Some(error), _) => {
+    match &prompt.error {
+        Some(error) => {
             put(3, &format!(" ! {}", error.message), Role::Bad);
             if let Some(hint) = &error.hint {
                 put(4, &format!("   hint: {hint}"), Role::Warn);
             }
         }
-        (None, Some(_)) => put(3, " ◌ attaching…", Role::Warn),
-        (None, None) => {
+        None => {
             let example = match prompt.purpose {
                 Purpose::Command => {
                     " log FILE:LINE \"text {variable}\" if CONDITION rate N/s   or a line number, q, help"

@@ -173,6 +173,7 @@ impl SourceRow<'_> {
         let here = self.state.location_of(self.line);
         if self
             .state
+            .queue
             .pending
             .iter()
             .any(|request| format!("{} ", request.text).contains(&here))

@@ -66,6 +66,14 @@ pub(super) fn probes(state: &UiState, buffer: &mut Buffer, area: Rect) {
             Role::Dim,
         ));
     }
+    if let Some(request) = state.queue.pending.first() {
+        let others = match state.queue.pending.len() {
+            1 => String::new(),
+            count => format!(" and {} more", count - 1),
+        };
+        let text = format!("{} attaching {}{others}", state.spinner(), request.text);
+        parts.push((text, Role::Warn));
+    }
     let cpus: f64 = state
         .probes
         .iter()
@@ -80,7 +88,7 @@ pub(super) fn probes(state: &UiState, buffer: &mut Buffer, area: Rect) {
     super::rule(state, buffer, area, Some(Pane::Probes), "Probes", &parts);
     let columns = TableColumns::new(usize::from(area.width), &state.probes);
     let inner = PaneRegions::inner(area);
-    if state.probes.is_empty() && state.pending.is_empty() {
+    if state.probes.is_empty() && state.queue.pending.is_empty() {
         let enter = state.hint_main(super::KeyCommand::Activate);
         let text =
             format!("  none yet: {enter} on a line marked · logs its variables at every hit");
@@ -102,8 +110,13 @@ pub(super) fn probes(state: &UiState, buffer: &mut Buffer, area: Rect) {
         probe_row(state, buffer, body, row as u16, &columns, probe, selected);
     }
     let used = state.probes.len().saturating_sub(state.probes_list.top);
-    for (row, request) in (used..usize::from(body.height)).zip(&state.pending) {
-        let text = format!(" ◌ attaching  {}", request.text);
+    let rows = used..usize::from(body.height);
+    for (index, (row, request)) in rows.zip(&state.queue.pending).enumerate() {
+        let (sign, is) = match index {
+            0 => (state.spinner(), "attaching…"),
+            _ => ("◌", "waits"),
+        };
+        let text = format!(" {sign} {is:<10}  {}", request.text);
         let mut pen = Pen::new(buffer, body, row as u16);
         let room = pen.room();
         pen.fitted(&text, room, state.theme.role(Role::Warn));

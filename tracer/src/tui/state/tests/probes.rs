@@ -1,5 +1,6 @@
 //! Keys that add, change, silence and remove probes.
 
+use super::super::super::action::AddRequest;
 use super::*;
 use crate::base::diagnostic::Diagnostic;
 
@@ -36,14 +37,20 @@ fn enter_on_a_line_without_code_names_the_nearest() {
 }
 
 #[test]
-fn template_with_a_mistake_comes_back_with_it_marked_and_nothing_lost() {
+fn template_with_a_mistake_is_mended_with_it_marked_and_nothing_lost() {
     let mut desk = Desk::open((80, 24));
     desk.wait(Duration::from_millis(200));
     desk.press(KeyCode::Char('t'));
     desk.keys(" {curent.x}");
     desk.press(KeyCode::Enter);
+    assert_eq!(desk.state.mode(), Mode::Main);
+    let screen = desk.screen();
+    for shown in ["Refused", "hint: there is `current`", "m mends it"] {
+        assert!(screen.contains(shown), "{shown}: {screen}");
+    }
+    desk.keys("m");
     let Overlay::Prompt(prompt) = &desk.state.overlay else {
-        unreachable!("the prompt stays open")
+        unreachable!("the line opens")
     };
     let text = prompt.input.value().to_owned();
     let span = prompt.error.as_ref().and_then(|error| error.span.clone());
@@ -56,61 +63,167 @@ fn template_with_a_mistake_comes_back_with_it_marked_and_nothing_lost() {
     desk.keys("r");
     desk.press(KeyCode::Enter);
     assert_eq!(desk.state.mode(), Mode::Main);
+    assert!(desk.state.queue.refused.is_empty());
     assert_eq!(
         desk.state.probes[0].text,
         "log target-app/src/main.rs:18 \"last {last} current {current} connection {connection} {current.x}\""
     );
 }
 
+impl Desk {
+    /// The session refuses a probe.
+    fn refuse(&mut self, text: &str) {
+        let request = AddRequest {
+            ticket: 9,
+            ..AddRequest::new(text.into())
+        };
+        self.act(UiAction::Reply(WorkerReply::Added {
+            request,
+            result: Err(Diagnostic::new("no room")),
+        }));
+    }
+
+    /// The line that is typed.
+    fn prompt(&self) -> Option<(Purpose, &str)> {
+        match &self.state.overlay {
+            Overlay::Prompt(prompt) => Some((prompt.purpose, prompt.input.value())),
+            _ => None,
+        }
+    }
+}
+
 #[test]
-fn logpoint_that_is_refused_opens_the_editor_with_its_text() {
+fn refused_probe_takes_no_key_and_waits_to_be_mended() {
     let mut desk = Desk::open((80, 24));
-    let error = Diagnostic::new("no room");
-    let request = AddRequest {
-        text: "log main.rs:18".into(),
-        replaces: None,
-        ticket: 9,
-    };
-    desk.act(UiAction::Reply(WorkerReply::Added {
-        request,
-        result: Err(error),
-    }));
-    let Overlay::Prompt(prompt) = &desk.state.overlay else {
-        unreachable!("the prompt opens")
-    };
-    assert_eq!(
-        (prompt.purpose, prompt.input.value()),
-        (Purpose::Probe, "log main.rs:18")
-    );
+    desk.refuse("log main.rs:18");
+    desk.refuse("log main.rs:20");
+    assert!(desk.screen().contains("Refused 1 of 2"));
+    // Keys go on to the panes.
+    desk.keys("j");
+    assert_eq!(desk.line(), 19);
+    desk.keys("m");
+    assert_eq!(desk.prompt(), Some((Purpose::Probe, "log main.rs:18")));
+    assert!(!desk.screen().contains("Refused"));
+    desk.press(KeyCode::Esc);
+    assert!(desk.screen().contains("log main.rs:20"));
+    desk.press(KeyCode::Esc);
+    assert!(!desk.screen().contains("Refused"));
+    // The text is not lost then, either.
+    desk.keys(":");
+    desk.press(KeyCode::Up);
+    assert_eq!(desk.prompt(), Some((Purpose::Command, "log main.rs:18")));
+    desk.press(KeyCode::Up);
+    assert_eq!(desk.prompt(), Some((Purpose::Command, "log main.rs:20")));
 }
 
 #[test]
 fn refusal_while_another_line_is_typed_leaves_that_line_alone() {
     let mut desk = Desk::open((80, 24));
     desk.keys("/abc");
-    let error = Diagnostic::new("no room");
-    let request = AddRequest {
-        text: "log main.rs:18".into(),
-        replaces: None,
-        ticket: 9,
-    };
-    desk.act(UiAction::Reply(WorkerReply::Added {
-        request,
-        result: Err(error),
-    }));
-    let Overlay::Prompt(prompt) = &desk.state.overlay else {
-        unreachable!("the prompt stays")
-    };
+    desk.refuse("log main.rs:18");
+    assert_eq!(desk.prompt(), Some((Purpose::Search, "abc")));
+    desk.keys("d");
+    assert_eq!(desk.prompt(), Some((Purpose::Search, "abcd")));
+    desk.press(KeyCode::Esc);
+    assert!(desk.screen().contains("! no room"));
+}
+
+#[test]
+fn commands_typed_while_a_probe_is_attached_are_queued_in_order() {
+    let mut desk = Desk::open((80, 24));
+    let mut effects = Vec::new();
+    for c in ":log main.rs:18\n:log main.rs:20\n:log main.rs:18\n".chars() {
+        let code = match c {
+            '\n' => KeyCode::Enter,
+            c => KeyCode::Char(c),
+        };
+        let action = desk
+            .state
+            .action_of(KeyEvent::new(code, KeyModifiers::NONE))
+            .expect("each key has a meaning");
+        effects.extend(desk.state.update(action, desk.now));
+    }
+    assert_eq!(desk.state.mode(), Mode::Main);
+    let screen = desk.screen();
+    assert!(screen.contains("⠋ attaching…  log main.rs:18"), "{screen}");
+    assert!(screen.contains("attaching log main.rs:18 and 2 more"));
+    assert!(desk.state.is_busy());
+    // The busy sign turns.
+    desk.act(UiAction::Tick);
+    let before = desk.state.spinner();
+    desk.now += Duration::from_millis(100);
+    desk.act(UiAction::Tick);
+    assert_ne!(before, desk.state.spinner());
+    desk.answer(effects);
     assert_eq!(
-        (prompt.purpose, prompt.input.value()),
-        (Purpose::Search, "abc")
+        desk.fake.log(),
+        [
+            "add log main.rs:18",
+            "add log main.rs:20",
+            "add log main.rs:18"
+        ]
     );
-    assert!(
-        desk.state
-            .message
-            .as_ref()
-            .is_some_and(|message| message.bad)
+    assert!(!desk.state.is_busy());
+}
+
+#[test]
+fn probe_that_comes_leaves_the_selected_row_of_the_table_alone() {
+    let mut desk = Desk::open((80, 24));
+    for line in [18, 20] {
+        desk.keys(&format!(":log main.rs:{line}"));
+        desk.press(KeyCode::Enter);
+    }
+    desk.keys("2");
+    desk.press(KeyCode::Home);
+    desk.keys(":log main.rs:21");
+    desk.press(KeyCode::Enter);
+    desk.keys("d");
+    assert_eq!(
+        desk.fake.log().last().map(String::as_str),
+        Some("remove p1")
     );
+}
+
+#[test]
+fn paste_of_several_lines_waits_for_enter_at_each() {
+    let mut desk = Desk::open((80, 24));
+    desk.act(UiAction::Paste(
+        "# probes\n:log main.rs:18\r\n\n  log main.rs:20 \"d\"\nx\n".into(),
+    ));
+    assert!(desk.fake.log().is_empty(), "a paste does nothing by itself");
+    assert_eq!(desk.prompt(), Some((Purpose::Command, "log main.rs:18")));
+    desk.press(KeyCode::Enter);
+    assert_eq!(
+        desk.prompt(),
+        Some((Purpose::Command, "log main.rs:20 \"d\""))
+    );
+    desk.press(KeyCode::Enter);
+    assert_eq!(desk.prompt(), Some((Purpose::Command, "x")));
+    desk.press(KeyCode::Esc);
+    assert_eq!(desk.prompt(), None);
+    assert_eq!(
+        desk.fake.log(),
+        ["add log main.rs:18", "add log main.rs:20 \"d\""]
+    );
+    // Into a line that is typed already.
+    desk.keys(":log ");
+    desk.act(UiAction::Paste("main.rs:21\n log main.rs:22".into()));
+    assert_eq!(desk.prompt(), Some((Purpose::Command, "log main.rs:21")));
+    desk.press(KeyCode::Esc);
+    assert_eq!(desk.prompt(), None);
+    desk.keys(":");
+    desk.press(KeyCode::Up);
+    assert_eq!(desk.prompt(), Some((Purpose::Command, "log main.rs:22")));
+}
+
+#[test]
+fn key_without_a_meaning_is_named() {
+    let mut desk = Desk::open((80, 24));
+    desk.press(KeyCode::Char('ß'));
+    assert!(desk.screen().contains("no key `ß` here; ? shows the keys"));
+    desk.keys("?");
+    desk.press(KeyCode::F(7));
+    assert!(desk.screen().contains("no key `F7` here"));
 }
 
 #[test]
@@ -151,7 +264,11 @@ fn edit_with_a_mistake_keeps_the_old_probe() {
     desk.press(KeyCode::Enter);
     desk.keys("e if curent.x");
     desk.press(KeyCode::Enter);
-    assert_eq!(desk.state.mode(), Mode::Prompt);
+    assert_eq!(desk.state.probes.len(), 1);
+    desk.keys("m");
+    let id = desk.state.probes[0].id;
+    let text = "log target-app/src/main.rs:18 if curent.x";
+    assert_eq!(desk.prompt(), Some((Purpose::Edit(id), text)));
     desk.press(KeyCode::Esc);
     assert_eq!(desk.state.probes.len(), 1);
 }

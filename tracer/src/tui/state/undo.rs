@@ -1,0 +1,243 @@
+//! Undoing what removed, changed, silenced or cleared something.
+
+use std::collections::BTreeMap;
+
+use super::super::action::{AddRequest, UiEffect};
+use super::super::events::ClearedEvents;
+use super::super::saving::counted;
+use super::UiState;
+use crate::actions::parse_probe;
+use crate::event::{Aggregate, Counters, ProbeId};
+use crate::session::ProbeStatus;
+use crate::sink::aggregate::AggregateTable;
+
+/// Changes that can be undone, one after the other.
+const CHANGES: usize = 50;
+/// Removed probes whose results are kept.
+const FORMER: usize = 200;
+/// Lives of one probe that are shown.
+const LIVES: usize = 5;
+
+/// A change that can be undone.
+#[derive(Debug)]
+pub(super) enum Change {
+    /// Probes were removed at once.
+    Removed(Vec<RemovedProbe>),
+    /// A probe has taken the place of another one.
+    Edited(ProbeId, RemovedProbe),
+    /// A probe was silenced or woken. It was awake before if the flag is set.
+    Toggled(ProbeId, bool),
+    /// All probes were silenced.
+    SilencedAll,
+    /// The events were cleared.
+    Cleared(ClearedEvents),
+}
+
+/// A probe that was removed.
+#[derive(Clone, Debug)]
+pub(super) struct RemovedProbe {
+    id: ProbeId,
+    text: String,
+    name: String,
+    is_awake: bool,
+}
+
+impl RemovedProbe {
+    fn new(probe: &ProbeStatus) -> Self {
+        Self {
+            id: probe.id,
+            text: probe.text.clone(),
+            name: probe.name.clone(),
+            is_awake: probe.enabled || probe.done.is_some(),
+        }
+    }
+
+    /// The name that the session gave it.
+    fn given_name(&self) -> Option<String> {
+        let named = parse_probe(&self.text).is_ok_and(|spec| spec.options.name.is_some());
+        (!named).then(|| self.name.clone())
+    }
+}
+
+/// The results of a probe up to its removal.
+#[derive(Debug)]
+pub(super) struct FormerLife {
+    counters: Counters,
+    /// What it has added up, row by row.
+    rows: Vec<String>,
+}
+
+/// Changes, and the results of probes that are gone.
+#[derive(Debug, Default)]
+pub(in crate::tui) struct Changes {
+    done: Vec<Change>,
+    former: BTreeMap<ProbeId, FormerLife>,
+    /// Probes that stand for a removed one.
+    follows: BTreeMap<ProbeId, ProbeId>,
+}
+
+impl UiState {
+    /// Remembers a change.
+    pub(super) fn changed(&mut self, change: Change) {
+        let all = &mut self.changes.done;
+        if matches!(change, Change::Cleared(_)) {
+            // The events of one list are enough to keep.
+            all.retain(|change| !matches!(change, Change::Cleared(_)));
+        }
+        if all.len() >= CHANGES {
+            all.remove(0);
+        }
+        all.push(change);
+    }
+
+    /// Removes probes, which can be undone.
+    pub(super) fn remove_all(&mut self, ids: &[ProbeId]) -> Vec<UiEffect> {
+        let gone = self.probes.iter().filter(|probe| ids.contains(&probe.id));
+        let gone: Vec<RemovedProbe> = gone.map(RemovedProbe::new).collect();
+        if !gone.is_empty() {
+            self.changed(Change::Removed(gone));
+        }
+        ids.iter().filter_map(|id| self.remove(*id)).collect()
+    }
+
+    /// Has a new text installed in place of a probe, whose name and history go on.
+    pub(super) fn replace(&mut self, id: ProbeId, text: String) -> UiEffect {
+        let old = self.probes.iter().find(|probe| probe.id == id);
+        let old = old.map(RemovedProbe::new);
+        let request = AddRequest {
+            replaces: old.as_ref().map(|old| old.id),
+            follows: old.as_ref().map(|old| old.id),
+            name: old.as_ref().and_then(RemovedProbe::given_name),
+            ..AddRequest::new(text)
+        };
+        self.request(request)
+    }
+
+    /// A probe is there that was asked for. Returns the effects on the one that it takes the place of.
+    pub(super) fn follow(&mut self, request: &AddRequest, id: ProbeId) -> Vec<UiEffect> {
+        if let Some(before) = request.follows {
+            self.changes.follows.insert(id, before);
+        }
+        let mut effects = Vec::new();
+        if let Some(old) = request.replaces {
+            let probe = self.probes.iter().find(|probe| probe.id == old);
+            let removed = probe.map(RemovedProbe::new);
+            if let Some(removed) = removed.filter(|_| !request.is_undo) {
+                self.changed(Change::Edited(id, removed));
+            }
+            effects.extend(self.remove(old));
+        }
+        if request.is_silenced {
+            effects.extend(self.set_enabled(vec![id], false));
+        }
+        effects
+    }
+
+    /// Keeps the results of a probe that is gone.
+    pub(super) fn keep_former(
+        &mut self,
+        id: ProbeId,
+        counters: Counters,
+        aggregate: Option<&Aggregate>,
+    ) {
+        let rows = aggregate.filter(|one| one.total > 0).map(|aggregate| {
+            let table = AggregateTable(aggregate).to_string();
+            let rows = table.lines().skip(1).filter(|row| !row.is_empty());
+            rows.map(str::to_owned).collect()
+        });
+        let life = FormerLife {
+            counters,
+            rows: rows.unwrap_or_default(),
+        };
+        self.changes.former.insert(id, life);
+        if self.changes.former.len() > FORMER {
+            self.changes.former.pop_first();
+        }
+    }
+
+    /// The results of a probe before it was removed or edited, the newest first: label and text of each row.
+    pub(super) fn former_lives(&self, id: ProbeId) -> Vec<(String, String)> {
+        let mut lines = Vec::new();
+        let mut id = id;
+        for _ in 0..LIVES {
+            let Some(before) = self.changes.follows.get(&id) else {
+                break;
+            };
+            id = *before;
+            let Some(life) = self.changes.former.get(&id) else {
+                continue;
+            };
+            let (hits, events) = (life.counters.hits, life.counters.events);
+            let text = format!("{hits} hits, {events} events until it was removed or edited");
+            lines.push(("before".into(), text));
+            let rows = life.rows.iter().cloned();
+            lines.extend(rows.map(|row| (String::new(), row)));
+        }
+        lines
+    }
+
+    /// Undoes the last change that can be undone.
+    pub(super) fn undo(&mut self) -> Vec<UiEffect> {
+        while let Some(change) = self.changes.done.pop() {
+            if let Some((text, effects)) = self.undone(change) {
+                self.say(text, false);
+                return effects;
+            }
+        }
+        self.say("nothing to undo", false);
+        Vec::new()
+    }
+
+    /// Undoes a change, in words. `None` if it has been undone otherwise.
+    fn undone(&mut self, change: Change) -> Option<(String, Vec<UiEffect>)> {
+        match change {
+            Change::Removed(probes) => {
+                let names: Vec<&str> = probes.iter().map(|probe| probe.name.as_str()).collect();
+                let verb = if probes.len() == 1 { "comes" } else { "come" };
+                let text = format!("{} {verb} back; counts begin anew", names.join(", "));
+                let add = |probe: RemovedProbe| {
+                    let request = AddRequest {
+                        follows: Some(probe.id),
+                        name: probe.given_name(),
+                        is_silenced: !probe.is_awake,
+                        ..AddRequest::new(probe.text)
+                    };
+                    self.request(request)
+                };
+                Some((text, probes.into_iter().map(add).collect()))
+            }
+            Change::Edited(id, before) => {
+                self.probes.iter().find(|probe| probe.id == id)?;
+                let text = format!("{} gets its old text back", before.name);
+                let request = AddRequest {
+                    replaces: Some(id),
+                    follows: Some(id),
+                    name: before.given_name(),
+                    is_silenced: !before.is_awake,
+                    is_undo: true,
+                    ..AddRequest::new(before.text)
+                };
+                Some((text, vec![self.request(request)]))
+            }
+            Change::Toggled(id, was_awake) => {
+                let probe = self.probes.iter().find(|probe| probe.id == id)?;
+                if probe.enabled == was_awake {
+                    return None;
+                }
+                let is = if was_awake { "awake" } else { "silenced" };
+                let text = format!("{} is {is} again", probe.name);
+                Some((text, self.set_enabled(vec![id], was_awake)))
+            }
+            Change::SilencedAll if self.silenced => {
+                let effects = self.switch_all();
+                Some(("the probes are awake again".into(), effects))
+            }
+            Change::SilencedAll => None,
+            Change::Cleared(cleared) => {
+                let back = self.events.restore(cleared)?;
+                let verb = if back == 1 { "is" } else { "are" };
+                Some((format!("{} {verb} back", counted(back, "row")), Vec::new()))
+            }
+        }
+    }
+}
