@@ -106,12 +106,16 @@ impl ProcessLister for FakeProcesses {
 }
 
 fn processes() -> Vec<ProcessEntry> {
-    let entry = |pid, name: &str, command: &str, debug_info| ProcessEntry {
+    let entry = |pid: u32, name: &str, command: &str, debug_info| ProcessEntry {
         pid,
         name: name.into(),
         command: command.into(),
         user: "dev".into(),
         debug_info,
+        cpu: Some(f64::from(pid % 100) / 50.0),
+        age: std::time::Duration::from_secs(u64::from(pid) * 7),
+        threads: pid % 20 + 1,
+        place: if pid == 1 { "init.scope" } else { "" }.into(),
     };
     vec![
         entry(

@@ -21,7 +21,7 @@ use time::TimeAction;
 use crate::base::diagnostic::Diagnostic;
 use crate::lang::ast::{Action, ProbeSpec};
 use crate::lang::grammar::ActionGrammar;
-use crate::lang::{self, OPTIONS, SPECIALS};
+use crate::lang::{self, OPTIONS};
 use crate::plan::{MissingValues, Plan, PlanInput};
 
 /// The grammars of all actions, in the order in which messages name them.
@@ -59,15 +59,13 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     GRAMMARS.iter().map(|grammar| grammar.word)
 }
 
-/// Returns every word of the grammar, and every special name.
-pub(crate) fn words() -> impl Iterator<Item = &'static str> {
-    let keywords = GRAMMARS.iter().flat_map(|grammar| grammar.keywords);
-    names()
-        .chain(["if"])
-        .chain(keywords.copied())
+/// Returns the words that may follow the location of an action.
+pub(crate) fn words_of(action: &str) -> impl Iterator<Item = &'static str> {
+    let grammar = GRAMMARS.iter().find(|grammar| grammar.word == action);
+    let keywords = grammar.map_or(&[][..], |grammar| grammar.keywords);
+    std::iter::once("if")
+        .chain(keywords.iter().copied())
         .chain(OPTIONS)
-        .chain(["process"])
-        .chain(SPECIALS.map(crate::lang::ast::Special::name))
 }
 
 /// Parses one probe.
@@ -109,8 +107,9 @@ pub fn parse_probe_file(text: &str) -> Vec<(usize, Result<ProbeSpec, Diagnostic>
 pub fn line_of_probe(text: &str) -> Option<String> {
     let text = text.trim();
     let line: String = text
+        .replace("\r\n", "  ")
         .chars()
-        .map(|c| if matches!(c, '\n' | '\r') { ' ' } else { c })
+        .map(|c| if c == '\n' { ' ' } else { c })
         .collect();
     let bare = |spec: ProbeSpec| ProbeSpec {
         text: String::new(),

@@ -10,6 +10,7 @@ mod capture;
 mod decode;
 mod expr;
 mod limits;
+pub mod members;
 mod methods;
 mod ops;
 mod presenters;

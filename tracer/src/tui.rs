@@ -28,7 +28,6 @@ mod picker;
 mod program;
 mod prompt;
 mod run;
-mod saving;
 mod state;
 mod terminal;
 mod theme;

@@ -15,7 +15,7 @@ use crate::value::Value;
 /// The syntax of `hist`.
 pub(super) const GRAMMAR: ActionGrammar = ActionGrammar {
     word: "hist",
-    keywords: &[],
+    keywords: &["step"],
     is_interval: false,
     has_message: false,
     operands,

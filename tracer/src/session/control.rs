@@ -77,6 +77,21 @@ pub trait Control: Send + Sync {
     /// The line has no code, or the debug information could not be read.
     fn variables(&self, file: &SourceFile, line: u64) -> Result<Vec<VariableInfo>, Diagnostic>;
 
+    /// The names that may stand at a location, given as probes write it: variables, or the members of the expression
+    /// `owner` if there is one. For completion.
+    ///
+    /// # Errors
+    /// The location or the expression has no meaning.
+    fn names_at(&self, location: &str, owner: &str) -> Result<Vec<VariableInfo>, Diagnostic> {
+        let _ = (location, owner);
+        Ok(Vec::new())
+    }
+    /// Names of functions whose last part begins with a text, the program's own first. For completion.
+    fn function_names(&self, front: &str) -> Vec<String> {
+        let _ = front;
+        Vec::new()
+    }
+
     /// Plans and attaches a probe.
     ///
     /// # Errors

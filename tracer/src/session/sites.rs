@@ -9,6 +9,7 @@ pub(in crate::session) mod located;
 pub(in crate::session) mod module_looks;
 pub(in crate::session) mod module_numbers;
 pub(in crate::session) mod modules;
+pub(in crate::session) mod names;
 mod own_modules;
 pub(in crate::session) mod patched;
 pub(in crate::session) mod process_modules;

@@ -143,6 +143,14 @@ impl Control for Subscription {
         self.session.modules().variables(file, line)
     }
 
+    fn names_at(&self, location: &str, owner: &str) -> Result<Vec<VariableInfo>, Diagnostic> {
+        self.session.modules().names_at(location, owner)
+    }
+
+    fn function_names(&self, front: &str) -> Vec<String> {
+        self.session.modules().function_names(front)
+    }
+
     fn add_spec(&self, spec: &ProbeSpec) -> Result<ProbeStatus, Diagnostic> {
         self.session.install(spec)
     }

@@ -18,6 +18,12 @@ pub struct ListedProcess {
     pub command: String,
     /// Numeric id of the user that it runs as.
     pub uid: u32,
+    /// Its threads.
+    pub threads: u32,
+    /// The CPU time that it has used, in clock ticks.
+    pub cpu_ticks: u64,
+    /// When it was started, in clock ticks after the boot.
+    pub start_ticks: u64,
 }
 
 /// Returns every process with a program, by pid. Kernel threads and this process are left out.
@@ -47,7 +53,16 @@ fn entry(pid: u32) -> Option<ListedProcess> {
         .filter(|argument| !argument.is_empty())
         .map(|argument| String::from_utf8_lossy(argument).into_owned())
         .collect();
+    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let stat = String::from_utf8_lossy(&stat);
+    // The name before it can have any character.
+    let (_, numbers) = stat.rsplit_once(") ")?;
+    let numbers: Vec<&str> = numbers.split(' ').collect();
+    let number = |field: usize| numbers.get(field - 3)?.parse::<u64>().ok();
     Some(ListedProcess {
+        threads: number(20)?.try_into().ok()?,
+        cpu_ticks: number(14)?.saturating_add(number(15)?),
+        start_ticks: number(22)?,
         pid,
         name: status_field(&status, "Name")?.to_owned(),
         command: command.join(" "),

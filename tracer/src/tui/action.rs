@@ -8,7 +8,7 @@ use crossterm::event::KeyEvent;
 use super::document::{Document, LineSpans};
 use super::events::Filter;
 use super::keymap::KeyCommand;
-use super::saving::FileRequest;
+use super::workers::saving::FileRequest;
 use crate::base::diagnostic::Diagnostic;
 use crate::event::{Aggregate, ProbeId};
 use crate::session::playback::{PlaybackPlace, Window};
@@ -58,6 +58,8 @@ pub(super) enum UiAction {
     Edit(KeyEvent),
     /// A key for the program.
     Type(KeyEvent),
+    /// A key that waits until the one before it is carried out.
+    Hold(KeyEvent),
     /// A key without a meaning here.
     UnknownKey(KeyEvent),
     /// The program has written this.
@@ -158,6 +160,8 @@ pub(super) enum WorkerReply {
         /// The probe, or the error.
         result: Result<Box<ProbeStatus>, Diagnostic>,
     },
+    /// Names for completion.
+    Names(NamesRequest, KnownNames),
     /// A file was written, in words, or not.
     Written(Box<FileRequest>, Result<String, Diagnostic>),
     /// A probe is gone: its last state, and what it has added up.
@@ -219,6 +223,29 @@ impl AddRequest {
     }
 }
 
+/// Names for completion that the session knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum NamesRequest {
+    /// Variables at a location, or the members of an expression there.
+    Values {
+        /// As the probe writes it.
+        location: String,
+        /// The expression. Empty for variables.
+        owner: String,
+    },
+    /// Functions whose name begins with this.
+    Functions(String),
+}
+
+/// Names that the session knows.
+#[derive(Debug)]
+pub(super) enum KnownNames {
+    /// Variables, or members of an expression.
+    Values(Result<Vec<VariableInfo>, Diagnostic>),
+    /// Functions.
+    Functions(Vec<String>),
+}
+
 /// Something that must be done outside of the state.
 #[derive(Clone, Debug)]
 pub(super) enum UiEffect {
@@ -275,6 +302,8 @@ pub(super) enum UiEffect {
     },
     /// Run the user's editor, which has the terminal meanwhile.
     OpenEditor(EditorPlace),
+    /// Find names for completion.
+    Names(NamesRequest),
     /// Write a file.
     WriteFile(FileRequest),
     /// Fetch the aggregates of the probes.

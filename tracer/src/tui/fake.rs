@@ -505,6 +505,27 @@ impl Control for Fake {
         Err(Diagnostic::new(format!("no code for line {line}")))
     }
 
+    fn names_at(&self, _: &str, owner: &str) -> Result<Vec<VariableInfo>, Diagnostic> {
+        let member = |name: &str, ty: &str| VariableInfo {
+            name: name.into(),
+            ty: ty.into(),
+            kind: "field",
+            place: String::new(),
+            unavailable: None,
+        };
+        match owner {
+            "" => Ok(variables()),
+            "last" | "current" => Ok(vec![member("x", "i16"), member("y", "i16")]),
+            other => Err(Diagnostic::new(format!("no variable `{other}` in scope"))),
+        }
+    }
+
+    fn function_names(&self, front: &str) -> Vec<String> {
+        let all = ["main", "report_mouse_movement", "watch"];
+        let fits = all.into_iter().filter(|name| name.starts_with(front));
+        fits.map(str::to_owned).collect()
+    }
+
     fn followed(&self) -> Option<FollowedProcesses> {
         None
     }

@@ -10,7 +10,7 @@ mod text;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-pub(super) use help::{HELP, help_len};
+pub(super) use help::{help, help_len};
 pub use remap::{KeyRemap, Keymap, RemapError, RemapPart};
 
 /// The part of the screen that receives the keys.
@@ -92,6 +92,7 @@ pub(super) enum KeyCommand {
     Files,
     Targets,
     AllFiles,
+    Sort,
     GoTo,
     Search,
     NextMatch,
@@ -142,6 +143,7 @@ pub(super) enum KeyCommand {
     CopyAll,
     OpenSource,
     EditSource,
+    CompleteBack,
 }
 
 /// A key with its modifiers.
@@ -509,6 +511,12 @@ static BINDINGS: &[Binding] = &[
         KeyCommand::AllFiles,
         "files of libraries and packages too",
     ),
+    bind(
+        Mode::Picker,
+        &[ctrl('s')],
+        KeyCommand::Sort,
+        "processes: sort by the next column",
+    ),
     bind(Mode::Picker, ENTER, KeyCommand::Activate, "take it"),
     bind(Mode::Picker, ESCAPE, KeyCommand::Back, "leave it"),
     bind(Mode::Picker, &[ctrl('c')], KeyCommand::Quit, "quit"),
@@ -517,7 +525,13 @@ static BINDINGS: &[Binding] = &[
         Mode::Prompt,
         &[key(KeyCode::Tab)],
         KeyCommand::Complete,
-        "complete a variable or a word of the probe",
+        "complete the word, or take the next completion",
+    ),
+    bind(
+        Mode::Prompt,
+        &[key(KeyCode::BackTab)],
+        KeyCommand::CompleteBack,
+        "take the completion before",
     ),
     bind(
         Mode::Prompt,

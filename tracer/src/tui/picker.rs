@@ -1,6 +1,6 @@
 //! Choosing one or several of many.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossterm::event::Event as TerminalEvent;
 
@@ -18,6 +18,9 @@ mod processes;
 pub(super) mod selectors;
 mod view;
 
+/// Keys after an Enter wait for the list of processes at most this long.
+const HOLD: Duration = Duration::from_secs(3);
+
 /// Shows the choice of processes until it is made or left.
 pub(super) fn pick(
     lister: impl ProcessLister + 'static,
@@ -26,16 +29,25 @@ pub(super) fn pick(
     super::keymap::activate(options.keymap.clone());
     let mut screen = Screen::open(options.mouse)?;
     let signals = TerminalSignals::listen()?;
-    let lister = ListerThread::start(lister)?;
+    let mut lister = ListerThread::start(lister)?;
     let mut choice = Choice::new(Theme::new(options.theme), screen.size()?);
     let mut input = TerminalInput::new();
+    let opened = Instant::now();
     let mut dirty = true;
     let mut wanted = None;
     loop {
         if dirty {
             screen.draw(|frame| view::draw(&choice, frame))?;
         }
-        let event = input.next(FRAME)?;
+        // Only as long as nobody could want to leave a list that never comes.
+        let is_held = choice.waits_for_list() && opened.elapsed() < HOLD;
+        let event = match is_held {
+            true => {
+                lister.wait(FRAME);
+                None
+            }
+            false => input.next(FRAME)?,
+        };
         dirty = event.is_some();
         if let Some(event) = event {
             if matches!(event, TerminalEvent::Resize(..)) {

@@ -4,10 +4,13 @@ use crossterm::event::{Event as TerminalEvent, KeyEvent};
 use tui_input::backend::crossterm::to_input_request;
 use tui_input::{Input, InputRequest};
 
-use crate::actions::words;
 use crate::base::diagnostic::Diagnostic;
 use crate::event::ProbeId;
-use crate::session::VariableInfo;
+use completion::WordCompletion;
+
+pub(super) mod completion;
+pub(super) mod context;
+pub(super) mod file_command;
 
 /// Characters that a line may have: a probe's text is short, a paste may not be.
 const LENGTH: usize = 4096;
@@ -62,6 +65,10 @@ pub(super) struct Prompt {
     pub(super) input: Input,
     /// The error of the last text that was tried.
     pub(super) error: Option<Diagnostic>,
+    /// The completions at the cursor.
+    pub(super) completion: WordCompletion,
+    /// The line up to the cursor for which they were looked for.
+    looked: Option<String>,
     /// Number of the displayed history line, from the end.
     recalled: usize,
     /// The typed line from before the history was opened.
@@ -76,6 +83,8 @@ impl Prompt {
             purpose,
             input,
             error: None,
+            completion: WordCompletion::default(),
+            looked: None,
             recalled: 0,
             draft: String::new(),
         }
@@ -105,6 +114,7 @@ impl Prompt {
     }
 
     fn request(&mut self, request: InputRequest) {
+        self.completion.chosen = None;
         let grows = matches!(request, InputRequest::InsertChar(_));
         if grows && self.input.value().len() >= LENGTH {
             return;
@@ -136,55 +146,62 @@ impl Prompt {
         if let Some(text) = text {
             self.recalled = wanted;
             self.error = None;
+            self.completion.chosen = None;
             self.input = Input::new(text);
         }
     }
 
-    /// The beginning of the word at the cursor.
-    pub(super) fn stem(&self) -> &str {
+    /// The line up to the cursor.
+    pub(super) fn before(&self) -> &str {
         let value = self.input.value();
         let end = value
             .char_indices()
             .nth(self.input.cursor())
             .map_or(value.len(), |(at, _)| at);
-        let before = &value[..end];
-        let start = before
-            .rfind(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '#' | '$')))
-            .map_or(0, |at| {
-                at + before[at..].chars().next().map_or(1, char::len_utf8)
-            });
-        &before[start..]
+        value.get(..end).unwrap_or(value)
     }
 
-    /// Completions of the word at the cursor, best first.
-    pub(super) fn completions<'a>(&self, variables: &'a [VariableInfo]) -> Vec<&'a str> {
-        let stem = self.stem();
-        let names = variables
-            .iter()
-            .filter(|variable| variable.unavailable.is_none())
-            .map(|variable| variable.name.as_str());
-        names
-            .chain(
-                words()
-                    .filter(|_| !stem.is_empty())
-                    .map(|word| -> &'a str { word }),
-            )
-            .filter(|name| name.starts_with(stem) && *name != stem)
-            .collect()
+    /// Returns true, once, if the completions are not those at the cursor.
+    pub(super) fn is_elsewhere(&mut self) -> bool {
+        // While Tab goes through them, they stay.
+        if !self.purpose.is_probe() || self.completion.chosen.is_some() {
+            return false;
+        }
+        let before = self.before().to_owned();
+        if self.looked.as_ref() == Some(&before) {
+            return false;
+        }
+        self.looked = Some(before);
+        true
     }
 
-    /// Completes the word at the cursor as far as that is certain, or with the first that fits.
-    pub(super) fn complete(&mut self, variables: &[VariableInfo]) {
-        let stem = self.stem().to_owned();
-        let Some(rest) = self
-            .completions(variables)
-            .first()
-            .and_then(|name| name.strip_prefix(stem.as_str()))
-        else {
+    /// More is known at the cursor.
+    pub(super) fn look_again(&mut self) {
+        self.looked = None;
+    }
+
+    /// Puts a completion in place of the word before the cursor, or a note that there is none.
+    pub(super) fn complete(&mut self, back: bool) {
+        let chosen = self.completion.chosen;
+        let chosen = chosen.and_then(|at| self.completion.all.get(at));
+        // The word in the line: the completion before, or the part that was typed.
+        let word = chosen
+            .map_or(&self.completion.stem, |one| &one.text)
+            .clone();
+        let Some(text) = self.completion.next(back) else {
             return;
         };
-        let rest = rest.to_owned();
-        self.insert(&rest);
+        let before = self.before();
+        let Some(front) = before.strip_suffix(word.as_str()) else {
+            return;
+        };
+        let after = self.input.value().get(before.len()..).unwrap_or_default();
+        let line = format!("{front}{text}{after}");
+        if line.len() <= LENGTH {
+            let cursor = front.chars().count() + text.chars().count();
+            self.input = Input::new(line).with_cursor(cursor);
+            self.error = None;
+        }
     }
 }
 
@@ -215,35 +232,7 @@ impl History {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fake::variables;
     use super::*;
-
-    #[test]
-    fn complete_of_a_stem_takes_the_variable() {
-        let mut prompt = Prompt::new(Purpose::Probe, "log a.rs:1 \"{cur}\"".into(), 16);
-        assert_eq!(prompt.stem(), "cur");
-        prompt.complete(&variables());
-        assert_eq!(prompt.input.value(), "log a.rs:1 \"{current}\"");
-    }
-
-    #[test]
-    fn completions_leave_out_what_cannot_be_read() {
-        let prompt = Prompt::new(Purpose::Probe, "sn".into(), 2);
-        assert_eq!(prompt.completions(&variables()), ["snapshot"]);
-    }
-
-    #[test]
-    fn completions_have_the_special_names_and_the_options() {
-        let of = |stem: &str| {
-            let prompt = Prompt::new(Purpose::Probe, stem.into(), stem.len());
-            let found = prompt.completions(&[]);
-            found.into_iter().map(str::to_owned).collect::<Vec<_>>()
-        };
-        assert_eq!(of("$c"), ["$cgroup", "$container"]);
-        assert_eq!(of("$pr"), ["$process"]);
-        assert_eq!(of("pe"), ["per"]);
-        assert_eq!(of("pr"), ["process"]);
-    }
 
     #[test]
     fn recall_goes_back_and_returns_to_the_draft() {

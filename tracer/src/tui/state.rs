@@ -30,16 +30,18 @@ use crate::base::diagnostic::Diagnostic;
 use crate::event::{Aggregate, Event, ProbeId, TargetStatus};
 use crate::session::{Notice, ProbeStatus, SourceFile, TargetName};
 use changes::Trail;
+use completion::Names;
 use detail::{Detail, LeftDetail};
 use files::SavedWork;
 use queue::CommandQueue;
 use recording::RecordingView;
 use results::ResultsPane;
 use target_rows::TargetRows;
-use undo::Changes;
+use undo::UndoSteps;
 
 pub(super) mod changes;
 mod commands;
+mod completion;
 pub(super) mod detail;
 mod files;
 mod handover;
@@ -158,8 +160,10 @@ pub(super) struct UiState {
     pub(super) outcome: Option<UiOutcome>,
     /// What is being carried out, and what waits.
     pub(super) queue: CommandQueue,
-    /// Changes that can be undone.
-    changes: Changes,
+    /// Names for completion.
+    names: Names,
+    /// UndoSteps that can be undone.
+    changes: UndoSteps,
     /// Probes, also former ones, and whether their messages only list values.
     plain: HashMap<ProbeId, bool>,
     /// Work that need not be told at the end.
@@ -238,7 +242,8 @@ impl UiState {
             exited: None,
             outcome: None,
             queue: CommandQueue::default(),
-            changes: Changes::default(),
+            names: Names::default(),
+            changes: UndoSteps::default(),
             plain,
             saved,
             removing: Vec::new(),
@@ -292,7 +297,26 @@ impl UiState {
     /// Applies an action.
     pub(super) fn update(&mut self, action: UiAction, now: Instant) -> Vec<UiEffect> {
         self.now = now;
-        let mut effects = match action {
+        let mut effects = self.updated(action);
+        self.settle();
+        effects.extend(self.settle_program());
+        effects.extend(self.settle_recording());
+        effects.extend(self.find_completions());
+        while !self.waits_for_files()
+            && let Some(key) = self.queue.held.pop_front()
+        {
+            let action = self.action_of(key);
+            effects.extend(
+                action
+                    .into_iter()
+                    .flat_map(|action| self.update(action, now)),
+            );
+        }
+        effects
+    }
+
+    fn updated(&mut self, action: UiAction) -> Vec<UiEffect> {
+        match action {
             UiAction::Command(command) => self.command(command),
             UiAction::Edit(key) => {
                 match &mut self.overlay {
@@ -309,6 +333,10 @@ impl UiState {
                 Vec::new()
             }
             UiAction::Type(key) => self.type_key(key),
+            UiAction::Hold(key) => {
+                self.queue.held.push_back(key);
+                Vec::new()
+            }
             UiAction::UnknownKey(key) => {
                 self.unknown_key(key);
                 Vec::new()
@@ -340,11 +368,7 @@ impl UiState {
                 Vec::new()
             }
             UiAction::Reply(reply) => self.reply(reply),
-        };
-        self.settle();
-        effects.extend(self.settle_program());
-        effects.extend(self.settle_recording());
-        effects
+        }
     }
 
     /// Puts every cursor into its list and onto the screen.
@@ -370,7 +394,9 @@ impl UiState {
                 picker.list.settle(fits, rows);
             }
             Overlay::Probe(_, top) => *top = (*top).min(probe_lines.saturating_sub(rows)),
-            Overlay::Help(top) => *top = (*top).min(keymap::help_len().saturating_sub(rows)),
+            Overlay::Help(top) => {
+                *top = (*top).min(keymap::help_len(self.focus).saturating_sub(rows))
+            }
             Overlay::Targets(list) => list.settle(self.targets.len(), rows),
             Overlay::Event(_) => self.settle_event(),
             Overlay::None | Overlay::Prompt(_) | Overlay::Leave => {}
@@ -556,6 +582,7 @@ impl UiState {
                 }
             }
             WorkerReply::Added { request, result } => return self.added(&request, result),
+            WorkerReply::Names(request, names) => self.names_known(request, names),
             WorkerReply::Written(request, result) => self.file_written(&request, result),
             WorkerReply::Removed(id, last, aggregate) => {
                 self.removed(id, last.as_deref(), aggregate.as_deref());
@@ -592,6 +619,13 @@ impl UiState {
     pub(super) fn action_of(&self, key: crossterm::event::KeyEvent) -> Option<UiAction> {
         let mode = self.mode();
         match keymap::command(mode, key) {
+            // It may be meant for what the key before it opens.
+            command
+                if self.waits_for_files()
+                    && !matches!(command, Some(KeyCommand::Quit | KeyCommand::Back)) =>
+            {
+                Some(UiAction::Hold(key))
+            }
             Some(command) => Some(UiAction::Command(command)),
             None if matches!(mode, Mode::Prompt | Mode::Picker | Mode::EventSearch) => {
                 Some(UiAction::Edit(key))

@@ -14,6 +14,7 @@ use super::state::{self, Overlay, UiState};
 use super::theme::{Role, Theme};
 use crate::session::TargetName;
 
+mod completion;
 mod event;
 mod events;
 mod known;

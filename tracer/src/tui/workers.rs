@@ -10,10 +10,11 @@ use std::thread;
 use std::time::Duration;
 
 use super::Error;
-use super::action::{AddRequest, EditorPlace, LoadedWindow, UiEffect, WorkerReply};
+use super::action::{
+    AddRequest, EditorPlace, KnownNames, LoadedWindow, NamesRequest, UiEffect, WorkerReply,
+};
 use super::document::{self, Document};
 use super::program::ProgramControl;
-use super::saving;
 use crate::actions::parse_probe;
 use crate::base::diagnostic::Diagnostic;
 use crate::base::user_thread::UserThread;
@@ -21,9 +22,11 @@ use crate::event::ProbeId;
 use crate::session::{Control, ProbeStatus};
 use crate::target::launch::{check_editor, edit};
 
+pub(super) mod saving;
+
 /// The threads' mailboxes, and their results.
 pub(super) struct Workers {
-    lanes: [Sender<UiEffect>; 9],
+    lanes: [Sender<UiEffect>; 10],
     replies: Receiver<WorkerReply>,
     /// Number of the newest open file; work for older ones is dropped.
     generation: Arc<AtomicU64>,
@@ -55,6 +58,7 @@ fn lane(effect: &UiEffect) -> usize {
         // As long as the user edits.
         UiEffect::OpenEditor(_) => 7,
         UiEffect::WriteFile(_) => 8,
+        UiEffect::Names(_) => 9,
     }
 }
 
@@ -66,6 +70,16 @@ pub(super) fn add(control: &dyn Control, request: &AddRequest) -> Result<ProbeSt
     let mut spec = parse_probe(&request.text)?;
     spec.options.name.get_or_insert_with(|| name.clone());
     control.add_spec(&spec)
+}
+
+/// Names for completion.
+pub(super) fn names(control: &dyn Control, request: &NamesRequest) -> KnownNames {
+    match request {
+        NamesRequest::Values { location, owner } => {
+            KnownNames::Values(control.names_at(location, owner))
+        }
+        NamesRequest::Functions(front) => KnownNames::Functions(control.function_names(front)),
+    }
 }
 
 /// Removes a probe, and keeps what it has added up.
@@ -109,6 +123,7 @@ impl Workers {
             start("tui-size")?,
             start("tui-editor")?,
             start("tui-files")?,
+            start("tui-names")?,
         ];
         Ok(Self {
             lanes,
@@ -142,14 +157,14 @@ impl Worker {
     fn serve(&self, work: &Receiver<UiEffect>) {
         while let Ok(first) = work.recv() {
             let mut queue: Vec<UiEffect> = std::iter::once(first).chain(work.try_iter()).collect();
-            let last_variables = queue
-                .iter()
-                .rposition(|effect| matches!(effect, UiEffect::Variables { .. }));
+            // Only the last place of those that the cursor came to is of use.
+            let is_of_cursor = |effect: &UiEffect| {
+                matches!(effect, UiEffect::Variables { .. } | UiEffect::Names(_))
+            };
+            let last = queue.iter().rposition(is_of_cursor);
             let mut index = 0;
-            // Only the last line of those that the cursor came to is of use.
             queue.retain(|effect| {
-                let stale =
-                    matches!(effect, UiEffect::Variables { .. }) && Some(index) != last_variables;
+                let stale = is_of_cursor(effect) && Some(index) != last;
                 index += 1;
                 !stale
             });
@@ -238,6 +253,10 @@ impl Worker {
                     filter,
                     is_jump,
                 })
+            }
+            UiEffect::Names(request) => {
+                let names = names(&*self.control, &request);
+                WorkerReply::Names(request, names)
             }
             UiEffect::WriteFile(request) => {
                 let written = saving::write(&request, &self.control, self.user.as_deref());

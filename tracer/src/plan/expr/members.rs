@@ -51,6 +51,71 @@ impl Resolver<'_, '_> {
         Err(error.maybe_hint(display_names::hint(name, known.iter().map(String::as_str))))
     }
 
+    /// The fields of a value, and those behind references and smart pointers: at most `most` names, with their
+    /// types. A name that a nearer type has hides others.
+    pub(in crate::plan) fn fields_of(
+        &self,
+        mut spots: Spots,
+        mut ty: TypeId,
+        most: usize,
+    ) -> Vec<(String, String)> {
+        let mut found = Vec::new();
+        for _ in 0..DEREFS {
+            // Classes of a hostile file may lend names in circles.
+            let mut types = vec![ty];
+            let mut seen = 0;
+            while let Some(ty) = types.pop().filter(|_| seen < most && found.len() < most) {
+                seen += 1;
+                self.add_fields(&self.builder.resolve(ty), most, &mut found, &mut types);
+            }
+            match self.pointee(&spots, ty) {
+                Ok(Some(next)) if found.len() < most => (spots, ty) = next,
+                _ => break,
+            }
+        }
+        found
+    }
+
+    /// Adds the fields of one type, and the types that lend it their names.
+    fn add_fields(
+        &self,
+        ty: &Type,
+        most: usize,
+        found: &mut Vec<(String, String)>,
+        types: &mut Vec<TypeId>,
+    ) {
+        let (TypeKind::Struct(body) | TypeKind::Union(body)) = &ty.kind else {
+            return;
+        };
+        let short = |ty| display_names::without_paths(&self.builder.resolve(ty).name);
+        let mut add = |name: &str, ty: String| {
+            let name = display_names::field(name);
+            let is_new = !name.is_empty() && found.iter().all(|(known, _)| known != name);
+            if is_new && found.len() < most {
+                found.push((name.to_owned(), ty));
+            }
+        };
+        let members = body.members.iter().filter(|member| !member.artificial);
+        for member in members.take(most) {
+            add(&member.name, short(member.ty));
+        }
+        let variants = body.variants.iter().flat_map(|part| &part.variants);
+        for variant in variants.take(most) {
+            add(&variant.name, "variant".to_owned());
+            let inner = self.builder.resolve(variant.ty);
+            if let TypeKind::Struct(body) = &inner.kind {
+                for member in body.members.iter().take(most) {
+                    add(&member.name, short(member.ty));
+                }
+            }
+        }
+        // Unnamed members and base classes lend their names.
+        let unnamed = body.members.iter().filter(|member| member.name.is_empty());
+        let lent = unnamed.map(|member| member.ty);
+        let lent = lent.chain(body.bases.iter().map(|base| base.ty));
+        types.extend(lent.take(most));
+    }
+
     /// A static member of a C++ class.
     fn static_member(&self, class: &Type, name: &str) -> Option<Operand> {
         let is_class = matches!(class.kind, TypeKind::Struct(_) | TypeKind::Union(_));

@@ -212,6 +212,15 @@ impl Catalog {
         ))
     }
 
+    /// The names that may stand at a location, given as probes write it: variables, or the members of the
+    /// expression `owner` if there is one.
+    ///
+    /// # Errors
+    /// The location or the expression has no meaning.
+    pub fn names_at(&self, location: &str, owner: &str) -> Result<Vec<VariableInfo>, Diagnostic> {
+        self.modules.names_at(location, owner)
+    }
+
     /// The variables in scope at a site of a module.
     ///
     /// # Errors
@@ -489,7 +498,11 @@ impl Modules {
     }
 
     /// The variables in scope at a site, and the statics of its function.
-    fn at(&self, module: &TargetModule, site: &Site) -> Result<Vec<VariableInfo>, Diagnostic> {
+    pub(super) fn at(
+        &self,
+        module: &TargetModule,
+        site: &Site,
+    ) -> Result<Vec<VariableInfo>, Diagnostic> {
         let debug = module.debug().map_err(Diagnostic::new)?;
         if site.is_bare() {
             return Ok(Vec::new());

@@ -1,33 +1,213 @@
-//! The help, made from the key bindings.
+//! The help, made from the key bindings and the words of the probe language.
 
-use std::sync::LazyLock;
+use super::{Binding, KeyCommand, MOUSE, Mode, bindings, label};
+use crate::tui::action::Pane;
+use crate::tui::prompt::completion::about;
 
-use super::{MOUSE, Mode, bindings, label};
+/// Examples of probes.
+pub(in crate::tui) const EXAMPLES: [(&str, &str); 9] = [
+    ("log main.rs:57", "every variable at each hit"),
+    (
+        "log main.rs:57 \"x {last.x} -> {current.x}\" if current.x != last.x",
+        "a message, under a condition",
+    ),
+    (
+        "log handle_request \"{request:#?}\" hits 20 rate 5/s as requests",
+        "with limits and a name",
+    ),
+    (
+        "log handle_request%return \"{$return}\"",
+        "the returned value",
+    ),
+    ("count router.rs:120 by request.method", "a sorted table"),
+    ("hist cache.rs:41 entry.bytes.len()", "a histogram"),
+    (
+        "time handle_request \"{id} took {$elapsed}\" if $elapsed > 5ms",
+        "slow calls with their arguments",
+    ),
+    ("time db.rs:30..db.rs:52", "the time between two lines"),
+    (
+        "snapshot cache.rs:41 depth 8",
+        "one hit: all variables, and the stack",
+    ),
+];
 
-/// The lines of the help: a heading, or keys and their effect.
-pub(in crate::tui) static HELP: LazyLock<Vec<(String, String)>> = LazyLock::new(|| {
-    let mut lines = vec![(
-        String::new(),
-        "In the source: · can be probed  ● probed  ○ silenced  ✓ done  ◌ attaching  ◂ latest value"
-            .to_owned(),
-    )];
+/// The commands of a pane, besides those that all panes have.
+fn of_pane(pane: Pane) -> &'static [KeyCommand] {
+    match pane {
+        Pane::Source => &[
+            KeyCommand::Activate,
+            KeyCommand::Template,
+            KeyCommand::Files,
+            KeyCommand::GoTo,
+            KeyCommand::Search,
+            KeyCommand::NextMatch,
+            KeyCommand::PreviousMatch,
+            KeyCommand::NextCode,
+            KeyCommand::PreviousCode,
+            KeyCommand::EditSource,
+        ],
+        Pane::Probes => &[
+            KeyCommand::Activate,
+            KeyCommand::Edit,
+            KeyCommand::Toggle,
+            KeyCommand::Remove,
+            KeyCommand::Undo,
+            KeyCommand::Inspect,
+            KeyCommand::Only,
+            KeyCommand::SilenceAll,
+            KeyCommand::WriteProbes,
+        ],
+        Pane::Events => &[
+            KeyCommand::Activate,
+            KeyCommand::Search,
+            KeyCommand::Pause,
+            KeyCommand::Follow,
+            KeyCommand::Clear,
+            KeyCommand::Undo,
+            KeyCommand::Only,
+            KeyCommand::ExportEvents,
+            KeyCommand::Copy,
+            KeyCommand::CopyAll,
+            KeyCommand::Earlier,
+            KeyCommand::Later,
+        ],
+        Pane::Results => &[
+            KeyCommand::NextView,
+            KeyCommand::PreviousView,
+            KeyCommand::Compare,
+            KeyCommand::Shorter,
+            KeyCommand::Longer,
+            KeyCommand::Inspect,
+            KeyCommand::Only,
+        ],
+        Pane::Program => &[
+            KeyCommand::StartProgram,
+            KeyCommand::TypeToProgram,
+            KeyCommand::PageUp,
+            KeyCommand::PageDown,
+            KeyCommand::End,
+        ],
+    }
+}
+
+const fn heading_of(pane: Pane) -> &'static str {
+    match pane {
+        Pane::Source => "In the source",
+        Pane::Probes => "In the probes",
+        Pane::Events => "In the events",
+        Pane::Results => "In the results",
+        Pane::Program => "In the output of the program",
+    }
+}
+
+/// The lines of the help: a heading, or keys and their effect. Those of the pane with the focus come first.
+pub(in crate::tui) fn help(focus: Pane) -> Vec<(String, String)> {
+    let heading = |text: &str| (String::new(), text.to_owned());
+    let line = |binding: &Binding| (label(binding.keys()), binding.help.to_owned());
+    let is_here = |binding: &&Binding| of_pane(focus).contains(&binding.command);
+    let main = || bindings().filter(|binding| binding.mode == Mode::Main);
+    let mut lines = vec![heading(heading_of(focus))];
+    lines.extend(main().filter(is_here).map(line));
+    if focus == Pane::Source {
+        lines.push(heading(
+            "· can be probed  ● probed  ○ silenced  ✓ done  ◌ attaching  ◂ latest value",
+        ));
+    }
     for mode in Mode::ALL {
-        lines.push((String::new(), String::new()));
-        lines.push((String::new(), mode.heading().to_owned()));
-        let bindings = bindings().filter(|binding| binding.mode == mode);
-        lines.extend(bindings.map(|binding| (label(binding.keys()), binding.help.to_owned())));
-        if mode == Mode::Main {
-            lines.extend(
-                MOUSE
-                    .iter()
-                    .map(|(what, does)| ((*what).to_owned(), (*does).to_owned())),
-            );
+        lines.push(heading(""));
+        lines.push(heading(mode.heading()));
+        match mode {
+            Mode::Main => {
+                lines.extend(main().filter(|binding| !is_here(binding)).map(line));
+                let mouse = MOUSE.iter();
+                lines.extend(mouse.map(|(what, does)| ((*what).to_owned(), (*does).to_owned())));
+            }
+            _ => {
+                let bindings = bindings().filter(|binding| binding.mode == mode);
+                lines.extend(bindings.map(line));
+            }
+        }
+    }
+    lines.push(heading(""));
+    lines.extend(grammar());
+    lines
+}
+
+/// The grammar of probes, with examples.
+fn grammar() -> Vec<(String, String)> {
+    let pair = |what: &str, means: &str| (what.to_owned(), means.to_owned());
+    let heading = |text: &str| (String::new(), text.to_owned());
+    let mut lines = vec![heading(
+        "A probe: ACTION LOCATION [\"MESSAGE\"] [if CONDITION] [OPTION]…",
+    )];
+    let actions = crate::actions::names();
+    lines.extend(actions.map(|word| pair(word, about(word))));
+    lines.push(heading("Locations, messages and conditions"));
+    for (what, means) in [
+        ("FILE:LINE", "the end of a path is enough"),
+        ("FUNCTION", "its entry; FUNCTION%return its returns"),
+        ("MODULE!FILE:LINE", "in this library"),
+        ("A..B", "time and span: from one place to the next"),
+        ("{x.y}", "a value; {x:#?} over many lines; {x:#x} in hex"),
+        ("{$thread}", "$pid $tid $time $hit $return $elapsed …"),
+        ("if a.b > 3", "&& || ! == != < contains(\"…\") is_some()"),
+    ] {
+        lines.push(pair(what, means));
+    }
+    lines.push(heading("Options"));
+    for word in ["hits", "rate", "every", "for", "depth", "cpu", "per", "as"] {
+        lines.push(pair(word, about(word)));
+    }
+    lines.push(heading("Examples"));
+    for (example, means) in EXAMPLES {
+        lines.push(heading(&format!("  {example}")));
+        lines.push(pair("", means));
+        if let Some(last) = lines.last_mut() {
+            " ".clone_into(&mut last.0);
         }
     }
     lines
-});
+}
 
 /// Number of lines of the help.
-pub(in crate::tui) fn help_len() -> usize {
-    HELP.len()
+pub(in crate::tui) fn help_len(focus: Pane) -> usize {
+    help(focus).len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn examples_are_probes() {
+        for (example, _) in EXAMPLES {
+            assert!(crate::actions::parse_probe(example).is_ok(), "{example}");
+        }
+    }
+
+    #[test]
+    fn keys_of_the_pane_come_first_and_every_key_once() {
+        for pane in Pane::ALL {
+            let lines = help(pane);
+            let first = &lines[1].1;
+            let own = of_pane(pane);
+            let bindings = || bindings().filter(|one| one.mode == Mode::Main);
+            assert!(bindings().any(|one| own.contains(&one.command) && one.help == first));
+            for binding in bindings() {
+                let keys = label(binding.keys());
+                let shown = lines
+                    .iter()
+                    .filter(|(key, text)| *key == keys && text == binding.help);
+                let others = super::super::bindings()
+                    .filter(|one| one.help == binding.help && label(one.keys()) == keys);
+                assert_eq!(shown.count(), others.count(), "{keys} {}", binding.help);
+            }
+            assert!(
+                lines
+                    .iter()
+                    .any(|(_, text)| text.contains("[if CONDITION]"))
+            );
+        }
+    }
 }

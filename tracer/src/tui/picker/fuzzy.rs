@@ -20,6 +20,8 @@ pub(in crate::tui) struct Picker {
     pub(in crate::tui) list: List,
     texts: Vec<String>,
     fits: Vec<u32>,
+    /// Texts that have the letters of the search, also scattered ones.
+    scattered: Vec<u32>,
     /// The search that produced `fits`.
     searched: String,
 }
@@ -73,7 +75,7 @@ impl Picker {
         let narrower = self.input.value().starts_with(&self.searched) && plain(self.input.value());
         if narrower && !self.searched.is_empty() {
             // A text that did not fit the shorter search does not fit the longer one.
-            let candidates = std::mem::take(&mut self.fits);
+            let candidates = std::mem::take(&mut self.scattered);
             self.rank(candidates);
         } else {
             self.search_all();
@@ -88,6 +90,7 @@ impl Picker {
     fn rank(&mut self, mut candidates: Vec<u32>) {
         self.searched = self.input.value().to_owned();
         if self.searched.trim().is_empty() {
+            self.scattered.clone_from(&candidates);
             self.fits = candidates;
             return;
         }
@@ -105,7 +108,22 @@ impl Picker {
             })
             .collect();
         ranked.sort_by_key(|(score, index)| (std::cmp::Reverse(*score), *index));
-        self.fits = ranked.into_iter().map(|(_, index)| index).collect();
+        self.scattered = ranked.into_iter().map(|(_, index)| index).collect();
+        // Letters that are scattered over a path are a guess, which is of use only if nothing has the word itself.
+        let words: Vec<String> = self
+            .searched
+            .split_whitespace()
+            .map(str::to_lowercase)
+            .collect();
+        let has_words = |index: &&u32| {
+            let text = self.text_at(**index).to_lowercase();
+            words.iter().all(|word| text.contains(word.as_str()))
+        };
+        let whole: Vec<u32> = self.scattered.iter().filter(has_words).copied().collect();
+        self.fits = match whole.is_empty() {
+            true => self.scattered.clone(),
+            false => whole,
+        };
     }
 
     fn pattern(&self) -> Pattern {
@@ -179,6 +197,23 @@ mod tests {
         );
         assert_eq!(picker.selected(), Some(1));
         assert_eq!(picker.counts(), (2, 3));
+    }
+
+    #[test]
+    fn scattered_letters_are_found_only_if_nothing_has_the_word() {
+        let texts = ["r/o/u/t/e/r.rs", "src/Router.rs", "src/router/x.rs", "a.rs"];
+        let found = |typed: &str| -> Vec<usize> {
+            let picker = picker(&texts, typed);
+            picker
+                .visible(9)
+                .into_iter()
+                .map(|(index, _)| index)
+                .collect()
+        };
+        assert_eq!(found("router"), [1, 2]);
+        assert_eq!(found("routerx"), [2]);
+        assert_eq!(found("x router"), [2]);
+        assert_eq!(found("rtr"), [0, 1, 2]);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::target::select::Selector;
 const REFRESH: Duration = Duration::from_secs(2);
 
 /// A process that could be the target.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ProcessEntry {
     /// Its number.
     pub pid: u32,
@@ -25,6 +25,14 @@ pub struct ProcessEntry {
     pub user: String,
     /// True if its executable has debug information. `None` if that was not checked.
     pub debug_info: Option<bool>,
+    /// The share of one CPU that it has used lately. `None` if it was not seen before.
+    pub cpu: Option<f64>,
+    /// Time since its start.
+    pub age: Duration,
+    /// Its threads.
+    pub threads: u32,
+    /// Its container, or its unit.
+    pub place: String,
 }
 
 /// The processes of a selector.
@@ -59,6 +67,8 @@ pub(super) enum Found {
 /// The thread. It ends when this is dropped.
 pub(super) struct ListerThread {
     found: Receiver<Found>,
+    /// Found while it was waited for.
+    waited: Option<Found>,
     wanted: Sender<Option<Selector>>,
 }
 
@@ -69,7 +79,11 @@ impl ListerThread {
         thread::Builder::new()
             .name("tui-processes".into())
             .spawn(move || serve(&mut lister, &sender, &wishes))?;
-        Ok(Self { found, wanted })
+        Ok(Self {
+            found,
+            waited: None,
+            wanted,
+        })
     }
 
     /// From now on this selector's processes are looked for, or none's.
@@ -79,8 +93,16 @@ impl ListerThread {
     }
 
     /// Something that was found.
-    pub(super) fn take(&self) -> Option<Found> {
-        self.found.try_recv().ok()
+    pub(super) fn take(&mut self) -> Option<Found> {
+        let waited = self.waited.take();
+        waited.or_else(|| self.found.try_recv().ok())
+    }
+
+    /// Waits until something is found, at most this long.
+    pub(super) fn wait(&mut self, time: Duration) {
+        if self.waited.is_none() {
+            self.waited = self.found.recv_timeout(time).ok();
+        }
     }
 }
 

@@ -21,10 +21,58 @@ use crate::target::select::{Selector, SelectorKind};
 
 /// Two clicks on one row within this time take it.
 const DOUBLE_CLICK: Duration = Duration::from_millis(400);
-/// Columns before the command: number, user, name.
-pub(super) const COLUMNS: (usize, usize, usize) = (8, 9, 16);
+/// Columns before the command: number, user, name, container or unit.
+pub(super) const COLUMNS: (usize, usize, usize, usize) = (8, 9, 14, 13);
 /// Rows above the list, within the frame.
 pub(super) const HEAD: u16 = 5;
+
+/// The order of the list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Order {
+    /// Those with debug information first, by pid.
+    #[default]
+    DebugInfo,
+    Cpu,
+    Age,
+    Threads,
+    Pid,
+    User,
+    Name,
+    Place,
+}
+
+impl Order {
+    /// The order after this one.
+    const fn next(self) -> Self {
+        match self {
+            Self::DebugInfo => Self::Cpu,
+            Self::Cpu => Self::Age,
+            Self::Age => Self::Threads,
+            Self::Threads => Self::Pid,
+            Self::Pid => Self::User,
+            Self::User => Self::Name,
+            Self::Name => Self::Place,
+            Self::Place => Self::DebugInfo,
+        }
+    }
+
+    /// Sorts processes: the busiest, the youngest, those with the most threads first.
+    fn sort(self, entries: &mut [ProcessEntry]) {
+        entries.sort_by(|a, b| {
+            let order = match self {
+                Self::DebugInfo => (a.debug_info != Some(true)).cmp(&(b.debug_info != Some(true))),
+                Self::Cpu => b.cpu.unwrap_or(0.0).total_cmp(&a.cpu.unwrap_or(0.0)),
+                Self::Age => a.age.cmp(&b.age),
+                Self::Threads => b.threads.cmp(&a.threads),
+                Self::Pid => std::cmp::Ordering::Equal,
+                Self::User => a.user.cmp(&b.user),
+                Self::Name => a.name.cmp(&b.name),
+                Self::Place => (a.place.is_empty(), &a.place).cmp(&(b.place.is_empty(), &b.place)),
+            };
+            order.then(a.pid.cmp(&b.pid))
+        });
+    }
+}
 
 /// The list and the choice.
 #[derive(Debug)]
@@ -32,6 +80,7 @@ pub(super) struct Choice {
     pub(super) theme: Theme,
     pub(super) size: Size,
     pub(super) entries: Vec<ProcessEntry>,
+    pub(super) order: Order,
     pub(super) known: KnownValues,
     pub(super) loaded: bool,
     pub(super) picker: Picker,
@@ -67,6 +116,7 @@ impl Choice {
             theme,
             size,
             entries: Vec::new(),
+            order: Order::default(),
             known: KnownValues::default(),
             loaded: false,
             picker: Picker::default(),
@@ -163,6 +213,11 @@ impl Choice {
             Found::Processes(entries, known) => {
                 self.known = known;
                 self.set_entries(entries);
+                // Enter was pressed before there was a list.
+                if self.typed.is_none() && std::mem::take(&mut self.entered) {
+                    self.picker.search();
+                    self.enter();
+                }
             }
             Found::Matching(selector, mut matching) => {
                 if let Ok(Matching::Now(pids)) = &mut matching {
@@ -179,12 +234,14 @@ impl Choice {
         self.settle();
     }
 
-    fn set_entries(&mut self, entries: Vec<ProcessEntry>) {
-        let (pid, user, name) = COLUMNS;
+    fn set_entries(&mut self, mut entries: Vec<ProcessEntry>) {
+        self.order.sort(&mut entries);
+        let (pid, user, name, place) = COLUMNS;
         let text = |entry: &ProcessEntry| {
             let (who, what) = (cut(&entry.user, user - 1), cut(&entry.name, name - 1));
+            let lives = cut(&entry.place, place - 1);
             format!(
-                "{:>width$} {who:<user$}{what:<name$}{}",
+                "{:>width$} {who:<user$}{what:<name$}{lives:<place$}{}",
                 entry.pid,
                 entry.command,
                 width = pid - 1
@@ -240,6 +297,11 @@ impl Choice {
             KeyCommand::PageUp => self.list_mut().step(-page),
             KeyCommand::PageDown => self.list_mut().step(page),
             KeyCommand::Activate => self.enter(),
+            KeyCommand::Sort => {
+                self.order = self.order.next();
+                let entries = std::mem::take(&mut self.entries);
+                self.set_entries(entries);
+            }
             KeyCommand::Back | KeyCommand::Quit => self.done = Some(None),
             _ => {}
         }
@@ -257,7 +319,16 @@ impl Choice {
                 }
             }
         }
+        if !self.loaded && self.typed.is_none() {
+            self.entered = true;
+            return;
+        }
         self.done = self.chosen().map(Some);
+    }
+
+    /// Enter was pressed before there was a list. What is typed after it is not for this list.
+    pub(super) fn waits_for_list(&self) -> bool {
+        self.entered && !self.loaded && self.typed.is_none()
     }
 
     /// Marks the selected process, or not any more.

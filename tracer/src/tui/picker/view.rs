@@ -1,5 +1,7 @@
 //! Draws the choice of processes.
 
+use std::time::Duration;
+
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -9,11 +11,16 @@ use super::super::glyphs::{self, Pen};
 use super::super::keymap::{KeyCommand, Mode, hint};
 use super::super::theme::Role;
 use super::super::view;
-use super::lister::Matching;
-use super::processes::{COLUMNS, Choice, HEAD};
+use super::lister::{Matching, ProcessEntry};
+use super::processes::{COLUMNS, Choice, HEAD, Order};
 use super::selectors::completions;
 use crate::base::diagnostic::Diagnostic;
 use crate::target::select::Selector;
+
+/// Columns of the numbers of a process.
+const CPU: usize = 5;
+const AGE: usize = 5;
+const THREADS: usize = 5;
 
 pub(super) fn draw(choice: &Choice, frame: &mut Frame<'_>) {
     let theme = choice.theme;
@@ -34,16 +41,7 @@ pub(super) fn draw(choice: &Choice, frame: &mut Frame<'_>) {
         let command = format!("tracer attach {wait}{selector}");
         pen.fitted(&command, room, theme.role(Role::Heading));
     }
-    let (pid, user, name) = COLUMNS;
-    let heading = format!(
-        "    {:>width$} {:<user$}{:<name$}{}",
-        "PID",
-        "USER",
-        "NAME",
-        "COMMAND",
-        width = pid - 1
-    );
-    Pen::new(buffer, inner, HEAD - 1).text(&heading, theme.role(Role::Dim));
+    heading(choice, &mut Pen::new(buffer, inner, HEAD - 1));
     let body = Rect {
         y: inner.y.saturating_add(HEAD),
         height: inner.height.saturating_sub(HEAD),
@@ -60,9 +58,10 @@ pub(super) fn draw(choice: &Choice, frame: &mut Frame<'_>) {
 fn foot(choice: &Choice) -> String {
     let enter = hint(Mode::Picker, KeyCommand::Activate);
     let leave = hint(Mode::Picker, KeyCommand::Back);
+    let sort = hint(Mode::Picker, KeyCommand::Sort);
     match choice.typed {
         None => format!(
-            "{enter} attaches  Space marks  Tab selectors  {leave} leaves  ✓ debug information"
+            "{enter} attaches  Space marks  Tab selectors  {sort} sorts  {leave} leaves  ✓ has lines"
         ),
         Some(_) if awaited(choice).is_some() => {
             format!("{enter} waits for the first process  Tab completes  {leave} leaves")
@@ -71,6 +70,56 @@ fn foot(choice: &Choice) -> String {
             format!("{enter} attaches to these and later ones  Tab completes  {leave} leaves")
         }
     }
+}
+
+/// The names of the columns. The one by which the list is sorted has a mark.
+fn heading(choice: &Choice, pen: &mut Pen<'_>) {
+    let theme = choice.theme;
+    let (pid, user, name, place) = COLUMNS;
+    pen.text("    ", theme.role(Role::Dim));
+    for (order, text, width, right) in [
+        (Order::Cpu, "CPU%", CPU, true),
+        (Order::Age, "AGE", AGE, true),
+        (Order::Threads, "THR", THREADS, true),
+        (Order::Pid, "PID", pid - 1, true),
+        (Order::DebugInfo, "", 1, false),
+        (Order::User, "USER", user, false),
+        (Order::Name, "NAME", name, false),
+        (Order::Place, "UNIT", place, false),
+    ] {
+        let is_sorted = choice.order == order && order != Order::DebugInfo;
+        let text = match is_sorted {
+            true => format!("{text}▾"),
+            false => text.to_owned(),
+        };
+        let text = match right {
+            true => format!("{text:>width$}"),
+            false => format!("{text:<width$}"),
+        };
+        let role = if is_sorted { Role::Accent } else { Role::Dim };
+        pen.text(&text, theme.role(role));
+    }
+    pen.text("COMMAND", theme.role(Role::Dim));
+}
+
+/// `12s`, `7m`, `3h`, `12d`.
+fn short_age(age: Duration) -> String {
+    match age.as_secs() {
+        seconds @ 0..100 => format!("{seconds}s"),
+        seconds @ 100..6000 => format!("{}m", seconds / 60),
+        seconds @ 6000..172_800 => format!("{}h", seconds / 3600),
+        seconds => format!("{}d", seconds / 86_400),
+    }
+}
+
+/// The share of a CPU, the age, and the threads of a process.
+fn numbers(entry: &ProcessEntry) -> String {
+    let cpu = match entry.cpu {
+        Some(share) => format!("{:.0}", share * 100.0),
+        None => "-".into(),
+    };
+    let (age, threads) = (short_age(entry.age), entry.threads);
+    format!("{cpu:>CPU$}{age:>AGE$}{threads:>THREADS$}")
 }
 
 /// At the end of the typed line: how many processes fit.
@@ -221,7 +270,8 @@ fn rows(choice: &Choice, buffer: &mut Buffer, body: Rect) {
         let mut pen = Pen::new(buffer, body, row as u16);
         pen.text(front, base)
             .text(sign, theme.role(role).patch(base))
-            .text(" ", base);
+            .text(" ", base)
+            .text(&numbers(entry), base);
         view::found_text(&mut pen, choice.picker.text(index), &letters, theme, base);
         pen.fill(' ', base);
     }

@@ -1,5 +1,6 @@
 //! The commands of the keys.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::super::action::{Pane, UiEffect};
@@ -8,7 +9,7 @@ use super::super::keymap::{self, KeyCommand};
 use super::super::picker::fuzzy::Picker;
 use super::super::prompt::{Prompt, Purpose};
 use super::source::{LoadedText, SourceView};
-use super::undo::Change;
+use super::undo::UndoStep;
 use super::{Overlay, UiState};
 
 use crate::base::diagnostic::Diagnostic;
@@ -125,9 +126,11 @@ impl UiState {
             | KeyCommand::Types
             | KeyCommand::OpenSource
             | KeyCommand::Complete
+            | KeyCommand::CompleteBack
             | KeyCommand::Earlier
             | KeyCommand::Later
             | KeyCommand::AllFiles
+            | KeyCommand::Sort
             | KeyCommand::LeaveProgram
             | KeyCommand::EndProgram => {}
         }
@@ -139,7 +142,7 @@ impl UiState {
         if !cleared.is_empty() {
             let key = self.hint_main(KeyCommand::Undo);
             self.say(format!("events cleared; {key} brings them back"), false);
-            self.changed(Change::Cleared(cleared));
+            self.changed(UndoStep::Cleared(cleared));
         }
     }
 
@@ -298,6 +301,7 @@ impl UiState {
                     picker.set_texts(file_texts(files, self.all_files));
                 }
             }
+            KeyCommand::Activate if self.files.is_none() => self.queue.wants_file = true,
             KeyCommand::Activate => {
                 let chosen = picker.selected();
                 let file = chosen
@@ -315,10 +319,15 @@ impl UiState {
     }
 
     pub(super) fn files_known(&mut self, files: Vec<SourceFile>) -> Vec<UiEffect> {
+        let files = each_path_once(files);
         if let Overlay::Files(picker) = &mut self.overlay {
             picker.set_texts(file_texts(&files, self.all_files));
         }
         self.files = Some(files.into());
+        let is_open = matches!(self.overlay, Overlay::Files(_));
+        if std::mem::take(&mut self.queue.wants_file) && is_open {
+            return self.picker_command(KeyCommand::Activate);
+        }
         match self.wanted.take() {
             Some((path, line)) => self.open_at(&path, line),
             None => Vec::new(),
@@ -399,11 +408,24 @@ impl UiState {
     }
 }
 
+/// Puts a path that a module before it has, too, behind all others: the list shows it once.
+fn each_path_once(files: Vec<SourceFile>) -> Vec<SourceFile> {
+    let mut seen = HashSet::new();
+    let (mut once, again): (Vec<_>, Vec<_>) = files
+        .into_iter()
+        .partition(|file| seen.insert(Arc::clone(&file.path)));
+    once.extend(again);
+    once
+}
+
 /// The paths of the files that are listed: the program's own, unless there are none or all are
 /// asked for. These stand first in `files`, so a path has the index of its file.
 fn file_texts(files: &[SourceFile], all: bool) -> Vec<String> {
     let own = files.iter().take_while(|file| file.own).count();
-    let listed = if all || own == 0 { files.len() } else { own };
+    let mut seen = HashSet::new();
+    let once = files.iter().take_while(|file| seen.insert(&file.path));
+    let once = once.count();
+    let listed = if all || own == 0 { once } else { own.min(once) };
     files
         .iter()
         .take(listed)

@@ -5,7 +5,7 @@ use super::super::events::Filter;
 use super::super::keymap::KeyCommand;
 use super::super::prompt::{Prompt, Purpose};
 use super::results::adds_up;
-use super::undo::Change;
+use super::undo::UndoStep;
 use super::{Overlay, UiState};
 use crate::base::diagnostic::Diagnostic;
 use crate::event::{Aggregate, ProbeId};
@@ -300,14 +300,14 @@ impl UiState {
         } else {
             self.silenced = false
         }
-        self.changed(Change::Toggled(id, enabled));
+        self.changed(UndoStep::Toggled(id, enabled));
         self.set_enabled(vec![id], !enabled)
     }
 
     /// Silences all probes that are awake. The second call wakes them again.
     pub(super) fn silence_all(&mut self) -> Vec<UiEffect> {
         if !self.silenced {
-            self.changed(Change::SilencedAll);
+            self.changed(UndoStep::SilencedAll);
         }
         self.switch_all()
     }

@@ -3,9 +3,9 @@
 use super::super::action::{AddRequest, Pane, UiEffect};
 use super::super::events::Filter;
 use super::super::keymap::KeyCommand;
+use super::super::prompt::file_command::FileCommand;
 use super::super::prompt::{Prompt, Purpose};
 use super::super::theme::{ColourDepth, ThemeChoice};
-use super::files::FileCommand;
 use super::{Overlay, UiState};
 
 impl UiState {
@@ -35,12 +35,8 @@ impl UiState {
             KeyCommand::Up | KeyCommand::Down if prompt.purpose.is_probe() => {
                 prompt.recall(&self.typed, command == KeyCommand::Up);
             }
-            KeyCommand::Complete if prompt.purpose.is_probe() => {
-                let variables = self
-                    .source
-                    .as_ref()
-                    .map_or(&[][..], |source| source.known_variables());
-                prompt.complete(variables);
+            KeyCommand::Complete | KeyCommand::CompleteBack if prompt.purpose.is_probe() => {
+                self.complete(command == KeyCommand::CompleteBack);
             }
             KeyCommand::Activate => {
                 let (purpose, text) = (prompt.purpose, prompt.input.value().trim().to_owned());

@@ -5,12 +5,13 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use crossterm::event::KeyEvent;
 use tui_input::InputRequest;
 
 use super::super::action::{AddRequest, UiEffect};
 use super::super::keymap::Mode;
+use super::super::prompt::file_command::FileCommand;
 use super::super::prompt::{Prompt, Purpose};
-use super::files::FileCommand;
 use super::{Overlay, UiState};
 use crate::base::diagnostic::Diagnostic;
 
@@ -43,6 +44,10 @@ pub(in crate::tui) struct CommandQueue {
     pub(in crate::tui) refused: VecDeque<RefusedProbe>,
     /// Lines of a paste that wait for Enter.
     pub(in crate::tui) pasted: VecDeque<String>,
+    /// Enter was pressed in the list of files before they were known.
+    pub(super) wants_file: bool,
+    /// Keys that were pressed after it.
+    pub(super) held: VecDeque<KeyEvent>,
     /// Files that are written after the probes are attached.
     pub(super) files: VecDeque<FileCommand>,
     /// Files that are being written.
@@ -54,6 +59,11 @@ impl UiState {
     /// Something goes on that the busy sign tells.
     pub(in crate::tui) fn is_busy(&self) -> bool {
         !self.queue.pending.is_empty() || self.queue.writing > 0
+    }
+
+    /// Keys wait until the chosen file is open.
+    pub(super) fn waits_for_files(&self) -> bool {
+        self.queue.wants_file && self.files.is_none() && matches!(self.overlay, Overlay::Files(_))
     }
 
     /// The present frame of the busy sign.

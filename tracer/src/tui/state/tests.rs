@@ -1,6 +1,7 @@
 //! Keys, mouse and whole screens, over made-up answers.
 
 mod changes;
+mod completion;
 mod events;
 mod probes;
 mod program;
@@ -242,9 +243,13 @@ fn replies(fake: &Fake, effect: UiEffect) -> Vec<WorkerReply> {
             vec![WorkerReply::Added { request, result }]
         }
         UiEffect::Remove(id) => vec![super::super::workers::remove(fake, id)],
+        UiEffect::Names(request) => {
+            let names = super::super::workers::names(fake, &request);
+            vec![WorkerReply::Names(request, names)]
+        }
         UiEffect::WriteFile(request) => {
             let control: Arc<dyn Control> = Arc::new(Fake::new(0));
-            let written = super::super::saving::write(&request, &control, None);
+            let written = super::super::workers::saving::write(&request, &control, None);
             vec![WorkerReply::Written(Box::new(request), written)]
         }
         UiEffect::SetEnabled(ids, enabled) => {
@@ -273,6 +278,41 @@ fn first_screen_without_a_probe_is_the_file_picker() {
     let desk = Desk::new((80, 24));
     assert_eq!(desk.state.mode(), Mode::Picker);
     assert_eq!(desk.asked, ["LoadFiles"]);
+}
+
+#[test]
+fn keys_typed_before_the_files_are_known_are_carried_out_in_order() {
+    let fake = Fake::new(3);
+    let options = UiOptions::default();
+    let start = Instant::now();
+    let (mut state, effects) = UiState::new(
+        &options,
+        fake.target(),
+        fake.targets(),
+        fake.probes(),
+        (80, 24).into(),
+        start,
+    );
+    assert!(matches!(effects[..], [UiEffect::LoadFiles]));
+    for c in "conn\n:log main.rs:20\nd".chars() {
+        let code = match c {
+            '\n' => KeyCode::Enter,
+            c => KeyCode::Char(c),
+        };
+        let action = state.action_of(KeyEvent::new(code, KeyModifiers::NONE));
+        state.update(action.expect("each key has a meaning"), start);
+    }
+    let files = UiAction::Reply(WorkerReply::Files(fake.source_files()));
+    let effects = state.update(files, start);
+    let asked: Vec<String> = effects
+        .iter()
+        .map(|effect| format!("{effect:.20?}"))
+        .collect();
+    assert!(asked[0].starts_with("LoadSource"), "{asked:?}");
+    assert!(asked.iter().any(|one| one.starts_with("Add")), "{asked:?}");
+    let source = state.source.as_ref().map(|source| source.file.path.clone());
+    assert!(source.is_some_and(|path| path.ends_with("x11/connection.rs")));
+    assert_eq!(state.queue.pending.len(), 1);
 }
 
 #[test]
@@ -433,7 +473,7 @@ fn reply_for_a_file_that_is_no_longer_open_is_dropped() {
 
 #[test]
 fn every_key_of_the_panes_is_listed_in_the_help() {
-    let mut desk = Desk::open((200, 200));
+    let mut desk = Desk::open((200, 240));
     desk.keys("?");
     let screen = desk.screen();
     for binding in bindings() {
@@ -574,6 +614,30 @@ fn file_picker_lists_the_programs_own_files_until_all_are_asked_for() {
     );
     desk.press_with(KeyCode::Char('a'), KeyModifiers::CONTROL);
     assert_eq!(desk.screen(), own);
+}
+
+#[test]
+fn file_of_several_modules_is_listed_once() {
+    let mut desk = Desk::open((80, 24));
+    let mut files = fake::files(3);
+    let again: Vec<SourceFile> = files
+        .iter()
+        .map(|file| SourceFile {
+            module: "libother.so".into(),
+            own: false,
+            ..file.clone()
+        })
+        .collect();
+    let once = files.len();
+    files.splice(1..1, again);
+    desk.act(UiAction::Reply(WorkerReply::Files(files)));
+    desk.keys("f");
+    desk.press_with(KeyCode::Char('a'), KeyModifiers::CONTROL);
+    assert!(
+        desk.screen().contains(&format!("{once} of {once}")),
+        "{}",
+        desk.screen()
+    );
 }
 
 #[test]

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use super::super::action::{AddRequest, UiEffect};
 use super::super::events::ClearedEvents;
-use super::super::saving::counted;
+use super::super::workers::saving::counted;
 use super::UiState;
 use crate::actions::parse_probe;
 use crate::event::{Aggregate, Counters, ProbeId};
 use crate::session::ProbeStatus;
 use crate::sink::aggregate::AggregateTable;
 
-/// Changes that can be undone, one after the other.
+/// UndoSteps that can be undone, one after the other.
 const CHANGES: usize = 50;
 /// Removed probes whose results are kept.
 const FORMER: usize = 200;
@@ -20,7 +20,7 @@ const LIVES: usize = 5;
 
 /// A change that can be undone.
 #[derive(Debug)]
-pub(super) enum Change {
+pub(super) enum UndoStep {
     /// Probes were removed at once.
     Removed(Vec<RemovedProbe>),
     /// A probe has taken the place of another one.
@@ -67,10 +67,10 @@ pub(super) struct FormerLife {
     rows: Vec<String>,
 }
 
-/// Changes, and the results of probes that are gone.
+/// UndoSteps, and the results of probes that are gone.
 #[derive(Debug, Default)]
-pub(in crate::tui) struct Changes {
-    done: Vec<Change>,
+pub(in crate::tui) struct UndoSteps {
+    done: Vec<UndoStep>,
     former: BTreeMap<ProbeId, FormerLife>,
     /// Probes that stand for a removed one.
     follows: BTreeMap<ProbeId, ProbeId>,
@@ -78,11 +78,11 @@ pub(in crate::tui) struct Changes {
 
 impl UiState {
     /// Remembers a change.
-    pub(super) fn changed(&mut self, change: Change) {
+    pub(super) fn changed(&mut self, change: UndoStep) {
         let all = &mut self.changes.done;
-        if matches!(change, Change::Cleared(_)) {
+        if matches!(change, UndoStep::Cleared(_)) {
             // The events of one list are enough to keep.
-            all.retain(|change| !matches!(change, Change::Cleared(_)));
+            all.retain(|change| !matches!(change, UndoStep::Cleared(_)));
         }
         if all.len() >= CHANGES {
             all.remove(0);
@@ -95,7 +95,7 @@ impl UiState {
         let gone = self.probes.iter().filter(|probe| ids.contains(&probe.id));
         let gone: Vec<RemovedProbe> = gone.map(RemovedProbe::new).collect();
         if !gone.is_empty() {
-            self.changed(Change::Removed(gone));
+            self.changed(UndoStep::Removed(gone));
         }
         ids.iter().filter_map(|id| self.remove(*id)).collect()
     }
@@ -123,7 +123,7 @@ impl UiState {
             let probe = self.probes.iter().find(|probe| probe.id == old);
             let removed = probe.map(RemovedProbe::new);
             if let Some(removed) = removed.filter(|_| !request.is_undo) {
-                self.changed(Change::Edited(id, removed));
+                self.changed(UndoStep::Edited(id, removed));
             }
             effects.extend(self.remove(old));
         }
@@ -189,9 +189,9 @@ impl UiState {
     }
 
     /// Undoes a change, in words. `None` if it has been undone otherwise.
-    fn undone(&mut self, change: Change) -> Option<(String, Vec<UiEffect>)> {
+    fn undone(&mut self, change: UndoStep) -> Option<(String, Vec<UiEffect>)> {
         match change {
-            Change::Removed(probes) => {
+            UndoStep::Removed(probes) => {
                 let names: Vec<&str> = probes.iter().map(|probe| probe.name.as_str()).collect();
                 let verb = if probes.len() == 1 { "comes" } else { "come" };
                 let text = format!("{} {verb} back; counts begin anew", names.join(", "));
@@ -206,7 +206,7 @@ impl UiState {
                 };
                 Some((text, probes.into_iter().map(add).collect()))
             }
-            Change::Edited(id, before) => {
+            UndoStep::Edited(id, before) => {
                 self.probes.iter().find(|probe| probe.id == id)?;
                 let text = format!("{} gets its old text back", before.name);
                 let request = AddRequest {
@@ -219,7 +219,7 @@ impl UiState {
                 };
                 Some((text, vec![self.request(request)]))
             }
-            Change::Toggled(id, was_awake) => {
+            UndoStep::Toggled(id, was_awake) => {
                 let probe = self.probes.iter().find(|probe| probe.id == id)?;
                 if probe.enabled == was_awake {
                     return None;
@@ -228,12 +228,12 @@ impl UiState {
                 let text = format!("{} is {is} again", probe.name);
                 Some((text, self.set_enabled(vec![id], was_awake)))
             }
-            Change::SilencedAll if self.silenced => {
+            UndoStep::SilencedAll if self.silenced => {
                 let effects = self.switch_all();
                 Some(("the probes are awake again".into(), effects))
             }
-            Change::SilencedAll => None,
-            Change::Cleared(cleared) => {
+            UndoStep::SilencedAll => None,
+            UndoStep::Cleared(cleared) => {
                 let back = self.events.restore(cleared)?;
                 let verb = if back == 1 { "is" } else { "are" };
                 Some((format!("{} {verb} back", counted(back, "row")), Vec::new()))

@@ -7,7 +7,7 @@ use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 
 use super::super::glyphs::{self, Pen};
-use super::super::keymap::{HELP, KeyCommand, Mode, foot};
+use super::super::keymap::{self, KeyCommand, Mode, foot};
 use super::super::picker::fuzzy::Picker;
 use super::super::prompt::{Prompt, Purpose};
 use super::super::state::{Overlay, UiState};
@@ -39,9 +39,16 @@ pub(super) fn draw(state: &UiState, buffer: &mut Buffer) -> Option<(u16, u16)> {
             None
         }
         Overlay::Help(top) => {
-            let foot = foot(Mode::Help, &[(&[KeyCommand::Back], "back")]);
-            let inner = frame(state.theme, buffer, area, " Help: keys ", &foot);
-            help(state.theme, buffer, inner, *top);
+            let foot = foot(
+                Mode::Help,
+                &[
+                    (&[KeyCommand::Back], "back"),
+                    (&[KeyCommand::Up, KeyCommand::Down], "scroll"),
+                    (&[KeyCommand::End], "the grammar of probes"),
+                ],
+            );
+            let inner = frame(state.theme, buffer, area, " Help ", &foot);
+            help(state, buffer, inner, *top);
             None
         }
     }
@@ -283,7 +290,8 @@ fn line_editor(state: &UiState, prompt: &Prompt, buffer: &mut Buffer, area: Rect
     if prompt.purpose.is_probe() {
         let span = prompt.error.as_ref().and_then(|error| error.span.as_ref());
         carets(
-            (prompt.input.value(), span),
+            prompt.input.value(),
+            span,
             buffer,
             Rect {
                 x: start,
@@ -296,13 +304,15 @@ fn line_editor(state: &UiState, prompt: &Prompt, buffer: &mut Buffer, area: Rect
             wrong,
         );
         below(state, prompt, buffer, area);
+        super::completion::draw(state, prompt, buffer, area);
     }
     cursor
 }
 
 /// Marks the mistake in the row under the text, for terminals that do not underline.
 pub(super) fn carets(
-    (text, span): (&str, Option<&Range<usize>>),
+    text: &str,
+    span: Option<&Range<usize>>,
     buffer: &mut Buffer,
     area: Rect,
     scroll: usize,
@@ -352,25 +362,23 @@ fn below(state: &UiState, prompt: &Prompt, buffer: &mut Buffer, area: Rect) {
             put(3, example, Role::Dim);
         }
     }
-    let completions = prompt.completions(variables);
-    let text = if prompt.stem().is_empty() || completions.is_empty() {
-        let names: Vec<String> = variables
-            .iter()
-            .map(|variable| {
-                if variable.unavailable.is_none() {
-                    variable.name.clone()
-                } else {
-                    format!("✗{}", variable.name)
-                }
-            })
-            .collect();
-        if names.is_empty() {
-            String::new()
-        } else {
-            format!(" here: {}", names.join("  "))
+    let completion = &prompt.completion;
+    let text = match (&completion.note, completion.all.len()) {
+        (Some(note), _) => format!(" {note}"),
+        (None, 0) if completion.looks => " looking…".into(),
+        (None, 0) if prompt.error.is_none() => {
+            let names = variables.iter().map(|variable| match variable.unavailable {
+                None => variable.name.clone(),
+                Some(_) => format!("✗{}", variable.name),
+            });
+            let names: Vec<String> = names.collect();
+            match names.is_empty() {
+                true => String::new(),
+                false => format!(" here: {}", names.join("  ")),
+            }
         }
-    } else {
-        format!(" Tab: {}", completions.join("  "))
+        (None, 0) => String::new(),
+        (None, _) => " Tab completes".into(),
     };
     put(5, &text, Role::Plain);
 }
@@ -396,8 +404,9 @@ fn pairs(theme: Theme, buffer: &mut Buffer, area: Rect, lines: &[(String, String
     }
 }
 
-fn help(theme: Theme, buffer: &mut Buffer, area: Rect, top: usize) {
-    for (row, (keys, text)) in HELP
+fn help(state: &UiState, buffer: &mut Buffer, area: Rect, top: usize) {
+    let theme = state.theme;
+    for (row, (keys, text)) in keymap::help(state.focus)
         .iter()
         .skip(top)
         .take(usize::from(area.height))

@@ -56,7 +56,8 @@ pub(super) fn draw(state: &UiState, buffer: &mut Buffer) {
     };
     let caret_area = caret_area.intersection(area);
     super::overlay::carets(
-        (&refused.text, refused.error.span.as_ref()),
+        &refused.text,
+        refused.error.span.as_ref(),
         buffer,
         caret_area,
         scroll,

@@ -1,9 +1,17 @@
 //! The jobs of a first hour with the terminal UI, typed at once and as fast as the terminal takes it.
 
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+
+use portable_pty::CommandBuilder;
+use tracer::debuginfo::DebugOptions;
+use tracer::session::{Catalog, VariableInfo};
+
 use super::terminal::{ENTER, SIZES, SOURCE, go_to, pacing, pick_file, start};
-use crate::support::build::probe_line;
+use crate::support::build::{c, fixture, probe_line, rust};
 use crate::support::needs;
+use crate::support::pty::Terminal;
 use crate::support::text::Text;
+use crate::support::tracer::{TRACER, tracer};
 
 #[test]
 fn commands_typed_at_once_are_all_carried_out_in_order() {
@@ -31,11 +39,11 @@ fn commands_typed_at_once_are_all_carried_out_in_order() {
         // They have been attached in the order in which they were typed.
         terminal.keys("2z");
         let screen = terminal.wait("all rows", |screen| {
-            (1..=18).all(|number| screen.contains(&format!("n{number} ")))
+            !screen.contains("1 Source") && (1..=20).all(|n| screen.contains(&format!(" n{n} ")))
         });
         let row = |number: u32| screen.find(&format!(" n{number} ")).unwrap_or_default();
         assert!(
-            (2..18).all(|number| row(number) < row(number + 1)),
+            (1..20).all(|number| row(number) < row(number + 1)),
             "{screen}"
         );
         terminal.wait("no prompt", |screen| !screen.contains("attaching"));
@@ -94,6 +102,204 @@ fn pasted_probes_wait_for_enter_and_are_no_keys() {
     terminal.wait("events of both", |screen| {
         screen.contains("dxq ") && screen.contains("cq ")
     });
+    terminal.keys("q");
+    assert_eq!(terminal.assert_restored(), 0);
+}
+
+#[test]
+fn first_hour_typed_as_fast_as_it_goes_loses_nothing() {
+    if !needs::kernel() {
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = |name: &str| directory.path().join(name).display().to_string();
+    let program = pacing("first-hour");
+    // Find a process, a file, a line.
+    let mut terminal = start(&[], SIZES[1]);
+    terminal.wait("the list of processes", |screen| {
+        screen.contains("Which processes?") && !screen.contains("reading…")
+    });
+    terminal.keys("first-hour");
+    terminal.wait_text(&program.pid().to_string());
+    // The file is chosen before the list of files is there.
+    terminal.keys(&format!("{ENTER}e2eloop{ENTER}"));
+    terminal.wait_text("second_step(struct pair *pair)");
+    let line = probe_line(SOURCE, "work");
+    let place = format!("{SOURCE}:{line}");
+    let probes = [
+        format!("log {place} \"dxcqn {{number}}\" if number % 2 == 0"),
+        format!("count {place} by number % 3"),
+        format!("hist {place} number"),
+        "time second_step".to_owned(),
+        format!("snapshot {place} as once"),
+    ];
+    // All at once: the line, five probes, a search in the source, a filter, the pause, and both files.
+    let (written, table) = (file("probes"), file("events.csv"));
+    let mut typed = format!("g{line}{ENTER}");
+    for probe in &probes {
+        typed.push_str(&format!(":{probe}{ENTER}"));
+    }
+    typed.push_str(&format!(
+        "1/second_step{ENTER}:w {written}{ENTER}3/dxcqn{ENTER}"
+    ));
+    terminal.keys(&typed);
+    terminal.wait_text("5 probes");
+    terminal.wait_text(&format!("5 probes written to `{written}`"));
+    terminal.wait("events of the filter", |screen| screen.contains("dxcqn "));
+    terminal.keys(&format!("p:export {table}{ENTER}"));
+    terminal.wait_text("PAUSED");
+    terminal.wait_text(&format!("written to `{table}`"));
+    terminal.wait_text("(those that pass `dxcqn`");
+    let text = std::fs::read_to_string(&written).expect("the probes are written");
+    let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
+    assert_eq!(lines, probes);
+    let rows = std::fs::read_to_string(&table).expect("the events are written");
+    assert!(rows.lines().skip(1).count() > 0);
+    assert!(
+        rows.lines().skip(1).all(|row| row.contains("dxcqn ")),
+        "{rows}"
+    );
+    // The stack of the snapshot.
+    terminal.keys("p/");
+    terminal.keys(&format!("\x15@once{ENTER}"));
+    terminal.wait("the snapshot alone", |screen| {
+        screen.contains("show events") || screen.contains("@once")
+    });
+    // A note on its end stands behind it.
+    terminal.keys(&format!("3\x1b[H{ENTER}"));
+    terminal.wait("its stack", |screen| {
+        screen.contains("Esc back") && screen.to_lowercase().contains("stack")
+    });
+    terminal.keys("\x1b");
+    terminal.wait("the panes", |screen| !screen.contains("Esc back"));
+    // A removed probe comes back by the same name.
+    terminal.keys("2\x1b[H");
+    terminal.keys("d");
+    terminal.wait_text("p1 removed: ");
+    terminal.keys("u");
+    terminal.wait_text("5 probes");
+    terminal.wait_text("p1 is on ");
+    // The file gives the same probes again.
+    terminal.keys("q");
+    assert_eq!(terminal.wait_end(), 0);
+    let said = terminal.wait("the end", |screen| screen.contains("not kept:"));
+    for table in ["p2 count by number % 3", "p3 hist number", "p4 time", "p99"] {
+        assert!(said.contains(table), "{table}: {said}");
+    }
+    let pid = program.pid().to_string();
+    let args = ["attach", "--pid", &pid, "-f", &written, "--events", "3"];
+    tracer(&[&args[..], &["--output", "text"]].concat()).assert_code(0);
+}
+
+#[test]
+fn fields_of_values_are_listed_for_each_language() {
+    let names = |path: &std::path::Path, location: &str, owner: &str| -> Vec<String> {
+        let catalog = Catalog::of_file(path, &DebugOptions::default()).expect("it opens");
+        let found = catalog.names_at(location, owner).expect("it is there");
+        let written = |one: VariableInfo| format!("{}: {}", one.name, one.ty);
+        found.into_iter().map(written).collect()
+    };
+    let path = c("names-c", SOURCE, &["-O0"]);
+    let at = |fixture: &str, mark: &str| format!("{fixture}:{}", probe_line(fixture, mark));
+    // Behind a pointer.
+    assert_eq!(
+        names(&path, &at(SOURCE, "second"), "pair"),
+        [
+            "number: int",
+            "twice: int",
+            "thread: long int",
+            "is_null(): bool"
+        ]
+    );
+    assert_eq!(names(&path, "second_step", ""), ["pair: pair *"]);
+    assert!(names(&path, &at(SOURCE, "work"), "pair.number").is_empty());
+
+    let source = "e2e_values.rs";
+    let path = rust("names-rs", source, &[]);
+    let look = at(source, "look");
+    let request = names(&path, &look, "request");
+    assert!(
+        request.starts_with(&["name: String".into(), "tags: Vec<String>".into()]),
+        "{request:?}"
+    );
+    let circle = names(&path, &look, "request.shape");
+    for name in ["Circle: variant", "radius: f64", "Named: variant"] {
+        assert!(circle.contains(&name.to_owned()), "{circle:?}");
+    }
+    assert!(names(&path, &look, "words").contains(&"len(): usize".to_owned()));
+    assert!(names(&path, &look, "some").contains(&"is_some(): bool".to_owned()));
+
+    let source = "e2e_values.cpp";
+    let path = fixture("c++", "names-cpp", source, &["-g", "-O0", "-std=c++17"]);
+    // Of the base class, too.
+    let object = names(&path, &at(source, "look"), "object");
+    for name in ["high: long", "low: int", "bits: unsigned int"] {
+        assert!(
+            object.iter().any(|one| one.starts_with(name)),
+            "{name}: {object:?}"
+        );
+    }
+    let server = names(&path, &at(source, "serve"), "this.shared");
+    assert!(server.contains(&"low: int".to_owned()), "{server:?}");
+}
+
+#[test]
+fn fields_are_completed_by_tab() {
+    if !needs::kernel() {
+        return;
+    }
+    let program = pacing("completed");
+    let pid = program.pid().to_string();
+    let mut terminal = start(&["--pid", &pid], SIZES[0]);
+    pick_file(&mut terminal);
+    let line = probe_line(SOURCE, "second");
+    terminal.keys(&format!(":log {SOURCE}:{line} \"twice {{pair.tw"));
+    terminal.wait("the field and its type", |screen| {
+        screen.contains("│ twice  int")
+    });
+    terminal.keys("\t");
+    terminal.wait_text("{pair.twice");
+    terminal.keys(&format!("}}\"{ENTER}"));
+    terminal.wait_text("twice 2");
+    terminal.keys("q");
+    assert_eq!(terminal.assert_restored(), 0);
+}
+
+#[test]
+fn files_belong_to_the_user_who_called_sudo() {
+    if !needs::kernel() {
+        return;
+    }
+    const NOBODY: u32 = 65_534;
+    let directory = tempfile::tempdir().expect("a directory");
+    let everyone = std::fs::Permissions::from_mode(0o777);
+    std::fs::set_permissions(directory.path(), everyone).expect("it is ours");
+    let own = directory.path().join("probes");
+    let roots = tempfile::tempdir().expect("a directory");
+    let others = roots.path().join("probes");
+    let program = pacing("sudo");
+    let line = probe_line(SOURCE, "work");
+    let mut command = CommandBuilder::new(TRACER);
+    let pid = program.pid().to_string();
+    command.args([
+        "attach",
+        "--pid",
+        &pid,
+        "-e",
+        &format!("log {SOURCE}:{line}"),
+    ]);
+    for variable in ["SUDO_UID", "SUDO_GID"] {
+        command.env(variable, NOBODY.to_string());
+    }
+    let mut terminal = Terminal::run(command, SIZES[1].rows, SIZES[1].columns);
+    terminal.wait_text("number");
+    terminal.keys(&format!(":w {}{ENTER}", own.display()));
+    terminal.wait_text("1 probe written to");
+    assert_eq!(std::fs::metadata(&own).expect("it is there").uid(), NOBODY);
+    // The user may not write there, and so nobody does.
+    terminal.keys(&format!(":w {}{ENTER}", others.display()));
+    terminal.wait_text("Permission denied");
+    assert!(!others.exists());
     terminal.keys("q");
     assert_eq!(terminal.assert_restored(), 0);
 }

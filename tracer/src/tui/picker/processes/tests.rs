@@ -17,6 +17,14 @@ fn entries() -> Vec<ProcessEntry> {
         command: command.into(),
         user: "dev".into(),
         debug_info,
+        cpu: Some(f64::from(pid) / 10_000.0),
+        age: Duration::from_secs(u64::from(pid) * 60),
+        threads: pid % 10,
+        place: if pid > 500 {
+            "web-1".into()
+        } else {
+            String::new()
+        },
     };
     vec![
         entry(4242, "target-app", "./target-app --seconds 60", Some(true)),
@@ -322,5 +330,35 @@ proptest! {
         (0..downs).for_each(|_| press(&mut choice, KeyCode::Down));
         press(&mut choice, KeyCode::Tab);
         draw(&choice);
+    }
+}
+
+#[test]
+fn processes_are_sorted_by_the_next_column_and_the_search_stays() {
+    let mut choice = choice((100, 24));
+    keys(&mut choice, "n");
+    let order = |choice: &Choice| -> Vec<u32> {
+        let shown = choice.visible(9).into_iter();
+        shown.map(|(index, _)| choice.entries[index].pid).collect()
+    };
+    let all = |choice: &mut Choice| {
+        choice.picker.input = tui_input::Input::default();
+        choice.picker.search();
+        order(choice)
+    };
+    assert_eq!(all(&mut choice)[0], 4242);
+    for (column, first) in [
+        ("CPU%▾", 4242),
+        ("AGE▾", 1),
+        ("THR▾", 99),
+        ("PID▾", 1),
+        ("USER▾", 1),
+        ("NAME▾", 99),
+        ("UNIT▾", 501),
+    ] {
+        let sort = KeyEvent::new(KeyCode::Char('s'), KeyModifiers::CONTROL);
+        choice.input(TerminalEvent::Key(sort), Instant::now());
+        assert!(draw(&choice).contains(column), "{column}");
+        assert_eq!(all(&mut choice)[0], first, "{column}");
     }
 }

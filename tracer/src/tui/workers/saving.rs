@@ -18,20 +18,20 @@ const BUFFER: usize = 1 << 16;
 
 /// A file to be written.
 #[derive(Clone, Debug)]
-pub(super) struct FileRequest {
+pub(in crate::tui) struct FileRequest {
     /// The command, as typed.
-    pub(super) command: String,
+    pub(in crate::tui) command: String,
     /// The path, as typed.
-    pub(super) path: String,
+    pub(in crate::tui) path: String,
     /// A file of this name may be replaced.
-    pub(super) replaces: bool,
+    pub(in crate::tui) replaces: bool,
     /// The contents.
-    pub(super) contents: FileContents,
+    pub(in crate::tui) contents: FileContents,
 }
 
 /// The contents of a file.
 #[derive(Clone, Debug)]
-pub(super) enum FileContents {
+pub(in crate::tui) enum FileContents {
     /// Probes, one a line: the texts of as many.
     Probes(String, Vec<String>),
     /// Events in a format.
@@ -42,7 +42,7 @@ pub(super) enum FileContents {
 ///
 /// # Errors
 /// The file is there already, or cannot be written.
-pub(super) fn write(
+pub(in crate::tui) fn write(
     request: &FileRequest,
     control: &Arc<dyn Control>,
     user: Option<&UserThread>,
@@ -77,7 +77,7 @@ pub(super) fn write(
 }
 
 /// `1 probe`, `1,200 events`.
-pub(super) fn counted(count: usize, what: &str) -> String {
+pub(in crate::tui) fn counted(count: usize, what: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     let count = grouped(u64::try_from(count).unwrap_or(u64::MAX));
     format!("{count} {what}{plural}")
@@ -176,7 +176,7 @@ fn write_contents(
 
 #[cfg(test)]
 mod tests {
-    use super::super::fake::{Fake, full_event};
+    use super::super::super::fake::{Fake, full_event};
     use super::*;
 
     fn request(path: &Path, command: &str, contents: FileContents) -> FileRequest {

@@ -1,0 +1,125 @@
+//! Names that may stand in a probe, for completion.
+
+use std::collections::BTreeSet;
+
+use crate::actions::parse_probe;
+use crate::base::diagnostic::Diagnostic;
+use crate::debuginfo::names::without_generics;
+use crate::debuginfo::site::Site;
+use crate::lang::ast::ProbeSpec;
+use crate::plan::members::{MemberName, members};
+use crate::plan::{AddressBase, Limits, PlanInput};
+use crate::session::VariableInfo;
+use crate::session::sites::modules::{Modules, TargetModule};
+use crate::session::sites::own_modules::is_own_module;
+use crate::session::sites::resolve::resolve;
+use crate::sources::is_own_source;
+use crate::value::redact::Redactor;
+
+/// The most functions that are named.
+const FUNCTIONS: usize = 200;
+
+impl Modules {
+    /// The names that may stand at a location: variables, or the members of the expression `owner` if there is one.
+    pub(in crate::session) fn names_at(
+        &self,
+        location: &str,
+        owner: &str,
+    ) -> Result<Vec<VariableInfo>, Diagnostic> {
+        let condition = match owner.is_empty() {
+            true => String::new(),
+            false => format!(" if {owner}"),
+        };
+        let spec = parse_probe(&format!("log {location}{condition}"))?;
+        let resolved = resolve(self, &spec.location)?;
+        let Some(site) = resolved.sites.first() else {
+            return Ok(Vec::new());
+        };
+        if owner.is_empty() {
+            return self.at(&resolved.module, site);
+        }
+        let found = self.members(&resolved.module, site, &spec)?;
+        let info = |member: MemberName| VariableInfo {
+            name: member.name,
+            ty: member.ty,
+            kind: if member.is_method { "method" } else { "field" },
+            place: String::new(),
+            unavailable: None,
+        };
+        Ok(found.into_iter().map(info).collect())
+    }
+
+    /// The members of the value that the condition of a probe is.
+    fn members(
+        &self,
+        module: &TargetModule,
+        site: &Site,
+        spec: &ProbeSpec,
+    ) -> Result<Vec<MemberName>, Diagnostic> {
+        let Some(owner) = spec.condition.as_ref().filter(|_| !site.is_bare()) else {
+            return Ok(Vec::new());
+        };
+        let debug = module.debug().map_err(Diagnostic::new)?;
+        let neighbours = || self.neighbours(module, None);
+        let variables = debug
+            .variables_in(site, &neighbours)
+            .map_err(|error| Diagnostic::from(&error))?;
+        let input = PlanInput {
+            source: &**debug,
+            language: debug.language_at(site),
+            base: AddressBase::Site(site.address),
+            neighbours: &neighbours,
+            tls: None,
+            variables: &variables,
+            statics: &|path| debug.static_at(site, path),
+            types: &|name| debug.types_named(name, Some(site.address)),
+            spec,
+            limits: Limits::default(),
+            shapes: module.shapes().map_err(Diagnostic::new)?,
+            returned: None,
+            redactor: &Redactor::default(),
+            has_spans: false,
+        };
+        let found = members(&input, owner)?;
+        debug
+            .require_budget()
+            .map_err(|error| Diagnostic::from(&error))?;
+        Ok(found)
+    }
+
+    /// Names of functions whose last part begins with `front`, the program's own first.
+    pub(in crate::session) fn function_names(&self, front: &str) -> Vec<String> {
+        let mut own = BTreeSet::new();
+        let mut others = BTreeSet::new();
+        for module in self.all() {
+            let Ok(debug) = module.debug() else {
+                continue;
+            };
+            let Ok(functions) = debug.functions(None) else {
+                continue;
+            };
+            let is_own = is_own_module(&module.file);
+            for function in functions {
+                let Some(name) = last_part(&function.name).filter(|name| name.starts_with(front))
+                else {
+                    continue;
+                };
+                let declared = function.declared.as_ref();
+                if is_own && declared.is_some_and(|line| is_own_source(&line.file)) {
+                    own.insert(name.to_owned());
+                } else if others.len() < FUNCTIONS {
+                    others.insert(name.to_owned());
+                }
+            }
+        }
+        let others: Vec<String> = others.difference(&own).cloned().collect();
+        own.into_iter().chain(others).take(FUNCTIONS).collect()
+    }
+}
+
+/// The last part of a function's path, if a probe can name it.
+fn last_part(name: &str) -> Option<&str> {
+    let last = without_generics(name).rsplit("::").next()?;
+    let is_name = |c: char| c.is_alphanumeric() || c == '_';
+    (!last.is_empty() && last.chars().all(is_name)).then_some(last)
+}

@@ -1,0 +1,284 @@
+//! What may stand at the cursor of a typed line.
+
+use crate::actions;
+use crate::lang::OPTIONS;
+
+/// What may stand at the cursor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::tui) enum CursorPlace {
+    /// An action, or another command.
+    Start,
+    /// A file or a function.
+    Location,
+    /// A line of this file.
+    Line(String),
+    /// A variable at a location, or a member of the expression there.
+    Name {
+        /// As the probe writes it.
+        location: String,
+        /// The expression before the last dot. Empty for variables.
+        owner: String,
+    },
+    /// A word of the probe language, or a variable.
+    Word {
+        /// The location of the probe.
+        location: String,
+        /// The action of the probe.
+        action: String,
+        /// A value may stand there, too.
+        or_name: bool,
+    },
+    /// `process`, after `per`.
+    Process,
+    /// The format of an export.
+    Format,
+    /// Anything.
+    Free,
+}
+
+/// The place at the cursor, and the beginning of its word.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::tui) struct TypedContext {
+    /// What may stand there.
+    pub(in crate::tui) place: CursorPlace,
+    /// The part of the word that is typed.
+    pub(in crate::tui) stem: String,
+}
+
+/// The place at the end of `before`, which is the line up to the cursor.
+pub(in crate::tui) fn context(before: &str) -> TypedContext {
+    let of = |place, stem: &str| TypedContext {
+        place,
+        stem: stem.to_owned(),
+    };
+    let before = before.trim_start();
+    let Some((action, rest)) = before.split_once(char::is_whitespace) else {
+        return of(CursorPlace::Start, before);
+    };
+    let rest = rest.trim_start();
+    if matches!(action, "export" | "export!") {
+        let place = match rest.contains(char::is_whitespace) {
+            true => CursorPlace::Free,
+            false => CursorPlace::Format,
+        };
+        return of(place, rest);
+    }
+    if !actions::names().any(|name| name == action) {
+        return of(CursorPlace::Free, "");
+    }
+    let Some((location, tail)) = rest.split_once(char::is_whitespace) else {
+        let last = rest.rsplit("..").next().unwrap_or(rest);
+        return match last.rsplit_once(':') {
+            Some((file, line))
+                if !file.ends_with(':') && line.chars().all(|c| c.is_ascii_digit()) =>
+            {
+                of(CursorPlace::Line(file.to_owned()), line)
+            }
+            _ => of(CursorPlace::Location, last),
+        };
+    };
+    let location = location.split("..").next().unwrap_or(location).to_owned();
+    match hole(tail) {
+        Within::Text => of(CursorPlace::Free, ""),
+        Within::Hole(expression) => of_expression(&location, expression),
+        Within::Words(words) => of_words(&location, action, words),
+    }
+}
+
+enum Within<'t> {
+    /// Between quotes.
+    Text,
+    /// In a `{` of a message: the text after it.
+    Hole(&'t str),
+    /// Outside of quotes: the text after the last message.
+    Words(&'t str),
+}
+
+/// Where the end of a text is.
+fn hole(text: &str) -> Within<'_> {
+    let mut quoted = false;
+    let mut hole = None;
+    let mut words = 0;
+    let mut characters = text.char_indices().peekable();
+    while let Some((at, c)) = characters.next() {
+        match c {
+            '\\' => {
+                characters.next();
+            }
+            '"' if hole.is_none() => {
+                quoted = !quoted;
+                words = at + 1;
+            }
+            '{' if quoted && hole.is_none() => {
+                let is_brace = characters.next_if(|(_, next)| *next == '{').is_some();
+                hole = (!is_brace).then_some(at + 1);
+            }
+            '}' => hole = None,
+            _ => {}
+        }
+    }
+    match (hole, quoted) {
+        (Some(at), _) => Within::Hole(text.get(at..).unwrap_or_default()),
+        (None, true) => Within::Text,
+        (None, false) => Within::Words(text.get(words..).unwrap_or_default()),
+    }
+}
+
+/// A variable or a member at the end of an expression.
+fn of_expression(location: &str, expression: &str) -> TypedContext {
+    let path = last_path(expression);
+    let (owner, stem) = split_member(path);
+    TypedContext {
+        place: CursorPlace::Name {
+            location: location.to_owned(),
+            owner: owner.to_owned(),
+        },
+        stem: stem.to_owned(),
+    }
+}
+
+fn of_words(location: &str, action: &str, words: &str) -> TypedContext {
+    let path = last_path(words);
+    let (owner, stem) = split_member(path);
+    let front = words.get(..words.len() - path.len()).unwrap_or_default();
+    let front = front.trim_end();
+    let last = front.rsplit(char::is_whitespace).next().unwrap_or_default();
+    // Words after which a value stands.
+    let wants_value = matches!(last, "if" | "by" | "key" | "parent" | "=")
+        || front.ends_with([
+            '=', '<', '>', '&', '|', '+', '-', '*', '/', '%', '!', '(', ',',
+        ]);
+    if !owner.is_empty() || wants_value {
+        return of_expression(location, words);
+    }
+    if last == "per" {
+        return TypedContext {
+            place: CursorPlace::Process,
+            stem: stem.to_owned(),
+        };
+    }
+    if OPTIONS.contains(&last) && last != "trampoline" {
+        // A number or a name of one's own.
+        return TypedContext {
+            place: CursorPlace::Free,
+            stem: String::new(),
+        };
+    }
+    TypedContext {
+        place: CursorPlace::Word {
+            location: location.to_owned(),
+            action: action.to_owned(),
+            or_name: action == "hist" && front.is_empty(),
+        },
+        stem: stem.to_owned(),
+    }
+}
+
+/// The name, with its members, indexes and calls, at the end of an expression.
+fn last_path(expression: &str) -> &str {
+    let bytes = expression.as_bytes();
+    let mut depth = 0_usize;
+    let mut start = expression.len();
+    for (at, c) in expression.char_indices().rev() {
+        match c {
+            ')' | ']' => depth += 1,
+            '(' | '[' if depth == 0 => break,
+            '(' | '[' => depth -= 1,
+            _ if depth > 0 => {}
+            '.' | '_' | '#' | '$' | ':' => {}
+            '>' if at > 0 && bytes.get(at - 1) == Some(&b'-') => {}
+            '-' if bytes.get(at + 1) == Some(&b'>') => {}
+            c if c.is_alphanumeric() => {}
+            _ => break,
+        }
+        start = at;
+    }
+    expression.get(start..).unwrap_or_default()
+}
+
+/// The expression before the last dot or arrow, and the beginning of a member's name.
+fn split_member(path: &str) -> (&str, &str) {
+    let mut depth = 0_usize;
+    for (at, c) in path.char_indices().rev() {
+        let end = at + c.len_utf8();
+        match c {
+            ')' | ']' => depth += 1,
+            '(' | '[' => depth = depth.saturating_sub(1),
+            '.' if depth == 0 => {
+                return (
+                    path.get(..at).unwrap_or_default(),
+                    path.get(end..).unwrap_or_default(),
+                );
+            }
+            '>' if depth == 0 && path.get(..at).is_some_and(|front| front.ends_with('-')) => {
+                return (
+                    path.get(..at - 1).unwrap_or_default(),
+                    path.get(end..).unwrap_or_default(),
+                );
+            }
+            _ => {}
+        }
+    }
+    ("", path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn place_at_the_cursor_follows_the_grammar() {
+        let name = |owner: &str| CursorPlace::Name {
+            location: "a.rs:1".into(),
+            owner: owner.into(),
+        };
+        let word = |or_name| CursorPlace::Word {
+            location: "a.rs:1".into(),
+            action: if or_name { "hist" } else { "log" }.into(),
+            or_name,
+        };
+        for (before, place, stem) in [
+            ("", CursorPlace::Start, ""),
+            ("lo", CursorPlace::Start, "lo"),
+            ("log ro", CursorPlace::Location, "ro"),
+            ("time a..b", CursorPlace::Location, "b"),
+            ("log a.rs:", CursorPlace::Line("a.rs".into()), ""),
+            (
+                "log src/a.rs:12",
+                CursorPlace::Line("src/a.rs".into()),
+                "12",
+            ),
+            ("log my::func", CursorPlace::Location, "my::func"),
+            ("log a.rs:1 ", word(false), ""),
+            ("log a.rs:1 ra", word(false), "ra"),
+            ("hist a.rs:1 si", word(true), "si"),
+            ("log a.rs:1 \"x ", CursorPlace::Free, ""),
+            ("log a.rs:1 \"x {", name(""), ""),
+            ("log a.rs:1 \"x {req", name(""), "req"),
+            ("log a.rs:1 \"x {{req", CursorPlace::Free, ""),
+            ("log a.rs:1 \"x {request.pa", name("request"), "pa"),
+            ("log a.rs:1 \"x {p->q.", name("p->q"), ""),
+            ("log a.rs:1 \"{a[b.c].", name("a[b.c]"), ""),
+            ("log a.rs:1 \"{a + b.c", name("b"), "c"),
+            ("log a.rs:1 \"{a} {b", name(""), "b"),
+            ("log a.rs:1 \"{a}\" ", word(false), ""),
+            ("log a.rs:1 \"{a}\" if ", name(""), ""),
+            ("log a.rs:1 \"{a}\" if a.b == c.d", name("c"), "d"),
+            ("log a.rs:1 if (a", name(""), "a"),
+            ("log a.rs:1 if a ra", word(false), "ra"),
+            ("count a.rs:1 by request.", name("request"), ""),
+            ("log a.rs:1 hits ", CursorPlace::Free, ""),
+            ("log a.rs:1 hits 3 per pro", CursorPlace::Process, "pro"),
+            ("export cs", CursorPlace::Format, "cs"),
+            ("export csv x", CursorPlace::Free, "csv x"),
+            ("w fi", CursorPlace::Free, ""),
+        ] {
+            let found = context(before);
+            assert_eq!(
+                (found.place, found.stem.as_str()),
+                (place, stem),
+                "{before}"
+            );
+        }
+    }
+}
