@@ -27,12 +27,12 @@ const SIZES: [ScreenSize; 3] = [
 const KEYS: [UiKey; 8] = [
     UiKey::shows("?", "Everywhere"),
     UiKey::hides("\x1b", "Everywhere"),
-    UiKey::shows("4z", "[values]"),
+    UiKey::hides("4z", "1 Source"),
     UiKey::shows("v", "[plot]"),
     UiKey::shows("v", "[x/y]"),
     UiKey::shows("v", "[rate]"),
     UiKey::shows("v", "[values]"),
-    UiKey::shows("z1", "▶"),
+    UiKey::shows("z1", "1 Source"),
 ];
 /// Time for one answer.
 const PATIENCE: Duration = Duration::from_secs(20);
