@@ -184,20 +184,27 @@ fn first_screen_unfolds_what_does_not_fit_a_row_as_far_as_there_is_room() {
 
 #[test]
 fn chosen_folds_hold_for_the_same_path_of_another_event() {
-    let (first, second) = (of(point(1, 2), "Pointer"), of(point(3, 4), "Pointer"));
+    let array = || of(numbers_value(100), "[i32; 100]");
+    let (first, second) = (array(), array());
     let mut folds = Folds::default();
-    let rows = |event: &Event, folds: &Folds| {
+    let rows = |event: &Event, folds: &Folds, rows| {
         let look = TreeLook {
             all: false,
+            rows,
             ..look(folds)
         };
         values(event, None, look).rows
     };
-    let head = rows(&first, &folds)[0].node;
+    let head = rows(&first, &folds, 1)[0].node;
     folds.set(head, true);
-    assert_eq!(rows(&second, &folds).len(), 3);
+    assert!(rows(&second, &folds, 1).len() > 5);
+    folds.set(head, false);
+    assert_eq!(rows(&second, &folds, 40).len(), 1);
+    // It fits the screen, and stays folded all the same.
     folds.fold_all();
-    assert_eq!(rows(&second, &folds).len(), 1);
+    assert_eq!(rows(&second, &folds, 40).len(), 1);
+    folds.fit_screen();
+    assert!(rows(&second, &folds, 40).len() > 5);
 }
 
 #[test]
