@@ -268,14 +268,14 @@ mod tests {
     fn command_has_its_new_keys_and_not_its_usual_ones() {
         let keymap = Keymap::remapped(&[
             remap("main", "remove", &["X", "Ctrl-X"]),
-            remap("main", "next-pane", &["w"]),
+            remap("main", "next-pane", &["b"]),
         ])
         .expect("they are free");
         for (key, command) in [
             ("X", Some(KeyCommand::Remove)),
             ("Ctrl-X", Some(KeyCommand::Remove)),
             ("d", None),
-            ("w", Some(KeyCommand::NextPane)),
+            ("b", Some(KeyCommand::NextPane)),
             ("Tab", None),
             ("x", Some(KeyCommand::SilenceAll)),
         ] {

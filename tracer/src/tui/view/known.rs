@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::super::compact::compact_value;
 use super::super::glyphs;
 use super::super::state::UiState;
-use crate::debuginfo::names::{short_generics, without_paths};
+use super::super::tree::types;
 use crate::event::{Event, NamedValue};
 use crate::value::Value;
 
@@ -83,21 +83,17 @@ fn short_age(age: Duration) -> String {
     }
 }
 
-/// A type in at most `room` columns, as whole as it can be: without the paths of its arguments, without
-/// any path, or without its arguments.
+/// A type in at most `room` columns, as whole as it can be: in full, without paths and default arguments, or without
+/// any arguments.
 pub(super) fn short_type(ty: &str, room: usize) -> String {
     let fits = |text: &str| glyphs::width(text, room + 1) <= room;
     if fits(ty) {
         return ty.to_owned();
     }
-    let shorter = short_generics(ty);
-    if fits(&shorter) {
-        return shorter;
-    }
-    let bare = without_paths(&shorter);
-    match bare.split_once('<') {
-        Some((name, _)) if !fits(&bare) => format!("{name}<…>"),
-        _ => bare,
+    let short = types::short(ty);
+    match short.split_once('<') {
+        Some((name, _)) if !fits(&short) => format!("{name}<…>"),
+        _ => short,
     }
 }
 
@@ -106,12 +102,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn types_lose_paths_before_arguments() {
+    fn types_lose_paths_and_defaults_before_arguments() {
         let ty = "alloc::vec::Vec<&str, alloc::alloc::Global>";
         assert_eq!(short_type(ty, 60), ty);
-        assert_eq!(short_type(ty, 30), "alloc::vec::Vec<&str, Global>");
-        assert_eq!(short_type(ty, 20), "Vec<&str, Global>");
-        assert_eq!(short_type(ty, 10), "Vec<…>");
+        assert_eq!(short_type(ty, 30), "Vec<&str>");
+        assert_eq!(short_type(ty, 8), "Vec<…>");
         let ty = "&x11rb::rust_connection::RustConnection<DefaultStream>";
         assert_eq!(short_type(ty, 35), "&RustConnection<DefaultStream>");
         assert_eq!(short_type("unsigned long", 5), "unsigned long");
