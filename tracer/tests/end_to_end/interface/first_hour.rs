@@ -166,7 +166,9 @@ fn first_hour_typed_as_fast_as_it_goes_loses_nothing() {
         screen.contains("show events") || screen.contains("@once")
     });
     // A note on its end stands behind it.
-    terminal.keys(&format!("3\x1b[H{ENTER}"));
+    terminal.keys("3\x1b[H");
+    terminal.wait_text("1 newer; F follows");
+    terminal.keys(ENTER);
     terminal.wait("its stack", |screen| {
         screen.contains("Esc back") && screen.to_lowercase().contains("stack")
     });
