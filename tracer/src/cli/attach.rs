@@ -197,13 +197,7 @@ fn trace(
     };
     let code = match ends {
         None => {
-            let options = tui_options(args, colours);
-            let screen = ScreenOf {
-                options,
-                colours: colours.stdout,
-                launched,
-                keeps_events: keeps_events(args),
-            };
+            let screen = ScreenOf::new(args, colours, launched);
             let progress = &watchdog.progress;
             in_terminal(&control, screen, &installed, progress, telemetry, last)?
         }
@@ -608,6 +602,17 @@ struct ScreenOf<'t> {
     launched: Option<&'t LaunchedRun>,
     /// A file or a collector gets the events, too.
     keeps_events: bool,
+}
+
+impl<'t> ScreenOf<'t> {
+    fn new(args: &TraceArgs, colours: Colours, launched: Option<&'t LaunchedRun>) -> Self {
+        Self {
+            options: tui_options(args, colours),
+            colours: colours.stdout,
+            launched,
+            keeps_events: keeps_events(args),
+        }
+    }
 }
 
 fn in_terminal(
