@@ -97,7 +97,7 @@ pub enum UiOutcome {
 pub struct UiEnd {
     /// The way it was left.
     pub outcome: UiOutcome,
-    /// What nothing has kept.
+    /// Work that nothing has kept.
     pub unsaved: UnsavedWork,
 }
 

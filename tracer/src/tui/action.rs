@@ -164,7 +164,7 @@ pub(super) enum WorkerReply {
     Names(NamesRequest, KnownNames),
     /// A file was written, in words, or not.
     Written(Box<FileRequest>, Result<String, Diagnostic>),
-    /// A probe is gone: its last state, and what it has added up.
+    /// A probe is gone: its last state, and its totals.
     Removed(ProbeId, Option<Box<ProbeStatus>>, Option<Box<Aggregate>>),
     /// Events of a recording.
     Window(LoadedWindow),

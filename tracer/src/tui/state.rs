@@ -158,7 +158,7 @@ pub(super) struct UiState {
     pub(super) exited: Option<Option<i32>>,
     /// The session is left.
     pub(super) outcome: Option<UiOutcome>,
-    /// What is being carried out, and what waits.
+    /// Commands that are being carried out, and those that wait.
     pub(super) queue: CommandQueue,
     /// Names for completion.
     names: Names,

@@ -82,7 +82,7 @@ pub(super) fn names(control: &dyn Control, request: &NamesRequest) -> KnownNames
     }
 }
 
-/// Removes a probe, and keeps what it has added up.
+/// Removes a probe, and keeps its totals.
 pub(super) fn remove(control: &dyn Control, id: ProbeId) -> WorkerReply {
     let mut aggregates = control.aggregates().into_iter();
     let aggregate = aggregates.find(|one| one.probe == id).map(Box::new);

@@ -1,4 +1,4 @@
-//! Completions of the word at the cursor, with what is known of each.
+//! Completions of the word at the cursor, with their types.
 
 use crate::base::diagnostic::Diagnostic;
 use crate::lang::SPECIALS;
@@ -10,7 +10,7 @@ use super::context::{CursorPlace, TypedContext};
 /// The most completions that are kept.
 const KEPT: usize = 300;
 
-/// The actions and options of the probe language, with what they do.
+/// The actions and options of the probe language, with their effects.
 const ABOUT: [(&str, &str); 28] = [
     ("log", "a message with values at each hit"),
     ("snapshot", "one hit with all variables and the stack"),
@@ -49,12 +49,12 @@ const COMMANDS: [&str; 6] = ["w", "export", "undo", "start", "help", "quit"];
 pub(in crate::tui) struct Candidate {
     /// The whole word.
     pub(in crate::tui) text: String,
-    /// Its type, or what it does.
+    /// Its type, or its effect.
     pub(in crate::tui) about: String,
 }
 
 impl Candidate {
-    /// A completion with what is known of it.
+    /// A completion with its type or its effect.
     pub(in crate::tui) fn new(text: impl Into<String>, about: impl Into<String>) -> Self {
         Self {
             text: text.into(),
@@ -74,7 +74,7 @@ pub(in crate::tui) struct WordCompletion {
     pub(in crate::tui) chosen: Option<usize>,
     /// More are being looked for.
     pub(in crate::tui) looks: bool,
-    /// Why there are none, or what Tab has done.
+    /// The reason why there are none.
     pub(in crate::tui) note: Option<String>,
 }
 
@@ -149,7 +149,7 @@ impl WordCompletion {
     }
 }
 
-/// What a word of the probe language, or a command, does.
+/// The effect of a word of the probe language, or of a command.
 pub(in crate::tui) fn about(word: &str) -> &'static str {
     let known = ABOUT.iter().find(|(known, _)| *known == word);
     known.map_or("", |(_, about)| about)

@@ -1,9 +1,9 @@
-//! What may stand at the cursor of a typed line.
+//! The place of the cursor in a typed line.
 
 use crate::actions;
 use crate::lang::OPTIONS;
 
-/// What may stand at the cursor.
+/// The kind of a word at the cursor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::tui) enum CursorPlace {
     /// An action, or another command.
@@ -39,7 +39,7 @@ pub(in crate::tui) enum CursorPlace {
 /// The place at the cursor, and the beginning of its word.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::tui) struct TypedContext {
-    /// What may stand there.
+    /// The kind of word.
     pub(in crate::tui) place: CursorPlace,
     /// The part of the word that is typed.
     pub(in crate::tui) stem: String,

@@ -1,4 +1,4 @@
-//! Completions of the line that is typed: from what is on the screen, and from the session.
+//! Completions of the line that is typed: from the screen, and from the session.
 
 use std::collections::VecDeque;
 

@@ -1,4 +1,4 @@
-//! Writing probes and events to files, and what would be lost at the end.
+//! Writing probes and events to files, and work that would be lost at the end.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use crate::actions::line_of_probe;
 use crate::base::diagnostic::Diagnostic;
 use crate::event::grouped;
 
-/// What has been written, or need not be.
+/// Work that has been written, or need not be.
 #[derive(Debug, Default)]
 pub(in crate::tui) struct SavedWork {
     /// Texts of probes.
@@ -154,7 +154,7 @@ impl UiState {
         }
     }
 
-    /// What is lost at the end, if nothing else keeps it.
+    /// Work that is lost at the end.
     pub(in crate::tui) fn unsaved(&self) -> UnsavedWork {
         if self.recording.is_some() {
             return UnsavedWork::default();

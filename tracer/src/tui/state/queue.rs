@@ -35,7 +35,7 @@ pub(in crate::tui) struct RefusedProbe {
     pub(in crate::tui) error: Diagnostic,
 }
 
-/// What waits for something else.
+/// Commands and texts that wait.
 #[derive(Debug, Default)]
 pub(in crate::tui) struct CommandQueue {
     /// Probes that are being attached: the first one now, the others behind it.

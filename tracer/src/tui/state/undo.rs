@@ -1,4 +1,4 @@
-//! Undoing what removed, changed, silenced or cleared something.
+//! Undoing removals, edits, silence and cleared lists.
 
 use std::collections::BTreeMap;
 
@@ -63,7 +63,7 @@ impl RemovedProbe {
 #[derive(Debug)]
 pub(super) struct FormerLife {
     counters: Counters,
-    /// What it has added up, row by row.
+    /// Its totals, row by row.
     rows: Vec<String>,
 }
 
