@@ -24,7 +24,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::build::{ebpf, package};
-use crate::docs::{limits, pages};
+use crate::docs::{limits, pages, pictures};
 use crate::support::failure;
 
 /// Everything that is done with this repository besides writing it
@@ -65,6 +65,8 @@ enum Command {
     Limits(limits::Args),
     /// Run the commands on the pages of the documentation, and update their outputs
     Pages(pages::Args),
+    /// Make the pictures of the terminal UI in the documentation
+    Pictures(pictures::Args),
 }
 
 fn main() -> ExitCode {
@@ -87,6 +89,7 @@ fn main() -> ExitCode {
         Command::Soak(args) => soak::run(&args),
         Command::Limits(args) => limits::run(&args),
         Command::Pages(args) => pages::run(&args),
+        Command::Pictures(args) => pictures::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,7 +1,7 @@
 //! The command line: commands, options, their help.
 
 mod export;
-mod limits;
+mod limit_options;
 mod selectors;
 mod settings;
 mod telemetry;
@@ -22,7 +22,7 @@ use crate::sources::{SourceMap, SourcePlaces};
 use crate::target::select::{Selector, SelectorKind};
 
 pub(super) use export::{ExportArgs, ExportTo, LiveExport};
-pub(super) use limits::LimitArgs;
+pub(super) use limit_options::LimitArgs;
 pub(super) use selectors::{SelectorArgs, TargetArgs, parse_target_line};
 pub(super) use settings::SettingsArgs;
 pub(super) use telemetry::TelemetryArgs;

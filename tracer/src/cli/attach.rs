@@ -129,10 +129,7 @@ fn trace(
         launched,
     } = traced;
     let to_stderr = launched.is_some();
-    if how != Output::Tui {
-        let notes = args.settings.notes().iter();
-        notes.for_each(|note| say!("note: {}", Visible(note)));
-    }
+    say_settings(args, how);
     let options = session_options(args, how, written);
     // Listen before attaching, so that signals and exits in the meantime count, too.
     let ends = (how != Output::Tui).then(Ends::listen).transpose()?;
@@ -216,6 +213,14 @@ fn trace(
     } else {
         BAD_INPUT
     })
+}
+
+/// Writes the remarks on the configuration file. The terminal UI shows them itself.
+fn say_settings(args: &TraceArgs, how: Output) {
+    let notes = args.settings.notes().iter();
+    for note in notes.filter(|_| how != Output::Tui) {
+        say!("note: {}", Visible(note));
+    }
 }
 
 /// The style of lines on stdout.

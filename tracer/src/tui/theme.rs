@@ -82,7 +82,7 @@ pub(super) struct Theme {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ThemeKind {
     /// Colours of our own, the background too.
-    Own(Colours),
+    Own(OwnColours),
     /// The terminal's own sixteen colours.
     Terminal,
     /// Attributes such as bold, no colours.
@@ -91,7 +91,7 @@ enum ThemeKind {
 
 /// The colours of a theme in the form that the terminal has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Colours {
+struct OwnColours {
     palette: &'static Palette,
     truecolor: bool,
 }
@@ -194,7 +194,7 @@ const NAMED: [Color; 16] = [
     Color::White,
 ];
 
-impl Colours {
+impl OwnColours {
     fn shown(self, colour: PaletteColour) -> Color {
         colour.shown(self.truecolor)
     }

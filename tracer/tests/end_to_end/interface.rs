@@ -8,6 +8,7 @@ mod first_hour;
 mod pages;
 mod picker;
 mod results;
+mod pictures;
 mod sources;
 mod story;
 mod terminal;

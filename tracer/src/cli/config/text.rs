@@ -190,9 +190,12 @@ impl Visitor<'_> for LimitVisitor {
     }
 }
 
+/// A name and its value, with their places.
+type Entry<V> = (Spanned<String>, Spanned<V>);
+
 /// A table in the order in which it is written.
 #[derive(Debug)]
-struct WrittenMap<V>(Vec<(Spanned<String>, Spanned<V>)>);
+struct WrittenMap<V>(Vec<Entry<V>>);
 
 impl<V> Default for WrittenMap<V> {
     fn default() -> Self {
@@ -222,7 +225,7 @@ impl<'de, V: Deserialize<'de>> Visitor<'de> for MapVisitor<V> {
 
 fn entries<'de, V: Deserialize<'de>, A: MapAccess<'de>>(
     mut map: A,
-) -> Result<Vec<(Spanned<String>, Spanned<V>)>, A::Error> {
+) -> Result<Vec<Entry<V>>, A::Error> {
     let mut entries = Vec::new();
     while let Some(entry) = map.next_entry()? {
         entries.push(entry);

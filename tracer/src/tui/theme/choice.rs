@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use super::Theme;
 use super::palette::{DARK, HIGH_CONTRAST, LIGHT};
-use super::{Colours, ThemeKind};
+use super::{OwnColours, ThemeKind};
 use crate::base::suggestions::near_names;
 
 /// A theme of the screen, by its name.
@@ -138,7 +138,7 @@ impl TerminalColours {
         let kind = match (own, self.depth) {
             _ if choice == ThemeChoice::None => ThemeKind::Attributes,
             (None, _) | (_, ColourDepth::Sixteen) => ThemeKind::Terminal,
-            (Some(palette), depth) => ThemeKind::Own(Colours {
+            (Some(palette), depth) => ThemeKind::Own(OwnColours {
                 palette,
                 truecolor: depth == ColourDepth::TrueColour,
             }),

@@ -148,6 +148,11 @@ impl Terminal {
         lock(&self.screen.0).parser.screen().contents()
     }
 
+    /// Reads the screen.
+    pub(crate) fn with_screen<T>(&self, read: impl FnOnce(&vt100::Screen) -> T) -> T {
+        read(lock(&self.screen.0).parser.screen())
+    }
+
     /// Every byte that was sent to the terminal.
     pub(crate) fn raw(&self) -> Vec<u8> {
         lock(&self.screen.0).raw.clone()
