@@ -8,7 +8,6 @@ mod args;
 mod attach;
 mod check;
 mod choose;
-mod config;
 mod doctor;
 mod failure;
 mod lists;

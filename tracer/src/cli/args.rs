@@ -1,5 +1,6 @@
 //! The command line: commands, options, their help.
 
+mod config;
 mod export;
 mod limit_options;
 mod selectors;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args as ClapArgs;
 
 use super::LimitArgs;
-use crate::cli::config::Config;
+use super::config::Config;
 use crate::cli::failure::CommandFailure;
 use crate::cli::output::Colours;
 use crate::tui::{Keymap, ThemeChoice, UiOptions};

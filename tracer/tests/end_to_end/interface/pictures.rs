@@ -165,7 +165,7 @@ fn busy(shop: &Shop, theme: &str) -> Picture {
     });
     terminal.keys("3kkk");
     terminal.wait("a selected event", |screen| {
-        screen.contains("F follows") && screen.contains("show all")
+        screen.contains("F follows") && screen.contains("show all  q quit  ? keys  p pause")
     });
     let picture = terminal.with_screen(Picture::of);
     terminal.keys("q");

@@ -8,8 +8,8 @@ mod text;
 
 use std::path::Path;
 
-use super::args::LimitArgs;
-use super::failure::CommandFailure;
+use super::LimitArgs;
+use crate::cli::failure::CommandFailure;
 use crate::tui::{Keymap, ThemeChoice};
 
 use file::ConfigPlace;
