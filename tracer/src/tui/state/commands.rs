@@ -367,6 +367,8 @@ impl UiState {
     }
 
     fn open(&mut self, file: SourceFile, line: Option<u64>) -> Vec<UiEffect> {
+        // The place of the first probe would take this one's place once the list of files is there.
+        self.wanted = None;
         self.generation += 1;
         self.source = Some(SourceView::new(file.clone(), self.generation, line));
         vec![UiEffect::LoadSource {

@@ -96,12 +96,12 @@ pub(in crate::tui) struct ResultsPane {
     /// Events of the probe when the rows were last in order.
     events: u64,
     /// The place of the cursor in the source that the pane has followed.
-    followed: Option<FollowedLine>,
+    followed: Option<FollowedPlace>,
 }
 
 /// A place in the source: the number of the open file, and the line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct FollowedLine {
+struct FollowedPlace {
     generation: u64,
     line: u64,
 }
@@ -485,7 +485,7 @@ impl UiState {
         let Some(source) = self.source.as_ref().filter(|_| self.focus == Pane::Source) else {
             return;
         };
-        let place = FollowedLine {
+        let place = FollowedPlace {
             generation: source.generation,
             line: source.line(),
         };

@@ -71,7 +71,7 @@ pub(in crate::tui) struct Channel {
 
 /// The numbers of one event, by channel.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::tui) struct Row {
+pub(in crate::tui) struct SeriesRow {
     /// NaN where there is none.
     pub(in crate::tui) numbers: [f64; CHANNELS],
     /// Hits were left out before it.
@@ -86,7 +86,7 @@ pub(in crate::tui) struct ProbeSeries {
     /// It has more numbers than are kept.
     pub(in crate::tui) has_more: bool,
     /// The numbers of the last events, the newest at the back.
-    pub(in crate::tui) rows: VecDeque<Row>,
+    pub(in crate::tui) rows: VecDeque<SeriesRow>,
     /// The last events, the newest at the back.
     pub(in crate::tui) recent: VecDeque<Arc<Event>>,
     /// Number of events so far.
@@ -121,7 +121,7 @@ impl ProbeSeries {
             if self.rows.len() >= ROWS {
                 self.rows.pop_front();
             }
-            self.rows.push_back(Row {
+            self.rows.push_back(SeriesRow {
                 numbers: row,
                 is_after_gap,
             });

@@ -181,9 +181,8 @@ impl SourceView {
             .unwrap_or(usize::MAX)
             .min(self.len().saturating_sub(1));
         self.list.jump(index, rows);
-        if !matches!(self.text, LoadedText::Waiting) {
-            self.wanted = None;
-        }
+        let is_waiting = matches!(self.text, LoadedText::Waiting);
+        self.wanted = is_waiting.then_some(line);
     }
 
     /// The next line with code after the cursor, or the one before.

@@ -211,7 +211,10 @@ fn editor_has_the_terminal_and_runs_as_the_user_who_called_sudo() {
     assert_eq!(said[7], "typed text", "{said:?}");
     // Ctrl-C ends this editor, and not the tracer.
     terminal.keys("E");
-    terminal.wait_text("now editing");
+    // The terminal still has what the editor before has written.
+    terminal.wait("the second editor", |screen| {
+        screen.matches("now editing").count() == 2
+    });
     terminal.keys("\x03");
     terminal.wait_text("ended by signal 2");
     // Events came meanwhile, and still come.

@@ -46,14 +46,19 @@ impl Terminal {
         command.env("TERM", "xterm-256color");
         command.env_remove("RUST_LOG");
         // The settings of whoever runs the tests.
-        for name in ["COLORTERM", "NO_COLOR", "XDG_CONFIG_HOME"] {
+        for name in [
+            "COLORTERM",
+            "NO_COLOR",
+            "XDG_CONFIG_HOME",
+            "COLORFGBG",
+            "SUDO_UID",
+            "PKEXEC_UID",
+            "DOAS_USER",
+        ] {
             let is_own = command.get_env(name) == std::env::var_os(name).as_deref();
             if is_own {
                 command.env_remove(name);
             }
-        }
-        for name in ["COLORFGBG", "SUDO_UID", "PKEXEC_UID", "DOAS_USER"] {
-            command.env_remove(name);
         }
         if command.get_env("XDG_CONFIG_HOME").is_none() {
             command.env("XDG_CONFIG_HOME", "/nonexistent");

@@ -351,7 +351,7 @@ fn without_chart(line: &str) -> String {
 /// A row of the probes, with its counts as `N` after its location.
 fn counts(line: &str) -> String {
     let words = line.split(' ').enumerate().map(|(index, word)| {
-        let digits = word.trim_end_matches('k');
+        let digits = word.trim_end_matches("/s").trim_end_matches('k');
         let is_count = number(digits) == Some(digits.len()) && word != "0";
         if index > 1 && is_count { "N" } else { word }
     });
