@@ -4,6 +4,7 @@ use super::super::action::{AddRequest, Pane, UiEffect};
 use super::super::events::Filter;
 use super::super::keymap::KeyCommand;
 use super::super::prompt::{Prompt, Purpose};
+use super::super::workers::saving::counted;
 use super::results::adds_up;
 use super::undo::UndoStep;
 use super::{Overlay, UiState};
@@ -281,8 +282,10 @@ impl UiState {
             };
             self.say(
                 format!(
-                    "{} removed: {} hits, {} events{lost}; {undo} brings it back",
-                    last.name, counters.hits, counters.events
+                    "{} removed: {}, {}{lost}; {undo} brings it back",
+                    last.name,
+                    counted(counters.hits, "hit"),
+                    counted(counters.events, "event")
                 ),
                 false,
             );

@@ -77,9 +77,10 @@ pub(in crate::tui) fn write(
 }
 
 /// `1 probe`, `1,200 events`.
-pub(in crate::tui) fn counted(count: usize, what: &str) -> String {
+pub(in crate::tui) fn counted(count: impl TryInto<u64>, what: &str) -> String {
+    let count = count.try_into().unwrap_or(u64::MAX);
     let plural = if count == 1 { "" } else { "s" };
-    let count = grouped(u64::try_from(count).unwrap_or(u64::MAX));
+    let count = grouped(count);
     format!("{count} {what}{plural}")
 }
 
