@@ -34,7 +34,7 @@ impl fmt::Display for Value {
 /// Writes a value in a format.
 ///
 /// # Errors
-/// Those of the writer.
+/// The writer's.
 pub fn write(out: &mut dyn Write, value: &Value, format: Format) -> fmt::Result {
     match (value, format.style) {
         (Value::Text(text), FormatStyle::Display) => {

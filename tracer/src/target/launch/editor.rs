@@ -85,7 +85,7 @@ impl UserEditor {
             -1 => Err(failed(io::Error::last_os_error())),
             0 => {
                 drop(ours);
-                // Nobody is told of a failure but by the end of the socket.
+                // The end of the socket tells of a failure.
                 let served = serve(theirs, &command, user.as_ref());
                 std::process::exit(i32::from(served.is_err()));
             }

@@ -64,7 +64,7 @@ pub(in crate::tui) enum ColourDepth {
     TrueColour,
 }
 
-/// What the environment says about the terminal. The terminal itself is not asked: not every one
+/// The terminal, as the environment describes it. The terminal itself is not asked: not every one
 /// answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::tui) struct TerminalColours {
@@ -150,7 +150,7 @@ impl TerminalColours {
     }
 }
 
-/// Whether the background is light, by `COLORFGBG`: the numbers of the text's and the background's
+/// Returns true if the background is light, by `COLORFGBG`: the numbers of the text's and the background's
 /// colour, such as `15;0` or `0;default;15`.
 fn is_light(colorfgbg: &str) -> Option<bool> {
     let (_, background) = colorfgbg.rsplit_once(';')?;

@@ -27,7 +27,7 @@ pub(super) struct EventNode<'e> {
     /// The full type. Empty if it is not known.
     pub(super) ty: &'e str,
     pub(super) content: Content<'e>,
-    /// The same part of the event before.
+    /// This part in the event before.
     pub(super) before: Before<'e>,
 }
 

@@ -156,7 +156,7 @@ fn on_line(error: Diagnostic, text: &str, path: &Path) -> CommandFailure {
     let line = text.get(start..).and_then(|rest| rest.lines().next());
     let line = line.unwrap_or_default();
     let column = span.start.saturating_sub(start).min(line.len());
-    // What goes on over several lines is marked on its first.
+    // A mistake of several lines is marked on the first of them.
     let end = (column + span.len()).clamp(column, line.len());
     let place = format!("{}:{number}", path.display());
     CommandFailure::of_text(error.about(column..end), line).at(Some(&place))

@@ -1,4 +1,4 @@
-//! Completion of what is typed.
+//! Completion while a line is typed.
 
 use super::*;
 
@@ -45,7 +45,7 @@ fn fields_of_a_variable_are_listed_with_their_types_and_completed() {
     }
     desk.press(KeyCode::BackTab);
     assert_eq!(desk.line_typed(), "log main.rs:20 \"{current.y");
-    // What follows is typed on.
+    // The rest is typed on.
     desk.keys("}\"");
     desk.press(KeyCode::Enter);
     assert_eq!(desk.state.probes[0].text, "log main.rs:20 \"{current.y}\"");

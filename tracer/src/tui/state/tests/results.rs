@@ -34,7 +34,7 @@ fn send(desk: &mut Desk, events: impl IntoIterator<Item = Arc<Event>>) {
     desk.act(UiAction::Notices(notices));
 }
 
-/// A logpoint with 120 hits, the results of which have the focus.
+/// A logpoint with 120 hits. Its results have the focus.
 fn moving(size: (u16, u16)) -> Desk {
     let mut desk = Desk::open(size);
     desk.press(KeyCode::Enter);
@@ -44,7 +44,7 @@ fn moving(size: (u16, u16)) -> Desk {
     desk
 }
 
-/// A probe with a sum, the results of which have the focus.
+/// A probe with a sum. Its results have the focus.
 fn summed(size: (u16, u16), text: &str, aggregate: Aggregate) -> Desk {
     let mut desk = Desk::open(size);
     desk.keys(&format!(":{text}"));

@@ -1,4 +1,4 @@
-//! What a probe has added up: hits by value, by ranges of numbers, by ranges of times.
+//! The sums of a probe: hits by value, by ranges of numbers, by ranges of times.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;

@@ -9,7 +9,7 @@ fn config(text: &str) -> Config {
     }
 }
 
-/// What the user reads about a mistake.
+/// The message about a mistake, as the user reads it.
 fn told(text: &str) -> String {
     let failure = parse(text, Path::new("config.toml")).expect_err(text);
     assert_eq!(failure.code(), crate::cli::BAD_INPUT);
