@@ -359,9 +359,11 @@ fn terminal_ui_shows_a_recording_to_everyone() {
     terminal.keys("/@shot\r");
     terminal.wait("the snapshot", |screen| screen.contains("with `@shot`"));
     terminal.keys("\x1b[H\r");
-    terminal.wait("its stack", |screen| {
-        screen.contains("stack, innermost first") && screen.contains("probe     shot  hit 1")
+    terminal.wait("the snapshot in full", |screen| {
+        screen.contains("shot hit 1") && screen.contains("Stack 3")
     });
+    terminal.keys("s");
+    terminal.wait_text("#0  work");
     terminal.keys("qd");
     terminal.wait_text("this is a recording");
     terminal.keys("q");
