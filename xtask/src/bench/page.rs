@@ -75,8 +75,9 @@ the difference of the peaks. A *short process* passes each probed line once. The
 same file as two selected ones.
 
 **Recordings**: `tracer record` in comparison with `tracer attach -o json` to `/dev/null`, each alone, 20,000 events of
-two integers a second. The long recording has their blocks again and again. The time is from the start of `tracer view`
-to its first screen with events.
+two integers a second. *start CPU ms* is spent once, before the first event: a recorder reads the source of each probe
+and finds its lines with code. The long recording has the blocks of the recordings again and again. The time is from the
+start of `tracer view` to its first screen with events.
 
 **Answers of the terminal UI**: the time from a key to its answer on the screen of a terminal, while the target makes
 100,000 hits a second, each of which is an event of two integers. The keys open and close the help, zoom, and turn the

@@ -27,6 +27,8 @@ const EVENTS: u64 = 10_000_000;
 const HEADER: usize = 60;
 /// Time for the first screen.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// A session is at rest if it has used less than a hundredth of a CPU for this long.
+const SETTLING: Duration = Duration::from_millis(400);
 /// Time between two looks at the screen.
 const LOOK: Duration = Duration::from_millis(2);
 
@@ -62,6 +64,7 @@ fn total(rows: &[RecordingRow]) -> Option<RecordingRow> {
     Some(RecordingRow {
         events: rows.iter().map(|row| row.events).sum(),
         lost: rows.iter().map(|row| row.lost).sum(),
+        start_cpu_ms: middle(|row| row.start_cpu_ms)?,
         cpu_us_per_event: middle(|row| row.cpu_us_per_event)?,
         bytes_per_event: median(&bytes),
         ..rows.first()?.clone()
@@ -86,7 +89,8 @@ fn session(hitter: &mut Hitter, output: RecordedOutput, file: &Path) -> Result<R
     command.arg("--summary").arg(summary.path());
     let mut session = Observed::spawn_without_output(&mut command)?;
     session.wait_attached()?;
-    let before = session.cpu().context("the session has no CPU time")?;
+    let attached = session.cpu().context("the session has no CPU time")?;
+    let before = settled_cpu(&session)?;
     let milliseconds = u64::try_from(TIME.as_millis())?;
     hitter.run(SITE, Pace::TwentyThousand, 1, milliseconds)?;
     // A block is written after a second at most.
@@ -108,10 +112,29 @@ fn session(hitter: &mut Hitter, output: RecordedOutput, file: &Path) -> Result<R
         output,
         events,
         lost: number(&summary, "lost").unwrap_or(0),
+        start_cpu_ms: round((before - attached).as_secs_f64() * 1e3, 0),
         cpu_us_per_event: round(each(cpu.as_secs_f64() * 1e6), 3),
         ratio_to_json: None,
         bytes_per_event: bytes.map(|bytes| round(each(bytes as f64), 2)),
     })
+}
+
+/// CPU time of a session once it has nothing more to do: a recorder reads sources and their lines first.
+fn settled_cpu(session: &Observed) -> Result<Duration> {
+    let cpu = || session.cpu().context("the session has no CPU time");
+    let end = Instant::now() + PATIENCE;
+    let mut before = cpu()?;
+    loop {
+        thread::sleep(SETTLING);
+        let now = cpu()?;
+        if now - before < SETTLING / 100 {
+            return Ok(now);
+        }
+        if Instant::now() > end {
+            return Err(Failure::new("the session is never at rest").into());
+        }
+        before = now;
+    }
 }
 
 /// Writes a long recording: the blocks of another one, again and again. Returns its events.

@@ -279,6 +279,8 @@ pub(super) struct RecordingRow {
     pub(super) output: RecordedOutput,
     pub(super) events: u64,
     pub(super) lost: u64,
+    /// CPU time after the probe was attached and before the first event.
+    pub(super) start_cpu_ms: f64,
     /// CPU time of the session for each event.
     pub(super) cpu_us_per_event: f64,
     /// Ratio to JSON in the same repeat: the median over repeats.
