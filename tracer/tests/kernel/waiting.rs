@@ -14,7 +14,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tracer_common::op::{self, EncodedOp};
-use tracer_common::record::{CHUNK_ABSENT, CHUNK_OK};
+use tracer_common::record::{CHUNK_ABSENT, CHUNK_OK, CHUNK_UNREAD};
 
 use crate::support::rig::{RDI, Rig, UNLIMITED, Way, copy};
 use crate::support::site::{SITES, Site};
@@ -161,15 +161,19 @@ fn hit_does_not_wait_for_a_page_that_nobody_brings() {
     };
     let [site, ..] = SITES;
     for ops in plans() {
-        let Some(watched) = watched(MODE_MISSING) else {
-            return;
-        };
-        let (slot, _) = rig.probe(&UNLIMITED, &[(site.offset(), ops)]);
-        let (_watched, _) = watched.pass(site);
-        let records = rig.records();
-        assert_eq!(records[0].chunks()[0].0, CHUNK_ABSENT);
-        // The page is still missing, and closing the link must not take longer for that.
-        rig.remove(slot);
+        let mut statuses = Vec::new();
+        // The other tests are threads of this process. While one of them changes its mappings, the reason is not known.
+        while statuses.iter().all(|&status| status == CHUNK_UNREAD) && statuses.len() < 50 {
+            let Some(watched) = watched(MODE_MISSING) else {
+                return;
+            };
+            let (slot, _) = rig.probe(&UNLIMITED, &[(site.offset(), ops.clone())]);
+            let (_watched, _) = watched.pass(site);
+            statuses.push(rig.records()[0].chunks()[0].0);
+            // The page is still missing, and closing the link must not take longer for that.
+            rig.remove(slot);
+        }
+        assert_eq!(statuses.last(), Some(&CHUNK_ABSENT), "{statuses:?}");
     }
 }
 
