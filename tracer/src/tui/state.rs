@@ -63,6 +63,8 @@ mod undo;
 
 /// The counters are read this often.
 const REFRESH: Duration = Duration::from_millis(250);
+/// The answer to a command stays at the foot for this long before news of the session take its place.
+const ANSWER_TIME: Duration = Duration::from_secs(2);
 /// A message stays at the foot for this long.
 const MESSAGE_TIME: Duration = Duration::from_secs(8);
 /// A value that changed is marked for this long.
@@ -96,6 +98,8 @@ pub(super) struct FootMessage {
     pub(super) text: String,
     /// It reports a problem.
     pub(super) bad: bool,
+    /// No news of the session takes its place before: the answer to a command has been on the screen for a while.
+    kept_until: Instant,
     until: Instant,
 }
 
@@ -154,6 +158,8 @@ pub(super) struct UiState {
     pub(super) editing: bool,
     /// The message at the foot.
     pub(super) message: Option<FootMessage>,
+    /// News that waits for the answer to a command to be read.
+    news: Option<(String, bool)>,
     /// The target is gone.
     pub(super) exited: Option<Option<i32>>,
     /// The session is left.
@@ -239,6 +245,7 @@ impl UiState {
             left: None,
             editing: false,
             message: None,
+            news: None,
             exited: None,
             outcome: None,
             queue: CommandQueue::default(),
@@ -423,6 +430,9 @@ impl UiState {
         {
             self.message = None;
         }
+        if let Some((text, bad)) = self.news.take() {
+            self.tell(text, bad);
+        }
         let due = self
             .refreshed
             .is_none_or(|then| self.now.saturating_duration_since(then) >= REFRESH);
@@ -491,21 +501,21 @@ impl UiState {
                 self.events.push(Body::Event(event));
             }
             Notice::Warning(text) => {
-                self.say(text.clone(), true);
+                self.tell(text.clone(), true);
                 self.events.push(Body::Note(text));
             }
             Notice::Note(text) => {
-                self.say(text.clone(), false);
+                self.tell(text.clone(), false);
                 self.events.push(Body::Note(text));
             }
             Notice::Limited(limited) => {
                 let text = limited.to_string();
-                self.say(text.clone(), true);
+                self.tell(text.clone(), true);
                 self.events.push(Body::Note(text));
             }
             Notice::Done(done) => {
                 let text = done.to_string();
-                self.say(text.clone(), false);
+                self.tell(text.clone(), false);
                 self.events.push(Body::Note(text));
             }
             // Notes report these, as far as they are few.
@@ -527,8 +537,22 @@ impl UiState {
         self.message = Some(FootMessage {
             text: text.into(),
             bad,
+            kept_until: self.now + ANSWER_TIME,
             until: self.now + MESSAGE_TIME,
         });
+    }
+
+    /// Tells news of the session. They are in the list of events, too.
+    fn tell(&mut self, text: String, bad: bool) {
+        let is_kept = |message: &FootMessage| message.kept_until > self.now;
+        if self.message.as_ref().is_some_and(is_kept) {
+            self.news = Some((text, bad));
+            return;
+        }
+        self.say(text, bad);
+        if let Some(message) = &mut self.message {
+            message.kept_until = self.now;
+        }
     }
 
     fn say_error(&mut self, error: &Diagnostic) {

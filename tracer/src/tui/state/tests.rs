@@ -1,5 +1,6 @@
 //! Keys, mouse and whole screens, over made-up answers.
 
+mod answers;
 mod changes;
 mod completion;
 mod events;
@@ -458,20 +459,6 @@ fn target_exit_is_told_and_everything_stays_to_read() {
     assert_eq!((desk.state.outcome, desk.state.events.len()), (None, 4));
     desk.keys("q");
     assert_eq!(desk.state.outcome, Some(UiOutcome::TargetExited(Some(-9))));
-}
-
-#[test]
-fn place_that_was_asked_for_last_is_the_one_that_opens() {
-    let mut desk = Desk::new((80, 24));
-    desk.state.wanted = Some((Arc::new("/elsewhere.rs".into()), 1));
-    desk.press(KeyCode::Enter);
-    assert_eq!(desk.state.wanted, None, "the user has opened another file");
-    let file = desk.state.source.as_ref().expect("it is open").file.clone();
-    let mut source = SourceView::new(file, 1, Some(16));
-    // The text is not there yet.
-    source.go_to(3, 20);
-    source.set_text(Ok(Arc::new(Document::new("a line\n".repeat(40)))), 20);
-    assert_eq!(source.line(), 3);
 }
 
 #[test]
