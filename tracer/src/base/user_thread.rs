@@ -37,7 +37,7 @@ impl UserThread {
     /// Starts the thread, which becomes the user at once and for good.
     ///
     /// # Errors
-    /// There is no thread, or it may not become the user.
+    /// The thread cannot be started, or it may not become the user.
     pub fn start(user: ThreadUser) -> io::Result<Self> {
         let (jobs, work) = channel::<Job>();
         let (sender, became) = channel();

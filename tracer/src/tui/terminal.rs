@@ -183,7 +183,7 @@ pub(super) fn abandon() {
 
 /// Keys, mouse, pastes and sizes of the terminal.
 pub(super) struct TerminalInput {
-    /// Keys come from there if stdin is no terminal.
+    /// The source of keys if stdin is not a terminal.
     tty: Option<File>,
     /// There may be more that is read and not yet taken.
     has_more: bool,

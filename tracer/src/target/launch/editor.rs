@@ -44,7 +44,7 @@ pub fn prepare_editor() {
 /// the user left it.
 ///
 /// # Errors
-/// There is no editor, it cannot be run, or the user may not read the file.
+/// No editor is named, the editor cannot be run, or the user may not read the file.
 pub fn edit(file: &Path, line: u64) -> Result<(), Diagnostic> {
     match editor()? {
         Ok(editor) => editor.edit(file, line),
@@ -55,7 +55,7 @@ pub fn edit(file: &Path, line: u64) -> Result<(), Diagnostic> {
 /// Returns why [`edit`] cannot work, if that is known.
 ///
 /// # Errors
-/// There is no editor.
+/// No editor is named.
 pub fn check_editor() -> Result<(), Diagnostic> {
     match editor()? {
         Ok(_) => Ok(()),

@@ -23,7 +23,7 @@ pub struct Keymap {
 /// Other keys for a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyRemap {
-    /// Where they hold: `main`, `picker`, `prompt`, ….
+    /// The mode in which they hold: `main`, `picker`, `prompt`, ….
     pub mode: String,
     /// The command, such as `next-pane`.
     pub command: String,

@@ -94,7 +94,7 @@ enum Within<'t> {
     Words(&'t str),
 }
 
-/// Where the end of a text is.
+/// The position of the end of a text.
 fn hole(text: &str) -> Within<'_> {
     let mut quoted = false;
     let mut hole = None;

@@ -1,4 +1,4 @@
-//! An event in full: its tabs, what is folded in them, and search.
+//! An event in full: its tabs, their folded parts, and search.
 
 use std::sync::Arc;
 
