@@ -32,8 +32,8 @@ const BYTES: u64 = 300_000;
 const ROWS: u16 = 32;
 const COLUMNS: u16 = 110;
 
-/// The traced program's folder. Its path is on the pictures.
-const FOLDER: &str = "/tmp/shop";
+/// The home of the user of the tutorial. Its path is on the pictures, so it is made for them.
+const HOME: &str = "/home/ada";
 
 #[test]
 fn pictures_are_there_linked_and_small() {
@@ -65,9 +65,10 @@ struct Shop {
 
 impl Shop {
     fn start() -> Self {
-        let folder = PathBuf::from(FOLDER);
         // Not one that somebody else has made.
-        fs::create_dir(&folder).expect("the folder of the pictures' program is free");
+        fs::create_dir(HOME).expect("no user of this machine has this home");
+        let folder = Path::new(HOME).join("shop");
+        fs::create_dir(&folder).expect("the home is empty");
         let source = folder.join("shop.rs");
         fs::copy(workspace().join("docs/tutorial/shop.rs"), &source).expect("a copy");
         let built = Command::new(rust_compiler())
@@ -97,7 +98,7 @@ impl Shop {
 
 impl Drop for Shop {
     fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.folder);
+        let _ = fs::remove_dir_all(HOME);
     }
 }
 

@@ -1,6 +1,8 @@
 //! The pane of a program: start, keys, output, end.
 
 use super::super::super::program::pane::{ProgramPane, ProgramPhase};
+use proptest::prelude::*;
+
 use super::*;
 
 /// A desk with a program that waits, and its source open.
