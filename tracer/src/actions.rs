@@ -101,8 +101,8 @@ pub fn parse_probe_file(text: &str) -> Vec<(usize, Result<ProbeSpec, Diagnostic>
         .collect()
 }
 
-/// The text of a probe as one line of a file of probes, which gives the same probe. `None` if its text has a line
-/// break that is more than a blank.
+/// The text of a probe as one line of a file of probes, which gives the same probe. `None` if a line break in it is
+/// more than white space, such as one in a message.
 #[must_use]
 pub fn line_of_probe(text: &str) -> Option<String> {
     let text = text.trim();

@@ -74,25 +74,26 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let result = start_log(args.log_file.as_deref(), args.log_kernel)
         .and_then(|()| args.command.configure());
     let mut launched = None;
-    if may_edit(&args.command) {
+    let shows_ui = result.is_ok() && may_edit(&args.command);
+    if shows_ui {
         prepare_editor();
     }
     match &args.command {
         // The doctor reports the privileges that it was given.
         TracerCommand::Doctor(_) => {}
         TracerCommand::Attach(attach) => {
-            privileges::start_user_thread();
+            start_user_thread(shows_ui);
             privileges::give_up(attach.trace.perf_events, false);
         }
         TracerCommand::Record(record) => privileges::give_up(record.trace.perf_events, false),
         TracerCommand::View(_) => {
-            privileges::start_user_thread();
+            start_user_thread(shows_ui);
             privileges::give_up(false, false);
         }
         TracerCommand::Run(run) if result.is_ok() => {
             // The program gets this process's privileges, and no thread of it.
             launched = Some(run::launch(run));
-            privileges::start_user_thread();
+            start_user_thread(shows_ui);
             privileges::give_up(run.trace.perf_events, true);
         }
         _ => privileges::give_up(false, false),
@@ -132,6 +133,13 @@ fn may_edit(command: &TracerCommand) -> bool {
     };
     let is_on_terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
     matches!(output, None | Some(args::Output::Tui)) && is_on_terminal
+}
+
+/// The terminal UI writes files for the user.
+fn start_user_thread(shows_ui: bool) {
+    if shows_ui {
+        privileges::start_user_thread();
+    }
 }
 
 /// Writes the tracer's own log to a file, filtered by `RUST_LOG`.

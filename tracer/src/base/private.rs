@@ -245,7 +245,7 @@ fn is_trusted(stat: &Stat, owner: u32) -> io::Result<()> {
     // The permission bits of a link do not matter. In a sticky directory nobody else can touch our
     // files.
     let is_trusted_group =
-        |group| group == 0 || group == getegid().as_raw() || group == private_group(owner);
+        |group| group == 0 || group == getegid().as_raw() || is_private_group(group, owner);
     let group = stat.st_mode & GROUP_WRITES != 0 && !is_trusted_group(stat.st_gid);
     let writable = group || stat.st_mode & OTHERS_WRITE != 0;
     if kind == FileType::Directory && writable && stat.st_mode & STICKY == 0 {
@@ -256,11 +256,11 @@ fn is_trusted(stat: &Stat, owner: u32) -> io::Result<()> {
     Ok(())
 }
 
-/// The group of `owner` alone, which many systems make for each user, with the user's number. Root's
-/// if there is none.
-fn private_group(owner: u32) -> u32 {
-    let user = user_of(owner).filter(|user| user.gid == user.uid);
-    user.map_or(0, |user| user.gid)
+/// Returns true for the group that many systems make for each user, with the user's number. By
+/// convention it has no other member.
+fn is_private_group(group: u32, owner: u32) -> bool {
+    let user = user_of(owner);
+    user.is_some_and(|user| user.gid == user.uid && user.gid == group)
 }
 
 fn is_own_file(stat: &Stat, owner: u32) -> io::Result<()> {

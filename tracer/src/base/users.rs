@@ -64,9 +64,59 @@ pub(crate) fn id_of(name: &str) -> Option<u32> {
     user_named(name).map(|user| user.uid)
 }
 
+/// The number of the user who had `sudo`, `pkexec` or `doas` run this process as root. `None` if nobody did, or root
+/// itself.
+///
+/// # Errors
+/// The name of a variable that means no user.
+pub(crate) fn invoker(
+    variable: impl Fn(&str) -> Option<String>,
+    is_root: bool,
+) -> Result<Option<u32>, &'static str> {
+    if !is_root {
+        return Ok(None);
+    }
+    for name in ["SUDO_UID", "PKEXEC_UID", "DOAS_USER"] {
+        let Some(value) = variable(name).filter(|value| !value.trim().is_empty()) else {
+            continue;
+        };
+        let value = value.trim();
+        let number = match name {
+            "DOAS_USER" => id_of(value),
+            _ => value.parse().ok(),
+        };
+        let number = number.ok_or(name)?;
+        return Ok((number != 0).then_some(number));
+    }
+    Ok(None)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn invoker_is_the_user_of_the_first_variable_that_is_set() {
+        let invoker = |variables: &[(&str, &str)], is_root| {
+            let value = |name: &str| {
+                let found = variables.iter().find(|(other, _)| *other == name);
+                found.map(|(_, value)| (*value).to_owned())
+            };
+            invoker(value, is_root)
+        };
+        assert_eq!(invoker(&[], true), Ok(None));
+        assert_eq!(invoker(&[("SUDO_UID", "7")], true), Ok(Some(7)));
+        assert_eq!(invoker(&[("SUDO_UID", "x")], true), Err("SUDO_UID"));
+        // Whoever is not root was not made so.
+        assert_eq!(invoker(&[("SUDO_UID", "x")], false), Ok(None));
+        assert_eq!(invoker(&[("SUDO_UID", "0")], true), Ok(None));
+        let both = [("SUDO_UID", " "), ("PKEXEC_UID", "8")];
+        assert_eq!(invoker(&both, true), Ok(Some(8)));
+        // A user of every Debian.
+        assert_eq!(invoker(&[("DOAS_USER", "daemon")], true), Ok(Some(1)));
+        let nobody = [("DOAS_USER", "no such user")];
+        assert_eq!(invoker(&nobody, true), Err("DOAS_USER"));
+    }
 
     #[test]
     fn users_are_found_by_name_and_number() {

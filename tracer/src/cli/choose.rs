@@ -38,7 +38,7 @@ struct MachineProcesses {
     ticks: BTreeMap<(u32, u64), u64>,
     looked: Option<Instant>,
     /// Executables, by device, number and time of change, that were looked into.
-    debug_info: BTreeMap<(u64, u64, i64), Option<bool>>,
+    debug_info: BTreeMap<(u64, u64, i64), bool>,
 }
 
 impl ProcessLister for MachineProcesses {
@@ -116,8 +116,13 @@ impl MachineProcesses {
         if self.debug_info.len() > EXECUTABLES {
             self.debug_info.clear();
         }
-        let known = self.debug_info.entry(key);
-        *known.or_insert_with(|| has_debug_info(pid))
+        if let Some(known) = self.debug_info.get(&key) {
+            return Some(*known);
+        }
+        // A process that ends meanwhile says nothing about its executable.
+        let found = has_debug_info(pid)?;
+        self.debug_info.insert(key, found);
+        Some(found)
     }
 
     /// The values that processes have, and the container or unit of each process.

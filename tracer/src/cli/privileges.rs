@@ -25,13 +25,13 @@ const KEPT: CapabilitySet = CapabilitySet::BPF
     .union(CapabilitySet::DAC_READ_SEARCH)
     .union(CapabilitySet::CHECKPOINT_RESTORE);
 
-/// Writes files for the user who called `sudo`.
+/// Writes files for the user who called `sudo`, `pkexec` or `doas`.
 static USER: OnceLock<Arc<UserThread>> = OnceLock::new();
 
-/// Starts the thread that writes files for the user who called `sudo`, if somebody did. To be called while this
+/// Starts the thread that writes files for the user who had this process run as root, if somebody did. To be called while this
 /// process may still become that user. Without it, files are written with what is left of root's rights.
 pub(super) fn start_user_thread() {
-    let Ok(Some(user)) = LaunchUser::of_sudo() else {
+    let Ok(Some(user)) = LaunchUser::of_invoker() else {
         return;
     };
     let home = user.home().map(PathBuf::from);
@@ -52,8 +52,9 @@ pub(super) fn user_thread() -> Option<Arc<UserThread>> {
     USER.get().cloned()
 }
 
-/// Keeps the privileges that commands need, of those that this process has. To be called before
-/// there are other threads: each has its own. A program that was launched as another user is sent
+/// Keeps the privileges that commands need, of those that this process has. Only the calling thread
+/// loses the others, and the threads that it starts later. The thread for the user's files is there
+/// already, and has those of the user. A program that was launched as another user is sent
 /// `signals`.
 pub(super) fn give_up(perf_events: bool, signals: bool) {
     // Perf events want it.

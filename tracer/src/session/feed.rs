@@ -75,23 +75,13 @@ impl Feed {
                         .filter(|notice| !matches!(notice, Notice::Event(_))),
                 );
             }
-            [only] if !only.skips_events() => only.extend(notices),
-            queues => {
+            [only] => only.extend(notices),
+            [others @ .., last] => {
                 let notices: Vec<Notice> = notices.into_iter().collect();
-                // The last frontend that takes events gets them without a copy.
-                let last = queues.iter().rposition(|queue| !queue.skips_events());
-                let others = queues.iter().enumerate();
-                for (_, queue) in others.filter(|(index, _)| Some(*index) != last) {
-                    if queue.skips_events() {
-                        let is_event = |notice: &&Notice| matches!(notice, Notice::Event(_));
-                        queue.extend(notices.iter().filter(|one| !is_event(one)).cloned());
-                    } else {
-                        queue.extend(notices.iter().cloned());
-                    }
+                for queue in others {
+                    queue.extend(notices.iter().cloned());
                 }
-                if let Some(last) = last.and_then(|index| queues.get(index)) {
-                    last.extend(notices);
-                }
+                last.extend(notices);
             }
         }
     }

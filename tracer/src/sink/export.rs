@@ -104,7 +104,7 @@ impl ExportFormat {
     }
 }
 
-/// Writes events that are all there. `end` writes what comes after them.
+/// Writes a complete list of events. `end` writes what comes after them.
 ///
 /// # Errors
 /// The output's.

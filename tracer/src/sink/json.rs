@@ -96,8 +96,8 @@ pub fn value_text(value: &Value) -> String {
     }
     let mut line = Vec::new();
     // As above.
-    let _ = write_object(&mut line, value);
-    String::from_utf8_lossy(&line).trim_end().to_owned()
+    let _ = write_value(&mut line, value);
+    String::from_utf8_lossy(&line).into_owned()
 }
 
 /// Compact JSON that writes characters hostile to terminals as `\uNNNN`.

@@ -11,6 +11,7 @@ use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 
 use super::own::is_own_source;
+use crate::base::users;
 
 /// Prefix of the compiler's own sources, followed by the commit that they were built from.
 const RUSTC: &str = "/rustc";
@@ -51,13 +52,12 @@ pub(super) struct SourceCandidate {
 
 impl SourcePlaces {
     /// Adds the homes of rustup: `RUSTUP_HOME`, and `.rustup` of our user and of the user who
-    /// called sudo.
+    /// called `sudo`, `pkexec` or `doas`.
     #[must_use]
     pub fn with_rustup(self) -> Self {
-        let invoker = std::env::var("SUDO_UID")
-            .ok()
-            .and_then(|id| id.parse().ok());
-        let invoker = invoker.and_then(crate::base::users::home_of);
+        let is_root = rustix::process::geteuid().is_root();
+        let invoker = users::invoker(|name| std::env::var(name).ok(), is_root);
+        let invoker = invoker.ok().flatten().and_then(users::home_of);
         let homes = [std::env::var_os("HOME").map(PathBuf::from), invoker];
         let below = homes.into_iter().flatten().map(|home| home.join(".rustup"));
         let named = std::env::var_os("RUSTUP_HOME").map(PathBuf::from);

@@ -197,10 +197,10 @@ impl EventLoop {
     /// Gives the terminal to an editor, or takes it back when that has ended.
     fn lend_or_take_back(&mut self, screen: &mut Screen, mouse: bool) -> Result<(), Error> {
         if let Some(editor) = self.editor.take() {
-            signals::lend_keys(true);
             screen.lend();
             self.lent = true;
             self.workers.run(editor)?;
+            signals::lend_keys(true);
         } else if self.lent && !self.state.editing {
             screen.take_back(mouse)?;
             signals::lend_keys(false);

@@ -1,6 +1,6 @@
 //! The configuration file: theme, keys, limits, and names to redact.
 //!
-//! The command line counts more than the file. Names to redact add up, so that the file can only
+//! The command line takes precedence over the file. Names to redact add up, so that the file can only
 //! hide more.
 
 mod file;

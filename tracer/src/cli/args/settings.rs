@@ -26,7 +26,7 @@ pub(in crate::cli) struct SettingsArgs {
     #[arg(
         long,
         value_name = "FILE",
-        long_help = "Read settings from this file: theme, keys, limits and names to redact. Options count more [default: `tracer/config.toml` in `$XDG_CONFIG_HOME` or in `~/.config`; with sudo, in `~/.config` of the user who called it]"
+        long_help = "Read settings from this file: theme, keys, limits and names to redact. Options take precedence [default: `tracer/config.toml` in `$XDG_CONFIG_HOME` or in `~/.config`; with sudo, in `~/.config` of the user who called it]"
     )]
     config: Option<PathBuf>,
     /// The theme of the file.

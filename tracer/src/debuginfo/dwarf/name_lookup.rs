@@ -13,6 +13,7 @@ use super::unit_index_reader::{index_of, read_index};
 use crate::debuginfo::budget::ReaderKind;
 use crate::debuginfo::caches::Caches;
 use crate::debuginfo::files::Files;
+use crate::debuginfo::names::last_segment;
 use crate::debuginfo::type_info::type_names::path_name;
 
 /// Names of one module that are kept; names beyond are not found.
@@ -196,40 +197,4 @@ fn matches<'a>(dies: &Dies<'a>, die: &Die<'a>, name: &str) -> Option<bool> {
         return Some(true);
     }
     full.strip_suffix(name)?.ends_with("::").then_some(false)
-}
-
-/// Returns the part after the last `::` that is not within `<>`, `()` or `[]`.
-fn last_segment(name: &str) -> &str {
-    let bytes = name.as_bytes();
-    let mut depth = 0_usize;
-    for at in (1..bytes.len()).rev() {
-        match (bytes.get(at - 1), bytes.get(at)) {
-            (Some(b'-'), Some(b'>')) => {}
-            (_, Some(b'>' | b')' | b']' | b'}')) => depth += 1,
-            (_, Some(b'<' | b'(' | b'[' | b'{')) => depth = depth.saturating_sub(1),
-            (Some(b':'), Some(b':')) if depth == 0 => return name.get(at + 1..).unwrap_or(name),
-            _ => {}
-        }
-    }
-    name
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn last_segment_paths_and_generics_gives_what_is_behind_the_path() {
-        assert_eq!(last_segment("COUNT"), "COUNT");
-        assert_eq!(last_segment("a::b::COUNT"), "COUNT");
-        assert_eq!(last_segment("a::Vec<b::C, d::E>"), "Vec<b::C, d::E>");
-        assert_eq!(
-            last_segment("a::F<fn(b::C) -> d::E>"),
-            "F<fn(b::C) -> d::E>"
-        );
-        assert_eq!(
-            last_segment("a::{closure_env#0}<b::C>"),
-            "{closure_env#0}<b::C>"
-        );
-    }
 }

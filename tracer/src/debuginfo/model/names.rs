@@ -63,6 +63,22 @@ pub fn without_generics(name: &str) -> &str {
     }
 }
 
+/// Returns the part after the last `::` that is not within `<>`, `()` or `[]`.
+pub(crate) fn last_segment(name: &str) -> &str {
+    let bytes = name.as_bytes();
+    let mut depth = 0_usize;
+    for at in (1..bytes.len()).rev() {
+        match (bytes.get(at - 1), bytes.get(at)) {
+            (Some(b'-'), Some(b'>')) => {}
+            (_, Some(b'>' | b')' | b']' | b'}')) => depth += 1,
+            (_, Some(b'<' | b'(' | b'[' | b'{')) => depth = depth.saturating_sub(1),
+            (Some(b':'), Some(b':')) if depth == 0 => return name.get(at + 1..).unwrap_or(name),
+            _ => {}
+        }
+    }
+    name
+}
+
 /// Maximum length of a generic argument that is shown.
 const MAX_ARGUMENT: usize = 24;
 
@@ -286,6 +302,21 @@ fn top_level_as(text: &str) -> Option<(&str, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn last_segment_paths_and_generics_gives_what_is_behind_the_path() {
+        assert_eq!(last_segment("COUNT"), "COUNT");
+        assert_eq!(last_segment("a::b::COUNT"), "COUNT");
+        assert_eq!(last_segment("a::Vec<b::C, d::E>"), "Vec<b::C, d::E>");
+        assert_eq!(
+            last_segment("a::F<fn(b::C) -> d::E>"),
+            "F<fn(b::C) -> d::E>"
+        );
+        assert_eq!(
+            last_segment("a::{closure_env#0}<b::C>"),
+            "{closure_env#0}<b::C>"
+        );
+    }
 
     #[test]
     fn short_generics_leave_out_paths_and_long_arguments() {

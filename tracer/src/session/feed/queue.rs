@@ -183,7 +183,10 @@ impl Queue {
 
     /// Adds notices in order, dropping the oldest events beyond the capacity.
     pub(crate) fn extend(&self, notices: impl IntoIterator<Item = Notice>) {
-        let weighed = notices.into_iter().map(|notice| Weighed {
+        let is_taken =
+            |notice: &Notice| !(self.skips_events() && matches!(notice, Notice::Event(_)));
+        let notices = notices.into_iter().filter(is_taken);
+        let weighed = notices.map(|notice| Weighed {
             bytes: notice.weight(),
             notice,
         });

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::actions::parse_probe;
 use crate::base::diagnostic::Diagnostic;
-use crate::debuginfo::names::without_generics;
+use crate::debuginfo::names::{last_segment, without_generics};
 use crate::debuginfo::site::Site;
 use crate::lang::ast::ProbeSpec;
 use crate::plan::members::{MemberName, members};
@@ -119,7 +119,26 @@ impl Modules {
 
 /// The last part of a function's path, if a probe can name it.
 fn last_part(name: &str) -> Option<&str> {
-    let last = without_generics(name).rsplit("::").next()?;
+    let last = without_generics(last_segment(name));
     let is_name = |c: char| c.is_alphanumeric() || c == '_';
     (!last.is_empty() && last.chars().all(is_name)).then_some(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn last_part_is_that_of_the_function_and_not_of_its_class() {
+        for (name, last) in [
+            ("main", Some("main")),
+            ("shop::Shop::order", Some("order")),
+            ("a::Stack<b::C>::push", Some("push")),
+            ("a::push<b::C>", Some("push")),
+            ("a::f::{closure#0}", None),
+            ("operator<", None),
+        ] {
+            assert_eq!(last_part(name), last, "{name}");
+        }
+    }
 }

@@ -102,7 +102,7 @@ impl<W: Write> RecordingWriter<W> {
     /// Begins the recording.
     ///
     /// # Errors
-    /// A line cannot be encoded.
+    /// A line cannot be encoded, or a block cannot be written.
     pub fn begin(&mut self, session: &RecordingLine, time_ns: u64) -> io::Result<()> {
         self.line(Flags::SESSION, time_ns, "recording", session)
     }
@@ -110,7 +110,7 @@ impl<W: Write> RecordingWriter<W> {
     /// Adds the states of all probes.
     ///
     /// # Errors
-    /// A line cannot be encoded.
+    /// A line cannot be encoded, or a block cannot be written.
     pub fn probes(
         &mut self,
         probes: Vec<ProbeStatus>,
@@ -128,7 +128,7 @@ impl<W: Write> RecordingWriter<W> {
     /// Adds the aggregate of a probe.
     ///
     /// # Errors
-    /// A line cannot be encoded.
+    /// A line cannot be encoded, or a block cannot be written.
     pub fn aggregate(&mut self, aggregate: &Aggregate, time_ns: u64) -> io::Result<()> {
         let line = AggregateLine::new(aggregate, timestamp(time_ns));
         self.line(Flags::AGGREGATES, time_ns, "aggregate", &line)
@@ -137,7 +137,7 @@ impl<W: Write> RecordingWriter<W> {
     /// Adds a source file.
     ///
     /// # Errors
-    /// A line cannot be encoded.
+    /// A line cannot be encoded, or a block cannot be written.
     pub fn source(&mut self, source: &RecordedSource, time_ns: u64) -> io::Result<()> {
         let mut line = encoded("source", source)?;
         if line.len() > SOURCE_BYTES {
@@ -154,7 +154,7 @@ impl<W: Write> RecordingWriter<W> {
     /// Adds the variables at a line.
     ///
     /// # Errors
-    /// A line cannot be encoded.
+    /// A line cannot be encoded, or a block cannot be written.
     pub fn variables(&mut self, variables: &RecordedVariables, time_ns: u64) -> io::Result<()> {
         self.line(Flags::SOURCES, time_ns, "variables", variables)
     }
@@ -162,7 +162,7 @@ impl<W: Write> RecordingWriter<W> {
     /// Adds a note.
     ///
     /// # Errors
-    /// A line cannot be encoded.
+    /// A line cannot be encoded, or a block cannot be written.
     pub fn note(&mut self, text: String, time_ns: u64) -> io::Result<()> {
         let time = timestamp(time_ns);
         self.line(Flags::CHANGES, time_ns, "note", &TextLine { time, text })
@@ -171,7 +171,7 @@ impl<W: Write> RecordingWriter<W> {
     /// Adds a warning.
     ///
     /// # Errors
-    /// A line cannot be encoded.
+    /// A line cannot be encoded, or a block cannot be written.
     pub fn warning(&mut self, text: String, time_ns: u64) -> io::Result<()> {
         let time = timestamp(time_ns);
         self.line(Flags::CHANGES, time_ns, "warning", &TextLine { time, text })
@@ -180,7 +180,7 @@ impl<W: Write> RecordingWriter<W> {
     /// Adds that a probe is over its rate limit.
     ///
     /// # Errors
-    /// A line cannot be encoded.
+    /// A line cannot be encoded, or a block cannot be written.
     pub fn limited(&mut self, limited: ProbeLimited) -> io::Result<()> {
         let time_ns = limited.time_ns;
         self.line(
@@ -194,7 +194,7 @@ impl<W: Write> RecordingWriter<W> {
     /// Adds that a probe is done.
     ///
     /// # Errors
-    /// A line cannot be encoded.
+    /// A line cannot be encoded, or a block cannot be written.
     pub fn done(&mut self, done: ProbeDone) -> io::Result<()> {
         let time_ns = done.done.time_ns;
         self.line(Flags::CHANGES, time_ns, "done", &RecordedDone { done })
@@ -203,7 +203,7 @@ impl<W: Write> RecordingWriter<W> {
     /// Adds that a process has become a target.
     ///
     /// # Errors
-    /// A line cannot be encoded.
+    /// A line cannot be encoded, or a block cannot be written.
     pub fn target_came(&mut self, target: TargetStatus, time_ns: u64) -> io::Result<()> {
         let time = timestamp(time_ns);
         let line = ChangedTargetLine { time, target };
@@ -213,7 +213,7 @@ impl<W: Write> RecordingWriter<W> {
     /// Adds that a target has left.
     ///
     /// # Errors
-    /// A line cannot be encoded.
+    /// A line cannot be encoded, or a block cannot be written.
     pub fn target_left(&mut self, target: TargetStatus, time_ns: u64) -> io::Result<()> {
         let time = timestamp(time_ns);
         let line = ChangedTargetLine { time, target };
@@ -223,7 +223,7 @@ impl<W: Write> RecordingWriter<W> {
     /// Adds the exit of the last target.
     ///
     /// # Errors
-    /// A line cannot be encoded.
+    /// A line cannot be encoded, or a block cannot be written.
     pub fn exit(&mut self, code: Option<i32>, time_ns: u64) -> io::Result<()> {
         let time = timestamp(time_ns);
         self.line(Flags::CHANGES, time_ns, "exit", &ExitLine { time, code })
@@ -232,7 +232,7 @@ impl<W: Write> RecordingWriter<W> {
     /// Adds the end of the session.
     ///
     /// # Errors
-    /// A line cannot be encoded.
+    /// A line cannot be encoded, or a block cannot be written.
     pub fn end(&mut self, followed: Option<FollowedProcesses>, time_ns: u64) -> io::Result<()> {
         let time = timestamp(time_ns);
         self.line(Flags::END, time_ns, "end", &EndLine { time, followed })
@@ -241,7 +241,7 @@ impl<W: Write> RecordingWriter<W> {
     /// Adds an event.
     ///
     /// # Errors
-    /// A line cannot be encoded.
+    /// A line cannot be encoded, or a block cannot be written.
     pub fn event(&mut self, event: &Event) -> io::Result<()> {
         self.open_block(event.time_ns)?;
         self.new_lines.clear();

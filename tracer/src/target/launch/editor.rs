@@ -76,7 +76,7 @@ struct UserEditor {
 impl UserEditor {
     fn fork() -> Result<Self, Diagnostic> {
         let command = EditorCommand::of_environment()?;
-        let user = user().map_err(|error| Diagnostic::new(error.to_string()))?;
+        let user = LaunchUser::of_invoker().map_err(|error| Diagnostic::new(error.to_string()))?;
         let failed = |error: io::Error| Diagnostic::new(format!("no editor can be run: {error}"));
         let (ours, theirs) = UnixStream::pair().map_err(failed)?;
         #[expect(unsafe_code, reason = "std has no fork")]
@@ -109,24 +109,6 @@ impl UserEditor {
             Err(error) => Err(Diagnostic::new(format!("no editor can be run: {error}"))),
         }
     }
-}
-
-/// The user that the editor runs as, if it is not ours.
-fn user() -> Result<Option<LaunchUser>, super::LaunchError> {
-    if let Some(user) = LaunchUser::of_sudo()? {
-        return Ok(Some(user));
-    }
-    if !rustix::process::geteuid().is_root() {
-        return Ok(None);
-    }
-    // Other programs that make a user root name the user, too.
-    for variable in ["DOAS_USER", "PKEXEC_UID"] {
-        if let Ok(name) = std::env::var(variable) {
-            let user = LaunchUser::named(&name)?;
-            return Ok((user.uid != 0).then_some(user));
-        }
-    }
-    Ok(None)
 }
 
 /// Runs the editor for each request, until the other side is gone.
@@ -210,7 +192,7 @@ fn readable(path: &Path) -> Result<(), String> {
     if file.metadata().map_err(failed)?.is_file() {
         Ok(())
     } else {
-        Err(format!("`{shown}` is no regular file"))
+        Err(format!("`{shown}` is not a regular file"))
     }
 }
 
@@ -219,21 +201,16 @@ fn wait(child: &mut Child, socket: &UnixStream) -> io::Result<std::process::Exit
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     let pid = pid.ok_or_else(|| io::Error::other("the kernel gave no pid"))?;
     let pidfd = pidfd_open(pid, PidfdFlags::empty())?;
-    loop {
-        let mut fds = [
-            PollFd::new(&pidfd, PollFlags::IN),
-            PollFd::from_borrowed_fd(socket.as_fd(), PollFlags::RDHUP),
-        ];
-        match poll(&mut fds, None) {
-            Err(rustix::io::Errno::INTR) => continue,
-            result => result?,
-        };
-        let [ended, gone] = fds;
-        if ended.revents().is_empty() && !gone.revents().is_empty() {
-            pidfd_send_signal(&pidfd, Signal::HUP)?;
-        }
-        return child.wait();
+    let mut fds = [
+        PollFd::new(&pidfd, PollFlags::IN),
+        PollFd::from_borrowed_fd(socket.as_fd(), PollFlags::RDHUP),
+    ];
+    while poll(&mut fds, None) == Err(rustix::io::Errno::INTR) {}
+    let [ended, gone] = fds;
+    if ended.revents().is_empty() && !gone.revents().is_empty() {
+        pidfd_send_signal(&pidfd, Signal::HUP)?;
     }
+    child.wait()
 }
 
 fn send(socket: &mut impl Write, message: &[u8]) -> io::Result<()> {
@@ -313,7 +290,7 @@ mod tests {
         let missing = said[1].clone().expect_err("it does not exist");
         assert!(missing.contains("No such file"), "{missing}");
         let pipe = said[2].clone().expect_err("it is a pipe");
-        assert!(pipe.contains("is no regular file"), "{pipe}");
+        assert!(pipe.contains("is not a regular file"), "{pipe}");
         assert_eq!(said[3], Ok(()));
         assert_eq!(said[4], Err("`sh` ended with code 1".to_owned()));
     }

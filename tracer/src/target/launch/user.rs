@@ -4,7 +4,7 @@ use std::ffi::{CString, OsStr, OsString};
 use std::io;
 
 use super::error::LaunchError;
-use crate::base::users::{User, user_named, user_of};
+use crate::base::users::{User, invoker, user_named, user_of};
 
 /// Groups of a user. Further ones are left out.
 ///
@@ -62,6 +62,23 @@ impl LaunchUser {
             gid: gid.unwrap_or(user.gid),
             ..user
         })))
+    }
+
+    /// Returns the user who called `sudo`, `pkexec` or `doas`, if that is how this process runs as root.
+    ///
+    /// # Errors
+    /// A variable of theirs means no user.
+    pub fn of_invoker() -> Result<Option<Self>, LaunchError> {
+        if let Some(user) = Self::of_sudo()? {
+            return Ok(Some(user));
+        }
+        let value = |name: &str| std::env::var(name).ok();
+        let is_root = rustix::process::geteuid().is_root();
+        let invoker = invoker(value, is_root).map_err(|variable| LaunchError::BadSudo {
+            variable,
+            value: value(variable).unwrap_or_default(),
+        })?;
+        invoker.map(|uid| Self::named(&uid.to_string())).transpose()
     }
 
     /// Returns the home directory.

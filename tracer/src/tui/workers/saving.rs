@@ -106,7 +106,7 @@ fn in_place(
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let there = fs::symlink_metadata(&path).ok();
     if there.as_ref().is_some_and(|there| !there.is_file()) {
-        return Err(io::Error::other("it is no regular file"));
+        return Err(io::Error::other("it is not a regular file"));
     }
     if there.is_some() && !replaces {
         return Err(io::ErrorKind::AlreadyExists.into());
@@ -220,8 +220,8 @@ mod tests {
     #[test]
     fn file_that_cannot_be_written_says_why() {
         for (path, why) in [
-            ("/", "it is no regular file"),
-            ("/dev/null", "it is no regular file"),
+            ("/", "it is not a regular file"),
+            ("/dev/null", "it is not a regular file"),
             ("/no/such", "No such file"),
         ] {
             let error = written(&request(

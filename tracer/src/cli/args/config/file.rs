@@ -1,8 +1,8 @@
 //! Finds and reads the configuration file.
 //!
 //! Under `sudo` the file is the invoking user's, who may be anyone. It is read like a file of a
-//! stranger: nothing but a regular file of bounded size is opened, and links out of the user's
-//! directories are not followed.
+//! stranger: nothing but a regular file of bounded size is opened. Neither the file nor its directory
+//! may be a link, and nobody else may be able to write to the directories on the way.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use crate::base::limits::CONFIG_BYTES;
 use crate::base::private::PrivateDirectory;
-use crate::base::users::{home_of, id_of};
+use crate::base::users::{home_of, invoker};
 
 /// The directory and the file, below the directory of all configurations.
 const DIRECTORY: &str = "tracer";
@@ -37,12 +37,7 @@ impl ConfigPlace {
 
     fn new(variable: impl Fn(&str) -> Option<String>, user: u32) -> Option<Self> {
         let set = |name| variable(name).filter(|value| !value.trim().is_empty());
-        let by_number = || set("SUDO_UID").or_else(|| set("PKEXEC_UID"));
-        let invoker = match by_number() {
-            Some(number) => Some(number.trim().parse().ok()?),
-            None => set("DOAS_USER").map(|name| id_of(name.trim()).unwrap_or(0)),
-        };
-        let (configurations, owner) = match invoker.filter(|&invoker| user == 0 && invoker != 0) {
+        let (configurations, owner) = match invoker(&variable, user == 0).ok()? {
             // The variables may be root's.
             Some(invoker) => (home_of(invoker)?.join(".config"), invoker),
             None => {
@@ -162,6 +157,7 @@ mod tests {
         // Whoever is not root was not made so by `sudo`.
         let own = Some("/root/x/tracer/config.toml of 5".to_owned());
         assert_eq!(place(&of_sudo("1"), 5), own);
+        assert_eq!(place(&of_sudo("nobody"), 5), own);
         let root = Some("/root/x/tracer/config.toml of 0".to_owned());
         assert_eq!(place(&of_sudo("0"), 0), root);
         assert_eq!(place(&of_sudo("nobody"), 0), None);

@@ -1,6 +1,5 @@
 //! The text of a configuration file.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -26,14 +25,14 @@ const MAIN: &str = "main";
 struct WrittenConfig {
     theme: Option<Spanned<String>>,
     redact: Vec<Spanned<String>>,
-    limits: BTreeMap<Spanned<String>, Spanned<LimitValue>>,
+    limits: WrittenMap<LimitValue>,
     keys: WrittenMap<KeysOf>,
 }
 
 /// The settings of a text.
 ///
 /// # Errors
-/// The first mistake, with its line.
+/// A mistake, with its line.
 pub(super) fn parse(text: &str, path: &Path) -> Result<Config, CommandFailure> {
     read(text).map_err(|error| on_line(error, text, path))
 }
@@ -45,7 +44,7 @@ fn read(text: &str) -> Result<Config, Diagnostic> {
         choice.map_err(|why| Diagnostic::at(name.span(), why))
     });
     let mut limits = LimitArgs::default();
-    for (name, value) in &written.limits {
+    for (name, value) in &written.limits.0 {
         limits = limits.or(limit(name, value)?);
     }
     let redact = written.redact.into_iter().map(|name| {
@@ -68,15 +67,15 @@ fn read(text: &str) -> Result<Config, Diagnostic> {
 fn limit(name: &Spanned<String>, value: &Spanned<LimitValue>) -> Result<LimitArgs, Diagnostic> {
     let names = LimitArgs::names();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let known = name.get_ref().as_str();
-    if !names.contains(&known) {
-        let hint = match near_names(known, names.iter().copied()).first() {
+    let typed = name.get_ref().as_str();
+    if !names.contains(&typed) {
+        let hint = match near_names(typed, names.iter().copied()).first() {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("the limits are {}", names.join(", ")),
         };
-        return Err(Diagnostic::at(name.span(), format!("there is no limit `{known}`")).hint(hint));
+        return Err(Diagnostic::at(name.span(), format!("there is no limit `{typed}`")).hint(hint));
     }
-    LimitArgs::one(known, &value.get_ref().0).map_err(|error| error.about(value.span()))
+    LimitArgs::one(typed, &value.get_ref().0).map_err(|error| error.about(value.span()))
 }
 
 /// The keys of all modes.

@@ -54,7 +54,7 @@ pub(super) struct Recorder {
     closed: bool,
     /// Written events, which go back to the session for reuse.
     shown_events: Vec<Used>,
-    /// When the block was begun or written last.
+    /// When a block was last written because of its age. Full ones are written in between.
     since: Instant,
     /// Waits for the session and for the end at once.
     runtime: tokio::runtime::Runtime,
