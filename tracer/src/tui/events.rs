@@ -340,6 +340,11 @@ impl Events {
         shared(self.item(self.number(row)?)?)
     }
 
+    /// The last row with an event, at or above a row.
+    pub(super) fn last_event(&self, row: usize) -> Option<usize> {
+        (0..=row).rev().find(|row| self.event(*row).is_some())
+    }
+
     /// The event on a row, and the one before it of the same probe, shared.
     pub(super) fn shared_pair(&self, row: usize) -> Option<(Arc<Event>, Option<Arc<Event>>)> {
         let item = self.item(self.number(row)?)?;

@@ -53,6 +53,11 @@ impl Mode {
         Self::Help,
     ];
 
+    /// Returns true if keys with a character are text.
+    pub(super) const fn takes_text(self) -> bool {
+        matches!(self, Self::Picker | Self::Prompt | Self::EventSearch)
+    }
+
     /// Heading in the help.
     pub(super) fn heading(self) -> &'static str {
         match self {
@@ -681,13 +686,13 @@ pub(super) fn activate(keymap: Keymap) {
 
 /// The name of a key that was pressed.
 pub(super) fn name(event: KeyEvent) -> String {
-    let modifiers = event.modifiers.difference(KeyModifiers::SHIFT);
-    let front = if modifiers.contains(KeyModifiers::ALT) {
-        "Alt-"
-    } else {
-        ""
+    // The character, and the name of Shift-Tab, already show that Shift was down.
+    let shows_shift = matches!(event.code, KeyCode::Char(_) | KeyCode::BackTab);
+    let modifiers = match shows_shift {
+        true => event.modifiers.difference(KeyModifiers::SHIFT),
+        false => event.modifiers,
     };
-    format!("{front}{}", KeyBinding(event.code, modifiers))
+    KeyBinding(event.code, modifiers).to_string()
 }
 
 /// The keys of a binding as the help shows them.

@@ -98,7 +98,7 @@ pub(super) struct FootMessage {
     pub(super) text: String,
     /// It reports a problem.
     pub(super) bad: bool,
-    /// No news of the session takes its place before: the answer to a command has been on the screen for a while.
+    /// Until then, news of the session does not take its place.
     kept_until: Instant,
     until: Instant,
 }
@@ -168,7 +168,7 @@ pub(super) struct UiState {
     pub(super) queue: CommandQueue,
     /// Names for completion.
     names: Names,
-    /// UndoSteps that can be undone.
+    /// Changes that can be undone.
     changes: UndoSteps,
     /// Probes, also former ones, and whether their messages only list values.
     plain: HashMap<ProbeId, bool>,
@@ -651,9 +651,7 @@ impl UiState {
                 Some(UiAction::Hold(key))
             }
             Some(command) => Some(UiAction::Command(command)),
-            None if matches!(mode, Mode::Prompt | Mode::Picker | Mode::EventSearch) => {
-                Some(UiAction::Edit(key))
-            }
+            None if mode.takes_text() => Some(UiAction::Edit(key)),
             None if mode == Mode::Program => Some(UiAction::Type(key)),
             None => Some(UiAction::UnknownKey(key)),
         }

@@ -169,7 +169,10 @@ fn plural(count: u64, thing: &str) -> String {
 /// The row at the foot: a message, or the keys that matter here.
 fn status(state: &UiState, buffer: &mut Buffer, area: Rect) {
     let theme = state.theme;
-    let covered = matches!(state.overlay, Overlay::Prompt(_) | Overlay::Files(_));
+    let covered = matches!(
+        state.overlay,
+        Overlay::Prompt(_) | Overlay::Files(_) | Overlay::Event(_)
+    );
     if covered || state.message.is_none() && !matches!(state.overlay, Overlay::None) {
         // An overlay names its own keys.
         return;

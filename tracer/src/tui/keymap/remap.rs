@@ -197,7 +197,7 @@ fn keys(entry: usize, remap: &KeyRemap, binding: &Binding) -> Result<Vec<KeyBind
     for (at, name) in remap.keys.iter().enumerate() {
         let key = KeyBinding::parse(name).map_err(|why| error(RemapPart::Key(at), why))?;
         let why = match binding.mode {
-            Mode::Prompt | Mode::Picker if key.is_typed() => Some("is text there"),
+            mode if mode.takes_text() && key.is_typed() => Some("is text there"),
             Mode::Program if key.is_typed() || key.is_interrupt() => Some("is for the program"),
             _ => None,
         };

@@ -215,8 +215,15 @@ impl UiState {
                 }
             }
             Pane::Events => {
-                if let Some(number) = self.events.number(self.events.list.cursor) {
-                    self.show_event(number);
+                // A note that comes just before the key must not take it, as it took the place of the newest event.
+                let row = self.events.list.cursor;
+                let row = match self.events.follow {
+                    true => self.events.last_event(row),
+                    false => self.events.event(row).map(|_| row),
+                };
+                match row.and_then(|row| self.events.number(row)) {
+                    Some(number) => self.show_event(number),
+                    None => self.say("this row is not an event", false),
                 }
             }
             Pane::Program => self.type_to_program(),
@@ -294,7 +301,11 @@ impl UiState {
             KeyCommand::Down => picker.list.step(1),
             KeyCommand::PageUp => picker.list.step(-page),
             KeyCommand::PageDown => picker.list.step(page),
-            KeyCommand::Back => self.overlay = Overlay::None,
+            KeyCommand::Back => {
+                self.overlay = Overlay::None;
+                self.queue.wants_file = false;
+                self.queue.held.clear();
+            }
             KeyCommand::AllFiles => {
                 self.all_files = !self.all_files;
                 if let Some(files) = &self.files {

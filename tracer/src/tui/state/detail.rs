@@ -291,7 +291,7 @@ impl UiState {
     }
 
     /// Leaves the event. It is looked at in the same way if it is opened again.
-    fn leave_event(&mut self) {
+    pub(super) fn leave_event(&mut self) {
         if let Overlay::Event(detail) = std::mem::replace(&mut self.overlay, Overlay::None) {
             self.left = Some(LeftDetail {
                 number: detail.number,

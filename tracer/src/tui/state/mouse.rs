@@ -64,7 +64,11 @@ impl UiState {
             Overlay::Targets(_) => self.click_target(x, y),
             Overlay::Prompt(_) | Overlay::Leave => Vec::new(),
             Overlay::Event(_) if is_over_event => self.click_event(y, double),
-            Overlay::Event(_) | Overlay::Probe(..) | Overlay::Help(_) => {
+            Overlay::Event(_) => {
+                self.leave_event();
+                Vec::new()
+            }
+            Overlay::Probe(..) | Overlay::Help(_) => {
                 if !super::overlay_area::overlay_area(self).contains((x, y).into()) {
                     self.overlay = Overlay::None;
                 }

@@ -41,7 +41,9 @@ impl UiState {
             KeyCommand::Activate => {
                 let (purpose, text) = (prompt.purpose, prompt.input.value().trim().to_owned());
                 let effects = self.submit(purpose, &text);
-                self.next_pasted();
+                if purpose.is_probe() {
+                    self.next_pasted();
+                }
                 return effects;
             }
             _ => {}

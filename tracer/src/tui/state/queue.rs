@@ -168,7 +168,8 @@ impl UiState {
     /// After a line was entered: the next one of a paste is there to be looked at.
     pub(super) fn next_pasted(&mut self) {
         if !matches!(self.overlay, Overlay::None) {
-            return;
+            // A later line of another kind must not find the rest.
+            return self.leave_pasted();
         }
         if let Some(line) = self.queue.pasted.pop_front() {
             let end = line.chars().count();

@@ -269,8 +269,11 @@ impl UiState {
                 false,
             );
         }
-        if let Some(item) = item.filter(|_| opens) {
-            self.show_event(item);
+        match item {
+            Some(item) if opens && matches!(self.overlay, super::Overlay::None) => {
+                self.show_event(item);
+            }
+            _ => {}
         }
         next.map_or_else(Vec::new, |place| self.load(place, true))
     }

@@ -11,7 +11,7 @@ use crate::event::{Aggregate, Counters, ProbeId};
 use crate::session::ProbeStatus;
 use crate::sink::aggregate::AggregateTable;
 
-/// UndoSteps that can be undone, one after the other.
+/// Changes that can be undone, one after the other.
 const CHANGES: usize = 50;
 /// Removed probes whose results are kept.
 const FORMER: usize = 200;

@@ -501,7 +501,7 @@ impl<'e> EventNode<'e> {
     }
 }
 
-/// NodeParts of a value at all levels. An array of numbers and a text count as one.
+/// The number of parts of a value at all levels. An array of numbers and a text count as one.
 pub(super) fn count(node: &EventNode<'_>, depth: usize) -> usize {
     if depth == 0 {
         return 1;

@@ -2,7 +2,7 @@
 
 use super::super::glyphs;
 
-/// Rows at most. Further text is counted by the caller.
+/// Rows at most.
 const ROWS: usize = 20_000;
 
 /// A row of JSON.

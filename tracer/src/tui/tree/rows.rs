@@ -220,7 +220,7 @@ fn text_pieces(bytes: &[u8], are_bytes: bool, room: usize, hex: bool) -> Vec<Tex
 struct RowWriter<'e, 'l> {
     tree: LaidTree<'e>,
     left_out: usize,
-    /// NodeParts to unfold unless the user has folded them.
+    /// Parts to unfold unless the user has folded them.
     fitting: HashSet<NodeId>,
     look: TreeLook<'l>,
 }

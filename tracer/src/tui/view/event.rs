@@ -280,7 +280,7 @@ fn value_text(
     let room = pen.room();
     pen.fitted_painted(&row.text, room, |at| {
         if found.iter().any(|range| range.contains(&at)) {
-            style.patch(theme.role(Role::Found))
+            theme.role(Role::Found).patch(style)
         } else if marks.iter().any(|range| range.contains(&at)) {
             changed
         } else {
@@ -294,7 +294,7 @@ fn found(theme: Theme, pen: &mut Pen<'_>, text: &str, needle: &str, room: usize,
     let found = occurrences(text, needle);
     pen.fitted_painted(text, room, |at| {
         if found.iter().any(|range| range.contains(&at)) {
-            style.patch(theme.role(Role::Found))
+            theme.role(Role::Found).patch(style)
         } else {
             style
         }
