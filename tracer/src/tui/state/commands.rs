@@ -221,8 +221,11 @@ impl UiState {
                     true => self.events.last_event(row),
                     false => self.events.event(row).map(|_| row),
                 };
-                match row.and_then(|row| self.events.number(row)) {
-                    Some(number) => self.show_event(number),
+                match row.and_then(|row| Some((row, self.events.number(row)?))) {
+                    Some((row, number)) => {
+                        self.events.list.cursor = row;
+                        self.show_event(number);
+                    }
                     None => self.say("this row is not an event", false),
                 }
             }
