@@ -86,6 +86,7 @@ impl UiState {
             path: command.path.clone(),
             replaces: command.replaces,
             contents,
+            saves_to: self.events.filter.is_empty().then(|| self.events.end()),
         })
     }
 
@@ -124,7 +125,8 @@ impl UiState {
                 self.say(done, false);
             }
             FileContents::Events(..) => {
-                self.saved.events = self.events.end();
+                let saved = request.saves_to.unwrap_or_default();
+                self.saved.events = self.saved.events.max(saved);
                 let rest = self.not_exported();
                 self.say(format!("{done}{rest}"), false);
             }

@@ -274,6 +274,10 @@ impl UiState {
         if let Some(last) = last {
             let counters = last.counters;
             self.keep_former(id, counters, aggregate);
+            if self.is_replaced(id) {
+                // The message is about the text that has taken its place.
+                return;
+            }
             let undo = self.hint_main(super::KeyCommand::Undo);
             let lost = if counters.lost > 0 {
                 format!(", {} lost", counters.lost)

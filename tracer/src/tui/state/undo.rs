@@ -188,6 +188,20 @@ impl UiState {
         Vec::new()
     }
 
+    /// Returns true if another text has taken the place of a probe.
+    pub(super) fn is_replaced(&self, id: ProbeId) -> bool {
+        self.changes.follows.values().any(|old| *old == id)
+    }
+
+    /// The present probe of one that was edited, or that has come back.
+    fn newest(&self, mut id: ProbeId) -> ProbeId {
+        // A newer life has a larger number.
+        while let Some((newer, _)) = self.changes.follows.iter().find(|(_, old)| **old == id) {
+            id = *newer;
+        }
+        id
+    }
+
     /// Undoes a change, in words. `None` if it has been undone otherwise.
     fn undone(&mut self, change: UndoStep) -> Option<(String, Vec<UiEffect>)> {
         match change {
@@ -207,6 +221,7 @@ impl UiState {
                 Some((text, probes.into_iter().map(add).collect()))
             }
             UndoStep::Edited(id, before) => {
+                let id = self.newest(id);
                 self.probes.iter().find(|probe| probe.id == id)?;
                 let text = format!("{} gets its old text back", before.name);
                 let request = AddRequest {
@@ -220,6 +235,7 @@ impl UiState {
                 Some((text, vec![self.request(request)]))
             }
             UndoStep::Toggled(id, was_awake) => {
+                let id = self.newest(id);
                 let probe = self.probes.iter().find(|probe| probe.id == id)?;
                 if probe.enabled == was_awake {
                     return None;

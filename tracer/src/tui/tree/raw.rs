@@ -1,6 +1,7 @@
 //! JSON laid out over rows. Every token stays as it is in the line.
 
 use super::super::glyphs;
+use crate::event::grouped;
 
 /// Rows at most.
 const ROWS: usize = 20_000;
@@ -96,6 +97,11 @@ impl JsonLayout<'_> {
         let mut arrays: Vec<bool> = Vec::new();
         while let Some((at, token)) = tokens.next() {
             if self.rows.len() >= ROWS {
+                let left = json.len().saturating_sub(at) as u64;
+                self.rows.push(JsonRow {
+                    depth: 0,
+                    text: format!("… {} more bytes", grouped(left)),
+                });
                 return;
             }
             match token {
@@ -200,6 +206,15 @@ mod tests {
                 "}"
             ]
         );
+    }
+
+    #[test]
+    fn json_that_is_too_long_says_how_much_is_left_out() {
+        let json = format!("[{}0]", "{\"a\":[1,2,3,4,5,6,7,8]},".repeat(ROWS));
+        let shown = shown(&json, 24);
+        assert!(shown.len() <= ROWS + 8, "{}", shown.len());
+        let last = shown.last().expect("rows");
+        assert!(last.ends_with(" more bytes"), "{last}");
     }
 
     #[test]

@@ -27,6 +27,8 @@ pub(in crate::tui) struct FileRequest {
     pub(in crate::tui) replaces: bool,
     /// The contents.
     pub(in crate::tui) contents: FileContents,
+    /// All events before this number are in it.
+    pub(in crate::tui) saves_to: Option<u64>,
 }
 
 /// The contents of a file.
@@ -186,6 +188,7 @@ mod tests {
             path: path.to_str().unwrap().to_owned(),
             replaces: command.ends_with('!'),
             contents,
+            saves_to: None,
         }
     }
 

@@ -81,6 +81,25 @@ fn edited_probe_keeps_its_name_and_gets_its_old_text_back() {
 }
 
 #[test]
+fn edits_are_undone_one_by_one_and_replaced_probes_are_not_removed_ones() {
+    let mut desk = Desk::open((120, 40));
+    desk.press(KeyCode::Enter);
+    for more in [" if last.x > 0", " hits 9"] {
+        desk.keys(&format!("e{more}"));
+        desk.press(KeyCode::Enter);
+        assert!(!desk.message().contains("removed"), "{}", desk.message());
+    }
+    let old = "log target-app/src/main.rs:18";
+    for text in [format!("{old} if last.x > 0"), old.to_owned()] {
+        desk.keys("u");
+        assert_eq!(desk.names(), [("p1", &*text)]);
+        assert!(!desk.message().contains("removed"), "{}", desk.message());
+    }
+    desk.keys("u");
+    assert_eq!(desk.message(), "nothing to undo");
+}
+
+#[test]
 fn probe_with_a_name_of_its_own_gets_no_other() {
     let mut desk = Desk::open((120, 40));
     desk.line_of_command("log main.rs:18 as here");
@@ -222,7 +241,13 @@ fn events_are_exported_as_the_filter_shows_them() {
     assert_eq!(desk.message(), told);
     let rows = fs::read_to_string(&path).expect("it is there");
     assert_eq!(rows.lines().count(), shown + 1);
-    assert_eq!(desk.state.unsaved().events, 0);
+    assert_eq!(desk.state.unsaved().events, 50, "the others are in no file");
+    desk.keys("3");
+    desk.press(KeyCode::Esc);
+    desk.keys("W");
+    desk.keys(path.with_extension("all.csv").to_str().expect("a path"));
+    desk.press(KeyCode::Enter);
+    assert_eq!(desk.state.unsaved().events, 0, "{}", desk.message());
     desk.hit(1, 61..=61, 18);
     assert_eq!(desk.state.unsaved().events, 1);
 }
