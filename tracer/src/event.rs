@@ -4,6 +4,7 @@ mod done;
 mod left_out;
 mod process;
 mod span;
+mod step;
 mod target;
 mod weight;
 
@@ -17,6 +18,7 @@ pub use done::{Done, DoneReason, ProbeDone};
 pub use left_out::{LeftOut, ProbeLimited, grouped};
 pub use process::{ProcessHits, ProcessLabels};
 pub use span::{Exemplar, SpanContext, SpanEvent, SpanId, SpanIds, SpanStatus, TraceId};
+pub use step::{StepEvent, StepKind};
 pub use target::{TargetId, TargetOrigin, TargetStatus};
 
 use crate::base::unavailable::Unavailable;
@@ -113,6 +115,8 @@ pub struct Event {
     pub span: Option<Box<SpanEvent>>,
     /// The innermost span that was open around it. Not for spans, which have their parent.
     pub context: SpanContext,
+    /// The step of a traced call, if the event is one: it is of a `trace` probe.
+    pub step: Option<Box<StepEvent>>,
 }
 
 impl Event {
@@ -135,6 +139,7 @@ impl Event {
         self.stack.frames.is_empty()
             && self.stack.stopped.is_none()
             && self.span.is_none()
+            && self.step.is_none()
             && self.message.capacity() <= REUSABLE_MESSAGE
             && self.values.len() <= REUSABLE_VALUES
             && self.values.iter().all(is_small)

@@ -1,6 +1,6 @@
 //! Memory use of events, so that waiting events can be bounded in bytes.
 
-use super::{Event, NamedValue, SpanEvent, StackFrame};
+use super::{Event, NamedValue, SpanEvent, StackFrame, StepEvent};
 use crate::value::Value;
 
 /// Depth to which a value is weighed: deeper than any is read.
@@ -18,6 +18,7 @@ impl Event {
             + named(&self.values)
             + self.stack.frames.iter().map(frame).sum::<usize>()
             + self.span.as_ref().map_or(0, |span| span.weight())
+            + self.step.as_ref().map_or(0, |_| size_of::<StepEvent>() + BLOCK)
     }
 }
 

@@ -496,6 +496,7 @@ fn event(
     event.values = decoded.values;
     event.stack = stack.unwrap_or_default();
     event.span = None;
+    event.step = None;
     event.context = SpanContext::Outside;
     Some(PendingEvent {
         event: made,
@@ -634,6 +635,7 @@ fn empty(origin: &Arc<SiteOrigin>) -> Event {
         stack: Stack::default(),
         left_out: LeftOut::default(),
         span: None,
+        step: None,
         context: SpanContext::Outside,
     }
 }

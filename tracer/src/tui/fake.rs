@@ -107,6 +107,7 @@ pub(crate) fn event(probe: u32, hit: u64, message: &str) -> Event {
         stack: crate::event::Stack::default(),
         left_out: crate::event::LeftOut::default(),
         span: None,
+        step: None,
         context: crate::event::SpanContext::Outside,
     }
 }

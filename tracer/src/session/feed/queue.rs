@@ -352,6 +352,7 @@ pub(super) mod tests {
             stack: crate::event::Stack::default(),
             left_out: LeftOut::default(),
             span: None,
+            step: None,
             context: crate::event::SpanContext::Outside,
         }))
     }

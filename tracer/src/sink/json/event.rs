@@ -111,6 +111,9 @@ impl EventLines {
         if let Some(span) = &event.span {
             self.span(out, span)?;
         }
+        if let Some(step) = &event.step {
+            key(out, "step", &**step)?;
+        }
         out.extend_from_slice(b"}\n");
         Ok(())
     }

@@ -36,6 +36,7 @@ pub(crate) fn event() -> Event {
         stack: crate::event::Stack::default(),
         left_out: crate::event::LeftOut::default(),
         span: None,
+        step: None,
         context: crate::event::SpanContext::Outside,
     }
 }

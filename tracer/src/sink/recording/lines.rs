@@ -13,7 +13,7 @@ use crate::actions;
 use crate::event::{
     Aggregate, AggregateBody, CountRow, FrameKind, Histogram, LeftOut, NamedValue, PlacementId,
     ProbeDone, ProbeId, ProbeLimited, SiteOrigin, SpanContext, SpanId, SpanIds, SpanStatus, Stack,
-    StackFrame, TargetStatus, Times, TraceId,
+    StackFrame, StepEvent, TargetStatus, Times, TraceId,
 };
 use crate::session::{
     FollowedProcesses, LineInfo, OutlineEntry, ProbeStatus, SourceFile, VariableInfo,
@@ -288,6 +288,8 @@ pub(super) struct RestOut<'e> {
     pub(super) context: Option<ContextLine>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) span: Option<SpanOut<'e>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) step: Option<&'e StepEvent>,
 }
 
 impl RestOut<'_> {
@@ -298,8 +300,13 @@ impl RestOut<'_> {
             left_out,
             context,
             span,
+            step,
         } = self;
-        stack.is_none() && left_out.is_none() && context.is_none() && span.is_none()
+        stack.is_none()
+            && left_out.is_none()
+            && context.is_none()
+            && span.is_none()
+            && step.is_none()
     }
 }
 
@@ -453,6 +460,8 @@ pub struct EventLine<'l> {
     /// The span that it is.
     #[serde(borrow)]
     pub span: Option<SpanIn<'l>>,
+    /// The step that it is.
+    pub step: Option<StepEvent>,
 }
 
 /// A span, as it is read.

@@ -398,6 +398,7 @@ impl BlockReader {
             left_out: line.left_out,
             span,
             context,
+            step: line.step.map(Box::new),
         })
     }
 

@@ -78,6 +78,7 @@ fn event(origin: &Arc<SiteOrigin>, hit: u64, time_ns: u64) -> Event {
         stack: Stack::default(),
         left_out: LeftOut::default(),
         span: None,
+        step: None,
         context: SpanContext::Outside,
     }
 }

@@ -501,6 +501,7 @@ impl Defined {
             left_out: (!event.left_out.is_none()).then_some(event.left_out),
             context: ContextLine::of(&event.context),
             span,
+            step: event.step.as_deref(),
         })
     }
 

@@ -111,6 +111,7 @@ pub(super) fn log(origin: &Arc<SiteOrigin>, hit: u64, after: u64) -> Event {
         stack: stack(&["shop::answer", "shop::main"]),
         left_out: LeftOut::default(),
         span: None,
+        step: None,
         context: SpanContext::Outside,
     }
 }

@@ -433,6 +433,7 @@ fn event() -> Event {
         stack: Stack::default(),
         left_out: LeftOut::default(),
         span: None,
+        step: None,
         context: SpanContext::Outside,
     }
 }

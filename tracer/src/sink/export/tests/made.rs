@@ -61,6 +61,7 @@ pub(super) fn event(after: u64, values: Vec<(&str, Value)>) -> Event {
         stack: Stack::default(),
         left_out: LeftOut::default(),
         span: None,
+        step: None,
         context: SpanContext::Outside,
     }
 }

@@ -26,6 +26,7 @@ fn event(values: Vec<NamedValue>) -> Event {
         stack: Stack::default(),
         left_out: LeftOut::default(),
         span: None,
+        step: None,
         context: SpanContext::Outside,
     }
 }
