@@ -29,6 +29,12 @@ pub const FORGETS: u32 = 64;
 pub const TURNS: u32 = 128;
 /// Hits are counted for each process, too ([`crate::account`]). Set by the loader.
 pub const COUNTS_PROCESSES: u32 = 256;
+/// A site of a trace ([`STEP`](crate::op::STEP)). Reaching it counts as a hit only in a call that is recorded.
+pub const STEPS: u32 = 512;
+/// With [`STEPS`]: each pass that is not in a recorded call begins one, which counts as a hit.
+pub const TAKES: u32 = 1024;
+/// With [`STEPS`]: the plan runs also if the thread is in no recorded call.
+pub const ANNOUNCES: u32 = 2048;
 
 /// The guard's number is in a general register of the target.
 pub const GUARD_REGISTER: u8 = 1;

@@ -22,4 +22,5 @@ mod random;
 pub mod record;
 pub mod selection;
 pub mod timing;
+pub mod trace;
 pub mod wide;

@@ -90,6 +90,21 @@ pub const KEPT_BYTES: usize = 1 << 10;
 /// out.
 pub const MAX_GROUPS: u32 = 16;
 
+/// Traced calls that are recorded at the same time, of all probes together: some 300 bytes each. One more is lost.
+///
+/// Memory is allocated when they are inserted.
+pub const MAX_TAKEN: u32 = 1 << 10;
+
+/// Calls on their way from the first instruction of a traced function to its first line, if that line is also
+/// passed later. Beyond that, the call that has been on its way for longest is not taken.
+pub const MAX_STARTING: u32 = 1 << 12;
+
+/// Calls in the code of functions that traces follow, of all probes together: some 70 bytes each. A trace with more
+/// is refused.
+///
+/// Memory is allocated when they are inserted.
+pub const MAX_CALLERS: u32 = 1 << 15;
+
 /// Probed processes of one session. A process beyond that has no probes until another one ends, and
 /// is counted as missed.
 ///

@@ -17,6 +17,8 @@ pub const FLAG_TIMED: u32 = 8;
 /// A call was left without its end: its frame is used again at this hit, which is no end and no event of its
 /// own. The record has a [`LeftCall`](crate::timing::LeftCall), and the chunks of the beginning.
 pub const FLAG_LEFT: u32 = 16;
+/// The hit is a step of a traced call. A [`StepRecord`](crate::trace::StepRecord) stands before the chunks.
+pub const FLAG_STEP: u32 = 32;
 
 /// The chunk has all bytes that the plan asked for.
 pub const CHUNK_OK: u8 = 0;

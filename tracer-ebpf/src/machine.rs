@@ -6,7 +6,7 @@ use aya_ebpf::helpers::generated::{
 };
 use tracer_common::control::{
     ADDS_UP, BEGINS, COUNTS, COUNTS_PROCESSES, ENDS, FORGETS, NEEDS_TASK, NEEDS_THREAD_POINTER,
-    ProbeCounters, ProbeState, SiteControl, TURNS,
+    ProbeCounters, ProbeState, STEPS, SiteControl, TURNS,
 };
 use tracer_common::limits::{MAX_COPIES, MAX_RECORD, MAX_STEPS, SCRATCH_PER_CPU};
 use tracer_common::op::{COMM, HIT, PID, THREAD_POINTER, TID};
@@ -26,6 +26,7 @@ use crate::step::{Run, StepOutcome, next_common, step, step_common, step_computi
 use crate::tally;
 use crate::task;
 use crate::timing;
+use crate::trace;
 
 /// Flags of the sites of a probe that times.
 const TIMED: u32 = BEGINS | ENDS | FORGETS | TURNS;
@@ -56,7 +57,10 @@ pub fn hit<const WHOLE: bool, const COMPUTES: bool>(
     // SAFETY: a map value of this CPU. All changes to it are atomic additions.
     let counters = unsafe { &*counters };
     let (number, mut ended);
-    if WHOLE && site.flags & TIMED != 0 {
+    if WHOLE && site.flags & STEPS != 0 {
+        number = counters.passed.wrapping_add(1);
+        ended = trace::admit(site, control, state);
+    } else if WHOLE && site.flags & TIMED != 0 {
         number = timing::number(site, counters);
         ended = timing::admit(registers, site, control, state);
     } else {
@@ -137,6 +141,8 @@ fn fire<const WHOLE: bool, const COMPUTES: bool>(
         diagnostics::no_scratch(site.cookie);
         return if WHOLE && site.flags & TIMED != 0 {
             timing::lost(site)
+        } else if WHOLE && site.flags & STEPS != 0 {
+            trace::lost(site)
         } else {
             outcome::LOST
         };
@@ -190,6 +196,7 @@ fn capture<const WHOLE: bool, const COMPUTES: bool>(
     area.chunk = 0;
     area.flags = 0;
     area.timed = 0;
+    area.takes = 0;
     area.fault = u32::from(CHUNK_FAULT);
     area.ended = outcome::RUNNING;
     if COMPUTES {
@@ -201,6 +208,14 @@ fn capture<const WHOLE: bool, const COMPUTES: bool>(
     }
     if WHOLE && site.flags & TIMED != 0 && timing::end(area, counters) {
         return outcome::NO_HIT;
+    }
+    if WHOLE && site.flags & STEPS != 0 {
+        area.ended = trace::end(area);
+        return if area.ended == outcome::SENT {
+            submit(area, counters)
+        } else {
+            area.ended
+        };
     }
     if area.ended != outcome::SENT && area.ended < outcome::COUNTED {
         return area.ended;
@@ -223,6 +238,21 @@ fn capture<const WHOLE: bool, const COMPUTES: bool>(
         }
         return outcome::SENT;
     }
+    say_left_out(area.header(), state);
+    let ended = send(area);
+    if ended == outcome::SENT {
+        count_flags(counters, area.flags);
+    }
+    ended
+}
+
+/// Sends the record of a step.
+#[inline(never)]
+fn submit(area: &mut ScratchArea, counters: &ProbeCounters) -> u32 {
+    let probe = u32::from(area.header().probe);
+    let Some(state) = PROBE_STATE.get(probe) else {
+        return outcome::LOST;
+    };
     say_left_out(area.header(), state);
     let ended = send(area);
     if ended == outcome::SENT {

@@ -45,6 +45,7 @@ mod step;
 mod tally;
 mod task;
 mod timing;
+mod trace;
 
 use aya_ebpf::EbpfContext;
 use aya_ebpf::helpers::generated::bpf_get_attach_cookie;

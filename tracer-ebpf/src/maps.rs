@@ -57,6 +57,16 @@ pub struct ScratchArea {
     pub begun: u64,
     /// Nanoseconds since the beginning.
     pub elapsed: u64,
+    /// Canonical frame address of a step.
+    pub frame: u64,
+    /// Roles of the step's site, and its order.
+    pub roles: u32,
+    /// Line of the step, or 0.
+    pub line: u32,
+    /// Not 0 if the hit takes a call.
+    pub takes: u32,
+    /// Zero.
+    pub reserved: u32,
     /// See `tracer_common::op`.
     pub registers: [u64; REGISTERS],
     /// The record. The longest copy still fits if it begins at the last byte of the record.

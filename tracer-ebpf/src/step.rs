@@ -14,7 +14,7 @@ use crate::memory::{read_user, read_user_string};
 use crate::missed::missed;
 use crate::numbers::{extend, holds, jump, register, set};
 use crate::processes::places;
-use crate::{outcome, timing};
+use crate::{outcome, timing, trace};
 
 /// Bytes of a chunk header.
 const HEADER: u32 = 8;
@@ -188,6 +188,7 @@ fn execute<const COMPUTES: bool>(area: &mut ScratchArea, op: &EncodedOp) {
         op::TALLY => tally(area, op),
         op::TALLY_RECORD => area.ended = outcome::TALLIED_RECORD,
         op::ENTER | op::LEAVE | op::FORGET | op::KEPT => timing::run(area, op),
+        op::STEP => trace::run(area, op),
         op::MODULE => places::find(area, op),
         op::PLACE => places::put(area, op),
         op::FLOAT if COMPUTES => float_op(area, op),

@@ -10,6 +10,7 @@ mod log;
 mod snapshot;
 mod span;
 mod time;
+mod trace;
 
 pub(crate) use kind::{ActionKind, ActionReport, ActionSites, HitCounts};
 pub(crate) use time::TimedRole;
@@ -25,13 +26,14 @@ use crate::lang::{self, OPTIONS};
 use crate::plan::{MissingValues, Plan, PlanInput};
 
 /// The grammars of all actions, in the order in which messages name them.
-const GRAMMARS: [&ActionGrammar; 6] = [
+const GRAMMARS: [&ActionGrammar; 7] = [
     &log::GRAMMAR,
     &snapshot::GRAMMAR,
     &count::GRAMMAR,
     &hist::GRAMMAR,
     &time::GRAMMAR,
     &span::GRAMMAR,
+    &trace::GRAMMAR,
 ];
 
 impl Action {
@@ -44,6 +46,7 @@ impl Action {
             Self::Hist(hist) => hist,
             Self::Time => &TimeAction,
             Self::Span(span) => span,
+            Self::Trace(trace) => trace,
         }
     }
 
@@ -75,6 +78,7 @@ pub(crate) fn words_of(action: &str) -> impl Iterator<Item = &'static str> {
 pub fn parse_probe(text: &str) -> Result<ProbeSpec, Diagnostic> {
     let spec = lang::parse_probe(text, &GRAMMARS)?;
     span::check(&spec)?;
+    trace::check(&spec)?;
     let options = &spec.options;
     let action = spec.action.kind();
     let has_limit = options.hits.is_some()

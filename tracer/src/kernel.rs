@@ -19,6 +19,7 @@ mod perf;
 mod places;
 mod ring;
 mod selection;
+mod traces;
 mod trigger;
 
 pub use calibrate::TrapCost;
@@ -34,4 +35,5 @@ pub use ring::Ring;
 pub use selection::{
     FamilyMember, MemberOrigin, MissedMembers, NameRule, ProcessSelection, RuleKinds, SelectionRule,
 };
+pub use traces::{TraceRequest, TracedCaller};
 pub use trigger::{Trigger, Uprobe};

@@ -20,6 +20,7 @@ mod stack;
 #[cfg(test)]
 mod tests;
 pub mod timing;
+pub mod tracing;
 
 use std::sync::Arc;
 

@@ -9,7 +9,7 @@ mod op;
 pub mod reference;
 
 use tracer_common::control::{
-    ADDS_UP, BEGINS, COUNTS, ENDS, FORGETS, Guard, NEEDS_TASK, NEEDS_THREAD_POINTER, TURNS,
+    ADDS_UP, BEGINS, COUNTS, ENDS, FORGETS, Guard, NEEDS_TASK, NEEDS_THREAD_POINTER, STEPS, TURNS,
 };
 use tracer_common::fetch::{FETCH_BYTES, FETCHES, Fetch, Fetches};
 use tracer_common::op::{COMM, EncodedOp, PID, THREAD_POINTER};
@@ -21,7 +21,7 @@ pub use op::{MemoryOperand, Op, Target};
 /// Size of a machine word in bytes. Fetched chunks are padded to words.
 const WORD: u32 = 8;
 /// Flags that only the whole eBPF program implements.
-const NOT_PLAIN: u32 = NEEDS_THREAD_POINTER | NEEDS_TASK | BEGINS | ENDS | FORGETS | TURNS;
+const NOT_PLAIN: u32 = NEEDS_THREAD_POINTER | NEEDS_TASK | BEGINS | ENDS | FORGETS | TURNS | STEPS;
 
 /// The program of one site: everything that a hit does.
 #[derive(Clone, Debug, Default)]

@@ -111,6 +111,8 @@ pub(crate) enum ActionSites {
     Alike,
     /// Sites where an interval begins and ends. None of them may be missing.
     Interval,
+    /// The lines of a function, and the places where its calls begin and end.
+    Calls,
 }
 
 /// The hits of a probe that the kernel has added up.

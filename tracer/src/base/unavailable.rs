@@ -11,6 +11,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub enum Unavailable {
     /// DWARF has no location for the variable at this address.
     OptimisedOut,
+    /// No variable of the name is in scope on this line of a traced call. On other lines there is one.
+    OutOfScope,
     /// The value is in a register that the kernel does not expose to eBPF (SSE, x87, …). The name
     /// is DWARF's.
     Register(String),
@@ -85,6 +87,7 @@ impl fmt::Display for Unavailable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::OptimisedOut => f.write_str("optimised out"),
+            Self::OutOfScope => f.write_str("not in scope here"),
             Self::Left => f.write_str("the call was left before its end"),
             Self::Register(name) => {
                 write!(f, "in register {name}, which the kernel does not expose")

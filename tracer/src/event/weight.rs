@@ -18,7 +18,10 @@ impl Event {
             + named(&self.values)
             + self.stack.frames.iter().map(frame).sum::<usize>()
             + self.span.as_ref().map_or(0, |span| span.weight())
-            + self.step.as_ref().map_or(0, |_| size_of::<StepEvent>() + BLOCK)
+            + self
+                .step
+                .as_ref()
+                .map_or(0, |_| size_of::<StepEvent>() + BLOCK)
     }
 }
 

@@ -18,6 +18,7 @@ use tracer_common::control::{ProbeControl, ProbeCounters, ProbeState, REMOVED, S
 use tracer_common::limits::{MAX_OPS, MAX_PROBES, MAX_SITES};
 use tracer_common::op::EncodedOp;
 use tracer_common::timing::TimeCounters;
+use tracer_common::trace::TraceState;
 
 use self::allocator::RangeAllocator;
 use self::closing::Closing;
@@ -33,6 +34,7 @@ use super::options::{Forks, LoadOptions, Processes};
 use super::places::PlaceMaps;
 use super::ring::Ring;
 use super::selection::{FamilyMember, ProcessSelection};
+use super::traces::TraceRequest;
 use crate::base::address::RunAddr;
 use crate::program::{Program, Runner};
 
@@ -171,8 +173,27 @@ impl Machine {
             self.distrust(slot)?;
             self.maps.reset_times(slot)?;
         }
+        if reserved.traces {
+            self.maps.traces().reset(slot)?;
+        }
         self.set_control(slot, control)?;
         self.fill_sites(sites, reserved)
+    }
+
+    /// Writes the limits and the callers of a trace, between `reserve` and `attach`.
+    ///
+    /// # Errors
+    /// The maps have no space, or could not be written.
+    pub fn set_trace(&mut self, slot: u32, request: &TraceRequest) -> Result<(), KernelError> {
+        self.maps.traces().write(slot, request)
+    }
+
+    /// The calls of a trace.
+    ///
+    /// # Errors
+    /// The kernel refused.
+    pub fn trace_state(&self, slot: u32) -> Result<TraceState, KernelError> {
+        self.maps.traces().state(slot)
     }
 
     /// Writes further sites of a probe into the maps. Attaches nothing yet.
@@ -374,6 +395,10 @@ impl Machine {
             // Ends that passed meanwhile were not seen.
             self.distrust(slot)?;
         }
+        if installed.reserved.traces {
+            // Steps that passed meanwhile were not seen.
+            self.maps.traces().reset_calls(slot)?;
+        }
         let (links, mut failed) = self.link(pid, &installed.reserved, sites);
         let refused = links.is_empty() && !failed.is_empty();
         installed.links.extend(links);
@@ -574,6 +599,10 @@ impl Machine {
         if reserved.times {
             // An entry that stays takes room, and belongs to no probe.
             let _ = self.maps.forget_begun(|key| key.probe == reserved.slot);
+        }
+        if reserved.traces {
+            // As above.
+            let _ = self.maps.traces().forget(reserved.slot);
         }
         self.release_sites(reserved);
     }

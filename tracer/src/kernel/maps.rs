@@ -17,6 +17,7 @@ use super::bpf;
 use super::error::KernelError;
 use super::load::object::Image;
 use super::open_calls::OpenCalls;
+use super::traces::TraceMaps;
 
 /// Hits that were added up by key, of all probes.
 #[derive(Debug, Default)]
@@ -43,6 +44,7 @@ pub(super) struct Maps {
     times: MapData,
     counters: MapData,
     accounts: MapData,
+    traces: TraceMaps,
     /// CPUs that the kernel keeps counters for.
     cpus: usize,
 }
@@ -68,6 +70,7 @@ impl Maps {
             times: object.take("TIMES")?,
             counters: object.take("PROBE_COUNTERS")?,
             accounts: object.take("ACCOUNTS")?,
+            traces: TraceMaps::take(object)?,
             cpus,
         })
     }
@@ -105,6 +108,11 @@ impl Maps {
             blind: 0,
         };
         bpf::update_array(self.time_state.fd().as_fd(), slot, &[state]).map_err(write_probe)
+    }
+
+    /// The maps of traces.
+    pub(super) const fn traces(&self) -> &TraceMaps {
+        &self.traces
     }
 
     /// Changes a probe's limits.

@@ -40,6 +40,30 @@ pub enum Action {
     Time,
     /// Makes each call a span, or each pass from one location to another.
     Span(SpanAction),
+    /// Records calls line by line.
+    Trace(TraceAction),
+}
+
+/// `trace`, with its clauses.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TraceAction {
+    /// `with expr, …`: the values that each step shows. Empty for all variables in scope.
+    pub watched: Vec<Expr>,
+    /// `lines FILE:A..B`: the steps outside of these lines are left out.
+    pub lines: Option<LineRange>,
+}
+
+/// Lines of a file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LineRange {
+    /// As typed. It matches by path suffix. `None` for the file of the function.
+    pub file: Option<String>,
+    /// First line, from 1.
+    pub first: u64,
+    /// Last line, included.
+    pub last: u64,
+    /// Position in the text.
+    pub span: Span,
 }
 
 /// `span`, with its clauses.

@@ -38,6 +38,7 @@ pub(crate) fn parse_probe(
     } else {
         None
     };
+    let action = (grammar.clauses)(&mut cursor, action)?;
     let returns = match &location.kind {
         LocationKind::Return(_) => until.is_none(),
         LocationKind::Function(_) => until.is_none() && grammar.is_interval,

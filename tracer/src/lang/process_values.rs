@@ -25,6 +25,7 @@ pub(super) fn check(spec: &ProbeSpec) -> Result<(), Diagnostic> {
     };
     let clauses = match &spec.action {
         Action::Span(span) => span.exprs().collect(),
+        Action::Trace(trace) => trace.watched.iter().collect(),
         _ => Vec::new(),
     };
     for whole in holes.chain(by).chain(clauses) {

@@ -252,7 +252,7 @@ pub fn turn(input: &PlanInput<'_>, condition: Option<u8>) -> Plan {
 }
 
 /// Computes what tells the frame from others: a register, and an offset from it.
-fn frame(
+pub(super) fn frame(
     compiler: &Compiler<'_>,
     asm: &mut Asm,
     moment: &Moment,

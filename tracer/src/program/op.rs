@@ -184,6 +184,15 @@ pub enum Op {
     },
     /// Appends the chunks of the beginning.
     Kept,
+    /// A step of a traced call. `dst` = 1 if the pass takes a call, else 0.
+    Step {
+        dst: u8,
+        base: u8,
+        offset: i32,
+        /// Roles of the site, and its order above them.
+        roles: u32,
+        line: u32,
+    },
     /// `dst` = the bias of a module in the process. Jumps if it is not known.
     Module {
         module: u32,
@@ -243,6 +252,20 @@ impl Op {
                 ..op
             },
             Self::Enter { .. } | Self::Leave { .. } | Self::Forget { .. } => self.encode_timing(op),
+            Self::Step {
+                dst,
+                base,
+                offset,
+                roles,
+                line,
+            } => EncodedOp {
+                dst: *dst,
+                src: *base,
+                offset: *offset,
+                a: *roles,
+                len: *line,
+                ..op
+            },
             Self::Module {
                 module,
                 dst,
@@ -487,6 +510,7 @@ impl Op {
             Self::Leave { .. } => code::LEAVE,
             Self::Forget { .. } => code::FORGET,
             Self::Kept => code::KEPT,
+            Self::Step { .. } => code::STEP,
             Self::Module { .. } => code::MODULE,
             Self::Place { .. } => code::PLACE,
         }
@@ -528,6 +552,7 @@ impl Op {
             | Self::Enter { base: src, .. }
             | Self::Leave { base: src, .. }
             | Self::Forget { base: src, .. }
+            | Self::Step { base: src, .. }
             | Self::Place { src, .. } => [Some(src), None],
         };
         let upper_halves = match *self {
@@ -594,6 +619,7 @@ impl Op {
             | Self::CopyString { dst, .. }
             | Self::CopyPartial { dst, .. }
             | Self::Emit { dst, .. }
+            | Self::Step { dst, .. }
             | Self::Module { dst, .. } => Some(dst),
             _ => None,
         }
@@ -682,7 +708,11 @@ impl Op {
         self.computes()
             || matches!(
                 self,
-                Self::Enter { .. } | Self::Leave { .. } | Self::Forget { .. } | Self::Kept
+                Self::Enter { .. }
+                    | Self::Leave { .. }
+                    | Self::Forget { .. }
+                    | Self::Kept
+                    | Self::Step { .. }
             )
     }
 }

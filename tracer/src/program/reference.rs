@@ -173,8 +173,8 @@ impl<'m> ReferenceMachine<'m> {
                 op::REJECT => return Outcome::Rejected,
                 op::FAULT => return Outcome::Faulted,
                 op::COUNT => return Outcome::Counted,
-                // Timings are not implemented here.
-                op::ENTER | op::LEAVE | op::KEPT => {}
+                // Timings and traces are not implemented here.
+                op::ENTER | op::LEAVE | op::KEPT | op::STEP => {}
                 op::FORGET => return Outcome::Rejected,
                 op::TALLY => return Outcome::Tallied(op.a, self.get(op.src)),
                 op::TALLY_RECORD => {

@@ -6,6 +6,7 @@ pub(in crate::session) mod placing;
 pub(in crate::session) mod rate_limits;
 pub(in crate::session) mod refusal;
 pub(in crate::session) mod runtime;
+mod steps;
 pub(in crate::session) mod warm_pages;
 
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ use crate::debuginfo::omitted_values::OmittedValues;
 use crate::debuginfo::place::{LocationExpr as PlaceExpr, PieceSource, Place, Register, Term};
 use crate::debuginfo::site::{Exit, Site};
 use crate::debuginfo::variable::{Variable, VariableKind};
+use crate::kernel::TraceRequest;
 use crate::lang::ast::ProbeSpec;
 use crate::placement::{CodeMap, ProbePlacement, SiteKind, StayReason, unprobeable_at};
 use crate::plan::{AddressBase, Plan, PlanInput, Returned};
@@ -45,6 +47,8 @@ pub(super) struct PreparedProbe {
     pub(super) sites: Vec<ReadySite>,
     /// Notes for the user: omitted sites, unavailable values.
     pub(super) notes: Vec<String>,
+    /// The limits and the callers of a trace.
+    pub(super) trace: Option<TraceRequest>,
 }
 
 /// A site with the program of its hits.
@@ -107,6 +111,7 @@ pub(super) fn prepare(
     } = match located {
         ProbeLocation::Alike(resolved) => resolved,
         ProbeLocation::Timed(timed) => return prepare_timed(spec, timed, setting),
+        ProbeLocation::Traced(traced) => return steps::prepare(spec, traced, setting),
     };
     let own: Vec<LinkAddr> = sites.iter().map(|site| site.address).collect();
     let compile = |site: &Site, elsewhere: Option<&[Variable]>| -> CompiledSite {
@@ -387,6 +392,7 @@ fn gather(
         module,
         sites: ready,
         notes,
+        trace: None,
     })
 }
 

@@ -15,4 +15,5 @@ pub(in crate::session) mod patched;
 pub(in crate::session) mod process_modules;
 pub(in crate::session) mod resolve;
 pub(in crate::session) mod timed;
+pub(in crate::session) mod traced;
 pub(in crate::session) mod variants;

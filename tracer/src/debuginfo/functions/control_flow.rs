@@ -7,6 +7,7 @@ use std::ops::RangeInclusive;
 use crate::arch::{Flow, Instruction, JumpCondition, decode};
 use crate::base::address::LinkAddr;
 use crate::debuginfo::files::Files;
+use crate::debuginfo::functions::function_code::FunctionCode;
 use crate::debuginfo::module::Module;
 
 /// Bytes of one function that are searched.
@@ -22,7 +23,35 @@ pub struct LoopBranch {
     pub condition: Option<u8>,
 }
 
+/// A call instruction of a function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CallInstruction {
+    /// Its address.
+    pub address: LinkAddr,
+    /// The address behind it.
+    pub returns_to: LinkAddr,
+    /// The called address. `None` if it is computed.
+    pub target: Option<LinkAddr>,
+}
+
 impl Module {
+    /// Returns the call instructions of a function by address, or `None` if its code cannot be read.
+    #[must_use]
+    pub fn calls_in(&self, function: &FunctionCode) -> Option<Vec<CallInstruction>> {
+        let instructions = instructions(self, &function.ranges)?;
+        let mut calls: Vec<CallInstruction> = instructions
+            .values()
+            .filter(|one| matches!(one.flow(), Flow::Call | Flow::IndirectCall))
+            .map(|one| CallInstruction {
+                address: LinkAddr(one.address()),
+                returns_to: LinkAddr(one.next_address()),
+                target: one.target().map(LinkAddr),
+            })
+            .collect();
+        calls.sort_by_key(|call| call.address);
+        Some(calls)
+    }
+
     /// Returns the branches of the function at `entry` that lead to its first instruction, by
     /// address. There are none if that is not the head of a loop.
     ///

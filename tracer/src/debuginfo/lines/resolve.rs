@@ -306,6 +306,15 @@ impl Module {
         })
     }
 
+    /// Returns the address behind the prologue of the function that begins at `entry`, or `None` if it has no line
+    /// there.
+    #[must_use]
+    pub fn start_of_function_at(&self, entry: LinkAddr) -> Option<LinkAddr> {
+        let (concerned, found) = self.functions_at(&BTreeSet::from([entry])).pop()?;
+        let starts = concerned.starts_of(self.code(), &found);
+        starts.first().map(|start| start.address)
+    }
+
     /// Returns the functions whose path ends with `pattern`, or all functions without a pattern,
     /// by name.
     ///

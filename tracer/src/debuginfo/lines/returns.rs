@@ -56,6 +56,18 @@ impl Module {
         Ok(sites)
     }
 
+    /// Returns the instructions that leave the function that begins at `entry`.
+    ///
+    /// # Errors
+    /// Fails if it could be left without notice.
+    pub fn exits_at(&self, entry: LinkAddr) -> Result<Vec<(LinkAddr, Exit)>, String> {
+        let code = self
+            .function_code_at(entry)
+            .ok_or_else(|| "its code is not known".to_owned())?;
+        let ranges: Vec<(u64, u64)> = code.ranges.iter().map(|(a, b)| (a.0, b.0)).collect();
+        exits_of(&self.files, &ranges, |_| true)
+    }
+
     fn exits_or_entries(
         &self,
         pattern: &str,

@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
-use tracer_common::control::{BEGINS, ENDS};
+use tracer_common::control::{BEGINS, ENDS, STEPS};
 
 use super::site::SiteRequest;
 use crate::kernel::trigger::{Trigger, Uprobe};
@@ -25,6 +25,8 @@ pub struct Reserved {
     pub(super) tallies: bool,
     /// It is a timed probe.
     pub(super) times: bool,
+    /// It is a trace.
+    pub(super) traces: bool,
 }
 
 impl Reserved {
@@ -38,6 +40,7 @@ impl Reserved {
             ops: Vec::new(),
             tallies: sites.iter().any(|site| site.program.tallies),
             times: sites.iter().any(times),
+            traces: sites.iter().any(|site| site.program.flags & STEPS != 0),
         }
     }
 
@@ -48,6 +51,7 @@ impl Reserved {
         self.ops.extend(more.ops);
         self.tallies |= more.tallies;
         self.times |= more.times;
+        self.traces |= more.traces;
     }
 }
 

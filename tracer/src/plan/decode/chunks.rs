@@ -4,8 +4,9 @@ use std::borrow::Cow;
 
 use tracer_common::record::{
     CHUNK_ABSENT, CHUNK_CUT, CHUNK_FAULT, CHUNK_NO_ROOM, CHUNK_OK, CHUNK_UNPLACED, CHUNK_UNREAD,
-    ChunkHeader, FLAG_NO_ROOM, FLAG_STEPS, RecordHeader,
+    ChunkHeader, FLAG_NO_ROOM, FLAG_STEP, FLAG_STEPS, RecordHeader,
 };
+use tracer_common::trace::StepRecord;
 
 use crate::base::unavailable::Unavailable;
 use crate::plan::decode::DecodeError;
@@ -41,9 +42,11 @@ impl<'r> Chunks<'r> {
         let bytes = record
             .get(..length.max(size))
             .ok_or_else(|| short(length))?;
+        let is_step = u32::from(header.flags) & FLAG_STEP != 0;
+        let before = if is_step { size_of::<StepRecord>() } else { 0 };
         let chunks = Self {
             bytes,
-            at: size,
+            at: size + before,
             flags: header.flags.into(),
             first: 0,
         };

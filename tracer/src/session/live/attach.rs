@@ -255,6 +255,7 @@ impl Live {
             module,
             sites,
             mut notes,
+            trace,
         } = probe;
         let NewSites {
             mut requests,
@@ -282,6 +283,10 @@ impl Live {
         };
         let reserved = reserved.map_err(|error| refused_by_kernel(&error))?;
         let slot = reserved.slot;
+        if let Some(trace) = trace {
+            let written = lock(&self.machine).set_trace(slot, &trace);
+            written.map_err(|error| refused_by_kernel(&error))?;
+        }
         let cookies = [&reserved.cookies[..], &reserved.copies[..]].concat();
         self.register(slot, &cookies, entries, new.spec);
         let sites = NewSitesAt {
@@ -360,7 +365,7 @@ impl Live {
             self.warn(no_beginnings(&error));
         }
         let mut refusals = not_attached(module, places, &failed);
-        if new.spec.action.kind().sites() == ActionSites::Interval && !refusals.is_empty() {
+        if new.spec.action.kind().sites() != ActionSites::Alike && !refusals.is_empty() {
             // Ends without their beginnings, or the reverse, would measure something else. The map
             // elements are not freed, since records of them may be in the ring.
             machine.detach(slot);

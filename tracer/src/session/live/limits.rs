@@ -12,6 +12,7 @@ use tracer_common::control::{ProbeControl, ProbeState};
 use tracer_common::limits::MAX_ACCOUNTS;
 
 use super::{Live, Placement};
+use crate::actions::ActionSites;
 use crate::event::{Done, DoneReason, ProbeDone, ProbeLimited, grouped};
 use crate::kernel::Machine;
 use crate::lang::ast::ProbeSpec;
@@ -54,6 +55,9 @@ impl Live {
             let Some(reason) = why_done(probe, state, now) else {
                 continue;
             };
+            if matches!(reason, DoneReason::Hits(_)) && records_calls(probe, &machine) {
+                continue;
+            }
             let done = Done { reason, time_ns };
             slots.push(slot);
             probe.done = Some(done);
@@ -128,6 +132,14 @@ fn newly_unaccounted(probe: &mut Probe<Placement>, machine: &Machine) -> Option<
             grouped(MAX_ACCOUNTS.into())
         )
     })
+}
+
+/// Returns true if a probe is a trace, and calls that it has taken go on.
+fn records_calls(probe: &Probe<Placement>, machine: &Machine) -> bool {
+    let is_trace = probe.spec.action.kind().sites() == ActionSites::Calls;
+    let slot = probe.placement().map(|placement| placement.slot);
+    let state = slot.and_then(|slot| machine.trace_state(slot).ok());
+    is_trace && state.is_some_and(|state| state.ended < state.taken)
 }
 
 /// Why a probe can have no more events. `None` if it can, or if that has been reported already.

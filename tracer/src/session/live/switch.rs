@@ -76,7 +76,7 @@ impl Live {
             self.warn(no_beginnings(&error));
         }
         if let Some((_, error)) = failed.first()
-            && probe.spec.action.kind().sites() == ActionSites::Interval
+            && probe.spec.action.kind().sites() != ActionSites::Alike
         {
             machine.silence(placement.slot);
             let error = chain(error);

@@ -78,6 +78,7 @@ fn check(spec: &ProbeSpec, setting: Setting<'_>) -> Result<Checked, Diagnostic> 
         module,
         sites,
         notes,
+        trace: _,
     } = runtime.plan(spec, location, setting)?;
     let site = |ready: ReadySite| CheckedSite {
         values: ready.plan.layout.planned(),

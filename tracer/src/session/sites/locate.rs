@@ -7,6 +7,7 @@ use crate::session::sites::located::ProbeLocation;
 use crate::session::sites::modules::Modules;
 use crate::session::sites::resolve::resolve;
 use crate::session::sites::timed::resolve_timed;
+use crate::session::sites::traced::resolve_traced;
 use crate::session::sites::variants;
 
 /// Finds the location of a probe.
@@ -22,6 +23,7 @@ pub(in crate::session) fn locate(
     }
     variants::located(modules, spec, &|spec| match spec.action.kind().sites() {
         ActionSites::Interval => resolve_timed(modules, spec).map(ProbeLocation::Timed),
+        ActionSites::Calls => resolve_traced(modules, spec).map(ProbeLocation::Traced),
         ActionSites::Alike => resolve(modules, &spec.location).map(ProbeLocation::Alike),
     })
 }

@@ -6,6 +6,8 @@ use crate::base::address::LinkAddr;
 use crate::session::sites::modules::TargetModule;
 use crate::session::sites::resolve::Resolved;
 use crate::session::sites::timed::Timed;
+use crate::session::sites::traced::Traced;
+
 /// The location of a probe.
 #[derive(Clone)]
 pub(in crate::session) enum ProbeLocation {
@@ -13,22 +15,26 @@ pub(in crate::session) enum ProbeLocation {
     Alike(Resolved),
     /// The sites of a timed probe.
     Timed(Timed),
+    /// The sites of a trace.
+    Traced(Traced),
 }
 
 impl ProbeLocation {
     /// The module that has its sites.
     pub(in crate::session) fn module(&self) -> &Arc<TargetModule> {
         match self {
-            Self::Alike(Resolved { module, .. }) | Self::Timed(Timed { module, .. }) => module,
+            Self::Alike(Resolved { module, .. })
+            | Self::Timed(Timed { module, .. })
+            | Self::Traced(Traced { module, .. }) => module,
         }
     }
 
     /// Adds something that the user should know.
     pub(in crate::session) fn note(&mut self, note: String) {
         match self {
-            Self::Alike(Resolved { notes, .. }) | Self::Timed(Timed { notes, .. }) => {
-                notes.push(note);
-            }
+            Self::Alike(Resolved { notes, .. })
+            | Self::Timed(Timed { notes, .. })
+            | Self::Traced(Traced { notes, .. }) => notes.push(note),
         }
     }
 
@@ -53,6 +59,9 @@ impl ProbeLocation {
             Self::Timed(Timed { module, sites, .. }) => {
                 sites.retain(|timed| module.is_in_function(timed.site.address, entry));
             }
+            Self::Traced(Traced { module, sites, .. }) => {
+                sites.retain(|traced| module.is_in_function(traced.site.address, entry));
+            }
         }
         true
     }
@@ -65,6 +74,10 @@ impl ProbeLocation {
             }
             Self::Timed(Timed { module, sites, .. }) => {
                 let addresses = sites.iter().map(|timed| timed.site.address);
+                (module, addresses.collect())
+            }
+            Self::Traced(Traced { module, sites, .. }) => {
+                let addresses = sites.iter().map(|traced| traced.site.address);
                 (module, addresses.collect())
             }
         }

@@ -1,0 +1,111 @@
+//! The maps of traces: calls that are recorded line by line.
+
+use std::io;
+use std::os::fd::AsFd as _;
+
+use aya::maps::MapData;
+use tracer_common::limits::{MAX_CALLERS, MAX_TAKEN};
+use tracer_common::trace::{CallerFrame, CallerKey, TakenKey, TraceControl, TraceState};
+
+use super::bpf::{self, Insert};
+use super::error::KernelError;
+use super::load::object::Image;
+
+/// A call of a followed function, in a function that is recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TracedCaller {
+    /// Address that the call returns to, minus that of the called function.
+    pub distance: u64,
+    /// The order of the site at the first instruction of the called function.
+    pub order: u32,
+    /// The rule that computes the caller's frame there.
+    pub frame: CallerFrame,
+}
+
+/// The part of a trace that is not in its sites.
+#[derive(Clone, Debug, Default)]
+pub struct TraceRequest {
+    /// Its limits.
+    pub control: TraceControl,
+    /// The calls of functions that it follows.
+    pub callers: Vec<TracedCaller>,
+}
+
+/// The maps of traces.
+#[derive(Debug)]
+pub(super) struct TraceMaps {
+    taken: MapData,
+    callers: MapData,
+    control: MapData,
+    state: MapData,
+}
+
+impl TraceMaps {
+    /// Takes the maps out of the object.
+    pub(super) fn take(object: &mut Image) -> Result<Self, KernelError> {
+        Ok(Self {
+            taken: object.take("TAKEN")?,
+            callers: object.take("CALLERS")?,
+            control: object.take("TRACE_CONTROL")?,
+            state: object.take("TRACE_STATE")?,
+        })
+    }
+
+    /// Sets the state of a trace to that of one without calls.
+    pub(super) fn reset(&self, slot: u32) -> Result<(), KernelError> {
+        self.forget(slot).map_err(write)?;
+        bpf::update_array(self.state.fd().as_fd(), slot, &[TraceState::default()]).map_err(write)
+    }
+
+    /// Writes the limits and the callers of a trace.
+    pub(super) fn write(&self, slot: u32, request: &TraceRequest) -> Result<(), KernelError> {
+        let control = self.control.fd().as_fd();
+        bpf::update_array(control, slot, &[request.control]).map_err(write)?;
+        for caller in &request.callers {
+            let key = CallerKey {
+                distance: caller.distance,
+                probe: slot,
+                order: caller.order,
+            };
+            let callers = self.callers.fd().as_fd();
+            bpf::insert(callers, &key, &caller.frame, Insert::Any).map_err(write)?;
+        }
+        Ok(())
+    }
+
+    /// The number of calls that a trace has taken, and that of those that have ended.
+    pub(super) fn state(&self, slot: u32) -> Result<TraceState, KernelError> {
+        bpf::read_array(self.state.fd().as_fd(), slot)
+            .map_err(|source| KernelError::call("read the state of a trace", source))
+    }
+
+    /// Removes the calls that are being recorded, as if they had ended. The limits and the callers stay.
+    pub(super) fn reset_calls(&self, slot: u32) -> Result<(), KernelError> {
+        self.drop_calls(slot).map_err(write)?;
+        let state = self.state(slot)?;
+        let ended = TraceState {
+            ended: state.taken,
+            ..state
+        };
+        bpf::update_array(self.state.fd().as_fd(), slot, &[ended]).map_err(write)
+    }
+
+    /// Removes the calls that are being recorded. Those that go on are not recorded further.
+    fn drop_calls(&self, slot: u32) -> io::Result<()> {
+        let mut taken: Vec<TakenKey> = bpf::keys(self.taken.fd().as_fd(), MAX_TAKEN)?;
+        taken.retain(|key| key.probe == slot);
+        bpf::remove(self.taken.fd().as_fd(), &taken)
+    }
+
+    /// Removes all entries of a trace.
+    pub(super) fn forget(&self, slot: u32) -> io::Result<()> {
+        self.drop_calls(slot)?;
+        let mut callers: Vec<CallerKey> = bpf::keys(self.callers.fd().as_fd(), MAX_CALLERS)?;
+        callers.retain(|key| key.probe == slot);
+        bpf::remove(self.callers.fd().as_fd(), &callers)
+    }
+}
+
+fn write(source: io::Error) -> KernelError {
+    KernelError::call("write a trace to the kernel", source)
+}

@@ -1,0 +1,144 @@
+//! Plans of `trace`: one for each site of a recorded call.
+
+use tracer_common::control::{ANNOUNCES, STEPS, TAKES};
+use tracer_common::op::cond;
+use tracer_common::trace::{
+    ANNOUNCES_CALLS, NEEDS_ANNOUNCEMENT, RETURNS_FROM_CALLS, ROLE_BITS, TAKES_CALLS,
+};
+
+use crate::base::diagnostic::Diagnostic;
+use crate::base::unavailable::Unavailable;
+use crate::lang::ast::{Action, Expr, ProbeSpec};
+use crate::plan::capture::Capture;
+use crate::plan::decode::layout::MessagePart;
+use crate::plan::expr::condition;
+use crate::plan::ops::asm::{Asm, Exits, SINK};
+use crate::plan::ops::spots::Spots;
+use crate::plan::timing::{Frame, Moment, frame};
+use crate::plan::{Compiler, Node, Operand, Plan, PlanInput, PlanRecord, Resolver, ends, scope};
+use crate::program::Op;
+use crate::value::debug::DEBUG;
+
+/// A site of a trace.
+#[derive(Clone, Debug)]
+pub struct StepSite {
+    /// The frame.
+    pub frame: Frame,
+    /// Its roles: [`TAKES_CALLS`] and others of [`tracer_common::trace`].
+    pub roles: u32,
+    /// Its place among the sites of the probe, in the order of addresses.
+    pub order: u32,
+    /// Number of its line, from 1. 0 if no line begins here.
+    pub line: u32,
+}
+
+/// The plan of a step.
+pub struct StepPlan {
+    /// The plan.
+    pub plan: Plan,
+    /// Watched values that make no sense here, by their index, with the reason.
+    pub unknown: Vec<(usize, Diagnostic)>,
+}
+
+/// Compiles a probe for one of its sites.
+///
+/// # Errors
+/// The condition makes no sense at the site, or the frame cannot be computed.
+pub fn step(input: &PlanInput<'_>, site: &StepSite) -> Result<StepPlan, Diagnostic> {
+    let scope = scope(input);
+    let spec = &input.ordered()?;
+    let mut compiler = Compiler::new(input, &scope);
+    let mut asm = Asm::new();
+    let (reject, fault) = (asm.label(), asm.label());
+    let moment = Moment {
+        frame: site.frame.clone(),
+        group: 0,
+    };
+    let (base, offset) = frame(&compiler, &mut asm, &moment, fault)?;
+    let takes = site.roles & TAKES_CALLS != 0;
+    let condition = spec.condition.as_ref().filter(|_| takes);
+    let dst = match condition {
+        Some(_) => asm.take().map_err(|why| Diagnostic::new(why.to_string()))?,
+        None => SINK,
+    };
+    asm.emit(Op::Step {
+        dst,
+        base,
+        offset,
+        roles: site.roles | site.order << ROLE_BITS,
+        line: site.line,
+    });
+    if let Some(condition) = condition {
+        // A later pass of the line, in the recorded call, is a step whatever the condition says.
+        let taken = asm.label();
+        asm.jump_if_const(dst, cond::EQ, 0, taken);
+        asm.give(dst);
+        let mut resolver = Resolver::new(&compiler.builder, compiler.scope);
+        let truth = condition::truth(&mut resolver, condition)?;
+        asm.test(&truth, reject, &mut Exits::to(fault))
+            .map_err(|why| Diagnostic::at(&condition.span, why.to_string()))?;
+        asm.place(taken);
+    }
+    let unknown = if site.roles & RETURNS_FROM_CALLS != 0 {
+        compiler.returned();
+        Vec::new()
+    } else if site.line != 0 {
+        compiler.step_values(spec)
+    } else {
+        Vec::new()
+    };
+    compiler.make_room();
+    let values = std::mem::take(&mut compiler.values);
+    let captured = Capture::new(&mut asm, &mut compiler.builder).values(values, |asm, _| {
+        asm.emit(Op::End);
+    });
+    ends(&mut asm, reject, fault);
+    let record = PlanRecord {
+        captured,
+        stack: None,
+    };
+    let plan = compiler.finish(asm.finish(flags(site.roles)), record, None);
+    Ok(StepPlan { plan, unknown })
+}
+
+/// The flags of a site with these roles.
+const fn flags(roles: u32) -> u32 {
+    let takes = roles & (TAKES_CALLS | NEEDS_ANNOUNCEMENT) == TAKES_CALLS;
+    let announces = roles & (ANNOUNCES_CALLS | NEEDS_ANNOUNCEMENT) != 0;
+    STEPS | if takes { TAKES } else { 0 } | if announces { ANNOUNCES } else { 0 }
+}
+
+impl Compiler<'_> {
+    /// The watched values, or all variables in scope. Returns the watched ones that make no sense here.
+    fn step_values(&mut self, spec: &ProbeSpec) -> Vec<(usize, Diagnostic)> {
+        let watched: &[Expr] = match &spec.action {
+            Action::Trace(trace) => &trace.watched,
+            _ => &[],
+        };
+        if watched.is_empty() {
+            self.all_variables();
+            return Vec::new();
+        }
+        let mut unknown = Vec::new();
+        for (index, expr) in watched.iter().enumerate() {
+            let name = spec.text.get(expr.span.clone()).unwrap_or_default();
+            let before = if index == 0 { "" } else { ", " };
+            self.parts
+                .push(MessagePart::Text(format!("{before}{name} = ")));
+            let mut resolver = Resolver::new(&self.builder, self.scope);
+            // A variable of a block exists on some lines of the function only.
+            let (why, error) = match resolver.operand(expr) {
+                Ok(Operand::Unknown(_, error)) => (Unavailable::OutOfScope, error),
+                Err(error) => (Unavailable::Unsupported(error.message.clone()), error),
+                Ok(operand) => {
+                    self.value(name, operand, DEBUG);
+                    continue;
+                }
+            };
+            unknown.push((index, error));
+            let source = self.captured_node(Spots(Vec::new()), Node::Missing(why));
+            self.entry(name, "".into(), source, DEBUG);
+        }
+        unknown
+    }
+}
