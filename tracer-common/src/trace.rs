@@ -58,7 +58,7 @@ pub const ROLE_BITS: u32 = 8;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
 pub struct TraceControl {
-    /// Steps of one call. Further ones are counted, and not recorded.
+    /// Steps of one call. The call is recorded no further then.
     pub steps: u64,
     /// Frames inside of each other: one more than the depth.
     pub frames: u32,
@@ -119,6 +119,8 @@ pub struct StepRecord {
     pub depth: u32,
     /// `STEP_…`.
     pub kind: u32,
+    /// Zero. The reader of the ring sets it to the number of steps that it has left out before this one.
+    pub repeated: u64,
 }
 
 /// A line.
@@ -129,6 +131,9 @@ pub const STEP_ENTER: u32 = 1;
 pub const STEP_RETURN: u32 = 2;
 /// The traced call was left without a return.
 pub const STEP_LEFT: u32 = 3;
+/// The last step that is recorded of the call: the probe was switched off, or the call has more steps than
+/// [`TraceControl::steps`].
+pub const STEP_CUT: u32 = 4;
 
 const _: () = assert!(size_of::<TakenCall>() == MAX_FRAMES * 16 + 24);
-const _: () = assert!(size_of::<StepRecord>() == 32 && align_of::<StepRecord>() == 8);
+const _: () = assert!(size_of::<StepRecord>() == 40 && align_of::<StepRecord>() == 8);

@@ -21,7 +21,7 @@ use tracer_common::record::{FLAG_STEP, RecordHeader};
 use tracer_common::timing::{BegunKey, CALL};
 use tracer_common::trace::{
     ANNOUNCES_CALLS, CallerFrame, CallerKey, FOLLOWS_CALLS, MAX_FRAMES, NEEDS_ANNOUNCEMENT,
-    RETURNS_FROM_CALLS, ROLE_BITS, STEP_ENTER, STEP_LEFT, STEP_LINE, STEP_RETURN, StepRecord,
+    RETURNS_FROM_CALLS, ROLE_BITS, STEP_CUT, STEP_ENTER, STEP_LEFT, STEP_LINE, STEP_RETURN, StepRecord,
     TAKES_CALLS, TakenCall, TakenKey, TraceControl, TraceState,
 };
 
@@ -95,8 +95,9 @@ pub fn admit(site: &SiteControl, control: &ProbeControl, state: &ProbeState) -> 
         }
         return ended;
     }
-    let runs = is_taken || site.flags & ANNOUNCES != 0;
-    if runs && control.enabled == ENABLED {
+    // A recorded call tells that its probe was switched off.
+    let is_announced = site.flags & ANNOUNCES != 0 && control.enabled == ENABLED;
+    if is_taken || is_announced {
         outcome::RUNNING
     } else {
         outcome::NO_HIT
@@ -323,14 +324,28 @@ fn step(area: &mut ScratchArea, call: &mut TakenCall, index: u32) {
     }
     call.lines[at] = area.line;
     call.steps = call.steps.wrapping_add(1);
-    if call.steps > control.steps {
-        return;
-    }
-    let kind = if call.is_new != 0 { STEP_ENTER } else { STEP_LINE };
+    let kind = if call.steps >= control.steps || is_off(probe) {
+        STEP_CUT
+    } else if call.is_new != 0 {
+        STEP_ENTER
+    } else {
+        STEP_LINE
+    };
     call.is_new = 0;
     write(area, call, index, kind);
     number(area, state);
     area.ended = outcome::RUNNING;
+    if kind == STEP_CUT {
+        forget(probe);
+    }
+}
+
+/// Returns true if the probe is switched off.
+#[inline(always)]
+fn is_off(probe: u32) -> bool {
+    PROBE_CONTROL
+        .get(probe)
+        .is_some_and(|control| control.enabled != ENABLED)
 }
 
 /// Another call begins in the frame of the recorded one, which has been left without a return. Sends that.
@@ -367,6 +382,7 @@ fn write(area: &mut ScratchArea, call: &TakenCall, depth: u32, kind: u32) {
         frame: area.frame,
         depth,
         kind,
+        repeated: 0,
     };
     // SAFETY: the record has room for it behind the header, and is aligned.
     unsafe {

@@ -10,6 +10,7 @@ mod listed;
 mod moved;
 mod report;
 mod run;
+mod steps;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -34,6 +35,9 @@ pub(crate) struct Args {
     /// gdb's: every hit, and the values of the first ones
     #[arg(long, conflicts_with_all = ["json", "program"])]
     moved: bool,
+    /// Compare the steps of traced calls with those of gdb
+    #[arg(long, conflicts_with_all = ["json", "program", "moved"])]
+    steps: bool,
     /// Test the release build of `tracer`
     #[arg(long)]
     release: bool,
@@ -68,6 +72,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if args.moved {
         return moved(args.quick, args.only.as_deref());
     }
+    if args.steps {
+        return steps(args.quick, args.only.as_deref());
+    }
     let report = look(args)?;
     if args.json {
         println!("{}", report.json());
@@ -86,6 +93,7 @@ pub(crate) fn quick() -> Result<()> {
         release: false,
         json: false,
         moved: false,
+        steps: false,
         quick: true,
         only: None,
         program: None,
@@ -95,7 +103,24 @@ pub(crate) fn quick() -> Result<()> {
     })?;
     print!("{}", report.table());
     report.verdict()?;
-    moved(true, None)
+    moved(true, None)?;
+    steps(true, None)
+}
+
+/// Compares the steps of traced calls.
+fn steps(quick: bool, only: Option<&str>) -> Result<()> {
+    let mut report = steps::StepsReport::default();
+    for program in &corpus::build(quick, only)? {
+        eprintln!("steps: {} {}", program.name, program.flags);
+        let most = if quick {
+            steps::QUICK_FUNCTIONS
+        } else {
+            steps::FUNCTIONS
+        };
+        steps::look_into(program, most, &mut report)?;
+    }
+    print!("{}", report.table());
+    report.verdict()
 }
 
 /// Compares probes at chosen sites with probes at first instructions.

@@ -160,12 +160,6 @@ pub(super) fn check(spec: &ProbeSpec) -> Result<(), Diagnostic> {
         let error = Diagnostic::at(at..at + 1, "`trace` shows no message");
         return Err(error.hint("`with a, b.c` selects the values that each step shows"));
     }
-    if spec.options.trampoline {
-        let at = spec.text.rfind("trampoline").unwrap_or_default();
-        let message = "a trace cannot be observed by `trampoline`, which hides its frames";
-        return Err(Diagnostic::at(at..at + "trampoline".len(), message)
-            .hint("leave it out: returns are observed at the function's return instructions"));
-    }
     if spec.options.depth.is_some_and(|depth| depth > MAX_DEPTH) {
         let at = spec.text.rfind("depth").unwrap_or_default();
         let message = format!("a trace follows at most {MAX_DEPTH} calls inside of each other");
@@ -227,7 +221,6 @@ mod tests {
             ("trace f lines 9..3", "9..3", "before the first"),
             ("trace f lines x.rs", "x.rs", "two numbers"),
             ("trace f lines x.rs:0..3", "x.rs:0..3", "two numbers"),
-            ("trace f trampoline", "trampoline", "hides its frames"),
             ("trace f depth 99", "depth", "at most"),
             ("trace f hits 3 with x", "with", "before the options"),
             ("trace f by x", "by", "not counted"),

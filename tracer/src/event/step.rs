@@ -11,7 +11,7 @@ pub struct StepEvent {
     /// Number of the call among the traced calls of its probe, from 1.
     pub call: u64,
     /// Number of the step in its call, from 1. A number that is not the one after the step before tells of steps
-    /// that were left out: [`Self::repeated`], [`Self::cut`], and the rest is lost.
+    /// that were left out: [`Self::repeated`] of them were only counted, and the rest is lost.
     pub number: u64,
     /// Calls between the traced call and the one that the step is of: 0 for the traced call itself.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -20,12 +20,9 @@ pub struct StepEvent {
     pub frame: u64,
     /// The kind of the step.
     pub kind: StepKind,
-    /// Further passes of a loop directly before this step that are only counted, in steps.
+    /// Steps directly before this one that are only counted: turns of a loop between its first and its last ones.
     #[serde(default, skip_serializing_if = "is_none")]
     pub repeated: u64,
-    /// Steps directly before this one that the call's limit cut off.
-    #[serde(default, skip_serializing_if = "is_none")]
-    pub cut: u64,
 }
 
 /// The kind of a step.
@@ -41,6 +38,9 @@ pub enum StepKind {
     /// The traced call was left without a return: by an exception, a panic, `longjmp`, or the end of its thread.
     /// The values are of another call, and not shown.
     Left,
+    /// A line, and the last one of the call that is recorded: the probe was switched off here, by the user or
+    /// because its call cost too much, or the call has too many steps.
+    Cut,
 }
 
 impl StepKind {
@@ -52,6 +52,7 @@ impl StepKind {
             Self::Line => "line",
             Self::Return => "return",
             Self::Left => "left",
+            Self::Cut => "cut",
         }
     }
 }

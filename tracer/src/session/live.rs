@@ -278,9 +278,11 @@ impl Live {
         // An unreadable map of the tracer shows no numbers rather than wrong ones.
         let kernel = machine.counters(slot).unwrap_or_default();
         let lost = self.shared.undecodable(placement).min(kernel.events);
+        // A step that is only counted is no event.
+        let repeated = self.shared.repeated(placement).min(kernel.events - lost);
         Counters {
-            hits: kernel.hits,
-            events: kernel.events - lost,
+            hits: kernel.hits.saturating_sub(repeated),
+            events: kernel.events - lost - repeated,
             lost: kernel.lost + lost,
             limited: kernel.limited,
             rejected: kernel.rejected,
@@ -291,7 +293,7 @@ impl Live {
             read_faults: kernel.read_faults,
             cut: kernel.cut,
             bpf_ns: estimated(kernel.bpf_ns, kernel.timed, kernel.hits),
-            passed: kernel.passed,
+            passed: kernel.passed + repeated,
         }
     }
 }

@@ -24,7 +24,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tracer_common::record::{FLAG_LEFT, FLAG_TIMED, Miss, RecordHeader};
+use tracer_common::record::{FLAG_LEFT, FLAG_STEP, FLAG_TIMED, Miss, RecordHeader};
 use tracer_common::timing::LeftCall;
 
 use super::feed::QueueRoom;
@@ -45,6 +45,7 @@ use crate::session::shared::SharedState;
 use crate::stack::PlacedModule;
 use frames::WantedStack;
 use spans::{EndedCall, EndedSpan, PendingEvent, SpanEnd, SpanReader, Surroundings};
+use steps::LoopFilter;
 
 /// Pause between two looks, which is the longest wait of a rare event. A look costs more than the
 /// few events that it finds, so looks are not more frequent. A flood wakes the reader itself.
@@ -130,6 +131,7 @@ struct RingReader<'a> {
     used: Vec<Used>,
     scratch: DecodeScratch,
     spans: SpanReader,
+    steps: LoopFilter,
     /// Omitted hits of each placement up to its last event.
     left_out: BTreeMap<PlacementId, LeftOutSoFar>,
 }
@@ -146,6 +148,7 @@ impl<'a> RingReader<'a> {
             used: Vec::new(),
             scratch: DecodeScratch::default(),
             spans: SpanReader::new(open_calls),
+            steps: LoopFilter::default(),
             left_out: BTreeMap::new(),
         }
     }
@@ -163,6 +166,9 @@ impl<'a> RingReader<'a> {
             }
         };
         self.pass_misses(ring);
+        if last {
+            self.steps.finish(self.shared, &mut self.backlog);
+        }
         if emptied && self.backlog.is_empty() {
             self.shared.ring_was_emptied();
             self.shared.set_backlog(0);
@@ -230,7 +236,8 @@ impl<'a> RingReader<'a> {
 
     fn keep(&mut self, record: &[u8]) {
         self.has_kept = true;
-        keep(self.shared, &mut self.backlog, record);
+        let (shared, backlog) = (self.shared, &mut self.backlog);
+        keep(shared, &mut self.steps, backlog, record);
     }
 
     /// Hands on records at the frontend's pace; at once if it takes too long.
@@ -337,10 +344,11 @@ impl<'a> RingReader<'a> {
         });
         if sites.spans().next().is_some() || pending.iter().any(|one| one.ended.is_some()) {
             let (backlog, has_kept) = (&mut self.backlog, &mut self.has_kept);
+            let steps = &mut self.steps;
             let mut later = || {
                 ring.drain(|record| {
                     *has_kept = true;
-                    keep(shared, backlog, record);
+                    keep(shared, steps, backlog, record);
                 });
                 let records = backlog.records();
                 records
@@ -624,8 +632,11 @@ fn ended_call(sites: &SiteTable, record: &[u8]) -> Option<EndedCall> {
 }
 
 /// Keeps a record until it is handed on.
-fn keep(shared: &SharedState, backlog: &mut Backlog, record: &[u8]) {
+fn keep(shared: &SharedState, steps: &mut LoopFilter, backlog: &mut Backlog, record: &[u8]) {
     match header_of(record) {
+        Some(header) if u32::from(header.flags) & FLAG_STEP != 0 => {
+            steps.pass(shared, &header, record, backlog);
+        }
         Some(header) => backlog.keep(header.ktime_ns, record),
         None => shared.count_undecodable(None),
     }

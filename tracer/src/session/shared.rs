@@ -40,6 +40,7 @@ pub(super) struct SharedState {
     /// Notices that wait for older events, with their times of `CLOCK_MONOTONIC`.
     later: Mutex<Vec<LaterNotice>>,
     undecodable: Mutex<BTreeMap<PlacementId, u64>>,
+    repeated: Mutex<BTreeMap<PlacementId, u64>>,
     strays: AtomicU64,
     /// The last span of each power of two of its time.
     exemplars: Mutex<BTreeMap<PlacementId, BTreeMap<u32, Exemplar>>>,
@@ -74,6 +75,7 @@ impl SharedState {
             retired: Mutex::default(),
             later: Mutex::default(),
             undecodable: Mutex::default(),
+            repeated: Mutex::default(),
             strays: AtomicU64::new(0),
             exemplars: Mutex::default(),
             undelivered: Mutex::default(),
@@ -159,6 +161,19 @@ impl SharedState {
                 self.strays.fetch_add(1, Ordering::Relaxed);
             }
         }
+    }
+
+    /// Counts steps of a trace that are left out: turns of a loop like those before them.
+    pub(super) fn count_repeated(&self, placement: PlacementId, steps: u64) {
+        *lock(&self.repeated).entry(placement).or_default() += steps;
+    }
+
+    /// Steps of one placement that were left out.
+    pub(super) fn repeated(&self, placement: PlacementId) -> u64 {
+        lock(&self.repeated)
+            .get(&placement)
+            .copied()
+            .unwrap_or_default()
     }
 
     /// Keeps a span as an example of its time.

@@ -14,6 +14,7 @@ mod perfetto;
 mod pprof;
 pub mod replay;
 pub mod spool;
+mod step_frames;
 #[cfg(test)]
 pub(crate) mod tests;
 

@@ -895,6 +895,56 @@ def bias(pid, module):
     raise gdb.error("%s is not mapped" % module)
 
 
+def physical(frame):
+    """Returns the frame of the function that has the code, which others may be inlined into."""
+    while frame.type() == gdb.INLINE_FRAME and frame.older() is not None:
+        frame = frame.older()
+    return frame
+
+
+def stopped_at():
+    """Returns the report on the place where the program has stopped."""
+    frame = gdb.newest_frame()
+    place = frame.find_sal()
+    rust = frame.language() == "rust"
+    return {"pc": frame.pc(), "line": place.line, "file": place.symtab.filename if place.symtab else "",
+            "function": frame.name(), "variables": variables(frame, rust)}
+
+
+def steps(job):
+    """Follows the first call of a function: by `next` from line to line, or by breakpoints at the given
+    addresses."""
+    base = bias(job["pid"], job["module"])
+    start = gdb.Breakpoint("*%d" % (base + int(job["start"], 16)), internal=True)
+    start.silent = True
+    OUT.write(json.dumps({"ready": True}) + "\n")
+    OUT.flush()
+    gdb.execute("continue", to_string=True)
+    start.delete()
+    thread = gdb.selected_thread()
+    if thread is None or not thread.is_valid():
+        return
+    gdb.execute("set scheduler-locking step", to_string=True)
+    call = physical(gdb.newest_frame())
+    kept = [gdb.Breakpoint("*%d" % (base + int(at, 16)), internal=True) for at in job["addresses"]]
+    for breakpoint in kept:
+        breakpoint.silent = True
+    OUT.write(json.dumps(dict(stopped_at(), base=base)) + "\n")
+    for _ in range(job["limit"]):
+        gdb.execute("continue" if kept else "next", to_string=True)
+        if gdb.selected_thread() is None or not call.is_valid():
+            break
+        if physical(gdb.newest_frame()) != call:
+            if kept:
+                continue
+            break
+        OUT.write(json.dumps(dict(stopped_at(), base=base)) + "\n")
+        OUT.flush()
+    for breakpoint in kept:
+        breakpoint.delete()
+    gdb.execute("kill", to_string=True)
+
+
 def main():
     with open(os.environ["FIDELITY_JOB"]) as file:
         job = json.load(file)
@@ -905,6 +955,9 @@ def main():
         except gdb.error:
             pass
     gdb.execute("attach %d" % job["pid"], to_string=True)
+    if "start" in job:
+        steps(job)
+        return
     kept = []
     for site in job["sites"]:
         kept.append(Site(site, bias(job["pid"], site["module"]) + int(site["address"], 16)))

@@ -214,12 +214,6 @@ pub(crate) fn gdb(
     program: &CorpusProgram,
     sites: &[ComparedSite],
 ) -> Result<BTreeMap<usize, Value>> {
-    let directory = program_directory(program)?;
-    let (job, out) = (directory.join("job.json"), directory.join("gdb.json"));
-    let script = directory.join("gdb.py");
-    std::fs::write(&script, SCRIPT)?;
-    let _ = std::fs::remove_file(&out);
-    let mut target = PausedProgram::start(program)?;
     let list: Vec<Value> = sites
         .iter()
         .enumerate()
@@ -228,10 +222,25 @@ pub(crate) fn gdb(
             json!({"id": id, "module": module, "address": site.address, "statics": wants_statics(site)})
         })
         .collect();
-    std::fs::write(
-        &job,
-        json!({"pid": target.0.id(), "sites": list}).to_string(),
-    )?;
+    let mut seen = BTreeMap::new();
+    for report in gdb_reports(program, json!({"sites": list}))? {
+        if let Some(id) = report["id"].as_u64() {
+            seen.insert(id as usize, report);
+        }
+    }
+    Ok(seen)
+}
+
+/// Runs a program from its start to its end under gdb. Returns the reports of gdb's side of a job.
+pub(super) fn gdb_reports(program: &CorpusProgram, mut work: Value) -> Result<Vec<Value>> {
+    let directory = program_directory(program)?;
+    let (job, out) = (directory.join("job.json"), directory.join("gdb.json"));
+    let script = directory.join("gdb.py");
+    std::fs::write(&script, SCRIPT)?;
+    let _ = std::fs::remove_file(&out);
+    let mut target = PausedProgram::start(program)?;
+    work["pid"] = target.0.id().into();
+    std::fs::write(&job, work.to_string())?;
     let mut gdb = Command::new("gdb")
         .args(["-nx", "-batch", "-x"])
         .arg(&script)
@@ -246,14 +255,26 @@ pub(crate) fn gdb(
     wait_for(&mut gdb, "gdb", ready)?;
     target.go()?;
     finish(&mut gdb, "gdb")?;
-    let mut seen = BTreeMap::new();
-    for line in std::fs::read_to_string(&out)?.lines() {
-        let report: Value = serde_json::from_str(line).context("gdb's report")?;
-        if let Some(id) = report["id"].as_u64() {
-            seen.insert(id as usize, report);
-        }
-    }
-    Ok(seen)
+    let reports = std::fs::read_to_string(&out)?;
+    let reports = reports
+        .lines()
+        .map(|line| serde_json::from_str(line).context("gdb's report"));
+    let mut reports: Vec<Value> = reports.collect::<Result<_>>()?;
+    reports.retain(|report| report["ready"] != true);
+    Ok(reports)
+}
+
+/// Returns the functions of a program, as `tracer funcs` lists them.
+pub(super) fn functions(program: &CorpusProgram) -> Result<Vec<Value>> {
+    let output = Command::new(tracer())
+        .args(["funcs", "--json", "--exe"])
+        .arg(&program.exe)
+        .stderr(Stdio::inherit())
+        .output()
+        .context("cannot run tracer")?;
+    let lines = String::from_utf8(output.stdout)?;
+    let lines = lines.lines().map(|line| Ok(serde_json::from_str(line)?));
+    lines.collect()
 }
 
 /// Returns true if statics are read at a site: at the start of the program, and in its library.

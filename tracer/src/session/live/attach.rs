@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tracer_common::control::{BEGINS, ENDS, TURNS};
+use tracer_common::control::{ANNOUNCES, BEGINS, ENDS, TAKES, TURNS};
 
 use super::executables::Executable;
 use super::limits::limits;
@@ -424,10 +424,17 @@ fn refusal_of(error: KernelError, module: &TargetModule, places: &[SitePlace]) -
 
 /// Source position of the first site; for a timed probe, of its beginning.
 fn first_site(sites: &[ReadySite]) -> FirstSite {
+    let with = |flags| {
+        sites
+            .iter()
+            .find(move |site| site.plan.program.flags & flags != 0)
+    };
     let begins = sites
         .iter()
         .find(|site| site.plan.program.flags & ENDS == 0);
-    begins
+    // The first line of a traced function, and not those of functions that it calls.
+    with(TAKES | ANNOUNCES)
+        .or(begins)
         .or(sites.first())
         .map(|ready| FirstSite {
             source: ready.site.source.clone(),

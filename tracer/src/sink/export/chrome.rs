@@ -11,7 +11,10 @@ use serde_json::value::RawValue;
 
 use super::lanes::{Interval, Lane, Lanes};
 use super::limits::KNOWN_TRACKS;
-use crate::event::{Event, NamedValue, SpanContext, SpanEvent, SpanIds, SpanStatus, TargetStatus};
+use super::step_frames::{EndedFrame, StepFrames};
+use crate::event::{
+    Event, NamedValue, SpanContext, SpanEvent, SpanIds, SpanStatus, StepEvent, TargetStatus,
+};
 use crate::sink::json::{Frames, write_object};
 use crate::sink::stamp::Stamp;
 use crate::sink::{Begin, Sink};
@@ -21,6 +24,7 @@ pub(super) struct ChromeSink<W> {
     out: W,
     began_ns: u64,
     lanes: Lanes,
+    steps: StepFrames,
     /// Threads whose name is written.
     threads: HashSet<(u32, u32, String)>,
     /// A line is written, so a comma comes before the next.
@@ -33,6 +37,7 @@ impl<W: Write + Send> ChromeSink<W> {
             out,
             began_ns: 0,
             lanes: Lanes::default(),
+            steps: StepFrames::default(),
             threads: HashSet::new(),
             has_lines: false,
         }
@@ -82,28 +87,53 @@ impl<W: Write + Send> ChromeSink<W> {
             start: span.start_ns,
             end: span.start_ns.saturating_add(span.duration_ns),
         };
-        let args = LineArgs::Event(event);
-        let lane = self.lanes.of(event.pid, event.tid, interval);
-        let start = self.time(interval.start)?;
         let line = TraceLine {
             cat: Some("span"),
-            tid: Some(event.tid),
-            ts: Some(&start),
+            args: LineArgs::Event(event),
             ..TraceLine::new("X", &span.name, event.pid)
         };
+        self.slice(event.tid, interval, &span.ids.span.to_string(), line)
+    }
+
+    /// The frames of a traced call that end with a step.
+    fn frames(&mut self, event: &Event, step: &StepEvent) -> io::Result<()> {
+        for EndedFrame { function, interval } in self.steps.advance(event, step) {
+            let line = TraceLine {
+                cat: Some("trace"),
+                ..TraceLine::new("X", &function, event.pid)
+            };
+            let id = format!("{}-{}-{}", event.tid, step.call, interval.start);
+            self.slice(event.tid, interval, &id, line)?;
+        }
+        Ok(())
+    }
+
+    /// An interval on the track of its thread, or by its id beside it if it overlaps others.
+    fn slice(
+        &mut self,
+        tid: u32,
+        interval: Interval,
+        id: &str,
+        line: TraceLine<'_>,
+    ) -> io::Result<()> {
+        let lane = self.lanes.of(line.pid, tid, interval);
+        let start = self.time(interval.start)?;
+        let line = TraceLine {
+            tid: Some(tid),
+            ts: Some(&start),
+            ..line
+        };
         if lane == Lane::Thread {
-            let duration = micros("", span.duration_ns)?;
+            let duration = micros("", interval.end.saturating_sub(interval.start))?;
             let dur = Some(&*duration);
-            return self.line(&TraceLine { dur, args, ..line });
+            return self.line(&TraceLine { dur, ..line });
         }
         // Complete events that overlap would be shown as if they were nested.
-        let id = span.ids.span.to_string();
-        let id = Some(id.as_str());
+        let id = Some(id);
         let end = self.time(interval.end)?;
         let begins = TraceLine {
             ph: "b",
             id,
-            args,
             ..line
         };
         self.line(&begins)?;
@@ -242,6 +272,8 @@ struct About<'e> {
     error: Option<&'e str>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     notes: &'e [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    step: Option<&'e StepEvent>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields so")]
@@ -278,6 +310,7 @@ impl<'e> About<'e> {
                 SpanStatus::Error(text) => Some(text.as_str()),
             }),
             notes: span.map_or(&[], |span| span.notes.as_slice()),
+            step: event.step.as_deref(),
         }
     }
 }
@@ -320,6 +353,9 @@ impl<W: Write + Send> Sink for ChromeSink<W> {
         self.thread(event)?;
         if let Some(span) = &event.span {
             return self.span(event, span);
+        }
+        if let Some(step) = &event.step {
+            self.frames(event, step)?;
         }
         let name = super::title(event);
         let time = self.time(event.time_ns)?;

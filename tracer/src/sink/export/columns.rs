@@ -7,7 +7,7 @@ use std::io;
 use serde::ser::{SerializeMap as _, Serializer as _};
 
 use super::limits::COLUMNS;
-use crate::event::{Event, NamedValue, SpanContext, SpanEvent, SpanStatus};
+use crate::event::{Event, NamedValue, SpanContext, SpanEvent, SpanStatus, StepEvent};
 use crate::sink::Begin;
 use crate::sink::Sink;
 use crate::sink::json::Frames;
@@ -201,6 +201,7 @@ pub(super) struct Columns {
     contexts: bool,
     unknown_contexts: bool,
     spans: bool,
+    steps: bool,
     /// Values beyond the limit.
     others: bool,
     /// Values that their column does not show as a whole.
@@ -216,6 +217,7 @@ impl Columns {
         self.contexts |= event.context.ids().is_some() || event.span.is_some();
         self.unknown_contexts |= matches!(event.context, SpanContext::Unknown(_));
         self.spans |= event.span.is_some();
+        self.steps |= event.step.is_some();
         for named in values(event) {
             match self.place(&event.origin.probe_name, &named.expr, true) {
                 Some(place) => {
@@ -307,6 +309,16 @@ impl Columns {
                 ("span_notes", Json),
             ],
         );
+        add(
+            self.steps,
+            &[
+                ("call", Uint64),
+                ("step", Uint64),
+                ("step_kind", Text),
+                ("step_depth", Uint64),
+                ("step_repeated", Uint64),
+            ],
+        );
         all.extend(self.values.iter().map(|value| Column {
             name: value.name.clone(),
             kind: value.seen.kind(),
@@ -335,6 +347,9 @@ impl Columns {
         self.common(event, row)?;
         if self.spans {
             span_cells(event.span.as_deref(), row)?;
+        }
+        if self.steps {
+            step_cells(event.step.as_deref(), row);
         }
         let first = row.len();
         row.resize(first + self.values.len(), TableCell::Empty);
@@ -473,6 +488,20 @@ fn span_cells<'e>(span: Option<&'e SpanEvent>, row: &mut Vec<TableCell<'e>>) -> 
         },
     ]);
     Ok(())
+}
+
+fn step_cells(step: Option<&StepEvent>, row: &mut Vec<TableCell<'_>>) {
+    let Some(step) = step else {
+        row.extend(std::iter::repeat_n(TableCell::Empty, 5));
+        return;
+    };
+    row.extend([
+        TableCell::Uint64(step.call),
+        TableCell::Uint64(step.number),
+        TableCell::Text(step.kind.name().into()),
+        TableCell::Uint64(step.depth.into()),
+        TableCell::Uint64(step.repeated),
+    ]);
 }
 
 /// A value in a column of this type.

@@ -15,8 +15,9 @@ use prost::encoding::{WireType, encode_key, encode_varint};
 
 use super::lanes::{Interval, Lane, Lanes};
 use super::limits::KNOWN_TRACKS;
+use super::step_frames::{EndedFrame, StepFrames};
 use super::{PlottedNumber, number, title};
-use crate::event::{Event, SpanEvent, Stack, TargetStatus};
+use crate::event::{Event, SpanEvent, Stack, StepEvent, TargetStatus};
 use crate::sink::{Begin, Sink};
 
 use annotations::annotations;
@@ -38,6 +39,7 @@ const BEGINS: u32 = 1;
 pub(super) struct PerfettoSink<W> {
     out: W,
     lanes: Lanes,
+    steps: StepFrames,
     /// Tracks that are described, by id and name.
     known: HashSet<(u64, String)>,
     packet: Vec<u8>,
@@ -67,6 +69,7 @@ impl<W: Write + Send> PerfettoSink<W> {
         Self {
             out,
             lanes: Lanes::default(),
+            steps: StepFrames::default(),
             known: HashSet::new(),
             packet: Vec::new(),
         }
@@ -165,6 +168,39 @@ impl<W: Write + Send> PerfettoSink<W> {
             start: span.start_ns,
             end: span.start_ns.saturating_add(span.duration_ns),
         };
+        let begins = TrackEvent {
+            name: Some(span.name.clone()),
+            debug_annotations: annotations(event),
+            callstack: callstack(&event.stack),
+            ..TrackEvent::default()
+        };
+        let alone = TrackKey::Span(span.ids.span.0.get());
+        self.slice(event, interval, thread, &alone, begins)
+    }
+
+    /// The frames of a traced call that end with a step.
+    fn frames(&mut self, event: &Event, step: &StepEvent, thread: u64) -> io::Result<()> {
+        for EndedFrame { function, interval } in self.steps.advance(event, step) {
+            let begins = TrackEvent {
+                name: Some(function),
+                ..TrackEvent::default()
+            };
+            let alone = TrackKey::Span(interval.start);
+            self.slice(event, interval, thread, &alone, begins)?;
+        }
+        Ok(())
+    }
+
+    /// A slice on its thread's track, or beside it if it overlaps others. `alone` is its track if there are too
+    /// many of them.
+    fn slice(
+        &mut self,
+        event: &Event,
+        interval: Interval,
+        thread: u64,
+        alone: &TrackKey<'_>,
+        begins: TrackEvent,
+    ) -> io::Result<()> {
         let Event { pid, tid, .. } = *event;
         let track = match self.lanes.of(pid, tid, interval) {
             Lane::Thread => thread,
@@ -172,18 +208,12 @@ impl<W: Write + Send> PerfettoSink<W> {
                 let key = TrackKey::Lane(pid, tid, number);
                 self.overlapping(event, &key, thread)?
             }
-            Lane::Alone => {
-                let key = TrackKey::Span(span.ids.span.0.get());
-                self.overlapping(event, &key, thread)?
-            }
+            Lane::Alone => self.overlapping(event, alone, thread)?,
         };
         let begins = TrackEvent {
             categories: vec![event.origin.action.to_owned()],
-            name: Some(span.name.clone()),
             track_uuid: Some(track),
-            debug_annotations: annotations(event),
-            callstack: callstack(&event.stack),
-            ..TrackEvent::default()
+            ..begins
         };
         self.track_event(interval.start, TrackEventKind::SliceBegin, begins)?;
         let ends = TrackEvent {
@@ -274,6 +304,9 @@ impl<W: Write + Send> Sink for PerfettoSink<W> {
         let thread = self.thread(event)?;
         if let Some(span) = &event.span {
             return self.span(event, span, thread);
+        }
+        if let Some(step) = &event.step {
+            self.frames(event, step, thread)?;
         }
         let instant = TrackEvent {
             categories: vec![event.origin.action.to_owned()],

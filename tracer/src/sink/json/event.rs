@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::Printable;
 use crate::event::{
     Event, FrameKind, NamedValue, SiteOrigin, SpanContext, SpanEvent, SpanIds, SpanStatus,
-    StackFrame,
+    StackFrame, StepEvent,
 };
 use crate::sink::stamp::Stamp;
 use crate::value::Value;
@@ -112,7 +112,8 @@ impl EventLines {
             self.span(out, span)?;
         }
         if let Some(step) = &event.step {
-            key(out, "step", &**step)?;
+            let address = format!("{:#x}", event.origin.address);
+            key(out, "step", &StepLine { step, address })?;
         }
         out.extend_from_slice(b"}\n");
         Ok(())
@@ -239,6 +240,14 @@ struct ValueLine<'e> {
     expr: &'e str,
     r#type: &'e str,
     value: &'e Value,
+}
+
+/// A step, with the link address of its line.
+#[derive(Serialize)]
+struct StepLine<'e> {
+    #[serde(flatten)]
+    step: &'e StepEvent,
+    address: String,
 }
 
 /// A span, with the events inside by their probe and number.

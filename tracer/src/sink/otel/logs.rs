@@ -24,9 +24,13 @@ const FRAMES: &str = "tracer.frames";
 const LIMITED: &str = "tracer.left_out.limited";
 const LOST: &str = "tracer.left_out.lost";
 const SPAN_UNKNOWN: &str = "tracer.span_unknown";
+const CALL: &str = "tracer.step.call";
+const STEP: &str = "tracer.step.number";
+const STEP_DEPTH: &str = "tracer.step.depth";
+const STEP_KIND: &str = "tracer.step.kind";
 
 /// Names of attributes that no value may take.
-const RESERVED: [&str; 13] = [
+const RESERVED: [&str; 14] = [
     names::CODE_FUNCTION_NAME,
     names::CODE_FILE_PATH,
     names::CODE_LINE_NUMBER,
@@ -40,6 +44,7 @@ const RESERVED: [&str; 13] = [
     FRAMES,
     "tracer.left_out",
     SPAN_UNKNOWN,
+    "tracer.step",
 ];
 
 /// Sites whose records are kept. Beyond it, all are made again.
@@ -139,6 +144,14 @@ impl SiteRecord {
             record.attributes.push(text_attribute(SPAN_UNKNOWN, &**why));
         }
         record.attributes.extend(stack_attributes(&event.stack));
+        if let Some(step) = &event.step {
+            record.attributes.extend([
+                number_attribute(CALL, step.call),
+                number_attribute(STEP, step.number),
+                number_attribute(STEP_DEPTH, step.depth.into()),
+                text_attribute(STEP_KIND, step.kind.name()),
+            ]);
+        }
     }
 
     /// Finds the keys of the values, unless they are those of the event before.
