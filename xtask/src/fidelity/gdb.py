@@ -692,7 +692,11 @@ def cpp_presented(walk, value, ty, name, base, visitor, depth):
     if base in ("std::vector", "std::deque", "std::list", "std::forward_list", "std::array", "std::set",
                 "std::multiset", "std::unordered_set", "std::unordered_multiset", "std::stack", "std::queue",
                 "std::priority_queue"):
-        return cpp_items(walk, visitor, base, depth)
+        node = cpp_items(walk, visitor, base, depth)
+        if base.startswith("std::unordered") and node["of"] != number(value["_M_h"]["_M_element_count"]):
+            # gdb's printer follows the links to their end, and has no other measure of an object that is not set yet.
+            return {"k": "any", "why": "not a set yet"}
+        return node
     if base in ("std::map", "std::multimap", "std::unordered_map", "std::unordered_multimap"):
         return cpp_map(walk, visitor, depth)
     return None
@@ -932,7 +936,11 @@ def steps(job):
     OUT.write(json.dumps(dict(stopped_at(), base=base)) + "\n")
     for _ in range(job["limit"]):
         gdb.execute("continue" if kept else "next", to_string=True)
-        if gdb.selected_thread() is None or not call.is_valid():
+        if gdb.selected_thread() is None:
+            # gdb does not follow every exception to its handler.
+            OUT.write(json.dumps({"lost": True}) + "\n")
+            return
+        if not call.is_valid():
             break
         if physical(gdb.newest_frame()) != call:
             if kept:

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::compare::compare;
+use super::compare::{Difference, compare};
 use super::corpus::CorpusProgram;
 use super::{name_of, run};
 use crate::support::failure::Failure;
@@ -25,7 +25,7 @@ const STEPS: usize = 120;
 /// Differences that are printed.
 const MOST_LINES: usize = 30;
 /// Characters that are printed of a value.
-const MOST_TEXT: usize = 160;
+const MOST_TEXT: usize = 400;
 
 /// The result of the comparison.
 #[derive(Default)]
@@ -81,6 +81,8 @@ struct OurStep {
     line: u64,
     address: String,
     values: BTreeMap<String, Value>,
+    /// The call returns, with a value of its own.
+    returns: bool,
 }
 
 /// Looks into some functions of a program.
@@ -156,14 +158,14 @@ fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
-/// The steps of the first call of each probe, without its return.
+/// The steps of the first call of each probe.
 fn ours(events: &[Value]) -> BTreeMap<String, Vec<OurStep>> {
     let mut calls: BTreeMap<String, Vec<OurStep>> = BTreeMap::new();
     for event in events.iter().filter(|event| event["type"] == "event") {
         let step = &event["step"];
         let steps = calls.entry(text(&event["probe"])).or_default();
         let follows = step["number"].as_u64() == Some(steps.len() as u64 + 1);
-        if step["kind"] == "return" || !follows || steps.len() >= STEPS {
+        if !follows || steps.len() >= STEPS {
             continue;
         }
         let values = event["values"].as_array().into_iter().flatten();
@@ -173,9 +175,18 @@ fn ours(events: &[Value]) -> BTreeMap<String, Vec<OurStep>> {
             values: values
                 .map(|value| (text(&value["expr"]), value["value"].clone()))
                 .collect(),
+            returns: step["kind"] == "return",
         });
     }
     calls
+}
+
+/// A variable of one step that differs from gdb's.
+struct WrongValue {
+    step: usize,
+    line: u64,
+    name: String,
+    difference: Difference,
 }
 
 /// Compares the values of each step with gdb's at its address.
@@ -185,14 +196,16 @@ fn values(
     steps: &[OurStep],
     report: &mut StepsReport,
 ) -> Result<()> {
-    let mut addresses: Vec<&str> = steps.iter().map(|step| &*step.address).collect();
+    let lines = || steps.iter().filter(|step| !step.returns);
+    let mut addresses: Vec<&str> = lines().map(|step| &*step.address).collect();
     addresses.sort_unstable();
     addresses.dedup();
     // gdb passes the addresses of rows that are no step of their own, such as the second half of a `for`.
-    let limit = STEPS * 4;
-    let stops = followed(program, steps, &addresses, limit)?;
-    let mut stops = stops.iter();
-    for (number, step) in (1..).zip(steps) {
+    let look = || followed(program, steps, &addresses, STEPS * 4);
+    let all = look()?;
+    let mut stops = all.iter();
+    let mut wrong = Vec::new();
+    for (number, step) in (1..).zip(lines()) {
         let at = u64::from_str_radix(step.address.trim_start_matches("0x"), 16).unwrap_or(0);
         let Some(stop) = stops.find(|stop| offset(stop) == at) else {
             report.differences.push(format!(
@@ -214,18 +227,50 @@ fn values(
             report.equal += outcome.equal;
             report.neither += outcome.neither;
             report.lacking += usize::from(outcome.lacking.is_some());
-            if let Some(wrong) = outcome.wrong {
-                report.differences.push(format!(
-                    "{shown}: step {number}, line {}, {name}{}: gdb {}, we {}",
-                    step.line,
-                    wrong.part,
-                    short(&wrong.gdb),
-                    short(&wrong.ours)
+            if let Some(difference) = outcome.wrong {
+                let index = all.len() - stops.len() - 1;
+                let line = step.line;
+                wrong.push((
+                    index,
+                    WrongValue {
+                        step: number,
+                        line,
+                        name,
+                        difference,
+                    },
                 ));
             }
         }
     }
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    // Memory that was not set yet has other bytes in each run.
+    let again = look()?;
+    for (index, wrong) in wrong {
+        if node(&all, index, &wrong.name) == node(&again, index, &wrong.name) {
+            let WrongValue {
+                step,
+                line,
+                name,
+                difference,
+            } = wrong;
+            report.differences.push(format!(
+                "{shown}: step {step}, line {line}, {name}{}: gdb {}, we {}",
+                difference.part,
+                short(&difference.gdb),
+                short(&difference.ours)
+            ));
+        }
+    }
     Ok(())
+}
+
+/// A variable at a stop of gdb's.
+fn node(stops: &[Value], index: usize, name: &str) -> Option<Value> {
+    let variables = stops.get(index)?["variables"].as_array()?;
+    let named = variables.iter().find(|variable| name_of(variable) == name);
+    named.map(|variable| variable["node"].clone())
 }
 
 /// Compares the lines with those on which gdb stops by `next`.
@@ -236,11 +281,14 @@ fn order(
     report: &mut StepsReport,
 ) -> Result<()> {
     let stops = followed(program, steps, &[], STEPS)?;
-    let mut theirs: Vec<u64> = stops
-        .iter()
-        .map(|stop| stop["line"].as_u64().unwrap_or(0))
-        .collect();
-    let mut ours: Vec<u64> = steps.iter().map(|step| step.line).collect();
+    // gdb does not follow every exception to its handler, and then only the lines before it can be compared.
+    let is_lost = stops.last().is_some_and(|stop| stop["lost"] == true);
+    let lines = stops.iter().filter_map(|stop| stop["line"].as_u64());
+    let mut theirs: Vec<u64> = lines.collect();
+    // gdb stops at a return only if a row of the line table begins there.
+    let returns_on_a_row = theirs.last() == steps.last().map(|step| &step.line);
+    let counts = |step: &&OurStep| !step.returns || returns_on_a_row;
+    let mut ours: Vec<u64> = steps.iter().filter(counts).map(|step| step.line).collect();
     // gdb does not stop twice on one line, such as on that of a loop without a body.
     theirs.dedup();
     ours.dedup();
@@ -248,6 +296,11 @@ fn order(
         STEPS / 2
     } else {
         usize::MAX
+    };
+    let most = if is_lost {
+        theirs.len().min(most)
+    } else {
+        most
     };
     theirs.truncate(most);
     ours.truncate(most);
