@@ -304,21 +304,23 @@ impl UiState {
     /// Applies an action.
     pub(super) fn update(&mut self, action: UiAction, now: Instant) -> Vec<UiEffect> {
         self.now = now;
+        let mut effects = self.update_once(action);
+        while !self.is_waiting()
+            && let Some(key) = self.queue.held.pop_front()
+        {
+            if let Some(action) = self.action_of(key) {
+                effects.extend(self.update_once(action));
+            }
+        }
+        effects
+    }
+
+    fn update_once(&mut self, action: UiAction) -> Vec<UiEffect> {
         let mut effects = self.updated(action);
         self.settle();
         effects.extend(self.settle_program());
         effects.extend(self.settle_recording());
         effects.extend(self.find_completions());
-        while !self.waits_for_files()
-            && let Some(key) = self.queue.held.pop_front()
-        {
-            let action = self.action_of(key);
-            effects.extend(
-                action
-                    .into_iter()
-                    .flat_map(|action| self.update(action, now)),
-            );
-        }
         effects
     }
 
@@ -341,7 +343,7 @@ impl UiState {
             }
             UiAction::Type(key) => self.type_key(key),
             UiAction::Hold(key) => {
-                self.queue.held.push_back(key);
+                self.hold(key);
                 Vec::new()
             }
             UiAction::UnknownKey(key) => {
@@ -351,10 +353,14 @@ impl UiState {
             UiAction::Output(bytes) => self.program_output(&bytes),
             UiAction::Paste(text) if self.mode() == Mode::Program => self.type_paste(&text),
             UiAction::Paste(text) => {
+                self.stop_waiting_for_event();
                 self.paste(&text);
                 Vec::new()
             }
-            UiAction::Click { x, y } => self.click(x, y),
+            UiAction::Click { x, y } => {
+                self.stop_waiting_for_event();
+                self.click(x, y)
+            }
             UiAction::Scroll { x, y, lines } => {
                 self.scroll(x, y, lines);
                 Vec::new()
@@ -641,11 +647,15 @@ impl UiState {
 
     /// The present action of `key`.
     pub(super) fn action_of(&self, key: crossterm::event::KeyEvent) -> Option<UiAction> {
-        let mode = self.mode();
+        let mode = match self.waits_for_event() {
+            // A key that quits from the panes may just close an event.
+            true => Mode::Event,
+            false => self.mode(),
+        };
         match keymap::command(mode, key) {
             // It may be meant for what the key before it opens.
             command
-                if self.waits_for_files()
+                if self.is_waiting()
                     && !matches!(command, Some(KeyCommand::Quit | KeyCommand::Back)) =>
             {
                 Some(UiAction::Hold(key))

@@ -192,7 +192,9 @@ impl UiState {
     /// Undoes one thing: the zoom, then the search or filter.
     fn back(&mut self) {
         self.message = None;
-        if self.leave_refused() {
+        if self.waits_for_event() {
+            self.stop_waiting_for_event();
+        } else if self.leave_refused() {
             // It stays among the lines typed before.
         } else if self.zoom {
             self.zoom = false;

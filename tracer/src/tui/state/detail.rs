@@ -69,11 +69,22 @@ pub(in crate::tui) struct EventLook {
     pub(in crate::tui) needle: String,
 }
 
+/// Says which event it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::tui) enum EventIdentity {
+    /// The event of this number in the recording. The list gets other numbers with each window that is read.
+    Recorded(u64),
+    /// The event of this number in the list.
+    Listed(u64),
+}
+
 /// An event in full.
 #[derive(Debug)]
 pub(in crate::tui) struct Detail {
     /// Its number in the list.
     pub(in crate::tui) number: u64,
+    /// The event's identity.
+    pub(in crate::tui) identity: EventIdentity,
     /// The event.
     pub(in crate::tui) event: Arc<Event>,
     /// The event before it of the same probe.
@@ -90,10 +101,10 @@ pub(in crate::tui) struct Detail {
     pub(in crate::tui) hidden: usize,
 }
 
-/// The way in which the event was looked at that is not shown any more.
+/// The event that was closed last, and how it was looked at.
 #[derive(Debug)]
 pub(super) struct LeftDetail {
-    number: u64,
+    identity: EventIdentity,
     look: EventLook,
 }
 
@@ -211,12 +222,13 @@ impl UiState {
         let Some((event, before)) = self.events.shared_pair(row) else {
             return;
         };
+        let identity = self.identity(number);
         let (look, at) = match (&mut self.overlay, self.left.take()) {
             (Overlay::Event(detail), _) => {
                 let at = detail.row().map(|row| (row.node, row.part));
                 (detail.look.clone(), at)
             }
-            (_, Some(left)) if left.number == number => (left.look, None),
+            (_, Some(left)) if left.identity == identity => (left.look, None),
             _ => {
                 self.folds.fit_screen();
                 (EventLook::default(), None)
@@ -229,6 +241,7 @@ impl UiState {
         let own = own.collect();
         let mut detail = Detail {
             number,
+            identity,
             event,
             before,
             own,
@@ -294,7 +307,7 @@ impl UiState {
     pub(super) fn leave_event(&mut self) {
         if let Overlay::Event(detail) = std::mem::replace(&mut self.overlay, Overlay::None) {
             self.left = Some(LeftDetail {
-                number: detail.number,
+                identity: detail.identity,
                 look: detail.look,
             });
         }

@@ -19,6 +19,8 @@ use crate::base::diagnostic::Diagnostic;
 const REFUSED: usize = 100;
 /// Lines of a paste that wait for Enter.
 const PASTED: usize = 1000;
+/// Keys that wait for what the key before them opens. Later ones are not taken.
+const HELD: usize = 1000;
 /// Time between two frames of the busy sign.
 const SPIN: Duration = Duration::from_millis(100);
 /// The busy sign.
@@ -46,7 +48,7 @@ pub(in crate::tui) struct CommandQueue {
     pub(in crate::tui) pasted: VecDeque<String>,
     /// Enter was pressed in the list of files before they were known.
     pub(super) wants_file: bool,
-    /// Keys that were pressed after it.
+    /// Keys that were pressed after it, or after Enter on an event that is still being read.
     pub(super) held: VecDeque<KeyEvent>,
     /// Files that are written after the probes are attached.
     pub(super) files: VecDeque<FileCommand>,
@@ -64,6 +66,20 @@ impl UiState {
     /// Keys wait until the chosen file is open.
     pub(super) fn waits_for_files(&self) -> bool {
         self.queue.wants_file && self.files.is_none() && matches!(self.overlay, Overlay::Files(_))
+    }
+
+    /// Keys wait until what the key before them opens is there: the files, or an event of a recording.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.waits_for_files() || self.waits_for_event()
+    }
+
+    /// Keeps a key that waits.
+    pub(super) fn hold(&mut self, key: KeyEvent) {
+        if self.queue.held.len() < HELD {
+            self.queue.held.push_back(key);
+        } else {
+            self.say("too many keys wait; this one was not taken", true);
+        }
     }
 
     /// The present frame of the busy sign.

@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 use super::super::action::{LoadedWindow, Pane, UiEffect};
 use super::super::events::{Body, Filter};
 use super::super::keymap::KeyCommand;
+use super::detail::{Detail, EventIdentity};
 use super::results::adds_up;
 use super::{Overlay, UiState};
 use crate::event::Event;
@@ -39,7 +40,7 @@ pub(in crate::tui) struct RecordingView {
     pub(in crate::tui) loading: bool,
     /// The place that was asked for meanwhile.
     next: Option<PlaybackPlace>,
-    /// Enter was pressed meanwhile: the event is shown in full once it is there.
+    /// Enter was pressed meanwhile: the event is shown in full once it is there. Keys typed next wait for it.
     opens: bool,
     /// The number of the event that is gone to, as far as it is known.
     heading: Option<u64>,
@@ -59,6 +60,30 @@ impl RecordingView {
 }
 
 impl UiState {
+    /// Keys wait until the event of Enter is there and open.
+    pub(super) fn waits_for_event(&self) -> bool {
+        let opens = |view: &RecordingView| view.opens && view.loading;
+        matches!(self.overlay, Overlay::None) && self.recording.as_ref().is_some_and(opens)
+    }
+
+    /// The event that Enter wanted is not wanted any more, and the keys typed for it are not either.
+    pub(super) fn stop_waiting_for_event(&mut self) {
+        if let Some(view) = &mut self.recording
+            && std::mem::take(&mut view.opens)
+        {
+            self.queue.held.clear();
+        }
+    }
+
+    /// An event of the list by a name that the next window leaves as it is.
+    pub(super) fn identity(&self, item: u64) -> EventIdentity {
+        let recorded = |view: &RecordingView| view.event_of(item);
+        match self.recording.as_ref().and_then(recorded) {
+            Some(event) => EventIdentity::Recorded(event),
+            None => EventIdentity::Listed(item),
+        }
+    }
+
     /// Shows a recording, from its beginning.
     pub(in crate::tui) fn show_recording(&mut self, extent: Extent) -> Vec<UiEffect> {
         self.recording = Some(RecordingView {
@@ -213,6 +238,13 @@ impl UiState {
         } = loaded;
         let before = self.recorded_event();
         let offset = self.events.list.cursor - self.events.list.top.min(self.events.list.cursor);
+        let open = match &self.overlay {
+            Overlay::Event(Detail {
+                identity: EventIdentity::Recorded(event),
+                ..
+            }) => Some(*event),
+            _ => None,
+        };
         let Some(view) = &mut self.recording else {
             return Vec::new();
         };
@@ -221,10 +253,15 @@ impl UiState {
         view.heading = None;
         let opens = next.is_none() && std::mem::take(&mut view.opens);
         view.filter = filter;
+        if open.is_some_and(|event| !window.numbers.contains(&event)) {
+            // The user has opened an event since then. It stays, and the list around it does.
+            view.centre = before;
+            return Vec::new();
+        }
         (view.before, view.behind) = (window.before, window.behind);
         view.shown = None;
         let kept = before.filter(|event| !is_jump && window.numbers.contains(event));
-        let selected = kept.or(window.selected);
+        let selected = open.or(kept).or(window.selected);
         view.centre = selected;
         self.events.clear();
         let mut numbers = window.numbers.iter();
@@ -259,8 +296,8 @@ impl UiState {
         self.events.list.cursor = row;
         self.events.list.top = row.saturating_sub(offset);
         self.events.follow = false;
-        if let (super::Overlay::Event(detail), Some(item)) = (&mut self.overlay, item) {
-            // The event in full is the selected one. It has another number now.
+        if let (Overlay::Event(detail), Some(item)) = (&mut self.overlay, item) {
+            // It is the selected event, and has another number in the list now.
             detail.number = item;
         }
         if selected.is_none() && !self.events.filter.is_empty() {
@@ -269,11 +306,12 @@ impl UiState {
                 false,
             );
         }
-        match item {
-            Some(item) if opens && matches!(self.overlay, super::Overlay::None) => {
-                self.show_event(item);
+        if opens {
+            match item.filter(|_| matches!(self.overlay, Overlay::None)) {
+                Some(item) => self.show_event(item),
+                // They were typed for the event.
+                None => self.queue.held.clear(),
             }
-            _ => {}
         }
         next.map_or_else(Vec::new, |place| self.load(place, true))
     }

@@ -7,6 +7,7 @@ mod completion;
 mod events;
 mod probes;
 mod program;
+mod recordings;
 mod results;
 mod themes;
 
