@@ -12,6 +12,7 @@ use jiff::tz::TimeZone;
 use tui_input::backend::crossterm::to_input_request;
 
 use self::source::SourceView;
+use self::source::known_files::KnownFiles;
 use ratatui::layout::Size;
 
 use super::action::{Pane, UiAction, UiEffect, WorkerReply};
@@ -28,11 +29,12 @@ use super::tree::Folds;
 use super::{UiOptions, UiOutcome};
 use crate::base::diagnostic::Diagnostic;
 use crate::event::{Aggregate, Event, ProbeId, TargetStatus};
-use crate::session::{Notice, ProbeStatus, SourceFile, TargetName};
+use crate::session::{Notice, ProbeStatus, TargetName};
 use changes::Trail;
 use completion::Names;
 use detail::{Detail, LeftDetail};
 use files::SavedWork;
+use probes::plain::PlainProbes;
 use queue::CommandQueue;
 use recording::RecordingView;
 use results::ResultsPane;
@@ -129,7 +131,7 @@ pub(super) struct UiState {
     /// Over the panes.
     pub(super) overlay: Overlay,
     /// Every source file, once they are known.
-    pub(super) files: Option<Arc<[SourceFile]>>,
+    pub(super) files: Option<KnownFiles>,
     /// The list of files has those of libraries and packages, too.
     pub(super) all_files: bool,
     /// The open file.
@@ -171,7 +173,7 @@ pub(super) struct UiState {
     /// Changes that can be undone.
     changes: UndoSteps,
     /// Probes, also former ones, and whether their messages only list values.
-    plain: HashMap<ProbeId, bool>,
+    plain: PlainProbes,
     /// Work that need not be told at the end.
     saved: SavedWork,
     /// Probes that are being removed.
@@ -210,8 +212,8 @@ impl UiState {
             probes: probes.iter().map(|probe| probe.text.clone()).collect(),
             events: 0,
         };
-        let plain = |probe: &ProbeStatus| (probe.id, !probe.text.contains('"'));
-        let plain = probes.iter().map(plain).collect();
+        let mut plain = PlainProbes::default();
+        plain.know(&probes);
         // Whoever came with probes wants to see them.
         let overlay = if probes.is_empty() {
             Overlay::Files(Picker::default())
@@ -480,13 +482,12 @@ impl UiState {
     /// Returns true if the message only lists the values: the probe has no template.
     pub(super) fn is_default_message(&self, event: &Event) -> bool {
         // Also of a probe that is gone.
-        let plain = |id| self.plain.get(&id).copied().unwrap_or_default();
         event.values.first().is_some_and(|first| {
             event
                 .message
                 .strip_prefix(&*first.expr)
                 .is_some_and(|rest| rest.starts_with(" = "))
-        }) && plain(event.origin.probe)
+        }) && self.plain.is_plain(event.origin.probe)
     }
 
     fn notice(&mut self, notice: Notice) {

@@ -23,8 +23,8 @@ use crate::value::{Text, Value};
 
 pub(super) use rows::{raw, stack, values};
 
-/// Folds remembered. Above it all are forgotten.
-const REMEMBERED: usize = 10_000;
+/// Folds of one generation. Two generations are kept, so that all rows of an event can be unfolded at once.
+const REMEMBERED: usize = rows::ROWS;
 
 /// Names a part by its path: the same part has the same name in all events.
 pub(super) type NodeId = u64;
@@ -107,6 +107,8 @@ pub(super) enum Fold {
 #[derive(Debug, Default)]
 pub(super) struct Folds {
     chosen: HashMap<NodeId, bool>,
+    /// Those chosen before them. The newer ones take precedence.
+    earlier: HashMap<NodeId, bool>,
     /// Nothing else is unfolded. Otherwise as much is as fits the screen.
     all_folded: bool,
 }
@@ -115,7 +117,7 @@ impl Folds {
     /// Folds or unfolds a part.
     pub(super) fn set(&mut self, node: NodeId, unfolded: bool) {
         if self.chosen.len() >= REMEMBERED {
-            self.chosen.clear();
+            self.earlier = std::mem::take(&mut self.chosen);
         }
         self.chosen.insert(node, unfolded);
     }
@@ -123,6 +125,7 @@ impl Folds {
     /// Folds everything.
     pub(super) fn fold_all(&mut self) {
         self.chosen.clear();
+        self.earlier.clear();
         self.all_folded = true;
     }
 
@@ -132,8 +135,8 @@ impl Folds {
     }
 
     fn is_unfolded(&self, node: NodeId, fits: bool) -> bool {
-        let chosen = self.chosen.get(&node).copied();
-        chosen.unwrap_or(fits && !self.all_folded)
+        let chosen = self.chosen.get(&node).or_else(|| self.earlier.get(&node));
+        chosen.copied().unwrap_or(fits && !self.all_folded)
     }
 }
 

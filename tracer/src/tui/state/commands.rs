@@ -1,6 +1,5 @@
 //! The commands of the keys.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::super::action::{Pane, UiEffect};
@@ -8,6 +7,7 @@ use super::super::document::Document;
 use super::super::keymap::{self, KeyCommand};
 use super::super::picker::fuzzy::Picker;
 use super::super::prompt::{Prompt, Purpose};
+use super::source::known_files::KnownFiles;
 use super::source::{LoadedText, SourceView};
 use super::undo::UndoStep;
 use super::{Overlay, UiState};
@@ -291,7 +291,7 @@ impl UiState {
     fn open_picker(&mut self) {
         let mut picker = Picker::default();
         if let Some(files) = &self.files {
-            picker.set_texts(file_texts(files, self.all_files));
+            picker.set_texts(files.listed(self.all_files));
         }
         self.overlay = Overlay::Files(picker);
     }
@@ -314,7 +314,7 @@ impl UiState {
             KeyCommand::AllFiles => {
                 self.all_files = !self.all_files;
                 if let Some(files) = &self.files {
-                    picker.set_texts(file_texts(files, self.all_files));
+                    picker.set_texts(files.listed(self.all_files));
                 }
             }
             KeyCommand::Activate if self.files.is_none() => self.queue.wants_file = true,
@@ -335,11 +335,12 @@ impl UiState {
     }
 
     pub(super) fn files_known(&mut self, files: Vec<SourceFile>) -> Vec<UiEffect> {
-        let files = each_path_once(files);
+        let files = KnownFiles::new(files);
         if let Overlay::Files(picker) = &mut self.overlay {
-            picker.set_texts(file_texts(&files, self.all_files));
+            picker.set_texts(files.listed(self.all_files));
         }
-        self.files = Some(files.into());
+        self.files = Some(files);
+        self.renew_own_frames();
         let is_open = matches!(self.overlay, Overlay::Files(_));
         if std::mem::take(&mut self.queue.wants_file) && is_open {
             return self.picker_command(KeyCommand::Activate);
@@ -369,12 +370,8 @@ impl UiState {
 
     /// The source file with a path in the debug information.
     pub(super) fn source_file(&self, path: &Arc<std::path::PathBuf>) -> SourceFile {
-        let known = self
-            .files
-            .as_ref()
-            .and_then(|files| files.iter().find(|file| file.path == *path))
-            .cloned();
-        known.unwrap_or_else(|| SourceFile {
+        let known = self.files.as_ref().and_then(|files| files.find(path));
+        known.cloned().unwrap_or_else(|| SourceFile {
             path: path.clone(),
             module: "".into(),
             on_disk: true,
@@ -424,29 +421,4 @@ impl UiState {
             line,
         })
     }
-}
-
-/// Puts a path that a module before it has, too, behind all others: the list shows it once.
-fn each_path_once(files: Vec<SourceFile>) -> Vec<SourceFile> {
-    let mut seen = HashSet::new();
-    let (mut once, again): (Vec<_>, Vec<_>) = files
-        .into_iter()
-        .partition(|file| seen.insert(Arc::clone(&file.path)));
-    once.extend(again);
-    once
-}
-
-/// The paths of the files that are listed: the program's own, unless there are none or all are
-/// asked for. These stand first in `files`, so a path has the index of its file.
-fn file_texts(files: &[SourceFile], all: bool) -> Vec<String> {
-    let own = files.iter().take_while(|file| file.own).count();
-    let mut seen = HashSet::new();
-    let once = files.iter().take_while(|file| seen.insert(&file.path));
-    let once = once.count();
-    let listed = if all || own == 0 { once } else { own.min(once) };
-    files
-        .iter()
-        .take(listed)
-        .map(|file| file.path.to_string_lossy().into_owned())
-        .collect()
 }

@@ -6,7 +6,6 @@ use super::super::action::{KnownNames, NamesRequest, UiEffect};
 use super::super::prompt::Purpose;
 use super::super::prompt::completion::{self, Candidate, WordCompletion};
 use super::super::prompt::context::{CursorPlace, TypedContext, context};
-use super::probes::short_location;
 use super::source::LoadedText;
 use super::{Overlay, UiState};
 
@@ -155,28 +154,12 @@ impl UiState {
 
     /// Files whose path has a text: those whose name begins with it first.
     fn file_names(&self, stem: &str) -> Vec<Candidate> {
-        let Some(files) = self.files.as_deref() else {
+        let Some(files) = &self.files else {
             return Vec::new();
         };
-        let stem = stem.to_lowercase();
-        let listed = files.iter().filter(|file| file.own || !stem.is_empty());
-        let mut found: Vec<_> = listed
-            .filter_map(|file| {
-                let name = file.path.file_name()?.to_string_lossy().to_lowercase();
-                let path = file.path.to_string_lossy();
-                let rank = match () {
-                    () if name.starts_with(&stem) => 0,
-                    () if name.contains(&stem) => 1,
-                    () if path.to_lowercase().contains(&stem) => 2,
-                    () => return None,
-                };
-                Some(((rank, !file.own), file))
-            })
-            .collect();
-        found.sort_by_key(|(rank, _)| *rank);
         let mut all: Vec<Candidate> = Vec::new();
-        for (_, file) in found {
-            let text = format!("{}:", short_location(file, files));
+        for file in files.with_text(stem) {
+            let text = format!("{}:", files.short_location(file));
             if all.len() >= FILES {
                 break;
             }

@@ -11,7 +11,6 @@ use super::super::list::List;
 use super::super::tree::{self, Fold, LaidTree, NodeId, Row, RowKind, SourcePlace, TreeLook};
 use super::{Overlay, UiState, overlay_area};
 use crate::event::Event;
-use crate::session::SourceFile;
 use crate::sink::json;
 use crate::sources::is_own_source;
 
@@ -234,11 +233,7 @@ impl UiState {
                 (EventLook::default(), None)
             }
         };
-        let own = event.stack.frames.iter().map(|frame| {
-            let file = frame.file.as_ref();
-            file.is_some_and(|file| self.is_own(file))
-        });
-        let own = own.collect();
+        let own = self.own_frames(&event);
         let mut detail = Detail {
             number,
             identity,
@@ -264,16 +259,28 @@ impl UiState {
         self.overlay = Overlay::Event(detail);
     }
 
-    /// Returns true if a file is one of the program itself.
-    fn is_own(&self, path: &Arc<std::path::PathBuf>) -> bool {
-        let is_it = |file: &&SourceFile| {
-            Arc::ptr_eq(&file.path, path) || file.path.as_os_str() == path.as_os_str()
+    /// For each frame of an event's stack: it is in a file of the program itself.
+    fn own_frames(&self, event: &Event) -> Vec<bool> {
+        let is_own = |path: &std::path::PathBuf| {
+            let known = self.files.as_ref().and_then(|files| files.find(path));
+            known.map_or_else(|| is_own_source(path), |file| file.own)
         };
-        let known = self
-            .files
-            .as_ref()
-            .and_then(|files| files.iter().find(is_it));
-        known.map_or_else(|| is_own_source(path), |file| file.own)
+        let frames = event.stack.frames.iter();
+        frames
+            .map(|frame| frame.file.as_deref().is_some_and(is_own))
+            .collect()
+    }
+
+    /// The program's files are known now: they say which frames of the open event are its own.
+    pub(super) fn renew_own_frames(&mut self) {
+        let Overlay::Event(detail) = &self.overlay else {
+            return;
+        };
+        let own = self.own_frames(&detail.event);
+        if let Overlay::Event(detail) = &mut self.overlay {
+            detail.own = own;
+        }
+        self.lay_out_event();
     }
 
     /// Lays the event out again, on a screen of another size.

@@ -6,12 +6,15 @@ use super::super::keymap::KeyCommand;
 use super::super::prompt::{Prompt, Purpose};
 use super::super::workers::saving::counted;
 use super::results::adds_up;
+use super::source::known_files::KnownFiles;
 use super::undo::UndoStep;
 use super::{Overlay, UiState};
 use crate::base::diagnostic::Diagnostic;
 use crate::event::{Aggregate, ProbeId};
-use crate::session::{ProbeStatus, SourceFile};
+use crate::session::ProbeStatus;
 use crate::sink::aggregate::AggregateTable;
+
+pub(super) mod plain;
 
 impl UiState {
     /// Probes whose first site is on a line of the open file.
@@ -96,8 +99,11 @@ impl UiState {
         let Some(source) = &self.source else {
             return String::new();
         };
-        let files: &[SourceFile] = self.files.as_deref().unwrap_or(&[]);
-        format!("{}:{}", short_location(&source.file, files), source.line())
+        let location = match &self.files {
+            Some(files) => files.short_location(&source.file),
+            None => KnownFiles::default().short_location(&source.file),
+        };
+        format!("{location}:{}", source.line())
     }
 
     /// Location of another line, like [`Self::location_here`], but without the module's name.
@@ -228,7 +234,6 @@ impl UiState {
             effects.push(UiEffect::SetEnabled(vec![status.id], false));
         }
         let id = status.id;
-        self.plain.insert(id, !status.text.contains('"'));
         // Whoever is in the table may be about to press a key for the selected probe.
         let selected = match self.focus {
             Pane::Probes => self.probes.get(self.probes_list.cursor),
@@ -238,6 +243,7 @@ impl UiState {
         self.probes.retain(|probe| probe.id != id);
         self.probes.push(status);
         self.probes.sort_by_key(|probe| probe.id);
+        self.plain.know(&self.probes);
         let row = self.probes.iter().position(|probe| probe.id == selected);
         self.probes_list.cursor = row.unwrap_or(0);
         effects.extend(self.follow(request, id));
@@ -365,9 +371,7 @@ impl UiState {
                 });
             }
         }
-        for probe in &self.probes {
-            self.plain.insert(probe.id, !probe.text.contains('"'));
-        }
+        self.plain.know(&self.probes);
         self.targets.set_hits(&self.probes);
         self.probes
             .retain(|probe| !self.removing.contains(&probe.id));
@@ -486,34 +490,5 @@ impl UiState {
             )
         }));
         lines
-    }
-}
-
-/// The shortest end of a file's path that no other path has, with its module where another one has the same path.
-pub(in super::super) fn short_location(file: &SourceFile, files: &[SourceFile]) -> String {
-    let path = file.path.as_path();
-    let parts: Vec<_> = path.iter().filter(|part| *part != "/").collect();
-    let same_name: Vec<&SourceFile> = files
-        .iter()
-        .filter(|other| other.path.file_name() == path.file_name())
-        .collect();
-    let unique = |count: usize| {
-        let suffix: std::path::PathBuf = parts[parts.len() - count..].iter().collect();
-        let others = same_name
-            .iter()
-            .filter(|other| other.path != file.path && other.path.ends_with(&suffix))
-            .count();
-        (others == 0).then_some(suffix)
-    };
-    let shortest = (1..=parts.len())
-        .find_map(unique)
-        .unwrap_or_else(|| path.to_path_buf());
-    let elsewhere = same_name
-        .iter()
-        .any(|other| other.path == file.path && other.module != file.module);
-    if elsewhere && !file.module.is_empty() {
-        format!("{}!{}", file.module, shortest.display())
-    } else {
-        shortest.display().to_string()
     }
 }

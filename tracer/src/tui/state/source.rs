@@ -1,5 +1,7 @@
 //! The open source file: text, lines with code, cursor, variables at the cursor.
 
+pub(in crate::tui) mod known_files;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -32,7 +32,7 @@ use crate::event::{
     AggregateBody, CountRow, Done, DoneReason, ProbeDone, ProbeLimited, ProcessHits, ProcessLabels,
     TargetId, TargetOrigin, TargetStatus,
 };
-use crate::session::Control;
+use crate::session::{Control, SourceFile};
 use crate::value::Value;
 
 /// A state whose effects a fake session carries out at once.

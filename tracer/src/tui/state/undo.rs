@@ -15,6 +15,8 @@ use crate::sink::aggregate::AggregateTable;
 const CHANGES: usize = 50;
 /// Removed probes whose results are kept.
 const FORMER: usize = 200;
+/// Edits and returns of probes that are remembered: more than the changes that can be undone.
+const FOLLOWED: usize = 1000;
 /// Lives of one probe that are shown.
 const LIVES: usize = 5;
 
@@ -76,6 +78,16 @@ pub(in crate::tui) struct UndoSteps {
     follows: BTreeMap<ProbeId, ProbeId>,
 }
 
+impl UndoSteps {
+    /// A probe stands for a removed one from now on.
+    fn follow(&mut self, newer: ProbeId, older: ProbeId) {
+        self.follows.insert(newer, older);
+        if self.follows.len() > FOLLOWED {
+            self.follows.pop_first();
+        }
+    }
+}
+
 impl UiState {
     /// Remembers a change.
     pub(super) fn changed(&mut self, change: UndoStep) {
@@ -116,7 +128,7 @@ impl UiState {
     /// A probe is there that was asked for. Returns the effects on the one that it takes the place of.
     pub(super) fn follow(&mut self, request: &AddRequest, id: ProbeId) -> Vec<UiEffect> {
         if let Some(before) = request.follows {
-            self.changes.follows.insert(id, before);
+            self.changes.follow(id, before);
         }
         let mut effects = Vec::new();
         if let Some(old) = request.replaces {
@@ -255,5 +267,20 @@ impl UiState {
                 Some((format!("{} {verb} back", counted(back, "row")), Vec::new()))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn oldest_links_between_lives_of_probes_are_forgotten() {
+        let mut steps = UndoSteps::default();
+        for number in 1..=5000 {
+            steps.follow(ProbeId(number + 1), ProbeId(number));
+        }
+        assert_eq!(steps.follows.len(), FOLLOWED);
+        assert_eq!(steps.follows.get(&ProbeId(5001)), Some(&ProbeId(5000)));
     }
 }

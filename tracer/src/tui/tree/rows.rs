@@ -9,7 +9,7 @@ use crate::event::Event;
 use crate::value::Value;
 
 /// Rows of one event at most. Further rows are counted, not shown.
-const ROWS: usize = 20_000;
+pub(super) const ROWS: usize = 20_000;
 /// Levels at most: values come from a hostile process.
 pub(super) const DEPTH: usize = 64;
 

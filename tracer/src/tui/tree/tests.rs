@@ -309,3 +309,23 @@ fn rows_of_a_huge_value_are_bounded_and_counted() {
         Some("21001 more rows")
     );
 }
+
+#[test]
+fn all_rows_of_a_huge_event_stay_unfolded_while_they_are_chosen() {
+    let mut folds = Folds::default();
+    // Half of the memory is in use already.
+    for node in 0..REMEMBERED as u64 / 2 {
+        folds.set(node, false);
+    }
+    let of_event = 1_000_000..1_000_000 + super::rows::ROWS as u64;
+    for node in of_event.clone() {
+        folds.set(node, true);
+    }
+    assert!(of_event.clone().all(|node| folds.is_unfolded(node, false)));
+    folds.set(1_000_000, false);
+    assert!(!folds.is_unfolded(1_000_000, true));
+    for node in 2_000_000..2_200_000 {
+        folds.set(node, true);
+    }
+    assert!(folds.chosen.len() + folds.earlier.len() <= 2 * REMEMBERED);
+}

@@ -263,3 +263,20 @@ fn editor_is_opened_at_the_selected_place_and_its_failure_is_told() {
     desk.keys("1E");
     assert_eq!(desk.edited[1], place(18));
 }
+
+#[test]
+fn own_frames_are_marked_once_the_files_are_known() {
+    use crate::tui::tree::RowKind;
+
+    let mut desk = snapshots((80, 24), 1);
+    desk.keys("s");
+    let own = |desk: &Desk| {
+        let rows = desk.detail().rows.iter();
+        rows.filter(|row| row.kind == RowKind::OwnFrame).count()
+    };
+    assert!(own(&desk) > 0);
+    let mut files = desk.fake.source_files();
+    files.iter_mut().for_each(|file| file.own = false);
+    desk.act(UiAction::Reply(WorkerReply::Files(files)));
+    assert_eq!(own(&desk), 0, "{}", desk.screen());
+}

@@ -137,7 +137,8 @@ fn open_event_stays_the_same_when_other_events_arrive() {
     desk.keys("3");
     desk.state.events.list.cursor = 20;
     // A double click opens the event although others are being read.
-    desk.state.show_event(desk.state.events.number(20).expect("it is there"));
+    desk.state
+        .show_event(desk.state.events.number(20).expect("it is there"));
     assert_eq!(desk.open_hit(), Some(21));
     for (numbers, selected) in [(900..950, 949), (0..50, 7), (10..60, 50)] {
         desk.load(numbers, selected, true);
@@ -164,7 +165,8 @@ fn open_event_stays_the_same_when_other_events_arrive() {
 fn window_without_the_open_event_is_asked_for_only_once() {
     let mut desk = recording();
     desk.keys("3");
-    desk.state.show_event(desk.state.events.number(20).expect("it is there"));
+    desk.state
+        .show_event(desk.state.events.number(20).expect("it is there"));
     desk.asked.clear();
     desk.load(900..950, 949, true);
     desk.load(900..950, 949, true);
