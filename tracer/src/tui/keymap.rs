@@ -10,7 +10,7 @@ mod text;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-pub(super) use help::{help, help_len};
+pub(super) use help::{HelpPlace, help};
 pub use remap::{KeyRemap, Keymap, RemapError, RemapPart};
 
 /// The part of the screen that receives the keys.
@@ -460,7 +460,7 @@ static BINDINGS: &[Binding] = &[
         Mode::Main,
         &[ch('>')],
         KeyCommand::TypeToProgram,
-        "tracer run: keys go to the program; Ctrl-] leads back",
+        "tracer run: keys go to the program",
     ),
     bind(
         Mode::Main,

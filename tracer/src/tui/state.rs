@@ -90,7 +90,18 @@ pub(super) enum Overlay {
     /// The program runs, and the user wants to quit.
     Leave,
     /// The keys.
-    Help(usize),
+    Help(HelpText),
+}
+
+/// The help on the screen.
+#[derive(Debug)]
+pub(super) struct HelpText {
+    /// The first line shown.
+    pub(super) top: usize,
+    /// The lines: a heading, or keys and their effect.
+    pub(super) lines: Vec<(String, String)>,
+    /// The event that was open. It opens again.
+    behind: Option<Box<Detail>>,
 }
 
 /// A message at the foot.
@@ -409,9 +420,7 @@ impl UiState {
                 picker.list.settle(fits, rows);
             }
             Overlay::Probe(_, top) => *top = (*top).min(probe_lines.saturating_sub(rows)),
-            Overlay::Help(top) => {
-                *top = (*top).min(keymap::help_len(self.focus).saturating_sub(rows))
-            }
+            Overlay::Help(help) => help.top = help.top.min(help.lines.len().saturating_sub(rows)),
             Overlay::Targets(list) => list.settle(self.targets.len(), rows),
             Overlay::Event(_) => self.settle_event(),
             Overlay::None | Overlay::Prompt(_) | Overlay::Leave => {}

@@ -228,8 +228,8 @@ fn leaf_of_target(target: &Value) -> Option<(String, RowKind)> {
     }
 }
 
-/// A value without parts as text; integers are hexadecimal on request.
-fn text_of(value: &Value, hex: bool) -> String {
+/// A value without parts as text; integers are hexadecimal on request. `None` if it has parts.
+fn leaf_text(value: &Value, hex: bool) -> Option<String> {
     match value {
         Value::Int(..) | Value::Uint(_) if hex => {
             let style = FormatStyle::LowerHex;
@@ -238,9 +238,9 @@ fn text_of(value: &Value, hex: bool) -> String {
                 alternate: true,
                 ..DEBUG
             };
-            debug::to_string(value, format)
+            Some(debug::to_string(value, format))
         }
-        value => leaf(value).map(|(text, _)| text).unwrap_or_default(),
+        value => leaf(value).map(|(text, _)| text),
     }
 }
 

@@ -78,6 +78,11 @@ pub(super) static BINDINGS: &[Binding] = &[
         "open this place in $VISUAL or $EDITOR",
     ),
     event(
+        &[ch('?'), key(KeyCode::F(1))],
+        KeyCommand::Help,
+        "the help, with these keys first",
+    ),
+    event(
         &[key(KeyCode::Esc), ch('q'), ch('i')],
         KeyCommand::Back,
         "back",

@@ -91,6 +91,15 @@ fn of_pane(pane: Pane) -> &'static [KeyCommand] {
     }
 }
 
+/// The place that the help begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::tui) enum HelpPlace {
+    /// A pane.
+    Pane(Pane),
+    /// An event in full.
+    Event,
+}
+
 const fn heading_of(pane: Pane) -> &'static str {
     match pane {
         Pane::Source => "In the source",
@@ -101,21 +110,36 @@ const fn heading_of(pane: Pane) -> &'static str {
     }
 }
 
-/// The lines of the help: a heading, or keys and their effect. Those of the pane with the focus come first.
-pub(in crate::tui) fn help(focus: Pane) -> Vec<(String, String)> {
+/// The lines of the help: a heading, or keys and their effect. Those of the place come first.
+pub(in crate::tui) fn help(place: HelpPlace) -> Vec<(String, String)> {
     let heading = |text: &str| (String::new(), text.to_owned());
-    let line = |binding: &Binding| (label(binding.keys()), binding.help.to_owned());
-    let is_here = |binding: &&Binding| of_pane(focus).contains(&binding.command);
-    let main = || bindings().filter(|binding| binding.mode == Mode::Main);
-    let mut lines = vec![heading(heading_of(focus))];
-    lines.extend(main().filter(is_here).map(line));
-    if focus == Pane::Source {
-        lines.push(heading(
-            "· can be probed  ● probed  ○ silenced  ✓ done  ◌ attaching  ◂ latest value",
-        ));
-    }
-    for mode in Mode::ALL {
-        lines.push(heading(""));
+    let line = |binding: &Binding| (label(binding.keys()), help_of(binding));
+    let here = match place {
+        HelpPlace::Pane(pane) => of_pane(pane),
+        HelpPlace::Event => &[],
+    };
+    let is_here = |binding: &&Binding| here.contains(&binding.command);
+    let of_mode = |mode: Mode| bindings().filter(move |binding| binding.mode == mode);
+    let main = || of_mode(Mode::Main);
+    let mut lines = Vec::new();
+    let first: &[Mode] = match place {
+        HelpPlace::Pane(pane) => {
+            lines.push(heading(heading_of(pane)));
+            lines.extend(main().filter(is_here).map(line));
+            if pane == Pane::Source {
+                lines.push(heading(
+                    "· can be probed  ● probed  ○ silenced  ✓ done  ◌ attaching  ◂ latest value",
+                ));
+            }
+            &[]
+        }
+        HelpPlace::Event => &[Mode::Event, Mode::EventSearch],
+    };
+    let others = Mode::ALL.iter().filter(|mode| !first.contains(mode));
+    for mode in first.iter().chain(others).copied() {
+        if !lines.is_empty() {
+            lines.push(heading(""));
+        }
         lines.push(heading(mode.heading()));
         match mode {
             Mode::Main => {
@@ -123,10 +147,7 @@ pub(in crate::tui) fn help(focus: Pane) -> Vec<(String, String)> {
                 let mouse = MOUSE.iter();
                 lines.extend(mouse.map(|(what, does)| ((*what).to_owned(), (*does).to_owned())));
             }
-            _ => {
-                let bindings = bindings().filter(|binding| binding.mode == mode);
-                lines.extend(bindings.map(line));
-            }
+            _ => lines.extend(of_mode(mode).map(line)),
         }
     }
     lines.push(heading(""));
@@ -170,9 +191,15 @@ fn grammar() -> Vec<(String, String)> {
     lines
 }
 
-/// Number of lines of the help.
-pub(in crate::tui) fn help_len(focus: Pane) -> usize {
-    help(focus).len()
+/// The text of a binding, with the key that leads back from the program.
+fn help_of(binding: &Binding) -> String {
+    match binding.command {
+        KeyCommand::TypeToProgram => {
+            let back = super::hint(Mode::Program, KeyCommand::LeaveProgram);
+            format!("{}; {back} leads back", binding.help)
+        }
+        _ => binding.help.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -188,20 +215,27 @@ mod tests {
 
     #[test]
     fn keys_of_the_pane_come_first_and_every_key_once() {
-        for pane in Pane::ALL {
-            let lines = help(pane);
+        let panes = Pane::ALL.map(HelpPlace::Pane);
+        for place in panes.into_iter().chain([HelpPlace::Event]) {
+            let lines = help(place);
             let first = &lines[1].1;
-            let own = of_pane(pane);
-            let bindings = || bindings().filter(|one| one.mode == Mode::Main);
-            assert!(bindings().any(|one| own.contains(&one.command) && one.help == first));
+            let mut all = bindings();
+            assert!(match place {
+                HelpPlace::Pane(pane) => all.any(|one| {
+                    one.mode == Mode::Main
+                        && of_pane(pane).contains(&one.command)
+                        && help_of(one) == *first
+                }),
+                HelpPlace::Event => all.any(|one| one.mode == Mode::Event && one.help == first),
+            });
             for binding in bindings() {
-                let keys = label(binding.keys());
+                let (keys, help) = (label(binding.keys()), help_of(binding));
                 let shown = lines
                     .iter()
-                    .filter(|(key, text)| *key == keys && text == binding.help);
-                let others = super::super::bindings()
-                    .filter(|one| one.help == binding.help && label(one.keys()) == keys);
-                assert_eq!(shown.count(), others.count(), "{keys} {}", binding.help);
+                    .filter(|(key, text)| *key == keys && *text == help);
+                let others =
+                    bindings().filter(|one| help_of(one) == help && label(one.keys()) == keys);
+                assert_eq!(shown.count(), others.count(), "{keys} {help}");
             }
             assert!(
                 lines

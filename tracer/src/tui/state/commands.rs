@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use super::super::action::{Pane, UiEffect};
 use super::super::document::Document;
-use super::super::keymap::{self, KeyCommand};
+use super::super::keymap::{self, HelpPlace, KeyCommand};
 use super::super::picker::fuzzy::Picker;
 use super::super::prompt::{Prompt, Purpose};
 use super::source::known_files::KnownFiles;
 use super::source::{LoadedText, SourceView};
 use super::undo::UndoStep;
-use super::{Overlay, UiState};
+use super::{HelpText, Overlay, UiState};
 
 use crate::base::diagnostic::Diagnostic;
 use crate::session::SourceFile;
@@ -100,7 +100,7 @@ impl UiState {
             KeyCommand::CopyAll => return self.copy_event(),
             KeyCommand::EditSource => return self.edit_source(),
             KeyCommand::Zoom => self.zoom = !self.zoom,
-            KeyCommand::Help => self.overlay = Overlay::Help(0),
+            KeyCommand::Help => self.open_help(),
             KeyCommand::Mend => self.mend(),
             KeyCommand::WriteProbes => self.begin_command("w "),
             KeyCommand::ExportEvents => self.begin_command("export "),
@@ -236,11 +236,44 @@ impl UiState {
         Vec::new()
     }
 
+    /// Shows the keys: those of the open event first, or else those of the pane with the focus.
+    pub(super) fn open_help(&mut self) {
+        let behind = match std::mem::replace(&mut self.overlay, Overlay::None) {
+            Overlay::Event(detail) => Some(Box::new(detail)),
+            _ => None,
+        };
+        let place = match behind {
+            Some(_) => HelpPlace::Event,
+            None => HelpPlace::Pane(self.focus),
+        };
+        self.overlay = Overlay::Help(HelpText {
+            top: 0,
+            lines: keymap::help(place),
+            behind,
+        });
+    }
+
+    /// Leaves a text that lies over the panes. The event behind the help opens again.
+    pub(super) fn leave_text(&mut self) {
+        let Overlay::Help(HelpText {
+            behind: Some(mut detail),
+            ..
+        }) = std::mem::replace(&mut self.overlay, Overlay::None)
+        else {
+            return;
+        };
+        // Other events of a recording may be there by now.
+        detail.number = self.item_of(detail.identity).unwrap_or(detail.number);
+        self.overlay = Overlay::Event(*detail);
+        self.lay_out_event();
+    }
+
     /// Keys of texts that lie over the panes.
     fn text_command(&mut self, command: KeyCommand) {
         let page = self.overlay_rows().saturating_sub(1).max(1);
         let top = match &mut self.overlay {
-            Overlay::Probe(_, top) | Overlay::Help(top) => top,
+            Overlay::Probe(_, top) => top,
+            Overlay::Help(help) => &mut help.top,
             _ => return,
         };
         match command {
@@ -250,7 +283,7 @@ impl UiState {
             KeyCommand::PageDown => *top += page,
             KeyCommand::Home => *top = 0,
             KeyCommand::End => *top = usize::MAX / 2,
-            KeyCommand::Back => self.overlay = Overlay::None,
+            KeyCommand::Back => self.leave_text(),
             _ => {}
         }
     }

@@ -386,6 +386,7 @@ impl UiState {
             }
             KeyCommand::OpenSource => return self.open_row(),
             KeyCommand::EditSource => return self.edit_source(),
+            KeyCommand::Help => self.open_help(),
             KeyCommand::Back => self.leave_event(),
             _ => {}
         }

@@ -16,7 +16,8 @@ impl UiState {
             Overlay::Files(picker) => picker.list.step(lines),
             Overlay::Targets(list) => list.step(lines),
             Overlay::Event(_) => self.scroll_event(lines),
-            Overlay::Probe(_, top) | Overlay::Help(top) => *top = top.saturating_add_signed(lines),
+            Overlay::Probe(_, top) => *top = top.saturating_add_signed(lines),
+            Overlay::Help(help) => help.top = help.top.saturating_add_signed(lines),
             Overlay::None | Overlay::Prompt(_) => self.scroll_pane(x, y, lines),
             Overlay::Leave => {}
         }
@@ -70,7 +71,7 @@ impl UiState {
             }
             Overlay::Probe(..) | Overlay::Help(_) => {
                 if !super::overlay_area::overlay_area(self).contains((x, y).into()) {
-                    self.overlay = Overlay::None;
+                    self.leave_text();
                 }
                 Vec::new()
             }

@@ -126,7 +126,7 @@ impl UiState {
                 self.undo()
             }
             "help" => {
-                self.overlay = Overlay::Help(0);
+                self.open_help();
                 Vec::new()
             }
             _ if self.recording.is_some() => {

@@ -84,6 +84,18 @@ impl UiState {
         }
     }
 
+    /// The number in the list of an event, if it is there.
+    pub(super) fn item_of(&self, identity: EventIdentity) -> Option<u64> {
+        match identity {
+            EventIdentity::Listed(item) => Some(item),
+            EventIdentity::Recorded(event) => {
+                let mut numbers = self.recording.as_ref()?.numbers.iter();
+                let found = numbers.find(|(_, number)| *number == event);
+                found.map(|(item, _)| *item)
+            }
+        }
+    }
+
     /// Shows a recording, from its beginning.
     pub(in crate::tui) fn show_recording(&mut self, extent: Extent) -> Vec<UiEffect> {
         self.recording = Some(RecordingView {

@@ -1,11 +1,12 @@
 //! The parts of an event, and the parts of each part.
 
+use std::cell::OnceCell;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use super::super::compact::{ValueSummary, summary};
 use super::super::glyphs;
 use super::{
-    Copied, NodeId, RowKind, SourcePlace, TreeLook, address, bytes, leaf, numbers, text_of, types,
+    Copied, NodeId, RowKind, SourcePlace, TreeLook, address, bytes, leaf_text, numbers, types,
 };
 use crate::event::{Event, NamedValue, StackFrame};
 use crate::value::{Cut, Map, Pointer, Sequence, Struct, Value, Variant};
@@ -17,8 +18,7 @@ const KEY: usize = 40;
 /// Entries of a map whose keys are looked for in the map of the event before.
 const KEYS: usize = 1024;
 
-/// A part of an event.
-#[derive(Clone, Debug)]
+/// A part of an event, for one layout: what the layout asks for more than once is computed once.
 pub(super) struct EventNode<'e> {
     pub(super) id: NodeId,
     pub(super) label: String,
@@ -29,6 +29,9 @@ pub(super) struct EventNode<'e> {
     pub(super) content: Content<'e>,
     /// This part in the event before.
     pub(super) before: Before<'e>,
+    summary: OnceCell<ValueSummary>,
+    type_text: OnceCell<String>,
+    parts: OnceCell<NodeParts<'e>>,
 }
 
 /// The content of a part.
@@ -71,14 +74,9 @@ pub(super) enum NodeParts<'e> {
 pub(super) fn of_values<'e>(event: &'e Event, before: Option<&'e Event>) -> Vec<EventNode<'e>> {
     let mut nodes = Vec::with_capacity(event.values.len() + 1);
     if !event.message.is_empty() {
-        nodes.push(EventNode {
-            id: id(0, "message of the event"),
-            label: "message".into(),
-            is_key: false,
-            ty: "",
-            content: Content::Message(&event.message),
-            before: Before::Unknown,
-        });
+        let of_event = id(0, "message of the event");
+        let message = Content::Message(&event.message);
+        nodes.push(EventNode::new(of_event, "message", message));
     }
     let before = before.map_or(Before::Unknown, |before| Before::Values(&before.values));
     nodes.extend(named(0, &event.values, before));
@@ -108,13 +106,14 @@ pub(super) fn of_stack<'e>(
             (None, _) => Before::Unknown,
         };
         let name = frame.function.as_deref().unwrap_or_default();
+        let content = Content::Frame(frame, values, own.get(index).copied().unwrap_or(false));
         EventNode {
-            id: id(1, &format!("{index} {name}")),
-            label: format!("#{index}"),
-            is_key: false,
-            ty: "",
-            content: Content::Frame(frame, values, own.get(index).copied().unwrap_or(false)),
             before: old_values,
+            ..EventNode::new(
+                id(1, &format!("{index} {name}")),
+                format!("#{index}"),
+                content,
+            )
         }
     };
     let mut nodes: Vec<EventNode<'e>> = frames.iter().enumerate().map(frame).collect();
@@ -171,6 +170,20 @@ fn shown(value: &Value) -> &Value {
 }
 
 impl<'e> EventNode<'e> {
+    fn new(id: NodeId, label: impl Into<String>, content: Content<'e>) -> Self {
+        Self {
+            id,
+            label: label.into(),
+            is_key: false,
+            ty: "",
+            content,
+            before: Before::Unknown,
+            summary: OnceCell::new(),
+            type_text: OnceCell::new(),
+            parts: OnceCell::new(),
+        }
+    }
+
     fn value(
         parent: NodeId,
         label: String,
@@ -178,28 +191,19 @@ impl<'e> EventNode<'e> {
         value: &'e Value,
         before: Before<'e>,
     ) -> Self {
+        let id = id(parent, &label);
         Self {
-            id: id(parent, &label),
-            label,
-            is_key: false,
             ty,
-            content: Content::Value(shown(value)),
             before: match before {
                 Before::Value(old) => Before::Value(shown(old)),
                 before => before,
             },
+            ..Self::new(id, label, Content::Value(shown(value)))
         }
     }
 
     fn note(parent: NodeId, label: &str, text: &'e str) -> Self {
-        Self {
-            id: id(parent, label),
-            label: label.to_owned(),
-            is_key: false,
-            ty: "",
-            content: Content::Note(text),
-            before: Before::Unknown,
-        }
+        Self::new(id(parent, label), label, Content::Note(text))
     }
 
     /// Returns true if it differs from the event before.
@@ -241,7 +245,11 @@ impl<'e> EventNode<'e> {
     }
 
     /// The type as it is shown.
-    pub(super) fn type_text(&self, look: &TreeLook<'_>) -> String {
+    pub(super) fn type_text(&self, look: &TreeLook<'_>) -> &str {
+        self.type_text.get_or_init(|| self.find_type_text(look))
+    }
+
+    fn find_type_text(&self, look: &TreeLook<'_>) -> String {
         let of_value = match self.content {
             Content::Value(Value::Struct(inner)) => &inner.name,
             Content::Value(Value::Variant(inner)) => &inner.ty,
@@ -255,8 +263,9 @@ impl<'e> EventNode<'e> {
     }
 
     /// All of it on one line.
-    pub(super) fn summary(&self, look: &TreeLook<'_>) -> ValueSummary {
-        self.summary_of(self.content, look)
+    pub(super) fn summary(&self, look: &TreeLook<'_>) -> &ValueSummary {
+        self.summary
+            .get_or_init(|| self.summary_of(self.content, look))
     }
 
     /// The summary of the event before.
@@ -273,7 +282,6 @@ impl<'e> EventNode<'e> {
             is_whole: true,
         };
         match content {
-            Content::Value(value @ Value::Unavailable(_)) => whole(text_of(value, false)),
             Content::Value(Value::Pointer(pointer)) if pointer.target.is_some() => {
                 let target = pointer.target.as_deref().map(shown);
                 let target = target.map(|target| summary(target, types::of_target(self.ty)));
@@ -284,8 +292,8 @@ impl<'e> EventNode<'e> {
                     is_whole: target.is_whole,
                 }
             }
-            Content::Value(value) => match leaf(value) {
-                Some(_) => whole(text_of(value, look.hex)),
+            Content::Value(value) => match leaf_text(value, look.hex) {
+                Some(text) => whole(text),
                 None => summary(value, self.ty),
             },
             Content::Message(text) | Content::Note(text) => whole(text.to_owned()),
@@ -306,7 +314,7 @@ impl<'e> EventNode<'e> {
             Content::Value(Value::Variant(inner)) => inner.title(),
             Content::Value(value) => self.size(value).unwrap_or_default(),
             Content::Message(_) => String::new(),
-            _ => self.summary(look).text,
+            _ => self.summary(look).text.clone(),
         }
     }
 
@@ -321,7 +329,11 @@ impl<'e> EventNode<'e> {
     }
 
     /// Its parts.
-    pub(super) fn parts(&self) -> NodeParts<'e> {
+    pub(super) fn parts(&self) -> &NodeParts<'e> {
+        self.parts.get_or_init(|| self.find_parts())
+    }
+
+    fn find_parts(&self) -> NodeParts<'e> {
         let value = match self.content {
             Content::Value(value) => value,
             Content::Message(_) => return NodeParts::Text,
@@ -367,14 +379,8 @@ impl<'e> EventNode<'e> {
         }
         let mut nodes = Vec::with_capacity(values.len() + 1);
         if frame.file.is_some() && frame.line.is_some() {
-            nodes.push(EventNode {
-                id: id(self.id, "place of the frame"),
-                label: "at".into(),
-                is_key: false,
-                ty: "",
-                content: Content::Place(frame),
-                before: Before::Unknown,
-            });
+            let place = id(self.id, "place of the frame");
+            nodes.push(EventNode::new(place, "at", Content::Place(frame)));
         }
         nodes.extend(named(self.id, values, self.before));
         NodeParts::Nodes(nodes)
@@ -506,10 +512,15 @@ pub(super) fn count(node: &EventNode<'_>, depth: usize) -> usize {
     if depth == 0 {
         return 1;
     }
-    match node.parts() {
+    let of = |parts: &NodeParts<'_>| match parts {
         NodeParts::Nodes(nodes) => nodes.iter().map(|node| 1 + count(node, depth - 1)).sum(),
         NodeParts::None => 0,
         NodeParts::Text | NodeParts::Bytes(_) | NodeParts::Numbers(_) => 1,
+    };
+    // Parts that are only counted are not kept: there may be many.
+    match node.parts.get() {
+        Some(parts) => of(parts),
+        None => of(&node.find_parts()),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::bytes::{self, DumpRow};
-use super::text_of;
+use super::leaf_text;
 use crate::value::Value;
 
 /// Most numbers of a row.
@@ -99,7 +99,7 @@ pub(super) fn rows(
 fn short(item: &Value, hex: bool) -> String {
     match item {
         Value::Unavailable(_) => "✗".into(),
-        item => text_of(item, hex),
+        item => leaf_text(item, hex).unwrap_or_default(),
     }
 }
 

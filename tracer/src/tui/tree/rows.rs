@@ -28,7 +28,7 @@ pub(in crate::tui) fn values<'e>(
         .iter()
         .filter(|node| matches!(node.content, Content::Message(_)));
     let fitting = fitting(order.chain(messages), nodes.len(), &look);
-    lay_out(nodes, fitting, look)
+    lay_out(&nodes, fitting, look)
 }
 
 /// The stack of an event.
@@ -40,7 +40,7 @@ pub(in crate::tui) fn stack<'e>(
     let nodes = nodes::of_stack(event, before, look.own);
     let own = nodes.iter().filter(|node| node.kind() == RowKind::OwnFrame);
     let fitting = fitting(own, nodes.len(), &look);
-    lay_out(nodes, fitting, look)
+    lay_out(&nodes, fitting, look)
 }
 
 /// The JSON of an event, laid out.
@@ -64,7 +64,7 @@ pub(in crate::tui) fn raw(line: &str, look: TreeLook<'_>) -> LaidTree<'static> {
 }
 
 fn lay_out<'e>(
-    nodes: Vec<EventNode<'e>>,
+    nodes: &[EventNode<'e>],
     fitting: HashSet<NodeId>,
     look: TreeLook<'_>,
 ) -> LaidTree<'e> {
@@ -74,7 +74,7 @@ fn lay_out<'e>(
         fitting,
         look,
     };
-    for node in &nodes {
+    for node in nodes {
         writer.node(node, 0);
     }
     if writer.left_out > 0 {
@@ -98,20 +98,20 @@ fn fitting<'n, 'e: 'n>(
 ) -> HashSet<NodeId> {
     let mut left = look.rows.saturating_sub(count);
     let mut found = HashSet::new();
-    let mut queue: VecDeque<(EventNode<'e>, usize)> = nodes.map(|node| (node.clone(), 0)).collect();
+    let mut queue: VecDeque<(&EventNode<'e>, usize)> = nodes.map(|node| (node, 0)).collect();
     while let Some((node, depth)) = queue.pop_front() {
-        if depth >= DEPTH || fits(&node, depth, look) {
+        if depth >= DEPTH || fits(node, depth, look) {
             continue;
         }
         let rows = match node.parts() {
             NodeParts::None => continue,
             NodeParts::Nodes(nodes) if nodes.len() <= left => {
                 let rows = nodes.len();
-                queue.extend(nodes.into_iter().map(|node| (node, depth + 1)));
+                queue.extend(nodes.iter().map(|node| (node, depth + 1)));
                 rows
             }
             NodeParts::Nodes(_) => continue,
-            parts => pieces(&node, &parts, depth, look).len(),
+            parts => pieces(node, parts, depth, look).len(),
         };
         if rows <= left {
             left -= rows;
@@ -134,7 +134,7 @@ fn fits(node: &EventNode<'_>, depth: usize, look: &TreeLook<'_>) -> bool {
 fn room(node: &EventNode<'_>, depth: usize, look: &TreeLook<'_>) -> usize {
     let ty = node.type_text(look);
     let label = glyphs::width(&node.label, look.columns) + 2;
-    let ty = match glyphs::width(&ty, look.columns) {
+    let ty = match glyphs::width(ty, look.columns) {
         0 => 0,
         width => width + 1,
     };
@@ -239,10 +239,10 @@ impl<'e> RowWriter<'e, '_> {
         let parts = if depth < DEPTH {
             node.parts()
         } else {
-            NodeParts::None
+            &NodeParts::None
         };
         let fits = fits(node, depth, &self.look);
-        let is_foldable = match &parts {
+        let is_foldable = match parts {
             NodeParts::None => false,
             NodeParts::Nodes(_) | NodeParts::Bytes(_) | NodeParts::Numbers(_) => true,
             NodeParts::Text => {
@@ -259,7 +259,7 @@ impl<'e> RowWriter<'e, '_> {
             depth,
             label: node.label.clone(),
             is_key: node.is_key,
-            ty: node.type_text(&self.look),
+            ty: node.type_text(&self.look).to_owned(),
             text: String::new(),
             before: None,
             marks: Vec::new(),
@@ -279,7 +279,7 @@ impl<'e> RowWriter<'e, '_> {
             self.push(row, node.copied());
             return self.parts(node, parts, depth);
         }
-        row.text = node.summary(&self.look).text;
+        row.text = node.summary(&self.look).text.clone();
         if row.changed {
             row.before = node.summary_before(&self.look);
         }
@@ -295,16 +295,16 @@ impl<'e> RowWriter<'e, '_> {
         self.push(row, node.copied());
     }
 
-    fn parts(&mut self, node: &EventNode<'e>, parts: NodeParts<'e>, depth: usize) {
+    fn parts(&mut self, node: &EventNode<'e>, parts: &NodeParts<'e>, depth: usize) {
         match parts {
             NodeParts::None => {}
             NodeParts::Nodes(nodes) => {
-                for part in &nodes {
+                for part in nodes {
                     self.node(part, depth + 1);
                 }
             }
             parts => {
-                let all = pieces(node, &parts, depth, &self.look);
+                let all = pieces(node, parts, depth, &self.look);
                 for (number, piece) in all.into_iter().enumerate() {
                     let row = Row {
                         depth: depth + 1,

@@ -329,3 +329,18 @@ fn all_rows_of_a_huge_event_stay_unfolded_while_they_are_chosen() {
     }
     assert!(folds.chosen.len() + folds.earlier.len() <= 2 * REMEMBERED);
 }
+
+#[test]
+fn summary_type_and_parts_of_a_part_are_computed_once() {
+    let folds = Folds::default();
+    let event = of(point(1, 2), "Point");
+    let nodes = super::nodes::of_values(&event, None);
+    let node = nodes.last().expect("the value");
+    assert!(std::ptr::eq(
+        node.summary(&look(&folds)),
+        node.summary(&look(&folds))
+    ));
+    assert!(std::ptr::eq(node.parts(), node.parts()));
+    let types = [0; 2].map(|_| node.type_text(&look(&folds)).as_ptr());
+    assert_eq!(types[0], types[1]);
+}

@@ -15,8 +15,9 @@ use super::super::tree::{Fold, Row, RowKind};
 use crate::event::grouped;
 
 /// Keys at the foot, the most important first.
-const KEYS: [(KeyCommand, &str); 11] = [
+const KEYS: [(KeyCommand, &str); 12] = [
     (KeyCommand::Back, "back"),
+    (KeyCommand::Help, "keys"),
     (KeyCommand::Activate, "fold"),
     (KeyCommand::StackTab, "stack"),
     (KeyCommand::PreviousEvent, "previous"),

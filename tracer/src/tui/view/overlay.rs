@@ -7,10 +7,10 @@ use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 
 use super::super::glyphs::{self, Pen};
-use super::super::keymap::{self, KeyCommand, Mode, foot};
+use super::super::keymap::{KeyCommand, Mode, foot};
 use super::super::picker::fuzzy::Picker;
 use super::super::prompt::{Prompt, Purpose};
-use super::super::state::{Overlay, UiState};
+use super::super::state::{HelpText, Overlay, UiState};
 use super::super::theme::{Role, Theme};
 
 /// Draws it; returns where the terminal's cursor belongs.
@@ -38,7 +38,7 @@ pub(super) fn draw(state: &UiState, buffer: &mut Buffer) -> Option<(u16, u16)> {
             pairs(state.theme, buffer, inner, &state.probe_lines(*id), *top);
             None
         }
-        Overlay::Help(top) => {
+        Overlay::Help(text) => {
             let foot = foot(
                 Mode::Help,
                 &[
@@ -48,7 +48,7 @@ pub(super) fn draw(state: &UiState, buffer: &mut Buffer) -> Option<(u16, u16)> {
                 ],
             );
             let inner = frame(state.theme, buffer, area, " Help ", &foot);
-            help(state, buffer, inner, *top);
+            help(state.theme, buffer, inner, text);
             None
         }
     }
@@ -404,11 +404,11 @@ fn pairs(theme: Theme, buffer: &mut Buffer, area: Rect, lines: &[(String, String
     }
 }
 
-fn help(state: &UiState, buffer: &mut Buffer, area: Rect, top: usize) {
-    let theme = state.theme;
-    for (row, (keys, text)) in keymap::help(state.focus)
+fn help(theme: Theme, buffer: &mut Buffer, area: Rect, help: &HelpText) {
+    for (row, (keys, text)) in help
+        .lines
         .iter()
-        .skip(top)
+        .skip(help.top)
         .take(usize::from(area.height))
         .enumerate()
     {

@@ -280,3 +280,29 @@ fn own_frames_are_marked_once_the_files_are_known() {
     desk.act(UiAction::Reply(WorkerReply::Files(files)));
     assert_eq!(own(&desk), 0, "{}", desk.screen());
 }
+
+#[test]
+fn help_of_an_event_begins_with_its_keys_and_leads_back_to_it() {
+    let mut desk = snapshots((80, 24), 2);
+    desk.keys("s-");
+    desk.press(KeyCode::Down);
+    let row = desk.row();
+    desk.keys("?");
+    let screen = desk.screen();
+    let first = screen.lines().nth(2).expect("a line").to_owned();
+    assert!(first.contains("In an event"), "{screen}");
+    assert!(screen.contains("fold everything"), "{screen}");
+    desk.press(KeyCode::Esc);
+    assert_eq!(desk.row(), row);
+    desk.keys("?");
+    // The size is another one when the event comes back.
+    desk.act(UiAction::Resize(120, 40));
+    desk.click(0, 0);
+    assert_eq!(desk.row(), row);
+    // In the panes, those of the pane come first.
+    desk.press(KeyCode::Esc);
+    desk.keys("?");
+    assert!(desk.screen().contains("In the events"));
+    desk.press(KeyCode::Esc);
+    assert_eq!(desk.state.mode(), Mode::Main);
+}
