@@ -15,7 +15,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use done::{Done, DoneReason, ProbeDone};
-pub use left_out::{LeftOut, ProbeLimited, grouped};
+pub use left_out::{LeftOut, ProbeLimited, counted, grouped, noun};
 pub use process::{ProcessHits, ProcessLabels};
 pub use span::{Exemplar, SpanContext, SpanEvent, SpanId, SpanIds, SpanStatus, TraceId};
 pub use step::{StepEvent, StepKind};

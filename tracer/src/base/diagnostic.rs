@@ -53,6 +53,15 @@ impl Diagnostic {
         self.maybe_hint(Some(hint.into()))
     }
 
+    /// Message and advice on one line: `no such file (did you mean …?)`.
+    #[must_use]
+    pub fn with_hint(&self) -> String {
+        match &self.hint {
+            Some(hint) => format!("{} ({hint})", self.message),
+            None => self.message.clone(),
+        }
+    }
+
     /// Sets the advice, or takes it away.
     #[must_use]
     pub fn maybe_hint(mut self, hint: Option<String>) -> Self {

@@ -22,6 +22,7 @@ use crate::sink::TimeStyle;
 use crate::sources::{SourceMap, SourcePlaces};
 use crate::target::select::{Selector, SelectorKind};
 
+pub(super) use config::{ConfigReport, ConfigState};
 pub(super) use export::{ExportArgs, ExportTo, LiveExport};
 pub(super) use limit_options::LimitArgs;
 pub(super) use selectors::{SelectorArgs, TargetArgs, parse_target_line};

@@ -18,14 +18,14 @@ use super::probes::{self, WrittenProbe};
 use super::reload::{self, KnownFiles, OfFile};
 use super::run::launched::LaunchedRun;
 use super::stream::{self, Ends, Style, Until};
-use super::subject::{awaited, counted, options, report_all, selector};
+use super::subject::{awaited, options, report_all, selector};
 use super::watchdog::{Progress, Watchdog, unwritten};
 use super::writer::now_ns;
 use super::{BAD_INPUT, DONE, INTERRUPTED, MISSING, NOTHING_CAPTURED};
 use crate::base::cancel;
 use crate::base::signals::Signals;
 use crate::base::visible::Visible;
-use crate::event::{Aggregate, grouped};
+use crate::event::{Aggregate, counted, grouped};
 use crate::session::{Aim, Control, ProbeStatus, Removed, Session, SessionOptions, Subscriber};
 use crate::sink::summary::{ProcessSummary, Summary};
 use crate::sink::text::TextSink;
@@ -501,7 +501,7 @@ fn announce(control: &dyn Control, session: &Session, probes: &[ProbeStatus], ho
         "tracing {}: {} at {}",
         control.target(),
         counted(probes.len(), "probe"),
-        counted(sites.try_into().unwrap_or(usize::MAX), "site"),
+        counted(sites, "site"),
     );
     for text in said {
         say!("note: {}", Visible(&text));

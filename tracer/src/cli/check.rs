@@ -11,11 +11,12 @@ use super::failure::CommandFailure;
 use super::lists::{kind, place};
 use super::output::{Colours, print, tell};
 use super::probes::{self, WrittenProbe};
-use super::subject::{counted, matched, options, report_all, selector};
+use super::subject::{matched, options, report_all, selector};
 use super::{BAD_INPUT, DONE};
 use crate::base::diagnostic::Diagnostic;
 use crate::base::visible::Visible;
 use crate::debuginfo::site::SourceLine;
+use crate::event::counted;
 use crate::kernel::TrapCost;
 use crate::placement::StayReason;
 use crate::plan::PlannedValue;
@@ -123,7 +124,7 @@ fn write_probe(
         false => "",
     };
     if let Some(hits) = probe.hits {
-        let hits = counted(usize::try_from(hits).unwrap_or(usize::MAX), "event");
+        let hits = counted(hits, "event");
         write!(out, ", at most {hits}{each}")?;
     }
     match probe.rate {

@@ -6,13 +6,14 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::args::Doctor;
+use super::args::{ConfigReport, ConfigState, Doctor};
 use super::failure::CommandFailure;
 use super::output::print;
-use super::subject::{counted, matched};
+use super::subject::matched;
 use super::{DONE, MISSING};
 use crate::base::visible::Visible;
 use crate::debuginfo::{DebugFileLookup, DebugOptions, LookupOutcome, WantedFile};
+use crate::event::counted;
 use crate::kernel::{Feature, Features};
 use crate::session::{Catalog, ModuleInfo};
 use crate::sink::json::write_object;
@@ -37,12 +38,13 @@ pub(super) fn run(args: &Doctor) -> Result<u8, CommandFailure> {
         Some(look(&selector, &args.debug.options())?)
     };
     let features = Features::detect();
+    let config = ConfigReport::look();
     let code = if features.complete() { DONE } else { MISSING };
     print(|out| {
         if args.json {
-            write_json(out, &features, looked.as_ref())
+            write_json(out, &features, config.as_ref(), looked.as_ref())
         } else {
-            write_text(out, &features, looked.as_ref())
+            write_text(out, &features, config.as_ref(), looked.as_ref())
         }
     })?;
     Ok(code)
@@ -128,6 +130,7 @@ fn look_at_one(pids: &[u32], options: &DebugOptions) -> Result<DoctorSubject, Co
 fn write_text(
     out: &mut impl Write,
     features: &Features,
+    config: Option<&ConfigReport>,
     looked: Option<&LookedProcesses>,
 ) -> io::Result<()> {
     writeln!(out, "this machine")?;
@@ -138,6 +141,9 @@ fn write_text(
         writeln!(out, "  probes can be attached as uprobes")?;
     } else {
         writeln!(out, "  uprobes cannot be attached until this is fixed")?;
+    }
+    if let Some(config) = config {
+        write_config(out, config)?;
     }
     let Some(looked) = looked else {
         return Ok(());
@@ -154,6 +160,29 @@ fn write_text(
     match looked.left_out {
         0 => Ok(()),
         more => writeln!(out, "\n{} left out", counted(more, "more program")),
+    }
+}
+
+/// Writes the place of the configuration file, and its mistake if it has one.
+fn write_config(out: &mut impl Write, config: &ConfigReport) -> io::Result<()> {
+    let path = config.path.to_string_lossy();
+    let path = Visible(&path);
+    writeln!(out, "\nconfiguration")?;
+    match &config.state {
+        ConfigState::Absent => writeln!(out, "  absent  {path}: the defaults are used"),
+        ConfigState::Used => writeln!(out, "  ok      {path}"),
+        ConfigState::Ignored(why) => {
+            writeln!(out, "  IGNORED {path}: {}", Visible(why))?;
+            writeln!(out, "          hint: `--config FILE` reads any file")
+        }
+        ConfigState::Mistaken(failure) => {
+            // The message has the path and the line.
+            writeln!(out, "  MISTAKE {}", Visible(failure.message()))?;
+            match failure.advice() {
+                Some(advice) => writeln!(out, "          hint: {}", Visible(advice)),
+                None => Ok(()),
+            }
+        }
     }
 }
 
@@ -273,12 +302,40 @@ struct Report<'r> {
     r#type: &'static str,
     complete: bool,
     machine: Vec<FeatureLine<'r>>,
+    /// Absent if the environment names no place for the file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    config: Option<ConfigLine>,
     /// The only process that matched.
     #[serde(skip_serializing_if = "Option::is_none")]
     process: Option<ProcessLine<'r>>,
     /// The selected processes if they are several, one for each program.
     #[serde(skip_serializing_if = "Option::is_none")]
     processes: Option<ProcessesLine<'r>>,
+}
+
+#[derive(Serialize)]
+struct ConfigLine {
+    path: String,
+    state: &'static str,
+    /// Why the file is ignored, or its mistake.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<String>,
+}
+
+impl From<&ConfigReport> for ConfigLine {
+    fn from(config: &ConfigReport) -> Self {
+        let (state, problem) = match &config.state {
+            ConfigState::Absent => ("absent", None),
+            ConfigState::Used => ("used", None),
+            ConfigState::Ignored(why) => ("ignored", Some(why.clone())),
+            ConfigState::Mistaken(failure) => ("mistaken", Some(failure.message().to_owned())),
+        };
+        Self {
+            path: config.path.to_string_lossy().into_owned(),
+            state,
+            problem,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -359,6 +416,7 @@ impl<'r> From<&'r DebugFileLookup> for LookedLine<'r> {
 fn write_json(
     out: &mut impl Write,
     features: &Features,
+    config: Option<&ConfigReport>,
     looked: Option<&LookedProcesses>,
 ) -> io::Result<()> {
     let (one, several) = match looked {
@@ -371,6 +429,7 @@ fn write_json(
             r#type: "doctor",
             complete: features.complete(),
             machine: features.features.iter().map(FeatureLine::from).collect(),
+            config: config.map(ConfigLine::from),
             process: one.map(process_line),
             processes: several.map(|looked| ProcessesLine {
                 matched: looked.count,

@@ -103,11 +103,6 @@ pub(super) fn awaited(selection: &mut Selection) -> Result<Vec<ProcessFacts>, Co
     Ok(found)
 }
 
-/// `1 probe`, `2 probes`.
-pub(super) fn counted(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
-}
-
 /// Reports all failures but the last, which is for the caller to report.
 pub(super) fn report_all(mut failures: Vec<CommandFailure>, colours: Colours) -> CommandFailure {
     let last = failures.pop();

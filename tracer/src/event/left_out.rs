@@ -48,10 +48,8 @@ impl LeftOut {
 }
 
 fn hits_of(count: u64, name: &str) -> String {
-    match count {
-        1 => format!("1 hit of {name} was"),
-        count => format!("{} hits of {name} were", grouped(count)),
-    }
+    let verb = if count == 1 { "was" } else { "were" };
+    format!("{} of {name} {verb}", counted(count, "hit"))
 }
 
 /// A number with a comma between each three digits: `1,432`.
@@ -66,6 +64,24 @@ pub fn grouped(number: u64) -> String {
         grouped.push(digit);
     }
     grouped
+}
+
+/// The noun for a number of things: `hit` for one, `hits` for all other numbers.
+#[must_use]
+pub fn noun(count: impl TryInto<u64>, one: &str) -> String {
+    let ending = match count.try_into() {
+        Ok(1) => "",
+        _ if one.ends_with('s') => "es",
+        _ => "s",
+    };
+    format!("{one}{ending}")
+}
+
+/// A number of things: `1 probe`, `1,200 events`.
+#[must_use]
+pub fn counted(count: impl TryInto<u64>, one: &str) -> String {
+    let count = count.try_into().unwrap_or(u64::MAX);
+    format!("{} {}", grouped(count), noun(count, one))
 }
 
 /// Says that a probe is over its rate limit.
@@ -113,6 +129,14 @@ mod tests {
             "… 12 hits of p1 were over its rate limit, and 3 lost"
         );
         assert!(LeftOut::default().is_none());
+    }
+
+    #[test]
+    fn one_thing_has_no_plural() {
+        assert_eq!(counted(1_u64, "hit"), "1 hit");
+        assert_eq!(counted(0_u64, "hit"), "0 hits");
+        assert_eq!(counted(1_200_usize, "process"), "1,200 processes");
+        assert_eq!(noun(1_u32, "process"), "process");
     }
 
     #[test]

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::event::noun;
+
 /// Counts of the processes that the target has forked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FollowedProcesses {
@@ -80,7 +82,6 @@ impl fmt::Display for Milliseconds {
 
 impl fmt::Display for FollowedProcesses {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let plural = |count: u64| if count == 1 { "process" } else { "processes" };
         let Self {
             followed,
             too_short,
@@ -97,7 +98,7 @@ impl fmt::Display for FollowedProcesses {
         write!(
             f,
             "followed {followed} {} that the target forked",
-            plural(followed)
+            noun(followed, "process")
         )?;
         if executed > 0 {
             write!(

@@ -46,7 +46,9 @@ use crate::base::address::LinkAddr;
 use crate::base::cancel;
 use crate::base::diagnostic::Diagnostic;
 use crate::debuginfo::site::{Exit, SourceLine};
-use crate::event::{Aggregate, AggregateBody, Counters, PlacementId, ProbeId, TargetStatus};
+use crate::event::{
+    Aggregate, AggregateBody, Counters, PlacementId, ProbeId, TargetStatus, counted,
+};
 use crate::kernel::{Machine, SiteRequest, TrapCost};
 use crate::lang::ast::ProbeSpec;
 use crate::placement::SiteKind;
@@ -377,11 +379,10 @@ impl Backend for Live {
         }
         let module = probe.spec.location.module.as_deref().unwrap_or_default();
         let sites = probe.placement().map_or(0, |one| one.requests.len());
-        let plural = if sites == 1 { "" } else { "s" };
+        let sites = counted(sites, "site");
         let unseen = self.unseen_of_library();
-        self.shared.note(format!(
-            "{name}: `{module}` is loaded: {sites} site{plural}{unseen}"
-        ));
+        self.shared
+            .note(format!("{name}: `{module}` is loaded: {sites}{unseen}"));
     }
 
     fn status(&self, probe: &Probe<Placement>) -> ProbeStatus {

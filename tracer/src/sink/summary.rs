@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::stamp::Clock;
 use crate::base::visible::Visible;
-use crate::event::{Counters, ProcessHits};
+use crate::event::{Counters, ProcessHits, noun};
 use crate::session::{ProbeStatus, percent};
 
 /// Share of one CPU below which the cost of a probe is negligible.
@@ -134,7 +134,7 @@ const fn unsent(counters: &Counters) -> [(u64, &'static str); 7] {
 }
 
 fn plural(count: u64, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+    format!("{count} {}", noun(count, what))
 }
 
 #[cfg(test)]

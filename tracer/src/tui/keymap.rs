@@ -124,6 +124,7 @@ pub(super) enum KeyCommand {
     NextView,
     PreviousView,
     Compare,
+    LogScale,
     Shorter,
     Longer,
     StartProgram,
@@ -440,6 +441,12 @@ static BINDINGS: &[Binding] = &[
     ),
     bind(
         Mode::Main,
+        &[ch('L')],
+        KeyCommand::LogScale,
+        "results: bars on a logarithmic scale, or not",
+    ),
+    bind(
+        Mode::Main,
         &[ch('+')],
         KeyCommand::Shorter,
         "results: plots of a shorter time",
@@ -521,6 +528,12 @@ static BINDINGS: &[Binding] = &[
         &[ctrl('s')],
         KeyCommand::Sort,
         "processes: sort by the next column",
+    ),
+    bind(
+        Mode::Picker,
+        &[key(KeyCode::Tab)],
+        KeyCommand::Complete,
+        "processes: complete a selector",
     ),
     bind(Mode::Picker, ENTER, KeyCommand::Activate, "take it"),
     bind(Mode::Picker, ESCAPE, KeyCommand::Back, "leave it"),

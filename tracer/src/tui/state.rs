@@ -572,11 +572,7 @@ impl UiState {
     }
 
     fn say_error(&mut self, error: &Diagnostic) {
-        let text = match &error.hint {
-            Some(hint) => format!("{} ({hint})", error.message),
-            None => error.message.clone(),
-        };
-        self.say(text, true);
+        self.say(error.with_hint(), true);
     }
 
     fn reply(&mut self, reply: WorkerReply) -> Vec<UiEffect> {

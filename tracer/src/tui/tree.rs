@@ -21,6 +21,7 @@ use crate::lang::ast::{Format, FormatStyle};
 use crate::value::debug::{self, DEBUG};
 use crate::value::{Text, Value};
 
+pub(super) use nodes::copied_frame;
 pub(super) use rows::{raw, stack, values};
 
 /// Folds of one generation. Two generations are kept, so that all rows of an event can be unfolded at once.

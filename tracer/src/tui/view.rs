@@ -12,6 +12,7 @@ use super::program::pane::{ProgramPane, ProgramPhase};
 use super::prompt::Purpose;
 use super::state::{self, Overlay, UiState};
 use super::theme::{Role, Theme};
+use crate::event::{counted, noun};
 use crate::session::TargetName;
 
 mod completion;
@@ -81,8 +82,7 @@ fn title(state: &UiState, buffer: &mut Buffer, area: Rect) {
     let title = match pid {
         Some(pid) if live <= 1 => format!("{name}  pid {pid}"),
         Some(pid) => format!("{name}  pid {pid} and {} more", live - 1),
-        None if live == 1 => format!("{name}  1 process"),
-        None => format!("{name}  {live} processes"),
+        None => format!("{name}  {}", counted(live, "process")),
     };
     pen.fitted(&title, room, theme.role(Role::Heading));
     let start = usize::from(area.width)
@@ -140,8 +140,9 @@ fn totals(state: &UiState) -> Vec<(String, Role)> {
             .map(|probe| count(&probe.counters))
             .fold(0u64, u64::saturating_add)
     };
-    parts.push((plural(state.probes.len() as u64, "probe"), Role::Plain));
-    parts.push((plural(sum(|counters| counters.hits), "hit"), Role::Plain));
+    let short = |count: u64, one: &str| format!("{} {}", short_count(count), noun(count, one));
+    parts.push((short(state.probes.len() as u64, "probe"), Role::Plain));
+    parts.push((short(sum(|counters| counters.hits), "hit"), Role::Plain));
     let lost = sum(|counters| counters.lost);
     if lost > 0 {
         parts.push((format!("! {} lost", short_count(lost)), Role::Bad));
@@ -155,15 +156,6 @@ fn totals(state: &UiState) -> Vec<(String, Role)> {
         parts.push((text, Role::Bad));
     }
     parts
-}
-
-/// `1 probe`, `2 probes`.
-fn plural(count: u64, thing: &str) -> String {
-    format!(
-        "{} {thing}{}",
-        short_count(count),
-        if count == 1 { "" } else { "s" }
-    )
 }
 
 /// The row at the foot: a message, or the keys that matter here.
@@ -199,15 +191,21 @@ fn status(state: &UiState, buffer: &mut Buffer, area: Rect) {
         );
         return;
     }
-    for (command, what) in hints(state) {
-        let key = state.hint_main(*command);
-        if pen.room() < key.chars().count() + what.chars().count() + 2 {
+    draw_hints(theme, &mut pen, Mode::Main, hints(state));
+}
+
+/// Keys with their effects, as far as they fit. Commands without a key are left out.
+fn draw_hints(theme: Theme, pen: &mut Pen<'_>, mode: Mode, hints: &[(KeyCommand, &str)]) {
+    for (command, what) in hints {
+        let key = super::keymap::hint(mode, *command);
+        let columns = glyphs::width(&key, 40) + glyphs::width(what, 80) + 2;
+        if key.is_empty() || pen.room() < columns {
             continue;
         }
         pen.text(" ", Style::new())
             .text(&key, theme.role(Role::Accent))
-            .text(" ", Style::new());
-        pen.text(what, theme.role(Role::Dim))
+            .text(" ", Style::new())
+            .text(what, theme.role(Role::Dim))
             .text(" ", Style::new());
     }
 }

@@ -6,7 +6,7 @@
 mod file;
 mod text;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::LimitArgs;
 use crate::cli::failure::CommandFailure;
@@ -24,6 +24,45 @@ pub(super) struct Config {
     pub(super) redact: Vec<String>,
     /// Why a file was ignored.
     pub(super) notes: Vec<String>,
+}
+
+/// The configuration file of the invoking user, for `tracer doctor`.
+#[derive(Debug)]
+pub(in crate::cli) struct ConfigReport {
+    /// Its place.
+    pub(in crate::cli) path: PathBuf,
+    /// What is there.
+    pub(in crate::cli) state: ConfigState,
+}
+
+/// The state of a configuration file.
+#[derive(Debug)]
+pub(in crate::cli) enum ConfigState {
+    /// There is no file.
+    Absent,
+    /// The file is used.
+    Used,
+    /// The file is not used, and why.
+    Ignored(String),
+    /// The file has a mistake, which ends every session.
+    Mistaken(CommandFailure),
+}
+
+impl ConfigReport {
+    /// Looks at the file. `None` if the environment names no place for it.
+    pub(in crate::cli) fn look() -> Option<Self> {
+        let place = ConfigPlace::of_environment()?;
+        let path = place.path();
+        let state = match place.read() {
+            Ok(None) => ConfigState::Absent,
+            Ok(Some(text)) => match text::parse(&text, &path) {
+                Ok(_) => ConfigState::Used,
+                Err(failure) => ConfigState::Mistaken(failure),
+            },
+            Err(error) => ConfigState::Ignored(error.to_string()),
+        };
+        Some(Self { path, state })
+    }
 }
 
 impl Config {

@@ -21,7 +21,7 @@ use crate::cli::stream::wait_written;
 use crate::cli::subject::options;
 use crate::cli::watchdog::{Progress, WatchedWrites, unwritten};
 use crate::cli::writer::{End, Finished};
-use crate::event::grouped;
+use crate::event::{counted, grouped};
 use crate::session::{Control, Session, Subscriber};
 use crate::sink::Begin;
 use crate::sink::recording::lines::{RecordedTarget, RecordingLine, VERSION, timestamp};
@@ -141,10 +141,7 @@ impl Record {
         if let Some(error) = closed {
             return Err(CommandFailure::cannot_write(&self.path, &error));
         }
-        let events = match recorded.events {
-            1 => "1 event".to_owned(),
-            events => format!("{} events", grouped(events)),
-        };
+        let events = counted(recorded.events, "event");
         say!(
             "recorded {events} in `{}`, {} bytes; `tracer view` shows it",
             Visible(&self.path.to_string_lossy()),

@@ -11,7 +11,7 @@ use flate2::write::GzEncoder;
 use prost::Message as _;
 
 use super::limits::{PROFILE_BYTES, SAMPLES};
-use crate::event::{Aggregate, AggregateBody, Event, ProbeId, grouped};
+use crate::event::{Aggregate, AggregateBody, Event, ProbeId, counted};
 use crate::session::ProbeStatus;
 use crate::sink::{Begin, Sink};
 
@@ -258,8 +258,8 @@ impl<W: Write + Send> PprofSink<W> {
         let mut comments = vec![format!("tracer {}", env!("CARGO_PKG_VERSION"))];
         let beyond = std::mem::take(&mut self.beyond);
         if beyond != SampleSum::default() {
-            let hits = grouped(beyond.hits.unsigned_abs());
-            comments.push(format!("{hits} hits are beyond the limits of the export"));
+            let hits = counted(beyond.hits.unsigned_abs(), "hit");
+            comments.push(format!("beyond the limits of the export: {hits}"));
             let name = self.texts.place(BEYOND);
             let key = LocationKey {
                 address: 0,

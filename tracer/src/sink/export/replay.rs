@@ -5,7 +5,7 @@ use std::io;
 
 use super::columns::Columns;
 use super::{ExportFormat, ExportLooks, ExportOut};
-use crate::event::{Aggregate, Event, ProbeId};
+use crate::event::{Aggregate, Event, ProbeId, counted};
 use crate::session::{FollowedProcesses, ProbeStatus};
 use crate::sink::recording::container::Flags;
 use crate::sink::recording::lines::nanoseconds;
@@ -160,7 +160,8 @@ impl LastStates {
 fn left_out(number: usize, events: u64, error: &ReadError) -> String {
     let number = number + 1;
     let causes = crate::base::causes::chain(error);
-    format!("block {number} of the recording is left out, with {events} events: {causes}")
+    let events = counted(events, "event");
+    format!("block {number} of the recording is left out, with {events}: {causes}")
 }
 
 /// Writes events of blocks, and nothing else.

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::batch::EncodedRequest;
 use super::limits::{FIRST_PAUSE, LONGEST_PAUSE, LONGEST_TRIAL, WAITING_BYTES};
 use super::transport::{PartialSuccess, SendError, Transport};
-use crate::event::{ProbeId, grouped};
+use crate::event::{ProbeId, counted};
 
 /// Sends a request. [`Transport`] does, and the tests' own.
 pub(super) trait SendRequest {
@@ -284,7 +284,8 @@ impl DeliveryShared {
             let lost = std::mem::take(&mut state.lost);
             let lost = match lost {
                 0 => "nothing was lost".to_owned(),
-                lost => format!("{} events were not delivered meanwhile", grouped(lost)),
+                1 => "1 event was not delivered meanwhile".to_owned(),
+                lost => format!("{} were not delivered meanwhile", counted(lost, "event")),
             };
             self.account
                 .note(format!("{} takes telemetry again; {lost}", self.url));
@@ -298,7 +299,8 @@ impl DeliveryShared {
             }
         }
         if !partial.message.is_empty() || partial.rejected > 0 {
-            let refused = format!("{} refused {} records", self.url, grouped(partial.rejected));
+            let records = counted(partial.rejected, "record");
+            let refused = format!("{} refused {records}", self.url);
             self.account.warn(match partial.message.as_str() {
                 "" => refused,
                 message => format!("{refused}: {message}"),

@@ -11,7 +11,9 @@ use super::limits::{SEARCHED_BLOCKS, WINDOW_EVENTS};
 use super::lines::{RecordedSource, RecordedVariables};
 use super::reader::{RecordedEntry, Recording};
 use crate::base::diagnostic::Diagnostic;
-use crate::event::{Aggregate, Event, ProbeId, TargetId, TargetOrigin, TargetStatus, Used};
+use crate::event::{
+    Aggregate, Event, ProbeId, TargetId, TargetOrigin, TargetStatus, Used, counted,
+};
 use crate::lang::ast::ProbeSpec;
 use crate::session::playback::{Beyond, Extent, Playback, PlaybackPlace, Window};
 use crate::session::{
@@ -124,7 +126,9 @@ impl RecordedSession {
             let block = self.recording.index().blocks.get(number);
             let time_ns = block.map_or(0, |block| block.header.first_ns);
             let lost = block.map_or(0, |block| block.header.events);
-            let text = format!("{lost} events of the recording are not shown: {error}");
+            let verb = if lost == 1 { "is" } else { "are" };
+            let lost = counted(lost, "event");
+            let text = format!("{lost} of the recording {verb} not shown: {error}");
             vec![RecordedEntry::Warning(time_ns, text)]
         });
         let entries = Arc::new(entries);

@@ -76,6 +76,7 @@ fn of_pane(pane: Pane) -> &'static [KeyCommand] {
             KeyCommand::NextView,
             KeyCommand::PreviousView,
             KeyCommand::Compare,
+            KeyCommand::LogScale,
             KeyCommand::Shorter,
             KeyCommand::Longer,
             KeyCommand::Inspect,

@@ -281,7 +281,6 @@ impl Choice {
         match key.code {
             // A selector has several words. A search has one, so that Space can mark.
             KeyCode::Char(' ') if self.typed.is_none() => self.mark(),
-            KeyCode::Tab => self.complete(),
             _ => match keymap::command(Mode::Picker, key) {
                 Some(command) => self.command(command),
                 None => self.picker.type_key(key),
@@ -297,6 +296,7 @@ impl Choice {
             KeyCommand::PageUp => self.list_mut().step(-page),
             KeyCommand::PageDown => self.list_mut().step(page),
             KeyCommand::Activate => self.enter(),
+            KeyCommand::Complete => self.complete(),
             KeyCommand::Sort => {
                 self.order = self.order.next();
                 let entries = std::mem::take(&mut self.entries);

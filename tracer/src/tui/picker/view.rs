@@ -1,20 +1,20 @@
 //! Draws the choice of processes.
 
-use std::time::Duration;
-
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use super::super::glyphs::{self, Pen};
-use super::super::keymap::{KeyCommand, Mode, hint};
+use super::super::keymap::{self, KeyCommand, Mode, hint};
 use super::super::theme::Role;
+use super::super::times::short_age;
 use super::super::view;
 use super::lister::{Matching, ProcessEntry};
 use super::processes::{COLUMNS, Choice, HEAD, Order};
 use super::selectors::completions;
 use crate::base::diagnostic::Diagnostic;
+use crate::event::counted;
 use crate::target::select::Selector;
 
 /// Columns of the numbers of a process.
@@ -56,18 +56,22 @@ pub(super) fn draw(choice: &Choice, frame: &mut Frame<'_>) {
 
 /// The keys, for the foot of the frame.
 fn foot(choice: &Choice) -> String {
-    let enter = hint(Mode::Picker, KeyCommand::Activate);
-    let leave = hint(Mode::Picker, KeyCommand::Back);
-    let sort = hint(Mode::Picker, KeyCommand::Sort);
+    let of = |hints: &[(&[KeyCommand], &str)]| keymap::foot(Mode::Picker, hints);
+    let enter = |what| of(&[(&[KeyCommand::Activate], what)]);
+    let complete = |what| (&[KeyCommand::Complete] as &[KeyCommand], what);
+    let leave = (&[KeyCommand::Back] as &[KeyCommand], "leaves");
     match choice.typed {
-        None => format!(
-            "{enter} attaches  Space marks  Tab selectors  {sort} sorts  {leave} leaves  ✓ has lines"
-        ),
-        Some(_) if awaited(choice).is_some() => {
-            format!("{enter} waits for the first process  Tab completes  {leave} leaves")
+        None => {
+            let sort = (&[KeyCommand::Sort] as &[KeyCommand], "sorts");
+            let others = of(&[complete("selectors"), sort, leave]);
+            format!("{}  Space marks  {others}  ✓ has lines", enter("attaches"))
         }
         Some(_) => {
-            format!("{enter} attaches to these and later ones  Tab completes  {leave} leaves")
+            let enters = match awaited(choice) {
+                Some(_) => "waits for the first process",
+                None => "attaches to these and later ones",
+            };
+            format!("{}  {}", enter(enters), of(&[complete("completes"), leave]))
         }
     }
 }
@@ -100,16 +104,6 @@ fn heading(choice: &Choice, pen: &mut Pen<'_>) {
         pen.text(&text, theme.role(role));
     }
     pen.text("COMMAND", theme.role(Role::Dim));
-}
-
-/// `12s`, `7m`, `3h`, `12d`.
-fn short_age(age: Duration) -> String {
-    match age.as_secs() {
-        seconds @ 0..100 => format!("{seconds}s"),
-        seconds @ 100..6000 => format!("{}m", seconds / 60),
-        seconds @ 6000..172_800 => format!("{}h", seconds / 3600),
-        seconds => format!("{}d", seconds / 86_400),
-    }
 }
 
 /// The share of a CPU, the age, and the threads of a process.
@@ -146,13 +140,17 @@ fn remark(choice: &Choice) -> (String, Role) {
                 Role::Dim,
             ),
             1 => ("1 process is marked".into(), Role::Good),
-            marked => (format!("{marked} processes are marked"), Role::Good),
+            marked => (
+                format!("{} are marked", counted(marked, "process")),
+                Role::Good,
+            ),
         };
     };
     let error = mistake(choice, typed);
     if is_begun(choice) {
         let words = completions(line, &choice.known);
-        return (format!("Tab: {}", words.join("  ")), Role::Plain);
+        let tab = hint(Mode::Picker, KeyCommand::Complete);
+        return (format!("{tab}: {}", words.join("  ")), Role::Plain);
     }
     match (error, choice.matched()) {
         (Some(error), _) => {
@@ -172,10 +170,8 @@ fn remark(choice: &Choice) -> (String, Role) {
             } else {
                 ""
             };
-            let text = match pids.len() {
-                1 => format!("1 process matches now{more}"),
-                count => format!("{count} processes match now{more}"),
-            };
+            let verb = if pids.len() == 1 { "matches" } else { "match" };
+            let text = format!("{} {verb} now{more}", counted(pids.len(), "process"));
             (text, Role::Good)
         }
         (None, _) if choice.selector().is_some() => ("looking…".into(), Role::Dim),

@@ -1,17 +1,18 @@
 //! Completions of the word at the cursor, with their types.
 
-use crate::base::diagnostic::Diagnostic;
 use crate::lang::SPECIALS;
 use crate::session::VariableInfo;
 use crate::sink::export::FORMATS;
 
+use super::super::keymap::{KeyCommand, Mode, hint};
+use super::super::theme::ThemeChoice;
 use super::context::{CursorPlace, TypedContext};
 
 /// The most completions that are kept.
 const KEPT: usize = 300;
 
 /// The actions and options of the probe language, with their effects.
-const ABOUT: [(&str, &str); 28] = [
+const ABOUT: [(&str, &str); 30] = [
     ("log", "a message with values at each hit"),
     ("snapshot", "one hit with all variables and the stack"),
     ("count", "counts hits: by VALUE"),
@@ -39,10 +40,12 @@ const ABOUT: [(&str, &str); 28] = [
     ("w", "FILE: writes the probes, for -f FILE"),
     ("export", "[FORMAT] FILE: writes the events that are shown"),
     ("undo", "what removed, changed or cleared something"),
+    ("theme", "NAME: other colours"),
     ("help", "keys, and the grammar of probes"),
+    ("quit", "nothing stays in the target"),
 ];
 /// Commands that are no probes.
-const COMMANDS: [&str; 6] = ["w", "export", "undo", "start", "help", "quit"];
+const COMMANDS: [&str; 7] = ["w", "export", "undo", "start", "theme", "help", "quit"];
 
 /// A completion.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,7 +112,10 @@ impl WordCompletion {
         let count = self.all.len();
         if count == 0 {
             self.note = Some(match (self.looks, self.stem.is_empty()) {
-                (true, _) => "still looking; Tab again".into(),
+                (true, _) => {
+                    let key = hint(Mode::Prompt, KeyCommand::Complete);
+                    format!("still looking; {key} again")
+                }
                 (false, true) => "nothing is known that completes this".into(),
                 (false, false) => format!("nothing completes `{}` here", self.stem),
             });
@@ -171,6 +177,14 @@ pub(in crate::tui) fn words(action: &str) -> Vec<Candidate> {
         .collect()
 }
 
+/// The names of themes.
+pub(in crate::tui) fn themes() -> Vec<Candidate> {
+    let named = ThemeChoice::ALL.into_iter();
+    named
+        .map(|(name, _)| Candidate::new(name, "theme"))
+        .collect()
+}
+
 /// The formats of exports.
 pub(in crate::tui) fn formats() -> Vec<Candidate> {
     let names = FORMATS.into_iter().map(|(name, _)| name);
@@ -184,12 +198,4 @@ pub(in crate::tui) fn names(known: &[VariableInfo], with_specials: bool) -> Vec<
     let specials = SPECIALS.into_iter().filter(|_| with_specials);
     let special = |one: crate::lang::ast::Special| Candidate::new(one.name(), "of the hit");
     named.chain(specials.map(special)).collect()
-}
-
-/// The words for names that could not be found.
-pub(in crate::tui) fn failed(error: &Diagnostic) -> String {
-    match &error.hint {
-        Some(hint) => format!("{} ({hint})", error.message),
-        None => error.message.clone(),
-    }
 }

@@ -32,6 +32,8 @@ pub(in crate::tui) enum CursorPlace {
     Process,
     /// The format of an export.
     Format,
+    /// The name of a theme.
+    Theme,
     /// Anything.
     Free,
 }
@@ -62,6 +64,9 @@ pub(in crate::tui) fn context(before: &str) -> TypedContext {
             false => CursorPlace::Format,
         };
         return of(place, rest);
+    }
+    if action == "theme" {
+        return of(CursorPlace::Theme, rest);
     }
     if !actions::names().any(|name| name == action) {
         return of(CursorPlace::Free, "");

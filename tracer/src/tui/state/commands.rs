@@ -90,6 +90,7 @@ impl UiState {
             KeyCommand::NextView => return self.next_view(),
             KeyCommand::PreviousView => self.previous_view(),
             KeyCommand::Compare => self.compare(),
+            KeyCommand::LogScale => self.change_bars(),
             KeyCommand::Shorter | KeyCommand::Longer => {
                 self.zoom_time(command == KeyCommand::Longer);
             }
@@ -149,7 +150,12 @@ impl UiState {
     /// Says so where the screen has a place for it.
     pub(super) fn unknown_key(&mut self, key: crossterm::event::KeyEvent) {
         let key = keymap::name(key);
-        self.say(format!("no key `{key}` here; ? shows the keys"), true);
+        let mode = self.mode();
+        let text = match keymap::hint(mode, KeyCommand::Help) {
+            none if none.is_empty() => format!("no key `{key}` here"),
+            help => format!("no key `{key}` here; {help} shows the keys"),
+        };
+        self.say(text, true);
     }
 
     fn page(&self) -> isize {

@@ -47,7 +47,7 @@ impl UiState {
         let known = request.as_ref().and_then(|request| self.names.of(request));
         let looks = request.is_some() && known.is_none();
         let failed = match known {
-            Some(KnownNames::Values(Err(error))) => Some(completion::failed(error)),
+            Some(KnownNames::Values(Err(error))) => Some(error.with_hint()),
             _ => None,
         };
         let mut found = WordCompletion::new(&context, candidates, looks);
@@ -95,6 +95,7 @@ impl UiState {
         match &context.place {
             CursorPlace::Start => (completion::starts(is_command), None),
             CursorPlace::Format => (completion::formats(), None),
+            CursorPlace::Theme => (completion::themes(), None),
             CursorPlace::Free => (Vec::new(), None),
             CursorPlace::Line(file) => (self.lines_of(file), None),
             CursorPlace::Location => {

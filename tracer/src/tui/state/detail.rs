@@ -6,7 +6,7 @@ use ratatui::layout::Size;
 use tui_input::Input;
 
 use super::super::action::{Pane, UiEffect};
-use super::super::keymap::KeyCommand;
+use super::super::keymap::{self, KeyCommand, Mode};
 use super::super::list::List;
 use super::super::tree::{self, Fold, LaidTree, NodeId, Row, RowKind, SourcePlace, TreeLook};
 use super::{Overlay, UiState, overlay_area};
@@ -100,7 +100,7 @@ pub(in crate::tui) struct Detail {
     pub(in crate::tui) hidden: usize,
 }
 
-/// The event that was closed last, and how it was looked at.
+/// The event that was closed last, and the way in which it was looked at.
 #[derive(Debug)]
 pub(super) struct LeftDetail {
     identity: EventIdentity,
@@ -254,7 +254,7 @@ impl UiState {
             let found = found.or_else(|| rows.iter().position(|row| row.node == node));
             detail.look.list.cursor = found.unwrap_or(0);
         }
-        // New events must not displace the event being read.
+        // The list must not move on to newer events while one is being read.
         self.events.follow = false;
         self.overlay = Overlay::Event(detail);
     }
@@ -538,7 +538,8 @@ impl UiState {
         };
         let needle = detail.look.needle.clone();
         if needle.is_empty() {
-            return self.say("`/` searches in the event", false);
+            let search = keymap::hint(Mode::Event, KeyCommand::Search);
+            return self.say(format!("{search} searches in the event"), false);
         }
         let all = detail.lay_out(&self.folds, self.size, true).rows;
         let found = matches(&all, &needle);

@@ -4,14 +4,15 @@ use std::collections::BTreeSet;
 
 use super::super::UnsavedWork;
 use super::super::action::UiEffect;
+use super::super::keymap::{self, KeyCommand, Mode};
 use super::super::prompt::file_command::FileCommand;
 use super::super::prompt::{Prompt, Purpose};
-use super::super::workers::saving::{FileContents, FileRequest, counted};
+use super::super::workers::saving::{FileContents, FileRequest};
 use super::queue::RefusedProbe;
 use super::{Overlay, UiState};
 use crate::actions::line_of_probe;
 use crate::base::diagnostic::Diagnostic;
-use crate::event::grouped;
+use crate::event::{counted, grouped};
 
 /// Work that has been written, or need not be.
 #[derive(Debug, Default)]
@@ -170,19 +171,27 @@ impl UiState {
     }
 }
 
+/// The key of a command, or what can be typed for it if it has none.
+fn command_of(command: KeyCommand, typed: &str) -> String {
+    match keymap::hint(Mode::Main, command) {
+        none if none.is_empty() => format!("`{typed}`"),
+        key => format!("`{key}`"),
+    }
+}
+
 impl std::fmt::Display for UnsavedWork {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut parts = Vec::new();
         if self.probes > 0 {
-            parts.push(format!(
-                "{} (`w` writes probes to a file)",
-                counted(self.probes, "probe")
-            ));
+            let probes = counted(self.probes, "probe");
+            let write = command_of(KeyCommand::WriteProbes, ":w FILE");
+            parts.push(format!("{probes} ({write} writes probes to a file)"));
         }
         if self.events > 0 {
             let events = counted(self.events, "event");
+            let export = command_of(KeyCommand::ExportEvents, ":export FILE.csv");
             parts.push(format!(
-                "{events} (`W` exports them, `--record FILE` keeps all)"
+                "{events} ({export} exports them, `--record FILE` keeps all)"
             ));
         }
         write!(f, "not kept: {}", parts.join(", "))

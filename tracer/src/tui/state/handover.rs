@@ -4,11 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::super::action::{EditorPlace, Pane, UiEffect};
-use super::super::tree::{Copied, SourcePlace};
+use super::super::tree::{Copied, SourcePlace, copied_frame};
 use super::{Overlay, SourceView, UiState};
 use crate::base::diagnostic::Diagnostic;
 use crate::base::limits::CLIPBOARD_BYTES;
-use crate::event::{StackFrame, grouped};
+use crate::event::{counted, grouped};
 use crate::sink::json;
 
 impl UiState {
@@ -20,7 +20,7 @@ impl UiState {
         let text = match tree.contents.get(detail.look.list.cursor) {
             Some(Copied::Value(value)) => json::value_text(value),
             Some(Copied::Text(text)) => (*text).to_owned(),
-            Some(Copied::Frame(frame)) => frame_text(frame),
+            Some(Copied::Frame(frame)) => copied_frame(frame),
             Some(Copied::Event) | None => json::event_line(&detail.event).trim_end().to_owned(),
         };
         self.copy(text)
@@ -74,9 +74,7 @@ impl UiState {
                 format!("copied the first {copied} of {length} bytes: many terminals take no more");
             self.say(told, true);
         } else {
-            let unit = if length == 1 { "byte" } else { "bytes" };
-            let length = grouped(length as u64);
-            self.say(format!("copied {length} {unit}"), false);
+            self.say(format!("copied {}", counted(length, "byte")), false);
         }
         vec![UiEffect::Copy(text)]
     }
@@ -133,15 +131,4 @@ impl UiState {
             }
         }
     }
-}
-
-fn frame_text(frame: &StackFrame) -> String {
-    let mut text = match &frame.function {
-        Some(function) => function.clone(),
-        None => format!("{:#x}", frame.address),
-    };
-    if let (Some(file), Some(line)) = (&frame.file, frame.line) {
-        text.push_str(&format!(" {}:{line}", file.display()));
-    }
-    text
 }

@@ -4,13 +4,12 @@ use super::super::action::{AddRequest, Pane, UiEffect};
 use super::super::events::Filter;
 use super::super::keymap::KeyCommand;
 use super::super::prompt::{Prompt, Purpose};
-use super::super::workers::saving::counted;
 use super::results::adds_up;
 use super::source::known_files::KnownFiles;
 use super::undo::UndoStep;
 use super::{Overlay, UiState};
 use crate::base::diagnostic::Diagnostic;
-use crate::event::{Aggregate, ProbeId};
+use crate::event::{Aggregate, ProbeId, counted};
 use crate::session::ProbeStatus;
 use crate::sink::aggregate::AggregateTable;
 

@@ -9,7 +9,7 @@ use crossterm::event::KeyEvent;
 use tui_input::InputRequest;
 
 use super::super::action::{AddRequest, UiEffect};
-use super::super::keymap::Mode;
+use super::super::keymap::{self, KeyCommand, Mode};
 use super::super::prompt::file_command::FileCommand;
 use super::super::prompt::{Prompt, Purpose};
 use super::{Overlay, UiState};
@@ -175,7 +175,11 @@ impl UiState {
                     self.type_search(InputRequest::InsertChar(c));
                 }
             }
-            _ => self.say("a paste needs a line to go to; Esc leads back", true),
+            _ => {
+                let back = keymap::hint(mode, KeyCommand::Back);
+                let text = format!("a paste needs a line to go to; {back} leads back");
+                self.say(text, true);
+            }
         }
         self.queue.pasted.truncate(PASTED);
         self.typing();

@@ -313,10 +313,10 @@ impl UiState {
             detail.number = item;
         }
         if selected.is_none() && !self.events.filter.is_empty() {
-            self.say(
-                "no event passes the filter here; Up and Down search on",
-                false,
-            );
+            let key = |command| self.hint_main(command);
+            let (up, down) = (key(KeyCommand::Up), key(KeyCommand::Down));
+            let text = format!("no event passes the filter here; {up} and {down} search on");
+            self.say(text, false);
         }
         if opens {
             match item.filter(|_| matches!(self.overlay, Overlay::None)) {

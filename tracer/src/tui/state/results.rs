@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::super::action::{Pane, UiEffect};
+use super::super::keymap::{self, KeyCommand, Mode};
 use super::UiState;
 use super::series::steps::{SHOWN, STEPS};
 use super::series::{ProbeSeries, RECENT};
@@ -84,6 +85,8 @@ pub(in crate::tui) struct ResultsPane {
     pub(in crate::tui) column: usize,
     /// The numbers that are compared.
     pub(in crate::tui) compared: Vec<Compared>,
+    /// Bars have a logarithmic scale, or not. `None` for the scale that suits the counts.
+    log_bars: Option<bool>,
     /// The step of time in plots, as an index of [`STEPS`]. `None` for one that suits the events.
     level: Option<usize>,
     channel: usize,
@@ -114,6 +117,7 @@ impl Default for ResultsPane {
             top: 0,
             column: 0,
             compared: Vec::new(),
+            log_bars: None,
             level: None,
             channel: 0,
             pair: 0,
@@ -126,7 +130,32 @@ impl Default for ResultsPane {
     }
 }
 
+/// The largest count may be this many times the smallest before bars of ranges have a logarithmic scale.
+const LINEAR: u64 = 100;
+
 impl ResultsPane {
+    /// Returns true if the bars of an aggregate have a logarithmic scale: as the user wants it, or else if some
+    /// ranges of numbers or times have far fewer hits than others.
+    pub(in crate::tui) fn has_log_bars(&self, body: &AggregateBody) -> bool {
+        let buckets = match body {
+            // The rows of a table are sorted by their counts, so that the bars show shares.
+            AggregateBody::Count(_) => return self.log_bars == Some(true),
+            AggregateBody::Histogram(all) => &all.buckets,
+            AggregateBody::Times(all) => &all.powers(),
+        };
+        let counts = || {
+            buckets
+                .iter()
+                .map(|one| one.count)
+                .filter(|count| *count > 0)
+        };
+        let is_uneven = match (counts().max(), counts().min()) {
+            (Some(most), Some(least)) => most / least > LINEAR,
+            _ => false,
+        };
+        self.log_bars.unwrap_or(is_uneven)
+    }
+
     /// Forgets the probes that are gone.
     pub(super) fn retain(&mut self, is_known: impl Fn(ProbeId) -> bool) {
         self.series.retain(|id, _| is_known(*id));
@@ -387,6 +416,16 @@ impl UiState {
         self.results.column = column;
     }
 
+    /// Gives the bars another scale.
+    pub(super) fn change_bars(&mut self) {
+        let probe = self.watched_probe().map(|probe| probe.id);
+        let aggregate = probe.and_then(|id| self.aggregate(id));
+        let Some(is_log) = aggregate.map(|one| self.results.has_log_bars(&one.body)) else {
+            return self.say("there are no bars here", false);
+        };
+        self.results.log_bars = Some(!is_log);
+    }
+
     /// Adds the selected number to the plot for good, or takes it away.
     pub(super) fn compare(&mut self) {
         let Some(probe) = self.watched_probe() else {
@@ -407,7 +446,10 @@ impl UiState {
         compared.retain(|other| *other != one);
         let text = match compared.len() {
             now if now < before => format!("{} of {probe_name} is no longer compared", one.name),
-            COMPARED => format!("{COMPARED} numbers are compared already; = takes one away"),
+            COMPARED => {
+                let key = keymap::hint(Mode::Main, KeyCommand::Compare);
+                format!("{COMPARED} numbers are compared already; {key} takes one away")
+            }
             _ => {
                 let text = format!("{} of {probe_name} stays in the plots", one.name);
                 compared.push(one);

@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 
 use super::super::action::{AddRequest, UiEffect};
 use super::super::events::ClearedEvents;
-use super::super::workers::saving::counted;
 use super::UiState;
 use crate::actions::parse_probe;
-use crate::event::{Aggregate, Counters, ProbeId};
+use crate::event::{Aggregate, Counters, ProbeId, counted};
 use crate::session::ProbeStatus;
 use crate::sink::aggregate::AggregateTable;
 
@@ -179,8 +178,9 @@ impl UiState {
             let Some(life) = self.changes.former.get(&id) else {
                 continue;
             };
-            let (hits, events) = (life.counters.hits, life.counters.events);
-            let text = format!("{hits} hits, {events} events until it was removed or edited");
+            let hits = counted(life.counters.hits, "hit");
+            let events = counted(life.counters.events, "event");
+            let text = format!("{hits}, {events} until it was removed or edited");
             lines.push(("before".into(), text));
             let rows = life.rows.iter().cloned();
             lines.extend(rows.map(|row| (String::new(), row)));

@@ -92,8 +92,8 @@ fn escape_bytes(bytes: &[u8], out: &mut String) {
     }
 }
 
-/// The byte as text shows it in a dump: a character or a dot.
-pub(super) fn dot(byte: u8) -> char {
+/// The character of a printable byte, and a dot for all others.
+pub(super) fn printable(byte: u8) -> char {
     match byte {
         0x20..=0x7e => char::from(byte),
         _ => '.',
@@ -131,7 +131,7 @@ pub(super) fn hex_dump(bytes: &[u8], columns: usize) -> Vec<DumpRow> {
                 }
             }
             text.push('│');
-            text.extend(chunk.iter().map(|byte| dot(*byte)));
+            text.extend(chunk.iter().map(|byte| printable(*byte)));
             text.push('│');
             DumpRow {
                 index: row * count,

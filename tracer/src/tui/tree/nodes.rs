@@ -8,7 +8,7 @@ use super::super::glyphs;
 use super::{
     Copied, NodeId, RowKind, SourcePlace, TreeLook, address, bytes, leaf_text, numbers, types,
 };
-use crate::event::{Event, NamedValue, StackFrame};
+use crate::event::{Event, NamedValue, StackFrame, counted};
 use crate::value::{Cut, Map, Pointer, Sequence, Struct, Value, Variant};
 
 /// Levels of references that lead to other references.
@@ -533,6 +533,19 @@ fn length(shown: usize, cut: Option<Cut>) -> String {
     }
 }
 
+/// A frame as it is copied: its function, and its place with the whole path.
+pub(in crate::tui) fn copied_frame(frame: &StackFrame) -> String {
+    let (function, place) = (function_text(frame), place_text(frame));
+    format!("{function} {place}").trim_end().to_owned()
+}
+
+fn function_text(frame: &StackFrame) -> String {
+    match &frame.function {
+        Some(function) => function.clone(),
+        None => format!("{:#x}", frame.address),
+    }
+}
+
 fn place_text(frame: &StackFrame) -> String {
     match (&frame.file, frame.line) {
         (Some(file), Some(line)) => format!("{}:{line}", file.display()),
@@ -542,10 +555,7 @@ fn place_text(frame: &StackFrame) -> String {
 }
 
 fn frame_text(frame: &StackFrame, variables: usize) -> String {
-    let mut text = match &frame.function {
-        Some(function) => function.clone(),
-        None => format!("{:#x}", frame.address),
-    };
+    let mut text = function_text(frame);
     let name = frame.file.as_ref().and_then(|file| file.file_name());
     if let (Some(name), Some(line)) = (name, frame.line) {
         text.push_str(&format!("  {}:{line}", name.to_string_lossy()));
@@ -555,10 +565,9 @@ fn frame_text(frame: &StackFrame, variables: usize) -> String {
         text.push_str("  ");
         text.push_str(mark);
     }
-    match variables {
-        0 => {}
-        1 => text.push_str("  1 variable"),
-        count => text.push_str(&format!("  {count} variables")),
+    if variables > 0 {
+        text.push_str("  ");
+        text.push_str(&counted(variables, "variable"));
     }
     text
 }

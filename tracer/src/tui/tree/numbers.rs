@@ -83,7 +83,7 @@ pub(super) fn rows(
                 Some(part) => {
                     text.push_str(&" ".repeat((count - chunk.len()) * (width + 1)));
                     text.push('│');
-                    text.extend(part.iter().map(|byte| bytes::dot(*byte)));
+                    text.extend(part.iter().map(|byte| bytes::printable(*byte)));
                     text.push('│');
                 }
                 None => text.truncate(text.trim_end().len()),

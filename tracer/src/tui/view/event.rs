@@ -5,14 +5,14 @@ use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 
 use super::super::glyphs::{self, Pen};
-use super::super::keymap::{KeyCommand, Mode, hint};
+use super::super::keymap::{KeyCommand, Mode};
 use super::super::state::UiState;
 use super::super::state::changes::changed;
 use super::super::state::detail::{Detail, HEAD, Tab};
 use super::super::theme::{Role, Theme};
 use super::super::times::full_time;
 use super::super::tree::{Fold, Row, RowKind};
-use crate::event::grouped;
+use crate::event::{counted, grouped};
 
 /// Keys at the foot, the most important first.
 const KEYS: [(KeyCommand, &str); 12] = [
@@ -130,10 +130,8 @@ fn head(state: &UiState, detail: &Detail, buffer: &mut Buffer, area: Rect) {
         pen.text(&name, style).text(" ", Style::new());
     }
     let mut notes = Vec::new();
-    match detail.hidden {
-        0 => {}
-        1 => notes.push("1 part folded".to_owned()),
-        hidden => notes.push(format!("{} parts folded", grouped(hidden as u64))),
+    if detail.hidden > 0 {
+        notes.push(format!("{} folded", counted(detail.hidden, "part")));
     }
     if detail.look.tab == Tab::Stack && !event.stack.frames.is_empty() {
         notes.push("◆ own code".to_owned());
@@ -155,7 +153,7 @@ fn foot(state: &UiState, detail: &Detail, buffer: &mut Buffer, area: Rect) -> Op
     let row = area.height.checked_sub(1)?;
     let inside = Rect {
         x: area.x + area.width.min(2),
-        width: area.width.saturating_sub(20),
+        width: area.width.saturating_sub(21),
         ..area
     };
     let mut pen = Pen::new(buffer, inside, row);
@@ -187,17 +185,7 @@ fn foot(state: &UiState, detail: &Detail, buffer: &mut Buffer, area: Rect) -> Op
             .text(" ", Style::new());
         return None;
     }
-    for (command, what) in KEYS {
-        let key = hint(Mode::Event, command);
-        if pen.room() < glyphs::width(&key, 20) + what.len() + 3 {
-            break;
-        }
-        pen.text(" ", Style::new())
-            .text(&key, theme.role(Role::Accent))
-            .text(" ", Style::new())
-            .text(what, theme.role(Role::Dim))
-            .text(" ", Style::new());
-    }
+    super::draw_hints(theme, &mut pen, Mode::Event, &KEYS);
     None
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::super::compact::compact_value;
 use super::super::glyphs;
 use super::super::state::UiState;
+use super::super::times::short_age;
 use super::super::tree::types;
 use crate::event::{Event, NamedValue};
 use crate::value::Value;
@@ -73,14 +74,6 @@ fn age(state: &UiState, event: &Event) -> Option<Duration> {
     let series = state.results.series.get(&event.origin.probe)?;
     let ns = state.plot_time_ns(series).saturating_sub(event.time_ns);
     Some(Duration::from_nanos(ns))
-}
-
-fn short_age(age: Duration) -> String {
-    match age.as_secs() {
-        seconds @ 0..=119 => format!("{seconds} s"),
-        seconds @ 120..=7_199 => format!("{} min", seconds / 60),
-        seconds => format!("{} h", seconds / 3600),
-    }
 }
 
 /// A type in at most `room` columns, as whole as it can be: in full, without paths and default arguments, or without

@@ -7,7 +7,7 @@ use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 
 use super::super::glyphs::{self, Pen};
-use super::super::keymap::{KeyCommand, Mode, foot};
+use super::super::keymap::{KeyCommand, Mode, foot, hint};
 use super::super::picker::fuzzy::Picker;
 use super::super::prompt::{Prompt, Purpose};
 use super::super::state::{HelpText, Overlay, UiState};
@@ -378,7 +378,10 @@ fn below(state: &UiState, prompt: &Prompt, buffer: &mut Buffer, area: Rect) {
             }
         }
         (None, 0) => String::new(),
-        (None, _) => " Tab completes".into(),
+        (None, _) => match hint(Mode::Prompt, KeyCommand::Complete) {
+            none if none.is_empty() => String::new(),
+            key => format!(" {key} completes"),
+        },
     };
     put(5, &text, Role::Plain);
 }

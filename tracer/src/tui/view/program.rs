@@ -13,6 +13,7 @@ use super::super::state::UiState;
 use super::super::theme::{Role, Theme};
 use super::frame;
 use crate::base::visible::is_hostile;
+use crate::event::counted;
 
 /// Draws the pane. Returns where the terminal's cursor belongs, if keys go to the program.
 pub(super) fn draw(state: &UiState, buffer: &mut Buffer, area: Rect) -> Option<(u16, u16)> {
@@ -109,7 +110,8 @@ fn parts(state: &UiState, program: &ProgramPane) -> Vec<(String, Role)> {
     let back = program.emulator.rows_back();
     if back > 0 {
         let end = state.hint_main(KeyCommand::End);
-        parts.push((format!("{back} rows back; {end} to the newest"), Role::Warn));
+        let back = counted(back, "row");
+        parts.push((format!("{back} back; {end} to the newest"), Role::Warn));
     }
     if program.typing {
         let leave = hint(Mode::Program, KeyCommand::LeaveProgram);

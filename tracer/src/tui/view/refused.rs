@@ -5,7 +5,7 @@ use ratatui::layout::{Rect, Size};
 use ratatui::style::{Modifier, Style};
 
 use super::super::glyphs::{self, Pen};
-use super::super::keymap::KeyCommand;
+use super::super::keymap::{KeyCommand, Mode, hint};
 use super::super::state::UiState;
 use super::super::theme::Role;
 
@@ -72,14 +72,15 @@ pub(super) fn draw(state: &UiState, buffer: &mut Buffer) {
     if let Some(hint) = &refused.error.hint {
         put(4, &format!("   hint: {hint}"), Role::Warn);
     }
-    let mut pen = Pen::new(buffer, area, 5);
-    for (command, what) in [
+    let open = state.hint_main(KeyCommand::AnyProbe);
+    let recall = hint(Mode::Prompt, KeyCommand::Up);
+    let leaves = match open.is_empty() || recall.is_empty() {
+        true => "leaves it".to_owned(),
+        false => format!("leaves it; {open} and {recall} have it again"),
+    };
+    let hints = [
         (KeyCommand::Mend, "mends it"),
-        (KeyCommand::Back, "leaves it; : and ↑ have it again"),
-    ] {
-        let key = state.hint_main(command);
-        pen.text(" ", Style::new())
-            .text(&key, theme.role(Role::Accent))
-            .text(&format!(" {what} "), theme.role(Role::Dim));
-    }
+        (KeyCommand::Back, leaves.as_str()),
+    ];
+    super::draw_hints(theme, &mut Pen::new(buffer, area, 5), Mode::Main, &hints);
 }

@@ -10,6 +10,7 @@ use super::super::layout::PaneRegions;
 use super::super::state::UiState;
 use super::super::state::results::{ResultView, adds_up};
 use super::super::theme::Role;
+use crate::event::counted;
 use crate::session::ProbeStatus;
 
 mod axes;
@@ -87,8 +88,7 @@ fn none_yet(probe: &ProbeStatus) -> String {
     match (hits, adds_up(probe)) {
         (0, _) => "no hit yet".to_owned(),
         (_, true) => "nothing is added up yet".to_owned(),
-        (1, false) => "1 hit, and no event yet".to_owned(),
-        (_, false) => format!("{hits} hits, and no event yet"),
+        (_, false) => format!("{}, and no event yet", counted(hits, "hit")),
     }
 }
 

@@ -12,6 +12,7 @@ use super::super::state::target_rows::TargetRow;
 use super::super::theme::Role;
 use super::super::times::short_time;
 use super::{frame, short_count};
+use crate::event::counted;
 use crate::session::percent;
 
 /// Columns of the process id, of its state, of its numbers, and of a time.
@@ -23,10 +24,7 @@ const TIME: usize = 9;
 /// Draws the list of targets over the panes.
 pub(super) fn draw(state: &UiState, list: List, buffer: &mut Buffer, area: Rect) {
     let theme = state.theme;
-    let title = match state.targets.live() {
-        1 => " Targets: 1 process ".to_owned(),
-        live => format!(" Targets: {live} processes "),
-    };
+    let title = format!(" Targets: {} ", counted(state.targets.live(), "process"));
     let foot = foot(
         Mode::Targets,
         &[

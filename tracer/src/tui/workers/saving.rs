@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::base::diagnostic::Diagnostic;
 use crate::base::user_thread::UserThread;
-use crate::event::{Event, grouped};
+use crate::event::{Event, counted};
 use crate::session::Control;
 use crate::sink::export::{ExportFormat, ExportLooks, ExportOut, write_events};
 use crate::sink::{Begin, BeginTarget};
@@ -76,14 +76,6 @@ pub(in crate::tui) fn write(
         }
         Err(error) => Err(Diagnostic::new(format!("cannot write `{shown}`: {error}"))),
     }
-}
-
-/// `1 probe`, `1,200 events`.
-pub(in crate::tui) fn counted(count: impl TryInto<u64>, what: &str) -> String {
-    let count = count.try_into().unwrap_or(u64::MAX);
-    let plural = if count == 1 { "" } else { "s" };
-    let count = grouped(count);
-    format!("{count} {what}{plural}")
 }
 
 /// The path with the home directory in place of `~`.

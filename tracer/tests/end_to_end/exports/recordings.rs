@@ -264,7 +264,7 @@ fn what_is_missing_from_a_recording_is_told() {
         .expect("the file");
     file.seek(SeekFrom::Start(at + 100)).expect("within");
     file.write_all(&[0x55; 8]).expect("written");
-    let told = "block 2 of the recording is left out, with 1 events: ";
+    let told = "block 2 of the recording is left out, with 1 event: ";
     export(&damaged, "csv", &to)
         .assert_code(2)
         .assert_says(&[told]);

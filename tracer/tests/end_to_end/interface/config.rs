@@ -242,3 +242,101 @@ fn theme_is_that_of_the_option_of_the_prompt_and_none_without_colours() {
     terminal.keys("q");
     assert_eq!(terminal.assert_restored(), 0);
 }
+
+#[test]
+fn doctor_names_the_file_and_its_mistake() {
+    let doctor = |home: &Path, args: &[&str]| {
+        let mut command = std::process::Command::new(TRACER);
+        command.arg("doctor").args(args);
+        command.env("XDG_CONFIG_HOME", home);
+        for variable in ["SUDO_UID", "DOAS_USER", "PKEXEC_UID"] {
+            command.env_remove(variable);
+        }
+        let output = command.output().expect("the tracer is built");
+        String::from_utf8(output.stdout).expect("it is UTF-8")
+    };
+    let good = home("config-doctor", "theme = \"dark\"\n");
+    let path = good.join("tracer/config.toml").display().to_string();
+    let said = doctor(&good, &[]);
+    assert!(said.contains(&format!("\n  ok      {path}\n")), "{said}");
+    let mistaken = home("config-doctor-mistake", "[keys]\npuase = \"F5\"\n");
+    let said = doctor(&mistaken, &[]);
+    let mistake = format!(
+        "  MISTAKE {}/tracer/config.toml:2: there is no command `puase`\n          hint: did you mean `pause`?\n",
+        mistaken.display()
+    );
+    assert!(said.contains(&mistake), "{said}");
+    let json: serde_json::Value =
+        serde_json::from_str(&doctor(&mistaken, &["--json"])).expect("it is JSON");
+    assert_eq!(json["config"]["state"], "mistaken");
+    let everyone = home("config-doctor-open", "theme = \"dark\"\n");
+    let file = everyone.join("tracer/config.toml");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o666)).expect("it is ours");
+    let said = doctor(&everyone, &[]);
+    assert!(
+        said.contains("  IGNORED ") && said.contains("everyone can write to it"),
+        "{said}"
+    );
+    let nowhere = scratch("config-doctor-absent");
+    let said = doctor(&nowhere, &[]);
+    assert!(
+        said.contains("  absent  ") && said.contains("the defaults are used"),
+        "{said}"
+    );
+}
+
+#[test]
+fn messages_name_the_keys_in_use() {
+    if !needs::kernel() {
+        return;
+    }
+    let text = r#"
+[keys]
+help = "F2"
+any-probe = "F3"
+write-probes = "F8"
+export-events = "F9"
+[keys.prompt]
+complete = "Ctrl-T"
+[keys.event]
+search = "F4"
+help = "F2"
+"#;
+    let home = home("config-messages", text);
+    let program = pacing("config-messages");
+    let pid = program.pid().to_string();
+    let probe = format!(
+        "log {SOURCE}:{} \"call {{number}}\"",
+        probe_line(SOURCE, "work")
+    );
+    let mut terminal = start(&home, &["attach", "--pid", &pid, "-e", &probe]);
+    terminal.wait_text("call ");
+    terminal.keys("%");
+    terminal.wait_text("no key `%` here; F2 shows the keys");
+    // F3 and F4, as a terminal sends them.
+    let (f3, f4) = ("\x1bOR", "\x1bOS");
+    terminal.keys(&format!("{f3}log nowhere:1 as lost{ENTER}"));
+    terminal.wait_text("leaves it; F3 and ↑ have it again");
+    terminal.keys("\x1b");
+    terminal.wait("the panes", |screen| !screen.contains("Refused"));
+    terminal.keys(&format!("{f3}co"));
+    terminal.wait_text("Ctrl-T completes");
+    terminal.keys("\x14");
+    terminal.wait_text(":count");
+    terminal.keys(&format!(" {SOURCE}:{}{ENTER}", probe_line(SOURCE, "work")));
+    terminal.wait_text("2 probes");
+    terminal.keys(&format!("p3\x1b[H{ENTER}"));
+    terminal.wait_text("F4 search");
+    terminal.keys("n");
+    terminal.wait_text("F4 searches in the event");
+    terminal.keys(f4);
+    terminal.keys("number\r");
+    terminal.keys("\x1b");
+    terminal.wait("the list", |screen| !screen.contains("Event ━"));
+    terminal.keys("q");
+    assert_eq!(terminal.wait_end(), 0);
+    terminal.wait("the end", |screen| {
+        screen.contains("1 probe (`F8` writes probes to a file)")
+            && screen.contains("`F9` exports them")
+    });
+}

@@ -41,7 +41,7 @@ fn copied(terminal: &Terminal) -> Vec<String> {
 }
 
 /// Waits for this number of copied texts, and returns them.
-fn wait_copies(terminal: &Terminal, count: usize) -> Vec<String> {
+pub(super) fn wait_copies(terminal: &Terminal, count: usize) -> Vec<String> {
     let end = Instant::now() + PATIENCE;
     loop {
         let texts = copied(terminal);

@@ -6,6 +6,7 @@ use portable_pty::CommandBuilder;
 use tracer::debuginfo::DebugOptions;
 use tracer::session::{Catalog, VariableInfo};
 
+use super::events::wait_copies;
 use super::terminal::{ENTER, SIZES, SOURCE, go_to, pacing, pick_file, start};
 use crate::support::build::{c, fixture, probe_line, rust};
 use crate::support::needs;
@@ -127,13 +128,15 @@ fn first_hour_typed_as_fast_as_it_goes_loses_nothing() {
     let line = probe_line(SOURCE, "work");
     let place = format!("{SOURCE}:{line}");
     let probes = [
+        // Its events are there before those that pass the filter.
+        format!("log {place} \"unwanted {{number}}\""),
         format!("log {place} \"dxcqn {{number}}\" if number % 2 == 0"),
         format!("count {place} by number % 3"),
         format!("hist {place} number"),
         "time second_step".to_owned(),
         format!("snapshot {place} as once"),
     ];
-    // All at once: the line, five probes, a search in the source, a filter, the pause, and both files.
+    // All at once: the line, six probes, a search in the source, a filter, the pause, and both files.
     let (written, table) = (file("probes"), file("events.csv"));
     let mut typed = format!("g{line}{ENTER}");
     for probe in &probes {
@@ -143,9 +146,15 @@ fn first_hour_typed_as_fast_as_it_goes_loses_nothing() {
         "1/second_step{ENTER}:w {written}{ENTER}3/dxcqn{ENTER}"
     ));
     terminal.keys(&typed);
-    terminal.wait_text("5 probes");
-    terminal.wait_text(&format!("5 probes written to `{written}`"));
-    terminal.wait("events of the filter", |screen| screen.contains("dxcqn "));
+    terminal.wait_text("6 probes");
+    terminal.wait_text(&format!("6 probes written to `{written}`"));
+    terminal.wait("the events of the filter alone", |screen| {
+        has_event(screen, "dxcqn ") && !has_event(screen, "unwanted ")
+    });
+    // The search has gone to its line, which is copied.
+    terminal.keys("1y");
+    let copies = wait_copies(&terminal, 1);
+    assert!(copies[0].contains("second_step(&pair)"), "{copies:?}");
     terminal.keys(&format!("p:export {table}{ENTER}"));
     terminal.wait_text("PAUSED");
     terminal.wait_text(&format!("written to `{table}`"));
@@ -179,18 +188,24 @@ fn first_hour_typed_as_fast_as_it_goes_loses_nothing() {
     terminal.keys("d");
     terminal.wait_text("p1 removed: ");
     terminal.keys("u");
-    terminal.wait_text("5 probes");
+    terminal.wait_text("6 probes");
     terminal.wait_text("p1 is on ");
     // The file gives the same probes again.
     terminal.keys("q");
     assert_eq!(terminal.wait_end(), 0);
     let said = terminal.wait("the end", |screen| screen.contains("not kept:"));
-    for table in ["p2 count by number % 3", "p3 hist number", "p4 time", "p99"] {
+    for table in ["p3 count by number % 3", "p4 hist number", "p5 time", "p99"] {
         assert!(said.contains(table), "{table}: {said}");
     }
     let pid = program.pid().to_string();
     let args = ["attach", "--pid", &pid, "-f", &written, "--events", "3"];
     tracer(&[&args[..], &["--output", "text"]].concat()).assert_code(0);
+}
+
+/// Returns true if a row of the screen has this text with a number behind it: the table of probes has no number there.
+fn has_event(screen: &str, text: &str) -> bool {
+    let mut after = screen.split(text).skip(1);
+    after.any(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
 }
 
 #[test]

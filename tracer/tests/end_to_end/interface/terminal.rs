@@ -1,12 +1,14 @@
 //! The terminal UI through a pseudo-terminal: keys in, a screen out.
 
+use portable_pty::CommandBuilder;
 use rustix::process::Signal;
 
-use crate::support::build::{c, probe_line};
+use crate::support::build::{c, probe_line, scratch};
 use crate::support::needs;
 use crate::support::program::{Program, send};
 use crate::support::pty::Terminal;
 use crate::support::text::Text;
+use crate::support::tracer::{TRACER, tracer};
 
 pub(super) const SOURCE: &str = "e2e_loop.c";
 pub(super) const ENTER: &str = "\r";
@@ -288,4 +290,72 @@ fn escape_sequences_of_the_target_do_not_reach_the_terminal() {
         "it was sent as it is"
     );
     assert_eq!(terminal.assert_restored(), 0);
+}
+
+#[test]
+fn end_restores_the_terminal_and_prints_tables_and_the_rest_that_is_not_kept() {
+    if !needs::kernel() {
+        return;
+    }
+    let program = pacing("ending");
+    let line = probe_line(SOURCE, "work");
+    let pid = program.pid().to_string();
+    let probes = [
+        format!("count {SOURCE}:{line} by number % 3"),
+        format!("hist {SOURCE}:{line} number"),
+        "time second_step".to_owned(),
+        format!(r#"log {SOURCE}:{line} "call {{number}}""#),
+    ];
+    let file = scratch("ending").join("kept.trz");
+    for record in [None, Some(&file)] {
+        let mut command = CommandBuilder::new("sh");
+        // The shell's own text is on the screen before.
+        command.args(["-c", r#"echo "typed before"; exec "$0" "$@""#, TRACER]);
+        command.args(["attach", "--pid", &pid]);
+        command.args(probes.iter().flat_map(|probe| ["-e", probe]));
+        if let Some(file) = record {
+            command.arg("--record");
+            command.arg(file);
+        }
+        let Size { rows, columns } = SIZES[1];
+        let mut terminal = Terminal::run(command, rows, columns);
+        let screen = terminal.wait_text("call ");
+        assert!(!screen.contains("typed before"), "{screen}");
+        // A probe that is typed is kept by no file.
+        terminal.keys(&format!(":log {SOURCE}:{line} as typed{ENTER}"));
+        terminal.wait_text("5 probes");
+        terminal.keys("q");
+        assert_eq!(terminal.wait_end(), 0);
+        let said = terminal.wait("the end", |screen| screen.contains("not kept: "));
+        let rows: Vec<&str> = said.lines().map(str::trim_end).collect();
+        assert_eq!(rows[0], "typed before", "{said}");
+        for table in ["p1 count by number % 3", "p2 hist number", "p3 time"] {
+            assert!(said.contains(table), "{table}: {said}");
+        }
+        // One line for each probe.
+        for name in ["p1", "p2", "p3", "p4", "typed"] {
+            let told = rows
+                .iter()
+                .filter(|row| row.starts_with(&format!("{name}: ")));
+            assert_eq!(told.count(), 1, "{name}: {said}");
+        }
+        let lost: Vec<&&str> = rows
+            .iter()
+            .filter(|row| row.contains("not kept: "))
+            .collect();
+        assert_eq!(lost.len(), 1, "{said}");
+        assert!(lost[0].contains("1 probe ("), "{said}");
+        assert_eq!(lost[0].contains("events ("), record.is_none(), "{said}");
+        // Nothing of the screen is left.
+        assert!(
+            !said.contains("Source") && !said.contains("call "),
+            "{said}"
+        );
+        assert_eq!(terminal.assert_restored(), 0);
+    }
+    let path = file.to_str().expect("test paths are UTF-8");
+    let exported = tracer(&["export", path, "--to", "json"]);
+    exported.assert_code(0);
+    assert!(exported.text().contains("call "), "{exported}");
+    std::fs::remove_file(file).expect("it is there");
 }

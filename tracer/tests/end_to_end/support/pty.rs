@@ -221,6 +221,7 @@ impl Terminal {
             vt100::MouseProtocolMode::None,
             "mouse let go"
         );
+        assert!(!screen.parser.screen().bracketed_paste(), "pastes let go");
         drop(screen);
         assert_eq!(modes(&*self.master), self.modes_before, "terminal modes");
         code

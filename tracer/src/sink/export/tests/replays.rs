@@ -192,7 +192,7 @@ fn damaged_block_is_left_out_and_told() {
             panic!("{name}: {:?}", replayed.damaged);
         };
         assert!(
-            told.starts_with("block 2 of the recording is left out, with 1 events: "),
+            told.starts_with("block 2 of the recording is left out, with 1 event: "),
             "{told}"
         );
     }

@@ -130,3 +130,23 @@ fn tab_before_the_session_has_answered_changes_nothing() {
     desk.answer(effects);
     assert_eq!(desk.listed().len(), 2);
 }
+
+#[test]
+fn every_command_is_listed_with_its_effect_and_themes_with_their_names() {
+    let mut desk = Desk::open((80, 24));
+    desk.type_line("");
+    let listed = desk.listed();
+    for command in ["w", "export", "undo", "start", "theme", "help", "quit"] {
+        let found = listed.iter().find(|(text, _)| *text == command);
+        assert!(
+            found.is_some_and(|(_, about)| !about.is_empty()),
+            "{command}: {listed:?}"
+        );
+    }
+    desk.keys("theme hi");
+    assert_eq!(desk.listed(), [("high-contrast", "theme")]);
+    desk.press(KeyCode::Tab);
+    desk.press(KeyCode::Enter);
+    assert!(desk.state.message.is_none(), "{:?}", desk.state.message);
+    assert!(matches!(desk.state.overlay, Overlay::None));
+}

@@ -376,7 +376,7 @@ fn variables_have_their_last_value_and_its_age() {
     assert!(!shown.contains("ago"), "{shown}");
     desk.wait(Duration::from_secs(20));
     assert!(
-        row(&desk).contains("{x: 474, y: 302}  (20 s ago)"),
+        row(&desk).contains("{x: 474, y: 302}  (20s ago)"),
         "{}",
         row(&desk)
     );
@@ -476,4 +476,39 @@ fn times_of_a_span_are_a_view_of_it() {
         "{}",
         desk.screen()
     );
+}
+
+#[test]
+fn bars_of_uneven_ranges_have_a_logarithmic_scale_until_a_key_changes_it() {
+    let size = (120, 40);
+    let bar = |desk: &Desk, label: &str| {
+        let screen = desk.screen();
+        let row = screen.lines().find(|line| line.contains(label));
+        let is_bar = |c: &char| ('\u{2588}'..='\u{258f}').contains(c);
+        row.map_or(0, |row| row.chars().filter(is_bar).count())
+    };
+    let is_log = |desk: &Desk| desk.screen().contains("log scale");
+    // 260 times as many hits as in another range.
+    let mut desk = summed(size, "hist main.rs:20 len", histogram());
+    assert!(is_log(&desk), "{}", desk.screen());
+    let (few, many) = (bar(&desk, "  2.5%"), bar(&desk, " 54.6%"));
+    assert!(few > many / 3, "{few} of {many}: {}", desk.screen());
+    desk.keys("L");
+    assert!(!is_log(&desk));
+    assert!(bar(&desk, "  2.5%") < many / 10, "{}", desk.screen());
+    desk.keys("L");
+    assert!(is_log(&desk));
+    // Even ranges and tables of values have a linear one.
+    let mut even = histogram();
+    if let AggregateBody::Histogram(all) = &mut even.body {
+        all.buckets.pop();
+    }
+    let mut desk = summed(size, "hist main.rs:20 len", even);
+    assert!(!is_log(&desk), "{}", desk.screen());
+    desk.keys("L");
+    assert!(is_log(&desk));
+    let mut desk = summed(size, "count main.rs:20 by request.method", counted());
+    assert!(!is_log(&desk));
+    desk.keys("L");
+    assert!(is_log(&desk), "{}", desk.screen());
 }

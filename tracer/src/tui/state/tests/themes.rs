@@ -77,6 +77,12 @@ fn screens() -> Vec<(String, Desk)> {
                 after(size, keys),
             ));
         }
+        for keys in ["3kk\n/last", "3kk\n/last\n", "3kk\n/nowhere\n", "3kk\n?"] {
+            screens.push((
+                format!("event, then `{}` at {size:?}", keys.escape_debug()),
+                after(size, keys),
+            ));
+        }
         let mut all_files = Desk::new(size);
         all_files.press_with(KeyCode::Char('a'), KeyModifiers::CONTROL);
         all_files.keys("corepart1");

@@ -5,13 +5,14 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::symbols::Marker;
 
-use super::super::super::glyphs::{Pen, short_count};
+use super::super::super::glyphs::Pen;
 use super::super::super::state::UiState;
 use super::super::super::state::results::Pair;
 use super::super::super::state::series::ProbeSeries;
 use super::super::super::state::series::scale::{Scale, short_number};
 use super::super::super::theme::Role;
 use super::axes::{Axes, Curve, DrawnPoint, draw_curves, ticks_of_rows};
+use crate::event::counted;
 use crate::session::ProbeStatus;
 
 /// Columns for each label of the axis below.
@@ -159,8 +160,8 @@ fn heading(
     }
     let joined = if pair.is_path { "joined, " } else { "" };
     let text = format!(
-        "● the last of {} events, {joined}upwards is more",
-        short_count(spots.len() as u64)
+        "● the last of {}, {joined}upwards is more",
+        counted(spots.len(), "event")
     );
     let room = pen.room().saturating_sub(3);
     if room > 16 {

@@ -278,7 +278,7 @@ fn times(state: &UiState, span: &Span) -> Vec<Tick> {
         .collect()
 }
 
-/// `60 s`, `25 min`.
+/// The length of the time that a plot shows: `the last 60 s`, `the last 25 min`, `the last 2.0 h`.
 fn window_text(span: &Span) -> String {
     let ns = span.to_ns.saturating_sub(span.from_ns);
     match ns.div_ceil(1_000_000_000) {

@@ -8,7 +8,9 @@ use super::super::super::compact::compact_value;
 use super::super::super::glyphs::{self, Pen};
 use super::super::super::state::UiState;
 use super::super::super::theme::Role;
-use crate::event::{Aggregate, AggregateBody, Bucket, CountRow, Histogram, Times, grouped};
+use crate::event::{
+    Aggregate, AggregateBody, Bucket, CountRow, Histogram, Times, counted, grouped,
+};
 use crate::session::ProbeStatus;
 use crate::sink::aggregate::{range, span};
 
@@ -33,7 +35,8 @@ pub(super) fn draw(state: &UiState, probe: &ProbeStatus, buffer: &mut Buffer, ar
     };
     let rows = usize::from(area.height).saturating_sub(1);
     let top = state.results.top;
-    let (heading, rows) = match &aggregate.body {
+    let is_log = state.results.has_log_bars(&aggregate.body);
+    let (mut heading, rows) = match &aggregate.body {
         AggregateBody::Count(all) => (
             vec![count_heading(aggregate, all)],
             count_rows(aggregate, all, top, rows),
@@ -44,6 +47,9 @@ pub(super) fn draw(state: &UiState, probe: &ProbeStatus, buffer: &mut Buffer, ar
         ),
         AggregateBody::Times(all) => (times_heading(aggregate, all), times_rows(all)),
     };
+    if is_log {
+        heading.insert(1.min(heading.len()), "log scale".into());
+    }
     let skip = match &aggregate.body {
         // Only the rows on the screen are made, because there may be thousands.
         AggregateBody::Count(_) => 0,
@@ -55,7 +61,7 @@ pub(super) fn draw(state: &UiState, probe: &ProbeStatus, buffer: &mut Buffer, ar
         height: area.height.saturating_sub(heads),
         ..area
     };
-    let layout = BarLayout::new(aggregate, &rows, usize::from(area.width));
+    let layout = BarLayout::new(aggregate, &rows, usize::from(area.width), is_log);
     for (row, sum) in rows
         .iter()
         .skip(skip)
@@ -108,10 +114,12 @@ struct BarLayout {
     bar: usize,
     /// Labels stand behind their bars: they may be long.
     is_label_last: bool,
+    /// The bars have a logarithmic scale.
+    is_log: bool,
 }
 
 impl BarLayout {
-    fn new(aggregate: &Aggregate, rows: &[SumRow], width: usize) -> Self {
+    fn new(aggregate: &Aggregate, rows: &[SumRow], width: usize, is_log: bool) -> Self {
         let is_label_last = matches!(aggregate.body, AggregateBody::Count(_));
         let bars = rows.iter().filter_map(|row| match row {
             SumRow::Bar { label, count } => Some((label, *count)),
@@ -140,6 +148,7 @@ impl BarLayout {
             count,
             bar: bar.min(BAR),
             is_label_last,
+            is_log,
         }
     }
 
@@ -159,7 +168,11 @@ impl BarLayout {
                 let number = format!("{:>count_width$}", grouped(*count));
                 pen.text(&number, role(Role::Value))
                     .text(&format!(" {share:>5.1}%  "), role(Role::Dim));
-                pen.text(&bar(*count, self.most, self.bar), role(Role::Accent));
+                let bar = match self.is_log {
+                    true => log_bar(*count, self.most, self.bar),
+                    false => bar(*count, self.most, self.bar),
+                };
+                pen.text(&bar, role(Role::Accent));
                 if self.is_label_last {
                     let room = pen.text("  ", Style::new()).room();
                     pen.fitted(label, room, Style::new());
@@ -184,12 +197,28 @@ impl BarLayout {
     }
 }
 
-/// A bar in eighths of a column, from zero, padded to `columns`. The smallest part of one is shown.
+/// A bar from zero, padded to `columns`. The smallest part of one is shown.
 fn bar(count: u64, most: u64, columns: usize) -> String {
-    const PARTS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
     let eighths = u128::from(count) * (columns as u128) * 8 / u128::from(most.max(1));
-    let eighths = usize::try_from(eighths).unwrap_or(0).min(columns * 8);
-    let eighths = eighths.max(usize::from(count > 0));
+    let eighths = usize::try_from(eighths).unwrap_or(0);
+    bar_of(eighths.max(usize::from(count > 0)), columns)
+}
+
+/// A bar on a logarithmic scale, padded to `columns`. Each doubling of the count has the same length, and one hit has
+/// that of a doubling.
+fn log_bar(count: u64, most: u64, columns: usize) -> String {
+    if count == 0 {
+        return bar_of(0, columns);
+    }
+    let length = |count: u64| 1.0 + (count.max(1) as f64).log2();
+    let eighths = (length(count) / length(most) * (columns * 8) as f64).round();
+    bar_of((eighths as usize).max(1), columns)
+}
+
+/// A bar of a number of eighths of a column, padded to `columns`.
+fn bar_of(eighths: usize, columns: usize) -> String {
+    const PARTS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
+    let eighths = eighths.min(columns * 8);
     let mut text = "█".repeat(eighths / 8);
     text.push_str(PARTS.get(eighths % 8).copied().unwrap_or(""));
     let used = eighths.div_ceil(8);
@@ -198,13 +227,13 @@ fn bar(count: u64, most: u64, columns: usize) -> String {
 }
 
 fn count_heading(aggregate: &Aggregate, rows: &[CountRow]) -> String {
-    let total = grouped(aggregate.total);
+    let total = counted(aggregate.total, "hit");
     match aggregate.expr.is_empty() {
-        true => format!("{total} hits"),
+        true => total,
         false => format!(
-            "{total} hits by {}: {} values, the most frequent first",
+            "{total} by {}: {}, the most frequent first",
             aggregate.expr,
-            grouped(rows.len() as u64)
+            counted(rows.len(), "value")
         ),
     }
 }
@@ -248,7 +277,7 @@ fn histogram_heading(aggregate: &Aggregate, all: &Histogram) -> Vec<String> {
         "max",
         max.map(|one| [one.low.to_string(), one.high.to_string()]),
     );
-    let total = format!("{}: {} hits", aggregate.expr, grouped(aggregate.total));
+    let total = format!("{}: {}", aggregate.expr, counted(aggregate.total, "hit"));
     [total]
         .into_iter()
         .chain(ranks.flatten())
@@ -289,7 +318,7 @@ fn bars(buckets: &[Bucket], label: impl Fn(&Bucket) -> String) -> Vec<SumRow> {
 }
 
 fn times_heading(aggregate: &Aggregate, times: &Times) -> Vec<String> {
-    let mut texts = vec![format!("{} times", grouped(aggregate.total))];
+    let mut texts = vec![counted(aggregate.total, "time")];
     if let Some((shortest, longest)) = times.extremes_ns {
         texts.push(format!("min {}", span(shortest)));
         let mean = times.sum_ns.checked_div(aggregate.total);
@@ -319,4 +348,20 @@ fn times_rows(times: &Times) -> Vec<SumRow> {
         text: text.to_owned(),
     }));
     rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bars_grow_with_the_count_or_with_its_logarithm() {
+        let bars = |draw: fn(u64, u64, usize) -> String| {
+            [0, 1, 10, 1_000, 100_000].map(|count| draw(count, 100_000, 10).trim_end().to_owned())
+        };
+        assert_eq!(bars(bar), ["", "▏", "▏", "▏", "██████████"]);
+        assert_eq!(bars(log_bar), ["", "▋", "██▌", "██████▎", "██████████"]);
+        assert_eq!(bar(5, 0, 0), "");
+        assert_eq!(log_bar(u64::MAX, u64::MAX, 2), "██");
+    }
 }
