@@ -336,7 +336,7 @@ fn end_restores_the_terminal_and_prints_tables_and_the_rest_that_is_not_kept() {
         for name in ["p1", "p2", "p3", "p4", "typed"] {
             let told = rows
                 .iter()
-                .filter(|row| row.starts_with(&format!("{name}: ")));
+                .filter(|row| row.starts_with(&format!("{name} e2e_loop.c:")));
             assert_eq!(told.count(), 1, "{name}: {said}");
         }
         let lost: Vec<&&str> = rows

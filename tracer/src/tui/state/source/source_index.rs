@@ -9,7 +9,7 @@ use crate::session::SourceFile;
 
 /// Every source file. A path that several modules have stands behind all others from its second module on.
 #[derive(Debug, Default)]
-pub(in crate::tui) struct KnownFiles {
+pub(in crate::tui) struct SourceIndex {
     files: Vec<SourceFile>,
     /// The number of different paths. They stand first.
     once: usize,
@@ -27,7 +27,7 @@ struct LoweredPath {
     path: String,
 }
 
-impl KnownFiles {
+impl SourceIndex {
     /// An index of these files.
     pub(in crate::tui) fn new(files: Vec<SourceFile>) -> Self {
         let mut seen = HashSet::new();
@@ -152,8 +152,8 @@ mod tests {
         }
     }
 
-    fn known() -> KnownFiles {
-        KnownFiles::new(vec![
+    fn known() -> SourceIndex {
+        SourceIndex::new(vec![
             file("/app/src/main.rs", "app", true),
             file("/app/src/net/mod.rs", "app", true),
             file("/app/src/net/mod.rs", "libnet.so", true),
@@ -193,7 +193,7 @@ mod tests {
             short("/app/src/net/mod.rs", "app"),
             "app!app/src/net/mod.rs"
         );
-        let unknown = KnownFiles::default();
+        let unknown = SourceIndex::default();
         assert_eq!(unknown.short_location(&file("/a/b.c", "a", true)), "b.c");
     }
 
