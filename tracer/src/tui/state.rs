@@ -12,7 +12,7 @@ use jiff::tz::TimeZone;
 use tui_input::backend::crossterm::to_input_request;
 
 use self::source::SourceView;
-use self::source::source_index::SourceIndex;
+use self::source::file_index::FileIndex;
 use ratatui::layout::Size;
 
 use super::action::{Pane, UiAction, UiEffect, WorkerReply};
@@ -142,7 +142,7 @@ pub(super) struct UiState {
     /// Over the panes.
     pub(super) overlay: Overlay,
     /// Every source file, once they are known.
-    pub(super) files: Option<SourceIndex>,
+    pub(super) files: Option<FileIndex>,
     /// The list of files has those of libraries and packages, too.
     pub(super) all_files: bool,
     /// The open file.

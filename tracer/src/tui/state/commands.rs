@@ -7,7 +7,7 @@ use super::super::document::Document;
 use super::super::keymap::{self, HelpPlace, KeyCommand};
 use super::super::picker::fuzzy::Picker;
 use super::super::prompt::{Prompt, Purpose};
-use super::source::source_index::SourceIndex;
+use super::source::file_index::FileIndex;
 use super::source::{LoadedText, SourceView};
 use super::undo::UndoStep;
 use super::{HelpText, Overlay, UiState};
@@ -374,7 +374,7 @@ impl UiState {
     }
 
     pub(super) fn files_known(&mut self, files: Vec<SourceFile>) -> Vec<UiEffect> {
-        let files = SourceIndex::new(files);
+        let files = FileIndex::new(files);
         if let Overlay::Files(picker) = &mut self.overlay {
             picker.set_texts(files.listed(self.all_files));
         }

@@ -5,7 +5,7 @@ use super::super::events::Filter;
 use super::super::keymap::KeyCommand;
 use super::super::prompt::{Prompt, Purpose};
 use super::results::adds_up;
-use super::source::source_index::SourceIndex;
+use super::source::file_index::FileIndex;
 use super::undo::UndoStep;
 use super::{Overlay, UiState};
 use crate::base::diagnostic::Diagnostic;
@@ -100,7 +100,7 @@ impl UiState {
         };
         let location = match &self.files {
             Some(files) => files.short_location(&source.file),
-            None => SourceIndex::default().short_location(&source.file),
+            None => FileIndex::default().short_location(&source.file),
         };
         format!("{location}:{}", source.line())
     }

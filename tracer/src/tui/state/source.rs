@@ -1,6 +1,6 @@
 //! The open source file: text, lines with code, cursor, variables at the cursor.
 
-pub(in crate::tui) mod source_index;
+pub(in crate::tui) mod file_index;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -9,7 +9,7 @@ use crate::session::SourceFile;
 
 /// Every source file. A path that several modules have stands behind all others from its second module on.
 #[derive(Debug, Default)]
-pub(in crate::tui) struct SourceIndex {
+pub(in crate::tui) struct FileIndex {
     files: Vec<SourceFile>,
     /// The number of different paths. They stand first.
     once: usize,
@@ -27,7 +27,7 @@ struct LoweredPath {
     path: String,
 }
 
-impl SourceIndex {
+impl FileIndex {
     /// An index of these files.
     pub(in crate::tui) fn new(files: Vec<SourceFile>) -> Self {
         let mut seen = HashSet::new();
@@ -152,8 +152,8 @@ mod tests {
         }
     }
 
-    fn known() -> SourceIndex {
-        SourceIndex::new(vec![
+    fn known() -> FileIndex {
+        FileIndex::new(vec![
             file("/app/src/main.rs", "app", true),
             file("/app/src/net/mod.rs", "app", true),
             file("/app/src/net/mod.rs", "libnet.so", true),
@@ -193,7 +193,7 @@ mod tests {
             short("/app/src/net/mod.rs", "app"),
             "app!app/src/net/mod.rs"
         );
-        let unknown = SourceIndex::default();
+        let unknown = FileIndex::default();
         assert_eq!(unknown.short_location(&file("/a/b.c", "a", true)), "b.c");
     }
 
@@ -207,12 +207,18 @@ mod tests {
         };
         assert_eq!(of("MAIN"), ["/app/src/main.rs"]);
         assert_eq!(of("").len(), 4, "the program's own");
-        let mods = of("mod");
-        assert_eq!(
-            mods.last().map(String::as_str),
-            Some("/rust/library/core/src/net/mod.rs")
-        );
         assert_eq!(of("disk"), ["/app/src/disk/mod.rs"]);
         assert!(of("nothing").is_empty());
+        let fits = FileIndex::new(vec![
+            file("/mod/x.rs", "app", true),
+            file("/a/a_mod.rs", "app", true),
+            file("/library/mod.rs", "app", false),
+            file("/a/mod.rs", "app", true),
+        ]);
+        let found = fits
+            .with_text("mod")
+            .map(|file| file.path.display().to_string());
+        let order = ["/a/mod.rs", "/library/mod.rs", "/a/a_mod.rs", "/mod/x.rs"];
+        assert_eq!(found.collect::<Vec<_>>(), order);
     }
 }
