@@ -25,8 +25,7 @@ use crate::rates::{limits, spend, spend_counted};
 use crate::step::{Run, StepOutcome, next_common, step, step_common, step_computing};
 use crate::tally;
 use crate::task;
-use crate::timing;
-use crate::trace;
+use crate::calls::{timing, trace};
 
 /// Flags of the sites of a probe that times.
 const TIMED: u32 = BEGINS | ENDS | FORGETS | TURNS;

@@ -44,8 +44,7 @@ mod rates;
 mod step;
 mod tally;
 mod task;
-mod timing;
-mod trace;
+mod calls;
 
 use aya_ebpf::EbpfContext;
 use aya_ebpf::helpers::generated::bpf_get_attach_cookie;

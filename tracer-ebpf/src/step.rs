@@ -14,7 +14,8 @@ use crate::memory::{read_user, read_user_string};
 use crate::missed::missed;
 use crate::numbers::{extend, holds, jump, register, set};
 use crate::processes::places;
-use crate::{outcome, timing, trace};
+use crate::calls::{timing, trace};
+use crate::outcome;
 
 /// Bytes of a chunk header.
 const HEADER: u32 = 8;

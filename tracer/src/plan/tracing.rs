@@ -15,7 +15,9 @@ use crate::plan::expr::condition;
 use crate::plan::ops::asm::{Asm, Exits, SINK};
 use crate::plan::ops::spots::Spots;
 use crate::plan::timing::{Frame, Moment, frame};
-use crate::plan::{Compiler, Node, Operand, Plan, PlanInput, PlanRecord, Resolver, ends, scope};
+use crate::plan::{
+    Compiler, Node, Operand, Plan, PlanInput, PlanRecord, Resolver, ends, scope, stack,
+};
 use crate::program::Op;
 use crate::value::debug::DEBUG;
 
@@ -89,13 +91,19 @@ pub fn step(input: &PlanInput<'_>, site: &StepSite) -> Result<StepPlan, Diagnost
     };
     compiler.make_room();
     let values = std::mem::take(&mut compiler.values);
-    let captured = Capture::new(&mut asm, &mut compiler.builder).values(values, |asm, _| {
+    // The stack tells the span around the step.
+    let has_stack = input.has_spans && site.roles & ANNOUNCES_CALLS == 0;
+    let mut slots = None;
+    let captured = Capture::new(&mut asm, &mut compiler.builder).values(values, |asm, builder| {
+        if has_stack {
+            slots = stack::capture(asm, builder).ok();
+        }
         asm.emit(Op::End);
     });
     ends(&mut asm, reject, fault);
     let record = PlanRecord {
         captured,
-        stack: None,
+        stack: slots,
     };
     let plan = compiler.finish(asm.finish(flags(site.roles)), record, None);
     Ok(StepPlan { plan, unknown })

@@ -31,7 +31,7 @@ use super::feed::QueueRoom;
 use crate::base::address::RunAddr;
 use crate::base::cancel;
 use crate::base::limits::LAST_WRITES;
-use crate::event::{Event, LeftOut, PlacementId, SiteOrigin, SpanContext, Stack, StepKind, Used};
+use crate::event::{Event, LeftOut, PlacementId, SiteOrigin, SpanContext, Stack, Used};
 use crate::kernel::{OpenCalls, Ring};
 use crate::plan::timing::SpanBegin;
 use crate::plan::{Context, DecodeScratch, Decoded, EventBuffers};
@@ -476,15 +476,7 @@ fn event(
         begin = Some(begun);
         (&begun.origin, decoded.ok()?)
     };
-    let step = steps::of(header, record)?;
-    if step
-        .as_ref()
-        .is_some_and(|step| step.kind == StepKind::Left)
-    {
-        // They would be those of the call that has taken the frame.
-        decoded.message.clear();
-        decoded.values.clear();
-    }
+    let step = steps::of(header, record, &mut decoded)?;
     let find = |address| symbols.placed(address, header.ktime_ns);
     let surroundings = surroundings(sites, &decoded, left.is_some(), header, &find);
     let ended = match (begin, &left) {

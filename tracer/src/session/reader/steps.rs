@@ -15,6 +15,7 @@ use super::backlog::Backlog;
 use super::header_of;
 use crate::event::{PlacementId, StepEvent, StepKind};
 use crate::lang::ast::Action;
+use crate::plan::Decoded;
 use crate::session::shared::SharedState;
 
 /// Passes of one line in one call that are always kept.
@@ -28,7 +29,11 @@ const CHANGED: u64 = 20_000;
 const HELD_BYTES: usize = 8 << 20;
 
 /// The step of a record. `Some(None)` if it is of no trace, and `None` if no plan makes such a record.
-pub(super) fn of(header: &RecordHeader, record: &[u8]) -> Option<Option<StepEvent>> {
+pub(super) fn of(
+    header: &RecordHeader,
+    record: &[u8],
+    decoded: &mut Decoded,
+) -> Option<Option<StepEvent>> {
     if u32::from(header.flags) & FLAG_STEP == 0 {
         return Some(None);
     }
@@ -44,6 +49,11 @@ pub(super) fn of(header: &RecordHeader, record: &[u8]) -> Option<Option<StepEven
         STEP_CUT => StepKind::Cut,
         _ => return None,
     };
+    if kind == StepKind::Left {
+        // They would be those of the call that has taken the frame.
+        decoded.message.clear();
+        decoded.values.clear();
+    }
     Some(Some(StepEvent {
         call: step.call,
         number: step.number,
