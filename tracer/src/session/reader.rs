@@ -466,8 +466,11 @@ fn event(
             values: std::mem::take(&mut event.values),
         };
         let layout = &entry.layout;
-        let decoded = layout.decode_into(record, &context, room, scratch);
-        (&entry.origin, decoded.ok()?)
+        let decoded = match steps::is_left(header, record) {
+            true => Decoded::default(),
+            false => layout.decode_into(record, &context, room, scratch).ok()?,
+        };
+        (&entry.origin, decoded)
     } else {
         // A timed event has the origin of its beginning.
         let begun = sites.get(header.begun_at.into())?;
@@ -476,7 +479,7 @@ fn event(
         begin = Some(begun);
         (&begun.origin, decoded.ok()?)
     };
-    let step = steps::of(header, record, &mut decoded)?;
+    let step = steps::of(header, record)?;
     let find = |address| symbols.placed(address, header.ktime_ns);
     let surroundings = surroundings(sites, &decoded, left.is_some(), header, &find);
     let ended = match (begin, &left) {

@@ -12,3 +12,4 @@ mod slow_output;
 mod spans;
 mod tee;
 mod timing;
+mod trace;

@@ -74,7 +74,7 @@ pub struct Context<'a> {
 }
 
 /// The values of one hit.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Decoded {
     /// The record's header.
     pub header: RecordHeader,

@@ -15,7 +15,6 @@ use super::backlog::Backlog;
 use super::header_of;
 use crate::event::{PlacementId, StepEvent, StepKind};
 use crate::lang::ast::Action;
-use crate::plan::Decoded;
 use crate::session::shared::SharedState;
 
 /// Passes of one line in one call that are always kept.
@@ -29,11 +28,7 @@ const CHANGED: u64 = 20_000;
 const HELD_BYTES: usize = 8 << 20;
 
 /// The step of a record. `Some(None)` if it is of no trace, and `None` if no plan makes such a record.
-pub(super) fn of(
-    header: &RecordHeader,
-    record: &[u8],
-    decoded: &mut Decoded,
-) -> Option<Option<StepEvent>> {
+pub(super) fn of(header: &RecordHeader, record: &[u8]) -> Option<Option<StepEvent>> {
     if u32::from(header.flags) & FLAG_STEP == 0 {
         return Some(None);
     }
@@ -49,11 +44,6 @@ pub(super) fn of(
         STEP_CUT => StepKind::Cut,
         _ => return None,
     };
-    if kind == StepKind::Left {
-        // They would be those of the call that has taken the frame.
-        decoded.message.clear();
-        decoded.values.clear();
-    }
     Some(Some(StepEvent {
         call: step.call,
         number: step.number,
@@ -62,6 +52,13 @@ pub(super) fn of(
         kind,
         repeated: step.repeated,
     }))
+}
+
+/// Returns true if the record tells of a call that was left. It has no values, since they would be those of the call
+/// that has taken the frame.
+pub(super) fn is_left(header: &RecordHeader, record: &[u8]) -> bool {
+    let is_step = u32::from(header.flags) & FLAG_STEP != 0;
+    is_step && record_of(record).is_some_and(|step| step.kind == STEP_LEFT)
 }
 
 /// Bytes of a record before the chunks of the plan.

@@ -1,0 +1,333 @@
+//! Calls that are recorded line by line: their steps, in every thread, frame and loop.
+
+use serde_json::Value;
+
+use crate::support::build::{c, fixture, line_of, source};
+use crate::support::program::Program;
+use crate::support::tracer::{Finished, assert_adds_up, counter, value};
+use crate::support::{needs, observe};
+
+const SOURCE: &str = "e2e_trace.c";
+
+/// Runs the fixture under the probes, to its end.
+fn observe(compiler: &str, flags: &[&str], probes: &[&str], more: &[&str]) -> Finished {
+    let name = format!("trace-{compiler}");
+    let path = match compiler {
+        "cc" => c("trace", SOURCE, flags),
+        other => fixture(other, &name, SOURCE, &[&["-g"], flags].concat()),
+    };
+    let program = Program::ready(&path, &["100000"]);
+    let finished = observe::observe(program, probes, more).finished;
+    finished.assert_code(0);
+    for probe in 1..=probes.len() {
+        assert_adds_up(&finished.summary(&format!("p{probe}")));
+    }
+    finished
+}
+
+/// The steps of a probe, in their order.
+fn steps(finished: &Finished, probe: &str) -> Vec<Value> {
+    let events = finished.events().into_iter();
+    events.filter(|event| event["probe"] == probe).collect()
+}
+
+fn step(event: &Value, key: &str) -> u64 {
+    event["step"][key].as_u64().unwrap_or(0)
+}
+
+fn kind(event: &Value) -> &str {
+    event["step"]["kind"].as_str().unwrap_or_default()
+}
+
+/// A step as its depth and the mark of its line in the source.
+fn shown(event: &Value) -> String {
+    let line = counter(event, "line");
+    let text = std::fs::read_to_string(source(SOURCE)).expect("the source");
+    let at = usize::try_from(line).expect("small") - 1;
+    let line = text.lines().nth(at).expect("a line of the source");
+    let mark = line
+        .split("at: ")
+        .nth(1)
+        .and_then(|mark| mark.split(' ').next());
+    format!(
+        "{}{}",
+        "  ".repeat(step(event, "depth") as usize),
+        mark.unwrap_or("-")
+    )
+}
+
+/// The steps of one call have its number, one thread, and all numbers from 1.
+#[track_caller]
+fn assert_is_whole(call: &[Value]) {
+    assert!(!call.is_empty(), "no step");
+    for (number, event) in (1..).zip(call) {
+        assert_eq!(step(event, "number"), number, "{event}");
+        assert_eq!(event["tid"], call[0]["tid"]);
+        assert_eq!(event["step"]["call"], call[0]["step"]["call"]);
+    }
+    assert_eq!(kind(&call[0]), "enter");
+    assert_eq!(kind(&call[call.len() - 1]), "return");
+    assert_eq!(step(&call[call.len() - 1], "depth"), 0);
+}
+
+#[test]
+fn call_among_those_of_other_threads_is_recorded_line_by_line() {
+    if !needs::kernel() {
+        return;
+    }
+    let probes = [
+        "trace work if n == 2",
+        "trace work if n == 3 depth 1",
+        "trace work if n == 1 with sum, got",
+    ];
+    for compiler in ["gcc", "clang"] {
+        let finished = observe(compiler, &["-O0", "-pthread"], &probes, &[]);
+        let turn = ["work-call", "work-add", "work-for"];
+        let wanted: Vec<&str> = ["work-1", "work-for"]
+            .into_iter()
+            .chain(turn)
+            .chain(turn)
+            .chain(["work-if", "work-return"])
+            .collect();
+        let flat = steps(&finished, "p1");
+        assert_is_whole(&flat);
+        let lines: Vec<String> = flat.iter().map(shown).collect();
+        let (first, end) = lines.split_at(wanted.len());
+        assert_eq!(first, wanted, "{compiler}");
+        // clang has no line of its own for the end of the function.
+        let ends: &[&str] = match compiler {
+            "gcc" => &["work-end", "work-end"],
+            _ => &["work-return"],
+        };
+        assert_eq!(end, ends, "{compiler}");
+        let sums: Vec<&Value> = flat.iter().filter_map(|event| find(event, "sum")).collect();
+        assert_eq!(sums.last().expect("a sum").as_i64(), Some(10));
+        assert_eq!(value(flat.last().expect("a return"), "$return"), &10);
+
+        let deep = steps(&finished, "p2");
+        assert_is_whole(&deep);
+        let lines: Vec<String> = deep.iter().map(shown).collect();
+        let helper = |from: usize| &lines[from..from + 4];
+        // helper(3), helper(4), helper(5): twice is 6, 8 and 10.
+        assert_eq!(
+            helper(3),
+            [
+                "  helper-1",
+                "  helper-2",
+                "  helper-4",
+                ["  helper-end", "  helper-4"][usize::from(compiler == "clang")]
+            ],
+            "{lines:?}"
+        );
+        let returns: Vec<i64> = deep
+            .iter()
+            .filter(|event| step(event, "depth") == 1 && kind(event) == "return")
+            .map(|event| value(event, "$return").as_i64().expect("a number"))
+            .collect();
+        assert_eq!(returns, [6, 8, 10]);
+        let enters = deep.iter().filter(|event| kind(event) == "enter");
+        assert_eq!(enters.count(), 4);
+
+        // Only the watched values, which are not in scope on every line.
+        let watched = steps(&finished, "p3");
+        assert_is_whole(&watched);
+        let got = |mark: &str| {
+            let event = watched.iter().find(|event| shown(event) == mark);
+            find(event.expect(mark), "got").cloned()
+        };
+        assert_eq!(got("work-add"), Some(Value::from(2)));
+        let unknown = got("work-if").expect("it is shown");
+        assert_eq!(unknown["$unavailable"], "not in scope here");
+        for probe in ["p1", "p2", "p3"] {
+            let summary = finished.summary(probe);
+            let calls = 800;
+            // Each call of `work` is a hit until the one that is recorded, and no other pass is one.
+            assert!(counter(&summary, "hits") <= calls + 40, "{summary}");
+            assert_eq!(counter(&summary, "lost"), 0);
+        }
+    }
+}
+
+/// The value of an expression, if the event has it.
+fn find<'e>(event: &'e Value, expr: &str) -> Option<&'e Value> {
+    let mut values = event["values"].as_array()?.iter();
+    values
+        .find(|value| value["expr"] == expr)
+        .map(|value| &value["value"])
+}
+
+#[test]
+fn frames_of_recursion_coroutines_and_loops_are_told_apart() {
+    if !needs::kernel() {
+        return;
+    }
+    let probes = [
+        "trace factorial",
+        "trace factorial depth 2",
+        "trace coroutine if own == 1",
+        "trace again hits 3",
+    ];
+    for flags in [["-O0", "-pthread"], ["-O2", "-pthread"]] {
+        let finished = observe("gcc", &flags, &probes[..], &[]);
+        let flat = steps(&finished, "p1");
+        assert_is_whole(&flat);
+        assert!(flat.iter().all(|event| step(event, "depth") == 0));
+        assert_eq!(find(&flat[0], "n"), Some(&Value::from(4)));
+        if flags[0] == "-O0" {
+            let deep = steps(&finished, "p2");
+            assert_is_whole(&deep);
+            let entered: Vec<Option<&Value>> = deep
+                .iter()
+                .filter(|event| kind(event) == "enter")
+                .map(|event| find(event, "n"))
+                .collect();
+            let numbers = [4, 3, 2].map(Value::from);
+            assert_eq!(entered, numbers.iter().map(Some).collect::<Vec<_>>());
+            let returns: Vec<&Value> = deep
+                .iter()
+                .filter(|event| kind(event) == "return")
+                .map(|event| value(event, "$return"))
+                .collect();
+            assert_eq!(
+                returns,
+                [&Value::from(2), &Value::from(6), &Value::from(24)]
+            );
+        }
+        let own = steps(&finished, "p3");
+        assert_is_whole(&own);
+        let lines: Vec<String> = own.iter().map(shown).collect();
+        let yields = lines.iter().filter(|line| *line == "coroutine-yield");
+        // The compiler unrolls the loop, and rows of one line that follow each other are one step.
+        let turns = if flags[0] == "-O0" { 3 } else { 1 };
+        assert_eq!(yields.count(), turns, "{lines:?}");
+        for event in &own {
+            // The other coroutine runs the same lines on the same thread.
+            if let Some(number) = find(event, "own").and_then(Value::as_i64) {
+                assert_eq!(number, 1, "{event}");
+            }
+        }
+        let all = steps(&finished, "p4");
+        let calls: Vec<u64> = all
+            .iter()
+            .filter(|event| kind(event) == "return")
+            .map(|event| step(event, "call"))
+            .collect();
+        assert_eq!(calls, [1, 2, 3]);
+        for (call, n) in (1..).zip([2, 3, 4]) {
+            let of_call = |event: &&Value| step(event, "call") == call;
+            let steps: Vec<Value> = all.iter().filter(of_call).cloned().collect();
+            assert_is_whole(&steps);
+            assert_eq!(find(&steps[0], "n"), Some(&Value::from(n)), "{flags:?}");
+            let turns = steps.iter().filter(|event| shown(event) == "again-add");
+            if flags[0] == "-O0" {
+                assert_eq!(turns.count(), n, "a loop is not a call");
+            }
+        }
+    }
+}
+
+#[test]
+fn call_that_is_left_by_a_jump_is_told_by_the_next_one() {
+    if !needs::kernel() {
+        return;
+    }
+    let finished = observe("gcc", &["-O0", "-pthread"], &["trace escape hits 4"], &[]);
+    let all = steps(&finished, "p1");
+    let of_call = |call: u64| -> Vec<&str> {
+        let steps = all.iter().filter(|event| step(event, "call") == call);
+        steps.map(kind).collect()
+    };
+    // The calls 1 and 3 of the program jump away. The pass that tells is not recorded itself.
+    let shown: Vec<String> = all
+        .iter()
+        .map(|event| format!("{} {} {}", step(event, "call"), kind(event), shown(event)))
+        .collect();
+    assert_eq!(of_call(1).last(), Some(&"left"), "{shown:?}");
+    let left = all.iter().find(|event| kind(event) == "left").expect("one");
+    assert_eq!(left["values"], serde_json::json!([]), "{left}");
+    assert_eq!(left["message"], "");
+    assert_eq!(of_call(2).first(), Some(&"enter"), "{all:#?}");
+}
+
+#[test]
+fn long_loop_keeps_its_first_and_last_turns_and_those_that_change_a_watched_value() {
+    if !needs::kernel() {
+        return;
+    }
+    let probes = ["trace turns", "trace turns with kept"];
+    let probes = probes.map(|probe| format!("{probe} cpu 10000%"));
+    let probes: Vec<&str> = probes.iter().map(String::as_str).collect();
+    let finished = observe("gcc", &["-O0", "-pthread"], &probes, &["--max-cpu", "off"]);
+    for probe in ["p1", "p2"] {
+        let all = steps(&finished, probe);
+        let last = all.last().expect("steps");
+        assert_eq!(
+            (kind(last), value(last, "$return")),
+            ("return", &Value::from(99_999))
+        );
+        // All steps are shown or counted, apart from those that were lost.
+        let repeated: u64 = all.iter().map(|event| step(event, "repeated")).sum();
+        let lost = counter(&finished.summary(probe), "lost");
+        assert!(step(last, "number") <= all.len() as u64 + repeated + lost);
+        assert!(step(last, "number") >= 300_000);
+        let adds: Vec<&Value> = all
+            .iter()
+            .filter(|event| shown(event) == "turns-add")
+            .collect();
+        assert!((60..4_000).contains(&adds.len()), "{}", adds.len());
+        if probe == "p1" {
+            let turn = |event: &Value| find(event, "i").and_then(Value::as_i64);
+            assert_eq!(turn(adds[0]), Some(0));
+            assert_eq!(turn(adds[adds.len() - 1]), Some(99_999));
+        } else {
+            let kept: std::collections::BTreeSet<i64> = all
+                .iter()
+                .filter_map(|event| find(event, "kept").and_then(Value::as_i64))
+                .collect();
+            let wanted = std::iter::once(0).chain((999..100_000).step_by(1000));
+            // Before its first line the variable has any value.
+            assert!(kept.is_superset(&wanted.collect()), "{kept:?}");
+        }
+    }
+}
+
+#[test]
+fn call_that_costs_too_much_is_cut_and_says_where() {
+    if !needs::kernel() {
+        return;
+    }
+    let path = c("trace-cut", SOURCE, &["-O0", "-pthread"]);
+    let program = Program::ready(&path, &["20000000"]);
+    let pid = program.pid();
+    let tracer = crate::support::tracer::Tracer::attach(pid, "json", &["trace turns cpu 5%"], &[]);
+    tracer.wait_tracing();
+    let mut program = program;
+    program.say("go");
+    // All probes are done once the call is cut, although the program runs on.
+    let finished = tracer.finish();
+    finished.assert_code(0);
+    let all = steps(&finished, "p1");
+    let last = all.last().expect("steps");
+    assert_eq!(kind(last), "cut");
+    assert!(
+        shown(last).starts_with("turns") || shown(last) == "-",
+        "{last}"
+    );
+    assert!(find(last, "i").and_then(Value::as_i64).expect("a number") > 0);
+    let stderr = finished.stderr.join("\n");
+    assert!(stderr.contains("silenced: its hits cost"), "{stderr}");
+    assert_adds_up(&finished.summary("p1"));
+}
+
+#[test]
+fn lines_can_be_chosen_and_marks_are_those_of_the_source() {
+    if !needs::kernel() {
+        return;
+    }
+    let path = source(SOURCE);
+    let (first, last) = (line_of(&path, "work-if"), line_of(&path, "work-negate"));
+    let probe = format!("trace work if n == 3 lines e2e_trace.c:{first}..{last}");
+    let finished = observe("gcc", &["-O0", "-pthread"], &[&probe], &[]);
+    let lines: Vec<String> = steps(&finished, "p1").iter().map(shown).collect();
+    assert_eq!(lines, ["work-1", "work-if", "work-negate", "work-end"]);
+}
