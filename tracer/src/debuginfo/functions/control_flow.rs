@@ -1,7 +1,7 @@
 //! Paths through one function: the branches that lead back, and the places that every path to an
 //! address passes first.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::RangeInclusive;
 
 use crate::arch::{Flow, Instruction, JumpCondition, decode};
@@ -50,6 +50,25 @@ impl Module {
             .collect();
         calls.sort_by_key(|call| call.address);
         Some(calls)
+    }
+
+    /// Returns the addresses to which code of a function jumps or is led by an exception, or `None` if they are not all
+    /// known: the function computes a jump, or its code cannot be read.
+    #[must_use]
+    pub fn jump_targets(&self, function: &FunctionCode) -> Option<BTreeSet<LinkAddr>> {
+        let instructions = instructions(self, &function.ranges)?;
+        let ranges: Vec<(u64, u64)> = function.ranges.iter().map(|(a, b)| (a.0, b.0)).collect();
+        let mut targets: BTreeSet<LinkAddr> = self.landing_pads(&ranges)?.into_iter().collect();
+        for instruction in instructions.values() {
+            match instruction.flow() {
+                Flow::IndirectJump | Flow::Transaction => return None,
+                flow if flow.is_direct_jump() => {
+                    targets.extend(instruction.target().map(LinkAddr));
+                }
+                _ => {}
+            }
+        }
+        Some(targets)
     }
 
     /// Returns the branches of the function at `entry` that lead to its first instruction, by

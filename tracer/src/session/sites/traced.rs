@@ -15,7 +15,7 @@ use tracer_common::trace::{
 use crate::base::address::LinkAddr;
 use crate::base::diagnostic::Diagnostic;
 use crate::debuginfo::Module as DebugModule;
-use crate::debuginfo::function_code::FunctionCode;
+use crate::debuginfo::function_code::{FunctionCode, Statement};
 use crate::debuginfo::place::{Binary, LocationExpr, Register, Term};
 use crate::debuginfo::site::{Exit, Site, SourceLine};
 use crate::kernel::{TraceRequest, TracedCaller};
@@ -251,15 +251,26 @@ impl StepSearch<'_> {
             let last = LinkAddr(end.0.saturating_sub(1));
             debug.statements_between(begin, last)
         });
-        let mut addresses: Vec<LinkAddr> = rows
-            .filter(|row| row.line != 0)
-            .map(|row| row.address)
-            // The prologue has not set the frame up yet.
-            .filter(|address| !(code.entry..start).contains(address))
+        // The prologue has not set the frame up yet.
+        let mut rows: Vec<Statement> = rows
+            .filter(|row| !(code.entry..start).contains(&row.address))
             .collect();
-        addresses.sort_unstable();
-        addresses.dedup();
-        for address in addresses {
+        rows.sort_by_key(|row| row.address);
+        rows.dedup_by_key(|row| row.address);
+        let targets = debug.jump_targets(code);
+        let mut before: Option<Statement> = None;
+        for row in rows {
+            let address = row.address;
+            // A row that only follows a row of its line is a part of that step.
+            let goes_on = before
+                .is_some_and(|before| (before.file, before.line) == (row.file, row.line))
+                && targets
+                    .as_ref()
+                    .is_some_and(|targets| !targets.contains(&address));
+            before = Some(row);
+            if row.line == 0 || goes_on {
+                continue;
+            }
             let Some(site) = debug.site_at(address) else {
                 continue;
             };
