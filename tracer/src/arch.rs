@@ -6,6 +6,7 @@
 //! bytes of an instruction. Registers are DWARF numbers.
 
 mod facts;
+mod operand;
 
 #[cfg(target_arch = "aarch64")]
 mod aarch64;
@@ -18,6 +19,7 @@ pub use facts::{
     Assignment, Flow, FrameUse, JumpCondition, MemoryAccess, MemoryPlace, NearTransfer, PointerSum,
     PointerValue, RegisterUse, SiteKind, StackChange, StraightEffect, TransferKind, TransferTarget,
 };
+pub use operand::{MemoryOperand, Operand, ScaledIndex, SymbolReference};
 #[cfg(target_arch = "x86_64")]
 pub use x86_64::*;
 

@@ -17,6 +17,7 @@ mod lines;
 mod location;
 mod model;
 pub mod module;
+mod static_probes;
 mod type_info;
 mod variables;
 
@@ -34,8 +35,9 @@ pub use frames::unwind;
 pub use functions::{control_flow, function_code, omitted_values};
 pub use lines::resolve::{self, FunctionInfo, SiteError};
 pub use lines::source_index::SourceFileInfo;
-pub use model::{names, place, site, types, variable};
+pub use model::{names, place, site, types, usdt, variable};
 pub use module::Module;
+pub use static_probes::sites::UsdtSites;
 pub use variables::{thread_db, tls};
 
 /// The reader with which all DWARF is parsed: a slice of a module's bytes.

@@ -79,6 +79,9 @@ pub struct SessionOptions {
     /// The `tracer` program, which fetches missing pages in a process of its own. If `None`, such
     /// pages stay away until the target touches them.
     pub pager: Option<PathBuf>,
+    /// The semaphores of USDT probes are raised, which is a write into the target. If false, probes
+    /// with a semaphore are refused.
+    pub usdt_semaphores: bool,
     /// CPUs that all probes together may cost the target, traps included. `None` for no limit.
     pub max_cpu: Option<f64>,
 }

@@ -6,8 +6,8 @@
 use std::convert::Infallible;
 
 use super::{
-    Assignment, Flow, FrameUse, JumpCondition, NearTransfer, RegisterUse, SiteKind, StraightEffect,
-    TransferKind,
+    Assignment, Flow, FrameUse, JumpCondition, NearTransfer, Operand, RegisterUse, SiteKind,
+    StraightEffect, TransferKind,
 };
 use crate::base::address::LinkAddr;
 
@@ -297,4 +297,16 @@ pub fn displacements(_: &[u8], _: u64, _: impl FnMut(u64)) {}
 #[must_use]
 pub const fn is_probed(_: &[u8], _: &[u8]) -> bool {
     false
+}
+
+/// Returns true if an instruction does nothing.
+#[must_use]
+pub const fn is_nop(_: &[u8]) -> bool {
+    false
+}
+
+/// Reads an operand in assembler syntax.
+#[must_use]
+pub const fn parse_operand(_: &str) -> Option<Operand<'_>> {
+    None
 }

@@ -5,6 +5,7 @@ mod effect;
 mod emulated;
 mod first_argument;
 mod instruction;
+mod operand;
 mod registers;
 mod steppable;
 
@@ -17,6 +18,7 @@ pub use effect::EffectReader;
 pub use emulated::site_kind;
 pub use first_argument::hands_back_first_argument;
 pub use instruction::{Instruction, decode};
+pub use operand::{is_nop, parse_operand};
 pub use registers::{
     CALLEE_SAVED, FLOAT_RETURN, FRAME_POINTER, INSTRUCTION_POINTER, RED_ZONE, REGISTERS,
     RETURN_VALUE, STACK_POINTER, THREAD_WORDS, any_register_name, is_register_word, register_name,

@@ -344,6 +344,12 @@ pub(super) struct TraceArgs {
     /// Show the values of every name
     #[arg(long, conflicts_with = "redact")]
     pub(super) no_redact: bool,
+    /// Raise the semaphores of USDT probes while they are attached: a write into the target
+    #[arg(
+        long,
+        long_help = "Raise the semaphores of USDT probes while they are attached. A program prepares such a probe's arguments only while its semaphore is not 0. This is the one write into the target that tracer ever makes: the kernel adds 1 when the probe is attached, and subtracts it when the probe ends in any way, even if tracer is killed. Without this option, probes with a semaphore are refused"
+    )]
+    pub(super) usdt_semaphores: bool,
     /// Attach by perf events even where the kernel has multi-uprobe links
     #[arg(long, hide_short_help = true)]
     pub(super) perf_events: bool,

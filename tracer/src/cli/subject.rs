@@ -26,6 +26,7 @@ pub(super) fn options(args: &TraceArgs) -> SessionOptions {
         ring_bytes: args.limits.ring_bytes.unwrap_or(0),
         buffer_bytes: args.limits.buffer_size.unwrap_or(0),
         perf_events: args.perf_events,
+        usdt_semaphores: args.usdt_semaphores,
         forks: args.forks(),
         site: match args.site {
             SiteArg::Cheapest => SiteChoice::Cheapest,

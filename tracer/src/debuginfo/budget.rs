@@ -48,6 +48,8 @@ pub enum ReaderKind {
     Names,
     /// Instructions.
     Code,
+    /// Notes on USDT probes.
+    StaticProbes,
     /// Files of split units.
     SplitFiles,
 }
@@ -70,6 +72,7 @@ impl fmt::Display for ReaderKind {
             Self::Frames => "entries of call frame information",
             Self::Names => "names",
             Self::Code => "bytes of code",
+            Self::StaticProbes => "notes on USDT probes",
             Self::SplitFiles => "files of split units",
         })
     }

@@ -15,6 +15,7 @@ use crate::debuginfo::frames::cfi::FrameIndexes;
 use crate::debuginfo::lines::source_index::SourceIndex;
 use crate::debuginfo::lines::unit_cache::UnitCache;
 use crate::debuginfo::model::site::FileId;
+use crate::debuginfo::model::usdt::UsdtProbe;
 use crate::debuginfo::type_info::class_index::ClassIndex;
 use crate::debuginfo::type_info::type_cache::TypeCache;
 use crate::debuginfo::variables::block_cache::{BlockCache, OriginCache};
@@ -40,6 +41,8 @@ pub(in crate::debuginfo) struct Caches {
     pub(in crate::debuginfo) classes: OnceLock<ClassIndex>,
     /// Full names of the classes of C++ that the module exports or imports.
     pub(in crate::debuginfo) named_classes: OnceLock<HashSet<String>>,
+    /// USDT probes, by provider, name and address.
+    pub(in crate::debuginfo) static_probes: OnceLock<Vec<Arc<UsdtProbe>>>,
     /// Blocks of functions.
     pub(in crate::debuginfo) blocks: BlockCache,
     /// Entries whose copies are in a function.

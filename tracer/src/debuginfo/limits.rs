@@ -47,3 +47,18 @@ pub const ATTRIBUTES: u64 = 512;
 
 /// Bytes of a name. A longer one is cut.
 pub const NAME_BYTES: usize = 4096;
+
+/// Bytes of a USDT probe's provider, and of its name. A probe with a longer one is left out.
+///
+/// Names of real probes have up to about 40 bytes.
+pub const USDT_NAME_BYTES: usize = 256;
+
+/// Arguments of a USDT probe that are read.
+///
+/// `sys/sdt.h` has macros for at most 12.
+pub const USDT_ARGUMENTS: usize = 32;
+
+/// Bytes of a USDT probe's arguments that are read. A probe with more is left out.
+///
+/// C++ has symbols of a few hundred bytes, and an argument can have one.
+pub const USDT_ARGUMENTS_BYTES: usize = 16 << 10;

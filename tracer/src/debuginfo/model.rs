@@ -6,4 +6,5 @@ pub mod names;
 pub mod place;
 pub mod site;
 pub mod types;
+pub mod usdt;
 pub mod variable;

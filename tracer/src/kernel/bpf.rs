@@ -175,22 +175,44 @@ pub(super) fn write_globals(map: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<()>
 /// Flag of a multi-uprobe link for the returns of the functions at the offsets.
 const BPF_F_UPROBE_MULTI_RETURN: u32 = 1;
 
+/// The places of a multi-uprobe link. Each list has an element for each place.
+#[derive(Default)]
+pub(super) struct MultiPlaces {
+    /// Their file offsets.
+    pub(super) offsets: Vec<u64>,
+    /// Their attach cookies.
+    pub(super) cookies: Vec<u64>,
+    /// File offsets of their counters, or 0.
+    pub(super) counters: Vec<u64>,
+}
+
 /// One link for many sites of one file, or for returns of the functions that begin there (Linux 6.6).
 pub(super) fn link_multi(
     program: BorrowedFd<'_>,
     path: &CStr,
     returns: bool,
     pid: u32,
-    offsets: &[u64],
-    cookies: &[u64],
+    places: &MultiPlaces,
 ) -> io::Result<OwnedFd> {
-    debug_assert_eq!(offsets.len(), cookies.len());
+    let MultiPlaces {
+        offsets,
+        cookies,
+        counters,
+    } = places;
+    debug_assert!(offsets.len() == cookies.len() && offsets.len() == counters.len());
     let mut attributes = attributes();
     attributes.link_create.__bindgen_anon_1.prog_fd = raw(program);
     attributes.link_create.attach_type = bpf_attach_type::BPF_TRACE_UPROBE_MULTI as u32;
     attributes.link_create.__bindgen_anon_3.uprobe_multi.path = path.as_ptr() as u64;
     attributes.link_create.__bindgen_anon_3.uprobe_multi.offsets = offsets.as_ptr() as u64;
     attributes.link_create.__bindgen_anon_3.uprobe_multi.cookies = cookies.as_ptr() as u64;
+    if counters.iter().any(|counter| *counter != 0) {
+        attributes
+            .link_create
+            .__bindgen_anon_3
+            .uprobe_multi
+            .ref_ctr_offsets = counters.as_ptr() as u64;
+    }
     attributes.link_create.__bindgen_anon_3.uprobe_multi.cnt =
         u32::try_from(offsets.len()).map_err(io::Error::other)?;
     attributes.link_create.__bindgen_anon_3.uprobe_multi.pid = pid;

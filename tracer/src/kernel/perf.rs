@@ -36,6 +36,15 @@ pub(super) fn link(
         let bit = number(format.trim().strip_prefix("config:").unwrap_or_default())?;
         event.config = 1_u64.checked_shl(bit).unwrap_or(0);
     }
+    if let Some(counter) = uprobe.counter {
+        // `config:32-63`: the bits of the counter's place.
+        let format = fs::read_to_string(format!("{UPROBES}/format/ref_ctr_offset"))?;
+        let bits = format.trim().strip_prefix("config:").unwrap_or_default();
+        let first = bits.split('-').next().unwrap_or_default();
+        let counter = u32::try_from(counter.0).map_err(io::Error::other)?;
+        let shifted = u64::from(counter).checked_shl(number(first)?);
+        event.config |= shifted.unwrap_or_default();
+    }
     event.__bindgen_anon_3.uprobe_path = path.as_ptr() as u64;
     event.__bindgen_anon_4.probe_offset = uprobe.offset.0;
     // One process on any CPU. For all processes, an event on any one CPU is enough.

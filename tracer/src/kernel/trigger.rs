@@ -21,6 +21,9 @@ pub struct Uprobe {
     /// The place is the entry of a function, and a hit is each return of it, by the kernel's return
     /// trampoline.
     pub returns: bool,
+    /// The number of two bytes that the kernel raises by 1 in each process in which the place is
+    /// probed, and lowers again when it is not. It does so when the link ends in any way.
+    pub counter: Option<FileOffset>,
 }
 
 impl Trigger {
@@ -31,6 +34,7 @@ impl Trigger {
             path: path.into(),
             offset,
             returns: false,
+            counter: None,
         })
     }
 

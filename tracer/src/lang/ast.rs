@@ -154,6 +154,13 @@ pub enum LocationKind {
     Trampoline(String),
     /// A link address.
     Address(u64),
+    /// `usdt:PROVIDER:NAME`: the places of a USDT probe.
+    Usdt {
+        /// As typed.
+        provider: String,
+        /// As typed.
+        name: String,
+    },
 }
 
 /// Limits and name of a probe. `None` stands for the default of its action.
@@ -403,7 +410,8 @@ impl Predicate {
 /// The kinds of expressions, with their operands.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ExprKind {
-    /// A variable, static, constant or enum variant: `x`, `config::LIMIT`, `State::Failed`.
+    /// A variable, static, constant or enum variant: `x`, `config::LIMIT`, `State::Failed`. Also an
+    /// argument of a USDT probe: `$arg1`.
     Name {
         /// The path as typed, with its `::`.
         path: String,

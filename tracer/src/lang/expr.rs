@@ -14,6 +14,9 @@ const TYPE_WORDS: [&str; 13] = [
     "enum", "const", "__int128",
 ];
 
+/// Front of the names of a USDT probe's arguments.
+const USDT_ARGUMENT: &str = "$arg";
+
 /// Special names of the hit.
 pub(crate) const SPECIALS: [Special; 10] = [
     Special::Pid,
@@ -471,6 +474,11 @@ fn primary(cursor: &mut Cursor<'_>) -> Result<Expr, Diagnostic> {
         TokenKind::Char(c) => ExprKind::Char(c),
         TokenKind::Special => {
             let name = cursor.text(&span);
+            if is_usdt_argument(name) {
+                let path = name.to_owned();
+                cursor.advance(span.len());
+                return Ok(spanned(ExprKind::Name { path, shadow: 1 }, span));
+            }
             let found = SPECIALS.iter().find(|special| special.name() == name);
             let special = found.ok_or_else(|| mistakes::no_special(name, span.clone()))?;
             ExprKind::Special(*special)
@@ -493,6 +501,12 @@ fn primary(cursor: &mut Cursor<'_>) -> Result<Expr, Diagnostic> {
     };
     cursor.advance(span.len());
     Ok(spanned(kind, span))
+}
+
+/// Returns true for `$arg1`, `$arg2` and so on.
+pub(crate) fn is_usdt_argument(name: &str) -> bool {
+    let number = name.strip_prefix(USDT_ARGUMENT).unwrap_or_default();
+    !number.starts_with('0') && number.parse::<u8>().is_ok()
 }
 
 /// Parses a name, a keyword, or `len(…)`.

@@ -154,6 +154,7 @@ fn location(
         .split_once("..")
         .is_some_and(|(first, second)| first.contains(':') && second.contains(':'));
     let named = !quoted || text.starts_with('{');
+    let named = named && usdt_part(&text).is_none();
     if let Some(error) = mistakes::no_location(&text, &(start..start + text.len()), range)
         && named
         && !two
@@ -179,7 +180,8 @@ fn location(
         }
     }
     let location = one_location(&text, start);
-    let file = (!quoted && looks_like_file(&text)).then(|| start..start + text.len());
+    let is_file = !quoted && looks_like_file(&text) && usdt_part(&text).is_none();
+    let file = is_file.then(|| start..start + text.len());
     match file {
         Some(span) => Err(mistakes::no_line(&text, cursor.rest(), span)),
         None => Ok((location?, None)),
@@ -233,7 +235,9 @@ fn location_text(cursor: &mut Cursor<'_>) -> Result<(usize, String, bool), Diagn
 fn one_location(text: &str, start: usize) -> Result<Location, Diagnostic> {
     let span = start..start + text.len();
     let (module, rest) = match text.split_once('!') {
-        Some((module, rest)) if !module.is_empty() => (Some(module.to_owned()), rest),
+        Some((module, rest)) if !module.is_empty() && usdt(text).is_none() => {
+            (Some(module.to_owned()), rest)
+        }
         _ => (None, text),
     };
     let kind = location_kind(rest, &span)?;
@@ -244,6 +248,18 @@ fn location_kind(text: &str, span: &Span) -> Result<LocationKind, Diagnostic> {
     let wrong = |message: &str| Diagnostic::at(span.clone(), message);
     if text.is_empty() {
         return Err(wrong("the location is missing"));
+    }
+    if let Some(probe) = usdt(text) {
+        let (provider, name) = probe.split_once(':').unwrap_or((probe, ""));
+        if name.is_empty() {
+            return Err(wrong("the name of the USDT probe is missing").hint(format!(
+                "write `usdt:{provider}:NAME`; `tracer funcs usdt:` lists them"
+            )));
+        }
+        return Ok(LocationKind::Usdt {
+            provider: provider.to_owned(),
+            name: name.to_owned(),
+        });
     }
     if let Some(digits) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
         return u64::from_str_radix(digits, 16)
@@ -270,6 +286,19 @@ fn location_kind(text: &str, span: &Span) -> Result<LocationKind, Diagnostic> {
         None => {}
     }
     Ok(LocationKind::Function(text.to_owned()))
+}
+
+/// Like [`usdt`], for a location that may name a module.
+fn usdt_part(text: &str) -> Option<&str> {
+    usdt(text).or_else(|| usdt(text.split_once('!')?.1))
+}
+
+/// Returns the part after `usdt:` of the location of a USDT probe. `usdt::f` is a function, and
+/// `usdt:12` a line.
+fn usdt(text: &str) -> Option<&str> {
+    let probe = text.strip_prefix("usdt:")?;
+    let is_line = !probe.is_empty() && probe.bytes().all(|byte| byte.is_ascii_digit());
+    (!probe.starts_with(':') && !is_line).then_some(probe)
 }
 
 fn looks_like_file(text: &str) -> bool {

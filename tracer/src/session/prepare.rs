@@ -6,6 +6,7 @@ pub(in crate::session) mod placing;
 pub(in crate::session) mod rate_limits;
 pub(in crate::session) mod refusal;
 pub(in crate::session) mod runtime;
+mod semaphores;
 mod steps;
 pub(in crate::session) mod warm_pages;
 
@@ -107,12 +108,13 @@ pub(super) fn prepare(
     let Resolved {
         module,
         sites,
-        notes,
+        mut notes,
     } = match located {
         ProbeLocation::Alike(resolved) => resolved,
         ProbeLocation::Timed(timed) => return prepare_timed(spec, timed, setting),
         ProbeLocation::Traced(traced) => return steps::prepare(spec, traced, setting),
     };
+    notes.extend(semaphores::check(spec, &module, &sites, setting)?);
     let own: Vec<LinkAddr> = sites.iter().map(|site| site.address).collect();
     let compile = |site: &Site, elsewhere: Option<&[Variable]>| -> CompiledSite {
         let module = &module;
@@ -196,8 +198,10 @@ fn prepare_timed(
     let Timed {
         module,
         sites,
-        notes,
+        mut notes,
     } = timed;
+    let all = sites.iter().map(|timed| &timed.site);
+    notes.extend(semaphores::check(spec, &module, all, setting)?);
     let own: Vec<LinkAddr> = sites.iter().map(|timed| timed.site.address).collect();
     let returns = sites.iter().find(|timed| timed.site.exit.is_some());
     let returns = match returns {
@@ -437,12 +441,7 @@ fn at_site<T>(
     let debug = module.debug().map_err(Diagnostic::new)?;
     let options = setting.options;
     let neighbours = || setting.modules.neighbours(module, setting.numbers);
-    let mut variables = match site.is_bare() {
-        true => Vec::new(),
-        false => debug
-            .variables_in(site, &neighbours)
-            .map_err(|error| Diagnostic::from(&error))?,
-    };
+    let mut variables = setting.modules.names_of(module, site, setting.numbers)?;
     for name in elsewhere {
         if !variables.iter().any(|variable| variable.name == name.name) {
             variables.push(name.clone());
@@ -477,7 +476,7 @@ fn at_site<T>(
     };
     compile(&PlanInput {
         source: &**debug,
-        language: debug.language_at(site),
+        language: debug.language_of(site),
         base: match site.exit {
             // A hit is where the function returns to.
             Some(Exit::Trampoline) => AddressBase::Bias(bias),
@@ -487,7 +486,7 @@ fn at_site<T>(
         tls: module.tls(setting.numbers),
         variables: &variables,
         statics: &|path| debug.static_at(site, path),
-        types: &|name| debug.types_named(name, Some(site.address)),
+        types: &|name| debug.types_at(site, name),
         spec,
         limits: options.limits,
         shapes: module.shapes().map_err(Diagnostic::new)?,
@@ -497,7 +496,7 @@ fn at_site<T>(
     })
     .map_err(|error| match debug.missing_split_file(site.address) {
         Some(file) => error.hint(missing_split(&file)),
-        None if site.is_bare() => error.hint("the function has no debug information: `$pid`, `$tid`, `$thread`, `$process`, `$cgroup`, \
+        None if site.is_bare() && site.usdt.is_none() => error.hint("the function has no debug information: `$pid`, `$tid`, `$thread`, `$process`, `$cgroup`, \
              `$container`, `$time` and `$hit` are available"
                 ),
         None => error,

@@ -500,6 +500,7 @@ impl UnitSites {
             },
             inlined_into: Vec::new(),
             exit: None,
+            usdt: None,
         };
         let mut call = None;
         for (index, (_, scope)) in functions.into_iter().enumerate() {

@@ -74,6 +74,15 @@ pub enum SiteError {
         /// The reason.
         why: String,
     },
+    /// No USDT probe has the provider and the name.
+    #[error("no such USDT probe")]
+    NoUsdtProbe,
+    /// The note on a USDT probe leads to another instruction.
+    #[error("the note on the USDT probe leads to {address}, where there is no nop")]
+    NoNop {
+        /// Address in the note.
+        address: LinkAddr,
+    },
     /// The debug information cannot be read.
     #[error(transparent)]
     DebugInfo(#[from] DebugInfoError),

@@ -229,6 +229,7 @@ impl SymbolFunction {
             scope: ScopeKey::default(),
             inlined_into: Vec::new(),
             exit,
+            usdt: None,
         }
     }
 }

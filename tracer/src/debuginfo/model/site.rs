@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::usdt::UsdtProbe;
 use crate::base::address::LinkAddr;
 
 /// Identifies one source file of one module.
@@ -45,6 +46,8 @@ pub struct Site {
     /// The way in which the function is left here. `None` if it is not left, or if that was not
     /// requested.
     pub exit: Option<Exit>,
+    /// The USDT probe that the location names. `None` if it names something else.
+    pub usdt: Option<Arc<UsdtProbe>>,
 }
 
 impl Site {

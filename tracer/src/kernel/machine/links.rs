@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt as _;
 
 use super::installed::{Link, Reserved};
 use super::site::SiteRequest;
-use crate::kernel::bpf;
+use crate::kernel::bpf::{self, MultiPlaces};
 use crate::kernel::error::KernelError;
 use crate::kernel::load::programs::Programs;
 use crate::kernel::options::Processes;
@@ -131,9 +131,15 @@ fn attach_multi(
 ) -> io::Result<OwnedFd> {
     let Uprobe { path, returns, .. } = of.trigger.uprobe();
     let path = CString::new(path.as_os_str().as_bytes())?;
-    let offset = |&index: &usize| Some(sites.get(index)?.trigger.uprobe().offset.0);
-    let cookie = |&index: &usize| reserved.cookies.get(index).map(|&cookie| u64::from(cookie));
-    let offsets: Vec<u64> = members.iter().filter_map(offset).collect();
-    let cookies: Vec<u64> = members.iter().filter_map(cookie).collect();
-    bpf::link_multi(program, &path, *returns, pid, &offsets, &cookies)
+    let mut places = MultiPlaces::default();
+    for &index in members {
+        let (Some(site), Some(&cookie)) = (sites.get(index), reserved.cookies.get(index)) else {
+            return Err(io::ErrorKind::NotFound.into());
+        };
+        let uprobe = site.trigger.uprobe();
+        places.offsets.push(uprobe.offset.0);
+        places.cookies.push(cookie.into());
+        places.counters.push(uprobe.counter.map_or(0, |at| at.0));
+    }
+    bpf::link_multi(program, &path, *returns, pid, &places)
 }

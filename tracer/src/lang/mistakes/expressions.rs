@@ -281,6 +281,7 @@ pub(in super::super) fn no_special(name: &str, span: Span) -> Diagnostic {
             format!("registers have no names here; write a variable without `$`; {known}")
         }
         "" => known.to_owned(),
+        "arg0" => "the arguments of a USDT probe begin with `$arg1`".to_owned(),
         _ if plain.starts_with("arg") || plain.chars().all(|c| c.is_ascii_digit()) => {
             format!("write the parameter's name in the source; {known}")
         }

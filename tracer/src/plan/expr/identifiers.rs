@@ -59,6 +59,20 @@ impl Resolver<'_, '_> {
         Operand::Place(spots, variable.ty)
     }
 
+    /// The error for `$arg3` where no such argument is known.
+    fn unknown_argument(&self, expr: &Expr, path: &str) -> Diagnostic {
+        let arguments = self.scope.variables.iter();
+        let count = arguments.filter(|one| one.name.starts_with('$')).count();
+        let error = Diagnostic::at(&expr.span, format!("there is no `{path}` here"));
+        error.hint(match count {
+            0 => "USDT probes with arguments have it (`usdt:PROVIDER:NAME`); elsewhere, write the parameter's name in \
+                  the source"
+                .to_owned(),
+            1 => "the probe has one argument, `$arg1`".to_owned(),
+            _ => format!("the probe has {count} arguments, `$arg1` to `$arg{count}`"),
+        })
+    }
+
     fn unknown_name(&self, expr: &Expr, path: &str, shadow: u32) -> Diagnostic {
         let same = self
             .scope
@@ -72,6 +86,9 @@ impl Resolver<'_, '_> {
                 1 => "one variable has that name here".to_owned(),
                 _ => format!("{same} variables have that name here"),
             });
+        }
+        if path.starts_with('$') {
+            return self.unknown_argument(expr, path);
         }
         if self.scope.elapsed {
             let message = format!("`{path}` is known at the start of the time, not at its end");

@@ -541,11 +541,21 @@ fn request(module: &TargetModule, ready: &ReadySite) -> Result<SiteRequest, Diag
         program: copy.plan.program.clone(),
     };
     let flags = ready.plan.program.flags;
+    let semaphore = ready.site.usdt.as_ref().and_then(|probe| probe.semaphore);
+    let counter = match semaphore {
+        Some(semaphore) => Some(debug.semaphore_offset(semaphore).ok_or_else(|| {
+            Diagnostic::new(format!(
+                "the semaphore at {semaphore} is not in the data of the file, where the kernel could write it"
+            ))
+        })?),
+        None => None,
+    };
     Ok(SiteRequest {
         trigger: Trigger::Uprobe(Uprobe {
             path: module.open_path(),
             offset,
             returns: ready.site.exit == Some(Exit::Trampoline),
+            counter,
         }),
         program: ready.plan.program.clone(),
         shift,

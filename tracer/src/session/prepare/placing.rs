@@ -171,7 +171,11 @@ impl SitePlacer {
                 && !has_site(LinkAddr(place.0.wrapping_sub(1)), place)
                 && stays_in_line(LinkAddr(place.0.wrapping_sub(1)), place)
         };
+        // The kernel has one counter for an instruction, so a probe with a semaphore has the
+        // instruction to itself.
+        let free = |place: LinkAddr| free(place) && !debug.has_usdt_semaphore(place);
         let needs = match self.choice {
+            _ if debug.has_usdt_semaphore(site) => Needs::fixed(),
             SiteChoice::Cheapest => plan.program.reads.clone(),
             SiteChoice::First => Needs::fixed(),
         };

@@ -504,12 +504,7 @@ impl Modules {
         site: &Site,
     ) -> Result<Vec<VariableInfo>, Diagnostic> {
         let debug = module.debug().map_err(Diagnostic::new)?;
-        if site.is_bare() {
-            return Ok(Vec::new());
-        }
-        let variables = debug
-            .variables_in(site, &|| self.neighbours(module, None))
-            .map_err(|error| Diagnostic::new(&error))?;
+        let variables = self.names_of(module, site, None)?;
         if let Some(file) = debug.missing_split_file(site.address) {
             return Err(Diagnostic::new(missing_split(&file))
                 .hint("it contains the variables; pass its directory with `--debug-dir`"));

@@ -6,10 +6,12 @@ use crate::actions::parse_probe;
 use crate::base::diagnostic::Diagnostic;
 use crate::debuginfo::names::{last_segment, without_generics};
 use crate::debuginfo::site::Site;
+use crate::debuginfo::variable::Variable;
 use crate::lang::ast::ProbeSpec;
 use crate::plan::members::{MemberName, members};
 use crate::plan::{AddressBase, Limits, PlanInput};
 use crate::session::VariableInfo;
+use crate::session::sites::module_numbers::ModuleNumbers;
 use crate::session::sites::modules::{Modules, TargetModule};
 use crate::session::sites::own_modules::is_own_module;
 use crate::session::sites::resolve::resolve;
@@ -49,6 +51,22 @@ impl Modules {
         Ok(found.into_iter().map(info).collect())
     }
 
+    /// The variables at a site: the arguments of its USDT probe, and the program's own.
+    pub(in crate::session) fn names_of(
+        &self,
+        module: &TargetModule,
+        site: &Site,
+        numbers: Option<&ModuleNumbers>,
+    ) -> Result<Vec<Variable>, Diagnostic> {
+        let debug = module.debug().map_err(Diagnostic::new)?;
+        let mut variables = debug.usdt_arguments(site);
+        if !site.is_bare() {
+            let own = debug.variables_in(site, &|| self.neighbours(module, numbers));
+            variables.extend(own.map_err(|error| Diagnostic::from(&error))?);
+        }
+        Ok(variables)
+    }
+
     /// The members of the value that the condition of a probe is.
     fn members(
         &self,
@@ -56,23 +74,22 @@ impl Modules {
         site: &Site,
         spec: &ProbeSpec,
     ) -> Result<Vec<MemberName>, Diagnostic> {
-        let Some(owner) = spec.condition.as_ref().filter(|_| !site.is_bare()) else {
+        let has_names = !site.is_bare() || site.usdt.is_some();
+        let Some(owner) = spec.condition.as_ref().filter(|_| has_names) else {
             return Ok(Vec::new());
         };
         let debug = module.debug().map_err(Diagnostic::new)?;
         let neighbours = || self.neighbours(module, None);
-        let variables = debug
-            .variables_in(site, &neighbours)
-            .map_err(|error| Diagnostic::from(&error))?;
+        let variables = self.names_of(module, site, None)?;
         let input = PlanInput {
             source: &**debug,
-            language: debug.language_at(site),
+            language: debug.language_of(site),
             base: AddressBase::Site(site.address),
             neighbours: &neighbours,
             tls: None,
             variables: &variables,
             statics: &|path| debug.static_at(site, path),
-            types: &|name| debug.types_named(name, Some(site.address)),
+            types: &|name| debug.types_at(site, name),
             spec,
             limits: Limits::default(),
             shapes: module.shapes().map_err(Diagnostic::new)?,

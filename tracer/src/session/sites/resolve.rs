@@ -1,5 +1,6 @@
 //! From the location that the user typed to sites in the target's modules.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use crate::base::address::LinkAddr;
 use crate::base::diagnostic::Diagnostic;
 use crate::base::suggestions::near_names;
 use crate::debuginfo::site::{FileId, Site, Sites};
-use crate::debuginfo::{Module as DebugModule, SiteError};
+use crate::debuginfo::{Module as DebugModule, SiteError, UsdtSites};
 use crate::lang::ast::{Location, LocationKind};
 use crate::session::sites::modules::{Modules, TargetModule};
 
@@ -62,6 +63,7 @@ pub(in crate::session) fn resolve(
             })
         }
         LocationKind::Address(address) => address_sites(&candidates, LinkAddr(*address)),
+        LocationKind::Usdt { provider, name } => usdt_sites(&candidates, provider, name),
     };
     result.map_err(|fault| Diagnostic::at(&location.span, fault.message).maybe_hint(fault.hint))
 }
@@ -386,6 +388,75 @@ fn named_sites(
         return Err(Diagnostic::new(message).hint(hint));
     }
     Err(first_fault.unwrap_or_else(|| Diagnostic::new(format!("no function `{name}`"))))
+}
+
+/// The sites of a USDT probe, in the first module that has one of the name.
+fn usdt_sites(
+    candidates: &[&Arc<TargetModule>],
+    provider: &str,
+    name: &str,
+) -> Result<Resolved, Diagnostic> {
+    let (mut refused, mut found) = (None, None::<Resolved>);
+    let mut also = Vec::new();
+    for &module in candidates {
+        let Ok(debug) = module.debug() else {
+            continue;
+        };
+        match debug.usdt_sites(provider, name) {
+            Ok(_) if found.is_some() => also.push(format!("`{}`", module.file.name)),
+            Ok(UsdtSites { sites, left_out }) => {
+                let mut notes = Vec::new();
+                if let Some(first) = left_out.first() {
+                    notes.push(format!(
+                        "left out {} of {} notes on the probe: there is no nop at {first}",
+                        left_out.len(),
+                        left_out.len() + sites.len()
+                    ));
+                }
+                found = Some(Resolved {
+                    module: Arc::clone(module),
+                    sites,
+                    notes,
+                });
+            }
+            Err(SiteError::NoUsdtProbe) => {}
+            Err(error) => {
+                refused.get_or_insert_with(|| Diagnostic::from(error));
+            }
+        }
+    }
+    if let Some(mut found) = found {
+        if !also.is_empty() {
+            also.truncate(MAX_CANDIDATES);
+            found.notes.push(format!(
+                "the probe of `{}` is meant; {} has one of this name too: `MODULE!usdt:{provider}:{name}`",
+                found.module.file.name,
+                also.join(", ")
+            ));
+        }
+        return Ok(found);
+    }
+    Err(refused.unwrap_or_else(|| no_usdt_probe(candidates, provider, name)))
+}
+
+/// The error for a USDT probe that no module has.
+fn no_usdt_probe(candidates: &[&Arc<TargetModule>], provider: &str, name: &str) -> Diagnostic {
+    let typed = format!("usdt:{provider}:{name}");
+    let mut names = BTreeSet::new();
+    for module in candidates {
+        let probes = module.debug().map_or(&[][..], |debug| debug.usdt_probes());
+        names.extend(probes.iter().map(|probe| probe.location()));
+    }
+    let error = Diagnostic::new(format!("no module has the USDT probe `{typed}`"));
+    if names.is_empty() {
+        return error.hint("none of the modules here has any USDT probe");
+    }
+    let near = near_names(&typed, names.iter().map(String::as_str));
+    let near: Vec<String> = near.iter().map(|name| format!("`{name}`")).collect();
+    error.hint(match near.as_slice() {
+        [] => "`tracer funcs --pid PID usdt:` lists those of the process".to_owned(),
+        _ => format!("did you mean {}?", near.join(" or ")),
+    })
 }
 
 /// The site at an address: of the first module that has code there, the program before its libraries. Another

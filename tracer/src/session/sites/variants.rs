@@ -94,7 +94,9 @@ impl<'m> IndirectFunction<'m> {
             LocationKind::Function(name)
             | LocationKind::Return(name)
             | LocationKind::Trampoline(name) => name.as_str(),
-            LocationKind::Line { .. } | LocationKind::Address(_) => return None,
+            LocationKind::Line { .. } | LocationKind::Address(_) | LocationKind::Usdt { .. } => {
+                return None;
+            }
         };
         candidates.iter().find_map(|&module| {
             let debug = module.debug().ok()?;
@@ -154,7 +156,7 @@ impl<'m> IndirectFunction<'m> {
             LocationKind::Function(name)
             | LocationKind::Return(name)
             | LocationKind::Trampoline(name) => *name = variant.described_name(),
-            LocationKind::Line { .. } | LocationKind::Address(_) => {}
+            LocationKind::Line { .. } | LocationKind::Address(_) | LocationKind::Usdt { .. } => {}
         }
         let mut found = locate(&spec)?;
         if !Arc::ptr_eq(found.module(), &variant.module) || !found.keep_function(variant.entry) {
