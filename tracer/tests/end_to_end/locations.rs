@@ -11,3 +11,4 @@ mod moved_lines;
 mod places;
 mod placing;
 mod stacks;
+mod usdt;

@@ -122,6 +122,25 @@ pub(crate) fn set_user_id(folder: &Path) -> bool {
     )
 }
 
+/// True if a program of Debian 12's packages is there. Other systems have other versions of it.
+///
+/// # Panics
+/// This is Debian 12, it is missing, and `REQUIRE_KERNEL=1` is set.
+#[track_caller]
+pub(crate) fn debian_program(path: &str) -> bool {
+    let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
+    let lines = || release.lines().map(|line| line.replace('"', ""));
+    let is_debian =
+        lines().any(|line| line == "ID=debian") && lines().any(|line| line == "VERSION_ID=12");
+    let is_there = Path::new(path).is_file();
+    if !is_there && !is_debian {
+        eprintln!("skipped: this test needs {path} of Debian 12, and this is another system");
+        return false;
+    }
+    met(is_there, &format!("{path} of Debian 12"), "no such file");
+    is_there
+}
+
 /// True if the kernel has this device.
 ///
 /// # Panics
