@@ -133,6 +133,16 @@ impl KernelError {
         }
     }
 
+    /// The kernel accepts neither the place nor the counter of a probe. It has one counter for all
+    /// probes of an instruction.
+    #[must_use]
+    pub fn is_place_refused(&self) -> bool {
+        match self {
+            Self::Attach { source, .. } => source.raw_os_error() == Some(libc::EINVAL),
+            _ => false,
+        }
+    }
+
     /// Advice for the user.
     #[must_use]
     pub fn hint(&self) -> Option<String> {

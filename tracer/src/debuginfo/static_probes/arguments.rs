@@ -16,6 +16,8 @@ use crate::debuginfo::module::Module;
 
 /// Most bytes of a number that a register or an immediate has.
 const NUMBER_BYTES: u8 = 8;
+/// Reason for an argument whose bytes are not known.
+const UNSIZED: &str = "an argument without a known size";
 /// Bytes of an operand that a message shows.
 const SHOWN_BYTES: usize = 64;
 
@@ -28,7 +30,7 @@ impl Module {
         let variable = |(number, argument): (usize, &UsdtArgument)| {
             Some(Variable {
                 name: format!("$arg{number}"),
-                ty: self.type_of_argument(argument.ty)?,
+                ty: self.type_of_argument(argument)?,
                 kind: VariableKind::Parameter,
                 place: self.place_of_argument(argument),
                 line: 0,
@@ -39,13 +41,17 @@ impl Module {
         (1..).zip(arguments).filter_map(variable).collect()
     }
 
-    fn type_of_argument(&self, ty: Option<UsdtType>) -> Option<TypeId> {
-        let Some(ty) = ty else {
+    fn type_of_argument(&self, argument: &UsdtArgument) -> Option<TypeId> {
+        let Some(ty) = argument.ty else {
+            let why = match argument.operand.is_empty() {
+                true => "an argument on which two notes disagree",
+                false => UNSIZED,
+            };
             return self.caches.types.make(Type {
                 name: "?".to_owned(),
                 size: None,
                 language: Language::C,
-                kind: TypeKind::Unsupported("an argument without a known size".to_owned()),
+                kind: TypeKind::Unsupported(why.to_owned()),
             });
         };
         self.caches.types.make(Type {
@@ -69,12 +75,7 @@ impl Module {
 
     fn source_of_argument(&self, argument: &UsdtArgument) -> Result<PieceSource, Unavailable> {
         let UsdtArgument { ty, operand } = argument;
-        if operand.is_empty() && ty.is_none() {
-            return Err(bad("two notes on this probe disagree"));
-        }
-        let size = ty
-            .ok_or_else(|| bad("an argument without a known size"))?
-            .size();
+        let size = ty.ok_or_else(|| bad(UNSIZED))?.size();
         let is_float = matches!(ty, Some(UsdtType::Float(_)));
         let unknown = || {
             let shown = operand.get(..SHOWN_BYTES).unwrap_or(operand);

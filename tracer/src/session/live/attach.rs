@@ -415,7 +415,7 @@ pub(super) fn no_beginnings(error: &KernelError) -> String {
 /// The reason why no site could be attached.
 fn refusal_of(error: KernelError, module: &TargetModule, places: &[SitePlace]) -> Diagnostic {
     match places.first() {
-        Some(first) if error.is_instruction_refused() => {
+        Some(first) if error.is_instruction_refused() || error.is_place_refused() => {
             SiteRefusal::of_kernel(module, first.place, &error).into()
         }
         _ => refused_by_kernel(&error),

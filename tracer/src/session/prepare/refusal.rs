@@ -75,6 +75,12 @@ impl SiteRefusal {
                 )),
                 of_instruction: true,
             },
+            Ok(debug) if error.is_place_refused() && debug.has_usdt_semaphore(place) => {
+                Self::other(format!(
+                    "another probe without the semaphore, or with another one, is on the same instruction, {place}: the \
+                     kernel knows one semaphore for an instruction"
+                ))
+            }
             _ => Self {
                 diagnostic: Diagnostic::new(chain(error)).maybe_hint(error.hint()),
                 of_instruction: false,

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::support::build::{c, fixture};
+use crate::support::build::{c, fixture, probe_line};
 use crate::support::program::{Program, run};
 use crate::support::tracer::{Finished, Tracer, counter, tracer, value};
 use crate::support::{needs, wait_for};
@@ -74,7 +74,9 @@ fn assert_arguments(name: &str, found: &[Value], wanted: &[(&str, Value)]) {
         .iter()
         .map(|argument| {
             let ty = argument["type"].as_str().expect("a type");
-            shown(&(ty, argument["value"].clone()))
+            let value = argument["value"].to_string();
+            // JSON has large numbers as texts.
+            format!("{ty} {}", value.trim_matches('"'))
         })
         .collect();
     let wanted: Vec<String> = wanted.iter().map(shown).collect();
@@ -188,7 +190,7 @@ fn operands_without_a_place_say_why_and_are_never_guessed() {
         "in register xmm1",
         "in register xmm2",
         "in register st(1)",
-        "in register gs",
+        "the operand `%gs:0`",
         "the operand `e2e_usdt_table@GOTPCREL(%rip)`",
         "the operand `QWORD PTR [rax+8]`",
         "the place of `no_such_symbol`",
@@ -197,7 +199,7 @@ fn operands_without_a_place_say_why_and_are_never_guessed() {
         "the number 300 in 1 bytes",
         "the operand `8(%eax)`",
         "the operand `%rax`",
-        "memory at 0x0 not readable",
+        "memory not readable",
     ];
     assert_eq!(found.len(), reasons.len() + 1);
     for (argument, reason) in found.iter().zip(reasons) {
@@ -208,7 +210,7 @@ fn operands_without_a_place_say_why_and_are_never_guessed() {
         );
     }
     // The others do not disturb it.
-    assert_eq!(found[14]["value"], -1);
+    assert_eq!(found[14]["value"], 1);
     let unsized_one = arguments(&mut program, "unsized");
     assert_eq!(unsized_one.len(), 1, "{unsized_one:?}");
     assert!(arguments(&mut program, "none").is_empty());
@@ -217,7 +219,7 @@ fn operands_without_a_place_say_why_and_are_never_guessed() {
     let why = twice[1]["value"]["$unavailable"]
         .as_str()
         .expect("a reason");
-    assert!(why.contains("two notes on this probe disagree"), "{why}");
+    assert!(why.contains("two notes disagree"), "{why}");
 }
 
 #[test]
@@ -447,7 +449,7 @@ fn two_sessions_share_the_semaphore() {
     let (one, two) = (raised(&program, &[]), raised(&program, &[]));
     // The kernel raises it once for all that observe the instruction.
     assert_eq!(semaphore(program.pid(), address), 1);
-    one.interrupt().assert_code(0);
+    one.interrupt();
     assert_eq!(semaphore(program.pid(), address), 1);
     program.call(2);
     two.wait_events(2);
@@ -456,31 +458,30 @@ fn two_sessions_share_the_semaphore() {
 }
 
 #[test]
-fn probe_on_the_nop_of_a_counted_probe_says_why_the_kernel_refuses_it() {
+fn probe_without_a_counter_keeps_off_the_nop_of_a_probe_with_one() {
     if !needs::kernel() {
         return;
     }
-    let program = Program::ready(&built(), &[]);
-    let check = [
-        "attach",
-        "--check",
-        "--output",
-        "json",
-        "--usdt-semaphores",
-        "--pid",
-    ];
-    let pid = program.pid().to_string();
-    let checked = tracer(&[&check[..], &[&pid, "-e", "log usdt:e2e:watched"]].concat());
-    checked.assert_code(0);
-    let _first = raised(&program, &[]);
-    let tracer = Tracer::attach(
-        program.pid(),
-        "json",
-        &["log usdt:e2e:watched", "log watched"],
-        &["--usdt-semaphores"],
-    );
-    tracer.wait_tracing();
-    tracer.interrupt().assert_code(0);
+    let mut program = Program::ready(&built(), &[]);
+    let line = probe_line(SOURCE, "passed");
+    let at_line = format!("log {SOURCE}:{line}");
+    let counted = r#"log usdt:e2e:watched "{$arg1}""#;
+    let of_both = |probes: &[&str], program: &mut Program| {
+        let tracer = Tracer::attach(program.pid(), "json", probes, &["--usdt-semaphores"]);
+        tracer.wait_tracing();
+        program.call(2);
+        tracer.interrupt()
+    };
+    let finished = of_both(&[counted, "log watched"], &mut program);
+    finished.assert_code(0);
+    assert_eq!(messages(&finished, "p1"), ["0", "1"], "{finished}");
+    assert_eq!(messages(&finished, "p2").len(), 2, "{finished}");
+    // The line of the nop itself: the kernel has one counter for an instruction.
+    let finished = of_both(&[counted, &at_line], &mut program);
+    assert_ne!(finished.code, Some(0), "{finished}");
+    finished.assert_says(&[
+        "another probe without the semaphore, or with another one, is on the same instruction",
+    ]);
 }
 
 fn messages(finished: &Finished, probe: &str) -> Vec<String> {
@@ -504,7 +505,8 @@ fn probes_of_debian_s_python_have_their_arguments() {
 import gc
 def double(number):
     return 2 * number
-list(map(double, [1, 2, 3]))
+for round in range(20):
+    list(map(double, [1, 2, 3]))
 gc.collect(1)
 ";
     let args = [
@@ -515,6 +517,8 @@ gc.collect(1)
         "-e",
         r#"log usdt:python:function__entry "{(char *)$arg1} {(char *)$arg2} {$arg3}" if $arg3 == 3"#,
         "-e",
+        "count usdt:python:line",
+        "-e",
         r#"log usdt:python:gc__start "{$arg1}" if $arg1 == 1"#,
         "-e",
         r#"log usdt:python:audit "{(char *)$arg1}" if starts_with((char *)$arg1, "cpython.run")"#,
@@ -524,17 +528,25 @@ gc.collect(1)
         "-c",
         script,
     ];
-    let finished = tracer(&args);
+    let mut finished = tracer(&args);
     finished.assert_code(0);
+    // Stdout is the program's own.
+    finished.stdout = finished.stderr.clone();
+    finished.stdout.retain(|line| line.starts_with('{'));
     let entries = messages(&finished, "p1");
     let own: Vec<&String> = entries
         .iter()
         .filter(|entry| entry.contains("double"))
         .collect();
-    assert_eq!(own, ["<string> double 3"; 3], "{finished}");
-    assert_eq!(messages(&finished, "p2"), ["1"], "{finished}");
+    // Python 3.11 passes this probe only while the lines are observed too.
+    assert_eq!(own.len(), 60, "{finished}");
+    assert!(
+        own.iter().all(|entry| *entry == "<string> double 3"),
+        "{finished}"
+    );
+    assert_eq!(messages(&finished, "p3"), ["1"], "{finished}");
     assert_eq!(
-        messages(&finished, "p3"),
+        messages(&finished, "p4"),
         ["cpython.run_command"],
         "{finished}"
     );
