@@ -41,7 +41,7 @@ pub use live::trap_cost::{expected_trap_cost, trap_ns};
 pub use notice::Notice;
 pub use prepare::check::{Checked, CheckedSite};
 pub use prepare::placing::SiteCost;
-pub use sites::catalog::{Catalog, FoundFunction, LocatedSites, ModuleInfo};
+pub use sites::catalog::{Catalog, FoundFunction, FoundUsdtProbe, LocatedSites, ModuleInfo};
 pub use start::Aim;
 pub use subscription::{Subscriber, Subscription};
 

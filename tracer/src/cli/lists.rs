@@ -1,5 +1,7 @@
 //! `tracer lines`, `vars`, `funcs`: list the things to probe in a process or a file.
 
+mod usdt;
+
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -41,6 +43,9 @@ fn catalog(subject: &Subject, debug: &DebugArgs) -> Result<Catalog, CommandFailu
         (None, None) => Err(CommandFailure::new("the process or file is missing")),
     }
 }
+
+/// Front of the location of a USDT probe.
+const USDT: &str = "usdt:";
 
 /// `tracer lines`.
 pub(super) fn lines(args: &Lines) -> Result<u8, CommandFailure> {
@@ -131,8 +136,15 @@ fn tell_refusals(catalog: &Catalog) {
     }
 }
 
-/// `FILE:LINE`, and not a file alone.
+/// `FILE:LINE` or a USDT probe, and not a file alone.
 fn has_line(typed: &str) -> bool {
+    if typed
+        .rsplit('!')
+        .next()
+        .is_some_and(|last| last.starts_with(USDT))
+    {
+        return true;
+    }
     typed.rsplit_once(':').is_some_and(|(_, line)| {
         !line.is_empty() && line.chars().all(|digit| digit.is_ascii_digit())
     })
@@ -178,9 +190,27 @@ pub(super) fn vars(args: &Vars) -> Result<u8, CommandFailure> {
 /// `tracer funcs`.
 pub(super) fn funcs(args: &Funcs) -> Result<u8, CommandFailure> {
     let catalog = catalog(&args.subject, &args.debug)?;
-    let mut functions = catalog.functions(args.pattern.as_deref())?;
+    let mut probes = catalog.usdt_probes(args.pattern.as_deref());
+    let of_usdt = args
+        .pattern
+        .as_ref()
+        .filter(|pattern| pattern.starts_with(USDT));
+    if let Some(pattern) = of_usdt {
+        return match probes.is_empty() {
+            false => print(|out| usdt::write(out, &probes, args.json)),
+            true => Err(
+                CommandFailure::new(format!("no USDT probe has `{pattern}` in its name"))
+                    .hint("`tracer funcs usdt:` lists all of them".to_owned()),
+            ),
+        };
+    }
+    let mut functions = match catalog.functions(args.pattern.as_deref()) {
+        // Programs without debug information have these probes.
+        Err(_) if !probes.is_empty() => Vec::new(),
+        functions => functions?,
+    };
     tell_refusals(&catalog);
-    if let (true, Some(pattern)) = (functions.is_empty(), &args.pattern) {
+    if let (true, Some(pattern)) = (functions.is_empty() && probes.is_empty(), &args.pattern) {
         let near = catalog.near_functions(pattern);
         let near: Vec<String> = near.iter().map(|name| format!("`{name}`")).collect();
         let hint = (!near.is_empty()).then(|| format!("did you mean {}?", near.join(" or ")));
@@ -188,9 +218,13 @@ pub(super) fn funcs(args: &Funcs) -> Result<u8, CommandFailure> {
     }
     let left_out = match args.all || args.json {
         true => 0,
-        false => keep_own(&mut functions, |function| function.own),
+        false => {
+            keep_own(&mut probes, |probe| probe.own);
+            keep_own(&mut functions, |function| function.own)
+        }
     };
     let code = print(|out| {
+        usdt::write(out, &probes, args.json)?;
         functions.iter().try_for_each(|function| {
             if args.json {
                 write_object(&mut *out, &FunctionLine::from(function))

@@ -11,6 +11,7 @@ use crate::debuginfo::names::without_generics;
 use crate::debuginfo::place::{PieceSource, Place};
 use crate::debuginfo::site::{FileId, Site, SourceLine};
 use crate::debuginfo::types::TypeSource as _;
+use crate::debuginfo::usdt::UsdtProbe;
 use crate::debuginfo::variable::{Variable, VariableKind};
 use crate::debuginfo::{
     DebugFileLookup, DebugInfoError, DebugOptions, FunctionInfo, SourceFileInfo, SplitUnits,
@@ -47,6 +48,17 @@ pub struct FoundFunction {
     /// The function.
     pub info: FunctionInfo,
     /// Not a library's, a package's, or the compiler's.
+    pub own: bool,
+}
+
+/// A USDT probe of a module.
+#[derive(Clone, Debug)]
+pub struct FoundUsdtProbe {
+    /// Its places, by address. Never empty.
+    pub places: Vec<Arc<UsdtProbe>>,
+    /// File name of the module that has it.
+    pub module: Arc<str>,
+    /// The module is not a library's or a package's.
     pub own: bool,
 }
 
@@ -243,11 +255,7 @@ impl Catalog {
     /// No module has debug information, or it cannot be read.
     pub fn functions(&self, pattern: Option<&str>) -> Result<Vec<FoundFunction>, Diagnostic> {
         let pattern = pattern.unwrap_or_default();
-        let exact = pattern.chars().any(char::is_uppercase);
-        let fits = |name: &str| match exact {
-            true => name.contains(pattern),
-            false => name.to_lowercase().contains(pattern),
-        };
+        let fits = |name: &str| fits_name(name, pattern);
         let all: Vec<&Arc<TargetModule>> = self.modules.all().iter().collect();
         let mut functions = Vec::new();
         let mut first_error = None;
@@ -315,6 +323,35 @@ impl Catalog {
                 Ok(functions)
             }
         }
+    }
+
+    /// The USDT probes whose location contains `pattern`, or those of the program without one.
+    #[must_use]
+    pub fn usdt_probes(&self, pattern: Option<&str>) -> Vec<FoundUsdtProbe> {
+        let fits = |probe: &&Arc<UsdtProbe>| {
+            let pattern = pattern.unwrap_or_default();
+            pattern.is_empty() || fits_name(&probe.location(), pattern)
+        };
+        let mut found = Vec::new();
+        for module in self.modules.all() {
+            let Ok(debug) = module.debug() else {
+                continue;
+            };
+            if pattern.is_none() && !module.file.main {
+                continue;
+            }
+            let own = is_own_module(&module.file);
+            let probes: Vec<&Arc<UsdtProbe>> = debug.usdt_probes().iter().filter(fits).collect();
+            let same = |a: &&Arc<UsdtProbe>, b: &&Arc<UsdtProbe>| {
+                (&a.provider, &a.name) == (&b.provider, &b.name)
+            };
+            found.extend(probes.chunk_by(same).map(|places| FoundUsdtProbe {
+                places: places.iter().map(|place| Arc::clone(place)).collect(),
+                module: module.file.name.as_str().into(),
+                own,
+            }));
+        }
+        found
     }
 
     /// Names near to one that no function has.
@@ -544,6 +581,14 @@ impl Modules {
                 let id = module.debug().ok()?.file_of_path(&file.path)?;
                 Some((Arc::clone(module), id))
             })
+    }
+}
+
+/// Returns true if a name contains a pattern. Case matters if the pattern has capital letters.
+fn fits_name(name: &str, pattern: &str) -> bool {
+    match pattern.chars().any(char::is_uppercase) {
+        true => name.contains(pattern),
+        false => name.to_lowercase().contains(pattern),
     }
 }
 

@@ -18,6 +18,8 @@ use crate::session::sites::resolve::resolve;
 use crate::sources::is_own_source;
 use crate::value::redact::Redactor;
 
+/// Front of the location of a USDT probe.
+const USDT: &str = "usdt:";
 /// The most functions that are named.
 const FUNCTIONS: usize = 200;
 
@@ -104,7 +106,39 @@ impl Modules {
         Ok(found)
     }
 
-    /// Names of functions whose last part begins with `front`, the program's own first.
+    /// Locations of USDT probes that begin with `front`, the program's own first. A module's name
+    /// with `!` may stand before.
+    fn usdt_locations(&self, front: &str) -> Vec<String> {
+        let (module, begin) = match front.rsplit_once('!') {
+            Some((module, begin)) => (Some(module), begin),
+            None => (None, front),
+        };
+        if !begin.starts_with(USDT) && !USDT.starts_with(begin) {
+            return Vec::new();
+        }
+        let modules = self.named(module);
+        let probes = modules.iter().filter_map(|module| module.debug().ok());
+        let probes = probes.flat_map(|debug| debug.usdt_probes());
+        let mut found: Vec<String> = Vec::new();
+        for probe in probes {
+            let location = probe.location();
+            // A place of the same probe comes next to it.
+            if location.starts_with(begin)
+                && is_typed_plain(&location)
+                && found.last() != Some(&location)
+            {
+                found.push(location);
+            }
+        }
+        let whole = |location| match module {
+            Some(module) => format!("{module}!{location}"),
+            None => location,
+        };
+        found.into_iter().take(FUNCTIONS).map(whole).collect()
+    }
+
+    /// Names of functions whose last part begins with `front`, the program's own first, and locations of USDT probes
+    /// that begin so.
     pub(in crate::session) fn function_names(&self, front: &str) -> Vec<String> {
         let mut own = BTreeSet::new();
         let mut others = BTreeSet::new();
@@ -130,8 +164,15 @@ impl Modules {
             }
         }
         let others: Vec<String> = others.difference(&own).cloned().collect();
-        own.into_iter().chain(others).take(FUNCTIONS).collect()
+        let usdt = self.usdt_locations(front).into_iter();
+        let functions = own.into_iter().chain(others);
+        usdt.chain(functions).take(FUNCTIONS).collect()
     }
+}
+
+/// Returns true if a location needs no quotes.
+fn is_typed_plain(location: &str) -> bool {
+    !location.contains(|c: char| c.is_whitespace() || c.is_control() || "\"'<>(){}".contains(c))
 }
 
 /// The last part of a function's path, if a probe can name it.

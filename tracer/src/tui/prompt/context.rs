@@ -73,6 +73,9 @@ pub(in crate::tui) fn context(before: &str) -> TypedContext {
     }
     let Some((location, tail)) = rest.split_once(char::is_whitespace) else {
         let last = rest.rsplit("..").next().unwrap_or(rest);
+        if last.starts_with("usdt:") || last.contains("!usdt:") {
+            return of(CursorPlace::Location, last);
+        }
         return match last.rsplit_once(':') {
             Some((file, line))
                 if !file.ends_with(':') && line.chars().all(|c| c.is_ascii_digit()) =>

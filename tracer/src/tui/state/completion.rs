@@ -106,7 +106,12 @@ impl UiState {
                 let request = NamesRequest::Functions(context.stem.clone());
                 if let Some(KnownNames::Functions(functions)) = self.names.of(&request) {
                     let functions = functions.iter();
-                    all.extend(functions.map(|name| Candidate::new(name, "function")));
+                    let kind =
+                        |name: &str| match name.starts_with("usdt:") || name.contains("!usdt:") {
+                            true => "USDT probe",
+                            false => "function",
+                        };
+                    all.extend(functions.map(|name| Candidate::new(name, kind(name))));
                 }
                 (all, Some(request))
             }
