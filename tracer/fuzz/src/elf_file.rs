@@ -51,6 +51,12 @@ pub fn with_frames(in_debug_frame: bool, frames_bytes: &[u8]) -> Vec<u8> {
     file(&[text(&code), section])
 }
 
+/// A file with these notes on USDT probes.
+pub fn with_notes(notes: &[u8]) -> Vec<u8> {
+    let code = [0x90; 1024];
+    file(&[text(&code), unloaded(".note.stapsdt", notes)])
+}
+
 /// The section of the code.
 pub fn text(bytes: &[u8]) -> Section<'_> {
     Section {

@@ -1,7 +1,7 @@
 //! The fuzz targets, as functions of their input.
 //!
 //! One function for each parser of foreign bytes: the file of a module, its lines, its
-//! variables, its unwind information, its code, one location expression, the memory of the
+//! variables, its unwind information, its code, its USDT probes, one location expression, the memory of the
 //! target, a record of the kernel, a recording, and text. `fuzz_targets/` hands them to libFuzzer, for
 //! `cargo xtask fuzz`. `tracer/tests/fuzz_corpus.rs` replays `corpus/` with the stable
 //! compiler, and `tracer/examples/damage.rs` damages whole programs: both have this file as
@@ -32,7 +32,7 @@ use self::memory::Made;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 13] = [
+pub const TARGETS: [Target; 14] = [
     ("elf", elf),
     ("lines", lines),
     ("variables", variables),
@@ -46,6 +46,7 @@ pub const TARGETS: [Target; 13] = [
     ("names", names),
     ("maps", maps),
     ("recording", recording),
+    ("usdt", usdt),
 ];
 
 /// Frames of one stack.
@@ -55,6 +56,13 @@ const FRAMES: usize = 64;
 pub fn elf(bytes: &[u8]) {
     if let Some(module) = module::open(bytes) {
         module::ask_file(&module);
+    }
+}
+
+/// Notes on USDT probes, in a file whose code is all nops.
+pub fn usdt(bytes: &[u8]) {
+    if let Some(module) = module::open(&elf_file::with_notes(bytes)) {
+        module::ask_usdt(&module);
     }
 }
 

@@ -61,6 +61,29 @@ pub fn ask_file(module: &Module) {
     ));
     black_box(module.units().len());
     black_box(module.split_units());
+    ask_usdt(module);
+}
+
+/// Asks for the USDT probes and their arguments.
+pub fn ask_usdt(module: &Module) {
+    for probe in module.usdt_probes().iter().take(MAX_SYMBOLS) {
+        if let Some(semaphore) = probe.semaphore {
+            black_box(module.semaphore_offset(semaphore));
+        }
+        let found = module.usdt_sites(&probe.provider, &probe.name);
+        for site in found
+            .map(|found| found.sites)
+            .unwrap_or_default()
+            .iter()
+            .take(MAX_LINES)
+        {
+            for variable in module.usdt_arguments(site) {
+                black_box((variable.place.to_string(), module.type_of(variable.ty)));
+            }
+            black_box(module.types_at(site, "char"));
+            black_box(module.language_of(site));
+        }
+    }
 }
 
 /// Asks for lines and functions.

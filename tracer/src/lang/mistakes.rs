@@ -11,7 +11,7 @@ pub(super) use actions::no_action;
 pub(super) use expressions::{
     behind_operand, in_hole, no_call, no_format, no_operand, no_special, unreadable,
 };
-pub(super) use locations::{no_line, no_location, no_number};
+pub(super) use locations::{no_line, no_location, no_number, no_usdt_probe};
 pub(crate) use options::{Mistake, could_be_option};
 pub(super) use options::{ProbeParts, no_duration, no_space};
 

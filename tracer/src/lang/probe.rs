@@ -251,10 +251,8 @@ fn location_kind(text: &str, span: &Span) -> Result<LocationKind, Diagnostic> {
     }
     if let Some(probe) = usdt(text) {
         let (provider, name) = probe.split_once(':').unwrap_or((probe, ""));
-        if name.is_empty() {
-            return Err(wrong("the name of the USDT probe is missing").hint(format!(
-                "write `usdt:{provider}:NAME`; `tracer funcs usdt:` lists them"
-            )));
+        if let Some(error) = mistakes::no_usdt_probe(provider, name, span.clone()) {
+            return Err(error);
         }
         return Ok(LocationKind::Usdt {
             provider: provider.to_owned(),

@@ -412,6 +412,76 @@ fn locations_of_each_kind_are_read() {
 }
 
 #[test]
+fn usdt_probes_are_told_from_files_and_functions() {
+    let usdt = |provider: &str, name: &str| LocationKind::Usdt {
+        provider: provider.into(),
+        name: name.into(),
+    };
+    for (text, module, kind) in [
+        ("usdt:python:gc__start", None, usdt("python", "gc__start")),
+        (
+            "libc.so.6!usdt:libc:setjmp",
+            Some("libc.so.6"),
+            usdt("libc", "setjmp"),
+        ),
+        ("usdt:p:12", None, usdt("p", "12")),
+        ("usdt:p:a:b", None, usdt("p", "a:b")),
+        ("usdt:p:a!b", None, usdt("p", "a!b")),
+        ("usdt:p:f.c", None, usdt("p", "f.c")),
+        ("usdt:p:a%return", None, usdt("p", "a%return")),
+        ("\"usdt:p:a b\"", None, usdt("p", "a b")),
+        (
+            "usdt::fire",
+            None,
+            LocationKind::Function("usdt::fire".into()),
+        ),
+        ("usdt", None, LocationKind::Function("usdt".into())),
+        (
+            "usdt:12",
+            None,
+            LocationKind::Line {
+                file: "usdt".into(),
+                line: 12,
+            },
+        ),
+    ] {
+        let location = parse_location(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+        assert_eq!(
+            (location.module.as_deref(), location.kind),
+            (module, kind),
+            "{text}"
+        );
+    }
+    let both = probe("time usdt:p:start..usdt:p:done");
+    assert_eq!(both.location.kind, usdt("p", "start"));
+    assert_eq!(both.until.unwrap().kind, usdt("p", "done"));
+}
+
+#[test]
+fn arguments_of_usdt_probes_are_names() {
+    let name = |text: &str| match probe(&format!("log f if {text} > 0"))
+        .condition
+        .unwrap()
+        .kind
+    {
+        ExprKind::Binary(_, left, _) => left.kind,
+        ExprKind::Chain(left, _) => left.kind,
+        other => panic!("{other:?}"),
+    };
+    for number in [1, 2, 12, 255] {
+        let path = format!("$arg{number}");
+        assert_eq!(name(&path), ExprKind::Name { path, shadow: 1 });
+    }
+    for text in ["$arg0", "$arg", "$arg01", "$arg256", "$args1", "$arg1x"] {
+        let (message, at, _) = wrong(&format!("log f \"{{{text}}}\""));
+        assert_eq!(
+            (at.as_str(), message),
+            (text, format!("there is no `{text}`"))
+        );
+    }
+}
+
+#[test]
 fn operators_and_what_stands_around_them_are_read() {
     assert_eq!(
         shown("a + b * c == d && !e || f"),

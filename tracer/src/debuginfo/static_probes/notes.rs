@@ -11,7 +11,7 @@ use object::elf::FileHeader64;
 use object::read::elf::NoteIterator;
 
 use crate::base::address::LinkAddr;
-use crate::debuginfo::budget::{KeptMemory, ReaderKind};
+use crate::debuginfo::budget::{KeptMemory, ReadBudget, ReaderKind};
 use crate::debuginfo::file::object::text;
 use crate::debuginfo::files::Files;
 use crate::debuginfo::limits::{USDT_ARGUMENTS, USDT_ARGUMENTS_BYTES, USDT_NAME_BYTES};
@@ -42,12 +42,22 @@ pub(in crate::debuginfo) fn read(files: &Files) -> Vec<Arc<UsdtProbe>> {
         return Vec::new();
     };
     let base = files.main.section(BASE).map(|section| section.address);
+    let probes = read_section(section, base, &files.budget);
+    probes.into_iter().map(Arc::new).collect()
+}
+
+/// Reads the section. `base` is the address of the section [`BASE`].
+fn read_section(
+    section: &[u8],
+    base: Option<LinkAddr>,
+    budget: &Arc<ReadBudget>,
+) -> Vec<UsdtProbe> {
     let notes = NoteIterator::<FileHeader64<LittleEndian>>::new(LittleEndian, ALIGN, section);
     let Ok(mut notes) = notes else {
         return Vec::new();
     };
-    let mut meter = files.budget.meter(ReaderKind::StaticProbes);
-    let mut kept = KeptMemory::none(&files.budget);
+    let mut meter = budget.meter(ReaderKind::StaticProbes);
+    let mut kept = KeptMemory::none(budget);
     let mut probes = Vec::new();
     // A note that is cut off ends the section.
     while let Ok(Some(note)) = notes.next() {
@@ -67,14 +77,13 @@ pub(in crate::debuginfo) fn read(files: &Files) -> Vec<Arc<UsdtProbe>> {
         }
         probes.push(probe);
     }
-    if !files.budget.is_open() {
+    drop(meter);
+    if !budget.is_open() {
         return Vec::new();
     }
     // The notes of one file may be in any order, and a linker may keep two for one place.
-    probes.sort_by(|a, b| {
-        let key = |probe: &UsdtProbe| probe.address;
-        (&a.provider, &a.name, key(a)).cmp(&(&b.provider, &b.name, key(b)))
-    });
+    probes
+        .sort_by(|a, b| (&a.provider, &a.name, a.address).cmp(&(&b.provider, &b.name, b.address)));
     probes.dedup_by(|again, first| {
         let is_same = (&again.provider, &again.name, again.address)
             == (&first.provider, &first.name, first.address);
@@ -83,7 +92,7 @@ pub(in crate::debuginfo) fn read(files: &Files) -> Vec<Arc<UsdtProbe>> {
         }
         is_same
     });
-    probes.into_iter().map(Arc::new).collect()
+    probes
 }
 
 /// Reads the description of a note.
@@ -294,6 +303,99 @@ mod tests {
         assert_eq!(probe(&description([1, 2, 3], &long), None), None);
         let arguments = [&b"p\0n\0"[..], &vec![b'x'; USDT_ARGUMENTS_BYTES + 1]].concat();
         assert_eq!(probe(&description([1, 2, 3], &arguments), None), None);
+    }
+
+    /// A note with this description.
+    fn note(description: &[u8]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for word in [8, u32::try_from(description.len()).expect("small"), VERSION] {
+            bytes.extend(word.to_le_bytes());
+        }
+        bytes.extend(b"stapsdt\0");
+        bytes.extend(description);
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+        bytes
+    }
+
+    fn read(section: &[u8]) -> Vec<UsdtProbe> {
+        read_section(
+            section,
+            None,
+            &Arc::new(ReadBudget::new(section.len() as u64)),
+        )
+    }
+
+    /// Three notes: two places of one probe, and another probe before them.
+    fn section() -> Vec<u8> {
+        [
+            note(&description([0x30, 0x99, 0], b"p\0b\0-4@%eax 8@$5\0")),
+            note(&description(
+                [0x20, 0x99, 0],
+                b"p\0b\0-4@%ecx 8@x+4(%rip)\0",
+            )),
+            note(&description([0x10, 0x99, 0x70], b"p\0a\x008f@%xmm0\0")),
+        ]
+        .concat()
+    }
+
+    #[test]
+    fn probes_are_sorted_by_name_and_address() {
+        let found = read(&section());
+        let keys: Vec<(&str, u64)> = found
+            .iter()
+            .map(|probe| (probe.name.as_str(), probe.address.0))
+            .collect();
+        assert_eq!(keys, [("a", 0x10), ("b", 0x20), ("b", 0x30)]);
+    }
+
+    #[test]
+    fn notes_of_other_owners_and_versions_are_left_out() {
+        for (at, byte) in [(8, 4), (12, b'x'), (0, 5)] {
+            let mut bytes = section();
+            bytes[at] = byte;
+            let found = read(&bytes);
+            assert!(found.len() < 3, "{at}: {found:?}");
+            assert!(found.iter().all(|probe| probe.address.0 != 0x30), "{at}");
+        }
+    }
+
+    #[test]
+    fn damaged_notes_stay_within_their_bounds() {
+        let whole = section();
+        for end in 0..whole.len() {
+            assert!(
+                read(&whole[..end]).len() < 3 || end > whole.len() - 4,
+                "{end}"
+            );
+        }
+        for at in 0..whole.len() {
+            for byte in [
+                0,
+                1,
+                0x7f,
+                0x80,
+                0xff,
+                whole[at] ^ 1,
+                whole[at].wrapping_add(4),
+                b' ',
+                b'@',
+            ] {
+                let mut damaged = whole.clone();
+                damaged[at] = byte;
+                for probe in read(&damaged) {
+                    assert!(
+                        !probe.provider.is_empty() && !probe.name.is_empty(),
+                        "{at} {byte}"
+                    );
+                    assert!(probe.name.len() <= whole.len() * 3, "{at} {byte}");
+                    assert!(probe.arguments.len() <= USDT_ARGUMENTS, "{at} {byte}");
+                    for argument in &probe.arguments {
+                        // Any text is an operand or none.
+                        let _ = crate::arch::parse_operand(&argument.operand);
+                    }
+                }
+            }
+        }
     }
 
     #[test]

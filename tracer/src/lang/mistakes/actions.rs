@@ -150,6 +150,17 @@ pub(super) fn holes(values: &str) -> String {
 /// The location of `uprobe:/bin/app:handle`, in the syntax of bpftrace.
 fn of_bpftrace(word: &str) -> Option<String> {
     let (kind, place) = word.split_once(':')?;
+    if matches!(kind, "usdt" | "U") {
+        // A path to the file may stand before the provider.
+        let (rest, name) = place
+            .rsplit_once(':')
+            .filter(|(_, name)| !name.is_empty())?;
+        let provider = rest
+            .rsplit(':')
+            .next()
+            .filter(|provider| !provider.is_empty())?;
+        return Some(format!("usdt:{provider}:{name}"));
+    }
     let returns = match kind {
         "uprobe" | "u" => false,
         "uretprobe" | "ur" => true,

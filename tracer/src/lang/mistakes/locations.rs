@@ -23,6 +23,31 @@ pub(in super::super) fn no_line(file: &str, behind: &str, span: Span) -> Diagnos
     error.hint(format!("write `{file}:{line}`"))
 }
 
+/// The error for `usdt:PROVIDER:NAME` with a part missing, or with the path of bpftrace.
+pub(in super::super) fn no_usdt_probe(
+    provider: &str,
+    name: &str,
+    span: Span,
+) -> Option<Diagnostic> {
+    if provider.is_empty() {
+        let error = Diagnostic::at(span, "the provider of the USDT probe is missing");
+        return Some(error.hint("write `usdt:PROVIDER:NAME`; `tracer funcs usdt:` lists them"));
+    }
+    if name.is_empty() {
+        let error = Diagnostic::at(span, "the name of the USDT probe is missing");
+        return Some(error.hint(format!(
+            "write `usdt:{provider}:NAME`; `tracer funcs usdt:` lists them"
+        )));
+    }
+    // Providers are parts of symbols, and have no slash.
+    let file = provider.rsplit_once('/').map(|(_, file)| file)?;
+    let error = Diagnostic::at(span, "the location of a USDT probe has no path");
+    Some(error.hint(match name.contains(':') {
+        true => format!("write `{file}!usdt:{name}`, or without the module: `usdt:{name}`"),
+        false => format!("write `{file}!usdt:PROVIDER:{name}`"),
+    }))
+}
+
 /// The error for a text after `FILE:` that is not a number.
 pub(in super::super) fn no_number(file: &str, line: &str, span: Span) -> Diagnostic {
     let error = Diagnostic::at(span, "the line number is missing after `:`");

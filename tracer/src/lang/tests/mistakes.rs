@@ -22,6 +22,8 @@ c |c| not an action | never stops
 watch x |watch| not an action | passes the line
 uprobe:/bin/app:handle |uprobe:/bin/app:handle| not an action |`log handle`
 uretprobe:app:handle |uretprobe:app:handle| not an action |`log handle%return`
+usdt:/bin/app:p:handle |usdt:/bin/app:p:handle| not an action |`log usdt:p:handle`
+usdt:p:handle |usdt:p:handle| not an action |`log usdt:p:handle`
 handle |handle| not an action |`log handle`
 Log f |Log| not an action | did you mean `log`?
 lgo f |lgo| not an action | did you mean `log`?
@@ -36,6 +38,10 @@ log app::handle:57 |app::handle:57| not functions |`app::handle`
 log app:f.rs:57 |app:f.rs:57| ends with `!` |`app!f.rs:57`
 log f.rs:5-9 |f.rs:5-9| one line |`time f.rs:5..f.rs:9`
 time f.rs:5..9 |f.rs:5..9| one line | write `time f.rs:5..f.rs:9`
+log usdt:p |usdt:p| the name of the USDT probe is missing |`usdt:p:NAME`
+log usdt:p: |usdt:p:| the name of the USDT probe is missing |`usdt:p:NAME`
+log usdt: |usdt:| the provider of the USDT probe is missing |`usdt:PROVIDER:NAME`
+log usdt:/bin/app:p:handle |usdt:/bin/app:p:handle| no path |`app!usdt:p:handle`
 log 59 |59| the file of this line is missing |`FILE:59`
 log :59 |:59| the file of this line is missing |`FILE:59`
 log *0x1234 |*0x1234| no `*` |`0x1234`
