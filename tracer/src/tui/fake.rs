@@ -522,7 +522,13 @@ impl Control for Fake {
     }
 
     fn function_names(&self, front: &str) -> Vec<String> {
-        let all = ["main", "report_mouse_movement", "watch"];
+        let all = [
+            "main",
+            "report_mouse_movement",
+            "watch",
+            "usdt:app:moved",
+            "usdt:app:started",
+        ];
         let fits = all.into_iter().filter(|name| name.starts_with(front));
         fits.map(str::to_owned).collect()
     }

@@ -257,6 +257,13 @@ mod tests {
                 "12",
             ),
             ("log my::func", CursorPlace::Location, "my::func"),
+            ("log usdt:", CursorPlace::Location, "usdt:"),
+            ("log usdt:p:12", CursorPlace::Location, "usdt:p:12"),
+            (
+                "time usdt:p:a..a.so!usdt:p:",
+                CursorPlace::Location,
+                "a.so!usdt:p:",
+            ),
             ("log a.rs:1 ", word(false), ""),
             ("log a.rs:1 ra", word(false), "ra"),
             ("hist a.rs:1 si", word(true), "si"),

@@ -338,6 +338,70 @@ fn notes_that_lead_astray_are_refused() {
 }
 
 #[test]
+fn lists_name_the_probes_their_places_and_their_arguments() {
+    let path = built();
+    let path = path.to_str().expect("test paths are UTF-8");
+    let of = |args: &[&str]| {
+        let finished = tracer(&[args, &["--exe", path]].concat());
+        finished.assert_code(0);
+        finished
+    };
+    let says = |finished: &Finished, words: &[&str]| {
+        let text = finished.stdout.join("\n");
+        for word in words {
+            assert!(text.contains(word), "no `{word}` in {finished}");
+        }
+    };
+    let listed = of(&["funcs", "usdt:"]);
+    says(
+        &listed,
+        &[
+            "usdt:e2e:copied  2 arguments  2 places",
+            "usdt:e2e:memory  17 arguments  0x",
+            "with a semaphore",
+            r"usdt:e2e:odd name\u{1b}[31m\n!  1 argument",
+        ],
+    );
+    assert!(!listed.stdout.join("\n").contains('\u{1b}'), "{listed}");
+    let both = of(&["funcs", "watched"]);
+    says(&both, &["usdt:e2e:watched  1 argument", "watched  "]);
+    assert_eq!(both.stdout.len(), 2, "{both}");
+    let object = of(&["funcs", "usdt:e2e:watched", "--json"]).json();
+    assert_eq!(object["type"], "usdt");
+    assert_eq!(object["arguments"], json!(["i32"]));
+    assert_eq!(
+        (&object["semaphore"], &object["own"]),
+        (&json!(true), &json!(true))
+    );
+    let sites = of(&["lines", "usdt:e2e:copied"]);
+    says(
+        &sites,
+        &[
+            "1 of 2",
+            "copied, inlined into first",
+            "copied, inlined into second",
+        ],
+    );
+    let variables = of(&["vars", "usdt:e2e:copied"]);
+    for name in ["$arg1", "$arg2"] {
+        let count = variables
+            .stdout
+            .iter()
+            .filter(|line| line.trim_start().starts_with(name));
+        assert_eq!(count.count(), 2, "{variables}");
+    }
+    says(&variables, &["doubled", "i32  parameter  register"]);
+    let unreadable = of(&["vars", "usdt:e2e:unreadable"]);
+    says(
+        &unreadable,
+        &["in register xmm0", "not supported: the operand `8(%eax)`"],
+    );
+    let nothing = tracer(&["funcs", "usdt:none", "--exe", path]);
+    assert_ne!(nothing.code, Some(0), "{nothing}");
+    nothing.assert_says(&["no USDT probe has `usdt:none` in its name"]);
+}
+
+#[test]
 fn probe_with_a_semaphore_is_refused_without_the_option_and_says_so() {
     if !needs::kernel() {
         return;

@@ -52,6 +52,23 @@ fn fields_of_a_variable_are_listed_with_their_types_and_completed() {
 }
 
 #[test]
+fn usdt_probes_are_completed_by_provider_and_name() {
+    let mut desk = Desk::open((80, 24));
+    desk.type_line("log usdt:");
+    let probes = [
+        ("usdt:app:moved", "USDT probe"),
+        ("usdt:app:started", "USDT probe"),
+    ];
+    assert_eq!(desk.listed(), probes);
+    desk.press(KeyCode::Tab);
+    assert_eq!(desk.line_typed(), "log usdt:app:");
+    desk.keys("s");
+    assert_eq!(desk.listed(), probes[1..]);
+    desk.press(KeyCode::Tab);
+    assert_eq!(desk.line_typed(), "log usdt:app:started");
+}
+
+#[test]
 fn variables_and_special_names_are_completed_as_far_as_is_certain() {
     let mut desk = Desk::open((80, 24));
     desk.type_line("count main.rs:18 by co");
