@@ -19,7 +19,7 @@ pub use facts::{
     Assignment, Flow, FrameUse, JumpCondition, MemoryAccess, MemoryPlace, NearTransfer, PointerSum,
     PointerValue, RegisterUse, SiteKind, StackChange, StraightEffect, TransferKind, TransferTarget,
 };
-pub use operand::{MemoryOperand, Operand, ScaledIndex, SymbolReference};
+pub use operand::{AssemblerOperand, MemorySum, ScaledIndex, SymbolReference};
 #[cfg(target_arch = "x86_64")]
 pub use x86_64::*;
 

@@ -6,8 +6,8 @@
 use std::convert::Infallible;
 
 use super::{
-    Assignment, Flow, FrameUse, JumpCondition, NearTransfer, Operand, RegisterUse, SiteKind,
-    StraightEffect, TransferKind,
+    AssemblerOperand, Assignment, Flow, FrameUse, JumpCondition, NearTransfer, RegisterUse,
+    SiteKind, StraightEffect, TransferKind,
 };
 use crate::base::address::LinkAddr;
 
@@ -307,6 +307,6 @@ pub const fn is_nop(_: &[u8]) -> bool {
 
 /// Reads an operand in assembler syntax.
 #[must_use]
-pub const fn parse_operand(_: &str) -> Option<Operand<'_>> {
+pub const fn parse_operand(_: &str) -> Option<AssemblerOperand<'_>> {
     None
 }

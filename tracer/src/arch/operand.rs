@@ -1,8 +1,8 @@
 //! Operands in assembler syntax, as the notes of USDT probes have them.
 
-/// A place or a number that an operand of the assembler names.
+/// The place or the number that an operand of the assembler names.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Operand<'t> {
+pub enum AssemblerOperand<'t> {
     /// A number, plus the address of a symbol if there is one.
     Immediate {
         /// The symbol.
@@ -22,12 +22,12 @@ pub enum Operand<'t> {
     /// A register that is not captured. The name is the assembler's.
     NotCaptured(&'t str),
     /// Memory.
-    Memory(MemoryOperand<'t>),
+    Memory(MemorySum<'t>),
 }
 
 /// Memory at the sum of these parts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct MemoryOperand<'t> {
+pub struct MemorySum<'t> {
     /// The address counts from the thread pointer.
     pub of_thread: bool,
     /// Address of a symbol.

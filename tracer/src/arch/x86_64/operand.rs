@@ -6,7 +6,7 @@ use iced_x86::{Code, Register};
 
 use super::instruction::Instruction;
 use super::registers;
-use crate::arch::operand::{MemoryOperand, Operand, ScaledIndex, SymbolReference};
+use crate::arch::operand::{AssemblerOperand, MemorySum, ScaledIndex, SymbolReference};
 
 /// Suffix of a symbol whose distance from the thread pointer is meant.
 const FROM_THREAD: &str = "@tpoff";
@@ -27,11 +27,11 @@ pub fn is_nop(code: &[u8]) -> bool {
 /// Reads an operand: `$5`, `%eax`, `-8(%rbp)`, `sym+4(%rip)`, `%fs:16`. Returns `None` if it has
 /// any part that is not understood.
 #[must_use]
-pub fn parse_operand(text: &str) -> Option<Operand<'_>> {
+pub fn parse_operand(text: &str) -> Option<AssemblerOperand<'_>> {
     let text = text.trim();
     if let Some(number) = text.strip_prefix('$') {
         let Sum { symbol, number } = Sum::parse(number)?;
-        return Some(Operand::Immediate {
+        return Some(AssemblerOperand::Immediate {
             symbol,
             value: number,
         });
@@ -43,20 +43,20 @@ pub fn parse_operand(text: &str) -> Option<Operand<'_>> {
             return None;
         }
         memory.of_thread = true;
-        return Some(Operand::Memory(memory));
+        return Some(AssemblerOperand::Memory(memory));
     }
     match text.strip_prefix('%') {
         Some(name) => register(name),
-        None => memory(text).map(Operand::Memory),
+        None => memory(text).map(AssemblerOperand::Memory),
     }
 }
 
 /// A general register of any width, or another one that is not captured.
-fn register(name: &str) -> Option<Operand<'_>> {
+fn register(name: &str) -> Option<AssemblerOperand<'_>> {
     if let Some(register) = general(name) {
         let number = registers::number(register.full_register())?;
         let high = [Register::AH, Register::BH, Register::CH, Register::DH];
-        return Some(Operand::Register {
+        return Some(AssemblerOperand::Register {
             number,
             shift: if high.contains(&register) { 8 } else { 0 },
             size: u8::try_from(register.size()).ok()?,
@@ -75,7 +75,7 @@ fn register(name: &str) -> Option<Operand<'_>> {
         rest.is_empty() || inside.is_some_and(|digit| digit.parse().is_ok_and(|n: u8| n < 8))
     });
     let is_segment = ["cs", "ds", "es", "fs", "gs", "ss"].contains(&name);
-    (is_numbered || stack_top || is_segment).then_some(Operand::NotCaptured(name))
+    (is_numbered || stack_top || is_segment).then_some(AssemblerOperand::NotCaptured(name))
 }
 
 /// The general register with this name in the assembler.
@@ -98,14 +98,14 @@ fn general(name: &str) -> Option<Register> {
 }
 
 /// `DISPLACEMENT(BASE,INDEX,SCALE)`, with any part left out.
-fn memory(text: &str) -> Option<MemoryOperand<'_>> {
+fn memory(text: &str) -> Option<MemorySum<'_>> {
     let text = text.trim();
     let Some(inside) = text.strip_suffix(')') else {
         let Sum { symbol, number } = Sum::parse(text)?;
-        return Some(MemoryOperand {
+        return Some(MemorySum {
             symbol,
             displacement: number,
-            ..MemoryOperand::default()
+            ..MemorySum::default()
         });
     };
     let (front, inside) = inside.split_once('(')?;
@@ -113,10 +113,10 @@ fn memory(text: &str) -> Option<MemoryOperand<'_>> {
         "" => Sum::default(),
         front => Sum::parse(front)?,
     };
-    let mut memory = MemoryOperand {
+    let mut memory = MemorySum {
         symbol,
         displacement: number,
-        ..MemoryOperand::default()
+        ..MemorySum::default()
     };
     let mut parts = inside.split(',').map(str::trim);
     let base = parts.next()?;
@@ -224,8 +224,8 @@ fn symbol(text: &str) -> Option<SymbolReference<'_>> {
 mod tests {
     use super::*;
 
-    fn register(number: u8, shift: u8, size: u8) -> Option<Operand<'static>> {
-        Some(Operand::Register {
+    fn register(number: u8, shift: u8, size: u8) -> Option<AssemblerOperand<'static>> {
+        Some(AssemblerOperand::Register {
             number,
             shift,
             size,
@@ -239,8 +239,8 @@ mod tests {
         })
     }
 
-    fn memory_of(memory: MemoryOperand<'_>) -> Option<Operand<'_>> {
-        Some(Operand::Memory(memory))
+    fn memory_of(memory: MemorySum<'_>) -> Option<AssemblerOperand<'_>> {
+        Some(AssemblerOperand::Memory(memory))
     }
 
     #[test]
@@ -272,7 +272,7 @@ mod tests {
             let text = format!("%{name}");
             assert_eq!(
                 parse_operand(&text),
-                Some(Operand::NotCaptured(name)),
+                Some(AssemblerOperand::NotCaptured(name)),
                 "{text}"
             );
         }
@@ -290,21 +290,21 @@ mod tests {
             ("$table", plain("table"), 0),
             ("$table+8", plain("table"), 8),
         ] {
-            let wanted = Some(Operand::Immediate { symbol, value });
+            let wanted = Some(AssemblerOperand::Immediate { symbol, value });
             assert_eq!(parse_operand(text), wanted, "{text}");
         }
     }
 
     #[test]
     fn memory_is_the_sum_of_its_parts() {
-        let none = MemoryOperand::default();
-        let base = |displacement, base| MemoryOperand {
+        let none = MemorySum::default();
+        let base = |displacement, base| MemorySum {
             displacement,
             base: Some(base),
             ..none.clone()
         };
         let index = |register, scale| Some(ScaledIndex { register, scale });
-        let symbol = |name, displacement| MemoryOperand {
+        let symbol = |name, displacement| MemorySum {
             symbol: plain(name),
             displacement,
             ..none.clone()
@@ -315,28 +315,28 @@ mod tests {
             ("8+16(%rsp)", base(24, 7)),
             (
                 "(%rax,%rdx)",
-                MemoryOperand {
+                MemorySum {
                     index: index(1, 1),
                     ..base(0, 0)
                 },
             ),
             (
                 "4(%rax,%r9,8)",
-                MemoryOperand {
+                MemorySum {
                     index: index(9, 8),
                     ..base(4, 0)
                 },
             ),
             (
                 "4(%rax, %r9, 8)",
-                MemoryOperand {
+                MemorySum {
                     index: index(9, 8),
                     ..base(4, 0)
                 },
             ),
             (
                 "table(,%rcx,4)",
-                MemoryOperand {
+                MemorySum {
                     index: index(2, 4),
                     ..symbol("table", 0)
                 },
@@ -349,7 +349,7 @@ mod tests {
             ("counter", symbol("counter", 0)),
             (
                 "0x404028",
-                MemoryOperand {
+                MemorySum {
                     displacement: 0x0040_4028,
                     ..none.clone()
                 },
@@ -365,21 +365,21 @@ mod tests {
             name: "own",
             of_thread: true,
         };
-        let of_thread = MemoryOperand {
+        let of_thread = MemorySum {
             of_thread: true,
-            ..MemoryOperand::default()
+            ..MemorySum::default()
         };
         for (text, wanted) in [
             (
                 "%fs:16",
-                MemoryOperand {
+                MemorySum {
                     displacement: 16,
                     ..of_thread.clone()
                 },
             ),
             (
                 "%fs:-8(%rax)",
-                MemoryOperand {
+                MemorySum {
                     displacement: -8,
                     base: Some(0),
                     ..of_thread.clone()
@@ -387,7 +387,7 @@ mod tests {
             ),
             (
                 "%fs:own@tpoff",
-                MemoryOperand {
+                MemorySum {
                     symbol: Some(own),
                     ..of_thread.clone()
                 },
@@ -395,7 +395,7 @@ mod tests {
             (
                 "%fs:own@tpoff+4",
                 // The suffix belongs to the symbol alone.
-                MemoryOperand {
+                MemorySum {
                     symbol: Some(own),
                     displacement: 4,
                     ..of_thread.clone()
@@ -403,10 +403,10 @@ mod tests {
             ),
             (
                 "own@tpoff(%rax)",
-                MemoryOperand {
+                MemorySum {
                     symbol: Some(own),
                     base: Some(0),
-                    ..MemoryOperand::default()
+                    ..MemorySum::default()
                 },
             ),
         ] {

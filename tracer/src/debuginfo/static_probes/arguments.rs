@@ -2,7 +2,7 @@
 //!
 //! An operand that is not understood, or that has no place at a hit, is a variable without a place.
 
-use crate::arch::{MemoryOperand, Operand, SymbolReference, parse_operand};
+use crate::arch::{AssemblerOperand, MemorySum, SymbolReference, parse_operand};
 use crate::base::address::LinkAddr;
 use crate::base::unavailable::Unavailable;
 use crate::base::visible::Visible;
@@ -82,15 +82,17 @@ impl Module {
             Unavailable::Unsupported(format!("the operand `{}`", Visible(shown)))
         };
         match parse_operand(operand).ok_or_else(unknown)? {
-            Operand::Memory(memory) => Ok(PieceSource::Memory(self.address_of(&memory)?)),
-            Operand::NotCaptured(name) => Err(Unavailable::Register(name.to_owned())),
+            AssemblerOperand::Memory(memory) => Ok(PieceSource::Memory(self.address_of(&memory)?)),
+            AssemblerOperand::NotCaptured(name) => Err(Unavailable::Register(name.to_owned())),
             // No compiler passes a float so.
-            Operand::Immediate { .. } | Operand::Register { .. } if is_float => Err(unknown()),
-            Operand::Immediate {
+            AssemblerOperand::Immediate { .. } | AssemblerOperand::Register { .. } if is_float => {
+                Err(unknown())
+            }
+            AssemblerOperand::Immediate {
                 symbol: None,
                 value,
             } => constant(value, size),
-            Operand::Immediate {
+            AssemblerOperand::Immediate {
                 symbol: Some(symbol),
                 value,
             } if size <= NUMBER_BYTES => {
@@ -98,7 +100,7 @@ impl Module {
                 sum.extend(plus(value));
                 Ok(PieceSource::Value(LocationExpr(sum)))
             }
-            Operand::Register {
+            AssemblerOperand::Register {
                 number,
                 shift,
                 size: width,
@@ -113,14 +115,14 @@ impl Module {
                     ])),
                 })
             }
-            Operand::Immediate { .. } | Operand::Register { .. } => {
+            AssemblerOperand::Immediate { .. } | AssemblerOperand::Register { .. } => {
                 Err(bad(&format!("{size} bytes in `{}`", Visible(operand))))
             }
         }
     }
 
     /// The address of memory.
-    fn address_of(&self, memory: &MemoryOperand<'_>) -> Result<LocationExpr, Unavailable> {
+    fn address_of(&self, memory: &MemorySum<'_>) -> Result<LocationExpr, Unavailable> {
         let mut sum = match memory.symbol {
             Some(symbol) => self.symbol_terms(symbol)?,
             None => Vec::new(),
