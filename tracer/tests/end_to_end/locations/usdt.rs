@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 
 use crate::support::build::{c, fixture, probe_line};
 use crate::support::program::{Program, run};
-use crate::support::tracer::{Finished, Tracer, counter, tracer, value};
+use crate::support::pty::Terminal;
+use crate::support::tracer::{Finished, Tracer, attach_args, counter, tracer, value};
 use crate::support::{needs, wait_for};
 
 const SOURCE: &str = "e2e_usdt.c";
@@ -399,6 +400,31 @@ fn lists_name_the_probes_their_places_and_their_arguments() {
     let nothing = tracer(&["funcs", "usdt:none", "--exe", path]);
     assert_ne!(nothing.code, Some(0), "{nothing}");
     nothing.assert_says(&["no USDT probe has `usdt:none` in its name"]);
+}
+
+#[test]
+fn terminal_ui_completes_probes_and_their_arguments() {
+    if !needs::kernel() {
+        return;
+    }
+    let mut program = Program::ready(&built(), &[]);
+    let args = attach_args(program.pid(), "tui", &[], &[]);
+    let mut terminal = Terminal::start(&args, 40, 120);
+    terminal.wait_text("Open a source file");
+    terminal.keys("\u{1b}");
+    terminal.wait("the list to be gone", |screen| {
+        !screen.contains("Open a source file")
+    });
+    terminal.keys(":log usdt:e2e:co");
+    terminal.wait_text("usdt:e2e:copied  USDT probe");
+    terminal.keys("pied \"{$a");
+    terminal.wait_text("$arg2  i32");
+    terminal.keys("rg1} {value}\"\r");
+    terminal.wait_text("waiting for the first hit");
+    program.call(5);
+    terminal.wait_text("-4 -4");
+    terminal.keys("q");
+    terminal.wait_end();
 }
 
 #[test]
