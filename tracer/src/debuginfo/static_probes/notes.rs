@@ -333,7 +333,7 @@ mod tests {
                 [0x20, 0x99, 0],
                 b"p\0b\0-4@%ecx 8@x+4(%rip)\0",
             )),
-            note(&description([0x10, 0x99, 0x70], b"p\0a\x008f@%xmm0\0")),
+            note(&description([0x40, 0x99, 0x70], b"p\0a\x008f@%xmm0\0")),
         ]
         .concat()
     }
@@ -345,7 +345,7 @@ mod tests {
             .iter()
             .map(|probe| (probe.name.as_str(), probe.address.0))
             .collect();
-        assert_eq!(keys, [("a", 0x10), ("b", 0x20), ("b", 0x30)]);
+        assert_eq!(keys, [("a", 0x40), ("b", 0x20), ("b", 0x30)]);
     }
 
     #[test]
