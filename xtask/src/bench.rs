@@ -97,6 +97,8 @@ enum Part {
     Recording,
     /// Answers of the terminal UI under load
     Ui,
+    /// Calls that are recorded line by line
+    Traces,
 }
 
 /// The amount of measuring.
@@ -249,6 +251,11 @@ fn measure(args: &Args, report: &mut BenchReport) -> Result<()> {
         && let Err(error) = ui::measure(report, args.quick)
     {
         report.note("answers of the terminal UI", &error);
+    }
+    if wanted(Part::Traces)
+        && let Err(error) = sites::traces::measure(report, &extent)
+    {
+        report.note("recorded calls", &error);
     }
     if wanted(Part::Otlp)
         && let Err(error) = otlp::measure(report, &extent, args.quick)

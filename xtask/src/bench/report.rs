@@ -30,6 +30,8 @@ pub(super) struct BenchReport {
     pub(super) opened: Vec<OpenedRow>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) ui: Vec<UiRow>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) traces: Vec<TraceRow>,
     /// Numbers that could not be measured, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) absent: Vec<String>,
@@ -344,6 +346,27 @@ pub(super) struct UiRow {
     pub(super) p50_ms: f64,
     pub(super) p99_ms: f64,
     pub(super) max_ms: f64,
+}
+
+/// Calls that are recorded line by line.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct TraceRow {
+    /// Lines of the function that is called.
+    pub(super) lines: usize,
+    /// A call without any probe, in ns.
+    pub(super) bare_ns: f64,
+    /// A call with a log on each line, and one that is recorded.
+    pub(super) logged_ns: f64,
+    pub(super) recorded_ns: f64,
+    pub(super) recorded_ratio: f64,
+    /// A call with a log on each line whose condition is false, and one on a thread that is in no recorded call.
+    pub(super) rejected_ns: f64,
+    pub(super) turned_away_ns: f64,
+    pub(super) turned_away_ratio: f64,
+    /// Sites of a function of a thousand lines, and the time to attach a trace of it.
+    pub(super) attached_sites: u32,
+    pub(super) attach_ms: f64,
+    pub(super) detach_ms: f64,
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! A line with many sites: the time to attach and detach its probe.
 
+pub(super) mod traces;
+
 use std::process::Command;
 
 use anyhow::{Context, Result};

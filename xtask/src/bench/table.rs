@@ -23,6 +23,7 @@ pub(super) fn tables(report: &BenchReport) -> Vec<ReportTable> {
         recordings(report),
         opened(report),
         ui(report),
+        traces(report),
     ];
     all.into_iter()
         .filter(|table| !table.rows.is_empty())
@@ -318,6 +319,41 @@ fn opened(report: &BenchReport) -> ReportTable {
         title: "A long recording",
         headings: vec!["events", "MB", "seconds to the first screen", "peak MB"],
         rows: report.opened.iter().map(row).collect(),
+    }
+}
+
+fn traces(report: &BenchReport) -> ReportTable {
+    let row = |row: &super::report::TraceRow| {
+        vec![
+            row.lines.to_string(),
+            format!("{:.0}", row.bare_ns),
+            format!("{:.0}", row.logged_ns),
+            format!("{:.0}", row.recorded_ns),
+            format!("{:.2}", row.recorded_ratio),
+            format!("{:.0}", row.rejected_ns),
+            format!("{:.0}", row.turned_away_ns),
+            format!("{:.2}", row.turned_away_ratio),
+            row.attached_sites.to_string(),
+            format!("{:.0}", row.attach_ms),
+            format!("{:.0}", row.detach_ms),
+        ]
+    };
+    ReportTable {
+        title: "Recorded calls",
+        headings: vec![
+            "lines",
+            "bare ns",
+            "logged ns",
+            "recorded ns",
+            "× logged",
+            "rejected ns",
+            "turned away ns",
+            "× rejected",
+            "sites",
+            "attach ms",
+            "detach ms",
+        ],
+        rows: report.traces.iter().map(row).collect(),
     }
 }
 

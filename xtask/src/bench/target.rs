@@ -34,12 +34,24 @@ pub(super) fn directory() -> Result<PathBuf> {
 /// # Errors
 /// The compiler failed.
 pub(super) fn compile(source: &str) -> Result<PathBuf> {
+    compile_with(source, "-O2")
+}
+
+/// Compiles a source of the bench without optimisation, with debug information.
+///
+/// # Errors
+/// The compiler failed.
+pub(super) fn compile_plain(source: &str) -> Result<PathBuf> {
+    compile_with(source, "-O0")
+}
+
+fn compile_with(source: &str, optimisation: &str) -> Result<PathBuf> {
     let from = workspace::root().join(SOURCES).join(source);
     let to = directory()?.join(source.trim_end_matches(".c"));
     let mut compiler = Command::new("cc");
     // Landing pads for indirect branches would be the first instruction.
     compiler
-        .args(["-O2", "-g", "-fcf-protection=none", "-pthread", "-o"])
+        .args([optimisation, "-g", "-fcf-protection=none", "-pthread", "-o"])
         .args([&to, &from]);
     run_command(&mut compiler)?;
     Ok(to)
