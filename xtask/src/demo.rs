@@ -3,11 +3,12 @@
 //! The program is `target-app`, which prints *left* when the pointer goes right. The demo moves its
 //! pointer along a path, attaches the tracer, and opens the terminal UI with a logpoint on the
 //! branch that decides. [`headless`] does the same without a terminal and checks the output.
-//! [`exported`] sends the same as spans to a collector of OpenTelemetry.
+//! [`stepped`] steps through recorded calls. [`exported`] sends the same as spans to a collector of OpenTelemetry.
 
 mod collector;
 mod exported;
 mod headless;
+mod stepped;
 mod target;
 
 use std::io::IsTerminal;
@@ -47,6 +48,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "URL", num_args = 0..=1, conflicts_with = "release")]
     #[expect(clippy::option_option, reason = "the option may be without a URL")]
     otel: Option<Option<String>>,
+    /// Record calls of the function with the bug line by line, to step through them. The optimised build has no such
+    /// calls
+    #[arg(long, conflicts_with_all = ["release", "otel"])]
+    steps: bool,
 }
 
 /// Runs the command.
@@ -81,6 +86,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     })?;
     let probe = probe()?;
     steps.run("trace it", || match &args.otel {
+        None if args.steps && args.headless => stepped::check(&hand, &target),
+        None if args.steps => stepped::interactive(&hand, &target),
         Some(url) => {
             let collector = Collector::find(url.as_deref())?;
             let probes = exported::probes(&probe)?;
@@ -98,13 +105,14 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Runs the demo without a terminal: its text, and its spans.
+/// Runs the demo without a terminal: its text, its spans, and its steps.
 pub(crate) fn check() -> Result<()> {
-    for otel in [None, Some(None)] {
+    for (otel, steps) in [(None, false), (Some(None), false), (None, true)] {
         run(&Args {
             headless: true,
             release: false,
             otel,
+            steps,
         })?;
     }
     Ok(())
