@@ -23,4 +23,5 @@ mod selection;
 mod sites;
 mod support;
 mod timing;
+mod trace;
 mod waiting;
