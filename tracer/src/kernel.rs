@@ -35,5 +35,5 @@ pub use ring::Ring;
 pub use selection::{
     FamilyMember, MemberOrigin, MissedMembers, NameRule, ProcessSelection, RuleKinds, SelectionRule,
 };
-pub use traces::{TraceRequest, TracedCaller};
+pub use traces::{OpenTracedCall, TraceRequest, TracedCaller};
 pub use trigger::{Trigger, Uprobe};

@@ -14,7 +14,7 @@ pub(crate) const MAX_DEPTH: u32 = tracer_common::trace::MAX_FRAMES as u32 - 1;
 /// The syntax of `trace`.
 pub(super) const GRAMMAR: ActionGrammar = ActionGrammar {
     word: "trace",
-    keywords: &["with", "lines"],
+    keywords: &["with", "lines", "into"],
     is_interval: false,
     has_message: false,
     operands: |_| Ok(Action::Trace(TraceAction::default())),
@@ -32,6 +32,7 @@ fn clauses(cursor: &mut Cursor<'_>, action: Action) -> Result<Action, Diagnostic
         let given = match word.as_str() {
             "with" => !trace.watched.is_empty(),
             "lines" => trace.lines.is_some(),
+            "into" => trace.into_all,
             _ => return Ok(Action::Trace(trace)),
         };
         let at = cursor.at()..cursor.at() + word.len();
@@ -41,6 +42,11 @@ fn clauses(cursor: &mut Cursor<'_>, action: Action) -> Result<Action, Diagnostic
         cursor.advance(word.len());
         match word.as_str() {
             "with" => trace.watched = watched(cursor)?,
+            "into" if cursor.take_word("all") => trace.into_all = true,
+            "into" => {
+                let error = Diagnostic::at(at, "`into` needs the word `all`");
+                return Err(error.hint("`trace f into all depth 2` follows into libraries, too"));
+            }
             _ => trace.lines = Some(lines(cursor)?),
         }
     }
@@ -111,7 +117,9 @@ fn mistake(_: &Action, rest: &str) -> Option<Mistake> {
             "write `with VALUE` to watch a value",
         ));
     }
-    let is_late = rest.starts_with("with ") || rest.starts_with("lines ");
+    let is_late = ["with ", "lines ", "into "]
+        .iter()
+        .any(|word| rest.starts_with(word));
     is_late.then(|| {
         let length = rest.find(' ').unwrap_or(rest.len());
         Mistake::new(
@@ -202,6 +210,7 @@ mod tests {
             assert_eq!(&spec.text[condition.span.clone()], "x > 3");
             assert_eq!((spec.options.hits, spec.options.depth), (Some(4), Some(2)));
         }
+        assert!(parsed("trace f into all depth 2").0.into_all);
         assert_eq!(
             parsed("trace f lines 3..9").0.lines.expect("lines").file,
             None
@@ -222,6 +231,7 @@ mod tests {
             ("trace f lines x.rs", "x.rs", "two numbers"),
             ("trace f lines x.rs:0..3", "x.rs:0..3", "two numbers"),
             ("trace f depth 99", "depth", "at most"),
+            ("trace f into", "into", "needs the word"),
             ("trace f hits 3 with x", "with", "before the options"),
             ("trace f by x", "by", "not counted"),
         ] {

@@ -34,7 +34,7 @@ use super::options::{Forks, LoadOptions, Processes};
 use super::places::PlaceMaps;
 use super::ring::Ring;
 use super::selection::{FamilyMember, ProcessSelection};
-use super::traces::TraceRequest;
+use super::traces::{OpenTracedCall, TraceRequest};
 use crate::base::address::RunAddr;
 use crate::program::{Program, Runner};
 
@@ -186,6 +186,22 @@ impl Machine {
     /// The maps have no space, or could not be written.
     pub fn set_trace(&mut self, slot: u32, request: &TraceRequest) -> Result<(), KernelError> {
         self.maps.traces().write(slot, request)
+    }
+
+    /// The calls that a trace is recording.
+    ///
+    /// # Errors
+    /// The kernel refused.
+    pub fn open_traced_calls(&self, slot: u32) -> Result<Vec<OpenTracedCall>, KernelError> {
+        self.maps.traces().open_calls(slot)
+    }
+
+    /// Ends the recorded call of a thread that is gone.
+    ///
+    /// # Errors
+    /// The kernel refused.
+    pub fn end_traced_call(&self, slot: u32, thread: u32) -> Result<(), KernelError> {
+        self.maps.traces().end_call(slot, thread)
     }
 
     /// The calls of a trace.

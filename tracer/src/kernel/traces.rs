@@ -5,7 +5,7 @@ use std::os::fd::AsFd as _;
 
 use aya::maps::MapData;
 use tracer_common::limits::{MAX_CALLERS, MAX_TAKEN};
-use tracer_common::trace::{CallerFrame, CallerKey, TakenKey, TraceControl, TraceState};
+use tracer_common::trace::{CallerFrame, CallerKey, TakenCall, TakenKey, TraceControl, TraceState};
 
 use super::bpf::{self, Insert};
 use super::error::KernelError;
@@ -20,6 +20,17 @@ pub struct TracedCaller {
     pub order: u32,
     /// The rule that computes the caller's frame there.
     pub frame: CallerFrame,
+}
+
+/// A call that is being recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenTracedCall {
+    /// Its thread's id in the initial pid namespace.
+    pub thread: u32,
+    /// Its number among the calls of its probe, from 1.
+    pub call: u64,
+    /// Its steps so far.
+    pub steps: u64,
 }
 
 /// The part of a trace that is not in its sites.
@@ -95,6 +106,37 @@ impl TraceMaps {
         let mut taken: Vec<TakenKey> = bpf::keys(self.taken.fd().as_fd(), MAX_TAKEN)?;
         taken.retain(|key| key.probe == slot);
         bpf::remove(self.taken.fd().as_fd(), &taken)
+    }
+
+    /// The calls that are being recorded, each with its thread's id in the initial pid namespace.
+    pub(super) fn open_calls(&self, slot: u32) -> Result<Vec<OpenTracedCall>, KernelError> {
+        let failed = |source| KernelError::call("read the recorded calls", source);
+        let all: Vec<(TakenKey, TakenCall)> =
+            bpf::entries(self.taken.fd().as_fd(), MAX_TAKEN).map_err(failed)?;
+        let of_slot = all.into_iter().filter(|(key, _)| key.probe == slot);
+        let open = |(key, call): (TakenKey, TakenCall)| OpenTracedCall {
+            thread: key.thread,
+            call: call.call,
+            steps: call.steps,
+        };
+        Ok(of_slot.map(open).collect())
+    }
+
+    /// Ends the call of a thread that is gone.
+    pub(super) fn end_call(&self, slot: u32, thread: u32) -> Result<(), KernelError> {
+        let key = TakenKey {
+            probe: slot,
+            thread,
+        };
+        bpf::remove(self.taken.fd().as_fd(), &[key]).map_err(write)?;
+        // No other call of the thread can end meanwhile. Another thread's end may be counted at the same time, so
+        // the probe may stay a moment longer.
+        let state = self.state(slot)?;
+        let ended = TraceState {
+            ended: state.ended + 1,
+            ..state
+        };
+        bpf::update_array(self.state.fd().as_fd(), slot, &[ended]).map_err(write)
     }
 
     /// Removes all entries of a trace.

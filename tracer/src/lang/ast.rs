@@ -51,6 +51,8 @@ pub struct TraceAction {
     pub watched: Vec<Expr>,
     /// `lines FILE:A..B`: the steps outside of these lines are left out.
     pub lines: Option<LineRange>,
+    /// `into all`: the code of the standard library and of dependencies counts like the program's own.
+    pub into_all: bool,
 }
 
 /// Lines of a file.

@@ -6,6 +6,7 @@
 //! price of a trap each. The links are closed without silencing the probe first, so a hit before
 //! they are closed is still counted as late.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::time::Duration;
 
 use tracer_common::control::{ProbeControl, ProbeState};
@@ -22,6 +23,8 @@ use crate::session::prepare::rate_limits::{DEFAULT_RATE, DEFAULT_TTL_NS, control
 use crate::session::probes::{Probe, ProbeMap, Stage};
 use crate::session::reader::clock::{WallOffset, monotonic_ns};
 
+/// Inode of the initial pid namespace, `PROC_PID_INIT_INO` in the kernel's sources.
+const INITIAL_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
 /// Longest lag of the kernel side's time behind the clock: its longest tick.
 const LONGEST_TICK_NS: u64 = 10_000_000;
 
@@ -55,7 +58,7 @@ impl Live {
             let Some(reason) = why_done(probe, state, now) else {
                 continue;
             };
-            if matches!(reason, DoneReason::Hits(_)) && records_calls(probe, &machine) {
+            if matches!(reason, DoneReason::Hits(_)) && self.records_calls(probe, &machine) {
                 continue;
             }
             let done = Done { reason, time_ns };
@@ -75,6 +78,40 @@ impl Live {
         }
         machine.close(&slots);
     }
+
+    /// Returns true if a probe is a trace, and calls that it has taken go on.
+    fn records_calls(&self, probe: &Probe<Placement>, machine: &Machine) -> bool {
+        if probe.spec.action.kind().sites() != ActionSites::Calls {
+            return false;
+        }
+        let Some(slot) = probe.placement().map(|placement| placement.slot) else {
+            return false;
+        };
+        let goes_on = || {
+            let state = machine.trace_state(slot);
+            state.is_ok_and(|state| state.ended < state.taken)
+        };
+        if !goes_on() {
+            return false;
+        }
+        // A thread that ended in the call does not tell.
+        for call in machine.open_traced_calls(slot).unwrap_or_default() {
+            if is_gone(call.thread) && machine.end_traced_call(slot, call.thread).is_ok() {
+                self.shared.warn(format!(
+                    "{}: call {} ended without a return after step {}: its thread is gone",
+                    probe.name, call.call, call.steps
+                ));
+            }
+        }
+        goes_on()
+    }
+}
+
+/// Returns true if a thread has surely ended, by its id in the initial pid namespace.
+fn is_gone(thread: u32) -> bool {
+    let is_initial = std::fs::metadata("/proc/self/ns/pid")
+        .is_ok_and(|meta| meta.ino() == INITIAL_PID_NAMESPACE);
+    is_initial && !std::path::Path::new(&format!("/proc/{thread}")).exists()
 }
 
 /// The limits of a probe, as the kernel side wants them. The limits of one process are those of all.
@@ -132,14 +169,6 @@ fn newly_unaccounted(probe: &mut Probe<Placement>, machine: &Machine) -> Option<
             grouped(MAX_ACCOUNTS.into())
         )
     })
-}
-
-/// Returns true if a probe is a trace, and calls that it has taken go on.
-fn records_calls(probe: &Probe<Placement>, machine: &Machine) -> bool {
-    let is_trace = probe.spec.action.kind().sites() == ActionSites::Calls;
-    let slot = probe.placement().map(|placement| placement.slot);
-    let state = slot.and_then(|slot| machine.trace_state(slot).ok());
-    is_trace && state.is_some_and(|state| state.ended < state.taken)
 }
 
 /// Why a probe can have no more events. `None` if it can, or if that has been reported already.

@@ -350,7 +350,7 @@ impl StepSearch<'_> {
             return false;
         };
         let is_of_function = self.of.as_ref() == Some(&source.file);
-        if !is_of_function && !is_own_source(&source.file) {
+        if !is_of_function && !self.is_own(&source.file) {
             return false;
         }
         self.action
@@ -441,8 +441,13 @@ impl StepSearch<'_> {
             None => site.function.clone(),
         };
         let file = self.declared_in(&code).unwrap_or(Arc::clone(&source.file));
-        let is_own = self.of.as_ref() == Some(&file) || is_own_source(&file);
+        let is_own = self.of.as_ref() == Some(&file) || self.is_own(&file);
         is_own.then_some((code, name))
+    }
+
+    /// Returns true if a source file counts as the program's own.
+    fn is_own(&self, file: &Path) -> bool {
+        self.action.into_all || is_own_source(file)
     }
 
     /// The file of a function's first line that is its own.

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::support::build::{c, fixture, line_of, source};
 use crate::support::program::Program;
-use crate::support::tracer::{Finished, assert_adds_up, counter, value};
+use crate::support::tracer::{Finished, Tracer, assert_adds_up, counter, value};
 use crate::support::{needs, observe};
 
 const SOURCE: &str = "e2e_trace.c";
@@ -250,6 +250,24 @@ fn call_that_is_left_by_a_jump_is_told_by_the_next_one() {
 }
 
 #[test]
+fn call_whose_thread_ends_in_it_is_over() {
+    if !needs::kernel() {
+        return;
+    }
+    let path = c("trace-end", SOURCE, &["-O0", "-pthread"]);
+    let mut program = Program::ready(&path, &[]);
+    let tracer = Tracer::attach(program.pid(), "json", &["trace end_thread"], &[]);
+    tracer.wait_tracing();
+    program.say("go");
+    // The probe is done, since no more of the call can come.
+    let finished = tracer.finish();
+    finished.assert_code(0);
+    let lines: Vec<String> = steps(&finished, "p1").iter().map(shown).collect();
+    assert_eq!(lines, ["end-1", "end-exit"]);
+    finished.assert_says(&["p1: call 1 ended without a return after step 2: its thread is gone"]);
+}
+
+#[test]
 fn long_loop_keeps_its_first_and_last_turns_and_those_that_change_a_watched_value() {
     if !needs::kernel() {
         return;
@@ -297,11 +315,9 @@ fn call_that_costs_too_much_is_cut_and_says_where() {
         return;
     }
     let path = c("trace-cut", SOURCE, &["-O0", "-pthread"]);
-    let program = Program::ready(&path, &["20000000"]);
-    let pid = program.pid();
-    let tracer = crate::support::tracer::Tracer::attach(pid, "json", &["trace turns cpu 5%"], &[]);
+    let mut program = Program::ready(&path, &["20000000"]);
+    let tracer = Tracer::attach(program.pid(), "json", &["trace turns cpu 5%"], &[]);
     tracer.wait_tracing();
-    let mut program = program;
     program.say("go");
     // All probes are done once the call is cut, although the program runs on.
     let finished = tracer.finish();
