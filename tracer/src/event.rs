@@ -1,6 +1,8 @@
 //! The data for frontends: hits as events, and the state of probes.
 
+pub mod call;
 mod done;
+pub mod evaluate;
 mod left_out;
 mod process;
 mod span;
