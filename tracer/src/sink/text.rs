@@ -1,4 +1,6 @@
-//! One line an event, for people: local time, thread, place, message.
+//! One line an event, for people: local time, thread, place, message. Steps of traced calls are an indented listing.
+
+mod steps;
 
 use std::io::{self, Write};
 
@@ -6,14 +8,17 @@ use super::aggregate::AggregateTable;
 use super::stamp::Clock;
 use super::{Begin, Sink};
 use crate::base::visible::Visible;
-use crate::event::{Aggregate, Event, ProbeDone, ProbeLimited, Stack, StackFrame};
+use crate::event::{Aggregate, Event, ProbeDone, ProbeLimited, Stack, StackFrame, StepEvent};
 use crate::session::{FollowedProcesses, ProbeStatus};
+use steps::StepListing;
 
 const DIM: &str = "\x1b[2m";
 const CYAN: &str = "\x1b[36m";
 const RESET: &str = "\x1b[0m";
 /// Before each further line of an event, so that no text of the target passes for an event.
 const CONTINUED: &str = "    ";
+/// Columns of a step's place at most, up to which the steps of all calls are indented alike.
+const PLACE: usize = 32;
 
 /// Writes events as lines of text.
 pub struct TextSink<W> {
@@ -22,6 +27,9 @@ pub struct TextSink<W> {
     /// Show the process id before the thread's id.
     processes: bool,
     clock: Clock,
+    steps: StepListing,
+    /// Columns of the widest place of a step so far.
+    place: usize,
 }
 
 impl<W: Write + Send> TextSink<W> {
@@ -32,6 +40,8 @@ impl<W: Write + Send> TextSink<W> {
             colour,
             processes: false,
             clock,
+            steps: StepListing::default(),
+            place: 0,
         }
     }
 
@@ -53,6 +63,35 @@ impl<W: Write + Send> TextSink<W> {
         for (index, line) in message.split('\n').enumerate() {
             let indent = if index == 0 { "" } else { CONTINUED };
             writeln!(self.out, "{indent}{}", Visible(line))?;
+        }
+        Ok(())
+    }
+
+    /// Writes a step of a traced call.
+    fn step(&mut self, event: &Event, step: &StepEvent) -> io::Result<()> {
+        let (dim, cyan, reset) = (self.paint(DIM), self.paint(CYAN), self.paint(RESET));
+        let time = self.clock.line(event.time_ns).to_string();
+        let place = Visible(&event.origin.place()).to_string();
+        let columns = place.chars().count();
+        self.place = self.place.max(columns.min(PLACE));
+        for line in self.steps.lines(event, step) {
+            write!(
+                self.out,
+                "{dim}{time}{reset} {}{dim}/{}{reset} {dim}{}#{}{reset} ",
+                Visible(&event.thread),
+                event.ids(self.processes),
+                Visible(&event.origin.probe_name),
+                step.call,
+            )?;
+            match line.is_step {
+                true => write!(self.out, "{cyan}{place}{reset}")?,
+                false => write!(self.out, "{:columns$}", "")?,
+            }
+            let indent = line.indent + self.place.saturating_sub(columns);
+            match line.text.is_empty() {
+                true => writeln!(self.out)?,
+                false => writeln!(self.out, "{:indent$}{}", "", Visible(&line.text))?,
+            }
         }
         Ok(())
     }
@@ -116,6 +155,9 @@ impl<W: Write + Send> Sink for TextSink<W> {
             let line = event.left_out.line(&origin.probe_name);
             writeln!(self.out, "{dim}{}{reset}", Visible(&line))?;
         }
+        if let Some(step) = &event.step {
+            return self.step(event, step);
+        }
         let time = self.clock.line(event.time_ns);
         write!(
             self.out,
@@ -161,6 +203,7 @@ impl<W: Write + Send> Sink for TextSink<W> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::StepKind;
     use crate::sink::TimeStyle;
     use crate::sink::json::tests::event;
 
@@ -181,6 +224,112 @@ mod tests {
             written(&event(), false),
             "12:04:31.250117 Monitor/4711 main.rs:57 x 640 -> 812\n"
         );
+    }
+
+    /// A step of a call of `work`, or of `leaf` at depth 1.
+    fn step(call: u64, number: u64, kind: StepKind, depth: u32, line: u64) -> Event {
+        let mut event = event();
+        let mut origin = (*event.origin).clone();
+        (origin.line, origin.function) = (line, ["work", "leaf"][depth as usize].into());
+        event.origin = origin.into();
+        event.time_ns += number * 1_000;
+        event.values.clear();
+        event.step = Some(Box::new(StepEvent {
+            call,
+            number,
+            depth,
+            frame: 0x1000 - u64::from(depth),
+            kind,
+            repeated: 0,
+        }));
+        event
+    }
+
+    fn valued(mut event: Event, values: &[(&str, i128)]) -> Event {
+        let named = values.iter().map(|(name, value)| crate::event::NamedValue {
+            expr: (*name).into(),
+            ty: "int".into(),
+            value: crate::value::Value::Int(*value, 32),
+        });
+        event.values = named.collect();
+        event
+    }
+
+    fn listed(events: &[Event], colour: bool) -> String {
+        let mut out = Vec::new();
+        let mut sink = TextSink::new(&mut out, clock(), colour);
+        events.iter().for_each(|event| sink.event(event).unwrap());
+        String::from_utf8(out).unwrap()
+    }
+
+    /// A call with everything that a listing has.
+    fn call() -> Vec<Event> {
+        let mut turned = valued(step(1, 19, StepKind::Line, 0, 9), &[("n", 2), ("sum", 7)]);
+        if let Some(step) = &mut turned.step {
+            step.repeated = 8;
+        }
+        vec![
+            valued(step(1, 1, StepKind::Enter, 0, 8), &[("n", 2)]),
+            valued(step(1, 2, StepKind::Line, 0, 9), &[("n", 2), ("sum", 0)]),
+            valued(step(1, 3, StepKind::Enter, 1, 104), &[("k", 0)]),
+            valued(step(1, 4, StepKind::Line, 1, 105), &[("k", 0)]),
+            valued(step(1, 5, StepKind::Return, 1, 105), &[("$return", 7)]),
+            valued(step(1, 6, StepKind::Line, 0, 10), &[("n", 2), ("sum", 7)]),
+            turned,
+            valued(step(1, 20, StepKind::Enter, 1, 104), &[("k", 1)]),
+            valued(step(1, 21, StepKind::Line, 0, 11), &[("n", 3), ("sum", 7)]),
+            step(1, 22, StepKind::Return, 0, 12),
+            step(2, 1, StepKind::Enter, 0, 8),
+            valued(step(2, 2, StepKind::Cut, 0, 9), &[("n", 2)]),
+        ]
+    }
+
+    #[test]
+    fn call_is_an_indented_listing_with_the_values_that_changed() {
+        insta::assert_snapshot!(listed(&call(), false));
+        let plain = listed(&call(), true)
+            .replace(DIM, "")
+            .replace(CYAN, "")
+            .replace(RESET, "");
+        assert_eq!(plain, listed(&call(), false));
+    }
+
+    #[test]
+    fn calls_of_several_threads_are_told_apart() {
+        let of_other = |number, kind, value| {
+            let mut event = valued(step(2, number, kind, 0, 8), &[("n", value)]);
+            (event.tid, event.thread) = (9, "ev\x1b[2Jil".into());
+            event
+        };
+        let mut events = call();
+        events.truncate(2);
+        events.insert(1, of_other(1, StepKind::Enter, 5));
+        events.push(of_other(2, StepKind::Line, 5));
+        // It comes again, and then it is left.
+        events.push(of_other(2, StepKind::Line, 5));
+        events.push(of_other(3, StepKind::Left, 99));
+        insta::assert_snapshot!(listed(&events, false));
+    }
+
+    #[test]
+    fn listing_that_begins_within_a_call_says_so() {
+        let events = [
+            valued(step(4, 30, StepKind::Line, 1, 105), &[("k", 0)]),
+            valued(step(4, 31, StepKind::Return, 1, 105), &[("$return", 1)]),
+            valued(step(4, 32, StepKind::Line, 0, 9), &[("n", 1)]),
+        ];
+        insta::assert_snapshot!(listed(&events, false));
+    }
+
+    #[test]
+    fn calls_that_never_end_are_forgotten() {
+        let mut listing = StepListing::default();
+        for call in 1..=5_000 {
+            let event = step(call, 1, StepKind::Enter, 0, 8);
+            let step = event.step.clone().expect("it is a step");
+            assert_eq!(listing.lines(&event, &step).len(), 2);
+        }
+        assert!(listing.len() <= 1 << 10, "{}", listing.len());
     }
 
     #[test]

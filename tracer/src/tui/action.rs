@@ -10,7 +10,7 @@ use super::events::Filter;
 use super::keymap::KeyCommand;
 use super::workers::saving::FileRequest;
 use crate::base::diagnostic::Diagnostic;
-use crate::event::{Aggregate, ProbeId};
+use crate::event::{Aggregate, Event, ProbeId};
 use crate::session::playback::{PlaybackPlace, Window};
 use crate::session::{LineInfo, Notice, OutlineEntry, ProbeStatus, SourceFile, VariableInfo};
 use ratatui::layout::Size;
@@ -105,6 +105,30 @@ pub(super) struct LoadedWindow {
     pub(super) is_jump: bool,
 }
 
+/// A traced call of a recording that is to be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct CallWish {
+    /// The probe.
+    pub(super) probe: ProbeId,
+    /// Number of the call.
+    pub(super) call: u64,
+    /// Number of an event near it.
+    pub(super) near: u64,
+    /// It goes beside the call that is shown. Otherwise it is shown.
+    pub(super) is_other: bool,
+}
+
+/// The steps of a traced call of a recording.
+#[derive(Debug)]
+pub(super) struct LoadedCall {
+    /// The wish.
+    pub(super) wish: CallWish,
+    /// The steps that were found.
+    pub(super) events: Vec<Arc<Event>>,
+    /// The recording was searched only in part.
+    pub(super) is_partial: bool,
+}
+
 /// The result of a worker.
 #[derive(Debug)]
 pub(super) enum WorkerReply {
@@ -168,6 +192,8 @@ pub(super) enum WorkerReply {
     Removed(ProbeId, Option<Box<ProbeStatus>>, Option<Box<Aggregate>>),
     /// Events of a recording.
     Window(LoadedWindow),
+    /// A traced call of a recording.
+    Call(LoadedCall),
     /// Probes were silenced or woken, as requested.
     Switched,
     /// The present aggregates of the probes.
@@ -291,6 +317,8 @@ pub(super) enum UiEffect {
         /// The place was asked for.
         is_jump: bool,
     },
+    /// Read a traced call of a recording.
+    LoadCall(CallWish),
     /// Copy a text to the clipboard of the terminal.
     Copy(String),
     /// Open a source file in the user's editor.

@@ -1,5 +1,9 @@
 //! A session without a target: for tests, and for looking at the screen.
 
+#[cfg(test)]
+#[path = "fake/steps.rs"]
+mod steps;
+
 use std::collections::VecDeque;
 use std::future::Future;
 use std::path::PathBuf;
@@ -19,6 +23,9 @@ use crate::session::{
 };
 use crate::sources::SourceText;
 use crate::value::{Cut, Map, Sequence, Struct, Text, Value};
+
+#[cfg(test)]
+pub(crate) use steps::traced_call;
 
 /// Source text of the made-up target.
 pub(crate) const SOURCE: &str = r#"//! Watches the pointer.

@@ -6,6 +6,9 @@
 mod event;
 mod help;
 mod remap;
+mod stepping;
+#[cfg(test)]
+mod tests;
 mod text;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -28,6 +31,10 @@ pub(super) enum Mode {
     Event,
     /// A text to search for in an event.
     EventSearch,
+    /// A traced call, step by step.
+    Steps,
+    /// A line to type in it.
+    StepsPrompt,
     /// One probe in full.
     Detail,
     /// Keys go to the program.
@@ -40,13 +47,15 @@ pub(super) enum Mode {
 
 impl Mode {
     /// All, in the order of the help.
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 12] = [
         Self::Main,
         Self::Picker,
         Self::Prompt,
         Self::Targets,
         Self::Event,
         Self::EventSearch,
+        Self::Steps,
+        Self::StepsPrompt,
         Self::Detail,
         Self::Program,
         Self::Leave,
@@ -55,7 +64,10 @@ impl Mode {
 
     /// Returns true if keys with a character are text.
     pub(super) const fn takes_text(self) -> bool {
-        matches!(self, Self::Picker | Self::Prompt | Self::EventSearch)
+        matches!(
+            self,
+            Self::Picker | Self::Prompt | Self::EventSearch | Self::StepsPrompt
+        )
     }
 
     /// Heading in the help.
@@ -67,6 +79,8 @@ impl Mode {
             Self::Targets => "In the list of targets",
             Self::Event => "In an event",
             Self::EventSearch => "While searching in an event",
+            Self::Steps => "In the steps of a traced call",
+            Self::StepsPrompt => "While typing in the steps",
             Self::Detail => "In the details of a probe",
             Self::Program => "While keys go to the program",
             Self::Leave => "At the end, while the program runs",
@@ -150,6 +164,22 @@ pub(super) enum KeyCommand {
     OpenSource,
     EditSource,
     CompleteBack,
+    StepOver,
+    StepOverBack,
+    StepInto,
+    StepIntoBack,
+    StepOut,
+    StepOutBack,
+    NextPass,
+    PreviousPass,
+    NextPassAnywhere,
+    PreviousPassAnywhere,
+    NextChange,
+    PreviousChange,
+    NextDifference,
+    PreviousDifference,
+    NextCall,
+    PreviousCall,
 }
 
 /// A key with its modifiers.
@@ -205,7 +235,7 @@ const RIGHT: &[KeyBinding] = &[key(KeyCode::Right), ch('l')];
 const ENTER: &[KeyBinding] = &[key(KeyCode::Enter)];
 const ESCAPE: &[KeyBinding] = &[key(KeyCode::Esc)];
 
-/// The keys of all modes but those of an event.
+/// The keys of all modes but those of an event and of a traced call.
 static BINDINGS: &[Binding] = &[
     bind(
         Mode::Main,
@@ -667,7 +697,10 @@ static BINDINGS: &[Binding] = &[
 
 /// Every key of every mode.
 pub(super) fn bindings() -> impl Iterator<Item = &'static Binding> {
-    BINDINGS.iter().chain(event::BINDINGS)
+    BINDINGS
+        .iter()
+        .chain(event::BINDINGS)
+        .chain(stepping::BINDINGS)
 }
 
 /// The mouse, for the help.
@@ -732,55 +765,4 @@ pub(super) fn foot(mode: Mode, hints: &[(&[KeyCommand], &str)]) -> String {
         (!keys.is_empty()).then(|| format!("{keys} {what}"))
     });
     hints.collect::<Vec<_>>().join("  ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bindings_of_one_mode_never_share_a_key() {
-        for mode in Mode::ALL {
-            let mut seen: Vec<KeyBinding> = Vec::new();
-            for key in bindings()
-                .filter(|binding| binding.mode == mode)
-                .flat_map(|binding| binding.usual)
-            {
-                assert!(!seen.contains(key), "{mode:?} {key}");
-                seen.push(*key);
-            }
-        }
-    }
-
-    #[test]
-    fn help_of_every_binding_fits_80_columns() {
-        for binding in bindings() {
-            assert!(
-                label(binding.usual).chars().count() <= 17,
-                "{}",
-                binding.help
-            );
-            assert!(binding.help.chars().count() <= 53, "{}", binding.help);
-        }
-    }
-
-    #[test]
-    fn command_with_shift_in_the_modifiers_is_the_capital_letter() {
-        let shifted = KeyEvent::new(KeyCode::Char('N'), KeyModifiers::SHIFT);
-        assert_eq!(
-            command(Mode::Main, shifted),
-            Some(KeyCommand::PreviousMatch)
-        );
-        let back = KeyEvent::new(KeyCode::BackTab, KeyModifiers::SHIFT);
-        assert_eq!(command(Mode::Main, back), Some(KeyCommand::PreviousPane));
-    }
-
-    #[test]
-    fn command_in_the_prompt_leaves_letters_to_the_editor() {
-        for c in ('a'..='z').chain('A'..='Z') {
-            let event = KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE);
-            assert_eq!(command(Mode::Prompt, event), None);
-            assert_eq!(command(Mode::Picker, event), None);
-        }
-    }
 }

@@ -38,7 +38,9 @@ use probes::plain::PlainProbes;
 use queue::CommandQueue;
 use recording::RecordingView;
 use results::ResultsPane;
-use target_rows::TargetRows;
+use stepping::Stepping;
+use stepping::calls::CallStore;
+use targets::target_rows::TargetRows;
 use undo::UndoSteps;
 
 pub(super) mod changes;
@@ -57,8 +59,8 @@ pub(super) mod recording;
 pub(super) mod results;
 pub(super) mod series;
 pub(super) mod source;
-pub(super) mod target_rows;
-mod targets;
+pub(super) mod stepping;
+pub(super) mod targets;
 #[cfg(test)]
 mod tests;
 mod undo;
@@ -83,6 +85,8 @@ pub(super) enum Overlay {
     Prompt(Prompt),
     /// An event in full.
     Event(Detail),
+    /// A traced call, step by step.
+    Steps(Box<Stepping>),
     /// A probe in full.
     Probe(ProbeId, usize),
     /// The targets.
@@ -167,6 +171,10 @@ pub(super) struct UiState {
     folds: Folds,
     /// The event in full that was left last.
     left: Option<LeftDetail>,
+    /// The traced calls.
+    pub(super) calls: CallStore,
+    /// The stepping view, while an event in full or the help lies over it.
+    steps_behind: Option<Box<Stepping>>,
     /// The user's editor has the terminal.
     pub(super) editing: bool,
     /// The message at the foot.
@@ -256,6 +264,8 @@ impl UiState {
             events: Events::new(options.events),
             folds: Folds::default(),
             left: None,
+            calls: CallStore::default(),
+            steps_behind: None,
             editing: false,
             message: None,
             news: None,
@@ -292,6 +302,8 @@ impl UiState {
             Overlay::Prompt(_) => Mode::Prompt,
             Overlay::Event(Detail { search: None, .. }) => Mode::Event,
             Overlay::Event(_) => Mode::EventSearch,
+            Overlay::Steps(ref view) if view.typing.is_some() => Mode::StepsPrompt,
+            Overlay::Steps(_) => Mode::Steps,
             Overlay::Probe(..) => Mode::Detail,
             Overlay::Targets(_) => Mode::Targets,
             Overlay::Leave => Mode::Leave,
@@ -333,6 +345,7 @@ impl UiState {
         self.settle();
         effects.extend(self.settle_program());
         effects.extend(self.settle_recording());
+        effects.extend(self.settle_stepping());
         effects.extend(self.find_completions());
         effects
     }
@@ -349,6 +362,7 @@ impl UiState {
                             self.type_search(request);
                         }
                     }
+                    Overlay::Steps(_) => self.type_in_steps(key),
                     _ => {}
                 }
                 self.typing();
@@ -423,7 +437,7 @@ impl UiState {
             Overlay::Help(help) => help.top = help.top.min(help.lines.len().saturating_sub(rows)),
             Overlay::Targets(list) => list.settle(self.targets.len(), rows),
             Overlay::Event(_) => self.settle_event(),
-            Overlay::None | Overlay::Prompt(_) | Overlay::Leave => {}
+            Overlay::None | Overlay::Prompt(_) | Overlay::Steps(_) | Overlay::Leave => {}
         }
     }
 
@@ -514,6 +528,7 @@ impl UiState {
                         left_out: event.left_out,
                     });
                 }
+                self.calls.take(&event);
                 self.events.push(Body::Event(event));
             }
             Notice::Warning(text) => {
@@ -624,6 +639,7 @@ impl UiState {
                 self.removed(id, last.as_deref(), aggregate.as_deref());
             }
             WorkerReply::Window(loaded) => return self.window_loaded(loaded),
+            WorkerReply::Call(loaded) => self.call_loaded(loaded),
             WorkerReply::Switched => self.switching = self.switching.saturating_sub(1),
             WorkerReply::Aggregates(aggregates) => self.aggregates = aggregates,
             WorkerReply::Started(started) => self.program_started(started),

@@ -24,6 +24,7 @@ mod program;
 mod refused;
 mod results;
 mod source;
+mod stepping;
 mod tables;
 mod targets;
 
@@ -163,7 +164,7 @@ fn status(state: &UiState, buffer: &mut Buffer, area: Rect) {
     let theme = state.theme;
     let covered = matches!(
         state.overlay,
-        Overlay::Prompt(_) | Overlay::Files(_) | Overlay::Event(_)
+        Overlay::Prompt(_) | Overlay::Files(_) | Overlay::Event(_) | Overlay::Steps(_)
     );
     if covered || state.message.is_none() && !matches!(state.overlay, Overlay::None) {
         // An overlay names its own keys.

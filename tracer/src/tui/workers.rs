@@ -19,14 +19,16 @@ use crate::actions::parse_probe;
 use crate::base::diagnostic::Diagnostic;
 use crate::base::user_thread::UserThread;
 use crate::event::ProbeId;
+use crate::session::playback::Playback;
 use crate::session::{Control, ProbeStatus};
 use crate::target::launch::{check_editor, edit};
 
+mod calls;
 pub(super) mod saving;
 
 /// The threads' mailboxes, and their results.
 pub(super) struct Workers {
-    lanes: [Sender<UiEffect>; 10],
+    lanes: [Sender<UiEffect>; 11],
     replies: Receiver<WorkerReply>,
     /// Number of the newest open file; work for older ones is dropped.
     generation: Arc<AtomicU64>,
@@ -59,6 +61,8 @@ fn lane(effect: &UiEffect) -> usize {
         UiEffect::OpenEditor(_) => 7,
         UiEffect::WriteFile(_) => 8,
         UiEffect::Names(_) => 9,
+        // As long as a recording is searched.
+        UiEffect::LoadCall(_) => 10,
     }
 }
 
@@ -124,6 +128,7 @@ impl Workers {
             start("tui-editor")?,
             start("tui-files")?,
             start("tui-names")?,
+            start("tui-calls")?,
         ];
         Ok(Self {
             lanes,
@@ -239,20 +244,9 @@ impl Worker {
                     .for_each(|id| self.control.set_enabled(id, enabled));
                 WorkerReply::Switched
             }
-            UiEffect::LoadWindow {
-                place,
-                filter,
-                is_jump,
-            } => {
-                let Some(playback) = self.control.playback() else {
-                    return true;
-                };
-                let window = playback.window(place, &|event| filter.passes_event(event));
-                WorkerReply::Window(LoadedWindow {
-                    window: Box::new(window),
-                    filter,
-                    is_jump,
-                })
+            UiEffect::LoadWindow { .. } | UiEffect::LoadCall(_) => {
+                let playback = self.control.playback();
+                return playback.is_none_or(|playback| self.read_recording(playback, effect));
             }
             UiEffect::Names(request) => {
                 let names = names(&*self.control, &request);
@@ -276,6 +270,25 @@ impl Worker {
             }
         };
         self.send(reply)
+    }
+
+    fn read_recording(&self, playback: &dyn Playback, effect: UiEffect) -> bool {
+        match effect {
+            UiEffect::LoadWindow {
+                place,
+                filter,
+                is_jump,
+            } => {
+                let window = playback.window(place, &|event| filter.passes_event(event));
+                self.send(WorkerReply::Window(LoadedWindow {
+                    window: Box::new(window),
+                    filter,
+                    is_jump,
+                }))
+            }
+            UiEffect::LoadCall(wish) => self.send(WorkerReply::Call(calls::load(playback, wish))),
+            _ => true,
+        }
     }
 
     fn work_on_program(&self, program: &dyn ProgramControl, effect: UiEffect) -> bool {

@@ -10,5 +10,6 @@ mod picker;
 mod pictures;
 mod results;
 mod sources;
+mod stepping;
 mod story;
 mod terminal;

@@ -99,6 +99,8 @@ pub(in crate::tui) enum HelpPlace {
     Pane(Pane),
     /// An event in full.
     Event,
+    /// A traced call, step by step.
+    Steps,
 }
 
 const fn heading_of(pane: Pane) -> &'static str {
@@ -117,7 +119,7 @@ pub(in crate::tui) fn help(place: HelpPlace) -> Vec<(String, String)> {
     let line = |binding: &Binding| (label(binding.keys()), help_of(binding));
     let here = match place {
         HelpPlace::Pane(pane) => of_pane(pane),
-        HelpPlace::Event => &[],
+        HelpPlace::Event | HelpPlace::Steps => &[],
     };
     let is_here = |binding: &&Binding| here.contains(&binding.command);
     let of_mode = |mode: Mode| bindings().filter(move |binding| binding.mode == mode);
@@ -135,6 +137,7 @@ pub(in crate::tui) fn help(place: HelpPlace) -> Vec<(String, String)> {
             &[]
         }
         HelpPlace::Event => &[Mode::Event, Mode::EventSearch],
+        HelpPlace::Steps => &[Mode::Steps, Mode::StepsPrompt],
     };
     let others = Mode::ALL.iter().filter(|mode| !first.contains(mode));
     for mode in first.iter().chain(others).copied() {
@@ -217,7 +220,10 @@ mod tests {
     #[test]
     fn keys_of_the_pane_come_first_and_every_key_once() {
         let panes = Pane::ALL.map(HelpPlace::Pane);
-        for place in panes.into_iter().chain([HelpPlace::Event]) {
+        for place in panes
+            .into_iter()
+            .chain([HelpPlace::Event, HelpPlace::Steps])
+        {
             let lines = help(place);
             let first = &lines[1].1;
             let mut all = bindings();
@@ -228,6 +234,7 @@ mod tests {
                         && help_of(one) == *first
                 }),
                 HelpPlace::Event => all.any(|one| one.mode == Mode::Event && one.help == first),
+                HelpPlace::Steps => all.any(|one| one.mode == Mode::Steps && one.help == first),
             });
             for binding in bindings() {
                 let (keys, help) = (label(binding.keys()), help_of(binding));

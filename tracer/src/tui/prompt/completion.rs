@@ -12,13 +12,14 @@ use super::context::{CursorPlace, TypedContext};
 const KEPT: usize = 300;
 
 /// The actions and options of the probe language, with their effects.
-const ABOUT: [(&str, &str); 30] = [
+const ABOUT: [(&str, &str); 33] = [
     ("log", "a message with values at each hit"),
     ("snapshot", "one hit with all variables and the stack"),
     ("count", "counts hits: by VALUE"),
     ("hist", "a histogram of a value"),
     ("time", "the times of calls, or A..B"),
     ("span", "calls as spans: for OpenTelemetry"),
+    ("trace", "calls line by line, to step through"),
     ("if", "CONDITION: only hits for which it is true"),
     ("by", "VALUE: one row for each"),
     ("step", "N: the width of a bucket"),
@@ -32,11 +33,13 @@ const ABOUT: [(&str, &str); 30] = [
     ("process", "after per"),
     ("trampoline", "returns by the kernel's trampoline"),
     ("as", "NAME: the name of the probe"),
-    ("with", "after a span: its attributes"),
+    ("with", "VALUE, …: attributes of a span, values of a trace"),
+    ("lines", "after a trace: FILE:A..B, only these lines"),
     ("key", "VALUE: spans of other threads belong together"),
     ("parent", "VALUE: the program's own trace context"),
     ("error", "VALUE: the span has failed if it is true"),
     ("start", "tracer run: starts the program"),
+    ("steps", "the selected or newest traced call, step by step"),
     ("w", "FILE: writes the probes, for -f FILE"),
     ("export", "[FORMAT] FILE: writes the events that are shown"),
     ("undo", "what removed, changed or cleared something"),
@@ -45,7 +48,9 @@ const ABOUT: [(&str, &str); 30] = [
     ("quit", "nothing stays in the target"),
 ];
 /// Commands that are no probes.
-const COMMANDS: [&str; 7] = ["w", "export", "undo", "start", "theme", "help", "quit"];
+const COMMANDS: [&str; 8] = [
+    "w", "export", "undo", "start", "steps", "theme", "help", "quit",
+];
 
 /// A completion.
 #[derive(Clone, Debug, PartialEq, Eq)]

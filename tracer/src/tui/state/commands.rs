@@ -7,6 +7,7 @@ use super::super::document::Document;
 use super::super::keymap::{self, HelpPlace, KeyCommand};
 use super::super::picker::fuzzy::Picker;
 use super::super::prompt::{Prompt, Purpose};
+use super::detail::Detail;
 use super::source::file_index::FileIndex;
 use super::source::{LoadedText, SourceView};
 use super::undo::UndoStep;
@@ -38,6 +39,7 @@ impl UiState {
             Overlay::Prompt(_) => self.prompt_command(command),
             Overlay::Targets(_) => self.targets_command(command),
             Overlay::Event(_) => self.event_command(command),
+            Overlay::Steps(_) => self.steps_command(command),
             Overlay::Probe(..) | Overlay::Help(_) => {
                 self.text_command(command);
                 Vec::new()
@@ -115,25 +117,8 @@ impl UiState {
             KeyCommand::End => self.step(isize::MAX / 2),
             KeyCommand::Left => self.shift(false),
             KeyCommand::Right => self.shift(true),
-            KeyCommand::Quit
-            | KeyCommand::UnfoldAll
-            | KeyCommand::FoldAll
-            | KeyCommand::PreviousEvent
-            | KeyCommand::NextEvent
-            | KeyCommand::ValuesTab
-            | KeyCommand::StackTab
-            | KeyCommand::RawTab
-            | KeyCommand::Hex
-            | KeyCommand::Types
-            | KeyCommand::OpenSource
-            | KeyCommand::Complete
-            | KeyCommand::CompleteBack
-            | KeyCommand::Earlier
-            | KeyCommand::Later
-            | KeyCommand::AllFiles
-            | KeyCommand::Sort
-            | KeyCommand::LeaveProgram
-            | KeyCommand::EndProgram => {}
+            // These have a meaning elsewhere.
+            _ => {}
         }
         Vec::new()
     }
@@ -232,7 +217,7 @@ impl UiState {
                 match row.and_then(|row| Some((row, self.events.number(row)?))) {
                     Some((row, number)) => {
                         self.events.list.cursor = row;
-                        self.show_event(number);
+                        return self.open_event(number);
                     }
                     None => self.say("this row is not an event", false),
                 }
@@ -248,10 +233,16 @@ impl UiState {
             Overlay::Event(detail) => Some(Box::new(detail)),
             _ => None,
         };
-        let place = match behind {
-            Some(_) => HelpPlace::Event,
-            None => HelpPlace::Pane(self.focus),
-        };
+        self.open_help_at(
+            match behind {
+                Some(_) => HelpPlace::Event,
+                None => HelpPlace::Pane(self.focus),
+            },
+            behind,
+        );
+    }
+
+    pub(super) fn open_help_at(&mut self, place: HelpPlace, behind: Option<Box<Detail>>) {
         self.overlay = Overlay::Help(HelpText {
             top: 0,
             lines: keymap::help(place),

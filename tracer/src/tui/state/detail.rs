@@ -218,9 +218,18 @@ impl UiState {
         let Some(row) = self.events.row_of(number) else {
             return;
         };
-        let Some((event, before)) = self.events.shared_pair(row) else {
-            return;
-        };
+        if let Some((event, before)) = self.events.shared_pair(row) {
+            self.show_detail(number, event, before);
+        }
+    }
+
+    /// Shows an event in full that need not be in the list.
+    pub(super) fn show_detail(
+        &mut self,
+        number: u64,
+        event: Arc<Event>,
+        before: Option<Arc<Event>>,
+    ) {
         let identity = self.identity(number);
         let (look, at) = match (&mut self.overlay, self.left.take()) {
             (Overlay::Event(detail), _) => {

@@ -83,10 +83,12 @@ impl UiState {
     pub(super) fn edit_source(&mut self) -> Vec<UiEffect> {
         let place = match (&self.overlay, self.focus) {
             (Overlay::Event(detail), _) => Some(detail.place()),
-            (_, Pane::Source) => self.source.as_ref().map(|source| SourcePlace {
-                file: Arc::clone(&source.file.path),
-                line: source.line(),
-            }),
+            (Overlay::Steps(_), _) | (_, Pane::Source) => {
+                self.source.as_ref().map(|source| SourcePlace {
+                    file: Arc::clone(&source.file.path),
+                    line: source.line(),
+                })
+            }
             (_, Pane::Probes | Pane::Results) => {
                 let probe = self.probes.get(self.probes_list.cursor);
                 probe.map(|probe| SourcePlace {

@@ -16,6 +16,7 @@ impl UiState {
             Overlay::Files(picker) => picker.list.step(lines),
             Overlay::Targets(list) => list.step(lines),
             Overlay::Event(_) => self.scroll_event(lines),
+            Overlay::Steps(_) => self.scroll_steps(x, y, lines),
             Overlay::Probe(_, top) => *top = top.saturating_add_signed(lines),
             Overlay::Help(help) => help.top = help.top.saturating_add_signed(lines),
             Overlay::None | Overlay::Prompt(_) => self.scroll_pane(x, y, lines),
@@ -64,6 +65,10 @@ impl UiState {
             Overlay::Files(_) => self.click_picker(x, y, double),
             Overlay::Targets(_) => self.click_target(x, y),
             Overlay::Prompt(_) | Overlay::Leave => Vec::new(),
+            Overlay::Steps(_) => {
+                self.click_steps(x, y);
+                Vec::new()
+            }
             Overlay::Event(_) if is_over_event => self.click_event(y, double),
             Overlay::Event(_) => {
                 self.leave_event();

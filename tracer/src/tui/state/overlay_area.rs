@@ -17,6 +17,7 @@ pub(in crate::tui) fn overlay_area(state: &UiState) -> Rect {
     };
     match &state.overlay {
         Overlay::None => Rect::default(),
+        Overlay::Steps(_) => screen,
         Overlay::Prompt(prompt) => {
             let wanted = if prompt.purpose.is_probe() { 6 } else { 2 };
             let rows = wanted.min(height);

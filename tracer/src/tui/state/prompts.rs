@@ -125,6 +125,7 @@ impl UiState {
                 self.overlay = Overlay::None;
                 self.undo()
             }
+            "steps" | "step" => self.open_newest_steps(),
             "help" => {
                 self.open_help();
                 Vec::new()

@@ -287,6 +287,7 @@ impl UiState {
                             left_out: event.left_out,
                         });
                     }
+                    self.calls.take(&event);
                     let item = self.events.push(Body::Event(event));
                     known.extend(item.zip(numbers.next().copied()));
                 }
@@ -318,14 +319,16 @@ impl UiState {
             let text = format!("no event passes the filter here; {up} and {down} search on");
             self.say(text, false);
         }
+        let mut effects = Vec::new();
         if opens {
             match item.filter(|_| matches!(self.overlay, Overlay::None)) {
-                Some(item) => self.show_event(item),
+                Some(item) => effects = self.open_event(item),
                 // They were typed for the event.
                 None => self.queue.held.clear(),
             }
         }
-        next.map_or_else(Vec::new, |place| self.load(place, true))
+        effects.extend(next.into_iter().flat_map(|place| self.load(place, true)));
+        effects
     }
 
     /// Reads more events when the selected one is near the end of those on the screen, and shows the state

@@ -1,5 +1,7 @@
 //! The list of targets, and the choice of those whose events are shown.
 
+pub(in crate::tui) mod target_rows;
+
 use super::super::action::{Pane, UiEffect};
 use super::super::events::Filter;
 use super::super::keymap::KeyCommand;

@@ -9,6 +9,7 @@ mod probes;
 mod program;
 mod recordings;
 mod results;
+mod stepping;
 mod themes;
 
 use std::collections::VecDeque;
@@ -263,6 +264,7 @@ fn replies(fake: &Fake, effect: UiEffect) -> Vec<WorkerReply> {
         UiEffect::TypeBytes(bytes) => vec![WorkerReply::Typed(bytes.len())],
         UiEffect::ResizeProgram(_)
         | UiEffect::LoadWindow { .. }
+        | UiEffect::LoadCall(_)
         | UiEffect::Copy(_)
         | UiEffect::OpenEditor(_) => Vec::new(),
         UiEffect::EditSource { file, line } => {

@@ -233,6 +233,9 @@ fn event_row(
         pen.fitted_tail(&place, columns.place - 1, style(Role::Accent))
             .blank_to(start + columns.place as u16, base);
     }
+    if super::stepping::row::draw(state, event, &mut pen, base) {
+        return;
+    }
     let room = pen.room();
     let long = glyphs::width(&event.message, room + 1) > room && state.is_default_message(event);
     let shown = |event: &'_ Event| {

@@ -24,6 +24,7 @@ pub(super) fn draw(state: &UiState, buffer: &mut Buffer) -> Option<(u16, u16)> {
         Overlay::Files(picker) => Some(files(state, picker, buffer, area)),
         Overlay::Prompt(prompt) => Some(line_editor(state, prompt, buffer, area)),
         Overlay::Event(detail) => super::event::draw(state, detail, buffer, area),
+        Overlay::Steps(_) => super::stepping::draw(state, buffer, area),
         Overlay::Targets(list) => {
             super::targets::draw(state, *list, buffer, area);
             None

@@ -13,9 +13,9 @@ use super::super::theme::Role;
 use crate::event::counted;
 use crate::session::ProbeStatus;
 
-mod axes;
+pub(super) mod axes;
 mod pairs;
-mod plot;
+pub(super) mod plot;
 mod rate;
 mod sums;
 mod values;
@@ -93,7 +93,7 @@ fn none_yet(probe: &ProbeStatus) -> String {
 }
 
 /// The colour of a role, for the drawings that are not text.
-fn colour(state: &UiState, role: Role) -> Color {
+pub(super) fn colour(state: &UiState, role: Role) -> Color {
     let of = |role| state.theme.role(role).fg;
     of(role).or_else(|| of(Role::Plain)).unwrap_or(Color::Reset)
 }

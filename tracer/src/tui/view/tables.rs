@@ -12,6 +12,7 @@ use super::super::state::changes::RateBars;
 use super::super::state::source::Variables;
 use super::super::theme::Role;
 use super::known::{VariableValue, known_value, short_type};
+use crate::event::counted;
 use crate::session::{ProbeStatus, VariableInfo};
 
 /// Columns of the number that a full bar of the rate stands for.
@@ -222,10 +223,22 @@ fn probe_row(
         }
     }
     if columns.rest > 8 {
-        pen.text(" ", base)
-            .fitted(&probe.text, columns.rest, style(Role::Dim));
+        let traced = traced_text(state, probe);
+        pen.text(" ", base);
+        let room = columns.rest.min(pen.room());
+        pen.fitted(&traced, room, style(Role::Value));
+        let room = room.saturating_sub(glyphs::width(&traced, room));
+        pen.fitted(&probe.text, room, style(Role::Dim));
     }
     pen.fill(' ', base);
+}
+
+/// The calls of a trace and their steps, as far as they are kept: `2 calls, 31 steps  `.
+fn traced_text(state: &UiState, probe: &ProbeStatus) -> String {
+    match state.calls.counts(probe.id) {
+        (0, _) => String::new(),
+        (calls, steps) => format!("{}, {}  ", counted(calls, "call"), counted(steps, "step")),
+    }
 }
 
 /// `12%`, `0.3%`, `<0.1%`.

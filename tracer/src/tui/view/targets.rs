@@ -8,7 +8,7 @@ use super::super::glyphs::Pen;
 use super::super::keymap::{KeyCommand, Mode, foot};
 use super::super::list::List;
 use super::super::state::UiState;
-use super::super::state::target_rows::TargetRow;
+use super::super::state::targets::target_rows::TargetRow;
 use super::super::theme::Role;
 use super::super::times::short_time;
 use super::{frame, short_count};

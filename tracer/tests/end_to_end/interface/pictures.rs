@@ -20,10 +20,11 @@ use crate::support::tracer::TRACER;
 use svg::Picture;
 
 /// The pictures, and the page that shows each.
-const PICTURES: [(&str, &str); 3] = [
+const PICTURES: [(&str, &str); 4] = [
     ("session.svg", "README.md"),
     ("dark.svg", "docs/terminal-ui.md"),
     ("light.svg", "docs/terminal-ui.md"),
+    ("stepping.svg", "docs/stepping.md"),
 ];
 
 /// Bytes of all pictures, at most.
@@ -111,6 +112,7 @@ fn remake(folder: &Path) {
         let picture = busy(&shop, theme);
         write(folder, &format!("{theme}.svg"), &svg::still(&picture));
     }
+    write(folder, "stepping.svg", &svg::still(&stepping(&shop)));
 }
 
 fn write(folder: &Path, name: &str, text: &str) {
@@ -150,6 +152,25 @@ fn session(shop: &Shop) -> Vec<Picture> {
     terminal.keys("q");
     assert_eq!(terminal.assert_restored(), 0);
     frames
+}
+
+/// A traced call, after a call that it has made.
+fn stepping(shop: &Shop) -> Picture {
+    let trace = "trace shop::Shop::order depth 2";
+    let mut terminal = shop.attach("dark", &["-e", trace]);
+    terminal.wait_text("after 1 hit");
+    terminal.keys(&format!("3\x1b[H{ENTER}"));
+    terminal.wait_text("call 1 of ");
+    terminal.keys("\x1b[Hi");
+    terminal.wait_text("Shop::price");
+    terminal.keys("o");
+    terminal.wait("the result of the call, and the source", |screen| {
+        screen.contains("price()") && screen.contains("fn order") && screen.contains("over")
+    });
+    let picture = terminal.with_screen(Picture::of);
+    terminal.keys("qq");
+    assert_eq!(terminal.assert_restored(), 0);
+    picture
 }
 
 /// A session with some probes.

@@ -107,6 +107,17 @@ fn screens() -> Vec<(String, Desk)> {
         screens.push((format!("recording at {size:?}"), recording));
         screens.push((format!("waiting program at {size:?}"), program::desk(size)));
         screens.push((format!("program at {size:?}"), program::busy(size)));
+        for keys in [
+            "", "<<<", "hhhhjj", "V", "v", "/x", "/x ==\n", "=1\n", "=1\nD", "=1\nDhh", "?", "\n",
+            "q",
+        ] {
+            let mut steps = stepping::traced(size, &[1, 2]);
+            type_keys(&mut steps, keys);
+            screens.push((
+                format!("steps `{}` at {size:?}", keys.escape_debug()),
+                steps,
+            ));
+        }
         let mut leave = program::busy(size);
         leave.press_with(KeyCode::Char(']'), KeyModifiers::CONTROL);
         leave.keys("q");

@@ -14,42 +14,47 @@ use super::super::super::theme::Role;
 
 /// A point of a drawing: from 0 to 1 in both directions, from the lower left corner.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct DrawnPoint {
-    pub(super) x: f64,
-    pub(super) y: f64,
+pub(in crate::tui::view) struct DrawnPoint {
+    pub(in crate::tui::view) x: f64,
+    pub(in crate::tui::view) y: f64,
 }
 
 /// The points of one series.
 #[derive(Clone, Debug)]
-pub(super) struct Curve {
-    pub(super) marker: Marker,
-    pub(super) colour: Color,
+pub(in crate::tui::view) struct Curve {
+    pub(in crate::tui::view) marker: Marker,
+    pub(in crate::tui::view) colour: Color,
     /// Lines between points.
-    pub(super) lines: Vec<[DrawnPoint; 2]>,
+    pub(in crate::tui::view) lines: Vec<[DrawnPoint; 2]>,
     /// Points that are not joined.
-    pub(super) points: Vec<DrawnPoint>,
+    pub(in crate::tui::view) points: Vec<DrawnPoint>,
 }
 
 /// The axes of a drawing.
-pub(super) struct Axes<'a> {
-    pub(super) y: &'a Scale,
+pub(in crate::tui::view) struct Axes<'a> {
+    pub(in crate::tui::view) y: &'a Scale,
     /// Labels below, in the order of their positions.
-    pub(super) x: Vec<Tick>,
+    pub(in crate::tui::view) x: Vec<Tick>,
     /// Marked columns below: hits were left out there. From 0 to 1.
-    pub(super) marks: Vec<f64>,
+    pub(in crate::tui::view) marks: Vec<f64>,
 }
 
 /// Rows between two labels of the axis at the left, at the least.
 const TICK_ROWS: u16 = 2;
 
 /// The number of steps that an axis of this height has labels for.
-pub(super) fn ticks_of_rows(rows: u16) -> usize {
+pub(in crate::tui::view) fn ticks_of_rows(rows: u16) -> usize {
     usize::from(rows / TICK_ROWS).clamp(1, 6)
 }
 
 impl Axes<'_> {
     /// Draws the axes in an area. Returns the area between them.
-    pub(super) fn draw(&self, state: &UiState, buffer: &mut Buffer, area: Rect) -> Rect {
+    pub(in crate::tui::view) fn draw(
+        &self,
+        state: &UiState,
+        buffer: &mut Buffer,
+        area: Rect,
+    ) -> Rect {
         let (ticks, base) = self.y.ticks();
         let dim = state.theme.role(Role::Dim);
         let widest = ticks.iter().map(|tick| tick.label.chars().count()).max();
@@ -116,7 +121,7 @@ impl Axes<'_> {
 }
 
 /// Draws curves, the last one uppermost.
-pub(super) fn draw_curves(buffer: &mut Buffer, area: Rect, curves: &[Curve]) {
+pub(in crate::tui::view) fn draw_curves(buffer: &mut Buffer, area: Rect, curves: &[Curve]) {
     let Some(background) = buffer.cell((area.x, area.y)).map(|cell| cell.bg) else {
         return;
     };

@@ -21,14 +21,14 @@ use crate::session::ProbeStatus;
 const SHORTEST_NS: u64 = 1_000_000_000;
 
 /// How a series is drawn, so that it is known without colours.
-struct CurveStyle {
-    sign: &'static str,
-    marker: Marker,
-    role: Role,
+pub(in crate::tui::view) struct CurveStyle {
+    pub(in crate::tui::view) sign: &'static str,
+    pub(in crate::tui::view) marker: Marker,
+    pub(in crate::tui::view) role: Role,
 }
 
 /// One for the selected number, and one for each that it is compared with.
-const STYLES: [CurveStyle; 6] = [
+pub(in crate::tui::view) const STYLES: [CurveStyle; 6] = [
     CurveStyle {
         sign: "⠒⠒",
         marker: Marker::Braille,
