@@ -137,6 +137,10 @@ impl Compiler<'_> {
             // A variable of a block exists on some lines of the function only.
             let (why, error) = match resolver.operand(expr) {
                 Ok(Operand::Unknown(_, error)) => (Unavailable::OutOfScope, error),
+                // Such as the `p` of `p.x`.
+                Err(error) if error.message.ends_with("in scope here") => {
+                    (Unavailable::OutOfScope, error)
+                }
                 Err(error) => (Unavailable::Unsupported(error.message.clone()), error),
                 Ok(operand) => {
                     self.value(name, operand, DEBUG);

@@ -114,6 +114,7 @@ pub(in crate::session) fn resolve_traced(
         points: BTreeMap::new(),
         lines: HashMap::new(),
         unknown_frames: 0,
+        unseen_returns: Vec::new(),
     };
     let mut roots = Vec::new();
     for start in &own {
@@ -132,6 +133,15 @@ pub(in crate::session) fn resolve_traced(
         notes.push(format!(
             "left out {} lines whose frame is not known",
             search.unknown_frames
+        ));
+    }
+    if let [(function, why), others @ ..] = search.unseen_returns.as_slice() {
+        let more = match others.len() {
+            0 => String::new(),
+            more => format!("; and those of {more} other functions"),
+        };
+        notes.push(format!(
+            "the returns of `{function}` are not seen: {why}{more}"
         ));
     }
     let sites = search.sites();
@@ -181,6 +191,8 @@ struct StepSearch<'m> {
     lines: HashMap<(Arc<PathBuf>, u64), u32>,
     /// Lines whose frame is not known.
     unknown_frames: usize,
+    /// Followed functions whose returns cannot be observed, with the reason.
+    unseen_returns: Vec<(String, String)>,
 }
 
 impl StepSearch<'_> {
@@ -467,9 +479,10 @@ impl StepSearch<'_> {
     fn followed(&mut self, code: &FunctionCode, name: &str) {
         let start = self.debug.start_of_function_at(code.entry);
         self.lines_of(code, start.unwrap_or(code.entry), |_| true);
-        // Without its returns, the next line of the caller tells that it has returned.
-        if let Ok(exits) = self.debug.exits_at(code.entry) {
-            self.exits(&exits, name);
+        match self.debug.exits_at(code.entry) {
+            Ok(exits) => self.exits(&exits, name),
+            // The next line of the caller tells that it has returned.
+            Err(why) => self.unseen_returns.push((name.to_owned(), why)),
         }
     }
 
