@@ -50,6 +50,8 @@ pub const ANNOUNCES_CALLS: u32 = 4;
 pub const FOLLOWS_CALLS: u32 = 8;
 /// Role of a site: the function returns.
 pub const RETURNS_FROM_CALLS: u32 = 16;
+/// With [`FOLLOWS_CALLS`]: the instruction is also the head of a loop, so a pass in a frame that is recorded is a turn.
+pub const HEADS_LOOP: u32 = 32;
 /// Bits of the roles in the number of a [`STEP`](crate::op::STEP). The order of the site is above them.
 pub const ROLE_BITS: u32 = 8;
 

@@ -34,6 +34,7 @@ pub use files::Files;
 pub use frames::unwind;
 pub use functions::{control_flow, function_code, omitted_values};
 pub use lines::resolve::{self, FunctionInfo, SiteError};
+pub use lines::returns::KnownExits;
 pub use lines::source_index::SourceFileInfo;
 pub use model::{names, place, site, types, usdt, variable};
 pub use module::Module;

@@ -20,7 +20,7 @@ use tracer_common::op::{EncodedOp, HIT, INSTRUCTION_POINTER};
 use tracer_common::record::{FLAG_STEP, RecordHeader};
 use tracer_common::timing::{BegunKey, CALL};
 use tracer_common::trace::{
-    ANNOUNCES_CALLS, CallerFrame, CallerKey, FOLLOWS_CALLS, MAX_FRAMES, NEEDS_ANNOUNCEMENT,
+    ANNOUNCES_CALLS, CallerFrame, CallerKey, FOLLOWS_CALLS, HEADS_LOOP, MAX_FRAMES, NEEDS_ANNOUNCEMENT,
     RETURNS_FROM_CALLS, ROLE_BITS, STEP_CUT, STEP_ENTER, STEP_LEFT, STEP_LINE, STEP_RETURN, StepRecord,
     TAKES_CALLS, TakenCall, TakenKey, TraceControl, TraceState,
 };
@@ -224,8 +224,10 @@ fn enter(area: &mut ScratchArea, call: &mut TakenCall, found: u32) -> u32 {
         return 0;
     }
     if found != NONE {
-        // The call that had this frame was left.
-        begin(call, found, area.frame);
+        if area.roles & HEADS_LOOP == 0 {
+            // The call that had this frame was left.
+            begin(call, found, area.frame);
+        }
         return found;
     }
     if area.roles & FOLLOWS_CALLS == 0 {

@@ -114,6 +114,18 @@ impl<'a> FrameSections<'a> {
         self.row(address, SavedReader)?
     }
 
+    /// Returns the first address of the code that the entry of `.eh_frame` for `address` describes.
+    pub(in crate::debuginfo) fn begin_of_entry(&self, address: u64) -> Option<u64> {
+        let (bytes, _) = self.eh_frame?;
+        let mut section = EhFrame::from(bytes);
+        section.set_address_size(8);
+        let fde = match self.entry_by_table(&section, address).flatten() {
+            Some(fde) => fde,
+            None => self.eh_frame_entry_by_index(&section, address)?,
+        };
+        Some(fde.initial_address())
+    }
+
     /// Returns the row that `reader` reads from the entry for `address`, or `None` if there is no
     /// entry.
     pub(in crate::debuginfo) fn row<R: RowReader<'a>>(

@@ -78,7 +78,7 @@ pub enum SiteError {
     #[error("no such USDT probe")]
     NoUsdtProbe,
     /// The note on a USDT probe leads to another instruction.
-    #[error("the note on the USDT probe leads to {address}, where there is no nop")]
+    #[error("the note on the USDT probe leads to {address}, where no nop begins")]
     NoNop {
         /// Address in the note.
         address: LinkAddr,

@@ -18,6 +18,15 @@ use crate::debuginfo::module::Module;
 /// Bytes of one function that are searched.
 const MAX_FUNCTION: u64 = 1 << 20;
 
+/// The places at which a function is known to be left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownExits {
+    /// The instructions, by address.
+    pub exits: Vec<(LinkAddr, Exit)>,
+    /// Why it may also be left elsewhere. `None` if these are all.
+    pub unknown: Option<String>,
+}
+
 impl Module {
     /// Returns every place at which the functions whose path ends with `pattern` return.
     ///
@@ -56,16 +65,26 @@ impl Module {
         Ok(sites)
     }
 
-    /// Returns the instructions that leave the function that begins at `entry`.
+    /// Returns the instructions that are known to leave the function that begins at `entry`.
     ///
     /// # Errors
-    /// Fails if it could be left without notice.
-    pub fn exits_at(&self, entry: LinkAddr) -> Result<Vec<(LinkAddr, Exit)>, String> {
+    /// Fails if its code cannot be read.
+    pub fn known_exits_at(&self, entry: LinkAddr) -> Result<KnownExits, String> {
         let code = self
             .function_code_at(entry)
             .ok_or_else(|| "its code is not known".to_owned())?;
         let ranges: Vec<(u64, u64)> = code.ranges.iter().map(|(a, b)| (a.0, b.0)).collect();
-        exits_of(&self.files, &ranges, |_| true)
+        let mut unknown = None;
+        let exits = walk_exits(
+            &self.files,
+            &ranges,
+            |_| true,
+            |why| {
+                unknown.get_or_insert(why);
+                Ok(())
+            },
+        )?;
+        Ok(KnownExits { exits, unknown })
     }
 
     fn exits_or_entries(
@@ -159,6 +178,16 @@ pub(in crate::debuginfo) fn exits_of(
     ranges: &[(u64, u64)],
     is_function: impl Fn(u64) -> bool,
 ) -> Result<Vec<(LinkAddr, Exit)>, String> {
+    walk_exits(files, ranges, is_function, Err)
+}
+
+/// Like [`exits_of`], and asks `elsewhere` about each instruction that may leave the function without notice.
+fn walk_exits(
+    files: &Files,
+    ranges: &[(u64, u64)],
+    is_function: impl Fn(u64) -> bool,
+    mut elsewhere: impl FnMut(String) -> Result<(), String>,
+) -> Result<Vec<(LinkAddr, Exit)>, String> {
     let inside = |address: u64| {
         let mut ranges = ranges.iter();
         ranges.any(|&(begin, end)| (begin..end).contains(&address))
@@ -192,14 +221,14 @@ pub(in crate::debuginfo) fn exits_of(
                     exits.push((LinkAddr(address), Exit::Jump));
                 }
                 Flow::ConditionalJump if !inside(instruction.target().unwrap_or(0)) => {
-                    return Err(format!(
+                    elsewhere(format!(
                         "the conditional jump at {address:#x} leaves it, but not every time"
-                    ));
+                    ))?;
                 }
                 Flow::IndirectJump => {
-                    return Err(format!(
+                    elsewhere(format!(
                         "the jump at {address:#x} goes to an address in a register, maybe out of it"
-                    ));
+                    ))?;
                 }
                 _ => {}
             }

@@ -15,7 +15,7 @@ use tracer_common::limits::MAX_ACCOUNTS;
 use super::{Live, Placement};
 use crate::actions::ActionSites;
 use crate::event::{Done, DoneReason, ProbeDone, ProbeLimited, grouped};
-use crate::kernel::Machine;
+use crate::kernel::{Machine, OpenTracedCall};
 use crate::lang::ast::ProbeSpec;
 use crate::session::Notice;
 use crate::session::locks::lock;
@@ -55,10 +55,11 @@ impl Live {
             if let Some(text) = newly_unaccounted(probe, &machine) {
                 self.shared.warn(text);
             }
+            let records_calls = self.records_calls(probe, &machine);
             let Some(reason) = why_done(probe, state, now) else {
                 continue;
             };
-            if matches!(reason, DoneReason::Hits(_)) && self.records_calls(probe, &machine) {
+            if matches!(reason, DoneReason::Hits(_)) && records_calls {
                 continue;
             }
             let done = Done { reason, time_ns };
@@ -79,7 +80,7 @@ impl Live {
         machine.close(&slots);
     }
 
-    /// Returns true if a probe is a trace, and calls that it has taken go on.
+    /// Ends the recorded calls of threads that are gone, which cannot tell. Returns true if others go on.
     fn records_calls(&self, probe: &Probe<Placement>, machine: &Machine) -> bool {
         if probe.spec.action.kind().sites() != ActionSites::Calls {
             return false;
@@ -94,14 +95,21 @@ impl Live {
         if !goes_on() {
             return false;
         }
-        // A thread that ended in the call does not tell.
-        for call in machine.open_traced_calls(slot).unwrap_or_default() {
-            if is_gone(call.thread) && machine.end_traced_call(slot, call.thread).is_ok() {
-                self.shared.warn(format!(
-                    "{}: call {} ended without a return after step {}: its thread is gone",
-                    probe.name, call.call, call.steps
-                ));
-            }
+        let open = machine.open_traced_calls(slot).unwrap_or_default();
+        let ended: Vec<OpenTracedCall> = open
+            .into_iter()
+            .filter(|call| is_gone(call.thread))
+            .filter(|call| machine.end_traced_call(slot, call.thread).is_ok())
+            .collect();
+        if let [first, others @ ..] = ended.as_slice() {
+            let more = match others.len() {
+                0 => String::new(),
+                more => format!(", and so did {more} others"),
+            };
+            self.shared.warn(format!(
+                "{}: call {} ended without a return after step {}{more}: its thread is gone",
+                probe.name, first.call, first.steps
+            ));
         }
         goes_on()
     }

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use rayon::prelude::*;
-use tracer_common::trace::{FOLLOWS_CALLS, RETURNS_FROM_CALLS};
+use tracer_common::trace::{FOLLOWS_CALLS, HEADS_LOOP, RETURNS_FROM_CALLS};
 
 use super::{
     CompiledSite, ModuleCopy, PreparedProbe, ReadySite, Setting, at_site, gather, ready, which,
@@ -64,7 +64,9 @@ pub(super) fn prepare(
         match compiled.site {
             Ok(ready) => lines.push(Ok(ready)),
             // A line can be left out. Without the others, calls would be mixed up.
-            Err(error) if step.roles & !FOLLOWS_CALLS == 0 => lines.push(Err((which(site), error))),
+            Err(error) if step.roles & !(FOLLOWS_CALLS | HEADS_LOOP) == 0 => {
+                lines.push(Err((which(site), error)))
+            }
             Err(error) => return Err(error),
         }
     }

@@ -408,7 +408,7 @@ fn usdt_sites(
                 let mut notes = Vec::new();
                 if let Some(first) = left_out.first() {
                     notes.push(format!(
-                        "left out {} of {} notes on the probe: there is no nop at {first}",
+                        "left out {} of {} notes on the probe: no nop begins at {first}",
                         left_out.len(),
                         left_out.len() + sites.len()
                     ));

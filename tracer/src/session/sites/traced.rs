@@ -8,12 +8,13 @@ use std::sync::Arc;
 use tracer_common::limits::MAX_CALLERS;
 use tracer_common::op::TARGET_REGISTERS;
 use tracer_common::trace::{
-    ANNOUNCES_CALLS, CallerFrame, FOLLOWS_CALLS, NEEDS_ANNOUNCEMENT, RETURNS_FROM_CALLS,
-    TAKES_CALLS, TraceControl,
+    ANNOUNCES_CALLS, CallerFrame, FOLLOWS_CALLS, HEADS_LOOP, NEEDS_ANNOUNCEMENT,
+    RETURNS_FROM_CALLS, TAKES_CALLS, TraceControl,
 };
 
 use crate::base::address::LinkAddr;
 use crate::base::diagnostic::Diagnostic;
+use crate::debuginfo::KnownExits;
 use crate::debuginfo::Module as DebugModule;
 use crate::debuginfo::function_code::{FunctionCode, Statement};
 use crate::debuginfo::place::{Binary, LocationExpr, Register, Term};
@@ -87,30 +88,12 @@ pub(in crate::session) fn resolve_traced(
             ..error
         },
     };
-    let (own, copies): (Vec<Site>, Vec<Site>) = starts
-        .into_iter()
-        .partition(|site| site.inlined_into.is_empty());
     let name = location_name(spec);
-    if !copies.is_empty() {
-        let count = copies.len();
-        let are = if count == 1 { "copy is" } else { "copies are" };
-        notes.push(format!("{count} inlined {are} of `{name}` not traced"));
-    }
-    let Some(first) = own.first() else {
-        let error = Diagnostic::at(
-            &location.span,
-            format!("`{name}` has only inlined copies, which have no calls to trace"),
-        );
-        return Err(error.hint("trace the function that it is inlined into"));
-    };
-    if first.is_bare() {
-        let message = format!("`{name}` has no debug information, so its lines are not known");
-        return Err(Diagnostic::at(&location.span, message));
-    }
+    let own = with_code(spec, starts, &mut notes)?;
     let mut search = StepSearch {
         debug,
         action,
-        of: own_file(first),
+        of: own.first().and_then(own_file),
         points: BTreeMap::new(),
         lines: HashMap::new(),
         unknown_frames: 0,
@@ -127,6 +110,15 @@ pub(in crate::session) fn resolve_traced(
         search.traced(&code, start).map_err(refused)?;
         roots.push(code);
     }
+    if let Some(range) = &action.lines
+        && !search
+            .points
+            .values()
+            .any(|point| point.line != 0 && search.is_shown(&point.site))
+    {
+        let message = format!("`{name}` has no code on these lines");
+        return Err(Diagnostic::at(&range.span, message));
+    }
     let depth = spec.options.depth.unwrap_or(0);
     let followed = search.follow(roots, depth, &mut notes);
     if search.unknown_frames > 0 {
@@ -141,7 +133,7 @@ pub(in crate::session) fn resolve_traced(
             more => format!("; and those of {more} other functions"),
         };
         notes.push(format!(
-            "the returns of `{function}` are not seen: {why}{more}"
+            "some returns of `{function}` may not be seen: {why}{more}"
         ));
     }
     let sites = search.sites();
@@ -159,6 +151,37 @@ pub(in crate::session) fn resolve_traced(
         notes,
         module: Arc::clone(&module),
     })
+}
+
+/// The beginnings of the functions with code of their own among those of a name.
+fn with_code(
+    spec: &ProbeSpec,
+    starts: Vec<Site>,
+    notes: &mut Vec<String>,
+) -> Result<Vec<Site>, Diagnostic> {
+    let location = &spec.location;
+    let (own, copies): (Vec<Site>, Vec<Site>) = starts
+        .into_iter()
+        .partition(|site| site.inlined_into.is_empty());
+    let name = location_name(spec);
+    if !copies.is_empty() {
+        let count = copies.len();
+        let of = if count == 1 { "copy of" } else { "copies of" };
+        let are = if count == 1 { "is" } else { "are" };
+        notes.push(format!("{count} inlined {of} `{name}` {are} not traced"));
+    }
+    let Some(first) = own.first() else {
+        let error = Diagnostic::at(
+            &location.span,
+            format!("`{name}` has only inlined copies, which have no calls to trace"),
+        );
+        return Err(error.hint("trace the function that it is inlined into"));
+    };
+    if first.is_bare() {
+        let message = format!("`{name}` has no debug information, so its lines are not known");
+        return Err(Diagnostic::at(&location.span, message));
+    }
+    Ok(own)
 }
 
 /// The function as the user names it.
@@ -212,14 +235,8 @@ impl StepSearch<'_> {
             ))
             .hint("trace the function that calls it, with `depth 1`"));
         }
-        let exits = self.debug.exits_at(entry).map_err(|why| {
-            Diagnostic::new(format!(
-                "the returns of `{}` cannot be observed: {why}",
-                start.function
-            ))
-        })?;
         self.lines_of(code, start.address, |_| true);
-        self.exits(&exits, &start.function);
+        self.returns(code, &start.function)?;
         let frame = self.frame(start.address).ok_or_else(|| {
             Diagnostic::new(format!("the frame of `{}` is not known", start.function))
         })?;
@@ -421,7 +438,12 @@ impl StepSearch<'_> {
             .filter_map(|(entry, is_followed)| is_followed.then_some(entry))
             .collect();
         for &entry in &entries {
-            self.entry(entry, FOLLOWS_CALLS);
+            let is_loop = self
+                .debug
+                .turns(entry)
+                .map_or(true, |turns| !turns.is_empty());
+            let more = if is_loop { HEADS_LOOP } else { 0 };
+            self.entry(entry, FOLLOWS_CALLS | more);
         }
         followed.entries = entries;
         if !left_out.is_empty() {
@@ -479,11 +501,33 @@ impl StepSearch<'_> {
     fn followed(&mut self, code: &FunctionCode, name: &str) {
         let start = self.debug.start_of_function_at(code.entry);
         self.lines_of(code, start.unwrap_or(code.entry), |_| true);
-        match self.debug.exits_at(code.entry) {
-            Ok(exits) => self.exits(&exits, name),
-            // The next line of the caller tells that it has returned.
-            Err(why) => self.unseen_returns.push((name.to_owned(), why)),
+        // Without its returns, the next line of the caller tells that it has returned.
+        if let Err(error) = self.returns(code, name) {
+            self.unseen_returns.push((name.to_owned(), error.message));
         }
+    }
+
+    /// Adds the returns of a function. Some of them may be unknown: a `switch` is a jump to an address in a register,
+    /// and so is a call of another function in its place.
+    fn returns(&mut self, code: &FunctionCode, name: &str) -> Result<(), Diagnostic> {
+        let found = self.debug.known_exits_at(code.entry);
+        let KnownExits { exits, unknown } = found.map_err(|why| {
+            Diagnostic::new(format!("the returns of `{name}` cannot be observed: {why}"))
+        })?;
+        // A function without any return is left by its thread's end.
+        if exits.is_empty()
+            && let Some(why) = &unknown
+        {
+            let message = format!("the returns of `{name}` cannot be observed: {why}");
+            return Err(
+                Diagnostic::new(message).hint("trace a function that calls it, with `depth 1`")
+            );
+        }
+        if let Some(why) = unknown {
+            self.unseen_returns.push((name.to_owned(), why));
+        }
+        self.exits(&exits, name);
+        Ok(())
     }
 
     /// The rule that computes the frame of the code around a call, at the first instruction of the called function.
@@ -501,10 +545,11 @@ impl StepSearch<'_> {
         })
     }
 
-    /// The sites, numbered in the order of their addresses.
+    /// The sites, numbered in the order of their addresses. Those that begin calls come last: a call that begins
+    /// before its lines are attached would lose them.
     fn sites(self) -> Vec<TracedSite> {
         let numbered = (0_u32..).zip(self.points.into_values());
-        numbered
+        let mut sites: Vec<TracedSite> = numbered
             .map(|(order, point)| TracedSite {
                 site: point.site,
                 step: StepSite {
@@ -514,7 +559,9 @@ impl StepSearch<'_> {
                     line: point.line,
                 },
             })
-            .collect()
+            .collect();
+        sites.sort_by_key(|site| site.step.roles & (TAKES_CALLS | ANNOUNCES_CALLS));
+        sites
     }
 }
 

@@ -285,11 +285,11 @@ fn notes_that_lead_astray_are_refused() {
         assert_ne!(finished.code, Some(0), "{probe}: {finished}");
         finished.assert_says(words);
     };
-    for name in ["no_nop", "no_code", "nowhere"] {
+    for name in ["no_nop", "no_code", "nowhere", "inside"] {
         refused(
             &format!("log usdt:e2e:{name}"),
             &[],
-            &["where there is no nop"],
+            &["where no nop begins"],
         );
     }
     refused(

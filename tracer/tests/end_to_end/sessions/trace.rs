@@ -227,6 +227,43 @@ fn frames_of_recursion_coroutines_and_loops_are_told_apart() {
 }
 
 #[test]
+fn turns_of_a_loop_at_a_followed_functions_first_instruction_are_no_calls() {
+    if !needs::kernel() {
+        return;
+    }
+    let finished = observe("gcc", &["-Os", "-pthread"], &["trace heads depth 1"], &[]);
+    let all = steps(&finished, "p1");
+    assert_is_whole(&all);
+    let of = |wanted: &str| {
+        let inner = all.iter().filter(|event| step(event, "depth") == 1);
+        inner.filter(|event| kind(event) == wanted).count()
+    };
+    let lines: Vec<String> = all.iter().map(shown).collect();
+    assert_eq!((of("enter"), of("return")), (2, 2), "{lines:?}");
+    let sets = lines.iter().filter(|line| *line == "  head-set").count();
+    assert_eq!(sets, 2 + 3, "{lines:?}");
+}
+
+#[test]
+fn function_with_a_jump_table_is_recorded_and_its_unknown_returns_are_told() {
+    if !needs::kernel() {
+        return;
+    }
+    let finished = observe("gcc", &["-O0", "-pthread"], &["trace pick hits 3"], &[]);
+    let all = steps(&finished, "p1");
+    let returns: Vec<i64> = all
+        .iter()
+        .filter(|event| kind(event) == "return")
+        .map(|event| value(event, "$return").as_i64().expect("a number"))
+        .collect();
+    assert_eq!(returns.len(), 3);
+    assert_eq!((returns[0], returns[2]), (7, -7));
+    let lines: Vec<String> = all.iter().map(shown).collect();
+    assert!(lines.iter().any(|line| line == "pick-2"), "{lines:?}");
+    finished.assert_says(&["some returns of `pick` may not be seen: the jump at"]);
+}
+
+#[test]
 fn call_that_is_left_by_a_jump_is_told_by_the_next_one() {
     if !needs::kernel() {
         return;
