@@ -16,6 +16,7 @@ use crate::accounts;
 use crate::arch::{self, TargetRegisters};
 use crate::atomic;
 use crate::base::{anew, anew_ref, is_sampled, now, ring, say_left_out, wake};
+use crate::calls::{timing, trace};
 use crate::diagnostics;
 use crate::fetch;
 use crate::guard::{self, Verdict};
@@ -25,7 +26,6 @@ use crate::rates::{limits, spend, spend_counted};
 use crate::step::{Run, StepOutcome, next_common, step, step_common, step_computing};
 use crate::tally;
 use crate::task;
-use crate::calls::{timing, trace};
 
 /// Flags of the sites of a probe that times.
 const TIMED: u32 = BEGINS | ENDS | FORGETS | TURNS;

@@ -30,6 +30,7 @@ mod accounts;
 mod arch;
 mod atomic;
 mod base;
+mod calls;
 mod diagnostics;
 mod fetch;
 mod guard;
@@ -44,7 +45,6 @@ mod rates;
 mod step;
 mod tally;
 mod task;
-mod calls;
 
 use aya_ebpf::EbpfContext;
 use aya_ebpf::helpers::generated::bpf_get_attach_cookie;

@@ -9,13 +9,13 @@ use tracer_common::record::{
 use tracer_common::wide::{self, WideInteger};
 
 use crate::arch::PAGE;
+use crate::calls::{timing, trace};
 use crate::maps::{OPS, ScratchArea};
 use crate::memory::{read_user, read_user_string};
 use crate::missed::missed;
 use crate::numbers::{extend, holds, jump, register, set};
-use crate::processes::places;
-use crate::calls::{timing, trace};
 use crate::outcome;
+use crate::processes::places;
 
 /// Bytes of a chunk header.
 const HEADER: u32 = 8;

@@ -449,8 +449,15 @@ impl<'a> Compiler<'a> {
             expr: name.into(),
             ty,
             source,
-            hidden: self.redactor.hides_expr(name),
+            hidden: self.hides(name),
         });
+    }
+
+    /// Returns true if the value of an expression is redacted. The value that `get_token()` returns is a token.
+    fn hides(&self, expr: &str) -> bool {
+        let is_result = expr.contains("$return");
+        let is_redacted = |returned: Returned| returned.redacted;
+        self.redactor.hides_expr(expr) || is_result && self.scope.returned.is_some_and(is_redacted)
     }
 
     /// A variable-length array, as an address and a number of elements.

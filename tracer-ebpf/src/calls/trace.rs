@@ -12,17 +12,15 @@
 use aya_ebpf::helpers::generated::bpf_get_current_pid_tgid;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LruHashMap};
-use tracer_common::control::{
-    ANNOUNCES, ENABLED, ProbeControl, ProbeState, SiteControl, TAKES,
-};
+use tracer_common::control::{ANNOUNCES, ENABLED, ProbeControl, ProbeState, SiteControl, TAKES};
 use tracer_common::limits::{MAX_CALLERS, MAX_PROBES, MAX_STARTING, MAX_TAKEN};
 use tracer_common::op::{EncodedOp, HIT, INSTRUCTION_POINTER};
 use tracer_common::record::{FLAG_STEP, RecordHeader};
 use tracer_common::timing::{BegunKey, CALL};
 use tracer_common::trace::{
-    ANNOUNCES_CALLS, CallerFrame, CallerKey, FOLLOWS_CALLS, HEADS_LOOP, MAX_FRAMES, NEEDS_ANNOUNCEMENT,
-    RETURNS_FROM_CALLS, ROLE_BITS, STEP_CUT, STEP_ENTER, STEP_LEFT, STEP_LINE, STEP_RETURN, StepRecord,
-    TAKES_CALLS, TakenCall, TakenKey, TraceControl, TraceState,
+    ANNOUNCES_CALLS, CallerFrame, CallerKey, FOLLOWS_CALLS, HEADS_LOOP, MAX_FRAMES,
+    NEEDS_ANNOUNCEMENT, RETURNS_FROM_CALLS, ROLE_BITS, STEP_CUT, STEP_ENTER, STEP_LEFT, STEP_LINE,
+    STEP_RETURN, StepRecord, TAKES_CALLS, TakenCall, TakenKey, TraceControl, TraceState,
 };
 
 use crate::arch::RETURN_ADDRESS;

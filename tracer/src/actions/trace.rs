@@ -2,7 +2,9 @@
 
 use super::kind::{ActionKind, ActionSites};
 use crate::base::diagnostic::Diagnostic;
-use crate::lang::ast::{Action, Expr, LineRange, LocationKind, ProbeSpec, TraceAction};
+use crate::lang::ast::{
+    Action, Expr, ExprKind, LineRange, LocationKind, ProbeSpec, Special, TraceAction,
+};
 use crate::lang::grammar::{ActionGrammar, Mistake, expression_after};
 use crate::lang::lexer::Cursor;
 
@@ -168,12 +170,27 @@ pub(super) fn check(spec: &ProbeSpec) -> Result<(), Diagnostic> {
         let error = Diagnostic::at(at..at + 1, "`trace` shows no message");
         return Err(error.hint("`with a, b.c` selects the values that each step shows"));
     }
+    if let Some(expr) = spec.condition.as_ref().and_then(of_end) {
+        let error = Diagnostic::at(&expr.span, "this is not known when a call begins");
+        let function = spec.text.get(location.span.clone()).unwrap_or_default();
+        return Err(error.hint(format!(
+            "the condition of a trace chooses calls by their arguments; `snapshot {function}%return if …` has results"
+        )));
+    }
     if spec.options.depth.is_some_and(|depth| depth > MAX_DEPTH) {
         let at = spec.text.rfind("depth").unwrap_or_default();
         let message = format!("a trace follows at most {MAX_DEPTH} calls inside of each other");
         return Err(Diagnostic::at(at..at + "depth".len(), message));
     }
     Ok(())
+}
+
+/// The part of an expression that is known at the end of a call only.
+fn of_end(expr: &Expr) -> Option<&Expr> {
+    match expr.kind {
+        ExprKind::Special(Special::Return | Special::Elapsed) => Some(expr),
+        _ => expr.parts().into_iter().find_map(of_end),
+    }
 }
 
 #[cfg(test)]
@@ -230,6 +247,11 @@ mod tests {
             ("trace f lines 9..3", "9..3", "before the first"),
             ("trace f lines x.rs", "x.rs", "two numbers"),
             ("trace f lines x.rs:0..3", "x.rs:0..3", "two numbers"),
+            (
+                "trace f if x > 3 && $return == 0",
+                "$return",
+                "not known when a call begins",
+            ),
             ("trace f depth 99", "depth", "at most"),
             ("trace f into", "into", "needs the word"),
             ("trace f hits 3 with x", "with", "before the options"),

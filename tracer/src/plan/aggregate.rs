@@ -277,7 +277,7 @@ pub(super) fn compile(
     has_condition: bool,
 ) -> Result<(Key, u32), Diagnostic> {
     if let Some(expr) = by.expr()
-        && compiler.redactor.hides_expr(typed(compiler, expr))
+        && compiler.hides(typed(compiler, expr))
     {
         let error = Diagnostic::at(&expr.span, "values of this name are redacted");
         return Err(error.hint("`--no-redact` shows them"));

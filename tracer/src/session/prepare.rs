@@ -20,6 +20,7 @@ use crate::actions;
 use crate::base::address::{Bias, LinkAddr};
 use crate::base::diagnostic::Diagnostic;
 use crate::base::unavailable::Unavailable;
+use crate::debuginfo::names::{last_segment, without_generics};
 use crate::debuginfo::omitted_values::OmittedValues;
 use crate::debuginfo::place::{LocationExpr as PlaceExpr, PieceSource, Place, Register, Term};
 use crate::debuginfo::site::{Exit, Site};
@@ -470,6 +471,9 @@ fn at_site<T>(
                 half_read: left_away.second,
                 homed: homed.unwrap_or(true),
                 handed_back: debug.hands_back_first_argument(site.address),
+                redacted: options
+                    .redactor
+                    .hides(without_generics(last_segment(&site.function))),
             })
         }
         None => None,

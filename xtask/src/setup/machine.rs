@@ -211,8 +211,27 @@ const fn part_of_compiler(what: &'static str, packages: &'static [&'static str])
 /// The other standard library of C++.
 const LIBCXX: Missing = missing_program("libc++", &["libc++-dev", "libc++abi-dev"]);
 
+/// Programs of Debian 12 with USDT probes, by the files that tests start.
+const USDT_PROGRAMS: [(&str, Missing); 2] = [
+    (
+        "/usr/lib/postgresql/15/bin/postgres",
+        missing_program("PostgreSQL 15", &["postgresql-15"]),
+    ),
+    (
+        "/usr/bin/python3.11",
+        missing_program("Python 3.11", &["python3.11"]),
+    ),
+];
+
 /// Python, with the parts that make environments.
 const PYTHON_VENV: Missing = missing_program("Python's venv", &["python3", "python3-venv"]);
+
+/// Returns true if the system is Debian 12. Others have other versions of its programs.
+fn is_debian_12() -> bool {
+    let release = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
+    let has = |wanted: &str| release.lines().any(|line| line.replace('"', "") == wanted);
+    has("ID=debian") && has("VERSION_ID=12")
+}
 
 /// Lists the missing things for these needs.
 pub(crate) fn lack(needs: &[Need]) -> Lack {
@@ -226,6 +245,12 @@ pub(crate) fn lack(needs: &[Need]) -> Lack {
     };
     if needs.contains(&Need::Tests) && !has_libcxx() {
         lack.packaged.push(LIBCXX);
+    }
+    if needs.contains(&Need::Tests) && is_debian_12() {
+        let absent = USDT_PROGRAMS
+            .iter()
+            .filter(|(path, _)| !Path::new(path).is_file());
+        lack.packaged.extend(absent.map(|(_, missing)| *missing));
     }
     if needs.contains(&Need::Tests) || needs.contains(&Need::Telemetry) {
         lack.otel_tools = !otel_tools::are_there();

@@ -10,7 +10,7 @@ const SHOWING: [&str; 10] = [
     "print", "printf", "println", "p", "echo", "display", "dprintf", "puts", "info", "watch",
 ];
 /// Words of other tools that set a breakpoint or probe.
-const PLACING: [&str; 14] = [
+const PLACING: [&str; 13] = [
     "break",
     "b",
     "br",
@@ -18,7 +18,6 @@ const PLACING: [&str; 14] = [
     "hbreak",
     "breakpoint",
     "logpoint",
-    "trace",
     "tracepoint",
     "tp",
     "probe",

@@ -15,7 +15,6 @@ p $1 |p| not an action |`log FILE:LINE "{x}"`
 print status |print| not an action |`log FILE:LINE "{status}"`
 break |break| not an action |`log FILE:LINE`
 b f.c:7 if n > 3 |b| not an action |`log f.c:7 if n > 3`
-trace handle |trace| not an action |`log handle`
 info locals |info| not an action |`log FILE:LINE` shows the variables
 bt |bt| not an action |`snapshot FILE:LINE`
 c |c| not an action | never stops

@@ -45,6 +45,8 @@ pub struct Returned {
     pub homed: bool,
     /// `rax` holds the first argument at each return.
     pub handed_back: bool,
+    /// The value is redacted, because the function's own name is one that is.
+    pub redacted: bool,
 }
 
 /// A number within a value.

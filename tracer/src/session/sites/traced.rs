@@ -90,6 +90,15 @@ pub(in crate::session) fn resolve_traced(
     };
     let name = location_name(spec);
     let own = with_code(spec, starts, &mut notes)?;
+    for site in &own {
+        // An `async fn` itself only makes the future, which has the lines.
+        let body = format!("{}::{{async_fn#0}}", site.function);
+        if debug.function_sites(&body).is_ok() {
+            notes.push(format!(
+                "`{name}` only makes its future; `trace {body}` records the lines of one poll"
+            ));
+        }
+    }
     let mut search = StepSearch {
         debug,
         action,

@@ -27,7 +27,7 @@ fn twenty_thousand_sites_are_all_counted() {
     std::fs::remove_file(&file).expect("the file of this test");
     let finished = observed.finished;
     finished.assert_code(0);
-    finished.assert_says(&["250 probes at 20000 sites"]);
+    finished.assert_says(&["250 probes at 20,000 sites"]);
     for number in 0..PROBES {
         let summary = finished.summary(&format!("f{number:03}"));
         assert_eq!(counter(&summary, "hits"), SITES, "f{number:03}");

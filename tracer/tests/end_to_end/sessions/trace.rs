@@ -245,6 +245,24 @@ fn turns_of_a_loop_at_a_followed_functions_first_instruction_are_no_calls() {
 }
 
 #[test]
+fn result_of_a_function_with_a_redacted_name_is_redacted() {
+    if !needs::kernel() {
+        return;
+    }
+    let probes = ["trace api_token", r#"log api_token%return "{$return}""#];
+    let finished = observe("gcc", &["-O0", "-pthread"], &probes, &[]);
+    let traced = steps(&finished, "p1");
+    assert_eq!(find(&traced[0], "seed"), Some(&Value::from(6)));
+    for event in [traced.last().expect("a return"), &steps(&finished, "p2")[0]] {
+        assert!(
+            value(event, "$return").to_string().contains("redacted"),
+            "{event}"
+        );
+        assert!(!event["message"].to_string().contains("42"), "{event}");
+    }
+}
+
+#[test]
 fn function_with_a_jump_table_is_recorded_and_its_unknown_returns_are_told() {
     if !needs::kernel() {
         return;
