@@ -86,8 +86,8 @@ views of the results. The time includes `script`, which makes the terminal, and 
 **Recorded calls**: a function of forty lines, called again and again on one thread. *logged* is a call with a log of
 all variables on each line, and *recorded* one that `trace` records. *rejected* is a call with a log on each line whose
 condition compares an argument and is false. *turned away* is a call with a trace whose recorded call is in progress on
-another thread. All times are medians of one run in turns. *attach* and *detach* are of a trace of a function of a thousand
-lines, from tracer's own log.
+another thread. All times are medians of one run in turns. *attach* and *detach* are of a trace of a function of a
+thousand lines, from tracer's own log.
 
 **Events to a collector**: `tracer attach --otlp` beside JSON, which goes to `/dev/null`. The target calls in bursts
 each 10 ms: 20,000 or 100,000 calls a second, or as many as the machine has time for. The collector is rotel over *grpc*
