@@ -93,6 +93,8 @@ struct ShownStep {
     call: CallKey,
     number: u64,
     size: Size,
+    /// Lines of the source, which comes later than the step.
+    lines: usize,
 }
 
 /// The stepping view.
@@ -313,6 +315,7 @@ impl UiState {
             call,
             number: number.unwrap_or(view.number),
             size,
+            lines,
         };
         let is_new = view.shown.replace(now) != Some(now);
         let selected = view.variable.as_ref();

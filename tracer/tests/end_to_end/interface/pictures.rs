@@ -159,13 +159,13 @@ fn stepping(shop: &Shop) -> Picture {
     let trace = "trace shop::Shop::order depth 2";
     let mut terminal = shop.attach("dark", &["-e", trace]);
     terminal.wait_text("after 1 hit");
-    terminal.keys(&format!("3\x1b[H{ENTER}"));
+    terminal.keys(&format!(":steps{ENTER}"));
     terminal.wait_text("call 1 of ");
     terminal.keys("\x1b[Hi");
     terminal.wait_text("Shop::price");
     terminal.keys("o");
     terminal.wait("the result of the call, and the source", |screen| {
-        screen.contains("price()") && screen.contains("fn order") && screen.contains("over")
+        screen.contains("price()") && screen.contains("fn order") && screen.contains("v plot")
     });
     let picture = terminal.with_screen(Picture::of);
     terminal.keys("qq");
