@@ -10,8 +10,8 @@ use crate::lang::lexer::Cursor;
 
 /// Most values of `with`.
 const MAX_WATCHED: usize = 64;
-/// Most functions that a trace can be inside of each other: the traced one and `depth` others.
-pub(crate) const MAX_DEPTH: u32 = tracer_common::trace::MAX_FRAMES as u32 - 1;
+/// Largest `depth`. The kernel side has room for so many frames below that of the traced function.
+const MAX_DEPTH: u32 = tracer_common::trace::MAX_FRAMES as u32 - 1;
 
 /// The syntax of `trace`.
 pub(super) const GRAMMAR: ActionGrammar = ActionGrammar {
@@ -155,7 +155,7 @@ impl ActionKind for TraceAction {
 /// Checks the parts that only this action refuses.
 ///
 /// # Errors
-/// The location is no function, or calls are followed too deep.
+/// The location is not a function, a message is given, the condition needs the end of a call, or `depth` is too large.
 pub(super) fn check(spec: &ProbeSpec) -> Result<(), Diagnostic> {
     let Action::Trace(_) = spec.action else {
         return Ok(());

@@ -135,7 +135,7 @@ fn syntax_of(event: &Event) -> Syntax {
     }
 }
 
-/// The truth of a value. `None` if it is no condition.
+/// The truth of a value. `None` if the value cannot be a condition.
 fn truth(value: &Value) -> Option<bool> {
     match value {
         Value::Bool(value) => Some(*value),

@@ -113,13 +113,17 @@ impl TraceMaps {
         let failed = |source| KernelError::call("read the recorded calls", source);
         let all: Vec<(TakenKey, TakenCall)> =
             bpf::entries(self.taken.fd().as_fd(), MAX_TAKEN).map_err(failed)?;
-        let of_slot = all.into_iter().filter(|(key, _)| key.probe == slot);
-        let open = |(key, call): (TakenKey, TakenCall)| OpenTracedCall {
-            thread: key.thread,
-            call: call.call,
-            steps: call.steps,
-        };
-        Ok(of_slot.map(open).collect())
+        let mut open = Vec::new();
+        for (key, call) in all {
+            if key.probe == slot {
+                open.push(OpenTracedCall {
+                    thread: key.thread,
+                    call: call.call,
+                    steps: call.steps,
+                });
+            }
+        }
+        Ok(open)
     }
 
     /// Ends the call of a thread that is gone.

@@ -131,6 +131,8 @@ pub(super) struct Placement {
     told_limited: bool,
     /// The user has a note that some process has no account.
     told_unaccounted: bool,
+    /// The user knows that calls found no room to be recorded.
+    told_full: bool,
     /// Time since which the breakpoints are in the target. `None` if they are out.
     attached_at: Option<Instant>,
     /// For how long they were before.
@@ -280,7 +282,7 @@ impl Live {
         // An unreadable map of the tracer shows no numbers rather than wrong ones.
         let kernel = machine.counters(slot).unwrap_or_default();
         let lost = self.shared.undecodable(placement).min(kernel.events);
-        // A step that is only counted is no event.
+        // Frontends get no event for a step that is only counted.
         let repeated = self.shared.repeated(placement).min(kernel.events - lost);
         Counters {
             hits: kernel.hits.saturating_sub(repeated),

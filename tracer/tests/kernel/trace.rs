@@ -1,4 +1,4 @@
-//! Steps of recorded calls: which passes are steps, of which frame, and what is counted.
+//! Steps of recorded calls: the passes that are steps, their frames, and the counters.
 
 use tracer::kernel::{SiteRequest, TraceRequest, TracedCaller};
 use tracer_common::control::{ANNOUNCES, ProbeControl, STEPS, TAKES};

@@ -106,7 +106,7 @@ fn shown(step: &DemoStep, source: &[&str]) -> String {
     format!("{mark} {:>4} {text:<46} {}", step.line, step.message)
 }
 
-/// Parses a line of JSON; `None` if it is no step.
+/// Parses a line of JSON. `None` if the line is not a step.
 fn parse(line: &str) -> Option<DemoStep> {
     let event: Value = serde_json::from_str(line).ok()?;
     let step = event.get("step")?;

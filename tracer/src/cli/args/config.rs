@@ -31,14 +31,14 @@ pub(super) struct Config {
 pub(in crate::cli) struct ConfigReport {
     /// Its place.
     pub(in crate::cli) path: PathBuf,
-    /// What is there.
+    /// Whether it is used.
     pub(in crate::cli) state: ConfigState,
 }
 
 /// The state of a configuration file.
 #[derive(Debug)]
 pub(in crate::cli) enum ConfigState {
-    /// There is no file.
+    /// The file does not exist.
     Absent,
     /// The file is used.
     Used,

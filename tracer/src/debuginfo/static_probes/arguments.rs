@@ -27,18 +27,22 @@ impl Module {
     #[must_use]
     pub fn usdt_arguments(&self, site: &Site) -> Vec<Variable> {
         let arguments = site.usdt.iter().flat_map(|probe| &probe.arguments);
-        let variable = |(number, argument): (usize, &UsdtArgument)| {
-            Some(Variable {
+        let mut variables = Vec::new();
+        for (number, argument) in (1_usize..).zip(arguments) {
+            let Some(ty) = self.type_of_argument(argument) else {
+                continue;
+            };
+            variables.push(Variable {
                 name: format!("$arg{number}"),
-                ty: self.type_of_argument(argument)?,
+                ty,
                 kind: VariableKind::Parameter,
                 place: self.place_of_argument(argument),
                 line: 0,
                 counts: Vec::new(),
                 shadow: 1,
-            })
-        };
-        (1..).zip(arguments).filter_map(variable).collect()
+            });
+        }
+        variables
     }
 
     fn type_of_argument(&self, argument: &UsdtArgument) -> Option<TypeId> {

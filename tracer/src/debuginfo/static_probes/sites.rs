@@ -21,7 +21,7 @@ const SEMAPHORE_BYTES: u64 = 2;
 pub struct UsdtSites {
     /// Its places, by address.
     pub sites: Vec<Site>,
-    /// Addresses of notes at which there is no nop.
+    /// Addresses of notes that do not lead to the beginning of a nop.
     pub left_out: Vec<LinkAddr>,
 }
 

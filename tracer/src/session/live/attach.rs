@@ -156,6 +156,7 @@ impl Live {
             stale: false,
             told_limited: false,
             told_unaccounted: false,
+            told_full: false,
             attached_at: Some(Instant::now()),
             attached_before: Duration::ZERO,
             at_end: None,

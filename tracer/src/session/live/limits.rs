@@ -10,7 +10,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::time::Duration;
 
 use tracer_common::control::{ProbeControl, ProbeState};
-use tracer_common::limits::MAX_ACCOUNTS;
+use tracer_common::limits::{MAX_ACCOUNTS, MAX_TAKEN};
 
 use super::{Live, Placement};
 use crate::actions::ActionSites;
@@ -52,7 +52,11 @@ impl Live {
             if let Some(limited) = newly_limited(probe, state, time_ns) {
                 self.shared.tell_after(now, Notice::Limited(limited));
             }
-            if let Some(text) = newly_unaccounted(probe, &machine) {
+            let texts = [
+                newly_unaccounted(probe, &machine),
+                newly_full(probe, &machine),
+            ];
+            for text in texts.into_iter().flatten() {
                 self.shared.warn(text);
             }
             let records_calls = self.records_calls(probe, &machine);
@@ -175,6 +179,26 @@ fn newly_unaccounted(probe: &mut Probe<Placement>, machine: &Machine) -> Option<
              the rate limit",
             probe.name,
             grouped(MAX_ACCOUNTS.into())
+        )
+    })
+}
+
+/// The warning that calls of a trace are lost, because too many others are being recorded.
+fn newly_full(probe: &mut Probe<Placement>, machine: &Machine) -> Option<String> {
+    let is_trace = probe.spec.action.kind().sites() == ActionSites::Calls;
+    let Stage::Attached(placement) = &mut probe.stage else {
+        return None;
+    };
+    if !is_trace || placement.told_full {
+        return None;
+    }
+    let lost = machine.trace_state(placement.slot).ok()?.full;
+    placement.told_full = lost > 0;
+    (lost > 0).then(|| {
+        format!(
+            "{}: calls are lost, because {} others are being recorded at the same time",
+            probe.name,
+            grouped(MAX_TAKEN.into())
         )
     })
 }

@@ -55,7 +55,7 @@ pub(in crate::session) struct Traced {
     /// The module that has them.
     pub(in crate::session) module: Arc<TargetModule>,
     pub(in crate::session) sites: Vec<TracedSite>,
-    /// What the kernel side has to know besides.
+    /// The limits and the callers, for the kernel side.
     pub(in crate::session) request: TraceRequest,
     /// Notes for the user.
     pub(in crate::session) notes: Vec<String>,
@@ -136,7 +136,7 @@ pub(in crate::session) fn resolve_traced(
             search.unknown_frames
         ));
     }
-    if let [(function, why), others @ ..] = search.unseen_returns.as_slice() {
+    if let [UnseenReturns { function, why }, others @ ..] = search.unseen_returns.as_slice() {
         let more = match others.len() {
             0 => String::new(),
             more => format!("; and those of {more} other functions"),
@@ -224,7 +224,13 @@ struct StepSearch<'m> {
     /// Lines whose frame is not known.
     unknown_frames: usize,
     /// Followed functions whose returns cannot be observed, with the reason.
-    unseen_returns: Vec<(String, String)>,
+    unseen_returns: Vec<UnseenReturns>,
+}
+
+/// A function that may return where it is not observed.
+struct UnseenReturns {
+    function: String,
+    why: String,
 }
 
 impl StepSearch<'_> {
@@ -244,7 +250,7 @@ impl StepSearch<'_> {
             ))
             .hint("trace the function that calls it, with `depth 1`"));
         }
-        self.lines_of(code, start.address, |_| true);
+        self.lines_of(code, start.address);
         self.returns(code, &start.function)?;
         let frame = self.frame(start.address).ok_or_else(|| {
             Diagnostic::new(format!("the frame of `{}` is not known", start.function))
@@ -283,7 +289,7 @@ impl StepSearch<'_> {
     }
 
     /// Adds the lines of a function that are the program's own, from `start` on.
-    fn lines_of(&mut self, code: &FunctionCode, start: LinkAddr, wanted: impl Fn(&Site) -> bool) {
+    fn lines_of(&mut self, code: &FunctionCode, start: LinkAddr) {
         let debug = self.debug;
         let rows = code.ranges.iter().flat_map(|&(begin, end)| {
             let last = LinkAddr(end.0.saturating_sub(1));
@@ -312,7 +318,7 @@ impl StepSearch<'_> {
             let Some(site) = debug.site_at(address) else {
                 continue;
             };
-            if !self.is_shown(&site) || !wanted(&site) {
+            if !self.is_shown(&site) {
                 continue;
             }
             let Some(frame) = self.frame(address) else {
@@ -422,7 +428,11 @@ impl StepSearch<'_> {
                     continue;
                 };
                 let target = call.target;
-                followed.calls.push((call.returns_to, target, rule));
+                followed.calls.push(FollowedCall {
+                    returns_to: call.returns_to,
+                    target,
+                    frame: rule,
+                });
                 let Some(target) = target.filter(|target| !seen.contains_key(target)) else {
                     continue;
                 };
@@ -509,10 +519,13 @@ impl StepSearch<'_> {
     /// Adds a function that is followed.
     fn followed(&mut self, code: &FunctionCode, name: &str) {
         let start = self.debug.start_of_function_at(code.entry);
-        self.lines_of(code, start.unwrap_or(code.entry), |_| true);
+        self.lines_of(code, start.unwrap_or(code.entry));
         // Without its returns, the next line of the caller tells that it has returned.
         if let Err(error) = self.returns(code, name) {
-            self.unseen_returns.push((name.to_owned(), error.message));
+            self.unseen_returns.push(UnseenReturns {
+                function: name.to_owned(),
+                why: error.message,
+            });
         }
     }
 
@@ -533,7 +546,10 @@ impl StepSearch<'_> {
             );
         }
         if let Some(why) = unknown {
-            self.unseen_returns.push((name.to_owned(), why));
+            self.unseen_returns.push(UnseenReturns {
+                function: name.to_owned(),
+                why,
+            });
         }
         self.exits(&exits, name);
         Ok(())
@@ -577,14 +593,10 @@ impl StepSearch<'_> {
 /// Returns true if a line is within the range that was asked for.
 fn is_within(range: &LineRange, source: &SourceLine, is_of_function: bool) -> bool {
     let is_in_file = match &range.file {
-        Some(file) => ends_with(&source.file, file),
+        Some(file) => source.file.ends_with(file),
         None => is_of_function,
     };
     is_in_file && (range.first..=range.last).contains(&source.line)
-}
-
-fn ends_with(path: &Path, suffix: &str) -> bool {
-    path.ends_with(suffix)
 }
 
 /// Register and offset of an expression that has only them.
@@ -600,11 +612,20 @@ fn simple(expr: &LocationExpr) -> Option<(Register, i64)> {
     }
 }
 
+/// A call instruction in a function of the trace.
+struct FollowedCall {
+    /// Address behind it.
+    returns_to: LinkAddr,
+    /// The called address. `None` if it is computed.
+    target: Option<LinkAddr>,
+    /// The rule of the frame around it.
+    frame: CallerFrame,
+}
+
 /// The calls that a trace follows.
 #[derive(Default)]
 struct FollowedCalls {
-    /// Address behind the call, the called address unless it is computed, and the rule of the caller's frame.
-    calls: Vec<(LinkAddr, Option<LinkAddr>, CallerFrame)>,
+    calls: Vec<FollowedCall>,
     /// First instructions of the followed functions.
     entries: Vec<LinkAddr>,
 }
@@ -625,7 +646,12 @@ impl FollowedCalls {
             let Some(site) = of_entry else {
                 continue;
             };
-            for &(returns_to, target, frame) in &self.calls {
+            for call in &self.calls {
+                let FollowedCall {
+                    returns_to,
+                    target,
+                    frame,
+                } = *call;
                 if target.is_none_or(|target| target == entry) {
                     callers.push(TracedCaller {
                         distance: returns_to.0.wrapping_sub(entry.0),

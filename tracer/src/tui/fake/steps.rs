@@ -6,7 +6,7 @@ use super::point;
 use crate::event::{Event, NamedValue, SiteOrigin, StepEvent, StepKind};
 use crate::value::Value;
 
-/// Where the pointer is in each turn of the loop, for each call. The second call moves another way in its last turn.
+/// The positions of the pointer by call and turn of the loop. The last turn of the second call goes another way.
 const WAYS: [[i128; 4]; 2] = [[100, 140, 140, 90], [100, 140, 140, 190]];
 
 /// Makes the steps of one call.

@@ -60,7 +60,7 @@ fn step_through(terminal: &mut Terminal) {
     terminal.wait("what `leaf` has returned", |screen| {
         screen.contains("leaf()") && screen.contains("part")
     });
-    // Where the expression holds, and the line that made it so.
+    // The step at which the expression holds, and the line that changed `sum`.
     terminal.keys(&format!("/sum == 4 && p.x == 2{ENTER}"));
     terminal.wait_text("holds here");
     select(terminal, "sum");

@@ -323,6 +323,29 @@ fn call_whose_thread_ends_in_it_is_over() {
 }
 
 #[test]
+fn calls_beyond_those_that_can_be_recorded_at_once_are_lost_and_that_is_told() {
+    if !needs::kernel() {
+        return;
+    }
+    let path = c("trace-crowd", SOURCE, &["-O0", "-pthread"]);
+    let mut program = Program::ready(&path, &["1", "crowd"]);
+    let probe = "trace stay hits 5000 rate 1000000/s";
+    let tracer = Tracer::attach(program.pid(), "json", &[probe], &["--max-cpu", "off"]);
+    tracer.wait_tracing();
+    program.say("go");
+    let told = |line: &str| line.contains("p1: calls are lost, because 1,024 others");
+    tracer.stderr.wait_line("the loss", 0, told);
+    program.stdout.wait_line("`done`", 0, |line| line == "done");
+    let finished = tracer.interrupt();
+    let summary = finished.summary("p1");
+    assert_adds_up(&summary);
+    assert!(counter(&summary, "lost") >= 1_100 - 1_024, "{summary}");
+    let all = steps(&finished, "p1");
+    let returns = all.iter().filter(|event| kind(event) == "return").count();
+    assert_eq!(returns, 1_024);
+}
+
+#[test]
 fn long_loop_keeps_its_first_and_last_turns_and_those_that_change_a_watched_value() {
     if !needs::kernel() {
         return;

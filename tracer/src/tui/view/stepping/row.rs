@@ -12,7 +12,7 @@ use crate::event::{Event, NamedValue, StepKind};
 /// Levels that are shown by indentation.
 const LEVELS: u32 = 12;
 
-/// Draws the rest of a row. Returns false if the event is no step, or its call is not kept.
+/// Draws the rest of a row. Returns false if the event is not a step, or its call is not kept.
 pub(in crate::tui::view) fn draw(
     state: &UiState,
     event: &Event,
