@@ -35,6 +35,9 @@ pub const STEPS: u32 = 512;
 pub const TAKES: u32 = 1024;
 /// With [`STEPS`]: the plan runs also if the thread is in no recorded call.
 pub const ANNOUNCES: u32 = 2048;
+/// The site of a watched value ([`crate::watch`]). Its words are in the machine registers from
+/// [`NEW_WORDS`](crate::op::NEW_WORDS) and [`OLD_WORDS`](crate::op::OLD_WORDS) on.
+pub const WATCHES: u32 = 1 << 16;
 
 /// The guard's number is in a general register of the target.
 pub const GUARD_REGISTER: u8 = 1;

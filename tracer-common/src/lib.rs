@@ -23,4 +23,5 @@ pub mod record;
 pub mod selection;
 pub mod timing;
 pub mod trace;
+pub mod watch;
 pub mod wide;

@@ -105,6 +105,12 @@ pub const MAX_STARTING: u32 = 1 << 12;
 /// Memory is allocated when they are inserted.
 pub const MAX_CALLERS: u32 = 1 << 15;
 
+/// Watched values, each process by itself. One more is refused.
+pub const MAX_WATCHED: u32 = 1 << 12;
+
+/// Breakpoints of watched values: up to four for each.
+pub const MAX_WATCHPOINTS: u32 = 1 << 14;
+
 /// Probed processes of one session. A process beyond that has no probes until another one ends, and
 /// is counted as missed.
 ///

@@ -23,6 +23,15 @@ pub const COMM: u8 = PID + 3;
 pub const ELAPSED: u8 = PID + 5;
 const _: () = assert!((ELAPSED as usize) < crate::limits::REGISTERS);
 
+/// First machine register with the words of a watched value after the access, on
+/// [`WATCHES`](crate::control::WATCHES) only. A plan of a watched value has no timing.
+pub const NEW_WORDS: u8 = ELAPSED;
+/// First machine register with the words of a watched value before the access.
+pub const OLD_WORDS: u8 = NEW_WORDS + crate::watch::WORDS as u8;
+const _: () = assert!(OLD_WORDS as usize + crate::watch::WORDS <= crate::limits::REGISTERS);
+/// Machine register with the kind of an access to a watched value, see [`crate::watch::BY_PROGRAM`].
+pub const ACCESS: u8 = FLAGS_REGISTER;
+
 /// Ends the plan: the record is sent.
 pub const END: u8 = 0;
 /// Ends the plan: its condition was false. Nothing is sent.

@@ -9,5 +9,5 @@ mod x86_64;
 #[cfg(bpf_target_arch = "x86_64")]
 pub use x86_64::{
     PAGE, RETURN_ADDRESS, TargetRegisters, copy_registers, fingerprint, general,
-    instruction_pointer, is_taken, stack_pointer,
+    instruction_pointer, is_taken, is_user, stack_pointer, system_call,
 };

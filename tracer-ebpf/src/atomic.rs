@@ -46,11 +46,25 @@ pub fn compare_exchange(value: &u64, old: u64, new: u64) -> u64 {
     before
 }
 
+/// Writes `new`. Returns the value before.
+#[inline(always)]
+pub fn exchange(value: &u64, new: u64) -> u64 {
+    let at = core::ptr::from_ref(value);
+    let before: u64;
+    // SAFETY: map values are aligned and outlive the program's run. The exchange orders all
+    // earlier writes before this one.
+    unsafe {
+        asm!(
+            "{new} = xchg_64({at} + 0, {new})",
+            at = in(reg) at,
+            new = inout(reg) new => before,
+        );
+    }
+    before
+}
+
 /// Writes `new`.
 #[inline(always)]
 pub fn store(value: &u64, new: u64) {
-    let at = core::ptr::from_ref(value);
-    // SAFETY: map values are aligned and outlive the program's run. The exchange orders all
-    // earlier writes before this one.
-    unsafe { asm!("{new} = xchg_64({at} + 0, {new})", at = in(reg) at, new = inout(reg) new => _) }
+    exchange(value, new);
 }

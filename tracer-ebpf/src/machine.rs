@@ -6,7 +6,7 @@ use aya_ebpf::helpers::generated::{
 };
 use tracer_common::control::{
     ADDS_UP, BEGINS, COUNTS, COUNTS_PROCESSES, ENDS, FORGETS, NEEDS_TASK, NEEDS_THREAD_POINTER,
-    ProbeCounters, ProbeState, STEPS, SiteControl, TURNS,
+    ProbeCounters, ProbeState, STEPS, SiteControl, TURNS, WATCHES,
 };
 use tracer_common::limits::{MAX_COPIES, MAX_RECORD, MAX_STEPS, SCRATCH_PER_CPU};
 use tracer_common::op::{COMM, HIT, PID, THREAD_POINTER, TID};
@@ -26,6 +26,7 @@ use crate::rates::{limits, spend, spend_counted};
 use crate::step::{Run, StepOutcome, next_common, step, step_common, step_computing};
 use crate::tally;
 use crate::task;
+use crate::watch;
 
 /// Flags of the sites of a probe that times.
 const TIMED: u32 = BEGINS | ENDS | FORGETS | TURNS;
@@ -187,6 +188,9 @@ fn capture<const WHOLE: bool, const COMPUTES: bool>(
     }
     if WHOLE && site.flags & NEEDS_TASK != 0 {
         describe_task(area);
+    }
+    if WHOLE && COMPUTES && site.flags & WATCHES != 0 {
+        watch::put_words(area);
     }
     area.first = site.first_op;
     area.next = site.first_op;

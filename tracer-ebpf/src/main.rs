@@ -45,11 +45,12 @@ mod rates;
 mod step;
 mod tally;
 mod task;
+mod watch;
 
 use aya_ebpf::EbpfContext;
 use aya_ebpf::helpers::generated::bpf_get_attach_cookie;
-use aya_ebpf::macros::uprobe;
-use aya_ebpf::programs::ProbeContext;
+use aya_ebpf::macros::{perf_event, uprobe};
+use aya_ebpf::programs::{PerfEventContext, ProbeContext};
 
 use crate::arch::TargetRegisters;
 
@@ -110,6 +111,13 @@ pub fn computing_of(ctx: ProbeContext) -> u32 {
     } else {
         0
     }
+}
+
+/// For sites of watched values, at each access. Runs any plan.
+#[perf_event]
+pub fn watched(ctx: PerfEventContext) -> u32 {
+    watch::hit(ctx.as_ptr());
+    0
 }
 
 #[cfg(not(test))]

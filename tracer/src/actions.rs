@@ -11,6 +11,7 @@ mod snapshot;
 mod span;
 mod time;
 mod trace;
+mod watch;
 
 pub(crate) use kind::{ActionKind, ActionReport, ActionSites, HitCounts};
 pub(crate) use time::TimedRole;
@@ -26,7 +27,7 @@ use crate::lang::{self, OPTIONS};
 use crate::plan::{MissingValues, Plan, PlanInput};
 
 /// The grammars of all actions, in the order in which messages name them.
-const GRAMMARS: [&ActionGrammar; 7] = [
+const GRAMMARS: [&ActionGrammar; 8] = [
     &log::GRAMMAR,
     &snapshot::GRAMMAR,
     &count::GRAMMAR,
@@ -34,6 +35,7 @@ const GRAMMARS: [&ActionGrammar; 7] = [
     &time::GRAMMAR,
     &span::GRAMMAR,
     &trace::GRAMMAR,
+    &watch::GRAMMAR,
 ];
 
 impl Action {
@@ -47,6 +49,7 @@ impl Action {
             Self::Time => &TimeAction,
             Self::Span(span) => span,
             Self::Trace(trace) => trace,
+            Self::Watch(watch) => watch,
         }
     }
 
@@ -79,6 +82,7 @@ pub fn parse_probe(text: &str) -> Result<ProbeSpec, Diagnostic> {
     let spec = lang::parse_probe(text, &GRAMMARS)?;
     span::check(&spec)?;
     trace::check(&spec)?;
+    watch::check(&spec)?;
     let options = &spec.options;
     let action = spec.action.kind();
     let has_limit = options.hits.is_some()

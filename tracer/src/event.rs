@@ -1,5 +1,6 @@
 //! The data for frontends: hits as events, and the state of probes.
 
+mod access;
 pub mod call;
 mod done;
 pub mod evaluate;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+pub use access::{Access, AccessKind, KernelAccess};
 pub use done::{Done, DoneReason, ProbeDone};
 pub use left_out::{LeftOut, ProbeLimited, counted, grouped, noun};
 pub use process::{ProcessHits, ProcessLabels};
@@ -119,6 +121,8 @@ pub struct Event {
     pub context: SpanContext,
     /// The step of a traced call, if the event is one: it is of a `trace` probe.
     pub step: Option<Box<StepEvent>>,
+    /// The access to a watched value, if the event is one: it is of a `watch` probe.
+    pub access: Option<Box<Access>>,
 }
 
 impl Event {
@@ -142,6 +146,7 @@ impl Event {
             && self.stack.stopped.is_none()
             && self.span.is_none()
             && self.step.is_none()
+            && self.access.is_none()
             && self.message.capacity() <= REUSABLE_MESSAGE
             && self.values.len() <= REUSABLE_VALUES
             && self.values.iter().all(is_small)

@@ -21,6 +21,7 @@ mod ring;
 mod selection;
 mod traces;
 mod trigger;
+mod watches;
 
 pub use calibrate::TrapCost;
 pub use error::KernelError;
@@ -36,4 +37,4 @@ pub use selection::{
     FamilyMember, MemberOrigin, MissedMembers, NameRule, ProcessSelection, RuleKinds, SelectionRule,
 };
 pub use traces::{OpenTracedCall, TraceRequest, TracedCaller};
-pub use trigger::{Trigger, Uprobe};
+pub use trigger::{Trigger, Uprobe, Watch, WatchedAccess};

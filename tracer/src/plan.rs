@@ -21,6 +21,7 @@ mod stack;
 mod tests;
 pub mod timing;
 pub mod tracing;
+pub mod watching;
 
 use std::sync::Arc;
 
@@ -51,12 +52,13 @@ use limits::FOLLOWED_OPS;
 use ops::asm::{Asm, Exits, Label};
 use ops::ir::Ir;
 use ops::spots::{ModuleAddresses, Spot, Spots};
-use shape::Node;
 use shape::builder::{Builder, BuilderInput};
 use shape::display_names;
 use shape::shape_cache::NumberedShape;
+use shape::{Node, Slot};
 
 /// Everything that a plan is made from.
+#[derive(Clone)]
 pub struct PlanInput<'a> {
     /// Types of the module.
     pub source: &'a dyn TypeSource,
@@ -169,7 +171,15 @@ pub fn record(input: &PlanInput<'_>, options: RecordOptions) -> Result<Plan, Dia
     if let Some((reject, fault)) = condition {
         ends(&mut asm, reject, fault);
     }
-    Ok(compiler.finish(asm.finish(0), PlanRecord { captured, stack }, None))
+    Ok(compiler.finish(
+        asm.finish(0),
+        PlanRecord {
+            captured,
+            stack,
+            access: None,
+        },
+        None,
+    ))
 }
 
 /// Compiles a probe for one site. The kernel counts the hits, and sends none.
@@ -218,6 +228,7 @@ fn scope<'a>(input: &PlanInput<'a>) -> Scope<'a> {
         text: &input.spec.text,
         returned: input.returned,
         elapsed: false,
+        watched: None,
     }
 }
 
@@ -226,6 +237,8 @@ fn scope<'a>(input: &PlanInput<'a>) -> Scope<'a> {
 struct PlanRecord {
     captured: Captured,
     stack: Option<StackSlots>,
+    /// The kind of the access to a watched value.
+    access: Option<Slot>,
 }
 
 struct Compiler<'a> {
@@ -285,7 +298,11 @@ impl<'a> Compiler<'a> {
 
     /// The plan of a program, with the layout of its records and the meaning of its keys.
     fn finish(self, program: Program, record: PlanRecord, key: Option<Key>) -> Plan {
-        let PlanRecord { captured, stack } = record;
+        let PlanRecord {
+            captured,
+            stack,
+            access,
+        } = record;
         Plan {
             program,
             layout: Layout {
@@ -293,6 +310,7 @@ impl<'a> Compiler<'a> {
                 entries: self.entries,
                 parts: self.parts,
                 stack,
+                access,
                 redactor: self.redactor.clone(),
                 span: self.span,
             },

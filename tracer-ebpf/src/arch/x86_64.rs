@@ -103,6 +103,19 @@ pub fn copy_registers(from: *const TargetRegisters, shift: i32, to: &mut [u64; R
     to[FLAGS_REGISTER as usize] = from.eflags;
 }
 
+/// Returns true if the registers are those of user code.
+#[inline(always)]
+pub fn is_user(from: *const TargetRegisters) -> bool {
+    // The lowest two bits are the privilege level.
+    member!(from, cs) & 3 != 0
+}
+
+/// Number of the system call that the thread is in. Negative outside of one.
+#[inline(always)]
+pub fn system_call(from: *const TargetRegisters) -> i64 {
+    member!(from, orig_rax) as i64
+}
+
 /// A hash of the general registers except for the stack pointer.
 #[inline(never)]
 pub fn fingerprint(registers: *const TargetRegisters) -> u64 {

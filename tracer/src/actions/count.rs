@@ -8,7 +8,7 @@ use crate::base::diagnostic::Diagnostic;
 use crate::event::{AggregateBody, CountRow};
 use crate::lang::ast::{Action, CountAction, ProbeSpec};
 use crate::lang::grammar::{
-    ActionGrammar, Mistake, could_be_option, expression_after, is_path, no_clauses,
+    ActionGrammar, LocationForm, Mistake, could_be_option, expression_after, is_path, no_clauses,
 };
 use crate::lang::lexer::Cursor;
 use crate::plan::{self, MissingValues, Plan, PlanInput, TallyBy};
@@ -18,7 +18,7 @@ use crate::value::debug;
 pub(super) const GRAMMAR: ActionGrammar = ActionGrammar {
     word: "count",
     keywords: &["by"],
-    is_interval: false,
+    location: LocationForm::Place,
     has_message: false,
     operands,
     clauses: no_clauses,

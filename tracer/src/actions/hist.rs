@@ -7,7 +7,7 @@ use crate::base::diagnostic::Diagnostic;
 use crate::base::unavailable::Unavailable;
 use crate::event::{AggregateBody, Bucket, CountRow, Histogram};
 use crate::lang::ast::{Action, HistAction, ProbeSpec};
-use crate::lang::grammar::{ActionGrammar, no_clauses, operand, positive};
+use crate::lang::grammar::{ActionGrammar, LocationForm, no_clauses, operand, positive};
 use crate::lang::lexer::Cursor;
 use crate::plan::{self, Buckets, MissingValues, Plan, PlanInput, TallyBy};
 use crate::value::Value;
@@ -16,7 +16,7 @@ use crate::value::Value;
 pub(super) const GRAMMAR: ActionGrammar = ActionGrammar {
     word: "hist",
     keywords: &["step"],
-    is_interval: false,
+    location: LocationForm::Place,
     has_message: false,
     operands,
     clauses: no_clauses,

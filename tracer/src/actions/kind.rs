@@ -113,6 +113,8 @@ pub(crate) enum ActionSites {
     Interval,
     /// The lines of a function, and the places where its calls begin and end.
     Calls,
+    /// A value in memory, wherever it is accessed.
+    Memory,
 }
 
 /// The hits of a probe that the kernel has added up.

@@ -2,7 +2,7 @@
 
 use super::kind::ActionKind;
 use crate::lang::ast::{Action, ProbeSpec};
-use crate::lang::grammar::{ActionGrammar, Mistake, no_clauses};
+use crate::lang::grammar::{ActionGrammar, LocationForm, Mistake, no_clauses};
 
 /// The action `log`.
 pub(super) struct LogAction;
@@ -11,7 +11,7 @@ pub(super) struct LogAction;
 pub(super) const GRAMMAR: ActionGrammar = ActionGrammar {
     word: "log",
     keywords: &[],
-    is_interval: false,
+    location: LocationForm::Place,
     has_message: true,
     operands: |_| Ok(Action::Log),
     clauses: no_clauses,

@@ -3,7 +3,7 @@
 use super::kind::ActionKind;
 use super::log;
 use crate::lang::ast::Action;
-use crate::lang::grammar::{ActionGrammar, no_clauses};
+use crate::lang::grammar::{ActionGrammar, LocationForm, no_clauses};
 
 /// Frames without `depth`.
 const DEPTH: u32 = 64;
@@ -15,7 +15,7 @@ pub(super) struct SnapshotAction;
 pub(super) const GRAMMAR: ActionGrammar = ActionGrammar {
     word: "snapshot",
     keywords: &[],
-    is_interval: false,
+    location: LocationForm::Place,
     has_message: true,
     operands: |_| Ok(Action::Snapshot),
     clauses: no_clauses,

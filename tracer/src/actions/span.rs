@@ -4,7 +4,7 @@ use super::kind::{ActionKind, ActionReport, ActionSites, HitCounts};
 use super::time::TimeAction;
 use crate::base::diagnostic::Diagnostic;
 use crate::lang::ast::{Action, ProbeSpec, SpanAction, SpanAttribute};
-use crate::lang::grammar::{ActionGrammar, Mistake, expression_after};
+use crate::lang::grammar::{ActionGrammar, LocationForm, Mistake, expression_after};
 use crate::lang::lexer::Cursor;
 
 /// Most attributes of a span.
@@ -14,7 +14,7 @@ const MAX_ATTRIBUTES: usize = 64;
 pub(super) const GRAMMAR: ActionGrammar = ActionGrammar {
     word: "span",
     keywords: &["with", "parent", "key", "error"],
-    is_interval: true,
+    location: LocationForm::Interval,
     has_message: true,
     operands: |_| Ok(Action::Span(SpanAction::default())),
     clauses,

@@ -8,7 +8,7 @@ use super::kind::{ActionKind, ActionReport, ActionSites, HitCounts};
 use crate::base::diagnostic::Diagnostic;
 use crate::event::{AggregateBody, Bucket, CountRow, Times};
 use crate::lang::ast::{Action, ProbeSpec};
-use crate::lang::grammar::{ActionGrammar, Mistake, no_clauses};
+use crate::lang::grammar::{ActionGrammar, LocationForm, Mistake, no_clauses};
 use crate::plan::timing::{self, Moment, Passes};
 use crate::plan::{Plan, PlanInput, Returned};
 use crate::value::Value;
@@ -20,7 +20,7 @@ pub(super) struct TimeAction;
 pub(super) const GRAMMAR: ActionGrammar = ActionGrammar {
     word: "time",
     keywords: &[],
-    is_interval: true,
+    location: LocationForm::Interval,
     has_message: true,
     operands: |_| Ok(Action::Time),
     clauses: no_clauses,

@@ -5,7 +5,7 @@ use crate::base::diagnostic::Diagnostic;
 use crate::lang::ast::{
     Action, Expr, ExprKind, LineRange, LocationKind, ProbeSpec, Special, TraceAction,
 };
-use crate::lang::grammar::{ActionGrammar, Mistake, expression_after};
+use crate::lang::grammar::{ActionGrammar, LocationForm, Mistake, expression_after};
 use crate::lang::lexer::Cursor;
 
 /// Most values of `with`.
@@ -17,7 +17,7 @@ const MAX_DEPTH: u32 = tracer_common::trace::MAX_FRAMES as u32 - 1;
 pub(super) const GRAMMAR: ActionGrammar = ActionGrammar {
     word: "trace",
     keywords: &["with", "lines", "into"],
-    is_interval: false,
+    location: LocationForm::Place,
     has_message: false,
     operands: |_| Ok(Action::Trace(TraceAction::default())),
     clauses,

@@ -6,8 +6,8 @@
 use std::convert::Infallible;
 
 use super::{
-    AssemblerOperand, Assignment, Flow, FrameUse, JumpCondition, NearTransfer, RegisterUse,
-    SiteKind, StraightEffect, TransferKind,
+    AssemblerOperand, Assignment, DataAccess, Flow, FrameUse, JumpCondition, NearTransfer,
+    RegisterUse, SiteKind, StraightEffect, TransferKind,
 };
 use crate::base::address::LinkAddr;
 
@@ -193,6 +193,10 @@ never! {
     assignment(u8) -> Option<Assignment>;
     /// Returns the use of the stack pointer or the frame pointer as values.
     frame_use() -> FrameUse;
+    /// Returns the accesses that the instruction makes to memory.
+    data_access() -> DataAccess;
+    /// Returns true for the instruction by which a program calls the kernel.
+    calls_kernel() -> bool;
     /// Returns the instruction in assembler syntax.
     text() -> String;
 }

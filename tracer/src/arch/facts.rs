@@ -103,6 +103,17 @@ pub enum StackChange {
     Unknown,
 }
 
+/// The kinds of access that an instruction makes to memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DataAccess {
+    /// It reads.
+    pub reads: bool,
+    /// It writes.
+    pub writes: bool,
+    /// It may be interrupted between two accesses, and is then still the current instruction.
+    pub repeats: bool,
+}
+
 /// Memory that an instruction accesses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemoryAccess {

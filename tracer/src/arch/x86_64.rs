@@ -1,6 +1,7 @@
 //! x86-64 with the System V ABI and Linux.
 
 mod code_bytes;
+mod data_access;
 mod effect;
 mod emulated;
 mod first_argument;

@@ -46,6 +46,8 @@ pub enum Unavailable {
     Null,
     /// The variable is thread-local, and the thread has no copy of its own yet.
     Untouched,
+    /// It is the value before the first access that was seen.
+    BeforeFirst,
     /// It is deeper than the depth limit.
     Depth,
     /// The location needs this operation, which is not supported.
@@ -111,6 +113,7 @@ impl fmt::Display for Unavailable {
             Self::Steps => f.write_str("step limit of the hit reached"),
             Self::Null => f.write_str("null pointer"),
             Self::Untouched => f.write_str("not used by this thread yet"),
+            Self::BeforeFirst => f.write_str("no access was seen before"),
             Self::NoContainer => f.write_str("no container"),
             Self::ProcessGone => f.write_str("the process had ended before it was looked at"),
             Self::Redacted => f.write_str("redacted"),

@@ -1,6 +1,6 @@
 //! Memory use of events, so that waiting events can be bounded in bytes.
 
-use super::{Event, NamedValue, SpanEvent, StackFrame, StepEvent};
+use super::{Access, Event, NamedValue, SpanEvent, StackFrame, StepEvent};
 use crate::value::Value;
 
 /// Depth to which a value is weighed: deeper than any is read.
@@ -22,6 +22,9 @@ impl Event {
                 .step
                 .as_ref()
                 .map_or(0, |_| size_of::<StepEvent>() + BLOCK)
+            + self.access.as_ref().map_or(0, |access| {
+                size_of::<Access>() + 2 * BLOCK + access.weight()
+            })
     }
 }
 

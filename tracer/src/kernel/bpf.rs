@@ -69,6 +69,8 @@ pub(super) enum ProgramKind {
     Uprobe,
     /// A tracepoint of the kernel.
     RawTracepoint,
+    /// Perf events of another kind.
+    PerfEvent,
 }
 
 /// Loads a program. It may not sleep, so the verifier refuses every helper that does.
@@ -91,6 +93,7 @@ pub(super) fn load(
         load.prog_type = match kind {
             ProgramKind::MultiUprobe | ProgramKind::Uprobe => bpf_prog_type::BPF_PROG_TYPE_KPROBE,
             ProgramKind::RawTracepoint => bpf_prog_type::BPF_PROG_TYPE_RAW_TRACEPOINT,
+            ProgramKind::PerfEvent => bpf_prog_type::BPF_PROG_TYPE_PERF_EVENT,
         } as u32;
         if kind == ProgramKind::MultiUprobe {
             load.expected_attach_type = bpf_attach_type::BPF_TRACE_UPROBE_MULTI as u32;

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::features::capabilities::{missing_capabilities, perf_event_hint};
-use crate::base::address::FileOffset;
+use crate::base::address::{FileOffset, RunAddr};
 
 /// Meaning of a refused eBPF object.
 const REFUSED_OBJECT: &str =
@@ -47,6 +47,21 @@ pub enum KernelError {
         /// The kernel's error.
         #[source]
         source: io::Error,
+    },
+    /// A value could not be watched.
+    #[error("cannot watch the memory at {address}")]
+    Watch {
+        /// The value.
+        address: RunAddr,
+        /// The kernel's error.
+        #[source]
+        source: io::Error,
+    },
+    /// Another probe of the session watches the value.
+    #[error("another probe watches the memory at {address}")]
+    Watched {
+        /// The value.
+        address: RunAddr,
     },
     /// A limit of the maps; see docs/limits.md.
     #[error("no room for {what}: {wanted} more needed, {free} left")]
@@ -108,7 +123,10 @@ impl KernelError {
     /// A privilege or a kernel feature is missing, so no other input would help.
     #[must_use]
     pub fn is_missing_privilege_or_feature(&self) -> bool {
-        !matches!(self, Self::Attach { .. } | Self::Full { .. })
+        !matches!(
+            self,
+            Self::Attach { .. } | Self::Watch { .. } | Self::Watched { .. } | Self::Full { .. }
+        )
     }
 
     /// The kernel does not let this user attach.
@@ -158,7 +176,23 @@ impl KernelError {
                 "`tracer doctor` says what this kernel lacks; Linux 6.1 with BTF is needed".into(),
             ),
             Self::Full { .. } => Some("remove a probe, or name fewer lines".into()),
-            Self::Attach { source, .. } if is_refused(source) => perf_event_hint(),
+            Self::Attach { source, .. } | Self::Watch { source, .. } if is_refused(source) => {
+                perf_event_hint()
+            }
+            Self::Watch { source, .. } => match source.raw_os_error() {
+                Some(libc::ENOSPC) => Some(
+                    "the processor has four watchpoints of at most 8 bytes for each thread; other `watch` probes, \
+                     a debugger or `perf` hold some of them"
+                        .into(),
+                ),
+                Some(libc::EINVAL | libc::EOPNOTSUPP | libc::ENODEV | libc::ENOENT) => {
+                    Some("this processor or virtual machine may have no watchpoints".into())
+                }
+                _ => None,
+            },
+            Self::Watched { .. } => {
+                Some("remove that probe first, or join both conditions by `||` in one".into())
+            }
             Self::Attach { .. } | Self::Ended => None,
         }
     }
@@ -175,9 +209,12 @@ impl KernelError {
             Self::Unsupported { .. } | Self::Call { .. } => {
                 Some("Linux 6.1 or newer with BTF is needed".into())
             }
-            Self::NotPermitted { .. } | Self::Full { .. } | Self::Attach { .. } | Self::Ended => {
-                self.hint()
-            }
+            Self::NotPermitted { .. }
+            | Self::Full { .. }
+            | Self::Attach { .. }
+            | Self::Watch { .. }
+            | Self::Watched { .. }
+            | Self::Ended => self.hint(),
         }
     }
 }

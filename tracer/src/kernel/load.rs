@@ -193,7 +193,8 @@ mod tests {
         for (name, program) in &object.programs {
             let section = format!("{:?}", program.section);
             let uprobe = section.starts_with("UProbe") && section.contains("sleepable: false");
-            assert!(uprobe || section == "RawTracePoint", "{name}: {section}");
+            let is_event = section == "RawTracePoint" || section == "PerfEvent";
+            assert!(uprobe || is_event, "{name}: {section}");
         }
     }
 

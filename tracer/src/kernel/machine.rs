@@ -15,14 +15,14 @@ mod site;
 use std::os::fd::OwnedFd;
 
 use tracer_common::control::{ProbeControl, ProbeCounters, ProbeState, REMOVED, SiteControl};
-use tracer_common::limits::{MAX_OPS, MAX_PROBES, MAX_SITES};
+use tracer_common::limits::{MAX_OPS, MAX_PROBES, MAX_SITES, MAX_WATCHED};
 use tracer_common::op::EncodedOp;
 use tracer_common::timing::TimeCounters;
 use tracer_common::trace::TraceState;
 
 use self::allocator::RangeAllocator;
 use self::closing::Closing;
-use self::installed::{HeldSites, Installed};
+use self::installed::{HeldSites, Installed, WatchedSite};
 use self::links::{Linked, SiteAttacher};
 use super::bpf;
 use super::error::KernelError;
@@ -59,6 +59,7 @@ pub struct Machine {
     op_room: RangeAllocator,
     site_room: RangeAllocator,
     probe_room: RangeAllocator,
+    watched_room: RangeAllocator,
     installed: Vec<Installed>,
     /// Followed processes besides the target.
     members: Vec<FamilyMember>,
@@ -100,6 +101,7 @@ impl Machine {
             op_room: RangeAllocator::new(MAX_OPS),
             site_room: RangeAllocator::new(MAX_SITES),
             probe_room: RangeAllocator::new(MAX_PROBES),
+            watched_room: RangeAllocator::new(MAX_WATCHED),
             installed: Vec::new(),
             members: Vec::new(),
             selection,
@@ -264,6 +266,17 @@ impl Machine {
             };
             let cookie = self.write_site(&plan, reserved)?;
             reserved.cookies.push(cookie);
+            if let Some(watch) = site.trigger.watch() {
+                let index = self
+                    .watched_room
+                    .take(1)
+                    .ok_or_else(|| full("watched values", 1, &self.watched_room))?;
+                reserved.watched.push(WatchedSite {
+                    watch: watch.clone(),
+                    index,
+                    cookie,
+                });
+            }
         }
         Ok(())
     }
@@ -443,6 +456,7 @@ impl Machine {
         }
         let mut attacher = SiteAttacher {
             programs: &mut self.programs,
+            watches: self.maps.watches(),
             processes: self.processes,
             pid,
         };
@@ -574,7 +588,12 @@ impl Machine {
             .installed
             .iter_mut()
             .filter(|installed| slots.contains(&installed.reserved.slot));
-        let links = closed.flat_map(Installed::take_links).collect();
+        let closed: Vec<&mut Installed> = closed.collect();
+        for place in closed.iter().flat_map(|one| &one.reserved.watched) {
+            // If that fails, accesses are hits until the links are closed.
+            let _ = self.maps.watches().forget(&place.watch);
+        }
+        let links = closed.into_iter().flat_map(Installed::take_links).collect();
         self.closing.close(links);
     }
 
@@ -632,6 +651,21 @@ impl Machine {
         }
         for &(first, count) in &reserved.ops {
             self.op_room.give(first, count);
+        }
+        for place in &reserved.watched {
+            self.watched_room.give(place.index, 1);
+        }
+    }
+
+    /// Tells the value that the first access of a site replaces, unless there was one since the site was attached.
+    ///
+    /// # Errors
+    /// The kernel refused.
+    pub fn set_last_value(&self, cookie: u32, words: [u64; 4]) -> Result<(), KernelError> {
+        let mut places = self.installed.iter().flat_map(|one| &one.reserved.watched);
+        match places.find(|place| place.cookie == cookie) {
+            Some(place) => self.maps.watches().set_last(place.index, words),
+            None => Ok(()),
         }
     }
 

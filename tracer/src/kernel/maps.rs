@@ -18,6 +18,7 @@ use super::error::KernelError;
 use super::load::object::Image;
 use super::open_calls::OpenCalls;
 use super::traces::TraceMaps;
+use super::watches::WatchMaps;
 
 /// Hits that were added up by key, of all probes.
 #[derive(Debug, Default)]
@@ -45,6 +46,7 @@ pub(super) struct Maps {
     counters: MapData,
     accounts: MapData,
     traces: TraceMaps,
+    watches: WatchMaps,
     /// CPUs that the kernel keeps counters for.
     cpus: usize,
 }
@@ -71,6 +73,7 @@ impl Maps {
             counters: object.take("PROBE_COUNTERS")?,
             accounts: object.take("ACCOUNTS")?,
             traces: TraceMaps::take(object)?,
+            watches: WatchMaps::take(object)?,
             cpus,
         })
     }
@@ -108,6 +111,11 @@ impl Maps {
             blind: 0,
         };
         bpf::update_array(self.time_state.fd().as_fd(), slot, &[state]).map_err(write_probe)
+    }
+
+    /// The maps of watched values.
+    pub(super) const fn watches(&self) -> &WatchMaps {
+        &self.watches
     }
 
     /// The maps of traces.

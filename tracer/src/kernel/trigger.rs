@@ -2,13 +2,40 @@
 
 use std::path::PathBuf;
 
-use crate::base::address::FileOffset;
+use crate::base::address::{FileOffset, RunAddr};
 
 /// An event in a process at which the kernel runs a program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trigger {
     /// An instruction is about to run, or a function returns.
     Uprobe(Uprobe),
+    /// A thread of a process has accessed a value.
+    Watch(Watch),
+}
+
+/// A value in the memory of one process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Watch {
+    /// The process.
+    pub pid: u32,
+    /// The only thread whose accesses are hits, with all that it starts. `None` for all threads.
+    pub thread: Option<u32>,
+    /// The first byte of the value.
+    pub address: RunAddr,
+    /// Its size in bytes, from 1 to [`MAX_WATCHED_BYTES`](tracer_common::watch::MAX_WATCHED_BYTES).
+    pub size: u32,
+    /// The accesses that are hits.
+    pub on: WatchedAccess,
+}
+
+/// The accesses to a watched value that are hits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum WatchedAccess {
+    /// Writes, of the same value too.
+    #[default]
+    Write,
+    /// Reads and writes. The processor does not tell them apart.
+    Any,
 }
 
 /// A place in a file, wherever processes have the file mapped.
@@ -38,10 +65,21 @@ impl Trigger {
         })
     }
 
-    /// The place in a file.
+    /// The place in a file. `None` if the trigger is no uprobe.
     #[must_use]
-    pub const fn uprobe(&self) -> &Uprobe {
-        let Self::Uprobe(uprobe) = self;
-        uprobe
+    pub const fn uprobe(&self) -> Option<&Uprobe> {
+        match self {
+            Self::Uprobe(uprobe) => Some(uprobe),
+            Self::Watch(_) => None,
+        }
+    }
+
+    /// The watched value, if the trigger is one.
+    #[must_use]
+    pub const fn watch(&self) -> Option<&Watch> {
+        match self {
+            Self::Uprobe(_) => None,
+            Self::Watch(watch) => Some(watch),
+        }
     }
 }

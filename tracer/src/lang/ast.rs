@@ -13,9 +13,10 @@ pub struct ProbeSpec {
     pub text: String,
     /// The action of a hit.
     pub action: Action,
-    /// The location, or the first one of `time A..B` or `span A..B`.
+    /// The location, or the first one of `time A..B` or `span A..B`. For `watch`, the place at which the object of the
+    /// value is found.
     pub location: Location,
-    /// The second location of `time A..B` or `span A..B`.
+    /// The second location of `time A..B` or `span A..B`. For `watch`, the place at which the watch ends.
     pub until: Option<Location>,
     /// The message. `None` stands for every variable in scope.
     pub template: Option<Template>,
@@ -42,6 +43,29 @@ pub enum Action {
     Span(SpanAction),
     /// Records calls line by line.
     Trace(TraceAction),
+    /// Sends the accesses to a value.
+    Watch(WatchAction),
+}
+
+/// `watch`, with its operands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WatchAction {
+    /// File name of the module that has the first name of the value. `None` stands for any module.
+    pub module: Option<String>,
+    /// The value.
+    pub value: Expr,
+    /// The accesses that are hits.
+    pub on: WatchedAccess,
+}
+
+/// The accesses to a watched value that are hits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WatchedAccess {
+    /// `on write`: writes, also those that do not change the value.
+    #[default]
+    Write,
+    /// `on access`: reads and writes.
+    Any,
 }
 
 /// `trace`, with its clauses.
@@ -154,6 +178,8 @@ pub enum LocationKind {
     Return(String),
     /// Every return of a function, observed by the kernel's return trampoline.
     Trampoline(String),
+    /// A value that is watched, wherever it is accessed.
+    Memory,
     /// A link address.
     Address(u64),
     /// `usdt:PROVIDER:NAME`: the places of a USDT probe.

@@ -16,17 +16,28 @@ pub(crate) struct ActionGrammar {
     pub(crate) word: &'static str,
     /// Words before an operand, such as `by`, which a prompt completes.
     pub(crate) keywords: &'static [&'static str],
-    /// True if the action takes `FROM..TO`, and a function stands for its calls up to their
-    /// returns.
-    pub(crate) is_interval: bool,
+    /// The form of its location.
+    pub(crate) location: LocationForm,
     /// True if the action shows a message. Only hints depend on it.
     pub(crate) has_message: bool,
-    /// Parses the operands, which follow the location.
+    /// Parses the operands, which follow the location, or stand before it in the form [`LocationForm::Value`].
     pub(crate) operands: fn(&mut Cursor<'_>) -> Result<Action, Diagnostic>,
     /// Parses the clauses, which follow the message.
     pub(crate) clauses: fn(&mut Cursor<'_>, Action) -> Result<Action, Diagnostic>,
     /// Explains a text in the position of an option, for a mistake that only users of this action make.
     pub(crate) mistake: fn(&Action, &str) -> Option<Mistake>,
+}
+
+/// The form of an action's location.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LocationForm {
+    /// `LOCATION`.
+    Place,
+    /// `LOCATION` or `FROM..TO`. A function stands for its calls up to their returns.
+    Interval,
+    /// The operands are a value, and the location is that of the value: `VALUE`, `VALUE at LOCATION`, or
+    /// `VALUE at LOCATION until LOCATION`.
+    Value,
 }
 
 /// The clauses of an action without any.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::ast::{Location, LocationKind, ProbeOptions, ProbeSpec, Span, Template};
-use super::grammar::{ActionGrammar, expression_after, positive};
+use super::grammar::{ActionGrammar, LocationForm, expression_after, positive};
 use super::lexer::{Cursor, Token, TokenKind};
 use super::mistakes::{self, ProbeParts};
 use super::quantity::{parse_duration, parse_share};
@@ -28,8 +28,15 @@ pub(crate) fn parse_probe(
     }
     let mut cursor = Cursor::new(text, 0..text.len());
     let grammar = action_grammar(&mut cursor, grammars)?;
-    let (mut location, until) = location(&mut cursor, grammar.is_interval)?;
-    let action = (grammar.operands)(&mut cursor)?;
+    let is_interval = grammar.location == LocationForm::Interval;
+    let (action, (mut location, until)) = if grammar.location == LocationForm::Value {
+        let action = (grammar.operands)(&mut cursor)?;
+        let location = location_of_value(&mut cursor)?;
+        ((grammar.clauses)(&mut cursor, action)?, location)
+    } else {
+        let location = location(&mut cursor, is_interval)?;
+        ((grammar.operands)(&mut cursor)?, location)
+    };
     let template = message(&mut cursor, text)?;
     let action = (grammar.clauses)(&mut cursor, action)?;
     let condition = if cursor.take_word("if") {
@@ -41,7 +48,7 @@ pub(crate) fn parse_probe(
     let action = (grammar.clauses)(&mut cursor, action)?;
     let returns = match &location.kind {
         LocationKind::Return(_) => until.is_none(),
-        LocationKind::Function(_) => until.is_none() && grammar.is_interval,
+        LocationKind::Function(_) => until.is_none() && is_interval,
         _ => false,
     };
     let typed = ProbeParts {
@@ -69,6 +76,32 @@ pub(crate) fn parse_probe(
     };
     process_values::check(&spec)?;
     Ok(spec)
+}
+
+/// Parses `at LOCATION until LOCATION` after a value. Without it, the value is meant wherever it is accessed.
+fn location_of_value(cursor: &mut Cursor<'_>) -> Result<(Location, Option<Location>), Diagnostic> {
+    let start = cursor.at();
+    if !cursor.take_word("at") {
+        let anywhere = Location {
+            module: None,
+            kind: LocationKind::Memory,
+            span: start..start,
+        };
+        if cursor.peek_word() == Some("until") {
+            let error = Diagnostic::at(
+                start..start + "until".len(),
+                "`until` needs `at LOCATION` before it",
+            );
+            return Err(error.hint("write `watch x.count at FUNCTION until FUNCTION`"));
+        }
+        return Ok((anywhere, None));
+    }
+    let (location, _) = location(cursor, false)?;
+    let until = match cursor.take_word("until") {
+        true => Some(self::location(cursor, false)?.0),
+        false => None,
+    };
+    Ok((location, until))
 }
 
 /// Parses a text that is one location.

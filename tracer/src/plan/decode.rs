@@ -127,6 +127,13 @@ impl<'r, 's> Decoder<'r, 's> {
         Ok(())
     }
 
+    /// A word, which follows the captured stack. `None` if the record has no space for it.
+    pub(super) fn word(&mut self, slot: Slot) -> Result<Option<u64>, DecodeError> {
+        let bytes = self.chunks.exact(slot, 8)?.ok();
+        let bytes = bytes.and_then(|bytes| bytes.try_into().ok());
+        Ok(bytes.map(u64::from_le_bytes))
+    }
+
     /// The captured stack, which follows the values.
     pub(super) fn stack(&mut self, slots: &StackSlots) -> Result<CapturedStack, DecodeError> {
         slots.decode(&mut self.chunks)

@@ -12,17 +12,34 @@ use crate::plan::ops::asm::{Asm, SINK};
 use crate::plan::shape::builder::Builder;
 use crate::program::Op;
 
-/// Writes the ops.
+/// Writes the ops that capture the registers alone.
 ///
 /// # Errors
 /// The record has no chunk left.
-pub(super) fn capture(asm: &mut Asm, builder: &mut Builder<'_>) -> Result<StackSlots, Unavailable> {
+pub(super) fn capture_registers(
+    asm: &mut Asm,
+    builder: &mut Builder<'_>,
+) -> Result<StackSlots, Unavailable> {
     let registers = builder.slot()?;
     asm.emit_words(
         registers,
         TARGET_REGISTERS..TARGET_REGISTERS + REGISTERS as u8,
     );
-    let mut memory = Vec::new();
+    Ok(StackSlots {
+        registers,
+        memory: Vec::new(),
+    })
+}
+
+/// Writes the ops.
+///
+/// # Errors
+/// The record has no chunk left.
+pub(super) fn capture(asm: &mut Asm, builder: &mut Builder<'_>) -> Result<StackSlots, Unavailable> {
+    let StackSlots {
+        registers,
+        mut memory,
+    } = capture_registers(asm, builder)?;
     for number in 0..STACK_BYTES / MAX_COPY {
         let slot = builder.slot()?;
         memory.push(slot);

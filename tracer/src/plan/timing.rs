@@ -147,6 +147,7 @@ pub fn begin(
     let record = PlanRecord {
         captured,
         stack: None,
+        access: None,
     };
     Ok(compiler.finish(asm.finish(flags), record, key))
 }
@@ -200,6 +201,7 @@ pub fn end(input: &PlanInput<'_>, moment: &Moment) -> Result<Plan, Diagnostic> {
     let record = PlanRecord {
         captured,
         stack: slots,
+        access: None,
     };
     Ok(compiler.finish(asm.finish(ENDS), record, key))
 }

@@ -104,6 +104,7 @@ pub fn step(input: &PlanInput<'_>, site: &StepSite) -> Result<StepPlan, Diagnost
     let record = PlanRecord {
         captured,
         stack: slots,
+        access: None,
     };
     let plan = compiler.finish(asm.finish(flags(site.roles)), record, None);
     Ok(StepPlan { plan, unknown })

@@ -19,6 +19,7 @@ mod selection_rules;
 mod spending;
 mod switch;
 pub(in crate::session) mod trap_cost;
+mod watched;
 
 use std::ops::Range;
 use std::path::PathBuf;
@@ -54,8 +55,10 @@ use crate::lang::ast::ProbeSpec;
 use crate::placement::SiteKind;
 use crate::session::live::budget::{CpuBudget, Over};
 use crate::session::live::executables::{Executable, Executables};
+use crate::session::live::watched::WatchedPart;
 use crate::session::locks::lock;
 use crate::session::prepare::ReadySite;
+use crate::session::prepare::watched::ReadyWatch;
 use crate::session::reader::aggregates::{Adding, aggregates};
 use crate::session::reader::retired::CountersBefore;
 use crate::session::shared::SharedState;
@@ -151,6 +154,8 @@ struct PlacementPart {
     held: HeldAddresses,
     /// The user has a note that the code of a site is no longer mapped.
     moved: bool,
+    /// The watched value, for a watch.
+    watched: WatchedPart,
 }
 
 /// The load addresses that the plans of some sites contain.
@@ -170,6 +175,7 @@ impl HeldAddresses {
         let of_site = |site: &ReadySite| match site.site.exit {
             _ if site.bound => Self::OfEachCopy,
             Some(Exit::Trampoline) => Self::OfModule,
+            _ if matches!(site.watch, Some(ReadyWatch::At(_))) => Self::OfModule,
             _ => Self::None,
         };
         sites.iter().map(of_site).max().unwrap_or(Self::None)

@@ -9,6 +9,7 @@ pub(in crate::session) mod runtime;
 mod semaphores;
 mod steps;
 pub(in crate::session) mod warm_pages;
+pub(in crate::session) mod watched;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -32,6 +33,7 @@ use crate::plan::{AddressBase, Plan, PlanInput, Returned};
 use crate::session::prepare::copies::{CopyPlan, is_bound, others};
 use crate::session::prepare::placing::{SitePlacer, emulates_nops};
 use crate::session::prepare::refusal::SiteRefusal;
+use crate::session::prepare::watched::ReadyWatch;
 use crate::session::sites::located::ProbeLocation;
 use crate::session::sites::module_numbers::ModuleNumbers;
 use crate::session::sites::modules::{Modules, TargetModule};
@@ -54,6 +56,7 @@ pub(super) struct PreparedProbe {
 }
 
 /// A site with the program of its hits.
+#[derive(Clone)]
 pub(super) struct ReadySite {
     pub(super) site: Site,
     pub(super) plan: Plan,
@@ -65,6 +68,8 @@ pub(super) struct ReadySite {
     pub(super) bound: bool,
     /// The plans for the file's other copies.
     pub(super) copies: Vec<CopyPlan>,
+    /// The part of the site in a watch, if it is one of a watch.
+    pub(super) watch: Option<ReadyWatch>,
 }
 
 /// The context in which probes are prepared.
@@ -114,6 +119,7 @@ pub(super) fn prepare(
         ProbeLocation::Alike(resolved) => resolved,
         ProbeLocation::Timed(timed) => return prepare_timed(spec, timed, setting),
         ProbeLocation::Traced(traced) => return steps::prepare(spec, traced, setting),
+        ProbeLocation::Watched(watched) => return watched::prepare(spec, watched, setting),
     };
     notes.extend(semaphores::check(spec, &module, &sites, setting)?);
     let own: Vec<LinkAddr> = sites.iter().map(|site| site.address).collect();
@@ -268,6 +274,7 @@ fn ready(
             // A hit is where the function returns to.
             bound: false,
             copies: Vec::new(),
+            watch: None,
         });
     }
     let (others, note) = match bound {
@@ -306,6 +313,7 @@ fn ready(
         bias,
         bound,
         copies: plans,
+        watch: None,
     })
 }
 

@@ -6,6 +6,7 @@
 //! the youngest wait for the next look, since a hit that began earlier on another CPU may still be
 //! on its way.
 
+mod accesses;
 pub(in crate::session) mod aggregates;
 mod backlog;
 mod callers;
@@ -43,6 +44,7 @@ use crate::session::reader::symbols::ModuleSymbols;
 use crate::session::reader::wait::{Waiter, Woken};
 use crate::session::shared::SharedState;
 use crate::stack::PlacedModule;
+use accesses::AccessReader;
 use frames::WantedStack;
 use spans::{EndedCall, EndedSpan, PendingEvent, SpanEnd, SpanReader, Surroundings};
 use steps::LoopFilter;
@@ -132,6 +134,7 @@ struct RingReader<'a> {
     scratch: DecodeScratch,
     spans: SpanReader,
     steps: LoopFilter,
+    accesses: AccessReader,
     /// Omitted hits of each placement up to its last event.
     left_out: BTreeMap<PlacementId, LeftOutSoFar>,
 }
@@ -149,6 +152,7 @@ impl<'a> RingReader<'a> {
             scratch: DecodeScratch::default(),
             spans: SpanReader::new(open_calls),
             steps: LoopFilter::default(),
+            accesses: AccessReader::default(),
             left_out: BTreeMap::new(),
         }
     }
@@ -297,6 +301,7 @@ impl<'a> RingReader<'a> {
         }
         let (used, scratch) = (&mut self.used, &mut self.scratch);
         let left_out = &mut self.left_out;
+        let accesses = &mut self.accesses;
         let mut pending = Vec::new();
         let taken = self.backlog.take(count, |record| {
             let Some(header) = header_of(record) else {
@@ -321,7 +326,7 @@ impl<'a> RingReader<'a> {
                         symbols,
                         labels: shared,
                     };
-                    match event(&sites, entry, &hit, used.pop(), scratch) {
+                    match event(&sites, entry, &hit, used.pop(), (scratch, accesses)) {
                         Some(mut made) => {
                             let so_far = left_out.entry(entry.origin.placement).or_default();
                             let mut left_out = so_far.advance(&header);
@@ -425,7 +430,7 @@ fn event(
     entry: &SiteEntry,
     hit: &Hit<'_>,
     used: Option<Used>,
-    scratch: &mut DecodeScratch,
+    (scratch, accesses): (&mut DecodeScratch, &mut AccessReader),
 ) -> Option<PendingEvent> {
     let Hit {
         header,
@@ -487,15 +492,27 @@ fn event(
         (Some(begin), _) => ended_span(begin, header, &mut decoded)?.map(Box::new),
         _ => None,
     };
+    let accessed = match (decoded.access, &decoded.stack) {
+        (Some(access), Some(stack)) => {
+            Some(accesses.origin(entry, access, &stack.registers, &find)?)
+        }
+        _ => None,
+    };
     let wanted = decoded.stack.filter(|_| entry.style.depth > 0);
     let stack = wanted.map(|captured| {
+        let site = accessed
+            .as_ref()
+            .and_then(|accessed| accessed.site.as_ref());
         let wanted = WantedStack {
-            site: entry.site.as_ref(),
+            site: site.or(entry.site.as_ref()),
             depth: entry.style.depth,
             variables: entry.style.callers.then(|| entry.layout.redactor()),
         };
         frames::stack(&captured, wanted, &find)
     });
+    let origin = accessed
+        .as_ref()
+        .map_or(origin, |accessed| &accessed.origin);
     if !Arc::ptr_eq(&event.origin, origin) {
         event.origin = Arc::clone(origin);
     }
@@ -510,6 +527,14 @@ fn event(
     event.stack = stack.unwrap_or_default();
     event.span = None;
     event.step = step.map(Box::new);
+    event.access = None;
+    if let Some(accessed) = &accessed {
+        if entry.spec.template.is_none() {
+            event.message.push_str(" by ");
+            event.message.push_str(&accessed.author());
+        }
+        event.access = Some(Box::new(accessed.access.clone()));
+    }
     event.context = SpanContext::Outside;
     Some(PendingEvent {
         event: made,
@@ -653,6 +678,7 @@ fn empty(origin: &Arc<SiteOrigin>) -> Event {
         span: None,
         step: None,
         context: SpanContext::Outside,
+        access: None,
     }
 }
 

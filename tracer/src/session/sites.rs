@@ -17,3 +17,4 @@ pub(in crate::session) mod resolve;
 pub(in crate::session) mod timed;
 pub(in crate::session) mod traced;
 pub(in crate::session) mod variants;
+pub(in crate::session) mod watched;

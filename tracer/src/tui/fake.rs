@@ -115,6 +115,7 @@ pub(crate) fn event(probe: u32, hit: u64, message: &str) -> Event {
         left_out: crate::event::LeftOut::default(),
         span: None,
         step: None,
+        access: None,
         context: crate::event::SpanContext::Outside,
     }
 }

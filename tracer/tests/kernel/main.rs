@@ -25,3 +25,4 @@ mod support;
 mod timing;
 mod trace;
 mod waiting;
+mod watch;

@@ -3,16 +3,13 @@
 use std::sync::Arc;
 
 use super::notes;
-use crate::arch::{MAX_INSTRUCTION, decode, is_nop};
+use crate::arch::{MAX_INSTRUCTION, is_nop};
 use crate::base::address::{FileOffset, LinkAddr};
-use crate::debuginfo::budget::ReaderKind;
 use crate::debuginfo::lines::resolve::SiteError;
 use crate::debuginfo::model::site::{ScopeKey, Site};
 use crate::debuginfo::model::usdt::UsdtProbe;
 use crate::debuginfo::module::Module;
 
-/// Bytes of one function that are read to find the beginnings of its instructions.
-const MAX_FUNCTION: u64 = 1 << 20;
 /// Bytes of a semaphore.
 const SEMAPHORE_BYTES: u64 = 2;
 
@@ -69,39 +66,6 @@ impl Module {
             (true, None) => Err(SiteError::NoUsdtProbe),
             (false, _) => Ok(UsdtSites { sites, left_out }),
         }
-    }
-
-    /// Returns true if an instruction surely begins at an address: the instructions of its function lead there. A byte
-    /// of a constant may look like a nop.
-    fn begins_instruction(&self, address: LinkAddr) -> bool {
-        let begins = [
-            self.frame_sections().begin_of_entry(address.0),
-            self.function_code_at(address).and_then(|code| {
-                let mut ranges = code.ranges.into_iter();
-                let range = ranges.find(|(begin, end)| (*begin..*end).contains(&address));
-                range.map(|(begin, _)| begin.0)
-            }),
-            self.name_at(address)
-                .and_then(|(_, distance)| address.0.checked_sub(distance)),
-        ];
-        let mut begins = begins.into_iter().flatten();
-        let Some(begin) = begins.find(|begin| *begin <= address.0) else {
-            return false;
-        };
-        let length = address.0 - begin;
-        if length > MAX_FUNCTION || !self.budget.spend(ReaderKind::Code, length, 0) {
-            return false;
-        }
-        let bytes = self.initial_bytes(LinkAddr(begin), usize::try_from(length).unwrap_or(0));
-        let Some(bytes) = bytes.filter(|bytes| bytes.len() as u64 == length) else {
-            return false;
-        };
-        decode(bytes, begin)
-            .try_fold(begin, |at, instruction| {
-                let follows = instruction.is_valid() && instruction.address() == at;
-                follows.then(|| instruction.next_address())
-            })
-            .is_some_and(|end| end == address.0)
     }
 
     fn usdt_site(&self, probe: &Arc<UsdtProbe>) -> Site {

@@ -89,6 +89,7 @@ impl Made {
             left_out: LeftOut::default(),
             span: None,
             context: SpanContext::Outside,
+            access: None,
             step: Some(Box::new(step)),
         })
     }

@@ -125,6 +125,7 @@ fn event(file: &str) -> Event {
         left_out: LeftOut::default(),
         span: None,
         context: SpanContext::Outside,
+        access: None,
         step: None,
     }
 }

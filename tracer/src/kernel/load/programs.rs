@@ -45,7 +45,11 @@ pub(in crate::kernel) struct Programs {
     plain: OwnedFd,
     whole: Later,
     computing: Later,
+    watched: Later,
 }
+
+/// The program for accesses to watched values.
+const WATCHED: &str = "watched";
 
 /// A program that is loaded when it is needed.
 enum Later {
@@ -128,6 +132,7 @@ impl Programs {
             plain,
             whole: Later::No,
             computing: Later::No,
+            watched: Later::No,
         };
         if options.more_probes {
             programs
@@ -151,6 +156,16 @@ impl Programs {
         later.wait(name)
     }
 
+    /// The program for accesses to watched values; waits for it.
+    ///
+    /// # Errors
+    /// The kernel refused.
+    pub(in crate::kernel) fn watched(&mut self) -> Result<BorrowedFd<'_>, KernelError> {
+        self.watched
+            .begin(&self.object, WATCHED, ProgramKind::PerfEvent);
+        self.watched.wait(WATCHED)
+    }
+
     /// Sites are attached by multi-uprobe links.
     pub(in crate::kernel) fn has_multi_links(&self) -> bool {
         self.kind == ProgramKind::MultiUprobe
@@ -158,7 +173,7 @@ impl Programs {
 
     /// The loaded programs.
     pub(in crate::kernel) fn loaded(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        let later = [self.whole.loaded(), self.computing.loaded()];
+        let later = [&self.whole, &self.computing, &self.watched].map(Later::loaded);
         later.into_iter().flatten().chain([self.plain.as_fd()])
     }
 }

@@ -8,7 +8,7 @@ use rustix::fs::{Mode, OFlags};
 use tracer_common::control::{BEGINS, ENDS, STEPS};
 
 use super::site::SiteRequest;
-use crate::kernel::trigger::{Trigger, Uprobe};
+use crate::kernel::trigger::{Trigger, Uprobe, Watch};
 
 /// Elements of the kernel's maps for one probe and its sites, not attached yet.
 #[derive(Debug, Default)]
@@ -27,6 +27,18 @@ pub struct Reserved {
     pub(super) times: bool,
     /// It is a trace.
     pub(super) traces: bool,
+    /// Its watched values.
+    pub(super) watched: Vec<WatchedSite>,
+}
+
+/// A watched value and its place in the maps.
+#[derive(Clone, Debug)]
+pub(super) struct WatchedSite {
+    pub(super) watch: Watch,
+    /// Index of the value.
+    pub(super) index: u32,
+    /// The site.
+    pub(super) cookie: u32,
 }
 
 impl Reserved {
@@ -41,6 +53,7 @@ impl Reserved {
             tallies: sites.iter().any(|site| site.program.tallies),
             times: sites.iter().any(times),
             traces: sites.iter().any(|site| site.program.flags & STEPS != 0),
+            watched: Vec::new(),
         }
     }
 
@@ -52,6 +65,7 @@ impl Reserved {
         self.tallies |= more.tallies;
         self.times |= more.times;
         self.traces |= more.traces;
+        self.watched.extend(more.watched);
     }
 }
 
@@ -60,6 +74,16 @@ pub(super) struct Link {
     pub(super) file: OwnedFd,
     /// Its sites are beginnings of spans.
     pub(super) begins_spans: bool,
+}
+
+impl Link {
+    /// A link of a watchpoint.
+    pub(super) const fn of_event(file: OwnedFd) -> Self {
+        Self {
+            file,
+            begins_spans: false,
+        }
+    }
 }
 
 impl From<Link> for OwnedFd {
@@ -125,7 +149,9 @@ impl HeldSites {
         let mut files: Vec<(&Path, OwnedFd)> = Vec::new();
         let mut held = Vec::with_capacity(sites.len());
         for site in sites {
-            let uprobe = site.trigger.uprobe();
+            let Some(uprobe) = site.trigger.uprobe() else {
+                continue;
+            };
             let known = files.iter().position(|(path, _)| *path == uprobe.path);
             let index = match known {
                 Some(index) => index,

@@ -12,7 +12,8 @@ use crate::kernel::error::KernelError;
 use crate::kernel::load::programs::Programs;
 use crate::kernel::options::Processes;
 use crate::kernel::perf;
-use crate::kernel::trigger::Uprobe;
+use crate::kernel::trigger::{Uprobe, Watch};
+use crate::kernel::watches::{self, WatchMaps};
 
 /// The links of all sites that can be attached, and the indices of the others, with the reason.
 pub(super) type Linked = (Vec<Link>, Vec<(usize, KernelError)>);
@@ -20,6 +21,7 @@ pub(super) type Linked = (Vec<Link>, Vec<(usize, KernelError)>);
 /// Attaches sites to a process.
 pub(super) struct SiteAttacher<'p> {
     pub(super) programs: &'p mut Programs,
+    pub(super) watches: &'p WatchMaps,
     pub(super) processes: Processes,
     /// The process.
     pub(super) pid: u32,
@@ -30,15 +32,23 @@ impl SiteAttacher<'_> {
     pub(super) fn link(&mut self, reserved: &Reserved, sites: &[SiteRequest]) -> Linked {
         let mut failed = Vec::new();
         let mut links = Vec::new();
-        for SiteGroup { of, members } in groups(sites) {
-            match self.link_group(of, &members, reserved, sites) {
+        for (index, site) in sites.iter().enumerate() {
+            if let Some(watch) = site.trigger.watch() {
+                match self.watch(watch, reserved, index) {
+                    Ok(more) => links.extend(more),
+                    Err(error) => failed.push((index, error)),
+                }
+            }
+        }
+        for SiteGroup { of, members, .. } in groups(sites) {
+            match self.link_group(of, &members, reserved) {
                 Ok(link) => links.push(link),
                 // One by one: by perf events, or to find out which one is refused.
                 Err(_) => {
-                    for index in members {
-                        match self.link_group(of, &[index], reserved, sites) {
+                    for member in members {
+                        match self.link_group(of, &[member], reserved) {
                             Ok(link) => links.push(link),
-                            Err(error) => failed.push((index, error)),
+                            Err(error) => failed.push((member.index, error)),
                         }
                     }
                 }
@@ -47,13 +57,34 @@ impl SiteAttacher<'_> {
         (links, failed)
     }
 
+    /// Watches a value.
+    fn watch(
+        &mut self,
+        watch: &Watch,
+        reserved: &Reserved,
+        index: usize,
+    ) -> Result<Vec<Link>, KernelError> {
+        let cookie = reserved.cookies.get(index);
+        let mut places = reserved.watched.iter();
+        let place = places.find(|place| Some(&place.cookie) == cookie);
+        let place = place.ok_or_else(|| KernelError::unexpected("the place of a watched value"))?;
+        let program = self.programs.watched()?;
+        self.watches.name(watch, place.index, place.cookie)?;
+        match watches::link(program, watch) {
+            Ok(files) => Ok(files.into_iter().map(Link::of_event).collect()),
+            Err(error) => {
+                self.watches.forget(watch)?;
+                Err(error)
+            }
+        }
+    }
+
     /// Attaches a group of sites with one link. Perf events can only attach one site.
     fn link_group(
         &mut self,
         of: &SiteRequest,
-        members: &[usize],
+        members: &[GroupMember<'_>],
         reserved: &Reserved,
-        sites: &[SiteRequest],
     ) -> Result<Link, KernelError> {
         // All processes that map the file. The program checks the process of each hit.
         let pid = if self.processes.are_checked() && !of.alone {
@@ -63,19 +94,21 @@ impl SiteAttacher<'_> {
         };
         let is_multi = self.programs.has_multi_links();
         let program = self.programs.get(of.program.runner)?;
-        let site = match members {
-            [index] => sites.get(*index).unwrap_or(of),
-            _ => of,
+        let Some(GroupMember {
+            uprobe: Uprobe { path, offset, .. },
+            ..
+        }) = members.first()
+        else {
+            return Err(KernelError::unexpected("a site of a group"));
         };
         let file = match members {
-            _ if is_multi => attach_multi(program, pid, site, members, reserved, sites),
-            [index] => match reserved.cookies.get(*index) {
-                Some(&cookie) => perf::link(program, pid, site.trigger.uprobe(), u64::from(cookie)),
+            _ if is_multi => attach_multi(program, pid, members, reserved),
+            [member] => match reserved.cookies.get(member.index) {
+                Some(&cookie) => perf::link(program, pid, member.uprobe, u64::from(cookie)),
                 None => Err(io::ErrorKind::NotFound.into()),
             },
             _ => Err(io::Error::from_raw_os_error(libc::EOPNOTSUPP)),
         };
-        let Uprobe { path, offset, .. } = site.trigger.uprobe();
         let file = file.map_err(|source| KernelError::Attach {
             path: path.clone(),
             offset: *offset,
@@ -93,26 +126,37 @@ impl SiteAttacher<'_> {
 struct SiteGroup<'s> {
     /// One of them.
     of: &'s SiteRequest,
-    /// Their indices.
-    members: Vec<usize>,
+    /// All of them.
+    members: Vec<GroupMember<'s>>,
 }
 
-/// The groups of sites, in the order of the first site of each, and the beginnings of spans last.
+/// A site of a group.
+#[derive(Clone, Copy)]
+struct GroupMember<'s> {
+    index: usize,
+    uprobe: &'s Uprobe,
+}
+
+/// The groups of sites, in the order of the first site of each, and the beginnings of spans last. Watched values are in
+/// no group.
 fn groups(sites: &[SiteRequest]) -> Vec<SiteGroup<'_>> {
     let mut groups: Vec<SiteGroup<'_>> = Vec::new();
     for (index, site) in sites.iter().enumerate() {
+        let Some(uprobe) = site.trigger.uprobe() else {
+            continue;
+        };
+        let member = GroupMember { index, uprobe };
         let is_alike = |group: &&mut SiteGroup<'_>| {
-            let (first, other) = (group.of.trigger.uprobe(), site.trigger.uprobe());
-            first.path == other.path
-                && first.returns == other.returns
+            let first = group.members.first().map(|first| first.uprobe);
+            first.is_some_and(|first| first.path == uprobe.path && first.returns == uprobe.returns)
                 && group.of.program.runner == site.program.runner
                 && group.of.begins_span == site.begins_span
         };
         match groups.iter_mut().find(is_alike) {
-            Some(group) => group.members.push(index),
+            Some(group) => group.members.push(member),
             None => groups.push(SiteGroup {
                 of: site,
-                members: vec![index],
+                members: vec![member],
             }),
         }
     }
@@ -124,19 +168,19 @@ fn groups(sites: &[SiteRequest]) -> Vec<SiteGroup<'_>> {
 fn attach_multi(
     program: BorrowedFd<'_>,
     pid: u32,
-    of: &SiteRequest,
-    members: &[usize],
+    members: &[GroupMember<'_>],
     reserved: &Reserved,
-    sites: &[SiteRequest],
 ) -> io::Result<OwnedFd> {
-    let Uprobe { path, returns, .. } = of.trigger.uprobe();
+    let Some(first) = members.first() else {
+        return Err(io::ErrorKind::NotFound.into());
+    };
+    let Uprobe { path, returns, .. } = first.uprobe;
     let path = CString::new(path.as_os_str().as_bytes())?;
     let mut places = MultiPlaces::default();
-    for &index in members {
-        let (Some(site), Some(&cookie)) = (sites.get(index), reserved.cookies.get(index)) else {
+    for GroupMember { index, uprobe } in members {
+        let Some(&cookie) = reserved.cookies.get(*index) else {
             return Err(io::ErrorKind::NotFound.into());
         };
-        let uprobe = site.trigger.uprobe();
         places.offsets.push(uprobe.offset.0);
         places.cookies.push(cookie.into());
         places.counters.push(uprobe.counter.map_or(0, |at| at.0));

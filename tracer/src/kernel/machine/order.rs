@@ -107,11 +107,13 @@ impl Machine {
 impl Installed {
     /// Returns true if spans of it begin at the instruction of a site.
     fn begins_at(&self, site: &SiteRequest) -> bool {
-        let of = site.trigger.uprobe();
+        let Some(of) = site.trigger.uprobe() else {
+            return false;
+        };
         let mut begins = self
             .begins
             .iter()
-            .map(|begin| begin.request.trigger.uprobe());
+            .filter_map(|begin| begin.request.trigger.uprobe());
         begins.any(|begin| begin.offset == of.offset && begin.path == of.path && !of.returns)
     }
 

@@ -12,6 +12,7 @@ use crate::plan::decode::kept;
 use crate::plan::decode::span_begin::SpanBegin;
 use crate::plan::decode::stack_slots::StackSlots;
 use crate::plan::decode::{Chunks, DecodeError, Decoder, Symbols};
+use crate::plan::shape::Slot;
 use crate::stack::CapturedStack;
 use crate::value::redact::Redactor;
 use crate::value::{Text, Value, debug};
@@ -26,6 +27,8 @@ pub struct Layout {
     pub(in crate::plan) entries: Vec<Entry>,
     pub(in crate::plan) parts: Vec<MessagePart>,
     pub(in crate::plan) stack: Option<StackSlots>,
+    /// The kind of the access to a watched value.
+    pub(in crate::plan) access: Option<Slot>,
     pub(in crate::plan) redactor: Redactor,
     /// The call, where a span begins.
     pub(in crate::plan) span: Option<SpanBegin>,
@@ -84,8 +87,18 @@ pub struct Decoded {
     pub values: Vec<NamedValue>,
     /// The record was cut at a limit of the machine.
     pub cut: bool,
-    /// The stack, if the probe asks for it.
+    /// The stack, if the probe asks for it. For an access to a watched value, at least its registers.
     pub stack: Option<CapturedStack>,
+    /// The kind of the access to a watched value, see [`tracer_common::watch::BY_PROGRAM`].
+    pub access: Option<u64>,
+}
+
+/// The parts of a record.
+struct Parts {
+    header: RecordHeader,
+    values: Vec<NamedValue>,
+    stack: Option<CapturedStack>,
+    access: Option<u64>,
 }
 
 /// Buffers of an old event, for reuse.
@@ -174,8 +187,8 @@ impl Layout {
         scratch: &mut DecodeScratch,
     ) -> Result<Decoded, DecodeError> {
         let EventBuffers { message, values } = room;
-        let (header, values, stack) = self.values(record, context, Vec::new(), values, scratch)?;
-        Ok(self.shown(header, values, stack, message))
+        let parts = self.values(record, context, Vec::new(), values, scratch)?;
+        Ok(self.shown(parts, message))
     }
 
     /// Decodes the record that the end of a timing sent. `begin` has the template and the values of
@@ -191,10 +204,13 @@ impl Layout {
     ) -> Result<Decoded, DecodeError> {
         let (kept, rest) = kept::split(record)?;
         let mut scratch = DecodeScratch::default();
-        let (header, values, stack) =
-            self.values(&rest, context, Vec::new(), Vec::new(), &mut scratch)?;
-        let (_, values, _) = begin.values(&kept, context, values, Vec::new(), &mut scratch)?;
-        Ok(begin.shown(header, values, stack, String::new()))
+        let end = self.values(&rest, context, Vec::new(), Vec::new(), &mut scratch)?;
+        let begun = begin.values(&kept, context, end.values, Vec::new(), &mut scratch)?;
+        let parts = Parts {
+            values: begun.values,
+            ..end
+        };
+        Ok(begin.shown(parts, String::new()))
     }
 
     /// The calls that begin here, if they are spans.
@@ -236,7 +252,13 @@ impl Layout {
         context: &Context<'_>,
     ) -> Result<Decoded, DecodeError> {
         let (header, values) = self.begun(header, chunks, context)?;
-        Ok(self.shown(header, values, None, String::new()))
+        let parts = Parts {
+            header,
+            values,
+            stack: None,
+            access: None,
+        };
+        Ok(self.shown(parts, String::new()))
     }
 
     fn begun(
@@ -253,11 +275,11 @@ impl Layout {
         };
         let end = vec![missing; self.entries.len()];
         let mut scratch = DecodeScratch::default();
-        let (header, values, _) = self.values(&kept, context, end, Vec::new(), &mut scratch)?;
-        Ok((header, values))
+        let parts = self.values(&kept, context, end, Vec::new(), &mut scratch)?;
+        Ok((parts.header, parts.values))
     }
 
-    /// The values of a record, and its stack. `end` has the values from the end of a timing.
+    /// The parts of a record. `end` has the values from the end of a timing.
     /// `named` is the buffer of an old event.
     fn values(
         &self,
@@ -266,7 +288,7 @@ impl Layout {
         end: Vec<NamedValue>,
         mut named: Vec<NamedValue>,
         scratch: &mut DecodeScratch,
-    ) -> Result<(RecordHeader, Vec<NamedValue>, Option<CapturedStack>), DecodeError> {
+    ) -> Result<Parts, DecodeError> {
         let (header, chunks) = Chunks::of(record)?;
         let mut decoder = Decoder::new(chunks, context.symbols, &self.captured);
         let values = &mut scratch.values;
@@ -278,6 +300,7 @@ impl Layout {
         let mut end: Vec<Option<NamedValue>> = end.into_iter().map(Some).collect();
         let stack = self.stack.as_ref();
         let stack = stack.map(|slots| decoder.stack(slots)).transpose()?;
+        let access = self.access.map(|slot| decoder.word(slot)).transpose()?;
         let take =
             |value: Option<Value>| value.unwrap_or(Value::Unavailable(Unavailable::OptimisedOut));
         let mut count = 0;
@@ -317,17 +340,22 @@ impl Layout {
             count += 1;
         }
         named.truncate(count);
-        Ok((header, named, stack))
+        Ok(Parts {
+            header,
+            values: named,
+            stack,
+            access: access.flatten(),
+        })
     }
 
     /// Fills the template in.
-    fn shown(
-        &self,
-        header: RecordHeader,
-        values: Vec<NamedValue>,
-        stack: Option<CapturedStack>,
-        mut message: String,
-    ) -> Decoded {
+    fn shown(&self, parts: Parts, mut message: String) -> Decoded {
+        let Parts {
+            header,
+            values,
+            stack,
+            access,
+        } = parts;
         message.clear();
         message.reserve(MESSAGE);
         for part in &self.parts {
@@ -347,6 +375,7 @@ impl Layout {
             values,
             cut: u32::from(header.flags) & (FLAG_STEPS | FLAG_NO_ROOM) != 0,
             stack,
+            access,
         }
     }
 }

@@ -8,9 +8,16 @@ use crate::plan::expr::operand::Operand;
 use crate::plan::expr::resolver::Resolver;
 use crate::plan::ops::spots::Spots;
 use crate::plan::shape::display_names;
+use crate::plan::watching;
 
 impl Resolver<'_, '_> {
     pub(super) fn name(&self, expr: &Expr, path: &str, shadow: u32) -> Operand {
+        if let Some(value) = self.scope.watched
+            && shadow <= 1
+            && let Some(operand) = watching::named(value, path)
+        {
+            return operand;
+        }
         let found = self
             .scope
             .variables

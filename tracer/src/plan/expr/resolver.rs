@@ -7,6 +7,7 @@ use crate::lang::ast::Expr;
 use crate::plan::expr::returned::Returned;
 use crate::plan::ops::spots::ModuleAddresses;
 use crate::plan::shape::builder::Builder;
+use crate::plan::watching::WatchedValue;
 
 /// Most pointers on the way to a field.
 pub(super) const DEREFS: usize = 8;
@@ -25,6 +26,8 @@ pub(in crate::plan) struct Scope<'a> {
     pub(in crate::plan) returned: Option<Returned>,
     /// The site is the end of a timing.
     pub(in crate::plan) elapsed: bool,
+    /// The value whose accesses the plan is for.
+    pub(in crate::plan) watched: Option<WatchedValue>,
 }
 
 /// Compiles expressions to operands.

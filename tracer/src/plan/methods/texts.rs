@@ -1,6 +1,6 @@
 //! Texts of the program: where their bytes are, and tests of them.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::base::diagnostic::Diagnostic;
 use crate::base::unavailable::Unavailable;
@@ -69,7 +69,7 @@ pub(in crate::plan) fn text_test(
     };
     let matcher = match found {
         Err(matcher) => matcher,
-        Ok(Ok(automaton)) => Matcher::Automaton(Rc::new(automaton)),
+        Ok(Ok(automaton)) => Matcher::Automaton(Arc::new(automaton)),
         Ok(Err((error, hint))) => return Err(Diagnostic::at(&expr.span, error).maybe_hint(hint)),
     };
     Ok(Test::Text(TextTest {

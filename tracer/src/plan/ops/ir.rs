@@ -4,7 +4,7 @@
 //! DWARF location expressions and the user's expressions become such trees. This file knows no
 //! types and emits no ops.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use tracer_common::float;
 use tracer_common::op::{alu, cond};
@@ -45,11 +45,13 @@ pub(in crate::plan) enum Failure {
     Overflow = tracer_common::record::CHUNK_PLAN + 11,
     /// A negative number was divided together with one above the signed numbers.
     Negative = tracer_common::record::CHUNK_PLAN + 12,
+    /// The value before the first access to it that is seen.
+    First = tracer_common::record::CHUNK_PLAN + 13,
 }
 
 impl Failure {
     /// All but [`Failure::Fault`].
-    pub(in crate::plan) const MARKS: [Self; 13] = [
+    pub(in crate::plan) const MARKS: [Self; 14] = [
         Self::Null,
         Self::Bounds,
         Self::Division,
@@ -63,6 +65,7 @@ impl Failure {
         Self::Range,
         Self::Overflow,
         Self::Negative,
+        Self::First,
     ];
 
     /// The reason that the user sees.
@@ -94,6 +97,7 @@ impl Failure {
             }
             Self::Untouched => Unavailable::Untouched,
             Self::Variant => Unavailable::Invalid("another variant is active".into()),
+            Self::First => Unavailable::BeforeFirst,
         }
     }
 }
@@ -198,7 +202,7 @@ pub(in crate::plan) enum Matcher {
     /// The text ends with this one. Its length must be known.
     EndsWith(Vec<u8>),
     /// The automaton accepts the text.
-    Automaton(Rc<Automaton>),
+    Automaton(Arc<Automaton>),
 }
 
 impl Test {

@@ -302,6 +302,15 @@ impl<'a> Builder<'a> {
         self.numbered(shape)
     }
 
+    /// The shape of a value, without anything that its pointers lead to.
+    pub(in crate::plan) fn shape_without_targets(&mut self, ty: TypeId) -> NumberedShape {
+        let limits = self.limits;
+        self.limits.depth = 0;
+        let shape = self.shape(ty, 0);
+        self.limits = limits;
+        shape
+    }
+
     /// Numbers the slots of a shape.
     fn numbered(&mut self, shape: Arc<Shape>) -> NumberedShape {
         // `slot` has checked each number.

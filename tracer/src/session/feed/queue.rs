@@ -353,6 +353,7 @@ pub(super) mod tests {
             left_out: LeftOut::default(),
             span: None,
             step: None,
+            access: None,
             context: crate::event::SpanContext::Outside,
         }))
     }

@@ -15,7 +15,9 @@ use crate::base::causes::chain;
 use crate::base::diagnostic::Diagnostic;
 use crate::debuginfo::site::{Exit, Site};
 use crate::event::{PlacementId, SiteOrigin};
-use crate::kernel::{KernelError, Reserved, SiteCopy, SiteRequest, SiteTest, Trigger, Uprobe};
+use crate::kernel::{
+    KernelError, Reserved, SiteCopy, SiteRequest, SiteTest, Trigger, Uprobe, Watch,
+};
 use crate::lang::ast::{ProbeSpec, Template};
 use crate::placement::SiteKind;
 use crate::plan::{Key, Layout, Plan};
@@ -26,6 +28,7 @@ use crate::session::prepare::copies::CopyPlan;
 use crate::session::prepare::refusal::SitePlace;
 use crate::session::prepare::refusal::{SiteRefusal, left_out, not_attached};
 use crate::session::prepare::warm_pages;
+use crate::session::prepare::watched::ReadyWatch;
 use crate::session::prepare::{PreparedProbe, ReadySite};
 use crate::session::probes::Probe;
 use crate::session::reader::site_table::{EventStyle, SiteEntry};
@@ -60,6 +63,7 @@ struct NewSite {
     layout: Layout,
     key: Option<Key>,
     span: Option<SpanCode>,
+    watch: Option<Watch>,
 }
 
 /// Where a part of a probe belongs.
@@ -252,6 +256,7 @@ impl Live {
         planned: PlannedPart,
     ) -> Result<AttachedPart, Diagnostic> {
         let PlannedPart { executable, probe } = planned;
+        let (probe, watched) = self.in_processes(executable, probe)?;
         let PreparedProbe {
             module,
             sites,
@@ -288,6 +293,7 @@ impl Live {
             let written = lock(&self.machine).set_trace(slot, &trace);
             written.map_err(|error| refused_by_kernel(&error))?;
         }
+        let own_cookies = reserved.cookies.clone();
         let cookies = [&reserved.cookies[..], &reserved.copies[..]].concat();
         self.register(slot, &cookies, entries, new.spec);
         let sites = NewSitesAt {
@@ -300,6 +306,7 @@ impl Live {
             Ok(refusals) => {
                 let total = u32::try_from(requests.len()).unwrap_or(u32::MAX);
                 notes.extend(left_out(&refusals, total));
+                self.tell_first_values(&requests, &own_cookies);
             }
             Err(error) => {
                 self.unregister(&cookies);
@@ -322,6 +329,7 @@ impl Live {
                 requests: from..from + requests.len(),
                 held,
                 moved: false,
+                watched,
             },
             requests,
             cookies,
@@ -391,6 +399,7 @@ impl Live {
                     style,
                     site: site.site,
                     span: site.span,
+                    watch: site.watch,
                 }),
             );
         }
@@ -500,9 +509,13 @@ fn new_sites(
         });
         let site = ready.site;
         let is_elsewhere = site.exit == Some(Exit::Trampoline);
+        let watch = match &ready.watch {
+            Some(ReadyWatch::At(watch)) => Some(watch.clone()),
+            _ => None,
+        };
         let entry = |plan: Plan| NewSite {
             origin: Arc::clone(&origin),
-            site: (!is_elsewhere).then(|| site.clone()),
+            site: (!is_elsewhere && watch.is_none()).then(|| site.clone()),
             span: plan
                 .layout
                 .span()
@@ -510,6 +523,7 @@ fn new_sites(
                 .map(|debug| SpanCode::at(debug, site.address, &ends)),
             layout: plan.layout,
             key: plan.key,
+            watch: watch.clone(),
         };
         copies.extend(ready.copies.into_iter().map(|copy| entry(copy.plan)));
         all.entries.push(entry(ready.plan));
@@ -529,6 +543,17 @@ const fn dearer(a: SiteKind, b: SiteKind) -> SiteKind {
 
 /// The request to the kernel side for a site.
 fn request(module: &TargetModule, ready: &ReadySite) -> Result<SiteRequest, Diagnostic> {
+    if let Some(ReadyWatch::At(watch)) = &ready.watch {
+        return Ok(SiteRequest {
+            trigger: Trigger::Watch(watch.clone()),
+            program: ready.plan.program.clone(),
+            shift: 0,
+            only_if: None,
+            copies: Vec::new(),
+            alone: true,
+            begins_span: false,
+        });
+    }
     let debug = module.debug().map_err(Diagnostic::new)?;
     let place = ready.place.address;
     let offset = debug

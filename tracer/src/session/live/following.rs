@@ -192,7 +192,8 @@ fn moved_text(module: &TargetModule, sites: &[SiteRequest], modules: &Modules) -
     let now = mapped.find(|now| now.file.is_file_of(file))?;
     let gone = sites
         .iter()
-        .filter(|site| !now.file.executes(site.trigger.uprobe().offset));
+        .filter_map(|site| site.trigger.uprobe())
+        .filter(|uprobe| !now.file.executes(uprobe.offset));
     let gone = gone.count();
     (gone > 0).then(|| {
         format!(

@@ -132,7 +132,7 @@ impl Live {
             return;
         }
         let list = linker.debug().ok().and_then(|debug| {
-            let site = debug.link_addr(request.trigger.uprobe().offset)?;
+            let site = debug.link_addr(request.trigger.uprobe()?.offset)?;
             Some((site, LinkerList::of(debug)?))
         });
         let needed = places.needed.values();

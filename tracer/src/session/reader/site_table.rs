@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::debuginfo::site::Site;
 use crate::event::SiteOrigin;
+use crate::kernel::Watch;
 use crate::lang::ast::ProbeSpec;
 use crate::plan::timing::SpanBegin;
 use crate::plan::{Key, Layout};
@@ -28,6 +29,8 @@ pub(in crate::session) struct SiteEntry {
     pub(in crate::session) site: Option<Site>,
     /// The function around the site, if spans begin here.
     pub(in crate::session) span: Option<SpanCode>,
+    /// The watched value, if the site is one.
+    pub(in crate::session) watch: Option<Watch>,
 }
 
 /// Options of a probe for its events.

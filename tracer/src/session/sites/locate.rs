@@ -9,6 +9,7 @@ use crate::session::sites::resolve::resolve;
 use crate::session::sites::timed::resolve_timed;
 use crate::session::sites::traced::resolve_traced;
 use crate::session::sites::variants;
+use crate::session::sites::watched::resolve_watched;
 
 /// Finds the location of a probe.
 ///
@@ -24,6 +25,7 @@ pub(in crate::session) fn locate(
     variants::located(modules, spec, &|spec| match spec.action.kind().sites() {
         ActionSites::Interval => resolve_timed(modules, spec).map(ProbeLocation::Timed),
         ActionSites::Calls => resolve_traced(modules, spec).map(ProbeLocation::Traced),
+        ActionSites::Memory => resolve_watched(modules, spec).map(ProbeLocation::Watched),
         ActionSites::Alike => resolve(modules, &spec.location).map(ProbeLocation::Alike),
     })
 }

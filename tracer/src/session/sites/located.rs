@@ -7,6 +7,7 @@ use crate::session::sites::modules::TargetModule;
 use crate::session::sites::resolve::Resolved;
 use crate::session::sites::timed::Timed;
 use crate::session::sites::traced::Traced;
+use crate::session::sites::watched::Watched;
 
 /// The location of a probe.
 #[derive(Clone)]
@@ -17,6 +18,8 @@ pub(in crate::session) enum ProbeLocation {
     Timed(Timed),
     /// The sites of a trace.
     Traced(Traced),
+    /// A watched value, or the places at which its object is found.
+    Watched(Watched),
 }
 
 impl ProbeLocation {
@@ -25,7 +28,8 @@ impl ProbeLocation {
         match self {
             Self::Alike(Resolved { module, .. })
             | Self::Timed(Timed { module, .. })
-            | Self::Traced(Traced { module, .. }) => module,
+            | Self::Traced(Traced { module, .. })
+            | Self::Watched(Watched { module, .. }) => module,
         }
     }
 
@@ -34,7 +38,8 @@ impl ProbeLocation {
         match self {
             Self::Alike(Resolved { notes, .. })
             | Self::Timed(Timed { notes, .. })
-            | Self::Traced(Traced { notes, .. }) => notes.push(note),
+            | Self::Traced(Traced { notes, .. })
+            | Self::Watched(Watched { notes, .. }) => notes.push(note),
         }
     }
 
@@ -62,6 +67,9 @@ impl ProbeLocation {
             Self::Traced(Traced { module, sites, .. }) => {
                 sites.retain(|traced| module.is_in_function(traced.site.address, entry));
             }
+            Self::Watched(Watched { module, sites, .. }) => {
+                sites.retain(|watched| module.is_in_function(watched.site.address, entry));
+            }
         }
         true
     }
@@ -78,6 +86,10 @@ impl ProbeLocation {
             }
             Self::Traced(Traced { module, sites, .. }) => {
                 let addresses = sites.iter().map(|traced| traced.site.address);
+                (module, addresses.collect())
+            }
+            Self::Watched(Watched { module, sites, .. }) => {
+                let addresses = sites.iter().map(|watched| watched.site.address);
                 (module, addresses.collect())
             }
         }

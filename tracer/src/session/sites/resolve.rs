@@ -64,6 +64,7 @@ pub(in crate::session) fn resolve(
         }
         LocationKind::Address(address) => address_sites(&candidates, LinkAddr(*address)),
         LocationKind::Usdt { provider, name } => usdt_sites(&candidates, provider, name),
+        LocationKind::Memory => Err(Diagnostic::new("a value in memory has no code of its own")),
     };
     result.map_err(|fault| Diagnostic::at(&location.span, fault.message).maybe_hint(fault.hint))
 }

@@ -94,9 +94,10 @@ impl<'m> IndirectFunction<'m> {
             LocationKind::Function(name)
             | LocationKind::Return(name)
             | LocationKind::Trampoline(name) => name.as_str(),
-            LocationKind::Line { .. } | LocationKind::Address(_) | LocationKind::Usdt { .. } => {
-                return None;
-            }
+            LocationKind::Line { .. }
+            | LocationKind::Address(_)
+            | LocationKind::Usdt { .. }
+            | LocationKind::Memory => return None,
         };
         candidates.iter().find_map(|&module| {
             let debug = module.debug().ok()?;
@@ -156,7 +157,10 @@ impl<'m> IndirectFunction<'m> {
             LocationKind::Function(name)
             | LocationKind::Return(name)
             | LocationKind::Trampoline(name) => *name = variant.described_name(),
-            LocationKind::Line { .. } | LocationKind::Address(_) | LocationKind::Usdt { .. } => {}
+            LocationKind::Line { .. }
+            | LocationKind::Address(_)
+            | LocationKind::Usdt { .. }
+            | LocationKind::Memory => {}
         }
         let mut found = locate(&spec)?;
         if !Arc::ptr_eq(found.module(), &variant.module) || !found.keep_function(variant.entry) {

@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::Printable;
 use crate::event::{
-    Event, FrameKind, NamedValue, SiteOrigin, SpanContext, SpanEvent, SpanIds, SpanStatus,
-    StackFrame, StepEvent,
+    Access, AccessKind, Event, FrameKind, KernelAccess, NamedValue, SiteOrigin, SpanContext,
+    SpanEvent, SpanIds, SpanStatus, StackFrame, StepEvent,
 };
 use crate::sink::stamp::Stamp;
 use crate::value::Value;
@@ -114,6 +114,9 @@ impl EventLines {
         if let Some(step) = &event.step {
             let address = format!("{:#x}", event.origin.address);
             key(out, "step", &StepLine { step, address })?;
+        }
+        if let Some(access) = &event.access {
+            key(out, "access", &AccessLine::of(access))?;
         }
         out.extend_from_slice(b"}\n");
         Ok(())
@@ -248,6 +251,33 @@ struct StepLine<'e> {
     #[serde(flatten)]
     step: &'e StepEvent,
     address: String,
+}
+
+/// An access to a watched value. Addresses are texts, since readers of JSON take large numbers for floats.
+#[derive(Serialize)]
+struct AccessLine<'e> {
+    kind: AccessKind,
+    address: String,
+    code: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instruction: Option<&'e str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by_kernel: Option<&'e KernelAccess>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uncertain: Option<&'e str>,
+}
+
+impl<'e> AccessLine<'e> {
+    fn of(access: &'e Access) -> Self {
+        Self {
+            kind: access.kind,
+            address: format!("{:#x}", access.address),
+            code: format!("{:#x}", access.code),
+            instruction: access.instruction.as_deref(),
+            by_kernel: access.by_kernel.as_ref(),
+            uncertain: access.uncertain.as_deref(),
+        }
+    }
 }
 
 /// A span, with the events inside by their probe and number.

@@ -37,6 +37,7 @@ pub(crate) fn event() -> Event {
         left_out: crate::event::LeftOut::default(),
         span: None,
         step: None,
+        access: None,
         context: crate::event::SpanContext::Outside,
     }
 }

@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::actions;
 use crate::event::{
-    Aggregate, AggregateBody, CountRow, FrameKind, Histogram, LeftOut, NamedValue, PlacementId,
-    ProbeDone, ProbeId, ProbeLimited, SiteOrigin, SpanContext, SpanId, SpanIds, SpanStatus, Stack,
-    StackFrame, StepEvent, TargetStatus, Times, TraceId,
+    Access, Aggregate, AggregateBody, CountRow, FrameKind, Histogram, LeftOut, NamedValue,
+    PlacementId, ProbeDone, ProbeId, ProbeLimited, SiteOrigin, SpanContext, SpanId, SpanIds,
+    SpanStatus, Stack, StackFrame, StepEvent, TargetStatus, Times, TraceId,
 };
 use crate::session::{
     FollowedProcesses, LineInfo, OutlineEntry, ProbeStatus, SourceFile, VariableInfo,
@@ -290,6 +290,8 @@ pub(super) struct RestOut<'e> {
     pub(super) span: Option<SpanOut<'e>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) step: Option<&'e StepEvent>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) access: Option<&'e Access>,
 }
 
 impl RestOut<'_> {
@@ -301,12 +303,14 @@ impl RestOut<'_> {
             context,
             span,
             step,
+            access,
         } = self;
         stack.is_none()
             && left_out.is_none()
             && context.is_none()
             && span.is_none()
             && step.is_none()
+            && access.is_none()
     }
 }
 
@@ -462,6 +466,8 @@ pub struct EventLine<'l> {
     pub span: Option<SpanIn<'l>>,
     /// The step that it is.
     pub step: Option<StepEvent>,
+    /// The access that it is.
+    pub access: Option<Access>,
 }
 
 /// A span, as it is read.

@@ -399,6 +399,7 @@ impl BlockReader {
             span,
             context,
             step: line.step.map(Box::new),
+            access: line.access.map(Box::new),
         })
     }
 

@@ -80,6 +80,7 @@ fn event(origin: &Arc<SiteOrigin>, hit: u64, time_ns: u64) -> Event {
         span: None,
         step: None,
         context: SpanContext::Outside,
+        access: None,
     }
 }
 

@@ -502,6 +502,7 @@ impl Defined {
             context: ContextLine::of(&event.context),
             span,
             step: event.step.as_deref(),
+            access: event.access.as_deref(),
         })
     }
 

@@ -113,6 +113,7 @@ pub(super) fn log(origin: &Arc<SiteOrigin>, hit: u64, after: u64) -> Event {
         span: None,
         step: None,
         context: SpanContext::Outside,
+        access: None,
     }
 }
 

@@ -435,6 +435,7 @@ fn event() -> Event {
         span: None,
         step: None,
         context: SpanContext::Outside,
+        access: None,
     }
 }
 

@@ -63,6 +63,7 @@ pub(super) fn event(after: u64, values: Vec<(&str, Value)>) -> Event {
         span: None,
         step: None,
         context: SpanContext::Outside,
+        access: None,
     }
 }
 

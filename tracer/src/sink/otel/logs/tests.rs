@@ -28,6 +28,7 @@ fn event(values: Vec<NamedValue>) -> Event {
         span: None,
         step: None,
         context: SpanContext::Outside,
+        access: None,
     }
 }
 

@@ -1,0 +1,120 @@
+//! Accesses to watched values.
+//!
+//! The kernel runs the program in the handler of the processor's debug exception, with interrupts off. So no other
+//! hit uses the words of this CPU between [`hit`] and [`put_words`].
+
+use core::ffi::c_void;
+
+use aya_ebpf::bindings::bpf_perf_event_data;
+use aya_ebpf::helpers::generated::{
+    bpf_get_current_task_btf, bpf_probe_read_user, bpf_task_pt_regs,
+};
+use aya_ebpf::macros::map;
+use aya_ebpf::maps::{Array, HashMap, PerCpuArray};
+use tracer_common::limits::{MAX_WATCHED, MAX_WATCHPOINTS};
+use tracer_common::op::{ACCESS, NEW_WORDS, OLD_WORDS};
+use tracer_common::watch::{BY_KERNEL, BY_PROGRAM, OLD_IS_UNKNOWN, WORDS, WatchKey, WatchedValue};
+
+use crate::arch::{self, TargetRegisters};
+use crate::atomic;
+use crate::machine;
+use crate::maps::ScratchArea;
+use crate::task;
+
+/// Indices of the values, by breakpoint.
+#[map(name = "WATCHPOINTS")]
+static WATCHPOINTS: HashMap<WatchKey, u32> = HashMap::with_max_entries(MAX_WATCHPOINTS, 0);
+
+/// Watched values.
+#[map(name = "WATCHED")]
+static WATCHED: Array<WatchedValue> = Array::with_max_entries(MAX_WATCHED, 0);
+
+/// The words of the hit that this CPU runs.
+#[repr(C)]
+struct WordsOfHit {
+    new: [u64; WORDS],
+    old: [u64; WORDS],
+    access: u64,
+    /// Output of helpers.
+    word: u64,
+    key: WatchKey,
+}
+
+#[map(name = "WORDS_OF_HIT")]
+static WORDS_OF_HIT: PerCpuArray<WordsOfHit> = PerCpuArray::with_max_entries(1, 0);
+
+/// Runs the site of the breakpoint that has fired.
+#[inline(always)]
+pub fn hit(ctx: *mut c_void) {
+    let event = ctx.cast::<bpf_perf_event_data>();
+    // SAFETY: the kernel gave this context to this program.
+    let (address, is_user) = unsafe { ((*event).addr, arch::is_user(&raw const (*event).regs)) };
+    let Some(words) = WORDS_OF_HIT.get_ptr_mut(0) else {
+        return;
+    };
+    // SAFETY: only this hit uses the words of this CPU, see above.
+    let words = unsafe { &mut *words };
+    words.key.address = address;
+    words.key.pid = (task::ids(&raw mut words.word) >> 32) as u32;
+    // SAFETY: the entry is a number, which is read at once.
+    let Some(index) = (unsafe { WATCHPOINTS.get(&words.key) }) else {
+        return;
+    };
+    let Some(watched) = WATCHED.get_ptr(*index) else {
+        return;
+    };
+    // SAFETY: a map value. Its words are only changed by atomic exchanges.
+    let watched = unsafe { &*watched };
+    read(watched, words);
+    // SAFETY: the kernel knows the type of both pointers, and the task that runs has registers.
+    let registers = unsafe {
+        let task = bpf_get_current_task_btf();
+        bpf_task_pt_regs(task) as *const TargetRegisters
+    };
+    words.access = if is_user {
+        BY_PROGRAM
+    } else {
+        match arch::system_call(registers) {
+            call if call < 0 => BY_KERNEL,
+            call => call as u64,
+        }
+    };
+    if atomic::exchange(&watched.is_known, 1) == 0 {
+        words.access |= OLD_IS_UNKNOWN;
+    }
+    machine::hit::<true, true>(registers, watched.cookie);
+}
+
+/// Reads the value as it is now, and keeps it for the next hit.
+#[inline(never)]
+fn read(watched: &WatchedValue, words: &mut WordsOfHit) {
+    for index in 0..WORDS {
+        let begin = 8 * index as u32;
+        if begin >= watched.size {
+            break;
+        }
+        let rest = watched.size - begin;
+        let length = if rest < 8 { rest } else { 8 };
+        let from = watched.address.wrapping_add(u64::from(begin));
+        let into = &mut words.new[index];
+        *into = 0;
+        // SAFETY: a word has 8 bytes. The helper writes zeroes if it cannot read.
+        unsafe { bpf_probe_read_user(core::ptr::from_mut(into).cast(), length, from as *const _) };
+        words.old[index] = atomic::exchange(&watched.last[index], *into);
+    }
+}
+
+/// Copies the words of the hit to the machine registers.
+#[inline(never)]
+pub fn put_words(area: &mut ScratchArea) {
+    let Some(words) = WORDS_OF_HIT.get_ptr(0) else {
+        return;
+    };
+    // SAFETY: only this hit uses the words of this CPU, see above.
+    let words = unsafe { &*words };
+    for index in 0..WORDS {
+        area.registers[NEW_WORDS as usize + index] = words.new[index];
+        area.registers[OLD_WORDS as usize + index] = words.old[index];
+    }
+    area.registers[ACCESS as usize] = words.access;
+}

@@ -1,0 +1,192 @@
+//! The sites of a watch: each with its plan.
+
+use super::{ModuleCopy, PreparedProbe, ReadySite, Setting, at_site, gather, ready, which};
+use crate::base::address::LinkAddr;
+use crate::base::diagnostic::Diagnostic;
+use crate::debuginfo::types::Language;
+use crate::kernel;
+use crate::lang::ast::{Action, ProbeSpec, WatchAction, WatchedAccess};
+use crate::placement::{ProbePlacement, SiteKind};
+use crate::plan::watching::{self, WatchPlan, WatchedPlace};
+use crate::plan::{Plan, PlanInput};
+use crate::session::sites::modules::TargetModule;
+use crate::session::sites::watched::{WatchRole, Watched, WatchedSite};
+
+/// The part of a site in a watch.
+#[derive(Clone)]
+pub(in crate::session) enum ReadyWatch {
+    /// The value itself. Its address depends on the process.
+    Value {
+        place: WatchedPlace,
+        on: kernel::WatchedAccess,
+    },
+    /// The value in one process.
+    At(kernel::Watch),
+    /// A hit finds the object.
+    Finds(Box<ObjectPlan>),
+    /// A hit ends the watch.
+    Ends,
+}
+
+/// The accesses to a value that a hit has found.
+#[derive(Clone)]
+pub(in crate::session) struct ObjectPlan {
+    /// The plan of an access.
+    pub(in crate::session) plan: Plan,
+    /// Size of the value in bytes.
+    pub(in crate::session) size: u32,
+    /// The accesses that are hits.
+    pub(in crate::session) on: kernel::WatchedAccess,
+}
+
+/// Prepares a watch.
+///
+/// # Errors
+/// The value has no place in memory, or an expression makes no sense.
+pub(super) fn prepare(
+    spec: &ProbeSpec,
+    watched: Watched,
+    setting: Setting<'_>,
+) -> Result<PreparedProbe, Diagnostic> {
+    let Action::Watch(action) = &spec.action else {
+        return Err(Diagnostic::new("the probe watches no value"));
+    };
+    if cfg!(not(target_arch = "x86_64")) {
+        return Err(Diagnostic::new("watchpoints are supported on x86-64 only"));
+    }
+    let Watched {
+        module,
+        sites,
+        notes,
+    } = watched;
+    let own: Vec<LinkAddr> = sites.iter().map(|one| one.site.address).collect();
+    let compiled = sites.iter().map(|one| {
+        let ready = match one.role {
+            WatchRole::Value => value(spec, action, &module, one, setting),
+            WatchRole::Finds => found(spec, action, &module, one, setting, &own),
+            WatchRole::Ends => end(spec, &module, one, setting, &own),
+        };
+        ready.map_err(|error| (which(&one.site), error))
+    });
+    let compiled = compiled.collect();
+    gather(module, compiled, notes)
+}
+
+/// A static.
+fn value(
+    spec: &ProbeSpec,
+    action: &WatchAction,
+    module: &TargetModule,
+    WatchedSite { site, .. }: &WatchedSite,
+    setting: Setting<'_>,
+) -> Result<ReadySite, Diagnostic> {
+    let bias = module.bias().unwrap_or_default();
+    let WatchPlan { place, plan } = at_site(
+        spec,
+        ModuleCopy { module, bias },
+        site,
+        setting,
+        &[],
+        |input| {
+            let input = PlanInput {
+                language: language_of(input, action).unwrap_or(input.language),
+                ..input.clone()
+            };
+            accesses(spec, action, &input)
+        },
+    )?;
+    let text = spec.text.get(action.value.span.clone()).unwrap_or_default();
+    let mut site = site.clone();
+    site.function = text.to_owned();
+    Ok(ReadySite {
+        site,
+        plan,
+        place: ProbePlacement {
+            address: LinkAddr(0),
+            kind: SiteKind::OneTrap,
+            stays: None,
+            refused: None,
+        },
+        bias,
+        bound: false,
+        copies: Vec::new(),
+        watch: Some(ReadyWatch::Value {
+            place,
+            on: on(action),
+        }),
+    })
+}
+
+/// The language of the file that declares the first variable of the value.
+fn language_of(input: &PlanInput<'_>, action: &WatchAction) -> Option<Language> {
+    let mut expr = &action.value;
+    loop {
+        if let crate::lang::ast::ExprKind::Name { path, .. } = &expr.kind {
+            let variable = (input.statics)(path)?;
+            return Some(input.source.type_of(variable.ty).language);
+        }
+        expr = expr.parts().into_iter().next()?;
+    }
+}
+
+fn accesses(
+    spec: &ProbeSpec,
+    action: &WatchAction,
+    input: &PlanInput<'_>,
+) -> Result<WatchPlan, Diagnostic> {
+    let has_stack = spec.action.kind().stack_depth(spec) > 0 || input.has_spans;
+    watching::watch(input, &action.value, has_stack)
+}
+
+const fn on(action: &WatchAction) -> kernel::WatchedAccess {
+    match action.on {
+        WatchedAccess::Write => kernel::WatchedAccess::Write,
+        WatchedAccess::Any => kernel::WatchedAccess::Any,
+    }
+}
+
+/// A site at which the object of the value is found.
+fn found(
+    spec: &ProbeSpec,
+    action: &WatchAction,
+    module: &TargetModule,
+    WatchedSite { site, .. }: &WatchedSite,
+    setting: Setting<'_>,
+    own: &[LinkAddr],
+) -> Result<ReadySite, Diagnostic> {
+    let copy = |bias| ModuleCopy { module, bias };
+    let make = |bias| {
+        at_site(spec, copy(bias), site, setting, &[], |input| {
+            watching::find(input, &action.value)
+        })
+    };
+    let mut ready = ready(module, site, setting, own, &make)?;
+    let WatchPlan { place, plan } = at_site(spec, copy(ready.bias), site, setting, &[], |input| {
+        accesses(spec, action, input)
+    })?;
+    ready.watch = Some(ReadyWatch::Finds(Box::new(ObjectPlan {
+        plan,
+        size: place.size,
+        on: on(action),
+    })));
+    Ok(ready)
+}
+
+/// A site at which the watch ends.
+fn end(
+    spec: &ProbeSpec,
+    module: &TargetModule,
+    WatchedSite { site, .. }: &WatchedSite,
+    setting: Setting<'_>,
+    own: &[LinkAddr],
+) -> Result<ReadySite, Diagnostic> {
+    let make = |bias| {
+        let copy = ModuleCopy { module, bias };
+        at_site(spec, copy, site, setting, &[], |input| {
+            Ok(watching::pass(input))
+        })
+    };
+    let mut ready = ready(module, site, setting, own, &make)?;
+    ready.watch = Some(ReadyWatch::Ends);
+    Ok(ready)
+}
