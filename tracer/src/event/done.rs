@@ -25,6 +25,10 @@ pub enum DoneReason {
     Time(Duration),
     /// The default time of a probe without `for DURATION`.
     DefaultTime(Duration),
+    /// A hit came to the place of `until LOCATION`.
+    Until,
+    /// The function was left whose frame has the watched object.
+    Left,
 }
 
 impl DoneReason {
@@ -34,6 +38,7 @@ impl DoneReason {
         match self {
             Self::Hits(_) => "hits",
             Self::Time(_) | Self::DefaultTime(_) => "time",
+            Self::Until | Self::Left => "object",
         }
     }
 }
@@ -44,6 +49,8 @@ impl fmt::Display for DoneReason {
             Self::Hits(1) => f.write_str("after 1 hit"),
             Self::Hits(hits) => write!(f, "after {hits} hits"),
             Self::Time(time) => write!(f, "after {time:?}"),
+            Self::Until => f.write_str("at the place of `until`"),
+            Self::Left => f.write_str("since the function of its object was left"),
             Self::DefaultTime(time) => write!(
                 f,
                 "after {} min, the default of `for DURATION`",

@@ -11,6 +11,7 @@ use tracer_common::watch::{MAX_WATCHED_BYTES, OLD_IS_UNKNOWN};
 use crate::base::diagnostic::Diagnostic;
 use crate::base::unavailable::Unavailable;
 use crate::debuginfo::types::TypeId;
+use crate::debuginfo::variable::{Variable, VariableKind};
 use crate::lang::ast::{Expr, ProbeSpec};
 use crate::plan::capture::Capture;
 use crate::plan::decode::layout::MessagePart;
@@ -19,8 +20,8 @@ use crate::plan::ops::asm::{Asm, SINK};
 use crate::plan::ops::ir::{Failure, Ir, Test, holds};
 use crate::plan::ops::spots::{Spot, Spots};
 use crate::plan::{
-    Compiler, Number, NumberKind, Operand, Plan, PlanInput, PlanRecord, Resolver, ends, lost,
-    scope, stack,
+    AddressBase, Compiler, Number, NumberKind, Operand, Plan, PlanInput, PlanRecord, Resolver,
+    ends, lost, scope, stack,
 };
 use crate::program::Op;
 use crate::value::debug::DEBUG;
@@ -62,38 +63,46 @@ pub struct ProcessFacts<'p> {
     pub read: &'p dyn Fn(u64) -> Option<u64>,
 }
 
-/// Compiles the accesses to a value.
+/// Compiles the accesses to a value. The place of the value is that at the site. An access can be made by any code, so
+/// its plan knows the statics alone, from `base` on.
 ///
 /// # Errors
 /// The value has no place in memory, or is too large, or an expression makes no sense.
 pub fn watch(
     input: &PlanInput<'_>,
     value: &Expr,
+    base: AddressBase,
     has_stack: bool,
 ) -> Result<WatchPlan, Diagnostic> {
     let spec = &input.ordered()?;
     let value = &value.ordered(input.syntax())?;
     let name = spec.text.get(value.span.clone()).unwrap_or_default();
-    let plain = scope(input);
-    let compiler = Compiler::new(input, &plain);
+    let at_site = scope(input);
+    let compiler = Compiler::new(input, &at_site);
     let (address, ty) = place(&compiler, value, name)?;
     let size = compiler.builder.size(ty).unwrap_or(0);
     let bytes = u32::try_from(size).unwrap_or(u32::MAX);
     if size == 0 || size > MAX_WATCHED_BYTES as u64 {
-        let error = Diagnostic::at(
-            &value.span,
-            match size {
-                0 => format!("`{name}` has no bytes"),
-                _ => format!(
-                    "`{name}` has {size} bytes, and the processor can watch {MAX_WATCHED_BYTES}"
-                ),
-            },
-        );
+        let message = match size {
+            0 => format!("`{name}` has no bytes"),
+            _ => format!(
+                "`{name}` has {size} bytes, and the processor can watch {MAX_WATCHED_BYTES}"
+            ),
+        };
+        let error = Diagnostic::at(&value.span, message);
         return Err(error.hint("watch one of its fields or elements"));
     }
-    let mut watched = plain;
-    watched.watched = Some(WatchedValue { ty, size });
-    let mut compiler = Compiler::new(input, &watched);
+    let is_static = |variable: &&Variable| variable.kind == VariableKind::Static;
+    let statics: Vec<Variable> = input.variables.iter().filter(is_static).cloned().collect();
+    let input = &PlanInput {
+        base,
+        variables: &statics,
+        returned: None,
+        ..input.clone()
+    };
+    let mut anywhere = scope(input);
+    anywhere.watched = Some(WatchedValue { ty, size });
+    let mut compiler = Compiler::new(input, &anywhere);
     let mut asm = Asm::new();
     let condition = compiler.condition(&mut asm, spec)?;
     compiler.access_values(spec, name)?;
@@ -147,11 +156,15 @@ pub fn find(input: &PlanInput<'_>, value: &Expr) -> Result<Plan, Diagnostic> {
     compiler.address(name, address);
     compiler.make_room();
     let values = std::mem::take(&mut compiler.values);
-    let captured =
-        Capture::new(&mut asm, &mut compiler.builder).values(values, |asm, _| asm.emit(Op::End));
+    let mut slots = None;
+    let captured = Capture::new(&mut asm, &mut compiler.builder).values(values, |asm, builder| {
+        slots = stack::capture_registers(asm, builder).ok();
+        asm.emit(Op::End);
+    });
     let record = PlanRecord {
         captured,
-        ..PlanRecord::default()
+        stack: slots,
+        access: None,
     };
     Ok(compiler.finish(asm.finish(0), record, None))
 }
@@ -261,7 +274,7 @@ impl Compiler<'_> {
             ir: address,
             size: 8,
             signed: false,
-            kind: NumberKind::Pointer,
+            kind: NumberKind::Int,
         };
         self.value(name, Operand::Number(number), DEBUG);
     }

@@ -132,6 +132,10 @@ impl<B: Backend> Actor<B> {
             Message::Removed { skip, reply } => reply.send(self.backend.removed(skip)),
             Message::Planned { ticket, result } => self.planned(ticket, result),
             Message::LibraryLoaded => self.follow_modules(),
+            Message::Watch(news) => {
+                self.backend.watch_news(&mut self.probes, news);
+                self.backend.tell_probes(&self.probes);
+            }
             Message::TrapCost(cost) => self.backend.set_trap_cost(cost),
             Message::Forks => self.follow_processes(B::take_forks),
             Message::CgroupsChanged => self.follow_processes(B::cgroups_changed),

@@ -60,6 +60,7 @@ use crate::session::locks::lock;
 use crate::session::prepare::ReadySite;
 use crate::session::prepare::watched::ReadyWatch;
 use crate::session::reader::aggregates::{Adding, aggregates};
+use crate::session::reader::objects::WatchNews;
 use crate::session::reader::retired::CountersBefore;
 use crate::session::shared::SharedState;
 use crate::session::sites::module_numbers::ModuleNumbers;
@@ -416,7 +417,9 @@ impl Backend for Live {
                 (status.file, status.line) = (Arc::clone(file), *line);
             }
             status.function.clone_from(&placement.first.function);
-            status.sites = u32::try_from(placement.requests.len()).unwrap_or(u32::MAX);
+            let seeking = placement.parts.iter().map(|part| part.watched.seeking());
+            let sites = placement.requests.len() + seeking.sum::<usize>();
+            status.sites = u32::try_from(sites).unwrap_or(u32::MAX);
             let counters = self.counters(&lock(&self.machine), placement.id, placement.slot);
             status.counters = match placement.at_end {
                 Some(before) => before.counters(counters),
@@ -484,6 +487,7 @@ impl Backend for Live {
     }
 
     fn look_at_limits(&mut self, probes: &mut ProbeMap<Placement>) {
+        self.watch_new_processes(probes);
         self.take_out_done(probes);
     }
 
@@ -518,6 +522,10 @@ impl Backend for Live {
 
     fn spend(&mut self, probes: &ProbeMap<Placement>, passed: Duration) -> Vec<Over> {
         self.charge(probes, passed)
+    }
+
+    fn watch_news(&mut self, probes: &mut ProbeMap<Placement>, news: WatchNews) {
+        self.take_watch_news(probes, news);
     }
 
     fn set_trap_cost(&mut self, cost: Option<TrapCost>) {

@@ -12,6 +12,7 @@ mod backlog;
 mod callers;
 pub(in crate::session) mod clock;
 mod frames;
+pub(crate) mod objects;
 pub(in crate::session) mod retired;
 pub(in crate::session) mod site_table;
 pub(in crate::session) mod span_code;
@@ -39,10 +40,11 @@ use crate::plan::{Context, DecodeScratch, Decoded, EventBuffers};
 use crate::session::Notice;
 use crate::session::reader::backlog::Backlog;
 use crate::session::reader::clock::{WallOffset, monotonic_ns};
+use crate::session::reader::objects::WatchNews;
 use crate::session::reader::site_table::{SiteEntry, SiteTable};
 use crate::session::reader::symbols::ModuleSymbols;
 use crate::session::reader::wait::{Waiter, Woken};
-use crate::session::shared::SharedState;
+use crate::session::shared::{ReaderNews, SharedState};
 use crate::stack::PlacedModule;
 use accesses::AccessReader;
 use frames::WantedStack;
@@ -312,6 +314,15 @@ impl<'a> RingReader<'a> {
             }
             let entry = sites.get(header.site);
             match entry.filter(|entry| entry.slot == u32::from(header.probe)) {
+                Some(entry) if let Some(mark) = entry.mark => {
+                    match objects::news(mark, entry, &header, record) {
+                        Some(news) => shared.tell_owner(ReaderNews::Watch(news)),
+                        None => shared.warn(format!(
+                            "{}: the value to watch could not be found at a hit",
+                            entry.origin.probe_name
+                        )),
+                    }
+                }
                 Some(entry) => {
                     // Hits of one process often follow each other.
                     let known = symbols.take().filter(|(pid, _)| *pid == header.pid);
@@ -498,6 +509,16 @@ fn event(
         }
         _ => None,
     };
+    if let Some(object) = &entry.watch
+        && let Some(thread) = object.stack_of
+        && thread == header.tid
+        && let Some(stack_pointer) = decoded.stack.as_ref().and_then(objects::stack_pointer)
+        && stack_pointer > object.watch.address.0
+    {
+        // The frame of the object is gone, and its place belongs to something else.
+        let slot = entry.slot;
+        labels.tell_owner(ReaderNews::Watch(WatchNews::Left { slot }));
+    }
     let wanted = decoded.stack.filter(|_| entry.style.depth > 0);
     let stack = wanted.map(|captured| {
         let site = accessed

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 use super::feed::Feed;
 use super::known_labels::KnownLabels;
 use super::locks::lock;
+use super::reader::objects::WatchNews;
 use super::reader::retired::Retired;
 use super::reader::site_table::SiteTable;
 use crate::event::{Exemplar, PlacementId, ProbeId, ProcessLabels};
@@ -22,6 +23,18 @@ const LOOKS: u32 = 64;
 
 /// Not an attach cookie: there are fewer sites than that.
 const NO_SITE: u32 = u32::MAX;
+
+/// News from the reader for the owner of the session.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum ReaderNews {
+    /// The target's dynamic linker has mapped or unmapped a library.
+    LibraryLoaded,
+    /// A watch has come to its object, or to its end.
+    Watch(WatchNews),
+}
+
+/// Passes news on.
+type TellNews = Box<dyn Fn(ReaderNews) + Send + Sync>;
 
 /// A notice that comes after all events up to a time.
 struct LaterNotice {
@@ -48,8 +61,8 @@ pub(super) struct SharedState {
     undelivered: Mutex<BTreeMap<ProbeId, u64>>,
     /// Records that wait for space.
     backlog: AtomicUsize,
-    /// Called when the target's dynamic linker has mapped or unmapped a library.
-    library_loaded: Box<dyn Fn() + Send + Sync>,
+    /// Tells the owner of the session what the reader has found.
+    news: TellNews,
     /// Source files whose text a frontend has asked for.
     shown: Mutex<Vec<SourceFile>>,
     /// The site in the target's dynamic linker; [`NO_SITE`]: there is none.
@@ -59,14 +72,10 @@ pub(super) struct SharedState {
 }
 
 impl SharedState {
-    pub(super) fn new(
-        processes: KnownProcesses,
-        library_loaded: Box<dyn Fn() + Send + Sync>,
-        pager: Option<Pager>,
-    ) -> Self {
+    pub(super) fn new(processes: KnownProcesses, news: TellNews, pager: Option<Pager>) -> Self {
         Self {
             pager: Mutex::new(pager.map(Arc::new)),
-            library_loaded,
+            news,
             loader: AtomicU32::new(NO_SITE),
             feed: Feed::default(),
             sites: RwLock::default(),
@@ -145,9 +154,14 @@ impl SharedState {
     pub(super) fn is_of_loader(&self, cookie: u32) -> bool {
         let is = self.loader.load(Ordering::Relaxed) == cookie;
         if is {
-            (self.library_loaded)();
+            self.tell_owner(ReaderNews::LibraryLoaded);
         }
         is
+    }
+
+    /// Tells the owner of the session.
+    pub(super) fn tell_owner(&self, news: ReaderNews) {
+        (self.news)(news);
     }
 
     /// Counts a record that could not be shown. `None` if its probe is gone.

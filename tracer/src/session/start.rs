@@ -21,7 +21,7 @@ use super::{AttachError, Session, SessionOptions, reader};
 use crate::base::limits::BUFFER_BYTES;
 use crate::kernel::{LoadOptions, Machine};
 use crate::session::Forks;
-use crate::session::shared::SharedState;
+use crate::session::shared::{ReaderNews, SharedState};
 use crate::target::paging::Pager;
 use crate::target::select::Selection;
 use crate::target::{ExecutableFile, Process, has_debug_info};
@@ -270,15 +270,18 @@ impl Session {
         let first = Arc::new(modules);
         let (messages, inbox) = channel();
         let of_reader = messages.clone();
-        let library_loaded = Box::new(move || {
+        let news = Box::new(move |news| {
             // The owner ends with the session.
-            let _ = of_reader.send(Message::LibraryLoaded);
+            let _ = of_reader.send(match news {
+                ReaderNews::LibraryLoaded => Message::LibraryLoaded,
+                ReaderNews::Watch(news) => Message::Watch(news),
+            });
         });
         let known = match apart {
             false => KnownProcesses::of_one(Arc::clone(&first)),
             true => KnownProcesses::of_many(Arc::clone(&first), options.debug.clone()),
         };
-        let shared = Arc::new(SharedState::new(known, library_loaded, pager));
+        let shared = Arc::new(SharedState::new(known, news, pager));
         let of_reader = Arc::clone(&shared);
         let reader = thread::Builder::new()
             .name("reader".into())

@@ -461,7 +461,10 @@ impl<W: Write + Send> Sink for JsonSink<W> {
             reason: reason.name(),
             hits: match reason {
                 DoneReason::Hits(hits) => Some(hits),
-                DoneReason::Time(_) | DoneReason::DefaultTime(_) => None,
+                DoneReason::Time(_)
+                | DoneReason::DefaultTime(_)
+                | DoneReason::Until
+                | DoneReason::Left => None,
             },
         })
     }

@@ -12,6 +12,7 @@ use crate::kernel::TrapCost;
 use crate::lang::ast::ProbeSpec;
 use crate::session::live::budget::Over;
 use crate::session::probes::{Probe, ProbeMap};
+use crate::session::reader::objects::WatchNews;
 use crate::session::{FollowedProcesses, ProbeStatus, Removed};
 
 /// A probe to be attached.
@@ -112,6 +113,8 @@ pub(crate) trait Backend {
     /// Charges probes for their cost since the last call, `passed` ago. Returns those that cost too
     /// much.
     fn spend(&mut self, probes: &ProbeMap<Self::Placement>, passed: Duration) -> Vec<Over>;
+    /// A watch has come to its object, or to its end.
+    fn watch_news(&mut self, probes: &mut ProbeMap<Self::Placement>, news: WatchNews);
     /// Sets the measured cost of a trap, or that it cannot be measured.
     fn set_trap_cost(&mut self, cost: Option<TrapCost>);
     /// Takes the kernel's reports of forks and executions. Returns true if targets run a new program.

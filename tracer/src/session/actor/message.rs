@@ -10,6 +10,7 @@ use crate::base::diagnostic::Diagnostic;
 use crate::event::{Aggregate, ProbeId, TargetStatus};
 use crate::kernel::TrapCost;
 use crate::lang::ast::ProbeSpec;
+use crate::session::reader::objects::WatchNews;
 use crate::session::{FollowedProcesses, ProbeStatus, Removed};
 
 /// One request or piece of news; `P` is the plan of a probe.
@@ -56,6 +57,8 @@ pub(crate) enum Message<P> {
     },
     /// The target's dynamic linker has mapped or unmapped a library.
     LibraryLoaded,
+    /// A watch has come to its object, or to its end.
+    Watch(WatchNews),
     /// The measured cost of a trap. `None` if measuring failed, which has been reported.
     TrapCost(Option<TrapCost>),
     /// The kernel has messages about forks.

@@ -19,6 +19,7 @@ use crate::base::diagnostic::Diagnostic;
 use crate::event::{Aggregate, Counters, Done, DoneReason, TargetStatus};
 use crate::kernel::TrapCost;
 use crate::session::live::budget::Over;
+use crate::session::reader::objects::WatchNews;
 use crate::session::{Cost, FollowedProcesses, Removed};
 
 /// Schedules of one run.
@@ -358,6 +359,8 @@ impl Backend for FakeBackend {
             .map(over)
             .collect()
     }
+
+    fn watch_news(&mut self, _: &mut ProbeMap<Self::Placement>, _: WatchNews) {}
 
     fn set_trap_cost(&mut self, _: Option<TrapCost>) {}
 

@@ -15,9 +15,7 @@ use crate::base::causes::chain;
 use crate::base::diagnostic::Diagnostic;
 use crate::debuginfo::site::{Exit, Site};
 use crate::event::{PlacementId, SiteOrigin};
-use crate::kernel::{
-    KernelError, Reserved, SiteCopy, SiteRequest, SiteTest, Trigger, Uprobe, Watch,
-};
+use crate::kernel::{KernelError, Reserved, SiteCopy, SiteRequest, SiteTest, Trigger, Uprobe};
 use crate::lang::ast::{ProbeSpec, Template};
 use crate::placement::SiteKind;
 use crate::plan::{Key, Layout, Plan};
@@ -31,15 +29,16 @@ use crate::session::prepare::warm_pages;
 use crate::session::prepare::watched::ReadyWatch;
 use crate::session::prepare::{PreparedProbe, ReadySite};
 use crate::session::probes::Probe;
-use crate::session::reader::site_table::{EventStyle, SiteEntry};
+use crate::session::reader::objects::WatchMark;
+use crate::session::reader::site_table::{EventStyle, SiteEntry, WatchedObject};
 use crate::session::reader::span_code::SpanCode;
 use crate::session::sites::modules::TargetModule;
 
 /// The parts of a plan's sites that the kernel and the reader need.
-struct NewSites {
-    requests: Vec<SiteRequest>,
+pub(super) struct NewSites {
+    pub(super) requests: Vec<SiteRequest>,
     /// In the order of the requests, then those of the copies.
-    entries: Vec<NewSite>,
+    pub(super) entries: Vec<NewSite>,
     places: Vec<SitePlace>,
     /// The dearest of the instructions.
     kind: SiteKind,
@@ -57,13 +56,14 @@ struct NewSitesAt<'s> {
 }
 
 /// The part of a new site that the reader needs.
-struct NewSite {
+pub(super) struct NewSite {
     origin: Arc<SiteOrigin>,
     site: Option<Site>,
     layout: Layout,
     key: Option<Key>,
     span: Option<SpanCode>,
-    watch: Option<Watch>,
+    watch: Option<WatchedObject>,
+    mark: Option<WatchMark>,
 }
 
 /// Where a part of a probe belongs.
@@ -256,7 +256,7 @@ impl Live {
         planned: PlannedPart,
     ) -> Result<AttachedPart, Diagnostic> {
         let PlannedPart { executable, probe } = planned;
-        let (probe, watched) = self.in_processes(executable, probe)?;
+        let (probe, mut watched) = self.in_processes(executable, probe)?;
         let PreparedProbe {
             module,
             sites,
@@ -312,6 +312,11 @@ impl Live {
                 self.unregister(&cookies);
                 return Err(error);
             }
+        }
+        if let Err(error) = self.attach_finders(new, place.placement, &module, &mut watched) {
+            lock(&self.machine).detach(slot);
+            self.unregister(&cookies);
+            return Err(error);
         }
         if let Some(executable) = self.executables.get_mut(executable) {
             Arc::make_mut(&mut executable.placing).add(new.id, &module, &places);
@@ -384,7 +389,13 @@ impl Live {
     }
 
     /// Registers sites with the reader before they can be hit.
-    fn register(&self, slot: u32, cookies: &[u32], entries: Vec<NewSite>, spec: &Arc<ProbeSpec>) {
+    pub(super) fn register(
+        &self,
+        slot: u32,
+        cookies: &[u32],
+        entries: Vec<NewSite>,
+        spec: &Arc<ProbeSpec>,
+    ) {
         let style = event_style(spec);
         let mut table = self.shared.sites_mut();
         for (&cookie, site) in cookies.iter().zip(entries) {
@@ -400,6 +411,7 @@ impl Live {
                     site: site.site,
                     span: site.span,
                     watch: site.watch,
+                    mark: site.mark,
                 }),
             );
         }
@@ -464,7 +476,7 @@ fn event_style(spec: &ProbeSpec) -> EventStyle {
 }
 
 /// Divides the data on sites into the kernel's part and the reader's.
-fn new_sites(
+pub(super) fn new_sites(
     new: &NewProbe<'_>,
     placement: PlacementId,
     module: &TargetModule,
@@ -509,9 +521,11 @@ fn new_sites(
         });
         let site = ready.site;
         let is_elsewhere = site.exit == Some(Exit::Trampoline);
-        let watch = match &ready.watch {
-            Some(ReadyWatch::At(watch)) => Some(watch.clone()),
-            _ => None,
+        let (watch, mark) = match &ready.watch {
+            Some(ReadyWatch::At(object)) => (Some(object.clone()), None),
+            Some(ReadyWatch::Finds(_)) => (None, Some(WatchMark::Finds)),
+            Some(ReadyWatch::Ends) => (None, Some(WatchMark::Ends)),
+            Some(ReadyWatch::Value { .. }) | None => (None, None),
         };
         let entry = |plan: Plan| NewSite {
             origin: Arc::clone(&origin),
@@ -524,6 +538,7 @@ fn new_sites(
             layout: plan.layout,
             key: plan.key,
             watch: watch.clone(),
+            mark,
         };
         copies.extend(ready.copies.into_iter().map(|copy| entry(copy.plan)));
         all.entries.push(entry(ready.plan));
@@ -543,9 +558,9 @@ const fn dearer(a: SiteKind, b: SiteKind) -> SiteKind {
 
 /// The request to the kernel side for a site.
 fn request(module: &TargetModule, ready: &ReadySite) -> Result<SiteRequest, Diagnostic> {
-    if let Some(ReadyWatch::At(watch)) = &ready.watch {
+    if let Some(ReadyWatch::At(object)) = &ready.watch {
         return Ok(SiteRequest {
-            trigger: Trigger::Watch(watch.clone()),
+            trigger: Trigger::Watch(object.watch.clone()),
             program: ready.plan.program.clone(),
             shift: 0,
             only_if: None,

@@ -8,7 +8,7 @@ use crate::kernel::Machine;
 use crate::session::ProbeStatus;
 use crate::session::locks::lock;
 use crate::session::reader::aggregates::{Adding, aggregates};
-use crate::session::reader::retired::{CountersBefore, Retired};
+use crate::session::reader::retired::{CountersBefore, HelperSites, Retired};
 
 /// A probe that is gone.
 #[derive(Clone, Debug)]
@@ -31,6 +31,11 @@ impl Live {
         let read = || CountersBefore::read(&machine, placement.slot);
         let before = placement.at_end.unwrap_or_else(read);
         machine.detach(placement.slot);
+        let parts = placement.parts.iter();
+        let helpers: Vec<HelperSites> = parts.flat_map(|part| part.watched.helpers()).collect();
+        for helper in &helpers {
+            machine.detach(helper.slot);
+        }
         let counters = self.counters(&machine, placement.id, placement.slot);
         drop(machine);
         let mut status = ProbeStatus {
@@ -46,6 +51,7 @@ impl Live {
             slot: placement.slot,
             cookies: placement.cookies,
             before,
+            helpers,
             looks: 0,
         });
         self.forget(true);
@@ -67,6 +73,10 @@ impl Live {
             self.removed.push(removed);
             self.unregister(&retired.cookies);
             machine.forget(retired.slot);
+            for helper in &retired.helpers {
+                self.unregister(&helper.cookies);
+                machine.forget(helper.slot);
+            }
             self.closed.forget(retired.slot);
         }
     }

@@ -1,22 +1,38 @@
 //! Watched values: one site for each process, or one for each object that a hit has found.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use tracer_common::control::ProbeControl;
 use tracer_common::watch::WORDS;
 
-use super::{ExecutableId, Live};
+use super::attach::{NewSites, new_sites};
+use super::{ExecutableId, Live, Placement};
 use crate::base::address::RunAddr;
 use crate::base::diagnostic::Diagnostic;
+use crate::event::{Done, DoneReason, PlacementId, ProbeDone};
 use crate::kernel::{SiteRequest, Watch};
 use crate::plan::watching::ProcessFacts;
+use crate::session::Notice;
+use crate::session::actor::NewProbe;
+use crate::session::error::refused_by_kernel;
 use crate::session::locks::lock;
 use crate::session::prepare::watched::{ObjectPlan, ReadyWatch};
 use crate::session::prepare::{PreparedProbe, ReadySite};
+use crate::session::probes::{Probe, ProbeMap};
+use crate::session::reader::clock::{WallOffset, monotonic_ns};
+use crate::session::reader::objects::{FoundObject, WatchNews};
+use crate::session::reader::retired::HelperSites;
+use crate::session::reader::site_table::WatchedObject;
 use crate::session::sites::modules::TargetModule;
 use crate::target::read_words;
 
 /// Size in bytes of a word.
 const WORD: u32 = 8;
+/// Bytes of the largest stack whose objects are known to be on it.
+const MAX_STACK: u64 = 64 << 20;
+/// Bytes below the stack pointer that belong to the running function.
+const RED_ZONE: u64 = 128;
 
 /// The part of a watch in one executable.
 #[derive(Default)]
@@ -25,8 +41,39 @@ pub(super) struct WatchedPart {
     value: Option<ReadySite>,
     /// The processes in which it is watched.
     processes: Vec<u32>,
-    /// The plans of objects, by the sites that find them.
-    objects: BTreeMap<u32, ObjectPlan>,
+    /// The sites that find the object, before they are attached.
+    finders: Vec<ReadySite>,
+    /// The sites at which the watch ends, before they are attached.
+    enders: Vec<ReadySite>,
+    /// The sites that find the object.
+    finding: Option<HelperSites>,
+    /// The plans of the object, by the sites that find it.
+    objects: BTreeMap<u32, ReadySite>,
+    /// The object that was found.
+    object: Option<WatchedObject>,
+    /// The sites at which the watch ends.
+    ending: Option<HelperSites>,
+}
+
+impl WatchedPart {
+    /// The sites whose hits are no events.
+    pub(super) fn helpers(&self) -> impl Iterator<Item = HelperSites> {
+        self.finding.iter().chain(&self.ending).cloned()
+    }
+
+    /// The number of sites that seek the object. 0 once it is found.
+    pub(super) fn seeking(&self) -> usize {
+        match (&self.finding, &self.object) {
+            (Some(finding), None) => finding.cookies.len(),
+            _ => 0,
+        }
+    }
+}
+
+/// Further watched values that have been attached.
+struct MoreSites {
+    requests: Vec<SiteRequest>,
+    cookies: Vec<u32>,
 }
 
 impl Live {
@@ -37,23 +84,27 @@ impl Live {
     pub(super) fn in_processes(
         &self,
         executable: ExecutableId,
-        probe: PreparedProbe,
+        mut probe: PreparedProbe,
     ) -> Result<(PreparedProbe, WatchedPart), Diagnostic> {
         let mut watched = WatchedPart::default();
+        let finds = |site: &ReadySite| matches!(site.watch, Some(ReadyWatch::Finds(_)));
+        if probe.sites.iter().any(finds) {
+            for site in std::mem::take(&mut probe.sites) {
+                match site.watch {
+                    Some(ReadyWatch::Ends) => watched.enders.push(site),
+                    _ => watched.finders.push(site),
+                }
+            }
+            return Ok((probe, watched));
+        }
         let is_value = |site: &ReadySite| matches!(site.watch, Some(ReadyWatch::Value { .. }));
         let Some(value) = probe.sites.iter().find(|site| is_value(site)).cloned() else {
             return Ok((probe, watched));
         };
-        let PreparedProbe {
-            module,
-            mut notes,
-            trace,
-            ..
-        } = probe;
         let mut sites = Vec::new();
         let mut first_error = None;
         for pid in self.processes_of(executable) {
-            match self.value_in(pid, &module, &value) {
+            match self.value_in(pid, &probe.module, &value) {
                 Ok(site) => {
                     watched.processes.push(pid);
                     sites.push(site);
@@ -64,28 +115,15 @@ impl Live {
             }
         }
         if sites.is_empty() {
-            let error =
-                first_error.unwrap_or_else(|| Diagnostic::new("no process has the value yet"));
-            return Err(error);
+            let none = || Diagnostic::new("no process has the value yet");
+            return Err(first_error.unwrap_or_else(none));
         }
-        notes.extend(first_error.map(|error| error.to_string()));
-        if let (Some(ReadyWatch::Value { place, .. }), Some(ReadyWatch::At(watch))) = (
-            &value.watch,
-            sites.first().and_then(|site| site.watch.as_ref()),
-        ) && place.is_behind_pointers()
-        {
-            notes.push(format!(
-                "pointers lead to `{}`: the object at {} is watched, also when they lead elsewhere later",
-                value.site.function, watch.address
-            ));
-        }
+        probe
+            .notes
+            .extend(first_error.map(|error| error.to_string()));
+        probe.notes.extend(behind_pointers(&value, &sites));
+        probe.sites = sites;
         watched.value = Some(value);
-        let probe = PreparedProbe {
-            module,
-            sites,
-            notes,
-            trace,
-        };
         Ok((probe, watched))
     }
 
@@ -128,34 +166,287 @@ impl Live {
             ))
         })?;
         if place.is_of_thread() {
-            let error =
-                Diagnostic::new(format!("`{name}` is thread-local: each thread has its own"));
-            return Err(error.hint(format!(
+            let message = format!("`{name}` is thread-local: each thread has its own");
+            return Err(Diagnostic::new(message).hint(format!(
                 "watch that of the thread that comes to a place: `watch {name} at FUNCTION`"
             )));
         }
-        let address = place
-            .address(&ProcessFacts {
-                site: bias.run(value.site.address).0,
-                thread_pointer: None,
-                read: &|address| read_words(pid, &[address]).into_iter().next().flatten(),
-            })
-            .map_err(|why| {
-                Diagnostic::new(format!(
-                    "`{name}` cannot be watched in process {pid}: {why}"
-                ))
-            })?;
+        let facts = ProcessFacts {
+            site: bias.run(value.site.address).0,
+            thread_pointer: None,
+            read: &|address| read_words(pid, &[address]).into_iter().next().flatten(),
+        };
+        let address = place.address(&facts).map_err(|why| {
+            Diagnostic::new(format!(
+                "`{name}` cannot be watched in process {pid}: {why}"
+            ))
+        })?;
+        let watch = Watch {
+            pid,
+            thread: None,
+            address: RunAddr(address),
+            size: place.size,
+            on: *on,
+        };
         Ok(ReadySite {
-            watch: Some(ReadyWatch::At(Watch {
-                pid,
-                thread: None,
-                address: RunAddr(address),
-                size: place.size,
-                on: *on,
+            watch: Some(ReadyWatch::At(WatchedObject {
+                watch,
+                stack_of: None,
             })),
             bias,
             ..value.clone()
         })
+    }
+
+    /// Attaches the sites that find the object of a watch.
+    ///
+    /// # Errors
+    /// The kernel refused.
+    pub(super) fn attach_finders(
+        &self,
+        new: &NewProbe<'_>,
+        placement: PlacementId,
+        module: &TargetModule,
+        watched: &mut WatchedPart,
+    ) -> Result<(), Diagnostic> {
+        let finders = std::mem::take(&mut watched.finders);
+        if finders.is_empty() {
+            return Ok(());
+        }
+        // The first hit finds the object. Further ones are turned away until the breakpoints are out.
+        let control = ProbeControl {
+            enabled: 1,
+            hit_budget: 1,
+            ..ProbeControl::default()
+        };
+        let helper = self.attach_helper(new, placement, module, finders.clone(), &control)?;
+        for (&cookie, site) in helper.cookies.iter().zip(finders) {
+            watched.objects.insert(cookie, site);
+        }
+        watched.finding = Some(helper);
+        Ok(())
+    }
+
+    /// Attaches sites whose hits are no events.
+    fn attach_helper(
+        &self,
+        new: &NewProbe<'_>,
+        placement: PlacementId,
+        module: &TargetModule,
+        sites: Vec<ReadySite>,
+        control: &ProbeControl,
+    ) -> Result<HelperSites, Diagnostic> {
+        let NewSites {
+            requests, entries, ..
+        } = new_sites(new, placement, module, sites)?;
+        let reserved = lock(&self.machine).reserve(control, &requests);
+        let reserved = reserved.map_err(|error| refused_by_kernel(&error))?;
+        let slot = reserved.slot;
+        let cookies = [&reserved.cookies[..], &reserved.copies[..]].concat();
+        self.register(slot, &cookies, entries, new.spec);
+        let attached = lock(&self.machine).attach(self.pid().unwrap_or(0), reserved, &requests);
+        let refused = match attached {
+            Ok(failed) => match failed.into_iter().next() {
+                None => return Ok(HelperSites { slot, cookies }),
+                Some((_, error)) => {
+                    // The map elements are not freed, since records of them may be in the ring.
+                    lock(&self.machine).detach(slot);
+                    error
+                }
+            },
+            Err(error) => error,
+        };
+        self.unregister(&cookies);
+        Err(refused_by_kernel(&refused))
+    }
+
+    /// A watch has come to its object, or to its end.
+    pub(super) fn take_watch_news(&mut self, probes: &mut ProbeMap<Placement>, news: WatchNews) {
+        let mut all = probes.iter_mut();
+        match news {
+            WatchNews::Found(found) => {
+                if let Some(probe) = all.find(|probe| finder_part(probe, found.slot).is_some()) {
+                    self.found(probe, found);
+                }
+            }
+            WatchNews::Ended { slot, pid, address } => {
+                if let Some(probe) = all.find(|probe| ends_watch(probe, slot, pid, address)) {
+                    self.end_watch(probe, DoneReason::Until);
+                }
+            }
+            WatchNews::Left { slot } => {
+                let is_it = |placement: &Placement| placement.slot == slot;
+                if let Some(probe) = all.find(|probe| probe.placement().is_some_and(is_it)) {
+                    self.end_watch(probe, DoneReason::Left);
+                }
+            }
+        }
+    }
+
+    /// Watches the object that a hit has found.
+    fn found(&self, probe: &mut Probe<Placement>, found: FoundObject) {
+        let (id, name, spec) = (probe.id, probe.name.clone(), Arc::clone(&probe.spec));
+        let new = NewProbe {
+            id,
+            name: &name,
+            spec: &spec,
+        };
+        let index = finder_part(probe, found.slot);
+        let Some(placement) = probe.placement_mut() else {
+            return;
+        };
+        let (slot, placement_id) = (placement.slot, placement.id);
+        let Some(part) = index.and_then(|index| placement.parts.get_mut(index)) else {
+            return;
+        };
+        let Some(site) = part.watched.objects.get(&found.cookie) else {
+            return;
+        };
+        let Some(ReadyWatch::Finds(plan)) = &site.watch else {
+            return;
+        };
+        if part.watched.object.is_some() {
+            return;
+        }
+        let object = object_of(&found, plan);
+        let value = ReadySite {
+            plan: plan.plan.clone(),
+            watch: Some(ReadyWatch::At(object.clone())),
+            copies: Vec::new(),
+            ..site.clone()
+        };
+        let more = match self.watch_more(&new, placement_id, slot, &part.module, value) {
+            Ok(more) => more,
+            Err(error) => {
+                self.shared.warn(format!("{name}: {error}"));
+                return;
+            }
+        };
+        let late_us = monotonic_ns().saturating_sub(found.ktime_ns) / 1_000;
+        lock(&self.machine).detach(found.slot);
+        let on_stack = match object.stack_of {
+            Some(thread) => format!(", on the stack of thread {thread}"),
+            None => String::new(),
+        };
+        self.shared.note(format!(
+            "{name}: the object is at {}{on_stack}; it is watched from {late_us} µs after that hit on",
+            object.watch.address
+        ));
+        part.watched.object = Some(object);
+        let enders = std::mem::take(&mut part.watched.enders);
+        if !enders.is_empty() {
+            let control = ProbeControl {
+                enabled: 1,
+                ..ProbeControl::default()
+            };
+            match self.attach_helper(&new, placement_id, &part.module, enders, &control) {
+                Ok(helper) => part.watched.ending = Some(helper),
+                Err(error) => self
+                    .shared
+                    .warn(format!("{name}: the watch does not end by itself: {error}")),
+            }
+        }
+        placement.requests.extend(more.requests);
+        placement.cookies.extend(more.cookies);
+    }
+
+    /// Attaches a further watched value of a probe.
+    fn watch_more(
+        &self,
+        new: &NewProbe<'_>,
+        placement: PlacementId,
+        slot: u32,
+        module: &TargetModule,
+        site: ReadySite,
+    ) -> Result<MoreSites, Diagnostic> {
+        let NewSites {
+            mut requests,
+            entries,
+            ..
+        } = new_sites(new, placement, module, vec![site])?;
+        let reserved = lock(&self.machine).reserve_more(slot, &requests);
+        let reserved = reserved.map_err(|error| refused_by_kernel(&error))?;
+        let cookies = reserved.cookies.clone();
+        self.register(slot, &cookies, entries, new.spec);
+        let attached = lock(&self.machine).attach(self.pid().unwrap_or(0), reserved, &requests);
+        if let Err(error) = attached {
+            self.unregister(&cookies);
+            return Err(refused_by_kernel(&error));
+        }
+        self.tell_first_values(&requests, &cookies);
+        for request in &mut requests {
+            request.program.drop_ops();
+        }
+        Ok(MoreSites { requests, cookies })
+    }
+
+    /// Ends a watch whose object is gone.
+    fn end_watch(&self, probe: &mut Probe<Placement>, reason: DoneReason) {
+        if probe.done.is_some() {
+            return;
+        }
+        let now = monotonic_ns();
+        let done = Done {
+            reason,
+            time_ns: WallOffset::now().wall(now),
+        };
+        probe.done = Some(done);
+        probe.enabled = false;
+        let told = ProbeDone {
+            probe: probe.id,
+            name: probe.name.clone(),
+            done,
+        };
+        if let Some(placement) = probe.placement_mut() {
+            placement.is_taken_out();
+            let mut machine = lock(&self.machine);
+            machine.close(&[placement.slot]);
+            let parts = placement.parts.iter();
+            for helper in parts.flat_map(|part| part.watched.helpers()) {
+                machine.detach(helper.slot);
+            }
+        }
+        self.shared.tell_after(now, Notice::Done(told));
+    }
+
+    /// Watches the value in processes that have come since.
+    pub(super) fn watch_new_processes(&self, probes: &mut ProbeMap<Placement>) {
+        for probe in probes.iter_mut().filter(|probe| probe.done.is_none()) {
+            let (id, name, spec) = (probe.id, probe.name.clone(), Arc::clone(&probe.spec));
+            let new = NewProbe {
+                id,
+                name: &name,
+                spec: &spec,
+            };
+            let Some(placement) = probe.placement_mut() else {
+                continue;
+            };
+            let (slot, placement_id) = (placement.slot, placement.id);
+            for part in &mut placement.parts {
+                let Some(value) = part.watched.value.clone() else {
+                    continue;
+                };
+                let all = self.processes_of(part.executable);
+                part.watched.processes.retain(|known| all.contains(known));
+                for pid in all {
+                    if part.watched.processes.contains(&pid) {
+                        continue;
+                    }
+                    part.watched.processes.push(pid);
+                    let site = self.value_in(pid, &part.module, &value);
+                    let more = site.and_then(|site| {
+                        self.watch_more(&new, placement_id, slot, &part.module, site)
+                    });
+                    match more {
+                        Ok(more) => {
+                            placement.requests.extend(more.requests);
+                            placement.cookies.extend(more.cookies);
+                        }
+                        Err(error) => self.shared.warn(format!("{name}: {error}")),
+                    }
+                }
+            }
+        }
     }
 
     /// Tells the kernel side the values that the first accesses replace.
@@ -171,21 +462,74 @@ impl Live {
     }
 }
 
+/// The note that pointers lead to the value.
+fn behind_pointers(value: &ReadySite, sites: &[ReadySite]) -> Option<String> {
+    let Some(ReadyWatch::Value { place, .. }) = &value.watch else {
+        return None;
+    };
+    let Some(ReadyWatch::At(object)) = &sites.first()?.watch else {
+        return None;
+    };
+    place.is_behind_pointers().then(|| {
+        format!(
+            "pointers lead to `{}`: the object at {} is watched, also when they lead elsewhere later",
+            value.site.function, object.watch.address
+        )
+    })
+}
+
 /// The bytes of a watched value, in words. `None` if they cannot be read.
 fn value_now(watch: &Watch) -> Option<[u64; WORDS]> {
     let mut words = [0; WORDS];
-    let ends = (0..watch.size).step_by(WORD as usize);
-    for (word, begin) in words.iter_mut().zip(ends) {
+    let begins = (0..watch.size).step_by(WORD as usize);
+    for (word, begin) in words.iter_mut().zip(begins) {
         let length = (watch.size - begin).min(WORD);
         // A whole word that ends with the value: the bytes behind it may not be mapped.
         let before = WORD - length;
-        let at = watch
-            .address
-            .0
-            .wrapping_add(u64::from(begin))
-            .wrapping_sub(u64::from(before));
+        let at = watch.address.0.wrapping_add(u64::from(begin));
+        let at = at.wrapping_sub(u64::from(before));
         let read = read_words(watch.pid, &[at]).into_iter().next().flatten()?;
         *word = read >> (8 * before);
     }
     Some(words)
+}
+
+/// The part of a probe whose sites find its object, by their index in the kernel's maps.
+fn finder_part(probe: &Probe<Placement>, slot: u32) -> Option<usize> {
+    let is_it = |helper: &HelperSites| helper.slot == slot;
+    let mut parts = probe.placement()?.parts.iter();
+    parts.position(|part| part.watched.finding.as_ref().is_some_and(is_it))
+}
+
+/// Returns true if a hit of these sites ends the watch of a probe.
+fn ends_watch(probe: &Probe<Placement>, slot: u32, pid: u32, address: Option<u64>) -> bool {
+    let is_it = |helper: &HelperSites| helper.slot == slot;
+    let parts = probe.placement().map(|placement| &placement.parts);
+    let mut parts = parts.into_iter().flatten();
+    parts.any(|part| {
+        let is_ending = part.watched.ending.as_ref().is_some_and(is_it);
+        is_ending
+            && part.watched.object.as_ref().is_some_and(|object| {
+                let is_same = address.is_none_or(|address| address == object.watch.address.0);
+                object.watch.pid == pid && is_same
+            })
+    })
+}
+
+/// The object that a hit has found.
+fn object_of(found: &FoundObject, plan: &ObjectPlan) -> WatchedObject {
+    let is_on_stack = found.stack_pointer.is_some_and(|stack_pointer| {
+        let lowest = stack_pointer.saturating_sub(RED_ZONE);
+        (lowest..stack_pointer.saturating_add(MAX_STACK)).contains(&found.address)
+    });
+    WatchedObject {
+        watch: Watch {
+            pid: found.pid,
+            thread: None,
+            address: RunAddr(found.address),
+            size: plan.size,
+            on: plan.on,
+        },
+        stack_of: is_on_stack.then_some(found.tid),
+    }
 }

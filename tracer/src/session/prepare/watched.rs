@@ -8,7 +8,8 @@ use crate::kernel;
 use crate::lang::ast::{Action, ProbeSpec, WatchAction, WatchedAccess};
 use crate::placement::{ProbePlacement, SiteKind};
 use crate::plan::watching::{self, WatchPlan, WatchedPlace};
-use crate::plan::{Plan, PlanInput};
+use crate::plan::{AddressBase, Plan, PlanInput};
+use crate::session::reader::site_table::WatchedObject;
 use crate::session::sites::modules::TargetModule;
 use crate::session::sites::watched::{WatchRole, Watched, WatchedSite};
 
@@ -21,7 +22,7 @@ pub(in crate::session) enum ReadyWatch {
         on: kernel::WatchedAccess,
     },
     /// The value in one process.
-    At(kernel::Watch),
+    At(WatchedObject),
     /// A hit finds the object.
     Finds(Box<ObjectPlan>),
     /// A hit ends the watch.
@@ -60,15 +61,23 @@ pub(super) fn prepare(
         notes,
     } = watched;
     let own: Vec<LinkAddr> = sites.iter().map(|one| one.site.address).collect();
-    let compiled = sites.iter().map(|one| {
+    let (mut compiled, mut first_error) = (Vec::new(), None);
+    let mut has_value = false;
+    for one in &sites {
         let ready = match one.role {
             WatchRole::Value => value(spec, action, &module, one, setting),
             WatchRole::Finds => found(spec, action, &module, one, setting, &own),
-            WatchRole::Ends => end(spec, &module, one, setting, &own),
+            WatchRole::Ends => end(spec, action, &module, one, setting, &own),
         };
-        ready.map_err(|error| (which(&one.site), error))
-    });
-    let compiled = compiled.collect();
+        if one.role != WatchRole::Ends {
+            has_value |= ready.is_ok();
+            first_error = first_error.or_else(|| ready.as_ref().err().cloned());
+        }
+        compiled.push(ready.map_err(|error| (which(&one.site), error)));
+    }
+    if let Some(error) = first_error.filter(|_| !has_value) {
+        return Err(error);
+    }
     gather(module, compiled, notes)
 }
 
@@ -81,6 +90,7 @@ fn value(
     setting: Setting<'_>,
 ) -> Result<ReadySite, Diagnostic> {
     let bias = module.bias().unwrap_or_default();
+    let base = base_of(module, setting)?;
     let WatchPlan { place, plan } = at_site(
         spec,
         ModuleCopy { module, bias },
@@ -92,7 +102,7 @@ fn value(
                 language: language_of(input, action).unwrap_or(input.language),
                 ..input.clone()
             };
-            accesses(spec, action, &input)
+            accesses(spec, action, &input, base)
         },
     )?;
     let text = spec.text.get(action.value.span.clone()).unwrap_or_default();
@@ -133,9 +143,28 @@ fn accesses(
     spec: &ProbeSpec,
     action: &WatchAction,
     input: &PlanInput<'_>,
+    base: AddressBase,
 ) -> Result<WatchPlan, Diagnostic> {
     let has_stack = spec.action.kind().stack_depth(spec) > 0 || input.has_spans;
-    watching::watch(input, &action.value, has_stack)
+    watching::watch(input, &action.value, base, has_stack)
+}
+
+/// The place of the module for the accesses, which any code can make.
+fn base_of(module: &TargetModule, setting: Setting<'_>) -> Result<AddressBase, Diagnostic> {
+    let Some(numbers) = setting.numbers else {
+        return Ok(AddressBase::Bias(module.bias().unwrap_or_default()));
+    };
+    let debug = module.debug().map_err(Diagnostic::new)?;
+    match numbers.number_of(&module.file, debug) {
+        Some(number) => Ok(AddressBase::Module(number)),
+        None => {
+            let name = &module.file.name;
+            let error = Diagnostic::new(format!(
+                "`{name}` has no build id, so its statics are not known in several processes"
+            ));
+            Err(error.hint("choose one process by `--pid`"))
+        }
+    }
 }
 
 const fn on(action: &WatchAction) -> kernel::WatchedAccess {
@@ -154,6 +183,7 @@ fn found(
     setting: Setting<'_>,
     own: &[LinkAddr],
 ) -> Result<ReadySite, Diagnostic> {
+    let base = base_of(module, setting)?;
     let copy = |bias| ModuleCopy { module, bias };
     let make = |bias| {
         at_site(spec, copy(bias), site, setting, &[], |input| {
@@ -162,7 +192,7 @@ fn found(
     };
     let mut ready = ready(module, site, setting, own, &make)?;
     let WatchPlan { place, plan } = at_site(spec, copy(ready.bias), site, setting, &[], |input| {
-        accesses(spec, action, input)
+        accesses(spec, action, input, base)
     })?;
     ready.watch = Some(ReadyWatch::Finds(Box::new(ObjectPlan {
         plan,
@@ -175,6 +205,7 @@ fn found(
 /// A site at which the watch ends.
 fn end(
     spec: &ProbeSpec,
+    action: &WatchAction,
     module: &TargetModule,
     WatchedSite { site, .. }: &WatchedSite,
     setting: Setting<'_>,
@@ -183,7 +214,9 @@ fn end(
     let make = |bias| {
         let copy = ModuleCopy { module, bias };
         at_site(spec, copy, site, setting, &[], |input| {
-            Ok(watching::pass(input))
+            // Where the value is not known, any object is meant.
+            let same = watching::find(input, &action.value);
+            Ok(same.unwrap_or_else(|_| watching::pass(input)))
         })
     };
     let mut ready = ready(module, site, setting, own, &make)?;

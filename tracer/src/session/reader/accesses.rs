@@ -68,7 +68,7 @@ impl AccessReader {
         registers: &[Option<u64>; REGISTERS],
         find: &dyn Fn(RunAddr) -> Option<PlacedModule>,
     ) -> Option<Arc<AccessOrigin>> {
-        let watch = entry.watch.as_ref()?;
+        let watch = &entry.watch.as_ref()?.watch;
         let at = *registers.get(usize::from(INSTRUCTION_POINTER))?;
         let at = at?;
         let access = access & !OLD_IS_UNKNOWN;

@@ -17,8 +17,19 @@ pub(in crate::session) struct Retired {
     pub(in crate::session) cookies: Vec<u32>,
     /// Counters that the removal itself makes grow, as they were before it.
     pub(in crate::session) before: CountersBefore,
+    /// Indices and cookies of its other sites, which send no events.
+    pub(in crate::session) helpers: Vec<HelperSites>,
     /// Number of looks since then that found the ring empty.
     pub(in crate::session) looks: u32,
+}
+
+/// Sites of a probe whose hits are no events, with an index of their own in the kernel's maps.
+#[derive(Clone, Debug)]
+pub(in crate::session) struct HelperSites {
+    /// Their index.
+    pub(in crate::session) slot: u32,
+    /// Their cookies.
+    pub(in crate::session) cookies: Vec<u32>,
 }
 
 /// Counters that grow while the kernel closes a probe's links for good, as they were before.

@@ -8,6 +8,7 @@ use crate::kernel::Watch;
 use crate::lang::ast::ProbeSpec;
 use crate::plan::timing::SpanBegin;
 use crate::plan::{Key, Layout};
+use crate::session::reader::objects::WatchMark;
 use crate::session::reader::span_code::SpanCode;
 
 /// The reader's data on an attached site.
@@ -30,7 +31,17 @@ pub(in crate::session) struct SiteEntry {
     /// The function around the site, if spans begin here.
     pub(in crate::session) span: Option<SpanCode>,
     /// The watched value, if the site is one.
-    pub(in crate::session) watch: Option<Watch>,
+    pub(in crate::session) watch: Option<WatchedObject>,
+    /// The part of the site in a watch, if its hits are no events.
+    pub(in crate::session) mark: Option<WatchMark>,
+}
+
+/// A watched value.
+#[derive(Clone, Debug)]
+pub(in crate::session) struct WatchedObject {
+    pub(in crate::session) watch: Watch,
+    /// The thread whose stack has it.
+    pub(in crate::session) stack_of: Option<u32>,
 }
 
 /// Options of a probe for its events.
