@@ -37,6 +37,10 @@ pub struct WatchedValue {
     pub last: [u64; WORDS],
     /// 0 if `last` is not known: no access was seen yet.
     pub is_known: u64,
+    /// Address of the return address of the function whose frame has the value; 0 if it is on no stack.
+    pub return_slot: u64,
+    /// That return address. Another one there tells that the function was left.
+    pub return_address: u64,
 }
 
 /// The number in the machine register [`ACCESS`](crate::op::ACCESS) if the program itself accessed the value.
@@ -45,3 +49,5 @@ pub const BY_PROGRAM: u64 = 1 << 63;
 pub const BY_KERNEL: u64 = 1 << 62;
 /// Added to the number there if the value before the access is not known.
 pub const OLD_IS_UNKNOWN: u64 = 1 << 61;
+/// Added to the number there if the function was left whose frame had the value.
+pub const FRAME_WAS_LEFT: u64 = 1 << 60;

@@ -189,7 +189,7 @@ fn capture<const WHOLE: bool, const COMPUTES: bool>(
     if WHOLE && site.flags & NEEDS_TASK != 0 {
         describe_task(area);
     }
-    if WHOLE && COMPUTES && site.flags & WATCHES != 0 {
+    if WHOLE && site.flags & WATCHES != 0 {
         watch::put_words(area);
     }
     area.first = site.first_op;

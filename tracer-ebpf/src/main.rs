@@ -113,10 +113,17 @@ pub fn computing_of(ctx: ProbeContext) -> u32 {
     }
 }
 
-/// For sites of watched values, at each access. Runs any plan.
+/// For sites of watched values, at each access.
 #[perf_event]
 pub fn watched(ctx: PerfEventContext) -> u32 {
-    watch::hit(ctx.as_ptr());
+    watch::hit::<false>(ctx.as_ptr());
+    0
+}
+
+/// [`watched`], for plans that need [`computing`].
+#[perf_event]
+pub fn watched_computing(ctx: PerfEventContext) -> u32 {
+    watch::hit::<true>(ctx.as_ptr());
     0
 }
 

@@ -13,7 +13,9 @@ use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, PerCpuArray};
 use tracer_common::limits::{MAX_WATCHED, MAX_WATCHPOINTS};
 use tracer_common::op::{ACCESS, NEW_WORDS, OLD_WORDS};
-use tracer_common::watch::{BY_KERNEL, BY_PROGRAM, OLD_IS_UNKNOWN, WORDS, WatchKey, WatchedValue};
+use tracer_common::watch::{
+    BY_KERNEL, BY_PROGRAM, FRAME_WAS_LEFT, OLD_IS_UNKNOWN, WORDS, WatchKey, WatchedValue,
+};
 
 use crate::arch::{self, TargetRegisters};
 use crate::atomic;
@@ -45,7 +47,7 @@ static WORDS_OF_HIT: PerCpuArray<WordsOfHit> = PerCpuArray::with_max_entries(1, 
 
 /// Runs the site of the breakpoint that has fired.
 #[inline(always)]
-pub fn hit(ctx: *mut c_void) {
+pub fn hit<const COMPUTES: bool>(ctx: *mut c_void) {
     let event = ctx.cast::<bpf_perf_event_data>();
     // SAFETY: the kernel gave this context to this program.
     let (address, is_user) = unsafe { ((*event).addr, arch::is_user(&raw const (*event).regs)) };
@@ -82,7 +84,18 @@ pub fn hit(ctx: *mut c_void) {
     if atomic::exchange(&watched.is_known, 1) == 0 {
         words.access |= OLD_IS_UNKNOWN;
     }
-    machine::hit::<true, true>(registers, watched.cookie);
+    if watched.return_slot != 0 && word_at(watched.return_slot, words) != watched.return_address {
+        words.access |= FRAME_WAS_LEFT;
+    }
+    machine::hit::<true, COMPUTES>(registers, watched.cookie);
+}
+
+/// A word of the target's memory. 0 if it cannot be read.
+#[inline(never)]
+fn word_at(address: u64, words: &mut WordsOfHit) -> u64 {
+    // SAFETY: a word has 8 bytes. The helper writes zeroes if it cannot read.
+    unsafe { bpf_probe_read_user((&raw mut words.word).cast(), 8, address as *const _) };
+    words.word
 }
 
 /// Reads the value as it is now, and keeps it for the next hit.

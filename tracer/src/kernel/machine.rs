@@ -122,6 +122,14 @@ impl Machine {
         self.programs.get(Runner::Computing).map(drop)
     }
 
+    /// Loads the program for a watched value ahead, so that the value is watched at once when it is found.
+    ///
+    /// # Errors
+    /// The kernel refused.
+    pub fn expect_watch(&mut self, runner: Runner) -> Result<(), KernelError> {
+        self.programs.watched(runner).map(drop)
+    }
+
     /// A reader of open calls.
     ///
     /// # Errors

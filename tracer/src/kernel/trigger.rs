@@ -26,6 +26,17 @@ pub struct Watch {
     pub size: u32,
     /// The accesses that are hits.
     pub on: WatchedAccess,
+    /// The function whose frame has the value. `None` if it is on no stack, or if that is not known.
+    pub owner: Option<OwnerFrame>,
+}
+
+/// A function that is being called, by the place of its return address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OwnerFrame {
+    /// The place.
+    pub slot: RunAddr,
+    /// The return address.
+    pub return_address: u64,
 }
 
 /// The accesses to a watched value that are hits.

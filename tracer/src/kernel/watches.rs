@@ -53,6 +53,8 @@ impl WatchMaps {
             address: watch.address.0,
             size: watch.size,
             cookie,
+            return_slot: watch.owner.map_or(0, |owner| owner.slot.0),
+            return_address: watch.owner.map_or(0, |owner| owner.return_address),
             ..WatchedValue::default()
         };
         bpf::update_array(self.watched.fd().as_fd(), index, &[value]).map_err(write)?;

@@ -158,7 +158,8 @@ pub fn find(input: &PlanInput<'_>, value: &Expr) -> Result<Plan, Diagnostic> {
     let values = std::mem::take(&mut compiler.values);
     let mut slots = None;
     let captured = Capture::new(&mut asm, &mut compiler.builder).values(values, |asm, builder| {
-        slots = stack::capture_registers(asm, builder).ok();
+        // The frames tell which function has the object, if it is on the stack.
+        slots = stack::capture(asm, builder).ok();
         asm.emit(Op::End);
     });
     let record = PlanRecord {

@@ -40,7 +40,7 @@ use crate::plan::{Context, DecodeScratch, Decoded, EventBuffers};
 use crate::session::Notice;
 use crate::session::reader::backlog::Backlog;
 use crate::session::reader::clock::{WallOffset, monotonic_ns};
-use crate::session::reader::objects::WatchNews;
+use crate::session::reader::objects::{WatchMark, WatchNews};
 use crate::session::reader::site_table::{SiteEntry, SiteTable};
 use crate::session::reader::symbols::ModuleSymbols;
 use crate::session::reader::wait::{Waiter, Woken};
@@ -314,15 +314,6 @@ impl<'a> RingReader<'a> {
             }
             let entry = sites.get(header.site);
             match entry.filter(|entry| entry.slot == u32::from(header.probe)) {
-                Some(entry) if let Some(mark) = entry.mark => {
-                    match objects::news(mark, entry, &header, record) {
-                        Some(news) => shared.tell_owner(ReaderNews::Watch(news)),
-                        None => shared.warn(format!(
-                            "{}: the value to watch could not be found at a hit",
-                            entry.origin.probe_name
-                        )),
-                    }
-                }
                 Some(entry) => {
                     // Hits of one process often follow each other.
                     let known = symbols.take().filter(|(pid, _)| *pid == header.pid);
@@ -337,6 +328,10 @@ impl<'a> RingReader<'a> {
                         symbols,
                         labels: shared,
                     };
+                    if let Some(mark) = entry.mark {
+                        hit.tell_mark(mark, entry);
+                        return ControlFlow::Continue(());
+                    }
                     match event(&sites, entry, &hit, used.pop(), (scratch, accesses)) {
                         Some(mut made) => {
                             let so_far = left_out.entry(entry.origin.placement).or_default();
@@ -435,6 +430,20 @@ struct Hit<'a> {
     labels: &'a SharedState,
 }
 
+impl Hit<'_> {
+    /// Tells the owner of a hit that finds the object of a watch, or ends the watch.
+    fn tell_mark(&self, mark: WatchMark, entry: &SiteEntry) {
+        let find = |address| self.symbols.placed(address, self.header.ktime_ns);
+        match objects::news(mark, entry, self.header, self.record, &find) {
+            Some(news) => self.labels.tell_owner(ReaderNews::Watch(news)),
+            None => self.labels.warn(format!(
+                "{}: the value to watch could not be found at a hit",
+                entry.origin.probe_name
+            )),
+        }
+    }
+}
+
 /// The event of a record, in the memory of a used event if there is one.
 fn event(
     sites: &SiteTable,
@@ -509,13 +518,7 @@ fn event(
         }
         _ => None,
     };
-    if let Some(object) = &entry.watch
-        && let Some(thread) = object.stack_of
-        && thread == header.tid
-        && let Some(stack_pointer) = decoded.stack.as_ref().and_then(objects::stack_pointer)
-        && stack_pointer > object.watch.address.0
-    {
-        // The frame of the object is gone, and its place belongs to something else.
+    if objects::is_gone(entry, header, &decoded) {
         let slot = entry.slot;
         labels.tell_owner(ReaderNews::Watch(WatchNews::Left { slot }));
     }

@@ -21,6 +21,7 @@ fn request(address: u64, size: u32, on: WatchedAccess) -> SiteRequest {
             address: RunAddr(address),
             size,
             on,
+            owner: None,
         }),
         program: program(ops, WATCHES),
         shift: 0,

@@ -46,10 +46,12 @@ pub(in crate::kernel) struct Programs {
     whole: Later,
     computing: Later,
     watched: Later,
+    watched_computing: Later,
 }
 
-/// The program for accesses to watched values.
+/// The programs for accesses to watched values.
 const WATCHED: &str = "watched";
+const WATCHED_COMPUTING: &str = "watched_computing";
 
 /// A program that is loaded when it is needed.
 enum Later {
@@ -133,6 +135,7 @@ impl Programs {
             whole: Later::No,
             computing: Later::No,
             watched: Later::No,
+            watched_computing: Later::No,
         };
         if options.more_probes {
             programs
@@ -160,10 +163,16 @@ impl Programs {
     ///
     /// # Errors
     /// The kernel refused.
-    pub(in crate::kernel) fn watched(&mut self) -> Result<BorrowedFd<'_>, KernelError> {
-        self.watched
-            .begin(&self.object, WATCHED, ProgramKind::PerfEvent);
-        self.watched.wait(WATCHED)
+    pub(in crate::kernel) fn watched(
+        &mut self,
+        runner: Runner,
+    ) -> Result<BorrowedFd<'_>, KernelError> {
+        let (later, name) = match runner {
+            Runner::Plain | Runner::Whole => (&mut self.watched, WATCHED),
+            Runner::Computing => (&mut self.watched_computing, WATCHED_COMPUTING),
+        };
+        later.begin(&self.object, name, ProgramKind::PerfEvent);
+        later.wait(name)
     }
 
     /// Sites are attached by multi-uprobe links.
@@ -173,7 +182,13 @@ impl Programs {
 
     /// The loaded programs.
     pub(in crate::kernel) fn loaded(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        let later = [&self.whole, &self.computing, &self.watched].map(Later::loaded);
+        let later = [
+            &self.whole,
+            &self.computing,
+            &self.watched,
+            &self.watched_computing,
+        ]
+        .map(Later::loaded);
         later.into_iter().flatten().chain([self.plain.as_fd()])
     }
 }

@@ -14,6 +14,7 @@ use crate::kernel::options::Processes;
 use crate::kernel::perf;
 use crate::kernel::trigger::{Uprobe, Watch};
 use crate::kernel::watches::{self, WatchMaps};
+use crate::program::Runner;
 
 /// The links of all sites that can be attached, and the indices of the others, with the reason.
 pub(super) type Linked = (Vec<Link>, Vec<(usize, KernelError)>);
@@ -34,7 +35,7 @@ impl SiteAttacher<'_> {
         let mut links = Vec::new();
         for (index, site) in sites.iter().enumerate() {
             if let Some(watch) = site.trigger.watch() {
-                match self.watch(watch, reserved, index) {
+                match self.watch(site.program.runner, watch, reserved, index) {
                     Ok(more) => links.extend(more),
                     Err(error) => failed.push((index, error)),
                 }
@@ -60,6 +61,7 @@ impl SiteAttacher<'_> {
     /// Watches a value.
     fn watch(
         &mut self,
+        runner: Runner,
         watch: &Watch,
         reserved: &Reserved,
         index: usize,
@@ -68,7 +70,7 @@ impl SiteAttacher<'_> {
         let mut places = reserved.watched.iter();
         let place = places.find(|place| Some(&place.cookie) == cookie);
         let place = place.ok_or_else(|| KernelError::unexpected("the place of a watched value"))?;
-        let program = self.programs.watched()?;
+        let program = self.programs.watched(runner)?;
         self.watches.name(watch, place.index, place.cookie)?;
         match watches::link(program, watch) {
             Ok(files) => Ok(files.into_iter().map(Link::of_event).collect()),

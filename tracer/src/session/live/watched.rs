@@ -187,6 +187,7 @@ impl Live {
             address: RunAddr(address),
             size: place.size,
             on: *on,
+            owner: None,
         };
         Ok(ReadySite {
             watch: Some(ReadyWatch::At(WatchedObject {
@@ -219,6 +220,13 @@ impl Live {
             hit_budget: 1,
             ..ProbeControl::default()
         };
+        for finder in &finders {
+            if let Some(ReadyWatch::Finds(plan)) = &finder.watch {
+                let runner = plan.plan.program.runner;
+                let loaded = lock(&self.machine).expect_watch(runner);
+                loaded.map_err(|error| refused_by_kernel(&error))?;
+            }
+        }
         let helper = self.attach_helper(new, placement, module, finders.clone(), &control)?;
         for (&cookie, site) in helper.cookies.iter().zip(finders) {
             watched.objects.insert(cookie, site);
@@ -529,6 +537,7 @@ fn object_of(found: &FoundObject, plan: &ObjectPlan) -> WatchedObject {
             address: RunAddr(found.address),
             size: plan.size,
             on: plan.on,
+            owner: found.owner,
         },
         stack_of: is_on_stack.then_some(found.tid),
     }

@@ -8,9 +8,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use syscalls::Sysno;
-use tracer_common::watch::{BY_KERNEL, BY_PROGRAM, OLD_IS_UNKNOWN};
+use tracer_common::watch::{BY_KERNEL, BY_PROGRAM, FRAME_WAS_LEFT, OLD_IS_UNKNOWN};
 
-use crate::arch::{INSTRUCTION_POINTER, Instruction, MAX_INSTRUCTION, REGISTERS};
+use crate::arch::{INSTRUCTION_POINTER, Instruction, MAX_INSTRUCTION, REGISTERS, STACK_POINTER};
 use crate::base::address::{LinkAddr, RunAddr};
 use crate::debuginfo::Module;
 use crate::debuginfo::site::Site;
@@ -38,8 +38,10 @@ impl AccessOrigin {
         let function = &origin.function;
         match &access.by_kernel {
             Some(kernel) => format!("{kernel}, called by {function}"),
-            None if access.uncertain.is_some() => format!("{function} (not certain)"),
-            None => function.clone(),
+            None => match &access.uncertain {
+                Some(why) => format!("{function} ({why})"),
+                None => function.clone(),
+            },
         }
     }
 }
@@ -49,9 +51,21 @@ impl AccessOrigin {
 struct PlaceKey {
     /// The events of one probe share their origins.
     site: usize,
-    at: u64,
-    access: u64,
+    behind: Behind,
 }
+
+/// The state of a thread behind an access.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Behind {
+    at: RunAddr,
+    /// The kind of the access, see [`BY_PROGRAM`].
+    access: u64,
+    /// The value is at the top of the stack.
+    is_top_of_stack: bool,
+}
+
+/// Size in bytes of a return address.
+const WORD: u64 = 8;
 
 /// Remembers the code of accesses, because a loop makes the same one again and again.
 #[derive(Default)]
@@ -71,11 +85,20 @@ impl AccessReader {
         let watch = &entry.watch.as_ref()?.watch;
         let at = *registers.get(usize::from(INSTRUCTION_POINTER))?;
         let at = at?;
-        let access = access & !OLD_IS_UNKNOWN;
+        let stack_pointer = registers.get(usize::from(STACK_POINTER)).copied().flatten();
+        // A call stores its return address there.
+        let is_top_of_stack = stack_pointer.is_some_and(|top| {
+            let value = watch.address.0..watch.address.0 + u64::from(watch.size);
+            top < value.end && value.start < top.saturating_add(WORD)
+        });
+        let behind = Behind {
+            at: RunAddr(at),
+            access: access & !OLD_IS_UNKNOWN,
+            is_top_of_stack,
+        };
         let key = PlaceKey {
             site: Arc::as_ptr(&entry.origin).addr(),
-            at,
-            access,
+            behind,
         };
         if let Some(known) = self.known.get(&key) {
             return Some(Arc::clone(known));
@@ -83,7 +106,7 @@ impl AccessReader {
         if self.known.len() >= MOST_PLACES {
             self.known.clear();
         }
-        let origin = Arc::new(origin(entry, watch, RunAddr(at), access, find));
+        let origin = Arc::new(origin(entry, watch, behind, find));
         self.known.insert(key, Arc::clone(&origin));
         Some(origin)
     }
@@ -99,16 +122,18 @@ struct Accessor {
 fn origin(
     entry: &SiteEntry,
     watch: &Watch,
-    at: RunAddr,
-    access: u64,
+    behind: Behind,
     find: &dyn Fn(RunAddr) -> Option<PlacedModule>,
 ) -> AccessOrigin {
+    let at = behind.at;
+    let is_left = behind.access & FRAME_WAS_LEFT != 0;
+    let access = behind.access & !FRAME_WAS_LEFT;
     let placed = find(at);
     let link = placed.as_ref().map(|placed| placed.bias.link(at));
     let by_kernel = (access != BY_PROGRAM).then(|| kernel_access(access));
     let accessor = match (&placed, link) {
         (Some(placed), Some(link)) => match by_kernel {
-            None => accessor(&placed.module, link, watch.on),
+            None => accessor(&placed.module, link, watch.on, behind.is_top_of_stack),
             Some(_) => caller_of_kernel(&placed.module, link, watch.on),
         },
         _ => Accessor {
@@ -153,14 +178,17 @@ fn origin(
             code: run.0,
             instruction: instruction.map(Instruction::text),
             by_kernel,
-            uncertain: accessor.uncertain,
+            uncertain: match is_left {
+                true => Some("the function of the object was left before".into()),
+                false => accessor.uncertain,
+            },
         },
         site,
     }
 }
 
 /// The instruction of the program that made an access, by the place behind it.
-fn accessor(module: &Module, at: LinkAddr, on: WatchedAccess) -> Accessor {
+fn accessor(module: &Module, at: LinkAddr, on: WatchedAccess, is_top_of_stack: bool) -> Accessor {
     let before = module.instruction_before(at);
     let current = module.initial_bytes(at, MAX_INSTRUCTION);
     let current = current.and_then(|bytes| Instruction::first(bytes, at.0));
@@ -189,8 +217,14 @@ fn accessor(module: &Module, at: LinkAddr, on: WatchedAccess) -> Accessor {
             kind: unknown_kind(on),
             instruction: None,
             uncertain: Some(match before {
-                None => "the instruction that has led here is not known: a call, or code without its beginning".into(),
-                Some(before) => format!("the instruction before, `{}`, does not access memory", before.text()),
+                None if is_top_of_stack => {
+                    "a call of this function has stored its return address here".into()
+                }
+                None => "the instruction that has led here is not known".into(),
+                Some(before) => format!(
+                    "the instruction before, `{}`, does not access memory",
+                    before.text()
+                ),
             }),
         },
     }

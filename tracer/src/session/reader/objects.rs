@@ -1,11 +1,20 @@
 //! Hits that find the object of a watch, or end the watch. They are no events.
 
 use tracer_common::record::RecordHeader;
+use tracer_common::watch::FRAME_WAS_LEFT;
 
-use crate::arch::STACK_POINTER;
+use crate::arch::{RED_ZONE, STACK_POINTER};
+use crate::base::address::RunAddr;
+use crate::kernel::OwnerFrame;
 use crate::plan::Decoded;
 use crate::session::reader::site_table::SiteEntry;
+use crate::stack::{CapturedStack, PlacedModule, RawFrame, walk};
 use crate::value::Value;
+
+/// Frames that are searched for the owner of an object.
+const MAX_FRAMES: usize = 64;
+/// Size in bytes of a return address.
+const WORD: u64 = 8;
 
 /// The part of a site in a watch whose object is found at a hit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +58,8 @@ pub(crate) struct FoundObject {
     pub(in crate::session) address: u64,
     /// The thread's stack pointer.
     pub(in crate::session) stack_pointer: Option<u64>,
+    /// The function whose frame has the value, if it is on the thread's stack.
+    pub(in crate::session) owner: Option<OwnerFrame>,
     /// Time of the hit in ns of `CLOCK_MONOTONIC`.
     pub(in crate::session) ktime_ns: u64,
 }
@@ -59,6 +70,7 @@ pub(super) fn news(
     entry: &SiteEntry,
     header: &RecordHeader,
     record: &[u8],
+    find: &dyn Fn(RunAddr) -> Option<PlacedModule>,
 ) -> Option<WatchNews> {
     let decoded = entry.layout.decode(record).ok()?;
     let address = address_of(&decoded);
@@ -70,6 +82,10 @@ pub(super) fn news(
             tid: header.tid,
             address: address?,
             stack_pointer: decoded.stack.as_ref().and_then(stack_pointer),
+            owner: decoded
+                .stack
+                .as_ref()
+                .and_then(|stack| owner(stack, address?, find)),
             ktime_ns: header.ktime_ns,
         })),
         WatchMark::Ends => Some(WatchNews::Ended {
@@ -80,6 +96,27 @@ pub(super) fn news(
     }
 }
 
+/// The innermost function whose frame has an address: its caller's stack pointer is above it.
+fn owner(
+    stack: &CapturedStack,
+    address: u64,
+    find: &dyn Fn(RunAddr) -> Option<PlacedModule>,
+) -> Option<OwnerFrame> {
+    let lowest = stack_pointer(stack)?.saturating_sub(RED_ZONE.unsigned_abs());
+    let walk = walk(stack, MAX_FRAMES, find);
+    let mut callers = walk.frames.iter().skip(1);
+    let above = |frame: &&RawFrame| {
+        let stack_pointer = frame.registers.get(usize::from(STACK_POINTER));
+        stack_pointer.is_some_and(|stack_pointer| stack_pointer > address)
+    };
+    let caller = callers.find(above).filter(|_| address >= lowest)?;
+    let stack_pointer = caller.registers.get(usize::from(STACK_POINTER))?;
+    (!caller.interrupted).then(|| OwnerFrame {
+        slot: RunAddr(stack_pointer.wrapping_sub(WORD)),
+        return_address: caller.address.0,
+    })
+}
+
 fn address_of(decoded: &Decoded) -> Option<u64> {
     match decoded.values.first()?.value {
         Value::Uint(address) => u64::try_from(address).ok(),
@@ -87,7 +124,23 @@ fn address_of(decoded: &Decoded) -> Option<u64> {
     }
 }
 
+/// Returns true if the object of an access is gone: its function was left, so its place belongs to something else.
+pub(super) fn is_gone(entry: &SiteEntry, header: &RecordHeader, decoded: &Decoded) -> bool {
+    let Some(object) = &entry.watch else {
+        return false;
+    };
+    let is_marked = decoded
+        .access
+        .is_some_and(|access| access & FRAME_WAS_LEFT != 0);
+    let own_stack = decoded
+        .stack
+        .as_ref()
+        .filter(|_| object.stack_of == Some(header.tid));
+    let is_below = own_stack.and_then(stack_pointer);
+    is_marked || is_below.is_some_and(|stack_pointer| stack_pointer > object.watch.address.0)
+}
+
 /// The stack pointer among the registers of a hit.
-pub(super) fn stack_pointer(stack: &crate::stack::CapturedStack) -> Option<u64> {
+pub(super) fn stack_pointer(stack: &CapturedStack) -> Option<u64> {
     *stack.registers.get(usize::from(STACK_POINTER))?
 }
