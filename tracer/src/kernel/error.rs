@@ -57,6 +57,14 @@ pub enum KernelError {
         #[source]
         source: io::Error,
     },
+    /// A thread has too few watchpoints left.
+    #[error("no watchpoint is free: the memory at {address} needs {needed} of each thread")]
+    NoWatchpoint {
+        /// The value.
+        address: RunAddr,
+        /// The number that it needs.
+        needed: usize,
+    },
     /// Another probe of the session watches the value.
     #[error("another probe watches the memory at {address}")]
     Watched {
@@ -125,7 +133,11 @@ impl KernelError {
     pub fn is_missing_privilege_or_feature(&self) -> bool {
         !matches!(
             self,
-            Self::Attach { .. } | Self::Watch { .. } | Self::Watched { .. } | Self::Full { .. }
+            Self::Attach { .. }
+                | Self::Watch { .. }
+                | Self::NoWatchpoint { .. }
+                | Self::Watched { .. }
+                | Self::Full { .. }
         )
     }
 
@@ -180,16 +192,16 @@ impl KernelError {
                 perf_event_hint()
             }
             Self::Watch { source, .. } => match source.raw_os_error() {
-                Some(libc::ENOSPC) => Some(
-                    "the processor has four watchpoints of at most 8 bytes for each thread; other `watch` probes, \
-                     a debugger or `perf` hold some of them"
-                        .into(),
-                ),
                 Some(libc::EINVAL | libc::EOPNOTSUPP | libc::ENODEV | libc::ENOENT) => {
                     Some("this processor or virtual machine may have no watchpoints".into())
                 }
                 _ => None,
             },
+            Self::NoWatchpoint { .. } => Some(
+                "the processor has four watchpoints of at most 8 bytes for each thread; other `watch` probes, a \
+                 debugger or `perf` hold some of them"
+                    .into(),
+            ),
             Self::Watched { .. } => {
                 Some("remove that probe first, or join both conditions by `||` in one".into())
             }
@@ -213,6 +225,7 @@ impl KernelError {
             | Self::Full { .. }
             | Self::Attach { .. }
             | Self::Watch { .. }
+            | Self::NoWatchpoint { .. }
             | Self::Watched { .. }
             | Self::Ended => self.hint(),
         }

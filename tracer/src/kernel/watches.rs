@@ -191,6 +191,12 @@ fn link_thread(
         match link {
             Ok(link) => links.push(link),
             Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return Ok(Vec::new()),
+            Err(error) if error.raw_os_error() == Some(libc::ENOSPC) => {
+                return Err(KernelError::NoWatchpoint {
+                    address: watch.address,
+                    needed: parts(watch.address.0, watch.size).len(),
+                });
+            }
             Err(source) => {
                 return Err(KernelError::Watch {
                     address: watch.address,

@@ -190,6 +190,17 @@ fn place(compiler: &Compiler<'_>, value: &Expr, name: &str) -> Result<(Ir, TypeI
     match operand {
         Operand::Place(spots, ty) => match spots.address() {
             Some(address) => Ok((address.clone(), ty)),
+            None if spots
+                .0
+                .iter()
+                .any(|(_, spot)| matches!(spot, Spot::Bits(..))) =>
+            {
+                let error = Diagnostic::at(
+                    &value.span,
+                    format!("`{name}` is a bit field, which shares its bytes"),
+                );
+                Err(error.hint("watch the struct that has it"))
+            }
             None => {
                 let error = Diagnostic::at(&value.span, format!("`{name}` is not in memory here"));
                 Err(error.hint("it is in a register, which cannot be watched"))

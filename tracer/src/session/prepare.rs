@@ -27,7 +27,7 @@ use crate::debuginfo::place::{LocationExpr as PlaceExpr, PieceSource, Place, Reg
 use crate::debuginfo::site::{Exit, Site};
 use crate::debuginfo::variable::{Variable, VariableKind};
 use crate::kernel::TraceRequest;
-use crate::lang::ast::ProbeSpec;
+use crate::lang::ast::{LocationKind, ProbeSpec};
 use crate::placement::{CodeMap, ProbePlacement, SiteKind, StayReason, unprobeable_at};
 use crate::plan::{AddressBase, Plan, PlanInput, Returned};
 use crate::session::prepare::copies::{CopyPlan, is_bound, others};
@@ -508,7 +508,7 @@ fn at_site<T>(
     })
     .map_err(|error| match debug.missing_split_file(site.address) {
         Some(file) => error.hint(missing_split(&file)),
-        None if site.is_bare() && site.usdt.is_none() => error.hint("the function has no debug information: `$pid`, `$tid`, `$thread`, `$process`, `$cgroup`, \
+        None if site.is_bare() && site.usdt.is_none() && spec.location.kind != LocationKind::Memory => error.hint("the function has no debug information: `$pid`, `$tid`, `$thread`, `$process`, `$cgroup`, \
              `$container`, `$time` and `$hit` are available"
                 ),
         None => error,

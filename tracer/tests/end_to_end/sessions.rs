@@ -13,3 +13,4 @@ mod spans;
 mod tee;
 mod timing;
 mod trace;
+mod watch;

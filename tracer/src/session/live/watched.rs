@@ -332,15 +332,7 @@ impl Live {
         };
         let late_us = monotonic_ns().saturating_sub(found.ktime_ns) / 1_000;
         lock(&self.machine).detach(found.slot);
-        let on_stack = match object.stack_of {
-            Some(thread) => format!(", on the stack of thread {thread}"),
-            None => String::new(),
-        };
-        self.shared.note(format!(
-            "{name}: the object is at {}{on_stack}; it is watched from {late_us} µs after that hit on",
-            object.watch.address
-        ));
-        part.watched.object = Some(object);
+        part.watched.object = Some(object.clone());
         let enders = std::mem::take(&mut part.watched.enders);
         if !enders.is_empty() {
             let control = ProbeControl {
@@ -354,6 +346,14 @@ impl Live {
                     .warn(format!("{name}: the watch does not end by itself: {error}")),
             }
         }
+        let on_stack = match object.stack_of {
+            Some(thread) => format!(", on the stack of thread {thread}"),
+            None => String::new(),
+        };
+        self.shared.note(format!(
+            "{name}: the object is at {}{on_stack}; it is watched from {late_us} µs after that hit on",
+            object.watch.address
+        ));
         placement.requests.extend(more.requests);
         placement.cookies.extend(more.cookies);
     }
@@ -447,6 +447,9 @@ impl Live {
                     });
                     match more {
                         Ok(more) => {
+                            self.shared.note(format!(
+                                "{name}: process {pid} is watched from now on; its accesses before were not seen"
+                            ));
                             placement.requests.extend(more.requests);
                             placement.cookies.extend(more.cookies);
                         }
