@@ -99,6 +99,8 @@ enum Part {
     Ui,
     /// Calls that are recorded line by line
     Traces,
+    /// Values that are watched
+    Watches,
 }
 
 /// The amount of measuring.
@@ -256,6 +258,11 @@ fn measure(args: &Args, report: &mut BenchReport) -> Result<()> {
         && let Err(error) = sites::traces::measure(report, &extent)
     {
         report.note("recorded calls", &error);
+    }
+    if wanted(Part::Watches)
+        && let Err(error) = sites::watches::measure(report, &extent)
+    {
+        report.note("watched values", &error);
     }
     if wanted(Part::Otlp)
         && let Err(error) = otlp::measure(report, &extent, args.quick)

@@ -8,9 +8,9 @@
 use aya_ebpf::EbpfContext;
 use aya_ebpf::bindings::pt_regs;
 use aya_ebpf::helpers::generated::{bpf_get_current_pid_tgid, bpf_ktime_get_ns};
-use aya_ebpf::macros::{map, uprobe};
+use aya_ebpf::macros::{map, perf_event, uprobe};
 use aya_ebpf::maps::{PerCpuArray, RingBuf};
-use aya_ebpf::programs::ProbeContext;
+use aya_ebpf::programs::{PerfEventContext, ProbeContext};
 
 /// The reader looks every few milliseconds, like tracer's. Nothing wakes it.
 const NO_WAKEUP: u64 = 1;
@@ -39,6 +39,12 @@ static COUNTS: PerCpuArray<u64> = PerCpuArray::with_max_entries(2, 0);
 /// Does nothing: the lower bound of any observer.
 #[uprobe]
 pub fn empty(_: ProbeContext) -> u32 {
+    0
+}
+
+/// Does nothing at a watchpoint.
+#[perf_event]
+pub fn empty_event(_: PerfEventContext) -> u32 {
     0
 }
 

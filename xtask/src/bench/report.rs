@@ -32,6 +32,8 @@ pub(super) struct BenchReport {
     pub(super) ui: Vec<UiRow>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) traces: Vec<TraceRow>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) watches: Vec<WatchRow>,
     /// Numbers that could not be measured, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) absent: Vec<String>,
@@ -346,6 +348,20 @@ pub(super) struct UiRow {
     pub(super) p50_ms: f64,
     pub(super) p99_ms: f64,
     pub(super) max_ms: f64,
+}
+
+/// Values that are watched. Times are those of one write, in ns.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct WatchRow {
+    /// Without any watchpoint.
+    pub(super) bare_ns: f64,
+    /// With a program on the watchpoint that does nothing.
+    pub(super) empty_ns: f64,
+    /// With a condition that is false, and with an event for each write.
+    pub(super) rejected_ns: f64,
+    pub(super) rejected_ratio: f64,
+    pub(super) sent_ns: f64,
+    pub(super) sent_ratio: f64,
 }
 
 /// Calls that are recorded line by line.

@@ -1,6 +1,7 @@
 //! A line with many sites: the time to attach and detach its probe.
 
 pub(super) mod traces;
+pub(super) mod watches;
 
 use std::process::Command;
 

@@ -24,6 +24,7 @@ pub(super) fn tables(report: &BenchReport) -> Vec<ReportTable> {
         opened(report),
         ui(report),
         traces(report),
+        watches(report),
     ];
     all.into_iter()
         .filter(|table| !table.rows.is_empty())
@@ -354,6 +355,31 @@ fn traces(report: &BenchReport) -> ReportTable {
             "detach ms",
         ],
         rows: report.traces.iter().map(row).collect(),
+    }
+}
+
+fn watches(report: &BenchReport) -> ReportTable {
+    let row = |row: &super::report::WatchRow| {
+        vec![
+            format!("{:.1}", row.bare_ns),
+            format!("{:.0}", row.empty_ns),
+            format!("{:.0}", row.rejected_ns),
+            format!("{:.2}", row.rejected_ratio),
+            format!("{:.0}", row.sent_ns),
+            format!("{:.2}", row.sent_ratio),
+        ]
+    };
+    ReportTable {
+        title: "Watched values",
+        headings: vec![
+            "bare ns",
+            "empty ns",
+            "rejected ns",
+            "× empty",
+            "event ns",
+            "× empty",
+        ],
+        rows: report.watches.iter().map(row).collect(),
     }
 }
 
