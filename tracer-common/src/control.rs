@@ -38,6 +38,8 @@ pub const ANNOUNCES: u32 = 2048;
 /// The site of a watched value ([`crate::watch`]). Its words are in the machine registers from
 /// [`NEW_WORDS`](crate::op::NEW_WORDS) and [`OLD_WORDS`](crate::op::OLD_WORDS) on.
 pub const WATCHES: u32 = 1 << 16;
+/// With [`STEPS`]: a call that is recorded may end here.
+pub const RETURNS: u32 = 4096;
 
 /// The guard's number is in a general register of the target.
 pub const GUARD_REGISTER: u8 = 1;

@@ -105,6 +105,11 @@ pub const MAX_STARTING: u32 = 1 << 12;
 /// Memory is allocated when they are inserted.
 pub const MAX_CALLERS: u32 = 1 << 15;
 
+/// Called addresses that recorded calls have computed, of all probes together. A further one is not followed.
+///
+/// Memory is allocated when they are inserted: some 60 bytes each.
+pub const MAX_SEEN: u32 = 1 << 12;
+
 /// Watched values, each process by itself. One more is refused.
 pub const MAX_WATCHED: u32 = 1 << 12;
 

@@ -141,7 +141,8 @@ pub const PLACE: u8 = 30;
 
 /// A step of a traced call, in the frame `r[src] + offset`; see [`crate::trace`]. The low
 /// [`ROLE_BITS`](crate::trace::ROLE_BITS) of `a` are the roles of the site, and the others its place in the order
-/// of addresses. `len` is the number of its line, from 1; 0 if no line begins there. `r[dst]` = 1 if the pass takes a
+/// of addresses. `len` is the number of its line, from 1; 0 if no line begins there. `r[size]` is the
+/// address that a site with [`CALLS_COMPUTED`](crate::trace::CALLS_COMPUTED) calls. `r[dst]` = 1 if the pass takes a
 /// call once the plan has ended, else 0.
 ///
 /// Ends the plan if the thread is not in a frame that is recorded. It is the first op that adds to the record.

@@ -37,6 +37,10 @@ pub struct TakenCall {
     pub top: u32,
     /// 1: the innermost frame has no step yet.
     pub is_new: u32,
+    /// 1: a return was missed while the call was recorded, so the call may be over.
+    pub missed_return: u32,
+    /// Zero.
+    pub reserved: u32,
 }
 
 /// Role of a site: the first line of the traced function, where calls are taken.
@@ -52,6 +56,8 @@ pub const FOLLOWS_CALLS: u32 = 8;
 pub const RETURNS_FROM_CALLS: u32 = 16;
 /// With [`FOLLOWS_CALLS`]: the instruction is also the head of a loop, so a pass in a frame that is recorded is a turn.
 pub const HEADS_LOOP: u32 = 32;
+/// Role of a site: a call of an address in a register or memory, which a register of the op has.
+pub const CALLS_COMPUTED: u32 = 64;
 /// Bits of the roles in the number of a [`STEP`](crate::op::STEP). The order of the site is above them.
 pub const ROLE_BITS: u32 = 8;
 
@@ -105,6 +111,19 @@ pub struct CallerFrame {
     pub register: u32,
 }
 
+/// A called address that a recorded call has computed.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
+pub struct SeenTarget {
+    /// The called address minus that of the call instruction.
+    pub distance: u64,
+    /// The probe.
+    pub probe: u32,
+    /// Attach cookie of the site at the call instruction, with the role [`CALLS_COMPUTED`].
+    pub site: u32,
+}
+
 /// Follows the header of a record with [`FLAG_STEP`](crate::record::FLAG_STEP). The chunks of the plan come
 /// behind it.
 #[repr(C)]
@@ -133,9 +152,11 @@ pub const STEP_ENTER: u32 = 1;
 pub const STEP_RETURN: u32 = 2;
 /// The traced call was left without a return.
 pub const STEP_LEFT: u32 = 3;
+/// The traced call is over, and its return may be one that was missed.
+pub const STEP_MISSED: u32 = 5;
 /// The last step that is recorded of the call: the probe was switched off, or the call has more steps than
 /// [`TraceControl::steps`].
 pub const STEP_CUT: u32 = 4;
 
-const _: () = assert!(size_of::<TakenCall>() == MAX_FRAMES * 16 + 24);
+const _: () = assert!(size_of::<TakenCall>() == MAX_FRAMES * 16 + 32);
 const _: () = assert!(size_of::<StepRecord>() == 40 && align_of::<StepRecord>() == 8);

@@ -214,10 +214,10 @@ fn capture<const WHOLE: bool, const COMPUTES: bool>(
     }
     if WHOLE && site.flags & STEPS != 0 {
         area.ended = trace::end(area);
-        return if area.ended == outcome::SENT {
-            submit(area, counters)
-        } else {
-            area.ended
+        let state = PROBE_STATE.get(u32::from(area.header().probe));
+        return match state {
+            Some(state) if area.ended == outcome::SENT => submit(area, state, counters),
+            _ => area.ended,
         };
     }
     if area.ended != outcome::SENT && area.ended < outcome::COUNTED {
@@ -241,21 +241,12 @@ fn capture<const WHOLE: bool, const COMPUTES: bool>(
         }
         return outcome::SENT;
     }
-    say_left_out(area.header(), state);
-    let ended = send(area);
-    if ended == outcome::SENT {
-        count_flags(counters, area.flags);
-    }
-    ended
+    submit(area, state, counters)
 }
 
-/// Sends the record of a step.
+/// Sends a record, with the hits that were left out before it.
 #[inline(never)]
-fn submit(area: &mut ScratchArea, counters: &ProbeCounters) -> u32 {
-    let probe = u32::from(area.header().probe);
-    let Some(state) = PROBE_STATE.get(probe) else {
-        return outcome::LOST;
-    };
+fn submit(area: &mut ScratchArea, state: &ProbeState, counters: &ProbeCounters) -> u32 {
     say_left_out(area.header(), state);
     let ended = send(area);
     if ended == outcome::SENT {

@@ -67,6 +67,8 @@ pub struct ScratchArea {
     pub takes: u32,
     /// Zero.
     pub reserved: u32,
+    /// Address that a step's site is about to call.
+    pub target: u64,
     /// See `tracer_common::op`.
     pub registers: [u64; REGISTERS],
     /// The record. The longest copy still fits if it begins at the last byte of the record.

@@ -16,9 +16,9 @@ mod x86_64;
 #[cfg(target_arch = "aarch64")]
 pub use aarch64::*;
 pub use facts::{
-    Assignment, DataAccess, Flow, FrameUse, JumpCondition, MemoryAccess, MemoryPlace, NearTransfer,
-    PointerSum, PointerValue, RegisterUse, SiteKind, StackChange, StraightEffect, TransferKind,
-    TransferTarget,
+    Assignment, CalledValue, DataAccess, Flow, FrameUse, JumpCondition, MemoryAccess, MemoryPlace,
+    NearTransfer, PointerSum, PointerValue, RegisterUse, SiteKind, StackChange, StraightEffect,
+    TransferKind, TransferTarget,
 };
 pub use operand::{AssemblerOperand, MemorySum, ScaledIndex, SymbolReference};
 #[cfg(target_arch = "x86_64")]

@@ -12,15 +12,18 @@
 use aya_ebpf::helpers::generated::bpf_get_current_pid_tgid;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LruHashMap};
-use tracer_common::control::{ANNOUNCES, ENABLED, ProbeControl, ProbeState, SiteControl, TAKES};
-use tracer_common::limits::{MAX_CALLERS, MAX_PROBES, MAX_STARTING, MAX_TAKEN};
+use tracer_common::control::{
+    ANNOUNCES, ENABLED, ProbeControl, ProbeState, RETURNS, SiteControl, TAKES,
+};
+use tracer_common::limits::{MAX_CALLERS, MAX_PROBES, MAX_SEEN, MAX_STARTING, MAX_TAKEN};
 use tracer_common::op::{EncodedOp, HIT, INSTRUCTION_POINTER};
 use tracer_common::record::{FLAG_STEP, RecordHeader};
 use tracer_common::timing::{BegunKey, CALL};
 use tracer_common::trace::{
-    ANNOUNCES_CALLS, CallerFrame, CallerKey, FOLLOWS_CALLS, HEADS_LOOP, MAX_FRAMES,
+    ANNOUNCES_CALLS, CALLS_COMPUTED, CallerFrame, CallerKey, FOLLOWS_CALLS, HEADS_LOOP, MAX_FRAMES,
     NEEDS_ANNOUNCEMENT, RETURNS_FROM_CALLS, ROLE_BITS, STEP_CUT, STEP_ENTER, STEP_LEFT, STEP_LINE,
-    STEP_RETURN, StepRecord, TAKES_CALLS, TakenCall, TakenKey, TraceControl, TraceState,
+    STEP_MISSED, STEP_RETURN, SeenTarget, StepRecord, TAKES_CALLS, TakenCall, TakenKey,
+    TraceControl, TraceState,
 };
 
 use crate::arch::RETURN_ADDRESS;
@@ -51,6 +54,10 @@ pub static STARTING: LruHashMap<BegunKey, u32> = LruHashMap::with_max_entries(MA
 pub static CALLERS: HashMap<CallerKey, CallerFrame> =
     HashMap::with_max_entries(MAX_CALLERS, BPF_F_NO_PREALLOC);
 
+/// Called addresses that recorded calls have computed. Userspace reads them.
+#[map(name = "SEEN")]
+pub static SEEN: HashMap<SeenTarget, u32> = HashMap::with_max_entries(MAX_SEEN, BPF_F_NO_PREALLOC);
+
 /// Limits of traces.
 #[map(name = "TRACE_CONTROL")]
 pub static TRACE_CONTROL: Array<TraceControl> = Array::with_max_entries(MAX_PROBES, 0);
@@ -68,6 +75,8 @@ static NEW_CALL: TakenCall = TakenCall {
     steps: 1,
     top: 0,
     is_new: 0,
+    missed_return: 0,
+    reserved: 0,
 };
 
 /// The key of a call that this thread is in.
@@ -108,6 +117,12 @@ pub fn lost(site: &SiteControl) -> u32 {
     if let Some(state) = PROBE_STATE.get(site.probe) {
         atomic::add(&state.sequence, 1);
     }
+    if site.flags & RETURNS != 0
+        && let Some(call) = TAKEN.get_ptr_mut(&key_of(site.probe))
+    {
+        // SAFETY: a map value that only this thread uses and removes.
+        unsafe { (*call).missed_return = 1 };
+    }
     outcome::LOST
 }
 
@@ -118,6 +133,7 @@ pub fn run(area: &mut ScratchArea, op: &EncodedOp) {
     area.roles = op.a;
     area.line = op.len;
     area.takes = 0;
+    area.target = register(area, op.size);
     area.length = (size_of::<RecordHeader>() + size_of::<StepRecord>()) as u32;
     area.flags |= FLAG_STEP;
     area.ended = outcome::NO_HIT;
@@ -136,6 +152,9 @@ fn go_on(area: &mut ScratchArea, call: &mut TakenCall) {
     let mut found = index_of(call, area.frame);
     if area.roles & (ANNOUNCES_CALLS | FOLLOWS_CALLS) != 0 {
         found = enter(area, call, found);
+    }
+    if found != NONE {
+        see(area);
     }
     let is_step = area.line != 0 || area.roles & RETURNS_FROM_CALLS != 0;
     if found != NONE && is_step {
@@ -164,6 +183,7 @@ fn start(area: &mut ScratchArea) {
         return;
     };
     number(area, state);
+    see(area);
     area.takes = 1;
     area.ended = outcome::RUNNING;
 }
@@ -195,6 +215,25 @@ fn announce(area: &mut ScratchArea) {
     set_key(area);
     // The oldest entry makes room if there is none.
     let _there = STARTING.insert(&area.key, &1, 0);
+}
+
+/// Tells userspace what a call instruction is about to call, if the site is one.
+#[inline(never)]
+fn see(area: &mut ScratchArea) {
+    if area.roles & CALLS_COMPUTED == 0 {
+        return;
+    }
+    let here = area.registers[INSTRUCTION_POINTER as usize];
+    let seen = SeenTarget {
+        distance: area.target.wrapping_sub(here),
+        probe: u32::from(area.header().probe),
+        site: area.header().site,
+    };
+    // SAFETY: nothing of the entry is read.
+    if unsafe { SEEN.get(&seen) }.is_none() {
+        // Without room, the call is not followed.
+        let _there = SEEN.insert(&seen, &1, 0);
+    }
 }
 
 /// The index of a frame in a call, or [`NONE`].
@@ -348,7 +387,7 @@ fn is_off(probe: u32) -> bool {
         .is_some_and(|control| control.enabled != ENABLED)
 }
 
-/// Another call begins in the frame of the recorded one, which has been left without a return. Sends that.
+/// Another call begins in the frame of the recorded one, which is over without a return that was seen. Sends that.
 #[inline(never)]
 fn leave(area: &mut ScratchArea, call: &mut TakenCall) {
     let probe = u32::from(area.header().probe);
@@ -356,7 +395,12 @@ fn leave(area: &mut ScratchArea, call: &mut TakenCall) {
         return;
     };
     call.steps = call.steps.wrapping_add(1);
-    write(area, call, 0, STEP_LEFT);
+    let kind = if call.missed_return != 0 {
+        STEP_MISSED
+    } else {
+        STEP_LEFT
+    };
+    write(area, call, 0, kind);
     number(area, state);
     forget(probe);
     area.ended = outcome::SENT;

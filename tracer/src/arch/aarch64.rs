@@ -6,8 +6,8 @@
 use std::convert::Infallible;
 
 use super::{
-    AssemblerOperand, Assignment, DataAccess, Flow, FrameUse, JumpCondition, NearTransfer,
-    RegisterUse, SiteKind, StraightEffect, TransferKind,
+    AssemblerOperand, Assignment, CalledValue, DataAccess, Flow, FrameUse, JumpCondition,
+    NearTransfer, RegisterUse, SiteKind, StraightEffect, TransferKind,
 };
 use crate::base::address::LinkAddr;
 
@@ -181,6 +181,8 @@ never! {
     counts_down() -> bool;
     /// Returns the module's word that has the target of an indirect jump or call.
     target_word() -> Option<LinkAddr>;
+    /// Returns the address that an indirect call calls.
+    called_value() -> Option<CalledValue>;
     /// Returns true for a jump to an address that the function computes.
     is_computed_jump() -> bool;
     /// Returns the link address that the instruction loads into a register.

@@ -193,6 +193,17 @@ pub enum Assignment {
     Loaded,
 }
 
+/// The address that an indirect call calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CalledValue {
+    /// A register, by its DWARF number.
+    Register(u8),
+    /// The word of the module at this link address.
+    Word(LinkAddr),
+    /// Eight bytes of memory at this address.
+    Memory(PointerSum),
+}
+
 /// The use that an instruction makes of the stack pointer or the frame pointer as values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FrameUse {

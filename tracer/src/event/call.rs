@@ -252,10 +252,8 @@ impl TracedCall {
 
     /// The end of the call is kept whatever came before: it is small, and tells that nothing more will come.
     fn has_room(&self, event: &Event) -> bool {
-        let is_end = event.step.as_ref().is_some_and(|step| {
-            let returns = step.kind == StepKind::Return && step.depth == 0;
-            returns || matches!(step.kind, StepKind::Left | StepKind::Cut)
-        });
+        let is_end = event.step.as_ref();
+        let is_end = is_end.is_some_and(|step| step.kind.is_last(step.depth));
         is_end && self.steps.len() <= self.most_steps
             || self.steps.len() < self.most_steps && self.bytes < self.most_bytes
     }
@@ -309,9 +307,11 @@ impl TracedCall {
     /// Ends the frames that a step shows to be over without a return.
     fn leave(&mut self, index: usize, step: &StepEvent) {
         let is_certain = !self.gap_before(index).hides_steps();
-        let end = match is_certain || step.kind == StepKind::Left {
-            true => FrameEnd::Left,
-            false => FrameEnd::Unknown,
+        let end = match step.kind {
+            StepKind::Left => FrameEnd::Left,
+            StepKind::Missed => FrameEnd::Unknown,
+            _ if is_certain => FrameEnd::Left,
+            _ => FrameEnd::Unknown,
         };
         for left in self.open.leave(step) {
             self.end_frame(left, end);
@@ -326,9 +326,9 @@ impl TracedCall {
 
     /// The frame of a step, which may be a new one.
     fn frame_for(&mut self, step: &StepEvent) -> usize {
-        let is_left = step.kind == StepKind::Left;
+        let is_over = step.kind.is_of_next_call();
         // It tells of the traced call itself.
-        let root = (is_left && !self.frames.is_empty()).then_some(0);
+        let root = (is_over && !self.frames.is_empty()).then_some(0);
         if let Some(frame) = root.or_else(|| self.open.of(step).copied()) {
             return frame;
         }
@@ -337,14 +337,15 @@ impl TracedCall {
             depth: step.depth,
             steps: Vec::new(),
             has_enter: step.kind == StepKind::Enter,
-            end: match is_left {
-                true => FrameEnd::Left,
-                false => FrameEnd::Open,
+            end: match step.kind {
+                StepKind::Left => FrameEnd::Left,
+                StepKind::Missed => FrameEnd::Unknown,
+                _ => FrameEnd::Open,
             },
             last_of: Vec::new(),
         });
         let new = self.frames.len() - 1;
-        if !is_left {
+        if !is_over {
             self.open.push(step, new);
         }
         new
@@ -438,6 +439,7 @@ impl TracedCall {
             .and_then(|step| step.event.step.as_deref());
         match last.map(|step| (step.kind, step.depth)) {
             Some((StepKind::Left, _)) => FrameEnd::Left,
+            Some((StepKind::Missed, _)) => FrameEnd::Unknown,
             Some((StepKind::Cut, _)) => FrameEnd::Cut,
             Some((StepKind::Return, 0)) => FrameEnd::Returned,
             _ => FrameEnd::Open,
@@ -460,7 +462,7 @@ impl TracedCall {
         };
         match step.kind() {
             StepKind::Return => return changes(&[], step.values()),
-            StepKind::Left => return Vec::new(),
+            StepKind::Left | StepKind::Missed => return Vec::new(),
             StepKind::Enter | StepKind::Line | StepKind::Cut => {}
         }
         let before = step.before.map_or(&[][..], |before| self.values(before));
@@ -521,9 +523,9 @@ impl TracedStep {
     /// Its values. None if the call was left: they are of another call then.
     #[must_use]
     pub fn values(&self) -> &[NamedValue] {
-        match self.kind() {
-            StepKind::Left => &[],
-            _ => &self.event.values,
+        match self.kind().is_of_next_call() {
+            true => &[],
+            false => &self.event.values,
         }
     }
 

@@ -38,12 +38,31 @@ pub enum StepKind {
     /// The traced call was left without a return: by an exception, a panic, `longjmp`, or the end of its thread.
     /// The values are of another call, and not shown.
     Left,
+    /// The traced call is over, and its return may be one that was missed. The values are of another call, and not
+    /// shown.
+    Missed,
     /// A line, and the last one of the call that is recorded: the probe was switched off here, by the user or
     /// because its call cost too much, or the call has too many steps.
     Cut,
 }
 
 impl StepKind {
+    /// Returns true if it tells that the call was over before, so that its values are of another call.
+    #[must_use]
+    pub const fn is_of_next_call(self) -> bool {
+        matches!(self, Self::Left | Self::Missed)
+    }
+
+    /// Returns true if no step of its call comes after it, at this depth.
+    #[must_use]
+    pub const fn is_last(self, depth: u32) -> bool {
+        match self {
+            Self::Left | Self::Missed | Self::Cut => true,
+            Self::Return => depth == 0,
+            Self::Enter | Self::Line => false,
+        }
+    }
+
     /// Its name in outputs.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -52,6 +71,7 @@ impl StepKind {
             Self::Line => "line",
             Self::Return => "return",
             Self::Left => "left",
+            Self::Missed => "missed",
             Self::Cut => "cut",
         }
     }

@@ -18,7 +18,7 @@ use tracer_common::control::{ProbeControl, ProbeCounters, ProbeState, REMOVED, S
 use tracer_common::limits::{MAX_OPS, MAX_PROBES, MAX_SITES, MAX_WATCHED};
 use tracer_common::op::EncodedOp;
 use tracer_common::timing::TimeCounters;
-use tracer_common::trace::TraceState;
+use tracer_common::trace::{SeenTarget, TraceState};
 
 use self::allocator::RangeAllocator;
 use self::closing::Closing;
@@ -204,6 +204,27 @@ impl Machine {
     /// The kernel refused.
     pub fn open_traced_calls(&self, slot: u32) -> Result<Vec<OpenTracedCall>, KernelError> {
         self.maps.traces().open_calls(slot)
+    }
+
+    /// The called addresses that recorded calls of a trace have computed, in order.
+    ///
+    /// # Errors
+    /// The kernel refused.
+    pub fn seen_targets(&self, slot: u32) -> Result<Vec<SeenTarget>, KernelError> {
+        self.maps.traces().seen(slot)
+    }
+
+    /// Has the calls of a new trace numbered from this number on, between `reserve` and `attach`.
+    ///
+    /// # Errors
+    /// The kernel refused.
+    pub fn number_calls_after(&mut self, slot: u32, last: u64) -> Result<(), KernelError> {
+        let state = TraceState {
+            taken: last,
+            ended: last,
+            full: 0,
+        };
+        self.maps.traces().set_state(slot, state)
     }
 
     /// Ends the recorded call of a thread that is gone.

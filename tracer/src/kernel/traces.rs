@@ -4,8 +4,10 @@ use std::io;
 use std::os::fd::AsFd as _;
 
 use aya::maps::MapData;
-use tracer_common::limits::{MAX_CALLERS, MAX_TAKEN};
-use tracer_common::trace::{CallerFrame, CallerKey, TakenCall, TakenKey, TraceControl, TraceState};
+use tracer_common::limits::{MAX_CALLERS, MAX_SEEN, MAX_TAKEN};
+use tracer_common::trace::{
+    CallerFrame, CallerKey, SeenTarget, TakenCall, TakenKey, TraceControl, TraceState,
+};
 
 use super::bpf::{self, Insert};
 use super::error::KernelError;
@@ -47,6 +49,7 @@ pub struct TraceRequest {
 pub(super) struct TraceMaps {
     taken: MapData,
     callers: MapData,
+    seen: MapData,
     control: MapData,
     state: MapData,
 }
@@ -57,6 +60,7 @@ impl TraceMaps {
         Ok(Self {
             taken: object.take("TAKEN")?,
             callers: object.take("CALLERS")?,
+            seen: object.take("SEEN")?,
             control: object.take("TRACE_CONTROL")?,
             state: object.take("TRACE_STATE")?,
         })
@@ -65,7 +69,27 @@ impl TraceMaps {
     /// Sets the state of a trace to that of one without calls.
     pub(super) fn reset(&self, slot: u32) -> Result<(), KernelError> {
         self.forget(slot).map_err(write)?;
-        bpf::update_array(self.state.fd().as_fd(), slot, &[TraceState::default()]).map_err(write)
+        self.set_state(slot, TraceState::default())
+    }
+
+    /// Sets the numbers of a trace's calls.
+    pub(super) fn set_state(&self, slot: u32, state: TraceState) -> Result<(), KernelError> {
+        bpf::update_array(self.state.fd().as_fd(), slot, &[state]).map_err(write)
+    }
+
+    /// The called addresses that recorded calls of a trace have computed.
+    pub(super) fn seen(&self, slot: u32) -> Result<Vec<SeenTarget>, KernelError> {
+        let mut seen = self
+            .seen_of(slot)
+            .map_err(|source| KernelError::call("read the called addresses of a trace", source))?;
+        seen.sort_unstable();
+        Ok(seen)
+    }
+
+    fn seen_of(&self, slot: u32) -> io::Result<Vec<SeenTarget>> {
+        let mut seen: Vec<SeenTarget> = bpf::keys(self.seen.fd().as_fd(), MAX_SEEN)?;
+        seen.retain(|key| key.probe == slot);
+        Ok(seen)
     }
 
     /// Writes the limits and the callers of a trace.
@@ -98,7 +122,7 @@ impl TraceMaps {
             ended: state.taken,
             ..state
         };
-        bpf::update_array(self.state.fd().as_fd(), slot, &[ended]).map_err(write)
+        self.set_state(slot, ended)
     }
 
     /// Removes the calls that are being recorded. Those that go on are not recorded further.
@@ -140,7 +164,7 @@ impl TraceMaps {
             ended: state.ended + 1,
             ..state
         };
-        bpf::update_array(self.state.fd().as_fd(), slot, &[ended]).map_err(write)
+        self.set_state(slot, ended)
     }
 
     /// Removes all entries of a trace.
@@ -148,7 +172,8 @@ impl TraceMaps {
         self.drop_calls(slot)?;
         let mut callers: Vec<CallerKey> = bpf::keys(self.callers.fd().as_fd(), MAX_CALLERS)?;
         callers.retain(|key| key.probe == slot);
-        bpf::remove(self.callers.fd().as_fd(), &callers)
+        bpf::remove(self.callers.fd().as_fd(), &callers)?;
+        bpf::remove(self.seen.fd().as_fd(), &self.seen_of(slot)?)
     }
 }
 

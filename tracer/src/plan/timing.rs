@@ -12,6 +12,7 @@ use tracer_common::control::{ALWAYS, BEGINS, ENDS, FORGETS, TURNS};
 use tracer_common::op::TARGET_REGISTERS;
 
 use crate::base::diagnostic::Diagnostic;
+use crate::base::unavailable::Unavailable;
 use crate::debuginfo::place::LocationExpr as PlaceExpr;
 use crate::debuginfo::variable::VariableKind;
 use crate::lang::ast::{BinaryOp, Expr, ExprKind, ProbeSpec, Special, Template, TemplatePart};
@@ -273,13 +274,16 @@ pub(super) fn frame(
 fn frame_ir(compiler: &Compiler<'_>, moment: &Moment) -> Result<Ir, Diagnostic> {
     match &moment.frame {
         Frame::Above(bytes) => Ok(Ir::Register(STACK_POINTER).plus(*bytes)),
-        Frame::Cfa(expr) => Spots::of(&value_of(expr), 8, compiler.scope.process)
-            .number()
-            .map_err(|why| no_frame(&why)),
+        Frame::Cfa(expr) => number_of(compiler, expr).map_err(|why| no_frame(&why)),
     }
 }
 
-fn no_frame(why: &crate::base::unavailable::Unavailable) -> Diagnostic {
+/// Computes an address by its expression.
+pub(super) fn number_of(compiler: &Compiler<'_>, expr: &PlaceExpr) -> Result<Ir, Unavailable> {
+    Spots::of(&value_of(expr), 8, compiler.scope.process).number()
+}
+
+fn no_frame(why: &Unavailable) -> Diagnostic {
     Diagnostic::new(format!("its frame cannot be told apart from others: {why}"))
 }
 

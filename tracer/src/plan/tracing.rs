@@ -1,20 +1,21 @@
 //! Plans of `trace`: one for each site of a recorded call.
 
-use tracer_common::control::{ANNOUNCES, STEPS, TAKES};
+use tracer_common::control::{ANNOUNCES, RETURNS, STEPS, TAKES};
 use tracer_common::op::cond;
 use tracer_common::trace::{
-    ANNOUNCES_CALLS, NEEDS_ANNOUNCEMENT, RETURNS_FROM_CALLS, ROLE_BITS, TAKES_CALLS,
+    ANNOUNCES_CALLS, CALLS_COMPUTED, NEEDS_ANNOUNCEMENT, RETURNS_FROM_CALLS, ROLE_BITS, TAKES_CALLS,
 };
 
 use crate::base::diagnostic::Diagnostic;
 use crate::base::unavailable::Unavailable;
+use crate::debuginfo::place::LocationExpr as PlaceExpr;
 use crate::lang::ast::{Action, Expr, ProbeSpec};
 use crate::plan::capture::Capture;
 use crate::plan::decode::layout::MessagePart;
 use crate::plan::expr::condition;
-use crate::plan::ops::asm::{Asm, Exits, SINK};
+use crate::plan::ops::asm::{Asm, Exits, Label, SINK};
 use crate::plan::ops::spots::Spots;
-use crate::plan::timing::{Frame, Moment, frame};
+use crate::plan::timing::{Frame, Moment, frame, number_of};
 use crate::plan::{
     Compiler, Node, Operand, Plan, PlanInput, PlanRecord, Resolver, ends, scope, stack,
 };
@@ -32,6 +33,8 @@ pub struct StepSite {
     pub order: u32,
     /// Number of its line, from 1. 0 if no line begins here.
     pub line: u32,
+    /// The address that a call instruction computes, at a site for it.
+    pub target: Option<PlaceExpr>,
 }
 
 /// The plan of a step.
@@ -56,6 +59,10 @@ pub fn step(input: &PlanInput<'_>, site: &StepSite) -> Result<StepPlan, Diagnost
         frame: site.frame.clone(),
         group: 0,
     };
+    let target = match &site.target {
+        Some(target) => Some(called(&compiler, &mut asm, target, fault)?),
+        None => None,
+    };
     let (base, offset) = frame(&compiler, &mut asm, &moment, fault)?;
     let takes = site.roles & TAKES_CALLS != 0;
     let condition = spec.condition.as_ref().filter(|_| takes);
@@ -69,6 +76,7 @@ pub fn step(input: &PlanInput<'_>, site: &StepSite) -> Result<StepPlan, Diagnost
         offset,
         roles: site.roles | site.order << ROLE_BITS,
         line: site.line,
+        target,
     });
     if let Some(condition) = condition {
         // A later pass of the line, in the recorded call, is a step whatever the condition says.
@@ -92,7 +100,7 @@ pub fn step(input: &PlanInput<'_>, site: &StepSite) -> Result<StepPlan, Diagnost
     compiler.make_room();
     let values = std::mem::take(&mut compiler.values);
     // The stack tells the span around the step.
-    let has_stack = input.has_spans && site.roles & ANNOUNCES_CALLS == 0;
+    let has_stack = input.has_spans && site.roles & (ANNOUNCES_CALLS | CALLS_COMPUTED) == 0;
     let mut slots = None;
     let captured = Capture::new(&mut asm, &mut compiler.builder).values(values, |asm, builder| {
         if has_stack {
@@ -110,11 +118,28 @@ pub fn step(input: &PlanInput<'_>, site: &StepSite) -> Result<StepPlan, Diagnost
     Ok(StepPlan { plan, unknown })
 }
 
+/// Computes the address that a call instruction calls. Its register is not given back.
+fn called(
+    compiler: &Compiler<'_>,
+    asm: &mut Asm,
+    target: &PlaceExpr,
+    fault: Label,
+) -> Result<u8, Diagnostic> {
+    let unknown = |why: Unavailable| Diagnostic::new(format!("the called address: {why}"));
+    let ir = number_of(compiler, target).map_err(unknown)?;
+    let register = asm.value(&ir, &mut Exits::to(fault));
+    register.map_err(unknown)
+}
+
 /// The flags of a site with these roles.
 const fn flags(roles: u32) -> u32 {
     let takes = roles & (TAKES_CALLS | NEEDS_ANNOUNCEMENT) == TAKES_CALLS;
     let announces = roles & (ANNOUNCES_CALLS | NEEDS_ANNOUNCEMENT) != 0;
-    STEPS | if takes { TAKES } else { 0 } | if announces { ANNOUNCES } else { 0 }
+    let returns = roles & RETURNS_FROM_CALLS != 0;
+    let mut flags = STEPS;
+    flags |= if takes { TAKES } else { 0 };
+    flags |= if announces { ANNOUNCES } else { 0 };
+    flags | if returns { RETURNS } else { 0 }
 }
 
 impl Compiler<'_> {

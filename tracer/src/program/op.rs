@@ -192,6 +192,8 @@ pub enum Op {
         /// Roles of the site, and its order above them.
         roles: u32,
         line: u32,
+        /// The register with the address that is called, at a call of a computed address.
+        target: Option<u8>,
     },
     /// `dst` = the bias of a module in the process. Jumps if it is not known.
     Module {
@@ -258,9 +260,11 @@ impl Op {
                 offset,
                 roles,
                 line,
+                target,
             } => EncodedOp {
                 dst: *dst,
                 src: *base,
+                size: target.unwrap_or_default(),
                 offset: *offset,
                 a: *roles,
                 len: *line,
@@ -538,6 +542,7 @@ impl Op {
                 ..
             } => [Some(left), Some(right)],
             Self::CopyCounted { base, count, .. } => [Some(count), Some(base)],
+            Self::Step { base, target, .. } => [Some(base), target],
             Self::AluConst { left: src, .. }
             | Self::JumpIfConst { left: src, .. }
             | Self::Extend { src, .. }
@@ -552,7 +557,6 @@ impl Op {
             | Self::Enter { base: src, .. }
             | Self::Leave { base: src, .. }
             | Self::Forget { base: src, .. }
-            | Self::Step { base: src, .. }
             | Self::Place { src, .. } => [Some(src), None],
         };
         let upper_halves = match *self {

@@ -165,6 +165,9 @@ impl<B: Backend> Actor<B> {
         }
         // This comes first: a probe past its last hit has no other hit in another program.
         self.look_at_limits();
+        // A trace has seen a call that it is to follow.
+        self.want_more();
+        self.plan_next();
         self.follow_processes(B::look_for_processes);
         // A removed probe is not waited for.
         self.backend.tell_programs(&self.probes);

@@ -4,6 +4,7 @@ mod accounts;
 mod arrival;
 mod attach;
 pub(in crate::session) mod budget;
+mod calls;
 mod closed_accounts;
 mod departures;
 mod executables;
@@ -21,6 +22,7 @@ mod switch;
 pub(in crate::session) mod trap_cost;
 mod watched;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::mpsc::Sender;
@@ -28,9 +30,11 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tracer_common::control::ProbeControl;
+use tracer_common::trace::SeenTarget;
 
 pub(super) use arrival::{Arrival, NewMember};
 pub(crate) use budget::percent;
+use calls::PartTrace;
 use closed_accounts::ClosedAccounts;
 pub(crate) use executables::ExecutableId;
 pub(super) use family::FamilyWatch;
@@ -94,6 +98,11 @@ pub(super) struct Live {
     removed: Vec<Removed>,
     /// Hits of processes that are gone.
     closed: ClosedAccounts,
+    /// Number of the last call of each trace that was taken out, for when it is placed again.
+    last_calls: BTreeMap<ProbeId, u64>,
+    /// Processes that have executed another program, by their ids in the initial pid namespace. Calls that they were
+    /// in are over.
+    executed: Vec<u32>,
     /// Follows the processes that the target forks, if requested.
     family: Option<family::FamilyTracker>,
     /// For threads that send messages.
@@ -137,6 +146,12 @@ pub(super) struct Placement {
     told_unaccounted: bool,
     /// The user knows that calls found no room to be recorded.
     told_full: bool,
+    /// The code of a trace, in each executable.
+    traces: Vec<PartTrace>,
+    /// Called addresses that recorded calls have computed, as far as they were looked at.
+    seen: BTreeSet<SeenTarget>,
+    /// Calls that are recorded beyond those that the user wants.
+    extra_calls: u64,
     /// Time since which the breakpoints are in the target. `None` if they are out.
     attached_at: Option<Instant>,
     /// For how long they were before.
@@ -152,6 +167,8 @@ struct PlacementPart {
     module: Arc<TargetModule>,
     /// The part of [`Placement::requests`].
     requests: Range<usize>,
+    /// The part of [`Placement::cookies`].
+    cookies: Range<usize>,
     held: HeldAddresses,
     /// The user has a note that the code of a site is no longer mapped.
     moved: bool,
@@ -254,6 +271,8 @@ impl Live {
             epoch: 0,
             removed: Vec::new(),
             closed: ClosedAccounts::default(),
+            last_calls: BTreeMap::new(),
+            executed: Vec::new(),
             options,
             shared,
             planner,
@@ -343,13 +362,18 @@ impl Backend for Live {
 
     fn begin_plan(&mut self, ticket: Ticket, spec: Arc<ProbeSpec>, attached: Option<&Placement>) {
         self.has_spans |= spec.action.kind().makes_spans();
-        let is_lacking =
-            |one: &&Executable| attached.is_none_or(|placement| placement.lacks(one.id));
-        let programs = self.executables.iter().filter(is_lacking);
+        let lacking = |one: &Executable| {
+            let Some(placement) = attached else {
+                return Some(PlannedProgram::of(one, None));
+            };
+            let more = placement.more_calls(one.id);
+            (placement.lacks(one.id) || more.is_some()).then(|| PlannedProgram::of(one, more))
+        };
+        let programs = self.executables.iter().filter_map(lacking).collect();
         self.planner.begin(PlanJob {
             ticket,
             spec,
-            programs: programs.map(PlannedProgram::of).collect(),
+            programs,
             has_spans: self.has_spans,
         });
     }
@@ -363,7 +387,7 @@ impl Backend for Live {
     }
 
     fn lacks_programs(&self, placement: &Placement) -> bool {
-        self.executables.iter().any(|one| placement.lacks(one.id))
+        placement.has_more_calls() || self.executables.iter().any(|one| placement.lacks(one.id))
     }
 
     fn attach_more(&mut self, probe: &mut Probe<Placement>, plan: Result<LivePlan, Diagnostic>) {
@@ -584,6 +608,7 @@ impl Backend for Live {
         }
         // From now on, attachments by the thread that measures the cost of a trap are refused.
         machine.end();
+        self.tell_open_calls(probes, &machine);
         drop(machine);
         cancel::detached();
         let took_ms = started.elapsed().as_secs_f64() * 1e3;

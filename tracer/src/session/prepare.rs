@@ -7,7 +7,7 @@ pub(in crate::session) mod rate_limits;
 pub(in crate::session) mod refusal;
 pub(in crate::session) mod runtime;
 mod semaphores;
-mod steps;
+pub(in crate::session) mod steps;
 pub(in crate::session) mod warm_pages;
 pub(in crate::session) mod watched;
 
@@ -26,13 +26,13 @@ use crate::debuginfo::omitted_values::OmittedValues;
 use crate::debuginfo::place::{LocationExpr as PlaceExpr, PieceSource, Place, Register, Term};
 use crate::debuginfo::site::{Exit, Site};
 use crate::debuginfo::variable::{Variable, VariableKind};
-use crate::kernel::TraceRequest;
 use crate::lang::ast::{LocationKind, ProbeSpec};
 use crate::placement::{CodeMap, ProbePlacement, SiteKind, StayReason, unprobeable_at};
 use crate::plan::{AddressBase, Plan, PlanInput, Returned};
 use crate::session::prepare::copies::{CopyPlan, is_bound, others};
 use crate::session::prepare::placing::{SitePlacer, emulates_nops};
 use crate::session::prepare::refusal::SiteRefusal;
+use crate::session::prepare::steps::PreparedTrace;
 use crate::session::prepare::watched::ReadyWatch;
 use crate::session::sites::located::ProbeLocation;
 use crate::session::sites::module_numbers::ModuleNumbers;
@@ -47,12 +47,12 @@ const LEFT_OUT: usize = 4;
 pub(super) struct PreparedProbe {
     /// Has all of its sites.
     pub(super) module: Arc<TargetModule>,
-    /// Never empty.
+    /// Empty only if a trace follows more calls without them.
     pub(super) sites: Vec<ReadySite>,
     /// Notes for the user: omitted sites, unavailable values.
     pub(super) notes: Vec<String>,
-    /// The limits and the callers of a trace.
-    pub(super) trace: Option<TraceRequest>,
+    /// The other part of a trace.
+    pub(super) trace: Option<PreparedTrace>,
 }
 
 /// A site with the program of its hits.

@@ -491,7 +491,7 @@ fn event(
             values: std::mem::take(&mut event.values),
         };
         let layout = &entry.layout;
-        let decoded = match steps::is_left(header, record) {
+        let decoded = match steps::is_of_next_call(header, record) {
             true => Decoded::default(),
             false => layout.decode_into(record, &context, room, scratch).ok()?,
         };

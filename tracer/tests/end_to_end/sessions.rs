@@ -13,4 +13,5 @@ mod spans;
 mod tee;
 mod timing;
 mod trace;
+mod trace_calls;
 mod watch;

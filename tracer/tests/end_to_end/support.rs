@@ -14,6 +14,7 @@ pub(crate) mod program;
 pub(crate) mod pty;
 #[path = "../kernel/support/random.rs"]
 pub(crate) mod random;
+pub(crate) mod steps;
 pub(crate) mod telemetry;
 pub(crate) mod text;
 pub(crate) mod tracer;

@@ -10,6 +10,7 @@ pub(crate) mod needs;
 pub(crate) mod random;
 pub(crate) mod recognised;
 pub(crate) mod rig;
+pub(crate) mod scratch;
 pub(crate) mod selected;
 pub(crate) mod short;
 pub(crate) mod site;

@@ -1,15 +1,17 @@
 //! Steps of recorded calls: the passes that are steps, their frames, and the counters.
 
 use tracer::kernel::{SiteRequest, TraceRequest, TracedCaller};
-use tracer_common::control::{ANNOUNCES, ProbeControl, STEPS, TAKES};
+use tracer_common::control::{ANNOUNCES, ProbeControl, RETURNS, STEPS, TAKES};
 use tracer_common::op::{self, EncodedOp};
 use tracer_common::record::{FLAG_STEP, RecordHeader};
 use tracer_common::trace::{
-    ANNOUNCES_CALLS, CallerFrame, FOLLOWS_CALLS, NEEDS_ANNOUNCEMENT, RETURNS_FROM_CALLS, ROLE_BITS,
-    STEP_CUT, STEP_ENTER, STEP_LEFT, STEP_LINE, STEP_RETURN, StepRecord, TAKES_CALLS, TraceControl,
+    ANNOUNCES_CALLS, CALLS_COMPUTED, CallerFrame, FOLLOWS_CALLS, NEEDS_ANNOUNCEMENT,
+    RETURNS_FROM_CALLS, ROLE_BITS, STEP_CUT, STEP_ENTER, STEP_LEFT, STEP_LINE, STEP_MISSED,
+    STEP_RETURN, StepRecord, TAKES_CALLS, TraceControl,
 };
 
 use crate::support::rig::{RDI, RSI, Record, Rig, UNLIMITED, emit, program, requests, ways};
+use crate::support::scratch::BusyScratch;
 use crate::support::site::SITES;
 
 const RING: u32 = 1 << 20;
@@ -36,7 +38,7 @@ const PLAIN: [StepSite; 4] = [
     StepSite {
         roles: RETURNS_FROM_CALLS,
         line: 0,
-        flags: STEPS,
+        flags: STEPS | RETURNS,
     },
     StepSite {
         roles: FOLLOWS_CALLS,
@@ -51,6 +53,7 @@ fn sites(steps: &[StepSite; 4]) -> Vec<SiteRequest> {
         code: op::STEP,
         src: RDI,
         dst: 31,
+        size: RSI,
         a: site.roles | order << ROLE_BITS,
         len: site.line,
         ..EncodedOp::default()
@@ -297,5 +300,75 @@ fn calls_of_followed_functions_are_told_by_their_return_address() {
                 (0, STEP_RETURN, Some(8)),
             ]
         );
+    }
+}
+
+#[test]
+fn computed_addresses_are_seen_in_the_frame_that_is_recorded() {
+    for &way in ways() {
+        let Some(mut rig) = Rig::load(way, RING) else {
+            return;
+        };
+        let mut calling = PLAIN;
+        calling[1] = StepSite {
+            roles: CALLS_COMPUTED,
+            line: 0,
+            flags: STEPS,
+        };
+        let slot = install(&mut rig, &calling, &UNLIMITED, &limits(100, 2));
+        let at = SITES[1].address();
+        pass(1, 100, at + 1);
+        pass(0, 100, 0);
+        pass(1, 90, at + 2);
+        pass(1, 100, at + 3);
+        pass(1, 100, at.wrapping_sub(4));
+        pass(1, 100, at + 3);
+        pass(2, 100, 0);
+        pass(1, 100, at + 5);
+        let seen = rig.machine.seen_targets(slot).expect("the map is read");
+        let distances: Vec<u64> = seen.iter().map(|seen| seen.distance).collect();
+        assert_eq!(distances, [3, 0_u64.wrapping_sub(4)]);
+        // A call that is seen is no step.
+        let kinds: Vec<u32> = steps(&mut rig).iter().map(|step| step.3).collect();
+        assert_eq!(kinds, [STEP_ENTER, STEP_RETURN]);
+        rig.remove(slot);
+        let slot = install(&mut rig, &calling, &UNLIMITED, &limits(100, 2));
+        assert!(rig.machine.seen_targets(slot).expect("read").is_empty());
+    }
+}
+
+#[test]
+fn missed_return_is_not_told_as_a_call_that_was_left() {
+    for &way in ways() {
+        let Some(mut rig) = Rig::load(way, RING) else {
+            return;
+        };
+        let slot = install(&mut rig, &PLAIN, &UNLIMITED, &limits(100, 1));
+        pass(0, 100, 1);
+        // No hit finds an area to run in.
+        let busy = BusyScratch::take();
+        pass(2, 100, 2);
+        drop(busy);
+        pass(0, 100, 3);
+        pass(0, 100, 4);
+        // A line that is missed ends nothing.
+        let busy = BusyScratch::take();
+        pass(1, 100, 5);
+        drop(busy);
+        pass(0, 100, 6);
+        let shown: Vec<(u64, u32)> = steps(&mut rig)
+            .iter()
+            .map(|step| (step.0, step.3))
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                (1, STEP_ENTER),
+                (1, STEP_MISSED),
+                (2, STEP_ENTER),
+                (2, STEP_LEFT),
+            ]
+        );
+        assert_eq!(rig.counters(slot).lost, 2);
     }
 }

@@ -5,7 +5,9 @@ use iced_x86::{
 };
 
 use super::registers::{self, FRAME_POINTER, STACK_POINTER};
-use crate::arch::{Assignment, Flow, FrameUse, JumpCondition, PointerSum, PointerValue};
+use crate::arch::{
+    Assignment, CalledValue, Flow, FrameUse, JumpCondition, PointerSum, PointerValue,
+};
 use crate::base::address::LinkAddr;
 
 /// Minimum bytes of a branch with a displacement of four bytes.
@@ -121,6 +123,30 @@ impl Instruction {
         self.decoded
             .is_ip_rel_memory_operand()
             .then(|| LinkAddr(self.decoded.ip_rel_memory_address()))
+    }
+
+    /// Returns the address that an indirect call calls, if it can be computed from general registers and memory.
+    #[must_use]
+    pub fn called_value(&self) -> Option<CalledValue> {
+        if self.decoded.code() != Code::Call_rm64 {
+            return None;
+        }
+        if self.decoded.op0_kind() == OpKind::Register {
+            return registers::number(self.decoded.op0_register()).map(CalledValue::Register);
+        }
+        if let Some(word) = self.target_word() {
+            return Some(CalledValue::Word(word));
+        }
+        if self.decoded.segment_prefix() != Register::None {
+            return None;
+        }
+        sum_of(
+            self.decoded.memory_base(),
+            self.decoded.memory_index(),
+            self.decoded.memory_index_scale(),
+            self.decoded.memory_displacement64(),
+        )
+        .map(CalledValue::Memory)
     }
 
     /// Returns true for a jump to an address that the function computes.

@@ -4,11 +4,12 @@
 use std::collections::{BTreeSet, HashMap};
 use std::ops::RangeInclusive;
 
-use crate::arch::{Flow, Instruction, JumpCondition, decode};
+use crate::arch::{CalledValue, Flow, Instruction, JumpCondition, PointerValue, decode};
 use crate::base::address::LinkAddr;
 use crate::debuginfo::files::Files;
 use crate::debuginfo::functions::function_code::FunctionCode;
 use crate::debuginfo::module::Module;
+use crate::debuginfo::place::{Binary, LocationExpr, Register, Term};
 
 /// Bytes of one function that are searched.
 const MAX_BYTES: u64 = 1 << 20;
@@ -24,7 +25,7 @@ pub struct LoopBranch {
 }
 
 /// A call instruction of a function.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct CallInstruction {
     /// Its address.
     pub address: LinkAddr,
@@ -32,6 +33,8 @@ pub struct CallInstruction {
     pub returns_to: LinkAddr,
     /// The called address. `None` if it is computed.
     pub target: Option<LinkAddr>,
+    /// How the called address is computed at the instruction, if this is known.
+    pub computed: Option<LocationExpr>,
 }
 
 impl Module {
@@ -46,10 +49,30 @@ impl Module {
                 address: LinkAddr(one.address()),
                 returns_to: LinkAddr(one.next_address()),
                 target: one.target().map(LinkAddr),
+                computed: one.called_value().and_then(called_address),
             })
             .collect();
         calls.sort_by_key(|call| call.address);
         Some(calls)
+    }
+
+    /// Returns the functions that a function jumps to in its end, so that they return in its place.
+    #[must_use]
+    pub fn tail_calls_in(&self, function: &FunctionCode) -> Vec<LinkAddr> {
+        let is_inside = |address: LinkAddr| {
+            let mut ranges = function.ranges.iter();
+            ranges.any(|&(begin, end)| (begin..end).contains(&address))
+        };
+        let instructions = instructions(self, &function.ranges).unwrap_or_default();
+        let mut targets: Vec<LinkAddr> = instructions
+            .values()
+            .filter(|one| one.flow() == Flow::Jump)
+            .filter_map(|one| one.target().map(LinkAddr))
+            .filter(|&target| !is_inside(target))
+            .collect();
+        targets.sort_unstable();
+        targets.dedup();
+        targets
     }
 
     /// Returns the addresses to which code of a function jumps or is led by an exception, or `None` if they are not all
@@ -174,6 +197,37 @@ impl Module {
         }
         Some(false)
     }
+}
+
+/// The computation of a called address.
+fn called_address(value: CalledValue) -> Option<LocationExpr> {
+    let sum = match value {
+        CalledValue::Register(register) => {
+            return Some(LocationExpr(vec![Term::Register(Register(register))]));
+        }
+        CalledValue::Word(word) => {
+            return Some(LocationExpr(vec![Term::Address(word), Term::Deref(8)]));
+        }
+        CalledValue::Memory(sum) => sum,
+    };
+    let mut terms = vec![Term::Const(sum.plus.cast_unsigned())];
+    match sum.base {
+        Some(PointerValue::Register(base)) => {
+            terms.extend([Term::Register(Register(base)), Term::Binary(Binary::Add)]);
+        }
+        Some(_) => return None,
+        None => {}
+    }
+    if let Some((index, scale)) = sum.index {
+        terms.extend([
+            Term::Register(Register(index)),
+            Term::Const(scale.into()),
+            Term::Binary(Binary::Mul),
+            Term::Binary(Binary::Add),
+        ]);
+    }
+    terms.push(Term::Deref(8));
+    Some(LocationExpr(terms))
 }
 
 /// Returns the branch that a jump to the function's first instruction is, with its condition.

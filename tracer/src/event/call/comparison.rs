@@ -125,7 +125,7 @@ fn parting(one: &TracedCall, two: &TracedCall, index: usize) -> Option<Parting> 
     };
     let is_same = kind(left) == kind(right)
         && depth(one) == depth(two)
-        && (left.kind() == StepKind::Left
+        && (left.kind().is_of_next_call()
             || left.is_on_line_of(right)
                 && left.event.origin.function == right.event.origin.function);
     if gaps.0.repeated != gaps.1.repeated {

@@ -34,7 +34,7 @@ impl<F> OpenFrames<F> {
     /// Takes away the frames that a step shows to be over: no return of theirs has come. Innermost first.
     pub fn leave(&mut self, step: &StepEvent) -> Vec<F> {
         let is_over = |frame: &OpenFrame<F>| match step.kind {
-            StepKind::Left => true,
+            StepKind::Left | StepKind::Missed => true,
             StepKind::Enter => frame.depth >= step.depth,
             StepKind::Line | StepKind::Return | StepKind::Cut => {
                 let is_other = frame.depth == step.depth && frame.address != step.frame;

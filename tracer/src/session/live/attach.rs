@@ -1,10 +1,12 @@
 //! From a plan to sites in the target.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tracer_common::control::{ANNOUNCES, BEGINS, ENDS, TAKES, TURNS};
 
+use super::calls::PartTrace;
 use super::executables::Executable;
 use super::limits::limits;
 use super::planner::{LivePlan, PlannedPart};
@@ -15,7 +17,9 @@ use crate::base::causes::chain;
 use crate::base::diagnostic::Diagnostic;
 use crate::debuginfo::site::{Exit, Site};
 use crate::event::{PlacementId, SiteOrigin};
-use crate::kernel::{KernelError, Reserved, SiteCopy, SiteRequest, SiteTest, Trigger, Uprobe};
+use crate::kernel::{
+    KernelError, Machine, Reserved, SiteCopy, SiteRequest, SiteTest, Trigger, Uprobe,
+};
 use crate::lang::ast::{ProbeSpec, Template};
 use crate::placement::SiteKind;
 use crate::plan::{Key, Layout, Plan};
@@ -25,6 +29,7 @@ use crate::session::locks::lock;
 use crate::session::prepare::copies::CopyPlan;
 use crate::session::prepare::refusal::SitePlace;
 use crate::session::prepare::refusal::{SiteRefusal, left_out, not_attached};
+use crate::session::prepare::steps::PreparedTrace;
 use crate::session::prepare::warm_pages;
 use crate::session::prepare::watched::ReadyWatch;
 use crate::session::prepare::{PreparedProbe, ReadySite};
@@ -74,6 +79,8 @@ struct PartPlace {
     slot: Option<u32>,
     /// Number of sites in the parts before.
     first_request: usize,
+    /// Number of their cookies.
+    first_cookie: usize,
 }
 
 /// A part of a probe that has been attached.
@@ -84,6 +91,7 @@ struct AttachedPart {
     cookies: Vec<u32>,
     kind: SiteKind,
     notes: Vec<String>,
+    trace: Option<PartTrace>,
 }
 
 impl Live {
@@ -104,6 +112,7 @@ impl Live {
             parts,
             planned,
             mut notes,
+            covered: _,
         } = plan;
         let mut first_error = None;
         let mut attached: Option<Placement> = None;
@@ -145,6 +154,7 @@ impl Live {
             placement: id,
             slot: None,
             first_request: 0,
+            first_cookie: 0,
         };
         let part = self.attach_part(new, place, planned)?;
         let placement = Placement {
@@ -161,6 +171,9 @@ impl Live {
             told_limited: false,
             told_unaccounted: false,
             told_full: false,
+            traces: part.trace.into_iter().collect(),
+            seen: BTreeSet::new(),
+            extra_calls: 0,
             attached_at: Some(Instant::now()),
             attached_before: Duration::ZERO,
             at_end: None,
@@ -191,9 +204,17 @@ impl Live {
         match plan {
             Ok(plan) => {
                 placement.planned.extend(plan.planned);
+                placement.are_planned(&plan.covered);
                 notes.extend(plan.notes);
                 for part in plan.parts {
+                    let is_more = part.is_more && !part.probe.sites.is_empty();
                     match self.extend(&new, placement, part) {
+                        Ok(more) if is_more => {
+                            for note in more {
+                                self.shared.note(format!("{name}: {note}"));
+                            }
+                            self.follows_more(&name, placement);
+                        }
                         Ok(more) => notes.extend(more),
                         Err(error) => notes.push(error.to_string()),
                     }
@@ -202,6 +223,7 @@ impl Live {
             Err(error) => {
                 // It is not tried again at each process.
                 placement.planned = all;
+                placement.none_are_planned();
                 notes.push(error.to_string());
             }
         }
@@ -226,13 +248,14 @@ impl Live {
         // A library that several programs use has its sites once.
         let file = &planned.probe.module.file;
         let mut parts = placement.parts.iter();
-        if parts.any(|part| part.module.file.is_file_of(file)) {
+        if !planned.is_more && parts.any(|part| part.module.file.is_file_of(file)) {
             return Ok(Vec::new());
         }
         let place = PartPlace {
             placement: placement.id,
             slot: Some(placement.slot),
             first_request: placement.requests.len(),
+            first_cookie: placement.cookies.len(),
         };
         let AttachedPart {
             part,
@@ -240,8 +263,10 @@ impl Live {
             cookies,
             kind,
             notes,
+            trace,
             ..
         } = self.attach_part(new, place, planned)?;
+        placement.traces_now(trace);
         placement.parts.push(part);
         placement.requests.extend(requests);
         placement.cookies.extend(cookies);
@@ -255,7 +280,9 @@ impl Live {
         place: PartPlace,
         planned: PlannedPart,
     ) -> Result<AttachedPart, Diagnostic> {
-        let PlannedPart { executable, probe } = planned;
+        let PlannedPart {
+            executable, probe, ..
+        } = planned;
         let (probe, mut watched) = self.in_processes(executable, probe)?;
         let PreparedProbe {
             module,
@@ -289,8 +316,9 @@ impl Live {
         };
         let reserved = reserved.map_err(|error| refused_by_kernel(&error))?;
         let slot = reserved.slot;
-        if let Some(trace) = trace {
-            let written = lock(&self.machine).set_trace(slot, &trace);
+        if let Some(trace) = &trace {
+            let last_call = place.slot.is_none().then(|| self.last_call(new.id));
+            let written = set_trace(&mut lock(&self.machine), slot, trace, last_call);
             written.map_err(|error| refused_by_kernel(&error))?;
         }
         let own_cookies = reserved.cookies.clone();
@@ -325,13 +353,15 @@ impl Live {
             request.program.drop_ops();
             request.copies = Vec::new();
         }
-        let from = place.first_request;
+        let (from, first) = (place.first_request, place.first_cookie);
         Ok(AttachedPart {
             slot,
+            trace: trace.map(|trace| PartTrace::of(executable, Arc::clone(&module), trace.code)),
             part: PlacementPart {
                 executable,
                 module,
                 requests: from..from + requests.len(),
+                cookies: first..first + cookies.len(),
                 held,
                 moved: false,
                 watched,
@@ -432,6 +462,19 @@ pub(super) fn no_beginnings(error: &KernelError) -> String {
         "a span that begins where the new probe is gets no more calls: {}",
         chain(error)
     )
+}
+
+/// Writes the part of a trace that is not in its sites. Calls of a new trace are numbered after `last_call`.
+fn set_trace(
+    machine: &mut Machine,
+    slot: u32,
+    trace: &PreparedTrace,
+    last_call: Option<u64>,
+) -> Result<(), KernelError> {
+    if let Some(last) = last_call {
+        machine.number_calls_after(slot, last)?;
+    }
+    machine.set_trace(slot, &trace.request)
 }
 
 /// The reason why no site could be attached.

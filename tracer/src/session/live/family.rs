@@ -341,7 +341,10 @@ impl Live {
             }
             match message.kind {
                 FORKED => self.forked(message),
-                EXECUTED => self.executed(message.process),
+                EXECUTED => {
+                    self.executed.push(message.initial);
+                    self.executed(message.process);
+                }
                 _ => {}
             }
         }

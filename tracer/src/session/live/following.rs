@@ -78,6 +78,7 @@ impl Live {
             return false;
         }
         self.image = now;
+        self.executed.push(process.pid());
         self.shared.labels().came(process.pid());
         let Ok(modules) = Modules::read(&process, &self.options.debug) else {
             // The target is gone, and the reader reports it.

@@ -6,16 +6,15 @@
 //! price of a trap each. The links are closed without silencing the probe first, so a hit before
 //! they are closed is still counted as late.
 
-use std::os::unix::fs::MetadataExt as _;
 use std::time::Duration;
 
 use tracer_common::control::{ProbeControl, ProbeState};
-use tracer_common::limits::{MAX_ACCOUNTS, MAX_TAKEN};
+use tracer_common::limits::MAX_ACCOUNTS;
 
+use super::calls::newly_full;
 use super::{Live, Placement};
-use crate::actions::ActionSites;
 use crate::event::{Done, DoneReason, ProbeDone, ProbeLimited, grouped};
-use crate::kernel::{Machine, OpenTracedCall};
+use crate::kernel::Machine;
 use crate::lang::ast::ProbeSpec;
 use crate::session::Notice;
 use crate::session::locks::lock;
@@ -23,8 +22,6 @@ use crate::session::prepare::rate_limits::{DEFAULT_RATE, DEFAULT_TTL_NS, control
 use crate::session::probes::{Probe, ProbeMap, Stage};
 use crate::session::reader::clock::{WallOffset, monotonic_ns};
 
-/// Inode of the initial pid namespace, `PROC_PID_INIT_INO` in the kernel's sources.
-const INITIAL_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
 /// Longest lag of the kernel side's time behind the clock: its longest tick.
 const LONGEST_TICK_NS: u64 = 10_000_000;
 
@@ -36,9 +33,10 @@ impl Live {
 
     /// Tells of probes that are over their rate for the first time; takes out the breakpoints of those
     /// that can send and count nothing more, and tells of them.
-    pub(super) fn take_out_done(&self, probes: &mut ProbeMap<Placement>) {
+    pub(super) fn take_out_done(&mut self, probes: &mut ProbeMap<Placement>) {
         let now = monotonic_ns();
         let time_ns = WallOffset::now().wall(now);
+        let executed = std::mem::take(&mut self.executed);
         let mut machine = lock(&self.machine);
         let mut slots = Vec::new();
         for probe in probes.iter_mut() {
@@ -59,7 +57,7 @@ impl Live {
             for text in texts.into_iter().flatten() {
                 self.shared.warn(text);
             }
-            let records_calls = self.records_calls(probe, &machine);
+            let records_calls = self.records_calls(probe, &machine, &executed);
             let Some(reason) = why_done(probe, state, now) else {
                 continue;
             };
@@ -83,47 +81,6 @@ impl Live {
         }
         machine.close(&slots);
     }
-
-    /// Ends the recorded calls of threads that are gone, which cannot tell. Returns true if others go on.
-    fn records_calls(&self, probe: &Probe<Placement>, machine: &Machine) -> bool {
-        if probe.spec.action.kind().sites() != ActionSites::Calls {
-            return false;
-        }
-        let Some(slot) = probe.placement().map(|placement| placement.slot) else {
-            return false;
-        };
-        let goes_on = || {
-            let state = machine.trace_state(slot);
-            state.is_ok_and(|state| state.ended < state.taken)
-        };
-        if !goes_on() {
-            return false;
-        }
-        let open = machine.open_traced_calls(slot).unwrap_or_default();
-        let ended: Vec<OpenTracedCall> = open
-            .into_iter()
-            .filter(|call| is_gone(call.thread))
-            .filter(|call| machine.end_traced_call(slot, call.thread).is_ok())
-            .collect();
-        if let [first, others @ ..] = ended.as_slice() {
-            let more = match others.len() {
-                0 => String::new(),
-                more => format!(", and so did {more} others"),
-            };
-            self.shared.warn(format!(
-                "{}: call {} ended without a return after step {}{more}: its thread is gone",
-                probe.name, first.call, first.steps
-            ));
-        }
-        goes_on()
-    }
-}
-
-/// Returns true if a thread has surely ended, by its id in the initial pid namespace.
-fn is_gone(thread: u32) -> bool {
-    let is_initial = std::fs::metadata("/proc/self/ns/pid")
-        .is_ok_and(|meta| meta.ino() == INITIAL_PID_NAMESPACE);
-    is_initial && !std::path::Path::new(&format!("/proc/{thread}")).exists()
 }
 
 /// The limits of a probe, as the kernel side wants them. The limits of one process are those of all.
@@ -179,26 +136,6 @@ fn newly_unaccounted(probe: &mut Probe<Placement>, machine: &Machine) -> Option<
              the rate limit",
             probe.name,
             grouped(MAX_ACCOUNTS.into())
-        )
-    })
-}
-
-/// The warning that calls of a trace are lost, because too many others are being recorded.
-fn newly_full(probe: &mut Probe<Placement>, machine: &Machine) -> Option<String> {
-    let is_trace = probe.spec.action.kind().sites() == ActionSites::Calls;
-    let Stage::Attached(placement) = &mut probe.stage else {
-        return None;
-    };
-    if !is_trace || placement.told_full {
-        return None;
-    }
-    let lost = machine.trace_state(placement.slot).ok()?.full;
-    placement.told_full = lost > 0;
-    (lost > 0).then(|| {
-        format!(
-            "{}: calls are lost, because {} others are being recorded at the same time",
-            probe.name,
-            grouped(MAX_TAKEN.into())
         )
     })
 }

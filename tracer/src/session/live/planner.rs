@@ -15,9 +15,11 @@ use crate::session::actor::{Message, Ticket};
 use crate::session::prepare::placing::SitePlacer;
 use crate::session::prepare::runtime::runtime_of;
 use crate::session::prepare::{PreparedProbe, Setting};
+use crate::session::sites::located::ProbeLocation;
 use crate::session::sites::module_numbers::ModuleNumbers;
-use crate::session::sites::modules::Modules;
+use crate::session::sites::modules::{Modules, TargetModule};
 use crate::session::sites::process_modules::ProcessModules;
+use crate::session::sites::traced::{SeenCall, TracedCode, resolve_more};
 
 /// A plan to be made.
 pub(crate) struct PlanJob {
@@ -35,14 +37,25 @@ pub(crate) struct PlannedProgram {
     modules: Arc<ProcessModules>,
     /// The places of the other probes' sites.
     placing: Arc<SitePlacer>,
+    /// The probe is attached there, and is to follow more calls.
+    more: Option<MoreCalls>,
+}
+
+/// Calls that an attached trace is to follow.
+pub(crate) struct MoreCalls {
+    /// The module with the trace.
+    pub(super) module: Arc<TargetModule>,
+    pub(super) code: Arc<TracedCode>,
+    pub(super) seen: Vec<SeenCall>,
 }
 
 impl PlannedProgram {
-    pub(super) fn of(executable: &Executable) -> Self {
+    pub(super) fn of(executable: &Executable, more: Option<MoreCalls>) -> Self {
         Self {
             executable: executable.id,
             modules: Arc::clone(&executable.modules),
             placing: Arc::clone(&executable.placing),
+            more,
         }
     }
 }
@@ -51,6 +64,8 @@ impl PlannedProgram {
 pub(crate) struct LivePlan {
     /// Never empty.
     pub(super) parts: Vec<PlannedPart>,
+    /// The calls that an attached trace was to follow, whether or not it does.
+    pub(super) covered: Vec<CoveredCalls>,
     /// The executables that it was made for.
     pub(super) planned: Vec<ExecutableId>,
     /// Why other executables have none.
@@ -61,6 +76,15 @@ pub(crate) struct LivePlan {
 pub(crate) struct PlannedPart {
     pub(super) executable: ExecutableId,
     pub(super) probe: PreparedProbe,
+    /// It is attached there, and these are its sites in functions that it follows from now on.
+    pub(super) is_more: bool,
+}
+
+/// Calls that a plan was asked to follow.
+pub(crate) struct CoveredCalls {
+    pub(super) executable: ExecutableId,
+    /// The first ones of [`PartTrace::unplanned`](super::calls::PartTrace::unplanned).
+    pub(super) count: usize,
 }
 
 /// The owner's end of the thread, which ends when this is dropped and its last plan is made.
@@ -136,6 +160,7 @@ fn plan(
 ) -> Result<LivePlan, Diagnostic> {
     let mut plan = LivePlan {
         parts: Vec::new(),
+        covered: programs.iter().filter_map(covered).collect(),
         planned: programs.iter().map(|program| program.executable).collect(),
         notes: Vec::new(),
     };
@@ -145,6 +170,7 @@ fn plan(
             Ok(probe) => plan.parts.push(PlannedPart {
                 executable: program.executable,
                 probe,
+                is_more: program.more.is_some(),
             }),
             Err(mut refusal) => {
                 let modules = program.modules.now();
@@ -170,6 +196,14 @@ fn plan(
     }
 }
 
+fn covered(program: &PlannedProgram) -> Option<CoveredCalls> {
+    let more = program.more.as_ref()?;
+    Some(CoveredCalls {
+        executable: program.executable,
+        count: more.seen.len(),
+    })
+}
+
 /// The reason why a probe has no site in one program.
 struct ProgramRefusal {
     nearness: Nearness,
@@ -193,8 +227,20 @@ fn plan_one(
 ) -> Result<PreparedProbe, ProgramRefusal> {
     let runtime = runtime_of(spec);
     let mut modules = program.modules.now();
-    let location = match runtime.resolve(&modules, spec) {
+    let resolved = match &program.more {
+        Some(more) => {
+            resolve_more(&more.module, spec, &more.code, &more.seen).map(ProbeLocation::Traced)
+        }
+        None => runtime.resolve(&modules, spec),
+    };
+    let location = match resolved {
         Ok(location) => location,
+        Err(error) if program.more.is_some() => {
+            return Err(ProgramRefusal {
+                nearness: Nearness::Located,
+                error,
+            });
+        }
         // A library may have been loaded since the last look.
         Err(error) => {
             let mut again = Err(error);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::calls::last_call;
 use super::{Live, Placement};
 use crate::event::{Aggregate, Counters};
 use crate::kernel::Machine;
@@ -35,6 +36,9 @@ impl Live {
         let helpers: Vec<HelperSites> = parts.flat_map(|part| part.watched.helpers()).collect();
         for helper in &helpers {
             machine.detach(helper.slot);
+        }
+        if let Some(last) = last_call(&machine, &placement) {
+            self.last_calls.insert(status.id, last);
         }
         let counters = self.counters(&machine, placement.id, placement.slot);
         drop(machine);

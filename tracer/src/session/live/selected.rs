@@ -286,6 +286,10 @@ impl Live {
                 return;
             }
         }
+        let was_target = self.target_of(message.process).is_some();
+        if message.kind == EXECUTED || (message.kind == MATCHED && was_target) {
+            self.executed.push(message.initial);
+        }
         match message.kind {
             // It was listed just before.
             FOUND if self.target_of(message.process).is_some() => {}

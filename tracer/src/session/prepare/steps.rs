@@ -1,24 +1,39 @@
 //! The sites of a trace: each with the plan of its step.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
 use rayon::prelude::*;
-use tracer_common::trace::{FOLLOWS_CALLS, HEADS_LOOP, RETURNS_FROM_CALLS};
+use tracer_common::trace::{
+    CALLS_COMPUTED, FOLLOWS_CALLS, HEADS_LOOP, RETURNS_FROM_CALLS, TAKES_CALLS,
+};
 
 use super::{
     CompiledSite, ModuleCopy, PreparedProbe, ReadySite, Setting, at_site, gather, ready, which,
 };
 use crate::base::address::LinkAddr;
 use crate::base::diagnostic::Diagnostic;
+use crate::kernel::TraceRequest;
 use crate::lang::ast::{Action, ProbeSpec};
 use crate::plan::PlanInput;
 use crate::plan::tracing;
-use crate::session::sites::traced::{Traced, TracedSite};
+use crate::session::sites::traced::{Traced, TracedCode, TracedSite};
+
+/// Roles of sites without which calls are still told apart.
+const CAN_BE_LEFT_OUT: u32 = FOLLOWS_CALLS | HEADS_LOOP | CALLS_COMPUTED;
 
 /// A compiled site, and the watched values that make no sense there.
 struct CompiledStep {
     site: Result<ReadySite, Diagnostic>,
     unknown: Vec<(usize, Diagnostic)>,
+}
+
+/// The part of a trace that is not in its sites.
+pub(in crate::session) struct PreparedTrace {
+    /// The limits and the callers, for the kernel side.
+    pub(in crate::session) request: TraceRequest,
+    /// The code that has the sites.
+    pub(in crate::session) code: Arc<TracedCode>,
 }
 
 /// Prepares a trace.
@@ -34,8 +49,10 @@ pub(super) fn prepare(
         module,
         sites,
         request,
+        code,
         notes,
     } = traced;
+    let trace = Some(PreparedTrace { request, code });
     let own: Vec<LinkAddr> = sites.iter().map(|traced| traced.site.address).collect();
     let compiled: Vec<CompiledStep> = sites
         .par_iter()
@@ -58,23 +75,35 @@ pub(super) fn prepare(
             }
         })
         .collect();
-    require_known(spec, &sites, &compiled)?;
+    // Functions that are followed later may lack a watched value.
+    if sites
+        .iter()
+        .any(|traced| traced.step.roles & TAKES_CALLS != 0)
+    {
+        require_known(spec, &sites, &compiled)?;
+    }
     let mut lines: Vec<CompiledSite> = Vec::with_capacity(compiled.len());
     for (TracedSite { site, step }, compiled) in sites.iter().zip(compiled) {
         match compiled.site {
             Ok(ready) => lines.push(Ok(ready)),
             // A line can be left out. Without the others, calls would be mixed up.
-            Err(error) if step.roles & !(FOLLOWS_CALLS | HEADS_LOOP) == 0 => {
+            Err(error) if step.roles & !CAN_BE_LEFT_OUT == 0 => {
                 lines.push(Err((which(site), error)))
             }
             Err(error) => return Err(error),
         }
     }
+    if lines.is_empty() {
+        // A trace that is to follow more calls may need no more sites for it.
+        return Ok(PreparedProbe {
+            module,
+            sites: Vec::new(),
+            notes,
+            trace,
+        });
+    }
     let prepared = gather(module, lines, notes)?;
-    Ok(PreparedProbe {
-        trace: Some(request),
-        ..prepared
-    })
+    Ok(PreparedProbe { trace, ..prepared })
 }
 
 /// Refuses a watched value that makes no sense on any line, with the reason of the first line.

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use tracer_common::limits::MAX_TAKEN;
 use tracer_common::record::{FLAG_STEP, RecordHeader};
 use tracer_common::trace::{
-    MAX_FRAMES, STEP_CUT, STEP_ENTER, STEP_LEFT, STEP_LINE, STEP_RETURN, StepRecord,
+    MAX_FRAMES, STEP_CUT, STEP_ENTER, STEP_LEFT, STEP_LINE, STEP_MISSED, STEP_RETURN, StepRecord,
 };
 
 use super::backlog::Backlog;
@@ -41,6 +41,7 @@ pub(super) fn of(header: &RecordHeader, record: &[u8]) -> Option<Option<StepEven
         STEP_ENTER => StepKind::Enter,
         STEP_RETURN => StepKind::Return,
         STEP_LEFT => StepKind::Left,
+        STEP_MISSED => StepKind::Missed,
         STEP_CUT => StepKind::Cut,
         _ => return None,
     };
@@ -54,11 +55,11 @@ pub(super) fn of(header: &RecordHeader, record: &[u8]) -> Option<Option<StepEven
     }))
 }
 
-/// Returns true if the record tells of a call that was left. It has no values, since they would be those of the call
+/// Returns true if the record tells of a call that was over before. It has no values, since they would be those of the call
 /// that has taken the frame.
-pub(super) fn is_left(header: &RecordHeader, record: &[u8]) -> bool {
+pub(super) fn is_of_next_call(header: &RecordHeader, record: &[u8]) -> bool {
     let is_step = u32::from(header.flags) & FLAG_STEP != 0;
-    is_step && record_of(record).is_some_and(|step| step.kind == STEP_LEFT)
+    is_step && record_of(record).is_some_and(|step| matches!(step.kind, STEP_LEFT | STEP_MISSED))
 }
 
 /// Bytes of a record before the chunks of the plan.
@@ -138,7 +139,7 @@ impl LoopFilter {
         call.last = clock;
         let is_over = match step.kind {
             STEP_RETURN => step.depth == 0,
-            kind => kind == STEP_LEFT || kind == STEP_CUT,
+            kind => matches!(kind, STEP_LEFT | STEP_MISSED | STEP_CUT),
         };
         call.pass(header, &step, record, is_over, backlog);
         if is_over && let Some(call) = self.calls.remove(&key) {

@@ -1,15 +1,15 @@
 //! Sites of a trace: every line of a function, and of the functions that it calls, with the places where calls begin
 //! and end.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+mod follow;
+
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tracer_common::limits::MAX_CALLERS;
-use tracer_common::op::TARGET_REGISTERS;
 use tracer_common::trace::{
-    ANNOUNCES_CALLS, CallerFrame, FOLLOWS_CALLS, HEADS_LOOP, NEEDS_ANNOUNCEMENT,
-    RETURNS_FROM_CALLS, TAKES_CALLS, TraceControl,
+    ANNOUNCES_CALLS, CALLS_COMPUTED, FOLLOWS_CALLS, NEEDS_ANNOUNCEMENT, RETURNS_FROM_CALLS,
+    TAKES_CALLS, TraceControl,
 };
 
 use crate::base::address::LinkAddr;
@@ -17,30 +17,21 @@ use crate::base::diagnostic::Diagnostic;
 use crate::debuginfo::KnownExits;
 use crate::debuginfo::Module as DebugModule;
 use crate::debuginfo::function_code::{FunctionCode, Statement};
-use crate::debuginfo::place::{Binary, LocationExpr, Register, Term};
+use crate::debuginfo::place::LocationExpr;
 use crate::debuginfo::site::{Exit, Site, SourceLine};
-use crate::kernel::{TraceRequest, TracedCaller};
+use crate::kernel::TraceRequest;
 use crate::lang::ast::{Action, LineRange, LocationKind, ProbeSpec, TraceAction};
 use crate::plan::timing::Frame;
 use crate::plan::tracing::StepSite;
 use crate::session::sites::modules::{Modules, TargetModule};
 use crate::session::sites::resolve::{Resolved, resolve};
+use crate::session::sites::traced::follow::FollowedCode;
 use crate::sources::is_own_source;
 
 /// Bytes from the stack pointer to the frame address where the return address is on top.
 const RETURN_ADDRESS: u64 = 8;
 /// Steps of one call that are recorded. A loop of a million turns has its last ones recorded as well.
 const MAX_STEPS: u64 = 20_000_000;
-/// Sites of one trace. Functions that would have more are not followed.
-const MAX_SITES: usize = 8_000;
-/// Functions that one trace follows.
-const MAX_FUNCTIONS: usize = 512;
-/// Functions that a note names.
-const MAX_NAMED: usize = 4;
-/// DWARF number of the stack pointer.
-const STACK_POINTER: u8 = 7;
-/// DWARF numbers of the registers that a call preserves, which have their values when the called function begins.
-const PRESERVED: [u8; 6] = [3, 6, 12, 13, 14, 15];
 
 /// A site of a trace.
 #[derive(Clone, Debug)]
@@ -57,8 +48,32 @@ pub(in crate::session) struct Traced {
     pub(in crate::session) sites: Vec<TracedSite>,
     /// The limits and the callers, for the kernel side.
     pub(in crate::session) request: TraceRequest,
+    /// The code that has the sites, so that more can be added.
+    pub(in crate::session) code: Arc<TracedCode>,
     /// Notes for the user.
     pub(in crate::session) notes: Vec<String>,
+}
+
+/// The code of a trace that has sites.
+#[derive(Clone, Debug, Default)]
+pub(in crate::session) struct TracedCode {
+    /// The file of the traced function, whose lines are always shown.
+    of: Option<Arc<PathBuf>>,
+    /// Numbers of lines, from 1.
+    lines: HashMap<(Arc<PathBuf>, u64), u32>,
+    /// Number of its sites.
+    sites: u32,
+    /// The functions and their calls.
+    followed: FollowedCode,
+}
+
+/// A function that a call of a computed address was seen to call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::session) struct SeenCall {
+    /// Address of the call instruction.
+    pub(in crate::session) call: LinkAddr,
+    /// The called address.
+    pub(in crate::session) target: LinkAddr,
 }
 
 /// Finds the sites of a trace.
@@ -99,15 +114,12 @@ pub(in crate::session) fn resolve_traced(
             ));
         }
     }
-    let mut search = StepSearch {
-        debug,
-        action,
-        of: own.first().and_then(own_file),
-        points: BTreeMap::new(),
-        lines: HashMap::new(),
-        unknown_frames: 0,
-        unseen_returns: Vec::new(),
+    let of = own.first().and_then(own_file);
+    let code = TracedCode {
+        of,
+        ..TracedCode::default()
     };
+    let mut search = StepSearch::of(debug, action, code);
     let mut roots = Vec::new();
     for start in &own {
         let code = debug.function_code_at(start.address).ok_or_else(|| {
@@ -129,37 +141,29 @@ pub(in crate::session) fn resolve_traced(
         return Err(Diagnostic::at(&range.span, message));
     }
     let depth = spec.options.depth.unwrap_or(0);
-    let followed = search.follow(roots, depth, &mut notes);
-    if search.unknown_frames > 0 {
-        notes.push(format!(
-            "left out {} lines whose frame is not known",
-            search.unknown_frames
-        ));
-    }
-    if let [UnseenReturns { function, why }, others @ ..] = search.unseen_returns.as_slice() {
-        let more = match others.len() {
-            0 => String::new(),
-            more => format!("; and those of {more} other functions"),
-        };
-        notes.push(format!(
-            "some returns of `{function}` may not be seen: {why}{more}"
-        ));
-    }
-    let sites = search.sites();
-    let request = TraceRequest {
-        control: TraceControl {
-            steps: MAX_STEPS,
-            frames: depth + 1,
-            reserved: 0,
-        },
-        callers: followed.callers(debug, &sites)?,
+    search.follow_from(roots, depth, &mut notes);
+    search.finish(depth, notes, &module)
+}
+
+/// Finds the sites that a trace lacks in functions that calls of computed addresses were seen to call.
+///
+/// # Errors
+/// The debug information is not read any further, or too many calls would be followed.
+pub(in crate::session) fn resolve_more(
+    module: &Arc<TargetModule>,
+    spec: &ProbeSpec,
+    code: &TracedCode,
+    seen: &[SeenCall],
+) -> Result<Traced, Diagnostic> {
+    let Action::Trace(action) = &spec.action else {
+        return Err(Diagnostic::new("`trace` needs a function"));
     };
-    Ok(Traced {
-        sites,
-        request,
-        notes,
-        module: Arc::clone(&module),
-    })
+    let debug = module.debug().map_err(Diagnostic::new)?;
+    let depth = spec.options.depth.unwrap_or(0);
+    let mut search = StepSearch::of(debug, action, code.clone());
+    let mut notes = Vec::new();
+    search.follow_seen(seen, depth, &mut notes);
+    search.finish(depth, notes, module)
 }
 
 /// The beginnings of the functions with code of their own among those of a name.
@@ -212,15 +216,22 @@ struct Point {
     line: u32,
 }
 
+/// A call of a computed address.
+struct ComputedCall {
+    site: Site,
+    frame: Frame,
+    target: LocationExpr,
+}
+
 /// Collects the sites of a trace.
 struct StepSearch<'m> {
     debug: &'m DebugModule,
     action: &'m TraceAction,
-    /// The file of the traced function, whose lines are always shown.
-    of: Option<Arc<PathBuf>>,
+    /// The code that has sites, with those of this search.
+    code: TracedCode,
     points: BTreeMap<LinkAddr, Point>,
-    /// Numbers of lines, from 1.
-    lines: HashMap<(Arc<PathBuf>, u64), u32>,
+    /// They have sites of their own, so that lines need not compute the target.
+    computed: BTreeMap<LinkAddr, ComputedCall>,
     /// Lines whose frame is not known.
     unknown_frames: usize,
     /// Followed functions whose returns cannot be observed, with the reason.
@@ -233,7 +244,18 @@ struct UnseenReturns {
     why: String,
 }
 
-impl StepSearch<'_> {
+impl<'m> StepSearch<'m> {
+    fn of(debug: &'m DebugModule, action: &'m TraceAction, code: TracedCode) -> Self {
+        Self {
+            debug,
+            action,
+            code,
+            points: BTreeMap::new(),
+            computed: BTreeMap::new(),
+            unknown_frames: 0,
+            unseen_returns: Vec::new(),
+        }
+    }
     /// Adds the traced function itself. Its calls begin at `start`, behind the prologue.
     fn traced(&mut self, code: &FunctionCode, start: &Site) -> Result<(), Diagnostic> {
         let entry = code.entry;
@@ -384,8 +406,9 @@ impl StepSearch<'_> {
         let Some(SourceLine { file, line, .. }) = &site.source else {
             return 0;
         };
-        let next = u32::try_from(self.lines.len()).unwrap_or(u32::MAX - 1) + 1;
-        *self.lines.entry((Arc::clone(file), *line)).or_insert(next)
+        let lines = &mut self.code.lines;
+        let next = u32::try_from(lines.len()).unwrap_or(u32::MAX - 1) + 1;
+        *lines.entry((Arc::clone(file), *line)).or_insert(next)
     }
 
     /// Returns true if a line is a step: it is in the program's own code, and within the lines that were asked for.
@@ -393,7 +416,7 @@ impl StepSearch<'_> {
         let Some(source) = &site.source else {
             return false;
         };
-        let is_of_function = self.of.as_ref() == Some(&source.file);
+        let is_of_function = self.code.of.as_ref() == Some(&source.file);
         if !is_of_function && !self.is_own(&source.file) {
             return false;
         }
@@ -403,130 +426,9 @@ impl StepSearch<'_> {
             .is_none_or(|range| is_within(range, source, is_of_function))
     }
 
-    /// Follows calls down to a depth.
-    fn follow(
-        &mut self,
-        roots: Vec<FunctionCode>,
-        depth: u32,
-        notes: &mut Vec<String>,
-    ) -> FollowedCalls {
-        let mut followed = FollowedCalls::default();
-        if depth == 0 {
-            return followed;
-        }
-        let mut left_out: Vec<String> = Vec::new();
-        let mut seen: HashMap<LinkAddr, bool> =
-            roots.iter().map(|code| (code.entry, true)).collect();
-        let mut queue: VecDeque<(FunctionCode, u32)> =
-            roots.into_iter().map(|code| (code, 0)).collect();
-        while let Some((code, level)) = queue.pop_front() {
-            if level >= depth {
-                continue;
-            }
-            for call in self.debug.calls_in(&code).unwrap_or_default() {
-                let Some(rule) = self.caller_frame(call.address) else {
-                    continue;
-                };
-                let target = call.target;
-                followed.calls.push(FollowedCall {
-                    returns_to: call.returns_to,
-                    target,
-                    frame: rule,
-                });
-                let Some(target) = target.filter(|target| !seen.contains_key(target)) else {
-                    continue;
-                };
-                let callee = self.callee(target);
-                seen.insert(target, callee.is_some());
-                let Some((code, name)) = callee else {
-                    continue;
-                };
-                if self.points.len() >= MAX_SITES || followed.entries.len() >= MAX_FUNCTIONS {
-                    left_out.push(name);
-                    seen.insert(target, false);
-                    continue;
-                }
-                self.followed(&code, &name);
-                followed.entries.push(target);
-                queue.push_back((code, level + 1));
-            }
-        }
-        // A traced function that calls itself is followed, too.
-        let entries: Vec<LinkAddr> = seen
-            .into_iter()
-            .filter_map(|(entry, is_followed)| is_followed.then_some(entry))
-            .collect();
-        for &entry in &entries {
-            let is_loop = self
-                .debug
-                .turns(entry)
-                .map_or(true, |turns| !turns.is_empty());
-            let more = if is_loop { HEADS_LOOP } else { 0 };
-            self.entry(entry, FOLLOWS_CALLS | more);
-        }
-        followed.entries = entries;
-        if !left_out.is_empty() {
-            let named: Vec<String> = left_out
-                .iter()
-                .take(MAX_NAMED)
-                .map(|name| format!("`{name}`"))
-                .collect();
-            notes.push(format!(
-                "the trace would have too many lines: {} functions are not followed, such as {}",
-                left_out.len(),
-                named.join(", ")
-            ));
-        }
-        followed
-    }
-
-    /// The function at the target of a call, if it is the program's own and can be followed, and its name.
-    fn callee(&self, target: LinkAddr) -> Option<(FunctionCode, String)> {
-        let code = self.debug.function_code_at(target)?;
-        if code.entry != target {
-            return None;
-        }
-        let site = self.debug.site_at(target)?;
-        let source = site.source.as_ref()?;
-        // The outermost function has the code.
-        let name = match site.inlined_into.last() {
-            Some(outer) => outer.function.clone(),
-            None => site.function.clone(),
-        };
-        let file = self.declared_in(&code).unwrap_or(Arc::clone(&source.file));
-        let is_own = self.of.as_ref() == Some(&file) || self.is_own(&file);
-        is_own.then_some((code, name))
-    }
-
     /// Returns true if a source file counts as the program's own.
     fn is_own(&self, file: &Path) -> bool {
         self.action.into_all || is_own_source(file)
-    }
-
-    /// The file of a function's first line that is its own.
-    fn declared_in(&self, code: &FunctionCode) -> Option<Arc<PathBuf>> {
-        let last = code.ranges.iter().find(|range| range.0 == code.entry)?.1;
-        let rows = self
-            .debug
-            .statements_between(code.entry, LinkAddr(last.0.saturating_sub(1)));
-        let mut sites = rows
-            .iter()
-            .filter_map(|row| self.debug.site_at(row.address));
-        let own = sites.find(|site| site.inlined_into.is_empty())?;
-        own_file(&own)
-    }
-
-    /// Adds a function that is followed.
-    fn followed(&mut self, code: &FunctionCode, name: &str) {
-        let start = self.debug.start_of_function_at(code.entry);
-        self.lines_of(code, start.unwrap_or(code.entry));
-        // Without its returns, the next line of the caller tells that it has returned.
-        if let Err(error) = self.returns(code, name) {
-            self.unseen_returns.push(UnseenReturns {
-                function: name.to_owned(),
-                why: error.message,
-            });
-        }
     }
 
     /// Adds the returns of a function. Some of them may be unknown: a `switch` is a jump to an address in a register,
@@ -555,38 +457,104 @@ impl StepSearch<'_> {
         Ok(())
     }
 
-    /// The rule that computes the frame of the code around a call, at the first instruction of the called function.
-    fn caller_frame(&self, call: LinkAddr) -> Option<CallerFrame> {
-        let cfa = self.debug.cfa_at(call).ok()?;
-        let (Register(register), offset) = simple(&cfa)?;
-        let pushed = match register {
-            STACK_POINTER => RETURN_ADDRESS as i64,
-            register if PRESERVED.contains(&register) => 0,
-            _ => return None,
+    /// What was found.
+    fn finish(
+        mut self,
+        depth: u32,
+        mut notes: Vec<String>,
+        module: &Arc<TargetModule>,
+    ) -> Result<Traced, Diagnostic> {
+        if self.unknown_frames > 0 {
+            notes.push(format!(
+                "left out {} lines whose frame is not known",
+                self.unknown_frames
+            ));
+        }
+        if let [UnseenReturns { function, why }, others @ ..] = self.unseen_returns.as_slice() {
+            let more = match others.len() {
+                0 => String::new(),
+                more => format!("; and those of {more} other functions"),
+            };
+            notes.push(format!(
+                "some returns of `{function}` may not be seen: {why}{more}"
+            ));
+        }
+        let sites = self.sites();
+        self.debug
+            .require_budget()
+            .map_err(|error| Diagnostic::from(&error))?;
+        let request = TraceRequest {
+            control: TraceControl {
+                steps: MAX_STEPS,
+                frames: depth + 1,
+                reserved: 0,
+            },
+            callers: self.code.followed.callers()?,
         };
-        Some(CallerFrame {
-            offset: i32::try_from(offset.checked_add(pushed)?).ok()?,
-            register: u32::from(TARGET_REGISTERS + register),
+        Ok(Traced {
+            sites,
+            request,
+            code: Arc::new(self.code),
+            notes,
+            module: Arc::clone(module),
         })
     }
 
-    /// The sites, numbered in the order of their addresses. Those that begin calls come last: a call that begins
-    /// before its lines are attached would lose them.
-    fn sites(self) -> Vec<TracedSite> {
-        let numbered = (0_u32..).zip(self.points.into_values());
-        let mut sites: Vec<TracedSite> = numbered
-            .map(|(order, point)| TracedSite {
+    /// The sites in the order in which they are attached. They are numbered in the order of their addresses, behind
+    /// those that are attached already.
+    fn sites(&mut self) -> Vec<TracedSite> {
+        let points = std::mem::take(&mut self.points);
+        let computed = std::mem::take(&mut self.computed);
+        let mut sites = Vec::with_capacity(points.len() + computed.len());
+        for point in points.into_values() {
+            let order = self.next_order();
+            if point.roles & FOLLOWS_CALLS != 0 {
+                self.code.followed.is_followed(point.site.address, order);
+            }
+            sites.push(TracedSite {
                 site: point.site,
                 step: StepSite {
                     frame: point.frame,
                     roles: point.roles,
                     order,
                     line: point.line,
+                    target: None,
                 },
-            })
-            .collect();
-        sites.sort_by_key(|site| site.step.roles & (TAKES_CALLS | ANNOUNCES_CALLS));
+            });
+        }
+        for call in computed.into_values() {
+            let order = self.next_order();
+            sites.push(TracedSite {
+                site: call.site,
+                step: StepSite {
+                    frame: call.frame,
+                    roles: CALLS_COMPUTED,
+                    order,
+                    line: 0,
+                    target: Some(call.target),
+                },
+            });
+        }
+        sites.sort_by_key(|site| arming_order(site.step.roles));
         sites
+    }
+
+    fn next_order(&mut self) -> u32 {
+        let order = self.code.sites;
+        self.code.sites += 1;
+        order
+    }
+}
+
+/// The order in which sites are attached. A call that begins before its lines are attached would lose them, so sites
+/// that begin calls come last, and before them those at which calls are followed.
+const fn arming_order(roles: u32) -> u32 {
+    if roles & (TAKES_CALLS | ANNOUNCES_CALLS) != 0 {
+        2
+    } else if roles & FOLLOWS_CALLS != 0 {
+        1
+    } else {
+        0
     }
 }
 
@@ -599,72 +567,23 @@ fn is_within(range: &LineRange, source: &SourceLine, is_of_function: bool) -> bo
     is_in_file && (range.first..=range.last).contains(&source.line)
 }
 
-/// Register and offset of an expression that has only them.
-fn simple(expr: &LocationExpr) -> Option<(Register, i64)> {
-    match expr.0.as_slice() {
-        [Term::Register(register)] => Some((*register, 0)),
-        [
-            Term::Register(register),
-            Term::Const(offset),
-            Term::Binary(Binary::Add),
-        ] => Some((*register, offset.cast_signed())),
-        _ => None,
-    }
-}
+#[cfg(test)]
+mod tests {
+    use tracer_common::trace::HEADS_LOOP;
 
-/// A call instruction in a function of the trace.
-struct FollowedCall {
-    /// Address behind it.
-    returns_to: LinkAddr,
-    /// The called address. `None` if it is computed.
-    target: Option<LinkAddr>,
-    /// The rule of the frame around it.
-    frame: CallerFrame,
-}
+    use super::*;
 
-/// The calls that a trace follows.
-#[derive(Default)]
-struct FollowedCalls {
-    calls: Vec<FollowedCall>,
-    /// First instructions of the followed functions.
-    entries: Vec<LinkAddr>,
-}
-
-impl FollowedCalls {
-    /// The calls as the kernel side wants them.
-    fn callers(
-        &self,
-        debug: &DebugModule,
-        sites: &[TracedSite],
-    ) -> Result<Vec<TracedCaller>, Diagnostic> {
-        debug
-            .require_budget()
-            .map_err(|error| Diagnostic::from(&error))?;
-        let mut callers = Vec::new();
-        for &entry in &self.entries {
-            let of_entry = sites.iter().find(|site| site.site.address == entry);
-            let Some(site) = of_entry else {
-                continue;
-            };
-            for call in &self.calls {
-                let FollowedCall {
-                    returns_to,
-                    target,
-                    frame,
-                } = *call;
-                if target.is_none_or(|target| target == entry) {
-                    callers.push(TracedCaller {
-                        distance: returns_to.0.wrapping_sub(entry.0),
-                        order: site.step.order,
-                        frame,
-                    });
-                }
-            }
-        }
-        if callers.len() > MAX_CALLERS as usize / 2 {
-            let message = format!("the trace would follow too many calls: {}", callers.len());
-            return Err(Diagnostic::new(message).hint("use a smaller `depth`"));
-        }
-        Ok(callers)
+    #[test]
+    fn sites_that_begin_calls_are_attached_last() {
+        let roles = [
+            TAKES_CALLS,
+            FOLLOWS_CALLS | HEADS_LOOP,
+            RETURNS_FROM_CALLS,
+            ANNOUNCES_CALLS | FOLLOWS_CALLS,
+            0,
+            CALLS_COMPUTED,
+            TAKES_CALLS | NEEDS_ANNOUNCEMENT,
+        ];
+        assert_eq!(roles.map(arming_order), [2, 1, 0, 2, 0, 0, 2]);
     }
 }

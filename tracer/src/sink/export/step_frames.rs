@@ -57,7 +57,7 @@ impl StepFrames {
         match step.kind {
             StepKind::Enter | StepKind::Line => {}
             StepKind::Return => open.end(depth, now, &mut ended),
-            StepKind::Left | StepKind::Cut => open.end(0, now, &mut ended),
+            StepKind::Left | StepKind::Missed | StepKind::Cut => open.end(0, now, &mut ended),
         }
         if open.frames.is_empty() {
             self.calls.remove(&key);

@@ -93,11 +93,12 @@ impl StepListing {
                 indent: indent(frame.level),
                 text: match step.kind {
                     StepKind::Left => format!("left {} without a return", frame.function),
+                    StepKind::Missed => format!("the end of {} was missed", frame.function),
                     _ => format!("no return of {} was seen", frame.function),
                 },
             });
         }
-        if step.kind != StepKind::Left {
+        if !step.kind.is_of_next_call() {
             lines.push(ListedLine {
                 is_step: true,
                 indent: indent(level),
@@ -112,12 +113,7 @@ impl StepListing {
                     .to_owned(),
             });
         }
-        let is_over = match step.kind {
-            StepKind::Left | StepKind::Cut => true,
-            StepKind::Return => step.depth == 0,
-            StepKind::Enter | StepKind::Line => false,
-        };
-        if is_over {
+        if step.kind.is_last(step.depth) {
             self.calls.remove(&key);
         }
         lines

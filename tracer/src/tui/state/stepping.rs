@@ -16,9 +16,9 @@ use tui_input::Input;
 use super::super::action::UiEffect;
 use super::super::list::List;
 use super::{Overlay, UiState};
+use crate::event::Event;
 use crate::event::call::{CallComparison, CallKey, TracedCall};
 use crate::event::evaluate::RecordedExpr;
-use crate::event::{Event, StepKind};
 use regions::StepRegions;
 
 /// A view of the values of a step.
@@ -382,9 +382,9 @@ impl SteppedCall<'_> {
     /// The place of the current step. A call that was left was last seen at the step before.
     pub(in crate::tui) fn place(&self) -> Option<StepPlace> {
         let step = self.call.step(self.index)?;
-        let step = match step.kind() {
-            StepKind::Left => self.call.step(self.index.checked_sub(1)?)?,
-            _ => step,
+        let step = match step.kind().is_of_next_call() {
+            true => self.call.step(self.index.checked_sub(1)?)?,
+            false => step,
         };
         let origin = &step.event.origin;
         let is_known = origin.line > 0 && origin.file.file_name().is_some();

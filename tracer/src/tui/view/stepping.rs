@@ -128,6 +128,7 @@ const fn kind_text(kind: StepKind) -> &'static str {
         StepKind::Line => "before this line",
         StepKind::Return => "returns",
         StepKind::Left => "left without a return",
+        StepKind::Missed => "over, its end was missed",
         StepKind::Cut => "recorded up to this line",
     }
 }

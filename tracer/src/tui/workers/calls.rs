@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::super::action::{CallWish, LoadedCall};
+use crate::event::Event;
 use crate::event::call::{CALL_STEPS, CallKey};
-use crate::event::{Event, StepKind};
 use crate::session::Notice;
 use crate::session::playback::{Beyond, Playback, PlaybackPlace, Window};
 
@@ -95,10 +95,8 @@ fn take(window: Window, events: &mut Vec<Arc<Event>>, before: &mut ReadEnd, behi
             continue;
         }
         if let Some(step) = &event.step {
-            let is_end = step.kind == StepKind::Return && step.depth == 0;
             before.is_whole |= step.number == 1;
-            let is_end = is_end || matches!(step.kind, StepKind::Left | StepKind::Cut);
-            behind.is_whole |= is_end;
+            behind.is_whole |= step.kind.is_last(step.depth);
         }
         events.push(event);
     }

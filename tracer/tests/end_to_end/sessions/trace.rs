@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::support::build::{c, fixture, line_of, source};
 use crate::support::program::Program;
+use crate::support::steps::{assert_is_whole, kind, marked, step, steps};
 use crate::support::tracer::{Finished, Tracer, assert_adds_up, counter, value};
 use crate::support::{needs, observe};
 
@@ -25,49 +26,9 @@ fn observe(compiler: &str, flags: &[&str], probes: &[&str], more: &[&str]) -> Fi
     finished
 }
 
-/// The steps of a probe, in their order.
-fn steps(finished: &Finished, probe: &str) -> Vec<Value> {
-    let events = finished.events().into_iter();
-    events.filter(|event| event["probe"] == probe).collect()
-}
-
-fn step(event: &Value, key: &str) -> u64 {
-    event["step"][key].as_u64().unwrap_or(0)
-}
-
-fn kind(event: &Value) -> &str {
-    event["step"]["kind"].as_str().unwrap_or_default()
-}
-
 /// A step as its depth and the mark of its line in the source.
 fn shown(event: &Value) -> String {
-    let line = counter(event, "line");
-    let text = std::fs::read_to_string(source(SOURCE)).expect("the source");
-    let at = usize::try_from(line).expect("small") - 1;
-    let line = text.lines().nth(at).expect("a line of the source");
-    let mark = line
-        .split("at: ")
-        .nth(1)
-        .and_then(|mark| mark.split(' ').next());
-    format!(
-        "{}{}",
-        "  ".repeat(step(event, "depth") as usize),
-        mark.unwrap_or("-")
-    )
-}
-
-/// The steps of one call have its number, one thread, and all numbers from 1.
-#[track_caller]
-fn assert_is_whole(call: &[Value]) {
-    assert!(!call.is_empty(), "no step");
-    for (number, event) in (1..).zip(call) {
-        assert_eq!(step(event, "number"), number, "{event}");
-        assert_eq!(event["tid"], call[0]["tid"]);
-        assert_eq!(event["step"]["call"], call[0]["step"]["call"]);
-    }
-    assert_eq!(kind(&call[0]), "enter");
-    assert_eq!(kind(&call[call.len() - 1]), "return");
-    assert_eq!(step(&call[call.len() - 1], "depth"), 0);
+    marked(SOURCE, event)
 }
 
 #[test]

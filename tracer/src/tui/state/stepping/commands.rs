@@ -6,7 +6,7 @@ use super::super::super::action::UiEffect;
 use super::super::super::keymap::{HelpPlace, KeyCommand, Mode, hint};
 use super::{Overlay, StepQuestion, StepView, UiState, rows};
 use crate::event::call::{Direction, FrameEnd, StepMove};
-use crate::event::{StepKind, grouped};
+use crate::event::grouped;
 use crate::sink::json;
 
 /// The move of a key.
@@ -278,8 +278,8 @@ impl UiState {
         let Some(step) = self.stepped().and_then(|one| one.call.step(one.index)) else {
             return;
         };
-        if step.kind() == StepKind::Left {
-            return self.say("the call was left: its values are not known", false);
+        if step.kind().is_of_next_call() {
+            return self.say("the call is over: its values are not known", false);
         }
         let event = Arc::clone(&step.event);
         let before = step.before.and_then(|before| {

@@ -156,6 +156,7 @@ fn step(
         StepKind::Enter => format!(" enter {}", origin.function),
         StepKind::Return => " return".to_owned(),
         StepKind::Left => " left".to_owned(),
+        StepKind::Missed => " over".to_owned(),
         StepKind::Line | StepKind::Cut => String::new(),
     };
     pen.text(&what, style(Role::Heading));

@@ -49,6 +49,7 @@ pub(in crate::tui::view) fn draw(
         StepKind::Enter => format!("→ {} ", event.origin.function),
         StepKind::Return => format!("← {} ", event.origin.function),
         StepKind::Left => "✗ left without a return".to_owned(),
+        StepKind::Missed => "? over, its end was missed".to_owned(),
         StepKind::Line => String::new(),
         StepKind::Cut => "■ recorded no further ".to_owned(),
     };

@@ -24,7 +24,7 @@ pub(super) fn draw(state: &UiState, stepped: &SteppedCall<'_>, buffer: &mut Buff
     if rows.is_empty() {
         let kind = stepped.call.step(stepped.index).map(|step| step.kind());
         let text = match kind {
-            Some(StepKind::Left) => "the call was left; its values are not known",
+            Some(kind) if kind.is_of_next_call() => "the call is over; its values are not known",
             Some(StepKind::Return) => "nothing is returned",
             _ => "no values here",
         };

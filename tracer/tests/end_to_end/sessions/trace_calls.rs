@@ -1,0 +1,224 @@
+//! Calls that a trace follows through pointers and jumps, and calls that end without a return.
+
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use crate::support::build::{c, fixture, rust};
+use crate::support::needs;
+use crate::support::program::Program;
+use crate::support::steps::{assert_is_whole, kind, marked, step, steps};
+use crate::support::tracer::{Finished, Tracer, counter, value};
+
+const SOURCE: &str = "e2e_trace_calls.c";
+
+/// A program of commands under a trace.
+struct Traced {
+    program: Program,
+    tracer: Tracer,
+}
+
+impl Traced {
+    #[track_caller]
+    fn start(path: &std::path::Path, probe: &str) -> Self {
+        let program = Program::ready(path, &[]);
+        let tracer = Tracer::attach(program.pid(), "json", &[probe], &[]);
+        tracer.wait_tracing();
+        Self { program, tracer }
+    }
+
+    /// Has the program do something, and waits for a line that it prints then.
+    #[track_caller]
+    fn run(&mut self, command: &str, prints: &str) {
+        let from = self.program.stdout.count();
+        self.program.say(command);
+        let stdout = &self.program.stdout;
+        stdout.wait_line(prints, from, |line| line == prints);
+    }
+
+    /// Waits for a line of the tracer.
+    #[track_caller]
+    fn wait_for(&self, text: &str) {
+        let stderr = &self.tracer.stderr;
+        stderr.wait_line(text, 0, |line| line.contains(text));
+    }
+}
+
+/// The steps of one call.
+fn of_call(finished: &Finished, call: u64) -> Vec<Value> {
+    let mut all = steps(finished, "p1");
+    all.retain(|event| step(event, "call") == call);
+    all
+}
+
+fn marks(fixture: &str, call: &[Value]) -> Vec<String> {
+    call.iter().map(|event| marked(fixture, event)).collect()
+}
+
+/// The results of the calls that a call has made.
+fn inner_results(call: &[Value]) -> Vec<i64> {
+    let returns = call
+        .iter()
+        .filter(|event| kind(event) == "return" && step(event, "depth") == 1);
+    returns
+        .map(|event| value(event, "$return").as_i64().expect("a number"))
+        .collect()
+}
+
+#[test]
+fn call_through_a_pointer_is_followed_once_it_was_seen_and_one_more_call_is_recorded() {
+    if !needs::kernel() {
+        return;
+    }
+    for level in ["-O0", "-O2"] {
+        let path = c("trace-calls", SOURCE, &[level]);
+        let mut traced = Traced::start(&path, "trace dispatch depth 1");
+        traced.run("dispatch", "done");
+        traced.wait_for(
+            "p1: `one` is called through a pointer; it is followed from its next call on",
+        );
+        traced.run("dispatch", "done");
+        // The first call does not count, because it lacks what it called.
+        let finished = traced.tracer.finish();
+        finished.assert_code(0);
+        let (first, second) = (of_call(&finished, 1), of_call(&finished, 2));
+        assert_is_whole(&first);
+        assert_is_whole(&second);
+        assert!(first.iter().all(|event| step(event, "depth") == 0));
+        let lines = marks(SOURCE, &second);
+        let inner: Vec<&String> = lines.iter().filter(|line| line.starts_with(' ')).collect();
+        assert_eq!(
+            inner[..2],
+            ["  one-1", "  one-return"],
+            "{level}: {lines:?}"
+        );
+        assert_eq!(inner_results(&second), [6], "{level}");
+        assert!(of_call(&finished, 3).is_empty());
+    }
+}
+
+#[test]
+fn next_pass_of_a_call_through_a_pointer_is_followed_in_the_call_that_is_recorded() {
+    if !needs::kernel() {
+        return;
+    }
+    let path = c("trace-serve", SOURCE, &["-O0"]);
+    let mut traced = Traced::start(&path, "trace serve depth 1 hits 1");
+    traced.program.say("serve");
+    traced.run("turn", "turned");
+    traced.wait_for("`two` is called through a pointer");
+    traced.run("turn", "turned");
+    traced.run("turn", "turned");
+    traced.run("end", "done");
+    let finished = traced.tracer.interrupt();
+    let call = of_call(&finished, 1);
+    assert_is_whole(&call);
+    let lines = marks(SOURCE, &call);
+    let count = |mark: &str| lines.iter().filter(|line| *line == mark).count();
+    assert_eq!((count("serve-call"), count("  two-1")), (3, 2), "{lines:?}");
+    assert_eq!(counter(&finished.summary("p1"), "lost"), 0);
+}
+
+#[test]
+fn virtual_functions_and_trait_objects_are_followed() {
+    if !needs::kernel() {
+        return;
+    }
+    const CPP: &str = "e2e_trace_calls.cpp";
+    const RUST: &str = "e2e_trace_calls.rs";
+    let cpp =
+        |level| -> PathBuf { fixture("c++", "trace-virtual", CPP, &["-g", "-std=c++17", level]) };
+    let programs = [
+        (cpp("-O0"), CPP),
+        (cpp("-O2"), CPP),
+        (rust("trace-dyn", RUST, &[]), RUST),
+        (rust("trace-dyn", RUST, &["-O"]), RUST),
+    ];
+    for (path, source) in programs {
+        let mut traced = Traced::start(&path, "trace measure depth 1");
+        traced.run("go", "done");
+        traced.wait_for("p1: 2 functions are called through pointers, such as `");
+        traced.run("go", "done");
+        let finished = traced.tracer.finish();
+        finished.assert_code(0);
+        let second = of_call(&finished, 2);
+        assert_is_whole(&second);
+        assert_eq!(inner_results(&second), [18, 14], "{}", path.display());
+        let lines = marks(source, &second);
+        for mark in ["  square-1", "  strip-1"] {
+            assert!(lines.iter().any(|line| line == mark), "{mark} in {lines:?}");
+        }
+    }
+}
+
+#[test]
+fn jump_in_place_of_a_call_is_followed_at_the_same_depth() {
+    if !needs::kernel() {
+        return;
+    }
+    let path = c("trace-tail", SOURCE, &["-O2"]);
+    let mut traced = Traced::start(&path, "trace outer depth 1");
+    traced.run("outer", "done");
+    let finished = traced.tracer.finish();
+    finished.assert_code(0);
+    let call = of_call(&finished, 1);
+    assert_is_whole(&call);
+    let inner: Vec<String> = call
+        .iter()
+        .filter(|event| step(event, "depth") == 1 && kind(event) != "line")
+        .map(|event| {
+            format!(
+                "{} {}",
+                kind(event),
+                event["function"].as_str().unwrap_or_default()
+            )
+        })
+        .collect();
+    assert_eq!(
+        inner,
+        ["enter middle", "return middle", "enter last", "return last"],
+        "{:?}",
+        marks(SOURCE, &call)
+    );
+    let results: Vec<&Value> = call
+        .iter()
+        .filter(|event| kind(event) == "return" && step(event, "depth") == 1)
+        .map(|event| value(event, "$return"))
+        .collect();
+    assert!(results[0]["$unavailable"].is_string(), "{}", results[0]);
+    assert!(results[1].is_number(), "{}", results[1]);
+}
+
+#[test]
+fn call_that_nothing_follows_in_its_place_is_told_at_the_end() {
+    if !needs::kernel() {
+        return;
+    }
+    let path = c("trace-left", SOURCE, &["-O0"]);
+    let mut traced = Traced::start(&path, "trace escape");
+    traced.run("escape", "done");
+    let finished = traced.tracer.interrupt();
+    assert_eq!(of_call(&finished, 1).len(), 2);
+    finished.assert_says(&["p1: calls left or still running: 1"]);
+}
+
+#[test]
+fn call_whose_process_executes_a_program_is_over_and_the_next_one_has_the_next_number() {
+    if !needs::kernel() {
+        return;
+    }
+    let path = c("trace-exec", SOURCE, &["-O0"]);
+    let mut traced = Traced::start(&path, "trace renew hits 2");
+    traced.run("renew", "ready");
+    traced.wait_for(
+        "p1: call 1 ended without a return after step 2: its process has executed another program",
+    );
+    traced.wait_for("p1: attached again");
+    traced.run("renew", "ready");
+    traced.wait_for("p1: call 2 ended without a return after step 2");
+    let finished = traced.tracer.interrupt();
+    for call in [1, 2] {
+        let lines = marks(SOURCE, &of_call(&finished, call));
+        assert_eq!(lines, ["renew-1", "renew-exec"], "call {call}");
+    }
+}
