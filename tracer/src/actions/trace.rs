@@ -2,9 +2,7 @@
 
 use super::kind::{ActionKind, ActionSites};
 use crate::base::diagnostic::Diagnostic;
-use crate::lang::ast::{
-    Action, Expr, ExprKind, LineRange, LocationKind, ProbeSpec, Special, TraceAction,
-};
+use crate::lang::ast::{Action, Expr, LineRange, LocationKind, ProbeSpec, Special, TraceAction};
 use crate::lang::grammar::{ActionGrammar, LocationForm, Mistake, expression_after};
 use crate::lang::lexer::Cursor;
 
@@ -187,10 +185,7 @@ pub(super) fn check(spec: &ProbeSpec) -> Result<(), Diagnostic> {
 
 /// The part of an expression that is known at the end of a call only.
 fn of_end(expr: &Expr) -> Option<&Expr> {
-    match expr.kind {
-        ExprKind::Special(Special::Return | Special::Elapsed) => Some(expr),
-        _ => expr.parts().into_iter().find_map(of_end),
-    }
+    expr.special(&|special| matches!(special, Special::Return | Special::Elapsed))
 }
 
 #[cfg(test)]

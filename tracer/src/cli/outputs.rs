@@ -1,5 +1,6 @@
 //! The outputs in addition to the terminal UI or stdout: files, a collector, a page for Prometheus.
 
+mod line_texts;
 mod record;
 mod summary_file;
 mod tee;
@@ -13,6 +14,7 @@ use super::watchdog::Progress;
 use crate::session::{Control, Session};
 use crate::sink::Begin;
 
+pub(super) use line_texts::SessionLines;
 pub(super) use record::Record;
 pub(super) use summary_file::SummaryFile;
 pub(super) use tee::Tee;

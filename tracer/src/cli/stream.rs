@@ -14,9 +14,10 @@ use super::INTERRUPTED;
 use super::args::Output;
 use super::failure::CommandFailure;
 use super::output::{Colours, say};
-use super::outputs::Telemetry;
+use super::outputs::{SessionLines, Telemetry};
 use super::watchdog::{Progress, WatchedWrites};
 use super::writer::{End, EventWriter, Finished, Writing};
+use crate::actions::{self, ActionSites};
 use crate::base::signals::{self, Signals};
 use crate::session::{Control, ProbeStatus};
 use crate::sink::json::JsonSink;
@@ -117,7 +118,7 @@ pub(super) fn run(
     let finished = Arc::new(Finished::default());
     let writing = Writing {
         session: Arc::clone(session),
-        sink: sink(&style, progress)?,
+        sink: sink(session, &style, progress)?,
         progress: Arc::clone(progress),
         every: style.every,
         limit: until.events,
@@ -220,7 +221,11 @@ fn listen(ended: Sender<End>) -> io::Result<Signals> {
     })
 }
 
-fn sink(style: &Style, progress: &Arc<Progress>) -> Result<Box<dyn Sink>, CommandFailure> {
+fn sink(
+    session: &Arc<dyn Control>,
+    style: &Style,
+    progress: &Arc<Progress>,
+) -> Result<Box<dyn Sink>, CommandFailure> {
     let to: Box<dyn io::Write + Send> = match style.to_stderr {
         false => Box::new(io::stdout()),
         true => Box::new(io::stderr()),
@@ -240,7 +245,17 @@ fn sink(style: &Style, progress: &Arc<Progress>) -> Result<Box<dyn Sink>, Comman
         Output::Json => Box::new(JsonSink::new(out).with_processes(style.per_process)),
         Output::Text | Output::Tui => {
             let sink = TextSink::new(out, style.clock.clone(), colour);
-            Box::new(sink.with_processes(style.processes))
+            let sink = sink.with_processes(style.processes);
+            let mut texts = SessionLines::new(Arc::clone(session));
+            let traces = style.begin.probes.iter().filter(|probe| has_steps(probe));
+            traces.for_each(|probe| texts.expect(&probe.file));
+            Box::new(sink.with_line_texts(Box::new(texts)))
         }
     })
+}
+
+/// Returns true if the events of a probe are steps, whose source lines are shown.
+fn has_steps(probe: &ProbeStatus) -> bool {
+    let spec = actions::parse_probe(&probe.text);
+    spec.is_ok_and(|spec| spec.action.kind().sites() == ActionSites::Calls)
 }

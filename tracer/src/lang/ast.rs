@@ -362,6 +362,18 @@ impl Expr {
         }
     }
 
+    /// The first part that is a special value of some kind.
+    #[must_use]
+    pub fn special(&self, is_wanted: &dyn Fn(Special) -> bool) -> Option<&Self> {
+        match self.kind {
+            ExprKind::Special(special) => is_wanted(special).then_some(self),
+            _ => {
+                let mut parts = self.parts().into_iter();
+                parts.find_map(|part| part.special(is_wanted))
+            }
+        }
+    }
+
     /// The operands.
     #[must_use]
     pub fn parts(&self) -> Vec<&Self> {

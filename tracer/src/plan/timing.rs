@@ -417,12 +417,8 @@ fn is_special(expr: &Expr) -> bool {
 
 /// Returns true if an expression needs what is known at the end only.
 fn is_of_end(expr: &Expr) -> bool {
-    match &expr.kind {
-        ExprKind::Special(special) => {
-            matches!(special, Special::Elapsed | Special::Return | Special::Hit)
-        }
-        _ => expr.parts().into_iter().any(is_of_end),
-    }
+    let is_of_end = |special| matches!(special, Special::Elapsed | Special::Return | Special::Hit);
+    expr.special(&is_of_end).is_some()
 }
 
 #[cfg(test)]

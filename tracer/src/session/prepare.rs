@@ -7,7 +7,7 @@ pub(in crate::session) mod rate_limits;
 pub(in crate::session) mod refusal;
 pub(in crate::session) mod runtime;
 mod semaphores;
-pub(in crate::session) mod steps;
+mod steps;
 pub(in crate::session) mod warm_pages;
 pub(in crate::session) mod watched;
 
@@ -26,19 +26,20 @@ use crate::debuginfo::omitted_values::OmittedValues;
 use crate::debuginfo::place::{LocationExpr as PlaceExpr, PieceSource, Place, Register, Term};
 use crate::debuginfo::site::{Exit, Site};
 use crate::debuginfo::variable::{Variable, VariableKind};
+use crate::kernel::TraceRequest;
 use crate::lang::ast::{LocationKind, ProbeSpec};
 use crate::placement::{CodeMap, ProbePlacement, SiteKind, StayReason, unprobeable_at};
 use crate::plan::{AddressBase, Plan, PlanInput, Returned};
 use crate::session::prepare::copies::{CopyPlan, is_bound, others};
 use crate::session::prepare::placing::{SitePlacer, emulates_nops};
 use crate::session::prepare::refusal::SiteRefusal;
-use crate::session::prepare::steps::PreparedTrace;
 use crate::session::prepare::watched::ReadyWatch;
 use crate::session::sites::located::ProbeLocation;
 use crate::session::sites::module_numbers::ModuleNumbers;
 use crate::session::sites::modules::{Modules, TargetModule};
 use crate::session::sites::resolve::{Resolved, missing_split};
 use crate::session::sites::timed::{Timed, TimedSite};
+use crate::session::sites::traced::TracedCode;
 
 /// Number of omitted sites that are reported one by one.
 const LEFT_OUT: usize = 4;
@@ -53,6 +54,14 @@ pub(super) struct PreparedProbe {
     pub(super) notes: Vec<String>,
     /// The other part of a trace.
     pub(super) trace: Option<PreparedTrace>,
+}
+
+/// The part of a trace that is not in its sites.
+pub(super) struct PreparedTrace {
+    /// The limits and the callers, for the kernel side.
+    pub(super) request: TraceRequest,
+    /// The code that has the sites.
+    pub(super) code: Arc<TracedCode>,
 }
 
 /// A site with the program of its hits.

@@ -1,5 +1,6 @@
 //! One line an event, for people: local time, thread, place, message. Steps of traced calls are an indented listing.
 
+mod source_line;
 mod steps;
 
 use std::io::{self, Write};
@@ -8,8 +9,12 @@ use super::aggregate::AggregateTable;
 use super::stamp::Clock;
 use super::{Begin, Sink};
 use crate::base::visible::Visible;
-use crate::event::{Aggregate, Event, ProbeDone, ProbeLimited, Stack, StackFrame, StepEvent};
+use crate::event::{
+    Aggregate, Event, ProbeDone, ProbeLimited, Stack, StackFrame, StepEvent, StepKind,
+};
 use crate::session::{FollowedProcesses, ProbeStatus};
+pub use source_line::LineTexts;
+use source_line::{SourcePlace, placed};
 use steps::StepListing;
 
 const DIM: &str = "\x1b[2m";
@@ -30,6 +35,36 @@ pub struct TextSink<W> {
     steps: StepListing,
     /// Columns of the widest place of a step so far.
     place: usize,
+    /// The texts of the lines of steps, if they are shown.
+    texts: Option<Box<dyn LineTexts>>,
+}
+
+/// The part of a step's line before its place.
+struct StepHead {
+    time: String,
+    thread: String,
+    ids: String,
+    call: String,
+}
+
+impl StepHead {
+    fn write(&self, out: &mut impl Write, dim: &str, reset: &str) -> io::Result<()> {
+        let Self {
+            time,
+            thread,
+            ids,
+            call,
+        } = self;
+        write!(
+            out,
+            "{dim}{time}{reset} {thread}{dim}/{ids}{reset} {dim}{call}{reset} "
+        )
+    }
+
+    fn columns(&self) -> usize {
+        let parts = [&self.time, &self.thread, &self.ids, &self.call];
+        parts.map(|part| part.chars().count() + 1).iter().sum()
+    }
 }
 
 impl<W: Write + Send> TextSink<W> {
@@ -42,6 +77,16 @@ impl<W: Write + Send> TextSink<W> {
             clock,
             steps: StepListing::default(),
             place: 0,
+            texts: None,
+        }
+    }
+
+    /// Shows the text of the source line beside each step.
+    #[must_use]
+    pub fn with_line_texts(self, texts: Box<dyn LineTexts>) -> Self {
+        Self {
+            texts: Some(texts),
+            ..self
         }
     }
 
@@ -70,30 +115,52 @@ impl<W: Write + Send> TextSink<W> {
     /// Writes a step of a traced call.
     fn step(&mut self, event: &Event, step: &StepEvent) -> io::Result<()> {
         let (dim, cyan, reset) = (self.paint(DIM), self.paint(CYAN), self.paint(RESET));
-        let time = self.clock.line(event.time_ns).to_string();
         let place = Visible(&event.origin.place()).to_string();
         let columns = place.chars().count();
         self.place = self.place.max(columns.min(PLACE));
+        let head = StepHead {
+            time: self.clock.line(event.time_ns).to_string(),
+            thread: Visible(&event.thread).to_string(),
+            ids: event.ids(self.processes).to_string(),
+            call: format!("{}#{}", Visible(&event.origin.probe_name), step.call),
+        };
         for line in self.steps.lines(event, step) {
-            write!(
-                self.out,
-                "{dim}{time}{reset} {}{dim}/{}{reset} {dim}{}#{}{reset} ",
-                Visible(&event.thread),
-                event.ids(self.processes),
-                Visible(&event.origin.probe_name),
-                step.call,
-            )?;
+            head.write(&mut self.out, dim, reset)?;
             match line.is_step {
                 true => write!(self.out, "{cyan}{place}{reset}")?,
                 false => write!(self.out, "{:columns$}", "")?,
             }
             let indent = line.indent + self.place.saturating_sub(columns);
-            match line.text.is_empty() {
-                true => writeln!(self.out)?,
-                false => writeln!(self.out, "{:indent$}{}", "", Visible(&line.text))?,
+            let text = Visible(&line.text).to_string();
+            let used = if text.is_empty() {
+                columns
+            } else {
+                write!(self.out, "{:indent$}{text}", "")?;
+                columns + indent + text.chars().count()
+            };
+            let has_source = line.is_step && step.kind != StepKind::Return;
+            let source = has_source.then(|| self.line_text(event)).flatten();
+            let below = head.columns() + columns + indent;
+            match source.and_then(|text| placed(&text, head.columns() + used, below)) {
+                None => writeln!(self.out)?,
+                Some(SourcePlace::Beside { spaces, text }) => {
+                    writeln!(self.out, "{:spaces$}{dim}│ {text}{reset}", "")?;
+                }
+                Some(SourcePlace::Below { text }) => {
+                    writeln!(self.out)?;
+                    head.write(&mut self.out, dim, reset)?;
+                    let spaces = columns + indent;
+                    writeln!(self.out, "{:spaces$}{dim}│ {text}{reset}", "")?;
+                }
             }
         }
         Ok(())
+    }
+
+    /// The text of an event's line.
+    fn line_text(&mut self, event: &Event) -> Option<String> {
+        let origin = &event.origin;
+        self.texts.as_mut()?.line(&origin.file, origin.line)
     }
 
     fn stack(&mut self, stack: &Stack) -> io::Result<()> {
@@ -203,7 +270,6 @@ impl<W: Write + Send> Sink for TextSink<W> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::StepKind;
     use crate::sink::TimeStyle;
     use crate::sink::json::tests::event;
 
@@ -292,6 +358,33 @@ mod tests {
             .replace(CYAN, "")
             .replace(RESET, "");
         assert_eq!(plain, listed(&call(), false));
+    }
+
+    /// Sources in which each line says its number.
+    struct NumberedLines;
+
+    impl LineTexts for NumberedLines {
+        fn line(&mut self, _: &std::sync::Arc<std::path::PathBuf>, line: u64) -> Option<String> {
+            (line != 9).then(|| format!("\tline_{line}(\x1b); {}", "a ".repeat(40)))
+        }
+    }
+
+    #[test]
+    fn steps_have_the_text_of_their_lines_beside_or_below() {
+        let mut events = call();
+        let long: Vec<String> = (0..6).map(|index| format!("value_{index}")).collect();
+        let long: Vec<(&str, i128)> = long.iter().map(|name| (name.as_str(), 7)).collect();
+        events.truncate(6);
+        events.push(valued(step(1, 7, StepKind::Line, 0, 11), &long));
+        let mut out = Vec::new();
+        let sink = TextSink::new(&mut out, clock(), false);
+        let mut sink = sink.with_line_texts(Box::new(NumberedLines));
+        events.iter().for_each(|event| sink.event(event).unwrap());
+        let text = String::from_utf8(out).unwrap();
+        assert!(!text.contains('\x1b'), "it is escaped");
+        let mut sources = text.lines().filter(|line| line.contains('│'));
+        assert!(sources.all(|line| line.chars().count() <= 120), "{text}");
+        insta::assert_snapshot!(text);
     }
 
     #[test]

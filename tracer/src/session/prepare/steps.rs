@@ -1,7 +1,6 @@
 //! The sites of a trace: each with the plan of its step.
 
 use std::cell::RefCell;
-use std::sync::Arc;
 
 use rayon::prelude::*;
 use tracer_common::trace::{
@@ -9,15 +8,15 @@ use tracer_common::trace::{
 };
 
 use super::{
-    CompiledSite, ModuleCopy, PreparedProbe, ReadySite, Setting, at_site, gather, ready, which,
+    CompiledSite, ModuleCopy, PreparedProbe, PreparedTrace, ReadySite, Setting, at_site, gather,
+    ready, which,
 };
 use crate::base::address::LinkAddr;
 use crate::base::diagnostic::Diagnostic;
-use crate::kernel::TraceRequest;
 use crate::lang::ast::{Action, ProbeSpec};
 use crate::plan::PlanInput;
 use crate::plan::tracing;
-use crate::session::sites::traced::{Traced, TracedCode, TracedSite};
+use crate::session::sites::traced::{Traced, TracedSite};
 
 /// Roles of sites without which calls are still told apart.
 const CAN_BE_LEFT_OUT: u32 = FOLLOWS_CALLS | HEADS_LOOP | CALLS_COMPUTED;
@@ -26,14 +25,6 @@ const CAN_BE_LEFT_OUT: u32 = FOLLOWS_CALLS | HEADS_LOOP | CALLS_COMPUTED;
 struct CompiledStep {
     site: Result<ReadySite, Diagnostic>,
     unknown: Vec<(usize, Diagnostic)>,
-}
-
-/// The part of a trace that is not in its sites.
-pub(in crate::session) struct PreparedTrace {
-    /// The limits and the callers, for the kernel side.
-    pub(in crate::session) request: TraceRequest,
-    /// The code that has the sites.
-    pub(in crate::session) code: Arc<TracedCode>,
 }
 
 /// Prepares a trace.

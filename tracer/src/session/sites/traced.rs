@@ -1,6 +1,7 @@
 //! Sites of a trace: every line of a function, and of the functions that it calls, with the places where calls begin
 //! and end.
 
+mod calls;
 mod follow;
 
 use std::collections::{BTreeMap, HashMap};
@@ -25,7 +26,7 @@ use crate::plan::timing::Frame;
 use crate::plan::tracing::StepSite;
 use crate::session::sites::modules::{Modules, TargetModule};
 use crate::session::sites::resolve::{Resolved, resolve};
-use crate::session::sites::traced::follow::FollowedCode;
+use crate::session::sites::traced::calls::FollowedCode;
 use crate::sources::is_own_source;
 
 /// Bytes from the stack pointer to the frame address where the return address is on top.

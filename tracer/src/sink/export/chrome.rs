@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use super::lanes::{Interval, Lane, Lanes};
 use super::limits::KNOWN_TRACKS;
-use super::step_frames::{EndedFrame, StepFrames};
+use super::step_frames::{EndedFrame, LastFrames, StepFrames};
 use crate::event::{
     Event, NamedValue, SpanContext, SpanEvent, SpanIds, SpanStatus, StepEvent, TargetStatus,
 };
@@ -95,14 +95,20 @@ impl<W: Write + Send> ChromeSink<W> {
         self.slice(event.tid, interval, &span.ids.span.to_string(), line)
     }
 
-    /// The frames of a traced call that end with a step.
-    fn frames(&mut self, event: &Event, step: &StepEvent) -> io::Result<()> {
-        for EndedFrame { function, interval } in self.steps.advance(event, step) {
+    /// Frames of a traced call that have ended.
+    fn frames(&mut self, event: &Event, call: u64, ended: Vec<EndedFrame>) -> io::Result<()> {
+        for frame in ended {
+            let args = match frame.unfinished {
+                Some(unfinished) => LineArgs::Frame { unfinished },
+                None => LineArgs::None,
+            };
             let line = TraceLine {
                 cat: Some("trace"),
-                ..TraceLine::new("X", &function, event.pid)
+                args,
+                ..TraceLine::new("X", &frame.function, event.pid)
             };
-            let id = format!("{}-{}-{}", event.tid, step.call, interval.start);
+            let interval = frame.interval;
+            let id = format!("{}-{call}-{}", event.tid, interval.start);
             self.slice(event.tid, interval, &id, line)?;
         }
         Ok(())
@@ -218,6 +224,9 @@ enum LineArgs<'l> {
     },
     Counter {
         value: super::PlottedNumber,
+    },
+    Frame {
+        unfinished: &'static str,
     },
     #[serde(serialize_with = "event_args")]
     Event(&'l Event),
@@ -355,7 +364,8 @@ impl<W: Write + Send> Sink for ChromeSink<W> {
             return self.span(event, span);
         }
         if let Some(step) = &event.step {
-            self.frames(event, step)?;
+            let ended = self.steps.advance(event, step);
+            self.frames(event, step.call, ended)?;
         }
         let name = super::title(event);
         let time = self.time(event.time_ns)?;
@@ -375,6 +385,14 @@ impl<W: Write + Send> Sink for ChromeSink<W> {
     }
 
     fn finish(&mut self) -> io::Result<()> {
+        for LastFrames {
+            event,
+            call,
+            frames,
+        } in self.steps.finish()
+        {
+            self.frames(&event, call, frames)?;
+        }
         self.out.write_all(b"]}\n")?;
         self.out.flush()
     }

@@ -15,9 +15,9 @@ use prost::encoding::{WireType, encode_key, encode_varint};
 
 use super::lanes::{Interval, Lane, Lanes};
 use super::limits::KNOWN_TRACKS;
-use super::step_frames::{EndedFrame, StepFrames};
+use super::step_frames::{EndedFrame, LastFrames, StepFrames};
 use super::{PlottedNumber, number, title};
-use crate::event::{Event, SpanEvent, Stack, StepEvent, TargetStatus};
+use crate::event::{Event, SpanEvent, Stack, TargetStatus};
 use crate::sink::{Begin, Sink};
 
 use annotations::annotations;
@@ -178,11 +178,20 @@ impl<W: Write + Send> PerfettoSink<W> {
         self.slice(event, interval, thread, &alone, begins)
     }
 
-    /// The frames of a traced call that end with a step.
-    fn frames(&mut self, event: &Event, step: &StepEvent, thread: u64) -> io::Result<()> {
-        for EndedFrame { function, interval } in self.steps.advance(event, step) {
+    /// Frames of a traced call that have ended.
+    fn frames(&mut self, event: &Event, thread: u64, ended: Vec<EndedFrame>) -> io::Result<()> {
+        for EndedFrame {
+            function,
+            interval,
+            unfinished,
+        } in ended
+        {
             let begins = TrackEvent {
                 name: Some(function),
+                debug_annotations: unfinished
+                    .map(annotations::unfinished)
+                    .into_iter()
+                    .collect(),
                 ..TrackEvent::default()
             };
             let alone = TrackKey::Span(interval.start);
@@ -306,7 +315,8 @@ impl<W: Write + Send> Sink for PerfettoSink<W> {
             return self.span(event, span, thread);
         }
         if let Some(step) = &event.step {
-            self.frames(event, step, thread)?;
+            let ended = self.steps.advance(event, step);
+            self.frames(event, thread, ended)?;
         }
         let instant = TrackEvent {
             categories: vec![event.origin.action.to_owned()],
@@ -318,6 +328,14 @@ impl<W: Write + Send> Sink for PerfettoSink<W> {
         };
         self.track_event(event.time_ns, TrackEventKind::Instant, instant)?;
         self.counters(event)
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        for LastFrames { event, frames, .. } in self.steps.finish() {
+            let thread = self.thread(&event)?;
+            self.frames(&event, thread, frames)?;
+        }
+        self.flush()
     }
 
     fn flush(&mut self) -> io::Result<()> {

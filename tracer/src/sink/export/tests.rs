@@ -1,6 +1,7 @@
 //! Exports of made events, read back by the readers that our own dependencies have. The end-to-end tests have
 //! those of other tools.
 
+mod calls;
 mod made;
 mod profile;
 mod replays;

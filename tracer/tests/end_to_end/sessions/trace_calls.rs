@@ -190,6 +190,48 @@ fn jump_in_place_of_a_call_is_followed_at_the_same_depth() {
 }
 
 #[test]
+fn text_has_the_source_beside_each_step() {
+    if !needs::kernel() {
+        return;
+    }
+    let path = c("trace-text", SOURCE, &["-O0"]);
+    let mut program = Program::ready(&path, &[]);
+    let probe = "trace outer depth 2";
+    let tracer = Tracer::attach(program.pid(), "text", &[probe], &[]);
+    tracer.wait_tracing();
+    program.say("outer");
+    let finished = tracer.finish();
+    finished.assert_code(0);
+    for text in [
+        "enter outer: n = 4",
+        "enter middle: n = 4",
+        "enter last: n = 12",
+    ] {
+        assert!(
+            finished.stdout.iter().any(|line| line.contains(text)),
+            "{finished}"
+        );
+    }
+    for text in ["int got = middle(n);", "return last(n * 3);", "sink += n;"] {
+        let is_beside = |line: &&String| {
+            let beside = line
+                .split_once("│ ")
+                .is_some_and(|(_, source)| source.starts_with(text));
+            beside && line.chars().count() <= 120
+        };
+        assert!(
+            finished.stdout.iter().any(|line| is_beside(&line)),
+            "{text}: {finished}"
+        );
+    }
+    let returns = finished
+        .stdout
+        .iter()
+        .filter(|line| line.contains("return middle: $return"));
+    assert!(returns.clone().count() == 1 && returns.clone().all(|line| !line.contains('│')));
+}
+
+#[test]
 fn call_that_nothing_follows_in_its_place_is_told_at_the_end() {
     if !needs::kernel() {
         return;

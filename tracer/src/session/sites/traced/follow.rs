@@ -1,21 +1,19 @@
 //! Calls that a trace follows: by call instructions of its functions, by jumps in place of calls, and by the functions
 //! that calls of computed addresses were seen to call.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tracer_common::limits::MAX_CALLERS;
 use tracer_common::op::TARGET_REGISTERS;
 use tracer_common::trace::{CallerFrame, FOLLOWS_CALLS, HEADS_LOOP};
 
+use super::calls::{FollowedCall, FollowedFunction};
 use super::{ComputedCall, RETURN_ADDRESS, SeenCall, StepSearch, UnseenReturns, own_file};
 use crate::base::address::LinkAddr;
-use crate::base::diagnostic::Diagnostic;
 use crate::debuginfo::control_flow::CallInstruction;
 use crate::debuginfo::function_code::FunctionCode;
 use crate::debuginfo::place::{Binary, LocationExpr, Register, Term};
-use crate::kernel::TracedCaller;
 
 /// Sites of one trace. Functions that would have more are not followed.
 const MAX_SITES: usize = 8_000;
@@ -28,43 +26,6 @@ const STACK_POINTER: u8 = 7;
 /// DWARF numbers of the registers that a call preserves, which have their values when the called function begins.
 const PRESERVED: [u8; 6] = [3, 6, 12, 13, 14, 15];
 
-/// The functions of a trace, and the calls in them.
-#[derive(Clone, Debug, Default)]
-pub(super) struct FollowedCode {
-    /// By first instruction. `None` if calls of the function are not followed.
-    functions: HashMap<LinkAddr, Option<FollowedFunction>>,
-    calls: Vec<FollowedCall>,
-    /// Functions that return in place of the function that jumps to them, by that one.
-    tails: HashMap<LinkAddr, Vec<LinkAddr>>,
-    /// Functions that calls of computed addresses were seen to call.
-    seen: BTreeMap<LinkAddr, BTreeSet<LinkAddr>>,
-    /// Orders of the sites at the first instructions of followed functions.
-    entries: BTreeMap<LinkAddr, u32>,
-}
-
-/// A function of a trace.
-#[derive(Clone, Copy, Debug)]
-struct FollowedFunction {
-    /// Fewest calls between the traced function and this one.
-    level: u32,
-    /// Its calls are in [`FollowedCode::calls`].
-    has_calls: bool,
-}
-
-/// A call instruction in a function of a trace.
-#[derive(Clone, Debug)]
-struct FollowedCall {
-    address: LinkAddr,
-    /// First instruction of the function around it.
-    function: LinkAddr,
-    /// Address behind it.
-    returns_to: LinkAddr,
-    /// The called address. `None` if it is computed.
-    target: Option<LinkAddr>,
-    /// The rule of the frame around it.
-    frame: CallerFrame,
-}
-
 /// The state of a search for functions to follow.
 #[derive(Default)]
 struct FollowQueue {
@@ -74,60 +35,6 @@ struct FollowQueue {
     new: Vec<String>,
     /// Names of functions that there is no room for.
     left_out: Vec<String>,
-}
-
-impl FollowedCode {
-    /// A followed function has a site with this order at its first instruction.
-    pub(super) fn is_followed(&mut self, entry: LinkAddr, order: u32) {
-        self.entries.insert(entry, order);
-    }
-
-    /// The calls as the kernel side wants them.
-    ///
-    /// # Errors
-    /// There are too many.
-    pub(super) fn callers(&self) -> Result<Vec<TracedCaller>, Diagnostic> {
-        let mut callers = Vec::new();
-        for (&entry, &order) in &self.entries {
-            for call in &self.calls {
-                if call
-                    .target
-                    .is_none_or(|target| self.leads_to(target, entry))
-                {
-                    callers.push(TracedCaller {
-                        distance: call.returns_to.0.wrapping_sub(entry.0),
-                        order,
-                        frame: call.frame,
-                    });
-                }
-            }
-        }
-        if callers.len() > MAX_CALLERS as usize / 2 {
-            let message = format!("the trace would follow too many calls: {}", callers.len());
-            return Err(Diagnostic::new(message).hint("use a smaller `depth`"));
-        }
-        Ok(callers)
-    }
-
-    /// Returns true if a call of `target` can become one of `entry`: it is the same function, or jumps to it.
-    fn leads_to(&self, target: LinkAddr, entry: LinkAddr) -> bool {
-        if target == entry {
-            return true;
-        }
-        let mut passed = HashSet::from([target]);
-        let mut left = vec![target];
-        while let Some(function) = left.pop() {
-            for &next in self.tails.get(&function).into_iter().flatten() {
-                if next == entry {
-                    return true;
-                }
-                if passed.insert(next) {
-                    left.push(next);
-                }
-            }
-        }
-        false
-    }
 }
 
 impl StepSearch<'_> {
@@ -358,15 +265,6 @@ impl StepSearch<'_> {
             offset: i32::try_from(offset.checked_add(pushed)?).ok()?,
             register: u32::from(TARGET_REGISTERS + register),
         })
-    }
-}
-
-impl FollowedFunction {
-    const fn at(level: u32) -> Self {
-        Self {
-            level,
-            has_calls: false,
-        }
     }
 }
 

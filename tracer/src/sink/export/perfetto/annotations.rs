@@ -151,6 +151,11 @@ fn of_pointer(pointer: &Pointer) -> DebugAnnotation {
     dictionary(parts.collect())
 }
 
+/// Why a frame does not end with a return.
+pub(super) fn unfinished(why: &'static str) -> DebugAnnotation {
+    named("unfinished", text(why))
+}
+
 /// The values of an event, and the rest as `tracer`.
 pub(super) fn annotations(event: &Event) -> Vec<DebugAnnotation> {
     let attributes = event.span.iter().flat_map(|span| &span.attributes);

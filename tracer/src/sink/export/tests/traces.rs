@@ -111,9 +111,9 @@ fn chrome_escapes_control_characters_and_keeps_nanoseconds() {
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-struct Trace {
+pub(super) struct Trace {
     #[prost(message, repeated, tag = "1")]
-    packet: Vec<TracePacket>,
+    pub(super) packet: Vec<TracePacket>,
 }
 
 fn perfetto() -> Vec<TracePacket> {
