@@ -14,7 +14,7 @@ use crate::event::{
 };
 use crate::session::{FollowedProcesses, ProbeStatus};
 pub use source_line::LineTexts;
-use source_line::{SourcePlace, placed};
+use source_line::{LineTextPlace, placed};
 use steps::StepListing;
 
 const DIM: &str = "\x1b[2m";
@@ -143,10 +143,10 @@ impl<W: Write + Send> TextSink<W> {
             let below = head.columns() + columns + indent;
             match source.and_then(|text| placed(&text, head.columns() + used, below)) {
                 None => writeln!(self.out)?,
-                Some(SourcePlace::Beside { spaces, text }) => {
+                Some(LineTextPlace::Beside { spaces, text }) => {
                     writeln!(self.out, "{:spaces$}{dim}│ {text}{reset}", "")?;
                 }
-                Some(SourcePlace::Below { text }) => {
+                Some(LineTextPlace::Below { text }) => {
                     writeln!(self.out)?;
                     head.write(&mut self.out, dim, reset)?;
                     let spaces = columns + indent;

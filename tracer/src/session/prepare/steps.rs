@@ -13,6 +13,7 @@ use super::{
 };
 use crate::base::address::LinkAddr;
 use crate::base::diagnostic::Diagnostic;
+use crate::debuginfo::site::Site;
 use crate::lang::ast::{Action, ProbeSpec};
 use crate::plan::PlanInput;
 use crate::plan::tracing;
@@ -73,6 +74,19 @@ pub(super) fn prepare(
     {
         require_known(spec, &sites, &compiled)?;
     }
+    let beginning = sites
+        .iter()
+        .zip(&compiled)
+        .find(|(traced, one)| traced.step.roles & TAKES_CALLS != 0 && one.site.is_err());
+    if let Some((
+        first,
+        CompiledStep {
+            site: Err(error), ..
+        },
+    )) = beginning
+    {
+        return Err(no_first_line(error, &first.site, &sites, &compiled));
+    }
     let mut lines: Vec<CompiledSite> = Vec::with_capacity(compiled.len());
     for (TracedSite { site, step }, compiled) in sites.iter().zip(compiled) {
         match compiled.site {
@@ -95,6 +109,33 @@ pub(super) fn prepare(
     }
     let prepared = gather(module, lines, notes)?;
     Ok(PreparedProbe { trace, ..prepared })
+}
+
+/// The error for a function whose first line cannot be probed: another line of it shows its variables, too.
+fn no_first_line(
+    error: &Diagnostic,
+    first: &Site,
+    sites: &[TracedSite],
+    compiled: &[CompiledStep],
+) -> Diagnostic {
+    let others = sites.iter().zip(compiled).filter(|(traced, one)| {
+        traced.step.line != 0 && one.site.is_ok() && traced.site.function == first.function
+    });
+    let lines = others.filter_map(|(traced, _)| traced.site.source.as_ref());
+    let Some(line) = lines.min_by_key(|source| source.line) else {
+        return error.clone();
+    };
+    let file = line.file.file_name().unwrap_or_default().to_string_lossy();
+    let near = format!("`snapshot {file}:{}` has the variables there", line.line);
+    let error = error.clone();
+    let why = "a trace begins with the first line of its function";
+    match &error.hint {
+        Some(hint) => {
+            let hint = format!("{why}; {hint}; {near}");
+            error.hint(hint)
+        }
+        None => error.hint(format!("{why}; {near}")),
+    }
 }
 
 /// Refuses a watched value that makes no sense on any line, with the reason of the first line.

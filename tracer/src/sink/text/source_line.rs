@@ -22,7 +22,7 @@ pub trait LineTexts: Send {
 
 /// The place of a source text.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum SourcePlace {
+pub(super) enum LineTextPlace {
     /// On the line, after so many spaces.
     Beside { spaces: usize, text: String },
     /// On a line of its own.
@@ -31,7 +31,7 @@ pub(super) enum SourcePlace {
 
 /// Puts the text of a source line beside a line with `used` columns. `below` is the column where it begins on a line of
 /// its own. `None` if it says nothing.
-pub(super) fn placed(source: &str, used: usize, below: usize) -> Option<SourcePlace> {
+pub(super) fn placed(source: &str, used: usize, below: usize) -> Option<LineTextPlace> {
     let text = source.split_whitespace().collect::<Vec<_>>().join(" ");
     let text = Visible(&text).to_string();
     // A brace alone says nothing.
@@ -40,13 +40,13 @@ pub(super) fn placed(source: &str, used: usize, below: usize) -> Option<SourcePl
     }
     let at = AT.max(used + MARK);
     if at + MARK + LEAST <= COLUMNS {
-        return Some(SourcePlace::Beside {
+        return Some(LineTextPlace::Beside {
             spaces: at - used,
             text: cut(&text, COLUMNS - at - MARK),
         });
     }
     let room = COLUMNS.saturating_sub(below + MARK).max(LEAST);
-    Some(SourcePlace::Below {
+    Some(LineTextPlace::Below {
         text: cut(&text, room),
     })
 }
@@ -69,7 +69,7 @@ mod tests {
     fn text_is_beside_the_step_within_the_columns_or_below_it() {
         let beside = |spaces, text: &str| {
             let text = text.to_owned();
-            Some(SourcePlace::Beside { spaces, text })
+            Some(LineTextPlace::Beside { spaces, text })
         };
         assert_eq!(placed("\tint  a = 1;", 60, 40), beside(24, "int a = 1;"));
         let long = "x".repeat(200);
@@ -79,7 +79,7 @@ mod tests {
         let below = cut(120 - 40 - 2);
         assert_eq!(
             placed(&long, 93, 40),
-            Some(SourcePlace::Below { text: below })
+            Some(LineTextPlace::Below { text: below })
         );
         assert_eq!(placed("  }", 60, 40), None);
         assert_eq!(placed("", 60, 40), None);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use crate::support::build::{c, fixture, rust};
+use crate::support::build::{c, fixture, line_of, rust, source};
 use crate::support::needs;
 use crate::support::program::Program;
 use crate::support::steps::{assert_is_whole, kind, marked, step, steps};
@@ -134,7 +134,7 @@ fn virtual_functions_and_trait_objects_are_followed() {
         (rust("trace-dyn", RUST, &[]), RUST),
         (rust("trace-dyn", RUST, &["-O"]), RUST),
     ];
-    for (path, source) in programs {
+    for (path, fixture) in programs {
         let mut traced = Traced::start(&path, "trace measure depth 1");
         traced.run("go", "done");
         traced.wait_for("p1: 2 functions are called through pointers, such as `");
@@ -144,7 +144,7 @@ fn virtual_functions_and_trait_objects_are_followed() {
         let second = of_call(&finished, 2);
         assert_is_whole(&second);
         assert_eq!(inner_results(&second), [18, 14], "{}", path.display());
-        let lines = marks(source, &second);
+        let lines = marks(fixture, &second);
         for mark in ["  square-1", "  strip-1"] {
             assert!(lines.iter().any(|line| line == mark), "{mark} in {lines:?}");
         }
@@ -263,4 +263,21 @@ fn call_whose_process_executes_a_program_is_over_and_the_next_one_has_the_next_n
         let lines = marks(SOURCE, &of_call(&finished, call));
         assert_eq!(lines, ["renew-1", "renew-exec"], "call {call}");
     }
+}
+
+#[test]
+fn function_whose_first_line_cannot_be_probed_is_refused_with_a_line_that_can() {
+    if !needs::kernel() {
+        return;
+    }
+    let path = c("trace-stop", SOURCE, &["-O0"]);
+    let program = Program::ready(&path, &[]);
+    let finished = Tracer::attach(program.pid(), "json", &["trace stop"], &[]).finish();
+    finished.assert_code(2);
+    let line = line_of(&source(SOURCE), "stop-add");
+    finished.assert_says(&[
+        "`int3`, cannot be probed",
+        "a trace begins with the first line of its function",
+        &format!("`snapshot {SOURCE}:{line}` has the variables there"),
+    ]);
 }

@@ -670,3 +670,19 @@ fn screen_of_two_calls_at_120x40() {
 fn screen_of_two_calls_at_200x60() {
     insta::assert_snapshot!(compared((200, 60)).screen());
 }
+
+#[test]
+fn source_that_comes_after_its_step_is_scrolled_to_its_line() {
+    let mut desk = listed((100, 20), &[1]);
+    desk.state.source = None;
+    let enter = KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE);
+    let action = desk.state.action_of(enter).expect("the key has a meaning");
+    let effects = desk.state.update(action, desk.now);
+    assert_eq!(desk.step().1, 40);
+    assert_eq!(desk.stepping().source.top, 0, "no line is there yet");
+    desk.answer(effects);
+    let view = desk.stepping();
+    let rows = usize::from(view.regions(desk.state.size).source.height) - 1;
+    let shown = view.source.top..view.source.top + rows;
+    assert!(shown.contains(&39), "line 40 in {shown:?}");
+}
