@@ -209,10 +209,11 @@ impl Live {
                     let is_more = part.is_more && !part.probe.sites.is_empty();
                     match self.extend(&new, placement, part) {
                         Ok(more) if is_more => {
+                            // Before the note, so that whoever has it finds the next call recorded.
+                            self.follows_more(&name, placement);
                             for note in more {
                                 self.shared.note(format!("{name}: {note}"));
                             }
-                            self.follows_more(&name, placement);
                         }
                         Ok(more) => notes.extend(more),
                         Err(error) => notes.push(error.to_string()),
