@@ -122,6 +122,7 @@ fn place_of(event: &Event) -> Event {
         span: None,
         context: SpanContext::default(),
         step: None,
+        access: None,
     }
 }
 
