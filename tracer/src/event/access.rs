@@ -1,5 +1,6 @@
 //! Accesses to watched values.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -49,6 +50,30 @@ pub struct KernelAccess {
     /// Name of the system call, if it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+}
+
+impl AccessKind {
+    /// Its name, as all outputs have it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Write => "write",
+            Self::Read => "read",
+            Self::Update => "update",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl KernelAccess {
+    /// The system call by its name, or by its number if the name is not known. `None` outside of one.
+    #[must_use]
+    pub fn call(&self) -> Option<Cow<'_, str>> {
+        match (&self.name, self.system_call) {
+            (Some(name), _) => Some(name.into()),
+            (None, number) => number.map(|number| number.to_string().into()),
+        }
+    }
 }
 
 impl fmt::Display for KernelAccess {

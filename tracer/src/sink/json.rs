@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::ser::{CompactFormatter, Formatter};
 
 use event::EventLines;
-pub(in crate::sink) use event::Frames;
+pub(in crate::sink) use event::{AccessLine, Frames};
 
 use super::aggregate::PERCENTILES;
 use super::{Begin, BeginTarget, Sink};

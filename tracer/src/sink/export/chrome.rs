@@ -15,7 +15,7 @@ use super::step_frames::{EndedFrame, LastFrames, StepFrames};
 use crate::event::{
     Event, NamedValue, SpanContext, SpanEvent, SpanIds, SpanStatus, StepEvent, TargetStatus,
 };
-use crate::sink::json::{Frames, write_object};
+use crate::sink::json::{AccessLine, Frames, write_object};
 use crate::sink::stamp::Stamp;
 use crate::sink::{Begin, Sink};
 
@@ -283,6 +283,8 @@ struct About<'e> {
     notes: &'e [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     step: Option<&'e StepEvent>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access: Option<AccessLine<'e>>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields so")]
@@ -320,6 +322,7 @@ impl<'e> About<'e> {
             }),
             notes: span.map_or(&[], |span| span.notes.as_slice()),
             step: event.step.as_deref(),
+            access: event.access.as_deref().map(AccessLine::of),
         }
     }
 }

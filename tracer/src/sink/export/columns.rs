@@ -7,7 +7,9 @@ use std::io;
 use serde::ser::{SerializeMap as _, Serializer as _};
 
 use super::limits::COLUMNS;
-use crate::event::{Event, NamedValue, SpanContext, SpanEvent, SpanStatus, StepEvent};
+use crate::event::{
+    Access, Event, KernelAccess, NamedValue, SpanContext, SpanEvent, SpanStatus, StepEvent,
+};
 use crate::sink::Begin;
 use crate::sink::Sink;
 use crate::sink::json::Frames;
@@ -202,6 +204,7 @@ pub(super) struct Columns {
     unknown_contexts: bool,
     spans: bool,
     steps: bool,
+    accesses: bool,
     /// Values beyond the limit.
     others: bool,
     /// Values that their column does not show as a whole.
@@ -218,6 +221,7 @@ impl Columns {
         self.unknown_contexts |= matches!(event.context, SpanContext::Unknown(_));
         self.spans |= event.span.is_some();
         self.steps |= event.step.is_some();
+        self.accesses |= event.access.is_some();
         for named in values(event) {
             match self.place(&event.origin.probe_name, &named.expr, true) {
                 Some(place) => {
@@ -319,6 +323,18 @@ impl Columns {
                 ("step_repeated", Uint64),
             ],
         );
+        add(
+            self.accesses,
+            &[
+                ("access_kind", Text),
+                ("access_address", Text),
+                ("access_code", Text),
+                ("access_instruction", Text),
+                ("access_by_kernel", Boolean),
+                ("access_system_call", Text),
+                ("access_uncertain", Text),
+            ],
+        );
         all.extend(self.values.iter().map(|value| Column {
             name: value.name.clone(),
             kind: value.seen.kind(),
@@ -350,6 +366,9 @@ impl Columns {
         }
         if self.steps {
             step_cells(event.step.as_deref(), row);
+        }
+        if self.accesses {
+            access_cells(event.access.as_deref(), row);
         }
         let first = row.len();
         row.resize(first + self.values.len(), TableCell::Empty);
@@ -502,6 +521,23 @@ fn step_cells(step: Option<&StepEvent>, row: &mut Vec<TableCell<'_>>) {
         TableCell::Uint64(step.depth.into()),
         TableCell::Uint64(step.repeated),
     ]);
+}
+
+fn access_cells<'e>(access: Option<&'e Access>, row: &mut Vec<TableCell<'e>>) {
+    let Some(access) = access else {
+        row.extend(std::iter::repeat_n(TableCell::Empty, 7));
+        return;
+    };
+    let text = |text: &'e Option<String>| text.as_deref().map(Cow::Borrowed);
+    let kernel = access.by_kernel.as_ref();
+    row.push(TableCell::Text(access.kind.name().into()));
+    row.push(TableCell::Text(format!("{:#x}", access.address).into()));
+    row.push(TableCell::Text(format!("{:#x}", access.code).into()));
+    row.push(text(&access.instruction).map_or(TableCell::Empty, TableCell::Text));
+    row.push(TableCell::Boolean(kernel.is_some()));
+    let call = kernel.and_then(KernelAccess::call);
+    row.push(call.map_or(TableCell::Empty, TableCell::Text));
+    row.push(text(&access.uncertain).map_or(TableCell::Empty, TableCell::Text));
 }
 
 /// A value in a column of this type.

@@ -255,7 +255,7 @@ struct StepLine<'e> {
 
 /// An access to a watched value. Addresses are texts, since readers of JSON take large numbers for floats.
 #[derive(Serialize)]
-struct AccessLine<'e> {
+pub(in crate::sink) struct AccessLine<'e> {
     kind: AccessKind,
     address: String,
     code: String,
@@ -268,7 +268,7 @@ struct AccessLine<'e> {
 }
 
 impl<'e> AccessLine<'e> {
-    fn of(access: &'e Access) -> Self {
+    pub(in crate::sink) fn of(access: &'e Access) -> Self {
         Self {
             kind: access.kind,
             address: format!("{:#x}", access.address),

@@ -12,7 +12,8 @@ use super::limits::STACK_FRAMES;
 use super::values::{entry, list, map};
 use super::{attribute, conventions::attribute as names, number_attribute, text_attribute};
 use crate::event::{
-    Event, NamedValue, SiteOrigin, SpanContext, SpanId, Stack, StackFrame, TraceId,
+    Access, Event, KernelAccess, NamedValue, SiteOrigin, SpanContext, SpanId, Stack, StackFrame,
+    TraceId,
 };
 use crate::value::Value;
 
@@ -28,9 +29,16 @@ const CALL: &str = "tracer.step.call";
 const STEP: &str = "tracer.step.number";
 const STEP_DEPTH: &str = "tracer.step.depth";
 const STEP_KIND: &str = "tracer.step.kind";
+const ACCESS_KIND: &str = "tracer.access.kind";
+const ACCESS_ADDRESS: &str = "tracer.access.address";
+const ACCESS_CODE: &str = "tracer.access.code";
+const ACCESS_INSTRUCTION: &str = "tracer.access.instruction";
+const ACCESS_BY_KERNEL: &str = "tracer.access.by_kernel";
+const ACCESS_SYSTEM_CALL: &str = "tracer.access.system_call";
+const ACCESS_UNCERTAIN: &str = "tracer.access.uncertain";
 
 /// Names of attributes that no value may take.
-const RESERVED: [&str; 14] = [
+const RESERVED: [&str; 15] = [
     names::CODE_FUNCTION_NAME,
     names::CODE_FILE_PATH,
     names::CODE_LINE_NUMBER,
@@ -45,6 +53,7 @@ const RESERVED: [&str; 14] = [
     "tracer.left_out",
     SPAN_UNKNOWN,
     "tracer.step",
+    "tracer.access",
 ];
 
 /// Sites whose records are kept. Beyond it, all are made again.
@@ -152,6 +161,9 @@ impl SiteRecord {
                 text_attribute(STEP_KIND, step.kind.name()),
             ]);
         }
+        if let Some(access) = &event.access {
+            record.attributes.extend(access_attributes(access));
+        }
     }
 
     /// Finds the keys of the values, unless they are those of the event before.
@@ -256,6 +268,25 @@ fn put(attributes: &mut Vec<KeyValue>, at: usize, key: &str, value: &Value) {
             attributes.push(entry(key, value));
         }
     }
+}
+
+/// The access to a watched value. Addresses are texts, as in the JSON output.
+fn access_attributes(access: &Access) -> Vec<KeyValue> {
+    let mut attributes = vec![
+        text_attribute(ACCESS_KIND, access.kind.name()),
+        text_attribute(ACCESS_ADDRESS, format!("{:#x}", access.address)),
+        text_attribute(ACCESS_CODE, format!("{:#x}", access.code)),
+        attribute(ACCESS_BY_KERNEL, Any::BoolValue(access.by_kernel.is_some())),
+    ];
+    let call = access.by_kernel.as_ref().and_then(KernelAccess::call);
+    let more = [
+        (ACCESS_INSTRUCTION, access.instruction.as_deref()),
+        (ACCESS_SYSTEM_CALL, call.as_deref()),
+        (ACCESS_UNCERTAIN, access.uncertain.as_deref()),
+    ];
+    let more = more.into_iter();
+    attributes.extend(more.filter_map(|(key, text)| Some(text_attribute(key, text?))));
+    attributes
 }
 
 /// The stack as text, and the values of its frames.

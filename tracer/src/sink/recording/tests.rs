@@ -12,8 +12,8 @@ use super::reader::{OpenError, RecordedEntry, Recording, entries};
 use super::writer::RecordingWriter;
 use crate::base::unavailable::Unavailable;
 use crate::event::{
-    Event, FrameKind, LeftOut, NamedValue, PlacementId, ProbeId, SiteOrigin, SpanContext,
-    SpanEvent, SpanId, SpanIds, SpanStatus, Stack, StackFrame, TraceId,
+    Access, AccessKind, Event, FrameKind, KernelAccess, LeftOut, NamedValue, PlacementId, ProbeId,
+    SiteOrigin, SpanContext, SpanEvent, SpanId, SpanIds, SpanStatus, Stack, StackFrame, TraceId,
 };
 use crate::session::SourceFile;
 use crate::value::Value;
@@ -143,6 +143,18 @@ fn all_kinds() -> Vec<Event> {
         span.status = SpanStatus::Unset;
         span.parent = None;
     }
+    let mut access = event(&origin(3, "watch"), 1, TIME + 35);
+    access.access = Some(Box::new(Access {
+        kind: AccessKind::Unknown,
+        address: u64::MAX,
+        code: 0x7f00_0000_1000,
+        instruction: None,
+        by_kernel: Some(KernelAccess {
+            system_call: Some(0),
+            name: Some("read".into()),
+        }),
+        uncertain: Some("the code is in no file".into()),
+    }));
     vec![
         event(&log, 1, TIME),
         event(&log, 2, TIME + 1),
@@ -153,6 +165,7 @@ fn all_kinds() -> Vec<Event> {
         inside,
         span,
         clock_was_set,
+        access,
         event(&log, 11, TIME + 40),
     ]
 }
@@ -195,7 +208,7 @@ fn events_are_read_as_they_were_written() {
     let recording = Recording::open(file.path()).expect("a recording");
     assert_eq!(recording.session(), &described());
     assert_eq!(recording.index().blocks.len(), 3);
-    assert_eq!(recording.index().events(), 20);
+    assert_eq!(recording.index().events(), 22);
     assert_eq!(recording.problems(), Vec::<String>::new());
     assert_eq!(events(&recording, 0), first);
     assert_eq!(events(&recording, 1), second);
@@ -258,7 +271,7 @@ fn damage_costs_its_block_alone() {
         HEADER as u64 + blocks[1].header.compressed
     );
     assert!(recording.problems()[0].contains("are damaged"));
-    assert_eq!(events(&recording, 1).len(), 10);
+    assert_eq!(events(&recording, 1).len(), 11);
     // Its data: the block is refused, and the others are shown.
     let mut damaged = bytes;
     damaged[second + 40] ^= 1;
@@ -266,7 +279,7 @@ fn damage_costs_its_block_alone() {
     let recording = Recording::open(damaged.path()).expect("a recording");
     assert_eq!(recording.index().blocks.len(), 4);
     assert!(recording.block(1).is_err());
-    assert_eq!(events(&recording, 2).len(), 10);
+    assert_eq!(events(&recording, 2).len(), 11);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Values as debug annotations: nested ones as nested annotations, with the keys of the JSON output.
 
 use super::messages::{AnnotationValue, DebugAnnotation};
-use crate::event::{Event, NamedValue, SpanContext, SpanStatus};
+use crate::event::{Access, Event, NamedValue, SpanContext, SpanStatus};
 use crate::sink::export::argument;
 use crate::value::{Cut, Map, Pointer, Sequence, Struct, Text, Value, Variant};
 
@@ -166,6 +166,27 @@ pub(super) fn annotations(event: &Event) -> Vec<DebugAnnotation> {
     all
 }
 
+/// An access to a watched value, with the keys of the JSON output.
+fn of_access(access: &Access) -> DebugAnnotation {
+    let pointer = |address| plain(AnnotationValue::Pointer(address));
+    let optional = [
+        ("instruction", access.instruction.clone()),
+        (
+            "by_kernel",
+            access.by_kernel.as_ref().map(ToString::to_string),
+        ),
+        ("uncertain", access.uncertain.clone()),
+    ];
+    let optional = optional.into_iter();
+    let optional = optional.filter_map(|(name, value)| Some(named(name, text(value?))));
+    let always = [
+        named("kind", text(access.kind.name())),
+        named("address", pointer(access.address)),
+        named("code", pointer(access.code)),
+    ];
+    dictionary(always.into_iter().chain(optional).collect())
+}
+
 /// The part of an event that is not a value.
 fn about(event: &Event) -> Vec<DebugAnnotation> {
     let origin = &event.origin;
@@ -192,6 +213,9 @@ fn about(event: &Event) -> Vec<DebugAnnotation> {
     }
     if let SpanContext::Unknown(why) = &event.context {
         about.push(named("span_unknown", text(&**why)));
+    }
+    if let Some(access) = &event.access {
+        about.push(named("access", of_access(access)));
     }
     let Some(span) = span else { return about };
     if let Some(parent) = span.parent {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use crate::base::unavailable::Unavailable;
 use crate::event::{
-    Event, FrameKind, LeftOut, NamedValue, PlacementId, ProbeId, SiteOrigin, SpanContext,
-    SpanEvent, SpanId, SpanIds, SpanStatus, Stack, StackFrame, TraceId,
+    Access, AccessKind, Event, FrameKind, KernelAccess, LeftOut, NamedValue, PlacementId, ProbeId,
+    SiteOrigin, SpanContext, SpanEvent, SpanId, SpanIds, SpanStatus, Stack, StackFrame, TraceId,
 };
 use crate::sink::{Begin, BeginTarget};
 use crate::value::{Cut, Struct, Text, Value};
@@ -141,6 +141,27 @@ pub(super) fn span(id: u64, from: u64, to: u64) -> Event {
         events: Vec::new(),
         left_out_events: 3,
         notes: vec!["parent not valid".into()],
+    }));
+    event
+}
+
+/// A write of the kernel's to a watched value.
+pub(super) fn access(after: u64) -> Event {
+    let mut event = event(
+        after,
+        vec![("old", Value::Int(1, 32)), ("new", Value::Int(2, 32))],
+    );
+    event.origin = origin(3, "watch");
+    event.access = Some(Box::new(Access {
+        kind: AccessKind::Write,
+        address: 0x4010,
+        code: 0x7f00_0000_1000,
+        instruction: Some("syscall".into()),
+        by_kernel: Some(KernelAccess {
+            system_call: Some(0),
+            name: Some("read".into()),
+        }),
+        uncertain: None,
     }));
     event
 }

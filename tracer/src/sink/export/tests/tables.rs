@@ -8,7 +8,7 @@ use parquet::basic::{LogicalType, Type};
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use parquet::record::Field;
 
-use super::made::{TIME, cut, event, frames, nested, span, text, unavailable};
+use super::made::{TIME, access, cut, event, frames, nested, span, text, unavailable};
 use super::*;
 use crate::event::{LeftOut, SpanContext};
 use crate::sink::export::limits::COLUMNS;
@@ -103,6 +103,39 @@ fn column_has_the_type_of_its_values() {
         cell(11, "json"),
         [r#"{"$type":"Pair","a":1,"b":[true,"x"]}"#, ""]
     );
+}
+
+#[test]
+fn accesses_have_columns_of_their_own() {
+    let mut by_program = access(2);
+    if let Some(access) = &mut by_program.access {
+        access.by_kernel = None;
+        access.uncertain = Some("it may have been another one".into());
+    }
+    let rows = csv(&[event(1, Vec::new()), access(1), by_program]);
+    for (name, cells) in [
+        ("access_kind", ["", "write", "write"]),
+        ("access_address", ["", "0x4010", "0x4010"]),
+        ("access_code", ["", "0x7f0000001000", "0x7f0000001000"]),
+        ("access_instruction", ["", "syscall", "syscall"]),
+        ("access_by_kernel", ["", "true", "false"]),
+        ("access_system_call", ["", "read", ""]),
+        ("access_uncertain", ["", "", "it may have been another one"]),
+        ("p3.old:int64", ["", "1", "1"]),
+    ] {
+        assert_eq!(column(&rows, name), cells, "{name}");
+    }
+    let bytes = export(ExportFormat::Parquet, &[event(1, Vec::new()), access(1)]);
+    let reader = opened(&bytes);
+    let rows = reader.get_row_iter(None).expect("rows");
+    let call = |row: parquet::errors::Result<parquet::record::Row>| {
+        let row = row.expect("a row");
+        let mut cells = row.get_column_iter();
+        let found = cells.find(|(name, _)| *name == "access_system_call");
+        found.expect("the column").1.clone()
+    };
+    let calls: Vec<Field> = rows.map(call).collect();
+    assert_eq!(calls, [Field::Null, Field::Str("read".into())]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 use prost::Message as _;
 use serde_json::{Value as Json, json};
 
-use super::made::{TIME, event, frames, ids, nested, span, text, unavailable};
+use super::made::{TIME, access, event, frames, ids, nested, span, text, unavailable};
 use super::*;
 use crate::event::SpanContext;
 use crate::sink::export::perfetto::messages::{
@@ -116,8 +116,8 @@ pub(super) struct Trace {
     pub(super) packet: Vec<TracePacket>,
 }
 
-fn perfetto() -> Vec<TracePacket> {
-    let bytes = export(ExportFormat::Perfetto, &events());
+fn perfetto(events: &[Event]) -> Vec<TracePacket> {
+    let bytes = export(ExportFormat::Perfetto, events);
     Trace::decode(&*bytes).expect("a trace").packet
 }
 
@@ -145,7 +145,7 @@ fn find<'a>(annotations: &'a [DebugAnnotation], name: &str) -> &'a DebugAnnotati
 
 #[test]
 fn perfetto_has_tracks_slices_instants_and_counters() {
-    let packets = perfetto();
+    let packets = perfetto(&events());
     let tracks: Vec<_> = packets
         .iter()
         .filter_map(|packet| packet.track_descriptor.as_ref())
@@ -223,7 +223,7 @@ fn perfetto_has_tracks_slices_instants_and_counters() {
 
 #[test]
 fn perfetto_describes_each_track_once() {
-    let packets = perfetto();
+    let packets = perfetto(&events());
     let mut uuids: Vec<u64> = packets
         .iter()
         .filter_map(|packet| packet.track_descriptor.as_ref()?.uuid)
@@ -237,4 +237,36 @@ fn perfetto_describes_each_track_once() {
         .as_ref()
         .expect("the clock is first");
     assert_eq!(clock.primary_trace_clock, Some(1));
+}
+
+#[test]
+fn accesses_are_a_part_of_what_both_formats_say_of_an_event() {
+    let bytes = export(ExportFormat::Chrome, &[access(1)]);
+    let trace: Json = serde_json::from_slice(&bytes).expect("JSON");
+    let mut lines = trace["traceEvents"].as_array().expect("events").iter();
+    let instant = lines.find(|line| line["ph"] == "i").expect("an instant");
+    assert_eq!(
+        instant["args"]["tracer"]["access"],
+        json!({
+            "kind": "write",
+            "address": "0x4010",
+            "code": "0x7f0000001000",
+            "instruction": "syscall",
+            "by_kernel": {"system_call": 0, "name": "read"},
+        })
+    );
+    let packets = perfetto(&[access(1)]);
+    let track_event = packets
+        .iter()
+        .find_map(|packet| packet.track_event.as_ref()?.r#type.map(|_| packet));
+    let track_event = track_event.and_then(|packet| packet.track_event.as_ref());
+    let all = &track_event.expect("an instant").debug_annotations;
+    let access = find(&find(all, "tracer").dict_entries, "access");
+    let value = |name| find(&access.dict_entries, name).value.clone();
+    assert_eq!(value("address"), Some(AnnotationValue::Pointer(0x4010)));
+    let kernel = "the kernel, in the system call `read`";
+    assert_eq!(
+        value("by_kernel"),
+        Some(AnnotationValue::Text(kernel.into()))
+    );
 }

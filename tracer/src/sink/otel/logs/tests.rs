@@ -1,6 +1,6 @@
 use super::*;
 use crate::base::unavailable::Unavailable;
-use crate::event::{FrameKind, LeftOut, PlacementId, ProbeId};
+use crate::event::{AccessKind, FrameKind, LeftOut, PlacementId, ProbeId};
 
 fn event(values: Vec<NamedValue>) -> Event {
     Event {
@@ -201,4 +201,51 @@ fn record_names_the_span_around_it_and_forgets_it() {
     assert!(record.trace_id.is_empty() && record.span_id.is_empty());
     let why = Any::StringValue("lost".into());
     assert_eq!(attributes(record)["tracer.span_unknown"], Some(&why));
+}
+
+#[test]
+fn access_to_a_watched_value_has_attributes_of_its_own() {
+    let mut records = LogRecords::default();
+    let mut access = event(vec![value("tracer.access.kind", Value::Int(1, 32))]);
+    access.access = Some(Box::new(Access {
+        kind: AccessKind::Update,
+        address: 0x4010,
+        code: 0x40_1136,
+        instruction: Some("add dword ptr [rip+0x2ef0], 1".into()),
+        by_kernel: None,
+        uncertain: None,
+    }));
+    let all = attributes(records.of(&access, 0));
+    let text = |text: &str| Any::StringValue(text.into());
+    for (key, expected) in [
+        ("tracer.access.kind", text("update")),
+        ("tracer.access.address", text("0x4010")),
+        ("tracer.access.code", text("0x401136")),
+        (
+            "tracer.access.instruction",
+            text("add dword ptr [rip+0x2ef0], 1"),
+        ),
+        ("tracer.access.by_kernel", Any::BoolValue(false)),
+        ("value.tracer.access.kind", Any::IntValue(1)),
+    ] {
+        assert_eq!(all[key], Some(&expected), "{key}");
+    }
+    assert!(!all.contains_key("tracer.access.system_call"));
+    if let Some(access) = &mut access.access {
+        access.by_kernel = Some(KernelAccess {
+            system_call: Some(999),
+            name: None,
+        });
+        access.uncertain = Some("it may have been another one".into());
+    }
+    let all = attributes(records.of(&access, 0));
+    let number = text("999");
+    assert_eq!(all["tracer.access.system_call"], Some(&number));
+    assert_eq!(
+        all["tracer.access.uncertain"],
+        Some(&text("it may have been another one"))
+    );
+    access.access = None;
+    let all = attributes(records.of(&access, 0));
+    assert!(!all.contains_key("tracer.access.kind"));
 }
