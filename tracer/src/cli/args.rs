@@ -138,6 +138,7 @@ Examples:
   sudo tracer attach --wait --exe ./app -e 'log app.c:12'
   tracer attach --check --exe ./app -f probes.txt       what these probes would be; attaches nothing
   sudo tracer attach --pid 4242 -e 'log worker.rs:88 if job.retries > 3' --output json --for 1m
+  sudo tracer attach --pid 4242 -e 'watch stats.served if new < old depth 2'
 
 The same probes can be typed in the terminal UI, behind `:`.";
 

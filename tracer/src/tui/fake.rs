@@ -1,6 +1,9 @@
 //! A session without a target: for tests, and for looking at the screen.
 
 #[cfg(test)]
+#[path = "fake/accesses.rs"]
+mod accesses;
+#[cfg(test)]
 #[path = "fake/steps.rs"]
 mod steps;
 
@@ -24,6 +27,8 @@ use crate::session::{
 use crate::sources::SourceText;
 use crate::value::{Cut, Map, Sequence, Struct, Text, Value};
 
+#[cfg(test)]
+pub(crate) use accesses::access;
 #[cfg(test)]
 pub(crate) use steps::traced_call;
 
@@ -567,12 +572,19 @@ impl Control for Fake {
                     .hint("there is `current`"),
             );
         }
-        let place = text
-            .split_whitespace()
-            .nth(1)
-            .and_then(|place| place.rsplit_once(':'));
-        let Some(line) = place.and_then(|(_, line)| line.parse().ok()) else {
-            return Err(Diagnostic::at(0..text.len(), "expected `FILE:LINE`"));
+        let value = text.strip_prefix("watch ");
+        let place = match value {
+            Some(value) => value.split(" at ").nth(1),
+            None => text.split_whitespace().nth(1),
+        };
+        let place = place.and_then(|place| place.rsplit_once(':'));
+        let line = place.and_then(|(_, line)| line.parse().ok());
+        let (file, line) = match (line, value) {
+            (Some(line), _) => (main_file(), line),
+            (None, Some(_)) => (Arc::default(), 0),
+            (None, None) => {
+                return Err(Diagnostic::at(0..text.len(), "expected `FILE:LINE`"));
+            }
         };
         inner.last += 1;
         let name = text
@@ -583,9 +595,9 @@ impl Control for Fake {
             id: ProbeId(inner.last),
             name,
             text: text.to_owned(),
-            file: main_file(),
+            file,
             line,
-            function: String::new(),
+            function: value.unwrap_or_default().to_owned(),
             sites: if line == 34 { 3 } else { 1 },
             placement: None,
             enabled: true,

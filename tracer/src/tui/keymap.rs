@@ -102,6 +102,7 @@ pub(super) enum KeyCommand {
     Right,
     Activate,
     Template,
+    Watch,
     Remove,
     Toggle,
     Edit,
@@ -248,6 +249,12 @@ static BINDINGS: &[Binding] = &[
         &[ch('t')],
         KeyCommand::Template,
         "logpoint on this line with your own message",
+    ),
+    bind(
+        Mode::Main,
+        &[ch('a')],
+        KeyCommand::Watch,
+        "watch a variable: who accesses it",
     ),
     bind(
         Mode::Main,

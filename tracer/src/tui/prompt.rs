@@ -180,6 +180,15 @@ impl Prompt {
         self.looked = None;
     }
 
+    /// Puts the first completion into the line, as Tab does when it goes through the list.
+    pub(super) fn choose_first(&mut self) {
+        if let Some(first) = self.completion.all.first() {
+            let line = format!("{}{}", self.before(), first.text);
+            self.completion.chosen = Some(0);
+            self.input = Input::new(line);
+        }
+    }
+
     /// Puts a completion in place of the word before the cursor, or a note that there is none.
     pub(super) fn complete(&mut self, back: bool) {
         let chosen = self.completion.chosen;

@@ -259,6 +259,7 @@ fn hints(state: &UiState) -> &'static [(KeyCommand, &'static str)] {
             (KeyCommand::AnyProbe, "any probe"),
             (KeyCommand::NextPane, "pane"),
             (KeyCommand::Search, "search"),
+            (KeyCommand::Watch, "watch"),
             (KeyCommand::NextCode, "next line with code"),
             (KeyCommand::Pause, "pause"),
             (KeyCommand::SilenceAll, "silence all"),

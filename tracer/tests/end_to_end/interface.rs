@@ -13,3 +13,4 @@ mod sources;
 mod stepping;
 mod story;
 mod terminal;
+mod watching;

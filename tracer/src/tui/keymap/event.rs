@@ -72,6 +72,7 @@ pub(super) static BINDINGS: &[Binding] = &[
         KeyCommand::OpenSource,
         "show the place of the frame or event in the source",
     ),
+    event(&[ch('a')], KeyCommand::Watch, "watch the value"),
     event(
         &[ch('E')],
         KeyCommand::EditSource,

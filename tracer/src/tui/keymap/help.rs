@@ -5,7 +5,7 @@ use crate::tui::action::Pane;
 use crate::tui::prompt::completion::about;
 
 /// Examples of probes.
-pub(in crate::tui) const EXAMPLES: [(&str, &str); 9] = [
+pub(in crate::tui) const EXAMPLES: [(&str, &str); 10] = [
     ("log main.rs:57", "every variable at each hit"),
     (
         "log main.rs:57 \"x {last.x} -> {current.x}\" if current.x != last.x",
@@ -30,6 +30,10 @@ pub(in crate::tui) const EXAMPLES: [(&str, &str); 9] = [
         "snapshot cache.rs:41 depth 8",
         "one hit: all variables, and the stack",
     ),
+    (
+        "watch stock.left if old != new",
+        "who changes a static, and from what to what",
+    ),
 ];
 
 /// The commands of a pane, besides those that all panes have.
@@ -38,6 +42,7 @@ fn of_pane(pane: Pane) -> &'static [KeyCommand] {
         Pane::Source => &[
             KeyCommand::Activate,
             KeyCommand::Template,
+            KeyCommand::Watch,
             KeyCommand::Files,
             KeyCommand::GoTo,
             KeyCommand::Search,

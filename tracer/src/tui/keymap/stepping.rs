@@ -118,6 +118,7 @@ pub(super) static BINDINGS: &[Binding] = &[
     ),
     steps(ENTER, KeyCommand::Activate, "the step as an event in full"),
     steps(&[ch('y')], KeyCommand::Copy, "copy the variable"),
+    steps(&[ch('a')], KeyCommand::Watch, "watch the variable"),
     steps(&[ch('Y')], KeyCommand::CopyAll, "copy the step as JSON"),
     steps(
         &[ch('E')],

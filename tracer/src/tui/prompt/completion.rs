@@ -12,7 +12,7 @@ use super::context::{CursorPlace, TypedContext};
 const KEPT: usize = 300;
 
 /// The actions and options of the probe language, with their effects.
-const ABOUT: [(&str, &str); 33] = [
+const ABOUT: [(&str, &str); 39] = [
     ("log", "a message with values at each hit"),
     ("snapshot", "one hit with all variables and the stack"),
     ("count", "counts hits: by VALUE"),
@@ -20,6 +20,12 @@ const ABOUT: [(&str, &str); 33] = [
     ("time", "the times of calls, or A..B"),
     ("span", "calls as spans: for OpenTelemetry"),
     ("trace", "calls line by line, to step through"),
+    ("watch", "writes to a value: VALUE [at LOCATION]"),
+    ("at", "LOCATION: the value that a hit there finds"),
+    ("until", "LOCATION: ends the watch"),
+    ("on write", "the writes (also without it)"),
+    ("on access", "reads and writes"),
+    ("if old != new", "only changes"),
     ("if", "CONDITION: only hits for which it is true"),
     ("by", "VALUE: one row for each"),
     ("step", "N: the width of a bucket"),
@@ -180,6 +186,35 @@ pub(in crate::tui) fn words(action: &str) -> Vec<Candidate> {
     crate::actions::words_of(action)
         .map(|word| Candidate::new(word, about(word)))
         .collect()
+}
+
+/// The words after the value of a watch. Some hold only if it has a place.
+pub(in crate::tui) fn watch_words(has_place: bool) -> Vec<Candidate> {
+    let place = if has_place { "until" } else { "at" };
+    let own = [place, "on write", "on access", "if old != new"].into_iter();
+    let is_own = |word: &str| matches!(word, "at" | "until" | "on");
+    let others = crate::actions::words_of("watch").filter(|word| !is_own(word));
+    let all = own.chain(others);
+    all.map(|word| Candidate::new(word, about(word))).collect()
+}
+
+/// The accesses that a watch can be of.
+pub(in crate::tui) fn accesses() -> Vec<Candidate> {
+    let all = [("write", "on write"), ("access", "on access")];
+    all.map(|(word, whole)| Candidate::new(word, about(whole)))
+        .into()
+}
+
+/// The watched value before an access, and after it.
+pub(in crate::tui) fn old_and_new() -> Vec<Candidate> {
+    let all = [
+        ("old", "the value before the access"),
+        ("new", "the value after it"),
+    ];
+    let names = all.map(|(name, about)| Candidate::new(name, about));
+    let specials = SPECIALS.into_iter();
+    let specials = specials.map(|one| Candidate::new(one.name(), "of the hit"));
+    names.into_iter().chain(specials).collect()
 }
 
 /// The names of themes.

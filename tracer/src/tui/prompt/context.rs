@@ -28,6 +28,22 @@ pub(in crate::tui) enum CursorPlace {
         /// A value may stand there, too.
         or_name: bool,
     },
+    /// The value of a watch: a variable at the cursor.
+    Watched,
+    /// A member of an expression in the value of a watch.
+    WatchedMember {
+        /// The expression before the last dot.
+        owner: String,
+    },
+    /// A word after the value of a watch.
+    WatchWord {
+        /// The value has a place.
+        has_place: bool,
+    },
+    /// `write` or `access`, after `on`.
+    Access,
+    /// The value before or after an access.
+    OldNew,
     /// `process`, after `per`.
     Process,
     /// The format of an export.
@@ -71,19 +87,11 @@ pub(in crate::tui) fn context(before: &str) -> TypedContext {
     if !actions::names().any(|name| name == action) {
         return of(CursorPlace::Free, "");
     }
+    if action == "watch" {
+        return of_watch(rest);
+    }
     let Some((location, tail)) = rest.split_once(char::is_whitespace) else {
-        let last = rest.rsplit("..").next().unwrap_or(rest);
-        if last.starts_with("usdt:") || last.contains("!usdt:") {
-            return of(CursorPlace::Location, last);
-        }
-        return match last.rsplit_once(':') {
-            Some((file, line))
-                if !file.ends_with(':') && line.chars().all(|c| c.is_ascii_digit()) =>
-            {
-                of(CursorPlace::Line(file.to_owned()), line)
-            }
-            _ => of(CursorPlace::Location, last),
-        };
+        return of_location(rest);
     };
     let location = location.split("..").next().unwrap_or(location).to_owned();
     match hole(tail) {
@@ -91,6 +99,78 @@ pub(in crate::tui) fn context(before: &str) -> TypedContext {
         Within::Hole(expression) => of_expression(&location, expression),
         Within::Words(words) => of_words(&location, action, words),
     }
+}
+
+/// A file, a function or a line.
+fn of_location(typed: &str) -> TypedContext {
+    let of = |place, stem: &str| TypedContext {
+        place,
+        stem: stem.to_owned(),
+    };
+    let last = typed.rsplit("..").next().unwrap_or(typed);
+    if last.starts_with("usdt:") || last.contains("!usdt:") {
+        return of(CursorPlace::Location, last);
+    }
+    match last.rsplit_once(':') {
+        Some((file, line)) if !file.ends_with(':') && line.chars().all(|c| c.is_ascii_digit()) => {
+            of(CursorPlace::Line(file.to_owned()), line)
+        }
+        _ => of(CursorPlace::Location, last),
+    }
+}
+
+/// The place behind `watch`.
+fn of_watch(rest: &str) -> TypedContext {
+    let of = |place, stem: &str| TypedContext {
+        place,
+        stem: stem.to_owned(),
+    };
+    let Some(end) = end_of_value(rest) else {
+        let (owner, stem) = split_member(last_path(rest));
+        return match owner {
+            "" => of(CursorPlace::Watched, rest),
+            owner => {
+                let owner = owner.to_owned();
+                of(CursorPlace::WatchedMember { owner }, stem)
+            }
+        };
+    };
+    let tail = rest.get(end..).unwrap_or_default();
+    let words = match hole(tail) {
+        Within::Text => return of(CursorPlace::Free, ""),
+        Within::Hole(expression) => return of(CursorPlace::OldNew, last_path(expression)),
+        Within::Words(words) => words,
+    };
+    let stem_at = words.rfind(char::is_whitespace).map_or(0, |at| at + 1);
+    let (front, stem) = words.split_at(stem_at);
+    match front.split_whitespace().next_back() {
+        Some("at" | "until") => of_location(stem),
+        Some("on") => of(CursorPlace::Access, stem),
+        _ => {
+            let has_place = tail.split_whitespace().next() == Some("at");
+            let found = of_words("", "watch", words);
+            let place = match found.place {
+                CursorPlace::Word { .. } => CursorPlace::WatchWord { has_place },
+                CursorPlace::Name { .. } => CursorPlace::OldNew,
+                place => place,
+            };
+            of(place, &found.stem)
+        }
+    }
+}
+
+/// The end of the value of a watch, if something stands behind it: white space outside of brackets.
+fn end_of_value(text: &str) -> Option<usize> {
+    let mut depth = 0_usize;
+    for (at, c) in text.char_indices() {
+        match c {
+            '(' | '[' => depth += 1,
+            ')' | ']' => depth = depth.saturating_sub(1),
+            c if c.is_whitespace() && depth == 0 => return Some(at),
+            _ => {}
+        }
+    }
+    None
 }
 
 enum Within<'t> {
@@ -232,6 +312,7 @@ fn split_member(path: &str) -> (&str, &str) {
 
 #[cfg(test)]
 mod tests {
+    use super::CursorPlace::WatchWord;
     use super::*;
 
     #[test]
@@ -244,6 +325,9 @@ mod tests {
             location: "a.rs:1".into(),
             action: if or_name { "hist" } else { "log" }.into(),
             or_name,
+        };
+        let member = |owner: &str| CursorPlace::WatchedMember {
+            owner: owner.into(),
         };
         for (before, place, stem) in [
             ("", CursorPlace::Start, ""),
@@ -284,6 +368,20 @@ mod tests {
             ("count a.rs:1 by request.", name("request"), ""),
             ("log a.rs:1 hits ", CursorPlace::Free, ""),
             ("log a.rs:1 hits 3 per pro", CursorPlace::Process, "pro"),
+            ("watch cou", CursorPlace::Watched, "cou"),
+            ("watch (*a[b + 1]).n", member("(*a[b + 1])"), "n"),
+            ("watch x ", WatchWord { has_place: false }, ""),
+            ("watch x on", WatchWord { has_place: false }, "on"),
+            ("watch x on wr", CursorPlace::Access, "wr"),
+            ("watch x at ma", CursorPlace::Location, "ma"),
+            ("watch x at a.rs:", CursorPlace::Line("a.rs".into()), ""),
+            ("watch x at f unt", WatchWord { has_place: true }, "unt"),
+            ("watch x at f until g", CursorPlace::Location, "g"),
+            ("watch x if ol", CursorPlace::OldNew, "ol"),
+            ("watch x if old != n", CursorPlace::OldNew, "n"),
+            ("watch x \"from {o", CursorPlace::OldNew, "o"),
+            ("watch x \"from", CursorPlace::Free, ""),
+            ("watch x hits ", CursorPlace::Free, ""),
             ("export cs", CursorPlace::Format, "cs"),
             ("export csv x", CursorPlace::Free, "csv x"),
             ("w fi", CursorPlace::Free, ""),

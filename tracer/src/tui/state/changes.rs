@@ -2,8 +2,10 @@
 
 use std::collections::VecDeque;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::super::tree::SourcePlace;
 use super::series::scale::round_above;
 use crate::event::Event;
 
@@ -107,6 +109,8 @@ pub(in crate::tui) struct Trail {
     pub(in crate::tui) rate: f64,
     /// Hits a second, the newest at the back.
     pub(in crate::tui) samples: VecDeque<RateSample>,
+    /// The place of the last access, if the probe watches a value.
+    pub(in crate::tui) access: Option<SourcePlace>,
     counted: Option<(Instant, u64)>,
 }
 
@@ -121,6 +125,10 @@ impl Trail {
         if self.past.back().is_none_or(|past| past.message != message) {
             self.changed_at = Some(now);
         }
+        self.access = event.access.is_some().then(|| SourcePlace {
+            file: Arc::clone(&event.origin.file),
+            line: event.origin.line,
+        });
         if self.past.len() >= REMEMBERED {
             self.past.pop_front();
         }

@@ -8,6 +8,7 @@ use super::super::keymap::{self, HelpPlace, KeyCommand};
 use super::super::picker::fuzzy::Picker;
 use super::super::prompt::{Prompt, Purpose};
 use super::detail::Detail;
+use super::probes::watching::watches;
 use super::source::file_index::FileIndex;
 use super::source::{LoadedText, SourceView};
 use super::undo::UndoStep;
@@ -54,6 +55,7 @@ impl UiState {
         match command {
             KeyCommand::Activate => return self.activate(),
             KeyCommand::Template => return self.ask_template(),
+            KeyCommand::Watch => return self.watch_variable(),
             KeyCommand::Remove => return self.remove_selected(),
             KeyCommand::Toggle => return self.toggle_selected(),
             KeyCommand::SilenceAll => return self.silence_all(),
@@ -203,7 +205,15 @@ impl UiState {
             Pane::Source => return self.toggle_logpoint(),
             Pane::Probes | Pane::Results => {
                 if let Some(probe) = self.probes.get(self.probes_list.cursor) {
-                    let (file, line) = (probe.file.clone(), probe.line);
+                    let (file, line) = match self.last_access(probe.id) {
+                        Some(place) => (place.file.clone(), place.line),
+                        None if probe.line == 0 && watches(probe) => {
+                            let text = format!("{} has seen no access yet", probe.name);
+                            self.say(text, false);
+                            return Vec::new();
+                        }
+                        None => (probe.file.clone(), probe.line),
+                    };
                     return self.open_at(&file, line);
                 }
             }

@@ -116,6 +116,11 @@ impl UiState {
                 (all, Some(request))
             }
             CursorPlace::Name { location, owner } => self.names_of(location, owner),
+            CursorPlace::Watched => self.watched_values(),
+            CursorPlace::WatchedMember { owner } => self.names_of(&self.location_here(), owner),
+            CursorPlace::WatchWord { has_place } => (completion::watch_words(*has_place), None),
+            CursorPlace::Access => (completion::accesses(), None),
+            CursorPlace::OldNew => (completion::old_and_new(), None),
             CursorPlace::Process => (
                 vec![Candidate::new("process", "each process by itself")],
                 None,
@@ -155,6 +160,24 @@ impl UiState {
                 _ => (Vec::new(), Some(request)),
             },
             None => (Vec::new(), Some(request)),
+        }
+    }
+
+    /// The variables at the cursor, for a watch.
+    fn watched_values(&self) -> (Vec<Candidate>, Option<NamesRequest>) {
+        let Some(source) = &self.source else {
+            return (Vec::new(), None);
+        };
+        if !source.known_variables().is_empty() {
+            return (self.watchable(source.known_variables()), None);
+        }
+        let request = NamesRequest::Values {
+            location: self.location_here(),
+            owner: String::new(),
+        };
+        match self.names.of(&request) {
+            Some(KnownNames::Values(Ok(known))) => (self.watchable(known), Some(request)),
+            _ => (Vec::new(), Some(request)),
         }
     }
 

@@ -10,7 +10,7 @@ use super::super::keymap::{self, KeyCommand, Mode};
 use super::super::list::List;
 use super::super::tree::{self, Fold, LaidTree, NodeId, Row, RowKind, SourcePlace, TreeLook};
 use super::{Overlay, UiState, overlay_area};
-use crate::event::Event;
+use crate::event::{Event, NamedValue};
 use crate::sink::json;
 use crate::sources::is_own_source;
 
@@ -150,6 +150,42 @@ impl Detail {
     /// The rows of the parts around a row, innermost first.
     fn path(&self, row: usize) -> Vec<usize> {
         std::iter::successors(Some(row), |row| self.outer(*row)).collect()
+    }
+
+    /// The selected value as an expression, such as `order.items[2]`. `None` if the row is of something else, or of a
+    /// part that has no such name.
+    pub(super) fn expr(&self) -> Option<String> {
+        let is_value = |row: &Row| matches!(row.kind, RowKind::Value) && !row.is_key;
+        let path = self.path(self.look.list.cursor);
+        let rows = path.iter().filter_map(|row| self.rows.get(*row));
+        let mut rows: Vec<&Row> = rows.take_while(|row| is_value(row)).collect();
+        let root = rows.pop()?;
+        let mut expr = match self.look.tab {
+            Tab::Raw => return None,
+            _ => root.label.clone(),
+        };
+        let is_variable = |named: &NamedValue| *named.expr == *expr;
+        let frames = self.event.stack.frames.iter();
+        let mut all = self
+            .event
+            .values
+            .iter()
+            .chain(frames.flat_map(|frame| &frame.values));
+        if !all.any(is_variable) || expr.starts_with('$') {
+            return None;
+        }
+        for part in rows.iter().rev() {
+            let label = part.label.trim();
+            let is_index = !label.is_empty() && label.chars().all(|c| c.is_ascii_digit());
+            let is_name =
+                label.chars().all(|c| c.is_alphanumeric() || c == '_') && !label.is_empty();
+            match (is_index, is_name) {
+                (true, _) => expr.push_str(&format!("[{label}]")),
+                (_, true) => expr.push_str(&format!(".{label}")),
+                _ => return None,
+            }
+        }
+        Some(expr)
     }
 
     /// The place in the source of the selected frame, or of the event.
@@ -394,6 +430,7 @@ impl UiState {
                 return self.copy(line.trim_end().to_owned());
             }
             KeyCommand::OpenSource => return self.open_row(),
+            KeyCommand::Watch => return self.watch_row(),
             KeyCommand::EditSource => return self.edit_source(),
             KeyCommand::Help => self.open_help(),
             KeyCommand::Back => self.leave_event(),

@@ -14,6 +14,7 @@ use crate::session::ProbeStatus;
 use crate::sink::aggregate::AggregateTable;
 
 pub(super) mod plain;
+pub(super) mod watching;
 
 impl UiState {
     /// Probes whose first site is on a line of the open file.

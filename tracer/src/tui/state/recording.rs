@@ -169,6 +169,10 @@ impl UiState {
                 self.say("this is a recording: its probes stay as they were", false);
                 Some(Vec::new())
             }
+            KeyCommand::Watch => {
+                self.say("this is a recording: it takes no probe", false);
+                Some(Vec::new())
+            }
             KeyCommand::Activate if self.focus == Pane::Source => {
                 self.say("this is a recording: it takes no probe", false);
                 Some(Vec::new())

@@ -11,6 +11,7 @@ mod recordings;
 mod results;
 mod stepping;
 mod themes;
+mod watching;
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};

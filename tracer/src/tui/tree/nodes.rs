@@ -8,7 +8,7 @@ use super::super::glyphs;
 use super::{
     Copied, NodeId, RowKind, SourcePlace, TreeLook, address, bytes, leaf_text, numbers, types,
 };
-use crate::event::{Event, NamedValue, StackFrame, counted};
+use crate::event::{Access, AccessKind, Event, NamedValue, StackFrame, counted};
 use crate::value::{Cut, Map, Pointer, Sequence, Struct, Value, Variant};
 
 /// Levels of references that lead to other references.
@@ -45,6 +45,19 @@ pub(super) enum Content<'e> {
     /// The place of a frame in the source.
     Place(&'e StackFrame),
     Note(&'e str),
+    /// A fact of an access.
+    Access(AccessFact, &'e Access),
+}
+
+/// A fact of an access.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum AccessFact {
+    /// Its kind and its instruction, or the kernel.
+    Author,
+    /// The place of the instruction.
+    Code,
+    /// The place of the value.
+    Place,
 }
 
 /// A part in the event before.
@@ -80,6 +93,9 @@ pub(super) fn of_values<'e>(event: &'e Event, before: Option<&'e Event>) -> Vec<
     }
     let before = before.map_or(Before::Unknown, |before| Before::Values(&before.values));
     nodes.extend(named(0, &event.values, before));
+    if let Some(access) = &event.access {
+        nodes.extend(of_access(access));
+    }
     nodes
 }
 
@@ -123,6 +139,24 @@ pub(super) fn of_stack<'e>(
     nodes
 }
 
+/// The code that made an access, and the place of the value.
+fn of_access(access: &Access) -> Vec<EventNode<'_>> {
+    let node = |label: &str, content| EventNode::new(id(2, label), label, content);
+    let fact = |label, fact| node(label, Content::Access(fact, access));
+    let mut nodes = vec![
+        fact("access", AccessFact::Author),
+        match access.by_kernel {
+            Some(_) => fact("called at", AccessFact::Code),
+            None => fact("code at", AccessFact::Code),
+        },
+        fact("value at", AccessFact::Place),
+    ];
+    if let Some(why) = &access.uncertain {
+        nodes.push(node("not certain", Content::Message(why)));
+    }
+    nodes
+}
+
 fn named<'e>(parent: NodeId, values: &'e [NamedValue], before: Before<'e>) -> Vec<EventNode<'e>> {
     let old = |index: usize, value: &NamedValue| match before {
         Before::Values(old) => {
@@ -145,6 +179,26 @@ fn named<'e>(parent: NodeId, values: &'e [NamedValue], before: Before<'e>) -> Ve
         )
     };
     values.iter().enumerate().map(node).collect()
+}
+
+/// A fact of an access, in words.
+fn access_text(fact: AccessFact, access: &Access) -> String {
+    let kind = match access.kind {
+        AccessKind::Write => "write",
+        AccessKind::Read => "read",
+        AccessKind::Update => "read and write",
+        AccessKind::Unknown => "read or write",
+    };
+    match (fact, &access.by_kernel, &access.instruction) {
+        (AccessFact::Author, Some(kernel), _) => format!("{kind} by {kernel}"),
+        (AccessFact::Author, None, Some(instruction)) => format!("{kind} by `{instruction}`"),
+        (AccessFact::Author, None, None) => kind.to_owned(),
+        (AccessFact::Code, Some(_), Some(instruction)) => {
+            format!("{:#x}, `{instruction}`", access.code)
+        }
+        (AccessFact::Code, ..) => format!("{:#x}", access.code),
+        (AccessFact::Place, ..) => format!("{:#x}", access.address),
+    }
 }
 
 fn id(parent: NodeId, label: &str) -> NodeId {
@@ -219,6 +273,7 @@ impl<'e> EventNode<'e> {
         match self.content {
             Content::Value(value) => Copied::Value(value),
             Content::Message(text) | Content::Note(text) => Copied::Text(text),
+            Content::Access(..) => Copied::Event,
             Content::Frame(frame, ..) | Content::Place(frame) => Copied::Frame(frame),
         }
     }
@@ -231,6 +286,7 @@ impl<'e> EventNode<'e> {
             Content::Frame(_, _, false) => RowKind::OtherFrame,
             Content::Place(_) => RowKind::Place,
             Content::Note(_) => RowKind::Note,
+            Content::Access(..) => RowKind::Value,
         }
     }
 
@@ -302,6 +358,7 @@ impl<'e> EventNode<'e> {
                 is_whole: values.is_empty(),
             },
             Content::Place(frame) => whole(place_text(frame)),
+            Content::Access(fact, access) => whole(access_text(fact, access)),
         }
     }
 
@@ -338,7 +395,9 @@ impl<'e> EventNode<'e> {
             Content::Value(value) => value,
             Content::Message(_) => return NodeParts::Text,
             Content::Frame(frame, values, _) => return self.frame_parts(frame, values),
-            Content::Place(_) | Content::Note(_) => return NodeParts::None,
+            Content::Place(_) | Content::Note(_) | Content::Access(..) => {
+                return NodeParts::None;
+            }
         };
         let nodes = match value {
             Value::Struct(inner) => self.struct_parts(inner),

@@ -252,7 +252,7 @@ impl SourceRow<'_> {
 
     /// The latest value of each probe on the line.
     fn values(&self, room: usize) -> Vec<InlineValue> {
-        let probes: Vec<&ProbeStatus> = self.state.probes_on(self.line).take(4).collect();
+        let probes: Vec<&ProbeStatus> = self.state.shown_on(self.line).take(4).collect();
         let many = probes.len() > 1;
         probes
             .into_iter()

@@ -1,8 +1,8 @@
 //! Pages with examples: each command on them is run, and its output compared.
 //!
-//! The pages are docs/tutorial.md, docs/recipes.md, docs/opentelemetry.md and docs/recording.md. A fenced
-//! `console` block has a command after
-//! `$ ` and its output. A comment on the line before a block says how it is run:
+//! The pages are docs/tutorial.md, docs/recipes.md, docs/opentelemetry.md, docs/recording.md and docs/watch.md. A
+//! fenced `console` block has a command after `$ ` and its output. A comment on the line before a block says how it is
+//! run:
 //!
 //! | comment | the block |
 //! | --- | --- |
@@ -37,7 +37,7 @@ const SHOP: &str = "docs/tutorial/shop.rs";
 
 /// Runs all blocks of a page, in their order.
 fn page(name: &str) {
-    if !needs::kernel() || !needs::tools(&["jq", "curl", "zstdcat"]) {
+    if !needs::kernel() || !needs::tools(&["jq", "curl", "zstdcat", "gcc"]) {
         return;
     }
     let path = workspace().join("docs").join(name);
@@ -92,6 +92,11 @@ fn recipes_show_what_the_tracer_prints() {
 #[test]
 fn recordings_page_shows_what_the_tracer_prints() {
     page("recording.md");
+}
+
+#[test]
+fn page_on_watching_shows_what_the_tracer_prints() {
+    page("watch.md");
 }
 
 #[test]

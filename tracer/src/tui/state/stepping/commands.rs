@@ -85,6 +85,7 @@ impl UiState {
             KeyCommand::PreviousCall => return self.next_call(true),
             KeyCommand::Activate => self.show_step_in_full(),
             KeyCommand::Copy => return self.copy_variable(),
+            KeyCommand::Watch => return self.watch_step(),
             KeyCommand::CopyAll => {
                 let step = self.stepped().and_then(|one| one.call.step(one.index));
                 let line = step.map(|step| json::event_line(&step.event));
