@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::super::document::{Document, LineSpans};
+use super::super::document::{Document, LineSpans, hue_at};
 use super::super::list::List;
+use super::super::theme::Hue;
 use crate::base::diagnostic::Diagnostic;
 use crate::session::{LineInfo, OutlineEntry, SourceFile, VariableInfo};
 
@@ -226,6 +227,42 @@ impl SourceView {
     /// The lines with code have been looked up.
     pub(in super::super) fn code_known(&self) -> bool {
         self.code_known
+    }
+
+    /// The names on a line that may be variables, in their order: neither members nor functions nor words of the
+    /// language. Lines count from 0.
+    pub(super) fn names_on(&self, index: usize) -> Vec<&str> {
+        let LoadedText::Text(document) = &self.text else {
+            return Vec::new();
+        };
+        let line = document.line(index);
+        let spans = self.spans.get(index).map_or(&[][..], Vec::as_slice);
+        let is_part = |c: char| c.is_alphanumeric() || c == '_';
+        let mut names: Vec<&str> = Vec::new();
+        let mut rest = line;
+        while let Some(begin) = rest.find(is_part) {
+            let at = line.len() - rest.len() + begin;
+            let (front, from) = line.split_at(at);
+            let end = from.find(|c| !is_part(c)).unwrap_or(from.len());
+            let (name, behind) = from.split_at(end);
+            rest = behind;
+            let behind = behind.trim_start();
+            let is_member = front.ends_with('.') || front.ends_with("->");
+            let is_called = behind.starts_with(['(', '!']) && !behind.starts_with("!=");
+            let is_constant = || name != "NULL" && !name.contains(char::is_lowercase);
+            let fits = match hue_at(spans, at) {
+                Hue::Plain => true,
+                Hue::Literal => is_constant(),
+                _ => false,
+            };
+            let is_name = fits
+                && !name.starts_with(|c: char| c.is_ascii_digit())
+                && !behind.starts_with("::");
+            if is_name && !is_member && !is_called && !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
     }
 
     /// Variables at the cursor, where they are known.

@@ -39,11 +39,11 @@ fn static_is_watched_by_keys_and_its_event_leads_to_the_writer() {
         let text = Text::of_exe(program.pid());
         let mut terminal = start(&["--pid", &program.pid().to_string()], size);
         pick_file(&mut terminal);
-        let line = probe_line(SOURCE, "work");
-        go_to(&mut terminal, line);
+        // The line that writes to the static.
+        let writer = probe_line(SOURCE, "work") + 2;
+        go_to(&mut terminal, writer);
         terminal.keys("a");
-        // A parameter has a place, and a static needs none.
-        terminal.wait_text(&format!("{SOURCE}:{line}"));
+        terminal.wait_text("new probe watch ");
         tab_to(&mut terminal, "watch sum");
         terminal.keys(" if old != new\r");
         terminal.wait_text(" by work");
@@ -54,9 +54,8 @@ fn static_is_watched_by_keys_and_its_event_leads_to_the_writer() {
         terminal.wait("the access in full", |screen| {
             screen.contains("access: write by `mov ") && screen.contains("old: ")
         });
-        // The line that writes is two below.
         terminal.keys("o");
-        let writer = format!("▶ {}", line + 2);
+        let writer = format!("▶ {writer}");
         terminal.wait("the line of the writer", |screen| {
             screen.contains(&writer) && screen.contains("◂ sum: ")
         });

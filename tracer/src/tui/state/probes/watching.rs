@@ -105,21 +105,34 @@ impl UiState {
         self.overlay = Overlay::Prompt(Prompt::new(Purpose::Probe, text, end));
     }
 
-    /// The values that can follow `watch`: the variables at the cursor, each with its place.
+    /// The values that can follow `watch`: those that the line at the cursor names, and the other variables in scope.
+    /// A name of the line that is no variable of the function may be that of a static.
     pub(in crate::tui::state) fn watchable(&self, known: &[VariableInfo]) -> Vec<Candidate> {
         let here = self.location_here();
-        let in_memory = known.iter().filter(|variable| {
-            variable.unavailable.is_none() && !variable.place.starts_with(REGISTER)
-        });
         let candidate = |variable: &VariableInfo| {
             let name = &variable.name;
             let text = match variable.kind {
                 "static" => name.clone(),
                 _ => format!("{name} at {here}"),
             };
-            Candidate::new(text, format!("{} {}", variable.kind, variable.ty))
+            let is_in_memory =
+                variable.unavailable.is_none() && !variable.place.starts_with(REGISTER);
+            let about = || format!("{} {}", variable.kind, variable.ty);
+            is_in_memory.then(|| Candidate::new(text, about()))
         };
-        in_memory.map(candidate).collect()
+        let source = self.source.as_ref();
+        let named = source.map(|source| source.names_on(source.list.cursor));
+        let named = named.unwrap_or_default();
+        let of_line = named.iter().filter_map(|name| {
+            let variable = known.iter().find(|variable| variable.name == *name);
+            match variable {
+                Some(variable) => candidate(variable),
+                None => Some(Candidate::new(*name, "named on this line")),
+            }
+        });
+        let is_named = |variable: &&VariableInfo| named.contains(&variable.name.as_str());
+        let others = known.iter().filter(|variable| !is_named(variable));
+        of_line.chain(others.filter_map(candidate)).collect()
     }
 
     /// Probes whose latest value stands beside a line of the open file: those on the line, and watches whose last

@@ -51,9 +51,15 @@ fn watched(size: (u16, u16)) -> Desk {
 fn key_watches_a_variable_of_the_line_and_tab_goes_on_to_the_others() {
     let mut desk = Desk::open((80, 24));
     let at_line = |name: &str| format!("watch {name} at target-app/src/main.rs:18");
-    assert_eq!(desk.typed_by("a"), at_line("last"));
+    // Those that the line names come first.
+    assert_eq!(desk.typed_by("a"), at_line("current"));
     // One in a register and those that are unavailable are left out. A static needs no place.
-    for line in [at_line("current"), "watch POLL".into(), at_line("last")] {
+    for line in [
+        at_line("last"),
+        "watch POLL".into(),
+        at_line("current"),
+        at_line("last"),
+    ] {
         desk.press(KeyCode::Tab);
         assert_eq!(desk.in_line(), line);
     }
@@ -71,7 +77,21 @@ fn key_before_the_variables_are_known_asks_for_them() {
     assert_eq!(desk.in_line(), "watch ");
     desk.answer(effects);
     desk.press(KeyCode::Tab);
-    assert_eq!(desk.in_line(), "watch last at target-app/src/main.rs:18");
+    assert_eq!(desk.in_line(), "watch current at target-app/src/main.rs:18");
+}
+
+#[test]
+fn name_on_the_line_that_is_no_variable_in_scope_may_be_a_static() {
+    let mut desk = Desk::open((80, 24));
+    desk.keys(":44");
+    desk.press(KeyCode::Enter);
+    let source = desk.state.source.as_ref().expect("a file is open");
+    // Neither keywords, types, members and functions, nor comments and texts.
+    assert_eq!(source.names_on(source.list.cursor), ["seconds", "n"]);
+    let poll = source.names_on(32);
+    assert_eq!(poll, ["POLL"]);
+    // `seconds` is optimised out.
+    assert_eq!(desk.typed_by("a"), "watch n");
 }
 
 #[test]
