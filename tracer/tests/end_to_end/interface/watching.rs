@@ -43,7 +43,9 @@ fn static_is_watched_by_keys_and_its_event_leads_to_the_writer() {
         let writer = probe_line(SOURCE, "work") + 2;
         go_to(&mut terminal, writer);
         terminal.keys("a");
-        terminal.wait_text("new probe watch ");
+        terminal.wait("the completions", |screen| {
+            screen.contains("new probe watch ") && screen.contains("named on this line")
+        });
         tab_to(&mut terminal, "watch sum");
         terminal.keys(" if old != new\r");
         terminal.wait_text(" by work");
