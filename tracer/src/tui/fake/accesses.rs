@@ -22,7 +22,7 @@ pub(crate) fn access(probe: u32, hit: u64, line: u64) -> Event {
         value: Value::Uint(value.into()),
     };
     event.values = vec![number("old", hit - 1), number("new", hit)];
-    let by_kernel = (hit % 3 == 0).then(|| KernelAccess {
+    let by_kernel = hit.is_multiple_of(3).then(|| KernelAccess {
         system_call: Some(0),
         name: Some("read".into()),
     });
