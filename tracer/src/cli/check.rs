@@ -4,8 +4,6 @@ use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::time::Duration;
 
-use serde::Serialize;
-
 use super::args::{Attach, Output};
 use super::failure::CommandFailure;
 use super::lists::{kind, place};
@@ -13,14 +11,13 @@ use super::output::{Colours, print, tell};
 use super::probes::{self, WrittenProbe};
 use super::subject::{matched, options, report_all, selector};
 use super::{BAD_INPUT, DONE};
-use crate::base::diagnostic::Diagnostic;
 use crate::base::visible::Visible;
-use crate::debuginfo::site::SourceLine;
 use crate::event::counted;
 use crate::kernel::TrapCost;
 use crate::placement::StayReason;
 use crate::plan::PlannedValue;
-use crate::session::{Catalog, Checked, CheckedSite, SessionOptions, expected_trap_cost, trap_ns};
+use crate::session::{Catalog, Checked, CheckedSite, SessionOptions, expected_trap_cost};
+use crate::sink::json::listed::{CheckedProbeLine, RefusedLine};
 use crate::sink::json::write_object;
 use crate::target::Process;
 use crate::target::select::Selector;
@@ -47,9 +44,16 @@ pub(super) fn run(args: &Attach, colours: Colours) -> Result<u8, CommandFailure>
     print(|out| {
         for (written, checked) in written.iter().zip(&checked) {
             match checked {
-                Ok(probe) if json => write_json(out, written, probe, trap.as_ref())?,
+                Ok(probe) if json => {
+                    write_object(
+                        &mut *out,
+                        &CheckedProbeLine::new(&written.spec, probe, trap.as_ref()),
+                    )?;
+                }
                 Ok(probe) => write_probe(out, written, probe, trap.as_ref())?,
-                Err(error) if json => write_object(&mut *out, &RefusedLine::new(written, error))?,
+                Err(error) if json => {
+                    write_object(&mut *out, &RefusedLine::new(&written.spec.text, error))?
+                }
                 Err(_) => {}
             }
         }
@@ -178,110 +182,4 @@ fn write_value(out: &mut impl Write, value: &PlannedValue) -> io::Result<()> {
         Some(why) => writeln!(out, "  unavailable: {}", Visible(&why.to_string())),
         None => writeln!(out),
     }
-}
-
-#[derive(Serialize)]
-struct CheckedProbeLine<'l> {
-    r#type: &'static str,
-    text: &'l str,
-    module: &'l str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    hits: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rate: Option<f64>,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    per_process: bool,
-    sites: Vec<CheckedSiteLine<'l>>,
-    #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    notes: &'l [String],
-}
-
-#[derive(Serialize)]
-struct CheckedSiteLine<'l> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    file: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    line: Option<u64>,
-    function: &'l str,
-    address: String,
-    probed: String,
-    cost: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    trap_ns: Option<u64>,
-    ops: usize,
-    values: Vec<CheckedValueLine<'l>>,
-}
-
-#[derive(Serialize)]
-struct CheckedValueLine<'l> {
-    expr: &'l str,
-    r#type: &'l str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    unavailable: Option<String>,
-}
-
-#[derive(Serialize)]
-struct RefusedLine<'l> {
-    r#type: &'static str,
-    text: &'l str,
-    message: &'l str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    hint: Option<&'l str>,
-    /// Bytes from the start of the text.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    span: Option<[usize; 2]>,
-}
-
-impl<'l> RefusedLine<'l> {
-    fn new(written: &'l WrittenProbe, error: &'l Diagnostic) -> Self {
-        Self {
-            r#type: "refused",
-            text: &written.spec.text,
-            message: &error.message,
-            hint: error.hint.as_deref(),
-            span: error.span.as_ref().map(|span| [span.start, span.end]),
-        }
-    }
-}
-
-fn write_json(
-    out: &mut impl Write,
-    written: &WrittenProbe,
-    probe: &Checked,
-    trap: Option<&TrapCost>,
-) -> io::Result<()> {
-    let value = |value: &'_ PlannedValue| value.unavailable.as_ref().map(ToString::to_string);
-    let file = |source: &SourceLine| source.file.to_string_lossy().into_owned();
-    let sites = probe.sites.iter().map(|checked| CheckedSiteLine {
-        file: checked.site.source.as_ref().map(file),
-        line: checked.site.source.as_ref().map(|source| source.line),
-        function: &checked.site.function,
-        address: checked.site.address.to_string(),
-        probed: checked.place.address.to_string(),
-        cost: checked.place.kind.name(),
-        trap_ns: trap.map(|trap| trap_ns(trap, checked.place.kind)),
-        ops: checked.ops,
-        values: checked
-            .values
-            .iter()
-            .map(|planned| CheckedValueLine {
-                expr: &planned.expr,
-                r#type: &planned.ty,
-                unavailable: value(planned),
-            })
-            .collect(),
-    });
-    write_object(
-        out,
-        &CheckedProbeLine {
-            r#type: "probe",
-            text: &written.spec.text,
-            module: &probe.module,
-            hits: probe.hits,
-            rate: probe.rate,
-            per_process: written.spec.options.per_process,
-            sites: sites.collect(),
-            notes: &probe.notes,
-        },
-    )
 }

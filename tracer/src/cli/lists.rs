@@ -5,8 +5,6 @@ mod usdt;
 use std::io::{self, Write};
 use std::time::Duration;
 
-use serde::Serialize;
-
 use super::args::{DebugArgs, Funcs, Lines, Subject, Vars};
 use super::failure::CommandFailure;
 use super::output::{print, say, tell};
@@ -19,9 +17,10 @@ use crate::kernel::TrapCost;
 use crate::lang::parse_location;
 use crate::placement::{SiteKind, StayReason};
 use crate::session::{
-    Catalog, FoundFunction, LineInfo, LocatedSites, OutlineEntry, SiteCost, SourceFile,
-    VariableInfo, expected_trap_cost, trap_ns,
+    Catalog, LineInfo, LocatedSites, OutlineEntry, SiteCost, SourceFile, VariableInfo,
+    expected_trap_cost, trap_ns,
 };
+use crate::sink::json::listed::{FileLine, FunctionLine, LineLine, SiteLine, SiteNumber};
 use crate::sink::json::write_object;
 use crate::target::Process;
 
@@ -253,16 +252,7 @@ fn keep_own<T>(all: &mut Vec<T>, is_own: impl Fn(&T) -> bool) -> usize {
 fn write_file(out: &mut impl Write, file: &SourceFile, json: bool) -> io::Result<()> {
     let path = file.path.to_string_lossy();
     if json {
-        return write_object(
-            out,
-            &FileLine {
-                r#type: "file",
-                file: &path,
-                module: &file.module,
-                on_disk: file.on_disk,
-                own: file.own,
-            },
-        );
+        return write_object(out, &FileLine::from(file));
     }
     let absent = if file.on_disk { "" } else { "  (not on disk)" };
     writeln!(out, "{}{absent}", Visible(&path))
@@ -273,18 +263,8 @@ fn write_line_objects(
     file: &SourceFile,
     lines: &[LineInfo],
 ) -> io::Result<()> {
-    let path = file.path.to_string_lossy();
-    lines.iter().try_for_each(|line| {
-        write_object(
-            &mut *out,
-            &LineLine {
-                r#type: "line",
-                file: &path,
-                line: line.line,
-                sites: line.sites,
-            },
-        )
-    })
+    let line = |line| write_object(&mut *out, &LineLine::new(file, line));
+    lines.iter().try_for_each(line)
 }
 
 /// The lines with their text.
@@ -354,22 +334,6 @@ fn write_sites(
 }
 
 /// `main.rs:57  1 of 2  0x1234  app::twice, inlined into app::main at main.rs:80`
-/// The place of a site among those of its location, from 1.
-#[derive(Clone, Copy)]
-struct SiteNumber {
-    number: usize,
-    count: usize,
-}
-
-impl SiteNumber {
-    const fn new(index: usize, count: usize) -> Self {
-        Self {
-            number: index + 1,
-            count,
-        }
-    }
-}
-
 fn write_site(
     out: &mut impl Write,
     site: &Site,
@@ -474,172 +438,6 @@ fn write_function(out: &mut impl Write, function: &FunctionInfo, full: bool) -> 
         count => write!(out, "  {count} inlined copies")?,
     }
     writeln!(out)
-}
-
-#[derive(Serialize)]
-struct FileLine<'l> {
-    r#type: &'static str,
-    file: &'l str,
-    module: &'l str,
-    on_disk: bool,
-    own: bool,
-}
-
-#[derive(Serialize)]
-struct LineLine<'l> {
-    r#type: &'static str,
-    file: &'l str,
-    line: u64,
-    sites: u32,
-}
-
-#[derive(Serialize)]
-struct SiteLine<'l> {
-    r#type: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    file: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    line: Option<u64>,
-    site: usize,
-    of: usize,
-    address: String,
-    module: &'l str,
-    function: &'l str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cost: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    trap_ns: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cheapest: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cheapest_cost: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cheapest_trap_ns: Option<u64>,
-    /// Why its first instruction cannot be probed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    obstacle: Option<&'l str>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    inlined_into: Vec<CallLine<'l>>,
-    #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    notes: &'l [String],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    variables: Option<Vec<VariableLine<'l>>>,
-}
-
-#[derive(Serialize)]
-struct CallLine<'l> {
-    function: &'l str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    file: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    line: Option<u64>,
-}
-
-#[derive(Serialize)]
-struct VariableLine<'l> {
-    name: &'l str,
-    r#type: &'l str,
-    kind: &'static str,
-    place: &'l str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    unavailable: Option<&'l str>,
-}
-
-impl<'l> SiteLine<'l> {
-    fn new(
-        site: &'l Site,
-        SiteNumber { number, count }: SiteNumber,
-        located: &'l LocatedSites,
-        variables: Option<&'l Vec<VariableInfo>>,
-    ) -> Self {
-        let source = site.source.as_ref();
-        Self {
-            r#type: "site",
-            file: source.map(|source| source.file.to_string_lossy().into_owned()),
-            line: source.map(|source| source.line),
-            site: number,
-            of: count,
-            address: site.address.to_string(),
-            module: &located.module,
-            function: &site.function,
-            cost: None,
-            trap_ns: None,
-            cheapest: None,
-            cheapest_cost: None,
-            cheapest_trap_ns: None,
-            obstacle: None,
-            inlined_into: site.inlined_into.iter().map(CallLine::from).collect(),
-            notes: &located.notes,
-            variables: variables.map(|all| all.iter().map(VariableLine::from).collect()),
-        }
-    }
-}
-
-impl<'l> SiteLine<'l> {
-    fn set_cost(&mut self, cost: Option<&'l SiteCost>, trap: Option<&TrapCost>) {
-        let ns = |kind| trap.map(|trap| trap_ns(trap, kind));
-        // A site that cannot be probed has no cost.
-        let probed = cost.filter(|cost| cost.obstacle.is_none());
-        self.cost = probed.map(|cost| cost.first.name());
-        self.obstacle = cost.and_then(|cost| cost.obstacle.as_deref());
-        let cheapest = cost.and_then(|cost| cost.cheapest);
-        self.cheapest = cheapest.map(|(place, _)| place.to_string());
-        self.cheapest_cost = cheapest.map(|(_, kind)| kind.name());
-        self.trap_ns = probed.and_then(|cost| ns(cost.first));
-        self.cheapest_trap_ns = cheapest.and_then(|(_, kind)| ns(kind));
-    }
-}
-
-impl<'l> From<&'l InlinedInto> for CallLine<'l> {
-    fn from(step: &'l InlinedInto) -> Self {
-        let call = step.call.as_ref();
-        Self {
-            function: &step.function,
-            file: call.map(|call| call.file.to_string_lossy().into_owned()),
-            line: call.map(|call| call.line),
-        }
-    }
-}
-
-impl<'l> From<&'l VariableInfo> for VariableLine<'l> {
-    fn from(variable: &'l VariableInfo) -> Self {
-        Self {
-            name: &variable.name,
-            r#type: &variable.ty,
-            kind: variable.kind,
-            place: &variable.place,
-            unavailable: variable.unavailable.as_deref(),
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct FunctionLine<'l> {
-    r#type: &'static str,
-    name: &'l str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    file: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    line: Option<u64>,
-    addresses: Vec<String>,
-    inlined: Vec<String>,
-    own: bool,
-}
-
-impl<'l> From<&'l FoundFunction> for FunctionLine<'l> {
-    fn from(found: &'l FoundFunction) -> Self {
-        let function = &found.info;
-        let declared = function.declared.as_ref();
-        Self {
-            r#type: "function",
-            name: &function.name,
-            file: declared.map(|line| line.file.to_string_lossy().into_owned()),
-            line: declared.map(|line| line.line),
-            addresses: function.addresses.iter().map(ToString::to_string).collect(),
-            inlined: function.inlined.iter().map(ToString::to_string).collect(),
-            own: found.own,
-        }
-    }
 }
 
 #[cfg(test)]

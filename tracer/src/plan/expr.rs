@@ -135,10 +135,24 @@ impl Resolver<'_, '_> {
         }
     }
 
+    /// Refuses an expression that may lead to memory that no type describes, where only such memory may be read.
+    fn unconfined(&self, expr: &Expr, what: &str) -> Result<(), Diagnostic> {
+        match self.builder.limits().confined {
+            false => Ok(()),
+            true => Err(Diagnostic::at(
+                &expr.span,
+                format!("{what} are not allowed here: they can read any memory"),
+            )),
+        }
+    }
+
     /// A special name, such as `$return`.
     fn special(&self, expr: &Expr, special: Special) -> Result<Operand, Diagnostic> {
         match special {
             Special::Return => match self.scope.returned {
+                Some(Returned { redacted: true, .. }) if self.builder.limits().confined => Err(
+                    Diagnostic::at(&expr.span, "the result of this function is redacted"),
+                ),
                 Some(returned @ Returned { ty: Some(ty), .. }) => {
                     let spots = returned::place(self.builder, ty, returned);
                     Ok(Operand::Place(spots, ty))

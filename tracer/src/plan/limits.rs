@@ -102,6 +102,9 @@ pub struct Limits {
     pub value_bytes: u64,
     /// Buckets of a hash table that are looked at, full or not.
     pub buckets: u64,
+    /// Only memory that the types describe is read. Casts to pointers, indexes and sums of C pointers, and `$return`
+    /// of functions whose result is redacted are refused: each of them can lead around redaction.
+    pub confined: bool,
 }
 
 impl Default for Limits {
@@ -113,6 +116,7 @@ impl Default for Limits {
             string_bytes: 256,
             value_bytes: 4096,
             buckets: 512,
+            confined: false,
         }
     }
 }

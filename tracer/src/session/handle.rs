@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use super::actor::{Message, Reply, reply_channel};
 use super::live::{LiveMessage, Removed};
-use super::{FollowedProcesses, ProbeStatus, Subscriber, Subscription};
+use super::{Catalog, FollowedProcesses, ProbeStatus, Subscriber, Subscription};
 use crate::base::diagnostic::Diagnostic;
 use crate::event::{Aggregate, ProbeId, TargetStatus};
 use crate::lang::ast::ProbeSpec;
@@ -177,6 +177,12 @@ impl Session {
             let _ = reader.join();
         }
         self.ask(Message::ReaderEnded).unwrap_or_default()
+    }
+
+    /// The things to probe in the program that the session began with.
+    #[must_use]
+    pub fn catalog(&self) -> Catalog {
+        Catalog::of_modules(self.modules())
     }
 
     pub(super) fn modules(&self) -> Arc<Modules> {

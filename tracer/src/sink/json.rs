@@ -1,6 +1,7 @@
 //! One JSON object a line, for programs. docs/output.md has the keys.
 
 mod event;
+pub(crate) mod listed;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -213,7 +213,6 @@ impl Resolver<'_, '_> {
     }
 
     /// Sums and differences of pointers. C and C++ count them in elements.
-    #[expect(clippy::unused_self, reason = "a step of an expression as the others")]
     fn pointers(
         &self,
         expr: &Expr,
@@ -246,6 +245,7 @@ impl Resolver<'_, '_> {
             }
             _ => return Err(with_pointer(expr)),
         };
+        self.unconfined(expr, "sums of pointers")?;
         Ok(Operand::Place(
             Spots::whole(8, Spot::Number(ir.folded())),
             ty,

@@ -200,6 +200,7 @@ impl Resolver<'_, '_> {
     /// The address in an expression: the value of a pointer, the target of a Rust reference, the
     /// first element of a C array.
     fn address_in(&mut self, inner: &Expr) -> Result<Ir, Diagnostic> {
+        self.unconfined(inner, "casts to pointers")?;
         let operand = match Side::new(self, inner)? {
             Side::Other(operand) => operand,
             wide => return Ok(wide.number(self, inner)?.ir),

@@ -34,6 +34,9 @@ impl Resolver<'_, '_> {
             let resolved = self.builder.resolve(ty);
             if let Some(elements) = self.elements(&spots, &resolved) {
                 let row = elements.map_err(|why| Diagnostic::at(&base.span, why.to_string()))?;
+                if row.count.is_none() {
+                    self.unconfined(expr, "indexes of arrays of unknown length")?;
+                }
                 return self.element(expr, row, index);
             }
             let pointer =
@@ -45,6 +48,7 @@ impl Resolver<'_, '_> {
                 break;
             };
             if pointer && resolved.language != Language::Rust {
+                self.unconfined(expr, "indexes of pointers")?;
                 // A pointer of C counts in elements. Their number is unknown.
                 let row = ElementRow {
                     first: there,
@@ -116,7 +120,10 @@ impl Resolver<'_, '_> {
             let at = self.position(index)?;
             let at = match count {
                 Some(count) => in_bounds(index, at.ir, count)?,
-                None => at.ir,
+                None => {
+                    self.unconfined(expr, "indexes of arrays of unknown length")?;
+                    at.ir
+                }
             };
             let rows = Ir::alu(alu::MUL, linear.ir, Ir::Const(count.unwrap_or(0)));
             linear.ir = Ir::alu(alu::ADD, rows, at);

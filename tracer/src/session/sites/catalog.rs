@@ -28,7 +28,7 @@ use crate::target::{Process, TargetError};
 
 /// The things to probe, without a session.
 pub struct Catalog {
-    modules: Modules,
+    modules: Arc<Modules>,
 }
 
 /// The sites of one location.
@@ -97,7 +97,7 @@ impl Catalog {
     /// The process is gone or may not be read.
     pub fn of_process(process: &Process, options: &DebugOptions) -> Result<Self, TargetError> {
         Ok(Self {
-            modules: Modules::read(process, options)?,
+            modules: Arc::new(Modules::read(process, options)?),
         })
     }
 
@@ -110,7 +110,14 @@ impl Catalog {
         for module in modules.all() {
             module.debug().map_err(Arc::clone)?;
         }
-        Ok(Self { modules })
+        Ok(Self {
+            modules: Arc::new(modules),
+        })
+    }
+
+    /// Catalog of modules that a session has read.
+    pub(in crate::session) const fn of_modules(modules: Arc<Modules>) -> Self {
+        Self { modules }
     }
 
     pub(in crate::session) fn modules_of(&self) -> &Modules {
