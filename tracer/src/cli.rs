@@ -107,6 +107,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         },
         TracerCommand::View(args) => recordings::view::run(&args, colour),
         TracerCommand::Export(args) => recordings::export::run(&args),
+        TracerCommand::Mcp(args) => attach::assistant::run(*args),
         TracerCommand::Lines(lines) => lists::lines(&lines),
         TracerCommand::Vars(vars) => lists::vars(&vars),
         TracerCommand::Funcs(funcs) => lists::funcs(&funcs),

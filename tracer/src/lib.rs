@@ -13,6 +13,7 @@ pub mod debuginfo;
 pub mod event;
 pub mod kernel;
 pub mod lang;
+pub mod mcp;
 pub mod placement;
 pub mod plan;
 pub mod program;

@@ -188,8 +188,25 @@ impl Drop for PartialFile<'_> {
 /// # Errors
 /// The file is not writable, or it is such a link.
 pub(crate) fn create_named(path: &Path) -> io::Result<File> {
-    let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let mode = Mode::from_raw_mode(0o644);
+    let file = open_named(path, OFlags::empty(), Mode::from_raw_mode(0o644))?;
+    if FileType::from_raw_mode(fstat(&file)?.st_mode) == FileType::RegularFile {
+        rustix::fs::ftruncate(&file, 0)?;
+    }
+    Ok(file)
+}
+
+/// Opens a file that the user names, to write behind its end. A new one is for its owner alone. Links are followed as
+/// by [`create_named`].
+///
+/// # Errors
+/// As of [`create_named`].
+pub(crate) fn append_named(path: &Path) -> io::Result<File> {
+    open_named(path, OFlags::APPEND, Mode::RUSR | Mode::WUSR)
+}
+
+/// Creates or opens a file that the user names, with the permissions `mode` if it is new.
+fn open_named(path: &Path, more: OFlags, mode: Mode) -> io::Result<File> {
+    let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC | more;
     match rustix::fs::open(path, flags | OFlags::CREATE | OFlags::EXCL, mode) {
         Err(Errno::EXIST) => {}
         created => return Ok(File::from(created?)),
@@ -207,9 +224,6 @@ pub(crate) fn create_named(path: &Path) -> io::Result<File> {
         let again = format!("/proc/self/fd/{}", there.as_raw_fd());
         rustix::fs::open(again, flags, Mode::empty())?
     };
-    if FileType::from_raw_mode(fstat(&file)?.st_mode) == FileType::RegularFile {
-        rustix::fs::ftruncate(&file, 0)?;
-    }
     Ok(File::from(file))
 }
 

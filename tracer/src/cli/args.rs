@@ -3,6 +3,7 @@
 mod config;
 mod export;
 mod limit_options;
+mod mcp;
 mod selectors;
 mod settings;
 mod telemetry;
@@ -25,6 +26,7 @@ use crate::target::select::{Selector, SelectorKind};
 pub(super) use config::{ConfigReport, ConfigState};
 pub(super) use export::{ExportArgs, ExportTo, LiveExport};
 pub(super) use limit_options::LimitArgs;
+pub(super) use mcp::McpArgs;
 pub(super) use selectors::{SelectorArgs, TargetArgs, parse_target_line};
 pub(super) use settings::SettingsArgs;
 pub(super) use telemetry::TelemetryArgs;
@@ -99,6 +101,9 @@ pub(super) enum TracerCommand {
     Vars(Vars),
     /// List functions, with where they are declared and their inlined copies
     Funcs(Funcs),
+    /// Serve an assistant over the Model Context Protocol, within limits that it cannot change
+    #[command(after_help = mcp::EXAMPLES)]
+    Mcp(Box<McpArgs>),
     /// Say what this machine and a process allow, and what to do about what is missing
     Doctor(Doctor),
     /// Print a shell's completions

@@ -1,6 +1,8 @@
 //! `tracer attach`: probes on a running process, shown in the terminal UI or
 //! written as lines.
 
+pub(super) mod assistant;
+
 use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, Weak};

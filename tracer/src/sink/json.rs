@@ -262,8 +262,9 @@ impl<'e> From<&'e BeginTarget> for TargetLine<'e> {
     }
 }
 
-#[derive(Serialize)]
-struct ProbeLine<'e> {
+/// A probe, when it was added.
+#[derive(Serialize, schemars::JsonSchema)]
+pub(crate) struct ProbeLine<'e> {
     probe: &'e str,
     text: &'e str,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -21,7 +21,7 @@ const FLOORS: [&[&str]; 15] = [
     &["actions"],
     &["session"],
     &["sink"],
-    &["tui"],
+    &["mcp", "tui"],
     &["cli"],
 ];
 

@@ -42,7 +42,7 @@ impl TelemetryArgs {
 }
 
 /// A port, with an optional address before it.
-fn address(text: &str) -> Result<SocketAddr, String> {
+pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
     let port = text.strip_prefix(':').unwrap_or(text);
     if let Ok(port) = port.parse() {
         return Ok((IpAddr::V4(Ipv4Addr::LOCALHOST), port).into());

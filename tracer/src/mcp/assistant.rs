@@ -1,0 +1,250 @@
+//! An assistant's part of a session: its probes within the limits, its events, and the emergency stop.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::base::diagnostic::Diagnostic;
+use crate::event::ProbeId;
+use crate::mcp::kept::KeptEvents;
+use crate::mcp::limits::ENDED_PROBES;
+use crate::mcp::recordings::NamedRecording;
+use crate::mcp::sandbox::{AdmittedProbe, Sandbox};
+use crate::session::{Catalog, Control, Notice, ProbeStatus, Session, SessionOptions, Subscriber};
+
+/// Time that a probe may outlive its end before it is removed: the session ends it by itself before.
+const GRACE: Duration = Duration::from_millis(500);
+/// Notices that are taken at a time.
+const NOTICES: usize = 1 << 10;
+
+/// The session of one server. All clients of the server share it.
+pub(super) struct AssistantSession {
+    session: Arc<Session>,
+    pub(super) control: Arc<dyn Control>,
+    pub(super) options: SessionOptions,
+    pub(super) sandbox: Sandbox,
+    pub(super) kept: KeptEvents,
+    pub(super) recordings: Vec<NamedRecording>,
+    /// No probe may be added any more.
+    stopped: AtomicBool,
+    owned: Mutex<OwnedProbes>,
+}
+
+/// The probes that live, and the places of those that are being added.
+#[derive(Debug, Default)]
+struct OwnedProbes {
+    /// The end of each probe's life.
+    ends: BTreeMap<ProbeId, Instant>,
+    being_added: usize,
+}
+
+/// A probe that was added.
+#[derive(Debug)]
+pub(super) struct AddedProbe {
+    pub(super) status: ProbeStatus,
+    pub(super) lowered: Vec<String>,
+    pub(super) life: Duration,
+}
+
+impl AssistantSession {
+    pub(super) fn new(
+        session: Arc<Session>,
+        options: SessionOptions,
+        sandbox: Sandbox,
+        recordings: Vec<NamedRecording>,
+    ) -> Self {
+        let control = Arc::new(session.subscribe(Subscriber {
+            capacity: 0,
+            patient: true,
+            wants_probes: false,
+            skips_events: false,
+        }));
+        Self {
+            session,
+            control,
+            options,
+            sandbox,
+            kept: KeptEvents::default(),
+            recordings,
+            stopped: AtomicBool::new(false),
+            owned: Mutex::default(),
+        }
+    }
+
+    /// The things to probe in the program, as it is now.
+    pub(super) fn catalog(&self) -> Catalog {
+        self.session.catalog()
+    }
+
+    /// A process that has the program's modules mapped.
+    pub(super) fn process(&self) -> Option<u32> {
+        self.session.process().map(|process| process.pid())
+    }
+
+    fn owned(&self) -> MutexGuard<'_, OwnedProbes> {
+        self.owned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns true after the emergency stop.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::SeqCst)
+    }
+
+    /// Adds a probe within the limits.
+    pub(super) fn add(&self, text: &str) -> Result<AddedProbe, Diagnostic> {
+        self.refuse_stopped()?;
+        let AdmittedProbe { spec, lowered } = self.sandbox.admit(text)?;
+        self.reserve()?;
+        let added = self.control.add_spec(&spec);
+        let life = spec.options.ttl.unwrap_or(self.sandbox.ttl);
+        let mut owned = self.owned();
+        owned.being_added -= 1;
+        let status = added?;
+        owned.ends.insert(status.id, Instant::now() + life);
+        drop(owned);
+        self.kept.wake();
+        if let Err(stopped) = self.refuse_stopped() {
+            // The stop came while the probe was being attached.
+            self.remove(status.id);
+            return Err(stopped);
+        }
+        Ok(AddedProbe {
+            status,
+            lowered,
+            life,
+        })
+    }
+
+    fn refuse_stopped(&self) -> Result<(), Diagnostic> {
+        match self.is_stopped() {
+            false => Ok(()),
+            true => Err(Diagnostic::new(
+                "everything was stopped: this server adds no probes any more",
+            )),
+        }
+    }
+
+    /// Takes a place for a probe, if one is free.
+    fn reserve(&self) -> Result<(), Diagnostic> {
+        let mut owned = self.owned();
+        let probes = self.control.probes();
+        let live = probes.iter().filter(|probe| is_live(probe)).count();
+        let most = self.sandbox.probes;
+        if live + owned.being_added >= most {
+            return Err(
+                Diagnostic::new(format!("there are {most} probes, which is the limit"))
+                    .hint("remove one, or wait until one has ended"),
+            );
+        }
+        owned.being_added += 1;
+        drop(owned);
+        let ended = probes.iter().filter(|probe| !is_live(probe));
+        let ended: Vec<ProbeId> = ended.map(|probe| probe.id).collect();
+        for &oldest in ended.iter().rev().skip(ENDED_PROBES) {
+            self.remove(oldest);
+        }
+        Ok(())
+    }
+
+    /// Removes a probe. Returns its last state.
+    pub(super) fn remove(&self, probe: ProbeId) -> Option<ProbeStatus> {
+        let removed = self.control.remove(probe);
+        self.owned().ends.remove(&probe);
+        removed
+    }
+
+    /// The time that a probe has left.
+    pub(super) fn left(&self, probe: ProbeId) -> Option<Duration> {
+        let end = self.owned().ends.get(&probe).copied()?;
+        Some(end.saturating_duration_since(Instant::now()))
+    }
+
+    /// The emergency stop: removes all probes at once, and refuses others from now on. Returns their last states.
+    pub(super) fn stop(&self) -> Vec<ProbeStatus> {
+        self.stopped.store(true, Ordering::SeqCst);
+        let probes = self.control.probes();
+        // If none was enabled, this would wake them.
+        if probes.iter().any(|probe| probe.enabled) && !self.control.silence_all() {
+            self.control.silence_all();
+        }
+        let removed = probes.iter().filter_map(|probe| self.remove(probe.id));
+        removed.collect()
+    }
+
+    /// Removes the probes whose life is over. Returns the time of the next end.
+    fn end_lives(&self) -> Option<Instant> {
+        let now = Instant::now();
+        let over: Vec<ProbeId> = {
+            let owned = self.owned();
+            let ends = owned.ends.iter();
+            let over = ends.filter(|&(_, &end)| end + GRACE <= now);
+            over.map(|(&probe, _)| probe).collect()
+        };
+        if !over.is_empty() {
+            let probes = self.control.probes();
+            for probe in over {
+                let ended = probes
+                    .iter()
+                    .any(|one| one.id == probe && one.done.is_some());
+                if ended {
+                    self.owned().ends.remove(&probe);
+                } else {
+                    self.remove(probe);
+                }
+            }
+        }
+        self.owned().ends.values().min().map(|&end| end + GRACE)
+    }
+
+    /// Takes the notices of the session, and ends the lives of probes, until the session is over.
+    pub(super) async fn pump(&self) {
+        loop {
+            let next = self.end_lives();
+            let sleep = async {
+                match next {
+                    Some(next) => tokio::time::sleep_until(next.into()).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = self.control.notices_ready() => {}
+                () = self.kept.woken() => {}
+                () = sleep => {}
+            }
+            for notice in self.control.take_notices(NOTICES) {
+                self.take(notice);
+            }
+        }
+    }
+
+    fn take(&self, notice: Notice) {
+        match notice {
+            Notice::Event(event) => self.kept.add(event),
+            Notice::Warning(text) | Notice::Note(text) => self.kept.note(text),
+            Notice::Limited(limited) => self.kept.note(limited.to_string()),
+            Notice::Done(done) => self.kept.note(done.to_string()),
+            Notice::TargetCame(target) => {
+                self.kept
+                    .note(format!("process {} is a target", target.pid));
+            }
+            Notice::TargetLeft(target) => {
+                self.kept
+                    .note(format!("process {} is no target any more", target.pid));
+            }
+            Notice::TargetExited(code) => {
+                self.kept.note(match code {
+                    Some(code) => format!("the last target exited with code {code}"),
+                    None => "the last target exited".to_owned(),
+                });
+                self.kept.end();
+            }
+            Notice::Probes(_) => {}
+        }
+    }
+}
+
+/// A probe that may have more hits.
+pub(super) fn is_live(probe: &ProbeStatus) -> bool {
+    probe.done.is_none() && probe.enabled
+}
