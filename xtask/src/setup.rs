@@ -1,10 +1,11 @@
 //! `cargo xtask setup`: installs the missing needs of the commands.
 //!
 //! Packages come from the distribution (Debian and its derivatives), as root. bpf-linker and
-//! cargo-fuzz come from crates.io, the tools of OpenTelemetry from PyPI, all into the target
-//! directory. Prometheus comes from its package without an installation, so no service starts. On a complete machine it reports that and changes nothing.
+//! cargo-fuzz come from crates.io, the tools of OpenTelemetry from PyPI, clients of the Model Context Protocol from
+//! PyPI and npm, all into the target directory. Prometheus comes from its package without an installation, so no service starts. On a complete machine it reports that and changes nothing.
 
 pub(crate) mod machine;
+mod mcp_tools;
 pub(crate) mod otel_tools;
 mod packages;
 
@@ -80,6 +81,7 @@ pub(crate) fn ensure(needs: &[Need]) -> Result<()> {
         lack.nightly,
         lack.cargo_fuzz,
         lack.otel_tools,
+        lack.mcp_tools,
     ];
     let count = steps.iter().filter(|step| **step).count();
     let mut steps = Steps::new("setup", count);
@@ -107,6 +109,10 @@ pub(crate) fn ensure(needs: &[Need]) -> Result<()> {
     if lack.otel_tools {
         let what = "fetch the tools of OpenTelemetry from PyPI, and Prometheus";
         steps.run(what, || otel_tools::install(fetch_package_lists))?;
+    }
+    if lack.mcp_tools {
+        let what = "fetch clients of the Model Context Protocol from PyPI and npm";
+        steps.run(what, mcp_tools::install)?;
     }
     let still = machine::lack(needs);
     if !still.packaged.is_empty() {

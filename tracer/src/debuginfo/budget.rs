@@ -199,6 +199,11 @@ impl ReadBudget {
         self.work.give_back(WORK_PER_PROBE);
     }
 
+    /// Gives all work back: a server answers questions for days, and each has the whole limit for itself.
+    pub(in crate::debuginfo) fn add_question(&self) {
+        self.work.used.store(0, Ordering::Relaxed);
+    }
+
     /// Returns the steps of work that were done, less the steps that were given back.
     pub(in crate::debuginfo) fn work(&self) -> u64 {
         self.work.used.load(Ordering::Relaxed)
@@ -400,6 +405,18 @@ mod tests {
         budget.add_probe();
         assert!(budget.spend(ReaderKind::Entries, WORK_PER_PROBE, 1));
         assert!(!budget.spend(ReaderKind::Entries, 1, 1));
+    }
+
+    #[test]
+    fn each_question_has_the_whole_limit_and_no_more() {
+        let budget = ReadBudget::new(0);
+        for _ in 0..3 {
+            budget.add_question();
+            assert!(budget.spend(ReaderKind::Entries, WORK, 1));
+        }
+        assert!(!budget.spend(ReaderKind::Entries, 1, 1));
+        budget.add_question();
+        assert!(!budget.spend(ReaderKind::Entries, 0, 0), "a refusal stays");
     }
 
     #[test]

@@ -184,6 +184,11 @@ impl Files {
         self.budget.add_probe();
     }
 
+    /// Gives the work back that was done, for another question of a server.
+    pub fn expect_question(&self) {
+        self.budget.add_question();
+    }
+
     /// Returns the steps of work and the bytes of memory that reading the module took so far.
     #[must_use]
     pub fn spent(&self) -> (u64, u64) {

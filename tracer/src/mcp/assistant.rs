@@ -74,7 +74,9 @@ impl AssistantSession {
 
     /// The things to probe in the program, as it is now.
     pub(super) fn catalog(&self) -> Catalog {
-        self.session.catalog()
+        let catalog = self.session.catalog();
+        catalog.expect_question();
+        catalog
     }
 
     /// A process that has the program's modules mapped.
@@ -96,6 +98,7 @@ impl AssistantSession {
         self.refuse_stopped()?;
         let AdmittedProbe { spec, lowered } = self.sandbox.admit(text)?;
         self.reserve()?;
+        self.catalog();
         let added = self.control.add_spec(&spec);
         let life = spec.options.ttl.unwrap_or(self.sandbox.ttl);
         let mut owned = self.owned();

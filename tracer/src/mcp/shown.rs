@@ -92,9 +92,21 @@ fn cut_to_size(value: &mut Value) -> usize {
     if bytes <= ITEM_BYTES {
         return bytes;
     }
-    let message = format!("an item of {bytes} bytes was left out");
-    *value = serde_json::json!({ "type": "left_out", "message": message, "cut": true });
+    if let Value::Object(object) = value {
+        object.values_mut().for_each(empty);
+    } else {
+        empty(value);
+    }
     size_of_json(value)
+}
+
+/// Leaves nothing in a list or object.
+fn empty(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.clear(),
+        Value::Object(object) => object.clear(),
+        _ => {}
+    }
 }
 
 /// Levels of an item that is cut.
@@ -240,7 +252,7 @@ mod tests {
         );
         assert_eq!(item["values"].as_array().map(Vec::len), Some(CUT_MEMBERS));
         let wide = vec![vec![vec!["y".repeat(200); 16]; 16]; 16];
-        page.push(json!(wide));
-        assert_eq!(page.items[1]["type"], json!("left_out"));
+        page.push(json!({ "wide": wide, "line": 7 }));
+        assert_eq!(page.items[1], json!({ "wide": [], "line": 7, "cut": true }));
     }
 }

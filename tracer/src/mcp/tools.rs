@@ -6,7 +6,7 @@ mod look;
 mod probes;
 mod read;
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use rmcp::handler::server::common::{schema_for_input, schema_for_output};
 use rmcp::model::{JsonObject, Tool, ToolAnnotations};
@@ -86,8 +86,8 @@ impl AssistantTool {
             .destructive(false)
             .idempotent(effect != ToolEffect::Adds)
             .open_world(false);
-        let tool = Tool::new(name, description, input)
-            .with_raw_output_schema(schema_for_output::<O>())
+        let tool = Tool::new(name, description, plain(&input))
+            .with_raw_output_schema(plain(&schema_for_output::<O>()))
             .with_annotations(annotations);
         Self {
             tool,
@@ -118,6 +118,25 @@ fn request<I: DeserializeOwned>(arguments: JsonObject) -> Result<I, Diagnostic> 
     serde_json::from_value(Value::Object(arguments)).map_err(|error| {
         Diagnostic::new(format!("the arguments are not those of the tool: {error}"))
     })
+}
+
+/// A schema without the formats that are Rust's, of which validators warn.
+fn plain(schema: &JsonObject) -> Arc<JsonObject> {
+    fn remove(value: &mut Value) {
+        match value {
+            Value::Object(object) => {
+                if object.get("format").is_some_and(Value::is_string) {
+                    object.remove("format");
+                }
+                object.values_mut().for_each(remove);
+            }
+            Value::Array(items) => items.iter_mut().for_each(remove),
+            _ => {}
+        }
+    }
+    let mut schema = schema.clone();
+    schema.values_mut().for_each(remove);
+    Arc::new(schema)
 }
 
 /// Refuses a text that is too long to be meant.

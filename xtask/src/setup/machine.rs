@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::otel_tools;
+use super::{mcp_tools, otel_tools};
 use crate::build::object::{self, recipe};
 use crate::dist::toolchain::standard_library;
 use crate::support::command::find;
@@ -50,6 +50,8 @@ pub(crate) struct Lack {
     pub(crate) nightly: bool,
     /// A collector and the messages of OpenTelemetry, which come from PyPI, and Prometheus.
     pub(crate) otel_tools: bool,
+    /// Clients of the Model Context Protocol, which come from PyPI and npm.
+    pub(crate) mcp_tools: bool,
 }
 
 impl Lack {
@@ -63,6 +65,10 @@ impl Lack {
             .chain(
                 self.otel_tools
                     .then_some("tools of OpenTelemetry, and Prometheus"),
+            )
+            .chain(
+                self.mcp_tools
+                    .then_some("clients of the Model Context Protocol"),
             )
             .collect()
     }
@@ -129,6 +135,8 @@ const PROGRAMS: &[(Need, &str, Missing)] = &[
         "openssl",
         missing_program("openssl", &["openssl"]),
     ),
+    (Need::Tests, "node", missing_program("Node.js", &["nodejs"])),
+    (Need::Tests, "npm", missing_program("npm", &["npm"])),
     (
         Need::Aarch64,
         "aarch64-linux-gnu-gcc",
@@ -254,7 +262,8 @@ pub(crate) fn lack(needs: &[Need]) -> Lack {
     }
     if needs.contains(&Need::Tests) || needs.contains(&Need::Telemetry) {
         lack.otel_tools = !otel_tools::are_there();
-        if lack.otel_tools && !has_venv() {
+        lack.mcp_tools = needs.contains(&Need::Tests) && !mcp_tools::are_there();
+        if (lack.otel_tools || lack.mcp_tools) && !has_venv() {
             lack.packaged.push(PYTHON_VENV);
         }
     }

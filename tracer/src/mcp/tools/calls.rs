@@ -48,6 +48,7 @@ struct StepItem {
     /// Values that have changed since the step before in the same frame.
     changed: Vec<ChangeItem>,
     /// Steps before this one that are missing, in words.
+    #[schemars(skip_serializing_if = "Option::is_none")]
     gap: Option<String>,
 }
 

@@ -144,8 +144,10 @@ struct ListedProbe {
     /// It may have more hits.
     live: bool,
     /// Milliseconds until it ends by itself, at the latest.
+    #[schemars(skip_serializing_if = "Option::is_none")]
     ends_in_ms: Option<u64>,
     /// Share of one CPU that it costs, of about the last second.
+    #[schemars(skip_serializing_if = "Option::is_none")]
     cpus: Option<f64>,
     notes: Vec<String>,
     #[schemars(flatten)]

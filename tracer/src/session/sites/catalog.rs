@@ -120,6 +120,13 @@ impl Catalog {
         Self { modules }
     }
 
+    /// Allows for the work of another question. A command asks few questions; a server is asked for days.
+    pub fn expect_question(&self) {
+        for module in self.modules.all() {
+            module.expect_question();
+        }
+    }
+
     pub(in crate::session) fn modules_of(&self) -> &Modules {
         &self.modules
     }

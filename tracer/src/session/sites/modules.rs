@@ -105,6 +105,13 @@ impl TargetModule {
         }
     }
 
+    /// Allows for the work of another question of a server.
+    pub(in crate::session) fn expect_question(&self) {
+        if let Some(Ok(opened)) = self.opened.get() {
+            opened.debug.expect_question();
+        }
+    }
+
     /// The map of its code.
     pub(in crate::session) fn code(&self) -> &CodeMap {
         &self.code

@@ -62,6 +62,19 @@ pub(crate) fn otel_tools() -> Option<PathBuf> {
     is_there.then_some(tools)
 }
 
+/// The clients of the Model Context Protocol of `cargo xtask setup`.
+///
+/// # Panics
+/// They are not installed, and `REQUIRE_KERNEL=1` is set.
+#[track_caller]
+pub(crate) fn mcp_tools() -> Option<PathBuf> {
+    let build = Path::new(env!("CARGO_BIN_EXE_tracer")).parent()?.parent()?;
+    let tools = build.join("mcp-tools");
+    let is_there = tools.join("installed.txt").is_file();
+    met(is_there, "the clients of `cargo xtask setup`", "none");
+    is_there.then_some(tools)
+}
+
 /// True if clang finds libc++. For a file that it does not find, it prints only the name.
 ///
 /// # Panics
