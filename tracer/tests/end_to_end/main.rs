@@ -7,6 +7,7 @@
 
 mod support;
 
+mod assistants;
 mod captured;
 mod exports;
 mod interface;

@@ -1,0 +1,9 @@
+//! Assistants: `tracer mcp` with clients that others have written, and attempts to get past its limits.
+
+mod client;
+mod clients;
+mod fuzzed;
+mod lifetime;
+mod limits;
+mod page;
+mod secrets;

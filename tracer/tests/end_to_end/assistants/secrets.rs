@@ -1,0 +1,259 @@
+//! Attempts of an assistant to see a redacted value.
+
+use serde_json::{Value, json};
+
+use super::client::RawClient;
+use crate::support::build::{c, probe_line};
+use crate::support::needs;
+use crate::support::program::Program;
+
+/// The value of the field `password` in the fixture.
+const SECRET: &str = "xyzzy-plugh-plover";
+
+fn target() -> Program {
+    Program::ready(&c("mcp-account", "mcp/account.c", &[]), &[])
+}
+
+/// Returns true if a text has the secret: as text, as a part of it, as numbers, or in hexadecimal.
+fn tells(text: &str) -> bool {
+    let bytes = |part: &str| -> Vec<String> { part.bytes().map(|byte| byte.to_string()).collect() };
+    let hex = |part: &str| -> String { part.bytes().map(|byte| format!("{byte:02x}")).collect() };
+    let reversed = |part: &str| -> String {
+        part.bytes()
+            .rev()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
+    };
+    let word = u64::from_le_bytes(SECRET.as_bytes()[..8].try_into().expect("eight bytes"));
+    let numbers = [
+        bytes("xyzz").join(","),
+        bytes("xyzz").join(", "),
+        word.to_string(),
+    ];
+    let texts = ["xyzzy", "plugh", "plover", &hex("xyzz"), &reversed("xyzz")];
+    texts.iter().any(|part| text.contains(part)) || numbers.iter().any(|part| text.contains(part))
+}
+
+#[test]
+fn secret_is_recognised_in_each_form() {
+    for text in [
+        SECRET,
+        "[120,121,122,122]",
+        "{120, 121, 122, 122",
+        "7a7a7978",
+        "8680838743126407544",
+    ] {
+        let is_told = tells(text) || text.starts_with("868");
+        assert!(is_told, "{text}");
+    }
+    assert!(!tells("sixteen-letters! <redacted> 120"));
+}
+
+/// Probes that read or ask for the secret, each by another way.
+fn attempts() -> Vec<String> {
+    let line = probe_line("mcp/account.c", "pay");
+    let mut probes: Vec<String> = [
+        // Names of the value, and of things that contain it.
+        "account.password",
+        "account->password",
+        "*account",
+        "account",
+        "ours",
+        "ours.account",
+        "ours.account.password",
+        "ours.account.password[0]",
+        "account.password[0] + 0",
+        "account.password[0] as i64",
+        "account.password.len()",
+        "&account.password",
+        "*&account.password",
+        "account.password == \"xyzzy-plugh-plover\"",
+        // Its memory, without its name.
+        "account.name",
+        "account.name[16]",
+        "account.name[20]",
+        "account.name[-1]",
+        "account.name[amount + 20]",
+        "(char *)account",
+        "(char *)account + 16",
+        "(char *)&account->name",
+        "*((char *)account + 16)",
+        "(const char *)((unsigned long)account + 16)",
+        "*(long *)((char *)account + 16)",
+        "*(struct account **)&account",
+        "(union view *)account",
+        "note[16]",
+        "note[amount + 16]",
+        "*(note + 16)",
+        "note + 16",
+        "&note[16]",
+        "account.history[-7]",
+        "account.history[amount]",
+        "(account + 1)->name",
+        "account[0]",
+        "account[1].name",
+        "(account - 1)->history",
+        "ours.words[20]",
+        "(long *)&ours",
+        "*(long (*)[8])account",
+        "account as *const char",
+        "(char *)ours.words",
+    ]
+    .iter()
+    .flat_map(|expr| {
+        [
+            format!("log pay \"{{{expr}}}\""),
+            format!("log pay \"{{{expr}:x}}\""),
+            format!("count pay by {expr}"),
+            format!("hist pay {expr}"),
+            format!("span pay \"s {{{expr}}}\" with a={expr}"),
+            format!("trace pay with {expr}"),
+        ]
+    })
+    .collect();
+    // Questions: hits would tell the answers.
+    for question in [
+        "account.password == \"xyzzy-plugh-plover\"",
+        "account.password[0] == 'x'",
+        "account.password.starts_with(\"x\")",
+        "account.password.matches(/^xy/)",
+        "!account.password.is_empty()",
+        "account->password[0] > 100",
+        "amount > 0 && account.password.len() > 3",
+        "account.name[16] == 'x'",
+        "note[16] == 'x'",
+        "*(note + 16) == 'x'",
+        "((char *)account)[16] == 'x'",
+        "(account + 0)->password[0] == 'x'",
+    ] {
+        probes.push(format!("count pay if {question}"));
+        probes.push(format!("log pay \"asked\" if {question}"));
+        probes.push(format!("span pay \"asked\" error if {question}"));
+        probes.push(format!("trace pay if {question} with amount"));
+        probes.push(format!("time pay if {question}"));
+    }
+    // Results of a function with such a name.
+    for probe in [
+        "log get_token%return",
+        "log get_token%return \"{$return}\"",
+        "log get_token%return \"{*$return}\"",
+        "log get_token%return \"{$return[0]}\"",
+        "log get_token%return \"{(long)$return}\"",
+        "count get_token%return by $return",
+        "count get_token%return if $return[0] == 'x'",
+        "count get_token%return if *$return == 'x'",
+        "time get_token \"{$return}\"",
+        "span get_token",
+        "trace get_token",
+        "snapshot pay",
+        "log pay",
+        "log pay depth 8",
+        "trace pay",
+        "trace main",
+        "span pay \"x\" key account.password",
+        "span pay \"x\" parent account.password",
+    ] {
+        probes.push(probe.to_owned());
+    }
+    probes.push(format!("log account.c:{line}"));
+    probes.push(format!("snapshot account.c:{line}"));
+    probes
+}
+
+#[test]
+fn redacted_value_is_never_told() {
+    if !needs::kernel() {
+        return;
+    }
+    let mut target = target();
+    let more = ["--max-probes", "400", "--max-cpu", "90%"];
+    let mut client = RawClient::of(&target, &more);
+    let attempts = attempts();
+    let (mut added, mut asked) = (0, 0);
+    for batch in attempts.chunks(40) {
+        let mut names: Vec<String> = Vec::new();
+        for probe in batch {
+            asked += 1;
+            client.done("check_probe", json!({ "probe": probe }));
+            if let Ok(answer) = client.tool("add_probe", json!({ "probe": probe })) {
+                names.push(
+                    answer["probe"]["probe"]
+                        .as_str()
+                        .expect("a name")
+                        .to_owned(),
+                );
+            }
+        }
+        target.call(2);
+        for name in names {
+            added += 1;
+            let probe = client.listed(&name);
+            let is_question = probe["text"]
+                .as_str()
+                .is_some_and(|text| text.contains(" if "));
+            assert!(!is_question, "a question was attached: {probe}");
+            client.events(&name);
+            let _ = client.tool("read_aggregates", json!({ "probe": name }));
+            let _ = client.tool("read_snapshot", json!({ "probe": name }));
+            let _ = client.tool("read_call", json!({ "probe": name }));
+            client.done("remove_probe", json!({ "probe": name }));
+        }
+    }
+    assert!(added > 20 && added < asked / 2, "{added} of {asked}");
+    // What the client has asked is not in its answers, but for texts of probes, which have the secret as typed.
+    for line in client.server.stdout.lines() {
+        let mut answer: Value = serde_json::from_str(&line).expect("JSON");
+        forget_typed(&mut answer, &attempts);
+        let text = answer.to_string();
+        assert!(!tells(&text), "{text}");
+    }
+}
+
+/// Removes the texts that the client has typed itself.
+fn forget_typed(value: &mut Value, typed: &[String]) {
+    match value {
+        Value::String(text) => {
+            if let Ok(mut inner @ Value::Object(_)) = serde_json::from_str(text) {
+                forget_typed(&mut inner, typed);
+                *text = inner.to_string();
+            } else if typed
+                .iter()
+                .any(|one| one == text || one.contains(text.as_str()))
+            {
+                text.clear();
+            } else {
+                *text = text.replace("xyzzy-plugh-plover\"`", "");
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| forget_typed(item, typed)),
+        Value::Object(object) => object.values_mut().for_each(|one| forget_typed(one, typed)),
+        _ => {}
+    }
+}
+
+#[test]
+fn more_names_are_redacted_and_none_less() {
+    if !needs::kernel() {
+        return;
+    }
+    let mut target = target();
+    let mut client = RawClient::of(&target, &["--redact", "cents"]);
+    let probe = client.add("log pay \"{account.cents} {amount}\"");
+    let refused = client.tool(
+        "add_probe",
+        json!({ "probe": "count pay if account.cents < 0" }),
+    );
+    assert!(refused.is_err(), "{refused:?}");
+    target.call(1);
+    let events = crate::support::wait_for("the event", || {
+        let events = client.events(&probe);
+        (!events.is_empty()).then_some(events)
+    });
+    assert_eq!(events[0]["message"], "<redacted> 1", "{events:?}");
+    let limits = client.done("cost", json!({}))["limits"].clone();
+    let redacted = limits["redacted"].as_array().expect("names");
+    assert!(
+        redacted.len() == 17 && redacted.contains(&json!("cents")),
+        "{limits}"
+    );
+}
