@@ -7,6 +7,7 @@ pub mod causes;
 pub mod diagnostic;
 pub mod limits;
 pub(crate) mod path_text;
+pub(crate) mod pool_cell;
 pub(crate) mod private;
 pub(crate) mod signals;
 pub mod suggestions;

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, OnceLock};
 
+use crate::base::pool_cell::PoolCell;
 use crate::debuginfo::calls::call_table::CallCache;
 use crate::debuginfo::calls::imports::ImportCache;
 use crate::debuginfo::calls::tail_call_cache::TailCallCache;
@@ -26,7 +27,7 @@ pub(in crate::debuginfo) struct Caches {
     /// Code and line tables of the units that were used most recently.
     pub(in crate::debuginfo) units: UnitCache,
     /// The source files that the line tables name.
-    pub(in crate::debuginfo) sources: OnceLock<SourceIndex>,
+    pub(in crate::debuginfo) sources: PoolCell<SourceIndex>,
     /// Lines of a file that have sites, with the number of sites of each.
     pub(in crate::debuginfo) line_counts: Cache<FileId, Arc<BTreeMap<u64, usize>>>,
     /// Call frame information by address.
@@ -34,11 +35,11 @@ pub(in crate::debuginfo) struct Caches {
     /// Indexes of units, which tell which entry encloses another.
     pub(in crate::debuginfo) unit_indexes: UnitIndexCache,
     /// Names of types and statics of the whole module.
-    pub(in crate::debuginfo) names: OnceLock<NameIndex>,
+    pub(in crate::debuginfo) names: PoolCell<NameIndex>,
     /// Types.
     pub(in crate::debuginfo) types: TypeCache,
     /// Classes of C++ by their bases.
-    pub(in crate::debuginfo) classes: OnceLock<ClassIndex>,
+    pub(in crate::debuginfo) classes: PoolCell<ClassIndex>,
     /// Full names of the classes of C++ that the module exports or imports.
     pub(in crate::debuginfo) named_classes: OnceLock<HashSet<String>>,
     /// USDT probes, by provider, name and address.

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crate::base::address::{Bias, FileOffset, LinkAddr, RunAddr};
+use crate::base::pool_cell::PoolCell;
 use crate::debuginfo::Slice;
 use crate::debuginfo::budget::ReadBudget;
 use crate::debuginfo::dwarf::abbreviations::AbbreviationCache;
@@ -40,8 +41,8 @@ pub struct Files {
     looked: Vec<DebugFileLookup>,
     /// Address ranges of the code, sorted, without overlap.
     pub(in crate::debuginfo) code_ranges: Vec<(u64, u64)>,
-    pub(in crate::debuginfo) units: OnceLock<Vec<UnitInfo>>,
-    pub(in crate::debuginfo) unit_ranges: OnceLock<UnitRanges>,
+    pub(in crate::debuginfo) units: PoolCell<Vec<UnitInfo>>,
+    pub(in crate::debuginfo) unit_ranges: PoolCell<UnitRanges>,
     pub(in crate::debuginfo) supplementary_units: OnceLock<Vec<u64>>,
     /// Offsets of the units of a section.
     pub(in crate::debuginfo) unit_starts: Cache<SectionKey, Arc<[u64]>>,
@@ -105,8 +106,8 @@ impl Files {
             splits: SplitFiles::default(),
             options,
             looked: found.looked,
-            units: OnceLock::new(),
-            unit_ranges: OnceLock::new(),
+            units: PoolCell::new(),
+            unit_ranges: PoolCell::new(),
             supplementary_units: OnceLock::new(),
             unit_starts: Cache::default(),
             abbreviations: AbbreviationCache::default(),

@@ -16,6 +16,7 @@ use super::loaded_sections::LoadedSections;
 use super::symbols::{RawSymbol, read_symbols};
 use crate::arch::ELF_MACHINE;
 use crate::base::address::{FileOffset, LinkAddr};
+use crate::base::pool_cell::PoolCell;
 use crate::debuginfo::budget::ReadBudget;
 use crate::debuginfo::error::DebugInfoError;
 
@@ -47,7 +48,7 @@ pub struct ObjectFile {
     alt_link: Option<(String, Vec<u8>)>,
     sup: Option<SupNote>,
     symbols: OnceLock<Vec<RawSymbol>>,
-    pub(super) dwarf: OnceLock<Result<LoadedSections, String>>,
+    pub(super) dwarf: PoolCell<Result<LoadedSections, String>>,
     /// Budget for reading the file: its own, until the file belongs to a module.
     pub(in crate::debuginfo) budget: Arc<ReadBudget>,
     /// Identity of the file if it was opened below a root.
@@ -163,7 +164,7 @@ impl ObjectFile {
             alt_link: None,
             sup: None,
             symbols: OnceLock::new(),
-            dwarf: OnceLock::new(),
+            dwarf: PoolCell::new(),
             budget: Arc::new(ReadBudget::new(image.len() as u64)),
             identity: None,
             image: FileImage::empty(),

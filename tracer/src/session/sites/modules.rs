@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::arch::static_tls_block;
 use crate::base::address::{Bias, FileOffset, LinkAddr, ModulePlace, RunAddr};
+use crate::base::pool_cell::PoolCell;
 use crate::debuginfo::site::FileId;
 use crate::debuginfo::tls::TlsWord;
 use crate::debuginfo::{DebugInfoError, DebugOptions, Module as DebugModule, Neighbour};
@@ -32,7 +33,7 @@ pub(in crate::session) struct TargetModule {
     options: DebugOptions,
     sources: Sources,
     linker: Arc<Linker>,
-    opened: OnceLock<Result<OpenedFile, Arc<DebugInfoError>>>,
+    opened: PoolCell<Result<OpenedFile, Arc<DebugInfoError>>>,
     /// This file in another process, whose debug information serves for both.
     same: Option<Arc<TargetModule>>,
     biases: OnceLock<Vec<Bias>>,
@@ -209,9 +210,9 @@ impl TargetModule {
 impl TargetModule {
     /// The file with its present mappings, and the earlier knowledge of it.
     fn mapped_as(&self, now: &Self) -> Self {
-        let opened = OnceLock::new();
+        let opened = PoolCell::new();
         if let Some(known) = self.opened.get() {
-            let _new = opened.set(known.clone());
+            opened.get_or_init(|| known.clone());
         }
         Self {
             file: now.file.clone(),
@@ -275,7 +276,7 @@ impl Modules {
                 options,
                 sources: sources.clone(),
                 linker: Arc::clone(&linker),
-                opened: OnceLock::new(),
+                opened: PoolCell::new(),
                 same: None,
                 biases: OnceLock::new(),
                 code: Arc::default(),
@@ -312,7 +313,7 @@ impl Modules {
             options: options.clone(),
             sources: sources.clone(),
             linker: Arc::default(),
-            opened: OnceLock::new(),
+            opened: PoolCell::new(),
             same: None,
             biases: OnceLock::new(),
             code: Arc::default(),

@@ -1,6 +1,6 @@
 //! Attempts of an assistant to see a redacted value.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::client::RawClient;
 use crate::support::build::{c, probe_line};
@@ -67,7 +67,7 @@ fn attempts() -> Vec<String> {
         "account.password.len()",
         "&account.password",
         "*&account.password",
-        "account.password == \"xyzzy-plugh-plover\"",
+        "account.password == \"a guess\"",
         // Its memory, without its name.
         "account.name",
         "account.name[16]",
@@ -81,12 +81,12 @@ fn attempts() -> Vec<String> {
         "(const char *)((unsigned long)account + 16)",
         "*(long *)((char *)account + 16)",
         "*(struct account **)&account",
-        "(union view *)account",
-        "note[16]",
-        "note[amount + 16]",
-        "*(note + 16)",
-        "note + 16",
-        "&note[16]",
+        "(struct view *)account",
+        "note[24]",
+        "note[amount + 23]",
+        "*(note + 24)",
+        "note + 24",
+        "&note[24]",
         "account.history[-7]",
         "account.history[amount]",
         "(account + 1)->name",
@@ -103,17 +103,14 @@ fn attempts() -> Vec<String> {
     .flat_map(|expr| {
         [
             format!("log pay \"{{{expr}}}\""),
-            format!("log pay \"{{{expr}:x}}\""),
             format!("count pay by {expr}"),
             format!("hist pay {expr}"),
-            format!("span pay \"s {{{expr}}}\" with a={expr}"),
-            format!("trace pay with {expr}"),
         ]
     })
     .collect();
     // Questions: hits would tell the answers.
     for question in [
-        "account.password == \"xyzzy-plugh-plover\"",
+        "account.password == \"a guess\"",
         "account.password[0] == 'x'",
         "account.password.starts_with(\"x\")",
         "account.password.matches(/^xy/)",
@@ -121,8 +118,8 @@ fn attempts() -> Vec<String> {
         "account->password[0] > 100",
         "amount > 0 && account.password.len() > 3",
         "account.name[16] == 'x'",
-        "note[16] == 'x'",
-        "*(note + 16) == 'x'",
+        "note[24] == 'x'",
+        "*(note + 24) == 'x'",
         "((char *)account)[16] == 'x'",
         "(account + 0)->password[0] == 'x'",
     ] {
@@ -149,6 +146,11 @@ fn attempts() -> Vec<String> {
         "log pay",
         "log pay depth 8",
         "trace pay",
+        "trace pay with account.password, *account, ours",
+        "trace pay with account.name[16], note[24]",
+        "span pay \"{account.password} {*account}\" with a=account.password, b=ours, c=*account",
+        "span pay \"{note[24]}\" with a=(char *)account",
+        "log pay \"{account.password:x} {*account:x} {ours:#?}\"",
         "trace main",
         "span pay \"x\" key account.password",
         "span pay \"x\" parent account.password",
@@ -200,34 +202,8 @@ fn redacted_value_is_never_told() {
         }
     }
     assert!(added > 20 && added < asked / 2, "{added} of {asked}");
-    // What the client has asked is not in its answers, but for texts of probes, which have the secret as typed.
     for line in client.server.stdout.lines() {
-        let mut answer: Value = serde_json::from_str(&line).expect("JSON");
-        forget_typed(&mut answer, &attempts);
-        let text = answer.to_string();
-        assert!(!tells(&text), "{text}");
-    }
-}
-
-/// Removes the texts that the client has typed itself.
-fn forget_typed(value: &mut Value, typed: &[String]) {
-    match value {
-        Value::String(text) => {
-            if let Ok(mut inner @ Value::Object(_)) = serde_json::from_str(text) {
-                forget_typed(&mut inner, typed);
-                *text = inner.to_string();
-            } else if typed
-                .iter()
-                .any(|one| one == text || one.contains(text.as_str()))
-            {
-                text.clear();
-            } else {
-                *text = text.replace("xyzzy-plugh-plover\"`", "");
-            }
-        }
-        Value::Array(items) => items.iter_mut().for_each(|item| forget_typed(item, typed)),
-        Value::Object(object) => object.values_mut().for_each(|one| forget_typed(one, typed)),
-        _ => {}
+        assert!(!tells(&line), "{line}");
     }
 }
 
