@@ -1,10 +1,10 @@
 //! `cargo xtask fuzz`: feeds hostile input to every parser of foreign bytes.
 //!
-//! There are three ways. libFuzzer searches for input that reaches new code, starting from the
+//! There are four ways. libFuzzer searches for input that reaches new code, starting from the
 //! seeds in `tracer/fuzz/corpus`, and keeps its findings below the target directory. With
 //! `--damaged`, `tracer/examples/damage.rs` damages thousands of whole programs at random, each in
 //! a process that is watched from outside. With `--bombs`, `tracer/examples/bombs.rs` builds files
-//! that grow in one dimension each.
+//! that grow in one dimension each. With `--mcp`, a test sends random requests to `tracer mcp`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,6 +15,7 @@ use anyhow::{Context, Result};
 use crate::setup::machine::{self, Need};
 use crate::support::command;
 use crate::support::failure::{Failure, USAGE};
+use crate::test::privilege::as_tests_need;
 use crate::{setup, support::workspace};
 
 /// Folder of the targets, from the workspace's root.
@@ -42,9 +43,12 @@ pub(crate) struct Args {
     /// Read hostile files that grow in one dimension each, up to this many megabytes
     #[arg(long, value_name = "MEGABYTES", num_args = 0..=1, default_missing_value = "64", conflicts_with_all = ["damaged", "targets"])]
     bombs: Option<u32>,
-    /// With --damaged, start with this seed; the same seed gives the same inputs
-    #[arg(long, value_name = "N", default_value_t = 1, requires = "damaged")]
+    /// With --damaged and --mcp, start with this seed; the same seed gives the same inputs
+    #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
+    /// Send this many random requests to `tracer mcp` instead, as root
+    #[arg(long, value_name = "REQUESTS", conflicts_with_all = ["damaged", "targets", "bombs"])]
+    mcp: Option<u64>,
 }
 
 /// Runs the command.
@@ -54,6 +58,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     if let Some(megabytes) = args.bombs {
         return bombs(megabytes);
+    }
+    if let Some(requests) = args.mcp {
+        return assistants(requests, args.seed);
     }
     let targets = chosen(&args.targets)?;
     setup::ensure(&[Need::Build, Need::Tests, Need::Fuzz])?;
@@ -79,6 +86,18 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             .hint(format!("it is below {}", artifacts("").display()))
             .into(),
     )
+}
+
+/// Has the end-to-end test send requests.
+fn assistants(requests: u64, seed: u64) -> Result<()> {
+    setup::ensure(&[Need::Build, Need::Tests])?;
+    let mut test = workspace::cargo("test");
+    test.args(["--workspace", "--locked", "--test", "end_to_end"]);
+    test.args(["--", "assistants::fuzzed", "--nocapture"]);
+    test.env("TRACER_MCP_FUZZ", requests.to_string());
+    test.env("TRACER_MCP_SEED", seed.to_string());
+    as_tests_need(&mut test);
+    command::run(&mut test)
 }
 
 /// The named targets, or all of them.

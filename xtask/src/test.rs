@@ -7,6 +7,7 @@
 mod guest;
 mod initramfs;
 mod kernels;
+pub(crate) mod privilege;
 mod suites;
 mod table;
 
@@ -21,11 +22,12 @@ use clap::ValueEnum;
 pub(crate) use guest::run_if_init;
 
 use crate::setup::machine::Need;
-use crate::support::command::{as_root, is_root, run as run_command};
+use crate::support::command::run as run_command;
 use crate::support::failure::Failure;
 use crate::{
     build::ebpf, build::package, demo, dist, fidelity, fuzz, setup, soak, support::workspace,
 };
+use privilege::as_tests_need;
 use suites::{Suite, Suites};
 
 #[derive(clap::Args)]
@@ -248,29 +250,6 @@ fn integration(suites: &mut Suites) -> Result<()> {
         );
     as_tests_need(&mut test);
     suites::run(test, suites)
-}
-
-/// Runs the test programs as root if possible. Then a test fails instead of being skipped if the
-/// kernel lacks a feature.
-pub(crate) fn as_tests_need(test: &mut Command) {
-    if is_root() || std::env::var_os("CI").is_some() {
-        test.env("REQUIRE_KERNEL", "1");
-    }
-    if !is_root() {
-        match as_root("env", "tracing in the tests") {
-            Ok(_) => {
-                test.env("REQUIRE_KERNEL", "1");
-                test.env(runner_variable(), "sudo -E --");
-            }
-            Err(error) => eprintln!("{error}: tests that trace say what they lack"),
-        }
-    }
-}
-
-/// Cargo's variable for a program that runs the tests.
-fn runner_variable() -> String {
-    let arch = std::env::consts::ARCH.to_uppercase();
-    format!("CARGO_TARGET_{arch}_UNKNOWN_LINUX_GNU_RUNNER")
 }
 
 fn docs() -> Result<()> {

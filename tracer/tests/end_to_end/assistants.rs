@@ -5,5 +5,5 @@ mod clients;
 mod fuzzed;
 mod lifetime;
 mod limits;
-mod page;
+mod pages;
 mod secrets;

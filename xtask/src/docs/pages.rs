@@ -1,12 +1,12 @@
-//! `cargo xtask pages`: runs the commands of docs/tutorial.md, docs/recipes.md and
-//! docs/opentelemetry.md, and updates their outputs on the pages.
+//! `cargo xtask pages`: runs the commands of docs/tutorial.md, docs/recipes.md, docs/recording.md and
+//! docs/opentelemetry.md and the session of docs/assistants.md, and updates their outputs on the pages.
 //!
-//! The test `pages` of the end-to-end suite does the work. As a test, it only compares.
+//! The tests `pages` of the end-to-end suite does the work. As a test, it only compares.
 
 use anyhow::Result;
 
 use crate::setup::machine::Need;
-use crate::test::as_tests_need;
+use crate::test::privilege::as_tests_need;
 use crate::{setup, support::command, support::workspace};
 
 #[derive(clap::Args)]

@@ -6,7 +6,7 @@
 use anyhow::Result;
 
 use crate::setup::machine::Need;
-use crate::test::as_tests_need;
+use crate::test::privilege::as_tests_need;
 use crate::{setup, support::command, support::workspace};
 
 #[derive(clap::Args)]

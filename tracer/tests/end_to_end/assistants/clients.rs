@@ -21,7 +21,7 @@ struct Watched {
 impl Watched {
     fn start() -> Self {
         let display = Display::start();
-        let target = super::page::target_on(&display, &target_app(Profile::Dev));
+        let target = super::pages::target_on(&display, &target_app(Profile::Dev));
         Self {
             target,
             _display: display,

@@ -49,80 +49,113 @@ fn secret_is_recognised_in_each_form() {
     assert!(!tells("sixteen-letters! <redacted> 120"));
 }
 
+/// Expressions for the secret: its name and what contains it, then its memory without its name.
+const EXPRESSIONS: [&str; 43] = [
+    // Names of the value, and of things that contain it.
+    "account.password",
+    "account->password",
+    "*account",
+    "account",
+    "ours",
+    "ours.account",
+    "ours.account.password",
+    "ours.account.password[0]",
+    "account.password[0] + 0",
+    "account.password[0] as i64",
+    "account.password.len()",
+    "&account.password",
+    "*&account.password",
+    "account.password == \"a guess\"",
+    // Its memory, without its name.
+    "account.name",
+    "account.name[16]",
+    "account.name[20]",
+    "account.name[-1]",
+    "account.name[amount + 20]",
+    "(char *)account",
+    "(char *)account + 16",
+    "(char *)&account->name",
+    "*((char *)account + 16)",
+    "(const char *)((unsigned long)account + 16)",
+    "*(long *)((char *)account + 16)",
+    "*(struct account **)&account",
+    "(struct view *)account",
+    "note[24]",
+    "note[amount + 23]",
+    "*(note + 24)",
+    "note + 24",
+    "&note[24]",
+    "account.history[-7]",
+    "account.history[amount]",
+    "(account + 1)->name",
+    "account[0]",
+    "account[1].name",
+    "(account - 1)->history",
+    "ours.words[20]",
+    "(long *)&ours",
+    "*(long (*)[8])account",
+    "account as *const char",
+    "(char *)ours.words",
+];
+
+/// Questions on it, whose answers the number of hits would tell.
+const QUESTIONS: [&str; 12] = [
+    "account.password == \"a guess\"",
+    "account.password[0] == 'x'",
+    "account.password.starts_with(\"x\")",
+    "account.password.matches(/^xy/)",
+    "!account.password.is_empty()",
+    "account->password[0] > 100",
+    "amount > 0 && account.password.len() > 3",
+    "account.name[16] == 'x'",
+    "note[24] == 'x'",
+    "*(note + 24) == 'x'",
+    "((char *)account)[16] == 'x'",
+    "(account + 0)->password[0] == 'x'",
+];
+
+/// More probes, of functions with such a name and of all that is in scope.
+const PROBES: [&str; 23] = [
+    "log get_token%return",
+    "log get_token%return \"{$return}\"",
+    "log get_token%return \"{*$return}\"",
+    "log get_token%return \"{$return[0]}\"",
+    "log get_token%return \"{(long)$return}\"",
+    "count get_token%return by $return",
+    "count get_token%return if $return[0] == 'x'",
+    "count get_token%return if *$return == 'x'",
+    "time get_token \"{$return}\"",
+    "span get_token",
+    "trace get_token",
+    "snapshot pay",
+    "log pay",
+    "log pay depth 8",
+    "trace pay",
+    "trace pay with account.password, *account, ours",
+    "trace pay with account.name[16], note[24]",
+    "span pay \"{account.password} {*account}\" with a=account.password, b=ours, c=*account",
+    "span pay \"{note[24]}\" with a=(char *)account",
+    "log pay \"{account.password:x} {*account:x} {ours:#?}\"",
+    "trace main",
+    "span pay \"x\" key account.password",
+    "span pay \"x\" parent account.password",
+];
+
 /// Probes that read or ask for the secret, each by another way.
 fn attempts() -> Vec<String> {
     let line = probe_line("mcp/account.c", "pay");
-    let mut probes: Vec<String> = [
-        // Names of the value, and of things that contain it.
-        "account.password",
-        "account->password",
-        "*account",
-        "account",
-        "ours",
-        "ours.account",
-        "ours.account.password",
-        "ours.account.password[0]",
-        "account.password[0] + 0",
-        "account.password[0] as i64",
-        "account.password.len()",
-        "&account.password",
-        "*&account.password",
-        "account.password == \"a guess\"",
-        // Its memory, without its name.
-        "account.name",
-        "account.name[16]",
-        "account.name[20]",
-        "account.name[-1]",
-        "account.name[amount + 20]",
-        "(char *)account",
-        "(char *)account + 16",
-        "(char *)&account->name",
-        "*((char *)account + 16)",
-        "(const char *)((unsigned long)account + 16)",
-        "*(long *)((char *)account + 16)",
-        "*(struct account **)&account",
-        "(struct view *)account",
-        "note[24]",
-        "note[amount + 23]",
-        "*(note + 24)",
-        "note + 24",
-        "&note[24]",
-        "account.history[-7]",
-        "account.history[amount]",
-        "(account + 1)->name",
-        "account[0]",
-        "account[1].name",
-        "(account - 1)->history",
-        "ours.words[20]",
-        "(long *)&ours",
-        "*(long (*)[8])account",
-        "account as *const char",
-        "(char *)ours.words",
-    ]
-    .iter()
-    .flat_map(|expr| {
-        [
-            format!("log pay \"{{{expr}}}\""),
-            format!("count pay by {expr}"),
-            format!("hist pay {expr}"),
-        ]
-    })
-    .collect();
+    let mut probes: Vec<String> = EXPRESSIONS
+        .iter()
+        .flat_map(|expr| {
+            [
+                format!("log pay \"{{{expr}}}\""),
+                format!("count pay by {expr}"),
+                format!("hist pay {expr}"),
+            ]
+        })
+        .collect();
     // Questions: hits would tell the answers.
-    for question in [
-        "account.password == \"a guess\"",
-        "account.password[0] == 'x'",
-        "account.password.starts_with(\"x\")",
-        "account.password.matches(/^xy/)",
-        "!account.password.is_empty()",
-        "account->password[0] > 100",
-        "amount > 0 && account.password.len() > 3",
-        "account.name[16] == 'x'",
-        "note[24] == 'x'",
-        "*(note + 24) == 'x'",
-        "((char *)account)[16] == 'x'",
-        "(account + 0)->password[0] == 'x'",
-    ] {
+    for question in QUESTIONS {
         probes.push(format!("count pay if {question}"));
         probes.push(format!("log pay \"asked\" if {question}"));
         probes.push(format!("span pay \"asked\" error if {question}"));
@@ -130,31 +163,7 @@ fn attempts() -> Vec<String> {
         probes.push(format!("time pay if {question}"));
     }
     // Results of a function with such a name.
-    for probe in [
-        "log get_token%return",
-        "log get_token%return \"{$return}\"",
-        "log get_token%return \"{*$return}\"",
-        "log get_token%return \"{$return[0]}\"",
-        "log get_token%return \"{(long)$return}\"",
-        "count get_token%return by $return",
-        "count get_token%return if $return[0] == 'x'",
-        "count get_token%return if *$return == 'x'",
-        "time get_token \"{$return}\"",
-        "span get_token",
-        "trace get_token",
-        "snapshot pay",
-        "log pay",
-        "log pay depth 8",
-        "trace pay",
-        "trace pay with account.password, *account, ours",
-        "trace pay with account.name[16], note[24]",
-        "span pay \"{account.password} {*account}\" with a=account.password, b=ours, c=*account",
-        "span pay \"{note[24]}\" with a=(char *)account",
-        "log pay \"{account.password:x} {*account:x} {ours:#?}\"",
-        "trace main",
-        "span pay \"x\" key account.password",
-        "span pay \"x\" parent account.password",
-    ] {
+    for probe in PROBES {
         probes.push(probe.to_owned());
     }
     probes.push(format!("log account.c:{line}"));

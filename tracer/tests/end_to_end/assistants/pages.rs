@@ -11,7 +11,7 @@ use crate::support::tracer::TRACER;
 
 /// The marks around the session on the page.
 const BEGIN: &str =
-    "<!-- session: made by a test, see tracer/tests/end_to_end/assistants/page.rs -->\n```text\n";
+    "<!-- session: made by a test, see tracer/tests/end_to_end/assistants/pages.rs -->\n```text\n";
 const END: &str = "```\n";
 
 /// target-app on a screen, once it watches the pointer.
