@@ -128,6 +128,7 @@ impl TracerCommand {
             Self::Attach(attach) => attach.trace.configure(),
             Self::Record(record) => record.trace.configure(),
             Self::Run(run) => run.trace.configure(),
+            Self::Mcp(mcp) => mcp.configure(),
             Self::View(view) => view.settings.configure().map(drop),
             _ => Ok(()),
         }

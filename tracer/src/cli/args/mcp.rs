@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use clap::Args as ClapArgs;
 
+use super::config::Config;
 use super::telemetry::address;
 use super::{DebugArgs, TargetArgs, duration};
+use crate::cli::failure::CommandFailure;
 use crate::lang::parse_share;
 
 pub(super) const EXAMPLES: &str = "\
@@ -53,8 +55,31 @@ pub(in crate::cli) struct McpArgs {
     /// The token of `--listen` is in this file [default: a new one, which is printed]
     #[arg(long, value_name = "FILE", requires = "listen")]
     pub(in crate::cli) token_file: Option<PathBuf>,
+    /// Read limits of values and names to redact from this file [default: `~/.config/tracer/config.toml`]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     #[command(flatten)]
     pub(in crate::cli) debug: DebugArgs,
+    /// Limits on what is read of a value.
+    #[arg(skip)]
+    pub(in crate::cli) values: crate::plan::Limits,
+    /// Remarks on the configuration file.
+    #[arg(skip)]
+    pub(in crate::cli) notes: Vec<String>,
+}
+
+impl McpArgs {
+    /// Takes limits of values and names to redact from the configuration file.
+    ///
+    /// # Errors
+    /// It has a mistake, or the named file cannot be read.
+    pub(super) fn configure(&mut self) -> Result<(), CommandFailure> {
+        let config = Config::load(self.config.as_deref())?;
+        self.limits.redact.extend(config.redact);
+        self.values = config.limits.of_values();
+        self.notes = config.notes;
+        Ok(())
+    }
 }
 
 /// The limits that the assistant cannot change.

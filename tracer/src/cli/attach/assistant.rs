@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::aim_at;
+use crate::base::visible::Visible;
 use crate::cli::DONE;
 use crate::cli::args::McpArgs;
 use crate::cli::failure::CommandFailure;
@@ -22,6 +23,9 @@ pub(in crate::cli) fn run(args: McpArgs) -> Result<u8, CommandFailure> {
             "select what the assistant may look into, by `--pid`, `--name`, `--exe`, `--unit`, `--cgroup`, `--container` or `--user`"
                 .to_owned(),
         ));
+    }
+    for note in &args.notes {
+        say!("note: {}", Visible(note));
     }
     let limits = &args.limits;
     let sandbox = Sandbox {
@@ -43,6 +47,7 @@ pub(in crate::cli) fn run(args: McpArgs) -> Result<u8, CommandFailure> {
         // This program, even if another file is at its path by now.
         pager: Some(PathBuf::from("/proc/self/exe")),
         debug: args.debug.options(),
+        limits: args.values,
         ..SessionOptions::default()
     });
     let session = Session::begin(aim_at(&selector)?, &options)?;

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::client::RawClient;
-use crate::support::build::{c, probe_line};
+use crate::support::build::{c, probe_line, scratch};
 use crate::support::needs;
 use crate::support::program::Program;
 
@@ -222,7 +222,10 @@ fn more_names_are_redacted_and_none_less() {
         return;
     }
     let mut target = target();
-    let mut client = RawClient::of(&target, &["--redact", "cents"]);
+    let config = scratch("assistant-config").join("config.toml");
+    std::fs::write(&config, "redact = [\"amount\"]\n").expect("ours");
+    let config = config.to_str().expect("test paths are UTF-8");
+    let mut client = RawClient::of(&target, &["--redact", "cents", "--config", config]);
     let probe = client.add("log pay \"{account.cents} {amount}\"");
     let refused = client.tool(
         "add_probe",
@@ -234,11 +237,11 @@ fn more_names_are_redacted_and_none_less() {
         let events = client.events(&probe);
         (!events.is_empty()).then_some(events)
     });
-    assert_eq!(events[0]["message"], "<redacted> 1", "{events:?}");
+    assert_eq!(events[0]["message"], "<redacted> <redacted>", "{events:?}");
     let limits = client.done("cost", json!({}))["limits"].clone();
     let redacted = limits["redacted"].as_array().expect("names");
     assert!(
-        redacted.len() == 17 && redacted.contains(&json!("cents")),
+        redacted.len() == 18 && redacted.contains(&json!("cents")),
         "{limits}"
     );
 }
