@@ -1,0 +1,30 @@
+//! Reads a running CPython process from outside: where its lines begin, and what its names mean.
+//!
+//! Nothing is written into the process and it is never stopped: everything comes from its memory
+//! and from the file of its interpreter. This crate knows nothing of eBPF or of breakpoints; it
+//! says what to watch, and decodes what is there.
+//!
+//! - [`runtime`] finds the interpreter in a process, or refuses it with a reason.
+//! - [`code`] finds code objects, and the code units at which the passes over a line begin.
+//!
+//! # Consistency
+//!
+//! A running process changes while it is read. Every read is bounded, and what makes no sense is
+//! an error, not a panic. But a value may mix two moments, unless the caller sees to it that the
+//! thread with the global interpreter lock does not run meanwhile: by reading in the kernel while
+//! a thread is at its line, or by stopping the process.
+//!
+//! # Versions
+//!
+//! CPython 3.8 to 3.15 with the global interpreter lock, on x86-64 Linux. Free-threaded builds,
+//! and a JIT that is on, are refused.
+
+pub(crate) mod arch;
+pub mod code;
+pub mod heap;
+pub mod limits;
+pub mod memory;
+pub mod native;
+pub mod offsets;
+pub mod runtime;
+pub mod threads;

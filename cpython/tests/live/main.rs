@@ -1,0 +1,11 @@
+//! Reads real interpreters, and compares with what they say of themselves.
+//!
+//! The interpreters are Debian's `/usr/bin/python3.*`, those of pyenv, and `/usr/bin/python3.*` in
+//! the directory that `TRACER_TEST_CPYTHON_ROOT` names: a Debian that `debootstrap` has made, whose
+//! programs are run by chroot, which needs root. Each test says which versions it has seen. With
+//! `REQUIRE_CPYTHON=3.11,3.14` it fails if one of these is not there.
+
+mod code;
+mod programs;
+mod runtime;
+mod tables;
