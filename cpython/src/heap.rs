@@ -3,6 +3,7 @@
 //! Everything that is read may be damaged, or may change while it is read. Nothing here panics,
 //! and every count is bounded by a limit or by the caller.
 
+mod attributes;
 mod dict;
 mod text;
 mod types;

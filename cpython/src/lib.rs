@@ -28,3 +28,4 @@ pub mod native;
 pub mod offsets;
 pub mod runtime;
 pub mod threads;
+pub mod value;

@@ -9,3 +9,4 @@ mod code;
 mod programs;
 mod runtime;
 mod tables;
+mod values;

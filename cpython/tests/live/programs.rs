@@ -65,6 +65,19 @@ pub(crate) fn all() -> Vec<Python> {
 }
 
 impl Python {
+    /// An interpreter that a variable of the environment names. `None`, with a message, without it.
+    pub(crate) fn named_by(variable: &str) -> Option<Self> {
+        let Some(program) = std::env::var_os(variable) else {
+            println!("skipped: {variable} names no interpreter");
+            return None;
+        };
+        Some(Self {
+            program: program.into(),
+            root: None,
+            minor: 0,
+        })
+    }
+
     pub(crate) fn name(&self) -> String {
         let root = if self.root.is_some() { " (chroot)" } else { "" };
         format!("{}{root}", self.program.display())
